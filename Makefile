@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# `make help` lists the targets.
+
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+VERSION := $(shell cat VERSION)
+
+# SAN=1: everything in user/ with the address and undefined-behaviour sanitizers
+SAN ?=
+BUILD := $(if $(SAN),build/san,build)
+V ?=
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)';)
+
+CC ?= gcc
+CLANG ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /sbin/bpftool) bpftool)
+PYTHON ?= /usr/bin/python3
+ARCH_INCLUDE := /usr/include/$(shell $(CC) -print-multiarch)
+
+# What the build and the tests need, as Debian packages.
+DEPS_BUILD := gcc make clang llvm bpftool pkg-config libbpf-dev libxdp-dev libelf-dev zlib1g-dev \
+	libyaml-dev libsqlite3-dev libnl-route-3-dev libjansson-dev libcap-dev uthash-dev
+DEPS_DEMO := iproute2 iputils-ping python3 curl
+DEPS_TEST := $(DEPS_DEMO) libcriterion-dev python3-scapy nftables iperf3 tcpdump ethtool \
+	util-linux libcap2-bin strace
+DEPS_LINT := clang-format clang-tidy cppcheck shellcheck pyflakes3
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
+ifeq ($(CI),true)
+WARNINGS += -Werror
+endif
+SAN_FLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+comma := ,
+PKGS := libbpf libxdp libelf zlib yaml-0.1 sqlite3 libnl-route-3.0 jansson libcap
+CFLAGS ?= -O2 -g
+ALL_CPPFLAGS = -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -Iinclude -Iuser -I$(BUILD) \
+	$(shell pkg-config --cflags $(PKGS)) $(CPPFLAGS)
+ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(SAN_FLAGS) $(CFLAGS)
+LIBS = $(shell pkg-config --libs $(PKGS))
+BPF_FLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Wshadow $(if $(filter true,$(CI)),-Werror) \
+	-Iinclude -I$(ARCH_INCLUDE)
+
+USER_SRC := $(sort $(wildcard user/*.c))
+USER_OBJ := $(USER_SRC:%.c=$(BUILD)/%.o)
+# everything but main.c, for the tests
+LIB_OBJ := $(filter-out $(BUILD)/user/main.o,$(USER_OBJ))
+UNIT_SRC := $(sort $(wildcard tests/unit/*.c))
+UNIT_OBJ := $(UNIT_SRC:%.c=$(BUILD)/%.o)
+BPF_TEST_SRC := $(sort $(wildcard tests/bpf/*.c))
+BPF_TEST_OBJ := $(BPF_TEST_SRC:%.c=$(BUILD)/%.o)
+SKEL := $(BUILD)/tenantnat.skel.h
+
+.PHONY: all help demo test test-unit test-bpf test-e2e lint format install uninstall clean deps \
+	throughput compile_commands.json
+
+all: | deps-build ## build the executable, build/tenantnat
+	@$(MAKE) --no-print-directory $(BUILD)/tenantnat compile_commands.json
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z_.-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '\nVariables: V=1 shows commands, SAN=1 builds with sanitizers, PREFIX=%s, DESTDIR=\n' '$(PREFIX)'
+
+# ---------------------------------------------------------------- dependencies
+
+# Asks dpkg, which is quick, and installs only what is missing.
+define install_missing
+@missing=; for p in $(1); do \
+	dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null | grep -q '^installed' || missing="$$missing $$p"; \
+done; \
+if [ -n "$$missing" ]; then \
+	echo "  INSTALL$$missing"; \
+	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -y -qq --no-install-recommends $$missing; } >$(2) 2>&1 || \
+	{ cat $(2); echo "cannot install:$$missing (as root, with Debian's package sources?)"; exit 1; }; \
+fi
+endef
+
+.PHONY: deps-build deps-demo deps-test deps-lint
+deps-build deps-demo deps-test deps-lint: | build
+deps-build:
+	$(call install_missing,$(DEPS_BUILD),build/install.log)
+deps-demo: | deps-build
+	$(call install_missing,$(DEPS_DEMO),build/install.log)
+deps-test: | deps-build
+	$(call install_missing,$(DEPS_TEST),build/install.log)
+deps-lint: | deps-build
+	$(call install_missing,$(DEPS_LINT) libcriterion-dev,build/install.log)
+deps: deps-build deps-demo deps-test deps-lint ## install every package that any target needs
+
+build:
+	@mkdir -p $@
+
+# ---------------------------------------------------------------- building
+
+$(BUILD)/tenantnat.bpf.o: bpf/tenantnat.bpf.c $(wildcard bpf/*.h include/*.h) Makefile
+	@mkdir -p $(@D)
+	$(call say,BPF,$@)
+	$(Q)$(CLANG) $(BPF_FLAGS) -c $< -o $@.raw
+	$(Q)$(BPFTOOL) gen object $@ $@.raw
+
+$(SKEL): $(BUILD)/tenantnat.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name tenantnat >$@
+
+$(BUILD)/%.o: %.c Makefile VERSION | $(SKEL)
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/tenantnat: $(USER_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+
+$(BUILD)/unit-tests: $(UNIT_OBJ) $(LIB_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(LIBS) -lcriterion -o $@
+
+$(BUILD)/bpf-tests: $(BPF_TEST_OBJ) $(LIB_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(LIBS) -lcriterion -o $@
+
+compile_commands.json: | build ## the compiler's command lines, for clangd and clang-tidy
+	@{ echo '['; for f in $(USER_SRC) $(UNIT_SRC) $(BPF_TEST_SRC); do \
+		printf '{"directory":"%s","file":"%s","command":"%s"},\n' '$(CURDIR)' $$f \
+			"$$(echo '$(CC) $(subst ",\",$(ALL_CPPFLAGS)) -std=gnu11 $(WARNINGS)' | sed 's/\\/\\\\/g;s/"/\\"/g') -c $$f"; \
+	done | sed '$$s/,$$//'; echo ']'; } >$@
+
+-include $(USER_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(BPF_TEST_OBJ:.o=.d)
+
+# ---------------------------------------------------------------- using
+
+demo: all | deps-demo ## watch two tenants with the same private addresses talk (root)
+	@demo/demo.sh $(BUILD)/tenantnat
+
+test: | deps-test ## install what is missing, build, and run all tests (root)
+	@tests/run.sh $(BUILD) unit bpf e2e
+
+test-unit: | deps-test ## the unit tests (no root)
+	@tests/run.sh $(BUILD) unit
+
+test-bpf: | deps-test ## packets through the real programs (root)
+	@tests/run.sh $(BUILD) bpf
+
+test-e2e: | deps-test ## traffic through network namespaces (root)
+	@tests/run.sh $(BUILD) e2e
+
+throughput: all | deps-test ## TCP through two routers beside plain routing (root)
+	@$(PYTHON) tests/e2e/throughput.py --bin $(BUILD)/tenantnat
+
+lint: | deps-lint ## clang-format, clang-tidy, cppcheck, shellcheck, pyflakes
+	@$(MAKE) --no-print-directory $(SKEL) compile_commands.json
+	@tests/lint.sh
+
+format: | deps-lint ## bring every C file into the project's format
+	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
+
+install: all ## install under $(DESTDIR)$(PREFIX)
+	install -D -m 755 $(BUILD)/tenantnat $(DESTDIR)$(PREFIX)/sbin/tenantnat
+	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/tenantnat/README.md
+
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(PREFIX)/sbin/tenantnat
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/tenantnat
+
+clean: ## remove build/
+	rm -rf build compile_commands.json

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Who has this address? Callers pass copies, never &p->src: a pointer into struct
+ * pkt keeps the compiler from holding its fields, `xdp` above all, as constants.
+ */
+#ifndef TN_BPF_LOOKUP_H
+#define TN_BPF_LOOKUP_H
+
+static __always_inline const struct tn_shared *lookup_shared(const struct tn_addr *a)
+{
+	return bpf_map_lookup_elem(&by_shared, a);
+}
+
+/* Only if it is this router's; NULL also for another router's. */
+static __always_inline const struct tn_shared *lookup_ours(const struct tn_addr *a)
+{
+	const struct tn_shared *found = lookup_shared(a);
+
+	return found && found->router == tn_router_id ? found : NULL;
+}
+
+static __always_inline const struct tn_fixed *lookup_fixed(const struct tn_addr *a)
+{
+	struct tn_fixed_key key = { .router = tn_router_id, .fixed = *a };
+
+	return bpf_map_lookup_elem(&by_fixed, &key);
+}
+
+static __always_inline bool in_shared_subnets(const struct tn_addr *a)
+{
+	const struct tn_config *c;
+	__u32 zero = 0;
+
+	c = bpf_map_lookup_elem(&config, &zero);
+	if (!c)
+		return false;
+	for (__u32 i = 0; i < TN_SUBNETS_MAX && i < c->nsubnets; i++) {
+		const struct tn_subnet *s = &c->subnets[i];
+
+		if (!(((a->w[0] & s->mask.w[0]) ^ s->prefix.w[0]) |
+		      ((a->w[1] & s->mask.w[1]) ^ s->prefix.w[1]) |
+		      ((a->w[2] & s->mask.w[2]) ^ s->prefix.w[2]) |
+		      ((a->w[3] & s->mask.w[3]) ^ s->prefix.w[3])))
+			return true;
+	}
+	return false;
+}
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The pinned maps, shared by all instances of the programs. Keys and values: tn_abi.h. */
+#ifndef TN_BPF_MAPS_H
+#define TN_BPF_MAPS_H
+
+/* What this instance is told before it is loaded: which router it is attached to, and its MAC address. */
+const volatile __u32 tn_router_id;
+const volatile __u8 tn_mac[ETH_ALEN];
+
+/*
+ * The loader sets max_entries of the first three by the number of mappings that
+ * it has room for. They are plain hashes, never LRU: a full map is an error that
+ * the loader reports before it changes anything.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, struct tn_addr);
+	__type(value, struct tn_shared);
+} by_shared SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, struct tn_fixed_key);
+	__type(value, struct tn_fixed);
+} by_fixed SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tn_counters);
+} counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, TN_ROUTERS_MAX);
+	__type(key, __u32);
+	__type(value, struct tn_drops);
+} drops SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, TN_ROUTERS_MAX);
+	__type(key, __u32);
+	__type(value, struct tn_router);
+} routers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tn_config);
+} config SEC(".maps");
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Rewriting an address and every checksum that covers it. */
+#ifndef TN_BPF_NAT_H
+#define TN_BPF_NAT_H
+
+enum tn_side { TN_SRC, TN_DST };
+
+/* The address in the IP header, and IPv4's header checksum. The headers are readable. */
+static __always_inline bool nat_ip(struct pkt *p, enum tn_side side, const struct tn_addr *new)
+{
+	if (p->v4) {
+		struct iphdr *ip = p->data + ETH_HLEN;
+		__be32 *field;
+
+		if ((void *)(ip + 1) > p->data_end)
+			return false;
+		field = side == TN_SRC ? &ip->saddr : &ip->daddr;
+		ip->check = csum_apply(ip->check, csum_diff32(*field, new->w[3]));
+		*field = new->w[3];
+	} else {
+		struct ipv6hdr *ip = p->data + ETH_HLEN;
+
+		if ((void *)(ip + 1) > p->data_end)
+			return false;
+		if (side == TN_SRC)
+			__builtin_memcpy(&ip->saddr, new, sizeof(*new));
+		else
+			__builtin_memcpy(&ip->daddr, new, sizeof(*new));
+	}
+	return true;
+}
+
+/*
+ * The checksum field at `offset` in a packet whose addresses have changed by
+ * `diff`. XDP writes it, tc has the kernel do it, which alone knows whether the
+ * field is complete (CHECKSUM_PARTIAL) and whether the receiver's sum of the
+ * whole packet has to follow (CHECKSUM_COMPLETE). `partial` is our guess, and
+ * only matters for IPv6: there the sum of the whole packet does not change, and
+ * the kernel must be told so by leaving out BPF_F_PSEUDO_HDR.
+ */
+static __always_inline bool nat_l4_csum(struct pkt *p, __u32 offset, __u64 diff, bool partial)
+{
+	bool optional = csum_optional(p->proto);
+	__sum16 *field;
+
+	if (!p->xdp) {
+		__u64 flags = optional ? BPF_F_MARK_MANGLED_0 : 0;
+
+		if (p->v4 || partial)
+			flags |= BPF_F_PSEUDO_HDR;
+		return bpf_l4_csum_replace(p->ctx, offset, 0, csum_fold32(diff), flags) == 0;
+	}
+	field = p->data + (offset & PKT_OFFSET_MASK);
+	if ((void *)(field + 1) > p->data_end)
+		return false;
+	if (*field || !optional) {
+		*field = csum_apply(*field, diff);
+		if (!*field && optional)
+			*field = 0xffff;
+	}
+	return true;
+}
+
+/*
+ * Replace the source or destination of a parsed packet. Nothing is changed when
+ * the verdict is TN_LEAVE_TO_TC or a drop.
+ */
+static __always_inline enum tn_verdict nat_rewrite(struct pkt *p, enum tn_side side,
+						   const struct tn_addr *new)
+{
+	struct tn_addr old = side == TN_SRC ? p->src : p->dst;
+	__u64 diff = csum_diff_addr(&old, new);
+	int at = p->rest ? -1 : csum_offset(p->proto, p->v4);
+	__u32 offset = p->l4 + at;
+	bool partial = false;
+
+	if (at >= 0) {
+		__sum16 field;
+
+		/* XDP reads in place: it has to write there anyway */
+		if (offset + sizeof(field) > p->l4 + p->l4_len || offset > PKT_OFFSET_MASK)
+			return drop(p, TN_DROP_MALFORMED);
+		if (p->xdp) {
+			__sum16 *in_place = p->data + (offset & PKT_OFFSET_MASK);
+
+			if ((void *)(in_place + 1) > p->data_end)
+				return TN_LEAVE_TO_TC;
+			field = *in_place;
+			if (csum_is_partial(p, field))
+				return TN_LEAVE_TO_TC;
+		} else if (!p->v4) {
+			if (!pkt_load(p, offset, &field, sizeof(field)))
+				return drop(p, TN_DROP_INTERNAL);
+			partial = p->gso || csum_is_partial(p, field);
+		}
+	}
+	if (!nat_ip(p, side, new))
+		return drop(p, TN_DROP_INTERNAL);
+	if (at >= 0 && diff && !nat_l4_csum(p, offset, diff, partial))
+		return drop(p, TN_DROP_INTERNAL);
+	return TN_TRANSLATED;
+}
+
+#endif

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A packet under judgement: one view of a frame for both contexts, `xdp_md` and
+ * `__sk_buff`. Which one it is is known at compile time in every program, so the
+ * branches on `xdp` cost nothing.
+ */
+#ifndef TN_BPF_PKT_H
+#define TN_BPF_PKT_H
+
+/* What is to become of a packet. drop() has counted before it says TN_DROP. */
+enum tn_verdict {
+	TN_GO_ON,	/* not decided yet */
+	TN_PASS,	/* not ours to judge, or right as it is */
+	TN_DROP,
+	TN_TRANSLATED,	/* rewritten: on to the stack */
+	TN_ANSWER,	/* turned into an answer: back out of the interface it came from */
+	TN_LEAVE_TO_TC, /* XDP only: untouched, the tc program behind it judges */
+};
+
+struct pkt {
+	void *ctx;
+	void *data;
+	void *data_end;
+	__u32 len;	/* of the whole frame, also what is not linear */
+	__u32 ip_bytes; /* of the IP packet */
+	__u32 packets;	/* on the wire: a GSO frame is several */
+	__u32 l4;	/* offset of the header behind IP's, its options and extensions */
+	__u32 l4_len;	/* bytes from there to the end of the IP packet */
+	__u8 proto;	/* of the header at l4 */
+	bool xdp;
+	bool v4;
+	bool gso;
+	bool rest; /* a fragment that is not the first: what is at l4 is no header */
+	struct tn_addr src;
+	struct tn_addr dst;
+};
+
+/* Everything that is read at a variable offset starts below this: IPv4 and IPv6 headers end long before. */
+#define PKT_OFFSET_MASK 0x3ff
+
+/* Extension headers of IPv6 that are walked before the packet counts as malformed (RFC 8200, 4.1). */
+#define PKT_EXTENSIONS_MAX 6
+
+#define IP_OFFSET 0x1fff
+#define IP_MORE_FRAGMENTS 0x2000
+
+static __always_inline void pkt_reload(struct pkt *p)
+{
+	if (p->xdp) {
+		struct xdp_md *xdp = p->ctx;
+
+		p->data = (void *)(long)xdp->data;
+		p->data_end = (void *)(long)xdp->data_end;
+	} else {
+		struct __sk_buff *skb = p->ctx;
+
+		p->data = (void *)(long)skb->data;
+		p->data_end = (void *)(long)skb->data_end;
+	}
+}
+
+static __always_inline void pkt_init_xdp(struct pkt *p, struct xdp_md *xdp)
+{
+	__builtin_memset(p, 0, sizeof(*p));
+	p->ctx = xdp;
+	p->xdp = true;
+	p->len = bpf_xdp_get_buff_len(xdp);
+	p->packets = 1;
+	pkt_reload(p);
+}
+
+static __always_inline void pkt_init_skb(struct pkt *p, struct __sk_buff *skb)
+{
+	__builtin_memset(p, 0, sizeof(*p));
+	p->ctx = skb;
+	p->len = skb->len;
+	p->gso = skb->gso_size > 0;
+	p->packets = skb->gso_segs > 1 ? skb->gso_segs : 1;
+	pkt_reload(p);
+}
+
+/* Make the first `len` bytes readable in place; pointers into the packet are void afterwards. */
+static __always_inline bool pkt_pull(struct pkt *p, __u32 len)
+{
+	if (p->data + len <= p->data_end)
+		return true;
+	if (p->xdp || bpf_skb_pull_data(p->ctx, len))
+		return false;
+	pkt_reload(p);
+	return p->data + len <= p->data_end;
+}
+
+/* Copy out of the packet, wherever the bytes lie. */
+static __always_inline bool pkt_load(struct pkt *p, __u32 offset, void *to, __u32 len)
+{
+	if (p->xdp)
+		return bpf_xdp_load_bytes(p->ctx, offset, to, len) == 0;
+	return bpf_skb_load_bytes(p->ctx, offset, to, len) == 0;
+}
+
+/* Copy into the packet; checksums are the caller's. Pointers into the packet are void afterwards. */
+static __always_inline bool pkt_store(struct pkt *p, __u32 offset, const void *from, __u32 len)
+{
+	if (p->xdp)
+		return bpf_xdp_store_bytes(p->ctx, offset, (void *)from, len) == 0;
+	return bpf_skb_store_bytes(p->ctx, offset, from, len, 0) == 0;
+}
+
+static __always_inline struct tn_addr addr_v4(__be32 a)
+{
+	return (struct tn_addr){ .w = { 0, 0, bpf_htonl(0xffff), a } };
+}
+
+static __always_inline bool addr_equal(const struct tn_addr *a, const struct tn_addr *b)
+{
+	return !((a->w[0] ^ b->w[0]) | (a->w[1] ^ b->w[1]) | (a->w[2] ^ b->w[2]) |
+		 (a->w[3] ^ b->w[3]));
+}
+
+static __always_inline bool addr_is_multicast(const struct tn_addr *a, bool v4)
+{
+	if (v4)
+		return (a->w[3] & bpf_htonl(0xf0000000)) == bpf_htonl(0xe0000000);
+	return (a->w[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000);
+}
+
+/* 169.254/16 (RFC 3927), fe80::/10 (RFC 4291) */
+static __always_inline bool addr_is_link_local(const struct tn_addr *a, bool v4)
+{
+	if (v4)
+		return (a->w[3] & bpf_htonl(0xffff0000)) == bpf_htonl(0xa9fe0000);
+	return (a->w[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
+}
+
+static __always_inline bool addr_is_unspecified(const struct tn_addr *a, bool v4)
+{
+	return !a->w[3] && (v4 || !(a->w[0] | a->w[1] | a->w[2]));
+}
+
+/* RFC 791. False: malformed. */
+static __always_inline bool pkt_parse_v4(struct pkt *p)
+{
+	struct iphdr *ip;
+	__u32 header, total;
+	__u16 frag;
+
+	if (!pkt_pull(p, ETH_HLEN + sizeof(*ip)))
+		return false;
+	ip = p->data + ETH_HLEN;
+	header = ip->ihl * 4;
+	total = bpf_ntohs(ip->tot_len);
+	if (p->gso) /* such a frame may be longer than the field can say */
+		total = p->len - ETH_HLEN;
+	if (ip->version != 4 || header < sizeof(*ip) || total < header ||
+	    total > p->len - ETH_HLEN)
+		return false;
+
+	frag = bpf_ntohs(ip->frag_off);
+	p->v4 = true;
+	p->ip_bytes = total;
+	p->proto = ip->protocol;
+	p->rest = frag & IP_OFFSET;
+	p->l4 = ETH_HLEN + header;
+	p->l4_len = total - header;
+	p->src = addr_v4(ip->saddr);
+	p->dst = addr_v4(ip->daddr);
+	return true;
+}
+
+/* One step over an extension header at *offset; false at one that is malformed. */
+static __always_inline bool pkt_skip_extension(struct pkt *p, __u8 *next, __u32 *offset, bool *end)
+{
+	struct {
+		__u8 next;
+		__u8 len;
+		__be16 word;
+	} ext;
+
+	switch (*next) {
+	case IPPROTO_HOPOPTS:
+	case IPPROTO_ROUTING:
+	case IPPROTO_DSTOPTS:
+		if (!pkt_load(p, *offset, &ext, sizeof(ext)))
+			return false;
+		*offset += (ext.len + 1) * 8;
+		break;
+	case IPPROTO_FRAGMENT:
+		if (!pkt_load(p, *offset, &ext, sizeof(ext)))
+			return false;
+		p->rest = ext.word & bpf_htons(0xfff8);
+		*offset += 8;
+		*end = p->rest;
+		break;
+	default:
+		*end = true;
+		return true;
+	}
+	*next = ext.next;
+	return true;
+}
+
+/* RFC 8200. False: malformed, or more extension headers than we walk. */
+static __always_inline bool pkt_parse_v6(struct pkt *p)
+{
+	struct ipv6hdr *ip;
+	__u32 total, offset = ETH_HLEN + sizeof(*ip);
+	bool end = false;
+	__u8 next;
+
+	if (!pkt_pull(p, ETH_HLEN + sizeof(*ip)))
+		return false;
+	ip = p->data + ETH_HLEN;
+	total = sizeof(*ip) + bpf_ntohs(ip->payload_len);
+	if (p->gso)
+		total = p->len - ETH_HLEN;
+	if (ip->version != 6 || total > p->len - ETH_HLEN)
+		return false;
+	p->ip_bytes = total;
+	__builtin_memcpy(&p->src, &ip->saddr, sizeof(p->src));
+	__builtin_memcpy(&p->dst, &ip->daddr, sizeof(p->dst));
+
+	next = ip->nexthdr;
+	for (int i = 0; i < PKT_EXTENSIONS_MAX && !end; i++) {
+		if (!pkt_skip_extension(p, &next, &offset, &end))
+			return false;
+	}
+	if (!end || offset > ETH_HLEN + total)
+		return false;
+	p->proto = next;
+	p->l4 = offset;
+	p->l4_len = ETH_HLEN + total - offset;
+	return true;
+}
+
+#endif

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Every program, and nothing else: the table of contents of the datapath. */
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/in.h>
+#include <linux/in6.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/pkt_cls.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "tn_abi.h"
+
+#include "maps.h"
+#include "pkt.h"
+#include "account.h"
+#include "csum.h"
+#include "lookup.h"
+#include "nat.h"
+#include "neigh.h"
+#include "judge.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/*
+ * Shared interface, XDP ingress. Frames that it does not decide go on to
+ * shared_in below, which runs behind it in any case.
+ */
+SEC("xdp.frags")
+int tn_xdp_shared_in(struct xdp_md *xdp)
+{
+	struct pkt p;
+
+	pkt_init_xdp(&p, xdp);
+	switch (judge_in_xdp(&p)) {
+	case TN_DROP:
+		return XDP_DROP;
+	default:
+		return XDP_PASS;
+	}
+}
+
+/* Shared interface, tc ingress: guard, ARP, DNAT. */
+SEC("tc")
+int tn_tc_shared_in(struct __sk_buff *skb)
+{
+	struct pkt p;
+
+	if (xdp_has_translated(skb))
+		return TC_ACT_UNSPEC;
+	pkt_init_skb(&p, skb);
+	switch (judge_in_tc(&p, skb->pkt_type)) {
+	case TN_DROP:
+		return TC_ACT_SHOT;
+	case TN_ANSWER:
+		return bpf_redirect(skb->ifindex, 0);
+	default:
+		return TC_ACT_UNSPEC;
+	}
+}
+
+/* Shared interface, tc egress: SNAT and the guard against leaks. */
+SEC("tc")
+int tn_tc_shared_out(struct __sk_buff *skb)
+{
+	struct pkt p;
+
+	pkt_init_skb(&p, skb);
+	return judge_out(&p) == TN_DROP ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Why a packet was dropped: the only list of reasons. The programs count by
+ * TN_DROP_<ID>, the CLI and its JSON print the name, docs and `stats` the
+ * meaning. New reasons go to the end: numbers are part of the pinned layout.
+ */
+#ifndef TN_REASONS_H
+#define TN_REASONS_H
+
+/* X(ID, "name", "what it means, and what to do") */
+#define TN_REASONS(X)                                                                              \
+	X(MALFORMED, "malformed",                                                                  \
+	  "a header is short, lies about its length or is cut off; find the sender that makes it") \
+	X(UNMAPPED, "unmapped",                                                                    \
+	  "the destination is in a shared subnet, but no mapping of this router; add the mapping, " \
+	  "or correct the sender's route")                                                         \
+	X(DIRECT_TO_PRIVATE, "direct-to-private",                                                  \
+	  "somebody on the shared network wrote to an address outside the shared subnets through " \
+	  "this router; tell them the shared address, or look for an attacker")                    \
+	X(SPOOFED_SOURCE, "spoofed-source",                                                        \
+	  "a frame came from the shared network with one of this router's own shared addresses "   \
+	  "as its source; look for a duplicate address or an attacker")                            \
+	X(FOREIGN_SOURCE, "foreign-source",                                                        \
+	  "the source is not in any shared subnet; give that sender a shared address")             \
+	X(UNTRANSLATED, "untranslated",                                                            \
+	  "a packet was about to leave with a source that no mapping of this router translates; "  \
+	  "add a mapping for that address")                                                        \
+	X(INTERNAL, "internal",                                                                    \
+	  "the kernel refused to change the packet; please report it with `uname -r`")
+
+enum tn_reason {
+#define X(id, name, meaning) TN_DROP_##id,
+	TN_REASONS(X)
+#undef X
+	TN_REASONS_COUNT
+};
+
+/* Room in the map for reasons to come. */
+#define TN_REASONS_MAX 64
+
+_Static_assert(TN_REASONS_COUNT <= TN_REASONS_MAX, "raise TN_REASONS_MAX and TN_ABI");
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Addresses and prefixes of both families in one type: IPv4 is held as
+ * IPv4-mapped IPv6 (RFC 4291, 2.5.5.2), network byte order, as in the maps.
+ */
+#ifndef TN_ADDR_H
+#define TN_ADDR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tn_abi.h"
+
+/* The longest text of a prefix, with its NUL. */
+#define ADDR_TEXT 64
+
+/* A prefix length counts all 128 bits: an IPv4 /16 is 112. Host bits are zero. */
+struct prefix {
+	struct tn_addr addr;
+	uint8_t len;
+};
+
+/* Text to value. False when the text is no address, or has anything behind it. */
+bool addr_parse(const char *text, struct tn_addr *out);
+/* "ADDR/LEN", or "ADDR" as a prefix of one address. False also for host bits that are set. */
+bool prefix_parse(const char *text, struct prefix *out);
+
+/* Value to text in `buf`, which is returned; RFC 5952 for IPv6. */
+const char *addr_text(const struct tn_addr *a, char buf[ADDR_TEXT]);
+const char *prefix_text(const struct prefix *p, char buf[ADDR_TEXT]);
+/* The same in a buffer of the expression's own: for arguments of printf and the like. */
+#define ADDR(a) addr_text((a), (char[ADDR_TEXT]){ 0 })
+#define PREFIX(p) prefix_text((p), (char[ADDR_TEXT]){ 0 })
+
+/* 4 bytes (IPv4) or 16 bytes (IPv6) in network byte order, as the kernel gives them. */
+struct tn_addr addr_from_bytes(const void *bytes, size_t len);
+
+bool addr_is_v4(const struct tn_addr *a);
+/* All zero (::), which this program uses for "not given". */
+bool addr_is_unset(const struct tn_addr *a);
+/* Unspecified, loopback, multicast, link-local, 0/8, 240/4 and broadcast: not for a VM. */
+bool addr_is_special(const struct tn_addr *a);
+/* Order by family, then numerically; as of memcmp. */
+int addr_cmp(const struct tn_addr *a, const struct tn_addr *b);
+/* a + n, with carry. */
+struct tn_addr addr_add(const struct tn_addr *a, uint64_t n);
+
+struct tn_addr prefix_mask(const struct prefix *p);
+bool prefix_has(const struct prefix *p, const struct tn_addr *a);
+bool prefix_overlap(const struct prefix *a, const struct prefix *b);
+/* The last address of the prefix. */
+struct tn_addr prefix_last(const struct prefix *p);
+/*
+ * Whether `a` is the network's own or the broadcast address of `p` (IPv4 up to
+ * /30, RFC 3021), or its subnet-router anycast address (IPv6 up to /126, RFC 4291, 2.6.1).
+ */
+bool prefix_reserves(const struct prefix *p, const struct tn_addr *a);
+
+#endif

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "attach.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <xdp/libxdp.h>
+
+#include "netlink.h"
+#include "netns.h"
+
+/*
+ * From <linux/bpf.h> of kernel 6.6; Debian 12's is older. libbpf passes an attach
+ * type that it does not know through to the kernel.
+ */
+#define TCX_INGRESS 46
+#define TCX_EGRESS 47
+
+/* Our own handle and priority of a clsact filter: "tn". */
+#define CLSACT_HANDLE 0x746e
+#define CLSACT_PRIORITY 0x746e
+
+/* Set to anything: filters of a clsact qdisc also where the kernel has tcx. */
+#define NO_TCX "TENANTNAT_NO_TCX"
+
+static const char *const via_names[] = {
+#define X(id, name) [VIA_##id] = name,
+	VIAS(X)
+#undef X
+};
+
+const char *via_name(enum via via)
+{
+	return via < VIAS_COUNT ? via_names[via] : "unknown";
+}
+
+static bool via_xdp(enum hook via)
+{
+	return via == HOOK_XDP || via == HOOK_XDP_GENERIC;
+}
+
+/* ------------------------------------------------------------ pins */
+
+/* The two directions of the tc programs. */
+static const struct direction {
+	const char *program; /* names of the pins */
+	const char *link;
+	int tcx;
+	enum bpf_tc_attach_point clsact;
+	bool egress;
+} directions[] = {
+	/* in the order of attaching: egress first */
+	{ "tc_out", "link_out", TCX_EGRESS, BPF_TC_EGRESS, true },
+	{ "tc_in", "link_in", TCX_INGRESS, BPF_TC_INGRESS, false },
+};
+#define XDP_PIN "xdp"
+
+static void pin_path(struct dataplane *dp, const struct router_row *r, const char *pin,
+		     char path[PATH_MAX])
+{
+	snprintf(path, PATH_MAX, "%s/routers/%s%s%s", dataplane_dir(dp), r->tenant,
+		 pin ? "/" : "", pin ? pin : "");
+}
+
+static int pin_open(struct dataplane *dp, const struct router_row *r, const char *pin)
+{
+	char path[PATH_MAX];
+
+	pin_path(dp, r, pin, path);
+	return bpf_obj_get(path);
+}
+
+static void pin_remove(struct dataplane *dp, const struct router_row *r, const char *pin)
+{
+	char path[PATH_MAX];
+
+	pin_path(dp, r, pin, path);
+	unlink(path);
+}
+
+/* In the place of what may be pinned there. */
+static int pin_put(struct dataplane *dp, const struct router_row *r, const char *pin, int fd,
+		   struct error *err)
+{
+	char path[PATH_MAX];
+
+	pin_remove(dp, r, pin);
+	pin_path(dp, r, pin, path);
+	if (bpf_obj_pin(fd, path))
+		return error_set(err, "cannot pin %s: %s", path, strerror(errno));
+	return 0;
+}
+
+static uint32_t program_id(int fd)
+{
+	struct bpf_prog_info info = { 0 };
+	uint32_t len = sizeof(info);
+
+	return fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &len) == 0 ? info.id : 0;
+}
+
+/* ------------------------------------------------------------ tc */
+
+static int clsact_hook(struct router_row *r, struct bpf_tc_hook *hook, struct error *err)
+{
+	int ret = bpf_tc_hook_create(hook);
+
+	if (ret && ret != -EEXIST)
+		return error_set(err, "cannot create a clsact qdisc: %s", strerror(-ret));
+	if (!ret)
+		r->flags |= TN_ROUTER_CLSACT_OURS;
+	r->flags |= TN_ROUTER_CLSACT;
+	return 0;
+}
+
+static int clsact_attach(struct router_row *r, const struct direction *d, int fd,
+			 struct error *err)
+{
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = r->ifindex, .attach_point = d->clsact);
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE,
+			    .priority = CLSACT_PRIORITY, .prog_fd = fd,
+			    .flags = BPF_TC_F_REPLACE);
+	int ret;
+
+	if (clsact_hook(r, &hook, err))
+		return -1;
+	ret = bpf_tc_attach(&hook, &opts);
+	if (ret)
+		return error_set(err, "cannot attach a tc filter: %s", strerror(-ret));
+	return 0;
+}
+
+static void clsact_remove(const struct router_row *r)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(directions); i++) {
+		DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = r->ifindex,
+				    .attach_point = directions[i].clsact);
+		DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE,
+				    .priority = CLSACT_PRIORITY);
+
+		bpf_tc_detach(&hook, &opts);
+	}
+	if (r->flags & TN_ROUTER_CLSACT_OURS && !netlink_clsact_in_use(r->ifindex)) {
+		DECLARE_LIBBPF_OPTS(bpf_tc_hook, both, .ifindex = r->ifindex,
+				    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+
+		bpf_tc_hook_destroy(&both);
+	}
+}
+
+static int tc_attach(struct dataplane *dp, struct router_row *r, const struct direction *d, int fd,
+		     struct error *err)
+{
+	_cleanup_close_ int link = -1;
+
+	if (pin_put(dp, r, d->program, fd, err))
+		return -1;
+	if (!getenv(NO_TCX))
+		link = bpf_link_create(fd, r->ifindex, d->tcx, NULL);
+	if (link >= 0)
+		return pin_put(dp, r, d->link, link, err);
+	/* a kernel without tcx does not know the attach type */
+	if (!getenv(NO_TCX) && errno != EINVAL)
+		return error_set(err, "cannot attach to tc: %s", strerror(errno));
+	return clsact_attach(r, d, fd, err);
+}
+
+/* ------------------------------------------------------------ XDP */
+
+/* Whether the program uses our own set of maps: only then it is ours. */
+static bool uses_our_maps(struct dataplane *dp, int fd)
+{
+	struct bpf_map_info map = { 0 };
+	struct bpf_prog_info info = { 0 };
+	uint32_t len = sizeof(map), ids[16];
+	char path[PATH_MAX];
+	bool found = false;
+	int map_fd;
+
+	snprintf(path, sizeof(path), "%s/maps/by_shared", dataplane_dir(dp));
+	map_fd = bpf_obj_get(path);
+	if (map_fd < 0)
+		return false;
+	if (bpf_obj_get_info_by_fd(map_fd, &map, &len) == 0) {
+		info.nr_map_ids = ARRAY_SIZE(ids);
+		info.map_ids = (uintptr_t)ids;
+		len = sizeof(info);
+		if (bpf_obj_get_info_by_fd(fd, &info, &len) == 0) {
+			for (uint32_t i = 0; i < info.nr_map_ids && i < ARRAY_SIZE(ids); i++)
+				found |= ids[i] == map.id;
+		}
+	}
+	close(map_fd);
+	return found;
+}
+
+/* libxdp gives NULL or an error in the place of a pointer. */
+static bool usable(const struct xdp_multiprog *mp)
+{
+	return mp && libxdp_get_error(mp) == 0;
+}
+
+static void multiprog_cleanup(struct xdp_multiprog **mp)
+{
+	if (usable(*mp))
+		xdp_multiprog__close(*mp);
+}
+#define _cleanup_multiprog_ _cleanup_(multiprog_cleanup)
+
+/* Our program among those on the interface, by itself or in libxdp's dispatcher; NULL: none. */
+static struct xdp_program *xdp_find(struct dataplane *dp, struct xdp_multiprog *mp)
+{
+	struct xdp_program *prog = NULL;
+
+	if (!usable(mp))
+		return NULL;
+	if (xdp_multiprog__is_legacy(mp)) {
+		prog = xdp_multiprog__main_prog(mp);
+		return prog && uses_our_maps(dp, xdp_program__fd(prog)) ? prog : NULL;
+	}
+	while ((prog = xdp_multiprog__next_prog(prog, mp))) {
+		if (uses_our_maps(dp, xdp_program__fd(prog)))
+			return prog;
+	}
+	return NULL;
+}
+
+static void xdp_remove(struct dataplane *dp, const struct router_row *r)
+{
+	_cleanup_multiprog_ struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex(r->ifindex);
+	struct xdp_program *ours = xdp_find(dp, mp);
+
+	if (ours)
+		xdp_program__detach(ours, r->ifindex, xdp_multiprog__attach_mode(mp), 0);
+	pin_remove(dp, r, XDP_PIN);
+}
+
+static int xdp_error(const struct router_row *r, int ret, struct error *err)
+{
+	switch (ret) {
+	case -EOPNOTSUPP:
+		return error_set(err,
+				 "the driver of the shared interface has no native XDP; use "
+				 "`hook: tc` or `hook: xdp-generic`");
+	case -EBUSY:
+	case -EEXIST:
+		return error_set(err,
+				 "another XDP program is on the shared interface already and this "
+				 "kernel cannot share it; remove that, or use `hook: tc`");
+	default:
+		return error_set(err, "cannot attach XDP (%s): %s; `hook: tc` does without",
+				 hook_name(r->via), strerror(-ret));
+	}
+}
+
+static int xdp_attach(struct dataplane *dp, struct instance *in, struct router_row *r,
+		      struct error *err)
+{
+	enum xdp_attach_mode mode = r->via == HOOK_XDP ? XDP_MODE_NATIVE : XDP_MODE_SKB;
+	struct xdp_program *prog;
+	int ret;
+
+	DECLARE_LIBXDP_OPTS(xdp_program_opts, opts, .prog_name = INSTANCE_XDP_PROGRAM);
+	opts.obj = instance_xdp_object(in, err);
+	if (!opts.obj)
+		return -1;
+	prog = xdp_program__create(&opts);
+	ret = libxdp_get_error(prog);
+	if (ret)
+		return error_set(err, "cannot prepare the XDP program: %s", strerror(-ret));
+	ret = xdp_program__attach(prog, r->ifindex, mode, 0);
+	if (ret) {
+		if (ret == -EOPNOTSUPP && r->hook == HOOK_AUTO)
+			r->via = HOOK_TC;
+		else
+			xdp_error(r, ret, err);
+	} else {
+		ret = pin_put(dp, r, XDP_PIN, xdp_program__fd(prog), err);
+	}
+	xdp_program__close(prog);
+	return err->set ? -1 : 0;
+}
+
+/* ------------------------------------------------------------ routers */
+
+static int make_router_dir(struct dataplane *dp, const struct router_row *r, struct error *err)
+{
+	char path[PATH_MAX];
+
+	pin_path(dp, r, NULL, path);
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return error_set(err, "cannot create %s: %s", path, strerror(errno));
+	return 0;
+}
+
+int attach_router(struct dataplane *dp, struct instance *in, struct router_row *r,
+		  struct error *err)
+{
+	int ret = make_router_dir(dp, r, err);
+
+	for (size_t i = 0; !ret && i < ARRAY_SIZE(directions); i++)
+		ret = tc_attach(dp, r, &directions[i],
+				directions[i].egress ? instance_fd_out(in) : instance_fd_in(in),
+				err);
+	if (!ret && via_xdp(r->via))
+		ret = xdp_attach(dp, in, r, err);
+	if (ret) {
+		struct error ignored = { 0 };
+
+		attach_remove(dp, r, &ignored);
+	}
+	return ret;
+}
+
+/* The tc links can take the new programs as they are. */
+static bool links_fit(const struct router_row *have, const struct router_row *want)
+{
+	return !have->broken && !(have->flags & TN_ROUTER_CLSACT) &&
+	       have->ifindex == want->ifindex && have->netns_dev == want->netns_dev &&
+	       have->netns_ino == want->netns_ino && strcmp(have->tenant, want->tenant) == 0;
+}
+
+static int update_links(struct dataplane *dp, struct instance *in, const struct router_row *r,
+			struct error *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(directions); i++) {
+		const struct direction *d = &directions[i];
+		int fd = d->egress ? instance_fd_out(in) : instance_fd_in(in);
+		_cleanup_close_ int link = pin_open(dp, r, d->link);
+
+		if (link < 0 || bpf_link_update(link, fd, NULL))
+			return error_set(err, "cannot replace a tc program: %s", strerror(errno));
+		if (pin_put(dp, r, d->program, fd, err))
+			return -1;
+	}
+	return 0;
+}
+
+int attach_renew(struct dataplane *dp, struct instance *in, const struct router_row *have,
+		 struct router_row *r, struct error *err)
+{
+	if (!links_fit(have, r)) {
+		attach_remove(dp, have, err);
+		return attach_router(dp, in, r, err);
+	}
+	/* while XDP is off, the tc program behind it does its work */
+	if (via_xdp(have->via))
+		xdp_remove(dp, have);
+	if (update_links(dp, in, r, err))
+		return -1;
+	return via_xdp(r->via) ? xdp_attach(dp, in, r, err) : 0;
+}
+
+int attach_remove(struct dataplane *dp, const struct router_row *r, struct error *err)
+{
+	_cleanup_netns_ struct netns ns = NETNS_NONE;
+	char path[PATH_MAX];
+
+	if (netns_enter_id(r->netns, r->netns_dev, r->netns_ino, &ns) == 0) {
+		xdp_remove(dp, r);
+		clsact_remove(r);
+		netns_leave(&ns);
+	}
+	pin_remove(dp, r, XDP_PIN);
+	for (size_t i = ARRAY_SIZE(directions); i-- > 0;) {
+		pin_remove(dp, r, directions[i].link);
+		pin_remove(dp, r, directions[i].program);
+	}
+	pin_path(dp, r, NULL, path);
+	if (rmdir(path) && errno != ENOENT)
+		return error_set(err, "cannot remove %s: %s", path, strerror(errno));
+	return 0;
+}
+
+/* ------------------------------------------------------------ inspection */
+
+static uint32_t tcx_program(struct dataplane *dp, const struct router_row *r,
+			    const struct direction *d)
+{
+	_cleanup_close_ int fd = pin_open(dp, r, d->link);
+	struct bpf_link_info info = { 0 };
+	uint32_t len = sizeof(info);
+
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
+		return 0;
+	/* tcx.ifindex lies where xdp.ifindex does; zero when the interface is gone */
+	return info.xdp.ifindex == r->ifindex ? info.prog_id : 0;
+}
+
+static uint32_t clsact_program(struct dataplane *dp, const struct router_row *r,
+			       const struct direction *d)
+{
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = r->ifindex, .attach_point = d->clsact);
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE,
+			    .priority = CLSACT_PRIORITY);
+	_cleanup_close_ int fd = pin_open(dp, r, d->program);
+
+	if (bpf_tc_query(&hook, &opts) || opts.prog_id != program_id(fd))
+		return 0;
+	return opts.prog_id;
+}
+
+static void inspect_xdp(struct dataplane *dp, const struct router_row *r, struct attachments *out)
+{
+	_cleanup_multiprog_ struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex(r->ifindex);
+	struct xdp_program *ours = xdp_find(dp, mp);
+	struct attachment *a;
+
+	if (!ours) {
+		out->complete = false;
+		return;
+	}
+	a = vec_push(&out->list);
+	a->program = xdp_program__id(ours);
+	a->via = !xdp_multiprog__is_legacy(mp)				 ? VIA_XDP_DISPATCHER :
+		 xdp_multiprog__attach_mode(mp) == XDP_MODE_SKB ? VIA_XDP_GENERIC :
+									  VIA_XDP;
+}
+
+void attach_inspect(struct dataplane *dp, const struct router_row *r, struct attachments *out)
+{
+	_cleanup_netns_ struct netns ns = NETNS_NONE;
+	bool clsact = r->flags & TN_ROUTER_CLSACT;
+
+	memset(out, 0, sizeof(*out));
+	if (netns_enter_id(r->netns, r->netns_dev, r->netns_ino, &ns))
+		return;
+	out->complete = if_indextoname(r->ifindex, out->interface);
+	if (via_xdp(r->via))
+		inspect_xdp(dp, r, out);
+	for (size_t i = ARRAY_SIZE(directions); i-- > 0;) {
+		const struct direction *d = &directions[i];
+		uint32_t id = clsact ? clsact_program(dp, r, d) : tcx_program(dp, r, d);
+		struct attachment *a;
+
+		if (!id) {
+			out->complete = false;
+			continue;
+		}
+		a = vec_push(&out->list);
+		a->egress = d->egress;
+		a->via = clsact ? VIA_CLSACT : VIA_TCX;
+		a->program = id;
+	}
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Attaching the programs to interfaces and taking them off again: XDP by libxdp,
+ * tc by tcx links (kernel 6.6) or, before that, filters of a clsact qdisc.
+ */
+#ifndef TN_ATTACH_H
+#define TN_ATTACH_H
+
+#include <net/if.h>
+
+#include "dataplane.h"
+#include "error.h"
+#include "machine.h"
+
+/*
+ * Attach the instance to the router's shared interface and pin what holds it. The
+ * caller is in the router's namespace. Sets r->via and r->flags. Egress comes
+ * first: from then on nothing leaves untranslated. On failure nothing of it stays.
+ */
+int attach_router(struct dataplane *dp, struct instance *in, struct router_row *r,
+		  struct error *err);
+
+/*
+ * Put the programs of another instance in the place of those attached, without a
+ * moment of neither where the kernel can do that (tcx). The caller is in the
+ * router's namespace.
+ */
+int attach_renew(struct dataplane *dp, struct instance *in, const struct router_row *have,
+		 struct router_row *r, struct error *err);
+
+/* Take everything of the router off. Works by itself when its namespace is gone. */
+int attach_remove(struct dataplane *dp, const struct router_row *r, struct error *err);
+
+/* X(ID, "name"): by what a program is held to an interface. */
+#define VIAS(X)                               \
+	X(TCX, "tcx")                         \
+	X(CLSACT, "clsact")                   \
+	X(XDP, "xdp")                         \
+	X(XDP_GENERIC, "xdp-generic")         \
+	X(XDP_DISPATCHER, "xdp-dispatcher")
+
+enum via {
+#define X(id, name) VIA_##id,
+	VIAS(X)
+#undef X
+	VIAS_COUNT
+};
+
+const char *via_name(enum via via);
+
+/* One program that is attached now. */
+struct attachment {
+	bool egress;
+	enum via via;
+	uint32_t program; /* id in the kernel */
+};
+
+struct attachments {
+	VEC(struct attachment) list;
+	char interface[IF_NAMESIZE]; /* its name now; "" when it is gone */
+	bool complete; /* all that the router's row says is there, on that interface */
+};
+
+/* What is attached of the router now, seen in the kernel, not remembered. */
+void attach_inspect(struct dataplane *dp, const struct router_row *r, struct attachments *out);
+
+#endif

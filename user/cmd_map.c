@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* map add, map del, map list: single mappings, without a file. */
+#include "cmd.h"
+#include "converge.h"
+#include "output.h"
+
+static struct tenant *find_tenant(struct model *m, const char *name, struct error *err)
+{
+	struct tenant *t = model_tenant(m, name);
+
+	if (!t)
+		error_usage(err, "there is no tenant %s; `tenantnat show` lists them", name);
+	return t;
+}
+
+static int change_one(struct change *c, char *tenant, struct error *err)
+{
+	struct scope scope = { .tenants = &tenant, .n = 1 };
+	struct outcome outcome = { 0 };
+	int ret = change_make(c, &scope, false, &outcome, err);
+
+	plan_text_free(&outcome.text);
+	return ret;
+}
+
+static int parse_address(const char *text, struct tn_addr *out, struct error *err)
+{
+	if (!addr_parse(text, out))
+		return error_usage(err, "`%s` is not an IP address", text);
+	return 0;
+}
+
+static int run_add(const struct invocation *inv, struct error *err)
+{
+	const char *name = cmd_value(inv, "name"), *shared = cmd_value(inv, "shared");
+	_cleanup_change_ struct change c = { 0 };
+	struct mapping m = { .pinned = shared };
+	struct tenant *t;
+
+	if (parse_address(inv->args[1], &m.fixed, err) ||
+	    (shared && parse_address(shared, &m.shared, err)) || change_begin(inv, &c, err))
+		return -1;
+	t = find_tenant(&c.will, inv->args[0], err);
+	if (!t)
+		return -1;
+	m.name = name ? xstrdup(name) : NULL;
+	if (model_check_mapping(&c.will, t, &m, err)) {
+		mapping_clear(&m);
+		return -1;
+	}
+	*vec_push(&t->mappings) = m;
+	if (change_one(&c, inv->args[0], err))
+		return -1;
+	t = model_tenant(&c.will, inv->args[0]);
+	printf("%s\n", ADDR(&tenant_mapping(t, &m.fixed)->shared));
+	return 0;
+}
+
+const struct command cmd_map_add = {
+	.name = "map add",
+	.synopsis = "TENANT FIXED [--name NAME] [--shared ADDRESS]",
+	.summary = "Map a fixed address, and print its shared address",
+	.help = "The shared address is allocated from the tenant's pool unless it is given.\n"
+		"The next `apply` removes the mapping again if its file does not name it.",
+	.options = { { "name", 'n', "NAME", "a name for the mapping" },
+		     { "shared", 's', "ADDRESS", "this shared address, and no other" } },
+	.min_args = 2,
+	.max_args = 2,
+	.run = run_add,
+};
+
+/* By fixed address or by name; a name can stand for one mapping of each family. */
+static bool selects(const char *text, const struct mapping *m)
+{
+	struct tn_addr a;
+
+	if (addr_parse(text, &a))
+		return addr_cmp(&a, &m->fixed) == 0;
+	return m->name && strcmp(m->name, text) == 0;
+}
+
+static int run_del(const struct invocation *inv, struct error *err)
+{
+	_cleanup_change_ struct change c = { 0 };
+	struct tenant *t;
+	size_t kept = 0;
+
+	if (change_begin(inv, &c, err))
+		return -1;
+	t = find_tenant(&c.will, inv->args[0], err);
+	if (!t)
+		return -1;
+	for (size_t i = 0; i < t->mappings.n; i++) {
+		if (selects(inv->args[1], &t->mappings.v[i]))
+			mapping_clear(&t->mappings.v[i]);
+		else
+			t->mappings.v[kept++] = t->mappings.v[i];
+	}
+	if (kept == t->mappings.n)
+		return error_usage(err, "tenant %s has no mapping %s; `tenantnat map list %s` lists them",
+				   t->name, inv->args[1], t->name);
+	t->mappings.n = kept;
+	return change_one(&c, inv->args[0], err);
+}
+
+const struct command cmd_map_del = {
+	.name = "map del",
+	.synopsis = "TENANT FIXED|NAME",
+	.summary = "Remove a mapping, and give its lease back",
+	.min_args = 2,
+	.max_args = 2,
+	.run = run_del,
+};
+
+static void list_json(json_t *list, const struct tenant *t)
+{
+	vec_each (m, &t->mappings)
+		json_array_append_new(list, json_pack("{s:s, s:o, s:s, s:s}", "tenant", t->name,
+						      "name", json_text(m->name), "fixed",
+						      ADDR(&m->fixed), "shared", ADDR(&m->shared)));
+}
+
+static void list_table(struct table *table, const struct tenant *t)
+{
+	vec_each (m, &t->mappings) {
+		table_cell(table, "%s", t->name);
+		table_cell(table, "%s", m->name ? m->name : "-");
+		table_cell(table, "%s", ADDR(&m->fixed));
+		table_cell(table, "%s", ADDR(&m->shared));
+	}
+}
+
+static int run_list(const struct invocation *inv, struct error *err)
+{
+	_cleanup_table_ struct table table = { .columns = 4 };
+	_cleanup_store_ struct store *store = NULL;
+	_cleanup_model_ struct model m = { 0 };
+	_cleanup_json_ json_t *list = json_array();
+
+	if (store_open(inv->state, STORE_READ, 0, inv->command->name, &store, err) ||
+	    store_load(store, &m, err))
+		return -1;
+	if (inv->nargs && !find_tenant(&m, inv->args[0], err))
+		return -1;
+	table_cell(&table, "TENANT");
+	table_cell(&table, "NAME");
+	table_cell(&table, "FIXED");
+	table_cell(&table, "SHARED");
+	vec_each (t, &m.tenants) {
+		if (inv->nargs && strcmp(t->name, inv->args[0]) != 0)
+			continue;
+		if (inv->json)
+			list_json(list, t);
+		else
+			list_table(&table, t);
+	}
+	if (inv->json)
+		return json_print(json_incref(list), err);
+	table_print(&table);
+	return 0;
+}
+
+const struct command cmd_map_list = {
+	.name = "map list",
+	.synopsis = "[TENANT]",
+	.summary = "List mappings",
+	.help = "JSON: [{\"tenant\", \"name\" or null, \"fixed\", \"shared\"}], by tenant and fixed address.",
+	.max_args = 1,
+	.run = run_list,
+};

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "converge.h"
+
+#include "attach.h"
+#include "iface.h"
+#include "ipam.h"
+#include "log.h"
+#include "netlink.h"
+#include "netns.h"
+
+/* ------------------------------------------------------------ reading */
+
+/* Where the namespace of a router is to be looked for: what the definitions say. */
+static const char *netns_of(const struct model *m, const char *tenant)
+{
+	const struct tenant *t = model_tenant((struct model *)m, tenant);
+
+	return t && t->router ? t->router->netns : NULL;
+}
+
+static void inspect(struct dataplane *dp, const struct model *m, struct machine *have)
+{
+	vec_each (r, &have->routers) {
+		struct attachments found;
+
+		r->netns = netns_of(m, r->tenant);
+		attach_inspect(dp, r, &found);
+		r->broken = !found.complete;
+		vec_free(&found.list);
+	}
+}
+
+int machine_load(const char *bpffs, const struct model *m, struct dataplane **dp,
+		 struct machine *out, struct error *err)
+{
+	memset(out, 0, sizeof(*out));
+	if (dataplane_open(bpffs, dp, err))
+		return -1;
+	if (*dp && dataplane_read(*dp, out, err))
+		return -1;
+	if (*dp)
+		inspect(*dp, m, out);
+	return 0;
+}
+
+int change_begin(const struct invocation *inv, struct change *c, struct error *err)
+{
+	memset(c, 0, sizeof(*c));
+	c->inv = inv;
+	if (dataplane_check(inv->bpffs, err) ||
+	    store_open(inv->state, STORE_WRITE, inv->wait, inv->command->name, &c->store, err) ||
+	    store_load(c->store, &c->had, err) || store_load(c->store, &c->will, err) ||
+	    machine_load(inv->bpffs, &c->had, &c->dp, &c->have, err)) {
+		change_end(c);
+		return -1;
+	}
+	return 0;
+}
+
+void change_end(struct change *c)
+{
+	machine_free(&c->have);
+	dataplane_close(c->dp);
+	model_free(&c->will);
+	model_free(&c->had);
+	store_close(c->store);
+	memset(c, 0, sizeof(*c));
+}
+
+/* ------------------------------------------------------------ facts */
+
+static int look_at(const struct model *m, const struct tenant *t, struct facts *facts,
+		   struct error *err)
+{
+	_cleanup_ifaces_ struct ifaces ifaces = { 0 };
+	_cleanup_netns_ struct netns ns = NETNS_NONE;
+	const struct iface *shared;
+	struct router_facts *f;
+
+	if (netns_enter(t->router->netns, &ns, err) || netlink_ifaces(&ifaces, err))
+		return -1;
+	shared = iface_shared(&ifaces, t->router, m, err);
+	if (!shared || iface_check_inside(&ifaces, t->router, err))
+		return -1;
+
+	f = vec_push(&facts->list);
+	snprintf(f->row.tenant, sizeof(f->row.tenant), "%s", t->name);
+	memcpy(f->row.mac, shared->mac, sizeof(f->row.mac));
+	f->row.ifindex = shared->index;
+	f->row.netns = t->router->netns;
+	f->row.netns_dev = ns.dev;
+	f->row.netns_ino = ns.ino;
+	f->row.hook = t->router->hook;
+	f->row.via = iface_hook(shared, t->router->hook);
+	f->row.build = dataplane_build();
+	vec_each (a, &shared->addrs) {
+		if (model_shares(m, a))
+			*vec_push(&f->own) = *a;
+	}
+	return 0;
+}
+
+static int gather(const struct model *m, const struct scope *scope, struct facts *facts, struct error *err)
+{
+	memset(facts, 0, sizeof(*facts));
+	vec_each (t, &m->tenants) {
+		if (!t->router || t->router->detached ||
+		    !scope_has(scope, t->name))
+			continue;
+		if (look_at(m, t, facts, err))
+			return error_prefix(err, "tenant %s", t->name);
+	}
+	return 0;
+}
+
+/* Nobody gets the address of a router, whether it is looked at now or was before. */
+static void reserve(const struct facts *facts, const struct machine *have, const struct scope *scope,
+		    struct addr_list *out)
+{
+	memset(out, 0, sizeof(*out));
+	vec_each (f, &facts->list) {
+		vec_each (a, &f->own)
+			*vec_push(&out->list) = *a;
+	}
+	vec_each (row, &have->shared) {
+		if (scope && row->flags & TN_SHARED_OWN)
+			*vec_push(&out->list) = row->shared;
+	}
+}
+
+static void give_router_ids(const struct model *m, struct facts *facts)
+{
+	vec_each (f, &facts->list)
+		f->row.id = model_tenant((struct model *)m, f->row.tenant)->router->id;
+}
+
+/* ------------------------------------------------------------ doing */
+
+static int attach_one(struct dataplane *dp, const struct router_row *have,
+		      const struct router_row *want, struct error *err)
+{
+	_cleanup_instance_ struct instance *in = NULL;
+	_cleanup_netns_ struct netns ns = NETNS_NONE;
+	struct router_row row = *want;
+	int ret;
+
+	/* first the row, so that a later run knows of programs that this one left */
+	if (have)
+		row.flags = have->flags;
+	if (dataplane_put_router(dp, &row, err) || instance_load(dp, &row, &in, err))
+		return error_prefix(err, "tenant %s", row.tenant);
+	if (netns_enter_id(row.netns, row.netns_dev, row.netns_ino, &ns))
+		return error_set(err, "tenant %s: its network namespace has just gone", row.tenant);
+	ret = have ? attach_renew(dp, in, have, &row, err) : attach_router(dp, in, &row, err);
+	netns_leave(&ns);
+	if (ret)
+		return error_prefix(err, "tenant %s", row.tenant);
+	return dataplane_put_router(dp, &row, err);
+}
+
+static const struct router_row *router_of(const struct machine *m, uint32_t id)
+{
+	vec_each (r, &m->routers) {
+		if (r->id == id)
+			return r;
+	}
+	return NULL;
+}
+
+/* The order of these lines is the order of change: see struct plan. */
+static int execute(struct dataplane *dp, const struct plan *p, const struct machine *want,
+		   const struct machine *have, struct error *err)
+{
+	if (p->subnets && dataplane_put_subnets(dp, want, err))
+		return -1;
+	if (dataplane_put_fixed(dp, have, p->fixed_put.v, p->fixed_put.n, err) ||
+	    dataplane_put_shared(dp, have, p->shared_put.v, p->shared_put.n, err))
+		return -1;
+	vec_each (r, &p->attach) {
+		if (attach_one(dp, NULL, *r, err))
+			return -1;
+	}
+	vec_each (r, &p->renew) {
+		if (attach_one(dp, router_of(have, (*r)->id), *r, err))
+			return -1;
+	}
+	vec_each (r, &p->detach) {
+		if (attach_remove(dp, *r, err) || dataplane_del_router(dp, (*r)->id, err))
+			return -1;
+	}
+	if (dataplane_del_shared(dp, p->shared_del.v, p->shared_del.n, err) ||
+	    dataplane_del_fixed(dp, p->fixed_del.v, p->fixed_del.n, err))
+		return -1;
+	return 0;
+}
+
+static void count(struct outcome *out)
+{
+	vec_each (line, &out->text.lines) {
+		out->added += line->sign == '+';
+		out->changed += line->sign == '~';
+		out->removed += line->sign == '-';
+	}
+}
+
+/* Additions come before removals, so for a moment the maps hold both. */
+static int check_capacity(const struct change *c, const struct plan *p, struct error *err)
+{
+	size_t need = c->have.shared.n + p->shared_put.n + 1;
+
+	if (!c->dp || need <= dataplane_capacity(c->dp))
+		return 0;
+	return error_set(err,
+			 "the maps have room for %zu addresses, and this needs up to %zu; `tenantnat "
+			 "detach --all` and then apply makes larger ones, but interrupts traffic",
+			 dataplane_capacity(c->dp), need);
+}
+
+/* Without a program to read them, maps are of no use. */
+static int drop_maps(struct change *c, struct error *err)
+{
+	dataplane_close(c->dp);
+	c->dp = NULL;
+	return dataplane_destroy(c->inv->bpffs, err);
+}
+
+/* Back to what was read at the beginning; what cannot be undone is said, not hidden. */
+static void undo(struct change *c, bool created)
+{
+	_cleanup_machine_ struct machine now = { 0 };
+	_cleanup_plan_ struct plan plan = { 0 };
+	struct error err = { 0 };
+
+	if (!c->dp)
+		return;
+	if (dataplane_read(c->dp, &now, &err) == 0) {
+		inspect(c->dp, &c->will, &now);
+		plan_make(&c->have, &now, &plan);
+		execute(c->dp, &plan, &c->have, &now, &err);
+	}
+	if (created && !err.set)
+		drop_maps(c, &err);
+	if (err.set)
+		log_warning("not everything could be undone (%s); run the command again", err.text);
+}
+
+int change_make(struct change *c, const struct scope *scope, bool dry_run, struct outcome *out,
+		struct error *err)
+{
+	_cleanup_machine_ struct machine want = { 0 };
+	_cleanup_facts_ struct facts facts = { 0 };
+	_cleanup_plan_ struct plan plan = { 0 };
+	struct addr_list reserved = { 0 };
+	bool created = false;
+	int ret;
+
+	memset(out, 0, sizeof(*out));
+	if (gather(&c->will, scope, &facts, err))
+		return -1;
+	reserve(&facts, &c->have, scope, &reserved);
+	ret = ipam_assign(&c->will, &c->had, &reserved, err);
+	vec_free(&reserved.list);
+	if (ret)
+		return -1;
+	give_router_ids(&c->will, &facts);
+	machine_wanted(&c->will, &facts, &c->have, scope, &want);
+	if (!want.routers.n)
+		machine_free(&want);
+	plan_make(&want, &c->have, &plan);
+	plan_describe(&plan, &c->have, &c->had, &c->will, &out->text);
+	count(out);
+	if (check_capacity(c, &plan, err))
+		return -1;
+	if (dry_run)
+		return 0;
+
+	if (store_save(c->store, &c->had, &c->will, err))
+		return -1;
+	if (!c->dp && want.routers.n) {
+		if (dataplane_create(c->inv->bpffs, 2 * want.shared.n, &c->dp, err))
+			return -1;
+		created = true;
+	}
+	if (c->dp && execute(c->dp, &plan, &want, &c->have, err)) {
+		undo(c, created);
+		return -1;
+	}
+	if (store_commit(c->store, err)) {
+		undo(c, created);
+		return -1;
+	}
+	return c->dp && !want.routers.n ? drop_maps(c, err) : 0;
+}

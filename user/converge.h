@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Making the machine what the definitions say: gather facts, decide, do, and undo
+ * when something fails. Every command that changes anything goes through here.
+ */
+#ifndef TN_CONVERGE_H
+#define TN_CONVERGE_H
+
+#include "cmd.h"
+#include "dataplane.h"
+#include "model.h"
+#include "plan.h"
+#include "store.h"
+
+/* A change under way: the store is locked, and what is in force is loaded. */
+struct change {
+	const struct invocation *inv;
+	struct store *store;
+	struct model had;  /* definitions in force */
+	struct model will; /* a copy of them, for the command to change */
+	struct dataplane *dp; /* NULL: nothing is pinned */
+	struct machine have;
+};
+
+/* Checks the machine, locks the state and reads all. On failure nothing is held. */
+int change_begin(const struct invocation *inv, struct change *c, struct error *err);
+void change_end(struct change *c);
+#define _cleanup_change_ _cleanup_(change_end)
+
+struct outcome {
+	struct plan_text text; /* what was, or would be, done */
+	size_t added, changed, removed;
+};
+
+/*
+ * Make the machine and the state what `c->will` says, once a change. `scope`: whom it
+ * concerns; nobody else's router has to be in order for it. With `dry_run`, only say. On failure everything is as it
+ * was, the state included. `out` is the caller's to free, also on failure.
+ */
+int change_make(struct change *c, const struct scope *scope, bool dry_run, struct outcome *out,
+		struct error *err);
+
+/* Read the machine as change_begin() does, for commands that only look. *dp may come out NULL. */
+int machine_load(const char *bpffs, const struct model *m, struct dataplane **dp,
+		 struct machine *out, struct error *err);
+
+#endif

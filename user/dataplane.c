@@ -1,0 +1,795 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "dataplane.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <sys/capability.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+#include <uthash.h>
+
+#include "tenantnat.skel.h"
+
+/* The smallest set of maps: 2 MiB, and 2 MiB for the counters of each CPU. */
+#define CAPACITY_MIN 65536
+#define CAPACITY_MAX (1U << 24)
+#define BATCH 65536
+
+/* X(map): every pinned map. */
+#define MAPS(X)        \
+	X(by_shared)   \
+	X(by_fixed)    \
+	X(counters)    \
+	X(drops)       \
+	X(routers)     \
+	X(config)
+
+enum map_id {
+#define X(map) MAP_##map,
+	MAPS(X)
+#undef X
+	MAPS_COUNT
+};
+
+static const char *const map_names[] = {
+#define X(map) #map,
+	MAPS(X)
+#undef X
+};
+
+/* The counters given to a mapping that is being added, by its shared address. */
+struct new_slot {
+	struct tn_addr shared;
+	uint32_t slot;
+	UT_hash_handle hh;
+};
+
+struct dataplane {
+	char dir[PATH_MAX];
+	int fd[MAPS_COUNT];
+	size_t capacity;
+	bool fresh; /* created by this process: every counter is zero */
+	uint8_t *slots_used;
+	uint32_t slot_next;
+	struct new_slot *new_slots;
+};
+
+struct instance {
+	struct tenantnat *tc;
+	struct tenantnat *xdp;
+	struct dataplane *dp;
+	struct router_row router;
+};
+
+/* ------------------------------------------------------------ the machine */
+
+static bool capable(cap_value_t what)
+{
+	cap_t caps = cap_get_proc();
+	cap_flag_value_t value = CAP_CLEAR;
+
+	if (caps) {
+		cap_get_flag(caps, what, CAP_EFFECTIVE, &value);
+		cap_free(caps);
+	}
+	return value == CAP_SET;
+}
+
+static int parent_of(const char *path, char out[PATH_MAX])
+{
+	char *slash;
+
+	snprintf(out, PATH_MAX, "%s", path);
+	slash = strrchr(out, '/');
+	if (!slash)
+		return -1;
+	*(slash == out ? slash + 1 : slash) = '\0';
+	return 0;
+}
+
+int dataplane_check(const char *bpffs, struct error *err)
+{
+	unsigned int major = 0, minor = 0;
+	char parent[PATH_MAX];
+	struct utsname uts;
+	struct statfs fs;
+
+	if (!capable(CAP_NET_ADMIN) || !capable(CAP_SYS_ADMIN))
+		return error_set(err,
+				 "missing privileges: CAP_NET_ADMIN and CAP_SYS_ADMIN are needed to "
+				 "load programs and to enter network namespaces; run as root");
+	uname(&uts);
+	sscanf(uts.release, "%u.%u", &major, &minor);
+	if (major < 6 || (major == 6 && minor < 1))
+		return error_set(err,
+				 "kernel %s is too old: 6.1 or later is needed; boot a newer one",
+				 uts.release);
+	if (bpffs[0] != '/' || parent_of(bpffs, parent))
+		return error_usage(err, "--bpffs %s: give an absolute path", bpffs);
+	if (statfs(parent, &fs))
+		return error_set(err, "%s: %s; mount it with `mount -t bpf bpf %s`", parent,
+				 strerror(errno), parent);
+	if ((unsigned long)fs.f_type != BPF_FS_MAGIC)
+		return error_set(err,
+				 "no BPF file system is mounted at %s; mount it with `mount -t bpf bpf %s`",
+				 parent, parent);
+	return 0;
+}
+
+uint64_t dataplane_build(void)
+{
+	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
+	size_t size;
+	const unsigned char *elf = tenantnat__elf_bytes(&size);
+
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ elf[i]) * 0x100000001b3;
+	return hash;
+}
+
+/* ------------------------------------------------------------ pins */
+
+static const char *path_in(const char *dir, const char *name, char out[PATH_MAX])
+{
+	if (snprintf(out, PATH_MAX, "%s/%s", dir, name) >= PATH_MAX)
+		out[0] = '\0';
+	return out;
+}
+
+static struct dataplane *dataplane_new(const char *bpffs)
+{
+	struct dataplane *dp = xzalloc(sizeof(*dp));
+
+	snprintf(dp->dir, sizeof(dp->dir), "%s", bpffs);
+	for (int i = 0; i < MAPS_COUNT; i++)
+		dp->fd[i] = -1;
+	return dp;
+}
+
+void dataplane_close(struct dataplane *dp)
+{
+	struct new_slot *s, *next;
+
+	if (!dp)
+		return;
+	for (int i = 0; i < MAPS_COUNT; i++) {
+		if (dp->fd[i] >= 0)
+			close(dp->fd[i]);
+	}
+	HASH_ITER(hh, dp->new_slots, s, next) {
+		HASH_DEL(dp->new_slots, s);
+		free(s);
+	}
+	free(dp->slots_used);
+	free(dp);
+}
+
+const char *dataplane_dir(const struct dataplane *dp)
+{
+	return dp->dir;
+}
+
+size_t dataplane_capacity(const struct dataplane *dp)
+{
+	return dp->capacity;
+}
+
+/* Unpin everything in a directory, and the directory. It has no subdirectories. */
+static int remove_dir(const char *dir)
+{
+	struct dirent *entry;
+	DIR *d = opendir(dir);
+
+	if (!d)
+		return errno == ENOENT ? 0 : -1;
+	while ((entry = readdir(d))) {
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+			unlinkat(dirfd(d), entry->d_name, 0);
+	}
+	closedir(d);
+	return rmdir(dir) && errno != ENOENT ? -1 : 0;
+}
+
+static int read_config(struct dataplane *dp, struct tn_config *out)
+{
+	uint32_t zero = 0;
+
+	return bpf_map_lookup_elem(dp->fd[MAP_config], &zero, out);
+}
+
+static int foreign_layout(const struct dataplane *dp, struct error *err)
+{
+	return error_set(err,
+			 "the maps pinned in %s belong to another version of tenantnat; run "
+			 "`detach --all` of that version, or of this one, and apply again",
+			 dp->dir);
+}
+
+int dataplane_open(const char *bpffs, struct dataplane **out, struct error *err)
+{
+	struct dataplane *dp = dataplane_new(bpffs);
+	char maps[PATH_MAX], path[PATH_MAX];
+	struct tn_config config;
+
+	*out = NULL;
+	path_in(bpffs, "maps", maps);
+	if (access(maps, F_OK)) {
+		int missing = errno;
+
+		dataplane_close(dp);
+		if (missing == ENOENT)
+			return 0;
+		return error_set(err, "cannot read %s: %s", maps, strerror(missing));
+	}
+	for (int i = 0; i < MAPS_COUNT; i++) {
+		dp->fd[i] = bpf_obj_get(path_in(maps, map_names[i], path));
+		if (dp->fd[i] < 0) {
+			if (errno == ENOENT)
+				foreign_layout(dp, err);
+			else
+				error_set(err, "cannot open the map %s: %s", path, strerror(errno));
+			dataplane_close(dp);
+			return -1;
+		}
+	}
+	/* the size of a value is checked by the kernel only against the map's own */
+	struct bpf_map_info info = { 0 };
+	uint32_t len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(dp->fd[MAP_config], &info, &len) ||
+	    info.value_size != sizeof(config) || read_config(dp, &config) ||
+	    config.abi != TN_ABI) {
+		foreign_layout(dp, err);
+		dataplane_close(dp);
+		return -1;
+	}
+	dp->capacity = config.capacity;
+	*out = dp;
+	return 0;
+}
+
+static int make_dir(const char *path, struct error *err)
+{
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return error_set(err, "cannot create %s: %s", path, strerror(errno));
+	return 0;
+}
+
+/* Load the maps alone: no program of the object. */
+static struct tenantnat *load_maps(size_t capacity, struct error *err)
+{
+	struct tenantnat *skel = tenantnat__open();
+	struct bpf_program *prog;
+	int ret;
+
+	if (!skel) {
+		error_set(err, "cannot open the programs: %s", strerror(errno));
+		return NULL;
+	}
+	bpf_object__for_each_program(prog, skel->obj)
+		bpf_program__set_autoload(prog, false);
+	bpf_map__set_max_entries(skel->maps.by_shared, capacity);
+	bpf_map__set_max_entries(skel->maps.by_fixed, capacity);
+	bpf_map__set_max_entries(skel->maps.counters, capacity);
+	ret = tenantnat__load(skel);
+	if (ret) {
+		error_set(err, "cannot create maps for %zu mappings: %s%s", capacity, strerror(-ret),
+			  ret == -EPERM ? "; run as root" : "");
+		tenantnat__destroy(skel);
+		return NULL;
+	}
+	return skel;
+}
+
+static int pin_maps(struct tenantnat *skel, const char *dir, struct error *err)
+{
+	char path[PATH_MAX];
+
+	for (int i = 0; i < MAPS_COUNT; i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(skel->obj, map_names[i]);
+
+		if (bpf_obj_pin(bpf_map__fd(map), path_in(dir, map_names[i], path)))
+			return error_set(err, "cannot pin %s: %s", path, strerror(errno));
+	}
+	return 0;
+}
+
+int dataplane_create(const char *bpffs, size_t mappings, struct dataplane **out, struct error *err)
+{
+	char maps[PATH_MAX], unfinished[PATH_MAX], routers[PATH_MAX];
+	struct tn_config config = { .abi = TN_ABI, .capacity = CAPACITY_MIN };
+	struct tenantnat *skel;
+	uint32_t zero = 0;
+	int ret = -1;
+
+	while (config.capacity < mappings && config.capacity < CAPACITY_MAX)
+		config.capacity *= 2;
+	if (make_dir(bpffs, err) || make_dir(path_in(bpffs, "routers", routers), err))
+		return -1;
+	path_in(bpffs, "maps", maps);
+	/* a tenant's directory can have any name but one with a capital letter */
+	path_in(bpffs, "MAPS", unfinished);
+	remove_dir(unfinished);
+	skel = load_maps(config.capacity, err);
+	if (!skel || make_dir(unfinished, err))
+		goto out;
+	if (bpf_map_update_elem(bpf_map__fd(skel->maps.config), &zero, &config, BPF_ANY)) {
+		error_set(err, "cannot write the configuration map: %s", strerror(errno));
+		goto out;
+	}
+	if (pin_maps(skel, unfinished, err))
+		goto out;
+	if (rename(unfinished, maps)) {
+		error_set(err, "cannot create %s: %s", maps, strerror(errno));
+		goto out;
+	}
+	ret = dataplane_open(bpffs, out, err);
+	if (!ret)
+		(*out)->fresh = true;
+out:
+	tenantnat__destroy(skel);
+	if (ret)
+		remove_dir(unfinished);
+	return ret;
+}
+
+int dataplane_destroy(const char *bpffs, struct error *err)
+{
+	char path[PATH_MAX], routers[PATH_MAX];
+	struct dirent *entry;
+	DIR *d = opendir(path_in(bpffs, "routers", routers));
+	int ret = 0;
+
+	while (d && (entry = readdir(d))) {
+		if (entry->d_name[0] != '.')
+			ret |= remove_dir(path_in(routers, entry->d_name, path));
+	}
+	if (d)
+		closedir(d);
+	ret |= remove_dir(routers) | remove_dir(path_in(bpffs, "maps", path)) |
+	       remove_dir(path_in(bpffs, "MAPS", path));
+	if (ret || (rmdir(bpffs) && errno != ENOENT && errno != ENOTEMPTY))
+		return error_set(err, "cannot remove %s: %s", bpffs, strerror(errno));
+	return 0;
+}
+
+/* ------------------------------------------------------------ reading */
+
+/* One row of a hash map, handed to the reader of that map. */
+typedef void (*row_fn)(struct machine *out, const void *key, const void *value);
+
+static int read_map(struct dataplane *dp, enum map_id id, size_t key_size, size_t value_size,
+		    row_fn row, struct machine *out, struct error *err)
+{
+	_cleanup_free_ char *keys = xrealloc(NULL, BATCH, key_size);
+	_cleanup_free_ char *values = xrealloc(NULL, BATCH, value_size);
+	uint64_t cursor[4]; /* as large as the kernel's for any map */
+	bool first = true;
+	int ret;
+
+	do {
+		uint32_t n = BATCH;
+
+		ret = bpf_map_lookup_batch(dp->fd[id], first ? NULL : cursor, cursor, keys, values,
+					   &n, NULL);
+		if (ret && errno != ENOENT)
+			return error_set(err, "cannot read the map %s: %s", map_names[id],
+					 strerror(errno));
+		for (uint32_t i = 0; i < n; i++)
+			row(out, keys + i * key_size, values + i * value_size);
+		first = false;
+	} while (!ret);
+	return 0;
+}
+
+static void shared_from_map(struct machine *out, const void *key, const void *value)
+{
+	struct shared_row *row = vec_push(&out->shared);
+	const struct tn_shared *v = value;
+
+	memcpy(&row->shared, key, sizeof(row->shared));
+	row->fixed = v->fixed;
+	row->tenant = v->tenant;
+	row->router = v->router;
+	row->flags = v->flags;
+	row->slot = v->slot;
+}
+
+static void fixed_from_map(struct machine *out, const void *key, const void *value)
+{
+	struct fixed_row *row = vec_push(&out->fixed);
+	const struct tn_fixed_key *k = key;
+	const struct tn_fixed *v = value;
+
+	row->router = k->router;
+	row->fixed = k->fixed;
+	row->shared = v->shared;
+	row->slot = v->slot;
+}
+
+static void router_from_map(struct machine *out, const void *key, const void *value)
+{
+	struct router_row *row = vec_push(&out->routers);
+	const struct tn_router *v = value;
+
+	memcpy(&row->id, key, sizeof(row->id));
+	snprintf(row->tenant, sizeof(row->tenant), "%.*s", TENANT_NAME_MAX, v->tenant);
+	memcpy(row->mac, v->mac, sizeof(row->mac));
+	row->ifindex = v->ifindex;
+	row->netns_dev = v->netns_dev;
+	row->netns_ino = v->netns_ino;
+	row->hook = v->hook;
+	row->via = v->via;
+	row->build = v->build;
+	row->flags = v->flags;
+}
+
+static int read_subnets(struct dataplane *dp, struct machine *out, struct error *err)
+{
+	struct tn_config config;
+
+	if (read_config(dp, &config))
+		return error_set(err, "cannot read the configuration map: %s", strerror(errno));
+	for (uint32_t i = 0; i < config.nsubnets && i < TN_SUBNETS_MAX; i++) {
+		struct prefix *p = vec_push(&out->subnets);
+
+		p->addr = config.subnets[i].prefix;
+		for (int w = 0; w < 4; w++)
+			p->len += __builtin_popcount(config.subnets[i].mask.w[w]);
+	}
+	return 0;
+}
+
+int dataplane_read(struct dataplane *dp, struct machine *out, struct error *err)
+{
+	memset(out, 0, sizeof(*out));
+	if (read_subnets(dp, out, err) ||
+	    read_map(dp, MAP_by_shared, sizeof(struct tn_addr), sizeof(struct tn_shared),
+		     shared_from_map, out, err) ||
+	    read_map(dp, MAP_by_fixed, sizeof(struct tn_fixed_key), sizeof(struct tn_fixed),
+		     fixed_from_map, out, err) ||
+	    read_map(dp, MAP_routers, sizeof(uint32_t), sizeof(struct tn_router), router_from_map,
+		     out, err)) {
+		machine_free(out);
+		return -1;
+	}
+	machine_sort(out);
+	return 0;
+}
+
+/* ------------------------------------------------------------ counters */
+
+static int read_percpu(int fd, uint32_t key, void *sum, size_t size)
+{
+	int cpus = libbpf_num_possible_cpus();
+	_cleanup_free_ uint64_t *values = NULL;
+	uint64_t *total = sum;
+
+	if (cpus < 0)
+		return -1;
+	values = xrealloc(NULL, cpus, size);
+	if (bpf_map_lookup_elem(fd, &key, values))
+		return -1;
+	memset(sum, 0, size);
+	for (size_t i = 0; i < cpus * size / sizeof(uint64_t); i++)
+		total[i % (size / sizeof(uint64_t))] += values[i];
+	return 0;
+}
+
+static int zero_percpu(int fd, uint32_t key, size_t size)
+{
+	int cpus = libbpf_num_possible_cpus();
+	_cleanup_free_ void *values = NULL;
+
+	if (cpus < 0)
+		return -1;
+	values = xzalloc(cpus * size);
+	return bpf_map_update_elem(fd, &key, values, BPF_ANY);
+}
+
+int dataplane_counters(struct dataplane *dp, uint32_t slot, struct tn_counters *out)
+{
+	return read_percpu(dp->fd[MAP_counters], slot, out, sizeof(*out));
+}
+
+int dataplane_drops(struct dataplane *dp, uint32_t router, struct tn_drops *out)
+{
+	return read_percpu(dp->fd[MAP_drops], router, out, sizeof(*out));
+}
+
+static void slots_init(struct dataplane *dp, const struct machine *have)
+{
+	if (dp->slots_used)
+		return;
+	dp->slots_used = xzalloc(dp->capacity);
+	dp->slots_used[0] = 1; /* slot 0: not counted */
+	dp->slot_next = 1;
+	vec_each (row, &have->shared) {
+		if (row->slot < dp->capacity)
+			dp->slots_used[row->slot] = 1;
+	}
+	vec_each (row, &have->fixed) {
+		if (row->slot < dp->capacity)
+			dp->slots_used[row->slot] = 1;
+	}
+}
+
+/* The counters that the mapping has already, in either table; 0: none. */
+static uint32_t slot_of(const struct machine *have, const struct tn_addr *shared,
+			const struct tn_addr *fixed, uint32_t router)
+{
+	struct fixed_row fixed_key = { .router = router, .fixed = *fixed };
+	struct shared_row shared_key = { .shared = *shared };
+	const struct shared_row *s = NULL;
+	const struct fixed_row *f = NULL;
+
+	if (have->fixed.n)
+		f = bsearch(&fixed_key, have->fixed.v, have->fixed.n, sizeof(*f), fixed_row_cmp);
+	if (f && memcmp(&f->shared, shared, sizeof(*shared)) == 0)
+		return f->slot;
+	if (have->shared.n)
+		s = bsearch(&shared_key, have->shared.v, have->shared.n, sizeof(*s),
+			    shared_row_cmp);
+	if (s && s->router == router && memcmp(&s->fixed, fixed, sizeof(*fixed)) == 0)
+		return s->slot;
+	return 0;
+}
+
+/*
+ * The counters of the mapping (fixed, shared) of a router. A mapping that is there
+ * keeps its own; one that comes new, or with another fixed address, gets others.
+ */
+static int slot_for(struct dataplane *dp, const struct machine *have, const struct tn_addr *shared,
+		    const struct tn_addr *fixed, uint32_t router, uint32_t *out)
+{
+	struct new_slot *slot;
+
+	slots_init(dp, have);
+	*out = slot_of(have, shared, fixed, router);
+	if (*out)
+		return 0;
+	HASH_FIND(hh, dp->new_slots, shared, sizeof(*shared), slot);
+	if (!slot) {
+		while (dp->slot_next < dp->capacity && dp->slots_used[dp->slot_next])
+			dp->slot_next++;
+		if (dp->slot_next >= dp->capacity)
+			return -1;
+		slot = xzalloc(sizeof(*slot));
+		slot->shared = *shared;
+		slot->slot = dp->slot_next++;
+		HASH_ADD(hh, dp->new_slots, shared, sizeof(slot->shared), slot);
+		if (!dp->fresh && zero_percpu(dp->fd[MAP_counters], slot->slot,
+					      sizeof(struct tn_counters)))
+			return -1;
+	}
+	*out = slot->slot;
+	return 0;
+}
+
+/* ------------------------------------------------------------ writing */
+
+int dataplane_put_subnets(struct dataplane *dp, const struct machine *m, struct error *err)
+{
+	struct tn_config config = { .abi = TN_ABI, .capacity = dp->capacity };
+	uint32_t zero = 0;
+
+	vec_each (p, &m->subnets) {
+		struct tn_subnet *s = &config.subnets[config.nsubnets];
+
+		if (config.nsubnets++ == TN_SUBNETS_MAX)
+			return error_usage(err, "more than %d shared subnets", TN_SUBNETS_MAX);
+		s->prefix = p->addr;
+		s->mask = prefix_mask(p);
+	}
+	if (bpf_map_update_elem(dp->fd[MAP_config], &zero, &config, BPF_ANY))
+		return error_set(err, "cannot write the shared subnets: %s", strerror(errno));
+	return 0;
+}
+
+static int map_error(enum map_id id, struct error *err)
+{
+	return error_set(err, "cannot change the map %s: %s%s", map_names[id], strerror(errno),
+			 errno == E2BIG ? "; it is full" : "");
+}
+
+static int update_batch(struct dataplane *dp, enum map_id id, const void *keys, const void *values,
+			uint32_t n, struct error *err)
+{
+	if (n && bpf_map_update_batch(dp->fd[id], keys, values, &n, NULL))
+		return map_error(id, err);
+	return 0;
+}
+
+/* A key that is not there any more is as good as deleted. */
+static int delete_rows(struct dataplane *dp, enum map_id id, const char *keys, size_t key_size,
+		       size_t n, struct error *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (bpf_map_delete_elem(dp->fd[id], keys + i * key_size) && errno != ENOENT)
+			return map_error(id, err);
+	}
+	return 0;
+}
+
+int dataplane_put_fixed(struct dataplane *dp, const struct machine *have,
+			const struct fixed_row *const *rows, size_t n, struct error *err)
+{
+	_cleanup_free_ struct tn_fixed_key *keys = xrealloc(NULL, BATCH, sizeof(*keys));
+	_cleanup_free_ struct tn_fixed *values = xrealloc(NULL, BATCH, sizeof(*values));
+	size_t filled = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		keys[filled].router = rows[i]->router;
+		keys[filled].fixed = rows[i]->fixed;
+		values[filled] = (struct tn_fixed){ .shared = rows[i]->shared };
+		if (slot_for(dp, have, &rows[i]->shared, &rows[i]->fixed, rows[i]->router,
+			     &values[filled].slot))
+			return map_error(MAP_counters, err);
+		if (++filled < BATCH && i + 1 < n)
+			continue;
+		if (update_batch(dp, MAP_by_fixed, keys, values, filled, err))
+			return -1;
+		filled = 0;
+	}
+	return 0;
+}
+
+int dataplane_put_shared(struct dataplane *dp, const struct machine *have,
+			 const struct shared_row *const *rows, size_t n, struct error *err)
+{
+	_cleanup_free_ struct tn_addr *keys = xrealloc(NULL, BATCH, sizeof(*keys));
+	_cleanup_free_ struct tn_shared *values = xrealloc(NULL, BATCH, sizeof(*values));
+	size_t filled = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct shared_row *row = rows[i];
+
+		keys[filled] = row->shared;
+		values[filled] = (struct tn_shared){ .fixed = row->fixed,
+						     .tenant = row->tenant,
+						     .router = row->router,
+						     .flags = row->flags };
+		if (row->router && row->flags & TN_SHARED_MAPPED &&
+		    slot_for(dp, have, &row->shared, &row->fixed, row->router,
+			     &values[filled].slot))
+			return map_error(MAP_counters, err);
+		if (++filled < BATCH && i + 1 < n)
+			continue;
+		if (update_batch(dp, MAP_by_shared, keys, values, filled, err))
+			return -1;
+		filled = 0;
+	}
+	return 0;
+}
+
+int dataplane_del_shared(struct dataplane *dp, const struct shared_row *const *rows, size_t n,
+			 struct error *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (delete_rows(dp, MAP_by_shared, (const char *)&rows[i]->shared,
+				sizeof(rows[i]->shared), 1, err))
+			return -1;
+	}
+	return 0;
+}
+
+int dataplane_del_fixed(struct dataplane *dp, const struct fixed_row *const *rows, size_t n,
+			struct error *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct tn_fixed_key key = { .router = rows[i]->router, .fixed = rows[i]->fixed };
+
+		if (delete_rows(dp, MAP_by_fixed, (const char *)&key, sizeof(key), 1, err))
+			return -1;
+	}
+	return 0;
+}
+
+int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struct error *err)
+{
+	struct tn_router value = { .hook = r->hook,
+				   .via = r->via,
+				   .ifindex = r->ifindex,
+				   .flags = r->flags,
+				   .netns_dev = r->netns_dev,
+				   .netns_ino = r->netns_ino,
+				   .build = r->build };
+
+	memcpy(value.mac, r->mac, sizeof(value.mac));
+	snprintf(value.tenant, sizeof(value.tenant), "%s", r->tenant);
+	if (bpf_map_update_elem(dp->fd[MAP_routers], &r->id, &value, BPF_ANY))
+		return map_error(MAP_routers, err);
+	return 0;
+}
+
+int dataplane_del_router(struct dataplane *dp, uint32_t id, struct error *err)
+{
+	zero_percpu(dp->fd[MAP_drops], id, sizeof(struct tn_drops));
+	return delete_rows(dp, MAP_routers, (const char *)&id, sizeof(id), 1, err);
+}
+
+/* ------------------------------------------------------------ programs */
+
+static struct tenantnat *open_for(struct dataplane *dp, const struct router_row *r,
+				  struct error *err)
+{
+	struct tenantnat *skel = tenantnat__open();
+
+	if (!skel) {
+		error_set(err, "cannot open the programs: %s", strerror(errno));
+		return NULL;
+	}
+	skel->rodata->tn_router_id = r->id;
+	memcpy((void *)skel->rodata->tn_mac, r->mac, sizeof(r->mac));
+	for (int i = 0; i < MAPS_COUNT; i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(skel->obj, map_names[i]);
+
+		if (bpf_map__reuse_fd(map, dp->fd[i])) {
+			error_set(err, "cannot use the pinned map %s: %s", map_names[i],
+				  strerror(errno));
+			tenantnat__destroy(skel);
+			return NULL;
+		}
+	}
+	return skel;
+}
+
+int instance_load(struct dataplane *dp, const struct router_row *r, struct instance **out,
+		  struct error *err)
+{
+	struct instance *in = xzalloc(sizeof(*in));
+	int ret;
+
+	*out = NULL;
+	in->dp = dp;
+	in->router = *r;
+	in->tc = open_for(dp, r, err);
+	if (!in->tc) {
+		instance_close(in);
+		return -1;
+	}
+	bpf_program__set_autoload(in->tc->progs.tn_xdp_shared_in, false);
+	ret = tenantnat__load(in->tc);
+	if (ret) {
+		instance_close(in);
+		return error_set(err,
+				 "the kernel refused the programs: %s%s", strerror(-ret),
+				 ret == -EPERM ? "; run as root" :
+						 "; run again with -v for its reasons");
+	}
+	*out = in;
+	return 0;
+}
+
+void instance_close(struct instance *in)
+{
+	if (!in)
+		return;
+	tenantnat__destroy(in->tc);
+	tenantnat__destroy(in->xdp);
+	free(in);
+}
+
+int instance_fd_in(const struct instance *in)
+{
+	return bpf_program__fd(in->tc->progs.tn_tc_shared_in);
+}
+
+int instance_fd_out(const struct instance *in)
+{
+	return bpf_program__fd(in->tc->progs.tn_tc_shared_out);
+}
+
+struct bpf_object *instance_xdp_object(struct instance *in, struct error *err)
+{
+	if (!in->xdp)
+		in->xdp = open_for(in->dp, &in->router, err);
+	return in->xdp ? in->xdp->obj : NULL;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The pinned maps and programs: the only file that knows the skeleton.
+ *
+ *   <bpffs>/maps/<map>                one set, shared by all programs
+ *   <bpffs>/routers/<tenant>/<pin>    programs and links of one router
+ *
+ * Both directories are root's alone. Everything here can be killed at any point:
+ * maps are pinned in a directory of another name that is renamed when complete.
+ */
+#ifndef TN_DATAPLANE_H
+#define TN_DATAPLANE_H
+
+#include "error.h"
+#include "machine.h"
+
+struct bpf_object;
+struct dataplane;
+
+/* Can this machine do it at all: kernel, privileges, bpffs at the parent of `bpffs`? */
+int dataplane_check(const char *bpffs, struct error *err);
+
+/* Open what is pinned. 0 and *out NULL when nothing is. Maps of another TN_ABI are refused. */
+int dataplane_open(const char *bpffs, struct dataplane **out, struct error *err);
+/* Create and pin the maps, with room for at least `mappings`. */
+int dataplane_create(const char *bpffs, size_t mappings, struct dataplane **out,
+		     struct error *err);
+/* Unpin the maps and remove our directories; the routers are detached before. */
+int dataplane_destroy(const char *bpffs, struct error *err);
+void dataplane_close(struct dataplane *dp);
+static inline void dataplane_cleanup(struct dataplane **dp)
+{
+	dataplane_close(*dp);
+}
+#define _cleanup_dataplane_ _cleanup_(dataplane_cleanup)
+
+const char *dataplane_dir(const struct dataplane *dp);
+/* Mappings that there is room for. */
+size_t dataplane_capacity(const struct dataplane *dp);
+/* Identifies the programs in this executable: a hash of their object code. */
+uint64_t dataplane_build(void);
+
+/* The contents of the maps, sorted. `broken` of the routers is not known here. */
+int dataplane_read(struct dataplane *dp, struct machine *out, struct error *err);
+
+/*
+ * Write and delete rows, many at a time. `rows` are arrays of pointers. To delete
+ * a row that is not there is no error. dataplane_put_fixed() comes before
+ * dataplane_put_shared() for the same mappings and assigns their counters, which
+ * start at zero; `have` is what was read.
+ */
+int dataplane_put_subnets(struct dataplane *dp, const struct machine *m, struct error *err);
+int dataplane_put_fixed(struct dataplane *dp, const struct machine *have,
+			const struct fixed_row *const *rows, size_t n, struct error *err);
+int dataplane_put_shared(struct dataplane *dp, const struct machine *have,
+			 const struct shared_row *const *rows, size_t n, struct error *err);
+int dataplane_del_shared(struct dataplane *dp, const struct shared_row *const *rows, size_t n,
+			 struct error *err);
+int dataplane_del_fixed(struct dataplane *dp, const struct fixed_row *const *rows, size_t n,
+			struct error *err);
+int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struct error *err);
+int dataplane_del_router(struct dataplane *dp, uint32_t id, struct error *err);
+
+/* Counters of one mapping, and the drops of one router, summed over the CPUs. */
+int dataplane_counters(struct dataplane *dp, uint32_t slot, struct tn_counters *out);
+int dataplane_drops(struct dataplane *dp, uint32_t router, struct tn_drops *out);
+
+/* One instance of the programs for one router; the caller's to close. */
+struct instance;
+
+/*
+ * Load the tc programs of router `r`. The XDP program is left in an object that is
+ * opened but not loaded, because libxdp loads it (as an extension of its dispatcher).
+ */
+int instance_load(struct dataplane *dp, const struct router_row *r, struct instance **out,
+		  struct error *err);
+void instance_close(struct instance *in);
+static inline void instance_cleanup(struct instance **in)
+{
+	instance_close(*in);
+}
+#define _cleanup_instance_ _cleanup_(instance_cleanup)
+
+int instance_fd_in(const struct instance *in);
+int instance_fd_out(const struct instance *in);
+/* Opened, not loaded; NULL with an error. Owned by the instance. */
+struct bpf_object *instance_xdp_object(struct instance *in, struct error *err);
+#define INSTANCE_XDP_PROGRAM "tn_xdp_shared_in"
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "iface.h"
+
+void ifaces_free(struct ifaces *ifaces)
+{
+	vec_each (i, &ifaces->list)
+		vec_free(&i->addrs);
+	vec_free(&ifaces->list);
+}
+
+static const struct iface *by_name(const struct ifaces *ifaces, const char *name)
+{
+	vec_each (i, &ifaces->list) {
+		if (strcmp(i->name, name) == 0)
+			return i;
+	}
+	return NULL;
+}
+
+static bool on_shared_network(const struct iface *i, const struct model *m)
+{
+	vec_each (a, &i->addrs) {
+		if (model_shares(m, a))
+			return true;
+	}
+	return false;
+}
+
+/* "lo (127.0.0.1), lan0 (10.0.0.1)": what there was to choose from. */
+static const char *seen(const struct ifaces *ifaces, char *text, size_t size)
+{
+	size_t n = 0;
+
+	text[0] = '\0';
+	vec_each (i, &ifaces->list) {
+		n += snprintf(text + n, size - n, "%s%s", n ? ", " : "", i->name);
+		if (n >= size)
+			break;
+		vec_each (a, &i->addrs) {
+			if (addr_is_special(a))
+				continue;
+			n += snprintf(text + n, size - n, " %s", ADDR(a));
+			if (n >= size)
+				return text;
+		}
+	}
+	return text;
+}
+
+static const struct iface *named(const struct ifaces *ifaces, const char *name,
+				 const struct model *m, struct error *err)
+{
+	const struct iface *i = by_name(ifaces, name);
+	char text[600];
+
+	if (!i)
+		error_set(err, "there is no interface %s; seen: %s. Correct the router's `shared`",
+			  name, seen(ifaces, text, sizeof(text)));
+	else if (!on_shared_network(i, m))
+		error_set(err,
+			  "%s has no address in the shared subnets; give it one with `ip addr add`",
+			  name);
+	else
+		return i;
+	return NULL;
+}
+
+const struct iface *iface_shared(const struct ifaces *ifaces, const struct router *r,
+				 const struct model *m, struct error *err)
+{
+	const struct iface *found = NULL;
+	char text[600];
+
+	if (r->shared) {
+		found = named(ifaces, r->shared, m, err);
+	} else {
+		vec_each (i, &ifaces->list) {
+			if (!on_shared_network(i, m))
+				continue;
+			if (found) {
+				error_set(err,
+					  "both %s and %s have an address in the shared subnets; "
+					  "name one with the router's `shared`",
+					  found->name, i->name);
+				return NULL;
+			}
+			found = i;
+		}
+		if (!found)
+			error_set(err,
+				  "no interface has an address in the shared subnets; seen: %s. "
+				  "Give the shared interface its address with `ip addr add`",
+				  seen(ifaces, text, sizeof(text)));
+	}
+	if (found && (!found->ethernet || found->loopback)) {
+		error_set(err, "%s is not an Ethernet interface; a shared network needs one",
+			  found->name);
+		return NULL;
+	}
+	return found;
+}
+
+int iface_check_inside(const struct ifaces *ifaces, const struct router *r, struct error *err)
+{
+	char text[600];
+
+	vec_each (name, &r->inside) {
+		if (!by_name(ifaces, *name))
+			return error_set(err,
+					 "there is no interface %s; seen: %s. Correct the router's "
+					 "`inside`",
+					 *name, seen(ifaces, text, sizeof(text)));
+	}
+	return 0;
+}
+
+enum hook iface_hook(const struct iface *i, enum hook asked)
+{
+	if (asked != HOOK_AUTO)
+		return asked;
+	return i->kind[0] ? HOOK_TC : HOOK_XDP;
+}

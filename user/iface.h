@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Interfaces as they were seen, and the decisions that hang on them: which one is
+ * on the shared network, and which hook suits it. Pure.
+ */
+#ifndef TN_IFACE_H
+#define TN_IFACE_H
+
+#include <net/if.h>
+
+#include "error.h"
+#include "model.h"
+
+struct iface {
+	uint32_t index;
+	char name[IF_NAMESIZE];
+	char kind[24];	 /* "veth", "tun", "bridge", …; "": a device with a driver of its own */
+	uint8_t mac[6];
+	bool ethernet;
+	bool loopback;
+	VEC(struct tn_addr) addrs;
+};
+
+struct ifaces {
+	VEC(struct iface) list;
+};
+
+void ifaces_free(struct ifaces *ifaces);
+#define _cleanup_ifaces_ _cleanup_(ifaces_free)
+
+/*
+ * The router's shared interface: the one that is named, or else the only one with
+ * an address in the shared subnets. NULL with an error that lists what was seen.
+ */
+const struct iface *iface_shared(const struct ifaces *ifaces, const struct router *r,
+				 const struct model *m, struct error *err);
+
+/* -1 when an inside interface that the definitions name is not there. */
+int iface_check_inside(const struct ifaces *ifaces, const struct router *r, struct error *err);
+
+/*
+ * What `auto` comes to on this interface: XDP where a driver receives frames from
+ * a wire, tc on virtual interfaces (XDP on a veth costs its peer TSO). Other hooks
+ * are as they were asked for.
+ */
+enum hook iface_hook(const struct iface *i, enum hook asked);
+
+#endif

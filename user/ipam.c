@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "ipam.h"
+
+#include <uthash.h>
+
+/* An address that is not free, and where to look on from there. */
+struct taken {
+	struct tn_addr addr;
+	struct tn_addr next;
+	const struct tenant *tenant; /* whose; NULL: reserved */
+	const struct mapping *mapping;
+	UT_hash_handle hh;
+};
+
+struct ipam {
+	struct model *want;
+	struct taken *taken;
+};
+
+static struct taken *find(struct ipam *ipam, const struct tn_addr *a)
+{
+	struct taken *t;
+
+	HASH_FIND(hh, ipam->taken, a, sizeof(*a), t);
+	return t;
+}
+
+static void take(struct ipam *ipam, const struct tn_addr *a, const struct tenant *tenant,
+		 const struct mapping *mapping)
+{
+	struct taken *t = xzalloc(sizeof(*t));
+
+	t->addr = *a;
+	t->next = addr_add(a, 1);
+	t->tenant = tenant;
+	t->mapping = mapping;
+	HASH_ADD(hh, ipam->taken, addr, sizeof(t->addr), t);
+}
+
+static void ipam_cleanup(struct ipam *ipam)
+{
+	struct taken *t, *next;
+
+	HASH_ITER(hh, ipam->taken, t, next) {
+		HASH_DEL(ipam->taken, t);
+		free(t);
+	}
+}
+
+/*
+ * The first address from `from` on that is not taken. Every entry on the way is
+ * made to point at the result, so that long runs are walked once (union-find).
+ */
+static struct tn_addr next_free(struct ipam *ipam, const struct tn_addr *from)
+{
+	struct tn_addr a = *from, end;
+	struct taken *t;
+
+	while ((t = find(ipam, &a)))
+		a = t->next;
+	end = a;
+	for (a = *from; (t = find(ipam, &a));) {
+		a = t->next;
+		t->next = end;
+	}
+	return end;
+}
+
+/* The pool of another tenant that holds the address, when this tenant has none of its own. */
+static const struct prefix *foreign_pool(struct ipam *ipam, const struct tenant *tenant,
+					 const struct tn_addr *a)
+{
+	if (tenant->pools.n)
+		return NULL;
+	vec_each (t, &ipam->want->tenants) {
+		vec_each (p, &t->pools) {
+			if (prefix_has(p, a))
+				return p;
+		}
+	}
+	return NULL;
+}
+
+static bool reserved_by_subnet(struct ipam *ipam, const struct tn_addr *a)
+{
+	vec_each (s, &ipam->want->subnets) {
+		if (prefix_has(s, a))
+			return prefix_reserves(s, a);
+	}
+	return false;
+}
+
+static bool between(struct ipam *ipam, const struct tenant *tenant, const struct tn_addr *first,
+		    const struct tn_addr *last, struct tn_addr *out)
+{
+	struct tn_addr a = *first;
+	const struct prefix *foreign;
+
+	for (;;) {
+		a = next_free(ipam, &a);
+		if (memcmp(&a, last, sizeof(a)) > 0 || memcmp(&a, first, sizeof(a)) < 0)
+			return false;
+		foreign = foreign_pool(ipam, tenant, &a);
+		if (foreign)
+			a = prefix_last(foreign);
+		else if (!reserved_by_subnet(ipam, &a))
+			break;
+		if (memcmp(&a, last, sizeof(a)) >= 0)
+			return false;
+		a = addr_add(&a, 1);
+	}
+	*out = a;
+	return true;
+}
+
+static bool from_pool(struct ipam *ipam, const struct tenant *tenant, const struct prefix *pool,
+		      const struct tn_addr *fixed, struct tn_addr *out)
+{
+	struct tn_addr mask = prefix_mask(pool), last = prefix_last(pool), start;
+
+	if (addr_is_v4(&pool->addr) != addr_is_v4(fixed))
+		return false;
+	for (int i = 0; i < 4; i++)
+		start.w[i] = (fixed->w[i] & ~mask.w[i]) | pool->addr.w[i];
+	return between(ipam, tenant, &start, &last, out) ||
+	       between(ipam, tenant, &pool->addr, &start, out);
+}
+
+static int allocate(struct ipam *ipam, const struct tenant *t, struct mapping *m, struct error *err)
+{
+	if (t->pools.n) {
+		vec_each (p, &t->pools) {
+			if (from_pool(ipam, t, p, &m->fixed, &m->shared))
+				return 0;
+		}
+	} else {
+		vec_each (p, &ipam->want->subnets) {
+			if (from_pool(ipam, t, p, &m->fixed, &m->shared))
+				return 0;
+		}
+	}
+	return error_set(err,
+			 "tenant %s: no free address is left for %s; enlarge the tenant's pool or "
+			 "remove mappings",
+			 t->name, ADDR(&m->fixed));
+}
+
+static int take_pinned(struct ipam *ipam, const struct tenant *t, const struct mapping *m,
+		       struct error *err)
+{
+	struct taken *other = find(ipam, &m->shared);
+
+	if (!other) {
+		take(ipam, &m->shared, t, m);
+		return 0;
+	}
+	if (!other->tenant)
+		return error_usage(err,
+				   "tenant %s: %s is the address of a router; give %s another "
+				   "shared address",
+				   t->name, ADDR(&m->shared), ADDR(&m->fixed));
+	return error_usage(err,
+			   "tenant %s: %s is leased to %s of tenant %s; give %s another shared "
+			   "address, or remove that mapping first",
+			   t->name, ADDR(&m->shared), ADDR(&other->mapping->fixed),
+			   other->tenant->name, ADDR(&m->fixed));
+}
+
+/* The mapping of the same fixed address in the definitions in force. Both lists are sorted. */
+static const struct mapping *lease_of(const struct tenant *had, size_t *at, const struct mapping *m)
+{
+	int order = 1;
+
+	while (had && *at < had->mappings.n &&
+	       (order = addr_cmp(&had->mappings.v[*at].fixed, &m->fixed)) < 0)
+		(*at)++;
+	return order == 0 ? &had->mappings.v[*at] : NULL;
+}
+
+/*
+ * Leases come before pinned addresses and those before new ones, whatever the
+ * order of the file: nobody's address is taken from under him.
+ */
+static int assign_addresses(struct ipam *ipam, const struct model *have, struct error *err)
+{
+	struct model *want = ipam->want;
+
+	vec_each (t, &want->tenants) {
+		const struct tenant *had = model_tenant((struct model *)have, t->name);
+		size_t at = 0;
+
+		vec_each (m, &t->mappings) {
+			const struct mapping *lease = lease_of(had, &at, m);
+
+			if (!lease || find(ipam, &lease->shared) ||
+			    !tenant_may_have(want, t, &lease->shared))
+				continue;
+			if (m->pinned && addr_cmp(&m->shared, &lease->shared) != 0)
+				continue;
+			m->shared = lease->shared;
+			take(ipam, &m->shared, t, m);
+		}
+	}
+	vec_each (t, &want->tenants) {
+		vec_each (m, &t->mappings) {
+			struct taken *mine = m->pinned ? find(ipam, &m->shared) : NULL;
+
+			if (m->pinned && (!mine || mine->mapping != m) &&
+			    take_pinned(ipam, t, m, err))
+				return -1;
+		}
+	}
+	vec_each (t, &want->tenants) {
+		vec_each (m, &t->mappings) {
+			if (!addr_is_unset(&m->shared))
+				continue;
+			if (allocate(ipam, t, m, err))
+				return -1;
+			take(ipam, &m->shared, t, m);
+		}
+	}
+	return 0;
+}
+
+static int u32_cmp(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+struct ids {
+	VEC(uint32_t) used; /* sorted */
+	size_t at;
+	uint32_t next;
+};
+
+static uint32_t id_new(struct ids *ids)
+{
+	while (ids->at < ids->used.n && ids->used.v[ids->at] <= ids->next) {
+		if (ids->used.v[ids->at] == ids->next)
+			ids->next++;
+		ids->at++;
+	}
+	return ids->next++;
+}
+
+/* What exists keeps its id; what is new gets the smallest that neither `want` nor `have` uses. */
+static int assign_ids(struct model *want, const struct model *have, struct error *err)
+{
+	struct ids tenants = { .next = 1 }, routers = { .next = 1 };
+	int ret = 0;
+
+	vec_each (t, &have->tenants) {
+		struct tenant *now = model_tenant(want, t->name);
+
+		*vec_push(&tenants.used) = t->id;
+		if (t->router)
+			*vec_push(&routers.used) = t->router->id;
+		if (now)
+			now->id = t->id;
+		if (now && now->router && t->router)
+			now->router->id = t->router->id;
+	}
+	if (tenants.used.n)
+		qsort(tenants.used.v, tenants.used.n, sizeof(uint32_t), u32_cmp);
+	if (routers.used.n)
+		qsort(routers.used.v, routers.used.n, sizeof(uint32_t), u32_cmp);
+	vec_each (t, &want->tenants) {
+		if (!t->id)
+			t->id = id_new(&tenants);
+		if (t->router && !t->router->id)
+			t->router->id = id_new(&routers);
+		if (t->router && t->router->id >= TN_ROUTERS_MAX)
+			ret = error_set(err, "more than %d routers on one machine; spread them",
+					TN_ROUTERS_MAX - 1);
+	}
+	vec_free(&tenants.used);
+	vec_free(&routers.used);
+	return ret;
+}
+
+int ipam_assign(struct model *want, const struct model *have, const struct addr_list *reserved,
+		struct error *err)
+{
+	_cleanup_(ipam_cleanup) struct ipam ipam = { .want = want };
+
+	model_sort(want);
+	vec_each (a, &reserved->list) {
+		if (!find(&ipam, a))
+			take(&ipam, a, NULL, NULL);
+	}
+	if (assign_ids(want, have, err))
+		return -1;
+	return assign_addresses(&ipam, have, err);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Allocation: which tenant, router and mapping gets which id and shared address.
+ * Pure and deterministic: the same arguments give the same result.
+ */
+#ifndef TN_IPAM_H
+#define TN_IPAM_H
+
+#include "error.h"
+#include "model.h"
+
+struct addr_list {
+	VEC(struct tn_addr) list;
+};
+
+/*
+ * Fill in what `want` leaves open. Ids and leases that `have` (the definitions in
+ * force) already gave to the same tenant, router or (tenant, fixed address) stay;
+ * a lease is given up only when the pool no longer holds it. `reserved` are
+ * addresses that nobody may have: those of routers.
+ *
+ * A new mapping gets the address with the fixed address' own host bits in the
+ * first pool of its family, or else the next free one above it, around the end of
+ * the pool, then in the next pool. Network and broadcast addresses of the shared
+ * subnets are never given, and a tenant without a pool of its own gets none of
+ * another tenant's pool.
+ *
+ * -1: a pinned address is reserved or leased to somebody else, a pool is
+ * exhausted, or there are more than TN_ROUTERS_MAX - 1 routers.
+ */
+int ipam_assign(struct model *want, const struct model *have, const struct addr_list *reserved,
+		struct error *err);
+
+#endif

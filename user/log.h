@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What goes to stderr, and how much of it. */
+#ifndef TN_LOG_H
+#define TN_LOG_H
+
+enum log_level {
+	LOG_ERROR,
+	LOG_WARNING,
+	LOG_DEBUG, /* -v: also what libbpf, libxdp and the verifier say */
+};
+
+/* Set once, by main. Libraries are quiet below LOG_DEBUG. */
+void log_setup(enum log_level level);
+
+void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+#define log_warning(...) log_line(LOG_WARNING, __VA_ARGS__)
+
+#endif

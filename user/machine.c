@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "machine.h"
+
+void machine_free(struct machine *m)
+{
+	vec_free(&m->subnets);
+	vec_free(&m->shared);
+	vec_free(&m->fixed);
+	vec_free(&m->routers);
+}
+
+int shared_row_cmp(const void *a, const void *b)
+{
+	return memcmp(&((const struct shared_row *)a)->shared,
+		      &((const struct shared_row *)b)->shared, sizeof(struct tn_addr));
+}
+
+int fixed_row_cmp(const void *a, const void *b)
+{
+	const struct fixed_row *x = a, *y = b;
+
+	if (x->router != y->router)
+		return x->router < y->router ? -1 : 1;
+	return memcmp(&x->fixed, &y->fixed, sizeof(x->fixed));
+}
+
+static int router_row_cmp(const void *a, const void *b)
+{
+	uint32_t x = ((const struct router_row *)a)->id, y = ((const struct router_row *)b)->id;
+
+	return x < y ? -1 : x > y;
+}
+
+void machine_sort(struct machine *m)
+{
+	if (m->shared.n)
+		qsort(m->shared.v, m->shared.n, sizeof(*m->shared.v), shared_row_cmp);
+	if (m->fixed.n)
+		qsort(m->fixed.v, m->fixed.n, sizeof(*m->fixed.v), fixed_row_cmp);
+	if (m->routers.n)
+		qsort(m->routers.v, m->routers.n, sizeof(*m->routers.v), router_row_cmp);
+}
+
+void facts_free(struct facts *f)
+{
+	vec_each (r, &f->list)
+		vec_free(&r->own);
+	vec_free(&f->list);
+}
+
+static const struct router_facts *facts_of(const struct facts *facts, const struct tenant *t)
+{
+	vec_each (f, &facts->list) {
+		if (strcmp(f->row.tenant, t->name) == 0)
+			return f;
+	}
+	return NULL;
+}
+
+static void want_router(const struct tenant *t, const struct router_facts *f, struct machine *out)
+{
+	*vec_push(&out->routers) = f->row;
+	vec_each (a, &f->own)
+		*vec_push(&out->shared) = (struct shared_row){ .shared = *a,
+							       .tenant = t->id,
+							       .router = t->router->id,
+							       .flags = TN_SHARED_OWN };
+}
+
+/* A tenant whose router is not attached here is known by its addresses alone. */
+static void want_tenant(const struct tenant *t, const struct facts *facts, struct machine *out)
+{
+	const struct router_facts *f = facts_of(facts, t);
+	uint32_t router = f ? t->router->id : TN_ROUTER_ELSEWHERE;
+
+	if (f)
+		want_router(t, f, out);
+	vec_each (m, &t->mappings) {
+		*vec_push(&out->shared) = (struct shared_row){ .shared = m->shared,
+							       .fixed = m->fixed,
+							       .tenant = t->id,
+							       .router = router,
+							       .flags = TN_SHARED_MAPPED };
+		if (f)
+			*vec_push(&out->fixed) = (struct fixed_row){ .router = router,
+								     .fixed = m->fixed,
+								     .shared = m->shared };
+	}
+}
+
+bool scope_has(const struct scope *scope, const char *tenant)
+{
+	for (int i = 0; scope && i < scope->n; i++) {
+		if (strcmp(scope->tenants[i], tenant) == 0)
+			return true;
+	}
+	return !scope;
+}
+
+/* Tenant and router ids of those in scope. */
+struct ids {
+	VEC(uint32_t) tenants;
+	VEC(uint32_t) routers;
+};
+
+static bool has_id(const uint32_t *v, size_t n, uint32_t id)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (v[i] == id)
+			return true;
+	}
+	return false;
+}
+
+static void keep_others(const struct machine *have, const struct ids *in, struct machine *out)
+{
+	vec_each (row, &have->shared) {
+		if (!has_id(in->tenants.v, in->tenants.n, row->tenant))
+			*vec_push(&out->shared) = *row;
+	}
+	vec_each (row, &have->fixed) {
+		if (!has_id(in->routers.v, in->routers.n, row->router))
+			*vec_push(&out->fixed) = *row;
+	}
+	vec_each (row, &have->routers) {
+		if (has_id(in->routers.v, in->routers.n, row->id))
+			continue;
+		*vec_push(&out->routers) = *row;
+		/* broken or not, it is not this change's to mend */
+		out->routers.v[out->routers.n - 1].out_of_scope = true;
+	}
+}
+
+void machine_wanted(const struct model *m, const struct facts *facts, const struct machine *have,
+		    const struct scope *scope, struct machine *out)
+{
+	struct ids in = { 0 };
+
+	memset(out, 0, sizeof(*out));
+	vec_each (p, &m->subnets)
+		*vec_push(&out->subnets) = *p;
+	vec_each (t, &m->tenants) {
+		if (!scope_has(scope, t->name))
+			continue;
+		*vec_push(&in.tenants) = t->id;
+		if (t->router)
+			*vec_push(&in.routers) = t->router->id;
+		want_tenant(t, facts, out);
+	}
+	if (scope)
+		keep_others(have, &in, out);
+	vec_free(&in.tenants);
+	vec_free(&in.routers);
+	machine_sort(out);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the machine has, or is to have: the contents of the maps and what is
+ * attached to which router. The plan is the difference of two of these, so an
+ * undo is a plan too: back to the one that was read before.
+ */
+#ifndef TN_MACHINE_H
+#define TN_MACHINE_H
+
+#include "model.h"
+
+/* A row of by_shared. */
+struct shared_row {
+	struct tn_addr shared;
+	struct tn_addr fixed;
+	uint32_t tenant;
+	uint32_t router;
+	uint32_t flags;
+	uint32_t slot; /* only in what was read; does not count as a difference */
+};
+
+/* A row of by_fixed. */
+struct fixed_row {
+	uint32_t router;
+	struct tn_addr fixed;
+	struct tn_addr shared;
+	uint32_t slot; /* as in struct shared_row */
+};
+
+/* A row of routers: one router with its programs. */
+struct router_row {
+	uint32_t id;
+	char tenant[TENANT_NAME_MAX + 1];
+	uint8_t mac[6];
+	uint32_t ifindex;
+	uint64_t netns_dev;
+	uint64_t netns_ino;
+	const char *netns; /* as in struct router: where to look for it first; borrowed */
+	enum hook hook; /* what was asked for */
+	enum hook via;	/* what it came to, never auto; does not count as a difference */
+	uint64_t build;
+	uint32_t flags; /* enum tn_router_flags, only in what was read */
+	bool broken;	/* only in what was read: a program, link or interface is missing */
+	bool out_of_scope; /* only in what is wanted: to be left as it is */
+};
+
+struct machine {
+	VEC(struct prefix) subnets;
+	VEC(struct shared_row) shared; /* sorted by shared */
+	VEC(struct fixed_row) fixed;   /* sorted by router, fixed */
+	VEC(struct router_row) routers; /* sorted by id */
+};
+
+void machine_free(struct machine *m);
+#define _cleanup_machine_ _cleanup_(machine_free)
+void machine_sort(struct machine *m);
+
+/* What was found out about a router that is to be attached. */
+struct router_facts {
+	struct router_row row;
+	VEC(struct tn_addr) own; /* its own addresses in the shared subnets */
+};
+
+struct facts {
+	VEC(struct router_facts) list;
+};
+
+void facts_free(struct facts *f);
+#define _cleanup_facts_ _cleanup_(facts_free)
+
+/* Whom a change concerns: these tenants, or with a NULL pointer to it everybody. */
+struct scope {
+	char *const *tenants;
+	int n;
+};
+
+bool scope_has(const struct scope *scope, const char *tenant);
+
+/*
+ * What the machine is to have by the definitions `m` (sorted, complete: ids and
+ * shared addresses given) and the facts about the routers. The rows of tenants out
+ * of scope are taken from `have` as they are. `out` is sorted, and the caller's to
+ * free.
+ */
+void machine_wanted(const struct model *m, const struct facts *facts, const struct machine *have,
+		    const struct scope *scope, struct machine *out);
+
+int shared_row_cmp(const void *a, const void *b);
+int fixed_row_cmp(const void *a, const void *b);
+
+#endif

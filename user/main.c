@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The table of commands, the global options, and the only place that prints an error. */
+#include <bpf/libbpf.h>
+#include <getopt.h>
+#include <signal.h>
+#include <xdp/libxdp.h>
+
+#include "cmd.h"
+#include "log.h"
+#include "util.h"
+
+#ifndef VERSION
+#define VERSION "unknown"
+#endif
+
+enum { DONE = 0, FAILED = 1, WRONG = 2 };
+
+static const struct command *const commands[] = {
+#define X(symbol) &cmd_##symbol,
+	COMMANDS(X)
+#undef X
+};
+
+/* Options of every command. Values over 255 have no letter. */
+enum { OPT_STATE = 256, OPT_BPFFS, OPT_WAIT, OPT_VERSION, OPT_COMMAND };
+
+static const struct global {
+	struct cmd_option option;
+	int value;
+} globals[] = {
+	{ { "state", 0, "DIR", "where state.db is (default /var/lib/tenantnat)" }, OPT_STATE },
+	{ { "bpffs", 0, "DIR", "where programs and maps are pinned (default /sys/fs/bpf/tenantnat)" },
+	  OPT_BPFFS },
+	{ { "wait", 0, "SECONDS", "how long to wait for another tenantnat (default 30)" },
+	  OPT_WAIT },
+	{ { "json", 'j', NULL, "print JSON" }, 'j' },
+	{ { "quiet", 'q', NULL, "print nothing but errors and what was asked for" }, 'q' },
+	{ { "verbose", 'v', NULL, "say more, also what the kernel's verifier says" }, 'v' },
+	{ { "help", 'h', NULL, "print this help" }, 'h' },
+	{ { "version", 0, NULL, "print the version" }, OPT_VERSION },
+};
+
+static void print_option(const struct cmd_option *o)
+{
+	char text[64];
+
+	if (o->letter)
+		snprintf(text, sizeof(text), "-%c, --%s%s%s", o->letter, o->name, o->arg ? " " : "",
+			 o->arg ? o->arg : "");
+	else
+		snprintf(text, sizeof(text), "    --%s%s%s", o->name, o->arg ? " " : "",
+			 o->arg ? o->arg : "");
+	printf("  %-22s %s\n", text, o->help);
+}
+
+static void print_globals(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(globals); i++)
+		print_option(&globals[i].option);
+}
+
+static void print_help(const struct command *c)
+{
+	if (!c) {
+		printf("Usage: tenantnat [OPTION…] COMMAND …\n\n"
+		       "Cross-tenant communication over an internal shared network.\n\nCommands:\n");
+		for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+			printf("  %-22s %s\n", commands[i]->name, commands[i]->summary);
+		printf("\nOptions:\n");
+		print_globals();
+		printf("\n`tenantnat COMMAND --help` tells more. Exit status: 0 done, 1 it failed, "
+		       "2 the request\nor the input was wrong.\n");
+		return;
+	}
+	printf("Usage: tenantnat [OPTION…] %s %s\n\n%s.\n", c->name, c->synopsis, c->summary);
+	if (c->help)
+		printf("\n%s\n", c->help);
+	if (c->options[0].name) {
+		printf("\nOptions:\n");
+		for (const struct cmd_option *o = c->options; o->name; o++)
+			print_option(o);
+	}
+	printf("\nOptions of every command:\n");
+	print_globals();
+}
+
+/* The options of all commands, and those of `c`, as getopt_long() wants them. */
+struct getopt_table {
+	struct option longs[ARRAY_SIZE(globals) + CMD_OPTIONS_MAX + 1];
+	char letters[4 * (ARRAY_SIZE(globals) + CMD_OPTIONS_MAX)];
+};
+
+static void add_option(struct getopt_table *t, size_t *n, const struct cmd_option *o, int value)
+{
+	t->longs[(*n)++] = (struct option){ .name = o->name,
+					    .has_arg = o->arg ? required_argument : no_argument,
+					    .val = value };
+	if (o->letter) {
+		size_t at = strlen(t->letters);
+
+		t->letters[at] = o->letter;
+		if (o->arg)
+			t->letters[at + 1] = ':';
+	}
+}
+
+static void build_table(struct getopt_table *t, const struct command *c)
+{
+	size_t n = 0;
+
+	memset(t, 0, sizeof(*t));
+	/* '+': before the command's name, stop at the first word; ':' would hide getopt's errors */
+	if (!c)
+		strcpy(t->letters, "+");
+	for (size_t i = 0; i < ARRAY_SIZE(globals); i++)
+		add_option(t, &n, &globals[i].option, globals[i].value);
+	for (int i = 0; c && i < CMD_OPTIONS_MAX && c->options[i].name; i++)
+		add_option(t, &n, &c->options[i], OPT_COMMAND + i);
+}
+
+static int hint(const struct command *c)
+{
+	fprintf(stderr, "Try `tenantnat%s%s --help`.\n", c ? " " : "", c ? c->name : "");
+	return WRONG;
+}
+
+/* -1: go on; otherwise the exit status. */
+static int take_option(struct invocation *inv, int value, bool *verbose)
+{
+	char *end;
+
+	switch (value) {
+	case OPT_STATE:
+		inv->state = optarg;
+		return -1;
+	case OPT_BPFFS:
+		inv->bpffs = optarg;
+		return -1;
+	case OPT_WAIT:
+		inv->wait = strtoul(optarg, &end, 10);
+		if (optarg[0] >= '0' && optarg[0] <= '9' && !*end)
+			return -1;
+		fprintf(stderr, "tenantnat: --wait %s: give a number of seconds\n", optarg);
+		return hint(inv->command);
+	case 'j':
+		inv->json = true;
+		return -1;
+	case 'q':
+		inv->quiet = true;
+		return -1;
+	case 'v':
+		*verbose = true;
+		return -1;
+	case 'h':
+		print_help(inv->command);
+		return DONE;
+	case OPT_VERSION:
+		printf("tenantnat %s\n", VERSION);
+		return DONE;
+	case '?':
+		return hint(inv->command);
+	}
+	for (int i = 0; i < CMD_OPTIONS_MAX && inv->command->options[i].name; i++) {
+		if (value == OPT_COMMAND + i || value == inv->command->options[i].letter)
+			inv->values[i] = optarg ? optarg : "";
+	}
+	return -1;
+}
+
+static int take_options(struct invocation *inv, int argc, char **argv, bool *verbose)
+{
+	struct getopt_table table;
+	int value, status;
+
+	build_table(&table, inv->command);
+	while ((value = getopt_long(argc, argv, table.letters, table.longs, NULL)) != -1) {
+		status = take_option(inv, value, verbose);
+		if (status >= 0)
+			return status;
+	}
+	return -1;
+}
+
+/* The command whose name the words begin with; *used is how many words that is. */
+static const struct command *find_command(char **words, int n, int *used)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		const char *name = commands[i]->name, *space = strchr(name, ' ');
+		size_t first = space ? (size_t)(space - name) : strlen(name);
+
+		*used = space ? 2 : 1;
+		if (n >= *used && strlen(words[0]) == first && !strncmp(words[0], name, first) &&
+		    (!space || !strcmp(words[1], space + 1)))
+			return commands[i];
+	}
+	return NULL;
+}
+
+static int unknown_command(char **words, int n)
+{
+	bool group = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		group |= !strncmp(commands[i]->name, words[0], strlen(words[0])) &&
+			 commands[i]->name[strlen(words[0])] == ' ';
+	if (group && (n == 1 || !strcmp(words[1], "--help") || !strcmp(words[1], "-h"))) {
+		FILE *to = n == 1 ? stderr : stdout;
+
+		fprintf(to, "tenantnat %s: one of these is needed:\n", words[0]);
+		for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+			if (!strncmp(commands[i]->name, words[0], strlen(words[0])))
+				fprintf(to, "  %-22s %s\n", commands[i]->name,
+					commands[i]->summary);
+		}
+		return n == 1 ? WRONG : DONE;
+	}
+	fprintf(stderr, "tenantnat: there is no command `%s%s%s`\n", words[0], group ? " " : "",
+		group ? words[1] : "");
+	return hint(NULL);
+}
+
+const char *cmd_value(const struct invocation *inv, const char *option)
+{
+	for (int i = 0; i < CMD_OPTIONS_MAX && inv->command->options[i].name; i++) {
+		if (strcmp(inv->command->options[i].name, option) == 0)
+			return inv->values[i];
+	}
+	return NULL;
+}
+
+static int run(const struct invocation *inv)
+{
+	struct error err = { 0 };
+
+	if (inv->command->run(inv, &err) == 0 && !err.set) {
+		if (fflush(stdout) == 0 && !ferror(stdout))
+			return DONE;
+		error_set(&err, "cannot write to stdout: %m");
+	}
+	fflush(stdout);
+	log_line(LOG_ERROR, "%s", err.text);
+	return err.usage ? WRONG : FAILED;
+}
+
+static bool verbose_output;
+
+static int library_print(enum libbpf_print_level level, const char *format, va_list args)
+{
+	(void)level;
+	return verbose_output ? vfprintf(stderr, format, args) : 0;
+}
+
+static int libxdp_output(enum libxdp_print_level level, const char *format, va_list args)
+{
+	(void)level;
+	return verbose_output ? vfprintf(stderr, format, args) : 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct invocation inv = { .state = "/var/lib/tenantnat",
+				  .bpffs = "/sys/fs/bpf/tenantnat",
+				  .wait = 30 };
+	int status, used;
+
+	signal(SIGPIPE, SIG_IGN);
+	status = take_options(&inv, argc, argv, &verbose_output);
+	if (status >= 0)
+		return status;
+	argc -= optind;
+	argv += optind;
+	if (!argc) {
+		fprintf(stderr, "tenantnat: no command given\n");
+		return hint(NULL);
+	}
+	inv.command = find_command(argv, argc, &used);
+	if (!inv.command)
+		return unknown_command(argv, argc);
+
+	/* getopt_long() skips the word at index 0: the last word of the command's name */
+	argc -= used - 1;
+	argv += used - 1;
+	optind = 0;
+	status = take_options(&inv, argc, argv, &verbose_output);
+	if (status >= 0)
+		return status;
+	inv.nargs = argc - optind;
+	inv.args = argv + optind;
+	if (inv.nargs < inv.command->min_args ||
+	    (inv.command->max_args >= 0 && inv.nargs > inv.command->max_args)) {
+		fprintf(stderr, "tenantnat: usage: tenantnat %s %s\n", inv.command->name,
+			inv.command->synopsis);
+		return hint(inv.command);
+	}
+	log_setup(verbose_output ? LOG_DEBUG : inv.quiet ? LOG_ERROR : LOG_WARNING);
+	libbpf_set_print(library_print);
+	libxdp_set_print(libxdp_output);
+	return run(&inv);
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "model.h"
+
+static const char *const hook_names[] = {
+#define X(id, name) [HOOK_##id] = name,
+	HOOKS(X)
+#undef X
+};
+
+const char *hook_name(enum hook hook)
+{
+	return hook < HOOKS_COUNT ? hook_names[hook] : "unknown";
+}
+
+bool hook_parse(const char *name, enum hook *out)
+{
+	for (unsigned int i = 0; i < HOOKS_COUNT; i++) {
+		if (strcmp(name, hook_names[i]) == 0) {
+			*out = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+void mapping_clear(struct mapping *m)
+{
+	free(m->name);
+	memset(m, 0, sizeof(*m));
+}
+
+static void router_free(struct router *r)
+{
+	if (!r)
+		return;
+	vec_each (name, &r->inside)
+		free(*name);
+	vec_free(&r->inside);
+	free(r->netns);
+	free(r->shared);
+	free(r);
+}
+
+void tenant_clear(struct tenant *t)
+{
+	free(t->name);
+	router_free(t->router);
+	vec_free(&t->pools);
+	vec_each (m, &t->mappings)
+		mapping_clear(m);
+	vec_free(&t->mappings);
+	memset(t, 0, sizeof(*t));
+}
+
+void model_free(struct model *m)
+{
+	vec_each (t, &m->tenants)
+		tenant_clear(t);
+	vec_free(&m->tenants);
+	vec_free(&m->subnets);
+}
+
+struct tenant *model_tenant(struct model *m, const char *name)
+{
+	vec_each (t, &m->tenants) {
+		if (strcmp(t->name, name) == 0)
+			return t;
+	}
+	return NULL;
+}
+
+struct mapping *tenant_mapping(struct tenant *t, const struct tn_addr *fixed)
+{
+	vec_each (m, &t->mappings) {
+		if (addr_cmp(&m->fixed, fixed) == 0)
+			return m;
+	}
+	return NULL;
+}
+
+static int tenant_cmp(const void *a, const void *b)
+{
+	return strcmp(((const struct tenant *)a)->name, ((const struct tenant *)b)->name);
+}
+
+static int mapping_cmp(const void *a, const void *b)
+{
+	return addr_cmp(&((const struct mapping *)a)->fixed, &((const struct mapping *)b)->fixed);
+}
+
+void model_sort(struct model *m)
+{
+	if (m->tenants.n)
+		qsort(m->tenants.v, m->tenants.n, sizeof(*m->tenants.v), tenant_cmp);
+	vec_each (t, &m->tenants) {
+		if (t->mappings.n)
+			qsort(t->mappings.v, t->mappings.n, sizeof(*t->mappings.v), mapping_cmp);
+	}
+}
+
+bool model_shares(const struct model *m, const struct tn_addr *a)
+{
+	for (size_t i = 0; i < m->subnets.n; i++) {
+		if (prefix_has(&m->subnets.v[i], a))
+			return true;
+	}
+	return false;
+}
+
+bool tenant_name_valid(const char *name)
+{
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
+	return n > 0 && n <= TENANT_NAME_MAX && name[n] == '\0' && name[0] != '-';
+}
+
+bool mapping_name_valid(const char *name)
+{
+	size_t n = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+	struct tn_addr a;
+
+	return n > 0 && n <= TENANT_NAME_MAX && name[n] == '\0' && !strchr("._-", name[0]) &&
+	       !addr_parse(name, &a);
+}
+
+bool tenant_may_have(const struct model *m, const struct tenant *t, const struct tn_addr *shared)
+{
+	if (!t->pools.n)
+		return model_shares(m, shared);
+	vec_each (p, &t->pools) {
+		if (prefix_has(p, shared))
+			return true;
+	}
+	return false;
+}
+
+static int check_new_shared(const struct model *m, const struct tenant *t,
+			    const struct mapping *new, struct error *err)
+{
+	if (addr_is_v4(&new->fixed) != addr_is_v4(&new->shared))
+		return error_usage(err, "%s and %s are of different address families",
+				   ADDR(&new->fixed), ADDR(&new->shared));
+	if (!tenant_may_have(m, t, &new->shared))
+		return error_usage(err, "%s is outside the %s of tenant %s", ADDR(&new->shared),
+				   t->pools.n ? "pool" : "shared subnets", t->name);
+	vec_each (p, &m->subnets) {
+		if (prefix_has(p, &new->shared) && prefix_reserves(p, &new->shared))
+			return error_usage(err, "%s is the network or broadcast address of %s",
+					   ADDR(&new->shared), PREFIX(p));
+	}
+	vec_each (other, &m->tenants) {
+		vec_each (used, &other->mappings) {
+			if (addr_cmp(&used->shared, &new->shared) == 0)
+				return error_usage(err, "%s is the shared address of %s of tenant %s",
+						   ADDR(&new->shared), ADDR(&used->fixed),
+						   other->name);
+		}
+	}
+	return 0;
+}
+
+int model_check_mapping(const struct model *m, const struct tenant *t, const struct mapping *new,
+			struct error *err)
+{
+	if (addr_is_special(&new->fixed))
+		return error_usage(err, "%s is not an address that a VM can have", ADDR(&new->fixed));
+	if (model_shares(m, &new->fixed))
+		return error_usage(err, "%s is in a shared subnet; give the VM's private address",
+				   ADDR(&new->fixed));
+	if (new->name && !mapping_name_valid(new->name))
+		return error_usage(err,
+				   "`%s` cannot be a mapping's name; use letters, digits, `.`, `_` "
+				   "and `-`, beginning with a letter or digit, %d at most",
+				   new->name, TENANT_NAME_MAX);
+	vec_each (used, &t->mappings) {
+		if (addr_cmp(&used->fixed, &new->fixed) == 0)
+			return error_usage(err, "tenant %s has a mapping of %s already: %s", t->name,
+					   ADDR(&new->fixed), ADDR(&used->shared));
+		if (new->name && used->name && strcmp(used->name, new->name) == 0 &&
+		    addr_is_v4(&used->fixed) == addr_is_v4(&new->fixed))
+			return error_usage(err, "tenant %s has a mapping named %s already: %s",
+					   t->name, new->name, ADDR(&used->fixed));
+	}
+	return new->pinned ? check_new_shared(m, t, new, err) : 0;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The domain: shared network, tenants, routers, mappings. One model for the
+ * definitions file, for state.db and for the plan; the only structs that
+ * decisions and effects have in common.
+ */
+#ifndef TN_MODEL_H
+#define TN_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "addr.h"
+#include "error.h"
+#include "util.h"
+
+/* X(ID, "name"): which hook translates what arrives at the shared interface. */
+#define HOOKS(X)            \
+	X(AUTO, "auto")     \
+	X(TC, "tc")         \
+	X(XDP, "xdp")       \
+	X(XDP_GENERIC, "xdp-generic")
+
+enum hook {
+#define X(id, name) HOOK_##id,
+	HOOKS(X)
+#undef X
+	HOOKS_COUNT
+};
+
+const char *hook_name(enum hook hook);
+/* False when no hook has that name. */
+bool hook_parse(const char *name, enum hook *out);
+
+/* A place in the definitions file, from 1; line 0: not from a file. */
+struct pos {
+	uint32_t line;
+	uint32_t col;
+};
+
+struct mapping {
+	char *name;	       /* NULL: none */
+	struct tn_addr fixed;  /* the VM's private address */
+	struct tn_addr shared; /* unset: to be allocated */
+	bool pinned;	       /* `shared` was given by the user, not by the allocator */
+	struct pos pos;
+};
+
+struct router {
+	uint32_t id;	/* 1..TN_ROUTERS_MAX-1; 0: not yet given */
+	char *netns;	/* a name under /run/netns or an absolute path; NULL: our own */
+	char *shared;	/* the shared interface; NULL: to be found */
+	VEC(char *) inside; /* empty: every other interface but loopback */
+	enum hook hook;
+	bool detached; /* taken off with `detach`, until the next apply */
+	struct pos pos;
+};
+
+struct tenant {
+	uint32_t id; /* from 1; 0: not yet given */
+	char *name;
+	struct router *router; /* NULL: on another host */
+	VEC(struct prefix) pools; /* empty: all of the shared subnets */
+	VEC(struct mapping) mappings;
+	struct pos pos;
+};
+
+struct model {
+	VEC(struct prefix) subnets;
+	VEC(struct tenant) tenants;
+};
+
+/* Every struct owns what it points to. */
+void model_free(struct model *m);
+void tenant_clear(struct tenant *t);
+void mapping_clear(struct mapping *m);
+#define _cleanup_model_ _cleanup_(model_free)
+
+/* NULL when there is none. */
+struct tenant *model_tenant(struct model *m, const char *name);
+struct mapping *tenant_mapping(struct tenant *t, const struct tn_addr *fixed);
+
+/* Tenants by name, the mappings of each by fixed address: the order of every listing and comparison. */
+void model_sort(struct model *m);
+
+/* Whether the address is in one of the shared subnets. */
+bool model_shares(const struct model *m, const struct tn_addr *a);
+
+/*
+ * Whether the mapping can be added to tenant `t` of the model: families, ranges and
+ * duplicates. -1 with a usage error.
+ */
+int model_check_mapping(const struct model *m, const struct tenant *t, const struct mapping *new,
+			struct error *err);
+
+#define TENANT_NAME_MAX 63
+/* [a-z0-9][a-z0-9-]{0,62} */
+bool tenant_name_valid(const char *name);
+/* [A-Za-z0-9][A-Za-z0-9._-]{0,62}, and no IP address */
+bool mapping_name_valid(const char *name);
+
+/* Whether the tenant's mappings may have this shared address: in its pool, or in any shared subnet. */
+bool tenant_may_have(const struct model *m, const struct tenant *t, const struct tn_addr *shared);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Network namespaces. Entered with setns(CLONE_NEWNET) alone, so that bpffs and
+ * /sys stay the ones of this process.
+ */
+#ifndef TN_NETNS_H
+#define TN_NETNS_H
+
+#include <stdint.h>
+
+#include "error.h"
+#include "util.h"
+
+#define NETNS_DIR "/run/netns"
+
+/* A namespace that this process is in until netns_leave(). */
+struct netns {
+	int back; /* where we came from; -1: not entered */
+	uint64_t dev;
+	uint64_t ino;
+};
+#define NETNS_NONE ((struct netns){ .back = -1 })
+
+/* Enter `spec`: a name under NETNS_DIR, an absolute path, or NULL for our own. */
+int netns_enter(const char *spec, struct netns *ns, struct error *err);
+/*
+ * Enter the namespace with that st_dev and st_ino: the one of `hint` (as above), our
+ * own, or one under NETNS_DIR. -1: not found there, so it counts as gone.
+ */
+int netns_enter_id(const char *hint, uint64_t dev, uint64_t ino, struct netns *ns);
+void netns_leave(struct netns *ns);
+#define _cleanup_netns_ _cleanup_(netns_leave)
+
+#endif

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "plan.h"
+
+#include <stdarg.h>
+
+void plan_free(struct plan *p)
+{
+	vec_free(&p->fixed_put);
+	vec_free(&p->shared_put);
+	vec_free(&p->attach);
+	vec_free(&p->renew);
+	vec_free(&p->detach);
+	vec_free(&p->shared_del);
+	vec_free(&p->fixed_del);
+}
+
+bool plan_empty(const struct plan *p)
+{
+	return !p->subnets && !p->fixed_put.n && !p->shared_put.n && !p->attach.n && !p->renew.n &&
+	       !p->detach.n && !p->shared_del.n && !p->fixed_del.n;
+}
+
+static bool same_shared(const struct shared_row *a, const struct shared_row *b)
+{
+	return memcmp(&a->fixed, &b->fixed, sizeof(a->fixed)) == 0 && a->tenant == b->tenant &&
+	       a->router == b->router && a->flags == b->flags;
+}
+
+static void diff_shared(const struct machine *want, const struct machine *have, struct plan *out)
+{
+	const struct shared_row *w = want->shared.v, *wend = w + want->shared.n;
+	const struct shared_row *h = have->shared.v, *hend = h + have->shared.n;
+
+	while (w < wend || h < hend) {
+		int order = w == wend ? 1 : h == hend ? -1 : shared_row_cmp(w, h);
+
+		if (order > 0) {
+			*vec_push(&out->shared_del) = h++;
+			continue;
+		}
+		if (order < 0 || !same_shared(w, h))
+			*vec_push(&out->shared_put) = w;
+		w++;
+		h += order == 0;
+	}
+}
+
+static void diff_fixed(const struct machine *want, const struct machine *have, struct plan *out)
+{
+	const struct fixed_row *w = want->fixed.v, *wend = w + want->fixed.n;
+	const struct fixed_row *h = have->fixed.v, *hend = h + have->fixed.n;
+
+	while (w < wend || h < hend) {
+		int order = w == wend ? 1 : h == hend ? -1 : fixed_row_cmp(w, h);
+
+		if (order > 0) {
+			*vec_push(&out->fixed_del) = h++;
+			continue;
+		}
+		if (order < 0 || memcmp(&w->shared, &h->shared, sizeof(w->shared)) != 0)
+			*vec_push(&out->fixed_put) = w;
+		w++;
+		h += order == 0;
+	}
+}
+
+static bool same_router(const struct router_row *want, const struct router_row *have)
+{
+	if (want->out_of_scope)
+		return true;
+	return !have->broken && strcmp(want->tenant, have->tenant) == 0 &&
+	       memcmp(want->mac, have->mac, sizeof(want->mac)) == 0 &&
+	       want->ifindex == have->ifindex && want->netns_dev == have->netns_dev &&
+	       want->netns_ino == have->netns_ino && want->hook == have->hook &&
+	       want->build == have->build;
+}
+
+static void diff_routers(const struct machine *want, const struct machine *have, struct plan *out)
+{
+	const struct router_row *w = want->routers.v, *wend = w + want->routers.n;
+	const struct router_row *h = have->routers.v, *hend = h + have->routers.n;
+
+	while (w < wend || h < hend) {
+		if (w == wend || (h < hend && h->id < w->id)) {
+			*vec_push(&out->detach) = h++;
+		} else if (h == hend || w->id < h->id) {
+			*vec_push(&out->attach) = w++;
+		} else {
+			if (!same_router(w, h))
+				*vec_push(&out->renew) = w;
+			w++;
+			h++;
+		}
+	}
+}
+
+static bool same_subnets(const struct machine *a, const struct machine *b)
+{
+	if (a->subnets.n != b->subnets.n)
+		return false;
+	for (size_t i = 0; i < a->subnets.n; i++) {
+		if (a->subnets.v[i].len != b->subnets.v[i].len ||
+		    addr_cmp(&a->subnets.v[i].addr, &b->subnets.v[i].addr) != 0)
+			return false;
+	}
+	return true;
+}
+
+void plan_make(const struct machine *want, const struct machine *have, struct plan *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->subnets = !same_subnets(want, have);
+	diff_fixed(want, have, out);
+	diff_shared(want, have, out);
+	diff_routers(want, have, out);
+}
+
+void plan_text_free(struct plan_text *t)
+{
+	vec_each (line, &t->lines)
+		free(line->text);
+	vec_free(&t->lines);
+}
+
+__attribute__((format(printf, 3, 4))) static void say(struct plan_text *out, char sign,
+						      const char *format, ...)
+{
+	struct plan_line *line = vec_push(&out->lines);
+	va_list args;
+
+	line->sign = sign;
+	va_start(args, format);
+	if (vasprintf(&line->text, format, args) < 0)
+		line->text = xstrdup("");
+	va_end(args);
+}
+
+static bool same_pools(const struct tenant *a, const struct tenant *b)
+{
+	if (a->pools.n != b->pools.n)
+		return false;
+	for (size_t i = 0; i < a->pools.n; i++) {
+		if (memcmp(&a->pools.v[i].addr, &b->pools.v[i].addr, sizeof(struct tn_addr)) ||
+		    a->pools.v[i].len != b->pools.v[i].len)
+			return false;
+	}
+	return true;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_definition(const struct router *a, const struct router *b)
+{
+	if (!a || !b)
+		return a == b;
+	if (!same_text(a->netns, b->netns) || !same_text(a->shared, b->shared) ||
+	    a->hook != b->hook || a->inside.n != b->inside.n || a->detached != b->detached)
+		return false;
+	for (size_t i = 0; i < a->inside.n; i++) {
+		if (strcmp(a->inside.v[i], b->inside.v[i]) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* A mapping's name or pinning can change without the machine noticing. */
+static void describe_labels(const struct tenant *had, const struct tenant *will,
+			    struct plan_text *out)
+{
+	size_t h = 0;
+
+	vec_each (m, &will->mappings) {
+		const struct mapping *old;
+
+		while (h < had->mappings.n && addr_cmp(&had->mappings.v[h].fixed, &m->fixed) < 0)
+			h++;
+		old = h < had->mappings.n ? &had->mappings.v[h] : NULL;
+		if (!old || addr_cmp(&old->fixed, &m->fixed) != 0)
+			continue;
+		if (!same_text(old->name, m->name))
+			say(out, '~', "mapping %s %s: name %s", will->name, ADDR(&m->fixed),
+			    m->name ? m->name : "removed");
+		if (old->pinned != m->pinned)
+			say(out, '~', "mapping %s %s: %s", will->name, ADDR(&m->fixed),
+			    m->pinned ? "shared address pinned" : "shared address leased");
+	}
+}
+
+static void describe_tenants(const struct model *had, const struct model *will,
+			     struct plan_text *out)
+{
+	const struct tenant *w = will->tenants.v, *wend = w + will->tenants.n;
+	const struct tenant *h = had->tenants.v, *hend = h + had->tenants.n;
+
+	while (w < wend || h < hend) {
+		int order = w == wend ? 1 : h == hend ? -1 : strcmp(w->name, h->name);
+
+		if (order < 0) {
+			say(out, '+', "tenant %s", w++->name);
+		} else if (order > 0) {
+			say(out, '-', "tenant %s", h++->name);
+		} else {
+			if (!same_pools(w, h))
+				say(out, '~', "tenant %s: pool", w->name);
+			if (!same_definition(w->router, h->router))
+				say(out, '~', "tenant %s: router", w->name);
+			describe_labels(h++, w++, out);
+		}
+	}
+}
+
+static const struct tenant *by_router(const struct model *m, const char *name)
+{
+	const struct tenant *t = model_tenant((struct model *)m, name);
+
+	return t && t->router ? t : NULL;
+}
+
+static void describe_routers(const struct plan *plan, const struct model *had,
+			     const struct model *will, struct plan_text *out)
+{
+	const struct {
+		char sign;
+		const struct router_row *const *v;
+		size_t n;
+	} parts[] = { { '+', plan->attach.v, plan->attach.n },
+		      { '~', plan->renew.v, plan->renew.n },
+		      { '-', plan->detach.v, plan->detach.n } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		for (size_t k = 0; k < parts[i].n; k++) {
+			const struct router_row *r = parts[i].v[k];
+			const struct tenant *t = by_router(will, r->tenant);
+
+			t = t ? t : by_router(had, r->tenant);
+			say(out, parts[i].sign, "router %s: netns %s, hook %s", r->tenant,
+			    t && t->router->netns ? t->router->netns : "(own)",
+			    hook_name(r->via ? r->via : r->hook));
+		}
+	}
+}
+
+/* Names of tenants and mappings by tenant id, for rows that have only numbers. */
+struct names {
+	const struct tenant **by_id;
+	size_t n;
+};
+
+static void names_add(struct names *names, const struct model *m)
+{
+	vec_each (t, &m->tenants) {
+		if (t->id >= names->n) {
+			size_t n = 2 * ((size_t)t->id + 1);
+
+			names->by_id = xrealloc(names->by_id, n, sizeof(*names->by_id));
+			memset(names->by_id + names->n, 0,
+			       (n - names->n) * sizeof(*names->by_id));
+			names->n = n;
+		}
+		names->by_id[t->id] = t;
+	}
+}
+
+static const struct mapping *find_mapping(const struct tenant *t, const struct tn_addr *fixed)
+{
+	size_t low = 0, high = t ? t->mappings.n : 0;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		int order = addr_cmp(&t->mappings.v[mid].fixed, fixed);
+
+		if (order == 0)
+			return &t->mappings.v[mid];
+		if (order < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return NULL;
+}
+
+static void describe_mapping(struct plan_text *out, char sign, const struct names *names,
+			     const struct shared_row *row)
+{
+	const struct tenant *t = row->tenant < names->n ? names->by_id[row->tenant] : NULL;
+	const struct mapping *m = find_mapping(t, &row->fixed);
+
+	if (row->flags & TN_SHARED_OWN)
+		say(out, sign, "router address %s %s", t ? t->name : "?", ADDR(&row->shared));
+	else
+		say(out, sign, "mapping %s%s%s %s -> %s", t ? t->name : "?",
+		    m && m->name ? "/" : "", m && m->name ? m->name : "", ADDR(&row->fixed),
+		    ADDR(&row->shared));
+}
+
+static void describe_mappings(const struct plan *plan, const struct machine *have,
+			      const struct model *had, const struct model *will,
+			      struct plan_text *out)
+{
+	struct names now = { 0 }, before = { 0 };
+
+	names_add(&now, will);
+	names_add(&before, had);
+	vec_each (row, &plan->shared_put) {
+		bool known = have->shared.n && bsearch(*row, have->shared.v, have->shared.n,
+						       sizeof(**row), shared_row_cmp);
+
+		describe_mapping(out, known ? '~' : '+', &now, *row);
+	}
+	vec_each (row, &plan->shared_del)
+		describe_mapping(out, '-', &before, *row);
+	free(now.by_id);
+	free(before.by_id);
+}
+
+void plan_describe(const struct plan *plan, const struct machine *have, const struct model *had,
+		   const struct model *will, struct plan_text *out)
+{
+	memset(out, 0, sizeof(*out));
+	describe_tenants(had, will, out);
+	describe_routers(plan, had, will, out);
+	describe_mappings(plan, have, had, will, out);
+	if (plan->subnets && !out->lines.n)
+		say(out, '~', "shared network: subnets");
+	else if (!out->lines.n && plan->fixed_put.n + plan->fixed_del.n)
+		say(out, '~', "%zu reverse entries repaired", plan->fixed_put.n + plan->fixed_del.n);
+}
+

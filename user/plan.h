@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The plan: what has to be done to the machine, as the difference between what
+ * it is to have and what it has. Pure.
+ */
+#ifndef TN_PLAN_H
+#define TN_PLAN_H
+
+#include "machine.h"
+
+/*
+ * Done in the order of the members: additions before removals; the reverse entry
+ * (by_fixed) before the forward one (by_shared) to add, and the other way round to
+ * remove. So no packet is ever translated one way only, and an unchanged mapping
+ * is never touched. Rows point into the machines that the plan was made from.
+ */
+struct plan {
+	bool subnets; /* the shared subnets change */
+	VEC(const struct fixed_row *) fixed_put;
+	VEC(const struct shared_row *) shared_put;
+	VEC(const struct router_row *) attach; /* not attached yet */
+	VEC(const struct router_row *) renew; /* attached, but not as wanted */
+	VEC(const struct router_row *) detach;
+	VEC(const struct shared_row *) shared_del;
+	VEC(const struct fixed_row *) fixed_del;
+};
+
+void plan_free(struct plan *p);
+#define _cleanup_plan_ _cleanup_(plan_free)
+
+/* Both machines are sorted, and outlive the plan. */
+void plan_make(const struct machine *want, const struct machine *have, struct plan *out);
+bool plan_empty(const struct plan *p);
+
+/* One line of the plan as a person reads it. */
+struct plan_line {
+	char sign; /* '+', '~' or '-' */
+	char *text;
+};
+
+struct plan_text {
+	VEC(struct plan_line) lines;
+};
+
+void plan_text_free(struct plan_text *t);
+#define _cleanup_plan_text_ _cleanup_(plan_text_free)
+
+/*
+ * Say in lines what `plan` and the change of definitions from `had` to `will` do:
+ * tenants, then routers, then mappings. Definitions are sorted; `have` is the
+ * machine that the plan starts from.
+ */
+void plan_describe(const struct plan *plan, const struct machine *have, const struct model *had,
+		   const struct model *will, struct plan_text *out);
+
+#endif

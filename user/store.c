@@ -1,0 +1,998 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+
+#define APPLICATION_ID 0x746e6174 /* "tnat" */
+#define SCHEMA 1
+
+/* Only a checkpoint, a recovery or somebody's sqlite3 can make us wait: `lock` does the rest. */
+#define BUSY_MS 5000
+
+/*
+ * The text of an address in SQL, for people. Octet or group `i` from 0; a hex
+ * digit that instr() does not find is 0.
+ */
+#define SQL_DIGIT(col, i) "instr('123456789ABCDEF', substr(hex(" col "), " #i ", 1))"
+#define SQL_OCTET(col, i, j) SQL_DIGIT(col, i) " * 16 + " SQL_DIGIT(col, j)
+#define SQL_GROUP(col, i) "substr(hex(" col "), " #i ", 4)"
+#define SQL_TEXT(col)                                                                              \
+	"CASE family WHEN 4 THEN printf('%d.%d.%d.%d', " SQL_OCTET(col, 1, 2) ", "                 \
+	SQL_OCTET(col, 3, 4) ", " SQL_OCTET(col, 5, 6) ", " SQL_OCTET(col, 7, 8) ") "              \
+	"ELSE lower(printf('%s:%s:%s:%s:%s:%s:%s:%s', " SQL_GROUP(col, 1) ", " SQL_GROUP(col, 5) ", " \
+	SQL_GROUP(col, 9) ", " SQL_GROUP(col, 13) ", " SQL_GROUP(col, 17) ", "                     \
+	SQL_GROUP(col, 21) ", " SQL_GROUP(col, 25) ", " SQL_GROUP(col, 29) ")) END"
+
+/*
+ * migrations[n] makes schema n + 1 of schema n; never edit one that was released.
+ *
+ * Addresses are BLOBs of 4 or 16 bytes: unlike text they have one form only, so
+ * that UNIQUE means what it says, CHECK can tell a wrong one, and (family, fixed)
+ * is the order of addr_cmp(). Prefixes are few, and text. Everything that can
+ * change hands between two rows in one save is in a row that is deleted and
+ * inserted, never updated: that is why a router is not a part of `tenant`.
+ */
+static const char *const migrations[SCHEMA] = {
+	"CREATE TABLE subnet (\n"
+	"  ord INTEGER PRIMARY KEY,\n"
+	"  prefix TEXT NOT NULL CHECK (prefix GLOB '?*/[0-9]*')\n"
+	") STRICT;\n"
+	"CREATE TABLE tenant (\n"
+	"  id INTEGER PRIMARY KEY CHECK (id BETWEEN 1 AND 4294967295),\n"
+	"  name TEXT NOT NULL UNIQUE CHECK (length(name) <= 63 AND name GLOB '[a-z0-9]*'\n"
+	"    AND name NOT GLOB '*[^a-z0-9-]*')\n"
+	") STRICT;\n"
+	"CREATE TABLE pool (\n"
+	"  tenant INTEGER NOT NULL REFERENCES tenant,\n"
+	"  ord INTEGER NOT NULL,\n"
+	"  prefix TEXT NOT NULL CHECK (prefix GLOB '?*/[0-9]*'),\n"
+	"  PRIMARY KEY (tenant, ord)\n"
+	") STRICT, WITHOUT ROWID;\n"
+	"CREATE TABLE router (\n"
+	"  tenant INTEGER PRIMARY KEY REFERENCES tenant,\n"
+	"  id INTEGER NOT NULL UNIQUE CHECK (id BETWEEN 1 AND 4294967295),\n"
+	"  netns TEXT CHECK (netns <> ''),\n"
+	"  shared TEXT CHECK (shared <> ''),\n"
+	"  hook TEXT NOT NULL CHECK (hook <> ''),\n"
+	"  detached INTEGER NOT NULL CHECK (detached IN (0, 1))\n"
+	") STRICT;\n"
+	"CREATE TABLE inside (\n"
+	"  tenant INTEGER NOT NULL REFERENCES router,\n"
+	"  ord INTEGER NOT NULL,\n"
+	"  interface TEXT NOT NULL CHECK (interface <> ''),\n"
+	"  PRIMARY KEY (tenant, ord)\n"
+	") STRICT, WITHOUT ROWID;\n"
+	"CREATE TABLE mapping (\n"
+	"  tenant INTEGER NOT NULL REFERENCES tenant,\n"
+	"  family INTEGER NOT NULL CHECK (family IN (4, 6)),\n"
+	"  fixed BLOB NOT NULL CHECK (length(fixed) = CASE family WHEN 4 THEN 4 ELSE 16 END),\n"
+	"  shared BLOB NOT NULL UNIQUE CHECK (length(shared) = length(fixed)\n"
+	"    AND shared <> x'00000000000000000000000000000000'),\n"
+	"  name TEXT CHECK (name <> ''),\n"
+	"  pinned INTEGER NOT NULL CHECK (pinned IN (0, 1)),\n"
+	"  PRIMARY KEY (tenant, family, fixed)\n"
+	") STRICT, WITHOUT ROWID;\n"
+	"CREATE UNIQUE INDEX mapping_name ON mapping (tenant, family, name)\n"
+	"  WHERE name IS NOT NULL;\n"
+	"CREATE VIEW mapping_text AS SELECT tenant.name AS tenant, mapping.name AS name, "
+	SQL_TEXT("fixed") " AS fixed, " SQL_TEXT("shared") " AS shared, pinned"
+	"  FROM tenant JOIN mapping ON mapping.tenant = tenant.id"
+	"  ORDER BY tenant.name, family, mapping.fixed;",
+};
+
+#define QUERIES(X)                                                                                 \
+	X(LIST_SUBNETS, "SELECT prefix FROM subnet ORDER BY ord")                                  \
+	X(LIST_TENANTS,                                                                            \
+	  "SELECT tenant.id, name, router.id, netns, shared, hook, detached FROM tenant "          \
+	  "LEFT JOIN router ON router.tenant = tenant.id ORDER BY name")                           \
+	X(LIST_POOLS, "SELECT prefix FROM pool WHERE tenant = ? ORDER BY ord")                     \
+	X(LIST_INSIDE, "SELECT interface FROM inside WHERE tenant = ? ORDER BY ord")               \
+	X(LIST_MAPPINGS,                                                                           \
+	  "SELECT fixed, shared, name, pinned FROM mapping WHERE tenant = ? ORDER BY family, fixed") \
+	X(ADD_SUBNET, "INSERT INTO subnet (ord, prefix) VALUES (?, ?)")                            \
+	X(ADD_TENANT, "INSERT INTO tenant (id, name) VALUES (?, ?)")                               \
+	X(ADD_POOL, "INSERT INTO pool (tenant, ord, prefix) VALUES (?, ?, ?)")                     \
+	X(ADD_ROUTER,                                                                              \
+	  "INSERT INTO router (tenant, id, netns, shared, hook, detached) "                        \
+	  "VALUES (?, ?, ?, ?, ?, ?)")                                                             \
+	X(ADD_INSIDE, "INSERT INTO inside (tenant, ord, interface) VALUES (?, ?, ?)")              \
+	X(ADD_MAPPING,                                                                             \
+	  "INSERT INTO mapping (tenant, family, fixed, shared, name, pinned) "                     \
+	  "VALUES (?, ?, ?, ?, ?, ?)")                                                             \
+	X(REMOVE_SUBNETS, "DELETE FROM subnet")                                                    \
+	X(REMOVE_TENANT, "DELETE FROM tenant WHERE id = ?")                                        \
+	X(REMOVE_POOLS, "DELETE FROM pool WHERE tenant = ?")                                       \
+	X(REMOVE_ROUTER, "DELETE FROM router WHERE tenant = ?")                                    \
+	X(REMOVE_INSIDE, "DELETE FROM inside WHERE tenant = ?")                                    \
+	X(REMOVE_MAPPING, "DELETE FROM mapping WHERE tenant = ? AND family = ? AND fixed = ?")
+
+enum query {
+#define X(id, sql) id,
+	QUERIES(X)
+#undef X
+	QUERIES_COUNT
+};
+
+static const char *const queries[] = {
+#define X(id, sql) [id] = sql,
+	QUERIES(X)
+#undef X
+};
+
+struct store {
+	sqlite3 *db; /* NULL: there is no state yet */
+	sqlite3_stmt *statements[QUERIES_COUNT];
+	char *dir;
+	char *file;
+	int lock; /* -1: a reader */
+};
+
+/* --- errors --- */
+
+static const char *remedy(int number)
+{
+	switch (number) {
+	case EROFS:
+		return "mount its filesystem read-write, or use --state DIR";
+	case EACCES:
+	case EPERM:
+		return "run as root, or use --state DIR";
+	case ENOSPC:
+	case EDQUOT:
+		return "make room on its filesystem";
+	case ENOENT:
+		return "create the directory that it is in, or use --state DIR";
+	case ENOTDIR:
+	case EEXIST:
+	case ELOOP:
+		return "move away what is in its place, or use --state DIR";
+	default:
+		return "see the kernel's log, or use --state DIR";
+	}
+}
+
+/* Of errno. */
+static int system_error(struct error *err, const char *doing, const char *path)
+{
+	int number = errno;
+
+	return error_set(err, "cannot %s %s: %s; %s", doing, path, strerror(number),
+			 remedy(number));
+}
+
+static int damaged(const struct store *s, struct error *err, const char *what)
+{
+	return error_set(err,
+			 "%s is damaged (%s); put a backup in its place, or move it away and apply "
+			 "the definitions again (addresses that are not pinned may change)",
+			 s->file, what);
+}
+
+/* Of the last call into SQLite that failed. */
+static int sql_error(const struct store *s, struct error *err)
+{
+	int number = sqlite3_system_errno(s->db);
+	int code = sqlite3_errcode(s->db) & 0xff;
+
+	if (code == SQLITE_IOERR && (number == ENOSPC || number == EDQUOT))
+		code = SQLITE_FULL;
+	switch (code) {
+	case SQLITE_FULL:
+		return error_set(err, "%s cannot grow: no space left; %s; the state is as before",
+				 s->file, remedy(ENOSPC));
+	case SQLITE_READONLY:
+		return error_set(err, "%s cannot be written: it is read-only; %s", s->file,
+				 remedy(EROFS));
+	case SQLITE_PERM:
+	case SQLITE_AUTH:
+		return error_set(err, "%s cannot be opened: %s; %s", s->file, strerror(EACCES),
+				 remedy(EACCES));
+	case SQLITE_CANTOPEN:
+	case SQLITE_IOERR:
+		return error_set(err, "%s: %s (%s); %s", s->file, sqlite3_errmsg(s->db),
+				 number ? strerror(number) : "no reason given", remedy(number));
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+	case SQLITE_PROTOCOL:
+		return error_set(err,
+				 "%s is locked by a program other than tenantnat; end it (fuser %s "
+				 "names it) and try again",
+				 s->file, s->file);
+	case SQLITE_CONSTRAINT:
+		return error_set(err, "%s refuses it (%s); please report this", s->file,
+				 sqlite3_errmsg(s->db));
+	case SQLITE_NOMEM:
+		return error_set(err, "%s: out of memory", s->file);
+	default:
+		return damaged(s, err, sqlite3_errmsg(s->db));
+	}
+}
+
+/* --- statements --- */
+
+static int exec(struct store *s, const char *sql, struct error *err)
+{
+	return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : sql_error(s, err);
+}
+
+static void reset_cleanup(sqlite3_stmt **stmt)
+{
+	if (*stmt)
+		sqlite3_reset(*stmt);
+}
+#define _cleanup_reset_ _cleanup_(reset_cleanup)
+
+/* 4 or 16 bytes. */
+static void bind_addr(sqlite3_stmt *stmt, int i, const struct tn_addr *a)
+{
+	if (addr_is_v4(a))
+		sqlite3_bind_blob(stmt, i, &a->w[3], 4, SQLITE_STATIC);
+	else
+		sqlite3_bind_blob(stmt, i, a->w, 16, SQLITE_STATIC);
+}
+
+/*
+ * The statement with its arguments bound: for each letter of `types` an
+ * unsigned int (u), a text or NULL (t), or a struct tn_addr * (a), all of which
+ * have to live until it is reset. NULL with an error set.
+ */
+static sqlite3_stmt *query_args(struct store *s, enum query query, struct error *err,
+				const char *types, va_list args)
+{
+	sqlite3_stmt **stmt = &s->statements[query];
+
+	if (!*stmt && sqlite3_prepare_v3(s->db, queries[query], -1, SQLITE_PREPARE_PERSISTENT, stmt,
+					 NULL) != SQLITE_OK) {
+		sql_error(s, err);
+		return NULL;
+	}
+	for (int i = 1; types[i - 1]; i++) {
+		if (types[i - 1] == 'u')
+			sqlite3_bind_int64(*stmt, i, va_arg(args, unsigned int));
+		else if (types[i - 1] == 't')
+			sqlite3_bind_text(*stmt, i, va_arg(args, const char *), -1, SQLITE_STATIC);
+		else
+			bind_addr(*stmt, i, va_arg(args, const struct tn_addr *));
+	}
+	return *stmt;
+}
+
+static sqlite3_stmt *query_begin(struct store *s, enum query query, struct error *err,
+				 const char *types, ...)
+{
+	sqlite3_stmt *stmt;
+	va_list args;
+
+	va_start(args, types);
+	stmt = query_args(s, query, err, types, args);
+	va_end(args);
+	return stmt;
+}
+
+/* 1: a row, 0: no more, -1: an error. */
+static int query_next(struct store *s, sqlite3_stmt *stmt, struct error *err)
+{
+	switch (sqlite3_step(stmt)) {
+	case SQLITE_ROW:
+		return 1;
+	case SQLITE_DONE:
+		return 0;
+	default:
+		return sql_error(s, err);
+	}
+}
+
+/* A statement without rows, which has to change `changes` of them. */
+static int run(struct store *s, enum query query, size_t changes, struct error *err,
+	       const char *types, ...)
+{
+	_cleanup_reset_ sqlite3_stmt *stmt = NULL;
+	va_list args;
+
+	va_start(args, types);
+	stmt = query_args(s, query, err, types, args);
+	va_end(args);
+	if (!stmt || query_next(s, stmt, err) < 0)
+		return -1;
+	if ((size_t)sqlite3_changes64(s->db) != changes)
+		return error_set(err,
+				 "%s was changed by another program while it was in use; "
+				 "run the command again",
+				 s->file);
+	return 0;
+}
+
+/* Say which row it was, but only where that has to do with the error; returns -1. */
+#define refused(s, err, ...)                                                                       \
+	((sqlite3_errcode((s)->db) & 0xff) == SQLITE_CONSTRAINT ? error_prefix(err, __VA_ARGS__) : -1)
+
+/* --- the directory and the lock --- */
+
+static char *path_in(const char *dir, const char *name)
+{
+	size_t size = strlen(dir) + strlen(name) + 2;
+	char *path = xrealloc(NULL, size, 1);
+
+	snprintf(path, size, "%s/%s", dir, name);
+	return path;
+}
+
+static int dir_create(const char *dir, struct error *err)
+{
+	if (mkdir(dir, 0700) == 0 || errno == EEXIST)
+		return 0;
+	return system_error(err, "create the directory", dir);
+}
+
+/* Whoever can write there can make us rewrite packets: 1 when it is there, 0 when not. */
+static int dir_check(const char *dir, struct error *err)
+{
+	struct stat st;
+
+	if (stat(dir, &st)) {
+		if (errno == ENOENT)
+			return 0;
+		return system_error(err, "use the directory", dir);
+	}
+	if (!S_ISDIR(st.st_mode)) {
+		errno = ENOTDIR;
+		return system_error(err, "use the directory", dir);
+	}
+	if (st.st_uid != 0 && st.st_uid != geteuid())
+		return error_set(err,
+				 "the state directory %s belongs to user %u, who could change it; "
+				 "run `chown root %s`, or use --state DIR",
+				 dir, (unsigned int)st.st_uid, dir);
+	if (st.st_mode & 022)
+		return error_set(err,
+				 "the state directory %s can be written by others (mode %04o); "
+				 "run `chmod go-w %s`, or use --state DIR",
+				 dir, (unsigned int)st.st_mode & 07777, dir);
+	return 1;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void sleep_ms(int64_t ms)
+{
+	struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
+
+	nanosleep(&t, NULL);
+}
+
+/*
+ * The process that holds the lock, 0 when it cannot be told. The text in the
+ * file may be that of a process that died. So the holder also has a record lock
+ * on the file, for nothing else but that the kernel tells us here whose it is.
+ */
+static pid_t lock_holder(int fd)
+{
+	struct flock record = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	if (fcntl(fd, F_GETLK, &record) || record.l_type == F_UNLCK || record.l_pid <= 0)
+		return 0;
+	return record.l_pid;
+}
+
+static int lock_held(const struct store *s, int fd, struct error *err)
+{
+	char text[128] = "", who[128] = "another process";
+	pid_t pid = lock_holder(fd);
+	long named;
+	int used;
+
+	/* it may have taken the lock only just now */
+	if (!pid) {
+		sleep_ms(20);
+		pid = lock_holder(fd);
+	}
+	if (pid) {
+		snprintf(who, sizeof(who), "process %d", (int)pid);
+		if (pread(fd, text, sizeof(text) - 1, 0) > 0 &&
+		    sscanf(text, "%ld %n", &named, &used) == 1 && named == pid) {
+			text[strcspn(text, "\n")] = '\0';
+			snprintf(who, sizeof(who), "process %d (%.64s)", (int)pid, text + used);
+		}
+	}
+	return error_set(err,
+			 "state in %s is held by %s; wait for it to end, or use --wait SECONDS",
+			 s->dir, who);
+}
+
+/* For the error of others only: that it fails is no reason not to work. */
+static void lock_name(int fd, const char *holder)
+{
+	struct flock record = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char text[96];
+	int n = snprintf(text, sizeof(text), "%d %.64s\n", (int)getpid(), holder);
+
+	fcntl(fd, F_SETLK, &record);
+	if (ftruncate(fd, 0) == 0 && pwrite(fd, text, n, 0) != n)
+		(void)!ftruncate(fd, 0);
+}
+
+static int lock_take(struct store *s, unsigned int wait, const char *holder, struct error *err)
+{
+	_cleanup_free_ char *path = path_in(s->dir, "lock");
+	_cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int64_t deadline = now_ms() + 1000LL * wait;
+	int64_t step = 1, left;
+
+	if (fd < 0)
+		return system_error(err, "open", path);
+	while (flock(fd, LOCK_EX | LOCK_NB)) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return system_error(err, "lock", path);
+		left = deadline - now_ms();
+		if (left <= 0)
+			return lock_held(s, fd, err);
+		sleep_ms(step < left ? step : left);
+		step = step < 50 ? 2 * step : 100;
+	}
+	lock_name(fd, holder);
+	s->lock = fd;
+	fd = -1;
+	return 0;
+}
+
+/* --- the file --- */
+
+/* With 0600, which SQLite gives to its other files too. */
+static int file_create(const char *file, struct error *err)
+{
+	int fd = open(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	struct stat st;
+
+	if (fd >= 0) {
+		close(fd);
+		return 0;
+	}
+	if (errno != EEXIST)
+		return system_error(err, "create", file);
+	/* by its name: to close a file gives up the locks that SQLite has on it in this process */
+	if (stat(file, &st) == 0 && (st.st_mode & 077) && chmod(file, st.st_mode & 0700))
+		return system_error(err, "take away from others", file);
+	return 0;
+}
+
+/*
+ * Without a way to make SQLite's other files, it reads a state in WAL mode only
+ * when told that nobody can change it: true of a read-only filesystem where no
+ * log was left to be read as well.
+ */
+static bool file_immutable(const struct store *s)
+{
+	_cleanup_free_ char *log = path_in(s->dir, "state.db-wal");
+	struct statvfs fs;
+	struct stat st;
+
+	return statvfs(s->dir, &fs) == 0 && (fs.f_flag & ST_RDONLY) &&
+	       (stat(log, &st) || st.st_size == 0);
+}
+
+static char *immutable_uri(const char *file)
+{
+	static const char head[] = "file:", tail[] = "?immutable=1";
+	char *uri = xrealloc(NULL, sizeof(head) + sizeof(tail) + 3 * strlen(file), 1);
+	char *p = stpcpy(uri, head);
+
+	for (; *file; file++) {
+		if (strchr("%?#", *file))
+			p += sprintf(p, "%%%02x", *file);
+		else
+			*p++ = *file;
+	}
+	strcpy(p, tail);
+	return uri;
+}
+
+/* A reader too opens for writing, so that SQLite's other files are gone when it closes. */
+static int file_open(struct store *s, bool reader, struct error *err)
+{
+	bool immutable = reader && file_immutable(s);
+	_cleanup_free_ char *name = immutable ? immutable_uri(s->file) : xstrdup(s->file);
+	int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+
+	flags |= immutable ? SQLITE_OPEN_READONLY | SQLITE_OPEN_URI : SQLITE_OPEN_READWRITE;
+	if (sqlite3_open_v2(name, &s->db, flags, NULL) != SQLITE_OK)
+		return sql_error(s, err);
+	sqlite3_extended_result_codes(s->db, 1);
+	sqlite3_busy_timeout(s->db, BUSY_MS);
+	return exec(s, "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;", err);
+}
+
+/* Whose file it is, and of which schema (0: nobody's yet). */
+static int file_schema(struct store *s, int *schema, struct error *err)
+{
+	int application, version, objects, ret;
+	sqlite3_stmt *stmt;
+
+	if (sqlite3_prepare_v2(s->db,
+			       "SELECT application_id, user_version, "
+			       "(SELECT count(*) FROM sqlite_schema) "
+			       "FROM pragma_application_id, pragma_user_version",
+			       -1, &stmt, NULL) != SQLITE_OK)
+		return sql_error(s, err);
+	ret = query_next(s, stmt, err);
+	application = sqlite3_column_int(stmt, 0);
+	version = sqlite3_column_int(stmt, 1);
+	objects = sqlite3_column_int(stmt, 2);
+	sqlite3_finalize(stmt);
+	if (ret < 0)
+		return -1;
+
+	*schema = version;
+	if (application == 0 && version == 0 && objects == 0)
+		return 0;
+	if (application != APPLICATION_ID || version < 1)
+		return error_set(err,
+				 "%s is a database, but not one of tenantnat; move it away, or use "
+				 "--state DIR",
+				 s->file);
+	if (version > SCHEMA)
+		return error_set(err,
+				 "%s is of schema %d, and this tenantnat knows none after %d; use "
+				 "the tenantnat that wrote it, or a newer one",
+				 s->file, version, SCHEMA);
+	return 0;
+}
+
+static int migrate(struct store *s, int schema, struct error *err)
+{
+	char stamp[96];
+	int ret;
+
+	snprintf(stamp, sizeof(stamp), "PRAGMA application_id = %d; PRAGMA user_version = %d;",
+		 APPLICATION_ID, SCHEMA);
+	ret = exec(s, "BEGIN IMMEDIATE", err);
+	for (; ret == 0 && schema < SCHEMA; schema++)
+		ret = exec(s, migrations[schema], err);
+	if (ret == 0)
+		ret = exec(s, stamp, err);
+	if (ret == 0)
+		ret = exec(s, "COMMIT", err);
+	if (ret)
+		store_rollback(s);
+	return ret;
+}
+
+static int open_writer(struct store *s, unsigned int wait, const char *holder, struct error *err)
+{
+	int schema;
+
+	if (dir_create(s->dir, err) || dir_check(s->dir, err) < 0 ||
+	    lock_take(s, wait, holder, err) || file_create(s->file, err) ||
+	    file_open(s, false, err) || file_schema(s, &schema, err))
+		return -1;
+	/* 64 MiB: the index of shared addresses is written in any order */
+	if (exec(s, "PRAGMA journal_mode = WAL; PRAGMA cache_size = -65536;", err))
+		return -1;
+	return schema < SCHEMA ? migrate(s, schema, err) : 0;
+}
+
+static int open_reader(struct store *s, struct error *err)
+{
+	int there = dir_check(s->dir, err), schema;
+
+	if (there <= 0)
+		return there;
+	if (access(s->file, F_OK))
+		return errno == ENOENT ? 0 : system_error(err, "read", s->file);
+	if (file_open(s, true, err) || exec(s, "PRAGMA query_only = ON", err) ||
+	    file_schema(s, &schema, err))
+		return -1;
+	/* a writer is about to make it */
+	if (schema == 0) {
+		sqlite3_close(s->db);
+		s->db = NULL;
+	}
+	return 0;
+}
+
+int store_open(const char *dir, enum store_mode mode, unsigned int wait, const char *holder,
+	       struct store **out, struct error *err)
+{
+	struct store *s = xzalloc(sizeof(*s));
+
+	*out = NULL;
+	s->lock = -1;
+	s->dir = xstrdup(dir);
+	s->file = path_in(dir, "state.db");
+	if (mode == STORE_WRITE ? open_writer(s, wait, holder, err) : open_reader(s, err)) {
+		store_close(s);
+		return -1;
+	}
+	*out = s;
+	return 0;
+}
+
+void store_close(struct store *s)
+{
+	if (!s)
+		return;
+	store_rollback(s);
+	for (size_t i = 0; i < QUERIES_COUNT; i++)
+		sqlite3_finalize(s->statements[i]);
+	sqlite3_close(s->db);
+	if (s->lock >= 0) {
+		(void)!ftruncate(s->lock, 0);
+		close(s->lock);
+	}
+	free(s->dir);
+	free(s->file);
+	free(s);
+}
+
+/* --- load --- */
+
+static char *column_string(sqlite3_stmt *stmt, int i)
+{
+	const char *text = (const char *)sqlite3_column_text(stmt, i);
+
+	return text ? xstrdup(text) : NULL;
+}
+
+static bool column_prefix(sqlite3_stmt *stmt, int i, struct prefix *out)
+{
+	const char *text = (const char *)sqlite3_column_text(stmt, i);
+
+	return text && prefix_parse(text, out);
+}
+
+static bool column_addr(sqlite3_stmt *stmt, int i, struct tn_addr *out)
+{
+	const void *bytes = sqlite3_column_blob(stmt, i);
+	int n = sqlite3_column_bytes(stmt, i);
+
+	if (!bytes || (n != 4 && n != 16))
+		return false;
+	*out = addr_from_bytes(bytes, n);
+	return addr_is_v4(out) == (n == 4) && !addr_is_unset(out);
+}
+
+static int load_subnets(struct store *s, struct model *m, struct error *err)
+{
+	_cleanup_reset_ sqlite3_stmt *stmt = query_begin(s, LIST_SUBNETS, err, "");
+	int more = -1;
+
+	while (stmt && (more = query_next(s, stmt, err)) > 0) {
+		if (!column_prefix(stmt, 0, vec_push(&m->subnets)))
+			return damaged(s, err, "a subnet is no prefix");
+	}
+	return more;
+}
+
+static int load_pools(struct store *s, struct tenant *t, struct error *err)
+{
+	_cleanup_reset_ sqlite3_stmt *stmt = query_begin(s, LIST_POOLS, err, "u", t->id);
+	int more = -1;
+
+	while (stmt && (more = query_next(s, stmt, err)) > 0) {
+		if (!column_prefix(stmt, 0, vec_push(&t->pools)))
+			return damaged(s, err, "a pool is no prefix");
+	}
+	return more;
+}
+
+static int load_inside(struct store *s, struct tenant *t, struct error *err)
+{
+	_cleanup_reset_ sqlite3_stmt *stmt = query_begin(s, LIST_INSIDE, err, "u", t->id);
+	int more = -1;
+
+	while (stmt && (more = query_next(s, stmt, err)) > 0) {
+		char *name = column_string(stmt, 0);
+
+		if (!name)
+			return damaged(s, err, "an inside interface has no name");
+		*vec_push(&t->router->inside) = name;
+	}
+	return more;
+}
+
+static int load_mappings(struct store *s, struct tenant *t, struct error *err)
+{
+	_cleanup_reset_ sqlite3_stmt *stmt = query_begin(s, LIST_MAPPINGS, err, "u", t->id);
+	int more = -1;
+
+	while (stmt && (more = query_next(s, stmt, err)) > 0) {
+		struct mapping *m = vec_push(&t->mappings);
+
+		if (!column_addr(stmt, 0, &m->fixed) || !column_addr(stmt, 1, &m->shared))
+			return damaged(s, err, "a mapping's address is none");
+		if (m > t->mappings.v && addr_cmp(&m[-1].fixed, &m->fixed) >= 0)
+			return damaged(s, err, "mappings are out of order");
+		m->name = column_string(stmt, 2);
+		m->pinned = sqlite3_column_int(stmt, 3);
+	}
+	return more;
+}
+
+static int load_router(struct store *s, sqlite3_stmt *stmt, struct tenant *t, struct error *err)
+{
+	const char *hook = (const char *)sqlite3_column_text(stmt, 5);
+	struct router *r = xzalloc(sizeof(*r));
+
+	t->router = r;
+	r->id = sqlite3_column_int64(stmt, 2);
+	r->netns = column_string(stmt, 3);
+	r->shared = column_string(stmt, 4);
+	r->detached = sqlite3_column_int(stmt, 6);
+	if (r->id >= TN_ROUTERS_MAX)
+		return damaged(s, err, "a router's id is too large");
+	if (!hook || !hook_parse(hook, &r->hook))
+		return damaged(s, err, "a router's hook is unknown");
+	return load_inside(s, t, err);
+}
+
+static int load_tenants(struct store *s, struct model *m, struct error *err)
+{
+	_cleanup_reset_ sqlite3_stmt *stmt = query_begin(s, LIST_TENANTS, err, "");
+	int more = -1;
+
+	while (stmt && (more = query_next(s, stmt, err)) > 0) {
+		struct tenant *t = vec_push(&m->tenants);
+
+		t->id = sqlite3_column_int64(stmt, 0);
+		t->name = column_string(stmt, 1);
+		if (!t->name || (t > m->tenants.v && strcmp(t[-1].name, t->name) >= 0))
+			return damaged(s, err, "tenants are out of order");
+		if (sqlite3_column_type(stmt, 2) != SQLITE_NULL && load_router(s, stmt, t, err))
+			return -1;
+		if (load_pools(s, t, err) || load_mappings(s, t, err))
+			return -1;
+	}
+	return more;
+}
+
+int store_load(struct store *s, struct model *out, struct error *err)
+{
+	bool begun = s->db && sqlite3_get_autocommit(s->db);
+	int ret = 0;
+
+	memset(out, 0, sizeof(*out));
+	if (!s->db)
+		return 0;
+	if (begun)
+		ret = exec(s, "BEGIN", err);
+	if (ret == 0 && (load_subnets(s, out, err) || load_tenants(s, out, err)))
+		ret = -1;
+	if (begun)
+		store_rollback(s);
+	if (ret)
+		model_free(out);
+	return ret;
+}
+
+/* --- save --- */
+
+/*
+ * Everything that goes away, goes before anything comes: what is unique may
+ * change hands between two rows, and even between two tenants.
+ */
+enum phase {
+	REMOVE,
+	ADD,
+};
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool same_prefixes(const struct prefix *a, size_t na, const struct prefix *b, size_t nb)
+{
+	if (na != nb)
+		return false;
+	for (size_t i = 0; i < na; i++) {
+		if (a[i].len != b[i].len || addr_cmp(&a[i].addr, &b[i].addr))
+			return false;
+	}
+	return true;
+}
+
+static bool same_router(const struct router *a, const struct router *b)
+{
+	if (!a || !b)
+		return a == b;
+	if (a->id != b->id || a->hook != b->hook || a->detached != b->detached ||
+	    !same_text(a->netns, b->netns) || !same_text(a->shared, b->shared) ||
+	    a->inside.n != b->inside.n)
+		return false;
+	for (size_t i = 0; i < a->inside.n; i++) {
+		if (!same_text(a->inside.v[i], b->inside.v[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool same_mapping(const struct mapping *a, const struct mapping *b)
+{
+	return addr_cmp(&a->fixed, &b->fixed) == 0 && addr_cmp(&a->shared, &b->shared) == 0 &&
+	       a->pinned == b->pinned && same_text(a->name, b->name);
+}
+
+static int save_subnets(struct store *s, const struct model *have, const struct model *want,
+			enum phase phase, struct error *err)
+{
+	if (same_prefixes(have->subnets.v, have->subnets.n, want->subnets.v, want->subnets.n))
+		return 0;
+	if (phase == REMOVE)
+		return run(s, REMOVE_SUBNETS, have->subnets.n, err, "");
+	for (size_t i = 0; i < want->subnets.n; i++) {
+		if (run(s, ADD_SUBNET, 1, err, "ut", (unsigned int)i, PREFIX(&want->subnets.v[i])))
+			return refused(s, err, "subnet %s", PREFIX(&want->subnets.v[i]));
+	}
+	return 0;
+}
+
+static int save_pools(struct store *s, const struct tenant *old, const struct tenant *new,
+		      enum phase phase, struct error *err)
+{
+	static const struct tenant none;
+
+	old = old ? old : &none;
+	new = new ? new : &none;
+	if (same_prefixes(old->pools.v, old->pools.n, new->pools.v, new->pools.n))
+		return 0;
+	if (phase == REMOVE)
+		return run(s, REMOVE_POOLS, old->pools.n, err, "u", old->id);
+	for (size_t i = 0; i < new->pools.n; i++) {
+		if (run(s, ADD_POOL, 1, err, "uut", new->id, (unsigned int)i,
+			PREFIX(&new->pools.v[i])))
+			return refused(s, err, "pool %s", PREFIX(&new->pools.v[i]));
+	}
+	return 0;
+}
+
+static int save_router(struct store *s, const struct tenant *old, const struct tenant *new,
+		       enum phase phase, struct error *err)
+{
+	const struct router *was = old ? old->router : NULL;
+	const struct router *r = new ? new->router : NULL;
+
+	if (same_router(was, r))
+		return 0;
+	if (phase == REMOVE) {
+		if (!was)
+			return 0;
+		if (run(s, REMOVE_INSIDE, was->inside.n, err, "u", old->id))
+			return -1;
+		return run(s, REMOVE_ROUTER, 1, err, "u", old->id);
+	}
+	if (!r)
+		return 0;
+	if (run(s, ADD_ROUTER, 1, err, "uutttu", new->id, r->id, r->netns, r->shared,
+		hook_name(r->hook), (unsigned int)r->detached))
+		return refused(s, err, "router");
+	for (size_t i = 0; i < r->inside.n; i++) {
+		if (run(s, ADD_INSIDE, 1, err, "uut", new->id, (unsigned int)i, r->inside.v[i]))
+			return refused(s, err, "inside %s", r->inside.v[i]);
+	}
+	return 0;
+}
+
+static int save_mapping(struct store *s, unsigned int tenant, enum query query,
+			const struct mapping *m, struct error *err)
+{
+	unsigned int family = addr_is_v4(&m->fixed) ? 4 : 6;
+
+	if (query == REMOVE_MAPPING)
+		return run(s, query, 1, err, "uua", tenant, family, &m->fixed);
+	if (run(s, query, 1, err, "uuaatu", tenant, family, &m->fixed, &m->shared, m->name,
+		(unsigned int)m->pinned))
+		return refused(s, err, "mapping %s -> %s", ADDR(&m->fixed), ADDR(&m->shared));
+	return 0;
+}
+
+static int save_mappings(struct store *s, const struct tenant *old, const struct tenant *new,
+			 enum phase phase, struct error *err)
+{
+	size_t i = 0, j = 0, n = old ? old->mappings.n : 0, m = new ? new->mappings.n : 0;
+	int ret = 0;
+
+	while (ret == 0 && (i < n || j < m)) {
+		const struct mapping *was = i < n ? &old->mappings.v[i] : NULL;
+		const struct mapping *is = j < m ? &new->mappings.v[j] : NULL;
+		int cmp = !was ? 1 : !is ? -1 : addr_cmp(&was->fixed, &is->fixed);
+
+		i += cmp <= 0;
+		j += cmp >= 0;
+		if (cmp == 0 && same_mapping(was, is))
+			continue;
+		if (phase == REMOVE && cmp <= 0)
+			ret = save_mapping(s, old->id, REMOVE_MAPPING, was, err);
+		else if (phase == ADD && cmp >= 0)
+			ret = save_mapping(s, new->id, ADD_MAPPING, is, err);
+	}
+	return ret;
+}
+
+/* Either may be NULL. */
+static int save_tenant(struct store *s, const struct tenant *old, const struct tenant *new,
+		       enum phase phase, struct error *err)
+{
+	int ret = 0;
+
+	if (old && new && old->id != new->id) {
+		old = phase == REMOVE ? old : NULL;
+		new = phase == ADD ? new : NULL;
+	}
+	if (phase == ADD && !old)
+		ret = run(s, ADD_TENANT, 1, err, "ut", new->id, new->name);
+	if (ret || save_pools(s, old, new, phase, err) || save_router(s, old, new, phase, err) ||
+	    save_mappings(s, old, new, phase, err))
+		ret = -1;
+	if (phase == REMOVE && !new && ret == 0)
+		ret = run(s, REMOVE_TENANT, 1, err, "u", old->id);
+	return ret ? refused(s, err, "tenant %s", (new ? new : old)->name) : 0;
+}
+
+static int save_tenants(struct store *s, const struct model *have, const struct model *want,
+			enum phase phase, struct error *err)
+{
+	size_t i = 0, j = 0;
+
+	while (i < have->tenants.n || j < want->tenants.n) {
+		const struct tenant *old = i < have->tenants.n ? &have->tenants.v[i] : NULL;
+		const struct tenant *new = j < want->tenants.n ? &want->tenants.v[j] : NULL;
+		int cmp = !old ? 1 : !new ? -1 : strcmp(old->name, new->name);
+
+		i += cmp <= 0;
+		j += cmp >= 0;
+		old = cmp <= 0 ? old : NULL;
+		new = cmp >= 0 ? new : NULL;
+		if ((phase == REMOVE ? old : new) || (old && new)) {
+			if (save_tenant(s, old, new, phase, err))
+				return -1;
+		}
+	}
+	return 0;
+}
+
+int store_save(struct store *s, const struct model *have, const struct model *want,
+	       struct error *err)
+{
+	if (s->lock < 0)
+		return error_set(err, "%s was opened to be read only; please report this", s->file);
+	if (sqlite3_get_autocommit(s->db) && exec(s, "BEGIN IMMEDIATE", err))
+		return -1;
+	for (enum phase phase = REMOVE; phase <= ADD; phase++) {
+		if (save_subnets(s, have, want, phase, err) ||
+		    save_tenants(s, have, want, phase, err)) {
+			store_rollback(s);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+int store_commit(struct store *s, struct error *err)
+{
+	if (!s->db || sqlite3_get_autocommit(s->db))
+		return 0;
+	if (exec(s, "COMMIT", err)) {
+		store_rollback(s);
+		return -1;
+	}
+	return 0;
+}
+
+void store_rollback(struct store *s)
+{
+	/* SQLite itself has rolled back after some errors */
+	if (s->db && !sqlite3_get_autocommit(s->db))
+		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * state.db: the definitions in force and the leases, in SQLite (WAL). It is the
+ * truth that the kernel's maps are rebuilt from. One writer: a writer holds an
+ * flock(2) on `lock` in the same directory from open to close, which the kernel
+ * lets go of when the process dies. A reader takes no lock and never waits: it
+ * sees what was committed last. To look inside: sqlite3 state.db, and there the
+ * view `mapping_text`.
+ */
+#ifndef TN_STORE_H
+#define TN_STORE_H
+
+#include "error.h"
+#include "model.h"
+
+struct store;
+
+enum store_mode {
+	STORE_READ,  /* never creates anything; no state is an empty model */
+	STORE_WRITE, /* creates directory (0700) and state (0600); takes the lock */
+};
+
+/*
+ * Open the state in directory `dir`, whose parent has to exist, and which only
+ * root or we may be able to write to. A writer waits at most `wait` seconds for
+ * the lock (0: not at all); the error names the process that holds it. `holder`
+ * is what that error will say about us to others ("apply"). A state of a newer
+ * schema is refused, an older one migrated. *out is the caller's to close; NULL
+ * after an error.
+ */
+int store_open(const char *dir, enum store_mode mode, unsigned int wait, const char *holder,
+	       struct store **out, struct error *err);
+/* Rolls back what was not committed, and lets go of the lock. NULL is fine. */
+void store_close(struct store *store);
+static inline void store_cleanup(struct store **store)
+{
+	store_close(*store);
+}
+#define _cleanup_store_ _cleanup_(store_cleanup)
+
+/*
+ * The definitions in force, sorted (model_sort), all of one moment; *out is the
+ * caller's to free, and empty after an error. Within an open transaction: what
+ * that will commit.
+ */
+int store_load(struct store *store, struct model *out, struct error *err);
+
+/*
+ * Make the stored definitions those of `want`, in one transaction that stays
+ * open until store_commit() or store_rollback(); after an error it is rolled
+ * back already. `have` is what store_load() gave; only what differs is written.
+ * Both are sorted; every tenant of `want` has an id, every router an id, every
+ * mapping a shared address. A tenant whose id changed is another tenant.
+ */
+int store_save(struct store *store, const struct model *have, const struct model *want,
+	       struct error *err);
+/* After an error the transaction is rolled back. Both do nothing when there is none. */
+int store_commit(struct store *store, struct error *err);
+void store_rollback(struct store *store);
+
+#endif
