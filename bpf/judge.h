@@ -50,6 +50,8 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p)
 		return drop(p, TN_DROP_FOREIGN_SOURCE);
 	if (to->flags & TN_SHARED_OWN)
 		return TN_PASS;
+	if (p->xdp && tn_xdp_guards_only)
+		return TN_LEAVE_TO_TC;
 
 	struct tn_addr fixed = to->fixed;
 	__u32 slot = to->slot;
@@ -108,7 +110,8 @@ static __always_inline bool xdp_has_translated(struct __sk_buff *skb)
 
 /*
  * The mark comes first, while nothing is changed: a driver without metadata
- * then leaves every frame to tc.
+ * then leaves every frame to tc. Generic XDP has metadata, but some kernels lose
+ * track of it (see pkt_mend_mac()), so there the loader sets tn_xdp_guards_only.
  */
 static __always_inline enum tn_verdict judge_in_xdp(struct pkt *p)
 {
@@ -120,11 +123,7 @@ static __always_inline enum tn_verdict judge_in_xdp(struct pkt *p)
 		return TN_LEAVE_TO_TC;
 	if ((void *)(eth + 1) > p->data_end)
 		return TN_LEAVE_TO_TC;
-	for (int i = 0; i < ETH_ALEN; i++) {
-		if (eth->h_dest[i] != tn_mac[i])
-			return TN_LEAVE_TO_TC;
-	}
-	if (!mark_translated(p->ctx))
+	if (!mac_is_ours(eth->h_dest) || !mark_translated(p->ctx))
 		return TN_LEAVE_TO_TC;
 	pkt_reload(p);
 	if (!pkt_parse(p, ethertype))

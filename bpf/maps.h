@@ -3,9 +3,12 @@
 #ifndef TN_BPF_MAPS_H
 #define TN_BPF_MAPS_H
 
-/* What this instance is told before it is loaded: which router it is attached to, and its MAC address. */
+/* What this instance is told before it is loaded: which router it is attached to, */
 const volatile __u32 tn_router_id;
+/* the MAC address of its shared interface, */
 const volatile __u8 tn_mac[ETH_ALEN];
+/* and that its XDP program is to drop, but to leave all translation to tc. */
+const volatile bool tn_xdp_guards_only;
 
 /*
  * The loader sets max_entries of the first three by the number of mappings that

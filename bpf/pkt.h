@@ -106,6 +106,64 @@ static __always_inline bool pkt_store(struct pkt *p, __u32 offset, const void *f
 	return bpf_skb_store_bytes(p->ctx, offset, from, len, 0) == 0;
 }
 
+enum pkt_start { PKT_START_MAC, PKT_START_NETWORK, PKT_START_UNKNOWN };
+
+/* Where skb->data points, by content: there is no field for it. */
+static __always_inline enum pkt_start pkt_start(struct __sk_buff *skb)
+{
+	__u32 data[4] = {}, mac[4] = {}, network[4] = {};
+	bool at_mac, at_network;
+
+	if (bpf_skb_load_bytes(skb, 0, data, ETH_HLEN) ||
+	    bpf_skb_load_bytes_relative(skb, 0, mac, ETH_HLEN, BPF_HDR_START_MAC) ||
+	    bpf_skb_load_bytes_relative(skb, 0, network, ETH_HLEN, BPF_HDR_START_NET))
+		return PKT_START_UNKNOWN;
+	at_mac = !((data[0] ^ mac[0]) | (data[1] ^ mac[1]) | (data[2] ^ mac[2]) |
+		   (data[3] ^ mac[3]));
+	at_network = !((data[0] ^ network[0]) | (data[1] ^ network[1]) | (data[2] ^ network[2]) |
+		       (data[3] ^ network[3]));
+	if (at_mac == at_network)
+		return PKT_START_UNKNOWN;
+	return at_mac ? PKT_START_MAC : PKT_START_NETWORK;
+}
+
+static __always_inline bool mac_is_ours(const __u8 *mac)
+{
+	for (int i = 0; i < ETH_ALEN; i++) {
+		if (mac[i] != tn_mac[i])
+			return false;
+	}
+	return true;
+}
+
+/*
+ * After generic XDP some kernels hand a frame to tc without its MAC header:
+ * skb_pp_cow_data() makes a copy of the skb and forgets mac_len, by which tc
+ * pushes (seen in 6.18). Judged like that, nothing would look like IP and all
+ * would pass, so the header is put back first. A frame that begins with our MAC
+ * address has its header: no IPv4 header looks like a unicast MAC address, and for
+ * IPv6 the first digit tells. False: it cannot be told, or not be mended.
+ */
+static __always_inline bool pkt_mend_mac(struct __sk_buff *skb)
+{
+	const __u8 *data = (void *)(long)skb->data;
+	__u8 mac[ETH_HLEN];
+
+	if ((void *)(data + ETH_HLEN) <= (void *)(long)skb->data_end && mac_is_ours(data) &&
+	    tn_mac[0] >> 4 != 6)
+		return true;
+	switch (pkt_start(skb)) {
+	case PKT_START_MAC:
+		return true;
+	case PKT_START_NETWORK:
+		return bpf_skb_load_bytes_relative(skb, 0, mac, sizeof(mac), BPF_HDR_START_MAC) == 0 &&
+		       bpf_skb_change_head(skb, ETH_HLEN, 0) == 0 &&
+		       bpf_skb_store_bytes(skb, 0, mac, sizeof(mac), 0) == 0;
+	default:
+		return false;
+	}
+}
+
 static __always_inline struct tn_addr addr_v4(__be32 a)
 {
 	return (struct tn_addr){ .w = { 0, 0, bpf_htonl(0xffff), a } };

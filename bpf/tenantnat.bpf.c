@@ -53,6 +53,11 @@ int tn_tc_shared_in(struct __sk_buff *skb)
 
 	if (xdp_has_translated(skb))
 		return TC_ACT_UNSPEC;
+	if (!pkt_mend_mac(skb)) {
+		pkt_init_skb(&p, skb);
+		drop(&p, TN_DROP_INTERNAL);
+		return TC_ACT_SHOT;
+	}
 	pkt_init_skb(&p, skb);
 	switch (judge_in_tc(&p, skb->pkt_type)) {
 	case TN_DROP:

@@ -122,7 +122,7 @@ complain(struct parse *p, struct pos at, const char *format, ...)
 	va_end(args);
 	c = vec_push(&p->complaints);
 	*c = (struct complaint){ .at = at, .seq = p->complained, .text = xstrdup(text) };
-	if (p->complaints.n == 2 * CONFIG_ERRORS_MAX)
+	if (p->complaints.n == (size_t)2 * CONFIG_ERRORS_MAX)
 		complaints_prune(p);
 }
 
@@ -1102,9 +1102,10 @@ static const struct level file_level = LEVEL("the file", file_keys);
 
 static void take_file(struct parse *p)
 {
-	if (!next(p) || !next(p)) /* the start of the stream, of the document */
-		return;
-	if (p->event.type != YAML_STREAM_END_EVENT && !next(p))
+	next(p); /* the start of the stream */
+	if (next(p) && p->event.type == YAML_DOCUMENT_START_EVENT)
+		next(p);
+	if (p->over)
 		return;
 	if (p->event.type == YAML_STREAM_END_EVENT || is_empty(p)) {
 		complain(p, (struct pos){ 1, 1 },
@@ -1120,7 +1121,8 @@ static void take_file(struct parse *p)
 				 "`tenants`");
 		skip(p);
 	}
-	if (next(p) && next(p) && p->event.type != YAML_STREAM_END_EVENT)
+	next(p); /* the end of the document */
+	if (next(p) && p->event.type != YAML_STREAM_END_EVENT)
 		complain(p, here(p), "a second document begins here; put everything into one");
 }
 

@@ -727,6 +727,7 @@ static struct tenantnat *open_for(struct dataplane *dp, const struct router_row 
 		return NULL;
 	}
 	skel->rodata->tn_router_id = r->id;
+	skel->rodata->tn_xdp_guards_only = r->via == HOOK_XDP_GENERIC;
 	memcpy((void *)skel->rodata->tn_mac, r->mac, sizeof(r->mac));
 	for (int i = 0; i < MAPS_COUNT; i++) {
 		struct bpf_map *map = bpf_object__find_map_by_name(skel->obj, map_names[i]);

@@ -100,8 +100,8 @@ void model_sort(struct model *m)
 
 bool model_shares(const struct model *m, const struct tn_addr *a)
 {
-	for (size_t i = 0; i < m->subnets.n; i++) {
-		if (prefix_has(&m->subnets.v[i], a))
+	vec_each (p, &m->subnets) {
+		if (prefix_has(p, a))
 			return true;
 	}
 	return false;
