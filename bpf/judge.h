@@ -18,6 +18,17 @@ static __always_inline bool pkt_parse(struct pkt *p, __u16 ethertype)
 	return ethertype == ETH_P_IP ? pkt_parse_v4(p) : pkt_parse_v6(p);
 }
 
+/*
+ * Traffic of the link itself. IPv6 never forwards a link-local destination, and
+ * sends to it from any address (RFC 4007, 9); IPv4 forwards it like any other, so
+ * there both ends have to be link-local.
+ */
+static __always_inline bool link_local_alone(const struct pkt *p, const struct tn_addr *src,
+					     const struct tn_addr *dst)
+{
+	return addr_is_link_local(dst, p->v4) && (!p->v4 || addr_is_link_local(src, p->v4));
+}
+
 /* An answer of a DHCP server to the router itself (RFC 2131, 4.1), which may come from anywhere. */
 static __always_inline bool is_dhcp_answer(struct pkt *p)
 {
@@ -28,19 +39,44 @@ static __always_inline bool is_dhcp_answer(struct pkt *p)
 	       ports[1] == bpf_htons(68);
 }
 
+/* The rewriting of what may come in. XDP leaves the rare kinds to tc. */
+static __always_inline enum tn_verdict translate_in(struct pkt *p, enum icmp_kind icmp,
+						    const struct tn_addr *shared,
+						    const struct tn_addr *fixed)
+{
+	if (p->xdp && (tn_xdp_guards_only || icmp != ICMP_OTHER))
+		return TN_LEAVE_TO_TC;
+	if (p->xdp)
+		return nat_rewrite(p, TN_DST, fixed);
+	if (icmp == ICMP_REDIRECTS)
+		return drop(p, TN_DROP_ICMP_REDIRECT);
+	if (icmp == ICMP_ERROR)
+		return icmp_error_in(p, shared, fixed);
+	return nat_rewrite(p, TN_DST, fixed);
+}
+
 /* An IP packet to this router's MAC address, from the shared network. */
 static __always_inline enum tn_verdict judge_in(struct pkt *p)
 {
-	struct tn_addr src = p->src, dst = p->dst;
+	struct tn_addr src = p->src, dst = p->dst, fixed;
 	const struct tn_shared *to, *from;
+	enum icmp_kind icmp;
+	enum tn_verdict v;
+	__u32 slot;
 
-	if (addr_is_link_local(&src, p->v4) && addr_is_link_local(&dst, p->v4))
+	if (link_local_alone(p, &src, &dst))
 		return TN_PASS;
+	icmp = icmp_kind(p);
+	if (icmp == ICMP_ND) {
+		v = p->xdp ? TN_LEAVE_TO_TC : nd_in(p);
+		if (v != TN_GO_ON)
+			return v;
+	}
 	to = lookup_ours(&dst);
 	if (!to)
 		return drop(p, in_shared_subnets(&dst) ? TN_DROP_UNMAPPED :
-							    TN_DROP_DIRECT_TO_PRIVATE);
-	if (to->flags & TN_SHARED_OWN && is_dhcp_answer(p))
+							 TN_DROP_DIRECT_TO_PRIVATE);
+	if (to->flags & TN_SHARED_OWN && (icmp == ICMP_ND || is_dhcp_answer(p)))
 		return TN_PASS;
 
 	from = lookup_shared(&src);
@@ -50,16 +86,24 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p)
 		return drop(p, TN_DROP_FOREIGN_SOURCE);
 	if (to->flags & TN_SHARED_OWN)
 		return TN_PASS;
-	if (p->xdp && tn_xdp_guards_only)
-		return TN_LEAVE_TO_TC;
 
-	struct tn_addr fixed = to->fixed;
-	__u32 slot = to->slot;
-	enum tn_verdict v = nat_rewrite(p, TN_DST, &fixed);
-
+	fixed = to->fixed;
+	slot = to->slot;
+	v = translate_in(p, icmp, &dst, &fixed);
 	if (v == TN_TRANSLATED)
 		count_in(p, slot);
 	return v;
+}
+
+/* A frame to a group: the kernel's, but for solicitations of mapped addresses. */
+static __always_inline enum tn_verdict judge_group_in(struct pkt *p, __u16 ethertype)
+{
+	enum tn_verdict v;
+
+	if (ethertype != ETH_P_IPV6 || !pkt_parse_v6(p) || icmp_kind(p) != ICMP_ND)
+		return TN_PASS;
+	v = nd_in(p);
+	return v == TN_GO_ON ? TN_PASS : v;
 }
 
 /*
@@ -74,7 +118,9 @@ static __always_inline enum tn_verdict judge_in_tc(struct pkt *p, __u32 pkt_type
 		return TN_PASS;
 	if (ethertype == ETH_P_ARP)
 		return arp_in(p);
-	if (pkt_type != PACKET_HOST || (ethertype != ETH_P_IP && ethertype != ETH_P_IPV6))
+	if (pkt_type != PACKET_HOST)
+		return judge_group_in(p, ethertype);
+	if (ethertype != ETH_P_IP && ethertype != ETH_P_IPV6)
 		return TN_PASS;
 	if (!pkt_parse(p, ethertype))
 		return drop(p, TN_DROP_MALFORMED);
@@ -135,13 +181,39 @@ static __always_inline enum tn_verdict judge_in_xdp(struct pkt *p)
 	return v;
 }
 
+static __always_inline enum tn_verdict translate_out(struct pkt *p, enum icmp_kind icmp,
+						     const struct tn_addr *fixed,
+						     const struct tn_addr *shared)
+{
+	if (icmp == ICMP_REDIRECTS)
+		return drop(p, TN_DROP_ICMP_REDIRECT);
+	if (icmp == ICMP_ERROR)
+		return icmp_error_out(p, fixed, shared);
+	return nat_rewrite(p, TN_SRC, shared);
+}
+
+/* What does not come from a VM: the router's own traffic, and answers that we made. */
+static __always_inline enum tn_verdict judge_own_out(struct pkt *p, enum icmp_kind icmp,
+						     const struct tn_addr *src)
+{
+	const struct tn_shared *ours = lookup_ours(src);
+
+	if (ours && ours->flags & TN_SHARED_OWN)
+		return icmp == ICMP_ERROR || icmp == ICMP_REDIRECTS ? icmp_error_own(p) : TN_PASS;
+	if (ours && icmp == ICMP_ND && nd_is_ours(p))
+		return TN_PASS;
+	return drop(p, TN_DROP_UNTRANSLATED);
+}
+
 /* A frame on its way to the shared network. */
 static __always_inline enum tn_verdict judge_out(struct pkt *p)
 {
 	__u16 ethertype = pkt_ethertype(p);
 	const struct tn_fixed *mapping;
-	const struct tn_shared *own;
-	struct tn_addr src, dst;
+	struct tn_addr src, dst, shared;
+	enum icmp_kind icmp;
+	enum tn_verdict v;
+	__u32 slot;
 
 	if (ethertype == ETH_P_ARP)
 		return arp_out(p);
@@ -152,24 +224,19 @@ static __always_inline enum tn_verdict judge_out(struct pkt *p)
 	src = p->src;
 	dst = p->dst;
 	if (addr_is_unspecified(&src, p->v4) ||
-	    (addr_is_link_local(&src, p->v4) &&
-	     (!p->v4 || addr_is_link_local(&dst, p->v4))))
+	    (addr_is_link_local(&src, p->v4) && (!p->v4 || addr_is_link_local(&dst, p->v4))))
 		return TN_PASS;
 
+	icmp = icmp_kind(p);
 	mapping = lookup_fixed(&src);
-	if (mapping) {
-		struct tn_addr shared = mapping->shared;
-		__u32 slot = mapping->slot;
-		enum tn_verdict v = nat_rewrite(p, TN_SRC, &shared);
-
-		if (v == TN_TRANSLATED)
-			count_out(p, slot);
-		return v;
-	}
-	own = lookup_ours(&src);
-	if (own && own->flags & TN_SHARED_OWN)
-		return TN_PASS;
-	return drop(p, TN_DROP_UNTRANSLATED);
+	if (!mapping)
+		return judge_own_out(p, icmp, &src);
+	shared = mapping->shared;
+	slot = mapping->slot;
+	v = translate_out(p, icmp, &src, &shared);
+	if (v == TN_TRANSLATED)
+		count_out(p, slot);
+	return v;
 }
 
 #endif

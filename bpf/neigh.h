@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* ARP for addresses that the kernel does not own. */
+/* ARP and neighbour discovery for addresses that the kernel does not own. */
 #ifndef TN_BPF_NEIGH_H
 #define TN_BPF_NEIGH_H
 
@@ -79,6 +79,129 @@ static __always_inline enum tn_verdict arp_out(struct pkt *p)
 	if (arp->spa && !in_shared_subnets(&sender))
 		return drop(p, TN_DROP_UNTRANSLATED);
 	return TN_PASS;
+}
+
+/* Neighbour solicitation and advertisement (RFC 4861, 4.3 and 4.4), with one link-layer address. */
+struct nd {
+	__u8 type;
+	__u8 code;
+	__sum16 check;
+	__u32 flags;
+	struct tn_addr target;
+	__u8 option; /* only in what we send: RFC 4861, 4.6.1 */
+	__u8 option_len;
+	__u8 mac[ETH_ALEN];
+} __attribute__((packed, aligned(4)));
+
+struct nd_frame {
+	__u8 pad[2]; /* so that all behind the Ethernet header is aligned */
+	struct ethhdr eth;
+	struct ipv6hdr ip;
+	struct nd nd;
+} __attribute__((packed, aligned(4)));
+
+enum { ND_SOLICIT = 135, ND_ADVERT = 136, ND_TARGET_MAC = 2 };
+#define ND_SOLICITED 0x40000000
+#define ND_OVERRIDE 0x20000000
+/* Nobody forwards a packet with this hop limit and keeps it: it comes from the link (RFC 4861, 3.1). */
+#define ND_HOP_LIMIT 255
+
+static __always_inline bool nd_load(struct pkt *p, struct nd *nd)
+{
+	__u8 hops;
+
+	return pkt_load(p, ETH_HLEN + offsetof(struct ipv6hdr, hop_limit), &hops, sizeof(hops)) &&
+	       hops == ND_HOP_LIMIT && pkt_load(p, p->l4, nd, offsetof(struct nd, option));
+}
+
+static __always_inline __u16 nd_checksum(const struct nd_frame *f)
+{
+	struct {
+		struct tn_addr src, dst;
+		__be32 len;
+		__be32 proto;
+	} pseudo = { .len = bpf_htonl(sizeof(f->nd)), .proto = bpf_htonl(IPPROTO_ICMPV6) };
+	__s64 sum;
+
+	__builtin_memcpy(&pseudo.src, &f->ip.saddr, sizeof(pseudo.src));
+	__builtin_memcpy(&pseudo.dst, &f->ip.daddr, sizeof(pseudo.dst));
+	sum = bpf_csum_diff(NULL, 0, (__be32 *)&pseudo, sizeof(pseudo), 0);
+	sum = bpf_csum_diff(NULL, 0, (__be32 *)&f->nd, sizeof(f->nd), sum);
+	return ~csum_fold16((__u32)sum);
+}
+
+/*
+ * The advertisement to a solicitation of `from`, or to everybody when it was a
+ * probe for a duplicate (RFC 4862, 5.4; RFC 4861, 7.2.4). It overrides what
+ * neighbours remember: nobody but this router has the address.
+ */
+static __always_inline enum tn_verdict nd_answer(struct pkt *p, const struct tn_addr *from,
+						 const struct tn_addr *target)
+{
+	bool probe = addr_is_unspecified(from, false);
+	struct nd_frame f = {};
+
+	f.eth.h_proto = bpf_htons(ETH_P_IPV6);
+	f.ip.version = 6;
+	f.ip.payload_len = bpf_htons(sizeof(f.nd));
+	f.ip.nexthdr = IPPROTO_ICMPV6;
+	f.ip.hop_limit = ND_HOP_LIMIT;
+	f.nd.type = ND_ADVERT;
+	f.nd.flags = bpf_htonl(probe ? ND_OVERRIDE : ND_SOLICITED | ND_OVERRIDE);
+	f.nd.target = *target;
+	f.nd.option = ND_TARGET_MAC;
+	f.nd.option_len = 1;
+	__builtin_memcpy(&f.ip.saddr, target, sizeof(*target));
+	if (probe) {
+		f.eth.h_dest[0] = f.eth.h_dest[1] = 0x33;
+		f.eth.h_dest[5] = 1;
+		f.ip.daddr.in6_u.u6_addr8[0] = 0xff;
+		f.ip.daddr.in6_u.u6_addr8[1] = 2;
+		f.ip.daddr.in6_u.u6_addr8[15] = 1;
+	} else {
+		__builtin_memcpy(&f.ip.daddr, from, sizeof(*from));
+		if (!pkt_load(p, ETH_ALEN, f.eth.h_dest, ETH_ALEN))
+			return drop(p, TN_DROP_INTERNAL);
+	}
+	for (int i = 0; i < ETH_ALEN; i++)
+		f.nd.mac[i] = f.eth.h_source[i] = tn_mac[i];
+	f.nd.check = nd_checksum(&f);
+	if (bpf_skb_change_tail(p->ctx, sizeof(f) - sizeof(f.pad), 0) ||
+	    !pkt_store(p, 0, &f.eth, sizeof(f) - sizeof(f.pad)))
+		return drop(p, TN_DROP_INTERNAL);
+	return TN_ANSWER;
+}
+
+/*
+ * A solicitation for one of this router's mapped addresses, to its group or to the
+ * address itself, is answered. TN_GO_ON: it is not that.
+ */
+static __always_inline enum tn_verdict nd_in(struct pkt *p)
+{
+	struct tn_addr src = p->src, target;
+	const struct tn_shared *ours;
+	struct nd nd;
+
+	if (!nd_load(p, &nd) || nd.type != ND_SOLICIT || nd.code)
+		return TN_GO_ON;
+	target = nd.target;
+	ours = lookup_ours(&target);
+	if (!ours || !(ours->flags & TN_SHARED_MAPPED))
+		return TN_GO_ON;
+	if (!addr_is_unspecified(&src, false) && !addr_is_link_local(&src, false) &&
+	    !in_shared_subnets(&src))
+		return drop(p, TN_DROP_FOREIGN_SOURCE);
+	if (lookup_ours(&src))
+		return drop(p, TN_DROP_SPOOFED_SOURCE);
+	return nd_answer(p, &src, &target);
+}
+
+/* Whether a frame to the shared network is an advertisement that nd_answer() made. */
+static __always_inline bool nd_is_ours(struct pkt *p)
+{
+	struct nd nd;
+
+	return nd_load(p, &nd) && nd.type == ND_ADVERT;
 }
 
 #endif

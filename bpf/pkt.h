@@ -225,8 +225,16 @@ static __always_inline bool pkt_parse_v4(struct pkt *p)
 	return true;
 }
 
-/* One step over an extension header at *offset; false at one that is malformed. */
-static __always_inline bool pkt_skip_extension(struct pkt *p, __u8 *next, __u32 *offset, bool *end)
+/* A walk over the extension headers of IPv6, in the packet itself or in one that it quotes. */
+struct walk {
+	__u32 offset;
+	__u8 next; /* the header at `offset` */
+	bool rest; /* behind a fragment header that is not the first's */
+};
+
+enum walk_step { WALK_ON, WALK_END, WALK_SHORT };
+
+static __always_inline enum walk_step walk_step(struct pkt *p, struct walk *w)
 {
 	struct {
 		__u8 next;
@@ -234,59 +242,65 @@ static __always_inline bool pkt_skip_extension(struct pkt *p, __u8 *next, __u32 
 		__be16 word;
 	} ext;
 
-	switch (*next) {
+	if (w->rest)
+		return WALK_END;
+	switch (w->next) {
 	case IPPROTO_HOPOPTS:
 	case IPPROTO_ROUTING:
 	case IPPROTO_DSTOPTS:
-		if (!pkt_load(p, *offset, &ext, sizeof(ext)))
-			return false;
-		*offset += (ext.len + 1) * 8;
+		if (!pkt_load(p, w->offset, &ext, sizeof(ext)))
+			return WALK_SHORT;
+		w->offset += (ext.len + 1) * 8;
 		break;
 	case IPPROTO_FRAGMENT:
-		if (!pkt_load(p, *offset, &ext, sizeof(ext)))
-			return false;
-		p->rest = ext.word & bpf_htons(0xfff8);
-		*offset += 8;
-		*end = p->rest;
+		if (!pkt_load(p, w->offset, &ext, sizeof(ext)))
+			return WALK_SHORT;
+		w->rest = ext.word & bpf_htons(0xfff8);
+		w->offset += 8;
 		break;
 	default:
-		*end = true;
-		return true;
+		return WALK_END;
 	}
-	*next = ext.next;
-	return true;
+	w->next = ext.next;
+	return WALK_ON;
+}
+
+/* False: cut off, or more than PKT_EXTENSIONS_MAX of them. */
+static __always_inline bool walk_extensions(struct pkt *p, struct walk *w)
+{
+	enum walk_step step = WALK_ON;
+
+	for (int i = 0; i <= PKT_EXTENSIONS_MAX && step == WALK_ON; i++)
+		step = walk_step(p, w);
+	return step == WALK_END;
 }
 
 /* RFC 8200. False: malformed, or more extension headers than we walk. */
 static __always_inline bool pkt_parse_v6(struct pkt *p)
 {
+	struct walk w = { .offset = ETH_HLEN + sizeof(struct ipv6hdr) };
 	struct ipv6hdr *ip;
-	__u32 total, offset = ETH_HLEN + sizeof(*ip);
-	bool end = false;
-	__u8 next;
+	__u32 end;
 
 	if (!pkt_pull(p, ETH_HLEN + sizeof(*ip)))
 		return false;
 	ip = p->data + ETH_HLEN;
-	total = sizeof(*ip) + bpf_ntohs(ip->payload_len);
+	end = ETH_HLEN + sizeof(*ip) + bpf_ntohs(ip->payload_len);
 	if (p->gso)
-		total = p->len - ETH_HLEN;
-	if (ip->version != 6 || total > p->len - ETH_HLEN)
+		end = p->len;
+	if (ip->version != 6 || end > p->len)
 		return false;
-	p->ip_bytes = total;
+	p->ip_bytes = end - ETH_HLEN;
 	__builtin_memcpy(&p->src, &ip->saddr, sizeof(p->src));
 	__builtin_memcpy(&p->dst, &ip->daddr, sizeof(p->dst));
 
-	next = ip->nexthdr;
-	for (int i = 0; i < PKT_EXTENSIONS_MAX && !end; i++) {
-		if (!pkt_skip_extension(p, &next, &offset, &end))
-			return false;
-	}
-	if (!end || offset > ETH_HLEN + total)
+	w.next = ip->nexthdr;
+	if (!walk_extensions(p, &w) || w.offset > end)
 		return false;
-	p->proto = next;
-	p->l4 = offset;
-	p->l4_len = ETH_HLEN + total - offset;
+	p->proto = w.next;
+	p->rest = w.rest;
+	p->l4 = w.offset;
+	p->l4_len = end - w.offset;
 	return true;
 }
 

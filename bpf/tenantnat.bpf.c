@@ -22,6 +22,7 @@
 #include "csum.h"
 #include "lookup.h"
 #include "nat.h"
+#include "icmp.h"
 #include "neigh.h"
 #include "judge.h"
 

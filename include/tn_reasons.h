@@ -25,6 +25,11 @@
 	X(UNTRANSLATED, "untranslated",                                                            \
 	  "a packet was about to leave with a source that no mapping of this router translates; "  \
 	  "add a mapping for that address")                                                        \
+	X(FORGED_ERROR, "forged-error",                                                            \
+	  "an ICMP error quotes a packet that is not of the mapping that it is about; look for an " \
+	  "attacker")                                                                              \
+	X(ICMP_REDIRECT, "icmp-redirect",                                                          \
+	  "ICMP redirects do not cross a translation; correct the routes of the shared network")   \
 	X(INTERNAL, "internal",                                                                    \
 	  "the kernel refused to change the packet; please report it with `uname -r`")
 

@@ -212,17 +212,22 @@ static const char *quote(const char *text, size_t len, char buf[QUOTE_TEXT])
 }
 #define QUOTE(text) quote((text), strlen(text), (char[QUOTE_TEXT]){ 0 })
 
+/* Whether a line ends with byte `i`: LF, CR LF or CR. */
+static bool ends_line(const struct parse *p, size_t i)
+{
+	return p->bytes[i] == '\n' ||
+	       (p->bytes[i] == '\r' && (i + 1 == p->len || p->bytes[i + 1] != '\n'));
+}
+
 /* Where byte `offset` of the file is. */
 static struct pos pos_of(const struct parse *p, size_t offset)
 {
 	struct pos at = { 1, 1 };
 
 	for (size_t i = 0; i < offset; i++) {
-		unsigned char c = (unsigned char)p->bytes[i];
-
-		if (c == '\n' || (c == '\r' && (i + 1 == p->len || p->bytes[i + 1] != '\n')))
+		if (ends_line(p, i))
 			at = (struct pos){ at.line + 1, 1 };
-		else if ((c & 0xc0) != 0x80 && c != '\r')
+		else if ((p->bytes[i] & 0xc0) != 0x80)
 			at.col++;
 	}
 	return at;
@@ -234,12 +239,9 @@ static char byte_at(const struct parse *p, struct pos at)
 	uint32_t line = 1;
 	size_t i = 0;
 
-	for (; i < p->len && line < at.line; i++) {
-		if (p->bytes[i] == '\n' ||
-		    (p->bytes[i] == '\r' && (i + 1 == p->len || p->bytes[i + 1] != '\n')))
-			line++;
-	}
-	for (uint32_t col = 1; i < p->len && !strchr("\r\n", p->bytes[i]); i++) {
+	for (; i < p->len && line < at.line; i++)
+		line += ends_line(p, i);
+	for (uint32_t col = 1; i < p->len; i++) {
 		if ((p->bytes[i] & 0xc0) == 0x80)
 			continue;
 		if (col++ == at.col)
@@ -459,10 +461,10 @@ enum {
 struct key {
 	const char *name;
 	enum kind kind;
+	unsigned int flags;
 	/* Called for the value, or each item of a list; `text` is NULL for keys and values. */
 	void (*take)(struct parse *p, const char *text, struct pos at);
 	const char *example; /* LATER: why, and what to do */
-	unsigned int flags;
 };
 
 struct level {
@@ -860,10 +862,10 @@ static void mapping_shared(struct parse *p, const char *text, struct pos at)
 #define LATER_VERSION "is reserved for a later version; remove the key"
 
 static const struct key mapping_keys[] = {
-	{ "name", TEXT, mapping_name, "name: db", 0 },
-	{ "fixed", TEXT, mapping_fixed, "fixed: 10.0.0.5", REQUIRED },
-	{ "shared", TEXT, mapping_shared, "shared: 100.64.1.9", 0 },
-	{ "limit", LATER, NULL, LATER_VERSION, 0 },
+	{ "name", TEXT, 0, mapping_name, "name: db" },
+	{ "fixed", TEXT, REQUIRED, mapping_fixed, "fixed: 10.0.0.5" },
+	{ "shared", TEXT, 0, mapping_shared, "shared: 100.64.1.9" },
+	{ "limit", LATER, 0, NULL, LATER_VERSION },
 };
 static const struct level mapping_level = LEVEL("a mapping", mapping_keys);
 
@@ -948,13 +950,13 @@ static void router_hook(struct parse *p, const char *text, struct pos at)
 
 enum { ROUTER_NETNS, ROUTER_SHARED };
 static const struct key router_keys[] = {
-	[ROUTER_NETNS] = { "netns", TEXT, router_netns, "netns: red", 0 },
-	[ROUTER_SHARED] = { "shared", TEXT, router_shared, "shared: shared0", 0 },
-	{ "inside", TEXTS, router_inside, "inside: [lan0]", 0 },
-	{ "hook", TEXT, router_hook, "hook: tc", 0 },
-	{ "address", LATER, NULL, LATER_VERSION, 0 },
-	{ "routes", LATER, NULL, LATER_VERSION, 0 },
-	{ "forwarding", LATER, NULL, LATER_VERSION, 0 },
+	[ROUTER_NETNS] = { "netns", TEXT, 0, router_netns, "netns: red" },
+	[ROUTER_SHARED] = { "shared", TEXT, 0, router_shared, "shared: shared0" },
+	{ "inside", TEXTS, 0, router_inside, "inside: [lan0]" },
+	{ "hook", TEXT, 0, router_hook, "hook: tc" },
+	{ "address", LATER, 0, NULL, LATER_VERSION },
+	{ "routes", LATER, 0, NULL, LATER_VERSION },
+	{ "forwarding", LATER, 0, NULL, LATER_VERSION },
 };
 static const struct level router_level = LEVEL("a router", router_keys);
 _Static_assert(ARRAY_SIZE(router_keys) <= KEYS_MAX, "raise KEYS_MAX");
@@ -1036,11 +1038,11 @@ static void tenant_pool(struct parse *p, const char *text, struct pos at)
 
 enum { TENANT_NAME, TENANT_ROUTER, TENANT_POOL };
 static const struct key tenant_keys[] = {
-	[TENANT_NAME] = { "name", TEXT, tenant_name, "name: red", REQUIRED },
-	[TENANT_ROUTER] = { "router", MAP, tenant_router, "router: {netns: red}", MAY_BE_EMPTY },
-	[TENANT_POOL] = { "pool", TEXTS, tenant_pool, "pool: [100.64.1.0/24]", 0 },
-	{ "mappings", MAPS, mappings_item, "mappings: [{fixed: 10.0.0.5}]", MAY_BE_EMPTY },
-	{ "accept", LATER, NULL, ACCEPT_LATER, 0 },
+	[TENANT_NAME] = { "name", TEXT, REQUIRED, tenant_name, "name: red" },
+	[TENANT_ROUTER] = { "router", MAP, MAY_BE_EMPTY, tenant_router, "router: {netns: red}" },
+	[TENANT_POOL] = { "pool", TEXTS, 0, tenant_pool, "pool: [100.64.1.0/24]" },
+	{ "mappings", MAPS, MAY_BE_EMPTY, mappings_item, "mappings: [{fixed: 10.0.0.5}]" },
+	{ "accept", LATER, 0, NULL, ACCEPT_LATER },
 };
 static const struct level tenant_level = LEVEL("a tenant", tenant_keys);
 
@@ -1080,7 +1082,7 @@ static void network_subnet(struct parse *p, const char *text, struct pos at)
 }
 
 static const struct key network_keys[] = {
-	{ "subnets", TEXTS, network_subnet, "subnets: [100.64.0.0/16, \"fd64::/64\"]", REQUIRED },
+	{ "subnets", TEXTS, REQUIRED, network_subnet, "subnets: [100.64.0.0/16, \"fd64::/64\"]" },
 };
 static const struct level network_level = LEVEL("the shared network", network_keys);
 
@@ -1094,9 +1096,9 @@ static void file_network(struct parse *p, const char *text, struct pos at)
 /* --- the file --- */
 
 static const struct key file_keys[] = {
-	{ "shared-network", MAP, file_network, "shared-network: {subnets: [100.64.0.0/16]}",
-	  REQUIRED },
-	{ "tenants", MAPS, tenants_item, "tenants: [{name: red}]", REQUIRED | MAY_BE_EMPTY },
+	{ "shared-network", MAP, REQUIRED, file_network,
+	  "shared-network: {subnets: [100.64.0.0/16]}" },
+	{ "tenants", MAPS, REQUIRED | MAY_BE_EMPTY, tenants_item, "tenants: [{name: red}]" },
 };
 static const struct level file_level = LEVEL("the file", file_keys);
 

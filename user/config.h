@@ -10,7 +10,10 @@
 
 #include "model.h"
 
-/* Each one "FILE:LINE:COL: what, and what to do", in the order of the file. Owned by the list. */
+/*
+ * Each one "FILE:LINE:COL: what, and what to do", in the order of the file; columns
+ * count characters, from 1. Owned by the list.
+ */
 struct config_errors {
 	VEC(char *) list;
 	size_t dropped; /* errors after the first CONFIG_ERRORS_MAX, counted only */
@@ -21,7 +24,11 @@ void config_errors_free(struct config_errors *errors);
 
 /*
  * Parse `len` bytes; `file` names them in errors. On success 0, and *out is the
- * caller's to free. On failure -1, at least one error, and *out is empty.
+ * caller's to free. On failure -1, at least one error, and *out is empty. What *out
+ * and *errors held before is overwritten.
+ *
+ * The model is in the order of the file, without ids. The place of a tenant or a
+ * mapping is its first key, that of a router the key `router`.
  *
  * Everything that the file alone can tell is checked here: unknown and duplicate
  * keys, aliases and anchors, types, names, families, host bits, duplicate

@@ -657,10 +657,8 @@ static bool column_addr(sqlite3_stmt *stmt, int i, struct tn_addr *out)
 	const void *bytes = sqlite3_column_blob(stmt, i);
 	int n = sqlite3_column_bytes(stmt, i);
 
-	if (!bytes || (n != 4 && n != 16))
-		return false;
 	*out = addr_from_bytes(bytes, n);
-	return addr_is_v4(out) == (n == 4) && !addr_is_unset(out);
+	return !addr_is_unset(out) && addr_is_v4(out) == (n == 4);
 }
 
 static int load_subnets(struct store *s, struct model *m, struct error *err)

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * ICMP errors (RFC 792, RFC 4443): the packet that they quote is translated like
+ * the one that they are about (RFC 5508, 4). No state: the quoted packet names the
+ * mapping, and has to name the same one as the outer header.
+ *
+ * Checksums: in IPv4 the quoted address cancels against the quoted header's own
+ * checksum, so that the outer one changes only as the quoted L4 checksum does; in
+ * IPv6 the addresses count too, the outer one by its pseudo-header. The sum of the
+ * whole frame never changes, so writing it directly leaves CHECKSUM_COMPLETE right.
+ */
+#ifndef TN_BPF_ICMP_H
+#define TN_BPF_ICMP_H
+
+#define ICMP_HEADER_LEN 8
+
+enum icmp_kind {
+	ICMP_OTHER,
+	ICMP_ERROR,	/* quotes a packet */
+	ICMP_REDIRECTS, /* quotes a packet, and names a gateway of the wrong side */
+	ICMP_ND,	/* neighbour discovery: IPv6 alone */
+};
+
+static __always_inline enum icmp_kind icmp_kind(struct pkt *p)
+{
+	__u8 type;
+
+	if (p->rest || p->proto != (p->v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6) ||
+	    !pkt_load(p, p->l4, &type, sizeof(type)))
+		return ICMP_OTHER;
+	if (!p->v4)
+		return type < 128 ? ICMP_ERROR : type >= 133 && type <= 137 ? ICMP_ND : ICMP_OTHER;
+	switch (type) {
+	case 3:	 /* destination unreachable */
+	case 4:	 /* source quench */
+	case 11: /* time exceeded */
+	case 12: /* parameter problem */
+		return ICMP_ERROR;
+	case 5:
+		return ICMP_REDIRECTS;
+	default:
+		return ICMP_OTHER;
+	}
+}
+
+/* A quoted packet: its headers as far as they were quoted. */
+struct quote {
+	__u32 at;	   /* offset of its IP header */
+	__u32 address;	   /* offset of the address in question */
+	__u32 l4_csum;	   /* offset of its L4 checksum; 0: none, or not quoted */
+	bool csum_optional;
+	__sum16 ip_csum;   /* IPv4 */
+	struct tn_addr src;
+	struct tn_addr dst;
+};
+
+static __always_inline void quote_find_csum(const struct pkt *p, struct quote *q, __u8 proto,
+					    __u32 l4)
+{
+	int at = csum_offset(proto, p->v4);
+
+	if (at >= 0 && l4 + at + sizeof(__sum16) <= p->l4 + p->l4_len) {
+		q->l4_csum = l4 + at;
+		q->csum_optional = csum_optional(proto);
+	}
+}
+
+static __always_inline bool quote_parse_v4(struct pkt *p, struct quote *q)
+{
+	struct iphdr ip;
+
+	if (!pkt_load(p, q->at, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5)
+		return false;
+	q->src = addr_v4(ip.saddr);
+	q->dst = addr_v4(ip.daddr);
+	q->ip_csum = ip.check;
+	if (!(ip.frag_off & bpf_htons(IP_OFFSET)))
+		quote_find_csum(p, q, ip.protocol, q->at + ip.ihl * 4);
+	return true;
+}
+
+static __always_inline bool quote_parse_v6(struct pkt *p, struct quote *q)
+{
+	struct walk w = { .offset = q->at + sizeof(struct ipv6hdr) };
+	struct ipv6hdr ip;
+
+	if (!pkt_load(p, q->at, &ip, sizeof(ip)) || ip.version != 6)
+		return false;
+	__builtin_memcpy(&q->src, &ip.saddr, sizeof(q->src));
+	__builtin_memcpy(&q->dst, &ip.daddr, sizeof(q->dst));
+	w.next = ip.nexthdr;
+	if (walk_extensions(p, &w) && !w.rest)
+		quote_find_csum(p, q, w.next, w.offset);
+	return true;
+}
+
+static __always_inline bool quote_parse(struct pkt *p, struct quote *q)
+{
+	__builtin_memset(q, 0, sizeof(*q));
+	q->at = p->l4 + ICMP_HEADER_LEN;
+	if (p->l4_len < ICMP_HEADER_LEN + (p->v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)))
+		return false;
+	return p->v4 ? quote_parse_v4(p, q) : quote_parse_v6(p, q);
+}
+
+/* Write the new address into the quoted header; what that adds to the sum of the ICMP message. */
+static __always_inline bool quote_write_address(struct pkt *p, const struct quote *q,
+						enum tn_side side, const struct tn_addr *old,
+						const struct tn_addr *new, __u64 *diff)
+{
+	if (p->v4) {
+		__sum16 check = csum_apply(q->ip_csum, csum_diff32(old->w[3], new->w[3]));
+		__u32 at = side == TN_SRC ? offsetof(struct iphdr, saddr) :
+					    offsetof(struct iphdr, daddr);
+
+		return pkt_store(p, q->at + at, &new->w[3], sizeof(new->w[3])) &&
+		       pkt_store(p, q->at + offsetof(struct iphdr, check), &check, sizeof(check));
+	}
+	*diff += csum_diff_addr(old, new);
+	return pkt_store(p,
+			 q->at + (side == TN_SRC ? offsetof(struct ipv6hdr, saddr) :
+						   offsetof(struct ipv6hdr, daddr)),
+			 new, sizeof(*new));
+}
+
+static __always_inline bool quote_write_csum(struct pkt *p, const struct quote *q, __u64 change,
+					     __u64 *diff)
+{
+	__sum16 old, new;
+
+	if (!q->l4_csum || !change)
+		return true;
+	if (!pkt_load(p, q->l4_csum, &old, sizeof(old)))
+		return false;
+	if (!old && q->csum_optional)
+		return true;
+	new = csum_apply(old, change);
+	if (!new && q->csum_optional)
+		new = 0xffff;
+	*diff += csum_diff16(old, new);
+	return pkt_store(p, q->l4_csum, &new, sizeof(new));
+}
+
+/*
+ * Translate one side of the quoted packet, and with `outer` the other side of the
+ * packet itself: an error about what A sent to B goes to A, so that its destination
+ * is the quoted source. `old` and `new` are the addresses of both.
+ */
+static __always_inline enum tn_verdict icmp_rewrite(struct pkt *p, const struct quote *q,
+						    enum tn_side quoted, bool outer,
+						    const struct tn_addr *old,
+						    const struct tn_addr *new)
+{
+	__u64 change = csum_diff_addr(old, new), diff = 0;
+	__u32 at = p->l4 + 2;
+	__sum16 check;
+
+	if (outer && !nat_ip(p, quoted == TN_SRC ? TN_DST : TN_SRC, new))
+		return drop(p, TN_DROP_INTERNAL);
+	if (outer && !p->v4)
+		diff = change;
+	if (!quote_write_address(p, q, quoted, old, new, &diff) ||
+	    !quote_write_csum(p, q, change, &diff) || !pkt_load(p, at, &check, sizeof(check)))
+		return drop(p, TN_DROP_INTERNAL);
+	check = csum_apply(check, diff);
+	if (diff && !pkt_store(p, at, &check, sizeof(check)))
+		return drop(p, TN_DROP_INTERNAL);
+	return TN_TRANSLATED;
+}
+
+/* An error from the shared network for the VM that has the shared address `shared`. */
+static __always_inline enum tn_verdict icmp_error_in(struct pkt *p, const struct tn_addr *shared,
+						     const struct tn_addr *fixed)
+{
+	struct quote q;
+
+	if (!quote_parse(p, &q))
+		return drop(p, TN_DROP_MALFORMED);
+	if (!addr_equal(&q.src, shared))
+		return drop(p, TN_DROP_FORGED_ERROR);
+	return icmp_rewrite(p, &q, TN_SRC, true, shared, fixed);
+}
+
+/* An error that the VM at `fixed` sends about a packet that it got. */
+static __always_inline enum tn_verdict icmp_error_out(struct pkt *p, const struct tn_addr *fixed,
+						      const struct tn_addr *shared)
+{
+	struct quote q;
+
+	if (!quote_parse(p, &q))
+		return drop(p, TN_DROP_MALFORMED);
+	if (!addr_equal(&q.dst, fixed))
+		return drop(p, TN_DROP_FORGED_ERROR);
+	if (!in_shared_subnets(&q.src))
+		return drop(p, TN_DROP_UNTRANSLATED);
+	return icmp_rewrite(p, &q, TN_DST, true, fixed, shared);
+}
+
+/*
+ * An error that the router's own kernel sends: about a packet that was translated
+ * on its way in, or about one to the router itself. Nothing private leaves in it.
+ */
+static __always_inline enum tn_verdict icmp_error_own(struct pkt *p)
+{
+	const struct tn_fixed *mapping;
+	struct tn_addr shared;
+	struct quote q;
+
+	if (!quote_parse(p, &q))
+		return drop(p, TN_DROP_MALFORMED);
+	if (!in_shared_subnets(&q.src))
+		return drop(p, TN_DROP_UNTRANSLATED);
+	mapping = lookup_fixed(&q.dst);
+	if (!mapping)
+		return in_shared_subnets(&q.dst) ? TN_PASS : drop(p, TN_DROP_UNTRANSLATED);
+	shared = mapping->shared;
+	return icmp_rewrite(p, &q, TN_DST, false, &q.dst, &shared);
+}
+
+#endif

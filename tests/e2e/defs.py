@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Definitions files as values: copy, change, write."""
+import copy
+
+
+class Tenant:
+    """One tenant of a definitions file; `mappings` are (fixed, shared or None, name or None)."""
+
+    def __init__(self, name, *mappings, router=None, pool=None):
+        self.name, self.router, self.pool = name, router, pool
+        self.mappings = [(m + (None, None))[:3] for m in mappings]
+
+    def yaml(self):
+        out = [f"  - name: {self.name}"]
+        if self.router is not None:
+            out.append("    router:")
+            out += [f"      {key}: {value}" for key, value in self.router.items()]
+        if self.pool:
+            out.append(f"    pool: [{', '.join(self.pool)}]")
+        if self.mappings:
+            out.append("    mappings:")
+        for fixed, shared, name in self.mappings:
+            fields = [f"name: {name}"] if name else []
+            fields.append(f"fixed: {fixed}")
+            fields += [f"shared: {shared}"] if shared else []
+            out.append("      - {" + ", ".join(fields) + "}")
+        return out
+
+
+class Definitions:
+    """A definitions file."""
+
+    def __init__(self, *tenants, subnets=("100.64.0.0/16",)):
+        self.tenants, self.subnets = list(tenants), subnets
+
+    def copy(self):
+        return copy.deepcopy(self)
+
+    def __getitem__(self, name):
+        return next(t for t in self.tenants if t.name == name)
+
+    def having(self, *tenants):
+        """A copy with more tenants."""
+        new = self.copy()
+        new.tenants += tenants
+        return new
+
+    def mapping(self, tenant, *mapping):
+        """A copy with one more mapping, at the top."""
+        new = self.copy()
+        new[tenant].mappings.insert(0, (mapping + (None, None))[:3])
+        return new
+
+    def yaml(self):
+        out = ["shared-network:", f"  subnets: [{', '.join(self.subnets)}]", "tenants:"]
+        for tenant in self.tenants:
+            out += tenant.yaml()
+        return "\n".join(out) + "\n"
+
+    def write(self, path):
+        with open(path, "w", encoding="ascii") as f:
+            f.write(self.yaml())
+        return path

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+The topology that every test runs in, and one tenantnat that looks after it:
+
+    red1  .5 -+                                          plain (100.64.0.250)
+    red2  .6 -+- red-lan --- red   (100.64.0.2) --+        |
+                                                  +--- shared (a bridge)
+    blue1 .5 -+                                   |        |
+    blue2 .6 -+- blue-lan -- blue  (100.64.0.3) --+   green (100.64.0.4), a router without VMs
+
+Every LAN is 10.0.0.0/24 with its router at .1. Interfaces have the same names and, within a
+kind of namespace, the same indexes. blue2 is not mapped. green is defined by those tests only
+that attach and detach.
+"""
+import os
+
+from cli import Cli
+from defs import Definitions, Tenant
+from net import Namespace, sh, veth
+from sniffer import Sniffer
+
+SUBNET = "100.64.0.0/16"
+FIXED, FIXED2, INSIDE = "10.0.0.5", "10.0.0.6", "10.0.0.1"
+RED1, RED2, BLUE1 = "100.64.1.5", "100.64.1.6", "100.64.2.5"
+RED, BLUE, GREEN, PLAIN = "100.64.0.2", "100.64.0.3", "100.64.0.4", "100.64.0.250"
+UNMAPPED = "100.64.2.99"
+
+ROUTERS = {"red": RED, "blue": BLUE, "green": GREEN}
+VMS = {"red1": FIXED, "red2": FIXED2, "blue1": FIXED, "blue2": FIXED2}
+SHARED_INDEX, INSIDE_INDEX = 20, 30
+
+# A run with `clsact` is one with hook tc, told to do without tcx.
+VARIANTS = {"tc": ("tc", {}), "xdp": ("xdp", {}), "xdp-generic": ("xdp-generic", {}),
+            "clsact": ("tc", {"TENANTNAT_NO_TCX": "1"})}
+
+
+class Lab:
+    """All namespaces, by name as attributes (`red_lan` for red-lan), and `cli`."""
+
+    def __init__(self, binary, scratch, variant, offload):
+        self.variant, self.offload = variant, offload
+        self.hook, env = VARIANTS[variant]
+        self.scratch = os.path.join(scratch, f"{variant}-{offload}")
+        os.mkdir(self.scratch)
+        self.ns, self.macs = {}, {}
+        self._build()
+        self.cli = Cli(binary, os.path.join(self.scratch, "state"), env=env)
+        self.sniffer = Sniffer(self.shared, self.scratch + "/frames",
+                               ["p" + router for router in ROUTERS])
+
+    def __getattr__(self, name):
+        try:
+            return self.__dict__["ns"][name.replace("_", "-")]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    # what stands
+
+    def _add(self, name):
+        self.ns[name] = Namespace(name)
+        self.ns[name].sysctl(ipv6__conf__all__disable_ipv6=1, ipv6__conf__default__disable_ipv6=1,
+                             ipv4__conf__all__rp_filter=0, ipv4__conf__default__rp_filter=0,
+                             ipv4__icmp_ratelimit=0)
+        self.ns[name].ip("link set lo up")
+        return self.ns[name]
+
+    def _bridge(self, name):
+        """A bridge that only bridges: no frame is judged or put together by netfilter."""
+        self._add(name).sysctl(**{f"bridge__bridge-nf-call-{kind}": 0
+                                  for kind in ("iptables", "ip6tables", "arptables")})
+        self.ns[name].ip("link add br0 type bridge", "link set br0 up")
+        return self.ns[name]
+
+    def _build(self):
+        self._bridge("shared")
+        for name, address in ROUTERS.items():
+            router, lan = self._add(name), self._bridge(name + "-lan")
+            router.sysctl(ipv4__ip_forward=1)
+            self.plug(name, address)
+            veth(router, "lan0", lan, "prouter", INSIDE_INDEX)
+            lan.ip("link set prouter master br0")
+            router.ip(f"addr add {INSIDE}/24 dev lan0")
+        for name, address in VMS.items():
+            vm, lan = self._add(name), self.ns[name[:-1] + "-lan"]
+            veth(vm, "eth0", lan, "p" + name, INSIDE_INDEX)
+            lan.ip(f"link set p{name} master br0")
+            vm.ip(f"addr add {address}/24 dev eth0", f"route add default via {INSIDE}")
+        # nobody looks after green most of the time
+        self.green.sysctl(ipv4__conf__all__arp_ignore=1)
+        self._add("plain")
+        self.plug("plain", PLAIN)
+        if self.offload == "off":
+            for name in ROUTERS:
+                self.checksums(name, "lan0", False)
+            for name in VMS:
+                self.checksums(name, "eth0", False)
+
+    def plug(self, name, address):
+        """Join a namespace to the shared network, where nobody has met it yet."""
+        veth(self.ns[name], "shared0", self.shared, "p" + name, SHARED_INDEX)
+        self.shared.ip(f"link set p{name} master br0")
+        self.ns[name].ip(f"addr add {address}/16 dev shared0")
+        for ns in self.ns.values():
+            sh(["ip", "-n", ns.name, "neigh", "flush", "dev", "shared0"], check=False)
+        self.macs[name] = self.ns[name].mac("shared0")
+        if self.offload == "off":
+            self.checksums(name, "shared0", False)
+
+    def spare_router(self):
+        """A router to be destroyed by a test: alone, its interfaces lead nowhere."""
+        spare = Namespace("spare")
+        for index, device in ((SHARED_INDEX, "shared0"), (INSIDE_INDEX, "lan0")):
+            veth(spare, device, spare, "to-" + device, index)
+        spare.ip("addr add 100.64.0.5/16 dev shared0")
+        return spare
+
+    def checksums(self, name, device, offloaded):
+        """Whether the device's sender leaves checksums and segments to the device."""
+        state = "on" if offloaded else "off"
+        self.ns[name].run("ethtool", "-K", device, "tx", state, "rx", state, "tso", state,
+                          "gso", state, "gro", state, check=False)
+
+    def close(self):
+        self.sniffer.close()
+        self.cli.run("detach", "--all", code=None)
+        for ns in self.ns.values():
+            ns.remove()
+
+    # what is defined
+
+    def router(self, name):
+        return {"netns": self.ns[name].name, "shared": "shared0", "inside": "[lan0]",
+                "hook": self.hook}
+
+    def definitions(self):
+        """What every test finds in force, and leaves in force."""
+        return Definitions(
+            Tenant("red", (FIXED, RED1, "db"), (FIXED2, RED2), router=self.router("red"),
+                   pool=["100.64.1.0/24"]),
+            Tenant("blue", (FIXED, BLUE1), router=self.router("blue"), pool=["100.64.2.0/24"]),
+            Tenant("plain", ("10.9.9.9", PLAIN), pool=[PLAIN + "/32"]))
+
+    def green_tenant(self, netns=None):
+        router = self.router("green")
+        router["netns"] = netns.name if netns else router["netns"]
+        return Tenant("green", (FIXED, "100.64.3.5"), router=router, pool=["100.64.3.0/24"])
+
+    def write(self, definitions, name="defs.yaml"):
+        return definitions.write(os.path.join(self.scratch, name))
+
+    def apply(self, definitions=None, *args):
+        """Put definitions in force, those of definitions() when none are given."""
+        return self.cli.apply(self.write(definitions or self.definitions()), *args)
+
+    def reset(self):
+        """After a test that failed: back to what the next one expects."""
+        for name, address in ROUTERS.items():
+            if "shared0" not in [link["ifname"] for link in self.ns[name].links()]:
+                self.plug(name, address)
+        path = self.write(self.definitions())
+        if self.cli.run("apply", "-f", path, code=None).returncode:
+            for name in ("red", "blue"):    # something stands in the way on the interfaces
+                self.ns[name].ip("link del shared0")
+                self.plug(name, ROUTERS[name])
+            self.cli.run("apply", "-f", path, code=None)
+
+    def put(self, name, text):
+        """A file with that text in the scratch directory."""
+        path = os.path.join(self.scratch, name)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        return path
+
+    def checksum_errors(self):
+        """{(namespace, counter): how many} of those that are not zero, in all namespaces."""
+        return {(name, key): value for name, ns in self.ns.items()
+                for key, value in ns.snmp().items() if "InCsumErrors" in key and value}

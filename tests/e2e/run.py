@@ -1,0 +1,148 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""End-to-end tests of tenantnat in network namespaces. Needs root, scapy, ethtool, bpftool."""
+import argparse
+import importlib
+import os
+import shutil
+import signal
+import sys
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+
+# pylint: disable=wrong-import-position
+import case                                         # noqa: E402
+from lab import VARIANTS, Lab                       # noqa: E402
+from net import private_machine                     # noqa: E402
+from sniffer import faults                          # noqa: E402
+
+TOPICS = ["talk", "guard", "counters", "change", "apply", "lease", "detach", "lock", "errors",
+          "scale"]
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME",
+                        help="tests to run, or parts of their names; all when absent")
+    parser.add_argument("--bin", default="build/tenantnat", help="the executable (%(default)s)")
+    parser.add_argument("--hook", default="all", choices=[*VARIANTS, "all"])
+    parser.add_argument("--offload", default="both", choices=["on", "off", "both"])
+    parser.add_argument("--list", action="store_true", help="name the tests and how often each runs")
+    parser.add_argument("-v", "--verbose", action="store_true",
+                        help="times, and where a failed test failed")
+    parser.add_argument("--keep", action="store_true",
+                        help="leave the lab standing after the first failure, until interrupted")
+    options = parser.parse_args()
+    options.hooks = list(VARIANTS) if options.hook == "all" else [options.hook]
+    options.offloads = ["on", "off"] if options.offload == "both" else [options.offload]
+    return options
+
+
+def plan(options, tests):
+    """[(hook, offload, tests)]: what runs in which lab."""
+    out = []
+    for hook in options.hooks:
+        for offload in options.offloads:
+            if hook == "clsact" and offload != options.offloads[0]:
+                continue    # only how it is attached differs from tc
+            first = offload == options.offloads[0]
+            wanted = {"datapath"} | ({"hook"} if first else set())
+            wanted |= {"once"} if first and hook == options.hooks[0] else set()
+            out.append((hook, offload, [t for t in tests if t.each in wanted]))
+    return [entry for entry in out if entry[2]]
+
+
+class Run:
+    """Runs tests and keeps the count."""
+
+    def __init__(self, options, binary, scratch):
+        self.options, self.binary, self.scratch = options, binary, scratch
+        self.passed = self.failed = 0
+
+    def judge(self, name, where, function, *args):
+        start = time.monotonic()
+        try:
+            function(*args)
+        except Exception as error:  # pylint: disable=broad-except
+            self.failed += 1
+            why = " ".join(str(error).split()) or type(error).__name__
+            print(f"FAIL {name} ({where}): {why[:500]}", flush=True)
+            if self.options.verbose:
+                traceback.print_exc(limit=-4, file=sys.stdout)
+            return False
+        self.passed += 1
+        took = f" {time.monotonic() - start:.2f} s" if self.options.verbose else ""
+        print(f"ok {name} ({where}){took}", flush=True)
+        return True
+
+    def lab(self, hook, offload, tests):
+        where = f"{hook}, offload {offload}"
+        lab = Lab(self.binary, self.scratch, hook, offload)
+        try:
+            if not self.judge("lab", where, lab.apply):
+                self.failed += len(tests)
+                self.keep(lab)
+                return
+            for test in tests:
+                if self.judge(test.__name__[5:], where, test, lab):
+                    continue
+                self.keep(lab)
+                lab.reset()
+            self.judge("sniffer_saw_nothing_wrong", where, quiet, lab)
+        finally:
+            lab.close()
+
+    def keep(self, lab):
+        if self.options.keep:
+            print(f"kept: nsenter -t {os.getpid()} -m --wd=/, then ip netns; the program is\n"
+                  f"  {' '.join(lab.cli.argv())}\ninterrupt to remove it", flush=True)
+            signal.pause()
+
+
+def quiet(lab):
+    """Nothing private and no bad checksum was on the shared network, during all of the tests."""
+    count, found = 0, {}
+    for frame, not_ready in lab.sniffer.frames():
+        count += 1
+        for fault in faults(frame, not_ready):
+            found.setdefault(fault, frame)
+    assert not found, "; ".join(f"{what} [{frame[:54].hex()}]"
+                                for what, frame in list(found.items())[:4])
+    assert count > 20, f"only {count} frames were seen"
+
+
+def main():
+    options = arguments()
+    for topic in TOPICS:
+        importlib.import_module("test_" + topic)
+    tests = [t for t in case.TESTS if not options.names
+             or any(name in t.__name__ for name in options.names)]
+    if options.list:
+        for test in tests:
+            print(f"{test.__name__[5:]:40} {test.each:9} {(test.__doc__ or '').strip()}")
+        return 0
+    if not tests:
+        print("no test has such a name; see --list", file=sys.stderr)
+        return 2
+    if os.geteuid():
+        print("the end-to-end tests need root", file=sys.stderr)
+        return 2
+    with private_machine() as scratch:
+        # everybody may run it there, also the user without privileges
+        binary = shutil.copy(os.path.abspath(options.bin), os.path.join(scratch, "tenantnat"))
+        run = Run(options, binary, scratch)
+        try:
+            for entry in plan(options, tests):
+                run.lab(*entry)
+        except KeyboardInterrupt as error:
+            print(f"interrupted {error}".strip(), file=sys.stderr)
+            run.failed += 1
+    print(f"{run.passed} passed, {run.failed} failed")
+    return int(run.failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Everything on the machine that tenantnat may change, as one value to compare."""
+import ctypes
+import glob
+import json
+import os
+import sqlite3
+
+from net import BPFFS, sh
+
+NOT_OURS = [f"{BPFFS}/{name}" for name in ("maps.debug", "progs.debug", "xdp")]
+_libbpf = ctypes.CDLL("libbpf.so.1")
+
+TRAFFIC = ("counters", "drops")     # maps that change without anybody's doing
+
+
+def pins():
+    """Paths of everything in bpffs but what the kernel and libxdp have there for themselves."""
+    return sorted(path for top, dirs, files in os.walk(BPFFS)
+                  for path in (os.path.join(top, name) for name in dirs + files)
+                  if path not in NOT_OURS)
+
+
+def bpf_ids(*kinds):
+    """{kind: ids} of all programs, maps and links of the machine."""
+    return {kind: {o["id"] for o in json.loads(sh(["bpftool", "-j", kind, "show"]).stdout or "[]")}
+            for kind in kinds or ("prog", "map", "link")}
+
+
+def pinned_ids(path):
+    """{"prog": ID, …} of what is pinned at a path, as the kernel tells of a descriptor of it."""
+    fd = _libbpf.bpf_obj_get(path.encode())
+    if fd < 0:
+        return {}
+    try:
+        with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as f:
+            facts = dict(line.split(":", 1) for line in f if ":" in line)
+    finally:
+        os.close(fd)
+    return {kind: int(facts[kind + "_id"]) for kind in ("prog", "map", "link")
+            if kind + "_id" in facts}
+
+
+def own_ids():
+    """{kind: ids} of what is pinned, and of the maps and programs that hang on it."""
+    out = {"prog": set(), "map": set(), "link": set()}
+    for path in pins():
+        for kind, number in pinned_ids(path).items():
+            out[kind].add(number)
+    for prog in json.loads(sh(["bpftool", "-j", "prog", "show"]).stdout or "[]"):
+        if prog["id"] in out["prog"]:
+            out["map"].update(prog.get("map_ids", []))
+    return out
+
+
+def tables():
+    """{pin: entries} of the maps that hold what was asked for."""
+    out = {}
+    for path in pins():
+        if os.path.isfile(path) and "/maps/" in path and os.path.basename(path) not in TRAFFIC:
+            entries = json.loads(sh(["bpftool", "-j", "map", "dump", "pinned", path]).stdout)
+            out[path] = sorted(json.dumps(e, sort_keys=True) for e in entries)
+    return out
+
+
+def state(directory):
+    """All rows of all tables of the databases in the state directory."""
+    out = {}
+    for path in glob.glob(os.path.join(directory, "*.db")):
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
+            out[os.path.basename(path)] = list(db.iterdump())
+    return out
+
+
+def attached(ns):
+    """What hangs on the interfaces of a namespace: XDP, qdiscs, filters."""
+    out = {}
+    qdiscs = sh(["tc", "-n", ns.name, "qdisc", "show"]).stdout.splitlines()
+    for link in ns.links():
+        name = link["ifname"]
+        out[name, "xdp"] = link.get("xdp")
+        out[name, "flags"] = (link["flags"], link.get("promiscuity"), link["mtu"])
+        out[name, "qdisc"] = "\n".join(q for q in qdiscs if f" dev {name} " in q)
+        for way in ("ingress", "egress"):
+            out[name, way] = ""
+            if "clsact" in out[name, "qdisc"]:
+                out[name, way] = sh(["tc", "-n", ns.name, "filter", "show", "dev", name,
+                                     way]).stdout
+    out["addresses"] = sh(["ip", "-n", ns.name, "-j", "address"]).stdout
+    out["routes"] = sh(["ip", "-n", ns.name, "route"]).stdout
+    return out
+
+
+def machine(lab):
+    """All of it; `addresses` hold no lifetimes because all of ours are for ever."""
+    return {"pins": pins(), "tables": tables(), "state": state(lab.cli.state),
+            "progs": own_ids()["prog"], "leases": lab.cli.leases(), "show": lab.cli.json("show"),
+            "attached": {name: attached(lab.ns[name]) for name in ("red", "blue", "green")}}
+
+
+def difference(before, after, where=""):
+    """Where two snapshots differ, as text."""
+    if before == after:
+        return ""
+    if isinstance(before, dict) and isinstance(after, dict):
+        parts = [difference(before.get(k), after.get(k), f"{where}/{k}")
+                 for k in sorted({*before, *after}, key=str)]
+        return "; ".join(part for part in parts if part)
+    return f"{where}: {str(before)[:200]} became {str(after)[:200]}"
+
+
+def unchanged(before, after, what):
+    found = difference(before, after)
+    assert not found, f"{what} changed {found}"

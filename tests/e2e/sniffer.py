@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+What the routers put on the shared network: every frame, recorded during the whole run and
+judged afterwards. No private address in an IP header, an ARP payload or the packet that an
+ICMP error quotes, and no bad checksum.
+
+The kernel tells for each frame whether its checksum is still to be filled in by the device
+(TP_STATUS_CSUMNOTREADY). Then it has to be the sum of the pseudo-header; if not, the right one.
+"""
+import ipaddress
+import os
+import select
+import socket
+import struct
+import time
+
+from net import Child
+
+ETH_P_ALL, SOL_PACKET, PACKET_STATISTICS, PACKET_AUXDATA = 3, 263, 6, 8
+SO_RCVBUFFORCE, PACKET_OUTGOING, CSUM_NOT_READY = 33, 4, 1 << 3
+RECORD = struct.Struct("=IB")
+
+PRIVATE = [ipaddress.ip_network(n) for n in ("10.0.0.0/8", "127.0.0.0/8")]
+TCP, UDP, ICMP = 6, 17, 1
+CHECKSUM_AT = {TCP: 16, UDP: 6}
+ICMP_ERRORS = (3, 4, 5, 11, 12)
+
+
+def packet_socket(ns, device=None, room=1 << 20):
+    sock = ns.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+    sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, room)
+    if device:
+        sock.bind((device, 0))
+    return sock
+
+
+class Sniffer:
+    """Records what arrives at the given ports of the bridge, until read or closed."""
+
+    def __init__(self, ns, path, ports):
+        self.path, self.lost = path, None
+        self.sock = packet_socket(ns, room=1 << 28)
+        self.sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+        self.sock.setblocking(False)
+        stop, self.stop = os.pipe()
+        self.child = Child(self._record, set(ports), stop)
+        os.close(stop)
+
+    def _record(self, ports, stop):
+        with open(self.path, "wb") as out:
+            done = False
+            while not done:
+                done = stop in select.select([self.sock, stop], [], [])[0]
+                self._drain(out, ports)
+        _, lost = struct.unpack("II", self.sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
+        return lost
+
+    def _drain(self, out, ports):
+        while True:
+            try:
+                frame, notes, _, where = self.sock.recvmsg(1 << 17, 64)
+            except BlockingIOError:
+                return
+            if where[2] != PACKET_OUTGOING and where[0] in ports:
+                status = struct.unpack_from("=I", notes[0][2])[0]
+                out.write(RECORD.pack(len(frame), bool(status & CSUM_NOT_READY)) + frame)
+
+    def close(self):
+        """Stop recording."""
+        if self.stop is None:
+            return
+        stop, self.stop = self.stop, None
+        os.write(stop, b"stop")     # other children hold the pipe open too
+        os.close(stop)
+        self.lost = self.child.result()
+        self.sock.close()
+
+    def frames(self):
+        """(frame, whether its checksum is to be filled in) of all frames, which ends it."""
+        time.sleep(0.05)
+        self.close()
+        assert self.lost == 0, f"the sniffer missed {self.lost} frames"
+        with open(self.path, "rb") as f:
+            while head := f.read(RECORD.size):
+                length, not_ready = RECORD.unpack(head)
+                yield f.read(length), bool(not_ready)
+
+
+def ones_sum(data):
+    """The ones' complement sum of 16-bit words; 0xffff stands for zero too."""
+    if len(data) % 2:
+        data = bytes(data) + b"\0"
+    return int.from_bytes(data, "big") % 0xffff or 0xffff
+
+
+def pseudo_header(ip, protocol, length):
+    return ip[12:20] + struct.pack("!HH", protocol, length)
+
+
+def faults(frame, not_ready=False):
+    """What is wrong with a frame of the shared network, as a list of sentences."""
+    kind = struct.unpack_from("!H", frame, 12)[0]
+    if kind == 0x0806:
+        return [f"private address {a} in an ARP payload"
+                for a in private(frame[28:32], frame[38:42])]
+    return ip_faults(frame[14:], not_ready) if kind == 0x0800 else []
+
+
+def private(*addresses):
+    found = (ipaddress.ip_address(bytes(a)) for a in addresses if len(a) == 4)
+    return [a for a in found if any(a in n for n in PRIVATE)]
+
+
+def ip_faults(packet, not_ready):
+    size, length = (packet[0] & 15) * 4, struct.unpack_from("!H", packet, 2)[0]
+    ip, rest = packet[:size], packet[size:length]
+    out = [f"private address {a} in an IP header" for a in private(ip[12:16], ip[16:20])]
+    if ones_sum(ip) != 0xffff:
+        out.append("bad checksum in an IP header")
+    fragment = struct.unpack_from("!H", ip, 6)[0] & 0x3fff
+    if fragment:
+        return out
+    protocol = ip[9]
+    if protocol == ICMP:
+        if ones_sum(rest) != 0xffff:
+            out.append("bad checksum in an ICMP header")
+        if rest[0] in ICMP_ERRORS:
+            out += [f"private address {a} quoted in an ICMP error"
+                    for a in private(rest[20:24], rest[24:28])]
+    elif protocol in CHECKSUM_AT:
+        out += l4_faults(ip, protocol, rest, not_ready)
+    return out
+
+
+def l4_faults(ip, protocol, rest, not_ready):
+    at = CHECKSUM_AT[protocol]
+    field = struct.unpack_from("!H", rest, at)[0]
+    pseudo = pseudo_header(ip, protocol, len(rest))
+    if not_ready:
+        good = field % 0xffff == ones_sum(pseudo) % 0xffff
+    elif protocol == UDP and field == 0:
+        good = True
+    else:
+        good = ones_sum(pseudo + rest) == 0xffff
+    name = {TCP: "TCP", UDP: "UDP"}[protocol]
+    return [] if good else [f"bad checksum {field:#06x} in a {name} header"
+                            + (" (to be filled in)" if not_ready else "")]

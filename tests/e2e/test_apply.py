@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""apply, --dry-run, map, show: what they say and do."""
+import os
+import re
+import stat
+
+from case import equal, hook, once
+from lab import BLUE1, FIXED, FIXED2, PLAIN, RED1, RED2
+from net import BPFFS
+from snapshot import machine, unchanged
+from traffic import ping
+
+
+@hook
+def test_apply_twice(lab):
+    before = machine(lab)
+    equal(lab.apply(), ["nothing to be done"], "the second apply says")
+    unchanged(before, machine(lab), "the second apply")
+
+
+@hook
+def test_dry_run_changes_nothing(lab):
+    """The plan is the same as that of the apply after it."""
+    path = lab.write(lab.definitions().having(lab.green_tenant())
+                     .mapping("red", "10.0.0.7", None, "seven"))
+    before = machine(lab)
+    planned = lab.cli.apply(path, "--dry-run")
+    unchanged(before, machine(lab), "--dry-run")
+    done = lab.cli.apply(path)
+    equal(done[:-1], planned[:-1], "the plan of the apply")
+    shared = lab.cli.leases()["red", "10.0.0.7"]
+    for line in ("+ tenant green", f"+ mapping red/seven 10.0.0.7 -> {shared}",
+                 f"+ mapping green {FIXED} -> 100.64.3.5"):
+        assert line in done, f"no line {line!r} in {done}"
+    router = next(line for line in done if line.startswith("+ router green: "))
+    assert lab.green.name in router and router.endswith(f", hook {lab.hook}"), router
+    count = len(done) - 1
+    equal((planned[-1], done[-1]), (f"{count} to add, 0 to change, 0 to remove",
+                                    f"{count} added, 0 changed, 0 removed"), "the last lines")
+    back = lab.apply()
+    equal(back[-1], f"0 added, 0 changed, {count} removed", "the last line of the way back")
+    assert all(line.startswith("- ") for line in back[:-1]), f"the way back: {back}"
+    unchanged(before, machine(lab), "there and back")
+
+
+@once
+def test_dry_run_on_nothing(lab):
+    """Not even the state directory is made."""
+    cli = lab.cli.elsewhere(state=lab.scratch + "/never", bpffs=BPFFS + "/never")
+    planned = cli.apply(lab.write(lab.definitions()), "--dry-run")
+    assert planned[-1].endswith("to add, 0 to change, 0 to remove"), planned[-1]
+    for path in (cli.state, BPFFS + "/never"):
+        assert not os.path.exists(path), f"{path} was made"
+
+
+@hook
+def test_map_add_list_del(lab):
+    """The address alone on stdout; it works at once, and is gone at once."""
+    done = lab.cli.run("map", "add", "blue", FIXED2, "--name", "web")
+    shared = done.stdout.strip()
+    assert re.fullmatch(r"100\.64\.2\.\d+\n", done.stdout), f"stdout {done.stdout!r}"
+    ping(lab.red1, shared)
+    rows = lab.cli.json("map", "list", "blue")
+    equal(rows, [{"tenant": "blue", "name": None, "fixed": FIXED, "shared": BLUE1}
+                 if "name" in rows[0] else
+                 {"tenant": "blue", "fixed": FIXED, "shared": BLUE1},
+                 {"tenant": "blue", "name": "web", "fixed": FIXED2, "shared": shared}], "list -j")
+    lines = lab.cli.lines("map", "list", "blue")
+    equal(lines[0].split(), ["TENANT", "NAME", "FIXED", "SHARED"], "the header")
+    equal(lines[2].split(), ["blue", "web", FIXED2, shared], "the line")
+    equal(len(lines), 3, "lines")
+    lab.cli.run("map", "del", "blue", "web")
+    said = lab.red1.run("ping", "-nqc1", "-W0.2", shared, check=False).stdout
+    assert "0 received" in said, "the address still answers"
+    equal(lab.apply(), ["nothing to be done"], "apply afterwards")
+
+
+@once
+def test_map_add_pinned(lab):
+    equal(lab.cli.run("map", "add", "blue", FIXED2, "--shared", "100.64.2.200").stdout,
+          "100.64.2.200\n", "stdout")
+    ping(lab.red1, "100.64.2.200")
+    lab.cli.run("map", "del", "blue", FIXED2)
+    equal(lab.cli.leases("blue"), {("blue", FIXED): BLUE1}, "leases")
+
+
+@once
+def test_map_refuses(lab):
+    """Taken, outside the pool, unknown, no address: said in a sentence, nothing changed."""
+    before = machine(lab)
+    for words in (["add", "blue", FIXED], ["add", "blue", FIXED2, "--shared", BLUE1],
+                  ["add", "blue", FIXED2, "--shared", "100.64.9.9"],
+                  ["add", "blue", FIXED2, "--shared", "100.64.2.255", "--name", "Bad Name"],
+                  ["add", "nobody", FIXED2], ["add", "blue", "10.0.0.300"],
+                  ["add", "blue", "224.0.0.1"], ["del", "blue", FIXED2],
+                  ["del", "nobody", FIXED], ["list", "nobody"]):
+        lab.cli.fails("map", *words, code=2)
+    unchanged(before, machine(lab), "a refused request")
+
+
+@hook
+def test_show(lab):
+    shown = lab.cli.json("show")
+    equal(shown["subnets"], ["100.64.0.0/16"], "subnets")
+    tenants = {t["tenant"]: t for t in shown["tenants"]}
+    equal(sorted(tenants), ["blue", "plain", "red"], "tenants")
+    equal(tenants["plain"]["router"], None, "plain's router")
+    equal((tenants["red"]["mappings"], tenants["red"]["pool"]), (2, ["100.64.1.0/24"]), "red's")
+    via = {"tc": {"tcx"}, "clsact": {"clsact"}, "xdp": {"tcx", "xdp", "xdp-dispatcher"},
+           "xdp-generic": {"tcx", "xdp-generic", "xdp-dispatcher"}}[lab.variant]
+    for name in ("red", "blue"):
+        router = tenants[name]["router"]
+        equal((router["netns"], router["shared"], router["inside"], router["hook"],
+               router["state"]),
+              (lab.ns[name].name, "shared0", ["lan0"], lab.hook, "attached"), f"{name}'s router")
+        programs = router["programs"]
+        places = {(p["interface"], p["direction"]) for p in programs}
+        assert places >= {("shared0", "ingress"), ("shared0", "egress")}, f"attached at {places}"
+        assert {p["via"] for p in programs} <= via, f"attached by {programs}"
+        xdp = [p for p in programs if p["via"].startswith("xdp")]
+        equal(len(xdp), int(lab.hook.startswith("xdp")), "XDP programs")
+        on_device = next(l for l in lab.ns[name].links() if l["ifname"] == "shared0").get("xdp")
+        equal(bool(on_device), lab.hook.startswith("xdp"), "XDP on the device")
+        if on_device:
+            equal(on_device["mode"], {"xdp": 1, "xdp-generic": 2}[lab.hook], "the mode of XDP")
+    text = lab.cli.run("show").stdout
+    for word in ("red", "blue", "plain", "shared0", lab.hook, lab.red.name):
+        assert word in text, f"{word} is not in the text of show"
+
+
+@once
+def test_pins_are_for_root_only(lab):
+    for path in (BPFFS + "/tenantnat", lab.cli.state):
+        equal(stat.S_IMODE(os.stat(path).st_mode), 0o700, f"the mode of {path}")
+
+
+@hook
+def test_hook_can_be_changed(lab):
+    """By the file: the attachments follow, the leases stay, and back."""
+    changed = lab.definitions()
+    other = "tc" if lab.hook != "tc" else "xdp"
+    changed["blue"].router["hook"] = other
+    leases = lab.cli.leases()
+    done = lab.apply(changed)
+    assert re.fullmatch("0 added, [1-9] changed, 0 removed", done[-1]), done
+    ping(lab.red1, BLUE1)
+    ping(lab.blue1, RED1)
+    blue = next(l for l in lab.blue.links() if l["ifname"] == "shared0")
+    equal("xdp" in blue, other == "xdp", "XDP on blue's shared0")
+    lab.apply()
+    equal(lab.cli.leases(), leases, "leases")
+    equal(lab.apply(), ["nothing to be done"], "apply at last")
+    ping(lab.red1, BLUE1)
+
+
+@hook
+def test_auto_is_tc_on_veth(lab):
+    """And what the file leaves out is found: the shared interface, the inside ones."""
+    guess = lab.definitions()
+    guess["blue"].router = {"netns": f"/run/netns/{lab.blue.name}"}
+    lab.apply(guess)
+    ping(lab.red1, BLUE1)
+    router = next(t for t in lab.cli.json("show")["tenants"] if t["tenant"] == "blue")["router"]
+    equal({p["interface"] for p in router["programs"]} - {"lan0"}, {"shared0"}, "found")
+    equal([p for p in router["programs"] if p["via"].startswith("xdp")], [], "XDP programs")
+    lab.apply()
+    equal(lab.apply(), ["nothing to be done"], "apply at last")
+
+
+@once
+def test_quiet_and_json_are_clean(lab):
+    """-q says nothing; no colour where there is no terminal."""
+    done = lab.cli.run("-q", "apply", "-f", lab.write(lab.definitions()))
+    equal((done.stdout, done.stderr), ("", ""), "apply -q")
+    for words in (["show"], ["stats"], ["map", "list"]):
+        done = lab.cli.run(*words)
+        assert "\x1b" not in done.stdout, f"{words} prints colours into a file"
+        equal(done.stderr, "", f"stderr of {words}")
+
+
+@once
+def test_plain_leases(lab):
+    equal(lab.cli.leases(), {("red", FIXED): RED1, ("red", FIXED2): RED2, ("blue", FIXED): BLUE1,
+                             ("plain", "10.9.9.9"): PLAIN}, "leases")

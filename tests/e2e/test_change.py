@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Changes lose no packet of a mapping that they do not concern, even when they are cut short."""
+import signal
+import time
+
+from case import equal, hook
+from lab import BLUE1, FIXED, FIXED2, RED2, RED1
+from traffic import Stream, bulk, ping, udp
+from net import Child
+
+
+@hook
+def test_map_changes_lose_nothing(lab):
+    """Mappings come and go, singly and by file, while numbered datagrams run over others."""
+    more = lab.definitions().mapping("red", "10.0.0.7").mapping("blue", "10.0.0.8")
+    with Stream(lab.red1, lab.blue1, BLUE1):
+        for _ in range(3):
+            lab.cli.run("map", "add", "blue", FIXED2)
+            lab.cli.run("map", "add", "red", "10.0.0.9")
+            lab.cli.run("map", "del", "blue", FIXED2)
+            lab.cli.run("map", "del", "red", "10.0.0.9")
+            lab.apply(more)
+            lab.apply()
+
+
+@hook
+def test_router_changes_lose_nothing(lab):
+    """Another tenant's router comes and goes."""
+    with Stream(lab.red1, lab.blue1, BLUE1):
+        for _ in range(2):
+            lab.apply(lab.definitions().having(lab.green_tenant()))
+            lab.cli.run("detach", "green")
+            lab.apply(lab.definitions().having(lab.green_tenant()))
+            lab.apply()
+
+
+@hook
+def test_tcp_during_changes(lab):
+    """No retransmit of a transfer over another mapping."""
+    transfer = Child(bulk, lab.red1, lab.blue1, BLUE1, 24_000_000, 16_000_000)
+    end = time.monotonic() + 1.2
+    while time.monotonic() < end:
+        lab.cli.run("map", "add", "red", "10.0.0.9")
+        lab.cli.run("map", "del", "red", "10.0.0.9")
+        lab.apply(lab.definitions().mapping("blue", FIXED2))
+        lab.apply()
+    retransmits, took = transfer.result()
+    assert took > 1.2, f"the transfer was over in {took:.1f} s, before the changes were"
+    equal(retransmits, 0, "retransmits")
+
+
+@hook
+def test_change_takes_effect(lab):
+    """A mapping that is moved answers at the new address and no longer at the old one."""
+    moved = lab.definitions()
+    moved["red"].mappings[1] = (FIXED2, "100.64.1.77", None)
+    lab.apply(moved)
+    udp(lab.red2, lab.blue1, BLUE1, seen="100.64.1.77")
+    udp(lab.blue1, lab.red2, "100.64.1.77", seen=BLUE1)
+    said = lab.blue1.run("ping", "-nqc1", "-W0.2", RED2, check=False).stdout
+    assert "0 received" in said, "the old address still answers"
+    lab.apply()
+    ping(lab.blue1, RED2)
+
+
+@hook
+def test_killed_anywhere(lab):
+    """kill -9 at twenty points of an apply: nothing lost elsewhere, and the next one mends it."""
+    base = lab.definitions()
+    other = base.having(lab.green_tenant()).mapping("red", "10.0.0.7").mapping("blue", FIXED2)
+    files = [lab.write(base, "base.yaml"), lab.write(other, "other.yaml")]
+    start = time.monotonic()
+    lab.cli.apply(files[1])
+    whole = time.monotonic() - start
+    lab.cli.apply(files[0])
+    killed = 0
+    with Stream(lab.red1, lab.blue1, BLUE1):
+        for i in range(20):
+            run = lab.cli.start("apply", "-f", files[(i + 1) % 2])
+            try:
+                run.wait(whole * (i + 0.5) / 20)
+            except Exception:   # pylint: disable=broad-except
+                run.send_signal(signal.SIGKILL)
+                killed += 1
+            run.communicate()
+            if i % 5 == 4:      # what was cut short is finished by the next, either way
+                lab.cli.apply(files[i % 2])
+    assert killed >= 5, f"only {killed} of 20 were still running when they were to be killed"
+    for path in (files[1], files[0]):
+        lab.cli.apply(path)
+        equal(lab.cli.apply(path)[-1], "nothing to be done", "the second apply")
+    equal(lab.cli.leases(), {("red", FIXED): RED1, ("red", FIXED2): RED2, ("blue", FIXED): BLUE1,
+                             ("plain", "10.9.9.9"): "100.64.0.250"}, "leases")
+    ping(lab.red2, BLUE1)
+
+
+@hook
+def test_no_process_is_needed(lab):
+    """Nothing of ours runs once the command is over."""
+    running = lab.red.run("pgrep", "-f", lab.cli.binary + " ", check=False).stdout.split()
+    equal(running, [], "processes of ours")
+    ping(lab.red1, BLUE1)

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What cannot be done is said in one sentence with the remedy, and nothing is half done."""
+import os
+
+from case import equal, once
+from lab import BLUE, FIXED2
+from net import BPFFS
+from snapshot import machine, unchanged
+
+
+def fails(lab, definitions, *words, code=1, cli=None):
+    """Applying them fails with a sentence that has these words, and changes nothing."""
+    before = machine(lab)
+    said = (cli or lab.cli).fails("apply", "-f", lab.write(definitions, "bad.yaml"), code=code)
+    for word in words:
+        assert word in said, f"no {word!r} in: {said}"
+    unchanged(before, machine(lab), "a failed apply")
+    return said
+
+
+def with_green(lab, **router):
+    """Definitions with changes before and behind the one that cannot be done."""
+    defs = lab.definitions().having(lab.green_tenant()).mapping("blue", FIXED2)
+    defs["green"].router.update(router)
+    return defs.mapping("red", "10.0.0.7")
+
+
+@once
+def test_no_such_namespace(lab):
+    fails(lab, with_green(lab, netns="tne-nowhere"), "tne-nowhere", "green")
+
+
+@once
+def test_no_such_interface(lab):
+    fails(lab, with_green(lab, shared="shared7"), "shared7", "green")
+    fails(lab, with_green(lab, inside="[lan7]"), "lan7", "green")
+
+
+@once
+def test_no_shared_address(lab):
+    """The router's interface has no address in a shared subnet, and nothing to find either."""
+    lab.green.ip("addr flush dev shared0")
+    try:
+        fails(lab, with_green(lab), "shared0", "green")
+        guess = with_green(lab)
+        guess["green"].router = {"netns": lab.green.name}
+        fails(lab, guess, "green")
+    finally:
+        lab.green.ip("addr add 100.64.0.4/16 dev shared0")
+
+
+@once
+def test_not_a_namespace(lab):
+    fails(lab, with_green(lab, netns=lab.put("file", "")), lab.scratch + "/file")
+
+
+@once
+def test_router_address_is_mapped(lab):
+    """Only the machine knows the routers' addresses: refused before anything is done."""
+    defs = lab.definitions()
+    defs["blue"].pool = None
+    fails(lab, defs.mapping("blue", FIXED2, BLUE), BLUE, code=2)
+
+
+def nothing_made(cli, *paths):
+    for path in paths:
+        assert not os.path.exists(path), f"{path} was made"
+    equal(cli.elsewhere(state=cli.state).leases(), {}, "leases")
+
+
+@once
+def test_bpffs_not_mounted(lab):
+    cli = lab.cli.elsewhere(state=lab.scratch + "/nobpffs", under=[
+        "unshare", "-m", "sh", "-c", f'while umount {BPFFS} 2>&-; do :; done; exec "$@"', "sh"])
+    fails(lab, lab.definitions(), "mount -t bpf", BPFFS, cli=cli)
+    nothing_made(cli)
+
+
+@once
+def test_no_privileges(lab):
+    state = lab.scratch + "/nobody"
+    os.mkdir(state)
+    os.chown(state, 65534, 65534)
+    os.chmod(lab.scratch, 0o755)
+    cli = lab.cli.elsewhere(state=state, under=["setpriv", "--reuid", "65534", "--regid", "65534",
+                                                "--clear-groups"])
+    said = fails(lab, lab.definitions(), cli=cli)
+    assert "root" in said or "CAP_" in said, f"no remedy in: {said}"
+    equal(os.listdir(state), [], "in the state directory")
+
+
+@once
+def test_unsupported_kernel(lab):
+    cli = lab.cli.elsewhere(state=lab.scratch + "/old", under=["setarch", "--uname-2.6"])
+    fails(lab, lab.definitions(), "2.6", "6.1", cli=cli)
+    nothing_made(cli)
+
+
+@once
+def test_state_cannot_be_made(lab):
+    path = lab.put("in-the-way", "")
+    cli = lab.cli.elsewhere(state=path + "/state", bpffs=BPFFS + "/elsewhere")
+    fails(lab, lab.definitions(), path, cli=cli)
+    assert not os.path.exists(BPFFS + "/elsewhere"), "pins were made"
+
+
+@once
+def test_state_is_not_a_database(lab):
+    cli = lab.cli.elsewhere(state=lab.scratch + "/broken", bpffs=BPFFS + "/elsewhere")
+    os.mkdir(cli.state)
+    lab.put("broken/state.db", "this is no database, however long one looks at it\n" * 50)
+    fails(lab, lab.definitions(), "state.db", cli=cli)
+
+
+@once
+def test_no_such_file(lab):
+    said = lab.cli.run("apply", "-f", lab.scratch + "/missing.yaml", code=None)
+    assert said.returncode in (1, 2), f"exit {said.returncode}"
+    assert "missing.yaml" in said.stderr and said.stderr.count("\n") == 1, said.stderr
+
+
+@once
+def test_broken_file(lab):
+    """Every error, each with its place; nothing changed."""
+    text = lab.definitions().mapping("red", "10.0.0.7").yaml()
+    text += "  - name: Bad Name\n    colour: green\n    mappings:\n      - {fixed: 10.0.0.300}\n"
+    path = lab.put("broken.yaml", text)
+    lines = text.splitlines()
+    before = machine(lab)
+    done = lab.cli.run("apply", "-f", path, code=2)
+    equal(done.stdout, "", "stdout")
+    errors = done.stderr.splitlines()
+    last = errors.pop()
+    assert "3 errors" in last, f"the last line: {last}"
+    for word in ("Bad Name", "colour", "10.0.0.300"):
+        line = next(i for i, l in enumerate(lines, 1) if word in l)
+        column = lines[line - 1].index(word) + 1
+        assert any(e.startswith(f"{path}:{line}:{column}: ") for e in errors), \
+            f"nothing at {line}:{column} ({word}) in {errors}"
+    equal(len(errors), 3, "errors")
+    unchanged(before, machine(lab), "a broken file")
+
+
+@once
+def test_accept_is_not_there_yet(lab):
+    text = lab.definitions().yaml() + "    accept:\n      - from: ['*']\n"
+    done = lab.cli.run("apply", "-f", lab.put("accept.yaml", text), code=2)
+    assert "accept" in done.stderr, done.stderr
+
+
+@once
+def test_wrong_usage(lab):
+    """Exit 2 and a hint."""
+    path = lab.write(lab.definitions())
+    for words in ([], ["frobnicate"], ["apply"], ["apply", "-f"], ["apply", "-f", path, "more"],
+                  ["apply", "--frobnicate"], ["map"], ["map", "frob"], ["map", "add"],
+                  ["map", "add", "red"], ["map", "del", "red"], ["detach"],
+                  ["detach", "--all", "red"], ["--wait", "soon", "show"], ["--wait", "-1", "show"],
+                  ["show", "me", "more"], ["--frobnicate", "show"]):
+        done = lab.cli.run(*words, code=2)
+        hint = any(word in done.stderr for word in ("--help", "give ", "is needed"))
+        assert hint, f"no hint for {words}: {done.stderr!r}"
+        equal(done.stdout, "", f"stdout of {words}")
+
+
+@once
+def test_help(lab):
+    """Every command has one, on stdout, exit 0, also for those who may do nothing."""
+    cli = lab.cli.elsewhere(under=["setpriv", "--reuid", "65534", "--clear-groups"])
+    for words in ([], ["apply"], ["map"], ["map", "add"], ["map", "del"], ["map", "list"],
+                  ["show"], ["stats"], ["detach"]):
+        done = cli.run(*words, "--help")
+        assert "tenantnat" in done.stdout and " ".join(words) in done.stdout, \
+            f"{words} --help: {done.stdout!r}"
+        equal(done.stderr, "", f"stderr of {words} --help")
+    for command in ("apply", "map", "show", "stats", "detach"):
+        assert command in cli.run("--help").stdout, f"--help does not name {command}"
+    assert "tenantnat" in cli.run("--version").stdout, "--version"
+
+
+@once
+def test_options_anywhere(lab):
+    """Global options before and behind the command."""
+    for words in (["-j", "map", "list"], ["map", "list", "-j"], ["map", "list", "--json"]):
+        assert lab.cli.run(*words).stdout.startswith("["), f"{words} is not JSON"
+
+
+@once
+def test_nothing_yet(lab):
+    """Listings of a machine that has never seen an apply."""
+    cli = lab.cli.elsewhere(state=lab.scratch + "/fresh", bpffs=BPFFS + "/fresh")
+    equal(cli.leases(), {}, "leases")
+    equal(cli.json("show"), {"subnets": [], "tenants": []}, "show")
+    equal(cli.json("stats"), {"mappings": [], "drops": []}, "stats")
+    cli.run("detach", "--all")
+    assert not os.path.exists(BPFFS + "/fresh"), "pins were made"

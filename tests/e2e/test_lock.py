@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Two runs at once: one after the other, or a sentence about who is first."""
+import contextlib
+import signal
+import time
+
+from case import equal, once
+from lab import FIXED, FIXED2
+
+
+@contextlib.contextmanager
+def held(lab):
+    """The lock is held: an apply is stopped while it has it. Gives its process."""
+    path = lab.write(lab.definitions().having(lab.green_tenant()), "held.yaml")
+    for _ in range(20):
+        run = lab.cli.start("apply", "-f", path)
+        while run.poll() is None and not has_lock(lab, run.pid):
+            time.sleep(0.0005)
+        run.send_signal(signal.SIGSTOP)
+        if run.poll() is None and has_lock(lab, run.pid):
+            break
+        run.send_signal(signal.SIGCONT)
+        run.communicate()
+        lab.apply()
+    else:
+        raise RuntimeError("an apply could not be stopped while it had the lock")
+    try:
+        yield run
+    finally:
+        run.send_signal(signal.SIGCONT)
+        run.communicate()
+
+
+def has_lock(lab, pid):
+    with contextlib.suppress(OSError), open(lab.cli.state + "/lock", encoding="ascii") as lock:
+        return lock.read().split()[:1] == [str(pid)]
+
+
+@once
+def test_second_run_says_who_is_first(lab):
+    """And does nothing; the first one, once it goes on, is not disturbed."""
+    path = lab.write(lab.definitions().mapping("red", "10.0.0.7"))
+    leases = lab.cli.leases()
+    with held(lab) as first:
+        for words in (["apply", "-f", path], ["map", "add", "blue", FIXED2],
+                      ["detach", "--all"]):
+            said = lab.cli.fails("--wait", "0", *words)
+            assert str(first.pid) in said and "apply" in said, f"does not say who: {said}"
+        equal(lab.cli.leases(), leases, "leases")
+    equal(first.returncode, 0, "the exit code of the first")
+    equal({k for k in lab.cli.leases() if k not in leases}, {("green", FIXED)}, "new leases")
+    lab.apply()
+
+
+@once
+def test_second_run_waits(lab):
+    with held(lab) as first:
+        second = lab.cli.start("--wait", "10", "map", "add", "blue", FIXED2)
+        time.sleep(0.3)
+        equal(second.poll(), None, "the exit code of one that has to wait")
+        first.send_signal(signal.SIGCONT)
+        out, err = second.communicate(timeout=10)
+    equal((second.returncode, out[:9]), (0, "100.64.2."), f"exit and address ({err.strip()})")
+    assert ("green", FIXED) in lab.cli.leases(), "the first did not get done"
+    lab.apply()
+
+
+@once
+def test_wait_ends(lab):
+    with held(lab):
+        start = time.monotonic()
+        lab.cli.fails("--wait", "1", "map", "add", "blue", FIXED2)
+        took = time.monotonic() - start
+    assert 0.8 < took < 3, f"it waited {took:.2f} s, not 1"
+    lab.apply()
+
+
+@once
+def test_readers_do_not_wait(lab):
+    with held(lab):
+        for words in (["show"], ["stats"], ["map", "list"]):
+            lab.cli.run("--wait", "0", *words, timeout=5)
+    lab.apply()
+
+
+@once
+def test_lock_of_a_dead_process(lab):
+    """The kernel lets go of it; a stale name in the file means nothing."""
+    with held(lab) as first:
+        first.send_signal(signal.SIGKILL)
+    assert has_lock(lab, first.pid), "the file does not even name the dead"
+    lab.cli.run("--wait", "0", "map", "add", "blue", FIXED2)
+    lab.apply()
+
+
+@once
+def test_many_at_once(lab):
+    """All succeed, and each of them is in force afterwards."""
+    fixed = [f"10.0.0.{i}" for i in range(100, 106)]
+    runs = [lab.cli.start("map", "add", "blue", f) for f in fixed]
+    given = []
+    for run in runs:
+        out, err = run.communicate(timeout=30)
+        equal(run.returncode, 0, f"exit ({err.strip()})")
+        given.append(out.strip())
+    leases = lab.cli.leases("blue")
+    equal([leases.get(("blue", f)) for f in fixed], given, "leases")
+    equal(len(set(given)), len(given), "different addresses")
+    lab.apply()

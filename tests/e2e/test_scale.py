@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Ten thousand mappings."""
+import ipaddress
+import time
+
+from case import equal, once
+from defs import Tenant
+from lab import BLUE1, RED1
+from traffic import Stream, ping
+
+COUNT = 10_000
+
+
+@once
+def test_ten_thousand_mappings(lab):
+    """Applied, listed, applied again; traffic over the old ones goes on; and away again."""
+    fixed = [str(ipaddress.ip_address("10.1.0.0") + i) for i in range(1, COUNT + 1)]
+    large = lab.definitions().having(
+        Tenant("green", *[(f,) for f in fixed], router=lab.router("green"),
+               pool=["100.64.128.0/17"]))
+    path = lab.write(large, "large.yaml")
+    with Stream(lab.red1, lab.blue1, BLUE1, rate=200):
+        start = time.monotonic()
+        done = lab.cli.apply(path)
+        took = time.monotonic() - start
+        equal(len(done) - 1 - COUNT < 5, True, f"lines besides the mappings in {done[:5]}…")
+        equal(done[-1], f"{len(done) - 1} added, 0 changed, 0 removed", "the last line")
+        equal(lab.cli.apply(path), ["nothing to be done"], "apply again")
+    assert took < 30, f"it took {took:.1f} s"
+    leases = lab.cli.leases("green")
+    equal(sorted(f for _, f in leases), sorted(fixed), "the fixed addresses")
+    equal(len(set(leases.values())), COUNT, "different addresses")
+    pool = ipaddress.ip_network("100.64.128.0/17")
+    assert all(ipaddress.ip_address(a) in pool for a in leases.values()), "outside the pool"
+    equal(sum(m["tenant"] == "green" for m in lab.cli.json("stats")["mappings"]), COUNT,
+          "mappings in stats")
+    ping(lab.red1, BLUE1)
+    equal(lab.apply()[-1], f"0 added, 0 changed, {len(done) - 1} removed", "the last line back")
+    ping(lab.blue1, RED1)

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Talking between namespaces, and watching what arrives."""
+import contextlib
+import hashlib
+import itertools
+import os
+import select
+import socket
+import struct
+import time
+
+from net import Child
+from sniffer import PACKET_OUTGOING, packet_socket
+
+IP_MTU_DISCOVER, SO_NO_CHECK, TCP_INFO_TOTAL_RETRANS = 10, 11, 100
+WAIT = 3
+_ports = itertools.count(20000)
+
+
+def new_port():
+    return next(_ports)
+
+
+def ping(ns, address, count=3, source=None):
+    """All of the echo requests have to be answered."""
+    options = ["-I", source] if source else []
+    said = ns.run("ping", "-nq", f"-c{count}", "-i0.02", "-W1", *options, address,
+                  check=False).stdout
+    assert f"{count} received" in said, f"ping {address}: {' '.join(said.split())[-120:]}"
+
+
+def server(ns, kind, address="0.0.0.0", port=None):
+    sock = ns.socket(socket.AF_INET, kind)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # room for datagrams; a window that fits into the queue of frames between two devices
+    room = 1 << (21 if kind == socket.SOCK_DGRAM else 18)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+    sock.bind((address, port or new_port()))
+    sock.settimeout(WAIT)
+    if kind == socket.SOCK_STREAM:
+        sock.listen(8)
+    return sock, sock.getsockname()[1]
+
+
+def client(ns, kind, address, port):
+    sock = ns.socket(socket.AF_INET, kind)
+    sock.settimeout(WAIT)
+    if kind == socket.SOCK_DGRAM:
+        sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, 0)  # large ones are fragmented
+    try:
+        sock.connect((address, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def udp(source, target, address, seen, size=100, checksum=True):
+    """A datagram there and back; the server has to see the client as `seen`."""
+    there, port = server(target, socket.SOCK_DGRAM)
+    here = client(source, socket.SOCK_DGRAM, address, port)
+    here.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, int(not checksum))
+    there.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, int(not checksum))
+    what = f"UDP with {size} bytes to {address}"
+    with there, here:
+        data = os.urandom(size)
+        with complaint(what + ": the request did not arrive"):
+            here.send(data)
+            got, client_address = there.recvfrom(1 << 16)
+        assert got == data, what + ": arrived changed"
+        assert client_address[0] == seen, f"{what}: from {client_address[0]}, not {seen}"
+        with complaint(what + ": the answer did not arrive"):
+            there.sendto(data[::-1], client_address)
+            assert here.recv(1 << 16) == data[::-1], what + ": the answer arrived changed"
+
+
+def tcp(source, target, address, seen, private=None):
+    """A request and an answer; `private` is the server's own address as the server sees it."""
+    there, port = server(target, socket.SOCK_STREAM)
+    with there, complaint(f"TCP to {address}"), \
+            client(source, socket.SOCK_STREAM, address, port) as here:
+        conn, client_address = there.accept()
+        with conn:
+            conn.settimeout(WAIT)
+            assert client_address[0] == seen, f"from {client_address[0]}, not {seen}"
+            own = (here.getsockname()[0], conn.getsockname()[0])
+            assert private is None or own == (private, private), f"the two ends are {own}"
+            here.sendall(b"request")
+            assert conn.recv(100) == b"request"
+            conn.sendall(b"answer")
+            assert here.recv(100) == b"answer"
+
+
+@contextlib.contextmanager
+def complaint(what):
+    try:
+        yield
+    except OSError as error:
+        raise AssertionError(f"{what} ({error})") from error
+
+
+def _sink(listener):
+    conn, _ = listener.accept()
+    conn.settimeout(10)
+    digest = hashlib.sha256()
+    while data := conn.recv(1 << 20):
+        digest.update(data)
+    conn.sendall(digest.digest())
+    return conn.getpeername()[0]
+
+
+def bulk(source, target, address, size, rate=None):
+    """
+    Send so many bytes over TCP, at most `rate` bytes a second; the retransmits and the seconds
+    that it took.
+    """
+    there, port = server(target, socket.SOCK_STREAM)
+    sink = Child(_sink, there)
+    with there, client(source, socket.SOCK_STREAM, address, port) as here:
+        here.settimeout(20)
+        if rate:
+            here.setsockopt(socket.SOL_SOCKET, 47, rate)    # SO_MAX_PACING_RATE
+        block, digest = os.urandom(1 << 20), hashlib.sha256()
+        start = time.monotonic()
+        for at in range(0, size, len(block)):
+            part = block[:size - at]
+            digest.update(part)
+            here.sendall(part)
+        here.shutdown(socket.SHUT_WR)
+        assert here.recv(64) == digest.digest(), f"TCP to {address}: arrived changed"
+        took = time.monotonic() - start
+        info = here.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192)
+    sink.result()
+    return struct.unpack_from("=I", info, TCP_INFO_TOTAL_RETRANS)[0], took
+
+
+def _echo(sock):
+    sock.settimeout(None)
+    while True:
+        data, peer = sock.recvfrom(2048)
+        sock.sendto(data, peer)
+
+
+def _ticker(sock, stop, rate):
+    """Numbered datagrams until `stop` can be read; how many, and those that were not echoed."""
+    missing, number, late = set(), 0, None
+    sock.setblocking(False)
+    begin = time.monotonic()
+    while True:
+        now = time.monotonic()
+        if late is None and stop in select.select([stop], [], [], 0)[0]:
+            late = now + 0.5
+        if late is None and now >= begin + number / rate:
+            sock.send(struct.pack("!I", number))
+            missing.add(number)
+            number += 1
+        if select.select([sock], [], [], 0.0005)[0]:
+            missing.discard(struct.unpack("!I", sock.recv(64))[0])
+        if late is not None and (not missing or now > late):
+            return number, sorted(missing)
+
+
+class Stream:
+    """
+    UDP echo with numbered datagrams, running while the block runs. A loss fails it; every
+    exchange crosses both routers both ways.
+    """
+
+    def __init__(self, source, target, address, rate=1000):
+        self.sock, port = server(target, socket.SOCK_DGRAM)
+        self.echo = Child(_echo, self.sock)
+        self.client = client(source, socket.SOCK_DGRAM, address, port)
+        self.rate, self.stop, self.ticker, self.sent = rate, None, None, 0
+
+    def __enter__(self):
+        self.client.send(b"wake")   # neighbours are known when the count begins
+        with complaint("the stream does not run at all"):
+            self.client.recv(64)
+        stop, self.stop = os.pipe()
+        self.ticker = Child(_ticker, self.client, stop, self.rate)
+        os.close(stop)
+        return self
+
+    def __exit__(self, kind, value, trace):
+        os.write(self.stop, b"stop")
+        os.close(self.stop)
+        self.sent, missing = self.ticker.result()
+        self.echo.kill()
+        self.sock.close()
+        self.client.close()
+        if kind is None:
+            assert not missing, (f"{len(missing)} of {self.sent} datagrams lost, "
+                                 f"numbers {missing[:5]}…")
+            assert self.sent > 10, f"only {self.sent} datagrams were sent"
+
+
+def send_frames(ns, device, frames):
+    with packet_socket(ns, device) as sock:
+        for frame in frames:
+            sock.send(bytes(frame))
+
+
+class Watch:
+    """The frames that arrive at a device while the block runs."""
+
+    def __init__(self, ns, device):
+        self.sock = packet_socket(ns, device)
+        self.frames = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is None:
+            self.until(lambda frame: False, 0)
+        self.sock.close()
+
+    def until(self, wanted, seconds=WAIT, grace=0.05):
+        """Watch until a frame is `wanted`, and a moment longer; None when none came."""
+        end, found = time.monotonic() + seconds, None
+        while True:
+            left = max(0, end - time.monotonic())
+            if not select.select([self.sock], [], [], left)[0]:
+                return found
+            frame, where = self.sock.recvfrom(1 << 17)
+            if where[2] == PACKET_OUTGOING:
+                continue
+            self.frames.append(frame)
+            if found is None and wanted(frame):
+                found, end = frame, time.monotonic() + grace

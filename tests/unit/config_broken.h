@@ -1,0 +1,958 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Definitions files that are refused, and everything that is said about each of
+ * them: one "LINE:COL: what, and what to do" a line.
+ */
+#ifndef TN_CONFIG_BROKEN_H
+#define TN_CONFIG_BROKEN_H
+
+#include <stddef.h>
+
+/* The two lines that most of them begin with. */
+#define NETWORK                                                                                    \
+	"shared-network: {subnets: [100.64.0.0/16, \"fd64::/64\"]}\n"                             \
+	"tenants:\n"
+
+struct broken {
+	const char *what;
+	const char *yaml;
+	size_t len;
+	const char *errors;
+};
+#define BROKEN(what, yaml, errors) { what, yaml, sizeof(yaml) - 1, errors }
+
+/* clang-format off */
+static const struct broken broken[] = {
+	BROKEN("empty file",
+	       "",
+	       "1:1: the file is empty; it needs `shared-network` and `tenants`\n"),
+	BROKEN("only a comment",
+	       "# nothing yet\n",
+	       "1:1: the file is empty; it needs `shared-network` and `tenants`\n"),
+	BROKEN("only a document marker",
+	       "---\n",
+	       "1:1: the file is empty; it needs `shared-network` and `tenants`\n"),
+	BROKEN("a list as the file",
+	       "- shared-network\n"
+	       "- tenants\n",
+	       "1:1: the file must be keys and values; it needs `shared-network` and `tenants`\n"),
+	BROKEN("text as the file",
+	       "shared network\n",
+	       "1:1: the file must be keys and values; it needs `shared-network` and `tenants`\n"),
+	BROKEN("two documents",
+	       "shared-network: {subnets: [100.64.0.0/16]}\n"
+	       "tenants: []\n"
+	       "---\n"
+	       "tenants: []\n",
+	       "3:1: a second document begins here; put everything into one\n"),
+	BROKEN("nothing required is there",
+	       "{}\n",
+	       "1:1: the key `shared-network` of the file is missing; add it like "
+	       "`shared-network: {subnets: [100.64.0.0/16]}`\n"
+	       "1:1: the key `tenants` of the file is missing; add it like `tenants: [{name: "
+	       "red}]`\n"),
+	BROKEN("no tenants",
+	       "shared-network: {subnets: [100.64.0.0/16]}\n",
+	       "1:1: the key `tenants` of the file is missing; add it like `tenants: [{name: "
+	       "red}]`\n"),
+	BROKEN("no shared network",
+	       "tenants: []\n",
+	       "1:1: the key `shared-network` of the file is missing; add it like "
+	       "`shared-network: {subnets: [100.64.0.0/16]}`\n"),
+	BROKEN("bytes that are not UTF-8",
+	       "# caf\351\n"
+	       "tenants: []\n",
+	       "1:6: byte 0xe9 is not UTF-8; save the file in that encoding\n"),
+	BROKEN("overlong UTF-8",
+	       "tenants: []\n"
+	       "# \300\257\n",
+	       "2:3: byte 0xc0 is not UTF-8; save the file in that encoding\n"),
+	BROKEN("surrogate",
+	       "tenants: []\n"
+	       "# \355\240\200\n",
+	       "2:3: byte 0xed is not UTF-8; save the file in that encoding\n"),
+	BROKEN("cut off in a character",
+	       "tenants: [] # \342\202",
+	       "1:15: byte 0xe2 is not UTF-8; save the file in that encoding\n"),
+	BROKEN("NUL byte",
+	       "tenants:\n"
+	       "  - name: r\000d\n",
+	       "2:12: the character U+0000 cannot be used here; delete it\n"),
+	BROKEN("control character",
+	       "tenants: []\n"
+	       "# \033[31m\n",
+	       "2:3: the character U+001B cannot be used here; delete it\n"),
+	BROKEN("control character behind another error",
+	       "tenant: []\n"
+	       "x: \007\n",
+	       "2:4: the character U+0007 cannot be used here; delete it\n"),
+	BROKEN("a separator that no editor shows",
+	       "# caf\303\251 \342\200\250\n",
+	       "1:8: the character U+2028 cannot be used here; delete it\n"),
+	BROKEN("UTF-16",
+	       "\377\376t\000e\000n\000",
+	       "1:1: byte 0xff is not UTF-8; save the file in that encoding\n"),
+	BROKEN("byte order mark, then an error",
+	       "\357\273\277tenant: []\n",
+	       "1:1: unknown key `tenant`; did you mean `tenants`?\n"
+	       "1:1: the key `shared-network` of the file is missing; add it like "
+	       "`shared-network: {subnets: [100.64.0.0/16]}`\n"),
+	BROKEN("too deep",
+	       "tenants: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\n",
+	       "1:11: an item of `tenants` must be keys and values, not a list; write it like "
+	       "`tenants: [{name: red}]`\n"
+	       "1:41: nested more than 32 deep; look for a bracket that is not closed\n"),
+	BROKEN("syntax after other errors",
+	       "shared-network: {subnets: [100.64.0.0/33]}\n"
+	       "tenants:\n"
+	       "  - nam: red\n"
+	       "    pool: [100.64.1.0/24\n"
+	       "  - name: blue\n",
+	       "1:28: `100.64.0.0/33` is not a prefix; write it like `100.64.0.0/16`\n"
+	       "3:5: unknown key `nam`; did you mean `name`?\n"
+	       "4:12: `100.64.1.0/24 - name` is not a prefix; write it like `100.64.0.0/16`\n"
+	       "5:9: not valid YAML: while parsing a flow sequence of line 4, did not find "
+	       "expected ',' or ']'; check the indentation, quotes and brackets\n"),
+	BROKEN("syntax error does not make others",
+	       "shared-network: {subnets: [100.64.0.0/16]}\n"
+	       "tenants:\n"
+	       "  - name: red\n"
+	       "    mappings:\n"
+	       "      - {name: db\n",
+	       "6:1: not valid YAML: while parsing a flow mapping of line 5, did not find "
+	       "expected ',' or '}'; check the indentation, quotes and brackets\n"),
+	BROKEN("indented by a tab",
+	       "tenants:\n"
+	       "\011- name: red\n",
+	       "2:1: a tab cannot be used here; indent with spaces\n"),
+	BROKEN("a value that begins with @",
+	       "tenants:\n"
+	       "  - name: @red\n",
+	       "2:11: a value cannot begin with @; put it in quotes\n"),
+	BROKEN("an address that ends with a colon",
+	       "tenants:\n"
+	       "  - name: red\n"
+	       "    mappings:\n"
+	       "      - fixed: fd00::\n",
+	       "4:16: `fd00:` is not an IPv4 or IPv6 address; correct it\n"
+	       "4:21: a `:` is out of place; check the indentation, and quote a value that ends "
+	       "with `:` or has `: ` in it\n"),
+	BROKEN("an address that ends with a colon in brackets",
+	       "shared-network: {subnets: [fd64::]}\n"
+	       "tenants: []\n",
+	       "1:33: a `:` is out of place; check the indentation, and quote a value that ends "
+	       "with `:` or has `: ` in it\n"),
+	BROKEN("bad indentation",
+	       "shared-network:\n"
+	       "  subnets: [100.64.0.0/16]\n"
+	       " tenants: []\n",
+	       "3:2: not valid YAML: while parsing a block mapping of line 1, did not find "
+	       "expected key; check the indentation, quotes and brackets\n"),
+	BROKEN("unclosed quote",
+	       "shared-network:\n"
+	       "  subnets: [\"fd64::/64]\n"
+	       "tenants: []\n",
+	       "4:1: not valid YAML: while scanning a quoted scalar of line 2, found unexpected "
+	       "end of stream; check the indentation, quotes and brackets\n"),
+	BROKEN("unknown key, close to one",
+	       NETWORK
+	       "  - name: red\n"
+	       "    router: {sharde: shared0}\n",
+	       "4:14: unknown key `sharde`; did you mean `shared`?\n"),
+	BROKEN("unknown key, too far from any",
+	       NETWORK
+	       "  - name: red\n"
+	       "    router: {shack: shared0}\n",
+	       "4:14: unknown key `shack`; a router takes `netns`, `shared`, `inside`, `hook`\n"),
+	BROKEN("unknown key, nothing close",
+	       NETWORK
+	       "  - name: red\n"
+	       "    colour: blue\n",
+	       "4:5: unknown key `colour`; a tenant takes `name`, `router`, `pool`, `mappings`\n"),
+	BROKEN("unknown key of the file",
+	       "shared_network: {subnets: [100.64.0.0/16]}\n"
+	       "tenants: []\n",
+	       "1:1: unknown key `shared_network`; did you mean `shared-network`?\n"),
+	BROKEN("unknown key of the shared network",
+	       "shared-network: {subnets: [100.64.0.0/16], mtu: 1500}\n"
+	       "tenants: []\n",
+	       "1:44: unknown key `mtu`; the shared network takes `subnets`\n"),
+	BROKEN("unknown key of a mapping",
+	       NETWORK
+	       "  - name: red\n"
+	       "    mappings:\n"
+	       "      - fixed: 10.0.0.5\n"
+	       "        floating: 100.64.1.9\n",
+	       "6:9: unknown key `floating`; a mapping takes `name`, `fixed`, `shared`\n"),
+	BROKEN("a key in capitals, a long one, one that a terminal would obey",
+	       NETWORK
+	       "  - name: red\n"
+	       "    NAME: {a: [1, {b: c}]}\n"
+	       "    "
+	       "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+	       "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx: 1\n"
+	       "    \"\\e[31m\\u202e\\0\": 1\n",
+	       "4:5: unknown key `NAME`; did you mean `name`?\n"
+	       "5:5: unknown key "
+	       "`xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+	       "xxxxxxxxx...`; a tenant takes `name`, `router`, `pool`, `mappings`\n"
+	       "6:5: `\\x1b[31m\\u202e\\x00` has a NUL character in it; remove it\n"),
+	BROKEN("a list as a key",
+	       NETWORK
+	       "  - name: red\n"
+	       "    ? [a, b]\n"
+	       "    : c\n",
+	       "4:7: a key must be one word, not a list or keys and values\n"),
+	BROKEN("duplicate key",
+	       NETWORK
+	       "  - name: red\n"
+	       "    pool: [100.64.1.0/24]\n"
+	       "    name: blue\n"
+	       "    pool: [100.65.1.0/24]\n"
+	       "    mappings: [{fixed: 10.0.0.5, shared: 100.64.2.9}]\n",
+	       "5:5: the key `name` is already given at line 3; remove one of them\n"
+	       "6:5: the key `pool` is already given at line 4; remove one of them\n"),
+	BROKEN("duplicate keys of the file",
+	       "shared-network: {subnets: [100.64.0.0/16]}\n"
+	       "tenants: []\n"
+	       "tenants:\n"
+	       "  - {}\n"
+	       "shared-network: {}\n",
+	       "3:1: the key `tenants` is already given at line 2; remove one of them\n"
+	       "5:1: the key `shared-network` is already given at line 1; remove one of them\n"),
+	BROKEN("tenant without name",
+	       NETWORK
+	       "  - pool: [100.64.1.0/24]\n"
+	       "  - {}\n",
+	       "3:5: the key `name` of a tenant is missing; add it like `name: red`\n"
+	       "4:5: the key `name` of a tenant is missing; add it like `name: red`\n"),
+	BROKEN("mapping without fixed",
+	       NETWORK
+	       "  - name: red\n"
+	       "    mappings:\n"
+	       "      - name: db\n"
+	       "        shared: 100.64.1.9\n"
+	       "      - {}\n",
+	       "5:9: the key `fixed` of a mapping is missing; add it like `fixed: 10.0.0.5`\n"
+	       "7:9: the key `fixed` of a mapping is missing; add it like `fixed: 10.0.0.5`\n"),
+	BROKEN("shared network without subnets",
+	       "shared-network: {}\n"
+	       "tenants: []\n",
+	       "1:17: the key `subnets` of the shared network is missing; add it like `subnets: "
+	       "[100.64.0.0/16, \"fd64::/64\"]`\n"),
+	BROKEN("accept is not there yet",
+	       NETWORK
+	       "  - name: red\n"
+	       "    mappings:\n"
+	       "      - {name: db, fixed: 10.0.0.5}\n"
+	       "    accept:\n"
+	       "      - from: [blue]\n"
+	       "        to: [db]\n",
+	       "6:5: `accept` is not supported by this version yet, mapped addresses are open to "
+	       "the whole shared network; remove the key\n"),
+	BROKEN("keys of later versions",
+	       NETWORK
+	       "  - name: red\n"
+	       "    router:\n"
+	       "      netns: red\n"
+	       "      address: 100.64.0.2/16\n"
+	       "      routes: [{to: 0.0.0.0/0}]\n"
+	       "      forwarding: fast\n"
+	       "    mappings:\n"
+	       "      - {fixed: 10.0.0.5, limit: {rate: 10}}\n",
+	       "6:7: `address` is reserved for a later version; remove the key\n"
+	       "7:7: `routes` is reserved for a later version; remove the key\n"
+	       "8:7: `forwarding` is reserved for a later version; remove the key\n"
+	       "10:27: `limit` is reserved for a later version; remove the key\n"),
+	BROKEN("anchor and alias",
+	       NETWORK
+	       "  - &red\n"
+	       "    name: red\n"
+	       "    router: &r {netns: red}\n"
+	       "  - name: blue\n"
+	       "    router: *r\n"
+	       "  - *red\n",
+	       "3:5: the anchor `&red` is not supported; write the value out\n"
+	       "5:13: the anchor `&r` is not supported; write the value out\n"
+	       "7:13: the alias `*r` is not supported; write the value out\n"
+	       "8:5: the alias `*red` is not supported; write the value out\n"),
+	BROKEN("merge key",
+	       NETWORK
+	       "  - name: red\n"
+	       "    router: {netns: red}\n"
+	       "  - name: blue\n"
+	       "    <<: {router: {netns: blue}}\n",
+	       "6:5: the merge key `<<` is not supported; write the keys out\n"),
+	BROKEN("alias as a key",
+	       NETWORK
+	       "  - name: red\n"
+	       "    *a : b\n",
+	       "4:5: the alias `*a` is not supported; write the value out\n"),
+	BROKEN("tags",
+	       NETWORK
+	       "  - name: !!str red\n"
+	       "    pool: !prefixes [100.64.1.0/24]\n"
+	       "    router: ! {}\n",
+	       "3:11: the tag `!!str` is not supported; remove it\n"
+	       "4:11: the tag `!prefixes` is not supported; remove it\n"
+	       "5:13: the tag `!` is not supported; remove it\n"),
+	BROKEN("list, text, mapping in the wrong places",
+	       "shared-network: [100.64.0.0/16]\n"
+	       "tenants: {name: red}\n",
+	       "1:17: `shared-network` must be keys and values, not a list; write it like "
+	       "`shared-network: {subnets: [100.64.0.0/16]}`\n"
+	       "2:10: `tenants` must be a list, not keys and values; write it like `tenants: "
+	       "[{name: red}]`\n"),
+	BROKEN("text where more is needed",
+	       "shared-network: 100.64.0.0/16\n"
+	       "tenants: red\n",
+	       "1:17: `shared-network` must be keys and values, not one value; write it like "
+	       "`shared-network: {subnets: [100.64.0.0/16]}`\n"
+	       "2:10: `tenants` must be a list, not one value; write it like `tenants: [{name: "
+	       "red}]`\n"),
+	BROKEN("subnets is one value",
+	       "shared-network: {subnets: 100.64.0.0/16}\n"
+	       "tenants: []\n",
+	       "1:27: `subnets` must be a list, not one value; write it like `subnets: "
+	       "[100.64.0.0/16, \"fd64::/64\"]`\n"),
+	BROKEN("no subnets",
+	       "shared-network: {subnets: []}\n"
+	       "tenants: []\n",
+	       "1:27: `subnets` is an empty list; write it like `subnets: [100.64.0.0/16, "
+	       "\"fd64::/64\"]`\n"),
+	BROKEN("lists in a list",
+	       "shared-network: {subnets: [[100.64.0.0/16], {a: b}]}\n"
+	       "tenants: [red, [blue]]\n",
+	       "1:28: an item of `subnets` must be one value, not a list; write it like "
+	       "`subnets: [100.64.0.0/16, \"fd64::/64\"]`\n"
+	       "1:45: an item of `subnets` must be one value, not keys and values; write it like "
+	       "`subnets: [100.64.0.0/16, \"fd64::/64\"]`\n"
+	       "2:11: an item of `tenants` must be keys and values, not one value; write it like "
+	       "`tenants: [{name: red}]`\n"
+	       "2:16: an item of `tenants` must be keys and values, not a list; write it like "
+	       "`tenants: [{name: red}]`\n"),
+	BROKEN("types of a tenant",
+	       NETWORK
+	       "  - name: [red]\n"
+	       "    router: red\n"
+	       "    pool: 100.64.1.0/24\n"
+	       "    mappings: 10.0.0.5\n",
+	       "3:11: `name` must be one value, not a list; write it like `name: red`\n"
+	       "4:13: `router` must be keys and values, not one value; write it like `router: "
+	       "{netns: red}`\n"
+	       "5:11: `pool` must be a list, not one value; write it like `pool: "
+	       "[100.64.1.0/24]`\n"
+	       "6:15: `mappings` must be a list, not one value; write it like `mappings: "
+	       "[{fixed: 10.0.0.5}]`\n"),
+	BROKEN("types of a router",
+	       NETWORK
+	       "  - name: red\n"
+	       "    router: {netns: [red], shared: {a: b}, inside: lan0, hook: []}\n"
+	       "  - name: blue\n"
+	       "    router: [blue]\n",
+	       "4:21: `netns` must be one value, not a list; write it like `netns: red`\n"
+	       "4:36: `shared` must be one value, not keys and values; write it like `shared: "
+	       "shared0`\n"
+	       "4:52: `inside` must be a list, not one value; write it like `inside: [lan0]`\n"
+	       "4:64: `hook` must be one value, not a list; write it like `hook: tc`\n"
+	       "6:13: `router` must be keys and values, not a list; write it like `router: "
+	       "{netns: red}`\n"),
+	BROKEN("types of a mapping",
+	       NETWORK
+	       "  - name: red\n"
+	       "    mappings:\n"
+	       "      - 10.0.0.5\n"
+	       "      - [10.0.0.6]\n"
+	       "      - {name: {}, fixed: [10.0.0.7], shared: []}\n",
+	       "5:9: an item of `mappings` must be keys and values, not one value; write it like "
+	       "`mappings: [{fixed: 10.0.0.5}]`\n"
+	       "6:9: an item of `mappings` must be keys and values, not a list; write it like "
+	       "`mappings: [{fixed: 10.0.0.5}]`\n"
+	       "7:16: `name` must be one value, not keys and values; write it like `name: db`\n"
+	       "7:27: `fixed` must be one value, not a list; write it like `fixed: 10.0.0.5`\n"
+	       "7:47: `shared` must be one value, not a list; write it like `shared: "
+	       "100.64.1.9`\n"),
+	BROKEN("empty values",
+	       "shared-network:\n"
+	       "tenants:\n",
+	       "1:16: `shared-network` has no value; write it like `shared-network: {subnets: "
+	       "[100.64.0.0/16]}`\n"
+	       "2:9: `tenants` has no value; write it like `tenants: [{name: red}]`\n"),
+	BROKEN("empty values of a tenant",
+	       NETWORK
+	       "  - name:\n"
+	       "    pool:\n"
+	       "    mappings:\n"
+	       "  -\n"
+	       "  - name: ''\n"
+	       "    pool: []\n"
+	       "    router: {netns: , shared: \"\", inside: , hook: }\n",
+	       "3:10: `name` has no value; write it like `name: red`\n"
+	       "4:10: `pool` has no value; write it like `pool: [100.64.1.0/24]`, or remove the "
+	       "key\n"
+	       "5:14: `mappings` has no value; write it like `mappings: [{fixed: 10.0.0.5}]`, or "
+	       "remove the key\n"
+	       "6:4: an item of `tenants` has no value; write it like `tenants: [{name: red}]`\n"
+	       "7:11: `name` has no value; write it like `name: red`\n"
+	       "8:11: `pool` is an empty list; write it like `pool: [100.64.1.0/24]`, or remove "
+	       "the key\n"
+	       "9:21: `netns` has no value; write it like `netns: red`, or remove the key\n"
+	       "9:31: `shared` has no value; write it like `shared: shared0`, or remove the key\n"
+	       "9:43: `inside` has no value; write it like `inside: [lan0]`, or remove the key\n"
+	       "9:51: `hook` has no value; write it like `hook: tc`, or remove the key\n"),
+	BROKEN("empty values of lists",
+	       NETWORK
+	       "  - name: red\n"
+	       "    pool: [\"\"]\n"
+	       "    router: {inside: []}\n"
+	       "    mappings:\n"
+	       "      -\n"
+	       "      - fixed:\n"
+	       "        shared:\n"
+	       "        name:\n",
+	       "4:12: an item of `pool` has no value; write it like `pool: [100.64.1.0/24]`\n"
+	       "5:22: `inside` is an empty list; write it like `inside: [lan0]`, or remove the "
+	       "key\n"
+	       "7:8: an item of `mappings` has no value; write it like `mappings: [{fixed: "
+	       "10.0.0.5}]`\n"
+	       "8:15: `fixed` has no value; write it like `fixed: 10.0.0.5`\n"
+	       "9:16: `shared` has no value; write it like `shared: 100.64.1.9`, or remove the "
+	       "key\n"
+	       "10:14: `name` has no value; write it like `name: db`, or remove the key\n"),
+	BROKEN("NUL in quotes",
+	       NETWORK
+	       "  - name: \"red\\0\"\n",
+	       "3:11: `red\\x00` has a NUL character in it; remove it\n"),
+	BROKEN("bad tenant names",
+	       NETWORK
+	       "  - name: Red\n"
+	       "  - name: -red\n"
+	       "  - name: red_1\n"
+	       "  - name: a b\n"
+	       "  - name: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n",
+	       "3:11: `Red` is not a tenant name; use up to 63 of a-z 0-9 - and do not begin "
+	       "with -\n"
+	       "4:11: `-red` is not a tenant name; use up to 63 of a-z 0-9 - and do not begin "
+	       "with -\n"
+	       "5:11: `red_1` is not a tenant name; use up to 63 of a-z 0-9 - and do not begin "
+	       "with -\n"
+	       "6:11: `a b` is not a tenant name; use up to 63 of a-z 0-9 - and do not begin "
+	       "with -\n"
+	       "7:11: `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa` is not "
+	       "a tenant name; use up to 63 of a-z 0-9 - and do not begin with -\n"),
+	BROKEN("duplicate tenant names",
+	       NETWORK
+	       "  - name: red\n"
+	       "  - name: blue\n"
+	       "  - name: red\n"
+	       "  - name: red\n",
+	       "5:11: the tenant `red` is already at line 3; use another name, or merge them\n"
+	       "6:11: the tenant `red` is already at line 3; use another name, or merge them\n"),
+	BROKEN("bad mapping names",
+	       NETWORK
+	       "  - name: red\n"
+	       "    mappings:\n"
+	       "      - {fixed: 10.0.0.1, name: db/1}\n"
+	       "      - {fixed: 10.0.0.2, name: .db}\n"
+	       "      - {fixed: 10.0.0.3, name: 10.0.0.9}\n"
+	       "      - {fixed: 10.0.0.4, name: "
+	       "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd}\n"
+	       "      - {fixed: 10.0.0.5, name: \"two\\nlines\"}\n",
+	       "5:33: `db/1` is not a mapping name; use up to 63 of A-Z a-z 0-9 . _ - and begin "
+	       "with a letter or digit\n"
+	       "6:33: `.db` is not a mapping name; use up to 63 of A-Z a-z 0-9 . _ - and begin "
+	       "with a letter or digit\n"
+	       "7:33: the name `10.0.0.9` is an address; use a name that cannot be taken for "
+	       "one\n"
+	       "8:33: `dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd` is not "
+	       "a mapping name; use up to 63 of A-Z a-z 0-9 . _ - and begin with a letter or "
+	       "digit\n"
+	       "9:33: `two\\x0alines` is not a mapping name; use up to 63 of A-Z a-z 0-9 . _ - "
+	       "and begin with a letter or digit\n"),
+	BROKEN("duplicate mapping names",
+	       NETWORK
+	       "  - name: red\n"
+	       "    mappings:\n"
+	       "      - {name: db, fixed: 10.0.0.5}\n"
+	       "      - {name: db, fixed: \"fd00::5\"}\n"
+	       "      - {name: db, fixed: 10.0.0.6}\n"
+	       "      - {name: db, fixed: \"fd00::6\"}\n"
+	       "  - name: blue\n"
+	       "    mappings:\n"
+	       "      - {name: db, fixed: 10.0.0.5}\n",
+	       "7:16: tenant `red` already has an IPv4 mapping named `db` at line 5; use another "
+	       "name\n"
+	       "8:16: tenant `red` already has an IPv6 mapping named `db` at line 6; use another "
+	       "name\n"),
+	BROKEN("bad namespaces",
+	       NETWORK
+	       "  - {name: a, router: {netns: run/red}}\n"
+	       "  - {name: b, router: {netns: ..}}\n"
+	       "  - {name: c, router: {netns: \"a\\tb\"}}\n"
+	       "  - {name: d, router: {netns: "
+	       "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
+	       "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
+	       "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
+	       "nnnnnnnnnnnnn}}\n",
+	       "3:31: `run/red` is not a namespace; use its name under /run/netns, or an "
+	       "absolute path\n"
+	       "4:31: `..` is not a namespace; use its name under /run/netns, or an absolute "
+	       "path\n"
+	       "5:31: `a\\x09b` is not a namespace; use its name under /run/netns, or an "
+	       "absolute path\n"
+	       "6:31: "
+	       "`nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
+	       "nnnnnnnnn...` is not a namespace; use its name under /run/netns, or an absolute "
+	       "path\n"),
+	BROKEN("bad interface names",
+	       NETWORK
+	       "  - name: red\n"
+	       "    router:\n"
+	       "      shared: shared-interface\n"
+	       "      inside: [lan/0, \"lan 0\", \"lan0:1\", ., \"lan\\n0\"]\n",
+	       "5:15: `shared-interface` is not an interface name; use up to 15 characters "
+	       "without `/`, `:` and spaces\n"
+	       "6:16: `lan/0` is not an interface name; use up to 15 characters without `/`, `:` "
+	       "and spaces\n"
+	       "6:23: `lan 0` is not an interface name; use up to 15 characters without `/`, `:` "
+	       "and spaces\n"
+	       "6:32: `lan0:1` is not an interface name; use up to 15 characters without `/`, "
+	       "`:` and spaces\n"
+	       "6:42: `.` is not an interface name; use up to 15 characters without `/`, `:` and "
+	       "spaces\n"
+	       "6:45: `lan\\x0a0` is not an interface name; use up to 15 characters without `/`, "
+	       "`:` and spaces\n"),
+	BROKEN("inside interfaces",
+	       NETWORK
+	       "  - name: red\n"
+	       "    router:\n"
+	       "      inside: [lan0, shared0, lan1, lan0]\n"
+	       "      shared: shared0\n",
+	       "5:22: `shared0` is the router's shared interface; remove it from `inside`\n"
+	       "5:37: the interface `lan0` is already listed at line 5; remove one of them\n"),
+	BROKEN("bad hook",
+	       NETWORK
+	       "  - name: red\n"
+	       "    router: {hook: tcx}\n",
+	       "4:20: `tcx` is not a hook; use one of `auto`, `tc`, `xdp`, `xdp-generic`\n"),
+	BROKEN("two routers at one interface",
+	       NETWORK
+	       "  - {name: red, router: {netns: r, shared: s0}}\n"
+	       "  - {name: blue, router: {netns: /run/netns/r, shared: s0}}\n"
+	       "  - {name: green, router: {netns: r, shared: s1}}\n",
+	       "4:18: the router of tenant `red` at line 3 has the same namespace and shared "
+	       "interface; use others\n"),
+	BROKEN("two routers in our own namespace",
+	       NETWORK
+	       "  - {name: red, router: {shared: s0}}\n"
+	       "  - {name: blue, router: }\n",
+	       "4:18: the router of tenant `red` at line 3 is in the same namespace; give both a "
+	       "`shared` interface of their own\n"),
+	BROKEN("a router that finds another's interface",
+	       NETWORK
+	       "  - {name: red, router: {netns: /var/run/netns/r}}\n"
+	       "  - {name: blue, router: {netns: r, shared: s0}}\n",
+	       "4:18: the router of tenant `red` at line 3 is in the same namespace; give both a "
+	       "`shared` interface of their own\n"),
+	BROKEN("not an address",
+	       NETWORK
+	       "  - name: red\n"
+	       "    mappings:\n"
+	       "      - fixed: 10.0.0.300\n"
+	       "      - fixed: db.example\n"
+	       "      - fixed: 010.0.0.5\n"
+	       "      - fixed: fd00:10::5%eth0\n"
+	       "      - {fixed: 10.0.0.5, shared: auto}\n"
+	       "      - {fixed: 10.0.0.6, shared: null}\n",
+	       "5:16: `10.0.0.300` is not an IPv4 or IPv6 address; correct it\n"
+	       "6:16: `db.example` is not an IPv4 or IPv6 address; correct it\n"
+	       "7:16: `010.0.0.5` is not an IPv4 or IPv6 address; correct it\n"
+	       "8:16: `fd00:10::5%eth0` is not an IPv4 or IPv6 address; correct it\n"
+	       "9:35: `auto` is not an IPv4 or IPv6 address; correct it\n"
+	       "10:35: `null` is not an IPv4 or IPv6 address; correct it\n"),
+	BROKEN("a prefix for an address",
+	       NETWORK
+	       "  - name: red\n"
+	       "    mappings:\n"
+	       "      - {fixed: 10.0.0.5/24, shared: 100.64.1.9/32}\n",
+	       "5:17: `10.0.0.5/24` is a prefix, not an address; write `10.0.0.5`\n"
+	       "5:38: `100.64.1.9/32` is a prefix, not an address; write `100.64.1.9`\n"),
+	BROKEN("IPv4 written as IPv6",
+	       NETWORK
+	       "  - name: red\n"
+	       "    pool: [\"::ffff:100.64.1.0/120\"]\n"
+	       "    mappings:\n"
+	       "      - fixed: ::ffff:10.0.0.5\n",
+	       "4:12: `::ffff:100.64.1.0/120` is IPv4 written as IPv6; write it like "
+	       "`100.64.0.0/16`\n"
+	       "6:16: `::ffff:10.0.0.5` is an IPv4 address written as IPv6; write `10.0.0.5`\n"),
+	BROKEN("special addresses",
+	       NETWORK
+	       "  - name: red\n"
+	       "    mappings:\n"
+	       "      - fixed: 0.0.0.0\n"
+	       "      - fixed: 127.0.0.1\n"
+	       "      - fixed: 169.254.169.254\n"
+	       "      - fixed: 224.0.0.1\n"
+	       "      - fixed: 255.255.255.255\n"
+	       "      - fixed: \"::\"\n"
+	       "      - fixed: ::1\n"
+	       "      - fixed: fe80::1\n"
+	       "      - fixed: ff02::1\n"
+	       "      - {fixed: 10.0.0.5, shared: 127.0.0.2}\n",
+	       "5:16: `0.0.0.0` is a reserved address; use one that a VM can have\n"
+	       "6:16: `127.0.0.1` is a loopback address; use one that a VM can have\n"
+	       "7:16: `169.254.169.254` is a link-local address; use one that a VM can have\n"
+	       "8:16: `224.0.0.1` is a multicast address; use one that a VM can have\n"
+	       "9:16: `255.255.255.255` is a reserved address; use one that a VM can have\n"
+	       "10:16: `::` is a reserved address; use one that a VM can have\n"
+	       "11:16: `::1` is a loopback address; use one that a VM can have\n"
+	       "12:16: `fe80::1` is a link-local address; use one that a VM can have\n"
+	       "13:16: `ff02::1` is a multicast address; use one that a VM can have\n"
+	       "14:35: `127.0.0.2` is a loopback address; use one that a VM can have\n"),
+	BROKEN("bad subnets",
+	       "shared-network:\n"
+	       "  subnets: [100.64.0.0/33, 100.64.1.1/16, fd64::1/64, 100.64.0.0/, 100.64.0/16, "
+	       "net, 100.64.0.0/-1, \"::ffff:0.0.0.0/96\"]\n"
+	       "tenants: []\n",
+	       "2:13: `100.64.0.0/33` is not a prefix; write it like `100.64.0.0/16`\n"
+	       "2:28: `100.64.1.1/16` has bits set behind its length; write `100.64.0.0/16`\n"
+	       "2:43: `fd64::1/64` has bits set behind its length; write `fd64::/64`\n"
+	       "2:55: `100.64.0.0/` is not a prefix; write it like `100.64.0.0/16`\n"
+	       "2:68: `100.64.0/16` is not a prefix; write it like `100.64.0.0/16`\n"
+	       "2:81: `net` is not a prefix; write it like `100.64.0.0/16`\n"
+	       "2:86: `100.64.0.0/-1` is not a prefix; write it like `100.64.0.0/16`\n"
+	       "2:101: `::ffff:0.0.0.0/96` is IPv4 written as IPv6; write it like "
+	       "`100.64.0.0/16`\n"),
+	BROKEN("special subnets",
+	       "shared-network:\n"
+	       "  subnets: [0.0.0.0/0, 127.0.0.0/16, 160.0.0.0/4, 224.1.0.0/16, \"::/0\", "
+	       "fe80::/64, fc00::/6]\n"
+	       "tenants: []\n",
+	       "2:13: `0.0.0.0/0` has reserved addresses (0.0.0.0/8) in it; use another prefix\n"
+	       "2:24: `127.0.0.0/16` has loopback addresses (127.0.0.0/8) in it; use another "
+	       "prefix\n"
+	       "2:38: `160.0.0.0/4` has link-local addresses (169.254.0.0/16) in it; use another "
+	       "prefix\n"
+	       "2:51: `224.1.0.0/16` has multicast addresses (224.0.0.0/4) in it; use another "
+	       "prefix\n"
+	       "2:65: `::/0` has loopback addresses (::1/128) in it; use another prefix\n"
+	       "2:73: `fe80::/64` has link-local addresses (fe80::/10) in it; use another "
+	       "prefix\n"
+	       "2:84: `fc00::/6` has link-local addresses (fe80::/10) in it; use another prefix\n"),
+	BROKEN("small subnets",
+	       "shared-network:\n"
+	       "  subnets: [100.64.0.1/32, 100.64.0.2, \"fd64::1/128\", 100.64.1.0/31]\n"
+	       "tenants: []\n",
+	       "2:13: the shared subnet `100.64.0.1/32` has one address only; make it larger\n"
+	       "2:28: the shared subnet `100.64.0.2/32` has one address only; make it larger\n"
+	       "2:40: the shared subnet `fd64::1/128` has one address only; make it larger\n"),
+	BROKEN("too many subnets",
+	       "shared-network:\n"
+	       "  subnets:\n"
+	       "    - 100.64.0.0/24\n"
+	       "    - 100.64.1.0/24\n"
+	       "    - 100.64.2.0/24\n"
+	       "    - 100.64.3.0/24\n"
+	       "    - 100.64.4.0/24\n"
+	       "    - 100.64.5.0/24\n"
+	       "    - 100.64.6.0/24\n"
+	       "    - 100.64.7.0/24\n"
+	       "    - 100.64.8.0/24\n"
+	       "    - 100.64.9.0/24\n"
+	       "    - 100.64.10.0/24\n"
+	       "    - 100.64.11.0/24\n"
+	       "    - 100.64.12.0/24\n"
+	       "    - 100.64.13.0/24\n"
+	       "    - 100.64.14.0/24\n"
+	       "    - 100.64.15.0/24\n"
+	       "    - 100.64.16.0/24\n"
+	       "    - 100.64.17.0/24\n"
+	       "tenants: []\n",
+	       "19:7: more than 16 shared subnets; remove this one, or merge some\n"
+	       "20:7: more than 16 shared subnets; remove this one, or merge some\n"),
+	BROKEN("overlapping subnets",
+	       "shared-network:\n"
+	       "  subnets:\n"
+	       "    - 100.64.1.0/24\n"
+	       "    - fd64::/64\n"
+	       "    - 100.64.0.0/16\n"
+	       "    - fd64::/64\n"
+	       "    - 100.65.0.0/16\n"
+	       "tenants: []\n",
+	       "5:7: the shared subnet `100.64.0.0/16` overlaps `100.64.1.0/24` at line 3; "
+	       "remove one of them\n"
+	       "6:7: the shared subnet `fd64::/64` overlaps `fd64::/64` at line 4; remove one of "
+	       "them\n"),
+	BROKEN("fixed in a shared subnet",
+	       NETWORK
+	       "  - name: red\n"
+	       "    mappings:\n"
+	       "      - fixed: 100.64.1.9\n"
+	       "      - {fixed: \"fd64::9\", shared: \"fd64::a\"}\n",
+	       "5:16: the fixed address `100.64.1.9` is in the shared subnet `100.64.0.0/16`; "
+	       "use the VM's private address\n"
+	       "6:17: the fixed address `fd64::9` is in the shared subnet `fd64::/64`; use the "
+	       "VM's private address\n"),
+	BROKEN("duplicate fixed",
+	       NETWORK
+	       "  - name: red\n"
+	       "    mappings:\n"
+	       "      - fixed: 10.0.0.5\n"
+	       "      - fixed: fd00::5\n"
+	       "      - fixed: 10.0.0.5\n"
+	       "      - fixed: fd00:0:0::5\n"
+	       "      - fixed: 10.0.0.5\n"
+	       "  - name: blue\n"
+	       "    mappings:\n"
+	       "      - fixed: 10.0.0.5\n",
+	       "7:16: the fixed address `10.0.0.5` is already mapped at line 5; remove one of "
+	       "them\n"
+	       "8:16: the fixed address `fd00::5` is already mapped at line 6; remove one of "
+	       "them\n"
+	       "9:16: the fixed address `10.0.0.5` is already mapped at line 5; remove one of "
+	       "them\n"),
+	BROKEN("duplicate shared",
+	       NETWORK
+	       "  - name: red\n"
+	       "    mappings:\n"
+	       "      - {fixed: 10.0.0.5, shared: 100.64.1.9}\n"
+	       "      - {fixed: 10.0.0.6, shared: 100.64.1.9}\n"
+	       "  - name: blue\n"
+	       "    mappings:\n"
+	       "      - fixed: 10.0.0.5\n"
+	       "        shared: 100.64.1.9\n"
+	       "  - mappings:\n"
+	       "      - {fixed: \"fd00::5\", shared: \"fd64::9\"}\n"
+	       "      - {fixed: \"fd00::6\", shared: \"fd64:0::9\"}\n",
+	       "6:35: the shared address `100.64.1.9` is already used at line 5 by tenant `red`; "
+	       "use another one, or remove `shared` to be given one\n"
+	       "10:17: the shared address `100.64.1.9` is already used at line 5 by tenant "
+	       "`red`; use another one, or remove `shared` to be given one\n"
+	       "11:5: the key `name` of a tenant is missing; add it like `name: red`\n"
+	       "13:36: the shared address `fd64::9` is already used at line 12 by a tenant "
+	       "without a name; use another one, or remove `shared` to be given one\n"),
+	BROKEN("two families in a mapping",
+	       NETWORK
+	       "  - name: red\n"
+	       "    mappings:\n"
+	       "      - {fixed: 10.0.0.5, shared: \"fd64::9\"}\n"
+	       "      - {fixed: \"fd00::5\", shared: 100.64.1.9}\n",
+	       "5:35: `fd64::9` is an IPv6 address, but the fixed address `10.0.0.5` is IPv4; "
+	       "use one family\n"
+	       "6:36: `100.64.1.9` is an IPv4 address, but the fixed address `fd00::5` is IPv6; "
+	       "use one family\n"),
+	BROKEN("shared in no subnet",
+	       NETWORK
+	       "  - name: red\n"
+	       "    mappings:\n"
+	       "      - {fixed: 10.0.0.5, shared: 100.65.0.9}\n"
+	       "      - {fixed: \"fd00::5\", shared: \"fd65::9\"}\n",
+	       "5:35: the shared address `100.65.0.9` is in no shared subnet; use one that is\n"
+	       "6:36: the shared address `fd65::9` is in no shared subnet; use one that is\n"),
+	BROKEN("network and broadcast addresses",
+	       NETWORK
+	       "  - name: red\n"
+	       "    mappings:\n"
+	       "      - {fixed: 10.0.0.5, shared: 100.64.0.0}\n"
+	       "      - {fixed: 10.0.0.6, shared: 100.64.255.255}\n"
+	       "      - {fixed: \"fd00::5\", shared: \"fd64::\"}\n",
+	       "5:35: `100.64.0.0` is the network address of the shared subnet `100.64.0.0/16`; "
+	       "use another one\n"
+	       "6:35: `100.64.255.255` is the broadcast address of the shared subnet "
+	       "`100.64.0.0/16`; use another one\n"
+	       "7:36: `fd64::` is the subnet-router anycast address of the shared subnet "
+	       "`fd64::/64`; use another one\n"),
+	BROKEN("shared outside the pool",
+	       NETWORK
+	       "  - name: red\n"
+	       "    pool: [100.64.3.0/24, 100.64.1.0/24]\n"
+	       "    mappings:\n"
+	       "      - {fixed: 10.0.0.5, shared: 100.64.2.9}\n"
+	       "      - {fixed: \"fd00::5\", shared: \"fd64::9\"}\n"
+	       "      - {fixed: 10.0.0.6, shared: 100.64.0.1}\n"
+	       "      - {fixed: 10.0.0.7, shared: 100.64.3.255}\n",
+	       "6:35: the shared address `100.64.2.9` is outside the pool of tenant `red`; use "
+	       "one of the pool, or extend it\n"
+	       "7:36: the shared address `fd64::9` is outside the pool of tenant `red`; use one "
+	       "of the pool, or extend it\n"
+	       "8:35: the shared address `100.64.0.1` is outside the pool of tenant `red`; use "
+	       "one of the pool, or extend it\n"),
+	BROKEN("bad pools",
+	       NETWORK
+	       "  - name: red\n"
+	       "    pool: [100.64.1.5/24, 100.65.0.0/24, 100.0.0.0/8, \"fd64::/48\", "
+	       "10.0.0.300]\n",
+	       "4:12: `100.64.1.5/24` has bits set behind its length; write `100.64.1.0/24`\n"
+	       "4:27: the pool `100.65.0.0/24` is not inside a shared subnet; use a part of one\n"
+	       "4:42: the pool `100.0.0.0/8` is not inside a shared subnet; use a part of one\n"
+	       "4:42: the pool `100.0.0.0/8` overlaps `100.65.0.0/24` at line 4; remove one of "
+	       "them\n"
+	       "4:55: the pool `fd64::/48` is not inside a shared subnet; use a part of one\n"
+	       "4:68: `10.0.0.300` is not a prefix; write it like `100.64.0.0/16`\n"),
+	BROKEN("a pool of nothing",
+	       NETWORK
+	       "  - {name: red, pool: [100.64.0.0]}\n"
+	       "  - {name: blue, pool: [100.64.255.255/32]}\n"
+	       "  - {name: green, pool: [\"fd64::/128\"]}\n",
+	       "3:24: the pool `100.64.0.0/32` is only the network address of `100.64.0.0/16`; "
+	       "use another one\n"
+	       "4:25: the pool `100.64.255.255/32` is only the broadcast address of "
+	       "`100.64.0.0/16`; use another one\n"
+	       "5:26: the pool `fd64::/128` is only the subnet-router anycast address of "
+	       "`fd64::/64`; use another one\n"),
+	BROKEN("overlapping pools of a tenant",
+	       NETWORK
+	       "  - name: red\n"
+	       "    pool: [100.64.1.0/24, 100.64.4.0/24, 100.64.0.0/21]\n",
+	       "4:42: the pool `100.64.0.0/21` overlaps `100.64.1.0/24` at line 4; remove one of "
+	       "them\n"
+	       "4:42: the pool `100.64.0.0/21` overlaps `100.64.4.0/24` at line 4; remove one of "
+	       "them\n"),
+	BROKEN("pools that overlap, with a pinned address",
+	       NETWORK
+	       "  - name: red\n"
+	       "    pool: [100.64.1.0/24]\n"
+	       "    mappings:\n"
+	       "      - {fixed: 10.0.0.5, shared: 100.64.1.9}\n"
+	       "      - {fixed: 10.0.0.6, shared: 100.64.1.10}\n"
+	       "  - name: blue\n"
+	       "    pool: [100.64.0.0/20]\n"
+	       "  - name: green\n"
+	       "    mappings:\n"
+	       "      - {fixed: 10.0.0.5, shared: 100.64.1.11}\n",
+	       "6:35: the shared address `100.64.1.9` is also in the pool `100.64.0.0/20` of "
+	       "tenant `blue` at line 9; make the pools disjoint, or remove `shared`\n"),
+	BROKEN("pools that overlap, pinned on both sides",
+	       NETWORK
+	       "  - name: red\n"
+	       "    pool: [100.64.1.0/24]\n"
+	       "    mappings: [{fixed: 10.0.0.5, shared: 100.64.1.9}]\n"
+	       "  - name: blue\n"
+	       "    pool: [100.64.1.0/24]\n"
+	       "    mappings: [{fixed: 10.0.0.5, shared: 100.64.1.10}]\n",
+	       "5:42: the shared address `100.64.1.9` is also in the pool `100.64.1.0/24` of "
+	       "tenant `blue` at line 7; make the pools disjoint, or remove `shared`\n"
+	       "8:42: the shared address `100.64.1.10` is also in the pool `100.64.1.0/24` of "
+	       "tenant `red` at line 4; make the pools disjoint, or remove `shared`\n"),
+	BROKEN("no subnet of the family",
+	       "shared-network: {subnets: [100.64.0.0/16]}\n"
+	       "tenants:\n"
+	       "  - name: red\n"
+	       "    mappings:\n"
+	       "      - fixed: 10.0.0.5\n"
+	       "      - fixed: fd00::5\n",
+	       "6:16: `fd00::5` has no IPv6 prefix to take a shared address from; add one to "
+	       "`subnets`\n"),
+	BROKEN("no pool of the family",
+	       NETWORK
+	       "  - name: red\n"
+	       "    pool: [\"fd64::/80\"]\n"
+	       "    mappings:\n"
+	       "      - fixed: fd00::5\n"
+	       "      - fixed: 10.0.0.5\n",
+	       "7:16: `10.0.0.5` has no IPv4 prefix to take a shared address from; add one to "
+	       "`pool`\n"),
+	BROKEN("wrong subnets make no other errors",
+	       "shared-network: {subnets: [100.64.0.0/33]}\n"
+	       "tenants:\n"
+	       "  - name: red\n"
+	       "    pool: [100.64.1.0/24]\n"
+	       "    mappings:\n"
+	       "      - {fixed: 10.0.0.5, shared: 100.64.1.9}\n"
+	       "      - fixed: fd00::5\n",
+	       "1:28: `100.64.0.0/33` is not a prefix; write it like `100.64.0.0/16`\n"),
+	BROKEN("no subnets make no other errors",
+	       "shared-network: {}\n"
+	       "tenants:\n"
+	       "  - name: red\n"
+	       "    pool: [100.64.1.0/24]\n"
+	       "    mappings: [{fixed: 10.0.0.5, shared: 100.64.1.9}, {fixed: \"fd00::5\"}]\n",
+	       "1:17: the key `subnets` of the shared network is missing; add it like `subnets: "
+	       "[100.64.0.0/16, \"fd64::/64\"]`\n"),
+	BROKEN("a pool that is wrong in part makes no other errors",
+	       NETWORK
+	       "  - name: red\n"
+	       "    pool: [\"fd64::1:0/112\", 10.0.0.300]\n"
+	       "    mappings: [{fixed: 10.0.0.5}]\n",
+	       "4:29: `10.0.0.300` is not a prefix; write it like `100.64.0.0/16`\n"),
+	BROKEN("a pool within its own, within another tenant's",
+	       NETWORK
+	       "  - name: red\n"
+	       "    pool: [100.64.1.0/24, 100.64.1.0/25]\n"
+	       "    mappings: [{fixed: 10.0.0.5, shared: 100.64.1.9}]\n"
+	       "  - name: blue\n"
+	       "    pool: [100.64.0.0/20]\n",
+	       "4:27: the pool `100.64.1.0/25` overlaps `100.64.1.0/24` at line 4; remove one of "
+	       "them\n"
+	       "5:42: the shared address `100.64.1.9` is also in the pool `100.64.0.0/20` of tenant "
+	       "`blue` at line 7; make the pools disjoint, or remove `shared`\n"),
+	BROKEN("a wrong pool makes no other errors",
+	       NETWORK
+	       "  - name: red\n"
+	       "    pool: [100.64.1.0/33]\n"
+	       "    mappings:\n"
+	       "      - {fixed: 10.0.0.5, shared: 100.64.2.9}\n",
+	       "4:12: `100.64.1.0/33` is not a prefix; write it like `100.64.0.0/16`\n"),
+	BROKEN("a wrong router makes no other errors",
+	       NETWORK
+	       "  - {name: red, router: {netns: a/b}}\n"
+	       "  - {name: blue, router: {}}\n",
+	       "3:33: `a/b` is not a namespace; use its name under /run/netns, or an absolute "
+	       "path\n"),
+	BROKEN("columns count characters",
+	       NETWORK
+	       "  - {name: \"r\303\250d\", pool: [\342\202\254]}\n",
+	       "3:12: `r\303\250d` is not a tenant name; use up to 63 of a-z 0-9 - and do not "
+	       "begin with -\n"
+	       "3:26: `\342\202\254` is not a prefix; write it like `100.64.0.0/16`\n"),
+	BROKEN("a mistyped key is not a missing one",
+	       NETWORK
+	       "  - nam: red\n"
+	       "    pol: [100.64.1.0/24]\n"
+	       "    mappings:\n"
+	       "      - {fxied: 10.0.0.5, shared: 100.64.2.9}\n",
+	       "3:5: unknown key `nam`; did you mean `name`?\n"
+	       "4:5: unknown key `pol`; did you mean `pool`?\n"
+	       "6:10: unknown key `fxied`; did you mean `fixed`?\n"),
+	BROKEN("mistyped subnets make no other errors",
+	       "shared-network: {subnet: [100.64.0.0/16]}\n"
+	       "tenants:\n"
+	       "  - name: red\n"
+	       "    pool: [100.64.1.0/24]\n"
+	       "    mappings:\n"
+	       "      - {fixed: 10.0.0.5, shared: 100.64.1.9}\n",
+	       "1:18: unknown key `subnet`; did you mean `subnets`?\n"),
+	BROKEN("two errors in one place",
+	       "shared-network: {subnets: [100.64.0.0/16]}\n"
+	       "tenants:\n"
+	       "  - name: red\n"
+	       "    pool: [10.0.0.0/24, 10.0.0.0/24]\n",
+	       "4:12: the pool `10.0.0.0/24` is not inside a shared subnet; use a part of one\n"
+	       "4:25: the pool `10.0.0.0/24` is not inside a shared subnet; use a part of one\n"
+	       "4:25: the pool `10.0.0.0/24` overlaps `10.0.0.0/24` at line 4; remove one of "
+	       "them\n"),
+	BROKEN("every error, in the order of the file",
+	       NETWORK
+	       "  - name: Red\n"
+	       "    router: {netns: a/b, hok: tc}\n"
+	       "    mappings:\n"
+	       "      - {fixed: 10.0.0.5, shared: 100.65.0.1}\n"
+	       "      - {fixed: 10.0.0.5}\n"
+	       "  - name: blue\n"
+	       "    pool: [100.64.0.0/15]\n"
+	       "  - name: blue\n",
+	       "3:11: `Red` is not a tenant name; use up to 63 of a-z 0-9 - and do not begin "
+	       "with -\n"
+	       "4:21: `a/b` is not a namespace; use its name under /run/netns, or an absolute "
+	       "path\n"
+	       "4:26: unknown key `hok`; did you mean `hook`?\n"
+	       "6:35: the shared address `100.65.0.1` is in no shared subnet; use one that is\n"
+	       "7:17: the fixed address `10.0.0.5` is already mapped at line 6; remove one of "
+	       "them\n"
+	       "9:12: the pool `100.64.0.0/15` is not inside a shared subnet; use a part of one\n"
+	       "10:11: the tenant `blue` is already at line 8; use another name, or merge them\n"),
+};
+/* clang-format on */
+
+#endif
