@@ -114,9 +114,11 @@ static __always_inline enum pkt_start pkt_start(struct __sk_buff *skb)
 	__u32 data[4] = {}, mac[4] = {}, network[4] = {};
 	bool at_mac, at_network;
 
+	/* what is too short for these is too short for an IP packet, wherever it starts */
 	if (bpf_skb_load_bytes(skb, 0, data, ETH_HLEN) ||
-	    bpf_skb_load_bytes_relative(skb, 0, mac, ETH_HLEN, BPF_HDR_START_MAC) ||
 	    bpf_skb_load_bytes_relative(skb, 0, network, ETH_HLEN, BPF_HDR_START_NET))
+		return PKT_START_MAC;
+	if (bpf_skb_load_bytes_relative(skb, 0, mac, ETH_HLEN, BPF_HDR_START_MAC))
 		return PKT_START_UNKNOWN;
 	at_mac = !((data[0] ^ mac[0]) | (data[1] ^ mac[1]) | (data[2] ^ mac[2]) |
 		   (data[3] ^ mac[3]));

@@ -169,31 +169,17 @@ static int tc_attach(struct dataplane *dp, struct router_row *r, const struct di
 
 /* ------------------------------------------------------------ XDP */
 
-/* Whether the program uses our own set of maps: only then it is ours. */
-static bool uses_our_maps(struct dataplane *dp, int fd)
+/*
+ * Whether the program is of ours: by its name, because its maps tell nothing once
+ * bpffs was emptied under it, and then it has to be found all the same.
+ */
+static bool is_ours(int fd)
 {
-	struct bpf_map_info map = { 0 };
 	struct bpf_prog_info info = { 0 };
-	uint32_t len = sizeof(map), ids[16];
-	char path[PATH_MAX];
-	bool found = false;
-	int map_fd;
+	uint32_t len = sizeof(info);
 
-	snprintf(path, sizeof(path), "%s/maps/by_shared", dataplane_dir(dp));
-	map_fd = bpf_obj_get(path);
-	if (map_fd < 0)
-		return false;
-	if (bpf_obj_get_info_by_fd(map_fd, &map, &len) == 0) {
-		info.nr_map_ids = ARRAY_SIZE(ids);
-		info.map_ids = (uintptr_t)ids;
-		len = sizeof(info);
-		if (bpf_obj_get_info_by_fd(fd, &info, &len) == 0) {
-			for (uint32_t i = 0; i < info.nr_map_ids && i < ARRAY_SIZE(ids); i++)
-				found |= ids[i] == map.id;
-		}
-	}
-	close(map_fd);
-	return found;
+	return bpf_obj_get_info_by_fd(fd, &info, &len) == 0 &&
+	       strncmp(info.name, INSTANCE_XDP_PROGRAM, sizeof(info.name) - 1) == 0;
 }
 
 /* libxdp gives NULL or an error in the place of a pointer. */
@@ -210,7 +196,7 @@ static void multiprog_cleanup(struct xdp_multiprog **mp)
 #define _cleanup_multiprog_ _cleanup_(multiprog_cleanup)
 
 /* Our program among those on the interface, by itself or in libxdp's dispatcher; NULL: none. */
-static struct xdp_program *xdp_find(struct dataplane *dp, struct xdp_multiprog *mp)
+static struct xdp_program *xdp_find(struct xdp_multiprog *mp)
 {
 	struct xdp_program *prog = NULL;
 
@@ -218,10 +204,10 @@ static struct xdp_program *xdp_find(struct dataplane *dp, struct xdp_multiprog *
 		return NULL;
 	if (xdp_multiprog__is_legacy(mp)) {
 		prog = xdp_multiprog__main_prog(mp);
-		return prog && uses_our_maps(dp, xdp_program__fd(prog)) ? prog : NULL;
+		return prog && is_ours(xdp_program__fd(prog)) ? prog : NULL;
 	}
 	while ((prog = xdp_multiprog__next_prog(prog, mp))) {
-		if (uses_our_maps(dp, xdp_program__fd(prog)))
+		if (is_ours(xdp_program__fd(prog)))
 			return prog;
 	}
 	return NULL;
@@ -230,7 +216,7 @@ static struct xdp_program *xdp_find(struct dataplane *dp, struct xdp_multiprog *
 static void xdp_remove(struct dataplane *dp, const struct router_row *r)
 {
 	_cleanup_multiprog_ struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex(r->ifindex);
-	struct xdp_program *ours = xdp_find(dp, mp);
+	struct xdp_program *ours = xdp_find(mp);
 
 	if (ours)
 		xdp_program__detach(ours, r->ifindex, xdp_multiprog__attach_mode(mp), 0);
@@ -266,6 +252,7 @@ static int xdp_attach(struct dataplane *dp, struct instance *in, struct router_r
 	opts.obj = instance_xdp_object(in, err);
 	if (!opts.obj)
 		return -1;
+	xdp_remove(dp, r); /* what an interrupted run, or one before bpffs was emptied, left */
 	prog = xdp_program__create(&opts);
 	ret = libxdp_get_error(prog);
 	if (ret)
@@ -404,11 +391,12 @@ static uint32_t clsact_program(struct dataplane *dp, const struct router_row *r,
 
 static void inspect_xdp(struct dataplane *dp, const struct router_row *r, struct attachments *out)
 {
+	_cleanup_close_ int pinned = pin_open(dp, r, XDP_PIN);
 	_cleanup_multiprog_ struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex(r->ifindex);
-	struct xdp_program *ours = xdp_find(dp, mp);
+	struct xdp_program *ours = xdp_find(mp);
 	struct attachment *a;
 
-	if (!ours) {
+	if (!ours || xdp_program__id(ours) != program_id(pinned)) {
 		out->complete = false;
 		return;
 	}

@@ -82,7 +82,8 @@ static int run(const struct invocation *inv, struct error *err)
 
 	if (!file)
 		return error_usage(err, "give the definitions with -f FILE");
-	if (read_definitions(file, &wanted, err) || change_begin(inv, &c, err))
+	if (read_definitions(file, &wanted, err) ||
+	    change_begin(inv, dry_run ? STORE_READ : STORE_WRITE, &c, err))
 		return -1;
 	model_free(&c.will);
 	c.will = wanted;

@@ -38,7 +38,7 @@ static int run_add(const struct invocation *inv, struct error *err)
 	struct tenant *t;
 
 	if (parse_address(inv->args[1], &m.fixed, err) ||
-	    (shared && parse_address(shared, &m.shared, err)) || change_begin(inv, &c, err))
+	    (shared && parse_address(shared, &m.shared, err)) || change_begin(inv, STORE_WRITE, &c, err))
 		return -1;
 	t = find_tenant(&c.will, inv->args[0], err);
 	if (!t)
@@ -85,7 +85,7 @@ static int run_del(const struct invocation *inv, struct error *err)
 	struct tenant *t;
 	size_t kept = 0;
 
-	if (change_begin(inv, &c, err))
+	if (change_begin(inv, STORE_WRITE, &c, err))
 		return -1;
 	t = find_tenant(&c.will, inv->args[0], err);
 	if (!t)

@@ -43,12 +43,13 @@ int machine_load(const char *bpffs, const struct model *m, struct dataplane **dp
 	return 0;
 }
 
-int change_begin(const struct invocation *inv, struct change *c, struct error *err)
+int change_begin(const struct invocation *inv, enum store_mode mode, struct change *c,
+		 struct error *err)
 {
 	memset(c, 0, sizeof(*c));
 	c->inv = inv;
 	if (dataplane_check(inv->bpffs, err) ||
-	    store_open(inv->state, STORE_WRITE, inv->wait, inv->command->name, &c->store, err) ||
+	    store_open(inv->state, mode, inv->wait, inv->command->name, &c->store, err) ||
 	    store_load(c->store, &c->had, err) || store_load(c->store, &c->will, err) ||
 	    machine_load(inv->bpffs, &c->had, &c->dp, &c->have, err)) {
 		change_end(c);

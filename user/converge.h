@@ -22,8 +22,12 @@ struct change {
 	struct machine have;
 };
 
-/* Checks the machine, locks the state and reads all. On failure nothing is held. */
-int change_begin(const struct invocation *inv, struct change *c, struct error *err);
+/*
+ * Checks the machine and reads all. STORE_WRITE locks the state, STORE_READ is enough
+ * for a dry run. On failure nothing is held.
+ */
+int change_begin(const struct invocation *inv, enum store_mode mode, struct change *c,
+		 struct error *err);
 void change_end(struct change *c);
 #define _cleanup_change_ _cleanup_(change_end)
 

@@ -42,7 +42,7 @@ class Lab:
         self.hook, env = VARIANTS[variant]
         self.scratch = os.path.join(scratch, f"{variant}-{offload}")
         os.mkdir(self.scratch)
-        self.ns, self.macs = {}, {}
+        self.ns, self.macs, self.plugged = {}, {}, 0
         self._build()
         self.cli = Cli(binary, os.path.join(self.scratch, "state"), env=env)
         self.sniffer = Sniffer(self.shared, self.scratch + "/frames",
@@ -97,7 +97,11 @@ class Lab:
 
     def plug(self, name, address):
         """Join a namespace to the shared network, where nobody has met it yet."""
+        # a new address each time, and one for blue that looks like the start of an IPv6 header
+        self.plugged += 1
+        mac = f"{'66' if name == 'blue' else '02'}:00:64:40:{self.plugged:02x}:{len(name):02x}"
         veth(self.ns[name], "shared0", self.shared, "p" + name, SHARED_INDEX)
+        self.ns[name].ip(f"link set shared0 address {mac}")
         self.shared.ip(f"link set p{name} master br0")
         self.ns[name].ip(f"addr add {address}/16 dev shared0")
         for ns in self.ns.values():

@@ -885,8 +885,8 @@ static const struct broken broken[] = {
 	       "    pool: [100.64.0.0/20]\n",
 	       "4:27: the pool `100.64.1.0/25` overlaps `100.64.1.0/24` at line 4; remove one of "
 	       "them\n"
-	       "5:42: the shared address `100.64.1.9` is also in the pool `100.64.0.0/20` of tenant "
-	       "`blue` at line 7; make the pools disjoint, or remove `shared`\n"),
+	       "5:42: the shared address `100.64.1.9` is also in the pool `100.64.0.0/20` of "
+	       "tenant `blue` at line 7; make the pools disjoint, or remove `shared`\n"),
 	BROKEN("a wrong pool makes no other errors",
 	       NETWORK
 	       "  - name: red\n"

@@ -30,7 +30,8 @@ static const char everything[] = "shared-network:\n"
 				 "      - fixed: 10.0.0.5\n"
 				 "  - name: host\n"
 				 "    pool: [100.64.0.250]\n"
-				 "    mappings: [{fixed: 10.9.9.9, shared: 100.64.0.250}] # caf\xc3\xa9\n";
+				 "    mappings: [{fixed: 10.9.9.9, shared: 100.64.0.250}]\n"
+				 "# caf\xc3\xa9\n";
 
 /* A file that is being written. */
 struct text {

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# run.sh BUILD LEVEL…: builds what each level (unit, bpf, e2e) needs, runs it, and closes with one
+# line, `N passed, N failed`, over all of them. Exit 1 when anything failed or did not run.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+build=$1
+shift
+passed=0
+failed=0
+
+# add PASSED FAILED: a level whose runner said nothing counts as one failure.
+add() {
+	passed=$((passed + ${1:-0}))
+	failed=$((failed + ${2:-1}))
+}
+
+need_root() {
+	[ "$(id -u)" = 0 ] && return
+	echo "the $1 tests need root: sudo make test-$1" >&2
+	add 0 1
+	return 1
+}
+
+# Criterion's synthesis: [====] Synthesis: Tested: 5 | Passing: 5 | Failing: 0 | Crashing: 0
+run_criterion() {
+	local out tested passing
+	out=$(mktemp)
+	"$1" --jobs 2 --short-filename 2>&1 | tee "$out" | grep -v '^$'
+	tested=$(sed -nE 's/.*Tested: ([0-9]+).*/\1/p' "$out" | tail -n 1)
+	passing=$(sed -nE 's/.*Passing: ([0-9]+).*/\1/p' "$out" | tail -n 1)
+	rm -f "$out"
+	if [ "${tested:-0}" -gt 0 ]; then
+		add "$passing" $((tested - passing))
+	else
+		add 0 1
+	fi
+}
+
+run_e2e() {
+	local out counts
+	out=$(mktemp)
+	/usr/bin/python3 tests/e2e/run.py --bin "$build/tenantnat" 2>&1 | tee "$out" | grep -v '^[0-9]* passed'
+	counts=$(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$out" | tail -n 1)
+	rm -f "$out"
+	# shellcheck disable=SC2086 # two words, or none
+	add $counts
+}
+
+# A private bpffs and /run/netns, so that nothing of the machine is in the way, and nothing stays.
+if [ -z "${TN_TEST_PRIVATE-}" ] && [ "$(id -u)" = 0 ]; then
+	TN_TEST_PRIVATE=1 exec unshare --mount --propagation private -- "$0" "$build" "$@"
+fi
+[ "$(id -u)" != 0 ] || mount -t bpf bpf /sys/fs/bpf
+
+for level in "$@"; do
+	echo "== $level tests"
+	case $level in
+	unit) make --no-print-directory -j2 "$build/unit-tests" && run_criterion "$build/unit-tests" || add 0 1 ;;
+	bpf)
+		need_root bpf || continue
+		make --no-print-directory -j2 "$build/bpf-tests" && run_criterion "$build/bpf-tests" || add 0 1
+		;;
+	e2e)
+		need_root e2e || continue
+		make --no-print-directory -j2 all && run_e2e || add 0 1
+		;;
+	*)
+		echo "unknown level $level: unit, bpf or e2e" >&2
+		exit 2
+		;;
+	esac
+done
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
