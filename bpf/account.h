@@ -3,6 +3,8 @@
 #ifndef TN_BPF_ACCOUNT_H
 #define TN_BPF_ACCOUNT_H
 
+#include "pkt.h"
+
 /* `return drop(p, TN_DROP_…)`: the only way to drop. */
 static __always_inline enum tn_verdict drop(const struct pkt *p, enum tn_reason reason)
 {

@@ -7,6 +7,8 @@
 #ifndef TN_BPF_CSUM_H
 #define TN_BPF_CSUM_H
 
+#include "pkt.h"
+
 static __always_inline __u64 csum_diff32(__be32 old, __be32 new)
 {
 	return old == new ? 0 : (__u64)(__u32)~old + new;

@@ -12,6 +12,9 @@
 #ifndef TN_BPF_ICMP_H
 #define TN_BPF_ICMP_H
 
+#include "lookup.h"
+#include "nat.h"
+
 #define ICMP_HEADER_LEN 8
 
 enum icmp_kind {
@@ -45,11 +48,11 @@ static __always_inline enum icmp_kind icmp_kind(struct pkt *p)
 
 /* A quoted packet: its headers as far as they were quoted. */
 struct quote {
-	__u32 at;	   /* offset of its IP header */
-	__u32 address;	   /* offset of the address in question */
-	__u32 l4_csum;	   /* offset of its L4 checksum; 0: none, or not quoted */
+	__u32 at;      /* offset of its IP header */
+	__u32 address; /* offset of the address in question */
+	__u32 l4_csum; /* offset of its L4 checksum; 0: none, or not quoted */
 	bool csum_optional;
-	__sum16 ip_csum;   /* IPv4 */
+	__sum16 ip_csum; /* IPv4 */
 	struct tn_addr src;
 	struct tn_addr dst;
 };
@@ -110,16 +113,16 @@ static __always_inline bool quote_write_address(struct pkt *p, const struct quot
 {
 	if (p->v4) {
 		__sum16 check = csum_apply(q->ip_csum, csum_diff32(old->w[3], new->w[3]));
-		__u32 at = side == TN_SRC ? offsetof(struct iphdr, saddr) :
-					    offsetof(struct iphdr, daddr);
+		__u32 at = side == TN_SRC ? offsetof(struct iphdr, saddr)
+					  : offsetof(struct iphdr, daddr);
 
 		return pkt_store(p, q->at + at, &new->w[3], sizeof(new->w[3])) &&
 		       pkt_store(p, q->at + offsetof(struct iphdr, check), &check, sizeof(check));
 	}
 	*diff += csum_diff_addr(old, new);
 	return pkt_store(p,
-			 q->at + (side == TN_SRC ? offsetof(struct ipv6hdr, saddr) :
-						   offsetof(struct ipv6hdr, daddr)),
+			 q->at + (side == TN_SRC ? offsetof(struct ipv6hdr, saddr)
+						 : offsetof(struct ipv6hdr, daddr)),
 			 new, sizeof(*new));
 }
 

@@ -3,6 +3,11 @@
 #ifndef TN_BPF_JUDGE_H
 #define TN_BPF_JUDGE_H
 
+#include <linux/if_packet.h>
+
+#include "icmp.h"
+#include "neigh.h"
+
 static __always_inline __u16 pkt_ethertype(struct pkt *p)
 {
 	struct ethhdr *eth;
@@ -74,8 +79,8 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p)
 	}
 	to = lookup_ours(&dst);
 	if (!to)
-		return drop(p, in_shared_subnets(&dst) ? TN_DROP_UNMAPPED :
-							 TN_DROP_DIRECT_TO_PRIVATE);
+		return drop(p,
+			    in_shared_subnets(&dst) ? TN_DROP_UNMAPPED : TN_DROP_DIRECT_TO_PRIVATE);
 	if (to->flags & TN_SHARED_OWN && (icmp == ICMP_ND || is_dhcp_answer(p)))
 		return TN_PASS;
 

@@ -6,6 +6,8 @@
 #ifndef TN_BPF_LOOKUP_H
 #define TN_BPF_LOOKUP_H
 
+#include "maps.h"
+
 static __always_inline const struct tn_shared *lookup_shared(const struct tn_addr *a)
 {
 	return bpf_map_lookup_elem(&by_shared, a);

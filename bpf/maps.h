@@ -3,6 +3,15 @@
 #ifndef TN_BPF_MAPS_H
 #define TN_BPF_MAPS_H
 
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/types.h>
+#include <stdbool.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "tn_abi.h"
+
 /* What this instance is told before it is loaded: which router it is attached to, */
 const volatile __u32 tn_router_id;
 /* the MAC address of its shared interface, */

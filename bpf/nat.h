@@ -3,6 +3,9 @@
 #ifndef TN_BPF_NAT_H
 #define TN_BPF_NAT_H
 
+#include "account.h"
+#include "csum.h"
+
 enum tn_side { TN_SRC, TN_DST };
 
 /* The address in the IP header, and IPv4's header checksum. The headers are readable. */

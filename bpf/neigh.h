@@ -3,6 +3,10 @@
 #ifndef TN_BPF_NEIGH_H
 #define TN_BPF_NEIGH_H
 
+#include "account.h"
+#include "csum.h"
+#include "lookup.h"
+
 /* ARP over Ethernet for IPv4 (RFC 826); <linux/if_arp.h> cannot be had without a libc. */
 struct arp_v4 {
 	__be16 hrd;
@@ -102,8 +106,9 @@ struct nd_frame {
 
 enum { ND_SOLICIT = 135, ND_ADVERT = 136, ND_TARGET_MAC = 2 };
 #define ND_SOLICITED 0x40000000
-#define ND_OVERRIDE 0x20000000
-/* Nobody forwards a packet with this hop limit and keeps it: it comes from the link (RFC 4861, 3.1). */
+#define ND_OVERRIDE  0x20000000
+/* Nobody forwards a packet with this hop limit and keeps it: it comes from the link (RFC
+ * 4861, 3.1). */
 #define ND_HOP_LIMIT 255
 
 static __always_inline bool nd_load(struct pkt *p, struct nd *nd)

@@ -7,10 +7,20 @@
 #ifndef TN_BPF_PKT_H
 #define TN_BPF_PKT_H
 
+#include <linux/in.h>
+#include <linux/in6.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <stddef.h>
+
+#include <bpf/bpf_endian.h>
+
+#include "maps.h"
+
 /* What is to become of a packet. drop() has counted before it says TN_DROP. */
 enum tn_verdict {
-	TN_GO_ON,	/* not decided yet */
-	TN_PASS,	/* not ours to judge, or right as it is */
+	TN_GO_ON, /* not decided yet */
+	TN_PASS,  /* not ours to judge, or right as it is */
 	TN_DROP,
 	TN_TRANSLATED,	/* rewritten: on to the stack */
 	TN_ANSWER,	/* turned into an answer: back out of the interface it came from */
@@ -35,13 +45,15 @@ struct pkt {
 	struct tn_addr dst;
 };
 
-/* Everything that is read at a variable offset starts below this: IPv4 and IPv6 headers end long before. */
+/* Everything that is read at a variable offset starts below this: IPv4 and IPv6 headers end long
+ * before. */
 #define PKT_OFFSET_MASK 0x3ff
 
-/* Extension headers of IPv6 that are walked before the packet counts as malformed (RFC 8200, 4.1). */
+/* Extension headers of IPv6 that are walked before the packet counts as malformed (RFC 8200, 4.1).
+ */
 #define PKT_EXTENSIONS_MAX 6
 
-#define IP_OFFSET 0x1fff
+#define IP_OFFSET	  0x1fff
 #define IP_MORE_FRAGMENTS 0x2000
 
 static __always_inline void pkt_reload(struct pkt *p)
@@ -98,7 +110,8 @@ static __always_inline bool pkt_load(struct pkt *p, __u32 offset, void *to, __u3
 	return bpf_skb_load_bytes(p->ctx, offset, to, len) == 0;
 }
 
-/* Copy into the packet; checksums are the caller's. Pointers into the packet are void afterwards. */
+/* Copy into the packet; checksums are the caller's. Pointers into the packet are void afterwards.
+ */
 static __always_inline bool pkt_store(struct pkt *p, __u32 offset, const void *from, __u32 len)
 {
 	if (p->xdp)
@@ -158,7 +171,8 @@ static __always_inline bool pkt_mend_mac(struct __sk_buff *skb)
 	case PKT_START_MAC:
 		return true;
 	case PKT_START_NETWORK:
-		return bpf_skb_load_bytes_relative(skb, 0, mac, sizeof(mac), BPF_HDR_START_MAC) == 0 &&
+		return bpf_skb_load_bytes_relative(skb, 0, mac, sizeof(mac), BPF_HDR_START_MAC) ==
+			       0 &&
 		       bpf_skb_change_head(skb, ETH_HLEN, 0) == 0 &&
 		       bpf_skb_store_bytes(skb, 0, mac, sizeof(mac), 0) == 0;
 	default:
@@ -211,8 +225,7 @@ static __always_inline bool pkt_parse_v4(struct pkt *p)
 	total = bpf_ntohs(ip->tot_len);
 	if (p->gso) /* such a frame may be longer than the field can say */
 		total = p->len - ETH_HLEN;
-	if (ip->version != 4 || header < sizeof(*ip) || total < header ||
-	    total > p->len - ETH_HLEN)
+	if (ip->version != 4 || header < sizeof(*ip) || total < header || total > p->len - ETH_HLEN)
 		return false;
 
 	frag = bpf_ntohs(ip->frag_off);

@@ -1,29 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Every program, and nothing else: the table of contents of the datapath. */
-#include <linux/bpf.h>
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
-#include <linux/in.h>
-#include <linux/in6.h>
-#include <linux/ip.h>
-#include <linux/ipv6.h>
 #include <linux/pkt_cls.h>
-#include <stdbool.h>
-#include <stddef.h>
 
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
-
-#include "tn_abi.h"
-
-#include "maps.h"
-#include "pkt.h"
-#include "account.h"
-#include "csum.h"
-#include "lookup.h"
-#include "nat.h"
-#include "icmp.h"
-#include "neigh.h"
 #include "judge.h"
 
 char LICENSE[] SEC("license") = "GPL";

@@ -58,7 +58,7 @@ struct tn_fixed_key {
 
 struct tn_fixed {
 	struct tn_addr shared;
-	__u32 slot; /* the same as in by_shared */
+	__u32 slot;  /* the same as in by_shared */
 	__u32 flags; /* reserved: 0 */
 };
 

@@ -8,36 +8,38 @@
 #define TN_REASONS_H
 
 /* X(ID, "name", "what it means, and what to do") */
-#define TN_REASONS(X)                                                                              \
-	X(MALFORMED, "malformed",                                                                  \
+/* clang-format off */
+#define TN_REASONS(X) \
+	X(MALFORMED, "malformed", \
 	  "a header is short, lies about its length or is cut off; find the sender that makes it") \
-	X(UNMAPPED, "unmapped",                                                                    \
-	  "the destination is in a shared subnet, but no mapping of this router; add the mapping, " \
-	  "or correct the sender's route")                                                         \
-	X(DIRECT_TO_PRIVATE, "direct-to-private",                                                  \
+	X(UNMAPPED, "unmapped", \
+	  "the destination is in a shared subnet, but no mapping of this router; " \
+	  "add the mapping, or correct the sender's route") \
+	X(DIRECT_TO_PRIVATE, "direct-to-private", \
 	  "somebody on the shared network wrote to an address outside the shared subnets through " \
-	  "this router; tell them the shared address, or look for an attacker")                    \
-	X(SPOOFED_SOURCE, "spoofed-source",                                                        \
-	  "a frame came from the shared network with one of this router's own shared addresses "   \
-	  "as its source; look for a duplicate address or an attacker")                            \
-	X(FOREIGN_SOURCE, "foreign-source",                                                        \
-	  "the source is not in any shared subnet; give that sender a shared address")             \
-	X(UNTRANSLATED, "untranslated",                                                            \
-	  "a packet was about to leave with a source that no mapping of this router translates; "  \
-	  "add a mapping for that address")                                                        \
-	X(FORGED_ERROR, "forged-error",                                                            \
-	  "an ICMP error quotes a packet that is not of the mapping that it is about; look for an " \
-	  "attacker")                                                                              \
-	X(ICMP_REDIRECT, "icmp-redirect",                                                          \
-	  "ICMP redirects do not cross a translation; correct the routes of the shared network")   \
-	X(INTERNAL, "internal",                                                                    \
+	  "this router; tell them the shared address, or look for an attacker") \
+	X(SPOOFED_SOURCE, "spoofed-source", \
+	  "a frame came from the shared network with one of this router's own shared addresses " \
+	  "as its source; look for a duplicate address or an attacker") \
+	X(FOREIGN_SOURCE, "foreign-source", \
+	  "the source is not in any shared subnet; give that sender a shared address") \
+	X(UNTRANSLATED, "untranslated", \
+	  "a packet was about to leave with a source that no mapping of this router translates; " \
+	  "add a mapping for that address") \
+	X(FORGED_ERROR, "forged-error", \
+	  "an ICMP error quotes a packet that is not of the mapping that it is about; " \
+	  "look for an attacker") \
+	X(ICMP_REDIRECT, "icmp-redirect", \
+	  "ICMP redirects do not cross a translation; correct the routes of the shared network") \
+	X(INTERNAL, "internal", \
 	  "the kernel refused to change the packet; please report it with `uname -r`")
+/* clang-format on */
 
 enum tn_reason {
 #define X(id, name, meaning) TN_DROP_##id,
 	TN_REASONS(X)
 #undef X
-	TN_REASONS_COUNT
+		TN_REASONS_COUNT
 };
 
 /* Room in the map for reasons to come. */

@@ -30,7 +30,7 @@ bool prefix_parse(const char *text, struct prefix *out);
 const char *addr_text(const struct tn_addr *a, char buf[ADDR_TEXT]);
 const char *prefix_text(const struct prefix *p, char buf[ADDR_TEXT]);
 /* The same in a buffer of the expression's own: for arguments of printf and the like. */
-#define ADDR(a) addr_text((a), (char[ADDR_TEXT]){ 0 })
+#define ADDR(a)	  addr_text((a), (char[ADDR_TEXT]){ 0 })
 #define PREFIX(p) prefix_text((p), (char[ADDR_TEXT]){ 0 })
 
 /* 4 bytes (IPv4) or 16 bytes (IPv6) in network byte order, as the kernel gives them. */

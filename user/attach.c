@@ -16,10 +16,10 @@
  * type that it does not know through to the kernel.
  */
 #define TCX_INGRESS 46
-#define TCX_EGRESS 47
+#define TCX_EGRESS  47
 
 /* Our own handle and priority of a clsact filter: "tn". */
-#define CLSACT_HANDLE 0x746e
+#define CLSACT_HANDLE	0x746e
 #define CLSACT_PRIORITY 0x746e
 
 /* Set to anything: filters of a clsact qdisc also where the kernel has tcx. */
@@ -60,8 +60,8 @@ static const struct direction {
 static void pin_path(struct dataplane *dp, const struct router_row *r, const char *pin,
 		     char path[PATH_MAX])
 {
-	snprintf(path, PATH_MAX, "%s/routers/%s%s%s", dataplane_dir(dp), r->tenant,
-		 pin ? "/" : "", pin ? pin : "");
+	snprintf(path, PATH_MAX, "%s/routers/%s%s%s", dataplane_dir(dp), r->tenant, pin ? "/" : "",
+		 pin ? pin : "");
 }
 
 static int pin_open(struct dataplane *dp, const struct router_row *r, const char *pin)
@@ -115,13 +115,11 @@ static int clsact_hook(struct router_row *r, struct bpf_tc_hook *hook, struct er
 	return 0;
 }
 
-static int clsact_attach(struct router_row *r, const struct direction *d, int fd,
-			 struct error *err)
+static int clsact_attach(struct router_row *r, const struct direction *d, int fd, struct error *err)
 {
 	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = r->ifindex, .attach_point = d->clsact);
-	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE,
-			    .priority = CLSACT_PRIORITY, .prog_fd = fd,
-			    .flags = BPF_TC_F_REPLACE);
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY,
+			    .prog_fd = fd, .flags = BPF_TC_F_REPLACE);
 	int ret;
 
 	if (clsact_hook(r, &hook, err))
@@ -227,9 +225,8 @@ static int xdp_error(const struct router_row *r, int ret, struct error *err)
 {
 	switch (ret) {
 	case -EOPNOTSUPP:
-		return error_set(err,
-				 "the driver of the shared interface has no native XDP; use "
-				 "`hook: tc` or `hook: xdp-generic`");
+		return error_set(err, "the driver of the shared interface has no native XDP; use "
+				      "`hook: tc` or `hook: xdp-generic`");
 	case -EBUSY:
 	case -EEXIST:
 		return error_set(err,
@@ -402,9 +399,9 @@ static void inspect_xdp(struct dataplane *dp, const struct router_row *r, struct
 	}
 	a = vec_push(&out->list);
 	a->program = xdp_program__id(ours);
-	a->via = !xdp_multiprog__is_legacy(mp)				 ? VIA_XDP_DISPATCHER :
-		 xdp_multiprog__attach_mode(mp) == XDP_MODE_SKB ? VIA_XDP_GENERIC :
-									  VIA_XDP;
+	a->via = !xdp_multiprog__is_legacy(mp)			  ? VIA_XDP_DISPATCHER
+		 : xdp_multiprog__attach_mode(mp) == XDP_MODE_SKB ? VIA_XDP_GENERIC
+								  : VIA_XDP;
 }
 
 void attach_inspect(struct dataplane *dp, const struct router_row *r, struct attachments *out)

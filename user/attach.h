@@ -32,18 +32,18 @@ int attach_renew(struct dataplane *dp, struct instance *in, const struct router_
 int attach_remove(struct dataplane *dp, const struct router_row *r, struct error *err);
 
 /* X(ID, "name"): by what a program is held to an interface. */
-#define VIAS(X)                               \
-	X(TCX, "tcx")                         \
-	X(CLSACT, "clsact")                   \
-	X(XDP, "xdp")                         \
-	X(XDP_GENERIC, "xdp-generic")         \
+#define VIAS(X)                       \
+	X(TCX, "tcx")                 \
+	X(CLSACT, "clsact")           \
+	X(XDP, "xdp")                 \
+	X(XDP_GENERIC, "xdp-generic") \
 	X(XDP_DISPATCHER, "xdp-dispatcher")
 
 enum via {
 #define X(id, name) VIA_##id,
 	VIAS(X)
 #undef X
-	VIAS_COUNT
+		VIAS_COUNT
 };
 
 const char *via_name(enum via via);

@@ -11,13 +11,13 @@
 #include "error.h"
 
 /* X(symbol): in the order of the help. */
-#define COMMANDS(X)  \
-	X(apply)     \
-	X(map_add)   \
-	X(map_del)   \
-	X(map_list)  \
-	X(show)      \
-	X(stats)     \
+#define COMMANDS(X) \
+	X(apply)    \
+	X(map_add)  \
+	X(map_del)  \
+	X(map_list) \
+	X(show)     \
+	X(stats)    \
 	X(detach)
 
 /* An option of one command. `arg` NULL: a flag. */

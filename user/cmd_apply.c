@@ -59,9 +59,9 @@ static void print_outcome(const struct outcome *o, bool dry_run)
 
 	vec_each (line, &o->text.lines)
 		printf("%s%c %s%s\n",
-		       line->sign == '+' ? color_added() :
-		       line->sign == '-' ? color_removed() :
-					   color_changed(),
+		       line->sign == '+'   ? color_added()
+		       : line->sign == '-' ? color_removed()
+					   : color_changed(),
 		       line->sign, line->text, color_off());
 	if (!o->text.lines.n)
 		printf("nothing to be done\n");
@@ -99,7 +99,8 @@ const struct command cmd_apply = {
 	.name = "apply",
 	.synopsis = "-f FILE [--dry-run]",
 	.summary = "Make the machine what a definitions file says",
-	.help = "Prints what it does: `+` is added, `~` changed, `-` removed. What the file no longer\n"
+	.help = "Prints what it does: `+` is added, `~` changed, `-` removed. What the file no "
+		"longer\n"
 		"names is removed. If anything fails, everything is as it was before.",
 	.options = { { "file", 'f', "FILE", "the definitions (YAML); `-` is stdin" },
 		     { "dry-run", 'n', NULL, "print what would be done, and do nothing" } },

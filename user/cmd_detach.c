@@ -17,7 +17,8 @@ static int mark_named(const struct invocation *inv, struct model *m, struct erro
 		struct tenant *t = model_tenant(m, inv->args[i]);
 
 		if (!t)
-			return error_usage(err, "there is no tenant %s; `tenantnat show` lists them",
+			return error_usage(err,
+					   "there is no tenant %s; `tenantnat show` lists them",
 					   inv->args[i]);
 		if (!t->router)
 			return error_usage(err, "tenant %s has no router here to detach", t->name);
@@ -51,7 +52,8 @@ const struct command cmd_detach = {
 	.name = "detach",
 	.synopsis = "TENANT…|--all",
 	.summary = "Take the programs off routers",
-	.help = "Definitions and leases stay, and the next `apply` attaches again. With the last router\n"
+	.help = "Definitions and leases stay, and the next `apply` attaches again. With the last "
+		"router\n"
 		"go the maps, and with them everything of tenantnat in the kernel.",
 	.options = { { "all", 'a', NULL, "every router of this machine" } },
 	.max_args = -1,

@@ -38,7 +38,8 @@ static int run_add(const struct invocation *inv, struct error *err)
 	struct tenant *t;
 
 	if (parse_address(inv->args[1], &m.fixed, err) ||
-	    (shared && parse_address(shared, &m.shared, err)) || change_begin(inv, STORE_WRITE, &c, err))
+	    (shared && parse_address(shared, &m.shared, err)) ||
+	    change_begin(inv, STORE_WRITE, &c, err))
 		return -1;
 	t = find_tenant(&c.will, inv->args[0], err);
 	if (!t)
@@ -97,8 +98,9 @@ static int run_del(const struct invocation *inv, struct error *err)
 			t->mappings.v[kept++] = t->mappings.v[i];
 	}
 	if (kept == t->mappings.n)
-		return error_usage(err, "tenant %s has no mapping %s; `tenantnat map list %s` lists them",
-				   t->name, inv->args[1], t->name);
+		return error_usage(
+			err, "tenant %s has no mapping %s; `tenantnat map list %s` lists them",
+			t->name, inv->args[1], t->name);
 	t->mappings.n = kept;
 	return change_one(&c, inv->args[0], err);
 }
@@ -164,7 +166,8 @@ const struct command cmd_map_list = {
 	.name = "map list",
 	.synopsis = "[TENANT]",
 	.summary = "List mappings",
-	.help = "JSON: [{\"tenant\", \"name\" or null, \"fixed\", \"shared\"}], by tenant and fixed address.",
+	.help = "JSON: [{\"tenant\", \"name\" or null, \"fixed\", \"shared\"}], by tenant and "
+		"fixed address.",
 	.max_args = 1,
 	.run = run_list,
 };

@@ -52,12 +52,13 @@ static json_t *programs_json(const struct view *v, const struct tenant *t,
 		return list;
 	attach_inspect(v->dp, row, &found);
 	vec_each (a, &found.list)
-		json_array_append_new(list,
-				      json_pack("{s:o, s:s, s:s, s:i}", "interface",
-						json_text(found.interface[0] ? found.interface :
-									       t->router->shared),
-						"direction", a->egress ? "egress" : "ingress", "via",
-						via_name(a->via), "id", (int)a->program));
+		json_array_append_new(
+			list,
+			json_pack(
+				"{s:o, s:s, s:s, s:i}", "interface",
+				json_text(found.interface[0] ? found.interface : t->router->shared),
+				"direction", a->egress ? "egress" : "ingress", "via",
+				via_name(a->via), "id", (int)a->program));
 	vec_free(&found.list);
 	return list;
 }
@@ -156,7 +157,8 @@ const struct command cmd_show = {
 	.name = "show",
 	.synopsis = "",
 	.summary = "Show tenants, routers and what is attached where",
-	.help = "JSON: {\"subnets\": […], \"tenants\": [{\"tenant\", \"pool\": […], \"mappings\": count,\n"
+	.help = "JSON: {\"subnets\": […], \"tenants\": [{\"tenant\", \"pool\": […], \"mappings\": "
+		"count,\n"
 		"\"router\": null or {\"netns\", \"shared\", \"inside\": […], \"hook\",\n"
 		"\"state\": \"attached\", \"detached\" or \"broken\",\n"
 		"\"programs\": [{\"interface\", \"direction\", \"via\", \"id\"}]}}]}",

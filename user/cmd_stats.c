@@ -70,11 +70,10 @@ static json_t *report_json(const struct report *r)
 		dataplane_drops(r->dp, row->id, &d);
 		for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
 			if (d.packets[i])
-				json_array_append_new(drops,
-						      json_pack("{s:s, s:s, s:I}", "tenant",
-								row->tenant, "reason",
-								reasons[i].name, "packets",
-								(json_int_t)d.packets[i]));
+				json_array_append_new(drops, json_pack("{s:s, s:s, s:I}", "tenant",
+								       row->tenant, "reason",
+								       reasons[i].name, "packets",
+								       (json_int_t)d.packets[i]));
 		}
 	}
 	return json_pack("{s:o, s:o}", "mappings", mappings, "drops", drops);
@@ -82,7 +81,7 @@ static json_t *report_json(const struct report *r)
 
 static void print_mappings(const struct report *r)
 {
-	static const char *const header[] = { "TENANT",	    "FIXED",	"SHARED",     "IN PACKETS",
+	static const char *const header[] = { "TENANT",	  "FIXED",	 "SHARED",   "IN PACKETS",
 					      "IN BYTES", "OUT PACKETS", "OUT BYTES" };
 	_cleanup_table_ struct table table = { .columns = ARRAY_SIZE(header) };
 
@@ -151,10 +150,12 @@ const struct command cmd_stats = {
 	.name = "stats",
 	.synopsis = "",
 	.summary = "Show what each mapping carried and what was dropped",
-	.help = "Packets are counted as they are on the wire, bytes are those of the IP packets. `in` is\n"
+	.help = "Packets are counted as they are on the wire, bytes are those of the IP packets. "
+		"`in` is\n"
 		"from the shared network to the VM. Counters start when a mapping is added to an\n"
 		"attached router.\n\n"
-		"JSON: {\"mappings\": [{\"tenant\", \"fixed\", \"shared\", \"in\": {\"packets\", \"bytes\"},\n"
+		"JSON: {\"mappings\": [{\"tenant\", \"fixed\", \"shared\", \"in\": {\"packets\", "
+		"\"bytes\"},\n"
 		"\"out\": {…}}], \"drops\": [{\"tenant\", \"reason\", \"packets\"}]}",
 	.run = run,
 };

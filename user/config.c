@@ -9,10 +9,10 @@
 
 /* Two passes: the file's events fill the model, and every place is noted; then all is checked. */
 
-#define FILE_MAX ((size_t)1 << 31)
-#define DEPTH_MAX 32
-#define KEYS_MAX 16
-#define MAPPING_NAME_MAX 63
+#define FILE_MAX	   ((size_t)1 << 31)
+#define DEPTH_MAX	   32
+#define KEYS_MAX	   16
+#define MAPPING_NAME_MAX   63
 #define INTERFACE_NAME_MAX 15
 
 struct complaint {
@@ -472,9 +472,9 @@ struct level {
 	size_t n;
 	const struct key *keys;
 };
-#define LEVEL(what, keys)                                                                          \
-	{                                                                                          \
-		what, ARRAY_SIZE(keys), keys                                                       \
+#define LEVEL(what, keys)                    \
+	{                                    \
+		what, ARRAY_SIZE(keys), keys \
 	}
 
 /* Bits by index of the level's table. */
@@ -1032,8 +1032,8 @@ static void tenant_pool(struct parse *p, const char *text, struct pos at)
 	};
 }
 
-#define ACCEPT_LATER                                                                               \
-	"is not supported by this version yet, mapped addresses are open to the whole shared "     \
+#define ACCEPT_LATER                                                                           \
+	"is not supported by this version yet, mapped addresses are open to the whole shared " \
 	"network; remove the key"
 
 enum { TENANT_NAME, TENANT_ROUTER, TENANT_POOL };

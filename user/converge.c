@@ -101,12 +101,12 @@ static int look_at(const struct model *m, const struct tenant *t, struct facts *
 	return 0;
 }
 
-static int gather(const struct model *m, const struct scope *scope, struct facts *facts, struct error *err)
+static int gather(const struct model *m, const struct scope *scope, struct facts *facts,
+		  struct error *err)
 {
 	memset(facts, 0, sizeof(*facts));
 	vec_each (t, &m->tenants) {
-		if (!t->router || t->router->detached ||
-		    !scope_has(scope, t->name))
+		if (!t->router || t->router->detached || !scope_has(scope, t->name))
 			continue;
 		if (look_at(m, t, facts, err))
 			return error_prefix(err, "tenant %s", t->name);
@@ -115,8 +115,8 @@ static int gather(const struct model *m, const struct scope *scope, struct facts
 }
 
 /* Nobody gets the address of a router, whether it is looked at now or was before. */
-static void reserve(const struct facts *facts, const struct machine *have, const struct scope *scope,
-		    struct addr_list *out)
+static void reserve(const struct facts *facts, const struct machine *have,
+		    const struct scope *scope, struct addr_list *out)
 {
 	memset(out, 0, sizeof(*out));
 	vec_each (f, &facts->list) {
@@ -211,10 +211,11 @@ static int check_capacity(const struct change *c, const struct plan *p, struct e
 
 	if (!c->dp || need <= dataplane_capacity(c->dp))
 		return 0;
-	return error_set(err,
-			 "the maps have room for %zu addresses, and this needs up to %zu; `tenantnat "
-			 "detach --all` and then apply makes larger ones, but interrupts traffic",
-			 dataplane_capacity(c->dp), need);
+	return error_set(
+		err,
+		"the maps have room for %zu addresses, and this needs up to %zu; `tenantnat "
+		"detach --all` and then apply makes larger ones, but interrupts traffic",
+		dataplane_capacity(c->dp), need);
 }
 
 /* Without a program to read them, maps are of no use. */

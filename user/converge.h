@@ -16,8 +16,8 @@
 struct change {
 	const struct invocation *inv;
 	struct store *store;
-	struct model had;  /* definitions in force */
-	struct model will; /* a copy of them, for the command to change */
+	struct model had;     /* definitions in force */
+	struct model will;    /* a copy of them, for the command to change */
 	struct dataplane *dp; /* NULL: nothing is pinned */
 	struct machine have;
 };
@@ -38,8 +38,8 @@ struct outcome {
 
 /*
  * Make the machine and the state what `c->will` says, once a change. `scope`: whom it
- * concerns; nobody else's router has to be in order for it. With `dry_run`, only say. On failure everything is as it
- * was, the state included. `out` is the caller's to free, also on failure.
+ * concerns; nobody else's router has to be in order for it. With `dry_run`, only say. On failure
+ * everything is as it was, the state included. `out` is the caller's to free, also on failure.
  */
 int change_make(struct change *c, const struct scope *scope, bool dry_run, struct outcome *out,
 		struct error *err);

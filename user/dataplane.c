@@ -20,22 +20,22 @@
 /* The smallest set of maps: 2 MiB, and 2 MiB for the counters of each CPU. */
 #define CAPACITY_MIN 65536
 #define CAPACITY_MAX (1U << 24)
-#define BATCH 65536
+#define BATCH	     65536
 
 /* X(map): every pinned map. */
-#define MAPS(X)        \
-	X(by_shared)   \
-	X(by_fixed)    \
-	X(counters)    \
-	X(drops)       \
-	X(routers)     \
+#define MAPS(X)      \
+	X(by_shared) \
+	X(by_fixed)  \
+	X(counters)  \
+	X(drops)     \
+	X(routers)   \
 	X(config)
 
 enum map_id {
 #define X(map) MAP_##map,
 	MAPS(X)
 #undef X
-	MAPS_COUNT
+		MAPS_COUNT
 };
 
 static const char *const map_names[] = {
@@ -102,9 +102,9 @@ int dataplane_check(const char *bpffs, struct error *err)
 	struct statfs fs;
 
 	if (!capable(CAP_NET_ADMIN) || !capable(CAP_SYS_ADMIN))
-		return error_set(err,
-				 "missing privileges: CAP_NET_ADMIN and CAP_SYS_ADMIN are needed to "
-				 "load programs and to enter network namespaces; run as root");
+		return error_set(
+			err, "missing privileges: CAP_NET_ADMIN and CAP_SYS_ADMIN are needed to "
+			     "load programs and to enter network namespaces; run as root");
 	uname(&uts);
 	sscanf(uts.release, "%u.%u", &major, &minor);
 	if (major < 6 || (major == 6 && minor < 1))
@@ -117,9 +117,10 @@ int dataplane_check(const char *bpffs, struct error *err)
 		return error_set(err, "%s: %s; mount it with `mount -t bpf bpf %s`", parent,
 				 strerror(errno), parent);
 	if ((unsigned long)fs.f_type != BPF_FS_MAGIC)
-		return error_set(err,
-				 "no BPF file system is mounted at %s; mount it with `mount -t bpf bpf %s`",
-				 parent, parent);
+		return error_set(
+			err,
+			"no BPF file system is mounted at %s; mount it with `mount -t bpf bpf %s`",
+			parent, parent);
 	return 0;
 }
 
@@ -163,7 +164,7 @@ void dataplane_close(struct dataplane *dp)
 		if (dp->fd[i] >= 0)
 			close(dp->fd[i]);
 	}
-	HASH_ITER(hh, dp->new_slots, s, next) {
+	HASH_ITER (hh, dp->new_slots, s, next) {
 		HASH_DEL(dp->new_slots, s);
 		free(s);
 	}
@@ -244,8 +245,7 @@ int dataplane_open(const char *bpffs, struct dataplane **out, struct error *err)
 	uint32_t len = sizeof(info);
 
 	if (bpf_obj_get_info_by_fd(dp->fd[MAP_config], &info, &len) ||
-	    info.value_size != sizeof(config) || read_config(dp, &config) ||
-	    config.abi != TN_ABI) {
+	    info.value_size != sizeof(config) || read_config(dp, &config) || config.abi != TN_ABI) {
 		foreign_layout(dp, err);
 		dataplane_close(dp);
 		return -1;
@@ -273,15 +273,15 @@ static struct tenantnat *load_maps(size_t capacity, struct error *err)
 		error_set(err, "cannot open the programs: %s", strerror(errno));
 		return NULL;
 	}
-	bpf_object__for_each_program(prog, skel->obj)
+	bpf_object__for_each_program (prog, skel->obj)
 		bpf_program__set_autoload(prog, false);
 	bpf_map__set_max_entries(skel->maps.by_shared, capacity);
 	bpf_map__set_max_entries(skel->maps.by_fixed, capacity);
 	bpf_map__set_max_entries(skel->maps.counters, capacity);
 	ret = tenantnat__load(skel);
 	if (ret) {
-		error_set(err, "cannot create maps for %zu mappings: %s%s", capacity, strerror(-ret),
-			  ret == -EPERM ? "; run as root" : "");
+		error_set(err, "cannot create maps for %zu mappings: %s%s", capacity,
+			  strerror(-ret), ret == -EPERM ? "; run as root" : "");
 		tenantnat__destroy(skel);
 		return NULL;
 	}
@@ -565,8 +565,8 @@ static int slot_for(struct dataplane *dp, const struct machine *have, const stru
 		slot->shared = *shared;
 		slot->slot = dp->slot_next++;
 		HASH_ADD(hh, dp->new_slots, shared, sizeof(slot->shared), slot);
-		if (!dp->fresh && zero_percpu(dp->fd[MAP_counters], slot->slot,
-					      sizeof(struct tn_counters)))
+		if (!dp->fresh &&
+		    zero_percpu(dp->fd[MAP_counters], slot->slot, sizeof(struct tn_counters)))
 			return -1;
 	}
 	*out = slot->slot;
@@ -760,10 +760,9 @@ int instance_load(struct dataplane *dp, const struct router_row *r, struct insta
 	ret = tenantnat__load(in->tc);
 	if (ret) {
 		instance_close(in);
-		return error_set(err,
-				 "the kernel refused the programs: %s%s", strerror(-ret),
-				 ret == -EPERM ? "; run as root" :
-						 "; run again with -v for its reasons");
+		return error_set(err, "the kernel refused the programs: %s%s", strerror(-ret),
+				 ret == -EPERM ? "; run as root"
+					       : "; run again with -v for its reasons");
 	}
 	*out = in;
 	return 0;

@@ -23,8 +23,7 @@ int dataplane_check(const char *bpffs, struct error *err);
 /* Open what is pinned. 0 and *out NULL when nothing is. Maps of another TN_ABI are refused. */
 int dataplane_open(const char *bpffs, struct dataplane **out, struct error *err);
 /* Create and pin the maps, with room for at least `mappings`. */
-int dataplane_create(const char *bpffs, size_t mappings, struct dataplane **out,
-		     struct error *err);
+int dataplane_create(const char *bpffs, size_t mappings, struct dataplane **out, struct error *err);
 /* Unpin the maps and remove our directories; the routers are detached before. */
 int dataplane_destroy(const char *bpffs, struct error *err);
 void dataplane_close(struct dataplane *dp);

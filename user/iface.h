@@ -14,7 +14,7 @@
 struct iface {
 	uint32_t index;
 	char name[IF_NAMESIZE];
-	char kind[24];	 /* "veth", "tun", "bridge", …; "": a device with a driver of its own */
+	char kind[24]; /* "veth", "tun", "bridge", …; "": a device with a driver of its own */
 	uint8_t mac[6];
 	bool ethernet;
 	bool loopback;

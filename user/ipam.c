@@ -41,7 +41,7 @@ static void ipam_cleanup(struct ipam *ipam)
 {
 	struct taken *t, *next;
 
-	HASH_ITER(hh, ipam->taken, t, next) {
+	HASH_ITER (hh, ipam->taken, t, next) {
 		HASH_DEL(ipam->taken, t);
 		free(t);
 	}

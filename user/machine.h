@@ -36,18 +36,18 @@ struct router_row {
 	uint64_t netns_dev;
 	uint64_t netns_ino;
 	const char *netns; /* as in struct router: where to look for it first; borrowed */
-	enum hook hook; /* what was asked for */
-	enum hook via;	/* what it came to, never auto; does not count as a difference */
+	enum hook hook;	   /* what was asked for */
+	enum hook via;	   /* what it came to, never auto; does not count as a difference */
 	uint64_t build;
-	uint32_t flags; /* enum tn_router_flags, only in what was read */
-	bool broken;	/* only in what was read: a program, link or interface is missing */
+	uint32_t flags;	   /* enum tn_router_flags, only in what was read */
+	bool broken;	   /* only in what was read: a program, link or interface is missing */
 	bool out_of_scope; /* only in what is wanted: to be left as it is */
 };
 
 struct machine {
 	VEC(struct prefix) subnets;
-	VEC(struct shared_row) shared; /* sorted by shared */
-	VEC(struct fixed_row) fixed;   /* sorted by router, fixed */
+	VEC(struct shared_row) shared;	/* sorted by shared */
+	VEC(struct fixed_row) fixed;	/* sorted by router, fixed */
 	VEC(struct router_row) routers; /* sorted by id */
 };
 

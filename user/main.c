@@ -29,7 +29,8 @@ static const struct global {
 	int value;
 } globals[] = {
 	{ { "state", 0, "DIR", "where state.db is (default /var/lib/tenantnat)" }, OPT_STATE },
-	{ { "bpffs", 0, "DIR", "where programs and maps are pinned (default /sys/fs/bpf/tenantnat)" },
+	{ { "bpffs", 0, "DIR",
+	    "where programs and maps are pinned (default /sys/fs/bpf/tenantnat)" },
 	  OPT_BPFFS },
 	{ { "wait", 0, "SECONDS", "how long to wait for another tenantnat (default 30)" },
 	  OPT_WAIT },
@@ -63,7 +64,8 @@ static void print_help(const struct command *c)
 {
 	if (!c) {
 		printf("Usage: tenantnat [OPTION…] COMMAND …\n\n"
-		       "Cross-tenant communication over an internal shared network.\n\nCommands:\n");
+		       "Cross-tenant communication over an internal shared "
+		       "network.\n\nCommands:\n");
 		for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 			printf("  %-22s %s\n", commands[i]->name, commands[i]->summary);
 		printf("\nOptions:\n");

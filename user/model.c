@@ -116,7 +116,8 @@ bool tenant_name_valid(const char *name)
 
 bool mapping_name_valid(const char *name)
 {
-	size_t n = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+	size_t n =
+		strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
 	struct tn_addr a;
 
 	return n > 0 && n <= TENANT_NAME_MAX && name[n] == '\0' && !strchr("._-", name[0]) &&
@@ -151,9 +152,9 @@ static int check_new_shared(const struct model *m, const struct tenant *t,
 	vec_each (other, &m->tenants) {
 		vec_each (used, &other->mappings) {
 			if (addr_cmp(&used->shared, &new->shared) == 0)
-				return error_usage(err, "%s is the shared address of %s of tenant %s",
-						   ADDR(&new->shared), ADDR(&used->fixed),
-						   other->name);
+				return error_usage(
+					err, "%s is the shared address of %s of tenant %s",
+					ADDR(&new->shared), ADDR(&used->fixed), other->name);
 		}
 	}
 	return 0;
@@ -163,7 +164,8 @@ int model_check_mapping(const struct model *m, const struct tenant *t, const str
 			struct error *err)
 {
 	if (addr_is_special(&new->fixed))
-		return error_usage(err, "%s is not an address that a VM can have", ADDR(&new->fixed));
+		return error_usage(err, "%s is not an address that a VM can have",
+				   ADDR(&new->fixed));
 	if (model_shares(m, &new->fixed))
 		return error_usage(err, "%s is in a shared subnet; give the VM's private address",
 				   ADDR(&new->fixed));
@@ -174,9 +176,9 @@ int model_check_mapping(const struct model *m, const struct tenant *t, const str
 				   new->name, TENANT_NAME_MAX);
 	vec_each (used, &t->mappings) {
 		if (addr_cmp(&used->fixed, &new->fixed) == 0)
-			return error_usage(err, "tenant %s has a mapping of %s already: %s", t->name,
-					   ADDR(&new->fixed), ADDR(&used->shared));
-		if (new->name && used->name && strcmp(used->name, new->name) == 0 &&
+			return error_usage(err, "tenant %s has a mapping of %s already: %s",
+					   t->name, ADDR(&new->fixed), ADDR(&used->shared));
+		if (new->name && used->name &&strcmp(used->name, new->name) == 0 &&
 		    addr_is_v4(&used->fixed) == addr_is_v4(&new->fixed))
 			return error_usage(err, "tenant %s has a mapping named %s already: %s",
 					   t->name, new->name, ADDR(&used->fixed));

@@ -15,17 +15,17 @@
 #include "util.h"
 
 /* X(ID, "name"): which hook translates what arrives at the shared interface. */
-#define HOOKS(X)            \
-	X(AUTO, "auto")     \
-	X(TC, "tc")         \
-	X(XDP, "xdp")       \
+#define HOOKS(X)        \
+	X(AUTO, "auto") \
+	X(TC, "tc")     \
+	X(XDP, "xdp")   \
 	X(XDP_GENERIC, "xdp-generic")
 
 enum hook {
 #define X(id, name) HOOK_##id,
 	HOOKS(X)
 #undef X
-	HOOKS_COUNT
+		HOOKS_COUNT
 };
 
 const char *hook_name(enum hook hook);
@@ -47,9 +47,9 @@ struct mapping {
 };
 
 struct router {
-	uint32_t id;	/* 1..TN_ROUTERS_MAX-1; 0: not yet given */
-	char *netns;	/* a name under /run/netns or an absolute path; NULL: our own */
-	char *shared;	/* the shared interface; NULL: to be found */
+	uint32_t id;	    /* 1..TN_ROUTERS_MAX-1; 0: not yet given */
+	char *netns;	    /* a name under /run/netns or an absolute path; NULL: our own */
+	char *shared;	    /* the shared interface; NULL: to be found */
 	VEC(char *) inside; /* empty: every other interface but loopback */
 	enum hook hook;
 	bool detached; /* taken off with `detach`, until the next apply */
@@ -59,7 +59,7 @@ struct router {
 struct tenant {
 	uint32_t id; /* from 1; 0: not yet given */
 	char *name;
-	struct router *router; /* NULL: on another host */
+	struct router *router;	  /* NULL: on another host */
 	VEC(struct prefix) pools; /* empty: all of the shared subnets */
 	VEC(struct mapping) mappings;
 	struct pos pos;
@@ -80,7 +80,8 @@ void mapping_clear(struct mapping *m);
 struct tenant *model_tenant(struct model *m, const char *name);
 struct mapping *tenant_mapping(struct tenant *t, const struct tn_addr *fixed);
 
-/* Tenants by name, the mappings of each by fixed address: the order of every listing and comparison. */
+/* Tenants by name, the mappings of each by fixed address: the order of every listing and
+ * comparison. */
 void model_sort(struct model *m);
 
 /* Whether the address is in one of the shared subnets. */
@@ -99,7 +100,8 @@ bool tenant_name_valid(const char *name);
 /* [A-Za-z0-9][A-Za-z0-9._-]{0,62}, and no IP address */
 bool mapping_name_valid(const char *name);
 
-/* Whether the tenant's mappings may have this shared address: in its pool, or in any shared subnet. */
+/* Whether the tenant's mappings may have this shared address: in its pool, or in any shared subnet.
+ */
 bool tenant_may_have(const struct model *m, const struct tenant *t, const struct tn_addr *shared);
 
 #endif

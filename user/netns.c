@@ -57,8 +57,9 @@ int netns_enter(const char *spec, struct netns *ns, struct error *err)
 	if (fd < 0 || enter(fd, ns))
 		return error_set(err, "cannot enter the network namespace %s: %s%s", path,
 				 strerror(errno),
-				 errno == EPERM ? "; run as root" :
-				 errno == EINVAL ? "; that is not a network namespace" : "");
+				 errno == EPERM	   ? "; run as root"
+				 : errno == EINVAL ? "; that is not a network namespace"
+						   : "");
 	return 0;
 }
 

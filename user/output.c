@@ -35,8 +35,9 @@ void table_print(const struct table *t)
 	for (size_t i = 0; i < t->cells.n; i++) {
 		bool header = i < (size_t)t->columns, last = (i + 1) % t->columns == 0;
 
-		printf("%s%-*s%s%s", header ? color_bold() : "", last ? 0 : (int)width[i % t->columns],
-		       t->cells.v[i], header ? color_off() : "", last ? "\n" : "  ");
+		printf("%s%-*s%s%s", header ? color_bold() : "",
+		       last ? 0 : (int)width[i % t->columns], t->cells.v[i],
+		       header ? color_off() : "", last ? "\n" : "  ");
 	}
 }
 

@@ -256,8 +256,7 @@ static void names_add(struct names *names, const struct model *m)
 			size_t n = 2 * ((size_t)t->id + 1);
 
 			names->by_id = xrealloc(names->by_id, n, sizeof(*names->by_id));
-			memset(names->by_id + names->n, 0,
-			       (n - names->n) * sizeof(*names->by_id));
+			memset(names->by_id + names->n, 0, (n - names->n) * sizeof(*names->by_id));
 			names->n = n;
 		}
 		names->by_id[t->id] = t;
@@ -326,6 +325,6 @@ void plan_describe(const struct plan *plan, const struct machine *have, const st
 	if (plan->subnets && !out->lines.n)
 		say(out, '~', "shared network: subnets");
 	else if (!out->lines.n && plan->fixed_put.n + plan->fixed_del.n)
-		say(out, '~', "%zu reverse entries repaired", plan->fixed_put.n + plan->fixed_del.n);
+		say(out, '~', "%zu reverse entries repaired",
+		    plan->fixed_put.n + plan->fixed_del.n);
 }
-

@@ -19,7 +19,7 @@ struct plan {
 	VEC(const struct fixed_row *) fixed_put;
 	VEC(const struct shared_row *) shared_put;
 	VEC(const struct router_row *) attach; /* not attached yet */
-	VEC(const struct router_row *) renew; /* attached, but not as wanted */
+	VEC(const struct router_row *) renew;  /* attached, but not as wanted */
 	VEC(const struct router_row *) detach;
 	VEC(const struct shared_row *) shared_del;
 	VEC(const struct fixed_row *) fixed_del;

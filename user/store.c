@@ -11,7 +11,7 @@
 #include <time.h>
 
 #define APPLICATION_ID 0x746e6174 /* "tnat" */
-#define SCHEMA 1
+#define SCHEMA	       1
 
 /* Only a checkpoint, a recovery or somebody's sqlite3 can make us wait: `lock` does the rest. */
 #define BUSY_MS 5000
@@ -20,15 +20,24 @@
  * The text of an address in SQL, for people. Octet or group `i` from 0; a hex
  * digit that instr() does not find is 0.
  */
-#define SQL_DIGIT(col, i) "instr('123456789ABCDEF', substr(hex(" col "), " #i ", 1))"
+#define SQL_DIGIT(col, i)    "instr('123456789ABCDEF', substr(hex(" col "), " #i ", 1))"
 #define SQL_OCTET(col, i, j) SQL_DIGIT(col, i) " * 16 + " SQL_DIGIT(col, j)
-#define SQL_GROUP(col, i) "substr(hex(" col "), " #i ", 4)"
-#define SQL_TEXT(col)                                                                              \
-	"CASE family WHEN 4 THEN printf('%d.%d.%d.%d', " SQL_OCTET(col, 1, 2) ", "                 \
-	SQL_OCTET(col, 3, 4) ", " SQL_OCTET(col, 5, 6) ", " SQL_OCTET(col, 7, 8) ") "              \
-	"ELSE lower(printf('%s:%s:%s:%s:%s:%s:%s:%s', " SQL_GROUP(col, 1) ", " SQL_GROUP(col, 5) ", " \
-	SQL_GROUP(col, 9) ", " SQL_GROUP(col, 13) ", " SQL_GROUP(col, 17) ", "                     \
-	SQL_GROUP(col, 21) ", " SQL_GROUP(col, 25) ", " SQL_GROUP(col, 29) ")) END"
+#define SQL_GROUP(col, i)    "substr(hex(" col "), " #i ", 4)"
+#define SQL_TEXT(col)                                                                                                    \
+	"CASE family WHEN 4 THEN printf('%d.%d.%d.%d', " SQL_OCTET(col, 1, 2) ", " SQL_OCTET(col, 3, 4) ", " SQL_OCTET(  \
+		col, 5,                                                                                                  \
+		6) ", " SQL_OCTET(col, 7,                                                                                \
+				  8) ") "                                                                                \
+				     "ELSE "                                                                             \
+				     "lower(printf('%s:%s:%s:%s:%s:%s:%s:%s',"                                           \
+				     " " SQL_GROUP(col, 1) ", " SQL_GROUP(col, 5) ", " SQL_GROUP(col, 9) ", " SQL_GROUP( \
+					     col, 13) ", " SQL_GROUP(col,                                                \
+								     17) ","                                             \
+									 " " SQL_GROUP(col, 21) ", " SQL_GROUP(          \
+										 col,                                    \
+										 25) ","                                 \
+										     " " SQL_GROUP(col,                  \
+												   29) ")) END"
 
 /*
  * migrations[n] makes schema n + 1 of schema n; never edit one that was released.
@@ -81,10 +90,12 @@ static const char *const migrations[SCHEMA] = {
 	") STRICT, WITHOUT ROWID;\n"
 	"CREATE UNIQUE INDEX mapping_name ON mapping (tenant, family, name)\n"
 	"  WHERE name IS NOT NULL;\n"
-	"CREATE VIEW mapping_text AS SELECT tenant.name AS tenant, mapping.name AS name, "
-	SQL_TEXT("fixed") " AS fixed, " SQL_TEXT("shared") " AS shared, pinned"
-	"  FROM tenant JOIN mapping ON mapping.tenant = tenant.id"
-	"  ORDER BY tenant.name, family, mapping.fixed;",
+	"CREATE VIEW mapping_text AS SELECT tenant.name AS tenant, mapping.name AS name, " SQL_TEXT(
+		"fixed") " AS fixed, " SQL_TEXT("shared") " AS shared, pinned"
+							  "  FROM tenant JOIN mapping ON "
+							  "mapping.tenant = tenant.id"
+							  "  ORDER BY tenant.name, family, "
+							  "mapping.fixed;",
 };
 
 #define QUERIES(X)                                                                                 \
@@ -94,18 +105,16 @@ static const char *const migrations[SCHEMA] = {
 	  "LEFT JOIN router ON router.tenant = tenant.id ORDER BY name")                           \
 	X(LIST_POOLS, "SELECT prefix FROM pool WHERE tenant = ? ORDER BY ord")                     \
 	X(LIST_INSIDE, "SELECT interface FROM inside WHERE tenant = ? ORDER BY ord")               \
-	X(LIST_MAPPINGS,                                                                           \
-	  "SELECT fixed, shared, name, pinned FROM mapping WHERE tenant = ? ORDER BY family, fixed") \
+	X(LIST_MAPPINGS, "SELECT fixed, shared, name, pinned FROM mapping WHERE tenant = ? ORDER " \
+			 "BY family, fixed")                                                       \
 	X(ADD_SUBNET, "INSERT INTO subnet (ord, prefix) VALUES (?, ?)")                            \
 	X(ADD_TENANT, "INSERT INTO tenant (id, name) VALUES (?, ?)")                               \
 	X(ADD_POOL, "INSERT INTO pool (tenant, ord, prefix) VALUES (?, ?, ?)")                     \
-	X(ADD_ROUTER,                                                                              \
-	  "INSERT INTO router (tenant, id, netns, shared, hook, detached) "                        \
-	  "VALUES (?, ?, ?, ?, ?, ?)")                                                             \
+	X(ADD_ROUTER, "INSERT INTO router (tenant, id, netns, shared, hook, detached) "            \
+		      "VALUES (?, ?, ?, ?, ?, ?)")                                                 \
 	X(ADD_INSIDE, "INSERT INTO inside (tenant, ord, interface) VALUES (?, ?, ?)")              \
-	X(ADD_MAPPING,                                                                             \
-	  "INSERT INTO mapping (tenant, family, fixed, shared, name, pinned) "                     \
-	  "VALUES (?, ?, ?, ?, ?, ?)")                                                             \
+	X(ADD_MAPPING, "INSERT INTO mapping (tenant, family, fixed, shared, name, pinned) "        \
+		       "VALUES (?, ?, ?, ?, ?, ?)")                                                \
 	X(REMOVE_SUBNETS, "DELETE FROM subnet")                                                    \
 	X(REMOVE_TENANT, "DELETE FROM tenant WHERE id = ?")                                        \
 	X(REMOVE_POOLS, "DELETE FROM pool WHERE tenant = ?")                                       \
@@ -117,7 +126,7 @@ enum query {
 #define X(id, sql) id,
 	QUERIES(X)
 #undef X
-	QUERIES_COUNT
+		QUERIES_COUNT
 };
 
 static const char *const queries[] = {
@@ -310,8 +319,9 @@ static int run(struct store *s, enum query query, size_t changes, struct error *
 }
 
 /* Say which row it was, but only where that has to do with the error; returns -1. */
-#define refused(s, err, ...)                                                                       \
-	((sqlite3_errcode((s)->db) & 0xff) == SQLITE_CONSTRAINT ? error_prefix(err, __VA_ARGS__) : -1)
+#define refused(s, err, ...)                                                                     \
+	((sqlite3_errcode((s)->db) & 0xff) == SQLITE_CONSTRAINT ? error_prefix(err, __VA_ARGS__) \
+								: -1)
 
 /* --- the directory and the lock --- */
 
@@ -933,7 +943,7 @@ static int save_tenant(struct store *s, const struct tenant *old, const struct t
 	if (ret || save_pools(s, old, new, phase, err) || save_router(s, old, new, phase, err) ||
 	    save_mappings(s, old, new, phase, err))
 		ret = -1;
-	if (phase == REMOVE && !new && ret == 0)
+	if (phase == REMOVE && !new &&ret == 0)
 		ret = run(s, REMOVE_TENANT, 1, err, "u", old->id);
 	return ret ? refused(s, err, "tenant %s", (new ? new : old)->name) : 0;
 }

@@ -39,27 +39,27 @@ static inline char *xstrdup(const char *s)
 }
 
 /* A growing array. Zeroed is empty; whoever holds the struct owns the elements. */
-#define VEC(type)          \
-	struct {           \
-		type *v;   \
-		size_t n;  \
+#define VEC(type)           \
+	struct {            \
+		type *v;    \
+		size_t n;   \
 		size_t cap; \
 	}
 
 /* Append a zeroed element and give its address, good until the next push. */
-#define vec_push(vec)                                                                          \
-	({                                                                                     \
-		__auto_type _vec = (vec);                                                      \
-		if (_vec->n == _vec->cap) {                                                    \
-			_vec->cap = _vec->cap ? 2 * _vec->cap : 8;                             \
-			_vec->v = xrealloc(_vec->v, _vec->cap, sizeof(*_vec->v));              \
-		}                                                                              \
-		(__typeof__(_vec->v))memset(&_vec->v[_vec->n++], 0, sizeof(*_vec->v));          \
+#define vec_push(vec)                                                                  \
+	({                                                                             \
+		__auto_type _vec = (vec);                                              \
+		if (_vec->n == _vec->cap) {                                            \
+			_vec->cap = _vec->cap ? 2 * _vec->cap : 8;                     \
+			_vec->v = xrealloc(_vec->v, _vec->cap, sizeof(*_vec->v));      \
+		}                                                                      \
+		(__typeof__(_vec->v))memset(&_vec->v[_vec->n++], 0, sizeof(*_vec->v)); \
 	})
 
-#define vec_free(vec)                  \
-	do {                           \
-		free((vec)->v);        \
+#define vec_free(vec)                             \
+	do {                                      \
+		free((vec)->v);                   \
 		memset((vec), 0, sizeof(*(vec))); \
 	} while (0)
 
