@@ -28,7 +28,7 @@ DEPS_BUILD := gcc make clang llvm bpftool pkg-config libbpf-dev libxdp-dev libel
 DEPS_DEMO := iproute2 iputils-ping python3 curl
 DEPS_TEST := $(DEPS_DEMO) libcriterion-dev python3-scapy nftables iperf3 tcpdump ethtool \
 	util-linux libcap2-bin strace
-DEPS_LINT := clang-format clang-tidy cppcheck shellcheck pyflakes3
+DEPS_LINT := clang-format clang-tidy shellcheck pyflakes3
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 ifeq ($(CI),true)
@@ -38,7 +38,7 @@ SAN_FLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recov
 comma := ,
 PKGS := libbpf libxdp libelf zlib yaml-0.1 sqlite3 libnl-route-3.0 jansson libcap
 CFLAGS ?= -O2 -g
-ALL_CPPFLAGS = -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -Iinclude -Iuser -I$(BUILD) \
+ALL_CPPFLAGS = -D_GNU_SOURCE -DVERSION=$(VERSION) -Iinclude -Iuser -isystem $(BUILD) \
 	$(shell pkg-config --cflags $(PKGS)) $(CPPFLAGS)
 ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(SAN_FLAGS) $(CFLAGS)
 LIBS = $(shell pkg-config --libs $(PKGS))
@@ -127,7 +127,7 @@ $(BUILD)/bpf-tests: $(BPF_TEST_OBJ) $(LIB_OBJ)
 compile_commands.json: | build ## the compiler's command lines, for clangd and clang-tidy
 	@{ echo '['; for f in $(USER_SRC) $(UNIT_SRC) $(BPF_TEST_SRC); do \
 		printf '{"directory":"%s","file":"%s","command":"%s"},\n' '$(CURDIR)' $$f \
-			"$$(echo '$(CC) $(subst ",\",$(ALL_CPPFLAGS)) -std=gnu11 $(WARNINGS)' | sed 's/\\/\\\\/g;s/"/\\"/g') -c $$f"; \
+			"$(CC) $(ALL_CPPFLAGS) -std=gnu11 $(WARNINGS) -c $$f"; \
 	done | sed '$$s/,$$//'; echo ']'; } >$@
 
 -include $(USER_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(BPF_TEST_OBJ:.o=.d)
@@ -152,7 +152,7 @@ test-e2e: | deps-test ## traffic through network namespaces (root)
 throughput: all | deps-test ## TCP through two routers beside plain routing (root)
 	@$(PYTHON) tests/e2e/throughput.py --bin $(BUILD)/tenantnat
 
-lint: | deps-lint ## clang-format, clang-tidy, cppcheck, shellcheck, pyflakes
+lint: | deps-lint ## clang-format, clang-tidy, shellcheck, pyflakes
 	@$(MAKE) --no-print-directory $(SKEL) compile_commands.json
 	@tests/lint.sh
 

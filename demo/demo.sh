@@ -183,9 +183,9 @@ serve blue
 step "Two tenants, the same private network, one shared network between their routers"
 cat <<'EOF'
 
-  web 10.0.0.5 -+                                                    +- web 10.0.0.5
+  web 10.0.0.5 -+                                                         +- web 10.0.0.5
                 +- [ red ] 100.64.0.2 --- shared --- 100.64.0.3 [ blue ] -+
-  db  10.0.0.6 -+                      100.64.0.0/16                 +- db  10.0.0.6
+  db  10.0.0.6 -+                     100.64.0.0/16                       +- db  10.0.0.6
 EOF
 
 cd "$here/.."
@@ -205,8 +205,8 @@ printf '\n'
 show tenantnat stats
 
 if [ ${#failures[@]} = 0 ]; then
-	printf '\n%sIt works: 10.0.0.5 talked to 10.0.0.5, both ways; red was seen as %s, blue as %s.%s\n' \
-		"$green" "$red_web" "$blue_web" "$plain"
+	printf '\n%sIt works: 10.0.0.5 talked to 10.0.0.5, both ways; ' "$green"
+	printf 'red was seen as %s, blue as %s.%s\n' "$red_web" "$blue_web" "$plain"
 else
 	printf '\n%sIt does not work:' "$red"
 	printf ' %s;' "${failures[@]}"

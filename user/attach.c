@@ -261,7 +261,7 @@ static int xdp_attach(struct dataplane *dp, struct instance *in, struct router_r
 		else
 			xdp_error(r, ret, err);
 	} else {
-		ret = pin_put(dp, r, XDP_PIN, xdp_program__fd(prog), err);
+		pin_put(dp, r, XDP_PIN, xdp_program__fd(prog), err);
 	}
 	xdp_program__close(prog);
 	return err->set ? -1 : 0;

@@ -191,7 +191,7 @@ static int remove_dir(const char *dir)
 	if (!d)
 		return errno == ENOENT ? 0 : -1;
 	while ((entry = readdir(d))) {
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+		if (entry->d_name[0] != '.')
 			unlinkat(dirfd(d), entry->d_name, 0);
 	}
 	closedir(d);
@@ -331,7 +331,7 @@ int dataplane_create(const char *bpffs, size_t mappings, struct dataplane **out,
 		goto out;
 	}
 	ret = dataplane_open(bpffs, out, err);
-	if (!ret)
+	if (!ret && *out)
 		(*out)->fresh = true;
 out:
 	tenantnat__destroy(skel);

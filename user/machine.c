@@ -70,7 +70,7 @@ static void want_router(const struct tenant *t, const struct router_facts *f, st
 /* A tenant whose router is not attached here is known by its addresses alone. */
 static void want_tenant(const struct tenant *t, const struct facts *facts, struct machine *out)
 {
-	const struct router_facts *f = facts_of(facts, t);
+	const struct router_facts *f = t->router ? facts_of(facts, t) : NULL;
 	uint32_t router = f ? t->router->id : TN_ROUTER_ELSEWHERE;
 
 	if (f)

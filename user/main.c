@@ -10,8 +10,10 @@
 #include "util.h"
 
 #ifndef VERSION
-#define VERSION "unknown"
+#define VERSION unknown
 #endif
+#define TEXT_OF(token) #token
+#define TEXT(macro)    TEXT_OF(macro)
 
 enum { DONE = 0, FAILED = 1, WRONG = 2 };
 
@@ -157,12 +159,12 @@ static int take_option(struct invocation *inv, int value, bool *verbose)
 		print_help(inv->command);
 		return DONE;
 	case OPT_VERSION:
-		printf("tenantnat %s\n", VERSION);
+		printf("tenantnat %s\n", TEXT(VERSION));
 		return DONE;
 	case '?':
 		return hint(inv->command);
 	}
-	for (int i = 0; i < CMD_OPTIONS_MAX && inv->command->options[i].name; i++) {
+	for (int i = 0; inv->command && i < CMD_OPTIONS_MAX && inv->command->options[i].name; i++) {
 		if (value == OPT_COMMAND + i || value == inv->command->options[i].letter)
 			inv->values[i] = optarg ? optarg : "";
 	}

@@ -140,7 +140,7 @@ static bool same_pools(const struct tenant *a, const struct tenant *b)
 	if (a->pools.n != b->pools.n)
 		return false;
 	for (size_t i = 0; i < a->pools.n; i++) {
-		if (memcmp(&a->pools.v[i].addr, &b->pools.v[i].addr, sizeof(struct tn_addr)) ||
+		if (addr_cmp(&a->pools.v[i].addr, &b->pools.v[i].addr) != 0 ||
 		    a->pools.v[i].len != b->pools.v[i].len)
 			return false;
 	}

@@ -12,6 +12,7 @@ import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
+sys.dont_write_bytecode = True
 
 # pylint: disable=wrong-import-position
 import case                                         # noqa: E402
@@ -30,7 +31,8 @@ def arguments():
     parser.add_argument("--bin", default="build/tenantnat", help="the executable (%(default)s)")
     parser.add_argument("--hook", default="all", choices=[*VARIANTS, "all"])
     parser.add_argument("--offload", default="both", choices=["on", "off", "both"])
-    parser.add_argument("--list", action="store_true", help="name the tests and how often each runs")
+    parser.add_argument("--list", action="store_true",
+                        help="name the tests and how often each runs")
     parser.add_argument("-v", "--verbose", action="store_true",
                         help="times, and where a failed test failed")
     parser.add_argument("--keep", action="store_true",

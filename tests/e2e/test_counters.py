@@ -12,7 +12,7 @@ RED1_IS, RED2_IS, BLUE1_IS = ("red", FIXED), ("red", FIXED2), ("blue", FIXED)
 
 
 def grown(lab, traffic):
-    """How the counters of each mapping with a router grew: (in packets, bytes, out packets, bytes)"""
+    """How the counters of each mapping grew: (in packets, bytes, out packets, bytes)"""
     before = lab.cli.counters()
     traffic()
     after = lab.cli.counters()

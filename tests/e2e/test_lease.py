@@ -66,11 +66,10 @@ def test_mapping_added_at_the_top(lab):
 
 @once
 def test_allocated_addresses_are_free_ones(lab):
-    """In the pool; not its network's, broadcast, a router's or a pinned one. A full pool is said."""
+    """In the pool; not its network's, broadcast, a router's or a pinned one; full is said."""
     cli = other(lab, "lease-free")
     # the routers of red and blue are inside of the pool: 100.64.0.2 and .3
     defs = lab.definitions()
-    # the state that knows the routers is that of the lab
     defs["red"].pool = None
     defs["red"].mappings = [(FIXED, RED1, None), (FIXED2, RED2, None)]
     defs.tenants.append(Tenant("small", *[(f"10.1.0.{i}",) for i in range(1, 4)],

@@ -15,6 +15,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
+sys.dont_write_bytecode = True
 
 # pylint: disable=wrong-import-position
 from lab import BLUE, BLUE1, FIXED, RED, VARIANTS, Lab  # noqa: E402

