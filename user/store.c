@@ -18,28 +18,21 @@
 
 /*
  * The text of an address in SQL, for people. Octet or group `i` from 0; a hex
- * digit that instr() does not find is 0.
+ * digit that instr() does not find is 0. Laid out by hand from here to the
+ * queries: the formatter does not know SQL.
  */
-/* clang-format off: it does not know where SQL breaks */
-#define SQL_DIGIT(col, i)    "instr('123456789ABCDEF', substr(hex(" col "), " #i ", 1))"
+/* clang-format off */
+#define SQL_DIGIT(col, i) "instr('123456789ABCDEF', substr(hex(" col "), " #i ", 1))"
 #define SQL_OCTET(col, i, j) SQL_DIGIT(col, i) " * 16 + " SQL_DIGIT(col, j)
-#define SQL_GROUP(col, i)    "substr(hex(" col "), " #i ", 4)"
-#define SQL_TEXT(col)                                                                                                                          \
-	"CASE family WHEN 4 THEN printf('%d.%d.%d.%d', " SQL_OCTET(col, 1, 2) ", " SQL_OCTET(                                                  \
-		col, 3,                                                                                                                        \
-		4) ", " SQL_OCTET(col, 5,                                                                                                      \
-				  6) ", " SQL_OCTET(col, 7,                                                                                    \
-						    8) ") "                                                                                    \
-						       "ELSE "                                                                                 \
-						       "lower(printf('%s:%s:%s:%s:%s:%s:%s:%s',"                                               \
-						       " " SQL_GROUP(col, 1) ", " SQL_GROUP(col, 5) ", " SQL_GROUP(col, 9) ", " SQL_GROUP(     \
-							       col,                                                                            \
-							       13) ", " SQL_GROUP(col,                                                         \
-										  17) ","                                                      \
-										      " " SQL_GROUP(col,                                       \
-												    21) ", " SQL_GROUP(col,                    \
-														       25) ", " SQL_GROUP(col, \
-																	  29) ")) END"
+#define SQL_GROUP(col, i) "substr(hex(" col "), " #i ", 4)"
+#define SQL_TEXT(col)                                                                              \
+	"CASE family WHEN 4 THEN printf('%d.%d.%d.%d', "                                           \
+	SQL_OCTET(col, 1, 2) ", " SQL_OCTET(col, 3, 4) ", "                                        \
+	SQL_OCTET(col, 5, 6) ", " SQL_OCTET(col, 7, 8) ") "                                        \
+	"ELSE lower(printf('%s:%s:%s:%s:%s:%s:%s:%s', "                                            \
+	SQL_GROUP(col, 1) ", " SQL_GROUP(col, 5) ", " SQL_GROUP(col, 9) ", "                       \
+	SQL_GROUP(col, 13) ", " SQL_GROUP(col, 17) ", " SQL_GROUP(col, 21) ", "                    \
+	SQL_GROUP(col, 25) ", " SQL_GROUP(col, 29) ")) END"
 
 /*
  * migrations[n] makes schema n + 1 of schema n; never edit one that was released.
@@ -92,36 +85,37 @@ static const char *const migrations[SCHEMA] = {
 	") STRICT, WITHOUT ROWID;\n"
 	"CREATE UNIQUE INDEX mapping_name ON mapping (tenant, family, name)\n"
 	"  WHERE name IS NOT NULL;\n"
-	"CREATE VIEW mapping_text AS SELECT tenant.name AS tenant, mapping.name AS name, " SQL_TEXT(
-		"fixed") " AS fixed, " SQL_TEXT("shared") " AS shared, pinned"
-							  "  FROM tenant JOIN mapping ON "
-							  "mapping.tenant = tenant.id"
-							  "  ORDER BY tenant.name, family, "
-							  "mapping.fixed;",
+	"CREATE VIEW mapping_text AS SELECT tenant.name AS tenant, mapping.name AS name, "
+	SQL_TEXT("fixed") " AS fixed, " SQL_TEXT("shared") " AS shared, pinned"
+	"  FROM tenant JOIN mapping ON mapping.tenant = tenant.id"
+	"  ORDER BY tenant.name, family, mapping.fixed;",
 };
 
-#define QUERIES(X)                                                                           \
-	X(LIST_SUBNETS, "SELECT prefix FROM subnet ORDER BY ord")                            \
-	X(LIST_TENANTS,                                                                      \
-	  "SELECT tenant.id, name, router.id, netns, shared, hook, detached FROM tenant "    \
-	  "LEFT JOIN router ON router.tenant = tenant.id ORDER BY name")                     \
-	X(LIST_POOLS, "SELECT prefix FROM pool WHERE tenant = ? ORDER BY ord")               \
-	X(LIST_INSIDE, "SELECT interface FROM inside WHERE tenant = ? ORDER BY ord")         \
-	X(LIST_MAPPINGS, "SELECT fixed, shared, name, pinned FROM mapping WHERE tenant = ? " \
-			 "ORDER BY family, fixed")                                           \
-	X(ADD_SUBNET, "INSERT INTO subnet (ord, prefix) VALUES (?, ?)")                      \
-	X(ADD_TENANT, "INSERT INTO tenant (id, name) VALUES (?, ?)")                         \
-	X(ADD_POOL, "INSERT INTO pool (tenant, ord, prefix) VALUES (?, ?, ?)")               \
-	X(ADD_ROUTER, "INSERT INTO router (tenant, id, netns, shared, hook, detached) "      \
-		      "VALUES (?, ?, ?, ?, ?, ?)")                                           \
-	X(ADD_INSIDE, "INSERT INTO inside (tenant, ord, interface) VALUES (?, ?, ?)")        \
-	X(ADD_MAPPING, "INSERT INTO mapping (tenant, family, fixed, shared, name, pinned) "  \
-		       "VALUES (?, ?, ?, ?, ?, ?)")                                          \
-	X(REMOVE_SUBNETS, "DELETE FROM subnet")                                              \
-	X(REMOVE_TENANT, "DELETE FROM tenant WHERE id = ?")                                  \
-	X(REMOVE_POOLS, "DELETE FROM pool WHERE tenant = ?")                                 \
-	X(REMOVE_ROUTER, "DELETE FROM router WHERE tenant = ?")                              \
-	X(REMOVE_INSIDE, "DELETE FROM inside WHERE tenant = ?")                              \
+#define QUERIES(X)                                                                                 \
+	X(LIST_SUBNETS, "SELECT prefix FROM subnet ORDER BY ord")                                  \
+	X(LIST_TENANTS,                                                                            \
+	  "SELECT tenant.id, name, router.id, netns, shared, hook, detached FROM tenant "          \
+	  "LEFT JOIN router ON router.tenant = tenant.id ORDER BY name")                           \
+	X(LIST_POOLS, "SELECT prefix FROM pool WHERE tenant = ? ORDER BY ord")                     \
+	X(LIST_INSIDE, "SELECT interface FROM inside WHERE tenant = ? ORDER BY ord")               \
+	X(LIST_MAPPINGS,                                                                           \
+	  "SELECT fixed, shared, name, pinned FROM mapping WHERE tenant = ? "                      \
+	  "ORDER BY family, fixed")                                                                \
+	X(ADD_SUBNET, "INSERT INTO subnet (ord, prefix) VALUES (?, ?)")                            \
+	X(ADD_TENANT, "INSERT INTO tenant (id, name) VALUES (?, ?)")                               \
+	X(ADD_POOL, "INSERT INTO pool (tenant, ord, prefix) VALUES (?, ?, ?)")                     \
+	X(ADD_ROUTER,                                                                              \
+	  "INSERT INTO router (tenant, id, netns, shared, hook, detached) "                        \
+	  "VALUES (?, ?, ?, ?, ?, ?)")                                                             \
+	X(ADD_INSIDE, "INSERT INTO inside (tenant, ord, interface) VALUES (?, ?, ?)")              \
+	X(ADD_MAPPING,                                                                             \
+	  "INSERT INTO mapping (tenant, family, fixed, shared, name, pinned) "                     \
+	  "VALUES (?, ?, ?, ?, ?, ?)")                                                             \
+	X(REMOVE_SUBNETS, "DELETE FROM subnet")                                                    \
+	X(REMOVE_TENANT, "DELETE FROM tenant WHERE id = ?")                                        \
+	X(REMOVE_POOLS, "DELETE FROM pool WHERE tenant = ?")                                       \
+	X(REMOVE_ROUTER, "DELETE FROM router WHERE tenant = ?")                                    \
+	X(REMOVE_INSIDE, "DELETE FROM inside WHERE tenant = ?")                                    \
 	X(REMOVE_MAPPING, "DELETE FROM mapping WHERE tenant = ? AND family = ? AND fixed = ?")
 /* clang-format on */
 

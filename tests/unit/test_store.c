@@ -44,6 +44,13 @@ static void remove_top(void)
 	nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+/* Criterion does not come to remove_top() then. */
+#define skip(...)                          \
+	do {                               \
+		remove_top();              \
+		cr_skip_test(__VA_ARGS__); \
+	} while (0)
+
 TestSuite(store, .init = make_top, .fini = remove_top, .timeout = 120);
 
 static const char *in_dir(const char *name)
@@ -1490,7 +1497,7 @@ Test(store, directory_is_a_file)
 Test(store, directory_writable_by_others)
 {
 	static const mode_t bad[] = { 0777, 0770, 0720, 0702, 01777 },
-			    good[] = { 0700, 0755, 0750, 0500 };
+			    good[] = { 0700, 0755, 0750, 0711 };
 	char text[16];
 
 	put(&empty);
@@ -1509,7 +1516,7 @@ Test(store, directory_writable_by_others)
 Test(store, directory_of_somebody_else)
 {
 	if (geteuid() != 0)
-		cr_skip_test("needs root");
+		skip("needs root");
 	put(&empty);
 	cr_assert_eq(chown(dir, 65534, 65534), 0);
 	assert_refused(STORE_WRITE, dir, "user 65534", "chown root ", NULL);
@@ -1519,7 +1526,7 @@ Test(store, directory_of_somebody_else)
 Test(store, not_root)
 {
 	if (geteuid() != 0)
-		cr_skip_test("needs root");
+		skip("needs root");
 	put(&empty);
 	chmod(top, 0755);
 	cr_assert_eq(seteuid(65534), 0);
@@ -1720,7 +1727,7 @@ static void mount_at_dir(const char *options)
 	mkdir(dir, 0700);
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
 	    mount("tmpfs", dir, "tmpfs", 0, options))
-		cr_skip_test("cannot mount: %s", strerror(errno));
+		skip("cannot mount: %s", strerror(errno));
 }
 
 static void remount(unsigned long flags, const char *options)
