@@ -280,14 +280,45 @@ static __always_inline enum walk_step walk_step(struct pkt *p, struct walk *w)
 	return WALK_ON;
 }
 
-/* False: cut off, or more than PKT_EXTENSIONS_MAX of them. */
-static __always_inline bool walk_extensions(struct pkt *p, struct walk *w)
+static __always_inline __u64 walk_all(struct pkt *p, __u32 offset, __u8 next)
 {
+	struct walk w = { .offset = offset, .next = next };
 	enum walk_step step = WALK_ON;
 
 	for (int i = 0; i <= PKT_EXTENSIONS_MAX && step == WALK_ON; i++)
-		step = walk_step(p, w);
-	return step == WALK_END;
+		step = walk_step(p, &w);
+	return step == WALK_END ? w.offset | (__u64)w.next << 32 | (__u64)w.rest << 40 : 0;
+}
+
+/*
+ * Functions that the verifier looks at by themselves, because they are global:
+ * each way through the loop would otherwise be followed to the end of the program,
+ * and times that of the quoted packet's.
+ */
+__noinline __u64 tn_walk_xdp(struct xdp_md *xdp, __u32 offset, __u32 next)
+{
+	struct pkt p = { .ctx = xdp, .xdp = true };
+
+	return walk_all(&p, offset, next);
+}
+
+__noinline __u64 tn_walk_skb(struct __sk_buff *skb, __u32 offset, __u32 next)
+{
+	struct pkt p = { .ctx = skb };
+
+	return walk_all(&p, offset, next);
+}
+
+/* False: cut off, or more than PKT_EXTENSIONS_MAX of them. */
+static __always_inline bool walk_extensions(struct pkt *p, struct walk *w)
+{
+	__u64 end = p->xdp ? tn_walk_xdp(p->ctx, w->offset, w->next) :
+			     tn_walk_skb(p->ctx, w->offset, w->next);
+
+	w->offset = end;
+	w->next = end >> 32;
+	w->rest = end >> 40;
+	return end;
 }
 
 /* RFC 8200. False: malformed, or more extension headers than we walk. */

@@ -329,6 +329,31 @@ Test(model, check_mapping)
 	cr_expect_eq(red->mappings.n, 1);
 }
 
+/* who has no pool may pin anything shared, and has other words for what is not */
+Test(model, check_mapping_of_a_tenant_without_a_pool)
+{
+	_cleanup_model_ struct model m = { 0 };
+	struct mapping in = { .fixed = addr("10.0.0.7"),
+			      .shared = addr("100.64.2.7"),
+			      .pinned = true };
+	struct mapping out = { .fixed = addr("10.0.0.7"),
+			       .shared = addr("100.65.0.7"),
+			       .pinned = true };
+	struct error err = { 0 };
+	struct tenant *red;
+
+	cr_assert(prefix_parse("100.64.0.0/16", vec_push(&m.subnets)));
+	red = add_tenant(&m, "red");
+	cr_expect_eq(model_check_mapping(&m, red, &in, &err), 0, "%s", err.text);
+	/* a name is not taken by mappings that have none */
+	add_mapping(red, "10.0.0.5");
+	in.name = "db";
+	cr_expect_eq(model_check_mapping(&m, red, &in, &err), 0, "%s", err.text);
+	cr_expect_eq(model_check_mapping(&m, red, &out, &err), -1);
+	cr_expect_str_eq(err.text, "100.65.0.7 is outside the shared subnets of tenant red");
+	cr_expect(err.usage);
+}
+
 /* with everything that can be owned; the leak checker does the rest */
 Test(model, free_leaves_an_empty_model)
 {

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "fixture.h"
+
+struct tn_addr addr_of(const char *text)
+{
+	struct tn_addr a = { 0 };
+
+	cr_assert(addr_parse(text, &a), "no address: '%s'", text);
+	return a;
+}
+
+struct prefix prefix_of(const char *text)
+{
+	struct prefix p = { 0 };
+
+	cr_assert(prefix_parse(text, &p), "no prefix: '%s'", text);
+	return p;
+}
+
+/* ------------------------------------------------------------ reading */
+
+#define WORDS_MAX 16
+
+struct statement {
+	char *words[WORDS_MAX];
+	int n;
+};
+
+/* The next statement, cut out of *text; false at the end. */
+static bool next_statement(char **text, struct statement *out)
+{
+	char *line, *save = NULL;
+
+	do {
+		line = strsep(text, ";");
+		if (!line)
+			return false;
+		out->n = 0;
+		for (char *w = strtok_r(line, " \n\t", &save); w;
+		     w = strtok_r(NULL, " \n\t", &save)) {
+			cr_assert_lt(out->n, WORDS_MAX, "too many words");
+			out->words[out->n++] = w;
+		}
+	} while (!out->n);
+	return true;
+}
+
+/* What stands behind `key=`; NULL when that is another word. */
+static const char *value(const char *word, const char *key)
+{
+	size_t n = strlen(key);
+
+	return strncmp(word, key, n) == 0 && word[n] == '=' ? word + n + 1 : NULL;
+}
+
+static uint64_t number(const char *text)
+{
+	char *end;
+	uint64_t n = strtoull(text, &end, 10);
+
+	cr_assert(*text && !*end, "no number: '%s'", text);
+	return n;
+}
+
+static enum hook hook_of(const char *text)
+{
+	enum hook hook = HOOK_AUTO;
+
+	cr_assert(hook_parse(text, &hook), "no hook: '%s'", text);
+	return hook;
+}
+
+static void read_tenant(const struct statement *s, struct tenant *t)
+{
+	const char *v;
+
+	t->name = xstrdup(s->words[1]);
+	for (int i = 2; i < s->n; i++) {
+		if ((v = value(s->words[i], "id")))
+			t->id = number(v);
+		else if ((v = value(s->words[i], "pool")))
+			*vec_push(&t->pools) = prefix_of(v);
+		else
+			cr_assert_fail("unknown: '%s'", s->words[i]);
+	}
+}
+
+static void read_router(const struct statement *s, struct tenant *t)
+{
+	struct router *r = t->router = xzalloc(sizeof(*r));
+	const char *v;
+
+	for (int i = 1; i < s->n; i++) {
+		if ((v = value(s->words[i], "id")))
+			r->id = number(v);
+		else if ((v = value(s->words[i], "netns")))
+			r->netns = xstrdup(v);
+		else if ((v = value(s->words[i], "shared")))
+			r->shared = xstrdup(v);
+		else if ((v = value(s->words[i], "inside")))
+			*vec_push(&r->inside) = xstrdup(v);
+		else if ((v = value(s->words[i], "hook")))
+			r->hook = hook_of(v);
+		else if (strcmp(s->words[i], "detached") == 0)
+			r->detached = true;
+		else
+			cr_assert_fail("unknown: '%s'", s->words[i]);
+	}
+}
+
+static void read_mapping(const struct statement *s, struct mapping *m)
+{
+	const char *v;
+
+	m->fixed = addr_of(s->words[1]);
+	for (int i = 2; i < s->n; i++) {
+		if ((v = value(s->words[i], "pin"))) {
+			m->shared = addr_of(v);
+			m->pinned = true;
+		} else if ((v = value(s->words[i], "lease"))) {
+			m->shared = addr_of(v);
+		} else {
+			m->name = xstrdup(s->words[i]);
+		}
+	}
+}
+
+struct model model_of(const char *text)
+{
+	_cleanup_free_ char *copy = xstrdup(text);
+	struct model m = { 0 };
+	struct tenant *t = NULL;
+	struct statement s;
+
+	for (char *at = copy; next_statement(&at, &s);) {
+		if (strcmp(s.words[0], "net") == 0) {
+			for (int i = 1; i < s.n; i++)
+				*vec_push(&m.subnets) = prefix_of(s.words[i]);
+			continue;
+		}
+		if (strcmp(s.words[0], "tenant") == 0)
+			read_tenant(&s, t = vec_push(&m.tenants));
+		else if (t && strcmp(s.words[0], "router") == 0)
+			read_router(&s, t);
+		else if (t && strcmp(s.words[0], "map") == 0)
+			read_mapping(&s, vec_push(&t->mappings));
+		else
+			cr_assert_fail("unknown: '%s'", s.words[0]);
+	}
+	return m;
+}
+
+struct addr_list addrs_of(const char *text)
+{
+	_cleanup_free_ char *copy = xstrdup(text);
+	struct addr_list out = { 0 };
+	struct statement s;
+
+	for (char *at = copy; next_statement(&at, &s);) {
+		for (int i = 0; i < s.n; i++)
+			*vec_push(&out.list) = addr_of(s.words[i]);
+	}
+	return out;
+}
+
+static void read_to(const struct statement *s, struct shared_row *row)
+{
+	bool own = strcmp(s->words[0], "own") == 0;
+
+	cr_assert_geq(s->n, own ? 4 : 5);
+	row->shared = addr_of(s->words[1]);
+	if (!own)
+		row->fixed = addr_of(s->words[2]);
+	row->tenant = number(s->words[own ? 2 : 3]);
+	row->router = number(s->words[own ? 3 : 4]);
+	row->flags = own ? TN_SHARED_OWN : TN_SHARED_MAPPED;
+	if (!own && s->n > 5)
+		row->slot = number(value(s->words[5], "slot"));
+}
+
+static void read_from(const struct statement *s, struct fixed_row *row)
+{
+	cr_assert_geq(s->n, 4);
+	row->router = number(s->words[1]);
+	row->fixed = addr_of(s->words[2]);
+	row->shared = addr_of(s->words[3]);
+	if (s->n > 4)
+		row->slot = number(value(s->words[4], "slot"));
+}
+
+static void read_row(const struct statement *s, struct router_row *row)
+{
+	const char *v;
+
+	row->id = number(s->words[1]);
+	snprintf(row->tenant, sizeof(row->tenant), "%s", s->words[2]);
+	for (int i = 3; i < s->n; i++) {
+		if ((v = value(s->words[i], "if")))
+			row->ifindex = number(v);
+		else if ((v = value(s->words[i], "mac")))
+			row->mac[5] = number(v);
+		else if ((v = value(s->words[i], "dev")))
+			row->netns_dev = number(v);
+		else if ((v = value(s->words[i], "ino")))
+			row->netns_ino = number(v);
+		else if ((v = value(s->words[i], "hook")))
+			row->hook = hook_of(v);
+		else if ((v = value(s->words[i], "via")))
+			row->via = hook_of(v);
+		else if ((v = value(s->words[i], "build")))
+			row->build = number(v);
+		else if ((v = value(s->words[i], "flags")))
+			row->flags = number(v);
+		else if (strcmp(s->words[i], "broken") == 0)
+			row->broken = true;
+		else if (strcmp(s->words[i], "kept") == 0)
+			row->out_of_scope = true;
+		else
+			cr_assert_fail("unknown: '%s'", s->words[i]);
+	}
+}
+
+struct machine machine_of(const char *text)
+{
+	_cleanup_free_ char *copy = xstrdup(text);
+	struct machine m = { 0 };
+	struct statement s;
+
+	for (char *at = copy; next_statement(&at, &s);) {
+		if (strcmp(s.words[0], "net") == 0) {
+			for (int i = 1; i < s.n; i++)
+				*vec_push(&m.subnets) = prefix_of(s.words[i]);
+		} else if (strcmp(s.words[0], "own") == 0 || strcmp(s.words[0], "to") == 0) {
+			read_to(&s, vec_push(&m.shared));
+		} else if (strcmp(s.words[0], "from") == 0) {
+			read_from(&s, vec_push(&m.fixed));
+		} else if (strcmp(s.words[0], "router") == 0) {
+			read_row(&s, vec_push(&m.routers));
+		} else {
+			cr_assert_fail("unknown: '%s'", s.words[0]);
+		}
+	}
+	machine_sort(&m);
+	return m;
+}
+
+/* ------------------------------------------------------------ writing */
+
+/* A string that grows. */
+struct text {
+	char *s;
+	size_t n;
+	FILE *f;
+};
+
+static void text_begin(struct text *t)
+{
+	t->f = open_memstream(&t->s, &t->n);
+	cr_assert_not_null(t->f);
+}
+
+static char *text_end(struct text *t)
+{
+	fclose(t->f);
+	return t->s;
+}
+
+char *leases_text(const struct model *m)
+{
+	struct text out;
+
+	text_begin(&out);
+	vec_each (t, &m->tenants) {
+		vec_each (mapping, &t->mappings)
+			fprintf(out.f, "%s %s %s\n", t->name, ADDR(&mapping->fixed),
+				ADDR(&mapping->shared));
+	}
+	return text_end(&out);
+}
+
+char *ids_text(const struct model *m)
+{
+	struct text out;
+
+	text_begin(&out);
+	vec_each (t, &m->tenants) {
+		fprintf(out.f, "%s %u", t->name, t->id);
+		if (t->router)
+			fprintf(out.f, "/%u", t->router->id);
+		fputc('\n', out.f);
+	}
+	return text_end(&out);
+}
+
+static void write_shared(FILE *f, const struct shared_row *row)
+{
+	if (row->flags == TN_SHARED_OWN)
+		fprintf(f, "own %s %u %u\n", ADDR(&row->shared), row->tenant, row->router);
+	else
+		fprintf(f, "to %s %s %u %u\n", ADDR(&row->shared), ADDR(&row->fixed), row->tenant,
+			row->router);
+}
+
+static void write_fixed(FILE *f, const struct fixed_row *row)
+{
+	fprintf(f, "from %u %s %s\n", row->router, ADDR(&row->fixed), ADDR(&row->shared));
+}
+
+static void write_router(FILE *f, const struct router_row *row)
+{
+	fprintf(f, "router %u %s", row->id, row->tenant);
+	if (row->ifindex)
+		fprintf(f, " if=%u", row->ifindex);
+	if (row->mac[5])
+		fprintf(f, " mac=%u", row->mac[5]);
+	if (row->netns_dev)
+		fprintf(f, " dev=%llu", (unsigned long long)row->netns_dev);
+	if (row->netns_ino)
+		fprintf(f, " ino=%llu", (unsigned long long)row->netns_ino);
+	if (row->hook)
+		fprintf(f, " hook=%s", hook_name(row->hook));
+	if (row->via)
+		fprintf(f, " via=%s", hook_name(row->via));
+	if (row->build)
+		fprintf(f, " build=%llu", (unsigned long long)row->build);
+	if (row->flags)
+		fprintf(f, " flags=%u", row->flags);
+	fprintf(f, "%s%s\n", row->broken ? " broken" : "", row->out_of_scope ? " kept" : "");
+}
+
+char *machine_text(const struct machine *m)
+{
+	struct text out;
+
+	text_begin(&out);
+	vec_each (p, &m->subnets)
+		fprintf(out.f, "net %s\n", PREFIX(p));
+	vec_each (row, &m->shared)
+		write_shared(out.f, row);
+	vec_each (row, &m->fixed)
+		write_fixed(out.f, row);
+	vec_each (row, &m->routers)
+		write_router(out.f, row);
+	return text_end(&out);
+}
+
+char *plan_steps(const struct plan *p)
+{
+	struct text out;
+
+	text_begin(&out);
+	if (p->subnets)
+		fprintf(out.f, "subnets\n");
+	vec_each (row, &p->fixed_put) {
+		fprintf(out.f, "put ");
+		write_fixed(out.f, *row);
+	}
+	vec_each (row, &p->shared_put) {
+		fprintf(out.f, "put ");
+		write_shared(out.f, *row);
+	}
+	vec_each (row, &p->attach)
+		fprintf(out.f, "attach %u %s\n", (*row)->id, (*row)->tenant);
+	vec_each (row, &p->renew)
+		fprintf(out.f, "renew %u %s\n", (*row)->id, (*row)->tenant);
+	vec_each (row, &p->detach)
+		fprintf(out.f, "detach %u %s\n", (*row)->id, (*row)->tenant);
+	vec_each (row, &p->shared_del) {
+		fprintf(out.f, "del ");
+		write_shared(out.f, *row);
+	}
+	vec_each (row, &p->fixed_del) {
+		fprintf(out.f, "del ");
+		write_fixed(out.f, *row);
+	}
+	return text_end(&out);
+}
+
+void expect_text(char *got, const char *want, const char *what)
+{
+	cr_expect_str_eq(got, want, "%s:\n%sbut should be:\n%s", what, got, want);
+	free(got);
+}
+
+/* ------------------------------------------------------------ chance */
+
+/* splitmix64 */
+uint32_t roll(struct dice *d, uint32_t n)
+{
+	uint64_t z = d->state += 0x9e3779b97f4a7c15;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+	return (z ^ (z >> 31)) % n;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Models and machines from a line of text, and back to text to compare them: what
+ * a test is about stands in the test. Statements end with `;`, words are separated
+ * by spaces, and [] is what may be left out.
+ */
+#ifndef TN_FIXTURE_H
+#define TN_FIXTURE_H
+
+#include <criterion/criterion.h>
+
+#include "ipam.h"
+#include "machine.h"
+#include "model.h"
+#include "plan.h"
+
+/* Fails the test unless it is an address or a prefix. */
+struct tn_addr addr_of(const char *text);
+struct prefix prefix_of(const char *text);
+
+/*
+ * net PREFIX…;
+ * tenant NAME [id=N] [pool=PREFIX]…;
+ * router [id=N] [netns=NAME] [shared=IF] [inside=IF]… [hook=HOOK] [detached];
+ * map FIXED [NAME] [pin=ADDR | lease=ADDR];
+ *
+ * router and map belong to the tenant before them. `pin` is a shared address that
+ * the user gave, `lease` one that was allocated.
+ */
+struct model model_of(const char *text);
+
+/* Shared addresses alone, a line each as they stand: "red 10.0.0.5 100.64.1.9\n". Freed by the
+ * caller. */
+char *leases_text(const struct model *m);
+/* Ids alone: "red 1/2\n" for a tenant with a router, "blue 3\n" without. */
+char *ids_text(const struct model *m);
+
+/* Addresses, separated by spaces. */
+struct addr_list addrs_of(const char *text);
+
+/*
+ * net PREFIX…;
+ * own SHARED TENANT ROUTER;               a row of by_shared: a router's own address
+ * to SHARED FIXED TENANT ROUTER [slot=N]; another: a mapping
+ * from ROUTER FIXED SHARED [slot=N];      a row of by_fixed
+ * router ID TENANT [if=N] [mac=N] [dev=N] [ino=N] [hook=HOOK] [via=HOOK] [build=N] [flags=N]
+ *        [broken] [kept];                 kept: out of scope
+ *
+ * TENANT is an id in `own` and `to`, a name in `router`. Sorted.
+ */
+struct machine machine_of(const char *text);
+/* The same text again, without slots, a statement a line. Freed by the caller. */
+char *machine_text(const struct machine *m);
+
+/* "put from 1 10.0.0.5 100.64.1.5\n" and so on, in the order in which it is done. Freed by the
+ * caller. */
+char *plan_steps(const struct plan *p);
+
+/* `what` says what is compared. Frees `got`, so that a call can stand there. */
+void expect_text(char *got, const char *want, const char *what);
+
+/* Numbers that look random and are the same on every run. */
+struct dice {
+	uint64_t state;
+};
+/* 0..n-1 */
+uint32_t roll(struct dice *d, uint32_t n);
+static inline bool chance(struct dice *d, uint32_t percent)
+{
+	return roll(d, 100) < percent;
+}
+
+/* A new order of the elements of a VEC. */
+#define shuffle(d, vec)                                                \
+	do {                                                           \
+		for (size_t _i = (vec)->n; _i > 1; _i--) {             \
+			size_t _j = roll(d, _i);                       \
+			__typeof__(*(vec)->v) _tmp = (vec)->v[_i - 1]; \
+			(vec)->v[_i - 1] = (vec)->v[_j];               \
+			(vec)->v[_j] = _tmp;                           \
+		}                                                      \
+	} while (0)
+
+#endif

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "fixture.h"
+
+/* `router` statements, each with the addresses of the `own` statements of that router. */
+static struct facts facts_of(const char *text)
+{
+	_cleanup_machine_ struct machine m = machine_of(text);
+	struct facts out = { 0 };
+
+	vec_each (r, &m.routers) {
+		struct router_facts *f = vec_push(&out.list);
+
+		f->row = *r;
+		vec_each (row, &m.shared) {
+			if (row->router == r->id)
+				*vec_push(&f->own) = row->shared;
+		}
+	}
+	return out;
+}
+
+/* With `scope`, one tenant; without, everybody. */
+static void wants(const char *definitions, const char *facts, const char *have, char *scope,
+		  const char *expected)
+{
+	_cleanup_machine_ struct machine h = machine_of(have), out;
+	_cleanup_model_ struct model m = model_of(definitions);
+	_cleanup_facts_ struct facts f = facts_of(facts);
+	struct scope one = { .tenants = &scope, .n = 1 };
+
+	model_sort(&m);
+	machine_wanted(&m, &f, &h, scope ? &one : NULL, &out);
+	expect_text(machine_text(&out), expected, definitions);
+}
+
+Test(machine, nobody)
+{
+	wants("", "", "", NULL, "");
+	wants("net fd64::/64 100.64.0.0/16;", "", "", NULL, "net fd64::/64\nnet 100.64.0.0/16\n");
+	wants("tenant red id=1;", "", "", NULL, "");
+}
+
+Test(machine, a_router_here)
+{
+	wants("net 100.64.0.0/16; tenant red id=3; router id=2; map 10.0.0.6 lease=100.64.1.5;"
+	      "map 10.0.0.5 db pin=100.64.1.6; map fd00::5 lease=fd64::5;",
+	      "router 2 red if=7 mac=1 dev=4 ino=99 hook=auto via=tc build=8; own 100.64.0.2 3 2;"
+	      "own fd64::2 3 2;",
+	      "", NULL,
+	      "net 100.64.0.0/16\n"
+	      "own 100.64.0.2 3 2\n"
+	      "to 100.64.1.5 10.0.0.6 3 2\n"
+	      "to 100.64.1.6 10.0.0.5 3 2\n"
+	      "own fd64::2 3 2\n"
+	      "to fd64::5 fd00::5 3 2\n"
+	      "from 2 10.0.0.5 100.64.1.6\n"
+	      "from 2 10.0.0.6 100.64.1.5\n"
+	      "from 2 fd00::5 fd64::5\n"
+	      "router 2 red if=7 mac=1 dev=4 ino=99 via=tc build=8\n");
+	/* without mappings it is attached all the same */
+	wants("tenant red id=3; router id=2;", "router 2 red if=7 via=tc; own 100.64.0.2 3 2;", "",
+	      NULL, "own 100.64.0.2 3 2\nrouter 2 red if=7 via=tc\n");
+}
+
+Test(machine, a_router_elsewhere)
+{
+	wants("tenant red id=3; map 10.0.0.5 lease=100.64.1.5;", "", "", NULL,
+	      "to 100.64.1.5 10.0.0.5 3 0\n");
+	/* nor is a router here while it is detached: nothing was found out about it */
+	wants("tenant red id=3; router id=2 detached; map 10.0.0.5 lease=100.64.1.5;", "", "", NULL,
+	      "to 100.64.1.5 10.0.0.5 3 0\n");
+}
+
+Test(machine, several_tenants)
+{
+	wants("tenant red id=1; router id=300; map 10.0.0.5 lease=100.64.1.5;"
+	      "tenant blue id=2; router id=2; map 10.0.0.5 lease=100.64.2.5;"
+	      "tenant green id=3; map 10.0.0.5 lease=100.64.0.9;",
+	      "router 300 red via=tc; own 100.64.0.1 1 300; router 2 blue via=xdp;"
+	      "own 100.64.0.2 2 2;",
+	      "", NULL,
+	      "own 100.64.0.1 1 300\n"
+	      "own 100.64.0.2 2 2\n"
+	      "to 100.64.0.9 10.0.0.5 3 0\n"
+	      "to 100.64.1.5 10.0.0.5 1 300\n"
+	      "to 100.64.2.5 10.0.0.5 2 2\n"
+	      "from 2 10.0.0.5 100.64.2.5\n"
+	      "from 300 10.0.0.5 100.64.1.5\n"
+	      "router 2 blue via=xdp\n"
+	      "router 300 red via=tc\n");
+}
+
+#define BOTH                                                           \
+	"net 100.64.0.0/16;"                                           \
+	"tenant red id=1; router id=1; map 10.0.0.5 lease=100.64.1.5;" \
+	"tenant blue id=2; router id=2; map 10.0.0.5 lease=100.64.2.5;"
+
+Test(machine, without_a_scope_what_is_there_does_not_count)
+{
+	wants(BOTH, "router 1 red via=tc;",
+	      "net 100.64.0.0/15; to 100.64.7.7 10.0.0.7 7 7; from 7 10.0.0.7 100.64.7.7;"
+	      "router 7 old;",
+	      NULL,
+	      "net 100.64.0.0/16\n"
+	      "to 100.64.1.5 10.0.0.5 1 1\n"
+	      "to 100.64.2.5 10.0.0.5 2 0\n"
+	      "from 1 10.0.0.5 100.64.1.5\n"
+	      "router 1 red via=tc\n");
+}
+
+Test(machine, out_of_scope_all_stays_as_it_is)
+{
+	/* whatever it is: other addresses than the definitions have, a broken router, a tenant
+	 * unknown */
+	static const char theirs[] =
+		"own 100.64.0.2 2 2; to 100.64.2.77 10.0.0.5 2 2;"
+		"from 2 10.0.0.5 100.64.2.78; router 2 blue if=9 via=xdp broken flags=3;"
+		"to 100.64.7.7 10.0.0.7 7 7; from 7 10.0.0.7 100.64.7.7; router 7 old;";
+	static const char with_red[] = "net 100.64.0.0/16\n"
+				       "own 100.64.0.1 1 1\n"
+				       "own 100.64.0.2 2 2\n"
+				       "to 100.64.1.5 10.0.0.5 1 1\n"
+				       "to 100.64.2.77 10.0.0.5 2 2\n"
+				       "to 100.64.7.7 10.0.0.7 7 7\n"
+				       "from 1 10.0.0.5 100.64.1.5\n"
+				       "from 2 10.0.0.5 100.64.2.78\n"
+				       "from 7 10.0.0.7 100.64.7.7\n"
+				       "router 1 red if=3 via=tc\n"
+				       "router 2 blue if=9 via=xdp flags=3 broken kept\n"
+				       "router 7 old kept\n";
+	_cleanup_free_ char *all = NULL;
+
+	wants(BOTH, "router 1 red if=3 via=tc; own 100.64.0.1 1 1;", theirs, "red", with_red);
+	/* what is there of the tenant in scope is replaced */
+	cr_assert_gt(asprintf(&all, "%s%s", theirs,
+			      "own 100.64.0.9 1 1; to 100.64.1.66 10.0.0.66 1 1;"
+			      "from 1 10.0.0.66 100.64.1.66; router 1 red if=4 via=xdp broken;"),
+		     0);
+	wants(BOTH, "router 1 red if=3 via=tc; own 100.64.0.1 1 1;", all, "red", with_red);
+}
+
+Test(machine, a_tenant_in_scope_that_is_detached)
+{
+	wants(BOTH, "",
+	      "own 100.64.0.1 1 1; to 100.64.1.5 10.0.0.5 1 1; from 1 10.0.0.5 100.64.1.5;"
+	      "router 1 red;to 100.64.2.5 10.0.0.5 2 2; from 2 10.0.0.5 100.64.2.5;"
+	      "router 2 blue;",
+	      "red",
+	      "net 100.64.0.0/16\n"
+	      "to 100.64.1.5 10.0.0.5 1 0\n"
+	      "to 100.64.2.5 10.0.0.5 2 2\n"
+	      "from 2 10.0.0.5 100.64.2.5\n"
+	      "router 2 blue kept\n");
+}
+
+Test(machine, out_of_scope_nothing_comes_anew)
+{
+	/* blue is defined, and not there: it is not this change's to add */
+	wants(BOTH, "router 1 red via=tc;", "", "red",
+	      "net 100.64.0.0/16\n"
+	      "to 100.64.1.5 10.0.0.5 1 1\n"
+	      "from 1 10.0.0.5 100.64.1.5\n"
+	      "router 1 red via=tc\n");
+	/* a tenant that is not defined: all stays */
+	wants(BOTH, "", "to 100.64.1.5 10.0.0.5 1 1; router 1 red;", "green",
+	      "net 100.64.0.0/16\n"
+	      "to 100.64.1.5 10.0.0.5 1 1\n"
+	      "router 1 red kept\n");
+}
+
+/* a counter lost its slot if rows were made anew */
+Test(machine, slots_of_rows_out_of_scope_stay)
+{
+	_cleanup_machine_ struct machine have = machine_of(
+		"to 100.64.2.5 10.0.0.5 2 2 slot=17; from 2 10.0.0.5 100.64.2.5 slot=17;");
+	_cleanup_model_ struct model m = model_of(BOTH);
+	_cleanup_machine_ struct machine out;
+	struct facts none = { 0 };
+	struct scope nobody = { 0 };
+
+	model_sort(&m);
+	machine_wanted(&m, &none, &have, &nobody, &out);
+	cr_assert_eq(out.shared.n, 1);
+	cr_assert_eq(out.fixed.n, 1);
+	cr_expect_eq(out.shared.v[0].slot, 17);
+	cr_expect_eq(out.fixed.v[0].slot, 17);
+}
+
+Test(machine, scope)
+{
+	char *names[] = { "red", "blue" };
+	struct scope two = { .tenants = names, .n = 2 }, nobody = { .tenants = names };
+
+	cr_expect(scope_has(NULL, "red"));
+	cr_expect(scope_has(&two, "red"));
+	cr_expect(scope_has(&two, "blue"));
+	cr_expect_not(scope_has(&two, "green"));
+	cr_expect_not(scope_has(&two, "re"));
+	cr_expect_not(scope_has(&two, "redd"));
+	cr_expect_not(scope_has(&nobody, "red"));
+}
+
+Test(machine, sorted)
+{
+	static const char *const shared[] = { "9.0.0.1",    "100.64.0.2", "100.64.0.10",
+					      "100.64.1.0", "fd64::9",	  "fd64::10" };
+	static const uint32_t routers[] = { 1, 2, 10, 255, 256, 4095 };
+	struct dice d = { .state = 1 };
+
+	for (int round = 0; round < 20; round++) {
+		_cleanup_machine_ struct machine m = { 0 };
+
+		for (size_t i = 0; i < ARRAY_SIZE(routers); i++) {
+			((struct shared_row *)vec_push(&m.shared))->shared = addr_of(shared[i]);
+			((struct router_row *)vec_push(&m.routers))->id = routers[i];
+			for (size_t k = 0; k < ARRAY_SIZE(shared); k++)
+				*vec_push(&m.fixed) =
+					(struct fixed_row){ .router = routers[i],
+							    .fixed = addr_of(shared[k]) };
+		}
+		shuffle(&d, &m.shared);
+		shuffle(&d, &m.fixed);
+		shuffle(&d, &m.routers);
+		machine_sort(&m);
+		for (size_t i = 0; i < ARRAY_SIZE(routers); i++) {
+			cr_assert_str_eq(ADDR(&m.shared.v[i].shared), shared[i]);
+			cr_assert_eq(m.routers.v[i].id, routers[i]);
+		}
+		for (size_t i = 0; i < m.fixed.n; i++) {
+			cr_assert_eq(m.fixed.v[i].router, routers[i / ARRAY_SIZE(shared)]);
+			cr_assert_str_eq(ADDR(&m.fixed.v[i].fixed), shared[i % ARRAY_SIZE(shared)]);
+		}
+	}
+}
