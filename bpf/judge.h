@@ -4,6 +4,7 @@
 #define TN_BPF_JUDGE_H
 
 #include <linux/if_packet.h>
+#include <linux/pkt_cls.h>
 
 #include "icmp.h"
 #include "neigh.h"
@@ -61,7 +62,7 @@ static __always_inline enum tn_verdict translate_in(struct pkt *p, enum icmp_kin
 }
 
 /* An IP packet to this router's MAC address, from the shared network. */
-static __always_inline enum tn_verdict judge_in(struct pkt *p)
+static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin)
 {
 	struct tn_addr src = p->src, dst = p->dst, fixed;
 	const struct tn_shared *to, *from;
@@ -85,8 +86,10 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p)
 		return TN_PASS;
 
 	from = lookup_shared(&src);
-	if (from && from->router == tn_router_id)
-		return drop(p, TN_DROP_SPOOFED_SOURCE);
+	if (from && from->router == tn_router_id && !hairpin)
+		/* only tc sees the mark of a hairpin, and generic XDP runs in front of it */
+		return p->xdp && tn_xdp_guards_only ? TN_LEAVE_TO_TC
+						    : drop(p, TN_DROP_SPOOFED_SOURCE);
 	if (!from && !in_shared_subnets(&src))
 		return drop(p, TN_DROP_FOREIGN_SOURCE);
 	if (to->flags & TN_SHARED_OWN)
@@ -115,7 +118,7 @@ static __always_inline enum tn_verdict judge_group_in(struct pkt *p, __u16 ether
  * Group frames and frames for others are not judged: the kernel forwards only
  * what is addressed to it alone (ip_forward() and ip6_forward() want PACKET_HOST).
  */
-static __always_inline enum tn_verdict judge_in_tc(struct pkt *p, __u32 pkt_type)
+static __always_inline enum tn_verdict judge_in_tc(struct pkt *p, __u32 pkt_type, bool hairpin)
 {
 	__u16 ethertype = pkt_ethertype(p);
 
@@ -129,7 +132,7 @@ static __always_inline enum tn_verdict judge_in_tc(struct pkt *p, __u32 pkt_type
 		return TN_PASS;
 	if (!pkt_parse(p, ethertype))
 		return drop(p, TN_DROP_MALFORMED);
-	return judge_in(p);
+	return judge_in(p, hairpin);
 }
 
 /* For tc to see that this frame is done: metadata in front of it. */
@@ -180,7 +183,7 @@ static __always_inline enum tn_verdict judge_in_xdp(struct pkt *p)
 	if (!pkt_parse(p, ethertype))
 		v = drop(p, TN_DROP_MALFORMED);
 	else
-		v = judge_in(p);
+		v = judge_in(p, false);
 	if (v == TN_LEAVE_TO_TC || v == TN_PASS)
 		bpf_xdp_adjust_meta(p->ctx, sizeof(struct tn_meta));
 	return v;
@@ -242,6 +245,63 @@ static __always_inline enum tn_verdict judge_out(struct pkt *p)
 	if (v == TN_TRANSLATED)
 		count_out(p, slot);
 	return v;
+}
+
+/*
+ * A frame from a VM. No VM sends as a shared address. What goes to a shared address
+ * of this very router turns back (hairpin): its source is translated here, and the
+ * shared interface takes it in as if it had come over the shared network, so that
+ * either VM sees the other by its shared address, and the kernel forwards it once.
+ */
+static __always_inline enum tn_verdict judge_inside(struct pkt *p, __u32 pkt_type)
+{
+	__u16 ethertype = pkt_ethertype(p);
+	const struct tn_fixed *mapping;
+	const struct tn_shared *to;
+	struct tn_addr src, dst, shared;
+	enum tn_verdict v;
+	__u32 slot;
+
+	if (pkt_type != PACKET_HOST || (ethertype != ETH_P_IP && ethertype != ETH_P_IPV6) ||
+	    !pkt_parse(p, ethertype))
+		return TN_PASS;
+	src = p->src;
+	dst = p->dst;
+	if (lookup_ours(&src))
+		return drop(p, TN_DROP_SPOOFED_SOURCE);
+	to = lookup_ours(&dst);
+	if (!to || !(to->flags & TN_SHARED_MAPPED))
+		return TN_PASS;
+	mapping = lookup_fixed(&src);
+	if (!mapping)
+		return drop(p, TN_DROP_UNTRANSLATED);
+	shared = mapping->shared;
+	slot = mapping->slot;
+	v = translate_out(p, icmp_kind(p), &src, &shared);
+	if (v == TN_TRANSLATED)
+		count_out(p, slot);
+	return v;
+}
+
+static __always_inline bool take_hairpin_mark(struct __sk_buff *skb)
+{
+	if (skb->mark != TN_HAIRPIN_MARK)
+		return false;
+	skb->mark = 0;
+	return true;
+}
+
+/* Into the shared interface, as if it were addressed to it. */
+static __always_inline int turn_back(struct __sk_buff *skb)
+{
+	__u8 mac[ETH_ALEN];
+
+	for (int i = 0; i < ETH_ALEN; i++)
+		mac[i] = tn_mac[i];
+	if (bpf_skb_store_bytes(skb, 0, mac, sizeof(mac), 0))
+		return TC_ACT_SHOT;
+	skb->mark = TN_HAIRPIN_MARK;
+	return bpf_redirect(tn_shared_ifindex, BPF_F_INGRESS);
 }
 
 #endif

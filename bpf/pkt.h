@@ -180,6 +180,20 @@ static __always_inline bool pkt_mend_mac(struct __sk_buff *skb)
 	}
 }
 
+/*
+ * The same for inside interfaces, with a cheaper look: there the guard of the shared
+ * interface is behind it.
+ */
+static __always_inline bool pkt_mend_mac_inside(struct __sk_buff *skb)
+{
+	struct ethhdr *eth = (void *)(long)skb->data;
+
+	if ((void *)(eth + 1) <= (void *)(long)skb->data_end &&
+	    eth->h_proto == (__u16)skb->protocol)
+		return true;
+	return pkt_mend_mac(skb);
+}
+
 static __always_inline struct tn_addr addr_v4(__be32 a)
 {
 	return (struct tn_addr){ .w = { 0, 0, bpf_htonl(0xffff), a } };
@@ -312,8 +326,8 @@ __noinline __u64 tn_walk_skb(struct __sk_buff *skb, __u32 offset, __u32 next)
 /* False: cut off, or more than PKT_EXTENSIONS_MAX of them. */
 static __always_inline bool walk_extensions(struct pkt *p, struct walk *w)
 {
-	__u64 end = p->xdp ? tn_walk_xdp(p->ctx, w->offset, w->next) :
-			     tn_walk_skb(p->ctx, w->offset, w->next);
+	__u64 end = p->xdp ? tn_walk_xdp(p->ctx, w->offset, w->next)
+			   : tn_walk_skb(p->ctx, w->offset, w->next);
 
 	w->offset = end;
 	w->next = end >> 32;

@@ -38,7 +38,7 @@ int tn_tc_shared_in(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	}
 	pkt_init_skb(&p, skb);
-	switch (judge_in_tc(&p, skb->pkt_type)) {
+	switch (judge_in_tc(&p, skb->pkt_type, take_hairpin_mark(skb))) {
 	case TN_DROP:
 		return TC_ACT_SHOT;
 	case TN_ANSWER:
@@ -56,4 +56,23 @@ int tn_tc_shared_out(struct __sk_buff *skb)
 
 	pkt_init_skb(&p, skb);
 	return judge_out(&p) == TN_DROP ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+}
+
+/* Inside interfaces, tc ingress: no shared address as a source, and the hairpin. */
+SEC("tc")
+int tn_tc_inside_in(struct __sk_buff *skb)
+{
+	struct pkt p;
+
+	if (!pkt_mend_mac_inside(skb))
+		return TC_ACT_UNSPEC;
+	pkt_init_skb(&p, skb);
+	switch (judge_inside(&p, skb->pkt_type)) {
+	case TN_DROP:
+		return TC_ACT_SHOT;
+	case TN_TRANSLATED:
+		return turn_back(skb);
+	default:
+		return TC_ACT_UNSPEC;
+	}
 }

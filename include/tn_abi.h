@@ -28,6 +28,8 @@ struct tn_addr {
 #define TN_ROUTERS_MAX 4096
 /* The largest number of shared subnets in one definitions file. */
 #define TN_SUBNETS_MAX 16
+/* The largest number of inside interfaces of one router. */
+#define TN_INSIDE_MAX 16
 /* No router of this machine: the mapping's tenant has its router elsewhere. */
 #define TN_ROUTER_ELSEWHERE 0
 
@@ -105,13 +107,16 @@ struct tn_router {
 	__u32 flags;	 /* enum tn_router_flags */
 	__u64 netns_dev; /* st_dev and st_ino of the namespace */
 	__u64 netns_ino;
-	__u64 build;	 /* which build of the programs is attached */
-	char tenant[64]; /* the tenant's name, NUL-terminated */
+	__u64 build;		     /* which build of the programs is attached */
+	char tenant[64];	     /* the tenant's name, NUL-terminated */
+	__u32 inside[TN_INSIDE_MAX]; /* inside interfaces, by index; 0: no more */
 };
 
 enum tn_router_flags {
-	TN_ROUTER_CLSACT = 1U << 0,	 /* the tc programs are filters of a clsact qdisc */
-	TN_ROUTER_CLSACT_OURS = 1U << 1, /* which we created */
+	TN_ROUTER_CLSACT = 1U << 0, /* the tc programs are filters of clsact qdiscs */
+	/* from here on: which of those we created; the shared interface, then inside[0] and so on
+	 */
+	TN_ROUTER_CLSACT_OURS = 1U << 8,
 };
 
 /*
@@ -125,6 +130,13 @@ struct tn_meta {
 };
 #define TN_META_MAGIC 0x746e6174U
 
+/*
+ * The mark (skb->mark) of a frame that one of this router's VMs sends to another by
+ * its shared address, on its way from the inside to the shared interface. It is
+ * taken off there; nothing on the wire can put it on.
+ */
+#define TN_HAIRPIN_MARK 0x746e6870U
+
 #define TN_ABI_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type " changed: see TN_ABI")
 TN_ABI_SIZE(struct tn_addr, 16);
 TN_ABI_SIZE(struct tn_shared, 32);
@@ -133,7 +145,7 @@ TN_ABI_SIZE(struct tn_fixed, 24);
 TN_ABI_SIZE(struct tn_counters, 32);
 TN_ABI_SIZE(struct tn_drops, 8 * TN_REASONS_MAX);
 TN_ABI_SIZE(struct tn_config, 16 + 32 * TN_SUBNETS_MAX);
-TN_ABI_SIZE(struct tn_router, 104);
+TN_ABI_SIZE(struct tn_router, 104 + 4 * TN_INSIDE_MAX);
 TN_ABI_SIZE(struct tn_meta, 8);
 
 #endif

@@ -19,8 +19,8 @@
 	  "somebody on the shared network wrote to an address outside the shared subnets through " \
 	  "this router; tell them the shared address, or look for an attacker") \
 	X(SPOOFED_SOURCE, "spoofed-source", \
-	  "a frame came from the shared network with one of this router's own shared addresses " \
-	  "as its source; look for a duplicate address or an attacker") \
+	  "a frame came in with one of this router's own shared addresses as its source; " \
+	  "look for a duplicate address or an attacker") \
 	X(FOREIGN_SOURCE, "foreign-source", \
 	  "the source is not in any shared subnet; give that sender a shared address") \
 	X(UNTRANSLATED, "untranslated", \

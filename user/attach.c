@@ -43,18 +43,54 @@ static bool via_xdp(enum hook via)
 
 /* ------------------------------------------------------------ pins */
 
-/* The two directions of the tc programs. */
-static const struct direction {
-	const char *program; /* names of the pins */
-	const char *link;
-	int tcx;
-	enum bpf_tc_attach_point clsact;
+/* One place where a tc program of the router is attached. */
+struct point {
+	uint32_t ifindex;
 	bool egress;
-} directions[] = {
-	/* in the order of attaching: egress first */
-	{ "tc_out", "link_out", TCX_EGRESS, BPF_TC_EGRESS, true },
-	{ "tc_in", "link_in", TCX_INGRESS, BPF_TC_INGRESS, false },
+	uint32_t clsact_ours; /* the flag of the router for the qdisc of this interface */
+	int (*fd)(const struct instance *in);
+	const char *program; /* the names of its pins */
+	char link[32];
 };
+
+struct points {
+	struct point v[2 + TN_INSIDE_MAX];
+	size_t n;
+};
+
+/* In the order of attaching: egress first, so that from then on nothing private leaves. */
+static struct points points_of(const struct router_row *r)
+{
+	struct points p = {
+		.v = { { r->ifindex, true, TN_ROUTER_CLSACT_OURS, instance_fd_out, "tc_out",
+			 "link_out" },
+		       { r->ifindex, false, TN_ROUTER_CLSACT_OURS, instance_fd_in, "tc_in",
+			 "link_in" } },
+		.n = 2,
+	};
+
+	for (size_t i = 0; i < TN_INSIDE_MAX && r->inside[i]; i++) {
+		struct point *point = &p.v[p.n++];
+
+		point->ifindex = r->inside[i];
+		point->clsact_ours = TN_ROUTER_CLSACT_OURS << (i + 1);
+		point->fd = instance_fd_inside;
+		point->program = "tc_inside";
+		snprintf(point->link, sizeof(point->link), "link_inside_%u", r->inside[i]);
+	}
+	return p;
+}
+
+static int tcx_type(const struct point *p)
+{
+	return p->egress ? TCX_EGRESS : TCX_INGRESS;
+}
+
+static enum bpf_tc_attach_point clsact_point(const struct point *p)
+{
+	return p->egress ? BPF_TC_EGRESS : BPF_TC_INGRESS;
+}
+
 #define XDP_PIN "xdp"
 
 static void pin_path(struct dataplane *dp, const struct router_row *r, const char *pin,
@@ -103,26 +139,28 @@ static uint32_t program_id(int fd)
 
 /* ------------------------------------------------------------ tc */
 
-static int clsact_hook(struct router_row *r, struct bpf_tc_hook *hook, struct error *err)
+static int clsact_hook(struct router_row *r, const struct point *p, struct bpf_tc_hook *hook,
+		       struct error *err)
 {
 	int ret = bpf_tc_hook_create(hook);
 
 	if (ret && ret != -EEXIST)
 		return error_set(err, "cannot create a clsact qdisc: %s", strerror(-ret));
 	if (!ret)
-		r->flags |= TN_ROUTER_CLSACT_OURS;
+		r->flags |= p->clsact_ours;
 	r->flags |= TN_ROUTER_CLSACT;
 	return 0;
 }
 
-static int clsact_attach(struct router_row *r, const struct direction *d, int fd, struct error *err)
+static int clsact_attach(struct router_row *r, const struct point *p, int fd, struct error *err)
 {
-	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = r->ifindex, .attach_point = d->clsact);
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = p->ifindex,
+			    .attach_point = clsact_point(p));
 	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY,
 			    .prog_fd = fd, .flags = BPF_TC_F_REPLACE);
 	int ret;
 
-	if (clsact_hook(r, &hook, err))
+	if (clsact_hook(r, p, &hook, err))
 		return -1;
 	ret = bpf_tc_attach(&hook, &opts);
 	if (ret)
@@ -130,39 +168,36 @@ static int clsact_attach(struct router_row *r, const struct direction *d, int fd
 	return 0;
 }
 
-static void clsact_remove(const struct router_row *r)
+/* Our filter, and the qdisc if we created it and nobody else uses it. */
+static void clsact_remove(const struct router_row *r, const struct point *p)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(directions); i++) {
-		DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = r->ifindex,
-				    .attach_point = directions[i].clsact);
-		DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE,
-				    .priority = CLSACT_PRIORITY);
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = p->ifindex,
+			    .attach_point = clsact_point(p));
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, both, .ifindex = p->ifindex,
+			    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE,
+			    .priority = CLSACT_PRIORITY);
 
-		bpf_tc_detach(&hook, &opts);
-	}
-	if (r->flags & TN_ROUTER_CLSACT_OURS && !netlink_clsact_in_use(r->ifindex)) {
-		DECLARE_LIBBPF_OPTS(bpf_tc_hook, both, .ifindex = r->ifindex,
-				    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
-
+	bpf_tc_detach(&hook, &opts);
+	if (r->flags & p->clsact_ours && !netlink_clsact_in_use(p->ifindex))
 		bpf_tc_hook_destroy(&both);
-	}
 }
 
-static int tc_attach(struct dataplane *dp, struct router_row *r, const struct direction *d, int fd,
+static int tc_attach(struct dataplane *dp, struct router_row *r, const struct point *p, int fd,
 		     struct error *err)
 {
 	_cleanup_close_ int link = -1;
 
-	if (pin_put(dp, r, d->program, fd, err))
+	if (pin_put(dp, r, p->program, fd, err))
 		return -1;
 	if (!getenv(NO_TCX))
-		link = bpf_link_create(fd, r->ifindex, d->tcx, NULL);
+		link = bpf_link_create(fd, p->ifindex, tcx_type(p), NULL);
 	if (link >= 0)
-		return pin_put(dp, r, d->link, link, err);
+		return pin_put(dp, r, p->link, link, err);
 	/* a kernel without tcx does not know the attach type */
 	if (!getenv(NO_TCX) && errno != EINVAL)
 		return error_set(err, "cannot attach to tc: %s", strerror(errno));
-	return clsact_attach(r, d, fd, err);
+	return clsact_attach(r, p, fd, err);
 }
 
 /* ------------------------------------------------------------ XDP */
@@ -282,12 +317,11 @@ static int make_router_dir(struct dataplane *dp, const struct router_row *r, str
 int attach_router(struct dataplane *dp, struct instance *in, struct router_row *r,
 		  struct error *err)
 {
+	struct points points = points_of(r);
 	int ret = make_router_dir(dp, r, err);
 
-	for (size_t i = 0; !ret && i < ARRAY_SIZE(directions); i++)
-		ret = tc_attach(dp, r, &directions[i],
-				directions[i].egress ? instance_fd_out(in) : instance_fd_in(in),
-				err);
+	for (size_t i = 0; !ret && i < points.n; i++)
+		ret = tc_attach(dp, r, &points.v[i], points.v[i].fd(in), err);
 	if (!ret && via_xdp(r->via))
 		ret = xdp_attach(dp, in, r, err);
 	if (ret) {
@@ -303,20 +337,22 @@ static bool links_fit(const struct router_row *have, const struct router_row *wa
 {
 	return !have->broken && !(have->flags & TN_ROUTER_CLSACT) &&
 	       have->ifindex == want->ifindex && have->netns_dev == want->netns_dev &&
-	       have->netns_ino == want->netns_ino && strcmp(have->tenant, want->tenant) == 0;
+	       have->netns_ino == want->netns_ino && strcmp(have->tenant, want->tenant) == 0 &&
+	       memcmp(have->inside, want->inside, sizeof(have->inside)) == 0;
 }
 
 static int update_links(struct dataplane *dp, struct instance *in, const struct router_row *r,
 			struct error *err)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(directions); i++) {
-		const struct direction *d = &directions[i];
-		int fd = d->egress ? instance_fd_out(in) : instance_fd_in(in);
-		_cleanup_close_ int link = pin_open(dp, r, d->link);
+	struct points points = points_of(r);
 
-		if (link < 0 || bpf_link_update(link, fd, NULL))
+	for (size_t i = 0; i < points.n; i++) {
+		const struct point *p = &points.v[i];
+		_cleanup_close_ int link = pin_open(dp, r, p->link);
+
+		if (link < 0 || bpf_link_update(link, p->fd(in), NULL))
 			return error_set(err, "cannot replace a tc program: %s", strerror(errno));
-		if (pin_put(dp, r, d->program, fd, err))
+		if (pin_put(dp, r, p->program, p->fd(in), err))
 			return -1;
 	}
 	return 0;
@@ -340,17 +376,19 @@ int attach_renew(struct dataplane *dp, struct instance *in, const struct router_
 int attach_remove(struct dataplane *dp, const struct router_row *r, struct error *err)
 {
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
+	struct points points = points_of(r);
 	char path[PATH_MAX];
+	bool there;
 
-	if (netns_enter_id(r->netns, r->netns_dev, r->netns_ino, &ns) == 0) {
+	there = netns_enter_id(r->netns, r->netns_dev, r->netns_ino, &ns) == 0;
+	if (there)
 		xdp_remove(dp, r);
-		clsact_remove(r);
-		netns_leave(&ns);
-	}
 	pin_remove(dp, r, XDP_PIN);
-	for (size_t i = ARRAY_SIZE(directions); i-- > 0;) {
-		pin_remove(dp, r, directions[i].link);
-		pin_remove(dp, r, directions[i].program);
+	for (size_t i = points.n; i-- > 0;) {
+		if (there)
+			clsact_remove(r, &points.v[i]);
+		pin_remove(dp, r, points.v[i].link);
+		pin_remove(dp, r, points.v[i].program);
 	}
 	pin_path(dp, r, NULL, path);
 	if (rmdir(path) && errno != ENOENT)
@@ -360,30 +398,48 @@ int attach_remove(struct dataplane *dp, const struct router_row *r, struct error
 
 /* ------------------------------------------------------------ inspection */
 
-static uint32_t tcx_program(struct dataplane *dp, const struct router_row *r,
-			    const struct direction *d)
+static uint32_t tcx_program(struct dataplane *dp, const struct router_row *r, const struct point *p)
 {
-	_cleanup_close_ int fd = pin_open(dp, r, d->link);
+	_cleanup_close_ int fd = pin_open(dp, r, p->link);
 	struct bpf_link_info info = { 0 };
 	uint32_t len = sizeof(info);
 
 	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
 		return 0;
 	/* tcx.ifindex lies where xdp.ifindex does; zero when the interface is gone */
-	return info.xdp.ifindex == r->ifindex ? info.prog_id : 0;
+	return info.xdp.ifindex == p->ifindex ? info.prog_id : 0;
 }
 
 static uint32_t clsact_program(struct dataplane *dp, const struct router_row *r,
-			       const struct direction *d)
+			       const struct point *p)
 {
-	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = r->ifindex, .attach_point = d->clsact);
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = p->ifindex,
+			    .attach_point = clsact_point(p));
 	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE,
 			    .priority = CLSACT_PRIORITY);
-	_cleanup_close_ int fd = pin_open(dp, r, d->program);
+	_cleanup_close_ int fd = pin_open(dp, r, p->program);
 
 	if (bpf_tc_query(&hook, &opts) || opts.prog_id != program_id(fd))
 		return 0;
 	return opts.prog_id;
+}
+
+/* The caller is in the namespace. */
+static void found(struct attachments *out, uint32_t ifindex, bool egress, enum via via,
+		  uint32_t program)
+{
+	struct attachment *a;
+
+	if (!program) {
+		out->complete = false;
+		return;
+	}
+	a = vec_push(&out->list);
+	if (!if_indextoname(ifindex, a->interface))
+		out->complete = false;
+	a->egress = egress;
+	a->via = via;
+	a->program = program;
 }
 
 static void inspect_xdp(struct dataplane *dp, const struct router_row *r, struct attachments *out)
@@ -391,42 +447,30 @@ static void inspect_xdp(struct dataplane *dp, const struct router_row *r, struct
 	_cleanup_close_ int pinned = pin_open(dp, r, XDP_PIN);
 	_cleanup_multiprog_ struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex(r->ifindex);
 	struct xdp_program *ours = xdp_find(mp);
-	struct attachment *a;
+	uint32_t id = ours ? xdp_program__id(ours) : 0;
+	enum via via = VIA_XDP_DISPATCHER;
 
-	if (!ours || xdp_program__id(ours) != program_id(pinned)) {
-		out->complete = false;
-		return;
-	}
-	a = vec_push(&out->list);
-	a->program = xdp_program__id(ours);
-	a->via = !xdp_multiprog__is_legacy(mp)			  ? VIA_XDP_DISPATCHER
-		 : xdp_multiprog__attach_mode(mp) == XDP_MODE_SKB ? VIA_XDP_GENERIC
-								  : VIA_XDP;
+	if (ours && xdp_multiprog__is_legacy(mp))
+		via = xdp_multiprog__attach_mode(mp) == XDP_MODE_SKB ? VIA_XDP_GENERIC : VIA_XDP;
+	found(out, r->ifindex, false, via, id == program_id(pinned) ? id : 0);
 }
 
 void attach_inspect(struct dataplane *dp, const struct router_row *r, struct attachments *out)
 {
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
 	bool clsact = r->flags & TN_ROUTER_CLSACT;
+	struct points points = points_of(r);
 
 	memset(out, 0, sizeof(*out));
 	if (netns_enter_id(r->netns, r->netns_dev, r->netns_ino, &ns))
 		return;
-	out->complete = if_indextoname(r->ifindex, out->interface);
+	out->complete = true;
 	if (via_xdp(r->via))
 		inspect_xdp(dp, r, out);
-	for (size_t i = ARRAY_SIZE(directions); i-- > 0;) {
-		const struct direction *d = &directions[i];
-		uint32_t id = clsact ? clsact_program(dp, r, d) : tcx_program(dp, r, d);
-		struct attachment *a;
+	for (size_t i = 0; i < points.n; i++) {
+		const struct point *p = &points.v[i];
 
-		if (!id) {
-			out->complete = false;
-			continue;
-		}
-		a = vec_push(&out->list);
-		a->egress = d->egress;
-		a->via = clsact ? VIA_CLSACT : VIA_TCX;
-		a->program = id;
+		found(out, p->ifindex, p->egress, clsact ? VIA_CLSACT : VIA_TCX,
+		      clsact ? clsact_program(dp, r, p) : tcx_program(dp, r, p));
 	}
 }

@@ -50,6 +50,7 @@ const char *via_name(enum via via);
 
 /* One program that is attached now. */
 struct attachment {
+	char interface[IF_NAMESIZE]; /* its name now; "" when it is gone */
 	bool egress;
 	enum via via;
 	uint32_t program; /* id in the kernel */
@@ -57,8 +58,7 @@ struct attachment {
 
 struct attachments {
 	VEC(struct attachment) list;
-	char interface[IF_NAMESIZE]; /* its name now; "" when it is gone */
-	bool complete; /* all that the router's row says is there, on that interface */
+	bool complete; /* all that the router's row says is there */
 };
 
 /* What is attached of the router now, seen in the kernel, not remembered. */

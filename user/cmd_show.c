@@ -42,8 +42,7 @@ static const char *state_of(const struct router_row *row)
 	return !row ? "detached" : row->broken ? "broken" : "attached";
 }
 
-static json_t *programs_json(const struct view *v, const struct tenant *t,
-			     const struct router_row *row)
+static json_t *programs_json(const struct view *v, const struct router_row *row)
 {
 	json_t *list = json_array();
 	struct attachments found;
@@ -52,13 +51,10 @@ static json_t *programs_json(const struct view *v, const struct tenant *t,
 		return list;
 	attach_inspect(v->dp, row, &found);
 	vec_each (a, &found.list)
-		json_array_append_new(
-			list,
-			json_pack(
-				"{s:o, s:s, s:s, s:i}", "interface",
-				json_text(found.interface[0] ? found.interface : t->router->shared),
-				"direction", a->egress ? "egress" : "ingress", "via",
-				via_name(a->via), "id", (int)a->program));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:s, s:i}", "interface", a->interface,
+						"direction", a->egress ? "egress" : "ingress",
+						"via", via_name(a->via), "id", (int)a->program));
 	vec_free(&found.list);
 	return list;
 }
@@ -77,7 +73,7 @@ static json_t *router_json(const struct view *v, const struct tenant *t)
 	return json_pack("{s:o, s:o, s:o, s:s, s:s, s:o}", "netns", json_text(t->router->netns),
 			 "shared", json_text(t->router->shared), "inside", inside, "hook",
 			 hook_name(row ? row->via : t->router->hook), "state", state_of(row),
-			 "programs", programs_json(v, t, row));
+			 "programs", programs_json(v, row));
 }
 
 static json_t *prefixes_json(const struct prefix *v, size_t n)
@@ -108,8 +104,8 @@ static void print_programs(const struct view *v, const struct router_row *row)
 
 	attach_inspect(v->dp, row, &found);
 	vec_each (a, &found.list)
-		printf("    %-9s%s %s, program %u\n", a->egress ? "egress" : "ingress",
-		       found.interface, via_name(a->via), a->program);
+		printf("    %-15s %-7s %s, program %u\n", a->interface,
+		       a->egress ? "egress" : "ingress", via_name(a->via), a->program);
 	if (!found.complete)
 		printf("    something is missing; `tenantnat apply` puts it back\n");
 	vec_free(&found.list);

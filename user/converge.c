@@ -75,19 +75,21 @@ static int look_at(const struct model *m, const struct tenant *t, struct facts *
 {
 	_cleanup_ifaces_ struct ifaces ifaces = { 0 };
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
+	uint32_t inside[TN_INSIDE_MAX];
 	const struct iface *shared;
 	struct router_facts *f;
 
 	if (netns_enter(t->router->netns, &ns, err) || netlink_ifaces(&ifaces, err))
 		return -1;
 	shared = iface_shared(&ifaces, t->router, m, err);
-	if (!shared || iface_check_inside(&ifaces, t->router, err))
+	if (!shared || iface_inside(&ifaces, t->router, shared, inside, err))
 		return -1;
 
 	f = vec_push(&facts->list);
 	snprintf(f->row.tenant, sizeof(f->row.tenant), "%s", t->name);
 	memcpy(f->row.mac, shared->mac, sizeof(f->row.mac));
 	f->row.ifindex = shared->index;
+	memcpy(f->row.inside, inside, sizeof(inside));
 	f->row.netns = t->router->netns;
 	f->row.netns_dev = ns.dev;
 	f->row.netns_ino = ns.ino;

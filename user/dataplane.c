@@ -429,6 +429,7 @@ static void router_from_map(struct machine *out, const void *key, const void *va
 	row->via = v->via;
 	row->build = v->build;
 	row->flags = v->flags;
+	memcpy(row->inside, v->inside, sizeof(row->inside));
 }
 
 static int read_subnets(struct dataplane *dp, struct machine *out, struct error *err)
@@ -703,6 +704,7 @@ int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struc
 				   .build = r->build };
 
 	memcpy(value.mac, r->mac, sizeof(value.mac));
+	memcpy(value.inside, r->inside, sizeof(value.inside));
 	snprintf(value.tenant, sizeof(value.tenant), "%s", r->tenant);
 	if (bpf_map_update_elem(dp->fd[MAP_routers], &r->id, &value, BPF_ANY))
 		return map_error(MAP_routers, err);
@@ -727,6 +729,7 @@ static struct tenantnat *open_for(struct dataplane *dp, const struct router_row 
 		return NULL;
 	}
 	skel->rodata->tn_router_id = r->id;
+	skel->rodata->tn_shared_ifindex = r->ifindex;
 	skel->rodata->tn_xdp_guards_only = r->via == HOOK_XDP_GENERIC;
 	memcpy((void *)skel->rodata->tn_mac, r->mac, sizeof(r->mac));
 	for (int i = 0; i < MAPS_COUNT; i++) {
@@ -785,6 +788,11 @@ int instance_fd_in(const struct instance *in)
 int instance_fd_out(const struct instance *in)
 {
 	return bpf_program__fd(in->tc->progs.tn_tc_shared_out);
+}
+
+int instance_fd_inside(const struct instance *in)
+{
+	return bpf_program__fd(in->tc->progs.tn_tc_inside_in);
 }
 
 struct bpf_object *instance_xdp_object(struct instance *in, struct error *err)

@@ -100,16 +100,48 @@ const struct iface *iface_shared(const struct ifaces *ifaces, const struct route
 	return found;
 }
 
-int iface_check_inside(const struct ifaces *ifaces, const struct router *r, struct error *err)
+static bool is_inside(const struct iface *i, const struct router *r, const struct iface *shared)
+{
+	if (!r->inside.n)
+		return i != shared && i->ethernet && !i->loopback;
+	vec_each (name, &r->inside) {
+		if (strcmp(*name, i->name) == 0)
+			return true;
+	}
+	return false;
+}
+
+int iface_inside(const struct ifaces *ifaces, const struct router *r, const struct iface *shared,
+		 uint32_t out[TN_INSIDE_MAX], struct error *err)
 {
 	char text[600];
+	size_t n = 0;
 
+	memset(out, 0, TN_INSIDE_MAX * sizeof(*out));
 	vec_each (name, &r->inside) {
-		if (!by_name(ifaces, *name))
+		const struct iface *i = by_name(ifaces, *name);
+
+		if (!i)
 			return error_set(err,
 					 "there is no interface %s; seen: %s. Correct the router's "
 					 "`inside`",
 					 *name, seen(ifaces, text, sizeof(text)));
+		if (i == shared || !i->ethernet)
+			return error_set(err,
+					 "%s cannot be an inside interface: it is %s; correct "
+					 "the router's `inside`",
+					 *name, i == shared ? "the shared one" : "not Ethernet");
+	}
+	/* interfaces are listed by index */
+	vec_each (i, &ifaces->list) {
+		if (!is_inside(i, r, shared))
+			continue;
+		if (n == TN_INSIDE_MAX)
+			return error_set(err,
+					 "more than %d inside interfaces; name the ones that "
+					 "lead to VMs with the router's `inside`",
+					 TN_INSIDE_MAX);
+		out[n++] = i->index;
 	}
 	return 0;
 }

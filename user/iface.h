@@ -35,8 +35,13 @@ void ifaces_free(struct ifaces *ifaces);
 const struct iface *iface_shared(const struct ifaces *ifaces, const struct router *r,
 				 const struct model *m, struct error *err);
 
-/* -1 when an inside interface that the definitions name is not there. */
-int iface_check_inside(const struct ifaces *ifaces, const struct router *r, struct error *err);
+/*
+ * The indexes of the router's inside interfaces, sorted, 0 behind the last: those that
+ * are named, or else every Ethernet interface but `shared`. -1 when one that is named
+ * is not there, or when there are more than TN_INSIDE_MAX.
+ */
+int iface_inside(const struct ifaces *ifaces, const struct router *r, const struct iface *shared,
+		 uint32_t out[TN_INSIDE_MAX], struct error *err);
 
 /*
  * What `auto` comes to on this interface: XDP where a driver receives frames from

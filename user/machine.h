@@ -33,6 +33,7 @@ struct router_row {
 	char tenant[TENANT_NAME_MAX + 1];
 	uint8_t mac[6];
 	uint32_t ifindex;
+	uint32_t inside[TN_INSIDE_MAX]; /* indexes of the inside interfaces, sorted; 0: no more */
 	uint64_t netns_dev;
 	uint64_t netns_ino;
 	const char *netns; /* as in struct router: where to look for it first; borrowed */

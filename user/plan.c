@@ -70,7 +70,8 @@ static bool same_router(const struct router_row *want, const struct router_row *
 		return true;
 	return !have->broken && strcmp(want->tenant, have->tenant) == 0 &&
 	       memcmp(want->mac, have->mac, sizeof(want->mac)) == 0 &&
-	       want->ifindex == have->ifindex && want->netns_dev == have->netns_dev &&
+	       want->ifindex == have->ifindex &&
+	       memcmp(want->inside, have->inside, sizeof(want->inside)) == 0 && want->netns_dev == have->netns_dev &&
 	       want->netns_ino == have->netns_ino && want->hook == have->hook &&
 	       want->build == have->build;
 }

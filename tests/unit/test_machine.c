@@ -66,6 +66,9 @@ Test(machine, a_router_elsewhere)
 {
 	wants("tenant red id=3; map 10.0.0.5 lease=100.64.1.5;", "", "", NULL,
 	      "to 100.64.1.5 10.0.0.5 3 0\n");
+	/* whatever was found out, where none is defined */
+	wants("tenant red id=3; map 10.0.0.5 lease=100.64.1.5;", "router 2 red via=tc;", "", NULL,
+	      "to 100.64.1.5 10.0.0.5 3 0\n");
 	/* nor is a router here while it is detached: nothing was found out about it */
 	wants("tenant red id=3; router id=2 detached; map 10.0.0.5 lease=100.64.1.5;", "", "", NULL,
 	      "to 100.64.1.5 10.0.0.5 3 0\n");
