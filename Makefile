@@ -34,8 +34,8 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvl
 ifeq ($(CI),true)
 WARNINGS += -Werror
 endif
-SAN_FLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 comma := ,
+SAN_FLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 PKGS := libbpf libxdp libelf zlib yaml-0.1 sqlite3 libnl-route-3.0 jansson libcap
 CFLAGS ?= -O2 -g
 ALL_CPPFLAGS = -D_GNU_SOURCE -DVERSION=$(VERSION) -Iinclude -Iuser -isystem $(BUILD) \

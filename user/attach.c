@@ -139,20 +139,25 @@ static uint32_t program_id(int fd)
 
 /* ------------------------------------------------------------ tc */
 
-static int clsact_hook(struct router_row *r, const struct point *p, struct bpf_tc_hook *hook,
-		       struct error *err)
+/* That the qdisc is ours is written down before it is: a run that is killed leaves no stray one. */
+static int clsact_hook(struct dataplane *dp, struct router_row *r, const struct point *p,
+		       struct bpf_tc_hook *hook, struct error *err)
 {
-	int ret = bpf_tc_hook_create(hook);
+	int ret;
 
+	r->flags |= TN_ROUTER_CLSACT;
+	if (!netlink_has_clsact(p->ifindex))
+		r->flags |= p->clsact_ours;
+	if (dataplane_put_router(dp, r, err))
+		return -1;
+	ret = bpf_tc_hook_create(hook);
 	if (ret && ret != -EEXIST)
 		return error_set(err, "cannot create a clsact qdisc: %s", strerror(-ret));
-	if (!ret)
-		r->flags |= p->clsact_ours;
-	r->flags |= TN_ROUTER_CLSACT;
 	return 0;
 }
 
-static int clsact_attach(struct router_row *r, const struct point *p, int fd, struct error *err)
+static int clsact_attach(struct dataplane *dp, struct router_row *r, const struct point *p, int fd,
+			 struct error *err)
 {
 	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = p->ifindex,
 			    .attach_point = clsact_point(p));
@@ -160,7 +165,7 @@ static int clsact_attach(struct router_row *r, const struct point *p, int fd, st
 			    .prog_fd = fd, .flags = BPF_TC_F_REPLACE);
 	int ret;
 
-	if (clsact_hook(r, p, &hook, err))
+	if (clsact_hook(dp, r, p, &hook, err))
 		return -1;
 	ret = bpf_tc_attach(&hook, &opts);
 	if (ret)
@@ -197,7 +202,7 @@ static int tc_attach(struct dataplane *dp, struct router_row *r, const struct po
 	/* a kernel without tcx does not know the attach type */
 	if (!getenv(NO_TCX) && errno != EINVAL)
 		return error_set(err, "cannot attach to tc: %s", strerror(errno));
-	return clsact_attach(r, p, fd, err);
+	return clsact_attach(dp, r, p, fd, err);
 }
 
 /* ------------------------------------------------------------ XDP */
@@ -362,7 +367,9 @@ int attach_renew(struct dataplane *dp, struct instance *in, const struct router_
 		 struct router_row *r, struct error *err)
 {
 	if (!links_fit(have, r)) {
-		attach_remove(dp, have, err);
+		if (attach_remove(dp, have, err))
+			return -1;
+		r->flags = 0;
 		return attach_router(dp, in, r, err);
 	}
 	/* while XDP is off, the tc program behind it does its work */

@@ -7,6 +7,7 @@
 #include <netlink/route/addr.h>
 #include <netlink/route/classifier.h>
 #include <netlink/route/link.h>
+#include <netlink/route/qdisc.h>
 #include <netlink/route/tc.h>
 
 static void cache_cleanup(struct nl_cache **cache)
@@ -88,6 +89,25 @@ int netlink_ifaces(struct ifaces *out, struct error *err)
 	if (out->list.n)
 		qsort(out->list.v, out->list.n, sizeof(*out->list.v), iface_cmp);
 	return 0;
+}
+
+bool netlink_has_clsact(uint32_t ifindex)
+{
+	_cleanup_cache_ struct nl_cache *qdiscs = NULL;
+	_cleanup_sock_ struct nl_sock *sock = NULL;
+	int ret;
+
+	sock = connect_route(&ret);
+	if (ret || rtnl_qdisc_alloc_cache(sock, &qdiscs))
+		return false;
+	for (struct nl_object *o = nl_cache_get_first(qdiscs); o; o = nl_cache_get_next(o)) {
+		struct rtnl_tc *tc = (struct rtnl_tc *)o;
+
+		if ((uint32_t)rtnl_tc_get_ifindex(tc) == ifindex &&
+		    rtnl_tc_get_parent(tc) == TC_H_CLSACT)
+			return true;
+	}
+	return false;
 }
 
 bool netlink_clsact_in_use(uint32_t ifindex)

@@ -120,6 +120,7 @@ def test_bpffs_wiped(lab):
     ping(lab.blue1, RED1)
     equal(lab.apply(), ["nothing to be done"], "apply again")
     for name, address in (("red", RED), ("blue", BLUE)):    # nobody knows whose qdiscs those were
+        lab.ns[name].run("tc", "qdisc", "del", "dev", "lan0", "clsact", check=False)
         lab.ns[name].ip("link del shared0")
         lab.plug(name, address)
     lab.apply()

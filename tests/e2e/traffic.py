@@ -12,7 +12,9 @@ import time
 from net import Child
 from sniffer import PACKET_OUTGOING, packet_socket
 
-IP_MTU_DISCOVER, SO_NO_CHECK, TCP_INFO_TOTAL_RETRANS = 10, 11, 100
+IP_MTU_DISCOVER, SO_NO_CHECK = 10, 11
+# offsets in struct tcp_info of <linux/tcp.h>
+TCP_INFO_TOTAL_RETRANS, TCP_INFO_DSACK_DUPS, TCP_INFO_SIZE = 100, 216, 232
 WAIT = 3
 _ports = itertools.count(20000)
 
@@ -111,8 +113,9 @@ def _sink(listener):
 
 def bulk(source, target, address, size, rate=None):
     """
-    Send so many bytes over TCP, at most `rate` bytes a second; the retransmits and the seconds
-    that it took.
+    Send so many bytes over TCP, at most `rate` bytes a second; the retransmits that made up for a
+    loss, and the seconds that it took. A retransmit that the receiver had no need of, because only
+    its acknowledgement was late, does not count (RFC 2883).
     """
     there, port = server(target, socket.SOCK_STREAM)
     sink = Child(_sink, there)
@@ -129,9 +132,11 @@ def bulk(source, target, address, size, rate=None):
         here.shutdown(socket.SHUT_WR)
         assert here.recv(64) == digest.digest(), f"TCP to {address}: arrived changed"
         took = time.monotonic() - start
-        info = here.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192)
+        info = here.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_SIZE)
     sink.result()
-    return struct.unpack_from("=I", info, TCP_INFO_TOTAL_RETRANS)[0], took
+    again = struct.unpack_from("=I", info, TCP_INFO_TOTAL_RETRANS)[0]
+    needless = struct.unpack_from("=I", info, TCP_INFO_DSACK_DUPS)[0]
+    return max(0, again - needless), took
 
 
 def _echo(sock):
