@@ -107,6 +107,9 @@ $(SKEL): $(BUILD)/tenantnat.bpf.o
 	$(call say,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name tenantnat >$@
 
+# the compiler does not list it, because it is taken as a system header: not ours to lint
+$(BUILD)/user/dataplane.o $(BPF_TEST_OBJ): $(SKEL)
+
 $(BUILD)/%.o: %.c Makefile VERSION | $(SKEL)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)

@@ -63,10 +63,13 @@ static __always_inline int csum_offset(__u8 proto, bool v4)
 	}
 }
 
-/* Zero means "no checksum" in UDP alone (RFC 768; RFC 8200, 8.1; RFC 3828, 3.1). */
+/*
+ * Protocols that send a checksum that comes to zero as ones, because zero means that
+ * there is none (RFC 768), or is not allowed at all (RFC 3828, 3.1). Zero is left alone.
+ */
 static __always_inline bool csum_optional(__u8 proto)
 {
-	return proto == IPPROTO_UDP;
+	return proto == IPPROTO_UDP || proto == IPPROTO_UDPLITE;
 }
 
 /*

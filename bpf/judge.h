@@ -79,10 +79,14 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin)
 			return v;
 	}
 	to = lookup_ours(&dst);
+	if (!to && !in_shared_subnets(&dst))
+		return drop(p, TN_DROP_DIRECT_TO_PRIVATE);
+	/* an offer comes to an address that the router does not have yet */
+	if ((!to || to->flags & TN_SHARED_OWN) && is_dhcp_answer(p))
+		return TN_PASS;
 	if (!to)
-		return drop(p,
-			    in_shared_subnets(&dst) ? TN_DROP_UNMAPPED : TN_DROP_DIRECT_TO_PRIVATE);
-	if (to->flags & TN_SHARED_OWN && (icmp == ICMP_ND || is_dhcp_answer(p)))
+		return drop(p, TN_DROP_UNMAPPED);
+	if (to->flags & TN_SHARED_OWN && icmp == ICMP_ND)
 		return TN_PASS;
 
 	from = lookup_shared(&src);
@@ -150,16 +154,16 @@ static __always_inline bool mark_translated(struct xdp_md *xdp)
 	return true;
 }
 
-/* Reads the mark and takes it off: it must not outlive this interface. */
+/*
+ * Reads the mark. It cannot be taken off without a write in place (see pkt_store()), but
+ * it stays with the skb, and that leads only to this router's own VMs.
+ */
 static __always_inline bool xdp_has_translated(struct __sk_buff *skb)
 {
-	struct tn_meta *meta = (void *)(long)skb->data_meta;
+	const struct tn_meta *meta = (void *)(long)skb->data_meta;
 
-	if ((void *)(meta + 1) > (void *)(long)skb->data || meta->magic != TN_META_MAGIC ||
-	    meta->router != tn_router_id)
-		return false;
-	meta->magic = 0;
-	return true;
+	return (void *)(meta + 1) <= (void *)(long)skb->data && meta->magic == TN_META_MAGIC &&
+	       meta->router == tn_router_id;
 }
 
 /*

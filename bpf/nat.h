@@ -8,29 +8,48 @@
 
 enum tn_side { TN_SRC, TN_DST };
 
+static __always_inline bool nat_ip_v4(struct pkt *p, enum tn_side side, __be32 new)
+{
+	struct iphdr *ip = p->data + ETH_HLEN;
+	/* as they lie in the header */
+	struct {
+		__sum16 check;
+		__be32 saddr;
+		__be32 daddr;
+	} __attribute__((packed)) part;
+
+	if ((void *)(ip + 1) > p->data_end)
+		return false;
+	part.saddr = side == TN_SRC ? new : ip->saddr;
+	part.daddr = side == TN_DST ? new : ip->daddr;
+	part.check =
+		csum_apply(ip->check, csum_diff32(side == TN_SRC ? ip->saddr : ip->daddr, new));
+	if (!p->xdp)
+		return pkt_store(p, ETH_HLEN + offsetof(struct iphdr, check), &part, sizeof(part));
+	ip->check = part.check;
+	ip->saddr = part.saddr;
+	ip->daddr = part.daddr;
+	return true;
+}
+
+static __always_inline bool nat_ip_v6(struct pkt *p, enum tn_side side, const struct tn_addr *new)
+{
+	struct ipv6hdr *ip = p->data + ETH_HLEN;
+	__u32 at =
+		side == TN_SRC ? offsetof(struct ipv6hdr, saddr) : offsetof(struct ipv6hdr, daddr);
+
+	if (!p->xdp)
+		return pkt_store(p, ETH_HLEN + at, new, sizeof(*new));
+	if ((void *)(ip + 1) > p->data_end)
+		return false;
+	__builtin_memcpy((void *)ip + at, new, sizeof(*new));
+	return true;
+}
+
 /* The address in the IP header, and IPv4's header checksum. The headers are readable. */
 static __always_inline bool nat_ip(struct pkt *p, enum tn_side side, const struct tn_addr *new)
 {
-	if (p->v4) {
-		struct iphdr *ip = p->data + ETH_HLEN;
-		__be32 *field;
-
-		if ((void *)(ip + 1) > p->data_end)
-			return false;
-		field = side == TN_SRC ? &ip->saddr : &ip->daddr;
-		ip->check = csum_apply(ip->check, csum_diff32(*field, new->w[3]));
-		*field = new->w[3];
-	} else {
-		struct ipv6hdr *ip = p->data + ETH_HLEN;
-
-		if ((void *)(ip + 1) > p->data_end)
-			return false;
-		if (side == TN_SRC)
-			__builtin_memcpy(&ip->saddr, new, sizeof(*new));
-		else
-			__builtin_memcpy(&ip->daddr, new, sizeof(*new));
-	}
-	return true;
+	return p->v4 ? nat_ip_v4(p, side, new->w[3]) : nat_ip_v6(p, side, new);
 }
 
 /*

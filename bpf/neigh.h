@@ -22,17 +22,28 @@ struct arp_v4 {
 
 enum { ARP_ETHERNET = 1, ARP_REQUEST = 1, ARP_REPLY = 2 };
 
-static __always_inline struct arp_v4 *arp_of(struct pkt *p)
+static __always_inline bool arp_load(struct pkt *p, struct arp_v4 *arp)
 {
-	struct arp_v4 *arp;
+	return pkt_load(p, ETH_HLEN, arp, sizeof(*arp)) && arp->hrd == bpf_htons(ARP_ETHERNET) &&
+	       arp->pro == bpf_htons(ETH_P_IP) && arp->hln == ETH_ALEN && arp->pln == 4;
+}
 
-	if (!pkt_pull(p, ETH_HLEN + sizeof(*arp)))
-		return NULL;
-	arp = p->data + ETH_HLEN;
-	if (arp->hrd != bpf_htons(ARP_ETHERNET) || arp->pro != bpf_htons(ETH_P_IP) ||
-	    arp->hln != ETH_ALEN || arp->pln != 4)
-		return NULL;
-	return arp;
+static __always_inline enum tn_verdict arp_answer(struct pkt *p, struct arp_v4 *arp)
+{
+	__be32 target = arp->tpa;
+	struct ethhdr eth;
+
+	arp->op = bpf_htons(ARP_REPLY);
+	__builtin_memcpy(arp->tha, arp->sha, ETH_ALEN);
+	__builtin_memcpy(eth.h_dest, arp->sha, ETH_ALEN);
+	arp->tpa = arp->spa;
+	arp->spa = target;
+	for (int i = 0; i < ETH_ALEN; i++)
+		arp->sha[i] = eth.h_source[i] = tn_mac[i];
+	eth.h_proto = bpf_htons(ETH_P_ARP);
+	if (!pkt_store(p, 0, &eth, sizeof(eth)) || !pkt_store(p, ETH_HLEN, arp, sizeof(*arp)))
+		return drop(p, TN_DROP_INTERNAL);
+	return TN_ANSWER;
 }
 
 /*
@@ -43,44 +54,34 @@ static __always_inline struct arp_v4 *arp_of(struct pkt *p)
  */
 static __always_inline enum tn_verdict arp_in(struct pkt *p)
 {
-	struct arp_v4 *arp = arp_of(p);
 	struct tn_addr target, sender;
 	const struct tn_shared *ours;
-	struct ethhdr *eth;
+	struct arp_v4 arp;
 
-	if (!arp || arp->op != bpf_htons(ARP_REQUEST))
+	if (!arp_load(p, &arp) || arp.op != bpf_htons(ARP_REQUEST))
 		return TN_PASS;
-	target = addr_v4(arp->tpa);
-	sender = addr_v4(arp->spa);
-	if (arp->spa && !in_shared_subnets(&sender))
+	target = addr_v4(arp.tpa);
+	sender = addr_v4(arp.spa);
+	if (arp.spa && !in_shared_subnets(&sender))
 		return drop(p, TN_DROP_FOREIGN_SOURCE);
 	ours = lookup_ours(&target);
 	if (!ours && !in_shared_subnets(&target))
 		return drop(p, TN_DROP_DIRECT_TO_PRIVATE);
-	if (!ours || !(ours->flags & TN_SHARED_MAPPED) || arp->spa == arp->tpa)
+	if (!ours || !(ours->flags & TN_SHARED_MAPPED) || arp.spa == arp.tpa)
 		return TN_PASS;
-
-	eth = p->data;
-	arp->op = bpf_htons(ARP_REPLY);
-	__builtin_memcpy(arp->tha, arp->sha, ETH_ALEN);
-	__builtin_memcpy(eth->h_dest, arp->sha, ETH_ALEN);
-	arp->tpa = arp->spa;
-	arp->spa = target.w[3];
-	for (int i = 0; i < ETH_ALEN; i++)
-		arp->sha[i] = eth->h_source[i] = tn_mac[i];
-	return TN_ANSWER;
+	return arp_answer(p, &arp);
 }
 
 /* What the router asks and answers itself must not tell the shared network a private address. */
 static __always_inline enum tn_verdict arp_out(struct pkt *p)
 {
-	struct arp_v4 *arp = arp_of(p);
 	struct tn_addr sender;
+	struct arp_v4 arp;
 
-	if (!arp)
+	if (!arp_load(p, &arp))
 		return TN_PASS;
-	sender = addr_v4(arp->spa);
-	if (arp->spa && !in_shared_subnets(&sender))
+	sender = addr_v4(arp.spa);
+	if (arp.spa && !in_shared_subnets(&sender))
 		return drop(p, TN_DROP_UNTRANSLATED);
 	return TN_PASS;
 }

@@ -110,7 +110,11 @@ static __always_inline bool pkt_load(struct pkt *p, __u32 offset, void *to, __u3
 	return bpf_skb_load_bytes(p->ctx, offset, to, len) == 0;
 }
 
-/* Copy into the packet; checksums are the caller's. Pointers into the packet are void afterwards.
+/*
+ * Copy into the packet; checksums are the caller's. Pointers into the packet are void
+ * afterwards. tc programs write like this alone: a single write in place, and the kernel
+ * copies a shared skb before the program starts, which costs the frame XDP's mark
+ * whenever somebody runs tcpdump (bpf_unclone_prologue(), skb_metadata_clear()).
  */
 static __always_inline bool pkt_store(struct pkt *p, __u32 offset, const void *from, __u32 len)
 {
@@ -197,6 +201,12 @@ static __always_inline bool pkt_mend_mac_inside(struct __sk_buff *skb)
 static __always_inline struct tn_addr addr_v4(__be32 a)
 {
 	return (struct tn_addr){ .w = { 0, 0, bpf_htonl(0xffff), a } };
+}
+
+/* Never seen on a wire, and in our tables something else: an IPv4 address. */
+static __always_inline bool is_v4_mapped(const __be32 w[4])
+{
+	return !(w[0] | w[1]) && w[2] == bpf_htonl(0xffff);
 }
 
 static __always_inline bool addr_equal(const struct tn_addr *a, const struct tn_addr *b)
@@ -353,6 +363,8 @@ static __always_inline bool pkt_parse_v6(struct pkt *p)
 	p->ip_bytes = end - ETH_HLEN;
 	__builtin_memcpy(&p->src, &ip->saddr, sizeof(p->src));
 	__builtin_memcpy(&p->dst, &ip->daddr, sizeof(p->dst));
+	if (is_v4_mapped(ip->saddr.in6_u.u6_addr32) || is_v4_mapped(ip->daddr.in6_u.u6_addr32))
+		return false;
 
 	w.next = ip->nexthdr;
 	if (!walk_extensions(p, &w) || w.offset > end)

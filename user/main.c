@@ -223,15 +223,6 @@ static int unknown_command(char **words, int n)
 	return hint(NULL);
 }
 
-const char *cmd_value(const struct invocation *inv, const char *option)
-{
-	for (int i = 0; i < CMD_OPTIONS_MAX && inv->command->options[i].name; i++) {
-		if (strcmp(inv->command->options[i].name, option) == 0)
-			return inv->values[i];
-	}
-	return NULL;
-}
-
 static int run(const struct invocation *inv)
 {
 	struct error err = { 0 };
