@@ -25,14 +25,40 @@ static __always_inline bool pkt_parse(struct pkt *p, __u16 ethertype)
 }
 
 /*
- * Traffic of the link itself. IPv6 never forwards a link-local destination, and
- * sends to it from any address (RFC 4007, 9); IPv4 forwards it like any other, so
- * there both ends have to be link-local.
+ * IPv6 traffic of the link itself: a link-local destination is never forwarded, and is
+ * spoken to from any address of the link (RFC 4007, 9). IPv4 forwards link-local
+ * addresses like all others, so they have no privilege here.
  */
-static __always_inline bool link_local_alone(const struct pkt *p, const struct tn_addr *src,
-					     const struct tn_addr *dst)
+static __always_inline bool link_local_in(const struct pkt *p, const struct tn_addr *src,
+					  const struct tn_addr *dst)
 {
-	return addr_is_link_local(dst, p->v4) && (!p->v4 || addr_is_link_local(src, p->v4));
+	return !p->v4 && addr_is_link_local(dst, false) &&
+	       (addr_is_link_local(src, false) || in_shared_subnets(src));
+}
+
+/*
+ * A tag that is still in the frame when tc sees it is a second one: the kernel takes the
+ * first one off before, and a second one with VLAN id 0 after tc, so that what is behind
+ * it would come in unjudged.
+ */
+static __always_inline bool is_vlan(__u16 ethertype)
+{
+	return ethertype == ETH_P_8021Q || ethertype == ETH_P_8021AD;
+}
+
+/* 255.255.255.255, or the last address of a shared subnet. */
+static __always_inline bool is_broadcast(const struct pkt *p)
+{
+	struct tn_addr next = pkt_copy(&p->dst);
+
+	if (!p->v4)
+		return false;
+	if (next.w[3] == 0xffffffff)
+		return true;
+	if (!in_shared_subnets(&next))
+		return false;
+	next.w[3] = bpf_htonl(bpf_ntohl(next.w[3]) + 1);
+	return !in_shared_subnets(&next);
 }
 
 /* An answer of a DHCP server to the router itself (RFC 2131, 4.1), which may come from anywhere. */
@@ -61,16 +87,21 @@ static __always_inline enum tn_verdict translate_in(struct pkt *p, enum icmp_kin
 	return nat_rewrite(p, TN_DST, fixed);
 }
 
-/* An IP packet to this router's MAC address, from the shared network. */
-static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin)
+/*
+ * An IP packet from the shared network, in a frame to this router's MAC address or, with
+ * `group`, to many. The kernel does not forward those, but takes in what it holds for an
+ * address of its own: packets to groups and broadcasts are left to it, one to a single
+ * address is judged like all others, and not translated. `hairpin`: from judge_inside().
+ */
+static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin, bool group)
 {
-	struct tn_addr src = p->src, dst = p->dst, fixed;
+	struct tn_addr src = pkt_copy(&p->src), dst = pkt_copy(&p->dst), fixed;
 	const struct tn_shared *to, *from;
 	enum icmp_kind icmp;
 	enum tn_verdict v;
 	__u32 slot;
 
-	if (link_local_alone(p, &src, &dst))
+	if (link_local_in(p, &src, &dst))
 		return TN_PASS;
 	icmp = icmp_kind(p);
 	if (icmp == ICMP_ND) {
@@ -78,15 +109,13 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin)
 		if (v != TN_GO_ON)
 			return v;
 	}
-	to = lookup_ours(&dst);
-	if (!to && !in_shared_subnets(&dst))
-		return drop(p, TN_DROP_DIRECT_TO_PRIVATE);
-	/* an offer comes to an address that the router does not have yet */
-	if ((!to || to->flags & TN_SHARED_OWN) && is_dhcp_answer(p))
+	if (group && (addr_is_multicast(&dst, p->v4) || is_broadcast(p)))
 		return TN_PASS;
-	if (!to)
-		return drop(p, TN_DROP_UNMAPPED);
-	if (to->flags & TN_SHARED_OWN && icmp == ICMP_ND)
+	to = lookup_ours(&dst);
+	if (!to || (group && !(to->flags & TN_SHARED_OWN)))
+		return drop(p,
+			    in_shared_subnets(&dst) ? TN_DROP_UNMAPPED : TN_DROP_DIRECT_TO_PRIVATE);
+	if (to->flags & TN_SHARED_OWN && (icmp == ICMP_ND || is_dhcp_answer(p)))
 		return TN_PASS;
 
 	from = lookup_shared(&src);
@@ -107,21 +136,7 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin)
 	return v;
 }
 
-/* A frame to a group: the kernel's, but for solicitations of mapped addresses. */
-static __always_inline enum tn_verdict judge_group_in(struct pkt *p, __u16 ethertype)
-{
-	enum tn_verdict v;
-
-	if (ethertype != ETH_P_IPV6 || !pkt_parse_v6(p) || icmp_kind(p) != ICMP_ND)
-		return TN_PASS;
-	v = nd_in(p);
-	return v == TN_GO_ON ? TN_PASS : v;
-}
-
-/*
- * Group frames and frames for others are not judged: the kernel forwards only
- * what is addressed to it alone (ip_forward() and ip6_forward() want PACKET_HOST).
- */
+/* Frames for others are the kernel's to drop: it is in promiscuous mode. */
 static __always_inline enum tn_verdict judge_in_tc(struct pkt *p, __u32 pkt_type, bool hairpin)
 {
 	__u16 ethertype = pkt_ethertype(p);
@@ -130,65 +145,73 @@ static __always_inline enum tn_verdict judge_in_tc(struct pkt *p, __u32 pkt_type
 		return TN_PASS;
 	if (ethertype == ETH_P_ARP)
 		return arp_in(p);
-	if (pkt_type != PACKET_HOST)
-		return judge_group_in(p, ethertype);
+	if (is_vlan(ethertype))
+		return drop(p, TN_DROP_MALFORMED);
 	if (ethertype != ETH_P_IP && ethertype != ETH_P_IPV6)
 		return TN_PASS;
 	if (!pkt_parse(p, ethertype))
 		return drop(p, TN_DROP_MALFORMED);
-	return judge_in(p, hairpin);
+	return judge_in(p, hairpin, pkt_type != PACKET_HOST);
 }
 
-/* For tc to see that this frame is done: metadata in front of it. */
-static __always_inline bool mark_translated(struct xdp_md *xdp)
+/* For tc to see whether this frame is done: metadata in front of it. */
+static __always_inline bool mark_write(struct xdp_md *xdp, __u32 magic)
 {
-	struct tn_meta *meta;
+	struct tn_meta *meta = (void *)(long)xdp->data_meta;
 
-	if (bpf_xdp_adjust_meta(xdp, -(int)sizeof(*meta)))
-		return false;
-	meta = (void *)(long)xdp->data_meta;
 	if ((void *)(meta + 1) > (void *)(long)xdp->data)
 		return false;
-	meta->magic = TN_META_MAGIC;
+	meta->magic = magic;
 	meta->router = tn_router_id;
 	return true;
 }
 
 /*
- * Reads the mark. It cannot be taken off without a write in place (see pkt_store()), but
- * it stays with the skb, and that leads only to this router's own VMs.
+ * Reads the mark, if this router's XDP program makes any. tc cannot take it off without a
+ * write in place (see pkt_store()), so an skb that comes back may still have it, but XDP
+ * sees every frame first and overwrites it.
  */
 static __always_inline bool xdp_has_translated(struct __sk_buff *skb)
 {
 	const struct tn_meta *meta = (void *)(long)skb->data_meta;
 
-	return (void *)(meta + 1) <= (void *)(long)skb->data && meta->magic == TN_META_MAGIC &&
-	       meta->router == tn_router_id;
+	return !tn_xdp_guards_only && (void *)(meta + 1) <= (void *)(long)skb->data &&
+	       meta->magic == TN_META_MAGIC && meta->router == tn_router_id;
+}
+
+static __always_inline enum tn_verdict judge_frame_xdp(struct pkt *p)
+{
+	__u16 ethertype = pkt_ethertype(p);
+	struct ethhdr *eth = p->data;
+
+	if ((ethertype != ETH_P_IP && ethertype != ETH_P_IPV6) || (void *)(eth + 1) > p->data_end ||
+	    !mac_is_ours(eth->h_dest))
+		return TN_LEAVE_TO_TC;
+	if (!pkt_parse(p, ethertype))
+		return drop(p, TN_DROP_MALFORMED);
+	return judge_in(p, false, false);
 }
 
 /*
- * The mark comes first, while nothing is changed: a driver without metadata
+ * Room for the mark comes first, while nothing is changed: a driver without metadata
  * then leaves every frame to tc. Generic XDP has metadata, but some kernels lose
  * track of it (see pkt_mend_mac()), so there the loader sets tn_xdp_guards_only.
  */
 static __always_inline enum tn_verdict judge_in_xdp(struct pkt *p)
 {
-	__u16 ethertype = pkt_ethertype(p);
-	struct ethhdr *eth = p->data;
 	enum tn_verdict v;
 
-	if (ethertype != ETH_P_IP && ethertype != ETH_P_IPV6)
-		return TN_LEAVE_TO_TC;
-	if ((void *)(eth + 1) > p->data_end)
-		return TN_LEAVE_TO_TC;
-	if (!mac_is_ours(eth->h_dest) || !mark_translated(p->ctx))
-		return TN_LEAVE_TO_TC;
-	pkt_reload(p);
-	if (!pkt_parse(p, ethertype))
-		v = drop(p, TN_DROP_MALFORMED);
-	else
-		v = judge_in(p, false);
-	if (v == TN_LEAVE_TO_TC || v == TN_PASS)
+	if (!tn_xdp_guards_only) {
+		if (bpf_xdp_adjust_meta(p->ctx, -(int)sizeof(struct tn_meta)))
+			return TN_LEAVE_TO_TC;
+		pkt_reload(p);
+	}
+	v = judge_frame_xdp(p);
+	if (tn_xdp_guards_only)
+		return v;
+	if (!mark_write(p->ctx, v == TN_TRANSLATED ? TN_META_MAGIC : 0))
+		return drop(p, TN_DROP_INTERNAL);
+	if (v != TN_TRANSLATED)
 		bpf_xdp_adjust_meta(p->ctx, sizeof(struct tn_meta));
 	return v;
 }
@@ -217,6 +240,27 @@ static __always_inline enum tn_verdict judge_own_out(struct pkt *p, enum icmp_ki
 	return drop(p, TN_DROP_UNTRANSLATED);
 }
 
+/*
+ * IPv6 traffic of the link itself: to its own kind and to groups, and neighbour
+ * discovery; not redirects and errors, which quote what may be translated already.
+ */
+static __always_inline enum tn_verdict judge_link_local_out(struct pkt *p, enum icmp_kind icmp,
+							    const struct tn_addr *dst)
+{
+	__u8 type = 0;
+
+	if (icmp == ICMP_ERROR)
+		return drop(p, TN_DROP_UNTRANSLATED);
+	if (icmp == ICMP_ND) {
+		if (!pkt_load(p, p->l4, &type, sizeof(type)) || type == ND_REDIRECT)
+			return drop(p, TN_DROP_ICMP_REDIRECT);
+		return TN_PASS;
+	}
+	if (addr_is_link_local(dst, false) || addr_is_multicast(dst, false))
+		return TN_PASS;
+	return drop(p, TN_DROP_UNTRANSLATED);
+}
+
 /* A frame on its way to the shared network. */
 static __always_inline enum tn_verdict judge_out(struct pkt *p)
 {
@@ -229,17 +273,19 @@ static __always_inline enum tn_verdict judge_out(struct pkt *p)
 
 	if (ethertype == ETH_P_ARP)
 		return arp_out(p);
+	if (is_vlan(ethertype))
+		return drop(p, TN_DROP_UNTRANSLATED);
 	if (ethertype != ETH_P_IP && ethertype != ETH_P_IPV6)
 		return TN_PASS;
 	if (!pkt_parse(p, ethertype))
 		return drop(p, TN_DROP_MALFORMED);
-	src = p->src;
-	dst = p->dst;
-	if (addr_is_unspecified(&src, p->v4) ||
-	    (addr_is_link_local(&src, p->v4) && (!p->v4 || addr_is_link_local(&dst, p->v4))))
+	src = pkt_copy(&p->src);
+	dst = pkt_copy(&p->dst);
+	if (addr_is_unspecified(&src, p->v4))
 		return TN_PASS;
-
 	icmp = icmp_kind(p);
+	if (!p->v4 && addr_is_link_local(&src, false))
+		return judge_link_local_out(p, icmp, &dst);
 	mapping = lookup_fixed(&src);
 	if (!mapping)
 		return judge_own_out(p, icmp, &src);
@@ -269,8 +315,8 @@ static __always_inline enum tn_verdict judge_inside(struct pkt *p, __u32 pkt_typ
 	if (pkt_type != PACKET_HOST || (ethertype != ETH_P_IP && ethertype != ETH_P_IPV6) ||
 	    !pkt_parse(p, ethertype))
 		return TN_PASS;
-	src = p->src;
-	dst = p->dst;
+	src = pkt_copy(&p->src);
+	dst = pkt_copy(&p->dst);
 	if (lookup_ours(&src))
 		return drop(p, TN_DROP_SPOOFED_SOURCE);
 	to = lookup_ours(&dst);

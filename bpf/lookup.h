@@ -28,24 +28,34 @@ static __always_inline const struct tn_fixed *lookup_fixed(const struct tn_addr 
 	return bpf_map_lookup_elem(&by_fixed, &key);
 }
 
-static __always_inline bool in_shared_subnets(const struct tn_addr *a)
+/* Global, so that the verifier follows its loop once and not from every caller on. */
+__noinline int tn_in_shared_subnets(const struct tn_addr *a)
 {
 	const struct tn_config *c;
 	__u32 zero = 0;
 
 	c = bpf_map_lookup_elem(&config, &zero);
-	if (!c)
-		return false;
+	if (!c || !a)
+		return 0;
 	for (__u32 i = 0; i < TN_SUBNETS_MAX && i < c->nsubnets; i++) {
 		const struct tn_subnet *s = &c->subnets[i];
 
+		/* half written: the map is not updated in one piece, and no subnet is all of IPv6
+		 */
+		if (!s->mask.w[0])
+			continue;
 		if (!(((a->w[0] & s->mask.w[0]) ^ s->prefix.w[0]) |
 		      ((a->w[1] & s->mask.w[1]) ^ s->prefix.w[1]) |
 		      ((a->w[2] & s->mask.w[2]) ^ s->prefix.w[2]) |
 		      ((a->w[3] & s->mask.w[3]) ^ s->prefix.w[3])))
-			return true;
+			return 1;
 	}
-	return false;
+	return 0;
+}
+
+static __always_inline bool in_shared_subnets(const struct tn_addr *a)
+{
+	return tn_in_shared_subnets(a) != 0;
 }
 
 #endif

@@ -95,10 +95,9 @@ static __always_inline enum tn_verdict nat_rewrite(struct pkt *p, enum tn_side s
 	int at = p->rest ? -1 : csum_offset(p->proto, p->v4);
 	__u32 offset = p->l4 + at;
 	bool partial = false;
+	__sum16 field = 0;
 
 	if (at >= 0) {
-		__sum16 field;
-
 		/* XDP reads in place: it has to write there anyway */
 		if (offset + sizeof(field) > p->l4 + p->l4_len || offset > PKT_OFFSET_MASK)
 			return drop(p, TN_DROP_MALFORMED);
@@ -118,6 +117,9 @@ static __always_inline enum tn_verdict nat_rewrite(struct pkt *p, enum tn_side s
 	}
 	if (!nat_ip(p, side, new))
 		return drop(p, TN_DROP_INTERNAL);
+	/* an IPv6 address that no checksum makes up for: the sum of the whole frame follows */
+	if (!p->xdp && !p->v4 && (at < 0 || (!field && csum_optional(p->proto))))
+		bpf_csum_update(p->ctx, csum_fold32(diff));
 	if (at >= 0 && diff && !nat_l4_csum(p, offset, diff, partial))
 		return drop(p, TN_DROP_INTERNAL);
 	return TN_TRANSLATED;

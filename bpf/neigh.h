@@ -105,7 +105,7 @@ struct nd_frame {
 	struct nd nd;
 } __attribute__((packed, aligned(4)));
 
-enum { ND_SOLICIT = 135, ND_ADVERT = 136, ND_TARGET_MAC = 2 };
+enum { ND_SOLICIT = 135, ND_ADVERT = 136, ND_REDIRECT = 137, ND_TARGET_MAC = 2 };
 #define ND_SOLICITED 0x40000000
 #define ND_OVERRIDE  0x20000000
 /* Nobody forwards a packet with this hop limit and keeps it: it comes from the link (RFC
@@ -184,7 +184,7 @@ static __always_inline enum tn_verdict nd_answer(struct pkt *p, const struct tn_
  */
 static __always_inline enum tn_verdict nd_in(struct pkt *p)
 {
-	struct tn_addr src = p->src, target;
+	struct tn_addr src = pkt_copy(&p->src), target;
 	const struct tn_shared *ours;
 	struct nd nd;
 

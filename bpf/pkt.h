@@ -56,6 +56,19 @@ struct pkt {
 #define IP_OFFSET	  0x1fff
 #define IP_MORE_FRAGMENTS 0x2000
 
+/*
+ * A copy that stays one. Without the barrier the compiler may hand a helper the original
+ * in the place of a copy that nobody changes, and a struct pkt that a helper has seen is
+ * no constant any more, `xdp` least of all.
+ */
+static __always_inline struct tn_addr pkt_copy(const struct tn_addr *a)
+{
+	struct tn_addr copy = *a;
+
+	asm volatile("" : "+m"(copy));
+	return copy;
+}
+
 static __always_inline void pkt_reload(struct pkt *p)
 {
 	if (p->xdp) {

@@ -190,6 +190,7 @@ static void read_from(const struct statement *s, struct fixed_row *row)
 
 static void read_row(const struct statement *s, struct router_row *row)
 {
+	size_t inside = 0;
 	const char *v;
 
 	row->id = number(s->words[1]);
@@ -197,6 +198,8 @@ static void read_row(const struct statement *s, struct router_row *row)
 	for (int i = 3; i < s->n; i++) {
 		if ((v = value(s->words[i], "if")))
 			row->ifindex = number(v);
+		else if ((v = value(s->words[i], "inside")) && inside < TN_INSIDE_MAX)
+			row->inside[inside++] = number(v);
 		else if ((v = value(s->words[i], "mac")))
 			row->mac[5] = number(v);
 		else if ((v = value(s->words[i], "dev")))
@@ -311,6 +314,8 @@ static void write_router(FILE *f, const struct router_row *row)
 	fprintf(f, "router %u %s", row->id, row->tenant);
 	if (row->ifindex)
 		fprintf(f, " if=%u", row->ifindex);
+	for (size_t i = 0; i < TN_INSIDE_MAX && row->inside[i]; i++)
+		fprintf(f, " inside=%u", row->inside[i]);
 	if (row->mac[5])
 		fprintf(f, " mac=%u", row->mac[5]);
 	if (row->netns_dev)

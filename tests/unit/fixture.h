@@ -43,8 +43,8 @@ struct addr_list addrs_of(const char *text);
  * own SHARED TENANT ROUTER;               a row of by_shared: a router's own address
  * to SHARED FIXED TENANT ROUTER [slot=N]; another: a mapping
  * from ROUTER FIXED SHARED [slot=N];      a row of by_fixed
- * router ID TENANT [if=N] [mac=N] [dev=N] [ino=N] [hook=HOOK] [via=HOOK] [build=N] [flags=N]
- *        [broken] [kept];                 kept: out of scope
+ * router ID TENANT [if=N] [inside=N]… [mac=N] [dev=N] [ino=N] [hook=HOOK] [via=HOOK] [build=N]
+ *        [flags=N] [broken] [kept];                               kept: out of scope
  *
  * TENANT is an id in `own` and `to`, a name in `router`. Sorted.
  */

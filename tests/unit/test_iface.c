@@ -117,12 +117,15 @@ Test(iface, loopback)
 {
 	_cleanup_model_ struct model m = model_of("net 100.64.0.0/16;");
 	_cleanup_ifaces_ struct ifaces ifaces = ifaces_of("lo 100.64.0.2");
+	uint32_t inside[TN_INSIDE_MAX];
 	struct error err = { 0 };
 	struct router r = { 0 };
 
 	ifaces.list.v[0].ethernet = true;
 	cr_expect_null(iface_shared(&ifaces, &r, &m, &err));
 	cr_expect_str_eq(err.text, "lo is not an Ethernet interface; a shared network needs one");
+	cr_expect_eq(iface_inside(&ifaces, &r, NULL, inside, &err), 0);
+	cr_expect_eq(inside[0], 0);
 }
 
 /* more of them than fit into a sentence: it is cut, and what to do still stands behind it */
@@ -133,18 +136,16 @@ Test(iface, very_many)
 	static const char tail[] = ". Correct the router's `shared`";
 	struct router r = { .shared = "shared0" };
 
-	/* the cut at every place of a name and of an address */
-	for (int extra = 0; extra < 60; extra++) {
+	/* the first four names move the cut over every place of a name and an address */
+	for (int extra = 0; extra < 56; extra++) {
 		_cleanup_ifaces_ struct ifaces ifaces = { 0 };
 		struct error err = { 0 };
 
 		for (int i = 0; i < 100; i++) {
 			struct iface *new = vec_push(&ifaces.list);
 
-			snprintf(new->name, sizeof(new->name), "%.*s%d", i ? 4 : extra % 15,
-				 "veth-veth-veth-veth", i);
-			if (i % 2 || extra % 4 == 0)
-				*vec_push(&new->addrs) = a;
+			memset(new->name, 'x', i < 4 ? 1 + (extra + i) / 4 : 6);
+			*vec_push(&new->addrs) = a;
 		}
 		cr_expect_null(iface_shared(&ifaces, &r, &m, &err));
 		cr_expect_eq(strncmp(err.text, "there is no interface shared0; seen: ", 37), 0);
@@ -153,22 +154,87 @@ Test(iface, very_many)
 	}
 }
 
-Test(iface, inside)
+/* `router` is what the definitions say of it; the shared interface is shared0. */
+static void inside_are(const char *seen, const char *router, const char *found, const char *error)
 {
-	_cleanup_model_ struct model m =
-		model_of("tenant a; router; tenant b; router inside=lan0 inside=lo;"
-			 "tenant c; router inside=lan0 inside=lan1 inside=lan2;");
-	_cleanup_ifaces_ struct ifaces ifaces = ifaces_of(usual);
+	_cleanup_free_ char *definitions = NULL;
+	_cleanup_ifaces_ struct ifaces ifaces = ifaces_of(seen);
+	const struct iface *shared = NULL;
+	uint32_t out[TN_INSIDE_MAX];
 	struct error err = { 0 };
+	char text[256] = "";
 
-	cr_expect_eq(iface_check_inside(&ifaces, m.tenants.v[0].router, &err), 0);
-	cr_expect_eq(iface_check_inside(&ifaces, m.tenants.v[1].router, &err), 0);
-	cr_expect_not(err.set);
-	cr_expect_eq(iface_check_inside(&ifaces, m.tenants.v[2].router, &err), -1);
-	cr_expect_str_eq(err.text,
-			 "there is no interface lan1; seen: lo, lan0 10.0.0.1, shared0 100.64.0.2. "
-			 "Correct the router's `inside`");
+	cr_assert_gt(asprintf(&definitions, "tenant red; router %s;", router), 0);
+	_cleanup_model_ struct model m = model_of(definitions);
+	vec_each (i, &ifaces.list)
+		shared = strcmp(i->name, "shared0") == 0 ? i : shared;
+	memset(out, 0xff, sizeof(out));
+	cr_expect_eq(iface_inside(&ifaces, m.tenants.v[0].router, shared, out, &err),
+		     error ? -1 : 0);
+	cr_expect_str_eq(err.text, error ? error : "");
 	cr_expect_not(err.usage);
+	for (size_t i = 0; !error && i < TN_INSIDE_MAX; i++)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%u ", out[i]);
+	/* zeros behind the last */
+	if (found)
+		cr_expect_str_eq(text, found, "%s: %s", router, text);
+}
+
+static const char several[] =
+	"lo 127.0.0.1;lan0 [veth] 10.0.0.1;shared0 [veth] 100.64.0.2;tun0 [tun];lan1";
+
+#define ZEROS(n) ("0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 " + 2 * (16 - (n)))
+
+static void inside_are_two(const char *router, const char *two)
+{
+	char all[64];
+
+	snprintf(all, sizeof(all), "%s %s", two, ZEROS(14));
+	inside_are(several, router, all, NULL);
+}
+
+Test(iface, inside_are_those_that_are_named)
+{
+	inside_are_two("inside=lan0 inside=lan1", "2 5");
+	/* by index, whatever the order, and once */
+	inside_are_two("inside=lan1 inside=lan0", "2 5");
+	inside_are_two("inside=lan1 inside=lan0 inside=lan1", "2 5");
+	inside_are(several, "inside=lan1", "5 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 ", NULL);
+}
+
+Test(iface, inside_are_else_all_ethernet_but_the_shared_one)
+{
+	inside_are_two("", "2 5");
+	inside_are("lo;shared0 100.64.0.2", "", ZEROS(16), NULL);
+}
+
+Test(iface, inside_named_but_not_fit)
+{
+	inside_are(usual, "inside=lan0 inside=lan1 inside=lan2", NULL,
+		   "there is no interface lan1; seen: lo, lan0 10.0.0.1, shared0 100.64.0.2. "
+		   "Correct the router's `inside`");
+	inside_are(several, "inside=lan0 inside=shared0", NULL,
+		   "shared0 cannot be an inside interface: it is the shared one; correct the "
+		   "router's `inside`");
+	inside_are(several, "inside=tun0", NULL,
+		   "tun0 cannot be an inside interface: it is not Ethernet; correct the router's "
+		   "`inside`");
+	inside_are(several, "inside=lo", NULL,
+		   "lo cannot be an inside interface: it is not Ethernet; correct the router's "
+		   "`inside`");
+}
+
+Test(iface, inside_at_most_as_many_as_there_is_room_for)
+{
+	static const char most[] = "shared0;a;b;c;d;e;f;g;h;i;j;k;l;m;n;o;p";
+	static const char more[] = "shared0;a;b;c;d;e;f;g;h;i;j;k;l;m;n;o;p;q";
+
+	inside_are(most, "", "2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 ", NULL);
+	inside_are(more, "", NULL,
+		   "more than 16 inside interfaces; name the ones that lead to VMs with the "
+		   "router's `inside`");
+	/* of those that are not named there may be more */
+	inside_are(more, "inside=q", "18 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 ", NULL);
 }
 
 Test(iface, auto_is_xdp_only_where_a_driver_receives_from_a_wire)

@@ -78,12 +78,15 @@ Test(machine, several_tenants)
 {
 	wants("tenant red id=1; router id=300; map 10.0.0.5 lease=100.64.1.5;"
 	      "tenant blue id=2; router id=2; map 10.0.0.5 lease=100.64.2.5;"
-	      "tenant green id=3; map 10.0.0.5 lease=100.64.0.9;",
+	      "tenant green id=3; map 10.0.0.5 lease=100.64.0.9;"
+	      /* no facts about it, but about one of nearly the same name */
+	      "tenant re id=4; router id=4 detached; map 10.0.0.5 lease=100.64.0.4;",
 	      "router 300 red via=tc; own 100.64.0.1 1 300; router 2 blue via=xdp;"
 	      "own 100.64.0.2 2 2;",
 	      "", NULL,
 	      "own 100.64.0.1 1 300\n"
 	      "own 100.64.0.2 2 2\n"
+	      "to 100.64.0.4 10.0.0.5 4 0\n"
 	      "to 100.64.0.9 10.0.0.5 3 0\n"
 	      "to 100.64.1.5 10.0.0.5 1 300\n"
 	      "to 100.64.2.5 10.0.0.5 2 2\n"
@@ -144,7 +147,10 @@ Test(machine, out_of_scope_all_stays_as_it_is)
 
 Test(machine, a_tenant_in_scope_that_is_detached)
 {
-	wants(BOTH, "",
+	wants("net 100.64.0.0/16; tenant red id=1; router id=1 detached;"
+	      "map 10.0.0.5 lease=100.64.1.5;tenant blue id=2; router id=2;"
+	      "map 10.0.0.5 lease=100.64.2.5;",
+	      "",
 	      "own 100.64.0.1 1 1; to 100.64.1.5 10.0.0.5 1 1; from 1 10.0.0.5 100.64.1.5;"
 	      "router 1 red;to 100.64.2.5 10.0.0.5 2 2; from 2 10.0.0.5 100.64.2.5;"
 	      "router 2 blue;",

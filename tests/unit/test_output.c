@@ -48,7 +48,7 @@ static char *capture_end(struct capture *c)
 	return text;
 }
 
-/* A terminal for stdout, raw: what is printed comes out as it was. The other end is *terminal. */
+/* A terminal for stdout, whose other end is *terminal. */
 static void terminal_begin(struct capture *c, int *terminal)
 {
 	int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -62,17 +62,15 @@ static void terminal_begin(struct capture *c, int *terminal)
 /* What the terminal was sent, without the carriage returns that it adds. */
 static char *terminal_end(struct capture *c, int terminal)
 {
-	char *text = xzalloc(4096), *to = text;
-	ssize_t n;
+	char *text = xzalloc(4096), *to = text, sent;
 
+	/* once nobody has the terminal open, what was sent can be read to its end */
 	release(c);
-	n = read(terminal, text, 4095);
-	for (ssize_t i = 0; i < n; i++) {
-		if (text[i] != '\r')
-			*to++ = text[i];
-	}
-	*to = '\0';
 	close(c->fd);
+	while (read(terminal, &sent, 1) == 1 && to < text + 4095) {
+		if (sent != '\r')
+			*to++ = sent;
+	}
 	close(terminal);
 	return text;
 }

@@ -16,7 +16,7 @@ static void steps(const char *want, const char *have, const char *expected)
 #define NET    "net 100.64.0.0/16 fd64::/64;"
 #define TO5    "to 100.64.1.5 10.0.0.5 1 1;"
 #define FROM5  "from 1 10.0.0.5 100.64.1.5;"
-#define ROUTER "router 1 red if=3 mac=7 dev=4 ino=99 hook=auto via=tc build=8;"
+#define ROUTER "router 1 red if=3 inside=4 inside=5 mac=7 dev=4 ino=99 hook=auto via=tc build=8;"
 #define ALL    NET "own 100.64.0.2 1 1;" TO5 FROM5 ROUTER
 
 Test(plan, nothing_to_be_done)
@@ -27,7 +27,8 @@ Test(plan, nothing_to_be_done)
 	steps(ALL,
 	      NET "own 100.64.0.2 1 1; to 100.64.1.5 10.0.0.5 1 1 slot=17;"
 		  "from 1 10.0.0.5 100.64.1.5 slot=17;"
-		  "router 1 red if=3 mac=7 dev=4 ino=99 hook=auto via=xdp build=8 flags=3;",
+		  "router 1 red if=3 inside=4 inside=5 mac=7 dev=4 ino=99 hook=auto via=xdp "
+		  "build=8 flags=3;",
 	      "");
 }
 
@@ -78,11 +79,21 @@ Test(plan, rows_of_by_shared)
 
 	for (size_t i = 0; i < ARRAY_SIZE(had); i++)
 		steps(TO5, had[i], "put to 100.64.1.5 10.0.0.5 1 1\n");
-	/* the same but for what it is */
-	steps("own 100.64.1.5 1 1;", "to 100.64.1.5 0.0.0.0 1 1;", "put own 100.64.1.5 1 1\n");
 	/* another key is another row */
 	steps(TO5, "to 100.64.1.6 10.0.0.5 1 1;",
 	      "put to 100.64.1.5 10.0.0.5 1 1\ndel to 100.64.1.6 10.0.0.5 1 1\n");
+}
+
+/* the same row but for what it is */
+Test(plan, flags_of_by_shared)
+{
+	_cleanup_machine_ struct machine want = machine_of("own 100.64.1.5 1 1;");
+	_cleanup_machine_ struct machine have = machine_of("own 100.64.1.5 1 1;");
+	_cleanup_plan_ struct plan p;
+
+	have.shared.v[0].flags = TN_SHARED_MAPPED;
+	plan_make(&want, &have, &p);
+	expect_text(plan_steps(&p), "put own 100.64.1.5 1 1\n", "flags");
 }
 
 Test(plan, rows_of_by_fixed)
@@ -97,14 +108,17 @@ Test(plan, rows_of_by_fixed)
 Test(plan, a_router_that_is_not_as_wanted)
 {
 	static const char *const had[] = {
-		"router 1 blue if=3 mac=7 dev=4 ino=99 hook=auto via=tc build=8;",
-		"router 1 red if=2 mac=7 dev=4 ino=99 hook=auto via=tc build=8;",
-		"router 1 red if=3 mac=6 dev=4 ino=99 hook=auto via=tc build=8;",
-		"router 1 red if=3 mac=7 dev=5 ino=99 hook=auto via=tc build=8;",
-		"router 1 red if=3 mac=7 dev=4 ino=98 hook=auto via=tc build=8;",
-		"router 1 red if=3 mac=7 dev=4 ino=99 hook=tc via=tc build=8;",
-		"router 1 red if=3 mac=7 dev=4 ino=99 hook=auto via=tc build=7;",
-		"router 1 red if=3 mac=7 dev=4 ino=99 hook=auto via=tc build=8 broken;",
+		"router 1 blue if=3 inside=4 inside=5 mac=7 dev=4 ino=99 hook=auto build=8;",
+		"router 1 red if=2 inside=4 inside=5 mac=7 dev=4 ino=99 hook=auto build=8;",
+		"router 1 red if=3 inside=4 mac=7 dev=4 ino=99 hook=auto build=8;",
+		"router 1 red if=3 inside=4 inside=5 inside=6 mac=7 dev=4 ino=99 hook=auto "
+		"build=8;",
+		"router 1 red if=3 inside=4 inside=5 mac=6 dev=4 ino=99 hook=auto build=8;",
+		"router 1 red if=3 inside=4 inside=5 mac=7 dev=5 ino=99 hook=auto build=8;",
+		"router 1 red if=3 inside=4 inside=5 mac=7 dev=4 ino=98 hook=auto build=8;",
+		"router 1 red if=3 inside=4 inside=5 mac=7 dev=4 ino=99 hook=tc build=8;",
+		"router 1 red if=3 inside=4 inside=5 mac=7 dev=4 ino=99 hook=auto build=7;",
+		"router 1 red if=3 inside=4 inside=5 mac=7 dev=4 ino=99 hook=auto build=8 broken;",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(had); i++)
@@ -572,9 +586,13 @@ Test(plan_text, pools)
 		"tenant red pool=100.64.2.0/24 pool=100.64.1.0/24;",
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(had); i++)
-		says_of("tenant red pool=100.64.1.0/24 pool=100.64.2.0/24;", had[i],
-			"~ tenant red: pool\n");
+	static const char now[] = "tenant red pool=100.64.1.0/24 pool=100.64.2.0/24;";
+
+	for (size_t i = 0; i < ARRAY_SIZE(had); i++) {
+		says_of(now, had[i], "~ tenant red: pool\n");
+		says_of(had[i], now, "~ tenant red: pool\n");
+	}
+	says_of(now, now, "");
 }
 
 Test(plan_text, definition_of_a_router)
@@ -723,6 +741,7 @@ Test(plan_text, what_nothing_else_explains)
 	says("", "", FROM5 "from 1 10.0.0.6 100.64.1.6;",
 	     "from 1 10.0.0.5 100.64.1.6; from 2 10.0.0.6 100.64.1.6;",
 	     "~ 3 reverse entries repaired\n");
+	says("", "", "", FROM5 "from 2 10.0.0.6 100.64.1.6;", "~ 2 reverse entries repaired\n");
 	/* not beside a line that explains them */
 	says("tenant red id=1;", "tenant red id=1;", TO5 FROM5, "",
 	     "+ mapping red 10.0.0.5 -> 100.64.1.5\n");

@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "harness.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "addr.h"
+#include "tenantnat.skel.h"
+
+#define MAPPINGS_MAX 256
+
+#ifndef BPF_F_TEST_SKB_CHECKSUM_COMPLETE
+#define BPF_F_TEST_SKB_CHECKSUM_COMPLETE (1U << 2)
+#endif
+
+struct mapping {
+	enum router router;
+	struct tn_addr fixed, shared;
+};
+
+struct lab {
+	struct tenantnat *skel;
+	int cpus;
+	size_t n;
+	struct mapping mappings[MAPPINGS_MAX]; /* by slot; 0 is nobody's */
+};
+
+/* Everything that was counted. */
+struct tally {
+	struct tn_counters mappings[MAPPINGS_MAX];
+	struct tn_drops routers[ROUTERS];
+};
+
+/* clang-format off */
+static const struct {
+	enum router router;
+	const char *fixed, *shared;
+} fixture[] = {
+	{ RED, RED_VM, RED_SHARED },
+	{ RED, RED_VM2, RED_SHARED2 },
+	{ RED, NULL, RED_OWN },
+	{ BLUE, RED_VM, BLUE_SHARED },
+	{ BLUE, NULL, BLUE_OWN },
+	{ GREEN, RED_VM, GREEN_SHARED },
+	{ RED, RED_VM_6, RED_SHARED_6 },
+	{ RED, RED_VM2_6, RED_SHARED2_6 },
+	{ RED, NULL, RED_OWN_6 },
+	{ BLUE, RED_VM_6, BLUE_SHARED_6 },
+	{ BLUE, NULL, BLUE_OWN_6 },
+	{ GREEN, RED_VM_6, GREEN_SHARED_6 },
+};
+/* clang-format on */
+
+static const char *const fixture_subnets[] = { "100.64.0.0/16", "fd64::/64" };
+
+const char *program_name(enum program program)
+{
+	static const char *const names[] = { "XDP ingress", "tc ingress", "tc egress", "inside" };
+
+	return names[program];
+}
+
+/* ---------------------------------------------------------------- setting up */
+
+void need(bool ok, const char *what)
+{
+	if (!ok)
+		cr_assert_fail("%s: %s", what, strerror(errno));
+}
+
+static struct tn_addr addr_of(const char *text)
+{
+	struct tn_addr a;
+
+	if (!addr_parse(text, &a))
+		cr_assert_fail("no address: %s", text);
+	return a;
+}
+
+/*
+ * A test run's frame comes from loopback, and is to this host (PACKET_HOST) when
+ * it has loopback's MAC address: so that has to be the router's.
+ */
+static void enter_netns(void)
+{
+	struct ifreq lo = { .ifr_name = "lo", .ifr_hwaddr.sa_family = ARPHRD_LOOPBACK };
+	_cleanup_close_ int fd = -1;
+
+	need(unshare(CLONE_NEWNET) == 0, "a network namespace (as root?)");
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	mac_parse(MAC_ROUTER, (uint8_t *)lo.ifr_hwaddr.sa_data);
+	need(fd >= 0 && ioctl(fd, SIOCSIFHWADDR, &lo) == 0, "the MAC address of loopback");
+}
+
+static void share_maps(struct lab *lab, const struct lab *with)
+{
+	struct bpf_map *map = NULL, *other;
+
+	while ((map = bpf_object__next_map(lab->skel->obj, map))) {
+		if (bpf_map__is_internal(map))
+			continue;
+		other = bpf_object__find_map_by_name(with->skel->obj, bpf_map__name(map));
+		need(bpf_map__reuse_fd(map, bpf_map__fd(other)) == 0, "sharing the maps");
+	}
+}
+
+static struct bpf_program *lab_program(const struct lab *lab, enum program program)
+{
+	struct bpf_program *const progs[] = { lab->skel->progs.tn_xdp_shared_in,
+					      lab->skel->progs.tn_tc_shared_in,
+					      lab->skel->progs.tn_tc_shared_out,
+					      lab->skel->progs.tn_tc_inside_in };
+
+	return progs[program];
+}
+
+static struct lab *load(const struct lab_options *o, const struct lab *beside)
+{
+	struct lab *lab = xzalloc(sizeof(*lab));
+
+	lab->n = 1;
+	lab->cpus = libbpf_num_possible_cpus();
+	lab->skel = tenantnat__open();
+	need(lab->skel, "opening the programs");
+	lab->skel->rodata->tn_router_id = o->router ? o->router : RED;
+	lab->skel->rodata->tn_xdp_guards_only = o->guards_only;
+	lab->skel->rodata->tn_shared_ifindex = 1; /* loopback, where test runs are */
+	mac_parse(MAC_ROUTER, (uint8_t *)lab->skel->rodata->tn_mac);
+	bpf_map__set_max_entries(lab->skel->maps.by_shared, MAPPINGS_MAX);
+	bpf_map__set_max_entries(lab->skel->maps.by_fixed, MAPPINGS_MAX);
+	bpf_map__set_max_entries(lab->skel->maps.counters, MAPPINGS_MAX);
+	if (beside)
+		share_maps(lab, beside);
+	for (int i = 0; o->programs && i < PROGRAMS; i++)
+		bpf_program__set_autoload(lab_program(lab, i), o->programs & 1U << i);
+	need(tenantnat__load(lab->skel) == 0, "loading the programs");
+	return lab;
+}
+
+struct lab *lab_open(const struct lab_options *o)
+{
+	struct lab *lab;
+
+	enter_netns();
+	lab = load(o, NULL);
+	lab_subnets(lab, fixture_subnets, ARRAY_SIZE(fixture_subnets));
+	for (size_t i = 0; !o->bare && i < ARRAY_SIZE(fixture); i++)
+		lab_map(lab, fixture[i].router, fixture[i].fixed, fixture[i].shared);
+	return lab;
+}
+
+struct lab *lab_open_beside(const struct lab *lab, const struct lab_options *o)
+{
+	return load(o, lab);
+}
+
+void lab_close(struct lab *lab)
+{
+	tenantnat__destroy(lab->skel);
+	free(lab);
+}
+
+int lab_fd(const struct lab *lab, enum program program)
+{
+	return bpf_program__fd(lab_program(lab, program));
+}
+
+struct bpf_object *lab_object(const struct lab *lab)
+{
+	return lab->skel->obj;
+}
+
+void lab_map(struct lab *lab, enum router router, const char *fixed, const char *shared)
+{
+	uint32_t slot = fixed && router ? lab->n : 0;
+	struct tn_addr key = addr_of(shared);
+	struct tn_shared to = { .tenant = router + 1,
+				.router = router,
+				.slot = slot,
+				.flags = fixed ? TN_SHARED_MAPPED : TN_SHARED_OWN };
+	struct tn_fixed_key from = { .router = router };
+	struct tn_fixed back = { .shared = key, .slot = slot };
+
+	if (fixed)
+		to.fixed = from.fixed = addr_of(fixed);
+	if (lab->n == MAPPINGS_MAX)
+		cr_assert_fail("too many mappings");
+	if (slot) {
+		lab->mappings[lab->n++] = (struct mapping){ router, to.fixed, key };
+		need(bpf_map_update_elem(bpf_map__fd(lab->skel->maps.by_fixed), &from, &back,
+					 BPF_NOEXIST) == 0,
+		     fixed);
+	}
+	need(bpf_map_update_elem(bpf_map__fd(lab->skel->maps.by_shared), &key, &to, BPF_NOEXIST) ==
+		     0,
+	     shared);
+}
+
+void lab_subnets(struct lab *lab, const char *const *subnets, size_t n)
+{
+	struct tn_config config = { .abi = TN_ABI, .capacity = MAPPINGS_MAX, .nsubnets = n };
+	uint32_t zero = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct prefix p;
+
+		if (!prefix_parse(subnets[i], &p))
+			cr_assert_fail("no subnet: %s", subnets[i]);
+		config.subnets[i] = (struct tn_subnet){ p.addr, prefix_mask(&p) };
+	}
+	need(bpf_map_update_elem(bpf_map__fd(lab->skel->maps.config), &zero, &config, BPF_ANY) == 0,
+	     "writing the configuration");
+}
+
+/* ---------------------------------------------------------------- running */
+
+static void read_percpu(struct lab *lab, const struct bpf_map *map, uint32_t key, __u64 *out,
+			size_t words)
+{
+	_cleanup_free_ __u64 *values = xrealloc(NULL, lab->cpus, words * sizeof(*values));
+
+	need(bpf_map_lookup_elem(bpf_map__fd(map), &key, values) == 0, "reading counters");
+	memset(out, 0, words * sizeof(*out));
+	for (size_t i = 0; i < words * lab->cpus; i++)
+		out[i % words] += values[i];
+}
+
+static void read_drops(struct lab *lab, enum router router, struct tn_drops *d)
+{
+	read_percpu(lab, lab->skel->maps.drops, router, d->packets, TN_REASONS_MAX);
+}
+
+static void read_tally(struct lab *lab, struct tally *t)
+{
+	memset(t, 0, sizeof(*t));
+	for (uint32_t i = 0; i < lab->n; i++)
+		read_percpu(lab, lab->skel->maps.counters, i, (__u64 *)&t->mappings[i],
+			    sizeof(t->mappings[i]) / sizeof(__u64));
+	for (uint32_t i = 0; i < ROUTERS; i++)
+		read_drops(lab, i, &t->routers[i]);
+}
+
+uint64_t lab_drops_of(struct lab *lab, enum router router, enum tn_reason reason)
+{
+	struct tn_drops d;
+
+	read_drops(lab, router, &d);
+	return d.packets[reason];
+}
+
+uint64_t lab_drops(struct lab *lab)
+{
+	struct tn_drops d;
+	uint64_t sum = 0;
+
+	for (int r = 0; r < ROUTERS; r++) {
+		read_drops(lab, r, &d);
+		for (int reason = 0; reason < TN_REASONS_MAX; reason++)
+			sum += d.packets[reason];
+	}
+	return sum;
+}
+
+static struct result run_xdp(struct lab *lab, const struct frame *f)
+{
+	struct result r = { .verdict = NO_VERDICT, .out = *f };
+	uint8_t out[FRAME_MAX + sizeof(struct tn_meta)];
+	struct xdp_md in = { .data_end = f->len }, back = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f->bytes, .data_size_in = f->len,
+		    .data_out = out, .data_size_out = sizeof(out), .ctx_in = &in,
+		    .ctx_size_in = sizeof(in), .ctx_out = &back, .ctx_size_out = sizeof(back));
+	const struct tn_meta *meta = (const void *)out;
+
+	need(bpf_prog_test_run_opts(lab_fd(lab, XDP_IN), &opts) == 0, "running XDP");
+	r.verdict = opts.retval == XDP_PASS   ? STACK
+		    : opts.retval == XDP_DROP ? GONE
+		    : opts.retval == XDP_TX   ? BACK
+					      : NO_VERDICT;
+	/* what lies before the frame is metadata, and comes out with it */
+	r.marked = back.data == sizeof(*meta) && meta->magic == TN_META_MAGIC &&
+		   meta->router == lab->skel->rodata->tn_router_id;
+	if (back.data && !r.marked)
+		r.verdict = NO_VERDICT;
+	r.out.len = opts.data_size_out - back.data;
+	memcpy(r.out.bytes, out + back.data, r.out.len);
+	return r;
+}
+
+static struct result run_tc(struct lab *lab, enum program program, const struct packet *p,
+			    const struct frame *f)
+{
+	struct result r = { .verdict = NO_VERDICT, .out = *f };
+	struct __sk_buff in = { .gso_size = p->gso_size, .gso_segs = p->gso_segs, .mark = p->mark },
+			 back = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f->bytes, .data_size_in = f->len,
+		    .data_out = r.out.bytes, .data_size_out = sizeof(r.out.bytes), .ctx_in = &in,
+		    .ctx_size_in = sizeof(in), .ctx_out = &back, .ctx_size_out = sizeof(back));
+
+	need(bpf_prog_test_run_opts(lab_fd(lab, program), &opts) == 0, "running tc");
+	r.verdict = (int)opts.retval == TC_ACT_UNSPEC	  ? STACK
+		    : (int)opts.retval == TC_ACT_SHOT	  ? GONE
+		    : (int)opts.retval == TC_ACT_REDIRECT ? BACK
+							  : NO_VERDICT;
+	r.out.len = opts.data_size_out;
+	r.mark = back.mark;
+	return r;
+}
+
+struct result lab_run(struct lab *lab, enum program program, const struct packet *p,
+		      const struct frame *f)
+{
+	return program == XDP_IN ? run_xdp(lab, f) : run_tc(lab, program, p, f);
+}
+
+bool lab_run_summed(struct lab *lab, enum program program, const struct frame *f)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f->bytes, .data_size_in = f->len,
+		    .flags = BPF_F_TEST_SKB_CHECKSUM_COMPLETE);
+
+	return bpf_prog_test_run_opts(lab_fd(lab, program), &opts) == 0;
+}
+
+/* ---------------------------------------------------------------- comparing */
+
+static void diff_line(FILE *out, const char *name, const struct frame *f, const struct frame *other,
+		      size_t at)
+{
+	fprintf(out, "  %s %04zx ", name, at);
+	for (size_t i = at; i < at + 16; i++) {
+		bool same = i < f->len && i < other->len && f->bytes[i] == other->bytes[i];
+
+		if (i < f->len)
+			fprintf(out, "%c%02x", same ? ' ' : '*', f->bytes[i]);
+		else if (i < other->len)
+			fprintf(out, "*--");
+	}
+	fputc('\n', out);
+}
+
+char *frame_diff(const struct frame *want, const struct frame *got)
+{
+	size_t size, len = want->len > got->len ? want->len : got->len;
+	char *text = NULL;
+	FILE *out = open_memstream(&text, &size);
+
+	for (size_t at = 0; at < len; at += 16) {
+		size_t n = len - at < 16 ? len - at : 16;
+
+		if (at + n <= want->len && at + n <= got->len &&
+		    !memcmp(want->bytes + at, got->bytes + at, n)) {
+			if (at < 64)
+				diff_line(out, "both", want, want, at);
+			continue;
+		}
+		diff_line(out, "want", want, got, at);
+		diff_line(out, "got ", got, want, at);
+	}
+	fclose(out);
+	return text;
+}
+
+/* The mapping of this lab's router with that address; 0: none. */
+static size_t slot_of(struct lab *lab, const char *address, bool shared)
+{
+	struct tn_addr a = addr_of(address);
+
+	for (size_t i = 1; i < lab->n; i++) {
+		const struct mapping *m = &lab->mappings[i];
+
+		if (m->router == lab->skel->rodata->tn_router_id &&
+		    !memcmp(shared ? &m->shared : &m->fixed, &a, sizeof(a)))
+			return i;
+	}
+	return 0;
+}
+
+static void expect_counted(struct lab *lab, const struct row *row, const struct frame *in,
+			   enum program program, struct tally *t)
+{
+	uint64_t packets = row->before.gso_segs ? row->before.gso_segs : 1;
+	bool inwards = program == XDP_IN || program == TC_IN;
+	struct tn_counters *c;
+	size_t slot;
+
+	if (row->outcome == DROPPED)
+		t->routers[lab->skel->rodata->tn_router_id].packets[row->reason] += packets;
+	if ((row->outcome != TRANSLATED && row->outcome != TURNED) || row->uncounted)
+		return;
+	slot = slot_of(lab, inwards ? row->before.dst : row->before.src, inwards);
+	cr_assert(slot, "%s: a translation of what is not mapped?", row->what);
+	c = &t->mappings[slot];
+	*(inwards ? &c->in_packets : &c->out_packets) += packets;
+	*(inwards ? &c->in_bytes : &c->out_bytes) += in->ip_bytes;
+}
+
+static const char *const reason_names[TN_REASONS_MAX] = {
+#define X(id, name, meaning) [TN_DROP_##id] = name,
+	TN_REASONS(X)
+#undef X
+};
+
+static void check_tally(struct lab *lab, const struct row *row, enum program program,
+			const struct tally *want, const struct tally *got)
+{
+	for (int r = 0; r < ROUTERS; r++) {
+		for (int i = 0; i < TN_REASONS_MAX; i++) {
+			cr_expect_eq(want->routers[r].packets[i], got->routers[r].packets[i],
+				     "%s, %s: %+lld drops too many of router %d as %s", row->what,
+				     program_name(program),
+				     (long long)(got->routers[r].packets[i] -
+						 want->routers[r].packets[i]),
+				     r, reason_names[i] ? reason_names[i] : "(no reason)");
+		}
+	}
+	for (size_t i = 0; i < lab->n; i++) {
+		const struct tn_counters *w = &want->mappings[i], *g = &got->mappings[i];
+
+		cr_expect(!memcmp(w, g, sizeof(*w)),
+			  "%s, %s: slot %zu: in %llu packets %llu bytes, out %llu packets %llu "
+			  "bytes too many",
+			  row->what, program_name(program), i, g->in_packets - w->in_packets,
+			  g->in_bytes - w->in_bytes, g->out_packets - w->out_packets,
+			  g->out_bytes - w->out_bytes);
+	}
+}
+
+static void check_result(const struct row *row, enum program program, const struct frame *in,
+			 const struct result *r)
+{
+	static const enum verdict verdicts[] = { [TRANSLATED] = STACK,
+						 [ANSWERED] = BACK,
+						 [TURNED] = BACK,
+						 [PASSED] = STACK,
+						 [DROPPED] = GONE };
+	static const char *const names[] = { "to the stack", "dropped", "sent back",
+					     "no verdict of ours" };
+	bool changes = row->outcome <= TURNED;
+	struct frame want = changes ? packet_build(&row->after) : *in;
+
+	cr_expect_eq(r->verdict, verdicts[row->outcome], "%s, %s: %s instead of %s", row->what,
+		     program_name(program), names[r->verdict], names[verdicts[row->outcome]]);
+	if (row->outcome == DROPPED)
+		return;
+	cr_expect_eq(r->marked, program == XDP_IN && row->outcome == TRANSLATED,
+		     "%s, %s: XDP's mark %s", row->what, program_name(program),
+		     r->marked ? "must not be there" : "is missing");
+	if (changes)
+		cr_expect_eq(r->mark, row->after.mark, "%s, %s: mark %#x", row->what,
+			     program_name(program), r->mark);
+	if (want.len != r->out.len || memcmp(want.bytes, r->out.bytes, want.len)) {
+		_cleanup_free_ char *diff = frame_diff(&want, &r->out);
+
+		cr_expect(false, "%s, %s: another frame:\n%s", row->what, program_name(program),
+			  diff);
+	}
+}
+
+void lab_check(struct lab *lab, const struct row *original, enum program program)
+{
+	_cleanup_free_ struct tally *want = xzalloc(sizeof(*want)), *got = xzalloc(sizeof(*got));
+	struct row row = *original;
+	struct frame in = packet_build(&row.before);
+	struct result r;
+
+	if (program == XDP_IN && (row.xdp_leaves || row.outcome == ANSWERED))
+		row.outcome = PASSED;
+	read_tally(lab, want);
+	r = lab_run(lab, program, &row.before, &in);
+	read_tally(lab, got);
+	expect_counted(lab, &row, &in, program, want);
+	check_result(&row, program, &in, &r);
+	check_tally(lab, &row, program, want, got);
+}
+
+void lab_check_table(const struct row *rows, size_t n, enum program program)
+{
+	struct lab *lab = lab_open(&(struct lab_options){ .programs = 1U << program });
+	size_t checked = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!(rows[i].programs & 1U << program))
+			continue;
+		lab_check(lab, &rows[i], program);
+		checked++;
+	}
+	cr_assert(checked, "no row of this table is for this program");
+	lab_close(lab);
+}

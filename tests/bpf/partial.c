@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Checksums that are not what they seem. A local sender leaves the pseudo-header's sum
+ * for its interface to complete (CHECKSUM_PARTIAL), which XDP cannot see; a network
+ * card may have summed the whole frame (CHECKSUM_COMPLETE), which a rewriting must not
+ * make wrong. A test run has no partial ones, so those go over real interfaces.
+ */
+#include "kinds.h"
+#include "wire.h"
+
+#include <errno.h>
+
+struct pair {
+	const char *what;
+	const char *peer, *shared, *fixed;
+};
+
+static const struct pair families[] = {
+	{ "IPv4", GREEN_SHARED, RED_SHARED, RED_VM },
+	{ "IPv6", GREEN_SHARED_6, RED_SHARED_6, RED_VM_6 },
+};
+
+static const struct {
+	const char *what;
+	struct packet packet;
+} kept[] = {
+	{ "TCP", { .proto = IPPROTO_TCP } },
+	{ "TCP with payload", { .proto = IPPROTO_TCP, .payload = 100 } },
+	{ "UDP", { .proto = IPPROTO_UDP, .payload = 33 } },
+	{ "UDP without payload", { .proto = IPPROTO_UDP } },
+	{ "TCP, three segments in one",
+	  { .proto = IPPROTO_TCP, .payload = 3000, .gso_size = 1000, .gso_segs = 3 } },
+};
+
+/* `p` from `src` to `dst`. */
+static struct packet between(const struct packet *p, const char *src, const char *dst,
+			     enum csum csum)
+{
+	struct packet q = *p;
+
+	q.src = src;
+	q.dst = dst;
+	q.csum = csum;
+	return q;
+}
+
+/* XDP's guess: a field that holds the pseudo-header's sum is left to tc, right or not. */
+Test(partial, left_to_tc_by_xdp)
+{
+	struct lab *lab = lab_open(&(struct lab_options){ .programs = ON_IN });
+
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
+		for (size_t f = 0; f < ARRAY_SIZE(families); f++) {
+			const struct pair *a = &families[f];
+			struct row row = { .what = kept[i].what, .outcome = PASSED };
+
+			if (kept[i].packet.gso_size)
+				continue;
+			row.before = between(&kept[i].packet, a->peer, a->shared, CSUM_PARTIAL);
+			lab_check(lab, &row, XDP_IN);
+		}
+	}
+	lab_close(lab);
+}
+
+/* One whole checksum in 65,535 looks partial. It takes the slower path, and stays right. */
+Test(partial, whole_but_looks_partial)
+{
+	struct lab *lab = lab_open(&(struct lab_options){ .programs = ON_IN });
+
+	for (size_t f = 0; f < ARRAY_SIZE(families); f++) {
+		for (int udp = 0; udp < 2; udp++) {
+			const struct pair *a = &families[f];
+			struct packet p = { .proto = udp ? IPPROTO_UDP : IPPROTO_TCP,
+					    .src = a->peer,
+					    .dst = a->shared,
+					    .payload = 10 };
+			struct row row = { .what = "a whole checksum that looks partial",
+					   .outcome = TRANSLATED,
+					   .xdp_leaves = true };
+
+			packet_tune(&p, packet_partial(&p));
+			row.before = p;
+			row.after = between(&p, a->peer, a->fixed, CSUM_RIGHT);
+			lab_check(lab, &row, XDP_IN);
+			lab_check(lab, &row, TC_IN);
+		}
+	}
+	lab_close(lab);
+}
+
+static void check_in(bool xdp)
+{
+	struct lab *lab = lab_open(&(struct lab_options){ .programs = ON_IN });
+	struct wire w;
+
+	wire_open(&w);
+	if (xdp)
+		wire_attach_xdp(&w, lab, false);
+	wire_attach_tc(&w, lab, TC_IN);
+	wire_attach_redirect(&w);
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
+		for (size_t f = 0; f < ARRAY_SIZE(families); f++) {
+			const struct pair *a = &families[f];
+			struct packet before =
+				between(&kept[i].packet, a->peer, a->shared, CSUM_PARTIAL);
+			struct packet after = between(&before, a->peer, a->fixed, CSUM_RIGHT);
+
+			/* XDP on a veth turns its peer's segmentation off */
+			if (xdp && before.gso_size)
+				continue;
+			wire_send(w.far, &before);
+			wire_expect(w.vm, kept[i].what, &after, true);
+			if (before.gso_size)
+				continue;
+			before.csum = CSUM_RIGHT;
+			wire_send(w.far, &before);
+			wire_expect(w.vm, kept[i].what, &after, false);
+		}
+	}
+	cr_expect_eq(lab_drops(lab), 0);
+	wire_close(&w);
+	lab_close(lab);
+}
+
+Test(partial, in_through_tc)
+{
+	check_in(false);
+}
+
+Test(partial, in_through_xdp_and_tc)
+{
+	check_in(true);
+}
+
+Test(partial, out)
+{
+	struct lab *lab = lab_open(&(struct lab_options){ .programs = ON_OUT });
+	struct wire w;
+
+	wire_open(&w);
+	wire_attach_tc(&w, lab, TC_OUT);
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
+		for (size_t f = 0; f < ARRAY_SIZE(families); f++) {
+			const struct pair *a = &families[f];
+			struct packet before =
+				between(&kept[i].packet, a->fixed, a->peer, CSUM_PARTIAL);
+			struct packet after = between(&before, a->shared, a->peer, CSUM_RIGHT);
+
+			wire_send(w.shared, &before);
+			wire_expect(w.far, kept[i].what, &after, true);
+			if (before.gso_size)
+				continue;
+			before.csum = CSUM_RIGHT;
+			wire_send(w.shared, &before);
+			wire_expect(w.far, kept[i].what, &after, false);
+		}
+	}
+	cr_expect_eq(lab_drops(lab), 0);
+	wire_close(&w);
+	lab_close(lab);
+}
+
+static void check_summed(struct lab *lab, enum program program, const struct kind *kind,
+			 const struct row *row)
+{
+	struct frame f = packet_build(&row->before);
+
+	cr_expect(lab_run_summed(lab, program, &f), "%s, %s: %s", kind->what, program_name(program),
+		  strerror(errno));
+}
+
+/* The kernel itself compares its sum of the frame with the frame, behind the program. */
+static void check_complete(enum program program)
+{
+	struct lab *lab = lab_open(&(struct lab_options){ .programs = 1U << program });
+	const struct packet any = { UDP(GREEN_SHARED, GREEN_SHARED, .to = MAC_OTHER) };
+	const struct frame f = packet_build(&any);
+	bool in = program == TC_IN;
+
+	if (!lab_run_summed(lab, program, &f) && errno == EINVAL)
+		cr_skip_test("this kernel has no test runs with CHECKSUM_COMPLETE");
+	for (size_t i = 0; i < kinds_n; i++) {
+		for (size_t j = 0; j < ARRAY_SIZE(families); j++) {
+			const struct pair *a = &families[j];
+			struct row row =
+				in ? kind_row(&kinds[i], a->peer, a->shared, a->peer, a->fixed)
+				   : kind_row(&kinds[i], a->fixed, a->peer, a->shared, a->peer);
+
+			if (kinds[i].flags & SUMMED && kinds[i].flags & (j ? V6 : V4))
+				check_summed(lab, program, &kinds[i], &row);
+		}
+	}
+	lab_close(lab);
+}
+
+Test(partial, whole_frame_summed_in)
+{
+	check_complete(TC_IN);
+}
+
+Test(partial, whole_frame_summed_out)
+{
+	check_complete(TC_OUT);
+}
