@@ -93,10 +93,11 @@ static enum bpf_tc_attach_point clsact_point(const struct point *p)
 
 #define XDP_PIN "xdp"
 
+/* By id: a tenant can be renamed, and a router can change hands. */
 static void pin_path(struct dataplane *dp, const struct router_row *r, const char *pin,
 		     char path[PATH_MAX])
 {
-	snprintf(path, PATH_MAX, "%s/routers/%s%s%s", dataplane_dir(dp), r->tenant, pin ? "/" : "",
+	snprintf(path, PATH_MAX, "%s/routers/%u%s%s", dataplane_dir(dp), r->id, pin ? "/" : "",
 		 pin ? pin : "");
 }
 
@@ -173,7 +174,24 @@ static int clsact_attach(struct dataplane *dp, struct router_row *r, const struc
 	return 0;
 }
 
-/* Our filter, and the qdisc if we created it and nobody else uses it. */
+static uint32_t clsact_program(struct dataplane *dp, const struct router_row *r,
+			       const struct point *p)
+{
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = p->ifindex,
+			    .attach_point = clsact_point(p));
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE,
+			    .priority = CLSACT_PRIORITY);
+	_cleanup_close_ int fd = pin_open(dp, r, p->program);
+
+	if (bpf_tc_query(&hook, &opts) || opts.prog_id != program_id(fd))
+		return 0;
+	return opts.prog_id;
+}
+
+/*
+ * The filter, if it is still this router's and not its successor's on the interface, and
+ * the qdisc if we created it and nobody else uses it.
+ */
 static void clsact_remove(const struct router_row *r, const struct point *p)
 {
 	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = p->ifindex,
@@ -183,42 +201,54 @@ static void clsact_remove(const struct router_row *r, const struct point *p)
 	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE,
 			    .priority = CLSACT_PRIORITY);
 
-	bpf_tc_detach(&hook, &opts);
+	if (bpf_tc_query(&hook, &opts) == 0) {
+		_cleanup_close_ int fd = bpf_prog_get_fd_by_id(opts.prog_id);
+
+		opts.prog_fd = opts.prog_id = opts.flags = 0;
+		if (dataplane_program_router(fd) == r->id)
+			bpf_tc_detach(&hook, &opts);
+	}
 	if (r->flags & p->clsact_ours && !netlink_clsact_in_use(p->ifindex))
 		bpf_tc_hook_destroy(&both);
 }
 
-static int tc_attach(struct dataplane *dp, struct router_row *r, const struct point *p, int fd,
-		     struct error *err)
+static uint32_t tcx_program(struct dataplane *dp, const struct router_row *r, const struct point *p)
 {
+	_cleanup_close_ int fd = pin_open(dp, r, p->link);
+	struct bpf_link_info info = { 0 };
+	uint32_t len = sizeof(info);
+
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
+		return 0;
+	/* tcx.ifindex lies where xdp.ifindex does; zero when the interface is gone */
+	return info.xdp.ifindex == p->ifindex ? info.prog_id : 0;
+}
+
+/*
+ * Put the program in the place of what this router has there, or newly; a link of before
+ * goes when the new one is there.
+ */
+static int tc_attach(struct dataplane *dp, struct router_row *r, const struct point *p, int fd,
+		     bool renew, struct error *err)
+{
+	_cleanup_close_ int old = -1;
 	_cleanup_close_ int link = -1;
 
-	if (pin_put(dp, r, p->program, fd, err))
-		return -1;
+	if (renew && tcx_program(dp, r, p))
+		old = pin_open(dp, r, p->link);
+	if (old >= 0 && bpf_link_update(old, fd, NULL) == 0)
+		return pin_put(dp, r, p->program, fd, err);
 	if (!getenv(NO_TCX))
 		link = bpf_link_create(fd, p->ifindex, tcx_type(p), NULL);
 	if (link >= 0)
-		return pin_put(dp, r, p->link, link, err);
+		return pin_put(dp, r, p->program, fd, err) || pin_put(dp, r, p->link, link, err);
 	/* a kernel without tcx does not know the attach type */
 	if (!getenv(NO_TCX) && errno != EINVAL)
 		return error_set(err, "cannot attach to tc: %s", strerror(errno));
-	return clsact_attach(dp, r, p, fd, err);
+	return clsact_attach(dp, r, p, fd, err) || pin_put(dp, r, p->program, fd, err);
 }
 
 /* ------------------------------------------------------------ XDP */
-
-/*
- * Whether the program is of ours: by its name, because its maps tell nothing once
- * bpffs was emptied under it, and then it has to be found all the same.
- */
-static bool is_ours(int fd)
-{
-	struct bpf_prog_info info = { 0 };
-	uint32_t len = sizeof(info);
-
-	return bpf_obj_get_info_by_fd(fd, &info, &len) == 0 &&
-	       strncmp(info.name, INSTANCE_XDP_PROGRAM, sizeof(info.name) - 1) == 0;
-}
 
 /* libxdp gives NULL or an error in the place of a pointer. */
 static bool usable(const struct xdp_multiprog *mp)
@@ -242,23 +272,37 @@ static struct xdp_program *xdp_find(struct xdp_multiprog *mp)
 		return NULL;
 	if (xdp_multiprog__is_legacy(mp)) {
 		prog = xdp_multiprog__main_prog(mp);
-		return prog && is_ours(xdp_program__fd(prog)) ? prog : NULL;
+		return prog && dataplane_program_router(xdp_program__fd(prog)) ? prog : NULL;
 	}
 	while ((prog = xdp_multiprog__next_prog(prog, mp))) {
-		if (is_ours(xdp_program__fd(prog)))
+		if (dataplane_program_router(xdp_program__fd(prog)))
 			return prog;
 	}
 	return NULL;
 }
 
-static void xdp_remove(struct dataplane *dp, const struct router_row *r)
+static void xdp_detach(struct xdp_multiprog *mp, struct xdp_program *prog, uint32_t ifindex)
+{
+	if (prog)
+		xdp_program__detach(prog, ifindex, xdp_multiprog__attach_mode(mp), 0);
+}
+
+/* Whatever is of ours there: what an interrupted run left, or one before bpffs was emptied. */
+static void xdp_clear(uint32_t ifindex)
+{
+	_cleanup_multiprog_ struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex(ifindex);
+
+	xdp_detach(mp, xdp_find(mp), ifindex);
+}
+
+/* The program that this router's row is about, not its successor's on the interface. */
+static void xdp_remove(const struct router_row *r)
 {
 	_cleanup_multiprog_ struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex(r->ifindex);
 	struct xdp_program *ours = xdp_find(mp);
 
-	if (ours)
-		xdp_program__detach(ours, r->ifindex, xdp_multiprog__attach_mode(mp), 0);
-	pin_remove(dp, r, XDP_PIN);
+	if (ours && dataplane_program_router(xdp_program__fd(ours)) == r->id)
+		xdp_detach(mp, ours, r->ifindex);
 }
 
 static int xdp_error(const struct router_row *r, int ret, struct error *err)
@@ -289,14 +333,14 @@ static int xdp_attach(struct dataplane *dp, struct instance *in, struct router_r
 	opts.obj = instance_xdp_object(in, err);
 	if (!opts.obj)
 		return -1;
-	xdp_remove(dp, r); /* what an interrupted run, or one before bpffs was emptied, left */
+	xdp_clear(r->ifindex);
 	prog = xdp_program__create(&opts);
 	ret = libxdp_get_error(prog);
 	if (ret)
 		return error_set(err, "cannot prepare the XDP program: %s", strerror(-ret));
 	ret = xdp_program__attach(prog, r->ifindex, mode, 0);
 	if (ret) {
-		if (ret == -EOPNOTSUPP && r->hook == HOOK_AUTO)
+		if (r->hook == HOOK_AUTO)
 			r->via = HOOK_TC;
 		else
 			xdp_error(r, ret, err);
@@ -319,14 +363,22 @@ static int make_router_dir(struct dataplane *dp, const struct router_row *r, str
 	return 0;
 }
 
-int attach_router(struct dataplane *dp, struct instance *in, struct router_row *r,
-		  struct error *err)
+static int attach_points(struct dataplane *dp, struct instance *in, struct router_row *r,
+			 bool renew, struct error *err)
 {
 	struct points points = points_of(r);
 	int ret = make_router_dir(dp, r, err);
 
 	for (size_t i = 0; !ret && i < points.n; i++)
-		ret = tc_attach(dp, r, &points.v[i], points.v[i].fd(in), err);
+		ret = tc_attach(dp, r, &points.v[i], points.v[i].fd(in), renew, err);
+	return ret;
+}
+
+int attach_router(struct dataplane *dp, struct instance *in, struct router_row *r,
+		  struct error *err)
+{
+	int ret = attach_points(dp, in, r, false, err);
+
 	if (!ret && via_xdp(r->via))
 		ret = xdp_attach(dp, in, r, err);
 	if (ret) {
@@ -337,46 +389,70 @@ int attach_router(struct dataplane *dp, struct instance *in, struct router_row *
 	return ret;
 }
 
-/* The tc links can take the new programs as they are. */
-static bool links_fit(const struct router_row *have, const struct router_row *want)
+static bool same_netns(const struct router_row *a, const struct router_row *b)
 {
-	return !have->broken && !(have->flags & TN_ROUTER_CLSACT) &&
-	       have->ifindex == want->ifindex && have->netns_dev == want->netns_dev &&
-	       have->netns_ino == want->netns_ino && strcmp(have->tenant, want->tenant) == 0 &&
-	       memcmp(have->inside, want->inside, sizeof(have->inside)) == 0;
+	return a->netns_dev == b->netns_dev && a->netns_ino == b->netns_ino;
 }
 
-static int update_links(struct dataplane *dp, struct instance *in, const struct router_row *r,
-			struct error *err)
+static bool has_point(const struct points *points, const struct point *p)
 {
-	struct points points = points_of(r);
-
-	for (size_t i = 0; i < points.n; i++) {
-		const struct point *p = &points.v[i];
-		_cleanup_close_ int link = pin_open(dp, r, p->link);
-
-		if (link < 0 || bpf_link_update(link, p->fd(in), NULL))
-			return error_set(err, "cannot replace a tc program: %s", strerror(errno));
-		if (pin_put(dp, r, p->program, p->fd(in), err))
-			return -1;
+	for (size_t i = 0; i < points->n; i++) {
+		if (points->v[i].ifindex == p->ifindex && points->v[i].egress == p->egress)
+			return true;
 	}
-	return 0;
+	return false;
+}
+
+/* Interfaces that were the router's, and are not any more. Their programs go last. */
+static void remove_stale(struct dataplane *dp, const struct router_row *have,
+			 const struct router_row *want)
+{
+	struct points old = points_of(have), new = points_of(want);
+
+	for (size_t i = 0; i < old.n; i++) {
+		const struct point *p = &old.v[i];
+
+		if (has_point(&new, p))
+			continue;
+		clsact_remove(have, p);
+		/* the shared interface's links have names of their own: these are the successor's
+		 */
+		if (strncmp(p->link, "link_inside_", strlen("link_inside_")) == 0)
+			pin_remove(dp, have, p->link);
+	}
+}
+
+/* Whose the qdiscs are, by interface: the list of inside interfaces may have changed. */
+static void carry_flags(const struct router_row *have, struct router_row *want)
+{
+	struct points old = points_of(have), new = points_of(want);
+
+	want->flags = have->flags & TN_ROUTER_CLSACT;
+	for (size_t i = 0; i < new.n; i++) {
+		for (size_t k = 0; k < old.n; k++) {
+			if (old.v[k].ifindex == new.v[i].ifindex &&
+			    have->flags &old.v[k].clsact_ours)
+				want->flags |= new.v[i].clsact_ours;
+		}
+	}
 }
 
 int attach_renew(struct dataplane *dp, struct instance *in, const struct router_row *have,
 		 struct router_row *r, struct error *err)
 {
-	if (!links_fit(have, r)) {
+	if (!same_netns(have, r)) {
 		if (attach_remove(dp, have, err))
 			return -1;
 		r->flags = 0;
 		return attach_router(dp, in, r, err);
 	}
+	carry_flags(have, r);
 	/* while XDP is off, the tc program behind it does its work */
 	if (via_xdp(have->via))
-		xdp_remove(dp, have);
-	if (update_links(dp, in, r, err))
+		xdp_remove(have);
+	if (attach_points(dp, in, r, true, err))
 		return -1;
+	remove_stale(dp, have, r);
 	return via_xdp(r->via) ? xdp_attach(dp, in, r, err) : 0;
 }
 
@@ -389,47 +465,20 @@ int attach_remove(struct dataplane *dp, const struct router_row *r, struct error
 
 	there = netns_enter_id(r->netns, r->netns_dev, r->netns_ino, &ns) == 0;
 	if (there)
-		xdp_remove(dp, r);
-	pin_remove(dp, r, XDP_PIN);
+		xdp_remove(r);
 	for (size_t i = points.n; i-- > 0;) {
 		if (there)
 			clsact_remove(r, &points.v[i]);
 		pin_remove(dp, r, points.v[i].link);
-		pin_remove(dp, r, points.v[i].program);
 	}
+	/* and what a run that was killed left there besides */
 	pin_path(dp, r, NULL, path);
-	if (rmdir(path) && errno != ENOENT)
+	if (dataplane_unpin(path))
 		return error_set(err, "cannot remove %s: %s", path, strerror(errno));
 	return 0;
 }
 
 /* ------------------------------------------------------------ inspection */
-
-static uint32_t tcx_program(struct dataplane *dp, const struct router_row *r, const struct point *p)
-{
-	_cleanup_close_ int fd = pin_open(dp, r, p->link);
-	struct bpf_link_info info = { 0 };
-	uint32_t len = sizeof(info);
-
-	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
-		return 0;
-	/* tcx.ifindex lies where xdp.ifindex does; zero when the interface is gone */
-	return info.xdp.ifindex == p->ifindex ? info.prog_id : 0;
-}
-
-static uint32_t clsact_program(struct dataplane *dp, const struct router_row *r,
-			       const struct point *p)
-{
-	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = p->ifindex,
-			    .attach_point = clsact_point(p));
-	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE,
-			    .priority = CLSACT_PRIORITY);
-	_cleanup_close_ int fd = pin_open(dp, r, p->program);
-
-	if (bpf_tc_query(&hook, &opts) || opts.prog_id != program_id(fd))
-		return 0;
-	return opts.prog_id;
-}
 
 /* The caller is in the namespace. */
 static void found(struct attachments *out, uint32_t ifindex, bool egress, enum via via,

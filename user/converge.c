@@ -103,6 +103,29 @@ static int look_at(const struct model *m, const struct tenant *t, struct facts *
 	return 0;
 }
 
+/* Two routers that believe to have the same address: one of them would be looked for at the other.
+ */
+static int check_own(const struct facts *facts, struct error *err)
+{
+	vec_each (f, &facts->list) {
+		vec_each (other, &facts->list) {
+			if (other >= f)
+				break;
+			vec_each (a, &f->own) {
+				vec_each (b, &other->own) {
+					if (addr_cmp(a, b) == 0)
+						return error_set(
+							err,
+							"the routers of %s and %s both have the "
+							"address %s; give one of them another",
+							other->row.tenant, f->row.tenant, ADDR(a));
+				}
+			}
+		}
+	}
+	return 0;
+}
+
 static int gather(const struct model *m, const struct scope *scope, struct facts *facts,
 		  struct error *err)
 {
@@ -113,7 +136,7 @@ static int gather(const struct model *m, const struct scope *scope, struct facts
 		if (look_at(m, t, facts, err))
 			return error_prefix(err, "tenant %s", t->name);
 	}
-	return 0;
+	return check_own(facts, err);
 }
 
 /* Nobody gets the address of a router, whether it is looked at now or was before. */
@@ -147,10 +170,8 @@ static int attach_one(struct dataplane *dp, const struct router_row *have,
 	struct router_row row = *want;
 	int ret;
 
-	/* first the row, so that a later run knows of programs that this one left */
-	if (have)
-		row.flags = have->flags;
-	if (dataplane_put_router(dp, &row, err) || instance_load(dp, &row, &in, err))
+	/* a row comes first, so that a later run knows of programs that this one left */
+	if ((!have && dataplane_put_router(dp, &row, err)) || instance_load(dp, &row, &in, err))
 		return error_prefix(err, "tenant %s", row.tenant);
 	if (netns_enter_id(row.netns, row.netns_dev, row.netns_ino, &ns))
 		return error_set(err, "tenant %s: its network namespace has just gone", row.tenant);
@@ -170,11 +191,27 @@ static const struct router_row *router_of(const struct machine *m, uint32_t id)
 	return NULL;
 }
 
+static int take_moved(struct dataplane *dp, const struct plan *p, struct error *err)
+{
+	if (dataplane_del_shared(dp, p->moved.v, p->moved.n, err))
+		return -1;
+	vec_each (row, &p->moved) {
+		struct fixed_row reverse = { .router = (*row)->router, .fixed = (*row)->fixed };
+		const struct fixed_row *rows[] = { &reverse };
+
+		if (reverse.router && dataplane_del_fixed(dp, rows, 1, err))
+			return -1;
+	}
+	return 0;
+}
+
 /* The order of these lines is the order of change: see struct plan. */
 static int execute(struct dataplane *dp, const struct plan *p, const struct machine *want,
 		   const struct machine *have, struct error *err)
 {
 	if (p->subnets && dataplane_put_subnets(dp, want, err))
+		return -1;
+	if (take_moved(dp, p, err))
 		return -1;
 	if (dataplane_put_fixed(dp, have, p->fixed_put.v, p->fixed_put.n, err) ||
 	    dataplane_put_shared(dp, have, p->shared_put.v, p->shared_put.n, err))
@@ -239,6 +276,9 @@ static void undo(struct change *c, bool created)
 		return;
 	if (dataplane_read(c->dp, &now, &err) == 0) {
 		inspect(c->dp, &c->will, &now);
+		/* what was broken before is no business of this */
+		vec_each (r, &c->have.routers)
+			r->out_of_scope = r->broken;
 		plan_make(&c->have, &now, &plan);
 		execute(c->dp, &plan, &c->have, &now, &err);
 	}

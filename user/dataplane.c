@@ -182,8 +182,7 @@ size_t dataplane_capacity(const struct dataplane *dp)
 	return dp->capacity;
 }
 
-/* Unpin everything in a directory, and the directory. It has no subdirectories. */
-static int remove_dir(const char *dir)
+int dataplane_unpin(const char *dir)
 {
 	struct dirent *entry;
 	DIR *d = opendir(dir);
@@ -198,6 +197,29 @@ static int remove_dir(const char *dir)
 	return rmdir(dir) && errno != ENOENT ? -1 : 0;
 }
 
+/* A bpffs is writable by everybody unless it was mounted otherwise. */
+static int check_dir(const char *path, struct error *err)
+{
+	struct stat st;
+
+	if (lstat(path, &st))
+		return error_set(err, "cannot read %s: %s", path, strerror(errno));
+	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || st.st_mode & 077)
+		return error_set(
+			err,
+			"%s is not a directory of root's alone (0700); look who made it, and "
+			"remove it",
+			path);
+	return 0;
+}
+
+static int make_dir(const char *path, struct error *err)
+{
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return error_set(err, "cannot create %s: %s", path, strerror(errno));
+	return check_dir(path, err);
+}
+
 static int read_config(struct dataplane *dp, struct tn_config *out)
 {
 	uint32_t zero = 0;
@@ -209,7 +231,7 @@ static int foreign_layout(const struct dataplane *dp, struct error *err)
 {
 	return error_set(err,
 			 "the maps pinned in %s belong to another version of tenantnat; run "
-			 "`detach --all` of that version, or of this one, and apply again",
+			 "`detach --all` of that version, or remove the directory, and apply again",
 			 dp->dir);
 }
 
@@ -228,6 +250,10 @@ int dataplane_open(const char *bpffs, struct dataplane **out, struct error *err)
 		if (missing == ENOENT)
 			return 0;
 		return error_set(err, "cannot read %s: %s", maps, strerror(missing));
+	}
+	if (check_dir(bpffs, err)) {
+		dataplane_close(dp);
+		return -1;
 	}
 	for (int i = 0; i < MAPS_COUNT; i++) {
 		dp->fd[i] = bpf_obj_get(path_in(maps, map_names[i], path));
@@ -252,13 +278,6 @@ int dataplane_open(const char *bpffs, struct dataplane **out, struct error *err)
 	}
 	dp->capacity = config.capacity;
 	*out = dp;
-	return 0;
-}
-
-static int make_dir(const char *path, struct error *err)
-{
-	if (mkdir(path, 0700) && errno != EEXIST)
-		return error_set(err, "cannot create %s: %s", path, strerror(errno));
 	return 0;
 }
 
@@ -316,7 +335,7 @@ int dataplane_create(const char *bpffs, size_t mappings, struct dataplane **out,
 	path_in(bpffs, "maps", maps);
 	/* a tenant's directory can have any name but one with a capital letter */
 	path_in(bpffs, "MAPS", unfinished);
-	remove_dir(unfinished);
+	dataplane_unpin(unfinished);
 	skel = load_maps(config.capacity, err);
 	if (!skel || make_dir(unfinished, err))
 		goto out;
@@ -336,25 +355,29 @@ int dataplane_create(const char *bpffs, size_t mappings, struct dataplane **out,
 out:
 	tenantnat__destroy(skel);
 	if (ret)
-		remove_dir(unfinished);
+		dataplane_unpin(unfinished);
 	return ret;
 }
 
 int dataplane_destroy(const char *bpffs, struct error *err)
 {
-	char path[PATH_MAX], routers[PATH_MAX];
+	char path[PATH_MAX], unfinished[PATH_MAX], routers[PATH_MAX];
 	struct dirent *entry;
-	DIR *d = opendir(path_in(bpffs, "routers", routers));
 	int ret = 0;
+	DIR *d;
 
+	/* in one piece: nobody finds half of the maps */
+	path_in(bpffs, "MAPS", unfinished);
+	dataplane_unpin(unfinished);
+	rename(path_in(bpffs, "maps", path), unfinished);
+	d = opendir(path_in(bpffs, "routers", routers));
 	while (d && (entry = readdir(d))) {
 		if (entry->d_name[0] != '.')
-			ret |= remove_dir(path_in(routers, entry->d_name, path));
+			ret |= dataplane_unpin(path_in(routers, entry->d_name, path));
 	}
 	if (d)
 		closedir(d);
-	ret |= remove_dir(routers) | remove_dir(path_in(bpffs, "maps", path)) |
-	       remove_dir(path_in(bpffs, "MAPS", path));
+	ret |= dataplane_unpin(routers) | dataplane_unpin(unfinished);
 	if (ret || (rmdir(bpffs) && errno != ENOENT && errno != ENOTEMPTY))
 		return error_set(err, "cannot remove %s: %s", bpffs, strerror(errno));
 	return 0;
@@ -630,8 +653,9 @@ int dataplane_put_fixed(struct dataplane *dp, const struct machine *have,
 		keys[filled].router = rows[i]->router;
 		keys[filled].fixed = rows[i]->fixed;
 		values[filled] = (struct tn_fixed){ .shared = rows[i]->shared };
-		if (slot_for(dp, have, &rows[i]->shared, &rows[i]->fixed, rows[i]->router,
-			     &values[filled].slot))
+		values[filled].slot = rows[i]->slot;
+		if (!rows[i]->slot && slot_for(dp, have, &rows[i]->shared, &rows[i]->fixed,
+					       rows[i]->router, &values[filled].slot))
 			return map_error(MAP_counters, err);
 		if (++filled < BATCH && i + 1 < n)
 			continue;
@@ -657,7 +681,8 @@ int dataplane_put_shared(struct dataplane *dp, const struct machine *have,
 						     .tenant = row->tenant,
 						     .router = row->router,
 						     .flags = row->flags };
-		if (row->router && row->flags & TN_SHARED_MAPPED &&
+		values[filled].slot = row->slot;
+		if (!row->slot && row->router && row->flags & TN_SHARED_MAPPED &&
 		    slot_for(dp, have, &row->shared, &row->fixed, row->router,
 			     &values[filled].slot))
 			return map_error(MAP_counters, err);
@@ -743,6 +768,43 @@ static struct tenantnat *open_for(struct dataplane *dp, const struct router_row 
 		}
 	}
 	return skel;
+}
+
+/* The constants of a program; false: the map is something else. */
+static bool read_rodata(uint32_t map_id, struct tenantnat__rodata *out)
+{
+	/* the section is as long as its last member, the struct as its alignment wants it */
+	char raw[sizeof(*out) + sizeof(uint64_t)];
+	static const char suffix[] = ".rodata";
+	_cleanup_close_ int fd = bpf_map_get_fd_by_id(map_id);
+	struct bpf_map_info info = { 0 };
+	uint32_t len = sizeof(info), zero = 0;
+	size_t n;
+
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
+		return false;
+	n = strlen(info.name);
+	return n >= strlen(suffix) && strcmp(info.name + n - strlen(suffix), suffix) == 0 &&
+	       info.value_size <= sizeof(*out) && bpf_map_lookup_elem(fd, &zero, raw) == 0 &&
+	       memcpy(out, raw, sizeof(*out));
+}
+
+uint32_t dataplane_program_router(int program_fd)
+{
+	struct tenantnat__rodata rodata;
+	struct bpf_prog_info info = { 0 };
+	uint32_t len = sizeof(info), ids[MAPS_COUNT + 2];
+
+	info.nr_map_ids = ARRAY_SIZE(ids);
+	info.map_ids = (uintptr_t)ids;
+	if (program_fd < 0 || bpf_obj_get_info_by_fd(program_fd, &info, &len) ||
+	    strncmp(info.name, "tn_", 3) != 0)
+		return 0;
+	for (uint32_t i = 0; i < info.nr_map_ids && i < ARRAY_SIZE(ids); i++) {
+		if (read_rodata(ids[i], &rodata))
+			return rodata.tn_router_id;
+	}
+	return 0;
 }
 
 int instance_load(struct dataplane *dp, const struct router_row *r, struct instance **out,

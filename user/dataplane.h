@@ -3,7 +3,7 @@
  * The pinned maps and programs: the only file that knows the skeleton.
  *
  *   <bpffs>/maps/<map>                one set, shared by all programs
- *   <bpffs>/routers/<tenant>/<pin>    programs and links of one router
+ *   <bpffs>/routers/<id>/<pin>        programs and links of one router
  *
  * Both directories are root's alone. Everything here can be killed at any point:
  * maps are pinned in a directory of another name that is renamed when complete.
@@ -27,6 +27,8 @@ int dataplane_create(const char *bpffs, size_t mappings, struct dataplane **out,
 /* Unpin the maps and remove our directories; the routers are detached before. */
 int dataplane_destroy(const char *bpffs, struct error *err);
 void dataplane_close(struct dataplane *dp);
+/* Unpin everything in a directory, and the directory; it has no subdirectories. */
+int dataplane_unpin(const char *dir);
 static inline void dataplane_cleanup(struct dataplane **dp)
 {
 	dataplane_close(*dp);
@@ -46,7 +48,7 @@ int dataplane_read(struct dataplane *dp, struct machine *out, struct error *err)
  * Write and delete rows, many at a time. `rows` are arrays of pointers. To delete
  * a row that is not there is no error. dataplane_put_fixed() comes before
  * dataplane_put_shared() for the same mappings and assigns their counters, which
- * start at zero; `have` is what was read.
+ * start at zero, unless the rows name them; `have` is what was read.
  */
 int dataplane_put_subnets(struct dataplane *dp, const struct machine *m, struct error *err);
 int dataplane_put_fixed(struct dataplane *dp, const struct machine *have,
@@ -63,6 +65,9 @@ int dataplane_del_router(struct dataplane *dp, uint32_t id, struct error *err);
 /* Counters of one mapping, and the drops of one router, summed over the CPUs. */
 int dataplane_counters(struct dataplane *dp, uint32_t slot, struct tn_counters *out);
 int dataplane_drops(struct dataplane *dp, uint32_t router, struct tn_drops *out);
+
+/* For which router a program in the kernel is an instance of ours; 0: it is not ours. */
+uint32_t dataplane_program_router(int program_fd);
 
 /* One instance of the programs for one router; the caller's to close. */
 struct instance;

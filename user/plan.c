@@ -5,6 +5,7 @@
 
 void plan_free(struct plan *p)
 {
+	vec_free(&p->moved);
 	vec_free(&p->fixed_put);
 	vec_free(&p->shared_put);
 	vec_free(&p->attach);
@@ -26,6 +27,12 @@ static bool same_shared(const struct shared_row *a, const struct shared_row *b)
 	       a->router == b->router && a->flags == b->flags;
 }
 
+static bool moves(const struct shared_row *from, const struct shared_row *to)
+{
+	return from->router != to->router ||
+	       memcmp(&from->fixed, &to->fixed, sizeof(to->fixed)) != 0;
+}
+
 static void diff_shared(const struct machine *want, const struct machine *have, struct plan *out)
 {
 	const struct shared_row *w = want->shared.v, *wend = w + want->shared.n;
@@ -40,6 +47,8 @@ static void diff_shared(const struct machine *want, const struct machine *have, 
 		}
 		if (order < 0 || !same_shared(w, h))
 			*vec_push(&out->shared_put) = w;
+		if (order == 0 && moves(h, w))
+			*vec_push(&out->moved) = h;
 		w++;
 		h += order == 0;
 	}
@@ -71,9 +80,9 @@ static bool same_router(const struct router_row *want, const struct router_row *
 	return !have->broken && strcmp(want->tenant, have->tenant) == 0 &&
 	       memcmp(want->mac, have->mac, sizeof(want->mac)) == 0 &&
 	       want->ifindex == have->ifindex &&
-	       memcmp(want->inside, have->inside, sizeof(want->inside)) == 0 && want->netns_dev == have->netns_dev &&
-	       want->netns_ino == have->netns_ino && want->hook == have->hook &&
-	       want->build == have->build;
+	       memcmp(want->inside, have->inside, sizeof(want->inside)) == 0 &&
+	       want->netns_dev == have->netns_dev && want->netns_ino == have->netns_ino &&
+	       want->hook == have->hook && want->build == have->build;
 }
 
 static void diff_routers(const struct machine *want, const struct machine *have, struct plan *out)

@@ -16,6 +16,11 @@
  */
 struct plan {
 	bool subnets; /* the shared subnets change */
+	/*
+	 * What is there and changes its owner goes away first, in both directions: for
+	 * that moment its packets are dropped, and never taken for somebody else's.
+	 */
+	VEC(const struct shared_row *) moved;
 	VEC(const struct fixed_row *) fixed_put;
 	VEC(const struct shared_row *) shared_put;
 	VEC(const struct router_row *) attach; /* not attached yet */
