@@ -288,6 +288,23 @@ static void undo(struct change *c, bool created)
 		log_warning("not everything could be undone (%s); run the command again", err.text);
 }
 
+/*
+ * Without a router the machine is to have nothing, and so tells nothing about the
+ * definitions: what changes is what it would have by them.
+ */
+static void describe_alone(struct change *c, const struct machine *want, struct outcome *out)
+{
+	_cleanup_machine_ struct machine was = { 0 };
+	_cleanup_plan_ struct plan shown = { 0 };
+	struct facts none = { 0 };
+
+	machine_wanted(&c->had, &none, &c->have, NULL, &was);
+	plan_make(want, &was, &shown);
+	vec_each (r, &c->have.routers)
+		*vec_push(&shown.detach) = r;
+	plan_describe(&shown, &was, &c->had, &c->will, &out->text);
+}
+
 int change_make(struct change *c, const struct scope *scope, bool dry_run, struct outcome *out,
 		struct error *err)
 {
@@ -308,10 +325,14 @@ int change_make(struct change *c, const struct scope *scope, bool dry_run, struc
 		return -1;
 	give_router_ids(&c->will, &facts);
 	machine_wanted(&c->will, &facts, &c->have, scope, &want);
-	if (!want.routers.n)
+	if (!want.routers.n) {
+		describe_alone(c, &want, out);
 		machine_free(&want);
-	plan_make(&want, &c->have, &plan);
-	plan_describe(&plan, &c->have, &c->had, &c->will, &out->text);
+		plan_make(&want, &c->have, &plan);
+	} else {
+		plan_make(&want, &c->have, &plan);
+		plan_describe(&plan, &c->have, &c->had, &c->will, &out->text);
+	}
 	count(out);
 	if (check_capacity(c, &plan, err))
 		return -1;

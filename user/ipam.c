@@ -12,9 +12,16 @@ struct taken {
 	UT_hash_handle hh;
 };
 
+/* Addresses that are somebody's pool; pools that overlap or touch make one range. */
+struct range {
+	struct tn_addr first;
+	struct tn_addr last;
+};
+
 struct ipam {
 	struct model *want;
 	struct taken *taken;
+	VEC(struct range) pools; /* sorted */
 };
 
 static struct taken *find(struct ipam *ipam, const struct tn_addr *a)
@@ -45,6 +52,36 @@ static void ipam_cleanup(struct ipam *ipam)
 		HASH_DEL(ipam->taken, t);
 		free(t);
 	}
+	vec_free(&ipam->pools);
+}
+
+static int range_cmp(const void *a, const void *b)
+{
+	return memcmp(&((const struct range *)a)->first, &((const struct range *)b)->first,
+		      sizeof(struct tn_addr));
+}
+
+static void merge_pools(struct ipam *ipam)
+{
+	struct range *to;
+
+	vec_each (t, &ipam->want->tenants) {
+		vec_each (p, &t->pools)
+			*vec_push(&ipam->pools) = (struct range){ p->addr, prefix_last(p) };
+	}
+	if (!ipam->pools.n)
+		return;
+	qsort(ipam->pools.v, ipam->pools.n, sizeof(*ipam->pools.v), range_cmp);
+	to = ipam->pools.v;
+	vec_each (r, &ipam->pools) {
+		struct tn_addr behind = addr_add(&to->last, 1);
+
+		if (memcmp(&r->first, &behind, sizeof(behind)) > 0)
+			*++to = *r;
+		else if (memcmp(&r->last, &to->last, sizeof(behind)) > 0)
+			to->last = r->last;
+	}
+	ipam->pools.n = to - ipam->pools.v + 1;
 }
 
 /*
@@ -66,17 +103,22 @@ static struct tn_addr next_free(struct ipam *ipam, const struct tn_addr *from)
 	return end;
 }
 
-/* The pool of another tenant that holds the address, when this tenant has none of its own. */
-static const struct prefix *foreign_pool(struct ipam *ipam, const struct tenant *tenant,
+/* The pools of other tenants that hold the address, when this tenant has none of its own. */
+static const struct range *foreign_pools(struct ipam *ipam, const struct tenant *tenant,
 					 const struct tn_addr *a)
 {
-	if (tenant->pools.n)
-		return NULL;
-	vec_each (t, &ipam->want->tenants) {
-		vec_each (p, &t->pools) {
-			if (prefix_has(p, a))
-				return p;
-		}
+	size_t low = 0, high = tenant->pools.n ? 0 : ipam->pools.n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		const struct range *r = &ipam->pools.v[mid];
+
+		if (memcmp(a, &r->first, sizeof(*a)) < 0)
+			high = mid;
+		else if (memcmp(a, &r->last, sizeof(*a)) > 0)
+			low = mid + 1;
+		else
+			return r;
 	}
 	return NULL;
 }
@@ -94,15 +136,15 @@ static bool between(struct ipam *ipam, const struct tenant *tenant, const struct
 		    const struct tn_addr *last, struct tn_addr *out)
 {
 	struct tn_addr a = *first;
-	const struct prefix *foreign;
+	const struct range *foreign;
 
 	for (;;) {
 		a = next_free(ipam, &a);
 		if (memcmp(&a, last, sizeof(a)) > 0 || memcmp(&a, first, sizeof(a)) < 0)
 			return false;
-		foreign = foreign_pool(ipam, tenant, &a);
+		foreign = foreign_pools(ipam, tenant, &a);
 		if (foreign)
-			a = prefix_last(foreign);
+			a = foreign->last;
 		else if (!reserved_by_subnet(ipam, &a))
 			break;
 		if (memcmp(&a, last, sizeof(a)) >= 0)
@@ -192,7 +234,11 @@ static int assign_addresses(struct ipam *ipam, const struct model *have, struct 
 		vec_each (m, &t->mappings) {
 			const struct mapping *lease = lease_of(had, &at, m);
 
+			/* what is filled in came from `have`, and may not be kept */
+			if (!m->pinned)
+				memset(&m->shared, 0, sizeof(m->shared));
 			if (!lease || find(ipam, &lease->shared) ||
+			    reserved_by_subnet(ipam, &lease->shared) ||
 			    !tenant_may_have(want, t, &lease->shared))
 				continue;
 			if (m->pinned && addr_cmp(&m->shared, &lease->shared) != 0)
@@ -290,6 +336,7 @@ int ipam_assign(struct model *want, const struct model *have, const struct addr_
 		if (!find(&ipam, a))
 			take(&ipam, a, NULL, NULL);
 	}
+	merge_pools(&ipam);
 	if (assign_ids(want, have, err))
 		return -1;
 	return assign_addresses(&ipam, have, err);
