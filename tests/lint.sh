@@ -18,6 +18,7 @@ check() {
 	"$@" || status=1
 }
 
+# shellcheck disable=SC2317 # called by check
 spdx() {
 	local file missing=0
 	while read -r file; do
@@ -25,12 +26,13 @@ spdx() {
 		echo "$file: no SPDX line"
 		missing=1
 	done < <(git ls-files '*.c' '*.h' '*.sh' '*.py' Makefile .ci/run)
-	return $missing
+	return "$missing"
 }
 
 check spdx spdx
 check clang-format clang-format --dry-run --Werror "${c_files[@]}"
 # one process a file and core: it is slow
+# shellcheck disable=SC2317 # called by check
 tidy() {
 	printf '%s\0' "${user_files[@]}" | xargs -0 -n 4 -P "$(nproc)" clang-tidy --quiet -p . 2>/dev/null
 }

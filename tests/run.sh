@@ -60,18 +60,23 @@ if [ -z "${TN_TEST_PRIVATE-}" ] && [ "$(id -u)" = 0 ]; then
 fi
 [ "$(id -u)" != 0 ] || mount -t bpf bpf /sys/fs/bpf
 
+# run_level TARGET RUNNER…: builds, then runs; what does not build counts as one failure.
+run_level() {
+	local target=$1
+	shift
+	if make --no-print-directory -j2 "$target"; then
+		"$@"
+	else
+		add 0 1
+	fi
+}
+
 for level in "$@"; do
 	echo "== $level tests"
 	case $level in
-	unit) make --no-print-directory -j2 "$build/unit-tests" && run_criterion "$build/unit-tests" || add 0 1 ;;
-	bpf)
-		need_root bpf || continue
-		make --no-print-directory -j2 "$build/bpf-tests" && run_criterion "$build/bpf-tests" || add 0 1
-		;;
-	e2e)
-		need_root e2e || continue
-		make --no-print-directory -j2 all && run_e2e || add 0 1
-		;;
+	unit) run_level "$build/unit-tests" run_criterion "$build/unit-tests" ;;
+	bpf) need_root bpf && run_level "$build/bpf-tests" run_criterion "$build/bpf-tests" ;;
+	e2e) need_root e2e && run_level all run_e2e ;;
 	*)
 		echo "unknown level $level: unit, bpf or e2e" >&2
 		exit 2

@@ -9,8 +9,8 @@
 #include <stddef.h>
 
 /* The two lines that most of them begin with. */
-#define NETWORK                                                                                    \
-	"shared-network: {subnets: [100.64.0.0/16, \"fd64::/64\"]}\n"                             \
+#define NETWORK                                                       \
+	"shared-network: {subnets: [100.64.0.0/16, \"fd64::/64\"]}\n" \
 	"tenants:\n"
 
 struct broken {
@@ -19,7 +19,10 @@ struct broken {
 	size_t len;
 	const char *errors;
 };
-#define BROKEN(what, yaml, errors) { what, yaml, sizeof(yaml) - 1, errors }
+#define BROKEN(what, yaml, errors)                   \
+	{                                            \
+		what, yaml, sizeof(yaml) - 1, errors \
+	}
 
 /* clang-format off */
 static const struct broken broken[] = {
