@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Allocated addresses stay the same for as long as the mapping exists."""
 import ipaddress
+import os
 
 from case import equal, hook, once
 from defs import Definitions, Tenant
@@ -136,3 +137,41 @@ def test_interface_recreated(lab):
     ping(lab.red1, BLUE1)
     ping(lab.blue1, RED1)
     equal(lab.apply(), ["nothing to be done"], "apply again")
+
+
+def whole(lab):
+    """Every router that is here is attached, and both tenants talk."""
+    states = {t["tenant"]: t["router"]["state"] for t in lab.cli.json("show")["tenants"]
+              if t["router"]}
+    equal(set(states.values()), {"attached"}, "the routers")
+    ping(lab.red1, BLUE1)
+    ping(lab.blue1, RED1)
+
+
+@hook
+def test_router_changes_hands(lab):
+    """A tenant gets another name, and then the two change places: nobody is left without."""
+    renamed = lab.definitions()
+    renamed["red"].name = "crimson"
+    swapped = lab.definitions()
+    for one, other in (("red", "blue"), ("blue", "red")):
+        swapped[one].name = other + "-"
+    for tenant in swapped.tenants:
+        tenant.name = tenant.name.rstrip("-")
+    for definitions in (renamed, lab.definitions(), swapped, lab.definitions()):
+        lab.apply(definitions)
+        whole(lab)
+        equal(lab.apply(definitions), ["nothing to be done"], "apply again")
+
+
+@hook
+def test_state_lost(lab):
+    """The definitions say it all again, whatever the programs that are attached belong to."""
+    lab.apply(lab.definitions().having(lab.green_tenant()))
+    for name in os.listdir(lab.cli.state):
+        os.unlink(os.path.join(lab.cli.state, name))
+    lab.apply()
+    whole(lab)
+    equal(lab.apply(), ["nothing to be done"], "apply again")
+    equal([r for r in os.listdir(BPFFS + "/tenantnat/routers")
+           if not os.listdir(f"{BPFFS}/tenantnat/routers/{r}")], [], "empty directories of routers")

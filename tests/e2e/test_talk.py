@@ -165,3 +165,41 @@ def test_fixed_address_stays_inside(lab):
     """VMs of one LAN still talk by their fixed addresses, and to their router."""
     udp(lab.red1, lab.red2, FIXED2, FIXED)
     ping(lab.red1, "10.0.0.1")
+
+
+@datapath
+def test_hairpin(lab):
+    """A VM reaches its neighbour, and itself, by shared address, and is seen by its own."""
+    for exchange in (udp, tcp):
+        exchange(lab.red1, lab.red2, RED2, RED1)
+        exchange(lab.red2, lab.red1, RED1, RED2)
+        exchange(lab.red1, lab.red1, RED1, RED1)
+    udp(lab.red1, lab.red2, RED2, RED1, size=8000)
+    ping(lab.red1, RED2)
+
+
+@datapath
+def test_refused(lab):
+    """Port unreachable finds the socket that it is about, over the network and in a hairpin."""
+    for source, address in ((lab.red1, BLUE1), (lab.blue1, RED1), (lab.plain, BLUE1),
+                            (lab.red1, PLAIN), (lab.red1, RED2)):
+        with client(source, socket.SOCK_DGRAM, address, new_port()) as here:
+            here.send(b"anybody?")
+            try:
+                here.recv(100)
+            except ConnectionRefusedError:
+                continue
+            raise AssertionError(f"nobody at {address}, and no error came back")
+
+
+@datapath
+def test_path_mtu(lab):
+    """A smaller link behind the other router: its error comes back, with the size that fits."""
+    lab.blue.ip("link set lan0 mtu 1300")
+    try:
+        said = lab.red1.run("ping", "-nc2", "-W1", "-Mdo", "-s1400", BLUE1, check=False)
+        assert "mtu" in (said.stdout + said.stderr).lower(), f"no error: {said.stdout[-200:]}"
+        bulk(lab.red1, lab.blue1, BLUE1, 300_000)
+    finally:
+        lab.blue.ip("link set lan0 mtu 1500")
+        lab.red1.ip("route flush cache")
