@@ -153,7 +153,7 @@ test-e2e: | deps-test ## traffic through network namespaces (root)
 	@tests/run.sh $(BUILD) e2e
 
 throughput: all | deps-test ## TCP through two routers beside plain routing (root)
-	@$(PYTHON) tests/e2e/throughput.py --bin $(BUILD)/tenantnat
+	@$(PYTHON) tests/e2e/throughput.py --bin $(BUILD)/tenantnat --rounds 35 --seconds 1
 
 lint: | deps-lint ## clang-format, clang-tidy, shellcheck, pyflakes
 	@$(MAKE) --no-print-directory $(SKEL) compile_commands.json

@@ -298,7 +298,7 @@ static __always_inline enum tn_verdict judge_out(struct pkt *p)
 }
 
 /*
- * A frame from a VM. No VM sends as a shared address. What goes to a shared address
+ * A frame from a VM. No VM sends as a shared address, anybody's. What goes to a shared address
  * of this very router turns back (hairpin): its source is translated here, and the
  * shared interface takes it in as if it had come over the shared network, so that
  * either VM sees the other by its shared address, and the kernel forwards it once.
@@ -317,8 +317,10 @@ static __always_inline enum tn_verdict judge_inside(struct pkt *p, __u32 pkt_typ
 		return TN_PASS;
 	src = pkt_copy(&p->src);
 	dst = pkt_copy(&p->dst);
-	if (lookup_ours(&src))
+	if (in_shared_subnets(&src))
 		return drop(p, TN_DROP_SPOOFED_SOURCE);
+	if (!in_shared_subnets(&dst))
+		return TN_PASS;
 	to = lookup_ours(&dst);
 	if (!to || !(to->flags & TN_SHARED_MAPPED))
 		return TN_PASS;
