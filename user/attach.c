@@ -422,13 +422,11 @@ static void remove_stale(struct dataplane *dp, const struct router_row *have,
 	}
 }
 
-/* Whose the qdiscs are, by interface: the list of inside interfaces may have changed. */
-static void carry_flags(const struct router_row *have, struct router_row *want)
+void attach_inherit(const struct router_row *have, struct router_row *want)
 {
 	struct points old = points_of(have), new = points_of(want);
 
-	want->flags = have->flags & TN_ROUTER_CLSACT;
-	for (size_t i = 0; i < new.n; i++) {
+	for (size_t i = 0; same_netns(have, want) && i < new.n; i++) {
 		for (size_t k = 0; k < old.n; k++) {
 			if (old.v[k].ifindex == new.v[i].ifindex &&
 			    have->flags &old.v[k].clsact_ours)
@@ -443,10 +441,8 @@ int attach_renew(struct dataplane *dp, struct instance *in, const struct router_
 	if (!same_netns(have, r)) {
 		if (attach_remove(dp, have, err))
 			return -1;
-		r->flags = 0;
 		return attach_router(dp, in, r, err);
 	}
-	carry_flags(have, r);
 	/* while XDP is off, the tc program behind it does its work */
 	if (via_xdp(have->via))
 		xdp_remove(have);

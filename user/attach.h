@@ -28,6 +28,12 @@ int attach_router(struct dataplane *dp, struct instance *in, struct router_row *
 int attach_renew(struct dataplane *dp, struct instance *in, const struct router_row *have,
 		 struct router_row *r, struct error *err);
 
+/*
+ * Which clsact qdiscs of the interfaces of `want` tenantnat created for `have`, the same
+ * router or one before it there: they are taken off with the last one. Sets want->flags.
+ */
+void attach_inherit(const struct router_row *have, struct router_row *want);
+
 /* Take everything of the router off. Works by itself when its namespace is gone. */
 int attach_remove(struct dataplane *dp, const struct router_row *r, struct error *err);
 

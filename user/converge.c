@@ -162,14 +162,18 @@ static void give_router_ids(const struct model *m, struct facts *facts)
 
 /* ------------------------------------------------------------ doing */
 
-static int attach_one(struct dataplane *dp, const struct router_row *have,
-		      const struct router_row *want, struct error *err)
+static int attach_one(struct dataplane *dp, const struct machine *machine,
+		      const struct router_row *have, const struct router_row *want,
+		      struct error *err)
 {
 	_cleanup_instance_ struct instance *in = NULL;
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
 	struct router_row row = *want;
 	int ret;
 
+	row.flags = 0;
+	vec_each (r, &machine->routers)
+		attach_inherit(r, &row);
 	/* a row comes first, so that a later run knows of programs that this one left */
 	if ((!have && dataplane_put_router(dp, &row, err)) || instance_load(dp, &row, &in, err))
 		return error_prefix(err, "tenant %s", row.tenant);
@@ -217,11 +221,11 @@ static int execute(struct dataplane *dp, const struct plan *p, const struct mach
 	    dataplane_put_shared(dp, have, p->shared_put.v, p->shared_put.n, err))
 		return -1;
 	vec_each (r, &p->attach) {
-		if (attach_one(dp, NULL, *r, err))
+		if (attach_one(dp, have, NULL, *r, err))
 			return -1;
 	}
 	vec_each (r, &p->renew) {
-		if (attach_one(dp, router_of(have, (*r)->id), *r, err))
+		if (attach_one(dp, have, router_of(have, (*r)->id), *r, err))
 			return -1;
 	}
 	vec_each (r, &p->detach) {

@@ -3,6 +3,11 @@
 import copy
 
 
+def quoted(addresses):
+    """For YAML, where a colon means something."""
+    return [f'"{a}"' if ":" in a else a for a in addresses]
+
+
 class Tenant:
     """One tenant of a definitions file; `mappings` are (fixed, shared or None, name or None)."""
 
@@ -16,13 +21,13 @@ class Tenant:
             out.append("    router:")
             out += [f"      {key}: {value}" for key, value in self.router.items()]
         if self.pool:
-            out.append(f"    pool: [{', '.join(self.pool)}]")
+            out.append(f"    pool: [{', '.join(quoted(self.pool))}]")
         if self.mappings:
             out.append("    mappings:")
         for fixed, shared, name in self.mappings:
             fields = [f"name: {name}"] if name else []
-            fields.append(f"fixed: {fixed}")
-            fields += [f"shared: {shared}"] if shared else []
+            fields.append("fixed: " + quoted([fixed])[0])
+            fields += ["shared: " + quoted([shared])[0]] if shared else []
             out.append("      - {" + ", ".join(fields) + "}")
         return out
 
@@ -52,7 +57,7 @@ class Definitions:
         return new
 
     def yaml(self):
-        out = ["shared-network:", f"  subnets: [{', '.join(self.subnets)}]", "tenants:"]
+        out = ["shared-network:", f"  subnets: [{', '.join(quoted(self.subnets))}]", "tenants:"]
         for tenant in self.tenants:
             out += tenant.yaml()
         return "\n".join(out) + "\n"

@@ -11,7 +11,11 @@ The topology that every test runs in, and one tenantnat that looks after it:
 Every LAN is 10.0.0.0/24 with its router at .1. Interfaces have the same names and, within a
 kind of namespace, the same indexes. blue2 is not mapped. green is defined by those tests only
 that attach and detach.
+
+Within dual_stack() all of them have IPv6 addresses too, fd00:10::/64 in every LAN and fd64::/64
+on the shared network. Without it IPv6 is off, so that nothing is sent unasked.
 """
+import contextlib
 import os
 
 from cli import Cli
@@ -25,8 +29,16 @@ RED1, RED2, BLUE1 = "100.64.1.5", "100.64.1.6", "100.64.2.5"
 RED, BLUE, GREEN, PLAIN = "100.64.0.2", "100.64.0.3", "100.64.0.4", "100.64.0.250"
 UNMAPPED = "100.64.2.99"
 
+SUBNET_V6 = "fd64::/64"
+FIXED_V6, FIXED2_V6, INSIDE_V6 = "fd00:10::5", "fd00:10::6", "fd00:10::1"
+RED1_V6, RED2_V6, BLUE1_V6 = "fd64::1:5", "fd64::1:6", "fd64::2:5"
+RED_V6, BLUE_V6, GREEN_V6, PLAIN_V6 = "fd64::2", "fd64::3", "fd64::4", "fd64::250"
+UNMAPPED_V6 = "fd64::2:99"
+
 ROUTERS = {"red": RED, "blue": BLUE, "green": GREEN}
 VMS = {"red1": FIXED, "red2": FIXED2, "blue1": FIXED, "blue2": FIXED2}
+SHARED_V6 = {"red": RED_V6, "blue": BLUE_V6, "green": GREEN_V6, "plain": PLAIN_V6}
+VMS_V6 = {"red1": FIXED_V6, "red2": FIXED2_V6, "blue1": FIXED_V6, "blue2": FIXED2_V6}
 SHARED_INDEX, INSIDE_INDEX = 20, 30
 
 # A run with `clsact` is one with hook tc, told to do without tcx.
@@ -143,6 +155,47 @@ class Lab:
                    pool=["100.64.1.0/24"]),
             Tenant("blue", (FIXED, BLUE1), router=self.router("blue"), pool=["100.64.2.0/24"]),
             Tenant("plain", ("10.9.9.9", PLAIN), pool=[PLAIN + "/32"]))
+
+    def dual_definitions(self):
+        """What is in force within dual_stack()."""
+        both = self.definitions()
+        both.subnets = (SUBNET, SUBNET_V6)
+        both["red"].mappings += [(FIXED_V6, RED1_V6, None), (FIXED2_V6, RED2_V6, None)]
+        both["red"].pool.append("fd64::1:0/112")
+        both["blue"].mappings.append((FIXED_V6, BLUE1_V6, None))
+        both["blue"].pool.append("fd64::2:0/112")
+        both["plain"].mappings.append(("fd00:99::9", PLAIN_V6, None))
+        both["plain"].pool.append(PLAIN_V6 + "/128")
+        return both
+
+    @contextlib.contextmanager
+    def dual_stack(self):
+        """IPv6 addresses and mappings everywhere, meanwhile."""
+        try:
+            for name in [*SHARED_V6, *VMS_V6]:
+                self._enable_v6(name)
+            self.apply(self.dual_definitions())
+            yield
+        finally:
+            for name in [*SHARED_V6, *VMS_V6]:
+                self.ns[name].sysctl(ipv6__conf__all__disable_ipv6=1)
+            self.apply()
+
+    def _enable_v6(self, name):
+        ns, vm = self.ns[name], name in VMS_V6
+        devices = ["eth0"] if vm else ["shared0", "lan0"] if name in ROUTERS else ["shared0"]
+        quiet = {f"ipv6__conf__{device}__{key}": 0 for device in ("all", *devices)
+                 for key in ("accept_dad", "accept_ra", "router_solicitations")}
+        ns.sysctl(**quiet, ipv6__icmp__ratelimit=0)
+        ns.sysctl(ipv6__conf__all__disable_ipv6=0)
+        if name in ROUTERS:
+            ns.sysctl(ipv6__conf__all__forwarding=1)
+            ns.ip(f"addr add {INSIDE_V6}/64 dev lan0 nodad")
+        if vm:
+            ns.ip(f"addr add {VMS_V6[name]}/64 dev eth0 nodad",
+                  f"route add default via {INSIDE_V6}")
+        else:
+            ns.ip(f"addr add {SHARED_V6[name]}/64 dev shared0 nodad")
 
     def green_tenant(self, netns=None):
         router = self.router("green")

@@ -20,10 +20,12 @@ ETH_P_ALL, SOL_PACKET, PACKET_STATISTICS, PACKET_AUXDATA = 3, 263, 6, 8
 SO_RCVBUFFORCE, PACKET_OUTGOING, CSUM_NOT_READY = 33, 4, 1 << 3
 RECORD = struct.Struct("=IB")
 
-PRIVATE = [ipaddress.ip_network(n) for n in ("10.0.0.0/8", "127.0.0.0/8")]
-TCP, UDP, ICMP = 6, 17, 1
+PRIVATE = [ipaddress.ip_network(n) for n in ("10.0.0.0/8", "127.0.0.0/8", "fd00:10::/64", "::1")]
+TCP, UDP, ICMP, ICMP_V6 = 6, 17, 1, 58
+V6_OPTIONS, V6_FRAGMENT = (0, 43, 60), 44
 CHECKSUM_AT = {TCP: 16, UDP: 6}
 ICMP_ERRORS = (3, 4, 5, 11, 12)
+ND_WITH_TARGET = (135, 136, 137)
 
 
 def packet_socket(ns, device=None, room=1 << 20):
@@ -103,12 +105,36 @@ def faults(frame, not_ready=False):
     if kind == 0x0806:
         return [f"private address {a} in an ARP payload"
                 for a in private(frame[28:32], frame[38:42])]
+    if kind == 0x86dd:
+        return ip_v6_faults(frame[14:], not_ready)
     return ip_faults(frame[14:], not_ready) if kind == 0x0800 else []
 
 
 def private(*addresses):
-    found = (ipaddress.ip_address(bytes(a)) for a in addresses if len(a) == 4)
+    found = (ipaddress.ip_address(bytes(a)) for a in addresses if len(a) in (4, 16))
     return [a for a in found if any(a in n for n in PRIVATE)]
+
+
+def ip_v6_faults(packet, not_ready):
+    length, protocol, at = 40 + struct.unpack_from("!H", packet, 4)[0], packet[6], 40
+    out = [f"private address {a} in an IPv6 header" for a in private(packet[8:24], packet[24:40])]
+    while protocol in V6_OPTIONS:
+        protocol, at = packet[at], at + 8 + packet[at + 1] * 8
+    if protocol == V6_FRAGMENT:
+        return out
+    rest = packet[at:length]
+    pseudo = packet[8:40] + struct.pack("!II", len(rest), protocol)
+    if protocol == ICMP_V6:
+        if ones_sum(pseudo + rest) != 0xffff:
+            out.append("bad checksum in an ICMPv6 header")
+        if rest[0] < 128:
+            out += [f"private address {a} quoted in an ICMPv6 error"
+                    for a in private(rest[16:32], rest[32:48])]
+        elif rest[0] in ND_WITH_TARGET:
+            out += [f"private address {a} in neighbour discovery" for a in private(rest[8:24])]
+    elif protocol in CHECKSUM_AT:
+        out += l4_faults(pseudo, protocol, rest, not_ready)
+    return out
 
 
 def ip_faults(packet, not_ready):
@@ -128,14 +154,13 @@ def ip_faults(packet, not_ready):
             out += [f"private address {a} quoted in an ICMP error"
                     for a in private(rest[20:24], rest[24:28])]
     elif protocol in CHECKSUM_AT:
-        out += l4_faults(ip, protocol, rest, not_ready)
+        out += l4_faults(pseudo_header(ip, protocol, len(rest)), protocol, rest, not_ready)
     return out
 
 
-def l4_faults(ip, protocol, rest, not_ready):
+def l4_faults(pseudo, protocol, rest, not_ready):
     at = CHECKSUM_AT[protocol]
     field = struct.unpack_from("!H", rest, at)[0]
-    pseudo = pseudo_header(ip, protocol, len(rest))
     if not_ready:
         good = field % 0xffff == ones_sum(pseudo) % 0xffff
     elif protocol == UDP and field == 0:
