@@ -11,7 +11,7 @@ from scapy.all import (ICMP, IP, TCP, UDP, Ether, ICMPv6DestUnreach, ICMPv6Packe
 
 from case import datapath, equal, hook
 from lab import (BLUE, BLUE1, BLUE1_V6, BLUE_V6, FIXED, FIXED_V6, INSIDE, INSIDE_V6, PLAIN,
-                 PLAIN_V6, RED1, RED1_V6, RED2, RED2_V6, RED)
+                 PLAIN_V6, RED1, RED1_V6, RED2, RED2_V6)
 from test_guard import counted
 from test_six import dual_stack, tcp_v6
 from traffic import WAIT, Watch, bulk, new_port, ping, send_frames
