@@ -17,7 +17,7 @@ def held(lab):
         while run.poll() is None and not has_lock(lab, run.pid):
             time.sleep(0.0005)
         run.send_signal(signal.SIGSTOP)
-        if run.poll() is None and has_lock(lab, run.pid):
+        if run.poll() is None and has_lock(lab, run.pid) and can_be_read(lab):
             break
         run.send_signal(signal.SIGCONT)
         run.communicate()
@@ -34,6 +34,11 @@ def held(lab):
 def has_lock(lab, pid):
     with contextlib.suppress(OSError), open(lab.cli.state + "/lock", encoding="ascii") as lock:
         return lock.read().split()[:1] == [str(pid)]
+
+
+def can_be_read(lab):
+    """Not in the short moments in which SQLite has its file for itself, as when it opens it."""
+    return lab.cli.run("map", "list", code=None).returncode == 0
 
 
 @once
