@@ -7,7 +7,11 @@
 #ifndef TN_BPF_CSUM_H
 #define TN_BPF_CSUM_H
 
-#include "pkt.h"
+#include <linux/in.h>
+
+#include <bpf/bpf_endian.h>
+
+#include "maps.h"
 
 static __always_inline __u64 csum_diff32(__be32 old, __be32 new)
 {
@@ -70,22 +74,6 @@ static __always_inline int csum_offset(__u8 proto, bool v4)
 static __always_inline bool csum_optional(__u8 proto)
 {
 	return proto == IPPROTO_UDP || proto == IPPROTO_UDPLITE;
-}
-
-/*
- * Whether an L4 checksum field holds no more than the sum of its pseudo-header:
- * that is what a local sender leaves there for its interface to complete
- * (CHECKSUM_PARTIAL). One whole checksum in 65,535 looks the same.
- */
-static __always_inline bool csum_is_partial(const struct pkt *p, __sum16 field)
-{
-	__u64 sum = bpf_htonl(p->l4_len) + (__u64)bpf_htonl(p->proto);
-
-	sum += (__u64)p->src.w[3] + p->dst.w[3];
-	if (!p->v4)
-		sum += (__u64)p->src.w[0] + p->src.w[1] + p->src.w[2] + p->dst.w[0] + p->dst.w[1] +
-		       p->dst.w[2];
-	return csum_fold16(sum) == field;
 }
 
 #endif

@@ -9,6 +9,9 @@
 #include "icmp.h"
 #include "neigh.h"
 
+/* AF_INET and AF_INET6; <sys/socket.h> cannot be had without a libc. */
+enum { FAMILY_V4 = 2, FAMILY_V6 = 10 };
+
 static __always_inline __u16 pkt_ethertype(struct pkt *p)
 {
 	struct ethhdr *eth;
@@ -19,7 +22,7 @@ static __always_inline __u16 pkt_ethertype(struct pkt *p)
 	return bpf_ntohs(eth->h_proto);
 }
 
-static __always_inline bool pkt_parse(struct pkt *p, __u16 ethertype)
+static __always_inline int pkt_parse(struct pkt *p, __u16 ethertype)
 {
 	return ethertype == ETH_P_IP ? pkt_parse_v4(p) : pkt_parse_v6(p);
 }
@@ -76,6 +79,8 @@ static __always_inline enum tn_verdict translate_in(struct pkt *p, enum icmp_kin
 						    const struct tn_addr *shared,
 						    const struct tn_addr *fixed)
 {
+	if (p->proto == IPPROTO_AH)
+		return drop(p, TN_DROP_AUTH_HEADER);
 	if (p->xdp && (tn_xdp_guards_only || icmp != ICMP_OTHER))
 		return TN_LEAVE_TO_TC;
 	if (p->xdp)
@@ -140,6 +145,7 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin, boo
 static __always_inline enum tn_verdict judge_in_tc(struct pkt *p, __u32 pkt_type, bool hairpin)
 {
 	__u16 ethertype = pkt_ethertype(p);
+	int fault;
 
 	if (pkt_type == PACKET_OTHERHOST)
 		return TN_PASS;
@@ -149,8 +155,9 @@ static __always_inline enum tn_verdict judge_in_tc(struct pkt *p, __u32 pkt_type
 		return drop(p, TN_DROP_MALFORMED);
 	if (ethertype != ETH_P_IP && ethertype != ETH_P_IPV6)
 		return TN_PASS;
-	if (!pkt_parse(p, ethertype))
-		return drop(p, TN_DROP_MALFORMED);
+	fault = pkt_parse(p, ethertype);
+	if (fault != PKT_SOUND)
+		return drop(p, fault);
 	return judge_in(p, hairpin, pkt_type != PACKET_HOST);
 }
 
@@ -183,12 +190,14 @@ static __always_inline enum tn_verdict judge_frame_xdp(struct pkt *p)
 {
 	__u16 ethertype = pkt_ethertype(p);
 	struct ethhdr *eth = p->data;
+	int fault;
 
 	if ((ethertype != ETH_P_IP && ethertype != ETH_P_IPV6) || (void *)(eth + 1) > p->data_end ||
 	    !mac_is_ours(eth->h_dest))
 		return TN_LEAVE_TO_TC;
-	if (!pkt_parse(p, ethertype))
-		return drop(p, TN_DROP_MALFORMED);
+	fault = pkt_parse(p, ethertype);
+	if (fault != PKT_SOUND)
+		return drop(p, fault);
 	return judge_in(p, false, false);
 }
 
@@ -220,6 +229,8 @@ static __always_inline enum tn_verdict translate_out(struct pkt *p, enum icmp_ki
 						     const struct tn_addr *fixed,
 						     const struct tn_addr *shared)
 {
+	if (p->proto == IPPROTO_AH)
+		return drop(p, TN_DROP_AUTH_HEADER);
 	if (icmp == ICMP_REDIRECTS)
 		return drop(p, TN_DROP_ICMP_REDIRECT);
 	if (icmp == ICMP_ERROR)
@@ -227,14 +238,26 @@ static __always_inline enum tn_verdict translate_out(struct pkt *p, enum icmp_ki
 	return nat_rewrite(p, TN_SRC, shared);
 }
 
+/* The router's own errors. One about a hairpin is for a VM of this router. */
+static __always_inline enum tn_verdict judge_own_error(struct pkt *p, const struct tn_addr *dst)
+{
+	enum tn_verdict v = icmp_error_own(p);
+
+	return v != TN_DROP && lookup_our_mapping(dst) ? TN_TURN_BACK : v;
+}
+
 /* What does not come from a VM: the router's own traffic, and answers that we made. */
 static __always_inline enum tn_verdict judge_own_out(struct pkt *p, enum icmp_kind icmp,
-						     const struct tn_addr *src)
+						     const struct tn_addr *src,
+						     const struct tn_addr *dst)
 {
 	const struct tn_shared *ours = lookup_ours(src);
 
-	if (ours && ours->flags & TN_SHARED_OWN)
-		return icmp == ICMP_ERROR || icmp == ICMP_REDIRECTS ? icmp_error_own(p) : TN_PASS;
+	if (ours && ours->flags & TN_SHARED_OWN) {
+		if (icmp == ICMP_ERROR || icmp == ICMP_REDIRECTS)
+			return judge_own_error(p, dst);
+		return icmp == ICMP_ND ? nd_out(p) : TN_PASS;
+	}
 	if (ours && icmp == ICMP_ND && nd_is_ours(p))
 		return TN_PASS;
 	return drop(p, TN_DROP_UNTRANSLATED);
@@ -254,7 +277,7 @@ static __always_inline enum tn_verdict judge_link_local_out(struct pkt *p, enum 
 	if (icmp == ICMP_ND) {
 		if (!pkt_load(p, p->l4, &type, sizeof(type)) || type == ND_REDIRECT)
 			return drop(p, TN_DROP_ICMP_REDIRECT);
-		return TN_PASS;
+		return nd_out(p);
 	}
 	if (addr_is_link_local(dst, false) || addr_is_multicast(dst, false))
 		return TN_PASS;
@@ -270,6 +293,7 @@ static __always_inline enum tn_verdict judge_out(struct pkt *p)
 	enum icmp_kind icmp;
 	enum tn_verdict v;
 	__u32 slot;
+	int fault;
 
 	if (ethertype == ETH_P_ARP)
 		return arp_out(p);
@@ -277,8 +301,9 @@ static __always_inline enum tn_verdict judge_out(struct pkt *p)
 		return drop(p, TN_DROP_UNTRANSLATED);
 	if (ethertype != ETH_P_IP && ethertype != ETH_P_IPV6)
 		return TN_PASS;
-	if (!pkt_parse(p, ethertype))
-		return drop(p, TN_DROP_MALFORMED);
+	fault = pkt_parse(p, ethertype);
+	if (fault != PKT_SOUND)
+		return drop(p, fault);
 	src = pkt_copy(&p->src);
 	dst = pkt_copy(&p->dst);
 	if (addr_is_unspecified(&src, p->v4))
@@ -288,7 +313,7 @@ static __always_inline enum tn_verdict judge_out(struct pkt *p)
 		return judge_link_local_out(p, icmp, &dst);
 	mapping = lookup_fixed(&src);
 	if (!mapping)
-		return judge_own_out(p, icmp, &src);
+		return judge_own_out(p, icmp, &src, &dst);
 	shared = mapping->shared;
 	slot = mapping->slot;
 	v = translate_out(p, icmp, &src, &shared);
@@ -298,7 +323,52 @@ static __always_inline enum tn_verdict judge_out(struct pkt *p)
 }
 
 /*
- * A frame from a VM. No VM sends as a shared address, anybody's. What goes to a shared address
+ * Whether a packet came from where an answer to it would go: the same interface, and the
+ * MAC address that the kernel knows the VM by (reverse path, RFC 3704, 2.2, down to the link).
+ * So no VM sends as another one, nor as the router, to whose own addresses no route leads.
+ * While the kernel does not know the MAC address, the interface has to do.
+ */
+static __always_inline enum tn_verdict judge_way_back(struct pkt *p, const struct tn_addr *src,
+						      const struct tn_addr *dst)
+{
+	struct bpf_fib_lookup fib = { .ifindex = tn_shared_ifindex };
+	struct __sk_buff *skb = p->ctx;
+	__u8 mac[ETH_ALEN];
+	long found;
+
+	if (p->v4) {
+		fib.family = FAMILY_V4;
+		fib.ipv4_src = dst->w[3];
+		fib.ipv4_dst = src->w[3];
+	} else {
+		fib.family = FAMILY_V6;
+		__builtin_memcpy(fib.ipv6_src, dst, sizeof(*dst));
+		__builtin_memcpy(fib.ipv6_dst, src, sizeof(*src));
+	}
+	found = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
+	switch (found) {
+	case BPF_FIB_LKUP_RET_FWD_DISABLED: /* then there is no way back to judge by */
+	case BPF_FIB_LKUP_RET_UNSUPP_LWT:
+		return TN_GO_ON;
+	case BPF_FIB_LKUP_RET_SUCCESS:
+	case BPF_FIB_LKUP_RET_FRAG_NEEDED:
+	case BPF_FIB_LKUP_RET_NO_NEIGH:
+		break;
+	default:
+		return drop(p, TN_DROP_SPOOFED_SOURCE);
+	}
+	if (fib.ifindex != skb->ifindex)
+		return drop(p, TN_DROP_SPOOFED_SOURCE);
+	if (found == BPF_FIB_LKUP_RET_NO_NEIGH)
+		return TN_GO_ON;
+	if (!pkt_load(p, ETH_ALEN, mac, sizeof(mac)))
+		return drop(p, TN_DROP_INTERNAL);
+	return mac_equal(mac, fib.dmac) ? TN_GO_ON : drop(p, TN_DROP_SPOOFED_SOURCE);
+}
+
+/*
+ * A frame from a VM, of which only what goes to the shared subnets is judged. No VM sends as
+ * a shared address, anybody's. What goes to a shared address
  * of this very router turns back (hairpin): its source is translated here, and the
  * shared interface takes it in as if it had come over the shared network, so that
  * either VM sees the other by its shared address, and the kernel forwards it once.
@@ -307,22 +377,30 @@ static __always_inline enum tn_verdict judge_inside(struct pkt *p, __u32 pkt_typ
 {
 	__u16 ethertype = pkt_ethertype(p);
 	const struct tn_fixed *mapping;
-	const struct tn_shared *to;
 	struct tn_addr src, dst, shared;
 	enum tn_verdict v;
 	__u32 slot;
+	int fault;
 
-	if (pkt_type != PACKET_HOST || (ethertype != ETH_P_IP && ethertype != ETH_P_IPV6) ||
-	    !pkt_parse(p, ethertype))
+	if (pkt_type != PACKET_HOST || (ethertype != ETH_P_IP && ethertype != ETH_P_IPV6))
 		return TN_PASS;
+	fault = pkt_parse(p, ethertype);
+	if (fault == TN_DROP_MALFORMED || fault == TN_DROP_BAD_CHECKSUM)
+		return TN_PASS; /* the kernel's to drop */
 	src = pkt_copy(&p->src);
 	dst = pkt_copy(&p->dst);
 	if (in_shared_subnets(&src))
 		return drop(p, TN_DROP_SPOOFED_SOURCE);
 	if (!in_shared_subnets(&dst))
 		return TN_PASS;
-	to = lookup_ours(&dst);
-	if (!to || !(to->flags & TN_SHARED_MAPPED))
+	if (fault != PKT_SOUND)
+		return drop(p, fault);
+	if (!tn_sources_loose) {
+		v = judge_way_back(p, &src, &dst);
+		if (v != TN_GO_ON)
+			return v;
+	}
+	if (!lookup_our_mapping(&dst))
 		return TN_PASS;
 	mapping = lookup_fixed(&src);
 	if (!mapping)
@@ -330,9 +408,10 @@ static __always_inline enum tn_verdict judge_inside(struct pkt *p, __u32 pkt_typ
 	shared = mapping->shared;
 	slot = mapping->slot;
 	v = translate_out(p, icmp_kind(p), &src, &shared);
-	if (v == TN_TRANSLATED)
-		count_out(p, slot);
-	return v;
+	if (v != TN_TRANSLATED)
+		return v;
+	count_out(p, slot);
+	return TN_TURN_BACK;
 }
 
 static __always_inline bool take_hairpin_mark(struct __sk_buff *skb)
@@ -344,14 +423,16 @@ static __always_inline bool take_hairpin_mark(struct __sk_buff *skb)
 }
 
 /* Into the shared interface, as if it were addressed to it. */
-static __always_inline int turn_back(struct __sk_buff *skb)
+static __always_inline int turn_back(struct pkt *p, struct __sk_buff *skb)
 {
 	__u8 mac[ETH_ALEN];
 
 	for (int i = 0; i < ETH_ALEN; i++)
 		mac[i] = tn_mac[i];
-	if (bpf_skb_store_bytes(skb, 0, mac, sizeof(mac), 0))
+	if (!pkt_store(p, 0, mac, sizeof(mac))) {
+		drop(p, TN_DROP_INTERNAL);
 		return TC_ACT_SHOT;
+	}
 	skb->mark = TN_HAIRPIN_MARK;
 	return bpf_redirect(tn_shared_ifindex, BPF_F_INGRESS);
 }

@@ -21,6 +21,14 @@ static __always_inline const struct tn_shared *lookup_ours(const struct tn_addr 
 	return found && found->router == tn_router_id ? found : NULL;
 }
 
+/* Only if it is the shared address of a mapping of this router. */
+static __always_inline const struct tn_shared *lookup_our_mapping(const struct tn_addr *a)
+{
+	const struct tn_shared *found = lookup_ours(a);
+
+	return found && found->flags & TN_SHARED_MAPPED ? found : NULL;
+}
+
 static __always_inline const struct tn_fixed *lookup_fixed(const struct tn_addr *a)
 {
 	struct tn_fixed_key key = { .router = tn_router_id, .fixed = *a };

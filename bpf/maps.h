@@ -16,10 +16,12 @@
 const volatile __u32 tn_router_id;
 /* the MAC address of its shared interface, */
 const volatile __u8 tn_mac[ETH_ALEN];
-/* and its index, */
+/* its index, */
 const volatile __u32 tn_shared_ifindex;
-/* and that its XDP program is to drop, but to leave all translation to tc. */
+/* that its XDP program is to drop, but to leave all translation to tc. */
 const volatile bool tn_xdp_guards_only;
+/* and that VMs may send from elsewhere than where the answers go. */
+const volatile bool tn_sources_loose;
 
 /*
  * The loader sets max_entries of the first three by the number of mappings that

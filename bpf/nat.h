@@ -4,9 +4,25 @@
 #define TN_BPF_NAT_H
 
 #include "account.h"
-#include "csum.h"
+#include "parse.h"
 
 enum tn_side { TN_SRC, TN_DST };
+
+/*
+ * Whether an L4 checksum field holds no more than the sum of its pseudo-header:
+ * that is what a local sender leaves there for its interface to complete
+ * (CHECKSUM_PARTIAL). One whole checksum in 65,535 looks the same.
+ */
+static __always_inline bool csum_is_partial(const struct pkt *p, __sum16 field)
+{
+	__u64 sum = bpf_htonl(p->l4_len) + (__u64)bpf_htonl(p->proto);
+
+	sum += (__u64)p->src.w[3] + p->dst.w[3];
+	if (!p->v4)
+		sum += (__u64)p->src.w[0] + p->src.w[1] + p->src.w[2] + p->dst.w[0] + p->dst.w[1] +
+		       p->dst.w[2];
+	return csum_fold16(sum) == field;
+}
 
 static __always_inline bool nat_ip_v4(struct pkt *p, enum tn_side side, __be32 new)
 {
@@ -99,7 +115,7 @@ static __always_inline enum tn_verdict nat_rewrite(struct pkt *p, enum tn_side s
 
 	if (at >= 0) {
 		/* XDP reads in place: it has to write there anyway */
-		if (offset + sizeof(field) > p->l4 + p->l4_len || offset > PKT_OFFSET_MASK)
+		if (offset > PKT_OFFSET_MASK)
 			return drop(p, TN_DROP_MALFORMED);
 		if (p->xdp) {
 			__sum16 *in_place = p->data + (offset & PKT_OFFSET_MASK);

@@ -55,7 +55,6 @@ static __always_inline enum tn_verdict arp_answer(struct pkt *p, struct arp_v4 *
 static __always_inline enum tn_verdict arp_in(struct pkt *p)
 {
 	struct tn_addr target, sender;
-	const struct tn_shared *ours;
 	struct arp_v4 arp;
 
 	if (!arp_load(p, &arp) || arp.op != bpf_htons(ARP_REQUEST))
@@ -64,26 +63,34 @@ static __always_inline enum tn_verdict arp_in(struct pkt *p)
 	sender = addr_v4(arp.spa);
 	if (arp.spa && !in_shared_subnets(&sender))
 		return drop(p, TN_DROP_FOREIGN_SOURCE);
-	ours = lookup_ours(&target);
-	if (!ours && !in_shared_subnets(&target))
-		return drop(p, TN_DROP_DIRECT_TO_PRIVATE);
-	if (!ours || !(ours->flags & TN_SHARED_MAPPED) || arp.spa == arp.tpa)
-		return TN_PASS;
-	return arp_answer(p, &arp);
+	if (lookup_our_mapping(&target))
+		return arp.spa == arp.tpa ? TN_PASS : arp_answer(p, &arp);
+	return in_shared_subnets(&target) ? TN_PASS : drop(p, TN_DROP_DIRECT_TO_PRIVATE);
 }
 
-/* What the router asks and answers itself must not tell the shared network a private address. */
+/*
+ * What the router asks and answers itself must not tell the shared network a private address.
+ * Nobody there answers when it asks for one of its own mapped addresses, which it does to send
+ * an error about a hairpin: it gets the answer from here.
+ */
 static __always_inline enum tn_verdict arp_out(struct pkt *p)
 {
-	struct tn_addr sender;
+	struct tn_addr sender, target;
 	struct arp_v4 arp;
+	enum tn_verdict v;
 
 	if (!arp_load(p, &arp))
 		return TN_PASS;
 	sender = addr_v4(arp.spa);
-	if (arp.spa && !in_shared_subnets(&sender))
+	if (!arp.spa)
+		return TN_PASS;
+	if (!in_shared_subnets(&sender))
 		return drop(p, TN_DROP_UNTRANSLATED);
-	return TN_PASS;
+	target = addr_v4(arp.tpa);
+	if (arp.op != bpf_htons(ARP_REQUEST) || arp.spa == arp.tpa || !lookup_our_mapping(&target))
+		return TN_PASS;
+	v = arp_answer(p, &arp);
+	return v == TN_ANSWER ? TN_TURN_BACK : v;
 }
 
 /* Neighbour solicitation and advertisement (RFC 4861, 4.3 and 4.4), with one link-layer address. */
@@ -185,14 +192,12 @@ static __always_inline enum tn_verdict nd_answer(struct pkt *p, const struct tn_
 static __always_inline enum tn_verdict nd_in(struct pkt *p)
 {
 	struct tn_addr src = pkt_copy(&p->src), target;
-	const struct tn_shared *ours;
 	struct nd nd;
 
 	if (!nd_load(p, &nd) || nd.type != ND_SOLICIT || nd.code)
 		return TN_GO_ON;
 	target = nd.target;
-	ours = lookup_ours(&target);
-	if (!ours || !(ours->flags & TN_SHARED_MAPPED))
+	if (!lookup_our_mapping(&target))
 		return TN_GO_ON;
 	if (!addr_is_unspecified(&src, false) && !addr_is_link_local(&src, false) &&
 	    !in_shared_subnets(&src))
@@ -200,6 +205,22 @@ static __always_inline enum tn_verdict nd_in(struct pkt *p)
 	if (lookup_ours(&src))
 		return drop(p, TN_DROP_SPOOFED_SOURCE);
 	return nd_answer(p, &src, &target);
+}
+
+/* A solicitation of this router itself for one of its own mapped addresses, as in arp_out(). */
+static __always_inline enum tn_verdict nd_out(struct pkt *p)
+{
+	struct tn_addr src = pkt_copy(&p->src), target;
+	enum tn_verdict v;
+	struct nd nd;
+
+	if (!nd_load(p, &nd) || nd.type != ND_SOLICIT || nd.code)
+		return TN_PASS;
+	target = nd.target;
+	if (!lookup_our_mapping(&target))
+		return TN_PASS;
+	v = nd_answer(p, &src, &target);
+	return v == TN_ANSWER ? TN_TURN_BACK : v;
 }
 
 /* Whether a frame to the shared network is an advertisement that nd_answer() made. */

@@ -9,8 +9,6 @@
 
 #include <linux/in.h>
 #include <linux/in6.h>
-#include <linux/ip.h>
-#include <linux/ipv6.h>
 #include <stddef.h>
 
 #include <bpf/bpf_endian.h>
@@ -24,6 +22,7 @@ enum tn_verdict {
 	TN_DROP,
 	TN_TRANSLATED,	/* rewritten: on to the stack */
 	TN_ANSWER,	/* turned into an answer: back out of the interface it came from */
+	TN_TURN_BACK,	/* into the shared interface, as if it came from the shared network */
 	TN_LEAVE_TO_TC, /* XDP only: untouched, the tc program behind it judges */
 };
 
@@ -48,13 +47,6 @@ struct pkt {
 /* Everything that is read at a variable offset starts below this: IPv4 and IPv6 headers end long
  * before. */
 #define PKT_OFFSET_MASK 0x3ff
-
-/* Extension headers of IPv6 that are walked before the packet counts as malformed (RFC 8200, 4.1).
- */
-#define PKT_EXTENSIONS_MAX 6
-
-#define IP_OFFSET	  0x1fff
-#define IP_MORE_FRAGMENTS 0x2000
 
 /*
  * A copy that stays one. Without the barrier the compiler may hand a helper the original
@@ -159,13 +151,18 @@ static __always_inline enum pkt_start pkt_start(struct __sk_buff *skb)
 	return at_mac ? PKT_START_MAC : PKT_START_NETWORK;
 }
 
-static __always_inline bool mac_is_ours(const __u8 *mac)
+static __always_inline bool mac_equal(const __u8 *a, const volatile __u8 *b)
 {
 	for (int i = 0; i < ETH_ALEN; i++) {
-		if (mac[i] != tn_mac[i])
+		if (a[i] != b[i])
 			return false;
 	}
 	return true;
+}
+
+static __always_inline bool mac_is_ours(const __u8 *mac)
+{
+	return mac_equal(mac, tn_mac);
 }
 
 /*
@@ -216,12 +213,6 @@ static __always_inline struct tn_addr addr_v4(__be32 a)
 	return (struct tn_addr){ .w = { 0, 0, bpf_htonl(0xffff), a } };
 }
 
-/* Never seen on a wire, and in our tables something else: an IPv4 address. */
-static __always_inline bool is_v4_mapped(const __be32 w[4])
-{
-	return !(w[0] | w[1]) && w[2] == bpf_htonl(0xffff);
-}
-
 static __always_inline bool addr_equal(const struct tn_addr *a, const struct tn_addr *b)
 {
 	return !((a->w[0] ^ b->w[0]) | (a->w[1] ^ b->w[1]) | (a->w[2] ^ b->w[2]) |
@@ -246,147 +237,6 @@ static __always_inline bool addr_is_link_local(const struct tn_addr *a, bool v4)
 static __always_inline bool addr_is_unspecified(const struct tn_addr *a, bool v4)
 {
 	return !a->w[3] && (v4 || !(a->w[0] | a->w[1] | a->w[2]));
-}
-
-/* RFC 791. False: malformed. */
-static __always_inline bool pkt_parse_v4(struct pkt *p)
-{
-	struct iphdr *ip;
-	__u32 header, total;
-	__u16 frag;
-
-	if (!pkt_pull(p, ETH_HLEN + sizeof(*ip)))
-		return false;
-	ip = p->data + ETH_HLEN;
-	header = ip->ihl * 4;
-	total = bpf_ntohs(ip->tot_len);
-	if (p->gso) /* such a frame may be longer than the field can say */
-		total = p->len - ETH_HLEN;
-	if (ip->version != 4 || header < sizeof(*ip) || total < header || total > p->len - ETH_HLEN)
-		return false;
-
-	frag = bpf_ntohs(ip->frag_off);
-	p->v4 = true;
-	p->ip_bytes = total;
-	p->proto = ip->protocol;
-	p->rest = frag & IP_OFFSET;
-	p->l4 = ETH_HLEN + header;
-	p->l4_len = total - header;
-	p->src = addr_v4(ip->saddr);
-	p->dst = addr_v4(ip->daddr);
-	return true;
-}
-
-/* A walk over the extension headers of IPv6, in the packet itself or in one that it quotes. */
-struct walk {
-	__u32 offset;
-	__u8 next; /* the header at `offset` */
-	bool rest; /* behind a fragment header that is not the first's */
-};
-
-enum walk_step { WALK_ON, WALK_END, WALK_SHORT };
-
-static __always_inline enum walk_step walk_step(struct pkt *p, struct walk *w)
-{
-	struct {
-		__u8 next;
-		__u8 len;
-		__be16 word;
-	} ext;
-
-	if (w->rest)
-		return WALK_END;
-	switch (w->next) {
-	case IPPROTO_HOPOPTS:
-	case IPPROTO_ROUTING:
-	case IPPROTO_DSTOPTS:
-		if (!pkt_load(p, w->offset, &ext, sizeof(ext)))
-			return WALK_SHORT;
-		w->offset += (ext.len + 1) * 8;
-		break;
-	case IPPROTO_FRAGMENT:
-		if (!pkt_load(p, w->offset, &ext, sizeof(ext)))
-			return WALK_SHORT;
-		w->rest = ext.word & bpf_htons(0xfff8);
-		w->offset += 8;
-		break;
-	default:
-		return WALK_END;
-	}
-	w->next = ext.next;
-	return WALK_ON;
-}
-
-static __always_inline __u64 walk_all(struct pkt *p, __u32 offset, __u8 next)
-{
-	struct walk w = { .offset = offset, .next = next };
-	enum walk_step step = WALK_ON;
-
-	for (int i = 0; i <= PKT_EXTENSIONS_MAX && step == WALK_ON; i++)
-		step = walk_step(p, &w);
-	return step == WALK_END ? w.offset | (__u64)w.next << 32 | (__u64)w.rest << 40 : 0;
-}
-
-/*
- * Functions that the verifier looks at by themselves, because they are global:
- * each way through the loop would otherwise be followed to the end of the program,
- * and times that of the quoted packet's.
- */
-__noinline __u64 tn_walk_xdp(struct xdp_md *xdp, __u32 offset, __u32 next)
-{
-	struct pkt p = { .ctx = xdp, .xdp = true };
-
-	return walk_all(&p, offset, next);
-}
-
-__noinline __u64 tn_walk_skb(struct __sk_buff *skb, __u32 offset, __u32 next)
-{
-	struct pkt p = { .ctx = skb };
-
-	return walk_all(&p, offset, next);
-}
-
-/* False: cut off, or more than PKT_EXTENSIONS_MAX of them. */
-static __always_inline bool walk_extensions(struct pkt *p, struct walk *w)
-{
-	__u64 end = p->xdp ? tn_walk_xdp(p->ctx, w->offset, w->next)
-			   : tn_walk_skb(p->ctx, w->offset, w->next);
-
-	w->offset = end;
-	w->next = end >> 32;
-	w->rest = end >> 40;
-	return end;
-}
-
-/* RFC 8200. False: malformed, or more extension headers than we walk. */
-static __always_inline bool pkt_parse_v6(struct pkt *p)
-{
-	struct walk w = { .offset = ETH_HLEN + sizeof(struct ipv6hdr) };
-	struct ipv6hdr *ip;
-	__u32 end;
-
-	if (!pkt_pull(p, ETH_HLEN + sizeof(*ip)))
-		return false;
-	ip = p->data + ETH_HLEN;
-	end = ETH_HLEN + sizeof(*ip) + bpf_ntohs(ip->payload_len);
-	if (p->gso)
-		end = p->len;
-	if (ip->version != 6 || end > p->len)
-		return false;
-	p->ip_bytes = end - ETH_HLEN;
-	__builtin_memcpy(&p->src, &ip->saddr, sizeof(p->src));
-	__builtin_memcpy(&p->dst, &ip->daddr, sizeof(p->dst));
-	if (is_v4_mapped(ip->saddr.in6_u.u6_addr32) || is_v4_mapped(ip->daddr.in6_u.u6_addr32))
-		return false;
-
-	w.next = ip->nexthdr;
-	if (!walk_extensions(p, &w) || w.offset > end)
-		return false;
-	p->proto = w.next;
-	p->rest = w.rest;
-	p->l4 = w.offset;
-	p->l4_len = end - w.offset;
-	return true;
 }
 
 #endif

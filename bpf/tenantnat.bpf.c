@@ -48,17 +48,25 @@ int tn_tc_shared_in(struct __sk_buff *skb)
 	}
 }
 
-/* Shared interface, tc egress: SNAT and the guard against leaks. */
+/* Shared interface, tc egress: SNAT and the guard against leaks. Errors about a hairpin go back in.
+ */
 SEC("tc")
 int tn_tc_shared_out(struct __sk_buff *skb)
 {
 	struct pkt p;
 
 	pkt_init_skb(&p, skb);
-	return judge_out(&p) == TN_DROP ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+	switch (judge_out(&p)) {
+	case TN_DROP:
+		return TC_ACT_SHOT;
+	case TN_TURN_BACK:
+		return turn_back(&p, skb);
+	default:
+		return TC_ACT_UNSPEC;
+	}
 }
 
-/* Inside interfaces, tc ingress: no shared address as a source, and the hairpin. */
+/* Inside interfaces, tc ingress: no VM sends as somebody else, and the hairpin. */
 SEC("tc")
 int tn_tc_inside_in(struct __sk_buff *skb)
 {
@@ -70,8 +78,8 @@ int tn_tc_inside_in(struct __sk_buff *skb)
 	switch (judge_inside(&p, skb->pkt_type)) {
 	case TN_DROP:
 		return TC_ACT_SHOT;
-	case TN_TRANSLATED:
-		return turn_back(skb);
+	case TN_TURN_BACK:
+		return turn_back(&p, skb);
 	default:
 		return TC_ACT_UNSPEC;
 	}

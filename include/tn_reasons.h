@@ -32,7 +32,17 @@
 	X(ICMP_REDIRECT, "icmp-redirect", \
 	  "ICMP redirects do not cross a translation; correct the routes of the shared network") \
 	X(INTERNAL, "internal", \
-	  "the kernel refused to change the packet; please report it with `uname -r`")
+	  "the kernel refused to change the packet; please report it with `uname -r`") \
+	X(BAD_CHECKSUM, "bad-checksum", \
+	  "the checksum of an IPv4 header is wrong; look for a faulty device on the sender's way") \
+	X(SOURCE_ROUTE, "source-route", \
+	  "a packet names its own way (IPv4 source route option, IPv6 routing header), which could " \
+	  "lead around the translation; have the sender leave that out") \
+	X(RECORD_ROUTE, "record-route", \
+	  "a packet asks routers to write their addresses into it, and would carry private ones " \
+	  "over the shared network; use traceroute instead of ping -R") \
+	X(AUTH_HEADER, "auth-header", \
+	  "IPsec AH covers the addresses, so that no translation is valid; use ESP")
 /* clang-format on */
 
 enum tn_reason {

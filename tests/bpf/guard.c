@@ -98,6 +98,13 @@ static const struct row in[] = {
 	  { UDP("::ffff:" GREEN_SHARED, RED_SHARED_6) }, DROP(MALFORMED) },
 	{ "from an IPv4 address in an IPv6 header, to the router", ON_IN,
 	  { TCP("::ffff:" GREEN_SHARED, RED_OWN_6) }, DROP(MALFORMED) },
+	{ "to the router itself, with a source route", ON_IN,
+	  { TCP(GREEN_SHARED, RED_OWN, .options = 8, .option = "\x83\x07\x04\x0a\0\0\x05\0") },
+	  DROP(SOURCE_ROUTE) },
+	{ "to the router itself, with a routing header", ON_IN,
+	  { TCP(GREEN_SHARED_6, RED_OWN_6, .ext = "R", .segments = 1) }, DROP(SOURCE_ROUTE) },
+	{ "to the router itself, with a wrong IP checksum", ON_IN,
+	  { TCP(GREEN_SHARED, RED_OWN, .wrong_ip_csum = true) }, DROP(BAD_CHECKSUM) },
 	{ "a DHCP answer to a VM", ON_IN, { UDP("10.1.1.1", RED_SHARED, .sport = 67, .dport = 68) },
 	  DROP(FOREIGN_SOURCE) },
 	{ "to the router, from another port than DHCP's", ON_IN,
@@ -111,6 +118,9 @@ static const struct row in[] = {
 	    .frag_at = 8, .frag_len = 64 }, DROP(FOREIGN_SOURCE) },
 };
 /* clang-format on */
+
+#define OPTION(n, bytes) .options = (n), .option = (bytes)
+#define NOPS_37 "\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1"
 
 /* The same on the way in and out, because the headers are read alike. */
 /* clang-format off */
@@ -132,6 +142,7 @@ static const struct row in[] = {
 	{ "TCP header cut off, with padding", when,                                                \
 	  { TCP(s, d, .length_lie = -3, .trailer = 6) }, DROP(MALFORMED) },                        \
 	{ "TCP header cut off, IPv6", when, { TCP(s6, d6, SHORTER(3)) }, DROP(MALFORMED) },        \
+	{ "TCP header cut off at its end", when, { TCP(s, d, SHORTER(1)) }, DROP(MALFORMED) },     \
 	{ "no TCP header", when, { TCP(s, d, SHORTER(20)) }, DROP(MALFORMED) },                    \
 	{ "UDP header cut off", when, { .src = s, .dst = d, .proto = IPPROTO_UDP, SHORTER(1) },    \
 	  DROP(MALFORMED) },                                                                       \
@@ -145,6 +156,81 @@ static const struct row in[] = {
 	{ "seven extension headers", when, { TCP(s6, d6, .ext = "HDRDDDD") }, DROP(MALFORMED) },   \
 	{ "an extension header cut off", when,                                                     \
 	  { .src = s6, .dst = d6, .proto = 253, .ext = "D", SHORTER(5) }, DROP(MALFORMED) },       \
+	{ "DCCP header cut off", when, { .src = s, .dst = d, .proto = IPPROTO_DCCP, SHORTER(5) },  \
+	  DROP(MALFORMED) },                                                                       \
+	{ "SCTP header cut off", when,                                                             \
+	  { .src = s, .dst = d, .proto = IPPROTO_SCTP, SHORTER(1) } , DROP(MALFORMED) },         \
+	{ "UDP-Lite header cut off", when,                                                         \
+	  { .src = s6, .dst = d6, .proto = IPPROTO_UDPLITE, SHORTER(1) }, DROP(MALFORMED) },       \
+	{ "ICMP header cut off", when, { .src = s, .dst = d, .proto = IPPROTO_ICMP, SHORTER(1) },  \
+	  DROP(MALFORMED) },                                                                       \
+	{ "no ICMP header, but padding that looks like one", when,                                 \
+	  { .src = s, .dst = d, .proto = IPPROTO_ICMP, .length_lie = -8 }, DROP(MALFORMED) },      \
+	{ "ICMPv6 header cut off at its end", when, { ICMPV6(s6, d6, SHORTER(1)) },                \
+	  DROP(MALFORMED) },                                                                       \
+                                                                                                   \
+	{ "a wrong IP checksum", when, { UDP(s, d, .wrong_ip_csum = true) }, DROP(BAD_CHECKSUM) }, \
+	{ "a wrong IP checksum, with options", when,                                               \
+	  { TCP(s, d, .wrong_ip_csum = true, .options = 40) }, DROP(BAD_CHECKSUM) },               \
+	{ "a wrong IP checksum of a fragment", when,                                               \
+	  { TCP(s, d, .wrong_ip_csum = true, .payload = 64, .frag_at = 16, .frag_len = 32) },      \
+	  DROP(BAD_CHECKSUM) },                                                                    \
+	{ "a wrong IP checksum and a source route", when,                                          \
+	  { TCP(s, d, .wrong_ip_csum = true, OPTION(8, "\x83\x07\x04\x08\x08\x08\x08\0")) },       \
+	  DROP(BAD_CHECKSUM) },                                                                    \
+                                                                                                   \
+	{ "loose source route", when, { UDP(s, d, OPTION(8, "\x83\x07\x04\x0a\0\0\x05\0")) },      \
+	  DROP(SOURCE_ROUTE) },                                                                    \
+	{ "strict source route", when, { UDP(s, d, OPTION(8, "\x89\x07\x04\x0a\0\0\x05\0")) },     \
+	  DROP(SOURCE_ROUTE) },                                                                    \
+	{ "a source route that is used up", when,                                                  \
+	  { UDP(s, d, OPTION(8, "\x83\x07\x08\x0a\0\0\x05\0")) }, DROP(SOURCE_ROUTE) },            \
+	{ "a source route behind padding", when,                                                   \
+	  { TCP(s, d, OPTION(12, "\x01\x01\x01\x83\x07\x04\x0a\0\0\x05\0\0")) },                   \
+	  DROP(SOURCE_ROUTE) },                                                                    \
+	{ "a source route behind the longest way", when,                                           \
+	  { TCP(s, d, OPTION(40, NOPS_37 "\x83\x03\x04")) }, DROP(SOURCE_ROUTE) },                 \
+	{ "a source route behind another option", when,                                            \
+	  { TCP(s, d, OPTION(12, "\x94\x04\0\0\x83\x07\x04\x0a\0\0\x05\0")) },                     \
+	  DROP(SOURCE_ROUTE) },                                                                    \
+	{ "a source route on a later fragment", when,                                              \
+	  { TCP(s, d, .payload = 64, .frag_at = 16, .frag_len = 32,                                \
+		OPTION(8, "\x83\x07\x04\x0a\0\0\x05\0")) }, DROP(SOURCE_ROUTE) },                  \
+	{ "record route", when, { UDP(s, d, OPTION(8, "\x07\x07\x04\0\0\0\0\0")) },                \
+	  DROP(RECORD_ROUTE) },                                                                    \
+	{ "record route, ping -R", when,                                                           \
+	  { .src = s, .dst = d, .proto = IPPROTO_ICMP,                                             \
+	    OPTION(12, "\x07\x0b\x04\0\0\0\0\0\0\0\0\0") }, DROP(RECORD_ROUTE) },                  \
+	{ "record route, then a source route", when,                                               \
+	  { UDP(s, d, OPTION(8, "\x07\x03\x04\x83\x03\x04\0\0")) }, DROP(RECORD_ROUTE) },          \
+	{ "an option without length", when, { UDP(s, d, OPTION(4, "\x01\x01\x01\x94")) },          \
+	  DROP(MALFORMED) },                                                                       \
+	{ "an option of length 0", when, { UDP(s, d, OPTION(4, "\x94\0\0\0")) },                   \
+	  DROP(MALFORMED) },                                                                       \
+	{ "an option of length 1", when, { UDP(s, d, OPTION(4, "\x94\x01\0\0")) },                 \
+	  DROP(MALFORMED) },                                                                       \
+	{ "an option longer than the header", when, { UDP(s, d, OPTION(4, "\x94\x05\0\0")) },      \
+	  DROP(MALFORMED) },                                                                       \
+	{ "a source route longer than the header", when,                                           \
+	  { UDP(s, d, OPTION(4, "\x83\x07\x04\x0a")) }, DROP(MALFORMED) },                         \
+	{ "a routing header with a way to go", when, { UDP(s6, d6, .ext = "R", .segments = 1) },   \
+	  DROP(SOURCE_ROUTE) },                                                                    \
+	{ "a routing header with a long way to go", when,                                          \
+	  { TCP(s6, d6, .ext = "HDRD", .segments = 254) }, DROP(SOURCE_ROUTE) },                   \
+	{ "a routing header with a way to go, a later fragment", when,                             \
+	  { TCP(s6, d6, .ext = "RF", .segments = 1, .payload = 64, .frag_at = 16,                  \
+		.frag_len = 32) }, DROP(SOURCE_ROUTE) },                                           \
+                                                                                                   \
+	{ "IPsec AH", when, { .src = s, .dst = d, .proto = IPPROTO_AH, .payload = 40 },            \
+	  DROP(AUTH_HEADER) },                                                                     \
+	{ "IPsec AH, IPv6", when, { .src = s6, .dst = d6, .proto = IPPROTO_AH, .payload = 40 },    \
+	  DROP(AUTH_HEADER) },                                                                     \
+	{ "IPsec AH behind extension headers", when,                                               \
+	  { .src = s6, .dst = d6, .proto = IPPROTO_AH, .payload = 40, .ext = "HD" },               \
+	  DROP(AUTH_HEADER) },                                                                     \
+	{ "a later fragment of IPsec AH", when,                                                    \
+	  { .src = s, .dst = d, .proto = IPPROTO_AH, .payload = 64, .frag_at = 16,                 \
+	    .frag_len = 32 }, DROP(AUTH_HEADER) },                                                 \
 	{ "an extension header behind the end", when,                                              \
 	  { .src = s6, .dst = d6, .proto = 253, .ext = "HD", .ext_len = 2, SHORTER(24) },          \
 	  DROP(MALFORMED) }
@@ -212,6 +298,8 @@ static const struct row in_left_alone[] = {
 	{ "to the router itself, ping", ON_IN,
 	  { .src = BLUE_OWN, .dst = RED_OWN, .proto = IPPROTO_ICMP }, PASS },
 	{ "to the router itself, ping, IPv6", ON_IN, { ICMPV6(BLUE_OWN_6, RED_OWN_6) }, PASS },
+	{ "to the router itself, IPsec AH", ON_IN,
+	  { .src = BLUE_OWN, .dst = RED_OWN, .proto = IPPROTO_AH, .payload = 40 }, PASS },
 	{ "to the router itself, a fragment", ON_IN,
 	  { TCP(GREEN_SHARED, RED_OWN, .payload = 64, .frag_at = 16, .frag_len = 32) }, PASS },
 	{ "a DHCP answer to the router", ON_IN,

@@ -132,6 +132,7 @@ static struct lab *load(const struct lab_options *o, const struct lab *beside)
 	need(lab->skel, "opening the programs");
 	lab->skel->rodata->tn_router_id = o->router ? o->router : RED;
 	lab->skel->rodata->tn_xdp_guards_only = o->guards_only;
+	lab->skel->rodata->tn_sources_loose = o->loose;
 	lab->skel->rodata->tn_shared_ifindex = 1; /* loopback, where test runs are */
 	mac_parse(MAC_ROUTER, (uint8_t *)lab->skel->rodata->tn_mac);
 	bpf_map__set_max_entries(lab->skel->maps.by_shared, MAPPINGS_MAX);
@@ -298,7 +299,10 @@ static struct result run_tc(struct lab *lab, enum program program, const struct 
 			    const struct frame *f)
 {
 	struct result r = { .verdict = NO_VERDICT, .out = *f };
-	struct __sk_buff in = { .gso_size = p->gso_size, .gso_segs = p->gso_segs, .mark = p->mark },
+	struct __sk_buff in = { .gso_size = p->gso_size,
+				.gso_segs = p->gso_segs,
+				.mark = p->mark,
+				.ifindex = p->ifindex },
 			 back = { 0 };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f->bytes, .data_size_in = f->len,
 		    .data_out = r.out.bytes, .data_size_out = sizeof(r.out.bytes), .ctx_in = &in,

@@ -54,6 +54,7 @@ struct lab_options {
 	unsigned int programs; /* ON_…: only these; 0: every one of the object */
 	bool guards_only;      /* tn_xdp_guards_only */
 	bool bare;	       /* no mappings but those of lab_map(): for random ones */
+	bool loose;	       /* tn_sources_loose */
 };
 
 /* Ends the test unless `ok`, with what errno says. */

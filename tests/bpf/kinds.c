@@ -22,7 +22,6 @@ const struct kind kinds[] = {
 	KIND("TCP whose checksum comes to zero", BOTH | TUNED | SUMMED, TCP, .payload = 10),
 	KIND("TCP with a wrong checksum", BOTH, TCP, .payload = 10, .csum = CSUM_WRONG),
 	KIND("TCP, padded to the least Ethernet frame", V4 | SUMMED, TCP, .trailer = 6),
-	KIND("TCP with a wrong IP checksum", V4, TCP, .payload = 10, .wrong_ip_csum = true),
 
 	KIND("UDP without payload", BOTH | SUMMED, DATAGRAM),
 	KIND("UDP, one byte", BOTH | SUMMED, DATAGRAM, .payload = 1),
@@ -56,8 +55,19 @@ const struct kind kinds[] = {
 	KIND("an unknown protocol, no payload", BOTH, .proto = 253),
 
 	KIND("DSCP, hop limit 1 and all else kept", BOTH | SUMMED, DATAGRAM, .payload = 8, .ttl = 1),
-	KIND("IP options kept", V4 | SUMMED, TCP, .payload = 10, .options = 8),
+	KIND("IP options that pad", V4 | SUMMED, TCP, .payload = 10, .options = 8),
 	KIND("the most IP options there can be", V4 | SUMMED, DATAGRAM, .payload = 10, .options = 40),
+	KIND("router alert", V4 | SUMMED, DATAGRAM, .payload = 10, .options = 4,
+	     .option = "\x94\x04\0\0"),
+	KIND("timestamp, at an odd offset", V4 | SUMMED, DATAGRAM, .payload = 10, .options = 16,
+	     .option = "\x01\x44\x0c\x05\0\0\0\0\0\0\0\0\0\0\0\0"),
+	KIND("security, the longest option", V4 | SUMMED, TCP, .payload = 10, .options = 40,
+	     .option = "\x82\x28" "345678901234567890123456789012345678901"),
+	KIND("behind the end of the options: no source route", V4 | SUMMED, TCP, .options = 8,
+	     .option = "\x01\0\x83\x07\x04\0\0\0"),
+	KIND("in an option: no source route", V4 | SUMMED, TCP, .options = 8,
+	     .option = "\x82\x08\x83\x07\x04\0\0\0"),
+	KIND("an unknown option", V4 | SUMMED, TCP, .options = 4, .option = "\x5e\x03\x83\x01"),
 
 	KIND("TCP, first fragment", BOTH, TCP, .payload = 3000, FRAGMENT(0, 1480)),
 	KIND("TCP, middle fragment", BOTH, TCP, .payload = 3000, FRAGMENT(1480, 1480)),

@@ -285,7 +285,10 @@ static void add_v4(const struct packet *p, struct datagram *d, struct frame *f)
 	ip[9] = p->proto;
 	put_addr(ip + 12, p->src);
 	put_addr(ip + 16, p->dst);
-	memset(ip + 20, 1 /* NOP */, p->options);
+	if (p->option)
+		memcpy(ip + 20, p->option, p->options);
+	else
+		memset(ip + 20, 1 /* NOP */, p->options);
 	put16(ip + 10, sum_fold((uint16_t)~sum_fold(sum_bytes(ip, header)) + p->wrong_ip_csum));
 	f->len += header;
 }
@@ -303,7 +306,9 @@ static size_t add_ext(const struct packet *p, char kind, struct datagram *d, uin
 	}
 	memset(at, 0, len);
 	at[1] = p->ext_len;
-	if (kind != 'R') { /* one option that pads all of it (RFC 8200, 4.2) */
+	if (kind == 'R') {
+		at[3] = p->segments;
+	} else { /* one option that pads all of it (RFC 8200, 4.2) */
 		at[2] = 1;
 		at[3] = len - 4;
 	}

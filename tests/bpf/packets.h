@@ -58,9 +58,11 @@ struct packet {
 	const char *src, *dst; /* they decide the family */
 	uint8_t proto;
 	uint8_t ttl;	      /* 0: 64, or 255 for neighbour discovery */
-	uint8_t options;      /* bytes of IPv4 options */
+	uint8_t options;      /* bytes of IPv4 options, */
+	const char *option;   /* and what they are, as many bytes; NULL: NOPs */
 	const char *ext;      /* IPv6 extension headers: H, R, D and F (RFC 8200, 4) */
 	uint8_t ext_len;      /* length field of each H, R and D: 8-byte words beyond the first */
+	uint8_t segments;     /* left, in the routing headers */
 	uint8_t ihl, version; /* 0: the right one */
 	int length_lie;	      /* added to the length field of the IP header */
 	bool wrong_ip_csum;
@@ -83,7 +85,8 @@ struct packet {
 	uint16_t trailer; /* bytes behind the IP packet */
 	uint16_t cut;	  /* bytes that are missing at the end of the frame */
 	uint16_t gso_size, gso_segs;
-	uint32_t mark; /* of the skb */
+	uint32_t mark;	  /* of the skb */
+	uint32_t ifindex; /* of the interface that it comes in by, on tc; 0: loopback */
 };
 
 /* ICMP type 0, which 0 does not mean above */

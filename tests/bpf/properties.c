@@ -133,7 +133,6 @@ static struct packet draw_packet(struct random *r, bool v4)
 	}
 	if (p.proto == IPPROTO_UDPLITE && one_in(r, 2))
 		p.coverage = 8 + below(r, p.payload + 1);
-	p.wrong_ip_csum = v4 && one_in(r, 10);
 	return p;
 }
 

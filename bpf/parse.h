@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The IP headers of a packet: what they say, and whether they may be believed. */
+#ifndef TN_BPF_PARSE_H
+#define TN_BPF_PARSE_H
+
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+
+#include "csum.h"
+#include "pkt.h"
+
+/* What pkt_parse_v4() and pkt_parse_v6() return, or a reason to drop. */
+#define PKT_SOUND (-1)
+
+/* Extension headers of IPv6 that are walked before the packet counts as malformed (RFC 8200, 4.1).
+ */
+#define PKT_EXTENSIONS_MAX 6
+
+#define IP_OFFSET	  0x1fff
+#define IP_MORE_FRAGMENTS 0x2000
+
+/* Never seen on a wire, and in our tables something else: an IPv4 address. */
+static __always_inline bool is_v4_mapped(const __be32 w[4])
+{
+	return !(w[0] | w[1]) && w[2] == bpf_htonl(0xffff);
+}
+
+/* The least header of those protocols that we look into. */
+static __always_inline __u32 l4_header_min(__u8 proto)
+{
+	switch (proto) {
+	case IPPROTO_TCP:
+		return 20;
+	case IPPROTO_DCCP:
+	case IPPROTO_SCTP:
+		return 12;
+	case IPPROTO_UDP:
+	case IPPROTO_UDPLITE:
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		return 8;
+	default:
+		return 0;
+	}
+}
+
+static __always_inline bool l4_is_cut_off(const struct pkt *p)
+{
+	return !p->rest && p->l4_len < l4_header_min(p->proto);
+}
+
+/* Options of IPv4 (RFC 791, 3.1) that are not just carried along. */
+enum {
+	OPTION_END = 0,
+	OPTION_NOP = 1,
+	OPTION_RECORD_ROUTE = 7,
+	OPTION_LOOSE_ROUTE = 131,
+	OPTION_STRICT_ROUTE = 137,
+};
+#define OPTIONS_MAX 40
+
+/* What one option adds to the reasons to drop; their number + 1, or zero. */
+static __always_inline __u32 option_refused(__u8 type)
+{
+	switch (type) {
+	case OPTION_LOOSE_ROUTE:
+	case OPTION_STRICT_ROUTE:
+		return TN_DROP_SOURCE_ROUTE + 1;
+	case OPTION_RECORD_ROUTE:
+		return TN_DROP_RECORD_ROUTE + 1;
+	default:
+		return 0;
+	}
+}
+
+/*
+ * The reason + 1 to drop a packet with options from `at` to `end`, or zero. Neither offset is
+ * known to the verifier, see options_all(), or it would go through the loop for each value.
+ */
+static __always_inline __u32 options_refused(struct pkt *p, __u32 at, __u32 end)
+{
+	__u32 refused = 0;
+	__u8 type, len;
+
+	for (int i = 0; i < OPTIONS_MAX && at < end; i++) {
+		if (!pkt_load(p, at, &type, sizeof(type)) || type == OPTION_END)
+			break;
+		if (type == OPTION_NOP) {
+			at++;
+			continue;
+		}
+		if (!pkt_load(p, at + 1, &len, sizeof(len)) || len < 2 || at + len > end)
+			return TN_DROP_MALFORMED + 1;
+		if (!refused)
+			refused = option_refused(type);
+		at += len;
+	}
+	return refused;
+}
+
+/* In the low half what the `len` bytes of options add to the header's sum, above it the above. */
+static __always_inline __u64 options_all(struct pkt *p, __u32 len)
+{
+	__u32 start = ETH_HLEN + sizeof(struct iphdr), words[OPTIONS_MAX / 4] = {};
+	__u32 zero = len >> 8; /* to all but the verifier, and the compiler is not told */
+	__u64 sum = 0;
+
+	asm volatile("" : "+r"(zero));
+	if (!len || len > OPTIONS_MAX || !pkt_load(p, start, words, len))
+		return (__u64)(TN_DROP_MALFORMED + 1) << 32;
+	for (int i = 0; i < OPTIONS_MAX / 4; i++)
+		sum += words[i];
+	start += zero;
+	return csum_fold32(sum) | (__u64)options_refused(p, start, start + len) << 32;
+}
+
+/* Global for the same reason as tn_walk_xdp(). */
+__noinline __u64 tn_options_xdp(struct xdp_md *xdp, __u32 len)
+{
+	struct pkt p = { .ctx = xdp, .xdp = true };
+
+	return options_all(&p, len);
+}
+
+__noinline __u64 tn_options_skb(struct __sk_buff *skb, __u32 len)
+{
+	struct pkt p = { .ctx = skb };
+
+	return options_all(&p, len);
+}
+
+/* RFC 791. PKT_SOUND, or the reason to drop; the addresses are known unless it is malformed. */
+static __always_inline int pkt_parse_v4(struct pkt *p)
+{
+	__u32 header, total, words[sizeof(struct iphdr) / 4];
+	__u64 sum, options = 0;
+	struct iphdr *ip;
+	__u16 frag;
+
+	if (!pkt_pull(p, ETH_HLEN + sizeof(*ip)))
+		return TN_DROP_MALFORMED;
+	ip = p->data + ETH_HLEN;
+	header = ip->ihl * 4;
+	total = bpf_ntohs(ip->tot_len);
+	if (p->gso) /* such a frame may be longer than the field can say */
+		total = p->len - ETH_HLEN;
+	if (ip->version != 4 || header < sizeof(*ip) || total < header || total > p->len - ETH_HLEN)
+		return TN_DROP_MALFORMED;
+
+	frag = bpf_ntohs(ip->frag_off);
+	p->v4 = true;
+	p->ip_bytes = total;
+	p->proto = ip->protocol;
+	p->rest = frag & IP_OFFSET;
+	p->l4 = ETH_HLEN + header;
+	p->l4_len = total - header;
+	p->src = addr_v4(ip->saddr);
+	p->dst = addr_v4(ip->daddr);
+
+	__builtin_memcpy(words, ip, sizeof(words));
+	sum = (__u64)words[0] + words[1] + words[2] + words[3] + words[4];
+	if (header > sizeof(*ip))
+		options = p->xdp ? tn_options_xdp(p->ctx, header - sizeof(*ip))
+				 : tn_options_skb(p->ctx, header - sizeof(*ip));
+	if (csum_fold16(sum + (__u32)options) != 0xffff)
+		return TN_DROP_BAD_CHECKSUM;
+	if (l4_is_cut_off(p))
+		return TN_DROP_MALFORMED;
+	return (int)(options >> 32) - 1;
+}
+
+/* A walk over the extension headers of IPv6, in the packet itself or in one that it quotes. */
+struct walk {
+	__u32 offset;
+	__u8 next;   /* the header at `offset` */
+	bool rest;   /* behind a fragment header that is not the first's */
+	bool routed; /* past a routing header with a way still to go: `dst` is not the last hop */
+};
+
+enum walk_step { WALK_ON, WALK_END, WALK_SHORT };
+
+static __always_inline enum walk_step walk_step(struct pkt *p, struct walk *w)
+{
+	struct {
+		__u8 next;
+		__u8 len;
+		__be16 word;
+	} ext;
+
+	if (w->rest)
+		return WALK_END;
+	switch (w->next) {
+	case IPPROTO_HOPOPTS:
+	case IPPROTO_ROUTING:
+	case IPPROTO_DSTOPTS:
+		if (!pkt_load(p, w->offset, &ext, sizeof(ext)))
+			return WALK_SHORT;
+		/* segments left: RFC 8200, 4.4 */
+		if (w->next == IPPROTO_ROUTING && ext.word & bpf_htons(0x00ff))
+			w->routed = true;
+		w->offset += (ext.len + 1) * 8;
+		break;
+	case IPPROTO_FRAGMENT:
+		if (!pkt_load(p, w->offset, &ext, sizeof(ext)))
+			return WALK_SHORT;
+		w->rest = ext.word & bpf_htons(0xfff8);
+		w->offset += 8;
+		break;
+	default:
+		return WALK_END;
+	}
+	w->next = ext.next;
+	return WALK_ON;
+}
+
+static __always_inline __u64 walk_all(struct pkt *p, __u32 offset, __u8 next)
+{
+	struct walk w = { .offset = offset, .next = next };
+	enum walk_step step = WALK_ON;
+
+	for (int i = 0; i <= PKT_EXTENSIONS_MAX && step == WALK_ON; i++)
+		step = walk_step(p, &w);
+	return step == WALK_END ? w.offset | (__u64)w.next << 32 | (__u64)w.rest << 40 |
+					  (__u64)w.routed << 48
+				: 0;
+}
+
+/*
+ * Functions that the verifier looks at by themselves, because they are global:
+ * each way through the loop would otherwise be followed to the end of the program,
+ * and times that of the quoted packet's.
+ */
+__noinline __u64 tn_walk_xdp(struct xdp_md *xdp, __u32 offset, __u32 next)
+{
+	struct pkt p = { .ctx = xdp, .xdp = true };
+
+	return walk_all(&p, offset, next);
+}
+
+__noinline __u64 tn_walk_skb(struct __sk_buff *skb, __u32 offset, __u32 next)
+{
+	struct pkt p = { .ctx = skb };
+
+	return walk_all(&p, offset, next);
+}
+
+/* False: cut off, or more than PKT_EXTENSIONS_MAX of them. */
+static __always_inline bool walk_extensions(struct pkt *p, struct walk *w)
+{
+	__u64 end = p->xdp ? tn_walk_xdp(p->ctx, w->offset, w->next)
+			   : tn_walk_skb(p->ctx, w->offset, w->next);
+
+	w->offset = end;
+	w->next = end >> 32;
+	w->rest = (end >> 40) & 1;
+	w->routed = (end >> 48) & 1;
+	return end;
+}
+
+/* RFC 8200; more extension headers than we walk are malformed. Returns like pkt_parse_v4(). */
+static __always_inline int pkt_parse_v6(struct pkt *p)
+{
+	struct walk w = { .offset = ETH_HLEN + sizeof(struct ipv6hdr) };
+	struct ipv6hdr *ip;
+	__u32 end;
+
+	if (!pkt_pull(p, ETH_HLEN + sizeof(*ip)))
+		return TN_DROP_MALFORMED;
+	ip = p->data + ETH_HLEN;
+	end = ETH_HLEN + sizeof(*ip) + bpf_ntohs(ip->payload_len);
+	if (p->gso)
+		end = p->len;
+	if (ip->version != 6 || end > p->len)
+		return TN_DROP_MALFORMED;
+	p->ip_bytes = end - ETH_HLEN;
+	__builtin_memcpy(&p->src, &ip->saddr, sizeof(p->src));
+	__builtin_memcpy(&p->dst, &ip->daddr, sizeof(p->dst));
+	if (is_v4_mapped(ip->saddr.in6_u.u6_addr32) || is_v4_mapped(ip->daddr.in6_u.u6_addr32))
+		return TN_DROP_MALFORMED;
+
+	w.next = ip->nexthdr;
+	if (!walk_extensions(p, &w) || w.offset > end)
+		return TN_DROP_MALFORMED;
+	p->proto = w.next;
+	p->rest = w.rest;
+	p->l4 = w.offset;
+	p->l4_len = end - w.offset;
+	if (l4_is_cut_off(p))
+		return TN_DROP_MALFORMED;
+	/* also RFC 5095: routing headers of type 0 are not to be followed */
+	return w.routed ? TN_DROP_SOURCE_ROUTE : PKT_SOUND;
+}
+
+#endif
