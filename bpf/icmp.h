@@ -145,23 +145,25 @@ static __always_inline bool quote_write_csum(struct pkt *p, const struct quote *
 }
 
 /*
- * Translate one side of the quoted packet, and with `outer` the other side of the
- * packet itself: an error about what A sent to B goes to A, so that its destination
- * is the quoted source. `old` and `new` are the addresses of both.
+ * Translate one side of the quoted packet, and of the packet itself the other one: an error
+ * about what A sent to B goes to A, so that its destination is the quoted source.
+ * `outer_old` and `outer_new` are the addresses of the packet itself, the same ones where
+ * it leaves as it came.
  */
 static __always_inline enum tn_verdict icmp_rewrite(struct pkt *p, const struct quote *q,
-						    enum tn_side quoted, bool outer,
-						    const struct tn_addr *old,
-						    const struct tn_addr *new)
+						    enum tn_side quoted, const struct tn_addr *old,
+						    const struct tn_addr *new,
+						    const struct tn_addr *outer_old,
+						    const struct tn_addr *outer_new)
 {
 	__u64 change = csum_diff_addr(old, new), diff = 0;
 	__u32 at = p->l4 + 2;
 	__sum16 check;
 
-	if (outer && !nat_ip(p, quoted == TN_SRC ? TN_DST : TN_SRC, new))
+	if (!nat_ip(p, quoted == TN_SRC ? TN_DST : TN_SRC, outer_new))
 		return drop(p, TN_DROP_INTERNAL);
-	if (outer && !p->v4)
-		diff = change;
+	if (!p->v4)
+		diff = csum_diff_addr(outer_old, outer_new);
 	if (!quote_write_address(p, q, quoted, old, new, &diff) ||
 	    !quote_write_csum(p, q, change, &diff) || !pkt_load(p, at, &check, sizeof(check)))
 		return drop(p, TN_DROP_INTERNAL);
@@ -181,7 +183,7 @@ static __always_inline enum tn_verdict icmp_error_in(struct pkt *p, const struct
 		return drop(p, TN_DROP_MALFORMED);
 	if (!addr_equal(&q.src, shared))
 		return drop(p, TN_DROP_FORGED_ERROR);
-	return icmp_rewrite(p, &q, TN_SRC, true, shared, fixed);
+	return icmp_rewrite(p, &q, TN_SRC, shared, fixed, shared, fixed);
 }
 
 /* An error that the VM at `fixed` sends about a packet that it got. */
@@ -196,14 +198,17 @@ static __always_inline enum tn_verdict icmp_error_out(struct pkt *p, const struc
 		return drop(p, TN_DROP_FORGED_ERROR);
 	if (!in_shared_subnets(&q.src))
 		return drop(p, TN_DROP_UNTRANSLATED);
-	return icmp_rewrite(p, &q, TN_DST, true, fixed, shared);
+	return icmp_rewrite(p, &q, TN_DST, fixed, shared, fixed, shared);
 }
 
 /*
- * An error that the router's own kernel sends: about a packet that was translated
- * on its way in, or about one to the router itself. Nothing private leaves in it.
+ * An error that this router's own kernel sends, or a router between it and the VM, about a
+ * packet that was translated on its way in, or about one to the router itself. Nothing
+ * private leaves in it: the second kind comes from `own`, an address of this router, as RFC
+ * 5508 (4.2, REQ-5) has it for a source without a mapping.
  */
-static __always_inline enum tn_verdict icmp_error_own(struct pkt *p)
+static __always_inline enum tn_verdict
+icmp_error_on_the_way(struct pkt *p, const struct tn_addr *src, const struct tn_addr *own)
 {
 	const struct tn_fixed *mapping;
 	struct tn_addr shared;
@@ -215,9 +220,11 @@ static __always_inline enum tn_verdict icmp_error_own(struct pkt *p)
 		return drop(p, TN_DROP_UNTRANSLATED);
 	mapping = lookup_fixed(&q.dst);
 	if (!mapping)
-		return in_shared_subnets(&q.dst) ? TN_PASS : drop(p, TN_DROP_UNTRANSLATED);
+		return addr_equal(src, own) && in_shared_subnets(&q.dst)
+			       ? TN_PASS
+			       : drop(p, TN_DROP_UNTRANSLATED);
 	shared = mapping->shared;
-	return icmp_rewrite(p, &q, TN_DST, false, &q.dst, &shared);
+	return icmp_rewrite(p, &q, TN_DST, &q.dst, &shared, src, own);
 }
 
 #endif

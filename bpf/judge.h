@@ -238,28 +238,34 @@ static __always_inline enum tn_verdict translate_out(struct pkt *p, enum icmp_ki
 	return nat_rewrite(p, TN_SRC, shared);
 }
 
-/* The router's own errors. One about a hairpin is for a VM of this router. */
-static __always_inline enum tn_verdict judge_own_error(struct pkt *p, const struct tn_addr *dst)
+/* As the router sends it, or with its address; one about a hairpin is for a VM of its own. */
+static __always_inline enum tn_verdict judge_error_out(struct pkt *p, const struct tn_addr *src,
+						       const struct tn_addr *own,
+						       const struct tn_addr *dst)
 {
-	enum tn_verdict v = icmp_error_own(p);
+	enum tn_verdict v = icmp_error_on_the_way(p, src, own);
 
 	return v != TN_DROP && lookup_our_mapping(dst) ? TN_TURN_BACK : v;
 }
 
-/* What does not come from a VM: the router's own traffic, and answers that we made. */
-static __always_inline enum tn_verdict judge_own_out(struct pkt *p, enum icmp_kind icmp,
-						     const struct tn_addr *src,
-						     const struct tn_addr *dst)
+/* What does not come from a VM: the router's own traffic, answers that we made, other routers. */
+static __always_inline enum tn_verdict judge_unmapped_out(struct pkt *p, enum icmp_kind icmp,
+							  const struct tn_addr *src,
+							  const struct tn_addr *dst)
 {
 	const struct tn_shared *ours = lookup_ours(src);
+	struct tn_addr own;
 
 	if (ours && ours->flags & TN_SHARED_OWN) {
 		if (icmp == ICMP_ERROR || icmp == ICMP_REDIRECTS)
-			return judge_own_error(p, dst);
+			return judge_error_out(p, src, src, dst);
 		return icmp == ICMP_ND ? nd_out(p) : TN_PASS;
 	}
 	if (ours && icmp == ICMP_ND && nd_is_ours(p))
 		return TN_PASS;
+	own = own_address(p->v4);
+	if (icmp == ICMP_ERROR && !addr_is_unset(&own) && !in_shared_subnets(src))
+		return judge_error_out(p, src, &own, dst);
 	return drop(p, TN_DROP_UNTRANSLATED);
 }
 
@@ -313,7 +319,7 @@ static __always_inline enum tn_verdict judge_out(struct pkt *p)
 		return judge_link_local_out(p, icmp, &dst);
 	mapping = lookup_fixed(&src);
 	if (!mapping)
-		return judge_own_out(p, icmp, &src, &dst);
+		return judge_unmapped_out(p, icmp, &src, &dst);
 	shared = mapping->shared;
 	slot = mapping->slot;
 	v = translate_out(p, icmp, &src, &shared);

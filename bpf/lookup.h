@@ -36,6 +36,14 @@ static __always_inline const struct tn_fixed *lookup_fixed(const struct tn_addr 
 	return bpf_map_lookup_elem(&by_fixed, &key);
 }
 
+/* This router's address on the shared network; unset: it has none of that family. */
+static __always_inline struct tn_addr own_address(bool v4)
+{
+	const volatile struct tn_addr *own = &tn_own[v4 ? 0 : 1];
+
+	return (struct tn_addr){ .w = { own->w[0], own->w[1], own->w[2], own->w[3] } };
+}
+
 /* Global, so that the verifier follows its loop once and not from every caller on. */
 __noinline int tn_in_shared_subnets(const struct tn_addr *a)
 {

@@ -20,8 +20,10 @@ const volatile __u8 tn_mac[ETH_ALEN];
 const volatile __u32 tn_shared_ifindex;
 /* that its XDP program is to drop, but to leave all translation to tc. */
 const volatile bool tn_xdp_guards_only;
-/* and that VMs may send from elsewhere than where the answers go. */
+/* that VMs may send from elsewhere than where the answers go, */
 const volatile bool tn_sources_loose;
+/* and its own addresses on the shared network, IPv4 and IPv6; zero: none. */
+const volatile struct tn_addr tn_own[2];
 
 /*
  * The loader sets max_entries of the first three by the number of mappings that

@@ -25,28 +25,15 @@ static __always_inline bool is_v4_mapped(const __be32 w[4])
 	return !(w[0] | w[1]) && w[2] == bpf_htonl(0xffff);
 }
 
-/* The least header of those protocols that we look into. */
-static __always_inline __u32 l4_header_min(__u8 proto)
-{
-	switch (proto) {
-	case IPPROTO_TCP:
-		return 20;
-	case IPPROTO_DCCP:
-	case IPPROTO_SCTP:
-		return 12;
-	case IPPROTO_UDP:
-	case IPPROTO_UDPLITE:
-	case IPPROTO_ICMP:
-	case IPPROTO_ICMPV6:
-		return 8;
-	default:
-		return 0;
-	}
-}
+/* The least header of those protocols that we look into. A table, for the verifier's sake. */
+static const __u8 l4_header_min[256] = {
+	[IPPROTO_TCP] = 20,    [IPPROTO_DCCP] = 12, [IPPROTO_SCTP] = 12,  [IPPROTO_UDP] = 8,
+	[IPPROTO_UDPLITE] = 8, [IPPROTO_ICMP] = 8,  [IPPROTO_ICMPV6] = 8,
+};
 
 static __always_inline bool l4_is_cut_off(const struct pkt *p)
 {
-	return !p->rest && p->l4_len < l4_header_min(p->proto);
+	return !p->rest && p->l4_len < l4_header_min[p->proto];
 }
 
 /* Options of IPv4 (RFC 791, 3.1) that are not just carried along. */

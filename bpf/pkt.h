@@ -234,6 +234,12 @@ static __always_inline bool addr_is_link_local(const struct tn_addr *a, bool v4)
 	return (a->w[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
 }
 
+/* No address at all: an IPv4 address has its prefix. */
+static __always_inline bool addr_is_unset(const struct tn_addr *a)
+{
+	return !(a->w[0] | a->w[1] | a->w[2] | a->w[3]);
+}
+
 static __always_inline bool addr_is_unspecified(const struct tn_addr *a, bool v4)
 {
 	return !a->w[3] && (v4 || !(a->w[0] | a->w[1] | a->w[2]));

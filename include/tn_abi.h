@@ -14,7 +14,7 @@
 
 #include "tn_reasons.h"
 
-#define TN_ABI 1
+#define TN_ABI 2
 
 /*
  * An IPv6 address, or an IPv4 address as IPv4-mapped IPv6 (RFC 4291, 2.5.5.2:
@@ -110,10 +110,12 @@ struct tn_router {
 	__u64 build;		     /* which build of the programs is attached */
 	char tenant[64];	     /* the tenant's name, NUL-terminated */
 	__u32 inside[TN_INSIDE_MAX]; /* inside interfaces, by index; 0: no more */
+	struct tn_addr own[2];	     /* of the router itself, IPv4 and IPv6; zero: none */
 };
 
 enum tn_router_flags {
 	TN_ROUTER_CLSACT = 1U << 0, /* the tc programs are filters of clsact qdiscs */
+	TN_ROUTER_LOOSE = 1U << 1,  /* VMs may send from elsewhere than where answers go */
 	/* from here on: which of those we created; the shared interface, then inside[0] and so on
 	 */
 	TN_ROUTER_CLSACT_OURS = 1U << 8,
@@ -145,7 +147,7 @@ TN_ABI_SIZE(struct tn_fixed, 24);
 TN_ABI_SIZE(struct tn_counters, 32);
 TN_ABI_SIZE(struct tn_drops, 8 * TN_REASONS_MAX);
 TN_ABI_SIZE(struct tn_config, 16 + 32 * TN_SUBNETS_MAX);
-TN_ABI_SIZE(struct tn_router, 104 + 4 * TN_INSIDE_MAX);
+TN_ABI_SIZE(struct tn_router, 136 + 4 * TN_INSIDE_MAX);
 TN_ABI_SIZE(struct tn_meta, 8);
 
 #endif

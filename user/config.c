@@ -948,12 +948,19 @@ static void router_hook(struct parse *p, const char *text, struct pos at)
 	complain(p, at, "`%s` is not a hook; use one of %s", QUOTE(text), known);
 }
 
+static void router_sources(struct parse *p, const char *text, struct pos at)
+{
+	if (!sources_parse(text, &last(&p->model.tenants)->router->sources))
+		complain(p, at, "`%s` is neither `strict` nor `loose`", QUOTE(text));
+}
+
 enum { ROUTER_NETNS, ROUTER_SHARED };
 static const struct key router_keys[] = {
 	[ROUTER_NETNS] = { "netns", TEXT, 0, router_netns, "netns: red" },
 	[ROUTER_SHARED] = { "shared", TEXT, 0, router_shared, "shared: shared0" },
 	{ "inside", TEXTS, 0, router_inside, "inside: [lan0]" },
 	{ "hook", TEXT, 0, router_hook, "hook: tc" },
+	{ "sources", TEXT, 0, router_sources, "sources: loose" },
 	{ "address", LATER, 0, NULL, LATER_VERSION },
 	{ "routes", LATER, 0, NULL, LATER_VERSION },
 	{ "forwarding", LATER, 0, NULL, LATER_VERSION },

@@ -95,10 +95,16 @@ static int look_at(const struct model *m, const struct tenant *t, struct facts *
 	f->row.netns_ino = ns.ino;
 	f->row.hook = t->router->hook;
 	f->row.via = iface_hook(shared, t->router->hook);
+	f->row.sources = t->router->sources;
 	f->row.build = dataplane_build();
 	vec_each (a, &shared->addrs) {
-		if (model_shares(m, a))
-			*vec_push(&f->own) = *a;
+		struct tn_addr *first = &f->row.own[!addr_is_v4(a)];
+
+		if (!model_shares(m, a))
+			continue;
+		*vec_push(&f->own) = *a;
+		if (addr_is_unset(first))
+			*first = *a;
 	}
 	return 0;
 }

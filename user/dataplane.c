@@ -421,7 +421,7 @@ static void shared_from_map(struct machine *out, const void *key, const void *va
 	row->fixed = v->fixed;
 	row->tenant = v->tenant;
 	row->router = v->router;
-	row->flags = v->flags;
+	row->flags = v->flags & ~TN_ROUTER_LOOSE;
 	row->slot = v->slot;
 }
 
@@ -452,7 +452,9 @@ static void router_from_map(struct machine *out, const void *key, const void *va
 	row->via = v->via;
 	row->build = v->build;
 	row->flags = v->flags;
+	row->sources = v->flags & TN_ROUTER_LOOSE ? SOURCES_LOOSE : SOURCES_STRICT;
 	memcpy(row->inside, v->inside, sizeof(row->inside));
+	memcpy(row->own, v->own, sizeof(row->own));
 }
 
 static int read_subnets(struct dataplane *dp, struct machine *out, struct error *err)
@@ -729,7 +731,10 @@ int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struc
 				   .build = r->build };
 
 	memcpy(value.mac, r->mac, sizeof(value.mac));
+	if (r->sources == SOURCES_LOOSE)
+		value.flags |= TN_ROUTER_LOOSE;
 	memcpy(value.inside, r->inside, sizeof(value.inside));
+	memcpy(value.own, r->own, sizeof(value.own));
 	snprintf(value.tenant, sizeof(value.tenant), "%s", r->tenant);
 	if (bpf_map_update_elem(dp->fd[MAP_routers], &r->id, &value, BPF_ANY))
 		return map_error(MAP_routers, err);
@@ -756,6 +761,8 @@ static struct tenantnat *open_for(struct dataplane *dp, const struct router_row 
 	skel->rodata->tn_router_id = r->id;
 	skel->rodata->tn_shared_ifindex = r->ifindex;
 	skel->rodata->tn_xdp_guards_only = r->via == HOOK_XDP_GENERIC;
+	skel->rodata->tn_sources_loose = r->sources == SOURCES_LOOSE;
+	memcpy((void *)skel->rodata->tn_own, r->own, sizeof(r->own));
 	memcpy((void *)skel->rodata->tn_mac, r->mac, sizeof(r->mac));
 	for (int i = 0; i < MAPS_COUNT; i++) {
 		struct bpf_map *map = bpf_object__find_map_by_name(skel->obj, map_names[i]);

@@ -36,9 +36,12 @@ struct router_row {
 	uint32_t inside[TN_INSIDE_MAX]; /* indexes of the inside interfaces, sorted; 0: no more */
 	uint64_t netns_dev;
 	uint64_t netns_ino;
+	/* an address of its own in the shared subnets, IPv4 and IPv6; unset: it has none */
+	struct tn_addr own[2];
 	const char *netns; /* as in struct router: where to look for it first; borrowed */
 	enum hook hook;	   /* what was asked for */
 	enum hook via;	   /* what it came to, never auto; does not count as a difference */
+	enum sources sources;
 	uint64_t build;
 	uint32_t flags;	   /* enum tn_router_flags, only in what was read */
 	bool broken;	   /* only in what was read: a program, link or interface is missing */

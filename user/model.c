@@ -7,6 +7,22 @@ static const char *const hook_names[] = {
 #undef X
 };
 
+static const char *const sources_names[] = {
+#define X(id, name) [SOURCES_##id] = name,
+	SOURCES(X)
+#undef X
+};
+
+/* The index of a name; `n` when it is none of them. */
+static unsigned int name_index(const char *const *names, unsigned int n, const char *name)
+{
+	unsigned int i = 0;
+
+	while (i < n && strcmp(name, names[i]) != 0)
+		i++;
+	return i;
+}
+
 const char *hook_name(enum hook hook)
 {
 	return hook < HOOKS_COUNT ? hook_names[hook] : "unknown";
@@ -14,13 +30,25 @@ const char *hook_name(enum hook hook)
 
 bool hook_parse(const char *name, enum hook *out)
 {
-	for (unsigned int i = 0; i < HOOKS_COUNT; i++) {
-		if (strcmp(name, hook_names[i]) == 0) {
-			*out = i;
-			return true;
-		}
-	}
-	return false;
+	unsigned int i = name_index(hook_names, HOOKS_COUNT, name);
+
+	if (i < HOOKS_COUNT)
+		*out = i;
+	return i < HOOKS_COUNT;
+}
+
+const char *sources_name(enum sources sources)
+{
+	return sources < SOURCES_COUNT ? sources_names[sources] : "unknown";
+}
+
+bool sources_parse(const char *name, enum sources *out)
+{
+	unsigned int i = name_index(sources_names, SOURCES_COUNT, name);
+
+	if (i < SOURCES_COUNT)
+		*out = i;
+	return i < SOURCES_COUNT;
 }
 
 void mapping_clear(struct mapping *m)

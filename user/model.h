@@ -32,6 +32,24 @@ const char *hook_name(enum hook hook);
 /* False when no hook has that name. */
 bool hook_parse(const char *name, enum hook *out);
 
+/*
+ * X(ID, "name"): what VMs may send to the shared subnets. Strict: only what comes from where
+ * the answer to it would go, by interface and MAC address. Loose: from any fixed address.
+ */
+#define SOURCES(X)          \
+	X(STRICT, "strict") \
+	X(LOOSE, "loose")
+
+enum sources {
+#define X(id, name) SOURCES_##id,
+	SOURCES(X)
+#undef X
+		SOURCES_COUNT
+};
+
+const char *sources_name(enum sources sources);
+bool sources_parse(const char *name, enum sources *out);
+
 /* A place in the definitions file, from 1; line 0: not from a file. */
 struct pos {
 	uint32_t line;
@@ -52,6 +70,7 @@ struct router {
 	char *shared;	    /* the shared interface; NULL: to be found */
 	VEC(char *) inside; /* empty: every other interface but loopback */
 	enum hook hook;
+	enum sources sources;
 	bool detached; /* taken off with `detach`, until the next apply */
 	struct pos pos;
 };

@@ -82,7 +82,8 @@ static bool same_router(const struct router_row *want, const struct router_row *
 	       want->ifindex == have->ifindex &&
 	       memcmp(want->inside, have->inside, sizeof(want->inside)) == 0 &&
 	       want->netns_dev == have->netns_dev && want->netns_ino == have->netns_ino &&
-	       want->hook == have->hook && want->build == have->build;
+	       memcmp(want->own, have->own, sizeof(want->own)) == 0 && want->hook == have->hook &&
+	       want->sources == have->sources && want->build == have->build;
 }
 
 static void diff_routers(const struct machine *want, const struct machine *have, struct plan *out)
@@ -167,7 +168,8 @@ static bool same_definition(const struct router *a, const struct router *b)
 	if (!a || !b)
 		return a == b;
 	if (!same_text(a->netns, b->netns) || !same_text(a->shared, b->shared) ||
-	    a->hook != b->hook || a->inside.n != b->inside.n || a->detached != b->detached)
+	    a->hook != b->hook || a->sources != b->sources || a->inside.n != b->inside.n ||
+	    a->detached != b->detached)
 		return false;
 	for (size_t i = 0; i < a->inside.n; i++) {
 		if (strcmp(a->inside.v[i], b->inside.v[i]) != 0)

@@ -11,7 +11,6 @@
 #include <time.h>
 
 #define APPLICATION_ID 0x746e6174 /* "tnat" */
-#define SCHEMA	       1
 
 /* Only a checkpoint, a recovery or somebody's sqlite3 can make us wait: `lock` does the rest. */
 #define BUSY_MS 5000
@@ -43,7 +42,7 @@
  * change hands between two rows in one save is in a row that is deleted and
  * inserted, never updated: that is why a router is not a part of `tenant`.
  */
-static const char *const migrations[SCHEMA] = {
+static const char *const migrations[] = {
 	"CREATE TABLE subnet (\n"
 	"  ord INTEGER PRIMARY KEY,\n"
 	"  prefix TEXT NOT NULL CHECK (prefix GLOB '?*/[0-9]*')\n"
@@ -89,12 +88,16 @@ static const char *const migrations[SCHEMA] = {
 	SQL_TEXT("fixed") " AS fixed, " SQL_TEXT("shared") " AS shared, pinned"
 	"  FROM tenant JOIN mapping ON mapping.tenant = tenant.id"
 	"  ORDER BY tenant.name, family, mapping.fixed;",
+
+	"ALTER TABLE router ADD COLUMN sources TEXT NOT NULL DEFAULT 'strict'\n"
+	"  CHECK (sources <> '');",
 };
+#define SCHEMA ((int)ARRAY_SIZE(migrations))
 
 #define QUERIES(X)                                                                                 \
 	X(LIST_SUBNETS, "SELECT prefix FROM subnet ORDER BY ord")                                  \
 	X(LIST_TENANTS,                                                                            \
-	  "SELECT tenant.id, name, router.id, netns, shared, hook, detached FROM tenant "          \
+	  "SELECT tenant.id, name, router.id, netns, shared, hook, detached, sources FROM tenant " \
 	  "LEFT JOIN router ON router.tenant = tenant.id ORDER BY name")                           \
 	X(LIST_POOLS, "SELECT prefix FROM pool WHERE tenant = ? ORDER BY ord")                     \
 	X(LIST_INSIDE, "SELECT interface FROM inside WHERE tenant = ? ORDER BY ord")               \
@@ -105,8 +108,8 @@ static const char *const migrations[SCHEMA] = {
 	X(ADD_TENANT, "INSERT INTO tenant (id, name) VALUES (?, ?)")                               \
 	X(ADD_POOL, "INSERT INTO pool (tenant, ord, prefix) VALUES (?, ?, ?)")                     \
 	X(ADD_ROUTER,                                                                              \
-	  "INSERT INTO router (tenant, id, netns, shared, hook, detached) "                        \
-	  "VALUES (?, ?, ?, ?, ?, ?)")                                                             \
+	  "INSERT INTO router (tenant, id, netns, shared, hook, detached, sources) "               \
+	  "VALUES (?, ?, ?, ?, ?, ?, ?)")                                                          \
 	X(ADD_INSIDE, "INSERT INTO inside (tenant, ord, interface) VALUES (?, ?, ?)")              \
 	X(ADD_MAPPING,                                                                             \
 	  "INSERT INTO mapping (tenant, family, fixed, shared, name, pinned) "                     \
@@ -605,6 +608,12 @@ static int open_reader(struct store *s, struct error *err)
 	if (schema == 0) {
 		sqlite3_close(s->db);
 		s->db = NULL;
+	} else if (schema < SCHEMA) {
+		return error_set(
+			err,
+			"%s was written by an older tenantnat; `tenantnat apply` with your "
+			"definitions file brings it up to date",
+			s->file);
 	}
 	return 0;
 }
@@ -728,6 +737,7 @@ static int load_mappings(struct store *s, struct tenant *t, struct error *err)
 static int load_router(struct store *s, sqlite3_stmt *stmt, struct tenant *t, struct error *err)
 {
 	const char *hook = (const char *)sqlite3_column_text(stmt, 5);
+	const char *sources = (const char *)sqlite3_column_text(stmt, 7);
 	struct router *r = xzalloc(sizeof(*r));
 
 	t->router = r;
@@ -739,6 +749,8 @@ static int load_router(struct store *s, sqlite3_stmt *stmt, struct tenant *t, st
 		return damaged(s, err, "a router's id is too large");
 	if (!hook || !hook_parse(hook, &r->hook))
 		return damaged(s, err, "a router's hook is unknown");
+	if (!sources || !sources_parse(sources, &r->sources))
+		return damaged(s, err, "a router's sources are unknown");
 	return load_inside(s, t, err);
 }
 
@@ -812,9 +824,9 @@ static bool same_router(const struct router *a, const struct router *b)
 {
 	if (!a || !b)
 		return a == b;
-	if (a->id != b->id || a->hook != b->hook || a->detached != b->detached ||
-	    !same_text(a->netns, b->netns) || !same_text(a->shared, b->shared) ||
-	    a->inside.n != b->inside.n)
+	if (a->id != b->id || a->hook != b->hook || a->sources != b->sources ||
+	    a->detached != b->detached || !same_text(a->netns, b->netns) ||
+	    !same_text(a->shared, b->shared) || a->inside.n != b->inside.n)
 		return false;
 	for (size_t i = 0; i < a->inside.n; i++) {
 		if (!same_text(a->inside.v[i], b->inside.v[i]))
@@ -879,8 +891,8 @@ static int save_router(struct store *s, const struct tenant *old, const struct t
 	}
 	if (!r)
 		return 0;
-	if (run(s, ADD_ROUTER, 1, err, "uutttu", new->id, r->id, r->netns, r->shared,
-		hook_name(r->hook), (unsigned int)r->detached))
+	if (run(s, ADD_ROUTER, 1, err, "uutttut", new->id, r->id, r->netns, r->shared,
+		hook_name(r->hook), (unsigned int)r->detached, sources_name(r->sources)))
 		return refused(s, err, "router");
 	for (size_t i = 0; i < r->inside.n; i++) {
 		if (run(s, ADD_INSIDE, 1, err, "uut", new->id, (unsigned int)i, r->inside.v[i]))

@@ -57,7 +57,8 @@ static const struct row in[] = {
 };
 /* clang-format on */
 
-#define OUT .from = MAC_ROUTER
+#define OUT	  .from = MAC_ROUTER
+#define TURN(...) TURNED_BACK(__VA_ARGS__, OUT), .uncounted = true
 
 /* clang-format off */
 static const struct row out[] = {
@@ -65,6 +66,22 @@ static const struct row out[] = {
 	  { ARP(1, MAC_ROUTER, RED_OWN, NOBODY, GREEN_SHARED), OUT, .to = MAC_BROADCAST }, PASS },
 	{ "the router answers", ON_OUT,
 	  { ARP(2, MAC_ROUTER, RED_OWN, MAC_PEER, GREEN_SHARED), OUT, .to = MAC_PEER }, PASS },
+	/* for an error about a hairpin: nobody else would answer */
+	{ "the router asks for a mapping of its own", ON_OUT,
+	  { ARP(1, MAC_ROUTER, RED_OWN, NOBODY, RED_SHARED), OUT, .to = MAC_BROADCAST },
+	  TURN(ARP(2, MAC_ROUTER, RED_SHARED, MAC_ROUTER, RED_OWN)) },
+	{ "it asks again, of the one it knows", ON_OUT,
+	  { ARP(1, MAC_ROUTER, RED_OWN, NOBODY, RED_SHARED2), OUT },
+	  TURN(ARP(2, MAC_ROUTER, RED_SHARED2, MAC_ROUTER, RED_OWN)) },
+	{ "the router asks for another router's mapping", ON_OUT,
+	  { ARP(1, MAC_ROUTER, RED_OWN, NOBODY, BLUE_SHARED), OUT, .to = MAC_BROADCAST }, PASS },
+	{ "it asks for a mapping of its own with a private address", ON_OUT,
+	  { ARP(1, MAC_ROUTER, "10.0.0.1", NOBODY, RED_SHARED), OUT, .to = MAC_BROADCAST },
+	  DROP(UNTRANSLATED) },
+	{ "a probe for a mapping of its own", ON_OUT,
+	  { ARP(1, MAC_ROUTER, "0.0.0.0", NOBODY, RED_SHARED), OUT, .to = MAC_BROADCAST }, PASS },
+	{ "an answer about a mapping of its own", ON_OUT,
+	  { ARP(2, MAC_ROUTER, RED_OWN, MAC_PEER, RED_SHARED), OUT, .to = MAC_PEER }, PASS },
 	{ "our answer", ON_OUT, { REPLY(RED_SHARED, GREEN_SHARED) }, PASS },
 	{ "a probe", ON_OUT,
 	  { ARP(1, MAC_ROUTER, "0.0.0.0", NOBODY, RED_OWN), OUT, .to = MAC_BROADCAST }, PASS },

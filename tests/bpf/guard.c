@@ -120,7 +120,7 @@ static const struct row in[] = {
 /* clang-format on */
 
 #define OPTION(n, bytes) .options = (n), .option = (bytes)
-#define NOPS_37 "\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1"
+#define NOPS_37		 "\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1"
 
 /* The same on the way in and out, because the headers are read alike. */
 /* clang-format off */

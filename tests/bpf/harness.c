@@ -125,6 +125,7 @@ static struct bpf_program *lab_program(const struct lab *lab, enum program progr
 static struct lab *load(const struct lab_options *o, const struct lab *beside)
 {
 	struct lab *lab = xzalloc(sizeof(*lab));
+	struct tn_addr own[2];
 
 	lab->n = 1;
 	lab->cpus = libbpf_num_possible_cpus();
@@ -134,6 +135,9 @@ static struct lab *load(const struct lab_options *o, const struct lab *beside)
 	lab->skel->rodata->tn_xdp_guards_only = o->guards_only;
 	lab->skel->rodata->tn_sources_loose = o->loose;
 	lab->skel->rodata->tn_shared_ifindex = 1; /* loopback, where test runs are */
+	own[0] = addr_of(RED_OWN);
+	own[1] = addr_of(RED_OWN_6);
+	memcpy((void *)lab->skel->rodata->tn_own, own, sizeof(own));
 	mac_parse(MAC_ROUTER, (uint8_t *)lab->skel->rodata->tn_mac);
 	bpf_map__set_max_entries(lab->skel->maps.by_shared, MAPPINGS_MAX);
 	bpf_map__set_max_entries(lab->skel->maps.by_fixed, MAPPINGS_MAX);

@@ -120,6 +120,8 @@ struct row {
 #define AFTER(...)  .outcome = TRANSLATED, .after = { __VA_ARGS__ }
 #define ANSWER(...) .outcome = ANSWERED, .after = { __VA_ARGS__ }
 
+#define TURNED_BACK(...) .outcome = TURNED, .after = { __VA_ARGS__, .mark = TN_HAIRPIN_MARK }
+
 /* A small datagram: what most rows are about is not its payload. */
 #define UDP(s, d, ...) .src = s, .dst = d, .proto = IPPROTO_UDP, .payload = 8, ##__VA_ARGS__
 

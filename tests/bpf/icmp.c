@@ -163,6 +163,8 @@ Test(icmp, errors_out)
 		      ##__VA_ARGS__)),                                              \
 		.xdp_leaves = true
 
+#define TURN(...) TURNED_BACK(__VA_ARGS__), .uncounted = true
+
 /* clang-format off */
 static const struct row rows[] = {
 	{ "fragmentation needed, its MTU kept", ON_IN,
@@ -240,6 +242,53 @@ static const struct row rows[] = {
 	  DROP(UNTRANSLATED) },
 	{ "of the router, quoting a private source", ON_OUT,
 	  { ERROR(RED_OWN, GREEN_SHARED, 11, QUOTE(RED_VM, GREEN_SHARED)) }, DROP(UNTRANSLATED) },
+	{ "of the router, about a hairpin", ON_OUT,
+	  { ERROR(RED_OWN, RED_SHARED, 11, QUOTE(RED_SHARED, RED_VM2), .to = MAC_PEER) },
+	  TURN(ERROR(RED_OWN, RED_SHARED, 11, QUOTE(RED_SHARED, RED_SHARED2))) },
+	{ "of the router, about a hairpin, IPv6", ON_OUT,
+	  { ERROR_6(RED_OWN_6, RED_SHARED_6, 2, QUOTE(RED_SHARED_6, RED_VM2_6), .gateway = 1280) },
+	  TURN(ERROR_6(RED_OWN_6, RED_SHARED_6, 2, QUOTE(RED_SHARED_6, RED_SHARED2_6),
+		       .gateway = 1280)) },
+	{ "and how it comes back in", ON_TC,
+	  { ERROR(RED_OWN, RED_SHARED, 11, QUOTE(RED_SHARED, RED_SHARED2),
+		  .mark = TN_HAIRPIN_MARK) },
+	  AFTER(ERROR(RED_OWN, RED_VM, 11, QUOTE(RED_VM, RED_SHARED2))) },
+
+	/* a router between this one and the VM has no mapping: RFC 5508, REQ-5 */
+	{ "of a router on the way to the VM", ON_OUT,
+	  { ERROR("10.0.0.77", GREEN_SHARED, 3, QUOTE(GREEN_SHARED, RED_VM), .code = 4,
+		  .gateway = 1280) },
+	  AFTER(ERROR(RED_OWN, GREEN_SHARED, 3, QUOTE(GREEN_SHARED, RED_SHARED), .code = 4,
+		      .gateway = 1280)), .uncounted = true },
+	{ "of a router on the way to the VM, IPv6", ON_OUT,
+	  { ERROR_6("fd00:10::77", GREEN_SHARED_6, 2, QUOTE(GREEN_SHARED_6, RED_VM_6),
+		    .gateway = 1280) },
+	  AFTER(ERROR_6(RED_OWN_6, GREEN_SHARED_6, 2, QUOTE(GREEN_SHARED_6, RED_SHARED_6),
+			.gateway = 1280)), .uncounted = true },
+	{ "of a router on the way, about a hairpin", ON_OUT,
+	  { ERROR("10.0.0.77", RED_SHARED2, 11, QUOTE(RED_SHARED2, RED_VM)) },
+	  TURN(ERROR(RED_OWN, RED_SHARED2, 11, QUOTE(RED_SHARED2, RED_SHARED))) },
+	{ "of a router on the way, about a packet to itself", ON_OUT,
+	  { ERROR("10.0.0.77", GREEN_SHARED, 3, QUOTE(GREEN_SHARED, "10.0.0.77")) },
+	  DROP(UNTRANSLATED) },
+	{ "of a router on the way, quoting shared addresses alone", ON_OUT,
+	  { ERROR("10.0.0.77", GREEN_SHARED, 3, QUOTE(GREEN_SHARED, RED_SHARED)) },
+	  DROP(UNTRANSLATED) },
+	{ "of a router on the way, quoting a private source", ON_OUT,
+	  { ERROR("10.0.0.77", GREEN_SHARED, 3, QUOTE(RED_VM2, RED_VM)) }, DROP(UNTRANSLATED) },
+	{ "of a router on the way, quoting another router's VM", ON_OUT,
+	  { ERROR("10.0.0.77", GREEN_SHARED, 3, QUOTE(GREEN_SHARED, "10.0.0.78")) },
+	  DROP(UNTRANSLATED) },
+	{ "of a router on the way, a redirect", ON_OUT,
+	  { ERROR("10.0.0.77", GREEN_SHARED, 5, QUOTE(GREEN_SHARED, RED_VM)) },
+	  DROP(UNTRANSLATED) },
+	{ "of nobody's shared address", ON_OUT,
+	  { ERROR(STRANGER, GREEN_SHARED, 3, QUOTE(GREEN_SHARED, RED_VM)) }, DROP(UNTRANSLATED) },
+	{ "of another router of this machine", ON_OUT,
+	  { ERROR(BLUE_OWN, GREEN_SHARED, 3, QUOTE(GREEN_SHARED, RED_VM)) }, DROP(UNTRANSLATED) },
+	{ "of a router on the way, not an error", ON_OUT,
+	  { .src = "10.0.0.77", .dst = GREEN_SHARED, .proto = IPPROTO_ICMP }, DROP(UNTRANSLATED) },
+
 	{ "of the router, a short quote", ON_OUT,
 	  { ERROR(RED_OWN, GREEN_SHARED, 3, QUOTE(GREEN_SHARED, RED_VM), .quoted = 19) },
 	  DROP(MALFORMED) },
@@ -259,4 +308,58 @@ Test(icmp, rules_in)
 Test(icmp, rules_out)
 {
 	lab_check_table(rows, ARRAY_SIZE(rows), TC_OUT);
+}
+
+/* Every type that quotes, also those that nobody has defined, with every code. */
+static void check_code(struct lab *lab, enum program program, bool v4, uint8_t type, uint8_t code)
+{
+	const struct end *e = &ends[v4];
+	const bool out = program == TC_OUT;
+	const struct packet there = { UDP(out ? e->peer : e->shared, out ? e->vm : e->peer) };
+	const struct packet right = { UDP(out ? e->peer : e->vm, out ? e->shared : e->peer) };
+	const struct packet error = { .src = out ? e->vm : e->peer,
+				      .dst = out ? e->peer : e->shared,
+				      .proto = v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6,
+				      .type = type,
+				      .code = code,
+				      .gateway = 0x01020304 };
+	struct row row = { .outcome = TRANSLATED, .before = error, .after = error };
+	char what[64];
+
+	snprintf(what, sizeof(what), "ICMP%s type %u code %u", v4 ? "" : "v6", type, code);
+	row.what = what;
+	row.xdp_leaves = true;
+	row.before.quote = &there;
+	row.after.quote = &right;
+	*(out ? &row.after.src : &row.after.dst) = out ? e->shared : e->vm;
+	lab_check(lab, &row, program);
+}
+
+static void check_codes(enum program program)
+{
+	static const uint8_t v4[] = { 3, 4, 11, 12 }, v6[] = { 1, 2, 3, 4, 5, 100, 127 };
+	struct lab *lab = lab_open(&(struct lab_options){ .programs = 1U << program });
+
+	for (unsigned int code = 0; code < 256; code += code < 17 ? 1 : 34) {
+		for (size_t i = 0; i < ARRAY_SIZE(v4); i++)
+			check_code(lab, program, true, v4[i], code);
+		for (size_t i = 0; i < ARRAY_SIZE(v6); i++)
+			check_code(lab, program, false, v6[i], code);
+	}
+	lab_close(lab);
+}
+
+Test(icmp, every_code_on_xdp)
+{
+	check_codes(XDP_IN);
+}
+
+Test(icmp, every_code_in)
+{
+	check_codes(TC_IN);
+}
+
+Test(icmp, every_code_out)
+{
+	check_codes(TC_OUT);
 }

@@ -36,7 +36,6 @@ Test(inside, every_kind_turns_back)
 	lab_close(lab);
 }
 
-#define TURN(...) .outcome = TURNED, .after = { __VA_ARGS__, HAIRPIN }
 #define ERROR(s, d, qs, qd)                                                                   \
 	.src = s, .dst = d, .proto = IPPROTO_ICMP, .type = 3, .quote = &(const struct packet) \
 	{                                                                                     \
@@ -45,13 +44,13 @@ Test(inside, every_kind_turns_back)
 
 /* clang-format off */
 static const struct row rows[] = {
-	{ "to itself", ON_INSIDE, { UDP(RED_VM, RED_SHARED) }, TURN(UDP(RED_SHARED, RED_SHARED)) },
+	{ "to itself", ON_INSIDE, { UDP(RED_VM, RED_SHARED) }, TURNED_BACK(UDP(RED_SHARED, RED_SHARED)) },
 	{ "the frame becomes the shared interface's", ON_INSIDE,
 	  { UDP(RED_VM2, RED_SHARED, .from = MAC_OTHER) },
-	  TURN(UDP(RED_SHARED2, RED_SHARED, .from = MAC_OTHER)) },
+	  TURNED_BACK(UDP(RED_SHARED2, RED_SHARED, .from = MAC_OTHER)) },
 	{ "an error about what turned back", ON_INSIDE,
 	  { ERROR(RED_VM2, RED_SHARED, RED_SHARED, RED_VM2) },
-	  TURN(ERROR(RED_SHARED2, RED_SHARED, RED_SHARED, RED_SHARED2)) },
+	  TURNED_BACK(ERROR(RED_SHARED2, RED_SHARED, RED_SHARED, RED_SHARED2)) },
 	{ "a forged error", ON_INSIDE, { ERROR(RED_VM2, RED_SHARED, RED_SHARED, RED_VM) },
 	  DROP(FORGED_ERROR) },
 

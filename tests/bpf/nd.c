@@ -75,6 +75,36 @@ static const struct row rows[] = {
 };
 /* clang-format on */
 
+/* What the router asks itself, as in arp.c. */
+#define OUT .from = MAC_ROUTER
+#define ADVERT_HOME(s, d)                                         \
+	.src = s, .dst = d, .from = MAC_ROUTER, .to = MAC_ROUTER, \
+	ND(136, .flags = SOLICITED | OVERRIDE, .target = s, .option = 2, .mac = MAC_ROUTER)
+#define TURN(...) TURNED_BACK(__VA_ARGS__), .uncounted = true
+
+/* clang-format off */
+static const struct row out[] = {
+	{ "a mapping of its own", ON_OUT, { SOLICIT(RED_OWN_6, RED_SHARED_6), OUT },
+	  TURN(ADVERT_HOME(RED_SHARED_6, RED_OWN_6)) },
+	{ "a mapping of its own, from a link-local address", ON_OUT,
+	  { SOLICIT("fe80::1", RED_SHARED_6), OUT }, TURN(ADVERT_HOME(RED_SHARED_6, "fe80::1")) },
+	{ "a mapping of its own, of the one it knows", ON_OUT,
+	  { SOLICIT_TO(RED_OWN_6, RED_SHARED_6, RED_SHARED_6), OUT },
+	  TURN(ADVERT_HOME(RED_SHARED_6, RED_OWN_6)) },
+	{ "another router's mapping", ON_OUT, { SOLICIT(RED_OWN_6, BLUE_SHARED_6), OUT }, PASS },
+	{ "another router's mapping, from a link-local address", ON_OUT,
+	  { SOLICIT("fe80::1", BLUE_SHARED_6), OUT }, PASS },
+	{ "a probe for a mapping of its own", ON_OUT, { SOLICIT("::", RED_SHARED_6), OUT }, PASS },
+	{ "a mapping of its own, another code", ON_OUT,
+	  { SOLICIT(RED_OWN_6, RED_SHARED_6, .code = 1), OUT }, PASS },
+};
+/* clang-format on */
+
+Test(nd, out)
+{
+	lab_check_table(out, ARRAY_SIZE(out), TC_OUT);
+}
+
 Test(nd, in_on_xdp)
 {
 	lab_check_table(rows, ARRAY_SIZE(rows), XDP_IN);
