@@ -92,6 +92,43 @@ static __always_inline enum tn_verdict translate_in(struct pkt *p, enum icmp_kin
 	return nat_rewrite(p, TN_DST, fixed);
 }
 
+/* The kernel's way from `from` on the shared network to `to`: BPF_FIB_LKUP_RET_… */
+static __always_inline long route_inside(struct pkt *p, const struct tn_addr *from,
+					 const struct tn_addr *to, struct bpf_fib_lookup *fib)
+{
+	__builtin_memset(fib, 0, sizeof(*fib));
+	fib->ifindex = tn_shared_ifindex;
+	if (p->v4) {
+		fib->family = FAMILY_V4;
+		fib->ipv4_src = from->w[3];
+		fib->ipv4_dst = to->w[3];
+	} else {
+		fib->family = FAMILY_V6;
+		__builtin_memcpy(fib->ipv6_src, from, sizeof(*from));
+		__builtin_memcpy(fib->ipv6_dst, to, sizeof(*to));
+	}
+	return bpf_fib_lookup(p->ctx, fib, sizeof(*fib), 0);
+}
+
+/*
+ * An error of this router itself to one of its VMs. The kernel takes no packet in with an
+ * address of its own as the source, so this one goes around it.
+ */
+static __always_inline enum tn_verdict deliver(struct pkt *p, const struct tn_addr *src,
+					       const struct tn_addr *fixed)
+{
+	struct bpf_fib_lookup fib;
+
+	switch (route_inside(p, src, fixed, &fib)) {
+	case BPF_FIB_LKUP_RET_SUCCESS:
+	case BPF_FIB_LKUP_RET_NO_NEIGH:
+		p->egress = fib.ifindex;
+		return TN_DELIVER;
+	default:
+		return drop(p, TN_DROP_INTERNAL);
+	}
+}
+
 /*
  * An IP packet from the shared network, in a frame to this router's MAC address or, with
  * `group`, to many. The kernel does not forward those, but takes in what it holds for an
@@ -105,6 +142,7 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin, boo
 	enum icmp_kind icmp;
 	enum tn_verdict v;
 	__u32 slot;
+	bool own;
 
 	if (link_local_in(p, &src, &dst))
 		return TN_PASS;
@@ -135,10 +173,12 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin, boo
 
 	fixed = to->fixed;
 	slot = to->slot;
+	own = hairpin && from && from->flags & TN_SHARED_OWN;
 	v = translate_in(p, icmp, &dst, &fixed);
-	if (v == TN_TRANSLATED)
-		count_in(p, slot);
-	return v;
+	if (v != TN_TRANSLATED)
+		return v;
+	count_in(p, slot);
+	return own ? deliver(p, &src, &fixed) : v;
 }
 
 /* Frames for others are the kernel's to drop: it is in promiscuous mode. */
@@ -337,21 +377,12 @@ static __always_inline enum tn_verdict judge_out(struct pkt *p)
 static __always_inline enum tn_verdict judge_way_back(struct pkt *p, const struct tn_addr *src,
 						      const struct tn_addr *dst)
 {
-	struct bpf_fib_lookup fib = { .ifindex = tn_shared_ifindex };
 	struct __sk_buff *skb = p->ctx;
+	struct bpf_fib_lookup fib;
 	__u8 mac[ETH_ALEN];
 	long found;
 
-	if (p->v4) {
-		fib.family = FAMILY_V4;
-		fib.ipv4_src = dst->w[3];
-		fib.ipv4_dst = src->w[3];
-	} else {
-		fib.family = FAMILY_V6;
-		__builtin_memcpy(fib.ipv6_src, dst, sizeof(*dst));
-		__builtin_memcpy(fib.ipv6_dst, src, sizeof(*src));
-	}
-	found = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
+	found = route_inside(p, dst, src, &fib);
 	switch (found) {
 	case BPF_FIB_LKUP_RET_FWD_DISABLED: /* then there is no way back to judge by */
 	case BPF_FIB_LKUP_RET_UNSUPP_LWT:

@@ -23,6 +23,7 @@ enum tn_verdict {
 	TN_TRANSLATED,	/* rewritten: on to the stack */
 	TN_ANSWER,	/* turned into an answer: back out of the interface it came from */
 	TN_TURN_BACK,	/* into the shared interface, as if it came from the shared network */
+	TN_DELIVER,	/* on to the VM, out of the interface pkt.egress */
 	TN_LEAVE_TO_TC, /* XDP only: untouched, the tc program behind it judges */
 };
 
@@ -39,7 +40,8 @@ struct pkt {
 	bool xdp;
 	bool v4;
 	bool gso;
-	bool rest; /* a fragment that is not the first: what is at l4 is no header */
+	bool rest;    /* a fragment that is not the first: what is at l4 is no header */
+	__u32 egress; /* index of the interface; with TN_DELIVER */
 	struct tn_addr src;
 	struct tn_addr dst;
 };

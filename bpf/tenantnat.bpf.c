@@ -43,6 +43,8 @@ int tn_tc_shared_in(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	case TN_ANSWER:
 		return bpf_redirect(skb->ifindex, 0);
+	case TN_DELIVER:
+		return bpf_redirect_neigh(p.egress, NULL, 0, 0);
 	default:
 		return TC_ACT_UNSPEC;
 	}

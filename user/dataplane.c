@@ -421,7 +421,7 @@ static void shared_from_map(struct machine *out, const void *key, const void *va
 	row->fixed = v->fixed;
 	row->tenant = v->tenant;
 	row->router = v->router;
-	row->flags = v->flags & ~TN_ROUTER_LOOSE;
+	row->flags = v->flags;
 	row->slot = v->slot;
 }
 
@@ -451,7 +451,7 @@ static void router_from_map(struct machine *out, const void *key, const void *va
 	row->hook = v->hook;
 	row->via = v->via;
 	row->build = v->build;
-	row->flags = v->flags;
+	row->flags = v->flags & ~TN_ROUTER_LOOSE;
 	row->sources = v->flags & TN_ROUTER_LOOSE ? SOURCES_LOOSE : SOURCES_STRICT;
 	memcpy(row->inside, v->inside, sizeof(row->inside));
 	memcpy(row->own, v->own, sizeof(row->own));

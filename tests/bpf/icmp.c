@@ -249,10 +249,6 @@ static const struct row rows[] = {
 	  { ERROR_6(RED_OWN_6, RED_SHARED_6, 2, QUOTE(RED_SHARED_6, RED_VM2_6), .gateway = 1280) },
 	  TURN(ERROR_6(RED_OWN_6, RED_SHARED_6, 2, QUOTE(RED_SHARED_6, RED_SHARED2_6),
 		       .gateway = 1280)) },
-	{ "and how it comes back in", ON_TC,
-	  { ERROR(RED_OWN, RED_SHARED, 11, QUOTE(RED_SHARED, RED_SHARED2),
-		  .mark = TN_HAIRPIN_MARK) },
-	  AFTER(ERROR(RED_OWN, RED_VM, 11, QUOTE(RED_VM, RED_SHARED2))) },
 
 	/* a router between this one and the VM has no mapping: RFC 5508, REQ-5 */
 	{ "of a router on the way to the VM", ON_OUT,

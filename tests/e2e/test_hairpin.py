@@ -5,10 +5,10 @@ import socket
 from scapy.all import IP, UDP, Ether, IPv6
 
 from case import datapath, equal, hook
-from lab import (BLUE1, FIXED, FIXED2, FIXED2_V6, FIXED_V6, PLAIN, PLAIN_V6, RED, RED1, RED1_V6,
-                 RED2, RED2_V6, RED_V6)
+from lab import (BLUE1, FIXED, FIXED2, FIXED2_V6, FIXED_V6, INSIDE, INSIDE_V6, PLAIN, PLAIN_V6, RED,
+                 RED1, RED1_V6, RED2, RED2_V6, RED_V6)
 from test_guard import counted
-from test_icmp import refused
+from test_icmp import EXCEEDED, error_of, learns, refused
 from test_six import dual_stack, tcp_v6, udp_v6
 from traffic import Watch, bulk, ping, send_frames, tcp, udp
 
@@ -108,3 +108,72 @@ def test_vm_with_shared_source(lab):
         udp_v6(lab.red1, lab.red2, FIXED2_V6, FIXED_V6)
     equal([Ether(f).summary() for f in neighbour.frames + outside.frames if b"must not" in f],
           [], "arrived")
+
+
+@datapath
+@dual_stack
+def test_hairpin_errors_of_the_router(lab):
+    """Hop limit and path MTU of a hairpin: from the router's shared address, about what was sent."""
+    for source, address, router in ((lab.red1, RED2, RED), (lab.red2, RED1, RED),
+                                    (lab.red1, RED2_V6, RED_V6), (lab.red2, RED1_V6, RED_V6)):
+        kind, offender = error_of(source, address, ttl=1)
+        assert kind in EXCEEDED, f"an error of type {kind}"
+        equal(offender, router, "who told")
+    lab.red.ip(f"route add {FIXED2}/32 dev lan0 mtu lock 1300",
+               f"route add {FIXED2_V6}/128 dev lan0 mtu lock 1300")
+    try:
+        for address in (RED2, RED2_V6):
+            learns(lab.red1, address)
+            lab.red1.run("ip", "route", "flush", "cache", check=False)
+            lab.red1.run("ip", "-6", "route", "flush", "cache", check=False)
+    finally:
+        lab.red.ip(f"route del {FIXED2}/32 dev lan0", f"route del {FIXED2_V6}/128 dev lan0")
+
+
+def as_somebody_else(lab, who):
+    """Frames of red1 with another's source: of red2, of the router, of one that is nowhere."""
+    source, gate = lab.red1.mac("eth0"), lab.red.mac("lan0")
+    return [Ether(src=source, dst=gate) / layer(src=src, dst=target) / UDP(sport=9, dport=9)
+            / b"must not"
+            for layer, sources, targets in
+            ((IP, (FIXED2, INSIDE, "192.0.2.1"), (PLAIN, RED2)),
+             (IPv6, (FIXED2_V6, INSIDE_V6, "2001:db8::1"), (PLAIN_V6, RED2_V6)))
+            for src in sources[:who] for target in targets]
+
+
+@hook
+@dual_stack
+def test_vm_as_somebody_else(lab):
+    """Strict sources: a VM sends as itself alone, once the router knows its neighbour."""
+    ping(lab.red2, PLAIN)
+    ping(lab.red2, PLAIN_V6)
+    frames = as_somebody_else(lab, 3)
+    with counted(lab, red__spoofed_source=len(frames)), Watch(lab.red2, "eth0") as neighbour, \
+            Watch(lab.plain, "shared0") as outside:
+        send_frames(lab.red1, "eth0", frames)
+        udp(lab.red1, lab.plain, PLAIN, RED1)
+        udp(lab.red1, lab.red2, RED2, RED1)
+    equal([Ether(f).summary() for f in neighbour.frames + outside.frames if b"must not" in f],
+          [], "arrived")
+
+
+@hook
+def test_loose_sources(lab):
+    """With `sources: loose` nobody asks by which MAC address a fixed address comes."""
+    ping(lab.red2, PLAIN)
+    frames = as_somebody_else(lab, 1)[:1]
+    loose = lab.definitions()
+    loose["red"].router["sources"] = "loose"
+    try:
+        said = "\n".join(lab.apply(loose))
+        assert "~ tenant red: router" in said and "~ router red" in said, said
+        with counted(lab), Watch(lab.plain, "shared0") as outside:
+            send_frames(lab.red1, "eth0", frames)
+            outside.until(lambda f: b"must not" in f)
+        equal([Ether(f)[IP].src for f in outside.frames if b"must not" in f], [RED2], "seen as")
+        equal(lab.apply(loose), ["nothing to be done"], "again")
+    finally:
+        lab.apply()
+    with counted(lab, red__spoofed_source=1):
+        send_frames(lab.red1, "eth0", frames)
+        udp(lab.red1, lab.plain, PLAIN, RED1)

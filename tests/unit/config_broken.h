@@ -166,7 +166,8 @@ static const struct broken broken[] = {
 	       NETWORK
 	       "  - name: red\n"
 	       "    router: {shack: shared0}\n",
-	       "4:14: unknown key `shack`; a router takes `netns`, `shared`, `inside`, `hook`\n"),
+	       "4:14: unknown key `shack`; a router takes `netns`, `shared`, `inside`, `hook`, "
+	       "`sources`\n"),
 	BROKEN("unknown key, nothing close",
 	       NETWORK
 	       "  - name: red\n"
@@ -533,6 +534,11 @@ static const struct broken broken[] = {
 	       "      shared: shared0\n",
 	       "5:22: `shared0` is the router's shared interface; remove it from `inside`\n"
 	       "5:37: the interface `lan0` is already listed at line 5; remove one of them\n"),
+	BROKEN("bad sources",
+	       NETWORK
+	       "  - name: red\n"
+	       "    router: {sources: off}\n",
+	       "4:23: `off` is neither `strict` nor `loose`\n"),
 	BROKEN("bad hook",
 	       NETWORK
 	       "  - name: red\n"

@@ -85,6 +85,14 @@ static void read_tenant(const struct statement *s, struct tenant *t)
 	}
 }
 
+static enum sources sources_of(const char *text)
+{
+	enum sources sources = SOURCES_STRICT;
+
+	cr_assert(sources_parse(text, &sources), "no sources: '%s'", text);
+	return sources;
+}
+
 static void read_router(const struct statement *s, struct tenant *t)
 {
 	struct router *r = t->router = xzalloc(sizeof(*r));
@@ -101,6 +109,8 @@ static void read_router(const struct statement *s, struct tenant *t)
 			*vec_push(&r->inside) = xstrdup(v);
 		else if ((v = value(s->words[i], "hook")))
 			r->hook = hook_of(v);
+		else if ((v = value(s->words[i], "sources")))
+			r->sources = sources_of(v);
 		else if (strcmp(s->words[i], "detached") == 0)
 			r->detached = true;
 		else
@@ -210,6 +220,10 @@ static void read_row(const struct statement *s, struct router_row *row)
 			row->hook = hook_of(v);
 		else if ((v = value(s->words[i], "via")))
 			row->via = hook_of(v);
+		else if ((v = value(s->words[i], "sources")))
+			row->sources = sources_of(v);
+		else if ((v = value(s->words[i], "own")))
+			row->own[!!strchr(v, ':')] = addr_of(v);
 		else if ((v = value(s->words[i], "build")))
 			row->build = number(v);
 		else if ((v = value(s->words[i], "flags")))
@@ -326,6 +340,12 @@ static void write_router(FILE *f, const struct router_row *row)
 		fprintf(f, " hook=%s", hook_name(row->hook));
 	if (row->via)
 		fprintf(f, " via=%s", hook_name(row->via));
+	if (row->sources)
+		fprintf(f, " sources=%s", sources_name(row->sources));
+	for (int i = 0; i < 2; i++) {
+		if (!addr_is_unset(&row->own[i]))
+			fprintf(f, " own=%s", ADDR(&row->own[i]));
+	}
 	if (row->build)
 		fprintf(f, " build=%llu", (unsigned long long)row->build);
 	if (row->flags)

@@ -264,6 +264,22 @@ Test(config, every_hook)
 	}
 }
 
+Test(config, every_kind_of_sources)
+{
+	_cleanup_model_ struct model none = good(NETWORK "  - name: red\n    router:\n");
+
+	cr_expect_eq(none.tenants.v[0].router->sources, SOURCES_STRICT);
+	for (enum sources sources = 0; sources < SOURCES_COUNT; sources++) {
+		_cleanup_text_ struct text yaml = { 0 };
+		_cleanup_model_ struct model m = { 0 };
+
+		add(&yaml, NETWORK "  - name: red\n    router: {sources: %s}\n",
+		    sources_name(sources));
+		m = good_bytes(yaml.v, yaml.n);
+		cr_expect_eq(m.tenants.v[0].router->sources, sources);
+	}
+}
+
 /* What may look wrong, and is not. */
 Test(config, accepted)
 {

@@ -53,6 +53,23 @@ Test(model, no_hook)
 	}
 }
 
+Test(model, sources_names)
+{
+	enum sources sources = SOURCES_COUNT;
+
+	for (enum sources i = 0; i < SOURCES_COUNT; i++) {
+		cr_assert(sources_parse(sources_name(i), &sources));
+		cr_assert_eq(sources, i);
+	}
+	cr_assert_str_eq(sources_name(SOURCES_LOOSE), "loose");
+	cr_assert_str_eq(sources_name(SOURCES_COUNT), "unknown");
+	cr_assert_not(sources_parse("Loose", &sources));
+	cr_assert_not(sources_parse("", &sources));
+	cr_assert_eq(sources, SOURCES_COUNT - 1);
+	/* of a zeroed router */
+	cr_assert_eq(SOURCES_STRICT, 0);
+}
+
 Test(model, auto_is_the_hook_of_a_zeroed_router)
 {
 	cr_assert_eq(HOOK_AUTO, 0);

@@ -294,6 +294,7 @@ static void rich(struct model *m)
 	add_prefix(&t->pools, "fd64::1:0/112");
 	r = add_router(t, 4095, "red", "shared0");
 	r->hook = HOOK_XDP_GENERIC;
+	r->sources = SOURCES_LOOSE;
 	add_inside(r, "lan1");
 	add_inside(r, "lan0");
 	add_mapping(t, "fd00:10::5", "fd64::1:5", "db", true);
@@ -572,9 +573,27 @@ Test(store, a_file_open_to_others_is_closed_to_them)
 Test(store, stamps)
 {
 	put(&empty);
-	cr_expect_eq(sql("PRAGMA user_version"), 1);
+	cr_expect_eq(sql("PRAGMA user_version"), 2);
 	cr_expect_eq(sql("PRAGMA application_id"), 0x746e6174);
 	cr_expect_eq(sql("SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
+}
+
+/* Before there was `sources`. */
+Test(store, schema_1_is_brought_up_to_date)
+{
+	_cleanup_model_ struct model want = { 0 };
+
+	rich(&want);
+	put(&want);
+	sql("ALTER TABLE router DROP COLUMN sources");
+	sql("PRAGMA user_version = 1");
+	assert_refused(STORE_READ, "state.db was written by an older tenantnat", "apply", NULL);
+	cr_expect_eq(sql("PRAGMA user_version"), 1);
+
+	store_close(open_store(STORE_WRITE));
+	cr_expect_eq(sql("PRAGMA user_version"), 2);
+	model_tenant(&want, "red")->router->sources = SOURCES_STRICT;
+	assert_stored(&want);
 }
 
 Test(store, nothing_is_left_beside_the_file)
@@ -632,16 +651,18 @@ Test(store, wrong_rows_cannot_be_stored)
 		"INSERT INTO pool VALUES (9, 0, '100.64.0.0/16')",
 		"INSERT INTO pool VALUES (7, 0, '100.64.0.0/16')",
 		"INSERT INTO pool VALUES (7, 9, '100.64.0.0')",
-		"INSERT INTO router VALUES (9, 9, NULL, NULL, 'tc', 0)",
-		"INSERT INTO router VALUES (7, 9, NULL, NULL, 'tc', 0)",
-		"INSERT INTO router VALUES (2, 1, NULL, NULL, 'tc', 0)",
-		"INSERT INTO router VALUES (2, 0, NULL, NULL, 'tc', 0)",
-		"INSERT INTO router VALUES (2, NULL, NULL, NULL, 'tc', 0)",
-		"INSERT INTO router VALUES (2, 9, '', NULL, 'tc', 0)",
-		"INSERT INTO router VALUES (2, 9, NULL, '', 'tc', 0)",
-		"INSERT INTO router VALUES (2, 9, NULL, NULL, NULL, 0)",
-		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 2)",
-		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', NULL)",
+		"INSERT INTO router VALUES (9, 9, NULL, NULL, 'tc', 0, 'strict')",
+		"INSERT INTO router VALUES (7, 9, NULL, NULL, 'tc', 0, 'strict')",
+		"INSERT INTO router VALUES (2, 1, NULL, NULL, 'tc', 0, 'strict')",
+		"INSERT INTO router VALUES (2, 0, NULL, NULL, 'tc', 0, 'strict')",
+		"INSERT INTO router VALUES (2, NULL, NULL, NULL, 'tc', 0, 'strict')",
+		"INSERT INTO router VALUES (2, 9, '', NULL, 'tc', 0, 'strict')",
+		"INSERT INTO router VALUES (2, 9, NULL, '', 'tc', 0, 'strict')",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, NULL, 0, 'strict')",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 2, 'strict')",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', NULL, 'strict')",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, '')",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, NULL)",
 		"DELETE FROM router WHERE tenant = 7",
 		"INSERT INTO inside VALUES (2, 0, 'lan0')",
 		"INSERT INTO inside VALUES (7, 0, 'lan9')",
@@ -668,7 +689,7 @@ Test(store, wrong_rows_cannot_be_stored)
 		"INSERT INTO tenant VALUES (9, 'new')",
 		"INSERT INTO tenant VALUES (10, printf('%063d', 1))",
 		"INSERT INTO pool VALUES (7, 9, '100.64.0.0/16')",
-		"INSERT INTO router VALUES (9, 9, NULL, NULL, 'tc', 0)",
+		"INSERT INTO router VALUES (9, 9, NULL, NULL, 'tc', 0, 'strict')",
 		"INSERT INTO inside VALUES (9, 0, 'lan0')",
 		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400901', NULL, 0)",
 		"INSERT INTO mapping VALUES (9, 4, x'0a000001', x'64400902', 'db', 1)",
@@ -743,6 +764,9 @@ Test(store, only_what_differs_is_written)
 	put(&want);
 	cr_expect_str_eq(logged(), "inside -2 +2, router -1 +1");
 	red->router->hook = HOOK_XDP;
+	put(&want);
+	cr_expect_str_eq(logged(), "inside -2 +2, router -1 +1");
+	red->router->sources = SOURCES_STRICT;
 	put(&want);
 	cr_expect_str_eq(logged(), "inside -2 +2, router -1 +1");
 	red->router->id = 4000;
@@ -1545,10 +1569,10 @@ Test(store, newer_schema)
 	size_t n, m;
 
 	put(&empty);
-	sql("PRAGMA user_version = 2");
+	sql("PRAGMA user_version = 3");
 	before = read_file("state.db", &n);
-	assert_refused(STORE_WRITE, in_dir("state.db"), "schema 2", "none after 1", "newer", NULL);
-	assert_refused(STORE_READ, in_dir("state.db"), "schema 2", "none after 1", "newer", NULL);
+	assert_refused(STORE_WRITE, in_dir("state.db"), "schema 3", "none after 2", "newer", NULL);
+	assert_refused(STORE_READ, in_dir("state.db"), "schema 3", "none after 2", "newer", NULL);
 	after = read_file("state.db", &m);
 	cr_assert_eq(n, m);
 	cr_assert_arr_eq(before, after, n);
