@@ -56,7 +56,7 @@ BPF_TEST_OBJ := $(BPF_TEST_SRC:%.c=$(BUILD)/%.o)
 SKEL := $(BUILD)/tenantnat.skel.h
 
 .PHONY: all help demo test test-unit test-bpf test-e2e lint format install uninstall clean deps \
-	throughput compile_commands.json
+	throughput verified compile_commands.json
 
 all: | deps-build ## build the executable, build/tenantnat
 	@$(MAKE) --no-print-directory $(BUILD)/tenantnat compile_commands.json
@@ -151,6 +151,13 @@ test-bpf: | deps-test ## packets through the real programs (root)
 
 test-e2e: | deps-test ## traffic through network namespaces (root)
 	@tests/run.sh $(BUILD) e2e
+
+VERIFIED := tests/bpf/verified.txt
+verified: $(BUILD)/bpf-tests ## record how much work the programs are for this kernel's verifier (root)
+	$(Q)kernel=$$(uname -r | cut -d. -f1,2); \
+	{ grep -v "^$$kernel " $(VERIFIED); \
+	  $(BUILD)/bpf-tests --jobs 1 --verbose --filter 'load/*' 2>$(BUILD)/verified.log | sed -n 's/^verified: //p' | sort; \
+	} >$(BUILD)/verified.txt && mv $(BUILD)/verified.txt $(VERIFIED)
 
 throughput: all | deps-test ## TCP through two routers beside plain routing (root)
 	@$(PYTHON) tests/e2e/throughput.py --bin $(BUILD)/tenantnat --rounds 35 --seconds 1
