@@ -777,41 +777,42 @@ static struct tenantnat *open_for(struct dataplane *dp, const struct router_row 
 	return skel;
 }
 
-/* The constants of a program; false: the map is something else. */
-static bool read_rodata(uint32_t map_id, struct tenantnat__rodata *out)
+/* An older or newer build's programs are known by it, too. */
+_Static_assert(offsetof(struct tenantnat__rodata, tn_router_id) == 0,
+	       "the router id comes first in .rodata, whatever comes behind it");
+
+/* The router id among the constants of a program; 0: the map is something else. */
+static uint32_t router_in_rodata(uint32_t map_id)
 {
-	/* the section is as long as its last member, the struct as its alignment wants it */
-	char raw[sizeof(*out) + sizeof(uint64_t)];
 	static const char suffix[] = ".rodata";
 	_cleanup_close_ int fd = bpf_map_get_fd_by_id(map_id);
+	_cleanup_free_ uint32_t *value = NULL;
 	struct bpf_map_info info = { 0 };
 	uint32_t len = sizeof(info), zero = 0;
 	size_t n;
 
 	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
-		return false;
+		return 0;
 	n = strlen(info.name);
-	return n >= strlen(suffix) && strcmp(info.name + n - strlen(suffix), suffix) == 0 &&
-	       info.value_size <= sizeof(*out) && bpf_map_lookup_elem(fd, &zero, raw) == 0 &&
-	       memcpy(out, raw, sizeof(*out));
+	if (n < strlen(suffix) || strcmp(info.name + n - strlen(suffix), suffix) != 0)
+		return 0;
+	value = xzalloc(info.value_size + sizeof(*value));
+	return bpf_map_lookup_elem(fd, &zero, value) ? 0 : *value;
 }
 
 uint32_t dataplane_program_router(int program_fd)
 {
-	struct tenantnat__rodata rodata;
 	struct bpf_prog_info info = { 0 };
-	uint32_t len = sizeof(info), ids[MAPS_COUNT + 2];
+	uint32_t len = sizeof(info), ids[MAPS_COUNT + 2], router = 0;
 
 	info.nr_map_ids = ARRAY_SIZE(ids);
 	info.map_ids = (uintptr_t)ids;
 	if (program_fd < 0 || bpf_obj_get_info_by_fd(program_fd, &info, &len) ||
 	    strncmp(info.name, "tn_", 3) != 0)
 		return 0;
-	for (uint32_t i = 0; i < info.nr_map_ids && i < ARRAY_SIZE(ids); i++) {
-		if (read_rodata(ids[i], &rodata))
-			return rodata.tn_router_id;
-	}
-	return 0;
+	for (uint32_t i = 0; !router && i < info.nr_map_ids && i < ARRAY_SIZE(ids); i++)
+		router = router_in_rodata(ids[i]);
+	return router;
 }
 
 int instance_load(struct dataplane *dp, const struct router_row *r, struct instance **out,
