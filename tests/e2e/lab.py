@@ -130,6 +130,33 @@ class Lab:
         spare.ip("addr add 100.64.0.5/16 dev shared0")
         return spare
 
+    @contextlib.contextmanager
+    def beyond(self, gate, bridge, far, *, gates, fars, route):
+        """
+        Two more hosts, meanwhile: `gate` on that bridge, which forwards to `far`, of which nobody
+        else knows. Addresses are by family; `route` is what far has as its first hops.
+        """
+        near, host = self._add(gate), self._add(far)
+        try:
+            veth(near, "eth0", bridge, "p" + gate)
+            veth(near, "far0", host, "eth0")
+            bridge.ip(f"link set p{gate} master br0")
+            for ns in (near, host):
+                quiet = {f"ipv6__conf__{device}__{key}": 0 for device in ("all", "eth0", "far0")
+                         for key in ("accept_dad", "accept_ra", "router_solicitations")}
+                ns.sysctl(**quiet, ipv6__icmp__ratelimit=0, ipv4__ip_forward=1)
+                ns.sysctl(ipv6__conf__all__disable_ipv6=0, ipv6__conf__all__forwarding=1)
+            for address, there, hop in zip(gates, fars, route):
+                near.ip(f"addr add {address} dev eth0", f"addr add {hop}/32 dev far0"
+                        if "." in hop else f"addr add {hop}/128 dev far0",
+                        f"route add {there} dev far0")
+                host.ip(f"addr add {there} dev eth0", f"route add {hop} dev eth0",
+                        f"route add default via {hop}")
+            yield near, host
+        finally:
+            for name in (gate, far):
+                self.ns.pop(name).remove()
+
     def checksums(self, name, device, offloaded):
         """Whether the device's sender leaves checksums and segments to the device."""
         state = "on" if offloaded else "off"
