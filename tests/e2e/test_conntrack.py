@@ -11,7 +11,7 @@ import itertools
 import socket
 import struct
 
-from scapy.all import (ICMP, IP, TCP, UDP, Ether, HBHOptUnknown, ICMPv6DestUnreach,
+from scapy.all import (ICMP, IP, Ether, HBHOptUnknown, ICMPv6DestUnreach,
                        ICMPv6PacketTooBig, ICMPv6ParamProblem, ICMPv6TimeExceeded, IPv6,
                        IPv6ExtHdrHopByHop, Raw)
 
