@@ -27,7 +27,7 @@ DEPS_BUILD := gcc make clang llvm bpftool pkg-config libbpf-dev libxdp-dev libel
 	libyaml-dev libsqlite3-dev libnl-route-3-dev libjansson-dev libcap-dev uthash-dev
 DEPS_DEMO := iproute2 iputils-ping python3 curl
 DEPS_TEST := $(DEPS_DEMO) libcriterion-dev python3-scapy nftables iperf3 tcpdump ethtool \
-	util-linux libcap2-bin strace
+	util-linux libcap2-bin strace traceroute mtr-tiny stun-client stun-server udhcpc udhcpd
 DEPS_LINT := clang-format clang-tidy shellcheck pyflakes3
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
