@@ -152,6 +152,8 @@ class Lab:
                         f"route add {there} dev far0")
                 host.ip(f"addr add {there} dev eth0", f"route add {hop} dev eth0",
                         f"route add default via {hop}")
+            for ns in self.ns.values():     # others may have had these addresses
+                sh(["ip", "-n", ns.name, "neigh", "flush", "all"], check=False)
             yield near, host
         finally:
             for name in (gate, far):
