@@ -41,20 +41,30 @@ enum {
 	OPTION_END = 0,
 	OPTION_NOP = 1,
 	OPTION_RECORD_ROUTE = 7,
+	OPTION_TIMESTAMP = 68,
 	OPTION_LOOSE_ROUTE = 131,
 	OPTION_STRICT_ROUTE = 137,
 };
 #define OPTIONS_MAX 40
 
-/* What one option adds to the reasons to drop; their number + 1, or zero. */
-static __always_inline __u32 option_refused(__u8 type)
+/*
+ * What the option at `at` adds to the reasons to drop; their number + 1, or zero. A timestamp
+ * records no address if its flags are zero.
+ */
+static __always_inline __u32 option_refused(struct pkt *p, __u32 at, __u8 type, __u8 len)
 {
+	__u8 flags;
+
 	switch (type) {
 	case OPTION_LOOSE_ROUTE:
 	case OPTION_STRICT_ROUTE:
 		return TN_DROP_SOURCE_ROUTE + 1;
 	case OPTION_RECORD_ROUTE:
 		return TN_DROP_RECORD_ROUTE + 1;
+	case OPTION_TIMESTAMP:
+		return len > 3 && pkt_load(p, at + 3, &flags, sizeof(flags)) && flags & 0xf
+			       ? TN_DROP_RECORD_ROUTE + 1
+			       : 0;
 	default:
 		return 0;
 	}
@@ -79,7 +89,7 @@ static __always_inline __u32 options_refused(struct pkt *p, __u32 at, __u32 end)
 		if (!pkt_load(p, at + 1, &len, sizeof(len)) || len < 2 || at + len > end)
 			return TN_DROP_MALFORMED + 1;
 		if (!refused)
-			refused = option_refused(type);
+			refused = option_refused(p, at, type, len);
 		at += len;
 	}
 	return refused;

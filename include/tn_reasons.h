@@ -40,7 +40,7 @@
 	  "lead around the translation; have the sender leave that out") \
 	X(RECORD_ROUTE, "record-route", \
 	  "a packet asks routers to write their addresses into it, and would carry private ones " \
-	  "over the shared network; use traceroute instead of ping -R") \
+	  "over the shared network; use traceroute instead of ping -R or -T") \
 	X(AUTH_HEADER, "auth-header", \
 	  "IPsec AH covers the addresses, so that no translation is valid; use ESP")
 /* clang-format on */

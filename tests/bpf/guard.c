@@ -201,6 +201,10 @@ static const struct row in[] = {
 	{ "record route, ping -R", when,                                                           \
 	  { .src = s, .dst = d, .proto = IPPROTO_ICMP,                                             \
 	    OPTION(12, "\x07\x0b\x04\0\0\0\0\0\0\0\0\0") }, DROP(RECORD_ROUTE) },                  \
+	{ "timestamps with addresses", when,                                                       \
+	  { UDP(s, d, OPTION(12, "\x44\x0c\x05\x01\0\0\0\0\0\0\0\0")) }, DROP(RECORD_ROUTE) },      \
+	{ "timestamps of given addresses", when,                                                   \
+	  { UDP(s, d, OPTION(12, "\x44\x0c\x05\x03\0\0\0\0\0\0\0\0")) }, DROP(RECORD_ROUTE) },      \
 	{ "record route, then a source route", when,                                               \
 	  { UDP(s, d, OPTION(8, "\x07\x03\x04\x83\x03\x04\0\0")) }, DROP(RECORD_ROUTE) },          \
 	{ "an option without length", when, { UDP(s, d, OPTION(4, "\x01\x01\x01\x94")) },          \

@@ -61,6 +61,8 @@ const struct kind kinds[] = {
 	     .option = "\x94\x04\0\0"),
 	KIND("timestamp, at an odd offset", V4 | SUMMED, DATAGRAM, .payload = 10, .options = 16,
 	     .option = "\x01\x44\x0c\x05\0\0\0\0\0\0\0\0\0\0\0\0"),
+	KIND("timestamps alone, some of them lost", V4 | SUMMED, DATAGRAM, .payload = 10, .options = 8,
+	     .option = "\x44\x08\x09\xf0\0\0\0\0"),
 	KIND("security, the longest option", V4 | SUMMED, TCP, .payload = 10, .options = 40,
 	     .option = "\x82\x28" "345678901234567890123456789012345678901"),
 	KIND("behind the end of the options: no source route", V4 | SUMMED, TCP, .options = 8,

@@ -10,6 +10,7 @@ from scapy.all import ICMP, IP, TCP, UDP, Ether, ICMPv6EchoReply, IPv6, Raw
 from case import equal, hook, once
 from lab import (BLUE, BLUE1, BLUE1_V6, BLUE_V6, FIXED, FIXED_V6, INSIDE, INSIDE_V6, PLAIN,
                  PLAIN_V6, RED, RED1, RED1_V6, RED2, RED2_V6, RED_V6)
+from test_guard import counted
 from test_mtu import DEEP_SHARED, deep
 from test_six import dual_stack, server_v6
 from traffic import Watch, new_port, send_frames, server
@@ -81,6 +82,17 @@ def test_path_mtr(lab):
         found = list(pool.map(lambda a: report(lab.ns[a[0]], a[1], a[2]), asked))
     for (source, address, option, want), got in zip(asked, found):
         equal(got, list(want), f"{source} to {address} {option}")
+
+
+@hook
+def test_path_recorded(lab):
+    """What writes down the addresses on its way does not get there; times alone do."""
+    with counted(lab, red__record_route=2):
+        for option in (("-R",), ("-T", "tsandaddr")):
+            said = lab.plain.run("ping", "-nc1", "-W0.3", *option, RED1, check=False).stdout
+            assert "0 received" in said and "10.0.0." not in said, f"ping {option}: {said}"
+        said = lab.plain.run("ping", "-nc1", "-W1", "-T", "tsonly", RED1, check=False).stdout
+        assert "1 received" in said, f"timestamps: {said}"
 
 
 # hop limits
