@@ -11,7 +11,7 @@ from case import equal, hook
 from lab import (BLUE1, BLUE1_V6, FIXED, FIXED_V6, INSIDE, INSIDE_V6, PLAIN, PLAIN_V6,
                  RED1, RED1_V6, RED2, RED2_V6)
 from test_six import client_v6, dual_stack, server_v6, tcp_v6
-from traffic import bulk, client, server
+from traffic import bulk, client, server, udp
 
 SMALL = 1300
 IP_MTU, IP_MTU_DISCOVER, IPV6_MTU, IPV6_MTU_DISCOVER, PMTUDISC_DO = 14, 10, 24, 23, 2
@@ -92,6 +92,17 @@ def test_mtu_inside(lab):
             recovers(lab.plain, lab.blue1, address, PLAIN_V6 if ":" in seen else PLAIN)
         with smaller(lab.red, f"{address} dev shared0"):
             recovers(lab.red1, lab.blue1, address, seen)
+
+
+@hook
+def test_mtu_fragmented_on_the_way(lab):
+    """What may be fragmented is, by either router, and put together by who gets it."""
+    before = lab.blue1.snmp()["IpReasmOKs"]
+    for size in (1400, 4000):
+        with smaller(lab.blue, f"{FIXED} dev lan0"), smaller(lab.red, f"{BLUE1} dev shared0"):
+            udp(lab.red1, lab.blue1, BLUE1, RED1, size)
+            udp(lab.plain, lab.blue1, BLUE1, PLAIN, size)
+    equal(lab.blue1.snmp()["IpReasmOKs"] - before, 4, "datagrams that came in fragments")
 
 
 @hook

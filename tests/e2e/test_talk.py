@@ -4,9 +4,9 @@ import socket
 
 from scapy.all import IP, UDP, Ether, IPOption_NOP
 
-from case import datapath, equal
+from case import datapath, equal, eventually, hook
 from lab import BLUE1, FIXED, FIXED2, PLAIN, RED1, RED2
-from traffic import (Watch, bulk, client, new_port, ping, send_frames, server, tcp, udp)
+from traffic import (WAIT, Watch, bulk, client, new_port, ping, send_frames, server, tcp, udp)
 
 
 @datapath
@@ -28,6 +28,35 @@ def test_tcp_same_private_address_on_both_ends(lab):
     tcp(lab.red1, lab.blue1, BLUE1, seen=RED1, private=FIXED)
     tcp(lab.blue1, lab.red1, RED1, seen=BLUE1, private=FIXED)
     tcp(lab.blue1, lab.red2, RED2, seen=BLUE1)
+
+
+@hook
+def test_tcp_simultaneous_open(lab):
+    """Both call, neither listens: the first call is lost, the second meets the caller."""
+    here, there = new_port(), new_port()
+    with lab.red1.socket(socket.AF_INET, socket.SOCK_STREAM) as one, \
+            lab.blue1.socket(socket.AF_INET, socket.SOCK_STREAM) as other:
+        one.bind(("0.0.0.0", here))
+        other.bind(("0.0.0.0", there))
+        one.setblocking(False)
+        other.settimeout(WAIT)
+        lab.blue1.run("nft", f"table ip lost {{ chain in {{ type filter hook input priority 0; "
+                      f"tcp dport {there} counter drop; }}; }}")
+        try:
+            one.connect_ex((BLUE1, there))
+            eventually(lambda: lost(lab.blue1))
+        finally:
+            lab.blue1.run("nft", "delete", "table", "ip", "lost")
+        other.connect((RED1, here))
+        one.settimeout(WAIT)
+        other.sendall(b"both called")
+        equal(one.recv(100), b"both called", "what came")
+        equal((one.getpeername(), other.getpeername()), ((BLUE1, there), (RED1, here)), "the ends")
+
+
+def lost(ns):
+    said = ns.run("nft", "list", "table", "ip", "lost").stdout
+    assert "packets 0 " not in said, "the first call is still to come"
 
 
 @datapath
