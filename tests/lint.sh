@@ -40,4 +40,5 @@ tidy() {
 check clang-tidy tidy
 check shellcheck shellcheck "${scripts[@]}"
 check pyflakes /usr/bin/python3 -m pyflakes "${python[@]}"
+check rfc.md /usr/bin/python3 tests/rfc.py
 exit $status

@@ -290,6 +290,9 @@ static const struct nd advert_own = {
 static const struct nd advert_mapped = {
 	.type = 136, .target = RED_SHARED_6, .option = 2, .mac = MAC_ROUTER
 };
+static const struct nd redirect = {
+	.type = 137, .target = RED_VM_6, .option = 2, .mac = MAC_ROUTER
+};
 static const struct nd solicit_green = {
 	.type = 135, .target = GREEN_SHARED_6, .option = 1, .mac = MAC_ROUTER
 };
@@ -385,6 +388,8 @@ static const struct row out[] = {
 	    .to = "01:00:5e:00:00:16" }, PASS },
 	{ "the router itself, a solicitation", ON_OUT,
 	  { ICMPV6(RED_OWN_6, "ff02::1:ff02:5", .nd = &solicit_green) }, PASS },
+	{ "the router itself, a redirect", ON_OUT,
+	  { ICMPV6("fe80::1", GREEN_SHARED_6, .nd = &redirect) }, DROP(ICMP_REDIRECT) },
 	{ "the router itself, an advertisement", ON_OUT,
 	  { ICMPV6(RED_OWN_6, GREEN_SHARED_6, .nd = &advert_own) }, PASS },
 	{ "our answer for a mapped address", ON_OUT,

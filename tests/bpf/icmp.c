@@ -181,6 +181,8 @@ static const struct row rows[] = {
 	  TO_VM_6(3) },
 	{ "parameter problem, IPv6", ON_IN,
 	  { ERROR_6(GREEN_SHARED_6, RED_SHARED_6, 4, ABOUT_SENT_6) }, TO_VM_6(4) },
+	{ "an error of an unknown type, IPv6", ON_IN,
+	  { ERROR_6(GREEN_SHARED_6, RED_SHARED_6, 100, ABOUT_SENT_6) }, TO_VM_6(100) },
 	{ "with a wrong checksum, which stays wrong", ON_IN,
 	  { ERROR(GREEN_SHARED, RED_SHARED, 3, ABOUT_SENT, .csum = CSUM_WRONG) },
 	  TO_VM(3, .csum = CSUM_WRONG) },

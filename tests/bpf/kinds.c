@@ -43,6 +43,8 @@ const struct kind kinds[] = {
 	KIND("ICMP echo request", V4 | SUMMED, .proto = IPPROTO_ICMP, .payload = 56),
 	KIND("ICMP echo reply, odd length", V4 | SUMMED, .proto = IPPROTO_ICMP, .type = ECHO_REPLY,
 	     .payload = 13),
+	KIND("ICMP timestamp request", V4 | SUMMED, .proto = IPPROTO_ICMP, .type = 13, .payload = 12),
+	KIND("ICMP address mask request", V4 | SUMMED, .proto = IPPROTO_ICMP, .type = 17, .payload = 4),
 	KIND("ICMPv6 echo request", V6 | SUMMED, .proto = IPPROTO_ICMPV6, .payload = 56),
 	KIND("ICMPv6 echo reply, odd length", V6 | SUMMED, .proto = IPPROTO_ICMPV6, .type = 129,
 	     .payload = 13),
