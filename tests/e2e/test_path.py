@@ -55,11 +55,11 @@ def test_path_traceroute(lab):
 @hook
 @dual_stack
 def test_path_traceroute_beyond(lab):
-    """A router in front of a VM shows itself by the VM's shared address."""
+    """A router in front of a VM shows itself by the address of the tenant's router."""
     with deep(lab) as (_, vm):
         for inside, router, shared in zip((INSIDE, INSIDE_V6), (RED, RED_V6), DEEP_SHARED):
             for options in (("-U",), ("-I",)):
-                equal(trace(lab.blue1, shared, *options), [inside, router, shared, shared],
+                equal(trace(lab.blue1, shared, *options), [inside, router, router, shared],
                       f"to {shared} by {options[0]}")
         equal(trace(vm, BLUE1, "-I"), ["10.0.1.1", INSIDE, BLUE, BLUE1], "and back")
 
