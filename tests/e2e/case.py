@@ -6,8 +6,9 @@ Which functions are tests, and how often one runs:
     @hook       with every hook, once each
     @once       once, with the first hook that was asked for
 
-A test takes the Lab, finds the definitions of Lab.definitions() in force and leaves them so. It
-fails by an exception. Within a file, tests run in the order in which they stand.
+A test takes the Lab, finds the definitions of Lab.definitions() in force, or with @dual_stack those
+of Lab.dual_definitions(), and leaves them so. It fails by an exception. Within a file, tests run in
+the order in which they stand.
 """
 import time
 

@@ -12,8 +12,8 @@ Every LAN is 10.0.0.0/24 with its router at .1. Interfaces have the same names a
 kind of namespace, the same indexes. blue2 is not mapped. green is defined by those tests only
 that attach and detach.
 
-Within dual_stack() all of them have IPv6 addresses too, fd00:10::/64 in every LAN and fd64::/64
-on the shared network. Without it IPv6 is off, so that nothing is sent unasked.
+In a dual stack all of them have IPv6 addresses too, fd00:10::/64 in every LAN and fd64::/64
+on the shared network. Else IPv6 is off, so that nothing is sent unasked.
 """
 import contextlib
 import os
@@ -54,7 +54,7 @@ class Lab:
         self.hook, env = VARIANTS[variant]
         self.scratch = os.path.join(scratch, f"{variant}-{offload}")
         os.mkdir(self.scratch)
-        self.ns, self.macs, self.plugged = {}, {}, 0
+        self.ns, self.macs, self.plugged, self.dual = {}, {}, 0, False
         self._build()
         self.cli = Cli(binary, os.path.join(self.scratch, "state"), env=env)
         self.sniffer = Sniffer(self.shared, self.scratch + "/frames",
@@ -186,7 +186,7 @@ class Lab:
             Tenant("plain", ("10.9.9.9", PLAIN), pool=[PLAIN + "/32"]))
 
     def dual_definitions(self):
-        """What is in force within dual_stack()."""
+        """What is in force in a dual stack."""
         both = self.definitions()
         both.subnets = (SUBNET, SUBNET_V6)
         both["red"].mappings += [(FIXED_V6, RED1_V6, None), (FIXED2_V6, RED2_V6, None)]
@@ -197,15 +197,17 @@ class Lab:
         both["plain"].pool.append(PLAIN_V6 + "/128")
         return both
 
-    @contextlib.contextmanager
-    def dual_stack(self):
-        """IPv6 addresses and mappings everywhere, meanwhile."""
-        try:
+    def enter_dual_stack(self):
+        """IPv6 addresses and mappings everywhere; the next test without a need of them ends it."""
+        if not self.dual:
+            self.dual = True
             for name in [*SHARED_V6, *VMS_V6]:
                 self._enable_v6(name)
             self.apply(self.dual_definitions())
-            yield
-        finally:
+
+    def leave_dual_stack(self):
+        if self.dual:
+            self.dual = False
             for name in [*SHARED_V6, *VMS_V6]:
                 self.ns[name].sysctl(ipv6__conf__all__disable_ipv6=1)
             self.apply()
@@ -240,6 +242,8 @@ class Lab:
 
     def reset(self):
         """After a test that failed: back to what the next one expects."""
+        with contextlib.suppress(AssertionError):
+            self.leave_dual_stack()
         for name, address in ROUTERS.items():
             if "shared0" not in [link["ifname"] for link in self.ns[name].links()]:
                 self.plug(name, address)

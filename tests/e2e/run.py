@@ -89,6 +89,8 @@ class Run:
                 self.keep(lab)
                 return
             for test in tests:
+                if not getattr(test, "dual", False):
+                    lab.leave_dual_stack()
                 if self.judge(test.__name__[5:], where, test, lab):
                     continue
                 self.keep(lab)

@@ -21,11 +21,12 @@ ALL_NODES, PROBE = "ff02::1", "::"
 
 
 def dual_stack(test):
-    """The test runs within Lab.dual_stack()."""
+    """The test finds IPv6 everywhere, and Lab.dual_definitions() in force."""
     @functools.wraps(test)
     def within(lab):
-        with lab.dual_stack():
-            test(lab)
+        lab.enter_dual_stack()
+        test(lab)
+    within.dual = True
     return within
 
 
