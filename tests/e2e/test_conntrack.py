@@ -316,12 +316,13 @@ def wanted_kinds(v6, first):
 def test_conntrack_related_router(lab):
     """
     Refused in every way that a firewall has, hop limit, path MTU, an option: by the router of the
-    other tenant, to a VM and to a host without a router, and by one's own.
+    other tenant, to a VM and to a host without a router, and by one's own, also in a hairpin.
     """
     try:
         for v6 in (False, True):
             for here, there, router in (("blue1", "red1", "red"), ("plain", "red1", "red"),
-                                        ("red1", "blue1", "red"), ("red1", "plain", "red")):
+                                        ("red1", "blue1", "red"), ("red1", "plain", "red"),
+                                        ("red1", "red2", "red")):
                 judge_router(lab, here, there, router, v6)
     finally:
         forget(lab)

@@ -11,7 +11,7 @@ from scapy.all import (ICMP, IP, TCP, UDP, Ether, ICMPv6DestUnreach, ICMPv6Packe
 
 from case import datapath, equal, hook
 from lab import (BLUE, BLUE1, BLUE1_V6, BLUE_V6, FIXED, FIXED_V6, INSIDE, INSIDE_V6, PLAIN,
-                 PLAIN_V6, RED1, RED1_V6, RED2, RED2_V6)
+                 PLAIN_V6, RED, RED1, RED1_V6, RED2, RED2_V6, RED_V6)
 from test_guard import counted
 from test_six import dual_stack, tcp_v6
 from traffic import WAIT, Watch, bulk, new_port, ping, send_frames
@@ -159,6 +159,16 @@ def test_icmp_traceroute_hairpin(lab):
     """To a neighbour by its shared address: the neighbour itself is the second hop."""
     for address in (RED2, RED2_V6):
         equal(error_of(lab.red1, address, 2)[1], address, "the second hop")
+
+
+@hook
+@dual_stack
+def test_icmp_router_in_hairpin(lab):
+    """The router is the first hop to a neighbour, and says so by its shared address."""
+    for address, hop in ((RED2, RED), (RED2_V6, RED_V6)):
+        kind, offender = error_of(lab.red1, address, 1)
+        assert kind in EXCEEDED, f"type {kind}"
+        equal(offender, hop, f"the first hop to {address}")
 
 
 # errors that are not right

@@ -8,8 +8,8 @@ import errno
 import socket
 
 from case import equal, hook
-from lab import (BLUE1, BLUE1_V6, FIXED, FIXED_V6, INSIDE, INSIDE_V6, PLAIN, PLAIN_V6,
-                 RED1, RED1_V6)
+from lab import (BLUE1, BLUE1_V6, FIXED, FIXED2, FIXED2_V6, FIXED_V6, INSIDE, INSIDE_V6, PLAIN, PLAIN_V6,
+                 RED1, RED1_V6, RED2, RED2_V6)
 from test_six import client_v6, dual_stack, server_v6, tcp_v6
 from traffic import bulk, client, server, udp
 
@@ -103,6 +103,15 @@ def test_mtu_fragmented_on_the_way(lab):
             udp(lab.red1, lab.blue1, BLUE1, RED1, size)
             udp(lab.plain, lab.blue1, BLUE1, PLAIN, size)
     equal(lab.blue1.snmp()["IpReasmOKs"] - before, 4, "datagrams that came in fragments")
+
+
+@hook
+@dual_stack
+def test_mtu_in_hairpin(lab):
+    """Between two VMs of one router: the link to the one that is spoken to."""
+    for address, seen, fixed in ((RED2, RED1, FIXED2), (RED2_V6, RED1_V6, FIXED2_V6)):
+        with smaller(lab.red, f"{fixed} dev lan0"):
+            recovers(lab.red1, lab.red2, address, seen)
 
 
 @hook

@@ -20,7 +20,10 @@ WAYS = [("red1", BLUE1, (INSIDE, BLUE, BLUE1)), ("blue1", RED1, (INSIDE, RED, RE
         ("plain", RED1, (RED, RED1)), ("red1", PLAIN, (INSIDE, PLAIN)),
         ("red1", BLUE1_V6, (INSIDE_V6, BLUE_V6, BLUE1_V6)),
         ("blue1", RED1_V6, (INSIDE_V6, RED_V6, RED1_V6)),
-        ("plain", RED1_V6, (RED_V6, RED1_V6)), ("red1", PLAIN_V6, (INSIDE_V6, PLAIN_V6))]
+        ("plain", RED1_V6, (RED_V6, RED1_V6)), ("red1", PLAIN_V6, (INSIDE_V6, PLAIN_V6)),
+        ("red1", RED2, (RED, RED2)), ("red1", RED2_V6, (RED_V6, RED2_V6))]
+WHO = {RED1: "red1", RED1_V6: "red1", BLUE1: "blue1", BLUE1_V6: "blue1", PLAIN: "plain",
+       PLAIN_V6: "plain", RED2: "red2", RED2_V6: "red2"}
 
 
 def hops(said):
@@ -43,9 +46,8 @@ def trace(ns, address, *options):
 def test_path_traceroute(lab):
     """By UDP, ICMP and TCP: the first hop is one's own router, all others are shared addresses."""
     for source, address, want in WAYS:
-        listener, port = (server_v6 if ":" in address else server)(
-            lab.ns[{RED1: "red1", RED1_V6: "red1", BLUE1: "blue1", BLUE1_V6: "blue1"}.get(
-                address, "plain")], socket.SOCK_STREAM)
+        listener, port = (server_v6 if ":" in address else server)(lab.ns[WHO[address]],
+                                                                   socket.SOCK_STREAM)
         with listener:
             for options in (("-U",), (f"-p{new_port()}",), ("-I",), ("-T", f"-p{port}")):
                 equal(trace(lab.ns[source], address, *options), list(want),
