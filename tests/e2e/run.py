@@ -21,7 +21,8 @@ from net import private_machine                     # noqa: E402
 from sniffer import faults                          # noqa: E402
 
 TOPICS = ["talk", "guard", "counters", "change", "apply", "lease", "detach", "lock", "errors",
-          "scale", "six", "hairpin", "icmp", "conntrack", "mtu", "path", "stun", "fragments", "control"]
+          "scale", "six", "hairpin", "icmp", "conntrack", "mtu", "path", "stun", "fragments",
+          "control"]
 
 
 def arguments():

@@ -8,8 +8,8 @@ import errno
 import socket
 
 from case import equal, hook
-from lab import (BLUE1, BLUE1_V6, FIXED, FIXED2, FIXED2_V6, FIXED_V6, INSIDE, INSIDE_V6, PLAIN, PLAIN_V6,
-                 RED1, RED1_V6, RED2, RED2_V6)
+from lab import (BLUE1, BLUE1_V6, FIXED, FIXED2, FIXED2_V6, FIXED_V6, INSIDE, INSIDE_V6, PLAIN,
+                 PLAIN_V6, RED1, RED1_V6, RED2, RED2_V6)
 from test_six import client_v6, dual_stack, server_v6, tcp_v6
 from traffic import bulk, client, server, udp
 
