@@ -352,9 +352,11 @@ static __always_inline enum tn_verdict judge_out(struct pkt *p)
 		return drop(p, fault);
 	src = pkt_copy(&p->src);
 	dst = pkt_copy(&p->dst);
-	if (addr_is_unspecified(&src, p->v4))
-		return TN_PASS;
 	icmp = icmp_kind(p);
+	/* an error of nobody's quotes what nobody has translated */
+	if (addr_is_unspecified(&src, p->v4))
+		return icmp == ICMP_ERROR || icmp == ICMP_REDIRECTS ? drop(p, TN_DROP_UNTRANSLATED)
+								     : TN_PASS;
 	if (!p->v4 && addr_is_link_local(&src, false))
 		return judge_link_local_out(p, icmp, &dst);
 	mapping = lookup_fixed(&src);
@@ -422,8 +424,9 @@ static __always_inline enum tn_verdict judge_inside(struct pkt *p, __u32 pkt_typ
 	if (pkt_type != PACKET_HOST || (ethertype != ETH_P_IP && ethertype != ETH_P_IPV6))
 		return TN_PASS;
 	fault = pkt_parse(p, ethertype);
-	if (fault == TN_DROP_MALFORMED || fault == TN_DROP_BAD_CHECKSUM)
+	if (fault == TN_DROP_BAD_CHECKSUM)
 		return TN_PASS; /* the kernel's to drop */
+	/* addresses that could not be read are nobody's, and the packet the kernel's to drop */
 	src = pkt_copy(&p->src);
 	dst = pkt_copy(&p->dst);
 	if (in_shared_subnets(&src))

@@ -287,6 +287,11 @@ static const struct row rows[] = {
 	{ "of a router on the way, not an error", ON_OUT,
 	  { .src = "10.0.0.77", .dst = GREEN_SHARED, .proto = IPPROTO_ICMP }, DROP(UNTRANSLATED) },
 
+	{ "of nobody", ON_OUT,
+	  { ERROR("0.0.0.0", GREEN_SHARED, 3, QUOTE(GREEN_SHARED, RED_VM)) }, DROP(UNTRANSLATED) },
+	{ "of nobody, IPv6", ON_OUT,
+	  { ERROR_6("::", GREEN_SHARED_6, 1, QUOTE(GREEN_SHARED_6, RED_VM_6)) },
+	  DROP(UNTRANSLATED) },
 	{ "of the router, a short quote", ON_OUT,
 	  { ERROR(RED_OWN, GREEN_SHARED, 3, QUOTE(GREEN_SHARED, RED_VM), .quoted = 19) },
 	  DROP(MALFORMED) },
