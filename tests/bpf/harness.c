@@ -5,7 +5,6 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
-#include <linux/pkt_cls.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <sched.h>
@@ -14,8 +13,6 @@
 
 #include "addr.h"
 #include "tenantnat.skel.h"
-
-#define MAPPINGS_MAX 256
 
 #ifndef BPF_F_TEST_SKB_CHECKSUM_COMPLETE
 #define BPF_F_TEST_SKB_CHECKSUM_COMPLETE (1U << 2)
@@ -38,35 +35,6 @@ struct tally {
 	struct tn_counters mappings[MAPPINGS_MAX];
 	struct tn_drops routers[ROUTERS];
 };
-
-/* clang-format off */
-static const struct {
-	enum router router;
-	const char *fixed, *shared;
-} fixture[] = {
-	{ RED, RED_VM, RED_SHARED },
-	{ RED, RED_VM2, RED_SHARED2 },
-	{ RED, NULL, RED_OWN },
-	{ BLUE, RED_VM, BLUE_SHARED },
-	{ BLUE, NULL, BLUE_OWN },
-	{ GREEN, RED_VM, GREEN_SHARED },
-	{ RED, RED_VM_6, RED_SHARED_6 },
-	{ RED, RED_VM2_6, RED_SHARED2_6 },
-	{ RED, NULL, RED_OWN_6 },
-	{ BLUE, RED_VM_6, BLUE_SHARED_6 },
-	{ BLUE, NULL, BLUE_OWN_6 },
-	{ GREEN, RED_VM_6, GREEN_SHARED_6 },
-};
-/* clang-format on */
-
-static const char *const fixture_subnets[] = { "100.64.0.0/16", "fd64::/64" };
-
-const char *program_name(enum program program)
-{
-	static const char *const names[] = { "XDP ingress", "tc ingress", "tc egress", "inside" };
-
-	return names[program];
-}
 
 /* ---------------------------------------------------------------- setting up */
 
@@ -156,8 +124,8 @@ struct lab *lab_open(const struct lab_options *o)
 
 	enter_netns();
 	lab = load(o, NULL);
-	lab_subnets(lab, fixture_subnets, ARRAY_SIZE(fixture_subnets));
-	for (size_t i = 0; !o->bare && i < ARRAY_SIZE(fixture); i++)
+	lab_subnets(lab, fixture_subnets, fixture_subnets_n);
+	for (size_t i = 0; !o->bare && i < fixture_n; i++)
 		lab_map(lab, fixture[i].router, fixture[i].fixed, fixture[i].shared);
 	return lab;
 }
@@ -186,41 +154,26 @@ struct bpf_object *lab_object(const struct lab *lab)
 void lab_map(struct lab *lab, enum router router, const char *fixed, const char *shared)
 {
 	uint32_t slot = fixed && router ? lab->n : 0;
-	struct tn_addr key = addr_of(shared);
-	struct tn_shared to = { .tenant = router + 1,
-				.router = router,
-				.slot = slot,
-				.flags = fixed ? TN_SHARED_MAPPED : TN_SHARED_OWN };
-	struct tn_fixed_key from = { .router = router };
-	struct tn_fixed back = { .shared = key, .slot = slot };
+	struct entry e = fixture_entry(&(struct fixture){ router, fixed, shared }, slot);
 
-	if (fixed)
-		to.fixed = from.fixed = addr_of(fixed);
 	if (lab->n == MAPPINGS_MAX)
 		cr_assert_fail("too many mappings");
 	if (slot) {
-		lab->mappings[lab->n++] = (struct mapping){ router, to.fixed, key };
-		need(bpf_map_update_elem(bpf_map__fd(lab->skel->maps.by_fixed), &from, &back,
+		lab->mappings[lab->n++] = (struct mapping){ router, e.to.fixed, e.shared };
+		need(bpf_map_update_elem(bpf_map__fd(lab->skel->maps.by_fixed), &e.from, &e.back,
 					 BPF_NOEXIST) == 0,
 		     fixed);
 	}
-	need(bpf_map_update_elem(bpf_map__fd(lab->skel->maps.by_shared), &key, &to, BPF_NOEXIST) ==
-		     0,
+	need(bpf_map_update_elem(bpf_map__fd(lab->skel->maps.by_shared), &e.shared, &e.to,
+				 BPF_NOEXIST) == 0,
 	     shared);
 }
 
 void lab_subnets(struct lab *lab, const char *const *subnets, size_t n)
 {
-	struct tn_config config = { .abi = TN_ABI, .capacity = MAPPINGS_MAX, .nsubnets = n };
+	struct tn_config config = fixture_config(subnets, n);
 	uint32_t zero = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		struct prefix p;
-
-		if (!prefix_parse(subnets[i], &p))
-			cr_assert_fail("no subnet: %s", subnets[i]);
-		config.subnets[i] = (struct tn_subnet){ p.addr, prefix_mask(&p) };
-	}
 	need(bpf_map_update_elem(bpf_map__fd(lab->skel->maps.config), &zero, &config, BPF_ANY) == 0,
 	     "writing the configuration");
 }
@@ -282,18 +235,11 @@ static struct result run_xdp(struct lab *lab, const struct frame *f)
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f->bytes, .data_size_in = f->len,
 		    .data_out = out, .data_size_out = sizeof(out), .ctx_in = &in,
 		    .ctx_size_in = sizeof(in), .ctx_out = &back, .ctx_size_out = sizeof(back));
-	const struct tn_meta *meta = (const void *)out;
 
 	need(bpf_prog_test_run_opts(lab_fd(lab, XDP_IN), &opts) == 0, "running XDP");
-	r.verdict = opts.retval == XDP_PASS   ? STACK
-		    : opts.retval == XDP_DROP ? GONE
-		    : opts.retval == XDP_TX   ? BACK
-					      : NO_VERDICT;
+	r.verdict = verdict_xdp(opts.retval);
 	/* what lies before the frame is metadata, and comes out with it */
-	r.marked = back.data == sizeof(*meta) && meta->magic == TN_META_MAGIC &&
-		   meta->router == lab->skel->rodata->tn_router_id;
-	if (back.data && !r.marked)
-		r.verdict = NO_VERDICT;
+	result_meta(&r, out, back.data, lab->skel->rodata->tn_router_id);
 	r.out.len = opts.data_size_out - back.data;
 	memcpy(r.out.bytes, out + back.data, r.out.len);
 	return r;
@@ -313,10 +259,7 @@ static struct result run_tc(struct lab *lab, enum program program, const struct 
 		    .ctx_size_in = sizeof(in), .ctx_out = &back, .ctx_size_out = sizeof(back));
 
 	need(bpf_prog_test_run_opts(lab_fd(lab, program), &opts) == 0, "running tc");
-	r.verdict = (int)opts.retval == TC_ACT_UNSPEC	  ? STACK
-		    : (int)opts.retval == TC_ACT_SHOT	  ? GONE
-		    : (int)opts.retval == TC_ACT_REDIRECT ? BACK
-							  : NO_VERDICT;
+	r.verdict = verdict_tc(opts.retval);
 	r.out.len = opts.data_size_out;
 	r.mark = back.mark;
 	return r;

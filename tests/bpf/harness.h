@@ -3,49 +3,14 @@
  * The real programs, unpinned, with maps of their own, in a network namespace of
  * the test's own: packets go in by BPF_PROG_TEST_RUN, and what comes out, what was
  * counted and why it was dropped is compared with what was to be.
- *
- * red is the router whose programs run. blue is another one of this machine, with
- * the same private addresses. green and all others have their routers elsewhere.
  */
 #ifndef TN_TEST_HARNESS_H
 #define TN_TEST_HARNESS_H
 
 #include <criterion/criterion.h>
 
-#include "packets.h"
-#include "tn_abi.h"
+#include "fixture.h"
 #include "util.h"
-
-enum router { GREEN = TN_ROUTER_ELSEWHERE, RED, BLUE, ROUTERS };
-
-#define RED_VM	     "10.0.0.5"
-#define RED_SHARED   "100.64.1.5"
-#define RED_VM2	     "10.0.0.6"
-#define RED_SHARED2  "100.64.1.6"
-#define RED_OWN	     "100.64.0.2"
-#define BLUE_SHARED  "100.64.3.5"
-#define BLUE_OWN     "100.64.0.3"
-#define GREEN_SHARED "100.64.2.5"
-#define STRANGER     "100.64.9.9" /* in the subnet, and nobody's */
-
-#define RED_VM_6       "fd00:10::5"
-#define RED_SHARED_6   "fd64::1:5"
-#define RED_VM2_6      "fd00:10::6"
-#define RED_SHARED2_6  "fd64::1:6"
-#define RED_OWN_6      "fd64::a"
-#define BLUE_SHARED_6  "fd64::3:5"
-#define BLUE_OWN_6     "fd64::b"
-#define GREEN_SHARED_6 "fd64::2:5"
-#define STRANGER_6     "fd64::9:9"
-
-enum program { XDP_IN, TC_IN, TC_OUT, INSIDE_IN, PROGRAMS };
-enum {
-	ON_XDP = 1 << XDP_IN,
-	ON_TC = 1 << TC_IN,
-	ON_IN = ON_XDP | ON_TC,
-	ON_OUT = 1 << TC_OUT,
-	ON_INSIDE = 1 << INSIDE_IN,
-};
 
 struct lab;
 
@@ -71,16 +36,6 @@ struct lab *lab_open_beside(const struct lab *lab, const struct lab_options *o);
 /* One more mapping; with `fixed` NULL, an address of the router itself. */
 void lab_map(struct lab *lab, enum router router, const char *fixed, const char *shared);
 void lab_subnets(struct lab *lab, const char *const *subnets, size_t n);
-
-/* What the kernel would do with a frame. */
-enum verdict { STACK, GONE, BACK, NO_VERDICT };
-
-struct result {
-	enum verdict verdict;
-	bool marked;   /* XDP left its mark: already translated */
-	uint32_t mark; /* the skb's */
-	struct frame out;
-};
 
 struct result lab_run(struct lab *lab, enum program program, const struct packet *p,
 		      const struct frame *f);
@@ -131,6 +86,5 @@ void lab_check_table(const struct row *rows, size_t n, enum program program);
 
 /* Both frames' headers, and where else they differ, in hex; the caller's to free. */
 char *frame_diff(const struct frame *want, const struct frame *got);
-const char *program_name(enum program program);
 
 #endif
