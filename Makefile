@@ -26,7 +26,8 @@ ARCH_INCLUDE := /usr/include/$(shell $(CC) -print-multiarch)
 DEPS_BUILD := gcc make clang llvm bpftool pkg-config libbpf-dev libxdp-dev libelf-dev zlib1g-dev \
 	libyaml-dev libsqlite3-dev libnl-route-3-dev libjansson-dev libcap-dev uthash-dev
 DEPS_DEMO := iproute2 iputils-ping python3 curl
-DEPS_TEST := $(DEPS_DEMO) libcriterion-dev python3-scapy nftables iperf3 tcpdump ethtool \
+DEPS_FUZZ := libclang-rt-dev
+DEPS_TEST := $(DEPS_DEMO) $(DEPS_FUZZ) libcriterion-dev python3-scapy nftables iperf3 tcpdump ethtool \
 	util-linux libcap2-bin strace traceroute mtr-tiny stun-client stun-server udhcpc udhcpd
 DEPS_LINT := clang-format clang-tidy shellcheck pyflakes3
 
@@ -53,10 +54,22 @@ UNIT_SRC := $(sort $(wildcard tests/unit/*.c))
 UNIT_OBJ := $(UNIT_SRC:%.c=$(BUILD)/%.o)
 BPF_TEST_SRC := $(sort $(wildcard tests/bpf/*.c))
 BPF_TEST_OBJ := $(BPF_TEST_SRC:%.c=$(BUILD)/%.o)
+# the datapath natively, with sanitizers; see tests/fuzz/native.h
+FUZZ := build/fuzz
+FUZZ_SRC := tests/fuzz/programs.c tests/fuzz/shim.c tests/fuzz/native.c tests/fuzz/input.c \
+	tests/fuzz/view.c tests/fuzz/check.c tests/bpf/fixture.c tests/bpf/packets.c user/addr.c
+FUZZ_OBJ := $(FUZZ_SRC:%.c=$(FUZZ)/%.o)
+FUZZ_SECONDS ?= 60
+FUZZ_CORPUS := tests/fuzz/corpus
+FUZZ_FLAGS := -std=gnu11 -O1 -g -D_GNU_SOURCE -Wall -Wextra -Wshadow $(if $(filter true,$(CI)),-Werror) \
+	-Iinclude -Itests/bpf -Itests/fuzz -Iuser -I$(ARCH_INCLUDE)
+# BPF has no alignment to keep; the rest of what C leaves open has to hold
+FUZZ_SAN := -fsanitize=address,undefined -fno-sanitize=alignment -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer
 SKEL := $(BUILD)/tenantnat.skel.h
 
-.PHONY: all help demo test test-unit test-bpf test-e2e lint format install uninstall clean deps \
-	throughput verified compile_commands.json
+.PHONY: all help demo test test-unit test-bpf test-fuzz test-e2e fuzz fuzz-seed lint format \
+	install uninstall clean deps throughput verified compile_commands.json
 
 all: | deps-build ## build the executable, build/tenantnat
 	@$(MAKE) --no-print-directory $(BUILD)/tenantnat compile_commands.json
@@ -127,12 +140,30 @@ $(BUILD)/bpf-tests: $(BPF_TEST_OBJ) $(LIB_OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(LIBS) -lcriterion -o $@
 
+# these alone see the contexts and helpers of tests/fuzz/include/
+$(FUZZ)/tests/fuzz/programs.o $(FUZZ)/tests/fuzz/shim.o $(FUZZ)/tests/fuzz/native.o: \
+	FUZZ_FLAGS += -Itests/fuzz/include
+
+$(FUZZ)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CLANG,$<)
+	$(Q)$(CLANG) $(FUZZ_FLAGS) $(FUZZ_SAN) -fsanitize=fuzzer-no-link -MMD -MP -c $< -o $@
+
+$(FUZZ)/fuzz: $(FUZZ_OBJ) $(FUZZ)/tests/fuzz/mend.o $(FUZZ)/tests/fuzz/fuzz.o
+	$(call say,LINK,$@)
+	$(Q)$(CLANG) $(FUZZ_SAN) -fsanitize=fuzzer $^ -o $@
+
+$(FUZZ)/replay: $(FUZZ_OBJ) $(FUZZ)/tests/fuzz/replay.o
+	$(call say,LINK,$@)
+	$(Q)$(CLANG) $(FUZZ_SAN) $^ -o $@
+
 compile_commands.json: | build ## the compiler's command lines, for clangd and clang-tidy
 	@{ echo '['; for f in $(USER_SRC) $(UNIT_SRC) $(BPF_TEST_SRC); do \
 		printf '{"directory":"%s","file":"%s","command":"%s"},\n' '$(CURDIR)' $$f \
 			"$(CC) $(ALL_CPPFLAGS) -std=gnu11 $(WARNINGS) -c $$f"; \
 	done | sed '$$s/,$$//'; echo ']'; } >$@
 
+-include $(wildcard $(FUZZ)/tests/*/*.d $(FUZZ)/user/*.d)
 -include $(USER_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(BPF_TEST_OBJ:.o=.d)
 
 # ---------------------------------------------------------------- using

@@ -1,0 +1,593 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The rules, once more and from the outside: what may come out of a program, by the
+ * frame that went in. Nothing here is taken from bpf/.
+ */
+#include "check.h"
+
+#include <arpa/inet.h>
+#include <stdarg.h>
+
+#include "addr.h"
+#include "util.h"
+#include "view.h"
+
+/* An address that red answers for. */
+struct known {
+	struct tn_addr shared, fixed;
+	bool own; /* the router's; else a mapping's, */
+	uint32_t slot;
+};
+
+static struct known known[16];
+static size_t known_n;
+static struct prefix subnets[4];
+
+/* One run, and what was said of it. */
+struct trial {
+	const struct native_in *in;
+	const struct result *r;
+	struct view before, after;
+	enum host host;
+	const char *guise;
+	bool failed;
+};
+
+__attribute__((format(printf, 2, 3))) static void complain(struct trial *t, const char *format, ...)
+{
+	va_list args;
+
+	t->failed = true;
+	va_start(args, format);
+	fprintf(stderr, "%s%s: ", program_name(t->in->program), t->guise);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+	va_end(args);
+}
+
+static void dump(const char *what, const uint8_t *bytes, size_t len)
+{
+	fprintf(stderr, "%s:", what);
+	for (size_t i = 0; i < len; i++)
+		fprintf(stderr, "%s%02x", i % 16 ? " " : "\n  ", bytes[i]);
+	fputc('\n', stderr);
+}
+
+/* ---------------------------------------------------------------- the maps */
+
+void check_open(void)
+{
+	struct tn_config config = fixture_config(fixture_subnets, fixture_subnets_n);
+	uint32_t zero = 0, slots = 0;
+	uint8_t mac[ETH_ALEN];
+
+	mac_parse(MAC_ROUTER, mac);
+	native_open(RED, mac, 1);
+	native_update("config", &zero, &config);
+	for (size_t i = 0; i < fixture_subnets_n; i++)
+		prefix_parse(fixture_subnets[i], &subnets[i]);
+	known_n = 0;
+	for (size_t i = 0; i < fixture_n; i++) {
+		bool mapped = fixture[i].fixed && fixture[i].router != GREEN;
+		struct entry e = fixture_entry(&fixture[i], mapped ? ++slots : 0);
+
+		native_update("by_shared", &e.shared, &e.to);
+		if (mapped)
+			native_update("by_fixed", &e.from, &e.back);
+		if (fixture[i].router == RED)
+			known[known_n++] = (struct known){ .shared = e.shared,
+							   .fixed = e.to.fixed,
+							   .own = !fixture[i].fixed,
+							   .slot = e.to.slot };
+	}
+}
+
+static bool same(const struct tn_addr *a, const struct tn_addr *b)
+{
+	return !memcmp(a, b, sizeof(*a));
+}
+
+static const struct known *known_shared(const struct tn_addr *a)
+{
+	for (size_t i = 0; i < known_n; i++) {
+		if (same(&known[i].shared, a))
+			return &known[i];
+	}
+	return NULL;
+}
+
+static const struct known *known_fixed(const struct tn_addr *a)
+{
+	for (size_t i = 0; i < known_n; i++) {
+		if (!known[i].own && same(&known[i].fixed, a))
+			return &known[i];
+	}
+	return NULL;
+}
+
+static bool in_subnets(const struct tn_addr *a)
+{
+	for (size_t i = 0; i < fixture_subnets_n; i++) {
+		if (prefix_has(&subnets[i], a))
+			return true;
+	}
+	return false;
+}
+
+/* ---------------------------------------------------------------- what was counted */
+
+static unsigned int segments(const struct native_in *in)
+{
+	return in->gso_segs > 1 ? in->gso_segs : 1;
+}
+
+/* A drop has one reason, and is counted for red as often as it has segments. */
+static void check_drops(struct trial *t)
+{
+	unsigned int reasons = 0;
+
+	for (uint32_t router = 0; router < ROUTERS; router++) {
+		const struct tn_drops *d = native_lookup("drops", &router);
+
+		for (int i = 0; i < TN_REASONS_MAX; i++) {
+			if (!d->packets[i])
+				continue;
+			reasons++;
+			if (router != RED || i >= TN_REASONS_COUNT ||
+			    d->packets[i] != segments(t->in))
+				complain(t, "router %u, reason %d: %llu", router, i, d->packets[i]);
+			if (i == TN_DROP_INTERNAL && t->host == HOST)
+				complain(t, "the kernel is said to have refused something");
+		}
+	}
+	if (reasons != (t->r->verdict == GONE))
+		complain(t, "verdict %d with %u reasons", t->r->verdict, reasons);
+}
+
+/* What is counted for mappings: this packet for this one, once; NULL: nothing for any. */
+static void check_counters(struct trial *t, const struct known *mapping, bool inwards)
+{
+	for (uint32_t slot = 0; slot < MAPPINGS_MAX && slot <= fixture_n; slot++) {
+		const struct tn_counters *c = native_lookup("counters", &slot);
+		struct tn_counters want = { 0 };
+
+		if (mapping && slot == mapping->slot) {
+			*(inwards ? &want.in_packets : &want.out_packets) = segments(t->in);
+			*(inwards ? &want.in_bytes : &want.out_bytes) = t->before.frame.ip_bytes;
+		}
+		if (memcmp(c, &want, sizeof(want)))
+			complain(t, "slot %u has counted %llu/%llu in, %llu/%llu out", slot,
+				 c->in_packets, c->in_bytes, c->out_packets, c->out_bytes);
+	}
+}
+
+/* ---------------------------------------------------------------- what was changed */
+
+static bool within(size_t at, size_t start, size_t len)
+{
+	return start && at >= start && at < start + len;
+}
+
+/* Whether the translation of the source, or of the destination, may change that byte. */
+static bool may_change(const struct trial *t, size_t at, bool src)
+{
+	const struct view *v = &t->before;
+	size_t len = v->v4 ? 4 : 16, first = v->v4 ? 12 : 8;
+
+	if (within(at, v->frame.ip + first + (src ? 0 : len), len) ||
+	    (v->v4 && within(at, v->frame.ip + 10, 2)) || within(at, v->frame.l4_csum, 2))
+		return true;
+	/* in the quoted packet, it is the other side */
+	return v->quote &&
+	       (within(at, v->quote + first + (src ? len : 0), len) ||
+		(v->v4 && within(at, v->quote + 10, 2)) || within(at, v->quote_csum, 2));
+}
+
+static void check_changes(struct trial *t, bool src, bool mac)
+{
+	if (t->in->len != t->r->out.len) {
+		complain(t, "another length: %zu", t->r->out.len);
+		return;
+	}
+	for (size_t i = 0; i < t->in->len; i++) {
+		if (t->in->bytes[i] != t->r->out.bytes[i] && !may_change(t, i, src) &&
+		    !(mac && i < ETH_ALEN))
+			complain(t, "changed byte %zu", i);
+	}
+}
+
+static void check_unchanged(struct trial *t)
+{
+	if (t->in->len != t->r->out.len || memcmp(t->in->bytes, t->r->out.bytes, t->in->len))
+		complain(t, "changed what it only passes on");
+}
+
+static enum csum l4_csum(const struct view *v)
+{
+	size_t len = v->frame.ip + v->frame.ip_bytes - v->frame.l4;
+
+	/* a coverage that does not fit: nothing can be said */
+	if (v->proto == IPPROTO_UDPLITE && get16(v->frame.bytes + v->frame.l4 + 4) > len)
+		return CSUM_WRONG;
+	return frame_l4_csum(&v->frame);
+}
+
+/* The quoted packet by itself. */
+static struct frame quoted(const struct view *v)
+{
+	struct frame f = v->frame;
+
+	f.ip = v->quote;
+	f.ip_bytes = v->frame.ip + v->frame.ip_bytes - v->quote;
+	f.l4 = v->quote_l4;
+	f.l4_csum = v->quote_csum;
+	return f;
+}
+
+/* Right stays right, wrong stays wrong, and what is not there is not there behind it. */
+static void check_csums(struct trial *t)
+{
+	const struct view *b = &t->before, *a = &t->after;
+
+	if (b->v4 && frame_ip_csum_ok(&b->frame) != frame_ip_csum_ok(&a->frame))
+		complain(t, "the IP checksum");
+	if (b->frame.l4_csum && !b->fragment) {
+		enum csum before = l4_csum(b), after = l4_csum(a);
+
+		if ((before == CSUM_RIGHT) != (after == CSUM_RIGHT) ||
+		    (before == CSUM_ABSENT) != (after == CSUM_ABSENT))
+			complain(t, "the L4 checksum: was %d, is %d", before, after);
+	}
+	if (b->quote && (b->frame.bytes[b->quote] >> 4) == (b->v4 ? 4 : 6)) {
+		struct frame before = quoted(b), after = quoted(a);
+
+		if (b->v4 && before.l4 <= b->frame.ip + b->frame.ip_bytes &&
+		    frame_ip_csum_ok(&before) != frame_ip_csum_ok(&after))
+			complain(t, "the quoted IP checksum");
+		if (b->quote_csum && b->quote_whole && b->proto != IPPROTO_UDPLITE &&
+		    (frame_l4_csum(&before) == CSUM_RIGHT) != (frame_l4_csum(&after) == CSUM_RIGHT))
+			complain(t, "the quoted L4 checksum");
+	}
+}
+
+/* ---------------------------------------------------------------- who may talk */
+
+static bool is_link_local_v6(const struct view *v, const struct tn_addr *a)
+{
+	return !v->v4 && ntohl(a->w[0]) >> 22 == 0xfe80 >> 6;
+}
+
+static bool is_unspecified(const struct view *v, const struct tn_addr *a)
+{
+	return v->v4 ? !a->w[3] : addr_is_unset(a);
+}
+
+static bool is_group(const struct view *v, const struct tn_addr *a)
+{
+	struct tn_addr last;
+
+	if (!v->v4)
+		return ntohl(a->w[0]) >> 24 == 0xff;
+	if (ntohl(a->w[3]) >> 28 == 0xe || a->w[3] == 0xffffffff)
+		return true;
+	for (size_t i = 0; i < fixture_subnets_n; i++) {
+		last = prefix_last(&subnets[i]);
+		if (same(&last, a))
+			return true;
+	}
+	return false;
+}
+
+static bool is_neighbour_discovery(const struct view *v)
+{
+	uint8_t type = v->frame.bytes[v->frame.l4];
+
+	return !v->v4 && v->proto == IPPROTO_ICMPV6 && !v->later && type >= 133 && type <= 137;
+}
+
+/* From a DHCP server to a client. */
+static bool is_dhcp(const struct view *v)
+{
+	const uint8_t *l4 = v->frame.bytes + v->frame.l4;
+
+	return v->v4 && v->proto == IPPROTO_UDP && get16(l4) == 67 && get16(l4 + 2) == 68;
+}
+
+/* No IPv4 address in an IPv6 header ever passes. */
+static void check_families(struct trial *t)
+{
+	const struct view *v = &t->before;
+
+	if (!v->v4 && (addr_is_v4(&v->src) || addr_is_v4(&v->dst)))
+		complain(t, "let an IPv4 address in an IPv6 header pass");
+}
+
+/* An IP packet that was let in from the shared network. */
+static void check_let_in(struct trial *t)
+{
+	const struct view *b = &t->before, *a = &t->after;
+	const struct known *to = known_shared(&b->dst), *from = known_shared(&b->src);
+	bool hairpin = t->in->mark == TN_HAIRPIN_MARK;
+
+	check_families(t);
+	if (to && !to->own) {
+		if (t->host != HOST || !same(&a->dst, &to->fixed))
+			complain(t, "let a mapped address in without translation");
+		check_changes(t, false, false);
+		check_csums(t);
+		if (b->quote && (!same(&b->quote_src, &b->dst) || !same(&a->quote_src, &a->dst)))
+			complain(t, "an error about another mapping, or half translated");
+		check_counters(t, to, true);
+	} else {
+		check_unchanged(t);
+		check_counters(t, NULL, true);
+		if (is_link_local_v6(b, &b->dst) &&
+		    (is_link_local_v6(b, &b->src) || in_subnets(&b->src)))
+			return;
+		if (t->host == GROUP && is_group(b, &b->dst))
+			return;
+		if (!to)
+			complain(t, "let in what is not for red");
+		if (is_neighbour_discovery(b) || is_dhcp(b))
+			return;
+	}
+	if (!in_subnets(&b->src))
+		complain(t, "let a foreign source in");
+	if (from && !hairpin)
+		complain(t, "let a source of our own in");
+}
+
+/* An IP packet that goes out to the shared network, or turns back to it. */
+static void check_let_out(struct trial *t)
+{
+	const struct view *b = &t->before, *a = &t->after;
+	const struct known *from = known_fixed(&b->src), *as = known_shared(&a->src);
+	bool turned = t->in->program == INSIDE_IN;
+
+	check_families(t);
+	if (from && !same(&a->src, &from->shared))
+		complain(t, "let a fixed address out");
+	if (!from && !same(&a->src, &b->src))
+		complain(t, "translated what is not mapped");
+	check_changes(t, true, turned);
+	check_csums(t);
+	check_counters(t, from, false);
+	if (!from && !is_unspecified(a, &a->src) && !is_link_local_v6(a, &a->src) &&
+	    !(as && (as->own || is_neighbour_discovery(a))))
+		complain(t, "let out a source that is not red's");
+	if (a->quote && !(in_subnets(&a->quote_src) && in_subnets(&a->quote_dst)))
+		complain(t, "let out an error that quotes what is private");
+	if (a->quote && from && (!same(&b->quote_dst, &b->src) || !same(&a->quote_dst, &a->src)))
+		complain(t, "an error about another mapping, or half translated");
+}
+
+/* What turns back inside is for a mapping of red's, and looks as if it came from outside. */
+static void check_turned(struct trial *t)
+{
+	const struct known *to = known_shared(&t->before.dst);
+
+	if (!t->before.ip || t->host != HOST || !to || to->own || !known_fixed(&t->before.src))
+		complain(t, "turned back what is no hairpin");
+	if (host_of(t->r->out.bytes) != HOST || t->r->mark != TN_HAIRPIN_MARK)
+		complain(t, "turned back without mark or MAC address");
+	check_let_out(t);
+}
+
+/* Passed inside: unchanged, and with no shared address as its source. */
+static void check_passed_inside(struct trial *t)
+{
+	check_unchanged(t);
+	check_counters(t, NULL, false);
+	if (t->before.ip && t->host == HOST && in_subnets(&t->before.src) &&
+	    (t->before.v4 || !addr_is_v4(&t->before.src)))
+		complain(t, "let a VM speak with a shared address");
+}
+
+/* An answer for a mapped address goes to who asked, from our MAC address. */
+static void check_answer(struct trial *t)
+{
+	const uint8_t *in = t->in->bytes, *out = t->r->out.bytes;
+	struct tn_addr about;
+	const struct known *k;
+
+	if (t->before.type == ETH_P_ARP) {
+		about = addr_from_bytes(out + 28, 4);
+		if (get16(in + 20) != 1 || get16(out + 20) != 2 || memcmp(in + 38, out + 28, 4) ||
+		    memcmp(in + 28, out + 38, 4))
+			complain(t, "not the answer to this request");
+	} else {
+		about = t->after.src;
+		if (!is_neighbour_discovery(&t->before) || !is_neighbour_discovery(&t->after) ||
+		    out[21] != 255 || l4_csum(&t->after) != CSUM_RIGHT)
+			complain(t, "no advertisement");
+	}
+	k = known_shared(&about);
+	if (!k || k->own)
+		complain(t, "an answer for what is not mapped");
+	if (host_of(out + ETH_ALEN) != HOST)
+		complain(t, "an answer from another MAC address");
+	check_counters(t, NULL, true);
+}
+
+/* ARP that goes out tells nobody a private address. */
+static bool arp_tells(const struct view *v)
+{
+	const uint8_t *arp = v->frame.bytes + ETH_HLEN;
+	struct tn_addr sender;
+
+	if (v->type != ETH_P_ARP || v->frame.len < ETH_HLEN + 28 ||
+	    memcmp(arp, "\0\1\x08\0\6\4", 6) || !memcmp(arp + 14, "\0\0\0\0", 4))
+		return false;
+	sender = addr_from_bytes(arp + 14, 4);
+	return !in_subnets(&sender);
+}
+
+static void check_passed(struct trial *t)
+{
+	const struct view *v = &t->before;
+	bool is_ip = v->type == ETH_P_IP || v->type == ETH_P_IPV6;
+	bool in = t->in->program != TC_OUT;
+
+	if ((in && t->host == OTHER) || !is_ip) {
+		check_unchanged(t);
+		check_counters(t, NULL, in);
+		if (!(in && t->host == OTHER) &&
+		    (v->type == ETH_P_8021Q || v->type == ETH_P_8021AD))
+			complain(t, "let a tag pass that is not looked behind");
+		if (!in && arp_tells(v))
+			complain(t, "let ARP tell a private address");
+	} else if (!v->ip) {
+		complain(t, "let pass what is malformed");
+	} else if (in) {
+		check_let_in(t);
+	} else {
+		check_let_out(t);
+	}
+}
+
+static void check_result(struct trial *t)
+{
+	check_drops(t);
+	if (t->r->mark && t->r->mark != TN_HAIRPIN_MARK)
+		complain(t, "mark %#x", t->r->mark);
+	switch (t->r->verdict) {
+	case GONE:
+		check_counters(t, NULL, true);
+		break;
+	case BACK:
+		if (t->in->program == INSIDE_IN)
+			check_turned(t);
+		else if (t->in->program == TC_IN)
+			check_answer(t);
+		else
+			complain(t, "sent back");
+		break;
+	case STACK:
+		if (t->in->program == INSIDE_IN) {
+			check_passed_inside(t);
+		} else if (t->in->program == XDP_IN && !t->r->marked) {
+			check_unchanged(t);
+			check_counters(t, NULL, true);
+		} else {
+			check_passed(t);
+		}
+		break;
+	default:
+		complain(t, "no verdict of ours");
+	}
+}
+
+/* ---------------------------------------------------------------- in other guises */
+
+static void run(const struct native_in *in, struct result *r)
+{
+	native_clear_map("drops");
+	native_clear_map("counters");
+	native_run(in, r);
+}
+
+/* The reason of the last run; -1: it was no drop. */
+static int reason(void)
+{
+	uint32_t router = RED;
+	const struct tn_drops *d = native_lookup("drops", &router);
+
+	for (int i = 0; i < TN_REASONS_MAX; i++) {
+		if (d->packets[i])
+			return i;
+	}
+	return -1;
+}
+
+static bool same_frame(const struct result *a, const struct result *b)
+{
+	return a->out.len == b->out.len && !memcmp(a->out.bytes, b->out.bytes, a->out.len);
+}
+
+/* The same frame once more, and nothing may come out differently. */
+static void check_guise(struct trial *t, const struct native_in *in, int want_reason)
+{
+	static struct result r;
+	int is;
+
+	run(in, &r);
+	is = reason();
+	/* where a frame starts cannot always be told by its content: see pkt_mend_mac() */
+	if (in->lost_mac && is == TN_DROP_INTERNAL)
+		return;
+	if (r.verdict != t->r->verdict || r.mark != t->r->mark || is != want_reason)
+		complain(t, "verdict %d, mark %#x, reason %d instead of %d, %#x, %d", r.verdict,
+			 r.mark, is, t->r->verdict, t->r->mark, want_reason);
+	else if (r.verdict != GONE && !same_frame(&r, t->r))
+		complain(t, "another frame");
+	if (in->summed == SUMMED_WHOLE && r.verdict != GONE && !native_sum_is_right())
+		complain(t, "the sum of the whole frame has become wrong");
+}
+
+/* XDP decides like tc, or leaves it to tc. */
+static void check_xdp(struct trial *t, int want_reason)
+{
+	struct native_in in = *t->in;
+	static struct result r;
+
+	in.program = TC_IN;
+	in.guards_only = false;
+	run(&in, &r);
+	if (t->r->verdict == GONE && (r.verdict != GONE || reason() != want_reason))
+		complain(t, "dropped for %d, tc for %d", want_reason, reason());
+	if (t->r->marked && (r.verdict != STACK || !same_frame(t->r, &r)))
+		complain(t, "translated other than tc does");
+}
+
+static void check_guises(struct trial *t, const struct input *i)
+{
+	struct native_in in = i->in;
+	int want = reason();
+
+	if (in.program == XDP_IN) {
+		t->guise = ", beside tc";
+		check_xdp(t, want);
+		return;
+	}
+	if (i->linear) {
+		t->guise = ", not linear";
+		in.linear = i->linear;
+		check_guise(t, &in, want);
+		in.linear = 0;
+	}
+	if (in.program == TC_IN && in.len >= ETH_HLEN + 20 &&
+	    (t->before.type == ETH_P_IP || t->before.type == ETH_P_IPV6 ||
+	     t->before.type == ETH_P_ARP)) {
+		t->guise = ", without its MAC header";
+		in.lost_mac = true;
+		check_guise(t, &in, want);
+		in.lost_mac = false;
+	}
+	/* an answer is no frame that came from a network card */
+	if (in.program != TC_IN || t->r->verdict != BACK) {
+		t->guise = ", summed by the network card";
+		in.summed = SUMMED_WHOLE;
+		check_guise(t, &in, want);
+	}
+}
+
+bool check_input(const struct input *i, struct result *r)
+{
+	static struct trial t;
+
+	t.in = &i->in;
+	t.r = r;
+	t.host = host_of(i->frame);
+	t.guise = "";
+	t.failed = false;
+	run(&i->in, r);
+	view_frame(&t.before, i->frame, i->in.len, i->in.gso_size);
+	view_frame(&t.after, r->out.bytes, r->out.len, i->in.gso_size);
+	check_result(&t);
+	check_guises(&t, i);
+	if (t.failed) {
+		dump("in", i->frame, i->in.len);
+		dump("out", r->out.bytes, r->out.len);
+	}
+	return !t.failed;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "input.h"
+
+#include <string.h>
+
+#define GUARDS_ONLY 0x04
+#define HAIRPIN	    0x08
+#define GSO	    0x10
+#define TO_SHIFT    5
+/* Both headers that pkt_start() compares. */
+#define LEAST_LINEAR (2 * ETH_HLEN)
+
+static const char *const macs[] = {
+	[TO_ROUTER] = MAC_ROUTER,	  [TO_EVERYBODY] = MAC_BROADCAST,
+	[TO_GROUP] = "01:00:5e:01:02:03", [TO_GROUP_6] = "33:33:00:00:00:01",
+	[TO_OTHER] = MAC_OTHER,
+};
+
+bool input_read(struct input *i, const uint8_t *data, size_t size)
+{
+	unsigned int to;
+
+	if (size < INPUT_HEAD + ETH_HLEN || size > INPUT_MAX)
+		return false;
+	memset(&i->in, 0, sizeof(i->in));
+	i->in.program = data[0] & 3;
+	i->in.guards_only = i->in.program == XDP_IN && data[0] & GUARDS_ONLY;
+	if (i->in.program != XDP_IN && data[0] & HAIRPIN)
+		i->in.mark = TN_HAIRPIN_MARK;
+	if (i->in.program != XDP_IN && data[0] & GSO) {
+		i->in.gso_size = 1000;
+		i->in.gso_segs = 3;
+	}
+	i->in.bytes = i->frame;
+	i->in.len = size - INPUT_HEAD;
+	memcpy(i->frame, data + INPUT_HEAD, i->in.len);
+	to = data[0] >> TO_SHIFT;
+	if (to && to <= TO_OTHER)
+		mac_parse(macs[to], i->frame);
+	i->linear = data[1] ? LEAST_LINEAR + data[1] - 1U : 0;
+	return true;
+}
+
+size_t input_write(uint8_t data[INPUT_MAX], enum program program, bool guards_only,
+		   const struct packet *p, const struct frame *f)
+{
+	if (f->len > INPUT_FRAME_MAX)
+		return 0;
+	data[0] = program | (guards_only ? GUARDS_ONLY : 0) |
+		  (p->mark == TN_HAIRPIN_MARK ? HAIRPIN : 0) | (p->gso_size ? GSO : 0);
+	data[1] = 0;
+	memcpy(data + INPUT_HEAD, f->bytes, f->len);
+	return INPUT_HEAD + f->len;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What programs.c gives: the programs, their constants and their maps. */
+#ifndef TN_FUZZ_PROGRAMS_H
+#define TN_FUZZ_PROGRAMS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <linux/bpf.h>
+
+struct map_element {
+	struct map_element *next;
+	void *key, *value; /* allocations of their own: no read beyond them goes unseen */
+};
+
+struct map {
+	const char *name;
+	void *address; /* of its definition, by which the programs name it */
+	size_t key_size, value_size;
+	__u32 entries; /* an array's, all of which are there; 0: a hash */
+	struct map_element *first;
+};
+
+/* Ends with one without a name. */
+extern struct map programs_maps[];
+
+extern const volatile __u32 tn_router_id;
+extern const volatile __u8 tn_mac[6];
+extern const volatile __u32 tn_shared_ifindex;
+extern const volatile bool tn_xdp_guards_only;
+
+int tn_xdp_shared_in(struct xdp_md *xdp);
+int tn_tc_shared_in(struct __sk_buff *skb);
+int tn_tc_shared_out(struct __sk_buff *skb);
+int tn_tc_inside_in(struct __sk_buff *skb);
+
+#endif

@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The helpers that the programs call, as the kernel has them (net/core/filter.c): what
+ * they refuse, what they leave behind, and how they round in ones' complement. Whatever
+ * the kernel does and the programs never ask for ends the run, so that nobody relies on it.
+ */
+#include "shim.h"
+
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <linux/pkt_cls.h>
+#include <sanitizer/asan_interface.h>
+
+#include "util.h"
+
+/* In front of the data; a multiple of 8, which is how the address sanitizer counts. */
+#define ROOM	 256
+#define META_MAX 32
+
+static void unsupported(const char *what)
+{
+	fprintf(stderr, "tests/fuzz/shim.c does not know what the kernel does: %s\n", what);
+	abort();
+}
+
+/* ---------------------------------------------------------------- sums */
+
+/* As the kernel's csum_add() and csum_fold(). */
+static uint32_t sum_add(uint32_t a, uint32_t b)
+{
+	a += b;
+	return a + (a < b);
+}
+
+static uint16_t sum_fold16(uint32_t sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (sum & 0xffff) + (sum >> 16);
+}
+
+static uint32_t sum_words(const uint8_t *at, size_t len, uint32_t sum)
+{
+	uint16_t word;
+
+	for (; len > 1; at += 2, len -= 2) {
+		memcpy(&word, at, sizeof(word));
+		sum = sum_add(sum, word);
+	}
+	if (len) {
+		word = 0;
+		memcpy(&word, at, 1);
+		sum = sum_add(sum, word);
+	}
+	return sum;
+}
+
+/* ---------------------------------------------------------------- the frame */
+
+static uint8_t *data_of(const struct shim_frame *f)
+{
+	return f->room + ROOM;
+}
+
+const uint8_t *shim_meta(const struct shim_frame *f)
+{
+	return data_of(f) - f->meta;
+}
+
+uint32_t shim_len(const struct shim_frame *f)
+{
+	return f->linear + f->rest_len;
+}
+
+static uint8_t *byte_at(const struct shim_frame *f, uint32_t i)
+{
+	return i < f->linear ? data_of(f) + i : f->rest + (i - f->linear);
+}
+
+void shim_copy_out(const struct shim_frame *f, uint32_t offset, void *to, uint32_t len)
+{
+	for (uint32_t i = 0; i < len; i++)
+		((uint8_t *)to)[i] = *byte_at(f, offset + i);
+}
+
+static void copy_in(struct shim_frame *f, uint32_t offset, const void *from, uint32_t len)
+{
+	for (uint32_t i = 0; i < len; i++)
+		*byte_at(f, offset + i) = ((const uint8_t *)from)[i];
+}
+
+/* The fields of the context that follow from the frame. */
+static void show(struct shim_frame *f)
+{
+	uint64_t data = (uintptr_t)data_of(f);
+	uint32_t used = f->mac < 0 ? -f->mac : 0;
+
+	if (used < f->meta)
+		used = f->meta;
+	ASAN_UNPOISON_MEMORY_REGION(f->room, ROOM);
+	ASAN_POISON_MEMORY_REGION(f->room, (ROOM - used) & ~7U);
+	if (f->is_xdp) {
+		f->xdp.data = data;
+		f->xdp.data_end = data + f->linear;
+		f->xdp.data_meta = data - f->meta;
+	} else {
+		f->skb.len = shim_len(f);
+		f->skb.data = data;
+		f->skb.data_end = data + f->linear;
+		f->skb.data_meta = data - f->meta;
+	}
+}
+
+/*
+ * New memory for all of it, with `linear` bytes linear and `push` more in front, which are
+ * zero; the length becomes `len`, with zeroes at the end.
+ */
+static void renew(struct shim_frame *f, uint32_t linear, uint32_t push, uint32_t len)
+{
+	struct shim_frame old = *f;
+	uint32_t kept = shim_len(&old) + push < len ? shim_len(&old) : len - push;
+
+	f->room = xzalloc(ROOM + linear);
+	f->linear = linear;
+	f->rest_len = len - linear;
+	f->rest = f->rest_len ? xzalloc(f->rest_len) : NULL;
+	ASAN_UNPOISON_MEMORY_REGION(old.room, ROOM);
+	if (push)
+		f->meta = 0;
+	else
+		memcpy(f->room, old.room, ROOM);
+	for (uint32_t i = 0; i < kept; i++)
+		*byte_at(f, push + i) = *byte_at(&old, i);
+	f->mac = push ? 0 : old.mac;
+	f->network = old.network + (int32_t)push;
+	free(old.room);
+	free(old.rest);
+	show(f);
+}
+
+/* What the kernel finds out when it receives a frame: eth_type_trans(). */
+static uint32_t packet_type(const uint8_t *frame)
+{
+	static const uint8_t everybody[ETH_ALEN] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+
+	if (!memcmp(frame, (const void *)tn_mac, ETH_ALEN))
+		return PACKET_HOST;
+	if (!(frame[0] & 1))
+		return PACKET_OTHERHOST;
+	return memcmp(frame, everybody, ETH_ALEN) ? PACKET_MULTICAST : PACKET_BROADCAST;
+}
+
+/* skb->protocol, in network byte order: Ethernet II, or one of two kinds of IEEE 802.2. */
+static uint32_t protocol(const uint8_t *frame, size_t len)
+{
+	uint16_t type;
+
+	memcpy(&type, frame + 12, sizeof(type));
+	if (ntohs(type) >= ETH_P_802_3_MIN)
+		return type;
+	if (len >= ETH_HLEN + 2 && frame[14] == 0xff && frame[15] == 0xff)
+		return htons(ETH_P_802_3);
+	return htons(ETH_P_802_2);
+}
+
+void shim_frame_open(struct shim_frame *f, const struct native_in *in)
+{
+	uint32_t skip = in->lost_mac ? ETH_HLEN : 0, len = in->len - skip;
+	uint32_t linear = in->linear && in->linear < len ? in->linear : len;
+
+	memset(f, 0, sizeof(*f));
+	f->is_xdp = in->program == XDP_IN;
+	f->mac = -(int32_t)skip;
+	f->network = ETH_HLEN - (int32_t)skip;
+	f->linear = linear;
+	f->rest_len = len - linear;
+	f->room = xzalloc(ROOM + linear);
+	f->rest = f->rest_len ? xzalloc(f->rest_len) : NULL;
+	memcpy(data_of(f) - skip, in->bytes, skip);
+	copy_in(f, 0, in->bytes + skip, len);
+	f->summed = in->summed;
+	if (f->summed == SUMMED_WHOLE)
+		f->sum = sum_words(in->bytes + ETH_HLEN, in->len - ETH_HLEN, 0);
+	if (!f->is_xdp) {
+		f->skb.pkt_type = packet_type(in->bytes);
+		f->skb.protocol = protocol(in->bytes, in->len);
+		f->skb.mark = in->mark;
+		f->skb.gso_size = in->gso_size;
+		f->skb.gso_segs = in->gso_segs;
+		f->skb.ifindex = f->skb.ingress_ifindex = tn_shared_ifindex;
+	}
+	show(f);
+}
+
+void shim_frame_close(struct shim_frame *f)
+{
+	ASAN_UNPOISON_MEMORY_REGION(f->room, ROOM);
+	free(f->room);
+	free(f->rest);
+}
+
+bool shim_sum_is_right(const struct shim_frame *f)
+{
+	uint32_t len = shim_len(f) - f->network;
+	_cleanup_free_ uint8_t *bytes = xzalloc(len + 1);
+	uint16_t is, known = sum_fold16(f->sum);
+
+	shim_copy_out(f, f->network, bytes, len);
+	is = sum_fold16(sum_words(bytes, len, 0));
+	/* ones' complement has two zeroes */
+	return is % 0xffff == known % 0xffff;
+}
+
+/* ---------------------------------------------------------------- maps */
+
+static struct map *map_at(const void *address)
+{
+	for (struct map *m = programs_maps; m->name; m++) {
+		if (m->address == address)
+			return m;
+	}
+	unsupported("a map that programs.c does not list");
+	return NULL;
+}
+
+struct map *shim_map(const char *name)
+{
+	for (struct map *m = programs_maps; m->name; m++) {
+		if (!strcmp(m->name, name))
+			return m;
+	}
+	unsupported(name);
+	return NULL;
+}
+
+static struct map_element *map_find(struct map *m, const void *key)
+{
+	struct map_element *e = m->first;
+
+	while (e && memcmp(e->key, key, m->key_size))
+		e = e->next;
+	return e;
+}
+
+static struct map_element *map_add(struct map *m, const void *key)
+{
+	struct map_element *e = xzalloc(sizeof(*e));
+
+	e->key = memcpy(xzalloc(m->key_size), key, m->key_size);
+	e->value = xzalloc(m->value_size);
+	e->next = m->first;
+	m->first = e;
+	return e;
+}
+
+void shim_map_update(struct map *m, const void *key, const void *value)
+{
+	struct map_element *e = map_find(m, key);
+
+	if (!e)
+		e = map_add(m, key);
+	memcpy(e->value, value, m->value_size);
+}
+
+void *shim_map_lookup(struct map *m, const void *key)
+{
+	struct map_element *e = map_find(m, key);
+	uint32_t index;
+
+	if (!e && m->entries) {
+		memcpy(&index, key, sizeof(index));
+		e = index < m->entries ? map_add(m, key) : NULL;
+	}
+	return e ? e->value : NULL;
+}
+
+void shim_map_clear(struct map *m)
+{
+	while (m->first) {
+		struct map_element *e = m->first;
+
+		m->first = e->next;
+		free(e->key);
+		free(e->value);
+		free(e);
+	}
+}
+
+void *bpf_map_lookup_elem(void *map, const void *key)
+{
+	return shim_map_lookup(map_at(map), key);
+}
+
+/* ---------------------------------------------------------------- both contexts */
+
+/* The context is the first thing in the frame. */
+static struct shim_frame *frame_of(const void *ctx)
+{
+	return (struct shim_frame *)ctx;
+}
+
+static bool within(const struct shim_frame *f, uint32_t offset, uint32_t len)
+{
+	return offset <= INT32_MAX && (uint64_t)offset + len <= shim_len(f);
+}
+
+__s64 bpf_csum_diff(__be32 *from, __u32 from_size, __be32 *to, __u32 to_size, __wsum seed)
+{
+	if (from_size % 4 || to_size % 4)
+		return -EINVAL;
+	if (from || from_size)
+		unsupported("bpf_csum_diff() with something to subtract");
+	return sum_words((uint8_t *)to, to_size, seed);
+}
+
+long bpf_redirect(__u32 ifindex, __u64 flags)
+{
+	(void)ifindex;
+	return flags & ~(__u64)BPF_F_INGRESS ? TC_ACT_SHOT : TC_ACT_REDIRECT;
+}
+
+/*
+ * Every address is on the other side of the interface that the frame came from, and
+ * nobody has asked for its neighbour yet.
+ */
+long bpf_fib_lookup(void *ctx, struct bpf_fib_lookup *params, int size, __u32 flags)
+{
+	const struct shim_frame *f = frame_of(ctx);
+
+	(void)flags;
+	if ((size_t)size < sizeof(*params))
+		return -EINVAL;
+	params->ifindex = f->is_xdp ? f->xdp.ingress_ifindex : f->skb.ifindex;
+	return BPF_FIB_LKUP_RET_NO_NEIGH;
+}
+
+/* ---------------------------------------------------------------- tc */
+
+/* As bpf_try_make_writable(): the first `len` bytes become linear, and lie elsewhere. */
+static bool pull(struct shim_frame *f, uint32_t len)
+{
+	if (len > shim_len(f))
+		return false;
+	renew(f, len > f->linear ? len : f->linear, 0, shim_len(f));
+	return true;
+}
+
+long bpf_skb_load_bytes(const void *skb, __u32 offset, void *to, __u32 len)
+{
+	const struct shim_frame *f = frame_of(skb);
+
+	if (!within(f, offset, len)) {
+		memset(to, 0, len);
+		return -EFAULT;
+	}
+	shim_copy_out(f, offset, to, len);
+	return 0;
+}
+
+/* Of what is linear alone. */
+long bpf_skb_load_bytes_relative(const void *skb, __u32 offset, void *to, __u32 len, __u32 header)
+{
+	const struct shim_frame *f = frame_of(skb);
+	int64_t at = (int64_t)offset + (header == BPF_HDR_START_MAC ? f->mac : f->network);
+
+	if (offset > 0xffff || at + len > f->linear) {
+		memset(to, 0, len);
+		return -EFAULT;
+	}
+	memcpy(to, data_of(f) + at, len);
+	return 0;
+}
+
+long bpf_skb_store_bytes(struct __sk_buff *skb, __u32 offset, const void *from, __u32 len,
+			 __u64 flags)
+{
+	struct shim_frame *f = frame_of(skb);
+
+	if (flags)
+		unsupported("bpf_skb_store_bytes() with flags");
+	if (!within(f, offset, len) || !pull(f, offset + len))
+		return -EFAULT;
+	copy_in(f, offset, from, len);
+	return 0;
+}
+
+long bpf_skb_pull_data(struct __sk_buff *skb, __u32 len)
+{
+	struct shim_frame *f = frame_of(skb);
+
+	return pull(f, len ? len : f->linear) ? 0 : -ENOMEM;
+}
+
+long bpf_skb_change_head(struct __sk_buff *skb, __u32 len, __u64 flags)
+{
+	struct shim_frame *f = frame_of(skb);
+
+	if (flags || len > ROOM)
+		return -EINVAL;
+	renew(f, f->linear + len, len, shim_len(f) + len);
+	return 0;
+}
+
+long bpf_skb_change_tail(struct __sk_buff *skb, __u32 len, __u64 flags)
+{
+	struct shim_frame *f = frame_of(skb);
+
+	if (flags || len > UINT16_MAX || (int64_t)len < f->network)
+		return -EINVAL;
+	renew(f, len, 0, len);
+	f->skb.gso_size = f->skb.gso_segs = 0;
+	/* the kernel sums what it takes off, and we do not ask it for the sum any more */
+	f->summed = SUMMED_NOT;
+	return 0;
+}
+
+/* As inet_proto_csum_replace_by_diff(). */
+static void replace_by_diff(struct shim_frame *f, uint16_t *field, uint32_t diff, bool pseudo)
+{
+	if (f->summed != SUMMED_PARTLY) {
+		*field = ~sum_fold16(sum_add(diff, ~(uint32_t)*field));
+		if (f->summed == SUMMED_WHOLE && pseudo)
+			f->sum = ~sum_add(diff, ~f->sum);
+	} else if (pseudo) {
+		*field = sum_fold16(sum_add(diff, *field));
+	}
+}
+
+long bpf_l4_csum_replace(struct __sk_buff *skb, __u32 offset, __u64 from, __u64 to, __u64 flags)
+{
+	struct shim_frame *f = frame_of(skb);
+	bool zero_is_none = flags & BPF_F_MARK_MANGLED_0;
+	uint16_t field;
+
+	if (from || flags & ~(__u64)(BPF_F_MARK_MANGLED_0 | BPF_F_PSEUDO_HDR))
+		unsupported("bpf_l4_csum_replace() of other than a difference");
+	if (offset > 0xffff || offset & 1 || !pull(f, offset + sizeof(field)))
+		return -EFAULT;
+	shim_copy_out(f, offset, &field, sizeof(field));
+	if (zero_is_none && !field)
+		return 0;
+	replace_by_diff(f, &field, to, flags & BPF_F_PSEUDO_HDR);
+	if (zero_is_none && !field)
+		field = 0xffff;
+	copy_in(f, offset, &field, sizeof(field));
+	return 0;
+}
+
+__s64 bpf_csum_update(struct __sk_buff *skb, __wsum csum)
+{
+	struct shim_frame *f = frame_of(skb);
+
+	if (f->summed != SUMMED_WHOLE)
+		return -ENOTSUP;
+	f->sum = sum_add(f->sum, csum);
+	return f->sum;
+}
+
+/* ---------------------------------------------------------------- XDP */
+
+__u64 bpf_xdp_get_buff_len(struct xdp_md *xdp)
+{
+	return shim_len(frame_of(xdp));
+}
+
+long bpf_xdp_adjust_meta(struct xdp_md *xdp, int delta)
+{
+	struct shim_frame *f = frame_of(xdp);
+	int64_t meta = (int64_t)f->meta - delta;
+
+	if (meta < 0 || meta > META_MAX)
+		return -EINVAL;
+	if (meta % 4)
+		return -EACCES;
+	f->meta = meta;
+	show(f);
+	return 0;
+}
+
+long bpf_xdp_load_bytes(struct xdp_md *xdp, __u32 offset, void *to, __u32 len)
+{
+	const struct shim_frame *f = frame_of(xdp);
+
+	if (offset > 0xffff || len > 0xffff)
+		return -EFAULT;
+	if (!within(f, offset, len))
+		return -EINVAL;
+	shim_copy_out(f, offset, to, len);
+	return 0;
+}
+
+long bpf_xdp_store_bytes(struct xdp_md *xdp, __u32 offset, void *from, __u32 len)
+{
+	struct shim_frame *f = frame_of(xdp);
+
+	if (offset > 0xffff || len > 0xffff)
+		return -EFAULT;
+	if (!within(f, offset, len))
+		return -EINVAL;
+	copy_in(f, offset, from, len);
+	return 0;
+}

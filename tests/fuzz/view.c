@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "view.h"
+
+#include <string.h>
+
+#include "addr.h"
+
+uint16_t get16(const uint8_t *at)
+{
+	return at[0] << 8 | at[1];
+}
+
+static bool is_extension(uint8_t proto)
+{
+	return proto == IPPROTO_HOPOPTS || proto == IPPROTO_ROUTING || proto == IPPROTO_FRAGMENT ||
+	       proto == IPPROTO_DSTOPTS;
+}
+
+/* What is behind the extension headers of the IPv6 header at `at`; false: cut off. */
+static bool walk(const uint8_t *bytes, size_t at, size_t end, uint8_t *proto, size_t *l4,
+		 bool *fragment, bool *later)
+{
+	*proto = bytes[at + 6];
+	*l4 = at + 40;
+	while (!*later && is_extension(*proto)) {
+		if (*l4 + 4 > end)
+			return false;
+		if (*proto == IPPROTO_FRAGMENT) {
+			*later = get16(bytes + *l4 + 2) & 0xfff8;
+			*fragment |= get16(bytes + *l4 + 2) & 0xfff9;
+		}
+		at = *l4;
+		*l4 += *proto == IPPROTO_FRAGMENT ? 8 : 8 * (bytes[at + 1] + 1U);
+		*proto = bytes[at];
+	}
+	return *l4 <= end;
+}
+
+/* Where the checksum is that covers addresses, or all of ICMP; 0: there is none. */
+static size_t csum_at(uint8_t proto, bool v4, size_t l4)
+{
+	switch (proto) {
+	case IPPROTO_TCP:
+		return l4 + 16;
+	case IPPROTO_UDP:
+	case IPPROTO_UDPLITE:
+	case IPPROTO_DCCP:
+		return l4 + 6;
+	case IPPROTO_ICMP:
+		return v4 ? l4 + 2 : 0;
+	case IPPROTO_ICMPV6:
+		return v4 ? 0 : l4 + 2;
+	default:
+		return 0;
+	}
+}
+
+static void read_addresses(const uint8_t *ip, bool v4, struct tn_addr *src, struct tn_addr *dst)
+{
+	size_t at = v4 ? 12 : 8, len = v4 ? 4 : 16;
+
+	*src = addr_from_bytes(ip + at, len);
+	*dst = addr_from_bytes(ip + at + len, len);
+}
+
+/* The packet that an ICMP error quotes: perhaps only its first bytes. */
+static void read_quote(struct view *v, size_t end)
+{
+	const uint8_t *bytes = v->frame.bytes;
+	size_t at = v->frame.l4 + 8, header = v->v4 ? 20 : 40, csum;
+	uint8_t type = bytes[v->frame.l4], proto;
+	bool later = false, fragment = false;
+
+	if (v->later || v->proto != (v->v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6) || at + header > end)
+		return;
+	if (v->v4 ? type != 3 && type != 4 && type != 5 && type != 11 && type != 12 : type > 127)
+		return;
+	v->quote = at;
+	read_addresses(bytes + at, v->v4, &v->quote_src, &v->quote_dst);
+	if (v->v4) {
+		proto = bytes[at + 9];
+		v->quote_l4 = at + 4 * (bytes[at] & 15);
+		later = get16(bytes + at + 6) & 0x1fff;
+		fragment = get16(bytes + at + 6) & 0x3fff;
+		v->quote_whole = at + get16(bytes + at + 2) == end;
+	} else {
+		if (!walk(bytes, at, end, &proto, &v->quote_l4, &fragment, &later))
+			return;
+		v->quote_whole = at + 40 + get16(bytes + at + 4) == end;
+	}
+	v->quote_whole = v->quote_whole && !fragment;
+	csum = proto == IPPROTO_ICMP ? 0 : csum_at(proto, v->v4, v->quote_l4);
+	if (!later && csum && csum + 2 <= end)
+		v->quote_csum = csum;
+}
+
+void view_frame(struct view *v, const uint8_t *bytes, size_t len, bool gso)
+{
+	const uint8_t *ip = bytes + ETH_HLEN;
+	size_t end, csum;
+
+	memset(v, 0, offsetof(struct view, frame));
+	memset((char *)&v->frame + sizeof(v->frame), 0,
+	       sizeof(*v) - offsetof(struct view, frame) - sizeof(v->frame));
+	memcpy(v->frame.bytes, bytes, len);
+	v->frame.len = len;
+	v->frame.l4_csum = 0;
+	v->type = get16(bytes + 12);
+	v->v4 = v->type == ETH_P_IP;
+	if ((!v->v4 && v->type != ETH_P_IPV6) || len < ETH_HLEN + (v->v4 ? 20U : 40U))
+		return;
+	end = ETH_HLEN + (v->v4 ? get16(ip + 2) : 40 + get16(ip + 4));
+	if (gso)
+		end = len;
+	if (*ip >> 4 != (v->v4 ? 4 : 6) || end > len)
+		return;
+	read_addresses(ip, v->v4, &v->src, &v->dst);
+	v->frame.ip = ETH_HLEN;
+	v->frame.ip_bytes = end - ETH_HLEN;
+	if (v->v4) {
+		v->frame.l4 = ETH_HLEN + 4 * (*ip & 15);
+		v->proto = ip[9];
+		v->later = get16(ip + 6) & 0x1fff;
+		v->fragment = get16(ip + 6) & 0x3fff;
+		if ((*ip & 15) < 5 || v->frame.l4 > end)
+			return;
+	} else if (!walk(bytes, ETH_HLEN, end, &v->proto, &v->frame.l4, &v->fragment, &v->later)) {
+		return;
+	}
+	v->ip = true;
+	csum = csum_at(v->proto, v->v4, v->frame.l4);
+	if (!v->later && csum && csum + 2 <= end)
+		v->frame.l4_csum = csum;
+	read_quote(v, end);
+}
+
+enum host host_of(const uint8_t *frame)
+{
+	uint8_t ours[ETH_ALEN];
+
+	mac_parse(MAC_ROUTER, ours);
+	return frame[0] & 1 ? GROUP : memcmp(frame, ours, ETH_ALEN) ? OTHER : HOST;
+}
