@@ -53,7 +53,8 @@ LIB_OBJ := $(filter-out $(BUILD)/user/main.o,$(USER_OBJ))
 UNIT_SRC := $(sort $(wildcard tests/unit/*.c))
 UNIT_OBJ := $(UNIT_SRC:%.c=$(BUILD)/%.o)
 BPF_TEST_SRC := $(sort $(wildcard tests/bpf/*.c))
-BPF_TEST_OBJ := $(BPF_TEST_SRC:%.c=$(BUILD)/%.o)
+BPF_TEST_OBJ := $(BPF_TEST_SRC:%.c=$(BUILD)/%.o) $(BUILD)/tests/fuzz/input.o $(BUILD)/tests/fuzz/view.o \
+	$(BUILD)/tests/fuzz/mend.o
 # the datapath natively, with sanitizers; see tests/fuzz/native.h
 FUZZ := build/fuzz
 FUZZ_SRC := tests/fuzz/programs.c tests/fuzz/shim.c tests/fuzz/native.c tests/fuzz/input.c \
@@ -62,7 +63,7 @@ FUZZ_OBJ := $(FUZZ_SRC:%.c=$(FUZZ)/%.o)
 FUZZ_SECONDS ?= 60
 FUZZ_CORPUS := tests/fuzz/corpus
 FUZZ_FLAGS := -std=gnu11 -O1 -g -D_GNU_SOURCE -Wall -Wextra -Wshadow $(if $(filter true,$(CI)),-Werror) \
-	-Iinclude -Itests/bpf -Itests/fuzz -Iuser -I$(ARCH_INCLUDE)
+	-Iinclude -Itests/fuzz -Iuser -I$(ARCH_INCLUDE)
 # BPF has no alignment to keep; the rest of what C leaves open has to hold
 FUZZ_SAN := -fsanitize=address,undefined -fno-sanitize=alignment -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
@@ -136,7 +137,19 @@ $(BUILD)/unit-tests: $(UNIT_OBJ) $(LIB_OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(LIBS) -lcriterion -o $@
 
-$(BUILD)/bpf-tests: $(BPF_TEST_OBJ) $(LIB_OBJ)
+# the datapath natively once more, to be held against the kernel: only native.h is seen of it
+NATIVE_OBJ := $(patsubst %,$(BUILD)/native/%.o,programs shim native)
+
+$(BUILD)/native/%.o: tests/fuzz/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CLANG,$<)
+	$(Q)$(CLANG) $(FUZZ_FLAGS) -Itests/fuzz/include -MMD -MP -c $< -o $@
+
+$(BUILD)/native.o: $(NATIVE_OBJ)
+	$(Q)$(LD) -r $^ -o $@
+	$(Q)objcopy -w -G 'native_*' $@
+
+$(BUILD)/bpf-tests: $(BPF_TEST_OBJ) $(BUILD)/native.o $(LIB_OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(LIBS) -lcriterion -o $@
 
@@ -163,7 +176,7 @@ compile_commands.json: | build ## the compiler's command lines, for clangd and c
 			"$(CC) $(ALL_CPPFLAGS) -std=gnu11 $(WARNINGS) -c $$f"; \
 	done | sed '$$s/,$$//'; echo ']'; } >$@
 
--include $(wildcard $(FUZZ)/tests/*/*.d $(FUZZ)/user/*.d)
+-include $(wildcard $(FUZZ)/tests/*/*.d $(FUZZ)/user/*.d $(BUILD)/native/*.d)
 -include $(USER_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(BPF_TEST_OBJ:.o=.d)
 
 # ---------------------------------------------------------------- using
@@ -172,7 +185,7 @@ demo: all | deps-demo ## watch two tenants with the same private addresses talk 
 	@demo/demo.sh $(BUILD)/tenantnat
 
 test: | deps-test ## install what is missing, build, and run all tests (root)
-	@tests/run.sh $(BUILD) unit bpf e2e
+	@tests/run.sh $(BUILD) unit fuzz bpf e2e
 
 test-unit: | deps-test ## the unit tests (no root)
 	@tests/run.sh $(BUILD) unit
@@ -192,6 +205,24 @@ verified: $(BUILD)/bpf-tests ## record how much work the programs are for this k
 
 throughput: all | deps-test ## TCP through two routers beside plain routing (root)
 	@$(PYTHON) tests/e2e/throughput.py --bin $(BUILD)/tenantnat --rounds 35 --seconds 1
+
+test-fuzz: | deps-test ## the stored inputs of the fuzzer, with sanitizers (no root)
+	@tests/run.sh $(BUILD) fuzz
+
+fuzz: | deps-test ## look for new inputs for FUZZ_SECONDS=60; what fails is kept in build/fuzz/
+	@$(MAKE) --no-print-directory $(FUZZ)/fuzz
+	@mkdir -p $(FUZZ)/found
+	$(FUZZ)/fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=1602 -print_final_stats=1 \
+		-artifact_prefix=$(FUZZ)/ $(FUZZ)/found $(FUZZ_CORPUS)
+
+fuzz-seed: | deps-test ## make the stored corpus anew, from the BPF tests and what was found (root)
+	@$(MAKE) --no-print-directory $(FUZZ)/fuzz $(BUILD)/bpf-tests
+	@rm -rf $(FUZZ)/seeds $(FUZZ)/merged
+	@mkdir -p $(FUZZ)/found $(FUZZ)/seeds $(FUZZ)/merged
+	$(Q)SEEDS=$(CURDIR)/$(FUZZ)/seeds $(BUILD)/bpf-tests --filter '!(native|properties)/*' --short-filename
+	$(Q)$(FUZZ)/fuzz -merge=1 -use_counters=0 -max_len=1602 -artifact_prefix=$(FUZZ)/ $(FUZZ)/merged \
+		$(FUZZ)/seeds $(FUZZ_CORPUS) $(FUZZ)/found
+	@rm -rf $(FUZZ_CORPUS) && mv $(FUZZ)/merged $(FUZZ_CORPUS)
 
 lint: | deps-lint ## clang-format, clang-tidy, shellcheck, pyflakes
 	@$(MAKE) --no-print-directory $(SKEL) compile_commands.json

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# run.sh BUILD LEVEL…: builds what each level (unit, bpf, e2e) needs, runs it, and closes with one
+# run.sh BUILD LEVEL…: builds what each level (unit, fuzz, bpf, e2e) needs, runs it, and closes with one
 # line, `N passed, N failed`, over all of them. Exit 1 when anything failed or did not run.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -44,6 +44,14 @@ run_criterion() {
 	fi
 }
 
+run_replay() {
+	local counts
+	counts=$(build/fuzz/replay tests/fuzz/corpus | sed -nE 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p')
+	echo "inputs passed and failed: ${counts:-none, it ended}"
+	# shellcheck disable=SC2086 # two words, or none
+	add $counts
+}
+
 run_e2e() {
 	local out counts
 	out=$(mktemp)
@@ -75,10 +83,11 @@ for level in "$@"; do
 	echo "== $level tests"
 	case $level in
 	unit) run_level "$build/unit-tests" run_criterion "$build/unit-tests" ;;
+	fuzz) run_level build/fuzz/replay run_replay ;;
 	bpf) need_root bpf && run_level "$build/bpf-tests" run_criterion "$build/bpf-tests" ;;
 	e2e) need_root e2e && run_level all run_e2e ;;
 	*)
-		echo "unknown level $level: unit, bpf or e2e" >&2
+		echo "unknown level $level: unit, fuzz, bpf or e2e" >&2
 		exit 2
 		;;
 	esac

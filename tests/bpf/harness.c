@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <limits.h>
 #include <linux/bpf.h>
 #include <net/if.h>
 #include <net/if_arp.h>
@@ -11,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "../fuzz/input.h"
 #include "addr.h"
 #include "tenantnat.skel.h"
 
@@ -28,12 +30,6 @@ struct lab {
 	int cpus;
 	size_t n;
 	struct mapping mappings[MAPPINGS_MAX]; /* by slot; 0 is nobody's */
-};
-
-/* Everything that was counted. */
-struct tally {
-	struct tn_counters mappings[MAPPINGS_MAX];
-	struct tn_drops routers[ROUTERS];
 };
 
 /* ---------------------------------------------------------------- setting up */
@@ -196,7 +192,7 @@ static void read_drops(struct lab *lab, enum router router, struct tn_drops *d)
 	read_percpu(lab, lab->skel->maps.drops, router, d->packets, TN_REASONS_MAX);
 }
 
-static void read_tally(struct lab *lab, struct tally *t)
+void lab_tally(struct lab *lab, struct tally *t)
 {
 	memset(t, 0, sizeof(*t));
 	for (uint32_t i = 0; i < lab->n; i++)
@@ -414,6 +410,29 @@ static void check_result(const struct row *row, enum program program, const stru
 	}
 }
 
+/*
+ * With SEEDS=DIRECTORY in the environment, the frame of every row becomes an input of the
+ * fuzzer there, if it is one: see tests/fuzz/input.h.
+ */
+static void keep_seed(struct lab *lab, enum program program, const struct row *row,
+		      const struct frame *f)
+{
+	const char *directory = getenv("SEEDS");
+	uint8_t input[INPUT_MAX];
+	_cleanup_fclose_ FILE *out = NULL;
+	char path[PATH_MAX];
+	size_t n =
+		input_write(input, program, lab->skel->rodata->tn_xdp_guards_only, &row->before, f);
+	int fd;
+
+	if (!directory || !n)
+		return;
+	snprintf(path, sizeof(path), "%s/XXXXXX", directory);
+	fd = mkstemp(path);
+	out = fd < 0 ? NULL : fdopen(fd, "wb");
+	need(out && fwrite(input, n, 1, out) == 1, path);
+}
+
 void lab_check(struct lab *lab, const struct row *original, enum program program)
 {
 	_cleanup_free_ struct tally *want = xzalloc(sizeof(*want)), *got = xzalloc(sizeof(*got));
@@ -423,9 +442,10 @@ void lab_check(struct lab *lab, const struct row *original, enum program program
 
 	if (program == XDP_IN && (row.xdp_leaves || row.outcome == ANSWERED))
 		row.outcome = PASSED;
-	read_tally(lab, want);
+	lab_tally(lab, want);
+	keep_seed(lab, program, &row, &in);
 	r = lab_run(lab, program, &row.before, &in);
-	read_tally(lab, got);
+	lab_tally(lab, got);
 	expect_counted(lab, &row, &in, program, want);
 	check_result(&row, program, &in, &r);
 	check_tally(lab, &row, program, want, got);

@@ -46,6 +46,13 @@ struct result lab_run(struct lab *lab, enum program program, const struct packet
  */
 bool lab_run_summed(struct lab *lab, enum program program, const struct frame *f);
 
+/* Everything that was counted so far. */
+struct tally {
+	struct tn_counters mappings[MAPPINGS_MAX]; /* by slot */
+	struct tn_drops routers[ROUTERS];
+};
+
+void lab_tally(struct lab *lab, struct tally *t);
 /* The number of drops so far, of all routers and for all reasons. */
 uint64_t lab_drops(struct lab *lab);
 uint64_t lab_drops_of(struct lab *lab, enum router router, enum tn_reason reason);

@@ -57,28 +57,19 @@ static void dump(const char *what, const uint8_t *bytes, size_t len)
 
 void check_open(void)
 {
-	struct tn_config config = fixture_config(fixture_subnets, fixture_subnets_n);
-	uint32_t zero = 0, slots = 0;
-	uint8_t mac[ETH_ALEN];
-
-	mac_parse(MAC_ROUTER, mac);
-	native_open(RED, mac, 1);
-	native_update("config", &zero, &config);
+	native_open();
 	for (size_t i = 0; i < fixture_subnets_n; i++)
 		prefix_parse(fixture_subnets[i], &subnets[i]);
 	known_n = 0;
 	for (size_t i = 0; i < fixture_n; i++) {
-		bool mapped = fixture[i].fixed && fixture[i].router != GREEN;
-		struct entry e = fixture_entry(&fixture[i], mapped ? ++slots : 0);
+		struct entry e = fixture_entry(&fixture[i], 0);
+		const struct tn_shared *to = native_lookup("by_shared", &e.shared);
 
-		native_update("by_shared", &e.shared, &e.to);
-		if (mapped)
-			native_update("by_fixed", &e.from, &e.back);
 		if (fixture[i].router == RED)
 			known[known_n++] = (struct known){ .shared = e.shared,
-							   .fixed = e.to.fixed,
+							   .fixed = to->fixed,
 							   .own = !fixture[i].fixed,
-							   .slot = e.to.slot };
+							   .slot = to->slot };
 	}
 }
 
@@ -202,14 +193,28 @@ static void check_unchanged(struct trial *t)
 		complain(t, "changed what it only passes on");
 }
 
-static enum csum l4_csum(const struct view *v)
+static enum csum l4_csum(const struct frame *f, uint8_t proto)
 {
-	size_t len = v->frame.ip + v->frame.ip_bytes - v->frame.l4;
+	size_t len = f->ip + f->ip_bytes - f->l4;
 
 	/* a coverage that does not fit: nothing can be said */
-	if (v->proto == IPPROTO_UDPLITE && get16(v->frame.bytes + v->frame.l4 + 4) > len)
+	if (proto == IPPROTO_UDPLITE && get16(f->bytes + f->l4 + 4) > len)
 		return CSUM_WRONG;
-	return frame_l4_csum(&v->frame);
+	return frame_l4_csum(f);
+}
+
+static bool looks_partial(const struct view *v)
+{
+	const struct frame *f = &v->frame;
+	const uint8_t *at = f->bytes + f->ip + (v->v4 ? 12 : 8);
+	size_t len = f->ip + f->ip_bytes - f->l4;
+	uint64_t sum = v->proto + (len >> 16) + (len & 0xffff);
+
+	if (!v->ip || !f->l4_csum)
+		return false;
+	for (size_t i = 0; i < (v->v4 ? 8 : 32); i += 2)
+		sum += get16(at + i);
+	return get16(f->bytes + f->l4_csum) == sum_fold(sum);
 }
 
 /* The quoted packet by itself. */
@@ -232,7 +237,8 @@ static void check_csums(struct trial *t)
 	if (b->v4 && frame_ip_csum_ok(&b->frame) != frame_ip_csum_ok(&a->frame))
 		complain(t, "the IP checksum");
 	if (b->frame.l4_csum && !b->fragment) {
-		enum csum before = l4_csum(b), after = l4_csum(a);
+		enum csum before = l4_csum(&b->frame, b->proto),
+			  after = l4_csum(&a->frame, a->proto);
 
 		if ((before == CSUM_RIGHT) != (after == CSUM_RIGHT) ||
 		    (before == CSUM_ABSENT) != (after == CSUM_ABSENT))
@@ -244,8 +250,9 @@ static void check_csums(struct trial *t)
 		if (b->v4 && before.l4 <= b->frame.ip + b->frame.ip_bytes &&
 		    frame_ip_csum_ok(&before) != frame_ip_csum_ok(&after))
 			complain(t, "the quoted IP checksum");
-		if (b->quote_csum && b->quote_whole && b->proto != IPPROTO_UDPLITE &&
-		    (frame_l4_csum(&before) == CSUM_RIGHT) != (frame_l4_csum(&after) == CSUM_RIGHT))
+		if (b->quote_csum && b->quote_whole &&
+		    (l4_csum(&before, b->quote_proto) == CSUM_RIGHT) !=
+			    (l4_csum(&after, a->quote_proto) == CSUM_RIGHT))
 			complain(t, "the quoted L4 checksum");
 	}
 }
@@ -293,13 +300,25 @@ static bool is_dhcp(const struct view *v)
 	return v->v4 && v->proto == IPPROTO_UDP && get16(l4) == 67 && get16(l4 + 2) == 68;
 }
 
-/* No IPv4 address in an IPv6 header ever passes. */
-static void check_families(struct trial *t)
+/* What never passes, whoever sends it. */
+static void check_headers(struct trial *t, bool translated)
 {
 	const struct view *v = &t->before;
 
 	if (!v->v4 && (addr_is_v4(&v->src) || addr_is_v4(&v->dst)))
 		complain(t, "let an IPv4 address in an IPv6 header pass");
+	if (v->v4 && !frame_ip_csum_ok(&v->frame))
+		complain(t, "let a wrong IP checksum pass");
+	if (v->source_route || v->record_route)
+		complain(t, "let a packet pass that names its way, or writes it down");
+	if (translated && v->proto == IPPROTO_AH)
+		complain(t, "translated what is authenticated");
+}
+
+/* As far as an IP header tells. */
+static bool sound(const struct view *v)
+{
+	return v->ip && (!v->v4 || frame_ip_csum_ok(&v->frame));
 }
 
 /* An IP packet that was let in from the shared network. */
@@ -309,7 +328,7 @@ static void check_let_in(struct trial *t)
 	const struct known *to = known_shared(&b->dst), *from = known_shared(&b->src);
 	bool hairpin = t->in->mark == TN_HAIRPIN_MARK;
 
-	check_families(t);
+	check_headers(t, to && !to->own);
 	if (to && !to->own) {
 		if (t->host != HOST || !same(&a->dst, &to->fixed))
 			complain(t, "let a mapped address in without translation");
@@ -342,12 +361,13 @@ static void check_let_out(struct trial *t)
 {
 	const struct view *b = &t->before, *a = &t->after;
 	const struct known *from = known_fixed(&b->src), *as = known_shared(&a->src);
-	bool turned = t->in->program == INSIDE_IN;
+	bool turned = t->r->verdict == BACK;
 
-	check_families(t);
+	check_headers(t, from);
 	if (from && !same(&a->src, &from->shared))
 		complain(t, "let a fixed address out");
-	if (!from && !same(&a->src, &b->src))
+	if (!from && !same(&a->src, &b->src) &&
+	    !(as && as->own && a->quote && !in_subnets(&b->src) && known_fixed(&b->quote_dst)))
 		complain(t, "translated what is not mapped");
 	check_changes(t, true, turned);
 	check_csums(t);
@@ -373,16 +393,6 @@ static void check_turned(struct trial *t)
 	check_let_out(t);
 }
 
-/* Passed inside: unchanged, and with no shared address as its source. */
-static void check_passed_inside(struct trial *t)
-{
-	check_unchanged(t);
-	check_counters(t, NULL, false);
-	if (t->before.ip && t->host == HOST && in_subnets(&t->before.src) &&
-	    (t->before.v4 || !addr_is_v4(&t->before.src)))
-		complain(t, "let a VM speak with a shared address");
-}
-
 /* An answer for a mapped address goes to who asked, from our MAC address. */
 static void check_answer(struct trial *t)
 {
@@ -398,7 +408,7 @@ static void check_answer(struct trial *t)
 	} else {
 		about = t->after.src;
 		if (!is_neighbour_discovery(&t->before) || !is_neighbour_discovery(&t->after) ||
-		    out[21] != 255 || l4_csum(&t->after) != CSUM_RIGHT)
+		    out[21] != 255 || l4_csum(&t->after.frame, t->after.proto) != CSUM_RIGHT)
 			complain(t, "no advertisement");
 	}
 	k = known_shared(&about);
@@ -407,6 +417,35 @@ static void check_answer(struct trial *t)
 	if (host_of(out + ETH_ALEN) != HOST)
 		complain(t, "an answer from another MAC address");
 	check_counters(t, NULL, true);
+}
+
+/*
+ * The router's own error about a hairpin is for one of its VMs, and goes back in; before
+ * that it asks for the VM's address, and is answered.
+ */
+static void check_turned_out(struct trial *t)
+{
+	const struct known *to = known_shared(&t->before.dst), *from = known_shared(&t->after.src);
+
+	if (host_of(t->r->out.bytes) != HOST || t->r->mark != TN_HAIRPIN_MARK)
+		complain(t, "turned back without mark or MAC address");
+	if (t->before.type == ETH_P_ARP || is_neighbour_discovery(&t->before)) {
+		check_answer(t);
+		return;
+	}
+	if (!t->before.quote || !to || to->own || !from || !from->own)
+		complain(t, "turned back what is no error about a hairpin");
+	check_let_out(t);
+}
+
+/* Passed inside: unchanged, and with no shared address as its source. */
+static void check_passed_inside(struct trial *t)
+{
+	check_unchanged(t);
+	check_counters(t, NULL, false);
+	if (t->before.ip && t->host == HOST && in_subnets(&t->before.src) &&
+	    (!t->before.v4 || frame_ip_csum_ok(&t->before.frame)))
+		complain(t, "let a VM speak with a shared address");
 }
 
 /* ARP that goes out tells nobody a private address. */
@@ -459,6 +498,8 @@ static void check_result(struct trial *t)
 			check_turned(t);
 		else if (t->in->program == TC_IN)
 			check_answer(t);
+		else if (t->in->program == TC_OUT)
+			check_turned_out(t);
 		else
 			complain(t, "sent back");
 		break;
@@ -539,6 +580,51 @@ static void check_xdp(struct trial *t, int want_reason)
 		complain(t, "translated other than tc does");
 }
 
+/*
+ * What comes from where no answer would go is spoofed, if it is ours to judge: a sound
+ * packet of a VM to the shared network. With tn_sources_loose it makes no difference.
+ */
+static void check_ways_back(struct trial *t, struct native_in *in, int want_reason)
+{
+	bool judged = t->before.ip && t->host == HOST && in_subnets(&t->before.dst);
+	static struct result r;
+
+	if (want_reason == TN_DROP_SPOOFED_SOURCE)
+		return;
+	in->sources_loose = true;
+	in->way_back = WAY_BACK_NONE;
+	t->guise = ", no matter where the answers go";
+	check_guise(t, in, want_reason);
+	in->sources_loose = false;
+	t->guise = ", by where the answers go";
+	for (in->way_back = WAY_BACK_HERE; in->way_back < WAY_BACKS; in->way_back++) {
+		if (!judged || in->way_back == WAY_BACK_HERE || in->way_back == WAY_BACK_KNOWN ||
+		    in->way_back == WAY_BACK_DISABLED) {
+			check_guise(t, in, want_reason);
+			continue;
+		}
+		run(in, &r);
+		/* for a reason that it has anyway, or as it was passed: with a wrong IP checksum */
+		if (r.verdict != GONE
+			    ? t->r->verdict == BACK || sound(&t->before)
+			    : reason() != want_reason && reason() != TN_DROP_SPOOFED_SOURCE)
+			complain(t, "way back %d: verdict %d, reason %d", in->way_back, r.verdict,
+				 reason());
+	}
+	in->way_back = WAY_BACK_HERE;
+}
+
+/* What begins like our MAC address is none of these, if its MAC header is missing. */
+static bool known_by_content(const struct view *v)
+{
+	const uint8_t *at = v->frame.bytes + ETH_HLEN;
+
+	return v->frame.len >= ETH_HLEN + 20 &&
+	       (v->type == ETH_P_IP || v->type == ETH_P_IPV6 ||
+		(v->type == ETH_P_ARP && get16(at) == 1)) &&
+	       host_of(at) != HOST;
+}
+
 static void check_guises(struct trial *t, const struct input *i)
 {
 	struct native_in in = i->in;
@@ -555,16 +641,20 @@ static void check_guises(struct trial *t, const struct input *i)
 		check_guise(t, &in, want);
 		in.linear = 0;
 	}
-	if (in.program == TC_IN && in.len >= ETH_HLEN + 20 &&
-	    (t->before.type == ETH_P_IP || t->before.type == ETH_P_IPV6 ||
-	     t->before.type == ETH_P_ARP)) {
+	if (in.program == TC_IN && known_by_content(&t->before)) {
 		t->guise = ", without its MAC header";
 		in.lost_mac = true;
 		check_guise(t, &in, want);
 		in.lost_mac = false;
 	}
-	/* an answer is no frame that came from a network card */
-	if (in.program != TC_IN || t->r->verdict != BACK) {
+	if (in.program == INSIDE_IN)
+		check_ways_back(t, &in, want);
+	/*
+	 * An answer is no frame that came from a network card, nor is one of several segments;
+	 * and one sum in 65,535 is taken for one of the pseudo-header alone: nat_l4_csum().
+	 */
+	if ((t->r->verdict != BACK || in.program == INSIDE_IN) && !in.gso_size &&
+	    !looks_partial(&t->before)) {
 		t->guise = ", summed by the network card";
 		in.summed = SUMMED_WHOLE;
 		check_guise(t, &in, want);

@@ -16,12 +16,16 @@ static const char *const macs[] = {
 	[TO_OTHER] = MAC_OTHER,
 };
 
-bool input_read(struct input *i, const uint8_t *data, size_t size)
+void input_read(struct input *i, const uint8_t *given, size_t size)
 {
+	uint8_t data[INPUT_MAX] = { 0 };
 	unsigned int to;
 
-	if (size < INPUT_HEAD + ETH_HLEN || size > INPUT_MAX)
-		return false;
+	if (size > sizeof(data))
+		size = sizeof(data);
+	memcpy(data, given, size);
+	if (size < INPUT_HEAD + ETH_HLEN)
+		size = INPUT_HEAD + ETH_HLEN;
 	memset(&i->in, 0, sizeof(i->in));
 	i->in.program = data[0] & 3;
 	i->in.guards_only = i->in.program == XDP_IN && data[0] & GUARDS_ONLY;
@@ -38,7 +42,6 @@ bool input_read(struct input *i, const uint8_t *data, size_t size)
 	if (to && to <= TO_OTHER)
 		mac_parse(macs[to], i->frame);
 	i->linear = data[1] ? LEAST_LINEAR + data[1] - 1U : 0;
-	return true;
 }
 
 size_t input_write(uint8_t data[INPUT_MAX], enum program program, bool guards_only,

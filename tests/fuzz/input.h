@@ -34,8 +34,8 @@ struct input {
 	uint8_t frame[INPUT_FRAME_MAX];
 };
 
-/* False: no frame that a program ever sees. */
-bool input_read(struct input *i, const uint8_t *data, size_t size);
+/* Any bytes will do: what is short is filled up with zeroes, what is long is cut off. */
+void input_read(struct input *i, const uint8_t *data, size_t size);
 /* The other way; 0: the frame is too long. */
 size_t input_write(uint8_t data[INPUT_MAX], enum program program, bool guards_only,
 		   const struct packet *p, const struct frame *f);

@@ -28,15 +28,43 @@ static void constant_set(const volatile void *constant, const void *value, size_
 	memcpy((void *)at, value, size);
 }
 
-void native_open(uint32_t router, const uint8_t mac[ETH_ALEN], uint32_t shared_ifindex)
+static void open_constants(void)
 {
-	bool guards_only = false;
+	uint32_t router = RED, ifindex = 1;
+	uint8_t mac[ETH_ALEN];
+	bool no = false;
 
-	native_clear();
+	mac_parse(MAC_ROUTER, mac);
 	constant_set(&tn_router_id, &router, sizeof(router));
 	constant_set(tn_mac, mac, ETH_ALEN);
-	constant_set(&tn_shared_ifindex, &shared_ifindex, sizeof(shared_ifindex));
-	constant_set(&tn_xdp_guards_only, &guards_only, sizeof(guards_only));
+	constant_set(&tn_shared_ifindex, &ifindex, sizeof(ifindex));
+	constant_set(&tn_xdp_guards_only, &no, sizeof(no));
+	constant_set(&tn_sources_loose, &no, sizeof(no));
+	for (size_t i = 0; i < fixture_n; i++) {
+		struct entry e = fixture_entry(&fixture[i], 0);
+
+		if (fixture[i].router == RED && !fixture[i].fixed)
+			constant_set(&tn_own[strchr(fixture[i].shared, ':') ? 1 : 0], &e.shared,
+				     sizeof(e.shared));
+	}
+}
+
+void native_open(void)
+{
+	struct tn_config config = fixture_config(fixture_subnets, fixture_subnets_n);
+	uint32_t zero = 0, slots = 0;
+
+	native_clear();
+	open_constants();
+	native_update("config", &zero, &config);
+	for (size_t i = 0; i < fixture_n; i++) {
+		bool mapped = fixture[i].fixed && fixture[i].router != GREEN;
+		struct entry e = fixture_entry(&fixture[i], mapped ? ++slots : 0);
+
+		native_update("by_shared", &e.shared, &e.to);
+		if (mapped)
+			native_update("by_fixed", &e.from, &e.back);
+	}
 }
 
 void native_update(const char *map, const void *key, const void *value)
@@ -81,6 +109,8 @@ void native_run(const struct native_in *in, struct result *r)
 
 	if (tn_xdp_guards_only != in->guards_only)
 		constant_set(&tn_xdp_guards_only, &in->guards_only, sizeof(in->guards_only));
+	if (tn_sources_loose != in->sources_loose)
+		constant_set(&tn_sources_loose, &in->sources_loose, sizeof(in->sources_loose));
 	shim_frame_open(&f, in);
 	returned = run(in->program, &f);
 	r->marked = false;

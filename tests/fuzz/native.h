@@ -6,7 +6,7 @@
 #ifndef TN_FUZZ_NATIVE_H
 #define TN_FUZZ_NATIVE_H
 
-#include "fixture.h"
+#include "../bpf/fixture.h"
 
 /* What the kernel knows of the checksum of a frame (CHECKSUM_… in <linux/skbuff.h>). */
 enum summed {
@@ -15,20 +15,36 @@ enum summed {
 	SUMMED_WHOLE,  /* the sum of the frame is known, and is to stay right */
 };
 
+/* What the kernel knows of the way back to a source: bpf_fib_lookup(). */
+enum way_back {
+	WAY_BACK_HERE,	    /* by the interface that the frame came from; no MAC address */
+	WAY_BACK_KNOWN,	    /* the same, and the frame's source has that MAC address */
+	WAY_BACK_OTHER_MAC, /* or another one */
+	WAY_BACK_ELSEWHERE, /* by another interface */
+	WAY_BACK_NONE,
+	WAY_BACK_DISABLED, /* the router does not forward */
+	WAY_BACKS
+};
+
 struct native_in {
 	enum program program;
-	bool guards_only; /* tn_xdp_guards_only */
+	bool guards_only;   /* tn_xdp_guards_only */
+	bool sources_loose; /* tn_sources_loose */
 	uint32_t mark;
 	uint16_t gso_size, gso_segs;
 	size_t linear; /* bytes that lie in one piece, and can be read in place; 0: all */
 	bool lost_mac; /* tc alone: the frame begins behind its MAC header, see pkt_mend_mac() */
 	enum summed summed;
+	enum way_back way_back;
 	const uint8_t *bytes;
 	size_t len;
 };
 
-/* What the loader does: the constants of the programs, and the maps by their names. */
-void native_open(uint32_t router, const uint8_t mac[ETH_ALEN], uint32_t shared_ifindex);
+/*
+ * What the loader does: the constants of red's programs, and the maps, by their names. The
+ * mappings are the fixture's; slots are counted from 1.
+ */
+void native_open(void);
 void native_update(const char *map, const void *key, const void *value);
 /* The value in the map; NULL: there is none. */
 void *native_lookup(const char *map, const void *key);

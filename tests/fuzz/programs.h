@@ -8,6 +8,8 @@
 
 #include <linux/bpf.h>
 
+#include "tn_abi.h"
+
 struct map_element {
 	struct map_element *next;
 	void *key, *value; /* allocations of their own: no read beyond them goes unseen */
@@ -28,6 +30,8 @@ extern const volatile __u32 tn_router_id;
 extern const volatile __u8 tn_mac[6];
 extern const volatile __u32 tn_shared_ifindex;
 extern const volatile bool tn_xdp_guards_only;
+extern const volatile bool tn_sources_loose;
+extern const volatile struct tn_addr tn_own[2];
 
 int tn_xdp_shared_in(struct xdp_md *xdp);
 int tn_tc_shared_in(struct __sk_buff *skb);

@@ -10,6 +10,7 @@
 #include <linux/if_packet.h>
 #include <linux/pkt_cls.h>
 #include <sanitizer/asan_interface.h>
+#include <sys/socket.h>
 
 #include "util.h"
 
@@ -178,6 +179,7 @@ void shim_frame_open(struct shim_frame *f, const struct native_in *in)
 	memcpy(data_of(f) - skip, in->bytes, skip);
 	copy_in(f, 0, in->bytes + skip, len);
 	f->summed = in->summed;
+	f->way_back = in->way_back;
 	if (f->summed == SUMMED_WHOLE)
 		f->sum = sum_words(in->bytes + ETH_HLEN, in->len - ETH_HLEN, 0);
 	if (!f->is_xdp) {
@@ -318,19 +320,42 @@ long bpf_redirect(__u32 ifindex, __u64 flags)
 	return flags & ~(__u64)BPF_F_INGRESS ? TC_ACT_SHOT : TC_ACT_REDIRECT;
 }
 
-/*
- * Every address is on the other side of the interface that the frame came from, and
- * nobody has asked for its neighbour yet.
- */
+/* Addresses of a link, for which the kernel has no route of general use: rt6_need_strict(). */
+static bool is_of_link(const struct bpf_fib_lookup *params)
+{
+	uint32_t first = ntohl(params->ipv6_dst[0]);
+	bool loopback = !(params->ipv6_dst[0] | params->ipv6_dst[1] | params->ipv6_dst[2]) &&
+			params->ipv6_dst[3] == htonl(1);
+
+	return params->family == AF_INET6 &&
+	       (first >> 24 == 0xff || first >> 22 == 0xfe80 >> 6 || loopback);
+}
+
 long bpf_fib_lookup(void *ctx, struct bpf_fib_lookup *params, int size, __u32 flags)
 {
 	const struct shim_frame *f = frame_of(ctx);
 
-	(void)flags;
-	if ((size_t)size < sizeof(*params))
-		return -EINVAL;
-	params->ifindex = f->is_xdp ? f->xdp.ingress_ifindex : f->skb.ifindex;
-	return BPF_FIB_LKUP_RET_NO_NEIGH;
+	if (f->is_xdp || flags || (size_t)size < sizeof(*params))
+		unsupported("bpf_fib_lookup() like that");
+	if (is_of_link(params))
+		return BPF_FIB_LKUP_RET_NOT_FWDED;
+	params->ifindex = f->skb.ifindex + (f->way_back == WAY_BACK_ELSEWHERE);
+	memset(params->smac, 0, ETH_ALEN);
+	shim_copy_out(f, ETH_ALEN, params->dmac, ETH_ALEN);
+	switch (f->way_back) {
+	case WAY_BACK_OTHER_MAC:
+		params->dmac[ETH_ALEN - 1] ^= 1;
+		return BPF_FIB_LKUP_RET_SUCCESS;
+	case WAY_BACK_KNOWN:
+	case WAY_BACK_ELSEWHERE:
+		return BPF_FIB_LKUP_RET_SUCCESS;
+	case WAY_BACK_NONE:
+		return BPF_FIB_LKUP_RET_NOT_FWDED;
+	case WAY_BACK_DISABLED:
+		return BPF_FIB_LKUP_RET_FWD_DISABLED;
+	default:
+		return BPF_FIB_LKUP_RET_NO_NEIGH;
+	}
 }
 
 /* ---------------------------------------------------------------- tc */

@@ -25,6 +25,7 @@ struct shim_frame {
 	/* where these headers are, from the data on; negative: in the room in front of it */
 	int32_t mac, network;
 	enum summed summed;
+	enum way_back way_back;
 	uint32_t sum; /* if SUMMED_WHOLE: from the network header on */
 };
 

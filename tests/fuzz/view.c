@@ -18,7 +18,7 @@ static bool is_extension(uint8_t proto)
 
 /* What is behind the extension headers of the IPv6 header at `at`; false: cut off. */
 static bool walk(const uint8_t *bytes, size_t at, size_t end, uint8_t *proto, size_t *l4,
-		 bool *fragment, bool *later)
+		 bool *fragment, bool *later, bool *routed)
 {
 	*proto = bytes[at + 6];
 	*l4 = at + 40;
@@ -30,6 +30,7 @@ static bool walk(const uint8_t *bytes, size_t at, size_t end, uint8_t *proto, si
 			*fragment |= get16(bytes + *l4 + 2) & 0xfff9;
 		}
 		at = *l4;
+		*routed |= *proto == IPPROTO_ROUTING && bytes[at + 3];
 		*l4 += *proto == IPPROTO_FRAGMENT ? 8 : 8 * (bytes[at + 1] + 1U);
 		*proto = bytes[at];
 	}
@@ -63,13 +64,25 @@ static void read_addresses(const uint8_t *ip, bool v4, struct tn_addr *src, stru
 	*dst = addr_from_bytes(ip + at + len, len);
 }
 
+/* RFC 791, 3.1 */
+static void read_options(struct view *v, const uint8_t *at, const uint8_t *end)
+{
+	while (at < end && *at) {
+		v->source_route |= *at == 131 || *at == 137;
+		v->record_route |= *at == 7;
+		if (*at != 1 && (at + 1 == end || at[1] < 2))
+			return;
+		at += *at == 1 ? 1 : at[1];
+	}
+}
+
 /* The packet that an ICMP error quotes: perhaps only its first bytes. */
 static void read_quote(struct view *v, size_t end)
 {
 	const uint8_t *bytes = v->frame.bytes;
 	size_t at = v->frame.l4 + 8, header = v->v4 ? 20 : 40, csum;
 	uint8_t type = bytes[v->frame.l4], proto;
-	bool later = false, fragment = false;
+	bool later = false, fragment = false, routed = false;
 
 	if (v->later || v->proto != (v->v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6) || at + header > end)
 		return;
@@ -84,10 +97,11 @@ static void read_quote(struct view *v, size_t end)
 		fragment = get16(bytes + at + 6) & 0x3fff;
 		v->quote_whole = at + get16(bytes + at + 2) == end;
 	} else {
-		if (!walk(bytes, at, end, &proto, &v->quote_l4, &fragment, &later))
+		if (!walk(bytes, at, end, &proto, &v->quote_l4, &fragment, &later, &routed))
 			return;
 		v->quote_whole = at + 40 + get16(bytes + at + 4) == end;
 	}
+	v->quote_proto = proto;
 	v->quote_whole = v->quote_whole && !fragment;
 	csum = proto == IPPROTO_ICMP ? 0 : csum_at(proto, v->v4, v->quote_l4);
 	if (!later && csum && csum + 2 <= end)
@@ -124,7 +138,9 @@ void view_frame(struct view *v, const uint8_t *bytes, size_t len, bool gso)
 		v->fragment = get16(ip + 6) & 0x3fff;
 		if ((*ip & 15) < 5 || v->frame.l4 > end)
 			return;
-	} else if (!walk(bytes, ETH_HLEN, end, &v->proto, &v->frame.l4, &v->fragment, &v->later)) {
+		read_options(v, ip + 20, ip + 4 * (*ip & 15));
+	} else if (!walk(bytes, ETH_HLEN, end, &v->proto, &v->frame.l4, &v->fragment, &v->later,
+			 &v->source_route)) {
 		return;
 	}
 	v->ip = true;

@@ -3,7 +3,7 @@
 #ifndef TN_FUZZ_VIEW_H
 #define TN_FUZZ_VIEW_H
 
-#include "fixture.h"
+#include "../bpf/fixture.h"
 
 /* A frame, as far as it can be read. */
 struct view {
@@ -14,9 +14,12 @@ struct view {
 	uint8_t proto;
 	bool later;    /* a fragment that is not the first */
 	bool fragment; /* or any */
+	/* it names its way, or asks for it to be written down */
+	bool source_route, record_route;
 	/* an ICMP error: offset of the packet that it quotes; 0: it is none */
 	size_t quote;
 	struct tn_addr quote_src, quote_dst;
+	uint8_t quote_proto;
 	size_t quote_l4, quote_csum; /* 0: not quoted */
 	bool quote_whole;
 };
