@@ -165,6 +165,20 @@ void lab_map(struct lab *lab, enum router router, const char *fixed, const char 
 	     shared);
 }
 
+void lab_unmap(struct lab *lab, enum router router, const char *fixed, const char *shared)
+{
+	struct entry e = fixture_entry(&(struct fixture){ router, fixed, shared }, 0);
+
+	for (size_t i = 1; i < lab->n; i++) {
+		if (!memcmp(&lab->mappings[i].shared, &e.shared, sizeof(e.shared)))
+			lab->mappings[i] = (struct mapping){ 0 };
+	}
+	need(bpf_map_delete_elem(bpf_map__fd(lab->skel->maps.by_shared), &e.shared) == 0, shared);
+	if (fixed && router)
+		need(bpf_map_delete_elem(bpf_map__fd(lab->skel->maps.by_fixed), &e.from) == 0,
+		     fixed);
+}
+
 void lab_subnets(struct lab *lab, const char *const *subnets, size_t n)
 {
 	struct tn_config config = fixture_config(subnets, n);
@@ -314,8 +328,7 @@ char *frame_diff(const struct frame *want, const struct frame *got)
 	return text;
 }
 
-/* The mapping of this lab's router with that address; 0: none. */
-static size_t slot_of(struct lab *lab, const char *address, bool shared)
+size_t lab_slot(struct lab *lab, const char *address, bool shared)
 {
 	struct tn_addr a = addr_of(address);
 
@@ -341,7 +354,7 @@ static void expect_counted(struct lab *lab, const struct row *row, const struct 
 		t->routers[lab->skel->rodata->tn_router_id].packets[row->reason] += packets;
 	if ((row->outcome != TRANSLATED && row->outcome != TURNED) || row->uncounted)
 		return;
-	slot = slot_of(lab, inwards ? row->before.dst : row->before.src, inwards);
+	slot = lab_slot(lab, inwards ? row->before.dst : row->before.src, inwards);
 	cr_assert(slot, "%s: a translation of what is not mapped?", row->what);
 	c = &t->mappings[slot];
 	*(inwards ? &c->in_packets : &c->out_packets) += packets;

@@ -35,6 +35,9 @@ struct lab *lab_open_beside(const struct lab *lab, const struct lab_options *o);
 
 /* One more mapping; with `fixed` NULL, an address of the router itself. */
 void lab_map(struct lab *lab, enum router router, const char *fixed, const char *shared);
+void lab_unmap(struct lab *lab, enum router router, const char *fixed, const char *shared);
+/* Where a mapping of this lab's router is counted, by either address; 0: there is none. */
+size_t lab_slot(struct lab *lab, const char *address, bool shared);
 void lab_subnets(struct lab *lab, const char *const *subnets, size_t n);
 
 struct result lab_run(struct lab *lab, enum program program, const struct packet *p,

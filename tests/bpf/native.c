@@ -5,11 +5,11 @@
  * natively is then true of the kernel, and the other way round.
  */
 #include <dirent.h>
-#include <time.h>
 
 #include "../fuzz/input.h"
 #include "../fuzz/mend.h"
 #include "harness.h"
+#include "random.h"
 
 #define CORPUS "tests/fuzz/corpus"
 /* Variations of each input of the corpus. */
@@ -21,16 +21,6 @@ struct pair {
 	unsigned int verdicts[NO_VERDICT + 1];
 	unsigned int refused;
 };
-
-/* splitmix64 */
-static uint64_t draw(uint64_t *state)
-{
-	uint64_t z = *state += 0x9e3779b97f4a7c15;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-	z = (z ^ z >> 27) * 0x94d049bb133111eb;
-	return z ^ z >> 31;
-}
 
 static struct pair open_pair(void)
 {
@@ -119,7 +109,7 @@ static void compare(struct pair *pair, const char *what, const struct input *i)
 }
 
 /* Some bytes changed, and then perhaps what says that they were not. */
-static void vary(uint8_t *data, size_t size, uint64_t *random)
+static void vary(uint8_t *data, size_t size, struct random *random)
 {
 	for (unsigned int n = draw(random) % 4; n; n--)
 		data[draw(random) % size] = draw(random);
@@ -130,7 +120,7 @@ static void vary(uint8_t *data, size_t size, uint64_t *random)
 }
 
 static void compare_file(struct pair *pair, const char *name, unsigned int variations,
-			 uint64_t *random)
+			 struct random *random)
 {
 	_cleanup_fclose_ FILE *in = NULL;
 	uint8_t data[INPUT_MAX], varied[INPUT_MAX];
@@ -155,7 +145,7 @@ static void compare_file(struct pair *pair, const char *name, unsigned int varia
 }
 
 /* Every input once as it is, or as many times varied. */
-static void compare_corpus(unsigned int variations, uint64_t *random)
+static void compare_corpus(unsigned int variations, struct random *random)
 {
 	struct pair pair = open_pair();
 	unsigned int files = 0;
@@ -187,10 +177,7 @@ Test(native, corpus)
 
 Test(native, corpus_varied)
 {
-	const char *given = getenv("SEED");
-	uint64_t random = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
+	struct random random = random_seed();
 
-	printf("SEED=%llu\n", (unsigned long long)random);
-	fflush(stdout);
 	compare_corpus(VARIATIONS, &random);
 }

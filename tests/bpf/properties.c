@@ -4,16 +4,12 @@
  * printed; SEED=… in the environment repeats a run.
  */
 #include <arpa/inet.h>
-#include <time.h>
 
 #include "harness.h"
+#include "random.h"
 
 #define ROUNDS	 3000
 #define MAPPINGS 40
-
-struct random {
-	uint64_t state;
-};
 
 /* A mapping, and who talks to it. */
 struct ends {
@@ -25,36 +21,6 @@ struct seen {
 	unsigned int changed, whole, broken, absent, partial, options, extensions, first, later,
 		padded, no_checksum, left_to_tc;
 };
-
-/* splitmix64 */
-static uint64_t draw(struct random *r)
-{
-	uint64_t z = r->state += 0x9e3779b97f4a7c15;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-	z = (z ^ z >> 27) * 0x94d049bb133111eb;
-	return z ^ z >> 31;
-}
-
-static unsigned int below(struct random *r, unsigned int n)
-{
-	return draw(r) % n;
-}
-
-static bool one_in(struct random *r, unsigned int n)
-{
-	return !below(r, n);
-}
-
-static struct random seed(void)
-{
-	const char *given = getenv("SEED");
-	struct random r = { .state = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) };
-
-	printf("SEED=%llu\n", (unsigned long long)r.state);
-	fflush(stdout);
-	return r;
-}
 
 /* Private and shared addresses of any value, each of them once. */
 static void draw_ends(struct random *r, bool v4, unsigned int i, struct ends *e)
@@ -71,69 +37,6 @@ static void draw_ends(struct random *r, bool v4, unsigned int i, struct ends *e)
 		snprintf(e->shared, sizeof(e->shared), "fd64::%x:%x:%x", b, c, i + 1);
 		snprintf(e->peer, sizeof(e->peer), "fd64::7777:%x:%x:%x", a, b, c);
 	}
-}
-
-static uint8_t draw_proto(struct random *r, bool v4)
-{
-	static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_TCP,	IPPROTO_UDP,  IPPROTO_UDP,
-					  IPPROTO_UDP, IPPROTO_UDPLITE, IPPROTO_DCCP, IPPROTO_SCTP,
-					  IPPROTO_GRE, IPPROTO_ESP };
-
-	if (one_in(r, 6))
-		return v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
-	if (one_in(r, 10))
-		return 150 + below(r, 100);
-	return protos[below(r, ARRAY_SIZE(protos))];
-}
-
-static enum csum draw_csum(struct random *r, uint8_t proto)
-{
-	switch (below(r, 6)) {
-	case 0:
-		return CSUM_WRONG;
-	case 1:
-		return proto == IPPROTO_UDP ? CSUM_ABSENT : CSUM_RIGHT;
-	case 2:
-		return proto == IPPROTO_UDP || proto == IPPROTO_TCP ? CSUM_PARTIAL : CSUM_RIGHT;
-	default:
-		return CSUM_RIGHT;
-	}
-}
-
-static void draw_fragment(struct random *r, bool v4, struct packet *p)
-{
-	p->payload += 64;
-	p->frag_at = one_in(r, 2) ? 0 : 8 * (1 + below(r, 4));
-	p->frag_len = p->frag_at ? 1 + below(r, 32) : 32;
-	if (!v4)
-		p->ext = one_in(r, 2) ? "F" : "HDRF";
-}
-
-/* A packet between the two, without its addresses. */
-static struct packet draw_packet(struct random *r, bool v4)
-{
-	static const char *const ext[] = { "H", "D", "R", "F", "HD", "HDRFD", "DDDDDD" };
-	struct packet p = { .proto = draw_proto(r, v4),
-			    .payload = below(r, 1200),
-			    .fill = draw(r),
-			    .sport = 1 + below(r, 65535),
-			    .dport = 1 + below(r, 65535),
-			    .ttl = 1 + below(r, 255) };
-
-	p.csum = draw_csum(r, p.proto);
-	if (one_in(r, 4))
-		p.trailer = below(r, 40);
-	if (one_in(r, 4)) {
-		draw_fragment(r, v4, &p);
-	} else if (one_in(r, 4) && v4) {
-		p.options = 4 * (1 + below(r, 10));
-	} else if (one_in(r, 3) && !v4) {
-		p.ext = ext[below(r, ARRAY_SIZE(ext))];
-		p.ext_len = below(r, 8);
-	}
-	if (p.proto == IPPROTO_UDPLITE && one_in(r, 2))
-		p.coverage = 8 + below(r, p.payload + 1);
-	return p;
 }
 
 static void note(struct seen *seen, const struct packet *p, const struct frame *f)
@@ -285,7 +188,7 @@ static void there_and_back(enum program in)
 {
 	const struct lab_options options = { .programs = 1U << in | ON_OUT, .bare = true };
 	struct lab *lab = lab_open(&options);
-	struct random r = seed();
+	struct random r = random_seed();
 	struct seen seen = { 0 };
 	struct ends ends[2 * MAPPINGS];
 
@@ -374,7 +277,7 @@ Test(properties, damaged_packets)
 						  { RED_VM_6, GREEN_SHARED_6 },
 						  { RED_VM, GREEN_SHARED } };
 	struct lab *lab = lab_open(&(struct lab_options){ 0 });
-	struct random r = seed();
+	struct random r = random_seed();
 	unsigned int verdicts[NO_VERDICT + 1] = { 0 };
 
 	for (unsigned int i = 0; i < 2 * ROUNDS; i++) {
