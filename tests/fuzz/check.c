@@ -448,6 +448,15 @@ static void check_passed_inside(struct trial *t)
 		complain(t, "let a VM speak with a shared address");
 }
 
+/* From the router to one of its VMs: that is not passed to the kernel, but delivered. */
+static bool is_own_hairpin(const struct trial *t)
+{
+	const struct known *from = known_shared(&t->before.src), *to = known_shared(&t->before.dst);
+
+	return t->before.ip && t->in->mark == TN_HAIRPIN_MARK && from && from->own && to &&
+	       !to->own;
+}
+
 /* ARP that goes out tells nobody a private address. */
 static bool arp_tells(const struct view *v)
 {
@@ -496,6 +505,8 @@ static void check_result(struct trial *t)
 	case BACK:
 		if (t->in->program == INSIDE_IN)
 			check_turned(t);
+		else if (t->in->program == TC_IN && is_own_hairpin(t))
+			check_let_in(t);
 		else if (t->in->program == TC_IN)
 			check_answer(t);
 		else if (t->in->program == TC_OUT)

@@ -320,6 +320,14 @@ long bpf_redirect(__u32 ifindex, __u64 flags)
 	return flags & ~(__u64)BPF_F_INGRESS ? TC_ACT_SHOT : TC_ACT_REDIRECT;
 }
 
+long bpf_redirect_neigh(__u32 ifindex, struct bpf_redir_neigh *params, int size, __u64 flags)
+{
+	(void)ifindex;
+	if (params || size)
+		unsupported("bpf_redirect_neigh() with a next hop");
+	return flags ? TC_ACT_SHOT : TC_ACT_REDIRECT;
+}
+
 /* Addresses of a link, for which the kernel has no route of general use: rt6_need_strict(). */
 static bool is_of_link(const struct bpf_fib_lookup *params)
 {

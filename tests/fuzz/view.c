@@ -5,6 +5,9 @@
 
 #include "addr.h"
 
+/* Extension headers of IPv6 that are looked behind. */
+#define HEADERS_MAX 6
+
 uint16_t get16(const uint8_t *at)
 {
 	return at[0] << 8 | at[1];
@@ -16,25 +19,32 @@ static bool is_extension(uint8_t proto)
 	       proto == IPPROTO_DSTOPTS;
 }
 
-/* What is behind the extension headers of the IPv6 header at `at`; false: cut off. */
-static bool walk(const uint8_t *bytes, size_t at, size_t end, uint8_t *proto, size_t *l4,
-		 bool *fragment, bool *later, bool *routed)
+/* What is behind the extension headers of IPv6. */
+struct end {
+	uint8_t proto;
+	size_t l4;
+	bool fragment, later, routed;
+	unsigned int headers; /* that were walked */
+};
+
+/* `at` is an IPv6 header; false: cut off. */
+static bool walk(const uint8_t *bytes, size_t at, size_t end, struct end *e)
 {
-	*proto = bytes[at + 6];
-	*l4 = at + 40;
-	while (!*later && is_extension(*proto)) {
-		if (*l4 + 4 > end)
+	*e = (struct end){ .proto = bytes[at + 6], .l4 = at + 40 };
+	for (; !e->later && is_extension(e->proto); e->headers++) {
+		const uint8_t *header = bytes + e->l4;
+
+		if (e->l4 + 4 > end)
 			return false;
-		if (*proto == IPPROTO_FRAGMENT) {
-			*later = get16(bytes + *l4 + 2) & 0xfff8;
-			*fragment |= get16(bytes + *l4 + 2) & 0xfff9;
+		if (e->proto == IPPROTO_FRAGMENT) {
+			e->later = get16(header + 2) & 0xfff8;
+			e->fragment |= get16(header + 2) & 0xfff9;
 		}
-		at = *l4;
-		*routed |= *proto == IPPROTO_ROUTING && bytes[at + 3];
-		*l4 += *proto == IPPROTO_FRAGMENT ? 8 : 8 * (bytes[at + 1] + 1U);
-		*proto = bytes[at];
+		e->routed |= e->proto == IPPROTO_ROUTING && header[3];
+		e->l4 += e->proto == IPPROTO_FRAGMENT ? 8 : 8 * (header[1] + 1U);
+		e->proto = header[0];
 	}
-	return *l4 <= end;
+	return e->l4 <= end;
 }
 
 /* Where the checksum is that covers addresses, or all of ICMP; 0: there is none. */
@@ -81,8 +91,8 @@ static void read_quote(struct view *v, size_t end)
 {
 	const uint8_t *bytes = v->frame.bytes;
 	size_t at = v->frame.l4 + 8, header = v->v4 ? 20 : 40, csum;
-	uint8_t type = bytes[v->frame.l4], proto;
-	bool later = false, fragment = false, routed = false;
+	uint8_t type = bytes[v->frame.l4];
+	struct end e = { 0 };
 
 	if (v->later || v->proto != (v->v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6) || at + header > end)
 		return;
@@ -91,26 +101,29 @@ static void read_quote(struct view *v, size_t end)
 	v->quote = at;
 	read_addresses(bytes + at, v->v4, &v->quote_src, &v->quote_dst);
 	if (v->v4) {
-		proto = bytes[at + 9];
-		v->quote_l4 = at + 4 * (bytes[at] & 15);
-		later = get16(bytes + at + 6) & 0x1fff;
-		fragment = get16(bytes + at + 6) & 0x3fff;
+		e.proto = bytes[at + 9];
+		e.l4 = at + 4 * (bytes[at] & 15);
+		e.later = get16(bytes + at + 6) & 0x1fff;
+		e.fragment = get16(bytes + at + 6) & 0x3fff;
 		v->quote_whole = at + get16(bytes + at + 2) == end;
 	} else {
-		if (!walk(bytes, at, end, &proto, &v->quote_l4, &fragment, &later, &routed))
+		/* nobody lets a packet with more headers pass, and it is quoted nowhere */
+		if (!walk(bytes, at, end, &e) || e.headers > HEADERS_MAX)
 			return;
 		v->quote_whole = at + 40 + get16(bytes + at + 4) == end;
 	}
-	v->quote_proto = proto;
-	v->quote_whole = v->quote_whole && !fragment;
-	csum = proto == IPPROTO_ICMP ? 0 : csum_at(proto, v->v4, v->quote_l4);
-	if (!later && csum && csum + 2 <= end)
+	v->quote_proto = e.proto;
+	v->quote_l4 = e.l4;
+	v->quote_whole = v->quote_whole && !e.fragment;
+	csum = e.proto == IPPROTO_ICMP ? 0 : csum_at(e.proto, v->v4, e.l4);
+	if (!e.later && csum && csum + 2 <= end)
 		v->quote_csum = csum;
 }
 
 void view_frame(struct view *v, const uint8_t *bytes, size_t len, bool gso)
 {
 	const uint8_t *ip = bytes + ETH_HLEN;
+	struct end e;
 	size_t end, csum;
 
 	memset(v, 0, offsetof(struct view, frame));
@@ -139,9 +152,14 @@ void view_frame(struct view *v, const uint8_t *bytes, size_t len, bool gso)
 		if ((*ip & 15) < 5 || v->frame.l4 > end)
 			return;
 		read_options(v, ip + 20, ip + 4 * (*ip & 15));
-	} else if (!walk(bytes, ETH_HLEN, end, &v->proto, &v->frame.l4, &v->fragment, &v->later,
-			 &v->source_route)) {
-		return;
+	} else {
+		if (!walk(bytes, ETH_HLEN, end, &e))
+			return;
+		v->frame.l4 = e.l4;
+		v->proto = e.proto;
+		v->later = e.later;
+		v->fragment = e.fragment;
+		v->source_route = e.routed;
 	}
 	v->ip = true;
 	csum = csum_at(v->proto, v->v4, v->frame.l4);
