@@ -173,7 +173,7 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin, boo
 
 	fixed = to->fixed;
 	slot = to->slot;
-	own = hairpin && from && from->flags & TN_SHARED_OWN;
+	own = hairpin && from && from->router == tn_router_id && from->flags & TN_SHARED_OWN;
 	v = translate_in(p, icmp, &dst, &fixed);
 	if (v != TN_TRANSLATED)
 		return v;
@@ -356,7 +356,7 @@ static __always_inline enum tn_verdict judge_out(struct pkt *p)
 	/* an error of nobody's quotes what nobody has translated */
 	if (addr_is_unspecified(&src, p->v4))
 		return icmp == ICMP_ERROR || icmp == ICMP_REDIRECTS ? drop(p, TN_DROP_UNTRANSLATED)
-								     : TN_PASS;
+								    : TN_PASS;
 	if (!p->v4 && addr_is_link_local(&src, false))
 		return judge_link_local_out(p, icmp, &dst);
 	mapping = lookup_fixed(&src);
