@@ -69,8 +69,8 @@ FUZZ_SAN := -fsanitize=address,undefined -fno-sanitize=alignment -fno-sanitize-r
 	-fno-omit-frame-pointer
 SKEL := $(BUILD)/tenantnat.skel.h
 
-.PHONY: all help demo test test-unit test-bpf test-fuzz test-e2e fuzz fuzz-seed lint format \
-	install uninstall clean deps throughput verified compile_commands.json
+# every target with a line of help
+.PHONY: $(shell sed -n 's/^\([a-z_.-]*\):.*\#\# .*/\1/p' Makefile)
 
 all: | deps-build ## build the executable, build/tenantnat
 	@$(MAKE) --no-print-directory $(BUILD)/tenantnat compile_commands.json
@@ -202,6 +202,9 @@ verified: $(BUILD)/bpf-tests ## record how much work the programs are for this k
 	{ grep -v "^$$kernel " $(VERIFIED); \
 	  $(BUILD)/bpf-tests --jobs 1 --verbose --filter 'load/*' 2>$(BUILD)/verified.log | sed -n 's/^verified: //p' | sort; \
 	} >$(BUILD)/verified.txt && mv $(BUILD)/verified.txt $(VERIFIED)
+
+test-offload: all | deps-test ## the offload matrix alone, with larger transfers (root)
+	@$(PYTHON) tests/e2e/run.py --bin $(BUILD)/tenantnat --long offload_matrix
 
 throughput: all | deps-test ## TCP through two routers beside plain routing (root)
 	@$(PYTHON) tests/e2e/throughput.py --bin $(BUILD)/tenantnat --rounds 35 --seconds 1

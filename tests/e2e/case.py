@@ -4,6 +4,7 @@ Which functions are tests, and how often one runs:
 
     @datapath   with every hook, offloads on and off
     @hook       with every hook, once each
+    @program    with every hook, once each, but not with clsact: the programs are those of tc
     @once       once, with the first hook that was asked for
 
 A test takes the Lab, finds the definitions of Lab.definitions() in force, or with @dual_stack those
@@ -25,6 +26,7 @@ def _register(each):
 
 datapath = _register("datapath")
 hook = _register("hook")
+program = _register("program")
 once = _register("once")
 
 

@@ -50,7 +50,7 @@ class Lab:
     """All namespaces, by name as attributes (`red_lan` for red-lan), and `cli`."""
 
     def __init__(self, binary, scratch, variant, offload):
-        self.variant, self.offload = variant, offload
+        self.variant, self.offload, self.long = variant, offload, False
         self.hook, env = VARIANTS[variant]
         self.scratch = os.path.join(scratch, f"{variant}-{offload}")
         os.mkdir(self.scratch)

@@ -174,7 +174,7 @@ class Namespace:
                         f.write(str(value))
 
     def snmp(self):
-        """The counters of nstat(8) as {"TcpInCsumErrors": 0, …}."""
+        """The counters of nstat(8), of both families, as {"TcpInCsumErrors": 0, …}."""
         out = {}
         with self.entered():
             for path in ("/proc/self/net/snmp", "/proc/self/net/netstat"):
@@ -184,6 +184,8 @@ class Namespace:
                     group, *names = names.split()
                     out.update(zip((group[:-1] + n for n in names),
                                    map(int, values.split()[1:])))
+            with open("/proc/self/net/snmp6", encoding="ascii") as f:
+                out.update((name, int(value)) for name, value in map(str.split, f))
         return out
 
 

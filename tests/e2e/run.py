@@ -20,9 +20,10 @@ from lab import VARIANTS, Lab                       # noqa: E402
 from net import private_machine                     # noqa: E402
 from sniffer import faults                          # noqa: E402
 
-TOPICS = ["talk", "guard", "counters", "change", "apply", "lease", "detach", "lock", "errors",
-          "scale", "six", "hairpin", "icmp", "conntrack", "mtu", "path", "stun", "fragments",
-          "control"]
+TOPICS = """
+    talk guard counters change apply lease detach lock errors scale six hairpin icmp
+    conntrack mtu path stun fragments control offload
+""".split()
 
 
 def arguments():
@@ -32,6 +33,8 @@ def arguments():
     parser.add_argument("--bin", default="build/tenantnat", help="the executable (%(default)s)")
     parser.add_argument("--hook", default="all", choices=[*VARIANTS, "all"])
     parser.add_argument("--offload", default="both", choices=["on", "off", "both"])
+    parser.add_argument("--long", action="store_true",
+                        help="more of what a test does many times, where it can")
     parser.add_argument("--list", action="store_true",
                         help="name the tests and how often each runs")
     parser.add_argument("-v", "--verbose", action="store_true",
@@ -53,6 +56,7 @@ def plan(options, tests):
                 continue    # only how it is attached differs from tc
             first = offload == options.offloads[0]
             wanted = {"datapath"} | ({"hook"} if first else set())
+            wanted |= {"program"} if first and hook != "clsact" else set()
             wanted |= {"once"} if first and hook == options.hooks[0] else set()
             out.append((hook, offload, [t for t in tests if t.each in wanted]))
     return [entry for entry in out if entry[2]]
@@ -84,6 +88,7 @@ class Run:
     def lab(self, hook, offload, tests):
         where = f"{hook}, offload {offload}"
         lab = Lab(self.binary, self.scratch, hook, offload)
+        lab.long = self.options.long
         try:
             if not self.judge("lab", where, lab.apply):
                 self.failed += len(tests)

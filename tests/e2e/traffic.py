@@ -31,8 +31,17 @@ def ping(ns, address, count=3, source=None):
     assert f"{count} received" in said, f"ping {address}: {' '.join(said.split())[-120:]}"
 
 
+def family(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def any_address(address):
+    """What a server binds that is reached by this one."""
+    return "::" if family(address) == socket.AF_INET6 else "0.0.0.0"
+
+
 def server(ns, kind, address="0.0.0.0", port=None):
-    sock = ns.socket(socket.AF_INET, kind)
+    sock = ns.socket(family(address), kind)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     # room for datagrams; a window that fits into the queue of frames between two devices
     room = 1 << (21 if kind == socket.SOCK_DGRAM else 18)
@@ -45,9 +54,9 @@ def server(ns, kind, address="0.0.0.0", port=None):
 
 
 def client(ns, kind, address, port):
-    sock = ns.socket(socket.AF_INET, kind)
+    sock = ns.socket(family(address), kind)
     sock.settimeout(WAIT)
-    if kind == socket.SOCK_DGRAM:
+    if kind == socket.SOCK_DGRAM and sock.family == socket.AF_INET:
         sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, 0)  # large ones are fragmented
     try:
         sock.connect((address, port))
@@ -117,7 +126,7 @@ def bulk(source, target, address, size, rate=None):
     loss, and the seconds that it took. A retransmit that the receiver had no need of, because only
     its acknowledgement was late, does not count (RFC 2883).
     """
-    there, port = server(target, socket.SOCK_STREAM)
+    there, port = server(target, socket.SOCK_STREAM, any_address(address))
     sink = Child(_sink, there)
     with there, client(source, socket.SOCK_STREAM, address, port) as here:
         here.settimeout(20)
@@ -132,11 +141,21 @@ def bulk(source, target, address, size, rate=None):
         here.shutdown(socket.SHUT_WR)
         assert here.recv(64) == digest.digest(), f"TCP to {address}: arrived changed"
         took = time.monotonic() - start
-        info = here.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_SIZE)
+        again = retransmits(here)
     sink.result()
-    again = struct.unpack_from("=I", info, TCP_INFO_TOTAL_RETRANS)[0]
-    needless = struct.unpack_from("=I", info, TCP_INFO_DSACK_DUPS)[0]
-    return max(0, again - needless), took
+    return again, took
+
+
+def retransmits(sock):
+    """Those that made up for a loss, when what was needless had a moment to be reported."""
+    for _ in range(20):
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_SIZE)
+        again = struct.unpack_from("=I", info, TCP_INFO_TOTAL_RETRANS)[0]
+        needless = struct.unpack_from("=I", info, TCP_INFO_DSACK_DUPS)[0]
+        if again <= needless:
+            return 0
+        time.sleep(0.01)
+    return again - needless
 
 
 def _echo(sock):
@@ -208,8 +227,8 @@ def send_frames(ns, device, frames):
 class Watch:
     """The frames that arrive at a device while the block runs."""
 
-    def __init__(self, ns, device):
-        self.sock = packet_socket(ns, device)
+    def __init__(self, ns, device, room=1 << 20):
+        self.sock = packet_socket(ns, device, room)
         self.frames = []
 
     def __enter__(self):
