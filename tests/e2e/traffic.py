@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Talking between namespaces, and watching what arrives."""
+import collections
 import contextlib
 import hashlib
 import itertools
@@ -14,8 +15,10 @@ from sniffer import PACKET_OUTGOING, packet_socket
 
 IP_MTU_DISCOVER, SO_NO_CHECK = 10, 11
 # offsets in struct tcp_info of <linux/tcp.h>
-TCP_INFO_TOTAL_RETRANS, TCP_INFO_DSACK_DUPS, TCP_INFO_SIZE = 100, 216, 232
+TCP_INFO_TOTAL_RETRANS, TCP_INFO_DATA_IN, TCP_INFO_DATA_OUT, TCP_INFO_SIZE = 100, 152, 156, 232
 WAIT = 3
+# of one transfer: segments that were lost, and sent again
+Bulk = collections.namedtuple("Bulk", "lost again seconds")
 _ports = itertools.count(20000)
 
 
@@ -110,25 +113,24 @@ def complaint(what):
         raise AssertionError(f"{what} ({error})") from error
 
 
-def _sink(listener):
-    conn, _ = listener.accept()
+def _sink(conn):
     conn.settimeout(10)
     digest = hashlib.sha256()
     while data := conn.recv(1 << 20):
         digest.update(data)
     conn.sendall(digest.digest())
-    return conn.getpeername()[0]
 
 
 def bulk(source, target, address, size, rate=None):
     """
-    Send so many bytes over TCP, at most `rate` bytes a second; the retransmits that made up for a
-    loss, and the seconds that it took. A retransmit that the receiver had no need of, because only
-    its acknowledgement was late, does not count (RFC 2883).
+    Send so many bytes over TCP, at most `rate` bytes a second. `again` counts what was needless too:
+    frames overtake each other between two CPUs, and the reports of what came twice (RFC 2883)
+    are incomplete, because acknowledgements are held back. `lost` is exact.
     """
     there, port = server(target, socket.SOCK_STREAM, any_address(address))
-    sink = Child(_sink, there)
     with there, client(source, socket.SOCK_STREAM, address, port) as here:
+        conn, _ = there.accept()
+        sink = Child(_sink, conn)
         here.settimeout(20)
         if rate:
             here.setsockopt(socket.SOL_SOCKET, 47, rate)    # SO_MAX_PACING_RATE
@@ -141,21 +143,25 @@ def bulk(source, target, address, size, rate=None):
         here.shutdown(socket.SHUT_WR)
         assert here.recv(64) == digest.digest(), f"TCP to {address}: arrived changed"
         took = time.monotonic() - start
-        again = retransmits(here)
+        with conn:
+            lost, again = _lost(here, conn), _segments(here, TCP_INFO_TOTAL_RETRANS)
     sink.result()
-    return again, took
+    return Bulk(lost, again, took)
 
 
-def retransmits(sock):
-    """Those that made up for a loss, when what was needless had a moment to be reported."""
+def _segments(sock, counter):
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_SIZE)
+    return struct.unpack_from("=I", info, counter)[0]
+
+
+def _lost(sender, receiver):
+    """Segments sent that did not arrive, when the last had a moment."""
     for _ in range(20):
-        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_SIZE)
-        again = struct.unpack_from("=I", info, TCP_INFO_TOTAL_RETRANS)[0]
-        needless = struct.unpack_from("=I", info, TCP_INFO_DSACK_DUPS)[0]
-        if again <= needless:
-            return 0
+        lost = _segments(sender, TCP_INFO_DATA_OUT) - _segments(receiver, TCP_INFO_DATA_IN)
+        if lost <= 0:
+            break
         time.sleep(0.01)
-    return again - needless
+    return lost
 
 
 def _echo(sock):
