@@ -29,6 +29,10 @@ DEPS_DEMO := iproute2 iputils-ping python3 curl
 DEPS_FUZZ := libclang-rt-dev
 DEPS_TEST := $(DEPS_DEMO) $(DEPS_FUZZ) libcriterion-dev python3-scapy nftables iperf3 tcpdump ethtool \
 	util-linux libcap2-bin strace traceroute mtr-tiny stun-client stun-server udhcpc udhcpd
+
+DEPS_TEST := $(DEPS_DEMO) libcriterion-dev python3-scapy nftables iperf3 tcpdump ethtool \
+	util-linux libcap2-bin strace
+DEPS_VM := qemu-system-x86 busybox-static kmod
 DEPS_LINT := clang-format clang-tidy shellcheck pyflakes3
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
@@ -70,13 +74,13 @@ FUZZ_SAN := -fsanitize=address,undefined -fno-sanitize=alignment -fno-sanitize-r
 SKEL := $(BUILD)/tenantnat.skel.h
 
 # every target with a line of help
-.PHONY: $(shell sed -n 's/^\([a-z_.-]*\):.*\#\# .*/\1/p' Makefile)
+.PHONY: $(shell sed -n 's/^\([a-z0-9_.-]*\):.*\#\# .*/\1/p' Makefile)
 
 all: | deps-build ## build the executable, build/tenantnat
 	@$(MAKE) --no-print-directory $(BUILD)/tenantnat compile_commands.json
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z_.-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9_.-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@printf '\nVariables: V=1 shows commands, SAN=1 builds with sanitizers, PREFIX=%s, DESTDIR=\n' '$(PREFIX)'
 
 # ---------------------------------------------------------------- dependencies
@@ -94,17 +98,19 @@ if [ -n "$$missing" ]; then \
 fi
 endef
 
-.PHONY: deps-build deps-demo deps-test deps-lint
-deps-build deps-demo deps-test deps-lint: | build
+.PHONY: deps-build deps-demo deps-test deps-vm deps-lint
+deps-build deps-demo deps-test deps-vm deps-lint: | build
 deps-build:
 	$(call install_missing,$(DEPS_BUILD),build/install.log)
 deps-demo: | deps-build
 	$(call install_missing,$(DEPS_DEMO),build/install.log)
 deps-test: | deps-build
 	$(call install_missing,$(DEPS_TEST),build/install.log)
+deps-vm: | deps-build
+	$(call install_missing,$(DEPS_VM),build/install.log)
 deps-lint: | deps-build
 	$(call install_missing,$(DEPS_LINT) libcriterion-dev,build/install.log)
-deps: deps-build deps-demo deps-test deps-lint ## install every package that any target needs
+deps: deps-demo deps-test deps-vm deps-lint ## install every package that any target needs
 
 build:
 	@mkdir -p $@
@@ -205,6 +211,10 @@ verified: $(BUILD)/bpf-tests ## record how much work the programs are for this k
 
 test-offload: all | deps-test ## the offload matrix alone, with larger transfers (root)
 	@$(PYTHON) tests/e2e/run.py --bin $(BUILD)/tenantnat --long offload_matrix
+
+test-guest: all | deps-test deps-vm ## traffic of a real guest in qemu; fetches a kernel, once (root)
+	@tests/vm/kernel.sh 6.1 $(CURDIR)/build/kernels/6.1
+	@$(PYTHON) tests/vm/guest.py --bin $(BUILD)/tenantnat --kernel build/kernels/6.1
 
 throughput: all | deps-test ## TCP through two routers beside plain routing (root)
 	@$(PYTHON) tests/e2e/throughput.py --bin $(BUILD)/tenantnat --rounds 35 --seconds 1

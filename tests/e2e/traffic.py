@@ -123,9 +123,9 @@ def _sink(conn):
 
 def bulk(source, target, address, size, rate=None):
     """
-    Send so many bytes over TCP, at most `rate` bytes a second. `again` counts what was needless too:
-    frames overtake each other between two CPUs, and the reports of what came twice (RFC 2883)
-    are incomplete, because acknowledgements are held back. `lost` is exact.
+    Send so many bytes over TCP, at most `rate` bytes a second. `again` counts what was needless
+    too: frames overtake each other between two CPUs, and the reports of what came twice
+    (RFC 2883) are incomplete, because acknowledgements are held back. `lost` is exact.
     """
     there, port = server(target, socket.SOCK_STREAM, any_address(address))
     with there, client(source, socket.SOCK_STREAM, address, port) as here:
