@@ -5,12 +5,16 @@
 
 #include <linux/if_packet.h>
 #include <linux/pkt_cls.h>
+#include <linux/udp.h>
 
 #include "icmp.h"
 #include "neigh.h"
 
 /* AF_INET and AF_INET6; <sys/socket.h> cannot be had without a libc. */
 enum { FAMILY_V4 = 2, FAMILY_V6 = 10 };
+
+/* Of the byte whose first half is the length of a TCP header in words (RFC 9293, 3.1) */
+#define TCP_WORDS_OFFSET 12
 
 static __always_inline __u16 pkt_ethertype(struct pkt *p)
 {
@@ -22,9 +26,31 @@ static __always_inline __u16 pkt_ethertype(struct pkt *p)
 	return bpf_ntohs(eth->h_proto);
 }
 
+/*
+ * What a guest leaves to virtio-net comes without its number of segments: the kernel
+ * does not believe a guest, and counts them where it makes them.
+ */
+static __always_inline void pkt_count_segments(struct pkt *p)
+{
+	__u32 header = sizeof(struct udphdr);
+	__u8 words;
+
+	if (p->proto == IPPROTO_TCP) {
+		if (!pkt_load(p, p->l4 + TCP_WORDS_OFFSET, &words, sizeof(words)))
+			return;
+		header = (words >> 4) * 4;
+	}
+	if (p->l4_len > header)
+		p->packets = (p->l4_len - header + p->gso_size - 1) / p->gso_size;
+}
+
 static __always_inline int pkt_parse(struct pkt *p, __u16 ethertype)
 {
-	return ethertype == ETH_P_IP ? pkt_parse_v4(p) : pkt_parse_v6(p);
+	int fault = ethertype == ETH_P_IP ? pkt_parse_v4(p) : pkt_parse_v6(p);
+
+	if (fault == PKT_SOUND && p->gso_size)
+		pkt_count_segments(p);
+	return fault;
 }
 
 /*

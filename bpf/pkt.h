@@ -34,6 +34,7 @@ struct pkt {
 	__u32 len;	/* of the whole frame, also what is not linear */
 	__u32 ip_bytes; /* of the IP packet */
 	__u32 packets;	/* on the wire: a GSO frame is several */
+	__u32 gso_size; /* of a GSO frame that does not say how many */
 	__u32 l4;	/* offset of the header behind IP's, its options and extensions */
 	__u32 l4_len;	/* bytes from there to the end of the IP packet */
 	__u8 proto;	/* of the header at l4 */
@@ -95,6 +96,7 @@ static __always_inline void pkt_init_skb(struct pkt *p, struct __sk_buff *skb)
 	p->len = skb->len;
 	p->gso = skb->gso_size > 0;
 	p->packets = skb->gso_segs > 1 ? skb->gso_segs : 1;
+	p->gso_size = skb->gso_segs ? 0 : skb->gso_size;
 	pkt_reload(p);
 }
 

@@ -378,6 +378,12 @@ static const struct row out[] = {
 	{ "a large segment (GSO) counts as its packets", ON_OUT,
 	  { TCP("10.0.0.77", GREEN_SHARED, .payload = 3000, .gso_size = 1000, .gso_segs = 3) },
 	  DROP(UNTRANSLATED) },
+	{ "a large segment of a guest, which does not say how many packets it is", ON_OUT,
+	  { TCP("10.0.0.77", GREEN_SHARED, .payload = 2001, .gso_size = 1000) },
+	  DROP(UNTRANSLATED) },
+	{ "a large segment of a guest that just fits, IPv6", ON_OUT,
+	  { TCP("fd00:10::77", GREEN_SHARED_6, .payload = 2000, .gso_size = 1000) },
+	  DROP(UNTRANSLATED) },
 
 	{ "the router itself", ON_OUT, { UDP(RED_OWN, GREEN_SHARED) }, PASS },
 	{ "the router itself, IPv6", ON_OUT, { UDP(RED_OWN_6, GREEN_SHARED_6) }, PASS },

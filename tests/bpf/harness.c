@@ -345,7 +345,10 @@ size_t lab_slot(struct lab *lab, const char *address, bool shared)
 static void expect_counted(struct lab *lab, const struct row *row, const struct frame *in,
 			   enum program program, struct tally *t)
 {
-	uint64_t packets = row->before.gso_segs ? row->before.gso_segs : 1;
+	const struct packet *p = &row->before;
+	uint64_t packets = p->gso_segs	 ? p->gso_segs
+			   : p->gso_size ? (p->payload + p->gso_size - 1) / p->gso_size
+					 : 1;
 	bool inwards = program == XDP_IN || program == TC_IN;
 	struct tn_counters *c;
 	size_t slot;

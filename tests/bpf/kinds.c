@@ -114,6 +114,10 @@ const struct kind kinds[] = {
 
 	KIND("TCP, three segments in one (GSO)", BOTH | GSO, TCP, .payload = 3000,
 	     .gso_size = 1000, .gso_segs = 3),
+	KIND("TCP, three segments in one, of a guest that does not say how many", BOTH | GSO, TCP,
+	     .payload = 2999, .gso_size = 1000),
+	KIND("UDP, four datagrams in one, of a guest that does not say how many", BOTH | GSO, DATAGRAM,
+	     .payload = 3001, .gso_size = 1000),
 };
 /* clang-format on */
 const size_t kinds_n = ARRAY_SIZE(kinds);
