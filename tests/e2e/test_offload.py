@@ -9,15 +9,20 @@ filled it in. So a wrong one shows only where a device behind the translation ha
 "everywhere on" is the cell that shows the least, and production's.
 """
 import contextlib
+import fcntl
 import hashlib
 import itertools
 import json
 import random
 import socket
+import struct
+
+from scapy.all import IP, TCP, UDP, Ether, IPv6
 
 from case import equal, program
 from lab import BLUE1, BLUE1_V6, RED1, RED1_V6
 from net import Child
+from sniffer import faults, ones_sum
 from traffic import (SO_NO_CHECK, Watch, any_address, bulk, client, complaint, server)
 
 UDP_SEGMENT, UDP_NO_CHECK6_TX, UDP_NO_CHECK6_RX = 103, 101, 102
@@ -242,3 +247,81 @@ def test_offload_matrix(lab):
                     except (AssertionError, OSError) as error:
                         raise AssertionError(f"{family}, {what}: {error} "
                                              f"{lab.checksum_errors()}") from error
+
+
+# frames as a guest hands them over, without one: also what guests of today do not send any more
+
+TUNSETIFF, TAP, NO_PI, VNET_HDR = 0x400454ca, 0x2, 0x1000, 0x4000
+NEEDS_CSUM, NO_GSO, GSO_TCP4, GSO_UDP, GSO_TCP6, GSO_UDP_L4 = 1, 0, 1, 3, 4, 5
+GUEST, GUEST_V6, RED3, RED3_V6 = "10.0.5.5", "fd00:15::5", "100.64.1.8", "fd64::1:8"
+
+
+@contextlib.contextmanager
+def tap(lab):
+    """A tap that is an inside interface of red, as a file that takes and gives frames."""
+    with lab.red.entered(), open("/dev/net/tun", "r+b", buffering=0) as guest:
+        fcntl.ioctl(guest, TUNSETIFF, struct.pack("16sH22x", b"tap1", TAP | NO_PI | VNET_HDR))
+        lab.red.ip("link set tap1 up", "addr add 10.0.5.1/24 dev tap1",
+                   "addr add fd00:15::1/64 dev tap1 nodad")
+        definitions = lab.dual_definitions()
+        definitions["red"].router["inside"] = "[lan0, tap1]"
+        definitions["red"].mappings += [(GUEST, RED3, None), (GUEST_V6, RED3_V6, None)]
+        lab.apply(definitions)
+        try:
+            yield guest
+        finally:
+            lab.apply(lab.dual_definitions())
+
+
+def left_to_device(lab, packet, gso, size):
+    """The frame behind the header of virtio-net: its checksum is the pseudo-header's sum."""
+    l4 = packet.payload
+    l4.chksum = 0
+    frame = bytearray(bytes(Ether(src="52:54:00:00:00:09", dst=lab.red.mac("tap1")) / packet))
+    start, at = len(frame) - len(l4), 16 if TCP in packet else 6
+    pseudo = frame[start - (8 if IP in packet else 32):start] + struct.pack(
+        "!II", len(l4), 6 if TCP in packet else 17)
+    frame[start + at:start + at + 2] = struct.pack("!H", ones_sum(pseudo))
+    header = start + (20 if TCP in packet else 8)
+    return struct.pack("<BBHHHH", NEEDS_CSUM, gso, header, size, start, at) + bytes(frame)
+
+
+def arrives(lab, guest, address, ip, gso):
+    """Each kind of frame at blue1, in whole datagrams or in segments."""
+    # the lengths just fit: a header more would be a packet more
+    there, port = server(lab.blue1, socket.SOCK_DGRAM, any_address(address))
+    data, counted = random.Random(port).randbytes(8000), lab.cli.counters()
+    with there, Watch(lab.blue1, "eth0") as watch, complaint(f"a guest's frame to {address}"):
+        for kind, size, length, parts in ((NO_GSO, 0, 1001, [1001]),
+                                          (GSO_UDP_L4, 1000, 4000, [1000] * 4),
+                                          (GSO_UDP, 1480 if ip is IP else 1448, 8000, [8000])):
+            packet = ip(src=ip_of(ip, GUEST, GUEST_V6), dst=address) / UDP(sport=9, dport=port)
+            guest.write(left_to_device(lab, packet / data[:length], kind, size))
+            got = [there.recv(1 << 16) for _ in parts]
+            equal(([len(part) for part in got], b"".join(got)), (parts, data[:length]),
+                  f"datagrams of GSO kind {kind}")
+        packet = ip(src=ip_of(ip, GUEST, GUEST_V6), dst=address) / TCP(sport=9, dport=port,
+                                                                      flags="A")
+        guest.write(left_to_device(lab, packet / data[:4200], gso, 1400))
+        last = data[2800:4200]
+        assert watch.until(lambda frame: frame.endswith(last)), "a segment of TCP did not arrive"
+    segments = [frame for frame in watch.frames if TCP in Ether(frame)]
+    equal(b"".join(bytes(Ether(frame)[TCP].payload) for frame in segments), data[:4200], "TCP")
+    wrong = [fault for frame in watch.frames for fault in faults(frame) if "checksum" in fault]
+    equal(wrong, [], "what blue1 got")
+    key = ("red", ip_of(ip, GUEST, GUEST_V6))
+    equal(lab.cli.counters()[key]["out"]["packets"] - counted[key]["out"]["packets"],
+          1 + 4 + 6 + 3, "packets counted")
+
+
+def ip_of(ip, v4, v6):
+    return v4 if ip is IP else v6
+
+
+@program
+def test_offload_guest(lab):
+    """Frames from a tap with all kinds of segmentation; their checksums are whole at blue1."""
+    with lab.dual_stack(), tap(lab) as guest, place(lab, (("blue", "lan0"),), ()):
+        arrives(lab, guest, BLUE1, IP, GSO_TCP4)
+        arrives(lab, guest, BLUE1_V6, IPv6, GSO_TCP6)
+    equal(lab.checksum_errors(), {}, "checksum errors")

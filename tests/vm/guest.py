@@ -132,7 +132,8 @@ class Machines:
                     f"socket,id=agent,path={self.socket},server=on,wait=off",
                     "-device", "virtserialport,chardev=agent,name=agent"]
         self._start("red-lan", [sys.executable, HERE + "/boot.py", "--kernel", kernel,
-                                "--memory", "1G", *["--qemu=" + d for d in devices], "--",
+                                "--memory", "1G", "--timeout", "3600",
+                                *["--qemu=" + d for d in devices], "--",
                                 "sh", HERE + "/guest.sh", *NICS],
                     stdin=subprocess.DEVNULL, stdout=self.console, stderr=self.console)
         self.channel = self._connect()
@@ -226,10 +227,12 @@ def exchange(agent, size, segments, **how):
     # without an offload for checksums a kernel of 6.1 refuses to send many datagrams as one
     equal(agent.do("bursts", count=10, segments=segments, **how), 10,
           f"whole bursts of UDP from {agent.name}")
-    equal(agent.do("sweep", sizes=list(range(1473)), **how), [],
-          f"sizes of UDP from {agent.name} that did not return")
-    equal(agent.do("sweep", sizes=list(range(0, 1473, 31)), checksum=False, **how), [],
-          f"sizes of UDP without checksum from {agent.name} that did not return")
+    for sizes, checksum in ((range(1473), True), (range(0, 1473, 31), False)):
+        missing = agent.do("sweep", sizes=list(sizes), checksum=checksum, **how)
+        if missing:     # what a full queue dropped passes the second time
+            missing = agent.do("sweep", sizes=missing, checksum=checksum, **how)
+        equal(missing, [], f"sizes of UDP from {agent.name} that did not return"
+              + ("" if checksum else ", without checksum"))
 
 
 def packets_out(lab, guest):
@@ -287,7 +290,8 @@ def judge_all(run, machines):
     run.judge("guest_has_offloads", "", has_offloads, machines)
     for hook in options.hooks:
         machines.lab.hook = hook
-        run.judge("apply", hook, machines.lab.apply, machines.definitions())
+        if not run.judge("apply", hook, machines.lab.apply, machines.definitions()):
+            continue
         for way in options.way or WAYS:
             nic, v4, v6 = WAYS[way]
             for family, (guest, shared), peer in (("IPv4", v4, BLUE1), ("IPv6", v6, BLUE1_V6)):
