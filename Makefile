@@ -29,9 +29,6 @@ DEPS_DEMO := iproute2 iputils-ping python3 curl
 DEPS_FUZZ := libclang-rt-dev
 DEPS_TEST := $(DEPS_DEMO) $(DEPS_FUZZ) libcriterion-dev python3-scapy nftables iperf3 tcpdump ethtool \
 	util-linux libcap2-bin strace traceroute mtr-tiny stun-client stun-server udhcpc udhcpd
-
-DEPS_TEST := $(DEPS_DEMO) libcriterion-dev python3-scapy nftables iperf3 tcpdump ethtool \
-	util-linux libcap2-bin strace
 DEPS_VM := qemu-system-x86 busybox-static kmod
 DEPS_LINT := clang-format clang-tidy shellcheck pyflakes3
 

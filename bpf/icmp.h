@@ -106,6 +106,14 @@ static __always_inline bool quote_parse(struct pkt *p, struct quote *q)
 	return p->v4 ? quote_parse_v4(p, q) : quote_parse_v6(p, q);
 }
 
+/* An error goes to whom the packet came from that it is about (RFC 792, RFC 4443 2.2). */
+static __always_inline bool quote_is_answered(const struct pkt *p, const struct quote *q)
+{
+	struct tn_addr dst = pkt_copy(&p->dst);
+
+	return addr_equal(&q->src, &dst);
+}
+
 /* Write the new address into the quoted header; what that adds to the sum of the ICMP message. */
 static __always_inline bool quote_write_address(struct pkt *p, const struct quote *q,
 						enum tn_side side, const struct tn_addr *old,
@@ -198,6 +206,8 @@ static __always_inline enum tn_verdict icmp_error_out(struct pkt *p, const struc
 		return drop(p, TN_DROP_FORGED_ERROR);
 	if (!in_shared_subnets(&q.src))
 		return drop(p, TN_DROP_UNTRANSLATED);
+	if (!quote_is_answered(p, &q))
+		return drop(p, TN_DROP_FORGED_ERROR);
 	return icmp_rewrite(p, &q, TN_DST, fixed, shared, fixed, shared);
 }
 
@@ -218,6 +228,8 @@ icmp_error_on_the_way(struct pkt *p, const struct tn_addr *src, const struct tn_
 		return drop(p, TN_DROP_MALFORMED);
 	if (!in_shared_subnets(&q.src))
 		return drop(p, TN_DROP_UNTRANSLATED);
+	if (!quote_is_answered(p, &q))
+		return drop(p, TN_DROP_FORGED_ERROR);
 	mapping = lookup_fixed(&q.dst);
 	if (!mapping)
 		return addr_equal(src, own) && in_shared_subnets(&q.dst)

@@ -181,6 +181,8 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin, boo
 	if (group && (addr_is_multicast(&dst, p->v4) || is_broadcast(p)))
 		return TN_PASS;
 	to = lookup_ours(&dst);
+	if (!to && p->xdp && is_dhcp_answer(p))
+		return TN_LEAVE_TO_TC; /* a client without an address reads it in front of tc */
 	if (!to || (group && !(to->flags & TN_SHARED_OWN)))
 		return drop(p,
 			    in_shared_subnets(&dst) ? TN_DROP_UNMAPPED : TN_DROP_DIRECT_TO_PRIVATE);
@@ -470,7 +472,7 @@ static __always_inline enum tn_verdict judge_inside(struct pkt *p, __u32 pkt_typ
 		return TN_PASS;
 	mapping = lookup_fixed(&src);
 	if (!mapping)
-		return drop(p, TN_DROP_UNTRANSLATED);
+		return judge_unmapped_out(p, icmp_kind(p), &src, &dst);
 	shared = mapping->shared;
 	slot = mapping->slot;
 	v = translate_out(p, icmp_kind(p), &src, &shared);

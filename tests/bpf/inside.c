@@ -51,6 +51,13 @@ static const struct row rows[] = {
 	{ "an error about what turned back", ON_INSIDE,
 	  { ERROR(RED_VM2, RED_SHARED, RED_SHARED, RED_VM2) },
 	  TURNED_BACK(ERROR(RED_SHARED2, RED_SHARED, RED_SHARED, RED_SHARED2)) },
+	{ "an error of a router on the way to a VM, about a hairpin", ON_INSIDE,
+	  { ERROR("10.0.0.77", RED_SHARED2, RED_SHARED2, RED_VM) },
+	  TURNED_BACK(ERROR(RED_OWN, RED_SHARED2, RED_SHARED2, RED_SHARED)), .uncounted = true },
+	{ "an error of a router on the way to a VM, about another", ON_INSIDE,
+	  { ERROR("10.0.0.77", RED_SHARED2, RED_SHARED2, "10.0.0.78") }, DROP(UNTRANSLATED) },
+	{ "an error of a router on the way, to another than whose packet it is about", ON_INSIDE,
+	  { ERROR("10.0.0.77", RED_SHARED2, RED_SHARED, RED_VM) }, DROP(FORGED_ERROR) },
 	{ "a forged error", ON_INSIDE, { ERROR(RED_VM2, RED_SHARED, RED_SHARED, RED_VM) },
 	  DROP(FORGED_ERROR) },
 
