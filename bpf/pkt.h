@@ -51,6 +51,8 @@ struct pkt {
  * before. */
 #define PKT_OFFSET_MASK 0x3ff
 
+#define VLAN_ID_MASK 0xfff
+
 /*
  * A copy that stays one. Without the barrier the compiler may hand a helper the original
  * in the place of a copy that nobody changes, and a struct pkt that a helper has seen is
@@ -210,6 +212,16 @@ static __always_inline bool pkt_mend_mac_inside(struct __sk_buff *skb)
 	    eth->h_proto == (__u16)skb->protocol)
 		return true;
 	return pkt_mend_mac(skb);
+}
+
+/*
+ * A frame of another network: tagged for a VLAN, which the kernel hands to the VLAN device above
+ * this interface, or drops if there is none. tc sees it without its tag, as one of ours. VLAN id 0
+ * is no VLAN. The id of a tag that was taken off stays in vlan_tci (up to Linux 6.1).
+ */
+static __always_inline bool pkt_is_of_vlan(const struct __sk_buff *skb)
+{
+	return skb->vlan_present && skb->vlan_tci & VLAN_ID_MASK;
 }
 
 static __always_inline struct tn_addr addr_v4(__be32 a)

@@ -30,6 +30,14 @@ int tn_tc_shared_in(struct __sk_buff *skb)
 {
 	struct pkt p;
 
+	if (pkt_is_of_vlan(skb)) {
+		if (!xdp_has_translated(skb))
+			return TC_ACT_UNSPEC;
+		/* the device hid the tag from XDP */
+		pkt_init_skb(&p, skb);
+		drop(&p, TN_DROP_MALFORMED);
+		return TC_ACT_SHOT;
+	}
 	/* what the kernel sends to a group that it is in, it gives to itself, without MAC header */
 	if (skb->pkt_type == PACKET_LOOPBACK || xdp_has_translated(skb))
 		return TC_ACT_UNSPEC;
@@ -58,6 +66,8 @@ int tn_tc_shared_out(struct __sk_buff *skb)
 {
 	struct pkt p;
 
+	if (pkt_is_of_vlan(skb))
+		return TC_ACT_UNSPEC;
 	pkt_init_skb(&p, skb);
 	switch (judge_out(&p)) {
 	case TN_DROP:
@@ -75,7 +85,7 @@ int tn_tc_inside_in(struct __sk_buff *skb)
 {
 	struct pkt p;
 
-	if (!pkt_mend_mac_inside(skb))
+	if (pkt_is_of_vlan(skb) || !pkt_mend_mac_inside(skb))
 		return TC_ACT_UNSPEC;
 	pkt_init_skb(&p, skb);
 	switch (judge_inside(&p, skb->pkt_type)) {

@@ -138,12 +138,16 @@ Test(meta, generic_xdp_with_guards_only)
 	lab_close(lab);
 }
 
+#define PRIORITY (5 << 13) /* of a VLAN tag */
+
 /* For the tc program, which has no test runs of these. */
 Test(meta, frames_without_test_runs)
 {
 	const struct packet short_v4 = { UDP(GREEN_SHARED, RED_SHARED, .cut = 26) };
 	const struct packet short_v6 = { UDP(GREEN_SHARED_6, RED_SHARED_6, .cut = 36) };
-	const struct packet tagged = { UDP(GREEN_SHARED, RED_VM, .vlan = 7) };
+	const struct packet priority = { UDP(GREEN_SHARED, RED_VM, .vlan = PRIORITY) };
+	const struct packet tagged = { UDP(GREEN_SHARED, RED_SHARED, .vlan = PRIORITY | 7) };
+	const struct packet untagged = { UDP(GREEN_SHARED, RED_SHARED) };
 	struct lab *lab = lab_open(&(struct lab_options){ .programs = ON_TC });
 	struct wire w;
 
@@ -155,9 +159,13 @@ Test(meta, frames_without_test_runs)
 	wire_send(w.far, &short_v6);
 	wire_expect_silence(w.vm, "half an IPv6 header");
 	cr_expect_eq(lab_drops_of(lab, RED, TN_DROP_MALFORMED), 2);
-	wire_send(w.far, &tagged);
-	wire_expect_silence(w.vm, "a private address behind a VLAN's tag");
+	wire_send(w.far, &priority);
+	wire_expect_silence(w.vm, "a private address behind a tag without a VLAN");
 	cr_expect_eq(lab_drops_of(lab, RED, TN_DROP_DIRECT_TO_PRIVATE), 1);
+	/* the kernel takes the tag off, but remembers it */
+	wire_send(w.far, &tagged);
+	wire_expect(w.vm, "a frame of a VLAN, as it was", &untagged, false);
+	cr_expect_eq(lab_drops(lab), 3);
 	wire_close(&w);
 	lab_close(lab);
 }
