@@ -30,6 +30,7 @@ DEPS_FUZZ := libclang-rt-dev
 DEPS_TEST := $(DEPS_DEMO) $(DEPS_FUZZ) libcriterion-dev python3-scapy nftables iperf3 tcpdump ethtool \
 	util-linux libcap2-bin strace traceroute mtr-tiny stun-client stun-server udhcpc udhcpd
 DEPS_VM := qemu-system-x86 busybox-static kmod
+DEPS_KERNELS := $(DEPS_VM) xdp-tools openvswitch-switch
 DEPS_LINT := clang-format clang-tidy shellcheck pyflakes3
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
@@ -95,8 +96,8 @@ if [ -n "$$missing" ]; then \
 fi
 endef
 
-.PHONY: deps-build deps-demo deps-test deps-vm deps-lint
-deps-build deps-demo deps-test deps-vm deps-lint: | build
+.PHONY: deps-build deps-demo deps-test deps-vm deps-kernels deps-lint
+deps-build deps-demo deps-test deps-vm deps-kernels deps-lint: | build
 deps-build:
 	$(call install_missing,$(DEPS_BUILD),build/install.log)
 deps-demo: | deps-build
@@ -107,7 +108,9 @@ deps-vm: | deps-build
 	$(call install_missing,$(DEPS_VM),build/install.log)
 deps-lint: | deps-build
 	$(call install_missing,$(DEPS_LINT) libcriterion-dev,build/install.log)
-deps: deps-demo deps-test deps-vm deps-lint ## install every package that any target needs
+deps-kernels: | deps-build
+	$(call install_missing,$(DEPS_KERNELS),build/install.log)
+deps: deps-demo deps-test deps-kernels deps-lint ## install every package that any target needs
 
 build:
 	@mkdir -p $@
@@ -119,6 +122,12 @@ $(BUILD)/tenantnat.bpf.o: bpf/tenantnat.bpf.c $(wildcard bpf/*.h include/*.h) Ma
 	$(call say,BPF,$@)
 	$(Q)$(CLANG) $(BPF_FLAGS) -c $< -o $@.raw
 	$(Q)$(BPFTOOL) gen object $@ $@.raw
+
+# for the end-to-end tests: somebody else's program
+$(BUILD)/foreign.bpf.o: tests/e2e/foreign.bpf.c Makefile
+	@mkdir -p $(@D)
+	$(call say,BPF,$@)
+	$(Q)$(CLANG) $(BPF_FLAGS) -c $< -o $@
 
 $(SKEL): $(BUILD)/tenantnat.bpf.o
 	$(call say,SKEL,$@)
@@ -212,6 +221,11 @@ test-offload: all | deps-test ## the offload matrix alone, with larger transfers
 test-guest: all | deps-test deps-vm ## traffic of a real guest in qemu; fetches a kernel, once (root)
 	@tests/vm/kernel.sh 6.1 $(CURDIR)/build/kernels/6.1
 	@$(PYTHON) tests/vm/guest.py --bin $(BUILD)/tenantnat --kernel build/kernels/6.1
+
+KERNELS ?= 6.1 6.12
+test-kernels: | deps-test deps-kernels ## the same under other kernels of Debian, in qemu (root; KERNELS="6.1 6.12")
+	@$(MAKE) --no-print-directory all $(BUILD)/bpf-tests $(BUILD)/foreign.bpf.o
+	@tests/kernels.sh $(BUILD) $(KERNELS)
 
 throughput: all | deps-test ## TCP through two routers beside plain routing (root)
 	@$(PYTHON) tests/e2e/throughput.py --bin $(BUILD)/tenantnat --rounds 35 --seconds 1

@@ -3,6 +3,8 @@
 #
 # run.sh BUILD LEVEL…: builds what each level (unit, fuzz, bpf, e2e) needs, runs it, and closes with one
 # line, `N passed, N failed`, over all of them. Exit 1 when anything failed or did not run.
+#
+# TN_BUILT=1: all is built already. TN_E2E: more arguments for tests/e2e/run.py.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -55,7 +57,9 @@ run_replay() {
 run_e2e() {
 	local out counts
 	out=$(mktemp)
-	/usr/bin/python3 tests/e2e/run.py --bin "$build/tenantnat" 2>&1 | tee "$out" | grep -v '^[0-9]* passed'
+	# shellcheck disable=SC2086 # as many words as there are
+	/usr/bin/python3 tests/e2e/run.py --bin "$build/tenantnat" --foreign "$build/foreign.bpf.o" \
+		${TN_E2E-} 2>&1 | tee "$out" | grep -v '^[0-9]* passed'
 	counts=$(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$out" | tail -n 1)
 	rm -f "$out"
 	# shellcheck disable=SC2086 # two words, or none
@@ -68,11 +72,12 @@ if [ -z "${TN_TEST_PRIVATE-}" ] && [ "$(id -u)" = 0 ]; then
 fi
 [ "$(id -u)" != 0 ] || mount -t bpf bpf /sys/fs/bpf
 
-# run_level TARGET RUNNER…: builds, then runs; what does not build counts as one failure.
+# run_level TARGETS RUNNER…: builds, then runs; what does not build counts as one failure.
 run_level() {
-	local target=$1
+	local targets=$1
 	shift
-	if make --no-print-directory -j2 "$target"; then
+	# shellcheck disable=SC2086 # one or several
+	if [ -n "${TN_BUILT-}" ] || make --no-print-directory -j2 $targets; then
 		"$@"
 	else
 		add 0 1
@@ -85,7 +90,7 @@ for level in "$@"; do
 	unit) run_level "$build/unit-tests" run_criterion "$build/unit-tests" ;;
 	fuzz) run_level build/fuzz/replay run_replay ;;
 	bpf) need_root bpf && run_level "$build/bpf-tests" run_criterion "$build/bpf-tests" ;;
-	e2e) need_root e2e && run_level all run_e2e ;;
+	e2e) need_root e2e && run_level "all $build/foreign.bpf.o" run_e2e ;;
 	*)
 		echo "unknown level $level: unit, fuzz, bpf or e2e" >&2
 		exit 2

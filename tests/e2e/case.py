@@ -7,19 +7,38 @@ Which functions are tests, and how often one runs:
     @program    with every hook, once each, but not with clsact: the programs are those of tc
     @once       once, with the first hook that was asked for
 
+Those of the topics in run.py's MEDIA_TOPICS run on every kind of shared interface. @only(…) below
+one of these restricts where it runs.
+
 A test takes the Lab, finds the definitions of Lab.definitions() in force, or with @dual_stack those
-of Lab.dual_definitions(), and leaves them so. It fails by an exception. Within a file, tests run in
-the order in which they stand.
+of Lab.dual_definitions(), and leaves them so. It fails by an exception; Skip says that this kernel
+cannot run it. Within a file, tests run in the order in which they stand.
+
+TN_PATIENCE=N makes every wait for traffic N times as long, for machines that are slow.
 """
+import os
 import time
 
 TESTS = []
+PATIENCE = float(os.environ.get("TN_PATIENCE", "1"))
+
+
+class Skip(Exception):
+    """Not to be tested here, and why."""
 
 
 def _register(each):
     def decorate(function):
         function.each = each
         TESTS.append(function)
+        return function
+    return decorate
+
+
+def only(hooks=None, media=None):
+    """The test runs with these hooks, or on these kinds of shared interface, alone."""
+    def decorate(function):
+        function.hooks, function.media = hooks, media
         return function
     return decorate
 
@@ -36,7 +55,7 @@ def equal(got, want, what):
 
 def eventually(check, seconds=2.0):
     """Call until it does not raise AssertionError; what is let go of may take a moment."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * PATIENCE
     while True:
         try:
             return check()

@@ -18,10 +18,13 @@ on the shared network. Else IPv6 is off, so that nothing is sent unasked.
 import contextlib
 import os
 
+from case import eventually
 from cli import Cli
 from defs import Definitions, Tenant
+from media import VLAN, Medium
 from net import Namespace, sh, veth
 from sniffer import Sniffer
+from traffic import ping
 
 SUBNET = "100.64.0.0/16"
 FIXED, FIXED2, INSIDE = "10.0.0.5", "10.0.0.6", "10.0.0.1"
@@ -49,16 +52,21 @@ VARIANTS = {"tc": ("tc", {}), "xdp": ("xdp", {}), "xdp-generic": ("xdp-generic",
 class Lab:
     """All namespaces, by name as attributes (`red_lan` for red-lan), and `cli`."""
 
-    def __init__(self, binary, scratch, variant, offload):
+    def __init__(self, binary, scratch, variant, offload, medium="veth"):
         self.variant, self.offload, self.long = variant, offload, False
         self.hook, env = VARIANTS[variant]
-        self.scratch = os.path.join(scratch, f"{variant}-{offload}")
+        self.scratch = os.path.join(scratch, f"{variant}-{offload}-{medium}")
         os.mkdir(self.scratch)
+        self.medium = Medium(medium, self.scratch)
         self.ns, self.macs, self.plugged, self.dual = {}, {}, 0, False
         self._build()
+        if medium == "ovs":     # whose first frames may be lost
+            for one, other in (("plain", RED), ("plain", BLUE), ("red", BLUE)):
+                eventually(lambda one=one, other=other: ping(self.ns[one], other), 10)
         self.cli = Cli(binary, os.path.join(self.scratch, "state"), env=env)
         self.sniffer = Sniffer(self.shared, self.scratch + "/frames",
-                               ["p" + router for router in ROUTERS])
+                               ["p" + router for router in ROUTERS],
+                               VLAN if medium == "vlan" else 0)
 
     def __getattr__(self, name):
         try:
@@ -112,11 +120,9 @@ class Lab:
         # a new address each time, and one for blue that looks like the start of an IPv6 header
         self.plugged += 1
         mac = f"{'66' if name == 'blue' else '02'}:00:64:40:{self.plugged:02x}:{len(name):02x}"
-        veth(self.ns[name], "shared0", self.shared, "p" + name, SHARED_INDEX)
-        self.ns[name].ip(f"link set shared0 address {mac}")
-        self.shared.ip(f"link set p{name} master br0")
+        self.medium.plug(name, self.ns[name], self.shared, mac, SHARED_INDEX)
         self.ns[name].ip(f"addr add {address}/16 dev shared0")
-        for ns in self.ns.values():
+        for ns in self.ns.values() if name in self.macs else ():
             sh(["ip", "-n", ns.name, "neigh", "flush", "dev", "shared0"], check=False)
         self.macs[name] = self.ns[name].mac("shared0")
         if self.offload == "off":
@@ -162,12 +168,15 @@ class Lab:
     def checksums(self, name, device, offloaded):
         """Whether the device's sender leaves checksums and segments to the device."""
         state = "on" if offloaded else "off"
-        self.ns[name].run("ethtool", "-K", device, "tx", state, "rx", state, "tso", state,
-                          "gso", state, "gro", state, check=False)
+        below = ["up0"] if device == "shared0" and self.medium.has_uplink(name) else []
+        for each in [*below, device]:
+            self.ns[name].run("ethtool", "-K", each, "tx", state, "rx", state, "tso", state,
+                              "gso", state, "gro", state, check=False)
 
     def close(self):
         self.sniffer.close()
         self.cli.run("detach", "--all", code=None)
+        self.medium.close()
         for ns in self.ns.values():
             ns.remove()
 
@@ -250,7 +259,7 @@ class Lab:
         path = self.write(self.definitions())
         if self.cli.run("apply", "-f", path, code=None).returncode:
             for name in ("red", "blue"):    # something stands in the way on the interfaces
-                self.ns[name].ip("link del shared0")
+                self.medium.unplug(name, self.ns[name])
                 self.plug(name, ROUTERS[name])
             self.cli.run("apply", "-f", path, code=None)
 

@@ -13,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 
+from case import PATIENCE
+
 CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
 MS_REC_PRIVATE = 0x4000 | 0x40000
 MNT_DETACH, PR_SET_PDEATHSIG = 2, 1
@@ -69,8 +71,8 @@ def private_machine():
 
 def sh(argv, check=True, timeout=60, **options):
     """Run a program; a failure is an exception that says what it said."""
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout, check=False,
-                          **options)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout * PATIENCE,
+                          check=False, **options)
     if check and done.returncode:
         said = done.stderr.strip() or done.stdout.strip()
         raise RuntimeError(f"{' '.join(argv)}: exit {done.returncode}: {said}")
@@ -105,7 +107,7 @@ class Child:
         data = b""
         try:
             while True:
-                if not select.select([self.read], [], [], timeout)[0]:
+                if not select.select([self.read], [], [], timeout * PATIENCE)[0]:
                     raise TimeoutError(f"a child gave no answer in {timeout} s")
                 part = os.read(self.read, 1 << 20)
                 if not part:

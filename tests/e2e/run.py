@@ -17,13 +17,17 @@ sys.dont_write_bytecode = True
 # pylint: disable=wrong-import-position
 import case                                         # noqa: E402
 from lab import VARIANTS, Lab                       # noqa: E402
+from media import NEEDS                             # noqa: E402
 from net import private_machine                     # noqa: E402
 from sniffer import faults                          # noqa: E402
 
 TOPICS = """
     talk guard counters change apply lease detach lock errors scale six hairpin icmp
-    conntrack mtu path stun fragments control offload
+    conntrack mtu path stun fragments control offload vlan dispatcher
 """.split()
+# what runs on other kinds of shared interfaces than veth too, with the hooks that these have
+MEDIA_TOPICS = ["talk", "guard", "six", "hairpin", "icmp"]
+MEDIA_HOOKS = ["tc", "xdp-generic"]
 
 
 def arguments():
@@ -31,10 +35,18 @@ def arguments():
     parser.add_argument("names", nargs="*", metavar="NAME",
                         help="tests to run, or parts of their names; all when absent")
     parser.add_argument("--bin", default="build/tenantnat", help="the executable (%(default)s)")
-    parser.add_argument("--hook", default="all", choices=[*VARIANTS, "all"])
+    parser.add_argument("--foreign", metavar="FILE", default="build/foreign.bpf.o",
+                        help="the object of somebody else's XDP program (%(default)s)")
+    parser.add_argument("--hook", action="append", choices=VARIANTS,
+                        help="as often as needed, all when absent")
     parser.add_argument("--offload", default="both", choices=["on", "off", "both"])
     parser.add_argument("--long", action="store_true",
                         help="more of what a test does many times, where it can")
+    parser.add_argument("--medium", default="all", choices=[*NEEDS, "all"],
+                        help="what the shared interface is")
+    parser.add_argument("--topic", action="append", choices=TOPICS,
+                        help="tests of that topic; as often as needed, all when absent")
+    parser.add_argument("--strict", action="store_true", help="a test that is skipped failed")
     parser.add_argument("--list", action="store_true",
                         help="name the tests and how often each runs")
     parser.add_argument("-v", "--verbose", action="store_true",
@@ -42,24 +54,38 @@ def arguments():
     parser.add_argument("--keep", action="store_true",
                         help="leave the lab standing after the first failure, until interrupted")
     options = parser.parse_args()
-    options.hooks = list(VARIANTS) if options.hook == "all" else [options.hook]
+    options.hooks = options.hook or list(VARIANTS)
+    options.media = list(NEEDS) if options.medium == "all" else [options.medium]
     options.offloads = ["on", "off"] if options.offload == "both" else [options.offload]
     return options
 
 
+def topic(test):
+    return test.__module__[len("test_"):]
+
+
+def runs_on(test, medium, hook):
+    media = getattr(test, "media", None) or (NEEDS if topic(test) in MEDIA_TOPICS else ["veth"])
+    return medium in media and hook in (getattr(test, "hooks", None) or VARIANTS)
+
+
 def plan(options, tests):
-    """[(hook, offload, tests)]: what runs in which lab."""
+    """[((hook, offload, medium), tests)]: what runs in which lab."""
     out = []
-    for hook in options.hooks:
-        for offload in options.offloads:
-            if hook == "clsact" and offload != options.offloads[0]:
-                continue    # only how it is attached differs from tc
-            first = offload == options.offloads[0]
-            wanted = {"datapath"} | ({"hook"} if first else set())
-            wanted |= {"program"} if first and hook != "clsact" else set()
-            wanted |= {"once"} if first and hook == options.hooks[0] else set()
-            out.append((hook, offload, [t for t in tests if t.each in wanted]))
-    return [entry for entry in out if entry[2]]
+    for medium in options.media:
+        for hook in options.hooks:
+            for offload in options.offloads:
+                first = offload == options.offloads[0]
+                if hook == "clsact" and not first:
+                    continue    # only how it is attached differs from tc
+                if medium != "veth" and hook not in MEDIA_HOOKS:
+                    continue
+                wanted = {"datapath"} | ({"hook"} if first else set())
+                wanted |= {"program"} if first and hook != "clsact" else set()
+                wanted |= {"once"} if first and hook == options.hooks[0] else set()
+                out.append(((hook, offload, medium), [
+                    t for t in tests if t.each in wanted and runs_on(t, medium, hook)]))
+    return [entry for entry in out if entry[1]]
 
 
 class Run:
@@ -67,12 +93,20 @@ class Run:
 
     def __init__(self, options, binary, scratch):
         self.options, self.binary, self.scratch = options, binary, scratch
-        self.passed = self.failed = 0
+        self.passed = self.failed = self.skipped = 0
+
+    def skip(self, name, where, why):
+        self.skipped += 1
+        self.failed += self.options.strict
+        print(f"{'FAIL' if self.options.strict else 'skip'} {name} ({where}): {why}", flush=True)
 
     def judge(self, name, where, function, *args):
         start = time.monotonic()
         try:
             function(*args)
+        except case.Skip as why:
+            self.skip(name, where, why)
+            return True
         except Exception as error:  # pylint: disable=broad-except
             self.failed += 1
             why = " ".join(str(error).split()) or type(error).__name__
@@ -85,9 +119,14 @@ class Run:
         print(f"ok {name} ({where}){took}", flush=True)
         return True
 
-    def lab(self, hook, offload, tests):
-        where = f"{hook}, offload {offload}"
-        lab = Lab(self.binary, self.scratch, hook, offload)
+    def lab(self, hook, offload, medium, tests):
+        where = f"{hook}, offload {offload}" + (f", {medium}" if medium != "veth" else "")
+        try:
+            NEEDS[medium]()
+        except case.Skip as why:
+            self.skip(f"{len(tests)} tests", where, why)
+            return
+        lab = Lab(self.binary, self.scratch, hook, offload, medium)
         lab.long = self.options.long
         try:
             if not self.judge("lab", where, lab.apply):
@@ -101,7 +140,7 @@ class Run:
                     continue
                 self.keep(lab)
                 lab.reset()
-            least = 1000 if not self.options.names else 0
+            least = 0 if self.options.names or self.options.topic else 1000
             self.judge("sniffer_saw_nothing_wrong", where, quiet, lab, least)
         finally:
             lab.close()
@@ -127,10 +166,10 @@ def quiet(lab, least):
 
 def main():
     options = arguments()
-    for topic in TOPICS:
-        importlib.import_module("test_" + topic)
-    tests = [t for t in case.TESTS if not options.names
-             or any(name in t.__name__ for name in options.names)]
+    for each in TOPICS:
+        importlib.import_module("test_" + each)
+    tests = [t for t in case.TESTS if topic(t) in (options.topic or TOPICS)
+             and (not options.names or any(name in t.__name__ for name in options.names))]
     if options.list:
         for test in tests:
             print(f"{test.__name__[5:]:40} {test.each:9} {(test.__doc__ or '').strip()}")
@@ -144,13 +183,16 @@ def main():
     with private_machine() as scratch:
         # everybody may run it there, also the user without privileges
         binary = shutil.copy(os.path.abspath(options.bin), os.path.join(scratch, "tenantnat"))
+        os.environ["TN_FOREIGN"] = os.path.abspath(options.foreign)
         run = Run(options, binary, scratch)
         try:
-            for entry in plan(options, tests):
-                run.lab(*entry)
+            for where, some in plan(options, tests):
+                run.lab(*where, some)
         except KeyboardInterrupt as error:
             print(f"interrupted {error}".strip(), file=sys.stderr)
             run.failed += 1
+    if run.skipped:
+        print(f"{run.skipped} skipped")
     print(f"{run.passed} passed, {run.failed} failed")
     return int(run.failed > 0)
 

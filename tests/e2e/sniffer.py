@@ -18,6 +18,8 @@ from net import Child
 
 ETH_P_ALL, SOL_PACKET, PACKET_STATISTICS, PACKET_AUXDATA = 3, 263, 6, 8
 SO_RCVBUFFORCE, PACKET_OUTGOING, CSUM_NOT_READY = 33, 4, 1 << 3
+VLAN_VALID, VLAN_ID = 1 << 4, 0xfff
+AUXDATA = struct.Struct("=IIIHHHH")     # struct tpacket_auxdata
 RECORD = struct.Struct("=IB")
 
 PRIVATE = [ipaddress.ip_network(n) for n in ("10.0.0.0/8", "127.0.0.0/8", "fd00:10::/64", "::1")]
@@ -37,10 +39,10 @@ def packet_socket(ns, device=None, room=1 << 20):
 
 
 class Sniffer:
-    """Records what arrives at the given ports of the bridge, until read or closed."""
+    """Records what arrives at the given ports of the bridge in a VLAN, until read or closed."""
 
-    def __init__(self, ns, path, ports):
-        self.path, self.lost = path, None
+    def __init__(self, ns, path, ports, vlan=0):
+        self.path, self.lost, self.vlan = path, None, vlan
         self.sock = packet_socket(ns, room=1 << 28)
         self.sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
         self.sock.setblocking(False)
@@ -64,7 +66,9 @@ class Sniffer:
             except BlockingIOError:
                 return
             if where[2] != PACKET_OUTGOING and where[0] in ports:
-                status = struct.unpack_from("=I", notes[0][2])[0]
+                status, *_, tag, _ = AUXDATA.unpack_from(notes[0][2])
+                if (tag & VLAN_ID if status & VLAN_VALID else 0) != self.vlan:
+                    continue
                 out.write(RECORD.pack(len(frame), bool(status & CSUM_NOT_READY)) + frame)
 
     def close(self):

@@ -6,6 +6,7 @@ import stat
 
 from case import equal, hook, once
 from lab import BLUE1, FIXED, FIXED2, PLAIN, RED1, RED2
+from media import has_tcx
 from net import BPFFS
 from snapshot import machine, unchanged
 from traffic import ping
@@ -106,8 +107,9 @@ def test_show(lab):
     equal(sorted(tenants), ["blue", "plain", "red"], "tenants")
     equal(tenants["plain"]["router"], None, "plain's router")
     equal((tenants["red"]["mappings"], tenants["red"]["pool"]), (2, ["100.64.1.0/24"]), "red's")
-    via = {"tc": {"tcx"}, "clsact": {"clsact"}, "xdp": {"tcx", "xdp", "xdp-dispatcher"},
-           "xdp-generic": {"tcx", "xdp-generic", "xdp-dispatcher"}}[lab.variant]
+    tc = "tcx" if has_tcx() else "clsact"
+    via = {"tc": {tc}, "clsact": {"clsact"}, "xdp": {tc, "xdp", "xdp-dispatcher"},
+           "xdp-generic": {tc, "xdp-generic", "xdp-dispatcher"}}[lab.variant]
     for name in ("red", "blue"):
         router = tenants[name]["router"]
         equal((router["netns"], router["shared"], router["inside"], router["hook"],

@@ -4,7 +4,7 @@ import signal
 import subprocess
 import time
 
-from case import equal, hook
+from case import PATIENCE, equal, hook
 from lab import BLUE1, FIXED, FIXED2, RED1, RED2
 from net import Child
 from traffic import Stream, bulk, ping, udp
@@ -47,7 +47,8 @@ def test_tcp_during_changes(lab):
         lab.apply()
     retransmits, took = transfer.result()
     assert took > 1.2, f"the transfer was over in {took:.1f} s, before the changes were"
-    equal(retransmits, 0, "retransmits")
+    # on a machine that stands still for moments, an acknowledgement may come too late
+    assert retransmits <= (0 if PATIENCE == 1 else 3), f"{retransmits} retransmits"
 
 
 @hook

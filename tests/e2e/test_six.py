@@ -68,7 +68,7 @@ def udp_v6(source, target, address, seen, size=100):
 
 def _sink(listener):
     conn, peer = listener.accept()
-    conn.settimeout(20)
+    conn.settimeout(WAIT * 7)
     digest = hashlib.sha256()
     while data := conn.recv(1 << 20):
         digest.update(data)
@@ -82,7 +82,7 @@ def tcp_v6(source, target, address, seen, size=1000):
     sink = Child(_sink, there)
     with there, complaint(f"TCP with {size} bytes to {address}"), \
             client_v6(source, socket.SOCK_STREAM, address, port) as here:
-        here.settimeout(20)
+        here.settimeout(WAIT * 7)
         data = os.urandom(size)
         here.sendall(data)
         here.shutdown(socket.SHUT_WR)

@@ -10,13 +10,14 @@ import socket
 import struct
 import time
 
+from case import PATIENCE
 from net import Child
 from sniffer import PACKET_OUTGOING, packet_socket
 
 IP_MTU_DISCOVER, SO_NO_CHECK = 10, 11
 # offsets in struct tcp_info of <linux/tcp.h>
 TCP_INFO_TOTAL_RETRANS, TCP_INFO_DATA_IN, TCP_INFO_DATA_OUT, TCP_INFO_SIZE = 100, 152, 156, 232
-WAIT = 3
+WAIT = 3 * PATIENCE
 # of one transfer: segments that were lost, and sent again
 Bulk = collections.namedtuple("Bulk", "lost again seconds")
 _ports = itertools.count(20000)
@@ -29,7 +30,7 @@ def new_port():
 def ping(ns, address, count=3, source=None):
     """All of the echo requests have to be answered."""
     options = ["-I", source] if source else []
-    said = ns.run("ping", "-nq", f"-c{count}", "-i0.02", "-W1", *options, address,
+    said = ns.run("ping", "-nq", f"-c{count}", "-i0.02", f"-W{PATIENCE:g}", *options, address,
                   check=False).stdout
     assert f"{count} received" in said, f"ping {address}: {' '.join(said.split())[-120:]}"
 
@@ -114,7 +115,7 @@ def complaint(what):
 
 
 def _sink(conn):
-    conn.settimeout(10)
+    conn.settimeout(10 * PATIENCE)
     digest = hashlib.sha256()
     while data := conn.recv(1 << 20):
         digest.update(data)
@@ -131,7 +132,7 @@ def bulk(source, target, address, size, rate=None):
     with there, client(source, socket.SOCK_STREAM, address, port) as here:
         conn, _ = there.accept()
         sink = Child(_sink, conn)
-        here.settimeout(20)
+        here.settimeout(20 * PATIENCE)
         if rate:
             here.setsockopt(socket.SOL_SOCKET, 47, rate)    # SO_MAX_PACING_RATE
         block, digest = os.urandom(1 << 20), hashlib.sha256()
@@ -179,7 +180,7 @@ def _ticker(sock, stop, rate):
     while True:
         now = time.monotonic()
         if late is None and stop in select.select([stop], [], [], 0)[0]:
-            late = now + 0.5
+            late = now + 0.5 * PATIENCE
         if late is None and now >= begin + number / rate:
             sock.send(struct.pack("!I", number))
             missing.add(number)
@@ -245,9 +246,9 @@ class Watch:
             self.until(lambda frame: False, 0)
         self.sock.close()
 
-    def until(self, wanted, seconds=WAIT, grace=0.05):
+    def until(self, wanted, seconds=3, grace=0.05):
         """Watch until a frame is `wanted`, and a moment longer; None when none came."""
-        end, found = time.monotonic() + seconds, None
+        end, found = time.monotonic() + seconds * PATIENCE, None
         while True:
             left = max(0, end - time.monotonic())
             if not select.select([self.sock], [], [], left)[0]:
@@ -257,4 +258,4 @@ class Watch:
                 continue
             self.frames.append(frame)
             if found is None and wanted(frame):
-                found, end = frame, time.monotonic() + grace
+                found, end = frame, time.monotonic() + grace * PATIENCE

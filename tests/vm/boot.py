@@ -137,6 +137,9 @@ def stop(signum, _frame):
 
 
 def read(path):
+    """What it holds; nothing if qemu did not come to make it."""
+    if not os.path.exists(path):
+        return ""
     with open(path, encoding="utf-8", errors="replace") as f:
         return f.read()
 
