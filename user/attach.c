@@ -91,7 +91,8 @@ static enum bpf_tc_attach_point clsact_point(const struct point *p)
 	return p->egress ? BPF_TC_EGRESS : BPF_TC_INGRESS;
 }
 
-#define XDP_PIN "xdp"
+#define XDP_PIN	      "xdp"
+#define NO_DISPATCHER "LIBXDP_SKIP_DISPATCHER" /* libxdp's */
 
 /* By id: a tenant can be renamed, and a router can change hands. */
 static void pin_path(struct dataplane *dp, const struct router_row *r, const char *pin,
@@ -322,8 +323,9 @@ static int xdp_error(const struct router_row *r, int ret, struct error *err)
 	}
 }
 
-static int xdp_attach(struct dataplane *dp, struct instance *in, struct router_row *r,
-		      struct error *err)
+/* 0 or what libxdp says; what goes wrong elsewhere is in `err`. */
+static int xdp_try(struct dataplane *dp, struct instance *in, const struct router_row *r,
+		   struct error *err)
 {
 	enum xdp_attach_mode mode = r->via == HOOK_XDP ? XDP_MODE_NATIVE : XDP_MODE_SKB;
 	struct xdp_program *prog;
@@ -333,21 +335,39 @@ static int xdp_attach(struct dataplane *dp, struct instance *in, struct router_r
 	opts.obj = instance_xdp_object(in, err);
 	if (!opts.obj)
 		return -1;
-	xdp_clear(r->ifindex);
 	prog = xdp_program__create(&opts);
 	ret = libxdp_get_error(prog);
 	if (ret)
 		return error_set(err, "cannot prepare the XDP program: %s", strerror(-ret));
 	ret = xdp_program__attach(prog, r->ifindex, mode, 0);
-	if (ret) {
+	if (!ret)
+		pin_put(dp, r, XDP_PIN, xdp_program__fd(prog), err);
+	xdp_program__close(prog);
+	return ret;
+}
+
+static int xdp_attach(struct dataplane *dp, struct instance *in, struct router_row *r,
+		      struct error *err)
+{
+	int ret;
+
+	xdp_clear(r->ifindex);
+	ret = xdp_try(dp, in, r, err);
+	/*
+	 * Newer kernels (seen in 6.12) put no program that moves packet data into the dispatcher of
+	 * an older libxdp (1.3.1 of Debian 12): then ours is there alone, or not at all.
+	 */
+	if (ret == -EINVAL && !err->set && !getenv(NO_DISPATCHER)) {
+		setenv(NO_DISPATCHER, "1", 1);
+		ret = xdp_try(dp, in, r, err);
+		unsetenv(NO_DISPATCHER);
+	}
+	if (ret && !err->set) {
 		if (r->hook == HOOK_AUTO)
 			r->via = HOOK_TC;
 		else
 			xdp_error(r, ret, err);
-	} else {
-		pin_put(dp, r, XDP_PIN, xdp_program__fd(prog), err);
 	}
-	xdp_program__close(prog);
 	return err->set ? -1 : 0;
 }
 

@@ -867,7 +867,7 @@ int instance_fd_inside(const struct instance *in)
 
 struct bpf_object *instance_xdp_object(struct instance *in, struct error *err)
 {
-	if (!in->xdp)
-		in->xdp = open_for(in->dp, &in->router, err);
+	tenantnat__destroy(in->xdp);
+	in->xdp = open_for(in->dp, &in->router, err);
 	return in->xdp ? in->xdp->obj : NULL;
 }
