@@ -32,6 +32,8 @@ struct __sk_buff {
 	__u64 data_meta;
 	__u32 gso_segs;
 	__u32 gso_size;
+	__u32 vlan_present;
+	__u32 vlan_tci;
 };
 
 #endif
