@@ -57,12 +57,17 @@ struct quote {
 	struct tn_addr dst;
 };
 
+/*
+ * `len`: of the quoted packet, as it says itself. It may have been quoted in part, and what
+ * was short is padded when extensions follow (RFC 4884, 5.1).
+ */
 static __always_inline void quote_find_csum(const struct pkt *p, struct quote *q, __u8 proto,
-					    __u32 l4)
+					    __u32 l4, __u32 len)
 {
 	int at = csum_offset(proto, p->v4);
+	__u32 end = l4 + at + sizeof(__sum16);
 
-	if (at >= 0 && l4 + at + sizeof(__sum16) <= p->l4 + p->l4_len) {
+	if (at >= 0 && end <= p->l4 + p->l4_len && end <= q->at + len) {
 		q->l4_csum = l4 + at;
 		q->csum_optional = csum_optional(proto);
 	}
@@ -78,7 +83,7 @@ static __always_inline bool quote_parse_v4(struct pkt *p, struct quote *q)
 	q->dst = addr_v4(ip.daddr);
 	q->ip_csum = ip.check;
 	if (!(ip.frag_off & bpf_htons(IP_OFFSET)))
-		quote_find_csum(p, q, ip.protocol, q->at + ip.ihl * 4);
+		quote_find_csum(p, q, ip.protocol, q->at + ip.ihl * 4, bpf_ntohs(ip.tot_len));
 	return true;
 }
 
@@ -93,7 +98,7 @@ static __always_inline bool quote_parse_v6(struct pkt *p, struct quote *q)
 	__builtin_memcpy(&q->dst, &ip.daddr, sizeof(q->dst));
 	w.next = ip.nexthdr;
 	if (walk_extensions(p, &w) && !w.rest)
-		quote_find_csum(p, q, w.next, w.offset);
+		quote_find_csum(p, q, w.next, w.offset, sizeof(ip) + bpf_ntohs(ip.payload_len));
 	return true;
 }
 
