@@ -197,7 +197,7 @@ demo: all | deps-demo ## watch two tenants with the same private addresses talk 
 	@demo/demo.sh $(BUILD)/tenantnat
 
 test: | deps-test ## install what is missing, build, and run all tests (root)
-	@tests/run.sh $(BUILD) unit fuzz bpf e2e
+	@tests/run.sh $(BUILD) unit fuzz bpf e2e diff
 
 test-unit: | deps-test ## the unit tests (no root)
 	@tests/run.sh $(BUILD) unit
@@ -226,6 +226,12 @@ KERNELS ?= 6.1 6.12
 test-kernels: | deps-test deps-kernels ## the same under other kernels of Debian, in qemu (root; KERNELS="6.1 6.12")
 	@$(MAKE) --no-print-directory all $(BUILD)/bpf-tests $(BUILD)/foreign.bpf.o
 	@tests/kernels.sh $(BUILD) $(KERNELS)
+
+test-diff: | deps-test ## packets beside nftables' stateless NAT; SEED=, PACKETS= (root)
+	@tests/run.sh $(BUILD) diff
+
+diff-long: all | deps-test ## the same with other packets each time, and more; PACKETS= (root)
+	@PACKETS=$(or $(PACKETS),60000) $(PYTHON) tests/diff/run.py --bin $(BUILD)/tenantnat
 
 throughput: all | deps-test ## TCP through two routers beside plain routing (root)
 	@$(PYTHON) tests/e2e/throughput.py --bin $(BUILD)/tenantnat --rounds 35 --seconds 1

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# run.sh BUILD LEVEL…: builds what each level (unit, fuzz, bpf, e2e) needs, runs it, and closes with one
+# run.sh BUILD LEVEL…: builds what each level (unit, fuzz, bpf, e2e, diff) needs, runs it, and closes with one
 # line, `N passed, N failed`, over all of them. Exit 1 when anything failed or did not run.
 #
 # TN_BUILT=1: all is built already. TN_E2E: more arguments for tests/e2e/run.py.
@@ -54,12 +54,11 @@ run_replay() {
 	add $counts
 }
 
-run_e2e() {
+# run_python SCRIPT ARGUMENT…: it closes with such a line too
+run_python() {
 	local out counts
 	out=$(mktemp)
-	# shellcheck disable=SC2086 # as many words as there are
-	/usr/bin/python3 tests/e2e/run.py --bin "$build/tenantnat" --foreign "$build/foreign.bpf.o" \
-		${TN_E2E-} 2>&1 | tee "$out" | grep -v '^[0-9]* passed'
+	/usr/bin/python3 "$@" --bin "$build/tenantnat" 2>&1 | tee "$out" | grep -v '^[0-9]* passed'
 	counts=$(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$out" | tail -n 1)
 	rm -f "$out"
 	# shellcheck disable=SC2086 # two words, or none
@@ -90,9 +89,15 @@ for level in "$@"; do
 	unit) run_level "$build/unit-tests" run_criterion "$build/unit-tests" ;;
 	fuzz) run_level build/fuzz/replay run_replay ;;
 	bpf) need_root bpf && run_level "$build/bpf-tests" run_criterion "$build/bpf-tests" ;;
-	e2e) need_root e2e && run_level "all $build/foreign.bpf.o" run_e2e ;;
+	e2e)
+		# shellcheck disable=SC2086 # as many words as there are
+		need_root e2e && run_level "all $build/foreign.bpf.o" run_python tests/e2e/run.py \
+			--foreign "$build/foreign.bpf.o" ${TN_E2E-}
+		;;
+	# the same packets each time, unless others are asked for
+	diff) need_root diff && run_level all run_python tests/diff/run.py --seed "${SEED:-1}" ;;
 	*)
-		echo "unknown level $level: unit, fuzz, bpf or e2e" >&2
+		echo "unknown level $level: unit, fuzz, bpf, e2e or diff" >&2
 		exit 2
 		;;
 	esac

@@ -1,0 +1,578 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+Where tenantnat may differ from nftables, why, and what it has to do there instead: EXPLAINED is
+the whole list. What no entry explains has to be equal, byte by byte, and so has what an entry
+makes of the frames that came through nftables. An entry is of one of four kinds:
+
+    enters    the packet is dropped as it enters, with a reason
+    leaves    a frame that nftables lets out to the shared network is dropped, with a reason
+    changes   a frame is to be another one, or to come out at the other end
+    hides     what depends on time or chance is taken out of both frames before they are compared
+"""
+import ipaddress
+from collections import namedtuple
+
+from generate import (FIXED, GROUPS, MAC_INSIDE, MAC_OTHER, MAC_VM, OWN, SHARED, TO_FIXED,
+                      TO_SHARED, packed)
+from wire import (AH, DCCP, ETH, Fault, ICMP_V6, Packet, TIMESTAMP, UDPLITE, V4, never_zero, put,
+                  replace, resum_icmp, total, word)
+
+SUBNETS = [ipaddress.ip_network(n) for n in ("100.64.0.0/16", "fd64::/64")]
+INSIDE = [ipaddress.ip_network(n) for n in ("10.0.0.0/24", "fd00:10::/64")]
+BROADCAST = packed(*(a for a in GROUPS[4] if not a.startswith("224.")))
+
+Entry = namedtuple("Entry", "name kind reason does why")
+EXPLAINED = []
+
+
+def within(address, networks):
+    address = ipaddress.ip_address(address)
+    return any(address in n for n in networks)
+
+
+def shared(address):
+    return within(address, SUBNETS)
+
+
+def is_group(address):
+    return address[0] >= 0xe0 and len(address) == 4 and address not in BROADCAST \
+        and address[0] < 0xf0 or len(address) == 16 and address[0] == 0xff
+
+
+def entry(name, kind, why, reason=None):
+    """Puts a function into the table; its docstring is not needed: `why` is printed."""
+    def decorate(does):
+        EXPLAINED.append(Entry(name, kind, reason or (name if kind in ("enters", "leaves")
+                                                      else None), does, why))
+        return does
+    return decorate
+
+
+class Sight:
+    """A case as the rules see it: its packet, or the fault for which it cannot be believed."""
+
+    def __init__(self, case):
+        self.case, self.way, self.version = case, case.way, case.version
+        self.packet, self.fault = None, None
+        try:
+            self.packet = Packet(case.frame)
+        except Fault as fault:
+            self.fault = str(fault)
+        self.mac, self.sender = case.frame[:6], case.frame[6:12]
+        self.for_others = self.mac == MAC_OTHER
+        self.to_many = self.mac[0] & 1
+        self.inward = self.way == "in" and not self.for_others
+        # a VM's packet to another VM of the same router, or to itself
+        self.hairpin = bool(self.way == "out" and self.packet and not self.to_many
+                            and not self.for_others and self.packet.dst in SHARED[self.version])
+
+# ------------------------------------------------------------ entering from the shared network
+
+@entry("malformed", "enters", "nftables translates what it can and leaves it to others to look at "
+       "lengths, extension headers without end, and L4 headers that are cut off; the router's own "
+       "stack drops a part of these")
+def malformed(see):
+    return see.inward and see.fault == "malformed"
+
+
+@entry("bad-checksum", "enters", "the kernel drops an IPv4 header with a wrong checksum itself, "
+       "uncounted by anybody's name; tenantnat must see it first, because it would correct the sum "
+       "by increment otherwise")
+def bad_checksum(see):
+    return see.inward and see.fault == "bad-checksum"
+
+
+@entry("source-route", "enters", "a packet that names its own way could lead around the "
+       "translation")
+def source_route(see):
+    return see.inward and see.fault == "source-route"
+
+
+@entry("record-route", "enters", "the router would write private addresses into a packet that the "
+       "answer carries over the shared network")
+def record_route(see):
+    return see.inward and see.fault == "record-route"
+
+
+def to_groups(see):
+    p = see.packet
+    return bool(see.to_many and (is_group(p.dst) or p.dst in BROADCAST[:2]))
+
+
+def arriving(see):
+    return see.inward and see.packet and not to_groups(see)
+
+
+def ours(see):
+    """A mapped address of this router, or its own on the shared network."""
+    p = see.packet
+    return p.dst == OWN[p.version][0] or p.dst in SHARED[p.version] and not see.to_many
+
+
+@entry("unmapped", "enters", "nftables lets the router forward what it does not translate, back "
+       "to the shared network here")
+def unmapped(see):
+    return arriving(see) and not ours(see) and shared(see.packet.dst)
+
+
+@entry("direct-to-private", "enters", "nftables lets anybody on the shared network write to "
+       "private addresses")
+def direct_to_private(see):
+    return arriving(see) and not ours(see) and not shared(see.packet.dst)
+
+
+def mapped_arrival(see):
+    return arriving(see) and ours(see)
+
+
+@entry("spoofed-source", "enters", "nftables does not know whose a source is: one of this "
+       "router's own shared addresses does not come in from the shared network")
+def spoofed_source(see):
+    p = see.packet
+    return mapped_arrival(see) and (p.src in SHARED[p.version] or p.src == OWN[p.version][0])
+
+
+@entry("foreign-source", "enters", "nftables asks for no source: only shared addresses come in")
+def foreign_source(see):
+    return mapped_arrival(see) and not shared(see.packet.src)
+
+
+def translated(see):
+    return mapped_arrival(see) and see.packet.dst in SHARED[see.version]
+
+
+@entry("auth-header", "enters", "IPsec AH covers the addresses: translated, it would be refused "
+       "by the receiver, who has no word for why")
+def auth_header(see):
+    return translated(see) and see.packet.protocol == AH
+
+
+@entry("icmp-redirect", "enters", "the gateway that a redirect names is on the wrong side of the "
+       "translation")
+def redirect(see):
+    return translated(see) and see.packet.icmp() == "redirect"
+
+
+def quotes_nothing(packet):
+    try:
+        packet.quote()
+    except Fault:
+        return True
+    return False
+
+
+@entry("error without quote", "enters", "an error that quotes less than an IP header concerns "
+       "nobody; nftables does not look inside", "malformed")
+def error_malformed(see):
+    return translated(see) and see.packet.icmp() == "error" and quotes_nothing(see.packet)
+
+
+@entry("forged-error", "enters", "nftables does not look inside: an error about a packet that "
+       "the receiver cannot have sent")
+def forged_error(see):
+    p = see.packet
+    return translated(see) and p.icmp() == "error" and p.quote().src != p.dst
+
+
+# ------------------------------------------------------------------ entering from a VM
+
+def sending(see):
+    """Only what the kernel is going to take for a packet is judged."""
+    return see.way == "out" and not see.for_others and not see.to_many and \
+        see.fault not in ("malformed", "bad-checksum")
+
+
+def addresses(see):
+    """Known also of a packet that is refused for its options."""
+    if see.packet:
+        return see.packet.src, see.packet.dst
+    at, size = (ETH + 12, 4) if see.version == 4 else (ETH + 8, 16)
+    return see.case.frame[at:at + size], see.case.frame[at + size:at + 2 * size]
+
+
+@entry("spoofed shared source", "enters", "nftables asks no VM who it is: none sends as a shared "
+       "address, not even as its own", "spoofed-source")
+def spoofed_shared(see):
+    return sending(see) and shared(addresses(see)[0])
+
+
+def to_shared(see):
+    src, dst = addresses(see)
+    return sending(see) and not shared(src) and shared(dst)
+
+
+@entry("source-route of a VM", "enters", "as from the shared network", "source-route")
+def vm_source_route(see):
+    return to_shared(see) and see.fault == "source-route"
+
+
+@entry("record-route of a VM", "enters", "as from the shared network", "record-route")
+def vm_record_route(see):
+    return to_shared(see) and see.fault == "record-route"
+
+
+@entry("spoofed VM source", "enters", "nftables asks no VM who it is: an answer would have to go "
+       "to where the packet came from", "spoofed-source")
+def spoofed_vm(see):
+    if not to_shared(see):
+        return False
+    src, _ = addresses(see)
+    neighbour = within(src, INSIDE) and src not in (*OWN[see.version], *BROADCAST)
+    return not neighbour or see.sender != MAC_VM
+
+
+def hairpin(see):
+    return see.hairpin and see.packet.src in FIXED[see.version]
+
+
+@entry("hairpin of nobody", "enters", "a VM without a mapping has no address that another VM could "
+       "answer to", "untranslated")
+def hairpin_untranslated(see):
+    return see.hairpin and not hairpin(see)
+
+
+@entry("hairpin with auth-header", "enters", "as from the shared network", "auth-header")
+def hairpin_auth_header(see):
+    return hairpin(see) and see.packet.protocol == AH
+
+
+@entry("hairpin of a redirect", "enters", "as from the shared network", "icmp-redirect")
+def hairpin_redirect(see):
+    return hairpin(see) and see.packet.icmp() == "redirect"
+
+
+def hairpin_error(see):
+    return hairpin(see) and see.packet.icmp() == "error"
+
+
+@entry("hairpin of an error without quote", "enters", "as from the shared network", "malformed")
+def hairpin_malformed(see):
+    return hairpin_error(see) and quotes_nothing(see.packet)
+
+
+@entry("hairpin of a forged error", "enters", "as from the shared network: it is about what was "
+       "sent to its sender, by the one it is for", "forged-error")
+def hairpin_forged(see):
+    return hairpin_error(see) and see.packet.quote().dst != see.packet.src
+
+
+@entry("hairpin of a leaking error", "enters", "as to the shared network: it quotes a packet of "
+       "nobody there", "untranslated")
+def hairpin_leaks(see):
+    return hairpin_error(see) and not shared(see.packet.quote().src)
+
+
+@entry("hairpin of another's error", "enters", "as from the shared network: it is about what "
+       "somebody else sent", "forged-error")
+def hairpin_not_yours(see):
+    return hairpin_error(see) and see.packet.quote().src != see.packet.dst
+
+
+# ------------------------------------------------------------------ leaving to the shared network
+
+class Leaving:
+    """
+    A frame that came out of nftables to the shared network: as a packet, with the source that it
+    had before; whether the router made it itself.
+    """
+
+    def __init__(self, see, frame):
+        self.see, self.frame = see, frame
+        self.version = 4 if word(frame, 12) == V4 else 6
+        at, size = (ETH + 12, 4) if self.version == 4 else (ETH + 8, 16)
+        wire = frame[at:at + size]
+        self.own = wire == OWN[self.version][0]
+        self.src = TO_FIXED[self.version].get(wire, wire)
+        self.mapped = self.src in FIXED[self.version]
+        self.packet, self.fault = None, None
+        try:
+            self.packet = Packet(frame)
+        except Fault as fault:
+            self.fault = str(fault)
+
+    def error(self):
+        """The quoted packet of an error; None: it is no error, or quotes nothing."""
+        if not self.packet or self.packet.icmp() != "error" or quotes_nothing(self.packet):
+            return None
+        return self.packet.quote()
+
+
+@entry("leaving malformed", "leaves", "nftables gives up where the L4 checksum should be, and the "
+       "packet leaves with its private source", "malformed")
+def leaving_malformed(leaving):
+    # it has changed the sum of the IP header by then
+    return leaving.fault in ("malformed", "bad-checksum")
+
+
+@entry("untranslated", "leaves", "nftables lets out what it does not translate: the shared network "
+       "would see a private source")
+def untranslated(leaving):
+    p = leaving.packet
+    if not p or leaving.own or leaving.mapped or p.icmp() == "error" and quotes_nothing(p):
+        return False
+    return not error_of_router_inside(leaving)
+
+
+def error_of_router_inside(leaving):
+    """About a packet to a VM, by somebody without a mapping: a router between it and ours."""
+    quote = leaving.error()
+    return bool(quote and not leaving.own and not leaving.mapped and not shared(leaving.src)
+                and shared(quote.src) and quote.dst in FIXED[leaving.version])
+
+
+@entry("leaving auth-header", "leaves", "as on the way in", "auth-header")
+def leaving_auth_header(leaving):
+    p = leaving.packet
+    return leaving.mapped and p and p.protocol == AH
+
+
+@entry("leaving redirect", "leaves", "as on the way in", "icmp-redirect")
+def leaving_redirect(leaving):
+    return leaving.mapped and leaving.packet and leaving.packet.icmp() == "redirect"
+
+
+@entry("leaving error without quote", "leaves", "as on the way in", "malformed")
+def leaving_error_malformed(leaving):
+    p = leaving.packet
+    return not leaving.own and p and p.icmp() == "error" and quotes_nothing(p)
+
+
+@entry("leaving forged error", "leaves", "nftables does not look inside: an error about a packet "
+       "that the VM cannot have got", "forged-error")
+def leaving_forged(leaving):
+    quote = leaving.error()
+    return leaving.mapped and quote and quote.dst != leaving.src
+
+
+@entry("leaving error leaks", "leaves", "nftables does not look inside: the quoted source is a "
+       "private address", "untranslated")
+def leaving_leaks(leaving):
+    quote = leaving.error()
+    return leaving.mapped and quote and not shared(quote.src)
+
+
+# ------------------------------------------------------------------ other bytes
+
+class Frame:
+    """
+    What is expected: a frame, the end it comes out of, and `loose`: {offset: never zero}, where
+    a checksum may be written either way, 0x0000 or 0xffff.
+    """
+
+    def __init__(self, end, data):
+        self.end, self.data, self.loose = end, data, {}
+
+    def state(self):
+        return self.end, self.data
+
+    def set(self, packet, side, new):
+        """Replace an address of the packet, or of one quoted in it, with all of its checksums."""
+        self.data, where = replace(self.data, packet, side, new)
+        l4 = packet.sum_at()
+        self.loose.update({at: at == l4 and never_zero(packet.protocol) for at in where})
+
+    def resum(self, before):
+        self.data, at = resum_icmp(before, self.data)
+        self.loose[at] = False
+
+    def equals(self, other):
+        """Whether the other frame is this one."""
+        mine = self.data
+        for at, never in self.loose.items():
+            if other[at:at + 2] in (b"\0\0", b"\xff\xff") and mine[at:at + 2] in (b"\0\0",
+                                                                                  b"\xff\xff"):
+                if not (never and other[at] == 0):
+                    mine = put(mine, at, other[at:at + 2])
+        return mine == other
+
+
+def packet_of(frame):
+    try:
+        return Packet(frame.data)
+    except Fault:
+        return None
+
+
+def forwarded(see, frame, packet):
+    """Whether the router only passed it on."""
+    return bool(see.packet and packet and packet.src not in OWN[packet.version])
+
+
+@entry("quoted source", "changes", "nftables does not look inside: the packet that an error "
+       "quotes has to be the one that the VM sent, with all of its checksums")
+def quoted_source(see, frame):
+    packet = packet_of(frame)
+    if see.way != "in" or frame.end != "out" or not forwarded(see, frame, packet) \
+            or packet.icmp() != "error" or not translated(see):
+        return
+    before, quote = frame.data, packet.quote()
+    frame.set(quote, "src", TO_FIXED[see.version][quote.src])
+    frame.resum(before)
+
+
+@entry("quoted destination", "changes", "nftables does not look inside: the packet that an error "
+       "of a VM quotes has to be the one that its sender sent")
+def quoted_destination(see, frame):
+    packet = packet_of(frame)
+    if see.way != "out" or frame.end != "in" or not forwarded(see, frame, packet) \
+            or packet.icmp() != "error" or see.packet.src not in FIXED[see.version]:
+        return
+    before, quote = frame.data, packet.quote()
+    frame.set(quote, "dst", TO_SHARED[see.version][quote.dst])
+    frame.resum(before)
+
+
+@entry("error of a router inside", "changes", "nobody out there knows a router between ours and a "
+       "VM: ours lends its address to the error (RFC 5508, 4.2), which nftables lets out as it is")
+def error_inside(see, frame):
+    packet = packet_of(frame)
+    if see.way != "out" or frame.end != "in" \
+            or not error_of_router_inside(Leaving(see, frame.data)):
+        return
+    before, quote = frame.data, packet.quote()
+    frame.set(quote, "dst", TO_SHARED[see.version][quote.dst])
+    if packet.version == 4:
+        frame.resum(before)
+        frame.set(packet, "src", OWN[4][0])
+    else:
+        frame.set(packet, "src", OWN[6][0])
+        frame.resum(before)
+
+
+@entry("quoted by the router", "changes", "the router's own error quotes the packet as it was "
+       "after the translation; its sender has to find the one that it sent")
+def quoted_by_router(see, frame):
+    packet = packet_of(frame)
+    if see.way != "in" or frame.end != "in" or not packet or packet.icmp() != "error" \
+            or packet.src not in OWN[packet.version]:
+        return
+    quote = packet.quote()
+    if quote.dst not in FIXED[packet.version]:
+        return
+    before = frame.data
+    frame.set(quote, "dst", see.packet.dst)
+    at, was = quote.sum_at(), see.packet.sum_at()
+    if packet.version == 4 and quote.protocol == ICMP_V6 and not quote.rest:
+        at, was = quote.l4 + 2, see.packet.l4 + 2
+    if at is not None and was is not None:
+        # what nftables made of it is not asked: it has to be what was sent
+        frame.data = put(frame.data, at, word(see.case.frame, was))
+        frame.loose[at] = never_zero(quote.protocol)
+    frame.resum(before)
+
+
+@entry("hairpin", "changes", "nftables sends a VM's packet for a shared address of the same router "
+       "out, where nobody sends it back; tenantnat turns it round, and the other VM sees the "
+       "shared address")
+def turned_round(see, frame):
+    packet = packet_of(frame)
+    if not hairpin(see) or frame.end != "in" or not packet:
+        return
+    before, new = frame.data, TO_FIXED[see.version][packet.dst]
+    if packet.icmp() == "error":
+        frame.set(packet.quote(), "src", new)
+    frame.set(packet, "dst", new)
+    if packet.icmp() == "error":
+        frame.resum(before)
+    frame.end = "out"
+    frame.data = MAC_VM + MAC_INSIDE + frame.data[12:]
+
+
+@entry("error about a hairpin", "changes", "the router meets a packet that turns round as one from "
+       "the shared network: it answers with its shared address, and the answer turns round too")
+def error_about_hairpin(see, frame):
+    packet = packet_of(frame)
+    if hairpin(see) and frame.end == "out" and packet and packet.icmp() == "error" \
+            and packet.src == OWN[see.version][1]:
+        frame.set(packet, "src", OWN[see.version][0])
+
+
+@entry("DCCP", "changes", "nftables does not know that the checksum of DCCP covers the addresses")
+def dccp(see, frame):
+    packet = packet_of(frame)
+    if not forwarded(see, frame, packet) or packet.protocol != DCCP:
+        return
+    at, was = packet.sum_at(), see.packet.sum_at()
+    if at is None or was is None:
+        return
+    change = sum(total(a) for a in (see.packet.src, see.packet.dst)) - \
+        sum(total(a) for a in (packet.src, packet.dst))
+    frame.data = put(frame.data, at, (word(see.case.frame, was) + change) % 0xffff)
+    frame.loose[at] = False
+
+
+@entry("ICMPv6 in IPv4", "changes", "nftables corrects a checksum over a pseudo-header there, "
+       "which ICMPv6 has in IPv6 alone (RFC 4443, 2.3); tenantnat changes the addresses only")
+def icmp_v6_in_v4(see, frame):
+    packet = packet_of(frame)
+    if not forwarded(see, frame, packet) or packet.version != 4 or packet.protocol != ICMP_V6 \
+            or packet.rest or packet.l4_len < 4 or see.packet.rest:
+        return
+    frame.data = put(frame.data, packet.l4 + 2, word(see.case.frame, see.packet.l4 + 2))
+
+
+@entry("UDP-Lite without checksum", "changes", "nftables computes with a checksum of zero, which "
+       "RFC 3828 forbids; tenantnat leaves it alone, for the receiver to refuse")
+def udplite(see, frame):
+    packet = packet_of(frame)
+    if not forwarded(see, frame, packet) or packet.protocol != UDPLITE:
+        return
+    at, was = packet.sum_at(), see.packet.sum_at()
+    if at is not None and was is not None and not word(see.case.frame, was):
+        frame.data = put(frame.data, at, 0)
+        frame.loose.pop(at, None)
+
+
+@entry("zero sums", "changes", "nftables writes a checksum that comes to zero as 0xffff "
+       "everywhere; tenantnat does so only where zero means that there is none. Both"
+       " are right (RFC 1624)")
+def zero_sums(see, frame):
+    packet = packet_of(frame)
+    if not forwarded(see, frame, packet):
+        return
+    fields = [packet.at + 10] if packet.version == 4 and frame.end == "in" else []
+    if packet.sum_at() is not None and not never_zero(packet.protocol):
+        fields.append(packet.sum_at())
+    for at in fields:
+        if word(frame.data, at) in (0, 0xffff) and at not in frame.loose:
+            frame.data = put(frame.data, at, 0)
+            frame.loose[at] = False
+
+
+# ------------------------------------------------------------------ what is not the same twice
+
+# A function of this kind reads one frame, and blanks the same places in another.
+
+@entry("identification", "hides", "the kernel numbers its own IPv4 packets by chance")
+def identification(data, less):
+    if word(data, 12) != V4 or data[ETH + 12:ETH + 16] not in OWN[4]:
+        return less
+    assert Packet(data, quoted=True).sums()["IP header"], "the router has made a wrong checksum"
+    return put(put(less, ETH + 4, 0), ETH + 10, 0)
+
+
+def without_stamps(less, packet):
+    """The stamps of one IP header, and its checksum with them."""
+    for kind, at, length in packet.options:
+        if kind == TIMESTAMP:
+            step, first = (8, 8) if packet.data[at + 3] & 15 else (4, 4)
+            for slot in range(at + first, at + length - 3, step):
+                less = put(less, slot, b"\0\0\0\0")
+            less = put(less, packet.at + 10, 0)
+    return less
+
+
+@entry("time of day", "hides", "routers write the time into the timestamp option (RFC 791)")
+def time_of_day(data, less):
+    if word(data, 12) != V4:
+        return less
+    packet = Packet(data, quoted=True)      # whatever else may be wrong with its options
+    quote = packet.quote() if packet.icmp() == "error" and not quotes_nothing(packet) else None
+    less = without_stamps(less, packet)
+    if not quote or packet.src not in OWN[4]:
+        return less
+    quiet = without_stamps(less, quote)
+    if quiet != less:
+        assert packet.sums()["ICMP"], "the router has made a wrong checksum"
+        quiet = put(quiet, packet.l4 + 2, 0)
+    return quiet
