@@ -447,7 +447,8 @@ class Maker:
             (TO_SHARED[version].get(src, src), dst)
         hairpin = way == "out" and dst in TO_FIXED[version]
         own = dst in OWN[version]
-        if self.odd(30):
+        # the router would learn path MTUs from errors, and treat what comes later by them
+        if self.odd(30) and not own:
             protocol = ICMP if version == 4 else ICMP_V6
             data = self.error(version, src, dst, self.quoted(version, way, src, dst), most)
         else:
