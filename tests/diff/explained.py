@@ -31,7 +31,8 @@ def within(address, networks):
 
 
 def shared(address):
-    return within(address, SUBNETS)
+    """In the tables, and so here, an IPv4-mapped IPv6 address is an IPv4 address."""
+    return within(address[12:] if address[:12] == bytes(10) + b"\xff\xff" else address, SUBNETS)
 
 
 def is_group(address):
@@ -54,10 +55,14 @@ class Sight:
     def __init__(self, case):
         self.case, self.way, self.version = case, case.way, case.version
         self.packet, self.fault = None, None
+        packet = Packet.__new__(Packet)
         try:
-            self.packet = Packet(case.frame)
+            packet.__init__(case.frame)
+            self.packet = packet
         except Fault as fault:
             self.fault = str(fault)
+        # known also of a packet that is refused for what is behind them
+        self.ends = (packet.src, packet.dst) if hasattr(packet, "dst") else None
         self.mac, self.sender = case.frame[:6], case.frame[6:12]
         self.for_others = self.mac == MAC_OTHER
         self.to_many = self.mac[0] & 1
@@ -179,26 +184,22 @@ def forged_error(see):
 def sending(see):
     """Only what the kernel is going to take for a packet is judged."""
     return see.way == "out" and not see.for_others and not see.to_many and \
-        see.fault not in ("malformed", "bad-checksum")
-
-
-def addresses(see):
-    """Known also of a packet that is refused for its options."""
-    if see.packet:
-        return see.packet.src, see.packet.dst
-    at, size = (ETH + 12, 4) if see.version == 4 else (ETH + 8, 16)
-    return see.case.frame[at:at + size], see.case.frame[at + size:at + 2 * size]
+        see.ends and see.fault != "bad-checksum"
 
 
 @entry("spoofed shared source", "enters", "nftables asks no VM who it is: none sends as a shared "
        "address, not even as its own", "spoofed-source")
 def spoofed_shared(see):
-    return sending(see) and shared(addresses(see)[0])
+    return sending(see) and shared(see.ends[0])
 
 
 def to_shared(see):
-    src, dst = addresses(see)
-    return sending(see) and not shared(src) and shared(dst)
+    return sending(see) and not shared(see.ends[0]) and shared(see.ends[1])
+
+
+@entry("malformed packet of a VM", "enters", "as from the shared network", "malformed")
+def vm_malformed(see):
+    return to_shared(see) and see.fault == "malformed"
 
 
 @entry("source-route of a VM", "enters", "as from the shared network", "source-route")
@@ -216,7 +217,7 @@ def vm_record_route(see):
 def spoofed_vm(see):
     if not to_shared(see):
         return False
-    src, _ = addresses(see)
+    src = see.packet.src
     neighbour = within(src, INSIDE) and src not in (*OWN[see.version], *BROADCAST)
     return not neighbour or see.sender != MAC_VM
 
@@ -295,13 +296,6 @@ class Leaving:
         if not self.packet or self.packet.icmp() != "error" or quotes_nothing(self.packet):
             return None
         return self.packet.quote()
-
-
-@entry("leaving malformed", "leaves", "nftables gives up where the L4 checksum should be, and the "
-       "packet leaves with its private source", "malformed")
-def leaving_malformed(leaving):
-    # it has changed the sum of the IP header by then
-    return leaving.fault in ("malformed", "bad-checksum")
 
 
 @entry("untranslated", "leaves", "nftables lets out what it does not translate: the shared network "

@@ -122,10 +122,11 @@ class Packet:
                 return
             self.options.append((data[at], self.at + 20 + at, data[at + 1]))
             at += data[at + 1]
-        for kind, _, _ in self.options:
+        for kind, at, length in self.options:
             if not self.fault and kind in (LOOSE_ROUTE, STRICT_ROUTE):
                 self.fault = "source-route"
-            elif not self.fault and kind == RECORD_ROUTE:
+            elif not self.fault and (kind == RECORD_ROUTE or kind == TIMESTAMP and length > 3
+                                     and self.data[at + 3] & 15):   # with addresses
                 self.fault = "record-route"
 
     def _read_v6(self):
