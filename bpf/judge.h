@@ -78,16 +78,9 @@ static __always_inline bool is_vlan(__u16 ethertype)
 /* 255.255.255.255, or the last address of a shared subnet. */
 static __always_inline bool is_broadcast(const struct pkt *p)
 {
-	struct tn_addr next = pkt_copy(&p->dst);
+	struct tn_addr dst = pkt_copy(&p->dst);
 
-	if (!p->v4)
-		return false;
-	if (next.w[3] == 0xffffffff)
-		return true;
-	if (!in_shared_subnets(&next))
-		return false;
-	next.w[3] = bpf_htonl(bpf_ntohl(next.w[3]) + 1);
-	return !in_shared_subnets(&next);
+	return p->v4 && (!~dst.w[3] || tn_place_in_subnets(&dst) == SUBNET_BROADCAST);
 }
 
 /* An answer of a DHCP server to the router itself (RFC 2131, 4.1), which may come from anywhere. */
@@ -119,12 +112,12 @@ static __always_inline enum tn_verdict translate_in(struct pkt *p, enum icmp_kin
 }
 
 /* The kernel's way from `from` on the shared network to `to`: BPF_FIB_LKUP_RET_… */
-static __always_inline long route_inside(struct pkt *p, const struct tn_addr *from,
+static __always_inline long route_inside(struct __sk_buff *skb, const struct tn_addr *from,
 					 const struct tn_addr *to, struct bpf_fib_lookup *fib)
 {
 	__builtin_memset(fib, 0, sizeof(*fib));
 	fib->ifindex = tn_shared_ifindex;
-	if (p->v4) {
+	if (is_v4_mapped(to->w)) {
 		fib->family = FAMILY_V4;
 		fib->ipv4_src = from->w[3];
 		fib->ipv4_dst = to->w[3];
@@ -133,7 +126,25 @@ static __always_inline long route_inside(struct pkt *p, const struct tn_addr *fr
 		__builtin_memcpy(fib->ipv6_src, from, sizeof(*from));
 		__builtin_memcpy(fib->ipv6_dst, to, sizeof(*to));
 	}
-	return bpf_fib_lookup(p->ctx, fib, sizeof(*fib), 0);
+	return bpf_fib_lookup(skb, fib, sizeof(*fib), 0);
+}
+
+/*
+ * The index of the interface that leads to `to`; 0: none does. Global, because there is no room
+ * left on the stack of who needs it.
+ */
+__noinline int tn_egress_to(struct __sk_buff *skb, const struct tn_addr *from,
+			    const struct tn_addr *to)
+{
+	struct bpf_fib_lookup fib;
+	long found;
+
+	if (!from || !to)
+		return 0;
+	found = route_inside(skb, from, to, &fib);
+	return found == BPF_FIB_LKUP_RET_SUCCESS || found == BPF_FIB_LKUP_RET_NO_NEIGH
+		       ? (int)fib.ifindex
+		       : 0;
 }
 
 /*
@@ -143,16 +154,8 @@ static __always_inline long route_inside(struct pkt *p, const struct tn_addr *fr
 static __always_inline enum tn_verdict deliver(struct pkt *p, const struct tn_addr *src,
 					       const struct tn_addr *fixed)
 {
-	struct bpf_fib_lookup fib;
-
-	switch (route_inside(p, src, fixed, &fib)) {
-	case BPF_FIB_LKUP_RET_SUCCESS:
-	case BPF_FIB_LKUP_RET_NO_NEIGH:
-		p->egress = fib.ifindex;
-		return TN_DELIVER;
-	default:
-		return drop(p, TN_DROP_INTERNAL);
-	}
+	p->egress = tn_egress_to(p->ctx, src, fixed);
+	return p->egress ? TN_DELIVER : drop(p, TN_DROP_INTERNAL);
 }
 
 /*
@@ -194,7 +197,7 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin, boo
 		/* only tc sees the mark of a hairpin, and generic XDP runs in front of it */
 		return p->xdp && tn_xdp_guards_only ? TN_LEAVE_TO_TC
 						    : drop(p, TN_DROP_SPOOFED_SOURCE);
-	if (!from && !in_shared_subnets(&src))
+	if (!from && tn_place_in_subnets(&src) != SUBNET_HOST)
 		return drop(p, TN_DROP_FOREIGN_SOURCE);
 	if (to->flags & TN_SHARED_OWN)
 		return TN_PASS;
@@ -412,7 +415,7 @@ static __always_inline enum tn_verdict judge_way_back(struct pkt *p, const struc
 	__u8 mac[ETH_ALEN];
 	long found;
 
-	found = route_inside(p, dst, src, &fib);
+	found = route_inside(skb, dst, src, &fib);
 	switch (found) {
 	case BPF_FIB_LKUP_RET_FWD_DISABLED: /* then there is no way back to judge by */
 	case BPF_FIB_LKUP_RET_UNSUPP_LWT:

@@ -6,6 +6,8 @@
 #ifndef TN_BPF_LOOKUP_H
 #define TN_BPF_LOOKUP_H
 
+#include <bpf/bpf_endian.h>
+
 #include "maps.h"
 
 static __always_inline const struct tn_shared *lookup_shared(const struct tn_addr *a)
@@ -44,15 +46,29 @@ static __always_inline struct tn_addr own_address(bool v4)
 	return (struct tn_addr){ .w = { own->w[0], own->w[1], own->w[2], own->w[3] } };
 }
 
+enum subnet_place {
+	SUBNET_NONE,
+	SUBNET_HOST,
+	SUBNET_BROADCAST, /* the last address of an IPv4 subnet (RFC 919) */
+};
+
+static __always_inline bool is_last_of(const struct tn_addr *a, const struct tn_subnet *s)
+{
+	bool v4 = !(s->prefix.w[0] | s->prefix.w[1]) && s->prefix.w[2] == bpf_htonl(0xffff);
+
+	/* a subnet of one or two addresses has none to spare (RFC 3021) */
+	return v4 && !~(a->w[3] | s->mask.w[3]) && bpf_ntohl(~s->mask.w[3]) > 1;
+}
+
 /* Global, so that the verifier follows its loop once and not from every caller on. */
-__noinline int tn_in_shared_subnets(const struct tn_addr *a)
+__noinline int tn_place_in_subnets(const struct tn_addr *a)
 {
 	const struct tn_config *c;
 	__u32 zero = 0;
 
 	c = bpf_map_lookup_elem(&config, &zero);
 	if (!c || !a)
-		return 0;
+		return SUBNET_NONE;
 	for (__u32 i = 0; i < TN_SUBNETS_MAX && i < c->nsubnets; i++) {
 		const struct tn_subnet *s = &c->subnets[i];
 
@@ -64,14 +80,14 @@ __noinline int tn_in_shared_subnets(const struct tn_addr *a)
 		      ((a->w[1] & s->mask.w[1]) ^ s->prefix.w[1]) |
 		      ((a->w[2] & s->mask.w[2]) ^ s->prefix.w[2]) |
 		      ((a->w[3] & s->mask.w[3]) ^ s->prefix.w[3])))
-			return 1;
+			return is_last_of(a, s) ? SUBNET_BROADCAST : SUBNET_HOST;
 	}
-	return 0;
+	return SUBNET_NONE;
 }
 
 static __always_inline bool in_shared_subnets(const struct tn_addr *a)
 {
-	return tn_in_shared_subnets(a) != 0;
+	return tn_place_in_subnets(a) != SUBNET_NONE;
 }
 
 #endif

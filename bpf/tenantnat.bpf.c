@@ -38,11 +38,8 @@ int tn_tc_shared_in(struct __sk_buff *skb)
 		drop(&p, TN_DROP_MALFORMED);
 		return TC_ACT_SHOT;
 	}
-	/* what the kernel sends to a group that it is in, it gives to itself, without MAC header */
-	if (skb->pkt_type == PACKET_LOOPBACK || xdp_has_translated(skb))
-		return TC_ACT_UNSPEC;
 	/* the kernel's copy for itself of what it sends to many; it has no MAC header */
-	if (skb->pkt_type == PACKET_LOOPBACK)
+	if (skb->pkt_type == PACKET_LOOPBACK || xdp_has_translated(skb))
 		return TC_ACT_UNSPEC;
 	if (!pkt_mend_mac(skb)) {
 		pkt_init_skb(&p, skb);

@@ -23,6 +23,7 @@ from case import equal, program
 from lab import BLUE1, BLUE1_V6, RED1, RED1_V6
 from net import Child
 from sniffer import faults, ones_sum
+from test_six import dual_stack
 from traffic import (SO_NO_CHECK, Watch, any_address, bulk, client, complaint, server)
 
 UDP_SEGMENT, UDP_NO_CHECK6_TX, UDP_NO_CHECK6_RX = 103, 101, 102
@@ -236,17 +237,17 @@ def cell(lab, off, addresses):
 
 
 @program
+@dual_stack
 def test_offload_matrix(lab):
     """Bulk, UDP of every size, UDP without checksum, with offloads off at each place in turn."""
-    with lab.dual_stack():
-        for what, (off, merging) in PLACES.items():
-            with place(lab, off, merging):
-                for family, addresses in FAMILIES.items():
-                    try:
-                        cell(lab, off, addresses)
-                    except (AssertionError, OSError) as error:
-                        raise AssertionError(f"{family}, {what}: {error} "
-                                             f"{lab.checksum_errors()}") from error
+    for what, (off, merging) in PLACES.items():
+        with place(lab, off, merging):
+            for family, addresses in FAMILIES.items():
+                try:
+                    cell(lab, off, addresses)
+                except (AssertionError, OSError) as error:
+                    raise AssertionError(f"{family}, {what}: {error} "
+                                         f"{lab.checksum_errors()}") from error
 
 
 # frames as a guest hands them over, without one: also what guests of today do not send any more
@@ -319,9 +320,10 @@ def ip_of(ip, v4, v6):
 
 
 @program
+@dual_stack
 def test_offload_guest(lab):
     """Frames from a tap with all kinds of segmentation; their checksums are whole at blue1."""
-    with lab.dual_stack(), tap(lab) as guest, place(lab, (("blue", "lan0"),), ()):
+    with tap(lab) as guest, place(lab, (("blue", "lan0"),), ()):
         arrives(lab, guest, BLUE1, IP, GSO_TCP4)
         arrives(lab, guest, BLUE1_V6, IPv6, GSO_TCP6)
     equal(lab.checksum_errors(), {}, "checksum errors")

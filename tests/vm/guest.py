@@ -311,10 +311,10 @@ def main():
         run = e2e.Run(options, binary, scratch)
         machines = Machines(options, binary, scratch)
         try:
-            with machines.lab.dual_stack():
-                judge_all(run, machines)
-                if run.failed:
-                    run.keep(machines.lab)
+            machines.lab.enter_dual_stack()
+            judge_all(run, machines)
+            if run.failed:
+                run.keep(machines.lab)
         except KeyboardInterrupt as error:
             print(f"interrupted {error}".strip(), file=sys.stderr)
             run.failed += 1
