@@ -14,8 +14,8 @@ from collections import namedtuple
 
 from generate import (FIXED, GROUPS, MAC_INSIDE, MAC_OTHER, MAC_VM, OWN, SHARED, TO_FIXED,
                       TO_SHARED, packed)
-from wire import (AH, DCCP, ETH, Fault, ICMP_V6, Packet, TIMESTAMP, UDPLITE, V4, never_zero, put,
-                  replace, resum_icmp, total, word)
+from wire import (AH, DCCP, ETH, Fault, ICMP_V6, Packet, TIMESTAMP, UDPLITE, V4, checksum,
+                  never_zero, put, replace, resum_icmp, total, word)
 
 SUBNETS = [ipaddress.ip_network(n) for n in ("100.64.0.0/16", "fd64::/64")]
 INSIDE = [ipaddress.ip_network(n) for n in ("10.0.0.0/24", "fd00:10::/64")]
@@ -137,9 +137,11 @@ def spoofed_source(see):
     return mapped_arrival(see) and (p.src in SHARED[p.version] or p.src == OWN[p.version][0])
 
 
-@entry("foreign-source", "enters", "nftables asks for no source: only shared addresses come in")
+@entry("foreign-source", "enters", "nftables asks for no source: only shared addresses come in, "
+       "and none that is everybody's")
 def foreign_source(see):
-    return mapped_arrival(see) and not shared(see.packet.src)
+    p = see.packet
+    return mapped_arrival(see) and (not shared(p.src) or p.src in BROADCAST)
 
 
 def translated(see):
@@ -229,7 +231,7 @@ def hairpin(see):
 @entry("hairpin of nobody", "enters", "a VM without a mapping has no address that another VM could "
        "answer to", "untranslated")
 def hairpin_untranslated(see):
-    return see.hairpin and not hairpin(see)
+    return see.hairpin and not hairpin(see) and see.packet.icmp() != "error"
 
 
 @entry("hairpin with auth-header", "enters", "as from the shared network", "auth-header")
@@ -304,14 +306,15 @@ def untranslated(leaving):
     p = leaving.packet
     if not p or leaving.own or leaving.mapped or p.icmp() == "error" and quotes_nothing(p):
         return False
-    return not error_of_router_inside(leaving)
+    return not error_of_router_inside(leaving) and not leaving_not_yours(leaving)
 
 
 def error_of_router_inside(leaving):
     """About a packet to a VM, by somebody without a mapping: a router between it and ours."""
     quote = leaving.error()
     return bool(quote and not leaving.own and not leaving.mapped and not shared(leaving.src)
-                and shared(quote.src) and quote.dst in FIXED[leaving.version])
+                and quote.src == leaving.packet.dst and shared(quote.src)
+                and quote.dst in FIXED[leaving.version])
 
 
 @entry("leaving auth-header", "leaves", "as on the way in", "auth-header")
@@ -343,6 +346,14 @@ def leaving_forged(leaving):
 def leaving_leaks(leaving):
     quote = leaving.error()
     return leaving.mapped and quote and not shared(quote.src)
+
+
+@entry("leaving another's error", "leaves", "nftables does not look inside: an error goes to whom "
+       "the packet came from that it is about", "forged-error")
+def leaving_not_yours(leaving):
+    quote = leaving.error()
+    return bool(quote and shared(quote.src) and quote.src != leaving.packet.dst
+                and (leaving.mapped or not shared(leaving.src)))
 
 
 # ------------------------------------------------------------------ other bytes
@@ -455,13 +466,33 @@ def quoted_by_router(see, frame):
     frame.resum(before)
 
 
+def put_hops(data, packet):
+    """The hop limit of another packet: the kernel neither counts down what is delivered past it,
+    nor cuts off what is behind it."""
+    if packet.version == 6:
+        return put(data, ETH + 7, packet.data[ETH + 7:ETH + 8])
+    data = put(put(data, ETH + 8, packet.data[ETH + 8:ETH + 9]), ETH + 10, 0)
+    return put(data, ETH + 10, checksum(data[ETH:header_end(data)]))
+
+
+def header_end(data):
+    """Of the IPv4 header."""
+    return ETH + 4 * (data[ETH] & 15)
+
+
 @entry("hairpin", "changes", "nftables sends a VM's packet for a shared address of the same router "
        "out, where nobody sends it back; tenantnat turns it round, and the other VM sees the "
        "shared address")
 def turned_round(see, frame):
     packet = packet_of(frame)
-    if not hairpin(see) or frame.end != "in" or not packet:
+    if frame.end != "in" or not packet:
         return
+    lent = see.hairpin and packet.icmp() == "error" and packet.src == OWN[see.version][0]
+    if not lent and not hairpin(see):
+        return
+    if lent:
+        frame.data = put_hops(frame.data, see.packet) + see.case.frame[len(frame.data):]
+        packet = packet_of(frame)
     before, new = frame.data, TO_FIXED[see.version][packet.dst]
     if packet.icmp() == "error":
         frame.set(packet.quote(), "src", new)
