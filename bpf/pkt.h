@@ -142,7 +142,10 @@ static __always_inline enum pkt_start pkt_start(struct __sk_buff *skb)
 	__u32 data[4] = {}, mac[4] = {}, network[4] = {};
 	bool at_mac, at_network;
 
-	/* what is too short for these is too short for an IP packet, wherever it starts */
+	/* too short to have one */
+	if (skb->len < ETH_HLEN)
+		return PKT_START_NETWORK;
+	/* what is too short for these is too short for an IP packet */
 	if (bpf_skb_load_bytes(skb, 0, data, ETH_HLEN) ||
 	    bpf_skb_load_bytes_relative(skb, 0, network, ETH_HLEN, BPF_HDR_START_NET))
 		return PKT_START_MAC;

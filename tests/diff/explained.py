@@ -231,7 +231,12 @@ def hairpin(see):
 @entry("hairpin of nobody", "enters", "a VM without a mapping has no address that another VM could "
        "answer to", "untranslated")
 def hairpin_untranslated(see):
-    return see.hairpin and not hairpin(see) and see.packet.icmp() != "error"
+    if not see.hairpin or hairpin(see) or see.packet.icmp() != "error":
+        return see.hairpin and not hairpin(see)
+    if quotes_nothing(see.packet):
+        return False
+    quote = see.packet.quote()      # a router between ours and a VM has none either
+    return quote.src == see.packet.dst and quote.dst not in FIXED[see.version]
 
 
 @entry("hairpin with auth-header", "enters", "as from the shared network", "auth-header")
@@ -245,7 +250,8 @@ def hairpin_redirect(see):
 
 
 def hairpin_error(see):
-    return hairpin(see) and see.packet.icmp() == "error"
+    """Also of somebody without a mapping: it may be a router between ours and a VM."""
+    return see.hairpin and see.packet.icmp() == "error"
 
 
 @entry("hairpin of an error without quote", "enters", "as from the shared network", "malformed")
@@ -256,7 +262,7 @@ def hairpin_malformed(see):
 @entry("hairpin of a forged error", "enters", "as from the shared network: it is about what was "
        "sent to its sender, by the one it is for", "forged-error")
 def hairpin_forged(see):
-    return hairpin_error(see) and see.packet.quote().dst != see.packet.src
+    return hairpin(see) and hairpin_error(see) and see.packet.quote().dst != see.packet.src
 
 
 @entry("hairpin of a leaking error", "enters", "as to the shared network: it quotes a packet of "
