@@ -85,10 +85,10 @@ class Lab:
         return self.ns[name]
 
     def _bridge(self, name):
-        """A bridge that only bridges: no frame is judged or put together by netfilter."""
+        """A bridge that only bridges: it floods groups, and netfilter judges no frame."""
         self._add(name).sysctl(**{f"bridge__bridge-nf-call-{kind}": 0
                                   for kind in ("iptables", "ip6tables", "arptables")})
-        self.ns[name].ip("link add br0 type bridge", "link set br0 up")
+        self.ns[name].ip("link add br0 type bridge mcast_snooping 0", "link set br0 up")
         return self.ns[name]
 
     def _build(self):
