@@ -98,15 +98,16 @@ static __always_inline __u32 options_refused(struct pkt *p, __u32 at, __u32 end)
 /* In the low half what the `len` bytes of options add to the header's sum, above it the above. */
 static __always_inline __u64 options_all(struct pkt *p, __u32 len)
 {
-	__u32 start = ETH_HLEN + sizeof(struct iphdr), words[OPTIONS_MAX / 4] = {};
+	__u32 start = ETH_HLEN + sizeof(struct iphdr), word;
 	__u32 zero = len >> 8; /* to all but the verifier, and the compiler is not told */
 	__u64 sum = 0;
 
 	asm volatile("" : "+r"(zero));
-	if (!len || len > OPTIONS_MAX || !pkt_load(p, start, words, len))
-		return (__u64)(TN_DROP_MALFORMED + 1) << 32;
-	for (int i = 0; i < OPTIONS_MAX / 4; i++)
-		sum += words[i];
+	for (__u32 i = 0; i < OPTIONS_MAX && i < len; i += sizeof(word)) {
+		if (!pkt_load(p, start + i, &word, sizeof(word)))
+			return (__u64)(TN_DROP_MALFORMED + 1) << 32;
+		sum += word;
+	}
 	start += zero;
 	return csum_fold32(sum) | (__u64)options_refused(p, start, start + len) << 32;
 }
