@@ -8,7 +8,7 @@ from case import datapath, equal, hook
 from lab import (BLUE1, FIXED, FIXED2, FIXED2_V6, FIXED_V6, INSIDE, INSIDE_V6, PLAIN, PLAIN_V6, RED,
                  RED1, RED1_V6, RED2, RED2_V6, RED_V6)
 from test_guard import counted
-from test_icmp import EXCEEDED, error_of, learns, refused
+from test_icmp import refused
 from test_six import dual_stack, tcp_v6, udp_v6
 from traffic import Watch, bulk, ping, send_frames, tcp, udp
 
@@ -108,26 +108,6 @@ def test_vm_with_shared_source(lab):
         udp_v6(lab.red1, lab.red2, FIXED2_V6, FIXED_V6)
     equal([Ether(f).summary() for f in neighbour.frames + outside.frames if b"must not" in f],
           [], "arrived")
-
-
-@datapath
-@dual_stack
-def test_hairpin_errors_of_the_router(lab):
-    """Hop limit and path MTU of a hairpin: from the router's shared address, about what was sent."""
-    for source, address, router in ((lab.red1, RED2, RED), (lab.red2, RED1, RED),
-                                    (lab.red1, RED2_V6, RED_V6), (lab.red2, RED1_V6, RED_V6)):
-        kind, offender = error_of(source, address, ttl=1)
-        assert kind in EXCEEDED, f"an error of type {kind}"
-        equal(offender, router, "who told")
-    lab.red.ip(f"route add {FIXED2}/32 dev lan0 mtu lock 1300",
-               f"route add {FIXED2_V6}/128 dev lan0 mtu lock 1300")
-    try:
-        for address in (RED2, RED2_V6):
-            learns(lab.red1, address)
-            lab.red1.run("ip", "route", "flush", "cache", check=False)
-            lab.red1.run("ip", "-6", "route", "flush", "cache", check=False)
-    finally:
-        lab.red.ip(f"route del {FIXED2}/32 dev lan0", f"route del {FIXED2_V6}/128 dev lan0")
 
 
 def as_somebody_else(lab, who):

@@ -147,6 +147,7 @@ def test_mtu_beyond_lan(lab):
         for address, shared, peer in zip(DEEP, DEEP_SHARED, (BLUE1, BLUE1_V6)):
             with smaller(gate, f"{address} dev far0"):
                 recovers(lab.blue1, vm, shared, peer)
+                recovers(lab.red2, vm, shared, RED2_V6 if ":" in peer else RED2)
             gate.ip(f"route replace {address} dev far0")
             with smaller(gate, f"{peer} via {INSIDE_V6 if ':' in peer else INSIDE}"):
                 recovers(vm, lab.blue1, peer, shared)
