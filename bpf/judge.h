@@ -438,10 +438,10 @@ static __always_inline enum tn_verdict judge_way_back(struct pkt *p, const struc
 
 /*
  * A frame from a VM, of which only what goes to the shared subnets is judged. No VM sends as
- * a shared address, anybody's. What goes to a shared address
- * of this very router turns back (hairpin): its source is translated here, and the
- * shared interface takes it in as if it had come over the shared network, so that
- * either VM sees the other by its shared address, and the kernel forwards it once.
+ * a shared address, anybody's. What goes to a shared address of this very router turns back
+ * (hairpin): its source is translated here, and the shared interface takes it in as if it had
+ * come over the shared network, so that either VM sees the other by its shared address, and
+ * the kernel forwards it once.
  */
 static __always_inline enum tn_verdict judge_inside(struct pkt *p, __u32 pkt_type)
 {
@@ -506,6 +506,23 @@ static __always_inline int turn_back(struct pkt *p, struct __sk_buff *skb)
 	}
 	skb->mark = TN_HAIRPIN_MARK;
 	return bpf_redirect(tn_shared_ifindex, BPF_F_INGRESS);
+}
+
+/* What the kernel is to do with a frame at a tc hook. */
+static __always_inline int tc_action(struct pkt *p, struct __sk_buff *skb, enum tn_verdict v)
+{
+	switch (v) {
+	case TN_DROP:
+		return TC_ACT_SHOT;
+	case TN_ANSWER:
+		return bpf_redirect(skb->ifindex, 0);
+	case TN_TURN_BACK:
+		return turn_back(p, skb);
+	case TN_DELIVER:
+		return bpf_redirect_neigh(p->egress, NULL, 0, 0);
+	default:
+		return TC_ACT_UNSPEC;
+	}
 }
 
 #endif

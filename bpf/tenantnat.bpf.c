@@ -47,20 +47,10 @@ int tn_tc_shared_in(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	}
 	pkt_init_skb(&p, skb);
-	switch (judge_in_tc(&p, skb->pkt_type, take_hairpin_mark(skb))) {
-	case TN_DROP:
-		return TC_ACT_SHOT;
-	case TN_ANSWER:
-		return bpf_redirect(skb->ifindex, 0);
-	case TN_DELIVER:
-		return bpf_redirect_neigh(p.egress, NULL, 0, 0);
-	default:
-		return TC_ACT_UNSPEC;
-	}
+	return tc_action(&p, skb, judge_in_tc(&p, skb->pkt_type, take_hairpin_mark(skb)));
 }
 
-/* Shared interface, tc egress: SNAT and the guard against leaks. Errors about a hairpin go back in.
- */
+/* Shared interface, tc egress: SNAT, the guard against leaks, and errors about a hairpin. */
 SEC("tc")
 int tn_tc_shared_out(struct __sk_buff *skb)
 {
@@ -69,14 +59,7 @@ int tn_tc_shared_out(struct __sk_buff *skb)
 	if (pkt_is_of_vlan(skb))
 		return TC_ACT_UNSPEC;
 	pkt_init_skb(&p, skb);
-	switch (judge_out(&p)) {
-	case TN_DROP:
-		return TC_ACT_SHOT;
-	case TN_TURN_BACK:
-		return turn_back(&p, skb);
-	default:
-		return TC_ACT_UNSPEC;
-	}
+	return tc_action(&p, skb, judge_out(&p));
 }
 
 /* Inside interfaces, tc ingress: no VM sends as somebody else, and the hairpin. */
@@ -88,12 +71,5 @@ int tn_tc_inside_in(struct __sk_buff *skb)
 	if (pkt_is_of_vlan(skb) || !pkt_mend_mac_inside(skb))
 		return TC_ACT_UNSPEC;
 	pkt_init_skb(&p, skb);
-	switch (judge_inside(&p, skb->pkt_type)) {
-	case TN_DROP:
-		return TC_ACT_SHOT;
-	case TN_TURN_BACK:
-		return turn_back(&p, skb);
-	default:
-		return TC_ACT_UNSPEC;
-	}
+	return tc_action(&p, skb, judge_inside(&p, skb->pkt_type));
 }
