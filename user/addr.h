@@ -37,6 +37,12 @@ const char *prefix_text(const struct prefix *p, char buf[ADDR_TEXT]);
 struct tn_addr addr_from_bytes(const void *bytes, size_t len);
 
 bool addr_is_v4(const struct tn_addr *a);
+/* The families, as indexes of arrays that hold one thing for each. */
+enum { IPV4, IPV6, FAMILIES };
+static inline int addr_family(const struct tn_addr *a)
+{
+	return addr_is_v4(a) ? IPV4 : IPV6;
+}
 /* All zero (::), which this program uses for "not given". */
 bool addr_is_unset(const struct tn_addr *a);
 /* Unspecified, loopback, multicast, link-local, 0/8, 240/4 and broadcast: not for a VM. */

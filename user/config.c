@@ -45,6 +45,11 @@ struct mapping_at {
 	struct pos shared;
 };
 
+struct route_at {
+	struct pos to;
+	struct pos via;
+};
+
 /* What the model does not keep about the tenant of the same index. */
 struct tenant_at {
 	struct pos name;
@@ -52,6 +57,7 @@ struct tenant_at {
 	size_t pools;	 /* the same in parse.pools */
 	bool pool_known; /* nothing is wrong with its pool, so that it can be held against others */
 	bool router_known;
+	struct pos own[FAMILIES]; /* of the router's addresses */
 };
 
 struct parse {
@@ -68,6 +74,7 @@ struct parse {
 	VEC(struct tenant_at) tenants;
 	VEC(struct mapping_at) mappings; /* of all tenants, in the order of the file */
 	VEC(struct pos) inside;		 /* of the current router */
+	VEC(struct route_at) routes;	 /* of all routers, in the order of the file */
 	bool subnets_known;
 	size_t routers;
 
@@ -450,6 +457,7 @@ enum kind {
 	MAP,
 	TEXTS, /* a list */
 	MAPS,
+	TEXT_OR_TEXTS,
 	LATER, /* not in this version */
 };
 
@@ -631,12 +639,18 @@ static void take_value(struct parse *p, const struct key *key, struct pos key_at
 		    is_a(p, key, false, YAML_MAPPING_START_EVENT))
 			key->take(p, NULL, key_at);
 		break;
+	case TEXT_OR_TEXTS:
+		if (p->event.type != YAML_SEQUENCE_START_EVENT) {
+			if (is_a(p, key, false, YAML_SCALAR_EVENT))
+				key->take(p, text_of(p), here(p));
+			break;
+		}
+		/* fall through */
 	case TEXTS:
 	case MAPS:
 		if (is_a(p, key, false, YAML_SEQUENCE_START_EVENT))
 			take_list(p, key,
-				  key->kind == TEXTS ? YAML_SCALAR_EVENT
-						     : YAML_MAPPING_START_EVENT);
+				  key->kind == MAPS ? YAML_MAPPING_START_EVENT : YAML_SCALAR_EVENT);
 		break;
 	case LATER:
 		complain(p, key_at, "`%s` %s", key->name, key->example);
@@ -813,7 +827,7 @@ static bool take_prefix(struct parse *p, const char *text, struct pos at, struct
 	return !refuse_special(p, text, at, out);
 }
 
-static const char *family(const struct tn_addr *a)
+static const char *family_name(const struct tn_addr *a)
 {
 	return addr_is_v4(a) ? "IPv4" : "IPv6";
 }
@@ -954,6 +968,50 @@ static void router_sources(struct parse *p, const char *text, struct pos at)
 		complain(p, at, "`%s` is neither `strict` nor `loose`", QUOTE(text));
 }
 
+static void router_address(struct parse *p, const char *text, struct pos at)
+{
+	struct router *r = last(&p->model.tenants)->router;
+	struct tn_addr addr;
+	int family;
+
+	if (!take_addr(p, text, at, &addr))
+		return;
+	family = addr_family(&addr);
+	if (r->own[family].pinned)
+		complain(p, at,
+			 "the router has the %s address `%s` already; give one of each family",
+			 family_name(&addr), ADDR(&r->own[family].addr));
+	r->own[family] = (struct own_address){ .addr = addr, .pinned = true, .wanted = true };
+	last(&p->tenants)->own[family] = at;
+}
+
+static void route_to(struct parse *p, const char *text, struct pos at)
+{
+	last(&p->routes)->to = at;
+	take_prefix(p, text, at, &last(&last(&p->model.tenants)->router->routes)->to);
+}
+
+static void route_via(struct parse *p, const char *text, struct pos at)
+{
+	last(&p->routes)->via = at;
+	take_addr(p, text, at, &last(&last(&p->model.tenants)->router->routes)->via);
+}
+
+static const struct key route_keys[] = {
+	{ "to", TEXT, REQUIRED, route_to, "to: 100.65.0.0/16" },
+	{ "via", TEXT, REQUIRED, route_via, "via: 100.64.0.1" },
+};
+static const struct level route_level = LEVEL("a route", route_keys);
+
+static void routes_item(struct parse *p, const char *text, struct pos at)
+{
+	(void)text;
+	(void)at;
+	vec_push(&p->routes);
+	vec_push(&last(&p->model.tenants)->router->routes);
+	take_level(p, &route_level);
+}
+
 enum { ROUTER_NETNS, ROUTER_SHARED };
 static const struct key router_keys[] = {
 	[ROUTER_NETNS] = { "netns", TEXT, 0, router_netns, "netns: red" },
@@ -961,8 +1019,9 @@ static const struct key router_keys[] = {
 	{ "inside", TEXTS, 0, router_inside, "inside: [lan0]" },
 	{ "hook", TEXT, 0, router_hook, "hook: tc" },
 	{ "sources", TEXT, 0, router_sources, "sources: loose" },
-	{ "address", LATER, 0, NULL, LATER_VERSION },
-	{ "routes", LATER, 0, NULL, LATER_VERSION },
+	{ "address", TEXT_OR_TEXTS, 0, router_address, "address: 100.64.0.2" },
+	{ "routes", MAPS, MAY_BE_EMPTY, routes_item,
+	  "routes: [{to: 100.65.0.0/16, via: 100.64.0.1}]" },
 	{ "forwarding", LATER, 0, NULL, LATER_VERSION },
 };
 static const struct level router_level = LEVEL("a router", router_keys);
@@ -1260,7 +1319,8 @@ static void check_shared(struct parse *p, const struct realm *realm, const struc
 	if (!addr_is_unset(&m->fixed) && addr_is_v4(&m->fixed) != addr_is_v4(&m->shared))
 		complain(p, at,
 			 "`%s` is an %s address, but the fixed address `%s` is %s; use one family",
-			 ADDR(&m->shared), family(&m->shared), ADDR(&m->fixed), family(&m->fixed));
+			 ADDR(&m->shared), family_name(&m->shared), ADDR(&m->fixed),
+			 family_name(&m->fixed));
 	else if (!subnet && p->subnets_known)
 		complain(p, at, "the shared address `%s` is in no shared subnet; use one that is",
 			 ADDR(&m->shared));
@@ -1294,7 +1354,7 @@ static void check_mapping(struct parse *p, const struct realm *realm, const stru
 		 !(addr_is_v4(&m->fixed) ? realm->has_v4 : realm->has_v6))
 		complain(p, at->fixed,
 			 "`%s` has no %s prefix to take a shared address from; add one to %s",
-			 ADDR(&m->fixed), family(&m->fixed),
+			 ADDR(&m->fixed), family_name(&m->fixed),
 			 realm->tenant->pools.n ? "`pool`" : "`subnets`");
 }
 
@@ -1375,6 +1435,81 @@ static void check_tenant_names(struct parse *p)
 	}
 	check_once(p, &names, tenant_twice);
 	vec_free(&names);
+}
+
+/* --- routers: their addresses and routes --- */
+
+static void check_own(struct parse *p, const struct tn_addr *a, struct pos at)
+{
+	const struct prefix *subnet = subnet_of(p, a);
+
+	if (!subnet && p->subnets_known)
+		complain(p, at, "the router's address `%s` is in no shared subnet; use one that is",
+			 ADDR(a));
+	else if (subnet && prefix_reserves(subnet, a))
+		complain(p, at, "`%s` is the %s address of the shared subnet `%s`; use another one",
+			 ADDR(a), reserved_for(subnet, a), PREFIX(subnet));
+}
+
+static void check_route(struct parse *p, const struct route *r, const struct route_at *at)
+{
+	const struct prefix *subnet = subnet_of(p, &r->to.addr);
+
+	if (!r->to.len || addr_is_unset(&r->via) || !p->subnets_known)
+		return;
+	if (!subnet || subnet->len > r->to.len)
+		complain(p, at->to,
+			 "`%s` is not inside a shared subnet; only what is needs a route here",
+			 PREFIX(&r->to));
+	else if (addr_is_v4(&r->to.addr) != addr_is_v4(&r->via))
+		complain(p, at->via, "the gateway `%s` is %s, but `%s` is %s; use one family",
+			 ADDR(&r->via), family_name(&r->via), PREFIX(&r->to),
+			 family_name(&r->to.addr));
+	else if (prefix_has(&r->to, &r->via))
+		complain(p, at->via,
+			 "the gateway `%s` is itself in `%s`; use the one on this side of it",
+			 ADDR(&r->via), PREFIX(&r->to));
+	else if (!subnet_of(p, &r->via))
+		complain(p, at->via, "the gateway `%s` is in no shared subnet; use one that is",
+			 ADDR(&r->via));
+}
+
+/* Few: every route of a router with those before it. */
+static void check_routes(struct parse *p, const struct router *router, const struct route_at *at)
+{
+	for (size_t i = 0; i < router->routes.n; i++) {
+		const struct route *r = &router->routes.v[i];
+
+		check_route(p, r, &at[i]);
+		for (size_t k = 0; r->to.len && k < i; k++) {
+			const struct prefix *other = &router->routes.v[k].to;
+
+			if (other->len == r->to.len && addr_cmp(&other->addr, &r->to.addr) == 0) {
+				complain(p, at[i].to,
+					 "`%s` has a route already at line %u; remove one of them",
+					 PREFIX(other), at[k].to.line);
+				break;
+			}
+		}
+	}
+}
+
+static void check_ways(struct parse *p)
+{
+	const struct route_at *at = p->routes.v;
+
+	for (size_t i = 0; i < p->tenants.n; i++) {
+		const struct router *r = p->model.tenants.v[i].router;
+
+		if (!r)
+			continue;
+		for (int f = 0; f < FAMILIES; f++) {
+			if (r->own[f].pinned)
+				check_own(p, &r->own[f].addr, p->tenants.v[i].own[f]);
+		}
+		check_routes(p, r, at);
+		at += r->routes.n;
+	}
 }
 
 /* --- routers: no two may find the same interface --- */
@@ -1459,13 +1594,24 @@ static void check_routers(struct parse *p)
 
 /* --- shared addresses, and the pools of others that they lie in --- */
 
+/* In the place of a mapping's index: the address is the own one of the router of that tenant. */
+#define OF_ROUTER (1U << 31)
+
+static struct pos pinned_at(const struct parse *p, const struct taken *t)
+{
+	return t->index & OF_ROUTER ? p->tenants.v[t->tenant].own[addr_family(&t->addr)]
+				    : p->mappings.v[t->index].shared;
+}
+
 static void shared_twice(struct parse *p, const struct taken *first, const struct taken *again)
 {
-	complain(p, p->mappings.v[again->index].shared,
-		 "the shared address `%s` is already used at line %u by %s; use another one, or "
-		 "remove `shared` to be given one",
-		 ADDR(&again->addr), p->mappings.v[first->index].shared.line,
-		 WHO(&p->model.tenants.v[first->tenant]));
+	complain(p, pinned_at(p, again),
+		 "the %s address `%s` is already used at line %u by %s%s; use another one, or "
+		 "remove `%s` to be given one",
+		 again->index & OF_ROUTER ? "router's" : "shared", ADDR(&again->addr),
+		 pinned_at(p, first).line, first->index & OF_ROUTER ? "the router of " : "",
+		 WHO(&p->model.tenants.v[first->tenant]),
+		 again->index & OF_ROUTER ? "address" : "shared");
 }
 
 /* Indexes of pools that hold each other, the widest first. */
@@ -1516,7 +1662,7 @@ static void check_foreign_pools(struct parse *p, const taken_vec *pinned)
 		int found = foreign_pool(p, &open, &next_pool, a);
 		struct prefix_at *pool;
 
-		if (found < 0 || !p->model.tenants.v[a->tenant].pools.n)
+		if (found < 0 || a->index & OF_ROUTER || !p->model.tenants.v[a->tenant].pools.n)
 			continue;
 		pool = &p->pools.v[found];
 		if (pool->told == a->tenant + 1)
@@ -1537,6 +1683,13 @@ static void check_pinned(struct parse *p)
 	uint32_t i = 0;
 
 	for (uint32_t t = 0; t < p->tenants.n; t++) {
+		const struct router *r = p->model.tenants.v[t].router;
+
+		for (int f = 0; r && f < FAMILIES; f++) {
+			if (r->own[f].pinned)
+				*vec_push(&pinned) =
+					(struct taken){ r->own[f].addr, "", t, OF_ROUTER | t };
+		}
 		vec_each (m, &p->model.tenants.v[t].mappings) {
 			if (!addr_is_unset(&m->shared))
 				*vec_push(&pinned) = (struct taken){ m->shared, "", t, i };
@@ -1574,6 +1727,7 @@ static void parse_bytes(struct parse *p)
 	check_disjoint(p, "shared subnet", p->subnets.v, p->subnets.n);
 	check_tenants(p);
 	check_tenant_names(p);
+	check_ways(p);
 	check_routers(p);
 	check_pinned(p);
 }
@@ -1588,6 +1742,7 @@ static void parse_free(struct parse *p)
 	vec_free(&p->tenants);
 	vec_free(&p->mappings);
 	vec_free(&p->inside);
+	vec_free(&p->routes);
 	model_free(&p->model);
 }
 

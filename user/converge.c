@@ -4,9 +4,11 @@
 #include "attach.h"
 #include "iface.h"
 #include "ipam.h"
+#include "join.h"
 #include "log.h"
 #include "netlink.h"
 #include "netns.h"
+#include "sysctl.h"
 
 /* ------------------------------------------------------------ reading */
 
@@ -30,6 +32,77 @@ static void inspect(struct dataplane *dp, const struct model *m, struct machine 
 	}
 }
 
+static bool is_looked_at(const struct machine *have, const struct netns *ns)
+{
+	vec_each (at, &have->looked) {
+		if (at->netns_dev == ns->dev && at->netns_ino == ns->ino)
+			return true;
+	}
+	return false;
+}
+
+/* Addresses and routes of ours in the namespace that we are in. */
+static void look(struct machine *have, const struct netns *ns, const char *spec, const char *tenant,
+		 const struct ifaces *ifaces)
+{
+	struct place at = { ns->dev, ns->ino, 0, spec, tenant, "" };
+
+	if (is_looked_at(have, ns))
+		return;
+	*vec_push(&have->looked) = at;
+	vec_each (i, &ifaces->list) {
+		at.ifindex = i->index;
+		memcpy(at.name, i->name, sizeof(at.name));
+		vec_each (a, &i->addrs) {
+			if (a->ours)
+				*vec_push(&have->addrs) = (struct addr_row){ at, a->addr, a->len };
+		}
+		vec_each (r, &ifaces->routes) {
+			if (r->ours && r->ifindex == i->index)
+				*vec_push(&have->routes) =
+					(struct route_row){ at, r->to, r->via, r->src };
+		}
+	}
+}
+
+static int look_around(struct machine *have, const struct netns *ns, const char *spec,
+		       const char *tenant, struct error *err)
+{
+	_cleanup_ifaces_ struct ifaces ifaces = { 0 };
+
+	if (is_looked_at(have, ns))
+		return 0;
+	if (netlink_ifaces(&ifaces, err))
+		return error_prefix(err, "tenant %s", tenant);
+	look(have, ns, spec, tenant, &ifaces);
+	return 0;
+}
+
+/*
+ * In the namespaces of the routers that have programs, and of those that are defined: what a
+ * run that was killed left is found by either. One that is gone took everything along.
+ */
+static int look_everywhere(const struct model *m, struct machine *have, struct error *err)
+{
+	vec_each (r, &have->routers) {
+		_cleanup_netns_ struct netns ns = NETNS_NONE;
+
+		if (netns_enter_id(r->netns, r->netns_dev, r->netns_ino, &ns) == 0 &&
+		    look_around(have, &ns, r->netns, r->tenant, err))
+			return -1;
+	}
+	vec_each (t, &m->tenants) {
+		_cleanup_netns_ struct netns ns = NETNS_NONE;
+		struct error gone = { 0 };
+
+		if (t->router && netns_enter(t->router->netns, &ns, &gone) == 0 &&
+		    look_around(have, &ns, t->router->netns, t->name, err))
+			return -1;
+	}
+	machine_sort(have);
+	return 0;
+}
+
 int machine_load(const char *bpffs, const struct model *m, struct dataplane **dp,
 		 struct machine *out, struct error *err)
 {
@@ -40,7 +113,7 @@ int machine_load(const char *bpffs, const struct model *m, struct dataplane **dp
 		return -1;
 	if (*dp)
 		inspect(*dp, m, out);
-	return 0;
+	return look_everywhere(m, out, err);
 }
 
 int change_begin(const struct invocation *inv, enum store_mode mode, struct change *c,
@@ -70,43 +143,59 @@ void change_end(struct change *c)
 
 /* ------------------------------------------------------------ facts */
 
-static int look_at(const struct model *m, const struct tenant *t, struct facts *facts,
-		   struct error *err)
+static void note_interface(const struct tenant *t, const struct netns *ns,
+			   const struct iface *shared, struct router_facts *f)
 {
-	_cleanup_ifaces_ struct ifaces ifaces = { 0 };
-	_cleanup_netns_ struct netns ns = NETNS_NONE;
-	uint32_t inside[TN_INSIDE_MAX];
-	const struct iface *shared;
-	struct router_facts *f;
-
-	if (netns_enter(t->router->netns, &ns, err) || netlink_ifaces(&ifaces, err))
-		return -1;
-	shared = iface_shared(&ifaces, t->router, m, err);
-	if (!shared || iface_inside(&ifaces, t->router, shared, inside, err))
-		return -1;
-
-	f = vec_push(&facts->list);
+	f->at = (struct place){ ns->dev, ns->ino, shared->index, t->router->netns, t->name, "" };
+	memcpy(f->at.name, shared->name, sizeof(f->at.name));
 	snprintf(f->row.tenant, sizeof(f->row.tenant), "%s", t->name);
 	memcpy(f->row.mac, shared->mac, sizeof(f->row.mac));
 	f->row.ifindex = shared->index;
-	memcpy(f->row.inside, inside, sizeof(inside));
 	f->row.netns = t->router->netns;
-	f->row.netns_dev = ns.dev;
-	f->row.netns_ino = ns.ino;
+	f->row.netns_dev = ns->dev;
+	f->row.netns_ino = ns->ino;
 	f->row.hook = t->router->hook;
 	f->row.via = iface_hook(shared, t->router->hook);
 	f->row.sources = t->router->sources;
 	f->row.build = dataplane_build();
-	vec_each (a, &shared->addrs) {
-		struct tn_addr *first = &f->row.own[!addr_is_v4(a)];
+}
 
-		if (!model_shares(m, a))
+/* What forwarding is now; a kernel without IPv6 has no such setting. */
+static int note_settings(const struct router_facts *f, struct machine *have, struct error *err)
+{
+	size_t known = have->settings.n, n = known;
+
+	join_touched(f, have);
+	for (size_t i = known; i < have->settings.n; i++) {
+		struct setting_row *row = &have->settings.v[i];
+
+		if (!sysctl_exists(row->path))
 			continue;
-		*vec_push(&f->own) = *a;
-		if (addr_is_unset(first))
-			*first = *a;
+		if (sysctl_get_number(row->path, &row->value, err))
+			return -1;
+		have->settings.v[n++] = *row;
 	}
+	have->settings.n = n;
 	return 0;
+}
+
+/* Fills `have` too, with what is in a namespace that nobody looked into before. */
+static int look_at(const struct model *m, struct tenant *t, struct machine *have,
+		   struct router_facts *f, struct error *err)
+{
+	_cleanup_netns_ struct netns ns = NETNS_NONE;
+	const struct iface *shared;
+
+	if (netns_enter(t->router->netns, &ns, err) || netlink_ifaces(&f->ifaces, err))
+		return -1;
+	shared = iface_shared(&f->ifaces, t->router, m, err);
+	if (!shared || iface_inside(&f->ifaces, t->router, shared, f->row.inside, err))
+		return -1;
+	note_interface(t, &ns, shared, f);
+	look(have, &ns, t->router->netns, t->name, &f->ifaces);
+	join_see(m, shared, f);
+	join_want_addresses(m, shared, t);
+	return note_settings(f, have, err);
 }
 
 /* Two routers that believe to have the same address: one of them would be looked for at the other.
@@ -132,38 +221,68 @@ static int check_own(const struct facts *facts, struct error *err)
 	return 0;
 }
 
-static int gather(const struct model *m, const struct scope *scope, struct facts *facts,
-		  struct error *err)
+static int gather(struct model *m, const struct scope *scope, struct machine *have,
+		  struct facts *facts, struct error *err)
 {
 	memset(facts, 0, sizeof(*facts));
 	vec_each (t, &m->tenants) {
 		if (!t->router || t->router->detached || !scope_has(scope, t->name))
 			continue;
-		if (look_at(m, t, facts, err))
+		if (look_at(m, t, have, vec_push(&facts->list), err))
 			return error_prefix(err, "tenant %s", t->name);
 	}
-	return check_own(facts, err);
+	machine_sort(have);
+	return 0;
 }
 
-/* Nobody gets the address of a router, whether it is looked at now or was before. */
-static void reserve(const struct facts *facts, const struct machine *have,
-		    const struct scope *scope, struct addr_list *out)
+static bool is_given(const struct model *m, const struct tn_addr *a)
+{
+	int family = addr_family(a);
+
+	vec_each (t, &m->tenants) {
+		if (t->router && addr_cmp(&t->router->own[family].addr, a) == 0)
+			return true;
+	}
+	return false;
+}
+
+static const struct router *router_of_facts(const struct model *m, const struct router_facts *f)
+{
+	return model_tenant((struct model *)m, f->row.tenant)->router;
+}
+
+/*
+ * Nobody gets the address of a router, whether it is looked at now or was before. Those that
+ * routers have by the definitions are ipam_assign()'s to keep.
+ */
+static void reserve(const struct change *c, const struct facts *facts, const struct scope *scope,
+		    struct addr_list *out)
 {
 	memset(out, 0, sizeof(*out));
 	vec_each (f, &facts->list) {
-		vec_each (a, &f->own)
-			*vec_push(&out->list) = *a;
+		const struct router *r = router_of_facts(&c->will, f);
+
+		vec_each (a, &f->own) {
+			if (!r->own[addr_family(a)].pinned ||
+			    addr_cmp(&r->own[addr_family(a)].addr, a) != 0)
+				*vec_push(&out->list) = *a;
+		}
 	}
-	vec_each (row, &have->shared) {
-		if (scope && row->flags & TN_SHARED_OWN)
+	vec_each (row, &c->have.shared) {
+		if (scope && row->flags & TN_SHARED_OWN && !is_given(&c->had, &row->shared))
 			*vec_push(&out->list) = row->shared;
 	}
 }
 
-static void give_router_ids(const struct model *m, struct facts *facts)
+/* What hangs on ids and addresses that were given only now. */
+static void settle(const struct model *m, struct facts *facts)
 {
-	vec_each (f, &facts->list)
-		f->row.id = model_tenant((struct model *)m, f->row.tenant)->router->id;
+	vec_each (f, &facts->list) {
+		const struct tenant *t = model_tenant((struct model *)m, f->row.tenant);
+
+		f->row.id = t->router->id;
+		join_settle(m, t, f);
+	}
 }
 
 /* ------------------------------------------------------------ doing */
@@ -215,17 +334,75 @@ static int take_moved(struct dataplane *dp, const struct plan *p, struct error *
 	return 0;
 }
 
-/* The order of these lines is the order of change: see struct plan. */
-static int execute(struct dataplane *dp, const struct plan *p, const struct machine *want,
-		   const struct machine *have, struct error *err)
+static int gone(const struct place *at, struct error *err)
 {
-	if (p->subnets && dataplane_put_subnets(dp, want, err))
+	return error_set(err, "tenant %s: its network namespace has just gone", at->tenant);
+}
+
+/* `call` in the namespace of `at`, or `otherwise` when that is gone. */
+#define at_place(at, call, otherwise)                                                             \
+	({                                                                                        \
+		_cleanup_netns_ struct netns _ns = NETNS_NONE;                                    \
+		netns_enter_id((at)->netns, (at)->netns_dev, (at)->netns_ino, &_ns) ? (otherwise) \
+										    : (call);     \
+	})
+
+/* One that is right is left alone. */
+static int put_setting(const struct setting_row *row, struct error *err)
+{
+	char value[24];
+	long now;
+
+	if (sysctl_get_number(row->path, &now, err))
 		return -1;
-	if (take_moved(dp, p, err))
-		return -1;
-	if (dataplane_put_fixed(dp, have, p->fixed_put.v, p->fixed_put.n, err) ||
-	    dataplane_put_shared(dp, have, p->shared_put.v, p->shared_put.n, err))
-		return -1;
+	if (now == row->value)
+		return 0;
+	snprintf(value, sizeof(value), "%ld", row->value);
+	return sysctl_set(row->path, value, err);
+}
+
+static int put_settled(const struct plan *p, struct error *err)
+{
+	vec_each (row, &p->route_moved) {
+		if (at_place(&(*row)->at, netlink_del_route(*row, err), gone(&(*row)->at, err)))
+			return -1;
+	}
+	vec_each (row, &p->addr_moved) {
+		if (at_place(&(*row)->at, netlink_del_addr(*row, err), gone(&(*row)->at, err)))
+			return -1;
+	}
+	vec_each (row, &p->addr_put) {
+		if (at_place(&(*row)->at, netlink_put_addr(*row, err), gone(&(*row)->at, err)))
+			return error_prefix(err, "tenant %s", (*row)->at.tenant);
+	}
+	vec_each (row, &p->route_put) {
+		if (at_place(&(*row)->at, netlink_put_route(*row, err), gone(&(*row)->at, err)))
+			return error_prefix(err, "tenant %s", (*row)->at.tenant);
+	}
+	vec_each (row, &p->setting_put) {
+		if (at_place(&(*row)->at, put_setting(*row, err), gone(&(*row)->at, err)))
+			return error_prefix(err, "tenant %s", (*row)->at.tenant);
+	}
+	return 0;
+}
+
+/* Of a namespace that is gone, nothing is left to be removed. */
+static int del_settled(const struct plan *p, struct error *err)
+{
+	vec_each (row, &p->route_del) {
+		if (at_place(&(*row)->at, netlink_del_route(*row, err), 0))
+			return -1;
+	}
+	vec_each (row, &p->addr_del) {
+		if (at_place(&(*row)->at, netlink_del_addr(*row, err), 0))
+			return -1;
+	}
+	return 0;
+}
+
+static int put_routers(struct dataplane *dp, const struct plan *p, const struct machine *have,
+		       struct error *err)
+{
 	vec_each (r, &p->attach) {
 		if (attach_one(dp, have, NULL, *r, err))
 			return -1;
@@ -234,6 +411,28 @@ static int execute(struct dataplane *dp, const struct plan *p, const struct mach
 		if (attach_one(dp, have, router_of(have, (*r)->id), *r, err))
 			return -1;
 	}
+	return 0;
+}
+
+/* The order of these lines is the order of change: see struct plan. */
+static int execute(struct dataplane *dp, const struct plan *p, const struct machine *want,
+		   const struct machine *have, struct error *err)
+{
+	/* without maps there are no programs, but a run that was killed may have left the rest */
+	if (!dp)
+		return del_settled(p, err);
+	if (p->subnets && dataplane_put_subnets(dp, want, err))
+		return -1;
+	if (take_moved(dp, p, err))
+		return -1;
+	if (dataplane_put_shared(dp, have, p->own_put.v, p->own_put.n, err) ||
+	    put_routers(dp, p, have, err) || put_settled(p, err))
+		return -1;
+	if (dataplane_put_fixed(dp, have, p->fixed_put.v, p->fixed_put.n, err) ||
+	    dataplane_put_shared(dp, have, p->shared_put.v, p->shared_put.n, err))
+		return -1;
+	if (del_settled(p, err))
+		return -1;
 	vec_each (r, &p->detach) {
 		if (attach_remove(dp, *r, err) || dataplane_del_router(dp, (*r)->id, err))
 			return -1;
@@ -256,7 +455,7 @@ static void count(struct outcome *out)
 /* Additions come before removals, so for a moment the maps hold both. */
 static int check_capacity(const struct change *c, const struct plan *p, struct error *err)
 {
-	size_t need = c->have.shared.n + p->shared_put.n + 1;
+	size_t need = c->have.shared.n + p->own_put.n + p->shared_put.n + 1;
 
 	if (!c->dp || need <= dataplane_capacity(c->dp))
 		return 0;
@@ -275,6 +474,24 @@ static int drop_maps(struct change *c, struct error *err)
 	return dataplane_destroy(c->inv->bpffs, err);
 }
 
+/* What is now where `was` was read. */
+static int look_again(const struct machine *was, struct machine *now, struct error *err)
+{
+	vec_each (at, &was->looked) {
+		if (at_place(at, look_around(now, &_ns, at->netns, at->tenant, err), 0))
+			return -1;
+	}
+	vec_each (row, &was->settings) {
+		struct setting_row *is = vec_push(&now->settings);
+
+		*is = *row;
+		if (at_place(&row->at, sysctl_get_number(row->path, &is->value, err), 0))
+			return -1;
+	}
+	machine_sort(now);
+	return 0;
+}
+
 /* Back to what was read at the beginning; what cannot be undone is said, not hidden. */
 static void undo(struct change *c, bool created)
 {
@@ -284,7 +501,7 @@ static void undo(struct change *c, bool created)
 
 	if (!c->dp)
 		return;
-	if (dataplane_read(c->dp, &now, &err) == 0) {
+	if (dataplane_read(c->dp, &now, &err) == 0 && look_again(&c->have, &now, &err) == 0) {
 		inspect(c->dp, &c->will, &now);
 		/* what was broken before is no business of this */
 		vec_each (r, &c->have.routers)
@@ -312,6 +529,10 @@ static void describe_alone(struct change *c, const struct machine *want, struct 
 	plan_make(want, &was, &shown);
 	vec_each (r, &c->have.routers)
 		*vec_push(&shown.detach) = r;
+	vec_each (row, &c->have.routes)
+		*vec_push(&shown.route_del) = row;
+	vec_each (row, &c->have.addrs)
+		*vec_push(&shown.addr_del) = row;
 	plan_describe(&shown, &was, &c->had, &c->will, &out->text);
 }
 
@@ -326,14 +547,16 @@ int change_make(struct change *c, const struct scope *scope, bool dry_run, struc
 	int ret;
 
 	memset(out, 0, sizeof(*out));
-	if (gather(&c->will, scope, &facts, err))
+	if (gather(&c->will, scope, &c->have, &facts, err))
 		return -1;
-	reserve(&facts, &c->have, scope, &reserved);
+	reserve(c, &facts, scope, &reserved);
 	ret = ipam_assign(&c->will, &c->had, &reserved, err);
 	vec_free(&reserved.list);
 	if (ret)
 		return -1;
-	give_router_ids(&c->will, &facts);
+	settle(&c->will, &facts);
+	if (check_own(&facts, err))
+		return -1;
 	machine_wanted(&c->will, &facts, &c->have, scope, &want);
 	if (!want.routers.n) {
 		describe_alone(c, &want, out);
@@ -356,7 +579,7 @@ int change_make(struct change *c, const struct scope *scope, bool dry_run, struc
 			return -1;
 		created = true;
 	}
-	if (c->dp && execute(c->dp, &plan, &want, &c->have, err)) {
+	if (execute(c->dp, &plan, &want, &c->have, err)) {
 		undo(c, created);
 		return -1;
 	}

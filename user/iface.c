@@ -6,6 +6,7 @@ void ifaces_free(struct ifaces *ifaces)
 	vec_each (i, &ifaces->list)
 		vec_free(&i->addrs);
 	vec_free(&ifaces->list);
+	vec_free(&ifaces->routes);
 }
 
 static const struct iface *by_name(const struct ifaces *ifaces, const char *name)
@@ -20,7 +21,7 @@ static const struct iface *by_name(const struct ifaces *ifaces, const char *name
 static bool on_shared_network(const struct iface *i, const struct model *m)
 {
 	vec_each (a, &i->addrs) {
-		if (model_shares(m, a))
+		if (model_shares(m, &a->addr))
 			return true;
 	}
 	return false;
@@ -37,9 +38,9 @@ static const char *seen(const struct ifaces *ifaces, char *text, size_t size)
 		if (n >= size)
 			break;
 		vec_each (a, &i->addrs) {
-			if (addr_is_special(a))
+			if (addr_is_special(&a->addr))
 				continue;
-			n += snprintf(text + n, size - n, " %s", ADDR(a));
+			n += snprintf(text + n, size - n, " %s", ADDR(&a->addr));
 			if (n >= size)
 				return text;
 		}
@@ -47,8 +48,7 @@ static const char *seen(const struct ifaces *ifaces, char *text, size_t size)
 	return text;
 }
 
-static const struct iface *named(const struct ifaces *ifaces, const char *name,
-				 const struct model *m, struct error *err)
+static const struct iface *named(const struct ifaces *ifaces, const char *name, struct error *err)
 {
 	const struct iface *i = by_name(ifaces, name);
 	char text[600];
@@ -56,13 +56,7 @@ static const struct iface *named(const struct ifaces *ifaces, const char *name,
 	if (!i)
 		error_set(err, "there is no interface %s; seen: %s. Correct the router's `shared`",
 			  name, seen(ifaces, text, sizeof(text)));
-	else if (!on_shared_network(i, m))
-		error_set(err,
-			  "%s has no address in the shared subnets; give it one with `ip addr add`",
-			  name);
-	else
-		return i;
-	return NULL;
+	return i;
 }
 
 const struct iface *iface_shared(const struct ifaces *ifaces, const struct router *r,
@@ -72,7 +66,7 @@ const struct iface *iface_shared(const struct ifaces *ifaces, const struct route
 	char text[600];
 
 	if (r->shared) {
-		found = named(ifaces, r->shared, m, err);
+		found = named(ifaces, r->shared, err);
 	} else {
 		vec_each (i, &ifaces->list) {
 			if (!on_shared_network(i, m))
@@ -89,7 +83,7 @@ const struct iface *iface_shared(const struct ifaces *ifaces, const struct route
 		if (!found)
 			error_set(err,
 				  "no interface has an address in the shared subnets; seen: %s. "
-				  "Give the shared interface its address with `ip addr add`",
+				  "Name the one on the shared network with the router's `shared`",
 				  seen(ifaces, text, sizeof(text)));
 	}
 	if (found && (!found->ethernet || found->loopback)) {

@@ -11,6 +11,13 @@
 #include "error.h"
 #include "model.h"
 
+/* An address of an interface. */
+struct iface_addr {
+	struct tn_addr addr;
+	uint8_t len; /* of 128 bits, as in struct prefix */
+	bool ours;   /* it has our mark, see TN_PROTOCOL */
+};
+
 struct iface {
 	uint32_t index;
 	char name[IF_NAMESIZE];
@@ -18,11 +25,22 @@ struct iface {
 	uint8_t mac[6];
 	bool ethernet;
 	bool loopback;
-	VEC(struct tn_addr) addrs;
+	VEC(struct iface_addr) addrs;
 };
 
+/* A unicast route of the main table that leaves by one interface. */
+struct iface_route {
+	uint32_t ifindex;
+	struct prefix to;
+	struct tn_addr via; /* unset: on-link */
+	struct tn_addr src; /* the source that it prefers; unset: none */
+	bool ours;	    /* it has our mark */
+};
+
+/* What a network namespace has: its interfaces, by index, and its routes. */
 struct ifaces {
 	VEC(struct iface) list;
+	VEC(struct iface_route) routes;
 };
 
 void ifaces_free(struct ifaces *ifaces);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "ipam.h"
 
+#include <arpa/inet.h>
 #include <uthash.h>
 
 /* An address that is not free, and where to look on from there. */
@@ -187,6 +188,51 @@ static int allocate(struct ipam *ipam, const struct tenant *t, struct mapping *m
 			 t->name, ADDR(&m->fixed));
 }
 
+/* From the end of the pools: what VMs have begins at their start. */
+static int allocate_own(struct ipam *ipam, const struct tenant *t, int family, struct error *err)
+{
+	const struct prefix *pools = t->pools.n ? t->pools.v : ipam->want->subnets.v;
+	size_t n = t->pools.n ? t->pools.n : ipam->want->subnets.n;
+	struct own_address *own = &t->router->own[family];
+
+	for (size_t i = 0; i < n; i++) {
+		struct tn_addr start = prefix_last(&pools[i]);
+
+		/* the last but one, where there is one: often the last is the broadcast address */
+		if (pools[i].len < 128)
+			start.w[3] &= ~htonl(1);
+		if (addr_family(&start) == family &&
+		    from_pool(ipam, t, &pools[i], &start, &own->addr)) {
+			take(ipam, &own->addr, NULL, NULL);
+			return 0;
+		}
+	}
+	return error_set(err,
+			 "tenant %s: no free %s address is left for its router; enlarge the "
+			 "tenant's pool, or give the router one with `address`",
+			 t->name, family == IPV4 ? "IPv4" : "IPv6");
+}
+
+static int take_own(struct ipam *ipam, const struct tenant *t, const struct tn_addr *a,
+		    struct error *err)
+{
+	struct taken *other = find(ipam, a);
+
+	if (!other) {
+		take(ipam, a, NULL, NULL);
+		return 0;
+	}
+	if (!other->tenant)
+		return error_usage(err,
+				   "tenant %s: %s is the address of another router; give this "
+				   "one another `address`",
+				   t->name, ADDR(a));
+	return error_usage(err,
+			   "tenant %s: %s is leased to %s of tenant %s; give the router another "
+			   "`address`, or remove that mapping first",
+			   t->name, ADDR(a), ADDR(&other->mapping->fixed), other->tenant->name);
+}
+
 static int take_pinned(struct ipam *ipam, const struct tenant *t, const struct mapping *m,
 		       struct error *err)
 {
@@ -219,6 +265,84 @@ static const struct mapping *lease_of(const struct tenant *had, size_t *at, cons
 	return order == 0 ? &had->mappings.v[*at] : NULL;
 }
 
+/* An address that the router keeps: leased, or pinned as it was before. */
+static void keep_own(struct ipam *ipam, const struct tenant *t, const struct router *had)
+{
+	for (int f = 0; f < FAMILIES; f++) {
+		struct own_address *own = &t->router->own[f];
+		const struct tn_addr *lease = &had->own[f].addr;
+
+		/* what is filled in came from `have`, and may not be kept */
+		if (!own->pinned && !own->wanted && addr_is_unset(&own->addr))
+			continue;
+		if (!own->pinned)
+			memset(&own->addr, 0, sizeof(own->addr));
+		if (addr_is_unset(lease) || find(ipam, lease) || !model_shares(ipam->want, lease) ||
+		    reserved_by_subnet(ipam, lease) ||
+		    (own->pinned && addr_cmp(&own->addr, lease) != 0))
+			continue;
+		own->addr = *lease;
+		own->wanted = false;
+		take(ipam, lease, NULL, NULL);
+	}
+}
+
+static void keep_mappings(struct ipam *ipam, const struct tenant *t, const struct tenant *had)
+{
+	size_t at = 0;
+
+	vec_each (m, &t->mappings) {
+		const struct mapping *lease = lease_of(had, &at, m);
+
+		/* what is filled in came from `have`, and may not be kept */
+		if (!m->pinned)
+			memset(&m->shared, 0, sizeof(m->shared));
+		if (!lease || find(ipam, &lease->shared) ||
+		    reserved_by_subnet(ipam, &lease->shared) ||
+		    !tenant_may_have(ipam->want, t, &lease->shared))
+			continue;
+		if (m->pinned && addr_cmp(&m->shared, &lease->shared) != 0)
+			continue;
+		m->shared = lease->shared;
+		take(ipam, &m->shared, t, m);
+	}
+}
+
+static int take_pins(struct ipam *ipam, const struct tenant *t, struct error *err)
+{
+	for (int f = 0; t->router && f < FAMILIES; f++) {
+		const struct own_address *own = &t->router->own[f];
+
+		if (own->pinned && own->wanted && take_own(ipam, t, &own->addr, err))
+			return -1;
+	}
+	vec_each (m, &t->mappings) {
+		struct taken *mine = m->pinned ? find(ipam, &m->shared) : NULL;
+
+		if (m->pinned && (!mine || mine->mapping != m) && take_pinned(ipam, t, m, err))
+			return -1;
+	}
+	return 0;
+}
+
+static int allocate_rest(struct ipam *ipam, const struct tenant *t, struct error *err)
+{
+	for (int f = 0; t->router && f < FAMILIES; f++) {
+		const struct own_address *own = &t->router->own[f];
+
+		if (own->wanted && !own->pinned && allocate_own(ipam, t, f, err))
+			return -1;
+	}
+	vec_each (m, &t->mappings) {
+		if (!addr_is_unset(&m->shared))
+			continue;
+		if (allocate(ipam, t, m, err))
+			return -1;
+		take(ipam, &m->shared, t, m);
+	}
+	return 0;
+}
+
 /*
  * Leases come before pinned addresses and those before new ones, whatever the
  * order of the file: nobody's address is taken from under him.
@@ -226,44 +350,25 @@ static const struct mapping *lease_of(const struct tenant *had, size_t *at, cons
 static int assign_addresses(struct ipam *ipam, const struct model *have, struct error *err)
 {
 	struct model *want = ipam->want;
+	_cleanup_free_ const struct tenant **had = xrealloc(NULL, want->tenants.n, sizeof(*had));
+	size_t n = want->tenants.n;
 
-	vec_each (t, &want->tenants) {
-		const struct tenant *had = model_tenant((struct model *)have, t->name);
-		size_t at = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct tenant *t = &want->tenants.v[i];
 
-		vec_each (m, &t->mappings) {
-			const struct mapping *lease = lease_of(had, &at, m);
-
-			/* what is filled in came from `have`, and may not be kept */
-			if (!m->pinned)
-				memset(&m->shared, 0, sizeof(m->shared));
-			if (!lease || find(ipam, &lease->shared) ||
-			    reserved_by_subnet(ipam, &lease->shared) ||
-			    !tenant_may_have(want, t, &lease->shared))
-				continue;
-			if (m->pinned && addr_cmp(&m->shared, &lease->shared) != 0)
-				continue;
-			m->shared = lease->shared;
-			take(ipam, &m->shared, t, m);
-		}
+		had[i] = model_tenant((struct model *)have, t->name);
+		if (t->router && had[i] && had[i]->router)
+			keep_own(ipam, t, had[i]->router);
 	}
-	vec_each (t, &want->tenants) {
-		vec_each (m, &t->mappings) {
-			struct taken *mine = m->pinned ? find(ipam, &m->shared) : NULL;
-
-			if (m->pinned && (!mine || mine->mapping != m) &&
-			    take_pinned(ipam, t, m, err))
-				return -1;
-		}
+	for (size_t i = 0; i < n; i++)
+		keep_mappings(ipam, &want->tenants.v[i], had[i]);
+	for (size_t i = 0; i < n; i++) {
+		if (take_pins(ipam, &want->tenants.v[i], err))
+			return -1;
 	}
-	vec_each (t, &want->tenants) {
-		vec_each (m, &t->mappings) {
-			if (!addr_is_unset(&m->shared))
-				continue;
-			if (allocate(ipam, t, m, err))
-				return -1;
-			take(ipam, &m->shared, t, m);
-		}
+	for (size_t i = 0; i < n; i++) {
+		if (allocate_rest(ipam, &want->tenants.v[i], err))
+			return -1;
 	}
 	return 0;
 }

@@ -23,7 +23,8 @@ struct addr_list {
  * first pool of its family, or else the next free one above it, around the end of
  * the pool, then in the next pool. Network and broadcast addresses of the shared
  * subnets are never given, and a tenant without a pool of its own gets none of
- * another tenant's pool.
+ * another tenant's pool. Addresses of routers (`own`) that are pinned or wanted come from
+ * the same pools, from their end; those that are neither are kept if they are set.
  *
  * -1: a pinned address is reserved or leased to somebody else, a pool is
  * exhausted, or there are more than TN_ROUTERS_MAX - 1 routers.

@@ -7,6 +7,10 @@ void machine_free(struct machine *m)
 	vec_free(&m->shared);
 	vec_free(&m->fixed);
 	vec_free(&m->routers);
+	vec_free(&m->addrs);
+	vec_free(&m->routes);
+	vec_free(&m->settings);
+	vec_free(&m->looked);
 }
 
 int shared_row_cmp(const void *a, const void *b)
@@ -31,8 +35,42 @@ static int router_row_cmp(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+static int u64_cmp(uint64_t a, uint64_t b)
+{
+	return a < b ? -1 : a > b;
+}
+
+int place_cmp(const struct place *a, const struct place *b)
+{
+	int order = u64_cmp(a->netns_dev, b->netns_dev);
+
+	order = order ? order : u64_cmp(a->netns_ino, b->netns_ino);
+	return order ? order : u64_cmp(a->ifindex, b->ifindex);
+}
+
+int addr_row_cmp(const void *a, const void *b)
+{
+	const struct addr_row *x = a, *y = b;
+	int order = place_cmp(&x->at, &y->at);
+
+	return order ? order : memcmp(&x->addr, &y->addr, sizeof(x->addr));
+}
+
+int route_row_cmp(const void *a, const void *b)
+{
+	const struct route_row *x = a, *y = b;
+	int order = place_cmp(&x->at, &y->at);
+
+	order = order ? order : memcmp(&x->to.addr, &y->to.addr, sizeof(x->to.addr));
+	return order ? order : x->to.len - y->to.len;
+}
+
 void machine_sort(struct machine *m)
 {
+	if (m->addrs.n)
+		qsort(m->addrs.v, m->addrs.n, sizeof(*m->addrs.v), addr_row_cmp);
+	if (m->routes.n)
+		qsort(m->routes.v, m->routes.n, sizeof(*m->routes.v), route_row_cmp);
 	if (m->shared.n)
 		qsort(m->shared.v, m->shared.n, sizeof(*m->shared.v), shared_row_cmp);
 	if (m->fixed.n)
@@ -43,8 +81,13 @@ void machine_sort(struct machine *m)
 
 void facts_free(struct facts *f)
 {
-	vec_each (r, &f->list)
+	vec_each (r, &f->list) {
+		ifaces_free(&r->ifaces);
 		vec_free(&r->own);
+		vec_free(&r->addrs);
+		vec_free(&r->routes);
+		vec_free(&r->settings);
+	}
 	vec_free(&f->list);
 }
 
@@ -65,6 +108,12 @@ static void want_router(const struct tenant *t, const struct router_facts *f, st
 							       .tenant = t->id,
 							       .router = t->router->id,
 							       .flags = TN_SHARED_OWN };
+	vec_each (row, &f->addrs)
+		*vec_push(&out->addrs) = *row;
+	vec_each (row, &f->routes)
+		*vec_push(&out->routes) = *row;
+	vec_each (row, &f->settings)
+		*vec_push(&out->settings) = *row;
 }
 
 /* A tenant whose router is not attached here is known by its addresses alone. */
@@ -112,6 +161,42 @@ static bool has_id(const uint32_t *v, size_t n, uint32_t id)
 	return false;
 }
 
+/*
+ * Whether a place is somebody's out of scope: the shared interface of such a router, or in
+ * a namespace where none in scope is or was.
+ */
+static bool is_others(const struct place *at, const struct facts *facts, const struct machine *have,
+		      const struct ids *in)
+{
+	bool mine = false;
+
+	vec_each (r, &have->routers) {
+		bool scoped = has_id(in->routers.v, in->routers.n, r->id);
+
+		if (r->netns_dev != at->netns_dev || r->netns_ino != at->netns_ino)
+			continue;
+		if (!scoped && r->ifindex == at->ifindex)
+			return true;
+		mine |= scoped;
+	}
+	vec_each (f, &facts->list)
+		mine |= f->at.netns_dev == at->netns_dev && f->at.netns_ino == at->netns_ino;
+	return !mine;
+}
+
+static void keep_settled(const struct machine *have, const struct facts *facts,
+			 const struct ids *in, struct machine *out)
+{
+	vec_each (row, &have->addrs) {
+		if (is_others(&row->at, facts, have, in))
+			*vec_push(&out->addrs) = *row;
+	}
+	vec_each (row, &have->routes) {
+		if (is_others(&row->at, facts, have, in))
+			*vec_push(&out->routes) = *row;
+	}
+}
+
 static void keep_others(const struct machine *have, const struct ids *in, struct machine *out)
 {
 	vec_each (row, &have->shared) {
@@ -147,8 +232,10 @@ void machine_wanted(const struct model *m, const struct facts *facts, const stru
 			*vec_push(&in.routers) = t->router->id;
 		want_tenant(t, facts, out);
 	}
-	if (scope)
+	if (scope) {
 		keep_others(have, &in, out);
+		keep_settled(have, facts, &in, out);
+	}
 	vec_free(&in.tenants);
 	vec_free(&in.routers);
 	machine_sort(out);

@@ -7,7 +7,11 @@
 #ifndef TN_MACHINE_H
 #define TN_MACHINE_H
 
+#include "iface.h"
 #include "model.h"
+
+/* Room for the path of a setting with any interface in it. */
+#define SETTING_PATH 96
 
 /* A row of by_shared. */
 struct shared_row {
@@ -48,11 +52,51 @@ struct router_row {
 	bool out_of_scope; /* only in what is wanted: to be left as it is */
 };
 
+/* The interface that an address, route or setting is about. */
+struct place {
+	uint64_t netns_dev;
+	uint64_t netns_ino;
+	uint32_t ifindex;
+	const char *netns;	/* as in struct router: where to look for it first; borrowed */
+	const char *tenant;	/* for people; borrowed */
+	char name[IF_NAMESIZE]; /* the interface's, for people */
+};
+
+/* An address that bears our mark. */
+struct addr_row {
+	struct place at;
+	struct tn_addr addr;
+	uint8_t len; /* of 128 bits, as in struct prefix */
+};
+
+/* A route that bears our mark. */
+struct route_row {
+	struct place at;
+	struct prefix to;
+	struct tn_addr via; /* unset: on-link */
+	struct tn_addr src; /* the source that it prefers; unset: none */
+};
+
+/* A setting below /proc/sys/net: what it is, or what a router needs it to be. */
+struct setting_row {
+	struct place at;
+	char path[SETTING_PATH];
+	long value;
+};
+
 struct machine {
 	VEC(struct prefix) subnets;
 	VEC(struct shared_row) shared;	/* sorted by shared */
 	VEC(struct fixed_row) fixed;	/* sorted by router, fixed */
 	VEC(struct router_row) routers; /* sorted by id */
+	VEC(struct addr_row) addrs;	/* sorted by place, address */
+	VEC(struct route_row) routes;	/* sorted by place, destination */
+	/*
+	 * In the order of writing: `all` before single interfaces. What is wanted names only
+	 * what matters, what was read also what a change of `all` would take along.
+	 */
+	VEC(struct setting_row) settings;
+	VEC(struct place) looked; /* the namespaces whose addresses and routes are in these rows */
 };
 
 void machine_free(struct machine *m);
@@ -62,7 +106,12 @@ void machine_sort(struct machine *m);
 /* What was found out about a router that is to be attached. */
 struct router_facts {
 	struct router_row row;
-	VEC(struct tn_addr) own; /* its own addresses in the shared subnets */
+	struct place at;	    /* its shared interface */
+	struct ifaces ifaces;	    /* its namespace, as it was found */
+	VEC(struct tn_addr) own;    /* its own addresses in the shared subnets */
+	VEC(struct addr_row) addrs; /* what it needs of us: see join.h */
+	VEC(struct route_row) routes;
+	VEC(struct setting_row) settings;
 };
 
 struct facts {
@@ -89,6 +138,9 @@ bool scope_has(const struct scope *scope, const char *tenant);
 void machine_wanted(const struct model *m, const struct facts *facts, const struct machine *have,
 		    const struct scope *scope, struct machine *out);
 
+int place_cmp(const struct place *a, const struct place *b);
+int addr_row_cmp(const void *a, const void *b);
+int route_row_cmp(const void *a, const void *b);
 int shared_row_cmp(const void *a, const void *b);
 int fixed_row_cmp(const void *a, const void *b);
 

@@ -64,6 +64,7 @@ static void router_free(struct router *r)
 	vec_each (name, &r->inside)
 		free(*name);
 	vec_free(&r->inside);
+	vec_free(&r->routes);
 	free(r->netns);
 	free(r->shared);
 	free(r);
@@ -86,6 +87,45 @@ void model_free(struct model *m)
 		tenant_clear(t);
 	vec_free(&m->tenants);
 	vec_free(&m->subnets);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_own(const struct own_address *a, const struct own_address *b)
+{
+	return a->pinned == b->pinned && (!a->pinned || addr_cmp(&a->addr, &b->addr) == 0);
+}
+
+static bool same_route(const struct route *a, const struct route *b)
+{
+	return a->to.len == b->to.len && addr_cmp(&a->to.addr, &b->to.addr) == 0 &&
+	       addr_cmp(&a->via, &b->via) == 0;
+}
+
+bool router_same(const struct router *a, const struct router *b)
+{
+	if (!a || !b)
+		return a == b;
+	if (!same_text(a->netns, b->netns) || !same_text(a->shared, b->shared) ||
+	    a->hook != b->hook || a->sources != b->sources || a->detached != b->detached ||
+	    a->inside.n != b->inside.n || a->routes.n != b->routes.n)
+		return false;
+	for (int i = 0; i < FAMILIES; i++) {
+		if (!same_own(&a->own[i], &b->own[i]))
+			return false;
+	}
+	for (size_t i = 0; i < a->inside.n; i++) {
+		if (strcmp(a->inside.v[i], b->inside.v[i]) != 0)
+			return false;
+	}
+	for (size_t i = 0; i < a->routes.n; i++) {
+		if (!same_route(&a->routes.v[i], &b->routes.v[i]))
+			return false;
+	}
+	return true;
 }
 
 struct tenant *model_tenant(struct model *m, const char *name)
@@ -126,10 +166,24 @@ void model_sort(struct model *m)
 	}
 }
 
-bool model_shares(const struct model *m, const struct tn_addr *a)
+const struct prefix *model_subnet(const struct model *m, const struct tn_addr *a)
 {
 	vec_each (p, &m->subnets) {
 		if (prefix_has(p, a))
+			return p;
+	}
+	return NULL;
+}
+
+bool model_shares(const struct model *m, const struct tn_addr *a)
+{
+	return model_subnet(m, a);
+}
+
+bool tenant_maps(const struct tenant *t, int family)
+{
+	vec_each (m, &t->mappings) {
+		if (addr_family(&m->fixed) == family)
 			return true;
 	}
 	return false;

@@ -64,6 +64,19 @@ struct mapping {
 	struct pos pos;
 };
 
+/* An address of a router itself in the shared subnets, that it has by the definitions. */
+struct own_address {
+	struct tn_addr addr; /* unset: none; the interface brings its own */
+	bool pinned;	     /* given by the user with `address`, not leased */
+	bool wanted;	     /* ipam_assign() is to provide it; not stored */
+};
+
+/* A part of the shared subnets that is behind a gateway. */
+struct route {
+	struct prefix to;
+	struct tn_addr via; /* an address in a shared subnet, outside of `to` */
+};
+
 struct router {
 	uint32_t id;	    /* 1..TN_ROUTERS_MAX-1; 0: not yet given */
 	char *netns;	    /* a name under /run/netns or an absolute path; NULL: our own */
@@ -71,7 +84,9 @@ struct router {
 	VEC(char *) inside; /* empty: every other interface but loopback */
 	enum hook hook;
 	enum sources sources;
-	bool detached; /* taken off with `detach`, until the next apply */
+	struct own_address own[FAMILIES];
+	VEC(struct route) routes; /* in the order of the file */
+	bool detached;		  /* taken off with `detach`, until the next apply */
 	struct pos pos;
 };
 
@@ -95,6 +110,9 @@ void tenant_clear(struct tenant *t);
 void mapping_clear(struct mapping *m);
 #define _cleanup_model_ _cleanup_(model_free)
 
+/* Whether both say the same to a user: not ids, nor what was leased. Either may be NULL. */
+bool router_same(const struct router *a, const struct router *b);
+
 /* NULL when there is none. */
 struct tenant *model_tenant(struct model *m, const char *name);
 struct mapping *tenant_mapping(struct tenant *t, const struct tn_addr *fixed);
@@ -105,6 +123,11 @@ void model_sort(struct model *m);
 
 /* Whether the address is in one of the shared subnets. */
 bool model_shares(const struct model *m, const struct tn_addr *a);
+/* The shared subnet that the address is in; NULL: none. */
+const struct prefix *model_subnet(const struct model *m, const struct tn_addr *a);
+
+/* Whether the tenant has mappings of that family (IPV4, IPV6). */
+bool tenant_maps(const struct tenant *t, int family);
 
 /*
  * Whether the mapping can be added to tenant `t` of the model: families, ranges and

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "netlink.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/if_addr.h>
 #include <linux/if_arp.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
-#include <netlink/route/addr.h>
+#include <netlink/msg.h>
 #include <netlink/route/classifier.h>
 #include <netlink/route/link.h>
 #include <netlink/route/qdisc.h>
@@ -47,17 +50,82 @@ static void read_link(struct rtnl_link *link, struct ifaces *out)
 		memcpy(i->mac, nl_addr_get_binary_addr(mac), sizeof(i->mac));
 }
 
-static void read_addr(struct rtnl_addr *a, struct ifaces *ifaces)
-{
-	struct nl_addr *local = rtnl_addr_get_local(a);
+/* ------------------------------------------------------------ reading */
 
-	if (!local)
-		return;
+static struct tn_addr addr_of_attr(const struct nlattr *attr)
+{
+	return addr_from_bytes(nla_data(attr), nla_len(attr));
+}
+
+/* As struct prefix counts: all 128 bits. */
+static uint8_t length_of(int family, unsigned int bits)
+{
+	return family == AF_INET ? bits + 96 : bits;
+}
+
+static bool is_ip(int family)
+{
+	return family == AF_INET || family == AF_INET6;
+}
+
+static int read_addr(struct nl_msg *msg, void *arg)
+{
+	const struct ifaddrmsg *head = nlmsg_data(nlmsg_hdr(msg));
+	struct nlattr *attrs[IFA_MAX + 1], *local;
+	struct ifaces *ifaces = arg;
+
+	if (!is_ip(head->ifa_family) ||
+	    nlmsg_parse(nlmsg_hdr(msg), sizeof(*head), attrs, IFA_MAX, NULL))
+		return NL_SKIP;
+	local = attrs[IFA_LOCAL] ? attrs[IFA_LOCAL] : attrs[IFA_ADDRESS];
 	vec_each (i, &ifaces->list) {
-		if (i->index == (uint32_t)rtnl_addr_get_ifindex(a))
-			*vec_push(&i->addrs) = addr_from_bytes(nl_addr_get_binary_addr(local),
-							       nl_addr_get_len(local));
+		if (i->index == head->ifa_index && local)
+			*vec_push(&i->addrs) = (struct iface_addr){
+				.addr = addr_of_attr(local),
+				.len = length_of(head->ifa_family, head->ifa_prefixlen),
+				.ours = attrs[IFA_PROTO] &&
+					nla_get_u8(attrs[IFA_PROTO]) == TN_PROTOCOL,
+			};
 	}
+	return NL_OK;
+}
+
+static int read_route(struct nl_msg *msg, void *arg)
+{
+	const struct rtmsg *head = nlmsg_data(nlmsg_hdr(msg));
+	struct nlattr *attrs[RTA_MAX + 1];
+	struct ifaces *ifaces = arg;
+	struct iface_route *r;
+
+	if (!is_ip(head->rtm_family) || head->rtm_table != RT_TABLE_MAIN ||
+	    head->rtm_type != RTN_UNICAST || head->rtm_flags & RTM_F_CLONED ||
+	    nlmsg_parse(nlmsg_hdr(msg), sizeof(*head), attrs, RTA_MAX, NULL) || !attrs[RTA_OIF])
+		return NL_SKIP;
+	r = vec_push(&ifaces->routes);
+	r->ifindex = nla_get_u32(attrs[RTA_OIF]);
+	r->ours = head->rtm_protocol == TN_PROTOCOL;
+	r->to.addr = addr_from_bytes((uint8_t[16]){ 0 }, head->rtm_family == AF_INET ? 4 : 16);
+	if (attrs[RTA_DST])
+		r->to.addr = addr_of_attr(attrs[RTA_DST]);
+	r->to.len = length_of(head->rtm_family, head->rtm_dst_len);
+	if (attrs[RTA_GATEWAY])
+		r->via = addr_of_attr(attrs[RTA_GATEWAY]);
+	if (attrs[RTA_PREFSRC])
+		r->src = addr_of_attr(attrs[RTA_PREFSRC]);
+	return NL_OK;
+}
+
+/* Ask for everything of a kind; 0 or an error of libnl. */
+static int dump(struct nl_sock *sock, int type, nl_recvmsg_msg_cb_t read, struct ifaces *out)
+{
+	/* long enough for both kinds of request, ifaddrmsg and rtmsg; the family is the first byte
+	 */
+	struct rtmsg head = { .rtm_family = AF_UNSPEC };
+	int ret;
+
+	nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, read, out);
+	ret = nl_send_simple(sock, type, NLM_F_DUMP, &head, sizeof(head));
+	return ret < 0 ? ret : nl_recvmsgs_default(sock);
 }
 
 static int iface_cmp(const void *a, const void *b)
@@ -69,7 +137,7 @@ static int iface_cmp(const void *a, const void *b)
 
 int netlink_ifaces(struct ifaces *out, struct error *err)
 {
-	_cleanup_cache_ struct nl_cache *links = NULL, *addrs = NULL;
+	_cleanup_cache_ struct nl_cache *links = NULL;
 	_cleanup_sock_ struct nl_sock *sock = NULL;
 	int ret;
 
@@ -77,19 +145,184 @@ int netlink_ifaces(struct ifaces *out, struct error *err)
 	sock = connect_route(&ret);
 	if (!ret)
 		ret = rtnl_link_alloc_cache(sock, AF_UNSPEC, &links);
-	if (!ret)
-		ret = rtnl_addr_alloc_cache(sock, &addrs);
 	if (ret)
 		return error_set(err, "cannot list the interfaces: %s", nl_geterror(ret));
 
 	for (struct nl_object *o = nl_cache_get_first(links); o; o = nl_cache_get_next(o))
 		read_link((struct rtnl_link *)o, out);
-	for (struct nl_object *o = nl_cache_get_first(addrs); o; o = nl_cache_get_next(o))
-		read_addr((struct rtnl_addr *)o, out);
 	if (out->list.n)
 		qsort(out->list.v, out->list.n, sizeof(*out->list.v), iface_cmp);
-	return 0;
+	ret = dump(sock, RTM_GETADDR, read_addr, out);
+	if (!ret)
+		ret = dump(sock, RTM_GETROUTE, read_route, out);
+	return ret ? error_set(err, "cannot list the addresses and routes: %s", nl_geterror(ret))
+		   : 0;
 }
+
+/* ------------------------------------------------------------ writing */
+
+/* What the kernel said to a request. */
+struct answer {
+	int number; /* an errno; 0: done */
+	char text[128];
+};
+
+static int take_error(struct sockaddr_nl *from, struct nlmsgerr *e, void *arg)
+{
+	struct nlmsghdr *head = (struct nlmsghdr *)((char *)e - NLMSG_HDRLEN);
+	struct answer *a = arg;
+	struct nlattr *words = NULL;
+
+	(void)from;
+	a->number = -e->error;
+	/* behind the header of the request, which is all of it that comes back: NETLINK_CAP_ACK */
+	if (head->nlmsg_flags & NLM_F_ACK_TLVS)
+		words = nlmsg_find_attr(head, sizeof(*e), NLMSGERR_ATTR_MSG);
+	if (words)
+		snprintf(a->text, sizeof(a->text), " (%.*s)", nla_len(words),
+			 (const char *)nla_data(words));
+	return NL_STOP;
+}
+
+/* Send, free and wait for the answer. */
+static struct answer ask(struct nl_msg *msg)
+{
+	_cleanup_sock_ struct nl_sock *sock = NULL;
+	struct answer a = { 0 };
+	int on = 1, ret;
+
+	sock = connect_route(&ret);
+	if (!ret) {
+		nl_socket_modify_err_cb(sock, NL_CB_CUSTOM, take_error, &a);
+		setsockopt(nl_socket_get_fd(sock), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
+		setsockopt(nl_socket_get_fd(sock), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
+		ret = nl_send_auto(sock, msg);
+	}
+	if (ret >= 0)
+		ret = nl_wait_for_ack(sock);
+	if (ret < 0 && !a.number) {
+		a.number = EIO;
+		snprintf(a.text, sizeof(a.text), " (%s)", nl_geterror(ret));
+	}
+	nlmsg_free(msg);
+	return a;
+}
+
+static int family_of(const struct tn_addr *a)
+{
+	return addr_is_v4(a) ? AF_INET : AF_INET6;
+}
+
+static void put_addr_attr(struct nl_msg *msg, int type, const struct tn_addr *a)
+{
+	if (addr_is_v4(a))
+		nla_put(msg, type, 4, &a->w[3]);
+	else
+		nla_put(msg, type, 16, a->w);
+}
+
+static unsigned int bits_of(const struct tn_addr *a, uint8_t len)
+{
+	return addr_is_v4(a) ? len - 96U : len;
+}
+
+static struct nl_msg *addr_request(int type, int flags, const struct addr_row *row)
+{
+	struct ifaddrmsg head = { .ifa_family = family_of(&row->addr),
+				  .ifa_prefixlen = bits_of(&row->addr, row->len),
+				  .ifa_index = row->at.ifindex };
+	struct nl_msg *msg = nlmsg_alloc_simple(type, flags);
+
+	nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO);
+	put_addr_attr(msg, IFA_LOCAL, &row->addr);
+	put_addr_attr(msg, IFA_ADDRESS, &row->addr);
+	return msg;
+}
+
+int netlink_put_addr(const struct addr_row *row, struct error *err)
+{
+	struct nl_msg *msg = addr_request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, row);
+	struct prefix p = { row->addr, row->len };
+	struct answer a;
+
+	nla_put_u32(msg, IFA_FLAGS, IFA_F_NOPREFIXROUTE | IFA_F_NODAD);
+	nla_put_u8(msg, IFA_PROTO, TN_PROTOCOL);
+	a = ask(msg);
+	if (!a.number)
+		return 0;
+	return error_set(err, "cannot add the address %s to %s: %s%s%s", PREFIX(&p), row->at.name,
+			 strerror(a.number), a.text,
+			 a.number == EACCES && !addr_is_v4(&row->addr)
+				 ? "; IPv6 is off there: set disable_ipv6 to 0"
+				 : "");
+}
+
+int netlink_del_addr(const struct addr_row *row, struct error *err)
+{
+	struct answer a = ask(addr_request(RTM_DELADDR, 0, row));
+	struct prefix p = { row->addr, row->len };
+
+	if (!a.number || a.number == EADDRNOTAVAIL || a.number == ENODEV)
+		return 0;
+	return error_set(err, "cannot remove the address %s of %s: %s%s", PREFIX(&p), row->at.name,
+			 strerror(a.number), a.text);
+}
+
+static struct nl_msg *route_request(int type, int flags, const struct route_row *row)
+{
+	bool via = !addr_is_unset(&row->via);
+	struct rtmsg head = { .rtm_family = family_of(&row->to.addr),
+			      .rtm_dst_len = bits_of(&row->to.addr, row->to.len),
+			      .rtm_table = RT_TABLE_MAIN,
+			      .rtm_protocol = TN_PROTOCOL,
+			      .rtm_scope = via ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK,
+			      .rtm_type = RTN_UNICAST };
+	struct nl_msg *msg = nlmsg_alloc_simple(type, flags);
+
+	nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO);
+	put_addr_attr(msg, RTA_DST, &row->to.addr);
+	nla_put_u32(msg, RTA_OIF, row->at.ifindex);
+	if (via)
+		put_addr_attr(msg, RTA_GATEWAY, &row->via);
+	if (!addr_is_unset(&row->src))
+		put_addr_attr(msg, RTA_PREFSRC, &row->src);
+	return msg;
+}
+
+static const char *route_remedy(int number)
+{
+	switch (number) {
+	case EEXIST:
+		return "; another one leads there already: `ip route` shows it, remove it or name "
+		       "its way in the router's `routes`";
+	case ENETDOWN:
+		return "; set the interface up";
+	default:
+		return "";
+	}
+}
+
+int netlink_put_route(const struct route_row *row, struct error *err)
+{
+	struct answer a = ask(route_request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, row));
+
+	if (!a.number)
+		return 0;
+	return error_set(err, "cannot add the route to %s on %s: %s%s%s", PREFIX(&row->to),
+			 row->at.name, strerror(a.number), a.text, route_remedy(a.number));
+}
+
+int netlink_del_route(const struct route_row *row, struct error *err)
+{
+	struct answer a = ask(route_request(RTM_DELROUTE, 0, row));
+
+	if (!a.number || a.number == ESRCH || a.number == ENODEV || a.number == ENETDOWN)
+		return 0;
+	return error_set(err, "cannot remove the route to %s on %s: %s%s", PREFIX(&row->to),
+			 row->at.name, strerror(a.number), a.text);
+}
+
+/* ------------------------------------------------------------ qdiscs */
 
 bool netlink_has_clsact(uint32_t ifindex)
 {

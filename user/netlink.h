@@ -1,13 +1,35 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the current network namespace has: interfaces and their addresses (libnl-route). */
+/*
+ * What the current network namespace has, and what is put there: interfaces, their
+ * addresses, routes (rtnetlink by libnl).
+ */
 #ifndef TN_NETLINK_H
 #define TN_NETLINK_H
 
 #include "error.h"
 #include "iface.h"
+#include "machine.h"
 
-/* All interfaces, by index; the caller's to free. */
+/*
+ * Our mark: the protocol of addresses (IFA_PROTO, kernel 5.18) and routes (rtm_protocol) that
+ * tenantnat put there. `ip route show proto 116`.
+ */
+#define TN_PROTOCOL 116
+
+/* All interfaces, by index, with their addresses, and the routes of the main table; the caller's
+ * to free. */
 int netlink_ifaces(struct ifaces *out, struct error *err);
+
+/*
+ * Put an address or a route there, with our mark, or take one of ours away. One that is there
+ * already, or elsewhere already, is an error; to take away what is not there is none. `place`
+ * tells the interface; its namespace is the current one. Addresses bring no route of their
+ * own, and are not probed for duplicates by the kernel.
+ */
+int netlink_put_addr(const struct addr_row *row, struct error *err);
+int netlink_del_addr(const struct addr_row *row, struct error *err);
+int netlink_put_route(const struct route_row *row, struct error *err);
+int netlink_del_route(const struct route_row *row, struct error *err);
 
 /* Whether the interface has a clsact qdisc. */
 bool netlink_has_clsact(uint32_t ifindex);

@@ -6,6 +6,14 @@
 void plan_free(struct plan *p)
 {
 	vec_free(&p->moved);
+	vec_free(&p->own_put);
+	vec_free(&p->addr_moved);
+	vec_free(&p->addr_put);
+	vec_free(&p->addr_del);
+	vec_free(&p->route_moved);
+	vec_free(&p->route_put);
+	vec_free(&p->route_del);
+	vec_free(&p->setting_put);
 	vec_free(&p->fixed_put);
 	vec_free(&p->shared_put);
 	vec_free(&p->attach);
@@ -17,8 +25,10 @@ void plan_free(struct plan *p)
 
 bool plan_empty(const struct plan *p)
 {
-	return !p->subnets && !p->fixed_put.n && !p->shared_put.n && !p->attach.n && !p->renew.n &&
-	       !p->detach.n && !p->shared_del.n && !p->fixed_del.n;
+	return !p->subnets && !p->own_put.n && !p->fixed_put.n && !p->shared_put.n &&
+	       !p->attach.n && !p->renew.n && !p->addr_put.n && !p->route_put.n &&
+	       !p->setting_put.n && !p->addr_del.n && !p->route_del.n && !p->detach.n &&
+	       !p->shared_del.n && !p->fixed_del.n;
 }
 
 static bool same_shared(const struct shared_row *a, const struct shared_row *b)
@@ -45,8 +55,12 @@ static void diff_shared(const struct machine *want, const struct machine *have, 
 			*vec_push(&out->shared_del) = h++;
 			continue;
 		}
-		if (order < 0 || !same_shared(w, h))
-			*vec_push(&out->shared_put) = w;
+		if (order < 0 || !same_shared(w, h)) {
+			if (w->flags & TN_SHARED_OWN)
+				*vec_push(&out->own_put) = w;
+			else
+				*vec_push(&out->shared_put) = w;
+		}
 		if (order == 0 && moves(h, w))
 			*vec_push(&out->moved) = h;
 		w++;
@@ -105,6 +119,84 @@ static void diff_routers(const struct machine *want, const struct machine *have,
 	}
 }
 
+static void diff_addrs(const struct machine *want, const struct machine *have, struct plan *out)
+{
+	const struct addr_row *w = want->addrs.v, *wend = w + want->addrs.n;
+	const struct addr_row *h = have->addrs.v, *hend = h + have->addrs.n;
+
+	while (w < wend || h < hend) {
+		int order = w == wend ? 1 : h == hend ? -1 : addr_row_cmp(w, h);
+
+		if (order > 0) {
+			*vec_push(&out->addr_del) = h++;
+			continue;
+		}
+		if (order == 0 && w->len != h->len)
+			*vec_push(&out->addr_moved) = h;
+		if (order < 0 || w->len != h->len)
+			*vec_push(&out->addr_put) = w;
+		w++;
+		h += order == 0;
+	}
+}
+
+static bool same_way(const struct route_row *a, const struct route_row *b)
+{
+	return memcmp(&a->via, &b->via, sizeof(a->via)) == 0 &&
+	       memcmp(&a->src, &b->src, sizeof(a->src)) == 0;
+}
+
+static void diff_routes(const struct machine *want, const struct machine *have, struct plan *out)
+{
+	const struct route_row *w = want->routes.v, *wend = w + want->routes.n;
+	const struct route_row *h = have->routes.v, *hend = h + have->routes.n;
+
+	while (w < wend || h < hend) {
+		int order = w == wend ? 1 : h == hend ? -1 : route_row_cmp(w, h);
+
+		if (order > 0) {
+			*vec_push(&out->route_del) = h++;
+			continue;
+		}
+		if (order == 0 && !same_way(w, h))
+			*vec_push(&out->route_moved) = h;
+		if (order < 0 || !same_way(w, h))
+			*vec_push(&out->route_put) = w;
+		w++;
+		h += order == 0;
+	}
+}
+
+static bool same_netns(const struct place *a, const struct place *b)
+{
+	return a->netns_dev == b->netns_dev && a->netns_ino == b->netns_ino;
+}
+
+static const struct setting_row *setting_of(const struct machine *m, const struct setting_row *like)
+{
+	vec_each (row, &m->settings) {
+		if (same_netns(&row->at, &like->at) && strcmp(row->path, like->path) == 0)
+			return row;
+	}
+	return NULL;
+}
+
+/* To write `all` writes every interface: what comes behind it has to be written too. */
+static void diff_settings(const struct machine *want, const struct machine *have, struct plan *out)
+{
+	const struct place *all = NULL;
+
+	vec_each (row, &want->settings) {
+		const struct setting_row *is = setting_of(have, row);
+		bool differs = !is || is->value != row->value;
+
+		if (differs || (all && same_netns(all, &row->at) && strstr(row->path, "ipv6/")))
+			*vec_push(&out->setting_put) = row;
+		if (differs && strstr(row->path, "/all/"))
+			all = &row->at;
+	}
+}
+
 static bool same_subnets(const struct machine *a, const struct machine *b)
 {
 	if (a->subnets.n != b->subnets.n)
@@ -124,6 +216,9 @@ void plan_make(const struct machine *want, const struct machine *have, struct pl
 	diff_fixed(want, have, out);
 	diff_shared(want, have, out);
 	diff_routers(want, have, out);
+	diff_addrs(want, have, out);
+	diff_routes(want, have, out);
+	diff_settings(want, have, out);
 }
 
 void plan_text_free(struct plan_text *t)
@@ -161,21 +256,6 @@ static bool same_pools(const struct tenant *a, const struct tenant *b)
 static bool same_text(const char *a, const char *b)
 {
 	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-static bool same_definition(const struct router *a, const struct router *b)
-{
-	if (!a || !b)
-		return a == b;
-	if (!same_text(a->netns, b->netns) || !same_text(a->shared, b->shared) ||
-	    a->hook != b->hook || a->sources != b->sources || a->inside.n != b->inside.n ||
-	    a->detached != b->detached)
-		return false;
-	for (size_t i = 0; i < a->inside.n; i++) {
-		if (strcmp(a->inside.v[i], b->inside.v[i]) != 0)
-			return false;
-	}
-	return true;
 }
 
 /* A mapping's name or pinning can change without the machine noticing. */
@@ -217,7 +297,7 @@ static void describe_tenants(const struct model *had, const struct model *will,
 		} else {
 			if (!same_pools(w, h))
 				say(out, '~', "tenant %s: pool", w->name);
-			if (!same_definition(w->router, h->router))
+			if (!router_same(w->router, h->router))
 				say(out, '~', "tenant %s: router", w->name);
 			describe_labels(h++, w++, out);
 		}
@@ -307,6 +387,51 @@ static void describe_mapping(struct plan_text *out, char sign, const struct name
 		    ADDR(&row->shared));
 }
 
+static bool known(const struct machine *have, const struct shared_row *row)
+{
+	return have->shared.n &&
+	       bsearch(row, have->shared.v, have->shared.n, sizeof(*row), shared_row_cmp);
+}
+
+static void describe_addr(struct plan_text *out, char sign, const struct addr_row *row)
+{
+	struct prefix p = { row->addr, row->len };
+
+	say(out, sign, "address %s %s on %s", row->at.tenant, PREFIX(&p), row->at.name);
+}
+
+static void describe_route(struct plan_text *out, char sign, const struct route_row *row)
+{
+	bool behind = !addr_is_unset(&row->via);
+
+	say(out, sign, "route %s %s%s%s on %s", row->at.tenant, PREFIX(&row->to),
+	    behind ? " via " : "", behind ? ADDR(&row->via) : "", row->at.name);
+}
+
+static bool is_new(const struct route_row *row, const struct plan *plan)
+{
+	vec_each (old, &plan->route_moved) {
+		if (route_row_cmp(*old, row) == 0)
+			return false;
+	}
+	return true;
+}
+
+static void describe_settled(const struct plan *plan, struct plan_text *out)
+{
+	vec_each (row, &plan->addr_put)
+		describe_addr(out, '+', *row);
+	vec_each (row, &plan->route_put)
+		describe_route(out, is_new(*row, plan) ? '+' : '~', *row);
+	vec_each (row, &plan->setting_put)
+		say(out, '~', "setting %s %s = %ld", (*row)->at.tenant, (*row)->path,
+		    (*row)->value);
+	vec_each (row, &plan->route_del)
+		describe_route(out, '-', *row);
+	vec_each (row, &plan->addr_del)
+		describe_addr(out, '-', *row);
+}
+
 static void describe_mappings(const struct plan *plan, const struct machine *have,
 			      const struct model *had, const struct model *will,
 			      struct plan_text *out)
@@ -315,12 +440,10 @@ static void describe_mappings(const struct plan *plan, const struct machine *hav
 
 	names_add(&now, will);
 	names_add(&before, had);
-	vec_each (row, &plan->shared_put) {
-		bool known = have->shared.n && bsearch(*row, have->shared.v, have->shared.n,
-						       sizeof(**row), shared_row_cmp);
-
-		describe_mapping(out, known ? '~' : '+', &now, *row);
-	}
+	vec_each (row, &plan->own_put)
+		describe_mapping(out, known(have, *row) ? '~' : '+', &now, *row);
+	vec_each (row, &plan->shared_put)
+		describe_mapping(out, known(have, *row) ? '~' : '+', &now, *row);
 	vec_each (row, &plan->shared_del)
 		describe_mapping(out, '-', &before, *row);
 	free(now.by_id);
@@ -333,6 +456,7 @@ void plan_describe(const struct plan *plan, const struct machine *have, const st
 	memset(out, 0, sizeof(*out));
 	describe_tenants(had, will, out);
 	describe_routers(plan, had, will, out);
+	describe_settled(plan, out);
 	describe_mappings(plan, have, had, will, out);
 	if (plan->subnets && !out->lines.n)
 		say(out, '~', "shared network: subnets");

@@ -12,7 +12,9 @@
  * Done in the order of the members: additions before removals; the reverse entry
  * (by_fixed) before the forward one (by_shared) to add, and the other way round to
  * remove. So no packet is ever translated one way only, and an unchanged mapping
- * is never touched. Rows point into the machines that the plan was made from.
+ * is never touched. A router's programs come before its addresses and routes: from then on
+ * nothing leaves it untranslated; its mappings come when all else is in order. Rows point
+ * into the machines that the plan was made from.
  */
 struct plan {
 	bool subnets; /* the shared subnets change */
@@ -21,10 +23,18 @@ struct plan {
 	 * that moment its packets are dropped, and never taken for somebody else's.
 	 */
 	VEC(const struct shared_row *) moved;
+	VEC(const struct shared_row *) own_put;	 /* the routers' own addresses */
+	VEC(const struct router_row *) attach;	 /* not attached yet */
+	VEC(const struct router_row *) renew;	 /* attached, but not as wanted */
+	VEC(const struct addr_row *) addr_moved; /* is there, but with another length */
+	VEC(const struct addr_row *) addr_put;
+	VEC(const struct route_row *) route_moved; /* is there, but leads another way */
+	VEC(const struct route_row *) route_put;
+	VEC(const struct setting_row *) setting_put;
 	VEC(const struct fixed_row *) fixed_put;
-	VEC(const struct shared_row *) shared_put;
-	VEC(const struct router_row *) attach; /* not attached yet */
-	VEC(const struct router_row *) renew;  /* attached, but not as wanted */
+	VEC(const struct shared_row *) shared_put; /* mappings */
+	VEC(const struct route_row *) route_del;
+	VEC(const struct addr_row *) addr_del;
 	VEC(const struct router_row *) detach;
 	VEC(const struct shared_row *) shared_del;
 	VEC(const struct fixed_row *) fixed_del;

@@ -91,6 +91,22 @@ static const char *const migrations[] = {
 
 	"ALTER TABLE router ADD COLUMN sources TEXT NOT NULL DEFAULT 'strict'\n"
 	"  CHECK (sources <> '');",
+
+	"CREATE TABLE router_address (\n"
+	"  tenant INTEGER NOT NULL REFERENCES router,\n"
+	"  family INTEGER NOT NULL CHECK (family IN (4, 6)),\n"
+	"  address BLOB NOT NULL UNIQUE\n"
+	"    CHECK (length(address) = CASE family WHEN 4 THEN 4 ELSE 16 END),\n"
+	"  pinned INTEGER NOT NULL CHECK (pinned IN (0, 1)),\n"
+	"  PRIMARY KEY (tenant, family)\n"
+	") STRICT, WITHOUT ROWID;\n"
+	"CREATE TABLE route (\n"
+	"  tenant INTEGER NOT NULL REFERENCES router,\n"
+	"  ord INTEGER NOT NULL,\n"
+	"  prefix TEXT NOT NULL CHECK (prefix GLOB '?*/[0-9]*'),\n"
+	"  via BLOB NOT NULL CHECK (length(via) IN (4, 16)),\n"
+	"  PRIMARY KEY (tenant, ord)\n"
+	") STRICT, WITHOUT ROWID;",
 };
 #define SCHEMA ((int)ARRAY_SIZE(migrations))
 
@@ -101,6 +117,8 @@ static const char *const migrations[] = {
 	  "LEFT JOIN router ON router.tenant = tenant.id ORDER BY name")                           \
 	X(LIST_POOLS, "SELECT prefix FROM pool WHERE tenant = ? ORDER BY ord")                     \
 	X(LIST_INSIDE, "SELECT interface FROM inside WHERE tenant = ? ORDER BY ord")               \
+	X(LIST_ADDRESSES, "SELECT address, pinned FROM router_address WHERE tenant = ?")           \
+	X(LIST_ROUTES, "SELECT prefix, via FROM route WHERE tenant = ? ORDER BY ord")              \
 	X(LIST_MAPPINGS,                                                                           \
 	  "SELECT fixed, shared, name, pinned FROM mapping WHERE tenant = ? "                      \
 	  "ORDER BY family, fixed")                                                                \
@@ -111,6 +129,9 @@ static const char *const migrations[] = {
 	  "INSERT INTO router (tenant, id, netns, shared, hook, detached, sources) "               \
 	  "VALUES (?, ?, ?, ?, ?, ?, ?)")                                                          \
 	X(ADD_INSIDE, "INSERT INTO inside (tenant, ord, interface) VALUES (?, ?, ?)")              \
+	X(ADD_ADDRESS,                                                                             \
+	  "INSERT INTO router_address (tenant, family, address, pinned) VALUES (?, ?, ?, ?)")      \
+	X(ADD_ROUTE, "INSERT INTO route (tenant, ord, prefix, via) VALUES (?, ?, ?, ?)")           \
 	X(ADD_MAPPING,                                                                             \
 	  "INSERT INTO mapping (tenant, family, fixed, shared, name, pinned) "                     \
 	  "VALUES (?, ?, ?, ?, ?, ?)")                                                             \
@@ -119,6 +140,8 @@ static const char *const migrations[] = {
 	X(REMOVE_POOLS, "DELETE FROM pool WHERE tenant = ?")                                       \
 	X(REMOVE_ROUTER, "DELETE FROM router WHERE tenant = ?")                                    \
 	X(REMOVE_INSIDE, "DELETE FROM inside WHERE tenant = ?")                                    \
+	X(REMOVE_ADDRESSES, "DELETE FROM router_address WHERE tenant = ?")                         \
+	X(REMOVE_ROUTES, "DELETE FROM route WHERE tenant = ?")                                     \
 	X(REMOVE_MAPPING, "DELETE FROM mapping WHERE tenant = ? AND family = ? AND fixed = ?")
 /* clang-format on */
 
@@ -131,6 +154,7 @@ enum query {
 
 static const char *const queries[] = {
 #define X(id, sql) [id] = sql,
+	/* NOLINTNEXTLINE(bugprone-suspicious-missing-comma): long queries are joined literals */
 	QUERIES(X)
 #undef X
 };
@@ -716,6 +740,35 @@ static int load_inside(struct store *s, struct tenant *t, struct error *err)
 	return more;
 }
 
+static int load_addresses(struct store *s, struct tenant *t, struct error *err)
+{
+	_cleanup_reset_ sqlite3_stmt *stmt = query_begin(s, LIST_ADDRESSES, err, "u", t->id);
+	int more = -1;
+
+	while (stmt && (more = query_next(s, stmt, err)) > 0) {
+		struct own_address own = { .pinned = sqlite3_column_int(stmt, 1) };
+
+		if (!column_addr(stmt, 0, &own.addr))
+			return damaged(s, err, "a router's address is none");
+		t->router->own[addr_family(&own.addr)] = own;
+	}
+	return more;
+}
+
+static int load_routes(struct store *s, struct tenant *t, struct error *err)
+{
+	_cleanup_reset_ sqlite3_stmt *stmt = query_begin(s, LIST_ROUTES, err, "u", t->id);
+	int more = -1;
+
+	while (stmt && (more = query_next(s, stmt, err)) > 0) {
+		struct route *r = vec_push(&t->router->routes);
+
+		if (!column_prefix(stmt, 0, &r->to) || !column_addr(stmt, 1, &r->via))
+			return damaged(s, err, "a route is none");
+	}
+	return more;
+}
+
 static int load_mappings(struct store *s, struct tenant *t, struct error *err)
 {
 	_cleanup_reset_ sqlite3_stmt *stmt = query_begin(s, LIST_MAPPINGS, err, "u", t->id);
@@ -751,7 +804,8 @@ static int load_router(struct store *s, sqlite3_stmt *stmt, struct tenant *t, st
 		return damaged(s, err, "a router's hook is unknown");
 	if (!sources || !sources_parse(sources, &r->sources))
 		return damaged(s, err, "a router's sources are unknown");
-	return load_inside(s, t, err);
+	return load_inside(s, t, err) || load_addresses(s, t, err) || load_routes(s, t, err) ? -1
+											     : 0;
 }
 
 static int load_tenants(struct store *s, struct model *m, struct error *err)
@@ -820,19 +874,17 @@ static bool same_prefixes(const struct prefix *a, size_t na, const struct prefix
 	return true;
 }
 
+static bool same_lease(const struct own_address *a, const struct own_address *b)
+{
+	return a->pinned == b->pinned && memcmp(&a->addr, &b->addr, sizeof(a->addr)) == 0;
+}
+
 static bool same_router(const struct router *a, const struct router *b)
 {
 	if (!a || !b)
 		return a == b;
-	if (a->id != b->id || a->hook != b->hook || a->sources != b->sources ||
-	    a->detached != b->detached || !same_text(a->netns, b->netns) ||
-	    !same_text(a->shared, b->shared) || a->inside.n != b->inside.n)
-		return false;
-	for (size_t i = 0; i < a->inside.n; i++) {
-		if (!same_text(a->inside.v[i], b->inside.v[i]))
-			return false;
-	}
-	return true;
+	return a->id == b->id && router_same(a, b) && same_lease(&a->own[IPV4], &b->own[IPV4]) &&
+	       same_lease(&a->own[IPV6], &b->own[IPV6]);
 }
 
 static bool same_mapping(const struct mapping *a, const struct mapping *b)
@@ -874,6 +926,44 @@ static int save_pools(struct store *s, const struct tenant *old, const struct te
 	return 0;
 }
 
+static size_t own_addresses(const struct router *r)
+{
+	return !addr_is_unset(&r->own[IPV4].addr) + !addr_is_unset(&r->own[IPV6].addr);
+}
+
+static int remove_router(struct store *s, unsigned int tenant, const struct router *r,
+			 struct error *err)
+{
+	if (run(s, REMOVE_INSIDE, r->inside.n, err, "u", tenant) ||
+	    run(s, REMOVE_ADDRESSES, own_addresses(r), err, "u", tenant) ||
+	    run(s, REMOVE_ROUTES, r->routes.n, err, "u", tenant))
+		return -1;
+	return run(s, REMOVE_ROUTER, 1, err, "u", tenant);
+}
+
+static int add_router_parts(struct store *s, unsigned int tenant, const struct router *r,
+			    struct error *err)
+{
+	for (size_t i = 0; i < r->inside.n; i++) {
+		if (run(s, ADD_INSIDE, 1, err, "uut", tenant, (unsigned int)i, r->inside.v[i]))
+			return refused(s, err, "inside %s", r->inside.v[i]);
+	}
+	for (int i = 0; i < FAMILIES; i++) {
+		const struct own_address *own = &r->own[i];
+
+		if (!addr_is_unset(&own->addr) &&
+		    run(s, ADD_ADDRESS, 1, err, "uuau", tenant, i == IPV4 ? 4U : 6U, &own->addr,
+			(unsigned int)own->pinned))
+			return refused(s, err, "router address %s", ADDR(&own->addr));
+	}
+	for (size_t i = 0; i < r->routes.n; i++) {
+		if (run(s, ADD_ROUTE, 1, err, "uuta", tenant, (unsigned int)i,
+			PREFIX(&r->routes.v[i].to), &r->routes.v[i].via))
+			return refused(s, err, "route %s", PREFIX(&r->routes.v[i].to));
+	}
+	return 0;
+}
+
 static int save_router(struct store *s, const struct tenant *old, const struct tenant *new,
 		       enum phase phase, struct error *err)
 {
@@ -882,23 +972,14 @@ static int save_router(struct store *s, const struct tenant *old, const struct t
 
 	if (same_router(was, r))
 		return 0;
-	if (phase == REMOVE) {
-		if (!was)
-			return 0;
-		if (run(s, REMOVE_INSIDE, was->inside.n, err, "u", old->id))
-			return -1;
-		return run(s, REMOVE_ROUTER, 1, err, "u", old->id);
-	}
+	if (phase == REMOVE)
+		return was ? remove_router(s, old->id, was, err) : 0;
 	if (!r)
 		return 0;
 	if (run(s, ADD_ROUTER, 1, err, "uutttut", new->id, r->id, r->netns, r->shared,
 		hook_name(r->hook), (unsigned int)r->detached, sources_name(r->sources)))
 		return refused(s, err, "router");
-	for (size_t i = 0; i < r->inside.n; i++) {
-		if (run(s, ADD_INSIDE, 1, err, "uut", new->id, (unsigned int)i, r->inside.v[i]))
-			return refused(s, err, "inside %s", r->inside.v[i]);
-	}
-	return 0;
+	return add_router_parts(s, new->id, r, err);
 }
 
 static int save_mapping(struct store *s, unsigned int tenant, enum query query,

@@ -167,7 +167,7 @@ static const struct broken broken[] = {
 	       "  - name: red\n"
 	       "    router: {shack: shared0}\n",
 	       "4:14: unknown key `shack`; a router takes `netns`, `shared`, `inside`, `hook`, "
-	       "`sources`\n"),
+	       "`sources`, `address`, `routes`\n"),
 	BROKEN("unknown key, nothing close",
 	       NETWORK
 	       "  - name: red\n"
@@ -259,15 +259,68 @@ static const struct broken broken[] = {
 	       "  - name: red\n"
 	       "    router:\n"
 	       "      netns: red\n"
-	       "      address: 100.64.0.2/16\n"
-	       "      routes: [{to: 0.0.0.0/0}]\n"
 	       "      forwarding: fast\n"
 	       "    mappings:\n"
 	       "      - {fixed: 10.0.0.5, limit: {rate: 10}}\n",
-	       "6:7: `address` is reserved for a later version; remove the key\n"
-	       "7:7: `routes` is reserved for a later version; remove the key\n"
-	       "8:7: `forwarding` is reserved for a later version; remove the key\n"
-	       "10:27: `limit` is reserved for a later version; remove the key\n"),
+	       "6:7: `forwarding` is reserved for a later version; remove the key\n"
+	       "8:27: `limit` is reserved for a later version; remove the key\n"),
+	BROKEN("a router's addresses",
+	       NETWORK
+	       "  - name: red\n"
+	       "    router: {netns: a, address: 100.64.0.2/16}\n"
+	       "  - name: blue\n"
+	       "    router: {netns: b, address: [100.64.0.3, 100.64.0.4]}\n"
+	       "  - name: green\n"
+	       "    router: {netns: c, address: 10.0.0.1}\n"
+	       "  - name: grey\n"
+	       "    router: {netns: d, address: 100.64.255.255}\n"
+	       "  - name: pink\n"
+	       "    router: {netns: e, address: []}\n"
+	       "  - name: cyan\n"
+	       "    router: {netns: f, address: {}}\n",
+	       "4:33: `100.64.0.2/16` is a prefix, not an address; write `100.64.0.2`\n"
+	       "6:46: the router has the IPv4 address `100.64.0.3` already; give one of each family\n"
+	       "8:33: the router's address `10.0.0.1` is in no shared subnet; use one that is\n"
+	       "10:33: `100.64.255.255` is the broadcast address of the shared subnet "
+	       "`100.64.0.0/16`; use another one\n"
+	       "12:33: `address` is an empty list; write it like `address: 100.64.0.2`, or remove "
+	       "the key\n"
+	       "14:33: `address` must be one value, not keys and values; write it like `address: "
+	       "100.64.0.2`\n"),
+	BROKEN("a router's address that is somebody's already",
+	       NETWORK
+	       "  - name: red\n"
+	       "    router: {netns: a, address: 100.64.0.2}\n"
+	       "    mappings: [{fixed: 10.0.0.5, shared: 100.64.0.3}]\n"
+	       "  - name: blue\n"
+	       "    router: {netns: b, address: 100.64.0.2}\n"
+	       "  - name: green\n"
+	       "    router: {netns: c, address: 100.64.0.3}\n",
+	       "7:33: the router's address `100.64.0.2` is already used at line 4 by the router of "
+	       "tenant `red`; use another one, or remove `address` to be given one\n"
+	       "9:33: the router's address `100.64.0.3` is already used at line 5 by tenant `red`; "
+	       "use another one, or remove `address` to be given one\n"),
+	BROKEN("routes",
+	       "shared-network: {subnets: [100.64.0.0/16, 100.65.0.0/16, \"fd64::/64\"]}\n"
+	       "tenants:\n"
+	       "  - name: red\n"
+	       "    router:\n"
+	       "      routes:\n"
+	       "        - {to: 0.0.0.0/0}\n"
+	       "        - {to: 10.0.0.0/8, via: 100.64.0.1}\n"
+	       "        - {to: 100.65.0.0/16, via: 10.0.0.1}\n"
+	       "        - {to: 100.64.9.0/24, via: \"fd64::1\"}\n"
+	       "        - {to: 100.65.0.0/17, via: 100.65.0.1}\n"
+	       "        - {to: 100.65.9.0/24, via: 100.64.0.1}\n"
+	       "        - {to: 100.65.9.0/24, via: 100.64.0.2}\n",
+	       "6:11: the key `via` of a route is missing; add it like `via: 100.64.0.1`\n"
+	       "6:16: `0.0.0.0/0` has reserved addresses (0.0.0.0/8) in it; use another prefix\n"
+	       "7:16: `10.0.0.0/8` is not inside a shared subnet; only what is needs a route here\n"
+	       "8:36: the gateway `10.0.0.1` is in no shared subnet; use one that is\n"
+	       "9:36: the gateway `fd64::1` is IPv6, but `100.64.9.0/24` is IPv4; use one family\n"
+	       "10:36: the gateway `100.65.0.1` is itself in `100.65.0.0/17`; use the one on this side "
+	       "of it\n"
+	       "12:16: `100.65.9.0/24` has a route already at line 11; remove one of them\n"),
 	BROKEN("anchor and alias",
 	       NETWORK
 	       "  - &red\n"

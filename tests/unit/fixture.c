@@ -93,6 +93,30 @@ static enum sources sources_of(const char *text)
 	return sources;
 }
 
+/* What leads to and from a router; false: something else. */
+static bool read_way(const char *word, struct router *r)
+{
+	const char *v;
+
+	if ((v = value(word, "pin")) || (v = value(word, "lease"))) {
+		struct own_address *own;
+		struct tn_addr a = addr_of(v);
+
+		own = &r->own[addr_family(&a)];
+		own->addr = a;
+		own->pinned = own->wanted = word[0] == 'p';
+	} else if ((v = value(word, "want"))) {
+		r->own[strcmp(v, "ipv4") == 0 ? IPV4 : IPV6].wanted = true;
+	} else if ((v = value(word, "to"))) {
+		vec_push(&r->routes)->to = prefix_of(v);
+	} else if ((v = value(word, "via"))) {
+		r->routes.v[r->routes.n - 1].via = addr_of(v);
+	} else {
+		return false;
+	}
+	return true;
+}
+
 static void read_router(const struct statement *s, struct tenant *t)
 {
 	struct router *r = t->router = xzalloc(sizeof(*r));
@@ -113,7 +137,7 @@ static void read_router(const struct statement *s, struct tenant *t)
 			r->sources = sources_of(v);
 		else if (strcmp(s->words[i], "detached") == 0)
 			r->detached = true;
-		else
+		else if (!read_way(s->words[i], r))
 			cr_assert_fail("unknown: '%s'", s->words[i]);
 	}
 }
@@ -237,6 +261,41 @@ static void read_row(const struct statement *s, struct router_row *row)
 	}
 }
 
+static void read_addr(const struct statement *s, struct addr_row *row)
+{
+	cr_assert_eq(s->n, 5);
+	row->at.netns_ino = number(s->words[1]);
+	row->at.ifindex = number(s->words[2]);
+	row->addr = addr_of(s->words[3]);
+	row->len = number(s->words[4]);
+}
+
+static void read_route(const struct statement *s, struct route_row *row)
+{
+	const char *v;
+
+	cr_assert_geq(s->n, 4);
+	row->at.netns_ino = number(s->words[1]);
+	row->at.ifindex = number(s->words[2]);
+	row->to = prefix_of(s->words[3]);
+	for (int i = 4; i < s->n; i++) {
+		if ((v = value(s->words[i], "via")))
+			row->via = addr_of(v);
+		else if ((v = value(s->words[i], "src")))
+			row->src = addr_of(v);
+		else
+			cr_assert_fail("unknown: '%s'", s->words[i]);
+	}
+}
+
+static void read_setting(const struct statement *s, struct setting_row *row)
+{
+	cr_assert_eq(s->n, 4);
+	row->at.netns_ino = number(s->words[1]);
+	snprintf(row->path, sizeof(row->path), "%s", s->words[2]);
+	row->value = number(s->words[3]);
+}
+
 struct machine machine_of(const char *text)
 {
 	_cleanup_free_ char *copy = xstrdup(text);
@@ -253,6 +312,12 @@ struct machine machine_of(const char *text)
 			read_from(&s, vec_push(&m.fixed));
 		} else if (strcmp(s.words[0], "router") == 0) {
 			read_row(&s, vec_push(&m.routers));
+		} else if (strcmp(s.words[0], "addr") == 0) {
+			read_addr(&s, vec_push(&m.addrs));
+		} else if (strcmp(s.words[0], "way") == 0) {
+			read_route(&s, vec_push(&m.routes));
+		} else if (strcmp(s.words[0], "set") == 0) {
+			read_setting(&s, vec_push(&m.settings));
 		} else {
 			cr_assert_fail("unknown: '%s'", s.words[0]);
 		}
@@ -288,6 +353,11 @@ char *leases_text(const struct model *m)
 
 	text_begin(&out);
 	vec_each (t, &m->tenants) {
+		for (int f = 0; t->router && f < FAMILIES; f++) {
+			if (!addr_is_unset(&t->router->own[f].addr))
+				fprintf(out.f, "%s router %s\n", t->name,
+					ADDR(&t->router->own[f].addr));
+		}
 		vec_each (mapping, &t->mappings)
 			fprintf(out.f, "%s %s %s\n", t->name, ADDR(&mapping->fixed),
 				ADDR(&mapping->shared));
@@ -353,6 +423,29 @@ static void write_router(FILE *f, const struct router_row *row)
 	fprintf(f, "%s%s\n", row->broken ? " broken" : "", row->out_of_scope ? " kept" : "");
 }
 
+static void write_addr(FILE *f, const struct addr_row *row)
+{
+	fprintf(f, "addr %llu %u %s %u\n", (unsigned long long)row->at.netns_ino, row->at.ifindex,
+		ADDR(&row->addr), row->len);
+}
+
+static void write_route(FILE *f, const struct route_row *row)
+{
+	fprintf(f, "way %llu %u %s", (unsigned long long)row->at.netns_ino, row->at.ifindex,
+		PREFIX(&row->to));
+	if (!addr_is_unset(&row->via))
+		fprintf(f, " via=%s", ADDR(&row->via));
+	if (!addr_is_unset(&row->src))
+		fprintf(f, " src=%s", ADDR(&row->src));
+	fputc('\n', f);
+}
+
+static void write_setting(FILE *f, const struct setting_row *row)
+{
+	fprintf(f, "set %llu %s %ld\n", (unsigned long long)row->at.netns_ino, row->path,
+		row->value);
+}
+
 char *machine_text(const struct machine *m)
 {
 	struct text out;
@@ -366,8 +459,25 @@ char *machine_text(const struct machine *m)
 		write_fixed(out.f, row);
 	vec_each (row, &m->routers)
 		write_router(out.f, row);
+	vec_each (row, &m->addrs)
+		write_addr(out.f, row);
+	vec_each (row, &m->routes)
+		write_route(out.f, row);
+	vec_each (row, &m->settings)
+		write_setting(out.f, row);
 	return text_end(&out);
 }
+
+/* The steps of one kind: a verb and the row. */
+#define SAY(vec, verb, write)                \
+	vec_each (row, vec) {                \
+		fprintf(out.f, "%s ", verb); \
+		write(out.f, *row);          \
+	}
+
+#define SAY_ROUTERS(vec, verb) \
+	vec_each (row, vec)    \
+	fprintf(out.f, "%s %u %s\n", verb, (*row)->id, (*row)->tenant)
 
 char *plan_steps(const struct plan *p)
 {
@@ -376,28 +486,21 @@ char *plan_steps(const struct plan *p)
 	text_begin(&out);
 	if (p->subnets)
 		fprintf(out.f, "subnets\n");
-	vec_each (row, &p->fixed_put) {
-		fprintf(out.f, "put ");
-		write_fixed(out.f, *row);
-	}
-	vec_each (row, &p->shared_put) {
-		fprintf(out.f, "put ");
-		write_shared(out.f, *row);
-	}
-	vec_each (row, &p->attach)
-		fprintf(out.f, "attach %u %s\n", (*row)->id, (*row)->tenant);
-	vec_each (row, &p->renew)
-		fprintf(out.f, "renew %u %s\n", (*row)->id, (*row)->tenant);
-	vec_each (row, &p->detach)
-		fprintf(out.f, "detach %u %s\n", (*row)->id, (*row)->tenant);
-	vec_each (row, &p->shared_del) {
-		fprintf(out.f, "del ");
-		write_shared(out.f, *row);
-	}
-	vec_each (row, &p->fixed_del) {
-		fprintf(out.f, "del ");
-		write_fixed(out.f, *row);
-	}
+	SAY(&p->own_put, "put", write_shared);
+	SAY_ROUTERS(&p->attach, "attach");
+	SAY_ROUTERS(&p->renew, "renew");
+	SAY(&p->route_moved, "move", write_route);
+	SAY(&p->addr_moved, "move", write_addr);
+	SAY(&p->addr_put, "put", write_addr);
+	SAY(&p->route_put, "put", write_route);
+	SAY(&p->setting_put, "put", write_setting);
+	SAY(&p->fixed_put, "put", write_fixed);
+	SAY(&p->shared_put, "put", write_shared);
+	SAY(&p->route_del, "del", write_route);
+	SAY(&p->addr_del, "del", write_addr);
+	SAY_ROUTERS(&p->detach, "detach");
+	SAY(&p->shared_del, "del", write_shared);
+	SAY(&p->fixed_del, "del", write_fixed);
 	return text_end(&out);
 }
 

@@ -21,16 +21,19 @@ struct prefix prefix_of(const char *text);
 /*
  * net PREFIX…;
  * tenant NAME [id=N] [pool=PREFIX]…;
- * router [id=N] [netns=NAME] [shared=IF] [inside=IF]… [hook=HOOK] [detached];
+ * router [id=N] [netns=NAME] [shared=IF] [inside=IF]… [hook=HOOK] [detached]
+ *        [pin=ADDR] [lease=ADDR] [want=ipv4] [want=ipv6] [to=PREFIX via=ADDR]…;
  * map FIXED [NAME] [pin=ADDR | lease=ADDR];
  *
  * router and map belong to the tenant before them. `pin` is a shared address that
- * the user gave, `lease` one that was allocated.
+ * the user gave, `lease` one that was allocated; of a router they are its own addresses.
  */
 struct model model_of(const char *text);
 
-/* Shared addresses alone, a line each as they stand: "red 10.0.0.5 100.64.1.9\n". Freed by the
- * caller. */
+/*
+ * Shared addresses alone, a line each as they stand: "red 10.0.0.5 100.64.1.9\n", and
+ * "red router 100.64.1.254\n" of routers that have one by the definitions. Freed by the caller.
+ */
 char *leases_text(const struct model *m);
 /* Ids alone: "red 1/2\n" for a tenant with a router, "blue 3\n" without. */
 char *ids_text(const struct model *m);
@@ -45,6 +48,10 @@ struct addr_list addrs_of(const char *text);
  * from ROUTER FIXED SHARED [slot=N];      a row of by_fixed
  * router ID TENANT [if=N] [inside=N]… [mac=N] [dev=N] [ino=N] [hook=HOOK] [via=HOOK] [build=N]
  *        [flags=N] [broken] [kept];                               kept: out of scope
+ *
+ * addr NETNS IF ADDRESS LEN;              with our mark; NETNS is st_ino, LEN of 128
+ * way NETNS IF PREFIX [via=ADDR] [src=ADDR];
+ * set NETNS PATH VALUE;                   settings stay in their order
  *
  * TENANT is an id in `own` and `to`, a name in `router`. Sorted.
  */

@@ -17,6 +17,8 @@ static const char everything[] = "shared-network:\n"
 				 "      shared: shared0\n"
 				 "      inside: [lan0, lan1]\n"
 				 "      hook: auto\n"
+				 "      address: [100.64.0.2, \"fd64::2\"]\n"
+				 "      routes: [{to: 100.64.9.0/24, via: 100.64.0.1}]\n"
 				 "    pool: [100.64.1.0/24, \"fd64::1:0/112\"]\n"
 				 "    mappings:\n"
 				 "      - name: db\n"
@@ -151,6 +153,15 @@ Test(config, everything)
 	cr_assert_eq(red->router->inside.n, 2);
 	cr_expect_str_eq(red->router->inside.v[0], "lan0");
 	cr_expect_str_eq(red->router->inside.v[1], "lan1");
+	for (int i = 0; i < FAMILIES; i++) {
+		const struct own_address *own = &red->router->own[i];
+
+		cr_expect_str_eq(ADDR(&own->addr), i == IPV4 ? "100.64.0.2" : "fd64::2");
+		cr_expect(own->pinned && own->wanted);
+	}
+	cr_assert_eq(red->router->routes.n, 1);
+	cr_expect_str_eq(PREFIX(&red->router->routes.v[0].to), "100.64.9.0/24");
+	cr_expect_str_eq(ADDR(&red->router->routes.v[0].via), "100.64.0.1");
 	cr_expect_eq(red->router->hook, HOOK_AUTO);
 	cr_expect_eq(red->router->id, 0);
 	cr_expect(!red->router->detached);
@@ -163,11 +174,11 @@ Test(config, everything)
 	expect_addr(&red->mappings.v[0].fixed, "10.0.0.5");
 	expect_addr(&red->mappings.v[0].shared, "100.64.1.9");
 	cr_expect(red->mappings.v[0].pinned);
-	expect_pos(red->mappings.v[0].pos, 12, 9);
+	expect_pos(red->mappings.v[0].pos, 14, 9);
 	cr_expect_str_eq(red->mappings.v[1].name, "db");
 	expect_addr(&red->mappings.v[1].fixed, "fd00:10::5");
 	expect_addr(&red->mappings.v[1].shared, "fd64::1:9");
-	expect_pos(red->mappings.v[1].pos, 15, 9);
+	expect_pos(red->mappings.v[1].pos, 17, 9);
 	cr_expect(!red->mappings.v[2].name && !red->mappings.v[2].pinned);
 	expect_addr(&red->mappings.v[2].fixed, "10.0.0.6");
 	cr_expect(addr_is_unset(&red->mappings.v[2].shared));
@@ -177,13 +188,13 @@ Test(config, everything)
 	cr_expect(!blue->router->shared && blue->router->inside.n == 0 && blue->pools.n == 0);
 	cr_expect_eq(blue->router->hook, HOOK_XDP_GENERIC);
 	cr_expect_eq(blue->mappings.n, 1);
-	expect_pos(blue->router->pos, 18, 5);
+	expect_pos(blue->router->pos, 20, 5);
 
 	host = &m.tenants.v[2];
 	cr_expect(!host->router);
 	cr_assert_eq(host->pools.n, 1);
 	cr_expect_str_eq(PREFIX(&host->pools.v[0]), "100.64.0.250/32");
-	expect_pos(host->mappings.v[0].pos, 23, 16);
+	expect_pos(host->mappings.v[0].pos, 25, 16);
 }
 
 Test(config, the_least_that_there_can_be)
@@ -373,7 +384,7 @@ Test(config, style_does_not_matter)
 	add(&markers, "...\n# the end\n");
 	dos = good_bytes(crlf.v, crlf.n);
 	expect_same(&plain, &dos);
-	expect_pos(dos.tenants.v[0].mappings.v[1].pos, 15, 9);
+	expect_pos(dos.tenants.v[0].mappings.v[1].pos, 17, 9);
 	marked = good_bytes(markers.v, markers.n);
 	expect_same(&plain, &marked);
 }

@@ -925,3 +925,71 @@ Test(ipam, many_tenants_with_the_same_fixed_addresses, .timeout = 60)
 	cr_assert_eq(ipam_assign(&again, &m, &none, &err), 0, "%s", err.text);
 	cr_expect_str_eq(ADDR(&again.tenants.v[99].mappings.v[999].shared), "100.65.134.160");
 }
+
+/* ------------------------------------------------------------ addresses of routers */
+
+Test(ipam, a_router_gets_the_end_of_the_pool)
+{
+	gives(RED "router want=ipv4; map 10.0.0.254; map 10.0.0.5;", "", "",
+	      "red router 100.64.1.254\n"
+	      "red 10.0.0.5 100.64.1.5\n"
+	      "red 10.0.0.254 100.64.1.255\n");
+	/* what is taken there is left out, around the end of the pool */
+	gives("net 100.64.0.0/16; tenant red pool=100.64.1.0/30; router want=ipv4;", "",
+	      "100.64.1.2 100.64.1.3", "red router 100.64.1.0\n");
+	gives("net 100.64.0.0/29; tenant red; router want=ipv4;", "", "",
+	      "red router 100.64.0.6\n");
+	gives("net 100.64.0.0/16 fd64::/64; tenant red pool=fd64::1:0/112 pool=100.64.1.7/32;"
+	      "router want=ipv4 want=ipv6;",
+	      "", "", "red router 100.64.1.7\nred router fd64::1:fffe\n");
+	/* who brings his own gets none */
+	gives(RED "router;", "", "", "");
+}
+
+Test(ipam, a_router_keeps_its_lease)
+{
+	static const char had[] = RED "router lease=100.64.1.77; map 10.0.0.5 lease=100.64.1.254;";
+
+	gives(RED "router want=ipv4; map 10.0.0.5;", had, "",
+	      "red router 100.64.1.77\nred 10.0.0.5 100.64.1.254\n");
+	/* also where nobody looked at it now */
+	gives(RED "router lease=100.64.1.77;", had, "", "red router 100.64.1.77\n");
+	/* not when another one has it, or it is in no shared subnet any more */
+	gives(RED "router want=ipv4;", had, "100.64.1.77", "red router 100.64.1.254\n");
+	gives("net 100.65.0.0/16; tenant red; router want=ipv4;", had, "",
+	      "red router 100.65.255.254\n");
+	/* and nobody else gets it */
+	gives("net 100.64.0.0/16; tenant red pool=100.64.1.0/24; router lease=100.64.1.77;"
+	      "map 10.0.0.77;",
+	      had, "", "red router 100.64.1.77\nred 10.0.0.77 100.64.1.78\n");
+}
+
+Test(ipam, a_routers_address_is_pinned)
+{
+	gives(RED "router pin=100.64.0.2; map 10.0.0.2;", "", "",
+	      "red router 100.64.0.2\nred 10.0.0.2 100.64.1.2\n");
+	/* from now on, until then, and moved */
+	gives(RED "router pin=100.64.1.9;", RED "router lease=100.64.1.254;", "",
+	      "red router 100.64.1.9\n");
+	gives(RED "router want=ipv4;", RED "router pin=100.64.1.9;", "", "red router 100.64.1.9\n");
+	gives(RED "router pin=100.64.1.9; map 10.0.0.9;", RED "router pin=100.64.1.8;", "",
+	      "red router 100.64.1.9\nred 10.0.0.9 100.64.1.10\n");
+	refuses(RED "router pin=100.64.1.9;", "", "100.64.1.9", true,
+		"tenant red: 100.64.1.9 is the address of another router; give this one another "
+		"`address`");
+	/* also when it was its own before */
+	refuses(RED "router pin=100.64.1.9;", RED "router pin=100.64.1.9;", "100.64.1.9", true,
+		"tenant red: 100.64.1.9 is the address of another router; give this one another "
+		"`address`");
+	refuses(RED "router pin=100.64.1.9; map 10.0.0.5;", RED "map 10.0.0.5 lease=100.64.1.9;",
+		"", true,
+		"tenant red: 100.64.1.9 is leased to 10.0.0.5 of tenant red; give the router "
+		"another "
+		"`address`, or remove that mapping first");
+	refuses("net 100.64.0.0/16; tenant red pool=100.64.1.5/32; router want=ipv4; map 10.0.0.5 "
+		"pin=100.64.1.5;",
+		"", "", false,
+		"tenant red: no free IPv4 address is left for its router; enlarge the tenant's "
+		"pool, "
+		"or give the router one with `address`");
+}

@@ -17,7 +17,10 @@ static void steps(const char *want, const char *have, const char *expected)
 #define TO5    "to 100.64.1.5 10.0.0.5 1 1;"
 #define FROM5  "from 1 10.0.0.5 100.64.1.5;"
 #define ROUTER "router 1 red if=3 inside=4 inside=5 mac=7 dev=4 ino=99 hook=auto via=tc build=8;"
-#define ALL    NET "own 100.64.0.2 1 1;" TO5 FROM5 ROUTER
+#define SETTLED                                                            \
+	"addr 99 3 100.64.0.2 112; way 99 3 100.64.0.0/16 src=100.64.0.2;" \
+	"set 99 ipv4/conf/lan0/forwarding 1;"
+#define ALL NET "own 100.64.0.2 1 1;" TO5 FROM5 ROUTER SETTLED
 
 Test(plan, nothing_to_be_done)
 {
@@ -28,20 +31,68 @@ Test(plan, nothing_to_be_done)
 	      NET "own 100.64.0.2 1 1; to 100.64.1.5 10.0.0.5 1 1 slot=17;"
 		  "from 1 10.0.0.5 100.64.1.5 slot=17;"
 		  "router 1 red if=3 inside=4 inside=5 mac=7 dev=4 ino=99 hook=auto via=xdp "
-		  "build=8 flags=3;",
+		  "build=8 flags=3;" SETTLED "set 99 ipv4/conf/eth7/forwarding 0;",
 	      "");
+}
+
+Test(plan, addresses_and_routes)
+{
+	/* in another namespace, on another interface, of another length */
+	steps("addr 9 3 100.64.0.2 112;", "addr 8 3 100.64.0.2 112;",
+	      "put addr 9 3 100.64.0.2 112\ndel addr 8 3 100.64.0.2 112\n");
+	steps("addr 9 3 100.64.0.2 112;", "addr 9 4 100.64.0.2 112;",
+	      "put addr 9 3 100.64.0.2 112\ndel addr 9 4 100.64.0.2 112\n");
+	steps("addr 9 3 100.64.0.2 112;", "addr 9 3 100.64.0.2 120;",
+	      "move addr 9 3 100.64.0.2 120\nput addr 9 3 100.64.0.2 112\n");
+	steps("way 9 3 100.64.0.0/16;", "way 9 3 100.64.0.0/17;",
+	      "put way 9 3 100.64.0.0/16\ndel way 9 3 100.64.0.0/17\n");
+	/* what leads another way has to go first: a route is there once */
+	steps("way 9 3 100.64.0.0/16 via=100.65.0.1;", "way 9 3 100.64.0.0/16;",
+	      "move way 9 3 100.64.0.0/16\nput way 9 3 100.64.0.0/16 via=100.65.0.1\n");
+	/* a new address comes before the route that prefers it, the old one goes behind it */
+	steps("addr 9 3 100.64.0.3 112; way 9 3 100.64.0.0/16 src=100.64.0.3;",
+	      "addr 9 3 100.64.0.2 112; way 9 3 100.64.0.0/16 src=100.64.0.2;",
+	      "move way 9 3 100.64.0.0/16 src=100.64.0.2\n"
+	      "put addr 9 3 100.64.0.3 112\n"
+	      "put way 9 3 100.64.0.0/16 src=100.64.0.3\n"
+	      "del addr 9 3 100.64.0.2 112\n");
+}
+
+Test(plan, settings)
+{
+	steps("set 9 ipv4/conf/a/forwarding 1; set 9 ipv4/conf/b/forwarding 1;",
+	      "set 9 ipv4/conf/b/forwarding 1; set 9 ipv4/conf/a/forwarding 0;"
+	      "set 8 ipv4/conf/a/forwarding 1;",
+	      "put set 9 ipv4/conf/a/forwarding 1\n");
+	/* `all` takes every interface along, so that each has to be written behind it */
+	steps("set 9 ipv6/conf/all/forwarding 0; set 9 ipv6/conf/a/forwarding 1;"
+	      "set 9 ipv6/conf/b/forwarding 0; set 9 ipv4/conf/a/forwarding 1;",
+	      "set 9 ipv6/conf/all/forwarding 1; set 9 ipv6/conf/a/forwarding 1;"
+	      "set 9 ipv6/conf/b/forwarding 1; set 9 ipv4/conf/a/forwarding 1;",
+	      "put set 9 ipv6/conf/all/forwarding 0\n"
+	      "put set 9 ipv6/conf/a/forwarding 1\n"
+	      "put set 9 ipv6/conf/b/forwarding 0\n");
+	steps("set 9 ipv6/conf/all/forwarding 1; set 9 ipv6/conf/a/forwarding 1;",
+	      "set 9 ipv6/conf/all/forwarding 1; set 9 ipv6/conf/a/forwarding 0;",
+	      "put set 9 ipv6/conf/a/forwarding 1\n");
 }
 
 Test(plan, all_of_it)
 {
 	steps(ALL, "",
 	      "subnets\n"
-	      "put from 1 10.0.0.5 100.64.1.5\n"
 	      "put own 100.64.0.2 1 1\n"
-	      "put to 100.64.1.5 10.0.0.5 1 1\n"
-	      "attach 1 red\n");
+	      "attach 1 red\n"
+	      "put addr 99 3 100.64.0.2 112\n"
+	      "put way 99 3 100.64.0.0/16 src=100.64.0.2\n"
+	      "put set 99 ipv4/conf/lan0/forwarding 1\n"
+	      "put from 1 10.0.0.5 100.64.1.5\n"
+	      "put to 100.64.1.5 10.0.0.5 1 1\n");
+	/* a setting stays as it is: others may count on it now */
 	steps("", ALL,
 	      "subnets\n"
+	      "del way 99 3 100.64.0.0/16 src=100.64.0.2\n"
+	      "del addr 99 3 100.64.0.2 112\n"
 	      "detach 1 red\n"
 	      "del own 100.64.0.2 1 1\n"
 	      "del to 100.64.1.5 10.0.0.5 1 1\n"
@@ -152,13 +203,13 @@ Test(plan, between_others)
 				   "to 100.64.1.4 10.0.0.4 1 1; to 100.64.1.5 10.0.0.5 1 1;";
 
 	steps(more, some,
+	      "attach 1 a\nattach 3 c\nattach 5 e\n"
 	      "put from 1 10.0.0.1 100.64.1.1\n"
 	      "put from 1 10.0.0.3 100.64.1.3\n"
 	      "put from 1 10.0.0.5 100.64.1.5\n"
 	      "put to 100.64.1.1 10.0.0.1 1 1\n"
 	      "put to 100.64.1.3 10.0.0.3 1 1\n"
-	      "put to 100.64.1.5 10.0.0.5 1 1\n"
-	      "attach 1 a\nattach 3 c\nattach 5 e\n");
+	      "put to 100.64.1.5 10.0.0.5 1 1\n");
 	steps(some, more,
 	      "detach 1 a\ndetach 3 c\ndetach 5 e\n"
 	      "del to 100.64.1.1 10.0.0.1 1 1\n"
@@ -240,6 +291,52 @@ static bool has_router(const struct machine *m, uint32_t id)
 	return false;
 }
 
+static int setting_cmp(const void *a, const void *b)
+{
+	const struct setting_row *x = a, *y = b;
+
+	return x->at.netns_ino == y->at.netns_ino ? strcmp(x->path, y->path) : 1;
+}
+
+#define HAS(vec, row, cmp)                                    \
+	({                                                    \
+		bool _has = false;                            \
+		for (size_t _i = 0; _i < (vec)->n; _i++)      \
+			_has |= cmp(&(vec)->v[_i], row) == 0; \
+		_has;                                         \
+	})
+
+static struct place random_place(struct dice *d)
+{
+	return (struct place){ .netns_ino = 1 + roll(d, 2),
+			       .ifindex = 1 + roll(d, 2),
+			       .tenant = "x" };
+}
+
+static void add_settled(struct dice *d, struct machine *m)
+{
+	static const char *const paths[] = { "ipv4/conf/a/forwarding", "ipv6/conf/all/forwarding" };
+	struct addr_row addr = { .at = random_place(d),
+				 .addr = random_shared(d),
+				 .len = 112 + roll(d, 2) };
+	struct route_row route = { .at = random_place(d), .to = prefix_of("100.64.0.0/16") };
+	struct setting_row setting = { .at = random_place(d), .value = roll(d, 2) };
+
+	if (chance(d, 50))
+		route.to = prefix_of("fd64::/64");
+	if (chance(d, 50))
+		route.via = random_shared(d);
+	if (chance(d, 50))
+		route.src = random_shared(d);
+	snprintf(setting.path, sizeof(setting.path), "%s", paths[roll(d, 2)]);
+	if (!HAS(&m->addrs, &addr, addr_row_cmp))
+		*vec_push(&m->addrs) = addr;
+	if (!HAS(&m->routes, &route, route_row_cmp))
+		*vec_push(&m->routes) = route;
+	if (!HAS(&m->settings, &setting, setting_cmp))
+		*vec_push(&m->settings) = setting;
+}
+
 static void add_row(struct dice *d, struct machine *m)
 {
 	struct shared_row to = { .shared = random_shared(d),
@@ -266,6 +363,7 @@ static void add_row(struct dice *d, struct machine *m)
 		*vec_push(&m->fixed) = from;
 	if (!has_router(m, router.id))
 		*vec_push(&m->routers) = router;
+	add_settled(d, m);
 }
 
 /* Half of the rows of `old`, and new ones that may have keys of the other half. */
@@ -288,6 +386,14 @@ static struct machine random_machine(struct dice *d, const struct machine *old)
 		if (chance(d, 50))
 			*vec_push(&m.routers) = *row;
 	}
+	vec_each (row, &old->addrs) {
+		if (chance(d, 50))
+			*vec_push(&m.addrs) = *row;
+	}
+	vec_each (row, &old->routes) {
+		if (chance(d, 50))
+			*vec_push(&m.routes) = *row;
+	}
 	for (uint32_t n = roll(d, 12); n; n--)
 		add_row(d, &m);
 	vec_each (row, &m.routers)
@@ -296,6 +402,8 @@ static struct machine random_machine(struct dice *d, const struct machine *old)
 	shuffle(d, &m.shared);
 	shuffle(d, &m.fixed);
 	shuffle(d, &m.routers);
+	shuffle(d, &m.addrs);
+	shuffle(d, &m.routes);
 	machine_sort(&m);
 	return m;
 }
@@ -326,6 +434,12 @@ static void copy_machine(const struct machine *m, struct machine *out)
 		*vec_push(&out->fixed) = *row;
 	vec_each (row, &m->routers)
 		*vec_push(&out->routers) = *row;
+	vec_each (row, &m->addrs)
+		*vec_push(&out->addrs) = *row;
+	vec_each (row, &m->routes)
+		*vec_push(&out->routes) = *row;
+	vec_each (row, &m->settings)
+		*vec_push(&out->settings) = *row;
 }
 
 /* Take out the row of the same key; false when there is none. */
@@ -345,6 +459,31 @@ static int router_id_cmp(const struct router_row *a, const struct router_row *b)
 	return a->id != b->id;
 }
 
+/* Addresses and routes as the kernel takes them: what is there is not put again. */
+static void settle(const struct plan *p, struct machine *m)
+{
+	vec_each (row, &p->route_moved)
+		cr_assert(TAKE_OUT(&m->routes, *row, route_row_cmp));
+	vec_each (row, &p->addr_moved)
+		cr_assert(TAKE_OUT(&m->addrs, *row, addr_row_cmp));
+	vec_each (row, &p->addr_put) {
+		cr_assert_not(TAKE_OUT(&m->addrs, *row, addr_row_cmp));
+		*vec_push(&m->addrs) = **row;
+	}
+	vec_each (row, &p->route_put) {
+		cr_assert_not(TAKE_OUT(&m->routes, *row, route_row_cmp));
+		*vec_push(&m->routes) = **row;
+	}
+	vec_each (row, &p->setting_put) {
+		TAKE_OUT(&m->settings, *row, setting_cmp);
+		*vec_push(&m->settings) = **row;
+	}
+	vec_each (row, &p->route_del)
+		cr_assert(TAKE_OUT(&m->routes, *row, route_row_cmp));
+	vec_each (row, &p->addr_del)
+		cr_assert(TAKE_OUT(&m->addrs, *row, addr_row_cmp));
+}
+
 /* Do to `m` what the plan says. Nothing is removed or renewed that is not there, or attached twice.
  */
 static void carry_out(const struct plan *p, const struct machine *want, struct machine *m)
@@ -354,6 +493,11 @@ static void carry_out(const struct plan *p, const struct machine *want, struct m
 		vec_each (s, &want->subnets)
 			*vec_push(&m->subnets) = *s;
 	}
+	vec_each (row, &p->own_put) {
+		TAKE_OUT(&m->shared, *row, shared_row_cmp);
+		*vec_push(&m->shared) = **row;
+	}
+	settle(p, m);
 	vec_each (row, &p->fixed_put) {
 		TAKE_OUT(&m->fixed, *row, fixed_row_cmp);
 		*vec_push(&m->fixed) = **row;
@@ -385,6 +529,7 @@ static char *essence(const struct machine *m)
 	_cleanup_machine_ struct machine copy;
 
 	copy_machine(m, &copy);
+	copy.settings.n = 0; /* what is not wanted stays */
 	vec_each (r, &copy.routers) {
 		r->via = HOOK_AUTO;
 		r->flags = 0;

@@ -140,8 +140,8 @@ static sqlite3_int64 sql(const char *text)
 /* Have every row that is written from now on noted in the table `log`. */
 static void log_rows(void)
 {
-	static const char *const tables[] = { "subnet", "tenant", "pool",
-					      "router", "inside", "mapping" };
+	static const char *const tables[] = { "subnet", "tenant",	  "pool",  "router",
+					      "inside", "router_address", "route", "mapping" };
 	static const char *const events[] = { "INSERT", "DELETE", "UPDATE" };
 	char text[256];
 
@@ -160,8 +160,8 @@ static void log_rows(void)
 /* "mapping -1 +2, …" since the last call, tables by name; removed rows and added ones. */
 static const char *logged(void)
 {
-	static const char *const tables[] = { "inside", "mapping", "pool",
-					      "router", "subnet",  "tenant" };
+	static const char *const tables[] = { "inside", "mapping",	  "pool",   "route",
+					      "router", "router_address", "subnet", "tenant" };
 	static char text[256];
 	char query[128];
 	size_t n = 0;
@@ -233,6 +233,21 @@ static void add_inside(struct router *r, const char *name)
 	*vec_push(&r->inside) = xstrdup(name);
 }
 
+static void add_own(struct router *r, const char *text, bool pinned)
+{
+	struct tn_addr a = addr(text);
+
+	r->own[addr_family(&a)] = (struct own_address){ .addr = a, .pinned = pinned };
+}
+
+static void add_route(struct router *r, const char *to, const char *via)
+{
+	struct route *route = vec_push(&r->routes);
+
+	cr_assert(prefix_parse(to, &route->to), "%s", to);
+	route->via = addr(via);
+}
+
 #define add_prefix(vec, text) cr_assert(prefix_parse(text, vec_push(vec)), "%s", text)
 
 /* Everything that is stored, as text: what a failed comparison then shows. The caller's to free. */
@@ -257,6 +272,12 @@ static char *dump(const struct model *m)
 				hook_name(r->hook), r->detached);
 			for (size_t j = 0; j < r->inside.n; j++)
 				fprintf(f, "    inside %s\n", r->inside.v[j]);
+			for (int j = 0; j < FAMILIES; j++)
+				fprintf(f, "    own %s pinned %d\n", ADDR(&r->own[j].addr),
+					r->own[j].pinned);
+			for (size_t j = 0; j < r->routes.n; j++)
+				fprintf(f, "    route %s via %s\n", PREFIX(&r->routes.v[j].to),
+					ADDR(&r->routes.v[j].via));
 		}
 		for (size_t j = 0; j < t->mappings.n; j++) {
 			const struct mapping *p = &t->mappings.v[j];
@@ -297,6 +318,10 @@ static void rich(struct model *m)
 	r->sources = SOURCES_LOOSE;
 	add_inside(r, "lan1");
 	add_inside(r, "lan0");
+	add_own(r, "100.64.0.2", true);
+	add_own(r, "fd64::1:ffff", false);
+	add_route(r, "100.65.0.0/16", "100.64.0.1");
+	add_route(r, "100.64.9.0/24", "100.64.0.3");
 	add_mapping(t, "fd00:10::5", "fd64::1:5", "db", true);
 	add_mapping(t, "10.0.0.5", "100.64.1.9", "db", true);
 	add_mapping(t, "10.0.0.10", "100.64.1.1", NULL, false);
@@ -306,6 +331,7 @@ static void rich(struct model *m)
 	t = add_tenant(m, UINT32_MAX, "blue");
 	r = add_router(t, 1, NULL, NULL);
 	r->detached = true;
+	add_own(r, "fd64::2", true);
 	add_mapping(t, "10.0.0.5", "100.64.2.5", "db", false);
 
 	t = add_tenant(m, 1, "green-2");
@@ -573,9 +599,41 @@ Test(store, a_file_open_to_others_is_closed_to_them)
 Test(store, stamps)
 {
 	put(&empty);
-	cr_expect_eq(sql("PRAGMA user_version"), 2);
+	cr_expect_eq(sql("PRAGMA user_version"), 3);
 	cr_expect_eq(sql("PRAGMA application_id"), 0x746e6174);
 	cr_expect_eq(sql("SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
+}
+
+/* Before there were routers' addresses and routes. */
+static void back_to_schema_2(void)
+{
+	sql("DROP TABLE router_address; DROP TABLE route; PRAGMA user_version = 2");
+}
+
+static void forget_own(struct model *m)
+{
+	vec_each (t, &m->tenants) {
+		if (!t->router)
+			continue;
+		memset(t->router->own, 0, sizeof(t->router->own));
+		vec_free(&t->router->routes);
+	}
+}
+
+Test(store, schema_2_is_brought_up_to_date)
+{
+	_cleanup_model_ struct model want = { 0 };
+
+	rich(&want);
+	put(&want);
+	back_to_schema_2();
+	store_close(open_store(STORE_WRITE));
+	cr_expect_eq(sql("PRAGMA user_version"), 3);
+	forget_own(&want);
+	assert_stored(&want);
+	rich(&want);
+	put(&want);
+	assert_stored(&want);
 }
 
 /* Before there was `sources`. */
@@ -585,14 +643,16 @@ Test(store, schema_1_is_brought_up_to_date)
 
 	rich(&want);
 	put(&want);
+	back_to_schema_2();
 	sql("ALTER TABLE router DROP COLUMN sources");
 	sql("PRAGMA user_version = 1");
 	assert_refused(STORE_READ, "state.db was written by an older tenantnat", "apply", NULL);
 	cr_expect_eq(sql("PRAGMA user_version"), 1);
 
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 2);
+	cr_expect_eq(sql("PRAGMA user_version"), 3);
 	model_tenant(&want, "red")->router->sources = SOURCES_STRICT;
+	forget_own(&want);
 	assert_stored(&want);
 }
 
@@ -713,6 +773,8 @@ Test(store, wrong_rows_cannot_be_stored)
 
 /* --- differences --- */
 
+#define ROUTER_PARTS "route -2 +2, router -1 +1, router_address -2 +2"
+
 Test(store, only_what_differs_is_written)
 {
 	_cleanup_model_ struct model want = { 0 };
@@ -762,23 +824,32 @@ Test(store, only_what_differs_is_written)
 
 	red->router->detached = true;
 	put(&want);
-	cr_expect_str_eq(logged(), "inside -2 +2, router -1 +1");
+	cr_expect_str_eq(logged(), "inside -2 +2, " ROUTER_PARTS);
 	red->router->hook = HOOK_XDP;
 	put(&want);
-	cr_expect_str_eq(logged(), "inside -2 +2, router -1 +1");
+	cr_expect_str_eq(logged(), "inside -2 +2, " ROUTER_PARTS);
+	red->router->own[IPV6].addr = addr("fd64::1:fffe");
+	put(&want);
+	cr_expect_str_eq(logged(), "inside -2 +2, " ROUTER_PARTS);
+	red->router->own[IPV6].pinned = true;
+	put(&want);
+	cr_expect_str_eq(logged(), "inside -2 +2, " ROUTER_PARTS);
+	red->router->routes.v[1].to.len++;
+	put(&want);
+	cr_expect_str_eq(logged(), "inside -2 +2, " ROUTER_PARTS);
 	red->router->sources = SOURCES_STRICT;
 	put(&want);
-	cr_expect_str_eq(logged(), "inside -2 +2, router -1 +1");
+	cr_expect_str_eq(logged(), "inside -2 +2, " ROUTER_PARTS);
 	red->router->id = 4000;
 	put(&want);
-	cr_expect_str_eq(logged(), "inside -2 +2, router -1 +1");
+	cr_expect_str_eq(logged(), "inside -2 +2, " ROUTER_PARTS);
 	free(red->router->inside.v[--red->router->inside.n]);
 	put(&want);
-	cr_expect_str_eq(logged(), "inside -2 +1, router -1 +1");
+	cr_expect_str_eq(logged(), "inside -2 +1, " ROUTER_PARTS);
 	free(red->router->netns);
 	red->router->netns = NULL;
 	put(&want);
-	cr_expect_str_eq(logged(), "inside -1 +1, router -1 +1");
+	cr_expect_str_eq(logged(), "inside -1 +1, " ROUTER_PARTS);
 
 	add_router(model_tenant(&want, "away"), 9, NULL, NULL);
 	put(&want);
@@ -791,7 +862,8 @@ Test(store, only_what_differs_is_written)
 	blue = model_tenant(&want, "blue");
 	blue->id = 77;
 	put(&want);
-	cr_expect_str_eq(logged(), "mapping -1 +1, router -1 +1, tenant -1 +1");
+	cr_expect_str_eq(logged(),
+			 "mapping -1 +1, router -1 +1, router_address -1 +1, tenant -1 +1");
 
 	add_tenant(&want, 78, "zebra");
 	put(&want);
@@ -1569,10 +1641,10 @@ Test(store, newer_schema)
 	size_t n, m;
 
 	put(&empty);
-	sql("PRAGMA user_version = 3");
+	sql("PRAGMA user_version = 4");
 	before = read_file("state.db", &n);
-	assert_refused(STORE_WRITE, in_dir("state.db"), "schema 3", "none after 2", "newer", NULL);
-	assert_refused(STORE_READ, in_dir("state.db"), "schema 3", "none after 2", "newer", NULL);
+	assert_refused(STORE_WRITE, in_dir("state.db"), "schema 4", "none after 3", "newer", NULL);
+	assert_refused(STORE_READ, in_dir("state.db"), "schema 4", "none after 3", "newer", NULL);
 	after = read_file("state.db", &m);
 	cr_assert_eq(n, m);
 	cr_assert_arr_eq(before, after, n);

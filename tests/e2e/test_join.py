@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A router that has nothing yet: its address, routes and forwarding come with the join."""
+import contextlib
+import ipaddress
+import json
+import socket
+import struct
+
+from case import equal, eventually, hook, once
+from cli import Cli
+from lab import FIXED, FIXED_V6, GREEN, INSIDE, INSIDE_V6, PLAIN, RED1, RED1_V6, SUBNET
+from net import sh, veth
+from snapshot import machine, unchanged
+from test_six import dual_stack
+from traffic import ping, tcp
+
+MARK = 116
+NLM_F_REQUEST, NLM_F_DUMP, NLMSG_DONE = 0x1, 0x300, 3       # linux/netlink.h
+RTM_NEWADDR, RTM_GETADDR = 20, 22                           # linux/rtnetlink.h
+IFA_ADDRESS, IFA_PROTO = 1, 11                              # linux/if_addr.h
+GREEN1, GREEN1_V6 = "100.64.3.5", "fd64::3:5"
+
+
+def addresses(ns):
+    """["ADDRESS/LEN"] that bear the mark (IFA_PROTO), which older ip(8) do not show."""
+    out = []
+    with ns.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
+        sock.send(struct.pack("=IHHII4xI", 24, RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP, 1, 0, 0))
+        done = False
+        while not done:
+            data = sock.recv(1 << 16)
+            while data:
+                size, kind = struct.unpack_from("=IH", data)
+                done |= kind == NLMSG_DONE
+                attributes = dict(parts(data[24:size])) if kind == RTM_NEWADDR else {}
+                if attributes.get(IFA_PROTO) == bytes([MARK]):
+                    out.append(f"{ipaddress.ip_address(attributes[IFA_ADDRESS])}/{data[17]}")
+                data = data[size:]
+    return out
+
+
+def parts(data):
+    """(type, bytes) of the attributes of a netlink message."""
+    while data:
+        size, kind = struct.unpack_from("=HH", data)
+        yield kind, data[4:size]
+        data = data[size + 3 & ~3:]
+
+
+def routes(ns):
+    """["PREFIX [via GATEWAY]"] that bear the mark, both families."""
+    out = []
+    for family in ("-4", "-6"):
+        found = json.loads(ns.run("ip", family, "-j", "route", "show", "proto", str(MARK)).stdout)
+        out += [r["dst"] + (f" via {r['gateway']}" if "gateway" in r else "") for r in found]
+    return out
+
+
+def forwarding(ns, family=4):
+    """{interface: value}"""
+    with ns.entered():
+        lines = sh(["grep", "-r", ".", f"/proc/sys/net/ipv{family}/conf", "--include=forwarding"])
+    return {line.split("/")[-2]: int(line.rsplit(":", 1)[1])
+            for line in lines.stdout.splitlines()}
+
+
+def settings(ns):
+    return {family: forwarding(ns, family) for family in (4, 6)}
+
+
+def whole(lab):
+    """A snapshot, with every route and setting of green."""
+    green = lab.green
+    return {**machine(lab), "routes": green.run("ip", "-6", "route").stdout,
+            "settings": settings(green),
+            "all": green.run("ip", "route", "show", "table", "all").stdout}
+
+
+@contextlib.contextmanager
+def bare(lab):
+    """
+    green without address, route and forwarding, and with a VM behind it; in the end all is as
+    it was, and the definitions are those of the lab.
+    """
+    green, vm = lab.green, lab._add("green1")
+    kept = settings(green)
+    try:
+        veth(vm, "eth0", lab.green_lan, "pgreen1")
+        lab.green_lan.ip("link set pgreen1 master br0")
+        vm.ip(f"addr add {FIXED}/24 dev eth0", f"route add default via {INSIDE}")
+        if lab.dual:
+            vm.sysctl(ipv6__conf__all__disable_ipv6=0, ipv6__conf__eth0__accept_dad=0)
+            vm.ip(f"addr add {FIXED_V6}/64 dev eth0 nodad", f"route add default via {INSIDE_V6}")
+        green.ip("addr flush dev shared0 scope global")
+        green.sysctl(ipv4__ip_forward=0, ipv6__conf__all__forwarding=0)
+        eventually(lambda: ping(vm, INSIDE))    # until the bridge forwards
+        yield vm
+    finally:
+        lab.apply(lab.dual_definitions() if lab.dual else lab.definitions())
+        green.sysctl(ipv4__ip_forward=kept[4]["all"], ipv6__conf__all__forwarding=kept[6]["all"])
+        green.ip("addr flush dev shared0 scope global", f"addr add {GREEN}/16 dev shared0")
+        if lab.dual:
+            green.ip("addr add fd64::4/64 dev shared0 nodad")
+        lab.ns.pop("green1").remove()
+
+
+def with_green(lab, **router):
+    defs = (lab.dual_definitions() if lab.dual else lab.definitions()).having(lab.green_tenant())
+    defs["green"].router.update(router)
+    if lab.dual:
+        defs["green"].mappings.append((FIXED_V6, GREEN1_V6, None))
+        defs["green"].pool.append("fd64::3:0/112")
+    return defs
+
+
+@hook
+def test_join_of_a_bare_router(lab):
+    with bare(lab) as vm:
+        before = forwarding(lab.green)
+        said = lab.apply(with_green(lab))
+        for line in ("+ address green 100.64.3.254/32 on shared0",
+                     f"+ route green {SUBNET} on shared0",
+                     "~ setting green ipv4/conf/lan0/forwarding = 1",
+                     "~ setting green ipv4/conf/shared0/forwarding = 1"):
+            assert line in said, f"no `{line}` in {said}"
+        equal(addresses(lab.green), ["100.64.3.254/32"], "addresses")
+        equal(routes(lab.green), [SUBNET], "routes")
+        # and of nobody else
+        equal({k: v for k, v in forwarding(lab.green).items() if v != before[k]},
+              {"lan0": 1, "shared0": 1}, "forwarding that changed")
+        ping(vm, RED1)
+        ping(lab.red1, GREEN1)
+        tcp(vm, lab.red1, RED1, GREEN1)
+        equal(lab.apply(with_green(lab)), ["nothing to be done"], "apply again")
+        # the router's own errors come from its shared address
+        ping(lab.plain, "100.64.3.254")
+
+
+@once
+def test_leave_takes_the_settings_back(lab):
+    with bare(lab):
+        lab.green.ip("route add 100.64.77.0/24 dev lan0", "addr add 100.99.0.1/32 dev shared0")
+        before = lab.green.run("ip", "-4", "route", "show", "table", "all").stdout
+        had = lab.green.run("ip", "-4", "address").stdout
+        lab.apply(with_green(lab))
+        lease = addresses(lab.green)
+        lab.cli.run("detach", "green")
+        equal(addresses(lab.green), [], "addresses after detach")
+        equal(lab.green.run("ip", "-4", "route", "show", "table", "all").stdout, before, "routes")
+        equal(lab.green.run("ip", "-4", "address").stdout, had, "addresses of others")
+        lab.apply(with_green(lab))
+        equal(addresses(lab.green), lease, "the lease of before")
+        lab.apply()
+        equal(routes(lab.green), [], "routes of a router that is not defined any more")
+        lab.green.ip("route del 100.64.77.0/24")
+
+
+@once
+def test_router_address_is_pinned(lab):
+    """And changed, and given back; the traffic of the VMs has nothing to do with it."""
+    with bare(lab) as vm:
+        for address in ("100.64.0.77", "100.64.0.78"):
+            lab.apply(with_green(lab, address=address))
+            equal(addresses(lab.green), [address + "/32"], "addresses")
+            ping(vm, RED1)
+            ping(lab.plain, address)
+        # what the operator has given meanwhile is his
+        lab.green.ip("addr add 100.64.0.79/16 dev shared0 noprefixroute")
+        lab.apply(with_green(lab))
+        equal(addresses(lab.green), [], "addresses of ours")
+        ping(vm, RED1)
+        # who takes it back is given one
+        lab.green.ip("addr del 100.64.0.79/16 dev shared0")
+        lab.apply(with_green(lab))
+        equal(addresses(lab.green), ["100.64.3.254/32"], "the address after it")
+        ping(vm, RED1)
+        # the same, but given by somebody else: left alone
+        lab.green.ip("addr add 100.64.0.80/16 dev shared0")
+        lab.apply(with_green(lab, address="100.64.0.80"))
+        equal(addresses(lab.green), [], "addresses of ours")
+        ping(vm, RED1)
+
+
+@once
+def test_routes_behind_a_gateway(lab):
+    """A part of the shared subnets by way of plain, then of another one."""
+    other = "100.65.0.0/16"
+
+    def definitions(*ways):
+        defs = with_green(lab, routes="[" + ", ".join(
+            f"{{to: {to}, via: {via}}}" for to, via in ways) + "]")
+        defs.subnets = (*defs.subnets, other)
+        return defs
+
+    def way(address):
+        return lab.green.run("ip", "route", "get", address).stdout.split(" src ")[0].strip()
+
+    with bare(lab):
+        lab.apply(definitions((other, PLAIN), ("100.64.9.0/24", PLAIN)))
+        equal(sorted(routes(lab.green)),
+              sorted([SUBNET, f"{other} via {PLAIN}", f"100.64.9.0/24 via {PLAIN}"]), "routes")
+        equal(way("100.65.3.4"), f"100.65.3.4 via {PLAIN} dev shared0", "the way")
+        said = lab.apply(definitions((other, "100.64.0.251")))
+        assert f"~ route green {other} via 100.64.0.251 on shared0" in said, said
+        assert f"- route green 100.64.9.0/24 via {PLAIN} on shared0" in said, said
+        equal(way("100.65.3.4"), "100.65.3.4 via 100.64.0.251 dev shared0", "the way")
+        # of others, in the way
+        lab.green.ip("addr add 192.0.2.1/24 dev lan0")
+        lab.apply(with_green(lab))
+        lab.green.ip(f"route add {other} via 192.0.2.9 proto static")
+        before = whole(lab)
+        said = lab.cli.fails("apply", "-f", lab.write(definitions((other, PLAIN)), "bad.yaml"))
+        assert other in said and "ip route" in said and "green" in said, said
+        unchanged(before, whole(lab), "a route that is somebody else's")
+        lab.green.ip(f"route del {other}", "addr del 192.0.2.1/24 dev lan0")
+
+
+@once
+def test_what_was_lost_comes_back(lab):
+    """Taken away by hand, and with the link: routes go down with it, IPv6 addresses too."""
+    with bare(lab) as vm:
+        lab.apply(with_green(lab))
+        for lost in (f"route del {SUBNET}", "addr flush dev shared0 scope global",
+                     "link set shared0 down"):
+            lab.green.ip(lost, "link set shared0 up")
+            said = lab.apply(with_green(lab))
+            assert f"+ route green {SUBNET} on shared0" in said, f"{lost}: {said}"
+            equal(addresses(lab.green), ["100.64.3.254/32"], "addresses")
+            eventually(lambda: ping(vm, RED1))
+        equal(lab.apply(with_green(lab)), ["nothing to be done"], "at last")
+
+
+@once
+def test_map_add_on_a_bare_router(lab):
+    """The first mapping of a family brings its address."""
+    with bare(lab):
+        defs = with_green(lab)
+        defs["green"].mappings = []
+        lab.apply(defs)
+        had = addresses(lab.green)
+        equal(lab.cli.lines("map", "add", "green", FIXED), ["100.64.3.5"], "the shared address")
+        equal(addresses(lab.green), had, "addresses")
+        ping(lab.red1, GREEN1)
+
+
+@contextlib.contextmanager
+def stubborn(lab, path):
+    """A setting of green, below /proc/sys/net, that reads 0 and cannot be written."""
+    zero, path = lab.put("zero", "0\n"), "/proc/sys/net/" + path
+    with lab.green.entered():
+        sh(["mount", "--bind", zero, path])
+        sh(["mount", "-o", "remount,bind,ro", path])
+    try:
+        yield
+    finally:
+        with lab.green.entered():
+            sh(["umount", path])
+
+
+def fails_without_a_trace(lab, what):
+    before = whole(lab)
+    said = lab.cli.fails("apply", "-f", lab.write(with_green(lab), "bad.yaml"))
+    assert "green" in said and what in said, said
+    unchanged(before, whole(lab), "a join that failed")
+
+
+@once
+def test_nothing_stays_of_a_join_that_fails(lab):
+    """At the route, and at the last setting: the programs are attached by then."""
+    with bare(lab):
+        lab.green.ip("link set shared0 down")
+        try:
+            fails_without_a_trace(lab, "set the interface up")
+        finally:
+            lab.green.ip("link set shared0 up")
+        with stubborn(lab, "ipv4/conf/lan0/forwarding"):
+            fails_without_a_trace(lab, "ipv4/conf/lan0/forwarding")
+        lab.apply(with_green(lab))
+        with stubborn(lab, "ipv4/conf/lan0/forwarding"):
+            lab.green.ip("route del " + SUBNET)
+            fails_without_a_trace(lab, "ipv4/conf/lan0/forwarding")
+
+
+@once
+def test_state_lost_with_addresses_there(lab):
+    """Who knows nothing of it any more finds what it gave, and gives it again."""
+    with bare(lab) as vm:
+        lab.apply(with_green(lab))
+        had = addresses(lab.green), routes(lab.green)
+        fresh = lab.cli.elsewhere(state=lab.scratch + "/fresh-state")
+        lab.cli, kept = Cli(fresh.binary, fresh.state, env=lab.cli.env), lab.cli
+        try:
+            said = lab.apply(with_green(lab))
+            assert not [line for line in said if "address green" in line and line[0] == "-"], said
+            equal((addresses(lab.green), routes(lab.green)), had, "what is there")
+            ping(vm, RED1)
+        finally:
+            lab.cli = kept
+
+
+@hook
+@dual_stack
+def test_join_in_both_families(lab):
+    with bare(lab) as vm:
+        said = lab.apply(with_green(lab))
+        assert "~ setting green ipv6/conf/all/forwarding = 1" in said, said
+        equal(sorted(addresses(lab.green)), ["100.64.3.254/32", "fd64::3:fffe/128"], "addresses")
+        equal(routes(lab.green), [SUBNET, "fd64::/64"], "routes")
+        ping(vm, RED1_V6)
+        ping(lab.red1, GREEN1_V6)
+        lab.cli.run("detach", "green")
+        equal((addresses(lab.green), routes(lab.green)), ([], []), "after detach")
+
+
+@once
+@dual_stack
+def test_every_interface_keeps_its_setting(lab):
+    """Writing `all` of IPv6 writes every interface; to take that back is to write them all."""
+    with bare(lab):
+        lab.green.ip("link add other type bridge", "link add one type bridge")
+        lab.green.sysctl(ipv6__conf__other__forwarding=1, ipv6__conf__default__forwarding=1)
+        try:
+            with stubborn(lab, "ipv6/conf/lan0/forwarding"):
+                equal(forwarding(lab.green, 6)["all"], 0, "before")
+                fails_without_a_trace(lab, "ipv6/conf/lan0/forwarding")
+        finally:
+            lab.green.ip("link del other", "link del one")
