@@ -139,6 +139,18 @@ static uint32_t program_id(int fd)
 	return fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &len) == 0 ? info.id : 0;
 }
 
+/*
+ * While programs are put in the place of others, the row says that they are of no build: whatever
+ * a run that is killed has left, the next one renews all of them.
+ */
+static int put_unfinished(struct dataplane *dp, const struct router_row *r, struct error *err)
+{
+	struct router_row row = *r;
+
+	row.build = 0;
+	return dataplane_put_router(dp, &row, err);
+}
+
 /* ------------------------------------------------------------ tc */
 
 /* That the qdisc is ours is written down before it is: a run that is killed leaves no stray one. */
@@ -150,7 +162,7 @@ static int clsact_hook(struct dataplane *dp, struct router_row *r, const struct 
 	r->flags |= TN_ROUTER_CLSACT;
 	if (!netlink_has_clsact(p->ifindex))
 		r->flags |= p->clsact_ours;
-	if (dataplane_put_router(dp, r, err))
+	if (put_unfinished(dp, r, err))
 		return -1;
 	ret = bpf_tc_hook_create(hook);
 	if (ret && ret != -EEXIST)
@@ -463,6 +475,8 @@ int attach_renew(struct dataplane *dp, struct instance *in, const struct router_
 			return -1;
 		return attach_router(dp, in, r, err);
 	}
+	if (put_unfinished(dp, have, err))
+		return -1;
 	/* while XDP is off, the tc program behind it does its work */
 	if (via_xdp(have->via))
 		xdp_remove(have);
