@@ -587,5 +587,6 @@ int change_make(struct change *c, const struct scope *scope, bool dry_run, struc
 		undo(c, created);
 		return -1;
 	}
-	return c->dp && !want.routers.n ? drop_maps(c, err) : 0;
+	/* also what a run that was killed has left of them */
+	return !want.routers.n ? drop_maps(c, err) : 0;
 }
