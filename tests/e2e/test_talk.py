@@ -32,7 +32,7 @@ def test_tcp_same_private_address_on_both_ends(lab):
 
 @hook
 def test_tcp_simultaneous_open(lab):
-    """Both call, neither listens: the first call is lost, the second meets the caller."""
+    """Both call, neither listens: the first calls are lost, the other's meets the caller."""
     here, there = new_port(), new_port()
     with lab.red1.socket(socket.AF_INET, socket.SOCK_STREAM) as one, \
             lab.blue1.socket(socket.AF_INET, socket.SOCK_STREAM) as other:
@@ -41,13 +41,13 @@ def test_tcp_simultaneous_open(lab):
         one.setblocking(False)
         other.settimeout(WAIT)
         lab.blue1.run("nft", f"table ip lost {{ chain in {{ type filter hook input priority 0; "
-                      f"tcp dport {there} counter drop; }}; }}")
+                      f"tcp dport {there} tcp flags & (syn | ack) == syn counter drop; }}; }}")
         try:
             one.connect_ex((BLUE1, there))
             eventually(lambda: lost(lab.blue1))
+            other.connect((RED1, here))
         finally:
             lab.blue1.run("nft", "delete", "table", "ip", "lost")
-        other.connect((RED1, here))
         one.settimeout(WAIT)
         other.sendall(b"both called")
         equal(one.recv(100), b"both called", "what came")
