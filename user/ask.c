@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "ask.h"
+
+#include <poll.h>
+
+#include "clock.h"
+#include "packet.h"
+
+int asks_open(struct asks *a, uint32_t ifindex, const uint8_t mac[6], struct error *err)
+{
+	*a = ASKS_NONE;
+	memcpy(a->mac, mac, sizeof(a->mac));
+	a->fd = packet_neighbours(ifindex, err);
+	return a->fd < 0 ? -1 : 0;
+}
+
+void asks_free(struct asks *a)
+{
+	close_cleanup(&a->fd);
+	vec_free(&a->list);
+	*a = ASKS_NONE;
+}
+
+struct unanswered {
+	const uint8_t *mac;
+	VEC(const struct ask *) list;
+};
+
+static size_t make(const void *from, size_t i, uint8_t out[FRAME_MAX])
+{
+	const struct unanswered *of = from;
+
+	return frame_ask(out, &of->list.v[i]->target, &of->list.v[i]->sender, of->mac);
+}
+
+int asks_send(struct asks *a, struct error *err)
+{
+	struct unanswered of = { .mac = a->mac };
+	int ret;
+
+	vec_each (ask, &a->list) {
+		if (!ask->answered)
+			*vec_push(&of.list) = ask;
+	}
+	ret = packet_send(a->fd, make, &of, of.list.n, err);
+	vec_free(&of.list);
+	return ret;
+}
+
+static void take(struct asks *a, const struct claim *claim)
+{
+	if (memcmp(claim->mac, a->mac, sizeof(a->mac)) == 0)
+		return;
+	vec_each (ask, &a->list) {
+		struct ask *one = &a->list.v[ask - a->list.v];
+
+		if (addr_cmp(&one->target, &claim->addr) != 0 ||
+		    (claim->tentative && !addr_is_unset(&one->sender)))
+			continue;
+		one->answered = true;
+		memcpy(one->mac, claim->mac, sizeof(one->mac));
+	}
+}
+
+static bool all_answered(const struct asks *a)
+{
+	vec_each (ask, &a->list) {
+		if (!ask->answered)
+			return false;
+	}
+	return true;
+}
+
+void asks_collect(struct asks *a, unsigned int ms)
+{
+	uint64_t end = clock_ms() + ms;
+	uint8_t frame[256];
+	struct claim claim;
+	size_t n;
+
+	do {
+		while ((n = packet_receive(a->fd, frame, sizeof(frame)))) {
+			if (frame_claim(frame, n, &claim))
+				take(a, &claim);
+		}
+		if (all_answered(a))
+			return;
+	} while (poll(&(struct pollfd){ .fd = a->fd, .events = POLLIN }, 1, clock_left(end)) > 0);
+}

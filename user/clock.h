@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Deadlines for poll(2), by a clock that nobody sets. */
+#ifndef TN_CLOCK_H
+#define TN_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+static inline uint64_t clock_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Milliseconds until then; 0 when it has passed. */
+static inline int clock_left(uint64_t then)
+{
+	uint64_t now = clock_ms();
+
+	return then > now ? (int)(then - now) : 0;
+}
+
+static inline void clock_sleep(unsigned int ms)
+{
+	struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
+
+	nanosleep(&t, NULL);
+}
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Probes: what is tried on a router's shared network before it gets traffic, and by `check` at any
+ * time. Both halves run while this process is in the router's namespace. They send packets, read
+ * answers, and change nothing; an address of the router has to be there before it is probed from.
+ * What each probe proves, and what it cannot: docs/architecture.md.
+ */
+#ifndef TN_PROBE_H
+#define TN_PROBE_H
+
+#include <net/if.h>
+
+#include "addr.h"
+#include "error.h"
+#include "util.h"
+
+/* X(ID, "name"): in the order in which they are made. */
+#define PROBES(X)                 \
+	X(CARRIER, "carrier")     \
+	X(ROUTE, "route")         \
+	X(DUPLICATE, "duplicate") \
+	X(NEIGHBOUR, "neighbour") \
+	X(PING, "ping")           \
+	X(MTU, "mtu")             \
+	X(CHECKSUM, "checksum")   \
+	X(VM, "vm")
+
+enum probe {
+#define X(id, name) PROBE_##id,
+	PROBES(X)
+#undef X
+		PROBES_COUNT
+};
+
+const char *probe_name(enum probe probe);
+
+/* X(ID, "name") */
+#define PROBE_RESULTS(X)    \
+	X(OK, "ok")         \
+	X(FAILED, "failed") \
+	X(SKIPPED, "skipped")
+
+enum probe_result {
+#define X(id, name) PROBE_##id,
+	PROBE_RESULTS(X)
+#undef X
+		PROBE_RESULTS_COUNT
+};
+
+const char *probe_result_name(enum probe_result result);
+
+/* One thing that a probe found out. */
+struct finding {
+	enum probe probe;
+	enum probe_result result;
+	char *subject; /* an interface, an address, or how many addresses */
+	char *text; /* what was seen; of a failure "expected …; seen: …"; else why it was skipped */
+	char *remedy; /* what to do; NULL: nothing */
+};
+
+struct findings {
+	VEC(struct finding) list;
+};
+
+void findings_free(struct findings *f);
+#define _cleanup_findings_ _cleanup_(findings_free)
+/* One more, with its text, and what to do about it. The list owns it; good until the next. */
+struct finding *findings_add(struct findings *f, enum probe probe, enum probe_result result,
+			     const char *subject, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
+void finding_remedy(struct finding *f, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* The first failure of a list, NULL when there is none. */
+const struct finding *findings_failure(const struct findings *f);
+
+/* Destinations that have to be reached through the shared interface. */
+struct probe_prefix {
+	struct prefix prefix;
+	struct tn_addr gateway; /* by which; unset: on the link, or any that is there */
+	bool on_link;		/* by none */
+};
+
+struct probe_host {
+	struct tn_addr addr;
+	const char *who; /* for the finding; borrowed; NULL: not known */
+};
+
+/* What is to be probed. The caller's to fill and to free; outlives the run. */
+struct probe_input {
+	/* the shared interface; see probe_interface() */
+	uint32_t ifindex;
+	char name[IF_NAMESIZE];
+	uint8_t mac[6];
+	uint32_t mtu;
+
+	VEC(struct tn_addr) own;	   /* the router's, in the shared subnets */
+	VEC(struct tn_addr) mapped;	   /* the shared addresses of its mappings */
+	VEC(struct probe_prefix) prefixes; /* shared subnets, routes; the longest match counts */
+	VEC(struct probe_host) peers;	   /* other routers that are up, gateways */
+	VEC(struct probe_host) vms;	   /* fixed addresses; empty: no vm probe is made */
+	uint32_t inside[TN_INSIDE_MAX];	   /* where they may be; 0: no more */
+	unsigned int patience;		   /* every wait this many times as long; 0 is 1 */
+};
+
+void probe_input_free(struct probe_input *in);
+#define _cleanup_probe_input_ _cleanup_(probe_input_free)
+
+/* Name, MAC address and MTU of the interface with that index, in the current namespace. */
+int probe_interface(uint32_t ifindex, struct probe_input *in, struct error *err);
+
+/* Addresses that one run looks for duplicates of; what is more is a finding `skipped`. */
+#define PROBE_DUPLICATES_MAX 1024
+
+struct probe_run;
+
+/*
+ * Look at the interface and the routes, and ask the link for the addresses; at most a tenth of a
+ * second. Fails only when the probes could not be made at all. *out is to be given to
+ * probe_finish() or probe_cancel().
+ */
+int probe_begin(const struct probe_input *in, struct probe_run **out, struct error *err);
+/*
+ * Read the answers, for a quarter of a second after the questions, and make the probes that follow
+ * from them: about a second more while all is well or a peer is silent, some seconds when the MTU
+ * or checksums are at fault. `out` gets all findings, and is the caller's to free, also after an
+ * error. The run has ended.
+ */
+int probe_finish(struct probe_run *run, struct findings *out, struct error *err);
+void probe_cancel(struct probe_run *run);
+
+#endif

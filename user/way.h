@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Which way a packet to an address takes, as the kernel of the current namespace says
+ * (libnl-route). */
+#ifndef TN_WAY_H
+#define TN_WAY_H
+
+#include "addr.h"
+#include "error.h"
+
+struct way {
+	bool local;		/* to this host itself */
+	uint32_t ifindex;	/* the interface that it leaves by; 0: there is no way */
+	struct tn_addr gateway; /* unset: the address is on the link */
+	struct tn_addr source;	/* the address that this host would send with; unset: none */
+	char why[64];		/* without a way: what the kernel says */
+};
+
+/* An RTM_GETROUTE request, as `ip route get` makes. That there is no way is no error. */
+int way_to(const struct tn_addr *to, struct way *out, struct error *err);
+
+#endif
