@@ -18,6 +18,7 @@
 	X(map_list) \
 	X(show)     \
 	X(stats)    \
+	X(check)    \
 	X(detach)
 
 /* An option of one command. `arg` NULL: a flag. */
