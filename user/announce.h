@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Telling the shared network where addresses are now, for neighbours that remember otherwise. */
+#ifndef TN_ANNOUNCE_H
+#define TN_ANNOUNCE_H
+
+#include "addr.h"
+#include "error.h"
+#include "packet.h"
+
+/*
+ * As many as one command announces itself: two seconds' worth. Neighbours find the rest by asking,
+ * or are told by calls with what is left.
+ */
+#define ANNOUNCE_MAX (2 * PACKET_RATE)
+
+/*
+ * Announce `addrs` (both families) at `mac` out of the interface, to everybody, at PACKET_RATE: by
+ * a gratuitous ARP request (RFC 5227, 2.3) or an unsolicited neighbour advertisement (RFC 4861,
+ * 7.2.6) each. At most `max` of them, the first ones; *left says how many remain. The caller is in
+ * the interface's namespace. tc and netfilter do not see the frames.
+ */
+int announce(uint32_t ifindex, const uint8_t mac[6], const struct tn_addr *addrs, size_t n,
+	     size_t max, size_t *left, struct error *err);
+
+#endif
