@@ -49,7 +49,8 @@ struct invocation {
 	const struct command *command;
 	const char *state;
 	const char *bpffs;
-	unsigned int wait; /* seconds for the lock */
+	unsigned int wait;     /* seconds for the lock */
+	unsigned int patience; /* probes wait this many times as long for answers; from 1 */
 	bool json;
 	bool quiet;
 	int nargs;

@@ -88,7 +88,10 @@ static int run(const struct invocation *inv, struct error *err)
 	model_free(&c.will);
 	c.will = wanted;
 	wanted = (struct model){ 0 };
-	ret = change_make(&c, NULL, dry_run, &outcome, err);
+	ret = change_make(
+		&c,
+		&(struct change_how){ .dry_run = dry_run, .no_probe = cmd_value(inv, "no-probe") },
+		&outcome, err);
 	if (!ret && !inv->quiet)
 		print_outcome(&outcome, dry_run);
 	plan_text_free(&outcome.text);
@@ -97,12 +100,14 @@ static int run(const struct invocation *inv, struct error *err)
 
 const struct command cmd_apply = {
 	.name = "apply",
-	.synopsis = "-f FILE [--dry-run]",
+	.synopsis = "-f FILE [--dry-run] [--no-probe]",
 	.summary = "Make the machine what a definitions file says",
 	.help = "Prints what it does: `+` is added, `~` changed, `-` removed. What the file no "
 		"longer\n"
-		"names is removed. If anything fails, everything is as it was before.",
+		"names is removed. A router that joins is probed before it gets traffic: see\n"
+		"`tenantnat check --help`. If anything fails, everything is as it was before.",
 	.options = { { "file", 'f', "FILE", "the definitions (YAML); `-` is stdin" },
-		     { "dry-run", 'n', NULL, "print what would be done, and do nothing" } },
+		     { "dry-run", 'n', NULL, "print what would be done, and do nothing" },
+		     { "no-probe", 0, NULL, "let traffic through without the probes" } },
 	.run = run,
 };

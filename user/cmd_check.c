@@ -2,12 +2,8 @@
 /* check: the probes of the join, at any time, and whether the VMs answer. */
 #include "cmd.h"
 #include "converge.h"
-#include "netns.h"
 #include "output.h"
-#include "probe.h"
-
-/* So many routers have their questions under way at once. */
-#define AT_ONCE 32
+#include "trial.h"
 
 struct view {
 	struct model model;
@@ -32,159 +28,13 @@ static int view_load(const struct invocation *inv, struct view *v, struct error 
 	return machine_load(inv->bpffs, &v->model, &v->dp, &v->machine, err);
 }
 
-/* ------------------------------------------------------------ what is to be probed */
-
-/* One router, its probes under way, and what they found. */
-struct checked {
-	const struct router_row *row;
-	struct probe_input in;
-	struct probe_run *run;
-	struct findings found;
-};
-
-struct check {
-	VEC(struct checked) list;
-};
-
-static void check_free(struct check *c)
-{
-	for (size_t i = 0; i < c->list.n; i++) {
-		probe_cancel(c->list.v[i].run);
-		probe_input_free(&c->list.v[i].in);
-		findings_free(&c->list.v[i].found);
-	}
-	vec_free(&c->list);
-}
-
-static const char *tenant_of(const struct machine *m, uint32_t router)
-{
-	vec_each (r, &m->routers) {
-		if (r->id == router)
-			return r->tenant;
-	}
-	return NULL;
-}
-
-static bool speaks(const struct probe_input *in, bool v4)
-{
-	vec_each (own, &in->own) {
-		if (addr_is_v4(own) == v4)
-			return true;
-	}
-	vec_each (mapped, &in->mapped) {
-		if (addr_is_v4(mapped) == v4)
-			return true;
-	}
-	return false;
-}
-
-/* Only of families that the router has to do with: no route is needed for the others. */
-static void take_network(const struct view *v, struct checked *c)
-{
-	vec_each (p, &v->model.subnets) {
-		if (speaks(&c->in, addr_is_v4(&p->addr)))
-			*vec_push(&c->in.prefixes) = (struct probe_prefix){ .prefix = *p };
-	}
-	vec_each (row, &v->machine.shared) {
-		if (row->flags & TN_SHARED_OWN && row->router != c->row->id &&
-		    speaks(&c->in, addr_is_v4(&row->shared)))
-			*vec_push(&c->in.peers) =
-				(struct probe_host){ .addr = row->shared,
-						     .who = tenant_of(&v->machine, row->router) };
-	}
-}
-
-static void take_router(struct view *v, const struct router_row *row, struct checked *c)
-{
-	struct tenant *t = model_tenant(&v->model, row->tenant);
-
-	c->row = row;
-	memcpy(c->in.inside, row->inside, sizeof(c->in.inside));
-	vec_each (one, &v->machine.shared) {
-		struct mapping *m;
-
-		if (one->router != row->id)
-			continue;
-		if (one->flags & TN_SHARED_OWN) {
-			*vec_push(&c->in.own) = one->shared;
-			continue;
-		}
-		m = t ? tenant_mapping(t, &one->fixed) : NULL;
-		*vec_push(&c->in.mapped) = one->shared;
-		*vec_push(&c->in.vms) =
-			(struct probe_host){ .addr = one->fixed, .who = m ? m->name : NULL };
-	}
-	take_network(v, c);
-}
-
-/* ------------------------------------------------------------ probing */
-
-static int enter(struct checked *c, struct netns *ns)
-{
-	const struct router_row *r = c->row;
-	struct finding *f;
-
-	if (netns_enter_id(r->netns, r->netns_dev, r->netns_ino, ns) == 0)
-		return 0;
-	f = findings_add(&c->found, PROBE_CARRIER, PROBE_FAILED, r->netns ? r->netns : "(own)",
-			 "expected the network namespace that the router was attached in; seen: "
-			 "none");
-	finding_remedy(f, "`tenantnat apply` again");
-	return -1;
-}
-
-static void begin(struct checked *c, struct error *err)
-{
-	_cleanup_netns_ struct netns ns = NETNS_NONE;
-	struct error gone = { 0 };
-	struct finding *f;
-
-	if (enter(c, &ns))
-		return;
-	if (probe_interface(c->row->ifindex, &c->in, &gone)) {
-		f = findings_add(&c->found, PROBE_CARRIER, PROBE_FAILED, "-",
-				 "expected the interface with the index %u; seen: none",
-				 c->row->ifindex);
-		finding_remedy(f, "give the router its shared interface, and `tenantnat apply` "
-				  "again");
-		return;
-	}
-	if (probe_begin(&c->in, &c->run, err))
-		error_prefix(err, "tenant %s", c->row->tenant);
-}
-
-static void finish(struct checked *c, struct error *err)
-{
-	_cleanup_netns_ struct netns ns = NETNS_NONE;
-	struct probe_run *run = c->run;
-
-	if (!run || enter(c, &ns))
-		return;
-	c->run = NULL;
-	if (probe_finish(run, &c->found, err))
-		error_prefix(err, "tenant %s", c->row->tenant);
-}
-
-static int probe_all(struct check *c, struct error *err)
-{
-	for (size_t from = 0; from < c->list.n; from += AT_ONCE) {
-		size_t to = from + AT_ONCE < c->list.n ? from + AT_ONCE : c->list.n;
-
-		for (size_t i = from; i < to && !err->set; i++)
-			begin(&c->list.v[i], err);
-		for (size_t i = from; i < to && !err->set; i++)
-			finish(&c->list.v[i], err);
-	}
-	return err->set ? -1 : 0;
-}
-
 /* ------------------------------------------------------------ saying it */
 
-static json_t *check_json(const struct check *c)
+static json_t *check_json(const struct trial *t)
 {
 	json_t *list = json_array();
 
-	vec_each (one, &c->list) {
+	vec_each (one, &t->list) {
 		vec_each (f, &one->found.list)
 			json_array_append_new(
 				list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "tenant",
@@ -196,7 +46,7 @@ static json_t *check_json(const struct check *c)
 	return list;
 }
 
-static void print_check(const struct check *c)
+static void print_check(const struct trial *t)
 {
 	_cleanup_table_ struct table table = { .columns = 5 };
 
@@ -205,7 +55,7 @@ static void print_check(const struct check *c)
 	table_cell(&table, "SUBJECT");
 	table_cell(&table, "RESULT");
 	table_cell(&table, "SEEN");
-	vec_each (one, &c->list) {
+	vec_each (one, &t->list) {
 		vec_each (f, &one->found.list) {
 			table_cell(&table, "%s", one->row->tenant);
 			table_cell(&table, "%s", probe_name(f->probe));
@@ -218,11 +68,11 @@ static void print_check(const struct check *c)
 	table_print(&table);
 }
 
-static int verdict(const struct check *c, struct error *err)
+static int verdict(const struct trial *t, struct error *err)
 {
 	size_t failed = 0, all = 0;
 
-	vec_each (one, &c->list) {
+	vec_each (one, &t->list) {
 		all += one->found.list.n;
 		vec_each (f, &one->found.list)
 			failed += f->result == PROBE_FAILED;
@@ -235,15 +85,15 @@ static int verdict(const struct check *c, struct error *err)
 
 /* ------------------------------------------------------------ the command */
 
-static int take_all(struct view *v, const char *only, struct check *c, struct error *err)
+static int take_all(const struct view *v, const char *only, struct trial *t, struct error *err)
 {
-	if (only && !model_tenant(&v->model, only))
+	if (only && !model_tenant((struct model *)&v->model, only))
 		return error_usage(err, "there is no tenant %s; `tenantnat show` lists them", only);
 	vec_each (row, &v->machine.routers) {
 		if (!only || strcmp(row->tenant, only) == 0)
-			take_router(v, row, vec_push(&c->list));
+			trial_add(t, row, true);
 	}
-	if (only && !c->list.n)
+	if (only && !t->list.n)
 		return error_usage(err,
 				   "tenant %s has no router here that is attached; `tenantnat "
 				   "apply` attaches those of its file",
@@ -251,41 +101,28 @@ static int take_all(struct view *v, const char *only, struct check *c, struct er
 	return 0;
 }
 
-static int read_patience(const struct invocation *inv, struct check *c, struct error *err)
-{
-	const char *text = cmd_value(inv, "patience");
-	unsigned long n = 1;
-	char *end;
-
-	if (text)
-		n = strtoul(text, &end, 10);
-	if (text && (text[0] < '0' || text[0] > '9' || *end || !n || n > 100))
-		return error_usage(err, "--patience %s: give a number from 1 to 100", text);
-	for (size_t i = 0; i < c->list.n; i++)
-		c->list.v[i].in.patience = n;
-	return 0;
-}
-
 static int run(const struct invocation *inv, struct error *err)
 {
 	_cleanup_(view_free) struct view v = { 0 };
-	_cleanup_(check_free) struct check c = { 0 };
+	_cleanup_trial_ struct trial t = { .model = &v.model,
+					   .machine = &v.machine,
+					   .patience = inv->patience };
 
-	if (view_load(inv, &v, err) || take_all(&v, inv->nargs ? inv->args[0] : NULL, &c, err) ||
-	    read_patience(inv, &c, err) || probe_all(&c, err))
+	if (view_load(inv, &v, err) || take_all(&v, inv->nargs ? inv->args[0] : NULL, &t, err) ||
+	    trial_make(&t, err))
 		return -1;
-	if (inv->json && json_print(check_json(&c), err))
+	if (inv->json && json_print(check_json(&t), err))
 		return -1;
-	if (!inv->json && c.list.n)
-		print_check(&c);
-	if (!inv->json && !c.list.n)
+	if (!inv->json && t.list.n)
+		print_check(&t);
+	if (!inv->json && !t.list.n)
 		printf("no router is attached; there is nothing to probe\n");
-	return verdict(&c, err);
+	return verdict(&t, err);
 }
 
 const struct command cmd_check = {
 	.name = "check",
-	.synopsis = "[TENANT] [--patience N]",
+	.synopsis = "[TENANT]",
 	.summary = "Probe the shared network from every attached router, and its VMs",
 	.help = "The shared interface is up; routes to the shared subnets and to other routers "
 		"lead "
@@ -302,7 +139,6 @@ const struct command cmd_check = {
 		"\"mtu\", \"checksum\" or \"vm\", \"subject\", \"result\": \"ok\", \"failed\" or "
 		"\"skipped\",\n"
 		"\"text\", \"remedy\": null or text}].",
-	.options = { { "patience", 0, "N", "wait N times as long for every answer" } },
 	.max_args = 1,
 	.run = run,
 };

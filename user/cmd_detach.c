@@ -43,7 +43,7 @@ static int run(const struct invocation *inv, struct error *err)
 		mark_all(&c.will);
 	else if (mark_named(inv, &c.will, err))
 		return -1;
-	ret = change_make(&c, all ? NULL : &scope, false, &outcome, err);
+	ret = change_make(&c, &(struct change_how){ .scope = all ? NULL : &scope }, &outcome, err);
 	plan_text_free(&outcome.text);
 	return ret;
 }

@@ -15,9 +15,11 @@ static struct tenant *find_tenant(struct model *m, const char *name, struct erro
 
 static int change_one(struct change *c, char *tenant, struct error *err)
 {
+	bool no_probe = cmd_value(c->inv, "no-probe");
 	struct scope scope = { .tenants = &tenant, .n = 1 };
 	struct outcome outcome = { 0 };
-	int ret = change_make(c, &scope, false, &outcome, err);
+	int ret = change_make(c, &(struct change_how){ .scope = &scope, .no_probe = no_probe },
+			      &outcome, err);
 
 	plan_text_free(&outcome.text);
 	return ret;
@@ -59,12 +61,13 @@ static int run_add(const struct invocation *inv, struct error *err)
 
 const struct command cmd_map_add = {
 	.name = "map add",
-	.synopsis = "TENANT FIXED [--name NAME] [--shared ADDRESS]",
+	.synopsis = "TENANT FIXED [--name NAME] [--shared ADDRESS] [--no-probe]",
 	.summary = "Map a fixed address, and print its shared address",
 	.help = "The shared address is allocated from the tenant's pool unless it is given.\n"
 		"The next `apply` removes the mapping again if its file does not name it.",
 	.options = { { "name", 'n', "NAME", "a name for the mapping" },
-		     { "shared", 's', "ADDRESS", "this shared address, and no other" } },
+		     { "shared", 's', "ADDRESS", "this shared address, and no other" },
+		     { "no-probe", 0, NULL, "do not ask first whether somebody has it" } },
 	.min_args = 2,
 	.max_args = 2,
 	.run = run_add,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "converge.h"
 
+#include "announce.h"
 #include "attach.h"
 #include "iface.h"
 #include "ipam.h"
@@ -9,6 +10,7 @@
 #include "netlink.h"
 #include "netns.h"
 #include "sysctl.h"
+#include "trial.h"
 
 /* ------------------------------------------------------------ reading */
 
@@ -400,6 +402,11 @@ static int del_settled(const struct plan *p, struct error *err)
 	return 0;
 }
 
+static int take_off(struct dataplane *dp, const struct router_row *r, struct error *err)
+{
+	return attach_remove(dp, r, err) || dataplane_del_router(dp, r->id, err) ? -1 : 0;
+}
+
 static int put_routers(struct dataplane *dp, const struct plan *p, const struct machine *have,
 		       struct error *err)
 {
@@ -411,16 +418,24 @@ static int put_routers(struct dataplane *dp, const struct plan *p, const struct 
 		if (attach_one(dp, have, router_of(have, (*r)->id), *r, err))
 			return -1;
 	}
+	vec_each (r, &p->replaced) {
+		if (take_off(dp, *r, err))
+			return -1;
+	}
 	return 0;
 }
 
-/* The order of these lines is the order of change: see struct plan. */
-static int execute(struct dataplane *dp, const struct plan *p, const struct machine *want,
+/*
+ * The order of these lines, and of those of complete(), is the order of change: see struct
+ * plan. When this is done, nothing has changed for those that had traffic before, but for
+ * what changes its owner; a router that joins lets nothing through yet.
+ */
+static int prepare(struct dataplane *dp, const struct plan *p, const struct machine *want,
 		   const struct machine *have, struct error *err)
 {
 	/* without maps there are no programs, but a run that was killed may have left the rest */
 	if (!dp)
-		return del_settled(p, err);
+		return 0;
 	if (p->subnets && dataplane_put_subnets(dp, want, err))
 		return -1;
 	if (take_moved(dp, p, err))
@@ -428,19 +443,181 @@ static int execute(struct dataplane *dp, const struct plan *p, const struct mach
 	if (dataplane_put_shared(dp, have, p->own_put.v, p->own_put.n, err) ||
 	    put_routers(dp, p, have, err) || put_settled(p, err))
 		return -1;
+	return 0;
+}
+
+static int complete(struct dataplane *dp, const struct plan *p, const struct machine *have,
+		    struct error *err)
+{
+	if (!dp)
+		return del_settled(p, err);
 	if (dataplane_put_fixed(dp, have, p->fixed_put.v, p->fixed_put.n, err) ||
 	    dataplane_put_shared(dp, have, p->shared_put.v, p->shared_put.n, err))
 		return -1;
 	if (del_settled(p, err))
 		return -1;
 	vec_each (r, &p->detach) {
-		if (attach_remove(dp, *r, err) || dataplane_del_router(dp, (*r)->id, err))
+		if (take_off(dp, *r, err))
 			return -1;
 	}
 	if (dataplane_del_shared(dp, p->shared_del.v, p->shared_del.n, err) ||
 	    dataplane_del_fixed(dp, p->fixed_del.v, p->fixed_del.n, err))
 		return -1;
 	return 0;
+}
+
+/* ------------------------------------------------------------ probing */
+
+static const struct router_row *router_at(const struct machine *m, const struct place *at)
+{
+	vec_each (r, &m->routers) {
+		if (r->netns_dev == at->netns_dev && r->netns_ino == at->netns_ino &&
+		    r->ifindex == at->ifindex && !r->out_of_scope)
+			return r;
+	}
+	return NULL;
+}
+
+static bool joins_elsewhere(const struct router_row *want, const struct router_row *have)
+{
+	return !have || want->netns_dev != have->netns_dev || want->netns_ino != have->netns_ino ||
+	       want->ifindex != have->ifindex ||
+	       memcmp(want->own, have->own, sizeof(want->own)) != 0;
+}
+
+/* Routers that join, or get other addresses or routes; and addresses that come to others. */
+static void choose(const struct plan *p, const struct machine *want, const struct machine *have,
+		   struct trial *t)
+{
+	const struct router_row *r;
+
+	vec_each (row, &p->attach)
+		trial_add(t, *row, false);
+	vec_each (row, &p->renew) {
+		if (joins_elsewhere(*row, router_of(have, (*row)->id)))
+			trial_add(t, *row, false);
+	}
+	vec_each (row, &p->addr_put) {
+		if ((r = router_at(want, &(*row)->at)))
+			trial_add(t, r, false);
+	}
+	vec_each (row, &p->route_put) {
+		if ((r = router_at(want, &(*row)->at)))
+			trial_add(t, r, false);
+	}
+	vec_each (row, &p->shared_put) {
+		if ((r = router_of(want, (*row)->router)))
+			trial_add_address(t, r, &(*row)->shared);
+	}
+}
+
+static void finding_error(const struct trial_router *one, const struct finding *f,
+			  struct error *err)
+{
+	error_set(err, "tenant %s: the probe `%s` of %s failed: %s%s%s", one->row->tenant,
+		  probe_name(f->probe), f->subject, f->text, f->remedy ? "; " : "",
+		  f->remedy ? f->remedy : "");
+}
+
+/* The first failure is the error, the others are said before it. */
+static int verdict(const struct trial *t, struct error *err)
+{
+	vec_each (one, &t->list) {
+		vec_each (f, &one->found.list) {
+			struct error more = { 0 };
+
+			if (f->result == PROBE_SKIPPED)
+				log_debug("tenant %s: probe %s of %s skipped: %s", one->row->tenant,
+					  probe_name(f->probe), f->subject, f->text);
+			if (f->result != PROBE_FAILED)
+				continue;
+			finding_error(one, f, err->set ? &more : err);
+			if (more.set)
+				log_warning("%s", more.text);
+		}
+	}
+	return err->set ? -1 : 0;
+}
+
+/* Whether the way is clear before traffic takes it. */
+static int probe(const struct change *c, const struct plan *p, const struct machine *want,
+		 bool skip, struct error *err)
+{
+	_cleanup_trial_ struct trial t = { .model = &c->will,
+					   .machine = want,
+					   .patience = c->inv->patience };
+
+	choose(p, want, &c->have, &t);
+	if (skip && t.list.n)
+		log_warning("the probes were left out, as asked for");
+	if (skip || !t.list.n)
+		return 0;
+	return trial_make(&t, err) ? -1 : verdict(&t, err);
+}
+
+/* ------------------------------------------------------------ announcing */
+
+static bool moved_in(const struct plan *p, const struct router_row *row, const struct machine *have)
+{
+	const struct router_row *was = router_of(have, row->id);
+
+	vec_each (r, &p->attach) {
+		if (*r == row)
+			return true;
+	}
+	vec_each (r, &p->renew) {
+		if (*r == row)
+			return joins_elsewhere(row, was) ||
+			       memcmp(row->mac, was->mac, sizeof(row->mac)) != 0;
+	}
+	return false;
+}
+
+static void tell(const struct router_row *r, const struct addr_list *addrs)
+{
+	_cleanup_netns_ struct netns ns = NETNS_NONE;
+	struct error err = { 0 };
+	size_t left = 0;
+
+	if (!addrs->list.n || netns_enter_id(r->netns, r->netns_dev, r->netns_ino, &ns))
+		return;
+	if (announce(r->ifindex, r->mac, addrs->list.v, addrs->list.n, ANNOUNCE_MAX, &left, &err))
+		log_warning("tenant %s: %s; neighbours find them by asking", r->tenant, err.text);
+	else if (left)
+		log_warning("tenant %s: %zu addresses were not announced, which would take long; "
+			    "neighbours find them by asking",
+			    r->tenant, left);
+}
+
+/*
+ * To neighbours who may remember somebody else: all addresses of a router that is at a new
+ * place, and those that come to others. They find out by themselves too, only later, so
+ * what fails here is no reason to take anything back.
+ */
+static void announce_all(const struct plan *p, const struct machine *want,
+			 const struct machine *have)
+{
+	size_t all = 0, new = 0; /* both lists are in the order of the routers */
+
+	vec_each (r, &want->routers) {
+		bool moved = moved_in(p, r, have);
+		struct addr_list addrs = { 0 };
+
+		for (; all < want->fixed.n && want->fixed.v[all].router <= r->id; all++) {
+			if (moved && want->fixed.v[all].router == r->id)
+				*vec_push(&addrs.list) = want->fixed.v[all].shared;
+		}
+		for (; new < p->fixed_put.n && p->fixed_put.v[new]->router <= r->id; new ++) {
+			if (!moved && p->fixed_put.v[new]->router == r->id)
+				*vec_push(&addrs.list) = p->fixed_put.v[new]->shared;
+		}
+		for (int f = 0; moved && f < FAMILIES; f++) {
+			if (!addr_is_unset(&r->own[f]))
+				*vec_push(&addrs.list) = r->own[f];
+		}
+		tell(r, &addrs);
+		vec_free(&addrs.list);
+	}
 }
 
 static void count(struct outcome *out)
@@ -507,7 +684,8 @@ static void undo(struct change *c, bool created)
 		vec_each (r, &c->have.routers)
 			r->out_of_scope = r->broken;
 		plan_make(&c->have, &now, &plan);
-		execute(c->dp, &plan, &c->have, &now, &err);
+		if (prepare(c->dp, &plan, &c->have, &now, &err) == 0)
+			complete(c->dp, &plan, &now, &err);
 	}
 	if (created && !err.set)
 		drop_maps(c, &err);
@@ -536,9 +714,10 @@ static void describe_alone(struct change *c, const struct machine *want, struct 
 	plan_describe(&shown, &was, &c->had, &c->will, &out->text);
 }
 
-int change_make(struct change *c, const struct scope *scope, bool dry_run, struct outcome *out,
+int change_make(struct change *c, const struct change_how *how, struct outcome *out,
 		struct error *err)
 {
+	const struct scope *scope = how->scope;
 	_cleanup_machine_ struct machine want = { 0 };
 	_cleanup_facts_ struct facts facts = { 0 };
 	_cleanup_plan_ struct plan plan = { 0 };
@@ -569,7 +748,7 @@ int change_make(struct change *c, const struct scope *scope, bool dry_run, struc
 	count(out);
 	if (check_capacity(c, &plan, err))
 		return -1;
-	if (dry_run)
+	if (how->dry_run)
 		return 0;
 
 	if (store_save(c->store, &c->had, &c->will, err))
@@ -579,7 +758,8 @@ int change_make(struct change *c, const struct scope *scope, bool dry_run, struc
 			return -1;
 		created = true;
 	}
-	if (execute(c->dp, &plan, &want, &c->have, err)) {
+	if (prepare(c->dp, &plan, &want, &c->have, err) ||
+	    probe(c, &plan, &want, how->no_probe, err) || complete(c->dp, &plan, &c->have, err)) {
 		undo(c, created);
 		return -1;
 	}
@@ -587,6 +767,7 @@ int change_make(struct change *c, const struct scope *scope, bool dry_run, struc
 		undo(c, created);
 		return -1;
 	}
+	announce_all(&plan, &want, &c->have);
 	/* also what a run that was killed has left of them */
 	return !want.routers.n ? drop_maps(c, err) : 0;
 }

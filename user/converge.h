@@ -36,12 +36,18 @@ struct outcome {
 	size_t added, changed, removed;
 };
 
+/* How a change is made; all zero: for everybody, with probes, at once. */
+struct change_how {
+	const struct scope *scope; /* whom it concerns; nobody else's router has to be in order */
+	bool dry_run;		   /* only say what would be done */
+	bool no_probe;		   /* what joins is not probed; see probe.h */
+};
+
 /*
- * Make the machine and the state what `c->will` says, once a change. `scope`: whom it
- * concerns; nobody else's router has to be in order for it. With `dry_run`, only say. On failure
+ * Make the machine and the state what `c->will` says, once a change. On failure
  * everything is as it was, the state included. `out` is the caller's to free, also on failure.
  */
-int change_make(struct change *c, const struct scope *scope, bool dry_run, struct outcome *out,
+int change_make(struct change *c, const struct change_how *how, struct outcome *out,
 		struct error *err);
 
 /* Read the machine as change_begin() does, for commands that only look. *dp may come out NULL. */

@@ -14,5 +14,6 @@ void log_setup(enum log_level level);
 
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 #define log_warning(...) log_line(LOG_WARNING, __VA_ARGS__)
+#define log_debug(...)	 log_line(LOG_DEBUG, __VA_ARGS__)
 
 #endif

@@ -24,7 +24,7 @@ static const struct command *const commands[] = {
 };
 
 /* Options of every command. Values over 255 have no letter. */
-enum { OPT_STATE = 256, OPT_BPFFS, OPT_WAIT, OPT_VERSION, OPT_COMMAND };
+enum { OPT_STATE = 256, OPT_BPFFS, OPT_WAIT, OPT_PATIENCE, OPT_VERSION, OPT_COMMAND };
 
 static const struct global {
 	struct cmd_option option;
@@ -36,6 +36,8 @@ static const struct global {
 	  OPT_BPFFS },
 	{ { "wait", 0, "SECONDS", "how long to wait for another tenantnat (default 30)" },
 	  OPT_WAIT },
+	{ { "patience", 0, "N", "probes wait N times as long for answers (default 1)" },
+	  OPT_PATIENCE },
 	{ { "json", 'j', NULL, "print JSON" }, 'j' },
 	{ { "quiet", 'q', NULL, "print nothing but errors and what was asked for" }, 'q' },
 	{ { "verbose", 'v', NULL, "say more, also what the kernel's verifier says" }, 'v' },
@@ -146,6 +148,12 @@ static int take_option(struct invocation *inv, int value, bool *verbose)
 			return -1;
 		fprintf(stderr, "tenantnat: --wait %s: give a number of seconds\n", optarg);
 		return hint(inv->command);
+	case OPT_PATIENCE:
+		inv->patience = strtoul(optarg, &end, 10);
+		if (optarg[0] >= '1' && optarg[0] <= '9' && !*end && inv->patience <= 100)
+			return -1;
+		fprintf(stderr, "tenantnat: --patience %s: give a number from 1 to 100\n", optarg);
+		return hint(inv->command);
 	case 'j':
 		inv->json = true;
 		return -1;
@@ -255,7 +263,8 @@ int main(int argc, char **argv)
 {
 	struct invocation inv = { .state = "/var/lib/tenantnat",
 				  .bpffs = "/sys/fs/bpf/tenantnat",
-				  .wait = 30 };
+				  .wait = 30,
+				  .patience = 1 };
 	int status, used;
 
 	signal(SIGPIPE, SIG_IGN);

@@ -139,9 +139,18 @@ struct tenant *model_tenant(struct model *m, const char *name)
 
 struct mapping *tenant_mapping(struct tenant *t, const struct tn_addr *fixed)
 {
-	vec_each (m, &t->mappings) {
-		if (addr_cmp(&m->fixed, fixed) == 0)
-			return m;
+	size_t low = 0, high = t->mappings.n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		int order = addr_cmp(&t->mappings.v[mid].fixed, fixed);
+
+		if (order == 0)
+			return &t->mappings.v[mid];
+		if (order < 0)
+			low = mid + 1;
+		else
+			high = mid;
 	}
 	return NULL;
 }

@@ -115,6 +115,7 @@ bool router_same(const struct router *a, const struct router *b);
 
 /* NULL when there is none. */
 struct tenant *model_tenant(struct model *m, const char *name);
+/* The same; the mappings are sorted (model_sort). */
 struct mapping *tenant_mapping(struct tenant *t, const struct tn_addr *fixed);
 
 /* Tenants by name, the mappings of each by fixed address: the order of every listing and

@@ -159,6 +159,21 @@ int netlink_ifaces(struct ifaces *out, struct error *err)
 		   : 0;
 }
 
+bool netlink_is_up(uint32_t ifindex)
+{
+	_cleanup_sock_ struct nl_sock *sock = NULL;
+	struct rtnl_link *link = NULL;
+	bool up = false;
+	int ret;
+
+	sock = connect_route(&ret);
+	if (!ret && rtnl_link_get_kernel(sock, ifindex, NULL, &link) == 0) {
+		up = (~rtnl_link_get_flags(link) & (IFF_UP | IFF_RUNNING)) == 0;
+		rtnl_link_put(link);
+	}
+	return up;
+}
+
 /* ------------------------------------------------------------ writing */
 
 /* What the kernel said to a request. */

@@ -31,6 +31,9 @@ int netlink_del_addr(const struct addr_row *row, struct error *err);
 int netlink_put_route(const struct route_row *row, struct error *err);
 int netlink_del_route(const struct route_row *row, struct error *err);
 
+/* Whether the interface is there, set up, and has a carrier. */
+bool netlink_is_up(uint32_t ifindex);
+
 /* Whether the interface has a clsact qdisc. */
 bool netlink_has_clsact(uint32_t ifindex);
 

@@ -18,6 +18,7 @@ void plan_free(struct plan *p)
 	vec_free(&p->shared_put);
 	vec_free(&p->attach);
 	vec_free(&p->renew);
+	vec_free(&p->replaced);
 	vec_free(&p->detach);
 	vec_free(&p->shared_del);
 	vec_free(&p->fixed_del);
@@ -27,8 +28,8 @@ bool plan_empty(const struct plan *p)
 {
 	return !p->subnets && !p->own_put.n && !p->fixed_put.n && !p->shared_put.n &&
 	       !p->attach.n && !p->renew.n && !p->addr_put.n && !p->route_put.n &&
-	       !p->setting_put.n && !p->addr_del.n && !p->route_del.n && !p->detach.n &&
-	       !p->shared_del.n && !p->fixed_del.n;
+	       !p->setting_put.n && !p->addr_del.n && !p->route_del.n && !p->replaced.n &&
+	       !p->detach.n && !p->shared_del.n && !p->fixed_del.n;
 }
 
 static bool same_shared(const struct shared_row *a, const struct shared_row *b)
@@ -100,14 +101,26 @@ static bool same_router(const struct router_row *want, const struct router_row *
 	       want->sources == have->sources && want->build == have->build;
 }
 
+static bool is_replaced(const struct router_row *gone, const struct machine *want)
+{
+	vec_each (r, &want->routers) {
+		if (r->netns_dev == gone->netns_dev && r->netns_ino == gone->netns_ino &&
+		    r->ifindex == gone->ifindex)
+			return true;
+	}
+	return false;
+}
+
 static void diff_routers(const struct machine *want, const struct machine *have, struct plan *out)
 {
 	const struct router_row *w = want->routers.v, *wend = w + want->routers.n;
 	const struct router_row *h = have->routers.v, *hend = h + have->routers.n;
 
+	VEC(const struct router_row *) gone = { 0 };
+
 	while (w < wend || h < hend) {
 		if (w == wend || (h < hend && h->id < w->id)) {
-			*vec_push(&out->detach) = h++;
+			*vec_push(&gone) = h++;
 		} else if (h == hend || w->id < h->id) {
 			*vec_push(&out->attach) = w++;
 		} else {
@@ -117,6 +130,13 @@ static void diff_routers(const struct machine *want, const struct machine *have,
 			h++;
 		}
 	}
+	vec_each (r, &gone) {
+		if (is_replaced(*r, want))
+			*vec_push(&out->replaced) = *r;
+		else
+			*vec_push(&out->detach) = *r;
+	}
+	vec_free(&gone);
 }
 
 static void diff_addrs(const struct machine *want, const struct machine *have, struct plan *out)
@@ -320,6 +340,7 @@ static void describe_routers(const struct plan *plan, const struct model *had,
 		size_t n;
 	} parts[] = { { '+', plan->attach.v, plan->attach.n },
 		      { '~', plan->renew.v, plan->renew.n },
+		      { '-', plan->replaced.v, plan->replaced.n },
 		      { '-', plan->detach.v, plan->detach.n } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
@@ -355,29 +376,11 @@ static void names_add(struct names *names, const struct model *m)
 	}
 }
 
-static const struct mapping *find_mapping(const struct tenant *t, const struct tn_addr *fixed)
-{
-	size_t low = 0, high = t ? t->mappings.n : 0;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		int order = addr_cmp(&t->mappings.v[mid].fixed, fixed);
-
-		if (order == 0)
-			return &t->mappings.v[mid];
-		if (order < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return NULL;
-}
-
 static void describe_mapping(struct plan_text *out, char sign, const struct names *names,
 			     const struct shared_row *row)
 {
 	const struct tenant *t = row->tenant < names->n ? names->by_id[row->tenant] : NULL;
-	const struct mapping *m = find_mapping(t, &row->fixed);
+	const struct mapping *m = t ? tenant_mapping((struct tenant *)t, &row->fixed) : NULL;
 
 	if (row->flags & TN_SHARED_OWN)
 		say(out, sign, "router address %s %s", t ? t->name : "?", ADDR(&row->shared));

@@ -23,9 +23,11 @@ struct plan {
 	 * that moment its packets are dropped, and never taken for somebody else's.
 	 */
 	VEC(const struct shared_row *) moved;
-	VEC(const struct shared_row *) own_put;	 /* the routers' own addresses */
-	VEC(const struct router_row *) attach;	 /* not attached yet */
-	VEC(const struct router_row *) renew;	 /* attached, but not as wanted */
+	VEC(const struct shared_row *) own_put; /* the routers' own addresses */
+	VEC(const struct router_row *) attach;	/* not attached yet */
+	VEC(const struct router_row *) renew;	/* attached, but not as wanted */
+	/* goes, and its interface is another's from now on, whose packets it would judge */
+	VEC(const struct router_row *) replaced;
 	VEC(const struct addr_row *) addr_moved; /* is there, but with another length */
 	VEC(const struct addr_row *) addr_put;
 	VEC(const struct route_row *) route_moved; /* is there, but leads another way */
@@ -35,7 +37,7 @@ struct plan {
 	VEC(const struct shared_row *) shared_put; /* mappings */
 	VEC(const struct route_row *) route_del;
 	VEC(const struct addr_row *) addr_del;
-	VEC(const struct router_row *) detach;
+	VEC(const struct router_row *) detach; /* goes, and nobody takes its place */
 	VEC(const struct shared_row *) shared_del;
 	VEC(const struct fixed_row *) fixed_del;
 };

@@ -454,6 +454,11 @@ static void skip_from(struct probe_run *run, enum probe first, const char *why)
 
 static int probe_link(struct probe_run *run, struct pinger *p, struct error *err)
 {
+	if (run->in->brief) {
+		asks_collect(&run->asks, patient(run->in, PROBE_BRIEF_MS));
+		judge_duplicates(run);
+		return 0;
+	}
 	asks_collect(&run->asks, clock_left(run->repeat));
 	if (asks_send(&run->asks, err))
 		return -1;

@@ -100,6 +100,8 @@ struct probe_input {
 	VEC(struct probe_host) vms;	   /* fixed addresses; empty: no vm probe is made */
 	uint32_t inside[TN_INSIDE_MAX];	   /* where they may be; 0: no more */
 	unsigned int patience;		   /* every wait this many times as long; 0 is 1 */
+	/* nothing but duplicates of `mapped`, asked for once and waited for shortly */
+	bool brief;
 };
 
 void probe_input_free(struct probe_input *in);

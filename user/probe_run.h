@@ -40,6 +40,8 @@ static inline unsigned int patient(const struct probe_input *in, unsigned int ms
 
 /* Between one question to a link and its repetition, and as long after that. */
 #define PROBE_ASK_MS 125
+/* What a neighbour on the link takes to answer, generously. */
+#define PROBE_BRIEF_MS 30
 /* An echo that passes everywhere, and how often it is sent. */
 enum { PROBE_PING_SIZE = 84, PROBE_PING_MS = 300, PROBE_PING_TRIES = 3 };
 

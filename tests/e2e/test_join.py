@@ -96,12 +96,12 @@ def bare(lab):
         eventually(lambda: ping(vm, INSIDE))    # until the bridge forwards
         yield vm
     finally:
+        lab.ns.pop("green1").remove()
         lab.apply(lab.dual_definitions() if lab.dual else lab.definitions())
         green.sysctl(ipv4__ip_forward=kept[4]["all"], ipv6__conf__all__forwarding=kept[6]["all"])
         green.ip("addr flush dev shared0 scope global", f"addr add {GREEN}/16 dev shared0")
         if lab.dual:
             green.ip("addr add fd64::4/64 dev shared0 nodad")
-        lab.ns.pop("green1").remove()
 
 
 def with_green(lab, **router):
@@ -181,6 +181,15 @@ def test_router_address_is_pinned(lab):
         ping(vm, RED1)
 
 
+@contextlib.contextmanager
+def another_gateway(lab):
+    lab.plain.ip("addr add 100.64.0.251/16 dev shared0")
+    try:
+        yield
+    finally:
+        lab.plain.ip("addr del 100.64.0.251/16 dev shared0")
+
+
 @once
 def test_routes_behind_a_gateway(lab):
     """A part of the shared subnets by way of plain, then of another one."""
@@ -195,7 +204,7 @@ def test_routes_behind_a_gateway(lab):
     def way(address):
         return lab.green.run("ip", "route", "get", address).stdout.split(" src ")[0].strip()
 
-    with bare(lab):
+    with bare(lab), another_gateway(lab):
         lab.apply(definitions((other, PLAIN), ("100.64.9.0/24", PLAIN)))
         equal(sorted(routes(lab.green)),
               sorted([SUBNET, f"{other} via {PLAIN}", f"100.64.9.0/24 via {PLAIN}"]), "routes")
@@ -259,7 +268,7 @@ def stubborn(lab, path):
 
 def fails_without_a_trace(lab, what):
     before = whole(lab)
-    said = lab.cli.fails("apply", "-f", lab.write(with_green(lab), "bad.yaml"))
+    said = lab.cli.run("apply", "-f", lab.write(with_green(lab), "bad.yaml"), code=1).stderr
     assert "green" in said and what in said, said
     unchanged(before, whole(lab), "a join that failed")
 
@@ -325,3 +334,76 @@ def test_every_interface_keeps_its_setting(lab):
                 fails_without_a_trace(lab, "ipv6/conf/lan0/forwarding")
         finally:
             lab.green.ip("link del other", "link del one")
+
+
+# before traffic
+
+@contextlib.contextmanager
+def plain_having(lab, address):
+    lab.plain.ip(f"addr add {address}/32 dev shared0")
+    try:
+        yield
+    finally:
+        lab.plain.ip(f"addr del {address}/32 dev shared0")
+
+
+@hook
+def test_join_finds_who_has_its_addresses(lab):
+    """A mapped address, and the router's own; nothing stays, and --no-probe does without."""
+    with bare(lab):
+        for address in (GREEN1, "100.64.3.254"):
+            with plain_having(lab, address):
+                fails_without_a_trace(lab, lab.macs["plain"])
+        with plain_having(lab, GREEN1):
+            done = lab.cli.run("apply", "-f", lab.write(with_green(lab)), "--no-probe")
+            assert "probes were left out" in done.stderr, done.stderr
+
+
+@once
+def test_map_add_finds_who_has_the_address(lab):
+    with plain_having(lab, "100.64.1.99"):
+        before = machine(lab)
+        said = lab.cli.fails("map", "add", "red", "10.0.0.99")
+        assert "100.64.1.99" in said and lab.macs["plain"] in said, said
+        unchanged(before, machine(lab), "a map add that failed")
+        lab.cli.run("map", "add", "red", "10.0.0.99", "--no-probe")
+    lab.cli.run("map", "del", "red", "10.0.0.99")
+
+
+@once
+def test_join_finds_a_narrow_path(lab):
+    with bare(lab):
+        lab.green.ip("link set shared0 mtu 1600")
+        try:
+            fails_without_a_trace(lab, "expected packets of 1600 bytes to pass")
+        finally:
+            lab.green.ip("link set shared0 mtu 1500")
+
+
+@once
+def test_join_finds_a_route_that_leads_elsewhere(lab):
+    """A narrower one than that to the shared subnet."""
+    with bare(lab):
+        lab.green.ip("route add blackhole 100.64.0.0/24")
+        try:
+            fails_without_a_trace(lab, "route")
+        finally:
+            lab.green.ip("route del blackhole 100.64.0.0/24")
+
+
+@hook
+def test_join_tells_neighbours(lab):
+    """Who remembers somebody else at a mapped address learns of it, without asking."""
+    def remembered(address):
+        found = json.loads(lab.plain.run("ip", "-j", "neigh", "show", address).stdout)
+        return [n["lladdr"] for n in found if "lladdr" in n]
+
+    with bare(lab):
+        for address in (GREEN1, "100.64.3.254"):
+            lab.plain.ip(f"neigh replace {address} lladdr 02:bb:bb:bb:bb:bb dev shared0 nud stale")
+        lab.apply(with_green(lab))
+        for address in (GREEN1, "100.64.3.254"):
+            eventually(lambda a=address: equal(remembered(a), [lab.macs["green"]], a))
+        lab.plain.ip("neigh replace 100.64.3.9 lladdr 02:bb:bb:bb:bb:bb dev shared0 nud stale")
+        lab.cli.run("map", "add", "green", "10.0.0.9")
+        eventually(lambda: equal(remembered("100.64.3.9"), [lab.macs["green"]], "map add"))

@@ -489,6 +489,7 @@ char *plan_steps(const struct plan *p)
 	SAY(&p->own_put, "put", write_shared);
 	SAY_ROUTERS(&p->attach, "attach");
 	SAY_ROUTERS(&p->renew, "renew");
+	SAY_ROUTERS(&p->replaced, "replace");
 	SAY(&p->route_moved, "move", write_route);
 	SAY(&p->addr_moved, "move", write_addr);
 	SAY(&p->addr_put, "put", write_addr);

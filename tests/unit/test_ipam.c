@@ -571,11 +571,20 @@ static bool naive_allocate(struct naive *n, const struct tenant *t, struct mappi
 	return false;
 }
 
+static const struct mapping *naive_mapping(const struct tenant *t, const struct tn_addr *fixed)
+{
+	vec_each (m, &t->mappings) {
+		if (addr_cmp(&m->fixed, fixed) == 0)
+			return m;
+	}
+	return NULL;
+}
+
 static bool naive_keep(struct naive *n, const struct model *have, const struct tenant *t,
 		       struct mapping *m)
 {
 	struct tenant *had = model_tenant((struct model *)have, t->name);
-	const struct mapping *old = had ? tenant_mapping(had, &m->fixed) : NULL;
+	const struct mapping *old = had ? naive_mapping(had, &m->fixed) : NULL;
 
 	if (!old || naive_used(n, &old->shared) || !tenant_may_have(n->m, t, &old->shared) ||
 	    (m->pinned && addr_cmp(&m->shared, &old->shared) != 0))
@@ -696,7 +705,7 @@ static void random_mapping(struct dice *d, struct tenant *t)
 	struct tn_addr fixed = addr_of(chance(d, 70) ? "10.0.0.0" : "fd00::");
 
 	fixed = addr_add(&fixed, roll(d, 3) * 256 + roll(d, 40));
-	if (!tenant_mapping(t, &fixed))
+	if (!naive_mapping(t, &fixed))
 		((struct mapping *)vec_push(&t->mappings))->fixed = fixed;
 }
 

@@ -109,10 +109,9 @@ static void settles(const char *definitions, const char *seen, const char *text)
 	join_see(&m, &f.ifaces.list.v[1], &f);
 	join_settle(&m, &m.tenants.v[0], &f);
 	for (size_t i = 0; i < f.own.n; i++)
-		*vec_push(&out.shared) = (struct shared_row){ .shared = f.own.v[i],
-							      .tenant = 1,
-							      .router = 1,
-							      .flags = TN_SHARED_OWN };
+		*vec_push(&out.shared) = (struct shared_row){
+			.shared = f.own.v[i], .tenant = 1, .router = 1, .flags = TN_SHARED_OWN
+		};
 	vec_each (row, &f.addrs)
 		*vec_push(&out.addrs) = *row;
 	vec_each (row, &f.routes)
@@ -153,8 +152,7 @@ Test(join, what_is_leased_is_put_there)
 		"addr 9 2 100.64.1.254 128\n"
 		"way 9 2 100.64.0.0/16 src=100.64.1.254\n" FORWARD_V4);
 	/* and stays there */
-	settles(RED "router lease=100.64.1.254; map 10.0.0.5;",
-		"!100.64.1.254; !100.64.0.0/16",
+	settles(RED "router lease=100.64.1.254; map 10.0.0.5;", "!100.64.1.254; !100.64.0.0/16",
 		"own 100.64.1.254 1 1\n"
 		"addr 9 2 100.64.1.254 128\n"
 		"way 9 2 100.64.0.0/16 src=100.64.1.254\n" FORWARD_V4);

@@ -208,7 +208,7 @@ Test(model, lookups)
 	add_tenant(&m, "re");
 	add_mapping(&m.tenants.v[0], "fd00::5");
 	add_mapping(&m.tenants.v[0], "10.0.0.5");
-	for (int sorted = 0; sorted < 2; sorted++) {
+	for (int sorted = 0; sorted < 2; sorted++, model_sort(&m)) {
 		struct tenant *red = model_tenant(&m, "red");
 
 		cr_assert_not_null(red);
@@ -218,11 +218,12 @@ Test(model, lookups)
 		cr_expect_null(model_tenant(&m, "r"));
 		cr_expect_null(model_tenant(&m, "redd"));
 		cr_expect_null(model_tenant(&m, ""));
+		if (!sorted)
+			continue;
 		cr_expect_eq(addr_cmp(&tenant_mapping(red, &v4)->fixed, &v4), 0);
 		cr_expect_eq(addr_cmp(&tenant_mapping(red, &v6)->fixed, &v6), 0);
 		cr_expect_null(tenant_mapping(red, &other));
 		cr_expect_null(tenant_mapping(model_tenant(&m, "blue"), &v4));
-		model_sort(&m);
 	}
 }
 

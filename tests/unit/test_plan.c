@@ -58,6 +58,16 @@ Test(plan, addresses_and_routes)
 	      "del addr 9 3 100.64.0.2 112\n");
 }
 
+/* Whose interface is another's goes before anything is tried there. */
+Test(plan, routers_that_are_replaced)
+{
+	steps("router 2 b if=3 ino=9;", "router 1 a if=3 ino=9; router 3 c if=4 ino=9;",
+	      "attach 2 b\nreplace 1 a\ndetach 3 c\n");
+	steps("router 2 b if=3 ino=9;", "router 1 a if=3 ino=8;", "attach 2 b\ndetach 1 a\n");
+	steps("router 2 b if=3 ino=9;", "router 1 a if=3 ino=9; router 2 b if=4 ino=9;",
+	      "renew 2 b\nreplace 1 a\n");
+}
+
 Test(plan, settings)
 {
 	steps("set 9 ipv4/conf/a/forwarding 1; set 9 ipv4/conf/b/forwarding 1;",
@@ -192,10 +202,11 @@ Test(plan, a_router_out_of_scope_is_left_as_it_is)
 Test(plan, between_others)
 {
 	/* first, in the middle, last; both ways */
-	static const char some[] = "router 2 b; router 4 d; from 1 10.0.0.2 100.64.1.2;"
+	static const char some[] = "router 2 b if=2; router 4 d if=4; from 1 10.0.0.2 100.64.1.2;"
 				   "from 1 10.0.0.4 100.64.1.4; to 100.64.1.2 10.0.0.2 1 1;"
 				   "to 100.64.1.4 10.0.0.4 1 1;";
-	static const char more[] = "router 1 a; router 2 b; router 3 c; router 4 d; router 5 e;"
+	static const char more[] = "router 1 a if=1; router 2 b if=2; router 3 c if=3; router 4 d "
+				   "if=4; router 5 e if=5;"
 				   "from 1 10.0.0.1 100.64.1.1; from 1 10.0.0.2 100.64.1.2;"
 				   "from 1 10.0.0.3 100.64.1.3; from 1 10.0.0.4 100.64.1.4;"
 				   "from 1 10.0.0.5 100.64.1.5; to 100.64.1.1 10.0.0.1 1 1;"
@@ -514,6 +525,8 @@ static void carry_out(const struct plan *p, const struct machine *want, struct m
 		cr_assert(TAKE_OUT(&m->routers, *row, router_id_cmp));
 		*vec_push(&m->routers) = **row;
 	}
+	vec_each (row, &p->replaced)
+		cr_assert(TAKE_OUT(&m->routers, *row, router_id_cmp));
 	vec_each (row, &p->detach)
 		cr_assert(TAKE_OUT(&m->routers, *row, router_id_cmp));
 	vec_each (row, &p->shared_del)
@@ -623,7 +636,7 @@ Test(plan, carried_out_it_gives_what_was_wanted)
 Test(plan, rows_point_into_the_machines)
 {
 	_cleanup_machine_ struct machine want =
-		machine_of(TO5 FROM5 "router 1 red; router 2 blue if=1;");
+		machine_of(TO5 FROM5 "router 1 red if=2; router 2 blue if=1;");
 	_cleanup_machine_ struct machine have =
 		machine_of("to 100.64.1.6 10.0.0.5 1 1; from 2 10.0.0.5 100.64.1.5;"
 			   "router 2 blue; router 3 green;");
