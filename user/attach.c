@@ -560,3 +560,99 @@ void attach_inspect(struct dataplane *dp, const struct router_row *r, struct att
 		      clsact ? clsact_program(dp, r, p) : tcx_program(dp, r, p));
 	}
 }
+
+/* ------------------------------------------------------------ others */
+
+static struct other *other_push(struct others *out, uint32_t ifindex, enum via via,
+				uint32_t program)
+{
+	struct other *o = vec_push(&out->list);
+
+	if (!if_indextoname(ifindex, o->interface))
+		o->interface[0] = '\0';
+	o->via = via;
+	o->program = program;
+	o->before = true;
+	return o;
+}
+
+static bool program_is_ours(uint32_t id)
+{
+	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(id);
+
+	return dataplane_program_router(fd) != 0;
+}
+
+/* tcx programs in the order in which they run. */
+static void others_tcx(uint32_t ifindex, bool egress, struct others *out)
+{
+	uint32_t ids[64], n = ARRAY_SIZE(ids);
+	bool behind = false;
+
+	if (bpf_prog_query(ifindex, egress ? TCX_EGRESS : TCX_INGRESS, 0, NULL, ids, &n))
+		return;
+	for (uint32_t i = 0; i < n && i < ARRAY_SIZE(ids); i++) {
+		struct other *o;
+
+		if (program_is_ours(ids[i])) {
+			behind = true;
+			continue;
+		}
+		o = other_push(out, ifindex, VIA_TCX, ids[i]);
+		o->egress = egress;
+		o->before = !behind;
+	}
+}
+
+static void others_xdp(uint32_t ifindex, struct others *out)
+{
+	_cleanup_multiprog_ struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex(ifindex);
+	struct xdp_program *prog = NULL;
+	bool behind = false;
+
+	if (!usable(mp))
+		return;
+	if (xdp_multiprog__is_legacy(mp)) {
+		prog = xdp_multiprog__main_prog(mp);
+		if (prog && !dataplane_program_router(xdp_program__fd(prog)))
+			other_push(out, ifindex,
+				   xdp_multiprog__attach_mode(mp) == XDP_MODE_SKB ? VIA_XDP_GENERIC
+										  : VIA_XDP,
+				   xdp_program__id(prog));
+		return;
+	}
+	while ((prog = xdp_multiprog__next_prog(prog, mp))) {
+		if (dataplane_program_router(xdp_program__fd(prog)))
+			behind = true;
+		else
+			other_push(out, ifindex, VIA_XDP_DISPATCHER, xdp_program__id(prog))
+				->before = !behind;
+	}
+}
+
+void attach_others(uint32_t ifindex, struct others *out)
+{
+	memset(out, 0, sizeof(*out));
+	others_xdp(ifindex, out);
+	others_tcx(ifindex, true, out);
+	others_tcx(ifindex, false, out);
+}
+
+int attach_has_tcx(void)
+{
+	uint32_t n = 0;
+
+	if (getenv(NO_TCX))
+		return 0;
+	/* of the loopback interface, which every namespace has: a question alone */
+	if (bpf_prog_query(1, TCX_INGRESS, 0, NULL, NULL, &n) == 0)
+		return 1;
+	return errno == EINVAL ? 0 : -1;
+}
+
+int attach_has_dispatcher(void)
+{
+	int ret = libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_EXT, NULL);
+
+	return ret < 0 ? -1 : ret;
+}

@@ -70,4 +70,26 @@ struct attachments {
 /* What is attached of the router now, seen in the kernel, not remembered. */
 void attach_inspect(struct dataplane *dp, const struct router_row *r, struct attachments *out);
 
+/* A program of somebody else at the router's interface. */
+struct other {
+	char interface[IF_NAMESIZE];
+	bool egress;
+	enum via via;
+	bool before;	  /* it runs before ours, or where ours is not at all */
+	uint32_t program; /* id in the kernel; 0: not known (a filter of a clsact qdisc) */
+};
+
+struct others {
+	VEC(struct other) list;
+};
+
+/* The programs of others at the interface. The caller is in its namespace. */
+void attach_others(uint32_t ifindex, struct others *out);
+
+/* Whether the kernel has tcx: 1, 0, or -1 when it does not tell us (CAP_NET_ADMIN is needed). */
+int attach_has_tcx(void);
+
+/* Whether it takes programs of the kind that libxdp's dispatcher calls: 1, 0 or -1 (as above). */
+int attach_has_dispatcher(void);
+
 #endif

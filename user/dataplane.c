@@ -8,13 +8,12 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
-#include <sys/capability.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <uthash.h>
 
+#include "host.h"
 #include "tenantnat.skel.h"
 
 /* The smallest set of maps: 2 MiB, and 2 MiB for the counters of each CPU. */
@@ -70,18 +69,6 @@ struct instance {
 
 /* ------------------------------------------------------------ the machine */
 
-static bool capable(cap_value_t what)
-{
-	cap_t caps = cap_get_proc();
-	cap_flag_value_t value = CAP_CLEAR;
-
-	if (caps) {
-		cap_get_flag(caps, what, CAP_EFFECTIVE, &value);
-		cap_free(caps);
-	}
-	return value == CAP_SET;
-}
-
 static int parent_of(const char *path, char out[PATH_MAX])
 {
 	char *slash;
@@ -96,21 +83,19 @@ static int parent_of(const char *path, char out[PATH_MAX])
 
 int dataplane_check(const char *bpffs, struct error *err)
 {
-	unsigned int major = 0, minor = 0;
-	char parent[PATH_MAX];
-	struct utsname uts;
+	char parent[PATH_MAX], release[HOST_RELEASE];
+	unsigned int major, minor;
 	struct statfs fs;
 
-	if (!capable(CAP_NET_ADMIN) || !capable(CAP_SYS_ADMIN))
+	if (host_missing_privileges()[0])
 		return error_set(
 			err, "missing privileges: CAP_NET_ADMIN and CAP_SYS_ADMIN are needed to "
 			     "load programs and to enter network namespaces; run as root");
-	uname(&uts);
-	sscanf(uts.release, "%u.%u", &major, &minor);
+	host_kernel(release, &major, &minor);
 	if (major < 6 || (major == 6 && minor < 1))
 		return error_set(err,
 				 "kernel %s is too old: 6.1 or later is needed; boot a newer one",
-				 uts.release);
+				 release);
 	if (bpffs[0] != '/' || parent_of(bpffs, parent))
 		return error_usage(err, "--bpffs %s: give an absolute path", bpffs);
 	if (statfs(parent, &fs))

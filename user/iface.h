@@ -25,6 +25,15 @@ struct iface {
 	uint8_t mac[6];
 	bool ethernet;
 	bool loopback;
+	bool up;
+	bool carrier;	 /* frames can go: of a veth, that its peer is up too */
+	uint32_t mtu;	 /* bytes */
+	uint32_t master; /* index of the bridge or the like that it is a port of; 0: none */
+	/*
+	 * Index of the veth's peer, or of what a VLAN device stands on, where that is in this
+	 * namespace; 0: none
+	 */
+	uint32_t link;
 	VEC(struct iface_addr) addrs;
 };
 

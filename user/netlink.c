@@ -11,6 +11,7 @@
 #include <netlink/route/classifier.h>
 #include <netlink/route/link.h>
 #include <netlink/route/qdisc.h>
+#include <netlink/route/route.h>
 #include <netlink/route/tc.h>
 
 static void cache_cleanup(struct nl_cache **cache)
@@ -40,11 +41,18 @@ static void read_link(struct rtnl_link *link, struct ifaces *out)
 	struct nl_addr *mac = rtnl_link_get_addr(link);
 	const char *kind = rtnl_link_get_type(link);
 	struct iface *i = vec_push(&out->list);
+	int32_t elsewhere;
 
 	i->index = rtnl_link_get_ifindex(link);
 	snprintf(i->name, sizeof(i->name), "%s", rtnl_link_get_name(link));
 	snprintf(i->kind, sizeof(i->kind), "%s", kind ? kind : "");
 	i->loopback = rtnl_link_get_flags(link) & IFF_LOOPBACK;
+	i->up = rtnl_link_get_flags(link) & IFF_UP;
+	i->carrier = rtnl_link_get_flags(link) & IFF_LOWER_UP;
+	i->mtu = rtnl_link_get_mtu(link);
+	i->master = rtnl_link_get_master(link);
+	if (rtnl_link_get_link_netnsid(link, &elsewhere))
+		i->link = rtnl_link_get_link(link);
 	i->ethernet = rtnl_link_get_arptype(link) == ARPHRD_ETHER;
 	if (mac && nl_addr_get_len(mac) == sizeof(i->mac))
 		memcpy(i->mac, nl_addr_get_binary_addr(mac), sizeof(i->mac));
@@ -375,4 +383,37 @@ bool netlink_clsact_in_use(uint32_t ifindex)
 	}
 	/* not known is not free */
 	return ret != 0;
+}
+
+static void route_cleanup(struct rtnl_route **route)
+{
+	if (*route)
+		rtnl_route_put(*route);
+}
+
+static void nl_addr_cleanup(struct nl_addr **addr)
+{
+	if (*addr)
+		nl_addr_put(*addr);
+}
+
+int netlink_route_to(const struct tn_addr *to, uint32_t *ifindex, struct error *err)
+{
+	_cleanup_(route_cleanup) struct rtnl_route *route = NULL;
+	_cleanup_(nl_addr_cleanup) struct nl_addr *dst = NULL;
+	_cleanup_sock_ struct nl_sock *sock = NULL;
+	int ret;
+
+	*ifindex = 0;
+	dst = addr_is_v4(to) ? nl_addr_build(AF_INET, &to->w[3], 4)
+			     : nl_addr_build(AF_INET6, to->w, 16);
+	sock = connect_route(&ret);
+	if (ret || !dst)
+		return error_set(err, "cannot look up a route: %s",
+				 nl_geterror(ret ? ret : -NLE_NOMEM));
+	ret = rtnl_route_lookup(sock, dst, &route);
+	/* the kernel's "no route" is an error, and so are its unreachable and prohibit routes */
+	if (!ret && rtnl_route_get_nnexthops(route) > 0)
+		*ifindex = rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, 0));
+	return 0;
 }

@@ -40,4 +40,7 @@ bool netlink_has_clsact(uint32_t ifindex);
 /* Whether a clsact qdisc of the interface holds any filter, in either direction. */
 bool netlink_clsact_in_use(uint32_t ifindex);
 
+/* By which interface the kernel would send to that address; *ifindex 0: by none. */
+int netlink_route_to(const struct tn_addr *to, uint32_t *ifindex, struct error *err);
+
 #endif
