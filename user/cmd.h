@@ -19,7 +19,8 @@
 	X(show)     \
 	X(stats)    \
 	X(check)    \
-	X(detach)
+	X(detach)   \
+	X(doctor)
 
 /* An option of one command. `arg` NULL: a flag. */
 struct cmd_option {
@@ -53,6 +54,7 @@ struct invocation {
 	unsigned int patience; /* probes wait this many times as long for answers; from 1 */
 	bool json;
 	bool quiet;
+	bool verbose;
 	int nargs;
 	char **args;
 	const char *values[CMD_OPTIONS_MAX]; /* of the command's options; NULL: not given */

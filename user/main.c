@@ -161,7 +161,7 @@ static int take_option(struct invocation *inv, int value, bool *verbose)
 		inv->quiet = true;
 		return -1;
 	case 'v':
-		*verbose = true;
+		*verbose = inv->verbose = true;
 		return -1;
 	case 'h':
 		print_help(inv->command);

@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What doctor finds: each thing is made wrong for real, found, and right again by its remedy."""
+import contextlib
+import json
+import os
+import re
+
+from case import equal, hook, once
+from lab import BLUE1, SHARED_INDEX
+from net import BPFFS, sh
+from snapshot import machine, unchanged
+from traffic import ping
+
+PINS = BPFFS + "/tenantnat"
+
+
+def findings(cli, *args, code=0):
+    """What is not in order: {(finding, tenant): it}. The exit code says whether it is a problem."""
+    said = json.loads(cli.run("-j", "doctor", *args, code=code).stdout)
+    wrong = {}
+    for one in said["findings"]:
+        if one["severity"] != "ok":
+            assert one["remedy"], f"no remedy: {one}"
+            wrong.setdefault((one["finding"], one["tenant"]), one)
+    equal(said["problems"] > 0, code == 1, f"exit {code}, and problems")
+    return wrong
+
+
+def of_routers(wrong):
+    """Without the machine's own, which can be as it likes (JIT) where the tests run."""
+    return {key: one for key, one in wrong.items() if key[1]}
+
+
+def healthy(lab, *but):
+    """Nothing is wrong with any router, but these findings."""
+    equal(sorted(name for name, _ in of_routers(findings(lab.cli))), sorted(but), "findings")
+
+
+def ill(lab, name, severity="problem", tenant="red", interface="shared0", cli=None):
+    """The finding, which is the only one of that tenant."""
+    wrong = findings(cli or lab.cli, code=int(severity == "problem"))
+    assert (name, tenant) in wrong, f"no {name} of {tenant}: {list(wrong)}"
+    one = wrong[name, tenant]
+    equal((one["severity"], one["interface"]), (severity, interface), one["seen"])
+    return one
+
+
+def type_in(text):
+    """The remedy, as a shell command."""
+    sh(["bash", "-c", "set -e; " + text])
+
+
+@hook
+def test_doctor_finds_nothing(lab):
+    """In a lab where all is well; XDP on a veth is slow, and no problem."""
+    healthy(lab, *(["hook"] * 2 if lab.hook == "xdp" else []))
+    text = lab.cli.run("-v", "doctor").stdout
+    for word in ("kernel", "bpffs", "red shared0: all attached, hook " + lab.hook, "0 problems"):
+        assert word in text, f"no `{word}` in {text}"
+    assert "all attached" not in lab.cli.run("doctor").stdout, "ok lines without -v"
+
+
+@once
+def test_doctor_changes_nothing(lab):
+    before = machine(lab)
+    # the file lock that a writer takes is not in its way
+    with open(os.path.join(lab.cli.state, "lock"), encoding="ascii") as lock:
+        sh(["flock", "-n", str(lock.fileno()), lab.cli.binary, *lab.cli.where, "--wait", "0",
+            "doctor"], pass_fds=[lock.fileno()])
+    unchanged(before, machine(lab), "doctor")
+
+
+@once
+def test_doctor_of_some_tenants(lab):
+    lab.red.sysctl(ipv4__conf__lan0__forwarding=0)
+    try:
+        equal(of_routers(findings(lab.cli, "blue")), {}, "findings of blue")
+        equal({t for _, t in of_routers(findings(lab.cli, "blue", "red", code=1))}, {"red"}, "both")
+        assert "there is no tenant nobody" in lab.cli.fails("doctor", "nobody", code=2)
+    finally:
+        lab.red.sysctl(ipv4__conf__lan0__forwarding=1)
+
+
+@once
+def test_doctor_on_a_fresh_machine(lab):
+    """No state, no pins: the machine alone, and none are made."""
+    cli = lab.cli.elsewhere(state=lab.scratch + "/none", bpffs=BPFFS + "/none")
+    equal(of_routers(findings(cli)), {}, "findings")
+    assert "nothing was applied" in cli.run("-v", "doctor").stdout
+    equal([path for path in (lab.scratch + "/none", BPFFS + "/none") if os.path.exists(path)], [],
+          "made by doctor")
+
+
+@once
+def test_doctor_for_everybody(lab):
+    """Without privileges: says so, and what it could not look at, and goes on."""
+    cli = lab.cli.elsewhere(bpffs=PINS,
+                            under=["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"])
+    wrong = findings(cli, code=1)
+    equal({name for (name, _), one in wrong.items() if one["severity"] == "problem"},
+          {"privileges"}, "problems")
+    equal({name for (name, _), one in wrong.items() if one["severity"] == "not checked"}
+          >= {"state", "maps", "tc"}, True, f"not checked: {list(wrong)}")
+
+
+@once
+def test_doctor_finds_settings(lab):
+    for key, wrong, name in (("ipv4__conf__lan0__forwarding", 0, "forwarding"),
+                             ("ipv4__conf__shared0__forwarding", 0, "forwarding"),
+                             ("ipv4__conf__shared0__proxy_arp_pvlan", 1, "neighbours"),
+                             ("ipv4__conf__shared0__arp_ignore", 8, "neighbours")):
+        device = key.split("__")[2]
+        lab.red.sysctl(**{key: wrong})
+        type_in(ill(lab, name, interface=device)["remedy"])
+        healthy(lab)
+    lab.red.sysctl(ipv4__conf__shared0__arp_ignore=0)
+    ping(lab.red1, BLUE1)
+
+
+@once
+def test_doctor_finds_routes(lab):
+    """A strict rp_filter is fine by itself; where the route leads elsewhere, it drops."""
+    lab.red.sysctl(ipv4__conf__shared0__rp_filter=1)
+    try:
+        healthy(lab)
+        lab.red.ip("route add 100.64.2.0/24 dev lan0")
+        one = ill(lab, "rp-filter")
+        assert "lan0" in one["seen"] and "100.64.2." in one["seen"], one["seen"]
+        assert "lan0 instead of shared0" in ill(lab, "routes")["seen"]
+        type_in(one["remedy"])
+        equal({name for name, _ in of_routers(findings(lab.cli, code=1))}, {"routes"}, "findings")
+        lab.red.ip("route del 100.64.2.0/24")
+        healthy(lab)
+        lab.red.ip("route add unreachable 10.0.0.6")
+        assert "10.0.0.6 is reached by no route" in ill(lab, "routes", interface=None)["seen"]
+        lab.red.ip("route del unreachable 10.0.0.6")
+    finally:
+        lab.red.sysctl(ipv4__conf__shared0__rp_filter=0)
+    healthy(lab)
+
+
+@once
+def test_doctor_finds_links(lab):
+    lab.red.ip("link set shared0 mtu 1400")
+    try:
+        one = ill(lab, "mtu", "warning", interface="lan0")
+        type_in(one["remedy"].split(",")[0])
+        healthy(lab)
+    finally:
+        lab.red.ip("link set shared0 mtu 1500", "link set lan0 mtu 1500")
+    lab.red.ip("link set lan0 down")
+    type_in(ill(lab, "link", interface="lan0")["remedy"])
+    lab.red_lan.ip("link set prouter down")
+    assert "no carrier" in ill(lab, "link", interface="lan0")["seen"]
+    lab.red_lan.ip("link set prouter up")
+    healthy(lab)
+
+
+RULES = {
+    "nat": "table inet t { chain c { type nat hook postrouting priority 100\n"
+           "oifname \"shared0\" masquerade\n}\n}",
+    "filter": "table inet t { chain c { type filter hook forward priority 0; policy drop\n"
+              "ct state established,related accept\n}\n}",
+    "conntrack": "table ip t { chain c { type filter hook prerouting priority raw\n"
+                 "iifname \"shared0\" notrack\n}\n}",
+}
+
+
+@once
+def test_doctor_finds_rules_of_nftables(lab):
+    for name, rules in RULES.items():
+        lab.red.run("nft", "-f", "-", input=rules)
+        try:
+            one = ill(lab, name, "warning" if name == "conntrack" else "problem")
+            assert "in the chain c of table" in one["seen"], one["seen"]
+            type_in(one["remedy"].split(", unless")[0])
+            healthy(lab)
+        finally:
+            lab.red.run("nft", "flush", "ruleset")
+    # nothing that we have to do with
+    lab.red.run("nft", "-f", "-", input="table ip t { chain c { type nat hook postrouting priority "
+                "100\n oifname \"ext0\" masquerade\n ip daddr 8.0.0.0/8 snat to 1.2.3.4\n}\n}")
+    healthy(lab)
+    lab.red.run("nft", "flush", "ruleset")
+
+
+@once
+def test_doctor_finds_rules_of_iptables(lab):
+    for name, rule in (("nat", "-t nat -A POSTROUTING -o shared0 -j MASQUERADE"),
+                       ("nat", "-t nat -A PREROUTING -i shared0 -j DNAT --to 10.0.0.9"),
+                       ("filter", "-P FORWARD DROP")):
+        lab.red.run("iptables-nft", *rule.split())
+        try:
+            type_in(ill(lab, name)["remedy"].replace("iptables ", "iptables-nft "))
+            healthy(lab)
+        finally:
+            lab.red.run("nft", "flush", "ruleset")
+    healthy(lab)
+
+
+@contextlib.contextmanager
+def other_abi(path):
+    """The map says that it is of another layout, meanwhile."""
+    raw = json.loads(sh(["bpftool", "-j", "map", "dump", "pinned", path]).stdout)[0]["value"]
+    values = [[byte.removeprefix("0x") for byte in v] for v in (["0x63", *raw[1:]], raw)]
+    write = ["bpftool", "map", "update", "pinned", path, "key", "hex", "0", "0", "0", "0",
+             "value", "hex"]
+    sh([*write, *values[0]])
+    try:
+        yield
+    finally:
+        sh([*write, *values[1]])
+
+
+@once
+def test_doctor_finds_pins(lab):
+    with other_abi(PINS + "/maps/config"):
+        one = ill(lab, "maps", tenant=None, interface=None)
+        assert "another version" in one["seen"] and "detach --all" in one["remedy"], one
+    healthy(lab)
+    os.mkdir(PINS + "/MAPS")
+    type_in(re.sub(".*: (rm )", r"\1", ill(lab, "leftovers", "warning", None, None)["remedy"]))
+    equal(os.path.exists(PINS + "/MAPS"), False, "the leftover is there")
+    equal([key for key in findings(lab.cli) if key[0] == "leftovers"], [], "leftovers")
+
+
+@once
+def test_doctor_finds_no_bpffs(lab):
+    where = lab.scratch + "/nobpf"
+    cli = lab.cli.elsewhere(state=lab.scratch + "/none", bpffs=where + "/tenantnat")
+    type_in(ill(lab, "bpffs", tenant=None, interface=None, cli=cli)["remedy"])
+    try:
+        equal([key for key in findings(cli) if key[0] == "bpffs"], [], "bpffs")
+        sh(["mount", "-o", "remount,ro", where])
+        type_in(ill(lab, "bpffs", tenant=None, interface=None, cli=cli)["remedy"])
+        equal([key for key in findings(cli) if key[0] == "bpffs"], [], "bpffs")
+    finally:
+        sh(["umount", where])
+        os.rmdir(where)
+
+
+@once
+def test_doctor_finds_the_state(lab):
+    os.chmod(lab.cli.state, 0o777)
+    try:
+        one = ill(lab, "state", tenant=None, interface=None)
+        type_in(re.search("`(chmod.*?)`", one["remedy"])[1])
+        healthy(lab)
+    finally:
+        os.chmod(lab.cli.state, 0o700)
+
+
+@once
+def test_doctor_finds_programs(lab):
+    """Of ours that are gone, and of others that are there."""
+    pins = next(os.path.join(top, "link_in") for top, _, files in os.walk(PINS + "/routers")
+                if "link_in" in files)
+    os.unlink(pins)
+    wrong = of_routers(findings(lab.cli, code=1))
+    equal({name for name, _ in wrong}, {"programs"}, "findings")
+    lab.apply()
+    healthy(lab)
+    sh(["bpftool", "prog", "load", os.environ["TN_FOREIGN"], BPFFS + "/foreign", "type", "xdp"])
+    try:
+        lab.red.run("bpftool", "net", "attach", "xdpgeneric", "pinned", BPFFS + "/foreign", "dev",
+                    "shared0")
+        assert "xdp-generic" in ill(lab, "other-programs", "warning")["seen"]
+        lab.red.run("bpftool", "net", "detach", "xdpgeneric", "dev", "shared0")
+        healthy(lab)
+    finally:
+        for name in ("foreign", "seen"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{BPFFS}/{name}")
+
+
+@once
+def test_doctor_finds_the_namespace_gone(lab):
+    """And tables of iptables-legacy, which stay for as long as a namespace does."""
+    spare = lab.spare_router()
+    try:
+        lab.apply(lab.definitions().having(lab.green_tenant(spare)))
+        spare.sysctl(ipv4__ip_forward=1)
+        spare.ip("addr add 10.0.0.1/24 dev lan0")
+        type_in(ill(lab, "accept-ra", "warning", "green")["remedy"])
+        healthy(lab)
+        spare.ip("link set to-lan0 mtu 1400")
+        type_in(ill(lab, "mtu", tenant="green", interface="lan0")["remedy"])
+        spare.ip("link set to-lan0 mtu 1500", "link set lan0 mtu 1500")
+        spare.run("iptables-legacy", "-t", "nat", "-L", "-n")
+        one = ill(lab, "iptables-legacy", "warning", "green", None)
+        assert "(nat)" in one["seen"] and "iptables-legacy-save" in one["remedy"], one
+    finally:
+        spare.remove()
+    assert "ip netns add" in ill(lab, "netns", tenant="green", interface=None)["remedy"]
+    equal({tenant for _, tenant in of_routers(findings(lab.cli, code=1))}, {"green"}, "tenants")
+    lab.apply()
+    healthy(lab)
+    equal(next(i["ifindex"] for i in lab.red.links() if i["ifname"] == "shared0"), SHARED_INDEX,
+          "red's shared interface")
