@@ -583,14 +583,14 @@ static bool program_is_ours(uint32_t id)
 	return dataplane_program_router(fd) != 0;
 }
 
-/* tcx programs in the order in which they run. */
-static void others_tcx(uint32_t ifindex, bool egress, struct others *out)
+/* tcx programs in the order in which they run; true when ours is among them. */
+static bool others_tcx(uint32_t ifindex, bool egress, struct others *out)
 {
 	uint32_t ids[64], n = ARRAY_SIZE(ids);
 	bool behind = false;
 
 	if (bpf_prog_query(ifindex, egress ? TCX_EGRESS : TCX_INGRESS, 0, NULL, ids, &n))
-		return;
+		return false;
 	for (uint32_t i = 0; i < n && i < ARRAY_SIZE(ids); i++) {
 		struct other *o;
 
@@ -602,6 +602,20 @@ static void others_tcx(uint32_t ifindex, bool egress, struct others *out)
 		o->egress = egress;
 		o->before = !behind;
 	}
+	return behind;
+}
+
+/* Filters run when all of tcx is done, and those of a lower priority number first. */
+static void others_clsact(uint32_t ifindex, bool egress, bool behind, struct others *out)
+{
+	uint16_t first = netlink_clsact_first(ifindex, egress);
+	struct other *o;
+
+	if (!first || first == CLSACT_PRIORITY || (!behind && first > CLSACT_PRIORITY))
+		return;
+	o = other_push(out, ifindex, VIA_CLSACT, 0);
+	o->egress = egress;
+	o->before = !behind;
 }
 
 static void others_xdp(uint32_t ifindex, struct others *out)
@@ -634,8 +648,8 @@ void attach_others(uint32_t ifindex, struct others *out)
 {
 	memset(out, 0, sizeof(*out));
 	others_xdp(ifindex, out);
-	others_tcx(ifindex, true, out);
-	others_tcx(ifindex, false, out);
+	for (int egress = 0; egress <= 1; egress++)
+		others_clsact(ifindex, egress, others_tcx(ifindex, egress, out), out);
 }
 
 int attach_has_tcx(void)

@@ -311,8 +311,10 @@ static void judge_others(const struct router_report *r, struct findings *out)
 			remedy(add(out, FINDING_OTHERS, SEVERITY_WARNING, r->shared.name,
 				   "%s runs before ours: what it takes or redirects is not judged",
 				   o->text),
-			       "look what it is with `bpftool prog show`, and take it off if it "
-			       "is not meant to be there");
+			       "look what it is with `%sbpftool net show dev %s`, and take it off "
+			       "if "
+			       "it is not meant to be there",
+			       r->enter, r->shared.name);
 		else
 			add(out, FINDING_OTHERS, SEVERITY_FINE, r->shared.name,
 			    "%s runs behind ours", o->text);

@@ -264,8 +264,12 @@ static void look_at_others(uint32_t ifindex, struct router_report *r)
 	vec_each (o, &others.list) {
 		struct stranger *s = vec_push(&r->others);
 
-		snprintf(s->text, sizeof(s->text), "program %u (%s, %s)", o->program,
-			 via_name(o->via), o->egress ? "egress" : "ingress");
+		if (o->program)
+			snprintf(s->text, sizeof(s->text), "program %u (%s, %s)", o->program,
+				 via_name(o->via), o->egress ? "egress" : "ingress");
+		else
+			snprintf(s->text, sizeof(s->text), "a tc filter (%s, %s)", via_name(o->via),
+				 o->egress ? "egress" : "ingress");
 		s->before = o->before;
 	}
 	vec_free(&others.list);

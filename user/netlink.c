@@ -385,6 +385,28 @@ bool netlink_clsact_in_use(uint32_t ifindex)
 	return ret != 0;
 }
 
+uint16_t netlink_clsact_first(uint32_t ifindex, bool egress)
+{
+	_cleanup_cache_ struct nl_cache *filters = NULL;
+	_cleanup_sock_ struct nl_sock *sock = NULL;
+	uint16_t first = 0;
+	int ret;
+
+	sock = connect_route(&ret);
+	if (ret ||
+	    rtnl_cls_alloc_cache(
+		    sock, ifindex,
+		    TC_H_MAKE(TC_H_CLSACT, egress ? TC_H_MIN_EGRESS : TC_H_MIN_INGRESS), &filters))
+		return 0;
+	for (struct nl_object *o = nl_cache_get_first(filters); o; o = nl_cache_get_next(o)) {
+		uint16_t prio = rtnl_cls_get_prio((struct rtnl_cls *)o);
+
+		if (prio && (!first || prio < first))
+			first = prio;
+	}
+	return first;
+}
+
 static void route_cleanup(struct rtnl_route **route)
 {
 	if (*route)

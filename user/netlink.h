@@ -40,6 +40,12 @@ bool netlink_has_clsact(uint32_t ifindex);
 /* Whether a clsact qdisc of the interface holds any filter, in either direction. */
 bool netlink_clsact_in_use(uint32_t ifindex);
 
+/*
+ * The priority of the filter that runs first in that direction of the interface's clsact
+ * qdisc; 0: there is none, or nobody knows.
+ */
+uint16_t netlink_clsact_first(uint32_t ifindex, bool egress);
+
 /* By which interface the kernel would send to that address; *ifindex 0: by none. */
 int netlink_route_to(const struct tn_addr *to, uint32_t *ifindex, struct error *err);
 

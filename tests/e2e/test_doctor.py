@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What doctor finds: each thing is made wrong for real, found, and right again by its remedy."""
 import contextlib
+import ctypes
 import json
 import os
 import re
 
-from case import equal, hook, once
+from case import Skip, equal, hook, once, only
 from lab import BLUE1, SHARED_INDEX
 from net import BPFFS, sh
 from snapshot import machine, unchanged
 from traffic import ping
 
+TCX_EGRESS = 47     # <linux/bpf.h>
 PINS = BPFFS + "/tenantnat"
 
 
@@ -231,6 +233,10 @@ def test_doctor_finds_no_bpffs(lab):
     type_in(ill(lab, "bpffs", tenant=None, interface=None, cli=cli)["remedy"])
     try:
         equal([key for key in findings(cli) if key[0] == "bpffs"], [], "bpffs")
+        sh(["umount", where])
+        one = ill(lab, "bpffs", tenant=None, interface=None, cli=cli)
+        assert "no BPF file system is mounted" in one["seen"], one
+        type_in(one["remedy"])
         sh(["mount", "-o", "remount,ro", where])
         type_in(ill(lab, "bpffs", tenant=None, interface=None, cli=cli)["remedy"])
         equal([key for key in findings(cli) if key[0] == "bpffs"], [], "bpffs")
@@ -252,7 +258,7 @@ def test_doctor_finds_the_state(lab):
 
 @once
 def test_doctor_finds_programs(lab):
-    """Of ours that are gone, and of others that are there."""
+    """Of ours, one that is gone."""
     pins = next(os.path.join(top, "link_in") for top, _, files in os.walk(PINS + "/routers")
                 if "link_in" in files)
     os.unlink(pins)
@@ -260,17 +266,85 @@ def test_doctor_finds_programs(lab):
     equal({name for name, _ in wrong}, {"programs"}, "findings")
     lab.apply()
     healthy(lab)
-    sh(["bpftool", "prog", "load", os.environ["TN_FOREIGN"], BPFFS + "/foreign", "type", "xdp"])
+
+
+@contextlib.contextmanager
+def foreign(kind):
+    """Somebody else's program, loaded as XDP or for tc, where it drops all. Its pin."""
+    pin = BPFFS + "/foreign"
+    sh(["bpftool", "prog", "load", os.environ["TN_FOREIGN"], pin, "type", kind])
     try:
-        lab.red.run("bpftool", "net", "attach", "xdpgeneric", "pinned", BPFFS + "/foreign", "dev",
-                    "shared0")
-        assert "xdp-generic" in ill(lab, "other-programs", "warning")["seen"]
-        lab.red.run("bpftool", "net", "detach", "xdpgeneric", "dev", "shared0")
-        healthy(lab)
+        yield pin
     finally:
-        for name in ("foreign", "seen"):
+        for path in (pin, BPFFS + "/seen"):
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(f"{BPFFS}/{name}")
+                os.unlink(path)
+
+
+@once
+def test_doctor_finds_xdp_of_others(lab):
+    with foreign("xdp") as pin:
+        lab.red.run("bpftool", "net", "attach", "xdpgeneric", "pinned", pin, "dev", "shared0")
+        try:
+            assert "xdp-generic" in ill(lab, "other-programs", "warning")["seen"]
+        finally:
+            lab.red.run("bpftool", "net", "detach", "xdpgeneric", "dev", "shared0")
+    healthy(lab)
+
+
+def others(lab):
+    """What it says of other programs at red: those before ours, those behind."""
+    said = [one for one in lab.cli.json("doctor", "red")["findings"]
+            if one["finding"] == "other-programs"]
+    return [[one["seen"] for one in said if one["severity"] == severity]
+            for severity in ("warning", "ok")]
+
+
+@hook
+@only(hooks=["tc", "clsact"])
+def test_doctor_finds_filters_of_others(lab):
+    """A filter of clsact, before ours or behind: tcx comes before all of them."""
+    with foreign("classifier") as pin:
+        for way in ("ingress", "egress"):
+            for priority, before in ((7, lab.variant == "clsact"), (60000, False)):
+                lab.red.run("tc", "qdisc", "add", "dev", "shared0", "clsact", check=False)
+                lab.red.run("tc", "filter", "add", "dev", "shared0", way, "prio", str(priority),
+                            "bpf", "da", "pinned", pin)
+                first, last = others(lab)
+                equal([f"a tc filter (clsact, {way}) runs before ours" in seen for seen in first],
+                      [True] if before else [], f"{way}, priority {priority}: {first}")
+                equal(len(last), int(lab.variant == "tc"), f"{way}, priority {priority}: {last}")
+                lab.red.run("tc", "filter", "del", "dev", "shared0", way, "prio", str(priority))
+        if lab.variant == "tc":
+            lab.red.run("tc", "qdisc", "del", "dev", "shared0", "clsact")
+    equal(others(lab), [[], []], "afterwards")
+    ping(lab.red1, BLUE1)
+
+
+@once
+def test_doctor_finds_tcx_of_others(lab):
+    """A new link comes behind those that are there."""
+    libbpf = ctypes.CDLL("libbpf.so.1", use_errno=True)
+    with foreign("classifier") as pin:
+        program = libbpf.bpf_obj_get(pin.encode())
+        with lab.red.entered():
+            link = libbpf.bpf_link_create(program, SHARED_INDEX, TCX_EGRESS, None)
+        if link < 0:
+            raise Skip("this kernel has no tcx")
+        try:
+            first, last = others(lab)
+            equal((first, ["(tcx, egress) runs behind ours" in seen for seen in last]),
+                  ([], [True]), f"behind: {last}")
+            lab.cli.run("detach", "red")
+            lab.apply()
+            first, last = others(lab)
+            equal((["(tcx, egress) runs before ours" in seen for seen in first], last),
+                  ([True], []), f"before: {first}")
+        finally:
+            os.close(link)
+            os.close(program)
+    healthy(lab)
+    ping(lab.red1, BLUE1)
 
 
 @once

@@ -293,7 +293,8 @@ Test(doctor, programs)
 	router_has(&others,
 		   "warning other-programs red shared0: program 8 (xdp, ingress) runs before "
 		   "ours: what it takes or redirects is not judged > look what it is with "
-		   "`bpftool prog show`, and take it off if it is not meant to be there\n");
+		   "`in-red bpftool net show dev shared0`, and take it off if it is not meant to "
+		   "be there\n");
 }
 
 #define SLOW                                                                                       \

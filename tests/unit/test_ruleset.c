@@ -124,6 +124,9 @@ Test(ruleset, masquerade_by_interface)
 		       MASQUERADE), SURE);
 	found(NAT RULE("nat", "post", 4, IS(META('oifname'), 'lan0'), MASQUERADE), SOME);
 	found(NAT RULE("nat", "post", 4, ISNT(META('oifname'), 'ext0'), MASQUERADE), SURE);
+	/* some of what goes in, and all of what goes out */
+	found(NAT RULE("nat", "post", 4, IS(META('oifname'), {'set': ['lan0', 'shared0']}),
+		       MASQUERADE), SURE);
 	found(NAT RULE("nat", "post", 4,
 		       ISNT(META('oifname'), {'set': ['shared0', 'lan*']}), MASQUERADE), "");
 }
@@ -149,6 +152,10 @@ Test(ruleset, masquerade_by_address)
 		 "'postrouting'}}, {'rule': {'family': 'inet', 'table': 'nat', 'chain': 'post', "
 		 "'handle': 4, 'expr': [{'match': {'op': '!=', 'left': {'payload': {'protocol': "
 		 "'ip', 'field': 'daddr'}}, 'right': '1.2.3.4'}}, {'masquerade': null}]}},", "");
+	found_by(true, "{'chain': {'family': 'inet', 'table': 'nat', 'name': 'post', 'hook': "
+		 "'postrouting'}}, {'rule': {'family': 'inet', 'table': 'nat', 'chain': 'post', "
+		 "'handle': 4, 'expr': [{'match': {'op': '==', 'left': {'payload': {'protocol': "
+		 "'ip', 'field': 'ttl'}}, 'right': 1}}, {'masquerade': null}]}},", "");
 	found_by(true, "{'chain': {'family': 'ip6', 'table': 'nat', 'name': 'post', 'hook': "
 		 "'postrouting'}}, {'rule': {'family': 'ip6', 'table': 'nat', 'chain': 'post', "
 		 "'handle': 4, 'expr': [{'match': {'op': '==', 'left': {'payload': {'protocol': "
@@ -225,6 +232,9 @@ Test(ruleset, chains_that_others_lead_to)
 	      RULE("nat", "post", 4, MASQUERADE) RULE("nat", "mine", 5, {'counter': null}), "");
 	found(NAT SUB("nat", "mine") RULE("nat", "post", 3, IS(META('mark'), 1), TO('mine'))
 	      RULE("nat", "post", 4, MASQUERADE) RULE("nat", "mine", 5, {'accept': null}), SOME);
+	/* what comes to an end by goto comes to the policy of the chain that the kernel entered */
+	found(FILT SUB("filter", "mine") RULE("filter", "fwd", 3, GOTO('mine'))
+	      RULE("filter", "fwd", 4, {'accept': null}), "drop! ip filter fwd policy drop 0\n");
 	/* one that leads to itself ends */
 	found(NAT SUB("nat", "mine") RULE("nat", "post", 3, TO('mine'))
 	      RULE("nat", "mine", 5, TO('mine')), "");
