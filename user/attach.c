@@ -611,7 +611,7 @@ static void others_clsact(uint32_t ifindex, bool egress, bool behind, struct oth
 	uint16_t first = netlink_clsact_first(ifindex, egress);
 	struct other *o;
 
-	if (!first || first == CLSACT_PRIORITY || (!behind && first > CLSACT_PRIORITY))
+	if (!first || first == CLSACT_PRIORITY)
 		return;
 	o = other_push(out, ifindex, VIA_CLSACT, 0);
 	o->egress = egress;
