@@ -9,6 +9,8 @@
 /* From so many percent of the maps on. */
 #define ROOM_PERCENT 80
 
+#define APPLY_AGAIN "run apply again with your definitions file"
+
 static const struct {
 	const char *name, *meaning;
 } kinds[] = {
@@ -283,23 +285,21 @@ static bool is_xdp(const struct router_report *r)
 
 static void judge_programs(const struct router_report *r, struct findings *out)
 {
-	const char *again = "run apply again with your definitions file";
-
 	if (!r->attached)
 		remedy(add(out, FINDING_PROGRAMS, SEVERITY_PROBLEM, r->shared.name,
 			   "nothing is attached"),
-		       "%s", again);
+		       APPLY_AGAIN);
 	else if (r->broken)
 		remedy(add(out, FINDING_PROGRAMS, SEVERITY_PROBLEM, r->shared.name,
 			   "a program, its link or its interface is missing"),
-		       "%s; `tenantnat show` lists what is there", again);
+		       APPLY_AGAIN "; `tenantnat show` lists what is there");
 	else
 		add(out, FINDING_PROGRAMS, SEVERITY_FINE, r->shared.name, "all attached, hook %s",
 		    hook_name(r->via));
 	if (r->attached && r->other_build)
 		remedy(add(out, FINDING_BUILD, SEVERITY_WARNING, r->shared.name,
 			   "the programs are of another build than this executable"),
-		       "%s: that renews them", again);
+		       APPLY_AGAIN ": that renews them");
 	else if (r->attached)
 		add(out, FINDING_BUILD, SEVERITY_FINE, r->shared.name, "as of this executable");
 }
@@ -355,6 +355,22 @@ static void judge_vlan(const struct router_report *r, struct findings *out)
 }
 
 /* ------------------------------------------------------------ interfaces */
+
+static void judge_address(const struct router_report *r, struct findings *out)
+{
+	bool v4 = r->v4 && !r->own_v4, v6 = r->v6 && !r->own_v6;
+
+	if (v4 || v6)
+		remedy(add(out, FINDING_ADDRESS, SEVERITY_PROBLEM, r->shared.name,
+			   "it has no %s address in the shared subnets: nobody there can send to "
+			   "the router, nor hear of its errors",
+			   v4 && v6 ? "IPv4 and no IPv6"
+			   : v4	    ? "IPv4"
+				    : "IPv6"),
+		       APPLY_AGAIN ": that gives it one");
+	else
+		add(out, FINDING_ADDRESS, SEVERITY_FINE, r->shared.name, "there");
+}
 
 static void judge_link(const struct router_report *r, const struct port *p, struct findings *out)
 {
@@ -757,6 +773,7 @@ void doctor_router(const struct router_report *r, struct findings *out)
 	add(out, FINDING_SHARED, SEVERITY_FINE, r->shared.name, "found");
 	if (r->inside_error.set)
 		add_error(out, FINDING_INSIDE, SEVERITY_PROBLEM, &r->inside_error);
+	judge_address(r, out);
 	judge_programs(r, out);
 	judge_others(r, out);
 	judge_hook(r, out);

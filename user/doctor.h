@@ -30,6 +30,7 @@
 	X(LEFTOVERS, "leftovers", "a run that was killed left something behind")                  \
 	X(NETNS, "netns", "the router's network namespace cannot be entered")                     \
 	X(SHARED, "shared-interface", "the interface on the shared network is not found")         \
+	X(ADDRESS, "address", "the router has no address of its own on the shared network")       \
 	X(INSIDE, "inside-interfaces", "the interfaces that lead to VMs are not found")           \
 	X(LINK, "link", "an interface is down")                                                   \
 	X(PROGRAMS, "programs", "the router's programs are not attached as they should be")       \
@@ -157,8 +158,9 @@ struct router_report {
 	bool attached; /* the maps have a row of it */
 	bool broken;   /* something of it is missing */
 	bool other_build;
-	bool v4, v6;					    /* which families it has mappings of */
-	long forwarding_v6;				    /* of the namespace */
+	bool own_v4, own_v6; /* its shared interface has an address in the shared subnets */
+	bool v4, v6;	     /* which families it has mappings of */
+	long forwarding_v6;  /* of the namespace */
 	VEC(struct vlan { char name[IF_NAMESIZE]; }) vlans; /* on the shared interface */
 	VEC(struct stranger {
 		char text[96];

@@ -336,6 +336,10 @@ void examine_router(const struct model *m, const struct tenant *t, const struct 
 		return;
 	look_at_port(&ifaces, shared, &out->shared);
 	look_inside(&ifaces, shared, out);
+	vec_each (a, &shared->addrs) {
+		out->own_v4 |= model_shares(m, &a->addr) && addr_is_v4(&a->addr);
+		out->own_v6 |= model_shares(m, &a->addr) && !addr_is_v4(&a->addr);
+	}
 	out->via = row ? row->via : iface_hook(shared, t->router->hook);
 	vec_each (i, &ifaces.list) {
 		if (strcmp(i->kind, "vlan") == 0 && i->link == shared->index)

@@ -142,6 +142,23 @@ def test_doctor_finds_routes(lab):
 
 
 @once
+def test_doctor_finds_no_address(lab):
+    spare = lab.spare_router()
+    spare.sysctl(ipv6__conf__all__disable_ipv6=1)
+    spare.ip("addr flush dev shared0", "addr add 10.0.0.1/24 dev lan0")
+    try:
+        lab.apply(lab.definitions().having(lab.green_tenant(spare)))
+        healthy(lab)
+        spare.ip("addr flush dev shared0")
+        assert ("address", "green") in findings(lab.cli, "green", code=1), "no finding"
+        lab.apply(lab.definitions().having(lab.green_tenant(spare)))
+        healthy(lab)
+    finally:
+        lab.apply()
+        spare.remove()
+
+
+@once
 def test_doctor_finds_links(lab):
     lab.red.ip("link set shared0 mtu 1400")
     try:

@@ -209,6 +209,8 @@ static struct router_report healthy(void)
 				   .enter = "in-red ",
 				   .via = HOOK_TC,
 				   .attached = true,
+				   .own_v4 = true,
+				   .own_v6 = true,
 				   .v4 = true,
 				   .v6 = true,
 				   .forwarding_v6 = 1 };
@@ -295,6 +297,37 @@ Test(doctor, programs)
 		   "ours: what it takes or redirects is not judged > look what it is with "
 		   "`in-red bpftool net show dev shared0`, and take it off if it is not meant to "
 		   "be there\n");
+}
+
+Test(doctor, own_address)
+{
+	static const struct {
+		bool v4, v6, own_v4, own_v6;
+		const char *missing;
+	} cases[] = {
+		{ true, true, false, false, "IPv4 and no IPv6" },
+		{ true, true, false, true, "IPv4" },
+		{ true, true, true, false, "IPv6" },
+		{ true, false, true, false, NULL },
+		{ false, true, false, true, NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct router_report r = healthy();
+		_cleanup_free_ char *want = NULL;
+
+		r.v4 = cases[i].v4;
+		r.v6 = cases[i].v6;
+		r.own_v4 = cases[i].own_v4;
+		r.own_v6 = cases[i].own_v6;
+		cr_assert_gt(asprintf(&want,
+				      "problem address red shared0: it has no %s address in the "
+				      "shared subnets: nobody there can send to the router, nor "
+				      "hear of its errors > " APPLY ": that gives it one\n",
+				      cases[i].missing ?: ""),
+			     0);
+		router_has(&r, cases[i].missing ? want : "");
+	}
 }
 
 #define SLOW                                                                                       \
