@@ -65,10 +65,11 @@ def test_doctor_finds_nothing(lab):
 @once
 def test_doctor_changes_nothing(lab):
     before = machine(lab)
-    # the file lock that a writer takes is not in its way
-    with open(os.path.join(lab.cli.state, "lock"), encoding="ascii") as lock:
-        sh(["flock", "-n", str(lock.fileno()), lab.cli.binary, *lab.cli.where, "--wait", "0",
-            "doctor"], pass_fds=[lock.fileno()])
+    # and takes no lock: a writer holds it meanwhile
+    cli = lab.cli.elsewhere(under=["flock", "-n", os.path.join(lab.cli.state, "lock")])
+    equal(cli.run("--wait", "0", "apply", "-f", lab.write(lab.definitions()), code=1).returncode, 1,
+          "apply under the lock")
+    cli.run("--wait", "0", "doctor")
     unchanged(before, machine(lab), "doctor")
 
 
