@@ -7,10 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/magic.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <uthash.h>
 
 #include "host.h"
@@ -85,7 +83,6 @@ int dataplane_check(const char *bpffs, struct error *err)
 {
 	char parent[PATH_MAX], release[HOST_RELEASE];
 	unsigned int major, minor;
-	struct statfs fs;
 
 	if (host_missing_privileges()[0])
 		return error_set(
@@ -98,15 +95,7 @@ int dataplane_check(const char *bpffs, struct error *err)
 				 release);
 	if (bpffs[0] != '/' || parent_of(bpffs, parent))
 		return error_usage(err, "--bpffs %s: give an absolute path", bpffs);
-	if (statfs(parent, &fs))
-		return error_set(err, "%s: %s; mount it with `mount -t bpf bpf %s`", parent,
-				 strerror(errno), parent);
-	if ((unsigned long)fs.f_type != BPF_FS_MAGIC)
-		return error_set(
-			err,
-			"no BPF file system is mounted at %s; mount it with `mount -t bpf bpf %s`",
-			parent, parent);
-	return 0;
+	return host_check_bpffs(parent, err);
 }
 
 uint64_t dataplane_build(void)

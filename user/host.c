@@ -56,15 +56,16 @@ int host_check_bpffs(const char *dir, struct error *err)
 	struct statfs fs;
 
 	if (statfs(dir, &fs))
-		return error_set(err, "%s: %s; mkdir -p %s && mount -t bpf bpf %s", dir,
+		return error_set(err, "%s: %s; run `mkdir -p %s && mount -t bpf bpf %s`", dir,
 				 strerror(errno), dir, dir);
 	if ((unsigned long)fs.f_type != BPF_FS_MAGIC)
-		return error_set(err, "no BPF file system is mounted at %s; mount -t bpf bpf %s",
+		return error_set(err,
+				 "no BPF file system is mounted at %s; run `mount -t bpf bpf %s`",
 				 dir, dir);
 	if (fs.f_flags & ST_RDONLY)
-		return error_set(err,
-				 "the BPF file system at %s is read-only; mount -o remount,rw %s",
-				 dir, dir);
+		return error_set(
+			err, "the BPF file system at %s is read-only; run `mount -o remount,rw %s`",
+			dir, dir);
 	if (access(dir, W_OK))
 		return error_set(err, "%s cannot be written to: %s; run as root", dir,
 				 strerror(errno));
