@@ -11,12 +11,12 @@ struct patient {
 	struct dataplane *dp;
 	struct machine machine;
 	struct machine_report report;
-	struct findings findings;
+	struct diagnosis findings;
 };
 
 static void patient_free(struct patient *p)
 {
-	findings_free(&p->findings);
+	diagnosis_free(&p->findings);
 	machine_free(&p->machine);
 	dataplane_close(p->dp);
 	model_free(&p->model);
@@ -67,7 +67,7 @@ static void examine(struct patient *p, const struct tenant *t)
 
 /* ------------------------------------------------------------ output */
 
-static json_t *findings_json(const struct findings *f)
+static json_t *findings_json(const struct diagnosis *f)
 {
 	json_t *list = json_array();
 
@@ -80,8 +80,8 @@ static json_t *findings_json(const struct findings *f)
 						      "meaning", finding_meaning(one->id), "remedy",
 						      json_text(one->remedy)));
 	return json_pack("{s:o, s:I, s:I}", "findings", list, "problems",
-			 (json_int_t)findings_count(f, SEVERITY_PROBLEM), "warnings",
-			 (json_int_t)findings_count(f, SEVERITY_WARNING));
+			 (json_int_t)diagnosis_count(f, SEVERITY_PROBLEM), "warnings",
+			 (json_int_t)diagnosis_count(f, SEVERITY_WARNING));
 }
 
 static const char *color_of(enum severity severity)
@@ -91,7 +91,7 @@ static const char *color_of(enum severity severity)
 					    : color_changed();
 }
 
-static void print_finding(const struct finding *f)
+static void print_finding(const struct diagnosed *f)
 {
 	printf("%s%-11s%s  %-17s  %s%s%s\n", color_of(f->severity), severity_name(f->severity),
 	       color_off(), finding_name(f->id), f->tenant ? f->tenant : "machine",
@@ -105,7 +105,7 @@ static void print_finding(const struct finding *f)
 }
 
 /* What is in order is one line, and only for who asks. */
-static void print_findings(const struct findings *f, bool all)
+static void print_findings(const struct diagnosis *f, bool all)
 {
 	vec_each (one, &f->list) {
 		if (one->severity != SEVERITY_FINE)
@@ -116,11 +116,11 @@ static void print_findings(const struct findings *f, bool all)
 			       one->tenant ? one->tenant : "machine", one->interface ? " " : "",
 			       one->interface ? one->interface : "", one->seen);
 	}
-	printf("%zu in order, %zu not checked, %zu %s, %zu %s\n", findings_count(f, SEVERITY_FINE),
-	       findings_count(f, SEVERITY_UNCHECKED), findings_count(f, SEVERITY_WARNING),
-	       findings_count(f, SEVERITY_WARNING) == 1 ? "warning" : "warnings",
-	       findings_count(f, SEVERITY_PROBLEM),
-	       findings_count(f, SEVERITY_PROBLEM) == 1 ? "problem" : "problems");
+	printf("%zu in order, %zu not checked, %zu %s, %zu %s\n", diagnosis_count(f, SEVERITY_FINE),
+	       diagnosis_count(f, SEVERITY_UNCHECKED), diagnosis_count(f, SEVERITY_WARNING),
+	       diagnosis_count(f, SEVERITY_WARNING) == 1 ? "warning" : "warnings",
+	       diagnosis_count(f, SEVERITY_PROBLEM),
+	       diagnosis_count(f, SEVERITY_PROBLEM) == 1 ? "problem" : "problems");
 }
 
 static int check_names(const struct invocation *inv, struct patient *p, struct error *err)
@@ -155,7 +155,7 @@ static int run(const struct invocation *inv, struct error *err)
 		return -1;
 	if (!inv->json)
 		print_findings(&p.findings, inv->verbose);
-	problems = findings_count(&p.findings, SEVERITY_PROBLEM);
+	problems = diagnosis_count(&p.findings, SEVERITY_PROBLEM);
 	if (problems)
 		return error_set(err, "%zu %s found; do what stands with %s, and run doctor again",
 				 problems, problems == 1 ? "problem" : "problems",

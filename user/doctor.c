@@ -40,7 +40,7 @@ const char *severity_name(enum severity severity)
 	return severities[severity];
 }
 
-void findings_free(struct findings *f)
+void diagnosis_free(struct diagnosis *f)
 {
 	vec_each (one, &f->list) {
 		free(one->tenant);
@@ -51,7 +51,7 @@ void findings_free(struct findings *f)
 	vec_free(&f->list);
 }
 
-size_t findings_count(const struct findings *f, enum severity severity)
+size_t diagnosis_count(const struct diagnosis *f, enum severity severity)
 {
 	size_t n = 0;
 
@@ -80,11 +80,11 @@ static char *format(const char *text, va_list args)
 	return vasprintf(&out, text, args) < 0 ? xstrdup("") : out;
 }
 
-__attribute__((format(printf, 5, 6))) static struct finding *
-add(struct findings *out, enum finding_id id, enum severity severity, const char *interface,
+__attribute__((format(printf, 5, 6))) static struct diagnosed *
+add(struct diagnosis *out, enum finding_id id, enum severity severity, const char *interface,
     const char *seen, ...)
 {
-	struct finding *f = vec_push(&out->list);
+	struct diagnosed *f = vec_push(&out->list);
 	va_list args;
 
 	f->id = id;
@@ -97,7 +97,7 @@ add(struct findings *out, enum finding_id id, enum severity severity, const char
 	return f;
 }
 
-__attribute__((format(printf, 2, 3))) static void remedy(struct finding *f, const char *text, ...)
+__attribute__((format(printf, 2, 3))) static void remedy(struct diagnosed *f, const char *text, ...)
 {
 	va_list args;
 
@@ -107,11 +107,11 @@ __attribute__((format(printf, 2, 3))) static void remedy(struct finding *f, cons
 }
 
 /* An error says what is wrong, and behind the first semicolon what to do. */
-static void add_error(struct findings *out, enum finding_id id, enum severity severity,
+static void add_error(struct diagnosis *out, enum finding_id id, enum severity severity,
 		      const struct error *err)
 {
 	size_t cut = strcspn(err->text, ";");
-	struct finding *f = add(out, id, severity, NULL, "%.*s", (int)cut, err->text);
+	struct diagnosed *f = add(out, id, severity, NULL, "%.*s", (int)cut, err->text);
 
 	if (err->text[cut])
 		remedy(f, "%s", err->text + cut + strspn(err->text + cut, "; "));
@@ -128,7 +128,7 @@ static bool privileged(const struct machine_report *m)
 	return !m->missing_privileges[0];
 }
 
-static void judge_privileges(const struct machine_report *m, struct findings *out)
+static void judge_privileges(const struct machine_report *m, struct diagnosis *out)
 {
 	if (privileged(m))
 		add(out, FINDING_PRIVILEGES, SEVERITY_FINE, NULL, "all that are needed");
@@ -139,7 +139,7 @@ static void judge_privileges(const struct machine_report *m, struct findings *ou
 		       "run as root");
 }
 
-static void judge_kernel(const struct machine_report *m, struct findings *out)
+static void judge_kernel(const struct machine_report *m, struct diagnosis *out)
 {
 	if (m->kernel_major < 6 || (m->kernel_major == 6 && m->kernel_minor < 1))
 		remedy(add(out, FINDING_KERNEL, SEVERITY_PROBLEM, NULL, "Linux %s is too old",
@@ -155,7 +155,7 @@ static void judge_kernel(const struct machine_report *m, struct findings *out)
 		       "mount sysfs, or boot a kernel with CONFIG_DEBUG_INFO_BTF");
 }
 
-static void judge_bpffs(const struct machine_report *m, struct findings *out)
+static void judge_bpffs(const struct machine_report *m, struct diagnosis *out)
 {
 	if (!m->bpffs.set)
 		add(out, FINDING_BPFFS, SEVERITY_FINE, NULL, "mounted, and can be written to");
@@ -164,7 +164,7 @@ static void judge_bpffs(const struct machine_report *m, struct findings *out)
 			  &m->bpffs);
 }
 
-static void judge_jit(const struct machine_report *m, struct findings *out)
+static void judge_jit(const struct machine_report *m, struct diagnosis *out)
 {
 	if (m->jit == UNKNOWN)
 		remedy(add(out, FINDING_JIT, SEVERITY_UNCHECKED, NULL,
@@ -185,7 +185,7 @@ static void judge_jit(const struct machine_report *m, struct findings *out)
 		add(out, FINDING_JIT, SEVERITY_FINE, NULL, "BPF programs are compiled");
 }
 
-static void judge_hooks(const struct machine_report *m, struct findings *out)
+static void judge_hooks(const struct machine_report *m, struct diagnosis *out)
 {
 	if (m->tcx == UNKNOWN)
 		remedy(add(out, FINDING_TC, SEVERITY_UNCHECKED, NULL, "the kernel does not tell"),
@@ -205,7 +205,7 @@ static void judge_hooks(const struct machine_report *m, struct findings *out)
 			      "alone on an interface");
 }
 
-static void judge_state(const struct machine_report *m, struct findings *out)
+static void judge_state(const struct machine_report *m, struct diagnosis *out)
 {
 	uint64_t need = 3 * m->state_used > SPACE_MIN ? 3 * m->state_used : SPACE_MIN;
 
@@ -230,7 +230,7 @@ static void judge_state(const struct machine_report *m, struct findings *out)
 		    (unsigned long long)m->state_available / MIB, m->state);
 }
 
-static void judge_maps(const struct machine_report *m, struct findings *out)
+static void judge_maps(const struct machine_report *m, struct diagnosis *out)
 {
 	size_t percent = m->capacity ? 100 * m->rows / m->capacity : 0;
 
@@ -254,7 +254,7 @@ static void judge_maps(const struct machine_report *m, struct findings *out)
 		    m->capacity);
 }
 
-static void judge_leftovers(const struct machine_report *m, struct findings *out)
+static void judge_leftovers(const struct machine_report *m, struct diagnosis *out)
 {
 	if (m->leftovers[0])
 		remedy(add(out, FINDING_LEFTOVERS, SEVERITY_WARNING, NULL,
@@ -264,7 +264,7 @@ static void judge_leftovers(const struct machine_report *m, struct findings *out
 		add(out, FINDING_LEFTOVERS, SEVERITY_FINE, NULL, "none");
 }
 
-void doctor_machine(const struct machine_report *m, struct findings *out)
+void doctor_machine(const struct machine_report *m, struct diagnosis *out)
 {
 	judge_privileges(m, out);
 	judge_kernel(m, out);
@@ -283,7 +283,7 @@ static bool is_xdp(const struct router_report *r)
 	return r->via == HOOK_XDP || r->via == HOOK_XDP_GENERIC;
 }
 
-static void judge_programs(const struct router_report *r, struct findings *out)
+static void judge_programs(const struct router_report *r, struct diagnosis *out)
 {
 	if (!r->attached)
 		remedy(add(out, FINDING_PROGRAMS, SEVERITY_PROBLEM, r->shared.name,
@@ -304,7 +304,7 @@ static void judge_programs(const struct router_report *r, struct findings *out)
 		add(out, FINDING_BUILD, SEVERITY_FINE, r->shared.name, "as of this executable");
 }
 
-static void judge_others(const struct router_report *r, struct findings *out)
+static void judge_others(const struct router_report *r, struct diagnosis *out)
 {
 	vec_each (o, &r->others) {
 		if (o->before)
@@ -321,7 +321,7 @@ static void judge_others(const struct router_report *r, struct findings *out)
 	}
 }
 
-static void judge_hook(const struct router_report *r, struct findings *out)
+static void judge_hook(const struct router_report *r, struct diagnosis *out)
 {
 	if (r->via == HOOK_XDP && strcmp(r->shared.kind, "veth") == 0)
 		remedy(add(out, FINDING_HOOK, SEVERITY_WARNING, r->shared.name,
@@ -335,7 +335,7 @@ static void judge_hook(const struct router_report *r, struct findings *out)
 		add(out, FINDING_HOOK, SEVERITY_FINE, r->shared.name, "%s", hook_name(r->via));
 }
 
-static void judge_vlan(const struct router_report *r, struct findings *out)
+static void judge_vlan(const struct router_report *r, struct diagnosis *out)
 {
 	bool veth = strcmp(r->shared.kind, "veth") == 0;
 
@@ -356,7 +356,7 @@ static void judge_vlan(const struct router_report *r, struct findings *out)
 
 /* ------------------------------------------------------------ interfaces */
 
-static void judge_address(const struct router_report *r, struct findings *out)
+static void judge_address(const struct router_report *r, struct diagnosis *out)
 {
 	bool v4 = r->v4 && !r->own_v4, v6 = r->v6 && !r->own_v6;
 
@@ -372,7 +372,7 @@ static void judge_address(const struct router_report *r, struct findings *out)
 		add(out, FINDING_ADDRESS, SEVERITY_FINE, r->shared.name, "there");
 }
 
-static void judge_link(const struct router_report *r, const struct port *p, struct findings *out)
+static void judge_link(const struct router_report *r, const struct port *p, struct diagnosis *out)
 {
 	if (!p->up)
 		remedy(add(out, FINDING_LINK, SEVERITY_PROBLEM, p->name, "it is down"),
@@ -386,7 +386,7 @@ static void judge_link(const struct router_report *r, const struct port *p, stru
 }
 
 static void judge_offloads(const struct router_report *r, const struct port *p,
-			   struct findings *out)
+			   struct diagnosis *out)
 {
 	const struct ethtool *e = &p->features;
 
@@ -414,7 +414,7 @@ static void judge_offloads(const struct router_report *r, const struct port *p,
 }
 
 static void judge_mtu_around(const struct router_report *r, const struct port *p,
-			     struct findings *out)
+			     struct diagnosis *out)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(p->other); i++) {
 		uint32_t least = p->mtu < p->other_mtu[i] ? p->mtu : p->other_mtu[i];
@@ -430,7 +430,7 @@ static void judge_mtu_around(const struct router_report *r, const struct port *p
 	}
 }
 
-static void judge_mtu(const struct router_report *r, struct findings *out)
+static void judge_mtu(const struct router_report *r, struct diagnosis *out)
 {
 	judge_mtu_around(r, &r->shared, out);
 	vec_each (p, &r->inside) {
@@ -451,9 +451,9 @@ static void judge_mtu(const struct router_report *r, struct findings *out)
 
 /* ------------------------------------------------------------ settings */
 
-static struct finding *set_sysctl(const struct router_report *r, struct finding *f,
-				  const char *family, const struct port *p, const char *name,
-				  long value)
+static struct diagnosed *set_sysctl(const struct router_report *r, struct diagnosed *f,
+				    const char *family, const struct port *p, const char *name,
+				    long value)
 {
 	remedy(f, "%ssysctl -w net/%s/conf/%s/%s=%ld", r->enter, family, p ? p->name : "all", name,
 	       value);
@@ -461,7 +461,7 @@ static struct finding *set_sysctl(const struct router_report *r, struct finding 
 }
 
 static void judge_forwarding(const struct router_report *r, const struct port *p,
-			     struct findings *out)
+			     struct diagnosis *out)
 {
 	if (r->v4 && p->forwarding == 0)
 		set_sysctl(r,
@@ -477,7 +477,7 @@ static void judge_forwarding(const struct router_report *r, const struct port *p
 			   "ipv6", p, "disable_ipv6", 0);
 }
 
-static void judge_forwarding_v6(const struct router_report *r, struct findings *out)
+static void judge_forwarding_v6(const struct router_report *r, struct diagnosis *out)
 {
 	if (r->v6 && r->forwarding_v6 == 0)
 		set_sysctl(r,
@@ -505,7 +505,7 @@ static const struct lookup *astray(const struct router_report *r, bool shared, b
 
 /* Strict is 1; loose, 2, asks only whether there is any route. It never applies to IPv6. */
 static void judge_rp_filter(const struct router_report *r, const struct port *p, bool shared,
-			    struct findings *out)
+			    struct diagnosis *out)
 {
 	const struct lookup *l = astray(r, shared, true);
 
@@ -523,7 +523,7 @@ static void judge_rp_filter(const struct router_report *r, const struct port *p,
 					: "loose");
 }
 
-static void judge_routes(const struct router_report *r, struct findings *out)
+static void judge_routes(const struct router_report *r, struct diagnosis *out)
 {
 	const struct lookup *shared = astray(r, true, false), *inside = astray(r, false, false);
 
@@ -546,7 +546,7 @@ static void judge_routes(const struct router_report *r, struct findings *out)
 		    r->lookups.n);
 }
 
-static void judge_arp(const struct router_report *r, struct findings *out)
+static void judge_arp(const struct router_report *r, struct diagnosis *out)
 {
 	const struct port *p = &r->shared;
 	size_t before = out->list.n;
@@ -583,7 +583,7 @@ static void judge_arp(const struct router_report *r, struct findings *out)
 }
 
 /* 2 accepts them even where packets are forwarded, 1 only elsewhere. */
-static void judge_accept_ra(const struct router_report *r, struct findings *out)
+static void judge_accept_ra(const struct router_report *r, struct diagnosis *out)
 {
 	const struct port *p = &r->shared;
 
@@ -654,7 +654,7 @@ static void past(const struct router_report *r, const struct ruleset_hit *h, boo
 }
 
 static void remedy_past(const struct router_report *r, const struct ruleset_hit *h,
-			struct finding *f)
+			struct diagnosed *f)
 {
 	bool v4 = r->v4 && strcmp(h->family, "ip6") != 0;
 	bool v6 = r->v6 && strcmp(h->family, "ip") != 0;
@@ -677,7 +677,7 @@ static void rule_text(const struct ruleset_hit *h, char *text, size_t size)
 }
 
 static void judge_rule(const struct router_report *r, const struct ruleset_hit *h,
-		       struct findings *out)
+		       struct diagnosis *out)
 {
 	enum severity severity = h->sure ? SEVERITY_PROBLEM : SEVERITY_WARNING;
 	const char *which = h->sure ? "" : "some of ";
@@ -708,7 +708,7 @@ static void judge_rule(const struct router_report *r, const struct ruleset_hit *
 	}
 }
 
-static void judge_rules(const struct router_report *r, struct findings *out)
+static void judge_rules(const struct router_report *r, struct diagnosis *out)
 {
 	static const char *const programs[] = { "iptables-legacy-save", "ip6tables-legacy-save" };
 
@@ -760,7 +760,7 @@ void doctor_ways(const struct router_report *r, bool six, struct ruleset_way way
 
 /* ------------------------------------------------------------ routers */
 
-void doctor_router(const struct router_report *r, struct findings *out)
+void doctor_router(const struct router_report *r, struct diagnosis *out)
 {
 	if (r->netns.set) {
 		add_error(out, FINDING_NETNS, SEVERITY_PROBLEM, &r->netns);

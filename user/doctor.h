@@ -77,7 +77,7 @@ enum severity {
 const char *severity_name(enum severity severity);
 
 /* Texts are owned by the list. */
-struct finding {
+struct diagnosed {
 	enum finding_id id;
 	enum severity severity;
 	char *tenant;	 /* NULL: the machine */
@@ -86,14 +86,14 @@ struct finding {
 	char *remedy; /* NULL: nothing to be done */
 };
 
-struct findings {
-	VEC(struct finding) list;
+struct diagnosis {
+	VEC(struct diagnosed) list;
 	const char *tenant; /* whom the findings to come are about; NULL: the machine */
 };
 
-void findings_free(struct findings *f);
-#define _cleanup_findings_ _cleanup_(findings_free)
-size_t findings_count(const struct findings *f, enum severity severity);
+void diagnosis_free(struct diagnosis *f);
+#define _cleanup_diagnosis_ _cleanup_(diagnosis_free)
+size_t diagnosis_count(const struct diagnosis *f, enum severity severity);
 
 #define UNKNOWN (-1)
 
@@ -118,7 +118,7 @@ struct machine_report {
 	const char *leftovers; /* paths, "" : none */
 };
 
-void doctor_machine(const struct machine_report *m, struct findings *out);
+void doctor_machine(const struct machine_report *m, struct diagnosis *out);
 
 /* One interface of a router. */
 struct port {
@@ -176,7 +176,7 @@ struct router_report {
 void router_report_free(struct router_report *r);
 #define _cleanup_router_report_ _cleanup_(router_report_free)
 
-void doctor_router(const struct router_report *r, struct findings *out);
+void doctor_router(const struct router_report *r, struct diagnosis *out);
 
 /* The ways that packets of a family take through a router: in, and out. The caller's to free. */
 void doctor_ways(const struct router_report *r, bool six, struct ruleset_way ways[2]);

@@ -4,7 +4,7 @@
 #include "fixture.h"
 
 /* "problem mtu red lan0: seen > remedy\n"; what is ok is left out. */
-static char *findings_text(const struct findings *f)
+static char *findings_text(const struct diagnosis *f)
 {
 	size_t size;
 	char *text;
@@ -23,11 +23,11 @@ static char *findings_text(const struct findings *f)
 	return text;
 }
 
-static void expect_found(struct findings *f, const char *want, const char *what)
+static void expect_found(struct diagnosis *f, const char *want, const char *what)
 {
-	cr_expect_gt(findings_count(f, SEVERITY_FINE), 0);
+	cr_expect_gt(diagnosis_count(f, SEVERITY_FINE), 0);
 	expect_text(findings_text(f), want, what);
-	findings_free(f);
+	diagnosis_free(f);
 }
 
 /* ------------------------------------------------------------ the machine */
@@ -52,7 +52,7 @@ static struct machine_report well(void)
 
 static void machine_has(const struct machine_report *m, const char *want)
 {
-	struct findings f = { 0 };
+	struct diagnosis f = { 0 };
 
 	doctor_machine(m, &f);
 	expect_found(&f, want, "the machine");
@@ -237,7 +237,7 @@ static void add_lookup(struct router_report *r, const char *to, bool shared, con
 
 static void router_has(struct router_report *r, const char *want)
 {
-	struct findings f = { .tenant = "red" };
+	struct diagnosis f = { .tenant = "red" };
 
 	doctor_router(r, &f);
 	expect_found(&f, want, "the router");
@@ -256,21 +256,21 @@ Test(doctor, a_router_where_all_is_well)
 
 Test(doctor, router_not_found)
 {
-	struct findings f = { .tenant = "red" };
+	struct diagnosis f = { .tenant = "red" };
 	struct router_report r = healthy();
 
 	error_set(&r.netns, "there is no network namespace red; create it");
 	doctor_router(&r, &f);
 	expect_text(findings_text(&f),
 		    "problem netns red: there is no network namespace red > create it\n", "netns");
-	findings_free(&f);
+	diagnosis_free(&f);
 	r.netns.set = false;
 	error_set(&r.shared_error, "there is no interface shared0; seen: lo");
 	doctor_router(&r, &f);
 	expect_text(findings_text(&f),
 		    "problem shared-interface red: there is no interface shared0 > seen: lo\n",
 		    "it");
-	findings_free(&f);
+	diagnosis_free(&f);
 	router_report_free(&r);
 }
 
