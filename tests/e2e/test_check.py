@@ -1,0 +1,391 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`check`: every probe seen in order, and failing for the reason that it is there for."""
+import collections
+import contextlib
+import json
+import os
+import select
+
+from case import PATIENCE, equal, hook, once
+from defs import Definitions, Tenant
+from lab import (BLUE, BLUE_V6, FIXED, FIXED2, FIXED2_V6, FIXED_V6, PLAIN, PLAIN_V6, RED, RED1,
+                 RED1_V6, RED_V6, SUBNET, SUBNET_V6)
+from net import Child, veth
+from snapshot import machine, unchanged
+from sniffer import PACKET_OUTGOING, packet_socket
+from test_six import dual_stack
+from traffic import ping
+
+PATIENT = ("--patience", str(max(1, round(PATIENCE))))
+Finding = collections.namedtuple("Finding", "tenant probe subject result text remedy")
+
+
+def check(lab, *tenant, code=0):
+    """The findings; the exit status has to be this one."""
+    said = lab.cli.run("-j", "check", *tenant, *PATIENT, code=code)
+    found = [Finding(**row) for row in json.loads(said.stdout)]
+    equal(any(f.result == "failed" for f in found), code == 1, "whether anything failed")
+    return found
+
+
+def results(found, *probes):
+    """{(tenant, probe, subject): result}"""
+    return {f[:3]: f.result for f in found if not probes or f.probe in probes}
+
+
+def only(lab, wanted, tenant="red"):
+    """These fail and no others, and their texts have these words; gives all findings."""
+    all_of_them = check(lab, tenant, code=1)
+    found = {(f.probe, f.subject): f for f in all_of_them if f.result == "failed"}
+    equal(set(found), set(wanted), "what failed")
+    for key, words in wanted.items():
+        text = found[key].text
+        assert text.startswith("expected ") and "; seen: " in text, text
+        assert found[key].remedy, f"no remedy: {found[key]}"
+        for word in words if isinstance(words, tuple) else (words,):
+            assert word in text, f"{key}: {text!r} does not say {word!r}"
+    return all_of_them
+
+
+def peer_results(tenant, peers, result):
+    return {(tenant, probe, peer): result for probe in ("neighbour", "ping", "mtu", "checksum")
+            for peer in peers}
+
+
+@contextlib.contextmanager
+def meanwhile(ns, there, back):
+    """Lines of ip(8) in a namespace, and others that take them back."""
+    ns.ip(*there)
+    try:
+        yield
+    finally:
+        ns.ip(*back)
+
+
+# ---------------------------------------------------------------- in order
+
+
+def wanted(tenant, own, peers, mapped, vms):
+    """What `check` says of a router with which all is well."""
+    out = {(tenant, "carrier", "shared0"): "ok"}
+    for subject in (SUBNET, SUBNET_V6, *peers):
+        out[tenant, "route", subject] = "ok"
+    out[tenant, "duplicate", f"{own + mapped} addresses"] = "ok"
+    out.update(peer_results(tenant, peers, "ok"))
+    out.update({(tenant, "vm", vm): "ok" for vm in vms})
+    return out
+
+
+@hook
+@dual_stack
+def test_check_all_is_well(lab):
+    """Every probe of both routers, in both families, and nothing is changed by them."""
+    before = machine(lab)
+    found = check(lab)
+    want = wanted("red", 2, [f"{BLUE} (blue)", f"{BLUE_V6} (blue)"], 4,
+                  [f"{FIXED} (db)", FIXED2, FIXED_V6, FIXED2_V6])
+    want.update(wanted("blue", 2, [f"{RED} (red)", f"{RED_V6} (red)"], 2, [FIXED, FIXED_V6]))
+    equal(results(found), want, "the findings")
+    equal([f for f in found if f.remedy], [], "what there is to do")
+    places = {f.subject: f.text for f in found if f.probe == "neighbour"}
+    assert lab.macs["blue"] in places[f"{BLUE} (blue)"], places
+    assert lab.macs["blue"] in places[f"{BLUE_V6} (blue)"], places
+    pings = [f.text for f in found if f.probe == "vm"]
+    assert all("answers ping" in text and "lan0" in text for text in pings), pings
+    unchanged(before, machine(lab), "check")
+
+
+# ---------------------------------------------------------------- failures
+
+
+@once
+@dual_stack
+def test_check_duplicates(lab):
+    """Somebody else has a mapped address and the router's own, in both families: named by MAC."""
+    both = [f"{a}/32" for a in (RED, RED1)] + [f"{a}/128" for a in (RED_V6, RED1_V6)]
+    with meanwhile(lab.plain, [f"addr add {a} dev shared0 {'nodad' if ':' in a else ''}"
+                               for a in both], [f"addr del {a} dev shared0" for a in both]):
+        only(lab, {("duplicate", a): lab.macs["plain"] for a in (RED, RED1, RED_V6, RED1_V6)})
+    for name in ("red", "blue"):    # which may have learned the other one
+        lab.ns[name].ip("neigh flush dev shared0")
+    equal(results(check(lab, "red"), "duplicate"), {("red", "duplicate", "6 addresses"): "ok"},
+          "duplicates afterwards")
+
+
+@once
+@dual_stack
+def test_check_a_peer_that_is_gone(lab):
+    """Nobody answers on the link: that alone has failed, and all that needs it is skipped."""
+    peers = [f"{BLUE} (blue)", f"{BLUE_V6} (blue)"]
+    with meanwhile(lab.shared, ["link set pblue down"], ["link set pblue up"]):
+        found = only(lab, {
+            ("neighbour", peers[0]): "an answer to ARP; seen: none",
+            ("neighbour", peers[1]): "an answer to neighbour solicitation; seen: none"})
+        want = peer_results("red", peers, "skipped")
+        want.update({("red", "neighbour", peer): "failed" for peer in peers})
+        equal(results(found, "neighbour", "ping", "mtu", "checksum"), want, "of the peer")
+        # and from the other end, which cannot send at all
+        only(lab, {("carrier", "shared0"): "expected a carrier; seen: none"}, "blue")
+    ping(lab.red, BLUE)
+
+
+@once
+@dual_stack
+def test_check_a_peer_that_does_not_answer_ping(lab):
+    lab.blue.sysctl(ipv4__icmp_echo_ignore_all=1, ipv6__icmp__echo_ignore_all=1)
+    try:
+        only(lab, {("ping", f"{BLUE} (blue)"): f"an answer to ping from {RED}; seen: none",
+                   ("ping", f"{BLUE_V6} (blue)"): f"from {RED_V6}; seen: none"})
+    finally:
+        lab.blue.sysctl(ipv4__icmp_echo_ignore_all=0, ipv6__icmp__echo_ignore_all=0)
+
+
+@once
+@dual_stack
+def test_check_routes_that_lead_elsewhere(lab):
+    """To a peer, to the last host of a subnet, and to no place at all."""
+    routes = [f"100.64.255.254/32 via {FIXED} dev lan0", f"{BLUE}/32 dev lan0"]
+    v6_routes = [f"unreachable {BLUE_V6}/128"]
+    with meanwhile(lab.red, ["route add " + r for r in routes + v6_routes],
+                   ["route del " + r for r in routes + v6_routes]):
+        only(lab, {("route", SUBNET): ("100.64.255.254 by shared0", f"by lan0 via {FIXED}"),
+                   ("route", f"{BLUE} (blue)"): (f"{BLUE} by shared0", "seen: by lan0"),
+                   ("route", f"{BLUE_V6} (blue)"): ("by shared0; seen: no route (",)})
+    with meanwhile(lab.red, ["route add prohibit 100.64.0.1/32"], ["route del 100.64.0.1/32"]):
+        only(lab, {("route", SUBNET): ("100.64.0.1 by shared0", "seen: no route (")})
+
+
+@once
+@dual_stack
+def test_check_a_smaller_mtu_on_the_link(lab):
+    """A port that drops what is longer, without a word: the size that passes is found."""
+    with meanwhile(lab.shared, ["link set pblue mtu 1400"], ["link set pblue mtu 1500"]):
+        # a veth takes four bytes more, for a VLAN tag
+        only(lab, {("mtu", f"{peer} (blue)"): "of 1500 bytes to pass; seen: 1404 bytes at most"
+                   for peer in (BLUE, BLUE_V6)})
+
+
+@once
+@dual_stack
+def test_check_a_smaller_mtu_behind_a_gateway(lab):
+    """A gateway with a link of 1400 bytes says so, and is believed when it proves right."""
+    to = [f"{BLUE}/32 via {PLAIN} dev shared0", f"{BLUE_V6}/128 via {PLAIN_V6} dev shared0"]
+    on = [f"{BLUE}/32 dev shared0 mtu 1400", f"{BLUE_V6}/128 dev shared0 mtu 1400"]
+    forwards = {"ipv4__ip_forward": 1, "ipv6__conf__all__forwarding": 1,
+                "ipv4__conf__all__send_redirects": 0, "ipv4__conf__shared0__send_redirects": 0}
+    lab.plain.sysctl(**forwards)
+    try:
+        with meanwhile(lab.plain, ["route add " + r for r in on], ["route del " + r for r in on]), \
+                meanwhile(lab.red, ["route add " + r for r in to], ["route del " + r for r in to]):
+            found = only(lab, {("mtu", f"{peer} (blue)"):
+                               "seen: 1400 bytes at most, and an ICMP error that says 1400"
+                               for peer in (BLUE, BLUE_V6)})
+            equal(results(found, "neighbour"), {("red", "neighbour", f"{peer} (blue)"): "skipped"
+                                                for peer in (BLUE, BLUE_V6)}, "neighbours")
+    finally:
+        lab.plain.sysctl(**{key: int("redirects" in key) for key in forwards})
+
+
+def _carry(one, other):
+    ends = {one: other, other: one}
+    while True:
+        for sock in select.select(list(ends), [], [])[0]:
+            frame, where = sock.recvfrom(1 << 16)
+            if where[2] != PACKET_OUTGOING:
+                with contextlib.suppress(OSError):
+                    ends[sock].send(frame)
+
+
+@contextlib.contextmanager
+def deaf_cable(lab, name):
+    """
+    Between that namespace and the bridge a cable that carries frames as they are: a checksum
+    that the sender left to its interface stays unfinished, as with hardware that promises to
+    fill it in, and does not.
+    """
+    lab.shared.ip(f"link set p{name} nomaster")
+    veth(lab.shared, "cable", lab.shared, "pcable")
+    lab.shared.ip("link set pcable master br0")
+    ends = [packet_socket(lab.shared, device) for device in ("p" + name, "cable")]
+    child = Child(_carry, *ends)
+    try:
+        yield
+    finally:
+        child.kill()
+        for end in ends:
+            end.close()
+        lab.shared.ip("link del cable", f"link set p{name} master br0")
+
+
+@once
+@dual_stack
+def test_check_broken_checksums(lab):
+    """Offloads that are promised and not done fail; what the finding says to do mends it."""
+    peers = [f"{BLUE} (blue)", f"{BLUE_V6} (blue)"]
+    with deaf_cable(lab, "red"):
+        errors = lab.blue.snmp()
+        found = [f for f in check(lab, "red", code=1) if f.result == "failed"]
+        equal({f[1:3] for f in found}, {("checksum", peer) for peer in peers}, "what failed")
+        after = lab.blue.snmp()
+        for counter in ("UdpInCsumErrors", "Udp6InCsumErrors"):
+            assert after[counter] > errors[counter], f"nobody saw a wrong checksum: {counter}"
+        remedy, = {f.remedy for f in found}
+        equal(remedy, "`ethtool -K shared0 tx off` in the router", "the remedy")
+        lab.red.run(*remedy.split("`")[1].split())
+        try:
+            found = check(lab, "red")
+            equal(results(found, "checksum"), {("red", "checksum", p): "ok" for p in peers},
+                  "without offloads")
+        finally:
+            lab.red.run("ethtool", "-K", "shared0", "tx", "on")
+
+
+@once
+@dual_stack
+def test_check_a_filter_is_no_broken_checksum(lab):
+    """Whoever answers no UDP at all proves nothing about checksums."""
+    lab.blue.run("nft", "add table inet t; add chain inet t c "
+                 "{ type filter hook input priority 0; }; add rule inet t c meta l4proto udp drop")
+    try:
+        found = check(lab, "red")
+        equal(results(found, "checksum"), {("red", "checksum", f"{peer} (blue)"): "skipped"
+                                           for peer in (BLUE, BLUE_V6)}, "checksums")
+    finally:
+        lab.blue.run("nft", "delete table inet t")
+
+
+@once
+@dual_stack
+def test_check_vms(lab):
+    """One that is off has failed; one that answers its link, but no ping, has not."""
+    lab.red1.sysctl(ipv4__icmp_echo_ignore_all=1, ipv6__icmp__echo_ignore_all=1)
+    try:
+        with meanwhile(lab.red_lan, ["link set pred2 down"], ["link set pred2 up"]):
+            found = only(lab, {
+                ("vm", FIXED2): "it to answer ARP; seen: no answer, by lan0",
+                ("vm", FIXED2_V6): "it to answer neighbour solicitation; seen: no answer"})
+    finally:
+        lab.red1.sysctl(ipv4__icmp_echo_ignore_all=0, ipv6__icmp__echo_ignore_all=0)
+    texts = {f.subject: (f.result, f.text) for f in found if f.probe == "vm"}
+    for subject in (f"{FIXED} (db)", FIXED_V6):
+        result, text = texts[subject]
+        equal(result, "ok", subject)
+        assert lab.red1.mac("eth0") in text and "the VM no ping" in text, text
+
+
+# ---------------------------------------------------------------- IPv4 alone
+
+
+@once
+def test_check_vms_elsewhere(lab):
+    """A mapped address without a route, one on the wrong side, and one behind a router's MAC."""
+    definitions = lab.definitions()
+    definitions["red"].mappings += [("10.7.7.7", None, "lost"), ("10.8.8.8", None, "behind"),
+                                    ("10.6.6.6", None, "outside"), ("10.9.9.1", None, "dead")]
+    routes = [f"10.8.8.8/32 via {FIXED}", f"10.6.6.6/32 via {PLAIN}", "10.9.9.1/32 via 10.0.0.99"]
+    lab.apply(definitions)
+    try:
+        with meanwhile(lab.red, ["route add " + r for r in routes],
+                       ["route del " + r for r in routes]):
+            found = only(lab, {
+                ("vm", "10.7.7.7 (lost)"): "by an inside interface; seen: no route (",
+                ("vm", "10.6.6.6 (outside)"): f"seen: by shared0 via {PLAIN}",
+                ("vm", "10.9.9.1 (dead)"): "expected 10.0.0.99 to answer ARP; seen: no"})
+        texts = {f.subject: (f.result, f.text) for f in found}
+        result, text = texts["10.8.8.8 (behind)"]
+        equal(result, "ok", "a VM behind a router")
+        assert text.startswith(f"{FIXED} answers ARP from ") and "no ping" in text, text
+    finally:
+        lab.apply()
+
+
+@once
+def test_check_more_addresses_than_a_run_looks_for(lab):
+    """1024 are looked for, the rest is said to be skipped; VMs are all looked for."""
+    definitions = lab.definitions()
+    definitions["red"].pool = ["100.64.64.0/18", "100.64.1.0/24"]
+    definitions["red"].mappings += [(f"10.5.{i // 250}.{i % 250 + 1}", None, None)
+                                    for i in range(1100)]
+    lab.apply(definitions)
+    try:
+        found = check(lab, "red", code=1)
+        equal(results(found, "duplicate"), {("red", "duplicate", "1024 addresses"): "ok",
+                                            ("red", "duplicate", "79 addresses"): "skipped"},
+              "duplicates")
+        equal(sorted(collections.Counter(f.result for f in found if f.probe == "vm").items()),
+              [("failed", 1100), ("ok", 2)], "VMs")
+    finally:
+        lab.apply()
+
+
+@once
+def test_check_an_empty_network(lab):
+    """The first router there: what cannot be probed is skipped, and that is no failure."""
+    lab.apply(Definitions(lab.definitions()["red"]))
+    try:
+        found = check(lab)
+        want = {("red", "carrier", "shared0"): "ok", ("red", "route", SUBNET): "ok",
+                ("red", "duplicate", "3 addresses"): "ok", ("red", "vm", f"{FIXED} (db)"): "ok",
+                ("red", "vm", FIXED2): "ok"}
+        want.update(peer_results("red", ["shared0"], "skipped"))
+        equal(results(found), want, "the findings")
+        # with a mapping of nobody's and of nothing: the interface alone
+        lab.apply(Definitions(Tenant("red", router=lab.router("red"))))
+        equal(results(check(lab), "duplicate", "vm"),
+              {("red", "duplicate", "1 address"): "ok"}, "without mappings")
+    finally:
+        lab.apply()
+
+
+@once
+def test_check_interface_down(lab):
+    with meanwhile(lab.red, ["link set shared0 down"], ["link set shared0 up"]):
+        found = only(lab, {("carrier", "shared0"): "expected it up; seen: it is down"})
+        want = peer_results("red", ["shared0"], "skipped")
+        want.update({("red", probe, "shared0"): "skipped" for probe in ("route", "duplicate")})
+        want["red", "carrier", "shared0"] = "failed"
+        # the VMs are probed all the same
+        want.update({("red", "vm", f"{FIXED} (db)"): "ok", ("red", "vm", FIXED2): "ok"})
+        equal(results(found), want, "the findings")
+
+
+@once
+def test_check_a_router_that_is_gone(lab):
+    """Its interface, then its namespace; the others are checked all the same."""
+    spare = lab.spare_router()
+    router = {**lab.router("red"), "netns": spare.name}
+    lab.apply(lab.definitions().having(
+        Tenant("green", (FIXED, "100.64.3.5"), router=router, pool=["100.64.3.0/24"])))
+    try:
+        spare.ip("link del shared0")
+        found = [f for f in check(lab, code=1) if f.result == "failed" and f.tenant == "green"]
+        equal([(f.probe, f.subject) for f in found], [("carrier", "-")], "without an interface")
+        spare.remove()
+        found = check(lab, code=1)
+        equal({f[1:4] for f in found if f.tenant == "green"},
+              {("carrier", spare.name, "failed")}, "without a namespace")
+        # whoever has it as a peer misses it
+        equal({f[:3] for f in found if f.result == "failed" and f.tenant != "green"},
+              {(tenant, "neighbour", "100.64.0.5 (green)") for tenant in ("red", "blue")},
+              "of the others")
+    finally:
+        spare.remove()
+        lab.apply()
+
+
+@once
+def test_check_says_it(lab):
+    """The table for people, nothing for nobody, and what is wrong with the request."""
+    lines = lab.cli.lines("check", "red", *PATIENT)
+    equal(lines[0].split(), ["TENANT", "PROBE", "SUBJECT", "RESULT", "SEEN"], "the header")
+    assert all(line.startswith("red ") for line in lines[1:]), lines
+    with meanwhile(lab.red_lan, ["link set pred2 down"], ["link set pred2 up"]):
+        done = lab.cli.run("check", "red", *PATIENT, code=1)
+    failed, = [line for line in done.stdout.splitlines() if " failed " in line]
+    assert FIXED2 in failed and "; what to do: " in failed, failed
+    assert "1 of 10 probes failed" in done.stderr, done.stderr
+    for args in (["nobody"], ["plain"], ["red", "--patience", "0"], ["red", "--patience", "x"]):
+        lab.cli.fails("check", *args, code=2)
+    nothing = lab.cli.elsewhere(state=os.path.join(lab.scratch, "none"), bpffs="/sys/fs/bpf/none")
+    equal(nothing.lines("check"), ["no router is attached; there is nothing to probe"], "alone")
+    equal(nothing.json("check"), [], "alone, in JSON")
