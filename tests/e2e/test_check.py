@@ -186,6 +186,31 @@ def test_check_a_smaller_mtu_behind_a_gateway(lab):
         lab.plain.sysctl(**{key: int("redirects" in key) for key in forwards})
 
 
+@once
+@dual_stack
+def test_check_a_gateway(lab):
+    """Routes of the file lead through their gateway, which is a peer, and through no other."""
+    parts = {"100.64.128.0/17": PLAIN, "fd64::8000:0:0:0/65": PLAIN_V6}
+    routes = ", ".join(f'{{to: "{to}", via: "{via}"}}' for to, via in parts.items())
+    definitions = lab.dual_definitions()
+    definitions["red"].router["routes"] = f"[{routes}]"
+    lab.apply(definitions)
+    try:
+        found = results(check(lab, "red"))
+        for key in [("route", to) for to in parts] + [
+                (probe, f"{via} (gateway)") for via in parts.values()
+                for probe in ("route", "neighbour", "ping", "mtu", "checksum")]:
+            equal(found.get(("red", *key)), "ok", key)
+        there = [f"100.64.128.1/32 via {BLUE} dev shared0", "fd64::8000:0:0:1/128 dev shared0"]
+        with meanwhile(lab.red, ["route add " + r for r in there],
+                       ["route del " + r for r in there]):
+            only(lab, {("route", "100.64.128.0/17"): (f"by shared0 via {PLAIN}; seen: ",
+                                                      f"by shared0 via {BLUE}"),
+                       ("route", "fd64::8000:0:0:0/65"): f"via {PLAIN_V6}; seen: by shared0"})
+    finally:
+        lab.apply(lab.dual_definitions())
+
+
 def _carry(one, other):
     ends = {one: other, other: one}
     while True:
