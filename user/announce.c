@@ -6,7 +6,7 @@ struct news_of {
 	const uint8_t *mac;
 };
 
-static size_t make(const void *from, size_t i, uint8_t out[FRAME_MAX])
+static size_t make(const void *from, size_t i, uint8_t out[FRAME_ROOM])
 {
 	const struct news_of *of = from;
 

@@ -26,7 +26,7 @@ struct unanswered {
 	VEC(const struct ask *) list;
 };
 
-static size_t make(const void *from, size_t i, uint8_t out[FRAME_MAX])
+static size_t make(const void *from, size_t i, uint8_t out[FRAME_ROOM])
 {
 	const struct unanswered *of = from;
 

@@ -40,8 +40,8 @@ enum { ND_SOLICIT = 135, ND_ADVERT = 136, ND_SOURCE_MAC = 1, ND_TARGET_MAC = 2 }
 #define ND_OVERRIDE 0x20000000U
 enum { ND_HOPS = 255, V4_HEADER = 20, V6_HEADER = 40 };
 
-_Static_assert(sizeof(struct nd_frame) == FRAME_MAX, "see FRAME_MAX");
-_Static_assert(sizeof(struct arp_frame) <= FRAME_MAX, "see FRAME_MAX");
+_Static_assert(sizeof(struct nd_frame) == FRAME_ROOM, "see FRAME_ROOM");
+_Static_assert(sizeof(struct arp_frame) <= FRAME_ROOM, "see FRAME_ROOM");
 
 static const uint8_t all_nodes[16] = { 0xff, 2, [15] = 1 };
 
@@ -149,15 +149,15 @@ static size_t nd_ask(uint8_t *out, const struct tn_addr *target, const struct tn
 	return nd_finish(out, &f, mac, addr_is_unset(sender) ? ND_PLAIN : sizeof(f));
 }
 
-size_t frame_ask(uint8_t out[FRAME_MAX], const struct tn_addr *target, const struct tn_addr *sender,
-		 const uint8_t mac[6])
+size_t frame_ask(uint8_t out[FRAME_ROOM], const struct tn_addr *target,
+		 const struct tn_addr *sender, const uint8_t mac[6])
 {
 	if (!addr_is_v4(target))
 		return nd_ask(out, target, sender, mac);
 	return arp_build(out, mac, sender, target);
 }
 
-size_t frame_announce(uint8_t out[FRAME_MAX], const struct tn_addr *addr, const uint8_t mac[6])
+size_t frame_announce(uint8_t out[FRAME_ROOM], const struct tn_addr *addr, const uint8_t mac[6])
 {
 	struct nd_frame f = { .type = ND_ADVERT,
 			      .flags = htonl(ND_ROUTER | ND_OVERRIDE),

@@ -10,21 +10,21 @@
 #include "addr.h"
 
 /* Room for the longest ARP or neighbour discovery frame of these, without a VLAN tag. */
-#define FRAME_MAX 86
+#define FRAME_ROOM 86
 
 /*
  * The question who has `target`, from `mac`, as an Ethernet frame: `sender` unset asks as
  * somebody who would have it himself (ARP probe, RFC 5227, 2.1.1; duplicate address detection,
  * RFC 4862, 5.4.2), else as the neighbour `sender`. Gives the length.
  */
-size_t frame_ask(uint8_t out[FRAME_MAX], const struct tn_addr *target, const struct tn_addr *sender,
-		 const uint8_t mac[6]);
+size_t frame_ask(uint8_t out[FRAME_ROOM], const struct tn_addr *target,
+		 const struct tn_addr *sender, const uint8_t mac[6]);
 
 /*
  * To everybody: `addr` is at `mac` now. An ARP announcement (RFC 5227, 2.3), or an unsolicited
  * neighbour advertisement of a router that overrides what others remember (RFC 4861, 7.2.6).
  */
-size_t frame_announce(uint8_t out[FRAME_MAX], const struct tn_addr *addr, const uint8_t mac[6]);
+size_t frame_announce(uint8_t out[FRAME_ROOM], const struct tn_addr *addr, const uint8_t mac[6]);
 
 /* Somebody says, or is about to say, that an address is his. */
 struct claim {

@@ -105,7 +105,7 @@ static int send_batch(int fd, struct mmsghdr *batch, size_t n, struct error *err
 
 int packet_send(int fd, packet_maker *make, const void *from, size_t n, struct error *err)
 {
-	uint8_t frames[PACKET_BATCH][FRAME_MAX];
+	uint8_t frames[PACKET_BATCH][FRAME_ROOM];
 	struct iovec parts[PACKET_BATCH];
 	struct mmsghdr batch[PACKET_BATCH];
 

@@ -21,7 +21,7 @@ int packet_neighbours(uint32_t ifindex, struct error *err);
 #define PACKET_BATCH 64
 
 /* The frame that is the i-th of `from`. Gives its length. */
-typedef size_t packet_maker(const void *from, size_t i, uint8_t out[FRAME_MAX]);
+typedef size_t packet_maker(const void *from, size_t i, uint8_t out[FRAME_ROOM]);
 
 /* Send frames 0 to n - 1, at PACKET_RATE. Takes n / PACKET_RATE seconds. */
 int packet_send(int fd, packet_maker *make, const void *from, size_t n, struct error *err);

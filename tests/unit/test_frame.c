@@ -34,7 +34,7 @@ static void asks(const char *target, const char *sender, const char *hex)
 {
 	struct tn_addr to = addr_of(target),
 		       from = sender ? addr_of(sender) : (struct tn_addr){ 0 };
-	uint8_t out[FRAME_MAX];
+	uint8_t out[FRAME_ROOM];
 
 	is_hex(out, frame_ask(out, &to, &from, mac), hex);
 }
@@ -66,7 +66,7 @@ Test(frame, asks_by_neighbour_solicitation)
 Test(frame, announces)
 {
 	struct tn_addr four = addr_of("100.64.1.5"), six = addr_of("fd64::1:5");
-	uint8_t out[FRAME_MAX];
+	uint8_t out[FRAME_ROOM];
 
 	is_hex(out, frame_announce(out, &four, mac),
 	       "ffffffffffff 0200000000ab 0806 0001 0800 06 04 0001"
@@ -146,7 +146,7 @@ Test(frame, claims_of_our_own)
 {
 	static const char *const addrs[] = { "100.64.1.5", "fd64::1:5", "fd64::ffff:ffff" };
 	struct tn_addr nobody = { 0 };
-	uint8_t frame[FRAME_MAX];
+	uint8_t frame[FRAME_ROOM];
 	struct claim claim;
 
 	for (size_t i = 0; i < ARRAY_SIZE(addrs); i++) {
