@@ -13,8 +13,11 @@
 #include "clock.h"
 #include "frame.h"
 
-/* The first port of those by which traceroute finds closed ones. */
-enum { CLOSED_PORT = 33434, CLOSED_PORTS = 90 };
+/*
+ * The first port of those by which traceroute finds closed ones. Each kind of UDP has so many of
+ * them, so that a late answer to one does not count for the other.
+ */
+enum { CLOSED_PORT = 33434, CLOSED_PORTS = 40 };
 enum { V4_HEADER = 20, V6_HEADER = 40, UDP_LENGTH = 40, PACKET_LONGEST = 65536 };
 enum { BATCH = 64, BATCH_PAUSE_MS = 4, ROOM = 4 << 20 };
 
@@ -188,6 +191,11 @@ static void set_source(struct msghdr *msg, union source *control, const struct t
 	msg->msg_controllen = v4 ? sizeof(control->v4) : sizeof(control->v6);
 }
 
+static uint16_t first_port(enum ping_kind kind)
+{
+	return kind == PING_UDP ? CLOSED_PORT : CLOSED_PORT + CLOSED_PORTS;
+}
+
 static void transmit(int fd, struct ping *one, uint16_t port, void *data, size_t len)
 {
 	struct iovec part = { .iov_base = data, .iov_len = len };
@@ -213,7 +221,7 @@ static void send_one(struct pinger *p, struct ping *one, uint16_t seq)
 {
 	bool v4 = addr_is_v4(&one->dst);
 	size_t len = one->size - (v4 ? V4_HEADER : V6_HEADER);
-	uint16_t port = CLOSED_PORT + p->closed++ % CLOSED_PORTS;
+	uint16_t port = first_port(one->kind) + p->closed++ % CLOSED_PORTS;
 
 	switch (one->kind) {
 	case PING_ECHO:
@@ -260,7 +268,10 @@ static void take_error(struct pinger *p, struct ping *const *v, size_t n, bool v
 	    news->sport != p->udp_port[!v4])
 		return;
 	for (size_t i = 0; i < n; i++) {
-		if (v[i]->kind != PING_ECHO && addr_cmp(&v[i]->dst, &news->dst) == 0)
+		uint16_t port = news->dport - first_port(v[i]->kind);
+
+		if (v[i]->kind != PING_ECHO && port < CLOSED_PORTS &&
+		    addr_cmp(&v[i]->dst, &news->dst) == 0)
 			v[i]->answered = true;
 	}
 }
