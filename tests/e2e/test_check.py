@@ -12,8 +12,8 @@ from scapy.all import ARP, Ether, ICMPv6ND_NS, IPv6
 
 from case import PATIENCE, equal, hook, once
 from defs import Definitions, Tenant
-from lab import (BLUE, BLUE_V6, FIXED, FIXED2, FIXED2_V6, FIXED_V6, PLAIN, PLAIN_V6, RED, RED1,
-                 RED1_V6, RED_V6, SUBNET, SUBNET_V6)
+from lab import (BLUE, BLUE_V6, FIXED, FIXED2, FIXED2_V6, FIXED_V6, INSIDE, INSIDE_V6, PLAIN,
+                 PLAIN_V6, RED, RED1, RED1_V6, RED_V6, SUBNET, SUBNET_V6)
 from net import Child, veth
 from snapshot import machine, unchanged
 from sniffer import PACKET_OUTGOING, packet_socket
@@ -115,6 +115,16 @@ def test_check_duplicates(lab):
         lab.ns[name].ip("neigh flush dev shared0")
     equal(results(check(lab, "red"), "duplicate"), {("red", "duplicate", "6 addresses"): "ok"},
           "duplicates afterwards")
+
+
+@once
+@dual_stack
+def test_check_from_own_addresses(lab):
+    """Peers are spoken to from the shared network, whatever address the routes prefer."""
+    routes = [f"{BLUE}/32 dev shared0 src {INSIDE}", f"{BLUE_V6}/128 dev shared0 src {INSIDE_V6}"]
+    with meanwhile(lab.red, ["route add " + r for r in routes], ["route del " + r for r in routes]):
+        found = check(lab, "red")
+    equal([f for f in found if f.result != "ok"], [], "what is not in order")
 
 
 def _repeat(sock, frames):
