@@ -97,15 +97,6 @@ const char *probe_mac_text(const uint8_t mac[6], char buf[PROBE_TEXT])
 }
 /* ------------------------------------------------------------ the run */
 
-void probe_input_free(struct probe_input *in)
-{
-	vec_free(&in->own);
-	vec_free(&in->mapped);
-	vec_free(&in->prefixes);
-	vec_free(&in->peers);
-	vec_free(&in->vms);
-}
-
 void probe_cancel(struct probe_run *run)
 {
 	if (!run)

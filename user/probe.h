@@ -8,10 +8,8 @@
 #ifndef TN_PROBE_H
 #define TN_PROBE_H
 
-#include <net/if.h>
-
-#include "addr.h"
 #include "error.h"
+#include "probe_input.h"
 #include "util.h"
 
 /* X(ID, "name"): in the order in which they are made. */
@@ -73,6 +71,7 @@ void finding_remedy(struct finding *f, const char *format, ...)
 /* The first failure of a list, NULL when there is none. */
 const struct finding *findings_failure(const struct findings *f);
 
+<<<<<<< HEAD
 /* Destinations that have to be reached through the shared interface. */
 struct probe_prefix {
 	struct prefix prefix;
@@ -107,6 +106,8 @@ struct probe_input {
 void probe_input_free(struct probe_input *in);
 #define _cleanup_probe_input_ _cleanup_(probe_input_free)
 
+=======
+>>>>>>> 3e1ff85 (What is to be probed of a router is decided apart, for check and the join alike)
 /* Name, MAC address and MTU of the interface with that index, in the current namespace. */
 int probe_interface(uint32_t ifindex, struct probe_input *in, struct error *err);
 

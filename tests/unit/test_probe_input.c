@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "fixture.h"
+#include "probe_input.h"
+
+static const char definitions[] = "net 100.64.0.0/16 fd64::/64;"
+				  "tenant red id=1; router id=1 to=100.64.9.0/24 via=100.64.0.3"
+				  " to=100.64.10.0/24 via=100.64.0.1 to=fd64::9:0/112 via=fd64::1;"
+				  "map 10.0.0.5 db lease=100.64.1.5; map 10.0.0.6 lease=100.64.1.6;"
+				  "tenant blue id=2; router id=2; map fd00::5 lease=fd64::2:5;"
+				  "tenant plain id=3; map 10.9.9.9 lease=100.64.0.250;";
+
+static const char machine[] =
+	"net 100.64.0.0/16 fd64::/64; router 1 red inside=30 inside=31; router 2 blue inside=30;"
+	"own 100.64.0.2 1 1; own 100.64.0.3 2 2; own fd64::3 2 2;"
+	"to 100.64.1.5 10.0.0.5 1 1; to 100.64.1.6 10.0.0.6 1 1; to fd64::2:5 fd00::5 2 2;"
+	"to 100.64.0.250 10.9.9.9 3 0;";
+
+static void print_addrs(FILE *f, const char *what, const struct tn_addr *v, size_t n)
+{
+	fprintf(f, "%s", what);
+	for (size_t i = 0; i < n; i++)
+		fprintf(f, " %s", ADDR(&v[i]));
+	fputs("; ", f);
+}
+
+static void print_hosts(FILE *f, const char *what, const struct probe_host *v, size_t n)
+{
+	fprintf(f, "%s", what);
+	for (size_t i = 0; i < n; i++)
+		fprintf(f, " %s (%s)", ADDR(&v[i].addr), v[i].who ? v[i].who : "-");
+	fputs("; ", f);
+}
+
+static char *input_text(const struct probe_input *in)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	print_addrs(f, "own", in->own.v, in->own.n);
+	print_addrs(f, "mapped", in->mapped.v, in->mapped.n);
+	fputs("to", f);
+	vec_each (p, &in->prefixes) {
+		fprintf(f, " %s", PREFIX(&p->prefix));
+		if (!addr_is_unset(&p->gateway))
+			fprintf(f, " via %s", ADDR(&p->gateway));
+	}
+	fputs("; ", f);
+	print_hosts(f, "peers", in->peers.v, in->peers.n);
+	print_hosts(f, "vms", in->vms.v, in->vms.n);
+	fprintf(f, "inside %u %u", in->inside[0], in->inside[1]);
+	fclose(f);
+	return text;
+}
+
+static void input_is(const char *defs, const char *rows, uint32_t router, bool vms,
+		     const char *want)
+{
+	_cleanup_probe_input_ struct probe_input in = { 0 };
+	_cleanup_model_ struct model m = model_of(defs);
+	_cleanup_machine_ struct machine had = machine_of(rows);
+	const struct router_row *row = NULL;
+
+	vec_each (r, &had.routers) {
+		if (r->id == router)
+			row = r;
+	}
+	cr_assert(row);
+	probe_input_of(&m, &had, row, vms, &in);
+	expect_text(input_text(&in), want, "the input");
+}
+
+Test(probe_input, of_one_family)
+{
+	/* a gateway that is a router is named once, and nothing is asked by IPv6 */
+	input_is(definitions, machine, 1, true,
+		 "own 100.64.0.2; mapped 100.64.1.5 100.64.1.6; "
+		 "to 100.64.0.0/16 100.64.9.0/24 via 100.64.0.3 100.64.10.0/24 via 100.64.0.1; "
+		 "peers 100.64.0.3 (blue) 100.64.0.1 (gateway); "
+		 "vms 10.0.0.5 (db) 10.0.0.6 (-); inside 30 31");
+}
+
+Test(probe_input, of_both)
+{
+	input_is(definitions, machine, 2, true,
+		 "own 100.64.0.3 fd64::3; mapped fd64::2:5; to 100.64.0.0/16 fd64::/64; "
+		 "peers 100.64.0.2 (red); vms fd00::5 (-); inside 30 0");
+}
+
+Test(probe_input, without_vms)
+{
+	input_is(definitions, machine, 2, false,
+		 "own 100.64.0.3 fd64::3; mapped fd64::2:5; to 100.64.0.0/16 fd64::/64; "
+		 "peers 100.64.0.2 (red); vms; inside 30 0");
+}
+
+/* The family of mappings counts, also while the router has no address of it. */
+Test(probe_input, without_an_address)
+{
+	input_is("net 100.64.0.0/16 fd64::/64; tenant blue id=2; router id=2;"
+		 "map fd00::5 lease=fd64::2:5;",
+		 "router 2 blue; router 1 red; own fd64::2 1 1; own 100.64.0.2 1 1;"
+		 "to fd64::2:5 fd00::5 2 2;",
+		 2, false,
+		 "own; mapped fd64::2:5; to fd64::/64; peers fd64::2 (red); vms; inside 0 0");
+}
+
+/* What is attached may be of a tenant that the definitions do not have any more. */
+Test(probe_input, without_a_tenant)
+{
+	input_is("net 100.64.0.0/16;", machine, 1, true,
+		 "own 100.64.0.2; mapped 100.64.1.5 100.64.1.6; to 100.64.0.0/16; "
+		 "peers 100.64.0.3 (blue); vms 10.0.0.5 (-) 10.0.0.6 (-); inside 30 31");
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "probe_input.h"
+
+void probe_input_free(struct probe_input *in)
+{
+	vec_free(&in->own);
+	vec_free(&in->mapped);
+	vec_free(&in->prefixes);
+	vec_free(&in->peers);
+	vec_free(&in->vms);
+}
+
+static int by_fixed(const void *key, const void *mapping)
+{
+	return addr_cmp(key, &((const struct mapping *)mapping)->fixed);
+}
+
+/* Of a mapping, as the definitions have it, which are sorted; NULL: it has none. */
+static const char *name_of(const struct tenant *t, const struct tn_addr *fixed)
+{
+	const struct mapping *m = NULL;
+
+	if (t && t->mappings.n)
+		m = bsearch(fixed, t->mappings.v, t->mappings.n, sizeof(*t->mappings.v), by_fixed);
+	return m ? m->name : NULL;
+}
+
+static void take_addresses(const struct machine *machine, const struct tenant *t, bool vms,
+			   uint32_t router, struct probe_input *out)
+{
+	vec_each (row, &machine->shared) {
+		if (row->router != router)
+			continue;
+		if (row->flags & TN_SHARED_OWN) {
+			*vec_push(&out->own) = row->shared;
+			continue;
+		}
+		*vec_push(&out->mapped) = row->shared;
+		if (vms)
+			*vec_push(&out->vms) =
+				(struct probe_host){ .addr = row->fixed,
+						     .who = name_of(t, &row->fixed) };
+	}
+}
+
+static bool speaks(const struct probe_input *in, const struct tn_addr *like)
+{
+	vec_each (own, &in->own) {
+		if (addr_is_v4(own) == addr_is_v4(like))
+			return true;
+	}
+	vec_each (mapped, &in->mapped) {
+		if (addr_is_v4(mapped) == addr_is_v4(like))
+			return true;
+	}
+	return false;
+}
+
+static const char *tenant_of(const struct machine *m, uint32_t router)
+{
+	vec_each (r, &m->routers) {
+		if (r->id == router)
+			return r->tenant;
+	}
+	return NULL;
+}
+
+static void take_routers(const struct machine *machine, uint32_t router, struct probe_input *out)
+{
+	vec_each (row, &machine->shared) {
+		if (row->flags & TN_SHARED_OWN && row->router != router &&
+		    speaks(out, &row->shared))
+			*vec_push(&out->peers) =
+				(struct probe_host){ .addr = row->shared,
+						     .who = tenant_of(machine, row->router) };
+	}
+}
+
+static bool has_peer(const struct probe_input *in, const struct tn_addr *a)
+{
+	vec_each (peer, &in->peers) {
+		if (addr_cmp(&peer->addr, a) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A gateway may be one of the routers too. */
+static void take_routes(const struct router *r, struct probe_input *out)
+{
+	vec_each (route, &r->routes) {
+		if (!speaks(out, &route->via))
+			continue;
+		*vec_push(&out->prefixes) =
+			(struct probe_prefix){ .prefix = route->to, .gateway = route->via };
+		if (!has_peer(out, &route->via))
+			*vec_push(&out->peers) =
+				(struct probe_host){ .addr = route->via, .who = "gateway" };
+	}
+}
+
+void probe_input_of(const struct model *m, const struct machine *machine,
+		    const struct router_row *row, bool vms, struct probe_input *out)
+{
+	const struct tenant *t = model_tenant((struct model *)m, row->tenant);
+
+	memcpy(out->inside, row->inside, sizeof(out->inside));
+	take_addresses(machine, t, vms, row->id, out);
+	vec_each (p, &m->subnets) {
+		if (speaks(out, &p->addr))
+			*vec_push(&out->prefixes) = (struct probe_prefix){ .prefix = *p };
+	}
+	take_routers(machine, row->id, out);
+	if (t && t->router)
+		take_routes(t->router, out);
+}

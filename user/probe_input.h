@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What is to be probed of a router, by the definitions and what is or will be attached. Pure. */
+#ifndef TN_PROBE_INPUT_H
+#define TN_PROBE_INPUT_H
+
+#include <net/if.h>
+
+#include "machine.h"
+#include "model.h"
+
+/* Destinations that have to be reached through the shared interface. */
+struct probe_prefix {
+	struct prefix prefix;
+	struct tn_addr gateway; /* by which; unset: on the link, or any that is there */
+	bool on_link;		/* by none */
+};
+
+struct probe_host {
+	struct tn_addr addr;
+	const char *who; /* for the finding; borrowed; NULL: not known */
+};
+
+/* What is to be probed; the caller's to free. It outlives the run. */
+struct probe_input {
+	/* the shared interface; probe_interface() fills these */
+	uint32_t ifindex;
+	char name[IF_NAMESIZE];
+	uint8_t mac[6];
+	uint32_t mtu;
+
+	VEC(struct tn_addr) own;	   /* the router's, in the shared subnets */
+	VEC(struct tn_addr) mapped;	   /* the shared addresses of its mappings */
+	VEC(struct probe_prefix) prefixes; /* shared subnets, routes; the longest match counts */
+	VEC(struct probe_host) peers;	   /* other routers that are up, gateways */
+	VEC(struct probe_host) vms;	   /* fixed addresses; empty: no vm probe is made */
+	uint32_t inside[TN_INSIDE_MAX];	   /* where they may be; 0: no more */
+	unsigned int patience;		   /* every wait this many times as long; 0 is 1 */
+};
+
+void probe_input_free(struct probe_input *in);
+#define _cleanup_probe_input_ _cleanup_(probe_input_free)
+
+/*
+ * Of the router `row`, by the rows of `machine`, which it is one of: its addresses, the other
+ * routers as peers; by the definitions `m` (sorted): shared subnets of the families that it has to
+ * do with, routes, gateways. With `vms` its VMs too. Not the interface, nor patience. `out` is
+ * zeroed before; names in it are borrowed from `m` and `machine`.
+ */
+void probe_input_of(const struct model *m, const struct machine *machine,
+		    const struct router_row *row, bool vms, struct probe_input *out);
+
+#endif
