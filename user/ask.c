@@ -6,6 +6,9 @@
 #include "clock.h"
 #include "packet.h"
 
+/* More than fit into the socket's queue. */
+#define LATE_MAX 10000
+
 int asks_open(struct asks *a, uint32_t ifindex, const uint8_t mac[6], struct error *err)
 {
 	*a = ASKS_NONE;
@@ -71,19 +74,25 @@ static bool all_answered(const struct asks *a)
 	return true;
 }
 
+static bool wait_for(const struct asks *a, int ms)
+{
+	return poll(&(struct pollfd){ .fd = a->fd, .events = POLLIN }, 1, ms) > 0;
+}
+
+/* What waits at the end is read still, but not what goes on coming. */
 void asks_collect(struct asks *a, unsigned int ms)
 {
 	uint64_t end = clock_ms() + ms;
 	uint8_t frame[256];
 	struct claim claim;
-	size_t n;
+	size_t n, late = 0;
 
-	do {
-		while ((n = packet_receive(a->fd, frame, sizeof(frame)))) {
-			if (frame_claim(frame, n, &claim))
-				take(a, &claim);
-		}
-		if (all_answered(a))
+	while (late < LATE_MAX) {
+		n = packet_receive(a->fd, frame, sizeof(frame));
+		if (n && frame_claim(frame, n, &claim))
+			take(a, &claim);
+		else if (!n && (all_answered(a) || !wait_for(a, clock_left(end))))
 			return;
-	} while (poll(&(struct pollfd){ .fd = a->fd, .events = POLLIN }, 1, clock_left(end)) > 0);
+		late += !clock_left(end);
+	}
 }

@@ -19,7 +19,7 @@
  */
 enum { CLOSED_PORT = 33434, CLOSED_PORTS = 40 };
 enum { V4_HEADER = 20, V6_HEADER = 40, UDP_LENGTH = 40, PACKET_LONGEST = 65536 };
-enum { BATCH = 64, BATCH_PAUSE_MS = 4, ROOM = 4 << 20 };
+enum { BATCH = 64, BATCH_PAUSE_MS = 4, ROOM = 4 << 20, READ_MAX = 1000 };
 
 /* By family: IPv4 and IPv6. A socket is -1 where the kernel does not have the family. */
 struct pinger {
@@ -284,9 +284,10 @@ static void read_news(struct pinger *p, struct ping *const *v, size_t n, bool v4
 	struct news news;
 	struct ping *one;
 	ssize_t len;
+	int most = READ_MAX;
 
-	while ((len = recvfrom(p->icmp[!v4], p->packet, sizeof(p->packet), 0, &from.any, &size)) >
-	       0) {
+	while (most-- && (len = recvfrom(p->icmp[!v4], p->packet, sizeof(p->packet), 0, &from.any,
+					 &size)) > 0) {
 		size = sizeof(from);
 		news_parse(p->packet, len, v4, &news);
 		if (news.kind != NEWS_ECHO) {

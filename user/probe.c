@@ -437,23 +437,48 @@ static void judge_neighbour(struct probe_run *run, struct peer *peer)
 
 /* ------------------------------------------------------------ all of it */
 
+static void say_unasked(struct probe_run *run)
+{
+	char subject[40];
+
+	snprintf(subject, sizeof(subject), "%zu %s", run->in->unasked,
+		 run->in->unasked == 1 ? "router" : "routers");
+	if (run->in->unasked)
+		findings_add(&run->found, PROBE_NEIGHBOUR, PROBE_SKIPPED, subject,
+			     "each router asks the next %d alone; others ask these",
+			     PROBE_PEERS_MAX);
+}
+
 static void skip_from(struct probe_run *run, enum probe first, const char *why)
 {
 	for (enum probe probe = first; probe <= PROBE_CHECKSUM; probe++)
 		findings_add(&run->found, probe, PROBE_SKIPPED, run->in->name, "%s", why);
 }
 
-static int probe_link(struct probe_run *run, struct pinger *p, struct error *err)
+int probe_again(struct probe_run *run, struct error *err)
 {
+<<<<<<< HEAD
 	if (run->in->brief) {
 		asks_collect(&run->asks, patient(run->in, PROBE_BRIEF_MS));
 		judge_duplicates(run);
 		return 0;
 	}
+=======
+	if (run->down || run->end)
+		return 0;
+>>>>>>> f4bb303 (Probes of many routers: the next eight are asked, and all repetitions share one wait)
 	asks_collect(&run->asks, clock_left(run->repeat));
 	if (asks_send(&run->asks, err))
 		return -1;
-	asks_collect(&run->asks, patient(run->in, PROBE_ASK_MS));
+	run->end = clock_ms() + patient(run->in, PROBE_ASK_MS);
+	return 0;
+}
+
+static int probe_link(struct probe_run *run, struct pinger *p, struct error *err)
+{
+	if (probe_again(run, err))
+		return -1;
+	asks_collect(&run->asks, clock_left(run->end));
 	judge_duplicates(run);
 	if (!run->peers.n) {
 		skip_from(run, PROBE_NEIGHBOUR,
@@ -461,8 +486,9 @@ static int probe_link(struct probe_run *run, struct pinger *p, struct error *err
 			  "gateway: there is nobody to ask");
 		return 0;
 	}
-	for (size_t i = 0; i < run->peers.n; i++)
-		judge_neighbour(run, &run->peers.v[i]);
+	vec_each (peer, &run->peers)
+		judge_neighbour(run, peer);
+	say_unasked(run);
 	probe_path(run, p);
 	return 0;
 }

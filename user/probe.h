@@ -119,14 +119,19 @@ struct probe_run;
 /*
  * Look at the interface and the routes, and ask the link for the addresses; at most a tenth of a
  * second. Fails only when the probes could not be made at all. *out is to be given to
- * probe_finish() or probe_cancel().
+ * probe_finish() or probe_cancel(), which end it.
  */
 int probe_begin(const struct probe_input *in, struct probe_run **out, struct error *err);
 /*
- * Read the answers, for a quarter of a second after the questions, and make the probes that follow
- * from them: about a second more while all is well or a peer is silent, some seconds when the MTU
- * or checksums are at fault. `out` gets all findings, and is the caller's to free, also after an
- * error. The run has ended.
+ * Ask again for what is not answered, an eighth of a second after the first time. For who has many
+ * runs under way, in whatever namespace; else probe_finish() does it.
+ */
+int probe_again(struct probe_run *run, struct error *err);
+/*
+ * Read the answers, until a quarter of a second after the first questions, and make the probes that
+ * follow from them: less than a tenth of a second more while all is well, a second when a peer is
+ * silent, some seconds when the MTU or checksums are at fault. `out` gets all findings, and is the
+ * caller's to free, also after an error. The run has ended.
  */
 int probe_finish(struct probe_run *run, struct findings *out, struct error *err);
 void probe_cancel(struct probe_run *run);

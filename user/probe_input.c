@@ -56,23 +56,32 @@ static bool speaks(const struct probe_input *in, const struct tn_addr *like)
 	return false;
 }
 
-static const char *tenant_of(const struct machine *m, uint32_t router)
+/* The addresses of another router that this one can speak to; gives how many. */
+static size_t take_peer(const struct machine *machine, const struct router_row *peer,
+			struct probe_input *out)
 {
-	vec_each (r, &m->routers) {
-		if (r->id == router)
-			return r->tenant;
+	size_t before = out->peers.n;
+
+	vec_each (row, &machine->shared) {
+		if (row->flags & TN_SHARED_OWN && row->router == peer->id &&
+		    speaks(out, &row->shared))
+			*vec_push(&out->peers) =
+				(struct probe_host){ .addr = row->shared, .who = peer->tenant };
 	}
-	return NULL;
+	return out->peers.n - before;
 }
 
 static void take_routers(const struct machine *machine, uint32_t router, struct probe_input *out)
 {
-	vec_each (row, &machine->shared) {
-		if (row->flags & TN_SHARED_OWN && row->router != router &&
-		    speaks(out, &row->shared))
-			*vec_push(&out->peers) =
-				(struct probe_host){ .addr = row->shared,
-						     .who = tenant_of(machine, row->router) };
+	size_t n = machine->routers.n, self = 0, taken = 0;
+
+	while (self < n && machine->routers.v[self].id != router)
+		self++;
+	for (size_t i = 1; i < n; i++) {
+		if (taken == PROBE_PEERS_MAX)
+			out->unasked++;
+		else
+			taken += take_peer(machine, &machine->routers.v[(self + i) % n], out) > 0;
 	}
 }
 

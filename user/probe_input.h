@@ -20,6 +20,13 @@ struct probe_host {
 	const char *who; /* for the finding; borrowed; NULL: not known */
 };
 
+/*
+ * So many other routers are asked by one: those with the next ids, in a ring, so that each is asked
+ * by so many others. All by all would fill the kernel's table of neighbours, which all namespaces
+ * share (gc_thresh3: 1,024).
+ */
+#define PROBE_PEERS_MAX 8
+
 /* What is to be probed; the caller's to free. It outlives the run. */
 struct probe_input {
 	/* the shared interface; probe_interface() fills these */
@@ -32,6 +39,7 @@ struct probe_input {
 	VEC(struct tn_addr) mapped;	   /* the shared addresses of its mappings */
 	VEC(struct probe_prefix) prefixes; /* shared subnets, routes; the longest match counts */
 	VEC(struct probe_host) peers;	   /* other routers that are up, gateways */
+	size_t unasked;			   /* routers beyond PROBE_PEERS_MAX */
 	VEC(struct probe_host) vms;	   /* fixed addresses; empty: no vm probe is made */
 	uint32_t inside[TN_INSIDE_MAX];	   /* where they may be; 0: no more */
 	unsigned int patience;		   /* every wait this many times as long; 0 is 1 */
@@ -41,7 +49,7 @@ void probe_input_free(struct probe_input *in);
 #define _cleanup_probe_input_ _cleanup_(probe_input_free)
 
 /*
- * Of the router `row`, by the rows of `machine`, which it is one of: its addresses, the other
+ * Of the router `row`, by the rows of `machine`, which it is one of: its addresses, the next
  * routers as peers; by the definitions `m` (sorted): shared subnets of the families that it has to
  * do with, routes, gateways. With `vms` its VMs too. Not the interface, nor patience. `out` is
  * zeroed before; names in it are borrowed from `m` and `machine`.

@@ -29,6 +29,7 @@ struct probe_run {
 	struct asks asks; /* first the duplicates, then the peers */
 	size_t duplicates;
 	uint64_t repeat; /* when what is not answered is asked again */
+	uint64_t end;	 /* when no answer is waited for any more; 0: not asked again yet */
 	VEC(struct peer) peers;
 };
 

@@ -47,6 +47,8 @@ static char *input_text(const struct probe_input *in)
 	}
 	fputs("; ", f);
 	print_hosts(f, "peers", in->peers.v, in->peers.n);
+	if (in->unasked)
+		fprintf(f, "unasked %zu; ", in->unasked);
 	print_hosts(f, "vms", in->vms.v, in->vms.n);
 	fprintf(f, "inside %u %u", in->inside[0], in->inside[1]);
 	fclose(f);
@@ -111,4 +113,28 @@ Test(probe_input, without_a_tenant)
 	input_is("net 100.64.0.0/16;", machine, 1, true,
 		 "own 100.64.0.2; mapped 100.64.1.5 100.64.1.6; to 100.64.0.0/16; "
 		 "peers 100.64.0.3 (blue); vms 10.0.0.5 (-) 10.0.0.6 (-); inside 30 31");
+}
+
+/* The next eight in a ring, with all addresses that can be spoken to. */
+Test(probe_input, of_many)
+{
+	static const char many[] =
+		"router 1 a; router 2 b; router 3 c; router 4 d; router 5 e; router 6 f; router 7 "
+		"g;"
+		"router 8 h; router 9 i; router 10 j; router 11 k; router 12 l;"
+		"own 100.64.0.1 1 1; own 100.64.0.2 2 2; own 100.64.0.3 3 3; own 100.64.0.4 4 4;"
+		"own 100.64.0.5 5 5; own 100.64.0.6 6 6; own 100.64.1.6 6 6; own 100.64.0.7 7 7;"
+		"own 100.64.0.8 8 8; own 100.64.0.9 9 9; own 100.64.0.10 10 10;"
+		"own fd64::11 11 11; own 100.64.0.12 12 12;";
+
+	input_is("net 100.64.0.0/16;", many, 5, false,
+		 "own 100.64.0.5; mapped; to 100.64.0.0/16; "
+		 "peers 100.64.0.6 (f) 100.64.1.6 (f) 100.64.0.7 (g) 100.64.0.8 (h) "
+		 "100.64.0.9 (i) 100.64.0.10 (j) 100.64.0.12 (l) 100.64.0.1 (a) 100.64.0.2 (b); "
+		 "unasked 2; vms; inside 0 0");
+	input_is("net 100.64.0.0/16;", many, 12, false,
+		 "own 100.64.0.12; mapped; to 100.64.0.0/16; "
+		 "peers 100.64.0.1 (a) 100.64.0.2 (b) 100.64.0.3 (c) 100.64.0.4 (d) "
+		 "100.64.0.5 (e) 100.64.0.6 (f) 100.64.1.6 (f) 100.64.0.7 (g) 100.64.0.8 (h); "
+		 "unasked 3; vms; inside 0 0");
 }
