@@ -4,19 +4,20 @@
 struct news_of {
 	const struct tn_addr *addrs;
 	const uint8_t *mac;
+	bool router;
 };
 
 static size_t make(const void *from, size_t i, uint8_t out[FRAME_ROOM])
 {
 	const struct news_of *of = from;
 
-	return frame_announce(out, &of->addrs[i], of->mac);
+	return frame_announce(out, &of->addrs[i], of->mac, of->router);
 }
 
-int announce(uint32_t ifindex, const uint8_t mac[6], const struct tn_addr *addrs, size_t n,
-	     size_t max, size_t *left, struct error *err)
+int announce(uint32_t ifindex, const uint8_t mac[6], bool router, const struct tn_addr *addrs,
+	     size_t n, size_t max, size_t *left, struct error *err)
 {
-	struct news_of of = { .addrs = addrs, .mac = mac };
+	struct news_of of = { .addrs = addrs, .mac = mac, .router = router };
 	size_t count = n < max ? n : max;
 	_cleanup_close_ int fd = -1;
 

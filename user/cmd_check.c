@@ -104,9 +104,9 @@ static int take_all(const struct view *v, const char *only, struct trial *t, str
 static int run(const struct invocation *inv, struct error *err)
 {
 	_cleanup_(view_free) struct view v = { 0 };
-	_cleanup_trial_ struct trial t = { .model = &v.model,
-					   .machine = &v.machine,
-					   .patience = inv->patience };
+	_cleanup_trial_ struct trial t = {
+		.model = &v.model, .machine = &v.machine, .ask_all = true, .patience = inv->patience
+	};
 
 	if (view_load(inv, &v, err) || take_all(&v, inv->nargs ? inv->args[0] : NULL, &t, err) ||
 	    trial_make(&t, err))

@@ -573,7 +573,7 @@ static bool moved_in(const struct plan *p, const struct router_row *row, const s
 	return false;
 }
 
-static void tell(const struct router_row *r, const struct addr_list *addrs)
+static void tell(const struct router_row *r, bool own, const struct addr_list *addrs)
 {
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
 	struct error err = { 0 };
@@ -581,7 +581,8 @@ static void tell(const struct router_row *r, const struct addr_list *addrs)
 
 	if (!addrs->list.n || netns_enter_id(r->netns, r->netns_dev, r->netns_ino, &ns))
 		return;
-	if (announce(r->ifindex, r->mac, addrs->list.v, addrs->list.n, ANNOUNCE_MAX, &left, &err))
+	if (announce(r->ifindex, r->mac, own, addrs->list.v, addrs->list.n, ANNOUNCE_MAX, &left,
+		     &err))
 		log_warning("tenant %s: %s; neighbours find them by asking", r->tenant, err.text);
 	else if (left)
 		log_warning("tenant %s: %zu addresses were not announced, which would take long; "
@@ -601,7 +602,7 @@ static void announce_all(const struct plan *p, const struct machine *want,
 
 	vec_each (r, &want->routers) {
 		bool moved = moved_in(p, r, have);
-		struct addr_list addrs = { 0 };
+		struct addr_list addrs = { 0 }, own = { 0 };
 
 		for (; all < want->fixed.n && want->fixed.v[all].router <= r->id; all++) {
 			if (moved && want->fixed.v[all].router == r->id)
@@ -613,9 +614,11 @@ static void announce_all(const struct plan *p, const struct machine *want,
 		}
 		for (int f = 0; moved && f < FAMILIES; f++) {
 			if (!addr_is_unset(&r->own[f]))
-				*vec_push(&addrs.list) = r->own[f];
+				*vec_push(&own.list) = r->own[f];
 		}
-		tell(r, &addrs);
+		tell(r, true, &own);
+		tell(r, false, &addrs);
+		vec_free(&own.list);
 		vec_free(&addrs.list);
 	}
 }

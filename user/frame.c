@@ -157,10 +157,11 @@ size_t frame_ask(uint8_t out[FRAME_ROOM], const struct tn_addr *target,
 	return arp_build(out, mac, sender, target);
 }
 
-size_t frame_announce(uint8_t out[FRAME_ROOM], const struct tn_addr *addr, const uint8_t mac[6])
+size_t frame_announce(uint8_t out[FRAME_ROOM], const struct tn_addr *addr, const uint8_t mac[6],
+		      bool router)
 {
 	struct nd_frame f = { .type = ND_ADVERT,
-			      .flags = htonl(ND_ROUTER | ND_OVERRIDE),
+			      .flags = htonl(ND_OVERRIDE | (router ? ND_ROUTER : 0)),
 			      .option = ND_TARGET_MAC };
 
 	if (addr_is_v4(addr))

@@ -22,9 +22,11 @@ size_t frame_ask(uint8_t out[FRAME_ROOM], const struct tn_addr *target,
 
 /*
  * To everybody: `addr` is at `mac` now. An ARP announcement (RFC 5227, 2.3), or an unsolicited
- * neighbour advertisement of a router that overrides what others remember (RFC 4861, 7.2.6).
+ * neighbour advertisement that overrides what others remember (RFC 4861, 7.2.6). `router`: the
+ * address is a router's own, not one that stands for a VM.
  */
-size_t frame_announce(uint8_t out[FRAME_ROOM], const struct tn_addr *addr, const uint8_t mac[6]);
+size_t frame_announce(uint8_t out[FRAME_ROOM], const struct tn_addr *addr, const uint8_t mac[6],
+		      bool router);
 
 /* Somebody says, or is about to say, that an address is his. */
 struct claim {

@@ -457,16 +457,8 @@ static void skip_from(struct probe_run *run, enum probe first, const char *why)
 
 int probe_again(struct probe_run *run, struct error *err)
 {
-<<<<<<< HEAD
-	if (run->in->brief) {
-		asks_collect(&run->asks, patient(run->in, PROBE_BRIEF_MS));
-		judge_duplicates(run);
+	if (run->down || run->end || run->in->brief)
 		return 0;
-	}
-=======
-	if (run->down || run->end)
-		return 0;
->>>>>>> f4bb303 (Probes of many routers: the next eight are asked, and all repetitions share one wait)
 	asks_collect(&run->asks, clock_left(run->repeat));
 	if (asks_send(&run->asks, err))
 		return -1;
@@ -478,8 +470,11 @@ static int probe_link(struct probe_run *run, struct pinger *p, struct error *err
 {
 	if (probe_again(run, err))
 		return -1;
-	asks_collect(&run->asks, clock_left(run->end));
+	asks_collect(&run->asks, run->in->brief ? patient(run->in, PROBE_BRIEF_MS)
+						: (unsigned int)clock_left(run->end));
 	judge_duplicates(run);
+	if (run->in->brief)
+		return 0;
 	if (!run->peers.n) {
 		skip_from(run, PROBE_NEIGHBOUR,
 			  "no other router of this machine is attached, and there is no "

@@ -71,43 +71,6 @@ void finding_remedy(struct finding *f, const char *format, ...)
 /* The first failure of a list, NULL when there is none. */
 const struct finding *findings_failure(const struct findings *f);
 
-<<<<<<< HEAD
-/* Destinations that have to be reached through the shared interface. */
-struct probe_prefix {
-	struct prefix prefix;
-	struct tn_addr gateway; /* by which; unset: on the link, or any that is there */
-	bool on_link;		/* by none */
-};
-
-struct probe_host {
-	struct tn_addr addr;
-	const char *who; /* for the finding; borrowed; NULL: not known */
-};
-
-/* What is to be probed. The caller's to fill and to free; outlives the run. */
-struct probe_input {
-	/* the shared interface; see probe_interface() */
-	uint32_t ifindex;
-	char name[IF_NAMESIZE];
-	uint8_t mac[6];
-	uint32_t mtu;
-
-	VEC(struct tn_addr) own;	   /* the router's, in the shared subnets */
-	VEC(struct tn_addr) mapped;	   /* the shared addresses of its mappings */
-	VEC(struct probe_prefix) prefixes; /* shared subnets, routes; the longest match counts */
-	VEC(struct probe_host) peers;	   /* other routers that are up, gateways */
-	VEC(struct probe_host) vms;	   /* fixed addresses; empty: no vm probe is made */
-	uint32_t inside[TN_INSIDE_MAX];	   /* where they may be; 0: no more */
-	unsigned int patience;		   /* every wait this many times as long; 0 is 1 */
-	/* nothing but duplicates of `mapped`, asked for once and waited for shortly */
-	bool brief;
-};
-
-void probe_input_free(struct probe_input *in);
-#define _cleanup_probe_input_ _cleanup_(probe_input_free)
-
-=======
->>>>>>> 3e1ff85 (What is to be probed of a router is decided apart, for check and the join alike)
 /* Name, MAC address and MTU of the interface with that index, in the current namespace. */
 int probe_interface(uint32_t ifindex, struct probe_input *in, struct error *err);
 

@@ -10,18 +10,11 @@ void probe_input_free(struct probe_input *in)
 	vec_free(&in->vms);
 }
 
-static int by_fixed(const void *key, const void *mapping)
-{
-	return addr_cmp(key, &((const struct mapping *)mapping)->fixed);
-}
-
-/* Of a mapping, as the definitions have it, which are sorted; NULL: it has none. */
+/* NULL: it has none. */
 static const char *name_of(const struct tenant *t, const struct tn_addr *fixed)
 {
-	const struct mapping *m = NULL;
+	const struct mapping *m = t ? tenant_mapping((struct tenant *)t, fixed) : NULL;
 
-	if (t && t->mappings.n)
-		m = bsearch(fixed, t->mappings.v, t->mappings.n, sizeof(*t->mappings.v), by_fixed);
 	return m ? m->name : NULL;
 }
 
@@ -71,17 +64,25 @@ static size_t take_peer(const struct machine *machine, const struct router_row *
 	return out->peers.n - before;
 }
 
-static void take_routers(const struct machine *machine, uint32_t router, struct probe_input *out)
+static bool same_netns(const struct router_row *a, const struct router_row *b)
+{
+	return a->netns_ino == b->netns_ino && a->netns_dev == b->netns_dev && a->netns_ino;
+}
+
+static void take_routers(const struct machine *machine, uint32_t router,
+			 bool (*is_up)(const struct router_row *), struct probe_input *out)
 {
 	size_t n = machine->routers.n, self = 0, taken = 0;
 
 	while (self < n && machine->routers.v[self].id != router)
 		self++;
 	for (size_t i = 1; i < n; i++) {
+		const struct router_row *peer = &machine->routers.v[(self + i) % n];
+
 		if (taken == PROBE_PEERS_MAX)
 			out->unasked++;
-		else
-			taken += take_peer(machine, &machine->routers.v[(self + i) % n], out) > 0;
+		else if (!same_netns(peer, &machine->routers.v[self % n]) && is_up(peer))
+			taken += take_peer(machine, peer, out) > 0;
 	}
 }
 
@@ -109,7 +110,8 @@ static void take_routes(const struct router *r, struct probe_input *out)
 }
 
 void probe_input_of(const struct model *m, const struct machine *machine,
-		    const struct router_row *row, bool vms, struct probe_input *out)
+		    const struct router_row *row, bool vms,
+		    bool (*is_up)(const struct router_row *), struct probe_input *out)
 {
 	const struct tenant *t = model_tenant((struct model *)m, row->tenant);
 
@@ -119,7 +121,7 @@ void probe_input_of(const struct model *m, const struct machine *machine,
 		if (speaks(out, &p->addr))
 			*vec_push(&out->prefixes) = (struct probe_prefix){ .prefix = *p };
 	}
-	take_routers(machine, row->id, out);
+	take_routers(machine, row->id, is_up, out);
 	if (t && t->router)
 		take_routes(t->router, out);
 }

@@ -43,6 +43,8 @@ struct probe_input {
 	VEC(struct probe_host) vms;	   /* fixed addresses; empty: no vm probe is made */
 	uint32_t inside[TN_INSIDE_MAX];	   /* where they may be; 0: no more */
 	unsigned int patience;		   /* every wait this many times as long; 0 is 1 */
+	/* nothing but duplicates of `mapped`, asked for once and waited for shortly */
+	bool brief;
 };
 
 void probe_input_free(struct probe_input *in);
@@ -50,11 +52,12 @@ void probe_input_free(struct probe_input *in);
 
 /*
  * Of the router `row`, by the rows of `machine`, which it is one of: its addresses, the next
- * routers as peers; by the definitions `m` (sorted): shared subnets of the families that it has to
- * do with, routes, gateways. With `vms` its VMs too. Not the interface, nor patience. `out` is
- * zeroed before; names in it are borrowed from `m` and `machine`.
+ * routers that answer `is_up` as peers; by the definitions `m` (sorted): shared subnets of the
+ * families that it has to do with, routes, gateways. With `vms` its VMs too. Not the interface, nor
+ * patience. `out` is zeroed before; names in it are borrowed from `m` and `machine`.
  */
 void probe_input_of(const struct model *m, const struct machine *machine,
-		    const struct router_row *row, bool vms, struct probe_input *out);
+		    const struct router_row *row, bool vms,
+		    bool (*is_up)(const struct router_row *), struct probe_input *out);
 
 #endif

@@ -7,9 +7,6 @@
 /* So many routers have their questions under way at once. */
 #define AT_ONCE 32
 
-/* So many other routers are asked: a path that is broken shows with the first ones. */
-#define PEERS_MAX 16
-
 void trial_free(struct trial *t)
 {
 	vec_each (one, &t->list) {
@@ -22,20 +19,6 @@ void trial_free(struct trial *t)
 
 /* ------------------------------------------------------------ what is to be probed */
 
-static const struct router_row *row_of(const struct machine *m, uint32_t router)
-{
-	vec_each (r, &m->routers) {
-		if (r->id == router)
-			return r;
-	}
-	return NULL;
-}
-
-static bool same_netns(const struct router_row *a, const struct router_row *b)
-{
-	return a->netns_dev == b->netns_dev && a->netns_ino == b->netns_ino;
-}
-
 static bool is_up(const struct router_row *r)
 {
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
@@ -44,73 +27,10 @@ static bool is_up(const struct router_row *r)
 	       netlink_is_up(r->ifindex);
 }
 
-static bool has_family(const struct probe_input *in, const struct tn_addr *a)
+static bool always(const struct router_row *r)
 {
-	vec_each (own, &in->own) {
-		if (addr_family(own) == addr_family(a))
-			return true;
-	}
-	return false;
-}
-
-/* Which of the list a router is, by its id. */
-struct index {
-	struct trial_router *by_id[TN_ROUTERS_MAX];
-};
-
-static void take_address(const struct trial *t, struct trial_router *one,
-			 const struct shared_row *row)
-{
-	const struct tenant *tenant;
-	struct mapping *m;
-
-	if (row->flags & TN_SHARED_OWN) {
-		*vec_push(&one->in.own) = row->shared;
-		return;
-	}
-	*vec_push(&one->in.mapped) = row->shared;
-	if (!one->vms)
-		return;
-	tenant = model_tenant((struct model *)t->model, one->row->tenant);
-	m = tenant ? tenant_mapping((struct tenant *)tenant, &row->fixed) : NULL;
-	*vec_push(&one->in.vms) = (struct probe_host){ row->fixed, m ? m->name : NULL };
-}
-
-/* Of families alone in which the router has an address: no route is needed for the others. */
-static void take_ways(const struct trial *t, struct trial_router *one)
-{
-	const struct tenant *tenant = model_tenant((struct model *)t->model, one->row->tenant);
-
-	vec_each (p, &t->model->subnets) {
-		if (has_family(&one->in, &p->addr))
-			*vec_push(&one->in.prefixes) = (struct probe_prefix){ .prefix = *p };
-	}
-	if (!tenant || !tenant->router)
-		return;
-	vec_each (r, &tenant->router->routes) {
-		if (!has_family(&one->in, &r->via))
-			continue;
-		*vec_push(&one->in.prefixes) =
-			(struct probe_prefix){ .prefix = r->to, .gateway = r->via };
-		*vec_push(&one->in.peers) = (struct probe_host){ r->via, "gateway" };
-	}
-}
-
-static void take_peers(const struct trial *t, struct trial_router *one)
-{
-	size_t most = one->in.peers.n + PEERS_MAX;
-
-	vec_each (row, &t->machine->shared) {
-		const struct router_row *other;
-
-		if (!(row->flags & TN_SHARED_OWN) || row->router == one->row->id ||
-		    !has_family(&one->in, &row->shared) || one->in.peers.n == most)
-			continue;
-		other = row_of(t->machine, row->router);
-		if (other && !same_netns(other, one->row) && is_up(other))
-			*vec_push(&one->in.peers) =
-				(struct probe_host){ row->shared, other->tenant };
-	}
+	(void)r;
+	return true;
 }
 
 static struct trial_router *add(struct trial *t, const struct router_row *row)
@@ -119,7 +39,6 @@ static struct trial_router *add(struct trial *t, const struct router_row *row)
 
 	one->row = row;
 	one->in.patience = t->patience;
-	memcpy(one->in.inside, row->inside, sizeof(one->in.inside));
 	return one;
 }
 
@@ -150,29 +69,6 @@ void trial_add_address(struct trial *t, const struct router_row *row, const stru
 		(one = add(t, row))->in.brief = true;
 	if (one->in.brief)
 		*vec_push(&one->in.mapped) = *shared;
-}
-
-/* In one walk over all addresses, which may be a million. */
-static void fill(struct trial *t)
-{
-	_cleanup_free_ struct index *index = xzalloc(sizeof(*index));
-
-	vec_each (one, &t->list) {
-		if (!one->in.brief)
-			index->by_id[one->row->id] = one;
-	}
-	vec_each (row, &t->machine->shared) {
-		struct trial_router *one = index->by_id[row->router % TN_ROUTERS_MAX];
-
-		if (one)
-			take_address(t, one, row);
-	}
-	vec_each (one, &t->list) {
-		if (one->in.brief)
-			continue;
-		take_ways(t, one);
-		take_peers(t, one);
-	}
 }
 
 /* ------------------------------------------------------------ probing */
@@ -211,6 +107,12 @@ static void begin(struct trial_router *one, struct error *err)
 		error_prefix(err, "tenant %s", one->row->tenant);
 }
 
+static void again(struct trial_router *one, struct error *err)
+{
+	if (one->run && probe_again(one->run, err))
+		error_prefix(err, "tenant %s", one->row->tenant);
+}
+
 static void finish(struct trial_router *one, struct error *err)
 {
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
@@ -225,12 +127,18 @@ static void finish(struct trial_router *one, struct error *err)
 
 int trial_make(struct trial *t, struct error *err)
 {
-	fill(t);
+	vec_each (one, &t->list) {
+		if (!one->in.brief)
+			probe_input_of(t->model, t->machine, one->row, one->vms,
+				       t->ask_all ? always : is_up, &one->in);
+	}
 	for (size_t from = 0; from < t->list.n; from += AT_ONCE) {
 		size_t to = from + AT_ONCE < t->list.n ? from + AT_ONCE : t->list.n;
 
 		for (size_t i = from; i < to && !err->set; i++)
 			begin(&t->list.v[i], err);
+		for (size_t i = from; i < to && !err->set; i++)
+			again(&t->list.v[i], err);
 		for (size_t i = from; i < to && !err->set; i++)
 			finish(&t->list.v[i], err);
 	}

@@ -23,6 +23,7 @@ struct trial {
 	const struct model *model;     /* borrowed, like everything that it and the machine hold */
 	const struct machine *machine; /* the same: the routers, and who has which address */
 	unsigned int patience;	       /* every wait this many times as long; 0 is 1 */
+	bool ask_all;		       /* also routers whose interface is down */
 	VEC(struct trial_router) list;
 	size_t last; /* of the list: found last */
 };

@@ -88,8 +88,8 @@ Test(announce, all_of_a_list)
 	size_t left, n;
 
 	begin = clock_ms();
-	cr_assert_eq(announce(if_nametoindex("near"), mac, addrs, COUNT, COUNT, &left, &err), 0,
-		     "%s", err.text);
+	cr_assert_eq(announce(if_nametoindex("near"), mac, false, addrs, COUNT, COUNT, &left, &err),
+		     0, "%s", err.text);
 	cr_expect_geq(clock_ms() - begin, (COUNT - PACKET_BATCH) * 1000 / PACKET_RATE - 5);
 	cr_expect_eq(left, 0);
 	n = heard(fd, got, COUNT);
@@ -108,14 +108,15 @@ Test(announce, no_more_than_allowed)
 	size_t left;
 
 	near = if_nametoindex("near");
-	cr_assert_eq(announce(near, mac, addrs, 100, 70, &left, &err), 0, "%s", err.text);
+	cr_assert_eq(announce(near, mac, false, addrs, 100, 70, &left, &err), 0, "%s", err.text);
 	cr_expect_eq(left, 30);
 	cr_expect_eq(heard(fd, got, 100), 70);
-	cr_assert_eq(announce(near, mac, addrs + 70, left, 70, &left, &err), 0, "%s", err.text);
+	cr_assert_eq(announce(near, mac, false, addrs + 70, left, 70, &left, &err), 0, "%s",
+		     err.text);
 	cr_expect_eq(left, 0);
 	cr_expect_eq(heard(fd, got, 100), 30);
 	cr_expect_eq(addr_cmp(&got[0], &addrs[70]), 0);
-	cr_assert_eq(announce(near, mac, NULL, 0, 70, &left, &err), 0, "%s", err.text);
+	cr_assert_eq(announce(near, mac, false, NULL, 0, 70, &left, &err), 0, "%s", err.text);
 	cr_expect_eq(left, 0);
 	close(fd);
 }
@@ -144,8 +145,8 @@ Test(announce, neighbours_forget_what_they_knew)
 
 	shell("ip neigh add 100.64.1.5 lladdr 02:99:99:99:99:99 dev far nud reachable");
 	shell("ip neigh add fd64::1:5 lladdr 02:99:99:99:99:99 dev far nud reachable");
-	cr_assert_eq(announce(if_nametoindex("near"), mac, addrs, 2, 2, &left, &err), 0, "%s",
-		     err.text);
+	cr_assert_eq(announce(if_nametoindex("near"), mac, false, addrs, 2, 2, &left, &err), 0,
+		     "%s", err.text);
 	cr_expect(neighbour_is("100.64.1.5", MAC_TEXT));
 	cr_expect(neighbour_is("fd64::1:5", MAC_TEXT));
 	close(fd);
@@ -159,11 +160,11 @@ Test(announce, needs_the_interface)
 	size_t left = 9;
 
 	shell("ip link set near down");
-	cr_expect_eq(announce(if_nametoindex("near"), mac, &addr, 1, 1, &left, &err), -1);
+	cr_expect_eq(announce(if_nametoindex("near"), mac, false, &addr, 1, 1, &left, &err), -1);
 	cr_expect_eq(left, 1);
 	cr_expect_str_eq(err.text, "addresses could not be announced: cannot send frames: Network "
 				   "is down; set the interface up");
-	cr_expect_eq(announce(9999, mac, &addr, 1, 1, &left, &gone), -1);
+	cr_expect_eq(announce(9999, mac, false, &addr, 1, 1, &left, &gone), -1);
 	cr_expect(strstr(gone.text, "interface 9999: No such device"), "%s", gone.text);
 	close(fd);
 }

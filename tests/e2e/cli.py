@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 
+from case import PATIENCE
 from net import sh
 
 
@@ -13,6 +14,7 @@ class Cli:
     def __init__(self, binary, state, bpffs=None, env=None, under=()):
         self.binary, self.state = binary, state
         self.where = ["--state", state] + (["--bpffs", bpffs] if bpffs else [])
+        self.where += ["--patience", str(round(PATIENCE))] if PATIENCE > 1 else []
         self.env = {**os.environ, **(env or {})}
         self.under = list(under)    # a program to run it under, as of env(1)
 

@@ -122,18 +122,26 @@ class Lab:
         mac = f"{'66' if name == 'blue' else '02'}:00:64:40:{self.plugged:02x}:{len(name):02x}"
         self.medium.plug(name, self.ns[name], self.shared, mac, SHARED_INDEX)
         self.ns[name].ip(f"addr add {address}/16 dev shared0")
-        for ns in self.ns.values() if name in self.macs else ():
-            sh(["ip", "-n", ns.name, "neigh", "flush", "dev", "shared0"], check=False)
+        if name in self.macs:
+            self._forget()
         self.macs[name] = self.ns[name].mac("shared0")
         if self.offload == "off":
             self.checksums(name, "shared0", False)
 
+    def _forget(self):
+        """Nobody remembers anybody on the shared network."""
+        for ns in self.ns.values():
+            sh(["ip", "-n", ns.name, "neigh", "flush", "dev", "shared0"], check=False)
+
     def spare_router(self):
-        """A router to be destroyed by a test: alone, its interfaces lead nowhere."""
+        """A router to be destroyed by a test; there is nobody behind it."""
         spare = Namespace("spare")
-        for index, device in ((SHARED_INDEX, "shared0"), (INSIDE_INDEX, "lan0")):
-            veth(spare, device, spare, "to-" + device, index)
+        veth(spare, "shared0", self.shared, "pspare", SHARED_INDEX)
+        veth(spare, "lan0", spare, "to-lan0", INSIDE_INDEX)
+        self.shared.ip("link set pspare master br0")
         spare.ip("addr add 100.64.0.5/16 dev shared0")
+        self._forget()
+        eventually(lambda: ping(self.plain, "100.64.0.5"))     # until the bridge forwards
         return spare
 
     @contextlib.contextmanager

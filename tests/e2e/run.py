@@ -23,11 +23,7 @@ from sniffer import faults                          # noqa: E402
 
 TOPICS = """
     talk guard counters change apply join lease detach lock errors scale six hairpin icmp
-<<<<<<< HEAD
-    conntrack mtu path stun fragments control offload vlan dispatcher doctor
-=======
-    conntrack mtu path stun fragments control offload vlan dispatcher check
->>>>>>> b48e767 (Tests of check: each probe in order, and failing for the reason that it is there for)
+    conntrack mtu path stun fragments control offload vlan dispatcher check doctor
 """.split()
 # what runs on other kinds of shared interfaces than veth too, with the hooks that these have
 MEDIA_TOPICS = ["talk", "guard", "six", "hairpin", "icmp"]

@@ -20,13 +20,12 @@ from sniffer import PACKET_OUTGOING, packet_socket
 from test_six import dual_stack
 from traffic import ping
 
-PATIENT = ("--patience", str(max(1, round(PATIENCE))))
 Finding = collections.namedtuple("Finding", "tenant probe subject result text remedy")
 
 
 def check(lab, *tenant, code=0):
     """The findings; the exit status has to be this one."""
-    said = lab.cli.run("-j", "check", *tenant, *PATIENT, code=code)
+    said = lab.cli.run("-j", "check", *tenant, code=code)
     found = [Finding(**row) for row in json.loads(said.stdout)]
     equal(any(f.result == "failed" for f in found), code == 1, "whether anything failed")
     return found
@@ -465,16 +464,19 @@ def test_check_a_router_that_is_gone(lab):
 @once
 def test_check_says_it(lab):
     """The table for people, nothing for nobody, and what is wrong with the request."""
-    lines = lab.cli.lines("check", "red", *PATIENT)
+    lines = lab.cli.lines("check", "red")
     equal(lines[0].split(), ["TENANT", "PROBE", "SUBJECT", "RESULT", "SEEN"], "the header")
     assert all(line.startswith("red ") for line in lines[1:]), lines
     with meanwhile(lab.red_lan, ["link set pred2 down"], ["link set pred2 up"]):
-        done = lab.cli.run("check", "red", *PATIENT, code=1)
+        done = lab.cli.run("check", "red", code=1)
     failed, = [line for line in done.stdout.splitlines() if " failed " in line]
     assert FIXED2 in failed and "; what to do: " in failed, failed
     assert "1 of 10 probes failed" in done.stderr, done.stderr
-    for args in (["nobody"], ["plain"], ["red", "--patience", "0"], ["red", "--patience", "x"]):
+    for args in (["nobody"], ["plain"]):
         lab.cli.fails("check", *args, code=2)
+    for patience in ("0", "x", "101", "-1"):
+        said = lab.cli.run("check", "red", "--patience", patience, code=2).stderr
+        assert f"--patience {patience}: give a number from 1 to 100" in said, said
     nothing = lab.cli.elsewhere(state=os.path.join(lab.scratch, "none"), bpffs="/sys/fs/bpf/none")
     equal(nothing.lines("check"), ["no router is attached; there is nothing to probe"], "alone")
     equal(nothing.json("check"), [], "alone, in JSON")

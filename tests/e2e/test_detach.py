@@ -106,7 +106,7 @@ def test_detach_when_the_namespace_is_gone(lab):
     """A router deleted under our feet is no reason to fail."""
     spare = lab.spare_router()
     try:
-        lab.apply(lab.definitions().having(lab.green_tenant(spare)), "--no-probe")
+        lab.apply(lab.definitions().having(lab.green_tenant(spare)))
         spare.remove()
         lab.cli.run("detach", "green")
     finally:

@@ -355,7 +355,9 @@ def test_doctor_finds_tcx_of_others(lab):
             equal((first, ["(tcx, egress) runs behind ours" in seen for seen in last]),
                   ([], [True]), f"behind: {last}")
             lab.cli.run("detach", "red")
-            lab.apply()
+            said = lab.cli.fails("apply", "-f", lab.write(lab.definitions()))
+            assert "the probe `ping`" in said, f"everything is dropped: {said}"
+            lab.apply(None, "--no-probe")
             first, last = others(lab)
             equal((["(tcx, egress) runs before ours" in seen for seen in first], last),
                   ([True], []), f"before: {first}")

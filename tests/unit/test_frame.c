@@ -68,10 +68,10 @@ Test(frame, announces)
 	struct tn_addr four = addr_of("100.64.1.5"), six = addr_of("fd64::1:5");
 	uint8_t out[FRAME_ROOM];
 
-	is_hex(out, frame_announce(out, &four, mac),
+	is_hex(out, frame_announce(out, &four, mac, true),
 	       "ffffffffffff 0200000000ab 0806 0001 0800 06 04 0001"
 	       "0200000000ab 64400105 000000000000 64400105");
-	is_hex(out, frame_announce(out, &six, mac),
+	is_hex(out, frame_announce(out, &six, mac, true),
 	       "333300000001 0200000000ab 86dd 60000000 0020 3a ff"
 	       "fd640000000000000000000000010005 ff020000000000000000000000000001"
 	       "88 00 d91e a0000000 fd640000000000000000000000010005 02 01 0200000000ab");
@@ -151,7 +151,7 @@ Test(frame, claims_of_our_own)
 
 	for (size_t i = 0; i < ARRAY_SIZE(addrs); i++) {
 		struct tn_addr a = addr_of(addrs[i]);
-		size_t n = frame_announce(frame, &a, mac);
+		size_t n = frame_announce(frame, &a, mac, false);
 
 		cr_expect(frame_claim(frame, n, &claim) && !claim.tentative);
 		cr_expect_eq(addr_cmp(&claim.addr, &a), 0);
