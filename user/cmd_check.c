@@ -5,29 +5,6 @@
 #include "output.h"
 #include "trial.h"
 
-struct view {
-	struct model model;
-	struct dataplane *dp;
-	struct machine machine;
-};
-
-static void view_free(struct view *v)
-{
-	machine_free(&v->machine);
-	dataplane_close(v->dp);
-	model_free(&v->model);
-}
-
-static int view_load(const struct invocation *inv, struct view *v, struct error *err)
-{
-	_cleanup_store_ struct store *store = NULL;
-
-	if (store_open(inv->state, STORE_READ, 0, inv->command->name, &store, err) ||
-	    store_load(store, &v->model, err))
-		return -1;
-	return machine_load(inv->bpffs, &v->model, &v->dp, &v->machine, err);
-}
-
 /* ------------------------------------------------------------ saying it */
 
 static json_t *check_json(const struct trial *t)
@@ -103,7 +80,7 @@ static int take_all(const struct view *v, const char *only, struct trial *t, str
 
 static int run(const struct invocation *inv, struct error *err)
 {
-	_cleanup_(view_free) struct view v = { 0 };
+	_cleanup_view_ struct view v = { 0 };
 	_cleanup_trial_ struct trial t = {
 		.model = &v.model, .machine = &v.machine, .ask_all = true, .patience = inv->patience
 	};

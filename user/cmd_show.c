@@ -5,29 +5,6 @@
 #include "converge.h"
 #include "output.h"
 
-struct view {
-	struct model model;
-	struct dataplane *dp;
-	struct machine machine;
-};
-
-static void view_free(struct view *v)
-{
-	machine_free(&v->machine);
-	dataplane_close(v->dp);
-	model_free(&v->model);
-}
-
-static int view_load(const struct invocation *inv, struct view *v, struct error *err)
-{
-	_cleanup_store_ struct store *store = NULL;
-
-	if (store_open(inv->state, STORE_READ, 0, inv->command->name, &store, err) ||
-	    store_load(store, &v->model, err))
-		return -1;
-	return machine_load(inv->bpffs, &v->model, &v->dp, &v->machine, err);
-}
-
 static const struct router_row *row_of(const struct view *v, const struct tenant *t)
 {
 	vec_each (r, &v->machine.routers) {
@@ -59,6 +36,39 @@ static json_t *programs_json(const struct view *v, const struct router_row *row)
 	return list;
 }
 
+static bool is_at(const struct router_row *row, const struct place *at)
+{
+	return row && row->netns_dev == at->netns_dev && row->netns_ino == at->netns_ino &&
+	       row->ifindex == at->ifindex;
+}
+
+/* What a router has of us besides its programs. */
+static json_t *addresses_json(const struct view *v, const struct router_row *row)
+{
+	json_t *list = json_array();
+
+	vec_each (a, &v->machine.addrs) {
+		if (is_at(row, &a->at))
+			json_array_append_new(list, json_string(ADDR(&a->addr)));
+	}
+	return list;
+}
+
+static json_t *routes_json(const struct view *v, const struct router_row *row)
+{
+	json_t *list = json_array();
+
+	vec_each (r, &v->machine.routes) {
+		if (is_at(row, &r->at))
+			json_array_append_new(list,
+					      json_pack("{s:s, s:o}", "to", PREFIX(&r->to), "via",
+							addr_is_unset(&r->via)
+								? json_null()
+								: json_string(ADDR(&r->via))));
+	}
+	return list;
+}
+
 static json_t *router_json(const struct view *v, const struct tenant *t)
 {
 	const struct router_row *row;
@@ -70,10 +80,11 @@ static json_t *router_json(const struct view *v, const struct tenant *t)
 	inside = json_array();
 	vec_each (name, &t->router->inside)
 		json_array_append_new(inside, json_string(*name));
-	return json_pack("{s:o, s:o, s:o, s:s, s:s, s:o}", "netns", json_text(t->router->netns),
-			 "shared", json_text(t->router->shared), "inside", inside, "hook",
-			 hook_name(row ? row->via : t->router->hook), "state", state_of(row),
-			 "programs", programs_json(v, row));
+	return json_pack("{s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o}", "netns",
+			 json_text(t->router->netns), "shared", json_text(t->router->shared),
+			 "inside", inside, "hook", hook_name(row ? row->via : t->router->hook),
+			 "state", state_of(row), "programs", programs_json(v, row), "addresses",
+			 addresses_json(v, row), "routes", routes_json(v, row));
 }
 
 static json_t *prefixes_json(const struct prefix *v, size_t n)
@@ -111,6 +122,21 @@ static void print_programs(const struct view *v, const struct router_row *row)
 	vec_free(&found.list);
 }
 
+static void print_settled(const struct view *v, const struct router_row *row)
+{
+	vec_each (a, &v->machine.addrs) {
+		if (is_at(row, &a->at))
+			printf("    %-15s address %s\n", a->at.name, ADDR(&a->addr));
+	}
+	vec_each (r, &v->machine.routes) {
+		bool behind = !addr_is_unset(&r->via);
+
+		if (is_at(row, &r->at))
+			printf("    %-15s route   %s%s%s\n", r->at.name, PREFIX(&r->to),
+			       behind ? " via " : "", behind ? ADDR(&r->via) : "");
+	}
+}
+
 static void print_tenant(const struct view *v, const struct tenant *t)
 {
 	const struct router_row *row = row_of(v, t);
@@ -128,13 +154,15 @@ static void print_tenant(const struct view *v, const struct tenant *t)
 	}
 	printf("  router in netns %s, hook %s: %s\n", t->router->netns ? t->router->netns : "(own)",
 	       hook_name(row ? row->via : t->router->hook), state_of(row));
-	if (row)
+	if (row) {
 		print_programs(v, row);
+		print_settled(v, row);
+	}
 }
 
 static int run(const struct invocation *inv, struct error *err)
 {
-	_cleanup_(view_free) struct view v = { 0 };
+	_cleanup_view_ struct view v = { 0 };
 
 	if (view_load(inv, &v, err))
 		return -1;
@@ -157,6 +185,8 @@ const struct command cmd_show = {
 		"count,\n"
 		"\"router\": null or {\"netns\", \"shared\", \"inside\": […], \"hook\",\n"
 		"\"state\": \"attached\", \"detached\" or \"broken\",\n"
-		"\"programs\": [{\"interface\", \"direction\", \"via\", \"id\"}]}}]}",
+		"\"programs\": [{\"interface\", \"direction\", \"via\", \"id\"}],\n"
+		"\"addresses\": […] and \"routes\": [{\"to\", \"via\": null or address}] that it "
+		"has of us}}]}",
 	.run = run,
 };

@@ -15,21 +15,8 @@ static const struct reason {
 #undef X
 };
 
-struct report {
-	struct model model;
-	struct dataplane *dp;
-	struct machine machine;
-};
-
-static void report_free(struct report *r)
-{
-	machine_free(&r->machine);
-	dataplane_close(r->dp);
-	model_free(&r->model);
-}
-
 /* What one mapping carried; all zero while its router is not attached. */
-static struct tn_counters counters_of(const struct report *r, const struct mapping *m)
+static struct tn_counters counters_of(const struct view *r, const struct mapping *m)
 {
 	struct shared_row key = { .shared = m->shared };
 	struct tn_counters c = { 0 };
@@ -48,7 +35,7 @@ static json_t *direction_json(uint64_t packets, uint64_t bytes)
 	return json_pack("{s:I, s:I}", "packets", (json_int_t)packets, "bytes", (json_int_t)bytes);
 }
 
-static json_t *report_json(const struct report *r)
+static json_t *report_json(const struct view *r)
 {
 	json_t *mappings = json_array(), *drops = json_array();
 
@@ -79,7 +66,7 @@ static json_t *report_json(const struct report *r)
 	return json_pack("{s:o, s:o}", "mappings", mappings, "drops", drops);
 }
 
-static void print_mappings(const struct report *r)
+static void print_mappings(const struct view *r)
 {
 	static const char *const header[] = { "TENANT",	  "FIXED",	 "SHARED",   "IN PACKETS",
 					      "IN BYTES", "OUT PACKETS", "OUT BYTES" };
@@ -103,7 +90,7 @@ static void print_mappings(const struct report *r)
 	table_print(&table);
 }
 
-static void print_drops(const struct report *r)
+static void print_drops(const struct view *r)
 {
 	_cleanup_table_ struct table table = { .columns = 4 };
 
@@ -132,12 +119,9 @@ static void print_drops(const struct report *r)
 
 static int run(const struct invocation *inv, struct error *err)
 {
-	_cleanup_(report_free) struct report r = { 0 };
-	_cleanup_store_ struct store *store = NULL;
+	_cleanup_view_ struct view r = { 0 };
 
-	if (store_open(inv->state, STORE_READ, 0, inv->command->name, &store, err) ||
-	    store_load(store, &r.model, err) ||
-	    machine_load(inv->bpffs, &r.model, &r.dp, &r.machine, err))
+	if (view_load(inv, &r, err))
 		return -1;
 	if (inv->json)
 		return json_print(report_json(&r), err);

@@ -118,6 +118,27 @@ int machine_load(const char *bpffs, const struct model *m, struct dataplane **dp
 	return look_everywhere(m, out, err);
 }
 
+int view_load(const struct invocation *inv, struct view *v, struct error *err)
+{
+	_cleanup_store_ struct store *store = NULL;
+
+	memset(v, 0, sizeof(*v));
+	if (store_open(inv->state, STORE_READ, 0, inv->command->name, &store, err) == 0 &&
+	    store_load(store, &v->model, err) == 0 &&
+	    machine_load(inv->bpffs, &v->model, &v->dp, &v->machine, err) == 0)
+		return 0;
+	view_free(v);
+	return -1;
+}
+
+void view_free(struct view *v)
+{
+	machine_free(&v->machine);
+	dataplane_close(v->dp);
+	model_free(&v->model);
+	memset(v, 0, sizeof(*v));
+}
+
 int change_begin(const struct invocation *inv, enum store_mode mode, struct change *c,
 		 struct error *err)
 {

@@ -50,7 +50,19 @@ struct change_how {
 int change_make(struct change *c, const struct change_how *how, struct outcome *out,
 		struct error *err);
 
-/* Read the machine as change_begin() does, for commands that only look. *dp may come out NULL. */
+/* What commands that only look see: the definitions in force, and the machine. */
+struct view {
+	struct model model;
+	struct dataplane *dp; /* NULL: nothing is pinned */
+	struct machine machine;
+};
+
+/* Takes no lock. On failure nothing is held. */
+int view_load(const struct invocation *inv, struct view *v, struct error *err);
+void view_free(struct view *v);
+#define _cleanup_view_ _cleanup_(view_free)
+
+/* Read the machine as change_begin() does. *dp may come out NULL. */
 int machine_load(const char *bpffs, const struct model *m, struct dataplane **dp,
 		 struct machine *out, struct error *err);
 

@@ -10,7 +10,7 @@ import time
 
 from scapy.all import ARP, Ether, ICMPv6ND_NS, IPv6
 
-from case import PATIENCE, equal, hook, once
+from case import equal, hook, once
 from defs import Definitions, Tenant
 from lab import (BLUE, BLUE_V6, FIXED, FIXED2, FIXED2_V6, FIXED_V6, INSIDE, INSIDE_V6, PLAIN,
                  PLAIN_V6, RED, RED1, RED1_V6, RED_V6, SUBNET, SUBNET_V6)

@@ -125,6 +125,9 @@ def test_join_of_a_bare_router(lab):
             assert line in said, f"no `{line}` in {said}"
         equal(addresses(lab.green), ["100.64.3.254/32"], "addresses")
         equal(routes(lab.green), [SUBNET], "routes")
+        green, = [t for t in lab.cli.json("show")["tenants"] if t["tenant"] == "green"]
+        equal((green["router"]["addresses"], green["router"]["routes"]),
+              (["100.64.3.254"], [{"to": SUBNET, "via": None}]), "show")
         # and of nobody else
         equal({k: v for k, v in forwarding(lab.green).items() if v != before[k]},
               {"lan0": 1, "shared0": 1}, "forwarding that changed")
