@@ -298,17 +298,18 @@ int dataplane_create(const char *bpffs, size_t mappings, struct dataplane **out,
 {
 	char maps[PATH_MAX], unfinished[PATH_MAX], routers[PATH_MAX];
 	struct tn_config config = { .abi = TN_ABI, .capacity = CAPACITY_MIN };
-	struct tenantnat *skel;
+	struct tenantnat *skel = NULL;
 	uint32_t zero = 0;
 	int ret = -1;
 
 	while (config.capacity < mappings && config.capacity < CAPACITY_MAX)
 		config.capacity *= 2;
-	if (make_dir(bpffs, err) || make_dir(path_in(bpffs, "routers", routers), err))
-		return -1;
 	path_in(bpffs, "maps", maps);
+	path_in(bpffs, "routers", routers);
 	/* a tenant's directory can have any name but one with a capital letter */
 	path_in(bpffs, "MAPS", unfinished);
+	if (make_dir(bpffs, err) || make_dir(routers, err))
+		goto out;
 	dataplane_unpin(unfinished);
 	skel = load_maps(config.capacity, err);
 	if (!skel || make_dir(unfinished, err))
@@ -324,12 +325,18 @@ int dataplane_create(const char *bpffs, size_t mappings, struct dataplane **out,
 		goto out;
 	}
 	ret = dataplane_open(bpffs, out, err);
-	if (!ret && *out)
+	if (ret)
+		rename(maps, unfinished);
+	else if (*out)
 		(*out)->fresh = true;
 out:
 	tenantnat__destroy(skel);
-	if (ret)
+	if (ret) {
 		dataplane_unpin(unfinished);
+		/* where nothing is in them */
+		rmdir(routers);
+		rmdir(bpffs);
+	}
 	return ret;
 }
 
