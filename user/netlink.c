@@ -13,6 +13,8 @@
 #include <netlink/route/qdisc.h>
 #include <netlink/route/route.h>
 #include <netlink/route/tc.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 
 static void cache_cleanup(struct nl_cache **cache)
 {
@@ -28,11 +30,24 @@ static void sock_cleanup(struct nl_sock **sock)
 }
 #define _cleanup_sock_ _cleanup_(sock_cleanup)
 
+/*
+ * The kernel answers before a request is sent. libnl does not look whether that went well, and
+ * would wait for an answer to what was not sent for ever.
+ */
+static void limit_wait(struct nl_sock *sock)
+{
+	static const struct timeval limit = { .tv_sec = 2 };
+
+	setsockopt(nl_socket_get_fd(sock), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+}
+
 static struct nl_sock *connect_route(int *ret)
 {
 	struct nl_sock *sock = nl_socket_alloc();
 
 	*ret = sock ? nl_connect(sock, NETLINK_ROUTE) : -NLE_NOMEM;
+	if (!*ret)
+		limit_wait(sock);
 	return sock;
 }
 
