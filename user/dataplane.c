@@ -818,6 +818,11 @@ int instance_load(struct dataplane *dp, const struct router_row *r, struct insta
 				 ret == -EPERM ? "; run as root"
 					       : "; run again with -v for its reasons");
 	}
+	/* libbpf goes on without names when a trial of them fails: nobody would know them again */
+	if (dataplane_program_router(instance_fd_out(in)) != r->id) {
+		instance_close(in);
+		return error_set(err, "the kernel did not take the programs' names; try again");
+	}
 	*out = in;
 	return 0;
 }
