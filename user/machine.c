@@ -197,16 +197,81 @@ static void keep_settled(const struct machine *have, const struct facts *facts,
 	}
 }
 
-static void keep_others(const struct machine *have, const struct ids *in, struct machine *out)
+/* A shared address by the definitions, and whose it is. */
+struct owned {
+	struct tn_addr shared;
+	struct tn_addr fixed;
+	uint32_t tenant;
+	uint32_t router; /* 0: none is defined here */
+};
+
+struct owners {
+	VEC(struct owned) list; /* sorted by shared */
+};
+
+static int owned_cmp(const void *a, const void *b)
 {
+	const struct owned *x = a, *y = b;
+
+	return addr_cmp(&x->shared, &y->shared);
+}
+
+static void owners_make(const struct model *m, struct owners *out)
+{
+	memset(out, 0, sizeof(*out));
+	vec_each (t, &m->tenants) {
+		vec_each (mapping, &t->mappings)
+			*vec_push(&out->list) =
+				(struct owned){ .shared = mapping->shared,
+						.fixed = mapping->fixed,
+						.tenant = t->id,
+						.router = t->router ? t->router->id : 0 };
+	}
+	if (out->list.n)
+		qsort(out->list.v, out->list.n, sizeof(*out->list.v), owned_cmp);
+}
+
+static const struct owned *owner_of(const struct owners *owners, const struct tn_addr *shared,
+				    const struct tn_addr *fixed)
+{
+	const struct owned key = { .shared = *shared }, *found = NULL;
+
+	if (owners->list.n)
+		found = bsearch(&key, owners->list.v, owners->list.n, sizeof(key), owned_cmp);
+	return found && addr_cmp(&found->fixed, fixed) == 0 ? found : NULL;
+}
+
+/*
+ * Only what the definitions say: a run that was killed may have left more, and the addresses of
+ * that may be given to somebody in scope now.
+ */
+static void keep_rows(const struct model *m, const struct machine *have, const struct ids *in,
+		      struct machine *out)
+{
+	struct owners owners;
+
+	owners_make(m, &owners);
 	vec_each (row, &have->shared) {
-		if (!has_id(in->tenants.v, in->tenants.n, row->tenant))
+		const struct owned *o = owner_of(&owners, &row->shared, &row->fixed);
+
+		if (!has_id(in->tenants.v, in->tenants.n, row->tenant) &&
+		    (row->flags & TN_SHARED_OWN || (o && o->tenant == row->tenant)))
 			*vec_push(&out->shared) = *row;
 	}
 	vec_each (row, &have->fixed) {
-		if (!has_id(in->routers.v, in->routers.n, row->router))
+		const struct owned *o = owner_of(&owners, &row->shared, &row->fixed);
+
+		if (!has_id(in->routers.v, in->routers.n, row->router) && o &&
+		    o->router == row->router)
 			*vec_push(&out->fixed) = *row;
 	}
+	vec_free(&owners.list);
+}
+
+static void keep_others(const struct model *m, const struct machine *have, const struct ids *in,
+			struct machine *out)
+{
+	keep_rows(m, have, in, out);
 	vec_each (row, &have->routers) {
 		if (has_id(in->routers.v, in->routers.n, row->id))
 			continue;
@@ -233,7 +298,7 @@ void machine_wanted(const struct model *m, const struct facts *facts, const stru
 		want_tenant(t, facts, out);
 	}
 	if (scope) {
-		keep_others(have, &in, out);
+		keep_others(m, have, &in, out);
 		keep_settled(have, facts, &in, out);
 	}
 	vec_free(&in.tenants);
