@@ -219,6 +219,10 @@ verified: $(BUILD)/bpf-tests ## record how much work the programs are for this k
 test-offload: all | deps-test ## the offload matrix alone, with larger transfers (root)
 	@$(PYTHON) tests/e2e/run.py --bin $(BUILD)/tenantnat --long offload_matrix
 
+test-kill: all | deps-test ## killed at every system call, refused every one, power cuts: an hour (root)
+	@$(PYTHON) tests/e2e/run.py --bin $(BUILD)/tenantnat --hook tc --offload on --long -v \
+		--topic kill --topic power --topic many
+
 test-guest: all | deps-test deps-vm ## traffic of a real guest in qemu; fetches a kernel, once (root)
 	@tests/vm/kernel.sh 6.1 $(CURDIR)/build/kernels/6.1
 	@$(PYTHON) tests/vm/guest.py --bin $(BUILD)/tenantnat --kernel build/kernels/6.1

@@ -1,0 +1,443 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+Killed anywhere, and refused anything: a command ends before its N-th system call, or the kernel
+says no to that. `make test` tries some of every phase, `make test-kill` every one.
+"""
+import collections
+import contextlib
+import json
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+
+from case import equal, once
+from inject import PHASES, Strace, chosen
+from lab import VARIANTS
+from pair import BLUE1, RED1, ROUTERS, Pair
+from snapshot import difference
+
+# in how many places a command is killed, and at which part of the errors refused, in a short run
+JOIN, CHANGE, ONE = 14, 8, 5
+HALF, FEW = 2, 6
+# which errors a call can give
+REFUSALS = {
+    "bpf": ["EPERM", "ENOMEM"], "openat": ["EMFILE", "EINTR"], "pwrite64": ["ENOSPC", "EINTR"],
+    "write": ["ENOSPC", "EINTR"], "read": ["EIO", "EINTR"], "pread64": ["EIO", "EINTR"],
+    "fdatasync": ["ENOSPC"], "ftruncate": ["ENOSPC", "EINTR"], "mkdir": ["ENOSPC", "EPERM"],
+    "rename": ["ENOSPC", "EPERM"], "unlink": ["EPERM"], "unlinkat": ["EPERM"], "rmdir": ["EPERM"],
+    "sendto": ["ENOBUFS", "EPERM", "EINTR"], "sendmsg": ["ENOBUFS", "EPERM", "EINTR"],
+    "recvmsg": ["ENOMEM", "EINTR"], "socket": ["EMFILE", "EPERM"], "bind": ["ENOMEM"],
+    "setns": ["EPERM", "ENOMEM"], "fcntl": ["ENOLCK", "EINTR"], "flock": ["ENOLCK", "EINTR"],
+    "mmap": ["ENOMEM"], "newfstatat": ["ENOMEM"], "getdents64": ["ENOMEM"], "fchown": ["EPERM"],
+    "statfs": ["ENOMEM"], "dup3": ["EMFILE"], "setsockopt": ["ENOMEM"], "capget": ["EPERM"],
+}
+# where EINTR is no error: the others cannot give it, as no signal is caught
+INTERRUPTIBLE = ("flock", "pwrite64", "ftruncate", "recvmsg")
+# after these there is no way back, only on, like after a kill
+AS_KILLED = ("out of memory", "return to our own network namespace")
+
+
+class Place:
+    """A machine at rest: what is defined, and everything that is to be seen of it."""
+
+    def __init__(self, pair, name, file):
+        self.pair, self.name, self.file = pair, name, file
+        self.joined = self.rows = self.stored = self.picture = self.files = None
+
+    def look(self):
+        """Remember it as it is now."""
+        self.rows, self.stored = rows(self.pair.cli), stored(self.pair)
+        self.picture, self.files = self.pair.picture(), files(self.pair)
+        self.joined = {name for name in ROUTERS if self.pair.guarded(name)}
+
+    def check(self, what, full):
+        """It is this one again, to the byte."""
+        there = files(self.pair)
+        if not self.files and set(there) <= {"lock", "state.db", "state.db-journal"}:
+            there = self.files      # a state without any definitions may be left
+        for name, was, now in (("state.db", self.stored, stored(self.pair)),
+                               ("the state directory", self.files, there),
+                               ("machine", self.picture, self.pair.picture(full))):
+            if name == "machine":
+                was = {key: was[key] for key in now}
+            found = difference(was, now, name)
+            assert not found, f"{what}: not as {self.name}: {found[:600]}"
+
+
+class Way:
+    """A command that leads from one place to another."""
+
+    def __init__(self, start, end, *words):
+        self.start, self.end, self.words = start, end, words
+
+    def __str__(self):
+        return f"{self.words[0]} {self.words[1]}" if self.words[0] == "map" else \
+            f"{self.words[0]} to {self.end.name}"
+
+
+def rows(cli):
+    return json.loads(cli.run("-j", "map", "list").stdout)
+
+
+def files(pair):
+    with contextlib.suppress(FileNotFoundError):
+        return sorted(os.listdir(pair.cli.state))
+    return []
+
+
+def stored(pair):
+    """All rows of state.db, read in a copy: to open the real one would mend it."""
+    if not os.path.exists(pair.cli.state + "/state.db"):
+        return []
+    copy = pair.scratch + "/copy"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(pair.cli.state, copy)
+    with contextlib.closing(sqlite3.connect(copy + "/state.db")) as db:
+        equal(db.execute("PRAGMA integrity_check").fetchall(), [("ok",)], "integrity_check")
+        equal(db.execute("PRAGMA foreign_key_check").fetchall(), [], "foreign_key_check")
+        return sorted(line for line in db.iterdump() if line.startswith("INSERT"))
+
+
+def consistent(found):
+    """No address is given twice."""
+    for key in (("shared",), ("tenant", "fixed")):
+        keys = [tuple(row[k] for k in key) for row in found]
+        equal(len(set(keys)), len(keys), f"different {' and '.join(key)} in {found}")
+
+
+def refusals(some, part):
+    """(call, error): each error that each call can give; or every `part`-th of them at one call."""
+    seen = {}
+    for call in some:
+        for error in REFUSALS.get(call.name, ()):
+            seen.setdefault((call.name, error), []).append(call)
+    for index, ((_, error), those) in enumerate(seen.items()):
+        if part and index % part:
+            continue
+        # another part of the run for each
+        for call in [those[(index * 7 + 3) % len(those)]] if part else those:
+            yield call, error
+
+
+class Walk:
+    """Goes to and fro between places, and is struck down on the way."""
+
+    def __init__(self, pair, every=False):
+        self.pair, self.every, self.strace = pair, every, Strace(pair)
+        self.phases, self.struck, self.missed, self.at = {}, 0, 0, None
+        self.forwarding, self.rested, self.failures = set(), 0, []
+        self.planned = collections.Counter()
+
+    def place(self, name, definitions):
+        return Place(self.pair, name, definitions and self.pair.write(definitions, name))
+
+    # around one strike
+
+    def forward(self, some):
+        """Those routers forward, and those do not that the lab told to do so before."""
+        some = set(some) - set(self.pair.bare)
+        for name in self.forwarding ^ some:
+            self.pair.forward(name, name in some)
+        self.forwarding = some
+
+    def before(self, way, forward):
+        self.forward(ROUTERS if forward else way.start.joined)
+        self.pair.leaks()
+
+    def judge_leaks(self, what, strict):
+        for name, (found, _) in self.pair.leaks().items():
+            assert not found or name not in strict, f"{what}: {name} let out {found}"
+
+    def strict(self, way, forward):
+        """Routers of which nothing untranslated may have come while the command ran."""
+        now = {name for name in ROUTERS if self.pair.guarded(name)}
+        joining = way.end.joined - way.start.joined
+        return (way.start.joined & now) | (set() if forward else joining) | set(self.pair.bare), now
+
+    def rest(self, place, what, full=False):
+        """The machine is at that place, and nothing is left to be done; traffic flows."""
+        if place.file:
+            said = self.pair.cli.apply(place.file)
+            equal(said, ["nothing to be done"], f"{what}: apply afterwards")
+        self.forward(place.joined)
+        self.rested += 1
+        place.check(what, full or self.every or self.rested % 4 == 0)
+        for name, vm, address in (("red", "red1", RED1), ("blue", "blue1", BLUE1)):
+            if name in place.joined:
+                self.pair.echo(vm, address)
+        self.at = place
+
+    def settle(self, way, what, index):
+        """After a kill: old or new, and the same command, or the file of before, mends it."""
+        found = stored(self.pair)
+        if not found and not way.start.stored:  # the file may be there, with nothing in it
+            found = []
+        place = next((p for p in (way.start, way.end) if p.stored == found), None)
+        assert place, f"{what}: definitions are neither old nor new: {found}"
+        listed = rows(self.pair.cli)
+        consistent(listed)
+        equal(listed, place.rows, f"{what}: map list")
+        if index % 3 == 2 and way.start.file:
+            self.pair.cli.run("apply", "-f", way.start.file)
+            return way.start
+        again = self.pair.cli.run(*way.words, code=None)
+        done = place is way.end and way.words[0] == "map"
+        equal(again.returncode, 2 if done else 0, f"{what}: exit of the same again "
+              f"({again.stderr.strip()})")
+        return way.end
+
+    def kill(self, way, call, index):
+        what, forward = f"{way}, killed at {call}", bool(index % 2)
+        self.before(way, forward)
+        done, struck = self.strace.at(call, "signal=KILL", *way.words)
+        if not struck:
+            equal(done.returncode, 0, f"{what}: exit of one that was not ({done.stderr.strip()})")
+            self.missed += 1
+            self.rest(way.end, what)
+            return
+        self.struck += 1
+        self.phases[call.phase] = self.phases.get(call.phase, 0) + 1
+        strict, guards = self.strict(way, forward)
+        self.judge_leaks(what, strict)
+        place = self.settle(way, what, index)
+        self.judge_leaks(what + ", and after", guards & way.end.joined & place.joined |
+                         set(self.pair.bare))
+        self.rest(place, what)
+
+    def refuse(self, way, call, _):
+        """It copes with that, or all is as before, and it says what failed."""
+        call, error = call
+        what, forward = f"{way}, {error} at {call}", False
+        self.before(way, forward)
+        done, struck = self.strace.at(call, f"error={error}", *way.words)
+        if not struck:
+            self.missed += 1
+        self.struck += struck
+        self.phases[call.phase] = self.phases.get(call.phase, 0) + 1
+        said = done.stderr.strip()
+        strict, _ = self.strict(way, forward)
+        self.judge_leaks(what, strict)
+        if done.returncode == 0:
+            self.rest(way.end, what, full=True)
+            return
+        assert any(word in said for word in AS_KILLED) or done.returncode in (1, 2), \
+            f"{what}: exit {done.returncode}: {said}"
+        assert said.startswith("tenantnat: ") and "\n" not in said, f"{what}: it said {said!r}"
+        assert error != "EINTR" or call.name not in INTERRUPTIBLE, f"{what}: not coped with: {said}"
+        if any(word in said for word in AS_KILLED):
+            place = self.settle(way, what, 0)
+        else:
+            place = way.end if "stdout" in said else way.start
+        self.rest(place, what, full=True)
+
+    # many of them
+
+    def plain(self, way):
+        """As it goes without a fault."""
+        self.before(way, False)
+        self.pair.cli.run(*way.words)
+        self.forward(way.end.joined)
+        self.at = way.end
+
+    def points(self, how, way, count):
+        """Where to strike, of a run that gets through."""
+        self.before(way, False)
+        done, some = self.strace.trace(*way.words)
+        equal(done.returncode, 0, f"{way}: exit of a run that is only watched ({done.stderr})")
+        self.forward(way.end.joined)
+        self.at = way.end
+        if how == self.refuse:
+            return list(refusals(some, 0 if self.every else count))
+        return some if self.every else chosen(some, count, self.planned)
+
+    def strike(self, how, way, call, index, again):
+        """What fails is kept, and the next one starts anew from there."""
+        try:
+            how(way, call, index)
+        except (AssertionError, subprocess.TimeoutExpired) as error:
+            self.failures.append(str(error))
+            print(f"   {error}"[:500], flush=True)
+            again()
+            self.at = way.start
+
+    def from_start(self, how, way, count, again):
+        """One way, from where it starts each time; `again` goes back there."""
+        some = self.points(how, way, count)
+        again()
+        for index, call in enumerate(some):
+            self.strike(how, way, call, index, again)
+            if self.at is not way.start:
+                again()
+                self.at = way.start
+
+    def to_and_fro(self, how, forth, back, count, again):
+        """Both ways, until both have been struck everywhere that was asked for."""
+        left = {way: list(enumerate(self.points(how, way, count))) for way in (forth, back)}
+        while any(left.values()):
+            way = forth if self.at is forth.start else back
+            if left[way]:
+                index, call = left[way].pop(0)
+                failed = len(self.failures)
+                self.strike(how, way, call, index, again)
+                if len(self.failures) > failed:
+                    self.at = forth.start
+            else:
+                self.plain(way)
+        if self.at is not forth.start:
+            self.plain(back)
+
+    def judge(self, what, least, phases):
+        print(f"   {self.pair.name}: {what} {self.struck} times, in {len(self.phases)} phases; "
+              f"{self.missed} calls were not met", flush=True)
+        assert not self.failures, f"{len(self.failures)} failures: " + " | ".join(self.failures[:3])
+        assert self.struck >= least, f"{what} only {self.struck} times"
+        never = [phase for phase in phases if not self.phases.get(phase)]
+        assert not never, f"never {what} in: {', '.join(never)}"
+
+
+def variants(lab):
+    """By what programs are attached: by each in its turn, where there is time."""
+    return VARIANTS if lab.long else [lab.variant]
+
+
+@contextlib.contextmanager
+def walking(lab, name, variant, **options):
+    hook, env = VARIANTS[variant]
+    pair = Pair(lab, f"{name}-{variant}", env=env, hooks=(hook, hook), **options)
+    try:
+        with pair.talking():
+            yield Walk(pair, lab.long)
+    finally:
+        pair.close()
+
+
+def places(walk, *ways):
+    """Goes each way once without a fault, and looks at where it ends."""
+    for way in ways:
+        walk.pair.cli.run(*way.words)
+        walk.forward({name for name in ROUTERS if walk.pair.guarded(name)})
+        way.end.look()
+
+
+def first(walk):
+    """The way from a machine that never saw tenantnat."""
+    nothing = walk.place("nothing", None)
+    nothing.look()
+    return Way(nothing, walk.place("joined", walk.pair.alone()), "apply", "-f",
+               walk.pair.scratch + "/joined.yaml")
+
+
+def back(walk):
+    """As if tenantnat had never been there."""
+    walk.forward(())
+    walk.pair.forget()
+
+
+@once
+def test_killed_in_first_join(lab):
+    """No state, no pins, and nothing leaks from a router that is half set up."""
+    for variant in variants(lab):
+        with walking(lab, "killjoin", variant, bare=("red",)) as walk:
+            way = first(walk)
+            places(walk, way)
+            back(walk)
+            walk.from_start(walk.kill, way, JOIN, lambda: back(walk))
+            walk.judge("killed", JOIN - 2, set(PHASES) - {"detach"})
+
+
+@once
+def test_refused_in_first_join(lab):
+    """Errors of the kernel at any call: coped with, or said, and all is as before to the byte."""
+    for variant in variants(lab):
+        with walking(lab, "killno", variant, bare=("red",)) as walk:
+            way = first(walk)
+            places(walk, way)
+            back(walk)
+            walk.from_start(walk.refuse, way, HALF, lambda: back(walk))
+            walk.judge("refused", 18, ["write the log", "attach", "pin"] if lab.long else [])
+
+
+class Ways:
+    """Between definitions, from red alone to each of the others and back."""
+
+    def __init__(self, walk):
+        self.walk, pair = walk, walk.pair
+        alone = self.alone = walk.place("alone", pair.alone())
+        both = walk.place("both", pair.both())
+        loose = walk.place("loose", pair.alone(sources="loose"))
+        nine = walk.place("nine", pair.alone().mapping("red", "10.0.0.9"))
+        off = walk.place("off", None)
+        self.join = Way(off, alone, "apply", "-f", alone.file)
+        self.change = (Way(alone, both, "apply", "-f", both.file),
+                       Way(both, alone, "apply", "-f", alone.file))
+        self.renew = (Way(alone, loose, "apply", "-f", loose.file),
+                      Way(loose, alone, "apply", "-f", alone.file))
+        self.map = (Way(alone, nine, "map", "add", "red", "10.0.0.9"),
+                    Way(nine, alone, "map", "del", "red", "10.0.0.9"))
+        self.detach = (Way(alone, off, "detach", "red"), self.join)
+        places(walk, self.join, *self.change, *self.renew, *self.map, *self.detach)
+
+    def again(self):
+        """After a failure: as at first."""
+        back(self.walk)
+        for way in (self.join, *self.change):
+            self.walk.plain(way)
+
+
+@once
+def test_killed_at_any_call(lab):
+    """apply, map add, map del, detach: old or new, nothing leaks, and the same again mends it."""
+    for variant in variants(lab):
+        with walking(lab, "kill", variant) as walk:
+            ways = Ways(walk)
+            for way, count in ((ways.change, CHANGE), (ways.renew, ONE), (ways.map, ONE),
+                               (ways.detach, ONE)):
+                walk.to_and_fro(walk.kill, *way, count, ways.again)
+            walk.judge("killed", CHANGE + 3 * ONE, PHASES)
+
+
+@once
+def test_refused_at_any_call(lab):
+    """As in the first join, of what is there already."""
+    for variant in variants(lab):
+        with walking(lab, "killerr", variant) as walk:
+            ways = Ways(walk)
+            more = (ways.renew, ways.map, ways.detach) if lab.long else ()
+            for way in (ways.change, *more):
+                walk.to_and_fro(walk.refuse, *way, FEW, ways.again)
+            walk.judge("refused", 10, [])
+
+
+def tenant_of(pair, address):
+    """Tenant and router of a shared address, by the maps."""
+    key = "00" * 10 + "ffff" + socket.inet_aton(address).hex()
+    return dict(pair.tables()["by_shared"])[key][32:48]
+
+
+@once
+def test_address_of_a_killed_run(lab):
+    """What a killed `map add` left in the maps goes to nobody, and gets into nobody's way."""
+    with walking(lab, "killrow", lab.variant) as walk:
+        pair = walk.pair
+        defs = pair.both()
+        for name in ROUTERS:
+            defs[name].pool = None      # both take from one pool
+        file = pair.write(defs, "file")
+        pair.cli.apply(file)
+        done, some = walk.strace.trace("map", "add", "red", "10.0.0.9")
+        shared = done.stdout.strip()
+        pair.cli.run("map", "del", "red", "10.0.0.9")
+        last = max(i for i, call in enumerate(some) if call.phase == "write rows")
+        commit = next(call for call in some[last:] if call.phase == "write the log")
+        _, struck = walk.strace.at(commit, "signal=KILL", "map", "add", "red", "10.0.0.9")
+        assert struck, f"not killed at {commit}"
+        # it is red's now, by the maps alone
+        assert tenant_of(pair, shared) == tenant_of(pair, RED1), "the maps were not ahead"
+        equal(pair.cli.run("map", "add", "blue", "10.0.0.9").stdout.strip(), shared, "blue's")
+        equal(tenant_of(pair, shared), tenant_of(pair, BLUE1), "whose it is")
+        pair.cli.run("map", "add", "blue", "10.0.0.10")
+        equal(tenant_of(pair, shared), tenant_of(pair, BLUE1), "whose it is in the end")
+        pair.cli.apply(file)
+        equal(pair.cli.apply(file), ["nothing to be done"], "apply afterwards")
