@@ -19,8 +19,8 @@ from pair import BLUE1, RED1, ROUTERS, Pair
 from snapshot import difference
 
 # in how many places a command is killed, and at which part of the errors refused, in a short run
-JOIN, CHANGE, ONE = 14, 8, 5
-HALF, FEW = 2, 6
+JOIN, CHANGE, ONE = 14, 6, 3
+HALF, FEW = 4, 10
 # which errors a call can give
 REFUSALS = {
     "bpf": ["EPERM", "ENOMEM"], "openat": ["EMFILE", "EINTR"], "pwrite64": ["ENOSPC", "EINTR"],
@@ -356,7 +356,7 @@ def test_refused_in_first_join(lab):
             places(walk, way)
             back(walk)
             walk.from_start(walk.refuse, way, HALF, lambda: back(walk))
-            walk.judge("refused", 18, ["write the log", "attach", "pin"] if lab.long else [])
+            walk.judge("refused", 8, ["write the log", "attach", "pin"] if lab.long else [])
 
 
 class Ways:
@@ -407,7 +407,7 @@ def test_refused_at_any_call(lab):
             more = (ways.renew, ways.map, ways.detach) if lab.long else ()
             for way in (ways.change, *more):
                 walk.to_and_fro(walk.refuse, *way, FEW, ways.again)
-            walk.judge("refused", 10, [])
+            walk.judge("refused", 6, [])
 
 
 def tenant_of(pair, address):
