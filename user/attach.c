@@ -510,6 +510,24 @@ int attach_remove(struct dataplane *dp, const struct router_row *r, struct error
 
 /* ------------------------------------------------------------ inspection */
 
+bool attach_is_pinned(struct dataplane *dp, const struct router_row *r)
+{
+	bool clsact = r->flags & TN_ROUTER_CLSACT;
+	_cleanup_close_ int xdp = pin_open(dp, r, XDP_PIN);
+	struct points points = points_of(r);
+
+	if (via_xdp(r->via) && xdp < 0)
+		return false;
+	for (size_t i = 0; i < points.n; i++) {
+		const struct point *p = &points.v[i];
+		_cleanup_close_ int program = clsact ? pin_open(dp, r, p->program) : -1;
+
+		if (clsact ? program < 0 : !tcx_program(dp, r, p))
+			return false;
+	}
+	return true;
+}
+
 /* The caller is in the namespace. */
 static void found(struct attachments *out, uint32_t ifindex, bool egress, enum via via,
 		  uint32_t program)

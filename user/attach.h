@@ -67,6 +67,12 @@ struct attachments {
 	bool complete; /* all that the router's row says is there */
 };
 
+/*
+ * Whether its programs are still pinned, and its links not detached: what nobody reports. Quick,
+ * from any namespace; what attach_inspect() finds besides is reported by rtnetlink.
+ */
+bool attach_is_pinned(struct dataplane *dp, const struct router_row *r);
+
 /* What is attached of the router now, seen in the kernel, not remembered. */
 void attach_inspect(struct dataplane *dp, const struct router_row *r, struct attachments *out);
 

@@ -13,6 +13,7 @@
 /* X(symbol): in the order of the help. */
 #define COMMANDS(X) \
 	X(apply)    \
+	X(restore)  \
 	X(map_add)  \
 	X(map_del)  \
 	X(map_list) \

@@ -32,8 +32,8 @@ static int run(const struct invocation *inv, struct error *err)
 	struct scope scope = { .tenants = inv->args, .n = inv->nargs };
 	bool all = cmd_value(inv, "all");
 	_cleanup_change_ struct change c = { 0 };
-	struct outcome outcome = { 0 };
-	int ret;
+	struct change_how how = { .scope = all ? NULL : &scope };
+	_cleanup_outcome_ struct outcome outcome = { 0 };
 
 	if (all == (inv->nargs > 0))
 		return error_usage(err, "give tenants, or --all");
@@ -43,9 +43,7 @@ static int run(const struct invocation *inv, struct error *err)
 		mark_all(&c.will);
 	else if (mark_named(inv, &c.will, err))
 		return -1;
-	ret = change_make(&c, &(struct change_how){ .scope = all ? NULL : &scope }, &outcome, err);
-	plan_text_free(&outcome.text);
-	return ret;
+	return change_make(&c, &how, &outcome, err);
 }
 
 const struct command cmd_detach = {

@@ -17,12 +17,10 @@ static int change_one(struct change *c, char *tenant, struct error *err)
 {
 	bool no_probe = cmd_value(c->inv, "no-probe");
 	struct scope scope = { .tenants = &tenant, .n = 1 };
-	struct outcome outcome = { 0 };
-	int ret = change_make(c, &(struct change_how){ .scope = &scope, .no_probe = no_probe },
-			      &outcome, err);
+	struct change_how how = { .scope = &scope, .no_probe = no_probe };
+	_cleanup_outcome_ struct outcome outcome = { 0 };
 
-	plan_text_free(&outcome.text);
-	return ret;
+	return change_make(c, &how, &outcome, err);
 }
 
 static int parse_address(const char *text, struct tn_addr *out, struct error *err)

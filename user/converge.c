@@ -9,6 +9,7 @@
 #include "log.h"
 #include "netlink.h"
 #include "netns.h"
+#include "output.h"
 #include "sysctl.h"
 #include "trial.h"
 
@@ -221,40 +222,168 @@ static int look_at(const struct model *m, struct tenant *t, struct machine *have
 	return note_settings(f, have, err);
 }
 
-/* Two routers that believe to have the same address: one of them would be looked for at the other.
- */
-static int check_own(const struct facts *facts, struct error *err)
+static const struct router_facts *owner_of(const struct facts *facts, const struct tn_addr *a)
 {
 	vec_each (f, &facts->list) {
-		vec_each (other, &facts->list) {
-			if (other >= f)
-				break;
-			vec_each (a, &f->own) {
-				vec_each (b, &other->own) {
-					if (addr_cmp(a, b) == 0)
-						return error_set(
-							err,
-							"the routers of %s and %s both have the "
-							"address %s; give one of them another",
-							other->row.tenant, f->row.tenant, ADDR(a));
-				}
-			}
+		vec_each (own, &f->own) {
+			if (addr_cmp(own, a) == 0)
+				return f;
 		}
+	}
+	return NULL;
+}
+
+/* Two routers that believe to have the same address: one of them would be looked for at the other.
+ */
+static int check_own(const struct facts *facts, const struct router_facts *f, struct error *err)
+{
+	vec_each (a, &f->own) {
+		const struct router_facts *other = owner_of(facts, a);
+
+		if (other != f)
+			return error_set(err,
+					 "the routers of %s and %s both have the address %s; "
+					 "give one of them another",
+					 other->row.tenant, f->row.tenant, ADDR(a));
 	}
 	return 0;
 }
 
-static int gather(struct model *m, const struct scope *scope, struct machine *have,
-		  struct facts *facts, struct error *err)
+static const struct mapping *mapping_of(const struct model *m, const struct tn_addr *shared)
 {
+	vec_each (t, &m->tenants) {
+		vec_each (mapping, &t->mappings) {
+			if (addr_cmp(&mapping->shared, shared) == 0)
+				return mapping;
+		}
+	}
+	return NULL;
+}
+
+/* No lease moves because a router got its address: that would be a change of the definitions. */
+static int check_leases(const struct model *had, const struct router_facts *f, struct error *err)
+{
+	vec_each (a, &f->own) {
+		const struct mapping *m = mapping_of(had, a);
+
+		if (m)
+			return error_set(err,
+					 "%s has the address %s, which is the shared address of "
+					 "%s; remove it from the interface",
+					 f->at.name, ADDR(a), ADDR(&m->fixed));
+	}
+	return 0;
+}
+
+/* Somebody else's address goes and comes with the interface; ours in its place would do neither. */
+static int check_address(const struct model *had, const struct tenant *t,
+			 const struct router_facts *f, struct error *err)
+{
+	const struct tenant *before = model_tenant((struct model *)had, t->name);
+
+	for (int i = 0; before && before->router && i < FAMILIES; i++) {
+		if (t->router->own[i].wanted && addr_is_unset(&before->router->own[i].addr))
+			return error_set(
+				err,
+				"%s has lost its %s address in the shared subnets; give it "
+				"one, or let `tenantnat apply` lease one",
+				f->at.name, i == IPV4 ? "IPv4" : "IPv6");
+	}
+	return 0;
+}
+
+/* Note what keeps one router from its place, so that the others can go on; -1: they cannot. */
+static int pass_over(struct failures *failed, const char *tenant, struct error *err)
+{
+	struct failure *f;
+
+	if (!failed)
+		return -1;
+	f = vec_push(&failed->list);
+	snprintf(f->tenant, sizeof(f->tenant), "%s", tenant);
+	f->text = xstrdup(err->text);
+	*err = (struct error){ 0 };
+	return 0;
+}
+
+static bool is_passed_over(const struct failures *failed, const char *tenant)
+{
+	for (size_t i = 0; failed && i < failed->list.n; i++) {
+		if (strcmp(failed->list.v[i].tenant, tenant) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The facts about a router that cannot be looked at: what the machine has of it, to be kept. */
+static void remember(const struct change *c, struct tenant *t, struct facts *facts)
+{
+	const struct tenant *had = model_tenant((struct model *)&c->had, t->name);
+	const struct router_row *row = NULL;
+	struct router_facts *f;
+
+	for (int i = 0; had && had->router && i < FAMILIES; i++) {
+		if (!t->router->own[i].pinned)
+			t->router->own[i] = had->router->own[i];
+	}
+	vec_each (r, &c->have.routers) {
+		if (had && had->router && r->id == had->router->id)
+			row = r;
+	}
+	if (!row)
+		return;
+	f = vec_push(&facts->list);
+	f->row = *row;
+	f->row.out_of_scope = true;
+	snprintf(f->row.tenant, sizeof(f->row.tenant), "%s", t->name);
+	f->at.netns_dev = row->netns_dev;
+	f->at.netns_ino = row->netns_ino;
+	f->at.ifindex = row->ifindex;
+	vec_each (own, &c->have.shared) {
+		if (own->flags & TN_SHARED_OWN && own->router == row->id &&
+		    !owner_of(facts, &own->shared) && !mapping_of(&c->will, &own->shared))
+			*vec_push(&f->own) = own->shared;
+	}
+	vec_each (addr, &c->have.addrs) {
+		if (place_cmp(&addr->at, &f->at) == 0)
+			*vec_push(&f->addrs) = *addr;
+	}
+	vec_each (route, &c->have.routes) {
+		if (place_cmp(&route->at, &f->at) == 0)
+			*vec_push(&f->routes) = *route;
+	}
+}
+
+static int look_closely(struct change *c, const struct change_how *how, struct tenant *t,
+			struct facts *facts, struct error *err)
+{
+	struct router_facts *f = vec_push(&facts->list);
+
+	if (look_at(&c->will, t, &c->have, f, err) || check_own(facts, f, err))
+		return -1;
+	if (how->partial && check_leases(&c->had, f, err))
+		return -1;
+	return how->restore ? check_address(&c->had, t, f, err) : 0;
+}
+
+/* `failed`: NULL when all of them have to be there. */
+static int gather(struct change *c, const struct change_how *how, struct facts *facts,
+		  struct failures *failed, struct error *err)
+{
+	struct model *m = &c->will;
+
 	memset(facts, 0, sizeof(*facts));
 	vec_each (t, &m->tenants) {
-		if (!t->router || t->router->detached || !scope_has(scope, t->name))
+		if (!t->router || t->router->detached || !scope_has(how->scope, t->name) ||
+		    look_closely(c, how, t, facts, err) == 0)
 			continue;
-		if (look_at(m, t, have, vec_push(&facts->list), err))
-			return error_prefix(err, "tenant %s", t->name);
+		error_prefix(err, "tenant %s", t->name);
+		if (pass_over(failed, t->name, err))
+			return -1;
+		router_facts_free(&facts->list.v[--facts->list.n]);
+		remember(c, t, facts);
 	}
-	machine_sort(have);
+	machine_sort(&c->have);
 	return 0;
 }
 
@@ -286,8 +415,10 @@ static void reserve(const struct change *c, const struct facts *facts, const str
 		const struct router *r = router_of_facts(&c->will, f);
 
 		vec_each (a, &f->own) {
-			if (!r->own[addr_family(a)].pinned ||
-			    addr_cmp(&r->own[addr_family(a)].addr, a) != 0)
+			const struct own_address *own = &r->own[addr_family(a)];
+			bool keeps = own->pinned || f->row.out_of_scope;
+
+			if (!keeps || addr_cmp(&own->addr, a) != 0)
 				*vec_push(&out->list) = *a;
 		}
 	}
@@ -303,6 +434,8 @@ static void settle(const struct model *m, struct facts *facts)
 	vec_each (f, &facts->list) {
 		const struct tenant *t = model_tenant((struct model *)m, f->row.tenant);
 
+		if (f->row.out_of_scope)
+			continue;
 		f->row.id = t->router->id;
 		join_settle(m, t, f);
 	}
@@ -357,9 +490,9 @@ static int take_moved(struct dataplane *dp, const struct plan *p, struct error *
 	return 0;
 }
 
-static int gone(const struct place *at, struct error *err)
+static int gone(struct error *err)
 {
-	return error_set(err, "tenant %s: its network namespace has just gone", at->tenant);
+	return error_set(err, "its network namespace has just gone");
 }
 
 /* `call` in the namespace of `at`, or `otherwise` when that is gone. */
@@ -384,27 +517,40 @@ static int put_setting(const struct setting_row *row, struct error *err)
 	return sysctl_set(row->path, value, err);
 }
 
-static int put_settled(const struct plan *p, struct error *err)
+/* `call` for the row of a router; others go on where it fails and `failed` is not NULL. */
+#define put_row(row, failed, call, err)                                     \
+	({                                                                  \
+		const char *_tenant = (row)->at.tenant;                     \
+		int _ret = is_passed_over(failed, _tenant)                  \
+				   ? 0                                      \
+				   : at_place(&(row)->at, call, gone(err)); \
+                                                                            \
+		if (_ret)                                                   \
+			error_prefix(err, "tenant %s", _tenant);            \
+		_ret ? pass_over(failed, _tenant, err) : 0;                 \
+	})
+
+static int put_settled(const struct plan *p, struct failures *failed, struct error *err)
 {
 	vec_each (row, &p->route_moved) {
-		if (at_place(&(*row)->at, netlink_del_route(*row, err), gone(&(*row)->at, err)))
+		if (put_row(*row, failed, netlink_del_route(*row, err), err))
 			return -1;
 	}
 	vec_each (row, &p->addr_moved) {
-		if (at_place(&(*row)->at, netlink_del_addr(*row, err), gone(&(*row)->at, err)))
+		if (put_row(*row, failed, netlink_del_addr(*row, err), err))
 			return -1;
 	}
 	vec_each (row, &p->addr_put) {
-		if (at_place(&(*row)->at, netlink_put_addr(*row, err), gone(&(*row)->at, err)))
-			return error_prefix(err, "tenant %s", (*row)->at.tenant);
+		if (put_row(*row, failed, netlink_put_addr(*row, err), err))
+			return -1;
 	}
 	vec_each (row, &p->route_put) {
-		if (at_place(&(*row)->at, netlink_put_route(*row, err), gone(&(*row)->at, err)))
-			return error_prefix(err, "tenant %s", (*row)->at.tenant);
+		if (put_row(*row, failed, netlink_put_route(*row, err), err))
+			return -1;
 	}
 	vec_each (row, &p->setting_put) {
-		if (at_place(&(*row)->at, put_setting(*row, err), gone(&(*row)->at, err)))
-			return error_prefix(err, "tenant %s", (*row)->at.tenant);
+		if (put_row(*row, failed, put_setting(*row, err), err))
+			return -1;
 	}
 	return 0;
 }
@@ -429,14 +575,15 @@ static int take_off(struct dataplane *dp, const struct router_row *r, struct err
 }
 
 static int put_routers(struct dataplane *dp, const struct plan *p, const struct machine *have,
-		       struct error *err)
+		       struct failures *failed, struct error *err)
 {
 	vec_each (r, &p->attach) {
-		if (attach_one(dp, have, NULL, *r, err))
+		if (attach_one(dp, have, NULL, *r, err) && pass_over(failed, (*r)->tenant, err))
 			return -1;
 	}
 	vec_each (r, &p->renew) {
-		if (attach_one(dp, have, router_of(have, (*r)->id), *r, err))
+		if (attach_one(dp, have, router_of(have, (*r)->id), *r, err) &&
+		    pass_over(failed, (*r)->tenant, err))
 			return -1;
 	}
 	vec_each (r, &p->replaced) {
@@ -452,7 +599,7 @@ static int put_routers(struct dataplane *dp, const struct plan *p, const struct 
  * what changes its owner; a router that joins lets nothing through yet.
  */
 static int prepare(struct dataplane *dp, const struct plan *p, const struct machine *want,
-		   const struct machine *have, struct error *err)
+		   const struct machine *have, struct failures *failed, struct error *err)
 {
 	/* without maps there are no programs, but a run that was killed may have left the rest */
 	if (!dp)
@@ -462,7 +609,7 @@ static int prepare(struct dataplane *dp, const struct plan *p, const struct mach
 	if (take_moved(dp, p, err))
 		return -1;
 	if (dataplane_put_shared(dp, have, p->own_put.v, p->own_put.n, err) ||
-	    put_routers(dp, p, have, err) || put_settled(p, err))
+	    put_routers(dp, p, have, failed, err) || put_settled(p, failed, err))
 		return -1;
 	return 0;
 }
@@ -508,14 +655,17 @@ static bool joins_elsewhere(const struct router_row *want, const struct router_r
 
 /* Routers that join, or get other addresses or routes; and addresses that come to others. */
 static void choose(const struct plan *p, const struct machine *want, const struct machine *have,
-		   struct trial *t)
+		   const struct failures *failed, struct trial *t)
 {
 	const struct router_row *r;
 
-	vec_each (row, &p->attach)
-		trial_add(t, *row, false);
+	vec_each (row, &p->attach) {
+		if (!is_passed_over(failed, (*row)->tenant))
+			trial_add(t, *row, false);
+	}
 	vec_each (row, &p->renew) {
-		if (joins_elsewhere(*row, router_of(have, (*row)->id)))
+		if (joins_elsewhere(*row, router_of(have, (*row)->id)) &&
+		    !is_passed_over(failed, (*row)->tenant))
 			trial_add(t, *row, false);
 	}
 	vec_each (row, &p->addr_put) {
@@ -562,16 +712,18 @@ static int verdict(const struct trial *t, struct error *err)
 
 /* Whether the way is clear before traffic takes it. */
 static int probe(const struct change *c, const struct plan *p, const struct machine *want,
-		 bool skip, struct error *err)
+		 const struct change_how *how, const struct failures *failed, struct error *err)
 {
 	_cleanup_trial_ struct trial t = { .model = &c->will,
 					   .machine = want,
 					   .patience = c->inv->patience };
 
-	choose(p, want, &c->have, &t);
-	if (skip && t.list.n)
+	if (how->restore)
+		return 0;
+	choose(p, want, &c->have, failed, &t);
+	if (how->no_probe && t.list.n)
 		log_warning("the probes were left out, as asked for");
-	if (skip || !t.list.n)
+	if (how->no_probe || !t.list.n)
 		return 0;
 	return trial_make(&t, err) ? -1 : verdict(&t, err);
 }
@@ -617,7 +769,7 @@ static void tell(const struct router_row *r, bool own, const struct addr_list *a
  * what fails here is no reason to take anything back.
  */
 static void announce_all(const struct plan *p, const struct machine *want,
-			 const struct machine *have)
+			 const struct machine *have, const struct failures *failed)
 {
 	size_t all = 0, new = 0; /* both lists are in the order of the routers */
 
@@ -637,11 +789,39 @@ static void announce_all(const struct plan *p, const struct machine *want,
 			if (!addr_is_unset(&r->own[f]))
 				*vec_push(&own.list) = r->own[f];
 		}
-		tell(r, true, &own);
-		tell(r, false, &addrs);
+		if (!is_passed_over(failed, r->tenant)) {
+			tell(r, true, &own);
+			tell(r, false, &addrs);
+		}
 		vec_free(&own.list);
 		vec_free(&addrs.list);
 	}
+}
+
+void outcome_free(struct outcome *out)
+{
+	plan_text_free(&out->text);
+	vec_each (f, &out->failed.list)
+		free(f->text);
+	vec_free(&out->failed.list);
+}
+
+void outcome_print(const struct outcome *o, bool dry_run)
+{
+	const char *to = dry_run ? "to " : "";
+
+	vec_each (line, &o->text.lines)
+		printf("%s%c %s%s\n",
+		       line->sign == '+'   ? color_added()
+		       : line->sign == '-' ? color_removed()
+					   : color_changed(),
+		       line->sign, line->text, color_off());
+	if (!o->text.lines.n)
+		printf("nothing to be done\n");
+	else
+		printf("%zu %s%s, %zu %s%s, %zu %s%s\n", o->added, to, dry_run ? "add" : "added",
+		       o->changed, to, dry_run ? "change" : "changed", o->removed, to,
+		       dry_run ? "remove" : "removed");
 }
 
 static void count(struct outcome *out)
@@ -708,7 +888,7 @@ static void undo(struct change *c, bool created)
 		vec_each (r, &c->have.routers)
 			r->out_of_scope = r->broken;
 		plan_make(&c->have, &now, &plan);
-		if (prepare(c->dp, &plan, &c->have, &now, &err) == 0)
+		if (prepare(c->dp, &plan, &c->have, &now, NULL, &err) == 0)
 			complete(c->dp, &plan, &now, &err);
 	}
 	if (created && !err.set)
@@ -738,9 +918,24 @@ static void describe_alone(struct change *c, const struct machine *want, struct 
 	plan_describe(&shown, &was, &c->had, &c->will, &out->text);
 }
 
+/* Routers that nobody has defined were defined by a state that is not there any more. */
+static int check_lost(const struct change *c, struct error *err)
+{
+	if (c->will.subnets.n || !c->have.routers.n)
+		return 0;
+	return error_set(
+		err,
+		"%s has no definitions, but %zu %s attached: put a backup of state.db there or "
+		"apply your definitions file; `tenantnat detach --all` takes %s off",
+		c->inv->state, c->have.routers.n,
+		c->have.routers.n == 1 ? "router is" : "routers are",
+		c->have.routers.n == 1 ? "it" : "them");
+}
+
 int change_make(struct change *c, const struct change_how *how, struct outcome *out,
 		struct error *err)
 {
+	struct failures *failed = how->partial ? &out->failed : NULL;
 	const struct scope *scope = how->scope;
 	_cleanup_machine_ struct machine want = { 0 };
 	_cleanup_facts_ struct facts facts = { 0 };
@@ -750,7 +945,9 @@ int change_make(struct change *c, const struct change_how *how, struct outcome *
 	int ret;
 
 	memset(out, 0, sizeof(*out));
-	if (gather(&c->will, scope, &c->have, &facts, err))
+	if (how->partial && check_lost(c, err))
+		return -1;
+	if (gather(c, how, &facts, failed, err))
 		return -1;
 	reserve(c, &facts, scope, &reserved);
 	ret = ipam_assign(&c->will, &c->had, &reserved, err);
@@ -758,8 +955,6 @@ int change_make(struct change *c, const struct change_how *how, struct outcome *
 	if (ret)
 		return -1;
 	settle(&c->will, &facts);
-	if (check_own(&facts, err))
-		return -1;
 	machine_wanted(&c->will, &facts, &c->have, scope, &want);
 	if (!want.routers.n) {
 		describe_alone(c, &want, out);
@@ -782,8 +977,8 @@ int change_make(struct change *c, const struct change_how *how, struct outcome *
 			return -1;
 		created = true;
 	}
-	if (prepare(c->dp, &plan, &want, &c->have, err) ||
-	    probe(c, &plan, &want, how->no_probe, err) || complete(c->dp, &plan, &c->have, err)) {
+	if (prepare(c->dp, &plan, &want, &c->have, failed, err) ||
+	    probe(c, &plan, &want, how, failed, err) || complete(c->dp, &plan, &c->have, err)) {
 		undo(c, created);
 		return -1;
 	}
@@ -791,7 +986,7 @@ int change_make(struct change *c, const struct change_how *how, struct outcome *
 		undo(c, created);
 		return -1;
 	}
-	announce_all(&plan, &want, &c->have);
+	announce_all(&plan, &want, &c->have, failed);
 	/* also what a run that was killed has left of them */
 	return !want.routers.n ? drop_maps(c, err) : 0;
 }

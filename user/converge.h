@@ -31,9 +31,20 @@ int change_begin(const struct invocation *inv, enum store_mode mode, struct chan
 void change_end(struct change *c);
 #define _cleanup_change_ _cleanup_(change_end)
 
+/* A router that could not be made what it is to be, and why. */
+struct failure {
+	char tenant[TENANT_NAME_MAX + 1];
+	char *text; /* a sentence that names the tenant */
+};
+
+struct failures {
+	VEC(struct failure) list;
+};
+
 struct outcome {
 	struct plan_text text; /* what was, or would be, done */
 	size_t added, changed, removed;
+	struct failures failed; /* only with `partial` */
 };
 
 /* How a change is made; all zero: for everybody, with probes, at once. */
@@ -41,11 +52,27 @@ struct change_how {
 	const struct scope *scope; /* whom it concerns; nobody else's router has to be in order */
 	bool dry_run;		   /* only say what would be done */
 	bool no_probe;		   /* what joins is not probed; see probe.h */
+	/*
+	 * A router that cannot be looked at, or fails, does not keep the others from being
+	 * made: it is left with what the machine has of it, and named in the outcome. With
+	 * nothing there, its mappings are known as those of a router elsewhere.
+	 */
+	bool partial;
+	/*
+	 * The definitions are as they were: nobody gets a new address, so a router whose
+	 * interface lost its own is one that fails; and what was probed once is not again.
+	 */
+	bool restore;
 };
 
+void outcome_free(struct outcome *out);
+#define _cleanup_outcome_ _cleanup_(outcome_free)
+/* The lines of it and their number, for people. */
+void outcome_print(const struct outcome *out, bool dry_run);
+
 /*
- * Make the machine and the state what `c->will` says, once a change. On failure
- * everything is as it was, the state included. `out` is the caller's to free, also on failure.
+ * Make the machine and the state what `c->will` says, once a change. On failure everything is as
+ * it was, the state included. `out` is the caller's to free, also on failure.
  */
 int change_make(struct change *c, const struct change_how *how, struct outcome *out,
 		struct error *err);

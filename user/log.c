@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static enum log_level limit = LOG_WARNING;
+static enum log_level limit = LOG_NOTICE;
 
 void log_setup(enum log_level level)
 {

@@ -79,15 +79,19 @@ void machine_sort(struct machine *m)
 		qsort(m->routers.v, m->routers.n, sizeof(*m->routers.v), router_row_cmp);
 }
 
+void router_facts_free(struct router_facts *f)
+{
+	ifaces_free(&f->ifaces);
+	vec_free(&f->own);
+	vec_free(&f->addrs);
+	vec_free(&f->routes);
+	vec_free(&f->settings);
+}
+
 void facts_free(struct facts *f)
 {
-	vec_each (r, &f->list) {
-		ifaces_free(&r->ifaces);
-		vec_free(&r->own);
-		vec_free(&r->addrs);
-		vec_free(&r->routes);
-		vec_free(&r->settings);
-	}
+	vec_each (r, &f->list)
+		router_facts_free(r);
 	vec_free(&f->list);
 }
 

@@ -118,6 +118,7 @@ struct facts {
 	VEC(struct router_facts) list;
 };
 
+void router_facts_free(struct router_facts *f);
 void facts_free(struct facts *f);
 #define _cleanup_facts_ _cleanup_(facts_free)
 

@@ -296,7 +296,7 @@ int main(int argc, char **argv)
 			inv.command->synopsis);
 		return hint(inv.command);
 	}
-	log_setup(verbose_output ? LOG_DEBUG : inv.quiet ? LOG_ERROR : LOG_WARNING);
+	log_setup(verbose_output ? LOG_DEBUG : inv.quiet ? LOG_ERROR : LOG_NOTICE);
 	libbpf_set_print(library_print);
 	libxdp_set_print(libxdp_output);
 	return run(&inv);

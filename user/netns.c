@@ -4,14 +4,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
 #define OWN "/proc/self/ns/net"
 
-static void spec_path(const char *spec, char path[PATH_MAX])
+void netns_path(const char *spec, char path[PATH_MAX])
 {
 	if (!spec)
 		snprintf(path, PATH_MAX, "%s", OWN);
@@ -47,7 +46,7 @@ int netns_enter(const char *spec, struct netns *ns, struct error *err)
 	_cleanup_close_ int fd = -1;
 
 	*ns = NETNS_NONE;
-	spec_path(spec, path);
+	netns_path(spec, path);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
 		return error_set(err,
@@ -82,7 +81,7 @@ int netns_enter_id(const char *hint, uint64_t dev, uint64_t ino, struct netns *n
 	DIR *dir;
 
 	*ns = NETNS_NONE;
-	spec_path(hint, path);
+	netns_path(hint, path);
 	if (enter_if(AT_FDCWD, path, dev, ino, ns) == 0 ||
 	    enter_if(AT_FDCWD, OWN, dev, ino, ns) == 0)
 		return 0;

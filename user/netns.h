@@ -6,6 +6,7 @@
 #ifndef TN_NETNS_H
 #define TN_NETNS_H
 
+#include <limits.h>
 #include <stdint.h>
 
 #include "error.h"
@@ -21,6 +22,8 @@ struct netns {
 };
 #define NETNS_NONE ((struct netns){ .back = -1 })
 
+/* Where `spec` (as below) is in the filesystem. */
+void netns_path(const char *spec, char path[PATH_MAX]);
 /* Enter `spec`: a name under NETNS_DIR, an absolute path, or NULL for our own. */
 int netns_enter(const char *spec, struct netns *ns, struct error *err);
 /*

@@ -421,6 +421,14 @@ static pid_t lock_holder(int fd)
 	return record.l_pid;
 }
 
+pid_t store_holder(const char *dir)
+{
+	_cleanup_free_ char *path = path_in(dir, "lock");
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd < 0 ? 0 : lock_holder(fd);
+}
+
 static int lock_held(const struct store *s, int fd, struct error *err)
 {
 	char text[128] = "", who[128] = "another process";

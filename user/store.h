@@ -10,6 +10,8 @@
 #ifndef TN_STORE_H
 #define TN_STORE_H
 
+#include <sys/types.h>
+
 #include "error.h"
 #include "model.h"
 
@@ -30,6 +32,11 @@ enum store_mode {
  */
 int store_open(const char *dir, enum store_mode mode, unsigned int wait, const char *holder,
 	       struct store **out, struct error *err);
+/*
+ * The process that has the lock of a writer in that directory; 0: none, or it cannot be told. Not
+ * to be asked while this process has it, which then would lose it.
+ */
+pid_t store_holder(const char *dir);
 /* Rolls back what was not committed, and lets go of the lock. NULL is fine. */
 void store_close(struct store *store);
 static inline void store_cleanup(struct store **store)
