@@ -14,6 +14,7 @@
 #define COMMANDS(X) \
 	X(apply)    \
 	X(restore)  \
+	X(agent)    \
 	X(map_add)  \
 	X(map_del)  \
 	X(map_list) \

@@ -1,0 +1,358 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The agent keeps what state.db says, whatever happens to the machine."""
+import contextlib
+import os
+import signal
+import socket
+import sqlite3
+import time
+
+from agent import Agent
+from case import equal, eventually, hook, once
+from lab import BLUE, BLUE1, FIXED, GREEN, RED1, SUBNET
+from net import BPFFS, Namespace, mount_bpffs, sh, unmount_bpffs, veth
+from snapshot import machine, unchanged
+from test_join import addresses, forwarding, routes
+from test_lock import held
+from test_restore import another_spare, states, with_green
+from traffic import Stream, Watch, ping
+
+GREEN1 = "100.64.3.5"
+
+
+def mended(lab, seconds=5):
+    """All routers are attached again, and the lab talks; nothing is left to be done."""
+    eventually(lambda: equal(set(states(lab).values()), {"attached"}, "states in show"), seconds)
+    eventually(lambda: ping(lab.red1, BLUE1), 3)
+    ping(lab.blue1, RED1)
+    eventually(lambda: equal(lab.cli.lines("restore"), ["nothing to be done"], "restore"))
+
+
+def broken(lab, tenant="blue", state="broken"):
+    eventually(lambda: equal(states(lab)[tenant], state, f"{tenant} in show"))
+
+
+@hook
+def test_agent_start_and_end(lab):
+    """Ready when all is in order; neither its start nor its end loses a packet."""
+    before = machine(lab)
+    with Stream(lab.red1, lab.blue1, BLUE1):
+        with Agent(lab) as agent:
+            equal(agent.run.poll(), None, "its exit code")
+        with Agent(lab) as agent:
+            agent.run.send_signal(signal.SIGINT)
+            agent.run.wait(5)
+    unchanged(before, machine(lab), "an agent that has nothing to do")
+    equal(agent.said(), [], "its log")
+
+
+@hook
+def test_agent_interface_recreated(lab):
+    """With another index, and by what somebody plugs in; also when it is gone for a while."""
+    with Agent(lab) as agent:
+        lab.blue.ip("link del shared0")
+        broken(lab)
+        lab.plug("blue", BLUE)
+        mended(lab)
+        lab.blue.ip("link del shared0")
+        agent.says("tenant blue", "shared0")
+        ping(lab.red1, "100.64.0.2")
+        veth(lab.blue, "shared0", lab.shared, "pblue", 77)
+        lab.shared.ip("link set pblue master br0")
+        agent.says("tenant blue", "shared0 has lost its IPv4 address")
+        lab.blue.ip(f"addr add {BLUE}/16 dev shared0")
+        mended(lab)
+        agent.says("tenant blue", "in order again")
+        assert not [l for l in agent.said() if "+ address" in l], "an address was leased"
+    lab.blue.ip("link del shared0")
+    lab.plug("blue", BLUE)
+    lab.apply()
+
+
+@once
+def test_agent_interface_renamed(lab):
+    """It is known by its name; one of another name is not it."""
+    with Agent(lab) as agent:
+        for name, other in (("shared0", "other0"), ("other0", "shared0")):
+            lab.blue.ip(f"link set {name} down", f"link set {name} name {other}",
+                        f"link set {other} up")
+            if other == "other0":
+                agent.says("tenant blue", "shared0")
+        lab.macs["blue"] = lab.blue.mac("shared0")
+        mended(lab)
+
+
+@hook
+def test_agent_interface_moved(lab):
+    """Into another namespace, and back with the same index and name."""
+    away = Namespace("away")
+    try:
+        with Agent(lab):
+            lab.blue.ip(f"link set shared0 netns {away.name}")
+            broken(lab)
+            away.ip(f"link set shared0 netns {lab.blue.name}")
+            lab.blue.ip("link set shared0 up", f"addr add {BLUE}/16 dev shared0")
+            mended(lab)
+    finally:
+        away.remove()
+
+
+@hook
+def test_agent_namespace_made_again(lab):
+    """A deleted one really goes away, though it is watched; its successor is attached."""
+    spare = lab.spare_router()
+    try:
+        lab.apply(with_green(lab, spare))
+        with Agent(lab) as agent:
+            for _ in range(2):
+                mended(lab)
+                spare.remove()
+
+                def gone():
+                    names = [link["ifname"] for link in lab.shared.links()]
+                    assert "pspare" not in names, "its interfaces are still there"
+                eventually(gone, 5)
+                broken(lab, "green")
+                eventually(lambda: equal([fd for fd in agent.fds() if "net:" in fd], [],
+                                         "namespaces that it has open"))
+                spare = another_spare(lab)
+            mended(lab)
+    finally:
+        spare.remove()
+        lab.apply()
+
+
+def pins_of(lab, tenant):
+    with contextlib.closing(sqlite3.connect(lab.cli.state + "/state.db")) as db:
+        number, = db.execute("SELECT router.id FROM router JOIN tenant ON tenant.id = tenant "
+                             "WHERE name = ?", (tenant,)).fetchone()
+    return f"{BPFFS}/tenantnat/routers/{number}"
+
+
+@hook
+def test_agent_programs_removed(lab):
+    """By whatever way there is to take a program off, or its pin away."""
+    tc, pins = ["tc", "-n", lab.blue.name], pins_of(lab, "blue")
+    ways = [["rm", "-r", pins]]
+    if lab.variant == "clsact":
+        ways += [[*tc, "filter", "del", "dev", "shared0", "egress"],
+                 [*tc, "qdisc", "del", "dev", "shared0", "clsact"]]
+    else:
+        ways += [["bpftool", "link", "detach", "pinned", pins + "/link_out"]]
+    if lab.hook.startswith("xdp"):
+        ways += [["ip", "-n", lab.blue.name, "link", "set", "dev", "shared0",
+                  "xdp" if lab.hook == "xdp" else "xdpgeneric", "off"]]
+    with Agent(lab):
+        for way in ways:
+            sh(way)
+            broken(lab)
+            mended(lab)
+
+
+@once
+def test_agent_bpffs_emptied(lab):
+    """Unmounted and mounted again: the agent says what is missing, and starts anew."""
+    with Agent(lab) as agent:
+        unmount_bpffs()
+        agent.says("mount -t bpf")
+        mount_bpffs()
+        mended(lab)
+        agent.says("in order again")
+        equal(len(agent.says("mount -t bpf")), 1, "lines about bpffs")
+
+
+@once
+def test_agent_router_settings(lab):
+    """An address, a route, forwarding, taken away by somebody, come again."""
+    green = lab.green
+    try:
+        green.ip("addr flush dev shared0 scope global")
+        lab.apply(with_green(lab))
+        kept = addresses(green), routes(green)
+        equal(kept[1], [SUBNET], "routes of green")
+        with Agent(lab):
+            def whole():
+                equal((addresses(green), routes(green)), kept, "addresses and routes")
+                equal(forwarding(green)["shared0"], 1, "forwarding of shared0")
+            for line in ("route flush proto 116", f"addr del {kept[0][0]} dev shared0"):
+                green.ip(line)
+                eventually(whole)
+            green.sysctl(ipv4__conf__shared0__forwarding=0)
+            eventually(whole)
+    finally:
+        lab.apply()
+        green.ip("addr flush dev shared0 scope global", f"addr add {GREEN}/16 dev shared0")
+
+
+@once
+def test_agent_follows_the_others(lab):
+    """What other commands put in force is watched; what they detach stays detached."""
+    with Agent(lab) as agent:
+        lab.apply(with_green(lab))
+        lab.green.ip("link set shared0 down", "link set shared0 name other0")
+        agent.says("tenant green", "shared0")
+        lab.green.ip("link set other0 name shared0", "link set shared0 up")
+        agent.says("tenant green", "in order again")
+        lab.cli.run("detach", "green")
+        lab.green.ip("link set shared0 down", "link set shared0 up")
+        time.sleep(0.3)
+        equal(states(lab)["green"], "detached", "green in show")
+        for i in range(10, 15):
+            lab.cli.run("--wait", "2", "map", "add", "blue", f"10.0.0.{i}")
+        lab.apply()
+        time.sleep(0.3)
+        equal(lab.apply(), ["nothing to be done"], "apply")
+
+
+@once
+def test_agent_mends_what_was_killed(lab):
+    """An apply that is stopped holds the agent up; killed, the agent brings back what was."""
+    with Agent(lab) as agent:
+        before = machine(lab)
+        with held(lab) as run:
+            lab.blue.ip("link set lan0 down", "link set lan0 up")
+            time.sleep(0.3)
+            equal(agent.said(), [], "its log while another one has the lock")
+            run.send_signal(signal.SIGKILL)
+        eventually(lambda: unchanged(before, machine(lab), "an apply that was killed"))
+    lab.apply()
+
+
+@once
+def test_agent_file(lab):
+    """-f FILE at start and on SIGHUP; a file that is wrong changes nothing."""
+    path = lab.write(lab.definitions().mapping("blue", "10.0.0.9"), "agent.yaml")
+    with Agent(lab, "-f", path) as agent:
+        equal(("blue", "10.0.0.9") in lab.cli.leases(), True, "the new mapping is there")
+        lab.write(lab.definitions().mapping("blue", "10.0.0.8"), "agent.yaml")
+        agent.run.send_signal(signal.SIGHUP)
+        lines = agent.until("RELOADING=1")
+        equal([l.split("=")[0] for l in lines], ["RELOADING", "MONOTONIC_USEC"], "notified")
+        agent.until("READY=1")
+        leases = lab.cli.leases()
+        equal([("blue", f"10.0.0.{i}") in leases for i in (8, 9)], [True, False], "mappings")
+        bad = lab.definitions().mapping("blue", "10.0.0.300")
+        taken = lab.definitions().mapping("blue", "10.0.0.7", BLUE)     # the router's own
+        taken["blue"].pool = None
+        for defs, word in ((bad, "10.0.0.300"), (taken, BLUE)):
+            lab.write(defs, "agent.yaml")
+            agent.run.send_signal(signal.SIGHUP)
+            agent.until("READY=1")
+            agent.says(word)
+            agent.says("the definitions in force stay")
+            equal(lab.cli.leases(), leases, "leases")
+        os.unlink(path)
+        agent.run.send_signal(signal.SIGHUP)
+        agent.until("READY=1")
+        agent.says("agent.yaml", "No such file")
+    equal(lab.cli.leases(), leases, "leases")
+    with Agent(lab, "-f", path) as agent:   # which is not there
+        equal(lab.cli.leases(), leases, "leases")
+        agent.says("agent.yaml", "No such file")
+    lab.apply()
+
+
+@once
+def test_agent_alone(lab):
+    with Agent(lab) as agent:
+        said = lab.cli.fails("agent")
+        assert str(agent.run.pid) in said, f"does not say who is first: {said}"
+        agent.kill()
+        ping(lab.red1, BLUE1)
+        with Agent(lab, log="second.log"):
+            ping(lab.red1, BLUE1)
+
+
+@once
+def test_agent_watchdog(lab):
+    cli = lab.cli
+    lab.cli = cli.elsewhere(env={"WATCHDOG_USEC": "200000"})
+    try:
+        with Agent(lab) as agent:
+            agent.until("WATCHDOG=1")
+            agent.until("WATCHDOG=1")
+    finally:
+        lab.cli = cli
+
+
+@once
+def test_agent_says_it_once(lab):
+    """What cannot be mended is one line, until it changes; and the others are looked after."""
+    theirs = f"route add {SUBNET} dev lan0"
+    try:
+        lab.green.ip("addr flush dev shared0 scope global")
+        lab.apply(with_green(lab))
+        with Agent(lab) as agent:
+            lab.green.ip("route flush proto 116", theirs)
+            agent.says("tenant green", "route", SUBNET)
+            lab.blue.ip("link del shared0")
+            lab.plug("blue", BLUE)
+            eventually(lambda: ping(lab.red1, BLUE1), 5)
+            time.sleep(1.5)
+            equal(len(agent.says("tenant green", "cannot")), 1, "lines about green")
+            lab.green.ip(theirs.replace("add", "del"))
+            agent.says("tenant green", "in order again")
+            equal(routes(lab.green), [SUBNET], "routes of green")
+    finally:
+        lab.green.run("ip", *theirs.replace("add", "del").split(), check=False)
+        lab.apply()
+        lab.green.ip("addr flush dev shared0 scope global", f"addr add {GREEN}/16 dev shared0")
+
+
+@once
+def test_agent_keeps_nothing(lab):
+    """Descriptors and memory are the same after many events as after a few."""
+    def storm(times):
+        for i in range(times):
+            lab.blue.ip("link set lan0 down", "link set lan0 up",
+                        f"route add 192.0.2.{i + 1}/32 dev lan0",
+                        f"route del 192.0.2.{i + 1}/32 dev lan0")
+            if i % 10 == 0:
+                lab.blue.ip("link del shared0")
+                lab.plug("blue", BLUE)
+            time.sleep(0.01)
+        mended(lab)
+        time.sleep(0.3)
+    with Agent(lab) as agent:
+        storm(11)
+        fds, resident = agent.fds(), agent.resident()
+        storm(40)
+        equal(agent.fds(), fds, "descriptors")
+        grown = agent.resident() - resident
+        assert grown < 1024, f"it has grown by {grown} KiB"
+        assert resident < 64 << 10, f"{resident} KiB are resident"
+
+
+@once
+def test_agent_announces(lab):
+    """Neighbours are told when the interface comes up, and when there is another one."""
+    def tells(frame):
+        return frame[12:14] == b"\x08\x06" and frame[28:32] == socket.inet_aton(BLUE1)
+
+    with Agent(lab), contextlib.ExitStack() as stack:
+        time.sleep(0.2)
+        watch = stack.enter_context(Watch(lab.plain, "shared0"))
+        lab.blue.ip("link set shared0 down", "link set shared0 up")
+        frame = watch.until(tells)
+        assert frame, "not announced after the link came up"
+        equal(frame[6:12].hex(":"), lab.macs["blue"], "the sender")
+        lab.blue.ip("link del shared0")
+        lab.plug("blue", BLUE)
+        frame = watch.until(lambda f: tells(f) and f[6:12].hex(":") == lab.macs["blue"])
+        assert frame, "not announced on the new interface"
+        mended(lab)
+
+
+@once
+def test_agent_without_a_state(lab):
+    """state.db is lost while routers are attached: nothing is taken off, and it is said."""
+    with Agent(lab) as agent:
+        os.rename(lab.cli.state, lab.cli.state + ".away")
+        try:
+            agent.says("no definitions", lab.cli.state)
+            ping(lab.red1, BLUE1)
+        finally:
+            os.rename(lab.cli.state + ".away", lab.cli.state)
+        agent.says("in order again")
+        mended(lab)
+    equal(lab.cli.leases()["blue", FIXED], BLUE1, "a lease")

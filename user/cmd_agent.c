@@ -1,0 +1,626 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * agent: keeps what the definitions in force say true. After something changed it looks, without a
+ * lock, what restore would do, and does it if there is anything. It holds nothing that traffic
+ * needs.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+
+#include "announce.h"
+#include "attach.h"
+#include "cmd.h"
+#include "converge.h"
+#include "definitions.h"
+#include "log.h"
+#include "netns.h"
+#include "watch.h"
+
+/* All in milliseconds. */
+enum {
+	DEBOUNCE = 5,	  /* events come in bunches */
+	BUSY = 100,	  /* until the next look while another tenantnat changes something */
+	POLL = 500,	  /* for what nobody reports: programs that were taken off, pins */
+	RETRY_FIRST = 20, /* what cannot be mended is tried again, at twice the time each time */
+	RETRY_LAST = 8000,
+	LOOK_ANYWAY = 60000, /* also for entries of the maps */
+	LASTING = 250,	     /* what is over sooner is not worth a line in the log */
+};
+/* A look takes at most this part of the time, when it is not for an event. */
+#define SHARE 200
+
+/* Addresses announced between two looks at what happened. */
+#define ANNOUNCE_SLICE (PACKET_RATE / 20)
+
+/* Something that is not as it is to be, for as long as it lasts. */
+struct trouble {
+	char tenant[TENANT_NAME_MAX + 1]; /* "": everybody's */
+	char *text;
+	int64_t since;
+	bool said;
+};
+
+/*
+ * A switch's port may not forward yet when an interface comes up, so all is said again, after so
+ * many milliseconds.
+ */
+static const int again_after[] = { 0, 1000, 4000 };
+
+/* Addresses of a router that are to be announced. */
+struct bulletin {
+	struct router_row router;
+	bool own; /* the router's, not of its VMs */
+	int64_t begun;
+	size_t times; /* that all of them have been announced */
+	VEC(struct tn_addr) addrs;
+	size_t told;
+};
+
+/* A router that is in order. */
+struct known {
+	struct router_row row;
+	bool news; /* its addresses are to be announced */
+};
+
+struct agent {
+	struct invocation inv; /* of the changes that it makes: these do not wait for the lock */
+	const char *file;      /* NULL: none */
+	struct watch *watch;
+	int lock;
+	int signals;
+	bool stop;
+	bool has_wanted;	   /* of the file, not in force yet */
+	struct model wanted;	   /* that */
+	VEC(struct known) routers; /* at the last look */
+	VEC(struct trouble) troubles;
+	VEC(struct bulletin) news;
+	char status[64]; /* what systemd was told */
+	size_t stuck;	 /* lines of the plan that remained when it was last made */
+	int64_t due;	 /* the next look */
+	int64_t poll;
+	int64_t took; /* the last look, and when it was over */
+	int64_t over;
+	int64_t retry;
+	uint64_t watchdog; /* interval, 0: none */
+	int64_t alive;	   /* when systemd is to be told next */
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* ------------------------------------------------------------ troubles */
+
+static const struct trouble *trouble_of(const struct agent *a, const char *tenant, const char *text)
+{
+	vec_each (t, &a->troubles) {
+		if (strcmp(t->tenant, tenant) == 0 && (!text || strcmp(t->text, text) == 0))
+			return t;
+	}
+	return NULL;
+}
+
+static void say(struct trouble *t)
+{
+	if (t->said || now_ms() - t->since < LASTING)
+		return;
+	log_error("%s", t->text);
+	t->said = true;
+}
+
+/* Each one is said once, and that it is over. */
+static void settle(struct agent *a, const struct failures *failed)
+{
+	struct agent now = { 0 };
+
+	vec_each (f, &failed->list) {
+		const struct trouble *old = trouble_of(a, f->tenant, f->text);
+		struct trouble *t = vec_push(&now.troubles);
+
+		snprintf(t->tenant, sizeof(t->tenant), "%s", f->tenant);
+		t->text = xstrdup(f->text);
+		t->since = old ? old->since : now_ms();
+		t->said = old && old->said;
+		say(t);
+	}
+	vec_each (old, &a->troubles) {
+		if (old->said && !trouble_of(&now, old->tenant, NULL))
+			log_notice("%s%s%s in order again", *old->tenant ? "tenant " : "",
+				   old->tenant, *old->tenant ? " is" : "all is");
+		free(old->text);
+	}
+	vec_free(&a->troubles);
+	a->troubles.v = now.troubles.v;
+	a->troubles.n = now.troubles.n;
+	a->troubles.cap = now.troubles.cap;
+}
+
+static void settle_error(struct agent *a, const struct error *err)
+{
+	struct failure all = { .text = (char *)err->text };
+	struct failures failed = { { &all, 1, 1 } };
+
+	settle(a, &failed);
+}
+
+/* ------------------------------------------------------------ announcements */
+
+static const struct known *known_of(const struct agent *a, uint32_t id)
+{
+	vec_each (known, &a->routers) {
+		if (known->row.id == id)
+			return known;
+	}
+	return NULL;
+}
+
+static bool is_elsewhere(const struct router_row *a, const struct router_row *b)
+{
+	return a->netns_dev != b->netns_dev || a->netns_ino != b->netns_ino ||
+	       a->ifindex != b->ifindex || memcmp(a->mac, b->mac, sizeof(a->mac)) != 0;
+}
+
+static void drop_news(struct agent *a, struct bulletin *news)
+{
+	vec_free(&news->addrs);
+	*news = a->news.v[--a->news.n];
+}
+
+static void push_news(struct agent *a, const struct machine *have, const struct router_row *r,
+		      bool own)
+{
+	struct bulletin *news;
+
+	/* what is said of a router is never what was so before */
+	for (size_t i = a->news.n; i-- > 0;) {
+		if (a->news.v[i].router.id == r->id && a->news.v[i].own == own)
+			drop_news(a, &a->news.v[i]);
+	}
+	news = vec_push(&a->news);
+	news->router = *r;
+	news->router.netns = NULL;
+	news->own = own;
+	news->begun = now_ms();
+	vec_each (row, &have->shared) {
+		if (row->router == r->id && !(row->flags & TN_SHARED_OWN) != own)
+			*vec_push(&news->addrs) = row->shared;
+	}
+}
+
+/*
+ * What the routers are now. Those that are new, elsewhere or on the network again may be forgotten
+ * or remembered otherwise there, and are announced when nothing is left to be done.
+ */
+static void remember(struct agent *a, const struct machine *have, bool done)
+{
+	__typeof__(a->routers) routers = { 0 };
+
+	vec_each (r, &have->routers) {
+		const struct known *was = known_of(a, r->id);
+		bool up = watch_came_up(a->watch, r->id);
+		struct known *now;
+
+		if (r->broken)
+			continue;
+		now = vec_push(&routers);
+		now->row = *r;
+		now->row.netns = NULL; /* the definitions' */
+		now->news = !was || was->news || up || is_elsewhere(&was->row, r);
+		if (!done || !now->news)
+			continue;
+		push_news(a, have, r, true);
+		push_news(a, have, r, false);
+		now->news = false;
+	}
+	vec_free(&a->routers);
+	a->routers.v = routers.v;
+	a->routers.n = routers.n;
+	a->routers.cap = routers.cap;
+	watch_routers(a->watch, have);
+}
+
+static int64_t due_of(const struct bulletin *news)
+{
+	return news->begun + again_after[news->times];
+}
+
+/* When there is something to be announced. */
+static int64_t news_due(const struct agent *a)
+{
+	int64_t due = INT64_MAX;
+
+	vec_each (news, &a->news) {
+		if (due_of(news) < due)
+			due = due_of(news);
+	}
+	return due;
+}
+
+/* The next few. A router that has gone meanwhile needs none. */
+static void announce_some(struct agent *a)
+{
+	_cleanup_netns_ struct netns ns = NETNS_NONE;
+	struct bulletin *news = a->news.v;
+	const struct router_row *r;
+	struct error err = { 0 };
+	size_t left = 0;
+
+	while (due_of(news) > now_ms())
+		news++;
+	r = &news->router;
+	if (netns_enter_id(NULL, r->netns_dev, r->netns_ino, &ns) == 0 &&
+	    announce(r->ifindex, r->mac, news->own, news->addrs.v + news->told,
+		     news->addrs.n - news->told, ANNOUNCE_SLICE, &left, &err))
+		log_warning("tenant %s: %s", r->tenant, err.text);
+	news->told = left ? news->addrs.n - left : 0;
+	news->times += !left;
+	if (news->times == ARRAY_SIZE(again_after) || err.set)
+		drop_news(a, news);
+}
+
+/* ------------------------------------------------------------ looking and mending */
+
+/* What restore would do now: the lines of its plan, or -1. */
+static ssize_t look(struct agent *a, struct error *err)
+{
+	struct change_how how = { .dry_run = true, .partial = true, .restore = true };
+	_cleanup_change_ struct change c = { 0 };
+	_cleanup_outcome_ struct outcome out = { 0 };
+
+	if (change_begin(&a->inv, STORE_READ, &c, err))
+		return -1;
+	/* what was not watched until now may have changed since it was read */
+	if (watch_namespaces(a->watch, &c.had))
+		a->due = now_ms();
+	if (change_make(&c, &how, &out, err))
+		return -1;
+	remember(a, &c.have, !out.text.lines.n);
+	if (!out.text.lines.n)
+		settle(a, &out.failed);
+	return out.text.lines.n;
+}
+
+static void log_outcome(const struct outcome *out)
+{
+	vec_each (line, &out->text.lines)
+		log_notice("%c %s", line->sign, line->text);
+}
+
+/* How many routers could not be mended, or -1. */
+static ssize_t mend(struct agent *a, struct error *err)
+{
+	struct change_how how = { .partial = true, .restore = true };
+	_cleanup_change_ struct change c = { 0 };
+	_cleanup_outcome_ struct outcome out = { 0 };
+
+	if (change_begin(&a->inv, STORE_WRITE, &c, err) || change_make(&c, &how, &out, err))
+		return -1;
+	/* of what is tried again and again, only the failure is worth saying, and once */
+	if (!out.failed.list.n || !a->stuck)
+		log_outcome(&out);
+	settle(a, &out.failed);
+	return out.failed.list.n;
+}
+
+/* What the file says; when that cannot be, what was in force stays. */
+static int put_in_force(struct agent *a, struct error *err)
+{
+	struct change_how how = { .partial = true };
+	_cleanup_change_ struct change c = { 0 };
+	_cleanup_outcome_ struct outcome out = { 0 };
+	struct error refused = { 0 };
+
+	if (change_begin(&a->inv, STORE_WRITE, &c, err))
+		return -1;
+	model_free(&c.will);
+	c.will = a->wanted;
+	a->wanted = (struct model){ 0 };
+	a->has_wanted = false;
+	if (change_make(&c, &how, &out, &refused))
+		log_error("%s: %s; the definitions in force stay", a->file, refused.text);
+	else
+		log_outcome(&out);
+	return 0;
+}
+
+static void try_again(struct agent *a)
+{
+	a->due = now_ms() + a->retry;
+	a->retry *= 2;
+	if (a->retry > later(RETRY_LAST, a->took * SHARE / 2))
+		a->retry = later(RETRY_LAST, a->took * SHARE / 2);
+}
+
+/*
+ * After some could not be mended. What happened meanwhile was mostly this itself, and is no
+ * reason to hurry, unless something else remains to be done than the last time.
+ */
+static void wait_for_better(struct agent *a)
+{
+	struct error err = { 0 };
+	size_t before = a->stuck;
+
+	watch_read(a->watch);
+	a->stuck = later(look(a, &err), 0);
+	if (a->stuck != before || a->due != INT64_MAX)
+		a->retry = RETRY_FIRST;
+	try_again(a);
+}
+
+/* Without a lock: systemd may take its time to read it. */
+static void tell_status(struct agent *a)
+{
+	char status[64];
+
+	snprintf(status, sizeof(status), "STATUS=%zu %s in order, %zu not", a->routers.n,
+		 a->routers.n == 1 ? "router" : "routers", a->troubles.n);
+	if (strcmp(status, a->status) != 0)
+		sd_notify(0, status);
+	memcpy(a->status, status, sizeof(status));
+}
+
+static void check(struct agent *a)
+{
+	int64_t start = now_ms();
+	struct error err = { 0 };
+	ssize_t todo, failed = 0;
+
+	/* it may be about to do what is missing */
+	if (store_holder(a->inv.state)) {
+		a->due = start + BUSY;
+		return;
+	}
+	a->due = INT64_MAX;
+	todo = a->has_wanted && put_in_force(a, &err) ? -1 : look(a, &err);
+	if (todo > 0)
+		failed = mend(a, &err);
+	a->over = now_ms();
+	a->took = a->over - start;
+	if (todo < 0 || failed < 0) {
+		if (!store_holder(a->inv.state))
+			settle_error(a, &err);
+		a->routers.n = 0;
+		try_again(a);
+	} else if (failed) {
+		wait_for_better(a);
+	} else if (todo) {
+		a->stuck = 0;
+		a->retry = RETRY_FIRST;
+		a->due = now_ms() + DEBOUNCE;
+	} else if (a->troubles.n) {
+		try_again(a);
+	} else {
+		a->stuck = 0;
+		a->retry = RETRY_FIRST;
+		if (a->due == INT64_MAX)
+			a->due = a->over + later(LOOK_ANYWAY, a->took * SHARE);
+	}
+	tell_status(a);
+}
+
+/* Soon, but not more often than a look takes. */
+static void hurry(struct agent *a)
+{
+	int64_t soon = later(now_ms() + DEBOUNCE, a->over + a->took);
+
+	a->retry = RETRY_FIRST;
+	if (a->due > soon)
+		a->due = soon;
+}
+
+static bool is_all_pinned(struct agent *a)
+{
+	_cleanup_dataplane_ struct dataplane *dp = NULL;
+	struct error err = { 0 };
+
+	if (!a->routers.n)
+		return true;
+	if (dataplane_open(a->inv.bpffs, &dp, &err) || !dp)
+		return false;
+	vec_each (known, &a->routers) {
+		if (!attach_is_pinned(dp, &known->row))
+			return false;
+	}
+	return true;
+}
+
+/* ------------------------------------------------------------ the process */
+
+static void reload(struct agent *a)
+{
+	struct error err = { 0 };
+	struct model wanted;
+
+	if (!a->file) {
+		hurry(a);
+		return;
+	}
+	if (definitions_read(a->file, &wanted, &err)) {
+		log_error("%s; the definitions in force stay", err.text);
+		return;
+	}
+	model_free(&a->wanted);
+	a->wanted = wanted;
+	a->has_wanted = true;
+	hurry(a);
+}
+
+static void take_signals(struct agent *a)
+{
+	struct signalfd_siginfo info;
+
+	while (read(a->signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo != SIGHUP) {
+			sd_notify(0, "STOPPING=1");
+			a->stop = true;
+			continue;
+		}
+		sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)now_ms() * 1000);
+		reload(a);
+		check(a);
+		sd_notify(0, "READY=1");
+	}
+}
+
+static void wait_for_something(struct agent *a)
+{
+	struct pollfd fds[] = { { .fd = watch_fd(a->watch), .events = POLLIN },
+				{ .fd = a->signals, .events = POLLIN } };
+	int64_t until = a->due < a->poll ? a->due : a->poll, left;
+
+	if (a->watchdog && a->alive < until)
+		until = a->alive;
+	if (news_due(a) < until)
+		until = news_due(a);
+	left = later(until - now_ms(), 0);
+	poll(fds, ARRAY_SIZE(fds), left);
+	if (watch_read(a->watch))
+		hurry(a);
+	take_signals(a);
+}
+
+static void tell_alive(struct agent *a)
+{
+	if (!a->watchdog || now_ms() < a->alive)
+		return;
+	sd_notify(0, "WATCHDOG=1");
+	a->alive = now_ms() + a->watchdog / 2000;
+}
+
+static void serve(struct agent *a)
+{
+	while (!a->stop) {
+		tell_alive(a);
+		if (now_ms() >= news_due(a))
+			announce_some(a);
+		if (now_ms() >= a->poll) {
+			if (!is_all_pinned(a))
+				hurry(a);
+			a->poll = now_ms() + POLL;
+		}
+		if (now_ms() >= a->due)
+			check(a);
+		wait_for_something(a);
+	}
+}
+
+/* One agent for one state. */
+static int lock(struct agent *a, struct error *err)
+{
+	char path[PATH_MAX], text[32] = "";
+	int n;
+
+	snprintf(path, sizeof(path), "%s/agent", a->inv.state);
+	a->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (a->lock < 0)
+		return error_set(err, "cannot open %s: %m", path);
+	if (flock(a->lock, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
+		n = pread(a->lock, text, sizeof(text) - 1, 0);
+		text[n > 0 ? strcspn(text, "\n") : 0] = '\0';
+		return error_set(
+			err,
+			"an agent looks after %s already, process %s; end it first, or use "
+			"another --state",
+			a->inv.state, *text ? text : "unknown");
+	}
+	n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+	if (ftruncate(a->lock, 0) || pwrite(a->lock, text, n, 0) != n)
+		return error_set(err, "cannot write %s: %m", path);
+	return 0;
+}
+
+static int open_signals(struct agent *a, struct error *err)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	if (sigprocmask(SIG_BLOCK, &set, NULL))
+		return error_set(err, "cannot block signals: %m");
+	a->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return a->signals < 0 ? error_set(err, "cannot wait for signals: %m") : 0;
+}
+
+/* Errors that are about no single router end it here, before it says that it is ready. */
+static int begin(struct agent *a, struct error *err)
+{
+	_cleanup_store_ struct store *store = NULL;
+
+	/* the directory has to be there before it is locked and watched */
+	if (store_open(a->inv.state, STORE_WRITE, a->inv.wait, a->inv.command->name, &store, err))
+		return -1;
+	store_close(store);
+	store = NULL;
+	if (lock(a, err) || open_signals(a, err) || watch_open(a->inv.state, &a->watch, err))
+		return -1;
+	a->retry = RETRY_FIRST;
+	if (a->file)
+		reload(a);
+	if ((a->has_wanted && put_in_force(a, err)) || mend(a, err) < 0)
+		return -1;
+	a->inv.wait = 0;
+	check(a);
+	sd_watchdog_enabled(0, &a->watchdog);
+	sd_notifyf(0, "READY=1\nMAINPID=%d", (int)getpid());
+	return 0;
+}
+
+static void agent_cleanup(struct agent *a)
+{
+	while (a->news.n)
+		drop_news(a, a->news.v);
+	vec_free(&a->news);
+	vec_each (t, &a->troubles)
+		free(t->text);
+	vec_free(&a->troubles);
+	vec_free(&a->routers);
+	model_free(&a->wanted);
+	watch_close(a->watch);
+	close_cleanup(&a->signals);
+	close_cleanup(&a->lock);
+}
+
+static int run(const struct invocation *inv, struct error *err)
+{
+	_cleanup_(agent_cleanup) struct agent a = {
+		.inv = *inv, .file = cmd_value(inv, "file"), .lock = -1, .signals = -1
+	};
+
+	if (begin(&a, err))
+		return -1;
+	serve(&a);
+	return 0;
+}
+
+const struct command cmd_agent = {
+	.name = "agent",
+	.synopsis = "[-f FILE]",
+	.summary = "Keep the machine as the definitions in force say, until ended",
+	.help = "Stays in the foreground, for systemd (Type=notify), and does what `restore` does "
+		"whenever\n"
+		"an interface, a namespace or a program went away or came back, or `apply` changed "
+		"the\n"
+		"definitions. SIGHUP reads the file again, SIGTERM ends it; traffic needs no "
+		"agent, "
+		"and\n"
+		"goes on.",
+	.options = { { "file", 'f', "FILE", "apply these definitions first, and on SIGHUP" } },
+	.run = run,
+};
