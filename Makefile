@@ -29,7 +29,7 @@ DEPS_BUILD := gcc make clang llvm bpftool pkg-config libbpf-dev libxdp-dev libel
 DEPS_DEMO := iproute2 iputils-ping python3 curl
 DEPS_FUZZ := libclang-rt-dev
 DEPS_TEST := $(DEPS_DEMO) $(DEPS_FUZZ) libcriterion-dev python3-scapy nftables iperf3 tcpdump ethtool \
-	util-linux libcap2-bin strace traceroute mtr-tiny stun-client stun-server udhcpc udhcpd iptables
+	util-linux libcap2-bin libfaketime systemd strace traceroute mtr-tiny stun-client stun-server udhcpc udhcpd iptables
 DEPS_VM := qemu-system-x86 busybox-static kmod
 DEPS_KERNELS := $(DEPS_VM) xdp-tools openvswitch-switch
 DEPS_LINT := clang-format clang-tidy shellcheck pyflakes3
@@ -266,12 +266,20 @@ lint: | deps-lint ## clang-format, clang-tidy, shellcheck, pyflakes
 format: | deps-lint ## bring every C file into the project's format
 	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
 
+UNITS := $(PREFIX)/lib/systemd/system
+UNIT_FILES := tenantnat-restore.service tenantnat-agent.service
+
 install: all ## install under $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(BUILD)/tenantnat $(DESTDIR)$(PREFIX)/sbin/tenantnat
 	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/tenantnat/README.md
+	install -d $(DESTDIR)$(UNITS)
+	for unit in $(UNIT_FILES); do \
+		sed 's|@PREFIX@|$(PREFIX)|' packaging/$$unit.in >$(DESTDIR)$(UNITS)/$$unit || exit 1; \
+		chmod 644 $(DESTDIR)$(UNITS)/$$unit; \
+	done
 
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(PREFIX)/sbin/tenantnat
+	rm -f $(DESTDIR)$(PREFIX)/sbin/tenantnat $(addprefix $(DESTDIR)$(UNITS)/,$(UNIT_FILES))
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/tenantnat
 
 clean: ## remove build/

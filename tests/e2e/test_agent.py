@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import time
 
+import unit
 from agent import Agent
 from case import equal, eventually, hook, once
 from lab import BLUE, BLUE1, FIXED, GREEN, RED1, SUBNET
@@ -356,3 +357,42 @@ def test_agent_without_a_state(lab):
         agent.says("in order again")
         mended(lab)
     equal(lab.cli.leases()["blue", FIXED], BLUE1, "a lease")
+
+
+@once
+def test_agent_in_its_unit(lab):
+    """With the privileges, mounts and system calls that its unit leaves it, it does all the same."""
+    text, trace = unit.read("tenantnat-agent.service"), lab.scratch + "/trace"
+    cli = lab.cli
+    lab.cli = cli.elsewhere(under=unit.sandbox(text, trace))
+    agent = Agent(lab)
+    lab.cli = cli
+    spare = None
+    try:
+        with agent:
+            spare = lab.spare_router()
+            lab.apply(with_green(lab, spare, hook="xdp"))
+            lab.blue.ip("link del shared0")
+            lab.plug("blue", BLUE)
+            mended(lab)
+            spare.remove()
+            broken(lab, "green")
+            eventually(lambda: equal([link for link in lab.shared.links()
+                                      if link["ifname"] == "pspare"], [], "its interfaces"), 5)
+            lab.apply()
+    finally:
+        if spare:
+            spare.remove()
+    found = unit.beyond(text, trace, [cli.state, BPFFS, "/proc/", "/dev/null"])
+    equal(found, set(), "what the unit does not let it do")
+
+
+@once
+def test_units_are_right(lab):
+    """systemd has nothing to say about them."""
+    paths = []
+    for name in ("tenantnat-agent.service", "tenantnat-restore.service"):
+        text = unit.read(name).replace("@PREFIX@/sbin", os.path.dirname(lab.cli.binary))
+        paths.append(lab.put(name, text.replace("@PREFIX@", "/usr")))
+    done = sh(["systemd-analyze", "--man=no", "verify", *paths], check=False)
+    equal((done.returncode, done.stdout + done.stderr), (0, ""), "systemd-analyze verify")
