@@ -594,8 +594,8 @@ static int put_routers(struct dataplane *dp, const struct plan *p, const struct 
 }
 
 /*
- * The order of these lines, and of those of complete(), is the order of change: see struct
- * plan. When this is done, nothing has changed for those that had traffic before, but for
+ * The order of these lines, of those of complete() and of leave(), is the order of change: see
+ * struct plan. When this is done, nothing has changed for those that had traffic before, but for
  * what changes its owner; a router that joins lets nothing through yet.
  */
 static int prepare(struct dataplane *dp, const struct plan *p, const struct machine *want,
@@ -624,13 +624,22 @@ static int complete(struct dataplane *dp, const struct plan *p, const struct mac
 		return -1;
 	if (del_settled(p, err))
 		return -1;
-	vec_each (r, &p->detach) {
-		if (take_off(dp, *r, err))
-			return -1;
-	}
 	if (dataplane_del_shared(dp, p->shared_del.v, p->shared_del.n, err) ||
 	    dataplane_del_fixed(dp, p->fixed_del.v, p->fixed_del.n, err))
 		return -1;
+	return 0;
+}
+
+/*
+ * Programs that nobody needs any more. They judge until nothing can be taken back: else what
+ * a VM sends while it is taken back would leave untranslated.
+ */
+static int leave(struct dataplane *dp, const struct plan *p, struct error *err)
+{
+	for (size_t i = 0; dp && i < p->detach.n; i++) {
+		if (take_off(dp, p->detach.v[i], err))
+			return -1;
+	}
 	return 0;
 }
 
@@ -888,8 +897,9 @@ static void undo(struct change *c, bool created)
 		vec_each (r, &c->have.routers)
 			r->out_of_scope = r->broken;
 		plan_make(&c->have, &now, &plan);
-		if (prepare(c->dp, &plan, &c->have, &now, NULL, &err) == 0)
-			complete(c->dp, &plan, &now, &err);
+		if (prepare(c->dp, &plan, &c->have, &now, NULL, &err) == 0 &&
+		    complete(c->dp, &plan, &now, &err) == 0)
+			leave(c->dp, &plan, &err);
 	}
 	if (created && !err.set)
 		drop_maps(c, &err);
@@ -987,6 +997,9 @@ int change_make(struct change *c, const struct change_how *how, struct outcome *
 		return -1;
 	}
 	announce_all(&plan, &want, &c->have, failed);
+	if (leave(c->dp, &plan, err))
+		return error_prefix(err, "the definitions are changed, but programs stay; run the "
+					 "command again");
 	/* also what a run that was killed has left of them */
 	return !want.routers.n ? drop_maps(c, err) : 0;
 }

@@ -37,9 +37,10 @@ struct plan {
 	VEC(const struct shared_row *) shared_put; /* mappings */
 	VEC(const struct route_row *) route_del;
 	VEC(const struct addr_row *) addr_del;
-	VEC(const struct router_row *) detach; /* goes, and nobody takes its place */
 	VEC(const struct shared_row *) shared_del;
 	VEC(const struct fixed_row *) fixed_del;
+	/* goes, and nobody takes its place: when nothing can fail any more */
+	VEC(const struct router_row *) detach;
 };
 
 void plan_free(struct plan *p);

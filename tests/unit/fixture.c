@@ -499,9 +499,9 @@ char *plan_steps(const struct plan *p)
 	SAY(&p->shared_put, "put", write_shared);
 	SAY(&p->route_del, "del", write_route);
 	SAY(&p->addr_del, "del", write_addr);
-	SAY_ROUTERS(&p->detach, "detach");
 	SAY(&p->shared_del, "del", write_shared);
 	SAY(&p->fixed_del, "del", write_fixed);
+	SAY_ROUTERS(&p->detach, "detach");
 	return text_end(&out);
 }
 

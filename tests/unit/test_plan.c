@@ -103,10 +103,10 @@ Test(plan, all_of_it)
 	      "subnets\n"
 	      "del way 99 3 100.64.0.0/16 src=100.64.0.2\n"
 	      "del addr 99 3 100.64.0.2 112\n"
-	      "detach 1 red\n"
 	      "del own 100.64.0.2 1 1\n"
 	      "del to 100.64.1.5 10.0.0.5 1 1\n"
-	      "del from 1 10.0.0.5 100.64.1.5\n");
+	      "del from 1 10.0.0.5 100.64.1.5\n"
+	      "detach 1 red\n");
 }
 
 Test(plan, each_kind_of_step_alone)
@@ -222,13 +222,13 @@ Test(plan, between_others)
 	      "put to 100.64.1.3 10.0.0.3 1 1\n"
 	      "put to 100.64.1.5 10.0.0.5 1 1\n");
 	steps(some, more,
-	      "detach 1 a\ndetach 3 c\ndetach 5 e\n"
 	      "del to 100.64.1.1 10.0.0.1 1 1\n"
 	      "del to 100.64.1.3 10.0.0.3 1 1\n"
 	      "del to 100.64.1.5 10.0.0.5 1 1\n"
 	      "del from 1 10.0.0.1 100.64.1.1\n"
 	      "del from 1 10.0.0.3 100.64.1.3\n"
-	      "del from 1 10.0.0.5 100.64.1.5\n");
+	      "del from 1 10.0.0.5 100.64.1.5\n"
+	      "detach 1 a\ndetach 3 c\ndetach 5 e\n");
 }
 
 Test(plan, empty_only_without_any_step)
