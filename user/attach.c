@@ -225,7 +225,8 @@ static void clsact_remove(const struct router_row *r, const struct point *p)
 		bpf_tc_hook_destroy(&both);
 }
 
-static uint32_t tcx_program(struct dataplane *dp, const struct router_row *r, const struct point *p)
+/* The program of the pinned link, when that is to an interface of this index, in any namespace. */
+static uint32_t tcx_linked(struct dataplane *dp, const struct router_row *r, const struct point *p)
 {
 	_cleanup_close_ int fd = pin_open(dp, r, p->link);
 	struct bpf_link_info info = { 0 };
@@ -235,6 +236,22 @@ static uint32_t tcx_program(struct dataplane *dp, const struct router_row *r, co
 		return 0;
 	/* tcx.ifindex lies where xdp.ifindex does; zero when the interface is gone */
 	return info.xdp.ifindex == p->ifindex ? info.prog_id : 0;
+}
+
+#define TCX_MAX 64 /* programs at one point: BPF_MPROG_MAX of <linux/bpf_mprog.h> */
+
+/* The caller is in the namespace: links move with their interface, and another gets its index. */
+static uint32_t tcx_program(struct dataplane *dp, const struct router_row *r, const struct point *p)
+{
+	uint32_t id = tcx_linked(dp, r, p), ids[TCX_MAX], n = TCX_MAX;
+
+	if (!id || bpf_prog_query(p->ifindex, tcx_type(p), 0, NULL, ids, &n))
+		return 0;
+	for (uint32_t i = 0; i < n && i < TCX_MAX; i++) {
+		if (ids[i] == id)
+			return id;
+	}
+	return 0;
 }
 
 /*
@@ -522,7 +539,7 @@ bool attach_is_pinned(struct dataplane *dp, const struct router_row *r)
 		const struct point *p = &points.v[i];
 		_cleanup_close_ int program = clsact ? pin_open(dp, r, p->program) : -1;
 
-		if (clsact ? program < 0 : !tcx_program(dp, r, p))
+		if (clsact ? program < 0 : !tcx_linked(dp, r, p))
 			return false;
 	}
 	return true;
@@ -604,7 +621,7 @@ static bool program_is_ours(uint32_t id)
 /* tcx programs in the order in which they run; true when ours is among them. */
 static bool others_tcx(uint32_t ifindex, bool egress, struct others *out)
 {
-	uint32_t ids[64], n = ARRAY_SIZE(ids);
+	uint32_t ids[TCX_MAX], n = ARRAY_SIZE(ids);
 	bool behind = false;
 
 	if (bpf_prog_query(ifindex, egress ? TCX_EGRESS : TCX_INGRESS, 0, NULL, ids, &n))

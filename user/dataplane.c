@@ -15,6 +15,10 @@
 #include "tenantnat.skel.h"
 
 /* The smallest set of maps: 2 MiB, and 2 MiB for the counters of each CPU. */
+/* Maps, programs, their types and pins of one router, a namespace, the state; with some to spare.
+ */
+#define FILES 64
+
 #define CAPACITY_MIN 65536
 #define CAPACITY_MAX (1U << 24)
 #define BATCH	     65536
@@ -88,6 +92,12 @@ int dataplane_check(const char *bpffs, struct error *err)
 		return error_set(
 			err, "missing privileges: CAP_NET_ADMIN and CAP_SYS_ADMIN are needed to "
 			     "load programs and to enter network namespaces; run as root");
+	if (!host_allow_files(FILES))
+		return error_set(
+			err,
+			"fewer than %d file descriptors are allowed, which is too few to load "
+			"programs; raise the limit (ulimit -n, LimitNOFILE=)",
+			FILES);
 	host_kernel(release, &major, &minor);
 	if (major < 6 || (major == 6 && minor < 1))
 		return error_set(err,

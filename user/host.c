@@ -7,6 +7,7 @@
 #include <linux/magic.h>
 #include <stdio.h>
 #include <sys/capability.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
@@ -34,6 +35,16 @@ const char *host_missing_privileges(void)
 	       : net	  ? "CAP_SYS_ADMIN"
 	       : sys	  ? "CAP_NET_ADMIN"
 			  : "CAP_NET_ADMIN and CAP_SYS_ADMIN";
+}
+
+bool host_allow_files(unsigned int n)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= n)
+		return true;
+	limit.rlim_cur = n < limit.rlim_max ? n : limit.rlim_max;
+	return setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur == n;
 }
 
 void host_kernel(char release[HOST_RELEASE], unsigned int *major, unsigned int *minor)

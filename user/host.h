@@ -12,6 +12,9 @@
 /* The privileges that tenantnat needs and this process has not: "CAP_NET_ADMIN"; "": none. */
 const char *host_missing_privileges(void);
 
+/* Allow ourselves so many file descriptors; false: less is all that we may have. */
+bool host_allow_files(unsigned int n);
+
 /* The kernel's version, as uname(1) says it and as numbers. */
 #define HOST_RELEASE 65
 void host_kernel(char release[HOST_RELEASE], unsigned int *major, unsigned int *minor);
