@@ -383,6 +383,7 @@ def test_agent_in_its_unit(lab):
     finally:
         if spare:
             spare.remove()
+    equal([line for line in agent.said() if "announced" in line], [], "what was not announced")
     found = unit.beyond(text, trace, [cli.state, BPFFS, "/proc/", "/dev/null"])
     equal(found, set(), "what the unit does not let it do")
 
