@@ -57,7 +57,7 @@ def test_restore_after_a_reboot(lab):
     lab.apply()
 
 
-@hook
+@once
 def test_restore_without_a_namespace(lab):
     """The others are restored; the one that is missing is named, and comes later."""
     spare = lab.spare_router()
