@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Changes lose no packet of a mapping that they do not concern, even when they are cut short."""
+import os
 import signal
 import subprocess
 import time
 
 from case import equal, hook
+from cli import Cli
 from lab import BLUE1, FIXED, FIXED2, RED1, RED2
 from net import Child
 from traffic import Stream, bulk, ping, udp
@@ -103,3 +105,36 @@ def test_no_process_is_needed(lab):
     running = lab.red.run("pgrep", "-f", lab.cli.binary + " ", check=False).stdout.split()
     equal(running, [], "processes of ours")
     ping(lab.red1, BLUE1)
+
+
+def newer(lab):
+    """A tenantnat whose programs are others: one of their functions has another name."""
+    with open(lab.cli.binary, "rb") as f:
+        old = f.read()
+    assert b"\0tn_place_in_subnets\0" in old, "there is no such name any more; take another one"
+    path = f"{lab.scratch}/newer"
+    with open(path, "wb") as f:
+        f.write(old.replace(b"\0tn_place_in_subnets\0", b"\0tn_place_in_subnetz\0"))
+    os.chmod(path, 0o755)
+    return Cli(path, lab.cli.state, env=lab.cli.env)
+
+
+def programs(lab):
+    return {p["id"] for t in lab.cli.json("show")["tenants"] if t["router"]
+            for p in t["router"]["programs"]}
+
+
+@hook
+def test_upgrade_loses_nothing(lab):
+    """Every program is put in the place of another one, there and back, under traffic both ways."""
+    path = lab.write(lab.definitions())
+    old = programs(lab)
+    with Stream(lab.red1, lab.blue1, BLUE1), Stream(lab.blue1, lab.red1, RED1):
+        for cli in (newer(lab), lab.cli):
+            said = cli.apply(path)
+            equal(len([line for line in said if line.startswith("~ router ")]), 2, f"{said}")
+            now = programs(lab)
+            equal(len(now), len(old), "programs")
+            equal(now & old, set(), "programs of before")
+            old = now
+    equal(lab.apply(), ["nothing to be done"], "apply at last")
