@@ -412,6 +412,27 @@ def test_refused_at_any_call(lab):
             walk.judge("refused", 4, [])
 
 
+def wiped(walk):
+    """As after a reboot: what is pinned is gone, and with it the programs; the router is there."""
+    pair = walk.pair
+    shutil.rmtree(pair.bpffs)
+    pair.forward("red", False)
+
+
+@once
+def test_killed_in_restore(lab):
+    """The definitions stay what they are; a router that is half there lets nothing through."""
+    for variant in variants(lab):
+        with walking(lab, "killagain", variant, bare=("red",)) as walk:
+            alone, hurt = walk.place("alone", walk.pair.alone()), walk.place("hurt", None)
+            join, way = Way(hurt, alone, "apply", "-f", alone.file), Way(hurt, alone, "restore")
+            places(walk, join)
+            wiped(walk)
+            hurt.look()
+            walk.from_start(walk.kill, way, CHANGE, lambda: wiped(walk))
+            walk.judge("killed", CHANGE - 1, ["pin maps", "write rows", "attach"])
+
+
 def tenant_of(pair, address):
     """Tenant and router of a shared address, by the maps."""
     key = "00" * 10 + "ffff" + socket.inet_aton(address).hex()
