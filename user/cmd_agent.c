@@ -30,10 +30,13 @@ enum {
 	RETRY_FIRST = 20, /* what cannot be mended is tried again, at twice the time each time */
 	RETRY_LAST = 8000,
 	LOOK_ANYWAY = 60000, /* also for entries of the maps */
+	CALM = 1000,	     /* without a look */
 	LASTING = 250,	     /* what is over sooner is not worth a line in the log */
 };
-/* A look takes at most this part of the time, when it is not for an event. */
-#define SHARE 200
+/* What is done without an event takes at most one part in so many of the time, each. */
+#define SHARE 250
+
+#define VAIN_MAX 4
 
 /* Addresses announced between two looks at what happened. */
 #define ANNOUNCE_SLICE (PACKET_RATE / 20)
@@ -84,6 +87,7 @@ struct agent {
 	size_t stuck;	 /* lines of the plan that remained when it was last made */
 	int64_t due;	 /* the next look */
 	int64_t poll;
+	int vain;     /* so many looks in a row found nothing to do, up to VAIN_MAX */
 	int64_t took; /* the last look, and when it was over */
 	int64_t over;
 	int64_t retry;
@@ -342,8 +346,8 @@ static void try_again(struct agent *a)
 {
 	a->due = now_ms() + a->retry;
 	a->retry *= 2;
-	if (a->retry > later(RETRY_LAST, a->took * SHARE / 2))
-		a->retry = later(RETRY_LAST, a->took * SHARE / 2);
+	if (a->retry > later(RETRY_LAST, a->took * SHARE))
+		a->retry = later(RETRY_LAST, a->took * SHARE);
 }
 
 /*
@@ -389,6 +393,11 @@ static void check(struct agent *a)
 	todo = a->has_wanted && put_in_force(a, &err) ? -1 : look(a, &err);
 	if (todo > 0)
 		failed = mend(a, &err);
+	/* when it is calm, the next event is one to be quick for */
+	if (todo > 0 || start - a->over > VAIN_MAX * a->took + CALM)
+		a->vain = 0;
+	else
+		a->vain += a->vain < VAIN_MAX;
 	a->over = now_ms();
 	a->took = a->over - start;
 	if (todo < 0 || failed < 0) {
@@ -408,15 +417,15 @@ static void check(struct agent *a)
 		a->stuck = 0;
 		a->retry = RETRY_FIRST;
 		if (a->due == INT64_MAX)
-			a->due = a->over + later(LOOK_ANYWAY, a->took * SHARE);
+			a->due = a->over + later(LOOK_ANYWAY, a->took * SHARE * 2);
 	}
 	tell_status(a);
 }
 
-/* Soon, but not more often than a look takes. */
+/* Soon; but where it is in vain time and again, most of the time is for others. */
 static void hurry(struct agent *a)
 {
-	int64_t soon = later(now_ms() + DEBOUNCE, a->over + a->took);
+	int64_t soon = later(now_ms() + DEBOUNCE, a->over + a->took * a->vain);
 
 	a->retry = RETRY_FIRST;
 	if (a->due > soon)
@@ -437,6 +446,16 @@ static bool is_all_pinned(struct agent *a)
 			return false;
 	}
 	return true;
+}
+
+static void poll_pins(struct agent *a)
+{
+	int64_t start = now_ms(), over;
+
+	if (!is_all_pinned(a))
+		hurry(a);
+	over = now_ms();
+	a->poll = over + later(POLL, SHARE * (over - start));
 }
 
 /* ------------------------------------------------------------ the process */
@@ -508,11 +527,8 @@ static void serve(struct agent *a)
 		tell_alive(a);
 		if (now_ms() >= news_due(a))
 			announce_some(a);
-		if (now_ms() >= a->poll) {
-			if (!is_all_pinned(a))
-				hurry(a);
-			a->poll = now_ms() + POLL;
-		}
+		if (now_ms() >= a->poll)
+			poll_pins(a);
 		if (now_ms() >= a->due)
 			check(a);
 		wait_for_something(a);

@@ -110,13 +110,17 @@ int dataplane_check(const char *bpffs, struct error *err)
 
 uint64_t dataplane_build(void)
 {
+	static uint64_t build;		    /* it is asked for once a router */
 	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
 	size_t size;
 	const unsigned char *elf = tenantnat__elf_bytes(&size);
 
+	if (build)
+		return build;
 	for (size_t i = 0; i < size; i++)
 		hash = (hash ^ elf[i]) * 0x100000001b3;
-	return hash;
+	build = hash;
+	return build;
 }
 
 /* ------------------------------------------------------------ pins */

@@ -4,6 +4,7 @@ import ctypes
 import glob
 import json
 import os
+import socket
 import sqlite3
 
 from net import BPFFS, sh
@@ -39,6 +40,18 @@ def pinned_ids(path):
         os.close(fd)
     return {kind: int(facts[kind + "_id"]) for kind in ("prog", "map", "link")
             if kind + "_id" in facts}
+
+
+def tcx_programs(ns, device):
+    """Ids of the programs at both ends of a device; bpftool does not know of tcx everywhere."""
+    out, ids, count = [], (ctypes.c_uint32 * 64)(), ctypes.c_uint32()
+    with ns.entered():
+        index = socket.if_nametoindex(device)
+        for kind in (46, 47):       # BPF_TCX_INGRESS, BPF_TCX_EGRESS
+            count.value = 64
+            if _libbpf.bpf_prog_query(index, kind, 0, None, ids, ctypes.byref(count)) == 0:
+                out += ids[:count.value]
+    return out
 
 
 def own_ids():
