@@ -2,143 +2,12 @@
 #include "converge.h"
 
 #include "announce.h"
-#include "attach.h"
-#include "iface.h"
 #include "ipam.h"
 #include "join.h"
 #include "log.h"
-#include "netlink.h"
 #include "netns.h"
 #include "output.h"
-#include "sysctl.h"
 #include "trial.h"
-
-/* ------------------------------------------------------------ reading */
-
-/* Where the namespace of a router is to be looked for: what the definitions say. */
-static const char *netns_of(const struct model *m, const char *tenant)
-{
-	const struct tenant *t = model_tenant((struct model *)m, tenant);
-
-	return t && t->router ? t->router->netns : NULL;
-}
-
-static void inspect(struct dataplane *dp, const struct model *m, struct machine *have)
-{
-	vec_each (r, &have->routers) {
-		struct attachments found;
-
-		r->netns = netns_of(m, r->tenant);
-		attach_inspect(dp, r, &found);
-		r->broken = !found.complete;
-		vec_free(&found.list);
-	}
-}
-
-static bool is_looked_at(const struct machine *have, const struct netns *ns)
-{
-	vec_each (at, &have->looked) {
-		if (at->netns_dev == ns->dev && at->netns_ino == ns->ino)
-			return true;
-	}
-	return false;
-}
-
-/* Addresses and routes of ours in the namespace that we are in. */
-static void look(struct machine *have, const struct netns *ns, const char *spec, const char *tenant,
-		 const struct ifaces *ifaces)
-{
-	struct place at = { ns->dev, ns->ino, 0, spec, tenant, "" };
-
-	if (is_looked_at(have, ns))
-		return;
-	*vec_push(&have->looked) = at;
-	vec_each (i, &ifaces->list) {
-		at.ifindex = i->index;
-		memcpy(at.name, i->name, sizeof(at.name));
-		vec_each (a, &i->addrs) {
-			if (a->ours)
-				*vec_push(&have->addrs) = (struct addr_row){ at, a->addr, a->len };
-		}
-		vec_each (r, &ifaces->routes) {
-			if (r->ours && r->ifindex == i->index)
-				*vec_push(&have->routes) =
-					(struct route_row){ at, r->to, r->via, r->src };
-		}
-	}
-}
-
-static int look_around(struct machine *have, const struct netns *ns, const char *spec,
-		       const char *tenant, struct error *err)
-{
-	_cleanup_ifaces_ struct ifaces ifaces = { 0 };
-
-	if (is_looked_at(have, ns))
-		return 0;
-	if (netlink_ifaces(&ifaces, err))
-		return error_prefix(err, "tenant %s", tenant);
-	look(have, ns, spec, tenant, &ifaces);
-	return 0;
-}
-
-/*
- * In the namespaces of the routers that have programs, and of those that are defined: what a
- * run that was killed left is found by either. One that is gone took everything along.
- */
-static int look_everywhere(const struct model *m, struct machine *have, struct error *err)
-{
-	vec_each (r, &have->routers) {
-		_cleanup_netns_ struct netns ns = NETNS_NONE;
-
-		if (netns_enter_id(r->netns, r->netns_dev, r->netns_ino, &ns) == 0 &&
-		    look_around(have, &ns, r->netns, r->tenant, err))
-			return -1;
-	}
-	vec_each (t, &m->tenants) {
-		_cleanup_netns_ struct netns ns = NETNS_NONE;
-		struct error gone = { 0 };
-
-		if (t->router && netns_enter(t->router->netns, &ns, &gone) == 0 &&
-		    look_around(have, &ns, t->router->netns, t->name, err))
-			return -1;
-	}
-	machine_sort(have);
-	return 0;
-}
-
-int machine_load(const char *bpffs, const struct model *m, struct dataplane **dp,
-		 struct machine *out, struct error *err)
-{
-	memset(out, 0, sizeof(*out));
-	if (dataplane_open(bpffs, dp, err))
-		return -1;
-	if (*dp && dataplane_read(*dp, out, err))
-		return -1;
-	if (*dp)
-		inspect(*dp, m, out);
-	return look_everywhere(m, out, err);
-}
-
-int view_load(const struct invocation *inv, struct view *v, struct error *err)
-{
-	_cleanup_store_ struct store *store = NULL;
-
-	memset(v, 0, sizeof(*v));
-	if (store_open(inv->state, STORE_READ, 0, inv->command->name, &store, err) == 0 &&
-	    store_load(store, &v->model, err) == 0 &&
-	    machine_load(inv->bpffs, &v->model, &v->dp, &v->machine, err) == 0)
-		return 0;
-	view_free(v);
-	return -1;
-}
-
-void view_free(struct view *v)
-{
-	machine_free(&v->machine);
-	dataplane_close(v->dp);
-	model_free(&v->model);
-	memset(v, 0, sizeof(*v));
-}
 
 int change_begin(const struct invocation *inv, enum store_mode mode, struct change *c,
 		 struct error *err)
@@ -166,61 +35,6 @@ void change_end(struct change *c)
 }
 
 /* ------------------------------------------------------------ facts */
-
-static void note_interface(const struct tenant *t, const struct netns *ns,
-			   const struct iface *shared, struct router_facts *f)
-{
-	f->at = (struct place){ ns->dev, ns->ino, shared->index, t->router->netns, t->name, "" };
-	memcpy(f->at.name, shared->name, sizeof(f->at.name));
-	snprintf(f->row.tenant, sizeof(f->row.tenant), "%s", t->name);
-	memcpy(f->row.mac, shared->mac, sizeof(f->row.mac));
-	f->row.ifindex = shared->index;
-	f->row.netns = t->router->netns;
-	f->row.netns_dev = ns->dev;
-	f->row.netns_ino = ns->ino;
-	f->row.hook = t->router->hook;
-	f->row.via = iface_hook(shared, t->router->hook);
-	f->row.sources = t->router->sources;
-	f->row.build = dataplane_build();
-}
-
-/* What forwarding is now; a kernel without IPv6 has no such setting. */
-static int note_settings(const struct router_facts *f, struct machine *have, struct error *err)
-{
-	size_t known = have->settings.n, n = known;
-
-	join_touched(f, have);
-	for (size_t i = known; i < have->settings.n; i++) {
-		struct setting_row *row = &have->settings.v[i];
-
-		if (!sysctl_exists(row->path))
-			continue;
-		if (sysctl_get_number(row->path, &row->value, err))
-			return -1;
-		have->settings.v[n++] = *row;
-	}
-	have->settings.n = n;
-	return 0;
-}
-
-/* Fills `have` too, with what is in a namespace that nobody looked into before. */
-static int look_at(const struct model *m, struct tenant *t, struct machine *have,
-		   struct router_facts *f, struct error *err)
-{
-	_cleanup_netns_ struct netns ns = NETNS_NONE;
-	const struct iface *shared;
-
-	if (netns_enter(t->router->netns, &ns, err) || netlink_ifaces(&f->ifaces, err))
-		return -1;
-	shared = iface_shared(&f->ifaces, t->router, m, err);
-	if (!shared || iface_inside(&f->ifaces, t->router, shared, f->row.inside, err))
-		return -1;
-	note_interface(t, &ns, shared, f);
-	look(have, &ns, t->router->netns, t->name, &f->ifaces);
-	join_see(m, shared, f);
-	join_want_addresses(m, shared, t);
-	return note_settings(f, have, err);
-}
 
 static const struct router_facts *owner_of(const struct facts *facts, const struct tn_addr *a)
 {
@@ -292,29 +106,6 @@ static int check_address(const struct model *had, const struct tenant *t,
 	return 0;
 }
 
-/* Note what keeps one router from its place, so that the others can go on; -1: they cannot. */
-static int pass_over(struct failures *failed, const char *tenant, struct error *err)
-{
-	struct failure *f;
-
-	if (!failed)
-		return -1;
-	f = vec_push(&failed->list);
-	snprintf(f->tenant, sizeof(f->tenant), "%s", tenant);
-	f->text = xstrdup(err->text);
-	*err = (struct error){ 0 };
-	return 0;
-}
-
-static bool is_passed_over(const struct failures *failed, const char *tenant)
-{
-	for (size_t i = 0; failed && i < failed->list.n; i++) {
-		if (strcmp(failed->list.v[i].tenant, tenant) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* The facts about a router that cannot be looked at: what the machine has of it, to be kept. */
 static void remember(const struct change *c, struct tenant *t, struct facts *facts)
 {
@@ -359,7 +150,7 @@ static int look_closely(struct change *c, const struct change_how *how, struct t
 {
 	struct router_facts *f = vec_push(&facts->list);
 
-	if (look_at(&c->will, t, &c->have, f, err) || check_own(facts, f, err))
+	if (survey_router(&c->will, t, &c->have, f, err) || check_own(facts, f, err))
 		return -1;
 	if (how->partial && check_leases(&c->had, f, err))
 		return -1;
@@ -441,208 +232,6 @@ static void settle(const struct model *m, struct facts *facts)
 	}
 }
 
-/* ------------------------------------------------------------ doing */
-
-static int attach_one(struct dataplane *dp, const struct machine *machine,
-		      const struct router_row *have, const struct router_row *want,
-		      struct error *err)
-{
-	_cleanup_instance_ struct instance *in = NULL;
-	_cleanup_netns_ struct netns ns = NETNS_NONE;
-	struct router_row row = *want;
-	int ret;
-
-	row.flags = 0;
-	vec_each (r, &machine->routers)
-		attach_inherit(r, &row);
-	/* a row comes first, so that a later run knows of programs that this one left */
-	if ((!have && dataplane_put_router(dp, &row, err)) || instance_load(dp, &row, &in, err))
-		return error_prefix(err, "tenant %s", row.tenant);
-	if (netns_enter_id(row.netns, row.netns_dev, row.netns_ino, &ns))
-		return error_set(err, "tenant %s: its network namespace has just gone", row.tenant);
-	ret = have ? attach_renew(dp, in, have, &row, err) : attach_router(dp, in, &row, err);
-	netns_leave(&ns);
-	if (ret)
-		return error_prefix(err, "tenant %s", row.tenant);
-	return dataplane_put_router(dp, &row, err);
-}
-
-static const struct router_row *router_of(const struct machine *m, uint32_t id)
-{
-	vec_each (r, &m->routers) {
-		if (r->id == id)
-			return r;
-	}
-	return NULL;
-}
-
-static int take_moved(struct dataplane *dp, const struct plan *p, struct error *err)
-{
-	if (dataplane_del_shared(dp, p->moved.v, p->moved.n, err))
-		return -1;
-	vec_each (row, &p->moved) {
-		struct fixed_row reverse = { .router = (*row)->router, .fixed = (*row)->fixed };
-		const struct fixed_row *rows[] = { &reverse };
-
-		if (reverse.router && dataplane_del_fixed(dp, rows, 1, err))
-			return -1;
-	}
-	return 0;
-}
-
-static int gone(struct error *err)
-{
-	return error_set(err, "its network namespace has just gone");
-}
-
-/* `call` in the namespace of `at`, or `otherwise` when that is gone. */
-#define at_place(at, call, otherwise)                                                             \
-	({                                                                                        \
-		_cleanup_netns_ struct netns _ns = NETNS_NONE;                                    \
-		netns_enter_id((at)->netns, (at)->netns_dev, (at)->netns_ino, &_ns) ? (otherwise) \
-										    : (call);     \
-	})
-
-/* One that is right is left alone. */
-static int put_setting(const struct setting_row *row, struct error *err)
-{
-	char value[24];
-	long now;
-
-	if (sysctl_get_number(row->path, &now, err))
-		return -1;
-	if (now == row->value)
-		return 0;
-	snprintf(value, sizeof(value), "%ld", row->value);
-	return sysctl_set(row->path, value, err);
-}
-
-/* `call` for the row of a router; others go on where it fails and `failed` is not NULL. */
-#define put_row(row, failed, call, err)                                     \
-	({                                                                  \
-		const char *_tenant = (row)->at.tenant;                     \
-		int _ret = is_passed_over(failed, _tenant)                  \
-				   ? 0                                      \
-				   : at_place(&(row)->at, call, gone(err)); \
-                                                                            \
-		if (_ret)                                                   \
-			error_prefix(err, "tenant %s", _tenant);            \
-		_ret ? pass_over(failed, _tenant, err) : 0;                 \
-	})
-
-static int put_settled(const struct plan *p, struct failures *failed, struct error *err)
-{
-	vec_each (row, &p->route_moved) {
-		if (put_row(*row, failed, netlink_del_route(*row, err), err))
-			return -1;
-	}
-	vec_each (row, &p->addr_moved) {
-		if (put_row(*row, failed, netlink_del_addr(*row, err), err))
-			return -1;
-	}
-	vec_each (row, &p->addr_put) {
-		if (put_row(*row, failed, netlink_put_addr(*row, err), err))
-			return -1;
-	}
-	vec_each (row, &p->route_put) {
-		if (put_row(*row, failed, netlink_put_route(*row, err), err))
-			return -1;
-	}
-	vec_each (row, &p->setting_put) {
-		if (put_row(*row, failed, put_setting(*row, err), err))
-			return -1;
-	}
-	return 0;
-}
-
-/* Of a namespace that is gone, nothing is left to be removed. */
-static int del_settled(const struct plan *p, struct error *err)
-{
-	vec_each (row, &p->route_del) {
-		if (at_place(&(*row)->at, netlink_del_route(*row, err), 0))
-			return -1;
-	}
-	vec_each (row, &p->addr_del) {
-		if (at_place(&(*row)->at, netlink_del_addr(*row, err), 0))
-			return -1;
-	}
-	return 0;
-}
-
-static int take_off(struct dataplane *dp, const struct router_row *r, struct error *err)
-{
-	return attach_remove(dp, r, err) || dataplane_del_router(dp, r->id, err) ? -1 : 0;
-}
-
-static int put_routers(struct dataplane *dp, const struct plan *p, const struct machine *have,
-		       struct failures *failed, struct error *err)
-{
-	vec_each (r, &p->attach) {
-		if (attach_one(dp, have, NULL, *r, err) && pass_over(failed, (*r)->tenant, err))
-			return -1;
-	}
-	vec_each (r, &p->renew) {
-		if (attach_one(dp, have, router_of(have, (*r)->id), *r, err) &&
-		    pass_over(failed, (*r)->tenant, err))
-			return -1;
-	}
-	vec_each (r, &p->replaced) {
-		if (take_off(dp, *r, err))
-			return -1;
-	}
-	return 0;
-}
-
-/*
- * The order of these lines, of those of complete() and of leave(), is the order of change: see
- * struct plan. When this is done, nothing has changed for those that had traffic before, but for
- * what changes its owner; a router that joins lets nothing through yet.
- */
-static int prepare(struct dataplane *dp, const struct plan *p, const struct machine *want,
-		   const struct machine *have, struct failures *failed, struct error *err)
-{
-	/* without maps there are no programs, but a run that was killed may have left the rest */
-	if (!dp)
-		return 0;
-	if (p->subnets && dataplane_put_subnets(dp, want, err))
-		return -1;
-	if (take_moved(dp, p, err))
-		return -1;
-	if (dataplane_put_shared(dp, have, p->own_put.v, p->own_put.n, err) ||
-	    put_routers(dp, p, have, failed, err) || put_settled(p, failed, err))
-		return -1;
-	return 0;
-}
-
-static int complete(struct dataplane *dp, const struct plan *p, const struct machine *have,
-		    struct error *err)
-{
-	if (!dp)
-		return del_settled(p, err);
-	if (dataplane_put_fixed(dp, have, p->fixed_put.v, p->fixed_put.n, err) ||
-	    dataplane_put_shared(dp, have, p->shared_put.v, p->shared_put.n, err))
-		return -1;
-	if (del_settled(p, err))
-		return -1;
-	if (dataplane_del_shared(dp, p->shared_del.v, p->shared_del.n, err) ||
-	    dataplane_del_fixed(dp, p->fixed_del.v, p->fixed_del.n, err))
-		return -1;
-	return 0;
-}
-
-/*
- * Programs that nobody needs any more. They judge until nothing can be taken back: else what
- * a VM sends while it is taken back would leave untranslated.
- */
-static int leave(struct dataplane *dp, const struct plan *p, struct error *err)
-{
-	for (size_t i = 0; dp && i < p->detach.n; i++) {
-		if (take_off(dp, p->detach.v[i], err))
-			return -1;
-	}
-	return 0;
-}
-
 /* ------------------------------------------------------------ probing */
 
 static const struct router_row *router_at(const struct machine *m, const struct place *at)
@@ -673,7 +262,7 @@ static void choose(const struct plan *p, const struct machine *want, const struc
 			trial_add(t, *row, false);
 	}
 	vec_each (row, &p->renew) {
-		if (joins_elsewhere(*row, router_of(have, (*row)->id)) &&
+		if (joins_elsewhere(*row, machine_router(have, (*row)->id)) &&
 		    !is_passed_over(failed, (*row)->tenant))
 			trial_add(t, *row, false);
 	}
@@ -686,7 +275,7 @@ static void choose(const struct plan *p, const struct machine *want, const struc
 			trial_add(t, r, false);
 	}
 	vec_each (row, &p->shared_put) {
-		if ((r = router_of(want, (*row)->router)))
+		if ((r = machine_router(want, (*row)->router)))
 			trial_add_address(t, r, &(*row)->shared);
 	}
 }
@@ -741,7 +330,7 @@ static int probe(const struct change *c, const struct plan *p, const struct mach
 
 static bool moved_in(const struct plan *p, const struct router_row *row, const struct machine *have)
 {
-	const struct router_row *was = router_of(have, row->id);
+	const struct router_row *was = machine_router(have, row->id);
 
 	vec_each (r, &p->attach) {
 		if (*r == row)
@@ -864,24 +453,6 @@ static int drop_maps(struct change *c, struct error *err)
 	return dataplane_destroy(c->inv->bpffs, err);
 }
 
-/* What is now where `was` was read. */
-static int look_again(const struct machine *was, struct machine *now, struct error *err)
-{
-	vec_each (at, &was->looked) {
-		if (at_place(at, look_around(now, &_ns, at->netns, at->tenant, err), 0))
-			return -1;
-	}
-	vec_each (row, &was->settings) {
-		struct setting_row *is = vec_push(&now->settings);
-
-		*is = *row;
-		if (at_place(&row->at, sysctl_get_number(row->path, &is->value, err), 0))
-			return -1;
-	}
-	machine_sort(now);
-	return 0;
-}
-
 /* Back to what was read at the beginning; what cannot be undone is said, not hidden. */
 static void undo(struct change *c, bool created)
 {
@@ -891,15 +462,14 @@ static void undo(struct change *c, bool created)
 
 	if (!c->dp)
 		return;
-	if (dataplane_read(c->dp, &now, &err) == 0 && look_again(&c->have, &now, &err) == 0) {
-		inspect(c->dp, &c->will, &now);
+	if (machine_load_again(c->dp, &c->will, &c->have, &now, &err) == 0) {
 		/* what was broken before is no business of this */
 		vec_each (r, &c->have.routers)
 			r->out_of_scope = r->broken;
 		plan_make(&c->have, &now, &plan);
-		if (prepare(c->dp, &plan, &c->have, &now, NULL, &err) == 0 &&
-		    complete(c->dp, &plan, &now, &err) == 0)
-			leave(c->dp, &plan, &err);
+		if (execute_prepare(c->dp, &plan, &c->have, &now, NULL, &err) == 0 &&
+		    execute_complete(c->dp, &plan, &now, &err) == 0)
+			execute_leave(c->dp, &plan, &err);
 	}
 	if (created && !err.set)
 		drop_maps(c, &err);
@@ -987,8 +557,9 @@ int change_make(struct change *c, const struct change_how *how, struct outcome *
 			return -1;
 		created = true;
 	}
-	if (prepare(c->dp, &plan, &want, &c->have, failed, err) ||
-	    probe(c, &plan, &want, how, failed, err) || complete(c->dp, &plan, &c->have, err)) {
+	if (execute_prepare(c->dp, &plan, &want, &c->have, failed, err) ||
+	    probe(c, &plan, &want, how, failed, err) ||
+	    execute_complete(c->dp, &plan, &c->have, err)) {
 		undo(c, created);
 		return -1;
 	}
@@ -997,7 +568,7 @@ int change_make(struct change *c, const struct change_how *how, struct outcome *
 		return -1;
 	}
 	announce_all(&plan, &want, &c->have, failed);
-	if (leave(c->dp, &plan, err))
+	if (execute_leave(c->dp, &plan, err))
 		return error_prefix(err, "the definitions are changed, but programs stay; run the "
 					 "command again");
 	/* also what a run that was killed has left of them */

@@ -7,10 +7,9 @@
 #define TN_CONVERGE_H
 
 #include "cmd.h"
-#include "dataplane.h"
-#include "model.h"
-#include "plan.h"
+#include "execute.h"
 #include "store.h"
+#include "survey.h"
 
 /* A change under way: the store is locked, and what is in force is loaded. */
 struct change {
@@ -30,16 +29,6 @@ int change_begin(const struct invocation *inv, enum store_mode mode, struct chan
 		 struct error *err);
 void change_end(struct change *c);
 #define _cleanup_change_ _cleanup_(change_end)
-
-/* A router that could not be made what it is to be, and why. */
-struct failure {
-	char tenant[TENANT_NAME_MAX + 1];
-	char *text; /* a sentence that names the tenant */
-};
-
-struct failures {
-	VEC(struct failure) list;
-};
 
 struct outcome {
 	struct plan_text text; /* what was, or would be, done */
@@ -76,21 +65,5 @@ void outcome_print(const struct outcome *out, bool dry_run);
  */
 int change_make(struct change *c, const struct change_how *how, struct outcome *out,
 		struct error *err);
-
-/* What commands that only look see: the definitions in force, and the machine. */
-struct view {
-	struct model model;
-	struct dataplane *dp; /* NULL: nothing is pinned */
-	struct machine machine;
-};
-
-/* Takes no lock. On failure nothing is held. */
-int view_load(const struct invocation *inv, struct view *v, struct error *err);
-void view_free(struct view *v);
-#define _cleanup_view_ _cleanup_(view_free)
-
-/* Read the machine as change_begin() does. *dp may come out NULL. */
-int machine_load(const char *bpffs, const struct model *m, struct dataplane **dp,
-		 struct machine *out, struct error *err);
 
 #endif

@@ -88,6 +88,15 @@ void router_facts_free(struct router_facts *f)
 	vec_free(&f->settings);
 }
 
+const struct router_row *machine_router(const struct machine *m, uint32_t id)
+{
+	vec_each (r, &m->routers) {
+		if (r->id == id)
+			return r;
+	}
+	return NULL;
+}
+
 void facts_free(struct facts *f)
 {
 	vec_each (r, &f->list)

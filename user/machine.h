@@ -102,6 +102,8 @@ struct machine {
 void machine_free(struct machine *m);
 #define _cleanup_machine_ _cleanup_(machine_free)
 void machine_sort(struct machine *m);
+/* The router with that id; NULL: none. */
+const struct router_row *machine_router(const struct machine *m, uint32_t id);
 
 /* What was found out about a router that is to be attached. */
 struct router_facts {

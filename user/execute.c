@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "execute.h"
+
+#include "attach.h"
+#include "netlink.h"
+#include "netns.h"
+#include "sysctl.h"
+
+/* Note what keeps one router from its place, so that the others can go on; -1: they cannot. */
+int pass_over(struct failures *failed, const char *tenant, struct error *err)
+{
+	struct failure *f;
+
+	if (!failed)
+		return -1;
+	f = vec_push(&failed->list);
+	snprintf(f->tenant, sizeof(f->tenant), "%s", tenant);
+	f->text = xstrdup(err->text);
+	*err = (struct error){ 0 };
+	return 0;
+}
+
+bool is_passed_over(const struct failures *failed, const char *tenant)
+{
+	for (size_t i = 0; failed && i < failed->list.n; i++) {
+		if (strcmp(failed->list.v[i].tenant, tenant) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int attach_one(struct dataplane *dp, const struct machine *machine,
+		      const struct router_row *have, const struct router_row *want,
+		      struct error *err)
+{
+	_cleanup_instance_ struct instance *in = NULL;
+	_cleanup_netns_ struct netns ns = NETNS_NONE;
+	struct router_row row = *want;
+	int ret;
+
+	row.flags = 0;
+	vec_each (r, &machine->routers)
+		attach_inherit(r, &row);
+	/* a row comes first, so that a later run knows of programs that this one left */
+	if ((!have && dataplane_put_router(dp, &row, err)) || instance_load(dp, &row, &in, err))
+		return error_prefix(err, "tenant %s", row.tenant);
+	if (netns_enter_id(row.netns, row.netns_dev, row.netns_ino, &ns))
+		return error_set(err, "tenant %s: its network namespace has just gone", row.tenant);
+	ret = have ? attach_renew(dp, in, have, &row, err) : attach_router(dp, in, &row, err);
+	netns_leave(&ns);
+	if (ret)
+		return error_prefix(err, "tenant %s", row.tenant);
+	return dataplane_put_router(dp, &row, err);
+}
+
+static int take_moved(struct dataplane *dp, const struct plan *p, struct error *err)
+{
+	if (dataplane_del_shared(dp, p->moved.v, p->moved.n, err))
+		return -1;
+	vec_each (row, &p->moved) {
+		struct fixed_row reverse = { .router = (*row)->router, .fixed = (*row)->fixed };
+		const struct fixed_row *rows[] = { &reverse };
+
+		if (reverse.router && dataplane_del_fixed(dp, rows, 1, err))
+			return -1;
+	}
+	return 0;
+}
+
+static int gone(struct error *err)
+{
+	return error_set(err, "its network namespace has just gone");
+}
+
+/* `call` in the namespace of `at`, or `otherwise` when that is gone. */
+#define at_place(at, call, otherwise)                                                             \
+	({                                                                                        \
+		_cleanup_netns_ struct netns _ns = NETNS_NONE;                                    \
+		netns_enter_id((at)->netns, (at)->netns_dev, (at)->netns_ino, &_ns) ? (otherwise) \
+										    : (call);     \
+	})
+
+/* One that is right is left alone. */
+static int put_setting(const struct setting_row *row, struct error *err)
+{
+	char value[24];
+	long now;
+
+	if (sysctl_get_number(row->path, &now, err))
+		return -1;
+	if (now == row->value)
+		return 0;
+	snprintf(value, sizeof(value), "%ld", row->value);
+	return sysctl_set(row->path, value, err);
+}
+
+/* `call` for the row of a router; others go on where it fails and `failed` is not NULL. */
+#define put_row(row, failed, call, err)                                     \
+	({                                                                  \
+		const char *_tenant = (row)->at.tenant;                     \
+		int _ret = is_passed_over(failed, _tenant)                  \
+				   ? 0                                      \
+				   : at_place(&(row)->at, call, gone(err)); \
+                                                                            \
+		if (_ret)                                                   \
+			error_prefix(err, "tenant %s", _tenant);            \
+		_ret ? pass_over(failed, _tenant, err) : 0;                 \
+	})
+
+static int put_settled(const struct plan *p, struct failures *failed, struct error *err)
+{
+	vec_each (row, &p->route_moved) {
+		if (put_row(*row, failed, netlink_del_route(*row, err), err))
+			return -1;
+	}
+	vec_each (row, &p->addr_moved) {
+		if (put_row(*row, failed, netlink_del_addr(*row, err), err))
+			return -1;
+	}
+	vec_each (row, &p->addr_put) {
+		if (put_row(*row, failed, netlink_put_addr(*row, err), err))
+			return -1;
+	}
+	vec_each (row, &p->route_put) {
+		if (put_row(*row, failed, netlink_put_route(*row, err), err))
+			return -1;
+	}
+	vec_each (row, &p->setting_put) {
+		if (put_row(*row, failed, put_setting(*row, err), err))
+			return -1;
+	}
+	return 0;
+}
+
+/* Of a namespace that is gone, nothing is left to be removed. */
+static int del_settled(const struct plan *p, struct error *err)
+{
+	vec_each (row, &p->route_del) {
+		if (at_place(&(*row)->at, netlink_del_route(*row, err), 0))
+			return -1;
+	}
+	vec_each (row, &p->addr_del) {
+		if (at_place(&(*row)->at, netlink_del_addr(*row, err), 0))
+			return -1;
+	}
+	return 0;
+}
+
+static int take_off(struct dataplane *dp, const struct router_row *r, struct error *err)
+{
+	return attach_remove(dp, r, err) || dataplane_del_router(dp, r->id, err) ? -1 : 0;
+}
+
+static int put_routers(struct dataplane *dp, const struct plan *p, const struct machine *have,
+		       struct failures *failed, struct error *err)
+{
+	vec_each (r, &p->attach) {
+		if (attach_one(dp, have, NULL, *r, err) && pass_over(failed, (*r)->tenant, err))
+			return -1;
+	}
+	vec_each (r, &p->renew) {
+		if (attach_one(dp, have, machine_router(have, (*r)->id), *r, err) &&
+		    pass_over(failed, (*r)->tenant, err))
+			return -1;
+	}
+	vec_each (r, &p->replaced) {
+		if (take_off(dp, *r, err))
+			return -1;
+	}
+	return 0;
+}
+
+/*
+ * The order of these lines, of those of execute_complete() and execute_leave(), is the order of change: see
+ * struct plan. When this is done, nothing has changed for those that had traffic before, but for
+ * what changes its owner; a router that joins lets nothing through yet.
+ */
+int execute_prepare(struct dataplane *dp, const struct plan *p, const struct machine *want,
+		   const struct machine *have, struct failures *failed, struct error *err)
+{
+	/* without maps there are no programs, but a run that was killed may have left the rest */
+	if (!dp)
+		return 0;
+	if (p->subnets && dataplane_put_subnets(dp, want, err))
+		return -1;
+	if (take_moved(dp, p, err))
+		return -1;
+	if (dataplane_put_shared(dp, have, p->own_put.v, p->own_put.n, err) ||
+	    put_routers(dp, p, have, failed, err) || put_settled(p, failed, err))
+		return -1;
+	return 0;
+}
+
+int execute_complete(struct dataplane *dp, const struct plan *p, const struct machine *have,
+		    struct error *err)
+{
+	if (!dp)
+		return del_settled(p, err);
+	if (dataplane_put_fixed(dp, have, p->fixed_put.v, p->fixed_put.n, err) ||
+	    dataplane_put_shared(dp, have, p->shared_put.v, p->shared_put.n, err))
+		return -1;
+	if (del_settled(p, err))
+		return -1;
+	if (dataplane_del_shared(dp, p->shared_del.v, p->shared_del.n, err) ||
+	    dataplane_del_fixed(dp, p->fixed_del.v, p->fixed_del.n, err))
+		return -1;
+	return 0;
+}
+
+/*
+ * Programs that nobody needs any more. They judge until nothing can be taken back: else what
+ * a VM sends while it is taken back would leave untranslated.
+ */
+int execute_leave(struct dataplane *dp, const struct plan *p, struct error *err)
+{
+	for (size_t i = 0; dp && i < p->detach.n; i++) {
+		if (take_off(dp, p->detach.v[i], err))
+			return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "survey.h"
+
+#include "attach.h"
+#include "iface.h"
+#include "join.h"
+#include "netlink.h"
+#include "netns.h"
+#include "store.h"
+#include "sysctl.h"
+
+/* ------------------------------------------------------------ the machine */
+
+/* Where the namespace of a router is to be looked for: what the definitions say. */
+static const char *netns_of(const struct model *m, const char *tenant)
+{
+	const struct tenant *t = model_tenant((struct model *)m, tenant);
+
+	return t && t->router ? t->router->netns : NULL;
+}
+
+static void inspect(struct dataplane *dp, const struct model *m, struct machine *have)
+{
+	vec_each (r, &have->routers) {
+		struct attachments found;
+
+		r->netns = netns_of(m, r->tenant);
+		attach_inspect(dp, r, &found);
+		r->broken = !found.complete;
+		vec_free(&found.list);
+	}
+}
+
+static bool is_looked_at(const struct machine *have, const struct netns *ns)
+{
+	vec_each (at, &have->looked) {
+		if (at->netns_dev == ns->dev && at->netns_ino == ns->ino)
+			return true;
+	}
+	return false;
+}
+
+/* Addresses and routes of ours in the namespace that we are in. */
+static void look(struct machine *have, const struct netns *ns, const char *spec, const char *tenant,
+		 const struct ifaces *ifaces)
+{
+	struct place at = { ns->dev, ns->ino, 0, spec, tenant, "" };
+
+	if (is_looked_at(have, ns))
+		return;
+	*vec_push(&have->looked) = at;
+	vec_each (i, &ifaces->list) {
+		at.ifindex = i->index;
+		memcpy(at.name, i->name, sizeof(at.name));
+		vec_each (a, &i->addrs) {
+			if (a->ours)
+				*vec_push(&have->addrs) = (struct addr_row){ at, a->addr, a->len };
+		}
+		vec_each (r, &ifaces->routes) {
+			if (r->ours && r->ifindex == i->index)
+				*vec_push(&have->routes) =
+					(struct route_row){ at, r->to, r->via, r->src };
+		}
+	}
+}
+
+static int look_around(struct machine *have, const struct netns *ns, const char *spec,
+		       const char *tenant, struct error *err)
+{
+	_cleanup_ifaces_ struct ifaces ifaces = { 0 };
+
+	if (is_looked_at(have, ns))
+		return 0;
+	if (netlink_ifaces(&ifaces, err))
+		return error_prefix(err, "tenant %s", tenant);
+	look(have, ns, spec, tenant, &ifaces);
+	return 0;
+}
+
+/*
+ * In the namespaces of the routers that have programs, and of those that are defined: what a
+ * run that was killed left is found by either. One that is gone took everything along.
+ */
+static int look_everywhere(const struct model *m, struct machine *have, struct error *err)
+{
+	vec_each (r, &have->routers) {
+		_cleanup_netns_ struct netns ns = NETNS_NONE;
+
+		if (netns_enter_id(r->netns, r->netns_dev, r->netns_ino, &ns) == 0 &&
+		    look_around(have, &ns, r->netns, r->tenant, err))
+			return -1;
+	}
+	vec_each (t, &m->tenants) {
+		_cleanup_netns_ struct netns ns = NETNS_NONE;
+		struct error gone = { 0 };
+
+		if (t->router && netns_enter(t->router->netns, &ns, &gone) == 0 &&
+		    look_around(have, &ns, t->router->netns, t->name, err))
+			return -1;
+	}
+	machine_sort(have);
+	return 0;
+}
+
+int machine_load(const char *bpffs, const struct model *m, struct dataplane **dp,
+		 struct machine *out, struct error *err)
+{
+	memset(out, 0, sizeof(*out));
+	if (dataplane_open(bpffs, dp, err))
+		return -1;
+	if (*dp && dataplane_read(*dp, out, err))
+		return -1;
+	if (*dp)
+		inspect(*dp, m, out);
+	return look_everywhere(m, out, err);
+}
+
+int view_load(const struct invocation *inv, struct view *v, struct error *err)
+{
+	_cleanup_store_ struct store *store = NULL;
+
+	memset(v, 0, sizeof(*v));
+	if (store_open(inv->state, STORE_READ, 0, inv->command->name, &store, err) == 0 &&
+	    store_load(store, &v->model, err) == 0 &&
+	    machine_load(inv->bpffs, &v->model, &v->dp, &v->machine, err) == 0)
+		return 0;
+	view_free(v);
+	return -1;
+}
+
+void view_free(struct view *v)
+{
+	machine_free(&v->machine);
+	dataplane_close(v->dp);
+	model_free(&v->model);
+	memset(v, 0, sizeof(*v));
+}
+
+static int enter(const struct place *at, struct netns *ns)
+{
+	return netns_enter_id(at->netns, at->netns_dev, at->netns_ino, ns);
+}
+
+/* What is now where `was` was read. */
+static int look_again(const struct machine *was, struct machine *now, struct error *err)
+{
+	vec_each (at, &was->looked) {
+		_cleanup_netns_ struct netns ns = NETNS_NONE;
+
+		if (enter(at, &ns) == 0 && look_around(now, &ns, at->netns, at->tenant, err))
+			return -1;
+	}
+	vec_each (row, &was->settings) {
+		_cleanup_netns_ struct netns ns = NETNS_NONE;
+		struct setting_row *is = vec_push(&now->settings);
+
+		*is = *row;
+		if (enter(&row->at, &ns) == 0 && sysctl_get_number(row->path, &is->value, err))
+			return -1;
+	}
+	machine_sort(now);
+	return 0;
+}
+
+int machine_load_again(struct dataplane *dp, const struct model *m, const struct machine *was,
+		       struct machine *out, struct error *err)
+{
+	memset(out, 0, sizeof(*out));
+	if (dataplane_read(dp, out, err) || look_again(was, out, err))
+		return -1;
+	inspect(dp, m, out);
+	return 0;
+}
+
+/* ------------------------------------------------------------ a router */
+
+static void note_interface(const struct tenant *t, const struct netns *ns,
+			   const struct iface *shared, struct router_facts *f)
+{
+	f->at = (struct place){ ns->dev, ns->ino, shared->index, t->router->netns, t->name, "" };
+	memcpy(f->at.name, shared->name, sizeof(f->at.name));
+	snprintf(f->row.tenant, sizeof(f->row.tenant), "%s", t->name);
+	memcpy(f->row.mac, shared->mac, sizeof(f->row.mac));
+	f->row.ifindex = shared->index;
+	f->row.netns = t->router->netns;
+	f->row.netns_dev = ns->dev;
+	f->row.netns_ino = ns->ino;
+	f->row.hook = t->router->hook;
+	f->row.via = iface_hook(shared, t->router->hook);
+	f->row.sources = t->router->sources;
+	f->row.build = dataplane_build();
+}
+
+/* What forwarding is now; a kernel without IPv6 has no such setting. */
+static int note_settings(const struct router_facts *f, struct machine *have, struct error *err)
+{
+	size_t known = have->settings.n, n = known;
+
+	join_touched(f, have);
+	for (size_t i = known; i < have->settings.n; i++) {
+		struct setting_row *row = &have->settings.v[i];
+
+		if (!sysctl_exists(row->path))
+			continue;
+		if (sysctl_get_number(row->path, &row->value, err))
+			return -1;
+		have->settings.v[n++] = *row;
+	}
+	have->settings.n = n;
+	return 0;
+}
+
+/* Fills `have` too, with what is in a namespace that nobody looked into before. */
+int survey_router(const struct model *m, struct tenant *t, struct machine *have,
+		   struct router_facts *f, struct error *err)
+{
+	_cleanup_netns_ struct netns ns = NETNS_NONE;
+	const struct iface *shared;
+
+	if (netns_enter(t->router->netns, &ns, err) || netlink_ifaces(&f->ifaces, err))
+		return -1;
+	shared = iface_shared(&f->ifaces, t->router, m, err);
+	if (!shared || iface_inside(&f->ifaces, t->router, shared, f->row.inside, err))
+		return -1;
+	note_interface(t, &ns, shared, f);
+	look(have, &ns, t->router->netns, t->name, &f->ifaces);
+	join_see(m, shared, f);
+	join_want_addresses(m, shared, t);
+	return note_settings(f, have, err);
+}
