@@ -10,6 +10,7 @@
 
 #include "netlink.h"
 #include "netns.h"
+#include "strays.h"
 
 /*
  * From <linux/bpf.h> of kernel 6.6; Debian 12's is older. libbpf passes an attach
@@ -320,6 +321,7 @@ static void xdp_detach(struct xdp_multiprog *mp, struct xdp_program *prog, uint3
 /* Whatever is of ours there: what an interrupted run left, or one before bpffs was emptied. */
 static void xdp_clear(uint32_t ifindex)
 {
+	_cleanup_strays_ struct strays strays = strays_begin();
 	_cleanup_multiprog_ struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex(ifindex);
 
 	xdp_detach(mp, xdp_find(mp), ifindex);
@@ -328,6 +330,7 @@ static void xdp_clear(uint32_t ifindex)
 /* The program that this router's row is about, not its successor's on the interface. */
 static void xdp_remove(const struct router_row *r)
 {
+	_cleanup_strays_ struct strays strays = strays_begin();
 	_cleanup_multiprog_ struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex(r->ifindex);
 	struct xdp_program *ours = xdp_find(mp);
 
@@ -565,6 +568,7 @@ static void found(struct attachments *out, uint32_t ifindex, bool egress, enum v
 
 static void inspect_xdp(struct dataplane *dp, const struct router_row *r, struct attachments *out)
 {
+	_cleanup_strays_ struct strays strays = strays_begin();
 	_cleanup_close_ int pinned = pin_open(dp, r, XDP_PIN);
 	_cleanup_multiprog_ struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex(r->ifindex);
 	struct xdp_program *ours = xdp_find(mp);
@@ -655,6 +659,7 @@ static void others_clsact(uint32_t ifindex, bool egress, bool behind, struct oth
 
 static void others_xdp(uint32_t ifindex, struct others *out)
 {
+	_cleanup_strays_ struct strays strays = strays_begin();
 	_cleanup_multiprog_ struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex(ifindex);
 	struct xdp_program *prog = NULL;
 	bool behind = false;

@@ -261,6 +261,7 @@ static void announce_some(struct agent *a)
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
 	struct bulletin *news = a->news.v;
 	const struct router_row *r;
+	char name[IF_NAMESIZE];
 	struct error err = { 0 };
 	size_t left = 0;
 
@@ -268,6 +269,7 @@ static void announce_some(struct agent *a)
 		news++;
 	r = &news->router;
 	if (netns_enter_id(NULL, r->netns_dev, r->netns_ino, &ns) == 0 &&
+	    if_indextoname(r->ifindex, name) &&
 	    announce(r->ifindex, r->mac, news->own, news->addrs.v + news->told,
 		     news->addrs.n - news->told, ANNOUNCE_SLICE, &left, &err))
 		log_warning("tenant %s: %s", r->tenant, err.text);

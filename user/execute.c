@@ -4,6 +4,7 @@
 #include "attach.h"
 #include "netlink.h"
 #include "netns.h"
+#include "strays.h"
 #include "sysctl.h"
 
 /* Note what keeps one router from its place, so that the others can go on; -1: they cannot. */
@@ -33,6 +34,7 @@ static int attach_one(struct dataplane *dp, const struct machine *machine,
 		      const struct router_row *have, const struct router_row *want,
 		      struct error *err)
 {
+	_cleanup_strays_ struct strays strays = strays_begin();
 	_cleanup_instance_ struct instance *in = NULL;
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
 	struct router_row row = *want;

@@ -141,12 +141,13 @@ static void forget_names(struct name *v, size_t n)
 
 void watch_close(struct watch *w)
 {
-	const int *fds[] = { &w->events, &w->asking, &w->mounts, &w->names, &w->epoll };
-
 	if (!w)
 		return;
-	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
-		close_cleanup(fds[i]);
+	close_cleanup(&w->events);
+	close_cleanup(&w->asking);
+	close_cleanup(&w->mounts);
+	close_cleanup(&w->names);
+	close_cleanup(&w->epoll);
 	forget_names(w->named.v, w->named.n);
 	vec_free(&w->spaces);
 	vec_free(&w->links);

@@ -301,7 +301,16 @@ def test_agent_says_it_once(lab):
         lab.green.ip("addr flush dev shared0 scope global", f"addr add {GREEN}/16 dev shared0")
 
 
-@once
+def resting(agent):
+    """Its descriptors while it does nothing."""
+    def sample():
+        time.sleep(0.02)
+        return agent.fds()
+    return min((sample() for _ in range(10)), key=len)
+
+
+@only(hooks=["tc", "xdp"])
+@hook
 def test_agent_keeps_nothing(lab):
     """Descriptors and memory are the same after many events as after a few."""
     def storm(times):
@@ -317,9 +326,9 @@ def test_agent_keeps_nothing(lab):
         time.sleep(0.3)
     with Agent(lab) as agent:
         storm(6)
-        fds, resident = agent.fds(), agent.resident()
+        fds, resident = resting(agent), agent.resident()
         storm(21)
-        equal(agent.fds(), fds, "descriptors")
+        equal(resting(agent), fds, "descriptors")
         grown = agent.resident() - resident
         assert grown < 1024, f"it has grown by {grown} KiB"
         assert resident < 64 << 10, f"{resident} KiB are resident"

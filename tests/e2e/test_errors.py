@@ -167,12 +167,12 @@ def test_help(lab):
     """Every command has one, on stdout, exit 0, also for those who may do nothing."""
     cli = lab.cli.elsewhere(under=["setpriv", "--reuid", "65534", "--clear-groups"])
     for words in ([], ["apply"], ["map"], ["map", "add"], ["map", "del"], ["map", "list"],
-                  ["show"], ["stats"], ["detach"]):
+                  ["show"], ["stats"], ["restore"], ["agent"], ["detach"]):
         done = cli.run(*words, "--help")
         assert "tenantnat" in done.stdout and " ".join(words) in done.stdout, \
             f"{words} --help: {done.stdout!r}"
         equal(done.stderr, "", f"stderr of {words} --help")
-    for command in ("apply", "map", "show", "stats", "detach"):
+    for command in ("apply", "map", "show", "stats", "restore", "agent", "detach"):
         assert command in cli.run("--help").stdout, f"--help does not name {command}"
     assert "tenantnat" in cli.run("--version").stdout, "--version"
 
