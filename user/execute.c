@@ -173,12 +173,12 @@ static int put_routers(struct dataplane *dp, const struct plan *p, const struct 
 }
 
 /*
- * The order of these lines, of those of execute_complete() and execute_leave(), is the order of change: see
- * struct plan. When this is done, nothing has changed for those that had traffic before, but for
- * what changes its owner; a router that joins lets nothing through yet.
+ * The order of these lines, of those of execute_complete() and execute_leave(), is the order of
+ * change: see struct plan. When this is done, nothing has changed for those that had traffic
+ * before, but for what changes its owner; a router that joins lets nothing through yet.
  */
 int execute_prepare(struct dataplane *dp, const struct plan *p, const struct machine *want,
-		   const struct machine *have, struct failures *failed, struct error *err)
+		    const struct machine *have, struct failures *failed, struct error *err)
 {
 	/* without maps there are no programs, but a run that was killed may have left the rest */
 	if (!dp)
@@ -194,7 +194,7 @@ int execute_prepare(struct dataplane *dp, const struct plan *p, const struct mac
 }
 
 int execute_complete(struct dataplane *dp, const struct plan *p, const struct machine *have,
-		    struct error *err)
+		     struct error *err)
 {
 	if (!dp)
 		return del_settled(p, err);

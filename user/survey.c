@@ -212,7 +212,7 @@ static int note_settings(const struct router_facts *f, struct machine *have, str
 
 /* Fills `have` too, with what is in a namespace that nobody looked into before. */
 int survey_router(const struct model *m, struct tenant *t, struct machine *have,
-		   struct router_facts *f, struct error *err)
+		  struct router_facts *f, struct error *err)
 {
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
 	const struct iface *shared;

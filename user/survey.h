@@ -21,8 +21,8 @@ void view_free(struct view *v);
 
 /*
  * What the maps hold, what is attached, and what bears our mark in the namespaces of all routers
- * that are attached or defined in `m`. *dp comes out NULL when nothing is pinned. The machine is the
- * caller's to free, also on failure; it borrows names of `m`.
+ * that are attached or defined in `m`. *dp comes out NULL when nothing is pinned. The machine is
+ * the caller's to free, also on failure; it borrows names of `m`.
  */
 int machine_load(const char *bpffs, const struct model *m, struct dataplane **dp,
 		 struct machine *out, struct error *err);
