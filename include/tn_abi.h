@@ -14,7 +14,7 @@
 
 #include "tn_reasons.h"
 
-#define TN_ABI 2
+#define TN_ABI 3
 
 /*
  * An IPv6 address, or an IPv4 address as IPv4-mapped IPv6 (RFC 4291, 2.5.5.2:
@@ -30,13 +30,23 @@ struct tn_addr {
 #define TN_SUBNETS_MAX 16
 /* The largest number of inside interfaces of one router. */
 #define TN_INSIDE_MAX 16
+/* The largest number of pools of tenants whose router is elsewhere. */
+#define TN_POOLS_MAX 65536
+/* Flows that the VMs of one router can have open, and fragmented datagrams on their way. */
+#define TN_FLOWS     16384
+#define TN_FRAGMENTS 4096
+/* Bytes of the ring buffer of events. */
+#define TN_EVENTS_SIZE (1U << 20)
 /* No router of this machine: the mapping's tenant has its router elsewhere. */
 #define TN_ROUTER_ELSEWHERE 0
 
-/* What a shared address is. Exactly one of these is set. */
+/* What a shared address is: exactly one of the first two. The others are about mappings alone. */
 enum tn_shared_flags {
-	TN_SHARED_MAPPED = 1U << 0, /* the shared address of a mapping */
-	TN_SHARED_OWN = 1U << 1,    /* an address of the router itself */
+	TN_SHARED_MAPPED = 1U << 0,  /* the shared address of a mapping */
+	TN_SHARED_OWN = 1U << 1,     /* an address of the router itself */
+	TN_SHARED_JUDGED = 1U << 2,  /* whom it accepts is known here, be it nobody */
+	TN_SHARED_NAMED = 1U << 3,   /* there are rows in accepts with this very address */
+	TN_SHARED_LIMITED = 1U << 4, /* there is a row in limits */
 };
 
 /*
@@ -60,8 +70,127 @@ struct tn_fixed_key {
 
 struct tn_fixed {
 	struct tn_addr shared;
-	__u32 slot;  /* the same as in by_shared */
-	__u32 flags; /* reserved: 0 */
+	__u32 slot;  /* this and the rest are the same as in by_shared */
+	__u32 flags; /* enum tn_shared_flags */
+	__u32 tenant;
+};
+
+/*
+ * What a rule of `accept` can tell apart: the kind of packet, and its service. X(ID, "name",
+ * protocol): TN_CLASS_<ID>. The service is what the receiving end of a flow is known by: its port;
+ * for ICMP the type of the request; for a protocol without either, the protocol's number.
+ */
+#define TN_CLASSES(X)              \
+	X(TCP, "tcp", 6)           \
+	X(UDP, "udp", 17)          \
+	X(SCTP, "sctp", 132)       \
+	X(DCCP, "dccp", 33)        \
+	X(UDPLITE, "udplite", 136) \
+	X(ICMP, "icmp", 1)         \
+	X(ICMPV6, "icmpv6", 58)    \
+	X(OTHER, "protocol", 0)
+
+enum tn_class {
+#define X(id, name, protocol) TN_CLASS_##id,
+	TN_CLASSES(X)
+#undef X
+		TN_CLASSES_COUNT
+};
+
+/*
+ * Map accepts: who may open a flow to whom. Of a tenant there are rows for all of its mappings,
+ * with `to` unset, and for those that a rule names (TN_SHARED_NAMED). What is in any of the rows
+ * that apply is accepted; so their number is bounded, however many rules there are.
+ */
+struct tn_accept_key {
+	struct tn_addr to; /* the shared address of a mapping; unset: all of the tenant */
+	__u32 tenant;	   /* whose it is */
+	__u32 from;	   /* the sender's tenant; 0: any tenant, but no stranger */
+};
+
+struct tn_accept {
+	__u32 rule;		       /* that accepts everything; 0: none does */
+	__u8 blocks[TN_CLASSES_COUNT]; /* by class: bit i: there are rows in services of shift 4 * i
+					*/
+};
+
+/* Map services: the value is the rule, never 0, that accepts a block of 2^shift services. */
+#define TN_SHIFT_STEP 4
+#define TN_SHIFT_ALL  16 /* the largest shift: all services of the class */
+struct tn_service_key {
+	struct tn_accept_key accept;
+	__u8 class;  /* enum tn_class */
+	__u8 shift;  /* 0, 4, 8, 12, 16 */
+	__u16 block; /* service >> shift */
+};
+
+/*
+ * Map pools (LPM): whose an address is that is in no row of by_shared: of a tenant whose router is
+ * elsewhere and which has that pool. The value is its id; 0: several tenants claim it.
+ */
+struct tn_pool_key {
+	__u32 len; /* of the prefix, of 128 bits */
+	struct tn_addr prefix;
+};
+
+/*
+ * Map flows, one LRU map a router: what a VM has opened, so that the answers may come in. The value
+ * is refreshed by what the VM sends.
+ */
+struct tn_flow_key {
+	struct tn_addr peer;  /* on the shared network */
+	struct tn_addr fixed; /* the VM */
+	__u16 service;	      /* of the peer: see TN_CLASSES */
+	__u16 port;	      /* the VM's own; the identifier of an ICMP request */
+	__u8 proto;	      /* number of the protocol */
+	__u8 pad[3];	      /* zero */
+};
+
+struct tn_flow {
+	__u32 until; /* CLOCK_MONOTONIC, seconds */
+	__u32 flags; /* enum tn_flow_flags */
+};
+
+enum tn_flow_flags {
+	TN_FLOW_CLOSING = 1U << 0, /* TCP: the VM has sent FIN or RST */
+};
+
+/* How long a flow is kept without a packet of the VM, in seconds. */
+#define TN_FLOW_TCP	  7440 /* RFC 5382, REQ-5: 2 hours 4 minutes */
+#define TN_FLOW_TCP_BRIEF 240  /* the same: opening and closing, 4 minutes */
+#define TN_FLOW_UDP	  300  /* RFC 4787, REQ-5: 5 minutes by default */
+#define TN_FLOW_ICMP	  60   /* RFC 5508, REQ-2 */
+#define TN_FLOW_OTHER	  600
+
+/*
+ * Map fragments, one LRU map a router: datagrams whose first fragment was accepted, so that the
+ * others may follow. Addresses as on the shared network.
+ */
+struct tn_fragment_key {
+	struct tn_addr src;
+	struct tn_addr dst;
+	__u32 id; /* of the IP header or the fragment header, as it lies there */
+	__u8 proto;
+	__u8 pad[3]; /* zero */
+};
+
+struct tn_fragment {
+	__u32 until; /* CLOCK_MONOTONIC, seconds */
+	__u32 rule;  /* that accepted the first one; 0: it was of a flow */
+};
+#define TN_FRAGMENT_LIFE 30 /* as long as Linux waits for the others (ipfrag_time) */
+
+/*
+ * Map limits, by shared address: what a mapping may carry, in each direction for itself. A bucket
+ * is a point in time (the generic cell rate algorithm, ITU-T I.371): when it would be empty again.
+ */
+struct tn_limit {
+	__u64 rate;	    /* bytes of IP packets a second; 0: no limit */
+	__u64 burst;	    /* bytes that may come at once */
+	__u64 packets;	    /* a second; 0: no limit */
+	__u64 packet_burst; /* packets that may come at once */
+	__u64 bytes_at[2];  /* in, out; CLOCK_MONOTONIC, nanoseconds; the programs' own */
+	__u64 packets_at[2];
 };
 
 /*
@@ -76,9 +205,72 @@ struct tn_counters {
 	__u64 out_bytes;
 };
 
-/* Map drops, per CPU, by router id: packets dropped for each reason. */
+/* Map hits, per CPU, by rule id: packets that the rule accepted, and answers to them. */
+
+/* Map drops, per CPU, by router id. */
 struct tn_drops {
-	__u64 packets[TN_REASONS_MAX];
+	__u64 packets[TN_REASONS_MAX]; /* dropped for each reason */
+	__u64 flows_opened;	       /* entries made in flows */
+	__u64 events_lost;	       /* that found no room in the ring buffer, or were too many */
+};
+
+/* Which program judged a packet. X(ID, "what it is called") */
+#define TN_PROGRAMS(X)                 \
+	X(XDP_SHARED_IN, "shared xdp") \
+	X(TC_SHARED_IN, "shared in")   \
+	X(TC_SHARED_OUT, "shared out") \
+	X(TC_INSIDE_IN, "inside in")
+
+enum tn_program {
+#define X(id, name) TN_PROGRAM_##id,
+	TN_PROGRAMS(X)
+#undef X
+		TN_PROGRAMS_COUNT
+};
+
+/* Map watch, one element: which events somebody wants to see at the moment. */
+struct tn_watch {
+	__u64 until;   /* CLOCK_MONOTONIC, nanoseconds; 0 or past: nobody looks */
+	__u64 reasons; /* drops for these, bit TN_DROP_<ID> */
+	__u32 router;  /* of this router; 0: of all */
+	__u32 sample;  /* and one in so many packets that pass translated; 0: none */
+	__u32 rate;    /* events a second and CPU at most; the rest is counted as lost */
+	__u32 pad;
+	/* besides, whatever packet has these addresses, as they are on arrival; unset: none */
+	struct tn_addr trace_src;
+	struct tn_addr trace_dst;
+};
+
+/* Bytes of a frame that an event brings along. */
+#define TN_EVENT_HEAD 164
+
+/* What ring buffer `events` holds. Addresses and ports are those before the translation. */
+struct tn_event {
+	__u64 at; /* CLOCK_MONOTONIC, nanoseconds */
+	__u32 router;
+	__u32 ifindex;
+	__u32 rule;	/* that accepted it; 0: none, or a flow */
+	__u32 len;	/* of the frame */
+	__u16 head_len; /* bytes in `head` */
+	__u16 sport;	/* host byte order; as in TN_CLASSES for ICMP */
+	__u16 dport;
+	__u8 program; /* enum tn_program */
+	__u8 verdict; /* enum tn_event_verdict */
+	__u8 reason;  /* enum tn_reason, of a drop */
+	__u8 proto;
+	__u8 flow; /* 1: it was accepted as part of a flow that the VM opened */
+	__u8 rest; /* 1: a fragment without ports */
+	struct tn_addr src;
+	struct tn_addr dst;
+	struct tn_addr now; /* what replaced src (outbound) or dst (inbound); unset: nothing */
+	__u8 head[TN_EVENT_HEAD];
+};
+
+enum tn_event_verdict {
+	TN_EVENT_PASS, /* left as it was */
+	TN_EVENT_DROP,
+	TN_EVENT_TRANSLATED,
+	TN_EVENT_TURNED, /* translated, and into the shared interface again: hairpin */
 };
 
 /* Map config, one element: what all routers have in common. */
@@ -91,7 +283,7 @@ struct tn_config {
 	__u32 abi;	/* TN_ABI */
 	__u32 capacity; /* mappings that the maps were made for */
 	__u32 nsubnets;
-	__u32 pad;
+	__u32 rules; /* rules and services that the maps were made for */
 	struct tn_subnet subnets[TN_SUBNETS_MAX];
 };
 
@@ -143,9 +335,20 @@ struct tn_meta {
 TN_ABI_SIZE(struct tn_addr, 16);
 TN_ABI_SIZE(struct tn_shared, 32);
 TN_ABI_SIZE(struct tn_fixed_key, 20);
-TN_ABI_SIZE(struct tn_fixed, 24);
+TN_ABI_SIZE(struct tn_fixed, 28);
 TN_ABI_SIZE(struct tn_counters, 32);
-TN_ABI_SIZE(struct tn_drops, 8 * TN_REASONS_MAX);
+TN_ABI_SIZE(struct tn_accept_key, 24);
+TN_ABI_SIZE(struct tn_accept, 4 + TN_CLASSES_COUNT);
+TN_ABI_SIZE(struct tn_service_key, 28);
+TN_ABI_SIZE(struct tn_pool_key, 20);
+TN_ABI_SIZE(struct tn_flow_key, 40);
+TN_ABI_SIZE(struct tn_flow, 8);
+TN_ABI_SIZE(struct tn_fragment_key, 40);
+TN_ABI_SIZE(struct tn_fragment, 8);
+TN_ABI_SIZE(struct tn_limit, 64);
+TN_ABI_SIZE(struct tn_drops, 8 * TN_REASONS_MAX + 16);
+TN_ABI_SIZE(struct tn_watch, 64);
+TN_ABI_SIZE(struct tn_event, 84 + TN_EVENT_HEAD);
 TN_ABI_SIZE(struct tn_config, 16 + 32 * TN_SUBNETS_MAX);
 TN_ABI_SIZE(struct tn_router, 136 + 4 * TN_INSIDE_MAX);
 TN_ABI_SIZE(struct tn_meta, 8);

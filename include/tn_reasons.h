@@ -27,8 +27,8 @@
 	  "a packet was about to leave with a source that no mapping of this router translates; " \
 	  "add a mapping for that address") \
 	X(FORGED_ERROR, "forged-error", \
-	  "an ICMP error quotes a packet that is not of the mapping that it is about; " \
-	  "look for an attacker") \
+	  "an ICMP error quotes a packet that is not of the mapping that it is about, or of no flow " \
+	  "that there is; look for an attacker") \
 	X(ICMP_REDIRECT, "icmp-redirect", \
 	  "ICMP redirects do not cross a translation; correct the routes of the shared network") \
 	X(INTERNAL, "internal", \
@@ -42,7 +42,18 @@
 	  "a packet asks routers to write their addresses into it, and would carry private ones " \
 	  "over the shared network; use traceroute instead of ping -R or -T") \
 	X(AUTH_HEADER, "auth-header", \
-	  "IPsec AH covers the addresses, so that no translation is valid; use ESP")
+	  "IPsec AH covers the addresses, so that no translation is valid; use ESP") \
+	X(NOT_ACCEPTED, "not-accepted", \
+	  "the tenant that a packet is for does not accept it from its sender, and it answers " \
+	  "nothing; if it should, add a rule to that tenant's `accept`") \
+	X(STRANGER, "stranger", \
+	  "the sender is in a shared subnet, but of no tenant, and a stranger is never accepted; " \
+	  "if it may be known, give a tenant that address as a mapping or a pool") \
+	X(FRAGMENT, "fragment", \
+	  "a piece of a datagram whose first piece was not accepted, or that would overwrite the " \
+	  "first one's header; lower the MTU of the sender, or look for an attacker") \
+	X(LIMIT, "limit", \
+	  "the mapping carries more than its `limit`; raise that, or have the sender slow down")
 /* clang-format on */
 
 enum tn_reason {

@@ -56,11 +56,36 @@ struct pos {
 	uint32_t col;
 };
 
+/* What a mapping may carry, in each direction for itself. Zero: no limit. */
+struct limit {
+	uint64_t rate;	  /* bytes of IP packets a second */
+	uint64_t burst;	  /* bytes at once; set whenever `rate` is */
+	uint64_t packets; /* packets a second */
+};
+
 struct mapping {
 	char *name;	       /* NULL: none */
 	struct tn_addr fixed;  /* the VM's private address */
 	struct tn_addr shared; /* unset: to be allocated */
 	bool pinned;	       /* `shared` was given by the user, not by the allocator */
+	struct limit limit;
+	struct pos pos;
+};
+
+/* Ports of a protocol, types of ICMP requests, or protocols: see TN_CLASSES. Both ends count. */
+struct service {
+	uint8_t class; /* enum tn_class */
+	uint16_t first;
+	uint16_t last;
+};
+
+/* One rule of `accept`: who may open a flow to a tenant, to which mappings, for what. */
+struct rule {
+	uint32_t id;	  /* from 1, of no other rule; 0: not yet given */
+	bool any;	  /* from "*": every tenant of the definitions */
+	VEC(char *) from; /* names of tenants; empty with `any` */
+	VEC(char *) to;	  /* names or fixed addresses of mappings; empty: all of the tenant */
+	VEC(struct service) services; /* in the order of the file; empty: everything */
 	struct pos pos;
 };
 
@@ -96,10 +121,13 @@ struct tenant {
 	struct router *router;	  /* NULL: on another host */
 	VEC(struct prefix) pools; /* empty: all of the shared subnets */
 	VEC(struct mapping) mappings;
+	bool has_accept; /* `accept` was given, be it empty; without it, nobody is accepted */
+	VEC(struct rule) accept; /* in the order of the file */
 	struct pos pos;
 };
 
 struct model {
+	char *file; /* where the definitions were read from last; NULL: not from a file */
 	VEC(struct prefix) subnets;
 	VEC(struct tenant) tenants;
 };
