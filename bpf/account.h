@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Counting: what was dropped and why, what each mapping carried. */
+/* Counting: what was dropped and why, what each mapping carried, and what each rule accepted. */
 #ifndef TN_BPF_ACCOUNT_H
 #define TN_BPF_ACCOUNT_H
 
 #include "pkt.h"
 
-/* `return drop(p, TN_DROP_…)`: the only way to drop. */
-static __always_inline enum tn_verdict drop(const struct pkt *p, enum tn_reason reason)
+/* `return drop(p, TN_DROP_…)`: the only way to drop. account() counts it. */
+static __always_inline enum tn_verdict drop(struct pkt *p, enum tn_reason reason)
+{
+	p->reason = reason;
+	return TN_DROP;
+}
+
+static __always_inline struct tn_drops *router_counters(void)
 {
 	__u32 router = tn_router_id;
-	struct tn_drops *d;
 
-	d = bpf_map_lookup_elem(&drops, &router);
-	if (d)
-		d->packets[reason % TN_REASONS_MAX] += p->packets; /* for the verifier */
-	return TN_DROP;
+	return bpf_map_lookup_elem(&drops, &router);
 }
 
 static __always_inline void count_in(const struct pkt *p, __u32 slot)
@@ -35,6 +37,32 @@ static __always_inline void count_out(const struct pkt *p, __u32 slot)
 		c->out_packets += p->packets;
 		c->out_bytes += p->ip_bytes;
 	}
+}
+
+static __always_inline void count_drop(const struct pkt *p)
+{
+	struct tn_drops *d = router_counters();
+
+	if (d)
+		d->packets[p->reason % TN_REASONS_MAX] += p->packets; /* for the verifier */
+}
+
+static __always_inline void count_hit(const struct pkt *p)
+{
+	__u32 rule = p->rule;
+	__u64 *n = bpf_map_lookup_elem(&hits, &rule);
+
+	if (n)
+		*n += p->packets;
+}
+
+/* What became of a packet, once and when nothing about it can change any more. */
+static __always_inline void account(const struct pkt *p, enum tn_verdict v)
+{
+	if (v == TN_DROP)
+		count_drop(p);
+	else if (p->rule && (v == TN_TRANSLATED || v == TN_TURN_BACK || v == TN_DELIVER))
+		count_hit(p);
 }
 
 #endif

@@ -12,10 +12,12 @@
 #ifndef TN_BPF_ICMP_H
 #define TN_BPF_ICMP_H
 
-#include "lookup.h"
 #include "nat.h"
+#include "policy.h"
 
 #define ICMP_HEADER_LEN 8
+/* What every error quotes of the header behind IP's (RFC 792) */
+#define QUOTE_L4_MIN 8
 
 enum icmp_kind {
 	ICMP_OTHER,
@@ -46,27 +48,20 @@ static __always_inline enum icmp_kind icmp_kind(struct pkt *p)
 	}
 }
 
-/* A quoted packet: its headers as far as they were quoted. */
-struct quote {
-	__u32 at;      /* offset of its IP header */
-	__u32 address; /* offset of the address in question */
-	__u32 l4_csum; /* offset of its L4 checksum; 0: none, or not quoted */
-	bool csum_optional;
-	__sum16 ip_csum; /* IPv4 */
-	struct tn_addr src;
-	struct tn_addr dst;
-};
-
 /*
  * `len`: of the quoted packet, as it says itself. It may have been quoted in part, and what
  * was short is padded when extensions follow (RFC 4884, 5.1).
  */
-static __always_inline void quote_find_csum(const struct pkt *p, struct quote *q, __u8 proto,
-					    __u32 l4, __u32 len)
+static __always_inline void quote_find_l4(const struct pkt *p, struct quote *q, __u8 proto,
+					  __u32 l4, __u32 len)
 {
 	int at = csum_offset(proto, p->v4);
 	__u32 end = l4 + at + sizeof(__sum16);
 
+	if (l4 + QUOTE_L4_MIN <= p->l4 + p->l4_len && l4 + QUOTE_L4_MIN <= q->at + len) {
+		q->proto = proto;
+		q->l4 = l4;
+	}
 	if (at >= 0 && end <= p->l4 + p->l4_len && end <= q->at + len) {
 		q->l4_csum = l4 + at;
 		q->csum_optional = csum_optional(proto);
@@ -83,7 +78,7 @@ static __always_inline bool quote_parse_v4(struct pkt *p, struct quote *q)
 	q->dst = addr_v4(ip.daddr);
 	q->ip_csum = ip.check;
 	if (!(ip.frag_off & bpf_htons(IP_OFFSET)))
-		quote_find_csum(p, q, ip.protocol, q->at + ip.ihl * 4, bpf_ntohs(ip.tot_len));
+		quote_find_l4(p, q, ip.protocol, q->at + ip.ihl * 4, bpf_ntohs(ip.tot_len));
 	return true;
 }
 
@@ -98,7 +93,7 @@ static __always_inline bool quote_parse_v6(struct pkt *p, struct quote *q)
 	__builtin_memcpy(&q->dst, &ip.daddr, sizeof(q->dst));
 	w.next = ip.nexthdr;
 	if (walk_extensions(p, &w) && !w.rest)
-		quote_find_csum(p, q, w.next, w.offset, sizeof(ip) + bpf_ntohs(ip.payload_len));
+		quote_find_l4(p, q, w.next, w.offset, sizeof(ip) + bpf_ntohs(ip.payload_len));
 	return true;
 }
 
@@ -186,62 +181,71 @@ static __always_inline enum tn_verdict icmp_rewrite(struct pkt *p, const struct 
 	return TN_TRANSLATED;
 }
 
-/* An error from the shared network for the VM that has the shared address `shared`. */
-static __always_inline enum tn_verdict icmp_error_in(struct pkt *p, const struct tn_addr *shared,
-						     const struct tn_addr *fixed)
+/* An error from the shared network for a VM. Who sends it does not matter, but what it quotes. */
+static __always_inline enum tn_verdict icmp_error_in(struct pkt *p, struct work *w)
 {
-	struct quote q;
+	struct quote *q = &w->quote;
+	struct ends *e = &w->ends;
 
-	if (!quote_parse(p, &q))
+	if (!quote_parse(p, q))
 		return drop(p, TN_DROP_MALFORMED);
-	if (!addr_equal(&q.src, shared))
+	if (!addr_equal(&q->src, &e->shared))
 		return drop(p, TN_DROP_FORGED_ERROR);
-	return icmp_rewrite(p, &q, TN_SRC, shared, fixed, shared, fixed);
+	e->peer = q->dst;
+	ends_know_peer(e, lookup_shared(&e->peer));
+	if (!policy_quoted(p, e, q->proto, q->l4, true))
+		return drop(p, TN_DROP_FORGED_ERROR);
+	return icmp_rewrite(p, q, TN_SRC, &e->shared, &e->fixed, &e->shared, &e->fixed);
 }
 
-/* An error that the VM at `fixed` sends about a packet that it got. */
-static __always_inline enum tn_verdict icmp_error_out(struct pkt *p, const struct tn_addr *fixed,
-						      const struct tn_addr *shared)
+/* An error that a VM sends about a packet that it got. */
+static __always_inline enum tn_verdict icmp_error_out(struct pkt *p, struct work *w)
 {
-	struct quote q;
+	struct quote *q = &w->quote;
+	struct ends *e = &w->ends;
 
-	if (!quote_parse(p, &q))
+	if (!quote_parse(p, q))
 		return drop(p, TN_DROP_MALFORMED);
-	if (!addr_equal(&q.dst, fixed))
+	if (!addr_equal(&q->dst, &e->fixed))
 		return drop(p, TN_DROP_FORGED_ERROR);
-	if (!in_shared_subnets(&q.src))
+	if (!in_shared_subnets(&q->src))
 		return drop(p, TN_DROP_UNTRANSLATED);
-	if (!quote_is_answered(p, &q))
+	if (!quote_is_answered(p, q) || !policy_quoted(p, e, q->proto, q->l4, false))
 		return drop(p, TN_DROP_FORGED_ERROR);
-	return icmp_rewrite(p, &q, TN_DST, fixed, shared, fixed, shared);
+	return icmp_rewrite(p, q, TN_DST, &e->fixed, &e->shared, &e->fixed, &e->shared);
 }
 
 /*
  * An error that this router's own kernel sends, or a router between it and the VM, about a
- * packet that was translated on its way in, or about one to the router itself. Nothing
- * private leaves in it: the second kind comes from `own`, an address of this router, as RFC
- * 5508 (4.2, REQ-5) has it for a source without a mapping.
+ * packet that was translated on its way in, or about one to the router itself; it comes from
+ * w->ends.fixed, and is for w->ends.peer. Nothing private leaves in it: the second kind comes from
+ * w->own, an address of this router, as RFC 5508 (4.2, REQ-5) has it for a source without a
+ * mapping.
  */
-static __always_inline enum tn_verdict
-icmp_error_on_the_way(struct pkt *p, const struct tn_addr *src, const struct tn_addr *own)
+static __always_inline enum tn_verdict icmp_error_on_the_way(struct pkt *p, struct work *w)
 {
+	struct quote *q = &w->quote;
+	struct ends *e = &w->ends;
 	const struct tn_fixed *mapping;
-	struct tn_addr shared;
-	struct quote q;
 
-	if (!quote_parse(p, &q))
+	if (!quote_parse(p, q))
 		return drop(p, TN_DROP_MALFORMED);
-	if (!in_shared_subnets(&q.src))
+	if (!in_shared_subnets(&q->src))
 		return drop(p, TN_DROP_UNTRANSLATED);
-	if (!quote_is_answered(p, &q))
+	if (!quote_is_answered(p, q))
 		return drop(p, TN_DROP_FORGED_ERROR);
-	mapping = lookup_fixed(&q.dst);
+	mapping = lookup_fixed(&q->dst);
 	if (!mapping)
-		return addr_equal(src, own) && in_shared_subnets(&q.dst)
+		return addr_equal(&e->fixed, &w->own) && in_shared_subnets(&q->dst)
 			       ? TN_PASS
 			       : drop(p, TN_DROP_UNTRANSLATED);
-	shared = mapping->shared;
-	return icmp_rewrite(p, &q, TN_DST, &q.dst, &shared, src, own);
+	w->src = e->fixed;
+	e->fixed = q->dst;
+	ends_know_vm(e, mapping);
+	ends_know_peer(e, lookup_shared(&e->peer));
+	if (!policy_quoted(p, e, q->proto, q->l4, false))
+		return drop(p, TN_DROP_FORGED_ERROR);
+	return icmp_rewrite(p, q, TN_DST, &q->dst, &e->shared, &w->src, &w->own);
 }
 
 #endif

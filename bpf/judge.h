@@ -95,20 +95,25 @@ static __always_inline bool is_dhcp_answer(struct pkt *p)
 
 /* The rewriting of what may come in. XDP leaves the rare kinds to tc. */
 static __always_inline enum tn_verdict translate_in(struct pkt *p, enum icmp_kind icmp,
-						    const struct tn_addr *shared,
-						    const struct tn_addr *fixed)
+						    struct work *w)
 {
+	struct ends *e = &w->ends;
+	enum tn_verdict v;
+
 	if (p->proto == IPPROTO_AH)
 		return drop(p, TN_DROP_AUTH_HEADER);
-	if (p->xdp && (tn_xdp_guards_only || icmp != ICMP_OTHER))
+	if (p->xdp && (icmp == ICMP_REDIRECTS || icmp == ICMP_ERROR))
 		return TN_LEAVE_TO_TC;
-	if (p->xdp)
-		return nat_rewrite(p, TN_DST, fixed);
 	if (icmp == ICMP_REDIRECTS)
 		return drop(p, TN_DROP_ICMP_REDIRECT);
 	if (icmp == ICMP_ERROR)
-		return icmp_error_in(p, shared, fixed);
-	return nat_rewrite(p, TN_DST, fixed);
+		return icmp_error_in(p, w);
+	v = policy_in(p, e);
+	if (v != TN_GO_ON)
+		return v;
+	if (p->xdp && (tn_xdp_guards_only || icmp != ICMP_OTHER))
+		return TN_LEAVE_TO_TC;
+	return nat_rewrite(p, TN_DST, &e->fixed);
 }
 
 /* The kernel's way from `from` on the shared network to `to`: BPF_FIB_LKUP_RET_… */
@@ -166,14 +171,19 @@ static __always_inline enum tn_verdict deliver(struct pkt *p, const struct tn_ad
  */
 static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin, bool group)
 {
-	struct tn_addr src = pkt_copy(&p->src), dst = pkt_copy(&p->dst), fixed;
+	struct work *w = work_get();
+	struct ends *e = &w->ends;
 	const struct tn_shared *to, *from;
 	enum icmp_kind icmp;
 	enum tn_verdict v;
 	__u32 slot;
 	bool own;
 
-	if (link_local_in(p, &src, &dst))
+	if (!w)
+		return drop(p, TN_DROP_INTERNAL);
+	e->peer = pkt_copy(&p->src);
+	e->shared = pkt_copy(&p->dst);
+	if (link_local_in(p, &e->peer, &e->shared))
 		return TN_PASS;
 	icmp = icmp_kind(p);
 	if (icmp == ICMP_ND) {
@@ -181,35 +191,38 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin, boo
 		if (v != TN_GO_ON)
 			return v;
 	}
-	if (group && (addr_is_multicast(&dst, p->v4) || is_broadcast(p)))
+	if (group && (addr_is_multicast(&e->shared, p->v4) || is_broadcast(p)))
 		return TN_PASS;
-	to = lookup_ours(&dst);
+	to = lookup_ours(&e->shared);
 	if (!to && p->xdp && is_dhcp_answer(p))
 		return TN_LEAVE_TO_TC; /* a client without an address reads it in front of tc */
 	if (!to || (group && !(to->flags & TN_SHARED_OWN)))
-		return drop(p,
-			    in_shared_subnets(&dst) ? TN_DROP_UNMAPPED : TN_DROP_DIRECT_TO_PRIVATE);
+		return drop(p, in_shared_subnets(&e->shared) ? TN_DROP_UNMAPPED
+							     : TN_DROP_DIRECT_TO_PRIVATE);
 	if (to->flags & TN_SHARED_OWN && (icmp == ICMP_ND || is_dhcp_answer(p)))
 		return TN_PASS;
 
-	from = lookup_shared(&src);
+	from = lookup_shared(&e->peer);
 	if (from && from->router == tn_router_id && !hairpin)
 		/* only tc sees the mark of a hairpin, and generic XDP runs in front of it */
 		return p->xdp && tn_xdp_guards_only ? TN_LEAVE_TO_TC
 						    : drop(p, TN_DROP_SPOOFED_SOURCE);
-	if (!from && tn_place_in_subnets(&src) != SUBNET_HOST)
+	if (!from && tn_place_in_subnets(&e->peer) != SUBNET_HOST)
 		return drop(p, TN_DROP_FOREIGN_SOURCE);
 	if (to->flags & TN_SHARED_OWN)
 		return TN_PASS;
 
-	fixed = to->fixed;
 	slot = to->slot;
 	own = hairpin && from && from->router == tn_router_id && from->flags & TN_SHARED_OWN;
-	v = translate_in(p, icmp, &dst, &fixed);
+	e->fixed = to->fixed;
+	e->tenant = to->tenant;
+	e->flags = to->flags;
+	ends_know_peer(e, from);
+	v = limit(p, e, LIMIT_IN, translate_in(p, icmp, w));
 	if (v != TN_TRANSLATED)
 		return v;
 	count_in(p, slot);
-	return own ? deliver(p, &src, &fixed) : v;
+	return own ? deliver(p, &e->peer, &e->fixed) : v;
 }
 
 /* Frames for others are the kernel's to drop: it is in promiscuous mode. */
@@ -296,47 +309,68 @@ static __always_inline enum tn_verdict judge_in_xdp(struct pkt *p)
 	return v;
 }
 
+/* The rewriting of what a VM may send. */
 static __always_inline enum tn_verdict translate_out(struct pkt *p, enum icmp_kind icmp,
-						     const struct tn_addr *fixed,
-						     const struct tn_addr *shared)
+						     struct work *w)
 {
+	struct ends *e = &w->ends;
+	enum tn_verdict v;
+
 	if (p->proto == IPPROTO_AH)
 		return drop(p, TN_DROP_AUTH_HEADER);
 	if (icmp == ICMP_REDIRECTS)
 		return drop(p, TN_DROP_ICMP_REDIRECT);
 	if (icmp == ICMP_ERROR)
-		return icmp_error_out(p, fixed, shared);
-	return nat_rewrite(p, TN_SRC, shared);
+		return icmp_error_out(p, w);
+	v = policy_out(p, e);
+	return v == TN_GO_ON ? nat_rewrite(p, TN_SRC, &e->shared) : v;
+}
+
+/* What the VM at w->ends.fixed sends to w->ends.peer. */
+static __always_inline enum tn_verdict
+judge_mapped_out(struct pkt *p, enum icmp_kind icmp, struct work *w, const struct tn_fixed *mapping)
+{
+	__u32 slot = mapping->slot;
+	struct ends *e = &w->ends;
+	enum tn_verdict v;
+
+	ends_know_vm(e, mapping);
+	ends_know_peer(e, lookup_shared(&e->peer));
+	v = limit(p, e, LIMIT_OUT, translate_out(p, icmp, w));
+	if (v == TN_TRANSLATED)
+		count_out(p, slot);
+	return v;
 }
 
 /* As the router sends it, or with its address; one about a hairpin is for a VM of its own. */
-static __always_inline enum tn_verdict judge_error_out(struct pkt *p, const struct tn_addr *src,
-						       const struct tn_addr *own,
-						       const struct tn_addr *dst)
+static __always_inline enum tn_verdict judge_error_out(struct pkt *p, struct work *w)
 {
-	enum tn_verdict v = icmp_error_on_the_way(p, src, own);
+	enum tn_verdict v = icmp_error_on_the_way(p, w);
 
-	return v != TN_DROP && lookup_our_mapping(dst) ? TN_TURN_BACK : v;
+	return v != TN_DROP && lookup_our_mapping(&w->ends.peer) ? TN_TURN_BACK : v;
 }
 
-/* What does not come from a VM: the router's own traffic, answers that we made, other routers. */
+/*
+ * What w->ends.fixed sends to w->ends.peer, and is no VM with a mapping: the router's own traffic,
+ * answers that we made, other routers.
+ */
 static __always_inline enum tn_verdict judge_unmapped_out(struct pkt *p, enum icmp_kind icmp,
-							  const struct tn_addr *src,
-							  const struct tn_addr *dst)
+							  struct work *w)
 {
+	const struct tn_addr *src = &w->ends.fixed;
 	const struct tn_shared *ours = lookup_ours(src);
-	struct tn_addr own;
 
 	if (ours && ours->flags & TN_SHARED_OWN) {
+		w->own = *src;
 		if (icmp == ICMP_ERROR || icmp == ICMP_REDIRECTS)
-			return judge_error_out(p, src, src, dst);
+			return judge_error_out(p, w);
 		return icmp == ICMP_ND ? nd_out(p) : TN_PASS;
 	}
 	if (ours && icmp == ICMP_ND && nd_is_ours(p))
 		return TN_PASS;
-	own = own_address(p->v4);
-	if (icmp == ICMP_ERROR && !addr_is_unset(&own) && !in_shared_subnets(src))
-		return judge_error_out(p, src, &own, dst);
+	w->own = own_address(p->v4);
+	if (icmp == ICMP_ERROR && !addr_is_unset(&w->own) && !in_shared_subnets(src))
+		return judge_error_out(p, w);
 	return drop(p, TN_DROP_UNTRANSLATED);
 }
 
@@ -366,10 +400,9 @@ static __always_inline enum tn_verdict judge_out(struct pkt *p)
 {
 	__u16 ethertype = pkt_ethertype(p);
 	const struct tn_fixed *mapping;
-	struct tn_addr src, dst, shared;
 	enum icmp_kind icmp;
-	enum tn_verdict v;
-	__u32 slot;
+	struct work *w = work_get();
+	struct ends *e = &w->ends;
 	int fault;
 
 	if (ethertype == ETH_P_ARP)
@@ -381,24 +414,19 @@ static __always_inline enum tn_verdict judge_out(struct pkt *p)
 	fault = pkt_parse(p, ethertype);
 	if (fault != PKT_SOUND)
 		return drop(p, fault);
-	src = pkt_copy(&p->src);
-	dst = pkt_copy(&p->dst);
+	if (!w)
+		return drop(p, TN_DROP_INTERNAL);
+	e->fixed = pkt_copy(&p->src);
+	e->peer = pkt_copy(&p->dst);
 	icmp = icmp_kind(p);
 	/* an error of nobody's quotes what nobody has translated */
-	if (addr_is_unspecified(&src, p->v4))
+	if (addr_is_unspecified(&e->fixed, p->v4))
 		return icmp == ICMP_ERROR || icmp == ICMP_REDIRECTS ? drop(p, TN_DROP_UNTRANSLATED)
 								    : TN_PASS;
-	if (!p->v4 && addr_is_link_local(&src, false))
-		return judge_link_local_out(p, icmp, &dst);
-	mapping = lookup_fixed(&src);
-	if (!mapping)
-		return judge_unmapped_out(p, icmp, &src, &dst);
-	shared = mapping->shared;
-	slot = mapping->slot;
-	v = translate_out(p, icmp, &src, &shared);
-	if (v == TN_TRANSLATED)
-		count_out(p, slot);
-	return v;
+	if (!p->v4 && addr_is_link_local(&e->fixed, false))
+		return judge_link_local_out(p, icmp, &e->peer);
+	mapping = lookup_fixed(&e->fixed);
+	return mapping ? judge_mapped_out(p, icmp, w, mapping) : judge_unmapped_out(p, icmp, w);
 }
 
 /*
@@ -447,9 +475,9 @@ static __always_inline enum tn_verdict judge_inside(struct pkt *p, __u32 pkt_typ
 {
 	__u16 ethertype = pkt_ethertype(p);
 	const struct tn_fixed *mapping;
-	struct tn_addr src, dst, shared;
+	struct work *w = work_get();
+	struct ends *e = &w->ends;
 	enum tn_verdict v;
-	__u32 slot;
 	int fault;
 
 	if (pkt_type != PACKET_HOST || (ethertype != ETH_P_IP && ethertype != ETH_P_IPV6))
@@ -458,31 +486,28 @@ static __always_inline enum tn_verdict judge_inside(struct pkt *p, __u32 pkt_typ
 	if (fault == TN_DROP_BAD_CHECKSUM)
 		return TN_PASS; /* the kernel's to drop */
 	/* addresses that could not be read are nobody's, and the packet the kernel's to drop */
-	src = pkt_copy(&p->src);
-	dst = pkt_copy(&p->dst);
-	if (in_shared_subnets(&src))
+	if (!w)
+		return drop(p, TN_DROP_INTERNAL);
+	e->fixed = pkt_copy(&p->src);
+	e->peer = pkt_copy(&p->dst);
+	if (in_shared_subnets(&e->fixed))
 		return drop(p, TN_DROP_SPOOFED_SOURCE);
-	if (!in_shared_subnets(&dst))
+	if (!in_shared_subnets(&e->peer))
 		return TN_PASS;
 	if (fault != PKT_SOUND)
 		return drop(p, fault);
 	if (!tn_sources_loose) {
-		v = judge_way_back(p, &src, &dst);
+		v = judge_way_back(p, &e->fixed, &e->peer);
 		if (v != TN_GO_ON)
 			return v;
 	}
-	if (!lookup_our_mapping(&dst))
+	if (!lookup_our_mapping(&e->peer))
 		return TN_PASS;
-	mapping = lookup_fixed(&src);
+	mapping = lookup_fixed(&e->fixed);
 	if (!mapping)
-		return judge_unmapped_out(p, icmp_kind(p), &src, &dst);
-	shared = mapping->shared;
-	slot = mapping->slot;
-	v = translate_out(p, icmp_kind(p), &src, &shared);
-	if (v != TN_TRANSLATED)
-		return v;
-	count_out(p, slot);
-	return TN_TURN_BACK;
+		return judge_unmapped_out(p, icmp_kind(p), w);
+	v = judge_mapped_out(p, icmp_kind(p), w, mapping);
+	return v == TN_TRANSLATED ? TN_TURN_BACK : v;
 }
 
 static __always_inline bool take_hairpin_mark(struct __sk_buff *skb)
@@ -493,31 +518,32 @@ static __always_inline bool take_hairpin_mark(struct __sk_buff *skb)
 	return true;
 }
 
-/* Into the shared interface, as if it were addressed to it. */
-static __always_inline int turn_back(struct pkt *p, struct __sk_buff *skb)
+/* As if it were addressed to the shared interface. */
+static __always_inline enum tn_verdict turn_back(struct pkt *p, struct __sk_buff *skb)
 {
 	__u8 mac[ETH_ALEN];
 
 	for (int i = 0; i < ETH_ALEN; i++)
 		mac[i] = tn_mac[i];
-	if (!pkt_store(p, 0, mac, sizeof(mac))) {
-		drop(p, TN_DROP_INTERNAL);
-		return TC_ACT_SHOT;
-	}
+	if (!pkt_store(p, 0, mac, sizeof(mac)))
+		return drop(p, TN_DROP_INTERNAL);
 	skb->mark = TN_HAIRPIN_MARK;
-	return bpf_redirect(tn_shared_ifindex, BPF_F_INGRESS);
+	return TN_TURN_BACK;
 }
 
 /* What the kernel is to do with a frame at a tc hook. */
 static __always_inline int tc_action(struct pkt *p, struct __sk_buff *skb, enum tn_verdict v)
 {
+	if (v == TN_TURN_BACK)
+		v = turn_back(p, skb);
+	account(p, v);
 	switch (v) {
 	case TN_DROP:
 		return TC_ACT_SHOT;
 	case TN_ANSWER:
 		return bpf_redirect(skb->ifindex, 0);
 	case TN_TURN_BACK:
-		return turn_back(p, skb);
+		return bpf_redirect(tn_shared_ifindex, BPF_F_INGRESS);
 	case TN_DELIVER:
 		return bpf_redirect_neigh(p->egress, NULL, 0, 0);
 	default:

@@ -150,6 +150,8 @@ static __always_inline int pkt_parse_v4(struct pkt *p)
 	p->ip_bytes = total;
 	p->proto = ip->protocol;
 	p->rest = frag & IP_OFFSET;
+	p->fragment = frag & (IP_OFFSET | IP_MORE_FRAGMENTS) ? ETH_HLEN : 0;
+	p->fragment_at = (frag & IP_OFFSET) * 8;
 	p->l4 = ETH_HLEN + header;
 	p->l4_len = total - header;
 	p->src = addr_v4(ip->saddr);
@@ -170,8 +172,10 @@ static __always_inline int pkt_parse_v4(struct pkt *p)
 /* A walk over the extension headers of IPv6, in the packet itself or in one that it quotes. */
 struct walk {
 	__u32 offset;
-	__u8 next;   /* the header at `offset` */
-	bool rest;   /* behind a fragment header that is not the first's */
+	__u8 next;	   /* the header at `offset` */
+	bool rest;	   /* behind a fragment header that is not the first's */
+	__u32 fragment;	   /* offset of the fragment header; 0: there is none */
+	__u32 fragment_at; /* what it says, in bytes */
 	bool routed; /* past a routing header with a way still to go: `dst` is not the last hop */
 };
 
@@ -201,7 +205,9 @@ static __always_inline enum walk_step walk_step(struct pkt *p, struct walk *w)
 	case IPPROTO_FRAGMENT:
 		if (!pkt_load(p, w->offset, &ext, sizeof(ext)))
 			return WALK_SHORT;
-		w->rest = ext.word & bpf_htons(0xfff8);
+		w->fragment = w->offset;
+		w->fragment_at = bpf_ntohs(ext.word) & 0xfff8;
+		w->rest = w->fragment_at;
 		w->offset += 8;
 		break;
 	default:
@@ -211,6 +217,10 @@ static __always_inline enum walk_step walk_step(struct pkt *p, struct walk *w)
 	return WALK_ON;
 }
 
+/* The end of two walks, each over PKT_EXTENSIONS_MAX headers of at most 2 KiB, is below this. */
+#define WALK_OFFSET_MASK 0x7fff
+
+/* Packed, because all that a global function can return is one word; walk_extensions() unpacks. */
 static __always_inline __u64 walk_all(struct pkt *p, __u32 offset, __u8 next)
 {
 	struct walk w = { .offset = offset, .next = next };
@@ -218,9 +228,11 @@ static __always_inline __u64 walk_all(struct pkt *p, __u32 offset, __u8 next)
 
 	for (int i = 0; i <= PKT_EXTENSIONS_MAX && step == WALK_ON; i++)
 		step = walk_step(p, &w);
-	return step == WALK_END ? w.offset | (__u64)w.next << 32 | (__u64)w.rest << 40 |
-					  (__u64)w.routed << 48
-				: 0;
+	if (step != WALK_END)
+		return 0;
+	return (w.offset & WALK_OFFSET_MASK) | (__u64)w.routed << 15 |
+	       (__u64)(w.fragment & 0xffff) << 16 | (__u64)(w.fragment_at & 0xffff) << 32 |
+	       (__u64)w.next << 48;
 }
 
 /*
@@ -248,10 +260,12 @@ static __always_inline bool walk_extensions(struct pkt *p, struct walk *w)
 	__u64 end = p->xdp ? tn_walk_xdp(p->ctx, w->offset, w->next)
 			   : tn_walk_skb(p->ctx, w->offset, w->next);
 
-	w->offset = end;
-	w->next = end >> 32;
-	w->rest = (end >> 40) & 1;
-	w->routed = (end >> 48) & 1;
+	w->offset = end & WALK_OFFSET_MASK;
+	w->routed = (end >> 15) & 1;
+	w->fragment = (end >> 16) & 0xffff;
+	w->fragment_at = (end >> 32) & 0xffff;
+	w->rest = w->fragment_at;
+	w->next = (end >> 48) & 0xff;
 	return end;
 }
 
@@ -281,6 +295,8 @@ static __always_inline int pkt_parse_v6(struct pkt *p)
 		return TN_DROP_MALFORMED;
 	p->proto = w.next;
 	p->rest = w.rest;
+	p->fragment = w.fragment;
+	p->fragment_at = w.fragment_at;
 	p->l4 = w.offset;
 	p->l4_len = end - w.offset;
 	if (l4_is_cut_off(p))

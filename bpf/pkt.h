@@ -15,7 +15,7 @@
 
 #include "maps.h"
 
-/* What is to become of a packet. drop() has counted before it says TN_DROP. */
+/* What is to become of a packet. drop() has noted the reason before it says TN_DROP. */
 enum tn_verdict {
 	TN_GO_ON, /* not decided yet */
 	TN_PASS,  /* not ours to judge, or right as it is */
@@ -41,8 +41,13 @@ struct pkt {
 	bool xdp;
 	bool v4;
 	bool gso;
-	bool rest;    /* a fragment that is not the first: what is at l4 is no header */
-	__u32 egress; /* index of the interface; with TN_DELIVER */
+	bool rest;	   /* a fragment that is not the first: what is at l4 is no header */
+	bool by_flow;	   /* accepted as part of a flow that the VM opened */
+	__u8 reason;	   /* enum tn_reason; with TN_DROP */
+	__u32 fragment;	   /* offset of the header that says this is a fragment; 0: it is whole */
+	__u32 fragment_at; /* where it belongs, in bytes */
+	__u32 rule;	   /* that accepted it; 0: none */
+	__u32 egress;	   /* index of the interface; with TN_DELIVER */
 	struct tn_addr src;
 	struct tn_addr dst;
 };

@@ -13,15 +13,13 @@ char LICENSE[] SEC("license") = "GPL";
 SEC("xdp.frags")
 int tn_xdp_shared_in(struct xdp_md *xdp)
 {
+	enum tn_verdict v;
 	struct pkt p;
 
 	pkt_init_xdp(&p, xdp);
-	switch (judge_in_xdp(&p)) {
-	case TN_DROP:
-		return XDP_DROP;
-	default:
-		return XDP_PASS;
-	}
+	v = judge_in_xdp(&p);
+	account(&p, v);
+	return v == TN_DROP ? XDP_DROP : XDP_PASS;
 }
 
 /* Shared interface, tc ingress: guard, ARP, DNAT. */
@@ -35,16 +33,14 @@ int tn_tc_shared_in(struct __sk_buff *skb)
 			return TC_ACT_UNSPEC;
 		/* the device hid the tag from XDP */
 		pkt_init_skb(&p, skb);
-		drop(&p, TN_DROP_MALFORMED);
-		return TC_ACT_SHOT;
+		return tc_action(&p, skb, drop(&p, TN_DROP_MALFORMED));
 	}
 	/* the kernel's copy for itself of what it sends to many; it has no MAC header */
 	if (skb->pkt_type == PACKET_LOOPBACK || xdp_has_translated(skb))
 		return TC_ACT_UNSPEC;
 	if (!pkt_mend_mac(skb)) {
 		pkt_init_skb(&p, skb);
-		drop(&p, TN_DROP_INTERNAL);
-		return TC_ACT_SHOT;
+		return tc_action(&p, skb, drop(&p, TN_DROP_INTERNAL));
 	}
 	pkt_init_skb(&p, skb);
 	return tc_action(&p, skb, judge_in_tc(&p, skb->pkt_type, take_hairpin_mark(skb)));

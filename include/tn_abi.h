@@ -81,14 +81,14 @@ struct tn_fixed {
  * for ICMP the type of the request; for a protocol without either, the protocol's number.
  */
 #define TN_CLASSES(X)              \
+	X(OTHER, "protocol", 0)    \
 	X(TCP, "tcp", 6)           \
 	X(UDP, "udp", 17)          \
 	X(SCTP, "sctp", 132)       \
 	X(DCCP, "dccp", 33)        \
 	X(UDPLITE, "udplite", 136) \
 	X(ICMP, "icmp", 1)         \
-	X(ICMPV6, "icmpv6", 58)    \
-	X(OTHER, "protocol", 0)
+	X(ICMPV6, "icmpv6", 58)
 
 enum tn_class {
 #define X(id, name, protocol) TN_CLASS_##id,

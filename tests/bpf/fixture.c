@@ -39,16 +39,23 @@ static struct tn_addr addr_of(const char *text)
 	return a;
 }
 
+uint32_t fixture_tenant(enum router router)
+{
+	return router + 1;
+}
+
 struct entry fixture_entry(const struct fixture *f, uint32_t slot)
 {
 	struct entry e = {
 		.shared = addr_of(f->shared),
-		.to = { .tenant = f->router + 1,
+		.to = { .tenant = fixture_tenant(f->router),
 			.router = f->router,
 			.slot = slot,
-			.flags = f->fixed ? TN_SHARED_MAPPED : TN_SHARED_OWN },
+			.flags = f->fixed ? TN_SHARED_MAPPED | TN_SHARED_JUDGED : TN_SHARED_OWN },
 		.from = { .router = f->router },
-		.back = { .slot = slot },
+		.back = { .slot = slot,
+			  .flags = TN_SHARED_MAPPED | TN_SHARED_JUDGED,
+			  .tenant = fixture_tenant(f->router) },
 	};
 
 	e.back.shared = e.shared;
@@ -71,6 +78,27 @@ struct tn_config fixture_config(const char *const *subnets, size_t n)
 		config.subnets[i] = (struct tn_subnet){ p.addr, prefix_mask(&p) };
 	}
 	return config;
+}
+
+/* Whatever is in the subnets and in no mapping is a fourth tenant's. */
+void fixture_policy(fixture_put put, void *context)
+{
+	for (uint32_t tenant = 1; tenant <= TENANTS; tenant++) {
+		struct tn_accept_key any = { .tenant = tenant };
+		struct tn_accept all = { .rule = tenant };
+
+		put(context, "accepts", &any, &all);
+	}
+	for (size_t i = 0; i < fixture_subnets_n; i++) {
+		struct tn_pool_key key;
+		uint32_t tenant = TENANTS;
+		struct prefix p;
+
+		if (!prefix_parse(fixture_subnets[i], &p))
+			abort();
+		key = (struct tn_pool_key){ .len = p.len, .prefix = p.addr };
+		put(context, "pools", &key, &tenant);
+	}
 }
 
 const char *program_name(enum program program)

@@ -23,7 +23,7 @@ enum router { GREEN = TN_ROUTER_ELSEWHERE, RED, BLUE, ROUTERS };
 #define BLUE_SHARED  "100.64.3.5"
 #define BLUE_OWN     "100.64.0.3"
 #define GREEN_SHARED "100.64.2.5"
-#define STRANGER     "100.64.9.9" /* in the subnet, and nobody's */
+#define STRANGER     "100.64.9.9" /* in the subnet, in no mapping, but in a fourth tenant's pool */
 
 #define RED_VM_6       "fd00:10::5"
 #define RED_SHARED_6   "fd64::1:5"
@@ -48,6 +48,8 @@ extern const size_t fixture_subnets_n;
 
 /* The most mappings of a lab, and the room in its maps. */
 #define MAPPINGS_MAX 256
+/* And of rules, and services of rules. */
+#define RULES_MAX 16384
 
 /* What one mapping, or address of a router, is in the maps; `from` and `back` only if slot. */
 struct entry {
@@ -58,6 +60,15 @@ struct entry {
 };
 
 struct entry fixture_entry(const struct fixture *f, uint32_t slot);
+
+/* The tenant of a router; the last one has no mapping, but all of the subnets as its pool. */
+uint32_t fixture_tenant(enum router router);
+#define TENANTS (ROUTERS + 1)
+
+/* Everybody accepts everything from every tenant, by the rule with the tenant's number. */
+typedef void (*fixture_put)(void *context, const char *map, const void *key, const void *value);
+void fixture_policy(fixture_put put, void *context);
+
 struct tn_config fixture_config(const char *const *subnets, size_t n);
 
 enum program { XDP_IN, TC_IN, TC_OUT, INSIDE_IN, PROGRAMS };

@@ -86,6 +86,14 @@ static struct bpf_program *lab_program(const struct lab *lab, enum program progr
 	return progs[program];
 }
 
+static void put(void *context, const char *map, const void *key, const void *value)
+{
+	struct lab *lab = context;
+	int fd = bpf_object__find_map_fd_by_name(lab->skel->obj, map);
+
+	need(bpf_map_update_elem(fd, key, value, BPF_ANY) == 0, map);
+}
+
 static struct lab *load(const struct lab_options *o, const struct lab *beside)
 {
 	struct lab *lab = xzalloc(sizeof(*lab));
@@ -106,6 +114,10 @@ static struct lab *load(const struct lab_options *o, const struct lab *beside)
 	bpf_map__set_max_entries(lab->skel->maps.by_shared, MAPPINGS_MAX);
 	bpf_map__set_max_entries(lab->skel->maps.by_fixed, MAPPINGS_MAX);
 	bpf_map__set_max_entries(lab->skel->maps.counters, MAPPINGS_MAX);
+	bpf_map__set_max_entries(lab->skel->maps.accepts, RULES_MAX);
+	bpf_map__set_max_entries(lab->skel->maps.services, RULES_MAX);
+	bpf_map__set_max_entries(lab->skel->maps.hits, RULES_MAX);
+	bpf_map__set_max_entries(lab->skel->maps.limits, MAPPINGS_MAX);
 	if (beside)
 		share_maps(lab, beside);
 	for (int i = 0; o->programs && i < PROGRAMS; i++)
@@ -121,6 +133,8 @@ struct lab *lab_open(const struct lab_options *o)
 	enter_netns();
 	lab = load(o, NULL);
 	lab_subnets(lab, fixture_subnets, fixture_subnets_n);
+	if (!o->strict)
+		fixture_policy(put, lab);
 	for (size_t i = 0; !o->bare && i < fixture_n; i++)
 		lab_map(lab, fixture[i].router, fixture[i].fixed, fixture[i].shared);
 	return lab;
@@ -188,6 +202,91 @@ void lab_subnets(struct lab *lab, const char *const *subnets, size_t n)
 	     "writing the configuration");
 }
 
+int lab_map_fd(const struct lab *lab, const char *name)
+{
+	return bpf_object__find_map_fd_by_name(lab->skel->obj, name);
+}
+
+/* A flag of a mapping, in both of its rows. */
+static void set_flag(struct lab *lab, const char *shared, uint32_t flag)
+{
+	int by_shared = lab_map_fd(lab, "by_shared"), by_fixed = lab_map_fd(lab, "by_fixed");
+	struct tn_addr a = addr_of(shared);
+	struct tn_fixed_key key;
+	struct tn_shared to;
+	struct tn_fixed back;
+
+	need(bpf_map_lookup_elem(by_shared, &a, &to) == 0, shared);
+	to.flags |= flag;
+	need(bpf_map_update_elem(by_shared, &a, &to, BPF_EXIST) == 0, shared);
+	key = (struct tn_fixed_key){ .router = to.router, .fixed = to.fixed };
+	if (bpf_map_lookup_elem(by_fixed, &key, &back))
+		return;
+	back.flags |= flag;
+	need(bpf_map_update_elem(by_fixed, &key, &back, BPF_EXIST) == 0, shared);
+}
+
+static void put_service(struct lab *lab, struct tn_service_key *key, uint8_t shift, uint16_t block,
+			uint32_t rule)
+{
+	key->shift = shift;
+	key->block = block;
+	put(lab, "services", key, &rule);
+}
+
+void lab_accept(struct lab *lab, enum router router, const char *to, uint32_t from,
+		unsigned int class, uint16_t first, uint16_t last, uint32_t rule)
+{
+	struct tn_service_key key = { .accept = { .tenant = fixture_tenant(router), .from = from },
+				      .class = class };
+	int accepts = lab_map_fd(lab, "accepts");
+	struct tn_accept row = { 0 };
+
+	if (to) {
+		key.accept.to = addr_of(to);
+		set_flag(lab, to, TN_SHARED_NAMED);
+	}
+	bpf_map_lookup_elem(accepts, &key.accept, &row);
+	if (class == TN_CLASSES_COUNT) {
+		row.rule = rule;
+	} else if (!first && last == 0xffff) {
+		row.blocks[class] |= 1U << TN_SHIFT_ALL / TN_SHIFT_STEP;
+		put_service(lab, &key, TN_SHIFT_ALL, 0, rule);
+	} else {
+		row.blocks[class] |= 1;
+		for (uint32_t service = first; service <= last; service++)
+			put_service(lab, &key, 0, service, rule);
+	}
+	put(lab, "accepts", &key.accept, &row);
+}
+
+void lab_accept_nothing(struct lab *lab)
+{
+	int accepts = lab_map_fd(lab, "accepts");
+	struct tn_accept_key key;
+
+	while (!bpf_map_get_next_key(accepts, NULL, &key))
+		need(bpf_map_delete_elem(accepts, &key) == 0, "removing a rule");
+}
+
+void lab_pool(struct lab *lab, const char *prefix, uint32_t tenant)
+{
+	struct tn_pool_key key;
+	struct prefix p;
+
+	need(prefix_parse(prefix, &p), prefix);
+	key = (struct tn_pool_key){ .len = p.len, .prefix = p.addr };
+	put(lab, "pools", &key, &tenant);
+}
+
+void lab_limit(struct lab *lab, const char *shared, const struct tn_limit *limit)
+{
+	struct tn_addr a = addr_of(shared);
+
+	set_flag(lab, shared, TN_SHARED_LIMITED);
+	put(lab, "limits", &a, limit);
+}
+
 /* ---------------------------------------------------------------- running */
 
 static void read_percpu(struct lab *lab, const struct bpf_map *map, uint32_t key, __u64 *out,
@@ -203,7 +302,7 @@ static void read_percpu(struct lab *lab, const struct bpf_map *map, uint32_t key
 
 static void read_drops(struct lab *lab, enum router router, struct tn_drops *d)
 {
-	read_percpu(lab, lab->skel->maps.drops, router, d->packets, TN_REASONS_MAX);
+	read_percpu(lab, lab->skel->maps.drops, router, (__u64 *)d, sizeof(*d) / sizeof(__u64));
 }
 
 void lab_tally(struct lab *lab, struct tally *t)
@@ -222,6 +321,14 @@ uint64_t lab_drops_of(struct lab *lab, enum router router, enum tn_reason reason
 
 	read_drops(lab, router, &d);
 	return d.packets[reason];
+}
+
+uint64_t lab_hits(struct lab *lab, uint32_t rule)
+{
+	__u64 packets;
+
+	read_percpu(lab, lab->skel->maps.hits, rule, &packets, 1);
+	return packets;
 }
 
 uint64_t lab_drops(struct lab *lab)

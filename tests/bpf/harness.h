@@ -20,6 +20,7 @@ struct lab_options {
 	bool guards_only;      /* tn_xdp_guards_only */
 	bool bare;	       /* no mappings but those of lab_map(): for random ones */
 	bool loose;	       /* tn_sources_loose */
+	bool strict; /* nobody accepts anything, and no pools: for policies of one's own */
 };
 
 /* Ends the test unless `ok`, with what errno says. */
@@ -39,6 +40,23 @@ void lab_unmap(struct lab *lab, enum router router, const char *fixed, const cha
 /* Where a mapping of this lab's router is counted, by either address; 0: there is none. */
 size_t lab_slot(struct lab *lab, const char *address, bool shared);
 void lab_subnets(struct lab *lab, const char *const *subnets, size_t n);
+
+/*
+ * `rule` accepts, for the tenant of `router` or with `to` for that shared address of it alone, what
+ * tenant `from` sends (0: any tenant) to services of that class, or with class TN_CLASSES_COUNT
+ * everything. `last` 0xffff with `first` 0 is one row for all of the class.
+ */
+void lab_accept(struct lab *lab, enum router router, const char *to, uint32_t from,
+		unsigned int class, uint16_t first, uint16_t last, uint32_t rule);
+/* Nobody accepts anything any more. */
+void lab_accept_nothing(struct lab *lab);
+/* Addresses in `prefix` that are in no mapping are that tenant's; 0: disputed. */
+void lab_pool(struct lab *lab, const char *prefix, uint32_t tenant);
+void lab_limit(struct lab *lab, const char *shared, const struct tn_limit *limit);
+/* Packets that a rule has accepted. */
+uint64_t lab_hits(struct lab *lab, uint32_t rule);
+/* The map of that name. */
+int lab_map_fd(const struct lab *lab, const char *name);
 
 struct result lab_run(struct lab *lab, enum program program, const struct packet *p,
 		      const struct frame *f);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "packets.h"
 
+#include <netinet/tcp.h>
+
 #include <arpa/inet.h>
 #include <netinet/ip.h>
 #include <stdio.h>
@@ -192,7 +194,7 @@ static void datagram_build(const struct packet *p, struct datagram *d)
 		put32(d->bytes + 4, 0x01020304);
 		put32(d->bytes + 8, 0x0a0b0c0d);
 		d->bytes[12] = 5 << 4;
-		d->bytes[13] = 0x18; /* ACK, PSH */
+		d->bytes[13] = p->tcp ? p->tcp : TH_ACK | TH_PUSH;
 		put16(d->bytes + 14, 64240);
 		d->csum = 16;
 		d->len = 20;

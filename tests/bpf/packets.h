@@ -72,6 +72,7 @@ struct packet {
 	uint16_t sport, dport; /* 0: 1234, 80 */
 	enum csum csum;
 	uint16_t coverage; /* UDP-Lite: bytes that the checksum covers; 0: all */
+	uint8_t tcp;	   /* flags (TH_…); 0: ACK and PSH */
 	uint16_t type;	   /* ICMP; 0: echo request */
 	uint8_t code;
 	const struct nd *nd;

@@ -67,7 +67,8 @@ static enum csum draw_csum(struct random *r, uint8_t proto)
 static void draw_fragment(struct random *r, bool v4, struct packet *p)
 {
 	p->payload += 64;
-	p->frag_at = one_in(r, 2) ? 0 : 8 * (1 + below(r, 4));
+	/* behind the longest header: what would overwrite it is dropped */
+	p->frag_at = one_in(r, 2) ? 0 : 24 + 8 * below(r, 2);
 	p->frag_len = p->frag_at ? 1 + below(r, 32) : 32;
 	if (!v4)
 		p->ext = one_in(r, 2) ? "F" : "HDRF";

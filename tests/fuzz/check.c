@@ -535,6 +535,9 @@ static void run(const struct native_in *in, struct result *r)
 {
 	native_clear_map("drops");
 	native_clear_map("counters");
+	native_clear_map("hits");
+	native_clear_map("flows");
+	native_clear_map("fragments");
 	native_run(in, r);
 }
 

@@ -49,6 +49,12 @@ static void open_constants(void)
 	}
 }
 
+static void put(void *context, const char *map, const void *key, const void *value)
+{
+	(void)context;
+	native_update(map, key, value);
+}
+
 void native_open(void)
 {
 	struct tn_config config = fixture_config(fixture_subnets, fixture_subnets_n);
@@ -57,6 +63,7 @@ void native_open(void)
 	native_clear();
 	open_constants();
 	native_update("config", &zero, &config);
+	fixture_policy(put, NULL);
 	for (size_t i = 0; i < fixture_n; i++) {
 		bool mapped = fixture[i].fixed && fixture[i].router != GREEN;
 		struct entry e = fixture_entry(&fixture[i], mapped ? ++slots : 0);

@@ -8,18 +8,29 @@
 #include "../../bpf/tenantnat.bpf.c"
 
 /* The definition of a map has pointers to its key and its value, and never any memory for them. */
-#define HASH(map)                                                               \
-	{                                                                       \
-#map, &(map), sizeof(*(map).key), sizeof(*(map).value), 0, NULL \
+#define MAP(map, ...)                                                            \
+	{                                                                        \
+		.name = #map, .address = &(map), .key_size = sizeof(*(map).key), \
+		.value_size = sizeof(*(map).value), ##__VA_ARGS__                \
 	}
-#define ARRAY(map, n)                                                           \
-	{                                                                       \
-#map, &(map), sizeof(*(map).key), sizeof(*(map).value), n, NULL \
-	}
-/* The loader makes `counters` as large as it needs. */
+/* The loader makes `counters` and `hits` as large as it needs. */
 #define COUNTERS 256
 
 struct map programs_maps[] = {
-	HASH(by_shared), HASH(by_fixed),   ARRAY(counters, COUNTERS), ARRAY(drops, TN_ROUTERS_MAX),
-	HASH(routers),	 ARRAY(config, 1), { .name = NULL },
+	MAP(by_shared),
+	MAP(by_fixed),
+	MAP(counters, .entries = COUNTERS),
+	MAP(drops, .entries = TN_ROUTERS_MAX),
+	MAP(accepts),
+	MAP(services),
+	MAP(hits, .entries = COUNTERS),
+	MAP(pools, .prefixes = true),
+	MAP(limits),
+	MAP(flows),
+	MAP(fragments),
+	MAP(watch, .entries = 1),
+	MAP(works, .entries = 1),
+	MAP(routers),
+	MAP(config, .entries = 1),
+	{ .name = NULL },
 };

@@ -20,6 +20,7 @@ struct map {
 	void *address; /* of its definition, by which the programs name it */
 	size_t key_size, value_size;
 	__u32 entries; /* an array's, all of which are there; 0: a hash */
+	bool prefixes; /* keys are prefixes, and the longest one is found (LPM) */
 	struct map_element *first;
 };
 

@@ -263,9 +263,36 @@ void shim_map_update(struct map *m, const void *key, const void *value)
 	memcpy(e->value, value, m->value_size);
 }
 
+/* Whether the first bits of `key` are those of the prefix `of`; both begin with their lengths. */
+static bool has_prefix(const uint8_t *key, const uint8_t *of)
+{
+	uint32_t len;
+
+	memcpy(&len, of, sizeof(len));
+	key += sizeof(len);
+	of += sizeof(len);
+	return !memcmp(key, of, len / 8) &&
+	       (len % 8 == 0 || (key[len / 8] ^ of[len / 8]) >> (8 - len % 8) == 0);
+}
+
+static struct map_element *map_longest(struct map *m, const void *key)
+{
+	struct map_element *longest = NULL;
+	uint32_t len, most = 0;
+
+	for (struct map_element *e = m->first; e; e = e->next) {
+		memcpy(&len, e->key, sizeof(len));
+		if (has_prefix(key, e->key) && (!longest || len > most)) {
+			longest = e;
+			most = len;
+		}
+	}
+	return longest;
+}
+
 void *shim_map_lookup(struct map *m, const void *key)
 {
-	struct map_element *e = map_find(m, key);
+	struct map_element *e = m->prefixes ? map_longest(m, key) : map_find(m, key);
 	uint32_t index;
 
 	if (!e && m->entries) {
@@ -290,6 +317,24 @@ void shim_map_clear(struct map *m)
 void *bpf_map_lookup_elem(void *map, const void *key)
 {
 	return shim_map_lookup(map_at(map), key);
+}
+
+long bpf_map_update_elem(void *map, const void *key, const void *value, __u64 flags)
+{
+	if (flags)
+		unsupported("bpf_map_update_elem() with flags");
+	shim_map_update(map_at(map), key, value);
+	return 0;
+}
+
+__u64 bpf_ktime_get_ns(void)
+{
+	return 1000000000000;
+}
+
+__u64 bpf_ktime_get_coarse_ns(void)
+{
+	return bpf_ktime_get_ns();
 }
 
 /* ---------------------------------------------------------------- both contexts */

@@ -19,6 +19,11 @@
 
 /* A map is known by its address alone. */
 void *bpf_map_lookup_elem(void *map, const void *key);
+long bpf_map_update_elem(void *map, const void *key, const void *value, __u64 flags);
+
+/* Time does not go on while a frame is judged. */
+__u64 bpf_ktime_get_ns(void);
+__u64 bpf_ktime_get_coarse_ns(void);
 
 long bpf_skb_load_bytes(const void *skb, __u32 offset, void *to, __u32 len);
 long bpf_skb_load_bytes_relative(const void *skb, __u32 offset, void *to, __u32 len, __u32 header);

@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Who may talk to whom. What a rule accepts passes without any state, and so does its answer,
+ * which the same rule knows by its other end. What a VM opens itself is noted in `flows`, and
+ * only there. The number of look-ups does not depend on the number of rules: tn_abi.h, accepts.
+ */
+#ifndef TN_BPF_POLICY_H
+#define TN_BPF_POLICY_H
+
+#include "account.h"
+#include "lookup.h"
+#include "service.h"
+
+#define NS_PER_S 1000000000ULL
+
+/* No class at all: only a rule that accepts everything can match. */
+#define CLASS_NONE TN_CLASSES_COUNT
+_Static_assert(!(TN_CLASSES_COUNT & (TN_CLASSES_COUNT - 1)), "rule_in() masks a class");
+
+#define SERVICE_UNKNOWN 0x10000
+
+/* Both ends of a packet, or of one that it quotes. */
+struct ends {
+	struct tn_addr shared; /* the VM's, */
+	struct tn_addr fixed;
+	struct tn_addr peer; /* and who it talks to, on the shared network */
+	__u32 tenant;	     /* the VM's, */
+	__u32 flags;	     /* its mapping's, */
+	__u32 peer_tenant;   /* 0: a stranger */
+	__u32 peer_flags;    /* enum tn_shared_flags; 0: no row in by_shared */
+};
+
+/* A quoted packet: its headers as far as they were quoted. */
+struct quote {
+	__u32 at;      /* offset of its IP header */
+	__u32 l4;      /* offset of its L4 header; 0: it is none, or not quoted */
+	__u32 l4_csum; /* offset of its L4 checksum; 0: none, or not quoted */
+	__u8 proto;    /* of the header at l4 */
+	bool csum_optional;
+	__sum16 ip_csum; /* IPv4 */
+	struct tn_addr src;
+	struct tn_addr dst;
+};
+
+/* What is too large for the stack. A packet is judged in one go on one CPU. */
+struct work {
+	struct ends ends;
+	struct quote quote;
+	struct tn_addr src; /* of an error that is on the way, as it came */
+	struct tn_addr own; /* and what it leaves with */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct work);
+} works SEC(".maps");
+
+static __always_inline struct work *work_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&works, &zero);
+}
+
+static __always_inline __u32 seconds(void)
+{
+	return bpf_ktime_get_coarse_ns() / NS_PER_S;
+}
+
+/*
+ * The rule of the row of accepts that `key` names, and the rows of services below it; 0: none.
+ * `service` SERVICE_UNKNOWN: a fragment without its header.
+ */
+static __always_inline __u32 rule_in(struct tn_service_key *key, __u32 service)
+{
+	const struct tn_accept *found = bpf_map_lookup_elem(&accepts, &key->accept);
+	__u32 blocks, class = key->class;
+	const __u32 *rule;
+
+	if (!found)
+		return 0;
+	if (found->rule || class >= TN_CLASSES_COUNT)
+		return found->rule;
+	/* the verifier has to see the bound once more, and the compiler not that it is known */
+	asm volatile("" : "+r"(class));
+	blocks = found->blocks[class & (TN_CLASSES_COUNT - 1)];
+	if (service == SERVICE_UNKNOWN)
+		blocks &= 1U << TN_SHIFT_ALL / TN_SHIFT_STEP;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i <= TN_SHIFT_ALL / TN_SHIFT_STEP; i++) {
+		if (!(blocks & 1U << i))
+			continue;
+		key->shift = i * TN_SHIFT_STEP;
+		key->block = (service & 0xffff) >> key->shift;
+		rule = bpf_map_lookup_elem(&services, key);
+		if (rule)
+			return *rule;
+	}
+	return 0;
+}
+
+/*
+ * The rule, of the VM's tenant about its peer or with `of_peer` the other way round, that accepts
+ * that service; 0: none does. A tenant's rules for all of its mappings come first, then those
+ * that name the mapping; of either, those from that tenant, then those from any.
+ */
+__noinline __u32 tn_rule(const struct ends *e, __u32 of_peer, __u32 class, __u32 service)
+{
+	struct tn_service_key key = { .class = class };
+	__u32 from, rule = 0;
+	bool named;
+
+	if (!e)
+		return 0;
+	key.accept.tenant = of_peer ? e->peer_tenant : e->tenant;
+	from = of_peer ? e->tenant : e->peer_tenant;
+	named = (of_peer ? e->peer_flags : e->flags) & TN_SHARED_NAMED;
+	if (!from)
+		return 0;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < 4 && !rule; i++) {
+		if (i == 2) {
+			if (!named)
+				break;
+			key.accept.to = of_peer ? e->peer : e->shared;
+		}
+		key.accept.from = i & 1 ? 0 : from;
+		rule = rule_in(&key, service);
+	}
+	return rule;
+}
+
+/* The tenant that has an address without a row in by_shared; 0: nobody, a stranger. */
+__noinline __u32 tn_pool_of(const struct tn_addr *a)
+{
+	struct tn_pool_key key = { .len = 128 };
+	const __u32 *tenant;
+
+	if (!a)
+		return 0;
+	key.prefix = *a;
+	tenant = bpf_map_lookup_elem(&pools, &key);
+	return tenant ? *tenant : 0;
+}
+
+/* The VM at e->fixed, by its mapping. */
+static __always_inline void ends_know_vm(struct ends *e, const struct tn_fixed *mapping)
+{
+	e->shared = mapping->shared;
+	e->tenant = mapping->tenant;
+	e->flags = mapping->flags;
+}
+
+/* Who is at e->peer, which has this row in by_shared, or none. */
+static __always_inline void ends_know_peer(struct ends *e, const struct tn_shared *row)
+{
+	e->peer_tenant = row ? row->tenant : tn_pool_of(&e->peer);
+	e->peer_flags = row ? row->flags : 0;
+}
+
+/* ---------------------------------------------------------------- flows */
+
+/* `ports`: the service of the peer's end, and above it the port of the VM's. */
+static __always_inline struct tn_flow_key flow_key(const struct ends *e, __u32 proto, __u32 ports)
+{
+	return (struct tn_flow_key){ .peer = e->peer,
+				     .fixed = e->fixed,
+				     .service = ports,
+				     .port = ports >> 16,
+				     .proto = proto };
+}
+
+static __always_inline __u32 flow_ports(__u16 service, __u16 port)
+{
+	return service | (__u32)port << 16;
+}
+
+__noinline int tn_flow_lives(const struct ends *e, __u32 proto, __u32 ports)
+{
+	const struct tn_flow *f;
+	struct tn_flow_key key;
+
+	if (!e)
+		return 0;
+	key = flow_key(e, proto, ports);
+	f = bpf_map_lookup_elem(&flows, &key);
+	return f && f->until > seconds();
+}
+
+static __always_inline __u32 flow_life(__u8 class)
+{
+	switch (class) {
+	case TN_CLASS_TCP:
+	case TN_CLASS_SCTP:
+	case TN_CLASS_DCCP:
+		return TN_FLOW_TCP;
+	case TN_CLASS_UDP:
+	case TN_CLASS_UDPLITE:
+		return TN_FLOW_UDP;
+	case TN_CLASS_ICMP:
+	case TN_CLASS_ICMPV6:
+		return TN_FLOW_ICMP;
+	default:
+		return TN_FLOW_OTHER;
+	}
+}
+
+/*
+ * The VM has sent a packet of that flow: `tcp` are its TCP flags. What is not there any more is
+ * made again, so that a flow that had to make room for others comes back by itself.
+ */
+__noinline int tn_flow_refresh(const struct ends *e, __u32 class_proto, __u32 ports, __u32 tcp)
+{
+	__u32 life = flow_life(class_proto >> 8);
+	struct tn_flow new = {};
+	struct tn_drops *count;
+	struct tn_flow_key key;
+	struct tn_flow *f;
+
+	if (!e)
+		return 0;
+	key = flow_key(e, class_proto & 0xff, ports);
+	f = bpf_map_lookup_elem(&flows, &key);
+	if (f && !(tcp & TCP_SYN) && f->until > seconds())
+		new.flags = f->flags;
+	if (tcp & (TCP_FIN | TCP_RST))
+		new.flags |= TN_FLOW_CLOSING;
+	if (tcp & TCP_SYN || new.flags &TN_FLOW_CLOSING)
+		life = TN_FLOW_TCP_BRIEF;
+	new.until = seconds() + life;
+	if (f) {
+		/* several CPUs share it: no write that changes nothing */
+		if (f->until != new.until)
+			f->until = new.until;
+		if (f->flags != new.flags)
+			f->flags = new.flags;
+		return 1;
+	}
+	if (bpf_map_update_elem(&flows, &key, &new, BPF_ANY))
+		return 0;
+	count = router_counters();
+	if (count)
+		count->flows_opened++;
+	return 1;
+}
+
+/* ---------------------------------------------------------------- fragments */
+
+/* Which datagram it is a part of: RFC 791, 3.1 and RFC 8200, 4.5. */
+static __always_inline bool fragment_id(struct pkt *p, __u32 *id)
+{
+	*id = 0;
+	return p->v4 ? pkt_load(p, p->fragment + offsetof(struct iphdr, id), id, sizeof(__be16))
+		     : pkt_load(p, p->fragment + 4, id, sizeof(*id));
+}
+
+static __always_inline struct tn_fragment_key fragment_key(const struct ends *e, __u32 id,
+							   __u32 proto, __u32 out)
+{
+	return (struct tn_fragment_key){ .src = out ? e->shared : e->peer,
+					 .dst = out ? e->peer : e->shared,
+					 .id = id,
+					 .proto = proto };
+}
+
+/* The first one was accepted by that rule, or with 0 as part of a flow: the others may follow. */
+__noinline int tn_fragment_note(const struct ends *e, __u32 id, __u32 proto, __u32 out, __u32 rule)
+{
+	struct tn_fragment value = { .until = seconds() + TN_FRAGMENT_LIFE, .rule = rule };
+	struct tn_fragment_key key;
+
+	if (!e)
+		return -1;
+	key = fragment_key(e, id, proto, out);
+	return bpf_map_update_elem(&fragments, &key, &value, BPF_ANY);
+}
+
+/* What was noted so, plus one; 0: nothing. */
+__noinline __u64 tn_fragment_follows(const struct ends *e, __u32 id, __u32 proto, __u32 out)
+{
+	const struct tn_fragment *first;
+	struct tn_fragment_key key;
+
+	if (!e)
+		return 0;
+	key = fragment_key(e, id, proto, out);
+	first = bpf_map_lookup_elem(&fragments, &key);
+	return first && first->until > seconds() ? (__u64)first->rule + 1 : 0;
+}
+
+/*
+ * One that is not the first. It cannot be judged by what it does not have, nor may it overwrite
+ * what was judged (RFC 1858, RFC 3128, RFC 5722).
+ */
+static __always_inline enum tn_verdict fragment_judge(struct pkt *p, const struct ends *e, bool out)
+{
+	__u64 first;
+	__u32 id;
+
+	if (p->fragment_at < l4_header_min[p->proto])
+		return drop(p, TN_DROP_FRAGMENT);
+	p->rule = tn_rule(e, false, service_class[p->proto], SERVICE_UNKNOWN);
+	if (p->rule)
+		return TN_GO_ON;
+	if (!fragment_id(p, &id))
+		return drop(p, TN_DROP_INTERNAL);
+	first = tn_fragment_follows(e, id, p->proto, out);
+	if (!first)
+		return drop(p, TN_DROP_FRAGMENT);
+	p->rule = first - 1;
+	p->by_flow = !p->rule;
+	return TN_GO_ON;
+}
+
+/* ---------------------------------------------------------------- what a packet may do */
+
+static __always_inline enum tn_verdict accepted(struct pkt *p, const struct ends *e, bool out)
+{
+	__u32 id;
+
+	if (!p->fragment)
+		return TN_GO_ON;
+	return fragment_id(p, &id) && !tn_fragment_note(e, id, p->proto, out, p->rule)
+		       ? TN_GO_ON
+		       : drop(p, TN_DROP_INTERNAL);
+}
+
+/* From the shared network to a VM. */
+static __always_inline enum tn_verdict policy_in(struct pkt *p, const struct ends *e)
+{
+	struct service s;
+
+	if (p->rest)
+		return fragment_judge(p, e, false);
+	if (!service_read(p, p->proto, p->l4, &s))
+		return drop(p, TN_DROP_MALFORMED);
+	p->rule = tn_rule(e, false, s.talk == TALK_REPLY ? CLASS_NONE : s.class, s.dst);
+	if (!p->rule) {
+		if (s.talk == TALK_REQUEST || !tn_flow_lives(e, p->proto, flow_ports(s.src, s.dst)))
+			return drop(p, e->peer_tenant ? TN_DROP_NOT_ACCEPTED : TN_DROP_STRANGER);
+		p->by_flow = true;
+	}
+	return accepted(p, e, false);
+}
+
+/* The VM opens a flow, or goes on with one: its peer has to accept that, if that is known here. */
+static __always_inline enum tn_verdict policy_open(struct pkt *p, const struct ends *e,
+						   const struct service *s)
+{
+	__u8 tcp = 0;
+
+	if (s->talk == TALK_REPLY)
+		return drop(p, TN_DROP_NOT_ACCEPTED);
+	if (e->peer_flags & TN_SHARED_JUDGED && !tn_rule(e, true, s->class, s->dst))
+		return drop(p, TN_DROP_NOT_ACCEPTED);
+	if (s->class == TN_CLASS_TCP && !pkt_load(p, p->l4 + TCP_FLAGS_OFFSET, &tcp, sizeof(tcp)))
+		return drop(p, TN_DROP_MALFORMED);
+	tn_flow_refresh(e, p->proto | (__u32)s->class << 8, flow_ports(s->dst, s->src), tcp);
+	p->by_flow = true;
+	return TN_GO_ON;
+}
+
+/* From a VM to the shared network. */
+static __always_inline enum tn_verdict policy_out(struct pkt *p, const struct ends *e)
+{
+	enum tn_verdict v = TN_GO_ON;
+	struct service s;
+
+	if (p->rest)
+		return fragment_judge(p, e, true);
+	if (!service_read(p, p->proto, p->l4, &s))
+		return drop(p, TN_DROP_MALFORMED);
+	p->rule = tn_rule(e, false, s.talk == TALK_REQUEST ? CLASS_NONE : s.class, s.src);
+	if (!p->rule)
+		v = policy_open(p, e, &s);
+	return v == TN_GO_ON ? accepted(p, e, true) : v;
+}
+
+/*
+ * An ICMP error: whether the packet that it quotes, of protocol `proto` with its header at `l4`,
+ * is of a flow that there is; `l4` is zero when that is not quoted. `by_vm`: the VM has sent
+ * that packet, and gets the error; else it is the other way round.
+ */
+static __always_inline bool policy_quoted(struct pkt *p, const struct ends *e, __u8 proto, __u32 l4,
+					  bool by_vm)
+{
+	struct service s;
+
+	if (!l4) {
+		p->rule = tn_rule(e, false, CLASS_NONE, 0);
+		return p->rule;
+	}
+	if (!service_read(p, proto, l4, &s))
+		return false;
+	/* a rule knows requests that come to the VM, and replies that it sends */
+	p->rule = tn_rule(e, false,
+			  s.talk == (by_vm ? TALK_REQUEST : TALK_REPLY) ? CLASS_NONE : s.class,
+			  by_vm ? s.src : s.dst);
+	if (p->rule)
+		return true;
+	if (s.talk == (by_vm ? TALK_REPLY : TALK_REQUEST))
+		return false;
+	p->by_flow = tn_flow_lives(e, proto,
+				   by_vm ? flow_ports(s.dst, s.src) : flow_ports(s.src, s.dst));
+	return p->by_flow;
+}
+
+/* ---------------------------------------------------------------- limits */
+
+enum limit_direction { LIMIT_IN, LIMIT_OUT };
+
+/*
+ * The generic cell rate algorithm (ITU-T I.371, virtual scheduling): a bucket that would be empty
+ * again at *at takes `cost` more nanoseconds if that is no more than `depth` ahead of now. Another
+ * CPU that was faster costs a second try; after a few of them the packet has bad luck.
+ */
+static __always_inline bool bucket_take(__u64 *at, __u64 now, __u64 cost, __u64 depth)
+{
+	for (int i = 0; i < 4; i++) {
+		__u64 old = *at, start = old > now ? old : now;
+
+		if (start + cost > now + depth)
+			return false;
+		if (__sync_val_compare_and_swap(at, old, start + cost) == old)
+			return true;
+	}
+	return false;
+}
+
+/* Whether the mapping with that shared address may carry `packets` of `bytes` more in all. */
+__noinline int tn_limit_allows(const struct tn_addr *shared, __u32 direction, __u32 packets,
+			       __u32 bytes)
+{
+	struct tn_addr key;
+	struct tn_limit *l;
+	__u64 now;
+
+	if (!shared)
+		return 0;
+	key = *shared;
+	l = bpf_map_lookup_elem(&limits, &key);
+	if (!l)
+		return 1;
+	now = bpf_ktime_get_ns();
+	direction &= 1;
+	if (l->packets &&
+	    !bucket_take(&l->packets_at[direction], now, packets * NS_PER_S / l->packets,
+			 l->packet_burst * NS_PER_S / l->packets))
+		return 0;
+	return !l->rate || bucket_take(&l->bytes_at[direction], now, bytes * NS_PER_S / l->rate,
+				       l->burst * NS_PER_S / l->rate);
+}
+
+static __always_inline enum tn_verdict limit(struct pkt *p, const struct ends *e,
+					     enum limit_direction direction, enum tn_verdict v)
+{
+	struct tn_addr shared = pkt_copy(&e->shared);
+
+	if (v != TN_TRANSLATED || !(e->flags & TN_SHARED_LIMITED))
+		return v;
+	return tn_limit_allows(&shared, direction, p->packets, p->ip_bytes)
+		       ? v
+		       : drop(p, TN_DROP_LIMIT);
+}
+
+#endif

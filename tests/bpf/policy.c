@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Who may talk to whom: scenes of several packets each, in which what came before matters. A scene
+ * is played twice, with what comes in on XDP and on tc; the programs of red run.
+ */
+#include <bpf/bpf.h>
+#include <linux/icmp.h>
+#include <netinet/tcp.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "harness.h"
+
+#define EVERYTHING   TN_CLASSES_COUNT
+#define ALL_OF(c)    TN_CLASS_##c, 0, 0xffff
+#define ONE_OF(c, n) TN_CLASS_##c, n, n
+
+#define TENANT_OF(router) (router + 1)
+
+enum way { IN, OUT };
+
+struct step {
+	const char *what;
+	enum way way;
+	struct packet packet;
+	int reason; /* PASSES, or TN_DROP_… */
+};
+#define PASSES (-1)
+
+static enum program in_program;
+
+/* What XDP leaves to tc is tc's to judge. */
+static struct result run(struct lab *lab, const struct step *s)
+{
+	struct frame f = packet_build(&s->packet);
+	struct result r = lab_run(lab, s->way == OUT ? TC_OUT : in_program, &s->packet, &f);
+
+	if (s->way == IN && in_program == XDP_IN && r.verdict == STACK && !r.marked)
+		r = lab_run(lab, TC_IN, &s->packet, &f);
+	return r;
+}
+
+static void play(struct lab *lab, const struct step *s)
+{
+	static struct tally before, after;
+	struct result r;
+
+	lab_tally(lab, &before);
+	r = run(lab, s);
+	lab_tally(lab, &after);
+	cr_expect_eq(r.verdict, s->reason == PASSES ? STACK : GONE, "%s, %s: %s", s->what,
+		     program_name(in_program), r.verdict == STACK ? "it passed" : "it was dropped");
+	for (int i = 0; i < TN_REASONS_COUNT; i++)
+		cr_expect_eq(after.routers[RED].packets[i] - before.routers[RED].packets[i],
+			     i == s->reason, "%s, %s: reason %d counted %llu times", s->what,
+			     program_name(in_program), i,
+			     after.routers[RED].packets[i] - before.routers[RED].packets[i]);
+}
+
+static void play_all(struct lab *lab, const struct step *steps, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		play(lab, &steps[i]);
+}
+
+#define PLAY(lab, ...)                                      \
+	play_all(lab, (const struct step[]){ __VA_ARGS__ }, \
+		 sizeof((const struct step[]){ __VA_ARGS__ }) / sizeof(struct step))
+
+typedef void (*scene_fn)(struct lab *lab);
+
+static void scene(scene_fn fn)
+{
+	static const enum program programs[] = { XDP_IN, TC_IN };
+
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
+		struct lab *lab = lab_open(&(struct lab_options){ .strict = true });
+
+		in_program = programs[i];
+		fn(lab);
+		lab_close(lab);
+	}
+}
+
+#define TCP_(s, sp, d, dp, ...)                                                                   \
+	{                                                                                         \
+		.src = s, .dst = d, .proto = IPPROTO_TCP, .sport = sp, .dport = dp, ##__VA_ARGS__ \
+	}
+#define UDP_(s, sp, d, dp, ...)                                                                   \
+	{                                                                                         \
+		.src = s, .dst = d, .proto = IPPROTO_UDP, .sport = sp, .dport = dp, ##__VA_ARGS__ \
+	}
+#define PING(s, d)                                                      \
+	{                                                               \
+		.src = s, .dst = d, .proto = IPPROTO_ICMP, .payload = 8 \
+	}
+#define PONG(s, d)                                                                          \
+	{                                                                                   \
+		.src = s, .dst = d, .proto = IPPROTO_ICMP, .payload = 8, .type = ECHO_REPLY \
+	}
+#define PING6(s, d)                                                                    \
+	{                                                                              \
+		.src = s, .dst = d, .proto = IPPROTO_ICMPV6, .payload = 8, .type = 128 \
+	}
+#define PONG6(s, d)                                                                    \
+	{                                                                              \
+		.src = s, .dst = d, .proto = IPPROTO_ICMPV6, .payload = 8, .type = 129 \
+	}
+
+/* ---------------------------------------------------------------- nobody, unless it is said */
+
+static void nobody_is_accepted(struct lab *lab)
+{
+	PLAY(lab,
+	     { "from another tenant of this machine", IN, TCP_(BLUE_SHARED, 4000, RED_SHARED, 80),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "from a tenant elsewhere", IN, UDP_(GREEN_SHARED, 4000, RED_SHARED, 53),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "a ping", IN, PING(GREEN_SHARED, RED_SHARED), TN_DROP_NOT_ACCEPTED },
+	     { "an answer to nothing", IN, PONG(GREEN_SHARED, RED_SHARED), TN_DROP_NOT_ACCEPTED },
+	     { "a protocol without ports",
+	       IN,
+	       { .src = GREEN_SHARED, .dst = RED_SHARED, .proto = IPPROTO_GRE, .payload = 20 },
+	       TN_DROP_NOT_ACCEPTED },
+	     { "from another router", IN, PING(BLUE_OWN, RED_SHARED), TN_DROP_NOT_ACCEPTED },
+	     { "from nobody known", IN, UDP_(STRANGER, 4000, RED_SHARED, 53), TN_DROP_STRANGER },
+	     { "over IPv6", IN, TCP_(BLUE_SHARED_6, 4000, RED_SHARED_6, 80), TN_DROP_NOT_ACCEPTED },
+	     { "a ping over IPv6", IN, PING6(GREEN_SHARED_6, RED_SHARED_6), TN_DROP_NOT_ACCEPTED },
+	     { "from nobody known over IPv6", IN, UDP_(STRANGER_6, 4000, RED_SHARED_6, 53),
+	       TN_DROP_STRANGER },
+	     { "the router itself", IN, PING(GREEN_SHARED, RED_OWN), PASSES });
+}
+
+Test(policy, nobody_is_accepted)
+{
+	scene(nobody_is_accepted);
+}
+
+/* ---------------------------------------------------------------- rules */
+
+static void what_a_rule_says(struct lab *lab)
+{
+	lab_accept(lab, RED, RED_SHARED, TENANT_OF(BLUE), ONE_OF(TCP, 5432), 7);
+	PLAY(lab, { "the port", IN, TCP_(BLUE_SHARED, 4000, RED_SHARED, 5432), PASSES },
+	     { "its answer", OUT, TCP_(RED_VM, 5432, BLUE_SHARED, 4000), PASSES },
+	     { "another port", IN, TCP_(BLUE_SHARED, 4000, RED_SHARED, 5433),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "the port at the wrong end", IN, TCP_(BLUE_SHARED, 5432, RED_SHARED, 4000),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "another protocol", IN, UDP_(BLUE_SHARED, 4000, RED_SHARED, 5432),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "another mapping", IN, TCP_(BLUE_SHARED, 4000, RED_SHARED2, 5432),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "the other family", IN, TCP_(BLUE_SHARED_6, 4000, RED_SHARED_6, 5432),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "another tenant", IN, TCP_(GREEN_SHARED, 4000, RED_SHARED, 5432),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "nobody known", IN, TCP_(STRANGER, 4000, RED_SHARED, 5432), TN_DROP_STRANGER });
+	cr_expect_eq(lab_hits(lab, 7), 2, "%s: %lu hits", program_name(in_program),
+		     lab_hits(lab, 7));
+}
+
+Test(policy, what_a_rule_says)
+{
+	scene(what_a_rule_says);
+}
+
+static void any_tenant_but_no_stranger(struct lab *lab)
+{
+	lab_accept(lab, RED, NULL, 0, EVERYTHING, 0, 0, 1);
+	lab_pool(lab, "100.64.9.0/28", TENANT_OF(GREEN) + 7);
+	lab_pool(lab, "100.64.9.3/32", 0);
+	PLAY(lab, { "a mapping", IN, UDP_(GREEN_SHARED, 1, RED_SHARED2, 2), PASSES },
+	     { "a router", IN, PING(BLUE_OWN, RED_SHARED), PASSES },
+	     { "out of a pool", IN, UDP_("100.64.9.1", 1, RED_SHARED, 2), PASSES },
+	     { "what two pools claim", IN, UDP_("100.64.9.3", 1, RED_SHARED, 2), TN_DROP_STRANGER },
+	     { "behind the pool", IN, UDP_("100.64.9.16", 1, RED_SHARED, 2), TN_DROP_STRANGER },
+	     { "an answer to nothing, which is something too", IN, PONG(GREEN_SHARED, RED_SHARED),
+	       PASSES },
+	     { "over IPv6", IN, UDP_(BLUE_SHARED_6, 1, RED_SHARED_6, 2), PASSES });
+}
+
+Test(policy, any_tenant_but_no_stranger)
+{
+	scene(any_tenant_but_no_stranger);
+}
+
+/* Each of the four rows that can accept, and blocks of each size. */
+static void every_row_counts(struct lab *lab)
+{
+	static const uint8_t shifts[] = { 4, 8, 12 };
+	struct tn_accept row = { .blocks = { [TN_CLASS_UDP] = 0xe } };
+	struct tn_service_key key = { .accept = { .tenant = TENANT_OF(RED) },
+				      .class = TN_CLASS_UDP };
+	uint32_t rule = 9;
+
+	lab_accept(lab, RED, NULL, TENANT_OF(BLUE), ONE_OF(TCP, 1), 1);
+	lab_accept(lab, RED, NULL, 0, ONE_OF(TCP, 2), 2);
+	lab_accept(lab, RED, RED_SHARED, TENANT_OF(BLUE), ONE_OF(TCP, 3), 3);
+	lab_accept(lab, RED, RED_SHARED, 0, ALL_OF(SCTP), 4);
+	cr_assert_eq(bpf_map_update_elem(lab_map_fd(lab, "accepts"),
+					 &(struct tn_accept_key){ .tenant = TENANT_OF(RED),
+								  .from = TENANT_OF(GREEN) },
+					 &row, BPF_ANY),
+		     0);
+	key.accept.from = TENANT_OF(GREEN);
+	for (size_t i = 0; i < ARRAY_SIZE(shifts); i++) {
+		key.shift = shifts[i];
+		key.block = 0x7654 >> shifts[i] ^ (1U << i);
+		cr_assert_eq(bpf_map_update_elem(lab_map_fd(lab, "services"), &key, &rule, BPF_ANY),
+			     0);
+	}
+	PLAY(lab, { "tenant to tenant", IN, TCP_(BLUE_SHARED, 9, RED_SHARED2, 1), PASSES },
+	     { "any to tenant", IN, TCP_(BLUE_SHARED, 9, RED_SHARED2, 2), PASSES },
+	     { "any to tenant, from another", IN, TCP_(GREEN_SHARED, 9, RED_SHARED, 2), PASSES },
+	     { "tenant to mapping", IN, TCP_(BLUE_SHARED, 9, RED_SHARED, 3), PASSES },
+	     { "not that mapping", IN, TCP_(BLUE_SHARED, 9, RED_SHARED2, 3), TN_DROP_NOT_ACCEPTED },
+	     { "any to mapping",
+	       IN,
+	       { .src = GREEN_SHARED, .dst = RED_SHARED, .proto = IPPROTO_SCTP, .payload = 8 },
+	       PASSES },
+	     { "16 services", IN, UDP_(GREEN_SHARED, 9, RED_SHARED2, 0x7644), PASSES },
+	     { "next to them", IN, UDP_(GREEN_SHARED, 9, RED_SHARED2, 0x7634),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "256 services", IN, UDP_(GREEN_SHARED, 9, RED_SHARED2, 0x7400), PASSES },
+	     { "next to them", IN, UDP_(GREEN_SHARED, 9, RED_SHARED2, 0x7300),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "4,096 services", IN, UDP_(GREEN_SHARED, 9, RED_SHARED2, 0x3fff), PASSES },
+	     { "next to them", IN, UDP_(GREEN_SHARED, 9, RED_SHARED2, 0x4000),
+	       TN_DROP_NOT_ACCEPTED });
+}
+
+Test(policy, every_row_counts)
+{
+	scene(every_row_counts);
+}
+
+/* ---------------------------------------------------------------- flows */
+
+static void what_a_vm_opens(struct lab *lab)
+{
+	lab_pool(lab, "100.64.9.0/24", TENANT_OF(GREEN) + 7); /* judged elsewhere */
+	PLAY(lab,
+	     { "an answer before the question", IN, TCP_(STRANGER, 80, RED_SHARED, 4000),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "a VM opens a flow", OUT, TCP_(RED_VM, 4000, STRANGER, 80), PASSES },
+	     { "and is answered", IN, TCP_(STRANGER, 80, RED_SHARED, 4000), PASSES },
+	     { "from the wrong port", IN, TCP_(STRANGER, 81, RED_SHARED, 4000),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "to the wrong port", IN, TCP_(STRANGER, 80, RED_SHARED, 4001),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "in the wrong protocol", IN, UDP_(STRANGER, 80, RED_SHARED, 4000),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "from the wrong address", IN, TCP_("100.64.9.8", 80, RED_SHARED, 4000),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "to another VM", IN, TCP_(STRANGER, 80, RED_SHARED2, 4000), TN_DROP_NOT_ACCEPTED },
+	     { "a ping", OUT, PING(RED_VM, STRANGER), PASSES },
+	     { "its answer", IN, PONG(STRANGER, RED_SHARED), PASSES },
+	     { "a ping back", IN, PING(STRANGER, RED_SHARED), TN_DROP_NOT_ACCEPTED },
+	     { "an answer to nothing goes out to nobody", OUT, PONG(RED_VM2, STRANGER),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "GRE",
+	       OUT,
+	       { .src = RED_VM, .dst = STRANGER, .proto = IPPROTO_GRE, .payload = 9 },
+	       PASSES },
+	     { "GRE back",
+	       IN,
+	       { .src = STRANGER, .dst = RED_SHARED, .proto = IPPROTO_GRE, .payload = 9 },
+	       PASSES },
+	     { "IPv6", OUT, UDP_(RED_VM_6, 4000, STRANGER_6, 53), PASSES },
+	     { "and back, from a stranger that was asked", IN,
+	       UDP_(STRANGER_6, 53, RED_SHARED_6, 4000), PASSES },
+	     { "a ping over IPv6", OUT, PING6(RED_VM_6, STRANGER_6), PASSES },
+	     { "its answer", IN, PONG6(STRANGER_6, RED_SHARED_6), PASSES });
+}
+
+Test(policy, what_a_vm_opens)
+{
+	scene(what_a_vm_opens);
+}
+
+/* A tenant of this machine has to accept what is opened to it, and so nobody punches holes. */
+static void the_peer_has_to_accept(struct lab *lab)
+{
+	lab_accept(lab, BLUE, NULL, TENANT_OF(RED), ONE_OF(UDP, 53), 3);
+	lab_accept(lab, BLUE, BLUE_SHARED, TENANT_OF(RED), ONE_OF(ICMP, ICMP_ECHO), 4);
+	PLAY(lab, { "what it accepts", OUT, UDP_(RED_VM, 4000, BLUE_SHARED, 53), PASSES },
+	     { "the answer", IN, UDP_(BLUE_SHARED, 53, RED_SHARED, 4000), PASSES },
+	     { "what it accepts by name", OUT, PING(RED_VM, BLUE_SHARED), PASSES },
+	     { "what it does not", OUT, UDP_(RED_VM, 4000, BLUE_SHARED, 54), TN_DROP_NOT_ACCEPTED },
+	     { "the answer to that", IN, UDP_(BLUE_SHARED, 54, RED_SHARED, 4000),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "from the accepted port", OUT, UDP_(RED_VM, 53, BLUE_SHARED, 4000),
+	       TN_DROP_NOT_ACCEPTED });
+}
+
+Test(policy, the_peer_has_to_accept)
+{
+	scene(the_peer_has_to_accept);
+}
+
+/* A rule that is gone ends what it accepted, in both directions. */
+static void a_rule_that_goes(struct lab *lab)
+{
+	lab_accept(lab, RED, NULL, TENANT_OF(BLUE), ONE_OF(TCP, 22), 3);
+	PLAY(lab, { "in", IN, TCP_(BLUE_SHARED, 4000, RED_SHARED, 22), PASSES },
+	     { "out", OUT, TCP_(RED_VM, 22, BLUE_SHARED, 4000), PASSES });
+	lab_accept_nothing(lab);
+	PLAY(lab,
+	     { "out after it", OUT, TCP_(RED_VM, 22, BLUE_SHARED, 4000), TN_DROP_NOT_ACCEPTED },
+	     { "in after it", IN, TCP_(BLUE_SHARED, 4000, RED_SHARED, 22), TN_DROP_NOT_ACCEPTED });
+}
+
+Test(policy, a_rule_that_goes)
+{
+	scene(a_rule_that_goes);
+}
+
+/* The one flow that there is; the caller's to change. */
+static struct tn_flow_key only_flow(struct lab *lab, struct tn_flow *value)
+{
+	int flows = lab_map_fd(lab, "flows");
+	struct tn_flow_key key, next;
+
+	cr_assert_eq(bpf_map_get_next_key(flows, NULL, &key), 0, "no flow");
+	cr_assert_neq(bpf_map_get_next_key(flows, &key, &next), 0, "more than one flow");
+	cr_assert_eq(bpf_map_lookup_elem(flows, &key, value), 0);
+	return key;
+}
+
+static uint32_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
+/* As long as RFC 5382, 4787 and 5508 want it, and no longer. */
+static void how_long_a_flow_lives(struct lab *lab)
+{
+	static const struct {
+		struct packet packet;
+		uint32_t life;
+	} cases[] = {
+		{ TCP_(RED_VM, 4000, STRANGER, 80), TN_FLOW_TCP },
+		{ TCP_(RED_VM, 4000, STRANGER, 80, .tcp = TH_SYN), TN_FLOW_TCP_BRIEF },
+		{ TCP_(RED_VM, 4000, STRANGER, 80, .tcp = TH_FIN | TH_ACK), TN_FLOW_TCP_BRIEF },
+		{ TCP_(RED_VM, 4000, STRANGER, 80, .tcp = TH_RST), TN_FLOW_TCP_BRIEF },
+		{ UDP_(RED_VM, 4000, STRANGER, 80), TN_FLOW_UDP },
+		{ PING(RED_VM, STRANGER), TN_FLOW_ICMP },
+		{ { .src = RED_VM, .dst = STRANGER, .proto = IPPROTO_ESP, .payload = 20 },
+		  TN_FLOW_OTHER },
+	};
+	int flows = lab_map_fd(lab, "flows");
+	struct tn_flow_key key;
+	struct tn_flow flow;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		PLAY(lab, { "opened", OUT, cases[i].packet, PASSES });
+		key = only_flow(lab, &flow);
+		cr_expect_leq(flow.until - now() - cases[i].life + 1, 2, "case %zu: %d s", i,
+			      (int)(flow.until - now()));
+		bpf_map_delete_elem(flows, &key);
+	}
+}
+
+Test(policy, how_long_a_flow_lives)
+{
+	scene(how_long_a_flow_lives);
+}
+
+static void a_flow_ends_and_heals(struct lab *lab)
+{
+	struct packet ack = TCP_(RED_VM, 4000, STRANGER, 80),
+		      back = TCP_(STRANGER, 80, RED_SHARED, 4000);
+	int flows = lab_map_fd(lab, "flows");
+	struct tn_flow_key key;
+	struct tn_flow flow;
+
+	PLAY(lab, { "opened", OUT, ack, PASSES });
+	key = only_flow(lab, &flow);
+	flow.until = now();
+	bpf_map_update_elem(flows, &key, &flow, BPF_EXIST);
+	PLAY(lab, { "too late", IN, back, TN_DROP_STRANGER }, { "refreshed", OUT, ack, PASSES },
+	     { "again", IN, back, PASSES });
+	bpf_map_delete_elem(flows, &key);
+	PLAY(lab, { "pushed out", IN, back, TN_DROP_STRANGER }, { "healed", OUT, ack, PASSES },
+	     { "again", IN, back, PASSES },
+	     { "closing", OUT, TCP_(RED_VM, 4000, STRANGER, 80, .tcp = TH_FIN | TH_ACK), PASSES },
+	     { "the last word", OUT, ack, PASSES });
+	key = only_flow(lab, &flow);
+	cr_expect_leq(flow.until - now(), TN_FLOW_TCP_BRIEF, "a closing flow is kept for long");
+	PLAY(lab,
+	     { "opened once more", OUT, TCP_(RED_VM, 4000, STRANGER, 80, .tcp = TH_SYN), PASSES },
+	     { "and used", OUT, ack, PASSES });
+	key = only_flow(lab, &flow);
+	cr_expect_gt(flow.until - now(), TN_FLOW_TCP_BRIEF, "an open flow is kept for a moment");
+}
+
+Test(policy, a_flow_ends_and_heals)
+{
+	scene(a_flow_ends_and_heals);
+}
+
+/* ---------------------------------------------------------------- errors */
+
+static void errors_follow_the_flow(struct lab *lab)
+{
+	static const struct packet sent = UDP_(RED_SHARED, 4000, BLUE_SHARED, 53),
+				   other = UDP_(RED_SHARED, 4001, BLUE_SHARED, 53),
+				   got = UDP_(BLUE_SHARED, 4000, RED_VM, 53),
+				   unwanted = UDP_(BLUE_SHARED, 4000, RED_VM, 54);
+
+	lab_accept(lab, BLUE, NULL, TENANT_OF(RED), ONE_OF(UDP, 53), 3);
+	lab_accept(lab, RED, NULL, TENANT_OF(BLUE), ONE_OF(UDP, 53), 4);
+	PLAY(lab, { "opened", OUT, UDP_(RED_VM, 4000, BLUE_SHARED, 53), PASSES });
+#define ERROR(s, d, q) \
+	{ .src = s, .dst = d, .proto = IPPROTO_ICMP, .type = 3, .code = 3, .quote = q }
+	PLAY(lab, { "about the flow", IN, ERROR(BLUE_SHARED, RED_SHARED, &sent), PASSES },
+	     { "from a router on the way", IN, ERROR(STRANGER, RED_SHARED, &sent), PASSES },
+	     { "about another flow", IN, ERROR(BLUE_SHARED, RED_SHARED, &other),
+	       TN_DROP_FORGED_ERROR },
+	     { "about what a rule accepts", OUT, ERROR(RED_VM, BLUE_SHARED, &got), PASSES },
+	     { "about what none accepts", OUT, ERROR(RED_VM, BLUE_SHARED, &unwanted),
+	       TN_DROP_FORGED_ERROR });
+}
+
+Test(policy, errors_follow_the_flow)
+{
+	scene(errors_follow_the_flow);
+}
+
+/* ---------------------------------------------------------------- fragments */
+
+#define PIECE(at, len) .payload = 3000, .frag_at = at, .frag_len = len
+
+static void fragments_follow_the_first(struct lab *lab)
+{
+	lab_accept(lab, RED, NULL, TENANT_OF(BLUE), ONE_OF(UDP, 53), 3);
+	lab_accept(lab, RED, NULL, TENANT_OF(BLUE), ONE_OF(TCP, 80), 4);
+	PLAY(lab,
+	     { "before the first", IN, UDP_(BLUE_SHARED, 4000, RED_SHARED, 53, PIECE(1480, 1480)),
+	       TN_DROP_FRAGMENT },
+	     { "the first", IN, UDP_(BLUE_SHARED, 4000, RED_SHARED, 53, PIECE(0, 1480)), PASSES },
+	     { "the second", IN, UDP_(BLUE_SHARED, 4000, RED_SHARED, 53, PIECE(1480, 1480)),
+	       PASSES },
+	     { "of another sender", IN, UDP_(GREEN_SHARED, 4000, RED_SHARED, 53, PIECE(1480, 1480)),
+	       TN_DROP_FRAGMENT },
+	     { "for another VM", IN, UDP_(BLUE_SHARED, 4000, RED_SHARED2, 53, PIECE(1480, 1480)),
+	       TN_DROP_FRAGMENT },
+	     { "of another protocol",
+	       IN,
+	       { .src = BLUE_SHARED, .dst = RED_SHARED, .proto = IPPROTO_SCTP, PIECE(1480, 1480) },
+	       TN_DROP_FRAGMENT },
+	     { "a first one that is not accepted", IN,
+	       UDP_(BLUE_SHARED, 4000, RED_SHARED, 54, PIECE(0, 1480)), TN_DROP_NOT_ACCEPTED },
+	     { "TCP", IN, TCP_(BLUE_SHARED, 4000, RED_SHARED, 80, PIECE(0, 1480)), PASSES },
+	     { "over its header", IN, TCP_(BLUE_SHARED, 4000, RED_SHARED, 80, PIECE(8, 16)),
+	       TN_DROP_FRAGMENT },
+	     { "over its flags", IN, TCP_(BLUE_SHARED, 4000, RED_SHARED, 80, PIECE(16, 16)),
+	       TN_DROP_FRAGMENT },
+	     { "behind it", IN, TCP_(BLUE_SHARED, 4000, RED_SHARED, 80, PIECE(24, 16)), PASSES },
+	     { "too little to judge by", IN, TCP_(BLUE_SHARED, 4000, RED_SHARED, 80, PIECE(0, 16)),
+	       TN_DROP_MALFORMED },
+	     { "IPv6, before the first", IN,
+	       UDP_(BLUE_SHARED_6, 4000, RED_SHARED_6, 53, PIECE(1480, 1480), .ext = "F"),
+	       TN_DROP_FRAGMENT },
+	     { "IPv6", IN, UDP_(BLUE_SHARED_6, 4000, RED_SHARED_6, 53, PIECE(0, 1480), .ext = "F"),
+	       PASSES },
+	     { "IPv6, the second", IN,
+	       UDP_(BLUE_SHARED_6, 4000, RED_SHARED_6, 53, PIECE(1480, 1480), .ext = "HF"),
+	       PASSES });
+}
+
+Test(policy, fragments_follow_the_first)
+{
+	scene(fragments_follow_the_first);
+}
+
+static void fragments_of_flows(struct lab *lab)
+{
+	PLAY(lab,
+	     { "out, before the first", OUT, UDP_(RED_VM, 53, STRANGER, 4000, PIECE(1480, 1480)),
+	       TN_DROP_FRAGMENT },
+	     { "out", OUT, UDP_(RED_VM, 53, STRANGER, 4000, PIECE(0, 1480)), PASSES },
+	     { "out, the second", OUT, UDP_(RED_VM, 53, STRANGER, 4000, PIECE(1480, 1480)),
+	       PASSES },
+	     { "in, before the first", IN, UDP_(STRANGER, 4000, RED_SHARED, 53, PIECE(1480, 1480)),
+	       TN_DROP_FRAGMENT },
+	     { "in", IN, UDP_(STRANGER, 4000, RED_SHARED, 53, PIECE(0, 1480)), PASSES },
+	     { "in, the second", IN, UDP_(STRANGER, 4000, RED_SHARED, 53, PIECE(1480, 1480)),
+	       PASSES });
+}
+
+Test(policy, fragments_of_flows)
+{
+	scene(fragments_of_flows);
+}
+
+/* Where the ports do not matter, fragments come in any order. */
+static void fragments_of_all_ports(struct lab *lab)
+{
+	lab_accept(lab, RED, NULL, TENANT_OF(BLUE), ALL_OF(UDP), 3);
+	lab_accept(lab, RED, NULL, TENANT_OF(GREEN), EVERYTHING, 0, 0, 4);
+	PLAY(lab,
+	     { "all of UDP", IN, UDP_(BLUE_SHARED, 1, RED_SHARED, 53, PIECE(1480, 1480)), PASSES },
+	     { "not TCP", IN, TCP_(BLUE_SHARED, 1, RED_SHARED, 53, PIECE(1480, 1480)),
+	       TN_DROP_FRAGMENT },
+	     { "everything", IN, TCP_(GREEN_SHARED, 1, RED_SHARED, 53, PIECE(1480, 1480)), PASSES },
+	     { "but not over the header", IN, TCP_(GREEN_SHARED, 1, RED_SHARED, 53, PIECE(8, 8)),
+	       TN_DROP_FRAGMENT });
+}
+
+Test(policy, fragments_of_all_ports)
+{
+	scene(fragments_of_all_ports);
+}
+
+/* ---------------------------------------------------------------- limits */
+
+static void no_more_than_the_limit(struct lab *lab)
+{
+	static const struct packet in = UDP_(BLUE_SHARED, 1, RED_SHARED, 2),
+				   out = UDP_(RED_VM, 2, BLUE_SHARED, 1),
+				   other = UDP_(BLUE_SHARED, 1, RED_SHARED2, 2);
+	/* one packet a second, five at once */
+	struct tn_limit packets = { .packets = 1, .packet_burst = 5 };
+	/* 28 bytes each, of 1 byte a second: five at once */
+	struct tn_limit bytes = { .rate = 1, .burst = 5 * 28 };
+
+	lab_accept(lab, RED, NULL, 0, EVERYTHING, 0, 0, 1);
+	for (int i = 0; i < 2; i++) {
+		lab_limit(lab, RED_SHARED, i ? &bytes : &packets);
+		for (int n = 0; n < 5; n++)
+			PLAY(lab, { "in", IN, in, PASSES }, { "out", OUT, out, PASSES });
+		PLAY(lab, { "one too many in", IN, in, TN_DROP_LIMIT },
+		     { "one too many out", OUT, out, TN_DROP_LIMIT },
+		     { "another mapping", IN, other, PASSES });
+	}
+	/* so much at once that time makes no difference to this test */
+	lab_limit(lab, RED_SHARED,
+		  &(struct tn_limit){ .rate = 1000000000,
+				      .burst = 1000000,
+				      .packets = 1000000,
+				      .packet_burst = 1000 });
+	for (int n = 0; n < 20; n++)
+		PLAY(lab, { "enough", IN, in, PASSES });
+}
+
+Test(policy, no_more_than_the_limit)
+{
+	scene(no_more_than_the_limit);
+}
