@@ -9,6 +9,7 @@
 
 #include "icmp.h"
 #include "neigh.h"
+#include "report.h"
 
 /* AF_INET and AF_INET6; <sys/socket.h> cannot be had without a libc. */
 enum { FAMILY_V4 = 2, FAMILY_V6 = 10 };
@@ -108,7 +109,7 @@ static __always_inline enum tn_verdict translate_in(struct pkt *p, enum icmp_kin
 		return drop(p, TN_DROP_ICMP_REDIRECT);
 	if (icmp == ICMP_ERROR)
 		return icmp_error_in(p, w);
-	v = policy_in(p, e);
+	v = policy_in(p, w);
 	if (v != TN_GO_ON)
 		return v;
 	if (p->xdp && (tn_xdp_guards_only || icmp != ICMP_OTHER))
@@ -181,8 +182,9 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin, boo
 
 	if (!w)
 		return drop(p, TN_DROP_INTERNAL);
-	e->peer = pkt_copy(&p->src);
-	e->shared = pkt_copy(&p->dst);
+	e->peer = w->said.src = pkt_copy(&p->src);
+	e->shared = w->said.dst = pkt_copy(&p->dst);
+	p->told = true;
 	if (link_local_in(p, &e->peer, &e->shared))
 		return TN_PASS;
 	icmp = icmp_kind(p);
@@ -322,7 +324,7 @@ static __always_inline enum tn_verdict translate_out(struct pkt *p, enum icmp_ki
 		return drop(p, TN_DROP_ICMP_REDIRECT);
 	if (icmp == ICMP_ERROR)
 		return icmp_error_out(p, w);
-	v = policy_out(p, e);
+	v = policy_out(p, w);
 	return v == TN_GO_ON ? nat_rewrite(p, TN_SRC, &e->shared) : v;
 }
 
@@ -416,8 +418,9 @@ static __always_inline enum tn_verdict judge_out(struct pkt *p)
 		return drop(p, fault);
 	if (!w)
 		return drop(p, TN_DROP_INTERNAL);
-	e->fixed = pkt_copy(&p->src);
-	e->peer = pkt_copy(&p->dst);
+	e->fixed = w->said.src = pkt_copy(&p->src);
+	e->peer = w->said.dst = pkt_copy(&p->dst);
+	p->told = true;
 	icmp = icmp_kind(p);
 	/* an error of nobody's quotes what nobody has translated */
 	if (addr_is_unspecified(&e->fixed, p->v4))
@@ -488,8 +491,9 @@ static __always_inline enum tn_verdict judge_inside(struct pkt *p, __u32 pkt_typ
 	/* addresses that could not be read are nobody's, and the packet the kernel's to drop */
 	if (!w)
 		return drop(p, TN_DROP_INTERNAL);
-	e->fixed = pkt_copy(&p->src);
-	e->peer = pkt_copy(&p->dst);
+	e->fixed = w->said.src = pkt_copy(&p->src);
+	e->peer = w->said.dst = pkt_copy(&p->dst);
+	p->told = true;
 	if (in_shared_subnets(&e->fixed))
 		return drop(p, TN_DROP_SPOOFED_SOURCE);
 	if (!in_shared_subnets(&e->peer))
@@ -537,6 +541,7 @@ static __always_inline int tc_action(struct pkt *p, struct __sk_buff *skb, enum 
 	if (v == TN_TURN_BACK)
 		v = turn_back(p, skb);
 	account(p, v);
+	report(p, v);
 	switch (v) {
 	case TN_DROP:
 		return TC_ACT_SHOT;

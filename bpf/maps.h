@@ -12,8 +12,11 @@
 
 #include "tn_abi.h"
 
-/* What this instance is told before it is loaded: which router it is attached to, */
-const volatile __u32 tn_router_id;
+/*
+ * What this instance is told before it is loaded: which router it is attached to (with a value, so
+ * that the compiler puts it first: by that, others know the program),
+ */
+const volatile __u32 tn_router_id = 0;
 /* the MAC address of its shared interface, */
 const volatile __u8 tn_mac[ETH_ALEN];
 /* its index, */
@@ -24,6 +27,8 @@ const volatile bool tn_xdp_guards_only;
 const volatile bool tn_sources_loose;
 /* and its own addresses on the shared network, IPv4 and IPv6; zero: none. */
 const volatile struct tn_addr tn_own[2];
+
+#define NS_PER_S 1000000000ULL
 
 /*
  * The loader sets max_entries of the first three by the number of mappings that

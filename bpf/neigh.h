@@ -144,16 +144,21 @@ static __always_inline __u16 nd_checksum(const struct nd_frame *f)
 }
 
 /*
- * The advertisement to a solicitation of `from`, or to everybody when it was a
+ * Makes of a frame the advertisement to a solicitation of `from`, or to everybody when it was a
  * probe for a duplicate (RFC 4862, 5.4; RFC 4861, 7.2.4). It overrides what
- * neighbours remember: nobody but this router has the address.
+ * neighbours remember: nobody but this router has the address. Global, because
+ * there is no room for it on the stack of the programs.
  */
-static __always_inline enum tn_verdict nd_answer(struct pkt *p, const struct tn_addr *from,
-						 const struct tn_addr *target)
+__noinline int tn_nd_advertise(struct __sk_buff *skb, const struct tn_addr *from,
+			       const struct tn_addr *target)
 {
-	bool probe = addr_is_unspecified(from, false);
+	struct pkt p = { .ctx = skb };
 	struct nd_frame f = {};
+	bool probe;
 
+	if (!from || !target)
+		return 0;
+	probe = addr_is_unspecified(from, false);
 	f.eth.h_proto = bpf_htons(ETH_P_IPV6);
 	f.ip.version = 6;
 	f.ip.payload_len = bpf_htons(sizeof(f.nd));
@@ -173,16 +178,20 @@ static __always_inline enum tn_verdict nd_answer(struct pkt *p, const struct tn_
 		f.ip.daddr.in6_u.u6_addr8[15] = 1;
 	} else {
 		__builtin_memcpy(&f.ip.daddr, from, sizeof(*from));
-		if (!pkt_load(p, ETH_ALEN, f.eth.h_dest, ETH_ALEN))
-			return drop(p, TN_DROP_INTERNAL);
+		if (!pkt_load(&p, ETH_ALEN, f.eth.h_dest, ETH_ALEN))
+			return 0;
 	}
 	for (int i = 0; i < ETH_ALEN; i++)
 		f.nd.mac[i] = f.eth.h_source[i] = tn_mac[i];
 	f.nd.check = nd_checksum(&f);
-	if (bpf_skb_change_tail(p->ctx, sizeof(f) - sizeof(f.pad), 0) ||
-	    !pkt_store(p, 0, &f.eth, sizeof(f) - sizeof(f.pad)))
-		return drop(p, TN_DROP_INTERNAL);
-	return TN_ANSWER;
+	return !bpf_skb_change_tail(skb, sizeof(f) - sizeof(f.pad), 0) &&
+	       pkt_store(&p, 0, &f.eth, sizeof(f) - sizeof(f.pad));
+}
+
+static __always_inline enum tn_verdict nd_answer(struct pkt *p, const struct tn_addr *from,
+						 const struct tn_addr *target)
+{
+	return tn_nd_advertise(p->ctx, from, target) ? TN_ANSWER : drop(p, TN_DROP_INTERNAL);
 }
 
 /*

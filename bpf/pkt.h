@@ -42,8 +42,10 @@ struct pkt {
 	bool v4;
 	bool gso;
 	bool rest;	   /* a fragment that is not the first: what is at l4 is no header */
+	bool told;	   /* its addresses are in work.said */
 	bool by_flow;	   /* accepted as part of a flow that the VM opened */
 	__u8 reason;	   /* enum tn_reason; with TN_DROP */
+	__u8 program;	   /* enum tn_program: which one judges it */
 	__u32 fragment;	   /* offset of the header that says this is a fragment; 0: it is whole */
 	__u32 fragment_at; /* where it belongs, in bytes */
 	__u32 rule;	   /* that accepted it; 0: none */
@@ -89,6 +91,7 @@ static __always_inline void pkt_reload(struct pkt *p)
 static __always_inline void pkt_init_xdp(struct pkt *p, struct xdp_md *xdp)
 {
 	__builtin_memset(p, 0, sizeof(*p));
+	p->program = TN_PROGRAM_XDP_SHARED_IN;
 	p->ctx = xdp;
 	p->xdp = true;
 	p->len = bpf_xdp_get_buff_len(xdp);
@@ -96,9 +99,11 @@ static __always_inline void pkt_init_xdp(struct pkt *p, struct xdp_md *xdp)
 	pkt_reload(p);
 }
 
-static __always_inline void pkt_init_skb(struct pkt *p, struct __sk_buff *skb)
+static __always_inline void pkt_init_skb(struct pkt *p, struct __sk_buff *skb,
+					 enum tn_program program)
 {
 	__builtin_memset(p, 0, sizeof(*p));
+	p->program = program;
 	p->ctx = skb;
 	p->len = skb->len;
 	p->gso = skb->gso_size > 0;

@@ -11,8 +11,6 @@
 #include "lookup.h"
 #include "service.h"
 
-#define NS_PER_S 1000000000ULL
-
 /* No class at all: only a rule that accepts everything can match. */
 #define CLASS_NONE TN_CLASSES_COUNT
 _Static_assert(!(TN_CLASSES_COUNT & (TN_CLASSES_COUNT - 1)), "rule_in() masks a class");
@@ -48,6 +46,10 @@ struct work {
 	struct quote quote;
 	struct tn_addr src; /* of an error that is on the way, as it came */
 	struct tn_addr own; /* and what it leaves with */
+	struct tn_service_key service;
+	struct tn_flow_key flow;
+	struct tn_fragment_key fragment;
+	struct tn_event said; /* see report.h; the addresses always */
 };
 
 struct {
@@ -106,28 +108,32 @@ static __always_inline __u32 rule_in(struct tn_service_key *key, __u32 service)
  * that service; 0: none does. A tenant's rules for all of its mappings come first, then those
  * that name the mapping; of either, those from that tenant, then those from any.
  */
-__noinline __u32 tn_rule(const struct ends *e, __u32 of_peer, __u32 class, __u32 service)
+__noinline __u32 tn_rule(struct work *w, __u32 of_peer, __u32 class, __u32 service)
 {
-	struct tn_service_key key = { .class = class };
+	struct tn_service_key *key;
 	__u32 from, rule = 0;
+	struct ends *e;
 	bool named;
 
-	if (!e)
+	if (!w)
 		return 0;
-	key.accept.tenant = of_peer ? e->peer_tenant : e->tenant;
+	e = &w->ends;
 	from = of_peer ? e->tenant : e->peer_tenant;
 	named = (of_peer ? e->peer_flags : e->flags) & TN_SHARED_NAMED;
 	if (!from)
 		return 0;
+	key = &w->service;
+	*key = (struct tn_service_key){ .accept.tenant = of_peer ? e->peer_tenant : e->tenant,
+					.class = class };
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < 4 && !rule; i++) {
 		if (i == 2) {
 			if (!named)
 				break;
-			key.accept.to = of_peer ? e->peer : e->shared;
+			key->accept.to = of_peer ? e->peer : e->shared;
 		}
-		key.accept.from = i & 1 ? 0 : from;
-		rule = rule_in(&key, service);
+		key->accept.from = i & 1 ? 0 : from;
+		rule = rule_in(key, service);
 	}
 	return rule;
 }
@@ -163,13 +169,13 @@ static __always_inline void ends_know_peer(struct ends *e, const struct tn_share
 /* ---------------------------------------------------------------- flows */
 
 /* `ports`: the service of the peer's end, and above it the port of the VM's. */
-static __always_inline struct tn_flow_key flow_key(const struct ends *e, __u32 proto, __u32 ports)
+static __always_inline void flow_key(struct work *w, __u32 proto, __u32 ports)
 {
-	return (struct tn_flow_key){ .peer = e->peer,
-				     .fixed = e->fixed,
-				     .service = ports,
-				     .port = ports >> 16,
-				     .proto = proto };
+	w->flow = (struct tn_flow_key){ .peer = w->ends.peer,
+					.fixed = w->ends.fixed,
+					.service = ports,
+					.port = ports >> 16,
+					.proto = proto };
 }
 
 static __always_inline __u32 flow_ports(__u16 service, __u16 port)
@@ -177,15 +183,14 @@ static __always_inline __u32 flow_ports(__u16 service, __u16 port)
 	return service | (__u32)port << 16;
 }
 
-__noinline int tn_flow_lives(const struct ends *e, __u32 proto, __u32 ports)
+__noinline int tn_flow_lives(struct work *w, __u32 proto, __u32 ports)
 {
 	const struct tn_flow *f;
-	struct tn_flow_key key;
 
-	if (!e)
+	if (!w)
 		return 0;
-	key = flow_key(e, proto, ports);
-	f = bpf_map_lookup_elem(&flows, &key);
+	flow_key(w, proto, ports);
+	f = bpf_map_lookup_elem(&flows, &w->flow);
 	return f && f->until > seconds();
 }
 
@@ -211,18 +216,17 @@ static __always_inline __u32 flow_life(__u8 class)
  * The VM has sent a packet of that flow: `tcp` are its TCP flags. What is not there any more is
  * made again, so that a flow that had to make room for others comes back by itself.
  */
-__noinline int tn_flow_refresh(const struct ends *e, __u32 class_proto, __u32 ports, __u32 tcp)
+__noinline int tn_flow_refresh(struct work *w, __u32 class_proto, __u32 ports, __u32 tcp)
 {
 	__u32 life = flow_life(class_proto >> 8);
 	struct tn_flow new = {};
 	struct tn_drops *count;
-	struct tn_flow_key key;
 	struct tn_flow *f;
 
-	if (!e)
+	if (!w)
 		return 0;
-	key = flow_key(e, class_proto & 0xff, ports);
-	f = bpf_map_lookup_elem(&flows, &key);
+	flow_key(w, class_proto & 0xff, ports);
+	f = bpf_map_lookup_elem(&flows, &w->flow);
 	if (f && !(tcp & TCP_SYN) && f->until > seconds())
 		new.flags = f->flags;
 	if (tcp & (TCP_FIN | TCP_RST))
@@ -238,7 +242,7 @@ __noinline int tn_flow_refresh(const struct ends *e, __u32 class_proto, __u32 po
 			f->flags = new.flags;
 		return 1;
 	}
-	if (bpf_map_update_elem(&flows, &key, &new, BPF_ANY))
+	if (bpf_map_update_elem(&flows, &w->flow, &new, BPF_ANY))
 		return 0;
 	count = router_counters();
 	if (count)
@@ -256,37 +260,36 @@ static __always_inline bool fragment_id(struct pkt *p, __u32 *id)
 		     : pkt_load(p, p->fragment + 4, id, sizeof(*id));
 }
 
-static __always_inline struct tn_fragment_key fragment_key(const struct ends *e, __u32 id,
-							   __u32 proto, __u32 out)
+static __always_inline void fragment_key(struct work *w, __u32 id, __u32 proto, __u32 out)
 {
-	return (struct tn_fragment_key){ .src = out ? e->shared : e->peer,
-					 .dst = out ? e->peer : e->shared,
-					 .id = id,
-					 .proto = proto };
+	const struct ends *e = &w->ends;
+
+	w->fragment = (struct tn_fragment_key){ .src = out ? e->shared : e->peer,
+						.dst = out ? e->peer : e->shared,
+						.id = id,
+						.proto = proto };
 }
 
 /* The first one was accepted by that rule, or with 0 as part of a flow: the others may follow. */
-__noinline int tn_fragment_note(const struct ends *e, __u32 id, __u32 proto, __u32 out, __u32 rule)
+__noinline int tn_fragment_note(struct work *w, __u32 id, __u32 proto, __u32 out, __u32 rule)
 {
 	struct tn_fragment value = { .until = seconds() + TN_FRAGMENT_LIFE, .rule = rule };
-	struct tn_fragment_key key;
 
-	if (!e)
+	if (!w)
 		return -1;
-	key = fragment_key(e, id, proto, out);
-	return bpf_map_update_elem(&fragments, &key, &value, BPF_ANY);
+	fragment_key(w, id, proto, out);
+	return bpf_map_update_elem(&fragments, &w->fragment, &value, BPF_ANY);
 }
 
 /* What was noted so, plus one; 0: nothing. */
-__noinline __u64 tn_fragment_follows(const struct ends *e, __u32 id, __u32 proto, __u32 out)
+__noinline __u64 tn_fragment_follows(struct work *w, __u32 id, __u32 proto, __u32 out)
 {
 	const struct tn_fragment *first;
-	struct tn_fragment_key key;
 
-	if (!e)
+	if (!w)
 		return 0;
-	key = fragment_key(e, id, proto, out);
-	first = bpf_map_lookup_elem(&fragments, &key);
+	fragment_key(w, id, proto, out);
+	first = bpf_map_lookup_elem(&fragments, &w->fragment);
 	return first && first->until > seconds() ? (__u64)first->rule + 1 : 0;
 }
 
@@ -294,19 +297,19 @@ __noinline __u64 tn_fragment_follows(const struct ends *e, __u32 id, __u32 proto
  * One that is not the first. It cannot be judged by what it does not have, nor may it overwrite
  * what was judged (RFC 1858, RFC 3128, RFC 5722).
  */
-static __always_inline enum tn_verdict fragment_judge(struct pkt *p, const struct ends *e, bool out)
+static __always_inline enum tn_verdict fragment_judge(struct pkt *p, struct work *w, bool out)
 {
 	__u64 first;
 	__u32 id;
 
 	if (p->fragment_at < l4_header_min[p->proto])
 		return drop(p, TN_DROP_FRAGMENT);
-	p->rule = tn_rule(e, false, service_class[p->proto], SERVICE_UNKNOWN);
+	p->rule = tn_rule(w, false, service_class[p->proto], SERVICE_UNKNOWN);
 	if (p->rule)
 		return TN_GO_ON;
 	if (!fragment_id(p, &id))
 		return drop(p, TN_DROP_INTERNAL);
-	first = tn_fragment_follows(e, id, p->proto, out);
+	first = tn_fragment_follows(w, id, p->proto, out);
 	if (!first)
 		return drop(p, TN_DROP_FRAGMENT);
 	p->rule = first - 1;
@@ -316,66 +319,67 @@ static __always_inline enum tn_verdict fragment_judge(struct pkt *p, const struc
 
 /* ---------------------------------------------------------------- what a packet may do */
 
-static __always_inline enum tn_verdict accepted(struct pkt *p, const struct ends *e, bool out)
+static __always_inline enum tn_verdict accepted(struct pkt *p, struct work *w, bool out)
 {
 	__u32 id;
 
 	if (!p->fragment)
 		return TN_GO_ON;
-	return fragment_id(p, &id) && !tn_fragment_note(e, id, p->proto, out, p->rule)
+	return fragment_id(p, &id) && !tn_fragment_note(w, id, p->proto, out, p->rule)
 		       ? TN_GO_ON
 		       : drop(p, TN_DROP_INTERNAL);
 }
 
 /* From the shared network to a VM. */
-static __always_inline enum tn_verdict policy_in(struct pkt *p, const struct ends *e)
+static __always_inline enum tn_verdict policy_in(struct pkt *p, struct work *w)
 {
 	struct service s;
 
 	if (p->rest)
-		return fragment_judge(p, e, false);
+		return fragment_judge(p, w, false);
 	if (!service_read(p, p->proto, p->l4, &s))
 		return drop(p, TN_DROP_MALFORMED);
-	p->rule = tn_rule(e, false, s.talk == TALK_REPLY ? CLASS_NONE : s.class, s.dst);
+	p->rule = tn_rule(w, false, s.talk == TALK_REPLY ? CLASS_NONE : s.class, s.dst);
 	if (!p->rule) {
-		if (s.talk == TALK_REQUEST || !tn_flow_lives(e, p->proto, flow_ports(s.src, s.dst)))
-			return drop(p, e->peer_tenant ? TN_DROP_NOT_ACCEPTED : TN_DROP_STRANGER);
+		if (s.talk == TALK_REQUEST || !tn_flow_lives(w, p->proto, flow_ports(s.src, s.dst)))
+			return drop(p,
+				    w->ends.peer_tenant ? TN_DROP_NOT_ACCEPTED : TN_DROP_STRANGER);
 		p->by_flow = true;
 	}
-	return accepted(p, e, false);
+	return accepted(p, w, false);
 }
 
 /* The VM opens a flow, or goes on with one: its peer has to accept that, if that is known here. */
-static __always_inline enum tn_verdict policy_open(struct pkt *p, const struct ends *e,
+static __always_inline enum tn_verdict policy_open(struct pkt *p, struct work *w,
 						   const struct service *s)
 {
 	__u8 tcp = 0;
 
 	if (s->talk == TALK_REPLY)
 		return drop(p, TN_DROP_NOT_ACCEPTED);
-	if (e->peer_flags & TN_SHARED_JUDGED && !tn_rule(e, true, s->class, s->dst))
+	if (w->ends.peer_flags & TN_SHARED_JUDGED && !tn_rule(w, true, s->class, s->dst))
 		return drop(p, TN_DROP_NOT_ACCEPTED);
 	if (s->class == TN_CLASS_TCP && !pkt_load(p, p->l4 + TCP_FLAGS_OFFSET, &tcp, sizeof(tcp)))
 		return drop(p, TN_DROP_MALFORMED);
-	tn_flow_refresh(e, p->proto | (__u32)s->class << 8, flow_ports(s->dst, s->src), tcp);
+	tn_flow_refresh(w, p->proto | (__u32)s->class << 8, flow_ports(s->dst, s->src), tcp);
 	p->by_flow = true;
 	return TN_GO_ON;
 }
 
 /* From a VM to the shared network. */
-static __always_inline enum tn_verdict policy_out(struct pkt *p, const struct ends *e)
+static __always_inline enum tn_verdict policy_out(struct pkt *p, struct work *w)
 {
 	enum tn_verdict v = TN_GO_ON;
 	struct service s;
 
 	if (p->rest)
-		return fragment_judge(p, e, true);
+		return fragment_judge(p, w, true);
 	if (!service_read(p, p->proto, p->l4, &s))
 		return drop(p, TN_DROP_MALFORMED);
-	p->rule = tn_rule(e, false, s.talk == TALK_REQUEST ? CLASS_NONE : s.class, s.src);
+	p->rule = tn_rule(w, false, s.talk == TALK_REQUEST ? CLASS_NONE : s.class, s.src);
 	if (!p->rule)
-		v = policy_open(p, e, &s);
-	return v == TN_GO_ON ? accepted(p, e, true) : v;
+		v = policy_open(p, w, &s);
+	return v == TN_GO_ON ? accepted(p, w, true) : v;
 }
 
 /*
@@ -383,26 +387,26 @@ static __always_inline enum tn_verdict policy_out(struct pkt *p, const struct en
  * is of a flow that there is; `l4` is zero when that is not quoted. `by_vm`: the VM has sent
  * that packet, and gets the error; else it is the other way round.
  */
-static __always_inline bool policy_quoted(struct pkt *p, const struct ends *e, __u8 proto, __u32 l4,
+static __always_inline bool policy_quoted(struct pkt *p, struct work *w, __u8 proto, __u32 l4,
 					  bool by_vm)
 {
 	struct service s;
 
 	if (!l4) {
-		p->rule = tn_rule(e, false, CLASS_NONE, 0);
+		p->rule = tn_rule(w, false, CLASS_NONE, 0);
 		return p->rule;
 	}
 	if (!service_read(p, proto, l4, &s))
 		return false;
 	/* a rule knows requests that come to the VM, and replies that it sends */
-	p->rule = tn_rule(e, false,
+	p->rule = tn_rule(w, false,
 			  s.talk == (by_vm ? TALK_REQUEST : TALK_REPLY) ? CLASS_NONE : s.class,
 			  by_vm ? s.src : s.dst);
 	if (p->rule)
 		return true;
 	if (s.talk == (by_vm ? TALK_REPLY : TALK_REQUEST))
 		return false;
-	p->by_flow = tn_flow_lives(e, proto,
+	p->by_flow = tn_flow_lives(w, proto,
 				   by_vm ? flow_ports(s.dst, s.src) : flow_ports(s.src, s.dst));
 	return p->by_flow;
 }

@@ -19,6 +19,7 @@ int tn_xdp_shared_in(struct xdp_md *xdp)
 	pkt_init_xdp(&p, xdp);
 	v = judge_in_xdp(&p);
 	account(&p, v);
+	report(&p, v);
 	return v == TN_DROP ? XDP_DROP : XDP_PASS;
 }
 
@@ -32,17 +33,17 @@ int tn_tc_shared_in(struct __sk_buff *skb)
 		if (!xdp_has_translated(skb))
 			return TC_ACT_UNSPEC;
 		/* the device hid the tag from XDP */
-		pkt_init_skb(&p, skb);
+		pkt_init_skb(&p, skb, TN_PROGRAM_TC_SHARED_IN);
 		return tc_action(&p, skb, drop(&p, TN_DROP_MALFORMED));
 	}
 	/* the kernel's copy for itself of what it sends to many; it has no MAC header */
 	if (skb->pkt_type == PACKET_LOOPBACK || xdp_has_translated(skb))
 		return TC_ACT_UNSPEC;
 	if (!pkt_mend_mac(skb)) {
-		pkt_init_skb(&p, skb);
+		pkt_init_skb(&p, skb, TN_PROGRAM_TC_SHARED_IN);
 		return tc_action(&p, skb, drop(&p, TN_DROP_INTERNAL));
 	}
-	pkt_init_skb(&p, skb);
+	pkt_init_skb(&p, skb, TN_PROGRAM_TC_SHARED_IN);
 	return tc_action(&p, skb, judge_in_tc(&p, skb->pkt_type, take_hairpin_mark(skb)));
 }
 
@@ -54,7 +55,7 @@ int tn_tc_shared_out(struct __sk_buff *skb)
 
 	if (pkt_is_of_vlan(skb))
 		return TC_ACT_UNSPEC;
-	pkt_init_skb(&p, skb);
+	pkt_init_skb(&p, skb, TN_PROGRAM_TC_SHARED_OUT);
 	return tc_action(&p, skb, judge_out(&p));
 }
 
@@ -66,6 +67,6 @@ int tn_tc_inside_in(struct __sk_buff *skb)
 
 	if (pkt_is_of_vlan(skb) || !pkt_mend_mac_inside(skb))
 		return TC_ACT_UNSPEC;
-	pkt_init_skb(&p, skb);
+	pkt_init_skb(&p, skb, TN_PROGRAM_TC_INSIDE_IN);
 	return tc_action(&p, skb, judge_inside(&p, skb->pkt_type));
 }

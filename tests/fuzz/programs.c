@@ -30,6 +30,7 @@ struct map programs_maps[] = {
 	MAP(fragments),
 	MAP(watch, .entries = 1),
 	MAP(works, .entries = 1),
+	MAP(budgets, .entries = 1),
 	MAP(routers),
 	MAP(config, .entries = 1),
 	{ .name = NULL },

@@ -337,6 +337,29 @@ __u64 bpf_ktime_get_coarse_ns(void)
 	return bpf_ktime_get_ns();
 }
 
+/* Nobody watches here. */
+__u32 bpf_get_prandom_u32(void)
+{
+	unsupported("bpf_get_prandom_u32()");
+	return 0;
+}
+
+void *bpf_ringbuf_reserve(void *map, __u64 size, __u64 flags)
+{
+	(void)map;
+	(void)size;
+	(void)flags;
+	unsupported("bpf_ringbuf_reserve()");
+	return NULL;
+}
+
+void bpf_ringbuf_submit(void *event, __u64 flags)
+{
+	(void)event;
+	(void)flags;
+	unsupported("bpf_ringbuf_submit()");
+}
+
 /* ---------------------------------------------------------------- both contexts */
 
 /* The context is the first thing in the frame. */

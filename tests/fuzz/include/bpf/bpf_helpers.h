@@ -24,6 +24,10 @@ long bpf_map_update_elem(void *map, const void *key, const void *value, __u64 fl
 /* Time does not go on while a frame is judged. */
 __u64 bpf_ktime_get_ns(void);
 __u64 bpf_ktime_get_coarse_ns(void);
+__u32 bpf_get_prandom_u32(void);
+
+void *bpf_ringbuf_reserve(void *map, __u64 size, __u64 flags);
+void bpf_ringbuf_submit(void *event, __u64 flags);
 
 long bpf_skb_load_bytes(const void *skb, __u32 offset, void *to, __u32 len);
 long bpf_skb_load_bytes_relative(const void *skb, __u32 offset, void *to, __u32 len, __u32 header);
