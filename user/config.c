@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <yaml.h>
 
+#include "service.h"
+
 /* Two passes: the file's events fill the model, and every place is noted; then all is checked. */
 
 #define FILE_MAX	   ((size_t)1 << 31)
@@ -45,6 +47,13 @@ struct mapping_at {
 	struct pos shared;
 };
 
+/* A name in `from`, or a name or an address in `to`, of a rule. */
+struct named_at {
+	struct pos at;
+	uint32_t tenant;
+	const char *text; /* the rule's */
+};
+
 struct route_at {
 	struct pos to;
 	struct pos via;
@@ -74,6 +83,8 @@ struct parse {
 	VEC(struct tenant_at) tenants;
 	VEC(struct mapping_at) mappings; /* of all tenants, in the order of the file */
 	VEC(struct pos) inside;		 /* of the current router */
+	VEC(struct named_at) from;	 /* of all rules, in the order of the file */
+	VEC(struct named_at) to;	 /* the same */
 	VEC(struct route_at) routes;	 /* of all routers, in the order of the file */
 	bool subnets_known;
 	size_t routers;
@@ -873,13 +884,130 @@ static void mapping_shared(struct parse *p, const char *text, struct pos at)
 	take_addr(p, text, at, &m->shared);
 }
 
+/* --- mappings[].limit --- */
+
+/* X("unit", how many of the smallest one it is), as tc(8) writes them */
+#define RATE_UNITS(X) X("bit", 1) X("kbit", 1000) X("mbit", 1000000) X("gbit", 1000000000)
+#define SIZE_UNITS(X) X("b", 1) X("kb", 1024) X("mb", 1048576)
+
+struct unit {
+	const char *name;
+	uint64_t factor;
+};
+
+static const struct unit rate_units[] = {
+#define X(name, factor) { name, factor },
+	RATE_UNITS(X)
+#undef X
+};
+
+static const struct unit size_units[] = {
+#define X(name, factor) { name, factor },
+	SIZE_UNITS(X)
+#undef X
+};
+
+/* A whole number with one of the units behind it, as a number of the first one. */
+static bool amount(const char *text, const struct unit *units, size_t n, uint64_t *out)
+{
+	size_t digits = strspn(text, "0123456789");
+	uint64_t value = 0;
+
+	if (!digits || digits > 12)
+		return false;
+	for (size_t i = 0; i < digits; i++)
+		value = value * 10 + (uint64_t)(text[i] - '0');
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(text + digits, units[i].name) == 0) {
+			*out = value * units[i].factor;
+			return value <= UINT64_MAX / units[i].factor;
+		}
+	}
+	return false;
+}
+
+static struct limit *limit_of(struct parse *p)
+{
+	return &last(&last(&p->model.tenants)->mappings)->limit;
+}
+
+#define LIMIT_RATE_MAX	  125000000000 /* 1 Tbit/s */
+#define LIMIT_BURST_MAX	  ((uint64_t)1 << 30)
+#define LIMIT_PACKETS_MAX 1000000000
+
+static void limit_rate(struct parse *p, const char *text, struct pos at)
+{
+	uint64_t bits;
+
+	if (!amount(text, rate_units, ARRAY_SIZE(rate_units), &bits)) {
+		complain(p, at, "`%s` is no rate; write it like `100mbit`, in bit, kbit, mbit or gbit",
+			 QUOTE(text));
+		return;
+	}
+	limit_of(p)->rate = bits / 8;
+	if (bits < 8000 || bits / 8 > LIMIT_RATE_MAX)
+		complain(p, at, "the rate `%s` is not between 8kbit and 1000gbit; use another one",
+			 QUOTE(text));
+}
+
+static void limit_burst(struct parse *p, const char *text, struct pos at)
+{
+	uint64_t *burst = &limit_of(p)->burst;
+
+	if (!amount(text, size_units, ARRAY_SIZE(size_units), burst))
+		complain(p, at, "`%s` is no size; write it like `1mb`, in b, kb or mb",
+			 QUOTE(text));
+	else if (*burst < LIMIT_BURST_MIN || *burst > LIMIT_BURST_MAX)
+		complain(p, at,
+			 "the burst `%s` is not between 128kb, which the kernel hands on in one "
+			 "piece, and 1024mb; use another one",
+			 QUOTE(text));
+}
+
+static void limit_packets(struct parse *p, const char *text, struct pos at)
+{
+	static const struct unit none = { "", 1 };
+	uint64_t *packets = &limit_of(p)->packets;
+
+	if (!amount(text, &none, 1, packets) || !*packets || *packets > LIMIT_PACKETS_MAX)
+		complain(p, at,
+			 "`%s` is no number of packets a second; write it like `10000`, at least 1",
+			 QUOTE(text));
+}
+
+enum { LIMIT_RATE, LIMIT_BURST, LIMIT_PACKETS };
+static const struct key limit_keys[] = {
+	[LIMIT_RATE] = { "rate", TEXT, 0, limit_rate, "rate: 100mbit" },
+	[LIMIT_BURST] = { "burst", TEXT, 0, limit_burst, "burst: 1mb" },
+	[LIMIT_PACKETS] = { "packets", TEXT, 0, limit_packets, "packets: 10000" },
+};
+static const struct level limit_level = LEVEL("a limit", limit_keys);
+
+static void mapping_limit(struct parse *p, const char *text, struct pos at)
+{
+	struct seen seen = take_level(p, &limit_level);
+	struct limit *l = limit_of(p);
+
+	(void)text;
+	if (seen.bad || p->over)
+		return;
+	if (!(seen.given & (1U << LIMIT_RATE | 1U << LIMIT_PACKETS)))
+		complain(p, at, "the limit limits nothing; add `rate: 100mbit` or `packets: 10000`");
+	else if (l->burst && !l->rate)
+		complain(p, at, "the limit has a `burst` and no `rate`; add `rate: 100mbit`");
+	if (l->rate && !l->burst)
+		l->burst = l->rate / 10 > LIMIT_BURST_MIN ? l->rate / 10 : LIMIT_BURST_MIN;
+	if (l->burst > LIMIT_BURST_MAX)
+		l->burst = LIMIT_BURST_MAX;
+}
+
 #define LATER_VERSION "is reserved for a later version; remove the key"
 
 static const struct key mapping_keys[] = {
 	{ "name", TEXT, 0, mapping_name, "name: db" },
 	{ "fixed", TEXT, REQUIRED, mapping_fixed, "fixed: 10.0.0.5" },
 	{ "shared", TEXT, 0, mapping_shared, "shared: 100.64.1.9" },
-	{ "limit", LATER, 0, NULL, LATER_VERSION },
+	{ "limit", MAP, 0, mapping_limit, "limit: {rate: 100mbit, burst: 1mb}" },
 };
 static const struct level mapping_level = LEVEL("a mapping", mapping_keys);
 
@@ -1098,17 +1226,104 @@ static void tenant_pool(struct parse *p, const char *text, struct pos at)
 	};
 }
 
-#define ACCEPT_LATER                                                                           \
-	"is not supported by this version yet, mapped addresses are open to the whole shared " \
-	"network; remove the key"
+/* --- accept[] --- */
 
-enum { TENANT_NAME, TENANT_ROUTER, TENANT_POOL };
+static struct rule *rule_of(struct parse *p)
+{
+	return last(&last(&p->model.tenants)->accept);
+}
+
+static bool is_listed(char *const *v, size_t n, const char *text)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(v[i], text) == 0)
+			return true;
+	}
+	return false;
+}
+
+static struct named_at named_here(struct parse *p, const char *text, struct pos at)
+{
+	return (struct named_at){ at, (uint32_t)p->tenants.n - 1, text };
+}
+
+static void rule_from(struct parse *p, const char *text, struct pos at)
+{
+	struct rule *r = rule_of(p);
+
+	if (strcmp(text, "*") == 0) {
+		if (r->any || r->from.n)
+			complain(p, at, "`*` is every tenant; remove the others, or `*`");
+		r->any = true;
+	} else if (r->any) {
+		complain(p, at, "`*` is every tenant; remove the others, or `*`");
+	} else if (!tenant_name_valid(text)) {
+		complain(p, at, "`%s` is not a tenant name; use that of a tenant, or \"*\" for all",
+			 QUOTE(text));
+	} else if (is_listed(r->from.v, r->from.n, text)) {
+		complain(p, at, "`%s` is listed twice; remove one of them", QUOTE(text));
+	} else {
+		*vec_push(&r->from) = xstrdup(text);
+		*vec_push(&p->from) = named_here(p, *last(&r->from), at);
+	}
+}
+
+static void rule_to(struct parse *p, const char *text, struct pos at)
+{
+	struct rule *r = rule_of(p);
+
+	if (is_listed(r->to.v, r->to.n, text)) {
+		complain(p, at, "`%s` is listed twice; remove one of them", QUOTE(text));
+		return;
+	}
+	*vec_push(&r->to) = xstrdup(text);
+	*vec_push(&p->to) = named_here(p, *last(&r->to), at);
+}
+
+static void rule_ports(struct parse *p, const char *text, struct pos at)
+{
+	struct service parts[SERVICE_PARTS];
+	struct rule *r = rule_of(p);
+	struct error err = { 0 };
+	size_t n = service_parse(QUOTE(text), parts, &err);
+
+	if (!n) {
+		complain(p, at, "%s", err.text);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		vec_each (s, &r->services) {
+			if (!service_same(s, &parts[i]))
+				continue;
+			complain(p, at, "`%s` is listed twice; remove one of them", QUOTE(text));
+			return;
+		}
+	}
+	for (size_t i = 0; i < n; i++)
+		*vec_push(&r->services) = parts[i];
+}
+
+static const struct key rule_keys[] = {
+	{ "from", TEXT_OR_TEXTS, REQUIRED, rule_from, "from: [blue]" },
+	{ "to", TEXT_OR_TEXTS, 0, rule_to, "to: [db]" },
+	{ "ports", TEXT_OR_TEXTS, 0, rule_ports, "ports: [tcp/5432, icmp]" },
+};
+static const struct level rule_level = LEVEL("a rule", rule_keys);
+
+static void accept_item(struct parse *p, const char *text, struct pos at)
+{
+	(void)text;
+	vec_push(&last(&p->model.tenants)->accept)->pos = at;
+	take_level(p, &rule_level);
+}
+
+enum { TENANT_NAME, TENANT_ROUTER, TENANT_POOL, TENANT_ACCEPT };
 static const struct key tenant_keys[] = {
 	[TENANT_NAME] = { "name", TEXT, REQUIRED, tenant_name, "name: red" },
 	[TENANT_ROUTER] = { "router", MAP, MAY_BE_EMPTY, tenant_router, "router: {netns: red}" },
 	[TENANT_POOL] = { "pool", TEXTS, 0, tenant_pool, "pool: [100.64.1.0/24]" },
+	[TENANT_ACCEPT] = { "accept", MAPS, MAY_BE_EMPTY, accept_item, "accept: [{from: [blue]}]" },
 	{ "mappings", MAPS, MAY_BE_EMPTY, mappings_item, "mappings: [{fixed: 10.0.0.5}]" },
-	{ "accept", LATER, 0, NULL, ACCEPT_LATER },
 };
 static const struct level tenant_level = LEVEL("a tenant", tenant_keys);
 
@@ -1122,6 +1337,7 @@ static void tenants_item(struct parse *p, const char *text, struct pos at)
 	t->pools = p->pools.n;
 	vec_push(&p->model.tenants)->pos = at;
 	seen = take_level(p, &tenant_level);
+	last(&p->model.tenants)->has_accept = seen.given & 1U << TENANT_ACCEPT;
 	last(&p->tenants)->pool_known = !p->over && !(seen.bad & 1U << TENANT_POOL);
 }
 
@@ -1437,6 +1653,95 @@ static void check_tenant_names(struct parse *p)
 	vec_free(&names);
 }
 
+/* --- rules: whom and what they name --- */
+
+static int text_cmp(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+typedef VEC(const char *) text_vec;
+
+static bool text_has(const text_vec *sorted, const char *text)
+{
+	return sorted->n && bsearch(&text, sorted->v, sorted->n, sizeof(text), text_cmp);
+}
+
+static void check_from(struct parse *p)
+{
+	text_vec names = { 0 };
+
+	vec_each (t, &p->model.tenants) {
+		if (t->name)
+			*vec_push(&names) = t->name;
+	}
+	if (names.n)
+		qsort(names.v, names.n, sizeof(*names.v), text_cmp);
+	vec_each (f, &p->from) {
+		if (!text_has(&names, f->text))
+			complain(p, f->at,
+				 "there is no tenant `%s` in this file; add it, with its pool or "
+				 "mappings if its router is elsewhere, or correct the name",
+				 QUOTE(f->text));
+	}
+	vec_free(&names);
+}
+
+static int addr_order(const void *a, const void *b)
+{
+	return bytes_cmp(a, b);
+}
+
+/* What rules of one tenant can name: its mappings, by name and by fixed address; sorted. */
+struct targets {
+	text_vec names;
+	VEC(struct tn_addr) fixed;
+};
+
+static void targets_of(const struct tenant *t, struct targets *out)
+{
+	out->names.n = out->fixed.n = 0;
+	vec_each (m, &t->mappings) {
+		if (m->name)
+			*vec_push(&out->names) = m->name;
+		*vec_push(&out->fixed) = m->fixed;
+	}
+	if (out->names.n)
+		qsort(out->names.v, out->names.n, sizeof(*out->names.v), text_cmp);
+	if (out->fixed.n)
+		qsort(out->fixed.v, out->fixed.n, sizeof(*out->fixed.v), addr_order);
+}
+
+static bool targets_have(const struct targets *targets, const char *text)
+{
+	struct tn_addr addr;
+
+	if (!addr_parse(text, &addr))
+		return text_has(&targets->names, text);
+	return targets->fixed.n && bsearch(&addr, targets->fixed.v, targets->fixed.n, sizeof(addr),
+					   addr_order);
+}
+
+static void check_to(struct parse *p)
+{
+	uint32_t sorted = UINT32_MAX;
+	struct targets targets = { 0 };
+
+	vec_each (to, &p->to) {
+		const struct tenant *t = &p->model.tenants.v[to->tenant];
+
+		if (sorted != to->tenant)
+			targets_of(t, &targets);
+		sorted = to->tenant;
+		if (!targets_have(&targets, to->text))
+			complain(p, to->at,
+				 "%s has no mapping `%s`; use the name or the fixed address of one",
+				 WHO(t), QUOTE(to->text));
+	}
+	vec_free(&targets.names);
+	vec_free(&targets.fixed);
+}
+
 /* --- routers: their addresses and routes --- */
 
 static void check_own(struct parse *p, const struct tn_addr *a, struct pos at)
@@ -1727,6 +2032,8 @@ static void parse_bytes(struct parse *p)
 	check_disjoint(p, "shared subnet", p->subnets.v, p->subnets.n);
 	check_tenants(p);
 	check_tenant_names(p);
+	check_from(p);
+	check_to(p);
 	check_ways(p);
 	check_routers(p);
 	check_pinned(p);
@@ -1742,6 +2049,8 @@ static void parse_free(struct parse *p)
 	vec_free(&p->tenants);
 	vec_free(&p->mappings);
 	vec_free(&p->inside);
+	vec_free(&p->from);
+	vec_free(&p->to);
 	vec_free(&p->routes);
 	model_free(&p->model);
 }

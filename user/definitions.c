@@ -41,8 +41,10 @@ int definitions_read(const char *path, struct model *out, struct error *err)
 	text = read_file(path, &len, err);
 	if (!text)
 		return -1;
-	if (config_parse(text, len, strcmp(path, "-") ? path : "<stdin>", out, &errors) == 0)
+	if (config_parse(text, len, strcmp(path, "-") ? path : "<stdin>", out, &errors) == 0) {
+		out->file = strcmp(path, "-") ? realpath(path, NULL) : NULL;
 		return 0;
+	}
 	vec_each (line, &errors.list)
 		fprintf(stderr, "%s\n", *line);
 	n = errors.list.n + errors.dropped;

@@ -396,6 +396,53 @@ static uint32_t id_new(struct ids *ids)
 	return ids->next++;
 }
 
+static bool is_used(const struct tenant *t, uint32_t id)
+{
+	vec_each (r, &t->accept) {
+		if (r->id == id)
+			return true;
+	}
+	return false;
+}
+
+/* The id that the rule had, which says the same and most often is at the same place. */
+static void keep_rule_id(const struct tenant *now, struct rule *r, size_t at,
+			 const struct tenant *was)
+{
+	if (at < was->accept.n && rule_same(r, &was->accept.v[at]))
+		r->id = was->accept.v[at].id;
+	for (size_t i = 0; !r->id && i < was->accept.n; i++) {
+		if (rule_same(r, &was->accept.v[i]) && !is_used(now, was->accept.v[i].id))
+			r->id = was->accept.v[i].id;
+	}
+}
+
+/* The counters of a rule go by its id, so a rule that says something else is another one. */
+static void assign_rule_ids(struct model *want, const struct model *have)
+{
+	struct ids ids = { .next = 1 };
+
+	vec_each (was, &have->tenants) {
+		struct tenant *now = model_tenant(want, was->name);
+
+		vec_each (r, &was->accept)
+			*vec_push(&ids.used) = r->id;
+		for (size_t i = 0; now && i < now->accept.n; i++)
+			now->accept.v[i].id = 0;
+		for (size_t i = 0; now && i < now->accept.n; i++)
+			keep_rule_id(now, &now->accept.v[i], i, was);
+	}
+	if (ids.used.n)
+		qsort(ids.used.v, ids.used.n, sizeof(uint32_t), u32_cmp);
+	vec_each (t, &want->tenants) {
+		vec_each (r, &t->accept) {
+			if (!r->id)
+				r->id = id_new(&ids);
+		}
+	}
+	vec_free(&ids.used);
+}
+
 /* What exists keeps its id; what is new gets the smallest that neither `want` nor `have` uses. */
 static int assign_ids(struct model *want, const struct model *have, struct error *err)
 {
@@ -428,6 +475,7 @@ static int assign_ids(struct model *want, const struct model *have, struct error
 	}
 	vec_free(&tenants.used);
 	vec_free(&routers.used);
+	assign_rule_ids(want, have);
 	return ret;
 }
 

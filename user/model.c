@@ -70,6 +70,18 @@ static void router_free(struct router *r)
 	free(r);
 }
 
+void rule_clear(struct rule *r)
+{
+	vec_each (name, &r->from)
+		free(*name);
+	vec_free(&r->from);
+	vec_each (name, &r->to)
+		free(*name);
+	vec_free(&r->to);
+	vec_free(&r->services);
+	memset(r, 0, sizeof(*r));
+}
+
 void tenant_clear(struct tenant *t)
 {
 	free(t->name);
@@ -78,6 +90,9 @@ void tenant_clear(struct tenant *t)
 	vec_each (m, &t->mappings)
 		mapping_clear(m);
 	vec_free(&t->mappings);
+	vec_each (r, &t->accept)
+		rule_clear(r);
+	vec_free(&t->accept);
 	memset(t, 0, sizeof(*t));
 }
 
@@ -87,6 +102,50 @@ void model_free(struct model *m)
 		tenant_clear(t);
 	vec_free(&m->tenants);
 	vec_free(&m->subnets);
+	free(m->file);
+	m->file = NULL;
+}
+
+static bool has_text(char *const *v, size_t n, const char *text)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(v[i], text) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Nothing is there twice, so with the same number it is enough to look one way. */
+static bool same_texts(char *const *a, size_t an, char *const *b, size_t bn)
+{
+	for (size_t i = 0; an == bn && i < an; i++) {
+		if (!has_text(b, bn, a[i]))
+			return false;
+	}
+	return an == bn;
+}
+
+static bool has_service(const struct rule *r, const struct service *wanted)
+{
+	vec_each (s, &r->services) {
+		if (s->class == wanted->class && s->first == wanted->first &&
+		    s->last == wanted->last)
+			return true;
+	}
+	return false;
+}
+
+bool rule_same(const struct rule *a, const struct rule *b)
+{
+	if (a->any != b->any || a->services.n != b->services.n ||
+	    !same_texts(a->from.v, a->from.n, b->from.v, b->from.n) ||
+	    !same_texts(a->to.v, a->to.n, b->to.v, b->to.n))
+		return false;
+	vec_each (s, &a->services) {
+		if (!has_service(b, s))
+			return false;
+	}
+	return true;
 }
 
 static bool same_text(const char *a, const char *b)

@@ -63,6 +63,8 @@ struct limit {
 	uint64_t packets; /* packets a second */
 };
 
+#define LIMIT_BURST_MIN ((uint64_t)128 << 10) /* the largest GSO frame fits twice */
+
 struct mapping {
 	char *name;	       /* NULL: none */
 	struct tn_addr fixed;  /* the VM's private address */
@@ -136,10 +138,14 @@ struct model {
 void model_free(struct model *m);
 void tenant_clear(struct tenant *t);
 void mapping_clear(struct mapping *m);
+void rule_clear(struct rule *r);
 #define _cleanup_model_ _cleanup_(model_free)
 
 /* Whether both say the same to a user: not ids, nor what was leased. Either may be NULL. */
 bool router_same(const struct router *a, const struct router *b);
+
+/* Whether both say the same, in any order; not their ids and places. */
+bool rule_same(const struct rule *a, const struct rule *b);
 
 /* NULL when there is none. */
 struct tenant *model_tenant(struct model *m, const char *name);

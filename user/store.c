@@ -10,6 +10,8 @@
 #include <sys/statvfs.h>
 #include <time.h>
 
+#include "service.h"
+
 #define APPLICATION_ID 0x746e6174 /* "tnat" */
 
 /* Only a checkpoint, a recovery or somebody's sqlite3 can make us wait: `lock` does the rest. */
@@ -107,6 +109,48 @@ static const char *const migrations[] = {
 	"  via BLOB NOT NULL CHECK (length(via) IN (4, 16)),\n"
 	"  PRIMARY KEY (tenant, ord)\n"
 	") STRICT, WITHOUT ROWID;",
+
+	/* `at` in seconds since 1970; `sign` and `text` are lines of the plan */
+	"CREATE TABLE origin (\n"
+	"  one INTEGER PRIMARY KEY CHECK (one = 1),\n"
+	"  file TEXT NOT NULL CHECK (file <> '')\n"
+	") STRICT;\n"
+	"CREATE TABLE accept (\n"
+	"  tenant INTEGER PRIMARY KEY REFERENCES tenant\n"
+	") STRICT;\n"
+	"CREATE TABLE rule (\n"
+	"  id INTEGER PRIMARY KEY CHECK (id BETWEEN 1 AND 4294967295),\n"
+	"  tenant INTEGER NOT NULL REFERENCES accept,\n"
+	"  ord INTEGER NOT NULL,\n"
+	"  any INTEGER NOT NULL CHECK (any IN (0, 1)),\n"
+	"  line INTEGER NOT NULL,\n"
+	"  col INTEGER NOT NULL,\n"
+	"  UNIQUE (tenant, ord)\n"
+	") STRICT;\n"
+	"CREATE TABLE rule_item (\n"
+	"  rule INTEGER NOT NULL REFERENCES rule ON DELETE CASCADE,\n"
+	"  kind TEXT NOT NULL CHECK (kind IN ('from', 'to', 'ports')),\n"
+	"  ord INTEGER NOT NULL,\n"
+	"  text TEXT NOT NULL CHECK (text <> ''),\n"
+	"  PRIMARY KEY (rule, kind, ord)\n"
+	") STRICT, WITHOUT ROWID;\n"
+	"ALTER TABLE mapping ADD COLUMN rate INTEGER NOT NULL DEFAULT 0 CHECK (rate >= 0);\n"
+	"ALTER TABLE mapping ADD COLUMN burst INTEGER NOT NULL DEFAULT 0 CHECK (burst >= 0);\n"
+	"ALTER TABLE mapping ADD COLUMN packets INTEGER NOT NULL DEFAULT 0 CHECK (packets >= 0);\n"
+	"CREATE TABLE history (\n"
+	"  id INTEGER PRIMARY KEY AUTOINCREMENT,\n"
+	"  at INTEGER NOT NULL,\n"
+	"  uid INTEGER NOT NULL,\n"
+	"  user TEXT NOT NULL,\n"
+	"  command TEXT NOT NULL\n"
+	") STRICT;\n"
+	"CREATE TABLE history_line (\n"
+	"  change INTEGER NOT NULL REFERENCES history ON DELETE CASCADE,\n"
+	"  ord INTEGER NOT NULL,\n"
+	"  sign TEXT NOT NULL CHECK (sign IN ('+', '~', '-')),\n"
+	"  text TEXT NOT NULL,\n"
+	"  PRIMARY KEY (change, ord)\n"
+	") STRICT, WITHOUT ROWID;",
 };
 #define SCHEMA ((int)ARRAY_SIZE(migrations))
 
@@ -120,8 +164,20 @@ static const char *const migrations[] = {
 	X(LIST_ADDRESSES, "SELECT address, pinned FROM router_address WHERE tenant = ?")           \
 	X(LIST_ROUTES, "SELECT prefix, via FROM route WHERE tenant = ? ORDER BY ord")              \
 	X(LIST_MAPPINGS,                                                                           \
-	  "SELECT fixed, shared, name, pinned FROM mapping WHERE tenant = ? "                      \
+	  "SELECT fixed, shared, name, pinned, rate, burst, packets FROM mapping WHERE tenant = ? " \
 	  "ORDER BY family, fixed")                                                                \
+	X(SHOW_ORIGIN, "SELECT file FROM origin")                                                  \
+	X(SHOW_ACCEPT, "SELECT 1 FROM accept WHERE tenant = ?")                                    \
+	X(LIST_RULES, "SELECT id, any, line, col FROM rule WHERE tenant = ? ORDER BY ord")         \
+	X(LIST_ITEMS, "SELECT kind, text FROM rule_item WHERE rule = ? ORDER BY kind, ord")        \
+	X(ADD_ORIGIN, "INSERT INTO origin (one, file) VALUES (1, ?)")                              \
+	X(REMOVE_ORIGIN, "DELETE FROM origin")                                                     \
+	X(ADD_ACCEPT, "INSERT INTO accept (tenant) VALUES (?)")                                    \
+	X(REMOVE_ACCEPT, "DELETE FROM accept WHERE tenant = ?")                                    \
+	X(ADD_RULE,                                                                                \
+	  "INSERT INTO rule (id, tenant, ord, any, line, col) VALUES (?, ?, ?, ?, ?, ?)")          \
+	X(REMOVE_RULES, "DELETE FROM rule WHERE tenant = ?")                                       \
+	X(ADD_ITEM, "INSERT INTO rule_item (rule, kind, ord, text) VALUES (?, ?, ?, ?)")           \
 	X(ADD_SUBNET, "INSERT INTO subnet (ord, prefix) VALUES (?, ?)")                            \
 	X(ADD_TENANT, "INSERT INTO tenant (id, name) VALUES (?, ?)")                               \
 	X(ADD_POOL, "INSERT INTO pool (tenant, ord, prefix) VALUES (?, ?, ?)")                     \
@@ -133,8 +189,8 @@ static const char *const migrations[] = {
 	  "INSERT INTO router_address (tenant, family, address, pinned) VALUES (?, ?, ?, ?)")      \
 	X(ADD_ROUTE, "INSERT INTO route (tenant, ord, prefix, via) VALUES (?, ?, ?, ?)")           \
 	X(ADD_MAPPING,                                                                             \
-	  "INSERT INTO mapping (tenant, family, fixed, shared, name, pinned) "                     \
-	  "VALUES (?, ?, ?, ?, ?, ?)")                                                             \
+	  "INSERT INTO mapping (tenant, family, fixed, shared, name, pinned, rate, burst, "        \
+	  "packets) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")                                           \
 	X(REMOVE_SUBNETS, "DELETE FROM subnet")                                                    \
 	X(REMOVE_TENANT, "DELETE FROM tenant WHERE id = ?")                                        \
 	X(REMOVE_POOLS, "DELETE FROM pool WHERE tenant = ?")                                       \
@@ -273,8 +329,8 @@ static void bind_addr(sqlite3_stmt *stmt, int i, const struct tn_addr *a)
 
 /*
  * The statement with its arguments bound: for each letter of `types` an
- * unsigned int (u), a text or NULL (t), or a struct tn_addr * (a), all of which
- * have to live until it is reset. NULL with an error set.
+ * unsigned int (u), a uint64_t (l), a text or NULL (t), or a struct tn_addr * (a), all
+ * of which have to live until it is reset. NULL with an error set.
  */
 static sqlite3_stmt *query_args(struct store *s, enum query query, struct error *err,
 				const char *types, va_list args)
@@ -289,6 +345,8 @@ static sqlite3_stmt *query_args(struct store *s, enum query query, struct error 
 	for (int i = 1; types[i - 1]; i++) {
 		if (types[i - 1] == 'u')
 			sqlite3_bind_int64(*stmt, i, va_arg(args, unsigned int));
+		else if (types[i - 1] == 'l')
+			sqlite3_bind_int64(*stmt, i, (int64_t)va_arg(args, uint64_t));
 		else if (types[i - 1] == 't')
 			sqlite3_bind_text(*stmt, i, va_arg(args, const char *), -1, SQLITE_STATIC);
 		else
@@ -791,8 +849,73 @@ static int load_mappings(struct store *s, struct tenant *t, struct error *err)
 			return damaged(s, err, "mappings are out of order");
 		m->name = column_string(stmt, 2);
 		m->pinned = sqlite3_column_int(stmt, 3);
+		m->limit.rate = sqlite3_column_int64(stmt, 4);
+		m->limit.burst = sqlite3_column_int64(stmt, 5);
+		m->limit.packets = sqlite3_column_int64(stmt, 6);
 	}
 	return more;
+}
+
+static int load_items(struct store *s, struct rule *r, struct error *err)
+{
+	_cleanup_reset_ sqlite3_stmt *stmt = query_begin(s, LIST_ITEMS, err, "u", r->id);
+	struct service parts[SERVICE_PARTS];
+	int more = -1;
+
+	while (stmt && (more = query_next(s, stmt, err)) > 0) {
+		const char *kind = (const char *)sqlite3_column_text(stmt, 0);
+		_cleanup_free_ char *text = column_string(stmt, 1);
+		struct error ignored = { 0 };
+		size_t n;
+
+		if (!kind || !text)
+			return damaged(s, err, "an item of a rule is none");
+		if (strcmp(kind, "from") == 0) {
+			*vec_push(&r->from) = xstrdup(text);
+		} else if (strcmp(kind, "to") == 0) {
+			*vec_push(&r->to) = xstrdup(text);
+		} else {
+			n = service_parse(text, parts, &ignored);
+			if (!n)
+				return damaged(s, err, "a service of a rule is unknown");
+			for (size_t i = 0; i < n; i++)
+				*vec_push(&r->services) = parts[i];
+		}
+	}
+	return more;
+}
+
+static int load_accept(struct store *s, struct tenant *t, struct error *err)
+{
+	_cleanup_reset_ sqlite3_stmt *accept = query_begin(s, SHOW_ACCEPT, err, "u", t->id);
+	_cleanup_reset_ sqlite3_stmt *stmt = query_begin(s, LIST_RULES, err, "u", t->id);
+	int more = accept ? query_next(s, accept, err) : -1;
+
+	if (more < 0)
+		return -1;
+	t->has_accept = more;
+	more = -1;
+	while (stmt && (more = query_next(s, stmt, err)) > 0) {
+		struct rule *r = vec_push(&t->accept);
+
+		r->id = sqlite3_column_int64(stmt, 0);
+		r->any = sqlite3_column_int(stmt, 1);
+		r->pos.line = sqlite3_column_int64(stmt, 2);
+		r->pos.col = sqlite3_column_int64(stmt, 3);
+		if (load_items(s, r, err))
+			return -1;
+	}
+	return more;
+}
+
+static int load_origin(struct store *s, struct model *m, struct error *err)
+{
+	_cleanup_reset_ sqlite3_stmt *stmt = query_begin(s, SHOW_ORIGIN, err, "");
+	int more = stmt ? query_next(s, stmt, err) : -1;
+
+	if (more > 0)
+		m->file = column_string(stmt, 0);
+	return more < 0 ? -1 : 0;
 }
 
 static int load_router(struct store *s, sqlite3_stmt *stmt, struct tenant *t, struct error *err)
@@ -830,7 +953,7 @@ static int load_tenants(struct store *s, struct model *m, struct error *err)
 			return damaged(s, err, "tenants are out of order");
 		if (sqlite3_column_type(stmt, 2) != SQLITE_NULL && load_router(s, stmt, t, err))
 			return -1;
-		if (load_pools(s, t, err) || load_mappings(s, t, err))
+		if (load_pools(s, t, err) || load_mappings(s, t, err) || load_accept(s, t, err))
 			return -1;
 	}
 	return more;
@@ -846,7 +969,8 @@ int store_load(struct store *s, struct model *out, struct error *err)
 		return 0;
 	if (begun)
 		ret = exec(s, "BEGIN", err);
-	if (ret == 0 && (load_subnets(s, out, err) || load_tenants(s, out, err)))
+	if (ret == 0 && (load_origin(s, out, err) || load_subnets(s, out, err) ||
+			 load_tenants(s, out, err)))
 		ret = -1;
 	if (begun)
 		store_rollback(s);
@@ -898,7 +1022,32 @@ static bool same_router(const struct router *a, const struct router *b)
 static bool same_mapping(const struct mapping *a, const struct mapping *b)
 {
 	return addr_cmp(&a->fixed, &b->fixed) == 0 && addr_cmp(&a->shared, &b->shared) == 0 &&
-	       a->pinned == b->pinned && same_text(a->name, b->name);
+	       a->pinned == b->pinned && same_text(a->name, b->name) &&
+	       memcmp(&a->limit, &b->limit, sizeof(a->limit)) == 0;
+}
+
+static bool same_accept(const struct tenant *a, const struct tenant *b)
+{
+	if (a->has_accept != b->has_accept || a->accept.n != b->accept.n)
+		return false;
+	for (size_t i = 0; i < a->accept.n; i++) {
+		const struct rule *r = &a->accept.v[i], *q = &b->accept.v[i];
+
+		if (r->id != q->id || r->pos.line != q->pos.line || r->pos.col != q->pos.col ||
+		    !rule_same(r, q))
+			return false;
+	}
+	return true;
+}
+
+static int save_origin(struct store *s, const struct model *have, const struct model *want,
+		       enum phase phase, struct error *err)
+{
+	if (same_text(have->file, want->file))
+		return 0;
+	if (phase == REMOVE)
+		return have->file ? run(s, REMOVE_ORIGIN, 1, err, "") : 0;
+	return want->file ? run(s, ADD_ORIGIN, 1, err, "t", want->file) : 0;
 }
 
 static int save_subnets(struct store *s, const struct model *have, const struct model *want,
@@ -930,6 +1079,61 @@ static int save_pools(struct store *s, const struct tenant *old, const struct te
 		if (run(s, ADD_POOL, 1, err, "uut", new->id, (unsigned int)i,
 			PREFIX(&new->pools.v[i])))
 			return refused(s, err, "pool %s", PREFIX(&new->pools.v[i]));
+	}
+	return 0;
+}
+
+static int add_item(struct store *s, const struct rule *r, const char *kind, unsigned int ord,
+		    const char *text, struct error *err)
+{
+	return run(s, ADD_ITEM, 1, err, "utut", r->id, kind, ord, text);
+}
+
+static int add_rule(struct store *s, unsigned int tenant, unsigned int ord, const struct rule *r,
+		    struct error *err)
+{
+	char text[SERVICE_TEXT];
+	unsigned int n = 0;
+
+	if (run(s, ADD_RULE, 1, err, "uuuuuu", r->id, tenant, ord, (unsigned int)r->any,
+		r->pos.line, r->pos.col))
+		return -1;
+	vec_each (name, &r->from) {
+		if (add_item(s, r, "from", n++, *name, err))
+			return -1;
+	}
+	vec_each (name, &r->to) {
+		if (add_item(s, r, "to", n++, *name, err))
+			return -1;
+	}
+	for (size_t i = 0; i < r->services.n;) {
+		i += service_text(&r->services.v[i], r->services.n - i, text);
+		if (add_item(s, r, "ports", n++, text, err))
+			return -1;
+	}
+	return 0;
+}
+
+/* All of a tenant's rules at once: they are few, and their order counts. */
+static int save_accept(struct store *s, const struct tenant *old, const struct tenant *new,
+		       enum phase phase, struct error *err)
+{
+	static const struct tenant none;
+
+	old = old ? old : &none;
+	new = new ? new : &none;
+	if (same_accept(old, new))
+		return 0;
+	if (phase == REMOVE)
+		return old->has_accept && (run(s, REMOVE_RULES, old->accept.n, err, "u", old->id) ||
+					   run(s, REMOVE_ACCEPT, 1, err, "u", old->id))
+			       ? -1
+			       : 0;
+	if (new->has_accept && run(s, ADD_ACCEPT, 1, err, "u", new->id))
+		return -1;
+	for (size_t i = 0; i < new->accept.n; i++) {
+		if (add_rule(s, new->id, (unsigned int)i, &new->accept.v[i], err))
+			return refused(s, err, "rule %u of accept", new->accept.v[i].id);
 	}
 	return 0;
 }
@@ -997,8 +1201,8 @@ static int save_mapping(struct store *s, unsigned int tenant, enum query query,
 
 	if (query == REMOVE_MAPPING)
 		return run(s, query, 1, err, "uua", tenant, family, &m->fixed);
-	if (run(s, query, 1, err, "uuaatu", tenant, family, &m->fixed, &m->shared, m->name,
-		(unsigned int)m->pinned))
+	if (run(s, query, 1, err, "uuaatulll", tenant, family, &m->fixed, &m->shared, m->name,
+		(unsigned int)m->pinned, m->limit.rate, m->limit.burst, m->limit.packets))
 		return refused(s, err, "mapping %s -> %s", ADDR(&m->fixed), ADDR(&m->shared));
 	return 0;
 }
@@ -1039,7 +1243,7 @@ static int save_tenant(struct store *s, const struct tenant *old, const struct t
 	if (phase == ADD && !old)
 		ret = run(s, ADD_TENANT, 1, err, "ut", new->id, new->name);
 	if (ret || save_pools(s, old, new, phase, err) || save_router(s, old, new, phase, err) ||
-	    save_mappings(s, old, new, phase, err))
+	    save_mappings(s, old, new, phase, err) || save_accept(s, old, new, phase, err))
 		ret = -1;
 	if (phase == REMOVE && !new &&ret == 0)
 		ret = run(s, REMOVE_TENANT, 1, err, "u", old->id);
@@ -1076,7 +1280,8 @@ int store_save(struct store *s, const struct model *have, const struct model *wa
 	if (sqlite3_get_autocommit(s->db) && exec(s, "BEGIN IMMEDIATE", err))
 		return -1;
 	for (enum phase phase = REMOVE; phase <= ADD; phase++) {
-		if (save_subnets(s, have, want, phase, err) ||
+		if (save_origin(s, have, want, phase, err) ||
+		    save_subnets(s, have, want, phase, err) ||
 		    save_tenants(s, have, want, phase, err)) {
 			store_rollback(s);
 			return -1;

@@ -8,11 +8,29 @@ def quoted(addresses):
     return [f'"{a}"' if ":" in a else a for a in addresses]
 
 
-class Tenant:
-    """One tenant of a definitions file; `mappings` are (fixed, shared or None, name or None)."""
+# A rule of `accept`: everybody, everything.
+ANYBODY = {"from": ["*"]}
 
-    def __init__(self, name, *mappings, router=None, pool=None):
+
+def rule_yaml(rule):
+    return "{" + ", ".join(f"{key}: [{', '.join(quoted_text(v) for v in values)}]"
+                           for key, values in rule.items()) + "}"
+
+
+def quoted_text(text):
+    return f'"{text}"' if set(text) & set("*:") else text
+
+
+class Tenant:
+    """
+    One tenant of a definitions file; `mappings` are (fixed, shared or None, name or None). `accept`
+    are rules, lists by their keys; None leaves it out. One with a router accepts all, if it is
+    not said: who may talk to whom is a matter of few tests.
+    """
+
+    def __init__(self, name, *mappings, router=None, pool=None, accept=(ANYBODY,)):
         self.name, self.router, self.pool = name, router, pool
+        self.accept = accept if router is not None or accept != (ANYBODY,) else None
         self.mappings = [(m + (None, None))[:3] for m in mappings]
 
     def yaml(self):
@@ -29,6 +47,9 @@ class Tenant:
             fields.append("fixed: " + quoted([fixed])[0])
             fields += ["shared: " + quoted([shared])[0]] if shared else []
             out.append("      - {" + ", ".join(fields) + "}")
+        if self.accept is not None:
+            out.append("    accept:" if self.accept else "    accept: []")
+            out += ["      - " + rule_yaml(rule) for rule in self.accept]
         return out
 
 

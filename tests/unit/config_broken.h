@@ -172,7 +172,7 @@ static const struct broken broken[] = {
 	       NETWORK
 	       "  - name: red\n"
 	       "    colour: blue\n",
-	       "4:5: unknown key `colour`; a tenant takes `name`, `router`, `pool`, `mappings`\n"),
+	       "4:5: unknown key `colour`; a tenant takes `name`, `router`, `pool`, `accept`, `mappings`\n"),
 	BROKEN("unknown key of the file",
 	       "shared_network: {subnets: [100.64.0.0/16]}\n"
 	       "tenants: []\n",
@@ -187,7 +187,7 @@ static const struct broken broken[] = {
 	       "    mappings:\n"
 	       "      - fixed: 10.0.0.5\n"
 	       "        floating: 100.64.1.9\n",
-	       "6:9: unknown key `floating`; a mapping takes `name`, `fixed`, `shared`\n"),
+	       "6:9: unknown key `floating`; a mapping takes `name`, `fixed`, `shared`, `limit`\n"),
 	BROKEN("a key in capitals, a long one, one that a terminal would obey",
 	       NETWORK
 	       "  - name: red\n"
@@ -199,7 +199,7 @@ static const struct broken broken[] = {
 	       "4:5: unknown key `NAME`; did you mean `name`?\n"
 	       "5:5: unknown key "
 	       "`xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-	       "xxxxxxxxx...`; a tenant takes `name`, `router`, `pool`, `mappings`\n"
+	       "xxxxxxxxx...`; a tenant takes `name`, `router`, `pool`, `accept`, `mappings`\n"
 	       "6:5: `\\x1b[31m\\u202e\\x00` has a NUL character in it; remove it\n"),
 	BROKEN("a list as a key",
 	       NETWORK
@@ -244,26 +244,88 @@ static const struct broken broken[] = {
 	       "tenants: []\n",
 	       "1:17: the key `subnets` of the shared network is missing; add it like `subnets: "
 	       "[100.64.0.0/16, \"fd64::/64\"]`\n"),
-	BROKEN("accept is not there yet",
+	BROKEN("rules that name nobody",
 	       NETWORK
 	       "  - name: red\n"
 	       "    mappings:\n"
 	       "      - {name: db, fixed: 10.0.0.5}\n"
 	       "    accept:\n"
-	       "      - from: [blue]\n"
-	       "        to: [db]\n",
-	       "6:5: `accept` is not supported by this version yet, mapped addresses are open to "
-	       "the whole shared network; remove the key\n"),
+	       "      - from: [blue, red]\n"
+	       "        to: [db, web, 10.0.0.5, 10.0.0.6]\n"
+	       "      - from: Blue\n"
+	       "      - {to: db}\n"
+	       "  - name: green\n"
+	       "    mappings: [{name: web, fixed: 10.0.0.6}]\n",
+	       "7:16: there is no tenant `blue` in this file; add it, with its pool or mappings if "
+	       "its router is elsewhere, or correct the name\n"
+	       "8:18: tenant `red` has no mapping `web`; use the name or the fixed address of one\n"
+	       "8:33: tenant `red` has no mapping `10.0.0.6`; use the name or the fixed address of "
+	       "one\n"
+	       "9:15: `Blue` is not a tenant name; use that of a tenant, or \"*\" for all\n"
+	       "10:9: the key `from` of a rule is missing; add it like `from: [blue]`\n"),
+	BROKEN("rules that say something twice",
+	       NETWORK
+	       "  - name: red\n"
+	       "    mappings: [{name: db, fixed: 10.0.0.5}]\n"
+	       "    accept:\n"
+	       "      - {from: [red, \"*\"]}\n"
+	       "      - {from: [\"*\", red]}\n"
+	       "      - {from: [red, red], to: [db, db], ports: [tcp/80, icmp, tcp/80, icmp]}\n"
+	       "      - {from: red, port: tcp}\n",
+	       "6:22: `*` is every tenant; remove the others, or `*`\n"
+	       "7:22: `*` is every tenant; remove the others, or `*`\n"
+	       "8:22: `red` is listed twice; remove one of them\n"
+	       "8:37: `db` is listed twice; remove one of them\n"
+	       "8:64: `tcp/80` is listed twice; remove one of them\n"
+	       "8:72: `icmp` is listed twice; remove one of them\n"
+	       "9:21: unknown key `port`; did you mean `ports`?\n"),
+	BROKEN("services that are none",
+	       NETWORK
+	       "  - name: red\n"
+	       "    accept:\n"
+	       "      - {from: red, ports: [tcp/0x50, udp/9-8]}\n"
+	       "      - {from: red, ports: icmp/ping}\n"
+	       "      - {from: red, ports: protocol/6}\n"
+	       "      - {from: red, ports: http}\n",
+	       "5:29: `tcp/0x50` is no port or range of ports; write it like `tcp/5432` or "
+	       "`tcp/8000-8099`\n"
+	       "5:39: the range `udp/9-8` ends before it begins; exchange its ends\n"
+	       "6:28: `icmp/ping` is no ICMP request; use its number, or one of echo-request, "
+	       "timestamp-request, information-request, address-mask-request, "
+	       "extended-echo-request, node-information-query\n"
+	       "7:28: `protocol/6` has a name; write `tcp`\n"
+	       "8:28: `http` is no service; use tcp, udp, sctp, dccp or udplite, as in "
+	       "`tcp/5432`, `tcp/8000-8099` or `tcp`, icmp as in `icmp/echo-request` or `icmp`, "
+	       "gre, esp, or `protocol/47`\n"),
+	BROKEN("limits",
+	       NETWORK
+	       "  - name: red\n"
+	       "    mappings:\n"
+	       "      - {fixed: 10.0.0.1, limit: {rate: 10}}\n"
+	       "      - {fixed: 10.0.0.2, limit: {rate: 0mbit}}\n"
+	       "      - {fixed: 10.0.0.3, limit: {rate: 1gbit, burst: 64kb}}\n"
+	       "      - {fixed: 10.0.0.4, limit: {packets: -1}}\n"
+	       "      - {fixed: 10.0.0.5, limit: {burst: 1mb}}\n"
+	       "      - {fixed: 10.0.0.6, limit: {}}\n"
+	       "      - {fixed: 10.0.0.7, limit: 1gbit}\n"
+	       "      - {fixed: 10.0.0.8, limit: {burst: 1mb, packets: 7}}\n",
+	       "5:41: `10` is no rate; write it like `100mbit`, in bit, kbit, mbit or gbit\n"
+	       "6:41: the rate `0mbit` is not between 8kbit and 1000gbit; use another one\n"
+	       "7:55: the burst `64kb` is not between 128kb, which the kernel hands on in one "
+	       "piece, and 1024mb; use another one\n"
+	       "8:44: `-1` is no number of packets a second; write it like `10000`, at least 1\n"
+	       "9:27: the limit limits nothing; add `rate: 100mbit` or `packets: 10000`\n"
+	       "10:27: the limit limits nothing; add `rate: 100mbit` or `packets: 10000`\n"
+	       "11:34: `limit` must be keys and values, not one value; write it like `limit: "
+	       "{rate: 100mbit, burst: 1mb}`\n"
+	       "12:27: the limit has a `burst` and no `rate`; add `rate: 100mbit`\n"),
 	BROKEN("keys of later versions",
 	       NETWORK
 	       "  - name: red\n"
 	       "    router:\n"
 	       "      netns: red\n"
-	       "      forwarding: fast\n"
-	       "    mappings:\n"
-	       "      - {fixed: 10.0.0.5, limit: {rate: 10}}\n",
-	       "6:7: `forwarding` is reserved for a later version; remove the key\n"
-	       "8:27: `limit` is reserved for a later version; remove the key\n"),
+	       "      forwarding: fast\n",
+	       "6:7: `forwarding` is reserved for a later version; remove the key\n"),
 	BROKEN("a router's addresses",
 	       NETWORK
 	       "  - name: red\n"

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "service.h"
 #include "store.h"
 
 /* --- a directory of its own for every test --- */
@@ -250,6 +251,25 @@ static void add_route(struct router *r, const char *to, const char *via)
 
 #define add_prefix(vec, text) cr_assert(prefix_parse(text, vec_push(vec)), "%s", text)
 
+static void dump_rule(FILE *f, const struct rule *r)
+{
+	char text[SERVICE_TEXT];
+
+	fprintf(f, "    rule %u at %u:%u from%s", r->id, r->pos.line, r->pos.col,
+		r->any ? " *" : "");
+	vec_each (name, &r->from)
+		fprintf(f, " %s", *name);
+	fprintf(f, " to");
+	vec_each (name, &r->to)
+		fprintf(f, " %s", *name);
+	fprintf(f, " ports");
+	for (size_t i = 0; i < r->services.n;) {
+		i += service_text(&r->services.v[i], r->services.n - i, text);
+		fprintf(f, " %s", text);
+	}
+	fprintf(f, "\n");
+}
+
 /* Everything that is stored, as text: what a failed comparison then shows. The caller's to free. */
 static char *dump(const struct model *m)
 {
@@ -257,6 +277,7 @@ static char *dump(const struct model *m)
 	size_t size;
 	FILE *f = open_memstream(&text, &size);
 
+	fprintf(f, "file %s\n", m->file ? m->file : "-");
 	for (size_t i = 0; i < m->subnets.n; i++)
 		fprintf(f, "subnet %s\n", PREFIX(&m->subnets.v[i]));
 	for (size_t i = 0; i < m->tenants.n; i++) {
@@ -282,9 +303,14 @@ static char *dump(const struct model *m)
 		for (size_t j = 0; j < t->mappings.n; j++) {
 			const struct mapping *p = &t->mappings.v[j];
 
-			fprintf(f, "  mapping %s -> %s name %s pinned %d\n", ADDR(&p->fixed),
-				ADDR(&p->shared), p->name ? p->name : "-", p->pinned);
+			fprintf(f, "  mapping %s -> %s name %s pinned %d limit %lu %lu %lu\n",
+				ADDR(&p->fixed), ADDR(&p->shared), p->name ? p->name : "-",
+				p->pinned, p->limit.rate, p->limit.burst, p->limit.packets);
 		}
+		if (t->has_accept)
+			fprintf(f, "  accept\n");
+		for (size_t j = 0; j < t->accept.n; j++)
+			dump_rule(f, &t->accept.v[j]);
 	}
 	fclose(f);
 	return text;
@@ -298,6 +324,26 @@ static char *dump(const struct model *m)
 
 static const struct model empty;
 
+/* From one tenant, or with NULL from any; `to` and `ports` may be NULL. */
+static void add_rule(struct tenant *t, uint32_t id, uint32_t line, const char *from, const char *to,
+		     const char *ports)
+{
+	struct service parts[SERVICE_PARTS];
+	struct rule *r = vec_push(&t->accept);
+	struct error err = { 0 };
+	size_t n = ports ? service_parse(ports, parts, &err) : 0;
+
+	t->has_accept = true;
+	*r = (struct rule){ .id = id, .any = !from, .pos = { line, 9 } };
+	if (from)
+		*vec_push(&r->from) = xstrdup(from);
+	if (to)
+		*vec_push(&r->to) = xstrdup(to);
+	cr_assert_not(err.set, "%s", err.text);
+	for (size_t i = 0; i < n; i++)
+		*vec_push(&r->services) = parts[i];
+}
+
 /* Two tenants with all that a definitions file can say. */
 static void rich(struct model *m)
 {
@@ -305,6 +351,7 @@ static void rich(struct model *m)
 	struct router *r;
 
 	memset(m, 0, sizeof(*m));
+	m->file = xstrdup("/etc/tenant's.yaml");
 	add_prefix(&m->subnets, "100.64.0.0/16");
 	add_prefix(&m->subnets, "fd64::/64");
 	add_prefix(&m->subnets, "100.65.0.0/16"); /* in the order of the file, not sorted */
@@ -326,7 +373,11 @@ static void rich(struct model *m)
 	add_mapping(t, "10.0.0.5", "100.64.1.9", "db", true);
 	add_mapping(t, "10.0.0.10", "100.64.1.1", NULL, false);
 	add_mapping(t, "10.0.0.9", "100.64.1.2", "it's \"odd\"; \xc3\xb6", false);
-	add_mapping(t, "fd00:10::6", "fd64::1:6", NULL, false);
+	add_mapping(t, "fd00:10::6", "fd64::1:6", NULL, false)->limit =
+		(struct limit){ .rate = 12500000, .burst = 1048576, .packets = 10000 };
+	add_rule(t, 9, 4, "blue", "db", "tcp/8000-8099");
+	add_rule(t, 3, 5, NULL, NULL, "icmp/echo-request");
+	add_rule(t, 12, 6, "green-2", "10.0.0.9", NULL);
 
 	t = add_tenant(m, UINT32_MAX, "blue");
 	r = add_router(t, 1, NULL, NULL);
@@ -341,7 +392,8 @@ static void rich(struct model *m)
 	add_mapping(t, "::1:0:0:5", "fd64::5", NULL, false);
 	add_mapping(t, "255.255.255.254", "100.64.3.1", NULL, false);
 
-	add_tenant(m, 2, "away");
+	/* `accept: []` */
+	add_tenant(m, 2, "away")->has_accept = true;
 	model_sort(m);
 }
 
@@ -599,14 +651,40 @@ Test(store, a_file_open_to_others_is_closed_to_them)
 Test(store, stamps)
 {
 	put(&empty);
-	cr_expect_eq(sql("PRAGMA user_version"), 3);
+	cr_expect_eq(sql("PRAGMA user_version"), 4);
 	cr_expect_eq(sql("PRAGMA application_id"), 0x746e6174);
 	cr_expect_eq(sql("SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
+}
+
+/* Before there were rules, limits and the history. */
+static void back_to_schema_3(void)
+{
+	sql("DROP TABLE history_line; DROP TABLE history; DROP TABLE rule_item; DROP TABLE rule; "
+	    "DROP TABLE accept; DROP TABLE origin");
+	sql("ALTER TABLE mapping DROP COLUMN rate");
+	sql("ALTER TABLE mapping DROP COLUMN burst");
+	sql("ALTER TABLE mapping DROP COLUMN packets");
+	sql("PRAGMA user_version = 3");
+}
+
+static void forget_rules(struct model *m)
+{
+	free(m->file);
+	m->file = NULL;
+	vec_each (t, &m->tenants) {
+		vec_each (r, &t->accept)
+			rule_clear(r);
+		vec_free(&t->accept);
+		t->has_accept = false;
+		vec_each (mapping, &t->mappings)
+			memset(&mapping->limit, 0, sizeof(mapping->limit));
+	}
 }
 
 /* Before there were routers' addresses and routes. */
 static void back_to_schema_2(void)
 {
+	back_to_schema_3();
 	sql("DROP TABLE router_address; DROP TABLE route; PRAGMA user_version = 2");
 }
 
@@ -620,6 +698,22 @@ static void forget_own(struct model *m)
 	}
 }
 
+Test(store, schema_3_is_brought_up_to_date)
+{
+	_cleanup_model_ struct model want = { 0 };
+
+	rich(&want);
+	put(&want);
+	back_to_schema_3();
+	store_close(open_store(STORE_WRITE));
+	cr_expect_eq(sql("PRAGMA user_version"), 4);
+	forget_rules(&want);
+	assert_stored(&want);
+	rich(&want);
+	put(&want);
+	assert_stored(&want);
+}
+
 Test(store, schema_2_is_brought_up_to_date)
 {
 	_cleanup_model_ struct model want = { 0 };
@@ -628,8 +722,9 @@ Test(store, schema_2_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_2();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 3);
+	cr_expect_eq(sql("PRAGMA user_version"), 4);
 	forget_own(&want);
+	forget_rules(&want);
 	assert_stored(&want);
 	rich(&want);
 	put(&want);
@@ -650,9 +745,10 @@ Test(store, schema_1_is_brought_up_to_date)
 	cr_expect_eq(sql("PRAGMA user_version"), 1);
 
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 3);
+	cr_expect_eq(sql("PRAGMA user_version"), 4);
 	model_tenant(&want, "red")->router->sources = SOURCES_STRICT;
 	forget_own(&want);
+	forget_rules(&want);
 	assert_stored(&want);
 }
 
@@ -727,22 +823,23 @@ Test(store, wrong_rows_cannot_be_stored)
 		"INSERT INTO inside VALUES (2, 0, 'lan0')",
 		"INSERT INTO inside VALUES (7, 0, 'lan9')",
 		"INSERT INTO inside VALUES (7, 9, '')",
-		"INSERT INTO mapping VALUES (9, 4, x'0a000001', x'64400901', NULL, 0)",
-		"INSERT INTO mapping VALUES (7, 4, x'0a000005', x'64400901', NULL, 0)",
-		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400109', NULL, 0)",
-		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400901', 'db', 0)",
-		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400901', '', 0)",
-		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400901', NULL, 2)",
-		"INSERT INTO mapping VALUES (7, 4, x'0a0001', x'644009', NULL, 0)",
-		"INSERT INTO mapping VALUES (7, 4, '10.0.0.1', x'64400901', NULL, 0)",
-		"INSERT INTO mapping VALUES (7, 4, x'0a000001', '100.64.9.1', NULL, 0)",
-		"INSERT INTO mapping VALUES (7, 4, x'0a000001', zeroblob(16), NULL, 0)",
-		"INSERT INTO mapping VALUES (7, 6, x'0a000001', x'64400901', NULL, 0)",
-		"INSERT INTO mapping VALUES (7, 6, randomblob(16), zeroblob(16), NULL, 0)",
-		"INSERT INTO mapping VALUES (7, 6, randomblob(16), randomblob(4), NULL, 0)",
-		"INSERT INTO mapping VALUES (7, 5, x'0a000001', x'64400901', NULL, 0)",
-		"INSERT INTO mapping VALUES (7, 4, NULL, x'64400901', NULL, 0)",
-		"INSERT INTO mapping VALUES (7, 4, x'0a000001', NULL, NULL, 0)",
+		"INSERT INTO mapping VALUES (9, 4, x'0a000001', x'64400901', NULL, 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 4, x'0a000005', x'64400901', NULL, 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400109', NULL, 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400901', 'db', 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400901', '', 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400901', NULL, 2, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 4, x'0a0001', x'644009', NULL, 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 4, '10.0.0.1', x'64400901', NULL, 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 4, x'0a000001', '100.64.9.1', NULL, 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 4, x'0a000001', zeroblob(16), NULL, 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 6, x'0a000001', x'64400901', NULL, 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 6, randomblob(16), zeroblob(16), NULL, 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 6, randomblob(16), randomblob(4), NULL, 0, 0, 0, "
+		"0)",
+		"INSERT INTO mapping VALUES (7, 5, x'0a000001', x'64400901', NULL, 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 4, NULL, x'64400901', NULL, 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 4, x'0a000001', NULL, NULL, 0, 0, 0, 0)",
 	};
 	static const char *const right[] = {
 		"INSERT INTO subnet VALUES (9, '100.66.0.0/16')",
@@ -751,9 +848,10 @@ Test(store, wrong_rows_cannot_be_stored)
 		"INSERT INTO pool VALUES (7, 9, '100.64.0.0/16')",
 		"INSERT INTO router VALUES (9, 9, NULL, NULL, 'tc', 0, 'strict')",
 		"INSERT INTO inside VALUES (9, 0, 'lan0')",
-		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400901', NULL, 0)",
-		"INSERT INTO mapping VALUES (9, 4, x'0a000001', x'64400902', 'db', 1)",
-		"INSERT INTO mapping VALUES (9, 6, randomblob(16), randomblob(16), 'db', 1)",
+		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400901', NULL, 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (9, 4, x'0a000001', x'64400902', 'db', 1, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (9, 6, randomblob(16), randomblob(16), 'db', 1, 0, 0, "
+		"0)",
 	};
 	_cleanup_model_ struct model want = { 0 };
 	sqlite3_int64 none;
@@ -1363,7 +1461,7 @@ Test(store, readers_beside_the_first_writer)
 
 			load(s, &got);
 			text = dump(&got);
-			done = text[0];
+			done = got.subnets.n;
 			cr_assert(!done || strcmp(text, text_a) == 0, "%s", text);
 			cr_assert(now() < end, "the writer never came");
 		}
@@ -1641,10 +1739,10 @@ Test(store, newer_schema)
 	size_t n, m;
 
 	put(&empty);
-	sql("PRAGMA user_version = 4");
+	sql("PRAGMA user_version = 5");
 	before = read_file("state.db", &n);
-	assert_refused(STORE_WRITE, in_dir("state.db"), "schema 4", "none after 3", "newer", NULL);
-	assert_refused(STORE_READ, in_dir("state.db"), "schema 4", "none after 3", "newer", NULL);
+	assert_refused(STORE_WRITE, in_dir("state.db"), "schema 5", "none after 4", "newer", NULL);
+	assert_refused(STORE_READ, in_dir("state.db"), "schema 5", "none after 4", "newer", NULL);
 	after = read_file("state.db", &m);
 	cr_assert_eq(n, m);
 	cr_assert_arr_eq(before, after, n);
