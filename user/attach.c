@@ -421,6 +421,8 @@ static int attach_points(struct dataplane *dp, struct instance *in, struct route
 	struct points points = points_of(r);
 	int ret = make_router_dir(dp, r, err);
 
+	if (!ret)
+		ret = instance_pin(in, err);
 	for (size_t i = 0; !ret && i < points.n; i++)
 		ret = tc_attach(dp, r, &points.v[i], points.v[i].fd(in), renew, err);
 	return ret;
@@ -536,7 +538,7 @@ bool attach_is_pinned(struct dataplane *dp, const struct router_row *r)
 	_cleanup_close_ int xdp = pin_open(dp, r, XDP_PIN);
 	struct points points = points_of(r);
 
-	if (via_xdp(r->via) && xdp < 0)
+	if ((via_xdp(r->via) && xdp < 0) || !instance_is_pinned(dp, r->id))
 		return false;
 	for (size_t i = 0; i < points.n; i++) {
 		const struct point *p = &points.v[i];
@@ -589,7 +591,7 @@ void attach_inspect(struct dataplane *dp, const struct router_row *r, struct att
 	memset(out, 0, sizeof(*out));
 	if (netns_enter_id(r->netns, r->netns_dev, r->netns_ino, &ns))
 		return;
-	out->complete = true;
+	out->complete = instance_is_pinned(dp, r->id);
 	if (via_xdp(r->via))
 		inspect_xdp(dp, r, out);
 	for (size_t i = 0; i < points.n; i++) {

@@ -431,13 +431,37 @@ static void count(struct outcome *out)
 	}
 }
 
+static size_t larger(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+static int check_rules(const struct change *c, const struct plan *p, const struct machine *want,
+		       struct error *err)
+{
+	size_t accepts = c->have.policy.accepts.n + p->accept_grow.n;
+	size_t services = c->have.policy.services.n + p->service_put.n;
+	size_t need = larger(larger(accepts, services), policy_rule_max(&want->policy) + 1);
+
+	if (need <= dataplane_rules(c->dp))
+		return 0;
+	return error_set(
+		err,
+		"the maps have room for %zu rules and services, and this needs up to %zu; "
+		"`tenantnat detach --all` and then apply makes larger ones, but interrupts traffic",
+		dataplane_rules(c->dp), need);
+}
+
 /* Additions come before removals, so for a moment the maps hold both. */
-static int check_capacity(const struct change *c, const struct plan *p, struct error *err)
+static int check_capacity(const struct change *c, const struct plan *p, const struct machine *want,
+			  struct error *err)
 {
 	size_t need = c->have.shared.n + p->own_put.n + p->shared_put.n + 1;
 
-	if (!c->dp || need <= dataplane_capacity(c->dp))
+	if (!c->dp)
 		return 0;
+	if (need <= dataplane_capacity(c->dp))
+		return check_rules(c, p, want, err);
 	return error_set(
 		err,
 		"the maps have room for %zu addresses, and this needs up to %zu; `tenantnat "
@@ -495,7 +519,7 @@ static void describe_alone(struct change *c, const struct machine *want, struct 
 		*vec_push(&shown.route_del) = row;
 	vec_each (row, &c->have.addrs)
 		*vec_push(&shown.addr_del) = row;
-	plan_describe(&shown, &was, &c->had, &c->will, &out->text);
+	plan_describe(&shown, want, &was, &c->had, &c->will, &out->text);
 }
 
 /* Routers that nobody has defined were defined by a state that is not there any more. */
@@ -510,6 +534,13 @@ static int check_lost(const struct change *c, struct error *err)
 		c->inv->state, c->have.routers.n,
 		c->have.routers.n == 1 ? "router is" : "routers are",
 		c->have.routers.n == 1 ? "it" : "them");
+}
+
+static size_t rules_needed(const struct machine *want)
+{
+	const struct policy *p = &want->policy;
+
+	return 2 * larger(larger(p->accepts.n, p->services.n), policy_rule_max(p) + 1);
 }
 
 int change_make(struct change *c, const struct change_how *how, struct outcome *out,
@@ -542,10 +573,10 @@ int change_make(struct change *c, const struct change_how *how, struct outcome *
 		plan_make(&want, &c->have, &plan);
 	} else {
 		plan_make(&want, &c->have, &plan);
-		plan_describe(&plan, &c->have, &c->had, &c->will, &out->text);
+		plan_describe(&plan, &want, &c->have, &c->had, &c->will, &out->text);
 	}
 	count(out);
-	if (check_capacity(c, &plan, err))
+	if (policy_check(&want.policy, err) || check_capacity(c, &plan, &want, err))
 		return -1;
 	if (how->dry_run)
 		return 0;
@@ -553,7 +584,8 @@ int change_make(struct change *c, const struct change_how *how, struct outcome *
 	if (store_save(c->store, &c->had, &c->will, err))
 		return -1;
 	if (!c->dp && want.routers.n) {
-		if (dataplane_create(c->inv->bpffs, 2 * want.shared.n, &c->dp, err))
+		if (dataplane_create(c->inv->bpffs, 2 * want.shared.n, rules_needed(&want), &c->dp,
+				     err))
 			return -1;
 		created = true;
 	}

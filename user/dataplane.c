@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <uthash.h>
 
 #include "host.h"
@@ -17,10 +18,11 @@
 /* The smallest set of maps: 2 MiB, and 2 MiB for the counters of each CPU. */
 /* Maps, programs, their types and pins of one router, a namespace, the state; with some to spare.
  */
-#define FILES 64
+#define FILES 128
 
 #define CAPACITY_MIN 65536
 #define CAPACITY_MAX (1U << 24)
+#define RULES_MIN    16384
 #define BATCH	     65536
 
 /* X(map): every pinned map. */
@@ -29,6 +31,13 @@
 	X(by_fixed)  \
 	X(counters)  \
 	X(drops)     \
+	X(accepts)   \
+	X(services)  \
+	X(hits)      \
+	X(pools)     \
+	X(limits)    \
+	X(watch)     \
+	X(events)    \
 	X(routers)   \
 	X(config)
 
@@ -45,6 +54,29 @@ static const char *const map_names[] = {
 #undef X
 };
 
+/* X(map, type of the key, of the value, entries): pinned with the programs of each router. */
+#define ROUTER_MAPS(X)                                         \
+	X(flows, struct tn_flow_key, struct tn_flow, TN_FLOWS) \
+	X(fragments, struct tn_fragment_key, struct tn_fragment, TN_FRAGMENTS)
+
+enum router_map_id {
+#define X(map, key, value, entries) ROUTER_MAP_##map,
+	ROUTER_MAPS(X)
+#undef X
+		ROUTER_MAPS_COUNT
+};
+
+static const struct router_map {
+	const char *name;
+	uint32_t key_size;
+	uint32_t value_size;
+	uint32_t entries;
+} router_maps[] = {
+#define X(map, key, value, entries) { #map, sizeof(key), sizeof(value), entries },
+	ROUTER_MAPS(X)
+#undef X
+};
+
 /* The counters given to a mapping that is being added, by its shared address. */
 struct new_slot {
 	struct tn_addr shared;
@@ -56,6 +88,7 @@ struct dataplane {
 	char dir[PATH_MAX];
 	int fd[MAPS_COUNT];
 	size_t capacity;
+	size_t rules;
 	bool fresh; /* created by this process: every counter is zero */
 	uint8_t *slots_used;
 	uint32_t slot_next;
@@ -67,6 +100,7 @@ struct instance {
 	struct tenantnat *xdp;
 	struct dataplane *dp;
 	struct router_row router;
+	int fd[ROUTER_MAPS_COUNT];
 };
 
 /* ------------------------------------------------------------ the machine */
@@ -132,6 +166,21 @@ static const char *path_in(const char *dir, const char *name, char out[PATH_MAX]
 	return out;
 }
 
+static void router_map_path(const struct dataplane *dp, uint32_t router, enum router_map_id id,
+			    char out[PATH_MAX])
+{
+	snprintf(out, PATH_MAX, "%.*s/routers/%u/%s", PATH_MAX / 2, dp->dir, router,
+		 router_maps[id].name);
+}
+
+static int router_map_open(const struct dataplane *dp, uint32_t router, enum router_map_id id)
+{
+	char path[PATH_MAX];
+
+	router_map_path(dp, router, id, path);
+	return bpf_obj_get(path);
+}
+
 static struct dataplane *dataplane_new(const char *bpffs)
 {
 	struct dataplane *dp = xzalloc(sizeof(*dp));
@@ -168,6 +217,11 @@ const char *dataplane_dir(const struct dataplane *dp)
 size_t dataplane_capacity(const struct dataplane *dp)
 {
 	return dp->capacity;
+}
+
+size_t dataplane_rules(const struct dataplane *dp)
+{
+	return dp->rules;
 }
 
 int dataplane_unpin(const char *dir)
@@ -265,12 +319,13 @@ int dataplane_open(const char *bpffs, struct dataplane **out, struct error *err)
 		return -1;
 	}
 	dp->capacity = config.capacity;
+	dp->rules = config.rules;
 	*out = dp;
 	return 0;
 }
 
 /* Load the maps alone: no program of the object. */
-static struct tenantnat *load_maps(size_t capacity, struct error *err)
+static struct tenantnat *load_maps(const struct tn_config *config, struct error *err)
 {
 	struct tenantnat *skel = tenantnat__open();
 	struct bpf_program *prog;
@@ -282,13 +337,20 @@ static struct tenantnat *load_maps(size_t capacity, struct error *err)
 	}
 	bpf_object__for_each_program (prog, skel->obj)
 		bpf_program__set_autoload(prog, false);
-	bpf_map__set_max_entries(skel->maps.by_shared, capacity);
-	bpf_map__set_max_entries(skel->maps.by_fixed, capacity);
-	bpf_map__set_max_entries(skel->maps.counters, capacity);
+	bpf_map__set_autocreate(skel->maps.flows, false);
+	bpf_map__set_autocreate(skel->maps.fragments, false);
+	bpf_map__set_max_entries(skel->maps.by_shared, config->capacity);
+	bpf_map__set_max_entries(skel->maps.by_fixed, config->capacity);
+	bpf_map__set_max_entries(skel->maps.counters, config->capacity);
+	bpf_map__set_max_entries(skel->maps.limits, config->capacity);
+	bpf_map__set_max_entries(skel->maps.accepts, config->rules);
+	bpf_map__set_max_entries(skel->maps.services, config->rules);
+	bpf_map__set_max_entries(skel->maps.hits, config->rules);
 	ret = tenantnat__load(skel);
 	if (ret) {
-		error_set(err, "cannot create maps for %zu mappings: %s%s", capacity,
-			  strerror(-ret), ret == -EPERM ? "; run as root" : "");
+		error_set(err, "cannot create maps for %u mappings and %u rules: %s%s",
+			  config->capacity, config->rules, strerror(-ret),
+			  ret == -EPERM ? "; run as root" : "");
 		tenantnat__destroy(skel);
 		return NULL;
 	}
@@ -308,16 +370,19 @@ static int pin_maps(struct tenantnat *skel, const char *dir, struct error *err)
 	return 0;
 }
 
-int dataplane_create(const char *bpffs, size_t mappings, struct dataplane **out, struct error *err)
+int dataplane_create(const char *bpffs, size_t mappings, size_t rules, struct dataplane **out,
+		     struct error *err)
 {
 	char maps[PATH_MAX], unfinished[PATH_MAX], routers[PATH_MAX];
-	struct tn_config config = { .abi = TN_ABI, .capacity = CAPACITY_MIN };
+	struct tn_config config = { .abi = TN_ABI, .capacity = CAPACITY_MIN, .rules = RULES_MIN };
 	struct tenantnat *skel = NULL;
 	uint32_t zero = 0;
 	int ret = -1;
 
 	while (config.capacity < mappings && config.capacity < CAPACITY_MAX)
 		config.capacity *= 2;
+	while (config.rules < rules)
+		config.rules *= 2;
 	path_in(bpffs, "maps", maps);
 	path_in(bpffs, "routers", routers);
 	/* a tenant's directory can have any name but one with a capital letter */
@@ -325,7 +390,7 @@ int dataplane_create(const char *bpffs, size_t mappings, struct dataplane **out,
 	if (make_dir(bpffs, err) || make_dir(routers, err))
 		goto out;
 	dataplane_unpin(unfinished);
-	skel = load_maps(config.capacity, err);
+	skel = load_maps(&config, err);
 	if (!skel || make_dir(unfinished, err))
 		goto out;
 	if (bpf_map_update_elem(bpf_map__fd(skel->maps.config), &zero, &config, BPF_ANY)) {
@@ -429,7 +494,45 @@ static void fixed_from_map(struct machine *out, const void *key, const void *val
 	row->router = k->router;
 	row->fixed = k->fixed;
 	row->shared = v->shared;
+	row->tenant = v->tenant;
+	row->flags = v->flags;
 	row->slot = v->slot;
+}
+
+static void accept_from_map(struct machine *out, const void *key, const void *value)
+{
+	struct accept_row *row = vec_push(&out->policy.accepts);
+
+	memcpy(&row->key, key, sizeof(row->key));
+	memcpy(&row->value, value, sizeof(row->value));
+}
+
+static void service_from_map(struct machine *out, const void *key, const void *value)
+{
+	struct service_row *row = vec_push(&out->policy.services);
+
+	memcpy(&row->key, key, sizeof(row->key));
+	memcpy(&row->rule, value, sizeof(row->rule));
+}
+
+static void pool_from_map(struct machine *out, const void *key, const void *value)
+{
+	struct pool_row *row = vec_push(&out->policy.pools);
+
+	memcpy(&row->key, key, sizeof(row->key));
+	memcpy(&row->tenant, value, sizeof(row->tenant));
+}
+
+static void limit_from_map(struct machine *out, const void *key, const void *value)
+{
+	struct limit_row *row = vec_push(&out->policy.limits);
+	const struct tn_limit *v = value;
+
+	memcpy(&row->shared, key, sizeof(row->shared));
+	row->rate = v->rate;
+	row->burst = v->burst;
+	row->packets = v->packets;
+	row->packet_burst = v->packet_burst;
 }
 
 static void router_from_map(struct machine *out, const void *key, const void *value)
@@ -468,10 +571,24 @@ static int read_subnets(struct dataplane *dp, struct machine *out, struct error 
 	return 0;
 }
 
+static int read_policy(struct dataplane *dp, struct machine *out, struct error *err)
+{
+	if (read_map(dp, MAP_accepts, sizeof(struct tn_accept_key), sizeof(struct tn_accept),
+		     accept_from_map, out, err) ||
+	    read_map(dp, MAP_services, sizeof(struct tn_service_key), sizeof(uint32_t),
+		     service_from_map, out, err) ||
+	    read_map(dp, MAP_pools, sizeof(struct tn_pool_key), sizeof(uint32_t), pool_from_map,
+		     out, err) ||
+	    read_map(dp, MAP_limits, sizeof(struct tn_addr), sizeof(struct tn_limit),
+		     limit_from_map, out, err))
+		return -1;
+	return 0;
+}
+
 int dataplane_read(struct dataplane *dp, struct machine *out, struct error *err)
 {
 	memset(out, 0, sizeof(*out));
-	if (read_subnets(dp, out, err) ||
+	if (read_subnets(dp, out, err) || read_policy(dp, out, err) ||
 	    read_map(dp, MAP_by_shared, sizeof(struct tn_addr), sizeof(struct tn_shared),
 		     shared_from_map, out, err) ||
 	    read_map(dp, MAP_by_fixed, sizeof(struct tn_fixed_key), sizeof(struct tn_fixed),
@@ -523,6 +640,38 @@ int dataplane_counters(struct dataplane *dp, uint32_t slot, struct tn_counters *
 int dataplane_drops(struct dataplane *dp, uint32_t router, struct tn_drops *out)
 {
 	return read_percpu(dp->fd[MAP_drops], router, out, sizeof(*out));
+}
+
+int dataplane_hits(struct dataplane *dp, uint32_t rule, uint64_t *out)
+{
+	return read_percpu(dp->fd[MAP_hits], rule, out, sizeof(*out));
+}
+
+int dataplane_flows(struct dataplane *dp, uint32_t router, size_t *out)
+{
+	_cleanup_free_ struct tn_flow_key *keys = xrealloc(NULL, TN_FLOWS, sizeof(*keys));
+	_cleanup_free_ struct tn_flow *values = xrealloc(NULL, TN_FLOWS, sizeof(*values));
+	_cleanup_close_ int fd = router_map_open(dp, router, ROUTER_MAP_flows);
+	uint64_t cursor[4]; /* as in read_map() */
+	struct timespec now;
+	bool first = true;
+	int ret;
+
+	*out = 0;
+	if (fd < 0 || clock_gettime(CLOCK_MONOTONIC, &now))
+		return -1;
+	do {
+		uint32_t n = TN_FLOWS;
+
+		ret = bpf_map_lookup_batch(fd, first ? NULL : cursor, cursor, keys, values, &n,
+					   NULL);
+		if (ret && errno != ENOENT)
+			return -1;
+		for (uint32_t i = 0; i < n; i++)
+			*out += values[i].until >= (uint64_t)now.tv_sec;
+		first = false;
+	} while (!ret);
+	return 0;
 }
 
 static void slots_init(struct dataplane *dp, const struct machine *have)
@@ -598,7 +747,7 @@ static int slot_for(struct dataplane *dp, const struct machine *have, const stru
 
 int dataplane_put_subnets(struct dataplane *dp, const struct machine *m, struct error *err)
 {
-	struct tn_config config = { .abi = TN_ABI, .capacity = dp->capacity };
+	struct tn_config config = { .abi = TN_ABI, .capacity = dp->capacity, .rules = dp->rules };
 	uint32_t zero = 0;
 
 	vec_each (p, &m->subnets) {
@@ -649,7 +798,9 @@ int dataplane_put_fixed(struct dataplane *dp, const struct machine *have,
 	for (size_t i = 0; i < n; i++) {
 		keys[filled].router = rows[i]->router;
 		keys[filled].fixed = rows[i]->fixed;
-		values[filled] = (struct tn_fixed){ .shared = rows[i]->shared };
+		values[filled] = (struct tn_fixed){ .shared = rows[i]->shared,
+						    .flags = rows[i]->flags,
+						    .tenant = rows[i]->tenant };
 		values[filled].slot = rows[i]->slot;
 		if (!rows[i]->slot && slot_for(dp, have, &rows[i]->shared, &rows[i]->fixed,
 					       rows[i]->router, &values[filled].slot))
@@ -715,6 +866,98 @@ int dataplane_del_fixed(struct dataplane *dp, const struct fixed_row *const *row
 	return 0;
 }
 
+/* ------------------------------------------------------------ policy */
+
+/*
+ * Write, or delete, row by row: the order counts, and the key and the value of all of these rows
+ * are in one piece each.
+ */
+#define put_rows(dp, id, rows, n, value, err)                                     \
+	({                                                                        \
+		int _ret = 0;                                                     \
+		for (size_t _i = 0; _i < (n) && !_ret; _i++)                      \
+			_ret = bpf_map_update_elem((dp)->fd[id], &(rows)[_i].key, \
+						   &(rows)[_i].value, BPF_ANY);   \
+		_ret ? map_error(id, err) : 0;                                    \
+	})
+
+#define del_rows(dp, id, rows, n, key, err)                                       \
+	({                                                                        \
+		int _ret = 0;                                                     \
+		for (size_t _i = 0; _i < (n) && !_ret; _i++)                      \
+			_ret = delete_rows(dp, id, (const char *)&(rows)[_i].key, \
+					   sizeof((rows)[_i].key), 1, err);       \
+		_ret;                                                             \
+	})
+
+int dataplane_put_accepts(struct dataplane *dp, const struct accept_row *rows, size_t n,
+			  struct error *err)
+{
+	return put_rows(dp, MAP_accepts, rows, n, value, err);
+}
+
+int dataplane_del_accepts(struct dataplane *dp, const struct accept_row *rows, size_t n,
+			  struct error *err)
+{
+	return del_rows(dp, MAP_accepts, rows, n, key, err);
+}
+
+int dataplane_put_services(struct dataplane *dp, const struct service_row *rows, size_t n,
+			   struct error *err)
+{
+	return put_rows(dp, MAP_services, rows, n, rule, err);
+}
+
+int dataplane_del_services(struct dataplane *dp, const struct service_row *rows, size_t n,
+			   struct error *err)
+{
+	return del_rows(dp, MAP_services, rows, n, key, err);
+}
+
+int dataplane_put_pools(struct dataplane *dp, const struct pool_row *rows, size_t n,
+			struct error *err)
+{
+	return put_rows(dp, MAP_pools, rows, n, tenant, err);
+}
+
+int dataplane_del_pools(struct dataplane *dp, const struct pool_row *rows, size_t n,
+			struct error *err)
+{
+	return del_rows(dp, MAP_pools, rows, n, key, err);
+}
+
+int dataplane_put_limits(struct dataplane *dp, const struct limit_row *rows, size_t n,
+			 struct error *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct tn_limit value = { .rate = rows[i].rate,
+					  .burst = rows[i].burst,
+					  .packets = rows[i].packets,
+					  .packet_burst = rows[i].packet_burst };
+
+		if (bpf_map_update_elem(dp->fd[MAP_limits], &rows[i].shared, &value, BPF_ANY))
+			return map_error(MAP_limits, err);
+	}
+	return 0;
+}
+
+int dataplane_del_limits(struct dataplane *dp, const struct limit_row *rows, size_t n,
+			 struct error *err)
+{
+	return del_rows(dp, MAP_limits, rows, n, shared, err);
+}
+
+int dataplane_zero_hits(struct dataplane *dp, const uint32_t *rules, size_t n, struct error *err)
+{
+	for (size_t i = 0; !dp->fresh && i < n; i++) {
+		if (zero_percpu(dp->fd[MAP_hits], rules[i], sizeof(uint64_t)))
+			return map_error(MAP_hits, err);
+	}
+	return 0;
+}
+
+/* ------------------------------------------------------------ routers */
+
 int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struct error *err)
 {
 	struct tn_router value = { .hook = r->hook,
@@ -744,9 +987,32 @@ int dataplane_del_router(struct dataplane *dp, uint32_t id, struct error *err)
 
 /* ------------------------------------------------------------ programs */
 
-static struct tenantnat *open_for(struct dataplane *dp, const struct router_row *r,
-				  struct error *err)
+/* The map of the router in this object is to be this one. */
+static int use_map(struct tenantnat *skel, const char *name, int fd, struct error *err)
 {
+	struct bpf_map *map = bpf_object__find_map_by_name(skel->obj, name);
+
+	if (bpf_map__reuse_fd(map, fd))
+		return error_set(err, "cannot use the pinned map %s: %s", name, strerror(errno));
+	return 0;
+}
+
+static int use_maps(struct tenantnat *skel, const struct instance *in, struct error *err)
+{
+	for (int i = 0; i < MAPS_COUNT; i++) {
+		if (use_map(skel, map_names[i], in->dp->fd[i], err))
+			return -1;
+	}
+	for (int i = 0; i < ROUTER_MAPS_COUNT; i++) {
+		if (use_map(skel, router_maps[i].name, in->fd[i], err))
+			return -1;
+	}
+	return 0;
+}
+
+static struct tenantnat *open_for(const struct instance *in, struct error *err)
+{
+	const struct router_row *r = &in->router;
 	struct tenantnat *skel = tenantnat__open();
 
 	if (!skel) {
@@ -759,15 +1025,9 @@ static struct tenantnat *open_for(struct dataplane *dp, const struct router_row 
 	skel->rodata->tn_sources_loose = r->sources == SOURCES_LOOSE;
 	memcpy((void *)skel->rodata->tn_own, r->own, sizeof(r->own));
 	memcpy((void *)skel->rodata->tn_mac, r->mac, sizeof(r->mac));
-	for (int i = 0; i < MAPS_COUNT; i++) {
-		struct bpf_map *map = bpf_object__find_map_by_name(skel->obj, map_names[i]);
-
-		if (bpf_map__reuse_fd(map, dp->fd[i])) {
-			error_set(err, "cannot use the pinned map %s: %s", map_names[i],
-				  strerror(errno));
-			tenantnat__destroy(skel);
-			return NULL;
-		}
+	if (use_maps(skel, in, err)) {
+		tenantnat__destroy(skel);
+		return NULL;
 	}
 	return skel;
 }
@@ -798,7 +1058,8 @@ static uint32_t router_in_rodata(uint32_t map_id)
 uint32_t dataplane_program_router(int program_fd)
 {
 	struct bpf_prog_info info = { 0 };
-	uint32_t len = sizeof(info), ids[MAPS_COUNT + 2], router = 0;
+	uint32_t len = sizeof(info), router = 0;
+	uint32_t ids[MAPS_COUNT + ROUTER_MAPS_COUNT + 2];
 
 	info.nr_map_ids = ARRAY_SIZE(ids);
 	info.map_ids = (uintptr_t)ids;
@@ -810,6 +1071,51 @@ uint32_t dataplane_program_router(int program_fd)
 	return router;
 }
 
+/* The router's own maps: what is open there stays open when its programs are others. */
+static int instance_maps(struct instance *in, struct error *err)
+{
+	DECLARE_LIBBPF_OPTS(bpf_map_create_opts, opts);
+
+	for (int i = 0; i < ROUTER_MAPS_COUNT; i++)
+		in->fd[i] = -1;
+	for (int i = 0; i < ROUTER_MAPS_COUNT; i++) {
+		const struct router_map *m = &router_maps[i];
+
+		in->fd[i] = router_map_open(in->dp, in->router.id, i);
+		if (in->fd[i] < 0)
+			in->fd[i] = bpf_map_create(BPF_MAP_TYPE_LRU_HASH, m->name, m->key_size,
+						   m->value_size, m->entries, &opts);
+		if (in->fd[i] < 0)
+			return error_set(err, "cannot create the map %s: %s", m->name,
+					 strerror(errno));
+	}
+	return 0;
+}
+
+int instance_pin(const struct instance *in, struct error *err)
+{
+	char path[PATH_MAX];
+
+	for (int i = 0; i < ROUTER_MAPS_COUNT; i++) {
+		router_map_path(in->dp, in->router.id, i, path);
+		if (access(path, F_OK) && bpf_obj_pin(in->fd[i], path))
+			return error_set(err, "cannot pin %s: %s", path, strerror(errno));
+	}
+	return 0;
+}
+
+bool instance_is_pinned(struct dataplane *dp, uint32_t router)
+{
+	char path[PATH_MAX];
+
+	for (int i = 0; i < ROUTER_MAPS_COUNT; i++) {
+		router_map_path(dp, router, i, path);
+		if (access(path, F_OK))
+			return false;
+	}
+	return true;
+}
+
 int instance_load(struct dataplane *dp, const struct router_row *r, struct instance **out,
 		  struct error *err)
 {
@@ -819,7 +1125,8 @@ int instance_load(struct dataplane *dp, const struct router_row *r, struct insta
 	*out = NULL;
 	in->dp = dp;
 	in->router = *r;
-	in->tc = open_for(dp, r, err);
+	if (!instance_maps(in, err))
+		in->tc = open_for(in, err);
 	if (!in->tc) {
 		instance_close(in);
 		return -1;
@@ -847,6 +1154,10 @@ void instance_close(struct instance *in)
 		return;
 	tenantnat__destroy(in->tc);
 	tenantnat__destroy(in->xdp);
+	for (int i = 0; i < ROUTER_MAPS_COUNT; i++) {
+		if (in->fd[i] >= 0)
+			close(in->fd[i]);
+	}
 	free(in);
 }
 
@@ -868,6 +1179,6 @@ int instance_fd_inside(const struct instance *in)
 struct bpf_object *instance_xdp_object(struct instance *in, struct error *err)
 {
 	tenantnat__destroy(in->xdp);
-	in->xdp = open_for(in->dp, &in->router, err);
+	in->xdp = open_for(in, err);
 	return in->xdp ? in->xdp->obj : NULL;
 }

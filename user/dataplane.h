@@ -3,7 +3,7 @@
  * The pinned maps and programs: the only file that knows the skeleton.
  *
  *   <bpffs>/maps/<map>                one set, shared by all programs
- *   <bpffs>/routers/<id>/<pin>        programs and links of one router
+ *   <bpffs>/routers/<id>/<pin>        programs, links, flows and fragments of one router
  *
  * Both directories are root's alone. Everything here can be killed at any point:
  * maps are pinned in a directory of another name that is renamed when complete.
@@ -22,8 +22,12 @@ int dataplane_check(const char *bpffs, struct error *err);
 
 /* Open what is pinned. 0 and *out NULL when nothing is. Maps of another TN_ABI are refused. */
 int dataplane_open(const char *bpffs, struct dataplane **out, struct error *err);
-/* Create and pin the maps, with room for at least `mappings`. */
-int dataplane_create(const char *bpffs, size_t mappings, struct dataplane **out, struct error *err);
+/*
+ * Create and pin the maps, with room for at least `mappings`, and for `rules`: as many rows in
+ * accepts and in services, and rule ids below it.
+ */
+int dataplane_create(const char *bpffs, size_t mappings, size_t rules, struct dataplane **out,
+		     struct error *err);
 /* Unpin the maps and remove our directories; the routers are detached before. */
 int dataplane_destroy(const char *bpffs, struct error *err);
 void dataplane_close(struct dataplane *dp);
@@ -38,6 +42,8 @@ static inline void dataplane_cleanup(struct dataplane **dp)
 const char *dataplane_dir(const struct dataplane *dp);
 /* Mappings that there is room for. */
 size_t dataplane_capacity(const struct dataplane *dp);
+/* Rules and services that there is room for. */
+size_t dataplane_rules(const struct dataplane *dp);
 /* Identifies the programs in this executable: a hash of their object code. */
 uint64_t dataplane_build(void);
 
@@ -62,9 +68,32 @@ int dataplane_del_fixed(struct dataplane *dp, const struct fixed_row *const *row
 int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struct error *err);
 int dataplane_del_router(struct dataplane *dp, uint32_t id, struct error *err);
 
-/* Counters of one mapping, and the drops of one router, summed over the CPUs. */
+/* The same for the policy; the order is the array's. A limit that is put begins anew. */
+int dataplane_put_accepts(struct dataplane *dp, const struct accept_row *rows, size_t n,
+			  struct error *err);
+int dataplane_del_accepts(struct dataplane *dp, const struct accept_row *rows, size_t n,
+			  struct error *err);
+int dataplane_put_services(struct dataplane *dp, const struct service_row *rows, size_t n,
+			   struct error *err);
+int dataplane_del_services(struct dataplane *dp, const struct service_row *rows, size_t n,
+			   struct error *err);
+int dataplane_put_pools(struct dataplane *dp, const struct pool_row *rows, size_t n,
+			struct error *err);
+int dataplane_del_pools(struct dataplane *dp, const struct pool_row *rows, size_t n,
+			struct error *err);
+int dataplane_put_limits(struct dataplane *dp, const struct limit_row *rows, size_t n,
+			 struct error *err);
+int dataplane_del_limits(struct dataplane *dp, const struct limit_row *rows, size_t n,
+			 struct error *err);
+/* What these rules accepted is counted from zero. */
+int dataplane_zero_hits(struct dataplane *dp, const uint32_t *rules, size_t n, struct error *err);
+
+/* Counters of one mapping, drops of one router, hits of one rule, summed over the CPUs. */
 int dataplane_counters(struct dataplane *dp, uint32_t slot, struct tn_counters *out);
 int dataplane_drops(struct dataplane *dp, uint32_t router, struct tn_drops *out);
+int dataplane_hits(struct dataplane *dp, uint32_t rule, uint64_t *out);
+/* The flows that are open at the router; -1 when there is no such map. */
+int dataplane_flows(struct dataplane *dp, uint32_t router, size_t *out);
 
 /* For which router a program in the kernel is an instance of ours; 0: it is not ours. */
 uint32_t dataplane_program_router(int program_fd);
@@ -73,7 +102,8 @@ uint32_t dataplane_program_router(int program_fd);
 struct instance;
 
 /*
- * Load the tc programs of router `r`. The XDP program is left in an object that is
+ * Load the tc programs of router `r`, with its own maps if they are pinned, else with new ones
+ * (instance_pin()). The XDP program is left in an object that is
  * opened but not loaded, because libxdp loads it (as an extension of its dispatcher).
  */
 int instance_load(struct dataplane *dp, const struct router_row *r, struct instance **out,
@@ -84,6 +114,11 @@ static inline void instance_cleanup(struct instance **in)
 	instance_close(*in);
 }
 #define _cleanup_instance_ _cleanup_(instance_cleanup)
+
+/* Pin the router's own maps in its directory, which is there, unless they are pinned already. */
+int instance_pin(const struct instance *in, struct error *err);
+/* Whether all of them are. */
+bool instance_is_pinned(struct dataplane *dp, uint32_t router);
 
 int instance_fd_in(const struct instance *in);
 int instance_fd_out(const struct instance *in);

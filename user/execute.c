@@ -193,18 +193,42 @@ int execute_prepare(struct dataplane *dp, const struct plan *p, const struct mac
 	return 0;
 }
 
+/* See struct plan: nobody is accepted in between whom neither the old nor the new rules accept. */
+static int put_policy(struct dataplane *dp, const struct plan *p, const struct machine *have,
+		      struct error *err)
+{
+	if (dataplane_del_accepts(dp, p->accept_dead.v, p->accept_dead.n, err) ||
+	    dataplane_del_services(dp, p->service_dead.v, p->service_dead.n, err) ||
+	    dataplane_zero_hits(dp, p->rules_new.v, p->rules_new.n, err) ||
+	    dataplane_put_services(dp, p->service_put.v, p->service_put.n, err) ||
+	    dataplane_put_accepts(dp, p->accept_grow.v, p->accept_grow.n, err) ||
+	    dataplane_put_limits(dp, p->limit_put.v, p->limit_put.n, err) ||
+	    dataplane_put_fixed(dp, have, p->fixed_flags.v, p->fixed_flags.n, err) ||
+	    dataplane_put_shared(dp, have, p->shared_flags.v, p->shared_flags.n, err))
+		return -1;
+	if (dataplane_put_accepts(dp, p->accept_put.v, p->accept_put.n, err) ||
+	    dataplane_del_accepts(dp, p->accept_del.v, p->accept_del.n, err) ||
+	    dataplane_del_services(dp, p->service_del.v, p->service_del.n, err) ||
+	    dataplane_put_pools(dp, p->pool_put.v, p->pool_put.n, err) ||
+	    dataplane_del_pools(dp, p->pool_del.v, p->pool_del.n, err))
+		return -1;
+	return 0;
+}
+
 int execute_complete(struct dataplane *dp, const struct plan *p, const struct machine *have,
 		     struct error *err)
 {
 	if (!dp)
 		return del_settled(p, err);
-	if (dataplane_put_fixed(dp, have, p->fixed_put.v, p->fixed_put.n, err) ||
+	if (put_policy(dp, p, have, err) ||
+	    dataplane_put_fixed(dp, have, p->fixed_put.v, p->fixed_put.n, err) ||
 	    dataplane_put_shared(dp, have, p->shared_put.v, p->shared_put.n, err))
 		return -1;
 	if (del_settled(p, err))
 		return -1;
 	if (dataplane_del_shared(dp, p->shared_del.v, p->shared_del.n, err) ||
-	    dataplane_del_fixed(dp, p->fixed_del.v, p->fixed_del.n, err))
+	    dataplane_del_fixed(dp, p->fixed_del.v, p->fixed_del.n, err) ||
+	    dataplane_del_limits(dp, p->limit_del.v, p->limit_del.n, err))
 		return -1;
 	return 0;
 }

@@ -30,7 +30,7 @@ bool is_passed_over(const struct failures *failed, const char *tenant);
  */
 int execute_prepare(struct dataplane *dp, const struct plan *p, const struct machine *want,
 		    const struct machine *have, struct failures *failed, struct error *err);
-/* Then the mappings, and what goes away of addresses and routes. */
+/* Then who is accepted, the mappings, and what goes away of addresses and routes. */
 int execute_complete(struct dataplane *dp, const struct plan *p, const struct machine *have,
 		     struct error *err);
 /*

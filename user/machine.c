@@ -11,6 +11,7 @@ void machine_free(struct machine *m)
 	vec_free(&m->routes);
 	vec_free(&m->settings);
 	vec_free(&m->looked);
+	policy_free(&m->policy);
 }
 
 int shared_row_cmp(const void *a, const void *b)
@@ -77,6 +78,7 @@ void machine_sort(struct machine *m)
 		qsort(m->fixed.v, m->fixed.n, sizeof(*m->fixed.v), fixed_row_cmp);
 	if (m->routers.n)
 		qsort(m->routers.v, m->routers.n, sizeof(*m->routers.v), router_row_cmp);
+	policy_sort(&m->policy);
 }
 
 void router_facts_free(struct router_facts *f)
@@ -130,7 +132,8 @@ static void want_router(const struct tenant *t, const struct router_facts *f, st
 }
 
 /* A tenant whose router is not attached here is known by its addresses alone. */
-static void want_tenant(const struct tenant *t, const struct facts *facts, struct machine *out)
+static void want_tenant(const struct tenant *t, const struct facts *facts,
+			const struct policy *policy, struct machine *out)
 {
 	const struct router_facts *f = t->router ? facts_of(facts, t) : NULL;
 	uint32_t router = f ? t->router->id : TN_ROUTER_ELSEWHERE;
@@ -138,15 +141,19 @@ static void want_tenant(const struct tenant *t, const struct facts *facts, struc
 	if (f)
 		want_router(t, f, out);
 	vec_each (m, &t->mappings) {
+		uint32_t flags = TN_SHARED_MAPPED | policy_flags(policy, t, m);
+
 		*vec_push(&out->shared) = (struct shared_row){ .shared = m->shared,
 							       .fixed = m->fixed,
 							       .tenant = t->id,
 							       .router = router,
-							       .flags = TN_SHARED_MAPPED };
+							       .flags = flags };
 		if (f)
 			*vec_push(&out->fixed) = (struct fixed_row){ .router = router,
 								     .fixed = m->fixed,
-								     .shared = m->shared };
+								     .shared = m->shared,
+								     .tenant = t->id,
+								     .flags = flags };
 	}
 }
 
@@ -294,6 +301,47 @@ static void keep_others(const struct model *m, const struct machine *have, const
 	}
 }
 
+/* The tenant whose mapping has that address, 0: none. The rows are sorted. */
+static uint32_t tenant_of(const struct machine *m, const struct tn_addr *shared)
+{
+	const struct shared_row key = { .shared = *shared }, *found = NULL;
+
+	if (m->shared.n)
+		found = bsearch(&key, m->shared.v, m->shared.n, sizeof(key), shared_row_cmp);
+	return found ? found->tenant : 0;
+}
+
+/*
+ * Of the tenants out of scope, what is there already, with the value that the definitions give it.
+ * Pools are everybody's: each is what it is because others have theirs.
+ */
+static void keep_policy(const struct machine *have, const struct ids *in, struct machine *out)
+{
+	struct policy *p = &out->policy;
+	size_t n = 0;
+
+	vec_each (row, &p->accepts) {
+		if (has_id(in->tenants.v, in->tenants.n, row->key.tenant) ||
+		    policy_accept(&have->policy, &row->key))
+			p->accepts.v[n++] = *row;
+	}
+	p->accepts.n = n;
+	n = 0;
+	vec_each (row, &p->services) {
+		if (has_id(in->tenants.v, in->tenants.n, row->key.accept.tenant) ||
+		    policy_accept(&have->policy, &row->key.accept))
+			p->services.v[n++] = *row;
+	}
+	p->services.n = n;
+	n = 0;
+	vec_each (row, &p->limits) {
+		if (has_id(in->tenants.v, in->tenants.n, tenant_of(out, &row->shared)) ||
+		    policy_limit(&have->policy, &row->shared))
+			p->limits.v[n++] = *row;
+	}
+	p->limits.n = n;
+}
+
 void machine_wanted(const struct model *m, const struct facts *facts, const struct machine *have,
 		    const struct scope *scope, struct machine *out)
 {
@@ -302,19 +350,22 @@ void machine_wanted(const struct model *m, const struct facts *facts, const stru
 	memset(out, 0, sizeof(*out));
 	vec_each (p, &m->subnets)
 		*vec_push(&out->subnets) = *p;
+	policy_make(m, &out->policy);
 	vec_each (t, &m->tenants) {
 		if (!scope_has(scope, t->name))
 			continue;
 		*vec_push(&in.tenants) = t->id;
 		if (t->router)
 			*vec_push(&in.routers) = t->router->id;
-		want_tenant(t, facts, out);
+		want_tenant(t, facts, &out->policy, out);
 	}
 	if (scope) {
 		keep_others(m, have, &in, out);
 		keep_settled(have, facts, &in, out);
 	}
+	machine_sort(out);
+	if (scope)
+		keep_policy(have, &in, out);
 	vec_free(&in.tenants);
 	vec_free(&in.routers);
-	machine_sort(out);
 }

@@ -9,6 +9,7 @@
 
 #include "iface.h"
 #include "model.h"
+#include "policy.h"
 
 /* Room for the path of a setting with any interface in it. */
 #define SETTING_PATH 96
@@ -28,7 +29,9 @@ struct fixed_row {
 	uint32_t router;
 	struct tn_addr fixed;
 	struct tn_addr shared;
-	uint32_t slot; /* as in struct shared_row */
+	uint32_t tenant;
+	uint32_t flags; /* as in the row of by_shared */
+	uint32_t slot;	/* as in struct shared_row */
 };
 
 /* A row of routers: one router with its programs. */
@@ -89,6 +92,7 @@ struct machine {
 	VEC(struct shared_row) shared;	/* sorted by shared */
 	VEC(struct fixed_row) fixed;	/* sorted by router, fixed */
 	VEC(struct router_row) routers; /* sorted by id */
+	struct policy policy;		/* sorted */
 	VEC(struct addr_row) addrs;	/* sorted by place, address */
 	VEC(struct route_row) routes;	/* sorted by place, destination */
 	/*
@@ -135,8 +139,8 @@ bool scope_has(const struct scope *scope, const char *tenant);
 /*
  * What the machine is to have by the definitions `m` (sorted, complete: ids and
  * shared addresses given) and the facts about the routers. The rows of tenants out
- * of scope are taken from `have` as they are. `out` is sorted, and the caller's to
- * free.
+ * of scope are taken from `have` as they are, and of their rules and limits none comes new or
+ * stays that the definitions do not have. `out` is sorted, and the caller's to free.
  */
 void machine_wanted(const struct model *m, const struct facts *facts, const struct machine *have,
 		    const struct scope *scope, struct machine *out);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "plan.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 
 void plan_free(struct plan *p)
@@ -22,26 +23,50 @@ void plan_free(struct plan *p)
 	vec_free(&p->detach);
 	vec_free(&p->shared_del);
 	vec_free(&p->fixed_del);
+	vec_free(&p->accept_dead);
+	vec_free(&p->service_dead);
+	vec_free(&p->rules_new);
+	vec_free(&p->service_put);
+	vec_free(&p->accept_grow);
+	vec_free(&p->limit_put);
+	vec_free(&p->fixed_flags);
+	vec_free(&p->shared_flags);
+	vec_free(&p->accept_put);
+	vec_free(&p->accept_del);
+	vec_free(&p->service_del);
+	vec_free(&p->pool_put);
+	vec_free(&p->pool_del);
+	vec_free(&p->limit_del);
+}
+
+static bool plan_changes_policy(const struct plan *p)
+{
+	return p->accept_dead.n || p->service_dead.n || p->service_put.n || p->accept_grow.n ||
+	       p->accept_put.n || p->accept_del.n || p->service_del.n || p->pool_put.n ||
+	       p->pool_del.n || p->limit_put.n || p->limit_del.n || p->fixed_flags.n ||
+	       p->shared_flags.n;
 }
 
 bool plan_empty(const struct plan *p)
 {
-	return !p->subnets && !p->own_put.n && !p->fixed_put.n && !p->shared_put.n &&
-	       !p->attach.n && !p->renew.n && !p->addr_put.n && !p->route_put.n &&
-	       !p->setting_put.n && !p->addr_del.n && !p->route_del.n && !p->replaced.n &&
-	       !p->detach.n && !p->shared_del.n && !p->fixed_del.n;
-}
-
-static bool same_shared(const struct shared_row *a, const struct shared_row *b)
-{
-	return memcmp(&a->fixed, &b->fixed, sizeof(a->fixed)) == 0 && a->tenant == b->tenant &&
-	       a->router == b->router && a->flags == b->flags;
+	return !plan_changes_policy(p) && !p->subnets && !p->own_put.n && !p->fixed_put.n &&
+	       !p->shared_put.n && !p->attach.n && !p->renew.n && !p->addr_put.n &&
+	       !p->route_put.n && !p->setting_put.n && !p->addr_del.n && !p->route_del.n &&
+	       !p->replaced.n && !p->detach.n && !p->shared_del.n && !p->fixed_del.n;
 }
 
 static bool moves(const struct shared_row *from, const struct shared_row *to)
 {
-	return from->router != to->router ||
+	return from->router != to->router || from->tenant != to->tenant ||
 	       memcmp(&from->fixed, &to->fixed, sizeof(to->fixed)) != 0;
+}
+
+/* What a mapping's rules and limits make of its row. */
+#define POLICY_FLAGS (TN_SHARED_JUDGED | TN_SHARED_NAMED | TN_SHARED_LIMITED)
+
+static bool same_kind(const struct shared_row *a, const struct shared_row *b)
+{
+	return (a->flags & ~POLICY_FLAGS) == (b->flags & ~POLICY_FLAGS);
 }
 
 static void diff_shared(const struct machine *want, const struct machine *have, struct plan *out)
@@ -56,11 +81,13 @@ static void diff_shared(const struct machine *want, const struct machine *have, 
 			*vec_push(&out->shared_del) = h++;
 			continue;
 		}
-		if (order < 0 || !same_shared(w, h)) {
+		if (order < 0 || moves(h, w) || !same_kind(w, h)) {
 			if (w->flags & TN_SHARED_OWN)
 				*vec_push(&out->own_put) = w;
 			else
 				*vec_push(&out->shared_put) = w;
+		} else if (w->flags != h->flags) {
+			*vec_push(&out->shared_flags) = w;
 		}
 		if (order == 0 && moves(h, w))
 			*vec_push(&out->moved) = h;
@@ -81,8 +108,11 @@ static void diff_fixed(const struct machine *want, const struct machine *have, s
 			*vec_push(&out->fixed_del) = h++;
 			continue;
 		}
-		if (order < 0 || memcmp(&w->shared, &h->shared, sizeof(w->shared)) != 0)
+		if (order < 0 || w->tenant != h->tenant ||
+		    memcmp(&w->shared, &h->shared, sizeof(w->shared)) != 0)
 			*vec_push(&out->fixed_put) = w;
+		else if (w->flags != h->flags)
+			*vec_push(&out->fixed_flags) = w;
 		w++;
 		h += order == 0;
 	}
@@ -217,6 +247,227 @@ static void diff_settings(const struct machine *want, const struct machine *have
 	}
 }
 
+/* ------------------------------------------------------------ policy */
+
+/* Whether the row leads anywhere: no program looks for it while its mapping is not TN_SHARED_NAMED.
+ */
+static bool is_alive(const struct machine *m, const struct accept_row *row)
+{
+	const struct shared_row key = { .shared = row->key.to }, *to = NULL;
+
+	if (addr_is_unset(&row->key.to))
+		return true;
+	if (m->shared.n)
+		to = bsearch(&key, m->shared.v, m->shared.n, sizeof(key), shared_row_cmp);
+	return to && to->tenant == row->key.tenant && to->flags & TN_SHARED_NAMED;
+}
+
+static struct tn_accept both(const struct tn_accept *old, const struct tn_accept *new)
+{
+	struct tn_accept sum = *new;
+
+	if (!sum.rule)
+		sum.rule = old->rule;
+	for (int c = 0; c < TN_CLASSES_COUNT; c++)
+		sum.blocks[c] |= old->blocks[c];
+	return sum;
+}
+
+#define same_value(a, b) (memcmp((a), (b), sizeof(*(a))) == 0)
+
+static void diff_accept(const struct machine *have, const struct accept_row *w,
+			const struct accept_row *h, struct plan *out)
+{
+	struct accept_row sum = *w;
+
+	if (h && is_alive(have, h))
+		sum.value = both(&h->value, &w->value);
+	if (!h || !same_value(&sum.value, &h->value))
+		*vec_push(&out->accept_grow) = sum;
+	if (!same_value(&sum.value, &w->value))
+		*vec_push(&out->accept_put) = *w;
+}
+
+static void drop_accept(const struct machine *have, const struct accept_row *h, struct plan *out)
+{
+	if (is_alive(have, h))
+		*vec_push(&out->accept_del) = *h;
+	else
+		*vec_push(&out->accept_dead) = *h;
+}
+
+static void diff_accepts(const struct machine *want, const struct machine *have, struct plan *out)
+{
+	const struct accept_row *w = want->policy.accepts.v, *wend = w + want->policy.accepts.n;
+	const struct accept_row *h = have->policy.accepts.v, *hend = h + have->policy.accepts.n;
+
+	while (w < wend || h < hend) {
+		int order = w == wend ? 1 : h == hend ? -1 : accept_row_cmp(w, h);
+
+		if (order > 0)
+			drop_accept(have, h++, out);
+		else
+			diff_accept(have, w++, order ? NULL : h++, out);
+	}
+}
+
+/* Whether a packet can come to that row by the one in accepts. */
+static bool is_led_to(const struct machine *m, const struct service_row *row)
+{
+	const struct accept_row *a = policy_accept(&m->policy, &row->key.accept);
+
+	return a && is_alive(m, a) &&
+	       a->value.blocks[row->key.class] & 1U << (row->key.shift / TN_SHIFT_STEP);
+}
+
+static void drop_service(const struct machine *have, const struct service_row *h, struct plan *out)
+{
+	if (is_led_to(have, h))
+		*vec_push(&out->service_del) = *h;
+	else
+		*vec_push(&out->service_dead) = *h;
+}
+
+static void diff_services(const struct machine *want, const struct machine *have, struct plan *out)
+{
+	const struct service_row *w = want->policy.services.v, *wend = w + want->policy.services.n;
+	const struct service_row *h = have->policy.services.v, *hend = h + have->policy.services.n;
+
+	while (w < wend || h < hend) {
+		int order = w == wend ? 1 : h == hend ? -1 : service_row_cmp(w, h);
+
+		if (order > 0) {
+			drop_service(have, h++, out);
+			continue;
+		}
+		if (order < 0 || w->rule != h->rule)
+			*vec_push(&out->service_put) = *w;
+		w++;
+		h += order == 0;
+	}
+}
+
+static int inner_first(const void *a, const void *b)
+{
+	const struct pool_row *x = a, *y = b;
+
+	return x->key.len != y->key.len ? (x->key.len > y->key.len ? -1 : 1) : pool_row_cmp(a, b);
+}
+
+static int outer_first(const void *a, const void *b)
+{
+	return -inner_first(a, b);
+}
+
+static void diff_pools(const struct machine *want, const struct machine *have, struct plan *out)
+{
+	const struct pool_row *w = want->policy.pools.v, *wend = w + want->policy.pools.n;
+	const struct pool_row *h = have->policy.pools.v, *hend = h + have->policy.pools.n;
+
+	while (w < wend || h < hend) {
+		int order = w == wend ? 1 : h == hend ? -1 : pool_row_cmp(w, h);
+
+		if (order > 0) {
+			*vec_push(&out->pool_del) = *h++;
+			continue;
+		}
+		if (order < 0 || w->tenant != h->tenant)
+			*vec_push(&out->pool_put) = *w;
+		w++;
+		h += order == 0;
+	}
+	if (out->pool_put.n)
+		qsort(out->pool_put.v, out->pool_put.n, sizeof(*out->pool_put.v), inner_first);
+	if (out->pool_del.n)
+		qsort(out->pool_del.v, out->pool_del.n, sizeof(*out->pool_del.v), outer_first);
+}
+
+static void diff_limits(const struct machine *want, const struct machine *have, struct plan *out)
+{
+	const struct limit_row *w = want->policy.limits.v, *wend = w + want->policy.limits.n;
+	const struct limit_row *h = have->policy.limits.v, *hend = h + have->policy.limits.n;
+
+	while (w < wend || h < hend) {
+		int order = w == wend ? 1 : h == hend ? -1 : limit_row_cmp(w, h);
+
+		if (order > 0) {
+			*vec_push(&out->limit_del) = *h++;
+			continue;
+		}
+		if (order < 0 || !same_value(w, h))
+			*vec_push(&out->limit_put) = *w;
+		w++;
+		h += order == 0;
+	}
+}
+
+struct ids {
+	VEC(uint32_t) list; /* sorted, each once */
+};
+
+static int id_cmp(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static bool has_id(const struct ids *ids, uint32_t id)
+{
+	return ids->list.n && bsearch(&id, ids->list.v, ids->list.n, sizeof(id), id_cmp);
+}
+
+static void sort_ids(struct ids *ids)
+{
+	size_t n = 0;
+
+	if (ids->list.n)
+		qsort(ids->list.v, ids->list.n, sizeof(*ids->list.v), id_cmp);
+	for (size_t i = 0; i < ids->list.n; i++) {
+		if (!n || ids->list.v[n - 1] != ids->list.v[i])
+			ids->list.v[n++] = ids->list.v[i];
+	}
+	ids->list.n = n;
+}
+
+/* The rules that own rows. */
+static void ids_in_rows(const struct policy *p, struct ids *out)
+{
+	memset(out, 0, sizeof(*out));
+	vec_each (row, &p->accepts) {
+		if (row->value.rule)
+			*vec_push(&out->list) = row->value.rule;
+	}
+	vec_each (row, &p->services)
+		*vec_push(&out->list) = row->rule;
+	sort_ids(out);
+}
+
+static void diff_rules(const struct machine *want, const struct machine *have, struct plan *out)
+{
+	struct ids will, had;
+
+	ids_in_rows(&want->policy, &will);
+	ids_in_rows(&have->policy, &had);
+	vec_each (id, &will.list) {
+		if (!has_id(&had, *id))
+			*vec_push(&out->rules_new) = *id;
+	}
+	vec_free(&will.list);
+	vec_free(&had.list);
+}
+
+static void diff_policy(const struct machine *want, const struct machine *have, struct plan *out)
+{
+	diff_accepts(want, have, out);
+	diff_services(want, have, out);
+	diff_pools(want, have, out);
+	diff_limits(want, have, out);
+	diff_rules(want, have, out);
+}
+
+/* ------------------------------------------------------------ making it */
+
 static bool same_subnets(const struct machine *a, const struct machine *b)
 {
 	if (a->subnets.n != b->subnets.n)
@@ -239,6 +490,7 @@ void plan_make(const struct machine *want, const struct machine *have, struct pl
 	diff_addrs(want, have, out);
 	diff_routes(want, have, out);
 	diff_settings(want, have, out);
+	diff_policy(want, have, out);
 }
 
 void plan_text_free(struct plan_text *t)
@@ -319,6 +571,8 @@ static void describe_tenants(const struct model *had, const struct model *will,
 				say(out, '~', "tenant %s: pool", w->name);
 			if (!router_same(w->router, h->router))
 				say(out, '~', "tenant %s: router", w->name);
+			if (w->has_accept != h->has_accept && !w->accept.n && !h->accept.n)
+				say(out, '~', "tenant %s: accept", w->name);
 			describe_labels(h++, w++, out);
 		}
 	}
@@ -376,18 +630,42 @@ static void names_add(struct names *names, const struct model *m)
 	}
 }
 
-static void describe_mapping(struct plan_text *out, char sign, const struct names *names,
-			     const struct shared_row *row)
+/* Of a tenant by its id; NULL: it is not known. */
+static const struct tenant *named(const struct names *names, uint32_t id)
 {
-	const struct tenant *t = row->tenant < names->n ? names->by_id[row->tenant] : NULL;
+	return id < names->n ? names->by_id[id] : NULL;
+}
+
+#define LIMIT_TEXT 128
+
+/* ", limit 100000000 bit/s, burst 131072, 10000 packets/s"; nothing when there is none. */
+static const char *limit_text(const struct limit_row *l, char buf[LIMIT_TEXT])
+{
+	size_t n = 0;
+
+	buf[0] = '\0';
+	if (l && l->rate)
+		n = snprintf(buf, LIMIT_TEXT, ", limit %" PRIu64 " bit/s burst %" PRIu64 " bytes",
+			     8 * l->rate, l->burst);
+	if (l && l->packets)
+		snprintf(buf + n, LIMIT_TEXT - n, ", limit %" PRIu64 " packets/s", l->packets);
+	return buf;
+}
+
+/* With its limit by `policy`. */
+static void describe_mapping(struct plan_text *out, char sign, const struct names *names,
+			     const struct policy *policy, const struct shared_row *row)
+{
+	char limit[LIMIT_TEXT];
+	const struct tenant *t = named(names, row->tenant);
 	const struct mapping *m = t ? tenant_mapping((struct tenant *)t, &row->fixed) : NULL;
 
 	if (row->flags & TN_SHARED_OWN)
 		say(out, sign, "router address %s %s", t ? t->name : "?", ADDR(&row->shared));
 	else
-		say(out, sign, "mapping %s%s%s %s -> %s", t ? t->name : "?",
+		say(out, sign, "mapping %s%s%s %s -> %s%s", t ? t->name : "?",
 		    m && m->name ? "/" : "", m && m->name ? m->name : "", ADDR(&row->fixed),
-		    ADDR(&row->shared));
+		    ADDR(&row->shared), limit_text(policy_limit(policy, &row->shared), limit));
 }
 
 static bool known(const struct machine *have, const struct shared_row *row)
@@ -435,35 +713,160 @@ static void describe_settled(const struct plan *plan, struct plan_text *out)
 		describe_addr(out, '-', *row);
 }
 
-static void describe_mappings(const struct plan *plan, const struct machine *have,
-			      const struct model *had, const struct model *will,
-			      struct plan_text *out)
+/* Whether the mapping stays, and only what it may carry is another. */
+static bool is_limited_anew(const struct machine *want, const struct machine *have,
+			    const struct tn_addr *shared)
+{
+	const struct shared_row key = { .shared = *shared };
+	const struct shared_row *w = NULL, *h = NULL;
+
+	if (want->shared.n)
+		w = bsearch(&key, want->shared.v, want->shared.n, sizeof(key), shared_row_cmp);
+	if (have->shared.n)
+		h = bsearch(&key, have->shared.v, have->shared.n, sizeof(key), shared_row_cmp);
+	return w && h && !moves(h, w) && same_kind(w, h);
+}
+
+static void describe_limits(const struct plan *plan, const struct machine *want,
+			    const struct machine *have, const struct names *now,
+			    struct plan_text *out)
+{
+	struct shared_row key = { 0 };
+
+	vec_each (l, &plan->limit_put) {
+		key.shared = l->shared;
+		if (is_limited_anew(want, have, &l->shared))
+			describe_mapping(out, '~', now, &want->policy,
+					 bsearch(&key, want->shared.v, want->shared.n, sizeof(key),
+						 shared_row_cmp));
+	}
+	vec_each (l, &plan->limit_del) {
+		const struct shared_row *row;
+		const struct tenant *t;
+
+		key.shared = l->shared;
+		if (!is_limited_anew(want, have, &l->shared))
+			continue;
+		row = bsearch(&key, want->shared.v, want->shared.n, sizeof(key), shared_row_cmp);
+		t = named(now, row->tenant);
+		say(out, '~', "mapping %s %s: no limit", t ? t->name : "?", ADDR(&row->fixed));
+	}
+}
+
+static void describe_mappings(const struct plan *plan, const struct machine *want,
+			      const struct machine *have, const struct model *had,
+			      const struct model *will, struct plan_text *out)
 {
 	struct names now = { 0 }, before = { 0 };
 
 	names_add(&now, will);
 	names_add(&before, had);
 	vec_each (row, &plan->own_put)
-		describe_mapping(out, known(have, *row) ? '~' : '+', &now, *row);
+		describe_mapping(out, known(have, *row) ? '~' : '+', &now, &want->policy, *row);
 	vec_each (row, &plan->shared_put)
-		describe_mapping(out, known(have, *row) ? '~' : '+', &now, *row);
+		describe_mapping(out, known(have, *row) ? '~' : '+', &now, &want->policy, *row);
+	describe_limits(plan, want, have, &now, out);
 	vec_each (row, &plan->shared_del)
-		describe_mapping(out, '-', &before, *row);
+		describe_mapping(out, '-', &before, &have->policy, *row);
 	free(now.by_id);
 	free(before.by_id);
 }
 
-void plan_describe(const struct plan *plan, const struct machine *have, const struct model *had,
-		   const struct model *will, struct plan_text *out)
+/* ------------------------------------------------------------ rules in words */
+
+/* "tcp/5432, icmp/8" */
+static void print_services(FILE *f, const struct rule *r)
+{
+	static const char *const classes[] = {
+#define X(id, name, protocol) name,
+		TN_CLASSES(X)
+#undef X
+	};
+
+	vec_each (s, &r->services) {
+		fprintf(f, "%s%s", s == r->services.v ? " " : ", ", classes[s->class]);
+		if (s->first == s->last)
+			fprintf(f, "/%u", s->first);
+		else if (s->first || s->last != UINT16_MAX)
+			fprintf(f, "/%u-%u", s->first, s->last);
+	}
+}
+
+static void print_names(FILE *f, char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		fprintf(f, "%s%s", i ? ", " : "", names[i]);
+}
+
+/* "rule of red: from blue to db tcp/5432" */
+static void describe_rule(struct plan_text *out, char sign, const struct tenant *t,
+			  const struct rule *r)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return;
+	if (r->any)
+		fputc('*', f);
+	print_names(f, r->from.v, r->from.n);
+	if (r->to.n)
+		fputs(" to ", f);
+	print_names(f, r->to.v, r->to.n);
+	print_services(f, r);
+	fclose(f);
+	say(out, sign, "rule of %s: from %s", t->name, text);
+}
+
+static void ids_in_model(const struct model *m, struct ids *out)
+{
+	memset(out, 0, sizeof(*out));
+	vec_each (t, &m->tenants) {
+		vec_each (r, &t->accept)
+			*vec_push(&out->list) = r->id;
+	}
+	sort_ids(out);
+}
+
+/* The rules of `m` that the other definitions do not have, or whose rows the other machine lacks.
+ */
+static void describe_new(const struct model *m, const struct model *other,
+			 const struct machine *machine, const struct machine *without, char sign,
+			 struct plan_text *out)
+{
+	struct ids defined, rows, lacking;
+
+	ids_in_model(other, &defined);
+	ids_in_rows(&machine->policy, &rows);
+	ids_in_rows(&without->policy, &lacking);
+	vec_each (t, &m->tenants) {
+		vec_each (r, &t->accept) {
+			if (!has_id(&defined, r->id) ||
+			    (has_id(&rows, r->id) && !has_id(&lacking, r->id)))
+				describe_rule(out, sign, t, r);
+		}
+	}
+	vec_free(&defined.list);
+	vec_free(&rows.list);
+	vec_free(&lacking.list);
+}
+
+void plan_describe(const struct plan *plan, const struct machine *want, const struct machine *have,
+		   const struct model *had, const struct model *will, struct plan_text *out)
 {
 	memset(out, 0, sizeof(*out));
 	describe_tenants(had, will, out);
 	describe_routers(plan, had, will, out);
 	describe_settled(plan, out);
-	describe_mappings(plan, have, had, will, out);
+	describe_mappings(plan, want, have, had, will, out);
+	describe_new(will, had, want, have, '+', out);
+	describe_new(had, will, have, want, '-', out);
 	if (plan->subnets && !out->lines.n)
 		say(out, '~', "shared network: subnets");
 	else if (!out->lines.n && plan->fixed_put.n + plan->fixed_del.n)
 		say(out, '~', "%zu reverse entries repaired",
 		    plan->fixed_put.n + plan->fixed_del.n);
+	else if (!out->lines.n && plan_changes_policy(plan))
+		say(out, '~', "who is accepted: entries repaired");
 }

@@ -14,7 +14,8 @@
  * remove. So no packet is ever translated one way only, and an unchanged mapping
  * is never touched. A router's programs come before its addresses and routes: from then on
  * nothing leaves it untranslated; its mappings come when all else is in order. Rows point
- * into the machines that the plan was made from.
+ * into the machines that the plan was made from. An address that changes its owner does so between
+ * the old rules and the new ones.
  */
 struct plan {
 	bool subnets; /* the shared subnets change */
@@ -33,12 +34,33 @@ struct plan {
 	VEC(const struct route_row *) route_moved; /* is there, but leads another way */
 	VEC(const struct route_row *) route_put;
 	VEC(const struct setting_row *) setting_put;
+	/*
+	 * Who is accepted. At every moment that is at most what the old and the new rules accept
+	 * together, and at least what both do. First goes what nothing leads to, as a run that was
+	 * killed leaves it: it must not come to life.
+	 */
+	VEC(struct accept_row) accept_dead;
+	VEC(struct service_row) service_dead;
+	VEC(uint32_t) rules_new; /* ids that own rows from now on: nothing is counted of them yet */
+	VEC(struct service_row) service_put;
+	VEC(struct accept_row) accept_grow; /* what the old and the new row say together */
+	VEC(struct limit_row) limit_put;
+	/* rows of mappings that stay, with other flags */
+	VEC(const struct fixed_row *) fixed_flags;
+	VEC(const struct shared_row *) shared_flags;
+	VEC(struct accept_row) accept_put; /* as they are to be in the end */
+	VEC(struct accept_row) accept_del;
+	VEC(struct service_row) service_del;
+	/* inner prefixes first, then outer ones first: no address is ever an outsider's */
+	VEC(struct pool_row) pool_put;
+	VEC(struct pool_row) pool_del;
 	VEC(const struct fixed_row *) fixed_put;
 	VEC(const struct shared_row *) shared_put; /* mappings */
 	VEC(const struct route_row *) route_del;
 	VEC(const struct addr_row *) addr_del;
 	VEC(const struct shared_row *) shared_del;
 	VEC(const struct fixed_row *) fixed_del;
+	VEC(struct limit_row) limit_del;
 	/* goes, and nobody takes its place: when nothing can fail any more */
 	VEC(const struct router_row *) detach;
 };
@@ -65,10 +87,10 @@ void plan_text_free(struct plan_text *t);
 
 /*
  * Say in lines what `plan` and the change of definitions from `had` to `will` do:
- * tenants, then routers, then mappings. Definitions are sorted; `have` is the
- * machine that the plan starts from.
+ * tenants, then routers, then mappings, then rules. Definitions are sorted; the machines are
+ * those that the plan was made from.
  */
-void plan_describe(const struct plan *plan, const struct machine *have, const struct model *had,
-		   const struct model *will, struct plan_text *out);
+void plan_describe(const struct plan *plan, const struct machine *want, const struct machine *have,
+		   const struct model *had, const struct model *will, struct plan_text *out);
 
 #endif

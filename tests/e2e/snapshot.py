@@ -12,7 +12,8 @@ from net import BPFFS, sh
 NOT_OURS = [f"{BPFFS}/{name}" for name in ("maps.debug", "progs.debug", "xdp")]
 _libbpf = ctypes.CDLL("libbpf.so.1")
 
-TRAFFIC = ("counters", "drops")     # maps that change without anybody's doing
+# maps that change without anybody's doing
+TRAFFIC = ("counters", "drops", "hits", "limits", "events")
 
 
 def pins():

@@ -598,7 +598,7 @@ static void check_said(const struct plan *p, const struct machine *have, int rou
 	_cleanup_plan_text_ struct plan_text text;
 	struct model none = { 0 };
 
-	plan_describe(p, have, &none, &none, &text);
+	plan_describe(p, have, have, &none, &none, &text);
 	cr_assert_eq(text.lines.n == 0, plan_empty(p), "round %d", round);
 }
 
@@ -668,7 +668,7 @@ static void says(const char *will, const char *had, const char *want, const char
 	model_sort(&now);
 	model_sort(&before);
 	plan_make(&w, &h, &p);
-	plan_describe(&p, &h, &before, &now, &text);
+	plan_describe(&p, &w, &h, &before, &now, &text);
 	vec_each (line, &text.lines)
 		fprintf(f, "%c %s\n", line->sign, line->text);
 	fclose(f);
