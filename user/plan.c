@@ -774,49 +774,15 @@ static void describe_mappings(const struct plan *plan, const struct machine *wan
 
 /* ------------------------------------------------------------ rules in words */
 
-/* "tcp/5432, icmp/8" */
-static void print_services(FILE *f, const struct rule *r)
-{
-	static const char *const classes[] = {
-#define X(id, name, protocol) name,
-		TN_CLASSES(X)
-#undef X
-	};
-
-	vec_each (s, &r->services) {
-		fprintf(f, "%s%s", s == r->services.v ? " " : ", ", classes[s->class]);
-		if (s->first == s->last)
-			fprintf(f, "/%u", s->first);
-		else if (s->first || s->last != UINT16_MAX)
-			fprintf(f, "/%u-%u", s->first, s->last);
-	}
-}
-
-static void print_names(FILE *f, char *const *names, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		fprintf(f, "%s%s", i ? ", " : "", names[i]);
-}
-
 /* "rule of red: from blue to db tcp/5432" */
 static void describe_rule(struct plan_text *out, char sign, const struct tenant *t,
 			  const struct rule *r)
 {
-	_cleanup_free_ char *text = NULL;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
+	_cleanup_free_ char *from = rule_from_text(r), *to = rule_to_text(r);
+	_cleanup_free_ char *services = rule_services_text(r);
 
-	if (!f)
-		return;
-	if (r->any)
-		fputc('*', f);
-	print_names(f, r->from.v, r->from.n);
-	if (r->to.n)
-		fputs(" to ", f);
-	print_names(f, r->to.v, r->to.n);
-	print_services(f, r);
-	fclose(f);
-	say(out, sign, "rule of %s: from %s", t->name, text);
+	say(out, sign, "rule of %s: from %s%s%s%s%s", t->name, from, *to ? " to " : "", to,
+	    *services ? " " : "", services);
 }
 
 static void ids_in_model(const struct model *m, struct ids *out)

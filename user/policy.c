@@ -56,9 +56,9 @@ int limit_row_cmp(const void *a, const void *b)
 		      &((const struct limit_row *)b)->shared, sizeof(struct tn_addr));
 }
 
-#define sort(vec, cmp)                                                        \
-	do {                                                                  \
-		if ((vec)->n)                                                 \
+#define sort(vec, cmp)                                                       \
+	do {                                                                 \
+		if ((vec)->n)                                                \
 			qsort((vec)->v, (vec)->n, sizeof(*(vec)->v), (cmp)); \
 	} while (0)
 
@@ -172,10 +172,9 @@ static void add_range(struct policy *out, struct accept_row *row, const struct s
 {
 	for (uint32_t at = s->first; at <= s->last;) {
 		uint8_t shift = shift_of(at, s->last);
-		struct tn_service_key key = { .accept = row->key,
-					      .class = s->class,
-					      .shift = shift,
-					      .block = at >> shift };
+		struct tn_service_key key = {
+			.accept = row->key, .class = s->class, .shift = shift, .block = at >> shift
+		};
 
 		add_service(out, &key, rule);
 		row->value.blocks[s->class] |= 1U << (shift / TN_SHIFT_STEP);
@@ -419,10 +418,11 @@ uint32_t policy_rule_max(const struct policy *p)
 int policy_check(const struct policy *p, struct error *err)
 {
 	if (p->pools.n > TN_POOLS_MAX)
-		return error_usage(err,
-				   "the tenants whose router is elsewhere have %zu pools, and there "
-				   "is room for %d; put some together",
-				   p->pools.n, TN_POOLS_MAX);
+		return error_usage(
+			err,
+			"the tenants whose router is elsewhere have %zu pools, and there "
+			"is room for %d; put some together",
+			p->pools.n, TN_POOLS_MAX);
 	if (p->too_many || p->accepts.n > POLICY_ROWS_MAX || p->services.n > POLICY_ROWS_MAX ||
 	    policy_rule_max(p) >= POLICY_ROWS_MAX)
 		return error_usage(err,
@@ -461,4 +461,54 @@ uint32_t policy_flags(const struct policy *p, const struct tenant *t, const stru
 	if (policy_limit(p, &m->shared))
 		flags |= TN_SHARED_LIMITED;
 	return flags;
+}
+
+/* ------------------------------------------------------------ in words */
+
+static char *join_names(char *const *names, size_t n)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return xstrdup("");
+	for (size_t i = 0; i < n; i++)
+		fprintf(f, "%s%s", i ? ", " : "", names[i]);
+	fclose(f);
+	return text;
+}
+
+char *rule_from_text(const struct rule *r)
+{
+	return r->any ? xstrdup("*") : join_names(r->from.v, r->from.n);
+}
+
+char *rule_to_text(const struct rule *r)
+{
+	return join_names(r->to.v, r->to.n);
+}
+
+char *rule_services_text(const struct rule *r)
+{
+	static const char *const classes[] = {
+#define X(id, name, protocol) name,
+		TN_CLASSES(X)
+#undef X
+	};
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return xstrdup("");
+	vec_each (s, &r->services) {
+		fprintf(f, "%s%s", s == r->services.v ? "" : ", ", classes[s->class]);
+		if (s->first == s->last)
+			fprintf(f, "/%u", s->first);
+		else if (s->first || s->last != UINT16_MAX)
+			fprintf(f, "/%u-%u", s->first, s->last);
+	}
+	fclose(f);
+	return text;
 }

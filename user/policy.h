@@ -75,6 +75,11 @@ const struct accept_row *policy_accept(const struct policy *p, const struct tn_a
 const struct service_row *policy_service(const struct policy *p, const struct tn_service_key *key);
 const struct limit_row *policy_limit(const struct policy *p, const struct tn_addr *shared);
 
+/* Parts of a rule in words, separated by ", "; "" when it leaves them out. Freed by the caller. */
+char *rule_from_text(const struct rule *r);
+char *rule_to_text(const struct rule *r);
+char *rule_services_text(const struct rule *r);
+
 int accept_row_cmp(const void *a, const void *b);
 int service_row_cmp(const void *a, const void *b);
 int pool_row_cmp(const void *a, const void *b);

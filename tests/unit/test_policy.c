@@ -69,7 +69,7 @@ static bool says_so(const struct rule *r, const struct mapping *m, const char *f
 
 static uint16_t random_service(struct dice *d)
 {
-	static const uint16_t edges[] = { 0,  1,   15,   16,	17,   255,   256,   257,
+	static const uint16_t edges[] = { 0,  1,   15,	 16,   17,   255,   256,   257,
 					  80, 443, 4095, 4096, 8000, 65279, 65280, 65535 };
 
 	return chance(d, 70) ? edges[roll(d, ARRAY_SIZE(edges))] : roll(d, 65536);
@@ -93,18 +93,18 @@ static void random_rule(struct dice *d, const struct model *m, const struct tena
 	for (uint32_t n = chance(d, 50) ? 0 : 1 + roll(d, 2); n--;) {
 		const struct mapping *to = &t->mappings.v[roll(d, t->mappings.n)];
 
-		*vec_push(&r->to) = xstrdup(to->name && chance(d, 60) ? to->name
-								      : ADDR(&to->fixed));
+		*vec_push(&r->to) =
+			xstrdup(to->name && chance(d, 60) ? to->name : ADDR(&to->fixed));
 	}
 	for (uint32_t n = chance(d, 15) ? 0 : 1 + roll(d, 3); n--;)
 		random_range(d, vec_push(&r->services));
 }
 
 /* Two mappings of a tenant, of both families, have the same name. */
-#define SOME                                                                               \
+#define SOME                                                                                  \
 	"tenant blue id=7; map 10.0.0.5 web lease=100.64.2.5; map 10.0.0.6 lease=100.64.2.6;" \
-	"tenant green id=300; router id=3; map 10.0.0.5 lease=100.64.3.5;"                   \
-	"tenant red id=1; router id=1; map 10.0.0.5 db lease=100.64.1.5;"                    \
+	"tenant green id=300; router id=3; map 10.0.0.5 lease=100.64.3.5;"                    \
+	"tenant red id=1; router id=1; map 10.0.0.5 db lease=100.64.1.5;"                     \
 	"map 10.0.0.6 web lease=100.64.1.6; map fd00::5 db lease=fd64::5;"
 
 static struct model random_model(struct dice *d)
@@ -249,7 +249,8 @@ Test(policy, where_all_is_accepted_no_services_are_needed)
 /* A tenant or mapping that is not there (any more) matches nothing, not everything. */
 Test(policy, names_that_nobody_has)
 {
-	_cleanup_model_ struct model m = model_of("tenant red id=1; map 10.0.0.5 lease=100.64.1.5;");
+	_cleanup_model_ struct model m =
+		model_of("tenant red id=1; map 10.0.0.5 lease=100.64.1.5;");
 	_cleanup_policy_ struct policy p;
 	struct rule *r = vec_push(&m.tenants.v[0].accept);
 
