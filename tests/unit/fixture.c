@@ -153,9 +153,62 @@ static void read_mapping(const struct statement *s, struct mapping *m)
 			m->pinned = true;
 		} else if ((v = value(s->words[i], "lease"))) {
 			m->shared = addr_of(v);
+		} else if ((v = value(s->words[i], "rate"))) {
+			m->limit.rate = m->limit.burst = number(v);
+		} else if ((v = value(s->words[i], "packets"))) {
+			m->limit.packets = number(v);
 		} else {
 			m->name = xstrdup(s->words[i]);
 		}
+	}
+}
+
+static struct service service_of(const char *word)
+{
+	static const char *const names[] = {
+#define X(id, name, protocol) name,
+		TN_CLASSES(X)
+#undef X
+	};
+	size_t n = strcspn(word, "/");
+	struct service s = { .last = UINT16_MAX };
+	unsigned int first, last;
+
+	while (s.class < TN_CLASSES_COUNT &&
+	       (strlen(names[s.class]) != n || strncmp(names[s.class], word, n) != 0))
+		s.class ++;
+	cr_assert_lt(s.class, TN_CLASSES_COUNT, "no class: '%s'", word);
+	switch (sscanf(word + n, "/%u-%u", &first, &last)) {
+	case 1:
+		s.first = s.last = first;
+		break;
+	case 2:
+		s.first = first;
+		s.last = last;
+	}
+	return s;
+}
+
+static void read_accept(const struct statement *s, struct tenant *t)
+{
+	struct rule *r;
+	const char *v;
+
+	t->has_accept = true;
+	if (s->n == 1)
+		return;
+	r = vec_push(&t->accept);
+	for (int i = 1; i < s->n; i++) {
+		if ((v = value(s->words[i], "id")))
+			r->id = number(v);
+		else if (strcmp(s->words[i], "from=*") == 0)
+			r->any = true;
+		else if ((v = value(s->words[i], "from")))
+			*vec_push(&r->from) = xstrdup(v);
+		else if ((v = value(s->words[i], "to")))
+			*vec_push(&r->to) = xstrdup(v);
+		else
+			*vec_push(&r->services) = service_of(s->words[i]);
 	}
 }
 
@@ -178,6 +231,8 @@ struct model model_of(const char *text)
 			read_router(&s, t);
 		else if (t && strcmp(s.words[0], "map") == 0)
 			read_mapping(&s, vec_push(&t->mappings));
+		else if (t && strcmp(s.words[0], "accept") == 0)
+			read_accept(&s, t);
 		else
 			cr_assert_fail("unknown: '%s'", s.words[0]);
 	}

@@ -23,9 +23,10 @@ struct prefix prefix_of(const char *text);
  * tenant NAME [id=N] [pool=PREFIX]…;
  * router [id=N] [netns=NAME] [shared=IF] [inside=IF]… [hook=HOOK] [detached]
  *        [pin=ADDR] [lease=ADDR] [want=ipv4] [want=ipv6] [to=PREFIX via=ADDR]…;
- * map FIXED [NAME] [pin=ADDR | lease=ADDR];
+ * map FIXED [NAME] [pin=ADDR | lease=ADDR] [rate=N] [packets=N];
+ * accept [id=N from=TENANT… | from=* [to=MAPPING]… [CLASS | CLASS/N | CLASS/N-N]…];
  *
- * router and map belong to the tenant before them. `pin` is a shared address that
+ * router, map and accept belong to the tenant before them. `pin` is a shared address that
  * the user gave, `lease` one that was allocated; of a router they are its own addresses.
  */
 struct model model_of(const char *text);

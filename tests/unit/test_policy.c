@@ -386,3 +386,236 @@ Test(policy, too_much_is_refused)
 	p.pools.n++;
 	cr_expect_eq(policy_check(&p, &err), -1);
 }
+
+/* ------------------------------------------------------------ from one machine to another */
+
+/* Whether a VM of `from` may open a flow to that address: as its router there sees it, and as one
+ * here does that it leaves by. */
+struct verdict {
+	bool in;
+	bool out;
+};
+
+static struct verdict judge(const struct machine *m, const struct tn_addr *to, uint32_t from,
+			    uint8_t class, uint16_t service)
+{
+	const struct shared_row key = { .shared = *to };
+	const struct shared_row *row =
+		bsearch(&key, m->shared.v, m->shared.n, sizeof(key), shared_row_cmp);
+	struct tn_accept_key keys[] = { { .tenant = row ? row->tenant : 0, .from = from },
+					{ .tenant = row ? row->tenant : 0 } };
+	struct verdict v = { 0 };
+
+	for (int i = 0; row && i < 4; i++) {
+		struct tn_accept_key *k = &keys[i % 2];
+
+		if (i == 2 && !(row->flags & TN_SHARED_NAMED))
+			break;
+		if (i >= 2)
+			k->to = *to;
+		v.in |= by_row(&m->policy, k, class, service) != 0;
+	}
+	v.out = v.in || (row && !(row->flags & TN_SHARED_JUDGED));
+	return v;
+}
+
+struct question {
+	struct tn_addr to;
+	uint32_t from;
+	uint8_t class;
+	uint16_t service;
+};
+
+#define QUESTIONS 24
+
+/* On the way between two machines, with what is asked at every step. */
+struct way {
+	const struct machine *from;
+	const struct machine *to;
+	struct machine now;
+	struct question questions[QUESTIONS];
+	struct verdict before[QUESTIONS];
+	struct verdict after[QUESTIONS];
+	size_t steps;
+	size_t stop; /* after so many steps, as a run that is killed; 0: never */
+	int round;
+};
+
+static struct verdict answer(const struct machine *m, const struct question *q)
+{
+	return judge(m, &q->to, q->from, q->class, q->service);
+}
+
+static void check_step(struct way *w, const char *step)
+{
+	for (int i = 0; i < QUESTIONS; i++) {
+		const struct question *q = &w->questions[i];
+		struct verdict a = w->before[i], b = w->after[i], v = answer(&w->now, q);
+
+		cr_assert(v.in <= (a.in || b.in) && v.out <= (a.out || b.out),
+			  "round %d, %s: accepted by neither: %u to %s %u/%u", w->round, step,
+			  q->from, ADDR(&q->to), q->class, q->service);
+		cr_assert(v.in >= (a.in && b.in) && v.out >= (a.out && b.out),
+			  "round %d, %s: accepted by both: %u to %s %u/%u", w->round, step, q->from,
+			  ADDR(&q->to), q->class, q->service);
+	}
+}
+
+#define drop_row(vec, like, cmp)                               \
+	do {                                                   \
+		size_t _n = 0;                                 \
+		for (size_t _i = 0; _i < (vec)->n; _i++) {     \
+			if (cmp(&(vec)->v[_i], like) != 0)     \
+				(vec)->v[_n++] = (vec)->v[_i]; \
+		}                                              \
+		(vec)->n = _n;                                 \
+	} while (0)
+
+static bool stopped(const struct way *w)
+{
+	return w->stop && w->steps >= w->stop;
+}
+
+#define step_del(w, rows, vec, cmp)                               \
+	for (size_t _k = 0; _k < (rows).n && !stopped(w); _k++) { \
+		drop_row(vec, &(rows).v[_k], cmp);                \
+		(w)->steps++;                                     \
+		check_step(w, "del " #rows);                      \
+	}
+
+#define step_put(w, rows, vec, cmp)                               \
+	for (size_t _k = 0; _k < (rows).n && !stopped(w); _k++) { \
+		drop_row(vec, &(rows).v[_k], cmp);                \
+		*vec_push(vec) = (rows).v[_k];                    \
+		machine_sort(&(w)->now);                          \
+		(w)->steps++;                                     \
+		check_step(w, "put " #rows);                      \
+	}
+
+#define step_put_shared(w, rows)                                          \
+	for (size_t _k = 0; _k < (rows).n && !stopped(w); _k++) {         \
+		drop_row(&(w)->now.shared, (rows).v[_k], shared_row_cmp); \
+		*vec_push(&(w)->now.shared) = *(rows).v[_k];              \
+		machine_sort(&(w)->now);                                  \
+		(w)->steps++;                                             \
+		check_step(w, "put " #rows);                              \
+	}
+
+/* In the order of execute_complete(). */
+static void walk(struct way *w)
+{
+	struct policy *p = &w->now.policy;
+	_cleanup_plan_ struct plan plan;
+
+	plan_make(w->to, w->from, &plan);
+	step_del(w, plan.accept_dead, &p->accepts, accept_row_cmp);
+	step_del(w, plan.service_dead, &p->services, service_row_cmp);
+	step_put(w, plan.service_put, &p->services, service_row_cmp);
+	step_put(w, plan.accept_grow, &p->accepts, accept_row_cmp);
+	step_put(w, plan.limit_put, &p->limits, limit_row_cmp);
+	step_put_shared(w, plan.shared_flags);
+	step_put(w, plan.accept_put, &p->accepts, accept_row_cmp);
+	step_del(w, plan.accept_del, &p->accepts, accept_row_cmp);
+	step_del(w, plan.service_del, &p->services, service_row_cmp);
+	step_put_shared(w, plan.shared_put);
+	step_del(w, plan.limit_del, &p->limits, limit_row_cmp);
+}
+
+static void copy_rows(const struct machine *from, struct machine *to)
+{
+	memset(to, 0, sizeof(*to));
+	vec_each (row, &from->shared)
+		*vec_push(&to->shared) = *row;
+	vec_each (row, &from->policy.accepts)
+		*vec_push(&to->policy.accepts) = *row;
+	vec_each (row, &from->policy.services)
+		*vec_push(&to->policy.services) = *row;
+	vec_each (row, &from->policy.limits)
+		*vec_push(&to->policy.limits) = *row;
+}
+
+static struct machine random_wanted(struct dice *d)
+{
+	_cleanup_model_ struct model m = random_model(d);
+	struct machine out, nothing = { 0 };
+	struct facts none = { 0 };
+
+	vec_each (t, &m.tenants) {
+		vec_each (mapping, &t->mappings)
+			mapping->limit.packets = chance(d, 30) ? 1 + roll(d, 3) : 0;
+		/* for another time that the mapping comes new */
+		if (chance(d, 20)) {
+			mapping_clear(&t->mappings.v[t->mappings.n - 1]);
+			t->mappings.n--;
+		}
+	}
+	machine_wanted(&m, &none, &nothing, NULL, &out);
+	return out;
+}
+
+static void ask(struct dice *d, struct way *w)
+{
+	static const char *const to[] = { "100.64.1.5", "100.64.1.6", "fd64::5",
+					  "100.64.2.5", "100.64.2.6", "100.64.3.5" };
+	static const uint32_t from[] = { 1, 7, 300 };
+
+	for (int i = 0; i < QUESTIONS; i++)
+		w->questions[i] = (struct question){ addr_of(to[roll(d, ARRAY_SIZE(to))]),
+						     from[roll(d, ARRAY_SIZE(from))],
+						     roll(d, TN_CLASSES_COUNT), random_service(d) };
+	for (int i = 0; i < QUESTIONS; i++) {
+		w->before[i] = answer(w->from, &w->questions[i]);
+		w->after[i] = answer(w->to, &w->questions[i]);
+	}
+}
+
+/* A mapping that goes is judged by the new rules until it is gone; that is not asked about. */
+static bool loses_a_mapping(const struct machine *from, const struct machine *to)
+{
+	vec_each (row, &from->shared) {
+		if (!bsearch(row, to->shared.v, to->shared.n, sizeof(*row), shared_row_cmp))
+			return true;
+	}
+	return false;
+}
+
+static void expect_same_rows(const struct machine *a, const struct machine *b, int round)
+{
+	_cleanup_plan_ struct plan plan;
+
+	plan_make(a, b, &plan);
+	cr_assert(plan_empty(&plan), "round %d", round);
+}
+
+/*
+ * At every moment of a change, nothing is accepted that neither the machine before nor the one
+ * after accepts, and whatever both accept; from a machine that a killed run left, too.
+ */
+Test(policy, a_change_accepts_no_more_and_no_less)
+{
+	struct dice d = { .state = 23 };
+	size_t steps = 0;
+
+	for (int round = 0; round < 120; round++) {
+		_cleanup_machine_ struct machine a = random_wanted(&d), b = random_wanted(&d);
+		_cleanup_machine_ struct machine c = random_wanted(&d), half = { 0 };
+		struct way w = { .from = &a, .to = &b, .round = round, .stop = 1 + roll(&d, 40) };
+
+		ask(&d, &w);
+		if (loses_a_mapping(&a, &b))
+			continue;
+		copy_rows(&a, &w.now);
+		walk(&w);
+		half = w.now;
+		if (loses_a_mapping(&half, &c))
+			continue;
+		w = (struct way){ .from = &half, .to = &c, .round = round };
+		ask(&d, &w);
+		copy_rows(&half, &w.now);
+		walk(&w);
+		steps += w.steps;
+		expect_same_rows(&c, &w.now, round);
+		machine_free(&w.now);
+	}
+	cr_expect_gt(steps, 1000, "only %zu steps were walked", steps);
+}
