@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """apply, --dry-run, map, show: what they say and do."""
+import json
 import os
 import re
+import sqlite3
 import stat
+from contextlib import closing
 
 from case import equal, hook, once
 from lab import BLUE1, FIXED, FIXED2, PLAIN, RED1, RED2
 from media import has_tcx
-from net import BPFFS
-from snapshot import machine, unchanged
+from net import BPFFS, sh
+from snapshot import machine, own_ids, pinned_ids, unchanged
 from traffic import ping
 
 
@@ -17,6 +20,48 @@ def test_apply_twice(lab):
     before = machine(lab)
     equal(lab.apply(), ["nothing to be done"], "the second apply says")
     unchanged(before, machine(lab), "the second apply")
+
+
+def own_maps(lab, tenant):
+    """The directory of a router's pins, and {name: id} of the maps that it has for itself."""
+    with closing(sqlite3.connect(f"{lab.cli.state}/state.db")) as db:
+        number, = db.execute("SELECT r.id FROM router r JOIN tenant t ON r.tenant = t.id "
+                             "WHERE t.name = ?", (tenant,)).fetchone()
+    top = f"{BPFFS}/tenantnat/routers/{number}"
+    return top, {name: pinned_ids(f"{top}/{name}").get("map") for name in ("flows", "fragments")}
+
+
+def used_flows():
+    """Ids of the maps of that name that are pinned by us or that a pinned program uses."""
+    ours = own_ids()["map"]
+    shown = json.loads(sh(["bpftool", "-j", "map", "show"]).stdout)
+    return {m["id"] for m in shown if m.get("name") == "flows" and m["id"] in ours}
+
+
+@hook
+def test_flows_outlive_the_programs(lab):
+    """What a router knows of open flows is there after its programs were renewed."""
+    top, before = own_maps(lab, "blue")
+    assert None not in before.values(), f"not pinned: {before}"
+    assert own_maps(lab, "red")[1].items().isdisjoint(before.items()), "red and blue share maps"
+    flow = ["key", *["7"] * 40, "value", "255", "255", "255", "0", "0", "0", "0", "0"]
+    sh(["bpftool", "map", "update", "pinned", f"{top}/flows", *flow])
+    renewed = lab.definitions()
+    renewed["blue"].router["sources"] = "loose"
+    programs = pinned_ids(f"{top}/tc_out")
+    assert any(line.startswith("~ router blue") for line in lab.apply(renewed)), "not renewed"
+    equal(own_maps(lab, "blue"), (top, before), "blue's maps")
+    assert pinned_ids(f"{top}/tc_out") != programs, "the same programs"
+    equal(used_flows(), {before["flows"], own_maps(lab, "red")[1]["flows"]}, "maps of flows")
+    open_flows = {f["tenant"]: f["open"] for f in lab.cli.json("stats")["flows"]}
+    equal(open_flows["blue"], 1, "open flows of blue")
+    os.unlink(f"{top}/fragments")
+    lab.apply()
+    now = own_maps(lab, "blue")[1]
+    equal(now["flows"], before["flows"], "the map of flows")
+    assert now["fragments"] not in (None, before["fragments"]), f"{now}, was {before}"
+    equal(lab.apply(), ["nothing to be done"], "apply afterwards")
+    sh(["bpftool", "map", "delete", "pinned", f"{top}/flows", *flow[:41]])
 
 
 @hook
