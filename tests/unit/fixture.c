@@ -381,6 +381,17 @@ struct machine machine_of(const char *text)
 	return m;
 }
 
+struct machine machine_by(const char *definitions)
+{
+	_cleanup_model_ struct model m = model_of(definitions);
+	struct machine out, nothing = { 0 };
+	struct facts none = { 0 };
+
+	model_sort(&m);
+	machine_wanted(&m, &none, &nothing, NULL, &out);
+	return out;
+}
+
 /* ------------------------------------------------------------ writing */
 
 /* A string that grows. */
@@ -523,6 +534,35 @@ char *machine_text(const struct machine *m)
 	return text_end(&out);
 }
 
+static void write_accept_key(FILE *f, const char *what, const struct tn_accept_key *k)
+{
+	fprintf(f, "%s %u %s %u ", what, k->tenant, addr_is_unset(&k->to) ? "-" : ADDR(&k->to),
+		k->from);
+}
+
+char *policy_text(const struct policy *p)
+{
+	struct text out;
+
+	text_begin(&out);
+	vec_each (row, &p->accepts) {
+		write_accept_key(out.f, "accept", &row->key);
+		if (row->value.rule)
+			fprintf(out.f, "all by %u\n", row->value.rule);
+		else
+			fprintf(out.f, "blocks\n");
+	}
+	vec_each (row, &p->services) {
+		write_accept_key(out.f, "service", &row->key.accept);
+		fprintf(out.f, "%u %u:%u by %u\n", row->key.class, row->key.shift, row->key.block,
+			row->rule);
+	}
+	vec_each (row, &p->limits)
+		fprintf(out.f, "limit %s %llu %llu\n", ADDR(&row->shared),
+			(unsigned long long)row->rate, (unsigned long long)row->packets);
+	return text_end(&out);
+}
+
 /* The steps of one kind: a verb and the row. */
 #define SAY(vec, verb, write)                \
 	vec_each (row, vec) {                \
@@ -550,6 +590,8 @@ char *plan_steps(const struct plan *p)
 	SAY(&p->addr_put, "put", write_addr);
 	SAY(&p->route_put, "put", write_route);
 	SAY(&p->setting_put, "put", write_setting);
+	SAY(&p->fixed_flags, "flags", write_fixed);
+	SAY(&p->shared_flags, "flags", write_shared);
 	SAY(&p->fixed_put, "put", write_fixed);
 	SAY(&p->shared_put, "put", write_shared);
 	SAY(&p->route_del, "del", write_route);

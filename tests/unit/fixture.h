@@ -54,11 +54,22 @@ struct addr_list addrs_of(const char *text);
  * way NETNS IF PREFIX [via=ADDR] [src=ADDR];
  * set NETNS PATH VALUE;                   settings stay in their order
  *
- * TENANT is an id in `own` and `to`, a name in `router`. Sorted.
+ * TENANT is an id in `own` and `to`, a name in `router`. Sorted. Rows of the policy come from
+ * definitions alone: see machine_by().
  */
 struct machine machine_of(const char *text);
+/* What definitions (as in model_of()) come to where no router is attached. */
+struct machine machine_by(const char *definitions);
 /* The same text again, without slots, a statement a line. Freed by the caller. */
 char *machine_text(const struct machine *m);
+
+/*
+ * The rows of accepts, services and limits, a line each, as they stand:
+ * "accept TENANT TO FROM all by RULE\n", or "blocks\n" in the place of "all by RULE";
+ * "service TENANT TO FROM CLASS SHIFT:BLOCK by RULE\n"; "limit SHARED RATE PACKETS\n".
+ * Freed by the caller.
+ */
+char *policy_text(const struct policy *p);
 
 /* "put from 1 10.0.0.5 100.64.1.5\n" and so on, in the order in which it is done. Freed by the
  * caller. */

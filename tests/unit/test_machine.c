@@ -197,6 +197,76 @@ Test(machine, slots_of_rows_out_of_scope_stay)
 	cr_expect_eq(out.fixed.v[0].slot, 17);
 }
 
+/* ------------------------------------------------------------ policy */
+
+#define RULES                                                                                 \
+	"tenant red id=1; map 10.0.0.5 db lease=100.64.1.5 packets=7; accept id=3 from=blue;" \
+	"tenant blue id=2; map 10.0.0.5 lease=100.64.2.5 rate=9; accept id=4 from=red tcp/80;"
+
+/* What is wanted of RULES for that scope, where the machine is as by `before`. */
+static void wants_rules(const char *before, char *scope, const char *expected)
+{
+	_cleanup_machine_ struct machine have = machine_by(before), out;
+	_cleanup_model_ struct model m = model_of(RULES);
+	struct scope one = { .tenants = &scope, .n = 1 };
+	struct facts none = { 0 };
+
+	model_sort(&m);
+	machine_wanted(&m, &none, &have, scope ? &one : NULL, &out);
+	expect_text(policy_text(&out.policy), expected, before);
+}
+
+Test(machine, rules_and_limits)
+{
+	wants_rules("", NULL,
+		    "accept 1 - 2 all by 3\n"
+		    "accept 2 - 1 blocks\n"
+		    "service 2 - 1 0 0:80 by 4\n"
+		    "limit 100.64.1.5 0 7\n"
+		    "limit 100.64.2.5 9 0\n");
+}
+
+Test(machine, rules_out_of_scope_stay_as_they_are_defined)
+{
+	static const char all[] = "accept 1 - 2 all by 3\n"
+				  "accept 2 - 1 blocks\n"
+				  "service 2 - 1 0 0:80 by 4\n"
+				  "limit 100.64.1.5 0 7\n"
+				  "limit 100.64.2.5 9 0\n";
+
+	wants_rules(RULES, "red", all);
+	/* nothing of others comes new */
+	wants_rules("", "red", "accept 1 - 2 all by 3\nlimit 100.64.1.5 0 7\n");
+	wants_rules("", "blue",
+		    "accept 2 - 1 blocks\nservice 2 - 1 0 0:80 by 4\nlimit 100.64.2.5 9 0\n");
+	/* nor does more stay than is defined, as a run that was killed leaves it */
+	wants_rules("tenant red id=1; tenant blue id=2; map 10.0.0.5 lease=100.64.2.5 rate=10;"
+		    "accept id=4 from=red tcp/80 tcp/81; accept id=5 from=*; accept id=6 from=red;",
+		    "red", all);
+}
+
+/* What is in force for a mapping is known by its row of by_fixed too. */
+Test(machine, flags_of_mappings)
+{
+	_cleanup_model_ struct model m =
+		model_of("tenant red id=1; router id=1; map 10.0.0.5 db lease=100.64.1.5 packets=7;"
+			 "map 10.0.0.6 lease=100.64.1.6; accept id=3 from=* to=db;");
+	struct machine nothing = { 0 };
+	_cleanup_facts_ struct facts f = facts_of("router 1 red via=tc; own 100.64.0.2 1 1;");
+	_cleanup_machine_ struct machine out;
+	uint32_t judged = TN_SHARED_MAPPED | TN_SHARED_JUDGED;
+
+	machine_wanted(&m, &f, &nothing, NULL, &out);
+	cr_assert_eq(out.shared.n, 3);
+	cr_expect_eq(out.shared.v[0].flags, TN_SHARED_OWN);
+	cr_expect_eq(out.shared.v[1].flags, judged | TN_SHARED_NAMED | TN_SHARED_LIMITED);
+	cr_expect_eq(out.shared.v[2].flags, judged);
+	cr_assert_eq(out.fixed.n, 2);
+	cr_expect_eq(out.fixed.v[0].flags, out.shared.v[1].flags);
+	cr_expect_eq(out.fixed.v[1].flags, judged);
+	cr_expect_eq(out.fixed.v[0].tenant, 1);
+}
+
 Test(machine, scope)
 {
 	char *names[] = { "red", "blue" };

@@ -933,3 +933,139 @@ Test(plan_text, order_of_lines)
 	     "+ mapping red 10.0.0.6 -> 100.64.1.6\n"
 	     "- mapping green 10.0.0.5 -> 100.64.3.5\n");
 }
+
+/* ------------------------------------------------------------ rules in words */
+
+/* The machine as it is by the definitions, before and after. */
+static void says_by(const char *will, const char *had, const char *expected)
+{
+	_cleanup_machine_ struct machine want = machine_by(will), have = machine_by(had);
+	_cleanup_model_ struct model now = model_of(will), before = model_of(had);
+	_cleanup_plan_text_ struct plan_text text;
+	_cleanup_plan_ struct plan p;
+	char *got = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&got, &n);
+
+	model_sort(&now);
+	model_sort(&before);
+	plan_make(&want, &have, &p);
+	plan_describe(&p, &want, &have, &before, &now, &text);
+	vec_each (line, &text.lines)
+		fprintf(f, "%c %s\n", line->sign, line->text);
+	fclose(f);
+	expect_text(got, expected, will);
+}
+
+#define TWO "tenant blue id=2; tenant red id=1; map 10.0.0.5 db lease=100.64.1.5"
+
+/* The flags of a mapping change with its rules; it is the same mapping all the same. */
+Test(plan_text, rules)
+{
+	says_by(TWO "; accept id=1 from=blue to=db tcp/5432 udp/8000-8099 icmp;", TWO ";",
+		"+ rule of red: from blue to db tcp/5432, udp/8000-8099, icmp\n");
+	says_by(TWO ";", TWO "; accept id=1 from=blue from=red;",
+		"- rule of red: from blue, red\n");
+	says_by(TWO "; accept id=1 from=*; accept id=3 from=blue to=db to=10.0.0.5;",
+		TWO "; accept id=1 from=*; accept id=2 from=blue;",
+		"+ rule of red: from blue to db, 10.0.0.5\n- rule of red: from blue\n");
+	says_by(TWO "; accept id=1 from=*;", TWO "; accept id=1 from=*;", "");
+	says_by(TWO "; accept;", TWO ";", "~ tenant red: accept\n");
+	says_by(TWO ";", TWO "; accept;", "~ tenant red: accept\n");
+}
+
+/* One that owns no row, because another accepts the same before it, is a rule all the same. */
+Test(plan_text, rules_without_rows)
+{
+	says_by(TWO "; accept id=1 from=*; accept id=2 from=*;", TWO "; accept id=1 from=*;",
+		"+ rule of red: from *\n");
+}
+
+Test(plan_text, limits)
+{
+	says_by(TWO " rate=1000 packets=5;", TWO ";",
+		"~ mapping red/db 10.0.0.5 -> 100.64.1.5, limit 8000 bit/s burst 1000 bytes, "
+		"limit 5 packets/s\n");
+	says_by(TWO " rate=1000;", TWO " rate=1001;",
+		"~ mapping red/db 10.0.0.5 -> 100.64.1.5, limit 8000 bit/s burst 1000 bytes\n");
+	says_by(TWO ";", TWO " packets=5;", "~ mapping red 10.0.0.5: no limit\n");
+	says_by(TWO " packets=5;", "tenant blue id=2; tenant red id=1;",
+		"+ mapping red/db 10.0.0.5 -> 100.64.1.5, limit 5 packets/s\n");
+}
+
+/* The machine alone, as a run that was killed leaves it. */
+Test(plan_text, entries_repaired)
+{
+	_cleanup_machine_ struct machine want = machine_by(TWO "; accept id=1 from=*;");
+	_cleanup_machine_ struct machine have = machine_by(TWO "; accept id=1 from=* tcp/80;");
+	_cleanup_model_ struct model m = model_of(TWO "; accept id=1 from=*;");
+	_cleanup_plan_text_ struct plan_text text;
+	_cleanup_plan_ struct plan p;
+
+	plan_make(&want, &have, &p);
+	plan_describe(&p, &want, &have, &m, &m, &text);
+	cr_assert_eq(text.lines.n, 1);
+	cr_expect_str_eq(text.lines.v[0].text, "who is accepted: entries repaired");
+}
+
+/* ------------------------------------------------------------ policy */
+
+#define POOLS_BEFORE "tenant a id=1 pool=100.64.0.0/16; tenant b id=2 pool=100.64.7.0/24;"
+#define POOLS_AFTER  "tenant a id=1 pool=100.65.0.0/16; tenant b id=2 pool=100.65.7.0/24;"
+
+/* Else what was two tenants', and so nobody's, would be one's for a moment. */
+Test(plan, pools_inner_first_and_outer_first)
+{
+	_cleanup_machine_ struct machine want = machine_by(POOLS_AFTER);
+	_cleanup_machine_ struct machine have = machine_by(POOLS_BEFORE);
+	_cleanup_plan_ struct plan p;
+
+	plan_make(&want, &have, &p);
+	cr_assert_eq(p.pool_put.n, 2);
+	cr_expect_eq(p.pool_put.v[0].key.len, 120);
+	cr_expect_eq(p.pool_put.v[1].key.len, 112);
+	cr_assert_eq(p.pool_del.n, 2);
+	cr_expect_eq(p.pool_del.v[0].key.len, 112);
+	cr_expect_eq(p.pool_del.v[1].key.len, 120);
+}
+
+/* What is counted of a rule begins with it, not with a change of its rows. */
+Test(plan, rules_that_come_new)
+{
+	_cleanup_machine_ struct machine want =
+		machine_by(TWO "; accept id=1 from=* tcp/80 tcp/81; accept id=7 from=blue;");
+	_cleanup_machine_ struct machine have =
+		machine_by(TWO "; accept id=1 from=* tcp/80; accept id=9 from=red;");
+	_cleanup_plan_ struct plan p;
+
+	plan_make(&want, &have, &p);
+	cr_assert_eq(p.rules_new.n, 1);
+	cr_expect_eq(p.rules_new.v[0], 7);
+}
+
+/* An address that another tenant gets is nobody's in between, router or not. */
+Test(plan, another_tenant_of_a_shared_address)
+{
+	_cleanup_machine_ struct machine want = machine_of("to 100.64.1.5 10.0.0.5 2 0;");
+	_cleanup_machine_ struct machine have = machine_of("to 100.64.1.5 10.0.0.5 1 0;");
+	_cleanup_plan_ struct plan p;
+
+	plan_make(&want, &have, &p);
+	cr_expect_eq(p.moved.n, 1);
+	cr_expect_eq(p.shared_put.n, 1);
+}
+
+/* The buckets of a limit are in its row. */
+Test(plan, a_limit_that_stays_is_not_touched)
+{
+	_cleanup_machine_ struct machine want = machine_by(TWO " packets=5; map 10.0.0.6 "
+							       "lease=100.64.1.6 packets=6;");
+	_cleanup_machine_ struct machine have = machine_by(TWO " packets=5;");
+	_cleanup_plan_ struct plan p;
+
+	plan_make(&want, &have, &p);
+	cr_assert_eq(p.limit_put.n, 1);
+	cr_expect_eq(p.limit_put.v[0].packets, 6);
+	cr_expect_eq(p.limit_del.n, 0);
+	cr_expect_eq(p.shared_flags.n, 0);
+}
