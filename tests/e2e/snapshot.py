@@ -4,6 +4,7 @@ import ctypes
 import glob
 import json
 import os
+import re
 import socket
 import sqlite3
 
@@ -112,6 +113,17 @@ def machine(lab):
             "attached": {name: attached(lab.ns[name]) for name in ("red", "blue", "green")}}
 
 
+# what a run that succeeds on another way may leave: where it read a rule, and that it ran
+PLACE = re.compile(r'^(INSERT INTO "rule" VALUES\(\d+,\d+,\d+,\d+),\d+,\d+\);$')
+BY_THE_WAY = ('INSERT INTO "origin"', 'INSERT INTO "history', 'INSERT INTO "sqlite_sequence"')
+
+
+def rows_in_force(db):
+    """The rows of an open state.db that say what is in force."""
+    return sorted(PLACE.sub(r"\1", line) for line in db.iterdump()
+                  if line.startswith("INSERT") and not line.startswith(BY_THE_WAY))
+
+
 def difference(before, after, where=""):
     """Where two snapshots differ, as text."""
     if before == after:
@@ -120,6 +132,10 @@ def difference(before, after, where=""):
         parts = [difference(before.get(k), after.get(k), f"{where}/{k}")
                  for k in sorted({*before, *after}, key=str)]
         return "; ".join(part for part in parts if part)
+    if isinstance(before, list) and isinstance(after, list):
+        gone, come = ([x for x in a if x not in b] for a, b in ((before, after), (after, before)))
+        if gone or come:
+            before, after = gone, come
     return f"{where}: {str(before)[:200]} became {str(after)[:200]}"
 
 

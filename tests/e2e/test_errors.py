@@ -3,6 +3,7 @@
 import os
 
 from case import equal, once
+from defs import rule_yaml
 from lab import BLUE, FIXED2
 from net import BPFFS
 from snapshot import machine, unchanged
@@ -141,10 +142,18 @@ def test_broken_file(lab):
 
 
 @once
-def test_accept_is_not_there_yet(lab):
-    text = lab.definitions().yaml() + "    accept:\n      - from: ['*']\n"
-    done = lab.cli.run("apply", "-f", lab.put("accept.yaml", text), code=2)
-    assert "accept" in done.stderr, done.stderr
+def test_rules_that_are_wrong(lab):
+    """Each with its place; nothing is changed."""
+    before = machine(lab)
+    for rule, word in (({"from": ["nobody"]}, "nobody"), ({"from": ["red"], "to": ["x"]}, "`x`"),
+                       ({"from": ["red"], "ports": ["http"]}, "http"), ({"to": ["db"]}, "from")):
+        definitions = lab.definitions()
+        definitions["red"].accept = (rule,)
+        path = lab.write(definitions, "rule.yaml")
+        line = 1 + definitions.yaml().splitlines().index("      - " + rule_yaml(rule))
+        done = lab.cli.run("apply", "-f", path, code=2)
+        assert f"{path}:{line}:" in done.stderr and word in done.stderr, done.stderr
+    unchanged(before, machine(lab), "a wrong rule")
 
 
 @once
@@ -190,6 +199,6 @@ def test_nothing_yet(lab):
     cli = lab.cli.elsewhere(state=lab.scratch + "/fresh", bpffs=BPFFS + "/fresh")
     equal(cli.leases(), {}, "leases")
     equal(cli.json("show"), {"subnets": [], "tenants": []}, "show")
-    equal(cli.json("stats"), {"mappings": [], "drops": []}, "stats")
+    equal(cli.json("stats"), {"mappings": [], "rules": [], "drops": [], "flows": []}, "stats")
     cli.run("detach", "--all")
     assert not os.path.exists(BPFFS + "/fresh"), "pins were made"

@@ -16,7 +16,7 @@ from case import equal, once
 from inject import PHASES, Strace, chosen
 from lab import VARIANTS
 from pair import BLUE1, RED1, ROUTERS, Pair
-from snapshot import difference
+from snapshot import difference, rows_in_force
 
 # in how many places a command is killed, and at which part of the errors refused, in a short run
 JOIN, CHANGE, ONE = 14, 7, 2
@@ -98,7 +98,7 @@ def stored(pair):
     with contextlib.closing(sqlite3.connect(copy + "/state.db")) as db:
         equal(db.execute("PRAGMA integrity_check").fetchall(), [("ok",)], "integrity_check")
         equal(db.execute("PRAGMA foreign_key_check").fetchall(), [], "foreign_key_check")
-        return sorted(line for line in db.iterdump() if line.startswith("INSERT"))
+        return rows_in_force(db)
 
 
 def consistent(found):

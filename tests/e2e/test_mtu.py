@@ -8,6 +8,7 @@ import errno
 import socket
 
 from case import equal, hook
+from defs import Tenant
 from lab import (BLUE1, BLUE1_V6, FIXED, FIXED2, FIXED2_V6, FIXED_V6, INSIDE, INSIDE_V6, PLAIN,
                  PLAIN_V6, RED1, RED1_V6, RED2, RED2_V6)
 from test_six import client_v6, dual_stack, server_v6, tcp_v6
@@ -118,6 +119,8 @@ def test_mtu_in_hairpin(lab):
 @dual_stack
 def test_mtu_beyond_shared(lab):
     """A host of the shared network forwards to another one, and the link between is small."""
+    lab.apply(lab.dual_definitions().having(
+        Tenant("far", pool=[FAR[0] + "/32", FAR[1] + "/128"])))
     with lab.beyond("fargate", lab.shared, "far", fars=FAR, route=FAR_GATE,
                     gates=[FAR_GATE[0] + "/16", FAR_GATE[1] + "/64 nodad"]) as (gate, far):
         try:
@@ -134,6 +137,7 @@ def test_mtu_beyond_shared(lab):
         finally:
             for address in FAR:
                 lab.red.run("ip", "route", "del", address, check=False)
+            lab.apply(lab.dual_definitions())
 
 
 @hook

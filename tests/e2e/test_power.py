@@ -20,6 +20,7 @@ import sqlite3
 
 from case import equal, once
 from pair import RED1, Pair
+from snapshot import rows_in_force
 from test_kill import files, rows
 
 NAMES = ("state.db", "state.db-wal", "state.db-journal")
@@ -134,7 +135,7 @@ def definitions(state):
     with contextlib.closing(sqlite3.connect(state + "/state.db")) as db:
         db.execute("PRAGMA synchronous = OFF")
         equal(db.execute("PRAGMA integrity_check").fetchall(), [("ok",)], "integrity_check")
-        return sorted(line for line in db.iterdump() if line.startswith("INSERT"))
+        return rows_in_force(db)
 
 
 def kept(state):
