@@ -193,25 +193,27 @@ int execute_prepare(struct dataplane *dp, const struct plan *p, const struct mac
 	return 0;
 }
 
-/* See struct plan: nobody is accepted in between whom neither the old nor the new rules accept. */
+/* Rows of mappings keep the counters that they have, the others need nothing of `have`. */
+#define do_put_fixed(dp, have, v, n, err)    dataplane_put_fixed(dp, have, v, n, err)
+#define do_put_shared(dp, have, v, n, err)   dataplane_put_shared(dp, have, v, n, err)
+#define do_del_accepts(dp, have, v, n, err)  dataplane_del_accepts(dp, v, n, err)
+#define do_put_accepts(dp, have, v, n, err)  dataplane_put_accepts(dp, v, n, err)
+#define do_del_services(dp, have, v, n, err) dataplane_del_services(dp, v, n, err)
+#define do_put_services(dp, have, v, n, err) dataplane_put_services(dp, v, n, err)
+#define do_put_limits(dp, have, v, n, err)   dataplane_put_limits(dp, v, n, err)
+#define do_put_pools(dp, have, v, n, err)    dataplane_put_pools(dp, v, n, err)
+#define do_del_pools(dp, have, v, n, err)    dataplane_del_pools(dp, v, n, err)
+#define do_zero_hits(dp, have, v, n, err)    dataplane_zero_hits(dp, v, n, err)
+
+/* Nobody is accepted in between whom neither the old nor the new rules accept. */
 static int put_policy(struct dataplane *dp, const struct plan *p, const struct machine *have,
 		      struct error *err)
 {
-	if (dataplane_del_accepts(dp, p->accept_dead.v, p->accept_dead.n, err) ||
-	    dataplane_del_services(dp, p->service_dead.v, p->service_dead.n, err) ||
-	    dataplane_zero_hits(dp, p->rules_new.v, p->rules_new.n, err) ||
-	    dataplane_put_services(dp, p->service_put.v, p->service_put.n, err) ||
-	    dataplane_put_accepts(dp, p->accept_grow.v, p->accept_grow.n, err) ||
-	    dataplane_put_limits(dp, p->limit_put.v, p->limit_put.n, err) ||
-	    dataplane_put_fixed(dp, have, p->fixed_flags.v, p->fixed_flags.n, err) ||
-	    dataplane_put_shared(dp, have, p->shared_flags.v, p->shared_flags.n, err))
+#define X(step, rows)                                       \
+	if (do_##step(dp, have, p->rows.v, p->rows.n, err)) \
 		return -1;
-	if (dataplane_put_accepts(dp, p->accept_put.v, p->accept_put.n, err) ||
-	    dataplane_del_accepts(dp, p->accept_del.v, p->accept_del.n, err) ||
-	    dataplane_del_services(dp, p->service_del.v, p->service_del.n, err) ||
-	    dataplane_put_pools(dp, p->pool_put.v, p->pool_put.n, err) ||
-	    dataplane_del_pools(dp, p->pool_del.v, p->pool_del.n, err))
-		return -1;
+	POLICY_STEPS(X)
+#undef X
 	return 0;
 }
 

@@ -65,6 +65,22 @@ struct plan {
 	VEC(const struct router_row *) detach;
 };
 
+/* X(what is done, with which rows): the steps of the policy, in their order. */
+#define POLICY_STEPS(X)               \
+	X(del_accepts, accept_dead)   \
+	X(del_services, service_dead) \
+	X(zero_hits, rules_new)       \
+	X(put_services, service_put)  \
+	X(put_accepts, accept_grow)   \
+	X(put_limits, limit_put)      \
+	X(put_fixed, fixed_flags)     \
+	X(put_shared, shared_flags)   \
+	X(put_accepts, accept_put)    \
+	X(del_accepts, accept_del)    \
+	X(del_services, service_del)  \
+	X(put_pools, pool_put)        \
+	X(del_pools, pool_del)
+
 void plan_free(struct plan *p);
 #define _cleanup_plan_ _cleanup_(plan_free)
 

@@ -1004,6 +1004,7 @@ Test(plan_text, entries_repaired)
 
 	plan_make(&want, &have, &p);
 	plan_describe(&p, &want, &have, &m, &m, &text);
+	cr_expect_not(plan_empty(&p));
 	cr_assert_eq(text.lines.n, 1);
 	cr_expect_str_eq(text.lines.v[0].text, "who is accepted: entries repaired");
 }

@@ -504,24 +504,30 @@ static bool stopped(const struct way *w)
 		check_step(w, "put " #rows);                              \
 	}
 
-/* In the order of execute_complete(). */
+#define do_del_accepts(w, rows)	 step_del(w, rows, &(w)->now.policy.accepts, accept_row_cmp)
+#define do_put_accepts(w, rows)	 step_put(w, rows, &(w)->now.policy.accepts, accept_row_cmp)
+#define do_del_services(w, rows) step_del(w, rows, &(w)->now.policy.services, service_row_cmp)
+#define do_put_services(w, rows) step_put(w, rows, &(w)->now.policy.services, service_row_cmp)
+#define do_del_pools(w, rows)	 step_del(w, rows, &(w)->now.policy.pools, pool_row_cmp)
+#define do_put_pools(w, rows)	 step_put(w, rows, &(w)->now.policy.pools, pool_row_cmp)
+#define do_del_limits(w, rows)	 step_del(w, rows, &(w)->now.policy.limits, limit_row_cmp)
+#define do_put_limits(w, rows)	 step_put(w, rows, &(w)->now.policy.limits, limit_row_cmp)
+#define do_put_shared(w, rows)	 step_put_shared(w, rows)
+/* nothing that decides who is accepted; by_fixed has no rows here */
+#define do_put_fixed(w, rows) cr_assert_eq((rows).n, 0)
+#define do_zero_hits(w, rows)
+
+/* The order of execute_complete(). */
 static void walk(struct way *w)
 {
-	struct policy *p = &w->now.policy;
 	_cleanup_plan_ struct plan plan;
 
 	plan_make(w->to, w->from, &plan);
-	step_del(w, plan.accept_dead, &p->accepts, accept_row_cmp);
-	step_del(w, plan.service_dead, &p->services, service_row_cmp);
-	step_put(w, plan.service_put, &p->services, service_row_cmp);
-	step_put(w, plan.accept_grow, &p->accepts, accept_row_cmp);
-	step_put(w, plan.limit_put, &p->limits, limit_row_cmp);
-	step_put_shared(w, plan.shared_flags);
-	step_put(w, plan.accept_put, &p->accepts, accept_row_cmp);
-	step_del(w, plan.accept_del, &p->accepts, accept_row_cmp);
-	step_del(w, plan.service_del, &p->services, service_row_cmp);
-	step_put_shared(w, plan.shared_put);
-	step_del(w, plan.limit_del, &p->limits, limit_row_cmp);
+#define X(step, rows) do_##step(w, plan.rows);
+	POLICY_STEPS(X)
+#undef X
+	do_put_shared(w, plan.shared_put);
+	do_del_limits(w, plan.limit_del);
 }
 
 static void copy_rows(const struct machine *from, struct machine *to)
