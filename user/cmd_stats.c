@@ -128,9 +128,9 @@ static json_t *stats_json(const struct stats *s)
 
 /* ------------------------------------------------------------ tables */
 
-static void cells(struct table *t, const char *const *names)
+static void cells(struct table *t, const char *const *names, size_t n)
 {
-	for (int i = 0; i < t->columns; i++)
+	for (size_t i = 0; i < n; i++)
 		table_cell(t, "%s", names[i]);
 }
 
@@ -154,7 +154,7 @@ static void print_mappings(const struct stats *s)
 					      "IN BYTES", "OUT PACKETS", "OUT BYTES" };
 	_cleanup_table_ struct table table = { .columns = ARRAY_SIZE(header) };
 
-	cells(&table, header);
+	cells(&table, header, ARRAY_SIZE(header));
 	vec_each (m, &s->mappings) {
 		table_cell(&table, "%s", m->tenant->name);
 		table_cell(&table, "%s", ADDR(&m->mapping->fixed));
@@ -184,7 +184,7 @@ static void print_rules(const struct stats *s)
 	static const char *const header[] = { "TENANT", "ACCEPTS", "TO", "PORTS", "PACKETS" };
 	_cleanup_table_ struct table table = { .columns = ARRAY_SIZE(header) };
 
-	cells(&table, header);
+	cells(&table, header, ARRAY_SIZE(header));
 	vec_each (r, &s->rules) {
 		rule_cells(&table, r);
 		number(&table, r->packets);
@@ -195,9 +195,10 @@ static void print_rules(const struct stats *s)
 static void print_drops(const struct stats *s, bool explain)
 {
 	static const char *const header[] = { "TENANT", "DROPPED", "REASON", "MEANING" };
-	_cleanup_table_ struct table table = { .columns = explain ? 4 : 3 };
+	size_t columns = explain ? ARRAY_SIZE(header) : ARRAY_SIZE(header) - 1;
+	_cleanup_table_ struct table table = { .columns = columns };
 
-	cells(&table, header);
+	cells(&table, header, columns);
 	vec_each (r, &s->routers) {
 		for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
 			if (!r->drops.packets[i])
@@ -217,7 +218,7 @@ static void print_flows(const struct stats *s)
 	static const char *const header[] = { "TENANT", "OPEN FLOWS", "OPENED" };
 	_cleanup_table_ struct table table = { .columns = ARRAY_SIZE(header) };
 
-	cells(&table, header);
+	cells(&table, header, ARRAY_SIZE(header));
 	vec_each (r, &s->routers) {
 		if (!r->flows && !r->drops.flows_opened)
 			continue;
@@ -233,7 +234,9 @@ static void print_flows(const struct stats *s)
 /* Per second, of a number that grows; one that has begun anew has grown by all of it. */
 static uint64_t rate(uint64_t now, uint64_t before, uint64_t ms)
 {
-	return (now >= before ? now - before : now) * 1000 / (ms ? ms : 1);
+	uint64_t grown = now >= before ? now - before : now;
+
+	return ms ? (grown * 1000 + ms / 2) / ms : grown;
 }
 
 /* The same thing at the moment before, by a walk through both lists; NULL: it is new. */
@@ -280,7 +283,7 @@ static void mapping_rates(const struct moment *now, const struct moment *then)
 	uint64_t ms = now->at - then->at;
 	size_t at = 0;
 
-	cells(&table, header);
+	cells(&table, header, ARRAY_SIZE(header));
 	vec_each (m, &now->stats.mappings) {
 		const struct mapping_stats *old = mapping_before(&then->stats, &at, m);
 		const struct tn_counters none = { 0 }, *was = old ? &old->counters : &none;
@@ -303,7 +306,7 @@ static void rule_rates(const struct moment *now, const struct moment *then)
 	static const char *const header[] = { "TENANT", "ACCEPTS", "TO", "PORTS", "PACKETS/S" };
 	_cleanup_table_ struct table table = { .columns = ARRAY_SIZE(header) };
 
-	cells(&table, header);
+	cells(&table, header, ARRAY_SIZE(header));
 	vec_each (r, &now->stats.rules) {
 		uint64_t was = hits_before(&then->stats, r, r - now->stats.rules.v);
 
@@ -320,7 +323,7 @@ static void drop_rates(const struct moment *now, const struct moment *then)
 	static const char *const header[] = { "TENANT", "DROPPED/S", "REASON" };
 	_cleanup_table_ struct table table = { .columns = ARRAY_SIZE(header) };
 
-	cells(&table, header);
+	cells(&table, header, ARRAY_SIZE(header));
 	vec_each (r, &now->stats.routers) {
 		const struct router_stats *old = router_before(&then->stats, r->row->id);
 

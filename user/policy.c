@@ -127,13 +127,16 @@ static void find_senders(struct work *w)
 	}
 }
 
-static bool is_named(const struct mapping *m, const char *to)
+/* A name is never an address: mapping_name_valid(). */
+static void find_target(struct work *w, const char *to)
 {
 	struct tn_addr a;
+	bool is_address = addr_parse(to, &a);
 
-	if (m->name && strcmp(m->name, to) == 0)
-		return true;
-	return addr_parse(to, &a) && addr_cmp(&a, &m->fixed) == 0;
+	vec_each (m, &w->tenant->mappings) {
+		if (is_address ? addr_cmp(&a, &m->fixed) == 0 : m->name && strcmp(m->name, to) == 0)
+			*vec_push(&w->to) = m->shared;
+	}
 }
 
 static void find_targets(struct work *w)
@@ -141,12 +144,8 @@ static void find_targets(struct work *w)
 	w->to.n = 0;
 	if (!w->rule->to.n)
 		vec_push(&w->to);
-	vec_each (to, &w->rule->to) {
-		vec_each (m, &w->tenant->mappings) {
-			if (is_named(m, *to))
-				*vec_push(&w->to) = m->shared;
-		}
-	}
+	vec_each (to, &w->rule->to)
+		find_target(w, *to);
 }
 
 static void add_service(struct policy *out, const struct tn_service_key *key, uint32_t rule)

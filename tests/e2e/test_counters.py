@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Packets and bytes of each mapping."""
+import re
 import socket
 
 from scapy.all import IP, UDP, Ether
 
-from case import datapath, equal
+from case import datapath, equal, once
 from lab import BLUE1, FIXED, FIXED2, PLAIN, RED1
-from traffic import bulk, client, send_frames, server
+from traffic import bulk, client, ping, send_frames, server
 
 RED1_IS, RED2_IS, BLUE1_IS = ("red", FIXED), ("red", FIXED2), ("blue", FIXED)
 
@@ -85,3 +86,49 @@ def test_stats_name_the_mapping(lab):
     equal(rows[RED1_IS], RED1, "the shared address of red's mapping")
     text = lab.cli.run("stats").stdout
     assert BLUE1 in text and "blue" in text, "the text does not name the mapping"
+
+
+def section(lines, *header):
+    """The rows of the table with that header, up to an empty line."""
+    for at, line in enumerate(lines):
+        if line.split()[:len(header)] == list(header):
+            rows = lines[at + 1:]
+            return [row.split() for row in rows[:rows.index("") if "" in rows else len(rows)]]
+    return []
+
+
+@once
+def test_stats_live(lab):
+    """Rates of what has changed, as plain lines where stdout is no terminal."""
+    process = lab.cli.start("stats", "-w")
+    try:
+        lines = []
+        while not section(lines, "TENANT", "FIXED"):
+            ping(lab.red1, BLUE1)
+            lines = []
+            while not lines or lines[-1]:
+                lines.append(process.stdout.readline().rstrip("\n"))
+    finally:
+        process.kill()
+        process.wait()
+    rows = {(row[0], row[1]): [int(n) for n in row[3:]]
+            for row in section(lines, "TENANT", "FIXED")}
+    assert rows and set(rows) <= {RED1_IS, BLUE1_IS}, f"rates of {rows}"
+    for packets_in, bytes_in, packets_out, bytes_out in rows.values():
+        assert packets_in or packets_out, f"nothing: {rows}"
+        assert bytes_in >= 20 * packets_in and bytes_out >= 20 * packets_out, f"bytes: {rows}"
+    assert "\033" not in "".join(lines), "escape sequences"
+
+
+@once
+def test_stats_explains(lab):
+    """A reason alone, and with --explain what to do."""
+    frame = bytes(Ether(src=lab.macs["plain"], dst=lab.macs["blue"]) /
+                  IP(src=PLAIN, dst="100.64.2.99") / UDP(sport=9, dport=9) / b"x")
+    send_frames(lab.plain, "shared0", [frame])
+    brief, full = (section(lab.cli.lines("stats", *words), "TENANT", "DROPPED")
+                   for words in ((), ("--explain",)))
+    reasons = {row[2]: row for row in full if row[0] == "blue"}
+    assert "mapping" in reasons["unmapped"][3:], f"unexplained: {reasons}"
+    equal([row[:3] for row in full], brief, "without --explain")
+    assert all(re.fullmatch(r"\d+", row[1]) for row in brief), f"numbers: {brief}"
