@@ -262,15 +262,15 @@ def test_world_no_descriptors(lab):
     """Too few for what is to be done: a sentence, and nothing is changed."""
     path = lab.write(with_green(lab).mapping("blue", FIXED2), "green.yaml")
     before = machine(lab)
-    for limit in (5, 10, 20, 30, 63):
+    for limit in (5, 10, 20, 30, 127):
         cli = lab.cli.elsewhere(under=["prlimit", f"--nofile={limit}:{limit}"])
         said = cli.fails("apply", "-f", path)
         assert "file descriptors" in said and "ulimit -n" in said, f"with {limit}: {said}"
     unchanged(before, machine(lab), "an apply with few descriptors")
-    lab.cli.elsewhere(under=["prlimit", "--nofile=64:64"]).apply(path)
+    lab.cli.elsewhere(under=["prlimit", "--nofile=128:128"]).apply(path)
     lab.apply()
     # the soft limit is ours to raise
-    lab.cli.elsewhere(under=["prlimit", "--nofile=10:64"]).apply(path)
+    lab.cli.elsewhere(under=["prlimit", "--nofile=10:128"]).apply(path)
     lab.apply()
 
 
