@@ -940,7 +940,8 @@ static void limit_rate(struct parse *p, const char *text, struct pos at)
 	uint64_t bits;
 
 	if (!amount(text, rate_units, ARRAY_SIZE(rate_units), &bits)) {
-		complain(p, at, "`%s` is no rate; write it like `100mbit`, in bit, kbit, mbit or gbit",
+		complain(p, at,
+			 "`%s` is no rate; write it like `100mbit`, in bit, kbit, mbit or gbit",
 			 QUOTE(text));
 		return;
 	}
@@ -992,7 +993,8 @@ static void mapping_limit(struct parse *p, const char *text, struct pos at)
 	if (seen.bad || p->over)
 		return;
 	if (!(seen.given & (1U << LIMIT_RATE | 1U << LIMIT_PACKETS)))
-		complain(p, at, "the limit limits nothing; add `rate: 100mbit` or `packets: 10000`");
+		complain(p, at,
+			 "the limit limits nothing; add `rate: 100mbit` or `packets: 10000`");
 	else if (l->burst && !l->rate)
 		complain(p, at, "the limit has a `burst` and no `rate`; add `rate: 100mbit`");
 	if (l->rate && !l->burst)
@@ -1718,8 +1720,8 @@ static bool targets_have(const struct targets *targets, const char *text)
 
 	if (!addr_parse(text, &addr))
 		return text_has(&targets->names, text);
-	return targets->fixed.n && bsearch(&addr, targets->fixed.v, targets->fixed.n, sizeof(addr),
-					   addr_order);
+	return targets->fixed.n &&
+	       bsearch(&addr, targets->fixed.v, targets->fixed.n, sizeof(addr), addr_order);
 }
 
 static void check_to(struct parse *p)

@@ -165,11 +165,11 @@ size_t service_parse(const char *text, struct service out[SERVICE_PARTS], struct
 		*out = (struct service){ TN_CLASS_OTHER, portless[i].number, portless[i].number };
 		return 1;
 	}
-	for (uint8_t i = 0; i < TN_CLASSES_COUNT; i++) {
+	for (unsigned int i = 0; i < TN_CLASSES_COUNT; i++) {
 		if (i == TN_CLASS_ICMPV6 || strlen(class_names[i]) != len ||
 		    strncmp(text, class_names[i], len) != 0)
 			continue;
-		out[0] = (struct service){ i, 0, SERVICE_LAST };
+		out[0] = (struct service){ (uint8_t)i, 0, SERVICE_LAST };
 		out[1] = (struct service){ TN_CLASS_ICMPV6, 0, SERVICE_LAST };
 		if (i == TN_CLASS_OTHER)
 			return slash ? parse_protocol(text, slash + 1, out, err)

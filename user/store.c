@@ -969,8 +969,8 @@ int store_load(struct store *s, struct model *out, struct error *err)
 		return 0;
 	if (begun)
 		ret = exec(s, "BEGIN", err);
-	if (ret == 0 && (load_origin(s, out, err) || load_subnets(s, out, err) ||
-			 load_tenants(s, out, err)))
+	if (ret == 0 &&
+	    (load_origin(s, out, err) || load_subnets(s, out, err) || load_tenants(s, out, err)))
 		ret = -1;
 	if (begun)
 		store_rollback(s);
