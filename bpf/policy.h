@@ -191,7 +191,7 @@ __noinline int tn_flow_lives(struct work *w, __u32 proto, __u32 ports)
 		return 0;
 	flow_key(w, proto, ports);
 	f = bpf_map_lookup_elem(&flows, &w->flow);
-	return f && f->until > seconds();
+	return f && f->until > seconds() && f->tenant == w->ends.peer_tenant;
 }
 
 static __always_inline __u32 flow_life(__u8 class)
@@ -227,6 +227,7 @@ __noinline int tn_flow_refresh(struct work *w, __u32 class_proto, __u32 ports, _
 		return 0;
 	flow_key(w, class_proto & 0xff, ports);
 	f = bpf_map_lookup_elem(&flows, &w->flow);
+	new.tenant = w->ends.peer_tenant;
 	if (f && !(tcp & TCP_SYN) && f->until > seconds())
 		new.flags = f->flags;
 	if (tcp & (TCP_FIN | TCP_RST))
@@ -240,6 +241,8 @@ __noinline int tn_flow_refresh(struct work *w, __u32 class_proto, __u32 ports, _
 			f->until = new.until;
 		if (f->flags != new.flags)
 			f->flags = new.flags;
+		if (f->tenant != new.tenant)
+			f->tenant = new.tenant;
 		return 1;
 	}
 	if (bpf_map_update_elem(&flows, &w->flow, &new, BPF_ANY))

@@ -147,8 +147,10 @@ struct tn_flow_key {
 };
 
 struct tn_flow {
-	__u32 until; /* CLOCK_MONOTONIC, seconds */
-	__u32 flags; /* enum tn_flow_flags */
+	__u32 until;  /* CLOCK_MONOTONIC, seconds */
+	__u32 flags;  /* enum tn_flow_flags */
+	__u32 tenant; /* of the peer; 0: a stranger. When its address changes hands, this has ended
+		       */
 };
 
 enum tn_flow_flags {
@@ -342,7 +344,7 @@ TN_ABI_SIZE(struct tn_accept, 4 + TN_CLASSES_COUNT);
 TN_ABI_SIZE(struct tn_service_key, 28);
 TN_ABI_SIZE(struct tn_pool_key, 20);
 TN_ABI_SIZE(struct tn_flow_key, 40);
-TN_ABI_SIZE(struct tn_flow, 8);
+TN_ABI_SIZE(struct tn_flow, 12);
 TN_ABI_SIZE(struct tn_fragment_key, 40);
 TN_ABI_SIZE(struct tn_fragment, 8);
 TN_ABI_SIZE(struct tn_limit, 64);

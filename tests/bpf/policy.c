@@ -403,6 +403,24 @@ Test(policy, a_flow_ends_and_heals)
 	scene(a_flow_ends_and_heals);
 }
 
+/* Who gets an address that somebody else had does not get the flows to it. */
+static void an_address_that_changes_hands(struct lab *lab)
+{
+	struct packet out = UDP_(RED_VM, 4000, STRANGER, 53),
+		      back = UDP_(STRANGER, 53, RED_SHARED, 4000);
+
+	lab_pool(lab, "100.64.9.0/24", TENANT_OF(GREEN) + 7);
+	PLAY(lab, { "opened", OUT, out, PASSES }, { "answered", IN, back, PASSES });
+	lab_pool(lab, "100.64.9.0/24", TENANT_OF(GREEN) + 8);
+	PLAY(lab, { "by another tenant", IN, back, TN_DROP_NOT_ACCEPTED },
+	     { "opened to that one", OUT, out, PASSES }, { "answered", IN, back, PASSES });
+}
+
+Test(policy, an_address_that_changes_hands)
+{
+	scene(an_address_that_changes_hands);
+}
+
 /* ---------------------------------------------------------------- errors */
 
 static void errors_follow_the_flow(struct lab *lab)
