@@ -3,6 +3,14 @@
 
 #include <string.h>
 
+#ifndef VERSION
+#define VERSION unknown
+#endif
+#define TEXT_OF(token) #token
+#define TEXT(macro)    TEXT_OF(macro)
+
+const char tenantnat_version[] = TEXT(VERSION);
+
 const char *cmd_value(const struct invocation *inv, const char *option)
 {
 	for (int i = 0; i < CMD_OPTIONS_MAX && inv->command->options[i].name; i++) {

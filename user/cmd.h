@@ -65,6 +65,9 @@ struct invocation {
 /* The value of an option of the command, "" for a flag that was given, NULL when not given. */
 const char *cmd_value(const struct invocation *inv, const char *option);
 
+/* As in the file VERSION. */
+extern const char tenantnat_version[];
+
 #define X(symbol) extern const struct command cmd_##symbol;
 COMMANDS(X)
 #undef X

@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "cmd.h"
 #include "output.h"
+#include "prometheus.h"
 #include "stats.h"
 
 static const struct reason {
@@ -378,10 +379,28 @@ static int watch_live(const struct invocation *inv, struct error *err)
 	}
 }
 
+static int print_metrics(const struct invocation *inv, struct error *err)
+{
+	_cleanup_moment_ struct moment now = { 0 };
+	uint64_t start = clock_ms();
+	struct page page = { .version = tenantnat_version,
+			     .model = &now.view.model,
+			     .machine = &now.view.machine,
+			     .stats = &now.stats };
+
+	if (moment_read(inv, &now, err))
+		return -1;
+	page.seconds = (double)(clock_ms() - start) / 1000;
+	prometheus_write(&page, stdout);
+	return fflush(stdout) ? error_set(err, "cannot write to stdout: %m") : 0;
+}
+
 static int run(const struct invocation *inv, struct error *err)
 {
 	_cleanup_moment_ struct moment now = { 0 };
 
+	if (cmd_value(inv, "prometheus"))
+		return print_metrics(inv, err);
 	if (cmd_value(inv, "watch"))
 		return watch_live(inv, err);
 	if (moment_read(inv, &now, err))
@@ -414,6 +433,8 @@ const struct command cmd_stats = {
 		"\"drops\": [{\"tenant\", \"reason\", \"packets\"}], \"flows\": [{\"tenant\", "
 		"\"open\", \"opened\"}]}",
 	.options = { { "explain", 0, NULL, "with each reason, what it means and what to do" },
-		     { "watch", 'w', NULL, "live: rates per second, every second" } },
+		     { "watch", 'w', NULL, "live: rates per second, every second" },
+		     { "prometheus", 0, NULL,
+		       "a page of metrics, for node_exporter's textfile collector" } },
 	.run = run,
 };

@@ -9,12 +9,6 @@
 #include "log.h"
 #include "util.h"
 
-#ifndef VERSION
-#define VERSION unknown
-#endif
-#define TEXT_OF(token) #token
-#define TEXT(macro)    TEXT_OF(macro)
-
 enum { DONE = 0, FAILED = 1, WRONG = 2 };
 
 static const struct command *const commands[] = {
@@ -167,7 +161,7 @@ static int take_option(struct invocation *inv, int value, bool *verbose)
 		print_help(inv->command);
 		return DONE;
 	case OPT_VERSION:
-		printf("tenantnat %s\n", TEXT(VERSION));
+		printf("tenantnat %s\n", tenantnat_version);
 		return DONE;
 	case '?':
 		return hint(inv->command);
