@@ -20,6 +20,8 @@
 #include "definitions.h"
 #include "log.h"
 #include "netns.h"
+#include "prometheus.h"
+#include "serve.h"
 #include "watch.h"
 
 /* All in milliseconds. */
@@ -37,6 +39,10 @@ enum {
 #define SHARE 250
 
 #define VAIN_MAX 4
+
+/* A page of metrics is good for as long, and at most one part in so many of the time makes one. */
+#define PAGE_GOOD  1000
+#define PAGE_SHARE 20
 
 /* Addresses announced between two looks at what happened. */
 #define ANNOUNCE_SLICE (PACKET_RATE / 20)
@@ -91,8 +97,13 @@ struct agent {
 	int64_t took; /* the last look, and when it was over */
 	int64_t over;
 	int64_t retry;
-	uint64_t watchdog; /* interval, 0: none */
-	int64_t alive;	   /* when systemd is to be told next */
+	uint64_t watchdog;   /* interval, 0: none */
+	int64_t alive;	     /* when systemd is to be told next */
+	struct serve *serve; /* NULL: no metrics are asked for */
+	struct agent_stats did;
+	char *page; /* of metrics; NULL: none yet */
+	size_t page_size;
+	int64_t page_due;
 };
 
 static int64_t now_ms(void)
@@ -380,6 +391,20 @@ static void tell_status(struct agent *a)
 	memcpy(a->status, status, sizeof(status));
 }
 
+/* What came of a look, for the metrics. */
+static void count(struct agent *a, ssize_t todo, ssize_t failed)
+{
+	struct timespec t;
+
+	a->did.looks++;
+	a->did.mends += todo > 0;
+	a->did.failures += todo < 0 || failed != 0;
+	if (todo < 0)
+		return;
+	clock_gettime(CLOCK_REALTIME, &t);
+	a->did.looked = (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 static void check(struct agent *a)
 {
 	int64_t start = now_ms();
@@ -395,6 +420,7 @@ static void check(struct agent *a)
 	todo = a->has_wanted && put_in_force(a, &err) ? -1 : look(a, &err);
 	if (todo > 0)
 		failed = mend(a, &err);
+	count(a, todo, failed);
 	/* when it is calm, the next event is one to be quick for */
 	if (todo > 0 || start - a->over > VAIN_MAX * a->took + CALM)
 		a->vain = 0;
@@ -460,6 +486,61 @@ static void poll_pins(struct agent *a)
 	a->poll = over + later(POLL, SHARE * (over - start));
 }
 
+/* ------------------------------------------------------------ metrics */
+
+static int make_page(struct agent *a, struct error *err)
+{
+	_cleanup_view_ struct view v = { 0 };
+	_cleanup_stats_ struct stats stats = { 0 };
+	struct page page = { .version = tenantnat_version,
+			     .model = &v.model,
+			     .machine = &v.machine,
+			     .stats = &stats,
+			     .agent = &a->did,
+			     .mappings = cmd_value(&a->inv, "metrics-mappings") };
+	int64_t start = now_ms();
+	FILE *out;
+
+	if (view_load(&a->inv, &v, err))
+		return -1;
+	stats_read(&v, &stats);
+	page.seconds = (double)(now_ms() - start) / 1000;
+	free(a->page);
+	a->page = NULL;
+	out = open_memstream(&a->page, &a->page_size);
+	if (!out)
+		return error_set(err, "cannot make a page of metrics: %m");
+	prometheus_write(&page, out);
+	fclose(out);
+	a->page_due = now_ms() + later(PAGE_GOOD, PAGE_SHARE * (now_ms() - start));
+	return 0;
+}
+
+/* serve_page: a copy, which a slow client may keep. */
+static char *page_copy(void *arg, size_t *size)
+{
+	struct agent *a = arg;
+	struct error err = { 0 };
+
+	if (now_ms() >= a->page_due && make_page(a, &err)) {
+		log_warning("metrics: %s", err.text);
+		a->page_due = now_ms() + PAGE_GOOD;
+		free(a->page);
+		a->page = NULL;
+	}
+	if (!a->page)
+		return NULL;
+	*size = a->page_size;
+	return memcpy(xrealloc(NULL, a->page_size, 1), a->page, a->page_size);
+}
+
+static int open_metrics(struct agent *a, struct error *err)
+{
+	const char *where = cmd_value(&a->inv, "metrics");
+
+	return where ? serve_open(where, PROMETHEUS_TYPE, page_copy, a, &a->serve, err) : 0;
+}
+
 /* ------------------------------------------------------------ the process */
 
 static void reload(struct agent *a)
@@ -501,7 +582,8 @@ static void take_signals(struct agent *a)
 static void wait_for_something(struct agent *a)
 {
 	struct pollfd fds[] = { { .fd = watch_fd(a->watch), .events = POLLIN },
-				{ .fd = a->signals, .events = POLLIN } };
+				{ .fd = a->signals, .events = POLLIN },
+				{ .fd = a->serve ? serve_fd(a->serve) : -1, .events = POLLIN } };
 	int64_t until = a->due < a->poll ? a->due : a->poll, left;
 
 	if (a->watchdog && a->alive < until)
@@ -509,7 +591,11 @@ static void wait_for_something(struct agent *a)
 	if (news_due(a) < until)
 		until = news_due(a);
 	left = later(until - now_ms(), 0);
+	if (a->serve && serve_wait(a->serve) >= 0 && serve_wait(a->serve) < left)
+		left = serve_wait(a->serve);
 	poll(fds, ARRAY_SIZE(fds), left);
+	if (a->serve)
+		serve_run(a->serve);
 	if (watch_read(a->watch))
 		hurry(a);
 	take_signals(a);
@@ -588,6 +674,8 @@ static int begin(struct agent *a, struct error *err)
 	store = NULL;
 	if (lock(a, err) || open_signals(a, err) || watch_open(a->inv.state, &a->watch, err))
 		return -1;
+	if (open_metrics(a, err))
+		return -1;
 	a->retry = RETRY_FIRST;
 	if (a->file)
 		reload(a);
@@ -611,6 +699,8 @@ static void agent_cleanup(struct agent *a)
 	vec_free(&a->routers);
 	model_free(&a->wanted);
 	watch_close(a->watch);
+	serve_close(a->serve);
+	free(a->page);
 	close_cleanup(&a->signals);
 	close_cleanup(&a->lock);
 }
@@ -629,7 +719,7 @@ static int run(const struct invocation *inv, struct error *err)
 
 const struct command cmd_agent = {
 	.name = "agent",
-	.synopsis = "[-f FILE]",
+	.synopsis = "[-f FILE] [--metrics ADDRESS:PORT]",
 	.summary = "Keep the machine as the definitions in force say, until ended",
 	.help = "Stays in the foreground, for systemd (Type=notify), and does what `restore` does "
 		"whenever\n"
@@ -638,7 +728,13 @@ const struct command cmd_agent = {
 		"definitions. SIGHUP reads the file again, SIGTERM ends it; traffic needs no "
 		"agent, "
 		"and\n"
-		"goes on.",
-	.options = { { "file", 'f', "FILE", "apply these definitions first, and on SIGHUP" } },
+		"goes on.\n\n"
+		"Metrics can be read by everybody who reaches that address; it is one of this "
+		"host, not\n"
+		"a name, as 127.0.0.1:9876 or [::1]:9876.",
+	.options = { { "file", 'f', "FILE", "apply these definitions first, and on SIGHUP" },
+		     { "metrics", 0, "ADDRESS:PORT",
+		       "serve metrics for Prometheus there, at /metrics; docs/metrics.md" },
+		     { "metrics-mappings", 0, NULL, "and metrics of each mapping" } },
 	.run = run,
 };
