@@ -105,6 +105,7 @@ deps-demo: | deps-build
 	$(call install_missing,$(DEPS_DEMO),build/install.log)
 deps-test: | deps-build
 	$(call install_missing,$(DEPS_TEST),build/install.log)
+	@tests/prometheus.sh build/prometheus
 deps-vm: | deps-build
 	$(call install_missing,$(DEPS_VM),build/install.log)
 deps-lint: | deps-build
@@ -272,6 +273,9 @@ UNIT_FILES := tenantnat-restore.service tenantnat-agent.service
 install: all ## install under $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(BUILD)/tenantnat $(DESTDIR)$(PREFIX)/sbin/tenantnat
 	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/tenantnat/README.md
+	install -D -m 644 docs/metrics.md $(DESTDIR)$(PREFIX)/share/doc/tenantnat/metrics.md
+	install -D -m 644 packaging/tenantnat-dashboard.json $(DESTDIR)$(PREFIX)/share/tenantnat/tenantnat-dashboard.json
+	install -D -m 644 packaging/tenantnat-alerts.yml $(DESTDIR)$(PREFIX)/share/tenantnat/tenantnat-alerts.yml
 	install -d $(DESTDIR)$(UNITS)
 	for unit in $(UNIT_FILES); do \
 		sed 's|@PREFIX@|$(PREFIX)|' packaging/$$unit.in >$(DESTDIR)$(UNITS)/$$unit || exit 1; \
@@ -280,7 +284,7 @@ install: all ## install under $(DESTDIR)$(PREFIX)
 
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(PREFIX)/sbin/tenantnat $(addprefix $(DESTDIR)$(UNITS)/,$(UNIT_FILES))
-	rm -rf $(DESTDIR)$(PREFIX)/share/doc/tenantnat
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/tenantnat $(DESTDIR)$(PREFIX)/share/tenantnat
 
 clean: ## remove build/
 	rm -rf build compile_commands.json

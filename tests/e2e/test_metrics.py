@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The page of metrics: what it says, who reads it, and who tries to hold it up."""
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from agent import Agent
+from case import PATIENCE, equal, eventually, once
+from lab import BLUE, BLUE1
+from net import sh
+from test_agent import mended
+from traffic import client, server
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PACKAGING = os.path.join(TOP, "packaging")
+TOOLS = os.path.join(TOP, "build/prometheus/usr/bin")
+SAMPLE = re.compile(r'^(\w+)(?:\{(.*)\})? (\S+)$')
+WANTED = re.compile(r"\btenantnat_\w+")
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def ask(port, path="/metrics", method="GET", seconds=5):
+    """Status, headers and body."""
+    link = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds * PATIENCE)
+    with contextlib.closing(link):
+        link.request(method, path)
+        got = link.getresponse()
+        return got.status, dict(got.getheaders()), got.read().decode()
+
+
+def samples(page):
+    """{(name, labels): value}"""
+    found = [SAMPLE.match(line) for line in page.splitlines() if not line.startswith("#")]
+    assert all(found), f"not the text format: {page[:400]}"
+    return {(m[1], m[2] or ""): float(m[3]) for m in found}
+
+
+def files(agent):
+    """How many it has open; some of its looks' come and go meanwhile."""
+    return len(os.listdir(f"/proc/{agent.run.pid}/fd"))
+
+
+def promtool(*args, **options):
+    return sh([os.path.join(TOOLS, "promtool"), *args], **options)
+
+
+def datagrams(lab, n):
+    there, port = server(lab.blue1, socket.SOCK_DGRAM)
+    here = client(lab.red1, socket.SOCK_DGRAM, BLUE1, port)
+    with there, here:
+        for _ in range(n):
+            here.send(bytes(100))
+        for _ in range(n):
+            there.recv(200)
+
+
+RED_OUT = ("tenantnat_packets_total", 'tenant="red",direction="out"')
+
+
+@once
+def test_metrics_page(lab):
+    """To stdout and by HTTP it is the same page, one that promtool has nothing to say about."""
+    datagrams(lab, 3)
+    printed = lab.cli.run("stats", "--prometheus").stdout
+    port = free_port()
+    with Agent(lab, "--metrics", f"127.0.0.1:{port}", "--metrics-mappings"):
+        status, headers, page = ask(port)
+        equal(status, 200, "status")
+        assert headers["Content-Type"].startswith("text/plain; version=0.0.4"), headers
+        equal(ask(port, method="HEAD")[::2], (200, ""), "HEAD")
+        equal(ask(port, "/other")[0], 404, "another page")
+        equal(ask(port, method="POST")[0], 405, "POST")
+        assert "/metrics" in ask(port, "/")[2]
+        said = lab.cli.fails("agent", "--metrics", f"127.0.0.1:{port}",
+                             "--state", os.path.join(lab.scratch, "other"))
+        assert "in use" in said and str(port) in said, said
+    equal(promtool("check", "metrics", input=page).stdout, "", "promtool")
+    promtool("check", "metrics", input=printed)
+    mine, served = samples(printed), samples(page)
+    for key in mine:
+        if key[0] != "tenantnat_read_duration_seconds":
+            equal(served[key], mine[key], f"served {key}")
+    equal(served["tenantnat_router_state", 'tenant="red",state="attached"'], 1, "red's state")
+    assert 0 < served["tenantnat_map_entries", 'map="by_shared"'] \
+        < served["tenantnat_map_max_entries", 'map="by_shared"']
+    assert time.time() - 60 < served["tenantnat_agent_last_look_timestamp_seconds", ""] \
+        <= time.time()
+    assert not any(name.startswith("tenantnat_mapping_") for name, _ in mine)
+    assert any(name == "tenantnat_mapping_packets_total" for name, _ in served)
+
+
+@once
+def test_metrics_hostile_clients(lab):
+    """Some that never finish and 200 at once: the agent mends meanwhile, and answers after."""
+    port = free_port()
+    with Agent(lab, "--metrics", f"127.0.0.1:{port}") as agent, contextlib.ExitStack() as stack:
+        ask(port)
+        before, had = agent.resident(), files(agent)
+        links = []
+        for i in range(200):
+            time.sleep(0.02 * (i % 10 == 0))     # the kernel's queue is short
+            link = stack.enter_context(socket.socket())
+            link.setblocking(False)
+            link.connect_ex(("127.0.0.1", port))
+            links.append(link)
+        time.sleep(0.2)
+        for link in links:
+            with contextlib.suppress(OSError):
+                link.send(b"GET /metrics HTTP/1.1\r\nX: ")
+        assert files(agent) <= had + 30, "too many connections"
+        lab.blue.ip("link del shared0")
+        lab.plug("blue", BLUE)
+        mended(lab)
+        with open(f"/proc/{agent.run.pid}/stat", encoding="ascii") as f:
+            ticks = sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13]))
+        time.sleep(0.5)
+        with open(f"/proc/{agent.run.pid}/stat", encoding="ascii") as f:
+            busy = sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13])) - ticks
+        assert busy < 40, f"it spins: {busy} ticks in half a second"
+        assert agent.resident() < before + 4096, "memory"
+        stack.close()
+        equal(ask(port, seconds=20)[0], 200, "status")
+
+
+@contextlib.contextmanager
+def prometheus(port, where):
+    """A real one that scrapes that port; gives a function that queries it."""
+    own = free_port()
+    config = os.path.join(where, "prometheus.yml")
+    with open(config, "w", encoding="ascii") as f:
+        json.dump({"global": {"scrape_interval": "1s"}, "scrape_configs": [
+            {"job_name": "tenantnat", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}]}, f)
+
+    def query(expr):
+        url = f"http://127.0.0.1:{own}/api/v1/query?" + urllib.parse.urlencode({"query": expr})
+        try:
+            with urllib.request.urlopen(url, timeout=5 * PATIENCE) as got:
+                return json.load(got)["data"]["result"]
+        except urllib.error.HTTPError as e:
+            assert e.code != 503, "it begins"
+            raise ValueError(f"{expr}: {e.read().decode()}") from None
+        except OSError as e:
+            raise AssertionError(f"no answer: {e}") from None
+
+    with open(os.path.join(where, "log"), "w", encoding="utf-8") as log, subprocess.Popen(
+            [os.path.join(TOOLS, "prometheus"), f"--config.file={config}",
+             f"--storage.tsdb.path={where}/data", f"--web.listen-address=127.0.0.1:{own}"],
+            stdout=log, stderr=log) as run:
+        try:
+            yield query
+        finally:
+            run.send_signal(signal.SIGKILL)
+
+
+def expressions():
+    with open(os.path.join(PACKAGING, "tenantnat-dashboard.json"), encoding="utf-8") as f:
+        panels = json.load(f)["panels"]
+    for panel in panels:
+        for target in panel["targets"]:
+            yield (target["expr"].replace("$__rate_interval", "5m")
+                   .replace("$instance", ".*").replace("$tenant", ".*"))
+
+
+@once
+def test_metrics_scraped(lab):
+    """Prometheus says how many packets were sent; the dashboard and the alerts ask what it has."""
+    port = free_port()
+    alerts = os.path.join(PACKAGING, "tenantnat-alerts.yml")
+    promtool("check", "rules", alerts)
+    with Agent(lab, "--metrics", f"127.0.0.1:{port}"), tempfile.TemporaryDirectory() as where:
+        names = {name for name, _ in samples(ask(port)[2])}
+        before = samples(ask(port)[2])[RED_OUT]
+        datagrams(lab, 17)
+        idle = socket.create_connection(("127.0.0.1", port), 10 * PATIENCE)
+        idle.send(b"GET /metrics HTTP/1.1\r\nX: ")
+        with prometheus(port, where) as query:
+            def counted():
+                got = query("%s{%s}" % RED_OUT)
+                equal([float(r["value"][1]) for r in got], [before + 17], "packets of red")
+            eventually(counted, 10)
+            for expr in expressions():
+                used = set(WANTED.findall(expr))
+                assert used and used <= names, f"{expr}: {used - names}"
+                got = query(expr)
+                assert got or "rate(" in expr, f"{expr}: nothing"
+        with idle:
+            while idle.recv(4096):      # it may be told why, and is hung up on
+                pass
+    with open(alerts, encoding="utf-8") as f:
+        used = {name for line in f if "expr:" in line for name in WANTED.findall(line)}
+    assert used and used <= names, f"alerts: {used - names}"
