@@ -20,6 +20,7 @@
 	X(map_list) \
 	X(show)     \
 	X(stats)    \
+	X(monitor)  \
 	X(check)    \
 	X(detach)   \
 	X(doctor)

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""monitor: what was decided about each packet, as it happens."""
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+
+from scapy.all import IP, UDP, Ether, PcapNgReader
+
+from case import PATIENCE, equal, eventually, hook
+from lab import BLUE1, FIXED, PLAIN, RED1, UNMAPPED
+from traffic import ping, send_frames
+
+
+@contextlib.contextmanager
+def monitor(lab, *args, out=None):
+    """It runs and looks; ended by SIGINT, unless it ended before."""
+    # pylint: disable=consider-using-with
+    running = subprocess.Popen(lab.cli.argv("monitor", *args), env=lab.cli.env, text=out is None,
+                               stdout=out or subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        eventually(lambda: looks(running))
+        yield running
+    finally:
+        if running.poll() is None:
+            running.kill()
+        running.communicate()
+
+
+def looks(running):
+    """Its ring buffer is mapped, and a moment has passed since."""
+    with open(f"/proc/{running.pid}/maps", encoding="utf-8") as f:
+        assert "bpf-map" in f.read() or running.poll() is not None, "does not look yet"
+    time.sleep(0.1)
+
+
+def ended(running, how=signal.SIGINT):
+    """What it said on stdout and stderr."""
+    if how and running.poll() is None:
+        running.send_signal(how)
+    out, err = running.communicate(timeout=10 * PATIENCE)
+    equal(running.returncode, 0, f"the exit code ({err})")
+    return out, err
+
+
+def objects(out):
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def attack(lab, source, target, count=1, port=7):
+    """A datagram to blue's router that nobody on the shared network should send."""
+    frame = (Ether(src=lab.macs["plain"], dst=lab.macs["blue"]) / IP(src=source, dst=target)
+             / UDP(sport=port, dport=9) / b"attack")
+    send_frames(lab.plain, "shared0", [bytes(frame)] * count)
+
+
+ATTACKS = {"unmapped": (PLAIN, UNMAPPED), "direct-to-private": (PLAIN, FIXED),
+           "spoofed-source": (BLUE1, BLUE1), "foreign-source": ("192.0.2.1", BLUE1),
+           "stranger": ("100.64.9.9", BLUE1)}
+
+
+@hook
+def test_monitor_names_reasons(lab):
+    """Each attack is one event, with the reason that the counters have, and what came."""
+    before = lab.cli.drops()
+    with monitor(lab, "-j", "--tenant", "blue") as running:
+        for source, target in ATTACKS.values():
+            attack(lab, source, target)
+        time.sleep(0.2)
+        out, err = ended(running)
+    after = lab.cli.drops()
+    for reason, (source, target) in ATTACKS.items():
+        key = ("blue", reason)
+        equal(after.get(key, 0) - before.get(key, 0), 1, f"packets counted as {reason}")
+        got = [e for e in objects(out) if e.get("reason") == reason]
+        equal([(e["tenant"], e["verdict"], e["protocol"], e["src"], e["sport"], e["dst"], e["dport"])
+               for e in got], [("blue", "drop", "udp", source, 7, target, 9)], reason)
+    assert f"{len(objects(out))} events, 0 more were lost" in err, err
+
+
+@hook
+def test_monitor_passes(lab):
+    """Passes with both addresses and the rule's line; only those asked for, and so many."""
+    with monitor(lab, "-j", "--passes", "1/1", "--reason", "internal", "-n", "4") as running:
+        attack(lab, *ATTACKS["stranger"])
+        ping(lab.red1, BLUE1, 1)
+        out, _ = ended(running, None)
+    got = objects(out)
+    equal([e["verdict"] for e in got], ["translated"] * 4, "the verdicts")
+    ways = {(e["tenant"], e["src"], e["dst"], e["now"]) for e in got}
+    equal(ways, {("red", FIXED, BLUE1, RED1), ("blue", RED1, BLUE1, FIXED),
+                 ("blue", FIXED, RED1, BLUE1), ("red", BLUE1, RED1, FIXED)}, "the ways")
+    with open(os.path.join(lab.scratch, "defs.yaml"), encoding="utf-8") as f:
+        rules = [n for n, line in enumerate(f, 1) if "from:" in line]
+    lines = {e["line"] for e in got if e["line"] is not None}
+    assert lines and lines <= set(rules), f"lines {lines}, but rules are in {rules}"
+
+
+@hook
+def test_monitor_line_and_pcap(lab):
+    """A line for people without colour in a pipe, and the frame with its comment."""
+    path = os.path.join(lab.scratch, "monitor.pcapng")
+    with monitor(lab, "--reason", "stranger", "--pcap", path, "-n", "1") as running:
+        attack(lab, *ATTACKS["unmapped"])
+        attack(lab, *ATTACKS["stranger"])
+        out, _ = ended(running, None)
+    words = out.split()
+    equal(words[1:2] + words[4:], ["blue", "drop", "stranger", "udp", "100.64.9.9:7", ">",
+                                   f"{BLUE1}:9"], "the line")
+    with PcapNgReader(path) as reader:
+        frames = list(reader)
+    equal(len(frames), 1, "frames in the file")
+    equal((frames[0][IP].src, frames[0][UDP].dport, bytes(frames[0][UDP].payload)[:6]),
+          ("100.64.9.9", 9, b"attack"), "the frame")
+    assert abs(frames[0].time - time.time()) < 60, f"at {frames[0].time}"
+    assert b"stranger" in open(path, "rb").read(), "no comment"    # pylint: disable=R1732
+
+
+@hook
+def test_monitor_flood(lab):
+    """More than can be shown: it says how many were lost, none is forgotten, and pings pass."""
+    before = lab.cli.drops().get(("blue", "unmapped"), 0)
+    with monitor(lab, "-j", "--tenant", "blue") as running:
+        running.send_signal(signal.SIGSTOP)     # it reads nothing for a while
+        attack(lab, *ATTACKS["unmapped"], count=6000)
+        ping(lab.red1, BLUE1, 1)
+        running.send_signal(signal.SIGCONT)
+        out, err = ended(running)
+    equal(lab.cli.drops()[("blue", "unmapped")] - before, 6000, "packets dropped")
+    got = objects(out)
+    lost = sum(e.get("lost", 0) for e in got)
+    seen = sum(e.get("reason") == "unmapped" for e in got)
+    assert lost > 0, "nothing was lost"
+    equal(seen + lost, 6000, f"{seen} seen and {lost} lost ({err})")
+    assert f"{seen} events, {lost} more were lost" in err, err
+
+
+@hook
+def test_monitor_one_at_a_time(lab):
+    """The second one names the first, also after one was killed; bad requests are refused."""
+    with monitor(lab) as first:
+        said = lab.cli.fails("monitor", timeout=10)
+        assert f"process {first.pid}" in said, said
+        first.kill()
+        first.wait()
+    with monitor(lab, "-n", "1") as second:
+        attack(lab, *ATTACKS["stranger"])
+        ended(second, None)
+    for bad in (["--tenant", "nobody"], ["--reason", "whim"], ["--passes", "7"], ["-n", "0"]):
+        lab.cli.fails("monitor", *bad, code=2)
+
+
+@hook
+def test_monitor_broken_pipe(lab):
+    """Whoever reads it goes away: it ends without a word of complaint."""
+    with monitor(lab, "-q") as running:
+        running.stdout.close()
+        equal(running.wait(5 * PATIENCE), 0, "the exit code")
+        equal(running.stderr.read(), "", "what it said")
+        running.stdout = None
