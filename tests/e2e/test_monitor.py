@@ -49,10 +49,10 @@ def objects(out):
     return [json.loads(line) for line in out.splitlines()]
 
 
-def attack(lab, source, target, count=1, port=7):
-    """A datagram to blue's router that nobody on the shared network should send."""
-    frame = (Ether(src=lab.macs["plain"], dst=lab.macs["blue"]) / IP(src=source, dst=target)
-             / UDP(sport=port, dport=9) / b"attack")
+def attack(lab, source, target, count=1, router="blue"):
+    """A datagram to a router that nobody on the shared network should send."""
+    frame = (Ether(src=lab.macs["plain"], dst=lab.macs[router]) / IP(src=source, dst=target)
+             / UDP(sport=7, dport=9) / b"attack")
     send_frames(lab.plain, "shared0", [bytes(frame)] * count)
 
 
@@ -68,6 +68,7 @@ def test_monitor_names_reasons(lab):
     with monitor(lab, "-j", "--tenant", "blue") as running:
         for source, target in ATTACKS.values():
             attack(lab, source, target)
+        attack(lab, PLAIN, "100.64.1.99", router="red")
         time.sleep(0.2)
         out, err = ended(running)
     after = lab.cli.drops()
@@ -77,6 +78,7 @@ def test_monitor_names_reasons(lab):
         got = [e for e in objects(out) if e.get("reason") == reason]
         equal([(e["tenant"], e["verdict"], e["protocol"], e["src"], e["sport"], e["dst"], e["dport"])
                for e in got], [("blue", "drop", "udp", source, 7, target, 9)], reason)
+    equal({e["tenant"] for e in objects(out)}, {"blue"}, "the tenants")
     assert f"{len(objects(out))} events, 0 more were lost" in err, err
 
 
