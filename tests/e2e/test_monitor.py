@@ -76,8 +76,9 @@ def test_monitor_names_reasons(lab):
         key = ("blue", reason)
         equal(after.get(key, 0) - before.get(key, 0), 1, f"packets counted as {reason}")
         got = [e for e in objects(out) if e.get("reason") == reason]
-        equal([(e["tenant"], e["verdict"], e["protocol"], e["src"], e["sport"], e["dst"], e["dport"])
-               for e in got], [("blue", "drop", "udp", source, 7, target, 9)], reason)
+        keys = ("tenant", "verdict", "protocol", "src", "sport", "dst", "dport")
+        equal([tuple(e[key] for key in keys) for e in got],
+              [("blue", "drop", "udp", source, 7, target, 9)], reason)
     equal({e["tenant"] for e in objects(out)}, {"blue"}, "the tenants")
     assert f"{len(objects(out))} events, 0 more were lost" in err, err
 
