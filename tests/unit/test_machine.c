@@ -221,7 +221,7 @@ Test(machine, rules_and_limits)
 	wants_rules("", NULL,
 		    "accept 1 - 2 all by 3\n"
 		    "accept 2 - 1 blocks\n"
-		    "service 2 - 1 0 0:80 by 4\n"
+		    "service 2 - 1 1 0:80 by 4\n"
 		    "limit 100.64.1.5 0 7\n"
 		    "limit 100.64.2.5 9 0\n");
 }
@@ -230,7 +230,7 @@ Test(machine, rules_out_of_scope_stay_as_they_are_defined)
 {
 	static const char all[] = "accept 1 - 2 all by 3\n"
 				  "accept 2 - 1 blocks\n"
-				  "service 2 - 1 0 0:80 by 4\n"
+				  "service 2 - 1 1 0:80 by 4\n"
 				  "limit 100.64.1.5 0 7\n"
 				  "limit 100.64.2.5 9 0\n";
 
@@ -238,7 +238,7 @@ Test(machine, rules_out_of_scope_stay_as_they_are_defined)
 	/* nothing of others comes new */
 	wants_rules("", "red", "accept 1 - 2 all by 3\nlimit 100.64.1.5 0 7\n");
 	wants_rules("", "blue",
-		    "accept 2 - 1 blocks\nservice 2 - 1 0 0:80 by 4\nlimit 100.64.2.5 9 0\n");
+		    "accept 2 - 1 blocks\nservice 2 - 1 1 0:80 by 4\nlimit 100.64.2.5 9 0\n");
 	/* nor does more stay than is defined, as a run that was killed leaves it */
 	wants_rules("tenant red id=1; tenant blue id=2; map 10.0.0.5 lease=100.64.2.5 rate=10;"
 		    "accept id=4 from=red tcp/80 tcp/81; accept id=5 from=*; accept id=6 from=red;",
