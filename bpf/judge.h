@@ -165,6 +165,77 @@ static __always_inline enum tn_verdict deliver(struct pkt *p, const struct tn_ad
 }
 
 /*
+ * Whether a frame for w->ends.peer's router, which is one of this machine, would go to the MAC
+ * address that a frame from it has, although that is not the router's own: over a gateway.
+ */
+static __always_inline int comes_by_gateway(struct pkt *p, struct work *w)
+{
+	struct tn_addr *peer = &w->ends.peer;
+	struct bpf_fib_lookup *fib = &w->fib;
+	bool v4 = is_v4_mapped(peer->w);
+	struct tn_addr hop = {};
+	__u8 mac[ETH_ALEN];
+	long found;
+
+	__builtin_memset(fib, 0, sizeof(*fib));
+	fib->ifindex = tn_shared_ifindex;
+	fib->family = v4 ? FAMILY_V4 : FAMILY_V6;
+	if (v4)
+		fib->ipv4_dst = peer->w[3];
+	else
+		__builtin_memcpy(fib->ipv6_dst, peer, sizeof(*peer));
+	found = bpf_fib_lookup(p->ctx, fib, sizeof(*fib), BPF_FIB_LOOKUP_OUTPUT);
+	if (found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH)
+		return false;
+	/* the next hop, in the place of the destination */
+	if (v4)
+		hop = addr_v4(fib->ipv4_dst);
+	else
+		__builtin_memcpy(&hop, fib->ipv6_dst, sizeof(hop));
+	if (addr_equal(&hop, peer))
+		return false;
+	return found == BPF_FIB_LKUP_RET_NO_NEIGH ||
+	       (pkt_load(p, ETH_ALEN, mac, sizeof(mac)) && mac_equal(mac, fib->dmac));
+}
+
+/* Global, because this is rare, and there is little room on the stack. */
+__noinline int tn_gateway_xdp(struct xdp_md *xdp, struct work *w)
+{
+	struct pkt p = { .ctx = xdp, .xdp = true };
+
+	return w ? comes_by_gateway(&p, w) : 0;
+}
+
+__noinline int tn_gateway_skb(struct __sk_buff *skb, struct work *w)
+{
+	struct pkt p = { .ctx = skb };
+
+	return w ? comes_by_gateway(&p, w) : 0;
+}
+
+/*
+ * A frame with the address of another router of this machine, or of one of its VMs, comes from the
+ * MAC address of that router, or from a gateway that leads there: nobody else on the shared
+ * network can say that he is one of these tenants.
+ */
+static __always_inline bool is_impostor(struct pkt *p, struct work *w, __u32 router)
+{
+	const struct tn_station *station;
+	__u8 mac[ETH_ALEN];
+
+	if (router == TN_ROUTER_ELSEWHERE || router == tn_router_id || tn_sources_loose)
+		return false;
+	station = bpf_map_lookup_elem(&stations, &router);
+	if (!station || mac_is_unset(station->mac))
+		return false;
+	if (!pkt_load(p, ETH_ALEN, mac, sizeof(mac)))
+		return true;
+	if (mac_equal(mac, station->mac))
+		return false;
+	return p->xdp ? !tn_gateway_xdp(p->ctx, w) : !tn_gateway_skb(p->ctx, w);
+}
+
+/*
  * An IP packet from the shared network, in a frame to this router's MAC address or, with
  * `group`, to many. The kernel does not forward those, but takes in what it holds for an
  * address of its own: packets to groups and broadcasts are left to it, one to a single
@@ -211,6 +282,8 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin, boo
 						    : drop(p, TN_DROP_SPOOFED_SOURCE);
 	if (!from && tn_place_in_subnets(&e->peer) != SUBNET_HOST)
 		return drop(p, TN_DROP_FOREIGN_SOURCE);
+	if (from && !hairpin && is_impostor(p, w, from->router))
+		return drop(p, TN_DROP_SPOOFED_SOURCE);
 	if (to->flags & TN_SHARED_OWN)
 		return TN_PASS;
 

@@ -23,7 +23,7 @@ const volatile __u8 tn_mac[ETH_ALEN];
 const volatile __u32 tn_shared_ifindex;
 /* that its XDP program is to drop, but to leave all translation to tc. */
 const volatile bool tn_xdp_guards_only;
-/* that VMs may send from elsewhere than where the answers go, */
+/* that VMs, and other routers, may send from elsewhere than where the answers go, */
 const volatile bool tn_sources_loose;
 /* and its own addresses on the shared network, IPv4 and IPv6; zero: none. */
 const volatile struct tn_addr tn_own[2];
@@ -139,6 +139,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct tn_router);
 } routers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, TN_ROUTERS_MAX);
+	__type(key, __u32);
+	__type(value, struct tn_station);
+} stations SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

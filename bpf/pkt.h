@@ -179,6 +179,11 @@ static __always_inline bool mac_equal(const __u8 *a, const volatile __u8 *b)
 	return true;
 }
 
+static __always_inline bool mac_is_unset(const __u8 *mac)
+{
+	return !(mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]);
+}
+
 static __always_inline bool mac_is_ours(const __u8 *mac)
 {
 	return mac_equal(mac, tn_mac);

@@ -49,6 +49,7 @@ struct work {
 	struct tn_service_key service;
 	struct tn_flow_key flow;
 	struct tn_fragment_key fragment;
+	struct bpf_fib_lookup fib;
 	struct tn_event said; /* see report.h; the addresses always */
 };
 

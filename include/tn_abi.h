@@ -307,6 +307,15 @@ struct tn_router {
 	struct tn_addr own[2];	     /* of the router itself, IPv4 and IPv6; zero: none */
 };
 
+/*
+ * Map stations, an array by router id: the MAC address of a router's shared interface, by which its
+ * frames are known on the shared network; zero: there is no such router.
+ */
+struct tn_station {
+	__u8 mac[6];
+	__u8 pad[2]; /* zero */
+};
+
 enum tn_router_flags {
 	TN_ROUTER_CLSACT = 1U << 0, /* the tc programs are filters of clsact qdiscs */
 	TN_ROUTER_LOOSE = 1U << 1,  /* VMs may send from elsewhere than where answers go */
@@ -353,6 +362,7 @@ TN_ABI_SIZE(struct tn_watch, 64);
 TN_ABI_SIZE(struct tn_event, 84 + TN_EVENT_HEAD);
 TN_ABI_SIZE(struct tn_config, 16 + 32 * TN_SUBNETS_MAX);
 TN_ABI_SIZE(struct tn_router, 136 + 4 * TN_INSIDE_MAX);
+TN_ABI_SIZE(struct tn_station, 8);
 TN_ABI_SIZE(struct tn_meta, 8);
 
 #endif

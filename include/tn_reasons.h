@@ -19,7 +19,8 @@
 	  "somebody on the shared network wrote to an address outside the shared subnets through " \
 	  "this router; tell them the shared address, or look for an attacker") \
 	X(SPOOFED_SOURCE, "spoofed-source", \
-	  "a frame came in with one of this router's own shared addresses as its source; " \
+	  "a frame's source is one of this router's own shared addresses, another VM's, or that of " \
+	  "a router of this machine whose MAC address it has not; " \
 	  "look for a duplicate address or an attacker") \
 	X(FOREIGN_SOURCE, "foreign-source", \
 	  "the source is not in any shared subnet; give that sender a shared address") \

@@ -39,6 +39,7 @@
 	X(watch)     \
 	X(events)    \
 	X(routers)   \
+	X(stations)  \
 	X(config)
 
 enum map_id {
@@ -967,6 +968,7 @@ int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struc
 				   .netns_dev = r->netns_dev,
 				   .netns_ino = r->netns_ino,
 				   .build = r->build };
+	struct tn_station station = { 0 };
 
 	memcpy(value.mac, r->mac, sizeof(value.mac));
 	if (r->sources == SOURCES_LOOSE)
@@ -974,6 +976,9 @@ int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struc
 	memcpy(value.inside, r->inside, sizeof(value.inside));
 	memcpy(value.own, r->own, sizeof(value.own));
 	snprintf(value.tenant, sizeof(value.tenant), "%s", r->tenant);
+	memcpy(station.mac, r->mac, sizeof(station.mac));
+	if (bpf_map_update_elem(dp->fd[MAP_stations], &r->id, &station, BPF_ANY))
+		return map_error(MAP_stations, err);
 	if (bpf_map_update_elem(dp->fd[MAP_routers], &r->id, &value, BPF_ANY))
 		return map_error(MAP_routers, err);
 	return 0;
@@ -981,6 +986,10 @@ int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struc
 
 int dataplane_del_router(struct dataplane *dp, uint32_t id, struct error *err)
 {
+	static const struct tn_station nobody;
+
+	if (bpf_map_update_elem(dp->fd[MAP_stations], &id, &nobody, BPF_ANY))
+		return map_error(MAP_stations, err);
 	zero_percpu(dp->fd[MAP_drops], id, sizeof(struct tn_drops));
 	return delete_rows(dp, MAP_routers, (const char *)&id, sizeof(id), 1, err);
 }

@@ -279,6 +279,15 @@ void lab_pool(struct lab *lab, const char *prefix, uint32_t tenant)
 	put(lab, "pools", &key, &tenant);
 }
 
+void lab_station(struct lab *lab, enum router router, const char *mac)
+{
+	struct tn_station station = { 0 };
+	uint32_t id = router;
+
+	mac_parse(mac, station.mac);
+	put(lab, "stations", &id, &station);
+}
+
 void lab_limit(struct lab *lab, const char *shared, const struct tn_limit *limit)
 {
 	struct tn_addr a = addr_of(shared);

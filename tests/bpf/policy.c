@@ -235,6 +235,29 @@ Test(policy, every_row_counts)
 	scene(every_row_counts);
 }
 
+/* Who has another MAC address than its router cannot say that he is that tenant. */
+static void a_source_that_is_not_his(struct lab *lab)
+{
+	lab_accept(lab, RED, NULL, 0, EVERYTHING, 0, 0, 1);
+	lab_station(lab, BLUE, MAC_OTHER);
+	PLAY(lab,
+	     { "an impostor", IN, UDP_(BLUE_SHARED, 1, RED_SHARED, 2), TN_DROP_SPOOFED_SOURCE },
+	     { "the router", IN, UDP_(BLUE_SHARED, 1, RED_SHARED, 2, .from = MAC_OTHER), PASSES },
+	     { "over IPv6", IN, UDP_(BLUE_SHARED_6, 1, RED_SHARED_6, 2), TN_DROP_SPOOFED_SOURCE },
+	     { "the router, over IPv6", IN,
+	       UDP_(BLUE_SHARED_6, 1, RED_SHARED_6, 2, .from = MAC_OTHER), PASSES },
+	     { "as the router itself", IN, PING(BLUE_OWN, RED_SHARED), TN_DROP_SPOOFED_SOURCE },
+	     { "to the router itself", IN, PING(BLUE_SHARED, RED_OWN), TN_DROP_SPOOFED_SOURCE },
+	     { "of a router elsewhere", IN, UDP_(GREEN_SHARED, 1, RED_SHARED, 2), PASSES });
+	lab_station(lab, BLUE, "00:00:00:00:00:00");
+	PLAY(lab, { "of a router that is gone", IN, UDP_(BLUE_SHARED, 1, RED_SHARED, 2), PASSES });
+}
+
+Test(policy, a_source_that_is_not_his)
+{
+	scene(a_source_that_is_not_his);
+}
+
 /* ---------------------------------------------------------------- flows */
 
 static void what_a_vm_opens(struct lab *lab)

@@ -208,12 +208,16 @@ def test_check_a_smaller_mtu_behind_a_gateway(lab):
     """A gateway with a link of 1400 bytes says so, and is believed when it proves right."""
     to = [f"{BLUE}/32 via {PLAIN} dev shared0", f"{BLUE_V6}/128 via {PLAIN_V6} dev shared0"]
     on = [f"{BLUE}/32 dev shared0 mtu 1400", f"{BLUE_V6}/128 dev shared0 mtu 1400"]
+    # the way back is the same: frames that come by another one would be those of an impostor
+    back = [f"{RED}/32 via {PLAIN} dev shared0", f"{RED_V6}/128 via {PLAIN_V6} dev shared0"]
     forwards = {"ipv4__ip_forward": 1, "ipv6__conf__all__forwarding": 1,
                 "ipv4__conf__all__send_redirects": 0, "ipv4__conf__shared0__send_redirects": 0}
     lab.plain.sysctl(**forwards)
     try:
         with meanwhile(lab.plain, ["route add " + r for r in on], ["route del " + r for r in on]), \
-                meanwhile(lab.red, ["route add " + r for r in to], ["route del " + r for r in to]):
+                meanwhile(lab.red, ["route add " + r for r in to], ["route del " + r for r in to]), \
+                meanwhile(lab.blue, ["route add " + r for r in back],
+                          ["route del " + r for r in back]):
             found = only(lab, {("mtu", f"{peer} (blue)"):
                                "seen: 1400 bytes at most, and an ICMP error that says 1400"
                                for peer in (BLUE, BLUE_V6)})

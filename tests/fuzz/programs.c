@@ -32,6 +32,7 @@ struct map programs_maps[] = {
 	MAP(works, .entries = 1),
 	MAP(budgets, .entries = 1),
 	MAP(routers),
+	MAP(stations, .entries = TN_ROUTERS_MAX),
 	MAP(config, .entries = 1),
 	{ .name = NULL },
 };
