@@ -39,7 +39,7 @@ static struct tn_addr addr_of(const char *text)
 	return a;
 }
 
-uint32_t fixture_tenant(enum router router)
+uint32_t fixture_tenant(enum lab_router router)
 {
 	return router + 1;
 }

@@ -13,7 +13,7 @@
 #include "packets.h"
 #include "tn_abi.h"
 
-enum router { GREEN = TN_ROUTER_ELSEWHERE, RED, BLUE, ROUTERS };
+enum lab_router { GREEN = TN_ROUTER_ELSEWHERE, RED, BLUE, ROUTERS };
 
 #define RED_VM	     "10.0.0.5"
 #define RED_SHARED   "100.64.1.5"
@@ -37,7 +37,7 @@ enum router { GREEN = TN_ROUTER_ELSEWHERE, RED, BLUE, ROUTERS };
 
 /* `fixed` NULL: an address of the router itself. */
 struct fixture {
-	enum router router;
+	enum lab_router router;
 	const char *fixed, *shared;
 };
 
@@ -62,7 +62,7 @@ struct entry {
 struct entry fixture_entry(const struct fixture *f, uint32_t slot);
 
 /* The tenant of a router; the last one has no mapping, but all of the subnets as its pool. */
-uint32_t fixture_tenant(enum router router);
+uint32_t fixture_tenant(enum lab_router router);
 #define TENANTS (ROUTERS + 1)
 
 /* Everybody accepts everything from every tenant, by the rule with the tenant's number. */

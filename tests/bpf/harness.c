@@ -21,7 +21,7 @@
 #endif
 
 struct mapping {
-	enum router router;
+	enum lab_router router;
 	struct tn_addr fixed, shared;
 };
 
@@ -161,7 +161,7 @@ struct bpf_object *lab_object(const struct lab *lab)
 	return lab->skel->obj;
 }
 
-void lab_map(struct lab *lab, enum router router, const char *fixed, const char *shared)
+void lab_map(struct lab *lab, enum lab_router router, const char *fixed, const char *shared)
 {
 	uint32_t slot = fixed && router ? lab->n : 0;
 	struct entry e = fixture_entry(&(struct fixture){ router, fixed, shared }, slot);
@@ -179,7 +179,7 @@ void lab_map(struct lab *lab, enum router router, const char *fixed, const char 
 	     shared);
 }
 
-void lab_unmap(struct lab *lab, enum router router, const char *fixed, const char *shared)
+void lab_unmap(struct lab *lab, enum lab_router router, const char *fixed, const char *shared)
 {
 	struct entry e = fixture_entry(&(struct fixture){ router, fixed, shared }, 0);
 
@@ -234,7 +234,7 @@ static void put_service(struct lab *lab, struct tn_service_key *key, uint8_t shi
 	put(lab, "services", key, &rule);
 }
 
-void lab_accept(struct lab *lab, enum router router, const char *to, uint32_t from,
+void lab_accept(struct lab *lab, enum lab_router router, const char *to, uint32_t from,
 		unsigned int class, uint16_t first, uint16_t last, uint32_t rule)
 {
 	struct tn_service_key key = { .accept = { .tenant = fixture_tenant(router), .from = from },
@@ -279,7 +279,7 @@ void lab_pool(struct lab *lab, const char *prefix, uint32_t tenant)
 	put(lab, "pools", &key, &tenant);
 }
 
-void lab_station(struct lab *lab, enum router router, const char *mac)
+void lab_station(struct lab *lab, enum lab_router router, const char *mac)
 {
 	struct tn_station station = { 0 };
 	uint32_t id = router;
@@ -309,7 +309,7 @@ static void read_percpu(struct lab *lab, const struct bpf_map *map, uint32_t key
 		out[i % words] += values[i];
 }
 
-static void read_drops(struct lab *lab, enum router router, struct tn_drops *d)
+static void read_drops(struct lab *lab, enum lab_router router, struct tn_drops *d)
 {
 	read_percpu(lab, lab->skel->maps.drops, router, (__u64 *)d, sizeof(*d) / sizeof(__u64));
 }
@@ -324,7 +324,7 @@ void lab_tally(struct lab *lab, struct tally *t)
 		read_drops(lab, i, &t->routers[i]);
 }
 
-uint64_t lab_drops_of(struct lab *lab, enum router router, enum tn_reason reason)
+uint64_t lab_drops_of(struct lab *lab, enum lab_router router, enum tn_reason reason)
 {
 	struct tn_drops d;
 

@@ -15,11 +15,11 @@
 struct lab;
 
 struct lab_options {
-	enum router router;    /* whose programs; default RED */
-	unsigned int programs; /* ON_…: only these; 0: every one of the object */
-	bool guards_only;      /* tn_xdp_guards_only */
-	bool bare;	       /* no mappings but those of lab_map(): for random ones */
-	bool loose;	       /* tn_sources_loose */
+	enum lab_router router; /* whose programs; default RED */
+	unsigned int programs;	/* ON_…: only these; 0: every one of the object */
+	bool guards_only;	/* tn_xdp_guards_only */
+	bool bare;		/* no mappings but those of lab_map(): for random ones */
+	bool loose;		/* tn_sources_loose */
 	bool strict; /* nobody accepts anything, and no pools: for policies of one's own */
 };
 
@@ -35,8 +35,8 @@ struct bpf_object *lab_object(const struct lab *lab);
 struct lab *lab_open_beside(const struct lab *lab, const struct lab_options *o);
 
 /* One more mapping; with `fixed` NULL, an address of the router itself. */
-void lab_map(struct lab *lab, enum router router, const char *fixed, const char *shared);
-void lab_unmap(struct lab *lab, enum router router, const char *fixed, const char *shared);
+void lab_map(struct lab *lab, enum lab_router router, const char *fixed, const char *shared);
+void lab_unmap(struct lab *lab, enum lab_router router, const char *fixed, const char *shared);
 /* Where a mapping of this lab's router is counted, by either address; 0: there is none. */
 size_t lab_slot(struct lab *lab, const char *address, bool shared);
 void lab_subnets(struct lab *lab, const char *const *subnets, size_t n);
@@ -46,14 +46,14 @@ void lab_subnets(struct lab *lab, const char *const *subnets, size_t n);
  * tenant `from` sends (0: any tenant) to services of that class, or with class TN_CLASSES_COUNT
  * everything. `last` 0xffff with `first` 0 is one row for all of the class.
  */
-void lab_accept(struct lab *lab, enum router router, const char *to, uint32_t from,
+void lab_accept(struct lab *lab, enum lab_router router, const char *to, uint32_t from,
 		unsigned int class, uint16_t first, uint16_t last, uint32_t rule);
 /* Nobody accepts anything any more. */
 void lab_accept_nothing(struct lab *lab);
 /* Addresses in `prefix` that are in no mapping are that tenant's; 0: disputed. */
 void lab_pool(struct lab *lab, const char *prefix, uint32_t tenant);
 /* The MAC address of another router's shared interface. */
-void lab_station(struct lab *lab, enum router router, const char *mac);
+void lab_station(struct lab *lab, enum lab_router router, const char *mac);
 void lab_limit(struct lab *lab, const char *shared, const struct tn_limit *limit);
 /* Packets that a rule has accepted. */
 uint64_t lab_hits(struct lab *lab, uint32_t rule);
@@ -78,7 +78,7 @@ struct tally {
 void lab_tally(struct lab *lab, struct tally *t);
 /* The number of drops so far, of all routers and for all reasons. */
 uint64_t lab_drops(struct lab *lab);
-uint64_t lab_drops_of(struct lab *lab, enum router router, enum tn_reason reason);
+uint64_t lab_drops_of(struct lab *lab, enum lab_router router, enum tn_reason reason);
 
 enum outcome {
 	TRANSLATED = 1, /* `after` goes on, counted for its mapping */

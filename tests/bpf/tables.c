@@ -17,7 +17,7 @@
 #define OUTSIDE_V6 "2001:db8::1"
 
 struct mapping {
-	enum router router;
+	enum lab_router router;
 	bool mapped; /* now */
 	char fixed[TEXT], shared[TEXT];
 };
@@ -65,7 +65,7 @@ static const struct mapping *by_shared(const struct table *t, const char *addres
 	return NULL;
 }
 
-static const struct mapping *by_fixed(const struct table *t, enum router router,
+static const struct mapping *by_fixed(const struct table *t, enum lab_router router,
 				      const char *address)
 {
 	for (size_t i = 0; i < MAPPINGS; i++) {
