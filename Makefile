@@ -220,6 +220,9 @@ verified: $(BUILD)/bpf-tests ## record how much work the programs are for this k
 test-offload: all | deps-test ## the offload matrix alone, with larger transfers (root)
 	@$(PYTHON) tests/e2e/run.py --bin $(BUILD)/tenantnat --long offload_matrix
 
+bench-policy: $(BUILD)/bpf-tests ## what rules cost, in nanoseconds a packet: none, 10, 1,000, 10,000 of them (root)
+	@BENCH=1 $(BUILD)/bpf-tests --filter 'bench/policy' | grep -v '^\['
+
 test-kill: all | deps-test ## killed at every system call, refused every one, power cuts: an hour (root)
 	@$(PYTHON) tests/e2e/run.py --bin $(BUILD)/tenantnat --hook tc --offload on --long -v \
 		--topic kill --topic power --topic many
