@@ -22,7 +22,7 @@ from net import private_machine                     # noqa: E402
 from sniffer import faults                          # noqa: E402
 
 TOPICS = """
-    talk guard counters change apply join lease detach lock errors scale six hairpin icmp
+    talk guard accept counters change apply join lease detach lock errors scale six hairpin icmp
     conntrack mtu path stun fragments control offload vlan dispatcher check doctor kill power
     many restore agent metrics world monitor
 """.split()

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Who may talk to whom: only whom a rule accepts, for what it accepts, and for as long."""
+import contextlib
+import socket
+import time
+
+from scapy.all import ICMP, IP, TCP, UDP, Ether, Raw
+
+from case import PATIENCE, datapath, equal, eventually, hook, program
+from lab import (BLUE1, BLUE1_V6, FIXED, PLAIN, RED1, RED1_V6, RED2, RED2_V6)
+from test_six import dual_stack
+from traffic import Watch, new_port, send_frames
+
+SO_RCVBUFFORCE = 33
+SHORT = 0.25 * PATIENCE     # what is not accepted does not come, however long one waits
+
+
+@contextlib.contextmanager
+def rules(lab, base=None, **accept):
+    """These rules in force, for the tenants that are named; nobody accepts anything else."""
+    definitions = base or (lab.dual_definitions() if lab.dual else lab.definitions())
+    for tenant in definitions.tenants:
+        if tenant.router is not None:
+            tenant.accept = accept.get(tenant.name, ())
+    lab.apply(definitions)
+    try:
+        yield definitions
+    finally:
+        lab.apply(lab.dual_definitions() if lab.dual else lab.definitions())
+
+
+def family(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def bound(ns, kind, address, port):
+    sock = ns.socket(family(address), kind)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(("::" if ":" in address else "0.0.0.0", port))
+    sock.settimeout(SHORT)
+    return sock
+
+
+def heard(sock):
+    try:
+        return sock.recv(2000)
+    except OSError:
+        return None
+
+
+def asks(source, target, address, port, sport=0):
+    """Whether a datagram comes to that port, and its answer comes back."""
+    with bound(target, socket.SOCK_DGRAM, address, port) as there, \
+            bound(source, socket.SOCK_DGRAM, address, sport) as here:
+        here.connect((address, port))
+        here.send(b"question")
+        try:
+            data, peer = there.recvfrom(100)
+        except OSError:
+            return False
+        there.sendto(data[::-1], peer)
+        return heard(here) == b"noitseuq"
+
+
+def connects(source, target, address, port):
+    """Whether a TCP connection comes about."""
+    with bound(target, socket.SOCK_STREAM, address, port) as there, \
+            source.socket(family(address), socket.SOCK_STREAM) as here:
+        there.listen(1)
+        here.settimeout(SHORT)
+        try:
+            here.connect((address, port))
+            conn, _ = there.accept()
+        except OSError:
+            return False
+        conn.close()
+        return True
+
+
+def pings(source, address):
+    said = source.run("ping", "-nqc1", f"-W{SHORT:g}", address, check=False).stdout
+    return "1 received" in said
+
+
+@datapath
+@dual_stack
+def test_accept_what_a_rule_says(lab):
+    """By tenant, mapping, protocol, port, range; both families; and the provider does not open."""
+    rule = {"from": ["red"], "to": [FIXED], "ports": ["udp/5000-5009", "tcp/80"]}
+    six = {"from": ["red"], "ports": ["icmp/echo-request", "udp/53"]}
+    with rules(lab, blue=(rule, six)):
+        for port, want in ((4999, False), (5000, True), (5009, True), (5010, False)):
+            equal(asks(lab.red1, lab.blue1, BLUE1, port), want, f"UDP to port {port}")
+        for source, want in ((lab.red1, True), (lab.red2, True), (lab.plain, False)):
+            equal(connects(source, lab.blue1, BLUE1, 80), want, f"TCP from {source.name}")
+        equal(connects(lab.red1, lab.blue1, BLUE1, 81), False, "TCP to another port")
+        equal(asks(lab.red1, lab.blue1, BLUE1_V6, 5000), False, "a mapping that is not named")
+        equal(asks(lab.red1, lab.blue1, BLUE1_V6, 53), True, "IPv6")
+        for address in (BLUE1, BLUE1_V6):
+            equal(pings(lab.red1, address), True, f"a ping to {address}")
+        for address in (RED1, RED1_V6):
+            equal(pings(lab.blue1, address), False, f"a ping to {address}")
+            equal(asks(lab.blue1, lab.red1, address, 5000, sport=5000), False, "the way back")
+            equal(connects(lab.blue1, lab.red1, address, 80), False, "the way back")
+        equal(pings(lab.plain, BLUE1), False, "a ping of another tenant")
+
+
+@hook
+def test_accept_nobody(lab):
+    """Without rules; to whom is judged elsewhere, a VM opens what it likes."""
+    with rules(lab):
+        for source, target, address in ((lab.red1, lab.blue1, BLUE1), (lab.plain, lab.red1, RED1),
+                                        (lab.red1, lab.red2, RED2)):
+            equal(asks(source, target, address, 53), False, f"{source.name} to {address}")
+            equal(pings(source, address), False, f"{source.name} to {address}")
+        equal(asks(lab.red1, lab.plain, PLAIN, 53), True, "to a tenant whose router is elsewhere")
+        equal(pings(lab.red1, PLAIN), True, "to a tenant whose router is elsewhere")
+        drops = lab.cli.drops()
+        assert drops.get(("red", "not-accepted")), drops
+
+
+@hook
+def test_accept_any_and_strangers(lab):
+    """`*` is every tenant of the file, one's own too, and no stranger."""
+    definitions = lab.definitions()
+    before = lab.cli.drops()
+    with rules(lab, red=({"from": ["*"]},)):
+        equal(pings(lab.blue1, RED1), True, "from blue")
+        equal(pings(lab.plain, RED1), True, "from a tenant elsewhere")
+        equal(pings(lab.red1, RED2), True, "from itself")
+        definitions.tenants = [t for t in definitions.tenants if t.name != "plain"]
+        with rules(lab, definitions, red=({"from": ["*"]},)):
+            equal(pings(lab.plain, RED1), False, "from a stranger")
+    after = lab.cli.drops()
+    key = ("red", "stranger")
+    assert after.get(key, 0) > before.get(key, 0), "not counted as a stranger's"
+
+
+@hook
+@dual_stack
+def test_accept_no_holes(lab):
+    """Two VMs that send to each other at once, from the ports that they send to, get nothing."""
+    with rules(lab):
+        for one, other in ((RED1, BLUE1), (RED1_V6, BLUE1_V6)):
+            port = new_port()
+            with bound(lab.red1, socket.SOCK_DGRAM, one, port) as here, \
+                    bound(lab.blue1, socket.SOCK_DGRAM, one, port) as there:
+                for _ in range(3):
+                    here.sendto(b"hole", (other, port))
+                    there.sendto(b"hole", (one, port))
+                equal((heard(here), heard(there)), (None, None), "what came through")
+
+
+@hook
+def test_accept_changes_of_rules(lab):
+    """What still is accepted goes on without a loss; what is not any more ends at once, both ways."""
+    more = {"from": ["red"], "ports": ["tcp/7000-7009", "udp/53"]}
+    with rules(lab, blue=({"from": ["red"], "ports": ["tcp/7000"]},)) as definitions, \
+            bound(lab.blue1, socket.SOCK_STREAM, BLUE1, 7000) as there, \
+            lab.red1.socket(socket.AF_INET, socket.SOCK_STREAM) as here:
+        there.listen(1)
+        here.settimeout(2 * PATIENCE)
+        here.connect((BLUE1, 7000))
+        conn, _ = there.accept()
+        conn.settimeout(2 * PATIENCE)
+
+        def works():
+            here.sendall(b"there")
+            equal(conn.recv(100), b"there", "what came")
+            conn.sendall(b"back")
+            equal(here.recv(100), b"back", "what came back")
+
+        with conn:
+            works()
+            for accept in ((more,), ({"from": ["*"], "ports": ["udp"]}, more), ({"from": ["red"]},)):
+                definitions["blue"].accept = accept
+                lab.apply(definitions)
+                works()
+            definitions["blue"].accept = ()
+            lab.apply(definitions)
+            conn.settimeout(SHORT)
+            here.settimeout(SHORT)
+            here.sendall(b"late")
+            conn.sendall(b"late")
+            # both try again, and the server's tries do not open the way for the client's
+            for _ in range(4):
+                equal((heard(conn), heard(here)), (None, None), "what came after the rule")
+
+
+def attack(lab, reason, tenant, frames):
+    """Nothing of these frames of `plain` comes to a VM, and all are counted under that reason."""
+    before = lab.cli.drops().get((tenant, reason), 0)
+    with Watch(lab.blue1, "eth0") as watch:
+        send_frames(lab.plain, "shared0", [Ether(bytes(frame)) for frame in frames])
+        eventually(lambda: equal(lab.cli.drops().get((tenant, reason), 0) - before, len(frames),
+                                 f"drops for {reason}"))
+    came = [frame for frame in watch.frames if b"attack" in frame]
+    equal(came, [], f"what came to the VM, beside {reason}")
+
+
+@hook
+def test_accept_attacks(lab):
+    """Each is counted under its own reason."""
+    to = {"src": lab.macs["plain"], "dst": lab.macs["blue"]}
+    with rules(lab, blue=({"from": ["red"], "ports": ["udp/53"]},)):
+        for reason, packet in (
+                ("spoofed-source", IP(src=RED1, dst=BLUE1) / UDP(sport=9, dport=53)),
+                ("spoofed-source", IP(src=BLUE1, dst=BLUE1) / UDP(sport=9, dport=53)),
+                ("direct-to-private", IP(src=PLAIN, dst=FIXED) / UDP(sport=9, dport=53)),
+                ("not-accepted", IP(src=PLAIN, dst=BLUE1) / UDP(sport=9, dport=53)),
+                ("stranger", IP(src="100.64.9.9", dst=BLUE1) / UDP(sport=9, dport=53)),
+                ("foreign-source", IP(src="8.8.8.8", dst=BLUE1) / UDP(sport=9, dport=53)),
+                ("fragment", IP(src=PLAIN, dst=BLUE1, frag=100, proto=17) / Raw(b"")),
+                ("fragment", IP(src=PLAIN, dst=BLUE1, frag=1, proto=6) / Raw(b""))):
+            attack(lab, reason, "blue", [Ether(**to) / packet / Raw(b"attack....")])
+        quoted = IP(src=BLUE1, dst=PLAIN) / UDP(sport=53, dport=4000) / Raw(b"attack")
+        attack(lab, "forged-error", "blue",
+               [Ether(**to) / IP(src=PLAIN, dst=BLUE1) / ICMP(type=3, code=3) / Raw(bytes(quoted))])
+        tiny = bytes(TCP(sport=9, dport=53))[:16]
+        attack(lab, "malformed", "blue",
+               [Ether(**to) / IP(src=PLAIN, dst=BLUE1, flags="MF", proto=6) / Raw(tiny)])
+
+
+@program
+def test_accept_flood_of_flows(lab):
+    """Who opens flows without end pushes out his own, which come back; another's stay."""
+    with rules(lab), bound(lab.plain, socket.SOCK_DGRAM, PLAIN, 53) as there, \
+            bound(lab.blue1, socket.SOCK_DGRAM, PLAIN, 4000) as blue, \
+            bound(lab.red1, socket.SOCK_DGRAM, PLAIN, 4000) as red:
+        there.settimeout(2 * PATIENCE)
+
+        def answered(sock, address, again):
+            if again:
+                sock.sendto(b"hello", (PLAIN, 53))
+                there.recv(100)
+            there.sendto(b"answer", (address, 4000))
+            return heard(sock)
+
+        equal(answered(blue, BLUE1, True), b"answer", "to blue")
+        equal(answered(red, RED1, True), b"answer", "to red")
+        flood(lab.red1, 3 * 16384)
+        opened = {f["tenant"]: f["opened"] for f in lab.cli.json("stats")["flows"]}
+        assert opened["red"] > 3 * 16384, opened
+        equal(answered(blue, BLUE1, False), b"answer", "to blue, behind the flood")
+        # whether it was pushed out is the kernel's to say
+        equal(answered(red, RED1, True), b"answer", "to red, after its next packet")
+
+
+def flood(ns, flows):
+    """A datagram each to PLAIN, from as many ports and to as many as it takes."""
+    per = 2048
+    for first in range(0, flows, per):
+        with ns.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            for port in range(first, first + per):
+                with contextlib.suppress(OSError):
+                    sock.sendto(b"", (PLAIN, 1024 + port % 60000))
+
+
+@program
+def test_accept_limits(lab):
+    """A mapping carries no more than it may, either way; others are not concerned."""
+    definitions = lab.definitions()
+    definitions["red"].mappings = [m for m in definitions["red"].mappings if m[1] != RED1]
+    text = definitions.yaml().replace(
+        "    mappings:\n", f"    mappings:\n      - {{name: db, fixed: {FIXED}, shared: {RED1}, "
+        "limit: {packets: 100}}\n", 1)
+    lab.cli.apply(lab.put("limit.yaml", text))
+    try:
+        before = lab.cli.drops().get(("red", "limit"), 0)
+        for source, target, address in ((lab.blue1, lab.red1, RED1), (lab.red1, lab.blue1, BLUE1)):
+            got = burst(source, target, address, 400)
+            assert 64 <= got <= 150, f"{got} of 400 datagrams to {address} came"
+        equal(burst(lab.blue1, lab.red2, RED2, 400), 400, "datagrams to another mapping")
+        dropped = lab.cli.drops().get(("red", "limit"), 0) - before
+        assert dropped >= 400, f"{dropped} drops for `limit`"
+    finally:
+        lab.apply()
+
+
+def burst(source, target, address, count):
+    """How many of so many datagrams come, sent as fast as can be."""
+    port = new_port()
+    with bound(target, socket.SOCK_DGRAM, address, port) as there, \
+            source.socket(family(address), socket.SOCK_DGRAM) as here:
+        there.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 22)
+        for _ in range(count):
+            here.sendto(b"x", (address, port))
+        time.sleep(0.05)
+        got = 0
+        while heard(there):
+            got += 1
+        return got
