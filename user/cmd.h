@@ -11,18 +11,19 @@
 #include "error.h"
 
 /* X(symbol): in the order of the help. */
-#define COMMANDS(X) \
-	X(apply)    \
-	X(restore)  \
-	X(agent)    \
-	X(map_add)  \
-	X(map_del)  \
-	X(map_list) \
-	X(show)     \
-	X(stats)    \
-	X(monitor)  \
-	X(check)    \
-	X(detach)   \
+#define COMMANDS(X)     \
+	X(apply)        \
+	X(restore)      \
+	X(agent)        \
+	X(map_add)      \
+	X(map_del)      \
+	X(map_list)     \
+	X(show_history) \
+	X(show)         \
+	X(stats)        \
+	X(monitor)      \
+	X(check)        \
+	X(detach)       \
 	X(doctor)
 
 /* An option of one command. `arg` NULL: a flag. */
@@ -65,6 +66,10 @@ struct invocation {
 
 /* The value of an option of the command, "" for a flag that was given, NULL when not given. */
 const char *cmd_value(const struct invocation *inv, const char *option);
+
+/* The call as it can be typed in again: the command, its arguments and options. Freed by the
+ * caller. */
+char *cmd_text(const struct invocation *inv);
 
 /* As in the file VERSION. */
 extern const char tenantnat_version[];

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "converge.h"
 
+#include <pwd.h>
+#include <time.h>
+
 #include "announce.h"
 #include "ipam.h"
 #include "join.h"
@@ -543,6 +546,42 @@ static size_t rules_needed(const struct machine *want)
 	return 2 * larger(larger(p->accepts.n, p->services.n), policy_rule_max(p) + 1);
 }
 
+/* "root", or "root (sudo alice)". */
+static char *user_text(void)
+{
+	const struct passwd *pw = getpwuid(getuid());
+	const char *sudo = getenv("SUDO_USER");
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	fprintf(f, "%s", pw ? pw->pw_name : "?");
+	if (sudo && *sudo)
+		fprintf(f, " (sudo %s)", sudo);
+	fclose(f);
+	return text;
+}
+
+/* For `show history`; what changes nothing is no change. */
+static int note(struct change *c, const struct outcome *out, struct error *err)
+{
+	struct history_change change = { .at = time(NULL), .uid = getuid() };
+	int ret;
+
+	if (!out->text.lines.n)
+		return 0;
+	change.user = user_text();
+	change.command = cmd_text(c->inv);
+	for (size_t i = 0; i < out->text.lines.n && i < HISTORY_LINES_MAX; i++)
+		*vec_push(&change.lines) =
+			(struct history_line){ out->text.lines.v[i].sign,
+					       xstrdup(out->text.lines.v[i].text) };
+	change.more = out->text.lines.n - change.lines.n;
+	ret = store_note(c->store, &change, err);
+	history_change_clear(&change);
+	return ret;
+}
+
 int change_make(struct change *c, const struct change_how *how, struct outcome *out,
 		struct error *err)
 {
@@ -595,7 +634,7 @@ int change_make(struct change *c, const struct change_how *how, struct outcome *
 		undo(c, created);
 		return -1;
 	}
-	if (store_commit(c->store, err)) {
+	if (note(c, out, err) || store_commit(c->store, err)) {
 		undo(c, created);
 		return -1;
 	}

@@ -61,6 +61,42 @@ int store_load(struct store *store, struct model *out, struct error *err);
  */
 int store_save(struct store *store, const struct model *have, const struct model *want,
 	       struct error *err);
+/* One line of a change, as the plan has it. */
+struct history_line {
+	char sign; /* '+', '~' or '-' */
+	char *text;
+};
+
+/* A change that was committed: who made what of the definitions, and when. */
+struct history_change {
+	int64_t at;    /* seconds since 1970, UTC */
+	uint32_t uid;  /* of the process */
+	char *user;    /* its name, and who it is by sudo */
+	char *command; /* as it was called */
+	VEC(struct history_line) lines;
+	size_t more; /* lines that were not kept */
+};
+
+struct history {
+	VEC(struct history_change) list; /* the newest last */
+};
+
+void history_change_clear(struct history_change *c);
+void history_free(struct history *h);
+#define _cleanup_history_ _cleanup_(history_free)
+
+/* Changes that are kept, and lines of each. */
+#define HISTORY_MAX	  10000
+#define HISTORY_LINES_MAX 1000
+
+/*
+ * Note a change in the open transaction, so that it is there if and only if that is committed;
+ * after an error it is rolled back. What is older than HISTORY_MAX changes goes.
+ */
+int store_note(struct store *store, const struct history_change *c, struct error *err);
+/* The last `n` changes; the caller's to free, and empty after an error. */
+int store_history(struct store *store, size_t n, struct history *out, struct error *err);
+
 /* After an error the transaction is rolled back. Both do nothing when there is none. */
 int store_commit(struct store *store, struct error *err);
 void store_rollback(struct store *store);

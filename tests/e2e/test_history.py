@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The audit trail: what was changed, by whom, in the words of the plan."""
+import datetime
+import time
+
+from case import equal, once
+from lab import PLAIN
+
+
+def newest(lab, count):
+    return lab.cli.json("show", "history", "-n", str(count))
+
+
+@once
+def test_history_of_changes(lab):
+    definitions = lab.definitions()
+    definitions["blue"].accept = ({"from": ["red"], "ports": ["tcp/80"]},)
+    path = lab.write(definitions, "history.yaml")
+    start = int(time.time())
+    try:
+        lab.cli.apply(path)
+        lab.cli.apply(path)                                             # changes nothing
+        lab.cli.run("map", "add", "blue", "10.0.0.77", "--name", "new")
+        lab.cli.fails("map", "add", "blue", "10.0.0.77", code=2)        # nor does this
+        lab.cli.run("map", "del", "blue", "10.0.0.77")
+        applied, added, removed = newest(lab, 3)
+        equal(applied["command"], f"apply --file {path}", "the command")
+        rule = [line for line in applied["lines"] if "rule of blue" in line["text"]]
+        assert {line["sign"] for line in rule} == {"+", "-"}, applied["lines"]
+        assert any("tcp/80" in line["text"] for line in rule), rule
+        assert added["command"].startswith("map add blue 10.0.0.77"), added
+        equal([line["sign"] for line in added["lines"]], ["+"], "what was added")
+        equal([line["sign"] for line in removed["lines"]], ["-"], "what was removed")
+        for change in (applied, added, removed):
+            equal((change["uid"], change["user"].split(" ")[0]), (0, "root"), "who")
+            when = datetime.datetime.strptime(change["time"], "%Y-%m-%dT%H:%M:%S%z")
+            assert start <= when.timestamp() <= time.time(), change["time"]
+        text = lab.cli.run("show", "history", "-n", "1").stdout
+        assert "map del blue 10.0.0.77" in text and "  - " in text, text
+    finally:
+        lab.apply()
+
+
+@once
+def test_history_of_what_fails(lab):
+    """A change that is taken back was none; who asked in another's name is named with him."""
+    before = newest(lab, 1)
+    definitions = lab.definitions()
+    definitions["red"].mappings.append(("10.0.0.99", PLAIN, None))
+    lab.cli.run("apply", "-f", lab.write(definitions, "refused.yaml"), code=2)
+    equal(newest(lab, 1), before, "the newest change")
+    lab.cli.elsewhere(state=lab.cli.state, under=["env", "SUDO_USER=alice"]).run(
+        "map", "add", "blue", "10.0.0.78")
+    try:
+        equal(newest(lab, 1)[0]["user"], "root (sudo alice)", "who")
+    finally:
+        lab.cli.run("map", "del", "blue", "10.0.0.78")
+    for words in (("-n", "0"), ("-n", "x"), ("-n", "-1")):
+        lab.cli.fails("show", "history", *words, code=2)
