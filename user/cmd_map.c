@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* map add, map del, map list: single mappings, without a file. */
+#include <inttypes.h>
+
 #include "cmd.h"
 #include "converge.h"
 #include "output.h"
@@ -115,27 +117,56 @@ const struct command cmd_map_del = {
 	.run = run_del,
 };
 
-static void list_json(json_t *list, const struct tenant *t)
+static json_t *limit_json(const struct limit *l)
 {
-	vec_each (m, &t->mappings)
-		json_array_append_new(list, json_pack("{s:s, s:o, s:s, s:s}", "tenant", t->name,
-						      "name", json_text(m->name), "fixed",
-						      ADDR(&m->fixed), "shared", ADDR(&m->shared)));
+	if (!l->rate && !l->packets)
+		return json_null();
+	return json_pack("{s:I, s:I, s:I}", "rate", (json_int_t)l->rate, "burst",
+			 (json_int_t)l->burst, "packets", (json_int_t)l->packets);
 }
 
-static void list_table(struct table *table, const struct tenant *t)
+static void list_json(json_t *list, const struct tenant *t, bool all)
+{
+	vec_each (m, &t->mappings) {
+		json_t *row = json_pack("{s:s, s:o, s:s, s:s}", "tenant", t->name, "name",
+					json_text(m->name), "fixed", ADDR(&m->fixed), "shared",
+					ADDR(&m->shared));
+
+		if (all)
+			json_object_set_new(row, "limit", limit_json(&m->limit));
+		json_array_append_new(list, row);
+	}
+}
+
+/* As it can be written in a definitions file, but in the smallest units. */
+static void limit_cell(struct table *table, const struct limit *l)
+{
+	char rate[64] = "", packets[64] = "";
+
+	if (l->rate)
+		snprintf(rate, sizeof(rate), "rate: %" PRIu64 "bit, burst: %" PRIu64 "b",
+			 l->rate * 8, l->burst);
+	if (l->packets)
+		snprintf(packets, sizeof(packets), "%spackets: %" PRIu64, l->rate ? ", " : "",
+			 l->packets);
+	table_cell(table, "%s%s", rate, *rate || *packets ? packets : "-");
+}
+
+static void list_table(struct table *table, const struct tenant *t, bool all)
 {
 	vec_each (m, &t->mappings) {
 		table_cell(table, "%s", t->name);
 		table_cell(table, "%s", m->name ? m->name : "-");
 		table_cell(table, "%s", ADDR(&m->fixed));
 		table_cell(table, "%s", ADDR(&m->shared));
+		if (all)
+			limit_cell(table, &m->limit);
 	}
 }
 
 static int run_list(const struct invocation *inv, struct error *err)
 {
-	_cleanup_table_ struct table table = { .columns = 4 };
+	_cleanup_table_ struct table table = { .columns = inv->verbose ? 5 : 4 };
 	_cleanup_store_ struct store *store = NULL;
 	_cleanup_model_ struct model m = { 0 };
 	_cleanup_json_ json_t *list = json_array();
@@ -149,13 +180,15 @@ static int run_list(const struct invocation *inv, struct error *err)
 	table_cell(&table, "NAME");
 	table_cell(&table, "FIXED");
 	table_cell(&table, "SHARED");
+	if (inv->verbose)
+		table_cell(&table, "LIMIT");
 	vec_each (t, &m.tenants) {
 		if (inv->nargs && strcmp(t->name, inv->args[0]) != 0)
 			continue;
 		if (inv->json)
-			list_json(list, t);
+			list_json(list, t, inv->verbose);
 		else
-			list_table(&table, t);
+			list_table(&table, t, inv->verbose);
 	}
 	if (inv->json)
 		return json_print(json_incref(list), err);
@@ -168,7 +201,9 @@ const struct command cmd_map_list = {
 	.synopsis = "[TENANT]",
 	.summary = "List mappings",
 	.help = "JSON: [{\"tenant\", \"name\" or null, \"fixed\", \"shared\"}], by tenant and "
-		"fixed address.",
+		"fixed address;\n"
+		"with -v also \"limit\": null or {\"rate\": bytes a second, \"burst\": bytes, "
+		"\"packets\": a\nsecond}, where 0 is no limit.",
 	.max_args = 1,
 	.run = run_list,
 };

@@ -4,6 +4,8 @@
 #include "cmd.h"
 #include "converge.h"
 #include "output.h"
+#include "policy.h"
+#include "service.h"
 
 static const struct router_row *row_of(const struct view *v, const struct tenant *t)
 {
@@ -96,15 +98,56 @@ static json_t *prefixes_json(const struct prefix *v, size_t n)
 	return list;
 }
 
+static json_t *names_json(char *const *names, size_t n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_string(names[i]));
+	return list;
+}
+
+static json_t *services_json(const struct rule *r)
+{
+	json_t *list = json_array();
+	char text[SERVICE_TEXT];
+
+	for (size_t i = 0; i < r->services.n;) {
+		i += service_text(&r->services.v[i], r->services.n - i, text);
+		json_array_append_new(list, json_string(text));
+	}
+	return list;
+}
+
+/* What a rule leaves out is null. */
+static json_t *accept_json(const struct tenant *t)
+{
+	json_t *list;
+
+	if (!t->has_accept)
+		return json_null();
+	list = json_array();
+	vec_each (r, &t->accept)
+		json_array_append_new(
+			list,
+			json_pack("{s:o, s:o, s:o, s:i}", "from",
+				  r->any ? json_pack("[s]", "*") : names_json(r->from.v, r->from.n),
+				  "to", r->to.n ? names_json(r->to.v, r->to.n) : json_null(),
+				  "ports", r->services.n ? services_json(r) : json_null(), "line",
+				  (int)r->pos.line));
+	return list;
+}
+
 static json_t *view_json(const struct view *v)
 {
 	json_t *tenants = json_array();
 
 	vec_each (t, &v->model.tenants)
-		json_array_append_new(
-			tenants, json_pack("{s:s, s:o, s:I, s:o}", "tenant", t->name, "pool",
-					   prefixes_json(t->pools.v, t->pools.n), "mappings",
-					   (json_int_t)t->mappings.n, "router", router_json(v, t)));
+		json_array_append_new(tenants,
+				      json_pack("{s:s, s:o, s:I, s:o, s:o}", "tenant", t->name,
+						"pool", prefixes_json(t->pools.v, t->pools.n),
+						"mappings", (json_int_t)t->mappings.n, "accept",
+						accept_json(t), "router", router_json(v, t)));
 	return json_pack("{s:o, s:o}", "subnets",
 			 prefixes_json(v->model.subnets.v, v->model.subnets.n), "tenants", tenants);
 }
@@ -137,6 +180,23 @@ static void print_settled(const struct view *v, const struct router_row *row)
 	}
 }
 
+static void print_accept(const struct view *v, const struct tenant *t)
+{
+	const char *file = v->model.file ? v->model.file : "(standard input)";
+
+	if (!t->accept.n)
+		printf("  accepts %s\n", t->router || t->has_accept
+						 ? "nobody"
+						 : "whom its own router says, which is elsewhere");
+	vec_each (r, &t->accept) {
+		_cleanup_free_ char *from = rule_from_text(r), *to = rule_to_text(r);
+		_cleanup_free_ char *services = rule_services_text(r);
+
+		printf("  accepts %s to %s for %s (%s:%u)\n", from, *to ? to : "all mappings",
+		       *services ? services : "everything", file, r->pos.line);
+	}
+}
+
 static void print_tenant(const struct view *v, const struct tenant *t)
 {
 	const struct router_row *row = row_of(v, t);
@@ -150,6 +210,7 @@ static void print_tenant(const struct view *v, const struct tenant *t)
 	putchar('\n');
 	if (!t->router) {
 		printf("  router elsewhere\n");
+		print_accept(v, t);
 		return;
 	}
 	printf("  router in netns %s, hook %s: %s\n", t->router->netns ? t->router->netns : "(own)",
@@ -158,6 +219,7 @@ static void print_tenant(const struct view *v, const struct tenant *t)
 		print_programs(v, row);
 		print_settled(v, row);
 	}
+	print_accept(v, t);
 }
 
 static int run(const struct invocation *inv, struct error *err)
@@ -183,6 +245,8 @@ const struct command cmd_show = {
 	.summary = "Show tenants, routers and what is attached where",
 	.help = "JSON: {\"subnets\": […], \"tenants\": [{\"tenant\", \"pool\": […], \"mappings\": "
 		"count,\n"
+		"\"accept\": null (not given) or [{\"from\": […], \"to\": null or […], "
+		"\"ports\": null or […], \"line\"}],\n"
 		"\"router\": null or {\"netns\", \"shared\", \"inside\": […], \"hook\",\n"
 		"\"state\": \"attached\", \"detached\" or \"broken\",\n"
 		"\"programs\": [{\"interface\", \"direction\", \"via\", \"id\"}],\n"

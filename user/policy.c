@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "policy.h"
 
+#include "service.h"
+
 #include <uthash.h>
 
 void policy_free(struct policy *p)
@@ -490,23 +492,18 @@ char *rule_to_text(const struct rule *r)
 
 char *rule_services_text(const struct rule *r)
 {
-	static const char *const classes[] = {
-#define X(id, name, protocol) name,
-		TN_CLASSES(X)
-#undef X
-	};
+	char one[SERVICE_TEXT];
 	char *text = NULL;
 	size_t size;
 	FILE *f = open_memstream(&text, &size);
 
 	if (!f)
 		return xstrdup("");
-	vec_each (s, &r->services) {
-		fprintf(f, "%s%s", s == r->services.v ? "" : ", ", classes[s->class]);
-		if (s->first == s->last)
-			fprintf(f, "/%u", s->first);
-		else if (s->first || s->last != UINT16_MAX)
-			fprintf(f, "/%u-%u", s->first, s->last);
+	for (size_t i = 0; i < r->services.n;) {
+		const char *comma = i ? ", " : "";
+
+		i += service_text(&r->services.v[i], r->services.n - i, one);
+		fprintf(f, "%s%s", comma, one);
 	}
 	fclose(f);
 	return text;

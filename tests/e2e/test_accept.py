@@ -6,7 +6,7 @@ import time
 
 from scapy.all import ICMP, IP, TCP, UDP, Ether, Raw
 
-from case import PATIENCE, datapath, equal, eventually, hook, program
+from case import PATIENCE, datapath, equal, eventually, hook, once, program
 from lab import (BLUE1, BLUE1_V6, FIXED, PLAIN, RED1, RED1_V6, RED2, RED2_V6)
 from test_six import dual_stack
 from traffic import Watch, new_port, send_frames
@@ -266,6 +266,8 @@ def test_accept_limits(lab):
         "limit: {packets: 100}}\n", 1)
     lab.cli.apply(lab.put("limit.yaml", text))
     try:
+        shown = {row["shared"]: row["limit"] for row in lab.cli.json("-v", "map", "list", "red")}
+        equal(shown, {RED1: {"rate": 0, "burst": 0, "packets": 100}, RED2: None}, "the limits")
         before = lab.cli.drops().get(("red", "limit"), 0)
         for source, target, address in ((lab.blue1, lab.red1, RED1), (lab.red1, lab.blue1, BLUE1)):
             got = burst(source, target, address, 400)
@@ -290,3 +292,27 @@ def burst(source, target, address, count):
         while heard(there):
             got += 1
         return got
+
+
+@once
+def test_accept_is_shown(lab):
+    """Rules with their place in the file, and the limits of mappings."""
+    rule = {"from": ["red", "plain"], "to": [FIXED], "ports": ["udp/53", "icmp/echo-request", "gre"]}
+    with rules(lab, blue=(rule, {"from": ["*"]})) as definitions:
+        path = lab.write(definitions)
+        lab.cli.apply(path)
+        line = definitions.yaml().splitlines().index("    accept:") + 2
+        tenants = {t["tenant"]: t for t in lab.cli.json("show")["tenants"]}
+        equal(tenants["blue"]["accept"],
+              [{**rule, "line": line}, {"from": ["*"], "to": None, "ports": None, "line": line + 1}],
+              "blue's rules")
+        equal((tenants["red"]["accept"], tenants["plain"]["accept"]), ([], None), "the others'")
+        text = lab.cli.run("show").stdout
+        for part in (f"accepts red, plain to {FIXED} for udp/53, icmp/echo-request, gre ",
+                     f"({path}:{line})", "accepts * to all mappings for everything",
+                     "accepts nobody", "accepts whom its own router says"):
+            assert part in text, f"no `{part}` in {text}"
+        hits = lab.cli.json("stats")["rules"]
+        equal([(r["from"], r["to"], r["ports"], r["line"]) for r in hits],
+              [(rule["from"], rule["to"], rule["ports"], line), (["*"], None, None, line + 1)],
+              "the rules of stats")
