@@ -11,9 +11,19 @@
 /* Of a connection: a request's head has to fit, the page is not in it. */
 #define MEMORY 8192
 
+/*
+ * At its own limit the library stops to accept, and begins again only some time after: it is not
+ * to be reached, by what comes between two calls, which accept a dozen each.
+ */
+#define LIMIT (4 * SERVE_CONNECTIONS)
+/* What waits to be accepted while the caller does something else. */
+#define BACKLOG 512
+
 struct serve {
 	struct MHD_Daemon *daemon;
 	int fd;
+	int links[LIMIT]; /* that are open, the oldest first */
+	size_t n;
 	const char *type;
 	serve_page page;
 	void *arg;
@@ -86,7 +96,7 @@ static int listen_at(const char *where, struct error *err)
 	/* [::] is IPv6 alone: what is listened to is what is written */
 	if (at.ss_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-	if (bind(fd, (void *)&at, sizeof(at)) || listen(fd, SERVE_CONNECTIONS)) {
+	if (bind(fd, (void *)&at, sizeof(at)) || listen(fd, BACKLOG)) {
 		error_set(err, "cannot listen at %s: %m; end who does, or choose another port",
 			  where);
 		close(fd);
@@ -150,6 +160,33 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *c, const char *u
 	return say(c, MHD_HTTP_NOT_FOUND, "not here; the metrics are at /metrics\n");
 }
 
+/*
+ * MHD_NotifyConnectionCallback. The newest is let in and the oldest goes: whoever holds connections
+ * open keeps nobody else out. The library alone would keep even those whose client has gone, until
+ * they time out, when their end came together with the last they sent.
+ */
+static void note_link(void *arg, struct MHD_Connection *c, void **context,
+		      enum MHD_ConnectionNotificationCode what)
+{
+	int link = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	struct serve *s = arg;
+	size_t i = 0;
+
+	(void)context;
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		s->links[s->n++] = link;
+		if (s->n > SERVE_CONNECTIONS)
+			shutdown(s->links[s->n - SERVE_CONNECTIONS - 1], SHUT_RDWR);
+		return;
+	}
+	while (i < s->n && s->links[i] != link)
+		i++;
+	if (i == s->n)
+		return;
+	s->n--;
+	memmove(&s->links[i], &s->links[i + 1], (s->n - i) * sizeof(s->links[0]));
+}
+
 int serve_open(const char *where, const char *type, serve_page page, void *arg, struct serve **out,
 	       struct error *err)
 {
@@ -165,8 +202,8 @@ int serve_open(const char *where, const char *type, serve_page page, void *arg, 
 	s->arg = arg;
 	s->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL, 0, NULL, NULL, answer, s, MHD_OPTION_LISTEN_SOCKET, fd,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned int)SERVE_CONNECTIONS,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)SERVE_TIMEOUT,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned int)LIMIT, MHD_OPTION_NOTIFY_CONNECTION,
+		note_link, s, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)SERVE_TIMEOUT,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY, MHD_OPTION_END);
 	info = s->daemon ? MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
 	if (!info) {

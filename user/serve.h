@@ -13,7 +13,7 @@
 
 #include "error.h"
 
-/* At once; who comes then waits until another has gone, which takes SERVE_TIMEOUT at most. */
+/* At once; when one more comes, the oldest is closed. */
 #define SERVE_CONNECTIONS 16
 #define SERVE_TIMEOUT	  5 /* seconds, that a connection may be idle */
 
