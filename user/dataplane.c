@@ -24,6 +24,7 @@
 #define CAPACITY_MAX (1U << 24)
 #define RULES_MIN    16384
 #define BATCH	     65536
+#define READ_SIZE    (1U << 18)
 
 /* X(map): every pinned map. */
 #define MAPS(X)      \
@@ -633,19 +634,52 @@ static int zero_percpu(int fd, uint32_t key, size_t size)
 	return bpf_map_update_elem(fd, &key, values, BPF_ANY);
 }
 
-int dataplane_counters(struct dataplane *dp, uint32_t slot, struct tn_counters *out)
-{
-	return read_percpu(dp->fd[MAP_counters], slot, out, sizeof(*out));
-}
-
 int dataplane_drops(struct dataplane *dp, uint32_t router, struct tn_drops *out)
 {
 	return read_percpu(dp->fd[MAP_drops], router, out, sizeof(*out));
 }
 
-int dataplane_hits(struct dataplane *dp, uint32_t rule, uint64_t *out)
+/*
+ * The first `n` rows, many with each call: the values of all CPUs are next to each other, for which
+ * READ_SIZE is to suffice on a machine with many.
+ */
+static int read_percpu_rows(int fd, size_t n, void *sums, size_t size)
 {
-	return read_percpu(dp->fd[MAP_hits], rule, out, sizeof(*out));
+	int cpus = libbpf_num_possible_cpus();
+	size_t words = size / sizeof(uint64_t), row = cpus * size, at = 0;
+	size_t slice = cpus > 0 && row < READ_SIZE ? READ_SIZE / row : 1;
+	_cleanup_free_ uint64_t *values = NULL;
+	_cleanup_free_ uint32_t *keys = NULL;
+	uint64_t *sum = sums;
+	uint32_t cursor;
+
+	memset(sums, 0, n * size);
+	if (cpus < 0)
+		return -1;
+	values = xrealloc(NULL, slice, row);
+	keys = xrealloc(NULL, slice, sizeof(*keys));
+	while (at < n) {
+		uint32_t got = n - at < slice ? n - at : slice;
+
+		if (bpf_map_lookup_batch(fd, at ? &cursor : NULL, &cursor, keys, values, &got,
+					 NULL) &&
+		    (errno != ENOENT || at + got < n))
+			return -1;
+		for (size_t i = 0; i < got * cpus * words; i++)
+			sum[(at + i / (cpus * words)) * words + i % words] += values[i];
+		at += got;
+	}
+	return 0;
+}
+
+int dataplane_counters(struct dataplane *dp, size_t n, struct tn_counters *out)
+{
+	return read_percpu_rows(dp->fd[MAP_counters], n, out, sizeof(*out));
+}
+
+int dataplane_hits(struct dataplane *dp, size_t n, uint64_t *out)
+{
+	return read_percpu_rows(dp->fd[MAP_hits], n, out, sizeof(*out));
 }
 
 int dataplane_flows(struct dataplane *dp, uint32_t router, size_t *out)

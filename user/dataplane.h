@@ -88,10 +88,14 @@ int dataplane_del_limits(struct dataplane *dp, const struct limit_row *rows, siz
 /* What these rules accepted is counted from zero. */
 int dataplane_zero_hits(struct dataplane *dp, const uint32_t *rules, size_t n, struct error *err);
 
-/* Counters of one mapping, drops of one router, hits of one rule, summed over the CPUs. */
-int dataplane_counters(struct dataplane *dp, uint32_t slot, struct tn_counters *out);
+/* Drops of one router, summed over the CPUs. */
 int dataplane_drops(struct dataplane *dp, uint32_t router, struct tn_drops *out);
-int dataplane_hits(struct dataplane *dp, uint32_t rule, uint64_t *out);
+/*
+ * Counters of the slots, and hits of the rule ids, below `n`, summed over the CPUs; what cannot be
+ * read is zero, and then it is -1.
+ */
+int dataplane_counters(struct dataplane *dp, size_t n, struct tn_counters *out);
+int dataplane_hits(struct dataplane *dp, size_t n, uint64_t *out);
 /* The flows that are open at the router; -1 when there is no such map. */
 int dataplane_flows(struct dataplane *dp, uint32_t router, size_t *out);
 

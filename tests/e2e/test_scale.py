@@ -1,14 +1,31 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Ten thousand mappings."""
 import ipaddress
+import os
 import time
 
 from case import equal, once
 from defs import Tenant
 from lab import BLUE1, RED1
+from net import BPFFS, sh
 from traffic import Stream, ping
 
 COUNT = 10_000
+
+
+def each_counter_is_read(lab):
+    """Wherever in the map it stands: of some, their own number is counted, by every CPU."""
+    slots = [COUNT * i // 13 for i in range(2, 14)]
+    for slot in slots:
+        number = [str(b) for b in slot.to_bytes(8, "little")]
+        sh(["bpftool", "map", "update", "pinned", BPFFS + "/tenantnat/maps/counters",
+            "key", *number[:4], "value", *number, *["0"] * 24])
+    found = {m["in"]["packets"] for m in lab.cli.json("stats")["mappings"]
+             if m["tenant"] == "green"}
+    equal(found - {0}, {slot * os.cpu_count() for slot in slots}, "what was counted")
+    sums = [l for l in lab.cli.run("stats", "--prometheus").stdout.splitlines()
+            if l.startswith('tenantnat_packets_total{tenant="green",direction="in"}')]
+    equal([int(l.split()[-1]) for l in sums], [sum(found)], "the sum")
 
 
 @once
@@ -34,6 +51,7 @@ def test_ten_thousand_mappings(lab):
     assert all(ipaddress.ip_address(a) in pool for a in leases.values()), "outside the pool"
     equal(sum(m["tenant"] == "green" for m in lab.cli.json("stats")["mappings"]), COUNT,
           "mappings in stats")
+    each_counter_is_read(lab)
     ping(lab.red1, BLUE1)
     equal(lab.apply()[-1], f"0 added, 0 changed, {len(done) - 1} removed", "the last line back")
     ping(lab.blue1, RED1)
