@@ -399,6 +399,9 @@ static int run(const struct invocation *inv, struct error *err)
 {
 	_cleanup_moment_ struct moment now = { 0 };
 
+	if (cmd_value(inv, "prometheus") && (inv->json || cmd_value(inv, "watch")))
+		return error_usage(err, "--prometheus is a format of its own: leave out %s",
+				   inv->json ? "--json" : "--watch");
 	if (cmd_value(inv, "prometheus"))
 		return print_metrics(inv, err);
 	if (cmd_value(inv, "watch"))

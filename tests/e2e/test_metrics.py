@@ -98,6 +98,9 @@ def test_metrics_page(lab):
     equal(served["tenantnat_router_state", 'tenant="red",state="attached"'], 1, "red's state")
     assert 0 < served["tenantnat_map_entries", 'map="by_shared"'] \
         < served["tenantnat_map_max_entries", 'map="by_shared"']
+    assert served["tenantnat_map_entries", 'map="hits"'] > 2, "each of the routers has a rule"
+    for other in ("-j", "-w"):
+        assert "format of its own" in lab.cli.fails("stats", "--prometheus", other, code=2)
     assert time.time() - 60 < served["tenantnat_agent_last_look_timestamp_seconds", ""] \
         <= time.time()
     assert not any(name.startswith("tenantnat_mapping_") for name, _ in mine)
