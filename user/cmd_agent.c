@@ -9,7 +9,9 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
@@ -42,7 +44,10 @@ enum {
 
 /* A page of metrics is good for as long, and at most one part in so many of the time makes one. */
 #define PAGE_GOOD  1000
-#define PAGE_SHARE 20
+#define PAGE_SHARE 4
+/* Of a page that is being made, so much is read at once, and so many times before all else. */
+#define PAGE_PART  65536
+#define PAGE_READS 16
 
 /* Addresses announced between two looks at what happened. */
 #define ANNOUNCE_SLICE (PACKET_RATE / 20)
@@ -101,9 +106,13 @@ struct agent {
 	int64_t alive;	     /* when systemd is to be told next */
 	struct serve *serve; /* NULL: no metrics are asked for */
 	struct agent_stats did;
-	char *page; /* of metrics; NULL: none yet */
-	size_t page_size;
-	int64_t page_due;
+	char *page;	  /* of metrics */
+	size_t page_size; /* 0: none could be made */
+	size_t page_room;
+	int64_t page_due;   /* from when it is too old */
+	int64_t page_begun; /* the one that `writer` writes; 0: nobody does */
+	pid_t writer;
+	int page_fd; /* reads what it writes */
 };
 
 static int64_t now_ms(void)
@@ -488,10 +497,12 @@ static void poll_pins(struct agent *a)
 
 /* ------------------------------------------------------------ metrics */
 
-static int make_page(struct agent *a, struct error *err)
+/* In a process of its own, whose exit says whether there is a page in `out`. */
+static int write_page(struct agent *a, int fd, struct error *err)
 {
 	_cleanup_view_ struct view v = { 0 };
 	_cleanup_stats_ struct stats stats = { 0 };
+	FILE *out = fdopen(fd, "w"); /* until the exit: its end says that this is over */
 	struct page page = { .version = tenantnat_version,
 			     .model = &v.model,
 			     .machine = &v.machine,
@@ -499,39 +510,106 @@ static int make_page(struct agent *a, struct error *err)
 			     .agent = &a->did,
 			     .mappings = cmd_value(&a->inv, "metrics-mappings") };
 	int64_t start = now_ms();
-	FILE *out;
 
+	if (!out)
+		return error_set(err, "cannot write a page: %m");
 	if (view_load(&a->inv, &v, err))
 		return -1;
 	stats_read(&v, &stats);
 	page.seconds = (double)(now_ms() - start) / 1000;
-	free(a->page);
-	a->page = NULL;
-	out = open_memstream(&a->page, &a->page_size);
-	if (!out)
-		return error_set(err, "cannot make a page of metrics: %m");
 	prometheus_write(&page, out);
-	fclose(out);
-	a->page_due = now_ms() + later(PAGE_GOOD, PAGE_SHARE * (now_ms() - start));
+	return fflush(out) ? error_set(err, "cannot write a page: %m") : 0;
+}
+
+/* It ends with the agent, and keeps no other from being the one for this state. */
+static _Noreturn void be_writer(struct agent *a, int fd)
+{
+	struct error err = { 0 };
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	close(a->lock);
+	if (write_page(a, fd, &err) == 0)
+		_exit(0);
+	log_warning("metrics: %s", err.text);
+	_exit(1);
+}
+
+/*
+ * Reading takes seconds where there are a million mappings, in which the agent is to mend what
+ * breaks: another process does it, and this one only passes the page on.
+ */
+static int begin_page(struct agent *a, struct error *err)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC))
+		return error_set(err, "no pipe for a page: %m");
+	a->writer = fork();
+	if (a->writer == 0)
+		be_writer(a, ends[1]);
+	close(ends[1]);
+	if (a->writer < 0) {
+		close(ends[0]);
+		return error_set(err, "no process for a page: %m");
+	}
+	a->page_fd = ends[0];
+	fcntl(a->page_fd, F_SETFL, O_NONBLOCK);
+	a->page_size = 0;
+	a->page_begun = now_ms();
 	return 0;
 }
 
+/* All that was asked for meanwhile is answered; what could not be made, with an error. */
+static void end_page(struct agent *a)
+{
+	int status = 1;
+	int64_t now = now_ms();
+
+	close(a->page_fd);
+	a->page_fd = -1;
+	if (waitpid(a->writer, &status, 0) < 0 || status)
+		a->page_size = 0;
+	a->writer = 0;
+	a->page_due = now + later(PAGE_GOOD, PAGE_SHARE * (now - a->page_begun));
+	serve_ready(a->serve);
+}
+
+/* What the writer has written until now. */
+static void read_page(struct agent *a)
+{
+	ssize_t got = 1;
+
+	for (int i = 0; got > 0 && i < PAGE_READS; i++) {
+		if (a->page_room - a->page_size < PAGE_PART) {
+			a->page_room = 2 * a->page_room + PAGE_PART;
+			a->page = xrealloc(a->page, a->page_room, 1);
+		}
+		got = read(a->page_fd, a->page + a->page_size, a->page_room - a->page_size);
+		a->page_size += got > 0 ? got : 0;
+	}
+	if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+		end_page(a);
+}
+
 /* serve_page: a copy, which a slow client may keep. */
-static char *page_copy(void *arg, size_t *size)
+static enum serve_state page_copy(void *arg, char **out, size_t *size)
 {
 	struct agent *a = arg;
 	struct error err = { 0 };
 
-	if (now_ms() >= a->page_due && make_page(a, &err)) {
+	if (!a->writer && now_ms() >= a->page_due && begin_page(a, &err)) {
 		log_warning("metrics: %s", err.text);
 		a->page_due = now_ms() + PAGE_GOOD;
-		free(a->page);
-		a->page = NULL;
+		a->page_size = 0;
 	}
-	if (!a->page)
-		return NULL;
+	if (a->writer > 0)
+		return SERVE_LATER;
+	a->writer = 0;
+	if (!a->page_size)
+		return SERVE_NONE;
 	*size = a->page_size;
-	return memcpy(xrealloc(NULL, a->page_size, 1), a->page, a->page_size);
+	*out = memcpy(xrealloc(NULL, a->page_size, 1), a->page, a->page_size);
+	return SERVE_PAGE;
 }
 
 static int open_metrics(struct agent *a, struct error *err)
@@ -583,7 +661,8 @@ static void wait_for_something(struct agent *a)
 {
 	struct pollfd fds[] = { { .fd = watch_fd(a->watch), .events = POLLIN },
 				{ .fd = a->signals, .events = POLLIN },
-				{ .fd = a->serve ? serve_fd(a->serve) : -1, .events = POLLIN } };
+				{ .fd = a->serve ? serve_fd(a->serve) : -1, .events = POLLIN },
+				{ .fd = a->page_fd, .events = POLLIN } };
 	int64_t until = a->due < a->poll ? a->due : a->poll, left;
 
 	if (a->watchdog && a->alive < until)
@@ -594,6 +673,8 @@ static void wait_for_something(struct agent *a)
 	if (a->serve && serve_wait(a->serve) >= 0 && serve_wait(a->serve) < left)
 		left = serve_wait(a->serve);
 	poll(fds, ARRAY_SIZE(fds), left);
+	if (a->page_fd >= 0)
+		read_page(a);
 	if (a->serve)
 		serve_run(a->serve);
 	if (watch_read(a->watch))
@@ -699,6 +780,11 @@ static void agent_cleanup(struct agent *a)
 	vec_free(&a->routers);
 	model_free(&a->wanted);
 	watch_close(a->watch);
+	if (a->writer > 0) {
+		kill(a->writer, SIGKILL);
+		waitpid(a->writer, NULL, 0);
+	}
+	close_cleanup(&a->page_fd);
 	serve_close(a->serve);
 	free(a->page);
 	close_cleanup(&a->signals);
@@ -707,9 +793,11 @@ static void agent_cleanup(struct agent *a)
 
 static int run(const struct invocation *inv, struct error *err)
 {
-	_cleanup_(agent_cleanup) struct agent a = {
-		.inv = *inv, .file = cmd_value(inv, "file"), .lock = -1, .signals = -1
-	};
+	_cleanup_(agent_cleanup) struct agent a = { .inv = *inv,
+						    .file = cmd_value(inv, "file"),
+						    .lock = -1,
+						    .signals = -1,
+						    .page_fd = -1 };
 
 	if (begin(&a, err))
 		return -1;

@@ -24,6 +24,7 @@ struct serve {
 	int fd;
 	int links[LIMIT]; /* that are open, the oldest first */
 	size_t n;
+	VEC(struct MHD_Connection *) waiting; /* suspended, for the page */
 	const char *type;
 	serve_page page;
 	void *arg;
@@ -122,14 +123,20 @@ static enum MHD_Result say(struct MHD_Connection *c, unsigned int status, const 
 	return ret;
 }
 
-static enum MHD_Result give_page(const struct serve *s, struct MHD_Connection *c)
+static enum MHD_Result give_page(struct serve *s, struct MHD_Connection *c)
 {
 	struct MHD_Response *r;
 	enum MHD_Result ret;
 	size_t size = 0;
-	char *text = s->page(s->arg, &size);
+	char *text = NULL;
+	enum serve_state state = s->page(s->arg, &text, &size);
 
-	if (!text)
+	if (state == SERVE_LATER) {
+		*vec_push(&s->waiting) = c;
+		MHD_suspend_connection(c);
+		return MHD_YES;
+	}
+	if (state == SERVE_NONE)
 		return say(c, MHD_HTTP_SERVICE_UNAVAILABLE,
 			   "cannot be read now; the agent's log says why\n");
 	r = MHD_create_response_from_buffer(size, text, MHD_RESPMEM_MUST_FREE);
@@ -148,7 +155,7 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *c, const char *u
 			      const char *method, const char *version, const char *body,
 			      size_t *body_size, void **state)
 {
-	const struct serve *s = arg;
+	struct serve *s = arg;
 
 	(void)version, (void)body, (void)body_size, (void)state;
 	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
@@ -201,10 +208,11 @@ int serve_open(const char *where, const char *type, serve_page page, void *arg, 
 	s->page = page;
 	s->arg = arg;
 	s->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL, 0, NULL, NULL, answer, s, MHD_OPTION_LISTEN_SOCKET, fd,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned int)LIMIT, MHD_OPTION_NOTIFY_CONNECTION,
-		note_link, s, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)SERVE_TIMEOUT,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY, MHD_OPTION_END);
+		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, answer, s,
+		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned int)LIMIT,
+		MHD_OPTION_NOTIFY_CONNECTION, note_link, s, MHD_OPTION_CONNECTION_TIMEOUT,
+		(unsigned int)SERVE_TIMEOUT, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY,
+		MHD_OPTION_END);
 	info = s->daemon ? MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
 	if (!info) {
 		/* the daemon's to close once it runs */
@@ -222,8 +230,11 @@ void serve_close(struct serve *s)
 {
 	if (!s)
 		return;
+	/* it stops only when nobody is suspended */
+	serve_ready(s);
 	if (s->daemon)
 		MHD_stop_daemon(s->daemon);
+	vec_free(&s->waiting);
 	free(s);
 }
 
@@ -242,4 +253,11 @@ int64_t serve_wait(struct serve *s)
 void serve_run(struct serve *s)
 {
 	MHD_run(s->daemon);
+}
+
+void serve_ready(struct serve *s)
+{
+	vec_each (c, &s->waiting)
+		MHD_resume_connection(*c);
+	s->waiting.n = 0;
 }

@@ -15,12 +15,16 @@
 
 /* At once; when one more comes, the oldest is closed. */
 #define SERVE_CONNECTIONS 16
-#define SERVE_TIMEOUT	  5 /* seconds, that a connection may be idle */
+#define SERVE_TIMEOUT	  2 /* seconds, that a connection may be idle */
 
 struct serve;
 
-/* The page, malloc()ed and the server's from then on; NULL: it cannot be made now. */
-typedef char *(*serve_page)(void *arg, size_t *size);
+enum serve_state {
+	SERVE_PAGE,  /* here it is, malloc()ed and the server's from then on */
+	SERVE_LATER, /* it is being made: serve_ready() then, and it is asked for once more */
+	SERVE_NONE,  /* it cannot be made now */
+};
+typedef enum serve_state (*serve_page)(void *arg, char **page, size_t *size);
 
 /*
  * 192.0.2.1:9876 or [2001:db8::1]:9876: an address of this host, no name, and a port from 1. To
@@ -38,5 +42,7 @@ int serve_fd(const struct serve *s);
 /* Milliseconds until serve_run() is to be called anyway; -1: only when the fd is readable. */
 int64_t serve_wait(struct serve *s);
 void serve_run(struct serve *s);
+/* Whoever waits for the page is answered in the next serve_run(), for which it is time. */
+void serve_ready(struct serve *s);
 
 #endif

@@ -2,6 +2,7 @@
 """A running `tenantnat agent`, as systemd would run it."""
 import contextlib
 import ctypes
+import http.client
 import os
 import signal
 import socket
@@ -96,3 +97,18 @@ class Agent:
         """KiB"""
         with open(f"/proc/{self.run.pid}/status", encoding="ascii") as f:
             return next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def ask(port, path="/metrics", method="GET", seconds=5):
+    """Status, headers and body."""
+    link = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds * PATIENCE)
+    with contextlib.closing(link):
+        link.request(method, path)
+        got = link.getresponse()
+        return got.status, dict(got.getheaders()), got.read().decode()

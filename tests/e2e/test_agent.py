@@ -8,7 +8,7 @@ import sqlite3
 import time
 
 import unit
-from agent import Agent
+from agent import Agent, ask, free_port
 from case import equal, eventually, hook, once, only
 from lab import BLUE, BLUE1, FIXED, GREEN, RED1, SUBNET
 from net import BPFFS, Namespace, mount_bpffs, sh, unmount_bpffs, veth
@@ -375,7 +375,8 @@ def test_agent_in_its_unit(lab):
     text, trace = unit.read("tenantnat-agent.service"), lab.scratch + "/trace"
     cli = lab.cli
     lab.cli = cli.elsewhere(under=unit.sandbox(text, trace))
-    agent = Agent(lab)
+    port = free_port()
+    agent = Agent(lab, "--metrics", f"127.0.0.1:{port}")
     lab.cli = cli
     spare = None
     try:
@@ -385,6 +386,7 @@ def test_agent_in_its_unit(lab):
             lab.blue.ip("link del shared0")
             lab.plug("blue", BLUE)
             mended(lab)
+            equal(ask(port)[0], 200, "status of the metrics")
             spare.remove()
             broken(lab, "green")
             eventually(lambda: equal([link for link in lab.shared.links()

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The page of metrics: what it says, who reads it, and who tries to hold it up."""
 import contextlib
-import http.client
 import json
 import os
 import re
@@ -14,7 +13,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from agent import Agent
+from agent import Agent, ask, free_port
 from case import PATIENCE, equal, eventually, once
 from lab import BLUE, BLUE1
 from net import sh
@@ -26,21 +25,6 @@ PACKAGING = os.path.join(TOP, "packaging")
 TOOLS = os.path.join(TOP, "build/prometheus/usr/bin")
 SAMPLE = re.compile(r'^(\w+)(?:\{(.*)\})? (\S+)$')
 WANTED = re.compile(r"\btenantnat_\w+")
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def ask(port, path="/metrics", method="GET", seconds=5):
-    """Status, headers and body."""
-    link = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds * PATIENCE)
-    with contextlib.closing(link):
-        link.request(method, path)
-        got = link.getresponse()
-        return got.status, dict(got.getheaders()), got.read().decode()
 
 
 def samples(page):
@@ -139,6 +123,60 @@ def test_metrics_hostile_clients(lab):
         assert agent.resident() < before + 4096, "memory"
         stack.close()
         equal(ask(port)[0], 200, "status")
+
+
+def children(agent):
+    with open(f"/proc/{agent.run.pid}/task/{agent.run.pid}/children", encoding="ascii") as f:
+        return [int(pid) for pid in f.read().split()]
+
+
+def reading(agent):
+    """The process that reads the maps for a page, if there is one; it locks nothing then."""
+    for pid in children(agent):
+        with contextlib.suppress(OSError):
+            if any("bpf-map" in os.readlink(f"/proc/{pid}/fd/{fd}")
+                   for fd in os.listdir(f"/proc/{pid}/fd")):
+                return pid
+    return None
+
+
+@contextlib.contextmanager
+def held_up(agent, port):
+    """Somebody waits for a page, and the process that makes it is stopped: (link, its pid)."""
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", port), 5 * PATIENCE) as link:
+            link.send(b"GET /metrics HTTP/1.0\r\n\r\n")
+            end, writer = time.monotonic() + 0.2, None
+            while not writer and time.monotonic() < end:
+                writer = reading(agent)
+            with contextlib.suppress(OSError):
+                if writer:
+                    os.kill(writer, signal.SIGSTOP)
+                    time.sleep(0.05)
+                if writer and reading(agent) == writer:
+                    yield link, writer
+                    return
+        time.sleep(0.3)     # the page is still good
+    raise AssertionError("no process that makes a page was seen")
+
+
+@once
+def test_metrics_take_their_time(lab):
+    """While a page is made the agent mends; one that does not come is an error, and no more."""
+    port = free_port()
+    with Agent(lab, "--metrics", f"127.0.0.1:{port}") as agent:
+        with held_up(agent, port) as (link, writer):
+            lab.blue.ip("link del shared0")
+            lab.plug("blue", BLUE)
+            mended(lab)
+            equal(len(children(agent)), 1, "processes that make pages")
+            os.kill(writer, signal.SIGKILL)
+            equal(link.recv(4096).split()[1:2], [b"503"], "the answer")
+        eventually(lambda: equal(ask(port)[0], 200, "status after"), 5)
+        with held_up(agent, port) as (link, writer):
+            agent.run.terminate()
+            agent.run.wait(5 * PATIENCE)
+            assert not os.path.exists(f"/proc/{writer}"), "it outlived the agent"
 
 
 @contextlib.contextmanager
