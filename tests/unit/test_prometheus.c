@@ -114,6 +114,31 @@ Test(prometheus, every_value)
 	cr_assert(!strstr(text, "tenantnat_packets_total{tenant=\"far\""));
 }
 
+/* To the byte, with everything that a page can have; reasons at zero, which are many, left out. */
+Test(prometheus, whole_page)
+{
+	_cleanup_fclose_ FILE *file = fopen("tests/unit/metrics.txt", "r");
+	_cleanup_free_ char *text = NULL, *want = NULL;
+	char *save = NULL, *line;
+	size_t size = 0, seen = 0;
+
+	cr_assert(file, "tests/unit/metrics.txt: run in the top directory");
+	f.stats.mappings.n = 2;
+	f.page.mappings = true;
+	text = page();
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		size_t n = strlen(line);
+
+		if (strstr(line, ",reason=") && strcmp(line + n - 2, " 0") == 0)
+			continue;
+		seen++;
+		cr_assert_gt(getline(&want, &size, file), 0, "too much: %s", line);
+		want[strcspn(want, "\n")] = '\0';
+		cr_assert_str_eq(line, want, "line %zu", seen);
+	}
+	cr_assert_eq(getline(&want, &size, file), -1, "too little: %s", want);
+}
+
 /* HELP and TYPE once for each metric of the list. */
 Test(prometheus, heads)
 {
