@@ -7,7 +7,7 @@ import time
 from scapy.all import ICMP, IP, TCP, UDP, Ether, Raw
 
 from case import PATIENCE, datapath, equal, eventually, hook, once, program
-from lab import (BLUE1, BLUE1_V6, FIXED, PLAIN, RED1, RED1_V6, RED2, RED2_V6)
+from lab import BLUE1, BLUE1_V6, FIXED, PLAIN, RED1, RED1_V6, RED2
 from test_six import dual_stack
 from traffic import Watch, new_port, send_frames
 
