@@ -22,6 +22,7 @@
 	X(show)         \
 	X(stats)        \
 	X(monitor)      \
+	X(trace)        \
 	X(check)        \
 	X(detach)       \
 	X(doctor)

@@ -2,6 +2,7 @@
 #include "way.h"
 
 #include <linux/rtnetlink.h>
+#include <netlink/route/neighbour.h>
 #include <netlink/route/route.h>
 
 #include "util.h"
@@ -94,4 +95,35 @@ int way_to(const struct tn_addr *to, struct way *out, struct error *err)
 		return error_set(err, "cannot ask for the route to %s: %s", ADDR(to),
 				 nl_geterror(ret));
 	return 0;
+}
+
+static bool read_mac(struct rtnl_neigh *entry, uint8_t mac[6])
+{
+	struct nl_addr *found = entry ? rtnl_neigh_get_lladdr(entry) : NULL;
+
+	if (!found || nl_addr_get_len(found) != 6)
+		return false;
+	memcpy(mac, nl_addr_get_binary_addr(found), 6);
+	return true;
+}
+
+bool way_mac(uint32_t ifindex, const struct tn_addr *neighbour, uint8_t mac[6])
+{
+	bool v4 = addr_is_v4(neighbour), known = false;
+	_cleanup_(sock_cleanup) struct nl_sock *sock = nl_socket_alloc();
+	struct nl_addr *addr = nl_addr_build(v4 ? AF_INET : AF_INET6,
+					     v4 ? &neighbour->w[3] : neighbour->w, v4 ? 4 : 16);
+	struct rtnl_neigh *entry = NULL;
+	struct nl_cache *all = NULL;
+
+	if (sock && addr && !nl_connect(sock, NETLINK_ROUTE) && !rtnl_neigh_alloc_cache(sock, &all))
+		entry = rtnl_neigh_get(all, (int)ifindex, addr);
+	known = read_mac(entry, mac);
+	if (entry)
+		rtnl_neigh_put(entry);
+	if (all)
+		nl_cache_free(all);
+	if (addr)
+		nl_addr_put(addr);
+	return known;
 }

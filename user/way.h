@@ -18,4 +18,8 @@ struct way {
 /* An RTM_GETROUTE request, as `ip route get` makes. That there is no way is no error. */
 int way_to(const struct tn_addr *to, struct way *out, struct error *err);
 
+/* The MAC address that the kernel knows this neighbour by; false, and left as it is: it does not.
+ */
+bool way_mac(uint32_t ifindex, const struct tn_addr *neighbour, uint8_t mac[6]);
+
 #endif
