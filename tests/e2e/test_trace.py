@@ -95,6 +95,13 @@ def line_of(lab, text):
         return next(n for n, line in enumerate(f, 1) if text in line)
 
 
+def programs_in(lab, rare):
+    """Those that see what comes in. XDP leaves the rare kinds to tc, and generic XDP all."""
+    if lab.hook == "xdp":
+        return ["shared xdp", "shared in"] if rare else ["shared xdp"]
+    return ["shared xdp", "shared in"] if lab.hook == "xdp-generic" else ["shared in"]
+
+
 def ways(said):
     return [(s["tenant"], s["after"]["src"], s["after"]["dst"], s["after"]["hops"])
             for s in said["steps"] if s["verdict"] in ("translated", "turned")]
@@ -115,6 +122,9 @@ def test_trace_accepted(lab):
                   (line_of(lab, "tcp/22"), "red", False), "accepted by")
             equal([s["flow"] for s in said["steps"] if s["program"] == "shared out"], [True],
                   "a flow of red's")
+            equal([s["program"] for s in said["steps"]],
+                  ["inside in", "shared out", *programs_in(lab, "icmp" in str(layers.name).lower())],
+                  "the programs")
 
 
 @hook
