@@ -270,7 +270,7 @@ static void know_end(const struct request *q, const struct tn_addr *shared, stru
 	}
 	vec_each (t, &q->view.model.tenants) {
 		vec_each (p, &t->pools) {
-			if (prefix_has(p, shared))
+			if (prefix_has(p, shared) && (!out->tenant || router_of(q, t->name)))
 				out->tenant = t->name;
 		}
 	}
@@ -279,6 +279,7 @@ static void know_end(const struct request *q, const struct tn_addr *shared, stru
 static void know_ends(struct request *q, int family)
 {
 	struct trace *t = &q->trace;
+	bool from_vm;
 
 	if (q->from_tenant) {
 		t->from.fixed = q->from[family];
@@ -287,12 +288,14 @@ static void know_ends(struct request *q, int family)
 	} else {
 		know_end(q, &q->from[family], &t->from);
 	}
+	from_vm = t->from.router && !t->from.is_own && !t->outside;
 	know_end(q, &q->to[family], &t->to);
-	/* what nobody has is asked of the router that would have it */
-	if (t->to.tenant && !t->to.router && !mapping_of(q, &t->to.shared))
-		t->to.router = router_of(q, t->to.tenant);
-	t->sample.src =
-		t->from.router && !t->from.is_own && !t->outside ? t->from.fixed : t->from.shared;
+	/* nobody answers for what no mapping has; but who means harm asks for no MAC address */
+	if (!shared_row(q, &t->to.shared)) {
+		t->to.router = t->to.tenant && !from_vm ? router_of(q, t->to.tenant) : NULL;
+		t->to.tenant = t->to.router ? t->to.tenant : NULL;
+	}
+	t->sample.src = from_vm ? t->from.fixed : t->from.shared;
 	t->sample.dst = t->to.shared;
 }
 
@@ -545,10 +548,20 @@ static json_t *trace_json(const struct request *q)
 
 /* ------------------------------------------------------------ the command */
 
+/* The one that dropped it; NULL: none did. */
+static const struct trace_step *dropped_by(const struct trace *t)
+{
+	vec_each (s, &t->steps) {
+		if (s->event.verdict == TN_EVENT_DROP)
+			return s;
+	}
+	return NULL;
+}
+
 static int tell(const struct request *q, struct error *err)
 {
 	const struct trace *t = &q->trace;
-	const struct trace_step *end = t->steps.n ? &t->steps.v[t->steps.n - 1] : NULL;
+	const struct trace_step *end = dropped_by(t);
 
 	if (q->inv->json && json_print(trace_json(q), err))
 		return -1;
@@ -560,7 +573,7 @@ static int tell(const struct request *q, struct error *err)
 	}
 	if (t->result == TRACE_ASTRAY)
 		return error_set(err, "does not arrive: %s", t->why);
-	if (t->result == TRACE_DROPPED)
+	if (end)
 		return error_set(err, "dropped by the router of tenant %s: %s", end->router->tenant,
 				 reasons[end->event.reason].name);
 	return 0;

@@ -207,6 +207,12 @@ static int forward(struct trace *t, struct run *run, struct error *err)
 	return 0;
 }
 
+/* A VM's packet for its own router, which that does not forward. */
+static bool is_for_itself(const struct trace *t)
+{
+	return t->to.is_own && t->to.router == t->from.router;
+}
+
 static int leave_router(struct trace *t, struct run *run, struct error *err)
 {
 	bool ran;
@@ -214,7 +220,7 @@ static int leave_router(struct trace *t, struct run *run, struct error *err)
 	if (put_inside(t, run, err) ||
 	    take_step(t, t->from.router, TN_PROGRAM_TC_INSIDE_IN, run, &ran, err))
 		return -1;
-	if (is_dropped(t) || last(t)->event.verdict == TN_EVENT_TURNED)
+	if (is_dropped(t) || last(t)->event.verdict == TN_EVENT_TURNED || is_for_itself(t))
 		return 0;
 	if (forward(t, run, err) || t->result == TRACE_ASTRAY)
 		return t->result == TRACE_ASTRAY ? 0 : -1;
@@ -298,7 +304,7 @@ static int send_frame(struct trace *t, bool from_vm, struct error *err)
 	run.len = sample_build(run.frame, &t->sample);
 	if (from_vm && leave_router(t, &run, err))
 		return -1;
-	if (is_dropped(t) || t->result == TRACE_ASTRAY)
+	if (is_dropped(t) || t->result == TRACE_ASTRAY || (from_vm && is_for_itself(t)))
 		return 0;
 	if (t->to.router)
 		return reach_router(t, &run, err);
@@ -306,7 +312,8 @@ static int send_frame(struct trace *t, bool from_vm, struct error *err)
 		t->result = TRACE_LEFT;
 		return 0;
 	}
-	return astray(t, "nobody that is known here has the address %s", ADDR(&t->to.shared));
+	return astray(t, "no mapping has %s, so that no router answers for it",
+		      ADDR(&t->to.shared));
 }
 
 int trace_send(struct trace *t, struct error *err)

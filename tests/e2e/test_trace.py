@@ -8,8 +8,8 @@ import re
 from scapy.all import ICMP, IP, TCP, UDP, Ether, ICMPv6EchoRequest, IPv6
 
 from case import equal, eventually, hook
-from lab import (BLUE, BLUE1, BLUE1_V6, FIXED, FIXED2, FIXED_V6, PLAIN, PLAIN_V6, RED1, RED1_V6,
-                 RED2, RED2_V6, UNMAPPED)
+from lab import (BLUE, BLUE1, BLUE1_V6, FIXED, FIXED2, FIXED_V6, PLAIN, PLAIN_V6, RED, RED1,
+                 RED1_V6, RED2, RED2_V6, UNMAPPED)
 from net import sh
 from test_monitor import monitor
 from test_six import dual_stack
@@ -95,11 +95,10 @@ def line_of(lab, text):
         return next(n for n, line in enumerate(f, 1) if text in line)
 
 
-def programs_in(lab, rare):
-    """Those that see what comes in. XDP leaves the rare kinds to tc, and generic XDP all."""
-    if lab.hook == "xdp":
-        return ["shared xdp", "shared in"] if rare else ["shared xdp"]
-    return ["shared xdp", "shared in"] if lab.hook == "xdp-generic" else ["shared in"]
+def programs_in(lab):
+    """Those that see what comes in. Generic XDP leaves what may pass to tc."""
+    return {"xdp": ["shared xdp"], "xdp-generic": ["shared xdp", "shared in"]}.get(
+        lab.hook, ["shared in"])
 
 
 def ways(said):
@@ -123,8 +122,7 @@ def test_trace_accepted(lab):
             equal([s["flow"] for s in said["steps"] if s["program"] == "shared out"], [True],
                   "a flow of red's")
             equal([s["program"] for s in said["steps"]],
-                  ["inside in", "shared out", *programs_in(lab, "icmp" in str(layers.name).lower())],
-                  "the programs")
+                  ["inside in", "shared out", *programs_in(lab)], "the programs")
 
 
 @hook
@@ -192,6 +190,21 @@ def test_trace_v6(lab):
 
 
 @hook
+@dual_stack
+def test_trace_other_protocols(lab):
+    """One without ports, as GRE is, and AH, which no translation leaves valid."""
+    equal(trace(lab, "red/db", BLUE1, "-p", "47")[1]["result"], "arrives", "GRE")
+    with rules(lab):
+        code, said = trace(lab, PLAIN_V6, BLUE1_V6, "-p", "47")
+        end = said["steps"][-1]
+        equal((code, end["reason"], end["remedy"]),
+              (1, "not-accepted",
+               "add to tenant blue: accept: [{from: [plain], ports: [protocol/47]}]"), "GRE")
+    code, said = trace(lab, "red/db", BLUE1, "-p", "51")
+    equal((code, said["steps"][-1]["reason"]), (1, "auth-header"), "AH")
+
+
+@hook
 def test_trace_limit(lab):
     """A mapping that carries all that it may: also of a packet that is made up."""
     path = os.path.join(lab.scratch, "defs.yaml")
@@ -243,8 +256,30 @@ def test_trace_elsewhere(lab):
     text = lab.cli.run("trace", "red/db", PLAIN + ":80").stdout
     assert f"source {FIXED} becomes {RED1}, mapping db" in text, text
     assert "the router of tenant plain, which is not here, judges there" in text, text
-    code, said = trace(lab, "red/db", "100.64.77.7:80")
-    equal((code, said["result"]), (1, "astray"), "to nobody")
+    code, said = trace(lab, "red/db", RED)
+    equal((code, said["result"], [s["program"] for s in said["steps"]]),
+          (0, "arrives", ["inside in"]), "to the router itself")
+    for nobody in ("100.64.77.7", UNMAPPED, "100.64.1.99"):
+        code, said = trace(lab, "red/db", nobody + ":80")
+        equal((code, said["result"], [s["program"] for s in said["steps"]]),
+              (1, "astray", ["inside in", "shared out"]), "to nobody")
+
+
+@hook
+def test_trace_without_a_route(lab):
+    """The kernel of the router would not forward it: no program is to blame."""
+    lab.blue.ip(f"route add unreachable {FIXED}")
+    try:
+        code, said = trace(lab, "red/db", BLUE1 + ":22")
+        equal((code, said["result"], said["steps"][-1]["tenant"]), (1, "astray", "blue"), "to blue")
+        assert f"tenant blue has no route inside to {FIXED}" in said["why"], said["why"]
+        lab.red.ip(f"route add {PLAIN} dev lan0")
+        code, said = trace(lab, "red/db", PLAIN)
+        equal((code, said["result"], len(said["steps"])), (1, "astray", 1), "from red")
+        assert "not lead over its shared interface" in said["why"], said["why"]
+    finally:
+        sh(["ip", "-n", lab.blue.name, "route", "del", "unreachable", FIXED], check=False)
+        sh(["ip", "-n", lab.red.name, "route", "del", PLAIN], check=False)
 
 
 @hook
@@ -259,18 +294,3 @@ def test_trace_refused(lab):
     with monitor(lab) as running:
         said = lab.cli.fails("trace", "red/db", BLUE1)
         assert f"process {running.pid}" in said, said
-
-
-@hook
-@dual_stack
-def test_trace_other_protocols(lab):
-    """One without ports, as GRE is, and AH, which no translation leaves valid."""
-    equal(trace(lab, "red/db", BLUE1, "-p", "47")[1]["result"], "arrives", "GRE")
-    with rules(lab):
-        code, said = trace(lab, PLAIN_V6, BLUE1_V6, "-p", "47")
-        end = said["steps"][-1]
-        equal((code, end["reason"], end["remedy"]),
-              (1, "not-accepted",
-               "add to tenant blue: accept: [{from: [plain], ports: [protocol/47]}]"), "GRE")
-    code, said = trace(lab, "red/db", BLUE1, "-p", "51")
-    equal((code, said["steps"][-1]["reason"]), (1, "auth-header"), "AH")
