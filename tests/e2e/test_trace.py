@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import subprocess
 
 from scapy.all import ICMP, IP, TCP, UDP, Ether, ICMPv6EchoRequest, IPv6
 
@@ -238,14 +239,29 @@ def test_trace_leaves_no_flow(lab):
     """What it opens is taken away again; what was open before stays."""
     with rules(lab):
         before = flows(lab)
-        trace(lab, "red/db", BLUE1 + ":22", "--sport", "4001")
+        trace(lab, "red/db", BLUE1 + ":22", "--sport", "4101")
         equal(flows(lab), before, "flows after a trace")
-        from_vm(lab, IP(src=FIXED, dst=BLUE1) / TCP(sport=4002, dport=22, flags="S"))
-        before = flows(lab)
-        trace(lab, "red/db", BLUE1 + ":22", "--sport", "4002")
-        equal(flows(lab), before, "flows after a trace of one that was open")
-        trace(lab, "red/db", RED2 + ":22", "--sport", "4003")
-        equal(flows(lab), before, "flows after a hairpin")
+        trace(lab, "red/db", BLUE1)
+        equal(flows(lab), before, "flows after a trace of an echo request")
+        from_vm(lab, IP(src=FIXED, dst=BLUE1) / TCP(sport=4102, dport=22, flags="S"))
+        opened = flows(lab)
+        assert opened != before, "the packet itself opened no flow"
+        trace(lab, "red/db", BLUE1 + ":22", "--sport", "4102")
+        equal(flows(lab), opened, "flows after a trace of one that was open")
+
+
+@hook
+def test_trace_knows_its_own(lab):
+    """While others talk between the same two, it is its own packet that it tells of."""
+    with rules(lab), subprocess.Popen(
+            ["ip", "netns", "exec", lab.red1.name, "ping", "-qi0.001", BLUE1],
+            stdout=subprocess.DEVNULL) as talk:
+        try:
+            for _ in range(5):
+                code, said = trace(lab, "red/db", BLUE1 + ":23")
+                equal((code, said["steps"][-1]["reason"]), (1, "not-accepted"), f"{said}")
+        finally:
+            talk.kill()
 
 
 @hook

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include <criterion/criterion.h>
 
+#include "frame.h"
 #include "sample.h"
 #include "util.h"
 
@@ -112,6 +113,20 @@ Test(sample, checksum_of_the_header)
 	sum = (sum & 0xffff) + (sum >> 16);
 	sample_build(frame, &s);
 	cr_assert_eq(frame[24] << 8 | frame[25], (uint16_t)~sum);
+}
+
+/* By somebody else's reckoning, of the same datagram. */
+Test(sample, checksum_with_pseudo_header)
+{
+	for (int v4 = 0; v4 < 2; v4++) {
+		struct sample s = sample(v4, 17);
+		uint8_t frame[SAMPLE_ROOM], want[8 + SAMPLE_COOKIE];
+
+		sample_build(frame, &s);
+		memcpy(want + 8, cookie, SAMPLE_COOKIE);
+		udp_build(want, sizeof(want), &s.src, &s.dst, s.sport, s.dport);
+		cr_assert_arr_eq(frame + (v4 ? 34 : 54), want, sizeof(want));
+	}
 }
 
 /* From any hop limit on, with whatever sum: it stays right, and what is wrong stays wrong. */
