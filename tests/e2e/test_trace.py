@@ -254,10 +254,10 @@ def test_trace_leaves_no_flow(lab):
 def test_trace_knows_its_own(lab):
     """While others talk between the same two, it is its own packet that it tells of."""
     with rules(lab), subprocess.Popen(
-            ["ip", "netns", "exec", lab.red1.name, "ping", "-qi0.001", BLUE1],
+            ["ip", "netns", "exec", lab.red1.name, "ping", "-qf", BLUE1],
             stdout=subprocess.DEVNULL) as talk:
         try:
-            for _ in range(5):
+            for _ in range(15):
                 code, said = trace(lab, "red/db", BLUE1 + ":23")
                 equal((code, said["steps"][-1]["reason"]), (1, "not-accepted"), f"{said}")
         finally:
