@@ -30,6 +30,20 @@ static const char *const programs[] = {
 static const char *const verdicts[] = { "pass", "drop", "translated", "turned" };
 static const char *const results[] = { "arrives", "dropped", "left", "astray" };
 
+/* Programs of another build may know more of them. */
+static const struct reason *reason_of(const struct trace_step *s)
+{
+	static const struct reason unknown = { "unknown", "no reason that this tenantnat knows; "
+							  "`tenantnat apply` renews the programs" };
+
+	return s->event.reason < ARRAY_SIZE(reasons) ? &reasons[s->event.reason] : &unknown;
+}
+
+static const char *verdict_text(const struct trace_step *s)
+{
+	return s->event.verdict < ARRAY_SIZE(verdicts) ? verdicts[s->event.verdict] : "unknown";
+}
+
 struct request {
 	const struct invocation *inv;
 	struct view view;
@@ -467,12 +481,12 @@ static void print_step(const struct request *q, const struct trace_step *s)
 
 	printf("  %-12s %-10s %s%s%s%s\n", s->router->tenant, programs[s->program],
 	       dropped ? color_removed() : color_added(), dropped ? "drop " : "",
-	       dropped ? reasons[s->event.reason].name : verdicts[s->event.verdict], color_off());
+	       dropped ? reason_of(s)->name : verdict_text(s), color_off());
 	if (by)
 		printf("    accepted %s%s\n", text ? "by " : "", by);
 	print_changes(q, s);
 	if (dropped)
-		printf("    %s\n", reasons[s->event.reason].meaning);
+		printf("    %s\n", reason_of(s)->meaning);
 	if (remedy)
 		printf("    %s\n", remedy);
 }
@@ -522,14 +536,14 @@ static json_t *step_json(const struct request *q, const struct trace_step *s)
 	bool dropped = s->event.verdict == TN_EVENT_DROP;
 	_cleanup_free_ char *remedy = remedy_of(q, s);
 
-	return json_pack(
-		"{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:b, s:o, s:o}", "tenant", s->router->tenant,
-		"program", programs[s->program], "verdict", verdicts[s->event.verdict], "reason",
-		dropped ? json_string(reasons[s->event.reason].name) : json_null(), "meaning",
-		dropped ? json_string(reasons[s->event.reason].meaning) : json_null(), "remedy",
-		json_text(remedy), "rule", rule_json(q, rule_of(q, s)), "flow",
-		s->told && s->event.flow, "before", ends_json(s->before, s->before_len), "after",
-		ends_json(s->after, s->after_len));
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:b, s:o, s:o}", "tenant",
+			 s->router->tenant, "program", programs[s->program], "verdict",
+			 verdict_text(s), "reason",
+			 dropped ? json_string(reason_of(s)->name) : json_null(), "meaning",
+			 dropped ? json_string(reason_of(s)->meaning) : json_null(), "remedy",
+			 json_text(remedy), "rule", rule_json(q, rule_of(q, s)), "flow",
+			 s->told && s->event.flow, "before", ends_json(s->before, s->before_len),
+			 "after", ends_json(s->after, s->after_len));
 }
 
 static json_t *trace_json(const struct request *q)
@@ -575,7 +589,7 @@ static int tell(const struct request *q, struct error *err)
 		return error_set(err, "does not arrive: %s", t->why);
 	if (end)
 		return error_set(err, "dropped by the router of tenant %s: %s", end->router->tenant,
-				 reasons[end->event.reason].name);
+				 reason_of(end)->name);
 	return 0;
 }
 
