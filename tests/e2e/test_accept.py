@@ -2,6 +2,7 @@
 """Who may talk to whom: only whom a rule accepts, for what it accepts, and for as long."""
 import contextlib
 import socket
+import struct
 import time
 
 from scapy.all import ICMP, IP, TCP, UDP, Ether, Raw
@@ -163,6 +164,8 @@ def test_accept_changes_of_rules(lab):
         here.connect((BLUE1, 7000))
         conn, _ = there.accept()
         conn.settimeout(2 * PATIENCE)
+        for sock in (here, conn):   # nothing of it is left for other tests to see
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
         def works():
             here.sendall(b"there")
