@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util.h"
+
 #ifndef VERSION
 #define VERSION unknown
 #endif
@@ -21,21 +23,51 @@ const char *cmd_value(const struct invocation *inv, const char *option)
 	return NULL;
 }
 
+/* A word as a shell would take it; no byte of it can be taken for more than a part of the word. */
+static void put_word(FILE *f, const char *word)
+{
+	bool plain = *word && strspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+					   "0123456789_@%+=:,./-") == strlen(word);
+
+	if (plain) {
+		fputs(word, f);
+		return;
+	}
+	fputs("$'", f);
+	for (; *word; word++) {
+		unsigned char c = (unsigned char)*word;
+
+		if (c < 0x20 || c > 0x7e)
+			fprintf(f, "\\x%02x", c);
+		else if (c == '\'' || c == '\\')
+			fprintf(f, "\\%c", c);
+		else
+			fputc(c, f);
+	}
+	fputc('\'', f);
+}
+
 char *cmd_text(const struct invocation *inv)
 {
 	char *text = NULL;
 	size_t size;
 	FILE *f = open_memstream(&text, &size);
 
+	if (!f)
+		return xstrdup(inv->command->name);
 	fputs(inv->command->name, f);
-	for (int i = 0; i < inv->nargs; i++)
-		fprintf(f, " %s", inv->args[i]);
 	for (int i = 0; i < CMD_OPTIONS_MAX && inv->command->options[i].name; i++) {
-		const char *value = inv->values[i];
-
-		if (value)
-			fprintf(f, " --%s%s%s", inv->command->options[i].name, *value ? " " : "",
-				value);
+		if (!inv->values[i])
+			continue;
+		fprintf(f, " --%s", inv->command->options[i].name);
+		if (inv->command->options[i].arg) {
+			fputc(' ', f);
+			put_word(f, inv->values[i]);
+		}
+	}
+	for (int i = 0; i < inv->nargs; i++) {
+		fputc(' ', f);
+		put_word(f, inv->args[i]);
 	}
 	fclose(f);
 	return text;

@@ -148,7 +148,7 @@ static json_t *view_json(const struct view *v)
 						"pool", prefixes_json(t->pools.v, t->pools.n),
 						"mappings", (json_int_t)t->mappings.n, "accept",
 						accept_json(t), "router", router_json(v, t)));
-	return json_pack("{s:o, s:o}", "subnets",
+	return json_pack("{s:o, s:o, s:o}", "file", json_text(v->model.file), "subnets",
 			 prefixes_json(v->model.subnets.v, v->model.subnets.n), "tenants", tenants);
 }
 
@@ -243,7 +243,8 @@ const struct command cmd_show = {
 	.name = "show",
 	.synopsis = "",
 	.summary = "Show tenants, routers and what is attached where",
-	.help = "JSON: {\"subnets\": […], \"tenants\": [{\"tenant\", \"pool\": […], \"mappings\": "
+	.help = "JSON: {\"file\": of the last apply, or null, \"subnets\": […], \"tenants\": "
+		"[{\"tenant\", \"pool\": […], \"mappings\": "
 		"count,\n"
 		"\"accept\": null (not given) or [{\"from\": […], \"to\": null or […], "
 		"\"ports\": null or […], \"line\"}],\n"

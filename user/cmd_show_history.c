@@ -9,14 +9,19 @@
 #define CHANGES	    20
 #define CHANGES_MAX 1000000
 
-/* ISO 8601, with the offset of the time zone. */
+/* RFC 3339, with the offset of the time zone. */
 static const char *time_text(int64_t at, char out[32])
 {
 	time_t t = at;
 	struct tm tm;
 
-	if (!localtime_r(&t, &tm) || !strftime(out, 32, "%Y-%m-%dT%H:%M:%S%z", &tm))
+	if (!localtime_r(&t, &tm) || !strftime(out, 32, "%Y-%m-%dT%H:%M:%S%z", &tm)) {
 		snprintf(out, 32, "%lld", (long long)at);
+		return out;
+	}
+	/* +0000 to +00:00 */
+	memmove(out + 23, out + 22, 3);
+	out[22] = ':';
 	return out;
 }
 
@@ -38,16 +43,22 @@ static json_t *lines_json(const struct history_change *c)
 	return list;
 }
 
+/* NULL: something is no text, which nobody may take for no change. */
 static json_t *history_json(const struct history *h)
 {
 	json_t *list = json_array();
 	char at[32];
 
-	vec_each (c, &h->list)
-		json_array_append_new(
-			list, json_pack("{s:s, s:I, s:s, s:s, s:o}", "time", time_text(c->at, at),
-					"uid", (json_int_t)c->uid, "user", c->user, "command",
-					c->command, "lines", lines_json(c)));
+	vec_each (c, &h->list) {
+		json_t *change = json_pack("{s:s, s:I, s:s, s:s, s:o}", "time",
+					   time_text(c->at, at), "uid", (json_int_t)c->uid, "user",
+					   c->user, "command", c->command, "lines", lines_json(c));
+
+		if (json_array_append_new(list, change)) {
+			json_decref(list);
+			return NULL;
+		}
+	}
 	return list;
 }
 
@@ -85,8 +96,15 @@ static int run(const struct invocation *inv, struct error *err)
 	    store_open(inv->state, STORE_READ, 0, inv->command->name, &store, err) ||
 	    store_history(store, n, &h, err))
 		return -1;
-	if (inv->json)
-		return json_print(history_json(&h), err);
+	if (inv->json) {
+		json_t *list = history_json(&h);
+
+		return list ? json_print(list, err)
+			    : error_set(err,
+					"a change in %s/state.db is no text; look at the table "
+					"`history` with sqlite3",
+					inv->state);
+	}
 	vec_each (c, &h.list)
 		print_change(c);
 	return 0;
@@ -98,7 +116,8 @@ const struct command cmd_show_history = {
 	.summary = "Show who changed what, and when",
 	.help = "The last changes of the definitions, the newest last, with the lines that their\n"
 		"plans had. It is kept in state.db, in the transaction of the change itself;\n"
-		"10,000 changes are kept, and 1,000 lines of each.\n\n"
+		"10,000 changes are kept, and 1,000 lines of each. What `restore` and the agent\n"
+		"put back is no change.\n\n"
 		"JSON: [{\"time\", \"uid\", \"user\", \"command\", \"lines\": [{\"sign\", "
 		"\"text\"}]}]",
 	.options = { { "number", 'n', "N", "how many changes to show (default 20)" } },

@@ -546,6 +546,13 @@ static size_t rules_needed(const struct machine *want)
 	return 2 * larger(larger(p->accepts.n, p->services.n), policy_rule_max(p) + 1);
 }
 
+/* What names are made of; all else is replaced. */
+static void put_name(FILE *f, const char *name)
+{
+	for (; *name; name++)
+		fputc(*name > 0x20 && *name < 0x7f ? *name : '?', f);
+}
+
 /* "root", or "root (sudo alice)". */
 static char *user_text(void)
 {
@@ -555,20 +562,29 @@ static char *user_text(void)
 	size_t size;
 	FILE *f = open_memstream(&text, &size);
 
-	fprintf(f, "%s", pw ? pw->pw_name : "?");
-	if (sudo && *sudo)
-		fprintf(f, " (sudo %s)", sudo);
+	if (!f)
+		return xstrdup("?");
+	put_name(f, pw ? pw->pw_name : "?");
+	if (sudo && *sudo) {
+		fputs(" (sudo ", f);
+		put_name(f, sudo);
+		fputc(')', f);
+	}
 	fclose(f);
 	return text;
 }
 
-/* For `show history`; what changes nothing is no change. */
-static int note(struct change *c, const struct outcome *out, struct error *err)
+/*
+ * For `show history`. What changes nothing is no change, nor is what puts back what the definitions
+ * say: a router that needs that again and again would push out all else.
+ */
+static int note(struct change *c, const struct change_how *how, const struct outcome *out,
+		struct error *err)
 {
 	struct history_change change = { .at = time(NULL), .uid = getuid() };
 	int ret;
 
-	if (!out->text.lines.n)
+	if (!out->text.lines.n || how->restore)
 		return 0;
 	change.user = user_text();
 	change.command = cmd_text(c->inv);
@@ -634,7 +650,7 @@ int change_make(struct change *c, const struct change_how *how, struct outcome *
 		undo(c, created);
 		return -1;
 	}
-	if (note(c, out, err) || store_commit(c->store, err)) {
+	if (note(c, how, out, err) || store_commit(c->store, err)) {
 		undo(c, created);
 		return -1;
 	}

@@ -396,25 +396,29 @@ static uint32_t id_new(struct ids *ids)
 	return ids->next++;
 }
 
-static bool is_used(const struct tenant *t, uint32_t id)
+/* The id that the rule had, which says the same and most often is at the same place. */
+static void keep_rule_id(struct rule *r, size_t at, const struct tenant *was, bool *taken)
 {
-	vec_each (r, &t->accept) {
-		if (r->id == id)
-			return true;
+	if (at < was->accept.n && !taken[at] && rule_same(r, &was->accept.v[at])) {
+		r->id = was->accept.v[at].id;
+		taken[at] = true;
 	}
-	return false;
+	for (size_t i = 0; !r->id && i < was->accept.n; i++) {
+		if (taken[i] || !rule_same(r, &was->accept.v[i]))
+			continue;
+		r->id = was->accept.v[i].id;
+		taken[i] = true;
+	}
 }
 
-/* The id that the rule had, which says the same and most often is at the same place. */
-static void keep_rule_id(const struct tenant *now, struct rule *r, size_t at,
-			 const struct tenant *was)
+static void keep_rule_ids(struct tenant *now, const struct tenant *was)
 {
-	if (at < was->accept.n && rule_same(r, &was->accept.v[at]))
-		r->id = was->accept.v[at].id;
-	for (size_t i = 0; !r->id && i < was->accept.n; i++) {
-		if (rule_same(r, &was->accept.v[i]) && !is_used(now, was->accept.v[i].id))
-			r->id = was->accept.v[i].id;
-	}
+	_cleanup_free_ bool *taken = xzalloc(was->accept.n + 1);
+
+	vec_each (r, &now->accept)
+		r->id = 0;
+	for (size_t i = 0; i < now->accept.n; i++)
+		keep_rule_id(&now->accept.v[i], i, was, taken);
 }
 
 /* The counters of a rule go by its id, so a rule that says something else is another one. */
@@ -427,10 +431,8 @@ static void assign_rule_ids(struct model *want, const struct model *have)
 
 		vec_each (r, &was->accept)
 			*vec_push(&ids.used) = r->id;
-		for (size_t i = 0; now && i < now->accept.n; i++)
-			now->accept.v[i].id = 0;
-		for (size_t i = 0; now && i < now->accept.n; i++)
-			keep_rule_id(now, &now->accept.v[i], i, was);
+		if (now)
+			keep_rule_ids(now, was);
 	}
 	if (ids.used.n)
 		qsort(ids.used.v, ids.used.n, sizeof(uint32_t), u32_cmp);

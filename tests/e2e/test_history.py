@@ -28,7 +28,7 @@ def test_history_of_changes(lab):
         rule = [line for line in applied["lines"] if "rule of blue" in line["text"]]
         assert {line["sign"] for line in rule} == {"+", "-"}, applied["lines"]
         assert any("tcp/80" in line["text"] for line in rule), rule
-        assert added["command"].startswith("map add blue 10.0.0.77"), added
+        equal(added["command"], "map add --name new blue 10.0.0.77", "the command")
         equal([line["sign"] for line in added["lines"]], ["+"], "what was added")
         equal([line["sign"] for line in removed["lines"]], ["-"], "what was removed")
         for change in (applied, added, removed):
@@ -55,5 +55,12 @@ def test_history_of_what_fails(lab):
         equal(newest(lab, 1)[0]["user"], "root (sudo alice)", "who")
     finally:
         lab.cli.run("map", "del", "blue", "10.0.0.78")
+    weird = lab.write(lab.definitions().mapping("blue", "10.0.0.80"), "it's\n\udcff odd.yaml")
+    lab.cli.apply(weird)
+    lab.apply()
+    said = newest(lab, 2)[0]["command"]
+    assert said.endswith("/it\\'s\\x0a\\xff odd.yaml'") and "\n" not in said, said
+    equal(len(lab.cli.run("show", "history", "-n", "1").stdout.splitlines()[0].split(": ")), 2,
+          "parts of the first line")
     for words in (("-n", "0"), ("-n", "x"), ("-n", "-1")):
         lab.cli.fails("show", "history", *words, code=2)

@@ -1002,3 +1002,51 @@ Test(ipam, a_routers_address_is_pinned)
 		"pool, "
 		"or give the router one with `address`");
 }
+
+/* ------------------------------------------------------------ ids of rules */
+
+/* red's rules, one for each letter: from the tenant of that name; their ids as in `ids`, or none.
+ */
+static struct model with_rules(const char *letters, const uint32_t *ids)
+{
+	struct model m = model_of("net 100.64.0.0/16; tenant red id=1;");
+	struct tenant *red = &m.tenants.v[0];
+
+	red->has_accept = true;
+	for (size_t i = 0; letters[i]; i++) {
+		struct rule *r = vec_push(&red->accept);
+
+		*vec_push(&r->from) = xstrdup((const char[]){ letters[i], '\0' });
+		r->id = ids ? ids[i] : 0;
+	}
+	return m;
+}
+
+static void gives_rule_ids(const char *want, const char *have, const uint32_t *had,
+			   const uint32_t *ids)
+{
+	_cleanup_model_ struct model m = with_rules(want, NULL), old = with_rules(have, had);
+	struct addr_list none = { 0 };
+	struct error err = { 0 };
+
+	cr_assert_eq(ipam_assign(&m, &old, &none, &err), 0, "%s", err.text);
+	for (size_t i = 0; want[i]; i++)
+		cr_expect_eq(m.tenants.v[0].accept.v[i].id, ids[i], "%s after %s: rule %zu is %u",
+			     want, have, i, m.tenants.v[0].accept.v[i].id);
+}
+
+Test(ipam, rules_keep_their_ids)
+{
+	static const uint32_t had[] = { 4, 2, 7 };
+
+	gives_rule_ids("abc", "", NULL, (const uint32_t[]){ 1, 2, 3 });
+	gives_rule_ids("abc", "abc", had, (const uint32_t[]){ 4, 2, 7 });
+	gives_rule_ids("cab", "abc", had, (const uint32_t[]){ 7, 4, 2 });
+	gives_rule_ids("xabc", "abc", had, (const uint32_t[]){ 1, 4, 2, 7 });
+	gives_rule_ids("c", "abc", had, (const uint32_t[]){ 7 });
+	/* the one that was there is one of them, and no id is given twice */
+	gives_rule_ids("bb", "ab", had, (const uint32_t[]){ 2, 1 });
+	gives_rule_ids("aab", "ab", had, (const uint32_t[]){ 4, 1, 2 });
+	/* ids of rules that go are not given to others in the same change */
+	gives_rule_ids("xyz", "abc", had, (const uint32_t[]){ 1, 3, 5 });
+}
