@@ -12,7 +12,7 @@ makes of the frames that came through nftables. An entry is of one of four kinds
 import ipaddress
 from collections import namedtuple
 
-from generate import (FIXED, GROUPS, MAC_INSIDE, MAC_OTHER, MAC_VM, OWN, SHARED, TO_FIXED,
+from generate import (FIXED, GROUPS, HOSTS, MAC_INSIDE, MAC_OTHER, MAC_VM, OWN, SHARED, TO_FIXED,
                       TO_SHARED, packed)
 from wire import (AH, DCCP, ETH, Fault, ICMP_V6, Packet, TIMESTAMP, UDPLITE, V4, checksum,
                   never_zero, put, replace, resum_icmp, total, word)
@@ -33,6 +33,12 @@ def within(address, networks):
 def shared(address):
     """In the tables, and so here, an IPv4-mapped IPv6 address is an IPv4 address."""
     return within(address[12:] if address[:12] == bytes(10) + b"\xff\xff" else address, SUBNETS)
+
+
+def known(address):
+    """Of a tenant: in a mapping, a router's, or a host's that the definitions have."""
+    return address in SHARED[4] + SHARED[6] + packed(*HOSTS[4], *HOSTS[6]) \
+        or address in (OWN[4][0], OWN[6][0])
 
 
 def is_group(address):
@@ -181,6 +187,17 @@ def forged_error(see):
     return translated(see) and p.icmp() == "error" and p.quote().src != p.dst
 
 
+def talks(see):
+    return translated(see) and see.packet.icmp() not in ("error", "redirect")
+
+
+@entry("fragment", "enters", "nftables lets fragments overwrite the header of the first one, and "
+       "those pass whose first one nobody has accepted")
+def fragment(see):
+    p = see.packet
+    return talks(see) and p.rest and (p.overwrites() or not known(p.src))
+
+
 # ------------------------------------------------------------------ entering from a VM
 
 def sending(see):
@@ -277,6 +294,11 @@ def hairpin_not_yours(see):
     return hairpin_error(see) and see.packet.quote().src != see.packet.dst
 
 
+@entry("hairpin of a fragment", "enters", "as from the shared network", "fragment")
+def hairpin_fragment(see):
+    return hairpin(see) and see.packet.overwrites()
+
+
 # ------------------------------------------------------------------ leaving to the shared network
 
 class Leaving:
@@ -360,6 +382,21 @@ def leaving_not_yours(leaving):
     quote = leaving.error()
     return bool(quote and shared(quote.src) and quote.src != leaving.packet.dst
                 and (leaving.mapped or not shared(leaving.src)))
+
+
+@entry("leaving error about a stranger", "leaves", "as on the way in", "forged-error")
+def leaving_about_a_stranger(leaving):
+    quote = leaving.error()
+    return bool(quote and shared(quote.src) and not known(quote.src)
+                and quote.dst in FIXED[leaving.version])
+
+
+@entry("leaving fragment", "leaves", "as on the way in: what the router itself takes apart is whole "
+       "before", "fragment")
+def leaving_fragment(leaving):
+    p, sent = leaving.packet, leaving.see.packet
+    return leaving.mapped and p and p.icmp() != "error" and \
+        (p.overwrites() or bool(sent and sent.rest and not known(p.dst)))
 
 
 # ------------------------------------------------------------------ other bytes

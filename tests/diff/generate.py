@@ -25,7 +25,7 @@ MAPPINGS = {4: [("10.0.0.5", "100.64.1.5"), ("10.0.0.6", "100.64.1.6"),
                 ("fd00:10::7", "fd64::ffaa:1:7")]}
 ROUTER_SHARED = {4: "100.64.0.2", 6: "fd64::2"}
 ROUTER_INSIDE = {4: "10.0.0.1", 6: "fd00:10::1"}
-# a plain host, a VM of another tenant, and one that is in no definitions
+# a plain host, a VM of another tenant, and another host
 HOSTS = {4: ["100.64.0.250", "100.64.2.5", "100.64.77.7"],
          6: ["fd64::250", "fd64::2:5", "fd64::77:7"]}
 UNMAPPED_SHARED = {4: "100.64.1.99", 6: "fd64::1:99"}

@@ -227,9 +227,12 @@ class Tenantnat(Side):
                   "hook": self.hook}
         mappings = [pair for v in (4, 6) for pair in MAPPINGS[v]]
         others = [("10.9.9.9", HOSTS[4][1]), ("fd00:9::9", HOSTS[6][1])]
+        # nftables knows no tenants: whoever sends is of one, and red accepts them all
+        hosts = [f"{host}/{32 if v == 4 else 128}" for v in (4, 6) for host in HOSTS[v][::2]]
         self.cli.apply(Definitions(
             Tenant("red", *mappings, router=router, pool=POOL),
             Tenant("blue", *others, pool=[HOSTS[4][1] + "/32", HOSTS[6][1] + "/128"]),
+            Tenant("green", pool=hosts),
             subnets=SUBNETS).write(os.path.join(scratch, self.name + ".yaml")))
 
     def drops(self):

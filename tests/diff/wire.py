@@ -84,6 +84,7 @@ class Packet:
             version = {V4: 4, V6: 6}[word(data, 12)]
         self.version = version
         self.rest = self.routed = False
+        self.offset = 0     # of a fragment, in bytes
         self.options = []
         self.fault = None
         (self._read_v4 if version == 4 else self._read_v6)()
@@ -103,7 +104,8 @@ class Packet:
             raise Fault("malformed")
         self.src, self.dst = data[at + 12:at + 16], data[at + 16:at + 20]
         self.protocol, self.ttl = data[at + 9], data[at + 8]
-        self.rest = word(data, at + 6) & 0x1fff != 0
+        self.offset = (word(data, at + 6) & 0x1fff) * 8
+        self.rest = self.offset != 0
         self.fragment = word(data, at + 6) & 0x3fff != 0
         self.l4, self.end = at + size, at + length
         self.address_at = {"src": at + 12, "dst": at + 16}
@@ -154,13 +156,18 @@ class Packet:
             kind, head = self.protocol, self.data[self.l4:self.l4 + 4]
             if kind == FRAGMENT:
                 self.fragment = True
-                self.rest = word(head, 2) & 0xfff8 != 0
+                self.offset = word(head, 2) & 0xfff8
+                self.rest = self.offset != 0
             if kind == ROUTING and head[3]:
                 self.fault = "source-route"
             self.l4 += 8 if kind == FRAGMENT else 8 + head[1] * 8
             self.protocol = head[0]
             if not self.quoted and self.l4 > end:
                 raise Fault("malformed")
+
+    def overwrites(self):
+        """A fragment that would write over the header by which the first one is judged."""
+        return self.rest and self.offset < LEAST.get(self.protocol, 0)
 
     def icmp(self):
         """"error", "redirect", "nd" or None."""
