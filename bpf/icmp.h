@@ -193,7 +193,7 @@ static __always_inline enum tn_verdict icmp_error_in(struct pkt *p, struct work 
 		return drop(p, TN_DROP_FORGED_ERROR);
 	e->peer = q->dst;
 	ends_know_peer(e, lookup_shared(&e->peer));
-	if (!policy_quoted(p, w, q->proto, q->l4, true))
+	if (!policy_quoted(p, q->proto, q->l4, true))
 		return drop(p, TN_DROP_FORGED_ERROR);
 	return icmp_rewrite(p, q, TN_SRC, &e->shared, &e->fixed, &e->shared, &e->fixed);
 }
@@ -210,7 +210,7 @@ static __always_inline enum tn_verdict icmp_error_out(struct pkt *p, struct work
 		return drop(p, TN_DROP_FORGED_ERROR);
 	if (!in_shared_subnets(&q->src))
 		return drop(p, TN_DROP_UNTRANSLATED);
-	if (!quote_is_answered(p, q) || !policy_quoted(p, w, q->proto, q->l4, false))
+	if (!quote_is_answered(p, q) || !policy_quoted(p, q->proto, q->l4, false))
 		return drop(p, TN_DROP_FORGED_ERROR);
 	return icmp_rewrite(p, q, TN_DST, &e->fixed, &e->shared, &e->fixed, &e->shared);
 }
@@ -243,7 +243,7 @@ static __always_inline enum tn_verdict icmp_error_on_the_way(struct pkt *p, stru
 	e->fixed = q->dst;
 	ends_know_vm(e, mapping);
 	ends_know_peer(e, lookup_shared(&e->peer));
-	if (!policy_quoted(p, w, q->proto, q->l4, false))
+	if (!policy_quoted(p, q->proto, q->l4, false))
 		return drop(p, TN_DROP_FORGED_ERROR);
 	return icmp_rewrite(p, q, TN_DST, &q->dst, &e->shared, &w->src, &w->own);
 }

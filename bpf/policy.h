@@ -60,6 +60,7 @@ struct {
 	__type(value, struct work);
 } works SEC(".maps");
 
+/* Also for global functions to call: Linux 6.1 takes no key of a map from an argument of theirs. */
 static __always_inline struct work *work_get(void)
 {
 	__u32 zero = 0;
@@ -109,8 +110,9 @@ static __always_inline __u32 rule_in(struct tn_service_key *key, __u32 service)
  * that service; 0: none does. A tenant's rules for all of its mappings come first, then those
  * that name the mapping; of either, those from that tenant, then those from any.
  */
-__noinline __u32 tn_rule(struct work *w, __u32 of_peer, __u32 class, __u32 service)
+__noinline __u32 tn_rule(__u32 of_peer, __u32 class, __u32 service)
 {
+	struct work *w = work_get();
 	struct tn_service_key *key;
 	__u32 from, rule = 0;
 	struct ends *e;
@@ -184,8 +186,9 @@ static __always_inline __u32 flow_ports(__u16 service, __u16 port)
 	return service | (__u32)port << 16;
 }
 
-__noinline int tn_flow_lives(struct work *w, __u32 proto, __u32 ports)
+__noinline int tn_flow_lives(__u32 proto, __u32 ports)
 {
+	struct work *w = work_get();
 	const struct tn_flow *f;
 
 	if (!w)
@@ -217,8 +220,9 @@ static __always_inline __u32 flow_life(__u8 class)
  * The VM has sent a packet of that flow: `tcp` are its TCP flags. What is not there any more is
  * made again, so that a flow that had to make room for others comes back by itself.
  */
-__noinline int tn_flow_refresh(struct work *w, __u32 class_proto, __u32 ports, __u32 tcp)
+__noinline int tn_flow_refresh(__u32 class_proto, __u32 ports, __u32 tcp)
 {
+	struct work *w = work_get();
 	__u32 life = flow_life(class_proto >> 8);
 	struct tn_flow new = {};
 	struct tn_drops *count;
@@ -275,8 +279,9 @@ static __always_inline void fragment_key(struct work *w, __u32 id, __u32 proto, 
 }
 
 /* The first one was accepted by that rule, or with 0 as part of a flow: the others may follow. */
-__noinline int tn_fragment_note(struct work *w, __u32 id, __u32 proto, __u32 out, __u32 rule)
+__noinline int tn_fragment_note(__u32 id, __u32 proto, __u32 out, __u32 rule)
 {
+	struct work *w = work_get();
 	struct tn_fragment value = { .until = seconds() + TN_FRAGMENT_LIFE, .rule = rule };
 
 	if (!w)
@@ -286,8 +291,9 @@ __noinline int tn_fragment_note(struct work *w, __u32 id, __u32 proto, __u32 out
 }
 
 /* What was noted so, plus one; 0: nothing. */
-__noinline __u64 tn_fragment_follows(struct work *w, __u32 id, __u32 proto, __u32 out)
+__noinline __u64 tn_fragment_follows(__u32 id, __u32 proto, __u32 out)
 {
+	struct work *w = work_get();
 	const struct tn_fragment *first;
 
 	if (!w)
@@ -301,19 +307,19 @@ __noinline __u64 tn_fragment_follows(struct work *w, __u32 id, __u32 proto, __u3
  * One that is not the first. It cannot be judged by what it does not have, nor may it overwrite
  * what was judged (RFC 1858, RFC 3128, RFC 5722).
  */
-static __always_inline enum tn_verdict fragment_judge(struct pkt *p, struct work *w, bool out)
+static __always_inline enum tn_verdict fragment_judge(struct pkt *p, bool out)
 {
 	__u64 first;
 	__u32 id;
 
 	if (p->fragment_at < l4_header_min[p->proto])
 		return drop(p, TN_DROP_FRAGMENT);
-	p->rule = tn_rule(w, false, service_class[p->proto], SERVICE_UNKNOWN);
+	p->rule = tn_rule(false, service_class[p->proto], SERVICE_UNKNOWN);
 	if (p->rule)
 		return TN_GO_ON;
 	if (!fragment_id(p, &id))
 		return drop(p, TN_DROP_INTERNAL);
-	first = tn_fragment_follows(w, id, p->proto, out);
+	first = tn_fragment_follows(id, p->proto, out);
 	if (!first)
 		return drop(p, TN_DROP_FRAGMENT);
 	p->rule = first - 1;
@@ -323,13 +329,13 @@ static __always_inline enum tn_verdict fragment_judge(struct pkt *p, struct work
 
 /* ---------------------------------------------------------------- what a packet may do */
 
-static __always_inline enum tn_verdict accepted(struct pkt *p, struct work *w, bool out)
+static __always_inline enum tn_verdict accepted(struct pkt *p, bool out)
 {
 	__u32 id;
 
 	if (!p->fragment)
 		return TN_GO_ON;
-	return fragment_id(p, &id) && !tn_fragment_note(w, id, p->proto, out, p->rule)
+	return fragment_id(p, &id) && !tn_fragment_note(id, p->proto, out, p->rule)
 		       ? TN_GO_ON
 		       : drop(p, TN_DROP_INTERNAL);
 }
@@ -340,17 +346,17 @@ static __always_inline enum tn_verdict policy_in(struct pkt *p, struct work *w)
 	struct service s;
 
 	if (p->rest)
-		return fragment_judge(p, w, false);
+		return fragment_judge(p, false);
 	if (!service_read(p, p->proto, p->l4, &s))
 		return drop(p, TN_DROP_MALFORMED);
-	p->rule = tn_rule(w, false, s.talk == TALK_REPLY ? CLASS_NONE : s.class, s.dst);
+	p->rule = tn_rule(false, s.talk == TALK_REPLY ? CLASS_NONE : s.class, s.dst);
 	if (!p->rule) {
-		if (s.talk == TALK_REQUEST || !tn_flow_lives(w, p->proto, flow_ports(s.src, s.dst)))
+		if (s.talk == TALK_REQUEST || !tn_flow_lives(p->proto, flow_ports(s.src, s.dst)))
 			return drop(p,
 				    w->ends.peer_tenant ? TN_DROP_NOT_ACCEPTED : TN_DROP_STRANGER);
 		p->by_flow = true;
 	}
-	return accepted(p, w, false);
+	return accepted(p, false);
 }
 
 /* The VM opens a flow, or goes on with one: its peer has to accept that, if that is known here. */
@@ -361,11 +367,11 @@ static __always_inline enum tn_verdict policy_open(struct pkt *p, struct work *w
 
 	if (s->talk == TALK_REPLY)
 		return drop(p, TN_DROP_NOT_ACCEPTED);
-	if (w->ends.peer_flags & TN_SHARED_JUDGED && !tn_rule(w, true, s->class, s->dst))
+	if (w->ends.peer_flags & TN_SHARED_JUDGED && !tn_rule(true, s->class, s->dst))
 		return drop(p, TN_DROP_NOT_ACCEPTED);
 	if (s->class == TN_CLASS_TCP && !pkt_load(p, p->l4 + TCP_FLAGS_OFFSET, &tcp, sizeof(tcp)))
 		return drop(p, TN_DROP_MALFORMED);
-	tn_flow_refresh(w, p->proto | (__u32)s->class << 8, flow_ports(s->dst, s->src), tcp);
+	tn_flow_refresh(p->proto | (__u32)s->class << 8, flow_ports(s->dst, s->src), tcp);
 	p->by_flow = true;
 	return TN_GO_ON;
 }
@@ -377,13 +383,13 @@ static __always_inline enum tn_verdict policy_out(struct pkt *p, struct work *w)
 	struct service s;
 
 	if (p->rest)
-		return fragment_judge(p, w, true);
+		return fragment_judge(p, true);
 	if (!service_read(p, p->proto, p->l4, &s))
 		return drop(p, TN_DROP_MALFORMED);
-	p->rule = tn_rule(w, false, s.talk == TALK_REQUEST ? CLASS_NONE : s.class, s.src);
+	p->rule = tn_rule(false, s.talk == TALK_REQUEST ? CLASS_NONE : s.class, s.src);
 	if (!p->rule)
 		v = policy_open(p, w, &s);
-	return v == TN_GO_ON ? accepted(p, w, true) : v;
+	return v == TN_GO_ON ? accepted(p, true) : v;
 }
 
 /*
@@ -391,27 +397,26 @@ static __always_inline enum tn_verdict policy_out(struct pkt *p, struct work *w)
  * is of a flow that there is; `l4` is zero when that is not quoted. `by_vm`: the VM has sent
  * that packet, and gets the error; else it is the other way round.
  */
-static __always_inline bool policy_quoted(struct pkt *p, struct work *w, __u8 proto, __u32 l4,
-					  bool by_vm)
+static __always_inline bool policy_quoted(struct pkt *p, __u8 proto, __u32 l4, bool by_vm)
 {
 	struct service s;
 
 	if (!l4) {
-		p->rule = tn_rule(w, false, CLASS_NONE, 0);
+		p->rule = tn_rule(false, CLASS_NONE, 0);
 		return p->rule;
 	}
 	if (!service_read(p, proto, l4, &s))
 		return false;
 	/* a rule knows requests that come to the VM, and replies that it sends */
-	p->rule = tn_rule(w, false,
-			  s.talk == (by_vm ? TALK_REQUEST : TALK_REPLY) ? CLASS_NONE : s.class,
-			  by_vm ? s.src : s.dst);
+	p->rule =
+		tn_rule(false, s.talk == (by_vm ? TALK_REQUEST : TALK_REPLY) ? CLASS_NONE : s.class,
+			by_vm ? s.src : s.dst);
 	if (p->rule)
 		return true;
 	if (s.talk == (by_vm ? TALK_REPLY : TALK_REQUEST))
 		return false;
-	p->by_flow = tn_flow_lives(w, proto,
-				   by_vm ? flow_ports(s.dst, s.src) : flow_ports(s.src, s.dst));
+	p->by_flow =
+		tn_flow_lives(proto, by_vm ? flow_ports(s.dst, s.src) : flow_ports(s.src, s.dst));
 	return p->by_flow;
 }
 

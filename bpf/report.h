@@ -132,8 +132,15 @@ static __always_inline int report_send(struct pkt *p)
 	report_address(p, e);
 	if (n > TN_EVENT_HEAD)
 		n = TN_EVENT_HEAD;
-	asm volatile("" : "+r"(n)); /* or the compiler leaves out what the verifier has to see */
-	if (n > 0 && n <= TN_EVENT_HEAD && pkt_load(p, 0, e->head, n))
+	/* each bound by itself, or the compiler makes one comparison that Linux 6.1 cannot follow
+	 */
+	asm volatile("" : "+r"(n));
+	if (n < ETH_HLEN)
+		return 0;
+	asm volatile("" : "+r"(n));
+	if (n > TN_EVENT_HEAD)
+		return 0;
+	if (pkt_load(p, 0, e->head, n))
 		e->head_len = n;
 	out = bpf_ringbuf_reserve(&events, sizeof(*out), 0);
 	if (!out) {
