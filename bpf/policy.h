@@ -216,9 +216,71 @@ static __always_inline __u32 flow_life(__u8 class)
 	}
 }
 
+static __always_inline bool was_withdrawn(const struct tn_service_key *key, __u32 life)
+{
+	const __u32 *since = bpf_map_lookup_elem(&withdrawn, key);
+
+	return since && *since + life > seconds();
+}
+
+/*
+ * Whether a rule of the VM's tenant that is no more accepted this service of the VM, and not
+ * longer ago than a flow lives. First the row that says whether there is anything to look for.
+ * A rule for all ports says nothing about which end is the server's: but for TCP, which
+ * is_opening() knows, that is then the one with the lower port.
+ */
+__noinline int tn_was_accepted(__u32 class, __u32 ports)
+{
+	struct work *w = work_get();
+	struct tn_service_key *key;
+	__u32 life = flow_life(class), service = ports >> 16;
+	bool any = false, all = class == TN_CLASS_TCP || service <= (ports & 0xffff);
+
+	if (!w)
+		return 0;
+	key = &w->service;
+	*key = (struct tn_service_key){ .accept.tenant = w->ends.tenant,
+					.class = TN_WITHDRAWN_ANY };
+	for (__u32 i = 0; i < 2 && !any; i++) {
+		key->accept.from = i ? 0 : w->ends.peer_tenant;
+		any = was_withdrawn(key, life);
+	}
+	if (!any)
+		return 0;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < 4; i++) {
+		key->accept.from = i & 1 ? 0 : w->ends.peer_tenant;
+		if (i == 2)
+			key->accept.to = w->ends.shared;
+		key->class = TN_WITHDRAWN_ALL;
+		key->shift = key->block = 0;
+		if (all && was_withdrawn(key, life))
+			return 1;
+		key->class = class;
+#pragma clang loop unroll(disable)
+		for (__u32 shift = 0; shift <= TN_SHIFT_ALL; shift += TN_SHIFT_STEP) {
+			key->shift = shift;
+			key->block = service >> shift;
+			if ((all || shift < TN_SHIFT_ALL) && was_withdrawn(key, life))
+				return 1;
+		}
+	}
+	return 0;
+}
+
+/* Whether a packet begins a flow by what it is; 0 for `tcp`: it has no such flags. */
+static __always_inline bool is_opening(__u8 class, __u32 tcp)
+{
+	if (class == TN_CLASS_TCP)
+		return (tcp & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+	return class == TN_CLASS_ICMP ||
+	       class == TN_CLASS_ICMPV6; /* a request: see policy_open() */
+}
+
 /*
  * The VM has sent a packet of that flow: `tcp` are its TCP flags. What is not there any more is
- * made again, so that a flow that had to make room for others comes back by itself.
+ * made again, so that a flow that had to make room for others comes back by itself. 0: it must
+ * not, it is an answer that a rule had accepted.
  */
 __noinline int tn_flow_refresh(__u32 class_proto, __u32 ports, __u32 tcp)
 {
@@ -227,13 +289,18 @@ __noinline int tn_flow_refresh(__u32 class_proto, __u32 ports, __u32 tcp)
 	struct tn_flow new = {};
 	struct tn_drops *count;
 	struct tn_flow *f;
+	bool lives;
 
 	if (!w)
-		return 0;
+		return 1;
 	flow_key(w, class_proto & 0xff, ports);
 	f = bpf_map_lookup_elem(&flows, &w->flow);
 	new.tenant = w->ends.peer_tenant;
-	if (f && !(tcp & TCP_SYN) && f->until > seconds())
+	lives = f && f->until > seconds() && f->tenant == new.tenant;
+	if (!lives && !is_opening(class_proto >> 8, tcp) &&
+	    tn_was_accepted(class_proto >> 8, ports))
+		return 0;
+	if (lives && !(tcp & TCP_SYN))
 		new.flags = f->flags;
 	if (tcp & (TCP_FIN | TCP_RST))
 		new.flags |= TN_FLOW_CLOSING;
@@ -251,7 +318,7 @@ __noinline int tn_flow_refresh(__u32 class_proto, __u32 ports, __u32 tcp)
 		return 1;
 	}
 	if (bpf_map_update_elem(&flows, &w->flow, &new, BPF_ANY))
-		return 0;
+		return 1;
 	count = router_counters();
 	if (count)
 		count->flows_opened++;
@@ -371,7 +438,8 @@ static __always_inline enum tn_verdict policy_open(struct pkt *p, struct work *w
 		return drop(p, TN_DROP_NOT_ACCEPTED);
 	if (s->class == TN_CLASS_TCP && !pkt_load(p, p->l4 + TCP_FLAGS_OFFSET, &tcp, sizeof(tcp)))
 		return drop(p, TN_DROP_MALFORMED);
-	tn_flow_refresh(p->proto | (__u32)s->class << 8, flow_ports(s->dst, s->src), tcp);
+	if (!tn_flow_refresh(p->proto | (__u32)s->class << 8, flow_ports(s->dst, s->src), tcp))
+		return drop(p, TN_DROP_NOT_ACCEPTED);
 	p->by_flow = true;
 	return TN_GO_ON;
 }

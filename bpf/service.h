@@ -22,7 +22,7 @@ struct service {
 
 /* Flags of a TCP header (RFC 9293, 3.1), in the byte at this offset */
 #define TCP_FLAGS_OFFSET 13
-enum { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4 };
+enum { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_ACK = 16 };
 
 /* A table, for the verifier's sake; all else is TN_CLASS_OTHER, which is 0. */
 static const __u8 service_class[256] = {

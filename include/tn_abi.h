@@ -125,6 +125,15 @@ struct tn_service_key {
 };
 
 /*
+ * Map withdrawn (LRU): the rows of services, and those of accepts that accept everything, of rules
+ * that are no more; the value is since when (CLOCK_MONOTONIC, seconds). For as long as a flow would
+ * live, what a VM sends from such a service is an answer that was accepted, and opens no flow.
+ */
+#define TN_WITHDRAWN	 16384		  /* rows */
+#define TN_WITHDRAWN_ALL TN_CLASSES_COUNT /* class of a row of accepts; shift and block 0 */
+#define TN_WITHDRAWN_ANY 0xff /* class: there are rows of that tenant and sender; `to` unset */
+
+/*
  * Map pools (LPM): whose an address is that is in no row of by_shared: of a tenant whose router is
  * elsewhere and which has that pool. The value is its id; 0: several tenants claim it.
  */

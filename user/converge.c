@@ -494,6 +494,7 @@ static void undo(struct change *c, bool created)
 		vec_each (r, &c->have.routers)
 			r->out_of_scope = r->broken;
 		plan_make(&c->have, &now, &plan);
+		plan.withdrawn.n = 0; /* it was accepted for a moment only */
 		if (execute_prepare(c->dp, &plan, &c->have, &now, NULL, &err) == 0 &&
 		    execute_complete(c->dp, &plan, &now, &err) == 0)
 			execute_leave(c->dp, &plan, &err);

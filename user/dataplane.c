@@ -34,6 +34,7 @@
 	X(drops)     \
 	X(accepts)   \
 	X(services)  \
+	X(withdrawn) \
 	X(hits)      \
 	X(pools)     \
 	X(limits)    \
@@ -947,6 +948,26 @@ int dataplane_del_services(struct dataplane *dp, const struct service_row *rows,
 			   struct error *err)
 {
 	return del_rows(dp, MAP_services, rows, n, key, err);
+}
+
+int dataplane_put_withdrawn(struct dataplane *dp, const struct tn_service_key *keys, size_t n,
+			    struct error *err)
+{
+	struct timespec t = { 0 };
+	uint32_t now;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	now = t.tv_sec;
+	for (size_t i = 0; i < n; i++) {
+		struct tn_service_key any = { .accept = { .tenant = keys[i].accept.tenant,
+							  .from = keys[i].accept.from },
+					      .class = TN_WITHDRAWN_ANY };
+
+		if (bpf_map_update_elem(dp->fd[MAP_withdrawn], &keys[i], &now, BPF_ANY) ||
+		    bpf_map_update_elem(dp->fd[MAP_withdrawn], &any, &now, BPF_ANY))
+			return map_error(MAP_withdrawn, err);
+	}
+	return 0;
 }
 
 int dataplane_put_pools(struct dataplane *dp, const struct pool_row *rows, size_t n,

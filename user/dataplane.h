@@ -77,6 +77,9 @@ int dataplane_put_services(struct dataplane *dp, const struct service_row *rows,
 			   struct error *err);
 int dataplane_del_services(struct dataplane *dp, const struct service_row *rows, size_t n,
 			   struct error *err);
+/* From now on: see tn_abi.h. */
+int dataplane_put_withdrawn(struct dataplane *dp, const struct tn_service_key *keys, size_t n,
+			    struct error *err);
 int dataplane_put_pools(struct dataplane *dp, const struct pool_row *rows, size_t n,
 			struct error *err);
 int dataplane_del_pools(struct dataplane *dp, const struct pool_row *rows, size_t n,

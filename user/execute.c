@@ -194,16 +194,17 @@ int execute_prepare(struct dataplane *dp, const struct plan *p, const struct mac
 }
 
 /* Rows of mappings keep the counters that they have, the others need nothing of `have`. */
-#define do_put_fixed(dp, have, v, n, err)    dataplane_put_fixed(dp, have, v, n, err)
-#define do_put_shared(dp, have, v, n, err)   dataplane_put_shared(dp, have, v, n, err)
-#define do_del_accepts(dp, have, v, n, err)  dataplane_del_accepts(dp, v, n, err)
-#define do_put_accepts(dp, have, v, n, err)  dataplane_put_accepts(dp, v, n, err)
-#define do_del_services(dp, have, v, n, err) dataplane_del_services(dp, v, n, err)
-#define do_put_services(dp, have, v, n, err) dataplane_put_services(dp, v, n, err)
-#define do_put_limits(dp, have, v, n, err)   dataplane_put_limits(dp, v, n, err)
-#define do_put_pools(dp, have, v, n, err)    dataplane_put_pools(dp, v, n, err)
-#define do_del_pools(dp, have, v, n, err)    dataplane_del_pools(dp, v, n, err)
-#define do_zero_hits(dp, have, v, n, err)    dataplane_zero_hits(dp, v, n, err)
+#define do_put_fixed(dp, have, v, n, err)     dataplane_put_fixed(dp, have, v, n, err)
+#define do_put_shared(dp, have, v, n, err)    dataplane_put_shared(dp, have, v, n, err)
+#define do_put_withdrawn(dp, have, v, n, err) dataplane_put_withdrawn(dp, v, n, err)
+#define do_del_accepts(dp, have, v, n, err)   dataplane_del_accepts(dp, v, n, err)
+#define do_put_accepts(dp, have, v, n, err)   dataplane_put_accepts(dp, v, n, err)
+#define do_del_services(dp, have, v, n, err)  dataplane_del_services(dp, v, n, err)
+#define do_put_services(dp, have, v, n, err)  dataplane_put_services(dp, v, n, err)
+#define do_put_limits(dp, have, v, n, err)    dataplane_put_limits(dp, v, n, err)
+#define do_put_pools(dp, have, v, n, err)     dataplane_put_pools(dp, v, n, err)
+#define do_del_pools(dp, have, v, n, err)     dataplane_del_pools(dp, v, n, err)
+#define do_zero_hits(dp, have, v, n, err)     dataplane_zero_hits(dp, v, n, err)
 
 /* Nobody is accepted in between whom neither the old nor the new rules accept. */
 static int put_policy(struct dataplane *dp, const struct plan *p, const struct machine *have,

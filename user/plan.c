@@ -23,6 +23,7 @@ void plan_free(struct plan *p)
 	vec_free(&p->detach);
 	vec_free(&p->shared_del);
 	vec_free(&p->fixed_del);
+	vec_free(&p->withdrawn);
 	vec_free(&p->accept_dead);
 	vec_free(&p->service_dead);
 	vec_free(&p->rules_new);
@@ -275,11 +276,21 @@ static struct tn_accept both(const struct tn_accept *old, const struct tn_accept
 
 #define same_value(a, b) (memcmp((a), (b), sizeof(*(a))) == 0)
 
+/* Everything was accepted; the rows of services speak for themselves. */
+static void withdraw(const struct accept_row *h, struct plan *out)
+{
+	if (h->value.rule)
+		*vec_push(&out->withdrawn) =
+			(struct tn_service_key){ .accept = h->key, .class = TN_WITHDRAWN_ALL };
+}
+
 static void diff_accept(const struct machine *have, const struct accept_row *w,
 			const struct accept_row *h, struct plan *out)
 {
 	struct accept_row sum = *w;
 
+	if (h && !w->value.rule)
+		withdraw(h, out);
 	if (h && is_alive(have, h))
 		sum.value = both(&h->value, &w->value);
 	if (!h || !same_value(&sum.value, &h->value))
@@ -290,6 +301,7 @@ static void diff_accept(const struct machine *have, const struct accept_row *w,
 
 static void drop_accept(const struct machine *have, const struct accept_row *h, struct plan *out)
 {
+	withdraw(h, out);
 	if (is_alive(have, h))
 		*vec_push(&out->accept_del) = *h;
 	else
@@ -322,6 +334,7 @@ static bool is_led_to(const struct machine *m, const struct service_row *row)
 
 static void drop_service(const struct machine *have, const struct service_row *h, struct plan *out)
 {
+	*vec_push(&out->withdrawn) = h->key;
 	if (is_led_to(have, h))
 		*vec_push(&out->service_del) = *h;
 	else

@@ -34,6 +34,8 @@ struct plan {
 	VEC(const struct route_row *) route_moved; /* is there, but leads another way */
 	VEC(const struct route_row *) route_put;
 	VEC(const struct setting_row *) setting_put;
+	/* what is accepted no more: see tn_abi.h */
+	VEC(struct tn_service_key) withdrawn;
 	/*
 	 * Who is accepted. At every moment that is at most what the old and the new rules accept
 	 * together, and at least what both do. First goes what nothing leads to, as a run that was
@@ -67,6 +69,7 @@ struct plan {
 
 /* X(what is done, with which rows): the steps of the policy, in their order. */
 #define POLICY_STEPS(X)               \
+	X(put_withdrawn, withdrawn)   \
 	X(del_accepts, accept_dead)   \
 	X(del_services, service_dead) \
 	X(zero_hits, rules_new)       \

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "addr.h"
 #include "harness.h"
 
 #define EVERYTHING   TN_CLASSES_COUNT
@@ -322,6 +323,14 @@ Test(policy, the_peer_has_to_accept)
 	scene(the_peer_has_to_accept);
 }
 
+static uint32_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
 /* A rule that is gone ends what it accepted, in both directions. */
 static void a_rule_that_goes(struct lab *lab)
 {
@@ -339,6 +348,81 @@ Test(policy, a_rule_that_goes)
 	scene(a_rule_that_goes);
 }
 
+static void withdrawn(struct lab *lab, const char *to, uint32_t from, unsigned int class,
+		      unsigned int shift, uint16_t service, uint32_t since)
+{
+	struct tn_service_key key = {
+		.accept = { .tenant = TENANT_OF(RED), .from = from },
+		.class = class,
+		.shift = shift,
+		.block = class == TN_WITHDRAWN_ALL ? 0 : service >> shift,
+	};
+	struct tn_service_key any = { .accept = key.accept, .class = TN_WITHDRAWN_ANY };
+	int map = lab_map_fd(lab, "withdrawn");
+
+	if (to)
+		cr_assert(addr_parse(to, &key.accept.to));
+	cr_assert_eq(bpf_map_update_elem(map, &key, &since, BPF_ANY), 0);
+	cr_assert_eq(bpf_map_update_elem(map, &any, &since, BPF_ANY), 0);
+}
+
+/* Of whom it is not known here whom he accepts: no answer that was accepted opens a flow to him. */
+static void a_rule_that_goes_for_a_peer_elsewhere(struct lab *lab)
+{
+	uint32_t elsewhere = TENANT_OF(GREEN) + 7;
+
+	lab_pool(lab, "100.64.9.0/24", elsewhere);
+	withdrawn(lab, NULL, elsewhere, TN_CLASS_TCP, 0, 22, now());
+	withdrawn(lab, RED_SHARED, 0, TN_CLASS_UDP, 8, 0x1234, now());
+	withdrawn(lab, RED_SHARED2, elsewhere, TN_WITHDRAWN_ALL, 0, 0, now());
+	PLAY(lab, { "an answer", OUT, TCP_(RED_VM, 22, STRANGER, 4000), TN_DROP_NOT_ACCEPTED },
+	     { "to the request", OUT, TCP_(RED_VM, 22, STRANGER, 4000, .tcp = TH_SYN | TH_ACK),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "and what it would let in", IN, TCP_(STRANGER, 4000, RED_SHARED, 22),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "of another service", OUT, TCP_(RED_VM, 23, STRANGER, 4000), PASSES },
+	     { "of another protocol", OUT, UDP_(RED_VM, 22, STRANGER, 4000), PASSES },
+	     { "to another", OUT, TCP_(RED_VM, 22, "100.64.10.1", 4000), PASSES },
+	     { "a block of services", OUT, UDP_(RED_VM, 0x12ff, "100.64.10.1", 4000),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "next to it", OUT, UDP_(RED_VM, 0x1300, STRANGER, 4000), PASSES },
+	     { "of another mapping", OUT, UDP_(RED_VM2, 0x1234, "100.64.10.1", 4000), PASSES },
+	     { "everything", OUT, UDP_(RED_VM2, 7, STRANGER, 4000), TN_DROP_NOT_ACCEPTED },
+	     { "of a client's port", OUT, UDP_(RED_VM2, 4001, STRANGER, 4000), PASSES },
+	     { "TCP of a client's port", OUT, TCP_(RED_VM2, 4001, STRANGER, 4000),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "GRE",
+	       OUT,
+	       { .src = RED_VM2, .dst = STRANGER, .proto = IPPROTO_GRE, .payload = 9 },
+	       TN_DROP_NOT_ACCEPTED },
+	     { "but a ping", OUT, PING(RED_VM2, STRANGER), PASSES },
+	     { "a VM that opens a flow", OUT, TCP_(RED_VM, 22, STRANGER, 4000, .tcp = TH_SYN),
+	       PASSES },
+	     { "and goes on with it", OUT, TCP_(RED_VM, 22, STRANGER, 4000), PASSES });
+	withdrawn(lab, NULL, elsewhere, TN_CLASS_TCP, 0, 25, now() - TN_FLOW_TCP);
+	withdrawn(lab, RED_SHARED, 0, TN_CLASS_UDP, 8, 0x1234, now() - TN_FLOW_UDP + 60);
+	withdrawn(lab, NULL, elsewhere, TN_CLASS_UDPLITE, 16, 0, now());
+	PLAY(lab,
+	     { "all ports",
+	       OUT,
+	       { .src = RED_VM, .dst = STRANGER, .proto = IPPROTO_UDPLITE, .sport = 9, .dport = 9 },
+	       TN_DROP_NOT_ACCEPTED },
+	     { "all ports, from a client's",
+	       OUT,
+	       { .src = RED_VM, .dst = STRANGER, .proto = IPPROTO_UDPLITE, .sport = 9, .dport = 8 },
+	       PASSES });
+	PLAY(lab, { "long ago", OUT, TCP_(RED_VM, 25, STRANGER, 4000), PASSES },
+	     { "not so long ago", OUT, UDP_(RED_VM, 0x12ff, STRANGER, 4001),
+	       TN_DROP_NOT_ACCEPTED });
+	lab_accept(lab, RED, RED_SHARED, 0, ONE_OF(UDP, 0x12ff), 3);
+	PLAY(lab, { "accepted again", OUT, UDP_(RED_VM, 0x12ff, STRANGER, 4001), PASSES });
+}
+
+Test(policy, a_rule_that_goes_for_a_peer_elsewhere)
+{
+	scene(a_rule_that_goes_for_a_peer_elsewhere);
+}
+
 /* The one flow that there is; the caller's to change. */
 static struct tn_flow_key only_flow(struct lab *lab, struct tn_flow *value)
 {
@@ -349,14 +433,6 @@ static struct tn_flow_key only_flow(struct lab *lab, struct tn_flow *value)
 	cr_assert_neq(bpf_map_get_next_key(flows, &key, &next), 0, "more than one flow");
 	cr_assert_eq(bpf_map_lookup_elem(flows, &key, value), 0);
 	return key;
-}
-
-static uint32_t now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
 }
 
 /* As long as RFC 5382, 4787 and 5508 want it, and no longer. */

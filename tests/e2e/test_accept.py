@@ -152,42 +152,77 @@ def test_accept_no_holes(lab):
                 equal((heard(here), heard(there)), (None, None), "what came through")
 
 
+@contextlib.contextmanager
+def connection(client, server, address, port):
+    """A TCP connection, both ends; nothing of it is left for other tests to see."""
+    with bound(server, socket.SOCK_STREAM, address, port) as listening, \
+            client.socket(family(address), socket.SOCK_STREAM) as here:
+        listening.listen(1)
+        here.settimeout(2 * PATIENCE)
+        here.connect((address, port))
+        there, _ = listening.accept()
+        with there:
+            for sock in (here, there):
+                sock.settimeout(2 * PATIENCE)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            yield here, there
+
+
+def both_ways(here, there):
+    here.sendall(b"there")
+    equal(there.recv(100), b"there", "what came")
+    there.sendall(b"back")
+    equal(here.recv(100), b"back", "what came back")
+
+
+def neither_way(pairs):
+    """All try again and again, and the servers' tries do not open the way for the clients'."""
+    ends = [sock for pair in pairs for sock in pair]
+    for _ in range(4):
+        for sock in ends:
+            sock.send(b"late")
+        time.sleep(SHORT)
+    for sock in ends:
+        sock.settimeout(0)
+        equal(heard(sock), None, "what came after the rule")
+
+
 @hook
 def test_accept_changes_of_rules(lab):
-    """What still is accepted goes on without a loss; what is not any more ends at once, both ways."""
-    more = {"from": ["red"], "ports": ["tcp/7000-7009", "udp/53"]}
-    with rules(lab, blue=({"from": ["red"], "ports": ["tcp/7000"]},)) as definitions, \
-            bound(lab.blue1, socket.SOCK_STREAM, BLUE1, 7000) as there, \
-            lab.red1.socket(socket.AF_INET, socket.SOCK_STREAM) as here:
-        there.listen(1)
-        here.settimeout(2 * PATIENCE)
-        here.connect((BLUE1, 7000))
-        conn, _ = there.accept()
-        conn.settimeout(2 * PATIENCE)
-        for sock in (here, conn):   # nothing of it is left for other tests to see
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-        def works():
-            here.sendall(b"there")
-            equal(conn.recv(100), b"there", "what came")
-            conn.sendall(b"back")
-            equal(here.recv(100), b"back", "what came back")
-
-        with conn:
-            works()
-            for accept in ((more,), ({"from": ["*"], "ports": ["udp"]}, more), ({"from": ["red"]},)):
-                definitions["blue"].accept = accept
-                lab.apply(definitions)
-                works()
-            definitions["blue"].accept = ()
+    """
+    What still is accepted goes on without a loss; what is not any more ends at once, both ways,
+    also for a tenant of which it is not known here whom it accepts.
+    """
+    both, port, question = ["red", "plain"], new_port(), new_port()
+    ports = [f"tcp/{port}-{port + 1}", f"udp/{question}"]
+    more = {"from": both, "ports": [f"tcp/{port}-{port + 9}", "udp"]}
+    with rules(lab, blue=({"from": both, "ports": ports},)) as definitions, \
+            contextlib.ExitStack() as stack:
+        pairs = [stack.enter_context(connection(client, lab.blue1, BLUE1, port + n))
+                 for n, client in enumerate((lab.red1, lab.plain))]
+        for client in (lab.red1, lab.plain):
+            there = stack.enter_context(bound(lab.blue1, socket.SOCK_DGRAM, BLUE1, question))
+            here = stack.enter_context(bound(client, socket.SOCK_DGRAM, BLUE1, 0))
+            here.connect((BLUE1, question))
+            here.send(b"hello")
+            there.connect(there.recvfrom(100)[1])
+            pairs.append((here, there))
+        for accept in ((more,), ({"from": ["*"], "ports": ["udp"]}, more), ({"from": both},)):
+            for pair in pairs:
+                both_ways(*pair)
+            definitions["blue"].accept = accept
             lab.apply(definitions)
-            conn.settimeout(SHORT)
-            here.settimeout(SHORT)
-            here.sendall(b"late")
-            conn.sendall(b"late")
-            # both try again, and the server's tries do not open the way for the client's
-            for _ in range(4):
-                equal((heard(conn), heard(here)), (None, None), "what came after the rule")
+        for pair in pairs:
+            both_ways(*pair)
+        definitions["blue"].accept = ({"from": ["red"], "ports": ["tcp/1"]},)
+        lab.apply(definitions)
+        neither_way(pairs)
+        definitions["blue"].accept = (more,)
+        lab.apply(definitions)
+        for here, there in pairs[2:]:
+            there.settimeout(2 * PATIENCE)
+            here.send(b"again")
+            equal(there.recv(100), b"again", "what came under the rule that is back")
 
 
 def attack(lab, reason, tenant, frames):
@@ -250,13 +285,13 @@ def test_accept_flood_of_flows(lab):
 
 
 def flood(ns, flows):
-    """A datagram each to PLAIN, from as many ports and to as many as it takes."""
+    """A datagram each to PLAIN, from as many ports as it takes, each to 2,048."""
     per = 2048
-    for first in range(0, flows, per):
+    for _ in range(0, flows, per):
         with ns.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            for port in range(first, first + per):
+            for port in range(per):
                 with contextlib.suppress(OSError):
-                    sock.sendto(b"", (PLAIN, 1024 + port % 60000))
+                    sock.sendto(b"", (PLAIN, 1024 + port))
 
 
 @program

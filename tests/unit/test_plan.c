@@ -1044,6 +1044,34 @@ Test(plan, rules_that_come_new)
 	cr_expect_eq(p.rules_new.v[0], 7);
 }
 
+static bool withdraws(const struct plan *p, uint32_t from, uint8_t class, uint16_t block)
+{
+	vec_each (key, &p->withdrawn) {
+		if (key->accept.from == from && key->class == class && key->block == block)
+			return true;
+	}
+	return false;
+}
+
+/* What is accepted no more, and nothing that still is. */
+Test(plan, rules_that_go)
+{
+	_cleanup_machine_ struct machine want =
+		machine_by(TWO "; accept id=1 from=* tcp/80; accept id=4 from=red tcp/22;");
+	_cleanup_machine_ struct machine have = machine_by(
+		TWO
+		"; accept id=1 from=* tcp/80 tcp/81; accept id=2 from=blue; accept id=3 from=red;");
+	_cleanup_plan_ struct plan p, back;
+
+	plan_make(&want, &have, &p);
+	cr_expect_eq(p.withdrawn.n, 3, "%zu", p.withdrawn.n);
+	cr_expect(withdraws(&p, 0, TN_CLASS_TCP, 81));
+	cr_expect(withdraws(&p, 2, TN_WITHDRAWN_ALL, 0));
+	cr_expect(withdraws(&p, 1, TN_WITHDRAWN_ALL, 0));
+	plan_make(&have, &want, &back);
+	cr_expect_eq(back.withdrawn.n, 1); /* red is accepted without tcp/22 being named */
+}
+
 /* An address that another tenant gets is nobody's in between, router or not. */
 Test(plan, another_tenant_of_a_shared_address)
 {

@@ -440,7 +440,8 @@ struct way {
 	struct verdict before[QUESTIONS];
 	struct verdict after[QUESTIONS];
 	size_t steps;
-	size_t stop; /* after so many steps, as a run that is killed; 0: never */
+	size_t withdrawn; /* questions that rows of withdrawn were looked for */
+	size_t stop;	  /* after so many steps, as a run that is killed; 0: never */
 	int round;
 };
 
@@ -461,6 +462,36 @@ static void check_step(struct way *w, const char *step)
 		cr_assert(v.in >= (a.in && b.in) && v.out >= (a.out && b.out),
 			  "round %d, %s: accepted by both: %u to %s %u/%u", w->round, step, q->from,
 			  ADDR(&q->to), q->class, q->service);
+	}
+}
+
+static bool names(const struct tn_service_key *key, const struct way *w, const struct question *q)
+{
+	const struct shared_row like = { .shared = q->to };
+	const struct shared_row *row =
+		bsearch(&like, w->from->shared.v, w->from->shared.n, sizeof(like), shared_row_cmp);
+
+	if (!row || key->accept.tenant != row->tenant ||
+	    (key->accept.from && key->accept.from != q->from) ||
+	    (!addr_is_unset(&key->accept.to) && addr_cmp(&key->accept.to, &q->to) != 0))
+		return false;
+	return key->class == TN_WITHDRAWN_ALL ||
+	       (key->class == q->class && key->block == q->service >> key->shift);
+}
+
+/* What was accepted and will not be is withdrawn. */
+static void check_withdrawn(struct way *w, const struct tn_service_key *keys, size_t n)
+{
+	for (int i = 0; i < QUESTIONS; i++) {
+		bool found = false;
+
+		if (!w->before[i].in || w->after[i].in)
+			continue;
+		for (size_t k = 0; k < n; k++)
+			found |= names(&keys[k], w, &w->questions[i]);
+		cr_assert(found, "round %d: %s is not withdrawn", w->round,
+			  ADDR(&w->questions[i].to));
+		w->withdrawn++;
 	}
 }
 
@@ -516,6 +547,7 @@ static bool stopped(const struct way *w)
 /* nothing that decides who is accepted; by_fixed has no rows here */
 #define do_put_fixed(w, rows) cr_assert_eq((rows).n, 0)
 #define do_zero_hits(w, rows)
+#define do_put_withdrawn(w, rows) check_withdrawn(w, (rows).v, (rows).n)
 
 /* The order of execute_complete(). */
 static void walk(struct way *w)
@@ -623,7 +655,7 @@ static void expect_same_rows(const struct machine *a, const struct machine *b, i
 Test(policy, a_change_accepts_no_more_and_no_less)
 {
 	struct dice d = { .state = 23 };
-	size_t steps = 0;
+	size_t steps = 0, withdrawn = 0;
 
 	for (int round = 0; round < 3000; round++) {
 		_cleanup_machine_ struct machine a = random_wanted(&d), b = random_wanted(&d);
@@ -643,8 +675,10 @@ Test(policy, a_change_accepts_no_more_and_no_less)
 		copy_rows(&half, &w.now);
 		walk(&w);
 		steps += w.steps;
+		withdrawn += w.withdrawn;
 		expect_same_rows(&c, &w.now, round);
 		machine_free(&w.now);
 	}
 	cr_expect_gt(steps, 1000, "only %zu steps were walked", steps);
+	cr_expect_gt(withdrawn, 100, "only %zu were withdrawn", withdrawn);
 }
