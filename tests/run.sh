@@ -58,7 +58,7 @@ run_replay() {
 run_python() {
 	local out counts
 	out=$(mktemp)
-	/usr/bin/python3 "$@" --bin "$build/tenantnat" 2>&1 | tee "$out" | grep -v '^[0-9]* passed'
+	/usr/bin/python3 "$@" --bin "$build/tenantnat" 2>&1 | tee "$out" | grep --line-buffered -v '^[0-9]* passed'
 	counts=$(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$out" | tail -n 1)
 	rm -f "$out"
 	# shellcheck disable=SC2086 # two words, or none
@@ -92,7 +92,7 @@ for level in "$@"; do
 	e2e)
 		# shellcheck disable=SC2086 # as many words as there are
 		need_root e2e && run_level "all $build/foreign.bpf.o" run_python tests/e2e/run.py \
-			--foreign "$build/foreign.bpf.o" ${TN_E2E-}
+			--foreign "$build/foreign.bpf.o" --jobs 2 ${TN_E2E-}
 		;;
 	# the same packets each time, unless others are asked for
 	diff) need_root diff && run_level all run_python tests/diff/run.py --seed "${SEED:-1}" ;;

@@ -25,11 +25,11 @@ class Tenant:
     """
     One tenant of a definitions file; `mappings` are (fixed, shared or None, name or None). `accept`
     are rules, lists by their keys; None leaves it out. One with a router accepts all, if it is
-    not said: who may talk to whom is a matter of few tests.
+    not said: who may talk to whom is a matter of few tests. `limits` are by fixed address.
     """
 
-    def __init__(self, name, *mappings, router=None, pool=None, accept=(ANYBODY,)):
-        self.name, self.router, self.pool = name, router, pool
+    def __init__(self, name, *mappings, router=None, pool=None, accept=(ANYBODY,), limits=()):
+        self.name, self.router, self.pool, self.limits = name, router, pool, dict(limits)
         self.accept = accept if router is not None or accept != (ANYBODY,) else None
         self.mappings = [(m + (None, None))[:3] for m in mappings]
 
@@ -46,6 +46,7 @@ class Tenant:
             fields = [f"name: {name}"] if name else []
             fields.append("fixed: " + quoted([fixed])[0])
             fields += ["shared: " + quoted([shared])[0]] if shared else []
+            fields += ["limit: " + self.limits[fixed]] if fixed in self.limits else []
             out.append("      - {" + ", ".join(fields) + "}")
         if self.accept is not None:
             out.append("    accept:" if self.accept else "    accept: []")

@@ -17,6 +17,7 @@ on the shared network. Else IPv6 is off, so that nothing is sent unasked.
 """
 import contextlib
 import os
+import tempfile
 
 from case import eventually
 from cli import Cli
@@ -55,8 +56,8 @@ class Lab:
     def __init__(self, binary, scratch, variant, offload, medium="veth"):
         self.variant, self.offload, self.long = variant, offload, False
         self.hook, env = VARIANTS[variant]
-        self.scratch = os.path.join(scratch, f"{variant}-{offload}-{medium}")
-        os.mkdir(self.scratch)
+        self.scratch = tempfile.mkdtemp(prefix=f"{variant}-{offload}-{medium}-", dir=scratch)
+        os.chmod(self.scratch, 0o755)
         self.medium = Medium(medium, self.scratch)
         self.ns, self.macs, self.plugged, self.dual = {}, {}, 0, False
         self._build()

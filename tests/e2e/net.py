@@ -39,6 +39,11 @@ def unmount_bpffs():
     _call("umount2", BPFFS.encode(), MNT_DETACH)
 
 
+def end_with_parent():
+    """For a child to call: it gets SIGTERM when the parent ends, however that does."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 @contextlib.contextmanager
 def private_machine():
     """

@@ -121,17 +121,21 @@ class Pair:
         """red without blue; addresses of the right pools, one of them allocated."""
         return Definitions(
             Tenant("red", ("10.0.0.5", RED1, "db"), ("10.0.0.6",), ("10.0.0.8", "100.64.1.8"),
-                   router=self.router("red", **router), pool=["100.64.1.0/24"]),
+                   router=self.router("red", **router), pool=["100.64.1.0/24"],
+                   accept=({"from": ["plain"], "to": ["db"], "ports": [f"udp/{ECHO}"]},
+                           {"from": ["*"]}), limits={"10.0.0.8": "{packets: 1000}"}),
             Tenant("plain", ("10.9.9.9", PLAIN), pool=[PLAIN + "/32"]))
 
     def both(self):
-        """One mapping of red less, one more, one other; blue has come."""
+        """One mapping of red less, one more, one other; other rules; blue has come."""
         return Definitions(
             Tenant("blue", ("10.0.0.5", BLUE1), ("10.0.0.6",), router=self.router("blue"),
                    pool=["100.64.2.0/24"]),
             Tenant("red", ("10.0.0.5", RED1, "db"), ("10.0.0.7", None, "new"),
                    ("10.0.0.8", "100.64.1.88"), router=self.router("red"),
-                   pool=["100.64.1.0/24"]),
+                   pool=["100.64.1.0/24"], limits={"10.0.0.5": "{rate: 100mbit}"},
+                   accept=({"from": ["plain"], "ports": ["udp", "icmp"]},
+                           {"from": ["blue"], "to": ["db"], "ports": ["tcp/22"]})),
             Tenant("plain", ("10.9.9.9", PLAIN), pool=[PLAIN + "/32"]))
 
     def write(self, definitions, name):

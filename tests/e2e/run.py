@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """End-to-end tests of tenantnat in network namespaces. Needs root, scapy, ethtool, bpftool."""
 import argparse
+import concurrent.futures
 import importlib
 import os
+import re
 import shutil
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -18,7 +21,7 @@ sys.dont_write_bytecode = True
 import case                                         # noqa: E402
 from lab import VARIANTS, Lab                       # noqa: E402
 from media import NEEDS                             # noqa: E402
-from net import private_machine                     # noqa: E402
+from net import end_with_parent, private_machine    # noqa: E402
 from sniffer import faults                          # noqa: E402
 
 TOPICS = """
@@ -29,6 +32,7 @@ TOPICS = """
 # what runs on other kinds of shared interfaces than veth too, with the hooks that these have
 MEDIA_TOPICS = ["talk", "guard", "six", "hairpin", "icmp"]
 MEDIA_HOOKS = ["tc", "xdp-generic"]
+SUM = re.compile(r"(\d+) (passed|failed|skipped)(?:, |$)")
 
 
 def arguments():
@@ -41,6 +45,9 @@ def arguments():
     parser.add_argument("--hook", action="append", choices=VARIANTS,
                         help="as often as needed, all when absent")
     parser.add_argument("--offload", default="both", choices=["on", "off", "both"])
+    parser.add_argument("--jobs", type=int, default=1, metavar="N",
+                        help="labs at a time (%(default)s)")
+    parser.add_argument("--lab", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--long", action="store_true",
                         help="more of what a test does many times, where it can")
     parser.add_argument("--medium", default="all", choices=[*NEEDS, "all"],
@@ -83,9 +90,10 @@ def plan(options, tests):
                     continue
                 wanted = {"datapath"} | ({"hook"} if first else set())
                 wanted |= {"program"} if first and hook != "clsact" else set()
-                wanted |= {"once"} if first and hook == options.hooks[0] else set()
-                out.append(((hook, offload, medium), [
-                    t for t in tests if t.each in wanted and runs_on(t, medium, hook)]))
+                parts = [wanted, {"once"} if first and hook == options.hooks[0] else set()]
+                out += [((hook, offload, medium), [
+                    t for t in tests if t.each in part and runs_on(t, medium, hook)])
+                        for part in reversed(parts)]
     return [entry for entry in out if entry[1]]
 
 
@@ -141,7 +149,8 @@ class Run:
                     continue
                 self.keep(lab)
                 lab.reset()
-            least = 0 if self.options.names or self.options.topic else 1000
+            some = self.options.names or self.options.topic
+            least = 1000 if not some and any(topic(test) == "talk" for test in tests) else 0
             self.judge("sniffer_saw_nothing_wrong", where, quiet, lab, least)
         finally:
             lab.close()
@@ -165,6 +174,37 @@ def quiet(lab, least):
     assert count >= least, f"only {count} frames were seen"
 
 
+def one_lab(number):
+    """The lab of that number in a run of its own; its lines as they come, and its counts."""
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    # pylint: disable-next=consider-using-with
+    child = subprocess.Popen([*sys.orig_argv, "--lab", str(number)], stdout=subprocess.PIPE,
+                             text=True, preexec_fn=end_with_parent)
+    for line in child.stdout:
+        if SUM.match(line):
+            counts |= {what: int(count) for count, what in SUM.findall(line)}
+        else:
+            print(line, end="", flush=True)
+    if child.wait() and not counts["failed"]:
+        print(f"FAIL lab {number} ended with {child.returncode}", flush=True)
+        counts["failed"] += 1
+    return counts
+
+
+def side_by_side(labs, jobs):
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        all_counts = list(pool.map(one_lab, range(labs)))
+    total = {what: sum(counts[what] for counts in all_counts) for what in all_counts[0]}
+    return summary(**total)
+
+
+def summary(passed, failed, skipped):
+    if skipped:
+        print(f"{skipped} skipped")
+    print(f"{passed} passed, {failed} failed")
+    return int(failed > 0)
+
+
 def main():
     options = arguments()
     for each in TOPICS:
@@ -181,21 +221,21 @@ def main():
     if os.geteuid():
         print("the end-to-end tests need root", file=sys.stderr)
         return 2
+    entries = plan(options, tests)
+    if options.jobs > 1 and options.lab is None and entries:
+        return side_by_side(len(entries), options.jobs)
     with private_machine() as scratch:
         # everybody may run it there, also the user without privileges
         binary = shutil.copy(os.path.abspath(options.bin), os.path.join(scratch, "tenantnat"))
         os.environ["TN_FOREIGN"] = os.path.abspath(options.foreign)
         run = Run(options, binary, scratch)
         try:
-            for where, some in plan(options, tests):
+            for where, some in entries if options.lab is None else [entries[options.lab]]:
                 run.lab(*where, some)
         except KeyboardInterrupt as error:
             print(f"interrupted {error}".strip(), file=sys.stderr)
             run.failed += 1
-    if run.skipped:
-        print(f"{run.skipped} skipped")
-    print(f"{run.passed} passed, {run.failed} failed")
-    return int(run.failed > 0)
+    return summary(run.passed, run.failed, run.skipped)
 
 
 if __name__ == "__main__":

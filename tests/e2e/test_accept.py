@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Who may talk to whom: only whom a rule accepts, for what it accepts, and for as long."""
 import contextlib
+import os
 import socket
 import struct
+import threading
 import time
 
 from scapy.all import ICMP, IP, TCP, UDP, Ether, Raw
 
 from case import PATIENCE, datapath, equal, eventually, hook, once, program
 from lab import BLUE1, BLUE1_V6, FIXED, PLAIN, RED1, RED1_V6, RED2
+from snapshot import machine, unchanged
 from test_six import dual_stack
 from traffic import Watch, new_port, send_frames
 
@@ -44,23 +47,23 @@ def bound(ns, kind, address, port):
 
 def heard(sock):
     try:
-        return sock.recv(2000)
+        return sock.recv(1 << 16)
     except OSError:
         return None
 
 
-def asks(source, target, address, port, sport=0):
+def asks(source, target, address, port, sport=0, question=b"question"):
     """Whether a datagram comes to that port, and its answer comes back."""
     with bound(target, socket.SOCK_DGRAM, address, port) as there, \
             bound(source, socket.SOCK_DGRAM, address, sport) as here:
         here.connect((address, port))
-        here.send(b"question")
+        here.send(question)
         try:
-            data, peer = there.recvfrom(100)
+            data, peer = there.recvfrom(1 << 16)
         except OSError:
             return False
         there.sendto(data[::-1], peer)
-        return heard(here) == b"noitseuq"
+        return heard(here) == question[::-1]
 
 
 def connects(source, target, address, port):
@@ -104,6 +107,47 @@ def test_accept_what_a_rule_says(lab):
             equal(asks(lab.blue1, lab.red1, address, 5000, sport=5000), False, "the way back")
             equal(connects(lab.blue1, lab.red1, address, 80), False, "the way back")
         equal(pings(lab.plain, BLUE1), False, "a ping of another tenant")
+
+
+@hook
+@dual_stack
+def test_accept_large_datagrams(lab):
+    """By a rule for a port all fragments come, and those of the answer go back; by none, none."""
+    large = os.urandom(8000)
+    with rules(lab, blue=({"from": ["red", "plain"], "ports": ["udp/5000"]},)):
+        for source in (lab.red1, lab.plain):
+            for address in (BLUE1, BLUE1_V6):
+                for port, want in ((5000, True), (5001, False)):
+                    equal(asks(source, lab.blue1, address, port, question=large), want,
+                          f"8,000 bytes of {source.name} to {address}, port {port}")
+
+
+@hook
+def test_accept_own_vms(lab):
+    """A tenant's own VMs reach each other by a rule for it, for what that says."""
+    with rules(lab, red=({"from": ["red"], "ports": ["icmp/echo-request", "udp/5000"]},)):
+        for address in (RED1, RED2):
+            equal(pings(lab.red1, address), True, f"a ping to {address}")
+        equal(asks(lab.red1, lab.red2, RED2, 5000), True, "the port")
+        equal(asks(lab.red1, lab.red2, RED2, 5001), False, "another port")
+        equal(connects(lab.red1, lab.red2, RED2, 5000), False, "another protocol")
+
+
+@once
+def test_accept_to_a_name(lab):
+    """`to` names a mapping; a name that is gone is an error, and the rule stays as it was."""
+    definitions = lab.definitions()
+
+    def named(name):
+        definitions["red"].mappings = [(fixed, shared, name if shared == RED1 else None)
+                                       for fixed, shared, _ in definitions["red"].mappings]
+    named("db")
+    with rules(lab, definitions, red=({"from": ["blue"], "to": ["db"]},)):
+        equal((pings(lab.blue1, RED1), pings(lab.blue1, RED2)), (True, False), "to db")
+        named("web")
+        said = lab.cli.run("apply", "-f", lab.write(definitions), code=2).stderr
+        assert "no mapping `db`" in said, said
+        equal((pings(lab.blue1, RED1), pings(lab.blue1, RED2)), (True, False), "as before")
 
 
 @hook
@@ -330,6 +374,54 @@ def burst(source, target, address, count):
         while heard(there):
             got += 1
         return got
+
+
+@program
+def test_accept_limit_of_a_transfer(lab):
+    """TCP goes through a limit of bytes, no faster than that."""
+    size, rate, allowance = 1 << 20, 20e6 / 8, 1 << 17
+    definitions = lab.definitions()
+    definitions["red"].mappings = [m for m in definitions["red"].mappings if m[1] != RED1]
+    text = definitions.yaml().replace(
+        "    mappings:\n", f"    mappings:\n      - {{fixed: {FIXED}, shared: {RED1}, "
+        "limit: {rate: 20mbit, burst: 128kb}}\n", 1)
+    lab.cli.apply(lab.put("rate.yaml", text))
+    try:
+        for source, target, address in ((lab.blue1, lab.red1, RED1), (lab.red1, lab.blue1, BLUE1)):
+            took = transfer(source, target, address, size)
+            assert size <= rate * took + allowance, f"{size} bytes to {address} in {took:.3f} s"
+    finally:
+        lab.apply()
+
+
+def transfer(source, target, address, size):
+    """Seconds from the first byte that was sent to the last one that came."""
+    with connection(source, target, address, new_port()) as (here, there):
+        for sock in (here, there):
+            sock.settimeout(20 * PATIENCE)
+        start = time.monotonic()
+        sender = threading.Thread(target=here.sendall, args=(bytes(size),))
+        sender.start()
+        left = size
+        while left:
+            got = len(there.recv(1 << 16))
+            assert got, f"it ended {left} bytes early"
+            left -= got
+        took = time.monotonic() - start
+        sender.join()
+        return took
+
+
+@once
+def test_accept_more_rules_than_room(lab):
+    """An error that says so, and nothing has changed."""
+    definitions = lab.definitions()
+    definitions["blue"].accept = ({"from": ["red"], "ports": [f"tcp/{port}" for port in
+                                                              range(1, 40001, 2)]},)
+    before = machine(lab)
+    said = lab.cli.fails("apply", "-f", lab.write(definitions))
+    assert "room for 16384 rules and services" in said, said
+    unchanged(before, machine(lab), "more than there is room for")
 
 
 @once
