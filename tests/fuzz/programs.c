@@ -23,6 +23,7 @@ struct map programs_maps[] = {
 	MAP(drops, .entries = TN_ROUTERS_MAX),
 	MAP(accepts),
 	MAP(services),
+	MAP(withdrawn),
 	MAP(hits, .entries = COUNTERS),
 	MAP(pools, .prefixes = true),
 	MAP(limits),
