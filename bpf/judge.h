@@ -7,15 +7,10 @@
 #include <linux/pkt_cls.h>
 #include <linux/udp.h>
 
+#include "forward.h"
 #include "icmp.h"
 #include "neigh.h"
 #include "report.h"
-
-/* AF_INET and AF_INET6; <sys/socket.h> cannot be had without a libc. */
-enum { FAMILY_V4 = 2, FAMILY_V6 = 10 };
-
-/* Of the byte whose first half is the length of a TCP header in words (RFC 9293, 3.1) */
-#define TCP_WORDS_OFFSET 12
 
 static __always_inline __u16 pkt_ethertype(struct pkt *p)
 {
@@ -77,11 +72,9 @@ static __always_inline bool is_vlan(__u16 ethertype)
 }
 
 /* 255.255.255.255, or the last address of a shared subnet. */
-static __always_inline bool is_broadcast(const struct pkt *p)
+static __always_inline bool is_broadcast(const struct pkt *p, const struct tn_addr *dst)
 {
-	struct tn_addr dst = pkt_copy(&p->dst);
-
-	return p->v4 && (!~dst.w[3] || tn_place_in_subnets(&dst) == SUBNET_BROADCAST);
+	return p->v4 && (!~dst->w[3] || tn_place_in_subnets(dst) == SUBNET_BROADCAST);
 }
 
 /* An answer of a DHCP server to the router itself (RFC 2131, 4.1), which may come from anywhere. */
@@ -114,53 +107,18 @@ static __always_inline enum tn_verdict translate_in(struct pkt *p, enum icmp_kin
 		return v;
 	if (p->xdp && (tn_xdp_guards_only || icmp != ICMP_OTHER))
 		return TN_LEAVE_TO_TC;
+	if (tn_forward_fast && !p->xdp && icmp == ICMP_OTHER)
+		forward_in(p);
 	return nat_rewrite(p, TN_DST, &e->fixed);
-}
-
-/* The kernel's way from `from` on the shared network to `to`: BPF_FIB_LKUP_RET_… */
-static __always_inline long route_inside(struct __sk_buff *skb, const struct tn_addr *from,
-					 const struct tn_addr *to, struct bpf_fib_lookup *fib)
-{
-	__builtin_memset(fib, 0, sizeof(*fib));
-	fib->ifindex = tn_shared_ifindex;
-	if (is_v4_mapped(to->w)) {
-		fib->family = FAMILY_V4;
-		fib->ipv4_src = from->w[3];
-		fib->ipv4_dst = to->w[3];
-	} else {
-		fib->family = FAMILY_V6;
-		__builtin_memcpy(fib->ipv6_src, from, sizeof(*from));
-		__builtin_memcpy(fib->ipv6_dst, to, sizeof(*to));
-	}
-	return bpf_fib_lookup(skb, fib, sizeof(*fib), 0);
-}
-
-/*
- * The index of the interface that leads to `to`; 0: none does. Global, because there is no room
- * left on the stack of who needs it.
- */
-__noinline int tn_egress_to(struct __sk_buff *skb, const struct tn_addr *from,
-			    const struct tn_addr *to)
-{
-	struct bpf_fib_lookup fib;
-	long found;
-
-	if (!from || !to)
-		return 0;
-	found = route_inside(skb, from, to, &fib);
-	return found == BPF_FIB_LKUP_RET_SUCCESS || found == BPF_FIB_LKUP_RET_NO_NEIGH
-		       ? (int)fib.ifindex
-		       : 0;
 }
 
 /*
  * An error of this router itself to one of its VMs. The kernel takes no packet in with an
  * address of its own as the source, so this one goes around it.
  */
-static __always_inline enum tn_verdict deliver(struct pkt *p, const struct tn_addr *src,
-					       const struct tn_addr *fixed)
+static __always_inline enum tn_verdict deliver(struct pkt *p)
 {
-	p->egress = tn_egress_to(p->ctx, src, fixed);
+	p->egress = tn_way_on(p->ctx, 0, false);
 	return p->egress ? TN_DELIVER : drop(p, TN_DROP_INTERNAL);
 }
 
@@ -264,7 +222,7 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin, boo
 		if (v != TN_GO_ON)
 			return v;
 	}
-	if (group && (addr_is_multicast(&e->shared, p->v4) || is_broadcast(p)))
+	if (group && (addr_is_multicast(&e->shared, p->v4) || is_broadcast(p, &e->shared)))
 		return TN_PASS;
 	to = lookup_ours(&e->shared);
 	if (!to && p->xdp && is_dhcp_answer(p))
@@ -297,11 +255,30 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin, boo
 	if (v != TN_TRANSLATED)
 		return v;
 	count_in(p, slot);
-	return own ? deliver(p, &e->peer, &e->fixed) : v;
+	return own ? deliver(p) : v;
 }
 
-/* Frames for others are the kernel's to drop: it is in promiscuous mode. */
-static __always_inline enum tn_verdict judge_in_tc(struct pkt *p, __u32 pkt_type, bool hairpin)
+/* What XDP has translated, counted and reported, and not sent on. */
+static __always_inline enum tn_verdict judge_translated(struct pkt *p)
+{
+	struct work *w = work_get();
+
+	if (!w || icmp_kind(p) != ICMP_OTHER)
+		return TN_PASS;
+	w->ends.peer = pkt_copy(&p->src);
+	w->ends.fixed = pkt_copy(&p->dst);
+	forward_in(p);
+	if (!p->egress)
+		return TN_PASS;
+	return nat_ip(p, TN_DST, &w->ends.fixed) ? TN_FORWARD : drop(p, TN_DROP_INTERNAL);
+}
+
+/*
+ * Frames for others are the kernel's to drop: it is in promiscuous mode. `done`: XDP has
+ * translated it.
+ */
+static __always_inline enum tn_verdict judge_in_tc(struct pkt *p, __u32 pkt_type, bool hairpin,
+						   bool done)
 {
 	__u16 ethertype = pkt_ethertype(p);
 	int fault;
@@ -317,6 +294,8 @@ static __always_inline enum tn_verdict judge_in_tc(struct pkt *p, __u32 pkt_type
 	fault = pkt_parse(p, ethertype);
 	if (fault != PKT_SOUND)
 		return drop(p, fault);
+	if (tn_forward_fast && done)
+		return judge_translated(p);
 	return judge_in(p, hairpin, pkt_type != PACKET_HOST);
 }
 
@@ -511,15 +490,14 @@ static __always_inline enum tn_verdict judge_out(struct pkt *p)
  * So no VM sends as another one, nor as the router, to whose own addresses no route leads.
  * While the kernel does not know the MAC address, the interface has to do.
  */
-static __always_inline enum tn_verdict judge_way_back(struct pkt *p, const struct tn_addr *src,
-						      const struct tn_addr *dst)
+static __always_inline enum tn_verdict judge_way_back(struct pkt *p, struct work *w)
 {
 	struct __sk_buff *skb = p->ctx;
-	struct bpf_fib_lookup fib;
+	struct bpf_fib_lookup *fib = &w->fib;
 	__u8 mac[ETH_ALEN];
 	long found;
 
-	found = route_inside(skb, dst, src, &fib);
+	found = fib_route(skb, tn_shared_ifindex, &w->ends.peer, &w->ends.fixed, 0, fib);
 	switch (found) {
 	case BPF_FIB_LKUP_RET_FWD_DISABLED: /* then there is no way back to judge by */
 	case BPF_FIB_LKUP_RET_UNSUPP_LWT:
@@ -531,13 +509,27 @@ static __always_inline enum tn_verdict judge_way_back(struct pkt *p, const struc
 	default:
 		return drop(p, TN_DROP_SPOOFED_SOURCE);
 	}
-	if (fib.ifindex != skb->ifindex)
+	if (fib->ifindex != skb->ifindex)
 		return drop(p, TN_DROP_SPOOFED_SOURCE);
 	if (found == BPF_FIB_LKUP_RET_NO_NEIGH)
 		return TN_GO_ON;
 	if (!pkt_load(p, ETH_ALEN, mac, sizeof(mac)))
 		return drop(p, TN_DROP_INTERNAL);
-	return mac_equal(mac, fib.dmac) ? TN_GO_ON : drop(p, TN_DROP_SPOOFED_SOURCE);
+	return mac_equal(mac, fib->dmac) ? TN_GO_ON : drop(p, TN_DROP_SPOOFED_SOURCE);
+}
+
+/* What needs no more than translation leaves by the shared interface at once. */
+static __always_inline enum tn_verdict judge_forward(struct pkt *p, struct work *w)
+{
+	enum icmp_kind icmp = icmp_kind(p);
+	const struct tn_fixed *mapping;
+
+	if (icmp != ICMP_OTHER)
+		return TN_PASS;
+	mapping = lookup_fixed(&w->ends.fixed);
+	if (!mapping || !forward_out(p))
+		return TN_PASS;
+	return judge_mapped_out(p, icmp, w, mapping);
 }
 
 /*
@@ -574,12 +566,12 @@ static __always_inline enum tn_verdict judge_inside(struct pkt *p, __u32 pkt_typ
 	if (fault != PKT_SOUND)
 		return drop(p, fault);
 	if (!tn_sources_loose) {
-		v = judge_way_back(p, &e->fixed, &e->peer);
+		v = judge_way_back(p, w);
 		if (v != TN_GO_ON)
 			return v;
 	}
 	if (!lookup_our_mapping(&e->peer))
-		return TN_PASS;
+		return tn_forward_fast ? judge_forward(p, w) : TN_PASS;
 	mapping = lookup_fixed(&e->fixed);
 	if (!mapping)
 		return judge_unmapped_out(p, icmp_kind(p), w);
@@ -587,9 +579,9 @@ static __always_inline enum tn_verdict judge_inside(struct pkt *p, __u32 pkt_typ
 	return v == TN_TRANSLATED ? TN_TURN_BACK : v;
 }
 
-static __always_inline bool take_hairpin_mark(struct __sk_buff *skb)
+static __always_inline bool take_mark(struct __sk_buff *skb, __u32 mark)
 {
-	if (skb->mark != TN_HAIRPIN_MARK)
+	if (skb->mark != mark)
 		return false;
 	skb->mark = 0;
 	return true;
@@ -624,6 +616,9 @@ static __always_inline int tc_action(struct pkt *p, struct __sk_buff *skb, enum 
 		return bpf_redirect(tn_shared_ifindex, BPF_F_INGRESS);
 	case TN_DELIVER:
 		return bpf_redirect_neigh(p->egress, NULL, 0, 0);
+	case TN_FORWARD:
+	case TN_TRANSLATED:
+		return p->egress ? forward(skb, p->egress) : TC_ACT_UNSPEC;
 	default:
 		return TC_ACT_UNSPEC;
 	}

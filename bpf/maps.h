@@ -25,6 +25,8 @@ const volatile __u32 tn_shared_ifindex;
 const volatile bool tn_xdp_guards_only;
 /* that VMs, and other routers, may send from elsewhere than where the answers go, */
 const volatile bool tn_sources_loose;
+/* that packets go past the stack where it has nothing to add, */
+const volatile bool tn_forward_fast;
 /* and its own addresses on the shared network, IPv4 and IPv6; zero: none. */
 const volatile struct tn_addr tn_own[2];
 

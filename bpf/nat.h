@@ -29,6 +29,8 @@ static __always_inline bool nat_ip_v4(struct pkt *p, enum tn_side side, __be32 n
 	struct iphdr *ip = p->data + ETH_HLEN;
 	/* as they lie in the header */
 	struct {
+		__u8 ttl;
+		__u8 protocol;
 		__sum16 check;
 		__be32 saddr;
 		__be32 daddr;
@@ -36,12 +38,16 @@ static __always_inline bool nat_ip_v4(struct pkt *p, enum tn_side side, __be32 n
 
 	if ((void *)(ip + 1) > p->data_end)
 		return false;
+	part.ttl = ip->ttl - p->hops;
+	part.protocol = ip->protocol;
 	part.saddr = side == TN_SRC ? new : ip->saddr;
 	part.daddr = side == TN_DST ? new : ip->daddr;
-	part.check =
-		csum_apply(ip->check, csum_diff32(side == TN_SRC ? ip->saddr : ip->daddr, new));
+	part.check = csum_apply(
+		ip->check, csum_diff32(side == TN_SRC ? ip->saddr : ip->daddr, new) +
+				   csum_diff16(bpf_htons(ip->ttl << 8), bpf_htons(part.ttl << 8)));
 	if (!p->xdp)
-		return pkt_store(p, ETH_HLEN + offsetof(struct iphdr, check), &part, sizeof(part));
+		return pkt_store(p, ETH_HLEN + offsetof(struct iphdr, ttl), &part, sizeof(part));
+	ip->ttl = part.ttl;
 	ip->check = part.check;
 	ip->saddr = part.saddr;
 	ip->daddr = part.daddr;
@@ -54,15 +60,21 @@ static __always_inline bool nat_ip_v6(struct pkt *p, enum tn_side side, const st
 	__u32 at =
 		side == TN_SRC ? offsetof(struct ipv6hdr, saddr) : offsetof(struct ipv6hdr, daddr);
 
-	if (!p->xdp)
-		return pkt_store(p, ETH_HLEN + at, new, sizeof(*new));
+	__u8 limit;
+
 	if ((void *)(ip + 1) > p->data_end)
 		return false;
+	limit = ip->hop_limit - p->hops;
+	if (!p->xdp)
+		return pkt_store(p, ETH_HLEN + at, new, sizeof(*new)) &&
+		       (!p->hops || pkt_store(p, ETH_HLEN + offsetof(struct ipv6hdr, hop_limit),
+					      &limit, sizeof(limit)));
+	ip->hop_limit = limit;
 	__builtin_memcpy((void *)ip + at, new, sizeof(*new));
 	return true;
 }
 
-/* The address in the IP header, and IPv4's header checksum. The headers are readable. */
+/* The address in the IP header, its hop limit, and IPv4's header checksum. They are readable. */
 static __always_inline bool nat_ip(struct pkt *p, enum tn_side side, const struct tn_addr *new)
 {
 	return p->v4 ? nat_ip_v4(p, side, new->w[3]) : nat_ip_v6(p, side, new);

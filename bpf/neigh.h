@@ -127,6 +127,14 @@ static __always_inline bool nd_load(struct pkt *p, struct nd *nd)
 	       hops == ND_HOP_LIMIT && pkt_load(p, p->l4, nd, offsetof(struct nd, option));
 }
 
+/* Too large for the stack. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct nd_frame);
+} adverts SEC(".maps");
+
 static __always_inline __u16 nd_checksum(const struct nd_frame *f)
 {
 	struct {
@@ -147,45 +155,48 @@ static __always_inline __u16 nd_checksum(const struct nd_frame *f)
  * Makes of a frame the advertisement to a solicitation of `from`, or to everybody when it was a
  * probe for a duplicate (RFC 4862, 5.4; RFC 4861, 7.2.4). It overrides what
  * neighbours remember: nobody but this router has the address. Global, because
- * there is no room for it on the stack of the programs.
+ * there is little room on the stack of the programs.
  */
 __noinline int tn_nd_advertise(struct __sk_buff *skb, const struct tn_addr *from,
 			       const struct tn_addr *target)
 {
 	struct pkt p = { .ctx = skb };
-	struct nd_frame f = {};
+	struct nd_frame *f;
+	__u32 zero = 0;
 	bool probe;
 
-	if (!from || !target)
+	f = bpf_map_lookup_elem(&adverts, &zero);
+	if (!f || !from || !target)
 		return 0;
+	__builtin_memset(f, 0, sizeof(*f));
 	probe = addr_is_unspecified(from, false);
-	f.eth.h_proto = bpf_htons(ETH_P_IPV6);
-	f.ip.version = 6;
-	f.ip.payload_len = bpf_htons(sizeof(f.nd));
-	f.ip.nexthdr = IPPROTO_ICMPV6;
-	f.ip.hop_limit = ND_HOP_LIMIT;
-	f.nd.type = ND_ADVERT;
-	f.nd.flags = bpf_htonl(probe ? ND_OVERRIDE : ND_SOLICITED | ND_OVERRIDE);
-	f.nd.target = *target;
-	f.nd.option = ND_TARGET_MAC;
-	f.nd.option_len = 1;
-	__builtin_memcpy(&f.ip.saddr, target, sizeof(*target));
+	f->eth.h_proto = bpf_htons(ETH_P_IPV6);
+	f->ip.version = 6;
+	f->ip.payload_len = bpf_htons(sizeof(f->nd));
+	f->ip.nexthdr = IPPROTO_ICMPV6;
+	f->ip.hop_limit = ND_HOP_LIMIT;
+	f->nd.type = ND_ADVERT;
+	f->nd.flags = bpf_htonl(probe ? ND_OVERRIDE : ND_SOLICITED | ND_OVERRIDE);
+	f->nd.target = *target;
+	f->nd.option = ND_TARGET_MAC;
+	f->nd.option_len = 1;
+	__builtin_memcpy(&f->ip.saddr, target, sizeof(*target));
 	if (probe) {
-		f.eth.h_dest[0] = f.eth.h_dest[1] = 0x33;
-		f.eth.h_dest[5] = 1;
-		f.ip.daddr.in6_u.u6_addr8[0] = 0xff;
-		f.ip.daddr.in6_u.u6_addr8[1] = 2;
-		f.ip.daddr.in6_u.u6_addr8[15] = 1;
+		f->eth.h_dest[0] = f->eth.h_dest[1] = 0x33;
+		f->eth.h_dest[5] = 1;
+		f->ip.daddr.in6_u.u6_addr8[0] = 0xff;
+		f->ip.daddr.in6_u.u6_addr8[1] = 2;
+		f->ip.daddr.in6_u.u6_addr8[15] = 1;
 	} else {
-		__builtin_memcpy(&f.ip.daddr, from, sizeof(*from));
-		if (!pkt_load(&p, ETH_ALEN, f.eth.h_dest, ETH_ALEN))
+		__builtin_memcpy(&f->ip.daddr, from, sizeof(*from));
+		if (!pkt_load(&p, ETH_ALEN, f->eth.h_dest, ETH_ALEN))
 			return 0;
 	}
 	for (int i = 0; i < ETH_ALEN; i++)
-		f.nd.mac[i] = f.eth.h_source[i] = tn_mac[i];
-	f.nd.check = nd_checksum(&f);
-	return !bpf_skb_change_tail(skb, sizeof(f) - sizeof(f.pad), 0) &&
-	       pkt_store(&p, 0, &f.eth, sizeof(f) - sizeof(f.pad));
+		f->nd.mac[i] = f->eth.h_source[i] = tn_mac[i];
+	f->nd.check = nd_checksum(f);
+	return !bpf_skb_change_tail(skb, sizeof(*f) - sizeof(f->pad), 0) &&
+	       pkt_store(&p, 0, &f->eth, sizeof(*f) - sizeof(f->pad));
 }
 
 static __always_inline enum tn_verdict nd_answer(struct pkt *p, const struct tn_addr *from,

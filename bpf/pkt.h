@@ -20,9 +20,10 @@ enum tn_verdict {
 	TN_GO_ON, /* not decided yet */
 	TN_PASS,  /* not ours to judge, or right as it is */
 	TN_DROP,
-	TN_TRANSLATED,	/* rewritten: on to the stack */
+	TN_TRANSLATED,	/* rewritten: on to the stack, or with pkt.egress past it */
 	TN_ANSWER,	/* turned into an answer: back out of the interface it came from */
 	TN_TURN_BACK,	/* into the shared interface, as if it came from the shared network */
+	TN_FORWARD,	/* rewritten before: past the stack out of the interface pkt.egress */
 	TN_DELIVER,	/* on to the VM, out of the interface pkt.egress */
 	TN_LEAVE_TO_TC, /* XDP only: untouched, the tc program behind it judges */
 };
@@ -46,10 +47,11 @@ struct pkt {
 	bool by_flow;	   /* accepted as part of a flow that the VM opened */
 	__u8 reason;	   /* enum tn_reason; with TN_DROP */
 	__u8 program;	   /* enum tn_program: which one judges it */
+	__u8 hops;	   /* that the rewriting takes from the hop limit: 1 past the stack */
 	__u32 fragment;	   /* offset of the header that says this is a fragment; 0: it is whole */
 	__u32 fragment_at; /* where it belongs, in bytes */
 	__u32 rule;	   /* that accepted it; 0: none */
-	__u32 egress;	   /* index of the interface; with TN_DELIVER */
+	__u32 egress;	   /* index of the interface; with TN_DELIVER and TN_TRANSLATED */
 	struct tn_addr src;
 	struct tn_addr dst;
 };

@@ -50,6 +50,7 @@ struct work {
 	struct tn_flow_key flow;
 	struct tn_fragment_key fragment;
 	struct bpf_fib_lookup fib;
+	struct bpf_redir_neigh hop;
 	struct tn_event said; /* see report.h; the addresses always */
 };
 
@@ -510,18 +511,16 @@ static __always_inline bool bucket_take(__u64 *at, __u64 now, __u64 cost, __u64 
 	return false;
 }
 
-/* Whether the mapping with that shared address may carry `packets` of `bytes` more in all. */
-__noinline int tn_limit_allows(const struct tn_addr *shared, __u32 direction, __u32 packets,
-			       __u32 bytes)
+/* Whether the mapping of work.ends.shared may carry `packets` of `bytes` more in all. */
+__noinline int tn_limit_allows(__u32 direction, __u32 packets, __u32 bytes)
 {
-	struct tn_addr key;
+	struct work *w = work_get();
 	struct tn_limit *l;
 	__u64 now;
 
-	if (!shared)
+	if (!w)
 		return 0;
-	key = *shared;
-	l = bpf_map_lookup_elem(&limits, &key);
+	l = bpf_map_lookup_elem(&limits, &w->ends.shared);
 	if (!l)
 		return 1;
 	now = bpf_ktime_get_ns();
@@ -537,13 +536,9 @@ __noinline int tn_limit_allows(const struct tn_addr *shared, __u32 direction, __
 static __always_inline enum tn_verdict limit(struct pkt *p, const struct ends *e,
 					     enum limit_direction direction, enum tn_verdict v)
 {
-	struct tn_addr shared = pkt_copy(&e->shared);
-
 	if (v != TN_TRANSLATED || !(e->flags & TN_SHARED_LIMITED))
 		return v;
-	return tn_limit_allows(&shared, direction, p->packets, p->ip_bytes)
-		       ? v
-		       : drop(p, TN_DROP_LIMIT);
+	return tn_limit_allows(direction, p->packets, p->ip_bytes) ? v : drop(p, TN_DROP_LIMIT);
 }
 
 #endif

@@ -27,24 +27,26 @@ int tn_xdp_shared_in(struct xdp_md *xdp)
 SEC("tc")
 int tn_tc_shared_in(struct __sk_buff *skb)
 {
+	bool done = xdp_has_translated(skb);
 	struct pkt p;
 
 	if (pkt_is_of_vlan(skb)) {
-		if (!xdp_has_translated(skb))
+		if (!done)
 			return TC_ACT_UNSPEC;
 		/* the device hid the tag from XDP */
 		pkt_init_skb(&p, skb, TN_PROGRAM_TC_SHARED_IN);
 		return tc_action(&p, skb, drop(&p, TN_DROP_MALFORMED));
 	}
 	/* the kernel's copy for itself of what it sends to many; it has no MAC header */
-	if (skb->pkt_type == PACKET_LOOPBACK || xdp_has_translated(skb))
+	if (skb->pkt_type == PACKET_LOOPBACK || (done && !tn_forward_fast))
 		return TC_ACT_UNSPEC;
 	if (!pkt_mend_mac(skb)) {
 		pkt_init_skb(&p, skb, TN_PROGRAM_TC_SHARED_IN);
 		return tc_action(&p, skb, drop(&p, TN_DROP_INTERNAL));
 	}
 	pkt_init_skb(&p, skb, TN_PROGRAM_TC_SHARED_IN);
-	return tc_action(&p, skb, judge_in_tc(&p, skb->pkt_type, take_hairpin_mark(skb)));
+	return tc_action(&p, skb,
+			 judge_in_tc(&p, skb->pkt_type, take_mark(skb, TN_HAIRPIN_MARK), done));
 }
 
 /* Shared interface, tc egress: SNAT, the guard against leaks, and errors about a hairpin. */
@@ -53,7 +55,8 @@ int tn_tc_shared_out(struct __sk_buff *skb)
 {
 	struct pkt p;
 
-	if (pkt_is_of_vlan(skb))
+	/* of forward(): it was judged when it came in */
+	if (pkt_is_of_vlan(skb) || (tn_forward_fast && take_mark(skb, TN_FORWARD_MARK)))
 		return TC_ACT_UNSPEC;
 	pkt_init_skb(&p, skb, TN_PROGRAM_TC_SHARED_OUT);
 	return tc_action(&p, skb, judge_out(&p));

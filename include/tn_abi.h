@@ -350,6 +350,7 @@ struct tn_meta {
  * taken off there; nothing on the wire can put it on.
  */
 #define TN_HAIRPIN_MARK 0x746e6870U
+#define TN_FORWARD_MARK 0x746e6677U
 
 #define TN_ABI_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type " changed: see TN_ABI")
 TN_ABI_SIZE(struct tn_addr, 16);

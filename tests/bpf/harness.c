@@ -106,6 +106,7 @@ static struct lab *load(const struct lab_options *o, const struct lab *beside)
 	lab->skel->rodata->tn_router_id = o->router ? o->router : RED;
 	lab->skel->rodata->tn_xdp_guards_only = o->guards_only;
 	lab->skel->rodata->tn_sources_loose = o->loose;
+	lab->skel->rodata->tn_forward_fast = o->fast;
 	lab->skel->rodata->tn_shared_ifindex = 1; /* loopback, where test runs are */
 	own[0] = addr_of(RED_OWN);
 	own[1] = addr_of(RED_OWN_6);

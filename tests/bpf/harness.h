@@ -20,6 +20,7 @@ struct lab_options {
 	bool guards_only;	/* tn_xdp_guards_only */
 	bool bare;		/* no mappings but those of lab_map(): for random ones */
 	bool loose;		/* tn_sources_loose */
+	bool fast;		/* tn_forward_fast */
 	bool strict; /* nobody accepts anything, and no pools: for policies of one's own */
 };
 

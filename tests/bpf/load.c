@@ -94,3 +94,8 @@ Test(load, every_program_with_loose_sources)
 {
 	check_programs(&(struct lab_options){ .loose = true }, ",loose");
 }
+
+Test(load, every_program_with_fast_forwarding)
+{
+	check_programs(&(struct lab_options){ .fast = true }, ",fast");
+}

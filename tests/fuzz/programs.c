@@ -31,6 +31,7 @@ struct map programs_maps[] = {
 	MAP(fragments),
 	MAP(watch, .entries = 1),
 	MAP(works, .entries = 1),
+	MAP(adverts, .entries = 1),
 	MAP(budgets, .entries = 1),
 	MAP(routers),
 	MAP(stations, .entries = TN_ROUTERS_MAX),

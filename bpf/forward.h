@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Past the stack: what needs no more than translation goes from one interface to the other at once.
+ * The kernel's own tables say where to (routes, rules, neighbours, path MTU), and whatever they
+ * answer with an error, or with work to do, is left to the stack as it came: hop limits that end,
+ * packets that are too large, options, local addresses, neighbours of another family.
+ */
+#ifndef TN_BPF_FORWARD_H
+#define TN_BPF_FORWARD_H
+
+#include <linux/pkt_cls.h>
+#include <linux/udp.h>
+
+#include "policy.h"
+
+/* AF_INET and AF_INET6; <sys/socket.h> cannot be had without a libc. */
+enum { FAMILY_V4 = 2, FAMILY_V6 = 10 };
+
+/* Of the byte whose first half is the length of a TCP header in words (RFC 9293, 3.1) */
+#define TCP_WORDS_OFFSET 12
+
+/*
+ * The kernel's way from `from` to `to` for a packet of `len` bytes (0: any) that came by that
+ * interface: BPF_FIB_LKUP_RET_…
+ */
+static __always_inline long fib_route(struct __sk_buff *skb, __u32 ifindex,
+				      const struct tn_addr *from, const struct tn_addr *to,
+				      __u32 len, struct bpf_fib_lookup *fib)
+{
+	__builtin_memset(fib, 0, sizeof(*fib));
+	fib->ifindex = ifindex;
+	fib->tot_len = len;
+	if (is_v4_mapped(to->w)) {
+		fib->family = FAMILY_V4;
+		fib->ipv4_src = from->w[3];
+		fib->ipv4_dst = to->w[3];
+	} else {
+		fib->family = FAMILY_V6;
+		__builtin_memcpy(fib->ipv6_src, from, sizeof(*from));
+		__builtin_memcpy(fib->ipv6_dst, to, sizeof(*to));
+	}
+	return bpf_fib_lookup(skb, fib, sizeof(*fib), 0);
+}
+
+/*
+ * The interface by which a packet of `len` bytes between the ends in struct work goes on, from the
+ * VM with `out` and else to it; its next hop is in work.fib. 0: the stack has to see to it.
+ */
+__noinline int tn_way_on(struct __sk_buff *skb, __u32 len, __u32 out)
+{
+	struct work *w = work_get();
+	long found;
+
+	if (!w)
+		return 0;
+	found = fib_route(skb, skb->ifindex, out ? &w->ends.fixed : &w->ends.peer,
+			  out ? &w->ends.peer : &w->ends.fixed, len, &w->fib);
+	return found == BPF_FIB_LKUP_RET_SUCCESS || found == BPF_FIB_LKUP_RET_NO_NEIGH
+		       ? (int)w->fib.ifindex
+		       : 0;
+}
+
+/*
+ * The length of the IP packet, of a GSO frame that of its first segment; 0: of none that
+ * can be told.
+ */
+static __always_inline __u32 wire_len(struct pkt *p)
+{
+	struct __sk_buff *skb = p->ctx;
+	__u32 size = skb->gso_size, header = sizeof(struct udphdr);
+	__u8 words;
+
+	if (!size)
+		return p->ip_bytes;
+	if (p->proto == IPPROTO_TCP) {
+		if (!pkt_load(p, p->l4 + TCP_WORDS_OFFSET, &words, sizeof(words)))
+			return 0;
+		header = (words >> 4) * 4;
+	} else if (p->proto != IPPROTO_UDP) {
+		return 0;
+	}
+	return p->l4 - ETH_HLEN + header + size;
+}
+
+/* Neither options nor extension headers, and more than one hop to go. */
+static __always_inline bool is_plain(struct pkt *p)
+{
+	struct ipv6hdr *six = p->data + ETH_HLEN;
+	struct iphdr *four = p->data + ETH_HLEN;
+
+	if (p->v4)
+		return p->l4 == ETH_HLEN + sizeof(*four) && (void *)(four + 1) <= p->data_end &&
+		       four->ttl > 1;
+	return p->l4 == ETH_HLEN + sizeof(*six) && (void *)(six + 1) <= p->data_end &&
+	       six->hop_limit > 1;
+}
+
+/*
+ * A card's sum of the whole frame (CHECKSUM_COMPLETE) would be wrong behind bpf_redirect_neigh(),
+ * which puts other MAC addresses in front; the stack forgets it.
+ */
+static __always_inline bool is_summed(struct pkt *p)
+{
+	return (long)bpf_csum_update(p->ctx, 0) >= 0;
+}
+
+/* Sets p->egress when the frame may go that way, and takes its hop. */
+static __always_inline bool forward_prepare(struct pkt *p, bool out)
+{
+	__u32 len, egress;
+
+	if (!is_plain(p) || is_summed(p))
+		return false;
+	len = wire_len(p);
+	egress = len ? tn_way_on(p->ctx, len, out) : 0;
+	if (!egress || out != (egress == tn_shared_ifindex))
+		return false;
+	p->egress = egress;
+	p->hops = 1;
+	return true;
+}
+
+/* The VM at work.ends.fixed has sent it to work.ends.peer. */
+static __always_inline bool forward_out(struct pkt *p)
+{
+	return forward_prepare(p, true);
+}
+
+/* The other way round. */
+static __always_inline void forward_in(struct pkt *p)
+{
+	forward_prepare(p, false);
+}
+
+/* To the next hop in work.fib. What leaves by the shared interface is marked as judged. */
+static __always_inline int forward(struct __sk_buff *skb, __u32 egress)
+{
+	struct work *w = work_get();
+
+	if (!w)
+		return TC_ACT_SHOT;
+	w->hop.nh_family = w->fib.family;
+	if (w->fib.family == FAMILY_V4)
+		w->hop.ipv4_nh = w->fib.ipv4_dst;
+	else
+		__builtin_memcpy(w->hop.ipv6_nh, w->fib.ipv6_dst, sizeof(w->hop.ipv6_nh));
+	if (egress == tn_shared_ifindex)
+		skb->mark = TN_FORWARD_MARK;
+	return bpf_redirect_neigh(egress, &w->hop, sizeof(w->hop), 0);
+}
+
+#endif
