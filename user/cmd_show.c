@@ -71,6 +71,22 @@ static json_t *routes_json(const struct view *v, const struct router_row *row)
 	return list;
 }
 
+/* What it is, or before it is known, what it is to be. */
+static const char *forwarding_of(const struct tenant *t, const struct router_row *row)
+{
+	return !row ? forwarding_name(t->router->forwarding)
+		    : forwarding_name(row->fast ? FORWARDING_FAST : FORWARDING_STACK);
+}
+
+static const char *why_of(const struct tenant *t, const struct router_row *row)
+{
+	if (t->router->forwarding != FORWARDING_AUTO)
+		return "it is defined so";
+	if (!row)
+		return "not attached";
+	return row->ruled ? "netfilter has rules there" : "netfilter has no rules there";
+}
+
 static json_t *router_json(const struct view *v, const struct tenant *t)
 {
 	const struct router_row *row;
@@ -82,10 +98,11 @@ static json_t *router_json(const struct view *v, const struct tenant *t)
 	inside = json_array();
 	vec_each (name, &t->router->inside)
 		json_array_append_new(inside, json_string(*name));
-	return json_pack("{s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o}", "netns",
+	return json_pack("{s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "netns",
 			 json_text(t->router->netns), "shared", json_text(t->router->shared),
 			 "inside", inside, "hook", hook_name(row ? row->via : t->router->hook),
-			 "state", state_of(row), "programs", programs_json(v, row), "addresses",
+			 "forwarding", forwarding_of(t, row), "because", why_of(t, row), "state",
+			 state_of(row), "programs", programs_json(v, row), "addresses",
 			 addresses_json(v, row), "routes", routes_json(v, row));
 }
 
@@ -215,6 +232,7 @@ static void print_tenant(const struct view *v, const struct tenant *t)
 	}
 	printf("  router in netns %s, hook %s: %s\n", t->router->netns ? t->router->netns : "(own)",
 	       hook_name(row ? row->via : t->router->hook), state_of(row));
+	printf("  forwarding %s (%s)\n", forwarding_of(t, row), why_of(t, row));
 	if (row) {
 		print_programs(v, row);
 		print_settled(v, row);
@@ -249,6 +267,7 @@ const struct command cmd_show = {
 		"\"accept\": null (not given) or [{\"from\": […], \"to\": null or […], "
 		"\"ports\": null or […], \"line\"}],\n"
 		"\"router\": null or {\"netns\", \"shared\", \"inside\": […], \"hook\",\n"
+		"\"forwarding\": \"fast\" or \"stack\", \"because\": why,\n"
 		"\"state\": \"attached\", \"detached\" or \"broken\",\n"
 		"\"programs\": [{\"interface\", \"direction\", \"via\", \"id\"}],\n"
 		"\"addresses\": […] and \"routes\": [{\"to\", \"via\": null or address}] that it "

@@ -469,7 +469,6 @@ enum kind {
 	TEXTS, /* a list */
 	MAPS,
 	TEXT_OR_TEXTS,
-	LATER, /* not in this version */
 };
 
 enum {
@@ -483,7 +482,7 @@ struct key {
 	unsigned int flags;
 	/* Called for the value, or each item of a list; `text` is NULL for keys and values. */
 	void (*take)(struct parse *p, const char *text, struct pos at);
-	const char *example; /* LATER: why, and what to do */
+	const char *example;
 };
 
 struct level {
@@ -537,8 +536,6 @@ static unsigned int unknown_key(struct parse *p, const struct level *level, cons
 	for (const struct key *key = level->keys; key < level->keys + level->n; key++) {
 		size_t n = strlen(known);
 
-		if (key->kind == LATER)
-			continue;
 		if (distance(name, key->name) <= (strlen(key->name) > 4 ? 2 : 1)) {
 			complain(p, here(p), "unknown key `%s`; did you mean `%s`?", QUOTE(name),
 				 key->name);
@@ -662,10 +659,6 @@ static void take_value(struct parse *p, const struct key *key, struct pos key_at
 		if (is_a(p, key, false, YAML_SEQUENCE_START_EVENT))
 			take_list(p, key,
 				  key->kind == MAPS ? YAML_MAPPING_START_EVENT : YAML_SCALAR_EVENT);
-		break;
-	case LATER:
-		complain(p, key_at, "`%s` %s", key->name, key->example);
-		skip(p);
 		break;
 	}
 }
@@ -1003,8 +996,6 @@ static void mapping_limit(struct parse *p, const char *text, struct pos at)
 		l->burst = LIMIT_BURST_MAX;
 }
 
-#define LATER_VERSION "is reserved for a later version; remove the key"
-
 static const struct key mapping_keys[] = {
 	{ "name", TEXT, 0, mapping_name, "name: db" },
 	{ "fixed", TEXT, REQUIRED, mapping_fixed, "fixed: 10.0.0.5" },
@@ -1092,6 +1083,12 @@ static void router_hook(struct parse *p, const char *text, struct pos at)
 	complain(p, at, "`%s` is not a hook; use one of %s", QUOTE(text), known);
 }
 
+static void router_forwarding(struct parse *p, const char *text, struct pos at)
+{
+	if (!forwarding_parse(text, &last(&p->model.tenants)->router->forwarding))
+		complain(p, at, "`%s` is not one of `auto`, `fast` and `stack`", QUOTE(text));
+}
+
 static void router_sources(struct parse *p, const char *text, struct pos at)
 {
 	if (!sources_parse(text, &last(&p->model.tenants)->router->sources))
@@ -1152,7 +1149,7 @@ static const struct key router_keys[] = {
 	{ "address", TEXT_OR_TEXTS, 0, router_address, "address: 100.64.0.2" },
 	{ "routes", MAPS, MAY_BE_EMPTY, routes_item,
 	  "routes: [{to: 100.65.0.0/16, via: 100.64.0.1}]" },
-	{ "forwarding", LATER, 0, NULL, LATER_VERSION },
+	{ "forwarding", TEXT, 0, router_forwarding, "forwarding: stack" },
 };
 static const struct level router_level = LEVEL("a router", router_keys);
 _Static_assert(ARRAY_SIZE(router_keys) <= KEYS_MAX, "raise KEYS_MAX");

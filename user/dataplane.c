@@ -552,8 +552,10 @@ static void router_from_map(struct machine *out, const void *key, const void *va
 	row->hook = v->hook;
 	row->via = v->via;
 	row->build = v->build;
-	row->flags = v->flags & ~TN_ROUTER_LOOSE;
+	row->flags = v->flags & ~(TN_ROUTER_LOOSE | TN_ROUTER_FAST | TN_ROUTER_RULED);
 	row->sources = v->flags & TN_ROUTER_LOOSE ? SOURCES_LOOSE : SOURCES_STRICT;
+	row->fast = v->flags & TN_ROUTER_FAST;
+	row->ruled = v->flags & TN_ROUTER_RULED;
 	memcpy(row->inside, v->inside, sizeof(row->inside));
 	memcpy(row->own, v->own, sizeof(row->own));
 }
@@ -1028,6 +1030,10 @@ int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struc
 	memcpy(value.mac, r->mac, sizeof(value.mac));
 	if (r->sources == SOURCES_LOOSE)
 		value.flags |= TN_ROUTER_LOOSE;
+	if (r->fast)
+		value.flags |= TN_ROUTER_FAST;
+	if (r->ruled)
+		value.flags |= TN_ROUTER_RULED;
 	memcpy(value.inside, r->inside, sizeof(value.inside));
 	memcpy(value.own, r->own, sizeof(value.own));
 	snprintf(value.tenant, sizeof(value.tenant), "%s", r->tenant);
@@ -1087,6 +1093,7 @@ static struct tenantnat *open_for(const struct instance *in, struct error *err)
 	skel->rodata->tn_shared_ifindex = r->ifindex;
 	skel->rodata->tn_xdp_guards_only = r->via == HOOK_XDP_GENERIC;
 	skel->rodata->tn_sources_loose = r->sources == SOURCES_LOOSE;
+	skel->rodata->tn_forward_fast = r->fast;
 	memcpy((void *)skel->rodata->tn_own, r->own, sizeof(r->own));
 	memcpy((void *)skel->rodata->tn_mac, r->mac, sizeof(r->mac));
 	if (use_maps(skel, in, err)) {

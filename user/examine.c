@@ -241,7 +241,7 @@ static void look_at_rules(struct router_report *r)
 
 	for (size_t six = 0; six < ARRAY_SIZE(families); six++)
 		nft_legacy_tables(six, r->legacy[six], sizeof(r->legacy[six]));
-	if (nft_ruleset(&ruleset, &r->rules_error))
+	if (nft_ruleset(&ruleset, true, &r->rules_error))
 		return;
 	for (size_t six = 0; six < ARRAY_SIZE(families); six++) {
 		struct ruleset_way ways[2];

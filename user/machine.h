@@ -49,6 +49,8 @@ struct router_row {
 	enum hook hook;	   /* what was asked for */
 	enum hook via;	   /* what it came to, never auto; does not count as a difference */
 	enum sources sources;
+	bool fast;  /* packets go past the stack */
+	bool ruled; /* they would, but netfilter has rules for them; no difference by itself */
 	uint64_t build;
 	uint32_t flags;	   /* enum tn_router_flags, only in what was read */
 	bool broken;	   /* only in what was read: a program, link or interface is missing */

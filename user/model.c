@@ -13,6 +13,12 @@ static const char *const sources_names[] = {
 #undef X
 };
 
+static const char *const forwarding_names[] = {
+#define X(id, name) [FORWARDING_##id] = name,
+	FORWARDINGS(X)
+#undef X
+};
+
 /* The index of a name; `n` when it is none of them. */
 static unsigned int name_index(const char *const *names, unsigned int n, const char *name)
 {
@@ -49,6 +55,20 @@ bool sources_parse(const char *name, enum sources *out)
 	if (i < SOURCES_COUNT)
 		*out = i;
 	return i < SOURCES_COUNT;
+}
+
+const char *forwarding_name(enum forwarding forwarding)
+{
+	return forwarding < FORWARDINGS_COUNT ? forwarding_names[forwarding] : "unknown";
+}
+
+bool forwarding_parse(const char *name, enum forwarding *out)
+{
+	unsigned int i = name_index(forwarding_names, FORWARDINGS_COUNT, name);
+
+	if (i < FORWARDINGS_COUNT)
+		*out = i;
+	return i < FORWARDINGS_COUNT;
 }
 
 void mapping_clear(struct mapping *m)
@@ -169,8 +189,8 @@ bool router_same(const struct router *a, const struct router *b)
 	if (!a || !b)
 		return a == b;
 	if (!same_text(a->netns, b->netns) || !same_text(a->shared, b->shared) ||
-	    a->hook != b->hook || a->sources != b->sources || a->detached != b->detached ||
-	    a->inside.n != b->inside.n || a->routes.n != b->routes.n)
+	    a->hook != b->hook || a->sources != b->sources || a->forwarding != b->forwarding ||
+	    a->detached != b->detached || a->inside.n != b->inside.n || a->routes.n != b->routes.n)
 		return false;
 	for (int i = 0; i < FAMILIES; i++) {
 		if (!same_own(&a->own[i], &b->own[i]))

@@ -50,6 +50,25 @@ enum sources {
 const char *sources_name(enum sources sources);
 bool sources_parse(const char *name, enum sources *out);
 
+/*
+ * X(ID, "name"): how packets that need no more than translation go on. Fast: past the stack, and
+ * so past netfilter and IPsec policies. Auto: fast, unless netfilter has rules for them.
+ */
+#define FORWARDINGS(X)  \
+	X(AUTO, "auto") \
+	X(FAST, "fast") \
+	X(STACK, "stack")
+
+enum forwarding {
+#define X(id, name) FORWARDING_##id,
+	FORWARDINGS(X)
+#undef X
+		FORWARDINGS_COUNT
+};
+
+const char *forwarding_name(enum forwarding forwarding);
+bool forwarding_parse(const char *name, enum forwarding *out);
+
 /* A place in the definitions file, from 1; line 0: not from a file. */
 struct pos {
 	uint32_t line;
@@ -111,6 +130,7 @@ struct router {
 	VEC(char *) inside; /* empty: every other interface but loopback */
 	enum hook hook;
 	enum sources sources;
+	enum forwarding forwarding;
 	struct own_address own[FAMILIES];
 	VEC(struct route) routes; /* in the order of the file */
 	bool detached;		  /* taken off with `detach`, until the next apply */

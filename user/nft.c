@@ -11,7 +11,7 @@ static void nft_cleanup(struct nft_ctx **nft)
 		nft_ctx_free(*nft);
 }
 
-int nft_ruleset(json_t **out, struct error *err)
+int nft_ruleset(json_t **out, bool elements, struct error *err)
 {
 	_cleanup_(nft_cleanup) struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
 	const char *text;
@@ -19,7 +19,7 @@ int nft_ruleset(json_t **out, struct error *err)
 	*out = NULL;
 	if (!nft || nft_ctx_buffer_output(nft) || nft_ctx_buffer_error(nft))
 		return error_set(err, "cannot ask netfilter for its rules: out of memory");
-	nft_ctx_output_set_flags(nft, NFT_CTX_OUTPUT_JSON);
+	nft_ctx_output_set_flags(nft, NFT_CTX_OUTPUT_JSON | (elements ? 0 : NFT_CTX_OUTPUT_TERSE));
 	if (nft_run_cmd_from_buffer(nft, "list ruleset")) {
 		text = nft_ctx_get_error_buffer(nft);
 		return error_set(err, "cannot ask netfilter for its rules: %.*s",

@@ -8,10 +8,11 @@
 #include "error.h"
 
 /*
- * All tables, rules of iptables-nft among them, as `nft -j list ruleset` says it; the
- * caller's to free. Needs CAP_NET_ADMIN. A kernel without nf_tables has an empty list.
+ * All tables, rules of iptables-nft among them, as `nft -j list ruleset` says it; without
+ * `elements` those of sets are left out. The caller's to free. Needs CAP_NET_ADMIN. A kernel
+ * without nf_tables has an empty list.
  */
-int nft_ruleset(json_t **out, struct error *err);
+int nft_ruleset(json_t **out, bool elements, struct error *err);
 
 /*
  * The tables of iptables-legacy (or, with `six`, ip6tables-legacy) that are there, "filter nat";

@@ -129,7 +129,8 @@ static bool same_router(const struct router_row *want, const struct router_row *
 	       memcmp(want->inside, have->inside, sizeof(want->inside)) == 0 &&
 	       want->netns_dev == have->netns_dev && want->netns_ino == have->netns_ino &&
 	       memcmp(want->own, have->own, sizeof(want->own)) == 0 && want->hook == have->hook &&
-	       want->sources == have->sources && want->build == have->build;
+	       want->sources == have->sources && want->fast == have->fast &&
+	       want->build == have->build;
 }
 
 static bool is_replaced(const struct router_row *gone, const struct machine *want)

@@ -470,3 +470,36 @@ void ruleset_judge(const json_t *ruleset, const struct ruleset_way *way, struct 
 			hit(&w, RULESET_DROP, end, w.base, "policy drop", 0);
 	}
 }
+
+/* ------------------------------------------------------------ forwarding */
+
+static bool has_rules(const json_t *ruleset, const json_t *chain)
+{
+	const json_t *rule;
+	size_t i = 0;
+
+	while ((rule = next_of(ruleset, "rule", &i))) {
+		if (strcmp(text_of(rule, "family"), text_of(chain, "family")) == 0 &&
+		    strcmp(text_of(rule, "table"), text_of(chain, "table")) == 0 &&
+		    strcmp(text_of(rule, "chain"), text_of(chain, "name")) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool ruleset_sees_forwarded(const json_t *ruleset)
+{
+	static const char *const hooks[] = { "ingress", "prerouting", "forward", "postrouting",
+					     "egress" };
+	static const char *const families[] = { "ip", "ip6", "inet", "netdev" };
+	const json_t *chain;
+	size_t i = 0;
+
+	while ((chain = next_of(ruleset, "chain", &i))) {
+		if (is_one_of(text_of(chain, "hook"), hooks, ARRAY_SIZE(hooks)) &&
+		    is_one_of(text_of(chain, "family"), families, ARRAY_SIZE(families)) &&
+		    (strcmp(text_of(chain, "policy"), "drop") == 0 || has_rules(ruleset, chain)))
+			return true;
+	}
+	return false;
+}

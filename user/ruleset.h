@@ -55,4 +55,7 @@ void ruleset_hits_free(struct ruleset_hits *hits);
 /* Adds to `out`; one that is there already is not added again, but may become sure. */
 void ruleset_judge(const json_t *ruleset, const struct ruleset_way *way, struct ruleset_hits *out);
 
+/* Whether anything is done with packets that are forwarded: a rule, or a policy to drop. */
+bool ruleset_sees_forwarded(const json_t *ruleset);
+
 #endif

@@ -151,13 +151,16 @@ static const char *const migrations[] = {
 	"  text TEXT NOT NULL,\n"
 	"  PRIMARY KEY (change, ord)\n"
 	") STRICT, WITHOUT ROWID;",
+
+	"ALTER TABLE router ADD COLUMN forwarding TEXT NOT NULL DEFAULT 'auto'\n"
+	"  CHECK (forwarding <> '');",
 };
 #define SCHEMA ((int)ARRAY_SIZE(migrations))
 
 #define QUERIES(X)                                                                                 \
 	X(LIST_SUBNETS, "SELECT prefix FROM subnet ORDER BY ord")                                  \
 	X(LIST_TENANTS,                                                                            \
-	  "SELECT tenant.id, name, router.id, netns, shared, hook, detached, sources FROM tenant " \
+	  "SELECT tenant.id, name, router.id, netns, shared, hook, detached, sources, forwarding FROM tenant " \
 	  "LEFT JOIN router ON router.tenant = tenant.id ORDER BY name")                           \
 	X(LIST_POOLS, "SELECT prefix FROM pool WHERE tenant = ? ORDER BY ord")                     \
 	X(LIST_INSIDE, "SELECT interface FROM inside WHERE tenant = ? ORDER BY ord")               \
@@ -191,8 +194,8 @@ static const char *const migrations[] = {
 	X(ADD_TENANT, "INSERT INTO tenant (id, name) VALUES (?, ?)")                               \
 	X(ADD_POOL, "INSERT INTO pool (tenant, ord, prefix) VALUES (?, ?, ?)")                     \
 	X(ADD_ROUTER,                                                                              \
-	  "INSERT INTO router (tenant, id, netns, shared, hook, detached, sources) "               \
-	  "VALUES (?, ?, ?, ?, ?, ?, ?)")                                                          \
+	  "INSERT INTO router (tenant, id, netns, shared, hook, detached, sources, forwarding) "               \
+	  "VALUES (?, ?, ?, ?, ?, ?, ?, ?)")                                                          \
 	X(ADD_INSIDE, "INSERT INTO inside (tenant, ord, interface) VALUES (?, ?, ?)")              \
 	X(ADD_ADDRESS,                                                                             \
 	  "INSERT INTO router_address (tenant, family, address, pinned) VALUES (?, ?, ?, ?)")      \
@@ -931,6 +934,7 @@ static int load_router(struct store *s, sqlite3_stmt *stmt, struct tenant *t, st
 {
 	const char *hook = (const char *)sqlite3_column_text(stmt, 5);
 	const char *sources = (const char *)sqlite3_column_text(stmt, 7);
+	const char *forwarding = (const char *)sqlite3_column_text(stmt, 8);
 	struct router *r = xzalloc(sizeof(*r));
 
 	t->router = r;
@@ -944,6 +948,8 @@ static int load_router(struct store *s, sqlite3_stmt *stmt, struct tenant *t, st
 		return damaged(s, err, "a router's hook is unknown");
 	if (!sources || !sources_parse(sources, &r->sources))
 		return damaged(s, err, "a router's sources are unknown");
+	if (!forwarding || !forwarding_parse(forwarding, &r->forwarding))
+		return damaged(s, err, "a router's forwarding is unknown");
 	return load_inside(s, t, err) || load_addresses(s, t, err) || load_routes(s, t, err) ? -1
 											     : 0;
 }
@@ -1197,8 +1203,9 @@ static int save_router(struct store *s, const struct tenant *old, const struct t
 		return was ? remove_router(s, old->id, was, err) : 0;
 	if (!r)
 		return 0;
-	if (run(s, ADD_ROUTER, 1, err, "uutttut", new->id, r->id, r->netns, r->shared,
-		hook_name(r->hook), (unsigned int)r->detached, sources_name(r->sources)))
+	if (run(s, ADD_ROUTER, 1, err, "uutttutt", new->id, r->id, r->netns, r->shared,
+		hook_name(r->hook), (unsigned int)r->detached, sources_name(r->sources),
+		forwarding_name(r->forwarding)))
 		return refused(s, err, "router");
 	return add_router_parts(s, new->id, r, err);
 }

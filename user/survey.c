@@ -6,6 +6,9 @@
 #include "join.h"
 #include "netlink.h"
 #include "netns.h"
+#include "nft.h"
+#include "output.h"
+#include "ruleset.h"
 #include "store.h"
 #include "sysctl.h"
 
@@ -191,6 +194,29 @@ static void note_interface(const struct tenant *t, const struct netns *ns,
 	f->row.build = dataplane_build();
 }
 
+/*
+ * Whether netfilter would do anything with packets that this router forwards. Of
+ * iptables-legacy it is not known what is in its tables. When it cannot be asked: yes.
+ */
+static bool is_ruled(void)
+{
+	_cleanup_json_ json_t *ruleset = NULL;
+	struct error err = { 0 };
+	char legacy[2][40];
+
+	for (int six = 0; six < 2; six++)
+		nft_legacy_tables(six, legacy[six], sizeof(legacy[six]));
+	if (*legacy[0] || *legacy[1] || nft_ruleset(&ruleset, false, &err))
+		return true;
+	return ruleset_sees_forwarded(ruleset);
+}
+
+static void note_forwarding(const struct router *r, struct router_row *row)
+{
+	row->ruled = r->forwarding == FORWARDING_AUTO && is_ruled();
+	row->fast = r->forwarding != FORWARDING_STACK && !row->ruled;
+}
+
 /* What forwarding is now; a kernel without IPv6 has no such setting. */
 static int note_settings(const struct router_facts *f, struct machine *have, struct error *err)
 {
@@ -223,6 +249,7 @@ int survey_router(const struct model *m, struct tenant *t, struct machine *have,
 	if (!shared || iface_inside(&f->ifaces, t->router, shared, f->row.inside, err))
 		return -1;
 	note_interface(t, &ns, shared, f);
+	note_forwarding(t->router, &f->row);
 	look(have, &ns, t->router->netns, t->name, &f->ifaces);
 	join_see(m, shared, f);
 	join_want_addresses(m, shared, t);

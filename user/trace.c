@@ -222,6 +222,9 @@ static int leave_router(struct trace *t, struct run *run, struct error *err)
 		return -1;
 	if (is_dropped(t) || last(t)->event.verdict == TN_EVENT_TURNED || is_for_itself(t))
 		return 0;
+	/* past the stack: it has left */
+	if (last(t)->event.verdict == TN_EVENT_TRANSLATED)
+		return 0;
 	if (forward(t, run, err) || t->result == TRACE_ASTRAY)
 		return t->result == TRACE_ASTRAY ? 0 : -1;
 	return take_step(t, t->from.router, TN_PROGRAM_TC_SHARED_OUT, run, &ran, err);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/net_namespace.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sys/epoll.h>
@@ -57,6 +58,7 @@ struct watch {
 	int epoll;
 	int events; /* rtnetlink: what is reported */
 	int asking; /* rtnetlink: requests */
+	int rules;  /* nfnetlink: changes of nf_tables; -1: this kernel has none */
 	int mounts;
 	int names;
 	int state_wd;
@@ -88,6 +90,21 @@ static int open_events(struct watch *w, struct error *err)
 	return 0;
 }
 
+/* Rules of netfilter decide whether packets may go past them. */
+static void open_rules(struct watch *w)
+{
+	struct sockaddr_nl own = { .nl_family = AF_NETLINK };
+	int on = 1, group = NFNLGRP_NFTABLES;
+
+	w->rules = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER);
+	if (w->rules < 0)
+		return;
+	if (bind(w->rules, (struct sockaddr *)&own, sizeof(own)) ||
+	    setsockopt(w->rules, SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, &on, sizeof(on)) ||
+	    setsockopt(w->rules, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)))
+		close_cleanup(&w->rules);
+}
+
 static int add(struct watch *w, int fd, uint32_t events, struct error *err)
 {
 	struct epoll_event event = { .events = events, .data.fd = fd };
@@ -112,7 +129,7 @@ int watch_open(const char *state, struct watch **out, struct error *err)
 
 	*out = NULL;
 	w->state = xstrdup(state);
-	w->events = w->asking = w->state_wd = -1;
+	w->events = w->asking = w->rules = w->state_wd = -1;
 	w->epoll = epoll_create1(EPOLL_CLOEXEC);
 	w->names = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	/* bind mounts are how namespaces get their names, and inotify does not see them */
@@ -122,7 +139,9 @@ int watch_open(const char *state, struct watch **out, struct error *err)
 		watch_close(w);
 		return -1;
 	}
+	open_rules(w);
 	if (open_events(w, err) || add(w, w->events, EPOLLIN, err) ||
+	    (w->rules >= 0 && add(w, w->rules, EPOLLIN, err)) ||
 	    add(w, w->names, EPOLLIN, err) || add(w, w->mounts, EPOLLPRI, err)) {
 		watch_close(w);
 		return -1;
@@ -145,6 +164,7 @@ void watch_close(struct watch *w)
 		return;
 	close_cleanup(&w->events);
 	close_cleanup(&w->asking);
+	close_cleanup(&w->rules);
 	close_cleanup(&w->mounts);
 	close_cleanup(&w->names);
 	close_cleanup(&w->epoll);
@@ -235,7 +255,7 @@ static void note_links(struct watch *w, int nsid, const void *data, size_t n)
 	}
 }
 
-static bool read_events(struct watch *w)
+static bool read_events(struct watch *w, int fd)
 {
 	static char data[1 << 15] __attribute__((aligned(NLMSG_ALIGNTO)));
 	char control[CMSG_SPACE(sizeof(int)) * 4];
@@ -250,7 +270,7 @@ static bool read_events(struct watch *w)
 				      .msg_controllen = sizeof(control) };
 		int nsid;
 
-		n = recvmsg(w->events, &msg, 0);
+		n = recvmsg(fd, &msg, 0);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == ENOBUFS) {
@@ -263,19 +283,20 @@ static bool read_events(struct watch *w)
 		if (!is_watched(w, nsid))
 			continue;
 		concern = true;
-		note_links(w, nsid, data, n);
+		if (fd == w->events)
+			note_links(w, nsid, data, n);
 	}
 }
 
 bool watch_read(struct watch *w)
 {
-	struct epoll_event events[3];
+	struct epoll_event events[4];
 	int n = epoll_wait(w->epoll, events, ARRAY_SIZE(events), 0);
 	bool concern = false;
 
 	for (int i = 0; i < n; i++) {
-		if (events[i].data.fd == w->events)
-			concern |= read_events(w);
+		if (events[i].data.fd == w->events || events[i].data.fd == w->rules)
+			concern |= read_events(w, events[i].data.fd);
 		else if (events[i].data.fd == w->names)
 			concern |= read_names(w);
 		else

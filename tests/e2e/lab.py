@@ -53,8 +53,9 @@ VARIANTS = {"tc": ("tc", {}), "xdp": ("xdp", {}), "xdp-generic": ("xdp-generic",
 class Lab:
     """All namespaces, by name as attributes (`red_lan` for red-lan), and `cli`."""
 
-    def __init__(self, binary, scratch, variant, offload, medium="veth"):
+    def __init__(self, binary, scratch, variant, offload, medium="veth", forwarding="auto"):
         self.variant, self.offload, self.long = variant, offload, False
+        self.forwarding = forwarding
         self.hook, env = VARIANTS[variant]
         self.scratch = tempfile.mkdtemp(prefix=f"{variant}-{offload}-{medium}-", dir=scratch)
         os.chmod(self.scratch, 0o755)
@@ -192,8 +193,9 @@ class Lab:
     # what is defined
 
     def router(self, name):
+        more = {} if self.forwarding == "auto" else {"forwarding": self.forwarding}
         return {"netns": self.ns[name].name, "shared": "shared0", "inside": "[lan0]",
-                "hook": self.hook}
+                "hook": self.hook, **more}
 
     def definitions(self):
         """What every test finds in force, and leaves in force."""

@@ -4,6 +4,7 @@
 import argparse
 import concurrent.futures
 import importlib
+import itertools
 import os
 import re
 import shutil
@@ -27,11 +28,16 @@ from sniffer import faults                          # noqa: E402
 TOPICS = """
     talk guard accept counters change apply join lease detach lock errors scale six hairpin icmp
     conntrack mtu path stun fragments control offload vlan dispatcher check doctor kill power
-    many restore agent metrics world monitor history trace
+    many restore agent metrics world monitor history trace forwarding
 """.split()
 # what runs on other kinds of shared interfaces than veth too, with the hooks that these have
 MEDIA_TOPICS = ["talk", "guard", "six", "hairpin", "icmp"]
 MEDIA_HOOKS = ["tc", "xdp-generic"]
+# what runs once more with packets through the stack, with these hooks
+STACK_TOPICS = """
+    talk guard accept counters six hairpin icmp mtu path fragments offload
+""".split()
+STACK_HOOKS = ["tc", "xdp"]
 SUM = re.compile(r"(\d+) (passed|failed|skipped)(?:, |$)")
 
 
@@ -50,6 +56,8 @@ def arguments():
     parser.add_argument("--lab", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--long", action="store_true",
                         help="more of what a test does many times, where it can")
+    parser.add_argument("--forwarding", default="all", choices=["auto", "stack", "all"],
+                        help="of the routers; auto comes to fast, but for tests with netfilter")
     parser.add_argument("--medium", default="all", choices=[*NEEDS, "all"],
                         help="what the shared interface is")
     parser.add_argument("--topic", action="append", choices=TOPICS,
@@ -64,6 +72,7 @@ def arguments():
     options = parser.parse_args()
     options.hooks = options.hook or list(VARIANTS)
     options.media = list(NEEDS) if options.medium == "all" else [options.medium]
+    options.forwardings = ["auto", "stack"] if options.forwarding == "all" else [options.forwarding]
     options.offloads = ["on", "off"] if options.offload == "both" else [options.offload]
     return options
 
@@ -78,22 +87,25 @@ def runs_on(test, medium, hook):
 
 
 def plan(options, tests):
-    """[((hook, offload, medium), tests)]: what runs in which lab."""
+    """[((hook, offload, medium, forwarding), tests)]: what runs in which lab."""
     out = []
-    for medium in options.media:
-        for hook in options.hooks:
-            for offload in options.offloads:
-                first = offload == options.offloads[0]
-                if hook == "clsact" and not first:
-                    continue    # only how it is attached differs from tc
-                if medium != "veth" and hook not in MEDIA_HOOKS:
-                    continue
-                wanted = {"datapath"} | ({"hook"} if first else set())
-                wanted |= {"program"} if first and hook != "clsact" else set()
-                parts = [wanted, {"once"} if first and hook == options.hooks[0] else set()]
-                out += [((hook, offload, medium), [
-                    t for t in tests if t.each in part and runs_on(t, medium, hook)])
-                        for part in reversed(parts)]
+    for where in itertools.product(options.forwardings, options.media, options.hooks,
+                                   options.offloads):
+        forwarding, medium, hook, offload = where
+        first, stack = offload == options.offloads[0], forwarding == "stack"
+        if hook == "clsact" and not first:
+            continue    # only how it is attached differs from tc
+        if medium != "veth" and (hook not in MEDIA_HOOKS or stack):
+            continue
+        if stack and hook not in STACK_HOOKS:
+            continue
+        wanted = {"datapath"} | ({"hook"} if first else set())
+        wanted |= {"program"} if first and hook != "clsact" else set()
+        once = {"once"} if first and hook == options.hooks[0] and not stack else set()
+        for part in (once, wanted):
+            some = [t for t in tests if t.each in part and runs_on(t, medium, hook)
+                    and (not stack or topic(t) in STACK_TOPICS)]
+            out.append(((hook, offload, medium, forwarding), some))
     return [entry for entry in out if entry[1]]
 
 
@@ -128,14 +140,15 @@ class Run:
         print(f"ok {name} ({where}){took}", flush=True)
         return True
 
-    def lab(self, hook, offload, medium, tests):
+    def lab(self, hook, offload, medium, forwarding, tests):
         where = f"{hook}, offload {offload}" + (f", {medium}" if medium != "veth" else "")
+        where += f", {forwarding}" if forwarding != "auto" else ""
         try:
             NEEDS[medium]()
         except case.Skip as why:
             self.skip(f"{len(tests)} tests", where, why)
             return
-        lab = Lab(self.binary, self.scratch, hook, offload, medium)
+        lab = Lab(self.binary, self.scratch, hook, offload, medium, forwarding)
         lab.long = self.options.long
         try:
             if not self.judge("lab", where, lab.apply):

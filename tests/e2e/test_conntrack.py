@@ -253,6 +253,7 @@ def refusing(lab, router, target):
     device = "lan0" if target[:-1] == router else "shared0"
     ns.sysctl(ipv4__icmp_msgs_per_sec=100000, ipv4__icmp_msgs_burst=1000)
     ns.run("nft", "-f", lab.put("refuse.nft", text + "\n"))
+    lab.apply(lab.dual_definitions())   # now packets have to go through the stack
     ns.ip(*(f"route add {address} dev {device} mtu lock 1300" for address in there))
     try:
         yield
@@ -326,3 +327,4 @@ def test_conntrack_related_router(lab):
                 judge_router(lab, here, there, router, v6)
     finally:
         forget(lab)
+        lab.apply(lab.dual_definitions())

@@ -107,6 +107,11 @@ def ways(said):
             for s in said["steps"] if s["verdict"] in ("translated", "turned")]
 
 
+def hops(lab):
+    """Left at blue's VM: tc sends it past the stack at once, for XDP it does that unseen."""
+    return 63 if lab.hook == "xdp" else 62
+
+
 @hook
 def test_trace_accepted(lab):
     """By a rule, with its line, over both routers: TCP, UDP and ICMP."""
@@ -116,7 +121,8 @@ def test_trace_accepted(lab):
                              ((BLUE1 + ":53", "-p", "udp"), UDP(sport=4001, dport=53)),
                              ((BLUE1,), ICMP(id=4001))):
             said = same(lab, ["red/db", *args], None, from_vm, packet / layers)
-            equal(ways(said), [("red", RED1, BLUE1, 63), ("blue", RED1, FIXED, 63)], "the way")
+            equal(ways(said), [("red", RED1, BLUE1, 63), ("blue", RED1, FIXED, hops(lab))],
+                  "the way")
             end = said["steps"][-1]
             equal((end["rule"]["line"], end["rule"]["from"], end["flow"]),
                   (line_of(lab, "tcp/22"), "red", False), "accepted by")
@@ -168,7 +174,7 @@ def test_trace_hairpin(lab):
     with rules(lab):
         said = same(lab, ["red/db", RED2 + ":80"], None, from_vm,
                     IP(src=FIXED, dst=RED2) / TCP(sport=4001, dport=80, flags="S"))
-        equal(ways(said), [("red", RED1, RED2, 64), ("red", RED1, FIXED2, 64)], "the way")
+        equal(ways(said), [("red", RED1, RED2, 64), ("red", RED1, FIXED2, 63)], "the way")
         equal([s["program"] for s in said["steps"]], ["inside in", "shared in"], "programs")
 
 
@@ -179,7 +185,7 @@ def test_trace_v6(lab):
         packet = IPv6(src=FIXED_V6, dst=BLUE1_V6)
         said = same(lab, [RED1_V6, f"[{BLUE1_V6}]:22"], None, from_vm,
                     packet / TCP(sport=4001, dport=22, flags="S"))
-        equal(ways(said), [("red", RED1_V6, BLUE1_V6, 63), ("blue", RED1_V6, FIXED_V6, 63)],
+        equal(ways(said), [("red", RED1_V6, BLUE1_V6, 63), ("blue", RED1_V6, FIXED_V6, hops(lab))],
               "the way")
         same(lab, ["red/" + FIXED_V6, BLUE1_V6], None, from_vm, packet / ICMPv6EchoRequest(id=4))
         same(lab, ["red/" + FIXED_V6, f"blue/[{FIXED_V6}]:54", "-p", "udp"],

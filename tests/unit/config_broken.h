@@ -167,7 +167,7 @@ static const struct broken broken[] = {
 	       "  - name: red\n"
 	       "    router: {shack: shared0}\n",
 	       "4:14: unknown key `shack`; a router takes `netns`, `shared`, `inside`, `hook`, "
-	       "`sources`, `address`, `routes`\n"),
+	       "`sources`, `address`, `routes`, `forwarding`\n"),
 	BROKEN("unknown key, nothing close",
 	       NETWORK
 	       "  - name: red\n"
@@ -319,13 +319,13 @@ static const struct broken broken[] = {
 	       "11:34: `limit` must be keys and values, not one value; write it like `limit: "
 	       "{rate: 100mbit, burst: 1mb}`\n"
 	       "12:27: the limit has a `burst` and no `rate`; add `rate: 100mbit`\n"),
-	BROKEN("keys of later versions",
+	BROKEN("another kind of forwarding",
 	       NETWORK
 	       "  - name: red\n"
 	       "    router:\n"
 	       "      netns: red\n"
-	       "      forwarding: fast\n",
-	       "6:7: `forwarding` is reserved for a later version; remove the key\n"),
+	       "      forwarding: quick\n",
+	       "6:19: `quick` is not one of `auto`, `fast` and `stack`\n"),
 	BROKEN("a router's addresses",
 	       NETWORK
 	       "  - name: red\n"

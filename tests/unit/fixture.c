@@ -135,6 +135,8 @@ static void read_router(const struct statement *s, struct tenant *t)
 			r->hook = hook_of(v);
 		else if ((v = value(s->words[i], "sources")))
 			r->sources = sources_of(v);
+		else if ((v = value(s->words[i], "forwarding")))
+			cr_assert(forwarding_parse(v, &r->forwarding), "no forwarding: '%s'", v);
 		else if (strcmp(s->words[i], "detached") == 0)
 			r->detached = true;
 		else if (!read_way(s->words[i], r))
@@ -301,6 +303,10 @@ static void read_row(const struct statement *s, struct router_row *row)
 			row->via = hook_of(v);
 		else if ((v = value(s->words[i], "sources")))
 			row->sources = sources_of(v);
+		else if (strcmp(s->words[i], "fast") == 0)
+			row->fast = true;
+		else if (strcmp(s->words[i], "ruled") == 0)
+			row->ruled = true;
 		else if ((v = value(s->words[i], "own")))
 			row->own[!!strchr(v, ':')] = addr_of(v);
 		else if ((v = value(s->words[i], "build")))
@@ -478,6 +484,8 @@ static void write_router(FILE *f, const struct router_row *row)
 		fprintf(f, " via=%s", hook_name(row->via));
 	if (row->sources)
 		fprintf(f, " sources=%s", sources_name(row->sources));
+	if (row->fast)
+		fprintf(f, " fast");
 	for (int i = 0; i < 2; i++) {
 		if (!addr_is_unset(&row->own[i]))
 			fprintf(f, " own=%s", ADDR(&row->own[i]));

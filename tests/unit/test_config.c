@@ -291,6 +291,22 @@ Test(config, every_kind_of_sources)
 	}
 }
 
+Test(config, every_kind_of_forwarding)
+{
+	_cleanup_model_ struct model none = good(NETWORK "  - name: red\n    router:\n");
+
+	cr_expect_eq(none.tenants.v[0].router->forwarding, FORWARDING_AUTO);
+	for (enum forwarding forwarding = 0; forwarding < FORWARDINGS_COUNT; forwarding++) {
+		_cleanup_text_ struct text yaml = { 0 };
+		_cleanup_model_ struct model m = { 0 };
+
+		add(&yaml, NETWORK "  - name: red\n    router: {forwarding: %s}\n",
+		    forwarding_name(forwarding));
+		m = good_bytes(yaml.v, yaml.n);
+		cr_expect_eq(m.tenants.v[0].router->forwarding, forwarding);
+	}
+}
+
 /* What may look wrong, and is not. */
 Test(config, accepted)
 {

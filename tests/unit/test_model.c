@@ -53,6 +53,23 @@ Test(model, no_hook)
 	}
 }
 
+Test(model, forwarding_names)
+{
+	enum forwarding forwarding = FORWARDINGS_COUNT;
+
+	for (enum forwarding i = 0; i < FORWARDINGS_COUNT; i++) {
+		cr_assert(forwarding_parse(forwarding_name(i), &forwarding));
+		cr_assert_eq(forwarding, i);
+	}
+	cr_assert_str_eq(forwarding_name(FORWARDING_STACK), "stack");
+	cr_assert_str_eq(forwarding_name(FORWARDINGS_COUNT), "unknown");
+	cr_assert_not(forwarding_parse("Fast", &forwarding));
+	cr_assert_not(forwarding_parse("", &forwarding));
+	cr_assert_eq(forwarding, FORWARDINGS_COUNT - 1);
+	/* of a zeroed router */
+	cr_assert_eq(FORWARDING_AUTO, 0);
+}
+
 Test(model, sources_names)
 {
 	enum sources sources = SOURCES_COUNT;

@@ -363,6 +363,7 @@ static void rich(struct model *m)
 	r = add_router(t, 4095, "red", "shared0");
 	r->hook = HOOK_XDP_GENERIC;
 	r->sources = SOURCES_LOOSE;
+	r->forwarding = FORWARDING_STACK;
 	add_inside(r, "lan1");
 	add_inside(r, "lan0");
 	add_own(r, "100.64.0.2", true);
@@ -651,14 +652,29 @@ Test(store, a_file_open_to_others_is_closed_to_them)
 Test(store, stamps)
 {
 	put(&empty);
-	cr_expect_eq(sql("PRAGMA user_version"), 4);
+	cr_expect_eq(sql("PRAGMA user_version"), 5);
 	cr_expect_eq(sql("PRAGMA application_id"), 0x746e6174);
 	cr_expect_eq(sql("SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
+}
+
+/* Before there was `forwarding`. */
+static void back_to_schema_4(void)
+{
+	sql("ALTER TABLE router DROP COLUMN forwarding; PRAGMA user_version = 4");
+}
+
+static void forget_forwarding(struct model *m)
+{
+	vec_each (t, &m->tenants) {
+		if (t->router)
+			t->router->forwarding = FORWARDING_AUTO;
+	}
 }
 
 /* Before there were rules, limits and the history. */
 static void back_to_schema_3(void)
 {
+	back_to_schema_4();
 	sql("DROP TABLE history_line; DROP TABLE history; DROP TABLE rule_item; DROP TABLE rule; "
 	    "DROP TABLE accept; DROP TABLE origin");
 	sql("ALTER TABLE mapping DROP COLUMN rate");
@@ -671,6 +687,7 @@ static void forget_rules(struct model *m)
 {
 	free(m->file);
 	m->file = NULL;
+	forget_forwarding(m);
 	vec_each (t, &m->tenants) {
 		vec_each (r, &t->accept)
 			rule_clear(r);
@@ -698,6 +715,19 @@ static void forget_own(struct model *m)
 	}
 }
 
+Test(store, schema_4_is_brought_up_to_date)
+{
+	_cleanup_model_ struct model want = { 0 };
+
+	rich(&want);
+	put(&want);
+	back_to_schema_4();
+	store_close(open_store(STORE_WRITE));
+	cr_expect_eq(sql("PRAGMA user_version"), 5);
+	forget_forwarding(&want);
+	assert_stored(&want);
+}
+
 Test(store, schema_3_is_brought_up_to_date)
 {
 	_cleanup_model_ struct model want = { 0 };
@@ -706,7 +736,7 @@ Test(store, schema_3_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_3();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 4);
+	cr_expect_eq(sql("PRAGMA user_version"), 5);
 	forget_rules(&want);
 	assert_stored(&want);
 	rich(&want);
@@ -722,7 +752,7 @@ Test(store, schema_2_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_2();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 4);
+	cr_expect_eq(sql("PRAGMA user_version"), 5);
 	forget_own(&want);
 	forget_rules(&want);
 	assert_stored(&want);
@@ -745,7 +775,7 @@ Test(store, schema_1_is_brought_up_to_date)
 	cr_expect_eq(sql("PRAGMA user_version"), 1);
 
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 4);
+	cr_expect_eq(sql("PRAGMA user_version"), 5);
 	model_tenant(&want, "red")->router->sources = SOURCES_STRICT;
 	forget_own(&want);
 	forget_rules(&want);
@@ -807,18 +837,20 @@ Test(store, wrong_rows_cannot_be_stored)
 		"INSERT INTO pool VALUES (9, 0, '100.64.0.0/16')",
 		"INSERT INTO pool VALUES (7, 0, '100.64.0.0/16')",
 		"INSERT INTO pool VALUES (7, 9, '100.64.0.0')",
-		"INSERT INTO router VALUES (9, 9, NULL, NULL, 'tc', 0, 'strict')",
-		"INSERT INTO router VALUES (7, 9, NULL, NULL, 'tc', 0, 'strict')",
-		"INSERT INTO router VALUES (2, 1, NULL, NULL, 'tc', 0, 'strict')",
-		"INSERT INTO router VALUES (2, 0, NULL, NULL, 'tc', 0, 'strict')",
-		"INSERT INTO router VALUES (2, NULL, NULL, NULL, 'tc', 0, 'strict')",
-		"INSERT INTO router VALUES (2, 9, '', NULL, 'tc', 0, 'strict')",
-		"INSERT INTO router VALUES (2, 9, NULL, '', 'tc', 0, 'strict')",
-		"INSERT INTO router VALUES (2, 9, NULL, NULL, NULL, 0, 'strict')",
-		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 2, 'strict')",
-		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', NULL, 'strict')",
-		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, '')",
-		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, NULL)",
+		"INSERT INTO router VALUES (9, 9, NULL, NULL, 'tc', 0, 'strict', 'auto')",
+		"INSERT INTO router VALUES (7, 9, NULL, NULL, 'tc', 0, 'strict', 'auto')",
+		"INSERT INTO router VALUES (2, 1, NULL, NULL, 'tc', 0, 'strict', 'auto')",
+		"INSERT INTO router VALUES (2, 0, NULL, NULL, 'tc', 0, 'strict', 'auto')",
+		"INSERT INTO router VALUES (2, NULL, NULL, NULL, 'tc', 0, 'strict', 'auto')",
+		"INSERT INTO router VALUES (2, 9, '', NULL, 'tc', 0, 'strict', 'auto')",
+		"INSERT INTO router VALUES (2, 9, NULL, '', 'tc', 0, 'strict', 'auto')",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, NULL, 0, 'strict', 'auto')",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 2, 'strict', 'auto')",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', NULL, 'strict', 'auto')",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, '', 'auto')",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, NULL, 'auto')",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, 'strict', '')",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, 'strict', NULL)",
 		"DELETE FROM router WHERE tenant = 7",
 		"INSERT INTO inside VALUES (2, 0, 'lan0')",
 		"INSERT INTO inside VALUES (7, 0, 'lan9')",
@@ -846,7 +878,7 @@ Test(store, wrong_rows_cannot_be_stored)
 		"INSERT INTO tenant VALUES (9, 'new')",
 		"INSERT INTO tenant VALUES (10, printf('%063d', 1))",
 		"INSERT INTO pool VALUES (7, 9, '100.64.0.0/16')",
-		"INSERT INTO router VALUES (9, 9, NULL, NULL, 'tc', 0, 'strict')",
+		"INSERT INTO router VALUES (9, 9, NULL, NULL, 'tc', 0, 'strict', 'auto')",
 		"INSERT INTO inside VALUES (9, 0, 'lan0')",
 		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400901', NULL, 0, 0, 0, 0)",
 		"INSERT INTO mapping VALUES (9, 4, x'0a000001', x'64400902', 'db', 1, 0, 0, 0)",
@@ -1739,10 +1771,10 @@ Test(store, newer_schema)
 	size_t n, m;
 
 	put(&empty);
-	sql("PRAGMA user_version = 5");
+	sql("PRAGMA user_version = 6");
 	before = read_file("state.db", &n);
-	assert_refused(STORE_WRITE, in_dir("state.db"), "schema 5", "none after 4", "newer", NULL);
-	assert_refused(STORE_READ, in_dir("state.db"), "schema 5", "none after 4", "newer", NULL);
+	assert_refused(STORE_WRITE, in_dir("state.db"), "schema 6", "none after 5", "newer", NULL);
+	assert_refused(STORE_READ, in_dir("state.db"), "schema 6", "none after 5", "newer", NULL);
 	after = read_file("state.db", &m);
 	cr_assert_eq(n, m);
 	cr_assert_arr_eq(before, after, n);

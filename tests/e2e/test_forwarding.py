@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Past the stack, where that changes nothing but the price; through it, where it does."""
+import contextlib
+import socket
+
+from agent import Agent
+from case import datapath, equal, eventually, once, program
+from lab import BLUE1, BLUE1_V6, FIXED, PLAIN, RED1, RED1_V6, RED2
+from test_six import dual_stack
+from traffic import Watch, ping, tcp, udp
+
+FORWARDED = ("IpForwDatagrams", "Ip6OutForwDatagrams")
+RULE = "table inet tests { chain f { type filter hook forward priority 0; counter; }; }"
+
+
+def shown(lab, tenant="red"):
+    router = next(t for t in lab.cli.json("show")["tenants"] if t["tenant"] == tenant)["router"]
+    return router["forwarding"], router["because"]
+
+
+@contextlib.contextmanager
+def forwarded(ns):
+    """A list that gets the number of packets that the stack of `ns` has forwarded meanwhile."""
+    def count():
+        now = ns.snmp()
+        return sum(now[name] for name in FORWARDED)
+    before, out = count(), []
+    yield out
+    out.append(count() - before)
+
+
+def traffic(lab):
+    for source, target, address in ((lab.blue1, lab.red1, RED1), (lab.red1, lab.blue1, BLUE1),
+                                    (lab.plain, lab.red1, RED1)):
+        seen = {lab.blue1: BLUE1, lab.red1: RED1, lab.plain: PLAIN}[source]
+        udp(source, target, address, seen)
+        tcp(source, target, address, seen)
+        ping(source, address)
+
+
+@contextlib.contextmanager
+def netfilter(lab, name, text=RULE):
+    ns = lab.ns[name]
+    ns.run("nft", "-f", lab.put("rule.nft", text + "\n"))
+    try:
+        yield
+    finally:
+        ns.run("nft", "delete", "table", "inet", "tests")
+
+
+def as_defined(lab, forwarding):
+    definitions = lab.definitions()
+    for tenant in definitions.tenants:
+        if tenant.router is not None:
+            tenant.router["forwarding"] = forwarding
+    return lab.apply(definitions)
+
+
+@program
+@dual_stack
+def test_forwarding_is_fast(lab):
+    """The stack forwards nothing, once neighbours are known; a neighbour that is not is asked for."""
+    if lab.forwarding != "stack":
+        equal(shown(lab), ("fast", "netfilter has no rules there"), "red")
+    for ns in (lab.red, lab.blue):
+        ns.ip("neigh flush all")
+    with forwarded(lab.red) as red, forwarded(lab.blue) as blue:
+        traffic(lab)
+        ping(lab.red1, BLUE1_V6)
+        ping(lab.blue1, RED1_V6)
+    if lab.forwarding == "stack":
+        assert red[0] > 20 and blue[0] > 20, f"{red} {blue} packets went through the stack"
+    else:
+        equal((red, blue), ([0], [0]), "packets that the stack has forwarded")
+
+
+@datapath
+def test_forwarding_takes_one_hop(lab):
+    """Each router takes one from the hop limit, also between VMs of one router."""
+    for source, target, address, hops in ((lab.plain, lab.red1, RED1, 63),
+                                          (lab.red1, lab.blue1, BLUE1, 62),
+                                          (lab.red1, lab.red2, RED2, 63)):
+        with Watch(target, "eth0") as watch:
+            ping(source, address, count=1)
+            frame = watch.until(lambda f: f[12:14] == b"\x08\0" and f[23] == 1 and f[34] == 8)
+        equal(frame[22], hops, f"the hop limit of {source.name} at {target.name}")
+
+
+@program
+def test_forwarding_by_netfilter(lab):
+    """`auto` looks for rules that would be passed by; `fast` and `stack` are what they say."""
+    try:
+        with netfilter(lab, "red"):
+            lines = lab.apply()
+            equal(len([line for line in lines if line.startswith("~ router red")]), 1, "the plan")
+            equal(shown(lab), ("stack", "netfilter has rules there"), "red")
+            equal(shown(lab, "blue"), ("fast", "netfilter has no rules there"), "blue")
+            assert "forwarding stack (netfilter has rules there)" in lab.cli.run("show").stdout
+            with forwarded(lab.red) as red, forwarded(lab.blue) as blue:
+                traffic(lab)
+            assert red[0] > 20 and blue[0] == 0, f"{red} {blue} packets went through the stack"
+            as_defined(lab, "fast")
+            equal(shown(lab), ("fast", "it is defined so"), "red")
+            with forwarded(lab.red) as red:
+                traffic(lab)
+            equal(red, [0], "packets that the stack has forwarded")
+        as_defined(lab, "stack")
+        equal(shown(lab), ("stack", "it is defined so"), "red")
+        with forwarded(lab.red) as red:
+            traffic(lab)
+        assert red[0] > 20, f"{red} packets went through the stack"
+    finally:
+        lab.apply()
+    equal(shown(lab)[0], "fast", "red, in the end")
+
+
+@once
+def test_forwarding_chains_without_rules(lab):
+    """Empty chains do nothing, a policy does, and so does a rule on another way than forward."""
+    empty = "table inet tests { chain f { type filter hook %s priority 0; %s; }; }"
+    for hook, what, want in (("forward", "", "fast"), ("forward", "policy drop", "stack"),
+                             ("input", "counter", "fast"), ("prerouting", "counter", "stack"),
+                             ("postrouting", "counter", "stack")):
+        with netfilter(lab, "red", empty % (hook, what)):
+            lab.apply()
+            equal(shown(lab)[0], want, f"forwarding with `{what}` in {hook}")
+    lab.apply()
+
+
+@once
+def test_forwarding_of_the_agent(lab):
+    """It sees rules come and go, and changes over without a loss."""
+    with Agent(lab):
+        for _ in range(2):
+            with netfilter(lab, "red"):
+                eventually(lambda: equal(shown(lab)[0], "stack", "red"), 3)
+                with forwarded(lab.red) as red:
+                    traffic(lab)
+                assert red[0] > 20, f"{red} packets went through the stack"
+            eventually(lambda: equal(shown(lab)[0], "fast", "red"), 3)
+
+
+@once
+def test_forwarding_large_packets(lab):
+    """What does not fit is the stack's to answer, and so is what has no hop left."""
+    with lab.red1.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.IPPROTO_IP, 10, 2)       # IP_MTU_DISCOVER, IP_PMTUDISC_DO
+        lab.red.ip("link set shared0 mtu 1400")
+        try:
+            sock.connect((BLUE1, 9))
+            with contextlib.suppress(OSError):
+                for _ in range(3):
+                    sock.send(bytes(1450))
+            equal(sock.getsockopt(socket.IPPROTO_IP, 14), 1400, "the path MTU that red1 learned")
+        finally:
+            lab.red.ip("link set shared0 mtu 1500")
+            lab.red1.ip("route flush cache")
+    said = lab.red1.run("ping", "-nc1", "-W1", "-t1", BLUE1, check=False).stdout
+    assert "Time to live exceeded" in said and "10.0.0.1" in said, said
+    equal(lab.cli.leases("red")["red", FIXED], RED1, "red1")
