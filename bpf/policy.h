@@ -280,13 +280,15 @@ static __always_inline bool is_opening(__u8 class, __u32 tcp)
 
 /*
  * The VM has sent a packet of that flow: `tcp` are its TCP flags. What is not there any more is
- * made again, so that a flow that had to make room for others comes back by itself. 0: it must
- * not, it is an answer that a rule had accepted.
+ * made again, so that a flow that had to make room for others comes back by itself. 0: it is
+ * not there, and the packet does not say that it opens one; with FLOW_MAKE it is made.
  */
+#define FLOW_MAKE 0x10000
 __noinline int tn_flow_refresh(__u32 class_proto, __u32 ports, __u32 tcp)
 {
 	struct work *w = work_get();
-	__u32 life = flow_life(class_proto >> 8);
+	__u8 class = class_proto >> 8;
+	__u32 life = flow_life(class);
 	struct tn_flow new = {};
 	struct tn_drops *count;
 	struct tn_flow *f;
@@ -298,8 +300,7 @@ __noinline int tn_flow_refresh(__u32 class_proto, __u32 ports, __u32 tcp)
 	f = bpf_map_lookup_elem(&flows, &w->flow);
 	new.tenant = w->ends.peer_tenant;
 	lives = f && f->until > seconds() && f->tenant == new.tenant;
-	if (!lives && !is_opening(class_proto >> 8, tcp) &&
-	    tn_was_accepted(class_proto >> 8, ports))
+	if (!lives && !(class_proto & FLOW_MAKE) && !is_opening(class, tcp))
 		return 0;
 	if (lives && !(tcp & TCP_SYN))
 		new.flags = f->flags;
@@ -431,6 +432,7 @@ static __always_inline enum tn_verdict policy_in(struct pkt *p, struct work *w)
 static __always_inline enum tn_verdict policy_open(struct pkt *p, struct work *w,
 						   const struct service *s)
 {
+	__u32 ports = flow_ports(s->dst, s->src), flow = p->proto | (__u32)s->class << 8;
 	__u8 tcp = 0;
 
 	if (s->talk == TALK_REPLY)
@@ -439,8 +441,12 @@ static __always_inline enum tn_verdict policy_open(struct pkt *p, struct work *w
 		return drop(p, TN_DROP_NOT_ACCEPTED);
 	if (s->class == TN_CLASS_TCP && !pkt_load(p, p->l4 + TCP_FLAGS_OFFSET, &tcp, sizeof(tcp)))
 		return drop(p, TN_DROP_MALFORMED);
-	if (!tn_flow_refresh(p->proto | (__u32)s->class << 8, flow_ports(s->dst, s->src), tcp))
-		return drop(p, TN_DROP_NOT_ACCEPTED);
+	/* nested, these calls would need more stack than there is */
+	if (!tn_flow_refresh(flow, ports, tcp)) {
+		if (tn_was_accepted(s->class, ports))
+			return drop(p, TN_DROP_NOT_ACCEPTED);
+		tn_flow_refresh(flow | FLOW_MAKE, ports, tcp);
+	}
 	p->by_flow = true;
 	return TN_GO_ON;
 }
