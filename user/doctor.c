@@ -708,6 +708,21 @@ static void judge_rule(const struct router_report *r, const struct ruleset_hit *
 	}
 }
 
+/* Without an agent nobody saw the rules come. */
+static void judge_bypassed(const struct router_report *r, struct diagnosis *out)
+{
+	bool wanted = r->tenant->router->forwarding == FORWARDING_FAST;
+
+	if (!r->fast || (!r->rule && !r->legacy[0][0] && !r->legacy[1][0]))
+		return;
+	remedy(add(out, FINDING_BYPASSED, wanted ? SEVERITY_WARNING : SEVERITY_PROBLEM,
+		   r->shared.name,
+		   "netfilter has rules for forwarded packets, and forwarding is fast: what is "
+		   "translated does not come to them"),
+	       wanted ? "`forwarding: auto` in the definitions, unless that is what you want"
+		      : "tenantnat restore, or run the agent, which sees rules come and go");
+}
+
 static void judge_rules(const struct router_report *r, struct diagnosis *out)
 {
 	static const char *const programs[] = { "iptables-legacy-save", "ip6tables-legacy-save" };
@@ -719,6 +734,7 @@ static void judge_rules(const struct router_report *r, struct diagnosis *out)
 		    "no rule of netfilter touches the packets");
 	vec_each (h, &r->rules.list)
 		judge_rule(r, h, out);
+	judge_bypassed(r, out);
 	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
 		if (r->legacy[i][0])
 			remedy(add(out, FINDING_IPTABLES, SEVERITY_WARNING, NULL,

@@ -243,6 +243,7 @@ static void look_at_rules(struct router_report *r)
 		nft_legacy_tables(six, r->legacy[six], sizeof(r->legacy[six]));
 	if (nft_ruleset(&ruleset, true, &r->rules_error))
 		return;
+	r->rule = ruleset_sees_forwarded(ruleset);
 	for (size_t six = 0; six < ARRAY_SIZE(families); six++) {
 		struct ruleset_way ways[2];
 
@@ -328,6 +329,7 @@ void examine_router(const struct model *m, const struct tenant *t, const struct 
 	families_of(m, t, out);
 	out->attached = row != NULL;
 	out->broken = row && row->broken;
+	out->fast = row && row->fast;
 	out->other_build = row && row->build != dataplane_build();
 	if (netns_enter(t->router->netns, &ns, &out->netns) || netlink_ifaces(&ifaces, &out->netns))
 		return;

@@ -572,6 +572,28 @@ static void add_hit(struct router_report *r, enum ruleset_effect effect, bool su
 							  .handle = 7 };
 }
 
+Test(doctor, rules_that_are_passed_by)
+{
+	struct router_report r = healthy();
+	struct router router = *r.tenant->router;
+	struct tenant tenant = *r.tenant;
+
+	tenant.router = &router;
+	r.tenant = &tenant;
+	r.rule = true;
+	router_has(&r, "");
+	r.fast = true;
+	router_has(&r, "problem bypassed red shared0: netfilter has rules for forwarded packets, "
+		       "and forwarding is fast: what is translated does not come to them > "
+		       "tenantnat restore, or run the agent, which sees rules come and go\n");
+	router.forwarding = FORWARDING_FAST;
+	router_has(&r, "warning bypassed red shared0: netfilter has rules for forwarded packets, "
+		       "and forwarding is fast: what is translated does not come to them > "
+		       "`forwarding: auto` in the definitions, unless that is what you want\n");
+	r.rule = false;
+	router_has(&r, "");
+}
+
 Test(doctor, rules)
 {
 	struct router_report r = healthy();

@@ -96,6 +96,20 @@ static void found_by(bool six, const char *objects, const char *want)
 	json_decref(ruleset);
 }
 
+static void sees_forwarded(const char *objects, bool want)
+{
+	_cleanup_free_ char *text = NULL;
+	json_t *ruleset;
+
+	cr_assert_gt(asprintf(&text, "{'nftables': [%s {'metainfo': {}}]}", objects), 0);
+	for (char *c = text; *c; c++)
+		*c = *c == '\'' ? '"' : *c;
+	ruleset = json_loads(text, 0, NULL);
+	cr_assert(ruleset, "%s", text);
+	cr_expect_eq(ruleset_sees_forwarded(ruleset), want, "%s", objects);
+	json_decref(ruleset);
+}
+
 static void found(const char *objects, const char *want)
 {
 	found_by(false, objects, want);
@@ -242,6 +256,26 @@ Test(ruleset, chains_that_others_lead_to)
 
 #define DROPPED "drop! ip filter fwd policy drop 0\n"
 #define PERHAPS "drop? ip filter fwd policy drop 0\n"
+
+Test(ruleset, whether_it_sees_what_is_forwarded)
+{
+	sees_forwarded("", false);
+	sees_forwarded(CHAIN("filter", "fwd", "forward", "accept"), false);
+	sees_forwarded(CHAIN("filter", "fwd", "forward", "drop"), true);
+	sees_forwarded(CHAIN("filter", "in", "input", "drop"), false);
+	sees_forwarded(CHAIN("filter", "in", "input", "accept")
+		       RULE("filter", "in", 4, {'drop': null}), false);
+	sees_forwarded(CHAIN("filter", "pre", "prerouting", "accept")
+		       RULE("filter", "pre", 4, {'counter': null}), true);
+	sees_forwarded(CHAIN("filter", "post", "postrouting", "accept")
+		       RULE("filter", "post", 4, {'counter': null}), true);
+	sees_forwarded(CHAIN("filter", "early", "ingress", "accept")
+		       RULE("filter", "early", 4, {'counter': null}), true);
+	/* in a chain of that name, but of another table; in one that nothing leads to */
+	sees_forwarded(CHAIN("filter", "fwd", "forward", "accept")
+		       RULE("other", "fwd", 4, {'drop': null}), false);
+	sees_forwarded(SUB("filter", "mine") RULE("filter", "mine", 4, {'drop': null}), false);
+}
 
 Test(ruleset, forwarding_is_refused)
 {
