@@ -131,6 +131,12 @@ $(BUILD)/foreign.bpf.o: tests/e2e/foreign.bpf.c Makefile
 	$(call say,BPF,$@)
 	$(Q)$(CLANG) $(BPF_FLAGS) -c $< -o $@
 
+# for the benchmark: a generator and a sink
+$(BUILD)/bench.bpf.o: tests/bench/bench.bpf.c Makefile
+	@mkdir -p $(@D)
+	$(call say,BPF,$@)
+	$(Q)$(CLANG) $(BPF_FLAGS) -c $< -o $@
+
 $(SKEL): $(BUILD)/tenantnat.bpf.o
 	$(call say,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name tenantnat >$@
@@ -219,6 +225,13 @@ verified: $(BUILD)/bpf-tests ## record how much work the programs are for this k
 
 test-offload: all | deps-test ## the offload matrix alone, with larger transfers (root)
 	@$(PYTHON) tests/e2e/run.py --bin $(BUILD)/tenantnat --long offload_matrix
+
+bench: all $(BUILD)/bench.bpf.o | deps-test ## what a packet costs, beside nftables and iptables: half an hour (root)
+	@$(PYTHON) tests/bench/bench.py --bin $(BUILD)/tenantnat --object $(BUILD)/bench.bpf.o \
+		--json $(BUILD)/bench.json --svg docs/bench.svg
+
+bench-quick: all $(BUILD)/bench.bpf.o | deps-test ## the main rows of it: two minutes (root)
+	@$(PYTHON) tests/bench/bench.py --bin $(BUILD)/tenantnat --object $(BUILD)/bench.bpf.o --quick --rounds 5
 
 bench-policy: $(BUILD)/bpf-tests ## what rules cost, in nanoseconds a packet: none, 10, 1,000, 10,000 of them (root)
 	@BENCH=1 $(BUILD)/bpf-tests --filter 'bench/policy' | grep -v '^\['

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * For bench.py: frames at full speed, what to do with them at a router without NAT, and a sink
+ * that looks at what came. The layout of struct job is known there too.
+ */
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+char LICENSE[] SEC("license") = "GPL";
+
+#define HEADERS 8 /* words of 64 bits: Ethernet, IPv6 and UDP fit */
+
+struct job {
+	__u64 frame[HEADERS]; /* what does not vary, as it lies in the frame */
+	__u64 next;	      /* frames made so far */
+	__u32 base;	      /* the varying address, or its last 32 bits; host byte order */
+	__u32 count;	      /* how many there are */
+	__u32 ip_sum;	      /* of the IPv4 header without it */
+	__u32 l4_sum;	      /* of pseudo-header, UDP header and data without it and the ports */
+	__u32 ifindex;	      /* where it goes */
+	__u32 six;	      /* IPv6 */
+	__u32 out;	      /* the source varies, else the destination */
+	__u32 flows;	      /* every frame has other ports */
+};
+
+/* generate, sink, hop */
+enum { JOB_GENERATE, JOB_SINK, JOB_HOP, JOBS };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, JOBS);
+	__type(key, __u32);
+	__type(value, struct job);
+} jobs SEC(".maps");
+
+struct came {
+	__u64 right;
+	__u64 wrong;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct came);
+} came SEC(".maps");
+
+static struct job *job_of(__u32 which)
+{
+	return bpf_map_lookup_elem(&jobs, &which);
+}
+
+static __u16 fold(__u64 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return ~((sum & 0xffff) + (sum >> 16));
+}
+
+/* Every header is written every time, as words: pages come back as the last run left them. */
+SEC("xdp")
+int generate(struct xdp_md *xdp)
+{
+	void *data = (void *)(long)xdp->data, *end = (void *)(long)xdp->data_end;
+	struct job *j = job_of(JOB_GENERATE);
+	__u32 n, address, sum;
+	__u16 sport = 4000, dport = 53;
+
+	if (!j || data + HEADERS * 8 > end)
+		return XDP_ABORTED;
+	n = j->next++;
+	address = j->base + n * 2654435761U % j->count;
+	if (j->flows) {
+		sport = 1024 + n % 60000;
+		dport = 1024 + n / 60000;
+	}
+	for (int i = 0; i < HEADERS; i++)
+		((__u64 *)data)[i] = j->frame[i];
+	sum = (address >> 16) + (address & 0xffff);
+	if (j->six) {
+		*(__be32 *)(data + (j->out ? 34 : 50)) = bpf_htonl(address);
+		*(__be16 *)(data + 54) = bpf_htons(sport);
+		*(__be16 *)(data + 56) = bpf_htons(dport);
+		*(__be16 *)(data + 60) = bpf_htons(fold(j->l4_sum + sum + sport + dport));
+	} else {
+		*(__be16 *)(data + 24) = bpf_htons(fold(j->ip_sum + sum));
+		*(__be32 *)(data + (j->out ? 26 : 30)) = bpf_htonl(address);
+		*(__be16 *)(data + 34) = bpf_htons(sport);
+		*(__be16 *)(data + 36) = bpf_htons(dport);
+		*(__be16 *)(data + 40) = bpf_htons(fold(j->l4_sum + sum + sport + dport));
+	}
+	return bpf_redirect(j->ifindex, 0);
+}
+
+/* Counts what has one of the addresses where it is to be after translation. */
+SEC("xdp.frags")
+int sink(struct xdp_md *xdp)
+{
+	void *data = (void *)(long)xdp->data, *end = (void *)(long)xdp->data_end;
+	struct job *j = job_of(JOB_SINK);
+	struct came *c;
+	__u32 zero = 0, address;
+
+	c = bpf_map_lookup_elem(&came, &zero);
+	if (!j || !c || data + 62 > end)
+		return XDP_DROP;
+	if (j->six)
+		address = *(__be32 *)(data + (j->out ? 34 : 50));
+	else
+		address = *(__be32 *)(data + (j->out ? 26 : 30));
+	if (bpf_ntohl(address) - j->base < j->count)
+		c->right++;
+	else
+		c->wrong++;
+	return XDP_DROP;
+}
+
+SEC("xdp.frags")
+int drop(struct xdp_md *xdp)
+{
+	(void)xdp;
+	return XDP_DROP;
+}
+
+/* A router that does nothing but send on. */
+SEC("xdp.frags")
+int hop(struct xdp_md *xdp)
+{
+	void *data = (void *)(long)xdp->data, *end = (void *)(long)xdp->data_end;
+	struct job *j = job_of(JOB_HOP);
+
+	if (!j || data + ETH_HLEN > end)
+		return XDP_ABORTED;
+	__builtin_memcpy(data, j->frame, 2 * ETH_ALEN);
+	return bpf_redirect(j->ifindex, 0);
+}
