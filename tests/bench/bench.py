@@ -211,7 +211,9 @@ def tenantnat(hook, mode, accept='[{from: ["*"]}]'):
         name = f"{path.name}.yaml"
         with open(bench.file(name), "w", encoding="ascii") as f:
             f.write("shared-network: {subnets: [100.64.0.0/10, \"fd64::/64\"]}\ntenants:\n"
-                    f"  - {{name: peer, pool: [{PEER[False]}/32, \"{PEER[True]}/128\"]}}\n"
+                    "  - name: peer\n    mappings:\n"
+                    f"      - {{fixed: 10.0.0.9, shared: {PEER[False]}}}\n"
+                    f"      - {{fixed: \"fd00::9\", shared: \"{PEER[True]}\"}}\n"
                     f"  - name: t\n    router: {{netns: {path.router.name}, shared: shared0, "
                     f"inside: [lan0], hook: {hook}, forwarding: {mode}}}\n"
                     f"    accept: {accept}\n    mappings:\n")
