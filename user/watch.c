@@ -141,8 +141,8 @@ int watch_open(const char *state, struct watch **out, struct error *err)
 	}
 	open_rules(w);
 	if (open_events(w, err) || add(w, w->events, EPOLLIN, err) ||
-	    (w->rules >= 0 && add(w, w->rules, EPOLLIN, err)) ||
-	    add(w, w->names, EPOLLIN, err) || add(w, w->mounts, EPOLLPRI, err)) {
+	    (w->rules >= 0 && add(w, w->rules, EPOLLIN, err)) || add(w, w->names, EPOLLIN, err) ||
+	    add(w, w->mounts, EPOLLPRI, err)) {
 		watch_close(w);
 		return -1;
 	}

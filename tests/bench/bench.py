@@ -24,7 +24,7 @@ sys.dont_write_bytecode = True
 # pylint: disable=wrong-import-position
 from cli import Cli                                     # noqa: E402
 from kernel import Object                               # noqa: E402
-from net import Namespace, private_machine, sh, veth    # noqa: E402
+from net import Namespace, private_machine, veth        # noqa: E402
 from plot import plot                                   # noqa: E402
 
 GENERATE, SINK, HOP = range(3)
