@@ -1,9 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "nft.h"
 
+#include <linux/netlink.h>
 #include <nftables/libnftables.h>
+#include <sys/socket.h>
 
 #include "util.h"
+
+/* Where libnftables cannot have its socket, it ends the process. */
+static bool can_have_socket(void)
+{
+	_cleanup_close_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+
+	return fd >= 0;
+}
 
 static void nft_cleanup(struct nft_ctx **nft)
 {
@@ -13,10 +23,13 @@ static void nft_cleanup(struct nft_ctx **nft)
 
 int nft_ruleset(json_t **out, bool elements, struct error *err)
 {
-	_cleanup_(nft_cleanup) struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
+	_cleanup_(nft_cleanup) struct nft_ctx *nft = NULL;
 	const char *text;
 
 	*out = NULL;
+	if (!can_have_socket())
+		return error_set(err, "cannot ask netfilter for its rules: %m");
+	nft = nft_ctx_new(NFT_CTX_DEFAULT);
 	if (!nft || nft_ctx_buffer_output(nft) || nft_ctx_buffer_error(nft))
 		return error_set(err, "cannot ask netfilter for its rules: out of memory");
 	nft_ctx_output_set_flags(nft, NFT_CTX_OUTPUT_JSON | (elements ? 0 : NFT_CTX_OUTPUT_TERSE));

@@ -352,8 +352,10 @@ def test_accept_limits(lab):
         equal(shown, {RED1: {"rate": 0, "burst": 0, "packets": 100}, RED2: None}, "the limits")
         before = lab.cli.drops().get(("red", "limit"), 0)
         for source, target, address in ((lab.blue1, lab.red1, RED1), (lab.red1, lab.blue1, BLUE1)):
+            start = time.monotonic()
             got = burst(source, target, address, 400)
-            assert 64 <= got <= 150, f"{got} of 400 datagrams to {address} came"
+            most = 65 + 100 * (time.monotonic() - start)
+            assert 64 <= got <= most, f"{got} of 400 datagrams to {address} came, not {most:.0f}"
         equal(burst(lab.blue1, lab.red2, RED2, 400), 400, "datagrams to another mapping")
         dropped = lab.cli.drops().get(("red", "limit"), 0) - before
         assert dropped >= 400, f"{dropped} drops for `limit`"

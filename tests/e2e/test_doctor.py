@@ -191,6 +191,7 @@ RULES = {
 def test_doctor_finds_rules_of_nftables(lab):
     for name, rules in RULES.items():
         lab.red.run("nft", "-f", "-", input=rules)
+        lab.apply()     # red's packets go through the stack now
         try:
             one = ill(lab, name, "warning" if name == "conntrack" else "problem")
             assert "in the chain c of table" in one["seen"], one["seen"]
@@ -203,6 +204,23 @@ def test_doctor_finds_rules_of_nftables(lab):
                 "100\n oifname \"ext0\" masquerade\n ip daddr 8.0.0.0/8 snat to 1.2.3.4\n}\n}")
     healthy(lab)
     lab.red.run("nft", "flush", "ruleset")
+    lab.apply()
+
+
+@once
+def test_doctor_finds_rules_that_are_passed_by(lab):
+    """They came when nobody looked: no agent."""
+    lab.red.run("nft", "add table ip t; add chain ip t c { type filter hook forward priority 0; }; "
+                "add rule ip t c counter")
+    try:
+        one = ill(lab, "bypassed")
+        assert "tenantnat restore" in one["remedy"], one["remedy"]
+        lab.cli.run("restore")
+        healthy(lab)
+    finally:
+        lab.red.run("nft", "flush", "ruleset")
+        lab.apply()
+    healthy(lab)
 
 
 @once
@@ -211,11 +229,13 @@ def test_doctor_finds_rules_of_iptables(lab):
                        ("nat", "-t nat -A PREROUTING -i shared0 -j DNAT --to 10.0.0.9"),
                        ("filter", "-P FORWARD DROP")):
         lab.red.run("iptables-nft", *rule.split())
+        lab.apply()
         try:
             type_in(ill(lab, name)["remedy"].replace("iptables ", "iptables-nft "))
             healthy(lab)
         finally:
             lab.red.run("nft", "flush", "ruleset")
+    lab.apply()
     healthy(lab)
 
 
@@ -382,6 +402,7 @@ def test_doctor_finds_the_namespace_gone(lab):
         type_in(ill(lab, "mtu", tenant="green", interface="lan0")["remedy"])
         spare.ip("link set to-lan0 mtu 1500", "link set lan0 mtu 1500")
         spare.run("iptables-legacy", "-t", "nat", "-L", "-n")
+        lab.apply(lab.definitions().having(lab.green_tenant(spare)))
         one = ill(lab, "iptables-legacy", "warning", "green", None)
         assert "(nat)" in one["seen"] and "iptables-legacy-save" in one["remedy"], one
     finally:
