@@ -126,7 +126,7 @@ def test_trace_accepted(lab):
             end = said["steps"][-1]
             equal((end["rule"]["line"], end["rule"]["from"], end["flow"]),
                   (line_of(lab, "tcp/22"), "red", False), "accepted by")
-            equal([s["flow"] for s in said["steps"] if s["program"] == "shared out"], [True],
+            equal([s["flow"] for s in said["steps"] if s["program"] == "inside in"], [True],
                   "a flow of red's")
             equal([s["program"] for s in said["steps"]],
                   ["inside in", "shared out", *programs_in(lab)], "the programs")
@@ -284,7 +284,7 @@ def test_trace_elsewhere(lab):
     for nobody in ("100.64.77.7", UNMAPPED, "100.64.1.99"):
         code, said = trace(lab, "red/db", nobody + ":80")
         equal((code, said["result"], [s["program"] for s in said["steps"]]),
-              (1, "astray", ["inside in", "shared out"]), "to nobody")
+              (1, "astray", ["inside in"]), "to nobody")
 
 
 @hook
