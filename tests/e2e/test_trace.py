@@ -129,7 +129,7 @@ def test_trace_accepted(lab):
             equal([s["flow"] for s in said["steps"] if s["program"] == "inside in"], [True],
                   "a flow of red's")
             equal([s["program"] for s in said["steps"]],
-                  ["inside in", "shared out", *programs_in(lab)], "the programs")
+                  ["inside in", *programs_in(lab)], "the programs")
 
 
 @hook
