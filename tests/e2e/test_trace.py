@@ -8,10 +8,11 @@ import subprocess
 
 from scapy.all import ICMP, IP, TCP, UDP, Ether, ICMPv6EchoRequest, IPv6
 
-from case import equal, eventually, hook
+from case import equal, eventually, hook, once
 from lab import (BLUE, BLUE1, BLUE1_V6, FIXED, FIXED2, FIXED_V6, PLAIN, PLAIN_V6, RED, RED1,
                  RED1_V6, RED2, RED2_V6, UNMAPPED)
 from net import sh
+from test_forwarding import as_defined
 from test_monitor import monitor
 from test_six import dual_stack
 from traffic import Watch, ping, send_frames
@@ -285,6 +286,20 @@ def test_trace_elsewhere(lab):
         code, said = trace(lab, "red/db", nobody + ":80")
         equal((code, said["result"], [s["program"] for s in said["steps"]]),
               (1, "astray", ["inside in"]), "to nobody")
+
+
+@once
+def test_trace_through_the_stack(lab):
+    """There what a VM sends is translated where it leaves."""
+    as_defined(lab, "stack")
+    try:
+        for target, want in ((PLAIN, (0, "left")), ("100.64.77.7", (1, "astray"))):
+            code, said = trace(lab, "red/db", target + ":80")
+            equal((code, said["result"]), want, f"to {target}")
+            equal([(s["program"], s["after"]["hops"]) for s in said["steps"]],
+                  [("inside in", 64), ("shared out", 63)], f"the way to {target}")
+    finally:
+        lab.apply()
 
 
 @hook
