@@ -104,6 +104,21 @@ static __always_inline bool is_summed(struct pkt *p)
 	return (long)bpf_csum_update(p->ctx, 0) >= 0;
 }
 
+/* As ip_rcv() and ip6_rcv() do: what is behind the IP packet, padding above all, goes no further. */
+static __always_inline bool trim(struct pkt *p)
+{
+	__u32 len = ETH_HLEN + p->ip_bytes;
+	bool done;
+
+	if (p->len == len)
+		return true;
+	done = !bpf_skb_change_tail(p->ctx, len, 0);
+	pkt_reload(p);
+	if (done)
+		p->len = len;
+	return done;
+}
+
 /* Sets p->egress when the frame may go that way, and takes its hop. */
 static __always_inline bool forward_prepare(struct pkt *p, bool out)
 {
@@ -113,7 +128,7 @@ static __always_inline bool forward_prepare(struct pkt *p, bool out)
 		return false;
 	len = wire_len(p);
 	egress = len ? tn_way_on(p->ctx, len, out) : 0;
-	if (!egress || out != (egress == tn_shared_ifindex))
+	if (!egress || out != (egress == tn_shared_ifindex) || !trim(p))
 		return false;
 	p->egress = egress;
 	p->hops = 1;
