@@ -5,6 +5,7 @@
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
+#include <linux/in.h>
 
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -12,6 +13,10 @@
 char LICENSE[] SEC("license") = "GPL";
 
 #define HEADERS 8 /* words of 64 bits: Ethernet, IPv6 and UDP fit */
+
+/* Offsets in a frame */
+#define IPV4_ID	   18
+#define FLOW_LABEL 16 /* its last 16 bits */
 
 struct job {
 	__u64 frame[HEADERS]; /* what does not vary, as it lies in the frame */
@@ -24,6 +29,8 @@ struct job {
 	__u32 six;	      /* IPv6 */
 	__u32 out;	      /* the source varies, else the destination */
 	__u32 flows;	      /* every frame has other ports */
+	__u32 verify;	      /* the sink: IPv4 header and UDP checksums, too */
+	__u32 unused;
 };
 
 /* generate, sink, hop */
@@ -39,6 +46,7 @@ struct {
 struct came {
 	__u64 right;
 	__u64 wrong;
+	__u64 bad_sums;
 };
 
 struct {
@@ -60,19 +68,57 @@ static __u16 fold(__u64 sum)
 	return ~((sum & 0xffff) + (sum >> 16));
 }
 
-/* Every header is written every time, as words: pages come back as the last run left them. */
+/* 0 would say that there is none. */
+static __u16 udp_sum(__u64 sum)
+{
+	__u16 folded = fold(sum);
+
+	return folded ? folded : 0xffff;
+}
+
+static __u64 words(void *data, int from, int to)
+{
+	__u64 sum = 0;
+
+	for (int i = from; i < to; i += 2)
+		sum += bpf_ntohs(*(__be16 *)(data + i));
+	return sum;
+}
+
+/* Behind the headers, and where an IPv4 frame's program did not write, are zeros. */
+static int sums_are_right(void *data, const struct job *j)
+{
+	__u64 sum;
+
+	if (j->six) {
+		sum = words(data, 22, 62) + IPPROTO_UDP + bpf_ntohs(*(__be16 *)(data + 58));
+		return !fold(sum);
+	}
+	if (fold(words(data, 14, 34)))
+		return 0;
+	sum = words(data, 26, 42) + IPPROTO_UDP + bpf_ntohs(*(__be16 *)(data + 38));
+	return !fold(sum);
+}
+
+/*
+ * The number of the mapping goes along, where no router writes.
+ *
+ * Every header is written every time, as words: pages come back as the last run left them.
+ */
 SEC("xdp")
 int generate(struct xdp_md *xdp)
 {
 	void *data = (void *)(long)xdp->data, *end = (void *)(long)xdp->data_end;
 	struct job *j = job_of(JOB_GENERATE);
-	__u32 n, address, sum;
+	__u32 n, which, address, sum;
 	__u16 sport = 4000, dport = 53;
 
 	if (!j || data + HEADERS * 8 > end)
 		return XDP_ABORTED;
 	n = j->next++;
-	address = j->base + n * 2654435761U % j->count;
+	which = n * 2654435761U % j->count;
+	address = j->base + which;
+	which &= 0xffff;
 	if (j->flows) {
 		sport = 1024 + n % 60000;
 		dport = 1024 + n / 60000;
@@ -81,40 +127,48 @@ int generate(struct xdp_md *xdp)
 		((__u64 *)data)[i] = j->frame[i];
 	sum = (address >> 16) + (address & 0xffff);
 	if (j->six) {
+		*(__be16 *)(data + FLOW_LABEL) = bpf_htons(which);
 		*(__be32 *)(data + (j->out ? 34 : 50)) = bpf_htonl(address);
 		*(__be16 *)(data + 54) = bpf_htons(sport);
 		*(__be16 *)(data + 56) = bpf_htons(dport);
-		*(__be16 *)(data + 60) = bpf_htons(fold(j->l4_sum + sum + sport + dport));
+		*(__be16 *)(data + 60) = bpf_htons(udp_sum(j->l4_sum + sum + sport + dport));
 	} else {
-		*(__be16 *)(data + 24) = bpf_htons(fold(j->ip_sum + sum));
+		*(__be16 *)(data + IPV4_ID) = bpf_htons(which);
+		*(__be16 *)(data + 24) = bpf_htons(fold(j->ip_sum + sum + which));
 		*(__be32 *)(data + (j->out ? 26 : 30)) = bpf_htonl(address);
 		*(__be16 *)(data + 34) = bpf_htons(sport);
 		*(__be16 *)(data + 36) = bpf_htons(dport);
-		*(__be16 *)(data + 40) = bpf_htons(fold(j->l4_sum + sum + sport + dport));
+		*(__be16 *)(data + 40) = bpf_htons(udp_sum(j->l4_sum + sum + sport + dport));
 	}
 	return bpf_redirect(j->ifindex, 0);
 }
 
-/* Counts what has one of the addresses where it is to be after translation. */
+/* Counts what has the address that its mapping says, where it is to be after translation. */
 SEC("xdp.frags")
 int sink(struct xdp_md *xdp)
 {
 	void *data = (void *)(long)xdp->data, *end = (void *)(long)xdp->data_end;
 	struct job *j = job_of(JOB_SINK);
 	struct came *c;
-	__u32 zero = 0, address;
+	__u32 zero = 0, address, which;
 
 	c = bpf_map_lookup_elem(&came, &zero);
 	if (!j || !c || data + 62 > end)
 		return XDP_DROP;
-	if (j->six)
+	if (j->six) {
 		address = *(__be32 *)(data + (j->out ? 34 : 50));
-	else
+		which = bpf_ntohs(*(__be16 *)(data + FLOW_LABEL));
+	} else {
 		address = *(__be32 *)(data + (j->out ? 26 : 30));
-	if (bpf_ntohl(address) - j->base < j->count)
-		c->right++;
-	else
+		which = bpf_ntohs(*(__be16 *)(data + IPV4_ID));
+	}
+	address = bpf_ntohl(address) - j->base;
+	if (address >= j->count || (address & 0xffff) != which)
 		c->wrong++;
+	else if (j->verify && !sums_are_right(data, j))
+		c->bad_sums++;
+	else
+		c->right++;
 	return XDP_DROP;
 }
 

@@ -4,9 +4,11 @@
 What a packet costs in a router: generator, router and sink are namespaces, the generator sends
 live frames of BPF_PROG_TEST_RUN, and every row has a router of its own. Rows take turns, so
 what the machine does meanwhile meets all of them. Figures are medians over the rounds of
-nanoseconds a packet, less what the generator takes for itself. Needs root.
+nanoseconds a packet, less what the generator takes for itself: of one CPU, and of its time for
+this alone. Sizes are of frames without their FCS. Needs root.
 """
 import argparse
+import datetime
 import ipaddress
 import json
 import os
@@ -23,16 +25,17 @@ sys.dont_write_bytecode = True
 
 # pylint: disable=wrong-import-position
 from cli import Cli                                     # noqa: E402
-from kernel import Object                               # noqa: E402
+from kernel import Clock, Object                        # noqa: E402
 from net import Namespace, private_machine, veth        # noqa: E402
 from plot import plot                                   # noqa: E402
 
 GENERATE, SINK, HOP = range(3)
-CPU = 1
+CPU = 1 % os.cpu_count()
 SHARED = {False: 0x64500000, True: 0x64500000}      # 100.80.0.0; the end of fd64::
 FIXED = 0x0a100000                                  # 10.16.0.0; the end of fd00:10::
 PEER = {False: "100.64.0.9", True: "fd64::9"}
 LOST = 0.005
+CAME = "right", "wrong", "bad_sums"     # struct came
 
 
 def address(number, six, shared):
@@ -70,7 +73,7 @@ class Path:
             f"neigh replace {PEER[True]} lladdr {mac['gen0']} dev shared0 nud permanent")
         for device in ("shared0", "lan0"):      # or what is redirected there is lost
             self.router.run("ethtool", "-K", device, "gro", "on")
-        self.object = Object(bench.object)
+        self.object, self.bench = Object(bench.object), bench
         self.source, self.target = (self.vm, self.gen) if out else (self.gen, self.vm)
         self.devices = ("vm0", "lan0", "shared0", "gen0") if out else \
             ("gen0", "shared0", "lan0", "vm0")
@@ -110,37 +113,50 @@ class Path:
         def index(ns, device):
             return next(link["ifindex"] for link in ns.links() if link["ifname"] == device)
 
-        def job(which, base, head=b"", ifindex=0):
+        def job(which, base, head=b"", ifindex=0, verify=False):
             self.object.put("jobs", which, head.ljust(64, b"\0") + struct.pack(
-                "=Q8I", 0, base, self.mappings, ip_sum, l4_sum, ifindex, self.six, self.out,
-                self.flows))
+                "=Q10I", 0, base, self.mappings, ip_sum, l4_sum, ifindex, self.six, self.out,
+                self.flows, verify, 0))
         job(GENERATE, before, frame, index(self.source, self.devices[0]))
         job(SINK, after)
         to = bytes.fromhex(mac[self.devices[3]].replace(":", "")) + \
             bytes.fromhex(self.router.mac(self.devices[2]).replace(":", ""))
         job(HOP, after, to, index(self.router, self.devices[2]))
-        self.sink_expects = job
+        self.at_sink, self.job = after, job
 
     def untranslated(self):
         """What comes is to have the addresses that it was sent with."""
-        self.sink_expects(SINK, FIXED if self.out else SHARED[self.six])
+        self.at_sink = FIXED if self.out else SHARED[self.six]
+        self.job(SINK, self.at_sink)
 
     def came(self):
-        size = 16 * os.cpu_count()
+        """What the sink has counted: {"right": …}"""
+        size = 8 * len(CAME) * os.cpu_count()
         numbers = struct.unpack(f"={size // 8}Q", self.object.get("came", 0, size))
-        return sum(numbers[::2]), sum(numbers[1::2])
+        return {name: sum(numbers[i::len(CAME)]) for i, name in enumerate(CAME)}
 
-    def measure(self, frames):
+    def measure(self, frames, batch):
         """(nanoseconds a frame, share that did not arrive right)"""
-        before, start = self.came()[0], time.perf_counter()
-        took = self.object.live_frames(self.source, "generate", self.size, frames)
-        last, now = -1, self.came()[0]
+        before, clock = self.came()["right"], self.bench.clock
+        start = clock.now()
+        self.object.live_frames(self.source, "generate", self.size, frames, batch)
+        took = clock.now() - start
+        last, now = -1, self.came()["right"]
         while now != last and now - before < frames:    # what waits in queues
             time.sleep(0.001)
-            last, now = now, self.came()[0]
+            last, now = now, self.came()["right"]
             if now != last:
-                took = time.perf_counter() - start
-        return took / frames * 1e9, 1 - (now - before) / frames
+                took = clock.now() - start
+        return took / frames, 1 - (now - before) / frames
+
+    def verify(self, frames, batch):
+        """To warm up: what arrives has right checksums, or there is nothing to measure."""
+        self.job(SINK, self.at_sink, verify=True)
+        self.measure(frames, batch)
+        self.job(SINK, self.at_sink)
+        bad = self.came()["bad_sums"]
+        if bad:
+            raise RuntimeError(f"{self.name}: {bad} frames of {frames} had wrong checksums")
 
 
 # ------------------------------------------------------------ kinds of routers
@@ -224,52 +240,87 @@ def tenantnat(hook, mode, accept='[{from: ["*"]}]'):
     return build
 
 
-FAST, STACK, XDP = tenantnat("tc", "fast"), tenantnat("tc", "stack"), tenantnat("xdp", "fast")
 PORT = '[{from: ["*"], ports: [udp/53, udp/1024-65535]}]'
+
+ROUTERS = {
+    "generator": nothing,
+    "XDP redirect, no NAT": xdp_redirect,
+    "forwarding, no NAT": forwarding,
+    "nft stateful": nft_stateful,
+    "nft stateless": nft_stateless,
+    "iptables as Neutron": iptables,
+    "xdp fast": tenantnat("xdp", "fast"),
+    "xdp stack": tenantnat("xdp", "stack"),
+    "tc fast": tenantnat("tc", "fast"),
+    "tc stack": tenantnat("tc", "stack"),
+    "tc fast by port": tenantnat("tc", "fast", PORT),
+}
+GENERATOR = "generator"
+# whom the others are compared with, and the heads of these columns
+PEERS = {"nft stateful": "x nft", "forwarding, no NAT": "x forw.", "XDP redirect, no NAT": "x XDP"}
+SOME = ["nft stateful", "xdp fast", "tc fast"]
+LIMITS = ["XDP redirect, no NAT", "forwarding, no NAT"]
+
+# What varies, one thing at a time, and for which routers; the generators come by themselves.
+VARIANTS = [
+    ("in", {}, list(ROUTERS)),
+    ("out", {"out": True}, [r for r in ROUTERS if r != "tc fast by port"]),
+    ("in IPv6", {"six": True}, [*LIMITS, *SOME, "nft stateless", "tc stack"]),
+    ("out IPv6", {"six": True, "out": True}, ["forwarding, no NAT", *SOME]),
+    ("in, 512 bytes", {"size": 512}, [*LIMITS, *SOME]),
+    ("in, 1400 bytes", {"size": 1400}, [*LIMITS, *SOME]),
+    ("in, 1 mapping", {"mappings": 1}, SOME),
+    ("in, 100,000 mappings", {"mappings": 100000}, [*SOME, "nft stateless", "tc stack"]),
+    ("in, 1,000,000 mappings", {"mappings": 1000000}, [*SOME, "nft stateless", "tc stack"]),
+    ("in, new flows", {"flows": True},
+     ["forwarding, no NAT", *SOME, "nft stateless", "iptables as Neutron", "tc stack"]),
+]
+QUICK = {"in": [GENERATOR, *LIMITS, *SOME, "tc stack"],
+         "out": [GENERATOR, "forwarding, no NAT", "nft stateful", "tc fast"]}
+
+
+class Row:
+    """A router and what it gets."""
+
+    def __init__(self, router, label, how):
+        self.router, self.label, self.how = router, label, how
+        self.name = f"{router} {label}"
+
+    def frames(self):
+        """What makes a difference to the generator."""
+        return tuple(self.how.get(k) for k in ("six", "out", "size", "flows"))
 
 
 def rows(most):
-    """{row: (router, how)}; `generator` is what the rows of its kind are less of."""
-    out = {}
-    for way in ("in", "out"):
-        how = {"out": way == "out"}
-        out |= {f"generator {way}": (nothing, how), f"XDP redirect, no NAT {way}": (xdp_redirect, how),
-                f"forwarding, no NAT {way}": (forwarding, how),
-                f"nft stateful {way}": (nft_stateful, how),
-                f"nft stateless {way}": (nft_stateless, how),
-                f"iptables as Neutron {way}": (iptables, how),
-                f"tc fast {way}": (FAST, how), f"tc stack {way}": (STACK, how)}
-    out |= {"xdp fast in": (XDP, {}), "tc fast in, ports": (tenantnat("tc", "fast", PORT), {}),
-            "generator in IPv6": (nothing, {"six": True}),
-            "forwarding, no NAT in IPv6": (forwarding, {"six": True}),
-            "nft stateful in IPv6": (nft_stateful, {"six": True}),
-            "tc fast in IPv6": (FAST, {"six": True})}
-    for count in (1, 100000, 1000000):
-        if count <= most:
-            out[f"tc fast in, {count:,} mappings"] = (FAST, {"mappings": count})
-    for size in (512, 1400):
-        out |= {f"generator in, {size} bytes": (nothing, {"size": size}),
-                f"nft stateful in, {size} bytes": (nft_stateful, {"size": size}),
-                f"tc fast in, {size} bytes": (FAST, {"size": size})}
-    new = {"flows": True}
-    out |= {"generator in, new flows": (nothing, new), "nft stateful in, new flows": (nft_stateful, new),
-            "iptables as Neutron in, new flows": (iptables, new),
-            "tc fast in, new flows": (FAST, new)}
-    return out
-
-
-QUICK = ["generator in", "generator out", "XDP redirect, no NAT in", "forwarding, no NAT in",
-         "forwarding, no NAT out", "nft stateful in", "nft stateful out", "tc fast in",
-         "tc fast out", "tc stack in", "xdp fast in"]
+    """Of the whole benchmark, by name."""
+    found = []
+    for label, how, routers in VARIANTS:
+        if how.get("mappings", 0) > most:
+            continue
+        own = {row.frames() for row in found if row.router == GENERATOR}
+        new = [Row(r, label, how) for r in routers if r != GENERATOR]
+        if new[0].frames() not in own:
+            found.append(Row(GENERATOR, label, how))
+        found += new
+    return {row.name: row for row in found}
 
 
 def generator_of(row, known):
-    """The row of the generator with the same frames."""
-    way, comma, kind = row.rsplit(" NAT ", 1)[-1].partition(", ")
-    words = f"{way}{comma}{kind}".split()
-    start = max(i for i, word in enumerate(words) if word.rstrip(",") in ("in", "out"))
-    own = "generator " + " ".join(words[start:])
-    return own if own in known else f"generator {words[start].rstrip(',')}"
+    """The generator of the same frames."""
+    return next(g for g in known.values()
+                if g.router == GENERATOR and g.frames() == row.frames())
+
+
+def chosen(options):
+    """The rows that are asked for, and the generators that they need."""
+    known = rows(options.mappings)
+    want = [row for row in known.values()
+            if (not options.quick or row.router in QUICK.get(row.label, ())) and
+            (not options.only or any(part in row.name for part in options.only))]
+    if not want:
+        raise SystemExit("no row has that in its name")
+    want += [generator_of(row, known) for row in want]
+    return {name: row for name, row in known.items() if row in want}
 
 
 class Bench:
@@ -277,29 +328,24 @@ class Bench:
 
     def __init__(self, binary, objects, scratch):
         self.binary, self.object, self.scratch, self.clis = binary, objects, scratch, []
+        self.clock = Clock(CPU)
 
     def file(self, name):
         return os.path.join(self.scratch, name)
 
 
-def measure(options, bench):
+def measure(options, bench, wanted):
     """{row: [(nanoseconds, share lost)]}, one a round."""
-    wanted = rows(options.mappings)
-    names = QUICK if options.quick else list(wanted)
-    if options.only:
-        names = [n for n in names if any(part in n for part in options.only) or "generator" in n]
-    paths, out = {}, {name: [] for name in names}
+    paths, out = {}, {name: [] for name in wanted}
     try:
-        for number, name in enumerate(names):
-            build, how = wanted[name]
-            paths[name] = Path(f"b{number}", bench, **how)
-            build(paths[name], bench)
-        for turn in range(options.rounds + 1):
-            for name in names:
-                got = paths[name].measure(options.frames)
-                if turn:    # the first one is to warm up
-                    out[name].append(got)
-            print(f"round {turn} of {options.rounds}", file=sys.stderr)
+        for number, (name, row) in enumerate(wanted.items()):
+            paths[name] = Path(f"b{number}", bench, **row.how)
+            ROUTERS[row.router](paths[name], bench)
+            paths[name].verify(options.frames, options.batch)
+        for turn in range(options.rounds):
+            for name in wanted:
+                out[name].append(paths[name].measure(options.frames, options.batch))
+            print(f"round {turn + 1} of {options.rounds}", file=sys.stderr)
     finally:
         for cli in bench.clis:
             cli.run("detach", "--all", code=None)
@@ -308,41 +354,65 @@ def measure(options, bench):
     return out
 
 
-def results(measured):
-    """{row: {ns, spread, lost}}; net, by round."""
-    own = {name: [ns for ns, _ in turns] for name, turns in measured.items()
-           if name.startswith("generator")}
+def quartiles(values):
+    low, _, high = statistics.quantiles(values, n=4) if len(values) > 1 else values * 3
+    return {"ns": statistics.median(values), "low": low, "high": high}
+
+
+def results(measured, wanted):
+    """{row: figures}; net, by round. A row that lost packets has none."""
     out = {}
     for name, turns in measured.items():
-        base = own[generator_of(name, own)] if name not in own else [0] * len(turns)
-        net = sorted(ns - less for (ns, _), less in zip(turns, base))
-        low, _, high = statistics.quantiles(net, n=4) if len(net) > 1 else net * 3
-        lost = 0 if name in own else statistics.median(share for _, share in turns)
-        out[name] = {"ns": statistics.median(net), "low": low, "high": high, "lost": lost}
+        row = wanted[name]
+        lost = statistics.median(share for _, share in turns)
+        less = measured[generator_of(row, wanted).name]
+        net = [ns for ns, _ in turns]
+        if row.router == GENERATOR:
+            lost = 0
+        else:
+            net = [ns - own for ns, (own, _) in zip(net, less)]
+        figures = quartiles(net) if lost <= LOST else {"ns": None, "low": None, "high": None}
+        out[name] = {"router": row.router, "variant": row.label, **figures, "lost": lost,
+                     "gross": [ns for ns, _ in turns]}
+    for name, figures in out.items():
+        figures["ratios"] = ratios(wanted[name], out)
     return out
 
 
-def compared(name, figures):
-    """Against whom, and how many times as much."""
-    way = " out" if " out" in name else " in"
-    family = " IPv6" if "IPv6" in name else ""
-    more = name.partition(",")[2] if "no NAT" not in name else ""
-    for peer in (f"nft stateful{way}{family}" + ("," + more if "bytes" in more or "new" in more
-                                                 else ""), f"forwarding, no NAT{way}{family}",
-                 f"XDP redirect, no NAT{way}"):
-        if peer in figures and peer != name and not name.startswith("generator"):
-            yield peer, figures[name]["ns"] / figures[peer]["ns"]
+def ratios(row, figures):
+    """{peer: how many times as much}, with the same frames; of itself, with the basic ones."""
+    if row.router == GENERATOR or figures[row.name]["ns"] is None:
+        return {}
+    base = "out" if row.how.get("out") else "in"
+    peers = {peer: f"{peer} {row.label}" for peer in PEERS}
+    for peer in LIMITS:
+        if peers[peer] not in figures and not set(row.how) & {"six", "size"}:
+            peers[peer] = f"{peer} {base}"
+    peers["base"] = f"{row.router} {base}"
+    return {peer: figures[row.name]["ns"] / figures[name]["ns"] for peer, name in peers.items()
+            if name != row.name and (figures.get(name, {}).get("ns") or 0) > 0}
 
 
-def table(figures):
-    print(f"Linux {platform.release()}, {os.cpu_count()} CPUs, {processor()}")
-    print(f"{'':42} {'ns a packet':>12} {'quartiles':>15}   ratios")
+def head():
+    """What ran, where."""
+    return {"date": datetime.date.today().isoformat(), "kernel": platform.release(),
+            "cpus": os.cpu_count(), "processor": processor()}
+
+
+def table(about, figures):
+    print(f"Linux {about['kernel']}, {about['cpus']} CPUs, {about['processor']}, {about['date']}")
+    print(f"medians of {about['rounds']} rounds of {about['frames']:,} frames; 64 bytes, "
+          "1,000 mappings, IPv4, unless it is said; x: times as much as")
+    columns = {**PEERS, "base": "x basic"}
+    print(f"{'':44} {'ns a packet':>11} {'quartiles':>13}  " +
+          " ".join(f"{title:>7}" for title in columns.values()))
     for name, f in figures.items():
-        if f["lost"] > LOST:
-            print(f"{name:42} {f['lost'] * 100:11.1f}% did not arrive")
+        if f["ns"] is None:
+            print(f"{name:44} {'failed:':>11} {f['lost'] * 100:.1f} % did not arrive")
             continue
-        ratios = ", ".join(f"{ratio:.2f} of {peer}" for peer, ratio in compared(name, figures))
-        print(f"{name:42} {f['ns']:12.0f} {f['low']:7.0f}-{f['high']:<7.0f}   {ratios}")
+        found = [f"{f['ratios'][c]:7.2f}" if c in f["ratios"] else " " * 7 for c in columns]
+        print(f"{name:44} {f['ns']:11.0f} {f['low']:6.0f}-{f['high']:<6.0f}  " +
+              " ".join(found).rstrip())
 
 
 def processor():
@@ -357,33 +427,43 @@ def arguments():
     parser.add_argument("--object", default="build/bench.bpf.o", help="(%(default)s)")
     parser.add_argument("--rounds", type=int, default=7, help="(%(default)s)")
     parser.add_argument("--frames", type=int, default=1 << 19, help="a measurement (%(default)s)")
+    parser.add_argument("--batch", type=int, default=64, help="frames at a time (%(default)s)")
     parser.add_argument("--mappings", type=int, default=1000000, metavar="N",
                         help="leave out rows with more (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="the main rows alone")
-    parser.add_argument("--only", action="append", metavar="PART", help="rows with this in them")
+    parser.add_argument("--only", nargs="+", metavar="PART", help="rows with this in them")
+    parser.add_argument("--list", action="store_true", help="name the rows, and do nothing")
     parser.add_argument("--json", metavar="FILE", help="all figures")
     parser.add_argument("--svg", metavar="FILE", help="a plot")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.rounds < 1 or options.frames < 1 or not 1 <= options.batch <= 256:
+        parser.error("--rounds and --frames are at least 1, --batch is from 1 to 256")
+    return options
 
 
 def main():
     options = arguments()
+    wanted = chosen(options)
+    if options.list:
+        print("\n".join(wanted))
+        return 0
     if os.geteuid():
         print("the benchmark needs root", file=sys.stderr)
         return 2
-    os.sched_setaffinity(0, {CPU % os.cpu_count()})
+    os.sched_setaffinity(0, {CPU})
     with private_machine() as scratch:
         binary = shutil.copy(os.path.abspath(options.bin), os.path.join(scratch, "tenantnat"))
-        measured = measure(options, Bench(binary, os.path.abspath(options.object), scratch))
-    figures = results(measured)
-    table(figures)
+        bench = Bench(binary, os.path.abspath(options.object), scratch)
+        figures = results(measure(options, bench, wanted), wanted)
+        about = {**head(), "rounds": options.rounds, "frames": options.frames,
+                 "clock": bench.clock.kind}
+    table(about, figures)
     if options.json:
         with open(options.json, "w", encoding="ascii") as f:
-            json.dump({"kernel": platform.release(), "cpus": os.cpu_count(),
-                       "processor": processor(), "rows": figures}, f, indent=1)
+            json.dump({**about, "rows": figures}, f, indent=1)
     if options.svg:
         plot(options.svg, figures)
-    return int(any(f["lost"] > LOST for f in figures.values()))
+    return int(any(f["ns"] is None for f in figures.values()))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """BPF objects and test runs, by libbpf."""
 import ctypes
+import glob
 import os
 import socket
 import struct
@@ -63,11 +64,35 @@ class Object:
             _check(_libbpf.bpf_xdp_attach(index, self.program(name), DRIVER_MODE, None),
                    f"cannot attach {name} to {device}")
 
-    def live_frames(self, ns, name, size, frames, batch=64):
-        """Run a program on so many frames of that size; seconds."""
+    def live_frames(self, ns, name, size, frames, batch):
+        """Run a program on so many frames of that size."""
         with ns.entered():
             options = TestRun(sz=ctypes.sizeof(TestRun), data_in=bytes(size), data_size_in=size,
                               repeat=frames, flags=LIVE_FRAMES, batch_size=batch)
-            start = time.perf_counter()
             _check(_libbpf.bpf_prog_test_run_opts(self.program(name), ctypes.byref(options)), name)
-            return time.perf_counter() - start
+
+
+class Clock:
+    """
+    Nanoseconds that this thread and the softirqs of a CPU have used. What else runs there is in
+    wall time only, which is what there is where the kernel's threads cannot be seen.
+    """
+
+    def __init__(self, cpu):
+        self.softirq = next((f"{path}/schedstat" for path in glob.glob("/proc/[0-9]*")
+                             if self._name(path) == f"ksoftirqd/{cpu}"), None)
+        self.kind = "cpu" if self.softirq and os.path.exists(self.softirq) else "wall"
+
+    @staticmethod
+    def _name(path):
+        try:
+            with open(path + "/comm", encoding="utf-8", errors="replace") as f:
+                return f.read().strip()
+        except OSError:
+            return None     # it has ended meanwhile
+
+    def now(self):
+        if self.kind == "wall":
+            return time.perf_counter_ns()
+        with open(self.softirq, encoding="ascii") as f:
+            return time.thread_time_ns() + int(f.read().split()[0])

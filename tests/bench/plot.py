@@ -2,31 +2,48 @@
 """Bars as SVG."""
 from xml.sax.saxutils import escape
 
-ROW, BAR, LEFT, WIDTH, RIGHT = 22, 14, 270, 420, 70
+ROW, BAR, LEFT, WIDTH, RIGHT, FOOT = 22, 14, 190, 460, 90, 24
 COLOURS = {"tc": "#2a7ab0", "xdp": "#2a7ab0", "nft": "#b0632a", "iptables": "#b0632a"}
 
 
-def plot(path, figures):
-    """Nanoseconds a packet of every row but the generators'; lines are the quartiles."""
-    rows = {name: f for name, f in figures.items() if not name.startswith("generator")}
-    most = max(f["high"] for f in rows.values())
-    height = ROW * len(rows) + 30
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{LEFT + WIDTH + RIGHT}" '
-           f'height="{height}" font-family="sans-serif" font-size="12">',
-           f'<rect width="100%" height="{height}" fill="white"/>']
-    for number, (name, f) in enumerate(rows.items()):
-        y = 8 + number * ROW
-        colour = COLOURS.get(name.split()[0], "#888888")
+def text(x, y, said, **more):
+    attributes = "".join(f' {key.replace("_", "-")}="{value}"' for key, value in more.items())
+    return f'<text x="{x:.1f}" y="{y}"{attributes}>{escape(said)}</text>'
 
-        def x(ns):
-            return LEFT + WIDTH * max(ns, 0) / most
-        out += [f'<text x="{LEFT - 8}" y="{y + 11}" text-anchor="end">{escape(name)}</text>',
-                f'<rect x="{LEFT}" y="{y}" width="{x(f["ns"]) - LEFT:.1f}" height="{BAR}" '
-                f'fill="{colour}"/>',
-                f'<line x1="{x(f["low"]):.1f}" x2="{x(f["high"]):.1f}" y1="{y + BAR / 2}" '
-                f'y2="{y + BAR / 2}" stroke="black"/>',
-                f'<text x="{x(f["high"]) + 6:.1f}" y="{y + 11}">{f["ns"]:.0f}</text>']
-    out += [f'<text x="{LEFT}" y="{height - 8}">nanoseconds a packet, less the generator</text>',
-            "</svg>"]
-    with open(path, "w", encoding="utf-8") as file:
-        file.write("\n".join(out) + "\n")
+
+def bar(y, figure, scale):
+    """The median as a bar, the quartiles as a line on it."""
+    router = figure["router"]
+    out = [text(LEFT - 8, y + 11, router, text_anchor="end")]
+    if figure["ns"] is None:
+        return [*out, text(LEFT + 6, y + 11, f"{figure['lost'] * 100:.1f} % did not arrive")]
+    median, low, high = (max(figure[key], 0) * scale for key in ("ns", "low", "high"))
+    colour, middle = COLOURS.get(router.split()[0], "#888888"), y + BAR / 2
+    return [*out,
+            f'<rect x="{LEFT}" y="{y}" width="{median:.1f}" height="{BAR}" fill="{colour}"/>',
+            f'<line x1="{LEFT + low:.1f}" x2="{LEFT + high:.1f}" y1="{middle}" y2="{middle}" '
+            'stroke="black"/>',
+            text(LEFT + max(median, high) + 6, y + 11, f"{figure['ns']:,.0f}")]
+
+
+def plot(path, figures):
+    """Nanoseconds a packet of every row but the generators', a group for each variant."""
+    groups = {}
+    for figure in figures.values():
+        if figure["router"] != "generator":
+            groups.setdefault(figure["variant"], []).append(figure)
+    y, out = 4, []
+    for variant, members in groups.items():
+        # a scale of its own: a new flow costs some peers ten times as much
+        scale = WIDTH / max([f["high"] for f in members if f["high"]], default=1)
+        out.append(text(8, y + 12, variant, font_weight="bold"))
+        for member in members:
+            y += ROW
+            out += bar(y, member, scale)
+        y += ROW + 8
+    out.append(text(8, y + 12, "nanoseconds a packet, less the generator; a line is the quartiles; "
+                    "each group has its own scale"))
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(f'<svg xmlns="http://www.w3.org/2000/svg" width="{LEFT + WIDTH + RIGHT}" '
+                f'height="{y + FOOT}" font-family="sans-serif" font-size="12">\n'
+                '<rect width="100%" height="100%" fill="white"/>\n' + "\n".join(out) + "\n</svg>\n")
