@@ -233,6 +233,11 @@ bench: all $(BUILD)/bench.bpf.o | deps-test ## what a packet costs, beside nftab
 bench-quick: all $(BUILD)/bench.bpf.o | deps-test ## the main rows of it: two minutes (root)
 	@$(PYTHON) tests/bench/bench.py --bin $(BUILD)/tenantnat --object $(BUILD)/bench.bpf.o --quick --rounds 5
 
+CONTROL ?= 10000 100000
+bench-control: all $(BUILD)/bench.bpf.o | deps-test ## what apply, map add and restore take, beside nft and iptables (root; CONTROL="10000 100000")
+	@$(PYTHON) tests/bench/bench.py --bin $(BUILD)/tenantnat --object $(BUILD)/bench.bpf.o --rounds 3 \
+		--control $(CONTROL) --json $(BUILD)/bench-control.json
+
 bench-policy: $(BUILD)/bpf-tests ## what rules cost, in nanoseconds a packet: none, 10, 1,000, 10,000 of them (root)
 	@BENCH=1 $(BUILD)/bpf-tests --filter 'bench/policy' | grep -v '^\['
 

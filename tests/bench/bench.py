@@ -24,25 +24,20 @@ sys.path[:0] = [HERE, os.path.join(HERE, "../e2e")]
 sys.dont_write_bytecode = True
 
 # pylint: disable=wrong-import-position
+import control                                          # noqa: E402
+import net                                              # noqa: E402
+import rules                                            # noqa: E402
 from cli import Cli                                     # noqa: E402
 from kernel import Clock, Object                        # noqa: E402
-from net import Namespace, private_machine, veth        # noqa: E402
+from net import Namespace, private_machine, sh, veth    # noqa: E402
 from plot import plot                                   # noqa: E402
+from rules import FIXED, PEER, SHARED                   # noqa: E402
 
+net.PREFIX = f"tnb-{os.getpid()}-"
 GENERATE, SINK, HOP = range(3)
 CPU = 1 % os.cpu_count()
-SHARED = {False: 0x64500000, True: 0x64500000}      # 100.80.0.0; the end of fd64::
-FIXED = 0x0a100000                                  # 10.16.0.0; the end of fd00:10::
-PEER = {False: "100.64.0.9", True: "fd64::9"}
 LOST = 0.005
 CAME = "right", "wrong", "bad_sums"     # struct came
-
-
-def address(number, six, shared):
-    if six:
-        prefix = "fd64::" if shared else "fd00:10::"
-        return str(ipaddress.ip_address(int(ipaddress.ip_address(prefix)) + number))
-    return str(ipaddress.ip_address(number))
 
 
 def words_sum(data):
@@ -108,7 +103,7 @@ class Path:
 
     def _jobs(self, mac):
         frame, ip_sum, l4_sum = self._frame()
-        before, after = (FIXED, SHARED[self.six]) if self.out else (SHARED[self.six], FIXED)
+        before, after = (FIXED, SHARED) if self.out else (SHARED, FIXED)
 
         def index(ns, device):
             return next(link["ifindex"] for link in ns.links() if link["ifname"] == device)
@@ -126,7 +121,7 @@ class Path:
 
     def untranslated(self):
         """What comes is to have the addresses that it was sent with."""
-        self.at_sink = FIXED if self.out else SHARED[self.six]
+        self.at_sink = FIXED if self.out else SHARED
         self.job(SINK, self.at_sink)
 
     def came(self):
@@ -179,64 +174,27 @@ def forwarding(path, _bench):
         path.router.ip("route add fd64::6450:0/108 via fd00:ff::2")
 
 
-def pairs(path):
-    for i in range(path.mappings):
-        yield (address(SHARED[path.six] + i, path.six, True), address(FIXED + i, path.six, False))
-
-
-def nft(path, bench, rules):
-    family, kind = ("ip6", "ipv6_addr") if path.six else ("ip", "ipv4_addr")
-    with open(bench.file("rules.nft"), "w", encoding="ascii") as f:
-        f.write(f"table {family} bench {{\n")
-        for name, swap in (("in", False), ("out", True)):
-            f.write(f"map {name} {{ type {kind} : {kind}; elements = {{\n")
-            f.writelines(f"{b if swap else a} : {a if swap else b},\n" for a, b in pairs(path))
-            f.write("} }\n")
-        f.write(rules.replace("FAMILY", family) + "}\n")
-    path.router.run("nft", "-f", f.name, timeout=600)
-
-
-def nft_stateful(path, bench):
-    nft(path, bench, """
-        chain pre { type nat hook prerouting priority dstnat; dnat to FAMILY daddr map @in; }
-        chain post { type nat hook postrouting priority srcnat; snat to FAMILY saddr map @out; }
-        """)
-
-
-def nft_stateless(path, bench):
-    nft(path, bench, """
-        chain pre { type filter hook prerouting priority raw;
-                    FAMILY daddr set FAMILY daddr map @in; }
-        chain post { type filter hook postrouting priority srcnat;
-                     FAMILY saddr set FAMILY saddr map @out; }
-        """)
+def nft(chains):
+    def build(path, bench):
+        file = rules.write(bench.file("rules.nft"), rules.nft(chains, path.mappings, path.six))
+        path.router.run("nft", "-f", file, timeout=600)
+    return build
 
 
 def iptables(path, bench):
-    """As Neutron's L3 agent writes floating IPs: two rules each, in chains of its own."""
-    lines = ["*nat", ":agent-PREROUTING - [0:0]", ":agent-float-snat - [0:0]",
-             "-A PREROUTING -j agent-PREROUTING", "-A POSTROUTING -j agent-float-snat"]
-    for shared, fixed in pairs(path):
-        lines += [f"-A agent-PREROUTING -d {shared}/32 -j DNAT --to-destination {fixed}",
-                  f"-A agent-float-snat -s {fixed}/32 -j SNAT --to-source {shared}"]
-    path.router.run("iptables-restore", input="\n".join([*lines, "COMMIT", ""]), timeout=600)
+    file = rules.write(bench.file("iptables.rules"), rules.neutron(path.mappings))
+    path.router.run("iptables-restore", file, timeout=600)
 
 
 def tenantnat(hook, mode, accept='[{from: ["*"]}]'):
     def build(path, bench):
-        name = f"{path.name}.yaml"
-        with open(bench.file(name), "w", encoding="ascii") as f:
-            f.write("shared-network: {subnets: [100.64.0.0/10, \"fd64::/64\"]}\ntenants:\n"
-                    "  - name: peer\n    mappings:\n"
-                    f"      - {{fixed: 10.0.0.9, shared: {PEER[False]}}}\n"
-                    f"      - {{fixed: \"fd00::9\", shared: \"{PEER[True]}\"}}\n"
-                    f"  - name: t\n    router: {{netns: {path.router.name}, shared: shared0, "
-                    f"inside: [lan0], hook: {hook}, forwarding: {mode}}}\n"
-                    f"    accept: {accept}\n    mappings:\n")
-            f.writelines(f'      - {{fixed: "{b}", shared: "{a}"}}\n' for a, b in pairs(path))
+        router = (f"netns: {path.router.name}, shared: shared0, inside: [lan0], hook: {hook}, "
+                  f"forwarding: {mode}")
+        file = rules.write(bench.file(f"{path.name}.yaml"),
+                           rules.definitions(router, accept, path.mappings, path.six))
         cli = Cli(bench.binary, bench.file(path.name + "-state"), f"/sys/fs/bpf/{path.name}")
         bench.clis.append(cli)
-        cli.run("-q", "apply", "--no-probe", "-f", f.name, timeout=600)
+        cli.run("-q", "apply", "--no-probe", "-f", file, timeout=600)
     return build
 
 
@@ -246,8 +204,8 @@ ROUTERS = {
     "generator": nothing,
     "XDP redirect, no NAT": xdp_redirect,
     "forwarding, no NAT": forwarding,
-    "nft stateful": nft_stateful,
-    "nft stateless": nft_stateless,
+    "nft stateful": nft(rules.NFT_STATEFUL),
+    "nft stateless": nft(rules.NFT_STATELESS),
     "iptables as Neutron": iptables,
     "xdp fast": tenantnat("xdp", "fast"),
     "xdp stack": tenantnat("xdp", "stack"),
@@ -333,6 +291,10 @@ class Bench:
     def file(self, name):
         return os.path.join(self.scratch, name)
 
+    @staticmethod
+    def sh(*argv, **options):
+        return sh(list(argv), **options)
+
 
 def measure(options, bench, wanted):
     """{row: [(nanoseconds, share lost)]}, one a round."""
@@ -355,8 +317,9 @@ def measure(options, bench, wanted):
 
 
 def quartiles(values):
-    low, _, high = statistics.quantiles(values, n=4) if len(values) > 1 else values * 3
-    return {"ns": statistics.median(values), "low": low, "high": high}
+    values = values * 2 if len(values) == 1 else values
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return {"ns": middle, "low": low, "high": high}
 
 
 def results(measured, wanted):
@@ -399,8 +362,12 @@ def head():
             "cpus": os.cpu_count(), "processor": processor()}
 
 
+def machine(about):
+    return f"Linux {about['kernel']}, {about['cpus']} CPUs, {about['processor']}, {about['date']}"
+
+
 def table(about, figures):
-    print(f"Linux {about['kernel']}, {about['cpus']} CPUs, {about['processor']}, {about['date']}")
+    print(machine(about))
     print(f"medians of {about['rounds']} rounds of {about['frames']:,} frames; 64 bytes, "
           "1,000 mappings, IPv4, unless it is said; x: times as much as")
     columns = {**PEERS, "base": "x basic"}
@@ -432,6 +399,8 @@ def arguments():
                         help="leave out rows with more (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="the main rows alone")
     parser.add_argument("--only", nargs="+", metavar="PART", help="rows with this in them")
+    parser.add_argument("--control", nargs="+", type=int, metavar="N",
+                        help="instead: what changes take with so many mappings")
     parser.add_argument("--list", action="store_true", help="name the rows, and do nothing")
     parser.add_argument("--json", metavar="FILE", help="all figures")
     parser.add_argument("--svg", metavar="FILE", help="a plot")
@@ -439,6 +408,21 @@ def arguments():
     if options.rounds < 1 or options.frames < 1 or not 1 <= options.batch <= 256:
         parser.error("--rounds and --frames are at least 1, --batch is from 1 to 256")
     return options
+
+
+def save(options, figures):
+    if options.json:
+        with open(options.json, "w", encoding="ascii") as f:
+            json.dump(figures, f, indent=1)
+
+
+def control_plane(options, bench):
+    about = {**head(), "rounds": options.rounds}
+    found = control.measure(bench, options.control, options.rounds)
+    print(f"{machine(about)}\nmedians of {about['rounds']} rounds; a peak of 10 MiB can be less")
+    control.table(found)
+    save(options, {**about, "control": found})
+    return 0
 
 
 def main():
@@ -450,17 +434,17 @@ def main():
     if os.geteuid():
         print("the benchmark needs root", file=sys.stderr)
         return 2
-    os.sched_setaffinity(0, {CPU})
     with private_machine() as scratch:
         binary = shutil.copy(os.path.abspath(options.bin), os.path.join(scratch, "tenantnat"))
         bench = Bench(binary, os.path.abspath(options.object), scratch)
+        if options.control:
+            return control_plane(options, bench)
+        os.sched_setaffinity(0, {CPU})
         figures = results(measure(options, bench, wanted), wanted)
         about = {**head(), "rounds": options.rounds, "frames": options.frames,
-                 "clock": bench.clock.kind}
+                 "batch": options.batch, "clock": bench.clock.kind}
     table(about, figures)
-    if options.json:
-        with open(options.json, "w", encoding="ascii") as f:
-            json.dump({**about, "rows": figures}, f, indent=1)
+    save(options, {**about, "rows": figures})
     if options.svg:
         plot(options.svg, figures)
     return int(any(f["ns"] is None for f in figures.values()))
