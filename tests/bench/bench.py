@@ -269,12 +269,17 @@ def generator_of(row, known):
                 if g.router == GENERATOR and g.frames() == row.frames())
 
 
+def named(part, row, known):
+    """A whole name is that row's alone."""
+    return part == row.name if part in known else part in row.name
+
+
 def chosen(options):
     """The rows that are asked for, and the generators that they need."""
     known = rows(options.mappings)
     want = [row for row in known.values()
             if (not options.quick or row.router in QUICK.get(row.label, ())) and
-            (not options.only or any(part in row.name for part in options.only))]
+            (not options.only or any(named(part, row, known) for part in options.only))]
     if not want:
         raise SystemExit("no row has that in its name")
     want += [generator_of(row, known) for row in want]
@@ -368,8 +373,8 @@ def machine(about):
 
 def table(about, figures):
     print(machine(about))
-    print(f"medians of {about['rounds']} rounds of {about['frames']:,} frames; 64 bytes, "
-          "1,000 mappings, IPv4, unless it is said; x: times as much as")
+    print(f"medians of {about['rounds']} rounds of {about['frames']:,} frames, {about['clock']} "
+          "time; 64 bytes, 1,000 mappings, IPv4, if not said otherwise")
     columns = {**PEERS, "base": "x basic"}
     print(f"{'':44} {'ns a packet':>11} {'quartiles':>13}  " +
           " ".join(f"{title:>7}" for title in columns.values()))
@@ -398,7 +403,8 @@ def arguments():
     parser.add_argument("--mappings", type=int, default=1000000, metavar="N",
                         help="leave out rows with more (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="the main rows alone")
-    parser.add_argument("--only", nargs="+", metavar="PART", help="rows with this in them")
+    parser.add_argument("--only", nargs="+", metavar="PART",
+                        help="rows of that name, or with this in it")
     parser.add_argument("--control", nargs="+", type=int, metavar="N",
                         help="instead: what changes take with so many mappings")
     parser.add_argument("--list", action="store_true", help="name the rows, and do nothing")

@@ -2,6 +2,7 @@
 """BPF objects and test runs, by libbpf."""
 import ctypes
 import glob
+import gzip
 import os
 import socket
 import struct
@@ -72,16 +73,27 @@ class Object:
             _check(_libbpf.bpf_prog_test_run_opts(self.program(name), ctypes.byref(options)), name)
 
 
+def charges_softirqs():
+    """Whether a thread's time includes that of softirqs: not with IRQ_TIME_ACCOUNTING."""
+    for path, opener in (("/proc/config.gz", gzip.open),
+                         (f"/boot/config-{os.uname().release}", open)):
+        if os.path.exists(path):
+            with opener(path, "rt", encoding="utf-8") as f:
+                return "\nCONFIG_IRQ_TIME_ACCOUNTING=y" not in f.read()
+    return False
+
+
 class Clock:
     """
-    Nanoseconds that this thread and the softirqs of a CPU have used. What else runs there is in
-    wall time only, which is what there is where the kernel's threads cannot be seen.
+    Nanoseconds that this thread and the softirqs of a CPU have used, or where the kernel does not
+    tell, those that passed.
     """
 
     def __init__(self, cpu):
         self.softirq = next((f"{path}/schedstat" for path in glob.glob("/proc/[0-9]*")
-                             if self._name(path) == f"ksoftirqd/{cpu}"), None)
-        self.kind = "cpu" if self.softirq and os.path.exists(self.softirq) else "wall"
+                             if self._name(path) == f"ksoftirqd/{cpu}"), "")
+        told = charges_softirqs() and os.path.exists(self.softirq)
+        self.kind = "cpu" if told else "wall"
 
     @staticmethod
     def _name(path):
