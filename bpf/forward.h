@@ -104,7 +104,8 @@ static __always_inline bool is_summed(struct pkt *p)
 	return (long)bpf_csum_update(p->ctx, 0) >= 0;
 }
 
-/* As ip_rcv() and ip6_rcv() do: what is behind the IP packet, padding above all, goes no further. */
+/* As ip_rcv() and ip6_rcv() do: what is behind the IP packet, padding above all, goes no further.
+ */
 static __always_inline bool trim(struct pkt *p)
 {
 	__u32 len = ETH_HLEN + p->ip_bytes;
