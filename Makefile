@@ -241,8 +241,9 @@ bench-control: all $(BUILD)/bench.bpf.o | deps-test ## what apply, map add and r
 bench-policy: $(BUILD)/bpf-tests ## what rules cost, in nanoseconds a packet: none, 10, 1,000, 10,000 of them (root)
 	@BENCH=1 $(BUILD)/bpf-tests --filter 'bench/policy' | grep -v '^\['
 
-test-kill: all | deps-test ## killed at every system call, refused every one, power cuts: an hour (root)
-	@$(PYTHON) tests/e2e/run.py --bin $(BUILD)/tenantnat --hook tc --offload on --long -v \
+HOOK ?= tc
+test-kill: all | deps-test ## killed at every system call, refused every one, power cuts: hours (root; HOOK=tc)
+	@$(PYTHON) tests/e2e/run.py --bin $(BUILD)/tenantnat --hook $(HOOK) --offload on --long -v \
 		--topic kill --topic power --topic many
 
 test-guest: all | deps-test deps-vm ## traffic of a real guest in qemu; fetches a kernel, once (root)

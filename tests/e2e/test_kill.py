@@ -227,7 +227,9 @@ class Walk:
             return
         assert any(word in said for word in AS_KILLED) or done.returncode in (1, 2), \
             f"{what}: exit {done.returncode}: {said}"
-        assert said.startswith("tenantnat: ") and "\n" not in said, f"{what}: it said {said!r}"
+        lines = said.split("\n")    # restore adds how many routers it is about
+        assert all(line.startswith("tenantnat: ") for line in lines) and \
+            len(lines) <= 1 + (way.words[0] == "restore"), f"{what}: it said {said!r}"
         assert error != "EINTR" or call.name not in INTERRUPTIBLE, f"{what}: not coped with: {said}"
         if any(word in said for word in AS_KILLED):
             place = self.settle(way, what, 0)
@@ -300,15 +302,10 @@ class Walk:
         assert not never, f"never {what} in: {', '.join(never)}"
 
 
-def variants(lab):
-    """By what programs are attached: by each in its turn, where there is time."""
-    return VARIANTS if lab.long else [lab.variant]
-
-
 @contextlib.contextmanager
-def walking(lab, name, variant, **options):
-    hook, env = VARIANTS[variant]
-    pair = Pair(lab, f"{name}-{variant}", env=env, hooks=(hook, hook), **options)
+def walking(lab, name, **options):
+    hook, env = VARIANTS[lab.variant]
+    pair = Pair(lab, f"{name}-{lab.variant}", env=env, hooks=(hook, hook), **options)
     try:
         with pair.talking():
             yield Walk(pair, lab.long)
@@ -341,25 +338,23 @@ def back(walk):
 @once
 def test_killed_in_first_join(lab):
     """No state, no pins, and nothing leaks from a router that is half set up."""
-    for variant in variants(lab):
-        with walking(lab, "killjoin", variant, bare=("red",)) as walk:
-            way = first(walk)
-            places(walk, way)
-            back(walk)
-            walk.from_start(walk.kill, way, JOIN, lambda: back(walk))
-            walk.judge("killed", JOIN - 2, set(PHASES) - {"detach"})
+    with walking(lab, "killjoin", bare=("red",)) as walk:
+        way = first(walk)
+        places(walk, way)
+        back(walk)
+        walk.from_start(walk.kill, way, JOIN, lambda: back(walk))
+        walk.judge("killed", JOIN - 2, set(PHASES) - {"detach"})
 
 
 @once
 def test_refused_in_first_join(lab):
     """Errors of the kernel at any call: coped with, or said, and all is as before to the byte."""
-    for variant in variants(lab):
-        with walking(lab, "killno", variant, bare=("red",)) as walk:
-            way = first(walk)
-            places(walk, way)
-            back(walk)
-            walk.from_start(walk.refuse, way, HALF, lambda: back(walk))
-            walk.judge("refused", 6, ["write the log", "attach", "pin"] if lab.long else [])
+    with walking(lab, "killno", bare=("red",)) as walk:
+        way = first(walk)
+        places(walk, way)
+        back(walk)
+        walk.from_start(walk.refuse, way, HALF, lambda: back(walk))
+        walk.judge("refused", 6, ["write the log", "attach", "pin"] if lab.long else [])
 
 
 class Ways:
@@ -393,25 +388,23 @@ class Ways:
 @once
 def test_killed_at_any_call(lab):
     """apply, map add, map del, detach: old or new, nothing leaks, and the same again mends it."""
-    for variant in variants(lab):
-        with walking(lab, "kill", variant) as walk:
-            ways = Ways(walk)
-            for way, count in ((ways.change, CHANGE), (ways.renew, ONE), (ways.map, ONE),
-                               (ways.detach, ONE)):
-                walk.to_and_fro(walk.kill, *way, count, ways.again)
-            walk.judge("killed", CHANGE + 3 * ONE, PHASES)
+    with walking(lab, "kill") as walk:
+        ways = Ways(walk)
+        for way, count in ((ways.change, CHANGE), (ways.renew, ONE), (ways.map, ONE),
+                           (ways.detach, ONE)):
+            walk.to_and_fro(walk.kill, *way, count, ways.again)
+        walk.judge("killed", CHANGE + 3 * ONE, PHASES)
 
 
 @once
 def test_refused_at_any_call(lab):
     """As in the first join, of what is there already."""
-    for variant in variants(lab):
-        with walking(lab, "killerr", variant) as walk:
-            ways = Ways(walk)
-            more = (ways.renew, ways.map, ways.detach) if lab.long else ()
-            for way in (ways.change, *more):
-                walk.to_and_fro(walk.refuse, *way, FEW, ways.again)
-            walk.judge("refused", 4, [])
+    with walking(lab, "killerr") as walk:
+        ways = Ways(walk)
+        more = (ways.renew, ways.map, ways.detach) if lab.long else ()
+        for way in (ways.change, *more):
+            walk.to_and_fro(walk.refuse, *way, FEW, ways.again)
+        walk.judge("refused", 4, [])
 
 
 def wiped(walk):
@@ -421,18 +414,29 @@ def wiped(walk):
     pair.forward("red", False)
 
 
+def restoring(walk):
+    """The way back from there."""
+    alone, hurt = walk.place("alone", walk.pair.alone()), walk.place("hurt", None)
+    places(walk, Way(hurt, alone, "apply", "-f", alone.file))
+    wiped(walk)
+    hurt.look()
+    return Way(hurt, alone, "restore")
+
+
 @once
 def test_killed_in_restore(lab):
     """The definitions stay what they are; a router that is half there lets nothing through."""
-    for variant in variants(lab):
-        with walking(lab, "killagain", variant, bare=("red",)) as walk:
-            alone, hurt = walk.place("alone", walk.pair.alone()), walk.place("hurt", None)
-            join, way = Way(hurt, alone, "apply", "-f", alone.file), Way(hurt, alone, "restore")
-            places(walk, join)
-            wiped(walk)
-            hurt.look()
-            walk.from_start(walk.kill, way, CHANGE, lambda: wiped(walk))
-            walk.judge("killed", CHANGE - 1, ["pin maps", "write rows", "attach"])
+    with walking(lab, "killagain", bare=("red",)) as walk:
+        walk.from_start(walk.kill, restoring(walk), CHANGE, lambda: wiped(walk))
+        walk.judge("killed", CHANGE - 1, ["pin maps", "write rows", "attach"])
+
+
+@once
+def test_refused_in_restore(lab):
+    """As in any command: restored, or as before, and it says why."""
+    with walking(lab, "killback", bare=("red",)) as walk:
+        walk.from_start(walk.refuse, restoring(walk), HALF, lambda: wiped(walk))
+        walk.judge("refused", 4, [])
 
 
 def tenant_of(pair, address):
@@ -444,7 +448,7 @@ def tenant_of(pair, address):
 @once
 def test_address_of_a_killed_run(lab):
     """What a killed `map add` left in the maps goes to nobody, and gets into nobody's way."""
-    with walking(lab, "killrow", lab.variant) as walk:
+    with walking(lab, "killrow") as walk:
         pair = walk.pair
         defs = pair.both()
         for name in ROUTERS:
