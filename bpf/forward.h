@@ -60,6 +60,44 @@ __noinline int tn_way_on(struct __sk_buff *skb, __u32 len, __u32 out)
 		       : 0;
 }
 
+/* The place for the ends in struct work. Where two have the same, the later one has it. */
+static __always_inline struct tn_way *way_place(const struct ends *e, __u32 out)
+{
+	/* Fibonacci hashing: neighbouring addresses come far apart */
+	__u32 ends = bpf_ntohl(e->fixed.w[3]) + bpf_ntohl(e->peer.w[3]) * 0x85ebca6bU;
+	__u32 place = ends * 0x9e3779b1U >> (32 - TN_WAYS_BITS);
+
+	if (out)
+		place ^= 1U << (TN_WAYS_BITS - 1);
+	return bpf_map_lookup_elem(&ways, &place);
+}
+
+static __always_inline bool way_leads(const struct tn_way *way, const struct ends *e, __u32 out,
+				      __u32 ingress, __u32 len)
+{
+	return way->router == (tn_router_id | out) && way->ingress == ingress && len <= way->mtu &&
+	       addr_equal(&way->fixed, &e->fixed) && addr_equal(&way->peer, &e->peer) &&
+	       way->until > bpf_ktime_get_coarse_ns();
+}
+
+/* As work.fib has it, for packets that come in by that interface. */
+static __always_inline void way_note(struct tn_way *way, const struct work *w, __u32 out,
+				     __u32 ingress)
+{
+	way->fixed = w->ends.fixed;
+	way->peer = w->ends.peer;
+	way->router = tn_router_id | out;
+	way->ingress = ingress;
+	way->egress = w->fib.ifindex;
+	way->mtu = w->fib.mtu_result;
+	__builtin_memcpy(way->macs, w->fib.dmac, ETH_ALEN);
+	__builtin_memcpy(way->macs + ETH_ALEN, w->fib.smac, ETH_ALEN);
+	/* whom the kernel does not know, and what has no MAC addresses, it sees to itself */
+	way->until = mac_is_unset(w->fib.dmac) || mac_is_unset(w->fib.smac)
+			     ? 0
+			     : bpf_ktime_get_coarse_ns() + TN_WAY_LIFE;
+}
+
 /*
  * The length of the IP packet, of a GSO frame that of its first segment; 0: of none that
  * can be told.
@@ -163,6 +201,18 @@ static __always_inline int forward(struct __sk_buff *skb, __u32 egress)
 	if (egress == tn_shared_ifindex)
 		skb->mark = TN_FORWARD_MARK;
 	return bpf_redirect_neigh(egress, &w->hop, sizeof(w->hop), 0);
+}
+
+/* The same by a way that is known. */
+static __always_inline int forward_by(struct pkt *p, const struct tn_way *way)
+{
+	struct __sk_buff *skb = p->ctx;
+
+	if (!pkt_store(p, 0, way->macs, sizeof(way->macs)))
+		return TC_ACT_SHOT;
+	if (way->egress == tn_shared_ifindex)
+		skb->mark = TN_FORWARD_MARK;
+	return bpf_redirect(way->egress, 0);
 }
 
 #endif

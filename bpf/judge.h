@@ -340,11 +340,11 @@ static __always_inline enum tn_verdict judge_frame_xdp(struct pkt *p)
 }
 
 /*
- * Room for the mark comes first, while nothing is changed: a driver without metadata
- * then leaves every frame to tc. Generic XDP has metadata, but some kernels lose
+ * `leave`: to tc, whatever it is. Room for the mark comes first, while nothing is changed: a driver
+ * without metadata then leaves every frame to tc. Generic XDP has metadata, but some kernels lose
  * track of it (see pkt_mend_mac()), so there the loader sets tn_xdp_guards_only.
  */
-static __always_inline enum tn_verdict judge_in_xdp(struct pkt *p)
+static __always_inline enum tn_verdict judge_in_xdp(struct pkt *p, bool leave)
 {
 	enum tn_verdict v;
 
@@ -353,7 +353,7 @@ static __always_inline enum tn_verdict judge_in_xdp(struct pkt *p)
 			return TN_LEAVE_TO_TC;
 		pkt_reload(p);
 	}
-	v = judge_frame_xdp(p);
+	v = leave ? TN_LEAVE_TO_TC : judge_frame_xdp(p);
 	if (tn_xdp_guards_only)
 		return v;
 	if (!mark_write(p->ctx, v == TN_TRANSLATED ? TN_META_MAGIC : 0))

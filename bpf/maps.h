@@ -130,6 +130,21 @@ struct {
 } fragments SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1 << TN_WAYS_BITS);
+	__type(key, __u32);
+	__type(value, struct tn_way);
+} ways SEC(".maps");
+
+/* Also one for each router: by index, the interfaces of VMs that XDP may send to. */
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+	__uint(max_entries, TN_INSIDE_MAX);
+	__type(key, __u32);
+	__type(value, __u32);
+} xmit SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);

@@ -2,7 +2,7 @@
 /* Every program, and nothing else: the table of contents of the datapath. */
 #include <linux/pkt_cls.h>
 
-#include "judge.h"
+#include "plain.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -13,11 +13,15 @@ char LICENSE[] SEC("license") = "GPL";
 SEC("xdp.frags")
 int tn_xdp_shared_in(struct xdp_md *xdp)
 {
+	int action = XDP_DROP;
 	enum tn_verdict v;
 	struct pkt p;
 
+	v = plain_xdp(xdp, &action);
+	if (v == TN_FORWARD)
+		return action;
 	pkt_init_xdp(&p, xdp);
-	v = judge_in_xdp(&p);
+	v = judge_in_xdp(&p, v == TN_LEAVE_TO_TC);
 	account(&p, v);
 	report(&p, v);
 	return v == TN_DROP ? XDP_DROP : XDP_PASS;
@@ -29,6 +33,7 @@ int tn_tc_shared_in(struct __sk_buff *skb)
 {
 	bool done = xdp_has_translated(skb);
 	struct pkt p;
+	int action;
 
 	if (pkt_is_of_vlan(skb)) {
 		if (!done)
@@ -40,6 +45,11 @@ int tn_tc_shared_in(struct __sk_buff *skb)
 	/* the kernel's copy for itself of what it sends to many; it has no MAC header */
 	if (skb->pkt_type == PACKET_LOOPBACK || (done && !tn_forward_fast))
 		return TC_ACT_UNSPEC;
+	if (!done) {
+		action = plain_shared_in(skb);
+		if (action != NOT_PLAIN)
+			return action;
+	}
 	if (!pkt_mend_mac(skb)) {
 		pkt_init_skb(&p, skb, TN_PROGRAM_TC_SHARED_IN);
 		return tc_action(&p, skb, drop(&p, TN_DROP_INTERNAL));
@@ -54,10 +64,14 @@ SEC("tc")
 int tn_tc_shared_out(struct __sk_buff *skb)
 {
 	struct pkt p;
+	int action;
 
 	/* of forward(): it was judged when it came in */
 	if (pkt_is_of_vlan(skb) || (tn_forward_fast && take_mark(skb, TN_FORWARD_MARK)))
 		return TC_ACT_UNSPEC;
+	action = plain_shared_out(skb);
+	if (action != NOT_PLAIN)
+		return action;
 	pkt_init_skb(&p, skb, TN_PROGRAM_TC_SHARED_OUT);
 	return tc_action(&p, skb, judge_out(&p));
 }
@@ -67,9 +81,13 @@ SEC("tc")
 int tn_tc_inside_in(struct __sk_buff *skb)
 {
 	struct pkt p;
+	int action;
 
 	if (pkt_is_of_vlan(skb) || !pkt_mend_mac_inside(skb))
 		return TC_ACT_UNSPEC;
+	action = plain_inside_in(skb);
+	if (action != NOT_PLAIN)
+		return action;
 	pkt_init_skb(&p, skb, TN_PROGRAM_TC_INSIDE_IN);
 	return tc_action(&p, skb, judge_inside(&p, skb->pkt_type));
 }

@@ -14,7 +14,7 @@
 
 #include "tn_reasons.h"
 
-#define TN_ABI 3
+#define TN_ABI 4
 
 /*
  * An IPv6 address, or an IPv4 address as IPv4-mapped IPv6 (RFC 4291, 2.5.5.2:
@@ -190,6 +190,27 @@ struct tn_fragment {
 	__u32 rule;  /* that accepted the first one; 0: it was of a flow */
 };
 #define TN_FRAGMENT_LIFE 30 /* as long as Linux waits for the others (ipfrag_time) */
+
+/*
+ * Map ways, per CPU, by a hash of the ends: what the kernel's routes and neighbours said a moment
+ * ago about packets between a VM and its peer, so that not every packet past the stack has to ask.
+ * By asking again after TN_WAY_LIFE, changes take effect, and the kernel sees to its neighbours.
+ */
+#define TN_WAYS_BITS 12
+#define TN_WAY_LIFE  100000000ULL /* nanoseconds */
+#define TN_WAY_OUT   0x80000000U
+
+struct tn_way {
+	struct tn_addr fixed; /* of the VM */
+	struct tn_addr peer;  /* on the shared network */
+	__u32 router;	      /* the VM's; with TN_WAY_OUT, packets are from the VM, else to it */
+	__u32 ingress;	      /* index of the interface where they come in, */
+	__u32 egress;	      /* and of that where they go on */
+	__u16 mtu;	      /* of the way on, in bytes of IP packets */
+	__u8 sender[6];	      /* the MAC address that the VM sends from; with TN_WAY_OUT */
+	__u8 macs[12];	      /* destination and source of the frame that goes on */
+	__u64 until;	      /* CLOCK_MONOTONIC, nanoseconds; 0: not known */
+};
 
 /*
  * Map limits, by shared address: what a mapping may carry, in each direction for itself. A bucket
@@ -368,6 +389,7 @@ TN_ABI_SIZE(struct tn_flow_key, 40);
 TN_ABI_SIZE(struct tn_flow, 12);
 TN_ABI_SIZE(struct tn_fragment_key, 40);
 TN_ABI_SIZE(struct tn_fragment, 8);
+TN_ABI_SIZE(struct tn_way, 72);
 TN_ABI_SIZE(struct tn_limit, 64);
 TN_ABI_SIZE(struct tn_drops, 8 * TN_REASONS_MAX + 16);
 TN_ABI_SIZE(struct tn_watch, 64);

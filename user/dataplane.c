@@ -35,6 +35,7 @@
 	X(accepts)   \
 	X(services)  \
 	X(withdrawn) \
+	X(ways)      \
 	X(hits)      \
 	X(pools)     \
 	X(limits)    \

@@ -110,10 +110,11 @@ const char *program_name(enum program program)
 
 enum verdict verdict_xdp(int returned)
 {
-	return returned == XDP_PASS   ? STACK
-	       : returned == XDP_DROP ? GONE
-	       : returned == XDP_TX   ? BACK
-				      : NO_VERDICT;
+	return returned == XDP_PASS	  ? STACK
+	       : returned == XDP_DROP	  ? GONE
+	       : returned == XDP_TX	  ? BACK
+	       : returned == XDP_REDIRECT ? BACK
+					  : NO_VERDICT;
 }
 
 enum verdict verdict_tc(int returned)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "harness.h"
 
@@ -23,25 +24,35 @@ static void switch_on(const char *path)
 	need(f && fputc('1', f) != EOF && fclose(f) == 0, path);
 }
 
-static struct lab *open_lab(void)
+static void run_ip(const char *commands)
 {
-	struct lab *lab = lab_open(&(struct lab_options){
-		.programs = ON_INSIDE | ON_TC, .loose = true, .fast = true });
 	FILE *ip = popen("ip -batch -", "w");
 
 	need(ip, "running ip");
-	fputs("link set lo up\n"
-	      "link add lan0 address " MAC_ROUTER " mtu " MTU " type veth peer name vm0\n"
-	      "link set lan0 up\nlink set vm0 up\n"
-	      "addr add 10.0.0.1/24 dev lan0\naddr add fd00:10::1/64 dev lan0 nodad\n"
-	      "route add 100.64.0.0/16 dev lo mtu lock " MTU "\n"
-	      "route add 100.64.77.0/24 dev lan0\nroute add unreachable 100.64.78.0/24\n",
-	      ip);
-	need(pclose(ip) == 0, "making interfaces");
+	fputs(commands, ip);
+	need(pclose(ip) == 0, "running ip");
+}
+
+static struct lab *open_lab_of(unsigned int programs, bool loose)
+{
+	struct lab *lab = lab_open(
+		&(struct lab_options){ .programs = programs, .loose = loose, .fast = true });
+
+	run_ip("link set lo up\n"
+	       "link add lan0 address " MAC_ROUTER " mtu " MTU " type veth peer name vm0\n"
+	       "link set lan0 up\nlink set vm0 up\n"
+	       "addr add 10.0.0.1/24 dev lan0\naddr add fd00:10::1/64 dev lan0 nodad\n"
+	       "route add 100.64.0.0/16 dev lo mtu lock " MTU "\n"
+	       "route add 100.64.77.0/24 dev lan0\nroute add unreachable 100.64.78.0/24\n");
 	switch_on("/proc/sys/net/ipv4/ip_forward");
 	switch_on("/proc/sys/net/ipv6/conf/all/forwarding");
 	lan0 = if_nametoindex("lan0");
 	return lab;
+}
+
+static struct lab *open_lab(void)
+{
+	return open_lab_of(ON_INSIDE | ON_TC, true);
 }
 
 struct way {
@@ -179,4 +190,178 @@ Test(forward, only_marked_frames_leave_unjudged)
 	cr_expect_eq(lab_run(slow, TC_OUT, &marked, &f).verdict, GONE);
 	lab_close(fast);
 	lab_close(slow);
+}
+
+/* ---------------------------------------------------------------- ways that are known */
+
+#define MAC_VM	 "02:00:00:00:00:05"
+#define MAC_VM2	 "02:00:00:00:00:06"
+#define MAC_NEXT "02:00:00:00:00:41"
+
+/* The neighbours at both ends; MACs of the frames are those of a path through the router. */
+static struct lab *open_known(unsigned int programs)
+{
+	struct lab *lab = open_lab_of(programs, false);
+
+	run_ip("neigh add 10.0.0.5 lladdr " MAC_VM " dev lan0 nud permanent\n"
+	       "neigh add fd00:10::5 lladdr " MAC_VM " dev lan0 nud permanent\n"
+	       "neigh add " GREEN_SHARED " lladdr " MAC_NEXT " dev lo nud permanent\n"
+	       "neigh add " GREEN_SHARED_6 " lladdr " MAC_NEXT " dev lo nud permanent\n"
+	       "route add fd64::/64 dev lo mtu lock " MTU "\n");
+	return lab;
+}
+
+#define ASKED	false
+#define KNOWN	true
+#define AT_VM	.to = MAC_VM, .from = MAC_ROUTER
+#define AT_NEXT .to = MAC_NEXT, .from = MAC_ROUTER
+#define FROM_VM .from = MAC_VM, .ifindex = lan0
+
+/*
+ * Runs a packet, which is to be sent on: as `after`, with the MAC addresses of the next link if the
+ * way is known, else with those that it came with, because the kernel writes them later.
+ */
+static void check_way(struct lab *lab, const struct way *w, bool known)
+{
+	struct packet after = w->after;
+	struct frame in = packet_build(&w->before), want;
+	struct result r = lab_run(lab, w->program, &w->before, &in);
+	char *diff;
+
+	if (!known) {
+		after.to = w->before.to;
+		after.from = w->before.from;
+	}
+	want = packet_build(&after);
+	cr_expect_eq(r.verdict, BACK, "%s: verdict %d", w->what, r.verdict);
+	if (r.out.len == want.len && memcmp(r.out.bytes, want.bytes, want.len) == 0)
+		return;
+	diff = frame_diff(&want, &r.out);
+	cr_expect_fail("%s, %s:\n%s", w->what, known ? "known" : "asked", diff);
+	free(diff);
+}
+
+#define V4_IN  UDP(GREEN_SHARED, RED_SHARED)
+#define V6_IN  UDP(GREEN_SHARED_6, RED_SHARED_6)
+#define V4_OUT UDP(RED_VM, GREEN_SHARED), FROM_VM
+#define V6_OUT UDP(RED_VM_6, GREEN_SHARED_6), FROM_VM
+
+Test(forward, known_ways)
+{
+	struct lab *lab = open_known(ON_INSIDE | ON_TC);
+	/* clang-format off */
+	const struct way ways[] = {
+		{ "in", TC_IN, { V4_IN }, SENT, { UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } },
+		{ "in, IPv6", TC_IN, { V6_IN }, SENT,
+		  { UDP(GREEN_SHARED_6, RED_VM_6), .ttl = 63, AT_VM } },
+		{ "out", INSIDE_IN, { V4_OUT }, SENT,
+		  { UDP(RED_SHARED, GREEN_SHARED), .ttl = 63, AT_NEXT } },
+		{ "out, IPv6", INSIDE_IN, { V6_OUT }, SENT,
+		  { UDP(RED_SHARED_6, GREEN_SHARED_6), .ttl = 63, AT_NEXT } },
+	};
+	const struct way tcp = { "in, TCP", TC_IN, { WITH(TCP, GREEN_SHARED, RED_SHARED) }, SENT,
+				 { WITH(TCP, GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } };
+	/* clang-format on */
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		check_way(lab, &ways[i], ASKED);
+		check_way(lab, &ways[i], KNOWN);
+	}
+	check_way(lab, &tcp, KNOWN);
+	lab_close(lab);
+}
+
+/* A way is that of a VM and a peer, and of packets that it has room for. */
+Test(forward, ways_of_others)
+{
+	struct lab *lab = open_known(ON_INSIDE | ON_TC);
+	/* clang-format off */
+	const struct way in = { "in", TC_IN, { V4_IN }, SENT,
+				{ UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } };
+	const struct way blue = { "from another peer", TC_IN, { UDP(STRANGER, RED_SHARED) }, SENT,
+				  { UDP(STRANGER, RED_VM), .ttl = 63, AT_VM } };
+	const struct way other = { "to another VM", TC_IN, { UDP(GREEN_SHARED, RED_SHARED2) }, SENT,
+				   { UDP(GREEN_SHARED, RED_VM2), .ttl = 63, AT_VM } };
+	const struct way large = { "too large", TC_IN,
+				   { LARGE(GREEN_SHARED, RED_SHARED, 1373) }, LEFT,
+				   { LARGE(GREEN_SHARED, RED_VM, 1373) } };
+	const struct way last = { "no hop left", TC_IN, { V4_IN, .ttl = 1 }, LEFT,
+				  { UDP(GREEN_SHARED, RED_VM), .ttl = 1 } };
+	/* clang-format on */
+	check_way(lab, &in, ASKED);
+	check_way(lab, &blue, ASKED);
+	check_way(lab, &other, ASKED);
+	check_way(lab, &other, ASKED); /* the kernel does not know that VM's MAC address */
+	check(lab, &large);
+	check(lab, &last);
+	check_way(lab, &in, ASKED); /* the large one asked, and its way was none */
+	check_way(lab, &in, KNOWN);
+	lab_close(lab);
+}
+
+/* What the kernel says is believed for a tenth of a second, and nobody takes another's place. */
+Test(forward, ways_change)
+{
+	struct lab *lab = open_known(ON_INSIDE | ON_TC);
+	/* clang-format off */
+	const struct way in = { "in", TC_IN, { V4_IN }, SENT,
+				{ UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } };
+	const struct way moved = { "in, to its new address", TC_IN, { V4_IN }, SENT,
+				   { UDP(GREEN_SHARED, RED_VM), .ttl = 63,
+				     .to = MAC_VM2, .from = MAC_ROUTER } };
+	const struct way out = { "out", INSIDE_IN, { V4_OUT }, SENT,
+				 { UDP(RED_SHARED, GREEN_SHARED), .ttl = 63, AT_NEXT } };
+	const struct row spoofed = { "from another MAC address", ON_INSIDE,
+				     { UDP(RED_VM, GREEN_SHARED), .from = MAC_VM2, .ifindex = lan0 },
+				     DROP(SPOOFED_SOURCE) };
+	const struct row elsewhere = { "by another interface", ON_INSIDE,
+				       { UDP(RED_VM, GREEN_SHARED), .from = MAC_VM, .ifindex = 1 },
+				       DROP(SPOOFED_SOURCE) };
+	/* clang-format on */
+	check_way(lab, &in, ASKED);
+	check_way(lab, &out, ASKED);
+	check_way(lab, &out, KNOWN);
+	lab_check(lab, &spoofed, INSIDE_IN);
+	lab_check(lab, &elsewhere, INSIDE_IN);
+	run_ip("neigh replace 10.0.0.5 lladdr " MAC_VM2 " dev lan0 nud permanent\n");
+	usleep(150000);
+	check_way(lab, &moved, ASKED);
+	check_way(lab, &moved, KNOWN);
+	lab_close(lab);
+}
+
+static void check_left_to_tc(struct lab *lab, const char *what, const struct packet *p)
+{
+	struct frame f = packet_build(p);
+	struct result r = lab_run(lab, XDP_IN, p, &f);
+
+	cr_expect(r.verdict == STACK && !r.marked, "%s: verdict %d", what, r.verdict);
+	cr_expect(r.out.len == f.len && !memcmp(r.out.bytes, f.bytes, f.len), "%s", what);
+}
+
+/* XDP goes by what tc has learnt, and only to interfaces that take it. */
+Test(forward, xdp_sends_on_itself)
+{
+	struct lab *lab = open_known(ON_IN);
+	/* clang-format off */
+	const struct packet before = { V4_IN };
+	const struct way tc = { "in", TC_IN, { V4_IN }, SENT,
+				{ UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } };
+	const struct way xdp = { "by XDP", XDP_IN, { V4_IN }, SENT,
+				 { UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } };
+	const struct way hop = { "no hop left", XDP_IN, { V4_IN, .ttl = 1 }, LEFT,
+				 { UDP(GREEN_SHARED, RED_VM), .ttl = 1 } };
+	/* clang-format on */
+	struct tally was, is;
+	size_t slot = lab_slot(lab, RED_SHARED, true);
+
+	check_left_to_tc(lab, "a way that is not known", &before);
+	check_way(lab, &tc, ASKED);
+	check_left_to_tc(lab, "to what takes nothing of XDP", &before);
+	need(bpf_map_update_elem(lab_map_fd(lab, "xmit"), &lan0, &lan0, BPF_ANY) == 0, "xmit");
+	lab_tally(lab, &was);
+	check_way(lab, &xdp, KNOWN);
+	lab_tally(lab, &is);
+	cr_expect_eq(is.mappings[slot].in_packets, was.mappings[slot].in_packets + 1);
+	check(lab, &hop);
+	lab_close(lab);
 }

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The plain packet, which nearly every one is: TCP or UDP in an IPv4 packet without options or an
+ * IPv6 packet without extension headers, whole, in a frame of its own length, with more than one
+ * hop to go, between ends that the tables know, while nobody watches. It is judged here with as
+ * little as that takes. This file can only say yes: of any doubt it says TN_GO_ON and has changed
+ * nothing, and judge.h judges from the start.
+ */
+#ifndef TN_BPF_PLAIN_H
+#define TN_BPF_PLAIN_H
+
+#include <linux/tcp.h>
+
+#include "judge.h"
+
+#define IPV4_PLAIN 0x45 /* version 4, five words (RFC 791, 3.1) */
+
+/* The header of TCP or UDP at p->l4: `ports`, and of TCP its flags. */
+struct plain {
+	__u16 sport; /* host byte order */
+	__u16 dport;
+	__u8 tcp;
+	__u8 class;
+};
+
+static __always_inline bool plain_v4(struct pkt *p)
+{
+	struct iphdr *ip = p->data + ETH_HLEN;
+	__u32 words[sizeof(*ip) / 4];
+
+	if ((void *)(ip + 1) > p->data_end)
+		return false;
+	__builtin_memcpy(words, ip, sizeof(words));
+	if (*(__u8 *)ip != IPV4_PLAIN || ip->ttl < 2 ||
+	    ip->frag_off & bpf_htons(IP_OFFSET | IP_MORE_FRAGMENTS) ||
+	    csum_fold16((__u64)words[0] + words[1] + words[2] + words[3] + words[4]) != 0xffff)
+		return false;
+	p->v4 = true;
+	p->proto = ip->protocol;
+	p->ip_bytes = bpf_ntohs(ip->tot_len);
+	p->l4 = ETH_HLEN + sizeof(*ip);
+	p->src = addr_v4(ip->saddr);
+	p->dst = addr_v4(ip->daddr);
+	return true;
+}
+
+static __always_inline bool plain_v6(struct pkt *p)
+{
+	struct ipv6hdr *ip = p->data + ETH_HLEN;
+
+	if ((void *)(ip + 1) > p->data_end || *(__u8 *)ip >> 4 != 6 || ip->hop_limit < 2 ||
+	    is_v4_mapped(ip->saddr.in6_u.u6_addr32) || is_v4_mapped(ip->daddr.in6_u.u6_addr32))
+		return false;
+	p->v4 = false;
+	p->proto = ip->nexthdr;
+	p->ip_bytes = sizeof(*ip) + bpf_ntohs(ip->payload_len);
+	p->l4 = ETH_HLEN + sizeof(*ip);
+	__builtin_memcpy(&p->src, &ip->saddr, sizeof(p->src));
+	__builtin_memcpy(&p->dst, &ip->daddr, sizeof(p->dst));
+	return true;
+}
+
+/* All that is read later on is readable in place. */
+static __always_inline bool plain_l4(struct pkt *p, struct plain *q)
+{
+	__u32 header = p->proto == IPPROTO_TCP ? sizeof(struct tcphdr) : sizeof(struct udphdr);
+	struct udphdr *udp = p->data + p->l4;
+
+	if (ETH_HLEN + p->ip_bytes != p->len || p->l4 + header > p->len ||
+	    (void *)udp + header > p->data_end)
+		return false;
+	p->l4_len = p->len - p->l4;
+	q->sport = bpf_ntohs(udp->source);
+	q->dport = bpf_ntohs(udp->dest);
+	q->class = TN_CLASS_UDP;
+	q->tcp = 0;
+	if (p->proto == IPPROTO_TCP) {
+		struct tcphdr *tcp = (void *)udp;
+
+		if ((void *)(tcp + 1) > p->data_end)
+			return false;
+		q->class = TN_CLASS_TCP;
+		q->tcp = ((__u8 *)tcp)[TCP_FLAGS_OFFSET];
+		return true;
+	}
+	return p->proto == IPPROTO_UDP;
+}
+
+static __always_inline bool plain_parse(struct pkt *p, struct plain *q)
+{
+	struct ethhdr *eth = p->data;
+
+	if ((void *)(eth + 1) > p->data_end)
+		return false;
+	switch (eth->h_proto) {
+	case bpf_htons(ETH_P_IP):
+		return plain_v4(p) && plain_l4(p, q);
+	case bpf_htons(ETH_P_IPV6):
+		return plain_v6(p) && plain_l4(p, q);
+	default:
+		return false;
+	}
+}
+
+/* Then every packet may have to be told. */
+static __always_inline bool is_watched(void)
+{
+	const struct tn_watch *w;
+	__u32 zero = 0;
+
+	w = bpf_map_lookup_elem(&watch, &zero);
+	return !w || (w->until && w->until > bpf_ktime_get_ns());
+}
+
+/* Whether the shared network's end of it is known as one that may send from there. */
+static __always_inline bool plain_peer(struct pkt *p, struct work *w, bool came_in)
+{
+	const struct tn_shared *peer = lookup_shared(&w->ends.peer);
+
+	if (!peer && tn_place_in_subnets(&w->ends.peer) != SUBNET_HOST)
+		return false;
+	if (peer && peer->router == tn_router_id)
+		return false;
+	if (peer && came_in && is_impostor(p, w, peer->router))
+		return false;
+	ends_know_peer(&w->ends, peer);
+	return true;
+}
+
+/* As policy_in() and policy_out() do; notes the flow only when the packet goes on. */
+static __always_inline bool plain_may_come_in(struct pkt *p, const struct plain *q)
+{
+	p->rule = tn_rule(false, q->class, q->dport);
+	return p->rule || tn_flow_lives(p->proto, flow_ports(q->sport, q->dport));
+}
+
+static __always_inline bool plain_may_go_out(struct pkt *p, struct work *w, const struct plain *q)
+{
+	p->rule = tn_rule(false, q->class, q->sport);
+	if (p->rule)
+		return true;
+	if (w->ends.peer_flags & TN_SHARED_JUDGED && !tn_rule(true, q->class, q->dport))
+		return false;
+	return tn_flow_refresh(p->proto | (__u32)q->class << 8, flow_ports(q->dport, q->sport),
+			       q->tcp);
+}
+
+/*
+ * The way of a frame past the stack, as the kernel says now; of what it has said well enough a note
+ * is made in `way`. 0: it cannot go so.
+ */
+static __always_inline __u32 plain_ask(struct pkt *p, struct work *w, __u32 out, struct tn_way *way)
+{
+	struct __sk_buff *skb = p->ctx;
+	const struct ethhdr *eth = p->data;
+	bool known = true;
+	__u32 egress;
+
+	way->until = 0;
+	if (is_summed(p))
+		return 0;
+	if (out && !tn_sources_loose) {
+		if (judge_way_back(p, w) != TN_GO_ON)
+			return 0;
+		/* as long as the kernel does not know the VM, nobody is known to be it */
+		known = mac_equal(eth->h_source, w->fib.dmac);
+		__builtin_memcpy(way->sender, eth->h_source, ETH_ALEN);
+	}
+	egress = tn_way_on(skb, p->ip_bytes, out);
+	if (!egress || !!out != (egress == tn_shared_ifindex))
+		return 0;
+	if (known)
+		way_note(way, w, out, skb->ifindex);
+	return egress;
+}
+
+/*
+ * Past the stack, where that is to be. TN_GO_ON: by *by, or by p->egress. XDP does not ask the
+ * kernel itself: it leaves a packet to tc, which asks and makes the note that XDP goes by.
+ */
+static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *w, __u32 out,
+						    const struct tn_way **by)
+{
+	__u32 ingress = out ? ((struct __sk_buff *)p->ctx)->ifindex : tn_shared_ifindex;
+	struct tn_way *way = way_place(&w->ends, out);
+	const struct ethhdr *eth = p->data;
+
+	if (!way || (void *)(eth + 1) > p->data_end)
+		return TN_PASS;
+	p->hops = 1;
+	if (way_leads(way, &w->ends, out, ingress, p->ip_bytes) &&
+	    (!out || tn_sources_loose || mac_equal(eth->h_source, way->sender))) {
+		*by = way;
+		return TN_GO_ON;
+	}
+	if (p->xdp)
+		return TN_LEAVE_TO_TC;
+	p->egress = plain_ask(p, w, out, way);
+	return p->egress ? TN_GO_ON : TN_PASS;
+}
+
+/*
+ * Of what comes from the shared network. TN_PASS: it is not plain; otherwise what became of it.
+ */
+static __always_inline enum tn_verdict plain_in(struct pkt *p, const struct tn_way **by)
+{
+	struct work *w = work_get();
+	const struct tn_shared *to;
+	enum tn_verdict v;
+	struct plain q;
+	__u32 slot;
+
+	if (!w || is_watched() || !plain_parse(p, &q))
+		return TN_PASS;
+	w->ends.shared = p->dst;
+	w->ends.peer = p->src;
+	to = lookup_our_mapping(&w->ends.shared);
+	if (!to || to->flags & TN_SHARED_LIMITED)
+		return TN_PASS;
+	slot = to->slot;
+	w->ends.fixed = to->fixed;
+	w->ends.tenant = to->tenant;
+	w->ends.flags = to->flags;
+	if (!plain_peer(p, w, true) || !plain_may_come_in(p, &q))
+		return TN_PASS;
+	if (tn_forward_fast) {
+		v = plain_way_on(p, w, 0, by);
+		if (v != TN_GO_ON)
+			return v;
+		if (p->xdp && *by && !bpf_map_lookup_elem(&xmit, &(*by)->egress))
+			return TN_LEAVE_TO_TC;
+	}
+	v = nat_rewrite(p, TN_DST, &w->ends.fixed);
+	if (v == TN_TRANSLATED)
+		count_in(p, slot);
+	return v;
+}
+
+/* The same of what comes from a VM, `inside` the router or behind it. */
+static __always_inline enum tn_verdict plain_out(struct pkt *p, bool inside,
+						 const struct tn_way **by)
+{
+	struct work *w = work_get();
+	const struct tn_fixed *mapping;
+	enum tn_verdict v;
+	struct plain q;
+	__u32 slot;
+
+	if (!w || is_watched() || !plain_parse(p, &q))
+		return TN_PASS;
+	w->ends.fixed = p->src;
+	w->ends.peer = p->dst;
+	mapping = lookup_fixed(&w->ends.fixed);
+	if (!mapping || mapping->flags & TN_SHARED_LIMITED)
+		return TN_PASS;
+	slot = mapping->slot;
+	ends_know_vm(&w->ends, mapping);
+	if (!plain_peer(p, w, false) ||
+	    (inside && plain_way_on(p, w, TN_WAY_OUT, by) != TN_GO_ON) ||
+	    !plain_may_go_out(p, w, &q))
+		return TN_PASS;
+	v = nat_rewrite(p, TN_SRC, &w->ends.shared);
+	if (v == TN_TRANSLATED)
+		count_out(p, slot);
+	return v;
+}
+
+/* What the kernel is to do with a frame, or: it is not plain. */
+#define NOT_PLAIN (TC_ACT_UNSPEC - 1)
+
+static __always_inline int plain_action(struct pkt *p, enum tn_verdict v, const struct tn_way *by)
+{
+	if (v == TN_PASS)
+		return NOT_PLAIN;
+	account(p, v);
+	if (v != TN_TRANSLATED)
+		return TC_ACT_SHOT;
+	if (by)
+		return forward_by(p, by);
+	return p->egress ? forward(p->ctx, p->egress) : TC_ACT_UNSPEC;
+}
+
+static __always_inline bool plain_init_skb(struct pkt *p, struct __sk_buff *skb)
+{
+	p->ctx = skb;
+	p->data = (void *)(long)skb->data;
+	p->data_end = (void *)(long)skb->data_end;
+	p->len = skb->len;
+	p->packets = 1;
+	return !skb->gso_size;
+}
+
+static __always_inline int plain_shared_in(struct __sk_buff *skb)
+{
+	const __u8 *mac = (void *)(long)skb->data;
+	const struct tn_way *by = NULL;
+	struct pkt p = {};
+
+	/* that begins with our MAC address: see pkt_mend_mac() */
+	if (!plain_init_skb(&p, skb) || skb->pkt_type != PACKET_HOST || skb->mark ||
+	    (void *)(mac + ETH_ALEN) > p.data_end || !mac_is_ours(mac) || tn_mac[0] >> 4 == 6)
+		return NOT_PLAIN;
+	return plain_action(&p, plain_in(&p, &by), by);
+}
+
+static __always_inline int plain_shared_out(struct __sk_buff *skb)
+{
+	const struct tn_way *by = NULL;
+	struct pkt p = {};
+
+	if (!plain_init_skb(&p, skb))
+		return NOT_PLAIN;
+	return plain_action(&p, plain_out(&p, false, &by), by);
+}
+
+static __always_inline int plain_inside_in(struct __sk_buff *skb)
+{
+	const struct ethhdr *eth = (void *)(long)skb->data;
+	const struct tn_way *by = NULL;
+	struct pkt p = {};
+
+	if (!tn_forward_fast || !plain_init_skb(&p, skb) || skb->pkt_type != PACKET_HOST ||
+	    (void *)(eth + 1) > p.data_end || eth->h_proto != (__u16)skb->protocol)
+		return NOT_PLAIN;
+	return plain_action(&p, plain_out(&p, true, &by), by);
+}
+
+/*
+ * What XDP can send on itself, to interfaces that take it: TN_FORWARD, and *action is what XDP is
+ * to do. TN_LEAVE_TO_TC: tc knows better. TN_PASS: it is not plain.
+ */
+static __always_inline enum tn_verdict plain_xdp(struct xdp_md *xdp, int *action)
+{
+	struct ethhdr *eth = (void *)(long)xdp->data;
+	const struct tn_way *by = NULL;
+	enum tn_verdict v;
+	struct pkt p = {};
+
+	p.ctx = xdp;
+	p.xdp = true;
+	p.packets = 1;
+	p.data = eth;
+	p.data_end = (void *)(long)xdp->data_end;
+	p.len = p.data_end - p.data;
+	/* in one piece, as many of these interfaces want it */
+	if (!tn_forward_fast || tn_xdp_guards_only || (void *)(eth + 1) > p.data_end ||
+	    !mac_is_ours(eth->h_dest) || p.len != bpf_xdp_get_buff_len(xdp))
+		return TN_PASS;
+	v = plain_in(&p, &by);
+	if (v == TN_PASS || v == TN_LEAVE_TO_TC)
+		return v;
+	account(&p, v);
+	*action = XDP_DROP;
+	if (v == TN_TRANSLATED && by) {
+		__builtin_memcpy(eth, by->macs, sizeof(by->macs));
+		*action = bpf_redirect_map(&xmit, by->egress, XDP_DROP);
+	}
+	return TN_FORWARD;
+}
+
+#endif
