@@ -7,7 +7,7 @@ from agent import Agent
 from case import datapath, equal, eventually, once, program
 from lab import BLUE1, BLUE1_V6, FIXED, PLAIN, RED1, RED1_V6, RED2
 from test_six import dual_stack
-from traffic import Watch, ping, tcp, udp
+from traffic import Watch, client, complaint, ping, server, tcp, udp
 
 FORWARDED = ("IpForwDatagrams", "Ip6OutForwDatagrams")
 RULE = "table inet tests { chain f { type filter hook forward priority 0; counter; }; }"
@@ -138,6 +138,38 @@ def test_forwarding_of_the_agent(lab):
                     traffic(lab)
                 assert red[0] > 20, f"{red} packets went through the stack"
             eventually(lambda: equal(shown(lab)[0], "fast", "red"), 3)
+
+
+@contextlib.contextmanager
+def doubting(ns, device):
+    """Neighbours of that interface are asked again soon, as the kernel does of those in use."""
+    usual = {"base_reachable_time_ms": 30000, "delay_first_probe_time": 5, "retrans_time_ms": 1000}
+    soon = {"base_reachable_time_ms": 400, "delay_first_probe_time": 1, "retrans_time_ms": 100}
+    ns.sysctl(**{f"ipv4__neigh__{device}__{key}": value for key, value in soon.items()})
+    try:
+        yield
+    finally:
+        ns.sysctl(**{f"ipv4__neigh__{device}__{key}": value for key, value in usual.items()})
+
+
+@program
+def test_forwarding_sees_to_neighbours(lab):
+    """A VM with another MAC address, which has told nobody, is found again while it is sent to."""
+    there, port = server(lab.red1, socket.SOCK_DGRAM)
+    with there, client(lab.plain, socket.SOCK_DGRAM, RED1, port) as here, doubting(lab.red, "lan0"):
+        def arrives():
+            here.send(b"here?")
+            with complaint("nothing arrives"):
+                assert there.recv(16) == b"here?"
+        there.settimeout(0.02)
+        eventually(arrives, 3)
+        mac = lab.red1.mac("eth0")
+        lab.red1.ip("link set eth0 address 02:00:00:00:99:01")
+        try:
+            eventually(arrives, 10)
+        finally:
+            lab.red1.ip(f"link set eth0 address {mac}")
+            lab.red.ip("neigh flush dev lan0")
 
 
 @once
