@@ -5,55 +5,13 @@
  */
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#include "harness.h"
+#include "links.h"
 
 #define SENT true
 #define LEFT false
-#define MTU  "1400"
-
-static uint32_t lan0;
-
-static void switch_on(const char *path)
-{
-	FILE *f = fopen(path, "w");
-
-	need(f && fputc('1', f) != EOF && fclose(f) == 0, path);
-}
-
-static void run_ip(const char *commands)
-{
-	FILE *ip = popen("ip -batch -", "w");
-
-	need(ip, "running ip");
-	fputs(commands, ip);
-	need(pclose(ip) == 0, "running ip");
-}
-
-static struct lab *open_lab_of(unsigned int programs, bool loose)
-{
-	struct lab *lab = lab_open(
-		&(struct lab_options){ .programs = programs, .loose = loose, .fast = true });
-
-	run_ip("link set lo up\n"
-	       "link add lan0 address " MAC_ROUTER " mtu " MTU " type veth peer name vm0\n"
-	       "link set lan0 up\nlink set vm0 up\n"
-	       "addr add 10.0.0.1/24 dev lan0\naddr add fd00:10::1/64 dev lan0 nodad\n"
-	       "route add 100.64.0.0/16 dev lo mtu lock " MTU "\n"
-	       "route add 100.64.77.0/24 dev lan0\nroute add unreachable 100.64.78.0/24\n");
-	switch_on("/proc/sys/net/ipv4/ip_forward");
-	switch_on("/proc/sys/net/ipv6/conf/all/forwarding");
-	lan0 = if_nametoindex("lan0");
-	return lab;
-}
-
-static struct lab *open_lab(void)
-{
-	return open_lab_of(ON_INSIDE | ON_TC, true);
-}
 
 struct way {
 	const char *what;
@@ -83,13 +41,13 @@ static void check(struct lab *lab, const struct way *w)
 #define IN_	       UDP(GREEN_SHARED, RED_SHARED)
 #define IN6_	       UDP(GREEN_SHARED_6, RED_SHARED_6)
 #define OUT_	       UDP(RED_VM, GREEN_SHARED)
-#define BY	       .ifindex = lan0
+#define BY	       .ifindex = links_inside
 #define LARGE(s, d, n) .src = s, .dst = d, .proto = IPPROTO_UDP, .payload = n
 #define WITH(p, s, d)  .src = s, .dst = d, .proto = IPPROTO_##p, .payload = 8
 
 Test(forward, what_is_sent_on)
 {
-	struct lab *lab = open_lab();
+	struct lab *lab = links_open(ON_INSIDE | ON_TC, true);
 	/* clang-format off */
 	const struct way ways[] = {
 		{ "in", TC_IN, { IN_ }, SENT, { UDP(GREEN_SHARED, RED_VM), .ttl = 63 } },
@@ -122,7 +80,7 @@ Test(forward, what_is_sent_on)
 /* In: translated, and the stack goes on; out: as it came, and the egress program translates. */
 Test(forward, what_is_left_to_the_stack)
 {
-	struct lab *lab = open_lab();
+	struct lab *lab = links_open(ON_INSIDE | ON_TC, true);
 	/* clang-format off */
 	const struct way ways[] = {
 		{ "in, no hop left", TC_IN, { IN_, .ttl = 1 }, LEFT,
@@ -162,7 +120,7 @@ Test(forward, what_is_left_to_the_stack)
 Test(forward, summed_frames_are_left_to_the_stack)
 {
 	const struct packet p = { IN_ };
-	struct lab *lab = open_lab();
+	struct lab *lab = links_open(ON_INSIDE | ON_TC, true);
 	struct frame f = packet_build(&p);
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f.bytes, .data_size_in = f.len,
 		    .flags = BPF_F_TEST_SKB_CHECKSUM_COMPLETE);
@@ -194,28 +152,11 @@ Test(forward, only_marked_frames_leave_unjudged)
 
 /* ---------------------------------------------------------------- ways that are known */
 
-#define MAC_VM	 "02:00:00:00:00:05"
-#define MAC_VM2	 "02:00:00:00:00:06"
-#define MAC_NEXT "02:00:00:00:00:41"
-
-/* The neighbours at both ends; MACs of the frames are those of a path through the router. */
-static struct lab *open_known(unsigned int programs)
-{
-	struct lab *lab = open_lab_of(programs, false);
-
-	run_ip("neigh add 10.0.0.5 lladdr " MAC_VM " dev lan0 nud permanent\n"
-	       "neigh add fd00:10::5 lladdr " MAC_VM " dev lan0 nud permanent\n"
-	       "neigh add " GREEN_SHARED " lladdr " MAC_NEXT " dev lo nud permanent\n"
-	       "neigh add " GREEN_SHARED_6 " lladdr " MAC_NEXT " dev lo nud permanent\n"
-	       "route add fd64::/64 dev lo mtu lock " MTU "\n");
-	return lab;
-}
-
 #define ASKED	false
 #define KNOWN	true
 #define AT_VM	.to = MAC_VM, .from = MAC_ROUTER
 #define AT_NEXT .to = MAC_NEXT, .from = MAC_ROUTER
-#define FROM_VM .from = MAC_VM, .ifindex = lan0
+#define FROM_VM .from = MAC_VM, .ifindex = links_inside
 
 /*
  * Runs a packet, which is to be sent on: as `after`, with the MAC addresses of the next link if the
@@ -248,7 +189,7 @@ static void check_way(struct lab *lab, const struct way *w, bool known)
 
 Test(forward, known_ways)
 {
-	struct lab *lab = open_known(ON_INSIDE | ON_TC);
+	struct lab *lab = links_open_known(ON_INSIDE | ON_TC);
 	/* clang-format off */
 	const struct way ways[] = {
 		{ "in", TC_IN, { V4_IN }, SENT, { UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } },
@@ -273,7 +214,7 @@ Test(forward, known_ways)
 /* A way is that of a VM and a peer, and of packets that it has room for. */
 Test(forward, ways_of_others)
 {
-	struct lab *lab = open_known(ON_INSIDE | ON_TC);
+	struct lab *lab = links_open_known(ON_INSIDE | ON_TC);
 	/* clang-format off */
 	const struct way in = { "in", TC_IN, { V4_IN }, SENT,
 				{ UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } };
@@ -301,7 +242,7 @@ Test(forward, ways_of_others)
 /* What the kernel says is believed for a tenth of a second, and nobody takes another's place. */
 Test(forward, ways_change)
 {
-	struct lab *lab = open_known(ON_INSIDE | ON_TC);
+	struct lab *lab = links_open_known(ON_INSIDE | ON_TC);
 	/* clang-format off */
 	const struct way in = { "in", TC_IN, { V4_IN }, SENT,
 				{ UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } };
@@ -311,7 +252,7 @@ Test(forward, ways_change)
 	const struct way out = { "out", INSIDE_IN, { V4_OUT }, SENT,
 				 { UDP(RED_SHARED, GREEN_SHARED), .ttl = 63, AT_NEXT } };
 	const struct row spoofed = { "from another MAC address", ON_INSIDE,
-				     { UDP(RED_VM, GREEN_SHARED), .from = MAC_VM2, .ifindex = lan0 },
+				     { UDP(RED_VM, GREEN_SHARED), .from = MAC_VM2, .ifindex = links_inside },
 				     DROP(SPOOFED_SOURCE) };
 	const struct row elsewhere = { "by another interface", ON_INSIDE,
 				       { UDP(RED_VM, GREEN_SHARED), .from = MAC_VM, .ifindex = 1 },
@@ -322,7 +263,7 @@ Test(forward, ways_change)
 	check_way(lab, &out, KNOWN);
 	lab_check(lab, &spoofed, INSIDE_IN);
 	lab_check(lab, &elsewhere, INSIDE_IN);
-	run_ip("neigh replace 10.0.0.5 lladdr " MAC_VM2 " dev lan0 nud permanent\n");
+	links_ip("neigh replace 10.0.0.5 lladdr " MAC_VM2 " dev lan0 nud permanent\n");
 	usleep(150000);
 	check_way(lab, &moved, ASKED);
 	check_way(lab, &moved, KNOWN);
@@ -341,7 +282,7 @@ static void check_left_to_tc(struct lab *lab, const char *what, const struct pac
 /* XDP goes by what tc has learnt, and only to interfaces that take it. */
 Test(forward, xdp_sends_on_itself)
 {
-	struct lab *lab = open_known(ON_IN);
+	struct lab *lab = links_open_known(ON_IN);
 	/* clang-format off */
 	const struct packet before = { V4_IN };
 	const struct way tc = { "in", TC_IN, { V4_IN }, SENT,
@@ -357,7 +298,9 @@ Test(forward, xdp_sends_on_itself)
 	check_left_to_tc(lab, "a way that is not known", &before);
 	check_way(lab, &tc, ASKED);
 	check_left_to_tc(lab, "to what takes nothing of XDP", &before);
-	need(bpf_map_update_elem(lab_map_fd(lab, "xmit"), &lan0, &lan0, BPF_ANY) == 0, "xmit");
+	need(bpf_map_update_elem(lab_map_fd(lab, "xmit"), &links_inside, &links_inside, BPF_ANY) ==
+		     0,
+	     "xmit");
 	lab_tally(lab, &was);
 	check_way(lab, &xdp, KNOWN);
 	lab_tally(lab, &is);

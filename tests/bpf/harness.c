@@ -310,7 +310,7 @@ static void read_percpu(struct lab *lab, const struct bpf_map *map, uint32_t key
 		out[i % words] += values[i];
 }
 
-static void read_drops(struct lab *lab, enum lab_router router, struct tn_drops *d)
+void lab_router_drops(struct lab *lab, enum lab_router router, struct tn_drops *d)
 {
 	read_percpu(lab, lab->skel->maps.drops, router, (__u64 *)d, sizeof(*d) / sizeof(__u64));
 }
@@ -322,14 +322,14 @@ void lab_tally(struct lab *lab, struct tally *t)
 		read_percpu(lab, lab->skel->maps.counters, i, (__u64 *)&t->mappings[i],
 			    sizeof(t->mappings[i]) / sizeof(__u64));
 	for (uint32_t i = 0; i < ROUTERS; i++)
-		read_drops(lab, i, &t->routers[i]);
+		lab_router_drops(lab, i, &t->routers[i]);
 }
 
 uint64_t lab_drops_of(struct lab *lab, enum lab_router router, enum tn_reason reason)
 {
 	struct tn_drops d;
 
-	read_drops(lab, router, &d);
+	lab_router_drops(lab, router, &d);
 	return d.packets[reason];
 }
 
@@ -347,7 +347,7 @@ uint64_t lab_drops(struct lab *lab)
 	uint64_t sum = 0;
 
 	for (int r = 0; r < ROUTERS; r++) {
-		read_drops(lab, r, &d);
+		lab_router_drops(lab, r, &d);
 		for (int reason = 0; reason < TN_REASONS_MAX; reason++)
 			sum += d.packets[reason];
 	}

@@ -77,6 +77,8 @@ struct tally {
 };
 
 void lab_tally(struct lab *lab, struct tally *t);
+/* What one router has dropped so far. */
+void lab_router_drops(struct lab *lab, enum lab_router router, struct tn_drops *d);
 /* The number of drops so far, of all routers and for all reasons. */
 uint64_t lab_drops(struct lab *lab);
 uint64_t lab_drops_of(struct lab *lab, enum lab_router router, enum tn_reason reason);

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "links.h"
+
+#include <net/if.h>
+#include <stdio.h>
+
+uint32_t links_inside;
+
+static void switch_on(const char *path)
+{
+	FILE *f = fopen(path, "w");
+
+	need(f && fputc('1', f) != EOF && fclose(f) == 0, path);
+}
+
+void links_ip(const char *commands)
+{
+	FILE *ip = popen("ip -batch -", "w");
+
+	need(ip, "running ip");
+	fputs(commands, ip);
+	need(pclose(ip) == 0, "running ip");
+}
+
+struct lab *links_open(unsigned int programs, bool loose)
+{
+	struct lab *lab = lab_open(
+		&(struct lab_options){ .programs = programs, .loose = loose, .fast = true });
+
+	links_ip("link set lo up\n"
+		 "link add lan0 address " MAC_ROUTER " mtu " LINKS_MTU " type veth peer name vm0\n"
+		 "link set lan0 up\nlink set vm0 up\n"
+		 "addr add 10.0.0.1/24 dev lan0\naddr add fd00:10::1/64 dev lan0 nodad\n"
+		 "route add 100.64.0.0/16 dev lo mtu lock " LINKS_MTU "\n"
+		 "route add 100.64.77.0/24 dev lan0\nroute add unreachable 100.64.78.0/24\n");
+	switch_on("/proc/sys/net/ipv4/ip_forward");
+	switch_on("/proc/sys/net/ipv6/conf/all/forwarding");
+	links_inside = if_nametoindex("lan0");
+	return lab;
+}
+
+struct lab *links_open_known(unsigned int programs)
+{
+	struct lab *lab = links_open(programs, false);
+
+	links_ip("neigh add 10.0.0.5 lladdr " MAC_VM " dev lan0 nud permanent\n"
+		 "neigh add fd00:10::5 lladdr " MAC_VM " dev lan0 nud permanent\n"
+		 "neigh add " GREEN_SHARED " lladdr " MAC_NEXT " dev lo nud permanent\n"
+		 "neigh add " GREEN_SHARED_6 " lladdr " MAC_NEXT " dev lo nud permanent\n"
+		 "route add fd64::/64 dev lo mtu lock " LINKS_MTU "\n");
+	return lab;
+}

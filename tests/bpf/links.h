@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Labs where packets go past the stack: besides the shared interface, which is loopback as for all
+ * test runs, the router has an inside one with the VMs behind it, and routes to all of them.
+ */
+#ifndef TN_TEST_LINKS_H
+#define TN_TEST_LINKS_H
+
+#include "harness.h"
+
+#define LINKS_MTU "1400" /* of the inside interface, and of the routes to the shared network */
+
+#define MAC_VM	 "02:00:00:00:00:05"
+#define MAC_VM2	 "02:00:00:00:00:06"
+#define MAC_NEXT "02:00:00:00:00:41"
+
+/* Index of the inside interface, lan0. */
+extern uint32_t links_inside;
+
+/* Its programs send past the stack. Of neighbours nothing is known. */
+struct lab *links_open(unsigned int programs, bool loose);
+/* VMs send from where answers go; RED_VM is at MAC_VM, and GREEN_SHARED at MAC_NEXT. */
+struct lab *links_open_known(unsigned int programs);
+/* Lines of ip(8), in the lab's namespace. */
+void links_ip(const char *commands);
+
+#endif

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The plain packet is judged as all others are: while somebody watches, none is plain, and then the
+ * same becomes of it. Random packets, and sound ones with a few bytes changed.
+ */
+#include <bpf/bpf.h>
+#include <string.h>
+
+#include "links.h"
+#include "random.h"
+
+#define ROUNDS 20000
+#define PLAIN  (ROUNDS / 20) /* of them at the least are seen to be plain */
+
+static const char *const inside[] = { RED_VM, RED_VM, RED_VM, RED_VM2, "10.0.0.77", RED_SHARED };
+static const char *const inside_6[] = { RED_VM_6,  RED_VM_6,	  RED_VM_6,
+					RED_VM2_6, "fd00:10::77", RED_SHARED_6 };
+static const char *const ours[] = { RED_SHARED, RED_SHARED, RED_SHARED2, RED_OWN, RED_VM };
+static const char *const ours_6[] = { RED_SHARED_6, RED_SHARED_6, RED_SHARED2_6, RED_OWN_6,
+				      RED_VM_6 };
+static const char *const others[] = { GREEN_SHARED, GREEN_SHARED, GREEN_SHARED, BLUE_SHARED,
+				      STRANGER,	    RED_SHARED2,  "192.0.2.1",	"100.64.255.255" };
+static const char *const others_6[] = { GREEN_SHARED_6, GREEN_SHARED_6, GREEN_SHARED_6,
+					BLUE_SHARED_6,	STRANGER_6,	RED_SHARED2_6,
+					"2001:db8::1",	"fe80::9" };
+
+#define ONE_OF(r, list) (list)[below(r, ARRAY_SIZE(list))]
+
+static struct packet draw_plain(struct random *r, bool v4)
+{
+	struct packet p = { .proto = one_in(r, 2) ? IPPROTO_TCP : IPPROTO_UDP,
+			    .payload = 8 + below(r, 64),
+			    .sport = 1 + below(r, 65535),
+			    .dport = 1 + below(r, 65535) };
+
+	return one_in(r, 3) ? draw_packet(r, v4) : p;
+}
+
+static struct packet draw_for(struct random *r, enum program program)
+{
+	bool v4 = one_in(r, 2);
+	struct packet p = draw_plain(r, v4);
+	const char *other = v4 ? ONE_OF(r, others) : ONE_OF(r, others_6);
+
+	if (program == TC_IN || program == XDP_IN) {
+		p.src = other;
+		p.dst = v4 ? ONE_OF(r, ours) : ONE_OF(r, ours_6);
+	} else {
+		p.src = v4 ? ONE_OF(r, inside) : ONE_OF(r, inside_6);
+		p.dst = other;
+		p.from = one_in(r, 6) ? MAC_VM2 : MAC_VM;
+		p.ifindex = program == INSIDE_IN && !one_in(r, 8) ? links_inside : 0;
+	}
+	if (one_in(r, 8))
+		p.ttl = 1 + below(r, 3);
+	if (one_in(r, 16) && !p.frag_len)
+		p.cut = below(r, p.payload + 1);
+	return p;
+}
+
+/* So that what is behind the checksum of the header is judged too. */
+static void mend_header(struct frame *f)
+{
+	uint8_t *ip = f->bytes + f->ip;
+	uint32_t sum = 0;
+
+	if (ip[0] >> 4 != 4)
+		return;
+	ip[10] = ip[11] = 0;
+	for (int i = 0; i < (ip[0] & 15) * 4; i += 2)
+		sum += ip[i] << 8 | ip[i + 1];
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	ip[10] = ~sum >> 8;
+	ip[11] = ~sum;
+}
+
+static void disturb(struct random *r, struct frame *f)
+{
+	if (!one_in(r, 3) || f->len < 60)
+		return;
+	for (unsigned int n = 1 + below(r, 2); n; n--)
+		f->bytes[ETH_HLEN - 2 + below(r, 48)] ^= 1U << below(r, 8);
+	if (one_in(r, 2))
+		mend_header(f);
+}
+
+static void watching(struct lab *lab, bool somebody)
+{
+	struct tn_watch watch = { .until = somebody ? UINT64_MAX : 0 };
+	uint32_t zero = 0;
+
+	need(bpf_map_update_elem(lab_map_fd(lab, "watch"), &zero, &watch, BPF_ANY) == 0, "watch");
+}
+
+struct became {
+	struct result result;
+	uint64_t drops[TN_REASONS_MAX];
+};
+
+static struct became run(struct lab *lab, enum program program, const struct packet *p,
+			 const struct frame *f, bool watched)
+{
+	struct tn_drops before, after;
+	struct became b;
+
+	watching(lab, watched);
+	lab_router_drops(lab, RED, &before);
+	b.result = lab_run(lab, program, p, f);
+	lab_router_drops(lab, RED, &after);
+	for (size_t i = 0; i < TN_REASONS_MAX; i++)
+		b.drops[i] = after.packets[i] - before.packets[i];
+	return b;
+}
+
+/* But for the MAC addresses, which the kernel writes later, if the program did not. */
+static bool same_frame(const struct frame *a, const struct frame *b, bool sent)
+{
+	size_t from = sent ? 2 * ETH_ALEN : 0;
+
+	return a->len == b->len && !memcmp(a->bytes + from, b->bytes + from, a->len - from);
+}
+
+static bool is_same(const struct became *a, const struct became *b)
+{
+	return a->result.verdict == b->result.verdict && a->result.mark == b->result.mark &&
+	       !memcmp(a->drops, b->drops, sizeof(a->drops)) &&
+	       same_frame(&a->result.out, &b->result.out, a->result.verdict == BACK);
+}
+
+/* XDP leaves to tc what it does not send on. */
+static bool is_left(const struct became *b, const struct frame *f)
+{
+	return b->result.verdict == STACK && !b->result.marked &&
+	       same_frame(&b->result.out, f, false);
+}
+
+static void check(struct lab *lab, struct random *r, enum program program, unsigned int *plain)
+{
+	struct packet p = draw_for(r, program);
+	struct frame f = packet_build(&p);
+	struct became want, got;
+	char *diff;
+
+	disturb(r, &f);
+	want = run(lab, program == XDP_IN ? TC_IN : program, &p, &f, true);
+	got = run(lab, program, &p, &f, false);
+	if (got.result.verdict == BACK && memcmp(got.result.out.bytes, f.bytes, 2 * ETH_ALEN) != 0)
+		*plain += 1;
+	if (program == XDP_IN && is_left(&got, &f))
+		got = run(lab, TC_IN, &p, &f, false);
+	if (got.result.marked || is_same(&want, &got)) /* a mark: XDP's, of what is not plain */
+		return;
+	diff = frame_diff(&want.result.out, &got.result.out);
+	cr_assert_fail("%s, %s > %s, protocol %u: verdict %d, not %d\n%s", program_name(program),
+		       p.src, p.dst, p.proto, got.result.verdict, want.result.verdict, diff);
+}
+
+/* How many of them were seen to be plain: they begin with the MAC addresses of the next link. */
+static unsigned int check_many(enum program program, unsigned int programs)
+{
+	struct lab *lab = links_open_known(programs);
+	struct random r = random_seed();
+	unsigned int plain = 0;
+
+	if (programs & ON_XDP)
+		need(bpf_map_update_elem(lab_map_fd(lab, "xmit"), &links_inside, &links_inside,
+					 BPF_ANY) == 0,
+		     "xmit");
+	for (int i = 0; i < ROUNDS; i++)
+		check(lab, &r, program, &plain);
+	lab_close(lab);
+	return plain;
+}
+
+Test(plain, shared_in)
+{
+	cr_expect_gt(check_many(TC_IN, ON_TC), PLAIN);
+}
+
+Test(plain, inside_in)
+{
+	cr_expect_gt(check_many(INSIDE_IN, ON_INSIDE), PLAIN);
+}
+
+Test(plain, xdp)
+{
+	cr_expect_gt(check_many(XDP_IN, ON_IN), PLAIN);
+}
+
+/* The kernel has sent these: nothing shows that they were plain. */
+Test(plain, shared_out)
+{
+	check_many(TC_OUT, ON_OUT);
+}
