@@ -24,7 +24,7 @@ ARCH_INCLUDE := /usr/include/$(shell $(CC) -print-multiarch)
 
 # What the build and the tests need, as Debian packages.
 DEPS_BUILD := gcc make clang llvm bpftool pkg-config libbpf-dev libxdp-dev libelf-dev zlib1g-dev \
-	libyaml-dev libsqlite3-dev libnl-route-3-dev libjansson-dev libcap-dev uthash-dev \
+	libyaml-dev libsqlite3-dev libnl-route-3-dev libnl-genl-3-dev libjansson-dev libcap-dev uthash-dev \
 	libnftables-dev libsystemd-dev libmicrohttpd-dev
 DEPS_DEMO := iproute2 iputils-ping python3 curl
 DEPS_FUZZ := libclang-rt-dev
@@ -40,7 +40,7 @@ WARNINGS += -Werror
 endif
 comma := ,
 SAN_FLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
-PKGS := libbpf libxdp libelf zlib yaml-0.1 sqlite3 libnl-route-3.0 jansson libcap libnftables libsystemd libmicrohttpd
+PKGS := libbpf libxdp libelf zlib yaml-0.1 sqlite3 libnl-route-3.0 libnl-genl-3.0 jansson libcap libnftables libsystemd libmicrohttpd
 CFLAGS ?= -O2 -g
 ALL_CPPFLAGS = -D_GNU_SOURCE -DVERSION=$(VERSION) -Iinclude -Iuser -isystem $(BUILD) \
 	$(shell pkg-config --cflags $(PKGS)) $(CPPFLAGS)

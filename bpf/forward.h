@@ -80,6 +80,21 @@ static __always_inline bool way_leads(const struct tn_way *way, const struct end
 	       way->until > bpf_ktime_get_coarse_ns();
 }
 
+/* Whether XDP can send to that interface: the loader knows. */
+__noinline int tn_takes_xdp(__u32 ifindex)
+{
+	__u32 router = tn_router_id;
+	const struct tn_station *own = bpf_map_lookup_elem(&stations, &router);
+
+	if (!own || !ifindex)
+		return 0;
+	for (int i = 0; i < TN_INSIDE_MAX; i++) {
+		if (own->xmit[i] == ifindex)
+			return 1;
+	}
+	return 0;
+}
+
 /* As work.fib has it, for packets that come in by that interface. */
 static __always_inline void way_note(struct tn_way *way, const struct work *w, __u32 out,
 				     __u32 ingress)
@@ -90,6 +105,7 @@ static __always_inline void way_note(struct tn_way *way, const struct work *w, _
 	way->ingress = ingress;
 	way->egress = w->fib.ifindex;
 	way->mtu = w->fib.mtu_result;
+	way->xdp = tn_takes_xdp(w->fib.ifindex);
 	__builtin_memcpy(way->macs, w->fib.dmac, ETH_ALEN);
 	__builtin_memcpy(way->macs + ETH_ALEN, w->fib.smac, ETH_ALEN);
 	/* whom the kernel does not know, and what has no MAC addresses, it sees to itself */

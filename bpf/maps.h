@@ -136,14 +136,6 @@ struct {
 	__type(value, struct tn_way);
 } ways SEC(".maps");
 
-/* Also one for each router: by index, the interfaces of VMs that XDP may send to. */
-struct {
-	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
-	__uint(max_entries, TN_INSIDE_MAX);
-	__type(key, __u32);
-	__type(value, __u32);
-} xmit SEC(".maps");
-
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);

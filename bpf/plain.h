@@ -227,7 +227,7 @@ static __always_inline enum tn_verdict plain_in(struct pkt *p, const struct tn_w
 		v = plain_way_on(p, w, 0, by);
 		if (v != TN_GO_ON)
 			return v;
-		if (p->xdp && *by && !bpf_map_lookup_elem(&xmit, &(*by)->egress))
+		if (p->xdp && *by && !(*by)->xdp)
 			return TN_LEAVE_TO_TC;
 	}
 	v = nat_rewrite(p, TN_DST, &w->ends.fixed);
@@ -353,7 +353,7 @@ static __always_inline enum tn_verdict plain_xdp(struct xdp_md *xdp, int *action
 	*action = XDP_DROP;
 	if (v == TN_TRANSLATED && by) {
 		__builtin_memcpy(eth, by->macs, sizeof(by->macs));
-		*action = bpf_redirect_map(&xmit, by->egress, XDP_DROP);
+		*action = bpf_redirect(by->egress, 0);
 	}
 	return TN_FORWARD;
 }

@@ -210,6 +210,8 @@ struct tn_way {
 	__u8 sender[6];	      /* the MAC address that the VM sends from; with TN_WAY_OUT */
 	__u8 macs[12];	      /* destination and source of the frame that goes on */
 	__u64 until;	      /* CLOCK_MONOTONIC, nanoseconds; 0: not known */
+	__u32 xdp;	      /* 1: XDP can send there itself */
+	__u32 pad;
 };
 
 /*
@@ -334,6 +336,7 @@ struct tn_router {
 	__u64 build;		     /* which build of the programs is attached */
 	char tenant[64];	     /* the tenant's name, NUL-terminated */
 	__u32 inside[TN_INSIDE_MAX]; /* inside interfaces, by index; 0: no more */
+	__u32 xmit[TN_INSIDE_MAX];   /* those that XDP can send to; 0: no more */
 	struct tn_addr own[2];	     /* of the router itself, IPv4 and IPv6; zero: none */
 };
 
@@ -343,7 +346,8 @@ struct tn_router {
  */
 struct tn_station {
 	__u8 mac[6];
-	__u8 pad[2]; /* zero */
+	__u8 pad[2];		   /* zero */
+	__u32 xmit[TN_INSIDE_MAX]; /* as in struct tn_router */
 };
 
 enum tn_router_flags {
@@ -389,14 +393,14 @@ TN_ABI_SIZE(struct tn_flow_key, 40);
 TN_ABI_SIZE(struct tn_flow, 12);
 TN_ABI_SIZE(struct tn_fragment_key, 40);
 TN_ABI_SIZE(struct tn_fragment, 8);
-TN_ABI_SIZE(struct tn_way, 72);
+TN_ABI_SIZE(struct tn_way, 80);
 TN_ABI_SIZE(struct tn_limit, 64);
 TN_ABI_SIZE(struct tn_drops, 8 * TN_REASONS_MAX + 16);
 TN_ABI_SIZE(struct tn_watch, 64);
 TN_ABI_SIZE(struct tn_event, 84 + TN_EVENT_HEAD);
 TN_ABI_SIZE(struct tn_config, 16 + 32 * TN_SUBNETS_MAX);
-TN_ABI_SIZE(struct tn_router, 136 + 4 * TN_INSIDE_MAX);
-TN_ABI_SIZE(struct tn_station, 8);
+TN_ABI_SIZE(struct tn_router, 136 + 2 * 4 * TN_INSIDE_MAX);
+TN_ABI_SIZE(struct tn_station, 8 + 4 * TN_INSIDE_MAX);
 TN_ABI_SIZE(struct tn_meta, 8);
 
 #endif

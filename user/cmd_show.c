@@ -87,6 +87,12 @@ static const char *why_of(const struct tenant *t, const struct router_row *row)
 	return row->ruled ? "netfilter has rules there" : "netfilter has no rules there";
 }
 
+/* What sends on packets that need no more than translation. */
+static const char *sender_of(const struct router_row *row)
+{
+	return !row || !row->fast ? "stack" : row->xmit[0] ? "xdp" : "tc";
+}
+
 static json_t *router_json(const struct view *v, const struct tenant *t)
 {
 	const struct router_row *row;
@@ -98,12 +104,12 @@ static json_t *router_json(const struct view *v, const struct tenant *t)
 	inside = json_array();
 	vec_each (name, &t->router->inside)
 		json_array_append_new(inside, json_string(*name));
-	return json_pack("{s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "netns",
+	return json_pack("{s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "netns",
 			 json_text(t->router->netns), "shared", json_text(t->router->shared),
 			 "inside", inside, "hook", hook_name(row ? row->via : t->router->hook),
-			 "forwarding", forwarding_of(t, row), "because", why_of(t, row), "state",
-			 state_of(row), "programs", programs_json(v, row), "addresses",
-			 addresses_json(v, row), "routes", routes_json(v, row));
+			 "forwarding", forwarding_of(t, row), "because", why_of(t, row), "by",
+			 sender_of(row), "state", state_of(row), "programs", programs_json(v, row),
+			 "addresses", addresses_json(v, row), "routes", routes_json(v, row));
 }
 
 static json_t *prefixes_json(const struct prefix *v, size_t n)
@@ -232,7 +238,8 @@ static void print_tenant(const struct view *v, const struct tenant *t)
 	}
 	printf("  router in netns %s, hook %s: %s\n", t->router->netns ? t->router->netns : "(own)",
 	       hook_name(row ? row->via : t->router->hook), state_of(row));
-	printf("  forwarding %s (%s)\n", forwarding_of(t, row), why_of(t, row));
+	printf("  forwarding %s (%s)%s\n", forwarding_of(t, row), why_of(t, row),
+	       row && row->xmit[0] ? ", by XDP" : "");
 	if (row) {
 		print_programs(v, row);
 		print_settled(v, row);
@@ -267,7 +274,8 @@ const struct command cmd_show = {
 		"\"accept\": null (not given) or [{\"from\": […], \"to\": null or […], "
 		"\"ports\": null or […], \"line\"}],\n"
 		"\"router\": null or {\"netns\", \"shared\", \"inside\": […], \"hook\",\n"
-		"\"forwarding\": \"fast\" or \"stack\", \"because\": why,\n"
+		"\"forwarding\": \"fast\" or \"stack\", \"because\": why, \"by\": \"stack\", "
+		"\"tc\" or \"xdp\",\n"
 		"\"state\": \"attached\", \"detached\" or \"broken\",\n"
 		"\"programs\": [{\"interface\", \"direction\", \"via\", \"id\"}],\n"
 		"\"addresses\": […] and \"routes\": [{\"to\", \"via\": null or address}] that it "

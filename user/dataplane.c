@@ -558,6 +558,7 @@ static void router_from_map(struct machine *out, const void *key, const void *va
 	row->fast = v->flags & TN_ROUTER_FAST;
 	row->ruled = v->flags & TN_ROUTER_RULED;
 	memcpy(row->inside, v->inside, sizeof(row->inside));
+	memcpy(row->xmit, v->xmit, sizeof(row->xmit));
 	memcpy(row->own, v->own, sizeof(row->own));
 }
 
@@ -1036,9 +1037,11 @@ int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struc
 	if (r->ruled)
 		value.flags |= TN_ROUTER_RULED;
 	memcpy(value.inside, r->inside, sizeof(value.inside));
+	memcpy(value.xmit, r->xmit, sizeof(value.xmit));
 	memcpy(value.own, r->own, sizeof(value.own));
 	snprintf(value.tenant, sizeof(value.tenant), "%s", r->tenant);
 	memcpy(station.mac, r->mac, sizeof(station.mac));
+	memcpy(station.xmit, r->xmit, sizeof(station.xmit));
 	if (bpf_map_update_elem(dp->fd[MAP_stations], &r->id, &station, BPF_ANY))
 		return map_error(MAP_stations, err);
 	if (bpf_map_update_elem(dp->fd[MAP_routers], &r->id, &value, BPF_ANY))

@@ -127,6 +127,7 @@ static bool same_router(const struct router_row *want, const struct router_row *
 	       memcmp(want->mac, have->mac, sizeof(want->mac)) == 0 &&
 	       want->ifindex == have->ifindex &&
 	       memcmp(want->inside, have->inside, sizeof(want->inside)) == 0 &&
+	       memcmp(want->xmit, have->xmit, sizeof(want->xmit)) == 0 &&
 	       want->netns_dev == have->netns_dev && want->netns_ino == have->netns_ino &&
 	       memcmp(want->own, have->own, sizeof(want->own)) == 0 && want->hook == have->hook &&
 	       want->sources == have->sources && want->fast == have->fast &&

@@ -4,6 +4,7 @@
 #include "attach.h"
 #include "iface.h"
 #include "join.h"
+#include "netdev.h"
 #include "netlink.h"
 #include "netns.h"
 #include "nft.h"
@@ -211,10 +212,33 @@ static bool is_ruled(void)
 	return ruleset_sees_forwarded(ruleset);
 }
 
-static void note_forwarding(const struct router *r, struct router_row *row)
+/*
+ * Whether XDP may send to that interface. What a veth takes is up to whoever has its other end,
+ * from one moment to the next, so that has to be asked for.
+ */
+static bool may_xmit(const struct ifaces *ifaces, uint32_t index, enum forwarding forwarding)
 {
+	vec_each (i, &ifaces->list) {
+		if (i->index == index)
+			return (forwarding == FORWARDING_FAST || strcmp(i->kind, "veth") != 0) &&
+			       netdev_takes_xdp(index);
+	}
+	return false;
+}
+
+static void note_forwarding(const struct router *r, struct router_facts *f)
+{
+	struct router_row *row = &f->row;
+	size_t n = 0;
+
 	row->ruled = r->forwarding == FORWARDING_AUTO && is_ruled();
 	row->fast = r->forwarding != FORWARDING_STACK && !row->ruled;
+	if (!row->fast || row->via != HOOK_XDP)
+		return;
+	for (size_t i = 0; i < TN_INSIDE_MAX && row->inside[i]; i++) {
+		if (may_xmit(&f->ifaces, row->inside[i], r->forwarding))
+			row->xmit[n++] = row->inside[i];
+	}
 }
 
 /* What forwarding is now; a kernel without IPv6 has no such setting. */
@@ -249,7 +273,7 @@ int survey_router(const struct model *m, struct tenant *t, struct machine *have,
 	if (!shared || iface_inside(&f->ifaces, t->router, shared, f->row.inside, err))
 		return -1;
 	note_interface(t, &ns, shared, f);
-	note_forwarding(t->router, &f->row);
+	note_forwarding(t->router, f);
 	look(have, &ns, t->router->netns, t->name, &f->ifaces);
 	join_see(m, shared, f);
 	join_want_addresses(m, shared, t);

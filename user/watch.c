@@ -101,8 +101,10 @@ static void open_rules(struct watch *w)
 		return;
 	if (bind(w->rules, (struct sockaddr *)&own, sizeof(own)) ||
 	    setsockopt(w->rules, SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, &on, sizeof(on)) ||
-	    setsockopt(w->rules, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)))
-		close_cleanup(&w->rules);
+	    setsockopt(w->rules, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group))) {
+		close(w->rules);
+		w->rules = -1;
+	}
 }
 
 static int add(struct watch *w, int fd, uint32_t events, struct error *err)

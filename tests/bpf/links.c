@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "links.h"
 
+#include <bpf/bpf.h>
 #include <net/if.h>
 #include <stdio.h>
 
@@ -49,4 +50,13 @@ struct lab *links_open_known(unsigned int programs)
 		 "neigh add " GREEN_SHARED_6 " lladdr " MAC_NEXT " dev lo nud permanent\n"
 		 "route add fd64::/64 dev lo mtu lock " LINKS_MTU "\n");
 	return lab;
+}
+
+void links_take_xdp(struct lab *lab)
+{
+	struct tn_station own = { .xmit = { links_inside } };
+	uint32_t router = RED;
+
+	need(bpf_map_update_elem(lab_map_fd(lab, "stations"), &router, &own, BPF_ANY) == 0,
+	     "stations");
 }

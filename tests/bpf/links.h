@@ -21,6 +21,8 @@ extern uint32_t links_inside;
 struct lab *links_open(unsigned int programs, bool loose);
 /* VMs send from where answers go; RED_VM is at MAC_VM, and GREEN_SHARED at MAC_NEXT. */
 struct lab *links_open_known(unsigned int programs);
+/* XDP may send to the inside interface. */
+void links_take_xdp(struct lab *lab);
 /* Lines of ip(8), in the lab's namespace. */
 void links_ip(const char *commands);
 

@@ -33,6 +33,10 @@ static struct packet draw_plain(struct random *r, bool v4)
 			    .sport = 1 + below(r, 65535),
 			    .dport = 1 + below(r, 65535) };
 
+	if (one_in(r, 12) && v4) { /* which add nothing to the sum of the header */
+		p.options = 4;
+		p.option = "\0\0\0\0";
+	}
 	return one_in(r, 3) ? draw_packet(r, v4) : p;
 }
 
@@ -44,6 +48,7 @@ static struct packet draw_for(struct random *r, enum program program)
 
 	if (program == TC_IN || program == XDP_IN) {
 		p.src = other;
+		p.from = one_in(r, 3) ? MAC_OTHER : MAC_PEER;
 		p.dst = v4 ? ONE_OF(r, ours) : ONE_OF(r, ours_6);
 	} else {
 		p.src = v4 ? ONE_OF(r, inside) : ONE_OF(r, inside_6);
@@ -64,7 +69,7 @@ static void mend_header(struct frame *f)
 	uint8_t *ip = f->bytes + f->ip;
 	uint32_t sum = 0;
 
-	if (ip[0] >> 4 != 4)
+	if (f->bytes[ETH_HLEN - 2] != ETH_P_IP >> 8 || f->bytes[ETH_HLEN - 1])
 		return;
 	ip[10] = ip[11] = 0;
 	for (int i = 0; i < (ip[0] & 15) * 4; i += 2)
@@ -163,10 +168,9 @@ static unsigned int check_many(enum program program, unsigned int programs)
 	struct random r = random_seed();
 	unsigned int plain = 0;
 
+	lab_station(lab, BLUE, MAC_OTHER);
 	if (programs & ON_XDP)
-		need(bpf_map_update_elem(lab_map_fd(lab, "xmit"), &links_inside, &links_inside,
-					 BPF_ANY) == 0,
-		     "xmit");
+		links_take_xdp(lab);
 	for (int i = 0; i < ROUNDS; i++)
 		check(lab, &r, program, &plain);
 	lab_close(lab);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Past the stack, where that changes nothing but the price; through it, where it does."""
 import contextlib
+import os
 import socket
 
 from agent import Agent
@@ -9,6 +10,8 @@ from lab import BLUE1, BLUE1_V6, FIXED, PLAIN, RED1, RED1_V6, RED2
 from test_six import dual_stack
 from traffic import Watch, client, complaint, ping, server, tcp, udp
 
+# whether the kernel tells what a device takes of XDP
+TELLS = tuple(map(int, os.uname().release.split(".")[:2])) >= (6, 3)
 FORWARDED = ("IpForwDatagrams", "Ip6OutForwDatagrams")
 RULE = "table inet tests { chain f { type filter hook forward priority 0; counter; }; }"
 
@@ -138,6 +141,41 @@ def test_forwarding_of_the_agent(lab):
                     traffic(lab)
                 assert red[0] > 20, f"{red} packets went through the stack"
             eventually(lambda: equal(shown(lab)[0], "fast", "red"), 3)
+
+
+def sent_by(lab, tenant="red"):
+    router = next(t for t in lab.cli.json("show")["tenants"] if t["tenant"] == tenant)["router"]
+    return router["by"]
+
+
+def take_xdp(lab, on):
+    """Whether the other ends of the inside interfaces take what XDP sends to them."""
+    for name in ("red", "blue"):
+        lab.ns[name + "-lan"].run("ethtool", "-K", "prouter", "gro", "on" if on else "off")
+
+
+@datapath
+def test_forwarding_by_xdp(lab):
+    """Only where it is asked for, and the other end of the veth takes it: else it would be lost."""
+    if lab.variant != "xdp" or lab.forwarding == "stack":
+        return
+    try:
+        take_xdp(lab, True)
+        lab.apply()
+        equal(sent_by(lab), "tc", "with `auto`, packets go on by")
+        as_defined(lab, "fast")
+        equal(sent_by(lab), "xdp" if TELLS else "tc", "with `fast`, packets go on by")
+        equal(as_defined(lab, "fast"), ["nothing to be done"], "the same again")
+        equal(", by XDP" in lab.cli.run("show").stdout, TELLS, "show")
+        for _ in range(3):
+            traffic(lab)
+        take_xdp(lab, False)
+        as_defined(lab, "fast")
+        equal(sent_by(lab), "tc", "without GRO, packets go on by")
+        traffic(lab)
+    finally:
+        take_xdp(lab, False)
+        lab.apply()
 
 
 @contextlib.contextmanager

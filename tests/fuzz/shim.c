@@ -396,14 +396,6 @@ long bpf_redirect_neigh(__u32 ifindex, struct bpf_redir_neigh *params, int size,
 	return flags ? TC_ACT_SHOT : TC_ACT_REDIRECT;
 }
 
-/* It has no interfaces to send to: maps of these are empty here. */
-long bpf_redirect_map(void *map, __u64 key, __u64 flags)
-{
-	(void)map;
-	(void)key;
-	return (long)(flags & 3);
-}
-
 /* Addresses of a link, for which the kernel has no route of general use: rt6_need_strict(). */
 static bool is_of_link(const struct bpf_fib_lookup *params)
 {

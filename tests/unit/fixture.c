@@ -281,7 +281,7 @@ static void read_from(const struct statement *s, struct fixed_row *row)
 
 static void read_row(const struct statement *s, struct router_row *row)
 {
-	size_t inside = 0;
+	size_t inside = 0, xmit = 0;
 	const char *v;
 
 	row->id = number(s->words[1]);
@@ -291,6 +291,8 @@ static void read_row(const struct statement *s, struct router_row *row)
 			row->ifindex = number(v);
 		else if ((v = value(s->words[i], "inside")) && inside < TN_INSIDE_MAX)
 			row->inside[inside++] = number(v);
+		else if ((v = value(s->words[i], "xmit")) && xmit < TN_INSIDE_MAX)
+			row->xmit[xmit++] = number(v);
 		else if ((v = value(s->words[i], "mac")))
 			row->mac[5] = number(v);
 		else if ((v = value(s->words[i], "dev")))
@@ -472,6 +474,8 @@ static void write_router(FILE *f, const struct router_row *row)
 		fprintf(f, " if=%u", row->ifindex);
 	for (size_t i = 0; i < TN_INSIDE_MAX && row->inside[i]; i++)
 		fprintf(f, " inside=%u", row->inside[i]);
+	for (size_t i = 0; i < TN_INSIDE_MAX && row->xmit[i]; i++)
+		fprintf(f, " xmit=%u", row->xmit[i]);
 	if (row->mac[5])
 		fprintf(f, " mac=%u", row->mac[5]);
 	if (row->netns_dev)

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "netdev.h"
+
+#include <netlink/genl/ctrl.h>
+#include <netlink/genl/genl.h>
+
+#include "util.h"
+
+/* Debian 12's headers are older. */
+#define FAMILY		  "netdev"
+#define CMD_DEV_GET	  1
+#define ATTR_IFINDEX	  1
+#define ATTR_XDP_FEATURES 3
+#define ATTR_MAX	  ATTR_XDP_FEATURES
+#define ACT_NDO_XMIT	  (1 << 2)
+
+static void sock_free(struct nl_sock **sock)
+{
+	nl_socket_free(*sock);
+}
+#define _cleanup_sock_ _cleanup_(sock_free)
+
+static struct nl_sock *connected(void)
+{
+	struct nl_sock *sock = nl_socket_alloc();
+
+	if (sock && genl_connect(sock)) {
+		nl_socket_free(sock);
+		sock = NULL;
+	}
+	return sock;
+}
+
+static int take_features(struct nl_msg *msg, void *arg)
+{
+	struct nlattr *attrs[ATTR_MAX + 1];
+	uint64_t *features = arg;
+
+	if (!genlmsg_parse(nlmsg_hdr(msg), 0, attrs, ATTR_MAX, NULL) && attrs[ATTR_XDP_FEATURES])
+		*features = nla_get_u64(attrs[ATTR_XDP_FEATURES]);
+	return NL_OK;
+}
+
+bool netdev_takes_xdp(uint32_t ifindex)
+{
+	_cleanup_sock_ struct nl_sock *sock = connected();
+	int family = sock ? genl_ctrl_resolve(sock, FAMILY) : -1;
+	struct nl_msg *msg = family >= 0 ? nlmsg_alloc() : NULL;
+	uint64_t features = 0;
+
+	if (!msg)
+		return false;
+	nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, take_features, &features);
+	if (genlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, family, 0, 0, CMD_DEV_GET, 1) &&
+	    !nla_put_u32(msg, ATTR_IFINDEX, ifindex) && nl_send_auto(sock, msg) >= 0)
+		nl_recvmsgs_default(sock);
+	nlmsg_free(msg);
+	return features & ACT_NDO_XMIT;
+}
