@@ -28,7 +28,7 @@ const size_t fixture_n = ARRAY_SIZE(fixture);
 const char *const fixture_subnets[] = { "100.64.0.0/16", "fd64::/64" };
 const size_t fixture_subnets_n = ARRAY_SIZE(fixture_subnets);
 
-static struct tn_addr addr_of(const char *text)
+struct tn_addr addr_of(const char *text)
 {
 	struct tn_addr a;
 

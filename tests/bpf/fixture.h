@@ -61,6 +61,9 @@ struct entry {
 
 struct entry fixture_entry(const struct fixture *f, uint32_t slot);
 
+/* Ends the process if that is no address. */
+struct tn_addr addr_of(const char *text);
+
 /* The tenant of a router; the last one has no mapping, but all of the subnets as its pool. */
 uint32_t fixture_tenant(enum lab_router router);
 #define TENANTS (ROUTERS + 1)

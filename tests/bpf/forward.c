@@ -4,6 +4,7 @@
  * they came. The shared interface is loopback, as for all test runs.
  */
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -236,6 +237,53 @@ Test(forward, ways_of_others)
 	check(lab, &last);
 	check_way(lab, &in, ASKED); /* the large one asked, and its way was none */
 	check_way(lab, &in, KNOWN);
+	lab_close(lab);
+}
+
+/* Every place has that way, so that there is no need to know which one a packet looks at. */
+static void fill_ways(struct lab *lab, const struct tn_way *way)
+{
+	int cpus = libbpf_num_possible_cpus(), map = lab_map_fd(lab, "ways");
+	struct tn_way *values = xzalloc(cpus * sizeof(*values));
+
+	for (int cpu = 0; cpu < cpus; cpu++)
+		values[cpu] = *way;
+	for (uint32_t place = 0; place < 1U << TN_WAYS_BITS; place++)
+		need(bpf_map_update_elem(map, &place, values, BPF_ANY) == 0, "ways");
+	free(values);
+}
+
+/* Two that have the same place do not take each other's way. */
+Test(forward, ways_at_one_place)
+{
+	struct lab *lab = links_open_known(ON_TC);
+	const struct tn_way right = { .fixed = addr_of(RED_VM),
+				      .peer = addr_of(GREEN_SHARED),
+				      .router = RED,
+				      .ingress = 1,
+				      .egress = links_inside,
+				      .mtu = 1400,
+				      .macs = { 2, 0, 0, 0, 0, 5, 2, 0, 0, 0, 0, 1 },
+				      .until = UINT64_MAX };
+	/* clang-format off */
+	const struct way in = { "in", TC_IN, { V4_IN }, SENT,
+				{ UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } };
+	/* clang-format on */
+	struct tn_way others[] = { right, right, right, right, right, right, right };
+
+	fill_ways(lab, &right);
+	check_way(lab, &in, KNOWN);
+	others[0].fixed = addr_of(RED_VM2);
+	others[1].peer = addr_of(BLUE_SHARED);
+	others[2].router = BLUE;
+	others[3].router = RED | TN_WAY_OUT;
+	others[4].ingress = links_inside;
+	others[5].mtu = 35;
+	others[6].until = 1;
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		fill_ways(lab, &others[i]);
+		check_way(lab, &in, ASKED);
+	}
 	lab_close(lab);
 }
 

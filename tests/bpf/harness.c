@@ -40,15 +40,6 @@ void need(bool ok, const char *what)
 		cr_assert_fail("%s: %s", what, strerror(errno));
 }
 
-static struct tn_addr addr_of(const char *text)
-{
-	struct tn_addr a;
-
-	if (!addr_parse(text, &a))
-		cr_assert_fail("no address: %s", text);
-	return a;
-}
-
 /*
  * A test run's frame comes from loopback, and is to this host (PACKET_HOST) when
  * it has loopback's MAC address: so that has to be the router's.

@@ -38,14 +38,6 @@ static const struct vm {
 
 /* ---------------------------------------------------------------- definitions */
 
-static struct tn_addr addr_of(const char *text)
-{
-	struct tn_addr a;
-
-	cr_assert(addr_parse(text, &a), "%s", text);
-	return a;
-}
-
 static void map(struct tenant *t, const char *name, const char *fixed, const char *shared)
 {
 	struct mapping *m = vec_push(&t->mappings);

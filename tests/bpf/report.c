@@ -32,14 +32,6 @@ static uint64_t now(void)
 	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
-static struct tn_addr addr_of(const char *text)
-{
-	struct tn_addr a;
-
-	cr_assert(addr_parse(text, &a), "%s", text);
-	return a;
-}
-
 /* What there is to hear of these packets, while somebody watches like that. */
 static void listen_to(struct lab *lab, const struct tn_watch *w, const struct row *rows, size_t n,
 		      struct heard *h)
