@@ -137,6 +137,12 @@ $(BUILD)/bench.bpf.o: tests/bench/bench.bpf.c Makefile
 	$(call say,BPF,$@)
 	$(Q)$(CLANG) $(BPF_FLAGS) -c $< -o $@
 
+# for the benchmark: client and server of short connections
+$(BUILD)/requests: tests/bench/requests.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) -D_GNU_SOURCE $(ALL_CFLAGS) -o $@ $<
+
 $(SKEL): $(BUILD)/tenantnat.bpf.o
 	$(call say,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name tenantnat >$@
@@ -237,6 +243,10 @@ CONTROL ?= 10000 100000
 bench-control: all $(BUILD)/bench.bpf.o | deps-test ## what apply, map add and restore take, beside nft and iptables (root; CONTROL="10000 100000")
 	@$(PYTHON) tests/bench/bench.py --bin $(BUILD)/tenantnat --object $(BUILD)/bench.bpf.o --rounds 3 \
 		--control $(CONTROL) --json $(BUILD)/bench-control.json
+
+bench-tcp: all $(BUILD)/requests | deps-test ## TCP through a router, beside nftables and plain forwarding: a quarter of an hour (root)
+	@$(PYTHON) tests/bench/tcp.py --bin $(BUILD)/tenantnat --requests $(BUILD)/requests \
+		--json $(BUILD)/bench-tcp.json
 
 bench-policy: $(BUILD)/bpf-tests ## what rules cost, in nanoseconds a packet: none, 10, 1,000, 10,000 of them (root)
 	@BENCH=1 $(BUILD)/bpf-tests --filter 'bench/policy' | grep -v '^\['
