@@ -119,10 +119,14 @@ build:
 
 # ---------------------------------------------------------------- building
 
-$(BUILD)/tenantnat.bpf.o: bpf/tenantnat.bpf.c $(wildcard bpf/*.h include/*.h) Makefile
+# for the benchmark: what counting costs
+UNCOUNTED := $(BUILD)/uncounted
+$(UNCOUNTED)/tenantnat.bpf.o: tests/bench/uncounted.bpf.c bpf/tenantnat.bpf.c
+$(BUILD)/tenantnat.bpf.o: bpf/tenantnat.bpf.c
+$(BUILD)/tenantnat.bpf.o $(UNCOUNTED)/tenantnat.bpf.o: $(wildcard bpf/*.h include/*.h) Makefile
 	@mkdir -p $(@D)
 	$(call say,BPF,$@)
-	$(Q)$(CLANG) $(BPF_FLAGS) -c $< -o $@.raw
+	$(Q)$(CLANG) $(BPF_FLAGS) -c $(firstword $(filter %.bpf.c,$^)) -o $@.raw
 	$(Q)$(BPFTOOL) gen object $@ $@.raw
 
 # for the end-to-end tests: somebody else's program
@@ -143,7 +147,7 @@ $(BUILD)/requests: tests/bench/requests.c Makefile
 	$(call say,CC,$@)
 	$(Q)$(CC) -D_GNU_SOURCE $(ALL_CFLAGS) -o $@ $<
 
-$(SKEL): $(BUILD)/tenantnat.bpf.o
+$(SKEL) $(UNCOUNTED)/tenantnat.skel.h: %.skel.h: %.bpf.o
 	$(call say,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name tenantnat >$@
 
@@ -156,6 +160,14 @@ $(BUILD)/%.o: %.c Makefile VERSION | $(SKEL)
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/tenantnat: $(USER_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+
+$(UNCOUNTED)/dataplane.o: user/dataplane.c $(BUILD)/user/dataplane.o $(UNCOUNTED)/tenantnat.skel.h
+	$(call say,CC,$@)
+	$(Q)$(CC) -isystem $(UNCOUNTED) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -c $< -o $@
+
+$(UNCOUNTED)/tenantnat: $(UNCOUNTED)/dataplane.o $(filter-out %/dataplane.o,$(USER_OBJ))
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
 
@@ -247,6 +259,10 @@ bench-control: all $(BUILD)/bench.bpf.o | deps-test ## what apply, map add and r
 bench-tcp: all $(BUILD)/requests | deps-test ## TCP through a router, beside nftables and plain forwarding: a quarter of an hour (root)
 	@$(PYTHON) tests/bench/tcp.py --bin $(BUILD)/tenantnat --requests $(BUILD)/requests \
 		--json $(BUILD)/bench-tcp.json
+
+bench-counters: all $(UNCOUNTED)/tenantnat $(BUILD)/bench.bpf.o | deps-test ## what it costs to count what each mapping carries: half an hour (root)
+	@$(PYTHON) tests/bench/counters.py --bin $(BUILD)/tenantnat --uncounted $(UNCOUNTED)/tenantnat \
+		--object $(BUILD)/bench.bpf.o --json $(BUILD)/bench-counters.json
 
 bench-policy: $(BUILD)/bpf-tests ## what rules cost, in nanoseconds a packet: none, 10, 1,000, 10,000 of them (root)
 	@BENCH=1 $(BUILD)/bpf-tests --filter 'bench/policy' | grep -v '^\['
