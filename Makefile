@@ -252,7 +252,7 @@ bench-quick: all $(BUILD)/bench.bpf.o | deps-test ## the main rows of it: two mi
 	@$(PYTHON) tests/bench/bench.py --bin $(BUILD)/tenantnat --object $(BUILD)/bench.bpf.o --quick --rounds 5
 
 CONTROL ?= 10000 100000
-bench-control: all $(BUILD)/bench.bpf.o | deps-test ## what apply, map add and restore take, beside nft and iptables (root; CONTROL="10000 100000")
+bench-control: all $(BUILD)/bench.bpf.o | deps-test ## what a start, apply, map add and restore take, beside nft and iptables (root; CONTROL="10000 100000")
 	@$(PYTHON) tests/bench/bench.py --bin $(BUILD)/tenantnat --object $(BUILD)/bench.bpf.o --rounds 3 \
 		--control $(CONTROL) --json $(BUILD)/bench-control.json
 

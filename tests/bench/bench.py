@@ -423,9 +423,10 @@ def save(options, figures):
 
 
 def control_plane(options, bench):
-    about = {**head(), "rounds": options.rounds}
+    about = {**head(), "rounds": options.rounds, "start": control.starts(bench)}
     found = control.measure(bench, options.control, options.rounds)
     print(f"{machine(about)}\nmedians of {about['rounds']} rounds; a peak of 10 MiB can be less")
+    control.start_table(about["start"])
     control.table(found)
     save(options, {**about, "control": found})
     return 0

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
 What changes take, and the most memory that they need: tenantnat beside nft and iptables-restore,
-which load the same mappings. Every measurement has a router of its own, and all take turns.
+which load the same mappings. Every measurement has a router of its own, and all take turns. And how
+long a program takes that has nothing to do.
 """
 import os
 import statistics
 import sys
+import time
 
 import rules
 from net import BPFFS, Namespace, mount_bpffs, unmount_bpffs, veth
@@ -21,6 +23,7 @@ print("\\n", took, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024,
       os.waitstatus_to_exitcode(status))
 """
 TIMEOUT = 1800
+STARTS = 50
 
 
 class Site:
@@ -69,7 +72,6 @@ def tenantnat(site):
     path = rules.write(site.bench.file("control.yaml"),
                        rules.definitions(router, '[{from: ["*"]}]', site.count))
     try:
-        yield "map list, none", run("map", "list")
         yield "first apply", run("apply", "--no-probe", "-f", path)
         counted()
         yield "second apply", run("apply", "--no-probe", "-f", path)
@@ -121,6 +123,37 @@ def measure(bench, counts, rounds):
             print(f"{count:,} mappings: round {turn + 1} of {rounds}", file=sys.stderr)
         out[count] = {what: summary(figures) for what, figures in taken.items()}
     return out
+
+
+def started(argv):
+    """Milliseconds from start to end of a program that has to succeed."""
+    begin = time.perf_counter_ns()
+    pid = os.posix_spawnp(argv[0], argv, os.environ, file_actions=[
+        (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)])
+    _, status = os.waitpid(pid, 0)
+    took = time.perf_counter_ns() - begin
+    if status:
+        raise RuntimeError(f"{' '.join(argv)}: exit {os.waitstatus_to_exitcode(status)}")
+    return took / 1e6
+
+
+def starts(bench):
+    """{what: {"ms", "low", "high"}}, in turns; the last is what any program takes."""
+    programs = {"map list, none": [bench.binary, "--state", bench.file("no-state"), "map", "list"],
+                "nft list tables": ["nft", "list", "tables"], "true": ["true"]}
+    taken = {what: [] for what in programs}
+    for _ in range(STARTS):
+        for what, argv in programs.items():
+            taken[what].append(started(argv))
+    return {what: dict(zip(("low", "ms", "high"),
+                           statistics.quantiles(ms, n=4, method="inclusive")))
+            for what, ms in taken.items()}
+
+
+def start_table(found):
+    print(f"\n{f'start to end, {STARTS} times':28} {'ms':>10} {'quartiles':>17}")
+    for what, f in found.items():
+        print(f"{what:28} {f['ms']:10.2f} {f['low']:8.2f}-{f['high']:<8.2f}")
 
 
 def summary(figures):
