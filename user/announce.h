@@ -8,10 +8,10 @@
 #include "packet.h"
 
 /*
- * As many as one command announces itself: two seconds' worth. Neighbours find the rest by asking,
- * or are told by calls with what is left.
+ * As many as one command announces itself: half a second's worth. Neighbours find the rest by
+ * asking, or are told by calls with what is left.
  */
-#define ANNOUNCE_MAX (2 * PACKET_RATE)
+#define ANNOUNCE_MAX (PACKET_RATE / 2)
 
 /*
  * Announce `addrs` (both families) at `mac` out of the interface, to everybody, at PACKET_RATE: by
