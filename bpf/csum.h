@@ -50,6 +50,12 @@ static __always_inline __sum16 csum_apply(__sum16 old, __u64 diff)
 	return diff ? (__sum16)~csum_fold16((__u16)~old + diff) : old;
 }
 
+/* Nothing changes for a sum: the difference is either zero of ones' complement. */
+static __always_inline bool csum_is_neutral(__u64 diff)
+{
+	return !diff || csum_fold16(diff) == 0xffff;
+}
+
 /* Where the checksum that covers the pseudo-header lies in an L4 header; -1: there is none. */
 static __always_inline int csum_offset(__u8 proto, bool v4)
 {

@@ -122,7 +122,7 @@ static __always_inline enum tn_verdict nat_rewrite(struct pkt *p, enum tn_side s
 	__u64 diff = csum_diff_addr(&old, new);
 	int at = p->rest ? -1 : csum_offset(p->proto, p->v4);
 	__u32 offset = p->l4 + at;
-	bool partial = false;
+	bool partial = false, neutral = csum_is_neutral(diff);
 	__sum16 field = 0;
 
 	if (at >= 0) {
@@ -135,7 +135,8 @@ static __always_inline enum tn_verdict nat_rewrite(struct pkt *p, enum tn_side s
 			if ((void *)(in_place + 1) > p->data_end)
 				return TN_LEAVE_TO_TC;
 			field = *in_place;
-			if (csum_is_partial(p, field))
+			/* what is behind XDP's own way on does not know that it is partial */
+			if ((!neutral || p->hops) && csum_is_partial(p, field))
 				return TN_LEAVE_TO_TC;
 		} else if (!p->v4) {
 			if (!pkt_load(p, offset, &field, sizeof(field)))
@@ -148,7 +149,7 @@ static __always_inline enum tn_verdict nat_rewrite(struct pkt *p, enum tn_side s
 	/* an IPv6 address that no checksum makes up for: the sum of the whole frame follows */
 	if (!p->xdp && !p->v4 && (at < 0 || (!field && csum_optional(p->proto))))
 		bpf_csum_update(p->ctx, csum_fold32(diff));
-	if (at >= 0 && diff && !nat_l4_csum(p, offset, diff, partial))
+	if (at >= 0 && !neutral && !nat_l4_csum(p, offset, diff, partial))
 		return drop(p, TN_DROP_INTERNAL);
 	return TN_TRANSLATED;
 }

@@ -133,6 +133,15 @@ int addr_cmp(const struct tn_addr *a, const struct tn_addr *b)
 	return memcmp(a->w, b->w, sizeof(a->w));
 }
 
+uint16_t addr_sum(const struct tn_addr *a)
+{
+	uint32_t sum = 0;
+
+	for (int i = addr_is_v4(a) ? 3 : 0; i < 4; i++)
+		sum += (ntohl(a->w[i]) >> 16) + (ntohl(a->w[i]) & 0xffff);
+	return sum % 0xffff;
+}
+
 struct tn_addr addr_add(const struct tn_addr *a, uint64_t n)
 {
 	struct tn_addr sum = *a;

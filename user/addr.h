@@ -49,6 +49,12 @@ bool addr_is_unset(const struct tn_addr *a);
 bool addr_is_special(const struct tn_addr *a);
 /* Order by family, then numerically; as of memcmp. */
 int addr_cmp(const struct tn_addr *a, const struct tn_addr *b);
+/*
+ * The ones' complement sum of the address' 16-bit words, modulo 0xffff: 0 to 0xfffe. Where two
+ * addresses have the same, one can be put in the other's place without a change of any checksum
+ * that covers it (RFC 1071; RFC 6296, 2.6).
+ */
+uint16_t addr_sum(const struct tn_addr *a);
 /* a + n, with carry. */
 struct tn_addr addr_add(const struct tn_addr *a, uint64_t n);
 

@@ -125,6 +125,12 @@ static json_t *limit_json(const struct limit *l)
 			 (json_int_t)l->burst, "packets", (json_int_t)l->packets);
 }
 
+/* Translation changes no checksum but the IP header's. */
+static bool is_neutral(const struct mapping *m)
+{
+	return addr_sum(&m->fixed) == addr_sum(&m->shared);
+}
+
 static void list_json(json_t *list, const struct tenant *t, bool all)
 {
 	vec_each (m, &t->mappings) {
@@ -132,8 +138,10 @@ static void list_json(json_t *list, const struct tenant *t, bool all)
 					json_text(m->name), "fixed", ADDR(&m->fixed), "shared",
 					ADDR(&m->shared));
 
-		if (all)
+		if (all) {
 			json_object_set_new(row, "limit", limit_json(&m->limit));
+			json_object_set_new(row, "neutral", json_boolean(is_neutral(m)));
+		}
 		json_array_append_new(list, row);
 	}
 }
@@ -159,14 +167,16 @@ static void list_table(struct table *table, const struct tenant *t, bool all)
 		table_cell(table, "%s", m->name ? m->name : "-");
 		table_cell(table, "%s", ADDR(&m->fixed));
 		table_cell(table, "%s", ADDR(&m->shared));
-		if (all)
+		if (all) {
 			limit_cell(table, &m->limit);
+			table_cell(table, "%s", is_neutral(m) ? "yes" : "no");
+		}
 	}
 }
 
 static int run_list(const struct invocation *inv, struct error *err)
 {
-	_cleanup_table_ struct table table = { .columns = inv->verbose ? 5 : 4 };
+	_cleanup_table_ struct table table = { .columns = inv->verbose ? 6 : 4 };
 	_cleanup_store_ struct store *store = NULL;
 	_cleanup_model_ struct model m = { 0 };
 	_cleanup_json_ json_t *list = json_array();
@@ -180,8 +190,10 @@ static int run_list(const struct invocation *inv, struct error *err)
 	table_cell(&table, "NAME");
 	table_cell(&table, "FIXED");
 	table_cell(&table, "SHARED");
-	if (inv->verbose)
+	if (inv->verbose) {
 		table_cell(&table, "LIMIT");
+		table_cell(&table, "NEUTRAL");
+	}
 	vec_each (t, &m.tenants) {
 		if (inv->nargs && strcmp(t->name, inv->args[0]) != 0)
 			continue;
@@ -203,7 +215,9 @@ const struct command cmd_map_list = {
 	.help = "JSON: [{\"tenant\", \"name\" or null, \"fixed\", \"shared\"}], by tenant and "
 		"fixed address;\n"
 		"with -v also \"limit\": null or {\"rate\": bytes a second, \"burst\": bytes, "
-		"\"packets\": a\nsecond}, where 0 is no limit.",
+		"\"packets\": a\nsecond}, where 0 is no limit, and \"neutral\": whether "
+		"translation leaves the "
+		"checksums of TCP\nand UDP as they are.",
 	.max_args = 1,
 	.run = run_list,
 };

@@ -156,31 +156,66 @@ static bool between(struct ipam *ipam, const struct tenant *tenant, const struct
 	return true;
 }
 
+/* The host bits of `a` in the pool. */
+static struct tn_addr in_pool(const struct prefix *pool, const struct tn_addr *a)
+{
+	struct tn_addr mask = prefix_mask(pool), out;
+
+	for (int i = 0; i < 4; i++)
+		out.w[i] = (a->w[i] & ~mask.w[i]) | pool->addr.w[i];
+	return out;
+}
+
+static bool is_free(struct ipam *ipam, const struct tenant *tenant, const struct tn_addr *a)
+{
+	return !find(ipam, a) && !foreign_pools(ipam, tenant, a) && !reserved_by_subnet(ipam, a);
+}
+
+/*
+ * One with the sum of the fixed address: of 65,536 neighbours that differ in their last 16 bits
+ * there is one (with 0 and 0xffff the same, two). They are tried from the fixed address' own host
+ * bits on.
+ */
+static bool neutral_from_pool(struct ipam *ipam, const struct tenant *tenant,
+			      const struct prefix *pool, const struct tn_addr *fixed,
+			      struct tn_addr *out)
+{
+	struct tn_addr a = in_pool(pool, fixed);
+	uint32_t tries = pool->len > 128 - 16 ? 1 : IPAM_NEUTRAL;
+
+	for (uint32_t i = 0; i < tries; i++) {
+		a.w[3] &= htonl(0xffff0000);
+		a.w[3] |= htonl((0xffffU + addr_sum(fixed) - addr_sum(&a)) % 0xffff);
+		if (prefix_has(pool, &a) && is_free(ipam, tenant, &a)) {
+			*out = a;
+			return true;
+		}
+		a = addr_add(&a, 0x10000);
+		a = in_pool(pool, &a);
+	}
+	return false;
+}
+
 static bool from_pool(struct ipam *ipam, const struct tenant *tenant, const struct prefix *pool,
 		      const struct tn_addr *fixed, struct tn_addr *out)
 {
-	struct tn_addr mask = prefix_mask(pool), last = prefix_last(pool), start;
+	struct tn_addr last = prefix_last(pool), start = in_pool(pool, fixed);
 
-	if (addr_is_v4(&pool->addr) != addr_is_v4(fixed))
-		return false;
-	for (int i = 0; i < 4; i++)
-		start.w[i] = (fixed->w[i] & ~mask.w[i]) | pool->addr.w[i];
 	return between(ipam, tenant, &start, &last, out) ||
 	       between(ipam, tenant, &pool->addr, &start, out);
 }
 
 static int allocate(struct ipam *ipam, const struct tenant *t, struct mapping *m, struct error *err)
 {
-	if (t->pools.n) {
-		vec_each (p, &t->pools) {
-			if (from_pool(ipam, t, p, &m->fixed, &m->shared))
-				return 0;
-		}
-	} else {
-		vec_each (p, &ipam->want->subnets) {
-			if (from_pool(ipam, t, p, &m->fixed, &m->shared))
-				return 0;
-		}
+	const struct prefix *pools = t->pools.n ? t->pools.v : ipam->want->subnets.v;
+	size_t n = t->pools.n ? t->pools.n : ipam->want->subnets.n;
+
+	for (size_t i = 0; i < n; i++) {
+		if (addr_is_v4(&pools[i].addr) != addr_is_v4(&m->fixed))
+			continue;
+		if (neutral_from_pool(ipam, t, &pools[i], &m->fixed, &m->shared) ||
+		    from_pool(ipam, t, &pools[i], &m->fixed, &m->shared))
+			return 0;
 	}
 	return error_set(err,
 			 "tenant %s: no free address is left for %s; enlarge the tenant's pool or "

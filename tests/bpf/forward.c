@@ -337,6 +337,12 @@ Test(forward, xdp_sends_on_itself)
 				{ UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } };
 	const struct way xdp = { "by XDP", XDP_IN, { V4_IN }, SENT,
 				 { UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } };
+	/* addresses of the same sum, and a partial checksum */
+	const struct packet partial = { .src = GREEN_SHARED, .dst = "100.64.165.200",
+					.proto = IPPROTO_UDP, .payload = 8, .csum = CSUM_PARTIAL };
+	const struct way even = { "a partial checksum", TC_IN, partial, SENT,
+				  { .src = GREEN_SHARED, .dst = "10.0.0.9", .proto = IPPROTO_UDP,
+				    .payload = 8, .csum = CSUM_PARTIAL, .ttl = 63, AT_VM } };
 	const struct way hop = { "no hop left", XDP_IN, { V4_IN, .ttl = 1 }, LEFT,
 				 { UDP(GREEN_SHARED, RED_VM), .ttl = 1 } };
 	/* clang-format on */
@@ -354,5 +360,10 @@ Test(forward, xdp_sends_on_itself)
 	lab_tally(lab, &is);
 	cr_expect_eq(is.mappings[slot].in_packets, was.mappings[slot].in_packets + 1);
 	check(lab, &hop);
+	lab_map(lab, RED, "10.0.0.9", "100.64.165.200");
+	links_ip("neigh add 10.0.0.9 lladdr " MAC_VM " dev lan0 nud permanent\n");
+	check_way(lab, &even, ASKED);
+	check_left_to_tc(lab, "a partial checksum", &partial);
+	check_way(lab, &even, KNOWN);
 	lab_close(lab);
 }

@@ -203,3 +203,47 @@ Test(partial, whole_frame_summed_out)
 {
 	check_complete(TC_OUT);
 }
+
+/*
+ * Where the sums of both addresses are the same, no checksum of L4 changes, partial ones neither:
+ * then XDP need not know which it is, but for what it sends on itself.
+ */
+#define EVEN		 "10.0.0.9"
+#define EVEN_SHARED	 "100.64.165.200"
+#define EVEN_6		 "fd00:10::5:1"
+#define EVEN_SHARED6	 "fd64::ffb1"
+#define FULL(p, s, d, c) .src = s, .dst = d, .proto = IPPROTO_##p, .payload = 32, .csum = CSUM_##c
+
+Test(partial, addresses_of_the_same_sum)
+{
+	struct lab *lab = lab_open(&(struct lab_options){ 0 });
+	/* clang-format off */
+	const struct row rows[] = {
+		{ "UDP, partial", ON_IN, { FULL(UDP, GREEN_SHARED, EVEN_SHARED, PARTIAL) },
+		  AFTER(FULL(UDP, GREEN_SHARED, EVEN, PARTIAL)) },
+		{ "TCP, partial", ON_IN, { FULL(TCP, GREEN_SHARED, EVEN_SHARED, PARTIAL) },
+		  AFTER(FULL(TCP, GREEN_SHARED, EVEN, PARTIAL)) },
+		{ "UDP", ON_IN, { FULL(UDP, GREEN_SHARED, EVEN_SHARED, RIGHT) },
+		  AFTER(FULL(UDP, GREEN_SHARED, EVEN, RIGHT)) },
+		{ "UDP, wrong", ON_IN, { FULL(UDP, GREEN_SHARED, EVEN_SHARED, WRONG) },
+		  AFTER(FULL(UDP, GREEN_SHARED, EVEN, WRONG)) },
+		{ "TCP over IPv6, partial", ON_IN, { FULL(TCP, GREEN_SHARED_6, EVEN_SHARED6, PARTIAL) },
+		  AFTER(FULL(TCP, GREEN_SHARED_6, EVEN_6, PARTIAL)) },
+		{ "UDP over IPv6", ON_IN, { FULL(UDP, GREEN_SHARED_6, EVEN_SHARED6, RIGHT) },
+		  AFTER(FULL(UDP, GREEN_SHARED_6, EVEN_6, RIGHT)) },
+		{ "out, UDP", ON_OUT, { FULL(UDP, EVEN, GREEN_SHARED, RIGHT) },
+		  AFTER(FULL(UDP, EVEN_SHARED, GREEN_SHARED, RIGHT)) },
+		{ "out, TCP over IPv6", ON_OUT, { FULL(TCP, EVEN_6, GREEN_SHARED_6, RIGHT) },
+		  AFTER(FULL(TCP, EVEN_SHARED6, GREEN_SHARED_6, RIGHT)) },
+	};
+	/* clang-format on */
+	lab_map(lab, RED, EVEN, EVEN_SHARED);
+	lab_map(lab, RED, EVEN_6, EVEN_SHARED6);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		for (int program = XDP_IN; program <= TC_OUT; program++) {
+			if (rows[i].programs & 1U << program)
+				lab_check(lab, &rows[i], program);
+		}
+	}
+	lab_close(lab);
+}

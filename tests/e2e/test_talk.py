@@ -232,3 +232,27 @@ def test_path_mtu(lab):
     finally:
         lab.blue.ip("link set lan0 mtu 1500")
         lab.red1.ip("route flush cache")
+
+
+@datapath
+def test_addresses_of_the_same_sum(lab):
+    """Allocated by itself where there is one; then XDP need not know which checksums are whole."""
+    even = "100.64.165.196"     # 0x6440 + 0xa5c4 = 0x0a00 + 0x0005, in ones' complement
+    definitions = lab.definitions()
+    red = definitions["red"]
+    red.pool = ["100.64.160.0/20"]
+    red.mappings = [(FIXED, None, None)]
+    try:
+        lab.apply(definitions)
+        row, = [row for row in lab.cli.json("-v", "map", "list", "red") if row["fixed"] == FIXED]
+        equal((row["shared"], row["neutral"]), (even, True), "red1")
+        assert "NEUTRAL" in lab.cli.run("-v", "map", "list").stdout
+        udp(lab.plain, lab.red1, even, PLAIN)
+        tcp(lab.plain, lab.red1, even, PLAIN)
+        udp(lab.red1, lab.plain, PLAIN, even)
+        tcp(lab.red1, lab.plain, PLAIN, even)
+        ping(lab.plain, even)
+    finally:
+        lab.apply()
+    row, = [row for row in lab.cli.json("-v", "map", "list", "red") if row["fixed"] == FIXED]
+    equal((row["shared"], row["neutral"]), (RED1, False), "red1, in the end")

@@ -59,16 +59,61 @@ Test(ipam, host_bits_of_the_fixed_address)
 	      "red 10.0.0.5 100.64.1.5\n"
 	      "red 192.168.7.200 100.64.1.200\n");
 	/* as many bits as the pool leaves */
-	gives("net 100.64.0.0/16; tenant red pool=100.64.1.32/28; map 10.0.0.5; map 10.0.0.250;",
+	gives("net 100.64.0.0/17; tenant red pool=100.64.1.32/28; map 10.0.0.5; map 10.0.0.250;",
 	      "", "",
 	      "red 10.0.0.5 100.64.1.37\n"
 	      "red 10.0.0.250 100.64.1.42\n");
-	gives("net 100.64.0.0/10; tenant red; map 10.1.2.3;", "", "", "red 10.1.2.3 100.65.2.3\n");
-	gives("net fd64::/64; tenant red; map fd00:10::5; map fd00:10::1:2:3:4;", "", "",
+	gives("net 100.64.0.0/17; tenant red; map 10.1.2.3;", "", "", "red 10.1.2.3 100.64.2.3\n");
+	gives("net fd64::/116; tenant red; map fd00:10::5; map fd00:10::1:2:3:14;", "", "",
 	      "red fd00:10::5 fd64::5\n"
-	      "red fd00:10::1:2:3:4 fd64::1:2:3:4\n");
+	      "red fd00:10::1:2:3:14 fd64::14\n");
+}
+
+/* 0x0a00 + 0x0005 and 0x6440 + 0xa5c4 are 0x0a05 in ones' complement, and so on. */
+Test(ipam, the_sum_of_the_fixed_address_first)
+{
+	gives("net 100.64.0.0/16; tenant red; map 10.0.0.5; map 10.0.0.6;", "", "",
+	      "red 10.0.0.5 100.64.165.196\n"
+	      "red 10.0.0.6 100.64.165.197\n");
+	/* among those of a large pool, from the fixed address' own host bits on */
+	gives("net 100.64.0.0/10; tenant red; map 10.1.2.3;", "", "",
+	      "red 10.1.2.3 100.65.167.194\n");
+	gives("net 100.64.0.0/10; tenant red; map 10.0.0.5; map 10.1.0.4; map 10.64.0.5;", "", "",
+	      "red 10.0.0.5 100.64.165.196\n"
+	      "red 10.1.0.4 100.65.165.195\n"
+	      "red 10.64.0.5 100.64.166.4\n");
+	/* the next of them when that is taken, around the end of the pool */
+	gives("net 100.64.0.0/15; tenant red; map 10.1.0.5; map 10.65.0.5; map 11.1.0.4;", "",
+	      "100.65.165.196",
+	      "red 10.1.0.5 100.64.165.197\n"
+	      "red 10.65.0.5 100.65.166.4\n"
+	      "red 11.1.0.4 100.65.166.195\n");
+	gives("net fd64::/64; tenant red; map fd00:10::5; map fd00:10::1:2:3:4;", "", "",
+	      "red fd00:10::5 fd64::ffb0\n"
+	      "red fd00:10::1:2:3:4 fd64::1:2:3:ffaf\n");
 	gives("net fd64::/64; tenant red pool=fd64::1:0/112; map fd00:10::7:5;", "", "",
-	      "red fd00:10::7:5 fd64::1:5\n");
+	      "red fd00:10::7:5 fd64::1:ffb6\n");
+	/* in a small pool by chance */
+	gives("net 100.64.0.0/16; tenant red pool=100.64.165.192/28; map 10.0.0.5; map 10.0.0.77;",
+	      "", "",
+	      "red 10.0.0.5 100.64.165.196\n"
+	      "red 10.0.0.77 100.64.165.205\n");
+}
+
+Test(ipam, never_another_address_for_its_sum)
+{
+	/* leased, pinned, a router's, in another's pool, the end of the subnet */
+	gives("net 100.64.0.0/16; tenant red; map 10.0.0.5;",
+	      "net 100.64.0.0/16; tenant red; map 10.0.0.5 lease=100.64.0.5;", "",
+	      "red 10.0.0.5 100.64.0.5\n");
+	gives("net 100.64.0.0/16; tenant red; map 10.0.0.5; map 10.0.0.7 pin=100.64.165.196;", "",
+	      "", "red 10.0.0.5 100.64.0.5\nred 10.0.0.7 100.64.165.196\n");
+	gives("net 100.64.0.0/16; tenant red; map 10.0.0.5;", "", "100.64.165.196",
+	      "red 10.0.0.5 100.64.0.5\n");
+	gives("net 100.64.0.0/16; tenant red; map 10.0.0.5; tenant blue pool=100.64.165.0/24;", "",
+	      "", "red 10.0.0.5 100.64.0.5\n");
+	gives("net 100.64.0.0/16; tenant red; map 10.0.90.64;", "", "",
+	      "red 10.0.90.64 100.64.90.64\n");
 }
 
 Test(ipam, next_free_one_above)
@@ -85,7 +130,7 @@ Test(ipam, next_free_one_above)
 	      "red 10.0.1.5 100.64.1.6\n"
 	      "red 10.0.2.5 100.64.1.8\n");
 	/* whoever has it */
-	gives("net 100.64.0.0/16; tenant red; map 10.0.0.5; tenant blue; map 10.0.0.5;", "", "",
+	gives("net 100.64.0.0/17; tenant red; map 10.0.0.5; tenant blue; map 10.0.0.5;", "", "",
 	      "blue 10.0.0.5 100.64.0.5\n"
 	      "red 10.0.0.5 100.64.0.6\n");
 }
@@ -121,7 +166,7 @@ Test(ipam, behind_the_last_address_of_all_there_is_nothing)
 Test(ipam, several_pools_in_their_order)
 {
 	/* the first while it has room, and in the next one the host bits again */
-	gives("net 100.64.0.0/16; tenant red pool=100.64.9.0/31 pool=100.64.1.0/24;"
+	gives("net 100.64.0.0/17; tenant red pool=100.64.9.0/31 pool=100.64.1.0/24;"
 	      "map 10.0.0.5; map 10.0.0.6; map 10.0.0.7; map 10.0.0.8;",
 	      "", "",
 	      "red 10.0.0.5 100.64.9.1\n"
@@ -129,13 +174,13 @@ Test(ipam, several_pools_in_their_order)
 	      "red 10.0.0.7 100.64.1.7\n"
 	      "red 10.0.0.8 100.64.1.8\n");
 	/* each family its own */
-	gives("net fd64::/64 100.64.0.0/16; tenant red pool=fd64::100/120 pool=100.64.1.0/24;"
+	gives("net fd64::/64 100.64.0.0/17; tenant red pool=fd64::100/120 pool=100.64.1.0/24;"
 	      "map 10.0.0.5; map fd00::5;",
 	      "", "",
 	      "red 10.0.0.5 100.64.1.5\n"
 	      "red fd00::5 fd64::105\n");
 	/* subnets are the pools of who has none */
-	gives("net 100.64.0.0/31 100.65.0.0/16; tenant red; map 10.0.0.4; map 10.0.0.5;"
+	gives("net 100.64.0.0/31 100.65.0.0/17; tenant red; map 10.0.0.4; map 10.0.0.5;"
 	      "map 10.0.0.6;",
 	      "", "",
 	      "red 10.0.0.4 100.64.0.0\n"
@@ -240,8 +285,8 @@ Test(ipam, without_a_pool_none_of_another_tenants)
 	gives("net fd64::/64; tenant red; map fd00::1:5; tenant blue pool=fd64::1:0/112;"
 	      "map fd00::5;",
 	      "", "",
-	      "blue fd00::5 fd64::1:5\n"
-	      "red fd00::1:5 fd64::2:0\n");
+	      "blue fd00::5 fd64::1:ff9f\n"
+	      "red fd00::1:5 fd64::2:ff9f\n");
 	/* but what the user pins is his own decision */
 	gives("net 100.64.0.0/28; tenant red; map 10.0.0.1 pin=100.64.0.9;"
 	      "tenant blue pool=100.64.0.8/29;map 10.0.0.1;",
@@ -249,8 +294,8 @@ Test(ipam, without_a_pool_none_of_another_tenants)
 	      "blue 10.0.0.1 100.64.0.10\n"
 	      "red 10.0.0.1 100.64.0.9\n");
 	/* and pools of the tenant's own may lie in another's */
-	gives("net 100.64.0.0/16; tenant red pool=100.64.1.0/24; map 10.0.0.5;"
-	      "tenant blue pool=100.64.0.0/16; map 10.0.1.5;",
+	gives("net 100.64.0.0/17; tenant red pool=100.64.1.0/24; map 10.0.0.5;"
+	      "tenant blue pool=100.64.0.0/17; map 10.0.1.5;",
 	      "", "",
 	      "blue 10.0.1.5 100.64.1.5\n"
 	      "red 10.0.0.5 100.64.1.6\n");
@@ -263,7 +308,7 @@ Test(ipam, pinned_come_before_new_ones)
 	gives(RED "map 10.0.0.5; map 10.0.0.9 pin=100.64.1.5;", "", "",
 	      "red 10.0.0.5 100.64.1.6\n"
 	      "red 10.0.0.9 100.64.1.5\n");
-	gives("net 100.64.0.0/16; tenant blue; map 10.0.0.5; tenant red;"
+	gives("net 100.64.0.0/17; tenant blue; map 10.0.0.5; tenant red;"
 	      "map 10.0.0.5 pin=100.64.0.5;",
 	      "", "",
 	      "blue 10.0.0.5 100.64.0.6\n"
@@ -327,9 +372,9 @@ Test(ipam, pins_that_move)
 
 Test(ipam, leases_do_not_depend_on_the_order_of_the_file)
 {
-	gives("net 100.64.0.0/16;tenant red pool=100.64.1.0/24; map 10.0.0.4; map 10.0.0.6;"
+	gives("net 100.64.0.0/17;tenant red pool=100.64.1.0/24; map 10.0.0.4; map 10.0.0.6;"
 	      "map 10.0.0.5; map 9.0.0.5;tenant blue; map 10.0.0.5;",
-	      "net 100.64.0.0/16; tenant blue; map 10.0.0.5 lease=100.64.0.99;"
+	      "net 100.64.0.0/17; tenant blue; map 10.0.0.5 lease=100.64.0.99;"
 	      "tenant red pool=100.64.1.0/24; map 10.0.0.5 lease=100.64.1.6;"
 	      "map 10.0.0.6 lease=100.64.1.5;",
 	      "",
@@ -340,8 +385,8 @@ Test(ipam, leases_do_not_depend_on_the_order_of_the_file)
 	      "red 10.0.0.5 100.64.1.6\n"
 	      "red 10.0.0.6 100.64.1.5\n");
 	/* nor on names of mappings, nor on a tenant that comes before */
-	gives("net 100.64.0.0/16; tenant aqua; map 10.0.0.5; tenant red; map 10.0.0.5 web;",
-	      "net 100.64.0.0/16; tenant red; map 10.0.0.5 db lease=100.64.0.5;", "",
+	gives("net 100.64.0.0/17; tenant aqua; map 10.0.0.5; tenant red; map 10.0.0.5 web;",
+	      "net 100.64.0.0/17; tenant red; map 10.0.0.5 db lease=100.64.0.5;", "",
 	      "aqua 10.0.0.5 100.64.0.6\n"
 	      "red 10.0.0.5 100.64.0.5\n");
 }
@@ -349,12 +394,12 @@ Test(ipam, leases_do_not_depend_on_the_order_of_the_file)
 Test(ipam, leases_belong_to_the_tenant_of_that_name)
 {
 	/* renamed: another tenant */
-	gives("net 100.64.0.0/16; tenant crimson; map 10.0.0.5;",
-	      "net 100.64.0.0/16; tenant red; map 10.0.0.5 lease=100.64.0.77;", "",
+	gives("net 100.64.0.0/17; tenant crimson; map 10.0.0.5;",
+	      "net 100.64.0.0/17; tenant red; map 10.0.0.5 lease=100.64.0.77;", "",
 	      "crimson 10.0.0.5 100.64.0.5\n");
 	/* the same fixed address in another tenant is another mapping */
-	gives("net 100.64.0.0/16; tenant blue; map 10.0.0.5; tenant red; map 10.0.0.5;",
-	      "net 100.64.0.0/16; tenant red; map 10.0.0.5 lease=100.64.0.77;", "",
+	gives("net 100.64.0.0/17; tenant blue; map 10.0.0.5; tenant red; map 10.0.0.5;",
+	      "net 100.64.0.0/17; tenant red; map 10.0.0.5 lease=100.64.0.77;", "",
 	      "blue 10.0.0.5 100.64.0.5\n"
 	      "red 10.0.0.5 100.64.0.77\n");
 }
@@ -364,22 +409,22 @@ Test(ipam, leases_and_the_pool)
 	static const char have[] = RED "map 10.0.0.5 lease=100.64.1.77;";
 
 	/* still in it */
-	gives("net 100.64.0.0/16; tenant red pool=100.64.1.64/26; map 10.0.0.5;", have, "",
+	gives("net 100.64.0.0/17; tenant red pool=100.64.1.64/26; map 10.0.0.5;", have, "",
 	      "red 10.0.0.5 100.64.1.77\n");
-	gives("net 100.64.0.0/16; tenant red pool=100.64.2.0/24 pool=100.64.1.77/32; map 10.0.0.5;",
+	gives("net 100.64.0.0/17; tenant red pool=100.64.2.0/24 pool=100.64.1.77/32; map 10.0.0.5;",
 	      have, "", "red 10.0.0.5 100.64.1.77\n");
-	gives("net 100.64.0.0/16; tenant red; map 10.0.0.5;", have, "",
+	gives("net 100.64.0.0/17; tenant red; map 10.0.0.5;", have, "",
 	      "red 10.0.0.5 100.64.1.77\n");
 	/* in a pool that somebody else got meanwhile: it is not taken away */
-	gives("net 100.64.0.0/16; tenant red; map 10.0.0.5; tenant blue pool=100.64.1.0/24;"
+	gives("net 100.64.0.0/17; tenant red; map 10.0.0.5; tenant blue pool=100.64.1.0/24;"
 	      "map 10.0.0.77;",
 	      have, "",
 	      "blue 10.0.0.77 100.64.1.78\n"
 	      "red 10.0.0.5 100.64.1.77\n");
 	/* no longer in it */
-	gives("net 100.64.0.0/16; tenant red pool=100.64.2.0/24; map 10.0.0.5;", have, "",
+	gives("net 100.64.0.0/17; tenant red pool=100.64.2.0/24; map 10.0.0.5;", have, "",
 	      "red 10.0.0.5 100.64.2.5\n");
-	gives("net 100.65.0.0/16; tenant red; map 10.0.0.5;", have, "",
+	gives("net 100.65.0.0/17; tenant red; map 10.0.0.5;", have, "",
 	      "red 10.0.0.5 100.65.0.5\n");
 	/* a router has it now */
 	gives(RED "map 10.0.0.5;", have, "100.64.1.77", "red 10.0.0.5 100.64.1.5\n");
@@ -928,11 +973,53 @@ Test(ipam, many_tenants_with_the_same_fixed_addresses, .timeout = 60)
 	again = definitions_of(&m);
 	cr_assert_eq(ipam_assign(&m, &nothing, &none, &err), 0, "%s", err.text);
 	all_different(&m, 100000);
-	cr_expect_str_eq(ADDR(&m.tenants.v[0].mappings.v[0].shared), "100.64.0.1");
-	cr_expect_str_eq(ADDR(&m.tenants.v[99].mappings.v[999].shared), "100.65.134.160");
+	cr_expect_str_eq(ADDR(&m.tenants.v[0].mappings.v[0].shared), "100.64.165.192");
+	cr_expect_str_eq(ADDR(&m.tenants.v[99].mappings.v[999].shared), "100.65.107.72");
 
 	cr_assert_eq(ipam_assign(&again, &m, &none, &err), 0, "%s", err.text);
-	cr_expect_str_eq(ADDR(&again.tenants.v[99].mappings.v[999].shared), "100.65.134.160");
+	cr_expect_str_eq(ADDR(&again.tenants.v[99].mappings.v[999].shared), "100.65.107.72");
+}
+
+static struct tn_addr random_fixed(uint32_t *state, bool v4)
+{
+	struct tn_addr a = addr_of(v4 ? "10.0.0.0" : "fd00::");
+
+	*state = *state * 1664525 + 1013904223;
+	a.w[3] |= htonl(*state >> (v4 ? 8 : 0));
+	return a;
+}
+
+/* Every address of a pool can be had, whatever is mapped. */
+static void fills(const char *net, size_t room)
+{
+	_cleanup_model_ struct model m = model_of(net);
+	struct tenant *t = vec_push(&m.tenants);
+	struct addr_list none = { 0 };
+	struct model nothing = { 0 };
+	struct error err = { 0 };
+	uint32_t state = 7;
+	size_t neutral = 0;
+
+	t->name = xstrdup("red");
+	for (size_t i = 0; i < room; i++) {
+		struct tn_addr a = random_fixed(&state, addr_is_v4(&m.subnets.v[0].addr));
+
+		((struct mapping *)vec_push(&t->mappings))->fixed = a;
+	}
+	cr_assert_eq(ipam_assign(&m, &nothing, &none, &err), 0, "%s: %s", net, err.text);
+	all_different(&m, room);
+	vec_each (map, &m.tenants.v[0].mappings) {
+		cr_assert(prefix_has(&m.subnets.v[0], &map->shared));
+		neutral += addr_sum(&map->fixed) == addr_sum(&map->shared);
+	}
+	cr_expect_gt(neutral, room / 4, "%s: %zu of %zu have the same sum", net, neutral, room);
+}
+
+Test(ipam, all_of_a_pool)
+{
+	fills("net 100.64.0.0/16;", 65534);
+	fills("net 100.64.0.0/15;", 131070);
+	fills("net fd64::/112;", 65535);
 }
 
 /* ------------------------------------------------------------ addresses of routers */
