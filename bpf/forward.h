@@ -23,9 +23,9 @@ enum { FAMILY_V4 = 2, FAMILY_V6 = 10 };
  * The kernel's way from `from` to `to` for a packet of `len` bytes (0: any) that came by that
  * interface: BPF_FIB_LKUP_RET_…
  */
-static __always_inline long fib_route(struct __sk_buff *skb, __u32 ifindex,
-				      const struct tn_addr *from, const struct tn_addr *to,
-				      __u32 len, struct bpf_fib_lookup *fib)
+static __always_inline long fib_route(void *ctx, __u32 ifindex, const struct tn_addr *from,
+				      const struct tn_addr *to, __u32 len,
+				      struct bpf_fib_lookup *fib)
 {
 	__builtin_memset(fib, 0, sizeof(*fib));
 	fib->ifindex = ifindex;
@@ -39,7 +39,7 @@ static __always_inline long fib_route(struct __sk_buff *skb, __u32 ifindex,
 		__builtin_memcpy(fib->ipv6_src, from, sizeof(*from));
 		__builtin_memcpy(fib->ipv6_dst, to, sizeof(*to));
 	}
-	return bpf_fib_lookup(skb, fib, sizeof(*fib), 0);
+	return bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
 }
 
 /*
@@ -72,11 +72,17 @@ static __always_inline struct tn_way *way_place(const struct ends *e, __u32 out)
 	return bpf_map_lookup_elem(&ways, &place);
 }
 
+static __always_inline bool way_is_of(const struct tn_way *way, const struct ends *e, __u32 out,
+				      __u32 ingress)
+{
+	return way->router == (tn_router_id | out) && way->ingress == ingress &&
+	       addr_equal(&way->fixed, &e->fixed) && addr_equal(&way->peer, &e->peer);
+}
+
 static __always_inline bool way_leads(const struct tn_way *way, const struct ends *e, __u32 out,
 				      __u32 ingress, __u32 len)
 {
-	return way->router == (tn_router_id | out) && way->ingress == ingress && len <= way->mtu &&
-	       addr_equal(&way->fixed, &e->fixed) && addr_equal(&way->peer, &e->peer) &&
+	return way_is_of(way, e, out, ingress) && len <= way->mtu &&
 	       way->until > bpf_ktime_get_coarse_ns();
 }
 
@@ -112,6 +118,18 @@ static __always_inline void way_note(struct tn_way *way, const struct work *w, _
 	way->until = mac_is_unset(w->fib.dmac) || mac_is_unset(w->fib.smac)
 			     ? 0
 			     : bpf_ktime_get_coarse_ns() + TN_WAY_LIFE;
+}
+
+/* The same to the VM, if its neighbour is known. */
+__noinline int tn_way_on_xdp(struct xdp_md *xdp, __u32 len)
+{
+	struct work *w = work_get();
+	long found;
+
+	if (!w)
+		return 0;
+	found = fib_route(xdp, tn_shared_ifindex, &w->ends.peer, &w->ends.fixed, len, &w->fib);
+	return found == BPF_FIB_LKUP_RET_SUCCESS ? (int)w->fib.ifindex : 0;
 }
 
 /*

@@ -175,9 +175,26 @@ static __always_inline __u32 plain_ask(struct pkt *p, struct work *w, __u32 out,
 }
 
 /*
- * Past the stack, where that is to be. TN_GO_ON: by *by, or by p->egress. XDP does not ask the
- * kernel itself: it leaves a packet to tc, which asks and makes the note that XDP goes by.
+ * The way of a frame that XDP is to send on itself. One whose way is out of date is tc's, and so is
+ * now and then one whose way was not kept: only what goes by tc keeps the kernel's neighbours
+ * alive.
  */
+#define XDP_LEAVES 64 /* one in so many */
+static __always_inline bool plain_ask_xdp(struct pkt *p, struct work *w, struct tn_way *way)
+{
+	__u32 egress;
+
+	if (way_is_of(way, &w->ends, 0, tn_shared_ifindex) ||
+	    bpf_get_prandom_u32() % XDP_LEAVES == 0)
+		return false;
+	egress = tn_way_on_xdp(p->ctx, p->ip_bytes);
+	if (!egress || egress == tn_shared_ifindex)
+		return false;
+	way_note(way, w, 0, tn_shared_ifindex);
+	return way->until && way->xdp;
+}
+
+/* Past the stack, where that is to be. TN_GO_ON: by *by, or by p->egress. */
 static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *w, __u32 out,
 						    const struct tn_way **by)
 {
@@ -193,8 +210,10 @@ static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *
 		*by = way;
 		return TN_GO_ON;
 	}
-	if (p->xdp)
-		return TN_LEAVE_TO_TC;
+	if (p->xdp) {
+		*by = way;
+		return plain_ask_xdp(p, w, way) ? TN_GO_ON : TN_LEAVE_TO_TC;
+	}
 	p->egress = plain_ask(p, w, out, way);
 	return p->egress ? TN_GO_ON : TN_PASS;
 }
