@@ -184,6 +184,7 @@ def doubting(ns, device):
     usual = {"base_reachable_time_ms": 30000, "delay_first_probe_time": 5, "retrans_time_ms": 1000}
     soon = {"base_reachable_time_ms": 400, "delay_first_probe_time": 1, "retrans_time_ms": 100}
     ns.sysctl(**{f"ipv4__neigh__{device}__{key}": value for key, value in soon.items()})
+    ns.ip(f"neigh flush dev {device}")      # those that are known have their timers
     try:
         yield
     finally:
