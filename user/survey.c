@@ -2,6 +2,7 @@
 #include "survey.h"
 
 #include "attach.h"
+#include "ethtool.h"
 #include "iface.h"
 #include "join.h"
 #include "netdev.h"
@@ -212,33 +213,53 @@ static bool is_ruled(void)
 	return ruleset_sees_forwarded(ruleset);
 }
 
-/*
- * Whether XDP may send to that interface. What a veth takes is up to whoever has its other end,
- * from one moment to the next, so that has to be asked for.
- */
-static bool may_xmit(const struct ifaces *ifaces, uint32_t index, enum forwarding forwarding)
+static bool is_veth(const struct ifaces *ifaces, uint32_t index)
 {
 	vec_each (i, &ifaces->list) {
 		if (i->index == index)
-			return (forwarding == FORWARDING_FAST || strcmp(i->kind, "veth") != 0) &&
-			       netdev_takes_xdp(index);
+			return strcmp(i->kind, "veth") == 0;
 	}
 	return false;
+}
+
+/*
+ * Not where the device takes VLAN tags off before XDP, so that a frame of another network looks
+ * like one of ours. tc sees these tags.
+ */
+static bool shows_tags(const char *shared)
+{
+	struct ethtool features;
+	struct error err = { 0 };
+
+	return !ethtool_read(shared, &features, &err) && !features.on[ETHTOOL_RX_VLAN];
+}
+
+/*
+ * To which interfaces XDP sends itself. Only if asked for to a veth, because what it takes is up to
+ * its other end, and from one, because a tag lies beside the frame there.
+ */
+static void note_xmit(struct router_facts *f, bool asked)
+{
+	struct router_row *row = &f->row;
+	size_t n = 0;
+
+	if (is_veth(&f->ifaces, row->ifindex) ? !asked : !shows_tags(f->at.name))
+		return;
+	for (size_t i = 0; i < TN_INSIDE_MAX && row->inside[i]; i++) {
+		if ((asked || !is_veth(&f->ifaces, row->inside[i])) &&
+		    netdev_takes_xdp(row->inside[i]))
+			row->xmit[n++] = row->inside[i];
+	}
 }
 
 static void note_forwarding(const struct router *r, struct router_facts *f)
 {
 	struct router_row *row = &f->row;
-	size_t n = 0;
 
 	row->ruled = r->forwarding == FORWARDING_AUTO && is_ruled();
 	row->fast = r->forwarding != FORWARDING_STACK && !row->ruled;
-	if (!row->fast || row->via != HOOK_XDP)
-		return;
-	for (size_t i = 0; i < TN_INSIDE_MAX && row->inside[i]; i++) {
-		if (may_xmit(&f->ifaces, row->inside[i], r->forwarding))
-			row->xmit[n++] = row->inside[i];
-	}
+	if (row->fast && row->via == HOOK_XDP)
+		note_xmit(f, r->forwarding == FORWARDING_FAST);
 }
 
 /* What forwarding is now; a kernel without IPv6 has no such setting. */
