@@ -6,6 +6,7 @@ that is locked to an MTU makes a hop smaller to those who forward by it, and to 
 import contextlib
 import errno
 import socket
+import time
 
 from case import equal, hook
 from defs import Tenant
@@ -26,6 +27,7 @@ FAR, FAR_GATE = ("100.64.9.5", "fd64::9:5"), ("100.64.0.77", "fd64::77")
 def smaller(ns, *routes):
     """Routes, each as of ip(8), over which no more than SMALL bytes go."""
     ns.ip(*(f"route replace {route} mtu lock {SMALL}" for route in routes))
+    time.sleep(0.15)    # past the stack, routes are asked for again after a tenth of a second
     try:
         yield
     finally:
