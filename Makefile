@@ -268,8 +268,8 @@ bench-policy: $(BUILD)/bpf-tests ## what rules cost, in nanoseconds a packet: no
 	@BENCH=1 $(BUILD)/bpf-tests --filter 'bench/policy' | grep -v '^\['
 
 HOOK ?= tc
-test-kill: all | deps-test ## killed at every system call, refused every one, power cuts: hours (root; HOOK=tc)
-	@$(PYTHON) tests/e2e/run.py --bin $(BUILD)/tenantnat --hook $(HOOK) --offload on --long -v \
+test-kill: all | deps-test ## killed at every moment, refused every system call, power cuts: hours (root; HOOK=tc, EVERY=1)
+	@$(PYTHON) tests/e2e/run.py --bin $(BUILD)/tenantnat --hook $(HOOK) --offload on --long -v $(if $(EVERY),--every) \
 		--topic kill --topic power --topic many
 
 test-guest: all | deps-test deps-vm ## traffic of a real guest in qemu; fetches a kernel, once (root)

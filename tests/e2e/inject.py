@@ -28,8 +28,11 @@ PHASES = {
     "checkpoint": r"(pwrite64|fdatasync|ftruncate) .*state\.db>",
     "close the state": r"unlink .*state\.db-(wal|shm)\"",
     "pin maps": r"mkdir .*/(kill[-\w]*|MAPS|routers)\"|bpf BPF_OBJ_PIN .*/MAPS/|rename ",
-    "write rows": r"bpf BPF_MAP_(UPDATE|DELETE)\w* .*<(by_shared|by_fixed)>",
-    "write down a router": r"bpf BPF_MAP_(UPDATE|DELETE)\w* .*<(routers|config|drops|counters)>"
+    "write rows": r"bpf BPF_MAP_(UPDATE|DELETE)\w* .*<(by_shared|by_fixed|changes)>",
+    "write rules": r"bpf BPF_MAP_(UPDATE|DELETE)\w* .*"
+                   r"<(accepts|services|withdrawn|pools|limits|hits)>",
+    "write down a router": r"bpf BPF_MAP_(UPDATE|DELETE)\w* .*"
+                           r"<(routers|stations|config|drops|counters)>"
                            r"|mkdir .*/routers/\d+\"",
     "address and routes": r"send(to|msg) .*nlmsg_type=(0x14|0x18|RTM_NEW(ADDR|ROUTE))\b"
                           r"|write .*/proc/sys/",
@@ -49,7 +52,7 @@ class Call:
     def __init__(self, name, number, text):
         self.name, self.number, self.text = name, number, text
         self.failed = bool(ERRNO.search(text))
-        self.phase = None
+        self.phase = self.after = None  # `after`: the phase of the call before
         if not self.failed:
             said = f"{name} {text}"
             self.phase = next((p for p, which in PHASES.items() if re.match(which, said)), None)
@@ -77,6 +80,7 @@ def calls(path):
             begun = begun or name == MAIN
             if begun:
                 out.append(Call(name, numbers[name], text))
+                out[-1].after = out[-2].phase if len(out) > 1 else None
     return out
 
 
@@ -110,6 +114,15 @@ class Strace:
         if what == "signal=KILL":
             return done, done.returncode == -signal.SIGKILL
         return done, "(INJECTED)" in text
+
+
+def moments(some):
+    """
+    Calls before which something may have changed since the one before: a kill elsewhere leaves the
+    same. SQLite writes to the -shm file without calls, between those that lock it.
+    """
+    return [call for index, call in enumerate(some)
+            if not index or call.after or "-shm>" in some[index - 1].text]
 
 
 def spread(some, count):

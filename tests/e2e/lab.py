@@ -54,7 +54,7 @@ class Lab:
     """All namespaces, by name as attributes (`red_lan` for red-lan), and `cli`."""
 
     def __init__(self, binary, scratch, variant, offload, medium="veth", forwarding="auto"):
-        self.variant, self.offload, self.long = variant, offload, False
+        self.variant, self.offload, self.long, self.every = variant, offload, False, False
         self.forwarding = forwarding
         self.hook, env = VARIANTS[variant]
         self.scratch = tempfile.mkdtemp(prefix=f"{variant}-{offload}-{medium}-", dir=scratch)

@@ -56,6 +56,8 @@ def arguments():
     parser.add_argument("--lab", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--long", action="store_true",
                         help="more of what a test does many times, where it can")
+    parser.add_argument("--every", action="store_true",
+                        help="with --long: killed also where that leaves the same as one call before")
     parser.add_argument("--forwarding", default="all", choices=["auto", "stack", "all"],
                         help="of the routers; auto comes to fast, but for tests with netfilter")
     parser.add_argument("--medium", default="all", choices=[*NEEDS, "all"],
@@ -149,7 +151,7 @@ class Run:
             self.skip(f"{len(tests)} tests", where, why)
             return
         lab = Lab(self.binary, self.scratch, hook, offload, medium, forwarding)
-        lab.long = self.options.long
+        lab.long, lab.every = self.options.long, self.options.every
         try:
             if not self.judge("lab", where, lab.apply):
                 self.failed += len(tests)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
 Killed anywhere, and refused anything: a command ends before its N-th system call, or the kernel
-says no to that. `make test` tries some of every phase, `make test-kill` every one.
+says no to that. `make test` tries some of every phase; `make test-kill` a kill wherever something has
+changed since the call before, and each error at each call.
 """
 import collections
 import contextlib
@@ -13,13 +14,13 @@ import sqlite3
 import subprocess
 
 from case import equal, once
-from inject import PHASES, Strace, chosen
+from inject import PHASES, Strace, chosen, moments
 from lab import VARIANTS
 from pair import BLUE1, RED1, ROUTERS, Pair
 from snapshot import difference, rows_in_force
 
 # in how many places a command is killed, and at which part of the errors refused, in a short run
-JOIN, CHANGE, ONE = 14, 7, 2
+JOIN, CHANGE, ONE = 15, 7, 2
 HALF, FEW = 6, 16
 # which errors a call can give
 REFUSALS = {
@@ -127,9 +128,9 @@ def refusals(some, part):
 class Walk:
     """Goes to and fro between places, and is struck down on the way."""
 
-    def __init__(self, pair, every=False):
-        self.pair, self.every, self.strace = pair, every, Strace(pair)
-        self.phases, self.struck, self.missed, self.at = {}, 0, 0, None
+    def __init__(self, pair, long=False, every=False):
+        self.pair, self.long, self.every, self.strace = pair, long, every, Strace(pair)
+        self.phases, self.struck, self.missed, self.at = set(), 0, 0, None
         self.forwarding, self.rested, self.failures = set(), 0, []
         self.planned = collections.Counter()
 
@@ -166,7 +167,7 @@ class Walk:
             equal(said, ["nothing to be done"], f"{what}: apply afterwards")
         self.forward(place.joined)
         self.rested += 1
-        place.check(what, full or self.every or self.rested % 4 == 0)
+        place.check(what, full or self.long or self.rested % 4 == 0)
         for name, vm, address in (("red", "red1", RED1), ("blue", "blue1", BLUE1)):
             if name in place.joined:
                 self.pair.echo(vm, address)
@@ -201,7 +202,7 @@ class Walk:
             self.rest(way.end, what)
             return
         self.struck += 1
-        self.phases[call.phase] = self.phases.get(call.phase, 0) + 1
+        self.phases.update({call.phase, call.after} if self.long else {call.phase})
         strict, guards = self.strict(way, forward)
         self.judge_leaks(what, strict)
         place = self.settle(way, what, index)
@@ -218,7 +219,7 @@ class Walk:
         if not struck:
             self.missed += 1
         self.struck += struck
-        self.phases[call.phase] = self.phases.get(call.phase, 0) + 1
+        self.phases.add(call.phase)
         said = done.stderr.strip()
         strict, _ = self.strict(way, forward)
         self.judge_leaks(what, strict)
@@ -255,8 +256,15 @@ class Walk:
         self.forward(way.end.joined)
         self.at = way.end
         if how == self.refuse:
-            return list(refusals(some, 0 if self.every else count))
-        return some if self.every else chosen(some, count, self.planned)
+            return list(refusals(some, 0 if self.long else count))
+        if self.long:
+            return some if self.every else moments(some)
+        return chosen(some, count, self.planned)
+
+    def tell(self, how, way, left):
+        """A long run says now and then how far it is."""
+        if self.long and left % 50 == 0:
+            print(f"   {how.__name__} {way}: {left} to go, {len(self.failures)} failures", flush=True)
 
     def strike(self, how, way, call, index, again):
         """What fails is kept, and the next one starts anew from there."""
@@ -273,6 +281,7 @@ class Walk:
         some = self.points(how, way, count)
         again()
         for index, call in enumerate(some):
+            self.tell(how, way, len(some) - index)
             self.strike(how, way, call, index, again)
             if self.at is not way.start:
                 again()
@@ -284,6 +293,7 @@ class Walk:
         while any(left.values()):
             way = forth if self.at is forth.start else back
             if left[way]:
+                self.tell(how, way, len(left[way]))
                 index, call = left[way].pop(0)
                 failed = len(self.failures)
                 self.strike(how, way, call, index, again)
@@ -299,7 +309,7 @@ class Walk:
               f"{self.missed} calls were not met", flush=True)
         assert not self.failures, f"{len(self.failures)} failures: " + " | ".join(self.failures[:3])
         assert self.struck >= least, f"{what} only {self.struck} times"
-        never = [phase for phase in phases if not self.phases.get(phase)]
+        never = [phase for phase in phases if phase not in self.phases]
         assert not never, f"never {what} in: {', '.join(never)}"
 
 
@@ -309,7 +319,7 @@ def walking(lab, name, **options):
     pair = Pair(lab, f"{name}-{lab.variant}", env=env, hooks=(hook, hook), **options)
     try:
         with pair.talking():
-            yield Walk(pair, lab.long)
+            yield Walk(pair, lab.long, lab.every)
     finally:
         pair.close()
 
