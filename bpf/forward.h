@@ -60,30 +60,34 @@ __noinline int tn_way_on(struct __sk_buff *skb, __u32 len, __u32 out)
 		       : 0;
 }
 
-/* The place for the ends in struct work. Where two have the same, the later one has it. */
-static __always_inline struct tn_way *way_place(const struct ends *e, __u32 out)
+/* The place for these ends. Where two have the same, the later one has it. */
+static __always_inline struct tn_way *way_place(const struct tn_addr *vm,
+						const struct tn_addr *peer, __u32 to)
 {
 	/* Fibonacci hashing: neighbouring addresses come far apart */
-	__u32 ends = bpf_ntohl(e->fixed.w[3]) + bpf_ntohl(e->peer.w[3]) * 0x85ebca6bU;
+	__u32 ends = bpf_ntohl(vm->w[3]) + bpf_ntohl(peer->w[3]) * 0x85ebca6bU;
 	__u32 place = ends * 0x9e3779b1U >> (32 - TN_WAYS_BITS);
 
-	if (out)
+	if (to == TN_WAY_OUT)
 		place ^= 1U << (TN_WAYS_BITS - 1);
+	if (to == TN_WAY_PASS)
+		place ^= 1U << (TN_WAYS_BITS - 2);
 	return bpf_map_lookup_elem(&ways, &place);
 }
 
-static __always_inline bool way_is_of(const struct tn_way *way, const struct ends *e, __u32 out,
-				      __u32 ingress)
+static __always_inline bool way_is_of(const struct tn_way *way, const struct tn_addr *vm,
+				      const struct tn_addr *peer, __u32 to, __u32 ingress)
 {
-	return way->router == (tn_router_id | out) && way->ingress == ingress &&
-	       addr_equal(&way->fixed, &e->fixed) && addr_equal(&way->peer, &e->peer);
+	return way->router == (tn_router_id | to) && way->ingress == ingress &&
+	       addr_equal(&way->vm, vm) && addr_equal(&way->peer, peer);
 }
 
-static __always_inline bool way_leads(const struct tn_way *way, const struct ends *e, __u32 out,
-				      __u32 ingress, __u32 len)
+/* Whether it is that of a packet of `len` bytes from that MAC address, `past` the stack or not. */
+static __always_inline bool way_leads(const struct tn_way *way, __u32 len, const __u8 *sender,
+				      bool past)
 {
-	return way_is_of(way, e, out, ingress) && len <= way->mtu &&
-	       way->until > bpf_ktime_get_coarse_ns();
+	return len <= way->mtu && way->until > bpf_ktime_get_coarse_ns() && !!way->egress == past &&
+	       mac_equal(sender, way->sender);
 }
 
 /* Whether XDP can send to that interface: the loader knows. */
@@ -101,14 +105,23 @@ __noinline int tn_takes_xdp(__u32 ifindex)
 	return 0;
 }
 
-/* As work.fib has it, for packets that come in by that interface. */
-static __always_inline void way_note(struct tn_way *way, const struct work *w, __u32 out,
-				     __u32 ingress)
+/* Whose it is, and who sends there. It is not said yet what becomes of it. */
+static __always_inline void way_begin(struct tn_way *way, const struct work *w, __u32 to,
+				      __u32 ingress, const __u8 *sender)
 {
-	way->fixed = w->ends.fixed;
+	way->until = 0;
+	way->rule = 0;
+	way->vm = to ? w->ends.fixed : w->ends.shared;
+	way->now = to ? w->ends.shared : w->ends.fixed;
 	way->peer = w->ends.peer;
-	way->router = tn_router_id | out;
+	way->router = tn_router_id | to;
 	way->ingress = ingress;
+	__builtin_memcpy(way->sender, sender, sizeof(way->sender));
+}
+
+/* On as work.fib has it. */
+static __always_inline void way_note(struct tn_way *way, const struct work *w)
+{
 	way->egress = w->fib.ifindex;
 	way->mtu = w->fib.mtu_result;
 	way->xdp = tn_takes_xdp(w->fib.ifindex);
@@ -118,6 +131,14 @@ static __always_inline void way_note(struct tn_way *way, const struct work *w, _
 	way->until = mac_is_unset(w->fib.dmac) || mac_is_unset(w->fib.smac)
 			     ? 0
 			     : bpf_ktime_get_coarse_ns() + TN_WAY_LIFE;
+}
+
+/* On through the stack. */
+static __always_inline void way_note_stack(struct tn_way *way)
+{
+	way->egress = 0;
+	way->mtu = 0xffff;
+	way->until = bpf_ktime_get_coarse_ns() + TN_WAY_LIFE;
 }
 
 /* The same to the VM, if its neighbour is known. */

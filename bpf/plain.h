@@ -3,8 +3,9 @@
  * The plain packet, which nearly every one is: TCP or UDP in an IPv4 packet without options or an
  * IPv6 packet without extension headers, whole, in a frame of its own length, with more than one
  * hop to go, between ends that the tables know, while nobody watches. It is judged here with as
- * little as that takes. This file can only say yes: of any doubt it says TN_GO_ON and has changed
- * nothing, and judge.h judges from the start.
+ * little as that takes, and less when the one before was like it: see struct tn_way. This file can
+ * only say yes: at any doubt the packet is not plain, nothing has been changed, and judge.h judges
+ * from the start.
  */
 #ifndef TN_BPF_PLAIN_H
 #define TN_BPF_PLAIN_H
@@ -102,6 +103,16 @@ static __always_inline bool plain_parse(struct pkt *p, struct plain *q)
 	}
 }
 
+/* How often the tables have changed; to be read before anything else of them. */
+static __always_inline __u64 changes_so_far(void)
+{
+	const __u64 *n;
+	__u32 zero = 0;
+
+	n = bpf_map_lookup_elem(&changes, &zero);
+	return n ? *(const volatile __u64 *)n : 0;
+}
+
 /* Then every packet may have to be told. */
 static __always_inline bool is_watched(void)
 {
@@ -151,12 +162,10 @@ static __always_inline bool plain_may_go_out(struct pkt *p, struct work *w, cons
  */
 static __always_inline __u32 plain_ask(struct pkt *p, struct work *w, __u32 out, struct tn_way *way)
 {
-	struct __sk_buff *skb = p->ctx;
 	const struct ethhdr *eth = p->data;
 	bool known = true;
 	__u32 egress;
 
-	way->until = 0;
 	if (is_summed(p))
 		return 0;
 	if (out && !tn_sources_loose) {
@@ -164,13 +173,12 @@ static __always_inline __u32 plain_ask(struct pkt *p, struct work *w, __u32 out,
 			return 0;
 		/* as long as the kernel does not know the VM, nobody is known to be it */
 		known = mac_equal(eth->h_source, w->fib.dmac);
-		__builtin_memcpy(way->sender, eth->h_source, ETH_ALEN);
 	}
-	egress = tn_way_on(skb, p->ip_bytes, out);
+	egress = tn_way_on(p->ctx, p->ip_bytes, out);
 	if (!egress || !!out != (egress == tn_shared_ifindex))
 		return 0;
 	if (known)
-		way_note(way, w, out, skb->ifindex);
+		way_note(way, w);
 	return egress;
 }
 
@@ -180,42 +188,125 @@ static __always_inline __u32 plain_ask(struct pkt *p, struct work *w, __u32 out,
  * alive.
  */
 #define XDP_LEAVES 64 /* one in so many */
-static __always_inline bool plain_ask_xdp(struct pkt *p, struct work *w, struct tn_way *way)
+static __always_inline bool plain_ask_xdp(struct pkt *p, struct work *w, struct tn_way *way,
+					  bool mine)
 {
 	__u32 egress;
 
-	if (way_is_of(way, &w->ends, 0, tn_shared_ifindex) ||
-	    bpf_get_prandom_u32() % XDP_LEAVES == 0)
+	if (mine || bpf_get_prandom_u32() % XDP_LEAVES == 0)
 		return false;
 	egress = tn_way_on_xdp(p->ctx, p->ip_bytes);
 	if (!egress || egress == tn_shared_ifindex)
 		return false;
-	way_note(way, w, 0, tn_shared_ifindex);
+	way_note(way, w);
 	return way->until && way->xdp;
 }
 
-/* Past the stack, where that is to be. TN_GO_ON: by *by, or by p->egress. */
-static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *w, __u32 out,
-						    const struct tn_way **by)
+/* Which way a packet goes, and who it is from, with what was found out so far. */
+struct course {
+	__u32 to;	    /* TN_WAY_… */
+	bool past;	    /* the stack */
+	bool mine;	    /* `way` is its own already, */
+	bool leads;	    /* and not out of date */
+	struct tn_way *way; /* the place for it */
+	__u32 ingress;
+	__u64 change; /* changes_so_far() */
+};
+
+static __always_inline bool course_begin(struct pkt *p, struct course *c)
 {
-	__u32 ingress = out ? ((struct __sk_buff *)p->ctx)->ifindex : tn_shared_ifindex;
-	struct tn_way *way = way_place(&w->ends, out);
+	const struct tn_addr *vm = c->to ? &p->src : &p->dst, *peer = c->to ? &p->dst : &p->src;
 	const struct ethhdr *eth = p->data;
 
-	if (!way || (void *)(eth + 1) > p->data_end)
+	c->ingress = p->xdp ? tn_shared_ifindex : ((struct __sk_buff *)p->ctx)->ifindex;
+	c->way = way_place(vm, peer, c->to);
+	if (!c->way || (void *)(eth + 1) > p->data_end)
+		return false;
+	c->mine = way_is_of(c->way, vm, peer, c->to, c->ingress);
+	c->leads = c->mine && way_leads(c->way, p->ip_bytes, eth->h_source, c->past);
+	return true;
+}
+
+/* The service that a rule of the VM's tenant is asked for. */
+static __always_inline __u32 plain_service(const struct plain *q, __u32 to)
+{
+	return (__u32)q->class << 16 | (to ? q->sport : q->dport);
+}
+
+/* Whether all that is to be known about the packet was found for the one before. */
+static __always_inline bool is_known(const struct course *c, const struct plain *q)
+{
+	const struct tn_way *way = c->way;
+
+	return c->leads && way->rule && way->change == c->change &&
+	       (way->service == TN_WAY_ANY || way->service == plain_service(q, c->to));
+}
+
+/* Past the stack, where that is to be. TN_GO_ON: by *by, or by p->egress. */
+static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *w, struct course *c,
+						    const struct tn_way **by)
+{
+	const struct ethhdr *eth = p->data;
+	struct tn_way *way = c->way;
+
+	if ((void *)(eth + 1) > p->data_end)
 		return TN_PASS;
-	p->hops = 1;
-	if (way_leads(way, &w->ends, out, ingress, p->ip_bytes) &&
-	    (!out || tn_sources_loose || mac_equal(eth->h_source, way->sender))) {
-		*by = way;
+	p->hops = c->past;
+	/* its mapping may be another one by now */
+	if (c->leads && addr_equal(&way->now, c->to ? &w->ends.shared : &w->ends.fixed)) {
+		if (c->past)
+			*by = way;
+		return p->xdp && !way->xdp ? TN_LEAVE_TO_TC : TN_GO_ON;
+	}
+	way_begin(way, w, c->to, c->ingress, eth->h_source);
+	if (!c->past) {
+		way_note_stack(way);
 		return TN_GO_ON;
 	}
 	if (p->xdp) {
 		*by = way;
-		return plain_ask_xdp(p, w, way) ? TN_GO_ON : TN_LEAVE_TO_TC;
+		return plain_ask_xdp(p, w, way, c->mine) ? TN_GO_ON : TN_LEAVE_TO_TC;
 	}
-	p->egress = plain_ask(p, w, out, way);
+	p->egress = plain_ask(p, w, c->to, way);
 	return p->egress ? TN_GO_ON : TN_PASS;
+}
+
+/* Keep what accepted the packet, for those that come behind it. */
+static __always_inline void course_keep(const struct course *c, const struct pkt *p,
+					const struct work *w, const struct plain *q, __u32 slot)
+{
+	struct tn_way *way = c->way;
+
+	way->rule = p->rule;
+	way->service = w->any_service ? TN_WAY_ANY : plain_service(q, c->to);
+	way->slot = slot;
+	way->change = c->change;
+}
+
+static __always_inline enum tn_verdict plain_translate(struct pkt *p, const struct course *c,
+						       const struct tn_addr *now, __u32 slot)
+{
+	enum tn_verdict v = nat_rewrite(p, c->to ? TN_SRC : TN_DST, now);
+
+	if (v == TN_TRANSLATED && c->to)
+		count_out(p, slot);
+	else if (v == TN_TRANSLATED)
+		count_in(p, slot);
+	return v;
+}
+
+static __always_inline enum tn_verdict plain_known(struct pkt *p, const struct course *c,
+						   const struct tn_way **by)
+{
+	const struct tn_way *way = c->way;
+
+	if (p->xdp && !way->xdp)
+		return TN_LEAVE_TO_TC;
+	if (c->past)
+		*by = way;
+	p->hops = c->past;
+	p->rule = way->rule;
+	return plain_translate(p, c, &way->now, way->slot);
 }
 
 /*
@@ -223,14 +314,17 @@ static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *
  */
 static __always_inline enum tn_verdict plain_in(struct pkt *p, const struct tn_way **by)
 {
+	struct course c = { .to = TN_WAY_IN, .past = tn_forward_fast, .change = changes_so_far() };
 	struct work *w = work_get();
 	const struct tn_shared *to;
 	enum tn_verdict v;
 	struct plain q;
 	__u32 slot;
 
-	if (!w || is_watched() || !plain_parse(p, &q))
+	if (!w || is_watched() || !plain_parse(p, &q) || !course_begin(p, &c))
 		return TN_PASS;
+	if (is_known(&c, &q))
+		return plain_known(p, &c, by);
 	w->ends.shared = p->dst;
 	w->ends.peer = p->src;
 	to = lookup_our_mapping(&w->ends.shared);
@@ -242,31 +336,27 @@ static __always_inline enum tn_verdict plain_in(struct pkt *p, const struct tn_w
 	w->ends.flags = to->flags;
 	if (!plain_peer(p, w, true) || !plain_may_come_in(p, &q))
 		return TN_PASS;
-	if (tn_forward_fast) {
-		v = plain_way_on(p, w, 0, by);
-		if (v != TN_GO_ON)
-			return v;
-		if (p->xdp && *by && !(*by)->xdp)
-			return TN_LEAVE_TO_TC;
-	}
-	v = nat_rewrite(p, TN_DST, &w->ends.fixed);
-	if (v == TN_TRANSLATED)
-		count_in(p, slot);
-	return v;
+	v = plain_way_on(p, w, &c, by);
+	if (v != TN_GO_ON)
+		return v;
+	course_keep(&c, p, w, &q, slot);
+	return plain_translate(p, &c, &w->ends.fixed, slot);
 }
 
 /* The same of what comes from a VM, `inside` the router or behind it. */
 static __always_inline enum tn_verdict plain_out(struct pkt *p, bool inside,
 						 const struct tn_way **by)
 {
+	struct course c = { .to = TN_WAY_OUT, .past = inside, .change = changes_so_far() };
 	struct work *w = work_get();
 	const struct tn_fixed *mapping;
-	enum tn_verdict v;
 	struct plain q;
 	__u32 slot;
 
-	if (!w || is_watched() || !plain_parse(p, &q))
+	if (!w || is_watched() || !plain_parse(p, &q) || !course_begin(p, &c))
 		return TN_PASS;
+	if (is_known(&c, &q))
+		return plain_known(p, &c, by);
 	w->ends.fixed = p->src;
 	w->ends.peer = p->dst;
 	mapping = lookup_fixed(&w->ends.fixed);
@@ -274,14 +364,43 @@ static __always_inline enum tn_verdict plain_out(struct pkt *p, bool inside,
 		return TN_PASS;
 	slot = mapping->slot;
 	ends_know_vm(&w->ends, mapping);
-	if (!plain_peer(p, w, false) ||
-	    (inside && plain_way_on(p, w, TN_WAY_OUT, by) != TN_GO_ON) ||
+	if (!plain_peer(p, w, false) || plain_way_on(p, w, &c, by) != TN_GO_ON ||
 	    !plain_may_go_out(p, w, &q))
 		return TN_PASS;
-	v = nat_rewrite(p, TN_SRC, &w->ends.shared);
-	if (v == TN_TRANSLATED)
-		count_out(p, slot);
-	return v;
+	course_keep(&c, p, w, &q, slot);
+	return plain_translate(p, &c, &w->ends.shared, slot);
+}
+
+/*
+ * Whether the stack may have what a VM sends, as it is: to the shared network, or not. What turns
+ * back is not plain.
+ */
+static __always_inline bool plain_passes(struct pkt *p)
+{
+	struct course c = { .to = TN_WAY_PASS, .change = changes_so_far() };
+	const struct ethhdr *eth = p->data;
+	struct work *w = work_get();
+	struct plain q;
+
+	if (!w || is_watched() || !plain_parse(p, &q) || !course_begin(p, &c))
+		return false;
+	if (c.leads && c.way->change == c.change)
+		return true;
+	w->ends.fixed = p->src;
+	w->ends.peer = p->dst;
+	if (in_shared_subnets(&w->ends.fixed))
+		return false;
+	if (!in_shared_subnets(&w->ends.peer))
+		return true;
+	if (!tn_sources_loose &&
+	    (judge_way_back(p, w) != TN_GO_ON || !mac_equal(eth->h_source, w->fib.dmac)))
+		return false;
+	if (lookup_our_mapping(&w->ends.peer))
+		return false;
+	way_begin(c.way, w, c.to, c.ingress, eth->h_source);
+	way_note_stack(c.way);
+	c.way->change = c.change;
+	return true;
 }
 
 /* What the kernel is to do with a frame, or: it is not plain. */
@@ -338,9 +457,11 @@ static __always_inline int plain_inside_in(struct __sk_buff *skb)
 	const struct tn_way *by = NULL;
 	struct pkt p = {};
 
-	if (!tn_forward_fast || !plain_init_skb(&p, skb) || skb->pkt_type != PACKET_HOST ||
+	if (!plain_init_skb(&p, skb) || skb->pkt_type != PACKET_HOST ||
 	    (void *)(eth + 1) > p.data_end || eth->h_proto != (__u16)skb->protocol)
 		return NOT_PLAIN;
+	if (!tn_forward_fast)
+		return plain_passes(&p) ? TC_ACT_UNSPEC : NOT_PLAIN;
 	return plain_action(&p, plain_out(&p, true, &by), by);
 }
 

@@ -49,6 +49,8 @@ struct work {
 	struct tn_service_key service;
 	struct tn_flow_key flow;
 	struct tn_fragment_key fragment;
+	__u32 rows;	  /* of accepts that tn_rule() has met, */
+	bool any_service; /* and whether its answer is the same for all services */
 	struct bpf_fib_lookup fib;
 	struct bpf_redir_neigh hop;
 	struct tn_event said; /* see report.h; the addresses always */
@@ -75,17 +77,20 @@ static __always_inline __u32 seconds(void)
 }
 
 /*
- * The rule of the row of accepts that `key` names, and the rows of services below it; 0: none.
+ * The rule of the row of accepts that w->service names, and the rows of services below it; 0: none.
  * `service` SERVICE_UNKNOWN: a fragment without its header.
  */
-static __always_inline __u32 rule_in(struct tn_service_key *key, __u32 service)
+static __always_inline __u32 rule_in(struct work *w, __u32 service)
 {
+	struct tn_service_key *key = &w->service;
 	const struct tn_accept *found = bpf_map_lookup_elem(&accepts, &key->accept);
 	__u32 blocks, class = key->class;
 	const __u32 *rule;
 
 	if (!found)
 		return 0;
+	w->any_service = found->rule && !w->rows;
+	w->rows++;
 	if (found->rule || class >= TN_CLASSES_COUNT)
 		return found->rule;
 	/* the verifier has to see the bound once more, and the compiler not that it is known */
@@ -121,6 +126,7 @@ __noinline __u32 tn_rule(__u32 of_peer, __u32 class, __u32 service)
 
 	if (!w)
 		return 0;
+	w->rows = w->any_service = 0;
 	e = &w->ends;
 	from = of_peer ? e->tenant : e->peer_tenant;
 	named = (of_peer ? e->peer_flags : e->flags) & TN_SHARED_NAMED;
@@ -137,7 +143,7 @@ __noinline __u32 tn_rule(__u32 of_peer, __u32 class, __u32 service)
 			key->accept.to = of_peer ? e->peer : e->shared;
 		}
 		key->accept.from = i & 1 ? 0 : from;
-		rule = rule_in(key, service);
+		rule = rule_in(w, service);
 	}
 	return rule;
 }

@@ -14,7 +14,7 @@
 
 #include "tn_reasons.h"
 
-#define TN_ABI 4
+#define TN_ABI 5
 
 /*
  * An IPv6 address, or an IPv4 address as IPv4-mapped IPv6 (RFC 4291, 2.5.5.2:
@@ -192,27 +192,41 @@ struct tn_fragment {
 #define TN_FRAGMENT_LIFE 30 /* as long as Linux waits for the others (ipfrag_time) */
 
 /*
- * Map ways, per CPU, by a hash of the ends: what the kernel's routes and neighbours said a moment
- * ago about packets between a VM and its peer, so that not every packet past the stack has to ask.
- * By asking again after TN_WAY_LIFE, changes take effect, and the kernel sees to its neighbours.
+ * Map changes, one element, 64 bits: goes up when the other tables have changed, so that what
+ * `ways` has kept of them is void.
+ */
+
+/*
+ * Map ways, per CPU, by a hash of the ends: what is to become of packets between a VM and its peer,
+ * as it was found a moment ago. Of the tables of this machine it holds as long as `changes` stays
+ * what it is; of the kernel's routes and neighbours for TN_WAY_LIFE: by asking again, changes take
+ * effect, and the kernel sees to its neighbours.
  */
 #define TN_WAYS_BITS 12
 #define TN_WAY_LIFE  100000000ULL /* nanoseconds */
-#define TN_WAY_OUT   0x80000000U
+#define TN_WAY_IN    0U
+#define TN_WAY_OUT   0x80000000U /* from the VM to the shared network */
+#define TN_WAY_PASS  0x40000000U /* the same, into the stack as they are */
 
 struct tn_way {
-	struct tn_addr fixed; /* of the VM */
-	struct tn_addr peer;  /* on the shared network */
-	__u32 router;	      /* the VM's; with TN_WAY_OUT, packets are from the VM, else to it */
-	__u32 ingress;	      /* index of the interface where they come in, */
-	__u32 egress;	      /* and of that where they go on */
-	__u16 mtu;	      /* of the way on, in bytes of IP packets */
-	__u8 sender[6];	      /* the MAC address that the VM sends from; with TN_WAY_OUT */
-	__u8 macs[12];	      /* destination and source of the frame that goes on */
-	__u64 until;	      /* CLOCK_MONOTONIC, nanoseconds; 0: not known */
-	__u32 xdp;	      /* 1: XDP can send there itself */
+	struct tn_addr vm;   /* its address as packets have it when they come, */
+	struct tn_addr peer; /* that of the other end, on the shared network, */
+	struct tn_addr now;  /* and what replaces the VM's */
+	__u32 router;	     /* the VM's, and a direction: TN_WAY_… */
+	__u32 ingress;	     /* index of the interface where they come in, */
+	__u32 egress;	     /* and of that where they go on; 0: by the stack */
+	__u16 mtu;	     /* of the way on, in bytes of IP packets */
+	__u8 sender[6];	     /* the MAC address that they come from */
+	__u8 macs[12];	     /* destination and source of the frame that goes on */
+	__u32 xdp;	     /* 1: XDP can send there itself */
+	__u64 until;	     /* CLOCK_MONOTONIC, nanoseconds; 0: not known */
+	__u64 change;	     /* `changes` as it was, for the rest: */
+	__u32 rule;	     /* that accepted the last packet; 0: none did */
+	__u32 service;	     /* whom it accepted: class << 16 | service, or TN_WAY_ANY */
+	__u32 slot;	     /* as in struct tn_shared */
 	__u32 pad;
 };
+#define TN_WAY_ANY 0xffffffffU /* it accepts all of them */
 
 /*
  * Map limits, by shared address: what a mapping may carry, in each direction for itself. A bucket
@@ -393,7 +407,7 @@ TN_ABI_SIZE(struct tn_flow_key, 40);
 TN_ABI_SIZE(struct tn_flow, 12);
 TN_ABI_SIZE(struct tn_fragment_key, 40);
 TN_ABI_SIZE(struct tn_fragment, 8);
-TN_ABI_SIZE(struct tn_way, 80);
+TN_ABI_SIZE(struct tn_way, 120);
 TN_ABI_SIZE(struct tn_limit, 64);
 TN_ABI_SIZE(struct tn_drops, 8 * TN_REASONS_MAX + 16);
 TN_ABI_SIZE(struct tn_watch, 64);

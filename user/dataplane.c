@@ -35,6 +35,7 @@
 	X(accepts)   \
 	X(services)  \
 	X(withdrawn) \
+	X(changes)   \
 	X(ways)      \
 	X(hits)      \
 	X(pools)     \
@@ -785,6 +786,32 @@ static int slot_for(struct dataplane *dp, const struct machine *have, const stru
 
 /* ------------------------------------------------------------ writing */
 
+static int map_error(enum map_id id, struct error *err)
+{
+	return error_set(err, "cannot change the map %s: %s%s", map_names[id], strerror(errno),
+			 errno == E2BIG ? "; it is full" : "");
+}
+
+/*
+ * `n` rows were just written, or some of them if `ret` is not 0, which is returned. They take
+ * effect: see tn_abi.h, changes. Nobody else writes there, as we hold the lock. A process that ends
+ * before leaves TN_WAY_LIFE to pass.
+ */
+static int tell_programs(struct dataplane *dp, int ret, size_t n, struct error *err)
+{
+	uint32_t zero = 0;
+	uint64_t changes;
+
+	if (!n)
+		return ret;
+	if (bpf_map_lookup_elem(dp->fd[MAP_changes], &zero, &changes))
+		return ret ? ret : map_error(MAP_changes, err);
+	changes++;
+	if (bpf_map_update_elem(dp->fd[MAP_changes], &zero, &changes, BPF_ANY))
+		return ret ? ret : map_error(MAP_changes, err);
+	return ret;
+}
+
 int dataplane_put_subnets(struct dataplane *dp, const struct machine *m, struct error *err)
 {
 	struct tn_config config = { .abi = TN_ABI, .capacity = dp->capacity, .rules = dp->rules };
@@ -800,13 +827,7 @@ int dataplane_put_subnets(struct dataplane *dp, const struct machine *m, struct 
 	}
 	if (bpf_map_update_elem(dp->fd[MAP_config], &zero, &config, BPF_ANY))
 		return error_set(err, "cannot write the shared subnets: %s", strerror(errno));
-	return 0;
-}
-
-static int map_error(enum map_id id, struct error *err)
-{
-	return error_set(err, "cannot change the map %s: %s%s", map_names[id], strerror(errno),
-			 errno == E2BIG ? "; it is full" : "");
+	return tell_programs(dp, 0, 1, err);
 }
 
 static int update_batch(struct dataplane *dp, enum map_id id, const void *keys, const void *values,
@@ -828,8 +849,8 @@ static int delete_rows(struct dataplane *dp, enum map_id id, const char *keys, s
 	return 0;
 }
 
-int dataplane_put_fixed(struct dataplane *dp, const struct machine *have,
-			const struct fixed_row *const *rows, size_t n, struct error *err)
+static int put_fixed(struct dataplane *dp, const struct machine *have,
+		     const struct fixed_row *const *rows, size_t n, struct error *err)
 {
 	_cleanup_free_ struct tn_fixed_key *keys = xrealloc(NULL, BATCH, sizeof(*keys));
 	_cleanup_free_ struct tn_fixed *values = xrealloc(NULL, BATCH, sizeof(*values));
@@ -854,8 +875,14 @@ int dataplane_put_fixed(struct dataplane *dp, const struct machine *have,
 	return 0;
 }
 
-int dataplane_put_shared(struct dataplane *dp, const struct machine *have,
-			 const struct shared_row *const *rows, size_t n, struct error *err)
+int dataplane_put_fixed(struct dataplane *dp, const struct machine *have,
+			const struct fixed_row *const *rows, size_t n, struct error *err)
+{
+	return tell_programs(dp, put_fixed(dp, have, rows, n, err), n, err);
+}
+
+static int put_shared(struct dataplane *dp, const struct machine *have,
+		      const struct shared_row *const *rows, size_t n, struct error *err)
 {
 	_cleanup_free_ struct tn_addr *keys = xrealloc(NULL, BATCH, sizeof(*keys));
 	_cleanup_free_ struct tn_shared *values = xrealloc(NULL, BATCH, sizeof(*values));
@@ -883,8 +910,14 @@ int dataplane_put_shared(struct dataplane *dp, const struct machine *have,
 	return 0;
 }
 
-int dataplane_del_shared(struct dataplane *dp, const struct shared_row *const *rows, size_t n,
-			 struct error *err)
+int dataplane_put_shared(struct dataplane *dp, const struct machine *have,
+			 const struct shared_row *const *rows, size_t n, struct error *err)
+{
+	return tell_programs(dp, put_shared(dp, have, rows, n, err), n, err);
+}
+
+static int del_shared(struct dataplane *dp, const struct shared_row *const *rows, size_t n,
+		      struct error *err)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (delete_rows(dp, MAP_by_shared, (const char *)&rows[i]->shared,
@@ -894,8 +927,14 @@ int dataplane_del_shared(struct dataplane *dp, const struct shared_row *const *r
 	return 0;
 }
 
-int dataplane_del_fixed(struct dataplane *dp, const struct fixed_row *const *rows, size_t n,
-			struct error *err)
+int dataplane_del_shared(struct dataplane *dp, const struct shared_row *const *rows, size_t n,
+			 struct error *err)
+{
+	return tell_programs(dp, del_shared(dp, rows, n, err), n, err);
+}
+
+static int del_fixed(struct dataplane *dp, const struct fixed_row *const *rows, size_t n,
+		     struct error *err)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct tn_fixed_key key = { .router = rows[i]->router, .fixed = rows[i]->fixed };
@@ -904,6 +943,12 @@ int dataplane_del_fixed(struct dataplane *dp, const struct fixed_row *const *row
 			return -1;
 	}
 	return 0;
+}
+
+int dataplane_del_fixed(struct dataplane *dp, const struct fixed_row *const *rows, size_t n,
+			struct error *err)
+{
+	return tell_programs(dp, del_fixed(dp, rows, n, err), n, err);
 }
 
 /* ------------------------------------------------------------ policy */
@@ -933,25 +978,25 @@ int dataplane_del_fixed(struct dataplane *dp, const struct fixed_row *const *row
 int dataplane_put_accepts(struct dataplane *dp, const struct accept_row *rows, size_t n,
 			  struct error *err)
 {
-	return put_rows(dp, MAP_accepts, rows, n, value, err);
+	return tell_programs(dp, put_rows(dp, MAP_accepts, rows, n, value, err), n, err);
 }
 
 int dataplane_del_accepts(struct dataplane *dp, const struct accept_row *rows, size_t n,
 			  struct error *err)
 {
-	return del_rows(dp, MAP_accepts, rows, n, key, err);
+	return tell_programs(dp, del_rows(dp, MAP_accepts, rows, n, key, err), n, err);
 }
 
 int dataplane_put_services(struct dataplane *dp, const struct service_row *rows, size_t n,
 			   struct error *err)
 {
-	return put_rows(dp, MAP_services, rows, n, rule, err);
+	return tell_programs(dp, put_rows(dp, MAP_services, rows, n, rule, err), n, err);
 }
 
 int dataplane_del_services(struct dataplane *dp, const struct service_row *rows, size_t n,
 			   struct error *err)
 {
-	return del_rows(dp, MAP_services, rows, n, key, err);
+	return tell_programs(dp, del_rows(dp, MAP_services, rows, n, key, err), n, err);
 }
 
 int dataplane_put_withdrawn(struct dataplane *dp, const struct tn_service_key *keys, size_t n,
@@ -977,13 +1022,13 @@ int dataplane_put_withdrawn(struct dataplane *dp, const struct tn_service_key *k
 int dataplane_put_pools(struct dataplane *dp, const struct pool_row *rows, size_t n,
 			struct error *err)
 {
-	return put_rows(dp, MAP_pools, rows, n, tenant, err);
+	return tell_programs(dp, put_rows(dp, MAP_pools, rows, n, tenant, err), n, err);
 }
 
 int dataplane_del_pools(struct dataplane *dp, const struct pool_row *rows, size_t n,
 			struct error *err)
 {
-	return del_rows(dp, MAP_pools, rows, n, key, err);
+	return tell_programs(dp, del_rows(dp, MAP_pools, rows, n, key, err), n, err);
 }
 
 int dataplane_put_limits(struct dataplane *dp, const struct limit_row *rows, size_t n,
@@ -1046,7 +1091,7 @@ int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struc
 		return map_error(MAP_stations, err);
 	if (bpf_map_update_elem(dp->fd[MAP_routers], &r->id, &value, BPF_ANY))
 		return map_error(MAP_routers, err);
-	return 0;
+	return tell_programs(dp, 0, 1, err);
 }
 
 int dataplane_del_router(struct dataplane *dp, uint32_t id, struct error *err)
@@ -1056,7 +1101,8 @@ int dataplane_del_router(struct dataplane *dp, uint32_t id, struct error *err)
 	if (bpf_map_update_elem(dp->fd[MAP_stations], &id, &nobody, BPF_ANY))
 		return map_error(MAP_stations, err);
 	zero_percpu(dp->fd[MAP_drops], id, sizeof(struct tn_drops));
-	return delete_rows(dp, MAP_routers, (const char *)&id, sizeof(id), 1, err);
+	return tell_programs(
+		dp, delete_rows(dp, MAP_routers, (const char *)&id, sizeof(id), 1, err), 1, err);
 }
 
 /* ------------------------------------------------------------ programs */

@@ -47,7 +47,7 @@ static void check(struct lab *lab, const struct way *w)
 
 Test(forward, what_is_sent_on)
 {
-	struct lab *lab = links_open(ON_INSIDE | ON_TC, true);
+	struct lab *lab = links_open(ON_INSIDE | ON_TC, PAST_STACK, true);
 	/* clang-format off */
 	const struct way ways[] = {
 		{ "in", TC_IN, { IN_ }, SENT, { UDP(GREEN_SHARED, RED_VM), .ttl = 63 } },
@@ -80,7 +80,7 @@ Test(forward, what_is_sent_on)
 /* In: translated, and the stack goes on; out: as it came, and the egress program translates. */
 Test(forward, what_is_left_to_the_stack)
 {
-	struct lab *lab = links_open(ON_INSIDE | ON_TC, true);
+	struct lab *lab = links_open(ON_INSIDE | ON_TC, PAST_STACK, true);
 	/* clang-format off */
 	const struct way ways[] = {
 		{ "in, no hop left", TC_IN, { IN_, .ttl = 1 }, LEFT,
@@ -120,7 +120,7 @@ Test(forward, what_is_left_to_the_stack)
 Test(forward, summed_frames_are_left_to_the_stack)
 {
 	const struct packet p = { IN_ };
-	struct lab *lab = links_open(ON_INSIDE | ON_TC, true);
+	struct lab *lab = links_open(ON_INSIDE | ON_TC, PAST_STACK, true);
 	struct frame f = packet_build(&p);
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f.bytes, .data_size_in = f.len,
 		    .flags = BPF_F_TEST_SKB_CHECKSUM_COMPLETE);
@@ -230,7 +230,7 @@ static void check_way(struct lab *lab, const struct way *w, bool known)
 
 Test(forward, known_ways)
 {
-	struct lab *lab = links_open_known(ON_INSIDE | ON_TC);
+	struct lab *lab = links_open_known(ON_INSIDE | ON_TC, PAST_STACK);
 	/* clang-format off */
 	const struct way ways[] = {
 		{ "in", TC_IN, { V4_IN }, SENT, { UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } },
@@ -255,7 +255,7 @@ Test(forward, known_ways)
 /* A way is that of a VM and a peer, and of packets that it has room for. */
 Test(forward, ways_of_others)
 {
-	struct lab *lab = links_open_known(ON_INSIDE | ON_TC);
+	struct lab *lab = links_open_known(ON_INSIDE | ON_TC, PAST_STACK);
 	/* clang-format off */
 	const struct way in = { "in", TC_IN, { V4_IN }, SENT,
 				{ UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } };
@@ -283,30 +283,36 @@ Test(forward, ways_of_others)
 /* Two that have the same place do not take each other's way. */
 Test(forward, ways_at_one_place)
 {
-	struct lab *lab = links_open_known(ON_TC);
-	const struct tn_way right = { .fixed = addr_of(RED_VM),
+	struct lab *lab = links_open_known(ON_TC, PAST_STACK);
+	const struct tn_way right = { .vm = addr_of(RED_SHARED),
 				      .peer = addr_of(GREEN_SHARED),
+				      .now = addr_of(RED_VM),
 				      .router = RED,
 				      .ingress = 1,
 				      .egress = links_inside,
 				      .mtu = 1400,
+				      .sender = { 2, 0, 0, 0, 0, 0x99 },
 				      .macs = { 2, 0, 0, 0, 0, 5, 2, 0, 0, 0, 0, 1 },
 				      .until = UINT64_MAX };
 	/* clang-format off */
 	const struct way in = { "in", TC_IN, { V4_IN }, SENT,
 				{ UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } };
 	/* clang-format on */
-	struct tn_way others[] = { right, right, right, right, right, right, right };
+	struct tn_way others[9];
 
 	fill_ways(lab, &right);
 	check_way(lab, &in, KNOWN);
-	others[0].fixed = addr_of(RED_VM2);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		others[i] = right;
+	others[0].vm = addr_of(RED_SHARED2);
 	others[1].peer = addr_of(BLUE_SHARED);
 	others[2].router = BLUE;
 	others[3].router = RED | TN_WAY_OUT;
 	others[4].ingress = links_inside;
 	others[5].mtu = 35;
 	others[6].until = 1;
+	others[7].sender[5]++;
+	others[8].now = addr_of(RED_VM2);
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
 		fill_ways(lab, &others[i]);
 		check_way(lab, &in, ASKED);
@@ -314,10 +320,32 @@ Test(forward, ways_at_one_place)
 	lab_close(lab);
 }
 
+/* What accepts one pair accepts no other that has its place. */
+Test(forward, rules_of_others)
+{
+	struct lab *lab = links_open_known(ON_INSIDE | ON_TC, PAST_STACK);
+	struct tn_way other = { .vm = addr_of(RED_VM2),
+				.peer = addr_of(GREEN_SHARED),
+				.router = RED | TN_WAY_OUT,
+				.rule = 1,
+				.service = TN_WAY_ANY,
+				.until = 1 };
+	const struct row refused = { "out", ON_INSIDE, { V4_OUT }, DROP(NOT_ACCEPTED) };
+	uint32_t zero = 0;
+
+	lab_accept_nothing(lab);
+	need(bpf_map_lookup_elem(lab_map_fd(lab, "changes"), &zero, &other.change) == 0, "changes");
+	fill_ways(lab, &other);
+	lab_check(lab, &refused, INSIDE_IN);
+	keep_ways(lab, UINT64_MAX);
+	lab_check(lab, &refused, INSIDE_IN);
+	lab_close(lab);
+}
+
 /* What the kernel says is believed for a tenth of a second, and nobody takes another's place. */
 Test(forward, ways_change)
 {
-	struct lab *lab = links_open_known(ON_INSIDE | ON_TC);
+	struct lab *lab = links_open_known(ON_INSIDE | ON_TC, PAST_STACK);
 	/* clang-format off */
 	const struct way in = { "in", TC_IN, { V4_IN }, SENT,
 				{ UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } };
@@ -368,7 +396,7 @@ static void asked_by_xdp(struct lab *lab, const struct way *w)
 /* XDP sends to interfaces that take it. */
 Test(forward, xdp_sends_on_itself)
 {
-	struct lab *lab = links_open_known(ON_IN);
+	struct lab *lab = links_open_known(ON_IN, PAST_STACK);
 	/* clang-format off */
 	const struct packet before = { V4_IN };
 	const struct way tc = { "in", TC_IN, { V4_IN }, SENT,

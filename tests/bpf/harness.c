@@ -77,12 +77,24 @@ static struct bpf_program *lab_program(const struct lab *lab, enum program progr
 	return progs[program];
 }
 
+void lab_changed(struct lab *lab)
+{
+	int fd = bpf_object__find_map_fd_by_name(lab->skel->obj, "changes");
+	uint32_t zero = 0;
+	uint64_t n;
+
+	need(bpf_map_lookup_elem(fd, &zero, &n) == 0, "changes");
+	n++;
+	need(bpf_map_update_elem(fd, &zero, &n, BPF_ANY) == 0, "changes");
+}
+
 static void put(void *context, const char *map, const void *key, const void *value)
 {
 	struct lab *lab = context;
 	int fd = bpf_object__find_map_fd_by_name(lab->skel->obj, map);
 
 	need(bpf_map_update_elem(fd, key, value, BPF_ANY) == 0, map);
+	lab_changed(lab);
 }
 
 static struct lab *load(const struct lab_options *o, const struct lab *beside)
@@ -169,6 +181,7 @@ void lab_map(struct lab *lab, enum lab_router router, const char *fixed, const c
 	need(bpf_map_update_elem(bpf_map__fd(lab->skel->maps.by_shared), &e.shared, &e.to,
 				 BPF_NOEXIST) == 0,
 	     shared);
+	lab_changed(lab);
 }
 
 void lab_unmap(struct lab *lab, enum lab_router router, const char *fixed, const char *shared)
@@ -183,6 +196,7 @@ void lab_unmap(struct lab *lab, enum lab_router router, const char *fixed, const
 	if (fixed && router)
 		need(bpf_map_delete_elem(bpf_map__fd(lab->skel->maps.by_fixed), &e.from) == 0,
 		     fixed);
+	lab_changed(lab);
 }
 
 void lab_subnets(struct lab *lab, const char *const *subnets, size_t n)
@@ -192,6 +206,7 @@ void lab_subnets(struct lab *lab, const char *const *subnets, size_t n)
 
 	need(bpf_map_update_elem(bpf_map__fd(lab->skel->maps.config), &zero, &config, BPF_ANY) == 0,
 	     "writing the configuration");
+	lab_changed(lab);
 }
 
 int lab_map_fd(const struct lab *lab, const char *name)
@@ -211,11 +226,13 @@ static void set_flag(struct lab *lab, const char *shared, uint32_t flag)
 	need(bpf_map_lookup_elem(by_shared, &a, &to) == 0, shared);
 	to.flags |= flag;
 	need(bpf_map_update_elem(by_shared, &a, &to, BPF_EXIST) == 0, shared);
+	lab_changed(lab);
 	key = (struct tn_fixed_key){ .router = to.router, .fixed = to.fixed };
 	if (bpf_map_lookup_elem(by_fixed, &key, &back))
 		return;
 	back.flags |= flag;
 	need(bpf_map_update_elem(by_fixed, &key, &back, BPF_EXIST) == 0, shared);
+	lab_changed(lab);
 }
 
 static void put_service(struct lab *lab, struct tn_service_key *key, uint8_t shift, uint16_t block,
@@ -259,6 +276,7 @@ void lab_accept_nothing(struct lab *lab)
 
 	while (!bpf_map_get_next_key(accepts, NULL, &key))
 		need(bpf_map_delete_elem(accepts, &key) == 0, "removing a rule");
+	lab_changed(lab);
 }
 
 void lab_pool(struct lab *lab, const char *prefix, uint32_t tenant)

@@ -23,10 +23,10 @@ void links_ip(const char *commands)
 	need(pclose(ip) == 0, "running ip");
 }
 
-struct lab *links_open(unsigned int programs, bool loose)
+struct lab *links_open(unsigned int programs, enum links_path path, bool loose)
 {
-	struct lab *lab = lab_open(
-		&(struct lab_options){ .programs = programs, .loose = loose, .fast = true });
+	struct lab *lab = lab_open(&(struct lab_options){
+		.programs = programs, .loose = loose, .fast = path == PAST_STACK });
 
 	links_ip("link set lo up\n"
 		 "link add lan0 address " MAC_ROUTER " mtu " LINKS_MTU " type veth peer name vm0\n"
@@ -40,11 +40,12 @@ struct lab *links_open(unsigned int programs, bool loose)
 	return lab;
 }
 
-struct lab *links_open_known(unsigned int programs)
+struct lab *links_open_known(unsigned int programs, enum links_path path)
 {
-	struct lab *lab = links_open(programs, false);
+	struct lab *lab = links_open(programs, path, false);
 
 	links_ip("neigh add 10.0.0.5 lladdr " MAC_VM " dev lan0 nud permanent\n"
+		 "neigh add 10.0.0.77 lladdr " MAC_VM2 " dev lan0 nud permanent\n"
 		 "neigh add fd00:10::5 lladdr " MAC_VM " dev lan0 nud permanent\n"
 		 "neigh add " GREEN_SHARED " lladdr " MAC_NEXT " dev lo nud permanent\n"
 		 "neigh add " GREEN_SHARED_6 " lladdr " MAC_NEXT " dev lo nud permanent\n"

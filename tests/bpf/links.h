@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Labs where packets go past the stack: besides the shared interface, which is loopback as for all
- * test runs, the router has an inside one with the VMs behind it, and routes to all of them.
+ * Labs with somewhere to go: besides the shared interface, which is loopback as for all test runs,
+ * the router has an inside one with the VMs behind it, and routes to all of them.
  */
 #ifndef TN_TEST_LINKS_H
 #define TN_TEST_LINKS_H
@@ -17,10 +17,16 @@
 /* Index of the inside interface, lan0. */
 extern uint32_t links_inside;
 
-/* Its programs send past the stack. Of neighbours nothing is known. */
-struct lab *links_open(unsigned int programs, bool loose);
-/* VMs send from where answers go; RED_VM is at MAC_VM, and GREEN_SHARED at MAC_NEXT. */
-struct lab *links_open_known(unsigned int programs);
+enum links_path {
+	BY_STACK,
+	PAST_STACK,
+};
+
+/* Of neighbours nothing is known. */
+struct lab *links_open(unsigned int programs, enum links_path path, bool loose);
+/* VMs send from where answers go; RED_VM is at MAC_VM, 10.0.0.77 at MAC_VM2, and
+ * GREEN_SHARED at MAC_NEXT. */
+struct lab *links_open_known(unsigned int programs, enum links_path path);
 /* XDP may send to the inside interface. */
 void links_take_xdp(struct lab *lab);
 /* Lines of ip(8), in the lab's namespace. */

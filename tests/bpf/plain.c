@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The plain packet is judged as all others are: while somebody watches, none is plain, and then the
- * same becomes of it. Random packets, and sound ones with a few bytes changed.
+ * same becomes of it. Random packets, and sound ones with a few bytes changed; and now and then the
+ * tables change.
  */
 #include <bpf/bpf.h>
 #include <string.h>
@@ -10,7 +11,9 @@
 #include "random.h"
 
 #define ROUNDS 20000
-#define PLAIN  (ROUNDS / 20) /* of them at the least are seen to be plain */
+#define PLAIN  (ROUNDS / 100) /* of them at the least are seen to be plain */
+#define STAY   40	      /* rounds until something changes, about */
+#define RULES  4
 
 static const char *const inside[] = { RED_VM, RED_VM, RED_VM, RED_VM2, "10.0.0.77", RED_SHARED };
 static const char *const inside_6[] = { RED_VM_6,  RED_VM_6,	  RED_VM_6,
@@ -26,12 +29,17 @@ static const char *const others_6[] = { GREEN_SHARED_6, GREEN_SHARED_6, GREEN_SH
 
 #define ONE_OF(r, list) (list)[below(r, ARRAY_SIZE(list))]
 
+static uint16_t draw_port(struct random *r)
+{
+	return one_in(r, 4) ? 1 + below(r, 65535) : 1 + below(r, 3);
+}
+
 static struct packet draw_plain(struct random *r, bool v4)
 {
 	struct packet p = { .proto = one_in(r, 2) ? IPPROTO_TCP : IPPROTO_UDP,
 			    .payload = 8 + below(r, 64),
-			    .sport = 1 + below(r, 65535),
-			    .dport = 1 + below(r, 65535) };
+			    .sport = draw_port(r),
+			    .dport = draw_port(r) };
 
 	if (one_in(r, 12) && v4) { /* which add nothing to the sum of the header */
 		p.options = 4;
@@ -100,21 +108,35 @@ static void watching(struct lab *lab, bool somebody)
 
 struct became {
 	struct result result;
-	uint64_t drops[TN_REASONS_MAX];
+	struct tally tally;
+	uint64_t hits[RULES + 1];
 };
+
+static void count(struct lab *lab, struct became *b)
+{
+	lab_tally(lab, &b->tally);
+	for (uint32_t rule = 1; rule <= RULES; rule++)
+		b->hits[rule] = lab_hits(lab, rule);
+}
+
+static void subtract(uint64_t *from, const uint64_t *what, size_t size)
+{
+	for (size_t i = 0; i < size / sizeof(*from); i++)
+		from[i] -= what[i];
+}
 
 static struct became run(struct lab *lab, enum program program, const struct packet *p,
 			 const struct frame *f, bool watched)
 {
-	struct tn_drops before, after;
-	struct became b;
+	struct became before = { 0 }, b = { 0 };
 
 	watching(lab, watched);
-	lab_router_drops(lab, RED, &before);
+	count(lab, &before);
 	b.result = lab_run(lab, program, p, f);
-	lab_router_drops(lab, RED, &after);
-	for (size_t i = 0; i < TN_REASONS_MAX; i++)
-		b.drops[i] = after.packets[i] - before.packets[i];
+	count(lab, &b);
+	subtract((uint64_t *)&b.tally, (uint64_t *)&before.tally, sizeof(b.tally));
+	subtract(b.hits, before.hits, sizeof(b.hits));
+	b.tally.routers[RED].flows_opened = b.tally.routers[RED].events_lost = 0;
 	return b;
 }
 
@@ -129,7 +151,8 @@ static bool same_frame(const struct frame *a, const struct frame *b, bool sent)
 static bool is_same(const struct became *a, const struct became *b)
 {
 	return a->result.verdict == b->result.verdict && a->result.mark == b->result.mark &&
-	       !memcmp(a->drops, b->drops, sizeof(a->drops)) &&
+	       !memcmp(&a->tally, &b->tally, sizeof(a->tally)) &&
+	       !memcmp(a->hits, b->hits, sizeof(a->hits)) &&
 	       same_frame(&a->result.out, &b->result.out, a->result.verdict == BACK);
 }
 
@@ -161,39 +184,100 @@ static void check(struct lab *lab, struct random *r, enum program program, unsig
 		       p.src, p.dst, p.proto, got.result.verdict, want.result.verdict, diff);
 }
 
-/* How many of them were seen to be plain: they begin with the MAC addresses of the next link. */
-static unsigned int check_many(enum program program, unsigned int programs)
+static void draw_rules(struct lab *lab, struct random *r)
 {
-	struct lab *lab = links_open_known(programs);
+	const uint32_t from[] = { fixture_tenant(GREEN), fixture_tenant(GREEN),
+				  fixture_tenant(BLUE), 0 };
+	static const char *const to[] = { NULL, NULL, RED_SHARED, RED_SHARED_6 };
+
+	lab_accept_nothing(lab);
+	for (uint32_t rule = 1 + below(r, RULES); rule; rule--) {
+		uint16_t last = one_in(r, 2) ? 0xffff : 1 + below(r, 2);
+
+		lab_accept(lab, RED, ONE_OF(r, to), ONE_OF(r, from),
+			   one_in(r, 4)	  ? TN_CLASSES_COUNT
+			   : one_in(r, 2) ? TN_CLASS_TCP
+					  : TN_CLASS_UDP,
+			   last == 0xffff ? 0 : 1, last, rule);
+	}
+}
+
+/* What ways hold of the tables is void then. */
+static void change(struct lab *lab, struct random *r, bool *moved)
+{
+	const char *had = *moved ? "10.0.0.77" : RED_VM2, *gets = *moved ? RED_VM2 : "10.0.0.77";
+
+	switch (below(r, 8)) {
+	case 0:
+		lab_station(lab, BLUE, one_in(r, 2) ? MAC_OTHER : MAC_PEER);
+		break;
+	case 1:
+		lab_pool(lab, STRANGER "/32", one_in(r, 2) ? fixture_tenant(GREEN) : 0);
+		break;
+	case 2:
+		if (lab_slot(lab, RED_SHARED2, true) > MAPPINGS_MAX - 2)
+			break;
+		lab_unmap(lab, RED, had, RED_SHARED2);
+		lab_map(lab, RED, gets, RED_SHARED2);
+		*moved = !*moved;
+		break;
+	default:
+		draw_rules(lab, r);
+	}
+}
+
+/* How many of them were seen to be plain: they begin with the MAC addresses of the next link. */
+static unsigned int check_many(enum program program, unsigned int programs, enum links_path path)
+{
+	struct lab *lab = links_open_known(programs, path);
 	struct random r = random_seed();
 	unsigned int plain = 0;
+	bool moved = false;
 
 	lab_station(lab, BLUE, MAC_OTHER);
 	if (programs & ON_XDP)
 		links_take_xdp(lab);
-	for (int i = 0; i < ROUNDS; i++)
+	for (int i = 0; i < ROUNDS; i++) {
+		if (one_in(&r, STAY))
+			change(lab, &r, &moved);
 		check(lab, &r, program, &plain);
+	}
 	lab_close(lab);
 	return plain;
 }
 
 Test(plain, shared_in)
 {
-	cr_expect_gt(check_many(TC_IN, ON_TC), PLAIN);
+	cr_expect_gt(check_many(TC_IN, ON_TC, PAST_STACK), PLAIN);
 }
 
 Test(plain, inside_in)
 {
-	cr_expect_gt(check_many(INSIDE_IN, ON_INSIDE), PLAIN);
+	cr_expect_gt(check_many(INSIDE_IN, ON_INSIDE, PAST_STACK), PLAIN);
 }
 
 Test(plain, xdp)
 {
-	cr_expect_gt(check_many(XDP_IN, ON_IN), PLAIN);
+	cr_expect_gt(check_many(XDP_IN, ON_IN, PAST_STACK), PLAIN);
 }
 
-/* The kernel has sent these: nothing shows that they were plain. */
+/* Of those that the stack sends on, nothing shows that they were plain. */
 Test(plain, shared_out)
 {
-	check_many(TC_OUT, ON_OUT);
+	check_many(TC_OUT, ON_OUT, PAST_STACK);
+}
+
+Test(plain, shared_out_by_the_stack)
+{
+	check_many(TC_OUT, ON_OUT, BY_STACK);
+}
+
+Test(plain, shared_in_by_the_stack)
+{
+	check_many(TC_IN, ON_TC, BY_STACK);
+}
+
+Test(plain, inside_in_by_the_stack)
+{
+	check_many(INSIDE_IN, ON_INSIDE, BY_STACK);
 }

@@ -211,6 +211,7 @@ static void every_row_counts(struct lab *lab)
 		cr_assert_eq(bpf_map_update_elem(lab_map_fd(lab, "services"), &key, &rule, BPF_ANY),
 			     0);
 	}
+	lab_changed(lab);
 	PLAY(lab, { "tenant to tenant", IN, TCP_(BLUE_SHARED, 9, RED_SHARED2, 1), PASSES },
 	     { "any to tenant", IN, TCP_(BLUE_SHARED, 9, RED_SHARED2, 2), PASSES },
 	     { "any to tenant, from another", IN, TCP_(GREEN_SHARED, 9, RED_SHARED, 2), PASSES },

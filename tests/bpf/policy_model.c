@@ -157,6 +157,7 @@ static void draw_rules(struct random *r, struct model *m)
 static void put(struct lab *lab, const char *name, const void *key, const void *value)
 {
 	need(bpf_map_update_elem(lab_map_fd(lab, name), key, value, BPF_ANY) == 0, name);
+	lab_changed(lab);
 }
 
 static void empty(struct lab *lab, const char *name, void *key)
@@ -165,6 +166,7 @@ static void empty(struct lab *lab, const char *name, void *key)
 
 	while (!bpf_map_get_next_key(fd, NULL, key))
 		need(bpf_map_delete_elem(fd, key) == 0, name);
+	lab_changed(lab);
 }
 
 static void put_flags(struct lab *lab, const struct policy *p, const struct tenant *t,

@@ -24,6 +24,8 @@ struct map programs_maps[] = {
 	MAP(accepts),
 	MAP(services),
 	MAP(withdrawn),
+	MAP(changes, .entries = 1),
+	MAP(ways, .entries = 1 << TN_WAYS_BITS),
 	MAP(hits, .entries = COUNTERS),
 	MAP(pools, .prefixes = true),
 	MAP(limits),
