@@ -268,7 +268,7 @@ bench-policy: $(BUILD)/bpf-tests ## what rules cost, in nanoseconds a packet: no
 	@BENCH=1 $(BUILD)/bpf-tests --filter 'bench/policy' | grep -v '^\['
 
 HOOK ?= tc
-test-kill: all | deps-test ## killed at every moment, refused every system call, power cuts: hours (root; HOOK=tc, EVERY=1)
+test-kill: all | deps-test ## killed at every moment, system calls refused, power cuts: an hour and more (root; HOOK=tc, EVERY=1)
 	@$(PYTHON) tests/e2e/run.py --bin $(BUILD)/tenantnat --hook $(HOOK) --offload on --long -v $(if $(EVERY),--every) \
 		--topic kill --topic power --topic many
 

@@ -118,11 +118,11 @@ class Strace:
 
 def moments(some):
     """
-    Calls before which something may have changed since the one before: a kill elsewhere leaves the
-    same. SQLite writes to the -shm file without calls, between those that lock it.
+    Calls before which something may have changed since the one before, and the last: a kill
+    elsewhere leaves the same. SQLite writes to the -shm file without calls, between those that lock it.
     """
     return [call for index, call in enumerate(some)
-            if not index or call.after or "-shm>" in some[index - 1].text]
+            if not index or call.after or "-shm>" in some[index - 1].text or call is some[-1]]
 
 
 def spread(some, count):

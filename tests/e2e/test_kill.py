@@ -2,7 +2,7 @@
 """
 Killed anywhere, and refused anything: a command ends before its N-th system call, or the kernel
 says no to that. `make test` tries some of every phase; `make test-kill` a kill wherever something has
-changed since the call before, and each error at each call.
+changed since the call before, and each error at some calls of each name; with EVERY=1 at every one.
 """
 import collections
 import contextlib
@@ -14,7 +14,7 @@ import sqlite3
 import subprocess
 
 from case import equal, once
-from inject import PHASES, Strace, chosen, moments
+from inject import PHASES, Strace, chosen, moments, spread
 from lab import VARIANTS
 from pair import BLUE1, RED1, ROUTERS, Pair
 from snapshot import difference, rows_in_force
@@ -22,6 +22,8 @@ from snapshot import difference, rows_in_force
 # in how many places a command is killed, and at which part of the errors refused, in a short run
 JOIN, CHANGE, ONE = 15, 7, 2
 HALF, FEW = 6, 16
+# in a long one: at how many calls of a name each error that these can give
+AGAIN = 8
 # which errors a call can give
 REFUSALS = {
     "bpf": ["EPERM", "ENOMEM"], "openat": ["EMFILE", "EINTR"], "pwrite64": ["ENOSPC", "EINTR"],
@@ -109,8 +111,8 @@ def consistent(found):
         equal(len(set(keys)), len(keys), f"different {' and '.join(key)} in {found}")
 
 
-def refusals(some, part):
-    """(call, error): each error that each call can give; or every `part`-th of them at one call."""
+def refusals(some, part=1, times=1):
+    """(call, error): every `part`-th error of each name, at so many of its calls."""
     seen = {}
     for call in some:
         if call.name == "fcntl" and "LK" not in call.text:
@@ -118,10 +120,10 @@ def refusals(some, part):
         for error in REFUSALS.get(call.name, ()):
             seen.setdefault((call.name, error), []).append(call)
     for index, ((_, error), those) in enumerate(seen.items()):
-        if part and index % part:
+        if index % part:
             continue
         # another part of the run for each
-        for call in [those[(index * 7 + 3) % len(those)]] if part else those:
+        for call in [those[(index * 7 + 3) % len(those)]] if times == 1 else spread(those, times):
             yield call, error
 
 
@@ -256,7 +258,8 @@ class Walk:
         self.forward(way.end.joined)
         self.at = way.end
         if how == self.refuse:
-            return list(refusals(some, 0 if self.long else count))
+            return list(refusals(some, times=len(some) if self.every else AGAIN) if self.long
+                        else refusals(some, count))
         if self.long:
             return some if self.every else moments(some)
         return chosen(some, count, self.planned)
