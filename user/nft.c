@@ -1,46 +1,80 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "nft.h"
 
-#include <linux/netlink.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <nftables/libnftables.h>
-#include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "util.h"
 
-/* Where libnftables cannot have its socket, it ends the process. */
-static bool can_have_socket(void)
+/* In a process of its own: where libnftables cannot go on, it says so and ends the process. */
+static _Noreturn void list_ruleset(bool elements, int out)
 {
-	_cleanup_close_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct nft_ctx *nft;
+	const char *text;
 
-	return fd >= 0;
+	if (null < 0 || dup2(null, STDOUT_FILENO) < 0 || dup2(null, STDERR_FILENO) < 0)
+		_exit(1);
+	nft = nft_ctx_new(NFT_CTX_DEFAULT);
+	if (!nft || nft_ctx_buffer_output(nft) || nft_ctx_buffer_error(nft))
+		_exit(1);
+	nft_ctx_output_set_flags(nft, NFT_CTX_OUTPUT_JSON | (elements ? 0 : NFT_CTX_OUTPUT_TERSE));
+	if (nft_run_cmd_from_buffer(nft, "list ruleset"))
+		_exit(1);
+	text = nft_ctx_get_output_buffer(nft);
+	_exit(dprintf(out, "%s", *text ? text : "{\"nftables\": []}") < 0);
 }
 
-static void nft_cleanup(struct nft_ctx **nft)
+static int cannot_ask(const char *why, struct error *err)
 {
-	if (*nft)
-		nft_ctx_free(*nft);
+	return error_set(err, "cannot ask netfilter for its rules: %s", why);
+}
+
+static json_t *read_json(int fd)
+{
+	_cleanup_fclose_ FILE *f = fdopen(fd, "r");
+
+	if (f)
+		return json_loadf(f, 0, NULL);
+	close(fd);
+	return NULL;
+}
+
+/* What the child writes; and it has to come to its end. */
+static int read_ruleset(pid_t child, int from, json_t **out, struct error *err)
+{
+	pid_t died;
+	int status;
+
+	*out = read_json(from);
+	while ((died = waitpid(child, &status, 0)) < 0 && errno == EINTR)
+		;
+	if (*out && died == child && WIFEXITED(status) && !WEXITSTATUS(status))
+		return 0;
+	json_decref(*out);
+	*out = NULL;
+	return cannot_ask("libnftables refuses to; try `nft list ruleset`", err);
 }
 
 int nft_ruleset(json_t **out, bool elements, struct error *err)
 {
-	_cleanup_(nft_cleanup) struct nft_ctx *nft = NULL;
-	const char *text;
+	int ends[2];
+	pid_t child;
 
 	*out = NULL;
-	if (!can_have_socket())
-		return error_set(err, "cannot ask netfilter for its rules: %m");
-	nft = nft_ctx_new(NFT_CTX_DEFAULT);
-	if (!nft || nft_ctx_buffer_output(nft) || nft_ctx_buffer_error(nft))
-		return error_set(err, "cannot ask netfilter for its rules: out of memory");
-	nft_ctx_output_set_flags(nft, NFT_CTX_OUTPUT_JSON | (elements ? 0 : NFT_CTX_OUTPUT_TERSE));
-	if (nft_run_cmd_from_buffer(nft, "list ruleset")) {
-		text = nft_ctx_get_error_buffer(nft);
-		return error_set(err, "cannot ask netfilter for its rules: %.*s",
-				 (int)strcspn(text, "\n"), text);
-	}
-	text = nft_ctx_get_output_buffer(nft);
-	*out = json_loads(*text ? text : "{\"nftables\": []}", 0, NULL);
-	return *out ? 0 : error_set(err, "netfilter's list of rules is no JSON");
+	if (pipe2(ends, O_CLOEXEC))
+		return cannot_ask(strerror(errno), err);
+	fflush(NULL); /* or the child may write it, too */
+	child = fork();
+	if (child == 0)
+		list_ruleset(elements, ends[1]);
+	close(ends[1]);
+	if (child > 0)
+		return read_ruleset(child, ends[0], out, err);
+	close(ends[0]);
+	return cannot_ask(strerror(errno), err);
 }
 
 void nft_legacy_tables(bool six, char *text, size_t size)

@@ -10,7 +10,7 @@
 /*
  * All tables, rules of iptables-nft among them, as `nft -j list ruleset` says it; without
  * `elements` those of sets are left out. The caller's to free. Needs CAP_NET_ADMIN. A kernel
- * without nf_tables has an empty list.
+ * without nf_tables has an empty list. Another process asks, for a moment.
  */
 int nft_ruleset(json_t **out, bool elements, struct error *err);
 

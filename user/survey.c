@@ -5,6 +5,7 @@
 #include "ethtool.h"
 #include "iface.h"
 #include "join.h"
+#include "log.h"
 #include "netdev.h"
 #include "netlink.h"
 #include "netns.h"
@@ -200,7 +201,7 @@ static void note_interface(const struct tenant *t, const struct netns *ns,
  * Whether netfilter would do anything with packets that this router forwards. Of
  * iptables-legacy it is not known what is in its tables. When it cannot be asked: yes.
  */
-static bool is_ruled(void)
+static bool is_ruled(const char *tenant)
 {
 	_cleanup_json_ json_t *ruleset = NULL;
 	struct error err = { 0 };
@@ -208,8 +209,13 @@ static bool is_ruled(void)
 
 	for (int six = 0; six < 2; six++)
 		nft_legacy_tables(six, legacy[six], sizeof(legacy[six]));
-	if (*legacy[0] || *legacy[1] || nft_ruleset(&ruleset, false, &err))
+	if (*legacy[0] || *legacy[1])
 		return true;
+	if (nft_ruleset(&ruleset, false, &err)) {
+		log_warning("tenant %s: %s; until the next run packets go through the stack", tenant,
+			    err.text);
+		return true;
+	}
 	return ruleset_sees_forwarded(ruleset);
 }
 
@@ -256,7 +262,7 @@ static void note_forwarding(const struct router *r, struct router_facts *f)
 {
 	struct router_row *row = &f->row;
 
-	row->ruled = r->forwarding == FORWARDING_AUTO && is_ruled();
+	row->ruled = r->forwarding == FORWARDING_AUTO && is_ruled(row->tenant);
 	row->fast = r->forwarding != FORWARDING_STACK && !row->ruled;
 	if (row->fast && row->via == HOOK_XDP)
 		note_xmit(f, r->forwarding == FORWARDING_FAST);

@@ -5,12 +5,14 @@ System calls of a run of tenantnat, as strace(1) tells them, and the N-th of a n
 strace counts `when=` by name, so a place in a run is a name and a number. A kill comes before its
 call is done: what it meets is what all calls before it have left. Every call in its turn is every
 moment between two calls.
+
+A process that it starts for a moment is not traced.
 """
 import os
 import re
 import signal
 
-LINE = re.compile(r"^\d+ +(\w+)\((.*)$")
+LINE = re.compile(r"^(\w+)\((.*)$")
 TABLES = re.compile(r'pathname="[^"]*/maps/(\w+)".* = (\d+)<anon_inode:bpf-map>')
 ERRNO = re.compile(r"= -1 [A-Z]")
 
@@ -93,7 +95,7 @@ class Strace:
     def _cli(self, *options):
         return self.pair.cli.elsewhere(
             state=self.pair.cli.state, bpffs=self.pair.bpffs,
-            under=["strace", "-f", "-qq", "-y", "-s", "96", "-o", self.path,
+            under=["strace", "-qq", "-y", "-s", "96", "-o", self.path,
                    *options])
 
     def trace(self, *words):

@@ -131,6 +131,23 @@ def test_forwarding_chains_without_rules(lab):
 
 
 @once
+def test_forwarding_without_an_answer(lab):
+    """Netfilter cannot be asked: said, and nothing goes past it, until the next run."""
+    file = lab.write(lab.definitions())
+    lab.cli.apply(file)
+    equal(shown(lab)[0], "fast", "forwarding")
+    # only the process that asks makes this call
+    deaf = lab.cli.elsewhere(under=["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=dup2",
+                                    "-e", "inject=dup2:error=EIO"])
+    said = deaf.run("apply", "-f", file).stderr.splitlines()
+    equal(len([line for line in said if "cannot ask netfilter" in line]), 2, f"routers in {said}")
+    equal(shown(lab)[0], "stack", "forwarding")
+    ping(lab.red1, BLUE1)
+    lab.cli.apply(file)
+    equal(shown(lab)[0], "fast", "forwarding afterwards")
+
+
+@once
 def test_forwarding_of_the_agent(lab):
     """It sees rules come and go, and changes over without a loss."""
     with Agent(lab):
