@@ -212,8 +212,8 @@ static bool is_ruled(const char *tenant)
 	if (*legacy[0] || *legacy[1])
 		return true;
 	if (nft_ruleset(&ruleset, false, &err)) {
-		log_warning("tenant %s: %s; until the next run packets go through the stack", tenant,
-			    err.text);
+		log_warning("tenant %s: %s; until the next run packets go through the stack",
+			    tenant, err.text);
 		return true;
 	}
 	return ruleset_sees_forwarded(ruleset);
