@@ -10,7 +10,7 @@
 #include "links.h"
 #include "random.h"
 
-#define ROUNDS 20000
+#define ROUNDS 12000
 #define PLAIN  (ROUNDS / 100) /* of them at the least are seen to be plain */
 #define STAY   40	      /* rounds until something changes, about */
 #define RULES  4

@@ -7,8 +7,8 @@ Which functions are tests, and how often one runs:
     @program    with every hook, once each, but not with clsact: the programs are those of tc
     @once       once, with the first hook that was asked for
 
-Those of the topics in run.py's MEDIA_TOPICS run on every kind of shared interface. @only(…) below
-one of these restricts where it runs.
+Those of the topics in run.py's MEDIA_TOPICS run on every kind of shared interface; CLSACT_TOPICS and
+LOOSE_TOPICS say which run with fewer hooks. @only(…) below one of these restricts where it runs.
 
 A test takes the Lab, finds the definitions of Lab.definitions() in force, or with @dual_stack those
 of Lab.dual_definitions(), and leaves them so. It fails by an exception; Skip says that this kernel

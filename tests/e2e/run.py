@@ -38,6 +38,12 @@ STACK_TOPICS = """
     talk guard accept counters six hairpin icmp mtu path fragments offload
 """.split()
 STACK_HOOKS = ["tc", "xdp"]
+# with clsact the programs are those of tc: what is about how they are attached runs with it too
+CLSACT_TOPICS = """
+    talk guard change apply detach restore agent world hairpin icmp vlan counters
+""".split()
+# what is hardly about the programs runs with these hooks
+LOOSE_TOPICS, LOOSE_HOOKS = "lease trace monitor check".split(), ["tc", "xdp"]
 SUM = re.compile(r"(\d+) (passed|failed|skipped)(?:, |$)")
 
 
@@ -85,7 +91,10 @@ def topic(test):
 
 def runs_on(test, medium, hook):
     media = getattr(test, "media", None) or (NEEDS if topic(test) in MEDIA_TOPICS else ["veth"])
-    return medium in media and hook in (getattr(test, "hooks", None) or VARIANTS)
+    hooks = getattr(test, "hooks", None) or [
+        each for each in VARIANTS if (each != "clsact" or topic(test) in CLSACT_TOPICS)
+        and (each in LOOSE_HOOKS or topic(test) not in LOOSE_TOPICS)]
+    return medium in media and hook in hooks
 
 
 def plan(options, tests):
