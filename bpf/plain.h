@@ -182,20 +182,11 @@ static __always_inline __u32 plain_ask(struct pkt *p, struct work *w, __u32 out,
 	return egress;
 }
 
-/*
- * The way of a frame that XDP is to send on itself. One whose way is out of date is tc's, and so is
- * now and then one whose way was not kept: only what goes by tc keeps the kernel's neighbours
- * alive.
- */
-#define XDP_LEAVES 64 /* one in so many */
-static __always_inline bool plain_ask_xdp(struct pkt *p, struct work *w, struct tn_way *way,
-					  bool mine)
+/* The way of a frame that XDP is to send on itself. */
+static __always_inline bool plain_ask_xdp(struct pkt *p, struct work *w, struct tn_way *way)
 {
-	__u32 egress;
+	__u32 egress = tn_way_on_xdp(p->ctx, p->ip_bytes);
 
-	if (mine || bpf_get_prandom_u32() % XDP_LEAVES == 0)
-		return false;
-	egress = tn_way_on_xdp(p->ctx, p->ip_bytes);
 	if (!egress || egress == tn_shared_ifindex)
 		return false;
 	way_note(way, w);
@@ -242,6 +233,16 @@ static __always_inline bool is_known(const struct course *c, const struct plain 
 	       (way->service == TN_WAY_ANY || way->service == plain_service(q, c->to));
 }
 
+/*
+ * Whether XDP is to leave to tc what has no way that leads on. It does when the way is out of date,
+ * and now and then when it was not kept: only what goes by tc keeps the kernel's neighbours alive.
+ */
+#define XDP_LEAVES 64 /* one in so many */
+static __always_inline bool xdp_leaves(const struct course *c)
+{
+	return c->mine || bpf_get_prandom_u32() % XDP_LEAVES == 0;
+}
+
 /* Past the stack, where that is to be. TN_GO_ON: by *by, or by p->egress. */
 static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *w, struct course *c,
 						    const struct tn_way **by)
@@ -258,6 +259,8 @@ static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *
 			*by = way;
 		return p->xdp && !way->xdp ? TN_LEAVE_TO_TC : TN_GO_ON;
 	}
+	if (p->xdp && xdp_leaves(c))
+		return TN_LEAVE_TO_TC;
 	way_begin(way, w, c->to, c->ingress, eth->h_source);
 	if (!c->past) {
 		way_note_stack(way);
@@ -265,7 +268,7 @@ static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *
 	}
 	if (p->xdp) {
 		*by = way;
-		return plain_ask_xdp(p, w, way, c->mine) ? TN_GO_ON : TN_LEAVE_TO_TC;
+		return plain_ask_xdp(p, w, way) ? TN_GO_ON : TN_LEAVE_TO_TC;
 	}
 	p->egress = plain_ask(p, w, c->to, way);
 	return p->egress ? TN_GO_ON : TN_PASS;

@@ -22,7 +22,7 @@ from snapshot import difference, rows_in_force
 # in how many places a command is killed, and at which part of the errors refused, in a short run
 JOIN, CHANGE, ONE = 15, 7, 2
 HALF, FEW = 6, 16
-# in a long one: at how many calls of a name each error that these can give
+# in a long one: at how many calls of a name and phase each error that these can give
 AGAIN = 8
 # which errors a call can give
 REFUSALS = {
@@ -112,14 +112,14 @@ def consistent(found):
 
 
 def refusals(some, part=1, times=1):
-    """(call, error): every `part`-th error of each name, at so many of its calls."""
+    """(call, error): every `part`-th error of each name, at so many of its calls in each phase."""
     seen = {}
     for call in some:
         if call.name == "fcntl" and "LK" not in call.text:
             continue    # only locks can be refused
         for error in REFUSALS.get(call.name, ()):
-            seen.setdefault((call.name, error), []).append(call)
-    for index, ((_, error), those) in enumerate(seen.items()):
+            seen.setdefault((call.name, error, times > 1 and call.phase), []).append(call)
+    for index, ((_, error, _), those) in enumerate(seen.items()):
         if index % part:
             continue
         # another part of the run for each
