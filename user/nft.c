@@ -15,7 +15,9 @@ static _Noreturn void list_ruleset(bool elements, int out)
 	struct nft_ctx *nft;
 	const char *text;
 
-	if (null < 0 || dup2(null, STDOUT_FILENO) < 0 || dup2(null, STDERR_FILENO) < 0)
+	/* only what it writes to is its own: no lock, no map, nobody's connection */
+	if (null < 0 || dup2(null, STDOUT_FILENO) < 0 || dup2(null, STDERR_FILENO) < 0 ||
+	    dup2(out, STDIN_FILENO) < 0 || close_range(STDERR_FILENO + 1, ~0U, 0))
 		_exit(1);
 	nft = nft_ctx_new(NFT_CTX_DEFAULT);
 	if (!nft || nft_ctx_buffer_output(nft) || nft_ctx_buffer_error(nft))
@@ -24,7 +26,7 @@ static _Noreturn void list_ruleset(bool elements, int out)
 	if (nft_run_cmd_from_buffer(nft, "list ruleset"))
 		_exit(1);
 	text = nft_ctx_get_output_buffer(nft);
-	_exit(dprintf(out, "%s", *text ? text : "{\"nftables\": []}") < 0);
+	_exit(dprintf(STDIN_FILENO, "%s", *text ? text : "{\"nftables\": []}") < 0);
 }
 
 static int cannot_ask(const char *why, struct error *err)
