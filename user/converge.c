@@ -660,5 +660,8 @@ int change_make(struct change *c, const struct change_how *how, struct outcome *
 		return error_prefix(err, "the definitions are changed, but programs stay; run the "
 					 "command again");
 	/* also what a run that was killed has left of them */
-	return !want.routers.n ? drop_maps(c, err) : 0;
+	if (!want.routers.n && drop_maps(c, err))
+		return error_prefix(err, "the definitions are changed, but maps stay; run the "
+					 "command again");
+	return 0;
 }
