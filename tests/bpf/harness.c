@@ -79,7 +79,7 @@ static struct bpf_program *lab_program(const struct lab *lab, enum program progr
 
 void lab_changed(struct lab *lab)
 {
-	int fd = bpf_object__find_map_fd_by_name(lab->skel->obj, "changes");
+	int fd = lab_map_fd(lab, "changes");
 	uint32_t zero = 0;
 	uint64_t n;
 

@@ -24,8 +24,10 @@ enum links_path {
 
 /* Of neighbours nothing is known. */
 struct lab *links_open(unsigned int programs, enum links_path path, bool loose);
-/* VMs send from where answers go; RED_VM is at MAC_VM, 10.0.0.77 at MAC_VM2, and
- * GREEN_SHARED at MAC_NEXT. */
+/*
+ * VMs send from where answers go; RED_VM is at MAC_VM, 10.0.0.77 at MAC_VM2, and GREEN_SHARED at
+ * MAC_NEXT.
+ */
 struct lab *links_open_known(unsigned int programs, enum links_path path);
 /* XDP may send to the inside interface. */
 void links_take_xdp(struct lab *lab);

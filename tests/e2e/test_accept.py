@@ -320,9 +320,9 @@ def test_accept_flood_of_flows(lab):
 
         equal(answered(blue, BLUE1, True), b"answer", "to blue")
         equal(answered(red, RED1, True), b"answer", "to red")
-        flood(lab.red1, 3 * 16384)
+        flood(lab.red1, 4 * 16384)    # some may be lost
         opened = {f["tenant"]: f["opened"] for f in lab.cli.json("stats")["flows"]}
-        assert opened["red"] > 2 * 16384, opened
+        assert opened["red"] > 3 * 16384, opened
         equal(answered(blue, BLUE1, False), b"answer", "to blue, behind the flood")
         # whether it was pushed out is the kernel's to say
         equal(answered(red, RED1, True), b"answer", "to red, after its next packet")
