@@ -14,7 +14,7 @@
 
 #include "tn_reasons.h"
 
-#define TN_ABI 5
+#define TN_ABI 6
 
 /*
  * An IPv6 address, or an IPv4 address as IPv4-mapped IPv6 (RFC 4291, 2.5.5.2:
@@ -332,6 +332,12 @@ struct tn_config {
 	__u32 capacity; /* mappings that the maps were made for */
 	__u32 nsubnets;
 	__u32 rules; /* rules and services that the maps were made for */
+	/*
+	 * The loader's own: counters from the first slot on and below the second are nobody's. None
+	 * while a change is under way, and after one whose process ended.
+	 */
+	__u32 free_from;
+	__u32 free_to;
 	struct tn_subnet subnets[TN_SUBNETS_MAX];
 };
 
@@ -412,7 +418,7 @@ TN_ABI_SIZE(struct tn_limit, 64);
 TN_ABI_SIZE(struct tn_drops, 8 * TN_REASONS_MAX + 16);
 TN_ABI_SIZE(struct tn_watch, 64);
 TN_ABI_SIZE(struct tn_event, 84 + TN_EVENT_HEAD);
-TN_ABI_SIZE(struct tn_config, 16 + 32 * TN_SUBNETS_MAX);
+TN_ABI_SIZE(struct tn_config, 24 + 32 * TN_SUBNETS_MAX);
 TN_ABI_SIZE(struct tn_router, 136 + 2 * 4 * TN_INSIDE_MAX);
 TN_ABI_SIZE(struct tn_station, 8 + 4 * TN_INSIDE_MAX);
 TN_ABI_SIZE(struct tn_meta, 8);

@@ -15,14 +15,33 @@ static struct tenant *find_tenant(struct model *m, const char *name, struct erro
 	return t;
 }
 
-static int change_one(struct change *c, char *tenant, struct error *err)
+/* What a command does to the definitions. */
+typedef int (*edit_fn)(const struct invocation *inv, struct model *m, struct error *err);
+
+static int edit_and_make(struct change *c, edit_fn edit, struct error *err)
 {
-	bool no_probe = cmd_value(c->inv, "no-probe");
+	char *tenant = c->inv->args[0];
 	struct scope scope = { .tenants = &tenant, .n = 1 };
-	struct change_how how = { .scope = &scope, .no_probe = no_probe };
+	struct change_how how = { .scope = &scope, .no_probe = cmd_value(c->inv, "no-probe") };
 	_cleanup_outcome_ struct outcome outcome = { 0 };
 
+	if (edit(c->inv, &c->will, err))
+		return -1;
 	return change_make(c, &how, &outcome, err);
+}
+
+/* One mapping, with no more than that read; where that is not enough, with everything. */
+static int change_one(const struct invocation *inv, const struct window *w, edit_fn edit,
+		      struct change *c, struct error *err)
+{
+	int ret;
+
+	if (change_begin_part(inv, w, c, err))
+		return -1;
+	ret = edit_and_make(c, edit, err);
+	if (ret == CHANGE_TOO_NARROW)
+		ret = change_widen(c, err) ? -1 : edit_and_make(c, edit, err);
+	return ret;
 }
 
 static int parse_address(const char *text, struct tn_addr *out, struct error *err)
@@ -32,30 +51,42 @@ static int parse_address(const char *text, struct tn_addr *out, struct error *er
 	return 0;
 }
 
+/* What the arguments ask for; the name is borrowed. */
+static int parse_mapping(const struct invocation *inv, struct mapping *out, struct error *err)
+{
+	const char *shared = cmd_value(inv, "shared");
+
+	*out = (struct mapping){ .name = (char *)cmd_value(inv, "name"), .pinned = shared };
+	return parse_address(inv->args[1], &out->fixed, err) ||
+			       (shared && parse_address(shared, &out->shared, err))
+		       ? -1
+		       : 0;
+}
+
+static int add(const struct invocation *inv, struct model *will, struct error *err)
+{
+	struct tenant *t = find_tenant(will, inv->args[0], err);
+	struct mapping m;
+
+	if (!t || parse_mapping(inv, &m, err) || model_check_mapping(will, t, &m, err))
+		return -1;
+	m.name = m.name ? xstrdup(m.name) : NULL;
+	*vec_push(&t->mappings) = m;
+	return 0;
+}
+
 static int run_add(const struct invocation *inv, struct error *err)
 {
-	const char *name = cmd_value(inv, "name"), *shared = cmd_value(inv, "shared");
 	_cleanup_change_ struct change c = { 0 };
-	struct mapping m = { .pinned = shared };
-	struct tenant *t;
+	struct mapping m;
+	struct window w;
 
-	if (parse_address(inv->args[1], &m.fixed, err) ||
-	    (shared && parse_address(shared, &m.shared, err)) ||
-	    change_begin(inv, STORE_WRITE, &c, err))
+	if (parse_mapping(inv, &m, err))
 		return -1;
-	t = find_tenant(&c.will, inv->args[0], err);
-	if (!t)
+	w = (struct window){ inv->args[0], m.fixed, m.name, m.shared };
+	if (change_one(inv, &w, add, &c, err))
 		return -1;
-	m.name = name ? xstrdup(name) : NULL;
-	if (model_check_mapping(&c.will, t, &m, err)) {
-		mapping_clear(&m);
-		return -1;
-	}
-	*vec_push(&t->mappings) = m;
-	if (change_one(&c, inv->args[0], err))
-		return -1;
-	t = model_tenant(&c.will, inv->args[0]);
-	printf("%s\n", ADDR(&tenant_mapping(t, &m.fixed)->shared));
+	printf("%s\n", ADDR(&tenant_mapping(model_tenant(&c.will, w.tenant), &m.fixed)->shared));
 	return 0;
 }
 
@@ -83,15 +114,11 @@ static bool selects(const char *text, const struct mapping *m)
 	return m->name && strcmp(m->name, text) == 0;
 }
 
-static int run_del(const struct invocation *inv, struct error *err)
+static int del(const struct invocation *inv, struct model *will, struct error *err)
 {
-	_cleanup_change_ struct change c = { 0 };
-	struct tenant *t;
+	struct tenant *t = find_tenant(will, inv->args[0], err);
 	size_t kept = 0;
 
-	if (change_begin(inv, STORE_WRITE, &c, err))
-		return -1;
-	t = find_tenant(&c.will, inv->args[0], err);
 	if (!t)
 		return -1;
 	for (size_t i = 0; i < t->mappings.n; i++) {
@@ -105,7 +132,15 @@ static int run_del(const struct invocation *inv, struct error *err)
 			err, "tenant %s has no mapping %s; `tenantnat map list %s` lists them",
 			t->name, inv->args[1], t->name);
 	t->mappings.n = kept;
-	return change_one(&c, inv->args[0], err);
+	return 0;
+}
+
+static int run_del(const struct invocation *inv, struct error *err)
+{
+	const struct window w = { .tenant = inv->args[0], .name = inv->args[1] };
+	_cleanup_change_ struct change c = { 0 };
+
+	return change_one(inv, &w, del, &c, err);
 }
 
 const struct command cmd_map_del = {

@@ -116,8 +116,7 @@ static int complaint_cmp(const void *a, const void *b)
 /* Keep the first CONFIG_ERRORS_MAX, sorted. */
 static void complaints_prune(struct parse *p)
 {
-	if (p->complaints.n)
-		qsort(p->complaints.v, p->complaints.n, sizeof(*p->complaints.v), complaint_cmp);
+	vec_sort(&p->complaints, complaint_cmp);
 	while (p->complaints.n > CONFIG_ERRORS_MAX) {
 		free(last(&p->complaints)->text);
 		p->complaints.n--;
@@ -448,8 +447,7 @@ static void check_once(struct parse *p, taken_vec *taken,
 {
 	const struct taken *first = taken->v;
 
-	if (taken->n)
-		qsort(taken->v, taken->n, sizeof(*taken->v), taken_cmp);
+	vec_sort(taken, taken_cmp);
 	for (size_t i = 1; i < taken->n; i++) {
 		const struct taken *again = &taken->v[i];
 
@@ -1428,8 +1426,7 @@ static bool check_disjoint(struct parse *p, const char *what, struct prefix_at *
 	struct prefix_at *outer = v;
 	bool disjoint = true;
 
-	if (n)
-		qsort(v, n, sizeof(*v), prefix_at_cmp);
+	sort_rows(v, n, sizeof(*v), prefix_at_cmp);
 	for (size_t i = 1; i < n; i++) {
 		const struct prefix_at *early = outer, *late = &v[i];
 
@@ -1674,8 +1671,7 @@ static void check_from(struct parse *p)
 		if (t->name)
 			*vec_push(&names) = t->name;
 	}
-	if (names.n)
-		qsort(names.v, names.n, sizeof(*names.v), text_cmp);
+	vec_sort(&names, text_cmp);
 	vec_each (f, &p->from) {
 		if (!text_has(&names, f->text))
 			complain(p, f->at,
@@ -1705,10 +1701,8 @@ static void targets_of(const struct tenant *t, struct targets *out)
 			*vec_push(&out->names) = m->name;
 		*vec_push(&out->fixed) = m->fixed;
 	}
-	if (out->names.n)
-		qsort(out->names.v, out->names.n, sizeof(*out->names.v), text_cmp);
-	if (out->fixed.n)
-		qsort(out->fixed.v, out->fixed.n, sizeof(*out->fixed.v), addr_order);
+	vec_sort(&out->names, text_cmp);
+	vec_sort(&out->fixed, addr_order);
 }
 
 static bool targets_have(const struct targets *targets, const char *text)
@@ -1880,8 +1874,7 @@ static void check_routers(struct parse *p)
 				(struct router_in){ netns_key(r->netns), r->shared ? r->shared : "",
 						    (uint32_t)i };
 	}
-	if (routers.n)
-		qsort(routers.v, routers.n, sizeof(*routers.v), router_in_cmp);
+	vec_sort(&routers, router_in_cmp);
 	for (size_t i = 1, first = 0; i < routers.n; i++) {
 		const struct router_in *head = &routers.v[first], *r = &routers.v[i];
 
@@ -1960,8 +1953,7 @@ static void check_foreign_pools(struct parse *p, const taken_vec *pinned)
 	enclosing_vec open = { 0 };
 	size_t next_pool = 0;
 
-	if (p->pools.n)
-		qsort(p->pools.v, p->pools.n, sizeof(*p->pools.v), prefix_at_cmp);
+	vec_sort(&p->pools, prefix_at_cmp);
 	vec_each (a, pinned) {
 		int found = foreign_pool(p, &open, &next_pool, a);
 		struct prefix_at *pool;

@@ -12,27 +12,79 @@
 #include "output.h"
 #include "trial.h"
 
-int change_begin(const struct invocation *inv, enum store_mode mode, struct change *c,
-		 struct error *err)
+static int open_store(const struct invocation *inv, enum store_mode mode, struct change *c,
+		      struct error *err)
 {
 	memset(c, 0, sizeof(*c));
 	c->inv = inv;
-	if (dataplane_check(inv->bpffs, err) ||
-	    store_open(inv->state, mode, inv->wait, inv->command->name, &c->store, err) ||
-	    store_load(c->store, &c->had, err) || store_load(c->store, &c->will, err) ||
-	    machine_load(inv->bpffs, &c->had, &c->dp, &c->have, err)) {
-		change_end(c);
+	return dataplane_check(inv->bpffs, err) ||
+			       store_open(inv->state, mode, inv->wait, inv->command->name,
+					  &c->store, err)
+		       ? -1
+		       : 0;
+}
+
+static int load(struct change *c, struct error *err)
+{
+	if (store_load(c->store, &c->had, err) || store_load(c->store, &c->will, err) ||
+	    machine_load(c->inv->bpffs, &c->had, &c->dp, &c->have, err))
 		return -1;
-	}
 	return 0;
+}
+
+/* Of a machine without maps, or after a process that was killed, all has to be read. */
+static int load_part(struct change *c, const struct window *w, struct error *err)
+{
+	if (dataplane_open(c->inv->bpffs, &c->dp, err))
+		return -1;
+	if (!c->dp || !dataplane_is_settled(c->dp))
+		return change_widen(c, err);
+	c->window = w;
+	if (store_load_part(c->store, w, &c->had, err) ||
+	    store_load_part(c->store, w, &c->will, err) ||
+	    machine_load_part(c->dp, &c->had, w->tenant, &c->have, err))
+		return -1;
+	return 0;
+}
+
+static void unload(struct change *c)
+{
+	c->window = NULL;
+	row_keys_free(&c->keys);
+	machine_free(&c->have);
+	dataplane_close(c->dp);
+	c->dp = NULL;
+	model_free(&c->will);
+	model_free(&c->had);
+}
+
+int change_begin(const struct invocation *inv, enum store_mode mode, struct change *c,
+		 struct error *err)
+{
+	if (open_store(inv, mode, c, err) == 0 && load(c, err) == 0)
+		return 0;
+	change_end(c);
+	return -1;
+}
+
+int change_begin_part(const struct invocation *inv, const struct window *w, struct change *c,
+		      struct error *err)
+{
+	if (open_store(inv, STORE_WRITE, c, err) == 0 && load_part(c, w, err) == 0)
+		return 0;
+	change_end(c);
+	return -1;
+}
+
+int change_widen(struct change *c, struct error *err)
+{
+	unload(c);
+	return load(c, err);
 }
 
 void change_end(struct change *c)
 {
-	machine_free(&c->have);
-	dataplane_close(c->dp);
-	model_free(&c->will);
-	model_free(&c->had);
+	unload(c);
 	store_close(c->store);
 	memset(c, 0, sizeof(*c));
 }
@@ -233,6 +285,103 @@ static void settle(const struct model *m, struct facts *facts)
 		f->row.id = t->router->id;
 		join_settle(m, t, f);
 	}
+}
+
+/* ------------------------------------------------------------ a window */
+
+/* Leases that are asked for at first, and that are known of before all are read. */
+#define LEASES_FIRST 16
+#define LEASES_MAX   65536
+
+/* Whether the lease is one that this change makes. */
+static bool is_new(const struct change *c, const struct tenant *t, const struct mapping *m)
+{
+	struct tenant *had = model_tenant((struct model *)&c->had, t->name);
+
+	return !had || !tenant_mapping(had, &m->fixed);
+}
+
+/* A router's address is nobody else's; of what else is there, the definitions have to know. */
+static int reserve_own(struct change *c, const struct tn_addr *shared, struct addr_list *reserved,
+		       struct error *err)
+{
+	struct row_keys key = { .shared = { .v = (struct tn_addr *)shared, .n = 1 } };
+	_cleanup_machine_ struct machine found = { 0 };
+
+	if (dataplane_look_up(c->dp, &key, &found, err))
+		return -1;
+	if (found.shared.n && !(found.shared.v->flags & TN_SHARED_OWN))
+		return CHANGE_TOO_NARROW;
+	if (found.shared.n)
+		*vec_push(&reserved->list) = *shared;
+	return 0;
+}
+
+/* Those of the addresses that were just given to new mappings that somebody has. */
+static int reserve_taken(struct change *c, size_t leases, struct addr_list *reserved,
+			 struct error *err)
+{
+	vec_each (t, &c->will.tenants) {
+		vec_each (m, &t->mappings) {
+			size_t known = reserved->list.n;
+			int ret = 0;
+
+			if (!is_new(c, t, m))
+				continue;
+			if (!m->pinned)
+				ret = store_leases(c->store, &m->shared, leases, reserved, err);
+			if (!ret && reserved->list.n == known)
+				ret = reserve_own(c, &m->shared, reserved, err);
+			if (ret)
+				return ret;
+		}
+	}
+	return reserved->list.n > LEASES_MAX ? CHANGE_TOO_NARROW : 0;
+}
+
+/*
+ * Through a window not all leases are seen. So what is given to a new mapping is looked up, and if
+ * somebody has it, that is known in the next attempt. In the end it is what it would be if
+ * all were seen.
+ */
+static int assign(struct change *c, struct addr_list *reserved, struct error *err)
+{
+	size_t leases = LEASES_FIRST, known;
+	int ret;
+
+	do {
+		known = reserved->list.n;
+		ret = ipam_assign(&c->will, &c->had, reserved, err);
+		if (!ret && c->window)
+			ret = reserve_taken(c, leases, reserved, err);
+		leases *= 2;
+	} while (!ret && reserved->list.n > known);
+	return ret;
+}
+
+static void add_keys(const struct model *m, struct row_keys *keys)
+{
+	vec_each (t, &m->tenants) {
+		vec_each (mapping, &t->mappings) {
+			*vec_push(&keys->shared) = mapping->shared;
+			if (t->router)
+				*vec_push(&keys->fixed) =
+					(struct tn_fixed_key){ t->router->id, mapping->fixed };
+		}
+	}
+}
+
+/* What the maps have of the mappings that are seen. */
+static int look_up(struct change *c, const struct facts *facts, struct error *err)
+{
+	add_keys(&c->had, &c->keys);
+	add_keys(&c->will, &c->keys);
+	vec_each (f, &facts->list) {
+		vec_each (own, &f->own)
+			*vec_push(&c->keys.shared) = *own;
+	}
+	row_keys_sort(&c->keys);
+	return dataplane_look_up(c->dp, &c->keys, &c->have, err);
 }
 
 /* ------------------------------------------------------------ probing */
@@ -489,7 +638,8 @@ static void undo(struct change *c, bool created)
 
 	if (!c->dp)
 		return;
-	if (machine_load_again(c->dp, &c->will, &c->have, &now, &err) == 0) {
+	if (machine_load_again(c->dp, &c->will, &c->have, c->window ? c->window->tenant : NULL,
+			       c->window ? &c->keys : NULL, &now, &err) == 0) {
 		/* what was broken before is no business of this */
 		vec_each (r, &c->have.routers)
 			r->out_of_scope = r->broken;
@@ -499,6 +649,8 @@ static void undo(struct change *c, bool created)
 		    execute_complete(c->dp, &plan, &now, &err) == 0)
 			execute_leave(c->dp, &plan, &err);
 	}
+	if (!err.set)
+		dataplane_end(c->dp);
 	if (created && !err.set)
 		drop_maps(c, &err);
 	if (err.set)
@@ -617,11 +769,13 @@ int change_make(struct change *c, const struct change_how *how, struct outcome *
 	if (gather(c, how, &facts, failed, err))
 		return -1;
 	reserve(c, &facts, scope, &reserved);
-	ret = ipam_assign(&c->will, &c->had, &reserved, err);
+	ret = assign(c, &reserved, err);
 	vec_free(&reserved.list);
 	if (ret)
-		return -1;
+		return ret;
 	settle(&c->will, &facts);
+	if (c->window && look_up(c, &facts, err))
+		return -1;
 	machine_wanted(&c->will, &facts, &c->have, scope, &want);
 	if (!want.routers.n) {
 		describe_alone(c, &want, out);
@@ -631,6 +785,8 @@ int change_make(struct change *c, const struct change_how *how, struct outcome *
 		plan_make(&want, &c->have, &plan);
 		plan_describe(&plan, &want, &c->have, &c->had, &c->will, &out->text);
 	}
+	if (c->window && (!want.routers.n || plan_changes_routers(&plan)))
+		return CHANGE_TOO_NARROW;
 	count(out);
 	if (policy_check(&want.policy, err) || check_capacity(c, &plan, &want, err))
 		return -1;
@@ -645,7 +801,8 @@ int change_make(struct change *c, const struct change_how *how, struct outcome *
 			return -1;
 		created = true;
 	}
-	if (execute_prepare(c->dp, &plan, &want, &c->have, failed, err) ||
+	if ((c->dp && dataplane_begin(c->dp, c->window ? NULL : &c->have, err)) ||
+	    execute_prepare(c->dp, &plan, &want, &c->have, failed, err) ||
 	    probe(c, &plan, &want, how, failed, err) ||
 	    execute_complete(c->dp, &plan, &c->have, err)) {
 		undo(c, created);
@@ -655,6 +812,8 @@ int change_make(struct change *c, const struct change_how *how, struct outcome *
 		undo(c, created);
 		return -1;
 	}
+	if (c->dp)
+		dataplane_end(c->dp);
 	announce_all(&plan, &want, &c->have, failed);
 	if (execute_leave(c->dp, &plan, err))
 		return error_prefix(err, "the definitions are changed, but programs stay; run the "

@@ -19,6 +19,9 @@ struct change {
 	struct model will;    /* a copy of them, for the command to change */
 	struct dataplane *dp; /* NULL: nothing is pinned */
 	struct machine have;
+	/* NULL: all was read; else of mappings only these, and of the machine what they have there */
+	const struct window *window;
+	struct row_keys keys;
 };
 
 /*
@@ -27,6 +30,11 @@ struct change {
  */
 int change_begin(const struct invocation *inv, enum store_mode mode, struct change *c,
 		 struct error *err);
+/* To write, and reads no more than `w` if that will do, which outlives the change. */
+int change_begin_part(const struct invocation *inv, const struct window *w, struct change *c,
+		      struct error *err);
+/* Read all after all, anew; what the command has changed in `will` is gone. */
+int change_widen(struct change *c, struct error *err);
 void change_end(struct change *c);
 #define _cleanup_change_ _cleanup_(change_end)
 
@@ -61,8 +69,10 @@ void outcome_print(const struct outcome *out, bool dry_run);
 
 /*
  * Make the machine and the state what `c->will` says, once a change. On failure everything is as
- * it was, the state included. `out` is the caller's to free, also on failure.
+ * it was, the state included. `out` is the caller's to free, also on failure. CHANGE_TOO_NARROW: nothing was
+ * done, because the window does not show all that it takes; change_widen() and do it again.
  */
+#define CHANGE_TOO_NARROW 1
 int change_make(struct change *c, const struct change_how *how, struct outcome *out,
 		struct error *err);
 

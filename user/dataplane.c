@@ -92,11 +92,12 @@ struct new_slot {
 struct dataplane {
 	char dir[PATH_MAX];
 	int fd[MAPS_COUNT];
-	size_t capacity;
-	size_t rules;
+	struct tn_config config;
 	bool fresh; /* created by this process: every counter is zero */
-	uint8_t *slots_used;
+	/* counters for new mappings, while a change is under way */
+	uint8_t *slots_used; /* NULL: all are free from slot_next on */
 	uint32_t slot_next;
+	uint32_t slot_end;
 	struct new_slot *new_slots;
 };
 
@@ -221,12 +222,12 @@ const char *dataplane_dir(const struct dataplane *dp)
 
 size_t dataplane_capacity(const struct dataplane *dp)
 {
-	return dp->capacity;
+	return dp->config.capacity;
 }
 
 size_t dataplane_rules(const struct dataplane *dp)
 {
-	return dp->rules;
+	return dp->config.rules;
 }
 
 int dataplane_unpin(const char *dir)
@@ -267,11 +268,18 @@ static int make_dir(const char *path, struct error *err)
 	return check_dir(path, err);
 }
 
-static int read_config(struct dataplane *dp, struct tn_config *out)
+static int read_config(struct dataplane *dp)
 {
 	uint32_t zero = 0;
 
-	return bpf_map_lookup_elem(dp->fd[MAP_config], &zero, out);
+	return bpf_map_lookup_elem(dp->fd[MAP_config], &zero, &dp->config);
+}
+
+static int write_config(struct dataplane *dp)
+{
+	uint32_t zero = 0;
+
+	return bpf_map_update_elem(dp->fd[MAP_config], &zero, &dp->config, BPF_ANY);
 }
 
 static int foreign_layout(const struct dataplane *dp, struct error *err)
@@ -286,7 +294,6 @@ int dataplane_open(const char *bpffs, struct dataplane **out, struct error *err)
 {
 	struct dataplane *dp = dataplane_new(bpffs);
 	char maps[PATH_MAX], path[PATH_MAX];
-	struct tn_config config;
 
 	*out = NULL;
 	path_in(bpffs, "maps", maps);
@@ -318,13 +325,11 @@ int dataplane_open(const char *bpffs, struct dataplane **out, struct error *err)
 	uint32_t len = sizeof(info);
 
 	if (bpf_obj_get_info_by_fd(dp->fd[MAP_config], &info, &len) ||
-	    info.value_size != sizeof(config) || read_config(dp, &config) || config.abi != TN_ABI) {
+	    info.value_size != sizeof(dp->config) || read_config(dp) || dp->config.abi != TN_ABI) {
 		foreign_layout(dp, err);
 		dataplane_close(dp);
 		return -1;
 	}
-	dp->capacity = config.capacity;
-	dp->rules = config.rules;
 	*out = dp;
 	return 0;
 }
@@ -565,30 +570,44 @@ static void router_from_map(struct machine *out, const void *key, const void *va
 
 static int read_subnets(struct dataplane *dp, struct machine *out, struct error *err)
 {
-	struct tn_config config;
+	const struct tn_config *config = &dp->config;
 
-	if (read_config(dp, &config))
+	if (read_config(dp))
 		return error_set(err, "cannot read the configuration map: %s", strerror(errno));
-	for (uint32_t i = 0; i < config.nsubnets && i < TN_SUBNETS_MAX; i++) {
+	for (uint32_t i = 0; i < config->nsubnets && i < TN_SUBNETS_MAX; i++) {
 		struct prefix *p = vec_push(&out->subnets);
 
-		p->addr = config.subnets[i].prefix;
+		p->addr = config->subnets[i].prefix;
 		for (int w = 0; w < 4; w++)
-			p->len += __builtin_popcount(config.subnets[i].mask.w[w]);
+			p->len += __builtin_popcount(config->subnets[i].mask.w[w]);
 	}
 	return 0;
 }
 
-static int read_policy(struct dataplane *dp, struct machine *out, struct error *err)
+/* What is not about single mappings. */
+static int read_common(struct dataplane *dp, struct machine *out, struct error *err)
 {
-	if (read_map(dp, MAP_accepts, sizeof(struct tn_accept_key), sizeof(struct tn_accept),
+	if (read_subnets(dp, out, err) ||
+	    read_map(dp, MAP_accepts, sizeof(struct tn_accept_key), sizeof(struct tn_accept),
 		     accept_from_map, out, err) ||
 	    read_map(dp, MAP_services, sizeof(struct tn_service_key), sizeof(uint32_t),
 		     service_from_map, out, err) ||
 	    read_map(dp, MAP_pools, sizeof(struct tn_pool_key), sizeof(uint32_t), pool_from_map,
 		     out, err) ||
-	    read_map(dp, MAP_limits, sizeof(struct tn_addr), sizeof(struct tn_limit),
-		     limit_from_map, out, err))
+	    read_map(dp, MAP_routers, sizeof(uint32_t), sizeof(struct tn_router), router_from_map,
+		     out, err))
+		return -1;
+	return 0;
+}
+
+static int read_mappings(struct dataplane *dp, struct machine *out, struct error *err)
+{
+	if (read_map(dp, MAP_limits, sizeof(struct tn_addr), sizeof(struct tn_limit),
+		     limit_from_map, out, err) ||
+	    read_map(dp, MAP_by_shared, sizeof(struct tn_addr), sizeof(struct tn_shared),
+		     shared_from_map, out, err) ||
+	    read_map(dp, MAP_by_fixed, sizeof(struct tn_fixed_key), sizeof(struct tn_fixed),
+		     fixed_from_map, out, err))
 		return -1;
 	return 0;
 }
@@ -596,15 +615,52 @@ static int read_policy(struct dataplane *dp, struct machine *out, struct error *
 int dataplane_read(struct dataplane *dp, struct machine *out, struct error *err)
 {
 	memset(out, 0, sizeof(*out));
-	if (read_subnets(dp, out, err) || read_policy(dp, out, err) ||
-	    read_map(dp, MAP_by_shared, sizeof(struct tn_addr), sizeof(struct tn_shared),
-		     shared_from_map, out, err) ||
-	    read_map(dp, MAP_by_fixed, sizeof(struct tn_fixed_key), sizeof(struct tn_fixed),
-		     fixed_from_map, out, err) ||
-	    read_map(dp, MAP_routers, sizeof(uint32_t), sizeof(struct tn_router), router_from_map,
-		     out, err)) {
+	if (read_common(dp, out, err) || read_mappings(dp, out, err)) {
 		machine_free(out);
 		return -1;
+	}
+	machine_sort(out);
+	return 0;
+}
+
+int dataplane_read_common(struct dataplane *dp, struct machine *out, struct error *err)
+{
+	memset(out, 0, sizeof(*out));
+	if (read_common(dp, out, err)) {
+		machine_free(out);
+		return -1;
+	}
+	machine_sort(out);
+	return 0;
+}
+
+/* A row that is not there is none of `out`. */
+static int look_up(struct dataplane *dp, enum map_id id, const void *key, size_t value_size,
+		   row_fn row, struct machine *out, struct error *err)
+{
+	_cleanup_free_ char *value = xzalloc(value_size);
+
+	if (bpf_map_lookup_elem(dp->fd[id], key, value) == 0)
+		row(out, key, value);
+	else if (errno != ENOENT)
+		return error_set(err, "cannot read the map %s: %s", map_names[id], strerror(errno));
+	return 0;
+}
+
+int dataplane_look_up(struct dataplane *dp, const struct row_keys *keys, struct machine *out,
+		      struct error *err)
+{
+	vec_each (shared, &keys->shared) {
+		if (look_up(dp, MAP_by_shared, shared, sizeof(struct tn_shared), shared_from_map,
+			    out, err) ||
+		    look_up(dp, MAP_limits, shared, sizeof(struct tn_limit), limit_from_map, out,
+			    err))
+			return -1;
+	}
+	vec_each (key, &keys->fixed) {
+		if (look_up(dp, MAP_by_fixed, key, sizeof(struct tn_fixed), fixed_from_map, out,
+			    err))
+			return -1;
 	}
 	machine_sort(out);
 	return 0;
@@ -715,21 +771,65 @@ int dataplane_flows(struct dataplane *dp, uint32_t router, size_t *out)
 	return 0;
 }
 
-static void slots_init(struct dataplane *dp, const struct machine *have)
+bool dataplane_is_settled(const struct dataplane *dp)
 {
-	if (dp->slots_used)
-		return;
-	dp->slots_used = xzalloc(dp->capacity);
+	return dp->config.free_from < dp->config.free_to;
+}
+
+static void find_used_slots(struct dataplane *dp, const struct machine *have)
+{
+	dp->slots_used = xzalloc(dp->config.capacity);
 	dp->slots_used[0] = 1; /* slot 0: not counted */
-	dp->slot_next = 1;
 	vec_each (row, &have->shared) {
-		if (row->slot < dp->capacity)
+		if (row->slot < dp->config.capacity)
 			dp->slots_used[row->slot] = 1;
 	}
 	vec_each (row, &have->fixed) {
-		if (row->slot < dp->capacity)
+		if (row->slot < dp->config.capacity)
 			dp->slots_used[row->slot] = 1;
 	}
+}
+
+int dataplane_begin(struct dataplane *dp, const struct machine *all, struct error *err)
+{
+	dp->slot_next = all ? 1 : dp->config.free_from;
+	dp->slot_end = all ? dp->config.capacity : dp->config.free_to;
+	free(dp->slots_used);
+	dp->slots_used = NULL;
+	if (all)
+		find_used_slots(dp, all);
+	dp->config.free_from = 0;
+	dp->config.free_to = 0;
+	return write_config(dp) ? error_set(err, "cannot write the configuration map: %s",
+					    strerror(errno))
+				: 0;
+}
+
+static bool is_free_slot(const struct dataplane *dp, uint32_t slot)
+{
+	return !dp->slots_used || !dp->slots_used[slot];
+}
+
+/* Where the most are next to each other: the more there are, the later all have to be read. */
+static void note_free_slots(struct dataplane *dp)
+{
+	uint32_t from = dp->slot_next;
+
+	for (uint32_t at = from; at <= dp->slot_end; at++) {
+		if (at < dp->slot_end && is_free_slot(dp, at))
+			continue;
+		if (at - from > dp->config.free_to - dp->config.free_from) {
+			dp->config.free_from = from;
+			dp->config.free_to = at;
+		}
+		from = at + 1;
+	}
+}
+
+void dataplane_end(struct dataplane *dp)
+{
+	note_free_slots(dp);
+	(void)write_config(dp); /* without it, the next change reads all */
 }
 
 /* The counters that the mapping has already, in either table; 0: none. */
@@ -762,16 +862,17 @@ static int slot_for(struct dataplane *dp, const struct machine *have, const stru
 {
 	struct new_slot *slot;
 
-	slots_init(dp, have);
 	*out = slot_of(have, shared, fixed, router);
 	if (*out)
 		return 0;
 	HASH_FIND(hh, dp->new_slots, shared, sizeof(*shared), slot);
 	if (!slot) {
-		while (dp->slot_next < dp->capacity && dp->slots_used[dp->slot_next])
+		while (dp->slot_next < dp->slot_end && !is_free_slot(dp, dp->slot_next))
 			dp->slot_next++;
-		if (dp->slot_next >= dp->capacity)
+		if (dp->slot_next >= dp->slot_end) {
+			errno = E2BIG;
 			return -1;
+		}
 		slot = xzalloc(sizeof(*slot));
 		slot->shared = *shared;
 		slot->slot = dp->slot_next++;
@@ -814,18 +915,17 @@ static int tell_programs(struct dataplane *dp, int ret, size_t n, struct error *
 
 int dataplane_put_subnets(struct dataplane *dp, const struct machine *m, struct error *err)
 {
-	struct tn_config config = { .abi = TN_ABI, .capacity = dp->capacity, .rules = dp->rules };
-	uint32_t zero = 0;
+	struct tn_config *config = &dp->config;
 
-	vec_each (p, &m->subnets) {
-		struct tn_subnet *s = &config.subnets[config.nsubnets];
-
-		if (config.nsubnets++ == TN_SUBNETS_MAX)
-			return error_usage(err, "more than %d shared subnets", TN_SUBNETS_MAX);
-		s->prefix = p->addr;
-		s->mask = prefix_mask(p);
+	if (m->subnets.n > TN_SUBNETS_MAX)
+		return error_usage(err, "more than %d shared subnets", TN_SUBNETS_MAX);
+	memset(config->subnets, 0, sizeof(config->subnets));
+	config->nsubnets = m->subnets.n;
+	for (size_t i = 0; i < m->subnets.n; i++) {
+		config->subnets[i].prefix = m->subnets.v[i].addr;
+		config->subnets[i].mask = prefix_mask(&m->subnets.v[i]);
 	}
-	if (bpf_map_update_elem(dp->fd[MAP_config], &zero, &config, BPF_ANY))
+	if (write_config(dp))
 		return error_set(err, "cannot write the shared subnets: %s", strerror(errno));
 	return tell_programs(dp, 0, 1, err);
 }

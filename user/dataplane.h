@@ -49,6 +49,20 @@ uint64_t dataplane_build(void);
 
 /* The contents of the maps, sorted. `broken` of the routers is not known here. */
 int dataplane_read(struct dataplane *dp, struct machine *out, struct error *err);
+/* The same without what is of single mappings: no `shared`, no `fixed`, no limits. */
+int dataplane_read_common(struct dataplane *dp, struct machine *out, struct error *err);
+/* Add the rows that have these keys to `out`, and sort it; each key is there once. */
+int dataplane_look_up(struct dataplane *dp, const struct row_keys *keys, struct machine *out,
+		      struct error *err);
+
+/*
+ * A change of rows begins, and ends. `all` is what was read, or NULL: only what was looked up is
+ * to change, and the maps are settled. They are when the last change came to its end. Else a process was
+ * killed: there may be rows that no definitions name, and who changes anything has to read all.
+ */
+bool dataplane_is_settled(const struct dataplane *dp);
+int dataplane_begin(struct dataplane *dp, const struct machine *all, struct error *err);
+void dataplane_end(struct dataplane *dp);
 
 /*
  * Write and delete rows, many at a time. `rows` are arrays of pointers. To delete

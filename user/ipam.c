@@ -72,7 +72,7 @@ static void merge_pools(struct ipam *ipam)
 	}
 	if (!ipam->pools.n)
 		return;
-	qsort(ipam->pools.v, ipam->pools.n, sizeof(*ipam->pools.v), range_cmp);
+	vec_sort(&ipam->pools, range_cmp);
 	to = ipam->pools.v;
 	vec_each (r, &ipam->pools) {
 		struct tn_addr behind = addr_add(&to->last, 1);
@@ -469,8 +469,7 @@ static void assign_rule_ids(struct model *want, const struct model *have)
 		if (now)
 			keep_rule_ids(now, was);
 	}
-	if (ids.used.n)
-		qsort(ids.used.v, ids.used.n, sizeof(uint32_t), u32_cmp);
+	vec_sort(&ids.used, u32_cmp);
 	vec_each (t, &want->tenants) {
 		vec_each (r, &t->accept) {
 			if (!r->id)
@@ -497,10 +496,8 @@ static int assign_ids(struct model *want, const struct model *have, struct error
 		if (now && now->router && t->router)
 			now->router->id = t->router->id;
 	}
-	if (tenants.used.n)
-		qsort(tenants.used.v, tenants.used.n, sizeof(uint32_t), u32_cmp);
-	if (routers.used.n)
-		qsort(routers.used.v, routers.used.n, sizeof(uint32_t), u32_cmp);
+	vec_sort(&tenants.used, u32_cmp);
+	vec_sort(&routers.used, u32_cmp);
 	vec_each (t, &want->tenants) {
 		if (!t->id)
 			t->id = id_new(&tenants);

@@ -9,10 +9,6 @@
 #include "error.h"
 #include "model.h"
 
-struct addr_list {
-	VEC(struct tn_addr) list;
-};
-
 /* Addresses of the same sum that are looked at for one mapping. */
 #define IPAM_NEUTRAL 8
 

@@ -29,6 +29,28 @@ int fixed_row_cmp(const void *a, const void *b)
 	return memcmp(&x->fixed, &y->fixed, sizeof(x->fixed));
 }
 
+void row_keys_free(struct row_keys *k)
+{
+	vec_free(&k->shared);
+	vec_free(&k->fixed);
+}
+
+static int key_cmp(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct tn_addr));
+}
+
+static int fixed_key_cmp(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct tn_fixed_key));
+}
+
+void row_keys_sort(struct row_keys *k)
+{
+	vec_sort_once(&k->shared, key_cmp);
+	vec_sort_once(&k->fixed, fixed_key_cmp);
+}
+
 static int router_row_cmp(const void *a, const void *b)
 {
 	uint32_t x = ((const struct router_row *)a)->id, y = ((const struct router_row *)b)->id;
@@ -68,16 +90,11 @@ int route_row_cmp(const void *a, const void *b)
 
 void machine_sort(struct machine *m)
 {
-	if (m->addrs.n)
-		qsort(m->addrs.v, m->addrs.n, sizeof(*m->addrs.v), addr_row_cmp);
-	if (m->routes.n)
-		qsort(m->routes.v, m->routes.n, sizeof(*m->routes.v), route_row_cmp);
-	if (m->shared.n)
-		qsort(m->shared.v, m->shared.n, sizeof(*m->shared.v), shared_row_cmp);
-	if (m->fixed.n)
-		qsort(m->fixed.v, m->fixed.n, sizeof(*m->fixed.v), fixed_row_cmp);
-	if (m->routers.n)
-		qsort(m->routers.v, m->routers.n, sizeof(*m->routers.v), router_row_cmp);
+	vec_sort(&m->addrs, addr_row_cmp);
+	vec_sort(&m->routes, route_row_cmp);
+	vec_sort(&m->shared, shared_row_cmp);
+	vec_sort(&m->fixed, fixed_row_cmp);
+	vec_sort(&m->routers, router_row_cmp);
 	policy_sort(&m->policy);
 }
 
@@ -247,8 +264,7 @@ static void owners_make(const struct model *m, struct owners *out)
 						.tenant = t->id,
 						.router = t->router ? t->router->id : 0 };
 	}
-	if (out->list.n)
-		qsort(out->list.v, out->list.n, sizeof(*out->list.v), owned_cmp);
+	vec_sort(&out->list, owned_cmp);
 }
 
 static const struct owned *owner_of(const struct owners *owners, const struct tn_addr *shared,

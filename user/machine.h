@@ -106,6 +106,16 @@ struct machine {
 	VEC(struct place) looked; /* the namespaces whose addresses and routes are in these rows */
 };
 
+/* Rows to be looked up, without reading all. */
+struct row_keys {
+	VEC(struct tn_addr) shared; /* of by_shared, and of limits */
+	VEC(struct tn_fixed_key) fixed;
+};
+
+void row_keys_free(struct row_keys *k);
+/* Sorted, each once. */
+void row_keys_sort(struct row_keys *k);
+
 void machine_free(struct machine *m);
 #define _cleanup_machine_ _cleanup_(machine_free)
 void machine_sort(struct machine *m);

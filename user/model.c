@@ -244,14 +244,16 @@ static int mapping_cmp(const void *a, const void *b)
 	return addr_cmp(&((const struct mapping *)a)->fixed, &((const struct mapping *)b)->fixed);
 }
 
+void tenant_sort(struct tenant *t)
+{
+	vec_sort(&t->mappings, mapping_cmp);
+}
+
 void model_sort(struct model *m)
 {
-	if (m->tenants.n)
-		qsort(m->tenants.v, m->tenants.n, sizeof(*m->tenants.v), tenant_cmp);
-	vec_each (t, &m->tenants) {
-		if (t->mappings.n)
-			qsort(t->mappings.v, t->mappings.n, sizeof(*t->mappings.v), mapping_cmp);
-	}
+	vec_sort(&m->tenants, tenant_cmp);
+	vec_each (t, &m->tenants)
+		tenant_sort(t);
 }
 
 const struct prefix *model_subnet(const struct model *m, const struct tn_addr *a)

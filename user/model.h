@@ -117,6 +117,10 @@ struct own_address {
 	bool wanted;	     /* ipam_assign() is to provide it; not stored */
 };
 
+struct addr_list {
+	VEC(struct tn_addr) list;
+};
+
 /* A part of the shared subnets that is behind a gateway. */
 struct route {
 	struct prefix to;
@@ -175,6 +179,8 @@ struct mapping *tenant_mapping(struct tenant *t, const struct tn_addr *fixed);
 /* Tenants by name, the mappings of each by fixed address: the order of every listing and
  * comparison. */
 void model_sort(struct model *m);
+/* The mappings of one. */
+void tenant_sort(struct tenant *t);
 
 /* Whether the address is in one of the shared subnets. */
 bool model_shares(const struct model *m, const struct tn_addr *a);

@@ -173,8 +173,7 @@ int netlink_ifaces(struct ifaces *out, struct error *err)
 
 	for (struct nl_object *o = nl_cache_get_first(links); o; o = nl_cache_get_next(o))
 		read_link((struct rtnl_link *)o, out);
-	if (out->list.n)
-		qsort(out->list.v, out->list.n, sizeof(*out->list.v), iface_cmp);
+	vec_sort(&out->list, iface_cmp);
 	ret = dump(sock, RTM_GETADDR, read_addr, out);
 	if (!ret)
 		ret = dump(sock, RTM_GETROUTE, read_route, out);

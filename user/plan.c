@@ -56,6 +56,14 @@ bool plan_empty(const struct plan *p)
 	       !p->replaced.n && !p->detach.n && !p->shared_del.n && !p->fixed_del.n;
 }
 
+bool plan_changes_routers(const struct plan *p)
+{
+	return p->subnets || p->moved.n || p->own_put.n || p->attach.n || p->renew.n ||
+	       p->replaced.n || p->detach.n || p->addr_moved.n || p->addr_put.n || p->addr_del.n ||
+	       p->route_moved.n || p->route_put.n || p->route_del.n || p->setting_put.n ||
+	       p->pool_put.n || p->pool_del.n;
+}
+
 static bool moves(const struct shared_row *from, const struct shared_row *to)
 {
 	return from->router != to->router || from->tenant != to->tenant ||
@@ -391,10 +399,8 @@ static void diff_pools(const struct machine *want, const struct machine *have, s
 		w++;
 		h += order == 0;
 	}
-	if (out->pool_put.n)
-		qsort(out->pool_put.v, out->pool_put.n, sizeof(*out->pool_put.v), inner_first);
-	if (out->pool_del.n)
-		qsort(out->pool_del.v, out->pool_del.n, sizeof(*out->pool_del.v), outer_first);
+	vec_sort(&out->pool_put, inner_first);
+	vec_sort(&out->pool_del, outer_first);
 }
 
 static void diff_limits(const struct machine *want, const struct machine *have, struct plan *out)
@@ -432,19 +438,6 @@ static bool has_id(const struct ids *ids, uint32_t id)
 	return ids->list.n && bsearch(&id, ids->list.v, ids->list.n, sizeof(id), id_cmp);
 }
 
-static void sort_ids(struct ids *ids)
-{
-	size_t n = 0;
-
-	if (ids->list.n)
-		qsort(ids->list.v, ids->list.n, sizeof(*ids->list.v), id_cmp);
-	for (size_t i = 0; i < ids->list.n; i++) {
-		if (!n || ids->list.v[n - 1] != ids->list.v[i])
-			ids->list.v[n++] = ids->list.v[i];
-	}
-	ids->list.n = n;
-}
-
 /* The rules that own rows. */
 static void ids_in_rows(const struct policy *p, struct ids *out)
 {
@@ -455,7 +448,7 @@ static void ids_in_rows(const struct policy *p, struct ids *out)
 	}
 	vec_each (row, &p->services)
 		*vec_push(&out->list) = row->rule;
-	sort_ids(out);
+	vec_sort_once(&out->list, id_cmp);
 }
 
 static void diff_rules(const struct machine *want, const struct machine *have, struct plan *out)
@@ -807,7 +800,7 @@ static void ids_in_model(const struct model *m, struct ids *out)
 		vec_each (r, &t->accept)
 			*vec_push(&out->list) = r->id;
 	}
-	sort_ids(out);
+	vec_sort_once(&out->list, id_cmp);
 }
 
 /* The rules of `m` that the other definitions do not have, or whose rows the other machine lacks.

@@ -90,6 +90,8 @@ void plan_free(struct plan *p);
 /* Both machines are sorted, and outlive the plan. */
 void plan_make(const struct machine *want, const struct machine *have, struct plan *out);
 bool plan_empty(const struct plan *p);
+/* Whether it does more than to add, change and remove mappings and who is accepted by them. */
+bool plan_changes_routers(const struct plan *p);
 
 /* One line of the plan as a person reads it. */
 struct plan_line {

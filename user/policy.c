@@ -58,21 +58,15 @@ int limit_row_cmp(const void *a, const void *b)
 		      &((const struct limit_row *)b)->shared, sizeof(struct tn_addr));
 }
 
-#define sort(vec, cmp)                                                       \
-	do {                                                                 \
-		if ((vec)->n)                                                \
-			qsort((vec)->v, (vec)->n, sizeof(*(vec)->v), (cmp)); \
-	} while (0)
-
 #define search(vec, key, cmp) \
 	((vec)->n ? bsearch((key), (vec)->v, (vec)->n, sizeof(*(vec)->v), (cmp)) : NULL)
 
 void policy_sort(struct policy *p)
 {
-	sort(&p->accepts, accept_row_cmp);
-	sort(&p->services, service_row_cmp);
-	sort(&p->pools, pool_row_cmp);
-	sort(&p->limits, limit_row_cmp);
+	vec_sort(&p->accepts, accept_row_cmp);
+	vec_sort(&p->services, service_row_cmp);
+	vec_sort(&p->pools, pool_row_cmp);
+	vec_sort(&p->limits, limit_row_cmp);
 }
 
 const struct accept_row *policy_accept(const struct policy *p, const struct tn_accept_key *key)
@@ -241,8 +235,7 @@ static struct nth *in_order(const void *rows, size_t n, size_t size,
 
 	for (size_t i = 0; i < n; i++)
 		list[i] = (struct nth){ (const char *)rows + i * size, i };
-	if (n)
-		qsort(list, n, sizeof(*list), cmp);
+	sort_rows(list, n, sizeof(*list), cmp);
 	return list;
 }
 
@@ -338,7 +331,7 @@ static void claim_pools(const struct model *m, struct policy *out)
 			*vec_push(&out->pools) = (struct pool_row){ { p->len, p->addr },
 								    t->router ? NOBODY : t->id };
 	}
-	sort(&out->pools, pool_row_cmp);
+	vec_sort(&out->pools, pool_row_cmp);
 }
 
 static bool encloses(const struct pool_row *outer, const struct pool_row *inner)
@@ -394,7 +387,7 @@ static void make_limits(const struct model *m, struct policy *out)
 								      l->burst, l->packets, burst };
 		}
 	}
-	sort(&out->limits, limit_row_cmp);
+	vec_sort(&out->limits, limit_row_cmp);
 }
 
 void policy_make(const struct model *m, struct policy *out)

@@ -157,6 +157,9 @@ static const char *const migrations[] = {
 };
 #define SCHEMA ((int)ARRAY_SIZE(migrations))
 
+#define SQL_MAPPINGS                                                                               \
+	"SELECT fixed, shared, name, pinned, rate, burst, packets FROM mapping WHERE tenant = ? "
+
 #define QUERIES(X)                                                                                 \
 	X(LIST_SUBNETS, "SELECT prefix FROM subnet ORDER BY ord")                                  \
 	X(LIST_TENANTS,                                                                            \
@@ -166,9 +169,14 @@ static const char *const migrations[] = {
 	X(LIST_INSIDE, "SELECT interface FROM inside WHERE tenant = ? ORDER BY ord")               \
 	X(LIST_ADDRESSES, "SELECT address, pinned FROM router_address WHERE tenant = ?")           \
 	X(LIST_ROUTES, "SELECT prefix, via FROM route WHERE tenant = ? ORDER BY ord")              \
-	X(LIST_MAPPINGS,                                                                           \
-	  "SELECT fixed, shared, name, pinned, rate, burst, packets FROM mapping WHERE tenant = ? " \
-	  "ORDER BY family, fixed")                                                                \
+	X(LIST_MAPPINGS, SQL_MAPPINGS "ORDER BY family, fixed")                                    \
+	X(FIND_FIXED, SQL_MAPPINGS "AND family = ? AND fixed = ?")                                 \
+	X(FIND_NAME, SQL_MAPPINGS "AND family IN (4, 6) AND name = ?")                             \
+	X(FIND_SHARED, SQL_MAPPINGS "AND shared = ?")                                              \
+	X(FIND_FIRST, SQL_MAPPINGS "AND family = ? ORDER BY fixed LIMIT 2")                        \
+	X(LIST_LEASES,                                                                             \
+	  "SELECT shared FROM mapping WHERE shared >= ?1 AND length(shared) = length(?1) "         \
+	  "ORDER BY shared LIMIT ?2")                                                              \
 	X(SHOW_ORIGIN, "SELECT file FROM origin")                                                  \
 	X(SHOW_ACCEPT, "SELECT 1 FROM accept WHERE tenant = ?")                                    \
 	X(LIST_RULES, "SELECT id, any, line, col FROM rule WHERE tenant = ? ORDER BY ord")         \
@@ -847,9 +855,10 @@ static int load_routes(struct store *s, struct tenant *t, struct error *err)
 	return more;
 }
 
-static int load_mappings(struct store *s, struct tenant *t, struct error *err)
+/* The mappings that a statement finds, which is reset. */
+static int take_mappings(struct store *s, sqlite3_stmt *found, struct tenant *t, struct error *err)
 {
-	_cleanup_reset_ sqlite3_stmt *stmt = query_begin(s, LIST_MAPPINGS, err, "u", t->id);
+	_cleanup_reset_ sqlite3_stmt *stmt = found;
 	int more = -1;
 
 	while (stmt && (more = query_next(s, stmt, err)) > 0) {
@@ -857,8 +866,6 @@ static int load_mappings(struct store *s, struct tenant *t, struct error *err)
 
 		if (!column_addr(stmt, 0, &m->fixed) || !column_addr(stmt, 1, &m->shared))
 			return damaged(s, err, "a mapping's address is none");
-		if (m > t->mappings.v && addr_cmp(&m[-1].fixed, &m->fixed) >= 0)
-			return damaged(s, err, "mappings are out of order");
 		m->name = column_string(stmt, 2);
 		m->pinned = sqlite3_column_int(stmt, 3);
 		m->limit.rate = sqlite3_column_int64(stmt, 4);
@@ -866,6 +873,84 @@ static int load_mappings(struct store *s, struct tenant *t, struct error *err)
 		m->limit.packets = sqlite3_column_int64(stmt, 6);
 	}
 	return more;
+}
+
+static int load_mappings(struct store *s, struct tenant *t, struct error *err)
+{
+	if (take_mappings(s, query_begin(s, LIST_MAPPINGS, err, "u", t->id), t, err))
+		return -1;
+	for (size_t i = 1; i < t->mappings.n; i++) {
+		if (addr_cmp(&t->mappings.v[i - 1].fixed, &t->mappings.v[i].fixed) >= 0)
+			return damaged(s, err, "mappings are out of order");
+	}
+	return 0;
+}
+
+static int take_fixed(struct store *s, const struct tn_addr *fixed, struct tenant *t,
+		      struct error *err)
+{
+	unsigned int family = addr_is_v4(fixed) ? 4 : 6;
+
+	return take_mappings(s, query_begin(s, FIND_FIXED, err, "uua", t->id, family, fixed), t,
+			     err);
+}
+
+/* By fixed address or by name, as a rule may have it. */
+static int take_named(struct store *s, const char *text, struct tenant *t, struct error *err)
+{
+	struct tn_addr a;
+
+	if (addr_parse(text, &a))
+		return take_fixed(s, &a, t, err);
+	return take_mappings(s, query_begin(s, FIND_NAME, err, "ut", t->id, text), t, err);
+}
+
+static int take_one(struct store *s, const struct window *w, struct tenant *t, struct error *err)
+{
+	if (!addr_is_unset(&w->fixed) && take_fixed(s, &w->fixed, t, err))
+		return -1;
+	if (w->name && take_named(s, w->name, t, err))
+		return -1;
+	for (unsigned int family = 4; family <= 6; family += 2) {
+		sqlite3_stmt *stmt = query_begin(s, FIND_FIRST, err, "uu", t->id, family);
+
+		if (take_mappings(s, stmt, t, err))
+			return -1;
+	}
+	return 0;
+}
+
+static void drop_doubles(struct tenant *t)
+{
+	size_t n = 0;
+
+	tenant_sort(t);
+	vec_each (m, &t->mappings) {
+		if (n && addr_cmp(&t->mappings.v[n - 1].fixed, &m->fixed) == 0)
+			mapping_clear(m);
+		else
+			t->mappings.v[n++] = *m;
+	}
+	t->mappings.n = n;
+}
+
+/* The rules are loaded. */
+static int load_some_mappings(struct store *s, const struct window *w, struct tenant *t,
+			      struct error *err)
+{
+	if (strcmp(w->tenant, t->name) == 0 && take_one(s, w, t, err))
+		return -1;
+	if (!addr_is_unset(&w->shared) &&
+	    take_mappings(s, query_begin(s, FIND_SHARED, err, "ua", t->id, &w->shared), t, err))
+		return -1;
+	vec_each (r, &t->accept) {
+		vec_each (to, &r->to) {
+			if (take_named(s, *to, t, err))
+				return -1;
+		}
+	}
+	drop_doubles(t);
+	return 0;
 }
 
 static int load_items(struct store *s, struct rule *r, struct error *err)
@@ -954,7 +1039,8 @@ static int load_router(struct store *s, sqlite3_stmt *stmt, struct tenant *t, st
 											     : 0;
 }
 
-static int load_tenants(struct store *s, struct model *m, struct error *err)
+static int load_tenants(struct store *s, const struct window *w, struct model *m,
+			struct error *err)
 {
 	_cleanup_reset_ sqlite3_stmt *stmt = query_begin(s, LIST_TENANTS, err, "");
 	int more = -1;
@@ -968,13 +1054,14 @@ static int load_tenants(struct store *s, struct model *m, struct error *err)
 			return damaged(s, err, "tenants are out of order");
 		if (sqlite3_column_type(stmt, 2) != SQLITE_NULL && load_router(s, stmt, t, err))
 			return -1;
-		if (load_pools(s, t, err) || load_mappings(s, t, err) || load_accept(s, t, err))
+		if (load_pools(s, t, err) || load_accept(s, t, err) ||
+		    (w ? load_some_mappings(s, w, t, err) : load_mappings(s, t, err)))
 			return -1;
 	}
 	return more;
 }
 
-int store_load(struct store *s, struct model *out, struct error *err)
+static int load(struct store *s, const struct window *w, struct model *out, struct error *err)
 {
 	bool begun = s->db && sqlite3_get_autocommit(s->db);
 	int ret = 0;
@@ -985,13 +1072,43 @@ int store_load(struct store *s, struct model *out, struct error *err)
 	if (begun)
 		ret = exec(s, "BEGIN", err);
 	if (ret == 0 &&
-	    (load_origin(s, out, err) || load_subnets(s, out, err) || load_tenants(s, out, err)))
+	    (load_origin(s, out, err) || load_subnets(s, out, err) ||
+	     load_tenants(s, w, out, err)))
 		ret = -1;
 	if (begun)
 		store_rollback(s);
 	if (ret)
 		model_free(out);
 	return ret;
+}
+
+int store_load(struct store *s, struct model *out, struct error *err)
+{
+	return load(s, NULL, out, err);
+}
+
+int store_load_part(struct store *s, const struct window *w, struct model *out, struct error *err)
+{
+	return load(s, w, out, err);
+}
+
+int store_leases(struct store *s, const struct tn_addr *from, size_t n, struct addr_list *out,
+		 struct error *err)
+{
+	_cleanup_reset_ sqlite3_stmt *stmt =
+		query_begin(s, LIST_LEASES, err, "al", from, (uint64_t)n);
+	struct tn_addr next = *from, a;
+	int more = -1;
+
+	while (stmt && (more = query_next(s, stmt, err)) > 0) {
+		if (!column_addr(stmt, 0, &a))
+			return damaged(s, err, "a mapping's address is none");
+		if (addr_cmp(&a, &next) != 0)
+			return 0;
+		*vec_push(&out->list) = a;
+		next = addr_add(&a, 1);
+	}
+	return more;
 }
 
 /* --- save --- */

@@ -53,6 +53,30 @@ static inline void store_cleanup(struct store **store)
 int store_load(struct store *store, struct model *out, struct error *err);
 
 /*
+ * What a change of one mapping can have to do with, so that not all of them have to be read. The
+ * strings are borrowed.
+ */
+struct window {
+	const char *tenant;
+	struct tn_addr fixed;  /* unset: not by it */
+	const char *name;      /* or a fixed address as text; NULL: not by it */
+	struct tn_addr shared; /* whoever has that, of any tenant; unset: not by it */
+};
+
+/*
+ * The same, but of mappings only these: those of the window, the first two of its tenant of each
+ * family (so that one is left when another goes), and all that rules name.
+ */
+int store_load_part(struct store *store, const struct window *w, struct model *out,
+		    struct error *err);
+/*
+ * Add to `out` the leased addresses from `from` on that follow one another without a gap, `n` at
+ * most. None when `from` itself is nobody's.
+ */
+int store_leases(struct store *store, const struct tn_addr *from, size_t n, struct addr_list *out,
+		 struct error *err);
+
+/*
  * Make the stored definitions those of `want`, in one transaction that stays
  * open until store_commit() or store_rollback(); after an error it is rolled
  * back already. `have` is what store_load() gave; only what differs is written.

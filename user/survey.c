@@ -25,12 +25,16 @@ static const char *netns_of(const struct model *m, const char *tenant)
 	return t && t->router ? t->router->netns : NULL;
 }
 
-static void inspect(struct dataplane *dp, const struct model *m, struct machine *have)
+/* `tenant` NULL: of all. */
+static void inspect(struct dataplane *dp, const struct model *m, const char *tenant,
+		    struct machine *have)
 {
 	vec_each (r, &have->routers) {
 		struct attachments found;
 
 		r->netns = netns_of(m, r->tenant);
+		if (tenant && strcmp(tenant, r->tenant) != 0)
+			continue;
 		attach_inspect(dp, r, &found);
 		r->broken = !found.complete;
 		vec_free(&found.list);
@@ -117,8 +121,17 @@ int machine_load(const char *bpffs, const struct model *m, struct dataplane **dp
 	if (*dp && dataplane_read(*dp, out, err))
 		return -1;
 	if (*dp)
-		inspect(*dp, m, out);
+		inspect(*dp, m, NULL, out);
 	return look_everywhere(m, out, err);
+}
+
+int machine_load_part(struct dataplane *dp, const struct model *m, const char *tenant,
+		      struct machine *out, struct error *err)
+{
+	if (dataplane_read_common(dp, out, err))
+		return -1;
+	inspect(dp, m, tenant, out);
+	return 0;
 }
 
 int view_load(const struct invocation *inv, struct view *v, struct error *err)
@@ -169,12 +182,15 @@ static int look_again(const struct machine *was, struct machine *now, struct err
 }
 
 int machine_load_again(struct dataplane *dp, const struct model *m, const struct machine *was,
-		       struct machine *out, struct error *err)
+		       const char *tenant, const struct row_keys *keys, struct machine *out,
+		       struct error *err)
 {
-	memset(out, 0, sizeof(*out));
-	if (dataplane_read(dp, out, err) || look_again(was, out, err))
+	if (keys ? dataplane_read_common(dp, out, err) || dataplane_look_up(dp, keys, out, err)
+		 : dataplane_read(dp, out, err))
 		return -1;
-	inspect(dp, m, out);
+	if (look_again(was, out, err))
+		return -1;
+	inspect(dp, m, tenant, out);
 	return 0;
 }
 

@@ -26,9 +26,19 @@ void view_free(struct view *v);
  */
 int machine_load(const char *bpffs, const struct model *m, struct dataplane **dp,
 		 struct machine *out, struct error *err);
-/* What is there now of all that was read into `was`. */
+/*
+ * The same of what is pinned, but of mappings nothing, and of routers but that of `tenant` only what the
+ * maps say. What dataplane_look_up() and survey_router() find comes to it.
+ */
+int machine_load_part(struct dataplane *dp, const struct model *m, const char *tenant,
+		      struct machine *out, struct error *err);
+/*
+ * What is there now of all that was read into `was`. `tenant` and `keys`: of these alone; NULL:
+ * it was all.
+ */
 int machine_load_again(struct dataplane *dp, const struct model *m, const struct machine *was,
-		       struct machine *out, struct error *err);
+		       const char *tenant, const struct row_keys *keys, struct machine *out,
+		       struct error *err);
 
 /*
  * Look at the namespace of the router of `t`, for a join: its interfaces to `f`, what the router
