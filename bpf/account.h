@@ -19,9 +19,16 @@ static __always_inline struct tn_drops *router_counters(void)
 	return bpf_map_lookup_elem(&drops, &router);
 }
 
+static __always_inline struct tn_counters *mapping_counters(__u32 slot)
+{
+	__u32 at = bpf_get_smp_processor_id() * tn_counter_slots + slot;
+
+	return bpf_map_lookup_elem(&counters, &at);
+}
+
 static __always_inline void count_in(const struct pkt *p, __u32 slot)
 {
-	struct tn_counters *c = bpf_map_lookup_elem(&counters, &slot);
+	struct tn_counters *c = mapping_counters(slot);
 
 	if (c) {
 		c->in_packets += p->packets;
@@ -31,7 +38,7 @@ static __always_inline void count_in(const struct pkt *p, __u32 slot)
 
 static __always_inline void count_out(const struct pkt *p, __u32 slot)
 {
-	struct tn_counters *c = bpf_map_lookup_elem(&counters, &slot);
+	struct tn_counters *c = mapping_counters(slot);
 
 	if (c) {
 		c->out_packets += p->packets;

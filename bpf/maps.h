@@ -29,6 +29,8 @@ const volatile bool tn_sources_loose;
 const volatile bool tn_forward_fast;
 /* and its own addresses on the shared network, IPv4 and IPv6; zero: none. */
 const volatile struct tn_addr tn_own[2];
+/* Counters of each CPU in the map of these. */
+const volatile __u32 tn_counter_slots;
 
 #define NS_PER_S 1000000000ULL
 
@@ -53,8 +55,13 @@ struct {
 	__type(value, struct tn_fixed);
 } by_fixed SEC(".maps");
 
+/*
+ * Of a CPU after that of the other, and no map of the kernel's own for each CPU: that allocates
+ * every element alone, and costs a packet one look at memory more.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct tn_counters);

@@ -58,7 +58,7 @@ struct tn_shared {
 	struct tn_addr fixed; /* the VM's private address */
 	__u32 tenant;	      /* tenant id, never 0 */
 	__u32 router;	      /* router id, or TN_ROUTER_ELSEWHERE */
-	__u32 slot;	      /* index into counters; 0: not counted */
+	__u32 slot;	      /* of its counters; 0: not counted */
 	__u32 flags;	      /* enum tn_shared_flags */
 };
 
@@ -242,7 +242,7 @@ struct tn_limit {
 };
 
 /*
- * Map counters, per CPU, by slot: packets as they are on the wire (a GSO frame
+ * Map counters, by CPU * capacity (struct tn_config) + slot: packets as they are on the wire (a GSO frame
  * counts its segments), bytes of the IP packet. `in` is from the shared network
  * to the VM.
  */

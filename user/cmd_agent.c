@@ -308,7 +308,7 @@ static ssize_t look(struct agent *a, struct error *err)
 	_cleanup_change_ struct change c = { 0 };
 	_cleanup_outcome_ struct outcome out = { 0 };
 
-	if (change_begin(&a->inv, STORE_READ, &c, err))
+	if (change_begin(&a->inv, STORE_READ, NULL, &c, err))
 		return -1;
 	/* what was not watched until now may have changed since it was read */
 	if (watch_namespaces(a->watch, &c.had))
@@ -334,7 +334,7 @@ static ssize_t mend(struct agent *a, struct error *err)
 	_cleanup_change_ struct change c = { 0 };
 	_cleanup_outcome_ struct outcome out = { 0 };
 
-	if (change_begin(&a->inv, STORE_WRITE, &c, err) || change_make(&c, &how, &out, err))
+	if (change_begin(&a->inv, STORE_WRITE, NULL, &c, err) || change_make(&c, &how, &out, err))
 		return -1;
 	/* of what is tried again and again, only the failure is worth saying, and once */
 	if (!out.failed.list.n || !a->stuck)
@@ -351,11 +351,8 @@ static int put_in_force(struct agent *a, struct error *err)
 	_cleanup_outcome_ struct outcome out = { 0 };
 	struct error refused = { 0 };
 
-	if (change_begin(&a->inv, STORE_WRITE, &c, err))
+	if (change_begin(&a->inv, STORE_WRITE, &a->wanted, &c, err))
 		return -1;
-	model_free(&c.will);
-	c.will = a->wanted;
-	a->wanted = (struct model){ 0 };
 	a->has_wanted = false;
 	if (change_make(&c, &how, &out, &refused))
 		log_error("%s: %s; the definitions in force stay", a->file, refused.text);

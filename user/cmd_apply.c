@@ -16,11 +16,8 @@ static int run(const struct invocation *inv, struct error *err)
 	if (!file)
 		return error_usage(err, "give the definitions with -f FILE");
 	if (definitions_read(file, &wanted, err) ||
-	    change_begin(inv, how.dry_run ? STORE_READ : STORE_WRITE, &c, err))
+	    change_begin(inv, how.dry_run ? STORE_READ : STORE_WRITE, &wanted, &c, err))
 		return -1;
-	model_free(&c.will);
-	c.will = wanted;
-	wanted = (struct model){ 0 };
 	ret = change_make(&c, &how, &outcome, err);
 	if (!ret && !inv->quiet)
 		outcome_print(&outcome, how.dry_run);

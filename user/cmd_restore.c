@@ -10,7 +10,7 @@ static int run(const struct invocation *inv, struct error *err)
 	_cleanup_change_ struct change c = { 0 };
 	_cleanup_outcome_ struct outcome outcome = { 0 };
 
-	if (change_begin(inv, STORE_WRITE, &c, err) || change_make(&c, &how, &outcome, err))
+	if (change_begin(inv, STORE_WRITE, NULL, &c, err) || change_make(&c, &how, &outcome, err))
 		return -1;
 	if (!inv->quiet)
 		outcome_print(&outcome, false);

@@ -24,11 +24,15 @@ static int open_store(const struct invocation *inv, enum store_mode mode, struct
 		       : 0;
 }
 
-static int load(struct change *c, struct error *err)
+static int load(struct change *c, struct model *will, struct error *err)
 {
-	if (store_load(c->store, &c->had, err) || store_load(c->store, &c->will, err) ||
+	if (store_load(c->store, &c->had, err) || (!will && store_load(c->store, &c->will, err)) ||
 	    machine_load(c->inv->bpffs, &c->had, &c->dp, &c->have, err))
 		return -1;
+	if (will) {
+		c->will = *will;
+		*will = (struct model){ 0 };
+	}
 	return 0;
 }
 
@@ -58,10 +62,10 @@ static void unload(struct change *c)
 	model_free(&c->had);
 }
 
-int change_begin(const struct invocation *inv, enum store_mode mode, struct change *c,
-		 struct error *err)
+int change_begin(const struct invocation *inv, enum store_mode mode, struct model *will,
+		 struct change *c, struct error *err)
 {
-	if (open_store(inv, mode, c, err) == 0 && load(c, err) == 0)
+	if (open_store(inv, mode, c, err) == 0 && load(c, will, err) == 0)
 		return 0;
 	change_end(c);
 	return -1;
@@ -79,7 +83,7 @@ int change_begin_part(const struct invocation *inv, const struct window *w, stru
 int change_widen(struct change *c, struct error *err)
 {
 	unload(c);
-	return load(c, err);
+	return load(c, NULL, err);
 }
 
 void change_end(struct change *c)
@@ -569,18 +573,10 @@ void outcome_print(const struct outcome *o, bool dry_run)
 	if (!o->text.lines.n)
 		printf("nothing to be done\n");
 	else
-		printf("%zu %s%s, %zu %s%s, %zu %s%s\n", o->added, to, dry_run ? "add" : "added",
-		       o->changed, to, dry_run ? "change" : "changed", o->removed, to,
+		printf("%zu %s%s, %zu %s%s, %zu %s%s\n", o->text.added, to,
+		       dry_run ? "add" : "added", o->text.changed, to,
+		       dry_run ? "change" : "changed", o->text.removed, to,
 		       dry_run ? "remove" : "removed");
-}
-
-static void count(struct outcome *out)
-{
-	vec_each (line, &out->text.lines) {
-		out->added += line->sign == '+';
-		out->changed += line->sign == '~';
-		out->removed += line->sign == '-';
-	}
 }
 
 static size_t larger(size_t a, size_t b)
@@ -745,7 +741,7 @@ static int note(struct change *c, const struct change_how *how, const struct out
 		*vec_push(&change.lines) =
 			(struct history_line){ out->text.lines.v[i].sign,
 					       xstrdup(out->text.lines.v[i].text) };
-	change.more = out->text.lines.n - change.lines.n;
+	change.more = out->text.added + out->text.changed + out->text.removed - change.lines.n;
 	ret = store_note(c->store, &change, err);
 	history_change_clear(&change);
 	return ret;
@@ -764,6 +760,7 @@ int change_make(struct change *c, const struct change_how *how, struct outcome *
 	int ret;
 
 	memset(out, 0, sizeof(*out));
+	out->text.keep = c->inv->quiet ? HISTORY_LINES_MAX : 0;
 	if (how->partial && check_lost(c, err))
 		return -1;
 	if (gather(c, how, &facts, failed, err))
@@ -787,7 +784,6 @@ int change_make(struct change *c, const struct change_how *how, struct outcome *
 	}
 	if (c->window && (!want.routers.n || plan_changes_routers(&plan)))
 		return CHANGE_TOO_NARROW;
-	count(out);
 	if (policy_check(&want.policy, err) || check_capacity(c, &plan, &want, err))
 		return -1;
 	if (how->dry_run)

@@ -16,7 +16,7 @@ struct change {
 	const struct invocation *inv;
 	struct store *store;
 	struct model had;     /* definitions in force */
-	struct model will;    /* a copy of them, for the command to change */
+	struct model will;    /* those that are to be */
 	struct dataplane *dp; /* NULL: nothing is pinned */
 	struct machine have;
 	/* NULL: all was read; else of mappings only these, and of the machine what they have there */
@@ -26,11 +26,12 @@ struct change {
 
 /*
  * Checks the machine and reads all. STORE_WRITE locks the state, STORE_READ is enough
- * for a dry run. On failure nothing is held.
+ * for a dry run. `will` comes to be in force, and is empty from then on; NULL: what is in force, for the
+ * command to change. On failure nothing is held.
  */
-int change_begin(const struct invocation *inv, enum store_mode mode, struct change *c,
-		 struct error *err);
-/* To write, and reads no more than `w` if that will do, which outlives the change. */
+int change_begin(const struct invocation *inv, enum store_mode mode, struct model *will,
+		 struct change *c, struct error *err);
+/* To write what is in force with changes. Reads no more than `w` if that will do, which outlives the change. */
 int change_begin_part(const struct invocation *inv, const struct window *w, struct change *c,
 		      struct error *err);
 /* Read all after all, anew; what the command has changed in `will` is gone. */
@@ -39,8 +40,8 @@ void change_end(struct change *c);
 #define _cleanup_change_ _cleanup_(change_end)
 
 struct outcome {
-	struct plan_text text; /* what was, or would be, done */
-	size_t added, changed, removed;
+	/* what was, or would be, done; with --quiet no more lines than the history has room for */
+	struct plan_text text;
 	struct failures failed; /* only with `partial` */
 };
 

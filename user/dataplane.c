@@ -7,10 +7,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <uthash.h>
 
 #include "host.h"
 #include "tenantnat.skel.h"
@@ -82,23 +82,18 @@ static const struct router_map {
 #undef X
 };
 
-/* The counters given to a mapping that is being added, by its shared address. */
-struct new_slot {
-	struct tn_addr shared;
-	uint32_t slot;
-	UT_hash_handle hh;
-};
-
 struct dataplane {
 	char dir[PATH_MAX];
 	int fd[MAPS_COUNT];
 	struct tn_config config;
+	const struct tn_counters *counters; /* the map itself; NULL: not looked at yet */
+	size_t counters_size;
 	bool fresh; /* created by this process: every counter is zero */
 	/* counters for new mappings, while a change is under way */
 	uint8_t *slots_used; /* NULL: all are free from slot_next on */
 	uint32_t slot_next;
 	uint32_t slot_end;
-	struct new_slot *new_slots;
+	VEC(uint32_t) new_slots; /* by `pair` of the rows; 0: none yet */
 };
 
 struct instance {
@@ -199,18 +194,15 @@ static struct dataplane *dataplane_new(const char *bpffs)
 
 void dataplane_close(struct dataplane *dp)
 {
-	struct new_slot *s, *next;
-
 	if (!dp)
 		return;
 	for (int i = 0; i < MAPS_COUNT; i++) {
 		if (dp->fd[i] >= 0)
 			close(dp->fd[i]);
 	}
-	HASH_ITER (hh, dp->new_slots, s, next) {
-		HASH_DEL(dp->new_slots, s);
-		free(s);
-	}
+	if (dp->counters)
+		munmap((void *)dp->counters, dp->counters_size);
+	vec_free(&dp->new_slots);
 	free(dp->slots_used);
 	free(dp);
 }
@@ -334,13 +326,28 @@ int dataplane_open(const char *bpffs, struct dataplane **out, struct error *err)
 	return 0;
 }
 
+/* All that there can be; 1 when that is not known. */
+static unsigned int cpus(void)
+{
+	int n = libbpf_num_possible_cpus();
+
+	return n > 0 ? n : 1;
+}
+
 /* Load the maps alone: no program of the object. */
 static struct tenantnat *load_maps(const struct tn_config *config, struct error *err)
 {
 	struct tenantnat *skel = tenantnat__open();
+	uint64_t counters = (uint64_t)config->capacity * cpus();
 	struct bpf_program *prog;
 	int ret;
 
+	if (counters > UINT32_MAX) {
+		tenantnat__destroy(skel);
+		error_set(err, "no map has room for the counters of %u mappings on %u CPUs",
+			  config->capacity, cpus());
+		return NULL;
+	}
 	if (!skel) {
 		error_set(err, "cannot open the programs: %s", strerror(errno));
 		return NULL;
@@ -351,7 +358,7 @@ static struct tenantnat *load_maps(const struct tn_config *config, struct error 
 	bpf_map__set_autocreate(skel->maps.fragments, false);
 	bpf_map__set_max_entries(skel->maps.by_shared, config->capacity);
 	bpf_map__set_max_entries(skel->maps.by_fixed, config->capacity);
-	bpf_map__set_max_entries(skel->maps.counters, config->capacity);
+	bpf_map__set_max_entries(skel->maps.counters, counters);
 	bpf_map__set_max_entries(skel->maps.limits, config->capacity);
 	bpf_map__set_max_entries(skel->maps.accepts, config->rules);
 	bpf_map__set_max_entries(skel->maps.services, config->rules);
@@ -734,9 +741,50 @@ static int read_percpu_rows(int fd, size_t n, void *sums, size_t size)
 	return 0;
 }
 
+static int map_counters(struct dataplane *dp)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	size_t size = (size_t)dp->config.capacity * cpus() * sizeof(*dp->counters);
+	void *p;
+
+	if (dp->counters)
+		return 0;
+	size = (size + page - 1) / page * page;
+	p = mmap(NULL, size, PROT_READ, MAP_SHARED, dp->fd[MAP_counters], 0);
+	if (p == MAP_FAILED)
+		return -1;
+	dp->counters = p;
+	dp->counters_size = size;
+	return 0;
+}
+
 int dataplane_counters(struct dataplane *dp, size_t n, struct tn_counters *out)
 {
-	return read_percpu_rows(dp->fd[MAP_counters], n, out, sizeof(*out));
+	memset(out, 0, n * sizeof(*out));
+	if (map_counters(dp))
+		return -1;
+	for (size_t cpu = 0; cpu < cpus(); cpu++) {
+		const struct tn_counters *c = dp->counters + cpu * dp->config.capacity;
+
+		for (size_t i = 0; i < n && i < dp->config.capacity; i++) {
+			out[i].in_packets += c[i].in_packets;
+			out[i].in_bytes += c[i].in_bytes;
+			out[i].out_packets += c[i].out_packets;
+			out[i].out_bytes += c[i].out_bytes;
+		}
+	}
+	return 0;
+}
+
+static int zero_counters(struct dataplane *dp, uint32_t slot)
+{
+	uint32_t n = cpus();
+	_cleanup_free_ uint32_t *keys = xrealloc(NULL, n, sizeof(*keys));
+	_cleanup_free_ struct tn_counters *none = xzalloc(n * sizeof(*none));
+
+	for (uint32_t cpu = 0; cpu < n; cpu++)
+		keys[cpu] = cpu * dp->config.capacity + slot;
+	return bpf_map_update_batch(dp->fd[MAP_counters], keys, none, &n, NULL);
 }
 
 int dataplane_hits(struct dataplane *dp, size_t n, uint64_t *out)
@@ -853,35 +901,35 @@ static uint32_t slot_of(const struct machine *have, const struct tn_addr *shared
 	return 0;
 }
 
+static int new_slot(struct dataplane *dp, uint32_t *out)
+{
+	while (dp->slot_next < dp->slot_end && !is_free_slot(dp, dp->slot_next))
+		dp->slot_next++;
+	if (dp->slot_next >= dp->slot_end) {
+		errno = E2BIG;
+		return -1;
+	}
+	*out = dp->slot_next++;
+	return dp->fresh ? 0 : zero_counters(dp, *out);
+}
+
 /*
  * The counters of the mapping (fixed, shared) of a router. A mapping that is there
  * keeps its own; one that comes new, or with another fixed address, gets others.
  */
 static int slot_for(struct dataplane *dp, const struct machine *have, const struct tn_addr *shared,
-		    const struct tn_addr *fixed, uint32_t router, uint32_t *out)
+		    const struct tn_addr *fixed, uint32_t router, uint32_t pair, uint32_t *out)
 {
-	struct new_slot *slot;
-
 	*out = slot_of(have, shared, fixed, router);
 	if (*out)
 		return 0;
-	HASH_FIND(hh, dp->new_slots, shared, sizeof(*shared), slot);
-	if (!slot) {
-		while (dp->slot_next < dp->slot_end && !is_free_slot(dp, dp->slot_next))
-			dp->slot_next++;
-		if (dp->slot_next >= dp->slot_end) {
-			errno = E2BIG;
-			return -1;
-		}
-		slot = xzalloc(sizeof(*slot));
-		slot->shared = *shared;
-		slot->slot = dp->slot_next++;
-		HASH_ADD(hh, dp->new_slots, shared, sizeof(slot->shared), slot);
-		if (!dp->fresh &&
-		    zero_percpu(dp->fd[MAP_counters], slot->slot, sizeof(struct tn_counters)))
-			return -1;
-	}
-	*out = slot->slot;
+	if (!pair)
+		return new_slot(dp, out);
+	while (dp->new_slots.n <= pair)
+		vec_push(&dp->new_slots);
+	if (!dp->new_slots.v[pair] && new_slot(dp, &dp->new_slots.v[pair]))
+		return -1;
+	*out = dp->new_slots.v[pair];
 	return 0;
 }
 
@@ -964,7 +1012,8 @@ static int put_fixed(struct dataplane *dp, const struct machine *have,
 						    .tenant = rows[i]->tenant };
 		values[filled].slot = rows[i]->slot;
 		if (!rows[i]->slot && slot_for(dp, have, &rows[i]->shared, &rows[i]->fixed,
-					       rows[i]->router, &values[filled].slot))
+					       rows[i]->router, rows[i]->pair,
+					       &values[filled].slot))
 			return map_error(MAP_counters, err);
 		if (++filled < BATCH && i + 1 < n)
 			continue;
@@ -998,7 +1047,7 @@ static int put_shared(struct dataplane *dp, const struct machine *have,
 						     .flags = row->flags };
 		values[filled].slot = row->slot;
 		if (!row->slot && row->router && row->flags & TN_SHARED_MAPPED &&
-		    slot_for(dp, have, &row->shared, &row->fixed, row->router,
+		    slot_for(dp, have, &row->shared, &row->fixed, row->router, row->pair,
 			     &values[filled].slot))
 			return map_error(MAP_counters, err);
 		if (++filled < BATCH && i + 1 < n)
@@ -1244,6 +1293,7 @@ static struct tenantnat *open_for(const struct instance *in, struct error *err)
 	skel->rodata->tn_xdp_guards_only = r->via == HOOK_XDP_GENERIC;
 	skel->rodata->tn_sources_loose = r->sources == SOURCES_LOOSE;
 	skel->rodata->tn_forward_fast = r->fast;
+	skel->rodata->tn_counter_slots = in->dp->config.capacity;
 	memcpy((void *)skel->rodata->tn_own, r->own, sizeof(r->own));
 	memcpy((void *)skel->rodata->tn_mac, r->mac, sizeof(r->mac));
 	if (use_maps(skel, in, err)) {

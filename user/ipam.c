@@ -19,9 +19,16 @@ struct range {
 	struct tn_addr last;
 };
 
+/* A mapping that keeps its lease. */
+struct kept {
+	const struct tenant *tenant;
+	const struct mapping *mapping;
+};
+
 struct ipam {
 	struct model *want;
 	struct taken *taken;
+	VEC(struct kept) kept;	 /* no two of them have the same lease */
 	VEC(struct range) pools; /* sorted */
 };
 
@@ -53,6 +60,7 @@ static void ipam_cleanup(struct ipam *ipam)
 		HASH_DEL(ipam->taken, t);
 		free(t);
 	}
+	vec_free(&ipam->kept);
 	vec_free(&ipam->pools);
 }
 
@@ -339,8 +347,30 @@ static void keep_mappings(struct ipam *ipam, const struct tenant *t, const struc
 		if (m->pinned && addr_cmp(&m->shared, &lease->shared) != 0)
 			continue;
 		m->shared = lease->shared;
-		take(ipam, &m->shared, t, m);
+		*vec_push(&ipam->kept) = (struct kept){ t, m };
 	}
+}
+
+static bool wants_own(const struct tenant *t)
+{
+	for (int f = 0; t->router && f < FAMILIES; f++) {
+		if (t->router->own[f].wanted)
+			return true;
+	}
+	return false;
+}
+
+/* Whether anybody is still to get an address: most often nobody is, and all keep theirs. */
+static bool any_open(const struct ipam *ipam)
+{
+	size_t mappings = 0;
+
+	vec_each (t, &ipam->want->tenants) {
+		if (wants_own(t))
+			return true;
+		mappings += t->mappings.n;
+	}
+	return mappings > ipam->kept.n;
 }
 
 static int take_pins(struct ipam *ipam, const struct tenant *t, struct error *err)
@@ -397,6 +427,10 @@ static int assign_addresses(struct ipam *ipam, const struct model *have, struct 
 	}
 	for (size_t i = 0; i < n; i++)
 		keep_mappings(ipam, &want->tenants.v[i], had[i]);
+	if (!any_open(ipam))
+		return 0;
+	vec_each (k, &ipam->kept)
+		take(ipam, &k->mapping->shared, k->tenant, k->mapping);
 	for (size_t i = 0; i < n; i++) {
 		if (take_pins(ipam, &want->tenants.v[i], err))
 			return -1;

@@ -159,18 +159,21 @@ static void want_tenant(const struct tenant *t, const struct facts *facts,
 		want_router(t, f, out);
 	vec_each (m, &t->mappings) {
 		uint32_t flags = TN_SHARED_MAPPED | policy_flags(policy, t, m);
+		uint32_t pair = out->fixed.n + 1;
 
 		*vec_push(&out->shared) = (struct shared_row){ .shared = m->shared,
 							       .fixed = m->fixed,
 							       .tenant = t->id,
 							       .router = router,
-							       .flags = flags };
+							       .flags = flags,
+							       .pair = f ? pair : 0 };
 		if (f)
 			*vec_push(&out->fixed) = (struct fixed_row){ .router = router,
 								     .fixed = m->fixed,
 								     .shared = m->shared,
 								     .tenant = t->id,
-								     .flags = flags };
+								     .flags = flags,
+								     .pair = pair };
 	}
 }
 

@@ -22,6 +22,7 @@ struct shared_row {
 	uint32_t router;
 	uint32_t flags;
 	uint32_t slot; /* only in what was read; does not count as a difference */
+	uint32_t pair; /* only in what is wanted: one number, from 1, for both rows of a mapping */
 };
 
 /* A row of by_fixed. */
@@ -32,6 +33,7 @@ struct fixed_row {
 	uint32_t tenant;
 	uint32_t flags; /* as in the row of by_shared */
 	uint32_t slot;	/* as in struct shared_row */
+	uint32_t pair;
 };
 
 /* A row of routers: one router with its programs. */

@@ -508,12 +508,28 @@ void plan_text_free(struct plan_text *t)
 	vec_free(&t->lines);
 }
 
+static bool is_full(const struct plan_text *out)
+{
+	return out->keep && out->lines.n >= out->keep;
+}
+
+static void count(struct plan_text *out, char sign)
+{
+	out->added += sign == '+';
+	out->changed += sign == '~';
+	out->removed += sign == '-';
+}
+
 __attribute__((format(printf, 3, 4))) static void say(struct plan_text *out, char sign,
 						      const char *format, ...)
 {
-	struct plan_line *line = vec_push(&out->lines);
+	struct plan_line *line;
 	va_list args;
 
+	count(out, sign);
+	if (is_full(out))
+		return;
+	line = vec_push(&out->lines);
 	line->sign = sign;
 	va_start(args, format);
 	if (vasprintf(&line->text, format, args) < 0)
@@ -666,8 +682,14 @@ static void describe_mapping(struct plan_text *out, char sign, const struct name
 {
 	char limit[LIMIT_TEXT];
 	const struct tenant *t = named(names, row->tenant);
-	const struct mapping *m = t ? tenant_mapping((struct tenant *)t, &row->fixed) : NULL;
+	const struct mapping *m;
 
+	/* a million of them take a second to say */
+	if (is_full(out)) {
+		count(out, sign);
+		return;
+	}
+	m = t ? tenant_mapping((struct tenant *)t, &row->fixed) : NULL;
 	if (row->flags & TN_SHARED_OWN)
 		say(out, sign, "router address %s %s", t ? t->name : "?", ADDR(&row->shared));
 	else
@@ -829,7 +851,6 @@ static void describe_new(const struct model *m, const struct model *other,
 void plan_describe(const struct plan *plan, const struct machine *want, const struct machine *have,
 		   const struct model *had, const struct model *will, struct plan_text *out)
 {
-	memset(out, 0, sizeof(*out));
 	describe_tenants(had, will, out);
 	describe_routers(plan, had, will, out);
 	describe_settled(plan, out);

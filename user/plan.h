@@ -99,15 +99,20 @@ struct plan_line {
 	char *text;
 };
 
+/* All of them are counted. */
 struct plan_text {
 	VEC(struct plan_line) lines;
+	size_t keep; /* no more than these first lines are kept; 0: all. The caller's to set */
+	size_t added;
+	size_t changed;
+	size_t removed;
 };
 
 void plan_text_free(struct plan_text *t);
 #define _cleanup_plan_text_ _cleanup_(plan_text_free)
 
 /*
- * Say in lines what `plan` and the change of definitions from `had` to `will` do:
+ * Say in lines, which are added to `out`, what `plan` and the change of definitions from `had` to `will` do:
  * tenants, then routers, then mappings, then rules. Definitions are sorted; the machines are
  * those that the plan was made from.
  */

@@ -697,8 +697,8 @@ static int open_writer(struct store *s, unsigned int wait, const char *holder, s
 	    lock_take(s, wait, holder, err) || file_create(s->file, err) ||
 	    file_open(s, false, err) || file_schema(s, &schema, err))
 		return -1;
-	/* 64 MiB: the index of shared addresses is written in any order */
-	if (exec(s, "PRAGMA journal_mode = WAL; PRAGMA cache_size = -65536;", err))
+	/* 256 MiB, of which it takes what it needs: the index of shared addresses is written in any order */
+	if (exec(s, "PRAGMA journal_mode = WAL; PRAGMA cache_size = -262144;", err))
 		return -1;
 	return schema < SCHEMA ? migrate(s, schema, err) : 0;
 }

@@ -117,7 +117,8 @@ static struct lab *load(const struct lab_options *o, const struct lab *beside)
 	mac_parse(MAC_ROUTER, (uint8_t *)lab->skel->rodata->tn_mac);
 	bpf_map__set_max_entries(lab->skel->maps.by_shared, MAPPINGS_MAX);
 	bpf_map__set_max_entries(lab->skel->maps.by_fixed, MAPPINGS_MAX);
-	bpf_map__set_max_entries(lab->skel->maps.counters, MAPPINGS_MAX);
+	lab->skel->rodata->tn_counter_slots = MAPPINGS_MAX;
+	bpf_map__set_max_entries(lab->skel->maps.counters, MAPPINGS_MAX * lab->cpus);
 	bpf_map__set_max_entries(lab->skel->maps.accepts, RULES_MAX);
 	bpf_map__set_max_entries(lab->skel->maps.services, RULES_MAX);
 	bpf_map__set_max_entries(lab->skel->maps.hits, RULES_MAX);
@@ -319,6 +320,23 @@ static void read_percpu(struct lab *lab, const struct bpf_map *map, uint32_t key
 		out[i % words] += values[i];
 }
 
+static void read_counters(struct lab *lab, uint32_t slot, struct tn_counters *out)
+{
+	struct tn_counters c;
+
+	*out = (struct tn_counters){ 0 };
+	for (uint32_t cpu = 0; cpu < (uint32_t)lab->cpus; cpu++) {
+		uint32_t key = cpu * MAPPINGS_MAX + slot;
+
+		need(bpf_map_lookup_elem(lab_map_fd(lab, "counters"), &key, &c) == 0,
+		     "reading counters");
+		out->in_packets += c.in_packets;
+		out->in_bytes += c.in_bytes;
+		out->out_packets += c.out_packets;
+		out->out_bytes += c.out_bytes;
+	}
+}
+
 void lab_router_drops(struct lab *lab, enum lab_router router, struct tn_drops *d)
 {
 	read_percpu(lab, lab->skel->maps.drops, router, (__u64 *)d, sizeof(*d) / sizeof(__u64));
@@ -328,8 +346,7 @@ void lab_tally(struct lab *lab, struct tally *t)
 {
 	memset(t, 0, sizeof(*t));
 	for (uint32_t i = 0; i < lab->n; i++)
-		read_percpu(lab, lab->skel->maps.counters, i, (__u64 *)&t->mappings[i],
-			    sizeof(t->mappings[i]) / sizeof(__u64));
+		read_counters(lab, i, &t->mappings[i]);
 	for (uint32_t i = 0; i < ROUTERS; i++)
 		lab_router_drops(lab, i, &t->routers[i]);
 }

@@ -70,12 +70,22 @@ def own_ids():
     return out
 
 
+def forget_free_counters(entries):
+    """Which they are is nothing that was asked for; that there are any says that all is done."""
+    for entry in entries:
+        found = entry["formatted"]["value"]
+        found["settled"] = found.pop("free_from") < found.pop("free_to")
+        del entry["key"], entry["value"]
+
+
 def tables():
     """{pin: entries} of the maps that hold what was asked for."""
     out = {}
     for path in pins():
         if os.path.isfile(path) and "/maps/" in path and os.path.basename(path) not in TRAFFIC:
             entries = json.loads(sh(["bpftool", "-j", "map", "dump", "pinned", path]).stdout)
+            if os.path.basename(path) == "config":
+                forget_free_counters(entries)
             out[path] = sorted(json.dumps(e, sort_keys=True) for e in entries)
     return out
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Ten thousand mappings."""
 import ipaddress
+import itertools
+import json
 import os
 import time
 
@@ -13,16 +15,22 @@ from traffic import Stream, ping
 COUNT = 10_000
 
 
+def in_bytes(number, size):
+    return [str(b) for b in number.to_bytes(size, "little")]
+
+
 def each_counter_is_read(lab):
     """Wherever in the map it stands: of some, their own number is counted, by every CPU."""
     slots = [COUNT * i // 13 for i in range(2, 14)]
-    for slot in slots:
-        number = [str(b) for b in slot.to_bytes(8, "little")]
-        sh(["bpftool", "map", "update", "pinned", BPFFS + "/tenantnat/maps/counters",
-            "key", *number[:4], "value", *number, *["0"] * 24])
+    cpus, pinned = os.cpu_count(), BPFFS + "/tenantnat/maps/counters"
+    of_each = json.loads(sh(["bpftool", "-j", "map", "show", "pinned",
+                             pinned]).stdout)["max_entries"] // cpus
+    for cpu, slot in itertools.product(range(cpus), slots):
+        sh(["bpftool", "map", "update", "pinned", pinned, "key", *in_bytes(cpu * of_each + slot, 4),
+            "value", *in_bytes(slot, 8), *["0"] * 24])
     found = {m["in"]["packets"] for m in lab.cli.json("stats")["mappings"]
              if m["tenant"] == "green"}
-    equal(found - {0}, {slot * os.cpu_count() for slot in slots}, "what was counted")
+    equal(found - {0}, {slot * cpus for slot in slots}, "what was counted")
     sums = [l for l in lab.cli.run("stats", "--prometheus").stdout.splitlines()
             if l.startswith('tenantnat_packets_total{tenant="green",direction="in"}')]
     equal([int(l.split()[-1]) for l in sums], [sum(found)], "the sum")

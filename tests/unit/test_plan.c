@@ -597,7 +597,7 @@ static void check_routers_untouched(const struct plan *p, const struct machine *
 /* A plan that does something says something. */
 static void check_said(const struct plan *p, const struct machine *have, int round)
 {
-	_cleanup_plan_text_ struct plan_text text;
+	_cleanup_plan_text_ struct plan_text text = { 0 };
 	struct model none = { 0 };
 
 	plan_describe(p, have, have, &none, &none, &text);
@@ -661,7 +661,7 @@ static void says(const char *will, const char *had, const char *want, const char
 {
 	_cleanup_machine_ struct machine w = machine_of(want), h = machine_of(have);
 	_cleanup_model_ struct model now = model_of(will), before = model_of(had);
-	_cleanup_plan_text_ struct plan_text text;
+	_cleanup_plan_text_ struct plan_text text = { 0 };
 	_cleanup_plan_ struct plan p;
 	char *got = NULL;
 	size_t n = 0;
@@ -944,7 +944,7 @@ static void says_by(const char *will, const char *had, const char *expected)
 {
 	_cleanup_machine_ struct machine want = machine_by(will), have = machine_by(had);
 	_cleanup_model_ struct model now = model_of(will), before = model_of(had);
-	_cleanup_plan_text_ struct plan_text text;
+	_cleanup_plan_text_ struct plan_text text = { 0 };
 	_cleanup_plan_ struct plan p;
 	char *got = NULL;
 	size_t n = 0;
@@ -1002,7 +1002,7 @@ Test(plan_text, entries_repaired)
 	_cleanup_machine_ struct machine want = machine_by(TWO "; accept id=1 from=*;");
 	_cleanup_machine_ struct machine have = machine_by(TWO "; accept id=1 from=* tcp/80;");
 	_cleanup_model_ struct model m = model_of(TWO "; accept id=1 from=*;");
-	_cleanup_plan_text_ struct plan_text text;
+	_cleanup_plan_text_ struct plan_text text = { 0 };
 	_cleanup_plan_ struct plan p;
 
 	plan_make(&want, &have, &p);

@@ -25,6 +25,7 @@ long bpf_map_update_elem(void *map, const void *key, const void *value, __u64 fl
 __u64 bpf_ktime_get_ns(void);
 __u64 bpf_ktime_get_coarse_ns(void);
 __u32 bpf_get_prandom_u32(void);
+__u32 bpf_get_smp_processor_id(void);
 
 void *bpf_ringbuf_reserve(void *map, __u64 size, __u64 flags);
 void bpf_ringbuf_submit(void *event, __u64 flags);
