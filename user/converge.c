@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "announce.h"
+#include "beside.h"
 #include "ipam.h"
 #include "join.h"
 #include "log.h"
@@ -321,6 +322,34 @@ static int reserve_own(struct change *c, const struct tn_addr *shared, struct ad
 	return 0;
 }
 
+static int addr_order(const void *a, const void *b)
+{
+	return addr_cmp(a, b);
+}
+
+/* Of the leases from the one at `first` on, those that are seen are no secret to ipam_assign(). */
+static void drop_seen(const struct change *c, struct addr_list *leases, size_t first)
+{
+	struct tn_addr *run = leases->list.v + first;
+	size_t n = leases->list.n - first, kept = 0;
+	_cleanup_free_ bool *seen = xzalloc(n + 1);
+
+	vec_each (t, &c->had.tenants) {
+		vec_each (m, &t->mappings) {
+			const struct tn_addr *found =
+				n ? bsearch(&m->shared, run, n, sizeof(*run), addr_order) : NULL;
+
+			if (found)
+				seen[found - run] = true;
+		}
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (!seen[i])
+			run[kept++] = run[i];
+	}
+	leases->list.n = first + kept;
+}
+
 /* Those of the addresses that were just given to new mappings that somebody has. */
 static int reserve_taken(struct change *c, size_t leases, struct addr_list *reserved,
 			 struct error *err)
@@ -334,6 +363,7 @@ static int reserve_taken(struct change *c, size_t leases, struct addr_list *rese
 				continue;
 			if (!m->pinned)
 				ret = store_leases(c->store, &m->shared, leases, reserved, err);
+			drop_seen(c, reserved, known);
 			if (!ret && reserved->list.n == known)
 				ret = reserve_own(c, &m->shared, reserved, err);
 			if (ret)
@@ -747,6 +777,74 @@ static int note(struct change *c, const struct change_how *how, const struct out
 	return ret;
 }
 
+/* What the plan says, but for what can only be done when nothing can be taken back. */
+static int carry_out(struct change *c, const struct change_how *how, const struct plan *plan,
+		     const struct machine *want, struct failures *failed, bool *created,
+		     struct error *err)
+{
+	if (!c->dp && want->routers.n) {
+		if (dataplane_create(c->inv->bpffs, 2 * want->shared.n, rules_needed(want), &c->dp,
+				     err))
+			return -1;
+		*created = true;
+	}
+	if (c->dp && dataplane_begin(c->dp, c->window ? NULL : &c->have, err))
+		return -1;
+	if (execute_prepare(c->dp, plan, want, &c->have, failed, err) ||
+	    probe(c, plan, want, how, failed, err) ||
+	    execute_complete(c->dp, plan, &c->have, err))
+		return -1;
+	return 0;
+}
+
+struct saving {
+	struct change *change;
+	struct error err;
+	int ret;
+};
+
+static void save(void *arg)
+{
+	struct saving *s = arg;
+
+	s->ret = store_save(s->change->store, &s->change->had, &s->change->will, &s->err);
+}
+
+/* Lines of a plan from which on the machine is changed while the definitions are written. */
+#define SAVE_BESIDE 50000
+
+/*
+ * The new definitions go into an open transaction, which the caller commits. To write them comes
+ * first, so that where there is no room for them nothing has happened yet; but a million of them
+ * take as long as all the rest. On failure the machine is as it was.
+ */
+static int save_and_carry_out(struct change *c, const struct change_how *how,
+			      const struct plan *plan, const struct machine *want,
+			      struct outcome *out, bool *created, struct error *err)
+{
+	struct failures *failed = how->partial ? &out->failed : NULL;
+	struct saving saving = { .change = c };
+	struct beside beside = { 0 };
+	bool begun;
+	int ret = 0;
+
+	if (out->text.added + out->text.changed + out->text.removed < SAVE_BESIDE)
+		save(&saving);
+	else
+		beside_begin(&beside, save, &saving);
+	begun = beside.started || !saving.ret;
+	if (begun)
+		ret = carry_out(c, how, plan, want, failed, created, err);
+	beside_end(&beside);
+	if (!ret && saving.ret)
+		*err = saving.err;
+	if (!ret && !saving.ret)
+		return 0;
+	if (begun)
+		undo(c, *created);
+	return -1;
+}
+
 int change_make(struct change *c, const struct change_how *how, struct outcome *out,
 		struct error *err)
 {
@@ -789,21 +887,8 @@ int change_make(struct change *c, const struct change_how *how, struct outcome *
 	if (how->dry_run)
 		return 0;
 
-	if (store_save(c->store, &c->had, &c->will, err))
+	if (save_and_carry_out(c, how, &plan, &want, out, &created, err))
 		return -1;
-	if (!c->dp && want.routers.n) {
-		if (dataplane_create(c->inv->bpffs, 2 * want.shared.n, rules_needed(&want), &c->dp,
-				     err))
-			return -1;
-		created = true;
-	}
-	if ((c->dp && dataplane_begin(c->dp, c->window ? NULL : &c->have, err)) ||
-	    execute_prepare(c->dp, &plan, &want, &c->have, failed, err) ||
-	    probe(c, &plan, &want, how, failed, err) ||
-	    execute_complete(c->dp, &plan, &c->have, err)) {
-		undo(c, created);
-		return -1;
-	}
 	if (note(c, how, out, err) || store_commit(c->store, err)) {
 		undo(c, created);
 		return -1;

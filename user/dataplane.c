@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "beside.h"
 #include "host.h"
 #include "tenantnat.skel.h"
 
@@ -607,27 +608,57 @@ static int read_common(struct dataplane *dp, struct machine *out, struct error *
 	return 0;
 }
 
-static int read_mappings(struct dataplane *dp, struct machine *out, struct error *err)
+/* The rows of by_fixed, which are read and sorted beside the others. */
+struct fixed_reading {
+	struct dataplane *dp;
+	struct machine rows;
+	struct error err;
+	int ret;
+};
+
+static void read_fixed(void *arg)
 {
-	if (read_map(dp, MAP_limits, sizeof(struct tn_addr), sizeof(struct tn_limit),
+	struct fixed_reading *r = arg;
+
+	r->ret = read_map(r->dp, MAP_by_fixed, sizeof(struct tn_fixed_key), sizeof(struct tn_fixed),
+			  fixed_from_map, &r->rows, &r->err);
+	machine_sort(&r->rows);
+}
+
+static int read_shared(struct dataplane *dp, struct machine *out, struct error *err)
+{
+	if (read_common(dp, out, err) ||
+	    read_map(dp, MAP_limits, sizeof(struct tn_addr), sizeof(struct tn_limit),
 		     limit_from_map, out, err) ||
 	    read_map(dp, MAP_by_shared, sizeof(struct tn_addr), sizeof(struct tn_shared),
-		     shared_from_map, out, err) ||
-	    read_map(dp, MAP_by_fixed, sizeof(struct tn_fixed_key), sizeof(struct tn_fixed),
-		     fixed_from_map, out, err))
+		     shared_from_map, out, err))
 		return -1;
+	machine_sort(out);
 	return 0;
 }
 
 int dataplane_read(struct dataplane *dp, struct machine *out, struct error *err)
 {
+	struct fixed_reading fixed = { .dp = dp };
+	bool large = dp->config.capacity > CAPACITY_MIN;
+	struct beside beside;
+	int ret;
+
 	memset(out, 0, sizeof(*out));
-	if (read_common(dp, out, err) || read_mappings(dp, out, err)) {
-		machine_free(out);
-		return -1;
-	}
-	machine_sort(out);
-	return 0;
+	if (large)
+		beside_begin(&beside, read_fixed, &fixed);
+	else
+		read_fixed(&fixed);
+	ret = read_shared(dp, out, err);
+	if (large)
+		beside_end(&beside);
+	if (!ret && fixed.ret)
+		*err = fixed.err;
+	memcpy(&out->fixed, &fixed.rows.fixed, sizeof(out->fixed));
+	if (!ret && !fixed.ret)
+		return 0;
+	machine_free(out);
+	return -1;
 }
 
 int dataplane_read_common(struct dataplane *dp, struct machine *out, struct error *err)
@@ -937,8 +968,12 @@ static int slot_for(struct dataplane *dp, const struct machine *have, const stru
 
 static int map_error(enum map_id id, struct error *err)
 {
-	return error_set(err, "cannot change the map %s: %s%s", map_names[id], strerror(errno),
-			 errno == E2BIG ? "; it is full" : "");
+	if (errno == E2BIG)
+		return error_set(err,
+				 "the map %s is full; `tenantnat detach --all` and then apply "
+				 "makes a larger one, but interrupts traffic",
+				 map_names[id]);
+	return error_set(err, "cannot change the map %s: %s", map_names[id], strerror(errno));
 }
 
 /*

@@ -25,9 +25,17 @@ struct kept {
 	const struct mapping *mapping;
 };
 
+/* Entries of `taken`, many in one piece of memory. */
+#define CHUNK 4096
+struct chunk {
+	struct taken entries[CHUNK];
+};
+
 struct ipam {
 	struct model *want;
 	struct taken *taken;
+	VEC(struct chunk *) chunks;
+	size_t used; /* of the last one */
 	VEC(struct kept) kept;	 /* no two of them have the same lease */
 	VEC(struct range) pools; /* sorted */
 };
@@ -43,23 +51,25 @@ static struct taken *find(struct ipam *ipam, const struct tn_addr *a)
 static void take(struct ipam *ipam, const struct tn_addr *a, const struct tenant *tenant,
 		 const struct mapping *mapping)
 {
-	struct taken *t = xzalloc(sizeof(*t));
+	struct taken *t;
 
-	t->addr = *a;
-	t->next = addr_add(a, 1);
-	t->tenant = tenant;
-	t->mapping = mapping;
+	if (!ipam->chunks.n || ipam->used == CHUNK) {
+		*vec_push(&ipam->chunks) = xrealloc(NULL, 1, sizeof(struct chunk));
+		ipam->used = 0;
+	}
+	t = &ipam->chunks.v[ipam->chunks.n - 1]->entries[ipam->used++];
+	*t = (struct taken){
+		.addr = *a, .next = addr_add(a, 1), .tenant = tenant, .mapping = mapping
+	};
 	HASH_ADD(hh, ipam->taken, addr, sizeof(t->addr), t);
 }
 
 static void ipam_cleanup(struct ipam *ipam)
 {
-	struct taken *t, *next;
-
-	HASH_ITER (hh, ipam->taken, t, next) {
-		HASH_DEL(ipam->taken, t);
-		free(t);
-	}
+	HASH_CLEAR(hh, ipam->taken);
+	vec_each (chunk, &ipam->chunks)
+		free(*chunk);
+	vec_free(&ipam->chunks);
 	vec_free(&ipam->kept);
 	vec_free(&ipam->pools);
 }
@@ -276,11 +286,10 @@ static int take_own(struct ipam *ipam, const struct tenant *t, const struct tn_a
 			   t->name, ADDR(a), ADDR(&other->mapping->fixed), other->tenant->name);
 }
 
+/* `other`: who has the address. */
 static int take_pinned(struct ipam *ipam, const struct tenant *t, const struct mapping *m,
-		       struct error *err)
+		       const struct taken *other, struct error *err)
 {
-	struct taken *other = find(ipam, &m->shared);
-
 	if (!other) {
 		take(ipam, &m->shared, t, m);
 		return 0;
@@ -384,7 +393,8 @@ static int take_pins(struct ipam *ipam, const struct tenant *t, struct error *er
 	vec_each (m, &t->mappings) {
 		struct taken *mine = m->pinned ? find(ipam, &m->shared) : NULL;
 
-		if (m->pinned && (!mine || mine->mapping != m) && take_pinned(ipam, t, m, err))
+		if (m->pinned && (!mine || mine->mapping != m) &&
+		    take_pinned(ipam, t, m, mine, err))
 			return -1;
 	}
 	return 0;

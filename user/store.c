@@ -507,6 +507,13 @@ pid_t store_holder(const char *dir)
 	return fd < 0 ? 0 : lock_holder(fd);
 }
 
+bool store_exists(const char *dir)
+{
+	_cleanup_free_ char *path = path_in(dir, "state.db");
+
+	return access(path, F_OK) == 0;
+}
+
 static int lock_held(const struct store *s, int fd, struct error *err)
 {
 	char text[128] = "", who[128] = "another process";
@@ -697,8 +704,8 @@ static int open_writer(struct store *s, unsigned int wait, const char *holder, s
 	    lock_take(s, wait, holder, err) || file_create(s->file, err) ||
 	    file_open(s, false, err) || file_schema(s, &schema, err))
 		return -1;
-	/* 256 MiB, of which it takes what it needs: the index of shared addresses is written in any order */
-	if (exec(s, "PRAGMA journal_mode = WAL; PRAGMA cache_size = -262144;", err))
+	/* 64 MiB: the index of shared addresses is written in any order */
+	if (exec(s, "PRAGMA journal_mode = WAL; PRAGMA cache_size = -65536;", err))
 		return -1;
 	return schema < SCHEMA ? migrate(s, schema, err) : 0;
 }

@@ -32,6 +32,8 @@ enum store_mode {
  */
 int store_open(const char *dir, enum store_mode mode, unsigned int wait, const char *holder,
 	       struct store **out, struct error *err);
+/* Whether there is a state in that directory. */
+bool store_exists(const char *dir);
 /*
  * The process that has the lock of a writer in that directory; 0: none, or it cannot be told. Not
  * to be asked while this process has it, which then would lose it.

@@ -313,3 +313,50 @@ Test(machine, sorted)
 		}
 	}
 }
+
+/* Both rows of a mapping have one number, and no other has it: it finds their counters. */
+Test(machine, rows_of_a_mapping_are_a_pair)
+{
+	_cleanup_model_ struct model m = model_of(
+		"tenant red id=1; router id=1; map 10.0.0.1 lease=100.64.1.9;"
+		"map 10.0.0.2 lease=100.64.1.8; map fd00::1 lease=fd64::1;"
+		"tenant blue id=2; map 10.0.0.1 lease=100.64.1.1;"
+		"tenant green id=3; router id=2; map 10.0.0.1 lease=100.64.1.5;");
+	_cleanup_facts_ struct facts f =
+		facts_of("router 1 red if=2 mac=1 dev=4 ino=9; router 2 green if=2 mac=2 dev=4 ino=8;");
+	_cleanup_machine_ struct machine nothing = { 0 }, out;
+	uint32_t seen = 0;
+
+	model_sort(&m);
+	machine_wanted(&m, &f, &nothing, NULL, &out);
+	cr_assert_eq(out.fixed.n, 4);
+	vec_each (row, &out.fixed) {
+		size_t same = 0;
+
+		cr_assert(row->pair && row->pair <= 4 && !(seen & 1U << row->pair));
+		seen |= 1U << row->pair;
+		vec_each (shared, &out.shared) {
+			if (shared->pair != row->pair)
+				continue;
+			same++;
+			cr_expect_eq(addr_cmp(&shared->shared, &row->shared), 0);
+		}
+		cr_expect_eq(same, 1);
+	}
+	vec_each (shared, &out.shared)
+		cr_expect_eq(shared->pair == 0, shared->router == TN_ROUTER_ELSEWHERE);
+}
+
+Test(machine, keys_are_there_once)
+{
+	struct row_keys keys = { 0 };
+
+	for (int i = 0; i < 6; i++) {
+		*vec_push(&keys.shared) = addr_of(i % 2 ? "100.64.1.1" : "100.64.1.2");
+		*vec_push(&keys.fixed) = (struct tn_fixed_key){ i % 3, addr_of("10.0.0.1") };
+	}
+	row_keys_sort(&keys);
+	cr_expect_eq(keys.shared.n, 2);
+	cr_expect_eq(keys.fixed.n, 3);
+	row_keys_free(&keys);
+}

@@ -1101,3 +1101,25 @@ Test(plan, a_limit_that_stays_is_not_touched)
 	cr_expect_eq(p.limit_del.n, 0);
 	cr_expect_eq(p.shared_flags.n, 0);
 }
+
+/* The first ones are kept, all are counted. */
+Test(plan_text, as_many_lines_as_are_asked_for)
+{
+	_cleanup_machine_ struct machine want = machine_of(
+		"to 100.64.1.1 10.0.0.1 1 0; to 100.64.1.2 10.0.0.2 1 0; to 100.64.1.3 10.0.0.3 1 0;");
+	_cleanup_machine_ struct machine have = machine_of(
+		"to 100.64.1.3 10.0.0.4 1 0; to 100.64.1.4 10.0.0.5 1 0; to 100.64.1.5 10.0.0.6 1 0;");
+	struct model none = { 0 };
+	_cleanup_plan_ struct plan p;
+
+	plan_make(&want, &have, &p);
+	for (size_t keep = 0; keep < 7; keep++) {
+		_cleanup_plan_text_ struct plan_text text = { .keep = keep };
+
+		plan_describe(&p, &want, &have, &none, &none, &text);
+		cr_expect_eq(text.lines.n, keep && keep < 5 ? keep : 5);
+		cr_expect_eq(text.added, 2);
+		cr_expect_eq(text.changed, 1);
+		cr_expect_eq(text.removed, 2);
+	}
+}

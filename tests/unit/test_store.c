@@ -2138,3 +2138,136 @@ Test(store, history_does_not_grow_without_end)
 	cr_expect_eq(h.list.v[HISTORY_MAX - 1].at, HISTORY_MAX + 3);
 	cr_expect_eq(sql("SELECT count(*) FROM history_line"), HISTORY_MAX);
 }
+
+/* --- a window --- */
+
+/* red has ten of each family, named by their number; two rules name some of them. */
+static struct model many_mappings(void)
+{
+	struct model m = { 0 };
+	struct tenant *blue, *red;
+	char fixed[32], shared[32], name[32];
+
+	add_tenant(&m, 2, "blue");
+	red = add_tenant(&m, 1, "red");
+	blue = &m.tenants.v[0];
+	add_prefix(&m.subnets, "100.64.0.0/16");
+	for (int i = 0; i < 10; i++) {
+		snprintf(fixed, sizeof(fixed), "10.0.0.%d", i);
+		snprintf(shared, sizeof(shared), "100.64.1.%d", i < 7 ? i : i + 10);
+		snprintf(name, sizeof(name), "vm%d", i);
+		add_mapping(red, fixed, shared, name, false);
+	}
+	for (int i = 0; i < 10; i++) {
+		snprintf(fixed, sizeof(fixed), "fd00::%d", i);
+		/* its first four bytes lie between two IPv4 addresses */
+		snprintf(shared, sizeof(shared), "6440:103:%d::", i);
+		snprintf(name, sizeof(name), "vm%d", i);
+		add_mapping(red, fixed, shared, name, false);
+	}
+	add_mapping(blue, "10.0.0.5", "100.64.2.5", "db", true);
+	add_mapping(blue, "10.0.0.6", "100.64.2.6", NULL, false);
+	add_rule(red, 1, 1, NULL, "vm8", NULL);
+	add_rule(blue, 2, 2, NULL, "10.0.0.6", NULL);
+	red->has_accept = blue->has_accept = true;
+	return m;
+}
+
+/* "red 10.0.0.5", a space behind each. */
+static char *seen_by(struct store *s, const struct window *w)
+{
+	_cleanup_model_ struct model m = { 0 };
+	struct error err = { 0 };
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	must(store_load_part(s, w, &m, &err) == 0, err);
+	vec_each (t, &m.tenants) {
+		vec_each (mapping, &t->mappings)
+			fprintf(f, "%s %s ", t->name, ADDR(&mapping->fixed));
+	}
+	fclose(f);
+	return text;
+}
+
+static void expect_seen(struct store *s, struct window w, const char *want)
+{
+	_cleanup_free_ char *got = seen_by(s, &w);
+
+	cr_expect_str_eq(got, want);
+}
+
+/* The first two of each family of its tenant, and what rules name, are always there. */
+Test(store, a_window)
+{
+	_cleanup_model_ struct model m = many_mappings(), part = { 0 };
+	_cleanup_store_ struct store *s = NULL;
+	struct window w = { .tenant = "red" };
+	struct error err = { 0 };
+
+	put(&m);
+	s = open_store(STORE_READ);
+	expect_seen(s, w, "blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.8 red fd00:: "
+			  "red fd00::1 red fd00::8 ");
+	w.fixed = addr("10.0.0.5");
+	expect_seen(s, w, "blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.5 red 10.0.0.8 "
+			  "red fd00:: red fd00::1 red fd00::8 ");
+	w = (struct window){ .tenant = "red", .name = "vm4" };
+	expect_seen(s, w, "blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.4 red 10.0.0.8 "
+			  "red fd00:: red fd00::1 red fd00::4 red fd00::8 ");
+	w.name = "fd00::7";
+	expect_seen(s, w, "blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.8 red fd00:: "
+			  "red fd00::1 red fd00::7 red fd00::8 ");
+	/* of whoever has it, and once */
+	w = (struct window){ .tenant = "red", .shared = addr("100.64.2.5"), .name = "vm8" };
+	expect_seen(s, w, "blue 10.0.0.5 blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.8 "
+			  "red fd00:: red fd00::1 red fd00::8 ");
+	w = (struct window){ .tenant = "nobody", .fixed = addr("10.0.0.5"), .name = "db" };
+	expect_seen(s, w, "blue 10.0.0.6 red 10.0.0.8 red fd00::8 ");
+
+	/* all else is what store_load() gives */
+	must(store_load_part(s, &w, &part, &err) == 0, err);
+	vec_each (t, &m.tenants) {
+		vec_each (mapping, &t->mappings)
+			mapping_clear(mapping);
+		t->mappings.n = 0;
+	}
+	vec_each (t, &part.tenants) {
+		vec_each (mapping, &t->mappings)
+			mapping_clear(mapping);
+		t->mappings.n = 0;
+	}
+	assert_same(&part, &m);
+}
+
+static void expect_leases(struct store *s, const char *from, size_t n, const char *last,
+			  size_t want)
+{
+	struct addr_list got = { 0 };
+	struct tn_addr a = addr(from);
+	struct error err = { 0 };
+
+	must(store_leases(s, &a, n, &got, &err) == 0, err);
+	cr_assert_eq(got.list.n, want, "%s: %zu", from, got.list.n);
+	if (want)
+		cr_expect_str_eq(ADDR(&got.list.v[want - 1]), last);
+	vec_free(&got.list);
+}
+
+Test(store, leases_without_a_gap)
+{
+	_cleanup_model_ struct model m = many_mappings();
+	_cleanup_store_ struct store *s = NULL;
+
+	put(&m);
+	s = open_store(STORE_READ);
+	expect_leases(s, "100.64.1.0", 100, "100.64.1.6", 7);
+	expect_leases(s, "100.64.1.2", 100, "100.64.1.6", 5);
+	expect_leases(s, "100.64.1.2", 3, "100.64.1.4", 3);
+	expect_leases(s, "100.64.1.7", 100, NULL, 0);
+	expect_leases(s, "100.64.1.18", 100, "100.64.1.19", 2);
+	expect_leases(s, "100.64.3.0", 100, NULL, 0);
+	expect_leases(s, "6440:103::", 100, "6440:103::", 1);
+	expect_leases(s, "6440:103::1", 100, NULL, 0);
+}

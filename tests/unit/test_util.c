@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "beside.h"
 #include "error.h"
 #include "util.h"
 
@@ -323,4 +325,86 @@ Test(error, long_ones_are_cut)
 	error_prefix(&both, "%s", text);
 	cr_expect_eq(strlen(both.text), sizeof(both.text) - 1);
 	cr_expect_eq(both.text[0], 'x');
+}
+
+/* ------------------------------------------------------------ sorting */
+
+static int compared;
+
+static int int_cmp(const void *a, const void *b)
+{
+	int x = *(const int *)a, y = *(const int *)b;
+
+	compared++;
+	return x < y ? -1 : x > y;
+}
+
+static void sorts(const int *given, size_t n, const int *want, const int *once, size_t n_once)
+{
+	VEC(int) v = { 0 };
+
+	for (size_t i = 0; i < n; i++)
+		*vec_push(&v) = given[i];
+	vec_sort(&v, int_cmp);
+	cr_assert_eq(v.n, n);
+	cr_expect(!n || memcmp(v.v, want, n * sizeof(*want)) == 0);
+	vec_sort_once(&v, int_cmp);
+	cr_assert_eq(v.n, n_once);
+	cr_expect(!n || memcmp(v.v, once, n_once * sizeof(*once)) == 0);
+	vec_free(&v);
+}
+
+Test(sort, each_stays)
+{
+	const int mixed[] = { 3, 1, 2, 3, 1 };
+
+	sorts(NULL, 0, NULL, NULL, 0);
+	sorts(mixed, 1, mixed, mixed, 1);
+	sorts(mixed, 5, (int[]){ 1, 1, 2, 3, 3 }, (int[]){ 1, 2, 3 }, 3);
+	/* the last pair alone is out of order */
+	sorts((int[]){ 1, 2, 3, 0 }, 4, (int[]){ 0, 1, 2, 3 }, (int[]){ 0, 1, 2, 3 }, 4);
+	sorts((int[]){ 7, 7, 7 }, 3, (int[]){ 7, 7, 7 }, (int[]){ 7 }, 1);
+}
+
+Test(sort, what_is_in_order_is_looked_at_once)
+{
+	int v[1000];
+
+	for (int i = 0; i < 1000; i++)
+		v[i] = i / 2;
+	compared = 0;
+	sort_rows(v, 1000, sizeof(*v), int_cmp);
+	cr_expect_eq(compared, 999);
+}
+
+/* ------------------------------------------------------------ one thing beside another */
+
+static void set(void *arg)
+{
+	*(pid_t *)arg = gettid();
+}
+
+Test(beside, is_done_at_the_end_and_in_a_thread)
+{
+	struct beside b;
+	pid_t by = 0;
+
+	beside_begin(&b, set, &by);
+	beside_end(&b);
+	cr_expect_neq(by, 0);
+	cr_expect_neq(by, gettid());
+}
+
+Test(beside, at_once_where_there_can_be_no_thread)
+{
+	struct rlimit none = { 0, 0 };
+	struct beside b;
+	pid_t by = 0;
+
+	/* its stack has no room */
+	cr_assert_eq(setrlimit(RLIMIT_AS, &none), 0);
+	beside_begin(&b, set, &by);
+	cr_expect_eq(by, gettid());
+	cr_expect_not(b.started);
+	beside_end(&b);
 }
