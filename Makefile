@@ -264,6 +264,9 @@ bench-counters: all $(UNCOUNTED)/tenantnat $(BUILD)/bench.bpf.o | deps-test ## w
 	@$(PYTHON) tests/bench/counters.py --bin $(BUILD)/tenantnat --uncounted $(UNCOUNTED)/tenantnat \
 		--object $(BUILD)/bench.bpf.o --json $(BUILD)/bench-counters.json
 
+bench-routers: all | deps-test ## what apply, restore, detach and the agent take with 200 routers: ten minutes (root)
+	@$(PYTHON) tests/bench/routers.py --bin $(BUILD)/tenantnat --json $(BUILD)/bench-routers.json
+
 bench-policy: $(BUILD)/bpf-tests ## what rules cost, in nanoseconds a packet: none, 10, 1,000, 10,000 of them (root)
 	@BENCH=1 $(BUILD)/bpf-tests --filter 'bench/policy' | grep -v '^\['
 

@@ -242,9 +242,8 @@ struct tn_limit {
 };
 
 /*
- * Map counters, by CPU * capacity (struct tn_config) + slot: packets as they are on the wire (a GSO frame
- * counts its segments), bytes of the IP packet. `in` is from the shared network
- * to the VM.
+ * Map counters, by CPU * capacity (struct tn_config) + slot: packets as they are on the wire (a GSO
+ * frame counts its segments), bytes of the IP packet. `in` is from the shared network to the VM.
  */
 struct tn_counters {
 	__u64 in_packets;

@@ -12,8 +12,8 @@ struct beside {
 };
 
 /*
- * Run `fn` with `arg` in a thread of its own, or at once where there can be none. Both have to be left
- * alone until beside_end(), which every beside_begin() needs. The thread keeps the namespaces
+ * Run `fn` with `arg` in a thread of its own, or at once where there can be none. Both have to be
+ * left alone until beside_end(), which every beside_begin() needs. The thread keeps the namespaces
  * that its maker had at the beginning.
  */
 void beside_begin(struct beside *b, void (*fn)(void *arg), void *arg);

@@ -18,9 +18,8 @@ static int open_store(const struct invocation *inv, enum store_mode mode, struct
 {
 	memset(c, 0, sizeof(*c));
 	c->inv = inv;
-	return dataplane_check(inv->bpffs, err) ||
-			       store_open(inv->state, mode, inv->wait, inv->command->name,
-					  &c->store, err)
+	return dataplane_check(inv->bpffs, err) || store_open(inv->state, mode, inv->wait,
+							      inv->command->name, &c->store, err)
 		       ? -1
 		       : 0;
 }
@@ -791,8 +790,7 @@ static int carry_out(struct change *c, const struct change_how *how, const struc
 	if (c->dp && dataplane_begin(c->dp, c->window ? NULL : &c->have, err))
 		return -1;
 	if (execute_prepare(c->dp, plan, want, &c->have, failed, err) ||
-	    probe(c, plan, want, how, failed, err) ||
-	    execute_complete(c->dp, plan, &c->have, err))
+	    probe(c, plan, want, how, failed, err) || execute_complete(c->dp, plan, &c->have, err))
 		return -1;
 	return 0;
 }

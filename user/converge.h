@@ -19,19 +19,21 @@ struct change {
 	struct model will;    /* those that are to be */
 	struct dataplane *dp; /* NULL: nothing is pinned */
 	struct machine have;
-	/* NULL: all was read; else of mappings only these, and of the machine what they have there */
+	/* NULL: all was read; else of mappings only these, and of the machine what they have there
+	 */
 	const struct window *window;
 	struct row_keys keys;
 };
 
 /*
  * Checks the machine and reads all. STORE_WRITE locks the state, STORE_READ is enough
- * for a dry run. `will` comes to be in force, and is empty from then on; NULL: what is in force, for the
- * command to change. On failure nothing is held.
+ * for a dry run. `will` comes to be in force, and is empty from then on; NULL: what is in force,
+ * for the command to change. On failure nothing is held.
  */
 int change_begin(const struct invocation *inv, enum store_mode mode, struct model *will,
 		 struct change *c, struct error *err);
-/* To write what is in force with changes. Reads no more than `w` if that will do, which outlives the change. */
+/* To write what is in force with changes. Reads no more than `w` if that will do, which outlives
+ * the change. */
 int change_begin_part(const struct invocation *inv, const struct window *w, struct change *c,
 		      struct error *err);
 /* Read all after all, anew; what the command has changed in `will` is gone. */
@@ -70,8 +72,9 @@ void outcome_print(const struct outcome *out, bool dry_run);
 
 /*
  * Make the machine and the state what `c->will` says, once a change. On failure everything is as
- * it was, the state included. `out` is the caller's to free, also on failure. CHANGE_TOO_NARROW: nothing was
- * done, because the window does not show all that it takes; change_widen() and do it again.
+ * it was, the state included. `out` is the caller's to free, also on failure. CHANGE_TOO_NARROW:
+ * nothing was done, because the window does not show all that it takes; change_widen() and do it
+ * again.
  */
 #define CHANGE_TOO_NARROW 1
 int change_make(struct change *c, const struct change_how *how, struct outcome *out,

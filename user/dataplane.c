@@ -879,9 +879,9 @@ int dataplane_begin(struct dataplane *dp, const struct machine *all, struct erro
 		find_used_slots(dp, all);
 	dp->config.free_from = 0;
 	dp->config.free_to = 0;
-	return write_config(dp) ? error_set(err, "cannot write the configuration map: %s",
-					    strerror(errno))
-				: 0;
+	return write_config(dp)
+		       ? error_set(err, "cannot write the configuration map: %s", strerror(errno))
+		       : 0;
 }
 
 static bool is_free_slot(const struct dataplane *dp, uint32_t slot)
@@ -1046,9 +1046,9 @@ static int put_fixed(struct dataplane *dp, const struct machine *have,
 						    .flags = rows[i]->flags,
 						    .tenant = rows[i]->tenant };
 		values[filled].slot = rows[i]->slot;
-		if (!rows[i]->slot && slot_for(dp, have, &rows[i]->shared, &rows[i]->fixed,
-					       rows[i]->router, rows[i]->pair,
-					       &values[filled].slot))
+		if (!rows[i]->slot &&
+		    slot_for(dp, have, &rows[i]->shared, &rows[i]->fixed, rows[i]->router,
+			     rows[i]->pair, &values[filled].slot))
 			return map_error(MAP_counters, err);
 		if (++filled < BATCH && i + 1 < n)
 			continue;

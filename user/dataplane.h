@@ -57,8 +57,9 @@ int dataplane_look_up(struct dataplane *dp, const struct row_keys *keys, struct 
 
 /*
  * A change of rows begins, and ends. `all` is what was read, or NULL: only what was looked up is
- * to change, and the maps are settled. They are when the last change came to its end. Else a process was
- * killed: there may be rows that no definitions name, and who changes anything has to read all.
+ * to change, and the maps are settled. They are when the last change came to its end. Else a
+ * process was killed: there may be rows that no definitions name, and who changes anything has to
+ * read all.
  */
 bool dataplane_is_settled(const struct dataplane *dp);
 int dataplane_begin(struct dataplane *dp, const struct machine *all, struct error *err);

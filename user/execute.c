@@ -2,6 +2,8 @@
 #include "execute.h"
 
 #include "attach.h"
+#include "beside.h"
+#include "host.h"
 #include "netlink.h"
 #include "netns.h"
 #include "strays.h"
@@ -30,29 +32,49 @@ bool is_passed_over(const struct failures *failed, const char *tenant)
 	return false;
 }
 
-static int attach_one(struct dataplane *dp, const struct machine *machine,
-		      const struct router_row *have, const struct router_row *want,
-		      struct error *err)
+/* One router that is to have programs, or others. */
+struct attaching {
+	struct dataplane *dp;
+	const struct router_row *have; /* NULL: it is not attached yet */
+	struct router_row row;
+	struct instance *in;
+	struct beside beside;
+	struct error err; /* of loading */
+};
+
+/* From here on to be attached: the kernel has looked at every way through the programs. */
+static void load_one(void *arg)
+{
+	struct attaching *a = arg;
+
+	if (instance_load(a->dp, &a->row, &a->in, &a->err))
+		a->in = NULL;
+}
+
+static int attach_one(struct attaching *a, struct error *err)
 {
 	_cleanup_strays_ struct strays strays = strays_begin();
-	_cleanup_instance_ struct instance *in = NULL;
+	_cleanup_instance_ struct instance *in = a->in;
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
-	struct router_row row = *want;
 	int ret;
 
-	row.flags = 0;
-	vec_each (r, &machine->routers)
-		attach_inherit(r, &row);
+	a->in = NULL;
+	if (!in) {
+		*err = a->err;
+		return error_prefix(err, "tenant %s", a->row.tenant);
+	}
 	/* a row comes first, so that a later run knows of programs that this one left */
-	if ((!have && dataplane_put_router(dp, &row, err)) || instance_load(dp, &row, &in, err))
-		return error_prefix(err, "tenant %s", row.tenant);
-	if (netns_enter_id(row.netns, row.netns_dev, row.netns_ino, &ns))
-		return error_set(err, "tenant %s: its network namespace has just gone", row.tenant);
-	ret = have ? attach_renew(dp, in, have, &row, err) : attach_router(dp, in, &row, err);
+	if (!a->have && dataplane_put_router(a->dp, &a->row, err))
+		return error_prefix(err, "tenant %s", a->row.tenant);
+	if (netns_enter_id(a->row.netns, a->row.netns_dev, a->row.netns_ino, &ns))
+		return error_set(err, "tenant %s: its network namespace has just gone",
+				 a->row.tenant);
+	ret = a->have ? attach_renew(a->dp, in, a->have, &a->row, err)
+		      : attach_router(a->dp, in, &a->row, err);
 	netns_leave(&ns);
 	if (ret)
-		return error_prefix(err, "tenant %s", row.tenant);
-	return dataplane_put_router(dp, &row, err);
+		return error_prefix(err, "tenant %s", a->row.tenant);
+	return dataplane_put_router(a->dp, &a->row, err);
 }
 
 static int take_moved(struct dataplane *dp, const struct plan *p, struct error *err)
@@ -153,18 +175,68 @@ static int take_off(struct dataplane *dp, const struct router_row *r, struct err
 	return attach_remove(dp, r, err) || dataplane_del_router(dp, r->id, err) ? -1 : 0;
 }
 
+/*
+ * As many as there are CPUs are loaded beside each other, where so many routers are to be attached:
+ * it takes the kernel half a second each. Programs, maps and types of each are open then.
+ */
+#define LOADED_MAX  8
+#define LOADED_MIN  4
+#define FILES_FIRST 128
+#define FILES_EACH  48
+
+/* Those of `list`, one after the other; with `failed`, what fails is noted there. */
+static int attach_some(struct attaching *list, size_t n, bool beside, struct failures *failed,
+		       struct error *err)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (beside)
+			beside_begin(&list[i].beside, load_one, &list[i]);
+		else
+			load_one(&list[i]);
+	}
+	for (size_t i = 0; i < n; i++)
+		beside_end(&list[i].beside);
+	for (size_t i = 0; i < n; i++) {
+		if (!ret && attach_one(&list[i], err))
+			ret = pass_over(failed, list[i].row.tenant, err);
+		instance_close(list[i].in);
+	}
+	return ret;
+}
+
+static void add_router(struct dataplane *dp, const struct machine *machine,
+		       const struct router_row *want, const struct router_row *have,
+		       struct attaching *out)
+{
+	*out = (struct attaching){ .dp = dp, .have = have, .row = *want };
+	out->row.flags = 0;
+	vec_each (r, &machine->routers)
+		attach_inherit(r, &out->row);
+}
+
 static int put_routers(struct dataplane *dp, const struct plan *p, const struct machine *have,
 		       struct failures *failed, struct error *err)
 {
-	vec_each (r, &p->attach) {
-		if (attach_one(dp, have, NULL, *r, err) && pass_over(failed, (*r)->tenant, err))
-			return -1;
-	}
-	vec_each (r, &p->renew) {
-		if (attach_one(dp, have, machine_router(have, (*r)->id), *r, err) &&
-		    pass_over(failed, (*r)->tenant, err))
-			return -1;
-	}
+	VEC(struct attaching) all = { 0 };
+	size_t slice = 1;
+	int ret = 0;
+
+	vec_each (r, &p->attach)
+		add_router(dp, have, *r, NULL, vec_push(&all));
+	vec_each (r, &p->renew)
+		add_router(dp, have, *r, machine_router(have, (*r)->id), vec_push(&all));
+	if (all.n >= LOADED_MIN)
+		slice = host_cpus() < LOADED_MAX ? host_cpus() : LOADED_MAX;
+	if (!host_allow_files(FILES_FIRST + slice * FILES_EACH))
+		slice = 1;
+	for (size_t i = 0; i < all.n && !ret; i += slice)
+		ret = attach_some(&all.v[i], all.n - i < slice ? all.n - i : slice, slice > 1,
+				  failed, err);
+	vec_free(&all);
+	if (ret)
+		return ret;
 	vec_each (r, &p->replaced) {
 		if (take_off(dp, *r, err))
 			return -1;

@@ -47,6 +47,13 @@ bool host_allow_files(unsigned int n)
 	return setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur == n;
 }
 
+unsigned int host_cpus(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n > 0 ? n : 1;
+}
+
 void host_kernel(char release[HOST_RELEASE], unsigned int *major, unsigned int *minor)
 {
 	struct utsname uts;

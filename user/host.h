@@ -15,6 +15,9 @@ const char *host_missing_privileges(void);
 /* Allow ourselves so many file descriptors; false: less is all that we may have. */
 bool host_allow_files(unsigned int n);
 
+/* CPUs that run now; 1 when that is not known. */
+unsigned int host_cpus(void);
+
 /* The kernel's version, as uname(1) says it and as numbers. */
 #define HOST_RELEASE 65
 void host_kernel(char release[HOST_RELEASE], unsigned int *major, unsigned int *minor);

@@ -35,7 +35,7 @@ struct ipam {
 	struct model *want;
 	struct taken *taken;
 	VEC(struct chunk *) chunks;
-	size_t used; /* of the last one */
+	size_t used;		 /* of the last one */
 	VEC(struct kept) kept;	 /* no two of them have the same lease */
 	VEC(struct range) pools; /* sorted */
 };

@@ -112,9 +112,9 @@ void plan_text_free(struct plan_text *t);
 #define _cleanup_plan_text_ _cleanup_(plan_text_free)
 
 /*
- * Say in lines, which are added to `out`, what `plan` and the change of definitions from `had` to `will` do:
- * tenants, then routers, then mappings, then rules. Definitions are sorted; the machines are
- * those that the plan was made from.
+ * Say in lines, which are added to `out`, what `plan` and the change of definitions from `had` to
+ * `will` do: tenants, then routers, then mappings, then rules. Definitions are sorted; the machines
+ * are those that the plan was made from.
  */
 void plan_describe(const struct plan *plan, const struct machine *want, const struct machine *have,
 		   const struct model *had, const struct model *will, struct plan_text *out);

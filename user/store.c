@@ -1046,8 +1046,7 @@ static int load_router(struct store *s, sqlite3_stmt *stmt, struct tenant *t, st
 											     : 0;
 }
 
-static int load_tenants(struct store *s, const struct window *w, struct model *m,
-			struct error *err)
+static int load_tenants(struct store *s, const struct window *w, struct model *m, struct error *err)
 {
 	_cleanup_reset_ sqlite3_stmt *stmt = query_begin(s, LIST_TENANTS, err, "");
 	int more = -1;
@@ -1079,8 +1078,7 @@ static int load(struct store *s, const struct window *w, struct model *out, stru
 	if (begun)
 		ret = exec(s, "BEGIN", err);
 	if (ret == 0 &&
-	    (load_origin(s, out, err) || load_subnets(s, out, err) ||
-	     load_tenants(s, w, out, err)))
+	    (load_origin(s, out, err) || load_subnets(s, out, err) || load_tenants(s, w, out, err)))
 		ret = -1;
 	if (begun)
 		store_rollback(s);

@@ -27,8 +27,8 @@ void view_free(struct view *v);
 int machine_load(const char *bpffs, const struct model *m, struct dataplane **dp,
 		 struct machine *out, struct error *err);
 /*
- * The same of what is pinned, but of mappings nothing, and of routers but that of `tenant` only what the
- * maps say. What dataplane_look_up() and survey_router() find comes to it.
+ * The same of what is pinned, but of mappings nothing, and of routers but that of `tenant` only
+ * what the maps say. What dataplane_look_up() and survey_router() find comes to it.
  */
 int machine_load_part(struct dataplane *dp, const struct model *m, const char *tenant,
 		      struct machine *out, struct error *err);

@@ -82,17 +82,17 @@ static inline void sort_rows(void *v, size_t n, size_t size, int (*cmp)(const vo
 #define vec_sort(vec, cmp) sort_rows((vec)->v, (vec)->n, sizeof(*(vec)->v), (cmp))
 
 /* Of those that are equal, one stays. */
-#define vec_sort_once(vec, cmp)                                                         \
-	do {                                                                            \
-		__auto_type _vec = (vec);                                               \
-		size_t _n = 0;                                                          \
-                                                                                        \
-		vec_sort(_vec, (cmp));                                                  \
-		for (size_t _i = 0; _i < _vec->n; _i++) {                               \
-			if (!_n || (cmp)(&_vec->v[_n - 1], &_vec->v[_i]) != 0)          \
-				_vec->v[_n++] = _vec->v[_i];                            \
-		}                                                                       \
-		_vec->n = _n;                                                           \
+#define vec_sort_once(vec, cmp)                                                \
+	do {                                                                   \
+		__auto_type _vec = (vec);                                      \
+		size_t _n = 0;                                                 \
+                                                                               \
+		vec_sort(_vec, (cmp));                                         \
+		for (size_t _i = 0; _i < _vec->n; _i++) {                      \
+			if (!_n || (cmp)(&_vec->v[_n - 1], &_vec->v[_i]) != 0) \
+				_vec->v[_n++] = _vec->v[_i];                   \
+		}                                                              \
+		_vec->n = _n;                                                  \
 	} while (0)
 
 /* `_cleanup_(f)` calls f with the address of the variable when its scope ends. */

@@ -317,13 +317,13 @@ Test(machine, sorted)
 /* Both rows of a mapping have one number, and no other has it: it finds their counters. */
 Test(machine, rows_of_a_mapping_are_a_pair)
 {
-	_cleanup_model_ struct model m = model_of(
-		"tenant red id=1; router id=1; map 10.0.0.1 lease=100.64.1.9;"
-		"map 10.0.0.2 lease=100.64.1.8; map fd00::1 lease=fd64::1;"
-		"tenant blue id=2; map 10.0.0.1 lease=100.64.1.1;"
-		"tenant green id=3; router id=2; map 10.0.0.1 lease=100.64.1.5;");
-	_cleanup_facts_ struct facts f =
-		facts_of("router 1 red if=2 mac=1 dev=4 ino=9; router 2 green if=2 mac=2 dev=4 ino=8;");
+	_cleanup_model_ struct model m =
+		model_of("tenant red id=1; router id=1; map 10.0.0.1 lease=100.64.1.9;"
+			 "map 10.0.0.2 lease=100.64.1.8; map fd00::1 lease=fd64::1;"
+			 "tenant blue id=2; map 10.0.0.1 lease=100.64.1.1;"
+			 "tenant green id=3; router id=2; map 10.0.0.1 lease=100.64.1.5;");
+	_cleanup_facts_ struct facts f = facts_of(
+		"router 1 red if=2 mac=1 dev=4 ino=9; router 2 green if=2 mac=2 dev=4 ino=8;");
 	_cleanup_machine_ struct machine nothing = { 0 }, out;
 	uint32_t seen = 0;
 

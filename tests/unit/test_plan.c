@@ -1105,10 +1105,12 @@ Test(plan, a_limit_that_stays_is_not_touched)
 /* The first ones are kept, all are counted. */
 Test(plan_text, as_many_lines_as_are_asked_for)
 {
-	_cleanup_machine_ struct machine want = machine_of(
-		"to 100.64.1.1 10.0.0.1 1 0; to 100.64.1.2 10.0.0.2 1 0; to 100.64.1.3 10.0.0.3 1 0;");
-	_cleanup_machine_ struct machine have = machine_of(
-		"to 100.64.1.3 10.0.0.4 1 0; to 100.64.1.4 10.0.0.5 1 0; to 100.64.1.5 10.0.0.6 1 0;");
+	_cleanup_machine_ struct machine want =
+		machine_of("to 100.64.1.1 10.0.0.1 1 0; to 100.64.1.2 10.0.0.2 1 0; to 100.64.1.3 "
+			   "10.0.0.3 1 0;");
+	_cleanup_machine_ struct machine have =
+		machine_of("to 100.64.1.3 10.0.0.4 1 0; to 100.64.1.4 10.0.0.5 1 0; to 100.64.1.5 "
+			   "10.0.0.6 1 0;");
 	struct model none = { 0 };
 	_cleanup_plan_ struct plan p;
 

@@ -2208,21 +2208,26 @@ Test(store, a_window)
 
 	put(&m);
 	s = open_store(STORE_READ);
-	expect_seen(s, w, "blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.8 red fd00:: "
-			  "red fd00::1 red fd00::8 ");
+	expect_seen(s, w,
+		    "blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.8 red fd00:: "
+		    "red fd00::1 red fd00::8 ");
 	w.fixed = addr("10.0.0.5");
-	expect_seen(s, w, "blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.5 red 10.0.0.8 "
-			  "red fd00:: red fd00::1 red fd00::8 ");
+	expect_seen(s, w,
+		    "blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.5 red 10.0.0.8 "
+		    "red fd00:: red fd00::1 red fd00::8 ");
 	w = (struct window){ .tenant = "red", .name = "vm4" };
-	expect_seen(s, w, "blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.4 red 10.0.0.8 "
-			  "red fd00:: red fd00::1 red fd00::4 red fd00::8 ");
+	expect_seen(s, w,
+		    "blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.4 red 10.0.0.8 "
+		    "red fd00:: red fd00::1 red fd00::4 red fd00::8 ");
 	w.name = "fd00::7";
-	expect_seen(s, w, "blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.8 red fd00:: "
-			  "red fd00::1 red fd00::7 red fd00::8 ");
+	expect_seen(s, w,
+		    "blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.8 red fd00:: "
+		    "red fd00::1 red fd00::7 red fd00::8 ");
 	/* of whoever has it, and once */
 	w = (struct window){ .tenant = "red", .shared = addr("100.64.2.5"), .name = "vm8" };
-	expect_seen(s, w, "blue 10.0.0.5 blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.8 "
-			  "red fd00:: red fd00::1 red fd00::8 ");
+	expect_seen(s, w,
+		    "blue 10.0.0.5 blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.8 "
+		    "red fd00:: red fd00::1 red fd00::8 ");
 	w = (struct window){ .tenant = "nobody", .fixed = addr("10.0.0.5"), .name = "db" };
 	expect_seen(s, w, "blue 10.0.0.6 red 10.0.0.8 red fd00::8 ");
 
