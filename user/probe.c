@@ -445,8 +445,7 @@ static void say_unasked(struct probe_run *run)
 		 run->in->unasked == 1 ? "router" : "routers");
 	if (run->in->unasked)
 		findings_add(&run->found, PROBE_NEIGHBOUR, PROBE_SKIPPED, subject,
-			     "each router asks the next %d alone; others ask these",
-			     PROBE_PEERS_MAX);
+			     "each router asks the next ones alone; others ask these");
 }
 
 static void skip_from(struct probe_run *run, enum probe first, const char *why)

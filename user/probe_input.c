@@ -69,6 +69,13 @@ static bool same_netns(const struct router_row *a, const struct router_row *b)
 	return a->netns_ino == b->netns_ino && a->netns_dev == b->netns_dev && a->netns_ino;
 }
 
+static size_t peers_max(size_t routers)
+{
+	size_t max = PROBE_PAIRS / routers;
+
+	return max < 1 ? 1 : max < PROBE_PEERS_MAX ? max : PROBE_PEERS_MAX;
+}
+
 static void take_routers(const struct machine *machine, uint32_t router,
 			 bool (*is_up)(const struct router_row *), struct probe_input *out)
 {
@@ -79,7 +86,7 @@ static void take_routers(const struct machine *machine, uint32_t router,
 	for (size_t i = 1; i < n; i++) {
 		const struct router_row *peer = &machine->routers.v[(self + i) % n];
 
-		if (taken == PROBE_PEERS_MAX)
+		if (taken == peers_max(n))
 			out->unasked++;
 		else if (!same_netns(peer, &machine->routers.v[self % n]) && is_up(peer))
 			taken += take_peer(machine, peer, out) > 0;

@@ -23,9 +23,11 @@ struct probe_host {
 /*
  * So many other routers are asked by one: those with the next ids, in a ring, so that each is asked
  * by so many others. All by all would fill the kernel's table of neighbours, which all namespaces
- * share (gc_thresh3: 1,024).
+ * share (gc_thresh3: 1,024). Each pair takes two entries of a family, and half of the table is to
+ * be left for traffic: with many routers, each asks fewer, but always one.
  */
 #define PROBE_PEERS_MAX 8
+#define PROBE_PAIRS	256
 
 /* What is to be probed; the caller's to free. It outlives the run. */
 struct probe_input {
@@ -39,7 +41,7 @@ struct probe_input {
 	VEC(struct tn_addr) mapped;	   /* the shared addresses of its mappings */
 	VEC(struct probe_prefix) prefixes; /* shared subnets, routes; the longest match counts */
 	VEC(struct probe_host) peers;	   /* other routers that are up, gateways */
-	size_t unasked;			   /* routers beyond PROBE_PEERS_MAX */
+	size_t unasked;			   /* routers beyond those */
 	VEC(struct probe_host) vms;	   /* fixed addresses; empty: no vm probe is made */
 	uint32_t inside[TN_INSIDE_MAX];	   /* where they may be; 0: no more */
 	unsigned int patience;		   /* every wait this many times as long; 0 is 1 */

@@ -144,3 +144,43 @@ Test(probe_input, of_many)
 		 "100.64.0.5 (e) 100.64.0.6 (f) 100.64.1.6 (f) 100.64.0.7 (g) 100.64.0.8 (h); "
 		 "unasked 3; vms; inside 0 0");
 }
+
+/* How many others the first of `n` routers asks. */
+static size_t asked(size_t n)
+{
+	struct machine m = { 0 };
+	struct model none = { 0 };
+	struct probe_input in = { 0 };
+	size_t peers;
+
+	for (size_t i = 1; i <= n; i++) {
+		struct tn_addr a = addr_of("100.64.0.0");
+
+		vec_push(&m.routers)->id = i;
+		*vec_push(&m.shared) = (struct shared_row){
+			.shared = addr_add(&a, i), .tenant = i, .router = i, .flags = TN_SHARED_OWN
+		};
+	}
+	probe_input_of(&none, &m, &m.routers.v[0], false, is_up, &in);
+	peers = in.peers.n;
+	cr_expect_eq(in.unasked, n - 1 - peers);
+	probe_input_free(&in);
+	machine_free(&m);
+	return peers;
+}
+
+/* Two entries of the table of neighbours for each that is asked: half of it is the most. */
+Test(probe_input, the_more_routers_the_fewer_each_asks)
+{
+	cr_expect_eq(asked(1), 0);
+	cr_expect_eq(asked(5), 4);
+	cr_expect_eq(asked(9), 8);
+	cr_expect_eq(asked(32), 8);
+	cr_expect_eq(asked(33), 7);
+	cr_expect_eq(asked(64), 4);
+	cr_expect_eq(asked(128), 2);
+	cr_expect_eq(asked(129), 1);
+	cr_expect_eq(asked(1000), 1);
+	for (size_t n = 2; n <= 256; n++)
+		cr_assert_leq(2 * n * asked(n), 512);
+}
