@@ -26,7 +26,7 @@ from net import (BPFFS, Namespace, mount_bpffs, private_machine, sh,    # noqa: 
                  unmount_bpffs, veth)
 
 IDLE = 60       # seconds that the agent is watched; it looks at the maps once in that time
-SETTLE = 20
+SETTLE = 60     # before: it announces every address three times
 
 
 class Cloud:
