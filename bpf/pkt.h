@@ -192,12 +192,19 @@ static __always_inline bool mac_is_ours(const __u8 *mac)
 }
 
 /*
+ * Of what begins like a frame to us, whether that is its MAC header: no IPv4 header looks like a
+ * unicast MAC address, and for IPv6 the first digit tells.
+ */
+static __always_inline bool pkt_has_mac(struct __sk_buff *skb)
+{
+	return tn_mac[0] >> 4 != 6 || pkt_start(skb) == PKT_START_MAC;
+}
+
+/*
  * After generic XDP some kernels hand a frame to tc without its MAC header:
  * skb_pp_cow_data() makes a copy of the skb and forgets mac_len, by which tc
  * pushes (seen in 6.18). Judged like that, nothing would look like IP and all
- * would pass, so the header is put back first. A frame that begins with our MAC
- * address has its header: no IPv4 header looks like a unicast MAC address, and for
- * IPv6 the first digit tells. False: it cannot be told, or not be mended.
+ * would pass, so the header is put back first. False: it cannot be told, or not be mended.
  */
 static __always_inline bool pkt_mend_mac(struct __sk_buff *skb)
 {

@@ -437,9 +437,8 @@ static __always_inline int plain_shared_in(struct __sk_buff *skb)
 	const struct tn_way *by = NULL;
 	struct pkt p = {};
 
-	/* that begins with our MAC address: see pkt_mend_mac() */
 	if (!plain_init_skb(&p, skb) || skb->pkt_type != PACKET_HOST || skb->mark ||
-	    (void *)(mac + ETH_ALEN) > p.data_end || !mac_is_ours(mac) || tn_mac[0] >> 4 == 6)
+	    (void *)(mac + ETH_ALEN) > p.data_end || !mac_is_ours(mac) || !pkt_has_mac(skb))
 		return NOT_PLAIN;
 	return plain_action(&p, plain_in(&p, &by), by);
 }

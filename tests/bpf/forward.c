@@ -230,7 +230,7 @@ static void check_way(struct lab *lab, const struct way *w, bool known)
 
 Test(forward, known_ways)
 {
-	struct lab *lab = links_open_known(ON_INSIDE | ON_TC, PAST_STACK);
+	struct lab *lab = links_open_known(ON_INSIDE | ON_TC, PAST_STACK, MAC_ROUTER);
 	/* clang-format off */
 	const struct way ways[] = {
 		{ "in", TC_IN, { V4_IN }, SENT, { UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } },
@@ -255,7 +255,7 @@ Test(forward, known_ways)
 /* A way is that of a VM and a peer, and of packets that it has room for. */
 Test(forward, ways_of_others)
 {
-	struct lab *lab = links_open_known(ON_INSIDE | ON_TC, PAST_STACK);
+	struct lab *lab = links_open_known(ON_INSIDE | ON_TC, PAST_STACK, MAC_ROUTER);
 	/* clang-format off */
 	const struct way in = { "in", TC_IN, { V4_IN }, SENT,
 				{ UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } };
@@ -283,7 +283,7 @@ Test(forward, ways_of_others)
 /* Two that have the same place do not take each other's way. */
 Test(forward, ways_at_one_place)
 {
-	struct lab *lab = links_open_known(ON_TC, PAST_STACK);
+	struct lab *lab = links_open_known(ON_TC, PAST_STACK, MAC_ROUTER);
 	const struct tn_way right = { .vm = addr_of(RED_SHARED),
 				      .peer = addr_of(GREEN_SHARED),
 				      .now = addr_of(RED_VM),
@@ -323,7 +323,7 @@ Test(forward, ways_at_one_place)
 /* What accepts one pair accepts no other that has its place. */
 Test(forward, rules_of_others)
 {
-	struct lab *lab = links_open_known(ON_INSIDE | ON_TC, PAST_STACK);
+	struct lab *lab = links_open_known(ON_INSIDE | ON_TC, PAST_STACK, MAC_ROUTER);
 	struct tn_way other = { .vm = addr_of(RED_VM2),
 				.peer = addr_of(GREEN_SHARED),
 				.router = RED | TN_WAY_OUT,
@@ -345,7 +345,7 @@ Test(forward, rules_of_others)
 /* What the kernel says is believed for a tenth of a second, and nobody takes another's place. */
 Test(forward, ways_change)
 {
-	struct lab *lab = links_open_known(ON_INSIDE | ON_TC, PAST_STACK);
+	struct lab *lab = links_open_known(ON_INSIDE | ON_TC, PAST_STACK, MAC_ROUTER);
 	/* clang-format off */
 	const struct way in = { "in", TC_IN, { V4_IN }, SENT,
 				{ UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } };
@@ -396,7 +396,7 @@ static void asked_by_xdp(struct lab *lab, const struct way *w)
 /* XDP sends to interfaces that take it. */
 Test(forward, xdp_sends_on_itself)
 {
-	struct lab *lab = links_open_known(ON_IN, PAST_STACK);
+	struct lab *lab = links_open_known(ON_IN, PAST_STACK, MAC_ROUTER);
 	/* clang-format off */
 	const struct packet before = { V4_IN };
 	const struct way tc = { "in", TC_IN, { V4_IN }, SENT,

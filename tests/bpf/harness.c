@@ -40,18 +40,23 @@ void need(bool ok, const char *what)
 		cr_assert_fail("%s: %s", what, strerror(errno));
 }
 
+static const char *mac_of(const struct lab_options *o)
+{
+	return o->mac ? o->mac : MAC_ROUTER;
+}
+
 /*
  * A test run's frame comes from loopback, and is to this host (PACKET_HOST) when
  * it has loopback's MAC address: so that has to be the router's.
  */
-static void enter_netns(void)
+static void enter_netns(const char *mac)
 {
 	struct ifreq lo = { .ifr_name = "lo", .ifr_hwaddr.sa_family = ARPHRD_LOOPBACK };
 	_cleanup_close_ int fd = -1;
 
 	need(unshare(CLONE_NEWNET) == 0, "a network namespace (as root?)");
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	mac_parse(MAC_ROUTER, (uint8_t *)lo.ifr_hwaddr.sa_data);
+	mac_parse(mac, (uint8_t *)lo.ifr_hwaddr.sa_data);
 	need(fd >= 0 && ioctl(fd, SIOCSIFHWADDR, &lo) == 0, "the MAC address of loopback");
 }
 
@@ -114,7 +119,7 @@ static struct lab *load(const struct lab_options *o, const struct lab *beside)
 	own[0] = addr_of(RED_OWN);
 	own[1] = addr_of(RED_OWN_6);
 	memcpy((void *)lab->skel->rodata->tn_own, own, sizeof(own));
-	mac_parse(MAC_ROUTER, (uint8_t *)lab->skel->rodata->tn_mac);
+	mac_parse(mac_of(o), (uint8_t *)lab->skel->rodata->tn_mac);
 	bpf_map__set_max_entries(lab->skel->maps.by_shared, MAPPINGS_MAX);
 	bpf_map__set_max_entries(lab->skel->maps.by_fixed, MAPPINGS_MAX);
 	lab->skel->rodata->tn_counter_slots = MAPPINGS_MAX;
@@ -135,7 +140,7 @@ struct lab *lab_open(const struct lab_options *o)
 {
 	struct lab *lab;
 
-	enter_netns();
+	enter_netns(mac_of(o));
 	lab = load(o, NULL);
 	lab_subnets(lab, fixture_subnets, fixture_subnets_n);
 	if (!o->strict)

@@ -21,7 +21,8 @@ struct lab_options {
 	bool bare;		/* no mappings but those of lab_map(): for random ones */
 	bool loose;		/* tn_sources_loose */
 	bool fast;		/* tn_forward_fast */
-	bool strict; /* nobody accepts anything, and no pools: for policies of one's own */
+	bool strict;	 /* nobody accepts anything, and no pools: for policies of one's own */
+	const char *mac; /* the router's; default MAC_ROUTER */
 };
 
 /* Ends the test unless `ok`, with what errno says. */

@@ -23,10 +23,9 @@ void links_ip(const char *commands)
 	need(pclose(ip) == 0, "running ip");
 }
 
-struct lab *links_open(unsigned int programs, enum links_path path, bool loose)
+static struct lab *open_with(const struct lab_options *o)
 {
-	struct lab *lab = lab_open(&(struct lab_options){
-		.programs = programs, .loose = loose, .fast = path == PAST_STACK });
+	struct lab *lab = lab_open(o);
 
 	links_ip("link set lo up\n"
 		 "link add lan0 address " MAC_ROUTER " mtu " LINKS_MTU " type veth peer name vm0\n"
@@ -40,9 +39,16 @@ struct lab *links_open(unsigned int programs, enum links_path path, bool loose)
 	return lab;
 }
 
-struct lab *links_open_known(unsigned int programs, enum links_path path)
+struct lab *links_open(unsigned int programs, enum links_path path, bool loose)
 {
-	struct lab *lab = links_open(programs, path, false);
+	return open_with(&(struct lab_options){
+		.programs = programs, .loose = loose, .fast = path == PAST_STACK });
+}
+
+struct lab *links_open_known(unsigned int programs, enum links_path path, const char *mac)
+{
+	struct lab *lab = open_with(&(struct lab_options){
+		.programs = programs, .fast = path == PAST_STACK, .mac = mac });
 
 	links_ip("neigh add 10.0.0.5 lladdr " MAC_VM " dev lan0 nud permanent\n"
 		 "neigh add 10.0.0.77 lladdr " MAC_VM2 " dev lan0 nud permanent\n"

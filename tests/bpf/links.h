@@ -26,9 +26,9 @@ enum links_path {
 struct lab *links_open(unsigned int programs, enum links_path path, bool loose);
 /*
  * VMs send from where answers go; RED_VM is at MAC_VM, 10.0.0.77 at MAC_VM2, and GREEN_SHARED at
- * MAC_NEXT.
+ * MAC_NEXT. `mac`: of the router's shared interface.
  */
-struct lab *links_open_known(unsigned int programs, enum links_path path);
+struct lab *links_open_known(unsigned int programs, enum links_path path, const char *mac);
 /* XDP may send to the inside interface. */
 void links_take_xdp(struct lab *lab);
 /* Lines of ip(8), in the lab's namespace. */

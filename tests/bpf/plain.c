@@ -15,6 +15,8 @@
 #define STAY   40	      /* rounds until something changes, about */
 #define RULES  4
 
+#define MAC_LIKE_IPV6 "66:00:00:00:00:01"
+
 static const char *const inside[] = { RED_VM, RED_VM, RED_VM, RED_VM2, "10.0.0.77", RED_SHARED };
 static const char *const inside_6[] = { RED_VM_6,  RED_VM_6,	  RED_VM_6,
 					RED_VM2_6, "fd00:10::77", RED_SHARED_6 };
@@ -48,7 +50,7 @@ static struct packet draw_plain(struct random *r, bool v4)
 	return one_in(r, 3) ? draw_packet(r, v4) : p;
 }
 
-static struct packet draw_for(struct random *r, enum program program)
+static struct packet draw_for(struct random *r, enum program program, const char *mac)
 {
 	bool v4 = one_in(r, 2);
 	struct packet p = draw_plain(r, v4);
@@ -57,6 +59,7 @@ static struct packet draw_for(struct random *r, enum program program)
 	if (program == TC_IN || program == XDP_IN) {
 		p.src = other;
 		p.from = one_in(r, 3) ? MAC_OTHER : MAC_PEER;
+		p.to = mac;
 		p.dst = v4 ? ONE_OF(r, ours) : ONE_OF(r, ours_6);
 	} else {
 		p.src = v4 ? ONE_OF(r, inside) : ONE_OF(r, inside_6);
@@ -163,9 +166,10 @@ static bool is_left(const struct became *b, const struct frame *f)
 	       same_frame(&b->result.out, f, false);
 }
 
-static void check(struct lab *lab, struct random *r, enum program program, unsigned int *plain)
+static void check(struct lab *lab, struct random *r, enum program program, const char *mac,
+		  unsigned int *plain)
 {
-	struct packet p = draw_for(r, program);
+	struct packet p = draw_for(r, program, mac);
 	struct frame f = packet_build(&p);
 	struct became want, got;
 	char *diff;
@@ -227,9 +231,10 @@ static void change(struct lab *lab, struct random *r, bool *moved)
 }
 
 /* How many of them were seen to be plain: they begin with the MAC addresses of the next link. */
-static unsigned int check_many(enum program program, unsigned int programs, enum links_path path)
+static unsigned int check_many_at(const char *mac, enum program program, unsigned int programs,
+				  enum links_path path)
 {
-	struct lab *lab = links_open_known(programs, path);
+	struct lab *lab = links_open_known(programs, path, mac);
 	struct random r = random_seed();
 	unsigned int plain = 0;
 	bool moved = false;
@@ -240,15 +245,26 @@ static unsigned int check_many(enum program program, unsigned int programs, enum
 	for (int i = 0; i < ROUNDS; i++) {
 		if (one_in(&r, STAY))
 			change(lab, &r, &moved);
-		check(lab, &r, program, &plain);
+		check(lab, &r, program, mac, &plain);
 	}
 	lab_close(lab);
 	return plain;
 }
 
+static unsigned int check_many(enum program program, unsigned int programs, enum links_path path)
+{
+	return check_many_at(MAC_ROUTER, program, programs, path);
+}
+
 Test(plain, shared_in)
 {
 	cr_expect_gt(check_many(TC_IN, ON_TC, PAST_STACK), PLAIN);
+}
+
+/* An IPv6 header without a MAC header may begin so: what begins with it is looked at closely. */
+Test(plain, shared_in_of_a_mac_address_like_ipv6)
+{
+	cr_expect_gt(check_many_at(MAC_LIKE_IPV6, TC_IN, ON_TC, PAST_STACK), PLAIN);
 }
 
 Test(plain, inside_in)
