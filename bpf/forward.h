@@ -68,10 +68,7 @@ static __always_inline struct tn_way *way_place(const struct tn_addr *vm,
 	__u32 ends = bpf_ntohl(vm->w[3]) + bpf_ntohl(peer->w[3]) * 0x85ebca6bU;
 	__u32 place = ends * 0x9e3779b1U >> (32 - TN_WAYS_BITS);
 
-	if (to == TN_WAY_OUT)
-		place ^= 1U << (TN_WAYS_BITS - 1);
-	if (to == TN_WAY_PASS)
-		place ^= 1U << (TN_WAYS_BITS - 2);
+	place |= (to >> TN_WAY_KIND) << TN_WAYS_BITS;
 	return bpf_map_lookup_elem(&ways, &place);
 }
 

@@ -145,7 +145,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1 << TN_WAYS_BITS);
+	__uint(max_entries, TN_WAYS);
 	__type(key, __u32);
 	__type(value, struct tn_way);
 } ways SEC(".maps");

@@ -14,7 +14,7 @@
 
 #include "tn_reasons.h"
 
-#define TN_ABI 6
+#define TN_ABI 7
 
 /*
  * An IPv6 address, or an IPv4 address as IPv4-mapped IPv6 (RFC 4291, 2.5.5.2:
@@ -197,16 +197,18 @@ struct tn_fragment {
  */
 
 /*
- * Map ways, per CPU, by a hash of the ends: what is to become of packets between a VM and its peer,
- * as it was found a moment ago. Of the tables of this machine it holds as long as `changes` stays
- * what it is; of the kernel's routes and neighbours for TN_WAY_LIFE: by asking again, changes take
- * effect, and the kernel sees to its neighbours.
+ * Map ways, per CPU, by what kind of way it is and a hash of the ends: what is to become of packets
+ * between a VM and its peer, as it was found a moment ago. Of the tables of this machine it holds
+ * as long as `changes` stays what it is; of the kernel's routes and neighbours for TN_WAY_LIFE: by
+ * asking again, changes take effect, and the kernel sees to its neighbours.
  */
-#define TN_WAYS_BITS 12
+#define TN_WAYS_BITS 12 /* of the hash */
+#define TN_WAYS	     (3U << TN_WAYS_BITS)
 #define TN_WAY_LIFE  100000000ULL /* nanoseconds */
+#define TN_WAY_KIND  30		  /* bits below the kind */
 #define TN_WAY_IN    0U
-#define TN_WAY_OUT   0x80000000U /* from the VM to the shared network */
-#define TN_WAY_PASS  0x40000000U /* the same, into the stack as they are */
+#define TN_WAY_OUT   (1U << TN_WAY_KIND) /* from the VM to the shared network */
+#define TN_WAY_PASS  (2U << TN_WAY_KIND) /* the same, into the stack as they are */
 
 struct tn_way {
 	struct tn_addr vm;   /* its address as packets have it when they come, */

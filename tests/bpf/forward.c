@@ -171,7 +171,7 @@ static void put_ways(struct lab *lab, uint32_t place, const struct tn_way *way)
 /* Every place has that way, so that there is no need to know which one a packet looks at. */
 static void fill_ways(struct lab *lab, const struct tn_way *way)
 {
-	for (uint32_t place = 0; place < 1U << TN_WAYS_BITS; place++)
+	for (uint32_t place = 0; place < TN_WAYS; place++)
 		put_ways(lab, place, way);
 }
 
@@ -181,7 +181,7 @@ static void keep_ways(struct lab *lab, uint64_t until)
 	int cpus = libbpf_num_possible_cpus(), map = lab_map_fd(lab, "ways");
 	_cleanup_free_ struct tn_way *values = xzalloc(cpus * sizeof(*values));
 
-	for (uint32_t place = 0; place < 1U << TN_WAYS_BITS; place++) {
+	for (uint32_t place = 0; place < TN_WAYS; place++) {
 		struct tn_way last = { 0 };
 
 		need(bpf_map_lookup_elem(map, &place, values) == 0, "ways");
@@ -317,6 +317,48 @@ Test(forward, ways_at_one_place)
 		fill_ways(lab, &others[i]);
 		check_way(lab, &in, ASKED);
 	}
+	lab_close(lab);
+}
+
+static size_t count_ways(struct lab *lab, uint32_t router)
+{
+	int cpus = libbpf_num_possible_cpus(), map = lab_map_fd(lab, "ways");
+	_cleanup_free_ struct tn_way *values = xzalloc(cpus * sizeof(*values));
+	size_t n = 0;
+
+	for (uint32_t place = 0; place < TN_WAYS; place++) {
+		need(bpf_map_lookup_elem(map, &place, values) == 0, "ways");
+		for (int cpu = 0; cpu < cpus; cpu++)
+			n += values[cpu].until && values[cpu].router == router;
+	}
+	return n;
+}
+
+/* A packet by the stack has two, which never push each other out. */
+Test(forward, ways_of_two_kinds)
+{
+	struct lab *lab = links_open_known(ON_INSIDE | ON_OUT, BY_STACK, MAC_ROUTER);
+	enum { PEERS = 250 };
+	size_t pass = 0;
+
+	for (int i = 0; i < 2 * PEERS; i++) {
+		enum program program = i < PEERS ? INSIDE_IN : TC_OUT;
+		int scattered = (i % PEERS) * (i % PEERS) % 8191;
+		char peer[INET_ADDRSTRLEN];
+		struct packet p = { UDP(RED_VM, peer), .from = MAC_VM };
+		struct frame f;
+
+		snprintf(peer, sizeof(peer), "100.64.%d.%d", 200 + (scattered >> 8),
+			 scattered & 255);
+		p.ifindex = program == INSIDE_IN ? links_inside : 0;
+		f = packet_build(&p);
+		lab_run(lab, program, &p, &f);
+		if (i == PEERS - 1)
+			pass = count_ways(lab, RED | TN_WAY_PASS);
+	}
+	cr_expect_gt(pass, PEERS / 2);
+	cr_expect_gt(count_ways(lab, RED | TN_WAY_OUT), PEERS / 2);
+	cr_expect_eq(count_ways(lab, RED | TN_WAY_PASS), pass);
 	lab_close(lab);
 }
 

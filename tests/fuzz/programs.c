@@ -25,7 +25,7 @@ struct map programs_maps[] = {
 	MAP(services),
 	MAP(withdrawn),
 	MAP(changes, .entries = 1),
-	MAP(ways, .entries = 1 << TN_WAYS_BITS),
+	MAP(ways, .entries = TN_WAYS),
 	MAP(hits, .entries = COUNTERS),
 	MAP(pools, .prefixes = true),
 	MAP(limits),
