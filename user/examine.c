@@ -239,8 +239,10 @@ static void look_at_rules(struct router_report *r)
 	_cleanup_json_ json_t *ruleset = NULL;
 	bool families[] = { r->v4, r->v6 };
 
-	for (size_t six = 0; six < ARRAY_SIZE(families); six++)
-		nft_legacy_tables(six, r->legacy[six], sizeof(r->legacy[six]));
+	for (size_t six = 0; six < ARRAY_SIZE(families); six++) {
+		if (nft_legacy_tables(six, r->legacy[six], sizeof(r->legacy[six]), &r->rules_error))
+			return;
+	}
 	if (nft_ruleset(&ruleset, true, &r->rules_error))
 		return;
 	r->rule = ruleset_sees_forwarded(ruleset);

@@ -79,14 +79,18 @@ int nft_ruleset(json_t **out, bool elements, struct error *err)
 	return cannot_ask(strerror(errno), err);
 }
 
-void nft_legacy_tables(bool six, char *text, size_t size)
+int nft_legacy_tables(bool six, char *text, size_t size, struct error *err)
 {
-	_cleanup_fclose_ FILE *f = fopen(
-		six ? "/proc/self/net/ip6_tables_names" : "/proc/self/net/ip_tables_names", "re");
+	const char *path =
+		six ? "/proc/self/net/ip6_tables_names" : "/proc/self/net/ip_tables_names";
+	_cleanup_fclose_ FILE *f = fopen(path, "re");
 	char name[40];
 	size_t n = 0;
 
 	text[0] = '\0';
+	if (!f && errno == ENOENT)
+		return 0;
 	while (f && n < size && fscanf(f, "%39s", name) == 1)
 		n += snprintf(text + n, size - n, "%s%s", n ? " " : "", name);
+	return !f || ferror(f) ? error_set(err, "cannot read %s: %m", path) : 0;
 }

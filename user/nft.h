@@ -18,6 +18,6 @@ int nft_ruleset(json_t **out, bool elements, struct error *err);
  * The tables of iptables-legacy (or, with `six`, ip6tables-legacy) that are there, "filter nat";
  * "" when there are none. What is in them is not to be had from nf_tables.
  */
-void nft_legacy_tables(bool six, char *text, size_t size);
+int nft_legacy_tables(bool six, char *text, size_t size, struct error *err);
 
 #endif

@@ -223,16 +223,14 @@ static bool is_ruled(const char *tenant)
 	struct error err = { 0 };
 	char legacy[2][40];
 
-	for (int six = 0; six < 2; six++)
-		nft_legacy_tables(six, legacy[six], sizeof(legacy[six]));
-	if (*legacy[0] || *legacy[1])
-		return true;
-	if (nft_ruleset(&ruleset, false, &err)) {
+	if (nft_legacy_tables(0, legacy[0], sizeof(legacy[0]), &err) ||
+	    nft_legacy_tables(1, legacy[1], sizeof(legacy[1]), &err) ||
+	    (!*legacy[0] && !*legacy[1] && nft_ruleset(&ruleset, false, &err))) {
 		log_warning("tenant %s: %s; until the next run packets go through the stack",
 			    tenant, err.text);
 		return true;
 	}
-	return ruleset_sees_forwarded(ruleset);
+	return *legacy[0] || *legacy[1] || ruleset_sees_forwarded(ruleset);
 }
 
 static bool is_veth(const struct ifaces *ifaces, uint32_t index)

@@ -136,15 +136,17 @@ def test_forwarding_without_an_answer(lab):
     file = lab.write(lab.definitions())
     lab.cli.apply(file)
     equal(shown(lab)[0], "fast", "forwarding")
-    # only the process that asks makes this call
-    deaf = lab.cli.elsewhere(under=["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=dup2",
-                                    "-e", "inject=dup2:error=EIO"])
-    said = deaf.run("apply", "-f", file).stderr.splitlines()
-    equal(len([line for line in said if "cannot ask netfilter" in line]), 2, f"routers in {said}")
-    equal(shown(lab)[0], "stack", "forwarding")
-    ping(lab.red1, BLUE1)
-    lab.cli.apply(file)
-    equal(shown(lab)[0], "fast", "forwarding afterwards")
+    legacy = "/proc/self/net/ip6_tables_names"
+    # of nf_tables only the process that asks makes this call
+    for inject, what in ((["-e", "inject=dup2:error=EIO"], "cannot ask netfilter"),
+                         (["-P", legacy, "-e", "inject=openat:error=EIO"], f"cannot read {legacy}")):
+        deaf = lab.cli.elsewhere(under=["strace", "-f", "-qq", "-o", "/dev/null", *inject])
+        said = deaf.run("apply", "-f", file).stderr.splitlines()
+        equal(len([line for line in said if what in line]), 2, f"routers in {said}")
+        equal(shown(lab)[0], "stack", "forwarding")
+        ping(lab.red1, BLUE1)
+        lab.cli.apply(file)
+        equal(shown(lab)[0], "fast", "forwarding afterwards")
 
 
 @once

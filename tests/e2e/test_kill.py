@@ -227,7 +227,7 @@ class Walk:
         strict, _ = self.strict(way, forward)
         self.judge_leaks(what, strict)
         if done.returncode == 0:
-            if "<pipe:" in call.text:   # to the process that asks netfilter: once more, then
+            if "until the next run" in said:    # netfilter could not be asked
                 self.pair.cli.run("apply", "-f", way.end.file)
             self.rest(way.end, what, full=True, log="/state.db" in call.text)
             return
