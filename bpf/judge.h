@@ -518,20 +518,6 @@ static __always_inline enum tn_verdict judge_way_back(struct pkt *p, struct work
 	return mac_equal(mac, fib->dmac) ? TN_GO_ON : drop(p, TN_DROP_SPOOFED_SOURCE);
 }
 
-/* What needs no more than translation leaves by the shared interface at once. */
-static __always_inline enum tn_verdict judge_forward(struct pkt *p, struct work *w)
-{
-	enum icmp_kind icmp = icmp_kind(p);
-	const struct tn_fixed *mapping;
-
-	if (icmp != ICMP_OTHER)
-		return TN_PASS;
-	mapping = lookup_fixed(&w->ends.fixed);
-	if (!mapping || !forward_out(p))
-		return TN_PASS;
-	return judge_mapped_out(p, icmp, w, mapping);
-}
-
 /*
  * A frame from a VM, of which only what goes to the shared subnets is judged. No VM sends as
  * a shared address, anybody's. What goes to a shared address of this very router turns back
@@ -545,7 +531,9 @@ static __always_inline enum tn_verdict judge_inside(struct pkt *p, __u32 pkt_typ
 	const struct tn_fixed *mapping;
 	struct work *w = work_get();
 	struct ends *e = &w->ends;
+	enum icmp_kind icmp;
 	enum tn_verdict v;
+	bool hairpin;
 	int fault;
 
 	if (pkt_type != PACKET_HOST || (ethertype != ETH_P_IP && ethertype != ETH_P_IPV6))
@@ -570,13 +558,18 @@ static __always_inline enum tn_verdict judge_inside(struct pkt *p, __u32 pkt_typ
 		if (v != TN_GO_ON)
 			return v;
 	}
-	if (!lookup_our_mapping(&e->peer))
-		return tn_forward_fast ? judge_forward(p, w) : TN_PASS;
+	hairpin = lookup_our_mapping(&e->peer);
+	if (!hairpin && !tn_forward_fast)
+		return TN_PASS;
 	mapping = lookup_fixed(&e->fixed);
+	icmp = icmp_kind(p);
+	/* what needs no more than translation leaves by the shared interface at once */
+	if (!hairpin && (icmp != ICMP_OTHER || !mapping || !forward_out(p)))
+		return TN_PASS;
 	if (!mapping)
-		return judge_unmapped_out(p, icmp_kind(p), w);
-	v = judge_mapped_out(p, icmp_kind(p), w, mapping);
-	return v == TN_TRANSLATED ? TN_TURN_BACK : v;
+		return judge_unmapped_out(p, icmp, w);
+	v = judge_mapped_out(p, icmp, w, mapping);
+	return hairpin && v == TN_TRANSLATED ? TN_TURN_BACK : v;
 }
 
 static __always_inline bool take_mark(struct __sk_buff *skb, __u32 mark)
