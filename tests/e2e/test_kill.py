@@ -153,15 +153,18 @@ class Walk:
         self.forward(ROUTERS if forward else way.start.joined)
         self.pair.leaks()
 
-    def judge_leaks(self, what, strict):
-        for name, (found, _) in self.pair.leaks().items():
+    @staticmethod
+    def judge_leaks(what, leaks, strict):
+        for name, (found, _) in leaks.items():
             assert not found or name not in strict, f"{what}: {name} let out {found}"
 
-    def strict(self, way, forward):
-        """Routers of which nothing untranslated may have come while the command ran."""
+    def judge_run(self, what, way, forward):
+        """Nothing untranslated came meanwhile of routers that are guarded; these."""
+        leaks = self.pair.leaks()   # first: the kernel may let go of a program later than it says
         now = {name for name in ROUTERS if self.pair.guarded(name)}
-        joining = way.end.joined - way.start.joined
-        return (way.start.joined & now) | (set() if forward else joining) | set(self.pair.bare), now
+        joining = set() if forward else way.end.joined - way.start.joined
+        self.judge_leaks(what, leaks, way.start.joined & now | joining | set(self.pair.bare))
+        return now
 
     def rest(self, place, what, full=False, log=False):
         """The machine is at that place, and nothing is left to be done; traffic flows."""
@@ -206,11 +209,10 @@ class Walk:
             return
         self.struck += 1
         self.phases.update({call.phase, call.after} if self.long else {call.phase})
-        strict, guards = self.strict(way, forward)
-        self.judge_leaks(what, strict)
+        guards = self.judge_run(what, way, forward)
         place = self.settle(way, what, index)
-        self.judge_leaks(what + ", and after", guards & way.end.joined & place.joined |
-                         set(self.pair.bare))
+        self.judge_leaks(what + ", and after", self.pair.leaks(),
+                         guards & way.end.joined & place.joined | set(self.pair.bare))
         self.rest(place, what)
 
     def refuse(self, way, call, _):
@@ -224,8 +226,7 @@ class Walk:
         self.struck += struck
         self.phases.add(call.phase)
         said = done.stderr.strip()
-        strict, _ = self.strict(way, forward)
-        self.judge_leaks(what, strict)
+        self.judge_run(what, way, forward)
         if done.returncode == 0:
             if "until the next run" in said:    # netfilter could not be asked
                 self.pair.cli.run("apply", "-f", way.end.file)
