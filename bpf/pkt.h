@@ -148,8 +148,11 @@ static __always_inline bool pkt_store(struct pkt *p, __u32 offset, const void *f
 
 enum pkt_start { PKT_START_MAC, PKT_START_NETWORK, PKT_START_UNKNOWN };
 
-/* Where skb->data points, by content: there is no field for it. */
-static __always_inline enum pkt_start pkt_start(struct __sk_buff *skb)
+/*
+ * Where skb->data points, by content: there is no field for it. enum pkt_start; global, so that the
+ * verifier follows its ways once and not each of them to the end of the program.
+ */
+__noinline int tn_pkt_start(struct __sk_buff *skb)
 {
 	__u32 data[4] = {}, mac[4] = {}, network[4] = {};
 	bool at_mac, at_network;
@@ -197,7 +200,7 @@ static __always_inline bool mac_is_ours(const __u8 *mac)
  */
 static __always_inline bool pkt_has_mac(struct __sk_buff *skb)
 {
-	return tn_mac[0] >> 4 != 6 || pkt_start(skb) == PKT_START_MAC;
+	return tn_mac[0] >> 4 != 6 || tn_pkt_start(skb) == PKT_START_MAC;
 }
 
 /*
@@ -214,7 +217,7 @@ static __always_inline bool pkt_mend_mac(struct __sk_buff *skb)
 	if ((void *)(data + ETH_HLEN) <= (void *)(long)skb->data_end && mac_is_ours(data) &&
 	    tn_mac[0] >> 4 != 6)
 		return true;
-	switch (pkt_start(skb)) {
+	switch (tn_pkt_start(skb)) {
 	case PKT_START_MAC:
 		return true;
 	case PKT_START_NETWORK:

@@ -99,3 +99,10 @@ Test(load, every_program_with_fast_forwarding)
 {
 	check_programs(&(struct lab_options){ .fast = true }, ",fast");
 }
+
+Test(load, every_program_at_a_mac_address_like_ipv6)
+{
+	const struct lab_options like_ipv6 = { .fast = true, .mac = MAC_LIKE_IPV6 };
+
+	check_programs(&like_ipv6, ",fast,like-ipv6");
+}

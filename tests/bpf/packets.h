@@ -94,6 +94,7 @@ struct packet {
 #define ECHO_REPLY 256
 
 #define MAC_ROUTER    "02:00:00:00:00:01"
+#define MAC_LIKE_IPV6 "66:00:00:00:00:01" /* a router's too: see pkt_has_mac() */
 #define MAC_PEER      "02:00:00:00:00:99"
 #define MAC_OTHER     "02:00:00:00:00:77"
 #define MAC_BROADCAST "ff:ff:ff:ff:ff:ff"

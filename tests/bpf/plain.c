@@ -15,8 +15,6 @@
 #define STAY   40	      /* rounds until something changes, about */
 #define RULES  4
 
-#define MAC_LIKE_IPV6 "66:00:00:00:00:01"
-
 static const char *const inside[] = { RED_VM, RED_VM, RED_VM, RED_VM2, "10.0.0.77", RED_SHARED };
 static const char *const inside_6[] = { RED_VM_6,  RED_VM_6,	  RED_VM_6,
 					RED_VM2_6, "fd00:10::77", RED_SHARED_6 };
