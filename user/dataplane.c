@@ -447,7 +447,8 @@ int dataplane_destroy(const char *bpffs, struct error *err)
 	/* in one piece: nobody finds half of the maps */
 	path_in(bpffs, "MAPS", unfinished);
 	dataplane_unpin(unfinished);
-	rename(path_in(bpffs, "maps", path), unfinished);
+	if (rename(path_in(bpffs, "maps", path), unfinished) && errno != ENOENT)
+		return error_set(err, "cannot remove %s: %s", path, strerror(errno));
 	d = opendir(path_in(bpffs, "routers", routers));
 	while (d && (entry = readdir(d))) {
 		if (entry->d_name[0] != '.')

@@ -3,7 +3,7 @@
 import glob
 import os
 
-from case import equal, eventually, hook
+from case import equal, eventually, hook, once
 from lab import BLUE1, FIXED, RED1
 from net import BPFFS, sh
 from snapshot import attached, bpf_ids, own_ids, pins, unchanged
@@ -74,6 +74,20 @@ def test_detach_all(lab):
     ping(lab.red1, BLUE1)
     ping(lab.blue1, RED1)
     equal(lab.cli.leases(), leases, "leases, attached again")
+
+
+@once
+def test_detach_cannot_remove_the_maps(lab):
+    """That is said, and the same again removes them."""
+    refused = lab.cli.elsewhere(under=["strace", "-qq", "-o", "/dev/null", "-e", "trace=rename",
+                                       "-e", "inject=rename:error=EPERM"])
+    try:
+        said = refused.run("detach", "--all", code=1).stderr
+        assert "maps stay" in said and "again" in said, said
+        lab.cli.run("detach", "--all")
+        equal(pins(), [], "pins")
+    finally:
+        lab.apply()
 
 
 @hook
