@@ -395,6 +395,7 @@ Test(beside, is_done_at_the_end_and_in_a_thread)
 	cr_expect_neq(by, gettid());
 }
 
+#ifndef __SANITIZE_ADDRESS__ /* which needs memory for itself */
 Test(beside, at_once_where_there_can_be_no_thread)
 {
 	struct rlimit none = { 0, 0 };
@@ -408,3 +409,4 @@ Test(beside, at_once_where_there_can_be_no_thread)
 	cr_expect_not(b.started);
 	beside_end(&b);
 }
+#endif
