@@ -83,7 +83,7 @@ static __always_inline bool way_is_of(const struct tn_way *way, const struct tn_
 static __always_inline bool way_leads(const struct tn_way *way, __u32 len, const __u8 *sender,
 				      bool past)
 {
-	return len <= way->mtu && way->until > bpf_ktime_get_coarse_ns() && !!way->egress == past &&
+	return len <= way->mtu && way->until > bpf_jiffies64() && !!way->egress == past &&
 	       mac_equal(sender, way->sender);
 }
 
@@ -127,7 +127,7 @@ static __always_inline void way_note(struct tn_way *way, const struct work *w)
 	/* whom the kernel does not know, and what has no MAC addresses, it sees to itself */
 	way->until = mac_is_unset(w->fib.dmac) || mac_is_unset(w->fib.smac)
 			     ? 0
-			     : bpf_ktime_get_coarse_ns() + TN_WAY_LIFE;
+			     : bpf_jiffies64() + tn_way_ticks;
 }
 
 /* On through the stack. */
@@ -135,7 +135,7 @@ static __always_inline void way_note_stack(struct tn_way *way)
 {
 	way->egress = 0;
 	way->mtu = 0xffff;
-	way->until = bpf_ktime_get_coarse_ns() + TN_WAY_LIFE;
+	way->until = bpf_jiffies64() + tn_way_ticks;
 }
 
 /* The same to the VM, if its neighbour is known. */

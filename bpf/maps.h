@@ -31,6 +31,8 @@ const volatile bool tn_forward_fast;
 const volatile struct tn_addr tn_own[2];
 /* Counters of each CPU in the map of these. */
 const volatile __u32 tn_counter_slots;
+/* TN_WAY_LIFE in ticks of the kernel: to look at these is no call of a helper. */
+const volatile __u32 tn_way_ticks;
 
 #define NS_PER_S 1000000000ULL
 

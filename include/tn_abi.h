@@ -204,8 +204,8 @@ struct tn_fragment {
  */
 #define TN_WAYS_BITS 12 /* of the hash */
 #define TN_WAYS	     (3U << TN_WAYS_BITS)
-#define TN_WAY_LIFE  100000000ULL /* nanoseconds */
-#define TN_WAY_KIND  30		  /* bits below the kind */
+#define TN_WAY_LIFE  100 /* milliseconds */
+#define TN_WAY_KIND  30	 /* bits below the kind */
 #define TN_WAY_IN    0U
 #define TN_WAY_OUT   (1U << TN_WAY_KIND) /* from the VM to the shared network */
 #define TN_WAY_PASS  (2U << TN_WAY_KIND) /* the same, into the stack as they are */
@@ -221,7 +221,7 @@ struct tn_way {
 	__u8 sender[6];	     /* the MAC address that they come from */
 	__u8 macs[12];	     /* destination and source of the frame that goes on */
 	__u32 xdp;	     /* 1: XDP can send there itself */
-	__u64 until;	     /* CLOCK_MONOTONIC, nanoseconds; 0: not known */
+	__u64 until;	     /* in ticks of the kernel (jiffies); 0: not known */
 	__u64 change;	     /* `changes` as it was, for the rest: */
 	__u32 rule;	     /* that accepted the last packet; 0: none did */
 	__u32 service;	     /* whom it accepted: class << 16 | service, or TN_WAY_ANY */

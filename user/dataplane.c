@@ -1330,6 +1330,7 @@ static struct tenantnat *open_for(const struct instance *in, struct error *err)
 	skel->rodata->tn_sources_loose = r->sources == SOURCES_LOOSE;
 	skel->rodata->tn_forward_fast = r->fast;
 	skel->rodata->tn_counter_slots = in->dp->config.capacity;
+	skel->rodata->tn_way_ticks = host_ticks(TN_WAY_LIFE);
 	memcpy((void *)skel->rodata->tn_own, r->own, sizeof(r->own));
 	memcpy((void *)skel->rodata->tn_mac, r->mac, sizeof(r->mac));
 	if (use_maps(skel, in, err)) {

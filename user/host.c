@@ -12,6 +12,7 @@
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
+#include <time.h>
 
 #include "util.h"
 
@@ -52,6 +53,18 @@ unsigned int host_cpus(void)
 	long n = sysconf(_SC_NPROCESSORS_ONLN);
 
 	return n > 0 ? n : 1;
+}
+
+/* The coarse clock goes on by a tick at a time. */
+uint32_t host_ticks(unsigned int ms)
+{
+	struct timespec tick;
+	uint64_t ticks;
+
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) || tick.tv_sec || tick.tv_nsec <= 0)
+		return 1;
+	ticks = ms * UINT64_C(1000000) / tick.tv_nsec;
+	return ticks ? ticks : 1;
 }
 
 void host_kernel(char release[HOST_RELEASE], unsigned int *major, unsigned int *minor)

@@ -15,6 +15,9 @@ const char *host_missing_privileges(void);
 /* Allow ourselves so many file descriptors; false: less is all that we may have. */
 bool host_allow_files(unsigned int n);
 
+/* Ticks of the kernel's own clock (jiffies) in so many milliseconds, one at least. */
+uint32_t host_ticks(unsigned int ms);
+
 /* CPUs that run now; 1 when that is not known. */
 unsigned int host_cpus(void);
 

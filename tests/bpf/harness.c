@@ -14,6 +14,7 @@
 
 #include "../fuzz/input.h"
 #include "addr.h"
+#include "host.h"
 #include "tenantnat.skel.h"
 
 #ifndef BPF_F_TEST_SKB_CHECKSUM_COMPLETE
@@ -123,6 +124,7 @@ static struct lab *load(const struct lab_options *o, const struct lab *beside)
 	bpf_map__set_max_entries(lab->skel->maps.by_shared, MAPPINGS_MAX);
 	bpf_map__set_max_entries(lab->skel->maps.by_fixed, MAPPINGS_MAX);
 	lab->skel->rodata->tn_counter_slots = MAPPINGS_MAX;
+	lab->skel->rodata->tn_way_ticks = host_ticks(TN_WAY_LIFE);
 	bpf_map__set_max_entries(lab->skel->maps.counters, MAPPINGS_MAX * lab->cpus);
 	bpf_map__set_max_entries(lab->skel->maps.accepts, RULES_MAX);
 	bpf_map__set_max_entries(lab->skel->maps.services, RULES_MAX);

@@ -337,6 +337,11 @@ __u64 bpf_ktime_get_coarse_ns(void)
 	return bpf_ktime_get_ns();
 }
 
+__u64 bpf_jiffies64(void)
+{
+	return bpf_ktime_get_ns() / 4000000;
+}
+
 /* There is one. */
 __u32 bpf_get_smp_processor_id(void)
 {

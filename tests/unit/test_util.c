@@ -8,6 +8,7 @@
 
 #include "beside.h"
 #include "error.h"
+#include "host.h"
 #include "util.h"
 
 /* ------------------------------------------------------------ arrays */
@@ -410,3 +411,13 @@ Test(beside, at_once_where_there_can_be_no_thread)
 	beside_end(&b);
 }
 #endif
+
+/* Kernels are built with one of these (kernel/Kconfig.hz). */
+Test(host, ticks_of_a_second)
+{
+	uint32_t second = host_ticks(1000);
+
+	cr_expect(second == 100 || second == 250 || second == 300 || second == 1000, "%u", second);
+	cr_expect_eq(host_ticks(100), second / 10);
+	cr_expect_eq(host_ticks(0), 1);
+}
