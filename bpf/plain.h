@@ -103,14 +103,25 @@ static __always_inline bool plain_parse(struct pkt *p, struct plain *q)
 	}
 }
 
-/* How often the tables have changed; to be read before anything else of them. */
+/*
+ * How often the tables have changed; to be read before anything else of them. 0: they are changing,
+ * and nothing that was found in them holds.
+ */
 static __always_inline __u64 changes_so_far(void)
 {
 	const __u64 *n;
 	__u32 zero = 0;
+	__u64 so_far;
 
 	n = bpf_map_lookup_elem(&changes, &zero);
-	return n ? *(const volatile __u64 *)n : 0;
+	so_far = n ? *(const volatile __u64 *)n : 0;
+	return so_far & 1 ? 0 : so_far;
+}
+
+/* Whether the tables are what they were when something was found in them, at that change. */
+static __always_inline bool holds(__u64 found, __u64 so_far)
+{
+	return so_far && found == so_far;
 }
 
 /* Then every packet may have to be told. */
@@ -229,7 +240,7 @@ static __always_inline bool is_known(const struct course *c, const struct plain 
 {
 	const struct tn_way *way = c->way;
 
-	return c->leads && way->rule && way->change == c->change &&
+	return c->leads && way->rule && holds(way->change, c->change) &&
 	       (way->service == TN_WAY_ANY || way->service == plain_service(q, c->to));
 }
 
@@ -387,7 +398,7 @@ static __always_inline bool plain_passes(struct pkt *p)
 
 	if (!w || is_watched() || !plain_parse(p, &q) || !course_begin(p, &c))
 		return false;
-	if (c.leads && c.way->change == c.change)
+	if (c.leads && holds(c.way->change, c.change))
 		return true;
 	w->ends.fixed = p->src;
 	w->ends.peer = p->dst;

@@ -14,7 +14,7 @@
 
 #include "tn_reasons.h"
 
-#define TN_ABI 7
+#define TN_ABI 8
 
 /*
  * An IPv6 address, or an IPv4 address as IPv4-mapped IPv6 (RFC 4291, 2.5.5.2:
@@ -192,8 +192,8 @@ struct tn_fragment {
 #define TN_FRAGMENT_LIFE 30 /* as long as Linux waits for the others (ipfrag_time) */
 
 /*
- * Map changes, one element, 64 bits: goes up when the other tables have changed, so that what
- * `ways` has kept of them is void.
+ * Map changes, one element, 64 bits: goes up when the other tables change, so that what was kept of
+ * them elsewhere is void. It is odd while they do: then nothing is kept, or believed.
  */
 
 /*

@@ -977,25 +977,33 @@ static int map_error(enum map_id id, struct error *err)
 	return error_set(err, "cannot change the map %s: %s", map_names[id], strerror(errno));
 }
 
-/*
- * `n` rows were just written, or some of them if `ret` is not 0, which is returned. They take
- * effect: see tn_abi.h, changes. Nobody else writes there, as we hold the lock. A process that ends
- * before leaves TN_WAY_LIFE to pass.
- */
-static int tell_programs(struct dataplane *dp, int ret, size_t n, struct error *err)
+/* See tn_abi.h, changes. Nobody else writes there, as we hold the lock. */
+static int raise_changes(struct dataplane *dp, bool under_way, struct error *err)
 {
 	uint32_t zero = 0;
-	uint64_t changes;
+	uint64_t now, next;
 
-	if (!n)
-		return ret;
-	if (bpf_map_lookup_elem(dp->fd[MAP_changes], &zero, &changes))
-		return ret ? ret : map_error(MAP_changes, err);
-	changes++;
-	if (bpf_map_update_elem(dp->fd[MAP_changes], &zero, &changes, BPF_ANY))
-		return ret ? ret : map_error(MAP_changes, err);
-	return ret;
+	if (bpf_map_lookup_elem(dp->fd[MAP_changes], &zero, &now))
+		return map_error(MAP_changes, err);
+	next = (now | 1) + !under_way;
+	if (next != now && bpf_map_update_elem(dp->fd[MAP_changes], &zero, &next, BPF_ANY))
+		return map_error(MAP_changes, err);
+	return 0;
 }
+
+/* `ret` is that of the writing; what was written before it failed counts too. */
+static int change_over(struct dataplane *dp, int ret, struct error *err)
+{
+	return raise_changes(dp, false, err) || ret ? -1 : 0;
+}
+
+/*
+ * Write `n` rows. Meanwhile programs look at the tables alone, and so they do when this process
+ * ends before it is over, until the next one that changes anything; afterwards they keep what
+ * they find there.
+ */
+#define change_rows(dp, n, write, err) \
+	(!(n) ? 0 : raise_changes(dp, true, err) ? -1 : change_over(dp, write, err))
 
 int dataplane_put_subnets(struct dataplane *dp, const struct machine *m, struct error *err)
 {
@@ -1009,9 +1017,9 @@ int dataplane_put_subnets(struct dataplane *dp, const struct machine *m, struct 
 		config->subnets[i].prefix = m->subnets.v[i].addr;
 		config->subnets[i].mask = prefix_mask(&m->subnets.v[i]);
 	}
-	if (write_config(dp))
+	if (change_rows(dp, 1, write_config(dp), err))
 		return error_set(err, "cannot write the shared subnets: %s", strerror(errno));
-	return tell_programs(dp, 0, 1, err);
+	return 0;
 }
 
 static int update_batch(struct dataplane *dp, enum map_id id, const void *keys, const void *values,
@@ -1063,7 +1071,7 @@ static int put_fixed(struct dataplane *dp, const struct machine *have,
 int dataplane_put_fixed(struct dataplane *dp, const struct machine *have,
 			const struct fixed_row *const *rows, size_t n, struct error *err)
 {
-	return tell_programs(dp, put_fixed(dp, have, rows, n, err), n, err);
+	return change_rows(dp, n, put_fixed(dp, have, rows, n, err), err);
 }
 
 static int put_shared(struct dataplane *dp, const struct machine *have,
@@ -1098,7 +1106,7 @@ static int put_shared(struct dataplane *dp, const struct machine *have,
 int dataplane_put_shared(struct dataplane *dp, const struct machine *have,
 			 const struct shared_row *const *rows, size_t n, struct error *err)
 {
-	return tell_programs(dp, put_shared(dp, have, rows, n, err), n, err);
+	return change_rows(dp, n, put_shared(dp, have, rows, n, err), err);
 }
 
 static int del_shared(struct dataplane *dp, const struct shared_row *const *rows, size_t n,
@@ -1115,7 +1123,7 @@ static int del_shared(struct dataplane *dp, const struct shared_row *const *rows
 int dataplane_del_shared(struct dataplane *dp, const struct shared_row *const *rows, size_t n,
 			 struct error *err)
 {
-	return tell_programs(dp, del_shared(dp, rows, n, err), n, err);
+	return change_rows(dp, n, del_shared(dp, rows, n, err), err);
 }
 
 static int del_fixed(struct dataplane *dp, const struct fixed_row *const *rows, size_t n,
@@ -1133,7 +1141,7 @@ static int del_fixed(struct dataplane *dp, const struct fixed_row *const *rows, 
 int dataplane_del_fixed(struct dataplane *dp, const struct fixed_row *const *rows, size_t n,
 			struct error *err)
 {
-	return tell_programs(dp, del_fixed(dp, rows, n, err), n, err);
+	return change_rows(dp, n, del_fixed(dp, rows, n, err), err);
 }
 
 /* ------------------------------------------------------------ policy */
@@ -1163,25 +1171,25 @@ int dataplane_del_fixed(struct dataplane *dp, const struct fixed_row *const *row
 int dataplane_put_accepts(struct dataplane *dp, const struct accept_row *rows, size_t n,
 			  struct error *err)
 {
-	return tell_programs(dp, put_rows(dp, MAP_accepts, rows, n, value, err), n, err);
+	return change_rows(dp, n, put_rows(dp, MAP_accepts, rows, n, value, err), err);
 }
 
 int dataplane_del_accepts(struct dataplane *dp, const struct accept_row *rows, size_t n,
 			  struct error *err)
 {
-	return tell_programs(dp, del_rows(dp, MAP_accepts, rows, n, key, err), n, err);
+	return change_rows(dp, n, del_rows(dp, MAP_accepts, rows, n, key, err), err);
 }
 
 int dataplane_put_services(struct dataplane *dp, const struct service_row *rows, size_t n,
 			   struct error *err)
 {
-	return tell_programs(dp, put_rows(dp, MAP_services, rows, n, rule, err), n, err);
+	return change_rows(dp, n, put_rows(dp, MAP_services, rows, n, rule, err), err);
 }
 
 int dataplane_del_services(struct dataplane *dp, const struct service_row *rows, size_t n,
 			   struct error *err)
 {
-	return tell_programs(dp, del_rows(dp, MAP_services, rows, n, key, err), n, err);
+	return change_rows(dp, n, del_rows(dp, MAP_services, rows, n, key, err), err);
 }
 
 int dataplane_put_withdrawn(struct dataplane *dp, const struct tn_service_key *keys, size_t n,
@@ -1207,13 +1215,13 @@ int dataplane_put_withdrawn(struct dataplane *dp, const struct tn_service_key *k
 int dataplane_put_pools(struct dataplane *dp, const struct pool_row *rows, size_t n,
 			struct error *err)
 {
-	return tell_programs(dp, put_rows(dp, MAP_pools, rows, n, tenant, err), n, err);
+	return change_rows(dp, n, put_rows(dp, MAP_pools, rows, n, tenant, err), err);
 }
 
 int dataplane_del_pools(struct dataplane *dp, const struct pool_row *rows, size_t n,
 			struct error *err)
 {
-	return tell_programs(dp, del_rows(dp, MAP_pools, rows, n, key, err), n, err);
+	return change_rows(dp, n, del_rows(dp, MAP_pools, rows, n, key, err), err);
 }
 
 int dataplane_put_limits(struct dataplane *dp, const struct limit_row *rows, size_t n,
@@ -1272,22 +1280,23 @@ int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struc
 	snprintf(value.tenant, sizeof(value.tenant), "%s", r->tenant);
 	memcpy(station.mac, r->mac, sizeof(station.mac));
 	memcpy(station.xmit, r->xmit, sizeof(station.xmit));
-	if (bpf_map_update_elem(dp->fd[MAP_stations], &r->id, &station, BPF_ANY))
+	if (change_rows(dp, 1, bpf_map_update_elem(dp->fd[MAP_stations], &r->id, &station, BPF_ANY),
+			err))
 		return map_error(MAP_stations, err);
 	if (bpf_map_update_elem(dp->fd[MAP_routers], &r->id, &value, BPF_ANY))
 		return map_error(MAP_routers, err);
-	return tell_programs(dp, 0, 1, err);
+	return 0;
 }
 
 int dataplane_del_router(struct dataplane *dp, uint32_t id, struct error *err)
 {
 	static const struct tn_station nobody;
 
-	if (bpf_map_update_elem(dp->fd[MAP_stations], &id, &nobody, BPF_ANY))
+	if (change_rows(dp, 1, bpf_map_update_elem(dp->fd[MAP_stations], &id, &nobody, BPF_ANY),
+			err))
 		return map_error(MAP_stations, err);
 	zero_percpu(dp->fd[MAP_drops], id, sizeof(struct tn_drops));
-	return tell_programs(
-		dp, delete_rows(dp, MAP_routers, (const char *)&id, sizeof(id), 1, err), 1, err);
+	return delete_rows(dp, MAP_routers, (const char *)&id, sizeof(id), 1, err);
 }
 
 /* ------------------------------------------------------------ programs */

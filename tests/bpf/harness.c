@@ -83,15 +83,27 @@ static struct bpf_program *lab_program(const struct lab *lab, enum program progr
 	return progs[program];
 }
 
-void lab_changed(struct lab *lab)
+static uint64_t changes_of(const struct lab *lab)
 {
-	int fd = lab_map_fd(lab, "changes");
 	uint32_t zero = 0;
 	uint64_t n;
 
-	need(bpf_map_lookup_elem(fd, &zero, &n) == 0, "changes");
-	n++;
-	need(bpf_map_update_elem(fd, &zero, &n, BPF_ANY) == 0, "changes");
+	need(bpf_map_lookup_elem(lab_map_fd(lab, "changes"), &zero, &n) == 0, "changes");
+	return n;
+}
+
+void lab_changes(struct lab *lab, bool under_way)
+{
+	uint64_t n = (changes_of(lab) | 1) + !under_way;
+	uint32_t zero = 0;
+
+	need(bpf_map_update_elem(lab_map_fd(lab, "changes"), &zero, &n, BPF_ANY) == 0, "changes");
+}
+
+void lab_changed(struct lab *lab)
+{
+	if (!(changes_of(lab) & 1))
+		lab_changes(lab, false);
 }
 
 static void put(void *context, const char *map, const void *key, const void *value)

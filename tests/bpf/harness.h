@@ -61,8 +61,12 @@ void lab_limit(struct lab *lab, const char *shared, const struct tn_limit *limit
 uint64_t lab_hits(struct lab *lab, uint32_t rule);
 /* The map of that name. */
 int lab_map_fd(const struct lab *lab, const char *name);
-/* Who writes to the tables by himself tells the programs so: see tn_abi.h, changes. */
+/*
+ * Who writes to the tables by himself tells the programs so, afterwards, or before and afterwards:
+ * see tn_abi.h, changes.
+ */
 void lab_changed(struct lab *lab);
+void lab_changes(struct lab *lab, bool under_way);
 
 struct result lab_run(struct lab *lab, enum program program, const struct packet *p,
 		      const struct frame *f);

@@ -209,6 +209,8 @@ static void change(struct lab *lab, struct random *r, bool *moved)
 {
 	const char *had = *moved ? "10.0.0.77" : RED_VM2, *gets = *moved ? RED_VM2 : "10.0.0.77";
 
+	if (one_in(r, 4)) /* what comes meanwhile finds the tables half changed, more than once */
+		lab_changes(lab, one_in(r, 2));
 	switch (below(r, 8)) {
 	case 0:
 		lab_station(lab, BLUE, one_in(r, 2) ? MAC_OTHER : MAC_PEER);
