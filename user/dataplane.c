@@ -705,6 +705,50 @@ int dataplane_look_up(struct dataplane *dp, const struct row_keys *keys, struct 
 	return 0;
 }
 
+/* ------------------------------------------------------------ changes */
+
+static int map_error(enum map_id id, struct error *err)
+{
+	if (errno == E2BIG)
+		return error_set(err,
+				 "the map %s is full; `tenantnat detach --all` and then apply "
+				 "makes a larger one, but interrupts traffic",
+				 map_names[id]);
+	return error_set(err, "cannot change the map %s: %s", map_names[id], strerror(errno));
+}
+
+/* See tn_abi.h, changes. Nobody else writes there, as we hold the lock. */
+static int read_changes(struct dataplane *dp, uint64_t *out, struct error *err)
+{
+	uint32_t zero = 0;
+
+	return bpf_map_lookup_elem(dp->fd[MAP_changes], &zero, out) ? map_error(MAP_changes, err)
+								    : 0;
+}
+
+static int raise_changes(struct dataplane *dp, bool under_way, struct error *err)
+{
+	uint32_t zero = 0;
+	uint64_t now, next;
+
+	if (read_changes(dp, &now, err))
+		return -1;
+	next = (now | 1) + !under_way;
+	if (next != now && bpf_map_update_elem(dp->fd[MAP_changes], &zero, &next, BPF_ANY))
+		return map_error(MAP_changes, err);
+	return 0;
+}
+
+/* What a process that was killed had under way has come to its end with it. */
+static int settle_changes(struct dataplane *dp, struct error *err)
+{
+	uint64_t now;
+
+	if (read_changes(dp, &now, err))
+		return -1;
+	return now & 1 ? raise_changes(dp, false, err) : 0;
+}
+
 /* ------------------------------------------------------------ counters */
 
 static int read_percpu(int fd, uint32_t key, void *sum, size_t size)
@@ -880,9 +924,9 @@ int dataplane_begin(struct dataplane *dp, const struct machine *all, struct erro
 		find_used_slots(dp, all);
 	dp->config.free_from = 0;
 	dp->config.free_to = 0;
-	return write_config(dp)
-		       ? error_set(err, "cannot write the configuration map: %s", strerror(errno))
-		       : 0;
+	if (write_config(dp))
+		return error_set(err, "cannot write the configuration map: %s", strerror(errno));
+	return settle_changes(dp, err);
 }
 
 static bool is_free_slot(const struct dataplane *dp, uint32_t slot)
@@ -966,30 +1010,6 @@ static int slot_for(struct dataplane *dp, const struct machine *have, const stru
 }
 
 /* ------------------------------------------------------------ writing */
-
-static int map_error(enum map_id id, struct error *err)
-{
-	if (errno == E2BIG)
-		return error_set(err,
-				 "the map %s is full; `tenantnat detach --all` and then apply "
-				 "makes a larger one, but interrupts traffic",
-				 map_names[id]);
-	return error_set(err, "cannot change the map %s: %s", map_names[id], strerror(errno));
-}
-
-/* See tn_abi.h, changes. Nobody else writes there, as we hold the lock. */
-static int raise_changes(struct dataplane *dp, bool under_way, struct error *err)
-{
-	uint32_t zero = 0;
-	uint64_t now, next;
-
-	if (bpf_map_lookup_elem(dp->fd[MAP_changes], &zero, &now))
-		return map_error(MAP_changes, err);
-	next = (now | 1) + !under_way;
-	if (next != now && bpf_map_update_elem(dp->fd[MAP_changes], &zero, &next, BPF_ANY))
-		return map_error(MAP_changes, err);
-	return 0;
-}
 
 /* `ret` is that of the writing; what was written before it failed counts too. */
 static int change_over(struct dataplane *dp, int ret, struct error *err)

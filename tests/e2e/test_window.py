@@ -56,12 +56,22 @@ def free_counters(pair):
     return tuple(int.from_bytes(found[i:i + 4], "little") for i in (0, 4))
 
 
+def changing(pair):
+    """Whether programs are told that the tables are changing, and keep nothing of them."""
+    with Map(pair, "changes", 4, 8) as changes:
+        return changes.get(bytes(4))[0] & 1
+
+
 def unsettle(pair):
     """As a process leaves it that is killed: all has to be read."""
     with Map(pair, "config", 4, CONFIG) as config:
         value = bytearray(config.get(bytes(4)))
         value[FREE] = bytes(8)
         config.put(bytes(4), bytes(value))
+    with Map(pair, "changes", 4, 8) as changes:
+        value = bytearray(changes.get(bytes(4)))
+        value[0] |= 1
+        changes.put(bytes(4), bytes(value))
 
 
 def counters(pair):
@@ -116,6 +126,7 @@ def what_there_is(pair):
 def settled(pair, what):
     first, end = free_counters(pair)
     assert first < end, f"nothing is said of free counters {what}"
+    assert not changing(pair), f"programs are told that the tables change {what}"
     taken = list(counters(pair).values())
     equal(len(set(taken) - {0}), len(taken), f"different counters {what}")
     assert not [n for n in taken if first <= n < end], f"counters {first} to {end} are not free"
@@ -158,7 +169,8 @@ def test_window_is_narrow(lab):
     """A mapping is added and removed without a look at those of others; unless somebody was killed."""
     pair = Pair(lab, "narrow")
     try:
-        pair.cli.apply(pair.write(definitions(pair), "first"))
+        file = pair.write(definitions(pair), "first")
+        pair.cli.apply(file)
         few = batches(pair, "map", "add", "red", "10.0.3.1", "--no-probe")
         equal(batches(pair, "map", "del", "red", "10.0.3.1"), few, "tables that are read")
         unsettle(pair)
@@ -166,6 +178,10 @@ def test_window_is_narrow(lab):
         equal(more - few, 3, "tables that are read besides")      # by_shared, by_fixed, limits
         equal(batches(pair, "map", "add", "red", "10.0.3.2", "--no-probe"), few,
               "tables that are read afterwards")
+        pair.cli.apply(file)
+        unsettle(pair)
+        equal(pair.cli.apply(file), ["nothing to be done"], "apply of the same")
+        settled(pair, "after nothing was to be done")
     finally:
         pair.close()
 
