@@ -19,7 +19,7 @@ static __always_inline struct tn_drops *router_counters(void)
 	return bpf_map_lookup_elem(&drops, &router);
 }
 
-static __always_inline struct tn_counters *mapping_counters(__u32 slot)
+static __always_inline struct tn_record *mapping_record(__u32 slot)
 {
 	__u32 at = bpf_get_smp_processor_id() * tn_counter_slots + slot;
 
@@ -28,21 +28,21 @@ static __always_inline struct tn_counters *mapping_counters(__u32 slot)
 
 static __always_inline void count_in(const struct pkt *p, __u32 slot)
 {
-	struct tn_counters *c = mapping_counters(slot);
+	struct tn_record *r = mapping_record(slot);
 
-	if (c) {
-		c->in_packets += p->packets;
-		c->in_bytes += p->ip_bytes;
+	if (r) {
+		r->counters.in_packets += p->packets;
+		r->counters.in_bytes += p->ip_bytes;
 	}
 }
 
 static __always_inline void count_out(const struct pkt *p, __u32 slot)
 {
-	struct tn_counters *c = mapping_counters(slot);
+	struct tn_record *r = mapping_record(slot);
 
-	if (c) {
-		c->out_packets += p->packets;
-		c->out_bytes += p->ip_bytes;
+	if (r) {
+		r->counters.out_packets += p->packets;
+		r->counters.out_bytes += p->ip_bytes;
 	}
 }
 

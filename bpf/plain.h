@@ -13,6 +13,7 @@
 #include <linux/tcp.h>
 
 #include "judge.h"
+#include "note.h"
 
 #define IPV4_PLAIN 0x45 /* version 4, five words (RFC 791, 3.1) */
 
@@ -103,27 +104,6 @@ static __always_inline bool plain_parse(struct pkt *p, struct plain *q)
 	}
 }
 
-/*
- * How often the tables have changed; to be read before anything else of them. 0: they are changing,
- * and nothing that was found in them holds.
- */
-static __always_inline __u64 changes_so_far(void)
-{
-	const __u64 *n;
-	__u32 zero = 0;
-	__u64 so_far;
-
-	n = bpf_map_lookup_elem(&changes, &zero);
-	so_far = n ? *(const volatile __u64 *)n : 0;
-	return so_far & 1 ? 0 : so_far;
-}
-
-/* Whether the tables are what they were when something was found in them, at that change. */
-static __always_inline bool holds(__u64 found, __u64 so_far)
-{
-	return so_far && found == so_far;
-}
-
 /* Then every packet may have to be told. */
 static __always_inline bool is_watched(void)
 {
@@ -147,24 +127,6 @@ static __always_inline bool plain_peer(struct pkt *p, struct work *w, bool came_
 		return false;
 	ends_know_peer(&w->ends, peer);
 	return true;
-}
-
-/* As policy_in() and policy_out() do; notes the flow only when the packet goes on. */
-static __always_inline bool plain_may_come_in(struct pkt *p, const struct plain *q)
-{
-	p->rule = tn_rule(false, q->class, q->dport);
-	return p->rule || tn_flow_lives(p->proto, flow_ports(q->sport, q->dport));
-}
-
-static __always_inline bool plain_may_go_out(struct pkt *p, struct work *w, const struct plain *q)
-{
-	p->rule = tn_rule(false, q->class, q->sport);
-	if (p->rule)
-		return true;
-	if (w->ends.peer_flags & TN_SHARED_JUDGED && !tn_rule(true, q->class, q->dport))
-		return false;
-	return tn_flow_refresh(p->proto | (__u32)q->class << 8, flow_ports(q->dport, q->sport),
-			       q->tcp);
 }
 
 /*
@@ -235,6 +197,26 @@ static __always_inline __u32 plain_service(const struct plain *q, __u32 to)
 	return (__u32)q->class << 16 | (to ? q->sport : q->dport);
 }
 
+/* As policy_in() and policy_out() do; notes the flow only when the packet goes on. */
+static __always_inline bool plain_may_come_in(struct pkt *p, struct work *w, const struct plain *q,
+					      const struct course *c)
+{
+	p->rule = note_rule(w, plain_service(q, c->to), c->change);
+	return p->rule || tn_flow_lives(p->proto, flow_ports(q->sport, q->dport));
+}
+
+static __always_inline bool plain_may_go_out(struct pkt *p, struct work *w, const struct plain *q,
+					     const struct course *c)
+{
+	p->rule = note_rule(w, plain_service(q, c->to), c->change);
+	if (p->rule)
+		return true;
+	if (w->ends.peer_flags & TN_SHARED_JUDGED && !tn_rule(true, q->class, q->dport))
+		return false;
+	return tn_flow_refresh(p->proto | (__u32)q->class << 8, flow_ports(q->dport, q->sport),
+			       q->tcp);
+}
+
 /* Whether all that is to be known about the packet was found for the one before. */
 static __always_inline bool is_known(const struct course *c, const struct plain *q)
 {
@@ -245,13 +227,15 @@ static __always_inline bool is_known(const struct course *c, const struct plain 
 }
 
 /*
- * Whether XDP is to leave to tc what has no way that leads on. It does when the way is out of date,
- * and now and then when it was not kept: only what goes by tc keeps the kernel's neighbours alive.
+ * Whether what has no way that leads on is to go the kernel's own: that alone keeps its neighbours
+ * alive. It does when the way is out of date, and when it was not kept in one tick of so many.
  */
-#define XDP_LEAVES 64 /* one in so many */
-static __always_inline bool xdp_leaves(const struct course *c)
+#define KERNELS_TICKS 64
+static __always_inline bool is_kernels(const struct pkt *p, const struct course *c)
 {
-	return c->mine || bpf_get_prandom_u32() % XDP_LEAVES == 0;
+	__u32 pair = bpf_ntohl(p->src.w[3]) ^ bpf_ntohl(p->dst.w[3]);
+
+	return c->mine || (pair ^ bpf_jiffies64()) % KERNELS_TICKS == 0;
 }
 
 /* Past the stack, where that is to be. TN_GO_ON: by *by, or by p->egress. */
@@ -270,7 +254,7 @@ static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *
 			*by = way;
 		return p->xdp && !way->xdp ? TN_LEAVE_TO_TC : TN_GO_ON;
 	}
-	if (p->xdp && xdp_leaves(c))
+	if (p->xdp && is_kernels(p, c))
 		return TN_LEAVE_TO_TC;
 	way_begin(way, w, c->to, c->ingress, eth->h_source);
 	if (!c->past) {
@@ -282,7 +266,11 @@ static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *
 		return plain_ask_xdp(p, w, way) ? TN_GO_ON : TN_LEAVE_TO_TC;
 	}
 	p->egress = plain_ask(p, w, c->to, way);
-	return p->egress ? TN_GO_ON : TN_PASS;
+	if (!p->egress)
+		return TN_PASS;
+	if (way->until && !is_kernels(p, c))
+		*by = way;
+	return TN_GO_ON;
 }
 
 /* Keep what accepted the packet, for those that come behind it. */
@@ -324,13 +312,44 @@ static __always_inline enum tn_verdict plain_known(struct pkt *p, const struct c
 }
 
 /*
+ * The VM's end, of which the one address is known: the slot of its mapping. 0: it has none, or one
+ * that takes more than that.
+ */
+static __always_inline __u32 plain_vm_in(struct ends *e, __u64 change)
+{
+	__u32 slot = note_recall(e, change);
+	const struct tn_shared *row;
+
+	if (slot)
+		return slot;
+	row = lookup_our_mapping(&e->shared);
+	if (!row || row->flags & TN_SHARED_LIMITED)
+		return 0;
+	slot = row->slot;
+	e->fixed = row->fixed;
+	e->tenant = row->tenant;
+	e->flags = row->flags;
+	note_keep(e, slot, change);
+	return slot;
+}
+
+static __always_inline __u32 plain_vm_out(struct ends *e)
+{
+	const struct tn_fixed *row = lookup_fixed(&e->fixed);
+
+	if (!row || row->flags & TN_SHARED_LIMITED)
+		return 0;
+	ends_know_vm(e, row);
+	return row->slot;
+}
+
+/*
  * Of what comes from the shared network. TN_PASS: it is not plain; otherwise what became of it.
  */
 static __always_inline enum tn_verdict plain_in(struct pkt *p, const struct tn_way **by)
 {
 	struct course c = { .to = TN_WAY_IN, .past = tn_forward_fast, .change = changes_so_far() };
 	struct work *w = work_get();
-	const struct tn_shared *to;
 	enum tn_verdict v;
 	struct plain q;
 	__u32 slot;
@@ -341,14 +360,8 @@ static __always_inline enum tn_verdict plain_in(struct pkt *p, const struct tn_w
 		return plain_known(p, &c, by);
 	w->ends.shared = p->dst;
 	w->ends.peer = p->src;
-	to = lookup_our_mapping(&w->ends.shared);
-	if (!to || to->flags & TN_SHARED_LIMITED)
-		return TN_PASS;
-	slot = to->slot;
-	w->ends.fixed = to->fixed;
-	w->ends.tenant = to->tenant;
-	w->ends.flags = to->flags;
-	if (!plain_peer(p, w, true) || !plain_may_come_in(p, &q))
+	slot = plain_vm_in(&w->ends, c.change);
+	if (!slot || !plain_peer(p, w, true) || !plain_may_come_in(p, w, &q, &c))
 		return TN_PASS;
 	v = plain_way_on(p, w, &c, by);
 	if (v != TN_GO_ON)
@@ -363,7 +376,6 @@ static __always_inline enum tn_verdict plain_out(struct pkt *p, bool inside,
 {
 	struct course c = { .to = TN_WAY_OUT, .past = inside, .change = changes_so_far() };
 	struct work *w = work_get();
-	const struct tn_fixed *mapping;
 	struct plain q;
 	__u32 slot;
 
@@ -373,13 +385,9 @@ static __always_inline enum tn_verdict plain_out(struct pkt *p, bool inside,
 		return plain_known(p, &c, by);
 	w->ends.fixed = p->src;
 	w->ends.peer = p->dst;
-	mapping = lookup_fixed(&w->ends.fixed);
-	if (!mapping || mapping->flags & TN_SHARED_LIMITED)
-		return TN_PASS;
-	slot = mapping->slot;
-	ends_know_vm(&w->ends, mapping);
-	if (!plain_peer(p, w, false) || plain_way_on(p, w, &c, by) != TN_GO_ON ||
-	    !plain_may_go_out(p, w, &q))
+	slot = plain_vm_out(&w->ends);
+	if (!slot || !plain_peer(p, w, false) || plain_way_on(p, w, &c, by) != TN_GO_ON ||
+	    !plain_may_go_out(p, w, &q, &c))
 		return TN_PASS;
 	course_keep(&c, p, w, &q, slot);
 	return plain_translate(p, &c, &w->ends.shared, slot);

@@ -244,8 +244,8 @@ struct tn_limit {
 };
 
 /*
- * Map counters, by CPU * capacity (struct tn_config) + slot: packets as they are on the wire (a GSO
- * frame counts its segments), bytes of the IP packet. `in` is from the shared network to the VM.
+ * What a mapping has carried: packets as they are on the wire (a GSO frame counts its segments),
+ * bytes of the IP packet. `in` is from the shared network to the VM.
  */
 struct tn_counters {
 	__u64 in_packets;
@@ -253,6 +253,31 @@ struct tn_counters {
 	__u64 out_packets;
 	__u64 out_bytes;
 };
+
+/* What the row of by_shared says of an IPv4 mapping. */
+struct tn_note {
+	__u64 change; /* `changes` as it was when it was looked up */
+	__u32 shared; /* network byte order, as all addresses */
+	__u32 fixed;
+	__u32 router;
+	__u32 tenant;
+	__u32 flags; /* enum tn_shared_flags */
+	__u32 pad;   /* zero */
+};
+
+/*
+ * Map counters, by CPU * capacity (struct tn_config) + slot: of a mapping, what it has carried by
+ * that CPU, and what programs there know of it. Both are in one line of the cache, to wait for
+ * which is most of what a packet for a mapping at random takes. Where it is found, too, without a
+ * look at anything else: a mapping has the slot that is the end of its shared address, if that is
+ * free (TN_SLOTS_OWN).
+ */
+struct tn_record {
+	struct tn_counters counters;
+	struct tn_note note; /* the programs' own */
+};
+/* Slots below this of so many are those by address: so many bits of it; the others are in turn. */
+#define TN_SLOTS_OWN(capacity) ((capacity) / 2)
 
 /* Map hits, per CPU, by rule id: packets that the rule accepted, and answers to them. */
 
@@ -406,6 +431,8 @@ TN_ABI_SIZE(struct tn_shared, 32);
 TN_ABI_SIZE(struct tn_fixed_key, 20);
 TN_ABI_SIZE(struct tn_fixed, 28);
 TN_ABI_SIZE(struct tn_counters, 32);
+TN_ABI_SIZE(struct tn_note, 32);
+TN_ABI_SIZE(struct tn_record, 64);
 TN_ABI_SIZE(struct tn_accept_key, 24);
 TN_ABI_SIZE(struct tn_accept, 4 + TN_CLASSES_COUNT);
 TN_ABI_SIZE(struct tn_service_key, 28);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "dataplane.h"
 
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <dirent.h>
@@ -16,11 +17,11 @@
 #include "host.h"
 #include "tenantnat.skel.h"
 
-/* The smallest set of maps: 2 MiB, and 2 MiB for the counters of each CPU. */
 /* Maps, programs, their types and pins of one router, a namespace, the state; with some to spare.
  */
 #define FILES 128
 
+/* The smallest set of maps: 2 MiB, and 4 MiB for the counters of each CPU. */
 #define CAPACITY_MIN 65536
 #define CAPACITY_MAX (1U << 24)
 #define RULES_MIN    16384
@@ -87,12 +88,12 @@ struct dataplane {
 	char dir[PATH_MAX];
 	int fd[MAPS_COUNT];
 	struct tn_config config;
-	const struct tn_counters *counters; /* the map itself; NULL: not looked at yet */
+	const struct tn_record *counters; /* the map itself; NULL: not looked at yet */
 	size_t counters_size;
 	bool fresh; /* created by this process: every counter is zero */
 	/* counters for new mappings, while a change is under way */
 	uint8_t *slots_used; /* NULL: all are free from slot_next on */
-	uint32_t slot_next;
+	uint32_t slot_next;  /* those in turn; before them are those by address */
 	uint32_t slot_end;
 	VEC(uint32_t) new_slots; /* by `pair` of the rows; 0: none yet */
 };
@@ -840,13 +841,13 @@ int dataplane_counters(struct dataplane *dp, size_t n, struct tn_counters *out)
 	if (map_counters(dp))
 		return -1;
 	for (size_t cpu = 0; cpu < cpus(); cpu++) {
-		const struct tn_counters *c = dp->counters + cpu * dp->config.capacity;
+		const struct tn_record *r = dp->counters + cpu * dp->config.capacity;
 
 		for (size_t i = 0; i < n && i < dp->config.capacity; i++) {
-			out[i].in_packets += c[i].in_packets;
-			out[i].in_bytes += c[i].in_bytes;
-			out[i].out_packets += c[i].out_packets;
-			out[i].out_bytes += c[i].out_bytes;
+			out[i].in_packets += r[i].counters.in_packets;
+			out[i].in_bytes += r[i].counters.in_bytes;
+			out[i].out_packets += r[i].counters.out_packets;
+			out[i].out_bytes += r[i].counters.out_bytes;
 		}
 	}
 	return 0;
@@ -856,7 +857,7 @@ static int zero_counters(struct dataplane *dp, uint32_t slot)
 {
 	uint32_t n = cpus();
 	_cleanup_free_ uint32_t *keys = xrealloc(NULL, n, sizeof(*keys));
-	_cleanup_free_ struct tn_counters *none = xzalloc(n * sizeof(*none));
+	_cleanup_free_ struct tn_record *none = xzalloc(n * sizeof(*none));
 
 	for (uint32_t cpu = 0; cpu < n; cpu++)
 		keys[cpu] = cpu * dp->config.capacity + slot;
@@ -916,7 +917,7 @@ static void find_used_slots(struct dataplane *dp, const struct machine *have)
 
 int dataplane_begin(struct dataplane *dp, const struct machine *all, struct error *err)
 {
-	dp->slot_next = all ? 1 : dp->config.free_from;
+	dp->slot_next = all ? TN_SLOTS_OWN(dp->config.capacity) : dp->config.free_from;
 	dp->slot_end = all ? dp->config.capacity : dp->config.free_to;
 	free(dp->slots_used);
 	dp->slots_used = NULL;
@@ -935,12 +936,10 @@ static bool is_free_slot(const struct dataplane *dp, uint32_t slot)
 }
 
 /* Where the most are next to each other: the more there are, the later all have to be read. */
-static void note_free_slots(struct dataplane *dp)
+static void note_free_slots(struct dataplane *dp, uint32_t from, uint32_t to)
 {
-	uint32_t from = dp->slot_next;
-
-	for (uint32_t at = from; at <= dp->slot_end; at++) {
-		if (at < dp->slot_end && is_free_slot(dp, at))
+	for (uint32_t at = from; at <= to; at++) {
+		if (at < to && is_free_slot(dp, at))
 			continue;
 		if (at - from > dp->config.free_to - dp->config.free_from) {
 			dp->config.free_from = from;
@@ -952,7 +951,7 @@ static void note_free_slots(struct dataplane *dp)
 
 void dataplane_end(struct dataplane *dp)
 {
-	note_free_slots(dp);
+	note_free_slots(dp, dp->slot_next, dp->slot_end);
 	(void)write_config(dp); /* without it, the next change reads all */
 }
 
@@ -977,15 +976,41 @@ static uint32_t slot_of(const struct machine *have, const struct tn_addr *shared
 	return 0;
 }
 
-static int new_slot(struct dataplane *dp, uint32_t *out)
+/* The one that is its own by its address: see tn_abi.h, struct tn_record. 0: it has none. */
+static uint32_t own_slot(const struct dataplane *dp, const struct tn_addr *shared)
 {
+	uint32_t slot = ntohl(shared->w[3]) & (TN_SLOTS_OWN(dp->config.capacity) - 1);
+
+	return dp->slots_used && addr_is_v4(shared) && is_free_slot(dp, slot) ? slot : 0;
+}
+
+/* Of those in turn; when they are used up, of those by address that nobody has. */
+static uint32_t slot_in_turn(struct dataplane *dp)
+{
+	uint32_t own = TN_SLOTS_OWN(dp->config.capacity);
+
 	while (dp->slot_next < dp->slot_end && !is_free_slot(dp, dp->slot_next))
 		dp->slot_next++;
-	if (dp->slot_next >= dp->slot_end) {
+	if (dp->slot_next < dp->slot_end)
+		return dp->slot_next++;
+	if (!dp->slots_used || dp->slot_end <= own)
+		return 0;
+	dp->slot_next = 1;
+	dp->slot_end = own;
+	return slot_in_turn(dp);
+}
+
+static int new_slot(struct dataplane *dp, const struct tn_addr *shared, uint32_t *out)
+{
+	*out = own_slot(dp, shared);
+	if (!*out)
+		*out = slot_in_turn(dp);
+	if (!*out) {
 		errno = E2BIG;
 		return -1;
 	}
-	*out = dp->slot_next++;
+	if (dp->slots_used)
+		dp->slots_used[*out] = 1;
 	return dp->fresh ? 0 : zero_counters(dp, *out);
 }
 
@@ -1000,10 +1025,10 @@ static int slot_for(struct dataplane *dp, const struct machine *have, const stru
 	if (*out)
 		return 0;
 	if (!pair)
-		return new_slot(dp, out);
+		return new_slot(dp, shared, out);
 	while (dp->new_slots.n <= pair)
 		vec_push(&dp->new_slots);
-	if (!dp->new_slots.v[pair] && new_slot(dp, &dp->new_slots.v[pair]))
+	if (!dp->new_slots.v[pair] && new_slot(dp, shared, &dp->new_slots.v[pair]))
 		return -1;
 	*out = dp->new_slots.v[pair];
 	return 0;
@@ -1359,6 +1384,7 @@ static struct tenantnat *open_for(const struct instance *in, struct error *err)
 	skel->rodata->tn_sources_loose = r->sources == SOURCES_LOOSE;
 	skel->rodata->tn_forward_fast = r->fast;
 	skel->rodata->tn_counter_slots = in->dp->config.capacity;
+	skel->rodata->tn_slots_mask = TN_SLOTS_OWN(in->dp->config.capacity) - 1;
 	skel->rodata->tn_way_ticks = host_ticks(TN_WAY_LIFE);
 	memcpy((void *)skel->rodata->tn_own, r->own, sizeof(r->own));
 	memcpy((void *)skel->rodata->tn_mac, r->mac, sizeof(r->mac));

@@ -29,6 +29,7 @@ struct mapping {
 struct lab {
 	struct tenantnat *skel;
 	int cpus;
+	bool own_slots;
 	size_t n;
 	struct mapping mappings[MAPPINGS_MAX]; /* by slot; 0 is nobody's */
 };
@@ -120,7 +121,8 @@ static struct lab *load(const struct lab_options *o, const struct lab *beside)
 	struct lab *lab = xzalloc(sizeof(*lab));
 	struct tn_addr own[2];
 
-	lab->n = 1;
+	lab->own_slots = o->own_slots;
+	lab->n = o->own_slots ? TN_SLOTS_OWN(MAPPINGS_MAX) : 1;
 	lab->cpus = libbpf_num_possible_cpus();
 	lab->skel = tenantnat__open();
 	need(lab->skel, "opening the programs");
@@ -136,6 +138,7 @@ static struct lab *load(const struct lab_options *o, const struct lab *beside)
 	bpf_map__set_max_entries(lab->skel->maps.by_shared, MAPPINGS_MAX);
 	bpf_map__set_max_entries(lab->skel->maps.by_fixed, MAPPINGS_MAX);
 	lab->skel->rodata->tn_counter_slots = MAPPINGS_MAX;
+	lab->skel->rodata->tn_slots_mask = TN_SLOTS_OWN(MAPPINGS_MAX) - 1;
 	lab->skel->rodata->tn_way_ticks = host_ticks(TN_WAY_LIFE);
 	bpf_map__set_max_entries(lab->skel->maps.counters, MAPPINGS_MAX * lab->cpus);
 	bpf_map__set_max_entries(lab->skel->maps.accepts, RULES_MAX);
@@ -185,15 +188,26 @@ struct bpf_object *lab_object(const struct lab *lab)
 	return lab->skel->obj;
 }
 
-void lab_map(struct lab *lab, enum lab_router router, const char *fixed, const char *shared)
+/* As the loader gives them. */
+static uint32_t free_slot(struct lab *lab, const struct tn_addr *shared)
 {
-	uint32_t slot = fixed && router ? lab->n : 0;
-	struct entry e = fixture_entry(&(struct fixture){ router, fixed, shared }, slot);
+	uint32_t own = ntohl(shared->w[3]) & (TN_SLOTS_OWN(MAPPINGS_MAX) - 1);
 
+	if (lab->own_slots && own && addr_is_v4(shared) && !lab->mappings[own].router)
+		return own;
 	if (lab->n == MAPPINGS_MAX)
 		cr_assert_fail("too many mappings");
+	return lab->n++;
+}
+
+void lab_map(struct lab *lab, enum lab_router router, const char *fixed, const char *shared)
+{
+	struct tn_addr address = addr_of(shared);
+	uint32_t slot = fixed && router ? free_slot(lab, &address) : 0;
+	struct entry e = fixture_entry(&(struct fixture){ router, fixed, shared }, slot);
+
 	if (slot) {
-		lab->mappings[lab->n++] = (struct mapping){ router, e.to.fixed, e.shared };
+		lab->mappings[slot] = (struct mapping){ router, e.to.fixed, e.shared };
 		need(bpf_map_update_elem(bpf_map__fd(lab->skel->maps.by_fixed), &e.from, &e.back,
 					 BPF_NOEXIST) == 0,
 		     fixed);
@@ -341,18 +355,18 @@ static void read_percpu(struct lab *lab, const struct bpf_map *map, uint32_t key
 
 static void read_counters(struct lab *lab, uint32_t slot, struct tn_counters *out)
 {
-	struct tn_counters c;
+	struct tn_record r;
 
 	*out = (struct tn_counters){ 0 };
 	for (uint32_t cpu = 0; cpu < (uint32_t)lab->cpus; cpu++) {
 		uint32_t key = cpu * MAPPINGS_MAX + slot;
 
-		need(bpf_map_lookup_elem(lab_map_fd(lab, "counters"), &key, &c) == 0,
+		need(bpf_map_lookup_elem(lab_map_fd(lab, "counters"), &key, &r) == 0,
 		     "reading counters");
-		out->in_packets += c.in_packets;
-		out->in_bytes += c.in_bytes;
-		out->out_packets += c.out_packets;
-		out->out_bytes += c.out_bytes;
+		out->in_packets += r.counters.in_packets;
+		out->in_bytes += r.counters.in_bytes;
+		out->out_packets += r.counters.out_packets;
+		out->out_bytes += r.counters.out_bytes;
 	}
 }
 

@@ -21,6 +21,7 @@ struct lab_options {
 	bool bare;		/* no mappings but those of lab_map(): for random ones */
 	bool loose;		/* tn_sources_loose */
 	bool fast;		/* tn_forward_fast */
+	bool own_slots;		/* mappings have those by their addresses, while these are free */
 	bool strict;	 /* nobody accepts anything, and no pools: for policies of one's own */
 	const char *mac; /* the router's; default MAC_ROUTER */
 };

@@ -13,21 +13,38 @@ from net import BPFFS, sh
 from traffic import Stream, ping
 
 COUNT = 10_000
+SLOT = slice(24, 28)     # in struct tn_shared
 
 
 def in_bytes(number, size):
     return [str(b) for b in number.to_bytes(size, "little")]
 
 
+def slots_by_address(maps):
+    """{end of the shared address: number of its counters}, of mappings that have some."""
+    rows = json.loads(sh(["bpftool", "-j", "map", "dump", "pinned", maps + "by_shared"]).stdout)
+    found = {}
+    for row in rows:
+        key, value = (bytes(int(b, 16) for b in row[part]) for part in ("key", "value"))
+        slot = int.from_bytes(value[SLOT], "little")
+        if slot:
+            found[int.from_bytes(key[-4:], "big")] = slot
+    return found
+
+
 def each_counter_is_read(lab):
     """Wherever in the map it stands: of some, their own number is counted, by every CPU."""
-    slots = [COUNT * i // 13 for i in range(2, 14)]
-    cpus, pinned = os.cpu_count(), BPFFS + "/tenantnat/maps/counters"
+    cpus, maps = os.cpu_count(), BPFFS + "/tenantnat/maps/"
+    pinned, taken = maps + "counters", slots_by_address(maps)
     of_each = json.loads(sh(["bpftool", "-j", "map", "show", "pinned",
                              pinned]).stdout)["max_entries"] // cpus
+    equal(len(set(taken.values())), len(taken), "different counters")
+    own = [slot for address, slot in taken.items() if slot == address & (of_each // 2 - 1)]
+    assert len(own) > len(taken) * 0.9, f"{len(own)} of {len(taken)} where their address says"
+    slots = sorted(taken.values())[-1:1:-len(taken) // 13]
     for cpu, slot in itertools.product(range(cpus), slots):
         sh(["bpftool", "map", "update", "pinned", pinned, "key", *in_bytes(cpu * of_each + slot, 4),
-            "value", *in_bytes(slot, 8), *["0"] * 24])
+            "value", *in_bytes(slot, 8), *["0"] * 56])
     found = {m["in"]["packets"] for m in lab.cli.json("stats")["mappings"]
              if m["tenant"] == "green"}
     equal(found - {0}, {slot * cpus for slot in slots}, "what was counted")

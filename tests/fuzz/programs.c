@@ -20,6 +20,7 @@ struct map programs_maps[] = {
 	MAP(by_shared),
 	MAP(by_fixed),
 	MAP(counters, .entries = COUNTERS),
+	MAP(consents, .entries = 1U << CONSENTS_BITS),
 	MAP(drops, .entries = TN_ROUTERS_MAX),
 	MAP(accepts),
 	MAP(services),
