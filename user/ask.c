@@ -8,6 +8,8 @@
 
 /* More than fit into the socket's queue. */
 #define LATE_MAX 10000
+/* So many are sent before what has come meanwhile is read: the queue holds a few thousand. */
+#define SEND_BATCH 1024
 
 int asks_open(struct asks *a, uint32_t ifindex, const uint8_t mac[6], struct error *err)
 {
@@ -27,27 +29,16 @@ void asks_free(struct asks *a)
 struct unanswered {
 	const uint8_t *mac;
 	VEC(const struct ask *) list;
+	size_t from; /* the first of this batch */
 };
 
 static size_t make(const void *from, size_t i, uint8_t out[FRAME_ROOM])
 {
 	const struct unanswered *of = from;
 
-	return frame_ask(out, &of->list.v[i]->target, &of->list.v[i]->sender, of->mac);
-}
+	const struct ask *ask = of->list.v[of->from + i];
 
-int asks_send(struct asks *a, struct error *err)
-{
-	struct unanswered of = { .mac = a->mac };
-	int ret;
-
-	vec_each (ask, &a->list) {
-		if (!ask->answered)
-			*vec_push(&of.list) = ask;
-	}
-	ret = packet_send(a->fd, make, &of, of.list.n, err);
-	vec_free(&of.list);
-	return ret;
+	return frame_ask(out, &ask->target, &ask->sender, of->mac);
 }
 
 static void take(struct asks *a, const struct claim *claim)
@@ -95,4 +86,24 @@ void asks_collect(struct asks *a, unsigned int ms)
 			return;
 		late += !clock_left(end);
 	}
+}
+
+int asks_send(struct asks *a, struct error *err)
+{
+	struct unanswered of = { .mac = a->mac };
+	int ret = 0;
+
+	vec_each (ask, &a->list) {
+		if (!ask->answered)
+			*vec_push(&of.list) = ask;
+	}
+	for (; of.from < of.list.n && !ret; of.from += SEND_BATCH) {
+		size_t left = of.list.n - of.from;
+
+		if (of.from)
+			asks_collect(a, 1000 * PACKET_BATCH / PACKET_RATE);
+		ret = packet_send(a->fd, make, &of, left < SEND_BATCH ? left : SEND_BATCH, err);
+	}
+	vec_free(&of.list);
+	return ret;
 }

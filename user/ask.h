@@ -29,7 +29,7 @@ int asks_open(struct asks *a, uint32_t ifindex, const uint8_t mac[6], struct err
 void asks_free(struct asks *a);
 #define _cleanup_asks_ _cleanup_(asks_free)
 
-/* Send all that is not answered, paced (packet.h). */
+/* Send all that is not answered, paced (packet.h). Of very many, answers are read in between. */
 int asks_send(struct asks *a, struct error *err);
 /* Read answers for `ms` milliseconds, or until all are answered. */
 void asks_collect(struct asks *a, unsigned int ms);

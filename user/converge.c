@@ -473,6 +473,13 @@ static void finding_error(const struct trial_router *one, const struct finding *
 		  f->remedy ? f->remedy : "");
 }
 
+static void say_skipped(const struct trial_router *one, const struct finding *f)
+{
+	log_line(f->unasked ? LOG_WARNING : LOG_DEBUG,
+		 "tenant %s: the probe `%s` of %s was skipped: %s", one->row->tenant,
+		 probe_name(f->probe), f->subject, f->text);
+}
+
 /* The first failure is the error, the others are said before it. */
 static int verdict(const struct trial *t, struct error *err)
 {
@@ -481,8 +488,7 @@ static int verdict(const struct trial *t, struct error *err)
 			struct error more = { 0 };
 
 			if (f->result == PROBE_SKIPPED)
-				log_debug("tenant %s: probe %s of %s skipped: %s", one->row->tenant,
-					  probe_name(f->probe), f->subject, f->text);
+				say_skipped(one, f);
 			if (f->result != PROBE_FAILED)
 				continue;
 			finding_error(one, f, err->set ? &more : err);

@@ -316,7 +316,8 @@ static struct tn_addr source_for(const struct probe_input *in, const struct tn_a
 
 static void ask_duplicates(struct probe_run *run, const struct tn_addr *v, size_t n)
 {
-	for (size_t i = 0; i < n && run->duplicates < PROBE_DUPLICATES_MAX; i++, run->duplicates++)
+	for (size_t i = 0; i < n && run->duplicates < run->in->duplicates_max;
+	     i++, run->duplicates++)
 		*vec_push(&run->asks.list) = (struct ask){ .target = v[i] };
 }
 
@@ -384,7 +385,8 @@ static void say_count(struct probe_run *run, enum probe_result result, size_t n,
 
 	snprintf(subject, sizeof(subject), "%zu %s", n, n == 1 ? "address" : "addresses");
 	if (n)
-		findings_add(&run->found, PROBE_DUPLICATE, result, subject, "%s", text);
+		findings_add(&run->found, PROBE_DUPLICATE, result, subject, "%s", text)->unasked =
+			result == PROBE_SKIPPED;
 }
 
 static void judge_duplicates(struct probe_run *run)
@@ -406,7 +408,7 @@ static void judge_duplicates(struct probe_run *run)
 	}
 	say_count(run, PROBE_OK, clear, "nobody else answers");
 	say_count(run, PROBE_SKIPPED, all - run->duplicates,
-		  "more than one run looks for; they were not looked for");
+		  "more than one run looks for; whether others have them is not known");
 }
 
 const char *probe_protocol(const struct tn_addr *a)

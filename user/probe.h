@@ -54,6 +54,7 @@ struct finding {
 	char *subject; /* an interface, an address, or how many addresses */
 	char *text; /* what was seen; of a failure "expected …; seen: …"; else why it was skipped */
 	char *remedy; /* what to do; NULL: nothing */
+	bool unasked; /* skipped for want of time: who lets traffic through then has to say so */
 };
 
 struct findings {
@@ -74,24 +75,21 @@ const struct finding *findings_failure(const struct findings *f);
 /* Name, MAC address and MTU of the interface with that index, in the current namespace. */
 int probe_interface(uint32_t ifindex, struct probe_input *in, struct error *err);
 
-/* Addresses that one run looks for duplicates of; what is more is a finding `skipped`. */
-#define PROBE_DUPLICATES_MAX 1024
-
 struct probe_run;
 
 /*
- * Look at the interface and the routes, and ask the link for the addresses; at most a tenth of a
- * second. Fails only when the probes could not be made at all. *out is to be given to
- * probe_finish() or probe_cancel(), which end it.
+ * Look at the interface and the routes, and ask the link for the addresses, which takes a second
+ * for PACKET_RATE of them. Fails only when the probes could not be made at all. *out is to be
+ * given to probe_finish() or probe_cancel(), which end it.
  */
 int probe_begin(const struct probe_input *in, struct probe_run **out, struct error *err);
 /*
- * Ask again for what is not answered, an eighth of a second after the first time. For who has many
- * runs under way, in whatever namespace; else probe_finish() does it.
+ * Ask again for what is not answered, an eighth of a second after the first time, and as fast. For
+ * who has many runs under way, in whatever namespace; else probe_finish() does it.
  */
 int probe_again(struct probe_run *run, struct error *err);
 /*
- * Read the answers, until a quarter of a second after the first questions, and make the probes that
+ * Read the answers, until an eighth of a second after the last questions, and make the probes that
  * follow from them: less than a tenth of a second more while all is well, a second when a peer is
  * silent, some seconds when the MTU or checksums are at fault. `out` gets all findings, and is the
  * caller's to free, also after an error. The run has ended.

@@ -37,8 +37,9 @@ struct probe_input {
 	uint8_t mac[6];
 	uint32_t mtu;
 
-	VEC(struct tn_addr) own;	   /* the router's, in the shared subnets */
-	VEC(struct tn_addr) mapped;	   /* the shared addresses of its mappings */
+	VEC(struct tn_addr) own;    /* the router's, in the shared subnets */
+	VEC(struct tn_addr) mapped; /* the shared addresses of its mappings */
+	size_t duplicates_max;	    /* so many of these are looked for; of the rest it is said */
 	VEC(struct probe_prefix) prefixes; /* shared subnets, routes; the longest match counts */
 	VEC(struct probe_host) peers;	   /* other routers that are up, gateways */
 	size_t unasked;			   /* routers beyond those */

@@ -125,6 +125,28 @@ static void finish(struct trial_router *one, struct error *err)
 		error_prefix(err, "tenant %s", one->row->tenant);
 }
 
+static size_t smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static void share_duplicates(struct trial *t)
+{
+	size_t room = TRIAL_DUPLICATES_MAX;
+
+	vec_each (one, &t->list) {
+		one->in.duplicates_max =
+			smaller(one->in.own.n + one->in.mapped.n, TRIAL_ROUTER_DUPLICATES_MIN);
+		room -= smaller(room, one->in.duplicates_max);
+	}
+	vec_each (one, &t->list) {
+		size_t rest = one->in.own.n + one->in.mapped.n - one->in.duplicates_max;
+
+		one->in.duplicates_max += smaller(room, rest);
+		room -= smaller(room, rest);
+	}
+}
+
 int trial_make(struct trial *t, struct error *err)
 {
 	vec_each (one, &t->list) {
@@ -132,6 +154,7 @@ int trial_make(struct trial *t, struct error *err)
 			probe_input_of(t->model, t->machine, one->row, one->vms,
 				       t->ask_all ? always : is_up, &one->in);
 	}
+	share_duplicates(t);
 	for (size_t from = 0; from < t->list.n; from += AT_ONCE) {
 		size_t to = from + AT_ONCE < t->list.n ? from + AT_ONCE : t->list.n;
 

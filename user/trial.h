@@ -19,6 +19,14 @@ struct trial_router {
 	struct findings found;
 };
 
+/*
+ * Addresses that one trial looks for duplicates of, two times: at PACKET_RATE that takes two
+ * seconds. They are the routers' in their order, but each has some looked for, however many it is
+ * one of.
+ */
+#define TRIAL_DUPLICATES_MAX	    10000
+#define TRIAL_ROUTER_DUPLICATES_MIN 1024
+
 struct trial {
 	const struct model *model;     /* borrowed, like everything that it and the machine hold */
 	const struct machine *machine; /* the same: the routers, and who has which address */

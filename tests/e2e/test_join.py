@@ -3,6 +3,7 @@
 import contextlib
 import ipaddress
 import json
+import re
 import socket
 import struct
 
@@ -19,6 +20,7 @@ NLM_F_REQUEST, NLM_F_DUMP, NLMSG_DONE = 0x1, 0x300, 3       # linux/netlink.h
 RTM_NEWADDR, RTM_GETADDR = 20, 22                           # linux/rtnetlink.h
 IFA_ADDRESS, IFA_PROTO = 1, 11                              # linux/if_addr.h
 GREEN1, GREEN1_V6 = "100.64.3.5", "fd64::3:5"
+MANY_LAST = "100.64.127.250"
 
 
 def addresses(ns):
@@ -269,10 +271,16 @@ def stubborn(lab, path):
             sh(["umount", path])
 
 
-def fails_without_a_trace(lab, what):
+def fails_without_a_trace(lab, *words, probe=None, definitions=None):
+    """Of a probe it is said which one failed, what was expected and what was seen."""
     before = whole(lab)
-    said = lab.cli.run("apply", "-f", lab.write(with_green(lab), "bad.yaml"), code=1).stderr
-    assert "green" in said and what in said, said
+    path = lab.write(definitions or with_green(lab), "bad.yaml")
+    said = lab.cli.run("apply", "-f", path, code=1).stderr
+    last = said.splitlines()[-1]
+    for word in ("tenant green: ", *words):
+        assert word in last, f"no `{word}` in {said}"
+    equal(re.findall(r"the probe `(.*?)` of .* failed: expected .*; seen: .*; ", last),
+          [probe] if probe else [], said)
     unchanged(before, whole(lab), "a join that failed")
 
 
@@ -356,10 +364,38 @@ def test_join_finds_who_has_its_addresses(lab):
     with bare(lab):
         for address in (GREEN1, "100.64.3.254"):
             with plain_having(lab, address):
-                fails_without_a_trace(lab, lab.macs["plain"])
+                fails_without_a_trace(lab, address, lab.macs["plain"], probe="duplicate")
         with plain_having(lab, GREEN1):
             done = lab.cli.run("apply", "-f", lab.write(with_green(lab)), "--no-probe")
             assert "probes were left out" in done.stderr, done.stderr
+
+
+def many(definitions, tenant, n, pool="100.64.64.0/18"):
+    """With so many more mappings in another pool, the last one of which has its last address."""
+    definitions[tenant].pool.append(pool)
+    definitions[tenant].mappings += [
+        (f"10.5.{i // 250}.{i % 250 + 1}", MANY_LAST if i == n - 1 else None, None)
+        for i in range(n)]
+    return definitions
+
+
+@once
+def test_join_asks_for_every_address(lab):
+    """However many: the last one of 1,100 is somebody else's."""
+    with bare(lab), plain_having(lab, MANY_LAST):
+        fails_without_a_trace(lab, f"`duplicate` of {MANY_LAST} ", lab.macs["plain"],
+                              probe="duplicate", definitions=many(with_green(lab), "green", 1100))
+
+
+@once
+def test_addresses_that_are_not_asked_for(lab):
+    """More than there is time for: it is said how many, and does not fail."""
+    try:
+        done = lab.cli.run("apply", "-f", lab.write(many(lab.definitions(), "red", 10007)))
+    finally:
+        lab.apply()
+    assert "tenant red: the probe `duplicate` of 7 addresses was skipped: " in done.stderr, \
+        done.stderr
 
 
 @once
@@ -378,7 +414,8 @@ def test_join_finds_a_narrow_path(lab):
     with bare(lab):
         lab.green.ip("link set shared0 mtu 1600")
         try:
-            fails_without_a_trace(lab, "expected packets of 1600 bytes to pass")
+            fails_without_a_trace(lab, "expected packets of 1600 bytes to pass; seen: 150",
+                                  probe="mtu")
         finally:
             lab.green.ip("link set shared0 mtu 1500")
 
@@ -389,7 +426,8 @@ def test_join_finds_a_route_that_leads_elsewhere(lab):
     with bare(lab):
         lab.green.ip("route add blackhole 100.64.0.0/24")
         try:
-            fails_without_a_trace(lab, "route")
+            fails_without_a_trace(lab, "expected packets to 100.64.0.1 by shared0; seen: no route",
+                                  probe="route")
         finally:
             lab.green.ip("route del blackhole 100.64.0.0/24")
 
