@@ -9,9 +9,10 @@ import struct
 
 from case import equal, eventually, hook, once
 from cli import Cli
-from lab import FIXED, FIXED_V6, GREEN, INSIDE, INSIDE_V6, PLAIN, RED1, RED1_V6, SUBNET
+from lab import BLUE, FIXED, FIXED_V6, GREEN, INSIDE, INSIDE_V6, PLAIN, RED1, RED1_V6, SUBNET
 from net import sh, veth
 from snapshot import machine, unchanged
+from test_check import cable, meanwhile
 from test_six import dual_stack
 from traffic import ping, tcp
 
@@ -334,6 +335,16 @@ def test_join_in_both_families(lab):
 
 @once
 @dual_stack
+def test_join_finds_who_has_its_ipv6_addresses(lab):
+    with bare(lab):
+        for address in (GREEN1_V6, "fd64::3:fffe"):
+            with meanwhile(lab.plain, [f"addr add {address}/128 dev shared0 nodad"],
+                           [f"addr del {address}/128 dev shared0"]):
+                fails_without_a_trace(lab, f"of {address} ", lab.macs["plain"], probe="duplicate")
+
+
+@once
+@dual_stack
 def test_every_interface_keeps_its_setting(lab):
     """Writing `all` of IPv6 writes every interface; to take that back is to write them all."""
     with bare(lab):
@@ -349,13 +360,9 @@ def test_every_interface_keeps_its_setting(lab):
 
 # before traffic
 
-@contextlib.contextmanager
 def plain_having(lab, address):
-    lab.plain.ip(f"addr add {address}/32 dev shared0")
-    try:
-        yield
-    finally:
-        lab.plain.ip(f"addr del {address}/32 dev shared0")
+    return meanwhile(lab.plain, [f"addr add {address}/32 dev shared0"],
+                     [f"addr del {address}/32 dev shared0"])
 
 
 @hook
@@ -418,6 +425,39 @@ def test_join_finds_a_narrow_path(lab):
                                   probe="mtu")
         finally:
             lab.green.ip("link set shared0 mtu 1500")
+
+
+@once
+def test_join_asks_the_peers_that_are_up(lab):
+    """One that is silent is in the way of a join; one without a carrier is not asked."""
+    with bare(lab):
+        lab.blue.sysctl(ipv4__conf__shared0__arp_ignore=8)
+        try:
+            fails_without_a_trace(lab, f"of {BLUE} (blue)", "an answer to ARP; seen: none",
+                                  probe="neighbour")
+            with meanwhile(lab.shared, ["link set pblue down"], ["link set pblue up"]):
+                lab.apply(with_green(lab))
+        finally:
+            lab.blue.sysctl(ipv4__conf__shared0__arp_ignore=0)
+
+
+@once
+def test_join_finds_a_peer_that_does_not_answer_ping(lab):
+    with bare(lab):
+        lab.blue.sysctl(ipv4__icmp_echo_ignore_all=1)
+        try:
+            fails_without_a_trace(lab, f"of {BLUE} (blue)", "to ping from 100.64.3.254; seen: none",
+                                  probe="ping")
+        finally:
+            lab.blue.sysctl(ipv4__icmp_echo_ignore_all=0)
+
+
+@once
+def test_join_finds_broken_checksums(lab):
+    """Offloads that are promised and not done."""
+    with bare(lab), cable(lab, "green"):
+        fails_without_a_trace(lab, "right checksums of what shared0 sends; seen: UDP is answered",
+                              "ethtool -K shared0 tx off", probe="checksum")
 
 
 @once
