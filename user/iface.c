@@ -59,33 +59,44 @@ static const struct iface *named(const struct ifaces *ifaces, const char *name, 
 	return i;
 }
 
+/* The only one with an address in the shared subnets. */
+static const struct iface *only_one(const struct ifaces *ifaces, const struct model *m,
+				    struct error *err)
+{
+	const struct iface *found = NULL;
+	char names[120] = "", text[600];
+	size_t n = 0, many = 0;
+
+	vec_each (i, &ifaces->list) {
+		if (!on_shared_network(i, m))
+			continue;
+		if (n < sizeof(names))
+			n += snprintf(names + n, sizeof(names) - n, "%s%s", n ? " and " : "",
+				      i->name);
+		found = i;
+		many++;
+	}
+	if (many == 1)
+		return found;
+	if (many)
+		error_set(err,
+			  "%s have an address in the shared subnets; seen: %s. Name one with the "
+			  "router's `shared`",
+			  names, seen(ifaces, text, sizeof(text)));
+	else
+		error_set(err,
+			  "no interface has an address in the shared subnets; seen: %s. Name the "
+			  "one on the shared network with the router's `shared`",
+			  seen(ifaces, text, sizeof(text)));
+	return NULL;
+}
+
 const struct iface *iface_shared(const struct ifaces *ifaces, const struct router *r,
 				 const struct model *m, struct error *err)
 {
-	const struct iface *found = NULL;
-	char text[600];
+	const struct iface *found =
+		r->shared ? named(ifaces, r->shared, err) : only_one(ifaces, m, err);
 
-	if (r->shared) {
-		found = named(ifaces, r->shared, err);
-	} else {
-		vec_each (i, &ifaces->list) {
-			if (!on_shared_network(i, m))
-				continue;
-			if (found) {
-				error_set(err,
-					  "both %s and %s have an address in the shared subnets; "
-					  "name one with the router's `shared`",
-					  found->name, i->name);
-				return NULL;
-			}
-			found = i;
-		}
-		if (!found)
-			error_set(err,
-				  "no interface has an address in the shared subnets; seen: %s. "
-				  "Name the one on the shared network with the router's `shared`",
-				  seen(ifaces, text, sizeof(text)));
-	}
 	if (found && (!found->ethernet || found->loopback)) {
 		error_set(err, "%s is not an Ethernet interface; a shared network needs one",
 			  found->name);

@@ -79,8 +79,11 @@ Test(iface, none_on_the_shared_network)
 Test(iface, two_on_the_shared_network)
 {
 	shared_is("lo;a 100.64.0.2;lan0 10.0.0.1;b fd64::3", NULL, NULL,
-		  "both a and b have an address in the shared subnets; name one with the "
-		  "router's `shared`");
+		  "a and b have an address in the shared subnets; seen: lo, a 100.64.0.2, lan0 "
+		  "10.0.0.1, b fd64::3. Name one with the router's `shared`");
+	shared_is("a 100.64.0.2 10.9.9.9;b fd64::3;c 100.64.0.4", NULL, NULL,
+		  "a and b and c have an address in the shared subnets; seen: a 100.64.0.2 "
+		  "10.9.9.9, b fd64::3, c 100.64.0.4. Name one with the router's `shared`");
 }
 
 Test(iface, named_but_not_there)
@@ -133,7 +136,8 @@ Test(iface, very_many)
 	_cleanup_model_ struct model m = model_of("net 100.64.0.0/16;");
 	struct tn_addr a = addr_of("fd00:1111:2222:3333:4444:5555:6666:7777");
 	static const char tail[] = ". Correct the router's `shared`";
-	struct router r = { .shared = "shared0" };
+	static const char which[] = ". Name one with the router's `shared`";
+	struct router r = { .shared = "shared0" }, any = { 0 };
 
 	/* the first four names move the cut over every place of a name and an address */
 	for (int extra = 0; extra < 56; extra++) {
@@ -150,6 +154,14 @@ Test(iface, very_many)
 		cr_expect_eq(strncmp(err.text, "there is no interface shared0; seen: ", 37), 0);
 		cr_expect_str_eq(err.text + strlen(err.text) - strlen(tail), tail);
 		cr_expect_lt(strlen(err.text), 700);
+		/* and all of them on the shared network */
+		vec_each (i, &ifaces.list)
+			vec_push(&i->addrs)->addr = addr_of("100.64.0.2");
+		err = (struct error){ 0 };
+		cr_expect_null(iface_shared(&ifaces, &any, &m, &err));
+		cr_expect_not_null(
+			strstr(err.text, " have an address in the shared subnets; seen: "));
+		cr_expect_str_eq(err.text + strlen(err.text) - strlen(which), which);
 	}
 }
 
