@@ -413,20 +413,41 @@ static void judge_offloads(const struct router_report *r, const struct port *p,
 		    e->on[ETHTOOL_GRO] ? "on" : "off");
 }
 
+/*
+ * A bridge has the least MTU of its ports, unless it was given another one: a larger one says
+ * nothing of them. Other masters, as that of Open vSwitch, have one that means nothing.
+ */
+static bool is_mismatch(const struct iface_other *o, uint32_t mtu, bool peer)
+{
+	if (!o->name[0] || (!peer && strcmp(o->kind, "bridge") != 0))
+		return false;
+	return peer ? o->mtu != mtu : o->mtu < mtu;
+}
+
 static void judge_mtu_around(const struct router_report *r, const struct port *p,
 			     struct diagnosis *out)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(p->other); i++) {
-		uint32_t least = p->mtu < p->other_mtu[i] ? p->mtu : p->other_mtu[i];
+	uint32_t least = p->mtu;
 
-		if (!p->other_mtu[i] || p->other_mtu[i] == p->mtu)
+	for (int i = 0; i < IFACE_RELATIONS; i++) {
+		const struct iface_other *o = &p->other[i];
+		struct diagnosed *f;
+
+		if (!is_mismatch(o, least, i == IFACE_PEER))
 			continue;
-		remedy(add(out, FINDING_MTU, SEVERITY_PROBLEM, p->name,
-			   "its MTU is %u, but that of %s, which it is connected to, is %u: larger "
-			   "packets are lost without a word",
-			   p->mtu, p->other[i], p->other_mtu[i]),
-		       "%sip link set %s mtu %u", r->enter,
-		       p->other_mtu[i] > p->mtu ? p->other[i] : p->name, least);
+		f = add(out, FINDING_MTU, SEVERITY_PROBLEM, p->name,
+			"its MTU is %u, but that of %s, which it is connected to, is %u: larger "
+			"packets are lost without a word",
+			p->mtu, o->name, o->mtu);
+		if (o->mtu < p->mtu)
+			remedy(f, "%sip link set %s mtu %u", r->enter, p->name, o->mtu);
+		else if (!o->elsewhere || p->elsewhere_found)
+			remedy(f, "%sip link set %s mtu %u",
+			       o->elsewhere ? p->enter_elsewhere : r->enter, o->name, p->mtu);
+		else
+			remedy(f, "`ip link set %s mtu %u` in the network namespace that it is in",
+			       o->name, p->mtu);
+		least = o->mtu < least ? o->mtu : least;
 	}
 }
 

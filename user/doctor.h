@@ -10,6 +10,7 @@
 
 #include "error.h"
 #include "ethtool.h"
+#include "iface.h"
 #include "model.h"
 #include "ruleset.h"
 
@@ -97,6 +98,8 @@ void diagnosis_free(struct diagnosis *f);
 size_t diagnosis_count(const struct diagnosis *f, enum severity severity);
 
 #define UNKNOWN (-1)
+/* Room for "ip netns exec NAME ". */
+#define ENTER_TEXT 300
 
 struct machine_report {
 	const char *missing_privileges; /* "" : none */
@@ -127,9 +130,10 @@ struct port {
 	char kind[24];
 	bool up, carrier;
 	uint32_t mtu;
-	/* whom it hands frames to, where that is seen: a veth's peer, its bridge */
-	char other[2][IF_NAMESIZE];
-	uint32_t other_mtu[2]; /* 0: none */
+	struct iface_other other[IFACE_RELATIONS];
+	/* of the others elsewhere: what comes before a command that is to be run there */
+	bool elsewhere_found;
+	char enter_elsewhere[ENTER_TEXT];
 	struct error features_error;
 	struct ethtool features;
 	/* settings of the kernel: UNKNOWN where it has none of that name */
@@ -148,8 +152,8 @@ struct lookup {
 struct router_report {
 	const struct tenant *tenant;
 	const struct model *model;
-	char enter[300];    /* what comes before a command that is to be run in its namespace */
-	struct error netns; /* set: cannot be entered; nothing below is known */
+	char enter[ENTER_TEXT]; /* what comes before a command that is to be run in its namespace */
+	struct error netns;	/* set: cannot be entered; nothing below is known */
 	struct error
 		shared_error; /* set: not found; of what is below only `inside_error` is known */
 	struct error inside_error;

@@ -114,22 +114,40 @@ static const struct iface *by_index(const struct ifaces *ifaces, uint32_t index)
 	return NULL;
 }
 
-static void connected(const struct ifaces *ifaces, const struct iface *i, struct port *out)
+/* Before a command that is to be run in that namespace. */
+static void enter_with(const char *netns, char text[ENTER_TEXT])
 {
-	const struct iface *others[] = {
-		strcmp(i->kind, "veth") == 0 ? by_index(ifaces, i->link) : NULL,
-		by_index(ifaces, i->master),
-	};
+	if (!netns)
+		text[0] = '\0';
+	else if (netns[0] == '/')
+		snprintf(text, ENTER_TEXT, "nsenter --net=%s ", netns);
+	else
+		snprintf(text, ENTER_TEXT, "ip netns exec %s ", netns);
+}
 
-	for (size_t k = 0; k < ARRAY_SIZE(others); k++) {
-		if (!others[k])
-			continue;
-		memcpy(out->other[k], others[k]->name, sizeof(out->other[k]));
-		out->other_mtu[k] = others[k]->mtu;
+static bool has_number(int fd, const void *netnsid)
+{
+	return netlink_netnsid(fd) == *(const int32_t *)netnsid;
+}
+
+/* Where the peer is. That is many questions, and asked for one that is to be changed alone. */
+static void find_elsewhere(const struct netns *ns, const struct iface *i, struct port *out)
+{
+	const struct iface_other *peer = &out->other[IFACE_PEER];
+	char name[NAME_MAX + 1];
+
+	if (!peer->elsewhere || peer->mtu <= i->mtu)
+		return;
+	if (has_number(ns->back, &i->netnsid)) {
+		out->elsewhere_found = true;
+	} else if (netns_find(has_number, &i->netnsid, name)) {
+		out->elsewhere_found = true;
+		enter_with(name, out->enter_elsewhere);
 	}
 }
 
-static void look_at_port(const struct ifaces *ifaces, const struct iface *i, struct port *out)
+static void look_at_port(const struct netns *ns, const struct ifaces *ifaces, const struct iface *i,
+			 struct port *out)
 {
 	const char *name = i->name;
 
@@ -139,7 +157,8 @@ static void look_at_port(const struct ifaces *ifaces, const struct iface *i, str
 	out->up = i->up;
 	out->carrier = i->carrier;
 	out->mtu = i->mtu;
-	connected(ifaces, i, out);
+	netlink_others(ifaces, i, out->other);
+	find_elsewhere(ns, i, out);
 	ethtool_read(name, &out->features, &out->features_error);
 	out->forwarding = conf("ipv4", name, "forwarding");
 	out->rp_filter = conf_max(name, "rp_filter");
@@ -278,17 +297,6 @@ static void look_at_others(uint32_t ifindex, struct router_report *r)
 	vec_free(&others.list);
 }
 
-/* Before a command that is to be run where the router is. */
-static void enter_with(const char *netns, char *text, size_t size)
-{
-	if (!netns)
-		text[0] = '\0';
-	else if (netns[0] == '/')
-		snprintf(text, size, "nsenter --net=%s ", netns);
-	else
-		snprintf(text, size, "ip netns exec %s ", netns);
-}
-
 /* A tenant without mappings is to be ready for those that the shared subnets allow. */
 static void families_of(const struct model *m, const struct tenant *t, struct router_report *out)
 {
@@ -302,8 +310,8 @@ static void families_of(const struct model *m, const struct tenant *t, struct ro
 	}
 }
 
-static void look_inside(const struct ifaces *ifaces, const struct iface *shared,
-			struct router_report *out)
+static void look_inside(const struct netns *ns, const struct ifaces *ifaces,
+			const struct iface *shared, struct router_report *out)
 {
 	uint32_t inside[TN_INSIDE_MAX];
 
@@ -313,7 +321,7 @@ static void look_inside(const struct ifaces *ifaces, const struct iface *shared,
 		const struct iface *port = by_index(ifaces, inside[i]);
 
 		if (port)
-			look_at_port(ifaces, port, vec_push(&out->inside));
+			look_at_port(ns, ifaces, port, vec_push(&out->inside));
 	}
 }
 
@@ -327,7 +335,7 @@ void examine_router(const struct model *m, const struct tenant *t, const struct 
 	memset(out, 0, sizeof(*out));
 	out->model = m;
 	out->tenant = t;
-	enter_with(t->router->netns, out->enter, sizeof(out->enter));
+	enter_with(t->router->netns, out->enter);
 	families_of(m, t, out);
 	out->attached = row != NULL;
 	out->broken = row && row->broken;
@@ -338,15 +346,15 @@ void examine_router(const struct model *m, const struct tenant *t, const struct 
 	shared = iface_shared(&ifaces, t->router, m, &out->shared_error);
 	if (!shared)
 		return;
-	look_at_port(&ifaces, shared, &out->shared);
-	look_inside(&ifaces, shared, out);
+	look_at_port(&ns, &ifaces, shared, &out->shared);
+	look_inside(&ns, &ifaces, shared, out);
 	vec_each (a, &shared->addrs) {
 		out->own_v4 |= model_shares(m, &a->addr) && addr_is_v4(&a->addr);
 		out->own_v6 |= model_shares(m, &a->addr) && !addr_is_v4(&a->addr);
 	}
 	out->via = row ? row->via : iface_hook(shared, t->router->hook);
 	vec_each (i, &ifaces.list) {
-		if (strcmp(i->kind, "vlan") == 0 && i->link == shared->index)
+		if (strcmp(i->kind, "vlan") == 0 && !i->link_elsewhere && i->link == shared->index)
 			memcpy(vec_push(&out->vlans)->name, i->name, sizeof(i->name));
 	}
 	out->forwarding_v6 = setting("ipv6/conf/all/forwarding");

@@ -29,12 +29,21 @@ struct iface {
 	bool carrier;	 /* frames can go: of a veth, that its peer is up too */
 	uint32_t mtu;	 /* bytes */
 	uint32_t master; /* index of the bridge or the like that it is a port of; 0: none */
-	/*
-	 * Index of the veth's peer, or of what a VLAN device stands on, where that is in this
-	 * namespace; 0: none
-	 */
+	/* Index of the veth's peer, or of what a VLAN device stands on; 0: none */
 	uint32_t link;
+	bool link_elsewhere; /* in the namespace with that number, as this one counts them */
+	int32_t netnsid;
 	VEC(struct iface_addr) addrs;
+};
+
+/* What an interface hands frames to: a veth's peer, the bridge or the like above that, its own. */
+enum iface_relation { IFACE_PEER, IFACE_PEER_MASTER, IFACE_MASTER, IFACE_RELATIONS };
+
+struct iface_other {
+	char name[IF_NAMESIZE]; /* "": there is none, or it cannot be seen */
+	char kind[24];
+	uint32_t mtu;
+	bool elsewhere; /* in another namespace */
 };
 
 /* A unicast route of the main table that leaves by one interface. */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/if_addr.h>
 #include <linux/if_arp.h>
+#include <linux/net_namespace.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <netlink/msg.h>
@@ -51,12 +52,12 @@ static struct nl_sock *connect_route(int *ret)
 	return sock;
 }
 
-static void read_link(struct rtnl_link *link, struct ifaces *out)
+static void read_link(struct nl_object *object, void *out)
 {
+	struct rtnl_link *link = (struct rtnl_link *)object;
 	struct nl_addr *mac = rtnl_link_get_addr(link);
 	const char *kind = rtnl_link_get_type(link);
-	struct iface *i = vec_push(&out->list);
-	int32_t elsewhere;
+	struct iface *i = out;
 
 	i->index = rtnl_link_get_ifindex(link);
 	snprintf(i->name, sizeof(i->name), "%s", rtnl_link_get_name(link));
@@ -66,8 +67,8 @@ static void read_link(struct rtnl_link *link, struct ifaces *out)
 	i->carrier = rtnl_link_get_flags(link) & IFF_LOWER_UP;
 	i->mtu = rtnl_link_get_mtu(link);
 	i->master = rtnl_link_get_master(link);
-	if (rtnl_link_get_link_netnsid(link, &elsewhere))
-		i->link = rtnl_link_get_link(link);
+	i->link = rtnl_link_get_link(link);
+	i->link_elsewhere = rtnl_link_get_link_netnsid(link, &i->netnsid) == 0;
 	i->ethernet = rtnl_link_get_arptype(link) == ARPHRD_ETHER;
 	if (mac && nl_addr_get_len(mac) == sizeof(i->mac))
 		memcpy(i->mac, nl_addr_get_binary_addr(mac), sizeof(i->mac));
@@ -172,7 +173,7 @@ int netlink_ifaces(struct ifaces *out, struct error *err)
 		return error_set(err, "cannot list the interfaces: %s", nl_geterror(ret));
 
 	for (struct nl_object *o = nl_cache_get_first(links); o; o = nl_cache_get_next(o))
-		read_link((struct rtnl_link *)o, out);
+		read_link(o, vec_push(&out->list));
 	vec_sort(&out->list, iface_cmp);
 	ret = dump(sock, RTM_GETADDR, read_addr, out);
 	if (!ret)
@@ -194,6 +195,93 @@ bool netlink_is_up(uint32_t ifindex)
 		rtnl_link_put(link);
 	}
 	return up;
+}
+
+/* ------------------------------------------------------------ other namespaces */
+
+static int take_link(struct nl_msg *msg, void *out)
+{
+	nl_msg_parse(msg, read_link, out);
+	return NL_OK;
+}
+
+/* An interface of the namespace with that number; `out` stays as it is when it cannot be seen. */
+static void look_elsewhere(int32_t netnsid, uint32_t ifindex, struct iface *out)
+{
+	_cleanup_sock_ struct nl_sock *sock = NULL;
+	struct nl_msg *msg = NULL;
+	int ret;
+
+	sock = connect_route(&ret);
+	if (!ret)
+		ret = rtnl_link_build_get_request(ifindex, NULL, &msg);
+	if (ret)
+		return;
+	nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, take_link, out);
+	if (!nla_put_s32(msg, IFLA_TARGET_NETNSID, netnsid) && nl_send_auto(sock, msg) >= 0)
+		nl_recvmsgs_default(sock);
+	nlmsg_free(msg);
+}
+
+/* The interface with that index, where `of` has what it is linked to, or else in its namespace. */
+static struct iface look_at(const struct ifaces *ifaces, const struct iface *of, bool elsewhere,
+			    uint32_t index)
+{
+	struct iface out = { 0 };
+
+	if (index && elsewhere)
+		look_elsewhere(of->netnsid, index, &out);
+	vec_each (i, &ifaces->list) {
+		if (index && !elsewhere && i->index == index)
+			out = *i;
+	}
+	return out;
+}
+
+void netlink_others(const struct ifaces *ifaces, const struct iface *i,
+		    struct iface_other out[IFACE_RELATIONS])
+{
+	bool far = i->link_elsewhere;
+	struct iface seen[IFACE_RELATIONS] = { 0 };
+
+	if (strcmp(i->kind, "veth") == 0)
+		seen[IFACE_PEER] = look_at(ifaces, i, far, i->link);
+	seen[IFACE_PEER_MASTER] = look_at(ifaces, i, far, seen[IFACE_PEER].master);
+	seen[IFACE_MASTER] = look_at(ifaces, i, false, i->master);
+	for (int k = 0; k < IFACE_RELATIONS; k++) {
+		out[k] = (struct iface_other){ .mtu = seen[k].mtu,
+					       .elsewhere = far && k != IFACE_MASTER };
+		memcpy(out[k].name, seen[k].name, sizeof(out[k].name));
+		memcpy(out[k].kind, seen[k].kind, sizeof(out[k].kind));
+	}
+}
+
+static int take_netnsid(struct nl_msg *msg, void *out)
+{
+	struct nlattr *id = nlmsg_find_attr(nlmsg_hdr(msg), sizeof(struct rtgenmsg), NETNSA_NSID);
+
+	if (id)
+		*(int32_t *)out = nla_get_s32(id);
+	return NL_OK;
+}
+
+int32_t netlink_netnsid(int fd)
+{
+	struct rtgenmsg head = { .rtgen_family = AF_UNSPEC };
+	struct nl_msg *msg = nlmsg_alloc_simple(RTM_GETNSID, 0);
+	_cleanup_sock_ struct nl_sock *sock = NULL;
+	int32_t id = -1;
+	int ret;
+
+	nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO);
+	nla_put_u32(msg, NETNSA_FD, fd);
+	sock = connect_route(&ret);
+	if (!ret)
+		nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, take_netnsid, &id);
+	if (!ret && nl_send_auto(sock, msg) >= 0)
+		nl_recvmsgs_default(sock);
+	nlmsg_free(msg);
+	return id;
 }
 
 /* ------------------------------------------------------------ writing */

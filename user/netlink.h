@@ -21,6 +21,16 @@
 int netlink_ifaces(struct ifaces *out, struct error *err);
 
 /*
+ * What an interface of the current namespace hands frames to, wherever that is: Linux tells by the
+ * numbers that a namespace has for others.
+ */
+void netlink_others(const struct ifaces *ifaces, const struct iface *i,
+		    struct iface_other out[IFACE_RELATIONS]);
+
+/* The number that the current namespace has for the one that `fd` is of; -1: none. */
+int32_t netlink_netnsid(int fd);
+
+/*
  * Put an address or a route there, with our mark, or take one of ours away. One that is there
  * already, or elsewhere already, is an error; to take away what is not there is none. `place`
  * tells the interface; its namespace is the current one. Addresses bring no route of their

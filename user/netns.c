@@ -93,6 +93,25 @@ int netns_enter_id(const char *hint, uint64_t dev, uint64_t ino, struct netns *n
 	return ret;
 }
 
+bool netns_find(bool (*is)(int fd, const void *arg), const void *arg, char name[NAME_MAX + 1])
+{
+	DIR *dir = opendir(NETNS_DIR);
+	struct dirent *entry;
+	bool found = false;
+
+	while (dir && !found && (entry = readdir(dir))) {
+		_cleanup_close_ int fd =
+			openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+		found = fd >= 0 && is(fd, arg);
+		if (found)
+			snprintf(name, NAME_MAX + 1, "%s", entry->d_name);
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
 void netns_leave(struct netns *ns)
 {
 	if (ns->back < 0)

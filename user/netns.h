@@ -31,6 +31,8 @@ int netns_enter(const char *spec, struct netns *ns, struct error *err);
  * own, or one under NETNS_DIR. -1: not found there, so it counts as gone.
  */
 int netns_enter_id(const char *hint, uint64_t dev, uint64_t ino, struct netns *ns);
+/* The name of the first one under NETNS_DIR that `is` holds for; false: none. */
+bool netns_find(bool (*is)(int fd, const void *arg), const void *arg, char name[NAME_MAX + 1]);
 void netns_leave(struct netns *ns);
 #define _cleanup_netns_ _cleanup_(netns_leave)
 

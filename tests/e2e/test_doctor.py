@@ -10,6 +10,7 @@ from case import Skip, equal, hook, once, only
 from lab import BLUE1, SHARED_INDEX
 from net import BPFFS, sh
 from snapshot import machine, unchanged
+from test_check import meanwhile
 from traffic import ping
 
 TCX_EGRESS = 47     # <linux/bpf.h>
@@ -162,19 +163,48 @@ def test_doctor_finds_no_address(lab):
 
 @once
 def test_doctor_finds_links(lab):
-    lab.red.ip("link set shared0 mtu 1400")
-    try:
+    larger, usual = ([f"link set {port} mtu {mtu}" for port in ("prouter", "pred1", "pred2")]
+                     for mtu in (1600, 1500))
+    with meanwhile(lab.red_lan, larger, usual):
+        lab.red.ip("link set lan0 mtu 1600")
         one = ill(lab, "mtu", "warning", interface="lan0")
         type_in(one["remedy"].split(",")[0])
+        # and what it is connected to there
+        type_in(ill(lab, "mtu", interface="lan0")["remedy"])
         healthy(lab)
-    finally:
-        lab.red.ip("link set shared0 mtu 1500", "link set lan0 mtu 1500")
     lab.red.ip("link set lan0 down")
     type_in(ill(lab, "link", interface="lan0")["remedy"])
     lab.red_lan.ip("link set prouter down")
     assert "no carrier" in ill(lab, "link", interface="lan0")["seen"]
     lab.red_lan.ip("link set prouter up")
     healthy(lab)
+
+
+@once
+def test_doctor_finds_the_mtu_of_the_host(lab):
+    """Of the veth's other end and the bridge there, which are in another namespace."""
+    with meanwhile(lab.shared, ["link set pred mtu 1400"], ["link set pred mtu 1500"]):
+        one = ill(lab, "mtu")
+        assert "its MTU is 1500, but that of pred, which it is connected to, is 1400" in \
+            one["seen"], one
+        # the bridge is as small then, which is whom blue's other end is connected to
+        one = ill(lab, "mtu", tenant="blue")
+        assert "that of br0, which it is connected to, is 1400" in one["seen"], one
+        type_in(one["remedy"])
+        equal([link["mtu"] for link in lab.blue.links() if link["ifname"] == "shared0"], [1400],
+              "blue's MTU")
+        lab.blue.ip("link set shared0 mtu 1500")
+    healthy(lab)
+    lab.shared.ip("link set pred mtu 2000")
+    try:
+        one = ill(lab, "mtu")
+        equal(one["remedy"], f"ip netns exec {lab.shared.name} ip link set pred mtu 1500", "remedy")
+        there = lab.cli.elsewhere(under=["nsenter", "--net=" + lab.shared.path])
+        equal(ill(lab, "mtu", cli=there)["remedy"], "ip link set pred mtu 1500", "from there")
+        type_in(one["remedy"])
+        healthy(lab)
+    finally:
+        lab.shared.ip("link set pred mtu 1500")
 
 
 RULES = {

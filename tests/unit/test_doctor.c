@@ -415,7 +415,7 @@ Test(doctor, links_and_offloads)
 
 Test(doctor, mtu)
 {
-	struct router_report larger = healthy(), smaller = healthy(), around = healthy();
+	struct router_report larger = healthy(), smaller = healthy();
 
 	larger.inside.v[0].mtu = 1501;
 	router_has(&larger,
@@ -424,19 +424,59 @@ Test(doctor, mtu)
 		   "have not > in-red ip link set lan0 mtu 1500, and the same in the VMs\n");
 	smaller.inside.v[0].mtu = 1400;
 	router_has(&smaller, "");
-	snprintf(around.shared.other[0], IF_NAMESIZE, "peer");
-	snprintf(around.shared.other[1], IF_NAMESIZE, "br0");
-	around.shared.other_mtu[0] = 9000;
-	around.shared.other_mtu[1] = 1500;
-	snprintf(around.inside.v[0].other[1], IF_NAMESIZE, "br1");
-	around.inside.v[0].other_mtu[1] = 1400;
-	router_has(&around,
-		   "problem mtu red shared0: its MTU is 1500, but that of peer, which it is "
-		   "connected to, is 9000: larger packets are lost without a word > in-red ip "
-		   "link set peer mtu 1500\n"
-		   "problem mtu red lan0: its MTU is 1500, but that of br1, which it is "
-		   "connected to, is 1400: larger packets are lost without a word > in-red ip "
-		   "link set lan0 mtu 1400\n");
+}
+
+#define AROUND "problem mtu red shared0: its MTU is 1500, but that of "
+#define LOST(than) \
+	", which it is connected to, is " than ": larger packets are lost without a word > "
+
+/* "veth p 1500;far bridge br0 1400": of the shared interface, in the order of iface_relation. */
+static void connected_to(const char *others, bool found, const char *want)
+{
+	_cleanup_free_ char *copy = xstrdup(others), *expected = NULL;
+	struct router_report r = healthy();
+	struct port *p = &r.shared;
+	char *rest = copy, *one;
+
+	p->elsewhere_found = found;
+	snprintf(p->enter_elsewhere, sizeof(p->enter_elsewhere), "in-host ");
+	for (int i = 0; (one = strsep(&rest, ";")); i++) {
+		struct iface_other *o = &p->other[i];
+
+		o->elsewhere = strncmp(one, "far ", 4) == 0;
+		one += o->elsewhere ? 4 : 0;
+		cr_assert(!*one || sscanf(one, "%23s %15s %u", o->kind, o->name, &o->mtu) == 3,
+			  "%s", one);
+	}
+	cr_assert_geq(
+		asprintf(&expected, "%s%s%s", want ? AROUND : "", want ?: "", want ? "\n" : ""), 0);
+	router_has(&r, expected);
+}
+
+Test(doctor, mtu_of_what_it_is_connected_to)
+{
+	connected_to("", false, NULL);
+	connected_to("veth p 1500;bridge br0 1500;bridge br1 1500", false, NULL);
+	connected_to("veth p 9000;bridge br0 1500", false,
+		     "p" LOST("9000") "in-red ip link set p mtu 1500");
+	connected_to("veth p 1400", false, "p" LOST("1400") "in-red ip link set shared0 mtu 1400");
+	/* where it is, and not by whom it is seen */
+	connected_to("far veth p 9000", true, "p" LOST("9000") "in-host ip link set p mtu 1500");
+	connected_to(
+		"far veth p 9000", false,
+		"p" LOST("9000") "`ip link set p mtu 1500` in the network namespace that it is in");
+	connected_to("far veth p 1400", true,
+		     "p" LOST("1400") "in-red ip link set shared0 mtu 1400");
+	/* a bridge that is as small for the same reason is none more, a smaller one is */
+	connected_to("far veth p 1400;far bridge br0 1400", true,
+		     "p" LOST("1400") "in-red ip link set shared0 mtu 1400");
+	connected_to("far veth p 1500;far bridge br0 1400", true,
+		     "br0" LOST("1400") "in-red ip link set shared0 mtu 1400");
+	connected_to(";;bridge br1 1400", false,
+		     "br1" LOST("1400") "in-red ip link set shared0 mtu 1400");
+	/* and a larger one means nothing, nor what is no bridge */
+	connected_to("far veth p 1500;far bridge br0 9000;bridge br1 9000", true, NULL);
+	connected_to("far veth p 1500;far openvswitch ovs-system 1400;vrf v 1400", true, NULL);
 }
 
 Test(doctor, forwarding)
