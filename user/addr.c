@@ -25,6 +25,13 @@ bool addr_is_unset(const struct tn_addr *a)
 	return memcmp(a, &unset, sizeof(unset)) == 0;
 }
 
+const char *mac_text(const uint8_t mac[6], char buf[MAC_TEXT])
+{
+	snprintf(buf, MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
+		 mac[4], mac[5]);
+	return buf;
+}
+
 struct tn_addr addr_from_bytes(const void *from, size_t len)
 {
 	struct tn_addr a = { 0 };

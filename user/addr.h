@@ -33,6 +33,11 @@ const char *prefix_text(const struct prefix *p, char buf[ADDR_TEXT]);
 #define ADDR(a)	  addr_text((a), (char[ADDR_TEXT]){ 0 })
 #define PREFIX(p) prefix_text((p), (char[ADDR_TEXT]){ 0 })
 
+/* An Ethernet address as text: "02:00:64:40:00:02". */
+#define MAC_TEXT 18
+const char *mac_text(const uint8_t mac[6], char buf[MAC_TEXT]);
+#define MAC(m) mac_text((m), (char[MAC_TEXT]){ 0 })
+
 /* 4 bytes (IPv4) or 16 bytes (IPv6) in network byte order, as the kernel gives them. */
 struct tn_addr addr_from_bytes(const void *bytes, size_t len);
 

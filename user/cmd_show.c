@@ -3,6 +3,7 @@
 #include "attach.h"
 #include "cmd.h"
 #include "converge.h"
+#include "identify.h"
 #include "output.h"
 #include "policy.h"
 #include "service.h"
@@ -71,6 +72,61 @@ static json_t *routes_json(const struct view *v, const struct router_row *row)
 	return list;
 }
 
+static json_t *offloads_json(const struct identity *one)
+{
+	json_t *list;
+
+	if (!one->offloads_known)
+		return json_null();
+	list = json_array();
+	for (int i = 0; i < ETHTOOL_FEATURES_COUNT; i++) {
+		if (one->offloads.on[i])
+			json_array_append_new(list, json_string(ethtool_feature_name(i)));
+	}
+	return list;
+}
+
+static json_t *xdp_json(const struct netdev *xdp)
+{
+	json_t *list;
+
+	if (!xdp->known)
+		return json_null();
+	list = json_array();
+	for (int i = 0; i < NETDEV_FEATURES_COUNT; i++) {
+		if (xdp->can[i])
+			json_array_append_new(list, json_string(netdev_feature_name(i)));
+	}
+	return list;
+}
+
+static json_t *other_json(const struct iface_other *o)
+{
+	if (!o || !o->name[0])
+		return json_null();
+	return json_pack("{s:s, s:s, s:I, s:b}", "interface", o->name, "kind", o->kind, "mtu",
+			 (json_int_t)o->mtu, "elsewhere", o->elsewhere);
+}
+
+static json_t *interfaces_json(const struct router_row *row)
+{
+	_cleanup_identities_ struct identities found = { 0 };
+	json_t *list = json_array();
+
+	if (row)
+		identify(row, &found);
+	vec_each (i, &found.list)
+		json_array_append_new(
+			list,
+			json_pack("{s:s, s:s, s:o, s:s, s:I, s:o, s:o, s:o, s:o}", "interface",
+				  i->name, "role", i->shared ? "shared" : "inside", "driver",
+				  json_text(i->driver[0] ? i->driver : NULL), "mac", MAC(i->mac),
+				  "mtu", (json_int_t)i->mtu, "xdp", xdp_json(&i->xdp), "offloads",
+				  offloads_json(i), "peer", other_json(&i->other[IFACE_PEER]),
+				  "bridge", other_json(identity_bridge(i))));
+	return list;
+}
+
 /* What it is, or before it is known, what it is to be. */
 static const char *forwarding_of(const struct tenant *t, const struct router_row *row)
 {
@@ -104,12 +160,13 @@ static json_t *router_json(const struct view *v, const struct tenant *t)
 	inside = json_array();
 	vec_each (name, &t->router->inside)
 		json_array_append_new(inside, json_string(*name));
-	return json_pack("{s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "netns",
+	return json_pack("{s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "netns",
 			 json_text(t->router->netns), "shared", json_text(t->router->shared),
 			 "inside", inside, "hook", hook_name(row ? row->via : t->router->hook),
 			 "forwarding", forwarding_of(t, row), "because", why_of(t, row), "by",
-			 sender_of(row), "state", state_of(row), "programs", programs_json(v, row),
-			 "addresses", addresses_json(v, row), "routes", routes_json(v, row));
+			 sender_of(row), "state", state_of(row), "interfaces", interfaces_json(row),
+			 "programs", programs_json(v, row), "addresses", addresses_json(v, row),
+			 "routes", routes_json(v, row));
 }
 
 static json_t *prefixes_json(const struct prefix *v, size_t n)
@@ -175,6 +232,42 @@ static json_t *view_json(const struct view *v)
 			 prefixes_json(v->model.subnets.v, v->model.subnets.n), "tenants", tenants);
 }
 
+static void print_names(const char *interface, const char *what, const json_t *names)
+{
+	const json_t *name;
+	size_t i;
+
+	printf("    %-15s %-7s", interface, what);
+	json_array_foreach(names, i, name) printf(" %s", json_string_value(name));
+	printf("%s\n", json_is_null(names) ? " unknown" : json_array_size(names) ? "" : " none");
+}
+
+static void print_other(const char *interface, const char *what, const struct iface_other *o)
+{
+	if (o && o->name[0])
+		printf("    %-15s %-7s %s, MTU %u%s\n", interface, what, o->name, o->mtu,
+		       o->elsewhere ? ", in another namespace" : "");
+}
+
+static void print_interfaces(const struct router_row *row)
+{
+	_cleanup_identities_ struct identities found = { 0 };
+
+	identify(row, &found);
+	vec_each (i, &found.list) {
+		_cleanup_json_ json_t *xdp = xdp_json(&i->xdp);
+		_cleanup_json_ json_t *offloads = offloads_json(i);
+
+		printf("    %-15s %-7s driver %s, %s, MTU %u\n", i->name,
+		       i->shared ? "shared" : "inside", i->driver[0] ? i->driver : "unknown",
+		       MAC(i->mac), i->mtu);
+		print_names(i->name, "xdp", xdp);
+		print_names(i->name, "offload", offloads);
+		print_other(i->name, "peer", &i->other[IFACE_PEER]);
+		print_other(i->name, "bridge", identity_bridge(i));
+	}
+}
+
 static void print_programs(const struct view *v, const struct router_row *row)
 {
 	struct attachments found;
@@ -220,7 +313,7 @@ static void print_accept(const struct view *v, const struct tenant *t)
 	}
 }
 
-static void print_tenant(const struct view *v, const struct tenant *t)
+static void print_tenant(const struct view *v, const struct tenant *t, bool verbose)
 {
 	const struct router_row *row = row_of(v, t);
 
@@ -240,6 +333,8 @@ static void print_tenant(const struct view *v, const struct tenant *t)
 	       hook_name(row ? row->via : t->router->hook), state_of(row));
 	printf("  forwarding %s (%s)%s\n", forwarding_of(t, row), why_of(t, row),
 	       row && row->xmit[0] ? ", by XDP" : "");
+	if (row && verbose)
+		print_interfaces(row);
 	if (row) {
 		print_programs(v, row);
 		print_settled(v, row);
@@ -260,7 +355,7 @@ static int run(const struct invocation *inv, struct error *err)
 		printf(" %s", PREFIX(p));
 	printf("%s\n", v.model.subnets.n ? "" : " not defined yet; see `tenantnat apply --help`");
 	vec_each (t, &v.model.tenants)
-		print_tenant(&v, t);
+		print_tenant(&v, t, inv->verbose);
 	return 0;
 }
 
@@ -277,6 +372,14 @@ const struct command cmd_show = {
 		"\"forwarding\": \"fast\" or \"stack\", \"because\": why, \"by\": \"stack\", "
 		"\"tc\" or \"xdp\",\n"
 		"\"state\": \"attached\", \"detached\" or \"broken\",\n"
+		"\"interfaces\": [{\"interface\", \"role\": \"shared\" or \"inside\", \"driver\": "
+		"null "
+		"(not known) or name, \"mac\", \"mtu\",\n"
+		"\"xdp\": null (not known: Linux before 6.3) or [what its driver can], "
+		"\"offloads\": null (not known) or [those that are on],\n"
+		"\"peer\" (of a veth) and \"bridge\" (its own, or its peer's): null or "
+		"{\"interface\", \"kind\", \"mtu\", \"elsewhere\": true\n"
+		"in another namespace}}], empty while detached; with -v also in the text,\n"
 		"\"programs\": [{\"interface\", \"direction\", \"via\", \"id\"}],\n"
 		"\"addresses\": […] and \"routes\": [{\"to\", \"via\": null or address}] that it "
 		"has of us}}]}",

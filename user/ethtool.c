@@ -17,6 +17,11 @@ static const char *const names[] = {
 #undef X
 };
 
+const char *ethtool_feature_name(enum ethtool_feature feature)
+{
+	return names[feature];
+}
+
 static int call(int sock, const char *interface, void *request)
 {
 	struct ifreq ifr = { .ifr_data = request };
@@ -85,4 +90,14 @@ int ethtool_read(const char *interface, struct ethtool *out, struct error *err)
 		return error_set(err, "cannot read the offloads of %s: %s", interface,
 				 strerror(errno));
 	return 0;
+}
+
+void ethtool_driver(const char *interface, char out[ETHTOOL_DRIVER])
+{
+	_cleanup_close_ int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
+
+	out[0] = '\0';
+	if (sock >= 0 && call(sock, interface, &info) == 0)
+		snprintf(out, ETHTOOL_DRIVER, "%.*s", (int)sizeof(info.driver) - 1, info.driver);
 }

@@ -36,6 +36,13 @@ struct ethtool {
 	bool fixed[ETHTOOL_FEATURES_COUNT];
 };
 
+/* Room for the name of a driver, as in struct ethtool_drvinfo. */
+#define ETHTOOL_DRIVER 32
+
+/* The kernel's name of a feature. */
+const char *ethtool_feature_name(enum ethtool_feature feature);
+/* The driver of an interface; "": the kernel does not say. Where and by whom as below. */
+void ethtool_driver(const char *interface, char out[ETHTOOL_DRIVER]);
 /* Of an interface in the network namespace that this process is in. Needs no privileges. */
 int ethtool_read(const char *interface, struct ethtool *out, struct error *err);
 

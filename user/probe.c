@@ -89,12 +89,6 @@ const char *probe_host_text(const struct probe_host *h, char buf[PROBE_TEXT])
 	return buf;
 }
 
-const char *probe_mac_text(const uint8_t mac[6], char buf[PROBE_TEXT])
-{
-	snprintf(buf, PROBE_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
-		 mac[4], mac[5]);
-	return buf;
-}
 /* ------------------------------------------------------------ the run */
 
 void probe_cancel(struct probe_run *run)

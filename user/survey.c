@@ -266,8 +266,12 @@ static void note_xmit(struct router_facts *f, bool asked)
 	if (is_veth(&f->ifaces, row->ifindex) ? !asked : !shows_tags(f->at.name))
 		return;
 	for (size_t i = 0; i < TN_INSIDE_MAX && row->inside[i]; i++) {
-		if ((asked || !is_veth(&f->ifaces, row->inside[i])) &&
-		    netdev_takes_xdp(row->inside[i]))
+		struct netdev device;
+
+		if (!asked && is_veth(&f->ifaces, row->inside[i]))
+			continue;
+		netdev_read(row->inside[i], &device);
+		if (device.can[NETDEV_NDO_XMIT])
 			row->xmit[n++] = row->inside[i];
 	}
 }

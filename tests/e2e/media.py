@@ -24,9 +24,18 @@ OVS_PROGRAMS = ("ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl")
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 
 
+def is_kernel(*least):
+    return tuple(map(int, os.uname().release.split(".")[:2])) >= least
+
+
 def has_tcx():
     """The kernel attaches tc programs by links; older ones have clsact only."""
-    return tuple(map(int, os.uname().release.split(".")[:2])) >= (6, 6)
+    return is_kernel(6, 6)
+
+
+def has_netdev():
+    """The kernel says what a device can do for XDP."""
+    return is_kernel(6, 3)
 
 
 @contextlib.contextmanager

@@ -9,9 +9,10 @@ from contextlib import closing
 
 from case import equal, hook, once
 from lab import BLUE1, FIXED, FIXED2, PLAIN, RED1, RED2
-from media import has_tcx
+from media import has_netdev, has_tcx
 from net import BPFFS, sh
 from snapshot import machine, own_ids, pinned_ids, unchanged
+from test_check import meanwhile
 from traffic import ping
 
 
@@ -174,6 +175,46 @@ def test_show(lab):
     text = lab.cli.run("show").stdout
     for word in ("red", "blue", "plain", "shared0", lab.hook, lab.red.name):
         assert word in text, f"{word} is not in the text of show"
+
+
+def interfaces(lab, tenant):
+    """{name: what show has of the interface}"""
+    router = next(t for t in lab.cli.json("show")["tenants"] if t["tenant"] == tenant)["router"]
+    return {i["interface"]: i for i in router["interfaces"]}
+
+
+@once
+def test_show_interfaces(lab):
+    """What they are, what they can, and who is at the other end, in another namespace."""
+    found = interfaces(lab, "red")
+    equal({name: one["role"] for name, one in found.items()},
+          {"shared0": "shared", "lan0": "inside"}, "roles")
+    text = [line.split(None, 2) for line in lab.cli.lines("-v", "show")]
+    for name, peer, ns in (("shared0", "pred", lab.shared), ("lan0", "prouter", lab.red_lan)):
+        one, mac = found[name], lab.red.mac(name)
+        equal((one["driver"], one["mac"], one["mtu"]), ("veth", mac, 1500), name)
+        assert "tx-checksum-ip-generic" in one["offloads"], one
+        xdp = ["basic", "redirect"] if has_netdev() else None
+        equal(one["xdp"] and one["xdp"][:2], xdp, "XDP capability")
+        for key, device, kind in (("peer", peer, "veth"), ("bridge", "br0", "bridge")):
+            equal(one[key], {"interface": device, "kind": kind, "mtu": 1500, "elsewhere": True},
+                  f"{key} of {name}")
+            assert [name, key, f"{device}, MTU 1500, in another namespace"] in text, text
+        assert [name, one["role"], f"driver veth, {mac}, MTU 1500"] in text, text
+        assert [name, "xdp", " ".join(one["xdp"] or ["unknown"])] in text, text
+        with meanwhile(ns, [f"link set {peer} nomaster mtu 1400"],
+                       [f"link set {peer} master br0 mtu 1500"]):
+            one = interfaces(lab, "red")[name]
+        equal((one["peer"]["mtu"], one["bridge"]), (1400, None), "in no bridge")
+    lab.red.run("ethtool", "-K", "lan0", "tx", "off")
+    try:
+        assert "tx-checksum-ip-generic" not in interfaces(lab, "red")["lan0"]["offloads"], "offload"
+    finally:
+        lab.red.run("ethtool", "-K", "lan0", "tx", "on")
+    assert "driver" not in lab.cli.run("show").stdout, "without -v"
+    lab.cli.run("detach", "red")
+    equal(interfaces(lab, "red"), {}, "of a router that is detached")
+    lab.apply()
 
 
 @once

@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Past the stack, where that changes nothing but the price; through it, where it does."""
 import contextlib
-import os
 import socket
 
 from agent import Agent
 from case import datapath, equal, eventually, once, program
 from lab import BLUE1, BLUE1_V6, FIXED, PLAIN, RED1, RED1_V6, RED2
+from media import has_netdev
 from test_six import dual_stack
 from traffic import Watch, client, complaint, ping, server, tcp, udp
 
-# whether the kernel tells what a device takes of XDP
-TELLS = tuple(map(int, os.uname().release.split(".")[:2])) >= (6, 3)
 FORWARDED = ("IpForwDatagrams", "Ip6OutForwDatagrams")
 RULE = "table inet tests { chain f { type filter hook forward priority 0; counter; }; }"
 
@@ -183,9 +181,9 @@ def test_forwarding_by_xdp(lab):
         lab.apply()
         equal(sent_by(lab), "tc", "with `auto`, packets go on by")
         as_defined(lab, "fast")
-        equal(sent_by(lab), "xdp" if TELLS else "tc", "with `fast`, packets go on by")
+        equal(sent_by(lab), "xdp" if has_netdev() else "tc", "with `fast`, packets go on by")
         equal(as_defined(lab, "fast"), ["nothing to be done"], "the same again")
-        equal(", by XDP" in lab.cli.run("show").stdout, TELLS, "show")
+        equal(", by XDP" in lab.cli.run("show").stdout, has_netdev(), "show")
         for _ in range(3):
             traffic(lab)
         take_xdp(lab, False)
