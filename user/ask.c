@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "ask.h"
 
+#include <errno.h>
 #include <poll.h>
+#include <string.h>
 
 #include "clock.h"
 #include "packet.h"
@@ -65,27 +67,37 @@ static bool all_answered(const struct asks *a)
 	return true;
 }
 
-static bool wait_for(const struct asks *a, int ms)
+/* 1: look again; 0: nothing came. That it could not be waited is no answer, neither way. */
+static int wait_for(const struct asks *a, int ms, struct error *err)
 {
-	return poll(&(struct pollfd){ .fd = a->fd, .events = POLLIN }, 1, ms) > 0;
+	int ret = poll(&(struct pollfd){ .fd = a->fd, .events = POLLIN }, 1, ms);
+
+	if (ret < 0 && errno == EINTR)
+		return ms > 0;
+	if (ret < 0)
+		return error_set(err, "cannot wait for answers of neighbours: %s", strerror(errno));
+	return ret != 0;
 }
 
 /* What waits at the end is read still, but not what goes on coming. */
-void asks_collect(struct asks *a, unsigned int ms)
+int asks_collect(struct asks *a, unsigned int ms, struct error *err)
 {
 	uint64_t end = clock_ms() + ms;
 	uint8_t frame[256];
 	struct claim claim;
 	size_t n, late = 0;
+	int more;
 
 	while (late < LATE_MAX) {
 		n = packet_receive(a->fd, frame, sizeof(frame));
 		if (n && frame_claim(frame, n, &claim))
 			take(a, &claim);
-		else if (!n && (all_answered(a) || !wait_for(a, clock_left(end))))
-			return;
+		more = n ? 1 : all_answered(a) ? 0 : wait_for(a, clock_left(end), err);
+		if (more <= 0)
+			return more;
 		late += !clock_left(end);
 	}
+	return 0;
 }
 
 int asks_send(struct asks *a, struct error *err)

@@ -32,6 +32,6 @@ void asks_free(struct asks *a);
 /* Send all that is not answered, paced (packet.h). Of very many, answers are read in between. */
 int asks_send(struct asks *a, struct error *err);
 /* Read answers for `ms` milliseconds, or until all are answered. */
-void asks_collect(struct asks *a, unsigned int ms);
+int asks_collect(struct asks *a, unsigned int ms, struct error *err);
 
 #endif

@@ -454,8 +454,7 @@ int probe_again(struct probe_run *run, struct error *err)
 {
 	if (run->down || run->end || run->in->brief)
 		return 0;
-	asks_collect(&run->asks, clock_left(run->repeat));
-	if (asks_send(&run->asks, err))
+	if (asks_collect(&run->asks, clock_left(run->repeat), err) || asks_send(&run->asks, err))
 		return -1;
 	run->end = clock_ms() + patient(run->in, PROBE_ASK_MS);
 	return 0;
@@ -463,10 +462,13 @@ int probe_again(struct probe_run *run, struct error *err)
 
 static int probe_link(struct probe_run *run, struct pinger *p, struct error *err)
 {
+	unsigned int ms;
+
 	if (probe_again(run, err))
 		return -1;
-	asks_collect(&run->asks, run->in->brief ? patient(run->in, PROBE_BRIEF_MS)
-						: (unsigned int)clock_left(run->end));
+	ms = run->in->brief ? patient(run->in, PROBE_BRIEF_MS) : (unsigned int)clock_left(run->end);
+	if (asks_collect(&run->asks, ms, err))
+		return -1;
 	judge_duplicates(run);
 	if (run->in->brief)
 		return 0;

@@ -110,8 +110,10 @@ static int ask_links(const struct probe_run *run, struct vms *vms, struct error 
 				return -1;
 		}
 		end = clock_ms() + patient(run->in, PROBE_ASK_MS);
-		for (size_t i = 0; i < vms->nlinks; i++)
-			asks_collect(&vms->links[i].asks, clock_left(end));
+		for (size_t i = 0; i < vms->nlinks; i++) {
+			if (asks_collect(&vms->links[i].asks, clock_left(end), err))
+				return -1;
+		}
 	}
 	return 0;
 }

@@ -14,7 +14,7 @@ import sqlite3
 import subprocess
 
 from case import equal, once
-from inject import PHASES, Strace, chosen, moments, spread
+from inject import PHASES, Call, Strace, chosen, moments, spread
 from lab import VARIANTS
 from pair import BLUE1, RED1, ROUTERS, Pair
 from snapshot import difference, rows_in_force
@@ -373,6 +373,22 @@ def test_refused_in_first_join(lab):
         back(walk)
         walk.from_start(walk.refuse, way, HALF, lambda: back(walk))
         walk.judge("refused", 6, ["write the log", "attach", "pin"] if lab.long else [])
+
+
+@once
+def test_duplicate_in_spite_of_refusals(lab):
+    """Somebody has an address that is to be red's: neither an interruption nor an error hides it."""
+    with walking(lab, "killdup", bare=("red",)) as walk:
+        pair, way = walk.pair, first(walk)
+        pair.ns["wire"].ip("addr add 100.64.1.8/32 dev br0")
+        for error, said in (("EINTR", "probe `duplicate` of 100.64.1.8 failed"),
+                            ("ENOMEM", "cannot wait for answers")):
+            done, struck = walk.strace.at(Call("poll", "1+", ""), f"error={error}", *way.words)
+            assert struck, "nothing waited"
+            equal(done.returncode, 1, f"exit with {error}")
+            assert said in done.stderr, done.stderr
+            back(walk)
+            way.start.check(f"with {error}", True)
 
 
 class Ways:
