@@ -15,10 +15,12 @@ import signal
 LINE = re.compile(r"^(\w+)\((.*)$")
 TABLES = re.compile(r'pathname="[^"]*/maps/(\w+)".* = (\d+)<anon_inode:bpf-map>')
 ERRNO = re.compile(r"= -1 [A-Z]")
+# the family comes first behind the head of a request
+SIX = r".*(\}, \"\\x0a|_family=AF_INET6)"
 
 # What calls do that change something which is there when the process is gone: the first that
 # matches. All others only look, or change the process. strace does not know the numbers of
-# <linux/rtnetlink.h> in every kind of call.
+# <linux/rtnetlink.h> in every kind of call. Those of IPv6 are met where it is on.
 PHASES = {
     "lock": r"flock |fcntl .*/lock>|ftruncate .*/lock>|pwrite64 .*/lock>|openat .*/lock\".*O_CREAT",
     "make the state": r"(openat|pwrite64|ftruncate|fchown|fdatasync|unlink) .*state\.db-journal"
@@ -36,14 +38,20 @@ PHASES = {
     "write down a router": r"bpf BPF_MAP_(UPDATE|DELETE)\w* .*"
                            r"<(routers|stations|config|drops|counters)>"
                            r"|mkdir .*/routers/\d+\"",
-    "address and routes": r"send(to|msg) .*nlmsg_type=(0x14|0x18|RTM_NEW(ADDR|ROUTE))\b"
-                          r"|write .*/proc/sys/",
+    "address of IPv6": r"send(to|msg) .*nlmsg_type=(0x14|RTM_NEWADDR)\b" + SIX,
+    "routes of IPv6": r"send(to|msg) .*nlmsg_type=(0x18|RTM_NEWROUTE)\b" + SIX,
+    "settings of IPv6": r"write .*/proc/sys/net/ipv6/",
+    "address": r"send(to|msg) .*nlmsg_type=(0x14|RTM_NEWADDR)\b",
+    "routes": r"send(to|msg) .*nlmsg_type=(0x18|RTM_NEWROUTE)\b",
+    "settings": r"write .*/proc/sys/",
+    "probe and announce": r"sendmmsg |sendmsg .*msg_name=\{sa_family=AF_INET6?,",
     "attach": r"bpf BPF_LINK_(CREATE|UPDATE) |send(to|msg) .*nlmsg_type="
               r"(0x13|0x24|0x2c|RTM_(SETLINK|NEWQDISC|NEWTFILTER))\b",
     "pin": r"bpf BPF_OBJ_PIN ",
     "detach": r"unlink(at)? .*|rmdir |send(to|msg) .*nlmsg_type=(0x15|0x19|0x25|0x2d|RTM_DEL)",
     "end": r"exit_group ",
 }
+PHASES_OF_IPV6 = {phase for phase in PHASES if phase.endswith("of IPv6")}
 # the first that main() does
 MAIN = "rt_sigaction"
 
@@ -69,7 +77,8 @@ def calls(path):
     with open(path, encoding="utf-8", errors="replace") as f:
         for line in f:
             found = LINE.match(line)
-            if not found:
+            # a setting that finds the network locked is written again, by the kernel itself
+            if not found or "= ? ERESTART" in line:
                 continue
             name, text = found.groups()
             numbers[name] = numbers.get(name, 0) + 1
@@ -118,6 +127,17 @@ class Strace:
         return done, "(INJECTED)" in text
 
 
+def refusable(some, errors):
+    """(call, error) of all that can be refused: `errors` has those of each name."""
+    for call in some:
+        if call.name == "fcntl" and "LK" not in call.text or \
+                call.name == "ioctl" and "SIOC" not in call.text:
+            continue    # only locks, and questions about interfaces
+        for error in errors.get(call.name, ()):
+            if error != "ENOSPC" or call.name != "openat" or "O_CREAT" in call.text:
+                yield call, error
+
+
 def moments(some):
     """
     Calls before which something may have changed since the one before, and the last: a kill
@@ -132,6 +152,29 @@ def spread(some, count):
     if len(some) <= count:
         return list(some)
     return [some[i * len(some) // count] for i in range(count)]
+
+
+def chosen_refusals(some, part, planned):
+    """
+    One of each phase that is not in `planned` yet, of the errors with the least in that, which
+    counts both; and every `part`-th error of each name, at calls that change nothing.
+    """
+    phases, rest = {}, {}
+    for call, error in some:
+        where = phases.setdefault(call.phase, []) if call.phase else \
+            rest.setdefault((call.name, error), [])
+        where.append((call, error))
+    picked = []
+    for phase in [phase for phase in phases if phase not in planned]:
+        least = min(planned[call.name, error] for call, error in phases[phase])
+        those = [(call, error) for call, error in phases[phase]
+                 if planned[call.name, error] == least]
+        call, error = those[len(those) // 2]
+        picked.append((call, error))
+        planned.update([phase, (call.name, error)])
+    for index, those in list(enumerate(rest.values()))[::part]:
+        picked.append(those[(index * 7 + 3) % len(those)])     # another part of the run for each
+    return picked
 
 
 def chosen(some, count, planned):

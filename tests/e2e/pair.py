@@ -6,6 +6,9 @@ A small lab for what has to be done hundreds of times, with a state and a bpffs 
                                                  +--- wire (a bridge, 100.64.0.250)
     blue1 .5 .6 ------------ blue (100.64.0.3) --+
 
+With `six`, all of them have IPv6 addresses too: the first address of each VM has fd00:10::5 beside
+it, red fd64::2, blue fd64::3 and the wire fd64::250.
+
 While Pair.talking() is entered, every VM address sends to everybody several times in a tick, and
 the wire keeps every frame that a router puts on it until leaks() judges them.
 """
@@ -20,12 +23,14 @@ import struct
 
 from case import PATIENCE
 from defs import Definitions, Tenant
+from lab import BLUE_V6, FIXED_V6, INSIDE_V6, PLAIN_V6, RED1_V6, RED_V6, SUBNET, SUBNET_V6
 from media import has_tcx
 from net import BPFFS, Child, Namespace, sh, veth
 from sniffer import (AUXDATA, CSUM_NOT_READY, PACKET_AUXDATA, PACKET_OUTGOING, PACKET_STATISTICS,
                      SOL_PACKET, faults, packet_socket)
 
 ROUTERS = {"red": "100.64.0.2", "blue": "100.64.0.3"}
+ROUTERS_V6 = {"red": RED_V6, "blue": BLUE_V6}
 VMS = {"red1": [f"10.0.0.{i}" for i in range(5, 10)], "blue1": ["10.0.0.5", "10.0.0.6"]}
 PLAIN, RED1, BLUE1 = "100.64.0.250", "100.64.1.5", "100.64.2.5"
 NOBODY = "100.64.2.99"
@@ -46,8 +51,8 @@ class Pair:
     `bare` get address, routes and forwarding with the join, and so let nothing out before it.
     """
 
-    def __init__(self, lab, name, env=None, hooks=("tc", "tc"), bare=("blue",)):
-        self.name = name
+    def __init__(self, lab, name, env=None, hooks=("tc", "tc"), bare=("blue",), six=False):
+        self.name, self.six = name, six
         self.hooks, self.bare = dict(zip(ROUTERS, hooks)), bare
         self.scratch = os.path.join(lab.scratch, name)
         os.mkdir(self.scratch)
@@ -59,9 +64,12 @@ class Pair:
 
     def _add(self, name, lab):
         ns = self.ns[name] = Namespace(f"{lab}-{name}")
-        ns.sysctl(ipv6__conf__all__disable_ipv6=1, ipv6__conf__default__disable_ipv6=1,
-                  ipv4__conf__all__rp_filter=0, ipv4__conf__default__rp_filter=0,
-                  ipv4__icmp_ratelimit=0)
+        ns.sysctl(**{f"ipv6__conf__{device}__{key}": value for device in ("all", "default")
+                     for key, value in (("accept_dad", 0), ("accept_ra", 0),
+                                        ("router_solicitations", 0),
+                                        ("disable_ipv6", int(not self.six)))})
+        ns.sysctl(ipv4__conf__all__rp_filter=0, ipv4__conf__default__rp_filter=0,
+                  ipv4__icmp_ratelimit=0, ipv6__icmp__ratelimit=0)
         ns.ip("link set lo up")
         return ns
 
@@ -70,7 +78,8 @@ class Pair:
         wire.sysctl(**{f"bridge__bridge-nf-call-{kind}": 0
                        for kind in ("iptables", "ip6tables", "arptables")})
         wire.ip("link add br0 type bridge mcast_snooping 0", "link set br0 up",
-                f"addr add {PLAIN}/16 dev br0")
+                f"addr add {PLAIN}/16 dev br0",
+                *([f"addr add {PLAIN_V6}/64 dev br0 nodad"] if self.six else []))
         for name, address in ROUTERS.items():
             router, vm = self._add(name, lab), self._add(name + "1", lab)
             veth(router, "shared0", wire, "p" + name, SHARED_INDEX)
@@ -81,9 +90,18 @@ class Pair:
                 router.ip(f"addr add {address}/16 dev shared0")
             vm.ip(*(f"addr add {a}/24 dev eth0" for a in VMS[name + "1"]),
                   "route add default via 10.0.0.1")
+            if self.six:
+                self._build_v6(name)
             self.taps[name] = packet_socket(wire, "p" + name, 1 << 26)
             self.taps[name].setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
             self.taps[name].setblocking(False)
+
+    def _build_v6(self, name):
+        router, vm = self.ns[name], self.ns[name + "1"]
+        router.ip(f"addr add {INSIDE_V6}/64 dev lan0 nodad")
+        if name not in self.bare:
+            router.ip(f"addr add {ROUTERS_V6[name]}/64 dev shared0 nodad")
+        vm.ip(f"addr add {FIXED_V6}/64 dev eth0 nodad", f"route add default via {INSIDE_V6}")
 
     def close(self):
         for name in ROUTERS:
@@ -100,6 +118,8 @@ class Pair:
         forwards: then the lab says for how long that is nothing.
         """
         each = {f"ipv4__conf__{device}__forwarding": int(on) for device in ("shared0", "lan0")}
+        if self.six:
+            each["ipv6__conf__all__forwarding"] = int(on)
         self.ns[name].sysctl(ipv4__ip_forward=int(on), **each)
 
     def forget(self):
@@ -113,22 +133,33 @@ class Pair:
 
     def router(self, name, **more):
         if name in self.bare:
-            more["address"] = ROUTERS[name]
+            more["address"] = f'[{ROUTERS[name]}, "{ROUTERS_V6[name]}"]' if self.six \
+                else ROUTERS[name]
         return {"netns": self.ns[name].name, "shared": "shared0", "inside": "[lan0]",
                 "hook": self.hooks[name], **more}
 
     def alone(self, **router):
         """red without blue; addresses of the right pools, one of them allocated."""
-        return Definitions(
+        return self._both_families(Definitions(
             Tenant("red", ("10.0.0.5", RED1, "db"), ("10.0.0.6",), ("10.0.0.8", "100.64.1.8"),
                    router=self.router("red", **router), pool=["100.64.1.0/24"],
                    accept=({"from": ["plain"], "to": ["db"], "ports": [f"udp/{ECHO}"]},
                            {"from": ["*"]}), limits={"10.0.0.8": "{packets: 1000}"}),
-            Tenant("plain", ("10.9.9.9", PLAIN), pool=[PLAIN + "/32"]))
+            Tenant("plain", ("10.9.9.9", PLAIN), pool=[PLAIN + "/32"])))
+
+    def _both_families(self, defs):
+        """With IPv6, red's first VM can be reached by that too, and nobody else."""
+        if self.six:
+            defs.subnets = (SUBNET, SUBNET_V6)
+            defs["red"].mappings.append((FIXED_V6, RED1_V6, "db"))
+            defs["red"].pool.append("fd64::1:0/112")
+            defs["plain"].mappings.append(("fd00:99::9", PLAIN_V6, None))
+            defs["plain"].pool.append(PLAIN_V6 + "/128")
+        return defs
 
     def both(self):
         """One mapping of red less, one more, one other; other rules; blue has come."""
-        return Definitions(
+        return self._both_families(Definitions(
             Tenant("blue", ("10.0.0.5", BLUE1), ("10.0.0.6",), router=self.router("blue"),
                    pool=["100.64.2.0/24"]),
             Tenant("red", ("10.0.0.5", RED1, "db"), ("10.0.0.7", None, "new"),
@@ -136,7 +167,7 @@ class Pair:
                    pool=["100.64.1.0/24"], limits={"10.0.0.5": "{rate: 100mbit}"},
                    accept=({"from": ["plain"], "ports": ["udp", "icmp"]},
                            {"from": ["blue"], "to": ["db"], "ports": ["tcp/22"]})),
-            Tenant("plain", ("10.9.9.9", PLAIN), pool=[PLAIN + "/32"]))
+            Tenant("plain", ("10.9.9.9", PLAIN), pool=[PLAIN + "/32"])))
 
     def write(self, definitions, name):
         return definitions.write(os.path.join(self.scratch, name + ".yaml"))
@@ -150,6 +181,11 @@ class Pair:
                 sock = self.ns[name].socket(socket.AF_INET, socket.SOCK_DGRAM)
                 sock.bind((address, 0))
                 for target in (PLAIN, RED1, BLUE1, NOBODY):
+                    yield sock, target
+            if self.six:
+                sock = self.ns[name].socket(socket.AF_INET6, socket.SOCK_DGRAM)
+                sock.bind((FIXED_V6, 0))
+                for target in (PLAIN_V6, RED1_V6):
                     yield sock, target
         plain = self.ns["wire"].socket(socket.AF_INET, socket.SOCK_DGRAM)
         for target in (RED1, BLUE1, "100.64.1.8", "100.64.1.88"):
@@ -172,11 +208,13 @@ class Pair:
             child.kill()
 
     def echo(self, name, address):
-        """A datagram from the wire to the first address of a VM, and back."""
-        there = self.ns[name].socket(socket.AF_INET, socket.SOCK_DGRAM)
-        here = self.ns["wire"].socket(socket.AF_INET, socket.SOCK_DGRAM)
+        """A datagram from the wire to the first address of a VM in that family, and back."""
+        family, fixed = (socket.AF_INET6, FIXED_V6) if ":" in address else \
+            (socket.AF_INET, VMS[name][0])
+        there = self.ns[name].socket(family, socket.SOCK_DGRAM)
+        here = self.ns["wire"].socket(family, socket.SOCK_DGRAM)
         with there, here:
-            there.bind((VMS[name][0], ECHO))
+            there.bind((fixed, ECHO))
             here.connect((address, ECHO))
             # who asked for it in vain a moment ago may ask again after a second only
             for _ in range(int(60 * PATIENCE)):
