@@ -19,8 +19,8 @@ import shutil
 import sqlite3
 
 from case import equal, once
-from pair import RED1, Pair
-from snapshot import rows_in_force
+from pair import RED1, ROUTERS, Pair
+from snapshot import difference, rows_in_force
 from test_kill import files, rows
 
 NAMES = ("state.db", "state.db-wal", "state.db-journal")
@@ -30,6 +30,8 @@ WRITE = re.compile(r'pwrite64\(\d+<([^>]*)>, "((?:[^"\\]|\\.)*)", \d+, (\d+)\) +
 TRUNCATE = re.compile(r"ftruncate\(\d+<([^>]*)>, (\d+)\) += 0")
 SYNC = re.compile(r"(?:fdatasync|fsync)\(\d+<([^>]*)>\) += 0")
 SECTOR = 512
+# so many disks are for one that is restored besides, in a short run and in a long one
+RESTORE, RESTORE_LONG = 400, 20
 
 Step = collections.namedtuple("Step", "kind name at data")
 
@@ -162,17 +164,18 @@ class Cuts:
             under=["strace", "-f", "-qq", "-y", "-s", "70000", "-o", self.trace, "-e",
                    "trace=openat,unlink,pwrite64,ftruncate,fdatasync,fsync"])
         self.copy = pair.cli.elsewhere(state=pair.scratch + "/cut", bpffs=pair.bpffs)
-        self.moments, self.images, self.opened, self.outcomes = 0, 0, 0, {}
+        self.moments, self.images, self.opened, self.restored = 0, 0, 0, 0
 
     def run(self, *words):
         """The command, then each disk that it could have left."""
-        state, old_rows = self.pair.cli.state, rows(self.pair.cli)
-        start = kept(state)
+        state, old_rows, start = self.pair.cli.state, rows(self.pair.cli), kept(self.pair.cli.state)
+        machines = {"old": self.machine()}
         before = self.meaning(start)
         self.cli.run(*words)
         new_rows, after = rows(self.pair.cli), self.meaning(kept(state))
         assert before != after, f"{words} changes nothing"
-        disk, seen = Disk(start), {}
+        machines["new"] = self.machine()
+        disk, seen, some, ends = Disk(start), {}, {}, {}
         for step in recorded(self.trace, state):
             disk.do(step)
             self.moments += 1
@@ -180,11 +183,36 @@ class Cuts:
                 key = hash(tuple(sorted(image.items())))
                 if key not in seen:
                     what = f"{words[0]} cut after {step.kind} of {step.name}, disk {len(seen)}"
-                    seen[key] = self.judge(image, what, {"old": (before, old_rows),
-                                                         "new": (after, new_rows)})
+                    side = seen[key] = self.judge(image, what, {"old": (before, old_rows),
+                                                                "new": (after, new_rows)})
+                    if self.images % (RESTORE_LONG if self.every else RESTORE) == 0:
+                        some[what] = (side, image)
+                    elif side == "old" or "new" not in ends:    # around the moment of the commit
+                        ends[side] = (side, image)
         # a command that said that it is done has to stand
         equal(self.meaning(disk.image([])), after, f"what is certain after {words}")
         equal(set(seen.values()), {"old", "new"}, f"what disks of {words} say")
+        for what, (side, image) in [*some.items(), ("the last", ends["old"]),
+                                    ("the first", ends["new"])]:
+            lay(image, self.copy.state, self.dice)
+            self.restore(machines[side], f"{words[0]}, {what} disk that is {side}")
+
+    def machine(self):
+        """What of the routers' machine does not outlive a power cut."""
+        out = self.pair.picture()
+        for name in ROUTERS:
+            del out[name]["sysctls"]    # a router that leaves keeps them
+        return out
+
+    def restore(self, machine, what):
+        """When the power has come back, there are neither pins nor addresses of ours."""
+        shutil.rmtree(self.pair.bpffs, ignore_errors=True)
+        for name in self.pair.bare:
+            self.pair.ns[name].ip("addr flush dev shared0")
+        self.copy.run("restore")
+        found = difference(machine, self.machine())
+        assert not found, f"{what}: {found}"
+        self.restored += 1
 
     def meaning(self, image):
         lay(image, self.copy.state, self.dice)
@@ -207,7 +235,10 @@ class Cuts:
 
 @once
 def test_power_cut_at_any_write(lab):
-    """state.db of every moment opens, and has the old or the new definitions, never others."""
+    """
+    state.db of every moment opens, and has the old or the new definitions, never others; restore
+    makes the machine of them.
+    """
     pair = Pair(lab, "power")
     try:
         cuts = Cuts(pair, lab.long)
@@ -217,7 +248,7 @@ def test_power_cut_at_any_write(lab):
                       ["detach", "blue"], ["apply", "-f", alone]):
             cuts.run(*words)
         print(f"   {cuts.images} disks of {cuts.moments} moments, {cuts.opened} of them opened by "
-              "tenantnat", flush=True)
+              f"tenantnat, {cuts.restored} restored", flush=True)
         assert cuts.moments > 150 and cuts.images > 300, "too few were looked at"
     finally:
         pair.close()
