@@ -257,21 +257,25 @@ class Pair:
         return out
 
     def pins(self):
-        return sorted(os.path.relpath(os.path.join(top, name), self.bpffs)
-                      for top, dirs, files in os.walk(self.bpffs) for name in dirs + files)
+        return pins(self.bpffs)
 
     def tables(self):
-        """Who is who in the maps; not the numbers of counters."""
-        return {table: sorted(entries(f"{self.bpffs}/maps/{table}", *layout))
-                for table, layout in TABLES.items()}
+        return tables(self.bpffs)
 
     def guarded(self, name):
-        """Whether a program of ours judges what leaves the router's shared interface."""
-        with self.ns[name].entered():
-            programs = tcx(SHARED_INDEX).get("egress", [])
-        if not programs:
-            programs = [row[2] for row in filters(self.ns[name], "shared0", "egress")]
-        return any(program.startswith("tn_") for program in programs)
+        return guarded(self.ns[name])
+
+
+def pins(bpffs):
+    """What is pinned there, and the directories."""
+    return sorted(os.path.relpath(os.path.join(top, name), bpffs)
+                  for top, dirs, files in os.walk(bpffs) for name in dirs + files)
+
+
+def tables(bpffs):
+    """Who is who in the maps; not the numbers of counters."""
+    return {table: sorted(entries(f"{bpffs}/maps/{table}", *layout))
+            for table, layout in TABLES.items()}
 
 
 def entries(path, key_size, size, slot):
@@ -312,6 +316,15 @@ def tcx(index):
                                                 ctypes.byref(count)) == 0:
             out[way] = [program_name(ids[i]) for i in range(count.value)]
     return out
+
+
+def guarded(ns):
+    """Whether a program of ours judges what leaves the router's shared interface."""
+    with ns.entered():
+        programs = tcx(SHARED_INDEX).get("egress", [])
+    if not programs:
+        programs = [row[2] for row in filters(ns, "shared0", "egress")]
+    return any(program.startswith("tn_") for program in programs)
 
 
 def sysctls():
