@@ -113,8 +113,10 @@ int asks_send(struct asks *a, struct error *err)
 		size_t left = of.list.n - of.from;
 
 		if (of.from)
-			asks_collect(a, 1000 * PACKET_BATCH / PACKET_RATE);
-		ret = packet_send(a->fd, make, &of, left < SEND_BATCH ? left : SEND_BATCH, err);
+			ret = asks_collect(a, 1000 * PACKET_BATCH / PACKET_RATE, err);
+		if (!ret)
+			ret = packet_send(a->fd, make, &of, left < SEND_BATCH ? left : SEND_BATCH,
+					  err);
 	}
 	vec_free(&of.list);
 	return ret;
