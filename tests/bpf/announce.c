@@ -12,7 +12,7 @@
 #include "harness.h"
 
 static const uint8_t mac[6] = { 2, 0, 0, 0, 0xab, 0xcd };
-#define MAC_TEXT "02:00:00:00:ab:cd"
+#define NEIGHBOUR "02:00:00:00:ab:cd"
 
 static void shell(const char *command)
 {
@@ -147,8 +147,8 @@ Test(announce, neighbours_forget_what_they_knew)
 	shell("ip neigh add fd64::1:5 lladdr 02:99:99:99:99:99 dev far nud reachable");
 	cr_assert_eq(announce(if_nametoindex("near"), mac, false, addrs, 2, 2, &left, &err), 0,
 		     "%s", err.text);
-	cr_expect(neighbour_is("100.64.1.5", MAC_TEXT));
-	cr_expect(neighbour_is("fd64::1:5", MAC_TEXT));
+	cr_expect(neighbour_is("100.64.1.5", NEIGHBOUR));
+	cr_expect(neighbour_is("fd64::1:5", NEIGHBOUR));
 	close(fd);
 }
 

@@ -6,6 +6,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 
 #include "links.h"
@@ -520,4 +521,43 @@ Test(forward, xdp_sends_on_itself)
 	check_left_to_tc(lab, "a partial checksum", &partial);
 	check_way(lab, &even, KNOWN);
 	lab_close(lab);
+}
+
+static void stay_on_one_cpu(void)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	need(sched_setaffinity(0, sizeof(one), &one) == 0, "staying on this CPU");
+}
+
+static struct tn_note note_of(struct lab *lab, const char *shared)
+{
+	uint32_t own = ntohl(addr_of(shared).w[3]) & (TN_SLOTS_OWN(MAPPINGS_MAX) - 1);
+	uint32_t at = sched_getcpu() * MAPPINGS_MAX + own;
+	struct tn_record record;
+
+	need(bpf_map_lookup_elem(lab_map_fd(lab, "counters"), &at, &record) == 0, "counters");
+	return record.note;
+}
+
+/* What one router has noted of its mapping lets nothing in at another. */
+Test(forward, notes_of_other_routers)
+{
+	struct lab *red, *blue;
+	const struct packet p = { UDP(GREEN_SHARED, "100.64.3.77") };
+	struct frame f = packet_build(&p);
+
+	stay_on_one_cpu();
+	red = links_open_known(ON_TC, PAST_STACK, MAC_ROUTER);
+	blue = lab_open_beside(
+		red, &(struct lab_options){ .router = BLUE, .programs = ON_TC, .own_slots = true });
+	lab_map(red, BLUE, RED_VM2, "100.64.3.77");
+	cr_expect_neq(lab_run(blue, TC_IN, &p, &f).verdict, GONE);
+	cr_expect_eq(note_of(red, "100.64.3.77").router, BLUE);
+	cr_expect_eq(note_of(red, "100.64.3.77").fixed, addr_of(RED_VM2).w[3]);
+	cr_expect_eq(lab_run(red, TC_IN, &p, &f).verdict, GONE);
+	lab_close(blue);
+	lab_close(red);
 }
