@@ -145,9 +145,12 @@ class Path:
         return took / frames, 1 - (now - before) / frames
 
     def verify(self, frames, batch):
-        """To warm up: what arrives has right checksums, or there is nothing to measure."""
+        """
+        To warm up, for every mapping: what arrives has right checksums, or there is nothing to
+        measure.
+        """
         self.job(SINK, self.at_sink, verify=True)
-        self.measure(frames, batch)
+        self.measure(max(frames, self.mappings), batch)
         self.job(SINK, self.at_sink)
         bad = self.came()["bad_sums"]
         if bad:
