@@ -96,11 +96,20 @@ static enum bpf_tc_attach_point clsact_point(const struct point *p)
 #define NO_DISPATCHER "LIBXDP_SKIP_DISPATCHER" /* libxdp's */
 
 /* By id: a tenant can be renamed, and a router can change hands. */
+void attach_pins(const char *bpffs, uint32_t router, char path[PATH_MAX])
+{
+	snprintf(path, PATH_MAX, "%s/routers/%u", bpffs, router);
+}
+
 static void pin_path(struct dataplane *dp, const struct router_row *r, const char *pin,
 		     char path[PATH_MAX])
 {
-	snprintf(path, PATH_MAX, "%s/routers/%u%s%s", dataplane_dir(dp), r->id, pin ? "/" : "",
-		 pin ? pin : "");
+	size_t n;
+
+	attach_pins(dataplane_dir(dp), r->id, path);
+	n = strlen(path);
+	if (pin)
+		snprintf(path + n, PATH_MAX - n, "/%s", pin);
 }
 
 static int pin_open(struct dataplane *dp, const struct router_row *r, const char *pin)
@@ -226,17 +235,23 @@ static void clsact_remove(const struct router_row *r, const struct point *p)
 		bpf_tc_hook_destroy(&both);
 }
 
+/* The interface that a link is to, also in another namespace; 0 when it was detached. */
+static uint32_t link_ifindex(int fd, struct bpf_link_info *info)
+{
+	uint32_t len = sizeof(*info);
+
+	memset(info, 0, sizeof(*info));
+	/* tcx.ifindex lies where xdp.ifindex does */
+	return fd >= 0 && bpf_obj_get_info_by_fd(fd, info, &len) == 0 ? info->xdp.ifindex : 0;
+}
+
 /* The program of the pinned link, when that is to an interface of this index, in any namespace. */
 static uint32_t tcx_linked(struct dataplane *dp, const struct router_row *r, const struct point *p)
 {
 	_cleanup_close_ int fd = pin_open(dp, r, p->link);
-	struct bpf_link_info info = { 0 };
-	uint32_t len = sizeof(info);
+	struct bpf_link_info info;
 
-	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
-		return 0;
-	/* tcx.ifindex lies where xdp.ifindex does; zero when the interface is gone */
-	return info.xdp.ifindex == p->ifindex ? info.prog_id : 0;
+	return link_ifindex(fd, &info) == p->ifindex ? info.prog_id : 0;
 }
 
 #define TCX_MAX 64 /* programs at one point: BPF_MPROG_MAX of <linux/bpf_mprog.h> */
@@ -532,19 +547,29 @@ int attach_remove(struct dataplane *dp, const struct router_row *r, struct error
 
 /* ------------------------------------------------------------ inspection */
 
-bool attach_is_pinned(struct dataplane *dp, const struct router_row *r)
+void attach_links(struct dataplane *dp, const struct router_row *r, struct links *out)
 {
-	bool clsact = r->flags & TN_ROUTER_CLSACT;
-	_cleanup_close_ int xdp = pin_open(dp, r, XDP_PIN);
 	struct points points = points_of(r);
+	struct bpf_link_info info;
 
-	if ((via_xdp(r->via) && xdp < 0) || !instance_is_pinned(dp, r->id))
-		return false;
-	for (size_t i = 0; i < points.n; i++) {
-		const struct point *p = &points.v[i];
-		_cleanup_close_ int program = clsact ? pin_open(dp, r, p->program) : -1;
+	memset(out, 0, sizeof(*out));
+	for (size_t i = 0; !(r->flags & TN_ROUTER_CLSACT) && i < points.n; i++) {
+		_cleanup_close_ int fd = pin_open(dp, r, points.v[i].link);
 
-		if (clsact ? program < 0 : !tcx_linked(dp, r, p))
+		link_ifindex(fd, &info);
+		out->ids[i] = info.id;
+	}
+}
+
+bool attach_is_linked(const struct router_row *r, const struct links *links)
+{
+	struct points points = points_of(r);
+	struct bpf_link_info info;
+
+	for (size_t i = 0; !(r->flags & TN_ROUTER_CLSACT) && i < points.n; i++) {
+		_cleanup_close_ int fd = bpf_link_get_fd_by_id(links->ids[i]);
+
+		if (link_ifindex(fd, &info) != points.v[i].ifindex)
 			return false;
 	}
 	return true;

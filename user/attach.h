@@ -6,6 +6,7 @@
 #ifndef TN_ATTACH_H
 #define TN_ATTACH_H
 
+#include <limits.h>
 #include <net/if.h>
 
 #include "dataplane.h"
@@ -67,11 +68,22 @@ struct attachments {
 	bool complete; /* all that the router's row says is there */
 };
 
+/* The tcx links of a router, by their ids in the kernel; 0: there is none. */
+struct links {
+	uint32_t ids[2 + TN_INSIDE_MAX];
+};
+
+/* Those that are pinned now. */
+void attach_links(struct dataplane *dp, const struct router_row *r, struct links *out);
+
 /*
- * Whether its programs are still pinned, and its links not detached: what nobody reports. Quick,
- * from any namespace; what attach_inspect() finds besides is reported by rtnetlink.
+ * Whether none of the links was detached: what nobody reports. Quick, from any namespace, and needs
+ * no pins; what attach_inspect() finds besides is reported by rtnetlink and inotify.
  */
-bool attach_is_pinned(struct dataplane *dp, const struct router_row *r);
+bool attach_is_linked(const struct router_row *r, const struct links *links);
+
+/* The directory of the router's pins. */
+void attach_pins(const char *bpffs, uint32_t router, char path[PATH_MAX]);
 
 /* What is attached of the router now, seen in the kernel, not remembered. */
 void attach_inspect(struct dataplane *dp, const struct router_row *r, struct attachments *out);

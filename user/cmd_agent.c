@@ -30,7 +30,7 @@
 enum {
 	DEBOUNCE = 5,	  /* events come in bunches */
 	BUSY = 100,	  /* until the next look while another tenantnat changes something */
-	POLL = 500,	  /* for what nobody reports: programs that were taken off, pins */
+	POLL = 250,	  /* for what nobody reports: links that were detached */
 	RETRY_FIRST = 20, /* what cannot be mended is tried again, at twice the time each time */
 	RETRY_LAST = 8000,
 	LOOK_ANYWAY = 60000, /* also for entries of the maps */
@@ -79,6 +79,7 @@ struct bulletin {
 /* A router that is in order. */
 struct known {
 	struct router_row row;
+	struct links links;
 	bool news; /* its addresses are to be announced */
 };
 
@@ -121,6 +122,14 @@ static int64_t now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static int64_t cpu_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
 static int64_t later(int64_t a, int64_t b)
@@ -226,11 +235,25 @@ static void push_news(struct agent *a, const struct machine *have, const struct 
 	}
 }
 
+static bool watch_all_pins(struct agent *a)
+{
+	char path[PATH_MAX];
+	bool new;
+
+	dataplane_maps_dir(a->inv.bpffs, path);
+	new = watch_pins(a->watch, path);
+	vec_each (known, &a->routers) {
+		attach_pins(a->inv.bpffs, known->row.id, path);
+		new |= watch_pins(a->watch, path);
+	}
+	return new;
+}
+
 /*
  * What the routers are now. Those that are new, elsewhere or on the network again may be forgotten
  * or remembered otherwise there, and are announced when nothing is left to be done.
  */
-static void remember(struct agent *a, const struct machine *have, bool done)
+static void remember(struct agent *a, struct dataplane *dp, const struct machine *have, bool done)
 {
 	__typeof__(a->routers) routers = { 0 };
 
@@ -244,6 +267,7 @@ static void remember(struct agent *a, const struct machine *have, bool done)
 		now = vec_push(&routers);
 		now->row = *r;
 		now->row.netns = NULL; /* the definitions' */
+		attach_links(dp, r, &now->links);
 		now->news = !was || was->news || up || is_elsewhere(&was->row, r);
 		if (!done || !now->news)
 			continue;
@@ -256,6 +280,9 @@ static void remember(struct agent *a, const struct machine *have, bool done)
 	a->routers.n = routers.n;
 	a->routers.cap = routers.cap;
 	watch_routers(a->watch, have);
+	/* what was not watched until now may have changed since it was read */
+	if (watch_all_pins(a))
+		a->due = now_ms();
 }
 
 static int64_t due_of(const struct bulletin *news)
@@ -315,7 +342,7 @@ static ssize_t look(struct agent *a, struct error *err)
 		a->due = now_ms();
 	if (change_make(&c, &how, &out, err))
 		return -1;
-	remember(a, &c.have, !out.text.lines.n);
+	remember(a, c.dp, &c.have, !out.text.lines.n);
 	if (!out.text.lines.n)
 		settle(a, &out.failed);
 	return out.text.lines.n;
@@ -466,30 +493,23 @@ static void hurry(struct agent *a)
 		a->due = soon;
 }
 
-static bool is_all_pinned(struct agent *a)
+static bool is_all_linked(const struct agent *a)
 {
-	_cleanup_dataplane_ struct dataplane *dp = NULL;
-	struct error err = { 0 };
-
-	if (!a->routers.n)
-		return true;
-	if (dataplane_open(a->inv.bpffs, &dp, &err) || !dp)
-		return false;
 	vec_each (known, &a->routers) {
-		if (!attach_is_pinned(dp, &known->row))
+		if (!attach_is_linked(&known->row, &known->links))
 			return false;
 	}
 	return true;
 }
 
-static void poll_pins(struct agent *a)
+/* By the time that it takes of a CPU: that others have it meanwhile is no reason to look less. */
+static void poll_links(struct agent *a)
 {
-	int64_t start = now_ms(), over;
+	int64_t before = cpu_us();
 
-	if (!is_all_pinned(a))
+	if (!is_all_linked(a))
 		hurry(a);
-	over = now_ms();
-	a->poll = over + later(POLL, SHARE * (over - start));
+	a->poll = now_ms() + later(POLL, SHARE * (cpu_us() - before) / 1000);
 }
 
 /* ------------------------------------------------------------ metrics */
@@ -694,7 +714,7 @@ static void serve(struct agent *a)
 		if (now_ms() >= news_due(a))
 			announce_some(a);
 		if (now_ms() >= a->poll)
-			poll_pins(a);
+			poll_links(a);
 		if (now_ms() >= a->due)
 			check(a);
 		wait_for_something(a);

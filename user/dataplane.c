@@ -284,6 +284,11 @@ static int foreign_layout(const struct dataplane *dp, struct error *err)
 			 dp->dir);
 }
 
+void dataplane_maps_dir(const char *bpffs, char path[PATH_MAX])
+{
+	path_in(bpffs, "maps", path);
+}
+
 int dataplane_open(const char *bpffs, struct dataplane **out, struct error *err)
 {
 	struct dataplane *dp = dataplane_new(bpffs);

@@ -11,6 +11,8 @@
 #ifndef TN_DATAPLANE_H
 #define TN_DATAPLANE_H
 
+#include <limits.h>
+
 #include "error.h"
 #include "machine.h"
 
@@ -40,6 +42,8 @@ static inline void dataplane_cleanup(struct dataplane **dp)
 #define _cleanup_dataplane_ _cleanup_(dataplane_cleanup)
 
 const char *dataplane_dir(const struct dataplane *dp);
+/* The directory of the maps' pins. */
+void dataplane_maps_dir(const char *bpffs, char path[PATH_MAX]);
 /* Mappings that there is room for. */
 size_t dataplane_capacity(const struct dataplane *dp);
 /* Rules and services that there is room for. */

@@ -22,6 +22,7 @@
 #define SELF_EVENTS  (IN_DELETE_SELF | IN_MOVE_SELF)
 #define STATE_EVENTS (IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | SELF_EVENTS)
 #define NAMES_EVENTS (IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM)
+#define PINS_EVENTS  (IN_DELETE | IN_MOVED_FROM | SELF_EVENTS)
 
 /* The kernel says all again after a message was lost (ENOBUFS), so this is only for comfort. */
 #define EVENTS_ROOM (1 << 20)
@@ -65,6 +66,7 @@ struct watch {
 	char *state;
 	VEC(struct space) spaces;
 	VEC(struct name) named;
+	VEC(int) pins; /* inotify's numbers of these directories */
 	VEC(struct shared_link) links;
 };
 
@@ -172,6 +174,7 @@ void watch_close(struct watch *w)
 	close_cleanup(&w->epoll);
 	forget_names(w->named.v, w->named.n);
 	vec_free(&w->spaces);
+	vec_free(&w->pins);
 	vec_free(&w->links);
 	free(w->state);
 	free(w);
@@ -184,9 +187,18 @@ int watch_fd(const struct watch *w)
 
 /* ------------------------------------------------------------ reading */
 
+static int *pins_of(const struct watch *w, int wd)
+{
+	vec_each (pins, &w->pins) {
+		if (*pins == wd)
+			return pins;
+	}
+	return NULL;
+}
+
 static bool is_concern(const struct watch *w, const struct inotify_event *e)
 {
-	if (e->mask & (IN_IGNORED | IN_Q_OVERFLOW | SELF_EVENTS))
+	if (e->mask & (IN_IGNORED | IN_Q_OVERFLOW | SELF_EVENTS) || pins_of(w, e->wd))
 		return true;
 	if (!e->len)
 		return false;
@@ -197,6 +209,15 @@ static bool is_concern(const struct watch *w, const struct inotify_event *e)
 	/* a writer closes its lock when it is done, also when it is killed */
 	return e->wd == w->state_wd &&
 	       strcmp(e->name, e->mask & IN_CLOSE_WRITE ? "lock" : "state.db") == 0;
+}
+
+/* Of a directory that is not there any more. */
+static void forget_pins(struct watch *w, int wd)
+{
+	int *pins = pins_of(w, wd);
+
+	if (pins)
+		*pins = w->pins.v[--w->pins.n];
 }
 
 static bool read_names(struct watch *w)
@@ -211,6 +232,8 @@ static bool read_names(struct watch *w)
 		for (const char *p = buffer; p < buffer + n; p += sizeof(*e) + e->len) {
 			e = (const struct inotify_event *)p;
 			concern |= is_concern(w, e);
+			if (e->mask & IN_IGNORED)
+				forget_pins(w, e->wd);
 		}
 	}
 	return concern;
@@ -455,6 +478,18 @@ bool watch_namespaces(struct watch *w, const struct model *m)
 	}
 	forget_names(before.v, before.n);
 	return new;
+}
+
+/* ------------------------------------------------------------ pins */
+
+bool watch_pins(struct watch *w, const char *path)
+{
+	int wd = inotify_add_watch(w->names, path, PINS_EVENTS | IN_ONLYDIR);
+
+	if (wd < 0 || pins_of(w, wd))
+		return false;
+	*vec_push(&w->pins) = wd;
+	return true;
 }
 
 /* ------------------------------------------------------------ interfaces */

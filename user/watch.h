@@ -2,7 +2,7 @@
 /*
  * Being told when something changes that the definitions in force are about: interfaces,
  * addresses, routes, tc filters, forwarding and rules of nf_tables in the routers' namespaces,
- * namespaces that come and go, mounts, and the state itself. What changed is for a look at the
+ * namespaces that come and go, mounts, pins, and the state itself. What changed is for a look at the
  * machine to find out; a change may be reported twice, or be nobody's business, but none is missed.
  *
  * One rtnetlink and one nfnetlink socket hear all namespaces (NETLINK_LISTEN_ALL_NSID, kernel 4.2)
@@ -38,6 +38,12 @@ bool watch_read(struct watch *w);
  * watched until now, so what was read of it before may be out of date.
  */
 bool watch_namespaces(struct watch *w, const struct model *m);
+
+/*
+ * Watch a directory for entries that are taken away, until it is removed itself. True: it was not
+ * watched until now.
+ */
+bool watch_pins(struct watch *w, const char *path);
 
 /* Watch the shared interfaces of the routers that the machine has, coming up. */
 void watch_routers(struct watch *w, const struct machine *have);
