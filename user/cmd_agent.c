@@ -493,23 +493,41 @@ static void hurry(struct agent *a)
 		a->due = soon;
 }
 
-static bool is_all_linked(const struct agent *a)
+/*
+ * Those alone, before all is looked at, which takes a while where there are many. What fails is for
+ * the look to find.
+ */
+static void mend_first(struct agent *a, const struct scope *scope)
 {
-	vec_each (known, &a->routers) {
-		if (!attach_is_linked(&known->row, &known->links))
-			return false;
-	}
-	return true;
+	struct change_how how = { .scope = scope, .partial = true, .restore = true };
+	_cleanup_change_ struct change c = { 0 };
+	_cleanup_outcome_ struct outcome out = { 0 };
+	struct error err = { 0 };
+
+	if (store_holder(a->inv.state) || change_begin_some(&a->inv, scope, &c, &err) ||
+	    change_make(&c, &how, &out, &err) || out.failed.list.n)
+		return;
+	a->did.mends++;
+	log_outcome(&out);
 }
 
 /* By the time that it takes of a CPU: that others have it meanwhile is no reason to look less. */
 static void poll_links(struct agent *a)
 {
-	int64_t before = cpu_us();
+	int64_t before = cpu_us(), took;
+	VEC(char *) broken = { 0 };
 
-	if (!is_all_linked(a))
+	vec_each (known, &a->routers) {
+		if (!attach_is_linked(&known->row, &known->links))
+			*vec_push(&broken) = known->row.tenant;
+	}
+	took = cpu_us() - before;
+	if (broken.n) {
+		mend_first(a, &(struct scope){ .tenants = broken.v, .n = (int)broken.n });
 		hurry(a);
-	a->poll = now_ms() + later(POLL, SHARE * (cpu_us() - before) / 1000);
+	}
+	vec_free(&broken);
+	a->poll = now_ms() + later(POLL, SHARE * took / 1000);
 }
 
 /* ------------------------------------------------------------ metrics */

@@ -36,7 +36,8 @@ static void read_maps(const struct invocation *inv, struct patient *p)
 {
 	struct machine_report *r = &p->report;
 
-	if (machine_load(inv->bpffs, &p->model, &p->dp, &p->machine, &r->maps_error) || !p->dp)
+	if (machine_load(inv->bpffs, &p->model, NULL, &p->dp, &p->machine, &r->maps_error) ||
+	    !p->dp)
 		return;
 	r->pinned = true;
 	r->rows =

@@ -27,7 +27,7 @@ static int open_store(const struct invocation *inv, enum store_mode mode, struct
 static int load(struct change *c, struct model *will, struct error *err)
 {
 	if (store_load(c->store, &c->had, err) || (!will && store_load(c->store, &c->will, err)) ||
-	    machine_load(c->inv->bpffs, &c->had, &c->dp, &c->have, err))
+	    machine_load(c->inv->bpffs, &c->had, c->scope, &c->dp, &c->have, err))
 		return -1;
 	if (will) {
 		c->will = *will;
@@ -36,9 +36,17 @@ static int load(struct change *c, struct model *will, struct error *err)
 	return 0;
 }
 
+/* Whose routers a change through a window looks at. */
+static struct scope scope_of(const struct window *w)
+{
+	return (struct scope){ .tenants = (char *const *)&w->tenant, .n = 1 };
+}
+
 /* Of a machine without maps, or after a process that was killed, all has to be read. */
 static int load_part(struct change *c, const struct window *w, struct error *err)
 {
+	struct scope scope = scope_of(w);
+
 	if (dataplane_open(c->inv->bpffs, &c->dp, err))
 		return -1;
 	if (!c->dp || !dataplane_is_settled(c->dp))
@@ -46,7 +54,7 @@ static int load_part(struct change *c, const struct window *w, struct error *err
 	c->window = w;
 	if (store_load_part(c->store, w, &c->had, err) ||
 	    store_load_part(c->store, w, &c->will, err) ||
-	    machine_load_part(c->dp, &c->had, w->tenant, &c->have, err))
+	    machine_load_part(c->dp, &c->had, &scope, &c->have, err))
 		return -1;
 	return 0;
 }
@@ -67,6 +75,18 @@ int change_begin(const struct invocation *inv, enum store_mode mode, struct mode
 {
 	if (open_store(inv, mode, c, err) == 0 && load(c, will, err) == 0)
 		return 0;
+	change_end(c);
+	return -1;
+}
+
+int change_begin_some(const struct invocation *inv, const struct scope *scope, struct change *c,
+		      struct error *err)
+{
+	if (open_store(inv, STORE_WRITE, c, err) == 0) {
+		c->scope = scope;
+		if (load(c, NULL, err) == 0)
+			return 0;
+	}
 	change_end(c);
 	return -1;
 }
@@ -666,10 +686,13 @@ static void undo(struct change *c, bool created)
 	_cleanup_machine_ struct machine now = { 0 };
 	_cleanup_plan_ struct plan plan = { 0 };
 	struct error err = { 0 };
+	struct scope one;
 
 	if (!c->dp)
 		return;
-	if (machine_load_again(c->dp, &c->will, &c->have, c->window ? c->window->tenant : NULL,
+	if (c->window)
+		one = scope_of(c->window);
+	if (machine_load_again(c->dp, &c->will, &c->have, c->window ? &one : c->scope,
 			       c->window ? &c->keys : NULL, &now, &err) == 0) {
 		/* what was broken before is no business of this */
 		vec_each (r, &c->have.routers)

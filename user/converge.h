@@ -23,6 +23,7 @@ struct change {
 	 */
 	const struct window *window;
 	struct row_keys keys;
+	const struct scope *scope; /* only the routers of these were looked at; NULL: all */
 };
 
 /*
@@ -32,6 +33,12 @@ struct change {
  */
 int change_begin(const struct invocation *inv, enum store_mode mode, struct model *will,
 		 struct change *c, struct error *err);
+/*
+ * To write, what is in force as it is, for `scope` alone, which outlives the change and is also in
+ * struct change_how: nobody looks at the routers of others.
+ */
+int change_begin_some(const struct invocation *inv, const struct scope *scope, struct change *c,
+		      struct error *err);
 /* To write what is in force with changes. Reads no more than `w` if that will do, which outlives
  * the change. */
 int change_begin_part(const struct invocation *inv, const struct window *w, struct change *c,

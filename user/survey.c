@@ -25,15 +25,14 @@ static const char *netns_of(const struct model *m, const char *tenant)
 	return t && t->router ? t->router->netns : NULL;
 }
 
-/* `tenant` NULL: of all. */
-static void inspect(struct dataplane *dp, const struct model *m, const char *tenant,
+static void inspect(struct dataplane *dp, const struct model *m, const struct scope *scope,
 		    struct machine *have)
 {
 	vec_each (r, &have->routers) {
 		struct attachments found;
 
 		r->netns = netns_of(m, r->tenant);
-		if (tenant && strcmp(tenant, r->tenant) != 0)
+		if (!scope_has(scope, r->tenant))
 			continue;
 		attach_inspect(dp, r, &found);
 		r->broken = !found.complete;
@@ -91,12 +90,14 @@ static int look_around(struct machine *have, const struct netns *ns, const char 
  * In the namespaces of the routers that have programs, and of those that are defined: what a
  * run that was killed left is found by either. One that is gone took everything along.
  */
-static int look_everywhere(const struct model *m, struct machine *have, struct error *err)
+static int look_everywhere(const struct model *m, const struct scope *scope, struct machine *have,
+			   struct error *err)
 {
 	vec_each (r, &have->routers) {
 		_cleanup_netns_ struct netns ns = NETNS_NONE;
 
-		if (netns_enter_id(r->netns, r->netns_dev, r->netns_ino, &ns) == 0 &&
+		if (scope_has(scope, r->tenant) &&
+		    netns_enter_id(r->netns, r->netns_dev, r->netns_ino, &ns) == 0 &&
 		    look_around(have, &ns, r->netns, r->tenant, err))
 			return -1;
 	}
@@ -104,7 +105,8 @@ static int look_everywhere(const struct model *m, struct machine *have, struct e
 		_cleanup_netns_ struct netns ns = NETNS_NONE;
 		struct error gone = { 0 };
 
-		if (t->router && netns_enter(t->router->netns, &ns, &gone) == 0 &&
+		if (t->router && scope_has(scope, t->name) &&
+		    netns_enter(t->router->netns, &ns, &gone) == 0 &&
 		    look_around(have, &ns, t->router->netns, t->name, err))
 			return -1;
 	}
@@ -112,8 +114,8 @@ static int look_everywhere(const struct model *m, struct machine *have, struct e
 	return 0;
 }
 
-int machine_load(const char *bpffs, const struct model *m, struct dataplane **dp,
-		 struct machine *out, struct error *err)
+int machine_load(const char *bpffs, const struct model *m, const struct scope *scope,
+		 struct dataplane **dp, struct machine *out, struct error *err)
 {
 	memset(out, 0, sizeof(*out));
 	if (dataplane_open(bpffs, dp, err))
@@ -121,16 +123,16 @@ int machine_load(const char *bpffs, const struct model *m, struct dataplane **dp
 	if (*dp && dataplane_read(*dp, out, err))
 		return -1;
 	if (*dp)
-		inspect(*dp, m, NULL, out);
-	return look_everywhere(m, out, err);
+		inspect(*dp, m, scope, out);
+	return look_everywhere(m, scope, out, err);
 }
 
-int machine_load_part(struct dataplane *dp, const struct model *m, const char *tenant,
+int machine_load_part(struct dataplane *dp, const struct model *m, const struct scope *scope,
 		      struct machine *out, struct error *err)
 {
 	if (dataplane_read_common(dp, out, err))
 		return -1;
-	inspect(dp, m, tenant, out);
+	inspect(dp, m, scope, out);
 	return 0;
 }
 
@@ -141,7 +143,7 @@ int view_load(const struct invocation *inv, struct view *v, struct error *err)
 	memset(v, 0, sizeof(*v));
 	if (store_open(inv->state, STORE_READ, 0, inv->command->name, &store, err) == 0 &&
 	    store_load(store, &v->model, err) == 0 &&
-	    machine_load(inv->bpffs, &v->model, &v->dp, &v->machine, err) == 0)
+	    machine_load(inv->bpffs, &v->model, NULL, &v->dp, &v->machine, err) == 0)
 		return 0;
 	view_free(v);
 	return -1;
@@ -182,7 +184,7 @@ static int look_again(const struct machine *was, struct machine *now, struct err
 }
 
 int machine_load_again(struct dataplane *dp, const struct model *m, const struct machine *was,
-		       const char *tenant, const struct row_keys *keys, struct machine *out,
+		       const struct scope *scope, const struct row_keys *keys, struct machine *out,
 		       struct error *err)
 {
 	if (keys ? dataplane_read_common(dp, out, err) || dataplane_look_up(dp, keys, out, err)
@@ -190,7 +192,7 @@ int machine_load_again(struct dataplane *dp, const struct model *m, const struct
 		return -1;
 	if (look_again(was, out, err))
 		return -1;
-	inspect(dp, m, tenant, out);
+	inspect(dp, m, scope, out);
 	return 0;
 }
 

@@ -21,23 +21,21 @@ void view_free(struct view *v);
 
 /*
  * What the maps hold, what is attached, and what bears our mark in the namespaces of all routers
- * that are attached or defined in `m`. *dp comes out NULL when nothing is pinned. The machine is
- * the caller's to free, also on failure; it borrows names of `m`.
+ * that are attached or defined in `m`; of those out of `scope` only what the maps say. *dp comes
+ * out NULL when nothing is pinned. The machine is the caller's to free, also on failure; it borrows
+ * names of `m`.
  */
-int machine_load(const char *bpffs, const struct model *m, struct dataplane **dp,
-		 struct machine *out, struct error *err);
+int machine_load(const char *bpffs, const struct model *m, const struct scope *scope,
+		 struct dataplane **dp, struct machine *out, struct error *err);
 /*
- * The same of what is pinned, but of mappings nothing, and of routers but that of `tenant` only
- * what the maps say. What dataplane_look_up() and survey_router() find comes to it.
+ * The same of what is pinned, but of mappings nothing. What dataplane_look_up() and survey_router()
+ * find comes to it.
  */
-int machine_load_part(struct dataplane *dp, const struct model *m, const char *tenant,
+int machine_load_part(struct dataplane *dp, const struct model *m, const struct scope *scope,
 		      struct machine *out, struct error *err);
-/*
- * What is there now of all that was read into `was`. `tenant` and `keys`: of these alone; NULL:
- * it was all.
- */
+/* What is there now of all that was read into `was`. `keys`: of these alone; NULL: it was all. */
 int machine_load_again(struct dataplane *dp, const struct model *m, const struct machine *was,
-		       const char *tenant, const struct row_keys *keys, struct machine *out,
+		       const struct scope *scope, const struct row_keys *keys, struct machine *out,
 		       struct error *err);
 
 /*
