@@ -76,7 +76,12 @@ struct bulletin {
 	size_t told;
 };
 
-/* A router that is in order. */
+/* Of tenants; borrowed. */
+struct names {
+	VEC(char *) list;
+};
+
+/* A router that is there. */
 struct known {
 	struct router_row row;
 	struct links links;
@@ -100,7 +105,7 @@ struct agent {
 	int64_t due;	 /* the next look */
 	int64_t poll;
 	int vain;     /* so many looks in a row found nothing to do, up to VAIN_MAX */
-	int64_t took; /* the last look, and when it was over */
+	int64_t took; /* the last look, of a CPU, and when it was over */
 	int64_t over;
 	int64_t retry;
 	uint64_t watchdog;   /* interval, 0: none */
@@ -196,7 +201,7 @@ static void settle_error(struct agent *a, const struct error *err)
 static const struct known *known_of(const struct agent *a, uint32_t id)
 {
 	vec_each (known, &a->routers) {
-		if (known->row.id == id)
+		if (known->row.id == id && !known->row.broken)
 			return known;
 	}
 	return NULL;
@@ -241,10 +246,10 @@ static bool watch_all_pins(struct agent *a)
 	bool new;
 
 	dataplane_maps_dir(a->inv.bpffs, path);
-	new = watch_pins(a->watch, path);
+	new = watch_pins(a->watch, path, 0);
 	vec_each (known, &a->routers) {
 		attach_pins(a->inv.bpffs, known->row.id, path);
-		new |= watch_pins(a->watch, path);
+		new |= watch_pins(a->watch, path, known->row.id);
 	}
 	return new;
 }
@@ -262,11 +267,11 @@ static void remember(struct agent *a, struct dataplane *dp, const struct machine
 		bool up = watch_came_up(a->watch, r->id);
 		struct known *now;
 
+		now = vec_push(&routers);
+		*now = (struct known){ .row = *r };
+		now->row.netns = NULL; /* the definitions' */
 		if (r->broken)
 			continue;
-		now = vec_push(&routers);
-		now->row = *r;
-		now->row.netns = NULL; /* the definitions' */
 		attach_links(dp, r, &now->links);
 		now->news = !was || was->news || up || is_elsewhere(&was->row, r);
 		if (!done || !now->news)
@@ -416,9 +421,12 @@ static void wait_for_better(struct agent *a)
 static void tell_status(struct agent *a)
 {
 	char status[64];
+	size_t good = 0;
 
-	snprintf(status, sizeof(status), "STATUS=%zu %s in order, %zu not", a->routers.n,
-		 a->routers.n == 1 ? "router" : "routers", a->troubles.n);
+	vec_each (known, &a->routers)
+		good += !known->row.broken;
+	snprintf(status, sizeof(status), "STATUS=%zu %s in order, %zu not", good,
+		 good == 1 ? "router" : "routers", a->troubles.n);
 	if (strcmp(status, a->status) != 0)
 		sd_notify(0, status);
 	memcpy(a->status, status, sizeof(status));
@@ -438,9 +446,54 @@ static void count(struct agent *a, ssize_t todo, ssize_t failed)
 	a->did.looked = (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+/* What restore would do for these alone; with STORE_WRITE it is done. */
+static bool change_some(struct agent *a, enum store_mode mode, const struct scope *scope)
+{
+	struct change_how how = {
+		.scope = scope, .dry_run = mode == STORE_READ, .partial = true, .restore = true
+	};
+	_cleanup_change_ struct change c = { 0 };
+	_cleanup_outcome_ struct outcome out = { 0 };
+	struct error err = { 0 };
+
+	if (change_begin_some(&a->inv, mode, scope, &c, &err) ||
+	    change_make(&c, &how, &out, &err) || out.failed.list.n)
+		return false;
+	if (mode == STORE_WRITE)
+		log_outcome(&out);
+	return out.text.lines.n;
+}
+
+/*
+ * Those that something is known of come first: to look at all takes a tenth of a second for every
+ * hundred. What fails is for that look to find.
+ */
+static void mend_first(struct agent *a, const struct names *names)
+{
+	struct scope scope = { .tenants = names->list.v, .n = (int)names->list.n };
+
+	if (!scope.n || store_holder(a->inv.state) || !change_some(a, STORE_READ, &scope))
+		return;
+	a->did.mends += change_some(a, STORE_WRITE, &scope);
+}
+
+/* Not while some cannot be mended: then it is mostly these. */
+static void mend_touched(struct agent *a)
+{
+	struct names names = { 0 };
+
+	vec_each (known, &a->routers) {
+		if (watch_touched(a->watch, known->row.id))
+			*vec_push(&names.list) = known->row.tenant;
+	}
+	if (!a->stuck && !a->has_wanted)
+		mend_first(a, &names);
+	vec_free(&names.list);
+}
+
 static void check(struct agent *a)
 {
-	int64_t start = now_ms();
+	int64_t start = now_ms(), before = cpu_us();
 	struct error err = { 0 };
 	ssize_t todo, failed = 0;
 
@@ -449,6 +502,7 @@ static void check(struct agent *a)
 		a->due = start + BUSY;
 		return;
 	}
+	mend_touched(a);
 	a->due = INT64_MAX;
 	todo = a->has_wanted && put_in_force(a, &err) ? -1 : look(a, &err);
 	if (todo > 0)
@@ -460,7 +514,7 @@ static void check(struct agent *a)
 	else
 		a->vain += a->vain < VAIN_MAX;
 	a->over = now_ms();
-	a->took = a->over - start;
+	a->took = (cpu_us() - before) / 1000;
 	if (todo < 0 || failed < 0) {
 		if (!store_holder(a->inv.state))
 			settle_error(a, &err);
@@ -493,40 +547,22 @@ static void hurry(struct agent *a)
 		a->due = soon;
 }
 
-/*
- * Those alone, before all is looked at, which takes a while where there are many. What fails is for
- * the look to find.
- */
-static void mend_first(struct agent *a, const struct scope *scope)
-{
-	struct change_how how = { .scope = scope, .partial = true, .restore = true };
-	_cleanup_change_ struct change c = { 0 };
-	_cleanup_outcome_ struct outcome out = { 0 };
-	struct error err = { 0 };
-
-	if (store_holder(a->inv.state) || change_begin_some(&a->inv, scope, &c, &err) ||
-	    change_make(&c, &how, &out, &err) || out.failed.list.n)
-		return;
-	a->did.mends++;
-	log_outcome(&out);
-}
-
 /* By the time that it takes of a CPU: that others have it meanwhile is no reason to look less. */
 static void poll_links(struct agent *a)
 {
 	int64_t before = cpu_us(), took;
-	VEC(char *) broken = { 0 };
+	struct names broken = { 0 };
 
 	vec_each (known, &a->routers) {
-		if (!attach_is_linked(&known->row, &known->links))
-			*vec_push(&broken) = known->row.tenant;
+		if (!known->row.broken && !attach_is_linked(&known->row, &known->links))
+			*vec_push(&broken.list) = known->row.tenant;
 	}
 	took = cpu_us() - before;
-	if (broken.n) {
-		mend_first(a, &(struct scope){ .tenants = broken.v, .n = (int)broken.n });
+	if (broken.list.n) {
+		mend_first(a, &broken);
 		hurry(a);
 	}
-	vec_free(&broken);
+	vec_free(&broken.list);
 	a->poll = now_ms() + later(POLL, SHARE * took / 1000);
 }
 

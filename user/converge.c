@@ -79,10 +79,10 @@ int change_begin(const struct invocation *inv, enum store_mode mode, struct mode
 	return -1;
 }
 
-int change_begin_some(const struct invocation *inv, const struct scope *scope, struct change *c,
-		      struct error *err)
+int change_begin_some(const struct invocation *inv, enum store_mode mode, const struct scope *scope,
+		      struct change *c, struct error *err)
 {
-	if (open_store(inv, STORE_WRITE, c, err) == 0) {
+	if (open_store(inv, mode, c, err) == 0) {
 		c->scope = scope;
 		if (load(c, NULL, err) == 0)
 			return 0;

@@ -34,11 +34,11 @@ struct change {
 int change_begin(const struct invocation *inv, enum store_mode mode, struct model *will,
 		 struct change *c, struct error *err);
 /*
- * To write, what is in force as it is, for `scope` alone, which outlives the change and is also in
- * struct change_how: nobody looks at the routers of others.
+ * For `scope` alone, what is in force as it is: nobody looks at the routers of others. The scope
+ * outlives the change, and is in struct change_how, too.
  */
-int change_begin_some(const struct invocation *inv, const struct scope *scope, struct change *c,
-		      struct error *err);
+int change_begin_some(const struct invocation *inv, enum store_mode mode, const struct scope *scope,
+		      struct change *c, struct error *err);
 /* To write what is in force with changes. Reads no more than `w` if that will do, which outlives
  * the change. */
 int change_begin_part(const struct invocation *inv, const struct window *w, struct change *c,

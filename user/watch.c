@@ -53,6 +53,13 @@ struct shared_link {
 	int nsid;
 	bool running;
 	bool came_up;
+	bool touched;
+};
+
+/* A directory of pins. */
+struct pins {
+	int wd; /* inotify's number of it */
+	uint32_t router;
 };
 
 struct watch {
@@ -66,7 +73,7 @@ struct watch {
 	char *state;
 	VEC(struct space) spaces;
 	VEC(struct name) named;
-	VEC(int) pins; /* inotify's numbers of these directories */
+	VEC(struct pins) pins;
 	VEC(struct shared_link) links;
 };
 
@@ -187,10 +194,10 @@ int watch_fd(const struct watch *w)
 
 /* ------------------------------------------------------------ reading */
 
-static int *pins_of(const struct watch *w, int wd)
+static struct pins *pins_of(const struct watch *w, int wd)
 {
 	vec_each (pins, &w->pins) {
-		if (*pins == wd)
+		if (pins->wd == wd)
 			return pins;
 	}
 	return NULL;
@@ -198,7 +205,7 @@ static int *pins_of(const struct watch *w, int wd)
 
 static bool is_concern(const struct watch *w, const struct inotify_event *e)
 {
-	if (e->mask & (IN_IGNORED | IN_Q_OVERFLOW | SELF_EVENTS) || pins_of(w, e->wd))
+	if (e->mask & (IN_IGNORED | IN_Q_OVERFLOW | SELF_EVENTS))
 		return true;
 	if (!e->len)
 		return false;
@@ -211,13 +218,17 @@ static bool is_concern(const struct watch *w, const struct inotify_event *e)
 	       strcmp(e->name, e->mask & IN_CLOSE_WRITE ? "lock" : "state.db") == 0;
 }
 
-/* Of a directory that is not there any more. */
-static void forget_pins(struct watch *w, int wd)
+static bool note_pins(struct watch *w, const struct inotify_event *e)
 {
-	int *pins = pins_of(w, wd);
+	struct pins *pins = pins_of(w, e->wd);
 
-	if (pins)
+	if (!pins)
+		return false;
+	vec_each (link, &w->links)
+		link->touched |= link->router == pins->router;
+	if (e->mask & IN_IGNORED) /* it is not there any more */
 		*pins = w->pins.v[--w->pins.n];
+	return true;
 }
 
 static bool read_names(struct watch *w)
@@ -231,9 +242,7 @@ static bool read_names(struct watch *w)
 
 		for (const char *p = buffer; p < buffer + n; p += sizeof(*e) + e->len) {
 			e = (const struct inotify_event *)p;
-			concern |= is_concern(w, e);
-			if (e->mask & IN_IGNORED)
-				forget_pins(w, e->wd);
+			concern |= note_pins(w, e) || is_concern(w, e);
 		}
 	}
 	return concern;
@@ -308,6 +317,8 @@ static bool read_events(struct watch *w, int fd)
 		if (!is_watched(w, nsid))
 			continue;
 		concern = true;
+		vec_each (link, &w->links)
+			link->touched |= link->nsid == nsid;
 		if (fd == w->events)
 			note_links(w, nsid, data, n);
 	}
@@ -482,13 +493,13 @@ bool watch_namespaces(struct watch *w, const struct model *m)
 
 /* ------------------------------------------------------------ pins */
 
-bool watch_pins(struct watch *w, const char *path)
+bool watch_pins(struct watch *w, const char *path, uint32_t router)
 {
 	int wd = inotify_add_watch(w->names, path, PINS_EVENTS | IN_ONLYDIR);
 
 	if (wd < 0 || pins_of(w, wd))
 		return false;
-	*vec_push(&w->pins) = wd;
+	*vec_push(&w->pins) = (struct pins){ wd, router };
 	return true;
 }
 
@@ -509,7 +520,10 @@ void watch_routers(struct watch *w, const struct machine *have)
 	__typeof__(w->links) links = { 0 };
 
 	vec_each (r, &have->routers) {
-		struct shared_link new = { r->id, r->ifindex, NSID_UNKNOWN, true, false };
+		struct shared_link new = { .router = r->id,
+					   .ifindex = r->ifindex,
+					   .nsid = NSID_UNKNOWN,
+					   .running = true };
 		const struct shared_link *old;
 
 		vec_each (space, &w->spaces) {
@@ -523,6 +537,19 @@ void watch_routers(struct watch *w, const struct machine *have)
 	w->links.v = links.v;
 	w->links.n = links.n;
 	w->links.cap = links.cap;
+}
+
+bool watch_touched(struct watch *w, uint32_t router)
+{
+	bool touched = false;
+
+	vec_each (link, &w->links) {
+		if (link->router == router) {
+			touched |= link->touched;
+			link->touched = false;
+		}
+	}
+	return touched;
 }
 
 bool watch_came_up(struct watch *w, uint32_t router)

@@ -40,13 +40,19 @@ bool watch_read(struct watch *w);
 bool watch_namespaces(struct watch *w, const struct model *m);
 
 /*
- * Watch a directory for entries that are taken away, until it is removed itself. True: it was not
- * watched until now.
+ * Watch a directory for entries that are taken away, until it is removed itself: those of a router,
+ * or everybody's (0). True: it was not watched until now.
  */
-bool watch_pins(struct watch *w, const char *path);
+bool watch_pins(struct watch *w, const char *path, uint32_t router);
 
 /* Watch the shared interfaces of the routers that the machine has, coming up. */
 void watch_routers(struct watch *w, const struct machine *have);
+
+/*
+ * Whether something was reported since the last call of a router that watch_routers() knows: in its
+ * namespace, or about its pins.
+ */
+bool watch_touched(struct watch *w, uint32_t router);
 
 /* Whether the shared interface of that router came up since the last call. */
 bool watch_came_up(struct watch *w, uint32_t router);
