@@ -25,6 +25,10 @@ int announce(uint32_t ifindex, const uint8_t mac[6], bool router, const struct t
 	if (!count)
 		return 0;
 	fd = packet_sender(ifindex, err);
+	if (fd >= 0 && !packet_is_from(fd, mac)) {
+		*left = 0;
+		return 0;
+	}
 	if (fd < 0 || packet_send(fd, make, &of, count, err))
 		return error_prefix(err, "addresses could not be announced");
 	*left = n - count;

@@ -17,7 +17,8 @@
  * Announce `addrs` (both families) at `mac` out of the interface, to everybody, at PACKET_RATE: by
  * a gratuitous ARP request (RFC 5227, 2.3) or an unsolicited neighbour advertisement (RFC 4861,
  * 7.2.6) each. `router`: they are a router's own, not of its VMs, and the advertisement says so. At
- * most `max` of them, the first ones; *left says how many remain. The caller is in the interface's
+ * most `max` of them, the first ones; *left says how many remain. None if the interface has another
+ * MAC address by now: then it is another one with the same index. The caller is in the interface's
  * namespace. tc and netfilter do not see the frames.
  */
 int announce(uint32_t ifindex, const uint8_t mac[6], bool router, const struct tn_addr *addrs,

@@ -69,6 +69,15 @@ int packet_sender(uint32_t ifindex, struct error *err)
 	return open_on(ifindex, false, err);
 }
 
+bool packet_is_from(int fd, const uint8_t mac[6])
+{
+	struct sockaddr_ll own = { 0 };
+	socklen_t len = sizeof(own);
+
+	return getsockname(fd, (struct sockaddr *)&own, &len) == 0 && own.sll_halen == ETH_ALEN &&
+	       memcmp(own.sll_addr, mac, ETH_ALEN) == 0;
+}
+
 int packet_neighbours(uint32_t ifindex, struct error *err)
 {
 	return open_on(ifindex, true, err);

@@ -16,6 +16,9 @@ int packet_sender(uint32_t ifindex, struct error *err);
 /* Also receives ARP and neighbour discovery, of the network without a VLAN tag alone. */
 int packet_neighbours(uint32_t ifindex, struct error *err);
 
+/* Whether the interface of the socket has this MAC address now. */
+bool packet_is_from(int fd, const uint8_t mac[6]);
+
 /* So many frames a second, in batches: what a switch and its hosts learn without losing them. */
 #define PACKET_RATE  10000
 #define PACKET_BATCH 64
