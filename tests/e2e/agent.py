@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 
 from case import PATIENCE, equal, eventually
 
@@ -36,13 +37,13 @@ class Agent:
 
     def __exit__(self, kind, value, trace):
         try:
-            self._drain()
+            self.drain()
             if self.run.poll() is None:
                 self.run.terminate()
             code = self.run.wait(10 * PATIENCE)
             if kind is None and not self.killed:
                 equal(code, 0, f"the exit code of the agent ({self.said()[-3:]})")
-                self._drain()
+                self.drain()
                 assert ["STOPPING=1"] in self.heard, f"no STOPPING=1: {self.heard[-3:]}"
         finally:
             self.run.kill()
@@ -69,7 +70,7 @@ class Agent:
             if word in lines:
                 return lines
 
-    def _drain(self):
+    def drain(self):
         """The queue is short, and the agent waits for whoever reads it."""
         self.notify.settimeout(0)
         with contextlib.suppress(BlockingIOError):
@@ -83,11 +84,17 @@ class Agent:
     def says(self, *words, seconds=5):
         """Wait for a line of its log that has all of these words."""
         def check():
-            self._drain()
+            self.drain()
             found = [l for l in self.said() if all(word in l for word in words)]
             assert found, f"no line with {words} in {self.said()[-8:]}"
             return found
         return eventually(check, seconds)
+
+    def clock(self):
+        """Seconds, of which those do not count in which it waits for a CPU that others have."""
+        self.drain()
+        with open(f"/proc/{self.run.pid}/schedstat", encoding="ascii") as f:
+            return time.monotonic() - int(f.read().split()[1]) / 1e9
 
     def fds(self):
         return sorted(os.readlink(f"/proc/{self.run.pid}/fd/{fd}")

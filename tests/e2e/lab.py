@@ -135,9 +135,9 @@ class Lab:
         for ns in self.ns.values():
             sh(["ip", "-n", ns.name, "neigh", "flush", "dev", "shared0"], check=False)
 
-    def spare_router(self):
+    def spare_router(self, name="spare"):
         """A router to be destroyed by a test; there is nobody behind it."""
-        spare = Namespace("spare")
+        spare = Namespace(name)
         veth(spare, "shared0", self.shared, "pspare", SHARED_INDEX)
         veth(spare, "lan0", spare, "to-lan0", INSIDE_INDEX)
         self.shared.ip("link set pspare master br0")

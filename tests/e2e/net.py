@@ -147,6 +147,11 @@ class Namespace:
     def remove(self):
         sh(["ip", "netns", "del", self.name], check=False)
 
+    def become(self, other):
+        """The name, of which there is no namespace now, is one of that namespace, too."""
+        with open(self.path, "x", encoding="ascii"):
+            sh(["mount", "--bind", other.path, self.path])
+
     @contextlib.contextmanager
     def entered(self):
         """This process is in the namespace meanwhile; sockets opened here stay in it."""
