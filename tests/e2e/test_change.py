@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Changes lose no packet of a mapping that they do not concern, even when they are cut short."""
+import contextlib
 import os
 import signal
 import subprocess
 import time
 
+from agent import Agent
 from case import equal, hook
 from cli import Cli
 from lab import BLUE1, FIXED, FIXED2, RED1, RED2
@@ -119,6 +121,18 @@ def newer(lab):
     return Cli(path, lab.cli.state, env=lab.cli.env)
 
 
+@contextlib.contextmanager
+def agent_of(lab, cli):
+    """An agent of that binary."""
+    kept, lab.cli = lab.cli, cli
+    try:
+        with Agent(lab):
+            lab.cli = kept
+            yield
+    finally:
+        lab.cli = kept
+
+
 def programs(lab):
     return {p["id"] for t in lab.cli.json("show")["tenants"] if t["router"]
             for p in t["router"]["programs"]}
@@ -138,3 +152,23 @@ def test_upgrade_loses_nothing(lab):
             equal(now & old, set(), "programs of before")
             old = now
     equal(lab.apply(), ["nothing to be done"], "apply at last")
+
+
+@hook
+def test_upgrade_of_the_agent_loses_nothing(lab):
+    """Ended, and started from a binary with other programs, there and back, under TCP as well."""
+    old, new, (stop, write) = programs(lab), newer(lab), os.pipe()
+    transfer = Child(bulk, lab.red1, lab.blue1, BLUE1, 1 << 30, 16_000_000, stop)
+    with Stream(lab.red1, lab.blue1, BLUE1), Stream(lab.blue1, lab.red1, RED1):
+        for before, after in ((lab.cli, new), (new, lab.cli)):
+            with agent_of(lab, before):
+                equal(programs(lab), old, "programs, with the agent of before")
+            with agent_of(lab, after):      # ready when all is as it is to be
+                now = programs(lab)
+            equal((len(now), now & old), (len(old), set()), "programs, all of them others")
+            old = now
+        os.write(write, b"stop")
+    done = transfer.result()
+    os.close(stop)
+    os.close(write)
+    equal(done.lost, 0, "segments that were lost")

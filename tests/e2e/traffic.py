@@ -122,9 +122,9 @@ def _sink(conn):
     conn.sendall(digest.digest())
 
 
-def bulk(source, target, address, size, rate=None):
+def bulk(source, target, address, size, rate=None, stop=None):
     """
-    Send so many bytes over TCP, at most `rate` bytes a second. `again` counts what was needless
+    Send so many bytes over TCP, at most `rate` bytes a second, or until `stop` can be read. `again` counts what was needless
     too: frames overtake each other between two CPUs, and the reports of what came twice
     (RFC 2883) are incomplete, because acknowledgements are held back. `lost` is exact.
     """
@@ -138,6 +138,8 @@ def bulk(source, target, address, size, rate=None):
         block, digest = os.urandom(1 << 20), hashlib.sha256()
         start = time.monotonic()
         for at in range(0, size, len(block)):
+            if stop is not None and select.select([stop], [], [], 0)[0]:
+                break
             part = block[:size - at]
             digest.update(part)
             here.sendall(part)
