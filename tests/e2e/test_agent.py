@@ -15,7 +15,7 @@ from net import BPFFS, Namespace, mount_bpffs, sh, unmount_bpffs, veth
 from snapshot import machine, unchanged
 from test_join import addresses, forwarding, routes
 from test_lock import held
-from test_restore import states, with_green
+from test_restore import plug_inside, states, with_green
 from traffic import Stream, Watch, ping
 
 GREEN1 = "100.64.3.5"
@@ -88,6 +88,41 @@ def test_agent_interface_recreated(lab):
     lab.blue.ip("link del shared0")
     lab.plug("blue", BLUE)
     lab.apply()
+
+
+@once
+def test_agent_inside_interface_recreated(lab):
+    """One that is gone is said; the next of that name is judged again, whatever its index."""
+    with Agent(lab) as agent:
+        lab.blue.ip("link del lan0")
+        agent.says("tenant blue", "lan0")
+        start = agent.clock()
+        plug_inside(lab, "blue", 78)
+        soon(took(lab, agent, start))
+    lab.blue.ip("link del lan0")
+    plug_inside(lab, "blue")
+    lab.apply()
+
+
+@once
+def test_agent_finds_the_shared_interface(lab):
+    """Where the file does not name it, a new name of it changes nothing."""
+    anywhere = lab.definitions()
+    del anywhere["blue"].router["shared"]
+    lab.apply(anywhere)
+    try:
+        with Agent(lab) as agent:
+            start = agent.clock()
+            lab.blue.ip("link set shared0 down", "link set shared0 name other0",
+                        "link set other0 up")
+            soon(took(lab, agent, start))
+            equal({p["interface"] for t in lab.cli.json("show")["tenants"]
+                   if t["tenant"] == "blue" for p in t["router"]["programs"]},
+                  {"other0", "lan0"}, "interfaces of blue")
+        equal(agent.said(), [], "its log")
+    finally:
+        lab.blue.ip("link set other0 down", "link set other0 name shared0", "link set shared0 up")
+        lab.apply()
 
 
 @once

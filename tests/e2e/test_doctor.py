@@ -214,6 +214,8 @@ RULES = {
               "ct state established,related accept\n}\n}",
     "conntrack": "table ip t { chain c { type filter hook prerouting priority raw\n"
                  "iifname \"shared0\" notrack\n}\n}",
+    "conntrack zone": "table ip t { chain c { type filter hook prerouting priority raw\n"
+                      "iifname \"shared0\" ct zone set 7\n}\n}",
 }
 
 
@@ -223,7 +225,8 @@ def test_doctor_finds_rules_of_nftables(lab):
         lab.red.run("nft", "-f", "-", input=rules)
         lab.apply()     # red's packets go through the stack now
         try:
-            one = ill(lab, name, "warning" if name == "conntrack" else "problem")
+            finding = name.split()[0]
+            one = ill(lab, finding, "warning" if finding == "conntrack" else "problem")
             assert "in the chain c of table" in one["seen"], one["seen"]
             type_in(one["remedy"].split(", unless")[0])
             healthy(lab)

@@ -7,19 +7,23 @@ import re
 import socket
 import struct
 
+from scapy.all import Ether, ICMPv6ND_NA, ICMPv6NDOptDstLLAddr, IPv6
+
 from case import equal, eventually, hook, once
 from cli import Cli
-from lab import BLUE, FIXED, FIXED_V6, GREEN, INSIDE, INSIDE_V6, PLAIN, RED1, RED1_V6, SUBNET
-from net import sh, veth
+from lab import (BLUE, BLUE1, FIXED, FIXED_V6, GREEN, INSIDE, INSIDE_V6, PLAIN, RED, RED1,
+                 RED1_V6, RED2, SUBNET)
+from net import mount_bpffs, sh, unmount_bpffs, veth
 from snapshot import machine, unchanged
 from test_check import cable, meanwhile
-from test_six import dual_stack
-from traffic import ping, tcp
+from test_six import ALL_NODES, dual_stack
+from traffic import Watch, ping, tcp
 
 MARK = 116
 NLM_F_REQUEST, NLM_F_DUMP, NLMSG_DONE = 0x1, 0x300, 3       # linux/netlink.h
 RTM_NEWADDR, RTM_GETADDR = 20, 22                           # linux/rtnetlink.h
 IFA_ADDRESS, IFA_PROTO = 1, 11                              # linux/if_addr.h
+ANNOUNCE_MAX = 5000                                         # user/announce.h
 GREEN1, GREEN1_V6 = "100.64.3.5", "fd64::3:5"
 MANY_LAST = "100.64.127.250"
 
@@ -143,14 +147,18 @@ def test_join_of_a_bare_router(lab):
 
 
 @once
-def test_leave_takes_the_settings_back(lab):
+def test_leave_takes_its_own_along(lab):
+    """Addresses and routes of ours; not the forwarding, which others may count on by then."""
     with bare(lab):
         lab.green.ip("route add 100.64.77.0/24 dev lan0", "addr add 100.99.0.1/32 dev shared0")
         before = lab.green.run("ip", "-4", "route", "show", "table", "all").stdout
         had = lab.green.run("ip", "-4", "address").stdout
         lab.apply(with_green(lab))
         lease = addresses(lab.green)
+        kept = forwarding(lab.green)
+        equal((kept["lan0"], kept["shared0"]), (1, 1), "forwarding of a router that joined")
         lab.cli.run("detach", "green")
+        equal(forwarding(lab.green), kept, "forwarding after detach")
         equal(addresses(lab.green), [], "addresses after detach")
         equal(lab.green.run("ip", "-4", "route", "show", "table", "all").stdout, before, "routes")
         equal(lab.green.run("ip", "-4", "address").stdout, had, "addresses of others")
@@ -158,6 +166,7 @@ def test_leave_takes_the_settings_back(lab):
         equal(addresses(lab.green), lease, "the lease of before")
         lab.apply()
         equal(routes(lab.green), [], "routes of a router that is not defined any more")
+        equal(forwarding(lab.green), kept, "its forwarding")
         lab.green.ip("route del 100.64.77.0/24")
 
 
@@ -488,3 +497,65 @@ def test_join_tells_neighbours(lab):
         lab.plain.ip("neigh replace 100.64.3.9 lladdr 02:bb:bb:bb:bb:bb dev shared0 nud stale")
         lab.cli.run("map", "add", "green", "10.0.0.9")
         eventually(lambda: equal(remembered("100.64.3.9"), [lab.macs["green"]], "map add"))
+
+
+@once
+@dual_stack
+def test_join_tells_neighbours_of_ipv6(lab):
+    """By unsolicited advertisements (RFC 4861, 7.2.6): a router's own say that it is one."""
+    with bare(lab), Watch(lab.plain, "shared0") as watch:
+        lab.apply(with_green(lab))
+        own = next(a.split("/")[0] for a in addresses(lab.green) if ":" in a)
+        watch.until(lambda frame: target_of(frame) == GREEN1_V6)
+        told = {target_of(frame): IPv6(frame[14:]) for frame in watch.frames
+                if frame[6:12].hex(":") == lab.macs["green"] and target_of(frame)}
+        for address, router in ((GREEN1_V6, 0), (own, 1)):
+            assert address in told, f"{address} is not announced: {list(told)}"
+            packet = told[address]
+            advert = packet[ICMPv6ND_NA]
+            equal((packet.src, packet.dst, packet.hlim), (address, ALL_NODES, 255), "packet")
+            equal((advert.R, advert.S, advert.O), (router, 0, 1), f"flags of {address}")
+            equal(advert[ICMPv6NDOptDstLLAddr].lladdr, lab.macs["green"], f"MAC of {address}")
+
+
+def target_of(frame):
+    """Whom an advertisement is about; None: it is none."""
+    packet = Ether(frame)
+    return packet[ICMPv6ND_NA].tgt if ICMPv6ND_NA in packet else None
+
+
+@once
+def test_announced_by_restore(lab):
+    """All of a router that comes to another place, once."""
+    with Watch(lab.plain, "shared0") as watch:
+        unmount_bpffs()
+        mount_bpffs()
+        lab.cli.run("restore")
+        watch.until(lambda frame: announced(frame, lab.macs["red"]) == RED2)
+        found = {name: [a for a in (announced(f, lab.macs[name]) for f in watch.frames) if a]
+                 for name in ("red", "blue")}
+    equal({name: sorted(some) for name, some in found.items()},
+          {"red": [RED, RED1, RED2], "blue": [BLUE, BLUE1]}, "announced")
+
+
+def announced(frame, mac):
+    """The address that is announced by ARP at that MAC address."""
+    if frame[12:14] != b"\x08\x06" or frame[28:32] != frame[38:42] or frame[6:12].hex(":") != mac:
+        return None
+    return socket.inet_ntoa(frame[28:32])
+
+
+@once
+def test_announced_are_not_too_many(lab):
+    """Half a second's worth; that the rest has to be asked for is said."""
+    many = with_green(lab)
+    many["green"].mappings = [(f"10.{i >> 16}.{i >> 8 & 255}.{i & 255}", None, None)
+                              for i in range(1 << 16, (1 << 16) + ANNOUNCE_MAX + 7)]
+    many["green"].pool = ["100.64.32.0/19"]
+    with Watch(lab.plain, "shared0", 1 << 25) as watch:
+        said = lab.cli.run("apply", "-f", lab.write(many), "--no-probe").stderr
+        watch.until(lambda frame: False, 0.2)
+        told = {announced(frame, lab.macs["green"]) for frame in watch.frames} - {None, GREEN}
+    lab.apply()
+    assert "tenant green: 7 addresses were not announced" in said, said
+    equal(len(told), ANNOUNCE_MAX, "addresses that were announced")

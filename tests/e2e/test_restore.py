@@ -2,9 +2,9 @@
 """restore: what state.db says, once, as far as the machine is there."""
 import os
 
-from case import equal, hook, once
-from lab import BLUE1, FIXED, RED1
-from net import mount_bpffs, unmount_bpffs
+from case import equal, eventually, hook, once
+from lab import BLUE1, FIXED, INSIDE, INSIDE_INDEX, RED1
+from net import mount_bpffs, unmount_bpffs, veth
 from snapshot import attached, machine, unchanged
 from traffic import ping, tcp
 
@@ -101,6 +101,34 @@ def test_restore_keeps_what_it_cannot_see(lab):
         green.run("ip", "link", "set", "other0", "name", "shared0", check=False)
         green.ip("link set shared0 up")
         lab.apply()
+
+
+def plug_inside(lab, name, index=INSIDE_INDEX):
+    """lan0 of that router, which it does not have now."""
+    router, lan = lab.ns[name], lab.ns[name + "-lan"]
+    veth(router, "lan0", lan, "prouter", index)
+    lan.ip("link set prouter master br0")
+    router.ip(f"addr add {INSIDE}/24 dev lan0")
+    if lab.offload == "off":
+        lab.checksums(name, "lan0", False)
+
+
+@once
+def test_restore_an_inside_interface(lab):
+    """Deleted it is missed, with everything of the others in order; recreated it is joined."""
+    lab.blue.ip("link del lan0")
+    fails(lab, "blue", "lan0")
+    ping(lab.red1, "100.64.0.2")
+    for index in (78, INSIDE_INDEX):    # another one, and the same as at first
+        plug_inside(lab, "blue", index)
+        equal(states(lab)["blue"], "broken", "blue in show")
+        equal(lab.cli.lines("restore")[-1], "0 added, 1 changed, 0 removed", "restore")
+        equal(states(lab)["blue"], "attached", "blue in show")
+        eventually(lambda: ping(lab.red1, BLUE1))
+        tcp(lab.blue1, lab.red1, RED1, BLUE1, FIXED)
+        if index != INSIDE_INDEX:
+            lab.blue.ip("link del lan0")
+    equal(lab.cli.lines("restore"), ["nothing to be done"], "restore at last")
 
 
 @once

@@ -275,6 +275,24 @@ def test_world_no_descriptors(lab):
 
 
 @once
+def test_world_no_descriptors_for_others(lab):
+    """The same of commands that find programs to be loaded; the agent does not begin."""
+    unmount_bpffs()
+    mount_bpffs()
+    before, leases = machine(lab), lab.cli.leases()
+    for words in (["restore"], ["map", "add", "blue", FIXED2], ["agent"]):
+        for limit in (5, 20, 127):
+            said = lab.cli.elsewhere(under=["prlimit", f"--nofile={limit}:{limit}"]).fails(*words)
+            if words == ["agent"] and limit == 5:   # before it knows of any program
+                assert "Too many open files" in said, said
+                continue
+            assert "file descriptors" in said and "ulimit -n" in said, f"{words}, {limit}: {said}"
+        unchanged(before, machine(lab), f"{words} with few descriptors")
+    equal(lab.cli.leases(), leases, "leases")
+    restored(lab)
+
+
+@once
 def test_world_clock_set_back(lab):
     """Neither leases nor the lock go by the time of the day."""
     library, = glob.glob(FAKETIME)
