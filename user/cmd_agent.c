@@ -468,27 +468,30 @@ static bool change_some(struct agent *a, enum store_mode mode, const struct scop
  * Those that something is known of come first: to look at all takes a tenth of a second for every
  * hundred. What fails is for that look to find.
  */
-static void mend_first(struct agent *a, const struct names *names)
+static bool mend_first(struct agent *a, const struct names *names)
 {
 	struct scope scope = { .tenants = names->list.v, .n = (int)names->list.n };
+	bool mended = scope.n && !store_holder(a->inv.state) &&
+		      change_some(a, STORE_READ, &scope) && change_some(a, STORE_WRITE, &scope);
 
-	if (!scope.n || store_holder(a->inv.state) || !change_some(a, STORE_READ, &scope))
-		return;
-	a->did.mends += change_some(a, STORE_WRITE, &scope);
+	a->did.mends += mended;
+	return mended;
 }
 
 /* Not while some cannot be mended: then it is mostly these. */
-static void mend_touched(struct agent *a)
+static bool mend_touched(struct agent *a)
 {
 	struct names names = { 0 };
+	bool mended = false;
 
 	vec_each (known, &a->routers) {
 		if (watch_touched(a->watch, known->row.id))
 			*vec_push(&names.list) = known->row.tenant;
 	}
 	if (!a->stuck && !a->has_wanted)
-		mend_first(a, &names);
+		mended = mend_first(a, &names);
 	vec_free(&names.list);
+	return mended;
 }
 
 static void check(struct agent *a)
@@ -496,20 +499,23 @@ static void check(struct agent *a)
 	int64_t start = now_ms(), before = cpu_us();
 	struct error err = { 0 };
 	ssize_t todo, failed = 0;
+	bool mended;
 
 	/* it may be about to do what is missing */
 	if (store_holder(a->inv.state)) {
 		a->due = start + BUSY;
 		return;
 	}
-	mend_touched(a);
+	mended = mend_touched(a);
+	if (mended)
+		before = cpu_us();
 	a->due = INT64_MAX;
 	todo = a->has_wanted && put_in_force(a, &err) ? -1 : look(a, &err);
 	if (todo > 0)
 		failed = mend(a, &err);
 	count(a, todo, failed);
 	/* when it is calm, the next event is one to be quick for */
-	if (todo > 0 || start - a->over > VAIN_MAX * a->took + CALM)
+	if (todo > 0 || mended || start - a->over > VAIN_MAX * a->took + CALM)
 		a->vain = 0;
 	else
 		a->vain += a->vain < VAIN_MAX;

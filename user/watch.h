@@ -2,8 +2,9 @@
 /*
  * Being told when something changes that the definitions in force are about: interfaces,
  * addresses, routes, tc filters, forwarding and rules of nf_tables in the routers' namespaces,
- * namespaces that come and go, mounts, pins, and the state itself. What changed is for a look at the
- * machine to find out; a change may be reported twice, or be nobody's business, but none is missed.
+ * namespaces that come and go, mounts, pins, and the state itself. What changed is for a look at
+ * the machine to find out; a change may be reported twice, or be nobody's business, but none is
+ * missed.
  *
  * One rtnetlink and one nfnetlink socket hear all namespaces (NETLINK_LISTEN_ALL_NSID, kernel 4.2)
  * that our own has given a number to (RTM_NEWNSID). Unlike a socket in each of them that keeps none
