@@ -215,6 +215,7 @@ def test_agent_programs_removed(lab):
                   "xdp" if lab.hook == "xdp" else "xdpgeneric", "off"]]
     with Agent(lab) as agent:
         def remove(way):
+            time.sleep(0.5)     # until the restore of before is not looked after any more
             had, start = mends(agent), agent.clock()
             sh(way)
             return took(lab, agent, start, lambda: equal(mends(agent), had + 1, "times mended"))
