@@ -3,7 +3,8 @@
 """
 Many routers on one machine, each in a namespace of its own and all on one bridge: what the first
 apply takes, with its probes and without, another one, one mapping more, restore after a reboot and
-detach; and what the agent needs while nothing happens. Needs root.
+detach; what the agent needs while nothing happens, and how long one router of the many is broken.
+Needs root.
 """
 import argparse
 import contextlib
@@ -11,6 +12,7 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -24,9 +26,12 @@ import rules                                                    # noqa: E402
 from control import RUN, TIMEOUT                                # noqa: E402
 from net import (BPFFS, Namespace, mount_bpffs, private_machine, sh,    # noqa: E402
                  unmount_bpffs, veth)
+from snapshot import tcx_programs                               # noqa: E402
 
 IDLE = 60       # seconds that the agent is watched; it looks at the maps once in that time
 SETTLE = 60     # before: it announces every address three times
+BROKEN = 8      # routers that are broken, one after the other, in each way
+PAUSE = 3       # seconds after each
 
 
 class Cloud:
@@ -40,13 +45,16 @@ class Cloud:
 
     def _router(self, n):
         router = Namespace(f"r-{n}")
-        veth(router, "shared0", self.wire, f"p{n}")
+        self.plug(router, n)
         veth(router, "lan0", self.vms, f"v{n}")
-        self.wire.ip(f"link set p{n} master br0")
-        router.ip(f"addr add 100.64.{n >> 8}.{n & 255}/10 dev shared0",
-                  "addr add 10.0.0.1/16 dev lan0")
+        router.ip("addr add 10.0.0.1/16 dev lan0")
         router.sysctl(ipv4__ip_forward=1)
         return router
+
+    def plug(self, router, n):
+        veth(router, "shared0", self.wire, f"p{n}")
+        self.wire.ip(f"link set p{n} master br0")
+        router.ip(f"addr add 100.64.{n >> 8}.{n & 255}/10 dev shared0")
 
     def close(self):
         for ns in (*self.routers, self.wire, self.vms):
@@ -80,15 +88,65 @@ def used(pid):
     return sum(map(int, words[11:13])) / os.sysconf("SC_CLK_TCK"), int(peak) / 1024
 
 
-def agent(tool):
-    """(share of a CPU while nothing happens, most memory in MiB)"""
+def detach_link(_cloud, _n, pins):
+    sh(["bpftool", "link", "detach", "pinned", pins + "/link_out"])
+
+
+def remove_pins(_cloud, _n, pins):
+    sh(["rm", "-r", pins])
+
+
+def recreate_interface(cloud, n, _pins):
+    router = cloud.routers[n]
+    router.ip("link del shared0")
+    cloud.plug(router, n)
+
+
+BREAKS = {"link detached": detach_link, "pins removed": remove_pins,
+          "interface recreated": recreate_interface}
+
+
+def is_whole(router):
+    with contextlib.suppress(OSError):
+        return len(tcx_programs(router, "shared0") + tcx_programs(router, "lan0")) == 3
+    return False
+
+
+def pins_of(state, n):
+    with contextlib.closing(sqlite3.connect(state + "/state.db")) as db:
+        number, = db.execute("SELECT router.id FROM router JOIN tenant ON tenant.id = tenant "
+                             "WHERE name = ?", (f"t{n}",)).fetchone()
+    return f"{BPFFS}/routers/routers/{number}"
+
+
+def mended(cloud, state):
+    """{what: the longest that one router was broken, in seconds}"""
+    worst = dict.fromkeys(BREAKS, 0.0)
+    for turn in range(BROKEN):
+        for what, do in BREAKS.items():
+            n = turn * len(cloud.routers) // BROKEN
+            do(cloud, n, pins_of(state, n))
+            start = time.monotonic()
+            while not is_whole(cloud.routers[n]):
+                if time.monotonic() > start + TIMEOUT:
+                    raise RuntimeError(f"{what}: router {n} is not mended")
+                time.sleep(0.005)
+            worst[what] = max(worst[what], time.monotonic() - start)
+            time.sleep(PAUSE + turn / 7)    # at any time of its poll
+    return worst
+
+
+def agent(tool, cloud, state):
+    """(share of a CPU while nothing happens, most memory in MiB, mended())"""
     with subprocess.Popen([*tool, "agent"], stdout=subprocess.DEVNULL) as process:
         try:
             time.sleep(SETTLE)
             before, start = used(process.pid)[0], time.monotonic()
             time.sleep(IDLE)
-            after, peak = used(process.pid)
-            return (after - before) / (time.monotonic() - start), peak
+            after = used(process.pid)[0]
+            share = (after - before) / (time.monotonic() - start)
+            worst = mended(cloud, state)
+            return share, used(process.pid)[1], worst
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait()
@@ -108,7 +166,7 @@ def measure(scratch, binary, options):
         unmount_bpffs()     # as a reboot does: programs, links and maps are gone
         mount_bpffs()
         yield "restore", timed(*tool, "restore")
-        yield "agent", agent(tool)
+        yield "agent", agent(tool, cloud, state)
         yield "detach --all ", timed(*tool, "detach", "--all")
     finally:
         with contextlib.suppress(RuntimeError):
@@ -131,7 +189,9 @@ def main():
         for what, found in measure(scratch, binary, options):
             figures[what.strip()] = found
             if what == "agent":
-                print(f"{what + ', idle':26} {'':8} {found[0]:9.2%} {found[1]:9.0f}", flush=True)
+                print(f"{what + ', idle':26} {'':8} {found[0]:9.2%} {found[1]:9.0f}")
+                for one, seconds in found[2].items():
+                    print(f"{'  ' + one:26} {seconds:8.2f}", flush=True)
             else:
                 print(f"{what:26} {found[0]:8.2f} {found[1]:9.2f} {found[2]:9.0f}", flush=True)
     if options.json:
