@@ -5,6 +5,7 @@
  * tables change.
  */
 #include <bpf/bpf.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "links.h"
@@ -296,4 +297,28 @@ Test(plain, shared_in_by_the_stack)
 Test(plain, inside_in_by_the_stack)
 {
 	check_many(INSIDE_IN, ON_INSIDE, BY_STACK);
+}
+
+/* Of the tenants that share a place in `consents`, each is accepted for itself alone. */
+Test(plain, who_is_accepted_is_no_other)
+{
+	struct lab *lab = links_open_known(ON_TC, BY_STACK, MAC_ROUTER);
+	const struct packet accepted = { UDP(GREEN_SHARED, RED_SHARED) };
+	struct frame f = packet_build(&accepted);
+
+	lab_accept_nothing(lab);
+	lab_accept(lab, RED, NULL, fixture_tenant(GREEN), TN_CLASSES_COUNT, 0, 0, 1);
+	for (uint32_t i = 1; i < 250; i++) {
+		char sender[INET_ADDRSTRLEN], pool[INET_ADDRSTRLEN + 3];
+		struct packet other = { UDP(sender, RED_SHARED) };
+		struct frame g;
+
+		snprintf(sender, sizeof(sender), "100.64.9.%u", i);
+		snprintf(pool, sizeof(pool), "%s/32", sender);
+		lab_pool(lab, pool, 100 + i);
+		g = packet_build(&other);
+		cr_expect_eq(lab_run(lab, TC_IN, &accepted, &f).verdict, STACK);
+		cr_expect_eq(lab_run(lab, TC_IN, &other, &g).verdict, GONE, "%s", sender);
+	}
+	lab_close(lab);
 }
