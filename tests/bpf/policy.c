@@ -400,7 +400,7 @@ static void a_rule_that_goes_for_a_peer_elsewhere(struct lab *lab)
 	     { "a VM that opens a flow", OUT, TCP_(RED_VM, 22, STRANGER, 4000, .tcp = TH_SYN),
 	       PASSES },
 	     { "and goes on with it", OUT, TCP_(RED_VM, 22, STRANGER, 4000), PASSES });
-	withdrawn(lab, NULL, elsewhere, TN_CLASS_TCP, 0, 25, now() - TN_FLOW_TCP);
+	withdrawn(lab, NULL, elsewhere, TN_CLASS_TCP, 0, 25, now() - TN_FLOW_TCP - 60);
 	withdrawn(lab, RED_SHARED, 0, TN_CLASS_UDP, 8, 0x1234, now() - TN_FLOW_UDP + 60);
 	withdrawn(lab, NULL, elsewhere, TN_CLASS_UDPLITE, 16, 0, now());
 	PLAY(lab,
