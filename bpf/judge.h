@@ -132,7 +132,7 @@ static __always_inline int comes_by_gateway(struct pkt *p, struct work *w)
 	struct bpf_fib_lookup *fib = &w->fib;
 	bool v4 = is_v4_mapped(peer->w);
 	struct tn_addr hop = {};
-	__u8 mac[ETH_ALEN];
+	__u8 mac[ETH_ALEN] __attribute__((aligned(2)));
 	long found;
 
 	__builtin_memset(fib, 0, sizeof(*fib));
@@ -179,7 +179,7 @@ __noinline int tn_gateway_skb(struct __sk_buff *skb, struct work *w)
 static __always_inline bool is_impostor(struct pkt *p, struct work *w, __u32 router)
 {
 	const struct tn_station *station;
-	__u8 mac[ETH_ALEN];
+	__u8 mac[ETH_ALEN] __attribute__((aligned(2)));
 
 	if (router == TN_ROUTER_ELSEWHERE || router == tn_router_id || tn_sources_loose)
 		return false;
@@ -494,7 +494,7 @@ static __always_inline enum tn_verdict judge_way_back(struct pkt *p, struct work
 {
 	struct __sk_buff *skb = p->ctx;
 	struct bpf_fib_lookup *fib = &w->fib;
-	__u8 mac[ETH_ALEN];
+	__u8 mac[ETH_ALEN] __attribute__((aligned(2)));
 	long found;
 
 	found = fib_route(skb, tn_shared_ifindex, &w->ends.peer, &w->ends.fixed, 0, fib);
@@ -583,7 +583,7 @@ static __always_inline bool take_mark(struct __sk_buff *skb, __u32 mark)
 /* As if it were addressed to the shared interface. */
 static __always_inline enum tn_verdict turn_back(struct pkt *p, struct __sk_buff *skb)
 {
-	__u8 mac[ETH_ALEN];
+	__u8 mac[ETH_ALEN] __attribute__((aligned(2)));
 
 	for (int i = 0; i < ETH_ALEN; i++)
 		mac[i] = tn_mac[i];

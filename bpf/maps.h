@@ -18,7 +18,7 @@
  */
 const volatile __u32 tn_router_id = 0;
 /* the MAC address of its shared interface, */
-const volatile __u8 tn_mac[ETH_ALEN];
+const volatile __u8 tn_mac[ETH_ALEN] __attribute__((aligned(2)));
 /* its index, */
 const volatile __u32 tn_shared_ifindex;
 /* that its XDP program is to drop, but to leave all translation to tc. */

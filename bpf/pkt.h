@@ -175,13 +175,13 @@ __noinline int tn_pkt_start(struct __sk_buff *skb)
 	return at_mac ? PKT_START_MAC : PKT_START_NETWORK;
 }
 
+/* Both lie at even places, as in a frame. */
 static __always_inline bool mac_equal(const __u8 *a, const volatile __u8 *b)
 {
-	for (int i = 0; i < ETH_ALEN; i++) {
-		if (a[i] != b[i])
-			return false;
-	}
-	return true;
+	const volatile __u16 *v = (const volatile __u16 *)b;
+	const __u16 *u = (const __u16 *)a;
+
+	return u[0] == v[0] && u[1] == v[1] && u[2] == v[2];
 }
 
 static __always_inline bool mac_is_unset(const __u8 *mac)

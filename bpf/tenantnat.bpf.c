@@ -13,10 +13,12 @@ char LICENSE[] SEC("license") = "GPL";
 SEC("xdp.frags")
 int tn_xdp_shared_in(struct xdp_md *xdp)
 {
-	int action = XDP_DROP;
+	int action = known_xdp(xdp);
 	enum tn_verdict v;
 	struct pkt p;
 
+	if (action != NOT_KNOWN)
+		return action;
 	v = plain_xdp(xdp, &action);
 	if (v == TN_FORWARD)
 		return action;

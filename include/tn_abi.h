@@ -219,13 +219,13 @@ struct tn_way {
 	__u32 egress;	     /* and of that where they go on; 0: by the stack */
 	__u16 mtu;	     /* of the way on, in bytes of IP packets */
 	__u8 sender[6];	     /* the MAC address that they come from */
-	__u8 macs[12];	     /* destination and source of the frame that goes on */
-	__u32 xdp;	     /* 1: XDP can send there itself */
-	__u64 until;	     /* in ticks of the kernel (jiffies); 0: not known */
-	__u64 change;	     /* `changes` as it was, for the rest: */
-	__u32 rule;	     /* that accepted the last packet; 0: none did */
-	__u32 service;	     /* whom it accepted: class << 16 | service, or TN_WAY_ANY */
-	__u32 slot;	     /* as in struct tn_shared */
+	__u8 macs[12]; /* destination and source of the frame that goes on; both 16-bit aligned */
+	__u32 xdp;     /* 1: XDP can send there itself */
+	__u64 until;   /* in ticks of the kernel (jiffies); 0: not known */
+	__u64 change;  /* `changes` as it was, for the rest: */
+	__u32 rule;    /* that accepted the last packet; 0: none did */
+	__u32 service; /* whom it accepted: class << 16 | service, or TN_WAY_ANY */
+	__u32 slot;    /* as in struct tn_shared */
 	__u32 pad;
 };
 #define TN_WAY_ANY 0xffffffffU /* it accepts all of them */

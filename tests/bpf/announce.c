@@ -26,7 +26,8 @@ static int cable(void)
 	int fd, room = 64 << 20, outgoing = 1;
 
 	need(unshare(CLONE_NEWNET) == 0, "unshare");
-	shell("ip link add near type veth peer name far && ip link set near up && "
+	shell("ip link add near address " NEIGHBOUR
+	      " type veth peer name far && ip link set near up && "
 	      "ip link set far up && ip addr add 100.64.0.9/16 dev far && "
 	      "echo 0 >/proc/sys/net/ipv6/conf/far/disable_ipv6");
 	fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, 0);
@@ -166,5 +167,20 @@ Test(announce, needs_the_interface)
 				   "is down; set the interface up");
 	cr_expect_eq(announce(9999, mac, false, &addr, 1, 1, &left, &gone), -1);
 	cr_expect(strstr(gone.text, "interface 9999: No such device"), "%s", gone.text);
+	close(fd);
+}
+
+/* Another one may have come in its place, with the same index. */
+Test(announce, nothing_by_an_interface_with_another_mac_address)
+{
+	const uint8_t other[6] = { 2, 0, 0, 0, 0xab, 0xce };
+	struct tn_addr addr = nth(0), got;
+	struct error err = { 0 };
+	int fd = cable();
+	size_t left = 9;
+
+	cr_expect_eq(announce(if_nametoindex("near"), other, false, &addr, 1, 1, &left, &err), 0);
+	cr_expect_eq(left, 0);
+	cr_expect_eq(heard(fd, &got, 1), 0);
 	close(fd);
 }
