@@ -234,7 +234,7 @@ class Walk:
         said = done.stderr.strip()
         self.judge_run(what, way, forward)
         if done.returncode == 0:
-            asks = call.name == "clone" or "<pipe:" in call.text
+            asks = call.name == "clone" or "<pipe:" in call.text or "_tables_names" in call.text
             # netfilter could not be asked, which nobody says with -q
             if "until the next run" in said or "-q" in way.words and asks:
                 self.pair.cli.run("apply", "-f", way.end.file)
