@@ -275,6 +275,10 @@ test-kill: all | deps-test ## killed at every moment, system calls refused, powe
 	@$(PYTHON) tests/e2e/run.py --bin $(BUILD)/tenantnat --hook $(HOOK) --offload on --long -v $(if $(EVERY),--every) \
 		--topic kill --topic power --topic many
 
+test-agent: all | deps-test ## how soon the agent mends what happens to a router: three minutes (root)
+	@$(PYTHON) tests/e2e/run.py --bin $(BUILD)/tenantnat --hook tc --hook xdp --hook clsact --offload on --long \
+		--topic agent
+
 test-guest: all | deps-test deps-vm ## traffic of a real guest in qemu; fetches a kernel, once (root)
 	@tests/vm/kernel.sh 6.1 $(CURDIR)/build/kernels/6.1
 	@$(PYTHON) tests/vm/guest.py --bin $(BUILD)/tenantnat --kernel build/kernels/6.1

@@ -134,12 +134,13 @@ def test_forwarding_without_an_answer(lab):
     file = lab.write(lab.definitions())
     lab.cli.apply(file)
     equal(shown(lab)[0], "fast", "forwarding")
-    legacy = "/proc/self/net/ip6_tables_names"
-    # of nf_tables only the process that asks makes this call
+    legacy, table = "/proc/self/net/ip6_tables_names", "table inet tests {}"
+    # of nf_tables only the process that asks makes this call, and only where there is a table
     for inject, what in ((["-e", "inject=dup2:error=EIO"], "cannot ask netfilter"),
                          (["-P", legacy, "-e", "inject=openat:error=EIO"], f"cannot read {legacy}")):
         deaf = lab.cli.elsewhere(under=["strace", "-f", "-qq", "-o", "/dev/null", *inject])
-        said = deaf.run("apply", "-f", file).stderr.splitlines()
+        with netfilter(lab, "red", table), netfilter(lab, "blue", table):
+            said = deaf.run("apply", "-f", file).stderr.splitlines()
         equal(len([line for line in said if what in line]), 2, f"routers in {said}")
         equal(shown(lab)[0], "stack", "forwarding")
         ping(lab.red1, BLUE1)

@@ -27,10 +27,10 @@ def new_port():
     return next(_ports)
 
 
-def ping(ns, address, count=3, source=None):
-    """All of the echo requests have to be answered."""
+def ping(ns, address, count=3, source=None, wait=1):
+    """All of the echo requests have to be answered, the last in `wait` seconds."""
     options = ["-I", source] if source else []
-    said = ns.run("ping", "-nq", f"-c{count}", "-i0.02", f"-W{PATIENCE:g}", *options, address,
+    said = ns.run("ping", "-nq", f"-c{count}", "-i0.02", f"-W{wait * PATIENCE:g}", *options, address,
                   check=False).stdout
     assert f"{count} received" in said, f"ping {address}: {' '.join(said.split())[-120:]}"
 
