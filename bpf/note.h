@@ -32,6 +32,12 @@ static __always_inline bool holds(__u64 found, __u64 so_far)
 
 /* ---------------------------------------------------------------- a mapping */
 
+/* The slot that is a mapping's own by its shared address; 0: it has none. */
+static __always_inline __u32 own_slot(const struct tn_addr *shared)
+{
+	return bpf_ntohl(shared->w[3]) & tn_slots_mask;
+}
+
 static __always_inline struct tn_note *note_of(__u32 slot)
 {
 	struct tn_record *record = mapping_record(slot);
@@ -45,7 +51,7 @@ static __always_inline struct tn_note *note_of(__u32 slot)
  */
 static __always_inline __u32 note_recall(struct ends *e, __u64 so_far)
 {
-	__u32 slot = bpf_ntohl(e->shared.w[3]) & tn_slots_mask;
+	__u32 slot = own_slot(&e->shared);
 	const struct tn_note *n;
 
 	if (!slot || !is_v4_mapped(e->shared.w))
@@ -65,8 +71,7 @@ static __always_inline void note_keep(const struct ends *e, __u32 slot, __u64 so
 {
 	struct tn_note *n;
 
-	if (!so_far || !is_v4_mapped(e->shared.w) ||
-	    slot != (bpf_ntohl(e->shared.w[3]) & tn_slots_mask))
+	if (!so_far || !is_v4_mapped(e->shared.w) || slot != own_slot(&e->shared))
 		return;
 	n = note_of(slot);
 	if (!n)

@@ -941,10 +941,12 @@ static bool is_free_slot(const struct dataplane *dp, uint32_t slot)
 }
 
 /* Where the most are next to each other: the more there are, the later all have to be read. */
-static void note_free_slots(struct dataplane *dp, uint32_t from, uint32_t to)
+static void note_free_slots(struct dataplane *dp)
 {
-	for (uint32_t at = from; at <= to; at++) {
-		if (at < to && is_free_slot(dp, at))
+	uint32_t from = dp->slot_next;
+
+	for (uint32_t at = from; at <= dp->slot_end; at++) {
+		if (at < dp->slot_end && is_free_slot(dp, at))
 			continue;
 		if (at - from > dp->config.free_to - dp->config.free_from) {
 			dp->config.free_from = from;
@@ -956,7 +958,7 @@ static void note_free_slots(struct dataplane *dp, uint32_t from, uint32_t to)
 
 void dataplane_end(struct dataplane *dp)
 {
-	note_free_slots(dp, dp->slot_next, dp->slot_end);
+	note_free_slots(dp);
 	(void)write_config(dp); /* without it, the next change reads all */
 }
 
@@ -1049,8 +1051,8 @@ static int change_over(struct dataplane *dp, int ret, struct error *err)
 
 /*
  * Write `n` rows. Meanwhile programs look at the tables alone, and so they do when this process
- * ends before it is over, until the next one that changes anything; afterwards they keep what
- * they find there.
+ * ends before it is over, until the next one settles it; afterwards they keep what they find
+ * there.
  */
 #define change_rows(dp, n, write, err) \
 	(!(n) ? 0 : raise_changes(dp, true, err) ? -1 : change_over(dp, write, err))
