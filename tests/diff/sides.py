@@ -29,6 +29,8 @@ ROUTER = {
     # nothing is sent unasked, nothing is held back, and nothing is chosen by chance
     "ipv4__ip_forward": 1, "ipv4__icmp_ratemask": 0, "ipv4__icmp_ratelimit": 0,
     "ipv4__ipfrag_time": 600, "ipv6__conf__all__forwarding": 1, "ipv6__icmp__ratelimit": 0,
+    # 127: nobody sends that one; the others are then not held to icmp_msgs_per_sec either
+    "ipv6__icmp__ratemask": 127,
     "ipv6__auto_flowlabels": 0, "ipv6__ip6frag_time": 600,
 }
 DEVICE = {

@@ -82,7 +82,7 @@ class Lab:
         self.ns[name] = Namespace(name)
         self.ns[name].sysctl(ipv6__conf__all__disable_ipv6=1, ipv6__conf__default__disable_ipv6=1,
                              ipv4__conf__all__rp_filter=0, ipv4__conf__default__rp_filter=0,
-                             ipv4__icmp_ratelimit=0)
+                             ipv4__icmp_ratelimit=0, ipv4__icmp_ratemask=0)
         self.ns[name].ip("link set lo up")
         return self.ns[name]
 
@@ -237,7 +237,7 @@ class Lab:
         devices = ["eth0"] if vm else ["shared0", "lan0"] if name in ROUTERS else ["shared0"]
         quiet = {f"ipv6__conf__{device}__{key}": 0 for device in ("all", *devices)
                  for key in ("accept_dad", "accept_ra", "router_solicitations")}
-        ns.sysctl(**quiet, ipv6__icmp__ratelimit=0)
+        ns.sysctl(**quiet, ipv6__icmp__ratelimit=0, ipv6__icmp__ratemask=127)
         ns.sysctl(ipv6__conf__all__disable_ipv6=0)
         if name in ROUTERS:
             ns.sysctl(ipv6__conf__all__forwarding=1)

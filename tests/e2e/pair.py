@@ -69,7 +69,8 @@ class Pair:
                                         ("router_solicitations", 0),
                                         ("disable_ipv6", int(not self.six)))})
         ns.sysctl(ipv4__conf__all__rp_filter=0, ipv4__conf__default__rp_filter=0,
-                  ipv4__icmp_ratelimit=0, ipv6__icmp__ratelimit=0)
+                  ipv4__icmp_ratelimit=0, ipv6__icmp__ratelimit=0,
+                  ipv4__icmp_ratemask=0, ipv6__icmp__ratemask=127)
         ns.ip("link set lo up")
         return ns
 

@@ -251,7 +251,6 @@ def refusing(lab, router, target):
                       *rules, "}", "}"])
     there = [HOSTS[target][0 if target[:-1] == router else 1][v6] for v6 in (False, True)]
     device = "lan0" if target[:-1] == router else "shared0"
-    ns.sysctl(ipv4__icmp_msgs_per_sec=100000, ipv4__icmp_msgs_burst=1000)
     ns.run("nft", "-f", lab.put("refuse.nft", text + "\n"))
     lab.apply(lab.dual_definitions())   # now packets have to go through the stack
     ns.ip(*(f"route add {address} dev {device} mtu lock 1300" for address in there))
