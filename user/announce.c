@@ -15,22 +15,19 @@ static size_t make(const void *from, size_t i, uint8_t out[FRAME_ROOM])
 }
 
 int announce(uint32_t ifindex, const uint8_t mac[6], bool router, const struct tn_addr *addrs,
-	     size_t n, size_t max, size_t *left, struct error *err)
+	     size_t n, size_t *told, struct error *err)
 {
 	struct news_of of = { .addrs = addrs, .mac = mac, .router = router };
-	size_t count = n < max ? n : max;
 	_cleanup_close_ int fd = -1;
 
-	*left = n;
-	if (!count)
+	*told = 0;
+	if (!n)
 		return 0;
 	fd = packet_sender(ifindex, err);
-	if (fd >= 0 && !packet_is_from(fd, mac)) {
-		*left = 0;
+	if (fd >= 0 && !packet_is_from(fd, mac))
 		return 0;
-	}
-	if (fd < 0 || packet_send(fd, make, &of, count, err))
+	if (fd < 0 || packet_send(fd, make, &of, n, err))
 		return error_prefix(err, "addresses could not be announced");
-	*left = n - count;
+	*told = n;
 	return 0;
 }

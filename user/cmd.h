@@ -24,6 +24,7 @@
 	X(monitor)      \
 	X(trace)        \
 	X(check)        \
+	X(announce)     \
 	X(detach)       \
 	X(doctor)
 

@@ -49,9 +49,6 @@ enum {
 #define PAGE_PART  65536
 #define PAGE_READS 16
 
-/* Addresses announced between two looks at what happened. */
-#define ANNOUNCE_SLICE (PACKET_RATE / 20)
-
 /* Something that is not as it is to be, for as long as it lasts. */
 struct trouble {
 	char tenant[TENANT_NAME_MAX + 1]; /* "": everybody's */
@@ -315,19 +312,24 @@ static void announce_some(struct agent *a)
 	const struct router_row *r;
 	char name[IF_NAMESIZE];
 	struct error err = { 0 };
-	size_t left = 0;
+	size_t count, told = 0;
 
 	while (due_of(news) > now_ms())
 		news++;
 	r = &news->router;
+	count = news->addrs.n - news->told;
+	if (count > ANNOUNCE_SLICE)
+		count = ANNOUNCE_SLICE;
 	if (netns_enter_id(NULL, r->netns_dev, r->netns_ino, &ns) == 0 &&
 	    if_indextoname(r->ifindex, name) &&
-	    announce(r->ifindex, r->mac, news->own, news->addrs.v + news->told,
-		     news->addrs.n - news->told, ANNOUNCE_SLICE, &left, &err))
+	    announce(r->ifindex, r->mac, news->own, news->addrs.v + news->told, count, &told, &err))
 		log_warning("tenant %s: %s", r->tenant, err.text);
-	news->told = left ? news->addrs.n - left : 0;
-	news->times += !left;
-	if (news->times == ARRAY_SIZE(again_after) || err.set)
+	news->told += told;
+	if (news->told == news->addrs.n) {
+		news->told = 0;
+		news->times++;
+	}
+	if (news->times == ARRAY_SIZE(again_after) || !told)
 		drop_news(a, news);
 }
 
@@ -359,15 +361,25 @@ static void log_outcome(const struct outcome *out)
 		log_notice("%c %s", line->sign, line->text);
 }
 
+/* Of routers that were there before; others are news by themselves. */
+static void take_untold(struct agent *a, const struct outcome *out)
+{
+	vec_each (tenant, &out->untold) {
+		vec_each (known, &a->routers)
+			known->news |= strcmp(known->row.tenant, *tenant) == 0;
+	}
+}
+
 /* How many routers could not be mended, or -1. */
 static ssize_t mend(struct agent *a, struct error *err)
 {
-	struct change_how how = { .partial = true, .restore = true };
+	struct change_how how = { .partial = true, .restore = true, .agent = true };
 	_cleanup_change_ struct change c = { 0 };
 	_cleanup_outcome_ struct outcome out = { 0 };
 
 	if (change_begin(&a->inv, STORE_WRITE, NULL, &c, err) || change_make(&c, &how, &out, err))
 		return -1;
+	take_untold(a, &out);
 	/* of what is tried again and again, only the failure is worth saying, and once */
 	if (!out.failed.list.n || !a->stuck)
 		log_outcome(&out);
@@ -378,7 +390,7 @@ static ssize_t mend(struct agent *a, struct error *err)
 /* What the file says; when that cannot be, what was in force stays. */
 static int put_in_force(struct agent *a, struct error *err)
 {
-	struct change_how how = { .partial = true };
+	struct change_how how = { .partial = true, .agent = true };
 	_cleanup_change_ struct change c = { 0 };
 	_cleanup_outcome_ struct outcome out = { 0 };
 	struct error refused = { 0 };
@@ -390,6 +402,7 @@ static int put_in_force(struct agent *a, struct error *err)
 		log_error("%s: %s; the definitions in force stay", a->file, refused.text);
 	else
 		log_outcome(&out);
+	take_untold(a, &out);
 	return 0;
 }
 
@@ -449,9 +462,11 @@ static void count(struct agent *a, ssize_t todo, ssize_t failed)
 /* What restore would do for these alone; with STORE_WRITE it is done. */
 static bool change_some(struct agent *a, enum store_mode mode, const struct scope *scope)
 {
-	struct change_how how = {
-		.scope = scope, .dry_run = mode == STORE_READ, .partial = true, .restore = true
-	};
+	struct change_how how = { .scope = scope,
+				  .dry_run = mode == STORE_READ,
+				  .partial = true,
+				  .restore = true,
+				  .agent = true };
 	_cleanup_change_ struct change c = { 0 };
 	_cleanup_outcome_ struct outcome out = { 0 };
 	struct error err = { 0 };
@@ -461,6 +476,7 @@ static bool change_some(struct agent *a, enum store_mode mode, const struct scop
 		return false;
 	if (mode == STORE_WRITE)
 		log_outcome(&out);
+	take_untold(a, &out);
 	return out.text.lines.n;
 }
 

@@ -8,6 +8,7 @@
 #include "beside.h"
 #include "ipam.h"
 #include "join.h"
+#include "later.h"
 #include "log.h"
 #include "netns.h"
 #include "output.h"
@@ -559,28 +560,25 @@ static void tell(const struct router_row *r, bool own, const struct addr_list *a
 {
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
 	struct error err = { 0 };
-	size_t left = 0;
+	size_t told;
 
 	if (!addrs->list.n || netns_enter_id(r->netns, r->netns_dev, r->netns_ino, &ns))
 		return;
-	if (announce(r->ifindex, r->mac, own, addrs->list.v, addrs->list.n, ANNOUNCE_MAX, &left,
-		     &err))
+	if (announce(r->ifindex, r->mac, own, addrs->list.v, addrs->list.n, &told, &err))
 		log_warning("tenant %s: %s; neighbours find them by asking", r->tenant, err.text);
-	else if (left)
-		log_warning("tenant %s: %zu addresses were not announced, which would take long; "
-			    "neighbours find them by asking",
-			    r->tenant, left);
 }
 
 /*
  * To neighbours who may remember somebody else: all addresses of a router that is at a new
  * place, and those that come to others. They find out by themselves too, only later, so
- * what fails here is no reason to take anything back.
+ * what fails here is no reason to take anything back. Routers with more addresses than there
+ * is time for are named in `out`.
  */
 static void announce_all(const struct plan *p, const struct machine *want,
-			 const struct machine *have, const struct failures *failed)
+			 const struct machine *have, struct outcome *out)
 {
 	size_t all = 0, new = 0; /* both lists are in the order of the routers */
+	size_t left = ANNOUNCE_AT_ONCE;
 
 	vec_each (r, &want->routers) {
 		bool moved = moved_in(p, r, have);
@@ -598,13 +596,35 @@ static void announce_all(const struct plan *p, const struct machine *want,
 			if (!addr_is_unset(&r->own[f]))
 				*vec_push(&own.list) = r->own[f];
 		}
-		if (!is_passed_over(failed, r->tenant)) {
+		if (!is_passed_over(&out->failed, r->tenant)) {
 			tell(r, true, &own);
-			tell(r, false, &addrs);
+			if (addrs.list.n > left) {
+				*vec_push(&out->untold) = xstrdup(r->tenant);
+				out->untold_addrs += addrs.list.n;
+			} else {
+				tell(r, false, &addrs);
+				left -= addrs.list.n;
+			}
 		}
 		vec_free(&own.list);
 		vec_free(&addrs.list);
 	}
+}
+
+/* Nobody waits for as many as that. */
+static void announce_later(const struct invocation *inv, const struct outcome *out)
+{
+	struct error err = { 0 };
+
+	if (!out->untold.n)
+		return;
+	if (later(inv, "announce", out->untold.v, out->untold.n, &err))
+		log_warning("%s; %zu addresses are not announced: `tenantnat announce` does it, or "
+			    "neighbours find them by asking",
+			    err.text, out->untold_addrs);
+	else
+		log_notice("%zu addresses are being announced in the background, which takes %zu s",
+			   out->untold_addrs, out->untold_addrs / PACKET_RATE + 1);
 }
 
 void outcome_free(struct outcome *out)
@@ -613,6 +633,9 @@ void outcome_free(struct outcome *out)
 	vec_each (f, &out->failed.list)
 		free(f->text);
 	vec_free(&out->failed.list);
+	vec_each (tenant, &out->untold)
+		free(*tenant);
+	vec_free(&out->untold);
 }
 
 void outcome_print(const struct outcome *o, bool dry_run)
@@ -922,7 +945,9 @@ int change_make(struct change *c, const struct change_how *how, struct outcome *
 	}
 	if (c->dp)
 		dataplane_end(c->dp);
-	announce_all(&plan, &want, &c->have, failed);
+	announce_all(&plan, &want, &c->have, out);
+	if (!how->agent)
+		announce_later(c->inv, out);
 	if (execute_leave(c->dp, &plan, err))
 		return error_prefix(err, "the definitions are changed, but programs stay; run the "
 					 "command again");

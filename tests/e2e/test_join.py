@@ -23,7 +23,6 @@ MARK = 116
 NLM_F_REQUEST, NLM_F_DUMP, NLMSG_DONE = 0x1, 0x300, 3       # linux/netlink.h
 RTM_NEWADDR, RTM_GETADDR = 20, 22                           # linux/rtnetlink.h
 IFA_ADDRESS, IFA_PROTO = 1, 11                              # linux/if_addr.h
-ANNOUNCE_MAX = 5000                                         # user/announce.h
 GREEN1, GREEN1_V6 = "100.64.3.5", "fd64::3:5"
 MANY_LAST = "100.64.127.250"
 
@@ -543,19 +542,3 @@ def announced(frame, mac):
     if frame[12:14] != b"\x08\x06" or frame[28:32] != frame[38:42] or frame[6:12].hex(":") != mac:
         return None
     return socket.inet_ntoa(frame[28:32])
-
-
-@once
-def test_announced_are_not_too_many(lab):
-    """Half a second's worth; that the rest has to be asked for is said."""
-    many = with_green(lab)
-    many["green"].mappings = [(f"10.{i >> 16}.{i >> 8 & 255}.{i & 255}", None, None)
-                              for i in range(1 << 16, (1 << 16) + ANNOUNCE_MAX + 7)]
-    many["green"].pool = ["100.64.32.0/19"]
-    with Watch(lab.plain, "shared0", 1 << 25) as watch:
-        said = lab.cli.run("apply", "-f", lab.write(many), "--no-probe").stderr
-        watch.until(lambda frame: False, 0.2)
-        told = {announced(frame, lab.macs["green"]) for frame in watch.frames} - {None, GREEN}
-    lab.apply()
-    assert "tenant green: 7 addresses were not announced" in said, said
-    equal(len(told), ANNOUNCE_MAX, "addresses that were announced")

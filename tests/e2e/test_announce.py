@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where addresses are, told to the shared network: by hand, and in the background."""
+import glob
+import os
+import signal
+
+from agent import Agent
+from case import equal, eventually, once
+from lab import FIXED, GREEN, RED, RED1, RED2
+from test_join import announced
+from test_restore import with_green
+from traffic import Watch, ping
+
+AT_ONCE = 1000      # user/announce.h
+FIRST = 10 << 24 | 1 << 16
+
+
+def with_many(lab, count):
+    """green with so many mappings, and the one of the lab."""
+    many = with_green(lab)
+    many["green"].mappings += [(f"10.{i >> 16 & 255}.{i >> 8 & 255}.{i & 255}", None, None)
+                               for i in range(FIRST, FIRST + count)]
+    many["green"].pool = ["100.64.3.0/24", "100.64.32.0/19"]
+    return many
+
+
+def leased(lab, tenant):
+    return {address for (name, _), address in lab.cli.leases().items() if name == tenant}
+
+
+def told(watch, lab, tenant):
+    """The addresses that have been announced there."""
+    found = {announced(frame, lab.macs[tenant]) for frame in watch.frames}
+    watch.frames.clear()
+    return found - {None}
+
+
+def announcing(lab):
+    """The pids that announce in the background for this lab."""
+    found = []
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        try:
+            with open(path, "rb") as f:
+                words = f.read().split(b"\0")
+        except OSError:
+            continue
+        if b"announce" in words and lab.cli.state.encode() in words:
+            found.append(int(path.split("/")[2]))
+    return found
+
+
+def silent(lab):
+    eventually(lambda: equal(announcing(lab), [], "announcing"), 20)
+
+
+@once
+def test_announce(lab):
+    """By hand: all of one router, or of all; nothing is changed by it."""
+    with Watch(lab.plain, "shared0") as watch:
+        equal(lab.cli.lines("announce", "red"), ["tenant red: 3 addresses announced"], "said")
+        equal({f["tenant"]: f["announced"] for f in lab.cli.json("announce", "red", "blue")},
+              {"red": 3, "blue": 2}, "JSON")
+        watch.until(lambda frame: False, 0.1)
+        frames = [announced(frame, lab.macs["red"]) for frame in watch.frames]
+        equal(sorted(f for f in frames if f), sorted([RED, RED1, RED2] * 2), "announced")
+        equal(lab.cli.run("-q", "announce").stdout, "", "said with -q")
+    assert "there is no tenant brown" in lab.cli.fails("announce", "red", "brown", code=2)
+    lab.cli.run("detach", "red")
+    assert "no router here that is attached" in lab.cli.fails("announce", "red", code=2)
+    equal([f["tenant"] for f in lab.cli.json("announce")], ["blue"], "routers")
+    lab.apply()
+
+
+@once
+def test_announced_at_once(lab):
+    """As many as there is time for, when the command ends; no other process is needed."""
+    with Watch(lab.plain, "shared0", 1 << 25) as watch:
+        done = lab.cli.run("apply", "-f", lab.write(with_many(lab, AT_ONCE - 1)), "--no-probe")
+        watch.until(lambda frame: False, 0.1)
+        equal(told(watch, lab, "green"), leased(lab, "green") | {GREEN}, "announced")
+    assert "background" not in done.stderr, done.stderr
+    equal(announcing(lab), [], "announcing")
+    lab.apply()
+
+
+@once
+def test_announced_in_the_background(lab):
+    """All of them, also when they are many, and by nobody who holds the terminal or the lock."""
+    with Watch(lab.plain, "shared0", 1 << 25) as watch:
+        done = lab.cli.run("apply", "-f", lab.write(with_many(lab, 3000)), "--no-probe")
+        assert "3001 addresses are being announced in the background" in done.stderr, done.stderr
+        seen, wanted = set(), leased(lab, "green") | {GREEN}
+        equal(len(wanted), 3002, "addresses")
+
+        def all_told():
+            watch.until(lambda frame: False, 0.05)
+            seen.update(told(watch, lab, "green"))
+            equal(wanted - seen, set(), "what was not announced")
+        eventually(all_told, 20)
+    silent(lab)
+    lab.apply()
+
+
+@once
+def test_announced_while_it_is_true(lab):
+    """Who leaves meanwhile is not announced any more; what comes to others is theirs."""
+    with Watch(lab.plain, "shared0", 1 << 25) as watch:
+        lab.cli.run("apply", "-f", lab.write(with_many(lab, 8000)), "--no-probe")
+        pids = announcing(lab)
+        equal(len(pids), 1, "processes that announce")
+        first = watch.until(lambda f: announced(f, lab.macs["green"]) not in (None, GREEN), 10, 0)
+        os.kill(pids[0], signal.SIGSTOP)
+        assert first, "nothing was announced"
+        lab.cli.run("detach", "green")
+        watch.until(lambda frame: False, 0.1)
+        before = told(watch, lab, "green")
+        assert len(before) < 7000, "the rest is too few to see anything"
+        os.kill(pids[0], signal.SIGCONT)
+        silent(lab)
+        watch.until(lambda frame: False, 0.1)
+        seen = told(watch, lab, "green")
+    assert len(seen) <= 500, f"{len(seen)} addresses were announced after the router had left"
+    lab.apply()
+
+
+@once
+def test_announced_by_the_agent(lab):
+    """Many new addresses of a router that is there: the agent does it itself."""
+    path = lab.write(with_green(lab), "agent.yaml")
+    with Agent(lab, "-f", path) as agent, Watch(lab.plain, "shared0", 1 << 25) as watch:
+        ping(lab.red1, RED2)
+        lab.write(with_many(lab, 2000), "agent.yaml")
+        agent.run.send_signal(signal.SIGHUP)
+        agent.until("READY=1")
+        equal(announcing(lab), [], "other processes")
+        seen, wanted = set(), leased(lab, "green")
+        assert len(wanted) == 2001 and lab.cli.leases()["green", FIXED] in wanted, len(wanted)
+
+        def all_told():
+            watch.until(lambda frame: False, 0.05)
+            seen.update(told(watch, lab, "green"))
+            equal(wanted - seen, set(), "what was not announced")
+        eventually(all_told, 20)
+    lab.apply()
