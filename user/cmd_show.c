@@ -140,7 +140,9 @@ static const char *why_of(const struct tenant *t, const struct router_row *row)
 		return "it is defined so";
 	if (!row)
 		return "not attached";
-	return row->ruled ? "netfilter has rules there" : "netfilter has no rules there";
+	return row->ruled   ? "netfilter has rules there"
+	       : row->ipsec ? "IPsec has policies there"
+			    : "netfilter has no rules there";
 }
 
 /* What sends on packets that need no more than translation. */

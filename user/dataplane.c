@@ -574,10 +574,12 @@ static void router_from_map(struct machine *out, const void *key, const void *va
 	row->hook = v->hook;
 	row->via = v->via;
 	row->build = v->build;
-	row->flags = v->flags & ~(TN_ROUTER_LOOSE | TN_ROUTER_FAST | TN_ROUTER_RULED);
+	row->flags =
+		v->flags & ~(TN_ROUTER_LOOSE | TN_ROUTER_FAST | TN_ROUTER_RULED | TN_ROUTER_IPSEC);
 	row->sources = v->flags & TN_ROUTER_LOOSE ? SOURCES_LOOSE : SOURCES_STRICT;
 	row->fast = v->flags & TN_ROUTER_FAST;
 	row->ruled = v->flags & TN_ROUTER_RULED;
+	row->ipsec = v->flags & TN_ROUTER_IPSEC;
 	memcpy(row->inside, v->inside, sizeof(row->inside));
 	memcpy(row->xmit, v->xmit, sizeof(row->xmit));
 	memcpy(row->own, v->own, sizeof(row->own));
@@ -1326,6 +1328,8 @@ int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struc
 		value.flags |= TN_ROUTER_FAST;
 	if (r->ruled)
 		value.flags |= TN_ROUTER_RULED;
+	if (r->ipsec)
+		value.flags |= TN_ROUTER_IPSEC;
 	memcpy(value.inside, r->inside, sizeof(value.inside));
 	memcpy(value.xmit, r->xmit, sizeof(value.xmit));
 	memcpy(value.own, r->own, sizeof(value.own));

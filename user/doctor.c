@@ -734,12 +734,15 @@ static void judge_bypassed(const struct router_report *r, struct diagnosis *out)
 {
 	bool wanted = r->tenant->router->forwarding == FORWARDING_FAST;
 
-	if (!r->fast || (!r->rule && !r->legacy[0][0] && !r->legacy[1][0]))
+	bool ruled = r->rule || r->legacy[0][0] || r->legacy[1][0];
+
+	if (!r->fast || (!ruled && !r->ipsec))
 		return;
 	remedy(add(out, FINDING_BYPASSED, wanted ? SEVERITY_WARNING : SEVERITY_PROBLEM,
 		   r->shared.name,
-		   "netfilter has rules for forwarded packets, and forwarding is fast: what is "
-		   "translated does not come to them"),
+		   "%s for forwarded packets, and forwarding is fast: what is translated does not "
+		   "come to them",
+		   ruled ? "netfilter has rules" : "IPsec has policies"),
 	       wanted ? "`forwarding: auto` in the definitions, unless that is what you want"
 		      : "tenantnat restore, or run the agent, which sees rules come and go");
 }

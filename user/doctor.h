@@ -49,7 +49,7 @@
 	X(NAT, "nat", "netfilter translates what tenantnat translates")                           \
 	X(FILTER, "filter", "netfilter refuses to forward to or from the shared network")         \
 	X(CONNTRACK, "conntrack", "conntrack does not see both directions of a flow as one")      \
-	X(BYPASSED, "bypassed", "packets go past rules of netfilter")                             \
+	X(BYPASSED, "bypassed", "packets go past rules of netfilter, or of IPsec")                \
 	X(IPTABLES, "iptables-legacy", "rules that cannot be looked into from here")
 
 enum finding_id {
@@ -173,8 +173,9 @@ struct router_report {
 	})
 	others; /* programs of somebody else at the shared interface */
 	VEC(struct lookup) lookups;
-	bool fast; /* packets go past the stack, */
-	bool rule; /* where netfilter has rules for them */
+	bool fast;  /* packets go past the stack, */
+	bool rule;  /* where netfilter has rules for them */
+	bool ipsec; /* where IPsec has policies for them */
 	struct error rules_error;
 	struct ruleset_hits rules;
 	char legacy[2][120]; /* names of tables of iptables-legacy, and of ip6tables-legacy */

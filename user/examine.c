@@ -7,6 +7,7 @@
 #include "attach.h"
 #include "host.h"
 #include "iface.h"
+#include "ipsec.h"
 #include "netlink.h"
 #include "netns.h"
 #include "nft.h"
@@ -262,7 +263,8 @@ static void look_at_rules(struct router_report *r)
 		if (nft_legacy_tables(six, r->legacy[six], sizeof(r->legacy[six]), &r->rules_error))
 			return;
 	}
-	if (nft_ruleset(&ruleset, true, &r->rules_error))
+	if (nft_ruleset(&ruleset, true, &r->rules_error) ||
+	    ipsec_sees_forwarded(&r->ipsec, &r->rules_error))
 		return;
 	r->rule = ruleset_sees_forwarded(ruleset);
 	for (size_t six = 0; six < ARRAY_SIZE(families); six++) {

@@ -54,6 +54,7 @@ struct router_row {
 	enum sources sources;
 	bool fast;  /* packets go past the stack */
 	bool ruled; /* they would, but netfilter has rules for them; no difference by itself */
+	bool ipsec; /* they would, but IPsec has policies for them */
 	uint64_t build;
 	uint32_t flags;	   /* enum tn_router_flags, only in what was read */
 	bool broken;	   /* only in what was read: a program, link or interface is missing */

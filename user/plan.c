@@ -139,7 +139,7 @@ static bool same_router(const struct router_row *want, const struct router_row *
 	       want->netns_dev == have->netns_dev && want->netns_ino == have->netns_ino &&
 	       memcmp(want->own, have->own, sizeof(want->own)) == 0 && want->hook == have->hook &&
 	       want->sources == have->sources && want->fast == have->fast &&
-	       want->build == have->build;
+	       want->ipsec == have->ipsec && want->build == have->build;
 }
 
 static bool is_replaced(const struct router_row *gone, const struct machine *want)

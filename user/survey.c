@@ -4,6 +4,7 @@
 #include "attach.h"
 #include "ethtool.h"
 #include "iface.h"
+#include "ipsec.h"
 #include "join.h"
 #include "log.h"
 #include "netdev.h"
@@ -235,6 +236,19 @@ static bool is_ruled(const char *tenant)
 	return *legacy[0] || *legacy[1] || ruleset_sees_forwarded(ruleset);
 }
 
+static bool has_ipsec(const char *tenant)
+{
+	struct error err = { 0 };
+	bool found;
+
+	if (ipsec_sees_forwarded(&found, &err)) {
+		log_warning("tenant %s: %s; until the next run packets go through the stack",
+			    tenant, err.text);
+		return true;
+	}
+	return found;
+}
+
 static bool is_veth(const struct ifaces *ifaces, uint32_t index)
 {
 	vec_each (i, &ifaces->list) {
@@ -283,7 +297,8 @@ static void note_forwarding(const struct router *r, struct router_facts *f)
 	struct router_row *row = &f->row;
 
 	row->ruled = r->forwarding == FORWARDING_AUTO && is_ruled(row->tenant);
-	row->fast = r->forwarding != FORWARDING_STACK && !row->ruled;
+	row->ipsec = r->forwarding == FORWARDING_AUTO && !row->ruled && has_ipsec(row->tenant);
+	row->fast = r->forwarding != FORWARDING_STACK && !row->ruled && !row->ipsec;
 	if (row->fast && row->via == HOOK_XDP)
 		note_xmit(f, r->forwarding == FORWARDING_FAST);
 }

@@ -7,6 +7,7 @@
 #include <linux/net_namespace.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/rtnetlink.h>
+#include <linux/xfrm.h>
 #include <net/if.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
@@ -62,11 +63,18 @@ struct pins {
 	uint32_t router;
 };
 
+/* What decides whether packets may go past it: rules of nf_tables, and policies of IPsec. */
+static const struct {
+	int protocol;
+	int group;
+} rules[] = { { NETLINK_NETFILTER, NFNLGRP_NFTABLES }, { NETLINK_XFRM, XFRMNLGRP_POLICY } };
+#define RULES ((int)ARRAY_SIZE(rules))
+
 struct watch {
 	int epoll;
-	int events; /* rtnetlink: what is reported */
-	int asking; /* rtnetlink: requests */
-	int rules;  /* nfnetlink: changes of nf_tables; -1: this kernel has none */
+	int events;	  /* rtnetlink: what is reported */
+	int asking;	  /* rtnetlink: requests */
+	int rules[RULES]; /* changes of what forwarding heeds; -1: this kernel has none */
 	int mounts;
 	int names;
 	int state_wd;
@@ -99,21 +107,17 @@ static int open_events(struct watch *w, struct error *err)
 	return 0;
 }
 
-/* Rules of netfilter decide whether packets may go past them. */
-static void open_rules(struct watch *w)
+/* What is reported of `group`, in all namespaces; -1: this kernel does not have it. */
+static int open_rules(int protocol, int group)
 {
 	struct sockaddr_nl own = { .nl_family = AF_NETLINK };
-	int on = 1, group = NFNLGRP_NFTABLES;
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol), on = 1;
 
-	w->rules = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER);
-	if (w->rules < 0)
-		return;
-	if (bind(w->rules, (struct sockaddr *)&own, sizeof(own)) ||
-	    setsockopt(w->rules, SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, &on, sizeof(on)) ||
-	    setsockopt(w->rules, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group))) {
-		close(w->rules);
-		w->rules = -1;
-	}
+	if (fd >= 0 && (bind(fd, (struct sockaddr *)&own, sizeof(own)) ||
+			setsockopt(fd, SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, &on, sizeof(on)) ||
+			setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group))))
+		close_cleanup(&fd);
+	return fd;
 }
 
 static int add(struct watch *w, int fd, uint32_t events, struct error *err)
@@ -123,6 +127,15 @@ static int add(struct watch *w, int fd, uint32_t events, struct error *err)
 	return epoll_ctl(w->epoll, EPOLL_CTL_ADD, fd, &event)
 		       ? error_set(err, "cannot wait for events: %m")
 		       : 0;
+}
+
+static int add_rules(struct watch *w, struct error *err)
+{
+	for (int i = 0; i < RULES; i++) {
+		if (w->rules[i] >= 0 && add(w, w->rules[i], EPOLLIN, err))
+			return -1;
+	}
+	return 0;
 }
 
 static void watch_state(struct watch *w)
@@ -140,7 +153,9 @@ int watch_open(const char *state, struct watch **out, struct error *err)
 
 	*out = NULL;
 	w->state = xstrdup(state);
-	w->events = w->asking = w->rules = w->state_wd = -1;
+	w->events = w->asking = w->state_wd = -1;
+	for (int i = 0; i < RULES; i++)
+		w->rules[i] = open_rules(rules[i].protocol, rules[i].group);
 	w->epoll = epoll_create1(EPOLL_CLOEXEC);
 	w->names = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	/* bind mounts are how namespaces get their names, and inotify does not see them */
@@ -150,10 +165,9 @@ int watch_open(const char *state, struct watch **out, struct error *err)
 		watch_close(w);
 		return -1;
 	}
-	open_rules(w);
 	if (open_events(w, err) || add(w, w->events, EPOLLIN, err) ||
-	    (w->rules >= 0 && add(w, w->rules, EPOLLIN, err)) || add(w, w->names, EPOLLIN, err) ||
-	    add(w, w->mounts, EPOLLPRI, err)) {
+	    add(w, w->names, EPOLLIN, err) || add(w, w->mounts, EPOLLPRI, err) ||
+	    add_rules(w, err)) {
 		watch_close(w);
 		return -1;
 	}
@@ -175,7 +189,8 @@ void watch_close(struct watch *w)
 		return;
 	close_cleanup(&w->events);
 	close_cleanup(&w->asking);
-	close_cleanup(&w->rules);
+	for (int i = 0; i < RULES; i++)
+		close_cleanup(&w->rules[i]);
 	close_cleanup(&w->mounts);
 	close_cleanup(&w->names);
 	close_cleanup(&w->epoll);
@@ -326,17 +341,17 @@ static bool read_events(struct watch *w, int fd)
 
 bool watch_read(struct watch *w)
 {
-	struct epoll_event events[4];
+	struct epoll_event events[3 + RULES];
 	int n = epoll_wait(w->epoll, events, ARRAY_SIZE(events), 0);
 	bool concern = false;
 
 	for (int i = 0; i < n; i++) {
-		if (events[i].data.fd == w->events || events[i].data.fd == w->rules)
-			concern |= read_events(w, events[i].data.fd);
-		else if (events[i].data.fd == w->names)
+		if (events[i].data.fd == w->names)
 			concern |= read_names(w);
+		else if (events[i].data.fd == w->mounts)
+			concern = true; /* epoll_wait() itself has taken note of it */
 		else
-			concern = true; /* epoll_wait() itself has taken note of the mounts */
+			concern |= read_events(w, events[i].data.fd);
 	}
 	return concern;
 }

@@ -257,6 +257,20 @@ def test_doctor_finds_rules_that_are_passed_by(lab):
 
 
 @once
+def test_doctor_finds_ipsec_that_is_passed_by(lab):
+    policy = "src 10.0.0.0/8 dst 100.64.0.0/10 dir out"
+    lab.red.ip(f"xfrm policy add {policy} action allow")
+    try:
+        assert "IPsec has policies" in ill(lab, "bypassed")["seen"]
+        lab.cli.run("restore")
+        healthy(lab)
+    finally:
+        lab.red.ip(f"xfrm policy del {policy}")
+        lab.apply()
+    healthy(lab)
+
+
+@once
 def test_doctor_finds_rules_of_iptables(lab):
     for name, rule in (("nat", "-t nat -A POSTROUTING -o shared0 -j MASQUERADE"),
                        ("nat", "-t nat -A PREROUTING -i shared0 -j DNAT --to 10.0.0.9"),

@@ -2,6 +2,7 @@
 """Past the stack, where that changes nothing but the price; through it, where it does."""
 import contextlib
 import socket
+import struct
 
 from agent import Agent
 from case import datapath, equal, eventually, once, program
@@ -11,6 +12,7 @@ from test_six import dual_stack
 from traffic import Watch, client, complaint, ping, server, tcp, udp
 
 FORWARDED = ("IpForwDatagrams", "Ip6OutForwDatagrams")
+IP_XFRM_POLICY = 17     # linux/in.h
 RULE = "table inet tests { chain f { type filter hook forward priority 0; counter; }; }"
 
 
@@ -47,6 +49,17 @@ def netfilter(lab, name, text=RULE):
         yield
     finally:
         ns.run("nft", "delete", "table", "inet", "tests")
+
+
+@contextlib.contextmanager
+def ipsec(lab, name, way="out"):
+    """A policy for packets from the VMs, which lets them pass as they are."""
+    ns, policy = lab.ns[name], f"src 10.0.0.0/8 dst 100.64.0.0/10 dir {way}"
+    ns.ip(f"xfrm policy add {policy} action allow")
+    try:
+        yield
+    finally:
+        ns.ip(f"xfrm policy del {policy}")
 
 
 def as_defined(lab, forwarding):
@@ -129,6 +142,40 @@ def test_forwarding_chains_without_rules(lab):
 
 
 @once
+def test_forwarding_by_ipsec(lab):
+    """A policy for what is forwarded is not gone past; one for what comes in, or of a socket, is."""
+    try:
+        for way in ("out", "fwd"):
+            with ipsec(lab, "red", way):
+                lab.apply()
+                equal(shown(lab), ("stack", "IPsec has policies there"), way)
+                equal(shown(lab, "blue")[0], "fast", "blue")
+                with forwarded(lab.red) as red:
+                    traffic(lab)
+                assert red[0] > 20, f"{red} packets went through the stack"
+                with netfilter(lab, "red"):
+                    lab.apply()
+                    equal(shown(lab), ("stack", "netfilter has rules there"), "with both")
+                lab.apply()
+                equal(shown(lab), ("stack", "IPsec has policies there"), "without netfilter")
+        with ipsec(lab, "red", "in"), lab.red.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            # linux/xfrm.h: out, allow, from and to anybody; what IKE has for its own packets
+            sock.setsockopt(socket.SOL_IP, IP_XFRM_POLICY, own_policy())
+            assert "socket out" in lab.red.run("ip", "xfrm", "policy").stdout
+            lab.apply()
+            equal(shown(lab), ("fast", "netfilter has no rules there"), "red")
+    finally:
+        lab.apply()
+
+
+def own_policy():
+    """struct xfrm_userpolicy_info: everything, out, allowed."""
+    selector = bytes(40) + struct.pack("=HBBBBxxiI", socket.AF_INET, 0, 0, 0, 0, 0, 0)
+    forever = struct.pack("=8Q", *[(1 << 64) - 1] * 4, 0, 0, 0, 0)
+    return selector + forever + bytes(32) + struct.pack("=IIBBBBxxxx", 0, 0, 1, 0, 0, 0)
+
+
+@once
 def test_forwarding_without_an_answer(lab):
     """Netfilter cannot be asked: said, and nothing goes past it, until the next run."""
     file = lab.write(lab.definitions())
@@ -159,6 +206,9 @@ def test_forwarding_of_the_agent(lab):
                     traffic(lab)
                 assert red[0] > 20, f"{red} packets went through the stack"
             eventually(lambda: equal(shown(lab)[0], "fast", "red"), 3)
+        with ipsec(lab, "red"):
+            eventually(lambda: equal(shown(lab)[0], "stack", "red, with IPsec"), 3)
+        eventually(lambda: equal(shown(lab)[0], "fast", "red"), 3)
 
 
 def sent_by(lab, tenant="red"):

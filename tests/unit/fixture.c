@@ -309,6 +309,8 @@ static void read_row(const struct statement *s, struct router_row *row)
 			row->fast = true;
 		else if (strcmp(s->words[i], "ruled") == 0)
 			row->ruled = true;
+		else if (strcmp(s->words[i], "ipsec") == 0)
+			row->ipsec = true;
 		else if ((v = value(s->words[i], "own")))
 			row->own[!!strchr(v, ':')] = addr_of(v);
 		else if ((v = value(s->words[i], "build")))

@@ -632,6 +632,12 @@ Test(doctor, rules_that_are_passed_by)
 		       "`forwarding: auto` in the definitions, unless that is what you want\n");
 	r.rule = false;
 	router_has(&r, "");
+	r.ipsec = true;
+	router_has(&r, "warning bypassed red shared0: IPsec has policies for forwarded packets, "
+		       "and forwarding is fast: what is translated does not come to them > "
+		       "`forwarding: auto` in the definitions, unless that is what you want\n");
+	r.fast = false;
+	router_has(&r, "");
 }
 
 Test(doctor, rules)
