@@ -607,6 +607,25 @@ static void inspect_xdp(struct dataplane *dp, const struct router_row *r, struct
 	found(out, r->ifindex, false, via, id == program_id(pinned) ? id : 0);
 }
 
+/* The caller is in the namespace. The programs know the shared interface by its MAC address. */
+static bool has_interfaces(const struct router_row *r)
+{
+	char name[IF_NAMESIZE];
+
+	for (size_t i = 0; i < TN_INSIDE_MAX && r->inside[i]; i++) {
+		if (!if_indextoname(r->inside[i], name))
+			return false;
+	}
+	return netlink_has_mac(r->ifindex, r->mac);
+}
+
+bool attach_has_place(const struct router_row *r)
+{
+	_cleanup_netns_ struct netns ns = NETNS_NONE;
+
+	return netns_enter_id(r->netns, r->netns_dev, r->netns_ino, &ns) == 0 && has_interfaces(r);
+}
+
 void attach_inspect(struct dataplane *dp, const struct router_row *r, struct attachments *out)
 {
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
@@ -616,7 +635,7 @@ void attach_inspect(struct dataplane *dp, const struct router_row *r, struct att
 	memset(out, 0, sizeof(*out));
 	if (netns_enter_id(r->netns, r->netns_dev, r->netns_ino, &ns))
 		return;
-	out->complete = instance_is_pinned(dp, r->id);
+	out->complete = instance_is_pinned(dp, r->id) && has_interfaces(r);
 	if (via_xdp(r->via))
 		inspect_xdp(dp, r, out);
 	for (size_t i = 0; i < points.n; i++) {

@@ -65,7 +65,7 @@ struct attachment {
 
 struct attachments {
 	VEC(struct attachment) list;
-	bool complete; /* all that the router's row says is there */
+	bool complete; /* all that the router's row says is there, and the interface has its MAC */
 };
 
 /* The tcx links of a router, by their ids in the kernel; 0: there is none. */
@@ -81,6 +81,9 @@ void attach_links(struct dataplane *dp, const struct router_row *r, struct links
  * no pins; what attach_inspect() finds besides is reported by rtnetlink and inotify.
  */
 bool attach_is_linked(const struct router_row *r, const struct links *links);
+
+/* Whether the router's interfaces are there, and the shared one has the MAC address of the row. */
+bool attach_has_place(const struct router_row *r);
 
 /* The directory of the router's pins. */
 void attach_pins(const char *bpffs, uint32_t router, char path[PATH_MAX]);

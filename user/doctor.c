@@ -291,7 +291,8 @@ static void judge_programs(const struct router_report *r, struct diagnosis *out)
 		       APPLY_AGAIN);
 	else if (r->broken)
 		remedy(add(out, FINDING_PROGRAMS, SEVERITY_PROBLEM, r->shared.name,
-			   "a program, its link or its interface is missing"),
+			   "a program, its link or its interface is missing, or the interface has "
+			   "another MAC address"),
 		       APPLY_AGAIN "; `tenantnat show` lists what is there");
 	else
 		add(out, FINDING_PROGRAMS, SEVERITY_FINE, r->shared.name, "all attached, hook %s",

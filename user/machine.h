@@ -56,8 +56,9 @@ struct router_row {
 	bool ruled; /* they would, but netfilter has rules for them; no difference by itself */
 	bool ipsec; /* they would, but IPsec has policies for them */
 	uint64_t build;
-	uint32_t flags;	   /* enum tn_router_flags, only in what was read */
-	bool broken;	   /* only in what was read: a program, link or interface is missing */
+	uint32_t flags; /* enum tn_router_flags, only in what was read */
+	/* only in what was read: something is missing, or the interface has another MAC */
+	bool broken;
 	bool out_of_scope; /* only in what is wanted: to be left as it is */
 };
 

@@ -182,19 +182,39 @@ int netlink_ifaces(struct ifaces *out, struct error *err)
 		   : 0;
 }
 
-bool netlink_is_up(uint32_t ifindex)
+static void link_cleanup(struct rtnl_link **link)
+{
+	if (*link)
+		rtnl_link_put(*link);
+}
+#define _cleanup_link_ _cleanup_(link_cleanup)
+
+/* NULL: there is none, or it is not known. */
+static struct rtnl_link *link_of(uint32_t ifindex)
 {
 	_cleanup_sock_ struct nl_sock *sock = NULL;
 	struct rtnl_link *link = NULL;
-	bool up = false;
 	int ret;
 
 	sock = connect_route(&ret);
-	if (!ret && rtnl_link_get_kernel(sock, ifindex, NULL, &link) == 0) {
-		up = (~rtnl_link_get_flags(link) & (IFF_UP | IFF_RUNNING)) == 0;
-		rtnl_link_put(link);
-	}
-	return up;
+	return !ret && rtnl_link_get_kernel(sock, ifindex, NULL, &link) == 0 ? link : NULL;
+}
+
+bool netlink_is_up(uint32_t ifindex)
+{
+	_cleanup_link_ struct rtnl_link *link = link_of(ifindex);
+
+	return link && (~rtnl_link_get_flags(link) & (IFF_UP | IFF_RUNNING)) == 0;
+}
+
+bool netlink_has_mac(uint32_t ifindex, const uint8_t mac[6])
+{
+	_cleanup_link_ struct rtnl_link *link = link_of(ifindex);
+	struct iface i = { 0 };
+
+	if (link)
+		read_link((struct nl_object *)link, &i);
+	return link && memcmp(i.mac, mac, sizeof(i.mac)) == 0;
 }
 
 /* ------------------------------------------------------------ other namespaces */

@@ -44,6 +44,9 @@ int netlink_del_route(const struct route_row *row, struct error *err);
 /* Whether the interface is there, set up, and has a carrier. */
 bool netlink_is_up(uint32_t ifindex);
 
+/* Whether the interface is there, and that is its MAC address. */
+bool netlink_has_mac(uint32_t ifindex, const uint8_t mac[6]);
+
 /* Whether the interface has a clsact qdisc. */
 bool netlink_has_clsact(uint32_t ifindex);
 

@@ -125,12 +125,12 @@ class Lab:
         self.medium.plug(name, self.ns[name], self.shared, mac, SHARED_INDEX)
         self.ns[name].ip(f"addr add {address}/16 dev shared0")
         if name in self.macs:
-            self._forget()
+            self.forget()
         self.macs[name] = self.ns[name].mac("shared0")
         if self.offload == "off":
             self.checksums(name, "shared0", False)
 
-    def _forget(self):
+    def forget(self):
         """Nobody remembers anybody on the shared network."""
         for ns in self.ns.values():
             sh(["ip", "-n", ns.name, "neigh", "flush", "dev", "shared0"], check=False)
@@ -142,7 +142,7 @@ class Lab:
         veth(spare, "lan0", spare, "to-lan0", INSIDE_INDEX)
         self.shared.ip("link set pspare master br0")
         spare.ip("addr add 100.64.0.5/16 dev shared0")
-        self._forget()
+        self.forget()
         eventually(lambda: ping(self.plain, "100.64.0.5"))     # until the bridge forwards
         return spare
 

@@ -120,6 +120,21 @@ def test_world_interface_moved(lab):
         away.remove()
 
 
+@once
+def test_world_mac_address_changed(lab):
+    """Programs that know another one are not what the router needs."""
+    old = lab.blue.mac("shared0")
+    lab.blue.ip("link set shared0 address 02:00:64:40:99:01")
+    try:
+        truth(lab, blue="broken")
+        lab.forget()
+        restored(lab)
+    finally:
+        lab.blue.ip(f"link set shared0 address {old}")
+        lab.forget()
+        lab.apply()
+
+
 def stay_in(path, ready):
     """A process that holds the namespace, until it is ended."""
     with open(path, "rb") as there:

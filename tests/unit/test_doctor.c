@@ -286,7 +286,8 @@ Test(doctor, programs)
 	router_has(&gone, "problem programs red shared0: nothing is attached > " APPLY "\n");
 	broken.broken = true;
 	router_has(&broken, "problem programs red shared0: a program, its link or its interface is "
-			    "missing > " APPLY "; `tenantnat show` lists what is there\n");
+			    "missing, or the interface has another MAC address > " APPLY
+			    "; `tenantnat show` lists what is there\n");
 	old.other_build = true;
 	router_has(&old, "warning build red shared0: the programs are of another build than this "
 			 "executable > " APPLY ": that renews them\n");
