@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "announce.h"
+#include "attach.h"
 #include "beside.h"
 #include "ipam.h"
 #include "join.h"
@@ -538,6 +539,44 @@ static int probe(const struct change *c, const struct plan *p, const struct mach
 	return trial_make(&t, err) ? -1 : verdict(&t, err);
 }
 
+/* ------------------------------------------------------------ confirming */
+
+static int confirm_one(const struct change *c, const struct machine *now,
+		       const struct router_row *want, struct failures *failed, struct error *err)
+{
+	const struct tenant *t = model_tenant((struct model *)&c->will, want->tenant);
+
+	if (is_passed_over(failed, want->tenant) ||
+	    survey_confirm(c->dp, &c->will, t, machine_router(now, want->id), err) == 0)
+		return 0;
+	error_prefix(err, "tenant %s", want->tenant);
+	return pass_over(failed, want->tenant, err);
+}
+
+/*
+ * It takes a while to load programs, and by then an interface may have gone or be another one. What
+ * is put in force is what is there; from here on, what happens has happened after the change.
+ */
+static int confirm(const struct change *c, const struct plan *p, struct failures *failed,
+		   struct error *err)
+{
+	_cleanup_machine_ struct machine now = { 0 };
+
+	if (!p->attach.n && !p->renew.n)
+		return 0;
+	if (dataplane_read_common(c->dp, &now, err))
+		return -1;
+	vec_each (r, &p->attach) {
+		if (confirm_one(c, &now, *r, failed, err))
+			return -1;
+	}
+	vec_each (r, &p->renew) {
+		if (confirm_one(c, &now, *r, failed, err))
+			return -1;
+	}
+	return 0;
+}
+
 /* ------------------------------------------------------------ announcing */
 
 static bool moved_in(const struct plan *p, const struct router_row *row, const struct machine *have)
@@ -630,9 +669,7 @@ static void announce_later(const struct invocation *inv, const struct outcome *o
 void outcome_free(struct outcome *out)
 {
 	plan_text_free(&out->text);
-	vec_each (f, &out->failed.list)
-		free(f->text);
-	vec_free(&out->failed.list);
+	failures_free(&out->failed);
 	vec_each (tenant, &out->untold)
 		free(*tenant);
 	vec_free(&out->untold);
@@ -703,13 +740,29 @@ static int drop_maps(struct change *c, struct error *err)
 	return dataplane_destroy(c->inv->bpffs, err);
 }
 
+/* What was broken before is no business of an undo, and what lost its place has nowhere to go. */
+static void leave_out(struct machine *have, struct failures *lost)
+{
+	vec_each (r, &have->routers) {
+		struct error err = { 0 };
+
+		r->out_of_scope = r->broken || !attach_has_place(r);
+		if (!r->out_of_scope || r->broken)
+			continue;
+		error_set(&err, "its interfaces have gone");
+		pass_over(lost, r->tenant, &err);
+	}
+}
+
 /* Back to what was read at the beginning; what cannot be undone is said, not hidden. */
 static void undo(struct change *c, bool created)
 {
 	_cleanup_machine_ struct machine now = { 0 };
 	_cleanup_plan_ struct plan plan = { 0 };
+	_cleanup_failures_ struct failures lost = { 0 };
 	struct error err = { 0 };
 	struct scope one;
+	size_t known;
 
 	if (!c->dp)
 		return;
@@ -717,14 +770,15 @@ static void undo(struct change *c, bool created)
 		one = scope_of(c->window);
 	if (machine_load_again(c->dp, &c->will, &c->have, c->window ? &one : c->scope,
 			       c->window ? &c->keys : NULL, &now, &err) == 0) {
-		/* what was broken before is no business of this */
-		vec_each (r, &c->have.routers)
-			r->out_of_scope = r->broken;
+		leave_out(&c->have, &lost);
+		known = lost.list.n;
 		plan_make(&c->have, &now, &plan);
 		plan.withdrawn.n = 0; /* it was accepted for a moment only */
-		if (execute_prepare(c->dp, &plan, &c->have, &now, NULL, &err) == 0 &&
+		if (execute_prepare(c->dp, &plan, &c->have, &now, &lost, &err) == 0 &&
 		    execute_complete(c->dp, &plan, &now, &err) == 0)
 			execute_leave(c->dp, &plan, &err);
+		if (lost.list.n > known && !err.set)
+			error_set(&err, "%s", lost.list.v[known].text);
 	}
 	if (!err.set)
 		dataplane_end(c->dp);
@@ -841,10 +895,12 @@ static int carry_out(struct change *c, const struct change_how *how, const struc
 	}
 	if (c->dp && dataplane_begin(c->dp, c->window ? NULL : &c->have, err))
 		return -1;
+	/* what probes would find of an interface that was replaced would only mislead */
 	if (execute_prepare(c->dp, plan, want, &c->have, failed, err) ||
-	    probe(c, plan, want, how, failed, err) || execute_complete(c->dp, plan, &c->have, err))
+	    confirm(c, plan, failed, err) || probe(c, plan, want, how, failed, err) ||
+	    execute_complete(c->dp, plan, &c->have, err))
 		return -1;
-	return 0;
+	return confirm(c, plan, failed, err);
 }
 
 struct saving {

@@ -9,6 +9,13 @@
 #include "strays.h"
 #include "sysctl.h"
 
+void failures_free(struct failures *failed)
+{
+	vec_each (f, &failed->list)
+		free(f->text);
+	vec_free(&failed->list);
+}
+
 /* Note what keeps one router from its place, so that the others can go on; -1: they cannot. */
 int pass_over(struct failures *failed, const char *tenant, struct error *err)
 {

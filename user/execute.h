@@ -16,6 +16,9 @@ struct failures {
 	VEC(struct failure) list;
 };
 
+void failures_free(struct failures *failed);
+#define _cleanup_failures_ _cleanup_(failures_free)
+
 /* Note what keeps one router from its place, so that the others can go on; -1: they cannot. */
 int pass_over(struct failures *failed, const char *tenant, struct error *err);
 /* Whether that was noted of the tenant; never when `failed` is NULL. */

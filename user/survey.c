@@ -174,11 +174,15 @@ static int look_again(const struct machine *was, struct machine *now, struct err
 	}
 	vec_each (row, &was->settings) {
 		_cleanup_netns_ struct netns ns = NETNS_NONE;
-		struct setting_row *is = vec_push(&now->settings);
+		struct setting_row is = *row;
+		bool there = enter(&row->at, &ns) == 0;
 
-		*is = *row;
-		if (enter(&row->at, &ns) == 0 && sysctl_get_number(row->path, &is->value, err))
+		/* that of an interface went with it */
+		if (there && !sysctl_exists(row->path))
+			continue;
+		if (there && sysctl_get_number(row->path, &is.value, err))
 			return -1;
+		*vec_push(&now->settings) = is;
 	}
 	machine_sort(now);
 	return 0;
@@ -320,6 +324,48 @@ static int note_settings(const struct router_facts *f, struct machine *have, str
 	}
 	have->settings.n = n;
 	return 0;
+}
+
+static bool has_own(const struct iface *shared, const struct router_row *row)
+{
+	for (int f = 0; f < FAMILIES; f++) {
+		bool found = addr_is_unset(&row->own[f]);
+
+		vec_each (a, &shared->addrs)
+			found |= addr_cmp(&a->addr, &row->own[f]) == 0;
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+/* Programs that are there in the end were attached to the interface that is looked at before. */
+int survey_confirm(struct dataplane *dp, const struct model *m, const struct tenant *t,
+		   const struct router_row *row, struct error *err)
+{
+	_cleanup_ifaces_ struct ifaces ifaces = { 0 };
+	_cleanup_netns_ struct netns ns = NETNS_NONE;
+	struct router_row at = *row;
+	struct attachments found;
+	const struct iface *shared;
+	bool same;
+
+	if (netns_enter(t->router->netns, &ns, err) || netlink_ifaces(&ifaces, err))
+		return -1;
+	shared = iface_shared(&ifaces, t->router, m, err);
+	if (!shared)
+		return -1;
+	at.netns = t->router->netns;
+	same = ns.dev == row->netns_dev && ns.ino == row->netns_ino &&
+	       shared->index == row->ifindex && has_own(shared, row);
+	attach_inspect(dp, &at, &found);
+	same = same && found.complete;
+	vec_free(&found.list);
+	return same ? 0
+		    : error_set(err,
+				"its interfaces have changed meanwhile, %s or one inside; run the "
+				"command again",
+				shared->name);
 }
 
 /* Fills `have` too, with what is in a namespace that nobody looked into before. */

@@ -46,4 +46,11 @@ int machine_load_again(struct dataplane *dp, const struct model *m, const struct
 int survey_router(const struct model *m, struct tenant *t, struct machine *have,
 		  struct router_facts *f, struct error *err);
 
+/*
+ * Whether the router of `t` is what its row in the maps says: the same interface is on the shared
+ * network, with that MAC address and its own addresses, and all programs are attached.
+ */
+int survey_confirm(struct dataplane *dp, const struct model *m, const struct tenant *t,
+		   const struct router_row *row, struct error *err);
+
 #endif

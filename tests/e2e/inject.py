@@ -8,9 +8,12 @@ moment between two calls.
 
 A process that it starts for a moment is not traced.
 """
+import contextlib
 import os
 import re
 import signal
+
+from case import eventually
 
 LINE = re.compile(r"^(\w+)\((.*)$")
 TABLES = re.compile(r'pathname="[^"]*/maps/(\w+)".* = (\d+)<anon_inode:bpf-map>')
@@ -96,14 +99,14 @@ def calls(path):
 
 
 class Strace:
-    """Runs commands of a Cli under strace; `state` and `bpffs` are those of the Cli."""
+    """Runs commands of the Cli of a Pair or a Lab under strace."""
 
     def __init__(self, pair):
         self.pair, self.path = pair, os.path.join(pair.scratch, "trace")
 
     def _cli(self, *options):
         return self.pair.cli.elsewhere(
-            state=self.pair.cli.state, bpffs=self.pair.bpffs,
+            bpffs=getattr(self.pair, "bpffs", None),
             under=["strace", "-qq", "-y", "-s", "96", "-o", self.path,
                    *options])
 
@@ -125,6 +128,28 @@ class Strace:
         if what == "signal=KILL":
             return done, done.returncode == -signal.SIGKILL
         return done, "(INJECTED)" in text
+
+    @contextlib.contextmanager
+    def stopped(self, call, *words):
+        """Stopped behind that call while the block runs; then it ends. Gives its process."""
+        inject = f"inject={call.name}:signal=STOP:when={call.number}"
+        open(self.path, "w", encoding="utf-8").close()      # that of the run before
+        with self._cli("-e", f"trace={call.name}", "-e", inject).start(*words) as run:
+            def stands():
+                with open(self.path, encoding="utf-8", errors="replace") as f:
+                    assert "stopped by SIGSTOP" in f.read(), f"it did not come to {call}"
+            try:
+                eventually(stands, 20)
+                yield run
+            finally:
+                for pid in children(run.pid):
+                    os.kill(pid, signal.SIGCONT)
+                run.said, run.complained = run.communicate()
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+        return [int(child) for child in f.read().split()]
 
 
 def refusable(some, errors):

@@ -9,7 +9,8 @@ import signal
 import struct
 
 from case import equal, eventually, hook, once, only
-from lab import BLUE, BLUE1, FIXED, FIXED2, RED1, SHARED_INDEX
+from inject import Strace
+from lab import BLUE, BLUE1, FIXED, FIXED2, GREEN, RED1, SHARED_INDEX
 from net import BPFFS, CLONE_NEWNET, Child, Namespace, mount_bpffs, sh, unmount_bpffs, veth
 from snapshot import attached, machine, own_ids, pins, tcx_programs, unchanged
 from test_restore import another_spare, fails, states, with_green
@@ -118,6 +119,123 @@ def test_world_interface_moved(lab):
         untouched(away, "shared0", lab.hook)
     finally:
         away.remove()
+
+
+def moments_of_a_join(strace, words):
+    """[(whether the programs are there, call)]: before they are attached, behind, and at the end."""
+    _, some = strace.trace(*words)
+    those = [i for i, call in enumerate(some) if call.phase == "attach"]
+    written = [call for call in some[those[-1]:] if call.phase == "write rows"]
+    return [(False, some[those[0] - 1]), (True, some[those[-1]])] + [(True, call)
+                                                                     for call in written[-1:]]
+
+
+def replug(lab, name, address, index=SHARED_INDEX):
+    """Another interface in the place of the one on the shared network."""
+    lab.ns[name].ip("link del shared0")
+    if index == SHARED_INDEX:
+        lab.plug(name, address)
+        return
+    veth(lab.ns[name], "shared0", lab.shared, "p" + name, index)
+    lab.shared.ip(f"link set p{name} master br0")
+    lab.ns[name].ip(f"addr add {address}/16 dev shared0")
+
+
+def without(found, name):
+    """What there is (snapshot.machine), but for what hangs on the interfaces of one."""
+    del found["attached"][name]
+    return found
+
+
+def has_programs(ns):
+    """At either end of its shared interface."""
+    now = attached(ns)
+    return bool(tcx_programs(ns, "shared0") or now["shared0", "ingress"] or now["shared0", "egress"])
+
+
+@only(hooks=["tc", "xdp", "clsact"])
+@hook
+def test_world_interface_recreated_meanwhile(lab):
+    """While a router joins: it is not, and all is as before; nobody takes the new one for the old."""
+    strace = Strace(lab)
+    words = ["apply", "-f", lab.write(with_green(lab), "green.yaml")]
+    calls = moments_of_a_join(strace, words)
+    lab.apply()
+    for there, call in calls:
+        for index in (SHARED_INDEX, 77):
+            if index == 77:     # it gets one of ours then
+                lab.green.ip("addr flush dev shared0 scope global")
+            before = without(machine(lab), "green")
+            with strace.stopped(call, *words) as run:
+                equal(has_programs(lab.green), there, f"programs behind {call}")
+                replug(lab, "green", GREEN, index)
+            equal((run.returncode, run.said), (1, ""), "exit code and output of apply")
+            said = run.complained.strip()
+            assert "\n" not in said and "tenant green" in said, said
+            unchanged(before, without(machine(lab), "green"), "an apply that was overtaken")
+            untouched(lab.green, "shared0", lab.hook)
+    replug(lab, "green", GREEN)
+    lab.apply(with_green(lab))
+    equal(states(lab)["green"], "attached", "green in show")
+    lab.apply()
+
+
+@only(hooks=["tc", "xdp", "clsact"])
+@hook
+def test_world_interface_recreated_while_restored(lab):
+    """The one that restore finds is gone before it ends: it says so, and the next one mends it."""
+    strace = Strace(lab)
+    replug(lab, "blue", BLUE)
+    for there, call in moments_of_a_join(strace, ["restore"]):
+        replug(lab, "blue", BLUE)
+        truth(lab, blue="broken")
+        with strace.stopped(call, "restore") as run:
+            equal(has_programs(lab.blue), there, f"programs behind {call}")
+            replug(lab, "blue", BLUE)
+        equal(run.returncode, 1, "exit code of restore")
+        said = run.complained.splitlines()
+        equal(len(said), 2, f"lines on stderr ({said})")
+        assert "tenant blue" in said[0] and "shared0" in said[0], said
+        truth(lab, blue="broken")
+        restored(lab)
+
+
+@once
+def test_world_address_lost_while_restored(lab):
+    """The interface is the same, but its address is not what the router goes by any more."""
+    strace = Strace(lab)
+    replug(lab, "blue", BLUE)
+    (_, call), *_ = moments_of_a_join(strace, ["restore"])
+    replug(lab, "blue", BLUE)
+    with strace.stopped(call, "restore") as run:
+        lab.blue.ip("addr flush dev shared0 scope global")
+    equal(run.returncode, 1, "exit code of restore")
+    assert "tenant blue" in run.complained, run.complained
+    lab.blue.ip(f"addr add {BLUE}/16 dev shared0")
+    lab.cli.run("restore")
+    truth(lab)
+
+
+@only(hooks=["tc", "xdp", "clsact"])
+@hook
+def test_world_interface_recreated_while_renewed(lab):
+    """Programs that come in the place of others have no way back: that is no second error."""
+    strace, other = Strace(lab), lab.definitions()
+    other["blue"].router["sources"] = "loose"
+    words = ["apply", "-f", lab.write(other, "loose.yaml")]
+    _, some = strace.trace(*words)
+    call = [call for call in some if call.phase == "pin"][-1]
+    lab.apply()
+    for index in (SHARED_INDEX, 77):
+        with strace.stopped(call, *words) as run:
+            replug(lab, "blue", BLUE, index)
+        equal((run.returncode, run.said), (1, ""), "exit code and output of apply")
+        said = run.complained.strip()
+        assert "\n" not in said and "tenant blue" in said and "shared0" in said, said
+        truth(lab, blue="broken")
+        untouched(lab.blue, "shared0", lab.hook)
+        replug(lab, "blue", BLUE)
+        restored(lab)
 
 
 @once
