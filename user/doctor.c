@@ -418,11 +418,15 @@ static void judge_offloads(const struct router_report *r, const struct port *p,
  * A bridge has the least MTU of its ports, unless it was given another one: a larger one says
  * nothing of them. Other masters, as that of Open vSwitch, have one that means nothing.
  */
-static bool is_mismatch(const struct iface_other *o, uint32_t mtu, bool peer)
+static bool is_mismatch(const struct port *p, enum iface_relation relation, uint32_t mtu)
 {
+	const struct iface_other *o = &p->other[relation];
+	bool peer = relation == IFACE_PEER;
+
 	if (!o->name[0] || (!peer && strcmp(o->kind, "bridge") != 0))
 		return false;
-	return peer ? o->mtu != mtu : o->mtu < mtu;
+	/* what is stacked on a device may have a smaller MTU than that */
+	return peer && !p->stacked ? o->mtu != mtu : o->mtu < mtu;
 }
 
 static void judge_mtu_around(const struct router_report *r, const struct port *p,
@@ -434,7 +438,7 @@ static void judge_mtu_around(const struct router_report *r, const struct port *p
 		const struct iface_other *o = &p->other[i];
 		struct diagnosed *f;
 
-		if (!is_mismatch(o, least, i == IFACE_PEER))
+		if (!is_mismatch(p, i, least))
 			continue;
 		f = add(out, FINDING_MTU, SEVERITY_PROBLEM, p->name,
 			"its MTU is %u, but that of %s, which it is connected to, is %u: larger "

@@ -130,6 +130,7 @@ struct port {
 	char kind[24];
 	bool up, carrier;
 	uint32_t mtu;
+	bool stacked; /* on another device, which is what `other` is about */
 	struct iface_other other[IFACE_RELATIONS];
 	/* of the others elsewhere: what comes before a command that is to be run there */
 	bool elsewhere_found;

@@ -147,9 +147,34 @@ static void find_elsewhere(const struct netns *ns, const struct iface *i, struct
 	}
 }
 
+/* Not tunnels: these make other packets of what they send. */
+static bool is_stacked(const struct iface *i)
+{
+	static const char *const kinds[] = { "vlan", "macvlan", "macvtap", "ipvlan" };
+
+	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+		if (strcmp(i->kind, kinds[k]) == 0)
+			return !i->link_elsewhere;
+	}
+	return false;
+}
+
+/* What a VLAN device or the like stands on in the end, as far as that is in this namespace. */
+static const struct iface *bottom_of(const struct ifaces *ifaces, const struct iface *i)
+{
+	const struct iface *below = i;
+
+	while (below && is_stacked(below)) {
+		i = below;
+		below = by_index(ifaces, below->link);
+	}
+	return below ?: i;
+}
+
 static void look_at_port(const struct netns *ns, const struct ifaces *ifaces, const struct iface *i,
 			 struct port *out)
 {
+	const struct iface *bottom = bottom_of(ifaces, i);
 	const char *name = i->name;
 
 	memset(out, 0, sizeof(*out));
@@ -158,8 +183,9 @@ static void look_at_port(const struct netns *ns, const struct ifaces *ifaces, co
 	out->up = i->up;
 	out->carrier = i->carrier;
 	out->mtu = i->mtu;
-	netlink_others(ifaces, i, out->other);
-	find_elsewhere(ns, i, out);
+	out->stacked = bottom != i;
+	netlink_others(ifaces, bottom, out->other);
+	find_elsewhere(ns, bottom, out);
 	ethtool_read(name, &out->features, &out->features_error);
 	out->forwarding = conf("ipv4", name, "forwarding");
 	out->rp_filter = conf_max(name, "rp_filter");

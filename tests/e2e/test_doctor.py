@@ -207,6 +207,30 @@ def test_doctor_finds_the_mtu_of_the_host(lab):
         lab.shared.ip("link set pred mtu 1500")
 
 
+@once
+def test_doctor_finds_the_mtu_below(lab):
+    """Of the veth that a stacked device stands on: this kernel's macvlan, as a VLAN device would."""
+    lab.red.ip("link set shared0 down", "link set shared0 name below0", "link set below0 up")
+    try:
+        if lab.red.run("ip", "link", "add", "link", "below0", "name", "shared0", "type", "macvlan",
+                       check=False).returncode:
+            raise Skip("the kernel has no macvlan")
+        with meanwhile(lab.shared, ["link set pred mtu 1400"], ["link set pred mtu 1500"]):
+            one = ill(lab, "mtu")
+            assert "that of pred, which it is connected to, is 1400" in one["seen"], one
+            type_in(one["remedy"])
+            found = findings(lab.cli, code=1)
+            assert ("mtu", "red", "shared0") not in {(*key, found[key]["interface"])
+                                                     for key in found}, found
+        with meanwhile(lab.shared, ["link set pred mtu 2000"], ["link set pred mtu 1500"]):
+            found = findings(lab.cli, code=1).get(("mtu", "red"), {"interface": None})
+            assert found["interface"] != "shared0", found
+    finally:
+        lab.red.run("ip", "link", "del", "shared0", check=False)
+        lab.red.ip("link set below0 down", "link set below0 name shared0", "link set shared0 up")
+    healthy(lab)
+
+
 RULES = {
     "nat": "table inet t { chain c { type nat hook postrouting priority 100\n"
            "oifname \"shared0\" masquerade\n}\n}",

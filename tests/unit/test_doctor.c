@@ -431,7 +431,8 @@ Test(doctor, mtu)
 #define LOST(than) \
 	", which it is connected to, is " than ": larger packets are lost without a word > "
 
-/* "veth p 1500;far bridge br0 1400": of the shared interface, in the order of iface_relation. */
+/* "veth p 1500;far bridge br0 1400": of the shared interface, in the order of iface_relation; "on":
+ * of what it stands on. */
 static void connected_to(const char *others, bool found, const char *want)
 {
 	_cleanup_free_ char *copy = xstrdup(others), *expected = NULL;
@@ -444,6 +445,10 @@ static void connected_to(const char *others, bool found, const char *want)
 	for (int i = 0; (one = strsep(&rest, ";")); i++) {
 		struct iface_other *o = &p->other[i];
 
+		if (strncmp(one, "on ", 3) == 0) {
+			p->stacked = true;
+			one += 3;
+		}
 		o->elsewhere = strncmp(one, "far ", 4) == 0;
 		one += o->elsewhere ? 4 : 0;
 		cr_assert(!*one || sscanf(one, "%23s %15s %u", o->kind, o->name, &o->mtu) == 3,
@@ -461,6 +466,9 @@ Test(doctor, mtu_of_what_it_is_connected_to)
 	connected_to("veth p 9000;bridge br0 1500", false,
 		     "p" LOST("9000") "in-red ip link set p mtu 1500");
 	connected_to("veth p 1400", false, "p" LOST("1400") "in-red ip link set shared0 mtu 1400");
+	connected_to("on veth p 9000", false, NULL);
+	connected_to("on veth p 1400", false,
+		     "p" LOST("1400") "in-red ip link set shared0 mtu 1400");
 	/* where it is, and not by whom it is seen */
 	connected_to("far veth p 9000", true, "p" LOST("9000") "in-host ip link set p mtu 1500");
 	connected_to(
