@@ -19,16 +19,20 @@ static __always_inline struct tn_drops *router_counters(void)
 	return bpf_map_lookup_elem(&drops, &router);
 }
 
-static __always_inline struct tn_record *mapping_record(__u32 slot)
+/* Where this CPU has the record of a mapping with that slot. */
+static __always_inline __u32 record_at(__u32 slot)
 {
-	__u32 at = bpf_get_smp_processor_id() * tn_counter_slots + slot;
+	return bpf_get_smp_processor_id() * tn_counter_slots + slot;
+}
 
+static __always_inline struct tn_record *mapping_record(__u32 at)
+{
 	return bpf_map_lookup_elem(&counters, &at);
 }
 
-static __always_inline void count_in(const struct pkt *p, __u32 slot)
+static __always_inline void count_in(const struct pkt *p, __u32 at)
 {
-	struct tn_record *r = mapping_record(slot);
+	struct tn_record *r = mapping_record(at);
 
 	if (r) {
 		r->counters.in_packets += p->packets;
@@ -36,9 +40,9 @@ static __always_inline void count_in(const struct pkt *p, __u32 slot)
 	}
 }
 
-static __always_inline void count_out(const struct pkt *p, __u32 slot)
+static __always_inline void count_out(const struct pkt *p, __u32 at)
 {
-	struct tn_record *r = mapping_record(slot);
+	struct tn_record *r = mapping_record(at);
 
 	if (r) {
 		r->counters.out_packets += p->packets;

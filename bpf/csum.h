@@ -50,6 +50,22 @@ static __always_inline __sum16 csum_apply(__sum16 old, __u64 diff)
 	return diff ? (__sum16)~csum_fold16((__u16)~old + diff) : old;
 }
 
+/* The same of a sum of a few words, in a few instructions: it may be some more than 16 bits. */
+static __always_inline __u32 csum_fold_few(__u64 sum)
+{
+	__u32 once = (sum >> 16) + (sum & 0xffff);
+
+	return (once >> 16) + (once & 0xffff);
+}
+
+static __always_inline __sum16 csum_apply_few(__sum16 old, __u32 diff)
+{
+	__u32 sum = (__u16)~old + diff;
+
+	sum = (sum >> 16) + (sum & 0xffff);
+	return ~(sum + (sum >> 16));
+}
+
 /* Nothing changes for a sum: the difference is either zero of ones' complement. */
 static __always_inline bool csum_is_neutral(__u64 diff)
 {

@@ -60,30 +60,78 @@ __noinline int tn_way_on(struct __sk_buff *skb, __u32 len, __u32 out)
 		       : 0;
 }
 
-/* The place for these ends. Where two have the same, the later one has it. */
-static __always_inline struct tn_way *way_place(const struct tn_addr *vm,
-						const struct tn_addr *peer, __u32 to)
+/*
+ * The place for these ends. Where two have the same, the later one has it. VMs whose addresses are
+ * neighbours are neighbours there as well, which makes few pages of memory of many of them.
+ */
+static __always_inline __u32 way_place(const struct tn_addr *vm, const struct tn_addr *peer,
+				       __u32 to)
 {
-	/* Fibonacci hashing: neighbouring addresses come far apart */
-	__u32 ends = bpf_ntohl(vm->w[3]) + bpf_ntohl(peer->w[3]) * 0x85ebca6bU;
-	__u32 place = ends * 0x9e3779b1U >> (32 - TN_WAYS_BITS);
+	__u32 own = bpf_ntohl(vm->w[3]);
+	/* Fibonacci hashing */
+	__u32 far = ((own >> TN_WAYS_BITS) + bpf_ntohl(peer->w[3]) * 0x85ebca6bU) * 0x9e3779b1U >>
+		    (32 - TN_WAYS_BITS);
+	__u32 place = ((own + far) & ((1U << TN_WAYS_BITS) - 1)) | (to >> TN_WAY_KIND)
+									   << TN_WAYS_BITS;
 
-	place |= (to >> TN_WAY_KIND) << TN_WAYS_BITS;
+	return bpf_get_smp_processor_id() * TN_WAYS + place;
+}
+
+static __always_inline struct tn_way *way_at(__u32 place)
+{
 	return bpf_map_lookup_elem(&ways, &place);
 }
 
-static __always_inline bool way_is_of(const struct tn_way *way, const struct tn_addr *vm,
-				      const struct tn_addr *peer, __u32 to, __u32 ingress)
+static __always_inline struct tn_way_rest *way_rest(__u32 place)
 {
-	return way->router == (tn_router_id | to) && way->ingress == ingress &&
-	       addr_equal(&way->vm, vm) && addr_equal(&way->peer, peer);
+	return bpf_map_lookup_elem(&ways_rest, &place);
 }
 
-/* Whether it is that of a packet of `len` bytes from that MAC address, `past` the stack or not. */
-static __always_inline bool way_leads(const struct tn_way *way, __u32 len, const __u8 *sender,
-				      bool past)
+static __always_inline __u32 way_whose(bool v4, __u32 to)
 {
-	return len <= way->mtu && way->until > bpf_jiffies64() && !!way->egress == past &&
+	return tn_router_id | to | (v4 ? TN_WAY_V4 : 0);
+}
+
+static __always_inline bool begins_with(const struct tn_addr *a, const __be32 *words)
+{
+	return !((a->w[0] ^ words[0]) | (a->w[1] ^ words[1]) | (a->w[2] ^ words[2]));
+}
+
+static __always_inline bool way_rest_is_of(__u32 place, const struct tn_addr *vm,
+					   const struct tn_addr *peer)
+{
+	const struct tn_way_rest *rest = way_rest(place);
+
+	return rest && begins_with(vm, rest->vm) && begins_with(peer, rest->peer);
+}
+
+static __always_inline bool way_is_of(const struct tn_way *way, __u32 place, bool v4,
+				      const struct tn_addr *vm, const struct tn_addr *peer,
+				      __u32 to, __u32 ingress)
+{
+	return (way->whose & ~TN_WAY_XDP) == way_whose(v4, to) && (!to || way->link == ingress) &&
+	       way->vm == vm->w[3] && way->peer == peer->w[3] &&
+	       (v4 || way_rest_is_of(place, vm, peer));
+}
+
+/* What replaces the VM's address. */
+static __always_inline struct tn_addr way_now(const struct tn_way *way, __u32 place, bool v4)
+{
+	const struct tn_way_rest *rest;
+
+	if (v4)
+		return addr_v4(way->now);
+	rest = way_rest(place);
+	return rest ? (struct tn_addr){ .w = { rest->now[0], rest->now[1], rest->now[2],
+					       way->now } }
+		    : (struct tn_addr){};
+}
+
+/* Whether a packet of `len` bytes from that MAC address may take it, `past` the stack or not. */
+static __always_inline bool way_leads(const struct tn_way *way, __u32 len, const __u8 *sender,
+				      __u32 to, bool past)
+{
+	return len <= way->mtu && way->until > bpf_jiffies64() && (to || !!way->link == past) &&
 	       mac_equal(sender, way->sender);
 }
 
@@ -103,25 +151,38 @@ __noinline int tn_takes_xdp(__u32 ifindex)
 }
 
 /* Whose it is, and who sends there. It is not said yet what becomes of it. */
-static __always_inline void way_begin(struct tn_way *way, const struct work *w, __u32 to,
-				      __u32 ingress, const __u8 *sender)
+static __always_inline void way_begin(struct tn_way *way, __u32 place, bool v4,
+				      const struct work *w, __u32 to, __u32 ingress,
+				      const __u8 *sender)
 {
+	struct tn_way_rest *rest;
+	const struct tn_addr *vm = to ? &w->ends.fixed : &w->ends.shared;
+	const struct tn_addr *now = to ? &w->ends.shared : &w->ends.fixed;
+
 	way->until = 0;
 	way->rule = 0;
-	way->vm = to ? w->ends.fixed : w->ends.shared;
-	way->now = to ? w->ends.shared : w->ends.fixed;
-	way->peer = w->ends.peer;
-	way->router = tn_router_id | to;
-	way->ingress = ingress;
+	way->vm = vm->w[3];
+	way->now = now->w[3];
+	way->peer = w->ends.peer.w[3];
+	way->whose = way_whose(v4, to);
+	way->link = to ? ingress : 0;
 	__builtin_memcpy(way->sender, sender, sizeof(way->sender));
+	rest = v4 ? NULL : way_rest(place);
+	if (!rest)
+		return;
+	__builtin_memcpy(rest->vm, vm, sizeof(rest->vm));
+	__builtin_memcpy(rest->now, now, sizeof(rest->now));
+	__builtin_memcpy(rest->peer, &w->ends.peer, sizeof(rest->peer));
 }
 
 /* On as work.fib has it. */
 static __always_inline void way_note(struct tn_way *way, const struct work *w)
 {
-	way->egress = w->fib.ifindex;
+	if (!(way->whose >> TN_WAY_KIND))
+		way->link = w->fib.ifindex;
+	if (tn_takes_xdp(w->fib.ifindex))
+		way->whose |= TN_WAY_XDP;
 	way->mtu = w->fib.mtu_result;
-	way->xdp = tn_takes_xdp(w->fib.ifindex);
 	__builtin_memcpy(way->macs, w->fib.dmac, ETH_ALEN);
 	__builtin_memcpy(way->macs + ETH_ALEN, w->fib.smac, ETH_ALEN);
 	/* whom the kernel does not know, and what has no MAC addresses, it sees to itself */
@@ -133,7 +194,6 @@ static __always_inline void way_note(struct tn_way *way, const struct work *w)
 /* On through the stack. */
 static __always_inline void way_note_stack(struct tn_way *way)
 {
-	way->egress = 0;
 	way->mtu = 0xffff;
 	way->until = bpf_jiffies64() + tn_way_ticks;
 }
@@ -262,9 +322,10 @@ static __always_inline int forward_by(struct pkt *p, const struct tn_way *way)
 
 	if (!pkt_store(p, 0, way->macs, sizeof(way->macs)))
 		return TC_ACT_SHOT;
-	if (way->egress == tn_shared_ifindex)
-		skb->mark = TN_FORWARD_MARK;
-	return bpf_redirect(way->egress, 0);
+	if (!(way->whose >> TN_WAY_KIND))
+		return bpf_redirect(way->link, 0);
+	skb->mark = TN_FORWARD_MARK;
+	return bpf_redirect(tn_shared_ifindex, 0);
 }
 
 #endif

@@ -40,8 +40,9 @@ const volatile __u32 tn_way_ticks;
 
 /*
  * The loader sets max_entries of the first three by the number of mappings that
- * it has room for. They are plain hashes, never LRU: a full map is an error that
- * the loader reports before it changes anything.
+ * it has room for, and of those that have a part for each CPU by the number of these. They are
+ * plain hashes, never LRU: a full map is an error that the loader reports before it changes
+ * anything.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -148,11 +149,20 @@ struct {
 } changes SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE); /* begins with a page: no element is in a line more */
 	__uint(max_entries, TN_WAYS);
 	__type(key, __u32);
 	__type(value, struct tn_way);
 } ways SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, TN_WAYS);
+	__type(key, __u32);
+	__type(value, struct tn_way_rest);
+} ways_rest SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

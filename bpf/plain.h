@@ -163,7 +163,7 @@ static __always_inline bool plain_ask_xdp(struct pkt *p, struct work *w, struct 
 	if (!egress || egress == tn_shared_ifindex)
 		return false;
 	way_note(way, w);
-	return way->until && way->xdp;
+	return way->until && way->whose & TN_WAY_XDP;
 }
 
 /* Which way a packet goes, and who it is from, with what was found out so far. */
@@ -172,7 +172,8 @@ struct course {
 	bool past;	    /* the stack */
 	bool mine;	    /* `way` is its own already, */
 	bool leads;	    /* and not out of date */
-	struct tn_way *way; /* the place for it */
+	__u32 place;	    /* the place for it, */
+	struct tn_way *way; /* and what is there */
 	__u32 ingress;
 	__u64 change; /* changes_so_far() */
 };
@@ -183,11 +184,12 @@ static __always_inline bool course_begin(struct pkt *p, struct course *c)
 	const struct ethhdr *eth = p->data;
 
 	c->ingress = p->xdp ? tn_shared_ifindex : ((struct __sk_buff *)p->ctx)->ifindex;
-	c->way = way_place(vm, peer, c->to);
+	c->place = way_place(vm, peer, c->to);
+	c->way = way_at(c->place);
 	if (!c->way || (void *)(eth + 1) > p->data_end)
 		return false;
-	c->mine = way_is_of(c->way, vm, peer, c->to, c->ingress);
-	c->leads = c->mine && way_leads(c->way, p->ip_bytes, eth->h_source, c->past);
+	c->mine = way_is_of(c->way, c->place, p->v4, vm, peer, c->to, c->ingress);
+	c->leads = c->mine && way_leads(c->way, p->ip_bytes, eth->h_source, c->to, c->past);
 	return true;
 }
 
@@ -217,12 +219,18 @@ static __always_inline bool plain_may_go_out(struct pkt *p, struct work *w, cons
 			       q->tcp);
 }
 
+/* A way that is not out of date is not older than 32 bits of changes. */
+static __always_inline bool way_holds(const struct tn_way *way, __u64 change)
+{
+	return holds(way->change, (__u32)change);
+}
+
 /* Whether all that is to be known about the packet was found for the one before. */
 static __always_inline bool is_known(const struct course *c, const struct plain *q)
 {
 	const struct tn_way *way = c->way;
 
-	return c->leads && way->rule && holds(way->change, c->change) &&
+	return c->leads && way->rule && way_holds(way, c->change) &&
 	       (way->service == TN_WAY_ANY || way->service == plain_service(q, c->to));
 }
 
@@ -244,19 +252,21 @@ static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *
 {
 	const struct ethhdr *eth = p->data;
 	struct tn_way *way = c->way;
+	struct tn_addr now;
 
 	if ((void *)(eth + 1) > p->data_end)
 		return TN_PASS;
 	p->hops = c->past;
+	now = way_now(way, c->place, p->v4);
 	/* its mapping may be another one by now */
-	if (c->leads && addr_equal(&way->now, c->to ? &w->ends.shared : &w->ends.fixed)) {
+	if (c->leads && addr_equal(&now, c->to ? &w->ends.shared : &w->ends.fixed)) {
 		if (c->past)
 			*by = way;
-		return p->xdp && !way->xdp ? TN_LEAVE_TO_TC : TN_GO_ON;
+		return p->xdp && !(way->whose & TN_WAY_XDP) ? TN_LEAVE_TO_TC : TN_GO_ON;
 	}
 	if (p->xdp && is_kernels(p, c))
 		return TN_LEAVE_TO_TC;
-	way_begin(way, w, c->to, c->ingress, eth->h_source);
+	way_begin(way, c->place, p->v4, w, c->to, c->ingress, eth->h_source);
 	if (!c->past) {
 		way_note_stack(way);
 		return TN_GO_ON;
@@ -275,25 +285,25 @@ static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *
 
 /* Keep what accepted the packet, for those that come behind it. */
 static __always_inline void course_keep(const struct course *c, const struct pkt *p,
-					const struct work *w, const struct plain *q, __u32 slot)
+					const struct work *w, const struct plain *q, __u32 record)
 {
 	struct tn_way *way = c->way;
 
 	way->rule = p->rule;
 	way->service = w->any_service ? TN_WAY_ANY : plain_service(q, c->to);
-	way->slot = slot;
+	way->record = record;
 	way->change = c->change;
 }
 
 static __always_inline enum tn_verdict plain_translate(struct pkt *p, const struct course *c,
-						       const struct tn_addr *now, __u32 slot)
+						       const struct tn_addr *now, __u32 record)
 {
 	enum tn_verdict v = nat_rewrite(p, c->to ? TN_SRC : TN_DST, now);
 
 	if (v == TN_TRANSLATED && c->to)
-		count_out(p, slot);
+		count_out(p, record);
 	else if (v == TN_TRANSLATED)
-		count_in(p, slot);
+		count_in(p, record);
 	return v;
 }
 
@@ -301,12 +311,13 @@ static __always_inline enum tn_verdict plain_known(struct pkt *p, const struct c
 						   const struct tn_way **by)
 {
 	const struct tn_way *way = c->way;
+	struct tn_addr now = way_now(way, c->place, p->v4);
 
 	if (c->past)
 		*by = way;
 	p->hops = c->past;
 	p->rule = way->rule;
-	return plain_translate(p, c, &way->now, way->slot);
+	return plain_translate(p, c, &now, way->record);
 }
 
 /*
@@ -349,8 +360,8 @@ static __always_inline enum tn_verdict plain_in(struct pkt *p, const struct tn_w
 	struct course c = { .to = TN_WAY_IN, .past = tn_forward_fast, .change = changes_so_far() };
 	struct work *w = work_get();
 	enum tn_verdict v;
+	__u32 slot, record;
 	struct plain q;
-	__u32 slot;
 
 	if (!w || is_watched() || !plain_parse(p, &q) || !course_begin(p, &c))
 		return TN_PASS;
@@ -364,8 +375,9 @@ static __always_inline enum tn_verdict plain_in(struct pkt *p, const struct tn_w
 	v = plain_way_on(p, w, &c, by);
 	if (v != TN_GO_ON)
 		return v;
-	course_keep(&c, p, w, &q, slot);
-	return plain_translate(p, &c, &w->ends.fixed, slot);
+	record = record_at(slot);
+	course_keep(&c, p, w, &q, record);
+	return plain_translate(p, &c, &w->ends.fixed, record);
 }
 
 /* The same of what comes from a VM, `inside` the router or behind it. */
@@ -374,8 +386,8 @@ static __always_inline enum tn_verdict plain_out(struct pkt *p, bool inside,
 {
 	struct course c = { .to = TN_WAY_OUT, .past = inside, .change = changes_so_far() };
 	struct work *w = work_get();
+	__u32 slot, record;
 	struct plain q;
-	__u32 slot;
 
 	if (!w || is_watched() || !plain_parse(p, &q) || !course_begin(p, &c))
 		return TN_PASS;
@@ -387,8 +399,9 @@ static __always_inline enum tn_verdict plain_out(struct pkt *p, bool inside,
 	if (!slot || !plain_peer(p, w, false) || plain_way_on(p, w, &c, by) != TN_GO_ON ||
 	    !plain_may_go_out(p, w, &q, &c))
 		return TN_PASS;
-	course_keep(&c, p, w, &q, slot);
-	return plain_translate(p, &c, &w->ends.shared, slot);
+	record = record_at(slot);
+	course_keep(&c, p, w, &q, record);
+	return plain_translate(p, &c, &w->ends.shared, record);
 }
 
 /*
@@ -404,7 +417,7 @@ static __always_inline bool plain_passes(struct pkt *p)
 
 	if (!w || is_watched() || !plain_parse(p, &q) || !course_begin(p, &c))
 		return false;
-	if (c.leads && holds(c.way->change, c.change))
+	if (c.leads && way_holds(c.way, c.change))
 		return true;
 	w->ends.fixed = p->src;
 	w->ends.peer = p->dst;
@@ -417,7 +430,7 @@ static __always_inline bool plain_passes(struct pkt *p)
 		return false;
 	if (lookup_our_mapping(&w->ends.peer))
 		return false;
-	way_begin(c.way, w, c.to, c.ingress, eth->h_source);
+	way_begin(c.way, c.place, p->v4, w, c.to, c.ingress, eth->h_source);
 	way_note_stack(c.way);
 	c.way->change = c.change;
 	return true;
@@ -511,30 +524,7 @@ static __always_inline int plain_send_xdp(struct pkt *p, const struct tn_way *by
 		return XDP_DROP;
 	for (__u32 i = 0; i < sizeof(by->macs) / sizeof(*words); i++)
 		words[i] = macs[i];
-	return bpf_redirect(by->egress, 0);
-}
-
-#define NOT_KNOWN (-1)
-
-/*
- * The action for a packet of which all is known, and else NOT_KNOWN, with nothing done and nothing
- * kept: what begins anew needs no register, and the compiler makes half of the code.
- */
-static __always_inline int known_xdp(struct xdp_md *xdp)
-{
-	struct course c = { .to = TN_WAY_IN, .past = true, .change = changes_so_far() };
-	struct pkt p = {};
-	struct plain q;
-
-	if (!plain_init_xdp(&p, xdp) || is_watched() || !plain_parse(&p, &q) ||
-	    !course_begin(&p, &c) || !is_known(&c, &q) || !c.way->xdp)
-		return NOT_KNOWN;
-	p.hops = 1;
-	p.rule = c.way->rule;
-	if (plain_translate(&p, &c, &c.way->now, c.way->slot) != TN_TRANSLATED)
-		return NOT_KNOWN;
-	account(&p, TN_TRANSLATED);
-	return plain_send_xdp(&p, c.way);
+	return bpf_redirect(by->link, 0);
 }
 
 /*

@@ -2,7 +2,7 @@
 /* Every program, and nothing else: the table of contents of the datapath. */
 #include <linux/pkt_cls.h>
 
-#include "plain.h"
+#include "known.h"
 
 char LICENSE[] SEC("license") = "GPL";
 

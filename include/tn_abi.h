@@ -14,7 +14,7 @@
 
 #include "tn_reasons.h"
 
-#define TN_ABI 8
+#define TN_ABI 9
 
 /*
  * An IPv6 address, or an IPv4 address as IPv4-mapped IPv6 (RFC 4291, 2.5.5.2:
@@ -197,10 +197,10 @@ struct tn_fragment {
  */
 
 /*
- * Map ways, per CPU, by what kind of way it is and a hash of the ends: what is to become of packets
- * between a VM and its peer, as it was found a moment ago. Of the tables of this machine it holds
- * as long as `changes` stays what it is; of the kernel's routes and neighbours for TN_WAY_LIFE: by
- * asking again, changes take effect, and the kernel sees to its neighbours.
+ * Map ways, by CPU * TN_WAYS + what kind of way it is and a hash of the ends: what is to become of
+ * packets between a VM and its peer, as it was found a moment ago. Of the tables of this machine it
+ * holds as long as `changes` stays what it is; of the kernel's routes and neighbours for
+ * TN_WAY_LIFE: by asking again, changes take effect, and the kernel sees to its neighbours.
  */
 #define TN_WAYS_BITS 12 /* of the hash */
 #define TN_WAYS	     (3U << TN_WAYS_BITS)
@@ -209,24 +209,36 @@ struct tn_fragment {
 #define TN_WAY_IN    0U
 #define TN_WAY_OUT   (1U << TN_WAY_KIND) /* from the VM to the shared network */
 #define TN_WAY_PASS  (2U << TN_WAY_KIND) /* the same, into the stack as they are */
+#define TN_WAY_V4    (1U << 29)		 /* both ends have IPv4 addresses */
+#define TN_WAY_XDP   (1U << 28)		 /* XDP can send there itself */
 
+/* One line of the cache, and all that an IPv4 packet takes. Of addresses the last words: */
 struct tn_way {
-	struct tn_addr vm;   /* its address as packets have it when they come, */
-	struct tn_addr peer; /* that of the other end, on the shared network, */
-	struct tn_addr now;  /* and what replaces the VM's */
-	__u32 router;	     /* the VM's, and a direction: TN_WAY_… */
-	__u32 ingress;	     /* index of the interface where they come in, */
-	__u32 egress;	     /* and of that where they go on; 0: by the stack */
-	__u16 mtu;	     /* of the way on, in bytes of IP packets */
-	__u8 sender[6];	     /* the MAC address that they come from */
-	__u8 macs[12]; /* destination and source of the frame that goes on; both 16-bit aligned */
-	__u32 xdp;     /* 1: XDP can send there itself */
-	__u64 until;   /* in ticks of the kernel (jiffies); 0: not known */
-	__u64 change;  /* `changes` as it was, for the rest: */
-	__u32 rule;    /* that accepted the last packet; 0: none did */
-	__u32 service; /* whom it accepted: class << 16 | service, or TN_WAY_ANY */
-	__u32 slot;    /* as in struct tn_shared */
-	__u32 pad;
+	__be32 peer;	/* of the other end, on the shared network, */
+	__be32 vm;	/* of the VM, as packets have it when they come, */
+	__be32 now;	/* and what replaces that */
+	__u32 whose;	/* the VM's router | TN_WAY_… */
+	__u64 until;	/* in ticks of the kernel (jiffies); 0: not known */
+	__u8 sender[6]; /* the MAC address that they come from */
+	__u8 macs[12];	/* destination and source of the frame that goes on */
+	__u16 mtu;	/* of the way on, in bytes of IP packets */
+	__u32 change;	/* `changes` as it was, its last 32 bits, for the rest: */
+	__u32 rule;	/* that accepted the last packet; 0: none did */
+	__u32 service;	/* whom it accepted: class << 16 | service, or TN_WAY_ANY */
+	__u32 record;	/* where it is counted, in counters */
+	/*
+	 * Index of the interface where they go on, 0: by the stack; of what the VM sends, of that
+	 * where it comes in: from there it goes on by the shared one
+	 */
+	__u32 link;
+};
+
+/* Map ways_rest, as ways: of IPv6 addresses the words before the last one. */
+struct tn_way_rest {
+	__be32 peer[3];
+	__be32 vm[3];
+	__be32 now[3];
+	__u32 pad[7]; /* to a whole line */
 };
 #define TN_WAY_ANY 0xffffffffU /* it accepts all of them */
 
@@ -442,7 +454,8 @@ TN_ABI_SIZE(struct tn_flow_key, 40);
 TN_ABI_SIZE(struct tn_flow, 12);
 TN_ABI_SIZE(struct tn_fragment_key, 40);
 TN_ABI_SIZE(struct tn_fragment, 8);
-TN_ABI_SIZE(struct tn_way, 120);
+TN_ABI_SIZE(struct tn_way, 64);
+TN_ABI_SIZE(struct tn_way_rest, 64);
 TN_ABI_SIZE(struct tn_limit, 64);
 TN_ABI_SIZE(struct tn_drops, 8 * TN_REASONS_MAX + 16);
 TN_ABI_SIZE(struct tn_watch, 64);

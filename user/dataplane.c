@@ -39,6 +39,7 @@
 	X(withdrawn) \
 	X(changes)   \
 	X(ways)      \
+	X(ways_rest) \
 	X(hits)      \
 	X(pools)     \
 	X(limits)    \
@@ -366,6 +367,8 @@ static struct tenantnat *load_maps(const struct tn_config *config, struct error 
 	bpf_map__set_max_entries(skel->maps.by_shared, config->capacity);
 	bpf_map__set_max_entries(skel->maps.by_fixed, config->capacity);
 	bpf_map__set_max_entries(skel->maps.counters, counters);
+	bpf_map__set_max_entries(skel->maps.ways, TN_WAYS * cpus());
+	bpf_map__set_max_entries(skel->maps.ways_rest, TN_WAYS * cpus());
 	bpf_map__set_max_entries(skel->maps.limits, config->capacity);
 	bpf_map__set_max_entries(skel->maps.accepts, config->rules);
 	bpf_map__set_max_entries(skel->maps.services, config->rules);

@@ -7,7 +7,7 @@
 
 #include "../../bpf/account.h"
 
-#define count_in(p, slot)  ((void)(slot))
-#define count_out(p, slot) ((void)(slot))
+#define count_in(p, at)	 ((void)(at))
+#define count_out(p, at) ((void)(at))
 
 #include "../../bpf/tenantnat.bpf.c"

@@ -165,12 +165,11 @@ enum known { KERNELS, ASKED, KNOWN };
 
 static void put_ways(struct lab *lab, uint32_t place, const struct tn_way *way)
 {
-	int cpus = libbpf_num_possible_cpus();
-	_cleanup_free_ struct tn_way *values = xzalloc(cpus * sizeof(*values));
+	uint32_t end = libbpf_num_possible_cpus() * TN_WAYS;
+	int map = lab_map_fd(lab, "ways");
 
-	for (int cpu = 0; cpu < cpus; cpu++)
-		values[cpu] = *way;
-	need(bpf_map_update_elem(lab_map_fd(lab, "ways"), &place, values, BPF_ANY) == 0, "ways");
+	for (; place < end; place += TN_WAYS)
+		need(bpf_map_update_elem(map, &place, way, BPF_ANY) == 0, "ways");
 }
 
 /* Every place has that way, so that there is no need to know which one a packet looks at. */
@@ -183,16 +182,16 @@ static void fill_ways(struct lab *lab, const struct tn_way *way)
 /* What one CPU was told last is known to all until then, however long this test is kept waiting. */
 static void keep_ways(struct lab *lab, uint64_t until)
 {
-	int cpus = libbpf_num_possible_cpus(), map = lab_map_fd(lab, "ways");
-	_cleanup_free_ struct tn_way *values = xzalloc(cpus * sizeof(*values));
+	uint32_t end = libbpf_num_possible_cpus() * TN_WAYS;
+	int map = lab_map_fd(lab, "ways");
 
 	for (uint32_t place = 0; place < TN_WAYS; place++) {
-		struct tn_way last = { 0 };
+		struct tn_way last = { 0 }, way;
 
-		need(bpf_map_lookup_elem(map, &place, values) == 0, "ways");
-		for (int cpu = 0; cpu < cpus; cpu++) {
-			if (values[cpu].until > last.until)
-				last = values[cpu];
+		for (uint32_t at = place; at < end; at += TN_WAYS) {
+			need(bpf_map_lookup_elem(map, &at, &way) == 0, "ways");
+			if (way.until > last.until)
+				last = way;
 		}
 		if (!last.until)
 			continue;
@@ -294,12 +293,11 @@ Test(forward, ways_of_others)
 Test(forward, ways_at_one_place)
 {
 	struct lab *lab = links_open_known(ON_TC, PAST_STACK, MAC_ROUTER);
-	const struct tn_way right = { .vm = addr_of(RED_SHARED),
-				      .peer = addr_of(GREEN_SHARED),
-				      .now = addr_of(RED_VM),
-				      .router = RED,
-				      .ingress = 1,
-				      .egress = links_inside,
+	const struct tn_way right = { .vm = addr_of(RED_SHARED).w[3],
+				      .peer = addr_of(GREEN_SHARED).w[3],
+				      .now = addr_of(RED_VM).w[3],
+				      .whose = RED | TN_WAY_V4,
+				      .link = links_inside,
 				      .mtu = 1400,
 				      .sender = { 2, 0, 0, 0, 0, 0x99 },
 				      .macs = { 2, 0, 0, 0, 0, 5, 2, 0, 0, 0, 0, 1 },
@@ -317,15 +315,15 @@ Test(forward, ways_at_one_place)
 	/* who goes by one of these is seen to */
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
 		others[i].macs[5] = 0x77;
-	others[0].vm = addr_of(RED_SHARED2);
-	others[1].peer = addr_of(BLUE_SHARED);
-	others[2].router = BLUE;
-	others[3].router = RED | TN_WAY_OUT;
-	others[4].ingress = links_inside;
+	others[0].vm = addr_of(RED_SHARED2).w[3];
+	others[1].peer = addr_of(BLUE_SHARED).w[3];
+	others[2].whose = BLUE | TN_WAY_V4;
+	others[3].whose = RED | TN_WAY_V4 | TN_WAY_OUT;
+	others[4].whose = RED;
 	others[5].mtu = 35;
 	others[6].until = 1;
 	others[7].sender[5]++;
-	others[8].now = addr_of(RED_VM2);
+	others[8].now = addr_of(RED_VM2).w[3];
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
 		fill_ways(lab, &others[i]);
 		check_way(lab, &in, i < 5 ? ASKED : KERNELS); /* the last ones are its own */
@@ -333,16 +331,17 @@ Test(forward, ways_at_one_place)
 	lab_close(lab);
 }
 
-static size_t count_ways(struct lab *lab, uint32_t router)
+static size_t count_ways(struct lab *lab, uint32_t whose)
 {
-	int cpus = libbpf_num_possible_cpus(), map = lab_map_fd(lab, "ways");
-	_cleanup_free_ struct tn_way *values = xzalloc(cpus * sizeof(*values));
+	uint32_t end = libbpf_num_possible_cpus() * TN_WAYS;
+	int map = lab_map_fd(lab, "ways");
 	size_t n = 0;
 
-	for (uint32_t place = 0; place < TN_WAYS; place++) {
-		need(bpf_map_lookup_elem(map, &place, values) == 0, "ways");
-		for (int cpu = 0; cpu < cpus; cpu++)
-			n += values[cpu].until && values[cpu].router == router;
+	for (uint32_t at = 0; at < end; at++) {
+		struct tn_way way;
+
+		need(bpf_map_lookup_elem(map, &at, &way) == 0, "ways");
+		n += way.until && way.whose == whose;
 	}
 	return n;
 }
@@ -367,11 +366,11 @@ Test(forward, ways_of_two_kinds)
 		f = packet_build(&p);
 		lab_run(lab, program, &p, &f);
 		if (i == PEERS - 1)
-			pass = count_ways(lab, RED | TN_WAY_PASS);
+			pass = count_ways(lab, RED | TN_WAY_V4 | TN_WAY_PASS);
 	}
 	cr_expect_gt(pass, PEERS / 2);
-	cr_expect_gt(count_ways(lab, RED | TN_WAY_OUT), PEERS / 2);
-	cr_expect_eq(count_ways(lab, RED | TN_WAY_PASS), pass);
+	cr_expect_gt(count_ways(lab, RED | TN_WAY_V4 | TN_WAY_OUT), PEERS / 2);
+	cr_expect_eq(count_ways(lab, RED | TN_WAY_V4 | TN_WAY_PASS), pass);
 	lab_close(lab);
 }
 
@@ -379,17 +378,20 @@ Test(forward, ways_of_two_kinds)
 Test(forward, rules_of_others)
 {
 	struct lab *lab = links_open_known(ON_INSIDE | ON_TC, PAST_STACK, MAC_ROUTER);
-	struct tn_way other = { .vm = addr_of(RED_VM2),
-				.peer = addr_of(GREEN_SHARED),
-				.router = RED | TN_WAY_OUT,
+	struct tn_way other = { .vm = addr_of(RED_VM2).w[3],
+				.peer = addr_of(GREEN_SHARED).w[3],
+				.whose = RED | TN_WAY_V4 | TN_WAY_OUT,
+				.link = links_inside,
 				.rule = 1,
 				.service = TN_WAY_ANY,
 				.until = 1 };
 	const struct row refused = { "out", ON_INSIDE, { V4_OUT }, DROP(NOT_ACCEPTED) };
 	uint32_t zero = 0;
+	uint64_t change;
 
 	lab_accept_nothing(lab);
-	need(bpf_map_lookup_elem(lab_map_fd(lab, "changes"), &zero, &other.change) == 0, "changes");
+	need(bpf_map_lookup_elem(lab_map_fd(lab, "changes"), &zero, &change) == 0, "changes");
+	other.change = change;
 	fill_ways(lab, &other);
 	lab_check(lab, &refused, INSIDE_IN);
 	keep_ways(lab, UINT64_MAX);

@@ -140,6 +140,8 @@ static struct lab *load(const struct lab_options *o, const struct lab *beside)
 	lab->skel->rodata->tn_slots_mask = TN_SLOTS_OWN(MAPPINGS_MAX) - 1;
 	lab->skel->rodata->tn_way_ticks = 1U << 30; /* tests make out of date what is to be so */
 	bpf_map__set_max_entries(lab->skel->maps.counters, MAPPINGS_MAX * lab->cpus);
+	bpf_map__set_max_entries(lab->skel->maps.ways, TN_WAYS * lab->cpus);
+	bpf_map__set_max_entries(lab->skel->maps.ways_rest, TN_WAYS * lab->cpus);
 	bpf_map__set_max_entries(lab->skel->maps.accepts, RULES_MAX);
 	bpf_map__set_max_entries(lab->skel->maps.services, RULES_MAX);
 	bpf_map__set_max_entries(lab->skel->maps.hits, RULES_MAX);

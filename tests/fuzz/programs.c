@@ -27,6 +27,7 @@ struct map programs_maps[] = {
 	MAP(withdrawn),
 	MAP(changes, .entries = 1),
 	MAP(ways, .entries = TN_WAYS),
+	MAP(ways_rest, .entries = TN_WAYS),
 	MAP(hits, .entries = COUNTERS),
 	MAP(pools, .prefixes = true),
 	MAP(limits),
