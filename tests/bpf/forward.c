@@ -525,6 +525,44 @@ Test(forward, xdp_sends_on_itself)
 	lab_close(lab);
 }
 
+/* Nor does XDP send on, by a way that is known, what is not plain. */
+Test(forward, xdp_sends_plain_packets_alone)
+{
+	struct lab *lab = links_open_known(ON_IN, PAST_STACK, MAC_ROUTER);
+#define OF_64 .src = GREEN_SHARED, .dst = RED_SHARED, .proto = IPPROTO_UDP, .payload = 64
+	const struct way xdp = {
+		"by XDP", XDP_IN, { V4_IN }, SENT, { UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM }
+	};
+	const struct {
+		const char *what;
+		struct packet packet;
+	} rows[] = {
+		{ "the first fragment", { OF_64, .frag_len = 32 } },
+		{ "another fragment", { OF_64, .frag_at = 32, .frag_len = 40 } },
+		{ "options", { OF_64, .options = 4, .option = "\0\0\0\0" } },
+		{ "bytes that are missing", { OF_64, .cut = 8 } },
+		{ "too large", { LARGE(GREEN_SHARED, RED_SHARED, 1373) } },
+		{ "from another MAC address",
+		  { UDP(GREEN_SHARED, RED_SHARED), .from = MAC_OTHER } },
+	};
+	const struct packet plain = { V4_IN };
+	struct frame wrong = packet_build(&plain);
+
+	links_take_xdp(lab);
+	asked_by_xdp(lab, &xdp);
+	check_way(lab, &xdp, KNOWN);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct frame f = packet_build(&rows[i].packet);
+
+		cr_expect_neq(lab_run(lab, XDP_IN, &rows[i].packet, &f).verdict, BACK, "%s",
+			      rows[i].what);
+	}
+	wrong.bytes[wrong.ip + 5] ^= 1; /* its id */
+	cr_expect_neq(lab_run(lab, XDP_IN, &plain, &wrong).verdict, BACK, "a wrong checksum");
+	check_way(lab, &xdp, KNOWN);
+	lab_close(lab);
+}
+
 static void stay_on_one_cpu(void)
 {
 	cpu_set_t one;
