@@ -563,6 +563,58 @@ Test(forward, xdp_sends_plain_packets_alone)
 	lab_close(lab);
 }
 
+/* Nor by a way that is another's, or holds no more. */
+Test(forward, xdp_goes_by_its_own_ways_alone)
+{
+	struct lab *lab = links_open_known(ON_IN, PAST_STACK, MAC_ROUTER);
+	/* that address is not the mapping's: nobody but such a way says so */
+	struct tn_way wrong = { .vm = addr_of(RED_SHARED).w[3],
+				.peer = addr_of(GREEN_SHARED).w[3],
+				.now = addr_of(RED_VM2).w[3],
+				.whose = RED | TN_WAY_V4 | TN_WAY_XDP,
+				.link = links_inside,
+				.mtu = 1400,
+				.sender = { 2, 0, 0, 0, 0, 0x99 },
+				.macs = { 2, 0, 0, 0, 0, 0x77, 2, 0, 0, 0, 0, 1 },
+				.until = UINT64_MAX,
+				.rule = 1,
+				.service = TN_WAY_ANY };
+	const struct packet p = { V4_IN };
+	struct frame f = packet_build(&p);
+	struct tn_way others[12];
+	uint32_t zero = 0;
+	uint64_t change;
+
+	links_take_xdp(lab);
+	lab_changes(lab, false);
+	need(bpf_map_lookup_elem(lab_map_fd(lab, "changes"), &zero, &change) == 0, "changes");
+	wrong.change = change;
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		others[i] = wrong;
+	others[0].vm = addr_of(RED_SHARED2).w[3];
+	others[1].peer = addr_of(BLUE_SHARED).w[3];
+	others[2].whose = BLUE | TN_WAY_V4 | TN_WAY_XDP;
+	others[3].whose |= TN_WAY_OUT;
+	others[4].whose &= ~TN_WAY_V4;
+	others[5].whose &= ~TN_WAY_XDP;
+	others[6].mtu = 35;
+	others[7].until = 1;
+	others[8].sender[5]++;
+	others[9].change -= 2;
+	others[10].rule = 0;
+	others[11].service = TN_CLASS_TCP << 16 | 1;
+	fill_ways(lab, &wrong);
+	cr_expect_eq(lab_run(lab, XDP_IN, &p, &f).out.bytes[5], 0x77);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		struct result r;
+
+		fill_ways(lab, &others[i]);
+		r = lab_run(lab, XDP_IN, &p, &f);
+		cr_expect(r.verdict == STACK || r.out.bytes[5] != 0x77, "%zu", i);
+	}
+	lab_close(lab);
+}
+
 static void stay_on_one_cpu(void)
 {
 	cpu_set_t one;
