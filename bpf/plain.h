@@ -349,6 +349,7 @@ static __always_inline __u32 plain_vm_out(struct ends *e)
 	if (!row || row->flags & TN_SHARED_LIMITED)
 		return 0;
 	ends_know_vm(e, row);
+	record_fetch(record_at(row->slot));
 	return row->slot;
 }
 
