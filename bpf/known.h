@@ -29,8 +29,7 @@ static __always_inline bool four_begin(struct four *f, const struct xdp_md *xdp)
 	f->eth = (void *)(long)xdp->data;
 	f->ip = (void *)(f->eth + 1);
 	f->l4 = (void *)(f->ip + 1);
-	return (void *)(f->l4 + 1) <= f->end && mac_is_ours(f->eth->h_dest) &&
-	       f->eth->h_proto == bpf_htons(ETH_P_IP);
+	return (void *)(f->l4 + 1) <= f->end && mac_is_ours(f->eth->h_dest);
 }
 
 static __always_inline struct tn_way *four_way(const struct four *f)
@@ -149,10 +148,9 @@ static __always_inline int known_v6(struct xdp_md *xdp)
 	struct pkt p = {};
 	struct plain q;
 
-	if (!plain_init_xdp(&p, xdp) || is_watched() ||
-	    ((struct ethhdr *)p.data)->h_proto != bpf_htons(ETH_P_IPV6) || !plain_v6(&p) ||
-	    !plain_l4(&p, &q) || !course_begin(&p, &c) || !is_known(&c, &q) ||
-	    !(c.way->whose & TN_WAY_XDP) || plain_known(&p, &c, &by) != TN_TRANSLATED)
+	if (!plain_init_xdp(&p, xdp) || is_watched() || !plain_v6(&p) || !plain_l4(&p, &q) ||
+	    !course_begin(&p, &c) || !is_known(&c, &q) || !(c.way->whose & TN_WAY_XDP) ||
+	    plain_known(&p, &c, &by) != TN_TRANSLATED)
 		return NOT_KNOWN;
 	account(&p, TN_TRANSLATED);
 	return plain_send_xdp(&p, c.way);
@@ -161,12 +159,19 @@ static __always_inline int known_v6(struct xdp_md *xdp)
 /* The action for a packet of which all is known, and else NOT_KNOWN, with nothing done. */
 static __always_inline int known_xdp(struct xdp_md *xdp)
 {
-	int action;
+	const struct ethhdr *eth = (void *)(long)xdp->data;
 
-	if (!tn_forward_fast || tn_xdp_guards_only)
+	if (!tn_forward_fast || tn_xdp_guards_only ||
+	    (void *)(eth + 1) > (void *)(long)xdp->data_end)
 		return NOT_KNOWN;
-	action = known_v4(xdp);
-	return action == NOT_KNOWN ? known_v6(xdp) : action;
+	switch (eth->h_proto) {
+	case bpf_htons(ETH_P_IP):
+		return known_v4(xdp);
+	case bpf_htons(ETH_P_IPV6):
+		return known_v6(xdp);
+	default:
+		return NOT_KNOWN;
+	}
 }
 
 #endif
