@@ -51,7 +51,9 @@ PHASES = {
     "attach": r"bpf BPF_LINK_(CREATE|UPDATE) |send(to|msg) .*nlmsg_type="
               r"(0x13|0x24|0x2c|RTM_(SETLINK|NEWQDISC|NEWTFILTER))\b",
     "pin": r"bpf BPF_OBJ_PIN ",
-    "detach": r"unlink(at)? .*|rmdir |send(to|msg) .*nlmsg_type=(0x15|0x19|0x25|0x2d|RTM_DEL)",
+    # 0x15 is also what asks for the policies of IPsec
+    "detach": r"unlink(at)? .*|rmdir "
+              r"|send(to|msg) (?!.*(NLM_F_DUMP|0x300)).*nlmsg_type=(0x15|0x19|0x25|0x2d|RTM_DEL)",
     "end": r"exit_group ",
 }
 PHASES_OF_IPV6 = {phase for phase in PHASES if phase.endswith("of IPv6")}
