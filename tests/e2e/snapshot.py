@@ -8,6 +8,7 @@ import re
 import socket
 import sqlite3
 
+from case import eventually
 from net import BPFFS, sh
 
 NOT_OURS = [f"{BPFFS}/{name}" for name in ("maps.debug", "progs.debug", "xdp")]
@@ -27,9 +28,18 @@ def pins():
                   if path not in NOT_OURS)
 
 
+def listed(kind):
+    """What bpftool shows; it fails on a link that somebody is making at that moment (EAGAIN)."""
+    def ask():
+        done = sh(["bpftool", "-j", kind, "show"], check=False)
+        assert not done.returncode, f"bpftool {kind} show: {done.stdout.strip()}"
+        return json.loads(done.stdout or "[]")
+    return eventually(ask)
+
+
 def bpf_ids(*kinds):
     """{kind: ids} of all programs, maps and links of the machine."""
-    return {kind: {o["id"] for o in json.loads(sh(["bpftool", "-j", kind, "show"]).stdout or "[]")}
+    return {kind: {o["id"] for o in listed(kind)}
             for kind in kinds or ("prog", "map", "link")}
 
 
@@ -65,7 +75,7 @@ def own_ids():
     for path in pins():
         for kind, number in pinned_ids(path).items():
             out[kind].add(number)
-    for prog in json.loads(sh(["bpftool", "-j", "prog", "show"]).stdout or "[]"):
+    for prog in listed("prog"):
         if prog["id"] in out["prog"]:
             out["map"].update(prog.get("map_ids", []))
     return out

@@ -201,5 +201,5 @@ def test_restore_past_an_address_that_is_leased(lab):
 
 @once
 def test_restore_of_nothing(lab):
-    cli = lab.cli.elsewhere(state=lab.scratch + "/none", bpffs="/sys/fs/bpf/none")
+    cli = lab.cli.elsewhere(state=lab.scratch + "/nothing", bpffs="/sys/fs/bpf/nothing")
     equal(cli.lines("restore"), ["nothing to be done"], "restore")
