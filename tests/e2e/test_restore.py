@@ -45,6 +45,9 @@ def test_restore_after_a_reboot(lab):
     leases = lab.cli.leases()
     unmount_bpffs()
     mount_bpffs()
+    for ns in (lab.red, lab.blue):      # nor would this outlive a reboot
+        for device in ("shared0", "lan0"):
+            ns.run("tc", "qdisc", "del", "dev", device, "clsact", check=False)
     equal(set(states(lab).values()), {"detached"}, "the routers in show")
     said = lab.cli.lines("restore")
     equal([l for l in said if l.startswith("+ router ") and "netns" in l],
