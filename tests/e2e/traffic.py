@@ -174,8 +174,14 @@ def _echo(sock):
         sock.sendto(data, peer)
 
 
-def _ticker(sock, stop, rate):
-    """Numbered datagrams until `stop` can be read; how many, and those that were not echoed."""
+BEGUN = 10      # datagrams; from then on a stream runs
+
+
+def _ticker(sock, stop, rate, begun):
+    """
+    Numbered datagrams until `stop` can be read; how many, and those that were not echoed. The
+    first of them are told to `begun`.
+    """
     missing, number, late = set(), 0, None
     sock.setblocking(False)
     begin = time.monotonic()
@@ -187,6 +193,8 @@ def _ticker(sock, stop, rate):
             sock.send(struct.pack("!I", number))
             missing.add(number)
             number += 1
+            if number == BEGUN:
+                os.write(begun, b"begun")
         if select.select([sock], [], [], 0.0005)[0]:
             missing.discard(struct.unpack("!I", sock.recv(64))[0])
         if late is not None and (not missing or now > late):
@@ -210,8 +218,13 @@ class Stream:
         with complaint("the stream does not run at all"):
             self.client.recv(64)
         stop, self.stop = os.pipe()
-        self.ticker = Child(_ticker, self.client, stop, self.rate)
+        ready, begun = os.pipe()
+        self.ticker = Child(_ticker, self.client, stop, self.rate, begun)
         os.close(stop)
+        os.close(begun)
+        # or the block may be over before there is any traffic
+        assert os.read(ready, 5), "the stream has ended before it ran"
+        os.close(ready)
         return self
 
     def __exit__(self, kind, value, trace):
@@ -224,7 +237,6 @@ class Stream:
         if kind is None:
             assert not missing, (f"{len(missing)} of {self.sent} datagrams lost, "
                                  f"numbers {missing[:5]}…")
-            assert self.sent > 10, f"only {self.sent} datagrams were sent"
 
 
 def send_frames(ns, device, frames):
