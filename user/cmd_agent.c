@@ -69,7 +69,7 @@ struct bulletin {
 	bool own; /* the router's, not of its VMs */
 	int64_t begun;
 	size_t times; /* that all of them have been announced */
-	VEC(struct tn_addr) addrs;
+	struct addr_list addrs;
 	size_t told;
 };
 
@@ -212,7 +212,7 @@ static bool is_elsewhere(const struct router_row *a, const struct router_row *b)
 
 static void drop_news(struct agent *a, struct bulletin *news)
 {
-	vec_free(&news->addrs);
+	vec_free(&news->addrs.list);
 	*news = a->news.v[--a->news.n];
 }
 
@@ -231,10 +231,7 @@ static void push_news(struct agent *a, const struct machine *have, const struct 
 	news->router.netns = NULL;
 	news->own = own;
 	news->begun = now_ms();
-	vec_each (row, &have->shared) {
-		if (row->router == r->id && !(row->flags & TN_SHARED_OWN) != own)
-			*vec_push(&news->addrs) = row->shared;
-	}
+	machine_addrs(have, r->id, own, &news->addrs);
 }
 
 static bool watch_all_pins(struct agent *a)
@@ -317,15 +314,16 @@ static void announce_some(struct agent *a)
 	while (due_of(news) > now_ms())
 		news++;
 	r = &news->router;
-	count = news->addrs.n - news->told;
+	count = news->addrs.list.n - news->told;
 	if (count > ANNOUNCE_SLICE)
 		count = ANNOUNCE_SLICE;
 	if (netns_enter_id(NULL, r->netns_dev, r->netns_ino, &ns) == 0 &&
 	    if_indextoname(r->ifindex, name) &&
-	    announce(r->ifindex, r->mac, news->own, news->addrs.v + news->told, count, &told, &err))
+	    announce(r->ifindex, r->mac, news->own, news->addrs.list.v + news->told, count, &told,
+		     &err))
 		log_warning("tenant %s: %s", r->tenant, err.text);
 	news->told += told;
-	if (news->told == news->addrs.n) {
+	if (news->told == news->addrs.list.n) {
 		news->told = 0;
 		news->times++;
 	}

@@ -20,21 +20,13 @@ struct telling {
 	VEC(struct told) list;
 };
 
-static bool is_named(const struct invocation *inv, const char *tenant)
-{
-	for (int i = 0; i < inv->nargs; i++) {
-		if (strcmp(inv->args[i], tenant) == 0)
-			return true;
-	}
-	return !inv->nargs;
-}
-
 static int take_named(struct telling *t, struct error *err)
 {
 	const struct invocation *inv = t->inv;
+	const struct scope scope = { inv->args, inv->nargs };
 
 	vec_each (r, &t->view.machine.routers) {
-		if (is_named(inv, r->tenant) && !r->broken)
+		if (scope_has(inv->nargs ? &scope : NULL, r->tenant) && !r->broken)
 			*vec_push(&t->list) = (struct told){ .router = r };
 	}
 	for (int i = 0; i < inv->nargs; i++) {
@@ -114,10 +106,7 @@ static int tell(struct telling *t, struct told *to, bool own, struct error *err)
 	struct timespec due;
 	int ret = 0;
 
-	vec_each (row, &t->view.machine.shared) {
-		if (row->router == to->router->id && !(row->flags & TN_SHARED_OWN) != own)
-			*vec_push(&all.list) = row->shared;
-	}
+	machine_addrs(&t->view.machine, to->router->id, own, &all);
 	clock_gettime(CLOCK_MONOTONIC, &due);
 	for (size_t at = 0, n; at < all.list.n && !ret; at += n) {
 		n = all.list.n - at < ANNOUNCE_SLICE ? all.list.n - at : ANNOUNCE_SLICE;

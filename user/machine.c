@@ -177,6 +177,14 @@ static void want_tenant(const struct tenant *t, const struct facts *facts,
 	}
 }
 
+void machine_addrs(const struct machine *m, uint32_t router, bool own, struct addr_list *out)
+{
+	vec_each (row, &m->shared) {
+		if (row->router == router && !(row->flags & TN_SHARED_OWN) != own)
+			*vec_push(&out->list) = row->shared;
+	}
+}
+
 bool scope_has(const struct scope *scope, const char *tenant)
 {
 	for (int i = 0; scope && i < scope->n; i++) {

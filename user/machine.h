@@ -126,6 +126,9 @@ void machine_sort(struct machine *m);
 /* The router with that id; NULL: none. */
 const struct router_row *machine_router(const struct machine *m, uint32_t id);
 
+/* Add the shared addresses of a router to `out`: `own`, or those of its VMs. */
+void machine_addrs(const struct machine *m, uint32_t router, bool own, struct addr_list *out);
+
 /* What was found out about a router that is to be attached. */
 struct router_facts {
 	struct router_row row;

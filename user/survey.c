@@ -220,6 +220,14 @@ static void note_interface(const struct tenant *t, const struct netns *ns,
 	f->row.build = dataplane_build();
 }
 
+/* Then it has to be taken for one where something sees them. */
+static bool could_not_ask(const char *tenant, const struct error *err)
+{
+	log_warning("tenant %s: %s; until the next run packets go through the stack", tenant,
+		    err->text);
+	return true;
+}
+
 /*
  * Whether netfilter would do anything with packets that this router forwards. Of
  * iptables-legacy it is not known what is in its tables. When it cannot be asked: yes.
@@ -232,11 +240,8 @@ static bool is_ruled(const char *tenant)
 
 	if (nft_legacy_tables(0, legacy[0], sizeof(legacy[0]), &err) ||
 	    nft_legacy_tables(1, legacy[1], sizeof(legacy[1]), &err) ||
-	    (!*legacy[0] && !*legacy[1] && nft_ruleset(&ruleset, false, &err))) {
-		log_warning("tenant %s: %s; until the next run packets go through the stack",
-			    tenant, err.text);
-		return true;
-	}
+	    (!*legacy[0] && !*legacy[1] && nft_ruleset(&ruleset, false, &err)))
+		return could_not_ask(tenant, &err);
 	return *legacy[0] || *legacy[1] || ruleset_sees_forwarded(ruleset);
 }
 
@@ -245,12 +250,7 @@ static bool has_ipsec(const char *tenant)
 	struct error err = { 0 };
 	bool found;
 
-	if (ipsec_sees_forwarded(&found, &err)) {
-		log_warning("tenant %s: %s; until the next run packets go through the stack",
-			    tenant, err.text);
-		return true;
-	}
-	return found;
+	return ipsec_sees_forwarded(&found, &err) ? could_not_ask(tenant, &err) : found;
 }
 
 static bool is_veth(const struct ifaces *ifaces, uint32_t index)

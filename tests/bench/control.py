@@ -4,7 +4,7 @@ What changes take, and the most memory that they need: tenantnat beside nft and 
 which load the same mappings. Every measurement has a router of its own, and all take turns. And how
 long a program takes that has nothing to do.
 """
-import glob
+import contextlib
 import os
 import signal
 import statistics
@@ -12,7 +12,7 @@ import sys
 import time
 
 import rules
-from net import BPFFS, Namespace, mount_bpffs, unmount_bpffs, veth
+from net import BPFFS, Namespace, announcing, mount_bpffs, unmount_bpffs, veth
 
 # In a process of its own, because a child starts with its parent's peak.
 RUN = """
@@ -59,14 +59,9 @@ class Site:
 
 def end_announcing(state):
     """What the last command has left in the background would be measured with the next."""
-    for path in glob.glob("/proc/[0-9]*/cmdline"):
-        try:
-            with open(path, "rb") as f:
-                words = f.read().split(b"\0")
-            if b"announce" in words and state.encode() in words:
-                os.kill(int(path.split("/")[2]), signal.SIGTERM)
-        except (FileNotFoundError, ProcessLookupError):
-            continue
+    for pid in announcing(state):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
 
 
 def tenantnat(site):

@@ -2,6 +2,7 @@
 """Namespaces, veth pairs, sockets inside of them, and children that do not outlive the run."""
 import contextlib
 import ctypes
+import glob
 import json
 import os
 import pickle
@@ -75,6 +76,17 @@ def private_machine():
         for name in os.listdir("/run/netns"):
             subprocess.run(["ip", "netns", "del", name], check=False)
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def announcing(state):
+    """The pids of what announces in the background by that state."""
+    found = []
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        with contextlib.suppress(OSError), open(path, "rb") as f:
+            words = f.read().split(b"\0")
+            if b"announce" in words and state.encode() in words:
+                found.append(int(path.split("/")[2]))
+    return found
 
 
 def sh(argv, check=True, timeout=60, **options):

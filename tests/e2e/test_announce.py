@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Where addresses are, told to the shared network: by hand, and in the background."""
-import glob
 import os
 import signal
 
 from agent import Agent
 from case import equal, eventually, once
 from lab import FIXED, GREEN, RED, RED1, RED2
+from net import announcing
 from test_join import announced
 from test_restore import with_green
 from traffic import Watch, ping
@@ -35,22 +35,8 @@ def told(watch, lab, tenant):
     return found - {None}
 
 
-def announcing(lab):
-    """The pids that announce in the background for this lab."""
-    found = []
-    for path in glob.glob("/proc/[0-9]*/cmdline"):
-        try:
-            with open(path, "rb") as f:
-                words = f.read().split(b"\0")
-        except OSError:
-            continue
-        if b"announce" in words and lab.cli.state.encode() in words:
-            found.append(int(path.split("/")[2]))
-    return found
-
-
 def silent(lab):
-    eventually(lambda: equal(announcing(lab), [], "announcing"), 20)
+    eventually(lambda: equal(announcing(lab.cli.state), [], "announcing"), 20)
 
 
 @once
@@ -79,7 +65,7 @@ def test_announced_at_once(lab):
         watch.until(lambda frame: False, 0.1)
         equal(told(watch, lab, "green"), leased(lab, "green") | {GREEN}, "announced")
     assert "background" not in done.stderr, done.stderr
-    equal(announcing(lab), [], "announcing")
+    equal(announcing(lab.cli.state), [], "announcing")
     lab.apply()
 
 
@@ -106,7 +92,7 @@ def test_announced_while_it_is_true(lab):
     """Who leaves meanwhile is not announced any more; what comes to others is theirs."""
     with Watch(lab.plain, "shared0", 1 << 25) as watch:
         lab.cli.run("apply", "-f", lab.write(with_many(lab, 8000)), "--no-probe")
-        pids = announcing(lab)
+        pids = announcing(lab.cli.state)
         equal(len(pids), 1, "processes that announce")
         first = watch.until(lambda f: announced(f, lab.macs["green"]) not in (None, GREEN), 10, 0)
         os.kill(pids[0], signal.SIGSTOP)
@@ -132,7 +118,7 @@ def test_announced_by_the_agent(lab):
         lab.write(with_many(lab, 2000), "agent.yaml")
         agent.run.send_signal(signal.SIGHUP)
         agent.until("READY=1")
-        equal(announcing(lab), [], "other processes")
+        equal(announcing(lab.cli.state), [], "other processes")
         seen, wanted = set(), leased(lab, "green")
         assert len(wanted) == 2001 and lab.cli.leases()["green", FIXED] in wanted, len(wanted)
 
