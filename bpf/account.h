@@ -25,37 +25,37 @@ static __always_inline __u32 record_at(__u32 slot)
 	return bpf_get_smp_processor_id() * tn_counter_slots + slot;
 }
 
-static __always_inline struct tn_record *mapping_record(__u32 at)
+static __always_inline struct tn_record *record_there(__u32 at)
 {
 	return bpf_map_lookup_elem(&counters, &at);
+}
+
+static __always_inline struct tn_record *record_of(__u32 slot)
+{
+	return record_there(record_at(slot));
 }
 
 /*
  * Has its memory fetched, for what comes soon: a packet waits for what it reads, but not for what
  * it writes.
  */
-static __always_inline void record_fetch(__u32 at)
+static __always_inline void record_fetch(struct tn_record *r)
 {
-	struct tn_record *r = mapping_record(at);
-
 	if (r)
 		*(volatile __u32 *)&r->note.pad = 0;
 }
 
-static __always_inline void count_in(const struct pkt *p, __u32 at)
+/* `r`: NULL where the mapping is not counted. */
+static __always_inline void count_in(const struct pkt *p, struct tn_record *r)
 {
-	struct tn_record *r = mapping_record(at);
-
 	if (r) {
 		r->counters.in_packets += p->packets;
 		r->counters.in_bytes += p->ip_bytes;
 	}
 }
 
-static __always_inline void count_out(const struct pkt *p, __u32 at)
+static __always_inline void count_out(const struct pkt *p, struct tn_record *r)
 {
-	struct tn_record *r = mapping_record(at);
-
 	if (r) {
 		r->counters.out_packets += p->packets;
 		r->counters.out_bytes += p->ip_bytes;

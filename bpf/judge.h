@@ -254,7 +254,7 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin, boo
 	v = limit(p, e, LIMIT_IN, translate_in(p, icmp, w));
 	if (v != TN_TRANSLATED)
 		return v;
-	count_in(p, slot);
+	count_in(p, record_of(slot));
 	return own ? deliver(p) : v;
 }
 
@@ -392,7 +392,7 @@ judge_mapped_out(struct pkt *p, enum icmp_kind icmp, struct work *w, const struc
 	ends_know_peer(e, lookup_shared(&e->peer));
 	v = limit(p, e, LIMIT_OUT, translate_out(p, icmp, w));
 	if (v == TN_TRANSLATED)
-		count_out(p, slot);
+		count_out(p, record_of(slot));
 	return v;
 }
 

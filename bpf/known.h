@@ -134,7 +134,7 @@ static __always_inline int known_v4(struct xdp_md *xdp)
 	p.data_end = f.end;
 	p.ip_bytes = f.len;
 	p.rule = way->rule;
-	count_in(&p, way->record);
+	count_in(&p, record_there(way->record));
 	account(&p, TN_TRANSLATED);
 	return plain_send_xdp(&p, way);
 }

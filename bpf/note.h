@@ -40,7 +40,7 @@ static __always_inline __u32 own_slot(const struct tn_addr *shared)
 
 static __always_inline struct tn_note *note_of(__u32 slot)
 {
-	struct tn_record *record = mapping_record(record_at(slot));
+	struct tn_record *record = record_of(slot);
 
 	return record ? &record->note : NULL;
 }

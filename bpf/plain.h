@@ -301,9 +301,9 @@ static __always_inline enum tn_verdict plain_translate(struct pkt *p, const stru
 	enum tn_verdict v = nat_rewrite(p, c->to ? TN_SRC : TN_DST, now);
 
 	if (v == TN_TRANSLATED && c->to)
-		count_out(p, record);
+		count_out(p, record_there(record));
 	else if (v == TN_TRANSLATED)
-		count_in(p, record);
+		count_in(p, record_there(record));
 	return v;
 }
 
@@ -349,7 +349,7 @@ static __always_inline __u32 plain_vm_out(struct ends *e)
 	if (!row || row->flags & TN_SHARED_LIMITED)
 		return 0;
 	ends_know_vm(e, row);
-	record_fetch(record_at(row->slot));
+	record_fetch(record_of(row->slot));
 	return row->slot;
 }
 

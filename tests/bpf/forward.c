@@ -615,23 +615,61 @@ Test(forward, xdp_goes_by_its_own_ways_alone)
 	lab_close(lab);
 }
 
-static void stay_on_one_cpu(void)
+static void stay_on(int cpu)
 {
 	cpu_set_t one;
 
 	CPU_ZERO(&one);
-	CPU_SET(sched_getcpu(), &one);
-	need(sched_setaffinity(0, sizeof(one), &one) == 0, "staying on this CPU");
+	CPU_SET(cpu, &one);
+	need(sched_setaffinity(0, sizeof(one), &one) == 0, "staying on a CPU");
+}
+
+static struct tn_record record_of(struct lab *lab, int cpu, uint32_t slot)
+{
+	uint32_t at = cpu * MAPPINGS_MAX + slot;
+	struct tn_record record;
+
+	need(bpf_map_lookup_elem(lab_map_fd(lab, "counters"), &at, &record) == 0, "counters");
+	return record;
 }
 
 static struct tn_note note_of(struct lab *lab, const char *shared)
 {
 	uint32_t own = ntohl(addr_of(shared).w[3]) & (TN_SLOTS_OWN(MAPPINGS_MAX) - 1);
-	uint32_t at = sched_getcpu() * MAPPINGS_MAX + own;
-	struct tn_record record;
 
-	need(bpf_map_lookup_elem(lab_map_fd(lab, "counters"), &at, &record) == 0, "counters");
-	return record.note;
+	return record_of(lab, sched_getcpu(), own).note;
+}
+
+/* Two that counted in one place would lose some. What is watched goes another way than the rest. */
+Test(forward, each_cpu_counts_for_itself)
+{
+	const struct {
+		enum program program;
+		struct packet p;
+	} runs[] = {
+		{ TC_IN, { IN_ } },
+		{ XDP_IN, { IN_ } },
+		{ TC_OUT, { OUT_ } },
+	};
+	struct lab *lab = links_open_known(0, BY_STACK, MAC_ROUTER);
+	uint32_t slot = lab_slot(lab, RED_SHARED, true);
+	int last = libbpf_num_possible_cpus() - 1;
+
+	stay_on(last);
+	for (size_t i = 0; i < ARRAY_SIZE(runs) * 2; i++) {
+		const struct packet *p = &runs[i / 2].p;
+		const struct tn_watch watch = { .until = i % 2 ? UINT64_MAX : 0 };
+		struct frame f = packet_build(p);
+		uint32_t zero = 0;
+		struct tn_counters c;
+
+		need(bpf_map_update_elem(lab_map_fd(lab, "watch"), &zero, &watch, BPF_ANY) == 0,
+		     "watch");
+		lab_run(lab, runs[i / 2].program, p, &f);
+		c = record_of(lab, last, slot).counters;
+		cr_expect_eq(c.in_packets + c.out_packets, i + 1, "run %zu", i);
+	}
+	lab_close(lab);
 }
 
 /* What one router has noted of its mapping lets nothing in at another. */
@@ -641,7 +679,7 @@ Test(forward, notes_of_other_routers)
 	const struct packet p = { UDP(GREEN_SHARED, "100.64.3.77") };
 	struct frame f = packet_build(&p);
 
-	stay_on_one_cpu();
+	stay_on(sched_getcpu());
 	red = links_open_known(ON_TC, PAST_STACK, MAC_ROUTER);
 	blue = lab_open_beside(
 		red, &(struct lab_options){ .router = BLUE, .programs = ON_TC, .own_slots = true });
