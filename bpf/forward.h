@@ -11,6 +11,7 @@
 #include <linux/pkt_cls.h>
 #include <linux/udp.h>
 
+#include "kernel.h"
 #include "policy.h"
 
 /* AF_INET and AF_INET6; <sys/socket.h> cannot be had without a libc. */
@@ -43,6 +44,20 @@ static __always_inline long fib_route(void *ctx, __u32 ifindex, const struct tn_
 }
 
 /*
+ * The same to the VM at w->ends.fixed. Where routes are the same for all senders it is asked for
+ * nobody, which is noted in w->for_nobody: so of several next hops a VM has one, whoever sends.
+ */
+static __always_inline long fib_route_in(void *ctx, bool xdp, __u32 len, struct work *w)
+{
+	struct tn_addr from = {};
+
+	w->for_nobody = is_v4_mapped(w->ends.fixed.w) && routes_so_far(ctx, xdp);
+	if (!w->for_nobody)
+		from = w->ends.peer;
+	return fib_route(ctx, tn_shared_ifindex, &from, &w->ends.fixed, len, &w->fib);
+}
+
+/*
  * The interface by which a packet of `len` bytes between the ends in struct work goes on, from the
  * VM with `out` and else to it; its next hop is in work.fib. 0: the stack has to see to it.
  */
@@ -53,8 +68,8 @@ __noinline int tn_way_on(struct __sk_buff *skb, __u32 len, __u32 out)
 
 	if (!w)
 		return 0;
-	found = fib_route(skb, skb->ifindex, out ? &w->ends.fixed : &w->ends.peer,
-			  out ? &w->ends.peer : &w->ends.fixed, len, &w->fib);
+	found = out ? fib_route(skb, skb->ifindex, &w->ends.fixed, &w->ends.peer, len, &w->fib)
+		    : fib_route_in(skb, false, len, w);
 	return found == BPF_FIB_LKUP_RET_SUCCESS || found == BPF_FIB_LKUP_RET_NO_NEIGH
 		       ? (int)w->fib.ifindex
 		       : 0;
@@ -206,7 +221,7 @@ __noinline int tn_way_on_xdp(struct xdp_md *xdp, __u32 len)
 
 	if (!w)
 		return 0;
-	found = fib_route(xdp, tn_shared_ifindex, &w->ends.peer, &w->ends.fixed, len, &w->fib);
+	found = fib_route_in(xdp, true, len, w);
 	return found == BPF_FIB_LKUP_RET_SUCCESS ? (int)w->fib.ifindex : 0;
 }
 

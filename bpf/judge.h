@@ -484,6 +484,25 @@ static __always_inline enum tn_verdict judge_out(struct pkt *p)
 	return mapping ? judge_mapped_out(p, icmp, w, mapping) : judge_unmapped_out(p, icmp, w);
 }
 
+/* Of several next hops packets go to a VM past the stack by one: whether this came from there. */
+__noinline int tn_comes_from_hop(struct __sk_buff *skb)
+{
+	__u8 mac[ETH_ALEN] __attribute__((aligned(2)));
+	struct pkt p = { .ctx = skb };
+	struct work *w = work_get();
+
+	return w && fib_route_in(skb, false, 0, w) == BPF_FIB_LKUP_RET_SUCCESS && w->for_nobody &&
+	       w->fib.ifindex == skb->ifindex && pkt_load(&p, ETH_ALEN, mac, sizeof(mac)) &&
+	       mac_equal(mac, w->fib.dmac);
+}
+
+static __always_inline enum tn_verdict judge_other_way_back(struct pkt *p)
+{
+	if (tn_forward_fast && tn_comes_from_hop(p->ctx))
+		return TN_GO_ON;
+	return drop(p, TN_DROP_SPOOFED_SOURCE);
+}
+
 /*
  * Whether a packet came from where an answer to it would go: the same interface, and the
  * MAC address that the kernel knows the VM by (reverse path, RFC 3704, 2.2, down to the link).
@@ -510,12 +529,12 @@ static __always_inline enum tn_verdict judge_way_back(struct pkt *p, struct work
 		return drop(p, TN_DROP_SPOOFED_SOURCE);
 	}
 	if (fib->ifindex != skb->ifindex)
-		return drop(p, TN_DROP_SPOOFED_SOURCE);
+		return judge_other_way_back(p);
 	if (found == BPF_FIB_LKUP_RET_NO_NEIGH)
 		return TN_GO_ON;
 	if (!pkt_load(p, ETH_ALEN, mac, sizeof(mac)))
 		return drop(p, TN_DROP_INTERNAL);
-	return mac_equal(mac, fib->dmac) ? TN_GO_ON : drop(p, TN_DROP_SPOOFED_SOURCE);
+	return mac_equal(mac, fib->dmac) ? TN_GO_ON : judge_other_way_back(p);
 }
 
 /*

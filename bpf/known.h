@@ -2,8 +2,8 @@
 /*
  * What XDP sends on itself of packets of which all is known: as plain.h would do it, and tried
  * before that. It keeps nothing when it fails, so that the compiler needs no memory for what one
- * attempt would leave to the next; and what is known of an IPv4 packet is looked at with little
- * more than its way and its counters.
+ * attempt would leave to the next; and what is known of an IPv4 packet is asked for by its
+ * destination and its source one by one, so that it is known for very many pairs of them.
  */
 #ifndef TN_BPF_KNOWN_H
 #define TN_BPF_KNOWN_H
@@ -30,13 +30,6 @@ static __always_inline bool four_begin(struct four *f, const struct xdp_md *xdp)
 	f->ip = (void *)(f->eth + 1);
 	f->l4 = (void *)(f->ip + 1);
 	return (void *)(f->l4 + 1) <= f->end && mac_is_ours(f->eth->h_dest);
-}
-
-static __always_inline struct tn_way *four_way(const struct four *f)
-{
-	struct tn_addr vm = addr_v4(f->ip->daddr), peer = addr_v4(f->ip->saddr);
-
-	return way_at(way_place(&vm, &peer, TN_WAY_IN));
 }
 
 /* See plain_v4() and plain_l4(). */
@@ -70,22 +63,10 @@ static __always_inline bool four_l4(struct four *f)
 	}
 }
 
-/* See way_is_of() and way_leads(); what XDP can send to is an interface. */
-static __always_inline bool four_is_led(const struct four *f, const struct tn_way *way)
+/* See plain_service(). */
+static __always_inline __u32 four_service(const struct four *f)
 {
-	return !((way->whose ^ (way_whose(true, TN_WAY_IN) | TN_WAY_XDP)) |
-		 (way->peer ^ f->ip->saddr) | (way->vm ^ f->ip->daddr)) &&
-	       f->len <= way->mtu && way->until > bpf_jiffies64() &&
-	       mac_equal(f->eth->h_source, way->sender);
-}
-
-/* See is_known(). */
-static __always_inline bool four_is_accepted(const struct four *f, const struct tn_way *way,
-					     __u64 change)
-{
-	return way->rule && way_holds(way, change) &&
-	       (way->service == TN_WAY_ANY ||
-		way->service == (f->class << 16 | bpf_ntohs(f->l4->dest)));
+	return f->class << 16 | bpf_ntohs(f->l4->dest);
 }
 
 /* See csum_is_partial(). */
@@ -116,27 +97,61 @@ static __always_inline void four_translate(struct four *f, __be32 now)
 
 #define NOT_KNOWN (-1)
 
+static __always_inline int four_send(struct four *f, const struct tn_hop *hop)
+{
+	const __u16 *macs = (const __u16 *)hop->macs;
+	__u16 *words = (__u16 *)f->eth;
+
+	for (__u32 i = 0; i < sizeof(hop->macs) / sizeof(*words); i++)
+		words[i] = macs[i];
+	return bpf_redirect(hop->link, 0);
+}
+
+/*
+ * The hop of the mapping with that note. Mostly it is that of the packet before: to guess so, and
+ * to compare, is to go on without having waited for the note.
+ */
+static __always_inline const struct tn_hop *four_hop(const struct tn_note *n,
+						     struct tn_sender *from)
+{
+	const struct tn_hop *h = hop_at(from->hop);
+
+	if (h && from->hop == n->hop && h->turn == n->turn)
+		return h;
+	from->hop = n->hop;
+	return hop_get(n->hop, n->turn);
+}
+
+/* By the notes of the sender and of the mapping, and the next hop. */
 static __always_inline int known_v4(struct xdp_md *xdp)
 {
-	__u64 change = changes_so_far();
 	struct pkt p = { .packets = 1 };
-	const struct tn_way *way;
+	__u64 change = changes_so_far();
+	const struct tn_hop *hop;
+	struct tn_sender *from;
+	struct tn_record *r;
 	struct four f;
+	__u32 routes;
 
 	if (is_watched() || !four_begin(&f, xdp) || !four_is_plain(&f) || !four_l4(&f))
 		return NOT_KNOWN;
-	way = four_way(&f);
-	if (!way || !four_is_led(&f, way) || !four_is_accepted(&f, way, change) ||
-	    four_is_partial(&f))
+	routes = routes_so_far(xdp, true);
+	from = sender_recall(f.ip->saddr, f.eth->h_source, four_service(&f), change);
+	if (!routes || !from || four_is_partial(&f))
 		return NOT_KNOWN;
-	four_translate(&f, way->now);
-	p.data = f.eth;
-	p.data_end = f.end;
+	r = noted_record(f.ip->daddr, change);
+	if (!r || r->note.tenant != from->tenant || r->note.flags & TN_SHARED_NAMED ||
+	    r->note.routes != routes || !r->note.turn)
+		return NOT_KNOWN;
+	hop = four_hop(&r->note, from);
+	if (!hop || !hop->xdp || !hop_leads(hop, f.len))
+		return NOT_KNOWN;
+	four_translate(&f, r->note.fixed);
 	p.ip_bytes = f.len;
-	p.rule = way->rule;
-	count_in(&p, record_there(way->record));
+	p.rule = from->rule;
+	count_in(&p, r);
 	account(&p, TN_TRANSLATED);
-	return plain_send_xdp(&p, way);
+	return four_send(&f, hop);
 }
 
 /* ---------------------------------------------------------------- IPv6 */

@@ -35,6 +35,10 @@ const volatile __u32 tn_counter_slots;
 const volatile __u32 tn_slots_mask;
 /* TN_WAY_LIFE in ticks of the kernel: to look at these is no call of a helper. */
 const volatile __u32 tn_way_ticks;
+/* TN_ROUTES_LIFE, as a power of two of these (the exponent). */
+const volatile __u32 tn_routes_shift;
+/* Whether this kernel lets programs read what kernel.h reads. */
+const volatile bool tn_reads_kernel;
 
 #define NS_PER_S 1000000000ULL
 
@@ -163,6 +167,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct tn_way_rest);
 } ways_rest SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, TN_HOPS);
+	__type(key, __u32);
+	__type(value, struct tn_hop);
+} hops SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

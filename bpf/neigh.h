@@ -121,10 +121,10 @@ enum { ND_SOLICIT = 135, ND_ADVERT = 136, ND_REDIRECT = 137, ND_TARGET_MAC = 2 }
 
 static __always_inline bool nd_load(struct pkt *p, struct nd *nd)
 {
-	__u8 hops;
+	__u8 limit;
 
-	return pkt_load(p, ETH_HLEN + offsetof(struct ipv6hdr, hop_limit), &hops, sizeof(hops)) &&
-	       hops == ND_HOP_LIMIT && pkt_load(p, p->l4, nd, offsetof(struct nd, option));
+	return pkt_load(p, ETH_HLEN + offsetof(struct ipv6hdr, hop_limit), &limit, sizeof(limit)) &&
+	       limit == ND_HOP_LIMIT && pkt_load(p, p->l4, nd, offsetof(struct nd, option));
 }
 
 /* Too large for the stack. */

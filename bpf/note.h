@@ -7,7 +7,7 @@
 #ifndef TN_BPF_NOTE_H
 #define TN_BPF_NOTE_H
 
-#include "policy.h"
+#include "hop.h"
 
 /*
  * How often the tables have changed; to be read before anything else of them. 0: they are changing,
@@ -33,55 +33,90 @@ static __always_inline bool holds(__u64 found, __u64 so_far)
 /* ---------------------------------------------------------------- a mapping */
 
 /* The slot that is a mapping's own by its shared address; 0: it has none. */
-static __always_inline __u32 own_slot(const struct tn_addr *shared)
+static __always_inline __u32 own_slot(__be32 shared)
 {
-	return bpf_ntohl(shared->w[3]) & tn_slots_mask;
+	return bpf_ntohl(shared) & tn_slots_mask;
 }
 
-static __always_inline struct tn_note *note_of(__u32 slot)
-{
-	struct tn_record *record = record_of(slot);
+_Static_assert(TN_ROUTERS_MAX <= 1 << TN_NOTE_ROUTER, "a note has room for every router");
 
-	return record ? &record->note : NULL;
+static __always_inline __u64 note_found(__u64 so_far)
+{
+	return so_far << TN_NOTE_ROUTER | tn_router_id;
 }
 
 /*
- * The mapping of this router that has e->shared, if it has the slot that is its own by that address
- * and its row was noted there: fills in the VM's end, and is the slot. 0: it was not.
+ * The record of this router's mapping that has that address, if it has the slot that is its own by
+ * it, and there is a note of its row, which holds. NULL: there is none.
  */
+static __always_inline struct tn_record *noted_record(__be32 shared, __u64 so_far)
+{
+	__u32 slot = own_slot(shared);
+	struct tn_record *r = slot ? record_of(slot) : NULL;
+
+	return r && so_far && r->note.found == note_found(so_far) && r->note.shared == shared
+		       ? r
+		       : NULL;
+}
+
+/* Fills in the VM's end by the note of e->shared, and is its slot. 0: there is none that holds. */
 static __always_inline __u32 note_recall(struct ends *e, __u64 so_far)
 {
-	__u32 slot = own_slot(&e->shared);
-	const struct tn_note *n;
+	const struct tn_record *r =
+		is_v4_mapped(e->shared.w) ? noted_record(e->shared.w[3], so_far) : NULL;
 
-	if (!slot || !is_v4_mapped(e->shared.w))
+	if (!r)
 		return 0;
-	n = note_of(slot);
-	if (!n || !holds(n->change, so_far) || n->router != tn_router_id ||
-	    n->shared != e->shared.w[3])
-		return 0;
-	e->fixed = addr_v4(n->fixed);
-	e->tenant = n->tenant;
-	e->flags = n->flags;
-	return slot;
+	e->fixed = addr_v4(r->note.fixed);
+	e->tenant = r->note.tenant;
+	e->flags = r->note.flags;
+	return own_slot(e->shared.w[3]);
 }
 
 /* The row of e->shared says what the VM's end is. */
 static __always_inline void note_keep(const struct ends *e, __u32 slot, __u64 so_far)
 {
-	struct tn_note *n;
+	struct tn_record *r;
 
-	if (!so_far || !is_v4_mapped(e->shared.w) || slot != own_slot(&e->shared))
+	if (!so_far || !is_v4_mapped(e->shared.w) || slot != own_slot(e->shared.w[3]))
 		return;
-	n = note_of(slot);
-	if (!n)
+	r = record_of(slot);
+	if (!r)
 		return;
-	*n = (struct tn_note){ .change = so_far,
-			       .shared = e->shared.w[3],
-			       .fixed = e->fixed.w[3],
-			       .router = tn_router_id,
-			       .tenant = e->tenant,
-			       .flags = e->flags };
+	r->note = (struct tn_note){ .found = note_found(so_far),
+				    .shared = e->shared.w[3],
+				    .fixed = e->fixed.w[3],
+				    .tenant = e->tenant,
+				    .flags = e->flags };
+}
+
+/*
+ * The next hop by which packets go to the mapping's VM, by those routes, be it out of date; NULL:
+ * it is not noted.
+ */
+static __always_inline const struct tn_hop *note_hop(const struct tn_note *n, __u32 routes)
+{
+	return routes && n->routes == routes ? hop_get(n->hop, n->turn) : NULL;
+}
+
+/* By those routes `way` leads to the VM, as w->fib has it. */
+static __always_inline void note_keep_hop(const struct tn_way *way, const struct work *w,
+					  __u64 so_far, __u32 routes)
+{
+	const struct tn_hop *h = NULL;
+	struct tn_record *r;
+
+	/* an IPv4 route can have an IPv6 gateway (RFC 8950) */
+	if (!routes || !way->until || w->fib.family != FAMILY_V4)
+		return;
+	r = noted_record(w->ends.shared.w[3], so_far);
+	if (r)
+		h = hop_keep(way, w->fib.ipv4_dst);
+	if (!h)
+		return;
+	r->note.hop = hop_place(h->link, h->gateway, h->mtu);
+	r->note.turn = h->turn;
+	r->note.routes = routes;
 }
 
 /* ---------------------------------------------------------------- two tenants */
@@ -135,6 +170,55 @@ static __always_inline __u32 note_rule(struct work *w, __u32 service, __u64 so_f
 			       .service = w->any_service ? TN_WAY_ANY : service,
 			       .rule = rule };
 	return rule;
+}
+
+/* ---------------------------------------------------------------- a sender */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1U << TN_SENDERS_BITS);
+	__type(key, __u32);
+	__type(value, struct tn_sender);
+} senders SEC(".maps");
+
+static __always_inline struct tn_sender *sender_place(__be32 peer)
+{
+	__u32 place = bpf_ntohl(peer) * 0x9e3779b1U >> (32 - TN_SENDERS_BITS);
+
+	return bpf_map_lookup_elem(&senders, &place);
+}
+
+/* NULL: he is not known, or not to be one who may send to that service of s->tenant. */
+static __always_inline struct tn_sender *sender_recall(__be32 peer, const __u8 *mac, __u32 service,
+						       __u64 so_far)
+{
+	struct tn_sender *s = sender_place(peer);
+
+	if (!s || !holds(s->change, so_far) || s->until <= bpf_jiffies64() || s->peer != peer ||
+	    !mac_equal(mac, s->mac) || (s->service != TN_WAY_ANY && s->service != service))
+		return NULL;
+	return s;
+}
+
+/* w->ends.peer has sent, from that MAC address, and `rule` accepts it. */
+static __always_inline void sender_keep(const struct work *w, const __u8 *mac, __u32 service,
+					__u32 rule, __u64 so_far)
+{
+	const struct ends *e = &w->ends;
+	struct tn_sender *s;
+
+	if (!so_far || !rule || e->flags & TN_SHARED_NAMED)
+		return;
+	s = sender_place(e->peer.w[3]);
+	if (!s)
+		return;
+	*s = (struct tn_sender){ .change = so_far,
+				 .until = bpf_jiffies64() + tn_way_ticks,
+				 .peer = e->peer.w[3],
+				 .tenant = e->tenant,
+				 .service = w->any_service ? TN_WAY_ANY : service,
+				 .rule = rule };
+	__builtin_memcpy(s->mac, mac, sizeof(s->mac));
 }
 
 #endif

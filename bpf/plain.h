@@ -175,7 +175,8 @@ struct course {
 	__u32 place;	    /* the place for it, */
 	struct tn_way *way; /* and what is there */
 	__u32 ingress;
-	__u64 change; /* changes_so_far() */
+	__u64 change; /* changes_so_far(), */
+	__u32 routes; /* and routes_so_far() to the VM */
 };
 
 static __always_inline bool course_begin(struct pkt *p, struct course *c)
@@ -236,14 +237,29 @@ static __always_inline bool is_known(const struct course *c, const struct plain 
 
 /*
  * Whether what has no way that leads on is to go the kernel's own: that alone keeps its neighbours
- * alive. It does when the way is out of date, and when it was not kept in one tick of so many.
+ * alive. It does when the way or its hop is due to be asked for, and in one tick of so many when
+ * neither was kept.
  */
 #define KERNELS_TICKS 64
-static __always_inline bool is_kernels(const struct pkt *p, const struct course *c)
+static __always_inline bool is_kernels(const struct pkt *p, const struct course *c,
+				       const struct tn_hop *hop)
 {
 	__u32 pair = bpf_ntohl(p->src.w[3]) ^ bpf_ntohl(p->dst.w[3]);
 
-	return c->mine || (pair ^ bpf_jiffies64()) % KERNELS_TICKS == 0;
+	return c->mine || (hop && hop_is_due(hop)) || (pair ^ bpf_jiffies64()) % KERNELS_TICKS == 0;
+}
+
+/* The hop of the VM, be it out of date. */
+static __always_inline const struct tn_hop *course_hop(const struct pkt *p, const struct work *w,
+						       struct course *c)
+{
+	const struct tn_record *r;
+
+	if (c->to || !c->past)
+		return NULL;
+	c->routes = p->v4 ? routes_so_far(p->ctx, p->xdp) : 0;
+	r = c->routes ? noted_record(w->ends.shared.w[3], c->change) : NULL;
+	return r ? note_hop(&r->note, c->routes) : NULL;
 }
 
 /* Past the stack, where that is to be. TN_GO_ON: by *by, or by p->egress. */
@@ -252,7 +268,9 @@ static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *
 {
 	const struct ethhdr *eth = p->data;
 	struct tn_way *way = c->way;
+	const struct tn_hop *hop;
 	struct tn_addr now;
+	bool kernels;
 
 	if ((void *)(eth + 1) > p->data_end)
 		return TN_PASS;
@@ -264,7 +282,15 @@ static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *
 			*by = way;
 		return p->xdp && !(way->whose & TN_WAY_XDP) ? TN_LEAVE_TO_TC : TN_GO_ON;
 	}
-	if (p->xdp && is_kernels(p, c))
+	hop = course_hop(p, w, c);
+	if (hop && hop_leads(hop, p->ip_bytes)) {
+		way_begin(way, c->place, p->v4, w, c->to, c->ingress, eth->h_source);
+		way_note_hop(way, hop);
+		*by = way;
+		return p->xdp && !hop->xdp ? TN_LEAVE_TO_TC : TN_GO_ON;
+	}
+	kernels = is_kernels(p, c, hop);
+	if (p->xdp && kernels)
 		return TN_LEAVE_TO_TC;
 	way_begin(way, c->place, p->v4, w, c->to, c->ingress, eth->h_source);
 	if (!c->past) {
@@ -273,13 +299,16 @@ static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *
 	}
 	if (p->xdp) {
 		*by = way;
-		return plain_ask_xdp(p, w, way) ? TN_GO_ON : TN_LEAVE_TO_TC;
+		if (!plain_ask_xdp(p, w, way))
+			return TN_LEAVE_TO_TC;
+	} else {
+		p->egress = plain_ask(p, w, c->to, way);
+		if (!p->egress)
+			return TN_PASS;
+		if (way->until && !kernels)
+			*by = way;
 	}
-	p->egress = plain_ask(p, w, c->to, way);
-	if (!p->egress)
-		return TN_PASS;
-	if (way->until && !is_kernels(p, c))
-		*by = way;
+	note_keep_hop(way, w, c->change, c->routes);
 	return TN_GO_ON;
 }
 
@@ -359,6 +388,7 @@ static __always_inline __u32 plain_vm_out(struct ends *e)
 static __always_inline enum tn_verdict plain_in(struct pkt *p, const struct tn_way **by)
 {
 	struct course c = { .to = TN_WAY_IN, .past = tn_forward_fast, .change = changes_so_far() };
+	const struct ethhdr *eth = p->data;
 	struct work *w = work_get();
 	enum tn_verdict v;
 	__u32 slot, record;
@@ -366,13 +396,15 @@ static __always_inline enum tn_verdict plain_in(struct pkt *p, const struct tn_w
 
 	if (!w || is_watched() || !plain_parse(p, &q) || !course_begin(p, &c))
 		return TN_PASS;
-	if (!p->xdp && is_known(&c, &q)) /* XDP has looked */
+	if (is_known(&c, &q) && (!p->xdp || c.way->whose & TN_WAY_XDP))
 		return plain_known(p, &c, by);
 	w->ends.shared = p->dst;
 	w->ends.peer = p->src;
 	slot = plain_vm_in(&w->ends, c.change);
 	if (!slot || !plain_peer(p, w, true) || !plain_may_come_in(p, w, &q, &c))
 		return TN_PASS;
+	if (p->xdp && p->v4 && (void *)(eth + 1) <= p->data_end)
+		sender_keep(w, eth->h_source, plain_service(&q, c.to), p->rule, c.change);
 	v = plain_way_on(p, w, &c, by);
 	if (v != TN_GO_ON)
 		return v;

@@ -14,7 +14,7 @@
 
 #include "tn_reasons.h"
 
-#define TN_ABI 9
+#define TN_ABI 10
 
 /*
  * An IPv6 address, or an IPv4 address as IPv4-mapped IPv6 (RFC 4291, 2.5.5.2:
@@ -266,16 +266,58 @@ struct tn_counters {
 	__u64 out_bytes;
 };
 
-/* What the row of by_shared says of an IPv4 mapping. */
-struct tn_note {
-	__u64 change; /* `changes` as it was when it was looked up */
-	__u32 shared; /* network byte order, as all addresses */
-	__u32 fixed;
-	__u32 router;
-	__u32 tenant;
-	__u32 flags; /* enum tn_shared_flags */
-	__u32 pad;   /* zero */
+/*
+ * Map hops, by CPU * TN_HOPS + the end of the next hop's address and a hash of the rest: the way to
+ * it, as the kernel said a moment ago. Many VMs can have the same one.
+ */
+#define TN_HOPS_BITS 12
+#define TN_HOPS	     (1U << TN_HOPS_BITS)
+
+/* One line of the cache */
+struct tn_hop {
+	__u64 until;	/* as in struct tn_way */
+	__u32 turn;	/* how many have had the place, with this one; 0: nobody has */
+	__u32 router;	/* who asked, */
+	__u32 link;	/* index of the interface, */
+	__be32 gateway; /* the address, of a gateway or of the VM itself, */
+	__u16 mtu; /* and of the route, in bytes of IP packets: with another it is another hop */
+	__u8 macs[12]; /* destination and source of the frame that goes on */
+	__u8 xdp;      /* 1: XDP can send there itself */
+	__u8 pad[25];  /* to a whole line */
 };
+
+/* What the row of by_shared says of an IPv4 mapping, and the kernel of the route to its VM. */
+struct tn_note {
+	__u64 found; /* `changes` when it was looked up << TN_NOTE_ROUTER | its router */
+	__be32 shared;
+	__be32 fixed;
+	__u32 tenant;
+	__u32 routes; /* the generation of the kernel's routes when it was asked; 0: it was not */
+	__u32 turn;   /* of the place in hops where its answer is, */
+	__u16 hop;    /* and which place, without the CPU's part */
+	__u8 flags;   /* enum tn_shared_flags */
+	__u8 pad;     /* zero */
+};
+#define TN_NOTE_ROUTER 16 /* bits */
+
+/*
+ * Map senders, of one instance of the programs and so of one router, per CPU, by a hash of the
+ * address: who a frame was from that a rule of the VM's tenant accepted, for all of its mappings
+ * that no rule names.
+ */
+struct tn_sender {
+	__u64 change; /* as in struct tn_way */
+	__u64 until;  /* the same: whose MAC address a gateway's is, the kernel says */
+	__be32 peer;
+	__u32 tenant;
+	__u32 service; /* as in struct tn_way, and so is the */
+	__u32 rule;
+	__u16 hop; /* a place in hops: by which the last packet went, perhaps */
+	__u8 mac[6];
+};
+#define TN_SENDERS_BITS 8 /* of the hash */
+/* Milliseconds for which a route is believed at the most, though its generation be the same */
+#define TN_ROUTES_LIFE 600000
 
 /*
  * Map counters, by CPU * capacity (struct tn_config) + slot: of a mapping, what it has carried by
@@ -444,6 +486,8 @@ TN_ABI_SIZE(struct tn_shared, 32);
 TN_ABI_SIZE(struct tn_fixed_key, 20);
 TN_ABI_SIZE(struct tn_fixed, 28);
 TN_ABI_SIZE(struct tn_counters, 32);
+TN_ABI_SIZE(struct tn_hop, 64);
+TN_ABI_SIZE(struct tn_sender, 40);
 TN_ABI_SIZE(struct tn_note, 32);
 TN_ABI_SIZE(struct tn_record, 64);
 TN_ABI_SIZE(struct tn_accept_key, 24);

@@ -40,6 +40,7 @@
 	X(changes)   \
 	X(ways)      \
 	X(ways_rest) \
+	X(hops)      \
 	X(hits)      \
 	X(pools)     \
 	X(limits)    \
@@ -369,6 +370,7 @@ static struct tenantnat *load_maps(const struct tn_config *config, struct error 
 	bpf_map__set_max_entries(skel->maps.counters, counters);
 	bpf_map__set_max_entries(skel->maps.ways, TN_WAYS * cpus());
 	bpf_map__set_max_entries(skel->maps.ways_rest, TN_WAYS * cpus());
+	bpf_map__set_max_entries(skel->maps.hops, TN_HOPS * cpus());
 	bpf_map__set_max_entries(skel->maps.limits, config->capacity);
 	bpf_map__set_max_entries(skel->maps.accepts, config->rules);
 	bpf_map__set_max_entries(skel->maps.services, config->rules);
@@ -1400,6 +1402,8 @@ static struct tenantnat *open_for(const struct instance *in, struct error *err)
 	skel->rodata->tn_counter_slots = in->dp->config.capacity;
 	skel->rodata->tn_slots_mask = TN_SLOTS_OWN(in->dp->config.capacity) - 1;
 	skel->rodata->tn_way_ticks = host_ticks(TN_WAY_LIFE);
+	skel->rodata->tn_routes_shift = 31 - __builtin_clz(host_ticks(TN_ROUTES_LIFE));
+	skel->rodata->tn_reads_kernel = host_lets_programs_read();
 	memcpy((void *)skel->rodata->tn_own, r->own, sizeof(r->own));
 	memcpy((void *)skel->rodata->tn_mac, r->mac, sizeof(r->mac));
 	if (use_maps(skel, in, err)) {

@@ -171,8 +171,9 @@ static void judge_jit(const struct machine_report *m, struct diagnosis *out)
 			   "net.core.bpf_jit_enable cannot be read"),
 		       "run as root in the first network namespace");
 	else if (m->jit == 0)
-		remedy(add(out, FINDING_JIT, SEVERITY_WARNING, NULL,
-			   "BPF programs are interpreted, which costs several times the time"),
+		remedy(add(out, FINDING_JIT, SEVERITY_PROBLEM, NULL,
+			   "the kernel does not compile BPF programs, and interpreted they cannot "
+			   "call its functions"),
 		       "sysctl -w net.core.bpf_jit_enable=1");
 	else if (m->jit_harden > 1)
 		remedy(add(out, FINDING_JIT, SEVERITY_WARNING, NULL,

@@ -21,7 +21,7 @@
 	X(KERNEL, "kernel", "the programs need a newer kernel")                                   \
 	X(BTF, "btf", "the kernel does not describe its types, and refuses the programs")         \
 	X(BPFFS, "bpffs", "programs and maps cannot be pinned")                                   \
-	X(JIT, "jit", "the programs are interpreted, or made slower by hardening")                \
+	X(JIT, "jit", "the kernel does not compile programs, or hardening makes them slower")     \
 	X(TC, "tc", "how tc programs are held: by tcx, or by filters of a clsact qdisc")          \
 	X(DISPATCHER, "dispatcher", "XDP programs of others cannot be on the same interface")     \
 	X(STATE, "state", "the definitions in force cannot be read")                              \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "host.h"
 
+#include <bpf/btf.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -80,6 +81,20 @@ void host_kernel(char release[HOST_RELEASE], unsigned int *major, unsigned int *
 bool host_has_btf(void)
 {
 	return access("/sys/kernel/btf/vmlinux", R_OK) == 0;
+}
+
+bool host_lets_programs_read(void)
+{
+	static bool asked, found;
+	struct btf *kernel;
+
+	if (asked || !host_has_btf())
+		return found;
+	asked = true;
+	kernel = btf__load_vmlinux_btf();
+	found = kernel && btf__find_by_name_kind(kernel, "bpf_cast_to_kern_ctx", BTF_KIND_FUNC) > 0;
+	btf__free(kernel);
+	return found;
 }
 
 int host_check_bpffs(const char *dir, struct error *err)

@@ -28,6 +28,9 @@ void host_kernel(char release[HOST_RELEASE], unsigned int *major, unsigned int *
 /* Whether the kernel describes its types, which programs are fitted to (/sys/kernel/btf). */
 bool host_has_btf(void);
 
+/* Whether it lets programs read its structures by bpf_cast_to_kern_ctx() (Linux 6.2). */
+bool host_lets_programs_read(void);
+
 /*
  * Whether the directory is on a BPF file system, and whether that can be written to: 0, or -1
  * with what is wrong and what to do.

@@ -6,7 +6,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 
 #include "links.h"
@@ -238,7 +237,7 @@ static void check_way(struct lab *lab, const struct way *w, enum known known)
 
 Test(forward, known_ways)
 {
-	struct lab *lab = links_open_known(ON_INSIDE | ON_TC, PAST_STACK, MAC_ROUTER);
+	struct lab *lab = links_open_known(ON_INSIDE | ON_TC, PAST_STACK_ASKING, MAC_ROUTER);
 	/* clang-format off */
 	const struct way ways[] = {
 		{ "in", TC_IN, { V4_IN }, SENT, { UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } },
@@ -263,7 +262,7 @@ Test(forward, known_ways)
 /* A way is that of a VM and a peer, and of packets that it has room for. */
 Test(forward, ways_of_others)
 {
-	struct lab *lab = links_open_known(ON_INSIDE | ON_TC, PAST_STACK, MAC_ROUTER);
+	struct lab *lab = links_open_known(ON_INSIDE | ON_TC, PAST_STACK_ASKING, MAC_ROUTER);
 	/* clang-format off */
 	const struct way in = { "in", TC_IN, { V4_IN }, SENT,
 				{ UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } };
@@ -292,7 +291,7 @@ Test(forward, ways_of_others)
 /* Two that have the same place do not take each other's way. */
 Test(forward, ways_at_one_place)
 {
-	struct lab *lab = links_open_known(ON_TC, PAST_STACK, MAC_ROUTER);
+	struct lab *lab = links_open_known(ON_TC, PAST_STACK_ASKING, MAC_ROUTER);
 	const struct tn_way right = { .vm = addr_of(RED_SHARED).w[3],
 				      .peer = addr_of(GREEN_SHARED).w[3],
 				      .now = addr_of(RED_VM).w[3],
@@ -402,7 +401,7 @@ Test(forward, rules_of_others)
 /* What the kernel says is believed for a tenth of a second, and nobody takes another's place. */
 Test(forward, ways_change)
 {
-	struct lab *lab = links_open_known(ON_INSIDE | ON_TC, PAST_STACK, MAC_ROUTER);
+	struct lab *lab = links_open_known(ON_INSIDE | ON_TC, PAST_STACK_ASKING, MAC_ROUTER);
 	/* clang-format off */
 	const struct way in = { "in", TC_IN, { V4_IN }, SENT,
 				{ UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } };
@@ -434,7 +433,7 @@ Test(forward, ways_change)
  */
 Test(forward, some_go_the_kernels_way)
 {
-	struct lab *lab = links_open_known(ON_TC, PAST_STACK, MAC_ROUTER);
+	struct lab *lab = links_open_known(ON_TC, PAST_STACK_ASKING, MAC_ROUTER);
 	enum { PEERS = 250 };
 	unsigned int kernels = 0;
 
@@ -480,7 +479,7 @@ static void asked_by_xdp(struct lab *lab, const struct way *w)
 /* XDP sends to interfaces that take it. */
 Test(forward, xdp_sends_on_itself)
 {
-	struct lab *lab = links_open_known(ON_IN, PAST_STACK, MAC_ROUTER);
+	struct lab *lab = links_open_known(ON_IN, PAST_STACK_ASKING, MAC_ROUTER);
 	/* clang-format off */
 	const struct packet before = { V4_IN };
 	const struct way tc = { "in", TC_IN, { V4_IN }, SENT,
@@ -528,7 +527,7 @@ Test(forward, xdp_sends_on_itself)
 /* Nor does XDP send on, by a way that is known, what is not plain. */
 Test(forward, xdp_sends_plain_packets_alone)
 {
-	struct lab *lab = links_open_known(ON_IN, PAST_STACK, MAC_ROUTER);
+	struct lab *lab = links_open_known(ON_IN, PAST_STACK_ASKING, MAC_ROUTER);
 #define OF_64 .src = GREEN_SHARED, .dst = RED_SHARED, .proto = IPPROTO_UDP, .payload = 64
 	const struct way xdp = {
 		"by XDP", XDP_IN, { V4_IN }, SENT, { UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM }
@@ -566,7 +565,7 @@ Test(forward, xdp_sends_plain_packets_alone)
 /* Nor by a way that is another's, or holds no more. */
 Test(forward, xdp_goes_by_its_own_ways_alone)
 {
-	struct lab *lab = links_open_known(ON_IN, PAST_STACK, MAC_ROUTER);
+	struct lab *lab = links_open_known(ON_IN, PAST_STACK_ASKING, MAC_ROUTER);
 	/* that address is not the mapping's: nobody but such a way says so */
 	struct tn_way wrong = { .vm = addr_of(RED_SHARED).w[3],
 				.peer = addr_of(GREEN_SHARED).w[3],
@@ -613,81 +612,4 @@ Test(forward, xdp_goes_by_its_own_ways_alone)
 		cr_expect(r.verdict == STACK || r.out.bytes[5] != 0x77, "%zu", i);
 	}
 	lab_close(lab);
-}
-
-static void stay_on(int cpu)
-{
-	cpu_set_t one;
-
-	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	need(sched_setaffinity(0, sizeof(one), &one) == 0, "staying on a CPU");
-}
-
-static struct tn_record record_of(struct lab *lab, int cpu, uint32_t slot)
-{
-	uint32_t at = cpu * MAPPINGS_MAX + slot;
-	struct tn_record record;
-
-	need(bpf_map_lookup_elem(lab_map_fd(lab, "counters"), &at, &record) == 0, "counters");
-	return record;
-}
-
-static struct tn_note note_of(struct lab *lab, const char *shared)
-{
-	uint32_t own = ntohl(addr_of(shared).w[3]) & (TN_SLOTS_OWN(MAPPINGS_MAX) - 1);
-
-	return record_of(lab, sched_getcpu(), own).note;
-}
-
-/* Two that counted in one place would lose some. What is watched goes another way than the rest. */
-Test(forward, each_cpu_counts_for_itself)
-{
-	const struct {
-		enum program program;
-		struct packet p;
-	} runs[] = {
-		{ TC_IN, { IN_ } },
-		{ XDP_IN, { IN_ } },
-		{ TC_OUT, { OUT_ } },
-	};
-	struct lab *lab = links_open_known(0, BY_STACK, MAC_ROUTER);
-	uint32_t slot = lab_slot(lab, RED_SHARED, true);
-	int last = libbpf_num_possible_cpus() - 1;
-
-	stay_on(last);
-	for (size_t i = 0; i < ARRAY_SIZE(runs) * 2; i++) {
-		const struct packet *p = &runs[i / 2].p;
-		const struct tn_watch watch = { .until = i % 2 ? UINT64_MAX : 0 };
-		struct frame f = packet_build(p);
-		uint32_t zero = 0;
-		struct tn_counters c;
-
-		need(bpf_map_update_elem(lab_map_fd(lab, "watch"), &zero, &watch, BPF_ANY) == 0,
-		     "watch");
-		lab_run(lab, runs[i / 2].program, p, &f);
-		c = record_of(lab, last, slot).counters;
-		cr_expect_eq(c.in_packets + c.out_packets, i + 1, "run %zu", i);
-	}
-	lab_close(lab);
-}
-
-/* What one router has noted of its mapping lets nothing in at another. */
-Test(forward, notes_of_other_routers)
-{
-	struct lab *red, *blue;
-	const struct packet p = { UDP(GREEN_SHARED, "100.64.3.77") };
-	struct frame f = packet_build(&p);
-
-	stay_on(sched_getcpu());
-	red = links_open_known(ON_TC, PAST_STACK, MAC_ROUTER);
-	blue = lab_open_beside(
-		red, &(struct lab_options){ .router = BLUE, .programs = ON_TC, .own_slots = true });
-	lab_map(red, BLUE, RED_VM2, "100.64.3.77");
-	cr_expect_neq(lab_run(blue, TC_IN, &p, &f).verdict, GONE);
-	cr_expect_eq(note_of(red, "100.64.3.77").router, BLUE);
-	cr_expect_eq(note_of(red, "100.64.3.77").fixed, addr_of(RED_VM2).w[3]);
-	cr_expect_eq(lab_run(red, TC_IN, &p, &f).verdict, GONE);
-	lab_close(blue);
-	lab_close(red);
 }

@@ -14,6 +14,7 @@
 
 #include "../fuzz/input.h"
 #include "addr.h"
+#include "host.h"
 #include "tenantnat.skel.h"
 
 #ifndef BPF_F_TEST_SKB_CHECKSUM_COMPLETE
@@ -138,10 +139,13 @@ static struct lab *load(const struct lab_options *o, const struct lab *beside)
 	bpf_map__set_max_entries(lab->skel->maps.by_fixed, MAPPINGS_MAX);
 	lab->skel->rodata->tn_counter_slots = MAPPINGS_MAX;
 	lab->skel->rodata->tn_slots_mask = TN_SLOTS_OWN(MAPPINGS_MAX) - 1;
-	lab->skel->rodata->tn_way_ticks = 1U << 30; /* tests make out of date what is to be so */
+	lab->skel->rodata->tn_way_ticks = LAB_WAY_TICKS;
+	lab->skel->rodata->tn_routes_shift = 31;
+	lab->skel->rodata->tn_reads_kernel = !o->no_hops && host_lets_programs_read();
 	bpf_map__set_max_entries(lab->skel->maps.counters, MAPPINGS_MAX * lab->cpus);
 	bpf_map__set_max_entries(lab->skel->maps.ways, TN_WAYS * lab->cpus);
 	bpf_map__set_max_entries(lab->skel->maps.ways_rest, TN_WAYS * lab->cpus);
+	bpf_map__set_max_entries(lab->skel->maps.hops, TN_HOPS * lab->cpus);
 	bpf_map__set_max_entries(lab->skel->maps.accepts, RULES_MAX);
 	bpf_map__set_max_entries(lab->skel->maps.services, RULES_MAX);
 	bpf_map__set_max_entries(lab->skel->maps.hits, RULES_MAX);
@@ -342,6 +346,15 @@ void lab_limit(struct lab *lab, const char *shared, const struct tn_limit *limit
 }
 
 /* ---------------------------------------------------------------- running */
+
+void lab_stay_on(int cpu)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	need(sched_setaffinity(0, sizeof(one), &one) == 0, "staying on a CPU");
+}
 
 static void read_percpu(struct lab *lab, const struct bpf_map *map, uint32_t key, __u64 *out,
 			size_t words)

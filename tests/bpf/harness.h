@@ -21,6 +21,7 @@ struct lab_options {
 	bool bare;		/* no mappings but those of lab_map(): for random ones */
 	bool loose;		/* tn_sources_loose */
 	bool fast;		/* tn_forward_fast */
+	bool no_hops;		/* routes are always asked for, as before Linux 6.2 */
 	bool own_slots;		/* mappings have those by their addresses, while these are free */
 	bool strict;	 /* nobody accepts anything, and no pools: for policies of one's own */
 	const char *mac; /* the router's; default MAC_ROUTER */
@@ -69,6 +70,11 @@ int lab_map_fd(const struct lab *lab, const char *name);
 void lab_changed(struct lab *lab);
 void lab_changes(struct lab *lab, bool under_way);
 
+/* Ticks for which what the kernel says is believed: tests make out of date what is to be so. */
+#define LAB_WAY_TICKS (1U << 30)
+
+/* From now on packets are judged on that CPU: of what programs note, each has its own. */
+void lab_stay_on(int cpu);
 struct result lab_run(struct lab *lab, enum program program, const struct packet *p,
 		      const struct frame *f);
 /*

@@ -43,14 +43,18 @@ struct lab *links_open(unsigned int programs, enum links_path path, bool loose)
 {
 	return open_with(&(struct lab_options){ .programs = programs,
 						.loose = loose,
-						.fast = path == PAST_STACK,
+						.fast = path != BY_STACK,
+						.no_hops = path == PAST_STACK_ASKING,
 						.own_slots = true });
 }
 
 struct lab *links_open_known(unsigned int programs, enum links_path path, const char *mac)
 {
-	struct lab *lab = open_with(&(struct lab_options){
-		.programs = programs, .fast = path == PAST_STACK, .mac = mac, .own_slots = true });
+	struct lab *lab = open_with(&(struct lab_options){ .programs = programs,
+							   .fast = path != BY_STACK,
+							   .no_hops = path == PAST_STACK_ASKING,
+							   .mac = mac,
+							   .own_slots = true });
 
 	links_ip("neigh add 10.0.0.5 lladdr " MAC_VM " dev lan0 nud permanent\n"
 		 "neigh add 10.0.0.77 lladdr " MAC_VM2 " dev lan0 nud permanent\n"

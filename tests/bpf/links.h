@@ -20,6 +20,7 @@ extern uint32_t links_inside;
 enum links_path {
 	BY_STACK,
 	PAST_STACK,
+	PAST_STACK_ASKING, /* without next hops: see lab_options.no_hops */
 };
 
 /* Of neighbours nothing is known. */

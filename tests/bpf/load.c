@@ -10,7 +10,7 @@
 #include "harness.h"
 
 /* The verifier gives up after a million. */
-#define INSNS_MAX 500000
+#define INSNS_MAX 700000
 #define RECORD	  "tests/bpf/verified.txt"
 
 /* The first two numbers of the release. */
@@ -98,6 +98,11 @@ Test(load, every_program_with_loose_sources)
 Test(load, every_program_with_fast_forwarding)
 {
 	check_programs(&(struct lab_options){ .fast = true }, ",fast");
+}
+
+Test(load, every_program_with_fast_forwarding_and_loose_sources)
+{
+	check_programs(&(struct lab_options){ .fast = true, .loose = true }, ",fast,loose");
 }
 
 Test(load, every_program_at_a_mac_address_like_ipv6)

@@ -5,6 +5,7 @@
  * tables change.
  */
 #include <bpf/bpf.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -242,6 +243,7 @@ static unsigned int check_many_at(const char *mac, enum program program, unsigne
 	unsigned int plain = 0;
 	bool moved = false;
 
+	lab_stay_on(sched_getcpu());
 	lab_station(lab, BLUE, MAC_OTHER);
 	if (programs & ON_XDP)
 		links_take_xdp(lab);
@@ -264,6 +266,11 @@ Test(plain, shared_in)
 	cr_expect_gt(check_many(TC_IN, ON_TC, PAST_STACK), PLAIN);
 }
 
+Test(plain, shared_in_asking_for_routes)
+{
+	cr_expect_gt(check_many(TC_IN, ON_TC, PAST_STACK_ASKING), PLAIN);
+}
+
 /* An IPv6 header without a MAC header may begin so: what begins with it is looked at closely. */
 Test(plain, shared_in_of_a_mac_address_like_ipv6)
 {
@@ -278,6 +285,11 @@ Test(plain, inside_in)
 Test(plain, xdp)
 {
 	cr_expect_gt(check_many(XDP_IN, ON_IN, PAST_STACK), PLAIN);
+}
+
+Test(plain, xdp_asking_for_routes)
+{
+	cr_expect_gt(check_many(XDP_IN, ON_IN, PAST_STACK_ASKING), PLAIN);
 }
 
 /* Of those that the stack sends on, nothing shows that they were plain. */

@@ -342,6 +342,14 @@ __u64 bpf_jiffies64(void)
 	return bpf_ktime_get_ns() / 4000000;
 }
 
+/* There is no kernel here, and tn_reads_kernel says so. */
+void *bpf_cast_to_kern_ctx(void *ctx)
+{
+	(void)ctx;
+	unsupported("bpf_cast_to_kern_ctx()");
+	return NULL;
+}
+
 /* There is one. */
 __u32 bpf_get_smp_processor_id(void)
 {

@@ -100,8 +100,9 @@ Test(doctor, jit)
 	struct machine_report m = well();
 
 	m.jit = 0;
-	machine_has(&m, "warning jit: BPF programs are interpreted, which costs several times the "
-			"time > sysctl -w net.core.bpf_jit_enable=1\n");
+	machine_has(&m,
+		    "problem jit: the kernel does not compile BPF programs, and interpreted they "
+		    "cannot call its functions > sysctl -w net.core.bpf_jit_enable=1\n");
 	m.jit = 1;
 	m.jit_harden = 1;
 	machine_has(&m, "");

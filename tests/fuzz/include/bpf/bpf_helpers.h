@@ -12,6 +12,9 @@
 #define __uint(name, val) int(*name)[val]
 #define __type(name, val) __typeof__(val) *name
 
+#define __ksym
+#define __weak
+
 #undef __always_inline
 #define __always_inline inline __attribute__((always_inline))
 #undef __noinline

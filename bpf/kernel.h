@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What is read of the kernel's own structures: see there, include/net/netns/ipv4.h. A program can
+ * read them by bpf_cast_to_kern_ctx() (Linux 6.2); before that nothing of this is known.
+ */
+#ifndef TN_BPF_KERNEL_H
+#define TN_BPF_KERNEL_H
+
+#include <bpf/bpf_core_read.h>
+
+#include "maps.h"
+
+/* libbpf finds out where their fields are; of native builds nobody asks. */
+#if __has_attribute(preserve_access_index)
+#define OF_THE_KERNEL __attribute__((preserve_access_index))
+#else
+#define OF_THE_KERNEL
+#endif
+
+struct netns_ipv4___tn {
+	struct {
+		int counter;
+	} rt_genid;
+	bool fib_has_custom_rules;
+	__u8 sysctl_ip_fwd_use_pmtu;
+} OF_THE_KERNEL;
+
+struct net___tn {
+	struct netns_ipv4___tn ipv4;
+	struct {
+		unsigned int seq;
+	} nexthop;
+} OF_THE_KERNEL;
+
+struct net_device___tn {
+	struct {
+		struct net___tn *net;
+	} nd_net;
+} OF_THE_KERNEL;
+
+struct xdp_rxq_info___tn {
+	struct net_device___tn *dev;
+} OF_THE_KERNEL;
+
+struct xdp_buff___tn {
+	struct xdp_rxq_info___tn *rxq;
+} OF_THE_KERNEL;
+
+struct sk_buff___tn {
+	struct net_device___tn *dev;
+} OF_THE_KERNEL;
+
+extern void *bpf_cast_to_kern_ctx(void *ctx) __weak __ksym;
+
+/* The namespace in which bpf_fib_lookup() looks. */
+static __always_inline const struct net___tn *namespace_of(void *ctx, bool xdp)
+{
+	if (xdp)
+		return ((struct xdp_buff___tn *)bpf_cast_to_kern_ctx(ctx))->rxq->dev->nd_net.net;
+	return ((struct sk_buff___tn *)bpf_cast_to_kern_ctx(ctx))->dev->nd_net.net;
+}
+
+/*
+ * The generation of the IPv4 routes: as long as it is the same, where a packet goes depends on
+ * nothing but its destination, and is what it was. 0: that cannot be said, because there have been
+ * rules, which may ask for the source, or because the kernel forwards by path MTUs that it learns
+ * (ip_forward_use_pmtu).
+ *
+ * The kernel raises its numbers after a change: of routes that it has asked for, rules, addresses
+ * and links (rt_cache_flush()), and of next hops that are objects (nh_base_seq_inc()). What it does
+ * not count, as a path MTU below the least that it takes (min_pmtu), is over with TN_ROUTES_LIFE.
+ * All of these only go up, and so does their sum.
+ */
+static __always_inline __u32 routes_so_far(void *ctx, bool xdp)
+{
+	const struct net___tn *net;
+
+	if (!tn_reads_kernel)
+		return 0;
+	net = namespace_of(ctx, xdp);
+	if (bpf_core_field_exists(net->ipv4.fib_has_custom_rules) && net->ipv4.fib_has_custom_rules)
+		return 0;
+	if (net->ipv4.sysctl_ip_fwd_use_pmtu)
+		return 0;
+	return net->ipv4.rt_genid.counter + net->nexthop.seq +
+	       (__u32)(bpf_jiffies64() >> tn_routes_shift);
+}
+
+#endif

@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What each CPU notes of a mapping: what it has carried, what the tables say of it, and the next
+ * hop to its VM, as long as the routes are the same.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host.h"
+#include "links.h"
+
+static uint32_t own_slot(const char *shared)
+{
+	return ntohl(addr_of(shared).w[3]) & (TN_SLOTS_OWN(MAPPINGS_MAX) - 1);
+}
+
+static struct tn_record record_of(struct lab *lab, int cpu, uint32_t slot)
+{
+	uint32_t at = cpu * MAPPINGS_MAX + slot;
+	struct tn_record record;
+
+	need(bpf_map_lookup_elem(lab_map_fd(lab, "counters"), &at, &record) == 0, "counters");
+	return record;
+}
+
+static struct tn_note note_of(struct lab *lab, const char *shared)
+{
+	return record_of(lab, sched_getcpu(), own_slot(shared)).note;
+}
+
+static void put_note(struct lab *lab, const char *shared, const struct tn_note *note)
+{
+	uint32_t at = sched_getcpu() * MAPPINGS_MAX + own_slot(shared);
+	struct tn_record record = record_of(lab, sched_getcpu(), own_slot(shared));
+
+	record.note = *note;
+	need(bpf_map_update_elem(lab_map_fd(lab, "counters"), &at, &record, BPF_ANY) == 0,
+	     "counters");
+}
+
+static struct tn_hop hop_at(struct lab *lab, uint32_t place)
+{
+	uint32_t at = sched_getcpu() * TN_HOPS + place;
+	struct tn_hop hop;
+
+	need(bpf_map_lookup_elem(lab_map_fd(lab, "hops"), &at, &hop) == 0, "hops");
+	return hop;
+}
+
+static void put_hop(struct lab *lab, uint32_t place, const struct tn_hop *hop)
+{
+	uint32_t at = sched_getcpu() * TN_HOPS + place;
+
+	need(bpf_map_update_elem(lab_map_fd(lab, "hops"), &at, hop, BPF_ANY) == 0, "hops");
+}
+
+/* They are out of date, as if all had been asked for so long ago. */
+static void hops_end(struct lab *lab, uint64_t ago)
+{
+	for (uint32_t place = 0; place < TN_HOPS; place++) {
+		struct tn_hop hop = hop_at(lab, place);
+
+		if (!hop.turn)
+			continue;
+		hop.until -= ago;
+		put_hop(lab, place, &hop);
+	}
+}
+
+/* Of any pair. */
+static void forget_ways(struct lab *lab)
+{
+	uint32_t end = libbpf_num_possible_cpus() * TN_WAYS;
+	const struct tn_way nobodys = { 0 };
+
+	for (uint32_t at = 0; at < end; at++)
+		need(bpf_map_update_elem(lab_map_fd(lab, "ways"), &at, &nobodys, BPF_ANY) == 0,
+		     "ways");
+}
+
+/*
+ * Where a packet goes: to a MAC address, written for whoever calls next; "kernel": by a next hop
+ * that the kernel is told to look up; "left": to tc, or to the stack.
+ */
+static const char *goes(struct lab *lab, enum program program, const char *from, const char *to)
+{
+	const struct packet p = { UDP(from, to) };
+	struct frame f = packet_build(&p);
+	struct result r = lab_run(lab, program, &p, &f);
+	static char mac[sizeof("00:00:00:00:00:00")];
+	const uint8_t *m = r.out.bytes;
+
+	if (r.verdict != BACK)
+		return r.verdict == STACK ? "left" : "gone";
+	if (memcmp(m, f.bytes, ETH_ALEN) == 0)
+		return "kernel";
+	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4],
+		 m[5]);
+	return mac;
+}
+
+#define GOES(program, from, to, where) cr_expect_str_eq(goes(lab, program, from, to), where)
+
+/* What comes when nothing is noted may be left to the kernel, for a tick of its clock. */
+static void learn(struct lab *lab, enum program program, const char *from)
+{
+	const struct tn_note none = { 0 };
+
+	forget_ways(lab);
+	put_note(lab, RED_SHARED, &none);
+	for (int i = 0; i < 50 && !note_of(lab, RED_SHARED).turn; i++) {
+		goes(lab, program, from, RED_SHARED);
+		usleep(2000);
+	}
+	cr_assert(note_of(lab, RED_SHARED).turn, "nothing was noted of what %s sends", from);
+	forget_ways(lab);
+}
+
+static struct lab *open_noting(void)
+{
+	struct lab *lab;
+
+	if (!host_lets_programs_read())
+		cr_skip_test("this kernel's programs cannot read the generation of its routes");
+	lab_stay_on(sched_getcpu());
+	lab = links_open_known(ON_IN | ON_INSIDE, PAST_STACK, MAC_ROUTER);
+	links_take_xdp(lab);
+	lab_changed(lab);
+	return lab;
+}
+
+static const enum program programs[] = { TC_IN, XDP_IN };
+
+/* Who comes next, from wherever, goes by what is noted: nobody asks the kernel for that time. */
+Test(notes, the_next_hop_is_known)
+{
+	struct lab *lab = open_noting();
+
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
+		learn(lab, programs[i], GREEN_SHARED);
+		links_ip("neigh replace 10.0.0.5 lladdr " MAC_VM2 " dev lan0 nud permanent\n");
+		GOES(programs[i], GREEN_SHARED, RED_SHARED, MAC_VM);
+		GOES(programs[i], STRANGER, RED_SHARED, MAC_VM);
+		forget_ways(lab);
+		hops_end(lab, LAB_WAY_TICKS);
+		if (programs[i] == XDP_IN)
+			GOES(XDP_IN, GREEN_SHARED, RED_SHARED, "left");
+		GOES(TC_IN, GREEN_SHARED, RED_SHARED, "kernel");
+		forget_ways(lab);
+		GOES(programs[i], GREEN_SHARED, RED_SHARED, MAC_VM2);
+		links_ip("neigh replace 10.0.0.5 lladdr " MAC_VM " dev lan0 nud permanent\n");
+		hops_end(lab, LAB_WAY_TICKS);
+		GOES(TC_IN, STRANGER, RED_SHARED, "kernel");
+		forget_ways(lab);
+	}
+	lab_close(lab);
+}
+
+/* Where nobody has asked for a hop when it was time to, whoever comes does. */
+Test(notes, a_hop_that_nobody_asked_for)
+{
+	struct lab *lab = open_noting();
+	int left = 0;
+
+	learn(lab, XDP_IN, GREEN_SHARED);
+	hops_end(lab, 3ULL * LAB_WAY_TICKS);
+	while (strcmp(goes(lab, XDP_IN, GREEN_SHARED, RED_SHARED), "left") == 0 && left < 50) {
+		usleep(2000);
+		left++;
+	}
+	cr_expect_lt(left, 20);
+	forget_ways(lab);
+	GOES(XDP_IN, STRANGER, RED_SHARED, MAC_VM);
+	lab_close(lab);
+}
+
+/* `commands` make what comes next go there. */
+static void check_change(struct lab *lab, enum program program, const char *commands,
+			 const char *where)
+{
+	const char *went = NULL;
+
+	learn(lab, program, GREEN_SHARED);
+	GOES(program, GREEN_SHARED, RED_SHARED, MAC_VM);
+	forget_ways(lab);
+	links_ip(commands);
+	for (int i = 0; i < 50; i++) {
+		went = goes(lab, program, GREEN_SHARED, RED_SHARED);
+		if (program == TC_IN || strcmp(went, "left") != 0)
+			break;
+		forget_ways(lab);
+		usleep(2000); /* XDP may leave it to tc for a tick */
+	}
+	cr_expect_str_eq(went, where, "%s, not %s, after %s", went, where, commands);
+}
+
+/* A change of routes takes effect at once where no pair has a way that is not out of date. */
+Test(notes, routes_change)
+{
+	static const char *const changes[][3] = {
+		{ "route add 10.0.0.5/32 via 10.0.0.77\n", "route del 10.0.0.5/32\n", MAC_VM2 },
+		{ "route add unreachable 10.0.0.5/32\n", "route del unreachable 10.0.0.5/32\n",
+		  "left" },
+		{ "link set lan0 down\n",
+		  "link set lan0 up\n"
+		  "neigh replace 10.0.0.5 lladdr " MAC_VM " dev lan0 nud permanent\n"
+		  "neigh replace 10.0.0.77 lladdr " MAC_VM2 " dev lan0 nud permanent\n",
+		  "left" },
+	};
+	struct lab *lab = open_noting();
+
+	links_ip("neigh replace 10.0.0.5 lladdr " MAC_VM " dev lan0 nud permanent\n");
+	for (size_t i = 0; i < ARRAY_SIZE(changes) * 2; i++) {
+		const char *const *change = changes[i / 2];
+
+		check_change(lab, programs[i % 2], change[0], change[2]);
+		links_ip(change[1]);
+		forget_ways(lab);
+		hops_end(lab, LAB_WAY_TICKS);
+		goes(lab, TC_IN, STRANGER, RED_SHARED);
+	}
+	lab_close(lab);
+}
+
+/* The kernel does not count them as changes of the routes that use their groups. */
+Test(notes, next_hop_objects_change)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
+		struct lab *lab = open_noting();
+
+		links_ip("neigh add 10.0.0.79 lladdr " MAC_VM " dev lan0 nud permanent\n"
+			 "nexthop add id 1 via 10.0.0.79 dev lan0\nnexthop add id 9 group 1\n"
+			 "route add 10.0.0.5/32 nhid 9\n");
+		check_change(lab, programs[i], "nexthop replace id 1 via 10.0.0.77 dev lan0\n",
+			     MAC_VM2);
+		lab_close(lab);
+	}
+}
+
+/* From the first one on a namespace counts as one with rules. */
+Test(notes, rules_come)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
+		struct lab *lab = open_noting();
+
+		check_change(lab, programs[i],
+			     "rule add from " GREEN_SHARED " table 9\n"
+			     "route add 10.0.0.5/32 via 10.0.0.77 table 9\n",
+			     MAC_VM2);
+		GOES(TC_IN, STRANGER, RED_SHARED, MAC_VM);
+		lab_close(lab);
+	}
+}
+
+static void use_pmtu(bool on)
+{
+	FILE *f = fopen("/proc/sys/net/ipv4/ip_forward_use_pmtu", "w");
+
+	need(f && fputc(on ? '1' : '0', f) != EOF && fclose(f) == 0, "ip_forward_use_pmtu");
+}
+
+/* As long as routes are not the same for all senders, or may be narrower than they say. */
+Test(notes, what_is_not_noted)
+{
+	static const char *const never[][2] = {
+		{ "", "" }, /* path MTUs that were learnt count */
+		{ "route add 10.0.0.5/32 via inet6 fd00:10::5 dev lan0\n",
+		  "route del 10.0.0.5/32\n" },
+		{ "rule add from " STRANGER " table 9\n", "" },
+	};
+	struct lab *lab = open_noting();
+
+	for (size_t i = 0; i < ARRAY_SIZE(never); i++) {
+		learn(lab, TC_IN, GREEN_SHARED);
+		use_pmtu(i == 0);
+		links_ip(never[i][0]);
+		lab_changed(lab);
+		forget_ways(lab);
+		cr_expect_str_neq(goes(lab, TC_IN, GREEN_SHARED, RED_SHARED), "left");
+		cr_expect_eq(note_of(lab, RED_SHARED).turn, 0, "%zu", i);
+		links_ip(never[i][1]);
+		use_pmtu(false);
+	}
+	lab_close(lab);
+}
+
+static bool may_send(struct lab *lab, const char *to, const char *mac)
+{
+	const struct packet p = { UDP(RED_VM, to), .from = mac, .ifindex = links_inside };
+	struct frame f = packet_build(&p);
+
+	return lab_run(lab, INSIDE_IN, &p, &f).verdict != GONE;
+}
+
+/* Of several next hops a VM has one, whoever sends, and its answers may come from there. */
+Test(notes, one_of_several_next_hops)
+{
+	struct lab *lab = open_noting();
+	char first[sizeof("00:00:00:00:00:00")];
+
+	links_ip("route add 10.0.0.5/32 nexthop via 10.0.0.77 nexthop via 10.0.0.78\n"
+		 "neigh add 10.0.0.78 lladdr " MAC_NEXT " dev lan0 nud permanent\n");
+	lab_pool(lab, "100.64.9.0/24", fixture_tenant(GREEN));
+	learn(lab, TC_IN, GREEN_SHARED);
+	snprintf(first, sizeof(first), "%s", goes(lab, TC_IN, GREEN_SHARED, RED_SHARED));
+	for (int i = 1; i <= 40; i++) {
+		char peer[INET_ADDRSTRLEN];
+		struct tn_note none = note_of(lab, RED_SHARED);
+		const char *where;
+
+		snprintf(peer, sizeof(peer), "100.64.9.%d", i);
+		none.turn = 0;
+		put_note(lab, RED_SHARED, &none);
+		where = goes(lab, TC_IN, peer, RED_SHARED);
+		if (strcmp(where, "kernel") != 0)
+			cr_expect_str_eq(where, first, "%s: %s", peer, where);
+		cr_expect(may_send(lab, peer, first), "to %s by %s", peer, first);
+	}
+	lab_close(lab);
+}
+
+/* Only what is noted of the packet's own mapping and hop, and holds, is believed. */
+Test(notes, what_is_not_believed)
+{
+	struct lab *lab = open_noting();
+	struct tn_note right, notes[7];
+	struct tn_hop hop, hops[4];
+
+	learn(lab, XDP_IN, GREEN_SHARED);
+	right = note_of(lab, RED_SHARED);
+	hop = hop_at(lab, right.hop);
+	hop.macs[5] = 0x77; /* nobody but this hop says so */
+	put_hop(lab, right.hop, &hop);
+	for (size_t i = 0; i < ARRAY_SIZE(notes); i++)
+		notes[i] = right;
+	notes[0].found -= 2 << TN_NOTE_ROUTER;
+	notes[1].found ^= RED ^ BLUE;
+	notes[2].shared = addr_of(RED_SHARED2).w[3];
+	notes[3].routes++;
+	notes[4].turn++;
+	notes[5].hop ^= 1;
+	notes[6].turn = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(hops); i++)
+		hops[i] = hop;
+	hops[0].until = 1;
+	hops[1].turn++;
+	hops[2].mtu = 35;
+	hops[3].xdp = 0; /* then tc may go by it, but not XDP */
+	for (size_t n = 0; n < ARRAY_SIZE(programs); n++) {
+		enum program program = programs[n];
+
+		GOES(program, GREEN_SHARED, RED_SHARED, MAC_OTHER);
+		for (size_t i = 0; i < ARRAY_SIZE(notes); i++) {
+			forget_ways(lab);
+			put_note(lab, RED_SHARED, &notes[i]);
+			put_hop(lab, right.hop, &hop);
+			cr_expect_str_neq(goes(lab, program, GREEN_SHARED, RED_SHARED), MAC_OTHER,
+					  "note %zu", i);
+		}
+		for (size_t i = 0; i < ARRAY_SIZE(hops) - (program == TC_IN); i++) {
+			forget_ways(lab);
+			put_note(lab, RED_SHARED, &right);
+			put_hop(lab, right.hop, &hops[i]);
+			cr_expect_str_neq(goes(lab, program, GREEN_SHARED, RED_SHARED), MAC_OTHER,
+					  "hop %zu", i);
+		}
+		forget_ways(lab);
+		put_note(lab, RED_SHARED, &right);
+		put_hop(lab, right.hop, &hop);
+		GOES(program, GREEN_SHARED, RED_SHARED, MAC_OTHER);
+		forget_ways(lab);
+	}
+	lab_close(lab);
+}
+
+static uint32_t sender_place(struct lab *lab, const char *peer, struct tn_sender *all)
+{
+	for (uint32_t place = 0; place < 1U << TN_SENDERS_BITS; place++) {
+		need(bpf_map_lookup_elem(lab_map_fd(lab, "senders"), &place, all) == 0, "senders");
+		if (all[sched_getcpu()].peer == addr_of(peer).w[3])
+			return place;
+	}
+	need(false, "a sender is noted");
+	return 0;
+}
+
+/* Nor is a sender taken for another, who is accepted no more. */
+Test(notes, who_is_not_believed)
+{
+	struct lab *lab = open_noting();
+	struct tn_sender *all = calloc(libbpf_num_possible_cpus(), sizeof(*all)), others[6], right;
+	struct tn_sender *own = &all[sched_getcpu()];
+	uint32_t zero = 0, place;
+	struct tn_note note;
+	uint64_t change;
+
+	learn(lab, XDP_IN, GREEN_SHARED);
+	note = note_of(lab, RED_SHARED);
+	place = sender_place(lab, GREEN_SHARED, all);
+	lab_accept_nothing(lab);
+	/* nobody but the notes says that he is accepted */
+	need(bpf_map_lookup_elem(lab_map_fd(lab, "changes"), &zero, &change) == 0, "changes");
+	note.found = change << TN_NOTE_ROUTER | RED;
+	right = *own;
+	right.change = change;
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		others[i] = right;
+	others[0].change -= 2;
+	others[1].until = 1;
+	others[2].peer = addr_of(STRANGER).w[3];
+	others[3].tenant++;
+	others[4].service = TN_CLASS_TCP << 16 | 1;
+	others[5].mac[5]++;
+	for (size_t i = 0; i <= ARRAY_SIZE(others); i++) {
+		bool is_right = i == ARRAY_SIZE(others);
+
+		*own = is_right ? right : others[i];
+		need(bpf_map_update_elem(lab_map_fd(lab, "senders"), &place, all, BPF_ANY) == 0,
+		     "senders");
+		put_note(lab, RED_SHARED, &note);
+		cr_expect_str_eq(goes(lab, XDP_IN, GREEN_SHARED, RED_SHARED),
+				 is_right ? MAC_VM : "gone", "%zu", i);
+	}
+	note.flags |= TN_SHARED_NAMED; /* then rules of its own decide */
+	put_note(lab, RED_SHARED, &note);
+	GOES(XDP_IN, GREEN_SHARED, RED_SHARED, "gone");
+	free(all);
+	lab_close(lab);
+}
+
+/* A place stays whose it is until it is out of date, and then is no longer the former's. */
+Test(notes, places_of_hops)
+{
+	struct lab *lab = open_noting();
+	struct tn_hop other;
+	struct tn_note note;
+
+	learn(lab, TC_IN, GREEN_SHARED);
+	note = note_of(lab, RED_SHARED);
+	other = hop_at(lab, note.hop);
+	other.gateway = addr_of("10.9.9.9").w[3];
+	other.turn++;
+	put_hop(lab, note.hop, &other);
+	goes(lab, TC_IN, GREEN_SHARED, RED_SHARED);
+	cr_expect_eq(hop_at(lab, note.hop).gateway, other.gateway);
+	cr_expect_eq(hop_at(lab, note.hop).turn, other.turn);
+	other.until = 1;
+	put_hop(lab, note.hop, &other);
+	forget_ways(lab);
+	goes(lab, TC_IN, GREEN_SHARED, RED_SHARED);
+	cr_expect_eq(hop_at(lab, note.hop).gateway, addr_of(RED_VM).w[3]);
+	cr_expect_eq(hop_at(lab, note.hop).turn, other.turn + 1);
+	cr_expect_eq(note_of(lab, RED_SHARED).turn, other.turn + 1);
+	lab_close(lab);
+}
+
+/* Two that counted in one place would lose some. What is watched goes another way than the rest. */
+Test(notes, each_cpu_counts_for_itself)
+{
+	const struct {
+		enum program program;
+		struct packet p;
+	} runs[] = {
+		{ TC_IN, { UDP(GREEN_SHARED, RED_SHARED) } },
+		{ XDP_IN, { UDP(GREEN_SHARED, RED_SHARED) } },
+		{ TC_OUT, { UDP(RED_VM, GREEN_SHARED) } },
+	};
+	struct lab *lab = links_open_known(0, BY_STACK, MAC_ROUTER);
+	uint32_t slot = lab_slot(lab, RED_SHARED, true);
+	int last = libbpf_num_possible_cpus() - 1;
+
+	lab_stay_on(last);
+	for (size_t i = 0; i < ARRAY_SIZE(runs) * 2; i++) {
+		const struct packet *p = &runs[i / 2].p;
+		const struct tn_watch watch = { .until = i % 2 ? UINT64_MAX : 0 };
+		struct frame f = packet_build(p);
+		uint32_t zero = 0;
+		struct tn_counters c;
+
+		need(bpf_map_update_elem(lab_map_fd(lab, "watch"), &zero, &watch, BPF_ANY) == 0,
+		     "watch");
+		lab_run(lab, runs[i / 2].program, p, &f);
+		c = record_of(lab, last, slot).counters;
+		cr_expect_eq(c.in_packets + c.out_packets, i + 1, "run %zu", i);
+	}
+	lab_close(lab);
+}
+
+/* What one router has noted of its mapping lets nothing in at another. */
+Test(notes, of_other_routers)
+{
+	struct lab *red, *blue;
+	const struct packet p = { UDP(GREEN_SHARED, "100.64.3.77") };
+	struct frame f = packet_build(&p);
+
+	lab_stay_on(sched_getcpu());
+	red = links_open_known(ON_TC, PAST_STACK, MAC_ROUTER);
+	blue = lab_open_beside(
+		red, &(struct lab_options){ .router = BLUE, .programs = ON_TC, .own_slots = true });
+	lab_map(red, BLUE, RED_VM2, "100.64.3.77");
+	cr_expect_neq(lab_run(blue, TC_IN, &p, &f).verdict, GONE);
+	cr_expect_eq(note_of(red, "100.64.3.77").found & 0xffff, BLUE);
+	cr_expect_eq(note_of(red, "100.64.3.77").fixed, addr_of(RED_VM2).w[3]);
+	cr_expect_eq(lab_run(red, TC_IN, &p, &f).verdict, GONE);
+	lab_close(blue);
+	lab_close(red);
+}

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Nothing is fitted to a kernel here. */
+#ifndef TN_FUZZ_BPF_CORE_READ_H
+#define TN_FUZZ_BPF_CORE_READ_H
+
+#define bpf_core_field_exists(field) (sizeof(field) != 0)
+
+#endif
