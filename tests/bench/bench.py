@@ -68,7 +68,7 @@ class Path:
             f"neigh replace {PEER[True]} lladdr {mac['gen0']} dev shared0 nud permanent")
         for device in ("shared0", "lan0"):      # or what is redirected there is lost
             self.router.run("ethtool", "-K", device, "gro", "on")
-        self.object, self.bench = Object(bench.object), bench
+        self.object, self.bench = Object(bench.object, {"lines": mappings}), bench
         self.source, self.target = (self.vm, self.gen) if out else (self.gen, self.vm)
         self.devices = ("vm0", "lan0", "shared0", "gen0") if out else \
             ("gen0", "shared0", "lan0", "vm0")
@@ -116,7 +116,7 @@ class Path:
         job(SINK, after)
         to = bytes.fromhex(mac[self.devices[3]].replace(":", "")) + \
             bytes.fromhex(self.router.mac(self.devices[2]).replace(":", ""))
-        job(HOP, after, to, index(self.router, self.devices[2]))
+        job(HOP, before, to, index(self.router, self.devices[2]))
         self.at_sink, self.job = after, job
 
     def untranslated(self):
@@ -169,6 +169,11 @@ def xdp_redirect(path, _bench):
     path.object.attach(path.router, path.devices[1], "hop")
 
 
+def xdp_look(path, _bench):
+    path.untranslated()
+    path.object.attach(path.router, path.devices[1], "look")
+
+
 def forwarding(path, _bench):
     """Plain: what comes from the VMs' side has their addresses, and goes to them by these."""
     path.untranslated()
@@ -206,6 +211,7 @@ PORT = '[{from: ["*"], ports: [udp/53, udp/1024-65535]}]'
 ROUTERS = {
     "generator": nothing,
     "XDP redirect, no NAT": xdp_redirect,
+    "XDP redirect, one look": xdp_look,
     "forwarding, no NAT": forwarding,
     "nft stateful": nft(rules.NFT_STATEFUL),
     "nft stateless": nft(rules.NFT_STATELESS),
@@ -221,18 +227,21 @@ GENERATOR = "generator"
 PEERS = {"nft stateful": "x nft", "forwarding, no NAT": "x forw.", "XDP redirect, no NAT": "x XDP"}
 SOME = ["nft stateful", "xdp fast", "tc fast"]
 LIMITS = ["XDP redirect, no NAT", "forwarding, no NAT"]
+MANY = ["XDP redirect, one look", *SOME, "nft stateless", "tc stack"]
+
+INWARD = ["tc fast by port", "XDP redirect, one look"]
 
 # What varies, one thing at a time, and for which routers; the generators come by themselves.
 VARIANTS = [
     ("in", {}, list(ROUTERS)),
-    ("out", {"out": True}, [r for r in ROUTERS if r != "tc fast by port"]),
+    ("out", {"out": True}, [r for r in ROUTERS if r not in INWARD]),
     ("in IPv6", {"six": True}, [*LIMITS, *SOME, "nft stateless", "tc stack"]),
     ("out IPv6", {"six": True, "out": True}, ["forwarding, no NAT", *SOME]),
     ("in, 512 bytes", {"size": 512}, [*LIMITS, *SOME]),
     ("in, 1400 bytes", {"size": 1400}, [*LIMITS, *SOME]),
     ("in, 1 mapping", {"mappings": 1}, SOME),
-    ("in, 100,000 mappings", {"mappings": 100000}, [*SOME, "nft stateless", "tc stack"]),
-    ("in, 1,000,000 mappings", {"mappings": 1000000}, [*SOME, "nft stateless", "tc stack"]),
+    ("in, 100,000 mappings", {"mappings": 100000}, MANY),
+    ("in, 1,000,000 mappings", {"mappings": 1000000}, MANY),
     ("in, new flows", {"flows": True},
      ["forwarding, no NAT", *SOME, "nft stateless", "iptables as Neutron", "tc stack"]),
 ]

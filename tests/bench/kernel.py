@@ -12,7 +12,8 @@ LIVE_FRAMES = 2         # BPF_F_TEST_XDP_LIVE_FRAMES
 DRIVER_MODE = 4         # XDP_FLAGS_DRV_MODE
 
 _libbpf = ctypes.CDLL("libbpf.so.1", use_errno=True)
-for _name in ("bpf_object__open_file", "bpf_object__find_program_by_name"):
+for _name in ("bpf_object__open_file", "bpf_object__find_program_by_name",
+              "bpf_object__find_map_by_name"):
     getattr(_libbpf, _name).restype = ctypes.c_void_p
 
 
@@ -37,10 +38,14 @@ def _check(ret, what):
 class Object:
     """A loaded BPF object with maps of its own."""
 
-    def __init__(self, path):
+    def __init__(self, path, entries):
+        """`entries`: of maps, by name, where that is not as the source has it."""
         self.object = ctypes.c_void_p(_libbpf.bpf_object__open_file(path.encode(), None))
         if not self.object:
             raise OSError(ctypes.get_errno(), f"cannot open {path}")
+        for name, most in entries.items():
+            found = _libbpf.bpf_object__find_map_by_name(self.object, name.encode())
+            _check(_libbpf.bpf_map__set_max_entries(ctypes.c_void_p(found), most), name)
         _check(_libbpf.bpf_object__load(self.object), f"cannot load {path}")
 
     def program(self, name):
