@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
@@ -554,6 +555,9 @@ static void check(struct agent *a)
 		if (a->due == INT64_MAX)
 			a->due = a->over + later(LOOK_ANYWAY, a->took * SHARE * 2);
 	}
+	/* to load programs takes many times what the agent takes by itself */
+	if (todo != 0 || mended)
+		malloc_trim(0);
 	tell_status(a);
 }
 
