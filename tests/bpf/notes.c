@@ -179,23 +179,32 @@ Test(notes, a_hop_that_nobody_asked_for)
 	lab_close(lab);
 }
 
+/* The same, when it is not just the tick in which XDP leaves it to tc, and tc to the kernel. */
+static const char *goes_in_the_end(struct lab *lab, enum program program, const char *from)
+{
+	const char *where = goes(lab, program, from, RED_SHARED);
+
+	for (int i = 0; i < 50; i++) {
+		if (strcmp(where, program == TC_IN ? "kernel" : "left") != 0)
+			break;
+		forget_ways(lab);
+		usleep(2000);
+		where = goes(lab, program, from, RED_SHARED);
+	}
+	return where;
+}
+
 /* `commands` make what comes next go there. */
 static void check_change(struct lab *lab, enum program program, const char *commands,
 			 const char *where)
 {
-	const char *went = NULL;
+	const char *went;
 
 	learn(lab, program, GREEN_SHARED);
 	GOES(program, GREEN_SHARED, RED_SHARED, MAC_VM);
 	forget_ways(lab);
 	links_ip(commands);
-	for (int i = 0; i < 50; i++) {
-		went = goes(lab, program, GREEN_SHARED, RED_SHARED);
-		if (program == TC_IN || strcmp(went, "left") != 0)
-			break;
-		forget_ways(lab);
-		usleep(2000); /* XDP may leave it to tc for a tick */
-	}
+	went = goes_in_the_end(lab, program, GREEN_SHARED);
 	cr_expect_str_eq(went, where, "%s, not %s, after %s", went, where, commands);
 }
 
@@ -252,7 +261,7 @@ Test(notes, rules_come)
 			     "rule add from " GREEN_SHARED " table 9\n"
 			     "route add 10.0.0.5/32 via 10.0.0.77 table 9\n",
 			     MAC_VM2);
-		GOES(TC_IN, STRANGER, RED_SHARED, MAC_VM);
+		cr_expect_str_eq(goes_in_the_end(lab, TC_IN, STRANGER), MAC_VM);
 		lab_close(lab);
 	}
 }
@@ -320,6 +329,7 @@ Test(notes, one_of_several_next_hops)
 		if (strcmp(where, "kernel") != 0)
 			cr_expect_str_eq(where, first, "%s: %s", peer, where);
 		cr_expect(may_send(lab, peer, first), "to %s by %s", peer, first);
+		cr_expect(!may_send(lab, peer, MAC_OTHER), "to %s by another", peer);
 	}
 	lab_close(lab);
 }
@@ -356,9 +366,11 @@ Test(notes, what_is_not_believed)
 
 		GOES(program, GREEN_SHARED, RED_SHARED, MAC_OTHER);
 		for (size_t i = 0; i < ARRAY_SIZE(notes); i++) {
+			put_note(lab, RED_SHARED, &right);
+			put_hop(lab, right.hop, &hop);
+			goes(lab, program, GREEN_SHARED, RED_SHARED); /* its hop is guessed now */
 			forget_ways(lab);
 			put_note(lab, RED_SHARED, &notes[i]);
-			put_hop(lab, right.hop, &hop);
 			cr_expect_str_neq(goes(lab, program, GREEN_SHARED, RED_SHARED), MAC_OTHER,
 					  "note %zu", i);
 		}
@@ -430,6 +442,113 @@ Test(notes, who_is_not_believed)
 	put_note(lab, RED_SHARED, &note);
 	GOES(XDP_IN, GREEN_SHARED, RED_SHARED, "gone");
 	free(all);
+	lab_close(lab);
+}
+
+/* XDP may leave it to tc for a tick. */
+static int verdict_by_xdp(struct lab *lab, const struct packet *p)
+{
+	struct frame f = packet_build(p);
+	struct result r = lab_run(lab, XDP_IN, p, &f);
+
+	for (int i = 0; i < 50 && r.verdict == STACK; i++) {
+		forget_ways(lab);
+		usleep(2000);
+		r = lab_run(lab, XDP_IN, p, &f);
+	}
+	return r.verdict;
+}
+
+#define TALK(s, sp, d, dp) \
+	.src = s, .dst = d, .proto = IPPROTO_UDP, .payload = 8, .sport = sp, .dport = dp
+
+/* Who may answer may not open flows: an answer makes nobody known. */
+Test(notes, answers)
+{
+	const struct packet answer = { TALK(STRANGER, 53, RED_SHARED, 1000) };
+	const struct packet other = { TALK(STRANGER, 53, RED_SHARED, 2000) };
+	struct lab *lab = open_noting();
+	const struct packet asks = { TALK(RED_VM, 1000, STRANGER, 53), .from = MAC_VM,
+				     .ifindex = links_inside };
+	struct frame f = packet_build(&asks);
+
+	lab_accept_nothing(lab);
+	cr_expect_neq(lab_run(lab, INSIDE_IN, &asks, &f).verdict, GONE);
+	cr_expect_eq(verdict_by_xdp(lab, &answer), BACK);
+	cr_expect_eq(verdict_by_xdp(lab, &answer), BACK);
+	cr_expect_eq(verdict_by_xdp(lab, &other), GONE);
+	lab_close(lab);
+}
+
+/* Nor is who may send to one mapping known to the others. */
+Test(notes, rules_that_name_a_mapping)
+{
+	const struct packet named = { UDP(GREEN_SHARED, RED_SHARED) };
+	const struct packet blues = { UDP(BLUE_SHARED, RED_SHARED2) };
+	const struct packet other = { UDP(GREEN_SHARED, RED_SHARED2) };
+	struct lab *lab = open_noting();
+
+	links_ip("neigh add " RED_VM2 " lladdr " MAC_VM2 " dev lan0 nud permanent\n");
+	lab_accept_nothing(lab);
+	lab_accept(lab, RED, RED_SHARED, fixture_tenant(GREEN), TN_CLASSES_COUNT, 0, 0, 1);
+	lab_accept(lab, RED, NULL, fixture_tenant(BLUE), TN_CLASSES_COUNT, 0, 0, 2);
+	cr_expect_eq(verdict_by_xdp(lab, &blues), BACK);
+	cr_expect_eq(verdict_by_xdp(lab, &named), BACK);
+	cr_expect_eq(verdict_by_xdp(lab, &other), GONE);
+	lab_close(lab);
+}
+
+/* One sender, two VMs: it is a guess that the hop is the last one's. */
+Test(notes, two_vms_of_one_sender)
+{
+	struct lab *lab = open_noting();
+
+	links_ip("neigh add " RED_VM2 " lladdr " MAC_VM2 " dev lan0 nud permanent\n");
+	learn(lab, XDP_IN, GREEN_SHARED);
+	for (int i = 0; i < 50 && !note_of(lab, RED_SHARED2).turn; i++) {
+		goes(lab, XDP_IN, GREEN_SHARED, RED_SHARED2);
+		usleep(2000);
+	}
+	cr_expect_eq(note_of(lab, RED_SHARED2).turn, note_of(lab, RED_SHARED).turn);
+	for (int i = 0; i < 4; i++) {
+		forget_ways(lab);
+		GOES(XDP_IN, GREEN_SHARED, RED_SHARED, MAC_VM);
+		GOES(XDP_IN, GREEN_SHARED, RED_SHARED2, MAC_VM2);
+	}
+	lab_close(lab);
+}
+
+/* What XDP does not send on is left to tc, be all of it noted. */
+Test(notes, what_is_left_to_tc)
+{
+	struct lab *lab = open_noting();
+	const struct packet whole = {
+		.src = GREEN_SHARED, .dst = "100.64.165.200", .proto = IPPROTO_UDP, .payload = 8
+	};
+	struct packet partial = whole;
+	const struct tn_station none = { 0 };
+	uint32_t red = RED;
+	struct frame f;
+
+	/* addresses of the same sum: only that of the pseudo-header is in the field, before and
+	 * after */
+	partial.csum = CSUM_PARTIAL;
+	lab_map(lab, RED, "10.0.0.9", "100.64.165.200");
+	links_ip("neigh add 10.0.0.9 lladdr " MAC_VM " dev lan0 nud permanent\n");
+	cr_expect_eq(verdict_by_xdp(lab, &whole), BACK);
+	f = packet_build(&whole);
+	cr_expect_eq(lab_run(lab, XDP_IN, &whole, &f).verdict, BACK);
+	f = packet_build(&partial);
+	cr_expect_eq(lab_run(lab, XDP_IN, &partial, &f).verdict, STACK);
+
+	need(bpf_map_update_elem(lab_map_fd(lab, "stations"), &red, &none, BPF_ANY) == 0,
+	     "stations");
+	lab_changed(lab);
+	learn(lab, TC_IN, GREEN_SHARED);
+	GOES(TC_IN, GREEN_SHARED, RED_SHARED, MAC_VM);
+	forget_ways(lab);
+	GOES(XDP_IN, GREEN_SHARED, RED_SHARED, "left");
+	GOES(XDP_IN, GREEN_SHARED, RED_SHARED, "left");
 	lab_close(lab);
 }
 
