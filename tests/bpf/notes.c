@@ -466,7 +466,7 @@ static int verdict_by_xdp(struct lab *lab, const struct packet *p)
 Test(notes, answers)
 {
 	const struct packet answer = { TALK(STRANGER, 53, RED_SHARED, 1000) };
-	const struct packet other = { TALK(STRANGER, 53, RED_SHARED, 2000) };
+	const struct packet other = { TALK(STRANGER, 54, RED_SHARED, 1000) };
 	struct lab *lab = open_noting();
 	const struct packet asks = { TALK(RED_VM, 1000, STRANGER, 53), .from = MAC_VM,
 				     .ifindex = links_inside };
