@@ -328,7 +328,7 @@ UNIT_FILES := tenantnat-restore.service tenantnat-agent.service
 install: all ## install under $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(BUILD)/tenantnat $(DESTDIR)$(PREFIX)/sbin/tenantnat
 	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/tenantnat/README.md
-	install -D -m 644 docs/metrics.md $(DESTDIR)$(PREFIX)/share/doc/tenantnat/metrics.md
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/tenantnat/docs docs/*.md docs/bench.svg
 	install -D -m 644 packaging/tenantnat-dashboard.json $(DESTDIR)$(PREFIX)/share/tenantnat/tenantnat-dashboard.json
 	install -D -m 644 packaging/tenantnat-alerts.yml $(DESTDIR)$(PREFIX)/share/tenantnat/tenantnat-alerts.yml
 	install -d $(DESTDIR)$(UNITS)
