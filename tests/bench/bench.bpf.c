@@ -30,7 +30,7 @@ struct job {
 	__u32 out;	      /* the source varies, else the destination */
 	__u32 flows;	      /* every frame has other ports */
 	__u32 verify;	      /* the sink: IPv4 header and UDP checksums, too */
-	__u32 unused;
+	__u32 in_turn;	      /* one mapping after the other, else at random */
 };
 
 /* generate, sink, hop */
@@ -131,7 +131,7 @@ int generate(struct xdp_md *xdp)
 	if (!j || data + HEADERS * 8 > end)
 		return XDP_ABORTED;
 	n = j->next++;
-	which = n * 2654435761U % j->count;
+	which = (j->in_turn ? n : n * 2654435761U) % j->count;
 	address = j->base + which;
 	which &= 0xffff;
 	if (j->flows) {
