@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Changes lose no packet of a mapping that they do not concern, even when they are cut short."""
 import contextlib
+import glob
+import json
 import os
 import signal
 import subprocess
@@ -10,7 +12,8 @@ from agent import Agent
 from case import equal, hook
 from cli import Cli
 from lab import BLUE1, FIXED, FIXED2, RED1, RED2
-from net import Child
+from net import BPFFS, Child, sh
+from snapshot import pinned_ids
 from traffic import Stream, bulk, ping, udp
 
 
@@ -37,6 +40,29 @@ def test_router_changes_lose_nothing(lab):
             lab.cli.run("detach", "green")
             lab.apply(lab.definitions().having(lab.green_tenant()))
             lab.apply()
+
+
+def of_another_build():
+    """The rows of all routers say that other programs are attached than this executable has."""
+    path, build = f"{BPFFS}/tenantnat/maps/routers", 32     # its offset in struct tn_router
+    for row in json.loads(sh(["bpftool", "-j", "map", "dump", "pinned", path]).stdout):
+        key, value = ([byte.removeprefix("0x") for byte in row[part]] for part in ("key", "value"))
+        value[build] = f"{int(value[build], 16) ^ 1:02x}"
+        sh(["bpftool", "map", "update", "pinned", path, "key", "hex", *key, "value", "hex", *value])
+
+
+@hook
+def test_new_version_loses_nothing(lab):
+    """It renews the programs of all routers, under the packets of their mappings."""
+    pins = glob.glob(f"{BPFFS}/tenantnat/routers/*/tc_out")
+    before = [pinned_ids(pin) for pin in pins]
+    of_another_build()
+    with Stream(lab.red1, lab.blue1, BLUE1):
+        said = lab.cli.run("restore").stdout.splitlines()
+    equal([line.split(":")[0] for line in said[:-1]], ["~ router blue", "~ router red"], "changes")
+    for pin, old in zip(pins, before):
+        assert pinned_ids(pin) != old, f"{pin}: the same program"
+    equal(lab.apply(), ["nothing to be done"], "apply afterwards")
 
 
 @hook
