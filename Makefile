@@ -313,7 +313,7 @@ fuzz-seed: | deps-test ## make the stored corpus anew, from the BPF tests and wh
 	$(Q)SEEDS=$(CURDIR)/$(FUZZ)/seeds $(BUILD)/bpf-tests --filter '!(native|properties)/*' --short-filename
 	$(Q)$(FUZZ)/fuzz -merge=1 -use_counters=0 -max_len=1602 -artifact_prefix=$(FUZZ)/ $(FUZZ)/merged \
 		$(FUZZ)/seeds $(FUZZ_CORPUS) $(FUZZ)/found
-	@rm -rf $(FUZZ_CORPUS) && mv $(FUZZ)/merged $(FUZZ_CORPUS)
+	@cp $(FUZZ_CORPUS)/known-* $(FUZZ)/merged && rm -rf $(FUZZ_CORPUS) && mv $(FUZZ)/merged $(FUZZ_CORPUS)
 
 lint: | deps-lint ## clang-format, clang-tidy, shellcheck, pyflakes
 	@$(MAKE) --no-print-directory $(SKEL) compile_commands.json

@@ -356,6 +356,12 @@ static void check_let_in(struct trial *t)
 		complain(t, "let a source of our own in");
 }
 
+/* Of a router between this one and a VM (RFC 5508, REQ-5), about what went to that VM. */
+static bool is_error_on_the_way(const struct view *v)
+{
+	return v->quote && !in_subnets(&v->src) && known_fixed(&v->quote_dst);
+}
+
 /* An IP packet that goes out to the shared network, or turns back to it. */
 static void check_let_out(struct trial *t)
 {
@@ -366,8 +372,7 @@ static void check_let_out(struct trial *t)
 	check_headers(t, from);
 	if (from && !same(&a->src, &from->shared))
 		complain(t, "let a fixed address out");
-	if (!from && !same(&a->src, &b->src) &&
-	    !(as && as->own && a->quote && !in_subnets(&b->src) && known_fixed(&b->quote_dst)))
+	if (!from && !same(&a->src, &b->src) && !(as && as->own && is_error_on_the_way(b)))
 		complain(t, "translated what is not mapped");
 	check_changes(t, true, turned);
 	check_csums(t);
@@ -386,7 +391,8 @@ static void check_turned(struct trial *t)
 {
 	const struct known *to = known_shared(&t->before.dst);
 
-	if (!t->before.ip || t->host != HOST || !to || to->own || !known_fixed(&t->before.src))
+	if (!t->before.ip || t->host != HOST || !to || to->own ||
+	    !(known_fixed(&t->before.src) || is_error_on_the_way(&t->before)))
 		complain(t, "turned back what is no hairpin");
 	if (host_of(t->r->out.bytes) != HOST || t->r->mark != TN_HAIRPIN_MARK)
 		complain(t, "turned back without mark or MAC address");
@@ -628,6 +634,117 @@ static void check_ways_back(struct trial *t, struct native_in *in, int want_reas
 	in->way_back = WAY_BACK_HERE;
 }
 
+/* ---------------------------------------------------------------- met before */
+
+/* What was counted for mappings, and is to be so no more. */
+static void take_counters(struct tn_counters out[])
+{
+	for (uint32_t slot = 0; slot <= fixture_n; slot++) {
+		struct tn_counters *c = native_lookup("counters", &slot);
+
+		out[slot] = *c;
+		*c = (struct tn_counters){ 0 };
+	}
+}
+
+/* A packet that is plain, from the source of this one to its destination, or to that address. */
+static struct frame plain_like(const struct view *v, const char *to)
+{
+	char src[ADDR_TEXT], dst[ADDR_TEXT];
+	const uint8_t *l4 = v->frame.bytes + v->frame.l4;
+	struct packet p = { .src = addr_text(&v->src, src),
+			    .dst = to ? to : addr_text(&v->dst, dst),
+			    .proto = v->proto,
+			    .payload = 8 };
+
+	if (p.proto != IPPROTO_TCP)
+		p.proto = IPPROTO_UDP;
+	if (!v->later && p.proto == v->proto) {
+		p.sport = get16(l4);
+		p.dport = get16(l4 + 2);
+	}
+	return packet_build(&p);
+}
+
+/*
+ * Two such have been met before, and two for a mapping that has a slot of its own, so that whatever
+ * programs keep of them is kept, in the line of the mapping's counters too.
+ */
+static void meet(const struct trial *t, const struct native_in *in)
+{
+	const char *to[] = { t->before.v4 ? RED_SHARED : RED_SHARED_6, NULL };
+	struct tn_counters counters[MAPPINGS_MAX];
+	struct native_in plain = *in;
+	struct result r;
+
+	if (!t->before.ip || addr_is_v4(&t->before.src) != t->before.v4 ||
+	    addr_is_v4(&t->before.dst) != t->before.v4)
+		return;
+	plain.mark = plain.gso_size = plain.gso_segs = 0;
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(to); i++) {
+		struct frame f = plain_like(&t->before, to[i / 2]);
+
+		plain.bytes = f.bytes;
+		plain.len = f.len;
+		native_run(&plain, &r);
+	}
+	take_counters(counters);
+	native_clear_map("drops");
+}
+
+/*
+ * Nothing else becomes of it than while somebody watches, when nothing of before counts; but for
+ * MAC addresses, which the kernel sets then.
+ */
+static void check_met(struct trial *t, const struct native_in *in)
+{
+	struct tn_counters want[MAPPINGS_MAX], is[MAPPINGS_MAX];
+	struct native_in asked = *in, met = *in;
+	static struct result w, r;
+	size_t from;
+	int why;
+
+	asked.watched = true;
+	if (in->program == XDP_IN)
+		asked.program = TC_IN;
+	run(&asked, &w);
+	why = reason();
+	take_counters(want);
+	native_clear_map("drops");
+	met.settled = true;
+	meet(t, &met);
+	native_run(&met, &r);
+	take_counters(is);
+	/* XDP leaves to tc what it does not send on itself */
+	if (in->program == XDP_IN && r.verdict == STACK)
+		return;
+	from = r.verdict == BACK ? 2 * ETH_ALEN : 0;
+	if (r.verdict != w.verdict || r.mark != w.mark || reason() != why)
+		complain(t, "verdict %d, mark %#x, reason %d instead of %d, %#x, %d", r.verdict,
+			 r.mark, reason(), w.verdict, w.mark, why);
+	else if (r.verdict != GONE &&
+		 (r.out.len != w.out.len ||
+		  memcmp(r.out.bytes + from, w.out.bytes + from, r.out.len - from) != 0))
+		complain(t, "another frame");
+	else if (memcmp(is, want, (fixture_n + 1) * sizeof(*is)) != 0)
+		complain(t, "counted for another mapping, or other than once");
+}
+
+/* By the stack, and past it. */
+static void check_both(struct trial *t, const struct native_in *in)
+{
+	struct native_in past = *in;
+
+	native_clear_map("ways");
+	native_clear_map("hops");
+	native_clear_map("senders");
+	t->guise = ", met before";
+	check_met(t, in);
+	past.fast = true;
+	t->guise = ", met before, past the stack";
+	check_met(t, &past);
+}
+
 /* What begins like our MAC address is none of these, if its MAC header is missing. */
 static bool known_by_content(const struct view *v)
 {
@@ -644,6 +761,7 @@ static void check_guises(struct trial *t, const struct input *i)
 	struct native_in in = i->in;
 	int want = reason();
 
+	check_both(t, &in);
 	if (in.program == XDP_IN) {
 		t->guise = ", beside tc";
 		check_xdp(t, want);

@@ -32,6 +32,7 @@ static void open_constants(void)
 {
 	uint32_t router = RED, ifindex = 1;
 	uint8_t mac[ETH_ALEN];
+	uint32_t mask = 1, ticks = 25;
 	bool no = false;
 
 	mac_parse(MAC_ROUTER, mac);
@@ -40,6 +41,9 @@ static void open_constants(void)
 	constant_set(&tn_shared_ifindex, &ifindex, sizeof(ifindex));
 	constant_set(&tn_xdp_guards_only, &no, sizeof(no));
 	constant_set(&tn_sources_loose, &no, sizeof(no));
+	constant_set(&tn_way_ticks, &ticks, sizeof(ticks));
+	/* then the first slot is the own one of RED_SHARED, and no other is that of its mapping */
+	constant_set(&tn_slots_mask, &mask, sizeof(mask));
 	for (size_t i = 0; i < fixture_n; i++) {
 		struct entry e = fixture_entry(&fixture[i], 0);
 
@@ -58,12 +62,15 @@ static void put(void *context, const char *map, const void *key, const void *val
 void native_open(void)
 {
 	struct tn_config config = fixture_config(fixture_subnets, fixture_subnets_n);
-	uint32_t zero = 0, slots = 0;
+	struct tn_station station = { .xmit = { SHIM_INSIDE } };
+	uint32_t zero = 0, slots = 0, router = RED;
 
+	mac_parse(MAC_ROUTER, station.mac);
 	native_clear();
 	open_constants();
 	native_update("config", &zero, &config);
 	fixture_policy(put, NULL);
+	native_update("stations", &router, &station);
 	for (size_t i = 0; i < fixture_n; i++) {
 		bool mapped = fixture[i].fixed && fixture[i].router != GREEN;
 		struct entry e = fixture_entry(&fixture[i], mapped ? ++slots : 0);
@@ -109,6 +116,20 @@ static int run(enum program program, struct shim_frame *f)
 	}
 }
 
+static void tell(const struct native_in *in)
+{
+	struct tn_watch watch = { .until = in->watched ? UINT64_MAX : 0 };
+	uint64_t changes = in->settled ? 2 : 0;
+	uint32_t zero = 0;
+
+	if (tn_forward_fast != in->fast) {
+		constant_set(&tn_forward_fast, &in->fast, sizeof(in->fast));
+		constant_set(&tn_reads_kernel, &in->fast, sizeof(in->fast));
+	}
+	native_update("changes", &zero, &changes);
+	native_update("watch", &zero, &watch);
+}
+
 void native_run(const struct native_in *in, struct result *r)
 {
 	struct shim_frame f;
@@ -118,6 +139,7 @@ void native_run(const struct native_in *in, struct result *r)
 		constant_set(&tn_xdp_guards_only, &in->guards_only, sizeof(in->guards_only));
 	if (tn_sources_loose != in->sources_loose)
 		constant_set(&tn_sources_loose, &in->sources_loose, sizeof(in->sources_loose));
+	tell(in);
 	shim_frame_open(&f, in);
 	returned = run(in->program, &f);
 	r->marked = false;

@@ -30,6 +30,9 @@ struct native_in {
 	enum program program;
 	bool guards_only;   /* tn_xdp_guards_only */
 	bool sources_loose; /* tn_sources_loose */
+	bool fast;	    /* tn_forward_fast, to VMs on an interface of their own */
+	bool settled;	    /* the tables do not change: what is found in them is kept */
+	bool watched;	    /* somebody watches, for nothing that happens */
 	uint32_t mark;
 	uint16_t gso_size, gso_segs;
 	size_t linear; /* bytes that lie in one piece, and can be read in place; 0: all */

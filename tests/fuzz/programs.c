@@ -44,3 +44,15 @@ struct map programs_maps[] = {
 	MAP(config, .entries = 1),
 	{ .name = NULL },
 };
+
+static struct net___tn kernel_net = { .ipv4 = { .rt_genid = { .counter = 1 } } };
+static struct net_device___tn kernel_device = { .nd_net = { .net = &kernel_net } };
+static struct xdp_rxq_info___tn kernel_queue = { .dev = &kernel_device };
+
+void *programs_kernel_context(bool xdp)
+{
+	static struct xdp_buff___tn buff = { .rxq = &kernel_queue };
+	static struct sk_buff___tn skb = { .dev = &kernel_device };
+
+	return xdp ? (void *)&buff : (void *)&skb;
+}

@@ -32,7 +32,14 @@ extern const volatile __u8 tn_mac[6];
 extern const volatile __u32 tn_shared_ifindex;
 extern const volatile bool tn_xdp_guards_only;
 extern const volatile bool tn_sources_loose;
+extern const volatile bool tn_forward_fast;
+extern const volatile bool tn_reads_kernel;
+extern const volatile __u32 tn_slots_mask;
+extern const volatile __u32 tn_way_ticks;
 extern const volatile struct tn_addr tn_own[2];
+
+/* What bpf_cast_to_kern_ctx() gives: of a namespace whose routes never change. */
+void *programs_kernel_context(bool xdp);
 
 int tn_xdp_shared_in(struct xdp_md *xdp);
 int tn_tc_shared_in(struct __sk_buff *skb);

@@ -163,13 +163,16 @@ static uint32_t protocol(const uint8_t *frame, size_t len)
 	return htons(ETH_P_802_2);
 }
 
+/* The program that has the last frame. */
+static bool in_xdp;
+
 void shim_frame_open(struct shim_frame *f, const struct native_in *in)
 {
 	uint32_t skip = in->lost_mac ? ETH_HLEN : 0, len = in->len - skip;
 	uint32_t linear = in->linear && in->linear < len ? in->linear : len;
 
 	memset(f, 0, sizeof(*f));
-	f->is_xdp = in->program == XDP_IN;
+	f->is_xdp = in_xdp = in->program == XDP_IN;
 	f->mac = -(int32_t)skip;
 	f->network = ETH_HLEN - (int32_t)skip;
 	f->linear = linear;
@@ -180,6 +183,7 @@ void shim_frame_open(struct shim_frame *f, const struct native_in *in)
 	copy_in(f, 0, in->bytes + skip, len);
 	f->summed = in->summed;
 	f->way_back = in->way_back;
+	f->fast = in->fast;
 	if (f->summed == SUMMED_WHOLE)
 		f->sum = sum_words(in->bytes + ETH_HLEN, in->len - ETH_HLEN, 0);
 	if (!f->is_xdp) {
@@ -188,7 +192,9 @@ void shim_frame_open(struct shim_frame *f, const struct native_in *in)
 		f->skb.mark = in->mark;
 		f->skb.gso_size = in->gso_size;
 		f->skb.gso_segs = in->gso_segs;
-		f->skb.ifindex = f->skb.ingress_ifindex = tn_shared_ifindex;
+		f->skb.ifindex =
+			in->fast && in->program == INSIDE_IN ? SHIM_INSIDE : tn_shared_ifindex;
+		f->skb.ingress_ifindex = f->skb.ifindex;
 	}
 	show(f);
 }
@@ -342,14 +348,6 @@ __u64 bpf_jiffies64(void)
 	return bpf_ktime_get_ns() / 4000000;
 }
 
-/* There is no kernel here, and tn_reads_kernel says so. */
-void *bpf_cast_to_kern_ctx(void *ctx)
-{
-	(void)ctx;
-	unsupported("bpf_cast_to_kern_ctx()");
-	return NULL;
-}
-
 /* There is one. */
 __u32 bpf_get_smp_processor_id(void)
 {
@@ -387,6 +385,11 @@ static struct shim_frame *frame_of(const void *ctx)
 	return (struct shim_frame *)ctx;
 }
 
+void *bpf_cast_to_kern_ctx(void *ctx)
+{
+	return programs_kernel_context(frame_of(ctx)->is_xdp);
+}
+
 static bool within(const struct shim_frame *f, uint32_t offset, uint32_t len)
 {
 	return offset <= INT32_MAX && (uint64_t)offset + len <= shim_len(f);
@@ -401,17 +404,20 @@ __s64 bpf_csum_diff(__be32 *from, __u32 from_size, __be32 *to, __u32 to_size, __
 	return sum_words((uint8_t *)to, to_size, seed);
 }
 
+/* Two helpers of the kernel, by the type of the program. */
 long bpf_redirect(__u32 ifindex, __u64 flags)
 {
 	(void)ifindex;
+	if (in_xdp)
+		return flags ? XDP_ABORTED : XDP_REDIRECT;
 	return flags & ~(__u64)BPF_F_INGRESS ? TC_ACT_SHOT : TC_ACT_REDIRECT;
 }
 
 long bpf_redirect_neigh(__u32 ifindex, struct bpf_redir_neigh *params, int size, __u64 flags)
 {
 	(void)ifindex;
-	if (params || size)
-		unsupported("bpf_redirect_neigh() with a next hop");
+	if (params ? (size_t)size != sizeof(*params) : size)
+		unsupported("bpf_redirect_neigh() with a next hop of another size");
 	return flags ? TC_ACT_SHOT : TC_ACT_REDIRECT;
 }
 
@@ -426,14 +432,41 @@ static bool is_of_link(const struct bpf_fib_lookup *params)
 	       (first >> 24 == 0xff || first >> 22 == 0xfe80 >> 6 || loopback);
 }
 
+static bool is_in_subnets(const struct bpf_fib_lookup *params)
+{
+	return params->family == AF_INET6 ? ntohl(params->ipv6_dst[0]) >> 16 == 0xfd64
+					  : ntohl(params->ipv4_dst) >> 16 == 0x6440;
+}
+
+/* Past the stack: the shared subnets are on the one interface, and all else is on the other. */
+static long way_on(const struct shim_frame *f, struct bpf_fib_lookup *params)
+{
+	bool shared = is_in_subnets(params);
+	uint32_t len = params->tot_len;
+
+	params->ifindex = shared ? tn_shared_ifindex : SHIM_INSIDE;
+	params->mtu_result = SHIM_MTU;
+	if (len > SHIM_MTU)
+		return BPF_FIB_LKUP_RET_FRAG_NEEDED;
+	mac_parse(shared ? MAC_PEER : SHIM_MAC_VM, params->dmac);
+	memcpy(params->smac, (const void *)tn_mac, ETH_ALEN);
+	if (!shared && !f->is_xdp && f->skb.ifindex == SHIM_INSIDE)
+		shim_copy_out(f, ETH_ALEN, params->dmac, ETH_ALEN);
+	return BPF_FIB_LKUP_RET_SUCCESS;
+}
+
 long bpf_fib_lookup(void *ctx, struct bpf_fib_lookup *params, int size, __u32 flags)
 {
 	const struct shim_frame *f = frame_of(ctx);
 
-	if (f->is_xdp || flags || (size_t)size < sizeof(*params))
+	if (flags || (size_t)size < sizeof(*params))
 		unsupported("bpf_fib_lookup() like that");
 	if (is_of_link(params))
 		return BPF_FIB_LKUP_RET_NOT_FWDED;
+	if (f->fast)
+		return way_on(f, params);
+	if (f->is_xdp)
+		unsupported("bpf_fib_lookup() of XDP that sends nothing on");
 	params->ifindex = f->skb.ifindex + (f->way_back == WAY_BACK_ELSEWHERE);
 	memset(params->smac, 0, ETH_ALEN);
 	shim_copy_out(f, ETH_ALEN, params->dmac, ETH_ALEN);

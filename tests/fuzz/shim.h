@@ -6,6 +6,11 @@
 #include "native.h"
 #include "programs.h"
 
+/* The interface of the VMs, past the stack, and the MAC address of them all. */
+#define SHIM_INSIDE 2
+#define SHIM_MAC_VM "02:00:00:00:00:05"
+#define SHIM_MTU    1400
+
 /*
  * A frame as a program has it. What is linear is an allocation of its own that ends
  * with the frame, and is a new one after every helper that may move data: so the address
@@ -26,6 +31,7 @@ struct shim_frame {
 	int32_t mac, network;
 	enum summed summed;
 	enum way_back way_back;
+	bool fast;
 	uint32_t sum; /* if SUMMED_WHOLE: from the network header on */
 };
 
