@@ -11,8 +11,13 @@
 
 enum { ND_TYPE_AT = 54, V6_NEXT_AT = 20, TRIES_WHEN_FULL = 50, ROOM = 4 << 20 };
 
-/* ARP, or ICMPv6 of type 135 or 136; a tag that was taken off makes it another network's. */
+/*
+ * ARP, or ICMPv6 of type 135 or 136; a tag beside the frame makes it another network's. What a VLAN
+ * device took off is not there any more, but its id still is (up to Linux 6.1).
+ */
 static struct sock_filter neighbours[] = {
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 3, 0),
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + SKF_AD_VLAN_TAG),
 	BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xfff),
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 8),
