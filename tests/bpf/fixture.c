@@ -4,7 +4,6 @@
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 
-#include "addr.h"
 #include "util.h"
 
 /* clang-format off */
@@ -39,6 +38,28 @@ struct tn_addr addr_of(const char *text)
 	return a;
 }
 
+struct prefix prefix_of(const char *text)
+{
+	struct prefix p;
+
+	if (!prefix_parse(text, &p)) {
+		fprintf(stderr, "no prefix: %s\n", text);
+		abort();
+	}
+	return p;
+}
+
+bool fixture_in_subnets(const struct tn_addr *a)
+{
+	for (size_t i = 0; i < fixture_subnets_n; i++) {
+		struct prefix p = prefix_of(fixture_subnets[i]);
+
+		if (prefix_has(&p, a))
+			return true;
+	}
+	return false;
+}
+
 uint32_t fixture_tenant(enum lab_router router)
 {
 	return router + 1;
@@ -69,12 +90,8 @@ struct tn_config fixture_config(const char *const *subnets, size_t n)
 	struct tn_config config = { .abi = TN_ABI, .capacity = MAPPINGS_MAX, .nsubnets = n };
 
 	for (size_t i = 0; i < n; i++) {
-		struct prefix p;
+		struct prefix p = prefix_of(subnets[i]);
 
-		if (!prefix_parse(subnets[i], &p)) {
-			fprintf(stderr, "no subnet: %s\n", subnets[i]);
-			abort();
-		}
 		config.subnets[i] = (struct tn_subnet){ p.addr, prefix_mask(&p) };
 	}
 	return config;
@@ -90,13 +107,10 @@ void fixture_policy(fixture_put put, void *context)
 		put(context, "accepts", &any, &all);
 	}
 	for (size_t i = 0; i < fixture_subnets_n; i++) {
-		struct tn_pool_key key;
+		struct prefix p = prefix_of(fixture_subnets[i]);
+		struct tn_pool_key key = { .len = p.len, .prefix = p.addr };
 		uint32_t tenant = TENANTS;
-		struct prefix p;
 
-		if (!prefix_parse(fixture_subnets[i], &p))
-			abort();
-		key = (struct tn_pool_key){ .len = p.len, .prefix = p.addr };
 		put(context, "pools", &key, &tenant);
 	}
 }

@@ -10,6 +10,7 @@
 #ifndef TN_TEST_FIXTURE_H
 #define TN_TEST_FIXTURE_H
 
+#include "addr.h"
 #include "packets.h"
 #include "tn_abi.h"
 
@@ -61,8 +62,11 @@ struct entry {
 
 struct entry fixture_entry(const struct fixture *f, uint32_t slot);
 
-/* Ends the process if that is no address. */
+/* Each ends the process if that is no address, or no prefix. */
 struct tn_addr addr_of(const char *text);
+struct prefix prefix_of(const char *text);
+
+bool fixture_in_subnets(const struct tn_addr *a);
 
 /* The tenant of a router; the last one has no mapping, but all of the subnets as its pool. */
 uint32_t fixture_tenant(enum lab_router router);

@@ -10,10 +10,6 @@
 
 #define LINKS_MTU "1400" /* of the inside interface, and of the routes to the shared network */
 
-#define MAC_VM	 "02:00:00:00:00:05"
-#define MAC_VM2	 "02:00:00:00:00:06"
-#define MAC_NEXT "02:00:00:00:00:41"
-
 /* Index of the inside interface, lan0. */
 extern uint32_t links_inside;
 

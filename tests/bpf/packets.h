@@ -97,6 +97,9 @@ struct packet {
 #define MAC_LIKE_IPV6 "66:00:00:00:00:01" /* a router's too: see pkt_has_mac() */
 #define MAC_PEER      "02:00:00:00:00:99"
 #define MAC_OTHER     "02:00:00:00:00:77"
+#define MAC_VM	      "02:00:00:00:00:05"
+#define MAC_VM2	      "02:00:00:00:00:06"
+#define MAC_NEXT      "02:00:00:00:00:41" /* behind it is a router elsewhere */
 #define MAC_BROADCAST "ff:ff:ff:ff:ff:ff"
 
 bool packet_is_v4(const struct packet *p);

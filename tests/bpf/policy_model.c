@@ -66,7 +66,7 @@ static struct model definitions(void)
 	struct tenant *t;
 
 	for (size_t i = 0; i < fixture_subnets_n; i++)
-		prefix_parse(fixture_subnets[i], vec_push(&m.subnets));
+		*vec_push(&m.subnets) = prefix_of(fixture_subnets[i]);
 	t = tenant(&m, "blue", fixture_tenant(BLUE), true);
 	map(t, NULL, RED_VM, BLUE_SHARED);
 	map(t, NULL, RED_VM_6, BLUE_SHARED_6);

@@ -21,7 +21,6 @@ struct known {
 
 static struct known known[16];
 static size_t known_n;
-static struct prefix subnets[4];
 
 /* One run, and what was said of it. */
 struct trial {
@@ -58,8 +57,6 @@ static void dump(const char *what, const uint8_t *bytes, size_t len)
 void check_open(void)
 {
 	native_open();
-	for (size_t i = 0; i < fixture_subnets_n; i++)
-		prefix_parse(fixture_subnets[i], &subnets[i]);
 	known_n = 0;
 	for (size_t i = 0; i < fixture_n; i++) {
 		struct entry e = fixture_entry(&fixture[i], 0);
@@ -94,15 +91,6 @@ static const struct known *known_fixed(const struct tn_addr *a)
 			return &known[i];
 	}
 	return NULL;
-}
-
-static bool in_subnets(const struct tn_addr *a)
-{
-	for (size_t i = 0; i < fixture_subnets_n; i++) {
-		if (prefix_has(&subnets[i], a))
-			return true;
-	}
-	return false;
 }
 
 /* ---------------------------------------------------------------- what was counted */
@@ -271,6 +259,7 @@ static bool is_unspecified(const struct view *v, const struct tn_addr *a)
 
 static bool is_group(const struct view *v, const struct tn_addr *a)
 {
+	struct prefix subnet;
 	struct tn_addr last;
 
 	if (!v->v4)
@@ -278,7 +267,8 @@ static bool is_group(const struct view *v, const struct tn_addr *a)
 	if (ntohl(a->w[3]) >> 28 == 0xe || a->w[3] == 0xffffffff)
 		return true;
 	for (size_t i = 0; i < fixture_subnets_n; i++) {
-		last = prefix_last(&subnets[i]);
+		subnet = prefix_of(fixture_subnets[i]);
+		last = prefix_last(&subnet);
 		if (same(&last, a))
 			return true;
 	}
@@ -341,7 +331,7 @@ static void check_let_in(struct trial *t)
 		check_unchanged(t);
 		check_counters(t, NULL, true);
 		if (is_link_local_v6(b, &b->dst) &&
-		    (is_link_local_v6(b, &b->src) || in_subnets(&b->src)))
+		    (is_link_local_v6(b, &b->src) || fixture_in_subnets(&b->src)))
 			return;
 		if (t->host == GROUP && is_group(b, &b->dst))
 			return;
@@ -350,7 +340,7 @@ static void check_let_in(struct trial *t)
 		if (is_neighbour_discovery(b) || is_dhcp(b))
 			return;
 	}
-	if (!in_subnets(&b->src))
+	if (!fixture_in_subnets(&b->src))
 		complain(t, "let a foreign source in");
 	if (from && !hairpin)
 		complain(t, "let a source of our own in");
@@ -359,7 +349,7 @@ static void check_let_in(struct trial *t)
 /* Of a router between this one and a VM (RFC 5508, REQ-5), about what went to that VM. */
 static bool is_error_on_the_way(const struct view *v)
 {
-	return v->quote && !in_subnets(&v->src) && known_fixed(&v->quote_dst);
+	return v->quote && !fixture_in_subnets(&v->src) && known_fixed(&v->quote_dst);
 }
 
 /* An IP packet that goes out to the shared network, or turns back to it. */
@@ -381,7 +371,7 @@ static void check_let_out(struct trial *t)
 	if (!from && !is_unspecified(a, &a->src) && !is_link_local_v6(a, &a->src) &&
 	    !(as && (as->own || is_neighbour_discovery(a))))
 		complain(t, "let out a source that is not red's");
-	if (a->quote && !(in_subnets(&a->quote_src) && in_subnets(&a->quote_dst)))
+	if (a->quote && !(fixture_in_subnets(&a->quote_src) && fixture_in_subnets(&a->quote_dst)))
 		complain(t, "let out an error that quotes what is private");
 	if (a->quote && from && (!same(&b->quote_dst, &b->src) || !same(&a->quote_dst, &a->src)))
 		complain(t, "an error about another mapping, or half translated");
@@ -450,7 +440,7 @@ static void check_passed_inside(struct trial *t)
 {
 	check_unchanged(t);
 	check_counters(t, NULL, false);
-	if (t->before.ip && t->host == HOST && in_subnets(&t->before.src) &&
+	if (t->before.ip && t->host == HOST && fixture_in_subnets(&t->before.src) &&
 	    (!t->before.v4 || frame_ip_csum_ok(&t->before.frame)))
 		complain(t, "let a VM speak with a shared address");
 }
@@ -474,7 +464,7 @@ static bool arp_tells(const struct view *v)
 	    memcmp(arp, "\0\1\x08\0\6\4", 6) || !memcmp(arp + 14, "\0\0\0\0", 4))
 		return false;
 	sender = addr_from_bytes(arp + 14, 4);
-	return !in_subnets(&sender);
+	return !fixture_in_subnets(&sender);
 }
 
 static void check_passed(struct trial *t)
@@ -607,7 +597,7 @@ static void check_xdp(struct trial *t, int want_reason)
  */
 static void check_ways_back(struct trial *t, struct native_in *in, int want_reason)
 {
-	bool judged = t->before.ip && t->host == HOST && in_subnets(&t->before.dst);
+	bool judged = t->before.ip && t->host == HOST && fixture_in_subnets(&t->before.dst);
 	static struct result r;
 
 	if (want_reason == TN_DROP_SPOOFED_SOURCE)

@@ -30,17 +30,13 @@ static void constant_set(const volatile void *constant, const void *value, size_
 
 static void open_constants(void)
 {
-	uint32_t router = RED, ifindex = 1;
+	uint32_t router = RED, ifindex = 1, mask = 1, ticks = 25;
 	uint8_t mac[ETH_ALEN];
-	uint32_t mask = 1, ticks = 25;
-	bool no = false;
 
 	mac_parse(MAC_ROUTER, mac);
 	constant_set(&tn_router_id, &router, sizeof(router));
 	constant_set(tn_mac, mac, ETH_ALEN);
 	constant_set(&tn_shared_ifindex, &ifindex, sizeof(ifindex));
-	constant_set(&tn_xdp_guards_only, &no, sizeof(no));
-	constant_set(&tn_sources_loose, &no, sizeof(no));
 	constant_set(&tn_way_ticks, &ticks, sizeof(ticks));
 	/* then the first slot is the own one of RED_SHARED, and no other is that of its mapping */
 	constant_set(&tn_slots_mask, &mask, sizeof(mask));
@@ -116,16 +112,22 @@ static int run(enum program program, struct shim_frame *f)
 	}
 }
 
+static void switch_set(const volatile bool *constant, bool on)
+{
+	if (*constant != on)
+		constant_set(constant, &on, sizeof(on));
+}
+
 static void tell(const struct native_in *in)
 {
 	struct tn_watch watch = { .until = in->watched ? UINT64_MAX : 0 };
 	uint64_t changes = in->settled ? 2 : 0;
 	uint32_t zero = 0;
 
-	if (tn_forward_fast != in->fast) {
-		constant_set(&tn_forward_fast, &in->fast, sizeof(in->fast));
-		constant_set(&tn_reads_kernel, &in->fast, sizeof(in->fast));
-	}
+	switch_set(&tn_xdp_guards_only, in->guards_only);
+	switch_set(&tn_sources_loose, in->sources_loose);
+	switch_set(&tn_forward_fast, in->fast);
+	switch_set(&tn_reads_kernel, in->fast);
 	native_update("changes", &zero, &changes);
 	native_update("watch", &zero, &watch);
 }
@@ -135,10 +137,6 @@ void native_run(const struct native_in *in, struct result *r)
 	struct shim_frame f;
 	int returned;
 
-	if (tn_xdp_guards_only != in->guards_only)
-		constant_set(&tn_xdp_guards_only, &in->guards_only, sizeof(in->guards_only));
-	if (tn_sources_loose != in->sources_loose)
-		constant_set(&tn_sources_loose, &in->sources_loose, sizeof(in->sources_loose));
 	tell(in);
 	shim_frame_open(&f, in);
 	returned = run(in->program, &f);

@@ -432,23 +432,25 @@ static bool is_of_link(const struct bpf_fib_lookup *params)
 	       (first >> 24 == 0xff || first >> 22 == 0xfe80 >> 6 || loopback);
 }
 
-static bool is_in_subnets(const struct bpf_fib_lookup *params)
+static struct tn_addr destination(const struct bpf_fib_lookup *params)
 {
-	return params->family == AF_INET6 ? ntohl(params->ipv6_dst[0]) >> 16 == 0xfd64
-					  : ntohl(params->ipv4_dst) >> 16 == 0x6440;
+	if (params->family == AF_INET)
+		return addr_from_bytes(&params->ipv4_dst, sizeof(params->ipv4_dst));
+	return addr_from_bytes(params->ipv6_dst, sizeof(params->ipv6_dst));
 }
 
 /* Past the stack: the shared subnets are on the one interface, and all else is on the other. */
 static long way_on(const struct shim_frame *f, struct bpf_fib_lookup *params)
 {
-	bool shared = is_in_subnets(params);
+	struct tn_addr to = destination(params);
+	bool shared = fixture_in_subnets(&to);
 	uint32_t len = params->tot_len;
 
 	params->ifindex = shared ? tn_shared_ifindex : SHIM_INSIDE;
 	params->mtu_result = SHIM_MTU;
 	if (len > SHIM_MTU)
 		return BPF_FIB_LKUP_RET_FRAG_NEEDED;
-	mac_parse(shared ? MAC_PEER : SHIM_MAC_VM, params->dmac);
+	mac_parse(shared ? MAC_PEER : MAC_VM, params->dmac);
 	memcpy(params->smac, (const void *)tn_mac, ETH_ALEN);
 	if (!shared && !f->is_xdp && f->skb.ifindex == SHIM_INSIDE)
 		shim_copy_out(f, ETH_ALEN, params->dmac, ETH_ALEN);

@@ -6,9 +6,8 @@
 #include "native.h"
 #include "programs.h"
 
-/* The interface of the VMs, past the stack, and the MAC address of them all. */
+/* The interface of the VMs, past the stack. They are all at MAC_VM. */
 #define SHIM_INSIDE 2
-#define SHIM_MAC_VM "02:00:00:00:00:05"
 #define SHIM_MTU    1400
 
 /*
