@@ -48,6 +48,7 @@ struct xdp_buff___tn {
 
 struct sk_buff___tn {
 	struct net_device___tn *dev;
+	unsigned char *data;
 } OF_THE_KERNEL;
 
 extern void *bpf_cast_to_kern_ctx(void *ctx) __weak __ksym;

@@ -39,6 +39,8 @@ const volatile __u32 tn_way_ticks;
 const volatile __u32 tn_routes_shift;
 /* Whether this kernel lets programs read what kernel.h reads. */
 const volatile bool tn_reads_kernel;
+/* Whether XDP looks at the packet behind: see ahead.h. */
+const volatile bool tn_looks_ahead;
 
 #define NS_PER_S 1000000000ULL
 

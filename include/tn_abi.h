@@ -456,6 +456,7 @@ enum tn_router_flags {
 	TN_ROUTER_FAST = 1U << 2,   /* packets go past the stack */
 	TN_ROUTER_RULED = 1U << 3,  /* they do not, because netfilter has rules for them */
 	TN_ROUTER_IPSEC = 1U << 4,  /* the same, because IPsec has policies */
+	TN_ROUTER_VETH = 1U << 5,   /* the shared interface is a veth */
 	/* from here on: which of those we created; the shared interface, then inside[0] and so on
 	 */
 	TN_ROUTER_CLSACT_OURS = 1U << 8,

@@ -22,11 +22,12 @@
 #define FILES 128
 
 /* The smallest set of maps: 2 MiB, and 4 MiB for the counters of each CPU. */
-#define CAPACITY_MIN 65536
-#define CAPACITY_MAX (1U << 24)
-#define RULES_MIN    16384
-#define BATCH	     65536
-#define READ_SIZE    (1U << 18)
+#define CAPACITY_MIN   65536
+#define CAPACITY_MAX   (1U << 24)
+#define AHEAD_CAPACITY 131072 /* from there on XDP looks at the packet behind: bpf/ahead.h */
+#define RULES_MIN      16384
+#define BATCH	       65536
+#define READ_SIZE      (1U << 18)
 
 /* X(map): every pinned map. */
 #define MAPS(X)      \
@@ -579,12 +580,13 @@ static void router_from_map(struct machine *out, const void *key, const void *va
 	row->hook = v->hook;
 	row->via = v->via;
 	row->build = v->build;
-	row->flags =
-		v->flags & ~(TN_ROUTER_LOOSE | TN_ROUTER_FAST | TN_ROUTER_RULED | TN_ROUTER_IPSEC);
+	row->flags = v->flags & ~(TN_ROUTER_LOOSE | TN_ROUTER_FAST | TN_ROUTER_RULED |
+				  TN_ROUTER_IPSEC | TN_ROUTER_VETH);
 	row->sources = v->flags & TN_ROUTER_LOOSE ? SOURCES_LOOSE : SOURCES_STRICT;
 	row->fast = v->flags & TN_ROUTER_FAST;
 	row->ruled = v->flags & TN_ROUTER_RULED;
 	row->ipsec = v->flags & TN_ROUTER_IPSEC;
+	row->veth = v->flags & TN_ROUTER_VETH;
 	memcpy(row->inside, v->inside, sizeof(row->inside));
 	memcpy(row->xmit, v->xmit, sizeof(row->xmit));
 	memcpy(row->own, v->own, sizeof(row->own));
@@ -1335,6 +1337,8 @@ int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struc
 		value.flags |= TN_ROUTER_RULED;
 	if (r->ipsec)
 		value.flags |= TN_ROUTER_IPSEC;
+	if (r->veth)
+		value.flags |= TN_ROUTER_VETH;
 	memcpy(value.inside, r->inside, sizeof(value.inside));
 	memcpy(value.xmit, r->xmit, sizeof(value.xmit));
 	memcpy(value.own, r->own, sizeof(value.own));
@@ -1385,6 +1389,18 @@ static int use_maps(struct tenantnat *skel, const struct instance *in, struct er
 	return 0;
 }
 
+/*
+ * To look at the packet behind takes longer than it saves as long as the second cache holds the
+ * records of the mappings that have traffic.
+ */
+static bool looks_ahead(const struct instance *in)
+{
+	const struct router_row *r = &in->router;
+
+	return r->veth && r->xmit[0] && in->dp->config.capacity >= AHEAD_CAPACITY &&
+	       host_lets_programs_read();
+}
+
 static struct tenantnat *open_for(const struct instance *in, struct error *err)
 {
 	const struct router_row *r = &in->router;
@@ -1404,6 +1420,7 @@ static struct tenantnat *open_for(const struct instance *in, struct error *err)
 	skel->rodata->tn_way_ticks = host_ticks(TN_WAY_LIFE);
 	skel->rodata->tn_routes_shift = 31 - __builtin_clz(host_ticks(TN_ROUTES_LIFE));
 	skel->rodata->tn_reads_kernel = host_lets_programs_read();
+	skel->rodata->tn_looks_ahead = looks_ahead(in);
 	memcpy((void *)skel->rodata->tn_own, r->own, sizeof(r->own));
 	memcpy((void *)skel->rodata->tn_mac, r->mac, sizeof(r->mac));
 	if (use_maps(skel, in, err)) {

@@ -92,7 +92,9 @@ bool host_lets_programs_read(void)
 		return found;
 	asked = true;
 	kernel = btf__load_vmlinux_btf();
-	found = kernel && btf__find_by_name_kind(kernel, "bpf_cast_to_kern_ctx", BTF_KIND_FUNC) > 0;
+	found = kernel &&
+		btf__find_by_name_kind(kernel, "bpf_cast_to_kern_ctx", BTF_KIND_FUNC) > 0 &&
+		btf__find_by_name_kind(kernel, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
 	btf__free(kernel);
 	return found;
 }

@@ -28,7 +28,10 @@ void host_kernel(char release[HOST_RELEASE], unsigned int *major, unsigned int *
 /* Whether the kernel describes its types, which programs are fitted to (/sys/kernel/btf). */
 bool host_has_btf(void);
 
-/* Whether it lets programs read its structures by bpf_cast_to_kern_ctx() (Linux 6.2). */
+/*
+ * Whether it lets programs read its structures: bpf_cast_to_kern_ctx() and bpf_rdonly_cast(), both
+ * since Linux 6.2.
+ */
 bool host_lets_programs_read(void);
 
 /*

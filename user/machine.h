@@ -42,6 +42,7 @@ struct router_row {
 	char tenant[TENANT_NAME_MAX + 1];
 	uint8_t mac[6];
 	uint32_t ifindex;
+	bool veth;			/* the shared interface is one; follows from the index */
 	uint32_t inside[TN_INSIDE_MAX]; /* indexes of the inside interfaces, sorted; 0: no more */
 	uint32_t xmit[TN_INSIDE_MAX];	/* of these, those that XDP sends to itself */
 	uint64_t netns_dev;

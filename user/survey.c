@@ -283,7 +283,7 @@ static void note_xmit(struct router_facts *f, bool asked)
 	struct router_row *row = &f->row;
 	size_t n = 0;
 
-	if (is_veth(&f->ifaces, row->ifindex) ? !asked : !shows_tags(f->at.name))
+	if (row->veth ? !asked : !shows_tags(f->at.name))
 		return;
 	for (size_t i = 0; i < TN_INSIDE_MAX && row->inside[i]; i++) {
 		struct netdev device;
@@ -300,6 +300,7 @@ static void note_forwarding(const struct router *r, struct router_facts *f)
 {
 	struct router_row *row = &f->row;
 
+	row->veth = is_veth(&f->ifaces, row->ifindex);
 	row->ruled = r->forwarding == FORWARDING_AUTO && is_ruled(row->tenant);
 	row->ipsec = r->forwarding == FORWARDING_AUTO && !row->ruled && has_ipsec(row->tenant);
 	row->fast = r->forwarding != FORWARDING_STACK && !row->ruled && !row->ipsec;

@@ -142,6 +142,7 @@ static struct lab *load(const struct lab_options *o, const struct lab *beside)
 	lab->skel->rodata->tn_way_ticks = LAB_WAY_TICKS;
 	lab->skel->rodata->tn_routes_shift = 31;
 	lab->skel->rodata->tn_reads_kernel = !o->no_hops && host_lets_programs_read();
+	lab->skel->rodata->tn_looks_ahead = o->ahead && host_lets_programs_read();
 	bpf_map__set_max_entries(lab->skel->maps.counters, MAPPINGS_MAX * lab->cpus);
 	bpf_map__set_max_entries(lab->skel->maps.ways, TN_WAYS * lab->cpus);
 	bpf_map__set_max_entries(lab->skel->maps.ways_rest, TN_WAYS * lab->cpus);
@@ -354,6 +355,35 @@ void lab_stay_on(int cpu)
 	CPU_ZERO(&one);
 	CPU_SET(cpu, &one);
 	need(sched_setaffinity(0, sizeof(one), &one) == 0, "staying on a CPU");
+}
+
+uint32_t lab_own_slot(const char *shared)
+{
+	return ntohl(addr_of(shared).w[3]) & (TN_SLOTS_OWN(MAPPINGS_MAX) - 1);
+}
+
+struct tn_record lab_record(struct lab *lab, int cpu, uint32_t slot)
+{
+	uint32_t at = cpu * MAPPINGS_MAX + slot;
+	struct tn_record record;
+
+	need(bpf_map_lookup_elem(lab_map_fd(lab, "counters"), &at, &record) == 0, "counters");
+	return record;
+}
+
+struct tn_note lab_note(struct lab *lab, const char *shared)
+{
+	return lab_record(lab, sched_getcpu(), lab_own_slot(shared)).note;
+}
+
+void lab_put_note(struct lab *lab, const char *shared, const struct tn_note *note)
+{
+	uint32_t at = sched_getcpu() * MAPPINGS_MAX + lab_own_slot(shared);
+	struct tn_record record = lab_record(lab, sched_getcpu(), lab_own_slot(shared));
+
+	record.note = *note;
+	need(bpf_map_update_elem(lab_map_fd(lab, "counters"), &at, &record, BPF_ANY) == 0,
+	     "counters");
 }
 
 static void read_percpu(struct lab *lab, const struct bpf_map *map, uint32_t key, __u64 *out,

@@ -22,6 +22,7 @@ struct lab_options {
 	bool loose;		/* tn_sources_loose */
 	bool fast;		/* tn_forward_fast */
 	bool no_hops;		/* routes are always asked for, as before Linux 6.2 */
+	bool ahead;		/* tn_looks_ahead */
 	bool own_slots;		/* mappings have those by their addresses, while these are free */
 	bool strict;	 /* nobody accepts anything, and no pools: for policies of one's own */
 	const char *mac; /* the router's; default MAC_ROUTER */
@@ -75,6 +76,13 @@ void lab_changes(struct lab *lab, bool under_way);
 
 /* From now on packets are judged on that CPU: of what programs note, each has its own. */
 void lab_stay_on(int cpu);
+/* In a lab with own_slots: the slot of the mapping that has that shared address, */
+uint32_t lab_own_slot(const char *shared);
+/* what a CPU has in `counters` for it, and what this one notes there. */
+struct tn_record lab_record(struct lab *lab, int cpu, uint32_t slot);
+struct tn_note lab_note(struct lab *lab, const char *shared);
+void lab_put_note(struct lab *lab, const char *shared, const struct tn_note *note);
+
 struct result lab_run(struct lab *lab, enum program program, const struct packet *p,
 		      const struct frame *f);
 /*

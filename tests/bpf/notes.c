@@ -14,35 +14,6 @@
 #include "host.h"
 #include "links.h"
 
-static uint32_t own_slot(const char *shared)
-{
-	return ntohl(addr_of(shared).w[3]) & (TN_SLOTS_OWN(MAPPINGS_MAX) - 1);
-}
-
-static struct tn_record record_of(struct lab *lab, int cpu, uint32_t slot)
-{
-	uint32_t at = cpu * MAPPINGS_MAX + slot;
-	struct tn_record record;
-
-	need(bpf_map_lookup_elem(lab_map_fd(lab, "counters"), &at, &record) == 0, "counters");
-	return record;
-}
-
-static struct tn_note note_of(struct lab *lab, const char *shared)
-{
-	return record_of(lab, sched_getcpu(), own_slot(shared)).note;
-}
-
-static void put_note(struct lab *lab, const char *shared, const struct tn_note *note)
-{
-	uint32_t at = sched_getcpu() * MAPPINGS_MAX + own_slot(shared);
-	struct tn_record record = record_of(lab, sched_getcpu(), own_slot(shared));
-
-	record.note = *note;
-	need(bpf_map_update_elem(lab_map_fd(lab, "counters"), &at, &record, BPF_ANY) == 0,
-	     "counters");
-}
-
 static struct tn_hop hop_at(struct lab *lab, uint32_t place)
 {
 	uint32_t at = sched_getcpu() * TN_HOPS + place;
@@ -112,12 +83,12 @@ static void learn(struct lab *lab, enum program program, const char *from)
 	const struct tn_note none = { 0 };
 
 	forget_ways(lab);
-	put_note(lab, RED_SHARED, &none);
-	for (int i = 0; i < 50 && !note_of(lab, RED_SHARED).turn; i++) {
+	lab_put_note(lab, RED_SHARED, &none);
+	for (int i = 0; i < 50 && !lab_note(lab, RED_SHARED).turn; i++) {
 		goes(lab, program, from, RED_SHARED);
 		usleep(2000);
 	}
-	cr_assert(note_of(lab, RED_SHARED).turn, "nothing was noted of what %s sends", from);
+	cr_assert(lab_note(lab, RED_SHARED).turn, "nothing was noted of what %s sends", from);
 	forget_ways(lab);
 }
 
@@ -291,7 +262,7 @@ Test(notes, what_is_not_noted)
 		lab_changed(lab);
 		forget_ways(lab);
 		cr_expect_str_neq(goes(lab, TC_IN, GREEN_SHARED, RED_SHARED), "left");
-		cr_expect_eq(note_of(lab, RED_SHARED).turn, 0, "%zu", i);
+		cr_expect_eq(lab_note(lab, RED_SHARED).turn, 0, "%zu", i);
 		links_ip(never[i][1]);
 		use_pmtu(false);
 	}
@@ -319,12 +290,12 @@ Test(notes, one_of_several_next_hops)
 	snprintf(first, sizeof(first), "%s", goes(lab, TC_IN, GREEN_SHARED, RED_SHARED));
 	for (int i = 1; i <= 40; i++) {
 		char peer[INET_ADDRSTRLEN];
-		struct tn_note none = note_of(lab, RED_SHARED);
+		struct tn_note none = lab_note(lab, RED_SHARED);
 		const char *where;
 
 		snprintf(peer, sizeof(peer), "100.64.9.%d", i);
 		none.turn = 0;
-		put_note(lab, RED_SHARED, &none);
+		lab_put_note(lab, RED_SHARED, &none);
 		where = goes(lab, TC_IN, peer, RED_SHARED);
 		if (strcmp(where, "kernel") != 0)
 			cr_expect_str_eq(where, first, "%s: %s", peer, where);
@@ -342,7 +313,7 @@ Test(notes, what_is_not_believed)
 	struct tn_hop hop, hops[4];
 
 	learn(lab, XDP_IN, GREEN_SHARED);
-	right = note_of(lab, RED_SHARED);
+	right = lab_note(lab, RED_SHARED);
 	hop = hop_at(lab, right.hop);
 	hop.macs[5] = 0x77; /* nobody but this hop says so */
 	put_hop(lab, right.hop, &hop);
@@ -366,23 +337,23 @@ Test(notes, what_is_not_believed)
 
 		GOES(program, GREEN_SHARED, RED_SHARED, MAC_OTHER);
 		for (size_t i = 0; i < ARRAY_SIZE(notes); i++) {
-			put_note(lab, RED_SHARED, &right);
+			lab_put_note(lab, RED_SHARED, &right);
 			put_hop(lab, right.hop, &hop);
 			goes(lab, program, GREEN_SHARED, RED_SHARED); /* its hop is guessed now */
 			forget_ways(lab);
-			put_note(lab, RED_SHARED, &notes[i]);
+			lab_put_note(lab, RED_SHARED, &notes[i]);
 			cr_expect_str_neq(goes(lab, program, GREEN_SHARED, RED_SHARED), MAC_OTHER,
 					  "note %zu", i);
 		}
 		for (size_t i = 0; i < ARRAY_SIZE(hops) - (program == TC_IN); i++) {
 			forget_ways(lab);
-			put_note(lab, RED_SHARED, &right);
+			lab_put_note(lab, RED_SHARED, &right);
 			put_hop(lab, right.hop, &hops[i]);
 			cr_expect_str_neq(goes(lab, program, GREEN_SHARED, RED_SHARED), MAC_OTHER,
 					  "hop %zu", i);
 		}
 		forget_ways(lab);
-		put_note(lab, RED_SHARED, &right);
+		lab_put_note(lab, RED_SHARED, &right);
 		put_hop(lab, right.hop, &hop);
 		GOES(program, GREEN_SHARED, RED_SHARED, MAC_OTHER);
 		forget_ways(lab);
@@ -412,7 +383,7 @@ Test(notes, who_is_not_believed)
 	uint64_t change;
 
 	learn(lab, XDP_IN, GREEN_SHARED);
-	note = note_of(lab, RED_SHARED);
+	note = lab_note(lab, RED_SHARED);
 	place = sender_place(lab, GREEN_SHARED, all);
 	lab_accept_nothing(lab);
 	/* nobody but the notes says that he is accepted */
@@ -434,12 +405,12 @@ Test(notes, who_is_not_believed)
 		*own = is_right ? right : others[i];
 		need(bpf_map_update_elem(lab_map_fd(lab, "senders"), &place, all, BPF_ANY) == 0,
 		     "senders");
-		put_note(lab, RED_SHARED, &note);
+		lab_put_note(lab, RED_SHARED, &note);
 		cr_expect_str_eq(goes(lab, XDP_IN, GREEN_SHARED, RED_SHARED),
 				 is_right ? MAC_VM : "gone", "%zu", i);
 	}
 	note.flags |= TN_SHARED_NAMED; /* then rules of its own decide */
-	put_note(lab, RED_SHARED, &note);
+	lab_put_note(lab, RED_SHARED, &note);
 	GOES(XDP_IN, GREEN_SHARED, RED_SHARED, "gone");
 	free(all);
 	lab_close(lab);
@@ -505,11 +476,11 @@ Test(notes, two_vms_of_one_sender)
 
 	links_ip("neigh add " RED_VM2 " lladdr " MAC_VM2 " dev lan0 nud permanent\n");
 	learn(lab, XDP_IN, GREEN_SHARED);
-	for (int i = 0; i < 50 && !note_of(lab, RED_SHARED2).turn; i++) {
+	for (int i = 0; i < 50 && !lab_note(lab, RED_SHARED2).turn; i++) {
 		goes(lab, XDP_IN, GREEN_SHARED, RED_SHARED2);
 		usleep(2000);
 	}
-	cr_expect_eq(note_of(lab, RED_SHARED2).turn, note_of(lab, RED_SHARED).turn);
+	cr_expect_eq(lab_note(lab, RED_SHARED2).turn, lab_note(lab, RED_SHARED).turn);
 	for (int i = 0; i < 4; i++) {
 		forget_ways(lab);
 		GOES(XDP_IN, GREEN_SHARED, RED_SHARED, MAC_VM);
@@ -560,7 +531,7 @@ Test(notes, places_of_hops)
 	struct tn_note note;
 
 	learn(lab, TC_IN, GREEN_SHARED);
-	note = note_of(lab, RED_SHARED);
+	note = lab_note(lab, RED_SHARED);
 	other = hop_at(lab, note.hop);
 	other.gateway = addr_of("10.9.9.9").w[3];
 	other.turn++;
@@ -574,7 +545,7 @@ Test(notes, places_of_hops)
 	goes(lab, TC_IN, GREEN_SHARED, RED_SHARED);
 	cr_expect_eq(hop_at(lab, note.hop).gateway, addr_of(RED_VM).w[3]);
 	cr_expect_eq(hop_at(lab, note.hop).turn, other.turn + 1);
-	cr_expect_eq(note_of(lab, RED_SHARED).turn, other.turn + 1);
+	cr_expect_eq(lab_note(lab, RED_SHARED).turn, other.turn + 1);
 	lab_close(lab);
 }
 
@@ -604,7 +575,7 @@ Test(notes, each_cpu_counts_for_itself)
 		need(bpf_map_update_elem(lab_map_fd(lab, "watch"), &zero, &watch, BPF_ANY) == 0,
 		     "watch");
 		lab_run(lab, runs[i / 2].program, p, &f);
-		c = record_of(lab, last, slot).counters;
+		c = lab_record(lab, last, slot).counters;
 		cr_expect_eq(c.in_packets + c.out_packets, i + 1, "run %zu", i);
 	}
 	lab_close(lab);
@@ -623,8 +594,8 @@ Test(notes, of_other_routers)
 		red, &(struct lab_options){ .router = BLUE, .programs = ON_TC, .own_slots = true });
 	lab_map(red, BLUE, RED_VM2, "100.64.3.77");
 	cr_expect_neq(lab_run(blue, TC_IN, &p, &f).verdict, GONE);
-	cr_expect_eq(note_of(red, "100.64.3.77").found & 0xffff, BLUE);
-	cr_expect_eq(note_of(red, "100.64.3.77").fixed, addr_of(RED_VM2).w[3]);
+	cr_expect_eq(lab_note(red, "100.64.3.77").found & 0xffff, BLUE);
+	cr_expect_eq(lab_note(red, "100.64.3.77").fixed, addr_of(RED_VM2).w[3]);
 	cr_expect_eq(lab_run(red, TC_IN, &p, &f).verdict, GONE);
 	lab_close(blue);
 	lab_close(red);

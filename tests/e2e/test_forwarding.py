@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Past the stack, where that changes nothing but the price; through it, where it does."""
 import contextlib
+import json
 import socket
 import struct
 
 from agent import Agent
 from case import datapath, equal, eventually, once, program
+from defs import Tenant
 from lab import BLUE1, BLUE1_V6, FIXED, PLAIN, RED1, RED1_V6, RED2
 from media import has_netdev
+from net import sh
+from snapshot import listed
 from test_six import dual_stack
-from traffic import Watch, client, complaint, ping, server, tcp, udp
+from traffic import Watch, bulk, client, complaint, ping, server, tcp, udp
 
 FORWARDED = ("IpForwDatagrams", "Ip6OutForwDatagrams")
 IP_XFRM_POLICY = 17     # linux/in.h
+MANY = 33_000           # the maps have room for twice as many: more than 65,536
 RULE = "table inet tests { chain f { type filter hook forward priority 0; counter; }; }"
 
 
@@ -62,8 +67,8 @@ def ipsec(lab, name, way="out"):
         ns.ip(f"xfrm policy del {policy}")
 
 
-def as_defined(lab, forwarding):
-    definitions = lab.definitions()
+def as_defined(lab, forwarding, more=()):
+    definitions = lab.definitions().having(*more)
     for tenant in definitions.tenants:
         if tenant.router is not None:
             tenant.router["forwarding"] = forwarding
@@ -243,6 +248,44 @@ def test_forwarding_by_xdp(lab):
         traffic(lab)
     finally:
         take_xdp(lab, False)
+        lab.apply()
+
+
+def looks_ahead():
+    """Of every XDP program of tenantnat, whether it was told to look at the packet behind."""
+    told, maps = [], {m["id"]: m.get("name", "") for m in listed("map")}
+    for program_of in listed("prog"):
+        if program_of["type"] == "xdp" and program_of.get("name", "").startswith("tn_xdp"):
+            for number in program_of["map_ids"]:
+                if maps[number].endswith(".rodata"):
+                    rows = json.loads(sh(["bpftool", "-j", "map", "dump", "id", str(number)]).stdout)
+                    told += [constant["tn_looks_ahead"] for row in rows
+                             for section in row["formatted"]["value"].values()
+                             for constant in section if "tn_looks_ahead" in constant]
+    assert told, "there is no program"
+    return set(told)
+
+
+@datapath
+def test_forwarding_looks_ahead(lab):
+    """XDP on a veth sees what comes next where there are very many mappings, and is as right."""
+    if lab.variant != "xdp" or lab.forwarding == "stack" or lab.medium.kind != "veth":
+        return
+    elsewhere = Tenant("many", *[(f"10.{i >> 16}.{i >> 8 & 255}.{i & 255}",) for i in range(MANY)],
+                       pool=["100.64.64.0/18", "100.64.128.0/17"])
+    try:
+        take_xdp(lab, True)
+        as_defined(lab, "fast")
+        equal(looks_ahead(), {False}, "with few mappings it looks")
+        lab.cli.run("detach", "--all")      # there is room for as many as the first apply has
+        as_defined(lab, "fast", [elsewhere])
+        equal(looks_ahead(), {has_netdev()}, "with many it looks")
+        for _ in range(3):
+            traffic(lab)
+        bulk(lab.red1, lab.blue1, BLUE1, 8_000_000, 8_000_000)
+    finally:
+        take_xdp(lab, False)
+        lab.cli.run("detach", "--all")
         lab.apply()
 
 

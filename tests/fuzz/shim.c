@@ -390,6 +390,15 @@ void *bpf_cast_to_kern_ctx(void *ctx)
 	return programs_kernel_context(frame_of(ctx)->is_xdp);
 }
 
+/* Nothing comes behind a frame here. */
+void *bpf_rdonly_cast(const void *obj, __u32 type)
+{
+	(void)obj;
+	(void)type;
+	unsupported("bpf_rdonly_cast()");
+	return NULL;
+}
+
 static bool within(const struct shim_frame *f, uint32_t offset, uint32_t len)
 {
 	return offset <= INT32_MAX && (uint64_t)offset + len <= shim_len(f);

@@ -3,6 +3,9 @@
 #ifndef TN_FUZZ_BPF_CORE_READ_H
 #define TN_FUZZ_BPF_CORE_READ_H
 
-#define bpf_core_field_exists(field) (sizeof(field) != 0)
+#define bpf_core_field_exists(field)	   (sizeof(field) != 0)
+#define bpf_core_field_offset(type, field) offsetof(type, field)
+#define bpf_core_type_exists(type)	   (sizeof(type) != 0)
+#define bpf_core_type_id_kernel(type)	   0
 
 #endif
