@@ -147,12 +147,8 @@ struct {
 	__type(value, struct tn_fragment);
 } fragments SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u64);
-} changes SEC(".maps");
+/* Global data is a map of one element, too, but to look at it is no look-up. */
+volatile __u64 changes SEC(".data.changes");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -178,12 +174,7 @@ struct {
 	__type(value, struct tn_hop);
 } hops SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct tn_watch);
-} watch SEC(".maps");
+struct tn_watch watch SEC(".data.watch");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

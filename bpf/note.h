@@ -15,12 +15,8 @@
  */
 static __always_inline __u64 changes_so_far(void)
 {
-	const __u64 *n;
-	__u32 zero = 0;
-	__u64 so_far;
+	__u64 so_far = changes;
 
-	n = bpf_map_lookup_elem(&changes, &zero);
-	so_far = n ? *(const volatile __u64 *)n : 0;
 	return so_far & 1 ? 0 : so_far;
 }
 

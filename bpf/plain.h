@@ -107,11 +107,9 @@ static __always_inline bool plain_parse(struct pkt *p, struct plain *q)
 /* Then every packet may have to be told. */
 static __always_inline bool is_watched(void)
 {
-	const struct tn_watch *w;
-	__u32 zero = 0;
+	__u64 until = watch.until;
 
-	w = bpf_map_lookup_elem(&watch, &zero);
-	return !w || (w->until && w->until > bpf_ktime_get_ns());
+	return until && until > bpf_ktime_get_ns();
 }
 
 /* Whether the shared network's end of it is known as one that may send from there. */

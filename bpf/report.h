@@ -193,14 +193,12 @@ static __always_inline void report_begin(struct pkt *p, enum tn_verdict v, struc
 
 static __always_inline void report(struct pkt *p, enum tn_verdict v)
 {
-	const struct tn_watch *w;
+	const struct tn_watch *w = &watch;
 	struct tn_event *e;
 	struct work *work;
-	__u32 zero = 0;
 	__u64 now;
 
-	w = bpf_map_lookup_elem(&watch, &zero);
-	if (!w || !w->until)
+	if (!w->until)
 		return;
 	now = bpf_ktime_get_ns();
 	work = work_get();

@@ -14,7 +14,7 @@
 
 #include "tn_reasons.h"
 
-#define TN_ABI 10
+#define TN_ABI 11
 
 /*
  * An IPv6 address, or an IPv4 address as IPv4-mapped IPv6 (RFC 4291, 2.5.5.2:

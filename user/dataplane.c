@@ -387,12 +387,22 @@ static struct tenantnat *load_maps(const struct tn_config *config, struct error 
 	return skel;
 }
 
+/* Maps of global data have the names of their sections. */
+static struct bpf_map *map_in(const struct tenantnat *skel, const char *name)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(skel->obj, name);
+	char section[32];
+
+	snprintf(section, sizeof(section), ".data.%s", name);
+	return map ? map : bpf_object__find_map_by_name(skel->obj, section);
+}
+
 static int pin_maps(struct tenantnat *skel, const char *dir, struct error *err)
 {
 	char path[PATH_MAX];
 
 	for (int i = 0; i < MAPS_COUNT; i++) {
-		struct bpf_map *map = bpf_object__find_map_by_name(skel->obj, map_names[i]);
+		struct bpf_map *map = map_in(skel, map_names[i]);
 
 		if (bpf_obj_pin(bpf_map__fd(map), path_in(dir, map_names[i], path)))
 			return error_set(err, "cannot pin %s: %s", path, strerror(errno));
@@ -1369,7 +1379,7 @@ int dataplane_del_router(struct dataplane *dp, uint32_t id, struct error *err)
 /* The map of the router in this object is to be this one. */
 static int use_map(struct tenantnat *skel, const char *name, int fd, struct error *err)
 {
-	struct bpf_map *map = bpf_object__find_map_by_name(skel->obj, name);
+	struct bpf_map *map = map_in(skel, name);
 
 	if (bpf_map__reuse_fd(map, fd))
 		return error_set(err, "cannot use the pinned map %s: %s", name, strerror(errno));

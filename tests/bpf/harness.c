@@ -67,7 +67,7 @@ static void share_maps(struct lab *lab, const struct lab *with)
 	struct bpf_map *map = NULL, *other;
 
 	while ((map = bpf_object__next_map(lab->skel->obj, map))) {
-		if (bpf_map__is_internal(map))
+		if (map == lab->skel->maps.rodata)
 			continue;
 		other = bpf_object__find_map_by_name(with->skel->obj, bpf_map__name(map));
 		need(bpf_map__reuse_fd(map, bpf_map__fd(other)) == 0, "sharing the maps");
@@ -251,7 +251,12 @@ void lab_subnets(struct lab *lab, const char *const *subnets, size_t n)
 
 int lab_map_fd(const struct lab *lab, const char *name)
 {
-	return bpf_object__find_map_fd_by_name(lab->skel->obj, name);
+	int fd = bpf_object__find_map_fd_by_name(lab->skel->obj, name);
+	char section[32];
+
+	/* global data */
+	snprintf(section, sizeof(section), ".data.%s", name);
+	return fd >= 0 ? fd : bpf_object__find_map_fd_by_name(lab->skel->obj, section);
 }
 
 /* A flag of a mapping, in both of its rows. */

@@ -120,16 +120,12 @@ static void switch_set(const volatile bool *constant, bool on)
 
 static void tell(const struct native_in *in)
 {
-	struct tn_watch watch = { .until = in->watched ? UINT64_MAX : 0 };
-	uint64_t changes = in->settled ? 2 : 0;
-	uint32_t zero = 0;
-
 	switch_set(&tn_xdp_guards_only, in->guards_only);
 	switch_set(&tn_sources_loose, in->sources_loose);
 	switch_set(&tn_forward_fast, in->fast);
 	switch_set(&tn_reads_kernel, in->fast);
-	native_update("changes", &zero, &changes);
-	native_update("watch", &zero, &watch);
+	changes = in->settled ? 2 : 0;
+	watch.until = in->watched ? UINT64_MAX : 0;
 }
 
 void native_run(const struct native_in *in, struct result *r)

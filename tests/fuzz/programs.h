@@ -38,6 +38,9 @@ extern const volatile __u32 tn_slots_mask;
 extern const volatile __u32 tn_way_ticks;
 extern const volatile struct tn_addr tn_own[2];
 
+extern volatile __u64 changes;
+extern struct tn_watch watch;
+
 /* What bpf_cast_to_kern_ctx() gives: of a namespace whose routes never change. */
 void *programs_kernel_context(bool xdp);
 
