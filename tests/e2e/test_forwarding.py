@@ -255,7 +255,7 @@ def looks_ahead():
     """Of every XDP program of tenantnat, whether it was told to look at the packet behind."""
     told, maps = [], {m["id"]: m.get("name", "") for m in listed("map")}
     for program_of in listed("prog"):
-        if program_of["type"] == "xdp" and program_of.get("name", "").startswith("tn_xdp"):
+        if program_of.get("name", "").startswith("tn_xdp"):
             for number in program_of["map_ids"]:
                 if maps[number].endswith(".rodata"):
                     rows = json.loads(sh(["bpftool", "-j", "map", "dump", "id", str(number)]).stdout)
