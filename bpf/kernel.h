@@ -61,6 +61,14 @@ static __always_inline const struct net___tn *namespace_of(void *ctx, bool xdp)
 	return ((struct sk_buff___tn *)bpf_cast_to_kern_ctx(ctx))->dev->nd_net.net;
 }
 
+static __always_inline __u32 routes_of(const struct net___tn *net)
+{
+	if (net->ipv4.sysctl_ip_fwd_use_pmtu)
+		return 0;
+	return net->ipv4.rt_genid.counter + net->nexthop.seq +
+	       (__u32)(bpf_jiffies64() >> tn_routes_shift);
+}
+
 /*
  * The generation of the IPv4 routes: as long as it is the same, where a packet goes depends on
  * nothing but its destination, and is what it was. 0: that cannot be said, because there have been
@@ -81,10 +89,16 @@ static __always_inline __u32 routes_so_far(void *ctx, bool xdp)
 	net = namespace_of(ctx, xdp);
 	if (bpf_core_field_exists(net->ipv4.fib_has_custom_rules) && net->ipv4.fib_has_custom_rules)
 		return 0;
-	if (net->ipv4.sysctl_ip_fwd_use_pmtu)
-		return 0;
-	return net->ipv4.rt_genid.counter + net->nexthop.seq +
-	       (__u32)(bpf_jiffies64() >> tn_routes_shift);
+	return routes_of(net);
+}
+
+/*
+ * The same for who compares it with one that was noted: where there had been rules nothing was, and
+ * the first one is a change.
+ */
+static __always_inline __u32 routes_noted(void *ctx, bool xdp)
+{
+	return tn_reads_kernel ? routes_of(namespace_of(ctx, xdp)) : 0;
 }
 
 #endif

@@ -136,7 +136,7 @@ static __always_inline int known_v4(struct xdp_md *xdp)
 
 	if (is_watched() || !four_begin(&f, xdp) || !four_is_plain(&f) || !four_l4(&f))
 		return NOT_KNOWN;
-	routes = routes_so_far(xdp, true);
+	routes = routes_noted(xdp, true);
 	from = sender_recall(f.ip->saddr, f.eth->h_source, four_service(&f), change);
 	if (!routes || !from || four_is_partial(&f))
 		return NOT_KNOWN;

@@ -317,7 +317,7 @@ struct tn_sender {
 };
 #define TN_SENDERS_BITS 8 /* of the hash */
 /* Milliseconds for which a route is believed at the most, though its generation be the same */
-#define TN_ROUTES_LIFE 600000
+#define TN_ROUTES_LIFE 3600000
 
 /*
  * Map counters, by CPU * capacity (struct tn_config) + slot: of a mapping, what it has carried by
