@@ -48,7 +48,7 @@ extern void *bpf_rdonly_cast(const void *obj, __u32 type) __weak __ksym;
 /* NULL: the packets are no veth's. */
 static __always_inline const struct ptr_ring___tn *ring_of(struct xdp_md *xdp)
 {
-	struct xdp_rxq_info___tn *rxq = ((struct xdp_buff___tn *)bpf_cast_to_kern_ctx(xdp))->rxq;
+	struct xdp_rxq_info___tn *rxq = queue_of(xdp);
 	void *rq = (void *)rxq - bpf_core_field_offset(struct veth_rq___tn, xdp_rxq);
 	/* the structure of a module has no id here; this one begins with the same pointer */
 	const struct xdp_rxq_info___tn *of =

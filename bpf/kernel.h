@@ -53,11 +53,16 @@ struct sk_buff___tn {
 
 extern void *bpf_cast_to_kern_ctx(void *ctx) __weak __ksym;
 
+static __always_inline struct xdp_rxq_info___tn *queue_of(void *xdp)
+{
+	return ((struct xdp_buff___tn *)bpf_cast_to_kern_ctx(xdp))->rxq;
+}
+
 /* The namespace in which bpf_fib_lookup() looks. */
 static __always_inline const struct net___tn *namespace_of(void *ctx, bool xdp)
 {
 	if (xdp)
-		return ((struct xdp_buff___tn *)bpf_cast_to_kern_ctx(ctx))->rxq->dev->nd_net.net;
+		return queue_of(ctx)->dev->nd_net.net;
 	return ((struct sk_buff___tn *)bpf_cast_to_kern_ctx(ctx))->dev->nd_net.net;
 }
 
