@@ -19,6 +19,7 @@ sys.dont_write_bytecode = True
 
 # pylint: disable=wrong-import-position
 import bench                                    # noqa: E402
+from kernel import Object                       # noqa: E402
 from net import private_machine                 # noqa: E402
 
 HOOKS = {"tc fast": ("tc", "fast"), "tc stack": ("tc", "stack"), "xdp fast": ("xdp", "fast")}
@@ -151,9 +152,9 @@ def main():
         print("the benchmark needs root", file=sys.stderr)
         return 2
     with private_machine() as scratch:
+        programs = Object(os.path.abspath(options.object), {})
         benches = {kind: bench.Bench(
-            shutil.copy(os.path.abspath(program), os.path.join(scratch, kind)),
-            os.path.abspath(options.object), scratch)
+            shutil.copy(os.path.abspath(program), os.path.join(scratch, kind)), scratch, programs)
             for kind, program in zip(KINDS, (options.bin, options.uncounted))}
         os.sched_setaffinity(0, {bench.CPU})
         found = measure(options, benches, wanted)
