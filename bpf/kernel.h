@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What is read of the kernel's own structures: see there, include/net/netns/ipv4.h. A program can
- * read them by bpf_cast_to_kern_ctx() (Linux 6.2); before that nothing of this is known.
+ * What is read of the kernel's own structures: see there, include/net/netns/ipv4.h and
+ * include/linux/skbuff.h. A program can read them by bpf_cast_to_kern_ctx() (Linux 6.2); before
+ * that nothing of this is known.
  */
 #ifndef TN_BPF_KERNEL_H
 #define TN_BPF_KERNEL_H
@@ -48,6 +49,9 @@ struct xdp_buff___tn {
 
 struct sk_buff___tn {
 	struct net_device___tn *dev;
+	__u16 network_header; /* from `head` on, as mac_header */
+	__u16 mac_header;
+	unsigned char *head;
 	unsigned char *data;
 } OF_THE_KERNEL;
 

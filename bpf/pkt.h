@@ -13,7 +13,7 @@
 
 #include <bpf/bpf_endian.h>
 
-#include "maps.h"
+#include "kernel.h"
 
 /* What is to become of a packet. drop() has noted the reason before it says TN_DROP. */
 enum tn_verdict {
@@ -148,15 +148,32 @@ static __always_inline bool pkt_store(struct pkt *p, __u32 offset, const void *f
 
 enum pkt_start { PKT_START_MAC, PKT_START_NETWORK, PKT_START_UNKNOWN };
 
+static __always_inline enum pkt_start pkt_start(bool at_mac, bool at_network)
+{
+	if (at_mac == at_network)
+		return PKT_START_UNKNOWN;
+	return at_mac ? PKT_START_MAC : PKT_START_NETWORK;
+}
+
+static __always_inline enum pkt_start pkt_start_of(const struct sk_buff___tn *skb)
+{
+	__u64 at = skb->data - skb->head;
+
+	return pkt_start(at == skb->mac_header, at == skb->network_header);
+}
+
 /*
- * Where skb->data points, by content: there is no field for it. enum pkt_start; global, so that the
- * verifier follows its ways once and not each of them to the end of the program.
+ * Where skb->data points: the context has no field for it, so without the kernel's own structure by
+ * content. enum pkt_start; global, so that the verifier follows its ways once and not each of them
+ * to the end of the program.
  */
 __noinline int tn_pkt_start(struct __sk_buff *skb)
 {
 	__u32 data[4] = {}, mac[4] = {}, network[4] = {};
 	bool at_mac, at_network;
 
+	if (tn_reads_kernel)
+		return pkt_start_of(bpf_cast_to_kern_ctx(skb));
 	/* too short to have one */
 	if (skb->len < ETH_HLEN)
 		return PKT_START_NETWORK;
@@ -170,9 +187,7 @@ __noinline int tn_pkt_start(struct __sk_buff *skb)
 		   (data[3] ^ mac[3]));
 	at_network = !((data[0] ^ network[0]) | (data[1] ^ network[1]) | (data[2] ^ network[2]) |
 		       (data[3] ^ network[3]));
-	if (at_mac == at_network)
-		return PKT_START_UNKNOWN;
-	return at_mac ? PKT_START_MAC : PKT_START_NETWORK;
+	return pkt_start(at_mac, at_network);
 }
 
 /* Both lie at even places, as in a frame. */

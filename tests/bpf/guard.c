@@ -2,6 +2,8 @@
 /* What does not get in or out, with its reason, and what is left alone. */
 #include "harness.h"
 
+#include "host.h"
+
 #define TCP(s, d, ...)	  .src = s, .dst = d, .proto = IPPROTO_TCP, ##__VA_ARGS__
 #define ICMPV6(s, d, ...) .src = s, .dst = d, .proto = IPPROTO_ICMPV6, ##__VA_ARGS__
 /* the IP packet ends that many bytes early, and says so */
@@ -349,13 +351,20 @@ static const struct row in_left_alone[] = {
 	{ "another protocol, a group frame with its header twice", ON_XDP,
 	  { .to = "01:08:0f:16:1d:24", .from = "2b:32:39:40:47:4e", .ethertype = 0x555c,
 	    .payload = 46, .fill = 1 }, PASS },
-	/* where it starts cannot be told by its content: see pkt_mend_mac() */
-	{ "its header twice, on tc", ON_TC,
-	  { .to = "01:08:0f:16:1d:24", .from = "2b:32:39:40:47:4e", .ethertype = 0x555c,
-	    .payload = 46, .fill = 1 }, DROP(INTERNAL) },
 	{ "a VLAN's tag, which XDP leaves to tc", ON_XDP,
 	  { UDP(GREEN_SHARED, RED_SHARED, .vlan = 7) }, PASS },
 };
+
+#define HEADER_TWICE                                                             \
+	{                                                                        \
+		.to = "01:08:0f:16:1d:24", .from = "2b:32:39:40:47:4e",          \
+		.ethertype = 0x555c, .payload = 46, .fill = 1,                   \
+	}
+/* Where it starts does not show by its content: see tn_pkt_start(). */
+static const struct row told = { "its header twice, and the kernel tells", ON_TC, HEADER_TWICE,
+				 PASS };
+static const struct row untold = { "its header twice, and nobody tells", ON_TC, HEADER_TWICE,
+				   DROP(INTERNAL) };
 
 static const struct row out[] = {
 	{ "a VM without mapping", ON_OUT, { UDP("10.0.0.77", GREEN_SHARED) }, DROP(UNTRANSLATED) },
@@ -438,6 +447,24 @@ Test(guard, in_on_tc)
 Test(guard, frames_in_on_tc)
 {
 	lab_check_table(in_frames, ARRAY_SIZE(in_frames), TC_IN);
+}
+
+static void check_header_twice(bool no_hops)
+{
+	struct lab *lab = lab_open(&(struct lab_options){ .programs = ON_TC, .no_hops = no_hops });
+
+	lab_check(lab, !no_hops && host_lets_programs_read() ? &told : &untold, TC_IN);
+	lab_close(lab);
+}
+
+Test(guard, header_twice_in_on_tc)
+{
+	check_header_twice(false);
+}
+
+Test(guard, header_twice_in_on_tc_that_reads_nothing_of_the_kernel)
+{
+	check_header_twice(true);
 }
 
 Test(guard, malformed_in_on_xdp)

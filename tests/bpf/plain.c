@@ -277,6 +277,11 @@ Test(plain, shared_in_of_a_mac_address_like_ipv6)
 	cr_expect_gt(check_many_at(MAC_LIKE_IPV6, TC_IN, ON_TC, PAST_STACK), PLAIN);
 }
 
+Test(plain, shared_in_of_a_mac_address_like_ipv6_asking_for_routes)
+{
+	cr_expect_gt(check_many_at(MAC_LIKE_IPV6, TC_IN, ON_TC, PAST_STACK_ASKING), PLAIN);
+}
+
 Test(plain, inside_in)
 {
 	cr_expect_gt(check_many(INSIDE_IN, ON_INSIDE, PAST_STACK), PLAIN);

@@ -387,7 +387,9 @@ static struct shim_frame *frame_of(const void *ctx)
 
 void *bpf_cast_to_kern_ctx(void *ctx)
 {
-	return programs_kernel_context(frame_of(ctx)->is_xdp);
+	const struct shim_frame *f = frame_of(ctx);
+
+	return programs_kernel_context(f->is_xdp, f->mac, f->network);
 }
 
 /* Nothing comes behind a frame here. */
