@@ -10,17 +10,7 @@
 #define TN_BPF_AHEAD_H
 
 #include "note.h"
-
-struct ptr_ring___tn {
-	int consumer_head;
-	void **queue;
-} OF_THE_KERNEL;
-
-struct veth_rq___tn {
-	struct net_device___tn *dev;
-	struct ptr_ring___tn xdp_ring;
-	struct xdp_rxq_info___tn xdp_rxq;
-} OF_THE_KERNEL;
+#include "veth.h"
 
 struct xdp_frame___tn {
 	void *data;
@@ -38,26 +28,6 @@ struct iphdr___tn {
 struct timespec64___tn {
 	__s64 tv_sec;
 } OF_THE_KERNEL;
-
-extern void *bpf_rdonly_cast(const void *obj, __u32 type) __weak __ksym;
-
-/* What the kernel has there is read as that structure of its, and as zero where nothing is. */
-#define KERNEL_AT(at, type) \
-	((const struct type *)bpf_rdonly_cast((at), bpf_core_type_id_kernel(struct type)))
-
-/* NULL: the packets are no veth's. */
-static __always_inline const struct ptr_ring___tn *ring_of(struct xdp_md *xdp)
-{
-	struct xdp_rxq_info___tn *rxq = queue_of(xdp);
-	void *rq = (void *)rxq - bpf_core_field_offset(struct veth_rq___tn, xdp_rxq);
-	/* the structure of a module has no id here; this one begins with the same pointer */
-	const struct xdp_rxq_info___tn *of =
-		KERNEL_AT(rq + bpf_core_field_offset(struct veth_rq___tn, dev), xdp_rxq_info___tn);
-
-	if (of->dev != rxq->dev)
-		return NULL;
-	return KERNEL_AT(rq + bpf_core_field_offset(struct veth_rq___tn, xdp_ring), ptr_ring___tn);
-}
 
 #define RING_XDP_FRAME 1 /* in a pointer of the ring, VETH_XDP_FLAG: not to a struct sk_buff */
 

@@ -22,7 +22,8 @@ enum { FAMILY_V4 = 2, FAMILY_V6 = 10 };
 
 /*
  * The kernel's way from `from` to `to` for a packet of `len` bytes (0: any) that came by that
- * interface: BPF_FIB_LKUP_RET_…
+ * interface: BPF_FIB_LKUP_RET_… Of routes with a TOS and of rules by other than addresses and
+ * interfaces it knows nothing, for ways and notes are kept by addresses alone.
  */
 static __always_inline long fib_route(void *ctx, __u32 ifindex, const struct tn_addr *from,
 				      const struct tn_addr *to, __u32 len,
@@ -290,7 +291,8 @@ static __always_inline bool forward_prepare(struct pkt *p, bool out)
 {
 	__u32 len, egress;
 
-	if (!is_plain(p) || is_summed(p))
+	/* the stack takes a priority tag off */
+	if (!is_plain(p) || is_summed(p) | ((struct __sk_buff *)p->ctx)->vlan_present)
 		return false;
 	len = wire_len(p);
 	egress = len ? tn_way_on(p->ctx, len, out) : 0;

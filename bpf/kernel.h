@@ -45,21 +45,40 @@ struct xdp_rxq_info___tn {
 
 struct xdp_buff___tn {
 	struct xdp_rxq_info___tn *rxq;
+	__u32 flags;
 } OF_THE_KERNEL;
 
 struct sk_buff___tn {
 	struct net_device___tn *dev;
-	__u16 network_header; /* from `head` on, as mac_header */
+	__u8 ip_summed : 2;
+	__u32 vlan_all;
+	__u16 csum_start; /* from `head` on, as the next two */
+	__u16 network_header;
 	__u16 mac_header;
 	unsigned char *head;
 	unsigned char *data;
 } OF_THE_KERNEL;
 
+#define XDP_HAS_FRAGS 1 /* of xdp_buff's flags: XDP_FLAGS_HAS_FRAGS, include/net/xdp.h */
+
 extern void *bpf_cast_to_kern_ctx(void *ctx) __weak __ksym;
+
+static __always_inline const struct xdp_buff___tn *buff_of(void *xdp)
+{
+	return bpf_cast_to_kern_ctx(xdp);
+}
 
 static __always_inline struct xdp_rxq_info___tn *queue_of(void *xdp)
 {
-	return ((struct xdp_buff___tn *)bpf_cast_to_kern_ctx(xdp))->rxq;
+	return buff_of(xdp)->rxq;
+}
+
+#define CHECKSUM_PARTIAL 3 /* include/linux/skbuff.h */
+
+/* Whether a checksum is left to the device: L4's, or one within a tunnel. */
+static __always_inline bool is_left_to_device(const struct sk_buff___tn *skb)
+{
+	return BPF_CORE_READ_BITFIELD(skb, ip_summed) == CHECKSUM_PARTIAL;
 }
 
 /* The namespace in which bpf_fib_lookup() looks. */
@@ -79,10 +98,10 @@ static __always_inline __u32 routes_of(const struct net___tn *net)
 }
 
 /*
- * The generation of the IPv4 routes: as long as it is the same, where a packet goes depends on
- * nothing but its destination, and is what it was. 0: that cannot be said, because there have been
- * rules, which may ask for the source, or because the kernel forwards by path MTUs that it learns
- * (ip_forward_use_pmtu).
+ * The generation of the IPv4 routes: as long as it is the same, what fib_route() says for a packet
+ * depends on nothing but its destination, and is what it was. 0: that cannot be said, because there
+ * have been rules, which may ask for the source, or because the kernel forwards by path MTUs that
+ * it learns (ip_forward_use_pmtu).
  *
  * The kernel raises its numbers after a change: of routes that it has asked for, rules, addresses
  * and links (rt_cache_flush()), and of next hops that are objects (nh_base_seq_inc()). What it does

@@ -24,13 +24,13 @@ struct four {
 	__u32 class;
 };
 
-static __always_inline bool four_begin(struct four *f, const struct xdp_md *xdp)
+static __always_inline bool four_begin(struct four *f, struct xdp_md *xdp)
 {
 	f->end = (void *)(long)xdp->data_end;
 	f->eth = (void *)(long)xdp->data;
 	f->ip = (void *)(f->eth + 1);
 	f->l4 = (void *)(f->ip + 1);
-	return (void *)(f->l4 + 1) <= f->end && mac_is_ours(f->eth->h_dest);
+	return (void *)(f->l4 + 1) <= f->end && mac_is_ours(f->eth->h_dest) && is_in_one_piece(xdp);
 }
 
 /* See plain_v4() and plain_l4(). */
@@ -70,12 +70,16 @@ static __always_inline __u32 four_service(const struct four *f)
 	return f->class << 16 | bpf_ntohs(f->l4->dest);
 }
 
-/* See csum_is_partial(). */
+/* See csum_is_partial(). Where the veth tells, is_for_stack() has been asked. */
 static __always_inline bool four_is_partial(const struct four *f)
 {
 	const struct iphdr *ip = f->ip;
-	__u32 sum = csum_fold_few((__u64)ip->saddr + ip->daddr + bpf_htons(f->len - sizeof(*ip)) +
-				  bpf_htons(ip->protocol));
+	__u32 sum;
+
+	if (veth_tells())
+		return false;
+	sum = csum_fold_few((__u64)ip->saddr + ip->daddr + bpf_htons(f->len - sizeof(*ip)) +
+			    bpf_htons(ip->protocol));
 
 	return (__u16)(sum + (sum >> 16)) == *f->check;
 }

@@ -65,10 +65,16 @@ static __always_inline bool nat_ip_v6(struct pkt *p, enum tn_side side, const st
 	if ((void *)(ip + 1) > p->data_end)
 		return false;
 	limit = ip->hop_limit - p->hops;
-	if (!p->xdp)
-		return pkt_store(p, ETH_HLEN + at, new, sizeof(*new)) &&
-		       (!p->hops || pkt_store(p, ETH_HLEN + offsetof(struct ipv6hdr, hop_limit),
-					      &limit, sizeof(limit)));
+	if (!p->xdp) {
+		if (!pkt_store(p, ETH_HLEN + at, new, sizeof(*new)))
+			return false;
+		if (!p->hops)
+			return true;
+		/* no checksum makes up for it: the sum of the whole frame follows */
+		bpf_csum_update(p->ctx, (__u16)~bpf_htons(p->hops));
+		return pkt_store(p, ETH_HLEN + offsetof(struct ipv6hdr, hop_limit), &limit,
+				 sizeof(limit));
+	}
 	ip->hop_limit = limit;
 	__builtin_memcpy((void *)ip + at, new, sizeof(*new));
 	return true;
@@ -78,6 +84,25 @@ static __always_inline bool nat_ip_v6(struct pkt *p, enum tn_side side, const st
 static __always_inline bool nat_ip(struct pkt *p, enum tn_side side, const struct tn_addr *new)
 {
 	return p->v4 ? nat_ip_v4(p, side, new->w[3]) : nat_ip_v6(p, side, new);
+}
+
+/*
+ * A tunnel's UDP header can have a whole checksum while one within is left to the device (LCO,
+ * Documentation/networking/checksum-offloads.rst). bpf_l4_csum_replace() takes it for the one that
+ * is not whole, and adds the difference instead of subtracting it. -1, so that ^ turns the
+ * difference round, and 0 for all others. Global, so that the verifier follows it once.
+ */
+__noinline int tn_whole_beside_partial(struct __sk_buff *skb, __u32 offset)
+{
+	const struct sk_buff___tn *kernels;
+
+	if (!tn_reads_kernel)
+		return 0;
+	kernels = bpf_cast_to_kern_ctx(skb);
+	/* segments of a tunnel have theirs made of one that is not whole, too */
+	if (skb->gso_size || !is_left_to_device(kernels))
+		return 0;
+	return kernels->head + kernels->csum_start > kernels->data + offset ? -1 : 0;
 }
 
 /*
@@ -95,10 +120,17 @@ static __always_inline bool nat_l4_csum(struct pkt *p, __u32 offset, __u64 diff,
 
 	if (!p->xdp) {
 		__u64 flags = optional ? BPF_F_MARK_MANGLED_0 : 0;
+		__u32 by = csum_fold32(diff);
+		int turn;
 
 		if (p->v4 || partial)
 			flags |= BPF_F_PSEUDO_HDR;
-		return bpf_l4_csum_replace(p->ctx, offset, 0, csum_fold32(diff), flags) == 0;
+		if (tn_reads_kernel) {
+			turn = tn_whole_beside_partial(p->ctx, offset);
+			flags |= turn & BPF_F_PSEUDO_HDR;
+			by ^= turn;
+		}
+		return bpf_l4_csum_replace(p->ctx, offset, 0, by, flags) == 0;
 	}
 	field = p->data + (offset & PKT_OFFSET_MASK);
 	if ((void *)(field + 1) > p->data_end)

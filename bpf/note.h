@@ -102,8 +102,11 @@ static __always_inline void note_keep_hop(const struct tn_way *way, const struct
 	const struct tn_hop *h = NULL;
 	struct tn_record *r;
 
-	/* an IPv4 route can have an IPv6 gateway (RFC 8950) */
-	if (!routes || !way->until || w->fib.family != FAMILY_V4)
+	/*
+	 * The first rule may have come after the generation was read; an IPv4 route can have an
+	 * IPv6 gateway (RFC 8950)
+	 */
+	if (!routes || !w->for_nobody || !way->until || w->fib.family != FAMILY_V4)
 		return;
 	r = noted_record(w->ends.shared.w[3], so_far);
 	if (r)

@@ -489,7 +489,8 @@ static __always_inline bool plain_init_skb(struct pkt *p, struct __sk_buff *skb)
 	p->data_end = (void *)(long)skb->data_end;
 	p->len = skb->len;
 	p->packets = 1;
-	return !skb->gso_size;
+	/* nor with a priority tag, which the stack takes off */
+	return !(skb->gso_size | skb->vlan_present);
 }
 
 static __always_inline int plain_shared_in(struct __sk_buff *skb)
@@ -528,6 +529,14 @@ static __always_inline int plain_inside_in(struct __sk_buff *skb)
 	return plain_action(&p, plain_out(&p, true, &by), by);
 }
 
+/* Else what `data_end` ends is its first piece alone. */
+static __always_inline bool is_in_one_piece(struct xdp_md *xdp)
+{
+	if (tn_reads_kernel)
+		return !(buff_of(xdp)->flags & XDP_HAS_FRAGS);
+	return bpf_xdp_get_buff_len(xdp) == xdp->data_end - xdp->data;
+}
+
 static __always_inline bool plain_init_xdp(struct pkt *p, struct xdp_md *xdp)
 {
 	const struct ethhdr *eth = (void *)(long)xdp->data;
@@ -538,12 +547,8 @@ static __always_inline bool plain_init_xdp(struct pkt *p, struct xdp_md *xdp)
 	p->data = (void *)(long)xdp->data;
 	p->data_end = (void *)(long)xdp->data_end;
 	p->len = p->data_end - p->data;
-	/*
-	 * Of a frame in pieces this is the first alone: then the IP packet is longer, and not
-	 * plain. To ask for the whole would be a twentieth of what all of this takes.
-	 */
 	return tn_forward_fast && !tn_xdp_guards_only && (void *)(eth + 1) <= p->data_end &&
-	       mac_is_ours(eth->h_dest);
+	       mac_is_ours(eth->h_dest) && is_in_one_piece(xdp);
 }
 
 static __always_inline int plain_send_xdp(struct pkt *p, const struct tn_way *by)

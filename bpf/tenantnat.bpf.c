@@ -13,13 +13,14 @@ char LICENSE[] SEC("license") = "GPL";
 SEC("xdp.frags")
 int tn_xdp_shared_in(struct xdp_md *xdp)
 {
-	int action = known_xdp(xdp);
+	bool for_stack = tn_forward_fast && is_for_stack(xdp);
+	int action = for_stack ? NOT_KNOWN : known_xdp(xdp);
 	enum tn_verdict v;
 	struct pkt p;
 
 	if (action != NOT_KNOWN)
 		return action;
-	v = plain_xdp(xdp, &action);
+	v = for_stack ? TN_LEAVE_TO_TC : plain_xdp(xdp, &action);
 	if (v == TN_FORWARD)
 		return action;
 	pkt_init_xdp(&p, xdp);

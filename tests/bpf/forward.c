@@ -562,6 +562,38 @@ Test(forward, xdp_sends_plain_packets_alone)
 	lab_close(lab);
 }
 
+/* Nor what the IP packet's length lets end with the first piece of a frame. */
+#define FIRST_PIECE 3520 /* bytes, of a test run's frame: a page less headroom and tailroom */
+
+static void check_pieces(enum links_path path)
+{
+	struct lab *lab = links_open_known(ON_IN, path, MAC_ROUTER);
+	const struct packet small = { V4_IN };
+	const struct packet large = { .src = GREEN_SHARED,
+				      .dst = RED_SHARED,
+				      .proto = IPPROTO_UDP,
+				      .payload = FIRST_PIECE - 42 };
+	struct frame f = packet_build(&small);
+
+	lab_stay_on(0);
+	links_take_xdp(lab);
+	links_ip("link set lan0 mtu 9000\nlink set vm0 mtu 9000\n");
+	for (int i = 0; i < 2; i++)
+		lab_run(lab, TC_IN, &small, &f);
+	f = packet_build(&large);
+	cr_assert_eq(f.len, FIRST_PIECE);
+	cr_expect_eq(lab_run(lab, XDP_IN, &large, &f).verdict, BACK, "in one piece");
+	f.len += 1000;
+	cr_expect_neq(lab_run(lab, XDP_IN, &large, &f).verdict, BACK, "in two pieces");
+	lab_close(lab);
+}
+
+Test(forward, xdp_leaves_frames_in_pieces)
+{
+	check_pieces(PAST_STACK);
+	check_pieces(PAST_STACK_ASKING);
+}
+
 /* Nor by a way that is another's, or holds no more. */
 Test(forward, xdp_goes_by_its_own_ways_alone)
 {

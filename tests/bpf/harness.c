@@ -142,6 +142,7 @@ static struct lab *load(const struct lab_options *o, const struct lab *beside)
 	lab->skel->rodata->tn_way_ticks = LAB_WAY_TICKS;
 	lab->skel->rodata->tn_routes_shift = 31;
 	lab->skel->rodata->tn_reads_kernel = !o->no_hops && host_lets_programs_read();
+	lab->skel->rodata->tn_on_veth = o->on_veth && host_lets_programs_read();
 	lab->skel->rodata->tn_looks_ahead = o->ahead && host_lets_programs_read();
 	bpf_map__set_max_entries(lab->skel->maps.counters, MAPPINGS_MAX * lab->cpus);
 	bpf_map__set_max_entries(lab->skel->maps.ways, TN_WAYS * lab->cpus);
@@ -506,9 +507,12 @@ struct result lab_run(struct lab *lab, enum program program, const struct packet
 	return program == XDP_IN ? run_xdp(lab, f) : run_tc(lab, program, p, f);
 }
 
-bool lab_run_summed(struct lab *lab, enum program program, const struct frame *f)
+bool lab_run_summed(struct lab *lab, enum program program, const struct packet *p,
+		    const struct frame *f)
 {
+	struct __sk_buff in = { .ifindex = p->ifindex };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f->bytes, .data_size_in = f->len,
+		    .ctx_in = &in, .ctx_size_in = sizeof(in),
 		    .flags = BPF_F_TEST_SKB_CHECKSUM_COMPLETE);
 
 	return bpf_prog_test_run_opts(lab_fd(lab, program), &opts) == 0;

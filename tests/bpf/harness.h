@@ -21,7 +21,8 @@ struct lab_options {
 	bool bare;		/* no mappings but those of lab_map(): for random ones */
 	bool loose;		/* tn_sources_loose */
 	bool fast;		/* tn_forward_fast */
-	bool no_hops;		/* routes are always asked for, as before Linux 6.2 */
+	bool no_hops;		/* nothing is read of the kernel's, as before 6.2: no next hops */
+	bool on_veth;		/* tn_on_veth */
 	bool ahead;		/* tn_looks_ahead */
 	bool own_slots;		/* mappings have those by their addresses, while these are free */
 	bool strict;	 /* nobody accepts anything, and no pools: for policies of one's own */
@@ -90,7 +91,8 @@ struct result lab_run(struct lab *lab, enum program program, const struct packet
  * (CHECKSUM_COMPLETE); the kernel fails the run when that sum is wrong behind the
  * program. False: this kernel has no such test, or it failed (errno EBADMSG).
  */
-bool lab_run_summed(struct lab *lab, enum program program, const struct frame *f);
+bool lab_run_summed(struct lab *lab, enum program program, const struct packet *p,
+		    const struct frame *f);
 
 /* Everything that was counted so far. */
 struct tally {

@@ -24,13 +24,15 @@ struct pair {
 
 static struct pair open_pair(void)
 {
-	struct lab *lab = lab_open(&(struct lab_options){ 0 });
+	/* as native.c has programs read of the kernel past the stack alone */
+	struct lab *lab = lab_open(&(struct lab_options){ .no_hops = true });
 
 	native_open();
 	return (struct pair){
 		.lab = lab,
-		.guards = lab_open_beside(
-			lab, &(struct lab_options){ .programs = ON_XDP, .guards_only = true }),
+		.guards = lab_open_beside(lab, &(struct lab_options){ .programs = ON_XDP,
+								      .guards_only = true,
+								      .no_hops = true }),
 	};
 }
 

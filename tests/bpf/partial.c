@@ -6,6 +6,7 @@
  * make wrong. A test run has no partial ones, so those go over real interfaces.
  */
 #include "kinds.h"
+#include "links.h"
 #include "wire.h"
 
 #include <errno.h>
@@ -166,8 +167,8 @@ static void check_summed(struct lab *lab, enum program program, const struct kin
 {
 	struct frame f = packet_build(&row->before);
 
-	cr_expect(lab_run_summed(lab, program, &f), "%s, %s: %s", kind->what, program_name(program),
-		  strerror(errno));
+	cr_expect(lab_run_summed(lab, program, &row->before, &f), "%s, %s: %s", kind->what,
+		  program_name(program), strerror(errno));
 }
 
 /* The kernel itself compares its sum of the frame with the frame, behind the program. */
@@ -178,7 +179,7 @@ static void check_complete(enum program program)
 	const struct frame f = packet_build(&any);
 	bool in = program == TC_IN;
 
-	if (!lab_run_summed(lab, program, &f) && errno == EINVAL)
+	if (!lab_run_summed(lab, program, &any, &f) && errno == EINVAL)
 		cr_skip_test("this kernel has no test runs with CHECKSUM_COMPLETE");
 	for (size_t i = 0; i < kinds_n; i++) {
 		for (size_t j = 0; j < ARRAY_SIZE(families); j++) {
@@ -202,6 +203,32 @@ Test(partial, whole_frame_summed_in)
 Test(partial, whole_frame_summed_out)
 {
 	check_complete(TC_OUT);
+}
+
+/* Also by a way that is known since packets that no card had summed. */
+static void check_complete_known(enum program program, const char *from, const char *to)
+{
+	struct lab *lab = links_open_known(1U << program, PAST_STACK, MAC_ROUTER);
+	bool out = program == INSIDE_IN;
+	const struct packet p = { UDP(from, to), .from = out ? MAC_VM : NULL,
+				  .ifindex = out ? links_inside : 0 };
+	const struct frame f = packet_build(&p);
+
+	lab_stay_on(0);
+	if (!lab_run_summed(lab, program, &p, &f) && errno == EINVAL)
+		cr_skip_test("this kernel has no test runs with CHECKSUM_COMPLETE");
+	for (int i = 0; i < 3; i++)
+		cr_expect_eq(lab_run(lab, program, &p, &f).verdict, BACK, "from %s", from);
+	cr_expect(lab_run_summed(lab, program, &p, &f), "from %s: %s", from, strerror(errno));
+	lab_close(lab);
+}
+
+Test(partial, whole_frame_summed_by_a_way_that_is_known)
+{
+	check_complete_known(TC_IN, GREEN_SHARED, RED_SHARED);
+	check_complete_known(TC_IN, GREEN_SHARED_6, RED_SHARED_6);
+	check_complete_known(INSIDE_IN, RED_VM, GREEN_SHARED);
+	check_complete_known(INSIDE_IN, RED_VM_6, GREEN_SHARED_6);
 }
 
 /*

@@ -56,6 +56,14 @@ def need_vlan():
         raise Skip("this kernel has no VLAN devices")
 
 
+def need_vxlan():
+    with _trial() as ns:
+        done = sh(["ip", "-n", ns.name, "link", "add", "v", "type", "vxlan", "id", "5",
+                   "dstport", "4789"], check=False)
+    if done.returncode:
+        raise Skip("this kernel has no VXLAN")
+
+
 def need_ovs():
     missing = [program for program in OVS_PROGRAMS if not shutil.which(program)]
     if missing:

@@ -9,7 +9,7 @@ from agent import Agent
 from case import datapath, equal, eventually, once, program
 from defs import Tenant
 from lab import BLUE1, BLUE1_V6, FIXED, PLAIN, RED1, RED1_V6, RED2
-from media import has_netdev
+from media import has_netdev, need_vxlan
 from net import BPFFS, sh
 from snapshot import listed, pinned_ids
 from test_six import dual_stack
@@ -246,6 +246,44 @@ def test_forwarding_by_xdp(lab):
         as_defined(lab, "fast")
         equal(sent_by(lab), "tc", "without GRO, packets go on by")
         traffic(lab)
+    finally:
+        take_xdp(lab, False)
+        lab.apply()
+
+
+@contextlib.contextmanager
+def tunnel(lab, *options):
+    """VXLAN between plain and a VM, by its shared address; gives the addresses in it."""
+    ends = {"plain": (lab.plain, PLAIN, BLUE1), "blue1": (lab.blue1, FIXED, PLAIN)}
+    inner = {name: f"192.168.77.{number}" for number, name in enumerate(ends, 1)}
+    try:
+        for name, (ns, local, remote) in ends.items():
+            ns.ip(" ".join((f"link add vx0 type vxlan id 5 local {local} remote {remote}",
+                            "dstport 4789", *options)),
+                  f"addr add {inner[name]}/24 dev vx0", "link set vx0 up")
+        yield inner
+    finally:
+        for ns, *_ in ends.values():
+            ns.run("ip", "link", "del", "vx0", check=False)
+
+
+@datapath
+def test_forwarding_a_tunnel(lab):
+    """
+    What a local sender leaves to its device is a checksum in the tunnel, and nothing shows that
+    outside. Where programs cannot ask, the tunnel's own (LCO) gets as wrong as by the kernel's NAT.
+    """
+    need_vxlan()
+    try:
+        take_xdp(lab, True)
+        if lab.forwarding != "stack":
+            as_defined(lab, "fast")
+        for options in (("noudpcsum",), ("udpcsum",))[:2 if has_netdev() else 1]:
+            with tunnel(lab, *options) as inner:
+                for _ in range(5):
+                    for source, target in (("plain", "blue1"), ("blue1", "plain")):
+                        for exchange in udp, tcp:
+                            exchange(lab.ns[source], lab.ns[target], inner[target], inner[source])
     finally:
         take_xdp(lab, False)
         lab.apply()

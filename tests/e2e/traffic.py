@@ -12,7 +12,8 @@ import time
 
 from case import PATIENCE
 from net import Child
-from sniffer import PACKET_OUTGOING, packet_socket
+from sniffer import (AUXDATA, PACKET_AUXDATA, PACKET_OUTGOING, SOL_PACKET, VLAN_VALID,
+                     packet_socket)
 
 IP_MTU_DISCOVER, SO_NO_CHECK = 10, 11
 # offsets in struct tcp_info of <linux/tcp.h>
@@ -246,11 +247,12 @@ def send_frames(ns, device, frames):
 
 
 class Watch:
-    """The frames that arrive at a device while the block runs."""
+    """The frames that arrive at a device while the block runs, and those with a VLAN tag."""
 
     def __init__(self, ns, device, room=1 << 20):
         self.sock = packet_socket(ns, device, room)
-        self.frames = []
+        self.sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+        self.frames, self.tagged = [], []
 
     def __enter__(self):
         return self
@@ -267,9 +269,11 @@ class Watch:
             left = max(0, end - time.monotonic())
             if not select.select([self.sock], [], [], left)[0]:
                 return found
-            frame, where = self.sock.recvfrom(1 << 17)
+            frame, notes, _, where = self.sock.recvmsg(1 << 17, 64)
             if where[2] == PACKET_OUTGOING:
                 continue
             self.frames.append(frame)
+            if AUXDATA.unpack_from(notes[0][2])[0] & VLAN_VALID:
+                self.tagged.append(frame)
             if found is None and wanted(frame):
                 found, end = frame, time.monotonic() + grace * PATIENCE

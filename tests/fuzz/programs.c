@@ -47,15 +47,23 @@ static struct net___tn kernel_net = { .ipv4 = { .rt_genid = { .counter = 1 } } }
 static struct net_device___tn kernel_device = { .nd_net = { .net = &kernel_net } };
 static struct xdp_rxq_info___tn kernel_queue = { .dev = &kernel_device };
 
-void *programs_kernel_context(bool xdp, int mac, int network)
+void *programs_kernel_xdp(bool in_pieces)
+{
+	static struct xdp_buff___tn buff = { .rxq = &kernel_queue };
+
+	buff.flags = in_pieces ? XDP_HAS_FRAGS : 0;
+	return &buff;
+}
+
+void *programs_kernel_skb(bool left, int mac, int network)
 {
 	static unsigned char head[ETH_HLEN];
-	static struct xdp_buff___tn buff = { .rxq = &kernel_queue };
 	static struct sk_buff___tn skb = { .dev = &kernel_device,
 					   .head = head,
 					   .data = head + ETH_HLEN };
 
+	skb.ip_summed = left ? CHECKSUM_PARTIAL : 0;
 	skb.mac_header = (__u16)(ETH_HLEN + mac);
 	skb.network_header = (__u16)(ETH_HLEN + network);
-	return xdp ? (void *)&buff : (void *)&skb;
+	return &skb;
 }

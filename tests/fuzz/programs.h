@@ -41,11 +41,13 @@ extern const volatile struct tn_addr tn_own[2];
 extern volatile __u64 changes;
 extern struct tn_watch watch;
 
+/* What bpf_cast_to_kern_ctx() gives: of a namespace whose routes never change. */
+void *programs_kernel_xdp(bool in_pieces);
 /*
- * What bpf_cast_to_kern_ctx() gives: of a namespace whose routes never change. `mac` and `network`
- * are where an skb's headers are, in bytes from its data on; one MAC header can lie in front of it.
+ * `left`: its checksum is, to the device. And where its headers are, in bytes from its data on: one
+ * MAC header can lie in front of it.
  */
-void *programs_kernel_context(bool xdp, int mac, int network);
+void *programs_kernel_skb(bool left, int mac, int network);
 
 int tn_xdp_shared_in(struct xdp_md *xdp);
 int tn_tc_shared_in(struct __sk_buff *skb);

@@ -389,7 +389,8 @@ void *bpf_cast_to_kern_ctx(void *ctx)
 {
 	const struct shim_frame *f = frame_of(ctx);
 
-	return programs_kernel_context(f->is_xdp, f->mac, f->network);
+	return f->is_xdp ? programs_kernel_xdp(f->rest_len)
+			 : programs_kernel_skb(f->summed == SUMMED_PARTLY, f->mac, f->network);
 }
 
 /* Nothing comes behind a frame here. */

@@ -3,9 +3,13 @@
 #ifndef TN_FUZZ_BPF_CORE_READ_H
 #define TN_FUZZ_BPF_CORE_READ_H
 
-#define bpf_core_field_exists(field)	   (sizeof(field) != 0)
+#include <stddef.h>
+
+/* of a field itself, or of a type's field by its name */
+#define bpf_core_field_exists(...)	   1
 #define bpf_core_field_offset(type, field) offsetof(type, field)
 #define bpf_core_type_exists(type)	   (sizeof(type) != 0)
 #define bpf_core_type_id_kernel(type)	   0
+#define BPF_CORE_READ_BITFIELD(at, field)  ((at)->field)
 
 #endif
