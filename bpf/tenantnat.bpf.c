@@ -6,6 +6,13 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
+static __always_inline int xdp_action(struct pkt *p, enum tn_verdict v)
+{
+	account(p, v);
+	report(p, v);
+	return v == TN_DROP ? XDP_DROP : XDP_PASS;
+}
+
 /*
  * Shared interface, XDP ingress. Frames that it does not decide go on to
  * shared_in below, which runs behind it in any case.
@@ -13,21 +20,22 @@ char LICENSE[] SEC("license") = "GPL";
 SEC("xdp.frags")
 int tn_xdp_shared_in(struct xdp_md *xdp)
 {
-	bool for_stack = tn_forward_fast && is_for_stack(xdp);
-	int action = for_stack ? NOT_KNOWN : known_xdp(xdp);
 	enum tn_verdict v;
 	struct pkt p;
+	int action;
 
+	if (tn_forward_fast && is_for_stack(xdp)) {
+		pkt_init_xdp(&p, xdp);
+		return xdp_action(&p, judge_in_xdp(&p, true));
+	}
+	action = known_xdp(xdp);
 	if (action != NOT_KNOWN)
 		return action;
-	v = for_stack ? TN_LEAVE_TO_TC : plain_xdp(xdp, &action);
+	v = plain_xdp(xdp, &action);
 	if (v == TN_FORWARD)
 		return action;
 	pkt_init_xdp(&p, xdp);
-	v = judge_in_xdp(&p, v == TN_LEAVE_TO_TC);
-	account(&p, v);
-	report(&p, v);
-	return v == TN_DROP ? XDP_DROP : XDP_PASS;
+	return xdp_action(&p, judge_in_xdp(&p, v == TN_LEAVE_TO_TC));
 }
 
 /* Shared interface, tc ingress: guard, ARP, DNAT. */
