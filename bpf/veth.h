@@ -59,7 +59,7 @@ static __always_inline bool veth_tells(void)
 /*
  * Whether a sender of this machine has handed on, beside the packet, what would be lost if XDP sent
  * it on itself: that its device is to finish a checksum, which may be one within a tunnel, or a
- * VLAN tag.
+ * VLAN tag. Of a veth that does not tell, every packet may be such a one.
  */
 static __always_inline bool is_for_stack(struct xdp_md *xdp)
 {
@@ -67,7 +67,7 @@ static __always_inline bool is_for_stack(struct xdp_md *xdp)
 	void *at;
 
 	if (!veth_tells())
-		return false;
+		return tn_on_veth;
 	at = pointer_at(bpf_cast_to_kern_ctx(xdp) +
 			bpf_core_field_offset(struct veth_xdp_buff___tn, skb));
 	/* behind what a test run brings there may be anything */

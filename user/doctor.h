@@ -174,7 +174,8 @@ struct router_report {
 	})
 	others; /* programs of somebody else at the shared interface */
 	VEC(struct lookup) lookups;
-	bool fast;  /* packets go past the stack, */
+	bool sees_tags; /* XDP asks a veth for those beside a frame: bpf/veth.h */
+	bool fast;	/* packets go past the stack, */
 	bool rule;  /* where netfilter has rules for them */
 	bool ipsec; /* where IPsec has policies for them */
 	struct error rules_error;

@@ -8,6 +8,7 @@
 #include "host.h"
 #include "iface.h"
 #include "ipsec.h"
+#include "netdev.h"
 #include "netlink.h"
 #include "netns.h"
 #include "nft.h"
@@ -353,6 +354,17 @@ static void look_inside(const struct netns *ns, const struct ifaces *ifaces,
 	}
 }
 
+/* The kernel that says what devices can do for XDP (6.3) is the one whose veth tells. */
+static bool sees_tags(const struct router_row *row, uint32_t shared)
+{
+	struct netdev device;
+
+	if (!row || !row->fast || !row->veth || row->via != HOOK_XDP)
+		return false;
+	netdev_read(shared, &device);
+	return device.known && host_lets_programs_read();
+}
+
 void examine_router(const struct model *m, const struct tenant *t, const struct router_row *row,
 		    struct router_report *out)
 {
@@ -375,6 +387,7 @@ void examine_router(const struct model *m, const struct tenant *t, const struct 
 	if (!shared)
 		return;
 	look_at_port(&ns, &ifaces, shared, &out->shared);
+	out->sees_tags = sees_tags(row, shared->index);
 	look_inside(&ns, &ifaces, shared, out);
 	vec_each (a, &shared->addrs) {
 		out->own_v4 |= model_shares(m, &a->addr) && addr_is_v4(&a->addr);

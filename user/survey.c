@@ -276,7 +276,7 @@ static bool shows_tags(const char *shared)
 
 /*
  * To which interfaces XDP sends itself. Only if asked for to a veth, because what it takes is up to
- * its other end, and from one, because a tag lies beside the frame there.
+ * its other end, and from one, whose other end loses segmentation offload by it.
  */
 static void note_xmit(struct router_facts *f, bool asked)
 {

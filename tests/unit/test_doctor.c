@@ -380,6 +380,11 @@ Test(doctor, hook_and_vlan)
 					 "in-red ethtool -K shared0 rxvlan off\n"
 				       : "");
 	}
+	/* there XDP asks for them */
+	struct router_report asks = with_hook(HOOK_XDP, "veth", true, false);
+
+	asks.sees_tags = true;
+	router_has(&asks, SLOW);
 	/* what the peer of a veth does is not seen from here */
 	struct router_report r = with_hook(HOOK_XDP_GENERIC, "veth", true, false);
 
