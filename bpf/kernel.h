@@ -91,8 +91,6 @@ static __always_inline const struct net___tn *namespace_of(void *ctx, bool xdp)
 
 static __always_inline __u32 routes_of(const struct net___tn *net)
 {
-	if (net->ipv4.sysctl_ip_fwd_use_pmtu)
-		return 0;
 	return net->ipv4.rt_genid.counter + net->nexthop.seq +
 	       (__u32)(bpf_jiffies64() >> tn_routes_shift);
 }
@@ -115,14 +113,17 @@ static __always_inline __u32 routes_so_far(void *ctx, bool xdp)
 	if (!tn_reads_kernel)
 		return 0;
 	net = namespace_of(ctx, xdp);
-	if (bpf_core_field_exists(net->ipv4.fib_has_custom_rules) && net->ipv4.fib_has_custom_rules)
+	if (net->ipv4.sysctl_ip_fwd_use_pmtu ||
+	    (bpf_core_field_exists(net->ipv4.fib_has_custom_rules) &&
+	     net->ipv4.fib_has_custom_rules))
 		return 0;
 	return routes_of(net);
 }
 
 /*
  * The same for who compares it with one that was noted: where there had been rules nothing was, and
- * the first one is a change.
+ * the first one is a change. Once path MTUs count, nobody renews a hop that was noted before, and
+ * it is out of date a moment later.
  */
 static __always_inline __u32 routes_noted(void *ctx, bool xdp)
 {

@@ -70,13 +70,13 @@ static __always_inline __u32 four_service(const struct four *f)
 	return f->class << 16 | bpf_ntohs(f->l4->dest);
 }
 
-/* See csum_is_partial(). Where the veth tells, is_for_stack() has been asked. */
+/* See csum_is_partial(). Of a veth is_for_stack() has been asked. */
 static __always_inline bool four_is_partial(const struct four *f)
 {
 	const struct iphdr *ip = f->ip;
 	__u32 sum;
 
-	if (veth_tells())
+	if (tn_on_veth)
 		return false;
 	sum = csum_fold_few((__u64)ip->saddr + ip->daddr + bpf_htons(f->len - sizeof(*ip)) +
 			    bpf_htons(ip->protocol));

@@ -39,7 +39,7 @@ const volatile __u32 tn_way_ticks;
 const volatile __u32 tn_routes_shift;
 /* Whether this kernel lets programs read what kernel.h reads. */
 const volatile bool tn_reads_kernel;
-/* Whether the shared interface is a veth whose driver calls XDP: see veth.h. */
+/* Whether packets go past the stack, and the driver of a veth has XDP do it: see veth.h. */
 const volatile bool tn_on_veth;
 /* Whether XDP looks at the packet behind: see ahead.h. */
 const volatile bool tn_looks_ahead;

@@ -24,7 +24,7 @@ int tn_xdp_shared_in(struct xdp_md *xdp)
 	struct pkt p;
 	int action;
 
-	if (tn_forward_fast && is_for_stack(xdp)) {
+	if (is_for_stack(xdp)) {
 		pkt_init_xdp(&p, xdp);
 		return xdp_action(&p, judge_in_xdp(&p, true));
 	}

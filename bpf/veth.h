@@ -52,7 +52,7 @@ static __always_inline const struct ptr_ring___tn *ring_of(struct xdp_md *xdp)
 /* Whether this kernel tells what is_for_stack() asks for (Linux 6.3). */
 static __always_inline bool veth_tells(void)
 {
-	return tn_on_veth && bpf_core_field_exists(struct veth_xdp_buff___tn, skb) &&
+	return bpf_core_field_exists(struct veth_xdp_buff___tn, skb) &&
 	       bpf_core_field_exists(struct sk_buff___tn, vlan_all);
 }
 
@@ -66,8 +66,10 @@ static __always_inline bool is_for_stack(struct xdp_md *xdp)
 	const struct sk_buff___tn *skb;
 	void *at;
 
+	if (!tn_on_veth)
+		return false;
 	if (!veth_tells())
-		return tn_on_veth;
+		return true;
 	at = pointer_at(bpf_cast_to_kern_ctx(xdp) +
 			bpf_core_field_offset(struct veth_xdp_buff___tn, skb));
 	/* behind what a test run brings there may be anything */

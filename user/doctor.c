@@ -341,7 +341,8 @@ static void judge_vlan(const struct router_report *r, struct diagnosis *out)
 {
 	bool veth = strcmp(r->shared.kind, "veth") == 0;
 
-	if (!is_xdp(r) || r->sees_tags || !r->vlans.n || (!veth && !r->shared.features.on[ETHTOOL_RX_VLAN]))
+	if (!is_xdp(r) || r->sees_tags || !r->vlans.n ||
+	    (!veth && !r->shared.features.on[ETHTOOL_RX_VLAN]))
 		return;
 	remedy(add(out, FINDING_VLAN, SEVERITY_PROBLEM, r->shared.name,
 		   "the VLAN device %s stands on it, and XDP does not see tags that %s beside the "

@@ -176,8 +176,8 @@ struct router_report {
 	VEC(struct lookup) lookups;
 	bool sees_tags; /* XDP asks a veth for those beside a frame: bpf/veth.h */
 	bool fast;	/* packets go past the stack, */
-	bool rule;  /* where netfilter has rules for them */
-	bool ipsec; /* where IPsec has policies for them */
+	bool rule;	/* where netfilter has rules for them */
+	bool ipsec;	/* where IPsec has policies for them */
 	struct error rules_error;
 	struct ruleset_hits rules;
 	char legacy[2][120]; /* names of tables of iptables-legacy, and of ip6tables-legacy */

@@ -341,7 +341,7 @@ def run(options, tests):
         def program(path):
             return shutil.copy(os.path.abspath(path), scratch)
 
-        common = bench.Bench(program(options.bin), None, scratch)
+        common = bench.Bench(program(options.bin), scratch)
         sites = {}
         for number, (name, build) in enumerate(ROUTERS.items()):
             site = sites[name] = Site(f"t{number}", options.mappings)

@@ -200,7 +200,8 @@ Test(ahead, packets_of_other_devices_are_judged_as_ever)
 		{ "to nobody", ON_XDP, { UDP(GREEN_SHARED, STRANGER) }, DROP(UNMAPPED) },
 		{ "of nobody", ON_XDP, { UDP("192.0.2.1", RED_SHARED) }, DROP(FOREIGN_SOURCE) },
 	};
-	struct veth v = veth_open(true); /* from now on the kernel has veth, which can be a module */
+	struct veth v =
+		veth_open(true); /* from now on the kernel has veth, which can be a module */
 	struct lab *lab;
 
 	veth_close(&v);
