@@ -86,32 +86,41 @@ static __always_inline bool nat_ip(struct pkt *p, enum tn_side side, const struc
 	return p->v4 ? nat_ip_v4(p, side, new->w[3]) : nat_ip_v6(p, side, new);
 }
 
+enum csum_left {
+	CSUM_LEFT_WITHIN = -1,
+	CSUM_LEFT_NONE,
+	CSUM_LEFT_HERE,
+};
+
 /*
- * A tunnel's UDP header can have a whole checksum while one within is left to the device (LCO,
- * Documentation/networking/checksum-offloads.rst). bpf_l4_csum_replace() takes it for the one that
- * is not whole, and adds the difference instead of subtracting it. -1, so that ^ turns the
- * difference round, and 0 for all others. Global, so that the verifier follows it once.
+ * Which checksum is left to the device: that at `offset`, or one within the tunnel of which that is
+ * a whole one (LCO, Documentation/networking/checksum-offloads.rst). Global, so that the verifier
+ * follows it once; and that of Linux 6.1 follows it though nobody calls it there.
  */
-__noinline int tn_whole_beside_partial(struct __sk_buff *skb, __u32 offset)
+__noinline int tn_csum_left(struct __sk_buff *skb, __u32 offset)
 {
 	const struct sk_buff___tn *kernels;
 
 	if (!tn_reads_kernel)
-		return 0;
+		return CSUM_LEFT_NONE;
 	kernels = bpf_cast_to_kern_ctx(skb);
+	if (!is_left_to_device(kernels))
+		return CSUM_LEFT_NONE;
 	/* segments of a tunnel have theirs made of one that is not whole, too */
-	if (skb->gso_size || !is_left_to_device(kernels))
-		return 0;
-	return kernels->head + kernels->csum_start > kernels->data + offset ? -1 : 0;
+	if (skb->gso_size || kernels->head + kernels->csum_start <= kernels->data + offset)
+		return CSUM_LEFT_HERE;
+	return CSUM_LEFT_WITHIN;
 }
 
 /*
  * The checksum field at `offset` in a packet whose addresses have changed by
  * `diff`. XDP writes it, tc has the kernel do it, which alone knows whether the
  * field is complete (CHECKSUM_PARTIAL) and whether the receiver's sum of the
- * whole packet has to follow (CHECKSUM_COMPLETE). `partial` is our guess, and
- * only matters for IPv6: there the sum of the whole packet does not change, and
- * the kernel must be told so by leaving out BPF_F_PSEUDO_HDR.
+ * whole packet has to follow (CHECKSUM_COMPLETE). For IPv6 the sum of the whole
+ * packet does not change, and the kernel must be told so by leaving out
+ * BPF_F_PSEUDO_HDR, unless the field is partial; `partial` is our guess, where it
+ * cannot be asked for. With a partial one within, the kernel takes the field for
+ * that, and adds the difference instead of subtracting it: so it is turned round.
  */
 static __always_inline bool nat_l4_csum(struct pkt *p, __u32 offset, __u64 diff, bool partial)
 {
@@ -120,17 +129,14 @@ static __always_inline bool nat_l4_csum(struct pkt *p, __u32 offset, __u64 diff,
 
 	if (!p->xdp) {
 		__u64 flags = optional ? BPF_F_MARK_MANGLED_0 : 0;
-		__u32 by = csum_fold32(diff);
-		int turn;
+		int left = tn_reads_kernel ? tn_csum_left(p->ctx, offset) : CSUM_LEFT_NONE;
+		__u32 turn = left >> 31; /* of CSUM_LEFT_WITHIN every bit */
 
 		if (p->v4 || partial)
 			flags |= BPF_F_PSEUDO_HDR;
-		if (tn_reads_kernel) {
-			turn = tn_whole_beside_partial(p->ctx, offset);
-			flags |= turn & BPF_F_PSEUDO_HDR;
-			by ^= turn;
-		}
-		return bpf_l4_csum_replace(p->ctx, offset, 0, by, flags) == 0;
+		/* the same for what is left, with no branch for the verifier of Linux 6.1 */
+		flags |= (left & 1) * BPF_F_PSEUDO_HDR;
+		return bpf_l4_csum_replace(p->ctx, offset, 0, csum_fold32(diff) ^ turn, flags) == 0;
 	}
 	field = p->data + (offset & PKT_OFFSET_MASK);
 	if ((void *)(field + 1) > p->data_end)
@@ -173,7 +179,7 @@ static __always_inline enum tn_verdict nat_rewrite(struct pkt *p, enum tn_side s
 		} else if (!p->v4) {
 			if (!pkt_load(p, offset, &field, sizeof(field)))
 				return drop(p, TN_DROP_INTERNAL);
-			partial = p->gso || csum_is_partial(p, field);
+			partial = p->gso || (!tn_reads_kernel && csum_is_partial(p, field));
 		}
 	}
 	if (!nat_ip(p, side, new))

@@ -1430,8 +1430,7 @@ static struct tenantnat *open_for(const struct instance *in, struct error *err)
 	skel->rodata->tn_way_ticks = host_ticks(TN_WAY_LIFE);
 	skel->rodata->tn_routes_shift = 31 - __builtin_clz(host_ticks(TN_ROUTES_LIFE));
 	skel->rodata->tn_reads_kernel = host_lets_programs_read();
-	skel->rodata->tn_on_veth =
-		r->fast && r->veth && r->via == HOOK_XDP && host_lets_programs_read();
+	skel->rodata->tn_on_veth = router_row_sends_from_veth(r) && host_lets_programs_read();
 	skel->rodata->tn_looks_ahead = looks_ahead(in);
 	memcpy((void *)skel->rodata->tn_own, r->own, sizeof(r->own));
 	memcpy((void *)skel->rodata->tn_mac, r->mac, sizeof(r->mac));

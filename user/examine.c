@@ -359,7 +359,7 @@ static bool sees_tags(const struct router_row *row, uint32_t shared)
 {
 	struct netdev device;
 
-	if (!row || !row->fast || !row->veth || row->via != HOOK_XDP)
+	if (!row || !router_row_sends_from_veth(row))
 		return false;
 	netdev_read(shared, &device);
 	return device.known && host_lets_programs_read();

@@ -29,6 +29,11 @@ int fixed_row_cmp(const void *a, const void *b)
 	return memcmp(&x->fixed, &y->fixed, sizeof(x->fixed));
 }
 
+bool router_row_sends_from_veth(const struct router_row *row)
+{
+	return row->fast && row->veth && row->via == HOOK_XDP;
+}
+
 void row_keys_free(struct row_keys *k)
 {
 	vec_free(&k->shared);

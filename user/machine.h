@@ -63,6 +63,9 @@ struct router_row {
 	bool out_of_scope; /* only in what is wanted: to be left as it is */
 };
 
+/* Whether its XDP program itself sends on packets that a veth hands to it: see bpf/veth.h. */
+bool router_row_sends_from_veth(const struct router_row *row);
+
 /* The interface that an address, route or setting is about. */
 struct place {
 	uint64_t netns_dev;
