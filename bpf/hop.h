@@ -23,9 +23,9 @@ static __always_inline const struct tn_hop *hop_get(__u32 place, __u32 turn)
 	return h && turn && h->turn == turn ? h : NULL;
 }
 
-static __always_inline bool hop_leads(const struct tn_hop *h, __u32 len)
+static __always_inline bool hop_leads(const struct tn_hop *h, __u32 len, __u64 now)
 {
-	return len <= h->mtu && h->until > bpf_jiffies64();
+	return len <= h->mtu && h->until > now;
 }
 
 /*

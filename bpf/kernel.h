@@ -89,12 +89,6 @@ static __always_inline const struct net___tn *namespace_of(void *ctx, bool xdp)
 	return ((struct sk_buff___tn *)bpf_cast_to_kern_ctx(ctx))->dev->nd_net.net;
 }
 
-static __always_inline __u32 routes_of(const struct net___tn *net)
-{
-	return net->ipv4.rt_genid.counter + net->nexthop.seq +
-	       (__u32)(bpf_jiffies64() >> tn_routes_shift);
-}
-
 /*
  * The generation of the IPv4 routes: as long as it is the same, what fib_route() says for a packet
  * depends on nothing but its destination, and is what it was. 0: that cannot be said, because there
@@ -117,17 +111,7 @@ static __always_inline __u32 routes_so_far(void *ctx, bool xdp)
 	    (bpf_core_field_exists(net->ipv4.fib_has_custom_rules) &&
 	     net->ipv4.fib_has_custom_rules))
 		return 0;
-	return routes_of(net);
-}
-
-/*
- * The same for who compares it with one that was noted: where there had been rules nothing was, and
- * the first one is a change. Once path MTUs count, nobody renews a hop that was noted before, and
- * it is out of date a moment later.
- */
-static __always_inline __u32 routes_noted(void *ctx, bool xdp)
-{
-	return tn_reads_kernel ? routes_of(namespace_of(ctx, xdp)) : 0;
+	return net->ipv4.rt_genid.counter + net->nexthop.seq;
 }
 
 #endif

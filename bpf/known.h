@@ -131,25 +131,23 @@ static __always_inline const struct tn_hop *four_hop(const struct tn_note *n,
 static __always_inline int known_v4(struct xdp_md *xdp)
 {
 	struct pkt p = { .packets = 1 };
-	__u64 change = changes_so_far();
+	__u64 change = changes_so_far(), now = bpf_jiffies64();
 	const struct tn_hop *hop;
 	struct tn_sender *from;
 	struct tn_record *r;
 	struct four f;
-	__u32 routes;
 
 	if (is_watched() || !four_begin(&f, xdp) || !four_is_plain(&f) || !four_l4(&f))
 		return NOT_KNOWN;
-	routes = routes_noted(xdp, true);
-	from = sender_recall(f.ip->saddr, f.eth->h_source, four_service(&f), change);
-	if (!routes || !from || four_is_partial(&f))
+	from = sender_recall(f.ip->saddr, f.eth->h_source, four_service(&f), change, now);
+	if (!from || four_is_partial(&f))
 		return NOT_KNOWN;
 	r = noted_record(f.ip->daddr, change);
 	if (!r || r->note.tenant != from->tenant || r->note.flags & TN_SHARED_NAMED ||
-	    r->note.routes != routes || !r->note.turn)
+	    r->note.routes != routes_to(from->routes, f.ip->daddr, now) || !r->note.turn)
 		return NOT_KNOWN;
 	hop = four_hop(&r->note, from);
-	if (!hop || !hop->xdp || !hop_leads(hop, f.len))
+	if (!hop || !hop->xdp || !hop_leads(hop, f.len, now))
 		return NOT_KNOWN;
 	four_translate(&f, r->note.fixed);
 	p.ip_bytes = f.len;

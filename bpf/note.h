@@ -86,13 +86,21 @@ static __always_inline void note_keep(const struct ends *e, __u32 slot, __u64 so
 				    .flags = e->flags };
 }
 
+/* That generation of routes, of a mapping: each has a tick of its own when TN_ROUTES_LIFE is over.
+ */
+static __always_inline __u32 routes_to(__u32 routes, __be32 shared, __u64 now)
+{
+	return routes + (__u32)((now + own_slot(shared)) >> tn_routes_shift);
+}
+
 /*
  * The next hop by which packets go to the mapping's VM, by those routes, be it out of date; NULL:
  * it is not noted.
  */
 static __always_inline const struct tn_hop *note_hop(const struct tn_note *n, __u32 routes)
 {
-	return routes && n->routes == routes ? hop_get(n->hop, n->turn) : NULL;
+	return n->routes == routes_to(routes, n->shared, bpf_jiffies64()) ? hop_get(n->hop, n->turn)
+									  : NULL;
 }
 
 /* By those routes `way` leads to the VM, as w->fib has it. */
@@ -115,7 +123,7 @@ static __always_inline void note_keep_hop(const struct tn_way *way, const struct
 		return;
 	r->note.hop = hop_place(h->link, h->gateway, h->mtu);
 	r->note.turn = h->turn;
-	r->note.routes = routes;
+	r->note.routes = routes_to(routes, r->note.shared, bpf_jiffies64());
 }
 
 /* ---------------------------------------------------------------- two tenants */
@@ -189,11 +197,11 @@ static __always_inline struct tn_sender *sender_place(__be32 peer)
 
 /* NULL: he is not known, or not to be one who may send to that service of s->tenant. */
 static __always_inline struct tn_sender *sender_recall(__be32 peer, const __u8 *mac, __u32 service,
-						       __u64 so_far)
+						       __u64 so_far, __u64 now)
 {
 	struct tn_sender *s = sender_place(peer);
 
-	if (!s || !holds(s->change, so_far) || s->until <= bpf_jiffies64() || s->peer != peer ||
+	if (!s || !holds(s->change, so_far) || s->until <= now || s->peer != peer ||
 	    !mac_equal(mac, s->mac) || (s->service != TN_WAY_ANY && s->service != service))
 		return NULL;
 	return s;
@@ -201,12 +209,12 @@ static __always_inline struct tn_sender *sender_recall(__be32 peer, const __u8 *
 
 /* w->ends.peer has sent, from that MAC address, and `rule` accepts it. */
 static __always_inline void sender_keep(const struct work *w, const __u8 *mac, __u32 service,
-					__u32 rule, __u64 so_far)
+					__u32 rule, __u32 routes, __u64 so_far)
 {
 	const struct ends *e = &w->ends;
 	struct tn_sender *s;
 
-	if (!so_far || !rule || e->flags & TN_SHARED_NAMED)
+	if (!so_far || !rule || !routes || e->flags & TN_SHARED_NAMED)
 		return;
 	s = sender_place(e->peer.w[3]);
 	if (!s)
@@ -216,7 +224,8 @@ static __always_inline void sender_keep(const struct work *w, const __u8 *mac, _
 				 .peer = e->peer.w[3],
 				 .tenant = e->tenant,
 				 .service = w->any_service ? TN_WAY_ANY : service,
-				 .rule = rule };
+				 .rule = rule,
+				 .routes = routes };
 	__builtin_memcpy(s->mac, mac, sizeof(s->mac));
 }
 

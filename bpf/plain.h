@@ -281,7 +281,7 @@ static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *
 		return p->xdp && !(way->whose & TN_WAY_XDP) ? TN_LEAVE_TO_TC : TN_GO_ON;
 	}
 	hop = course_hop(p, w, c);
-	if (hop && hop_leads(hop, p->ip_bytes)) {
+	if (hop && hop_leads(hop, p->ip_bytes, bpf_jiffies64())) {
 		way_begin(way, c->place, p->v4, w, c->to, c->ingress, eth->h_source);
 		way_note_hop(way, hop);
 		*by = way;
@@ -402,7 +402,8 @@ static __always_inline enum tn_verdict plain_in(struct pkt *p, const struct tn_w
 	if (!slot || !plain_peer(p, w, true) || !plain_may_come_in(p, w, &q, &c))
 		return TN_PASS;
 	if (p->xdp && p->v4 && (void *)(eth + 1) <= p->data_end)
-		sender_keep(w, eth->h_source, plain_service(&q, c.to), p->rule, c.change);
+		sender_keep(w, eth->h_source, plain_service(&q, c.to), p->rule,
+			    routes_so_far(p->ctx, true), c.change);
 	v = plain_way_on(p, w, &c, by);
 	if (v != TN_GO_ON)
 		return v;

@@ -312,8 +312,10 @@ struct tn_sender {
 	__u32 tenant;
 	__u32 service; /* as in struct tn_way, and so is the */
 	__u32 rule;
-	__u16 hop; /* a place in hops: by which the last packet went, perhaps */
+	__u32 routes; /* as in struct tn_note, but of no mapping */
+	__u16 hop;    /* a place in hops: by which the last packet went, perhaps */
 	__u8 mac[6];
+	__u32 pad; /* zero */
 };
 #define TN_SENDERS_BITS 8 /* of the hash */
 /* Milliseconds for which a route is believed at the most, though its generation be the same */
@@ -488,7 +490,7 @@ TN_ABI_SIZE(struct tn_fixed_key, 20);
 TN_ABI_SIZE(struct tn_fixed, 28);
 TN_ABI_SIZE(struct tn_counters, 32);
 TN_ABI_SIZE(struct tn_hop, 64);
-TN_ABI_SIZE(struct tn_sender, 40);
+TN_ABI_SIZE(struct tn_sender, 48);
 TN_ABI_SIZE(struct tn_note, 32);
 TN_ABI_SIZE(struct tn_record, 64);
 TN_ABI_SIZE(struct tn_accept_key, 24);

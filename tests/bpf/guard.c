@@ -449,11 +449,12 @@ Test(guard, frames_in_on_tc)
 	lab_check_table(in_frames, ARRAY_SIZE(in_frames), TC_IN);
 }
 
-static void check_header_twice(bool no_hops)
+static void check_header_twice(bool reads_nothing)
 {
-	struct lab *lab = lab_open(&(struct lab_options){ .programs = ON_TC, .no_hops = no_hops });
+	struct lab *lab = lab_open(
+		&(struct lab_options){ .programs = ON_TC, .reads_nothing = reads_nothing });
 
-	lab_check(lab, !no_hops && host_lets_programs_read() ? &told : &untold, TC_IN);
+	lab_check(lab, !reads_nothing && host_lets_programs_read() ? &told : &untold, TC_IN);
 	lab_close(lab);
 }
 

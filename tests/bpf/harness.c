@@ -140,8 +140,8 @@ static struct lab *load(const struct lab_options *o, const struct lab *beside)
 	lab->skel->rodata->tn_counter_slots = MAPPINGS_MAX;
 	lab->skel->rodata->tn_slots_mask = TN_SLOTS_OWN(MAPPINGS_MAX) - 1;
 	lab->skel->rodata->tn_way_ticks = LAB_WAY_TICKS;
-	lab->skel->rodata->tn_routes_shift = 31;
-	lab->skel->rodata->tn_reads_kernel = !o->no_hops && host_lets_programs_read();
+	lab->skel->rodata->tn_routes_shift = o->routes_shift ? o->routes_shift : 31;
+	lab->skel->rodata->tn_reads_kernel = !o->reads_nothing && host_lets_programs_read();
 	lab->skel->rodata->tn_on_veth = o->on_veth && host_lets_programs_read();
 	lab->skel->rodata->tn_looks_ahead = o->ahead && host_lets_programs_read();
 	bpf_map__set_max_entries(lab->skel->maps.counters, MAPPINGS_MAX * lab->cpus);

@@ -44,17 +44,13 @@ struct lab *links_open(unsigned int programs, enum links_path path, bool loose)
 	return open_with(&(struct lab_options){ .programs = programs,
 						.loose = loose,
 						.fast = path != BY_STACK,
-						.no_hops = path == PAST_STACK_ASKING,
+						.reads_nothing = path == PAST_STACK_ASKING,
 						.own_slots = true });
 }
 
-struct lab *links_open_known(unsigned int programs, enum links_path path, const char *mac)
+struct lab *links_open_known_as(const struct lab_options *o)
 {
-	struct lab *lab = open_with(&(struct lab_options){ .programs = programs,
-							   .fast = path != BY_STACK,
-							   .no_hops = path == PAST_STACK_ASKING,
-							   .mac = mac,
-							   .own_slots = true });
+	struct lab *lab = open_with(o);
 
 	links_ip("neigh add 10.0.0.5 lladdr " MAC_VM " dev lan0 nud permanent\n"
 		 "neigh add 10.0.0.77 lladdr " MAC_VM2 " dev lan0 nud permanent\n"
@@ -63,6 +59,16 @@ struct lab *links_open_known(unsigned int programs, enum links_path path, const 
 		 "neigh add " GREEN_SHARED_6 " lladdr " MAC_NEXT " dev lo nud permanent\n"
 		 "route add fd64::/64 dev lo mtu lock " LINKS_MTU "\n");
 	return lab;
+}
+
+struct lab *links_open_known(unsigned int programs, enum links_path path, const char *mac)
+{
+	return links_open_known_as(
+		&(struct lab_options){ .programs = programs,
+				       .fast = path != BY_STACK,
+				       .reads_nothing = path == PAST_STACK_ASKING,
+				       .mac = mac,
+				       .own_slots = true });
 }
 
 void links_take_xdp(struct lab *lab)

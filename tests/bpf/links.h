@@ -16,7 +16,7 @@ extern uint32_t links_inside;
 enum links_path {
 	BY_STACK,
 	PAST_STACK,
-	PAST_STACK_ASKING, /* without next hops: see lab_options.no_hops */
+	PAST_STACK_ASKING, /* without notes of next hops: see lab_options.reads_nothing */
 };
 
 /* Of neighbours nothing is known. */
@@ -26,6 +26,8 @@ struct lab *links_open(unsigned int programs, enum links_path path, bool loose);
  * MAC_NEXT. `mac`: of the router's shared interface.
  */
 struct lab *links_open_known(unsigned int programs, enum links_path path, const char *mac);
+/* The same, of any other kind. */
+struct lab *links_open_known_as(const struct lab_options *o);
 /* XDP may send to the inside interface. */
 void links_take_xdp(struct lab *lab);
 /* Lines of ip(8), in the lab's namespace. */

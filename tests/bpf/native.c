@@ -25,14 +25,14 @@ struct pair {
 static struct pair open_pair(void)
 {
 	/* as native.c has programs read of the kernel past the stack alone */
-	struct lab *lab = lab_open(&(struct lab_options){ .no_hops = true });
+	struct lab *lab = lab_open(&(struct lab_options){ .reads_nothing = true });
 
 	native_open();
 	return (struct pair){
 		.lab = lab,
 		.guards = lab_open_beside(lab, &(struct lab_options){ .programs = ON_XDP,
 								      .guards_only = true,
-								      .no_hops = true }),
+								      .reads_nothing = true }),
 	};
 }
 

@@ -54,6 +54,17 @@ static void forget_ways(struct lab *lab)
 		     "ways");
 }
 
+/* As if all had sent so long ago. */
+static void forget_senders(struct lab *lab)
+{
+	struct tn_sender *nobody = calloc(libbpf_num_possible_cpus(), sizeof(*nobody));
+
+	for (uint32_t place = 0; place < 1U << TN_SENDERS_BITS; place++)
+		need(bpf_map_update_elem(lab_map_fd(lab, "senders"), &place, nobody, BPF_ANY) == 0,
+		     "senders");
+	free(nobody);
+}
+
 /*
  * Where a packet goes: to a MAC address, written for whoever calls next; "kernel": by a next hop
  * that the kernel is told to look up; "left": to tc, or to the stack.
@@ -78,17 +89,17 @@ static const char *goes(struct lab *lab, enum program program, const char *from,
 #define GOES(program, from, to, where) cr_expect_str_eq(goes(lab, program, from, to), where)
 
 /* What comes when nothing is noted may be left to the kernel, for a tick of its clock. */
-static void learn(struct lab *lab, enum program program, const char *from)
+static void learn(struct lab *lab, enum program program, const char *from, const char *to)
 {
 	const struct tn_note none = { 0 };
 
 	forget_ways(lab);
-	lab_put_note(lab, RED_SHARED, &none);
-	for (int i = 0; i < 50 && !lab_note(lab, RED_SHARED).turn; i++) {
-		goes(lab, program, from, RED_SHARED);
+	lab_put_note(lab, to, &none);
+	for (int i = 0; i < 50 && !lab_note(lab, to).turn; i++) {
+		goes(lab, program, from, to);
 		usleep(2000);
 	}
-	cr_assert(lab_note(lab, RED_SHARED).turn, "nothing was noted of what %s sends", from);
+	cr_assert(lab_note(lab, to).turn, "nothing was noted of what %s sends", from);
 	forget_ways(lab);
 }
 
@@ -113,7 +124,7 @@ Test(notes, the_next_hop_is_known)
 	struct lab *lab = open_noting();
 
 	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
-		learn(lab, programs[i], GREEN_SHARED);
+		learn(lab, programs[i], GREEN_SHARED, RED_SHARED);
 		links_ip("neigh replace 10.0.0.5 lladdr " MAC_VM2 " dev lan0 nud permanent\n");
 		GOES(programs[i], GREEN_SHARED, RED_SHARED, MAC_VM);
 		GOES(programs[i], STRANGER, RED_SHARED, MAC_VM);
@@ -138,7 +149,7 @@ Test(notes, a_hop_that_nobody_asked_for)
 	struct lab *lab = open_noting();
 	int left = 0;
 
-	learn(lab, XDP_IN, GREEN_SHARED);
+	learn(lab, XDP_IN, GREEN_SHARED, RED_SHARED);
 	hops_end(lab, 3ULL * LAB_WAY_TICKS);
 	while (strcmp(goes(lab, XDP_IN, GREEN_SHARED, RED_SHARED), "left") == 0 && left < 50) {
 		usleep(2000);
@@ -171,15 +182,16 @@ static void check_change(struct lab *lab, enum program program, const char *comm
 {
 	const char *went;
 
-	learn(lab, program, GREEN_SHARED);
+	learn(lab, program, GREEN_SHARED, RED_SHARED);
 	GOES(program, GREEN_SHARED, RED_SHARED, MAC_VM);
 	forget_ways(lab);
 	links_ip(commands);
+	forget_senders(lab);
 	went = goes_in_the_end(lab, program, GREEN_SHARED);
 	cr_expect_str_eq(went, where, "%s, not %s, after %s", went, where, commands);
 }
 
-/* A change of routes takes effect at once where no pair has a way that is not out of date. */
+/* A change of routes takes effect at once where no pair and no sender is known. */
 Test(notes, routes_change)
 {
 	static const char *const changes[][3] = {
@@ -256,7 +268,7 @@ Test(notes, what_is_not_noted)
 	struct lab *lab = open_noting();
 
 	for (size_t i = 0; i < ARRAY_SIZE(never); i++) {
-		learn(lab, TC_IN, GREEN_SHARED);
+		learn(lab, TC_IN, GREEN_SHARED, RED_SHARED);
 		use_pmtu(i == 0);
 		links_ip(never[i][0]);
 		lab_changed(lab);
@@ -286,7 +298,7 @@ Test(notes, one_of_several_next_hops)
 	links_ip("route add 10.0.0.5/32 nexthop via 10.0.0.77 nexthop via 10.0.0.78\n"
 		 "neigh add 10.0.0.78 lladdr " MAC_NEXT " dev lan0 nud permanent\n");
 	lab_pool(lab, "100.64.9.0/24", fixture_tenant(GREEN));
-	learn(lab, TC_IN, GREEN_SHARED);
+	learn(lab, TC_IN, GREEN_SHARED, RED_SHARED);
 	snprintf(first, sizeof(first), "%s", goes(lab, TC_IN, GREEN_SHARED, RED_SHARED));
 	for (int i = 1; i <= 40; i++) {
 		char peer[INET_ADDRSTRLEN];
@@ -312,7 +324,7 @@ Test(notes, what_is_not_believed)
 	struct tn_note right, notes[7];
 	struct tn_hop hop, hops[4];
 
-	learn(lab, XDP_IN, GREEN_SHARED);
+	learn(lab, XDP_IN, GREEN_SHARED, RED_SHARED);
 	right = lab_note(lab, RED_SHARED);
 	hop = hop_at(lab, right.hop);
 	hop.macs[5] = 0x77; /* nobody but this hop says so */
@@ -376,13 +388,13 @@ static uint32_t sender_place(struct lab *lab, const char *peer, struct tn_sender
 Test(notes, who_is_not_believed)
 {
 	struct lab *lab = open_noting();
-	struct tn_sender *all = calloc(libbpf_num_possible_cpus(), sizeof(*all)), others[6], right;
+	struct tn_sender *all = calloc(libbpf_num_possible_cpus(), sizeof(*all)), others[7], right;
 	struct tn_sender *own = &all[sched_getcpu()];
 	uint32_t zero = 0, place;
 	struct tn_note note;
 	uint64_t change;
 
-	learn(lab, XDP_IN, GREEN_SHARED);
+	learn(lab, XDP_IN, GREEN_SHARED, RED_SHARED);
 	note = lab_note(lab, RED_SHARED);
 	place = sender_place(lab, GREEN_SHARED, all);
 	lab_accept_nothing(lab);
@@ -399,6 +411,7 @@ Test(notes, who_is_not_believed)
 	others[3].tenant++;
 	others[4].service = TN_CLASS_TCP << 16 | 1;
 	others[5].mac[5]++;
+	others[6].routes++; /* the mapping's note is of before */
 	for (size_t i = 0; i <= ARRAY_SIZE(others); i++) {
 		bool is_right = i == ARRAY_SIZE(others);
 
@@ -414,6 +427,61 @@ Test(notes, who_is_not_believed)
 	GOES(XDP_IN, GREEN_SHARED, RED_SHARED, "gone");
 	free(all);
 	lab_close(lab);
+}
+
+/* A hundred slots further on than RED_SHARED's. */
+#define FAR_FIXED  "10.0.0.9"
+#define FAR_SHARED "100.64.1.105"
+#define TICKS_LOG2 3
+
+/* What XDP alone knows of the mapping, and nobody else would accept: whether it goes by that. */
+static bool is_gone_by(struct lab *lab, struct tn_sender *all, const char *to)
+{
+	uint32_t zero = 0, place = sender_place(lab, GREEN_SHARED, all);
+	struct tn_note note = lab_note(lab, to);
+	uint64_t change;
+
+	need(bpf_map_lookup_elem(lab_map_fd(lab, "changes"), &zero, &change) == 0, "changes");
+	note.found = change << TN_NOTE_ROUTER | RED;
+	all[sched_getcpu()].change = change;
+	need(bpf_map_update_elem(lab_map_fd(lab, "senders"), &place, all, BPF_ANY) == 0, "senders");
+	lab_put_note(lab, to, &note);
+	return strcmp(goes(lab, XDP_IN, GREEN_SHARED, to), "gone") != 0;
+}
+
+/* The hops of all mappings do not end at once. */
+Test(notes, each_hop_ends_at_its_time)
+{
+	struct tn_sender *all = calloc(libbpf_num_possible_cpus(), sizeof(*all));
+	struct tn_note near, far;
+	bool by_note = false;
+	struct lab *lab;
+
+	if (!host_lets_programs_read())
+		cr_skip_test("this kernel's programs cannot read the generation of its routes");
+	lab_stay_on(sched_getcpu());
+	for (int i = 0; i < 20 && !by_note; i++) {
+		lab = links_open_known_as(&(struct lab_options){ .programs = ON_IN,
+								 .fast = true,
+								 .own_slots = true,
+								 .routes_shift = TICKS_LOG2 });
+		lab_map(lab, RED, FAR_FIXED, FAR_SHARED);
+		links_ip("neigh add " FAR_FIXED " lladdr " MAC_VM2 " dev lan0 nud permanent\n");
+		links_take_xdp(lab);
+		lab_changed(lab);
+		learn(lab, XDP_IN, GREEN_SHARED, RED_SHARED);
+		near = lab_note(lab, RED_SHARED);
+		learn(lab, XDP_IN, GREEN_SHARED, FAR_SHARED);
+		far = lab_note(lab, FAR_SHARED);
+		cr_expect_geq(far.routes - near.routes, 100 >> TICKS_LOG2);
+		lab_accept_nothing(lab);
+		by_note = is_gone_by(lab, all, FAR_SHARED); /* unless its time was over just now */
+		usleep(200000);
+		cr_expect(!is_gone_by(lab, all, FAR_SHARED), "the hop has not ended");
+		lab_close(lab);
+	}
+	cr_expect(by_note, "XDP does not know when the hop ends");
+	free(all);
 }
 
 /* XDP may leave it to tc for a tick. */
@@ -475,7 +543,7 @@ Test(notes, two_vms_of_one_sender)
 	struct lab *lab = open_noting();
 
 	links_ip("neigh add " RED_VM2 " lladdr " MAC_VM2 " dev lan0 nud permanent\n");
-	learn(lab, XDP_IN, GREEN_SHARED);
+	learn(lab, XDP_IN, GREEN_SHARED, RED_SHARED);
 	for (int i = 0; i < 50 && !lab_note(lab, RED_SHARED2).turn; i++) {
 		goes(lab, XDP_IN, GREEN_SHARED, RED_SHARED2);
 		usleep(2000);
@@ -515,7 +583,7 @@ Test(notes, what_is_left_to_tc)
 	need(bpf_map_update_elem(lab_map_fd(lab, "stations"), &red, &none, BPF_ANY) == 0,
 	     "stations");
 	lab_changed(lab);
-	learn(lab, TC_IN, GREEN_SHARED);
+	learn(lab, TC_IN, GREEN_SHARED, RED_SHARED);
 	GOES(TC_IN, GREEN_SHARED, RED_SHARED, MAC_VM);
 	forget_ways(lab);
 	GOES(XDP_IN, GREEN_SHARED, RED_SHARED, "left");
@@ -530,7 +598,7 @@ Test(notes, places_of_hops)
 	struct tn_hop other;
 	struct tn_note note;
 
-	learn(lab, TC_IN, GREEN_SHARED);
+	learn(lab, TC_IN, GREEN_SHARED, RED_SHARED);
 	note = lab_note(lab, RED_SHARED);
 	other = hop_at(lab, note.hop);
 	other.gateway = addr_of("10.9.9.9").w[3];
