@@ -45,17 +45,25 @@ static __always_inline long fib_route(void *ctx, __u32 ifindex, const struct tn_
 }
 
 /*
- * The same to the VM at w->ends.fixed. Where routes are the same for all senders it is asked for
- * nobody, which is noted in w->for_nobody: so of several next hops a VM has one, whoever sends.
+ * The same, in w->fib. Where routes are the same for all senders it is asked for nobody, which is
+ * noted in w->for_nobody: so of several next hops each end has one, whoever sends to it.
  */
+static __always_inline long fib_route_past(void *ctx, bool xdp, __u32 ifindex,
+					   const struct tn_addr *from, const struct tn_addr *to,
+					   __u32 len, struct work *w)
+{
+	struct tn_addr sender = {};
+
+	w->for_nobody = is_v4_mapped(to->w) && routes_so_far(ctx, xdp);
+	if (!w->for_nobody)
+		sender = *from;
+	return fib_route(ctx, ifindex, &sender, to, len, &w->fib);
+}
+
+/* To the VM at w->ends.fixed. */
 static __always_inline long fib_route_in(void *ctx, bool xdp, __u32 len, struct work *w)
 {
-	struct tn_addr from = {};
-
-	w->for_nobody = is_v4_mapped(w->ends.fixed.w) && routes_so_far(ctx, xdp);
-	if (!w->for_nobody)
-		from = w->ends.peer;
-	return fib_route(ctx, tn_shared_ifindex, &from, &w->ends.fixed, len, &w->fib);
+	return fib_route_past(ctx, xdp, tn_shared_ifindex, &w->ends.peer, &w->ends.fixed, len, w);
 }
 
 /*
@@ -69,7 +77,8 @@ __noinline int tn_way_on(struct __sk_buff *skb, __u32 len, __u32 out)
 
 	if (!w)
 		return 0;
-	found = out ? fib_route(skb, skb->ifindex, &w->ends.fixed, &w->ends.peer, len, &w->fib)
+	found = out ? fib_route_past(skb, false, skb->ifindex, &w->ends.fixed, &w->ends.peer, len,
+				     w)
 		    : fib_route_in(skb, false, len, w);
 	return found == BPF_FIB_LKUP_RET_SUCCESS || found == BPF_FIB_LKUP_RET_NO_NEIGH
 		       ? (int)w->fib.ifindex
@@ -191,6 +200,16 @@ static __always_inline void way_begin(struct tn_way *way, __u32 place, bool v4,
 	__builtin_memcpy(rest->peer, &w->ends.peer, sizeof(rest->peer));
 }
 
+/*
+ * When what the kernel has said is out of date. 0, at once: whom it does not know, and what has no
+ * MAC addresses, it sees to itself.
+ */
+static __always_inline __u64 fib_until(const struct bpf_fib_lookup *fib)
+{
+	return mac_is_unset(fib->dmac) || mac_is_unset(fib->smac) ? 0
+								  : bpf_jiffies64() + tn_way_ticks;
+}
+
 /* On as work.fib has it. */
 static __always_inline void way_note(struct tn_way *way, const struct work *w)
 {
@@ -201,10 +220,7 @@ static __always_inline void way_note(struct tn_way *way, const struct work *w)
 	way->mtu = w->fib.mtu_result;
 	__builtin_memcpy(way->macs, w->fib.dmac, ETH_ALEN);
 	__builtin_memcpy(way->macs + ETH_ALEN, w->fib.smac, ETH_ALEN);
-	/* whom the kernel does not know, and what has no MAC addresses, it sees to itself */
-	way->until = mac_is_unset(w->fib.dmac) || mac_is_unset(w->fib.smac)
-			     ? 0
-			     : bpf_jiffies64() + tn_way_ticks;
+	way->until = fib_until(&w->fib);
 }
 
 /* On through the stack. */

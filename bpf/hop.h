@@ -34,7 +34,7 @@ static __always_inline bool hop_leads(const struct tn_hop *h, __u32 len, __u64 n
  */
 static __always_inline bool hop_is_due(const struct tn_hop *h)
 {
-	return h->until + tn_way_ticks > bpf_jiffies64();
+	return bpf_jiffies64() - h->until < tn_way_ticks; /* nor before: these are unsigned */
 }
 
 static __always_inline __u32 hop_place(__u32 link, __be32 gateway, __u32 mtu)
@@ -44,41 +44,51 @@ static __always_inline __u32 hop_place(__u32 link, __be32 gateway, __u32 mtu)
 }
 
 /*
- * The hop that `way` leads by has that place from now on, if it is not another's who is not out of
- * date. The turns of one place last for years.
+ * The hop that the kernel has said has that place from now on, if it is not another's who is not
+ * out of date. The turns of one place last for years.
  */
-static __always_inline bool hop_begin(struct tn_hop *h, const struct tn_way *way, __be32 gateway)
+static __always_inline bool hop_begin(struct tn_hop *h, const struct bpf_fib_lookup *fib)
 {
-	if (h->turn && h->router == tn_router_id && h->link == way->link && h->gateway == gateway &&
-	    h->mtu == way->mtu)
+	if (h->turn && h->router == tn_router_id && h->link == fib->ifindex &&
+	    h->gateway == fib->ipv4_dst && h->mtu == fib->mtu_result)
 		return true;
 	if (h->until > bpf_jiffies64() || h->turn == 0xffffffff)
 		return false;
 	h->turn++;
 	h->router = tn_router_id;
-	h->link = way->link;
-	h->gateway = gateway;
-	h->mtu = way->mtu;
+	h->link = fib->ifindex;
+	h->gateway = fib->ipv4_dst;
+	h->mtu = fib->mtu_result;
 	return true;
 }
 
-/* That `way` leads by that gateway is kept; NULL: there is no place for it. */
-static __always_inline const struct tn_hop *hop_keep(const struct tn_way *way, __be32 gateway)
+/*
+ * What the kernel has said is kept, if it said so for whoever sends; NULL: it did not, or there is
+ * no place for it. A route of IPv4 can have a gateway of IPv6 (RFC 8950).
+ */
+static __always_inline const struct tn_hop *hop_keep(const struct work *w)
 {
-	struct tn_hop *h = hop_at(hop_place(way->link, gateway, way->mtu));
+	const struct bpf_fib_lookup *fib = &w->fib;
+	__u64 until = fib_until(fib);
+	struct tn_hop *h;
 
-	if (!h || !hop_begin(h, way, gateway))
+	if (!w->for_nobody || !until || fib->family != FAMILY_V4)
 		return NULL;
-	h->until = way->until;
-	h->xdp = !!(way->whose & TN_WAY_XDP);
-	__builtin_memcpy(h->macs, way->macs, sizeof(h->macs));
+	h = hop_at(hop_place(fib->ifindex, fib->ipv4_dst, fib->mtu_result));
+	if (!h || !hop_begin(h, fib))
+		return NULL;
+	h->until = until;
+	h->xdp = tn_takes_xdp(fib->ifindex);
+	__builtin_memcpy(h->macs, fib->dmac, ETH_ALEN);
+	__builtin_memcpy(h->macs + ETH_ALEN, fib->smac, ETH_ALEN);
 	return h;
 }
 
 /* See way_note(). */
 static __always_inline void way_note_hop(struct tn_way *way, const struct tn_hop *h)
 {
-	way->link = h->link;
+	if (!(way->whose >> TN_WAY_KIND))
+		way->link = h->link;
 	if (h->xdp)
 		way->whose |= TN_WAY_XDP;
 	way->mtu = h->mtu;

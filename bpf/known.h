@@ -143,7 +143,8 @@ static __always_inline int known_v4(struct xdp_md *xdp)
 	if (!from || four_is_partial(&f))
 		return NOT_KNOWN;
 	r = noted_record(f.ip->daddr, change);
-	if (!r || r->note.tenant != from->tenant || r->note.flags & TN_SHARED_NAMED ||
+	if (!r || r->note.tenant != from->tenant ||
+	    (r->note.flags & (TN_SHARED_NAMED | TN_NOTE_IN)) != TN_NOTE_IN ||
 	    r->note.routes != routes_to(from->routes, f.ip->daddr, now) || !r->note.turn)
 		return NOT_KNOWN;
 	hop = four_hop(&r->note, from);

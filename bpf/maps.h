@@ -31,7 +31,10 @@ const volatile bool tn_forward_fast;
 const volatile struct tn_addr tn_own[2];
 /* Counters of each CPU in the map of these. */
 const volatile __u32 tn_counter_slots;
-/* What a shared address has in common with the slot that is its own; 0: none has one. */
+/*
+ * What a shared address has in common with the slot that is its own; 0: none has one. And a fixed
+ * one with its place in `slots`.
+ */
 const volatile __u32 tn_slots_mask;
 /* TN_WAY_LIFE in ticks of the kernel: to look at these is no call of a helper. */
 const volatile __u32 tn_way_ticks;
@@ -79,6 +82,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct tn_record);
 } counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} slots SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

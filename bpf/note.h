@@ -55,42 +55,77 @@ static __always_inline struct tn_record *noted_record(__be32 shared, __u64 so_fa
 		       : NULL;
 }
 
+#define NOTE_ROWS (TN_NOTE_IN | TN_NOTE_OUT)
+
 /* Fills in the VM's end by the note of e->shared, and is its slot. 0: there is none that holds. */
-static __always_inline __u32 note_recall(struct ends *e, __u64 so_far)
+static __always_inline __u32 note_recall_in(struct ends *e, __u64 so_far)
 {
 	const struct tn_record *r =
 		is_v4_mapped(e->shared.w) ? noted_record(e->shared.w[3], so_far) : NULL;
 
-	if (!r)
+	if (!r || !(r->note.flags & TN_NOTE_IN))
 		return 0;
 	e->fixed = addr_v4(r->note.fixed);
 	e->tenant = r->note.tenant;
-	e->flags = r->note.flags;
+	e->flags = r->note.flags & ~NOTE_ROWS;
 	return own_slot(e->shared.w[3]);
 }
 
-/* The row of e->shared says what the VM's end is. */
-static __always_inline void note_keep(const struct ends *e, __u32 slot, __u64 so_far)
+/* The place in `slots` for a mapping of this router; VMs beside each other have places there. */
+static __always_inline __u32 *slot_place(__be32 fixed)
+{
+	__u32 place = (bpf_ntohl(fixed) + tn_router_id * 0x9e3779b1U) & tn_slots_mask;
+
+	return bpf_map_lookup_elem(&slots, &place);
+}
+
+/* The same by e->fixed. */
+static __always_inline __u32 note_recall_out(struct ends *e, __u64 so_far)
+{
+	const __u32 *place = is_v4_mapped(e->fixed.w) ? slot_place(e->fixed.w[3]) : NULL;
+	__u32 slot = place ? *place : 0;
+	const struct tn_record *r = slot ? record_of(slot) : NULL;
+
+	if (!r || !so_far || r->note.found != note_found(so_far) ||
+	    r->note.fixed != e->fixed.w[3] || !(r->note.flags & TN_NOTE_OUT))
+		return 0;
+	e->shared = addr_v4(r->note.shared);
+	e->tenant = r->note.tenant;
+	e->flags = r->note.flags & ~NOTE_ROWS;
+	return slot;
+}
+
+/* A row says what the VM's end is: that of by_shared (TN_NOTE_IN), or that of by_fixed. */
+static __always_inline void note_keep(const struct ends *e, __u32 slot, __u64 so_far, __u8 by)
 {
 	struct tn_record *r;
+	__u32 *place;
 
 	if (!so_far || !is_v4_mapped(e->shared.w) || slot != own_slot(e->shared.w[3]))
 		return;
 	r = record_of(slot);
 	if (!r)
 		return;
-	r->note = (struct tn_note){ .found = note_found(so_far),
-				    .shared = e->shared.w[3],
-				    .fixed = e->fixed.w[3],
-				    .tenant = e->tenant,
-				    .flags = e->flags };
+	if (r->note.found == note_found(so_far) && r->note.shared == e->shared.w[3] &&
+	    r->note.fixed == e->fixed.w[3])
+		r->note.flags |= by;
+	else
+		r->note = (struct tn_note){ .found = note_found(so_far),
+					    .shared = e->shared.w[3],
+					    .fixed = e->fixed.w[3],
+					    .tenant = e->tenant,
+					    .flags = e->flags | by };
+	place = by == TN_NOTE_OUT ? slot_place(e->fixed.w[3]) : NULL;
+	if (place && *place != slot)
+		*place = slot;
 }
 
-/* That generation of routes, of a mapping: each has a tick of its own when TN_ROUTES_LIFE is over.
+/*
+ * That generation of routes, of one end: each has a tick of its own when TN_ROUTES_LIFE is over.
  */
-static __always_inline __u32 routes_to(__u32 routes, __be32 shared, __u64 now)
+static __always_inline __u32 routes_to(__u32 routes, __be32 end, __u64 now)
 {
-	return routes + (__u32)((now + own_slot(shared)) >> tn_routes_shift);
+	return routes + (__u32)((now + own_slot(end)) >> tn_routes_shift);
 }
 
 /*
@@ -103,27 +138,82 @@ static __always_inline const struct tn_hop *note_hop(const struct tn_note *n, __
 									  : NULL;
 }
 
-/* By those routes `way` leads to the VM, as w->fib has it. */
-static __always_inline void note_keep_hop(const struct tn_way *way, const struct work *w,
-					  __u64 so_far, __u32 routes)
-{
-	const struct tn_hop *h = NULL;
-	struct tn_record *r;
+/* ---------------------------------------------------------------- a peer */
 
-	/*
-	 * The first rule may have come after the generation was read; an IPv4 route can have an
-	 * IPv6 gateway (RFC 8950)
-	 */
-	if (!routes || !w->for_nobody || !way->until || w->fib.family != FAMILY_V4)
-		return;
-	r = noted_record(w->ends.shared.w[3], so_far);
-	if (r)
-		h = hop_keep(way, w->fib.ipv4_dst);
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1U << TN_PEERS_BITS);
+	__type(key, __u32);
+	__type(value, struct tn_peer);
+} peers SEC(".maps");
+
+static __always_inline struct tn_peer *peer_place(__be32 peer)
+{
+	__u32 place = bpf_ntohl(peer) * 0x9e3779b1U >> (32 - TN_PEERS_BITS);
+
+	return bpf_map_lookup_elem(&peers, &place);
+}
+
+/*
+ * By those routes packets go to the VM, or with `out` to the peer, as w->fib has it. Global, as the
+ * next ones, so that the verifier follows it once.
+ */
+__noinline int tn_keep_hop(__u64 so_far, __u32 routes, __u32 out)
+{
+	struct work *w = work_get();
+	const struct tn_hop *h;
+	struct tn_record *r;
+	struct tn_peer *p;
+	__u32 place;
+
+	h = w && routes ? hop_keep(w) : NULL;
 	if (!h)
-		return;
-	r->note.hop = hop_place(h->link, h->gateway, h->mtu);
+		return 0;
+	place = hop_place(h->link, h->gateway, h->mtu);
+	if (out) {
+		p = peer_place(w->ends.peer.w[3]);
+		if (p)
+			*p = (struct tn_peer){ .peer = w->ends.peer.w[3],
+					       .routes = routes_to(routes, w->ends.peer.w[3],
+								   bpf_jiffies64()),
+					       .turn = h->turn,
+					       .hop = place };
+		return 0;
+	}
+	r = noted_record(w->ends.shared.w[3], so_far);
+	if (!r)
+		return 0;
+	r->note.hop = place;
 	r->note.turn = h->turn;
 	r->note.routes = routes_to(routes, r->note.shared, bpf_jiffies64());
+	return 0;
+}
+
+/* Whether a frame to the shared network has come from the VM's own hop, as that is noted. */
+static __always_inline bool came_by_hop(const struct work *w, __u64 so_far, __u32 routes,
+					__u32 ingress, __u64 mac)
+{
+	const struct tn_record *r = noted_record(w->ends.shared.w[3], so_far);
+	const struct tn_hop *h = r ? note_hop(&r->note, routes) : NULL;
+
+	return h && h->until > bpf_jiffies64() && h->link == ingress && mac_word(h->macs) == mac;
+}
+
+/*
+ * The place of the next hop to the peer, be it out of date, and one; less than 0: it is that, but
+ * whether the VM has sent the frame has to be asked for. 0: it is not noted. `mac`: see mac_word().
+ */
+__noinline int tn_hop_out(__u64 so_far, __u32 routes, __u32 ingress, __u64 mac)
+{
+	struct work *w = work_get();
+	const struct tn_peer *p = w ? peer_place(w->ends.peer.w[3]) : NULL;
+	int place;
+
+	if (!p || p->peer != w->ends.peer.w[3] ||
+	    p->routes != routes_to(routes, p->peer, bpf_jiffies64()) || !hop_get(p->hop, p->turn))
+		return 0;
+	place = p->hop + 1;
+	return tn_sources_loose || came_by_hop(w, so_far, routes, ingress, mac) ? place : -place;
 }
 
 /* ---------------------------------------------------------------- two tenants */

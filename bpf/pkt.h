@@ -199,6 +199,14 @@ static __always_inline bool mac_equal(const __u8 *a, const volatile __u8 *b)
 	return u[0] == v[0] && u[1] == v[1] && u[2] == v[2];
 }
 
+/* As a number, the same for the same one. */
+static __always_inline __u64 mac_word(const __u8 *mac)
+{
+	const __u16 *u = (const __u16 *)mac;
+
+	return (__u64)u[0] << 32 | (__u32)u[1] << 16 | u[2];
+}
+
 static __always_inline bool mac_is_unset(const __u8 *mac)
 {
 	return !(mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]);

@@ -127,32 +127,6 @@ static __always_inline bool plain_peer(struct pkt *p, struct work *w, bool came_
 	return true;
 }
 
-/*
- * The way of a frame past the stack, as the kernel says now; of what it has said well enough a note
- * is made in `way`. 0: it cannot go so.
- */
-static __always_inline __u32 plain_ask(struct pkt *p, struct work *w, __u32 out, struct tn_way *way)
-{
-	const struct ethhdr *eth = p->data;
-	bool known = true;
-	__u32 egress;
-
-	if (is_summed(p))
-		return 0;
-	if (out && !tn_sources_loose) {
-		if (judge_way_back(p, w) != TN_GO_ON)
-			return 0;
-		/* as long as the kernel does not know the VM, nobody is known to be it */
-		known = mac_equal(eth->h_source, w->fib.dmac);
-	}
-	egress = tn_way_on(p->ctx, p->ip_bytes, out);
-	if (!egress || !!out != (egress == tn_shared_ifindex))
-		return 0;
-	if (known)
-		way_note(way, w);
-	return egress;
-}
-
 /* The way of a frame that XDP is to send on itself. */
 static __always_inline bool plain_ask_xdp(struct pkt *p, struct work *w, struct tn_way *way)
 {
@@ -170,6 +144,7 @@ struct course {
 	bool past;	    /* the stack */
 	bool mine;	    /* `way` is its own already, */
 	bool leads;	    /* and not out of date */
+	bool open;	    /* whether the VM has sent it, has to be asked for */
 	__u32 place;	    /* the place for it, */
 	struct tn_way *way; /* and what is there */
 	__u32 ingress;
@@ -247,16 +222,74 @@ static __always_inline bool is_kernels(const struct pkt *p, const struct course 
 	return c->mine || (hop && hop_is_due(hop)) || (pair ^ bpf_jiffies64()) % KERNELS_TICKS == 0;
 }
 
-/* The hop of the VM, be it out of date. */
+enum way_back {
+	WAY_BACK_NONE,
+	WAY_BACK_OPEN,	/* nobody is known to be the VM, above all when the kernel does not know it
+			 */
+	WAY_BACK_KNOWN, /* it is in w->fib */
+};
+
+/* Whether the VM has sent the frame: see judge_way_back(). */
+__noinline int tn_way_back(struct __sk_buff *skb, __u32 len)
+{
+	__u8 mac[ETH_ALEN] __attribute__((aligned(2)));
+	struct pkt p = { .ctx = skb };
+	struct work *w = work_get();
+
+	if (!w || !pkt_load(&p, ETH_ALEN, mac, sizeof(mac)))
+		return WAY_BACK_NONE;
+	if (fib_route_in(skb, false, len, w) == BPF_FIB_LKUP_RET_SUCCESS &&
+	    w->fib.ifindex == skb->ifindex && mac_equal(mac, w->fib.dmac))
+		return WAY_BACK_KNOWN;
+	return judge_way_back(&p, w) == TN_GO_ON ? WAY_BACK_OPEN : WAY_BACK_NONE;
+}
+
+/*
+ * The way of a frame past the stack, as the kernel says now; of what it has said well enough a note
+ * is made in its way. 0: it cannot go so.
+ */
+static __always_inline __u32 plain_ask(struct pkt *p, struct work *w, const struct course *c)
+{
+	int back = WAY_BACK_KNOWN;
+	bool out = c->to;
+	__u32 egress;
+
+	if (is_summed(p))
+		return 0;
+	if (out && !tn_sources_loose) {
+		back = tn_way_back(p->ctx, p->ip_bytes);
+		if (back == WAY_BACK_NONE)
+			return 0;
+		if (back == WAY_BACK_KNOWN && c->routes)
+			tn_keep_hop(c->change, c->routes, false);
+	}
+	egress = tn_way_on(p->ctx, p->ip_bytes, out);
+	if (!egress || out != (egress == tn_shared_ifindex))
+		return 0;
+	if (back == WAY_BACK_KNOWN)
+		way_note(c->way, w);
+	return egress;
+}
+
+/* The hop of the end that it goes to, be it out of date. */
 static __always_inline const struct tn_hop *course_hop(const struct pkt *p, const struct work *w,
 						       struct course *c)
 {
-	const struct tn_record *r;
+	const struct ethhdr *eth = p->data;
+	struct tn_record *r;
+	int place;
 
-	if (c->to || !c->past)
+	if (!c->past || (void *)(eth + 1) > p->data_end)
 		return NULL;
 	c->routes = p->v4 ? routes_so_far(p->ctx, p->xdp) : 0;
-	r = c->routes ? noted_record(w->ends.shared.w[3], c->change) : NULL;
+	if (!c->routes)
+		return NULL;
+	if (c->to) {
+		place = tn_hop_out(c->change, c->routes, c->ingress, mac_word(eth->h_source));
+		c->open = place < 0;
+		return place ? hop_at((c->open ? -place : place) - 1) : NULL;
+	}
+	r = noted_record(w->ends.shared.w[3], c->change);
 	return r ? note_hop(&r->note, c->routes) : NULL;
 }
 
@@ -281,7 +314,7 @@ static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *
 		return p->xdp && !(way->whose & TN_WAY_XDP) ? TN_LEAVE_TO_TC : TN_GO_ON;
 	}
 	hop = course_hop(p, w, c);
-	if (hop && hop_leads(hop, p->ip_bytes, bpf_jiffies64())) {
+	if (hop && !c->open && hop_leads(hop, p->ip_bytes, bpf_jiffies64())) {
 		way_begin(way, c->place, p->v4, w, c->to, c->ingress, eth->h_source);
 		way_note_hop(way, hop);
 		*by = way;
@@ -300,13 +333,14 @@ static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *
 		if (!plain_ask_xdp(p, w, way))
 			return TN_LEAVE_TO_TC;
 	} else {
-		p->egress = plain_ask(p, w, c->to, way);
+		p->egress = plain_ask(p, w, c);
 		if (!p->egress)
 			return TN_PASS;
 		if (way->until && !kernels)
 			*by = way;
 	}
-	note_keep_hop(way, w, c->change, c->routes);
+	if (c->routes)
+		tn_keep_hop(c->change, c->routes, c->to);
 	return TN_GO_ON;
 }
 
@@ -353,7 +387,7 @@ static __always_inline enum tn_verdict plain_known(struct pkt *p, const struct c
  */
 static __always_inline __u32 plain_vm_in(struct ends *e, __u64 change)
 {
-	__u32 slot = note_recall(e, change);
+	__u32 slot = note_recall_in(e, change);
 	const struct tn_shared *row;
 
 	if (slot)
@@ -365,19 +399,34 @@ static __always_inline __u32 plain_vm_in(struct ends *e, __u64 change)
 	e->fixed = row->fixed;
 	e->tenant = row->tenant;
 	e->flags = row->flags;
-	note_keep(e, slot, change);
+	note_keep(e, slot, change, TN_NOTE_IN);
 	return slot;
 }
 
-static __always_inline __u32 plain_vm_out(struct ends *e)
+/* The same of the VM that has sent it. */
+__noinline int tn_vm_out(__u64 change)
 {
-	const struct tn_fixed *row = lookup_fixed(&e->fixed);
+	struct work *w = work_get();
+	const struct tn_fixed *row;
+	struct tn_addr fixed;
+	struct ends *e;
+	__u32 slot;
 
+	if (!w)
+		return 0;
+	e = &w->ends;
+	slot = note_recall_out(e, change);
+	if (slot)
+		return slot;
+	fixed = e->fixed;
+	row = lookup_fixed(&fixed);
 	if (!row || row->flags & TN_SHARED_LIMITED)
 		return 0;
+	slot = row->slot;
 	ends_know_vm(e, row);
-	record_fetch(record_of(row->slot));
-	return row->slot;
+	record_fetch(record_of(slot));
+	note_keep(e, slot, change, TN_NOTE_OUT);
+	return slot;
 }
 
 /*
@@ -427,7 +476,7 @@ static __always_inline enum tn_verdict plain_out(struct pkt *p, bool inside,
 		return plain_known(p, &c, by);
 	w->ends.fixed = p->src;
 	w->ends.peer = p->dst;
-	slot = plain_vm_out(&w->ends);
+	slot = tn_vm_out(c.change);
 	if (!slot || !plain_peer(p, w, false) || plain_way_on(p, w, &c, by) != TN_GO_ON ||
 	    !plain_may_go_out(p, w, &q, &c))
 		return TN_PASS;

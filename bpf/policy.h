@@ -51,7 +51,7 @@ struct work {
 	struct tn_fragment_key fragment;
 	__u32 rows;	  /* of accepts that tn_rule() has met, */
 	bool any_service; /* and whether its answer is the same for all services */
-	bool for_nobody;  /* the last route to a VM: see fib_route_in() */
+	bool for_nobody;  /* the last route: see fib_route_past() */
 	struct bpf_fib_lookup fib;
 	struct bpf_redir_neigh hop;
 	struct tn_event said; /* see report.h; the addresses always */

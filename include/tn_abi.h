@@ -14,7 +14,7 @@
 
 #include "tn_reasons.h"
 
-#define TN_ABI 11
+#define TN_ABI 12
 
 /*
  * An IPv6 address, or an IPv4 address as IPv4-mapped IPv6 (RFC 4291, 2.5.5.2:
@@ -286,7 +286,10 @@ struct tn_hop {
 	__u8 pad[25];  /* to a whole line */
 };
 
-/* What the row of by_shared says of an IPv4 mapping, and the kernel of the route to its VM. */
+/*
+ * What the rows of by_shared and by_fixed say of an IPv4 mapping, and the kernel of the route to
+ * its VM.
+ */
 struct tn_note {
 	__u64 found; /* `changes` when it was looked up << TN_NOTE_ROUTER | its router */
 	__be32 shared;
@@ -295,10 +298,30 @@ struct tn_note {
 	__u32 routes; /* the generation of the kernel's routes when it was asked; 0: it was not */
 	__u32 turn;   /* of the place in hops where its answer is, */
 	__u16 hop;    /* and which place, without the CPU's part */
-	__u8 flags;   /* enum tn_shared_flags */
+	__u8 flags;   /* enum tn_shared_flags, and TN_NOTE_… */
 	__u8 pad;     /* zero */
 };
-#define TN_NOTE_ROUTER 16 /* bits */
+#define TN_NOTE_ROUTER 16	 /* bits */
+#define TN_NOTE_IN     (1U << 6) /* the row of by_shared says so, */
+#define TN_NOTE_OUT    (1U << 7) /* that of by_fixed */
+
+/*
+ * Map slots, by the end of a fixed address and a hash of its router (TN_SLOTS_OWN of them): the
+ * slot of that mapping, or of one with the same place; the note there says whose it is.
+ */
+
+/*
+ * Map peers, of one instance of the programs and so of one router, per CPU, by a hash of the
+ * address: the next hop to another end on the shared network.
+ */
+struct tn_peer {
+	__be32 peer;
+	__u32 routes; /* this and the rest are as in struct tn_note */
+	__u32 turn;
+	__u16 hop;
+	__u16 pad; /* zero */
+};
+#define TN_PEERS_BITS 8 /* of the hash */
 
 /*
  * Map senders, of one instance of the programs and so of one router, per CPU, by a hash of the
@@ -492,6 +515,7 @@ TN_ABI_SIZE(struct tn_counters, 32);
 TN_ABI_SIZE(struct tn_hop, 64);
 TN_ABI_SIZE(struct tn_sender, 48);
 TN_ABI_SIZE(struct tn_note, 32);
+TN_ABI_SIZE(struct tn_peer, 16);
 TN_ABI_SIZE(struct tn_record, 64);
 TN_ABI_SIZE(struct tn_accept_key, 24);
 TN_ABI_SIZE(struct tn_accept, 4 + TN_CLASSES_COUNT);

@@ -34,6 +34,7 @@
 	X(by_shared) \
 	X(by_fixed)  \
 	X(counters)  \
+	X(slots)     \
 	X(drops)     \
 	X(accepts)   \
 	X(services)  \
@@ -369,6 +370,7 @@ static struct tenantnat *load_maps(const struct tn_config *config, struct error 
 	bpf_map__set_max_entries(skel->maps.by_shared, config->capacity);
 	bpf_map__set_max_entries(skel->maps.by_fixed, config->capacity);
 	bpf_map__set_max_entries(skel->maps.counters, counters);
+	bpf_map__set_max_entries(skel->maps.slots, TN_SLOTS_OWN(config->capacity));
 	bpf_map__set_max_entries(skel->maps.ways, TN_WAYS * cpus());
 	bpf_map__set_max_entries(skel->maps.ways_rest, TN_WAYS * cpus());
 	bpf_map__set_max_entries(skel->maps.hops, TN_HOPS * cpus());

@@ -255,6 +255,8 @@ VARIANTS = [
     ("in, 1 mapping", {"mappings": 1}, SOME),
     ("in, 100,000 mappings", {"mappings": 100000}, MANY),
     ("in, 1,000,000 mappings", {"mappings": 1000000}, MANY),
+    ("out, 1,000,000 mappings", {"out": True, "mappings": 1000000},
+     ["nft stateful", "nft stateless", "tc fast", "tc stack"]),
 ]
 QUICK = {"in": [GENERATOR, *LIMITS, *SOME, "tc stack"],
          "out": [GENERATOR, "forwarding, no NAT", "nft stateful", "tc fast"]}

@@ -145,6 +145,7 @@ static struct lab *load(const struct lab_options *o, const struct lab *beside)
 	lab->skel->rodata->tn_on_veth = o->on_veth && host_lets_programs_read();
 	lab->skel->rodata->tn_looks_ahead = o->ahead && host_lets_programs_read();
 	bpf_map__set_max_entries(lab->skel->maps.counters, MAPPINGS_MAX * lab->cpus);
+	bpf_map__set_max_entries(lab->skel->maps.slots, TN_SLOTS_OWN(MAPPINGS_MAX));
 	bpf_map__set_max_entries(lab->skel->maps.ways, TN_WAYS * lab->cpus);
 	bpf_map__set_max_entries(lab->skel->maps.ways_rest, TN_WAYS * lab->cpus);
 	bpf_map__set_max_entries(lab->skel->maps.hops, TN_HOPS * lab->cpus);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What each CPU notes of a mapping: what it has carried, what the tables say of it, and the next
- * hop to its VM, as long as the routes are the same.
+ * hop to its VM, as long as the routes are the same; and of a peer, the next hop to that.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -71,7 +71,8 @@ static void forget_senders(struct lab *lab)
  */
 static const char *goes(struct lab *lab, enum program program, const char *from, const char *to)
 {
-	const struct packet p = { UDP(from, to) };
+	const struct packet p = { UDP(from, to), .from = program == INSIDE_IN ? MAC_VM : NULL,
+				  .ifindex = program == INSIDE_IN ? links_inside : 0 };
 	struct frame f = packet_build(&p);
 	struct result r = lab_run(lab, program, &p, &f);
 	static char mac[sizeof("00:00:00:00:00:00")];
@@ -162,16 +163,17 @@ Test(notes, a_hop_that_nobody_asked_for)
 }
 
 /* The same, when it is not just the tick in which XDP leaves it to tc, and tc to the kernel. */
-static const char *goes_in_the_end(struct lab *lab, enum program program, const char *from)
+static const char *goes_in_the_end(struct lab *lab, enum program program, const char *from,
+				   const char *to)
 {
-	const char *where = goes(lab, program, from, RED_SHARED);
+	const char *where = goes(lab, program, from, to);
 
 	for (int i = 0; i < 50; i++) {
-		if (strcmp(where, program == TC_IN ? "kernel" : "left") != 0)
+		if (strcmp(where, program == XDP_IN ? "left" : "kernel") != 0)
 			break;
 		forget_ways(lab);
 		usleep(2000);
-		where = goes(lab, program, from, RED_SHARED);
+		where = goes(lab, program, from, to);
 	}
 	return where;
 }
@@ -187,7 +189,7 @@ static void check_change(struct lab *lab, enum program program, const char *comm
 	forget_ways(lab);
 	links_ip(commands);
 	forget_senders(lab);
-	went = goes_in_the_end(lab, program, GREEN_SHARED);
+	went = goes_in_the_end(lab, program, GREEN_SHARED, RED_SHARED);
 	cr_expect_str_eq(went, where, "%s, not %s, after %s", went, where, commands);
 }
 
@@ -244,7 +246,7 @@ Test(notes, rules_come)
 			     "rule add from " GREEN_SHARED " table 9\n"
 			     "route add 10.0.0.5/32 via 10.0.0.77 table 9\n",
 			     MAC_VM2);
-		cr_expect_str_eq(goes_in_the_end(lab, TC_IN, STRANGER), MAC_VM);
+		cr_expect_str_eq(goes_in_the_end(lab, TC_IN, STRANGER, RED_SHARED), MAC_VM);
 		lab_close(lab);
 	}
 }
@@ -422,6 +424,12 @@ Test(notes, who_is_not_believed)
 		cr_expect_str_eq(goes(lab, XDP_IN, GREEN_SHARED, RED_SHARED),
 				 is_right ? MAC_VM : "gone", "%zu", i);
 	}
+	note.flags &= ~TN_NOTE_IN; /* by what the VM has sent, this is not known */
+	lab_put_note(lab, RED_SHARED, &note);
+	GOES(XDP_IN, GREEN_SHARED, RED_SHARED, "gone");
+	note.flags |= TN_NOTE_IN;
+	lab_put_note(lab, RED_SHARED, &note);
+	GOES(XDP_IN, GREEN_SHARED, RED_SHARED, MAC_VM);
 	note.flags |= TN_SHARED_NAMED; /* then rules of its own decide */
 	lab_put_note(lab, RED_SHARED, &note);
 	GOES(XDP_IN, GREEN_SHARED, RED_SHARED, "gone");
@@ -667,4 +675,266 @@ Test(notes, of_other_routers)
 	cr_expect_eq(lab_run(red, TC_IN, &p, &f).verdict, GONE);
 	lab_close(blue);
 	lab_close(red);
+}
+
+/* ---------------------------------------------------------------- what VMs send */
+
+static uint32_t slots_place(const char *fixed)
+{
+	return (ntohl(addr_of(fixed).w[3]) + RED * 0x9e3779b1U) & (TN_SLOTS_OWN(MAPPINGS_MAX) - 1);
+}
+
+static void put_slot(struct lab *lab, const char *fixed, uint32_t slot)
+{
+	uint32_t place = slots_place(fixed);
+
+	need(bpf_map_update_elem(lab_map_fd(lab, "slots"), &place, &slot, BPF_ANY) == 0, "slots");
+}
+
+/* Of a peer that something is noted of on this CPU; sets `place`. */
+static struct tn_peer peer_at(struct lab *lab, const char *peer, uint32_t *place)
+{
+	struct tn_peer *all = calloc(libbpf_num_possible_cpus(), sizeof(*all)), found = { 0 };
+
+	for (*place = 0; *place < 1U << TN_PEERS_BITS && !found.peer; ++*place) {
+		need(bpf_map_lookup_elem(lab_map_fd(lab, "peers"), place, all) == 0, "peers");
+		if (all[sched_getcpu()].peer == addr_of(peer).w[3])
+			found = all[sched_getcpu()];
+	}
+	--*place;
+	free(all);
+	cr_assert(found.turn, "nothing was noted of what goes to %s", peer);
+	return found;
+}
+
+static void put_peer(struct lab *lab, uint32_t place, const struct tn_peer *peer)
+{
+	struct tn_peer *all = calloc(libbpf_num_possible_cpus(), sizeof(*all));
+
+	all[sched_getcpu()] = *peer;
+	need(bpf_map_update_elem(lab_map_fd(lab, "peers"), &place, all, BPF_ANY) == 0, "peers");
+	free(all);
+}
+
+/* A packet from RED_VM has gone out, and all is noted that is to be known of the next one. */
+static void learn_out(struct lab *lab)
+{
+	forget_ways(lab);
+	goes(lab, INSIDE_IN, RED_VM, GREEN_SHARED);
+	forget_ways(lab);
+	cr_assert(lab_note(lab, RED_SHARED).flags & TN_NOTE_OUT);
+	cr_assert(lab_note(lab, RED_SHARED).turn, "the way back to the VM is not noted");
+}
+
+/* The tables are those of before, and the programs are not told of it. */
+static void forget_row(struct lab *lab, const char *map, const void *key)
+{
+	need(bpf_map_delete_elem(lab_map_fd(lab, map), key) == 0, map);
+}
+
+static const struct tn_fixed_key *row_out(const char *fixed)
+{
+	static struct tn_fixed_key key;
+
+	key = (struct tn_fixed_key){ .router = RED, .fixed = addr_of(fixed) };
+	return &key;
+}
+
+/* Whoever sends goes to a peer by the hop that is noted, until it is out of date. */
+Test(notes, the_next_hop_out_is_known)
+{
+	struct lab *lab = open_noting();
+
+	learn_out(lab);
+	links_ip("neigh replace " GREEN_SHARED " lladdr " MAC_OTHER " dev lo nud permanent\n");
+	GOES(INSIDE_IN, RED_VM, GREEN_SHARED, MAC_NEXT);
+	forget_ways(lab);
+	/* then the kernel sends one, so that it sees to its neighbour, be it that of the VM alone
+	 */
+	hops_end(lab, LAB_WAY_TICKS);
+	GOES(INSIDE_IN, RED_VM, GREEN_SHARED, "kernel");
+	forget_ways(lab);
+	GOES(INSIDE_IN, RED_VM, GREEN_SHARED, MAC_OTHER);
+	lab_close(lab);
+}
+
+Test(notes, routes_out_change)
+{
+	struct lab *lab = open_noting();
+
+	learn_out(lab);
+	links_ip("neigh replace " GREEN_SHARED " lladdr " MAC_OTHER " dev lo nud permanent\n");
+	GOES(INSIDE_IN, RED_VM, GREEN_SHARED, MAC_NEXT);
+	forget_ways(lab);
+	links_ip("route add " GREEN_SHARED "/32 dev lo mtu lock " LINKS_MTU "\n");
+	cr_expect_str_eq(goes_in_the_end(lab, INSIDE_IN, RED_VM, GREEN_SHARED), MAC_OTHER);
+	forget_ways(lab);
+	links_ip("route replace unreachable " GREEN_SHARED "/32\n");
+	GOES(INSIDE_IN, RED_VM, GREEN_SHARED, "left");
+	lab_close(lab);
+}
+
+/* Of the peer's hop, its own note, and the VM's. */
+Test(notes, what_is_not_believed_of_a_peer)
+{
+	struct lab *lab = open_noting();
+	struct tn_peer right, peers[4];
+	struct tn_hop hop, hops[3];
+	uint32_t place;
+
+	learn_out(lab);
+	right = peer_at(lab, GREEN_SHARED, &place);
+	hop = hop_at(lab, right.hop);
+	memcpy(hop.macs, (const uint8_t[]){ 2, 0, 0, 0, 0, 0x99 }, ETH_ALEN); /* nobody's */
+	put_hop(lab, right.hop, &hop);
+	for (size_t i = 0; i < ARRAY_SIZE(peers); i++)
+		peers[i] = right;
+	peers[0].peer = addr_of(STRANGER).w[3];
+	peers[1].routes++;
+	peers[2].turn++;
+	peers[3].hop ^= 1;
+	for (size_t i = 0; i < ARRAY_SIZE(hops); i++)
+		hops[i] = hop;
+	hops[0].until = 1;
+	hops[1].turn++;
+	hops[2].mtu = 35;
+	for (size_t i = 0; i < ARRAY_SIZE(peers) + ARRAY_SIZE(hops); i++) {
+		size_t j = i - ARRAY_SIZE(peers);
+
+		put_peer(lab, place, i < ARRAY_SIZE(peers) ? &peers[i] : &right);
+		put_hop(lab, right.hop, i < ARRAY_SIZE(peers) ? &hop : &hops[j]);
+		cr_expect_str_neq(goes(lab, INSIDE_IN, RED_VM, GREEN_SHARED), "02:00:00:00:00:99",
+				  "%zu", i);
+		forget_ways(lab);
+	}
+	put_peer(lab, place, &right);
+	put_hop(lab, right.hop, &hop);
+	GOES(INSIDE_IN, RED_VM, GREEN_SHARED, "02:00:00:00:00:99");
+	lab_close(lab);
+}
+
+/* With another VM's hop noted alone, this one is asked for, and goes by the peer's. */
+Test(notes, a_vm_that_is_not_noted)
+{
+	struct lab *lab = open_noting();
+	const struct tn_note none = { 0 };
+	const char *where = "kernel";
+
+	links_ip("neigh add " RED_VM2 " lladdr " MAC_VM " dev lan0 nud permanent\n");
+	learn_out(lab);
+	learn(lab, TC_IN, GREEN_SHARED, RED_SHARED);
+	cr_expect_eq(lab_note(lab, RED_SHARED).flags & (TN_NOTE_IN | TN_NOTE_OUT), TN_NOTE_IN);
+	learn_out(lab);
+	cr_expect_eq(lab_note(lab, RED_SHARED).flags & (TN_NOTE_IN | TN_NOTE_OUT),
+		     TN_NOTE_IN | TN_NOTE_OUT);
+	for (int i = 0; i < 3 && strcmp(where, "kernel") == 0; i++) {
+		lab_put_note(lab, RED_SHARED2, &none);
+		forget_ways(lab);
+		usleep(20000); /* another tick, if it was just that of the kernel's packets */
+		where = goes(lab, INSIDE_IN, RED_VM2, GREEN_SHARED);
+		cr_expect_neq(lab_note(lab, RED_SHARED2).turn, 0);
+	}
+	cr_expect_str_eq(where, MAC_NEXT);
+	lab_close(lab);
+}
+
+/* Nor does anybody send as a VM because that has sent before. */
+Test(notes, who_is_not_the_vm)
+{
+	struct lab *lab = open_noting();
+	const struct packet others[] = {
+		{ UDP(RED_VM, GREEN_SHARED), .from = MAC_OTHER, .ifindex = links_inside },
+		{ UDP(RED_VM, GREEN_SHARED), .from = MAC_VM2, .ifindex = links_inside },
+		{ UDP(RED_VM, GREEN_SHARED), .from = MAC_VM, .ifindex = 1 },
+		{ UDP(RED_VM2, GREEN_SHARED), .from = MAC_VM, .ifindex = links_inside },
+	};
+	struct tn_note note;
+	struct tn_hop hop;
+
+	links_ip("neigh add " RED_VM2 " lladdr " MAC_VM2 " dev lan0 nud permanent\n");
+	learn_out(lab);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		struct frame f = packet_build(&others[i]);
+
+		cr_expect_eq(lab_run(lab, INSIDE_IN, &others[i], &f).verdict, GONE, "%zu", i);
+		forget_ways(lab);
+	}
+	/* it is at another MAC address now, which is asked for when the hop is out of date */
+	links_ip("neigh replace " RED_VM " lladdr " MAC_VM2 " dev lan0 nud permanent\n");
+	GOES(INSIDE_IN, RED_VM, GREEN_SHARED, MAC_NEXT);
+	forget_ways(lab);
+	note = lab_note(lab, RED_SHARED);
+	hop = hop_at(lab, note.hop);
+	hop.until = 1;
+	put_hop(lab, note.hop, &hop);
+	GOES(INSIDE_IN, RED_VM, GREEN_SHARED, "gone");
+	lab_close(lab);
+}
+
+/* What is noted of a mapping by its row holds for that direction, and until the next change. */
+Test(notes, rows_that_are_gone)
+{
+	static const struct {
+		enum program learns, tries;
+	} runs[] = { { TC_IN, TC_IN },	   { TC_IN, INSIDE_IN }, { INSIDE_IN, INSIDE_IN },
+		     { INSIDE_IN, TC_IN }, { TC_IN, XDP_IN },	 { INSIDE_IN, XDP_IN } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(runs); i++) {
+		bool out = runs[i].tries == INSIDE_IN, same = (runs[i].learns == INSIDE_IN) == out;
+		struct lab *lab = open_noting();
+		const struct tn_addr shared = addr_of(RED_SHARED);
+		const char *went;
+
+		if (runs[i].learns == INSIDE_IN)
+			learn_out(lab);
+		else
+			learn(lab, runs[i].learns, GREEN_SHARED, RED_SHARED);
+		if (out)
+			forget_row(lab, "by_fixed", row_out(RED_VM));
+		else
+			forget_row(lab, "by_shared", &shared);
+		for (int changed = 0; changed < 2; changed++) {
+			went = out ? goes(lab, INSIDE_IN, RED_VM, GREEN_SHARED)
+				   : goes(lab, runs[i].tries, GREEN_SHARED, RED_SHARED);
+			cr_expect_eq(strcmp(went, out ? "left" : "gone") == 0, changed || !same,
+				     "run %zu.%d: %s", i, changed, went);
+			forget_ways(lab);
+			lab_changed(lab);
+		}
+		lab_close(lab);
+	}
+}
+
+/* A place in `slots` says nothing by itself. */
+Test(notes, which_slot_is_not_believed)
+{
+	struct lab *lab = open_noting();
+	struct tn_note right, wrong;
+
+	lab_map(lab, RED, FAR_FIXED, FAR_SHARED);
+	links_ip("neigh add " FAR_FIXED " lladdr " MAC_VM " dev lan0 nud permanent\n");
+	learn_out(lab);
+	right = lab_note(lab, RED_SHARED);
+	goes(lab, INSIDE_IN, FAR_FIXED, GREEN_SHARED);
+	forget_row(lab, "by_fixed", row_out(RED_VM));
+	for (int i = 0; i < 5; i++) {
+		wrong = right;
+		put_slot(lab, RED_VM, lab_own_slot(i ? RED_SHARED : FAR_SHARED));
+		if (i == 1)
+			wrong.found -= 2 << TN_NOTE_ROUTER;
+		else if (i == 2)
+			wrong.found ^= RED ^ BLUE;
+		else if (i == 3)
+			wrong.fixed = addr_of(FAR_FIXED).w[3];
+		else if (i == 4)
+			wrong.flags &= ~TN_NOTE_OUT;
+		lab_put_note(lab, RED_SHARED, &wrong);
+		forget_ways(lab);
+		cr_expect_str_eq(goes(lab, INSIDE_IN, RED_VM, GREEN_SHARED), "left", "%d", i);
+	}
+	put_slot(lab, RED_VM, lab_own_slot(RED_SHARED));
+	lab_put_note(lab, RED_SHARED, &right);
+	forget_ways(lab);
+	GOES(INSIDE_IN, RED_VM, GREEN_SHARED, MAC_NEXT);
+	lab_close(lab);
 }

@@ -16,7 +16,7 @@ _libbpf = ctypes.CDLL("libbpf.so.1")
 
 # maps that change without anybody's doing, or remember what was
 TRAFFIC = ("counters", "drops", "hits", "limits", "events", "withdrawn", "changes", "ways",
-           "ways_rest", "hops")
+           "ways_rest", "hops", "slots")
 # grows with every change, also with one there and back
 HISTORY = ('INSERT INTO "history', 'INSERT INTO "sqlite_sequence"')
 
