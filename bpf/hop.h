@@ -49,24 +49,28 @@ static __always_inline __u32 hop_place(__u32 link, __be32 gateway, __u32 mtu)
  */
 static __always_inline bool hop_begin(struct tn_hop *h, const struct bpf_fib_lookup *fib)
 {
+	__u64 now = bpf_jiffies64();
+
 	if (h->turn && h->router == tn_router_id && h->link == fib->ifindex &&
 	    h->gateway == fib->ipv4_dst && h->mtu == fib->mtu_result)
 		return true;
-	if (h->until > bpf_jiffies64() || h->turn == 0xffffffff)
+	if (h->until > now || h->back > now || h->turn == 0xffffffff)
 		return false;
 	h->turn++;
 	h->router = tn_router_id;
 	h->link = fib->ifindex;
 	h->gateway = fib->ipv4_dst;
 	h->mtu = fib->mtu_result;
+	h->until = 0;
 	return true;
 }
 
 /*
  * What the kernel has said is kept, if it said so for whoever sends; NULL: it did not, or there is
- * no place for it. A route of IPv4 can have a gateway of IPv6 (RFC 8950).
+ * no place for it. `back`: it was asked for one that has sent, and nothing goes there, as far as
+ * this tells. A route of IPv4 can have a gateway of IPv6 (RFC 8950).
  */
-static __always_inline const struct tn_hop *hop_keep(const struct work *w)
+static __always_inline const struct tn_hop *hop_keep(const struct work *w, bool back)
 {
 	const struct bpf_fib_lookup *fib = &w->fib;
 	__u64 until = fib_until(fib);
@@ -77,7 +81,9 @@ static __always_inline const struct tn_hop *hop_keep(const struct work *w)
 	h = hop_at(hop_place(fib->ifindex, fib->ipv4_dst, fib->mtu_result));
 	if (!h || !hop_begin(h, fib))
 		return NULL;
-	h->until = until;
+	h->back = until;
+	if (!back)
+		h->until = until;
 	h->xdp = tn_takes_xdp(fib->ifindex);
 	__builtin_memcpy(h->macs, fib->dmac, ETH_ALEN);
 	__builtin_memcpy(h->macs + ETH_ALEN, fib->smac, ETH_ALEN);

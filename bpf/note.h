@@ -55,6 +55,14 @@ static __always_inline struct tn_record *noted_record(__be32 shared, __u64 so_fa
 		       : NULL;
 }
 
+/* The same for both ends of a mapping: that it has them in either table is not said. */
+static __always_inline struct tn_record *noted_mapping(const struct ends *e, __u64 so_far)
+{
+	struct tn_record *r = noted_record(e->shared.w[3], so_far);
+
+	return r && r->note.fixed == e->fixed.w[3] ? r : NULL;
+}
+
 #define NOTE_ROWS (TN_NOTE_IN | TN_NOTE_OUT)
 
 /* Fills in the VM's end by the note of e->shared, and is its slot. 0: there is none that holds. */
@@ -95,19 +103,40 @@ static __always_inline __u32 note_recall_out(struct ends *e, __u64 so_far)
 	return slot;
 }
 
+static __always_inline bool note_is_of(const struct tn_note *n, const struct ends *e, __u64 so_far)
+{
+	return n->found == note_found(so_far) && n->shared == e->shared.w[3] &&
+	       n->fixed == e->fixed.w[3] && n->tenant == e->tenant &&
+	       (n->flags & ~NOTE_ROWS) == (__u8)e->flags;
+}
+
+/*
+ * That slot has the place in `slots`, unless another has it that is noted: of two with the same
+ * place it stays one's.
+ */
+static __always_inline void slot_keep(__be32 fixed, __u32 slot, __u64 so_far)
+{
+	__u32 *place = slot_place(fixed);
+	const struct tn_record *has;
+
+	if (!place || *place == slot)
+		return;
+	has = *place ? record_of(*place) : NULL;
+	if (!has || has->note.found >> TN_NOTE_ROUTER != so_far || !(has->note.flags & TN_NOTE_OUT))
+		*place = slot;
+}
+
 /* A row says what the VM's end is: that of by_shared (TN_NOTE_IN), or that of by_fixed. */
 static __always_inline void note_keep(const struct ends *e, __u32 slot, __u64 so_far, __u8 by)
 {
 	struct tn_record *r;
-	__u32 *place;
 
 	if (!so_far || !is_v4_mapped(e->shared.w) || slot != own_slot(e->shared.w[3]))
 		return;
 	r = record_of(slot);
 	if (!r)
 		return;
-	if (r->note.found == note_found(so_far) && r->note.shared == e->shared.w[3] &&
-	    r->note.fixed == e->fixed.w[3])
+	if (note_is_of(&r->note, e, so_far))
 		r->note.flags |= by;
 	else
 		r->note = (struct tn_note){ .found = note_found(so_far),
@@ -115,9 +144,8 @@ static __always_inline void note_keep(const struct ends *e, __u32 slot, __u64 so
 					    .fixed = e->fixed.w[3],
 					    .tenant = e->tenant,
 					    .flags = e->flags | by };
-	place = by == TN_NOTE_OUT ? slot_place(e->fixed.w[3]) : NULL;
-	if (place && *place != slot)
-		*place = slot;
+	if (by == TN_NOTE_OUT)
+		slot_keep(e->fixed.w[3], slot, so_far);
 }
 
 /*
@@ -147,73 +175,93 @@ struct {
 	__type(value, struct tn_peer);
 } peers SEC(".maps");
 
-static __always_inline struct tn_peer *peer_place(__be32 peer)
+static __always_inline struct tn_peer *peer_place(__be32 peer, __u32 ingress)
 {
-	__u32 place = bpf_ntohl(peer) * 0x9e3779b1U >> (32 - TN_PEERS_BITS);
+	__u32 place =
+		(bpf_ntohl(peer) + ingress * 0x85ebca6bU) * 0x9e3779b1U >> (32 - TN_PEERS_BITS);
 
 	return bpf_map_lookup_elem(&peers, &place);
 }
 
+/* As note_hop(), to w->ends.peer. */
+static __always_inline const struct tn_hop *peer_hop(const struct work *w, __u32 routes,
+						     __u32 ingress)
+{
+	__be32 peer = w->ends.peer.w[3];
+	const struct tn_peer *p = peer_place(peer, ingress);
+
+	return p && p->peer == peer && p->ingress == ingress &&
+			       p->routes == routes_to(routes, peer, bpf_jiffies64())
+		       ? hop_get(p->hop, p->turn)
+		       : NULL;
+}
+
 /*
- * By those routes packets go to the VM, or with `out` to the peer, as w->fib has it. Global, as the
- * next ones, so that the verifier follows it once.
+ * The kernel has said, by those routes, how packets go to the VM, or where they come from that it
+ * sends: see w->fib. Global, as the next ones, so that the verifier follows it once.
  */
-__noinline int tn_keep_hop(__u64 so_far, __u32 routes, __u32 out)
+__noinline int tn_keep_hop_in(__u64 so_far, __u32 routes, __u32 back)
 {
 	struct work *w = work_get();
-	const struct tn_hop *h;
-	struct tn_record *r;
-	struct tn_peer *p;
-	__u32 place;
+	struct tn_record *r = w && routes ? noted_mapping(&w->ends, so_far) : NULL;
+	const struct tn_hop *h = r ? hop_keep(w, back) : NULL;
 
-	h = w && routes ? hop_keep(w) : NULL;
 	if (!h)
 		return 0;
-	place = hop_place(h->link, h->gateway, h->mtu);
-	if (out) {
-		p = peer_place(w->ends.peer.w[3]);
-		if (p)
-			*p = (struct tn_peer){ .peer = w->ends.peer.w[3],
-					       .routes = routes_to(routes, w->ends.peer.w[3],
-								   bpf_jiffies64()),
-					       .turn = h->turn,
-					       .hop = place };
-		return 0;
-	}
-	r = noted_record(w->ends.shared.w[3], so_far);
-	if (!r)
-		return 0;
-	r->note.hop = place;
+	r->note.hop = hop_place(h->link, h->gateway, h->mtu);
 	r->note.turn = h->turn;
 	r->note.routes = routes_to(routes, r->note.shared, bpf_jiffies64());
 	return 0;
 }
 
-/* Whether a frame to the shared network has come from the VM's own hop, as that is noted. */
-static __always_inline bool came_by_hop(const struct work *w, __u64 so_far, __u32 routes,
-					__u32 ingress, __u64 mac)
+/* The same to the peer, of packets that come in there. */
+__noinline int tn_keep_hop_out(__u32 routes, __u32 ingress)
 {
-	const struct tn_record *r = noted_record(w->ends.shared.w[3], so_far);
+	struct work *w = work_get();
+	const struct tn_hop *h = w && routes ? peer_hop(w, routes, ingress) : NULL;
+	struct tn_peer *p;
+
+	/* it is due when it is out of date, and not before: see is_kernels() */
+	if (!w || !routes || (h && h->until > bpf_jiffies64()))
+		return 0;
+	h = hop_keep(w, false);
+	p = h ? peer_place(w->ends.peer.w[3], ingress) : NULL;
+	if (!p)
+		return 0;
+	*p = (struct tn_peer){ .peer = w->ends.peer.w[3],
+			       .ingress = ingress,
+			       .routes = routes_to(routes, w->ends.peer.w[3], bpf_jiffies64()),
+			       .turn = h->turn,
+			       .hop = hop_place(h->link, h->gateway, h->mtu) };
+	return 0;
+}
+
+/* Until when a frame from there is known to be the VM's, in ticks; 0: that has to be asked for. */
+static __always_inline __u64 way_back_noted(const struct work *w, __u64 so_far, __u32 routes,
+					    __u32 ingress, __u64 mac)
+{
+	const struct tn_record *r = noted_mapping(&w->ends, so_far);
 	const struct tn_hop *h = r ? note_hop(&r->note, routes) : NULL;
 
-	return h && h->until > bpf_jiffies64() && h->link == ingress && mac_word(h->macs) == mac;
+	return h && h->back > bpf_jiffies64() && h->link == ingress && mac_word(h->macs) == mac
+		       ? h->back
+		       : 0;
 }
 
 /*
- * The place of the next hop to the peer, be it out of date, and one; less than 0: it is that, but
- * whether the VM has sent the frame has to be asked for. 0: it is not noted. `mac`: see mac_word().
+ * The place of the next hop to the peer, be it out of date, and one; 0: it is not noted. Sets
+ * w->back, see way_back_noted(). `mac`: see mac_word().
  */
 __noinline int tn_hop_out(__u64 so_far, __u32 routes, __u32 ingress, __u64 mac)
 {
 	struct work *w = work_get();
-	const struct tn_peer *p = w ? peer_place(w->ends.peer.w[3]) : NULL;
-	int place;
+	const struct tn_hop *h;
 
-	if (!p || p->peer != w->ends.peer.w[3] ||
-	    p->routes != routes_to(routes, p->peer, bpf_jiffies64()) || !hop_get(p->hop, p->turn))
+	if (!w)
 		return 0;
-	place = p->hop + 1;
-	return tn_sources_loose || came_by_hop(w, so_far, routes, ingress, mac) ? place : -place;
+	w->back = tn_sources_loose ? ~0ULL : way_back_noted(w, so_far, routes, ingress, mac);
+	h = peer_hop(w, routes, ingress);
+	return h ? hop_place(h->link, h->gateway, h->mtu) + 1 : 0;
 }
 
 /* ---------------------------------------------------------------- two tenants */

@@ -144,12 +144,11 @@ struct course {
 	bool past;	    /* the stack */
 	bool mine;	    /* `way` is its own already, */
 	bool leads;	    /* and not out of date */
-	bool open;	    /* whether the VM has sent it, has to be asked for */
 	__u32 place;	    /* the place for it, */
 	struct tn_way *way; /* and what is there */
 	__u32 ingress;
 	__u64 change; /* changes_so_far(), */
-	__u32 routes; /* and routes_so_far() to the VM */
+	__u32 routes; /* and routes_so_far() of IPv4 past the stack */
 };
 
 static __always_inline bool course_begin(struct pkt *p, struct course *c)
@@ -224,13 +223,15 @@ static __always_inline bool is_kernels(const struct pkt *p, const struct course 
 
 enum way_back {
 	WAY_BACK_NONE,
-	WAY_BACK_OPEN,	/* nobody is known to be the VM, above all when the kernel does not know it
-			 */
-	WAY_BACK_KNOWN, /* it is in w->fib */
+	WAY_BACK_OPEN, /* the kernel does not know the VM: then nobody is known to be it */
+	WAY_BACK_KNOWN,
 };
 
-/* Whether the VM has sent the frame: see judge_way_back(). */
-__noinline int tn_way_back(struct __sk_buff *skb, __u32 len)
+/*
+ * Whether the VM has sent the frame: see judge_way_back(). It is asked first for nobody, with a
+ * length, so that the kernel tells the MTU and a hop can be kept.
+ */
+__noinline int tn_way_back(struct __sk_buff *skb)
 {
 	__u8 mac[ETH_ALEN] __attribute__((aligned(2)));
 	struct pkt p = { .ctx = skb };
@@ -238,10 +239,13 @@ __noinline int tn_way_back(struct __sk_buff *skb, __u32 len)
 
 	if (!w || !pkt_load(&p, ETH_ALEN, mac, sizeof(mac)))
 		return WAY_BACK_NONE;
-	if (fib_route_in(skb, false, len, w) == BPF_FIB_LKUP_RET_SUCCESS &&
+	if (fib_route_in(skb, false, 1, w) == BPF_FIB_LKUP_RET_SUCCESS &&
 	    w->fib.ifindex == skb->ifindex && mac_equal(mac, w->fib.dmac))
 		return WAY_BACK_KNOWN;
-	return judge_way_back(&p, w) == TN_GO_ON ? WAY_BACK_OPEN : WAY_BACK_NONE;
+	if (judge_way_back(&p, w) != TN_GO_ON)
+		return WAY_BACK_NONE;
+	w->for_nobody = false;
+	return mac_equal(mac, w->fib.dmac) ? WAY_BACK_KNOWN : WAY_BACK_OPEN;
 }
 
 /*
@@ -257,11 +261,11 @@ static __always_inline __u32 plain_ask(struct pkt *p, struct work *w, const stru
 	if (is_summed(p))
 		return 0;
 	if (out && !tn_sources_loose) {
-		back = tn_way_back(p->ctx, p->ip_bytes);
+		back = tn_way_back(p->ctx);
 		if (back == WAY_BACK_NONE)
 			return 0;
 		if (back == WAY_BACK_KNOWN && c->routes)
-			tn_keep_hop(c->change, c->routes, false);
+			tn_keep_hop_in(c->change, c->routes, true);
 	}
 	egress = tn_way_on(p->ctx, p->ip_bytes, out);
 	if (!egress || out != (egress == tn_shared_ifindex))
@@ -286,10 +290,9 @@ static __always_inline const struct tn_hop *course_hop(const struct pkt *p, cons
 		return NULL;
 	if (c->to) {
 		place = tn_hop_out(c->change, c->routes, c->ingress, mac_word(eth->h_source));
-		c->open = place < 0;
-		return place ? hop_at((c->open ? -place : place) - 1) : NULL;
+		return place ? hop_at(place - 1) : NULL;
 	}
-	r = noted_record(w->ends.shared.w[3], c->change);
+	r = noted_mapping(&w->ends, c->change);
 	return r ? note_hop(&r->note, c->routes) : NULL;
 }
 
@@ -314,9 +317,11 @@ static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *
 		return p->xdp && !(way->whose & TN_WAY_XDP) ? TN_LEAVE_TO_TC : TN_GO_ON;
 	}
 	hop = course_hop(p, w, c);
-	if (hop && !c->open && hop_leads(hop, p->ip_bytes, bpf_jiffies64())) {
+	if (hop && (!c->to || w->back) && hop_leads(hop, p->ip_bytes, bpf_jiffies64())) {
 		way_begin(way, c->place, p->v4, w, c->to, c->ingress, eth->h_source);
 		way_note_hop(way, hop);
+		if (c->to && way->until > w->back)
+			way->until = w->back;
 		*by = way;
 		return p->xdp && !hop->xdp ? TN_LEAVE_TO_TC : TN_GO_ON;
 	}
@@ -339,8 +344,10 @@ static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *
 		if (way->until && !kernels)
 			*by = way;
 	}
-	if (c->routes)
-		tn_keep_hop(c->change, c->routes, c->to);
+	if (c->routes && c->to)
+		tn_keep_hop_out(c->routes, c->ingress);
+	else if (c->routes)
+		tn_keep_hop_in(c->change, c->routes, false);
 	return TN_GO_ON;
 }
 

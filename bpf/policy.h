@@ -52,6 +52,7 @@ struct work {
 	__u32 rows;	  /* of accepts that tn_rule() has met, */
 	bool any_service; /* and whether its answer is the same for all services */
 	bool for_nobody;  /* the last route: see fib_route_past() */
+	__u64 back;	  /* until when it is known who sends as the VM: see tn_hop_out() */
 	struct bpf_fib_lookup fib;
 	struct bpf_redir_neigh hop;
 	struct tn_event said; /* see report.h; the addresses always */

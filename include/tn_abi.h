@@ -283,7 +283,9 @@ struct tn_hop {
 	__u16 mtu; /* and of the route, in bytes of IP packets: with another it is another hop */
 	__u8 macs[12]; /* destination and source of the frame that goes on */
 	__u8 xdp;      /* 1: XDP can send there itself */
-	__u8 pad[25];  /* to a whole line */
+	__u8 pad1;
+	__u64 back;   /* the same for what comes from there, which keeps no neighbour alive */
+	__u8 pad[16]; /* to a whole line */
 };
 
 /*
@@ -316,10 +318,11 @@ struct tn_note {
  */
 struct tn_peer {
 	__be32 peer;
-	__u32 routes; /* this and the rest are as in struct tn_note */
+	__u32 ingress; /* of what goes there: the kernel may not forward from every interface */
+	__u32 routes;  /* this and the rest are as in struct tn_note */
 	__u32 turn;
 	__u16 hop;
-	__u16 pad; /* zero */
+	__u16 pad[3]; /* zero */
 };
 #define TN_PEERS_BITS 8 /* of the hash */
 
@@ -515,7 +518,7 @@ TN_ABI_SIZE(struct tn_counters, 32);
 TN_ABI_SIZE(struct tn_hop, 64);
 TN_ABI_SIZE(struct tn_sender, 48);
 TN_ABI_SIZE(struct tn_note, 32);
-TN_ABI_SIZE(struct tn_peer, 16);
+TN_ABI_SIZE(struct tn_peer, 24);
 TN_ABI_SIZE(struct tn_record, 64);
 TN_ABI_SIZE(struct tn_accept_key, 24);
 TN_ABI_SIZE(struct tn_accept, 4 + TN_CLASSES_COUNT);

@@ -39,6 +39,7 @@ static void hops_end(struct lab *lab, uint64_t ago)
 		if (!hop.turn)
 			continue;
 		hop.until -= ago;
+		hop.back -= ago;
 		put_hop(lab, place, &hop);
 	}
 }
@@ -315,6 +316,13 @@ Test(notes, one_of_several_next_hops)
 			cr_expect_str_eq(where, first, "%s: %s", peer, where);
 		cr_expect(may_send(lab, peer, first), "to %s by %s", peer, first);
 		cr_expect(!may_send(lab, peer, MAC_OTHER), "to %s by another", peer);
+		/* by the other one may come what it is the kernel's choice for; but nothing goes
+		 * there */
+		may_send(lab, peer, strcmp(first, MAC_NEXT) == 0 ? MAC_VM2 : MAC_NEXT);
+		forget_ways(lab);
+		where = goes(lab, TC_IN, peer, RED_SHARED);
+		if (strcmp(where, "kernel") != 0)
+			cr_expect_str_eq(where, first, "%s: %s", peer, where);
 	}
 	lab_close(lab);
 }
@@ -599,6 +607,16 @@ Test(notes, what_is_left_to_tc)
 	lab_close(lab);
 }
 
+/* A packet from RED_VM has gone out, and all is noted that is to be known of the next one. */
+static void learn_out(struct lab *lab)
+{
+	forget_ways(lab);
+	goes(lab, INSIDE_IN, RED_VM, GREEN_SHARED);
+	forget_ways(lab);
+	cr_assert(lab_note(lab, RED_SHARED).flags & TN_NOTE_OUT);
+	cr_assert(lab_note(lab, RED_SHARED).turn, "the way back to the VM is not noted");
+}
+
 /* A place stays whose it is until it is out of date, and then is no longer the former's. */
 Test(notes, places_of_hops)
 {
@@ -619,9 +637,19 @@ Test(notes, places_of_hops)
 	put_hop(lab, note.hop, &other);
 	forget_ways(lab);
 	goes(lab, TC_IN, GREEN_SHARED, RED_SHARED);
+	cr_expect_eq(hop_at(lab, note.hop).turn, other.turn, "what comes from there is known");
+	other.back = 1;
+	other.until = 2;
+	put_hop(lab, note.hop, &other);
+	forget_ways(lab);
+	goes(lab, TC_IN, GREEN_SHARED, RED_SHARED);
 	cr_expect_eq(hop_at(lab, note.hop).gateway, addr_of(RED_VM).w[3]);
 	cr_expect_eq(hop_at(lab, note.hop).turn, other.turn + 1);
 	cr_expect_eq(lab_note(lab, RED_SHARED).turn, other.turn + 1);
+	put_hop(lab, note.hop, &other);
+	learn_out(lab);
+	cr_expect_eq(hop_at(lab, note.hop).turn, other.turn + 1);
+	cr_expect_eq(hop_at(lab, note.hop).until, 0, "nothing has gone there");
 	lab_close(lab);
 }
 
@@ -716,16 +744,6 @@ static void put_peer(struct lab *lab, uint32_t place, const struct tn_peer *peer
 	free(all);
 }
 
-/* A packet from RED_VM has gone out, and all is noted that is to be known of the next one. */
-static void learn_out(struct lab *lab)
-{
-	forget_ways(lab);
-	goes(lab, INSIDE_IN, RED_VM, GREEN_SHARED);
-	forget_ways(lab);
-	cr_assert(lab_note(lab, RED_SHARED).flags & TN_NOTE_OUT);
-	cr_assert(lab_note(lab, RED_SHARED).turn, "the way back to the VM is not noted");
-}
-
 /* The tables are those of before, and the programs are not told of it. */
 static void forget_row(struct lab *lab, const char *map, const void *key)
 {
@@ -778,7 +796,7 @@ Test(notes, routes_out_change)
 Test(notes, what_is_not_believed_of_a_peer)
 {
 	struct lab *lab = open_noting();
-	struct tn_peer right, peers[4];
+	struct tn_peer right, peers[5];
 	struct tn_hop hop, hops[3];
 	uint32_t place;
 
@@ -793,6 +811,7 @@ Test(notes, what_is_not_believed_of_a_peer)
 	peers[1].routes++;
 	peers[2].turn++;
 	peers[3].hop ^= 1;
+	peers[4].ingress++; /* the kernel may not forward from there */
 	for (size_t i = 0; i < ARRAY_SIZE(hops); i++)
 		hops[i] = hop;
 	hops[0].until = 1;
@@ -819,6 +838,9 @@ Test(notes, a_vm_that_is_not_noted)
 	struct lab *lab = open_noting();
 	const struct tn_note none = { 0 };
 	const char *where = "kernel";
+	struct tn_peer peer;
+	struct tn_hop hop;
+	uint32_t place;
 
 	links_ip("neigh add " RED_VM2 " lladdr " MAC_VM " dev lan0 nud permanent\n");
 	learn_out(lab);
@@ -827,6 +849,10 @@ Test(notes, a_vm_that_is_not_noted)
 	learn_out(lab);
 	cr_expect_eq(lab_note(lab, RED_SHARED).flags & (TN_NOTE_IN | TN_NOTE_OUT),
 		     TN_NOTE_IN | TN_NOTE_OUT);
+	peer = peer_at(lab, GREEN_SHARED, &place);
+	hop = hop_at(lab, peer.hop);
+	hop.until -= 1000000;
+	put_hop(lab, peer.hop, &hop);
 	for (int i = 0; i < 3 && strcmp(where, "kernel") == 0; i++) {
 		lab_put_note(lab, RED_SHARED2, &none);
 		forget_ways(lab);
@@ -835,6 +861,7 @@ Test(notes, a_vm_that_is_not_noted)
 		cr_expect_neq(lab_note(lab, RED_SHARED2).turn, 0);
 	}
 	cr_expect_str_eq(where, MAC_NEXT);
+	cr_expect_eq(hop_at(lab, peer.hop).until, hop.until, "then it would never be due");
 	lab_close(lab);
 }
 
@@ -865,9 +892,92 @@ Test(notes, who_is_not_the_vm)
 	forget_ways(lab);
 	note = lab_note(lab, RED_SHARED);
 	hop = hop_at(lab, note.hop);
-	hop.until = 1;
+	hop.back = 1;
 	put_hop(lab, note.hop, &hop);
 	GOES(INSIDE_IN, RED_VM, GREEN_SHARED, "gone");
+	lab_close(lab);
+}
+
+/* The ways of what VMs send that are not out of date, and when one of them will be. */
+static size_t ways_out(struct lab *lab, uint64_t *until)
+{
+	uint32_t end = libbpf_num_possible_cpus() * TN_WAYS;
+	struct tn_way way;
+	size_t n = 0;
+
+	for (uint32_t at = 0; at < end; at++) {
+		need(bpf_map_lookup_elem(lab_map_fd(lab, "ways"), &at, &way) == 0, "ways");
+		if (!(way.whose & TN_WAY_OUT) || !way.until)
+			continue;
+		*until = way.until;
+		n++;
+	}
+	return n;
+}
+
+/* A way that was made by two notes is believed no longer than either of them. */
+Test(notes, how_long_a_way_out_is_believed)
+{
+	struct lab *lab = open_noting();
+	struct tn_note note;
+	uint64_t until = 0;
+	struct tn_hop hop;
+
+	learn_out(lab);
+	note = lab_note(lab, RED_SHARED);
+	hop = hop_at(lab, note.hop);
+	hop.back -= 1000000;
+	put_hop(lab, note.hop, &hop);
+	GOES(INSIDE_IN, RED_VM, GREEN_SHARED, MAC_NEXT);
+	cr_expect_eq(ways_out(lab, &until), 1);
+	cr_expect_eq(until, hop.back);
+	lab_close(lab);
+}
+
+/*
+ * By what a VM sends it is known where it is, but no packet goes there: those that do see to the
+ * kernel's neighbour as if it had sent nothing.
+ */
+Test(notes, what_a_vm_sends_keeps_no_neighbour)
+{
+	struct lab *lab = open_noting();
+	struct tn_hop hop;
+	struct tn_note note;
+
+	learn_out(lab);
+	note = lab_note(lab, RED_SHARED);
+	cr_expect_eq(hop_at(lab, note.hop).until, 0);
+	cr_expect_neq(hop_at(lab, note.hop).back, 0);
+	learn(lab, TC_IN, GREEN_SHARED, RED_SHARED);
+	note = lab_note(lab, RED_SHARED);
+	cr_expect_neq(hop_at(lab, note.hop).until, 0);
+	hops_end(lab, LAB_WAY_TICKS);
+	hop = hop_at(lab, note.hop);
+	learn_out(lab);
+	cr_expect_gt(hop_at(lab, note.hop).back, hop.back);
+	cr_expect_eq(hop_at(lab, note.hop).until, hop.until);
+	GOES(TC_IN, GREEN_SHARED, RED_SHARED, "kernel");
+	lab_close(lab);
+}
+
+/* Though its packets would not fit through the route back, which errors alone take. */
+Test(notes, a_vm_behind_a_narrow_route)
+{
+	struct lab *lab = open_noting();
+	const struct packet wide = { .src = RED_VM,
+				     .dst = GREEN_SHARED,
+				     .proto = IPPROTO_UDP,
+				     .payload = 1000,
+				     .from = MAC_VM,
+				     .ifindex = links_inside };
+	struct frame f = packet_build(&wide);
+	uint64_t until;
+
+	links_ip("route add " RED_VM "/32 dev lan0 mtu lock 600\n");
+	lab_changed(lab);
+	cr_expect_eq(lab_run(lab, INSIDE_IN, &wide, &f).verdict, BACK);
+	cr_expect_eq(ways_out(lab, &until), 1);
+	cr_expect_eq(hop_at(lab, lab_note(lab, RED_SHARED).hop).mtu, 600);
 	lab_close(lab);
 }
 
@@ -936,5 +1046,55 @@ Test(notes, which_slot_is_not_believed)
 	lab_put_note(lab, RED_SHARED, &right);
 	forget_ways(lab);
 	GOES(INSIDE_IN, RED_VM, GREEN_SHARED, MAC_NEXT);
+	lab_close(lab);
+}
+
+/* Of two mappings with one place in `slots` it is one's, or each packet would write there. */
+Test(notes, two_fixed_addresses_with_one_place)
+{
+	struct lab *lab = open_noting();
+	const char *other = "10.0.0.133", *others = "100.64.1.109";
+	uint32_t place = slots_place(RED_VM), slot;
+
+	cr_assert_eq(slots_place(other), place);
+	lab_map(lab, RED, other, others);
+	links_ip("neigh add 10.0.0.133 lladdr " MAC_VM " dev lan0 nud permanent\n");
+	for (int i = 0; i < 2; i++) {
+		const char *first = i ? other : RED_VM;
+
+		lab_changed(lab);
+		for (int j = 0; j < 4; j++) {
+			forget_ways(lab);
+			goes(lab, INSIDE_IN, j % 2 == i ? RED_VM : other, GREEN_SHARED);
+		}
+		need(bpf_map_lookup_elem(lab_map_fd(lab, "slots"), &place, &slot) == 0, "slots");
+		cr_expect_eq(slot, lab_own_slot(i ? others : RED_SHARED), "%s was first", first);
+	}
+	lab_close(lab);
+}
+
+/* A hop that is noted for an address is not that of another VM, which has it now. */
+Test(notes, whose_hop_it_is)
+{
+	static const char shared[] =
+		"100.64.1.133"; /* its own slot is RED_SHARED's, which has it */
+	struct lab *lab = open_noting();
+	struct tn_note note;
+	const char *went;
+
+	lab_map(lab, RED, FAR_FIXED, shared);
+	cr_assert_eq(lab_own_slot(shared), lab_own_slot(RED_SHARED));
+	links_ip("neigh add " FAR_FIXED " lladdr " MAC_VM2 " dev lan0 nud permanent\n");
+	lab_changed(lab);
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
+		learn(lab, XDP_IN, GREEN_SHARED, RED_SHARED);
+		note = lab_note(lab, RED_SHARED);
+		note.shared = addr_of(shared).w[3];
+		note.flags = TN_SHARED_MAPPED | TN_NOTE_OUT;
+		lab_put_note(lab, shared, &note);
+		went = goes_in_the_end(lab, programs[i], GREEN_SHARED, shared);
+		cr_expect_str_eq(went, MAC_VM2, "%s", went);
+		forget_ways(lab);
+	}
 	lab_close(lab);
 }
