@@ -153,7 +153,8 @@ static __always_inline void note_keep(const struct ends *e, __u32 slot, __u64 so
  */
 static __always_inline __u32 routes_to(__u32 routes, __be32 end, __u64 now)
 {
-	return routes + (__u32)((now + own_slot(end)) >> tn_routes_shift);
+	return routes +
+	       (__u32)((now + ((__u64)own_slot(end) << TN_ROUTES_SPREAD)) >> tn_routes_shift);
 }
 
 /*

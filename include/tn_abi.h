@@ -345,7 +345,8 @@ struct tn_sender {
 };
 #define TN_SENDERS_BITS 8 /* of the hash */
 /* Milliseconds for which a route is believed at the most, though its generation be the same */
-#define TN_ROUTES_LIFE 3600000
+#define TN_ROUTES_LIFE	 86400000
+#define TN_ROUTES_SPREAD 4 /* log2 of the ticks from the end of one mapping's to the next one's */
 
 /*
  * Map counters, by CPU * capacity (struct tn_config) + slot: of a mapping, what it has carried by
