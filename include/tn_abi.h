@@ -284,7 +284,7 @@ struct tn_hop {
 	__u8 macs[12]; /* destination and source of the frame that goes on */
 	__u8 xdp;      /* 1: XDP can send there itself */
 	__u8 pad1;
-	__u64 back;   /* the same for what comes from there, which keeps no neighbour alive */
+	__u64 back;   /* as until, for what comes from there, which keeps no neighbour alive */
 	__u8 pad[16]; /* to a whole line */
 };
 
@@ -313,8 +313,8 @@ struct tn_note {
  */
 
 /*
- * Map peers, of one instance of the programs and so of one router, per CPU, by a hash of the
- * address: the next hop to another end on the shared network.
+ * Map peers, of one instance of the programs and so of one router, per CPU, by a hash of address
+ * and inside interface: the next hop to another end on the shared network.
  */
 struct tn_peer {
 	__be32 peer;

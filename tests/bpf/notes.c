@@ -758,17 +758,22 @@ static const struct tn_fixed_key *row_out(const char *fixed)
 	return &key;
 }
 
+/* The peer has another MAC address now, which nobody has asked for: packets go by what is noted. */
+static void move_peer(struct lab *lab)
+{
+	learn_out(lab);
+	links_ip("neigh replace " GREEN_SHARED " lladdr " MAC_OTHER " dev lo nud permanent\n");
+	GOES(INSIDE_IN, RED_VM, GREEN_SHARED, MAC_NEXT);
+	forget_ways(lab);
+}
+
 /* Whoever sends goes to a peer by the hop that is noted, until it is out of date. */
 Test(notes, the_next_hop_out_is_known)
 {
 	struct lab *lab = open_noting();
 
-	learn_out(lab);
-	links_ip("neigh replace " GREEN_SHARED " lladdr " MAC_OTHER " dev lo nud permanent\n");
-	GOES(INSIDE_IN, RED_VM, GREEN_SHARED, MAC_NEXT);
-	forget_ways(lab);
-	/* then the kernel sends one, so that it sees to its neighbour, be it that of the VM alone
-	 */
+	move_peer(lab);
+	/* the kernel is to send one, which keeps its neighbour alive */
 	hops_end(lab, LAB_WAY_TICKS);
 	GOES(INSIDE_IN, RED_VM, GREEN_SHARED, "kernel");
 	forget_ways(lab);
@@ -780,10 +785,7 @@ Test(notes, routes_out_change)
 {
 	struct lab *lab = open_noting();
 
-	learn_out(lab);
-	links_ip("neigh replace " GREEN_SHARED " lladdr " MAC_OTHER " dev lo nud permanent\n");
-	GOES(INSIDE_IN, RED_VM, GREEN_SHARED, MAC_NEXT);
-	forget_ways(lab);
+	move_peer(lab);
 	links_ip("route add " GREEN_SHARED "/32 dev lo mtu lock " LINKS_MTU "\n");
 	cr_expect_str_eq(goes_in_the_end(lab, INSIDE_IN, RED_VM, GREEN_SHARED), MAC_OTHER);
 	forget_ways(lab);
