@@ -12,6 +12,21 @@ static __always_inline enum tn_verdict drop(struct pkt *p, enum tn_reason reason
 	return TN_DROP;
 }
 
+/*
+ * A verdict with its reason, of a global function: the verifier looks at these by themselves, and
+ * they have room on the stack of their own. The reason comes with it to whoever called.
+ */
+static __always_inline int verdict_pack(const struct pkt *p, enum tn_verdict v)
+{
+	return v | p->reason << 8;
+}
+
+static __always_inline enum tn_verdict verdict_unpack(struct pkt *p, int packed)
+{
+	p->reason = packed >> 8;
+	return packed & 0xff;
+}
+
 static __always_inline struct tn_drops *router_counters(void)
 {
 	__u32 router = tn_router_id;

@@ -8,67 +8,17 @@
 #ifndef TN_BPF_FORWARD_H
 #define TN_BPF_FORWARD_H
 
-#include <linux/pkt_cls.h>
 #include <linux/udp.h>
 
-#include "kernel.h"
-#include "policy.h"
-
-/* AF_INET and AF_INET6; <sys/socket.h> cannot be had without a libc. */
-enum { FAMILY_V4 = 2, FAMILY_V6 = 10 };
+#include "resolve.h"
 
 /* Of the byte whose first half is the length of a TCP header in words (RFC 9293, 3.1) */
 #define TCP_WORDS_OFFSET 12
 
 /*
- * The kernel's way from `from` to `to` for a packet of `len` bytes (0: any) that came by that
- * interface: BPF_FIB_LKUP_RET_… Of routes with a TOS and of rules by other than addresses and
- * interfaces it knows nothing, for ways and notes are kept by addresses alone.
- */
-static __always_inline long fib_route(void *ctx, __u32 ifindex, const struct tn_addr *from,
-				      const struct tn_addr *to, __u32 len,
-				      struct bpf_fib_lookup *fib)
-{
-	__builtin_memset(fib, 0, sizeof(*fib));
-	fib->ifindex = ifindex;
-	fib->tot_len = len;
-	if (is_v4_mapped(to->w)) {
-		fib->family = FAMILY_V4;
-		fib->ipv4_src = from->w[3];
-		fib->ipv4_dst = to->w[3];
-	} else {
-		fib->family = FAMILY_V6;
-		__builtin_memcpy(fib->ipv6_src, from, sizeof(*from));
-		__builtin_memcpy(fib->ipv6_dst, to, sizeof(*to));
-	}
-	return bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
-}
-
-/*
- * The same, in w->fib. Where routes are the same for all senders it is asked for nobody, which is
- * noted in w->for_nobody: so of several next hops each end has one, whoever sends to it.
- */
-static __always_inline long fib_route_past(void *ctx, bool xdp, __u32 ifindex,
-					   const struct tn_addr *from, const struct tn_addr *to,
-					   __u32 len, struct work *w)
-{
-	struct tn_addr sender = {};
-
-	w->for_nobody = is_v4_mapped(to->w) && routes_so_far(ctx, xdp);
-	if (!w->for_nobody)
-		sender = *from;
-	return fib_route(ctx, ifindex, &sender, to, len, &w->fib);
-}
-
-/* To the VM at w->ends.fixed. */
-static __always_inline long fib_route_in(void *ctx, bool xdp, __u32 len, struct work *w)
-{
-	return fib_route_past(ctx, xdp, tn_shared_ifindex, &w->ends.peer, &w->ends.fixed, len, w);
-}
-
-/*
- * The interface by which a packet of `len` bytes between the ends in struct work goes on, from the
- * VM with `out` and else to it; its next hop is in work.fib. 0: the stack has to see to it.
+ * The interface by which a packet of `len` bytes between the ends in struct work goes on past the
+ * stack, from the VM with `out` and else to it; its next hop is in work.fib. 0: the stack has to
+ * see to it, as to a neighbour whom the kernel does not know: it tells the sender if nobody answers.
  */
 __noinline int tn_way_on(struct __sk_buff *skb, __u32 len, __u32 out)
 {
@@ -80,7 +30,8 @@ __noinline int tn_way_on(struct __sk_buff *skb, __u32 len, __u32 out)
 	found = out ? fib_route_past(skb, false, skb->ifindex, &w->ends.fixed, &w->ends.peer, len,
 				     w)
 		    : fib_route_in(skb, false, len, w);
-	return found == BPF_FIB_LKUP_RET_SUCCESS || found == BPF_FIB_LKUP_RET_NO_NEIGH
+	return found == BPF_FIB_LKUP_RET_SUCCESS && leads(found, &w->fib, out) == LEADS_RIGHT &&
+			       !is_raw(w->fib.ifindex)
 		       ? (int)w->fib.ifindex
 		       : 0;
 }
@@ -112,9 +63,9 @@ static __always_inline struct tn_way_rest *way_rest(__u32 place)
 	return bpf_map_lookup_elem(&ways_rest, &place);
 }
 
-static __always_inline __u32 way_whose(bool v4, __u32 to)
+static __always_inline __u32 way_whose(bool v4, __u32 to, bool past)
 {
-	return tn_router_id | to | (v4 ? TN_WAY_V4 : 0);
+	return tn_router_id | to | (v4 ? TN_WAY_V4 : 0) | (past ? TN_WAY_PAST : 0);
 }
 
 static __always_inline bool begins_with(const struct tn_addr *a, const __be32 *words)
@@ -132,10 +83,10 @@ static __always_inline bool way_rest_is_of(__u32 place, const struct tn_addr *vm
 
 static __always_inline bool way_is_of(const struct tn_way *way, __u32 place, bool v4,
 				      const struct tn_addr *vm, const struct tn_addr *peer,
-				      __u32 to, __u32 ingress)
+				      __u32 to, bool past, __u32 ingress)
 {
-	return (way->whose & ~TN_WAY_XDP) == way_whose(v4, to) && (!to || way->link == ingress) &&
-	       way->vm == vm->w[3] && way->peer == peer->w[3] &&
+	return (way->whose & ~TN_WAY_XDP) == way_whose(v4, to, past) &&
+	       (!to || way->link == ingress) && way->vm == vm->w[3] && way->peer == peer->w[3] &&
 	       (v4 || way_rest_is_of(place, vm, peer));
 }
 
@@ -152,12 +103,24 @@ static __always_inline struct tn_addr way_now(const struct tn_way *way, __u32 pl
 		    : (struct tn_addr){};
 }
 
-/* Whether a packet of `len` bytes from that MAC address may take it, `past` the stack or not. */
-static __always_inline bool way_leads(const struct tn_way *way, __u32 len, const __u8 *sender,
-				      __u32 to, bool past)
+/* The routes by which a way leads into the stack, which needs no MAC addresses: routes_seen(). */
+static __always_inline __u32 way_routes(const struct tn_way *way)
 {
-	return len <= way->mtu && way->until > bpf_jiffies64() && (to || !!way->link == past) &&
-	       mac_equal(sender, way->sender);
+	__u32 routes;
+
+	__builtin_memcpy(&routes, way->macs, sizeof(routes));
+	return routes;
+}
+
+/*
+ * Whether a packet of `len` bytes from that MAC address may take it. Into the stack as long as the
+ * routes are what they were: what leads elsewhere since is not to go there.
+ */
+static __always_inline bool way_leads(const struct tn_way *way, __u32 len, const __u8 *sender,
+				      __u32 routes)
+{
+	return len <= way->mtu && way->until > bpf_jiffies64() && mac_equal(sender, way->sender) &&
+	       (way->whose & TN_WAY_PAST || way_routes(way) == routes);
 }
 
 /* Whether XDP can send to that interface: the loader knows. */
@@ -177,7 +140,7 @@ __noinline int tn_takes_xdp(__u32 ifindex)
 
 /* Whose it is, and who sends there. It is not said yet what becomes of it. */
 static __always_inline void way_begin(struct tn_way *way, __u32 place, bool v4,
-				      const struct work *w, __u32 to, __u32 ingress,
+				      const struct work *w, __u32 to, bool past, __u32 ingress,
 				      const __u8 *sender)
 {
 	struct tn_way_rest *rest;
@@ -189,7 +152,7 @@ static __always_inline void way_begin(struct tn_way *way, __u32 place, bool v4,
 	way->vm = vm->w[3];
 	way->now = now->w[3];
 	way->peer = w->ends.peer.w[3];
-	way->whose = way_whose(v4, to);
+	way->whose = way_whose(v4, to, past);
 	way->link = to ? ingress : 0;
 	__builtin_memcpy(way->sender, sender, sizeof(way->sender));
 	rest = v4 ? NULL : way_rest(place);
@@ -223,9 +186,10 @@ static __always_inline void way_note(struct tn_way *way, const struct work *w)
 	way->until = fib_until(&w->fib);
 }
 
-/* On through the stack. */
-static __always_inline void way_note_stack(struct tn_way *way)
+/* On through the stack, by those routes. */
+static __always_inline void way_note_stack(struct tn_way *way, __u32 routes)
 {
+	__builtin_memcpy(way->macs, &routes, sizeof(routes));
 	way->mtu = 0xffff;
 	way->until = bpf_jiffies64() + tn_way_ticks;
 }
@@ -239,7 +203,9 @@ __noinline int tn_way_on_xdp(struct xdp_md *xdp, __u32 len)
 	if (!w)
 		return 0;
 	found = fib_route_in(xdp, true, len, w);
-	return found == BPF_FIB_LKUP_RET_SUCCESS ? (int)w->fib.ifindex : 0;
+	return found == BPF_FIB_LKUP_RET_SUCCESS && leads(found, &w->fib, false) == LEADS_RIGHT
+		       ? (int)w->fib.ifindex
+		       : 0;
 }
 
 /*
@@ -302,7 +268,7 @@ static __always_inline bool trim(struct pkt *p)
 	return done;
 }
 
-/* Sets p->egress when the frame may go that way, and takes its hop. */
+/* Sets p->egress when the frame may go past the stack, and takes its hop. */
 static __always_inline bool forward_prepare(struct pkt *p, bool out)
 {
 	__u32 len, egress;
@@ -312,7 +278,7 @@ static __always_inline bool forward_prepare(struct pkt *p, bool out)
 		return false;
 	len = wire_len(p);
 	egress = len ? tn_way_on(p->ctx, len, out) : 0;
-	if (!egress || out != (egress == tn_shared_ifindex) || !trim(p))
+	if (!egress || !trim(p))
 		return false;
 	p->egress = egress;
 	p->hops = 1;
@@ -338,11 +304,7 @@ static __always_inline int forward(struct __sk_buff *skb, __u32 egress)
 
 	if (!w)
 		return TC_ACT_SHOT;
-	w->hop.nh_family = w->fib.family;
-	if (w->fib.family == FAMILY_V4)
-		w->hop.ipv4_nh = w->fib.ipv4_dst;
-	else
-		__builtin_memcpy(w->hop.ipv6_nh, w->fib.ipv6_dst, sizeof(w->hop.ipv6_nh));
+	hop_of_fib(w);
 	if (egress == tn_shared_ifindex)
 		skb->mark = TN_FORWARD_MARK;
 	return bpf_redirect_neigh(egress, &w->hop, sizeof(w->hop), 0);

@@ -97,13 +97,27 @@ static __always_inline bool quote_parse_v6(struct pkt *p, struct quote *q)
 	return true;
 }
 
-static __always_inline bool quote_parse(struct pkt *p, struct quote *q)
+static __always_inline bool quote_parse_ip(struct pkt *p, struct quote *q)
 {
 	__builtin_memset(q, 0, sizeof(*q));
 	q->at = p->l4 + ICMP_HEADER_LEN;
 	if (p->l4_len < ICMP_HEADER_LEN + (p->v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)))
 		return false;
 	return p->v4 ? quote_parse_v4(p, q) : quote_parse_v6(p, q);
+}
+
+/* What the error at `l4`, of `len` bytes, quotes, to work.quote. Errors are for tc alone. */
+__noinline int tn_quote_parse(struct __sk_buff *skb, __u32 l4, __u32 len, __u32 v4)
+{
+	struct pkt p = { .ctx = skb, .l4 = l4, .l4_len = len, .v4 = v4 };
+	struct work *w = work_get();
+
+	return w && quote_parse_ip(&p, &w->quote);
+}
+
+static __always_inline bool quote_parse(struct pkt *p)
+{
+	return tn_quote_parse(p->ctx, p->l4, p->l4_len, p->v4);
 }
 
 /* An error goes to whom the packet came from that it is about (RFC 792, RFC 4443 2.2). */
@@ -187,7 +201,7 @@ static __always_inline enum tn_verdict icmp_error_in(struct pkt *p, struct work 
 	struct quote *q = &w->quote;
 	struct ends *e = &w->ends;
 
-	if (!quote_parse(p, q))
+	if (!quote_parse(p))
 		return drop(p, TN_DROP_MALFORMED);
 	if (!addr_equal(&q->src, &e->shared))
 		return drop(p, TN_DROP_FORGED_ERROR);
@@ -204,7 +218,7 @@ static __always_inline enum tn_verdict icmp_error_out(struct pkt *p, struct work
 	struct quote *q = &w->quote;
 	struct ends *e = &w->ends;
 
-	if (!quote_parse(p, q))
+	if (!quote_parse(p))
 		return drop(p, TN_DROP_MALFORMED);
 	if (!addr_equal(&q->dst, &e->fixed))
 		return drop(p, TN_DROP_FORGED_ERROR);
@@ -228,7 +242,7 @@ static __always_inline enum tn_verdict icmp_error_on_the_way(struct pkt *p, stru
 	struct ends *e = &w->ends;
 	const struct tn_fixed *mapping;
 
-	if (!quote_parse(p, q))
+	if (!quote_parse(p))
 		return drop(p, TN_DROP_MALFORMED);
 	if (!in_shared_subnets(&q->src))
 		return drop(p, TN_DROP_UNTRANSLATED);

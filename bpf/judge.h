@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The rules: what may come in from the shared network, and what may go out to it. */
+/*
+ * The rules: what may come in from the shared network, and what may go out to it. What is translated
+ * goes between the shared interface and an inside one; what leads anywhere else is dropped.
+ */
 #ifndef TN_BPF_JUDGE_H
 #define TN_BPF_JUDGE_H
 
@@ -8,9 +11,11 @@
 #include <linux/udp.h>
 
 #include "forward.h"
+#include "hold.h"
 #include "icmp.h"
 #include "neigh.h"
 #include "report.h"
+#include "tell.h"
 
 static __always_inline __u16 pkt_ethertype(struct pkt *p)
 {
@@ -62,13 +67,14 @@ static __always_inline bool link_local_in(const struct pkt *p, const struct tn_a
 }
 
 /*
- * A tag that is still in the frame when tc sees it is a second one: the kernel takes the
- * first one off before, and a second one with VLAN id 0 after tc, so that what is behind
- * it would come in unjudged.
+ * What the kernel may unwrap behind tc, on the same interface, so that what is in it would come in
+ * unjudged. A tag that is still in the frame is a second one: the kernel takes the first one off
+ * before tc, and others with VLAN id 0 after it. Labels of MPLS go where the kernel's table says.
  */
-static __always_inline bool is_vlan(__u16 ethertype)
+static __always_inline bool is_wrapped(__u16 ethertype)
 {
-	return ethertype == ETH_P_8021Q || ethertype == ETH_P_8021AD;
+	return ethertype == ETH_P_8021Q || ethertype == ETH_P_8021AD || ethertype == ETH_P_MPLS_UC ||
+	       ethertype == ETH_P_MPLS_MC;
 }
 
 /* 255.255.255.255, or the last address of a shared subnet. */
@@ -77,7 +83,10 @@ static __always_inline bool is_broadcast(const struct pkt *p, const struct tn_ad
 	return p->v4 && (!~dst->w[3] || tn_place_in_subnets(dst) == SUBNET_BROADCAST);
 }
 
-/* An answer of a DHCP server to the router itself (RFC 2131, 4.1), which may come from anywhere. */
+/*
+ * What a DHCP server answers the router itself (RFC 2131, 4.1), which may come from anywhere. A
+ * client that reads packet sockets has it before tc.
+ */
 static __always_inline bool is_dhcp_answer(struct pkt *p)
 {
 	__be16 ports[2];
@@ -85,6 +94,93 @@ static __always_inline bool is_dhcp_answer(struct pkt *p)
 	return p->v4 && p->proto == IPPROTO_UDP && !p->rest &&
 	       pkt_load(p, p->l4, ports, sizeof(ports)) && ports[0] == bpf_htons(67) &&
 	       ports[1] == bpf_htons(68);
+}
+
+/* Whether a socket of the router waits for one; else its kernel would answer whoever sent it. */
+__noinline int tn_dhcp_is_awaited(struct __sk_buff *skb)
+{
+	struct bpf_sock_tuple ends = { .ipv4 = { .sport = bpf_htons(67), .dport = bpf_htons(68) } };
+	struct work *w = work_get();
+	struct bpf_sock *sk;
+
+	if (!w)
+		return 0;
+	ends.ipv4.saddr = w->ends.peer.w[3];
+	ends.ipv4.daddr = w->ends.shared.w[3];
+	sk = bpf_sk_lookup_udp(skb, &ends, sizeof(ends.ipv4), BPF_F_CURRENT_NETNS, 0);
+	if (!sk)
+		return 0;
+	bpf_sk_release(sk);
+	return 1;
+}
+
+/*
+ * To a group or to everybody: left to the kernel, which does not forward it. What it, or a program
+ * of the router, would answer has to come from the shared network.
+ */
+static __always_inline enum tn_verdict judge_group(struct pkt *p, const struct tn_addr *src)
+{
+	if (p->proto != IPPROTO_UDP && p->proto != IPPROTO_TCP && p->proto != IPPROTO_ICMP &&
+	    p->proto != IPPROTO_ICMPV6)
+		return TN_PASS;
+	if (addr_is_unspecified(src, p->v4) || in_shared_subnets(src) ||
+	    (!p->v4 && addr_is_link_local(src, false)))
+		return TN_PASS;
+	if (!p->xdp && is_dhcp_answer(p) && tn_dhcp_is_awaited(p->ctx))
+		return TN_PASS;
+	return p->xdp ? TN_LEAVE_TO_TC : drop(p, TN_DROP_FOREIGN_SOURCE);
+}
+
+/*
+ * What the router's own kernel is told about traffic: nothing by redirects, and nothing about a
+ * path MTU of what no socket of the router has sent, which the kernel believes unseen (icmp_err(),
+ * icmpv6_err()).
+ */
+static __always_inline enum tn_verdict judge_error_to_router(struct pkt *p, struct work *w)
+{
+	struct quote *q = &w->quote;
+	__u8 type[2];
+
+	if (!quote_parse(p))
+		return drop(p, TN_DROP_MALFORMED);
+	if (!addr_equal(&q->src, &w->ends.shared) || !pkt_load(p, p->l4, type, sizeof(type)))
+		return drop(p, TN_DROP_FORGED_ERROR);
+	if (p->v4 ? type[0] == 3 && type[1] == 4 && q->proto == IPPROTO_ICMP
+		  : type[0] == 2 && q->proto == IPPROTO_ICMPV6)
+		return drop(p, TN_DROP_FORGED_ERROR);
+	return TN_PASS;
+}
+
+/*
+ * To the router itself: it answers, so that its kernel has to know the sender, of whom the last hop
+ * may be new to it.
+ */
+static __always_inline enum tn_verdict judge_to_router(struct pkt *p, enum icmp_kind icmp,
+						       struct work *w)
+{
+	enum tn_verdict v;
+
+	if (p->xdp)
+		return TN_LEAVE_TO_TC;
+	if (icmp == ICMP_REDIRECTS)
+		return drop(p, TN_DROP_ICMP_REDIRECT);
+	if (icmp == ICMP_ERROR)
+		return judge_error_to_router(p, w);
+	v = resolve_sender(p, tn_shared_ifindex, &w->ends.peer);
+	return v == TN_GO_ON ? TN_PASS : v;
+}
+
+/* Where the kernel would send what is translated in, before it is. */
+static __always_inline enum tn_verdict check_way_in(struct pkt *p, struct work *w)
+{
+	switch (p->xdp ? tn_leads_xdp(p->ctx) : tn_leads(p->ctx, false)) {
+	case LEADS_WRONG:
+		return p->xdp ? TN_LEAVE_TO_TC : drop(p, TN_DROP_WRONG_EGRESS);
+	case LEADS_UNKNOWN:
+		return p->xdp ? TN_LEAVE_TO_TC : resolve_hop(p, w);
+	default:
+		return TN_GO_ON;
+	}
 }
 
 /* The rewriting of what may come in. XDP leaves the rare kinds to tc. */
@@ -100,26 +196,37 @@ static __always_inline enum tn_verdict translate_in(struct pkt *p, enum icmp_kin
 		return TN_LEAVE_TO_TC;
 	if (icmp == ICMP_REDIRECTS)
 		return drop(p, TN_DROP_ICMP_REDIRECT);
-	if (icmp == ICMP_ERROR)
-		return icmp_error_in(p, w);
+	if (icmp == ICMP_ERROR) {
+		v = check_way_in(p, w);
+		return v == TN_GO_ON ? icmp_error_in(p, w) : v;
+	}
 	v = policy_in(p, w);
 	if (v != TN_GO_ON)
 		return v;
 	if (p->xdp && (tn_xdp_guards_only || icmp != ICMP_OTHER))
 		return TN_LEAVE_TO_TC;
+	v = check_way_in(p, w);
+	if (v != TN_GO_ON)
+		return v;
 	if (tn_forward_fast && !p->xdp && icmp == ICMP_OTHER)
 		forward_in(p);
 	return nat_rewrite(p, TN_DST, &e->fixed);
 }
 
 /*
- * An error of this router itself to one of its VMs. The kernel takes no packet in with an
- * address of its own as the source, so this one goes around it.
+ * What this router itself sends to one of its VMs. The kernel takes no packet in with an address of
+ * its own as the source, so this one goes around it.
  */
-static __always_inline enum tn_verdict deliver(struct pkt *p)
+static __always_inline enum tn_verdict deliver(struct pkt *p, const struct work *w)
 {
-	p->egress = tn_way_on(p->ctx, 0, false);
-	return p->egress ? TN_DELIVER : drop(p, TN_DROP_INTERNAL);
+	switch (tn_leads(p->ctx, false)) {
+	case LEADS_RIGHT:
+	case LEADS_UNKNOWN:
+		p->egress = w->fib.ifindex;
+		return TN_DELIVER;
+	default:
+		return drop(p, TN_DROP_WRONG_EGRESS);
+	}
 }
 
 /*
@@ -156,41 +263,45 @@ static __always_inline int comes_by_gateway(struct pkt *p, struct work *w)
 	       (pkt_load(p, ETH_ALEN, mac, sizeof(mac)) && mac_equal(mac, fib->dmac));
 }
 
-/* Global, because this is rare, and there is little room on the stack. */
-__noinline int tn_gateway_xdp(struct xdp_md *xdp, struct work *w)
-{
-	struct pkt p = { .ctx = xdp, .xdp = true };
-
-	return w ? comes_by_gateway(&p, w) : 0;
-}
-
-__noinline int tn_gateway_skb(struct __sk_buff *skb, struct work *w)
-{
-	struct pkt p = { .ctx = skb };
-
-	return w ? comes_by_gateway(&p, w) : 0;
-}
-
 /*
  * A frame with the address of another router of this machine, or of one of its VMs, comes from the
  * MAC address of that router, or from a gateway that leads there: nobody else on the shared
  * network can say that he is one of these tenants.
  */
-static __always_inline bool is_impostor(struct pkt *p, struct work *w, __u32 router)
+static __always_inline bool judge_impostor(struct pkt *p, struct work *w, __u32 router)
 {
-	const struct tn_station *station;
+	const struct tn_station *station = bpf_map_lookup_elem(&stations, &router);
 	__u8 mac[ETH_ALEN] __attribute__((aligned(2)));
 
-	if (router == TN_ROUTER_ELSEWHERE || router == tn_router_id || tn_sources_loose)
-		return false;
-	station = bpf_map_lookup_elem(&stations, &router);
 	if (!station || mac_is_unset(station->mac))
 		return false;
 	if (!pkt_load(p, ETH_ALEN, mac, sizeof(mac)))
 		return true;
-	if (mac_equal(mac, station->mac))
+	return !mac_equal(mac, station->mac) && !comes_by_gateway(p, w);
+}
+
+/* Global, because there is little room on the stack. */
+__noinline int tn_is_impostor_xdp(struct xdp_md *xdp, __u32 router)
+{
+	struct pkt p = { .ctx = xdp, .xdp = true };
+	struct work *w = work_get();
+
+	return !w || judge_impostor(&p, w, router);
+}
+
+__noinline int tn_is_impostor_skb(struct __sk_buff *skb, __u32 router)
+{
+	struct pkt p = { .ctx = skb };
+	struct work *w = work_get();
+
+	return !w || judge_impostor(&p, w, router);
+}
+
+static __always_inline bool is_impostor(struct pkt *p, __u32 router)
+{
+	if (router == TN_ROUTER_ELSEWHERE || router == tn_router_id || tn_sources_loose)
 		return false;
-	return p->xdp ? !tn_gateway_xdp(p->ctx, w) : !tn_gateway_skb(p->ctx, w);
+	return p->xdp ? tn_is_impostor_xdp(p->ctx, router) : tn_is_impostor_skb(p->ctx, router);
 }
 
 /*
@@ -214,23 +325,24 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin, boo
 	e->peer = w->said.src = pkt_copy(&p->src);
 	e->shared = w->said.dst = pkt_copy(&p->dst);
 	p->told = true;
-	if (link_local_in(p, &e->peer, &e->shared))
-		return TN_PASS;
 	icmp = icmp_kind(p);
-	if (icmp == ICMP_ND) {
+	if (icmp == ICMP_ND && !hairpin) {
 		v = p->xdp ? TN_LEAVE_TO_TC : nd_in(p);
 		if (v != TN_GO_ON)
 			return v;
 	}
-	if (group && (addr_is_multicast(&e->shared, p->v4) || is_broadcast(p, &e->shared)))
+	if (link_local_in(p, &e->peer, &e->shared))
 		return TN_PASS;
+	if (group && (addr_is_multicast(&e->shared, p->v4) || is_broadcast(p, &e->shared)))
+		return judge_group(p, &e->peer);
 	to = lookup_ours(&e->shared);
-	if (!to && p->xdp && is_dhcp_answer(p))
-		return TN_LEAVE_TO_TC; /* a client without an address reads it in front of tc */
+	if (p->xdp && is_dhcp_answer(p) && (!to || to->flags & TN_SHARED_OWN))
+		return TN_LEAVE_TO_TC; /* a client reads it in front of tc, or has a socket */
 	if (!to || (group && !(to->flags & TN_SHARED_OWN)))
 		return drop(p, in_shared_subnets(&e->shared) ? TN_DROP_UNMAPPED
 							     : TN_DROP_DIRECT_TO_PRIVATE);
-	if (to->flags & TN_SHARED_OWN && (icmp == ICMP_ND || is_dhcp_answer(p)))
+	if (to->flags & TN_SHARED_OWN &&
+	    (icmp == ICMP_ND || (!p->xdp && is_dhcp_answer(p) && tn_dhcp_is_awaited(p->ctx))))
 		return TN_PASS;
 
 	from = lookup_shared(&e->peer);
@@ -240,10 +352,10 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin, boo
 						    : drop(p, TN_DROP_SPOOFED_SOURCE);
 	if (!from && tn_place_in_subnets(&e->peer) != SUBNET_HOST)
 		return drop(p, TN_DROP_FOREIGN_SOURCE);
-	if (from && !hairpin && is_impostor(p, w, from->router))
+	if (from && !hairpin && is_impostor(p, from->router))
 		return drop(p, TN_DROP_SPOOFED_SOURCE);
 	if (to->flags & TN_SHARED_OWN)
-		return TN_PASS;
+		return hairpin ? TN_PASS : judge_to_router(p, icmp, w);
 
 	slot = to->slot;
 	own = hairpin && from && from->router == tn_router_id && from->flags & TN_SHARED_OWN;
@@ -255,7 +367,7 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin, boo
 	if (v != TN_TRANSLATED)
 		return v;
 	count_in(p, record_of(slot));
-	return own ? deliver(p) : v;
+	return own ? deliver(p, w) : v;
 }
 
 /* What XDP has translated, counted and reported, and not sent on. */
@@ -285,15 +397,17 @@ static __always_inline enum tn_verdict judge_in_tc(struct pkt *p, __u32 pkt_type
 
 	if (pkt_type == PACKET_OTHERHOST)
 		return TN_PASS;
-	if (ethertype == ETH_P_ARP)
-		return arp_in(p);
-	if (is_vlan(ethertype))
+	if (ethertype == ETH_P_ARP) /* what the router asked itself has been answered at egress */
+		return hairpin ? TN_PASS : verdict_unpack(p, tn_arp_in(p->ctx));
+	if (is_wrapped(ethertype))
 		return drop(p, TN_DROP_MALFORMED);
 	if (ethertype != ETH_P_IP && ethertype != ETH_P_IPV6)
 		return TN_PASS;
 	fault = pkt_parse(p, ethertype);
 	if (fault != PKT_SOUND)
 		return drop(p, fault);
+	if (!is_judged_whole(p))
+		return drop(p, TN_DROP_MALFORMED);
 	if (tn_forward_fast && done)
 		return judge_translated(p);
 	return judge_in(p, hairpin, pkt_type != PACKET_HOST);
@@ -396,6 +510,22 @@ judge_mapped_out(struct pkt *p, enum icmp_kind icmp, struct work *w, const struc
 	return v;
 }
 
+/* Whether the frame is forwarded from an interface that is no inside one; 0: it is the router's. */
+static __always_inline bool comes_from_elsewhere(const struct pkt *p)
+{
+	__u32 ingress = ((struct __sk_buff *)p->ctx)->ingress_ifindex;
+
+	return ingress && !tn_is_inside(ingress);
+}
+
+/* Whether the router has sent it itself, or a program has turned a frame into its answer. */
+static __always_inline bool comes_from_router(const struct pkt *p)
+{
+	__u32 ingress = ((struct __sk_buff *)p->ctx)->ingress_ifindex;
+
+	return !ingress || ingress == tn_shared_ifindex;
+}
+
 /* As the router sends it, or with its address; one about a hairpin is for a VM of its own. */
 static __always_inline enum tn_verdict judge_error_out(struct pkt *p, struct work *w)
 {
@@ -415,16 +545,22 @@ static __always_inline enum tn_verdict judge_unmapped_out(struct pkt *p, enum ic
 	const struct tn_shared *ours = lookup_ours(src);
 
 	if (ours && ours->flags & TN_SHARED_OWN) {
+		if (!comes_from_router(p))
+			return drop(p, TN_DROP_WRONG_INGRESS);
 		w->own = *src;
 		if (icmp == ICMP_ERROR || icmp == ICMP_REDIRECTS)
 			return judge_error_out(p, w);
-		return icmp == ICMP_ND ? nd_out(p) : TN_PASS;
+		if (icmp == ICMP_ND)
+			return nd_out(p);
+		/* nobody on the shared network answers for a VM of this router */
+		return lookup_our_mapping(&w->ends.peer) ? TN_TURN_BACK : TN_PASS;
 	}
 	if (ours && icmp == ICMP_ND && nd_is_ours(p))
 		return TN_PASS;
 	w->own = own_address(p->v4);
 	if (icmp == ICMP_ERROR && !addr_is_unset(&w->own) && !in_shared_subnets(src))
-		return judge_error_out(p, w);
+		return comes_from_elsewhere(p) ? drop(p, TN_DROP_WRONG_INGRESS)
+					       : judge_error_out(p, w);
 	return drop(p, TN_DROP_UNTRANSLATED);
 }
 
@@ -461,7 +597,7 @@ static __always_inline enum tn_verdict judge_out(struct pkt *p)
 
 	if (ethertype == ETH_P_ARP)
 		return arp_out(p);
-	if (is_vlan(ethertype))
+	if (is_wrapped(ethertype))
 		return drop(p, TN_DROP_UNTRANSLATED);
 	if (ethertype != ETH_P_IP && ethertype != ETH_P_IPV6)
 		return TN_PASS;
@@ -481,7 +617,10 @@ static __always_inline enum tn_verdict judge_out(struct pkt *p)
 	if (!p->v4 && addr_is_link_local(&e->fixed, false))
 		return judge_link_local_out(p, icmp, &e->peer);
 	mapping = lookup_fixed(&e->fixed);
-	return mapping ? judge_mapped_out(p, icmp, w, mapping) : judge_unmapped_out(p, icmp, w);
+	if (!mapping)
+		return judge_unmapped_out(p, icmp, w);
+	return comes_from_elsewhere(p) ? drop(p, TN_DROP_WRONG_INGRESS)
+				       : judge_mapped_out(p, icmp, w, mapping);
 }
 
 /* Of several next hops packets go to a VM past the stack by one: whether this came from there. */
@@ -507,9 +646,9 @@ static __always_inline enum tn_verdict judge_other_way_back(struct pkt *p)
  * Whether a packet came from where an answer to it would go: the same interface, and the
  * MAC address that the kernel knows the VM by (reverse path, RFC 3704, 2.2, down to the link).
  * So no VM sends as another one, nor as the router, to whose own addresses no route leads.
- * While the kernel does not know the MAC address, the interface has to do.
+ * Whom the kernel does not know yet, anybody could be: the frame waits until he is asked for.
  */
-static __always_inline enum tn_verdict judge_way_back(struct pkt *p, struct work *w)
+static __always_inline enum tn_verdict judge_route_back(struct pkt *p, struct work *w)
 {
 	struct __sk_buff *skb = p->ctx;
 	struct bpf_fib_lookup *fib = &w->fib;
@@ -517,9 +656,10 @@ static __always_inline enum tn_verdict judge_way_back(struct pkt *p, struct work
 	long found;
 
 	found = fib_route(skb, tn_shared_ifindex, &w->ends.peer, &w->ends.fixed, 0, fib);
+	if (found == -ENODEV) /* the shared interface is gone, and answers would come by none */
+		found = fib_route(skb, skb->ifindex, &w->ends.peer, &w->ends.fixed, 0, fib);
 	switch (found) {
-	case BPF_FIB_LKUP_RET_FWD_DISABLED: /* then there is no way back to judge by */
-	case BPF_FIB_LKUP_RET_UNSUPP_LWT:
+	case BPF_FIB_LKUP_RET_FWD_DISABLED: /* nothing is forwarded */
 		return TN_GO_ON;
 	case BPF_FIB_LKUP_RET_SUCCESS:
 	case BPF_FIB_LKUP_RET_FRAG_NEEDED:
@@ -530,11 +670,65 @@ static __always_inline enum tn_verdict judge_way_back(struct pkt *p, struct work
 	}
 	if (fib->ifindex != skb->ifindex)
 		return judge_other_way_back(p);
-	if (found == BPF_FIB_LKUP_RET_NO_NEIGH)
+	if (tn_sources_feasible || is_raw(skb->ifindex))
 		return TN_GO_ON;
+	if (found == BPF_FIB_LKUP_RET_NO_NEIGH) {
+		struct tn_addr hop = fib_hop(fib);
+
+		return tn_may_resolve(&hop) ? TN_HOLD : drop(p, TN_DROP_UNRESOLVED);
+	}
 	if (!pkt_load(p, ETH_ALEN, mac, sizeof(mac)))
 		return drop(p, TN_DROP_INTERNAL);
 	return mac_equal(mac, fib->dmac) ? TN_GO_ON : judge_other_way_back(p);
+}
+
+__noinline int tn_judge_way_back(struct __sk_buff *skb)
+{
+	struct pkt p = { .ctx = skb };
+	struct work *w = work_get();
+	enum tn_verdict v = w ? judge_route_back(&p, w) : drop(&p, TN_DROP_INTERNAL);
+
+	return verdict_pack(&p, v);
+}
+
+static __always_inline enum tn_verdict judge_way_back(struct pkt *p)
+{
+	return verdict_unpack(p, tn_judge_way_back(p->ctx));
+}
+
+/* What a VM sends to the shared network has to leave by the shared interface, if it goes on. */
+static __always_inline enum tn_verdict check_way_out(struct pkt *p, struct work *w)
+{
+	switch (tn_leads(p->ctx, true)) {
+	case LEADS_WRONG:
+		return drop(p, TN_DROP_WRONG_EGRESS);
+	case LEADS_UNKNOWN:
+		return resolve_hop(p, w);
+	default:
+		return TN_GO_ON;
+	}
+}
+
+/*
+ * What a VM sends to an address of this router itself. The router sees the VM by its shared
+ * address where the rules know the VM by it: so it can talk to its VMs by these. Else it goes to
+ * the router as it is.
+ */
+static __always_inline enum tn_verdict judge_to_own(struct pkt *p, enum icmp_kind icmp,
+						    struct work *w, const struct tn_fixed *mapping)
+{
+	enum tn_verdict v;
+
+	if (!mapping || icmp == ICMP_ND)
+		return TN_PASS;
+	v = judge_mapped_out(p, icmp, w, mapping);
+	if (v == TN_TRANSLATED)
+		return TN_TURN_BACK;
+	/* what the rules do not know has not been changed */
+	return v == TN_DROP && (p->reason == TN_DROP_INTERNAL || p->reason == TN_DROP_LIMIT ||
+				p->reason == TN_DROP_MALFORMED)
+		       ? v
+		       : TN_PASS;
 }
 
 /*
@@ -547,15 +741,21 @@ static __always_inline enum tn_verdict judge_way_back(struct pkt *p, struct work
 static __always_inline enum tn_verdict judge_inside(struct pkt *p, __u32 pkt_type)
 {
 	__u16 ethertype = pkt_ethertype(p);
+	const struct tn_shared *ours;
 	const struct tn_fixed *mapping;
 	struct work *w = work_get();
 	struct ends *e = &w->ends;
 	enum icmp_kind icmp;
 	enum tn_verdict v;
-	bool hairpin;
 	int fault;
 
-	if (pkt_type != PACKET_HOST || (ethertype != ETH_P_IP && ethertype != ETH_P_IPV6))
+	if (pkt_type == PACKET_OTHERHOST)
+		return TN_PASS;
+	if (ethertype == ETH_P_ARP)
+		return verdict_unpack(p, tn_arp_inside(p->ctx));
+	if (is_wrapped(ethertype))
+		return drop(p, TN_DROP_MALFORMED);
+	if (ethertype != ETH_P_IP && ethertype != ETH_P_IPV6)
 		return TN_PASS;
 	fault = pkt_parse(p, ethertype);
 	if (fault == TN_DROP_BAD_CHECKSUM)
@@ -568,27 +768,36 @@ static __always_inline enum tn_verdict judge_inside(struct pkt *p, __u32 pkt_typ
 	p->told = true;
 	if (in_shared_subnets(&e->fixed))
 		return drop(p, TN_DROP_SPOOFED_SOURCE);
-	if (!in_shared_subnets(&e->peer))
+	if (!p->v4 && fault == PKT_SOUND && icmp_kind(p) == ICMP_ND)
+		return nd_inside(p, w);
+	if (pkt_type != PACKET_HOST || !in_shared_subnets(&e->peer))
 		return TN_PASS;
 	if (fault != PKT_SOUND)
 		return drop(p, fault);
+	if (!is_judged_whole(p))
+		return drop(p, TN_DROP_MALFORMED);
 	if (!tn_sources_loose) {
-		v = judge_way_back(p, w);
+		v = judge_way_back(p);
 		if (v != TN_GO_ON)
 			return v;
 	}
-	hairpin = lookup_our_mapping(&e->peer);
-	if (!hairpin && !tn_forward_fast)
-		return TN_PASS;
+	ours = lookup_ours(&e->peer);
+	if (!ours) {
+		v = check_way_out(p, w);
+		if (v != TN_GO_ON || !tn_forward_fast)
+			return v == TN_GO_ON ? TN_PASS : v;
+	}
 	mapping = lookup_fixed(&e->fixed);
 	icmp = icmp_kind(p);
+	if (ours && ours->flags & TN_SHARED_OWN)
+		return judge_to_own(p, icmp, w, mapping);
 	/* what needs no more than translation leaves by the shared interface at once */
-	if (!hairpin && (icmp != ICMP_OTHER || !mapping || !forward_out(p)))
+	if (!ours && (icmp != ICMP_OTHER || !mapping || !forward_out(p)))
 		return TN_PASS;
 	if (!mapping)
 		return judge_unmapped_out(p, icmp, w);
 	v = judge_mapped_out(p, icmp, w, mapping);
-	return hairpin && v == TN_TRANSLATED ? TN_TURN_BACK : v;
+	return ours && v == TN_TRANSLATED ? TN_TURN_BACK : v;
 }
 
 static __always_inline bool take_mark(struct __sk_buff *skb, __u32 mark)
@@ -621,7 +830,9 @@ static __always_inline int tc_action(struct pkt *p, struct __sk_buff *skb, enum 
 	report(p, v);
 	switch (v) {
 	case TN_DROP:
-		return TC_ACT_SHOT;
+		return p->reason == TN_DROP_WRONG_EGRESS ? tell(p, skb) : TC_ACT_SHOT;
+	case TN_HOLD:
+		return hold(p, skb);
 	case TN_ANSWER:
 		return bpf_redirect(skb->ifindex, 0);
 	case TN_TURN_BACK:

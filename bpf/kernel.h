@@ -52,7 +52,8 @@ struct sk_buff___tn {
 	struct net_device___tn *dev;
 	__u8 ip_summed : 2;
 	__u32 vlan_all;
-	__u16 csum_start; /* from `head` on, as the next two */
+	__u16 csum_start;  /* from `head` on, as mac_header and network_header */
+	__u16 csum_offset; /* of the field, from csum_start on */
 	__u16 network_header;
 	__u16 mac_header;
 	unsigned char *head;
@@ -81,6 +82,37 @@ static __always_inline bool is_left_to_device(const struct sk_buff___tn *skb)
 	return BPF_CORE_READ_BITFIELD(skb, ip_summed) == CHECKSUM_PARTIAL;
 }
 
+/* A checksum that is left to the device, as offsets in the frame. */
+struct left {
+	bool any;
+	__u32 start; /* from there on it is summed up, */
+	__u32 field; /* and from there on this is where it is written */
+};
+
+static __always_inline struct left left_read(const struct sk_buff___tn *skb)
+{
+	return (struct left){ .any = is_left_to_device(skb),
+			      .start = skb->csum_start - (skb->data - skb->head),
+			      .field = skb->csum_offset };
+}
+
+/* The same before Linux 6.2: the context is the kernel's skb, whatever the verifier calls it. */
+static __always_inline struct left left_probe(struct __sk_buff *ctx)
+{
+	const struct sk_buff___tn *skb = (void *)ctx;
+
+	return (struct left){ .any = BPF_CORE_READ_BITFIELD_PROBED(skb, ip_summed) ==
+				     CHECKSUM_PARTIAL,
+			      .start = BPF_CORE_READ(skb, csum_start) -
+				       (BPF_CORE_READ(skb, data) - BPF_CORE_READ(skb, head)),
+			      .field = BPF_CORE_READ(skb, csum_offset) };
+}
+
+static __always_inline struct left left_of(struct __sk_buff *ctx)
+{
+	return tn_reads_kernel ? left_read(bpf_cast_to_kern_ctx(ctx)) : left_probe(ctx);
+}
+
 /* The namespace in which bpf_fib_lookup() looks. */
 static __always_inline const struct net___tn *namespace_of(void *ctx, bool xdp)
 {
@@ -90,15 +122,30 @@ static __always_inline const struct net___tn *namespace_of(void *ctx, bool xdp)
 }
 
 /*
+ * How often the IPv4 routes of the namespace have changed, as far as the kernel counts it: by links
+ * and addresses, too. The kernel raises its numbers after a change: of routes that it has asked
+ * for, rules, addresses and links (rt_cache_flush()), and of next hops that are objects
+ * (nh_base_seq_inc()). All of these only go up, and so does their sum.
+ */
+static __always_inline __u32 routes_changed(const struct net___tn *net)
+{
+	return net->ipv4.rt_genid.counter + net->nexthop.seq;
+}
+
+/* The same of the context; 0 where that cannot be read. */
+static __always_inline __u32 routes_seen(void *ctx, bool xdp)
+{
+	return tn_reads_kernel ? routes_changed(namespace_of(ctx, xdp)) : 0;
+}
+
+/*
  * The generation of the IPv4 routes: as long as it is the same, what fib_route() says for a packet
  * depends on nothing but its destination, and is what it was. 0: that cannot be said, because there
  * have been rules, which may ask for the source, or because the kernel forwards by path MTUs that
  * it learns (ip_forward_use_pmtu).
  *
- * The kernel raises its numbers after a change: of routes that it has asked for, rules, addresses
- * and links (rt_cache_flush()), and of next hops that are objects (nh_base_seq_inc()). What it does
- * not count, as a path MTU below the least that it takes (min_pmtu), is over with TN_ROUTES_LIFE.
- * All of these only go up, and so does their sum.
+ * What the kernel does not count, as a path MTU below the least that it takes (min_pmtu), is over
+ * with TN_ROUTES_LIFE.
  */
 static __always_inline __u32 routes_so_far(void *ctx, bool xdp)
 {
@@ -111,7 +158,7 @@ static __always_inline __u32 routes_so_far(void *ctx, bool xdp)
 	    (bpf_core_field_exists(net->ipv4.fib_has_custom_rules) &&
 	     net->ipv4.fib_has_custom_rules))
 		return 0;
-	return net->ipv4.rt_genid.counter + net->nexthop.seq;
+	return routes_changed(net);
 }
 
 #endif

@@ -25,6 +25,12 @@ const volatile __u32 tn_shared_ifindex;
 const volatile bool tn_xdp_guards_only;
 /* that VMs, and other routers, may send from elsewhere than where the answers go, */
 const volatile bool tn_sources_loose;
+/* or VMs, by the same interface, from any MAC address, */
+const volatile bool tn_sources_feasible;
+/* its inside interfaces, by index, 0 behind the last, */
+const volatile __u32 tn_inside[TN_INSIDE_MAX];
+/* which of them have frames that begin with the IP header: bit i is tn_inside[i], */
+const volatile __u32 tn_inside_raw;
 /* that packets go past the stack where it has nothing to add, */
 const volatile bool tn_forward_fast;
 /* and its own addresses on the shared network, IPv4 and IPv6; zero: none. */

@@ -86,6 +86,57 @@ static __always_inline bool nat_ip(struct pkt *p, enum tn_side side, const struc
 	return p->v4 ? nat_ip_v4(p, side, new->w[3]) : nat_ip_v6(p, side, new);
 }
 
+/*
+ * Where in an L4 header the checksum lies that a sender can leave to its device; 0: it has none. A
+ * table, for the verifier's sake.
+ */
+static const __u8 csum_left_offset[256] = {
+	[IPPROTO_TCP] = 16, [IPPROTO_UDP] = 6,	  [IPPROTO_UDPLITE] = 6,
+	[IPPROTO_DCCP] = 6, [IPPROTO_ICMPV6] = 2, [IPPROTO_SCTP] = 8,
+};
+
+/* Protocols whose payload can be a packet with a checksum of its own. */
+static const __u8 is_tunnel[256] = {
+	[IPPROTO_UDP] = 1, [IPPROTO_GRE] = 1, [IPPROTO_IPIP] = 1, [IPPROTO_IPV6] = 1,
+};
+
+enum left_where {
+	LEFT_NONE,
+	LEFT_AT_L4,	/* of the header at l4, where that has it */
+	LEFT_WITHIN,	/* of a packet within the tunnel at l4 */
+	LEFT_ELSEWHERE, /* whoever finishes it writes where a program has read */
+};
+
+/*
+ * Where the checksum is that a sender of this machine, or a guest, has left to the device behind
+ * us. A guest says itself where that is (virtio-net's csum_start and csum_offset), and the kernel
+ * believes it.
+ */
+__noinline int tn_left_where(struct __sk_buff *skb, __u32 l4, __u32 proto)
+{
+	struct left left = left_of(skb);
+
+	proto &= 0xff;
+	if (!left.any)
+		return LEFT_NONE;
+	if (left.start == l4)
+		return csum_left_offset[proto] && left.field == csum_left_offset[proto]
+			       ? LEFT_AT_L4
+			       : LEFT_ELSEWHERE;
+	return is_tunnel[proto] && left.start >= l4 + l4_header_min[proto] &&
+			       left.start < skb->len
+		       ? LEFT_WITHIN
+		       : LEFT_ELSEWHERE;
+}
+
+/* What is judged is what leaves: nothing behind us writes into what was read. */
+static __always_inline bool is_judged_whole(struct pkt *p)
+{
+	int where = p->xdp ? LEFT_NONE : tn_left_where(p->ctx, p->l4, p->proto);
+
+	return where == LEFT_NONE || (where != LEFT_ELSEWHERE && !p->fragment);
+}
+
 enum csum_left {
 	CSUM_LEFT_WITHIN = -1,
 	CSUM_LEFT_NONE,

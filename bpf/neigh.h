@@ -3,9 +3,7 @@
 #ifndef TN_BPF_NEIGH_H
 #define TN_BPF_NEIGH_H
 
-#include "account.h"
-#include "csum.h"
-#include "lookup.h"
+#include "resolve.h"
 
 /* ARP over Ethernet for IPv4 (RFC 826); <linux/if_arp.h> cannot be had without a libc. */
 struct arp_v4 {
@@ -22,10 +20,89 @@ struct arp_v4 {
 
 enum { ARP_ETHERNET = 1, ARP_REQUEST = 1, ARP_REPLY = 2 };
 
+/* Neighbour solicitation and advertisement (RFC 4861, 4.3 and 4.4), with one link-layer address. */
+struct nd {
+	__u8 type;
+	__u8 code;
+	__sum16 check;
+	__u32 flags;
+	struct tn_addr target;
+	__u8 option; /* only in what we send: RFC 4861, 4.6.1 */
+	__u8 option_len;
+	__u8 mac[ETH_ALEN];
+} __attribute__((packed, aligned(4)));
+
+struct nd_frame {
+	__u8 pad[2]; /* so that all behind the Ethernet header is aligned */
+	struct ethhdr eth;
+	struct ipv6hdr ip;
+	struct nd nd;
+} __attribute__((packed, aligned(4)));
+
+enum {
+	ND_SOLICIT = 135,
+	ND_ADVERT = 136,
+	ND_REDIRECT = 137,
+	ND_TARGET_MAC = 2,
+};
+#define ND_MIN	     8 /* bytes that every message of neighbour discovery has */
+#define ND_SOLICITED 0x40000000
+#define ND_OVERRIDE  0x20000000
+/* Nobody forwards a packet with this hop limit and keeps it: it comes from the link (RFC
+ * 4861, 3.1). */
+#define ND_HOP_LIMIT 255
+
+/* Too large for the stack. */
+struct neigh_room {
+	struct nd_frame advert;
+	struct nd nd;
+	struct arp_v4 arp;
+	struct tn_addr sender; /* and the addresses of either */
+	struct tn_addr target;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct neigh_room);
+} neigh_rooms SEC(".maps");
+
+static __always_inline struct neigh_room *neigh_room_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&neigh_rooms, &zero);
+}
+
 static __always_inline bool arp_load(struct pkt *p, struct arp_v4 *arp)
 {
 	return pkt_load(p, ETH_HLEN, arp, sizeof(*arp)) && arp->hrd == bpf_htons(ARP_ETHERNET) &&
 	       arp->pro == bpf_htons(ETH_P_IP) && arp->hln == ETH_ALEN && arp->pln == 4;
+}
+
+/*
+ * Who says that an address is at that MAC address, in a frame from there. Of a mapping or router of
+ * this machine it is known, and nobody else can say so: else what is for one tenant would go to
+ * whom another one is told. With tn_sources_loose that is not known.
+ */
+static __always_inline bool is_false_claim(struct pkt *p, const struct tn_addr *a, const __u8 *mac)
+{
+	const struct tn_shared *row = lookup_shared(a);
+	__u8 from[ETH_ALEN] __attribute__((aligned(2)));
+	const struct tn_station *station;
+	__u32 router;
+
+	if (!row || row->router == TN_ROUTER_ELSEWHERE)
+		return false;
+	router = row->router;
+	if (router == tn_router_id)
+		return true;
+	station = bpf_map_lookup_elem(&stations, &router);
+	if (tn_sources_loose || !station || mac_is_unset(station->mac))
+		return false;
+	return !pkt_load(p, ETH_ALEN, from, sizeof(from)) || !mac_equal(from, station->mac) ||
+	       !mac_equal(mac, station->mac);
 }
 
 static __always_inline enum tn_verdict arp_answer(struct pkt *p, struct arp_v4 *arp)
@@ -46,26 +123,74 @@ static __always_inline enum tn_verdict arp_answer(struct pkt *p, struct arp_v4 *
 	return TN_ANSWER;
 }
 
+/* The kernel gets to know the sender of what it answers; of all else it only hears again of some. */
+static __always_inline enum tn_verdict arp_to_kernel(struct pkt *p, __u32 ifindex,
+						     const struct neigh_room *room)
+{
+	const struct arp_v4 *arp = &room->arp;
+	enum tn_verdict v;
+
+	if (!arp->spa || arp->spa == arp->tpa || arp->op != bpf_htons(ARP_REQUEST))
+		return TN_PASS;
+	v = resolve_sender(p, ifindex, &room->sender);
+	return v == TN_GO_ON ? TN_PASS : v;
+}
+
 /*
  * A request for one of this router's mapped addresses is answered, also a probe
  * for a duplicate (RFC 5227, sender address zero). Requests for addresses that
  * are not on the shared network are dropped: the kernel would answer them for any
  * address that it has on any interface. All else is the kernel's.
  */
-static __always_inline enum tn_verdict arp_in(struct pkt *p)
+static __always_inline enum tn_verdict arp_judge(struct pkt *p, struct neigh_room *room)
 {
-	struct tn_addr target, sender;
-	struct arp_v4 arp;
+	struct tn_addr *sender = &room->sender, *target = &room->target;
+	struct arp_v4 *arp = &room->arp;
 
-	if (!arp_load(p, &arp) || arp.op != bpf_htons(ARP_REQUEST))
+	if (!arp_load(p, arp))
 		return TN_PASS;
-	target = addr_v4(arp.tpa);
-	sender = addr_v4(arp.spa);
-	if (arp.spa && !in_shared_subnets(&sender))
+	*target = addr_v4(arp->tpa);
+	*sender = addr_v4(arp->spa);
+	if (arp->spa && !in_shared_subnets(sender))
 		return drop(p, TN_DROP_FOREIGN_SOURCE);
-	if (lookup_our_mapping(&target))
-		return arp.spa == arp.tpa ? TN_PASS : arp_answer(p, &arp);
-	return in_shared_subnets(&target) ? TN_PASS : drop(p, TN_DROP_DIRECT_TO_PRIVATE);
+	if (arp->spa && is_false_claim(p, sender, arp->sha))
+		return drop(p, TN_DROP_SPOOFED_SOURCE);
+	if (arp->op == bpf_htons(ARP_REQUEST) && lookup_our_mapping(target))
+		return arp_answer(p, arp);
+	if (!in_shared_subnets(target))
+		return drop(p, TN_DROP_DIRECT_TO_PRIVATE);
+	return lookup_ours(target) ? arp_to_kernel(p, tn_shared_ifindex, room) : TN_PASS;
+}
+
+/* From inside, where the addresses are the tenant's own. */
+static __always_inline enum tn_verdict arp_judge_inside(struct pkt *p, struct neigh_room *room)
+{
+	struct tn_addr *sender = &room->sender;
+
+	if (!arp_load(p, &room->arp))
+		return TN_PASS;
+	*sender = addr_v4(room->arp.spa);
+	if (room->arp.spa && in_shared_subnets(sender))
+		return drop(p, TN_DROP_SPOOFED_SOURCE);
+	return arp_to_kernel(p, ((struct __sk_buff *)p->ctx)->ifindex, room);
+}
+
+__noinline int tn_arp_in(struct __sk_buff *skb)
+{
+	struct neigh_room *room = neigh_room_get();
+	struct pkt p = { .ctx = skb };
+	enum tn_verdict v = room ? arp_judge(&p, room) : drop(&p, TN_DROP_INTERNAL);
+
+	return verdict_pack(&p, v);
+}
+
+__noinline int tn_arp_inside(struct __sk_buff *skb)
+{
+	struct neigh_room *room = neigh_room_get();
+	struct pkt p = { .ctx = skb };
+	enum tn_verdict v = room ? arp_judge_inside(&p, room) : drop(&p, TN_DROP_INTERNAL);
+
+	return verdict_pack(&p, v);
 }
 
 /*
@@ -93,32 +218,6 @@ static __always_inline enum tn_verdict arp_out(struct pkt *p)
 	return v == TN_ANSWER ? TN_TURN_BACK : v;
 }
 
-/* Neighbour solicitation and advertisement (RFC 4861, 4.3 and 4.4), with one link-layer address. */
-struct nd {
-	__u8 type;
-	__u8 code;
-	__sum16 check;
-	__u32 flags;
-	struct tn_addr target;
-	__u8 option; /* only in what we send: RFC 4861, 4.6.1 */
-	__u8 option_len;
-	__u8 mac[ETH_ALEN];
-} __attribute__((packed, aligned(4)));
-
-struct nd_frame {
-	__u8 pad[2]; /* so that all behind the Ethernet header is aligned */
-	struct ethhdr eth;
-	struct ipv6hdr ip;
-	struct nd nd;
-} __attribute__((packed, aligned(4)));
-
-enum { ND_SOLICIT = 135, ND_ADVERT = 136, ND_REDIRECT = 137, ND_TARGET_MAC = 2 };
-#define ND_SOLICITED 0x40000000
-#define ND_OVERRIDE  0x20000000
-/* Nobody forwards a packet with this hop limit and keeps it: it comes from the link (RFC
- * 4861, 3.1). */
-#define ND_HOP_LIMIT 255
-
 static __always_inline bool nd_load(struct pkt *p, struct nd *nd)
 {
 	__u8 limit;
@@ -126,14 +225,6 @@ static __always_inline bool nd_load(struct pkt *p, struct nd *nd)
 	return pkt_load(p, ETH_HLEN + offsetof(struct ipv6hdr, hop_limit), &limit, sizeof(limit)) &&
 	       limit == ND_HOP_LIMIT && pkt_load(p, p->l4, nd, offsetof(struct nd, option));
 }
-
-/* Too large for the stack. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct nd_frame);
-} adverts SEC(".maps");
 
 static __always_inline __u16 nd_checksum(const struct nd_frame *f)
 {
@@ -161,13 +252,13 @@ __noinline int tn_nd_advertise(struct __sk_buff *skb, const struct tn_addr *from
 			       const struct tn_addr *target)
 {
 	struct pkt p = { .ctx = skb };
+	struct neigh_room *room = neigh_room_get();
 	struct nd_frame *f;
-	__u32 zero = 0;
 	bool probe;
 
-	f = bpf_map_lookup_elem(&adverts, &zero);
-	if (!f || !from || !target)
+	if (!room || !from || !target)
 		return 0;
+	f = &room->advert;
 	__builtin_memset(f, 0, sizeof(*f));
 	probe = addr_is_unspecified(from, false);
 	f->eth.h_proto = bpf_htons(ETH_P_IPV6);
@@ -206,25 +297,95 @@ static __always_inline enum tn_verdict nd_answer(struct pkt *p, const struct tn_
 }
 
 /*
- * A solicitation for one of this router's mapped addresses, to its group or to the
- * address itself, is answered. TN_GO_ON: it is not that.
+ * Whether a solicitation or advertisement says of an address of this machine that it is elsewhere.
+ * Its options count as a whole: the MAC address has to be the only one.
  */
+static __always_inline bool nd_is_false_claim(struct pkt *p, struct neigh_room *room)
+{
+	const struct nd *nd = &room->nd;
+	const struct tn_addr *about = nd->type == ND_ADVERT ? &room->target : &room->sender;
+	const struct tn_shared *row = lookup_shared(about);
+	__u32 options = p->l4_len - offsetof(struct nd, option);
+
+	/* what the kernel asks before it takes an address of its own, it has to hear */
+	if (row && row->router == tn_router_id)
+		return !(nd->type == ND_ADVERT && row->flags & TN_SHARED_OWN);
+	if (!row || row->router == TN_ROUTER_ELSEWHERE || tn_sources_loose)
+		return false;
+	if (!options) /* then the frame itself says so */
+		return !pkt_load(p, ETH_ALEN, room->nd.mac, ETH_ALEN) ||
+		       is_false_claim(p, about, nd->mac);
+	return options != sizeof(*nd) - offsetof(struct nd, option) ||
+	       !pkt_load(p, p->l4, &room->nd, sizeof(*nd)) || is_false_claim(p, about, nd->mac);
+}
+
+/*
+ * Neighbour discovery of the shared network: from the link, by senders of the link, and true as far
+ * as this machine knows. A solicitation for one of this router's mapped addresses, to its group or
+ * to the address itself, is answered. TN_GO_ON: it is the kernel's, if it is for that.
+ */
+static __always_inline enum tn_verdict nd_judge(struct pkt *p, struct neigh_room *room)
+{
+	struct tn_addr *src = &room->sender, *target = &room->target;
+	bool unspecified = addr_is_unspecified(src, false);
+	struct nd *nd = &room->nd;
+
+	if (!pkt_load(p, p->l4, nd, ND_MIN))
+		return drop(p, TN_DROP_MALFORMED);
+	if (nd->type == ND_REDIRECT)
+		return drop(p, TN_DROP_ICMP_REDIRECT);
+	if (!unspecified && !addr_is_link_local(src, false) && !in_shared_subnets(src))
+		return drop(p, TN_DROP_FOREIGN_SOURCE);
+	if (nd->type != ND_SOLICIT && nd->type != ND_ADVERT)
+		return unspecified ? TN_GO_ON : resolve_sender(p, tn_shared_ifindex, src);
+	if (!nd_load(p, nd) || nd->code)
+		return drop(p, TN_DROP_MALFORMED);
+	*target = nd->target;
+	if (nd_is_false_claim(p, room))
+		return drop(p, TN_DROP_SPOOFED_SOURCE);
+	if (nd->type == ND_ADVERT)
+		return TN_GO_ON;
+	if (lookup_our_mapping(target))
+		return nd_answer(p, src, target);
+	return unspecified || !lookup_ours(target) ? TN_GO_ON
+						   : resolve_sender(p, tn_shared_ifindex, src);
+}
+
+/* From w->ends.peer, with its header at `l4`, of `len` bytes. */
+__noinline int tn_nd_in(struct __sk_buff *skb, __u32 l4, __u32 len)
+{
+	struct pkt p = { .ctx = skb, .l4 = l4, .l4_len = len };
+	struct neigh_room *room = neigh_room_get();
+	struct work *w = work_get();
+	enum tn_verdict v;
+
+	if (!w || !room) {
+		v = drop(&p, TN_DROP_INTERNAL);
+	} else {
+		room->sender = w->ends.peer;
+		v = nd_judge(&p, room);
+	}
+	return verdict_pack(&p, v);
+}
+
 static __always_inline enum tn_verdict nd_in(struct pkt *p)
 {
-	struct tn_addr src = pkt_copy(&p->src), target;
-	struct nd nd;
+	int packed = tn_nd_in(p->ctx, p->l4, p->l4_len);
 
-	if (!nd_load(p, &nd) || nd.type != ND_SOLICIT || nd.code)
-		return TN_GO_ON;
-	target = nd.target;
-	if (!lookup_our_mapping(&target))
-		return TN_GO_ON;
-	if (!addr_is_unspecified(&src, false) && !addr_is_link_local(&src, false) &&
-	    !in_shared_subnets(&src))
-		return drop(p, TN_DROP_FOREIGN_SOURCE);
-	if (lookup_ours(&src))
-		return drop(p, TN_DROP_SPOOFED_SOURCE);
-	return nd_answer(p, &src, &target);
+	pkt_reload(p);
+	return verdict_unpack(p, packed);
+}
+
+/* The same from inside, where the addresses are the tenant's own. */
+static __always_inline enum tn_verdict nd_inside(struct pkt *p, const struct work *w)
+{
+	struct tn_addr src = w->ends.fixed;
+	enum tn_verdict v;
+
+	if (addr_is_unspecified(&src, false))
+		return TN_PASS;
+	v = resolve_sender(p, ((struct __sk_buff *)p->ctx)->ifindex, &src);
+	return v == TN_GO_ON ? TN_PASS : v;
 }
 
 /* A solicitation of this router itself for one of its own mapped addresses, as in arp_out(). */

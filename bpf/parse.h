@@ -169,6 +169,14 @@ static __always_inline int pkt_parse_v4(struct pkt *p)
 	return (int)(options >> 32) - 1;
 }
 
+/* RFC 8200, 4.5 */
+struct fragment_header {
+	__u8 next;
+	__u8 reserved;
+	__be16 at;
+	__be32 id;
+};
+
 /* A walk over the extension headers of IPv6, in the packet itself or in one that it quotes. */
 struct walk {
 	__u32 offset;
@@ -208,7 +216,7 @@ static __always_inline enum walk_step walk_step(struct pkt *p, struct walk *w)
 		w->fragment = w->offset;
 		w->fragment_at = bpf_ntohs(ext.word) & 0xfff8;
 		w->rest = w->fragment_at;
-		w->offset += 8;
+		w->offset += sizeof(struct fragment_header);
 		break;
 	default:
 		return WALK_END;

@@ -25,6 +25,7 @@ enum tn_verdict {
 	TN_TURN_BACK,	/* into the shared interface, as if it came from the shared network */
 	TN_FORWARD,	/* rewritten before: past the stack out of the interface pkt.egress */
 	TN_DELIVER,	/* on to the VM, out of the interface pkt.egress */
+	TN_HOLD,	/* until the kernel knows the sender: see hold() */
 	TN_LEAVE_TO_TC, /* XDP only: untouched, the tc program behind it judges */
 };
 
@@ -265,6 +266,25 @@ static __always_inline bool pkt_mend_mac_inside(struct __sk_buff *skb)
 	    eth->h_proto == (__u16)skb->protocol)
 		return true;
 	return pkt_mend_mac(skb);
+}
+
+/*
+ * A packet of an interface whose frames begin with the IP header gets a MAC header of zeroes, so
+ * that it is judged like all others. The stack goes by the network header, and the kernel by the
+ * interface when it sends.
+ */
+static __always_inline bool pkt_add_mac(struct __sk_buff *skb)
+{
+	struct ethhdr eth = { .h_proto = skb->protocol };
+
+	if (tn_reads_kernel) {
+		const struct sk_buff___tn *kernels = bpf_cast_to_kern_ctx(skb);
+
+		if (kernels->data - kernels->head != kernels->network_header)
+			return false;
+	}
+	return bpf_skb_change_head(skb, ETH_HLEN, 0) == 0 &&
+	       bpf_skb_store_bytes(skb, 0, &eth, sizeof(eth), 0) == 0;
 }
 
 /*

@@ -88,6 +88,20 @@ static __always_inline bool plain_l4(struct pkt *p, struct plain *q)
 	return p->proto == IPPROTO_UDP;
 }
 
+/* See is_judged_whole(). */
+static __always_inline bool plain_is_whole(const struct pkt *p)
+{
+	struct left left;
+
+	if (p->xdp)
+		return true;
+	if (!tn_reads_kernel)
+		return tn_left_where(p->ctx, p->l4, p->proto) <= LEFT_AT_L4;
+	left = left_of(p->ctx);
+	return !left.any ||
+	       (left.start == p->l4 && left.field == (__u32)csum_offset(p->proto, p->v4));
+}
+
 static __always_inline bool plain_parse(struct pkt *p, struct plain *q)
 {
 	struct ethhdr *eth = p->data;
@@ -96,9 +110,9 @@ static __always_inline bool plain_parse(struct pkt *p, struct plain *q)
 		return false;
 	switch (eth->h_proto) {
 	case bpf_htons(ETH_P_IP):
-		return plain_v4(p) && plain_l4(p, q);
+		return plain_v4(p) && plain_l4(p, q) && plain_is_whole(p);
 	case bpf_htons(ETH_P_IPV6):
-		return plain_v6(p) && plain_l4(p, q);
+		return plain_v6(p) && plain_l4(p, q) && plain_is_whole(p);
 	default:
 		return false;
 	}
@@ -121,7 +135,7 @@ static __always_inline bool plain_peer(struct pkt *p, struct work *w, bool came_
 		return false;
 	if (peer && peer->router == tn_router_id)
 		return false;
-	if (peer && came_in && is_impostor(p, w, peer->router))
+	if (peer && came_in && is_impostor(p, peer->router))
 		return false;
 	ends_know_peer(&w->ends, peer);
 	return true;
@@ -132,7 +146,7 @@ static __always_inline bool plain_ask_xdp(struct pkt *p, struct work *w, struct 
 {
 	__u32 egress = tn_way_on_xdp(p->ctx, p->ip_bytes);
 
-	if (!egress || egress == tn_shared_ifindex)
+	if (!egress)
 		return false;
 	way_note(way, w);
 	return way->until && way->whose & TN_WAY_XDP;
@@ -146,9 +160,9 @@ struct course {
 	bool leads;	    /* and not out of date */
 	__u32 place;	    /* the place for it, */
 	struct tn_way *way; /* and what is there */
-	__u32 ingress;
+	__u32 ingress; /* of what comes from a VM; 0: the router itself has sent it */
 	__u64 change; /* changes_so_far(), */
-	__u32 routes; /* and routes_so_far() of IPv4 past the stack */
+	__u32 routes; /* and routes_so_far() of IPv4 past the stack, else routes_seen() */
 };
 
 static __always_inline bool course_begin(struct pkt *p, struct course *c)
@@ -156,13 +170,13 @@ static __always_inline bool course_begin(struct pkt *p, struct course *c)
 	const struct tn_addr *vm = c->to ? &p->src : &p->dst, *peer = c->to ? &p->dst : &p->src;
 	const struct ethhdr *eth = p->data;
 
-	c->ingress = p->xdp ? tn_shared_ifindex : ((struct __sk_buff *)p->ctx)->ifindex;
+	c->routes = c->past ? 0 : routes_seen(p->ctx, p->xdp);
 	c->place = way_place(vm, peer, c->to);
 	c->way = way_at(c->place);
 	if (!c->way || (void *)(eth + 1) > p->data_end)
 		return false;
-	c->mine = way_is_of(c->way, c->place, p->v4, vm, peer, c->to, c->ingress);
-	c->leads = c->mine && way_leads(c->way, p->ip_bytes, eth->h_source, c->to, c->past);
+	c->mine = way_is_of(c->way, c->place, p->v4, vm, peer, c->to, c->past, c->ingress);
+	c->leads = c->mine && way_leads(c->way, p->ip_bytes, eth->h_source, c->routes);
 	return true;
 }
 
@@ -223,7 +237,7 @@ static __always_inline bool is_kernels(const struct pkt *p, const struct course 
 
 enum way_back {
 	WAY_BACK_NONE,
-	WAY_BACK_OPEN, /* the kernel does not know the VM: then nobody is known to be it */
+	WAY_BACK_OPEN, /* it may, but the next one has to ask again */
 	WAY_BACK_KNOWN,
 };
 
@@ -242,10 +256,10 @@ __noinline int tn_way_back(struct __sk_buff *skb)
 	if (fib_route_in(skb, false, 1, w) == BPF_FIB_LKUP_RET_SUCCESS &&
 	    w->fib.ifindex == skb->ifindex && mac_equal(mac, w->fib.dmac))
 		return WAY_BACK_KNOWN;
-	if (judge_way_back(&p, w) != TN_GO_ON)
+	if (judge_way_back(&p) != TN_GO_ON)
 		return WAY_BACK_NONE;
 	w->for_nobody = false;
-	return mac_equal(mac, w->fib.dmac) ? WAY_BACK_KNOWN : WAY_BACK_OPEN;
+	return tn_sources_feasible || mac_equal(mac, w->fib.dmac) ? WAY_BACK_KNOWN : WAY_BACK_OPEN;
 }
 
 /*
@@ -268,7 +282,7 @@ static __always_inline __u32 plain_ask(struct pkt *p, struct work *w, const stru
 			tn_keep_hop_in(c->change, c->routes, true);
 	}
 	egress = tn_way_on(p->ctx, p->ip_bytes, out);
-	if (!egress || out != (egress == tn_shared_ifindex))
+	if (!egress)
 		return 0;
 	if (back == WAY_BACK_KNOWN)
 		way_note(c->way, w);
@@ -296,6 +310,17 @@ static __always_inline const struct tn_hop *course_hop(const struct pkt *p, cons
 	return r ? note_hop(&r->note, c->routes) : NULL;
 }
 
+/*
+ * Whether the stack may have it: it goes where packets are translated to, or comes from there. What
+ * it goes to is known.
+ */
+static __always_inline bool plain_leads(struct pkt *p, const struct course *c)
+{
+	if (c->to)
+		return !c->ingress || tn_is_inside(c->ingress);
+	return !p->xdp && tn_leads(p->ctx, false) == LEADS_RIGHT;
+}
+
 /* Past the stack, where that is to be. TN_GO_ON: by *by, or by p->egress. */
 static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *w, struct course *c,
 						    const struct tn_way **by)
@@ -318,7 +343,7 @@ static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *
 	}
 	hop = course_hop(p, w, c);
 	if (hop && (!c->to || w->back) && hop_leads(hop, p->ip_bytes, bpf_jiffies64())) {
-		way_begin(way, c->place, p->v4, w, c->to, c->ingress, eth->h_source);
+		way_begin(way, c->place, p->v4, w, c->to, c->past, c->ingress, eth->h_source);
 		way_note_hop(way, hop);
 		if (c->to && way->until > w->back)
 			way->until = w->back;
@@ -328,9 +353,11 @@ static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *
 	kernels = is_kernels(p, c, hop);
 	if (p->xdp && kernels)
 		return TN_LEAVE_TO_TC;
-	way_begin(way, c->place, p->v4, w, c->to, c->ingress, eth->h_source);
+	if (!c->past && !plain_leads(p, c))
+		return TN_PASS;
+	way_begin(way, c->place, p->v4, w, c->to, c->past, c->ingress, eth->h_source);
 	if (!c->past) {
-		way_note_stack(way);
+		way_note_stack(way, c->routes);
 		return TN_GO_ON;
 	}
 	if (p->xdp) {
@@ -441,7 +468,10 @@ __noinline int tn_vm_out(__u64 change)
  */
 static __always_inline enum tn_verdict plain_in(struct pkt *p, const struct tn_way **by)
 {
-	struct course c = { .to = TN_WAY_IN, .past = tn_forward_fast, .change = changes_so_far() };
+	struct course c = { .to = TN_WAY_IN,
+			    .past = tn_forward_fast,
+			    .ingress = tn_shared_ifindex,
+			    .change = changes_so_far() };
 	const struct ethhdr *eth = p->data;
 	struct work *w = work_get();
 	enum tn_verdict v;
@@ -469,10 +499,13 @@ static __always_inline enum tn_verdict plain_in(struct pkt *p, const struct tn_w
 }
 
 /* The same of what comes from a VM, `inside` the router or behind it. */
-static __always_inline enum tn_verdict plain_out(struct pkt *p, bool inside,
+static __always_inline enum tn_verdict plain_out(struct pkt *p, bool inside, __u32 ingress,
 						 const struct tn_way **by)
 {
-	struct course c = { .to = TN_WAY_OUT, .past = inside, .change = changes_so_far() };
+	struct course c = { .to = TN_WAY_OUT,
+			    .past = inside,
+			    .ingress = ingress,
+			    .change = changes_so_far() };
 	struct work *w = work_get();
 	__u32 slot, record;
 	struct plain q;
@@ -496,9 +529,9 @@ static __always_inline enum tn_verdict plain_out(struct pkt *p, bool inside,
  * Whether the stack may have what a VM sends, as it is: to the shared network, or not. What turns
  * back is not plain.
  */
-static __always_inline bool plain_passes(struct pkt *p)
+static __always_inline bool plain_passes(struct pkt *p, __u32 ingress)
 {
-	struct course c = { .to = TN_WAY_PASS, .change = changes_so_far() };
+	struct course c = { .to = TN_WAY_PASS, .ingress = ingress, .change = changes_so_far() };
 	const struct ethhdr *eth = p->data;
 	struct work *w = work_get();
 	struct plain q;
@@ -514,12 +547,13 @@ static __always_inline bool plain_passes(struct pkt *p)
 	if (!in_shared_subnets(&w->ends.peer))
 		return true;
 	if (!tn_sources_loose &&
-	    (judge_way_back(p, w) != TN_GO_ON || !mac_equal(eth->h_source, w->fib.dmac)))
+	    (judge_way_back(p) != TN_GO_ON ||
+	     (!tn_sources_feasible && !mac_equal(eth->h_source, w->fib.dmac))))
 		return false;
-	if (lookup_our_mapping(&w->ends.peer))
+	if (lookup_ours(&w->ends.peer) || tn_leads(p->ctx, true) != LEADS_RIGHT)
 		return false;
-	way_begin(c.way, c.place, p->v4, w, c.to, c.ingress, eth->h_source);
-	way_note_stack(c.way);
+	way_begin(c.way, c.place, p->v4, w, c.to, c.past, c.ingress, eth->h_source);
+	way_note_stack(c.way, c.routes);
 	c.way->change = c.change;
 	return true;
 }
@@ -569,7 +603,7 @@ static __always_inline int plain_shared_out(struct __sk_buff *skb)
 
 	if (!plain_init_skb(&p, skb))
 		return NOT_PLAIN;
-	return plain_action(&p, plain_out(&p, false, &by), by);
+	return plain_action(&p, plain_out(&p, false, skb->ingress_ifindex, &by), by);
 }
 
 static __always_inline int plain_inside_in(struct __sk_buff *skb)
@@ -582,8 +616,8 @@ static __always_inline int plain_inside_in(struct __sk_buff *skb)
 	    (void *)(eth + 1) > p.data_end || eth->h_proto != (__u16)skb->protocol)
 		return NOT_PLAIN;
 	if (!tn_forward_fast)
-		return plain_passes(&p) ? TC_ACT_UNSPEC : NOT_PLAIN;
-	return plain_action(&p, plain_out(&p, true, &by), by);
+		return plain_passes(&p, skb->ifindex) ? TC_ACT_UNSPEC : NOT_PLAIN;
+	return plain_action(&p, plain_out(&p, true, skb->ifindex, &by), by);
 }
 
 /* Else what `data_end` ends is its first piece alone. */

@@ -183,16 +183,24 @@ static __always_inline void ends_know_peer(struct ends *e, const struct tn_share
 /* `ports`: the service of the peer's end, and above it the port of the VM's. */
 static __always_inline void flow_key(struct work *w, __u32 proto, __u32 ports)
 {
-	w->flow = (struct tn_flow_key){ .peer = w->ends.peer,
-					.fixed = w->ends.fixed,
-					.service = ports,
-					.port = ports >> 16,
-					.proto = proto };
+	struct tn_flow_key *key = &w->flow; /* field by field: there is no room on the stack */
+
+	key->peer = w->ends.peer;
+	key->fixed = w->ends.fixed;
+	key->shared = w->ends.shared;
+	key->service = ports;
+	key->port = ports >> 16;
+	key->proto = proto;
 }
 
 static __always_inline __u32 flow_ports(__u16 service, __u16 port)
 {
 	return service | (__u32)port << 16;
+}
+
+static __always_inline bool flow_is_live(const struct tn_flow *f, const struct ends *e)
+{
+	return f->until > seconds() && f->tenant == e->peer_tenant && f->owner == e->tenant;
 }
 
 __noinline int tn_flow_lives(__u32 proto, __u32 ports)
@@ -204,7 +212,7 @@ __noinline int tn_flow_lives(__u32 proto, __u32 ports)
 		return 0;
 	flow_key(w, proto, ports);
 	f = bpf_map_lookup_elem(&flows, &w->flow);
-	return f && f->until > seconds() && f->tenant == w->ends.peer_tenant;
+	return f && flow_is_live(f, &w->ends);
 }
 
 static __always_inline __u32 flow_life(__u8 class)
@@ -307,7 +315,8 @@ __noinline int tn_flow_refresh(__u32 class_proto, __u32 ports, __u32 tcp)
 	flow_key(w, class_proto & 0xff, ports);
 	f = bpf_map_lookup_elem(&flows, &w->flow);
 	new.tenant = w->ends.peer_tenant;
-	lives = f && f->until > seconds() && f->tenant == new.tenant;
+	new.owner = w->ends.tenant;
+	lives = f && flow_is_live(f, &w->ends);
 	if (!lives && !(class_proto & FLOW_MAKE) && !is_opening(class, tcp))
 		return 0;
 	if (lives && !(tcp & TCP_SYN))
@@ -325,6 +334,8 @@ __noinline int tn_flow_refresh(__u32 class_proto, __u32 ports, __u32 tcp)
 			f->flags = new.flags;
 		if (f->tenant != new.tenant)
 			f->tenant = new.tenant;
+		if (f->owner != new.owner)
+			f->owner = new.owner;
 		return 1;
 	}
 	if (bpf_map_update_elem(&flows, &w->flow, &new, BPF_ANY))
@@ -342,24 +353,33 @@ static __always_inline bool fragment_id(struct pkt *p, __u32 *id)
 {
 	*id = 0;
 	return p->v4 ? pkt_load(p, p->fragment + offsetof(struct iphdr, id), id, sizeof(__be16))
-		     : pkt_load(p, p->fragment + 4, id, sizeof(*id));
+		     : pkt_load(p, p->fragment + offsetof(struct fragment_header, id), id,
+				sizeof(*id));
 }
 
 static __always_inline void fragment_key(struct work *w, __u32 id, __u32 proto, __u32 out)
 {
 	const struct ends *e = &w->ends;
+	struct tn_fragment_key *key = &w->fragment;
 
-	w->fragment = (struct tn_fragment_key){ .src = out ? e->shared : e->peer,
-						.dst = out ? e->peer : e->shared,
-						.id = id,
-						.proto = proto };
+	key->src = out ? e->shared : e->peer;
+	key->dst = out ? e->peer : e->shared;
+	key->id = id;
+	key->proto = proto;
+}
+
+static __always_inline __u8 fragment_proto(const struct pkt *p)
+{
+	return p->v4 ? p->proto : 0;
 }
 
 /* The first one was accepted by that rule, or with 0 as part of a flow: the others may follow. */
-__noinline int tn_fragment_note(__u32 id, __u32 proto, __u32 out, __u32 rule)
+__noinline int tn_fragment_note(__u32 id, __u32 proto, __u32 out, __u32 rule, __u32 judged)
 {
 	struct work *w = work_get();
-	struct tn_fragment value = { .until = seconds() + TN_FRAGMENT_LIFE, .rule = rule };
+	struct tn_fragment value = { .until = seconds() + TN_FRAGMENT_LIFE,
+				     .rule = rule,
+				     .judged = judged };
 
 	if (!w)
 		return -1;
@@ -367,8 +387,8 @@ __noinline int tn_fragment_note(__u32 id, __u32 proto, __u32 out, __u32 rule)
 	return bpf_map_update_elem(&fragments, &w->fragment, &value, BPF_ANY);
 }
 
-/* What was noted so, plus one; 0: nothing. */
-__noinline __u64 tn_fragment_follows(__u32 id, __u32 proto, __u32 out)
+/* The rule that was noted so, plus one; 0: none, or what belongs `at` there was judged. */
+__noinline __u64 tn_fragment_follows(__u32 id, __u32 proto, __u32 out, __u32 at)
 {
 	struct work *w = work_get();
 	const struct tn_fragment *first;
@@ -377,12 +397,14 @@ __noinline __u64 tn_fragment_follows(__u32 id, __u32 proto, __u32 out)
 		return 0;
 	fragment_key(w, id, proto, out);
 	first = bpf_map_lookup_elem(&fragments, &w->fragment);
-	return first && first->until > seconds() ? (__u64)first->rule + 1 : 0;
+	return first && first->until > seconds() && at >= first->judged ? (__u64)first->rule + 1
+									: 0;
 }
 
 /*
  * One that is not the first. It cannot be judged by what it does not have, nor may it overwrite
- * what was judged (RFC 1858, RFC 3128, RFC 5722).
+ * what was judged (RFC 1858, RFC 3128, RFC 5722). The protocol that it names itself counts in IPv4
+ * alone: who puts IPv6 together goes by that of the first one (RFC 8200, 4.5).
  */
 static __always_inline enum tn_verdict fragment_judge(struct pkt *p, bool out)
 {
@@ -391,12 +413,12 @@ static __always_inline enum tn_verdict fragment_judge(struct pkt *p, bool out)
 
 	if (p->fragment_at < l4_header_min[p->proto])
 		return drop(p, TN_DROP_FRAGMENT);
-	p->rule = tn_rule(false, service_class[p->proto], SERVICE_UNKNOWN);
+	p->rule = tn_rule(false, p->v4 ? service_class[p->proto] : CLASS_NONE, SERVICE_UNKNOWN);
 	if (p->rule)
 		return TN_GO_ON;
 	if (!fragment_id(p, &id))
 		return drop(p, TN_DROP_INTERNAL);
-	first = tn_fragment_follows(id, p->proto, out);
+	first = tn_fragment_follows(id, fragment_proto(p), out, p->fragment_at);
 	if (!first)
 		return drop(p, TN_DROP_FRAGMENT);
 	p->rule = first - 1;
@@ -406,13 +428,22 @@ static __always_inline enum tn_verdict fragment_judge(struct pkt *p, bool out)
 
 /* ---------------------------------------------------------------- what a packet may do */
 
+/* Where the header ends by which a first fragment was judged, in bytes of the datagram. */
+static __always_inline __u32 fragment_judged(const struct pkt *p)
+{
+	__u32 before = p->v4 ? 0 : p->l4 - p->fragment - sizeof(struct fragment_header);
+
+	return before + l4_header_min[p->proto];
+}
+
 static __always_inline enum tn_verdict accepted(struct pkt *p, bool out)
 {
 	__u32 id;
 
 	if (!p->fragment)
 		return TN_GO_ON;
-	return fragment_id(p, &id) && !tn_fragment_note(id, p->proto, out, p->rule)
+	return fragment_id(p, &id) && !tn_fragment_note(id, fragment_proto(p), out, p->rule,
+							fragment_judged(p))
 		       ? TN_GO_ON
 		       : drop(p, TN_DROP_INTERNAL);
 }
@@ -441,17 +472,19 @@ static __always_inline enum tn_verdict policy_open(struct pkt *p, struct work *w
 						   const struct service *s)
 {
 	__u32 ports = flow_ports(s->dst, s->src), flow = p->proto | (__u32)s->class << 8;
+	bool judged = w->ends.peer_flags & TN_SHARED_JUDGED;
 	__u8 tcp = 0;
 
 	if (s->talk == TALK_REPLY)
 		return drop(p, TN_DROP_NOT_ACCEPTED);
-	if (w->ends.peer_flags & TN_SHARED_JUDGED && !tn_rule(true, s->class, s->dst))
+	if (judged && !tn_rule(true, s->class, s->dst))
 		return drop(p, TN_DROP_NOT_ACCEPTED);
 	if (s->class == TN_CLASS_TCP && !pkt_load(p, p->l4 + TCP_FLAGS_OFFSET, &tcp, sizeof(tcp)))
 		return drop(p, TN_DROP_MALFORMED);
 	/* nested, these calls would need more stack than there is */
 	if (!tn_flow_refresh(flow, ports, tcp)) {
-		if (tn_was_accepted(s->class, ports))
+		/* what a rule of the peer accepts is no answer to what a rule of before accepted */
+		if (!judged && tn_was_accepted(s->class, ports))
 			return drop(p, TN_DROP_NOT_ACCEPTED);
 		tn_flow_refresh(flow | FLOW_MAKE, ports, tcp);
 	}

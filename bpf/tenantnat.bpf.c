@@ -94,11 +94,31 @@ int tn_tc_inside_in(struct __sk_buff *skb)
 	struct pkt p;
 	int action;
 
-	if (pkt_is_of_vlan(skb) || !pkt_mend_mac_inside(skb))
+	if (pkt_is_of_vlan(skb))
 		return TC_ACT_UNSPEC;
+	if (is_raw(skb->ifindex) ? !pkt_add_mac(skb) : !pkt_mend_mac_inside(skb)) {
+		pkt_init_skb(&p, skb, TN_PROGRAM_TC_INSIDE_IN);
+		return tc_action(&p, skb, drop(&p, TN_DROP_INTERNAL));
+	}
 	action = plain_inside_in(skb);
 	if (action != NOT_PLAIN)
 		return action;
 	pkt_init_skb(&p, skb, TN_PROGRAM_TC_INSIDE_IN);
 	return tc_action(&p, skb, judge_inside(&p, skb->pkt_type));
+}
+
+/* Inside interfaces, tc egress: whose sender was not known when it came in, and is now. */
+SEC("tc")
+int tn_tc_inside_out(struct __sk_buff *skb)
+{
+	enum tn_verdict v;
+	struct pkt p;
+
+	if (!is_held(skb))
+		return TC_ACT_UNSPEC;
+	pkt_init_skb(&p, skb, TN_PROGRAM_TC_INSIDE_OUT);
+	v = hold_end(&p, skb);
+	account(&p, v);
+	report(&p, v);
+	return v == TN_TURN_BACK ? bpf_redirect(skb->ifindex, BPF_F_INGRESS) : TC_ACT_SHOT;
 }

@@ -14,7 +14,7 @@
 
 #include "tn_reasons.h"
 
-#define TN_ABI 12
+#define TN_ABI 13
 
 /*
  * An IPv6 address, or an IPv4 address as IPv4-mapped IPv6 (RFC 4291, 2.5.5.2:
@@ -144,15 +144,17 @@ struct tn_pool_key {
 
 /*
  * Map flows, one LRU map a router: what a VM has opened, so that the answers may come in. The value
- * is refreshed by what the VM sends.
+ * is refreshed by what the VM sends. A flow is the mapping's: a fixed address that gets another
+ * mapping, or a mapping that gets another tenant, has opened nothing.
  */
 struct tn_flow_key {
-	struct tn_addr peer;  /* on the shared network */
-	struct tn_addr fixed; /* the VM */
-	__u16 service;	      /* of the peer: see TN_CLASSES */
-	__u16 port;	      /* the VM's own; the identifier of an ICMP request */
-	__u8 proto;	      /* number of the protocol */
-	__u8 pad[3];	      /* zero */
+	struct tn_addr peer;   /* on the shared network */
+	struct tn_addr fixed;  /* the VM, */
+	struct tn_addr shared; /* and its mapping */
+	__u16 service;	       /* of the peer: see TN_CLASSES */
+	__u16 port;	       /* the VM's own; the identifier of an ICMP request */
+	__u8 proto;	       /* number of the protocol */
+	__u8 pad[3];	       /* zero */
 };
 
 struct tn_flow {
@@ -160,6 +162,7 @@ struct tn_flow {
 	__u32 flags;  /* enum tn_flow_flags */
 	__u32 tenant; /* of the peer; 0: a stranger. When its address changes hands, this has ended
 		       */
+	__u32 owner;  /* the VM's tenant; the same holds for it */
 };
 
 enum tn_flow_flags {
@@ -180,14 +183,16 @@ enum tn_flow_flags {
 struct tn_fragment_key {
 	struct tn_addr src;
 	struct tn_addr dst;
-	__u32 id; /* of the IP header or the fragment header, as it lies there */
-	__u8 proto;
+	__u32 id;    /* of the IP header or the fragment header, as it lies there */
+	__u8 proto;  /* of IPv4; IPv6 knows the pieces of a datagram without it (RFC 8200, 4.5) */
 	__u8 pad[3]; /* zero */
 };
 
 struct tn_fragment {
 	__u32 until; /* CLOCK_MONOTONIC, seconds */
 	__u32 rule;  /* that accepted the first one; 0: it was of a flow */
+	/* Bytes of the datagram that were judged: what belongs before that may not come again. */
+	__u32 judged;
 };
 #define TN_FRAGMENT_LIFE 30 /* as long as Linux waits for the others (ipfrag_time) */
 
@@ -211,6 +216,7 @@ struct tn_fragment {
 #define TN_WAY_PASS  (2U << TN_WAY_KIND) /* the same, into the stack as they are */
 #define TN_WAY_V4    (1U << 29)		 /* both ends have IPv4 addresses */
 #define TN_WAY_XDP   (1U << 28)		 /* XDP can send there itself */
+#define TN_WAY_PAST  (1U << 27)		 /* past the stack */
 
 /* One line of the cache, and all that an IPv4 packet takes. Of addresses the last words: */
 struct tn_way {
@@ -376,7 +382,8 @@ struct tn_drops {
 	X(XDP_SHARED_IN, "shared xdp") \
 	X(TC_SHARED_IN, "shared in")   \
 	X(TC_SHARED_OUT, "shared out") \
-	X(TC_INSIDE_IN, "inside in")
+	X(TC_INSIDE_IN, "inside in") \
+	X(TC_INSIDE_OUT, "inside out")
 
 enum tn_program {
 #define X(id, name) TN_PROGRAM_##id,
@@ -465,6 +472,8 @@ struct tn_router {
 	__u64 build;		     /* which build of the programs is attached */
 	char tenant[64];	     /* the tenant's name, NUL-terminated */
 	__u32 inside[TN_INSIDE_MAX]; /* inside interfaces, by index; 0: no more */
+	__u32 raw;		     /* bit i: the frames of inside[i] begin with the IP header */
+	__u32 pad;		     /* zero */
 	__u32 xmit[TN_INSIDE_MAX];   /* those that XDP can send to; 0: no more */
 	struct tn_addr own[2];	     /* of the router itself, IPv4 and IPv6; zero: none */
 };
@@ -486,6 +495,7 @@ enum tn_router_flags {
 	TN_ROUTER_RULED = 1U << 3,  /* they do not, because netfilter has rules for them */
 	TN_ROUTER_IPSEC = 1U << 4,  /* the same, because IPsec has policies */
 	TN_ROUTER_VETH = 1U << 5,   /* the shared interface is a veth */
+	TN_ROUTER_FEASIBLE = 1U << 6, /* VMs may send from any MAC address */
 	/* from here on: which of those we created; the shared interface, then inside[0] and so on
 	 */
 	TN_ROUTER_CLSACT_OURS = 1U << 8,
@@ -509,6 +519,12 @@ struct tn_meta {
  */
 #define TN_HAIRPIN_MARK 0x746e6870U
 #define TN_FORWARD_MARK 0x746e6677U
+/*
+ * And of a frame whose sender the kernel does not know: it waits in the kernel's queue for that
+ * neighbour, and is looked at again when it comes out there. The lower half of the mark and the
+ * priority are the MAC address that it came from.
+ */
+#define TN_HELD_MARK 0x7468U
 
 #define TN_ABI_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type " changed: see TN_ABI")
 TN_ABI_SIZE(struct tn_addr, 16);
@@ -525,10 +541,10 @@ TN_ABI_SIZE(struct tn_accept_key, 24);
 TN_ABI_SIZE(struct tn_accept, 4 + TN_CLASSES_COUNT);
 TN_ABI_SIZE(struct tn_service_key, 28);
 TN_ABI_SIZE(struct tn_pool_key, 20);
-TN_ABI_SIZE(struct tn_flow_key, 40);
-TN_ABI_SIZE(struct tn_flow, 12);
+TN_ABI_SIZE(struct tn_flow_key, 56);
+TN_ABI_SIZE(struct tn_flow, 16);
 TN_ABI_SIZE(struct tn_fragment_key, 40);
-TN_ABI_SIZE(struct tn_fragment, 8);
+TN_ABI_SIZE(struct tn_fragment, 12);
 TN_ABI_SIZE(struct tn_way, 64);
 TN_ABI_SIZE(struct tn_way_rest, 64);
 TN_ABI_SIZE(struct tn_limit, 64);
@@ -536,7 +552,7 @@ TN_ABI_SIZE(struct tn_drops, 8 * TN_REASONS_MAX + 16);
 TN_ABI_SIZE(struct tn_watch, 64);
 TN_ABI_SIZE(struct tn_event, 84 + TN_EVENT_HEAD);
 TN_ABI_SIZE(struct tn_config, 24 + 32 * TN_SUBNETS_MAX);
-TN_ABI_SIZE(struct tn_router, 136 + 2 * 4 * TN_INSIDE_MAX);
+TN_ABI_SIZE(struct tn_router, 144 + 2 * 4 * TN_INSIDE_MAX);
 TN_ABI_SIZE(struct tn_station, 8 + 4 * TN_INSIDE_MAX);
 TN_ABI_SIZE(struct tn_meta, 8);
 

@@ -19,9 +19,10 @@
 	  "somebody on the shared network wrote to an address outside the shared subnets through " \
 	  "this router; tell them the shared address, or look for an attacker") \
 	X(SPOOFED_SOURCE, "spoofed-source", \
-	  "a frame's source is one of this router's own shared addresses, another VM's, or that of " \
-	  "a router of this machine whose MAC address it has not; " \
-	  "look for a duplicate address or an attacker") \
+	  "a frame did not come by the interface or from the MAC address to which the answer would " \
+	  "go; most often routes differ by direction (a VM with two NICs, a virtual router's MAC " \
+	  "address, several next hops): route both ways alike, or set `sources: feasible` (any MAC " \
+	  "address) or `loose`; else two hosts have one address, or one pretends to be another") \
 	X(FOREIGN_SOURCE, "foreign-source", \
 	  "the source is not in any shared subnet; give that sender a shared address") \
 	X(UNTRANSLATED, "untranslated", \
@@ -54,7 +55,18 @@
 	  "a piece of a datagram whose first piece was not accepted, or that would overwrite the " \
 	  "first one's header; lower the MTU of the sender, or look for an attacker") \
 	X(LIMIT, "limit", \
-	  "the mapping carries more than its `limit`; raise that, or have the sender slow down")
+	  "the mapping carries more than its `limit`; raise that, or have the sender slow down") \
+	X(WRONG_INGRESS, "wrong-ingress", \
+	  "a packet with a VM's address, or one of this router's, was about to leave by the shared " \
+	  "interface, but came by an interface that is not inside; if VMs are there, add it to " \
+	  "`inside`, else look who sends so") \
+	X(WRONG_EGRESS, "wrong-egress", \
+	  "the kernel would send a packet from the shared network to an interface that is not inside, " \
+	  "or one to the shared network past the shared interface; see that the interface is up, and " \
+	  "correct the routes and rules of this router (`ip route get ADDRESS from ADDRESS iif NAME`)") \
+	X(UNRESOLVED, "unresolved", \
+	  "too many new neighbours at once that the router does not know or that do not answer, and " \
+	  "the kernel's table of them is all routers'; look who sends to, or as, very many addresses")
 /* clang-format on */
 
 enum tn_reason {

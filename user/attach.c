@@ -55,7 +55,7 @@ struct point {
 };
 
 struct points {
-	struct point v[2 + TN_INSIDE_MAX];
+	struct point v[ATTACH_POINTS];
 	size_t n;
 };
 
@@ -71,13 +71,18 @@ static struct points points_of(const struct router_row *r)
 	};
 
 	for (size_t i = 0; i < TN_INSIDE_MAX && r->inside[i]; i++) {
-		struct point *point = &p.v[p.n++];
+		uint32_t clsact_ours = TN_ROUTER_CLSACT_OURS << (i + 1), ifindex = r->inside[i];
+		struct point out = { ifindex, true, clsact_ours, instance_fd_inside_out,
+				     "tc_inside_out", "" };
+		struct point in = { ifindex, false, clsact_ours, instance_fd_inside, "tc_inside",
+				    "" };
 
-		point->ifindex = r->inside[i];
-		point->clsact_ours = TN_ROUTER_CLSACT_OURS << (i + 1);
-		point->fd = instance_fd_inside;
-		point->program = "tc_inside";
-		snprintf(point->link, sizeof(point->link), "link_inside_%u", r->inside[i]);
+		snprintf(out.link, sizeof(out.link), "link_inside_out_%u", ifindex);
+		snprintf(in.link, sizeof(in.link), "link_inside_%u", ifindex);
+		/* no sender there has a MAC address to wait for */
+		if (!(r->raw & 1U << i))
+			p.v[p.n++] = out;
+		p.v[p.n++] = in;
 	}
 	return p;
 }

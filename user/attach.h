@@ -68,9 +68,12 @@ struct attachments {
 	bool complete; /* all that the router's row says is there, and the interface has its MAC */
 };
 
+/* Places at most where tc programs of one router are attached: either way of each interface. */
+#define ATTACH_POINTS (2 + 2 * TN_INSIDE_MAX)
+
 /* The tcx links of a router, by their ids in the kernel; 0: there is none. */
 struct links {
-	uint32_t ids[2 + TN_INSIDE_MAX];
+	uint32_t ids[ATTACH_POINTS];
 };
 
 /* Those that are pinned now. */

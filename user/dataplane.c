@@ -600,6 +600,7 @@ static void router_from_map(struct machine *out, const void *key, const void *va
 	row->ipsec = v->flags & TN_ROUTER_IPSEC;
 	row->veth = v->flags & TN_ROUTER_VETH;
 	memcpy(row->inside, v->inside, sizeof(row->inside));
+	row->raw = v->raw;
 	memcpy(row->xmit, v->xmit, sizeof(row->xmit));
 	memcpy(row->own, v->own, sizeof(row->own));
 }
@@ -1352,6 +1353,7 @@ int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struc
 	if (r->veth)
 		value.flags |= TN_ROUTER_VETH;
 	memcpy(value.inside, r->inside, sizeof(value.inside));
+	value.raw = r->raw;
 	memcpy(value.xmit, r->xmit, sizeof(value.xmit));
 	memcpy(value.own, r->own, sizeof(value.own));
 	snprintf(value.tenant, sizeof(value.tenant), "%s", r->tenant);
@@ -1434,6 +1436,8 @@ static struct tenantnat *open_for(const struct instance *in, struct error *err)
 	skel->rodata->tn_reads_kernel = host_lets_programs_read();
 	skel->rodata->tn_on_veth = router_row_sends_from_veth(r) && host_lets_programs_read();
 	skel->rodata->tn_looks_ahead = looks_ahead(in);
+	skel->rodata->tn_inside_raw = r->raw;
+	memcpy((void *)skel->rodata->tn_inside, r->inside, sizeof(r->inside));
 	memcpy((void *)skel->rodata->tn_own, r->own, sizeof(r->own));
 	memcpy((void *)skel->rodata->tn_mac, r->mac, sizeof(r->mac));
 	if (use_maps(skel, in, err)) {
@@ -1585,6 +1589,11 @@ int instance_fd_out(const struct instance *in)
 int instance_fd_inside(const struct instance *in)
 {
 	return bpf_program__fd(in->tc->progs.tn_tc_inside_in);
+}
+
+int instance_fd_inside_out(const struct instance *in)
+{
+	return bpf_program__fd(in->tc->progs.tn_tc_inside_out);
 }
 
 struct bpf_object *instance_xdp_object(struct instance *in, struct error *err)

@@ -149,6 +149,7 @@ bool instance_is_pinned(struct dataplane *dp, uint32_t router);
 int instance_fd_in(const struct instance *in);
 int instance_fd_out(const struct instance *in);
 int instance_fd_inside(const struct instance *in);
+int instance_fd_inside_out(const struct instance *in);
 /* Opened, not loaded; NULL with an error. Owned by the instance. */
 struct bpf_object *instance_xdp_object(struct instance *in, struct error *err);
 #define INSTANCE_XDP_PROGRAM "tn_xdp_shared_in"

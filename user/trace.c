@@ -289,6 +289,7 @@ static struct tn_flow_key flow_of(const struct trace *t)
 	const struct sample *s = &t->sample;
 	struct tn_flow_key key = { .peer = s->dst,
 				   .fixed = s->src,
+				   .shared = t->from.shared,
 				   .service = s->dport,
 				   .port = s->sport,
 				   .proto = s->proto };

@@ -131,6 +131,9 @@ static struct lab *load(const struct lab_options *o, const struct lab *beside)
 	lab->skel->rodata->tn_sources_loose = o->loose;
 	lab->skel->rodata->tn_forward_fast = o->fast;
 	lab->skel->rodata->tn_shared_ifindex = 1; /* loopback, where test runs are */
+	/* whatever interface a test makes is inside; the first is loopback */
+	for (size_t i = 0; i < TN_INSIDE_MAX; i++)
+		lab->skel->rodata->tn_inside[i] = i + 2;
 	own[0] = addr_of(RED_OWN);
 	own[1] = addr_of(RED_OWN_6);
 	memcpy((void *)lab->skel->rodata->tn_own, own, sizeof(own));

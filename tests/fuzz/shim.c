@@ -500,6 +500,24 @@ long bpf_fib_lookup(void *ctx, struct bpf_fib_lookup *params, int size, __u32 fl
 	}
 }
 
+/* Nobody listens here. */
+struct bpf_sock *bpf_sk_lookup_udp(void *ctx, struct bpf_sock_tuple *ends, __u32 size, __u64 netns,
+				   __u64 flags)
+{
+	(void)ctx;
+	(void)ends;
+	if (size != sizeof(ends->ipv4) || netns != (__u64)BPF_F_CURRENT_NETNS || flags)
+		unsupported("bpf_sk_lookup_udp() like that");
+	return NULL;
+}
+
+long bpf_sk_release(void *sock)
+{
+	(void)sock;
+	unsupported("bpf_sk_release()");
+	return 0;
+}
+
 /* ---------------------------------------------------------------- tc */
 
 /* As bpf_try_make_writable(): the first `len` bytes become linear, and lie elsewhere. */

@@ -11,5 +11,8 @@
 #define bpf_core_type_exists(type)	   (sizeof(type) != 0)
 #define bpf_core_type_id_kernel(type)	   0
 #define BPF_CORE_READ_BITFIELD(at, field)  ((at)->field)
+/* of Linux 6.1 alone, which is not what the shim is */
+#define BPF_CORE_READ_BITFIELD_PROBED(at, field) ((at)->field)
+#define BPF_CORE_READ(at, field)		 ((at)->field)
 
 #endif

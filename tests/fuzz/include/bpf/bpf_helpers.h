@@ -46,6 +46,9 @@ __s64 bpf_csum_update(struct __sk_buff *skb, __wsum csum);
 __s64 bpf_csum_diff(__be32 *from, __u32 from_size, __be32 *to, __u32 to_size, __wsum seed);
 long bpf_redirect(__u32 ifindex, __u64 flags);
 long bpf_redirect_neigh(__u32 ifindex, struct bpf_redir_neigh *params, int size, __u64 flags);
+struct bpf_sock *bpf_sk_lookup_udp(void *ctx, struct bpf_sock_tuple *ends, __u32 size, __u64 netns,
+				   __u64 flags);
+long bpf_sk_release(void *sock);
 long bpf_fib_lookup(void *ctx, struct bpf_fib_lookup *params, int size, __u32 flags);
 
 __u64 bpf_xdp_get_buff_len(struct xdp_md *xdp);

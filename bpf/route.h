@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Where the kernel would send a packet, by its routes, rules and neighbours, and whether that is a
+ * way on which packets are translated: between the shared interface and an inside one.
+ */
+#ifndef TN_BPF_ROUTE_H
+#define TN_BPF_ROUTE_H
+
+#include <linux/errno.h>
+#include <linux/pkt_cls.h>
+
+#include "kernel.h"
+#include "policy.h"
+
+/* AF_INET and AF_INET6; <sys/socket.h> cannot be had without a libc. */
+enum { FAMILY_V4 = 2, FAMILY_V6 = 10 };
+
+/* Global, so that the verifier follows the loop once. */
+__noinline int tn_is_inside(__u32 ifindex)
+{
+	for (__u32 i = 0; i < TN_INSIDE_MAX; i++) {
+		if (tn_inside[i] && tn_inside[i] == ifindex)
+			return 1;
+	}
+	return 0;
+}
+
+__noinline int tn_is_raw(__u32 ifindex)
+{
+	for (__u32 i = 0; i < TN_INSIDE_MAX; i++) {
+		if (tn_inside_raw & 1U << i && tn_inside[i] == ifindex)
+			return 1;
+	}
+	return 0;
+}
+
+/* Whether frames of that inside interface begin with the IP header: nobody has a MAC address. */
+static __always_inline bool is_raw(__u32 ifindex)
+{
+	return tn_inside_raw && tn_is_raw(ifindex);
+}
+
+/*
+ * The kernel's way from `from` to `to` for a packet of `len` bytes (0: any) that came by that
+ * interface: BPF_FIB_LKUP_RET_… Of routes with a TOS and of rules by other than addresses and
+ * interfaces it knows nothing, for ways and notes are kept by addresses alone.
+ */
+static __always_inline long fib_route(void *ctx, __u32 ifindex, const struct tn_addr *from,
+				      const struct tn_addr *to, __u32 len,
+				      struct bpf_fib_lookup *fib)
+{
+	__builtin_memset(fib, 0, sizeof(*fib));
+	fib->ifindex = ifindex;
+	fib->tot_len = len;
+	if (is_v4_mapped(to->w)) {
+		fib->family = FAMILY_V4;
+		fib->ipv4_src = from->w[3];
+		fib->ipv4_dst = to->w[3];
+	} else {
+		fib->family = FAMILY_V6;
+		__builtin_memcpy(fib->ipv6_src, from, sizeof(*from));
+		__builtin_memcpy(fib->ipv6_dst, to, sizeof(*to));
+	}
+	return bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
+}
+
+/*
+ * The same, in w->fib. Where routes are the same for all senders it is asked for nobody, which is
+ * noted in w->for_nobody: so of several next hops each end has one, whoever sends to it.
+ */
+static __always_inline long fib_route_past(void *ctx, bool xdp, __u32 ifindex,
+					   const struct tn_addr *from, const struct tn_addr *to,
+					   __u32 len, struct work *w)
+{
+	struct tn_addr sender = {};
+
+	w->for_nobody = is_v4_mapped(to->w) && routes_so_far(ctx, xdp);
+	if (!w->for_nobody)
+		sender = *from;
+	return fib_route(ctx, ifindex, &sender, to, len, &w->fib);
+}
+
+/* To the VM at w->ends.fixed. */
+static __always_inline long fib_route_in(void *ctx, bool xdp, __u32 len, struct work *w)
+{
+	return fib_route_past(ctx, xdp, tn_shared_ifindex, &w->ends.peer, &w->ends.fixed, len, w);
+}
+
+enum leads {
+	LEADS_RIGHT,   /* in by an inside interface, out by the shared one */
+	LEADS_UNKNOWN, /* the same, but the kernel has to ask for the next hop first */
+	LEADS_NOWHERE, /* to the router itself, or the kernel drops it, and says so if that is due */
+	LEADS_WRONG,   /* anywhere else */
+};
+
+static __always_inline enum leads leads(long found, const struct bpf_fib_lookup *fib, bool out)
+{
+	switch (found) {
+	case BPF_FIB_LKUP_RET_SUCCESS:
+	case BPF_FIB_LKUP_RET_FRAG_NEEDED:
+	case BPF_FIB_LKUP_RET_NO_NEIGH:
+		break;
+	case BPF_FIB_LKUP_RET_UNSUPP_LWT: /* into a tunnel that the route names */
+		return LEADS_WRONG;
+	default:
+		return found < 0 ? LEADS_WRONG : LEADS_NOWHERE;
+	}
+	if (out ? fib->ifindex != tn_shared_ifindex : !tn_is_inside(fib->ifindex))
+		return LEADS_WRONG;
+	return found == BPF_FIB_LKUP_RET_NO_NEIGH && !is_raw(fib->ifindex) ? LEADS_UNKNOWN
+									   : LEADS_RIGHT;
+}
+
+/*
+ * Of a packet between the ends in struct work, `out` from the VM, else to it: enum leads. The next
+ * hop is in work.fib.
+ */
+__noinline int tn_leads(struct __sk_buff *skb, __u32 out)
+{
+	struct work *w = work_get();
+	long found;
+
+	if (!w)
+		return LEADS_WRONG;
+	found = out ? fib_route(skb, skb->ifindex, &w->ends.fixed, &w->ends.peer, 0, &w->fib)
+		    : fib_route_in(skb, false, 0, w);
+	return leads(found, &w->fib, out);
+}
+
+__noinline int tn_leads_xdp(struct xdp_md *xdp)
+{
+	struct work *w = work_get();
+
+	return w ? leads(fib_route_in(xdp, true, 0, w), &w->fib, false) : LEADS_WRONG;
+}
+
+/* The next hop that the kernel has said. A route of IPv4 can have one of IPv6 (RFC 8950). */
+static __always_inline struct tn_addr fib_hop(const struct bpf_fib_lookup *fib)
+{
+	struct tn_addr hop;
+
+	if (fib->family == FAMILY_V4)
+		return addr_v4(fib->ipv4_dst);
+	__builtin_memcpy(&hop, fib->ipv6_dst, sizeof(hop));
+	return hop;
+}
+
+/* The same as bpf_redirect_neigh() takes it. */
+static __always_inline void hop_of_fib(struct work *w)
+{
+	w->hop.nh_family = w->fib.family;
+	if (w->fib.family == FAMILY_V4)
+		w->hop.ipv4_nh = w->fib.ipv4_dst;
+	else
+		__builtin_memcpy(w->hop.ipv6_nh, w->fib.ipv6_dst, sizeof(w->hop.ipv6_nh));
+}
+
+#endif
