@@ -18,7 +18,8 @@
 /*
  * The interface by which a packet of `len` bytes between the ends in struct work goes on past the
  * stack, from the VM with `out` and else to it; its next hop is in work.fib. 0: the stack has to
- * see to it, as to a neighbour whom the kernel does not know: it tells the sender if nobody answers.
+ * see to it, as to a neighbour whom the kernel does not know: it tells the sender if nobody
+ * answers.
  */
 __noinline int tn_way_on(struct __sk_buff *skb, __u32 len, __u32 out)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The rules: what may come in from the shared network, and what may go out to it. What is translated
- * goes between the shared interface and an inside one; what leads anywhere else is dropped.
+ * The rules: what may come in from the shared network, and what may go out to it. What is
+ * translated goes between the shared interface and an inside one; what leads anywhere else is
+ * dropped.
  */
 #ifndef TN_BPF_JUDGE_H
 #define TN_BPF_JUDGE_H
@@ -73,8 +74,8 @@ static __always_inline bool link_local_in(const struct pkt *p, const struct tn_a
  */
 static __always_inline bool is_wrapped(__u16 ethertype)
 {
-	return ethertype == ETH_P_8021Q || ethertype == ETH_P_8021AD || ethertype == ETH_P_MPLS_UC ||
-	       ethertype == ETH_P_MPLS_MC;
+	return ethertype == ETH_P_8021Q || ethertype == ETH_P_8021AD ||
+	       ethertype == ETH_P_MPLS_UC || ethertype == ETH_P_MPLS_MC;
 }
 
 /* 255.255.255.255, or the last address of a shared subnet. */

@@ -97,7 +97,10 @@ static const __u8 csum_left_offset[256] = {
 
 /* Protocols whose payload can be a packet with a checksum of its own. */
 static const __u8 is_tunnel[256] = {
-	[IPPROTO_UDP] = 1, [IPPROTO_GRE] = 1, [IPPROTO_IPIP] = 1, [IPPROTO_IPV6] = 1,
+	[IPPROTO_UDP] = 1,
+	[IPPROTO_GRE] = 1,
+	[IPPROTO_IPIP] = 1,
+	[IPPROTO_IPV6] = 1,
 };
 
 enum left_where {
@@ -123,8 +126,7 @@ __noinline int tn_left_where(struct __sk_buff *skb, __u32 l4, __u32 proto)
 		return csum_left_offset[proto] && left.field == csum_left_offset[proto]
 			       ? LEFT_AT_L4
 			       : LEFT_ELSEWHERE;
-	return is_tunnel[proto] && left.start >= l4 + l4_header_min[proto] &&
-			       left.start < skb->len
+	return is_tunnel[proto] && left.start >= l4 + l4_header_min[proto] && left.start < skb->len
 		       ? LEFT_WITHIN
 		       : LEFT_ELSEWHERE;
 }

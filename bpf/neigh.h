@@ -123,7 +123,8 @@ static __always_inline enum tn_verdict arp_answer(struct pkt *p, struct arp_v4 *
 	return TN_ANSWER;
 }
 
-/* The kernel gets to know the sender of what it answers; of all else it only hears again of some. */
+/* The kernel gets to know the sender of what it answers; of all else it only hears again of some.
+ */
 static __always_inline enum tn_verdict arp_to_kernel(struct pkt *p, __u32 ifindex,
 						     const struct neigh_room *room)
 {

@@ -160,9 +160,9 @@ struct course {
 	bool leads;	    /* and not out of date */
 	__u32 place;	    /* the place for it, */
 	struct tn_way *way; /* and what is there */
-	__u32 ingress; /* of what comes from a VM; 0: the router itself has sent it */
-	__u64 change; /* changes_so_far(), */
-	__u32 routes; /* and routes_so_far() of IPv4 past the stack, else routes_seen() */
+	__u32 ingress;	    /* of what comes from a VM; 0: the router itself has sent it */
+	__u64 change;	    /* changes_so_far(), */
+	__u32 routes;	    /* and routes_so_far() of IPv4 past the stack, else routes_seen() */
 };
 
 static __always_inline bool course_begin(struct pkt *p, struct course *c)
@@ -502,10 +502,9 @@ static __always_inline enum tn_verdict plain_in(struct pkt *p, const struct tn_w
 static __always_inline enum tn_verdict plain_out(struct pkt *p, bool inside, __u32 ingress,
 						 const struct tn_way **by)
 {
-	struct course c = { .to = TN_WAY_OUT,
-			    .past = inside,
-			    .ingress = ingress,
-			    .change = changes_so_far() };
+	struct course c = {
+		.to = TN_WAY_OUT, .past = inside, .ingress = ingress, .change = changes_so_far()
+	};
 	struct work *w = work_get();
 	__u32 slot, record;
 	struct plain q;
@@ -546,9 +545,8 @@ static __always_inline bool plain_passes(struct pkt *p, __u32 ingress)
 		return false;
 	if (!in_shared_subnets(&w->ends.peer))
 		return true;
-	if (!tn_sources_loose &&
-	    (judge_way_back(p) != TN_GO_ON ||
-	     (!tn_sources_feasible && !mac_equal(eth->h_source, w->fib.dmac))))
+	if (!tn_sources_loose && (judge_way_back(p) != TN_GO_ON ||
+				  (!tn_sources_feasible && !mac_equal(eth->h_source, w->fib.dmac))))
 		return false;
 	if (lookup_ours(&w->ends.peer) || tn_leads(p->ctx, true) != LEADS_RIGHT)
 		return false;

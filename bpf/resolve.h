@@ -11,7 +11,7 @@
 
 #define RESOLVE_RATE  64  /* new ones a second */
 #define RESOLVE_BURST 128 /* and at once */
-#define RESOLVE_TIME  3   /* seconds for which the kernel asks (mcast_solicit times retrans_time) */
+#define RESOLVE_TIME  3	  /* seconds for which the kernel asks (mcast_solicit times retrans_time) */
 #define RESOLVE_MAX   256
 
 /* Whom the kernel has been allowed to ask for, and until when that holds, in seconds. */

@@ -89,7 +89,8 @@ static __always_inline long fib_route_in(void *ctx, bool xdp, __u32 len, struct 
 enum leads {
 	LEADS_RIGHT,   /* in by an inside interface, out by the shared one */
 	LEADS_UNKNOWN, /* the same, but the kernel has to ask for the next hop first */
-	LEADS_NOWHERE, /* to the router itself, or the kernel drops it, and says so if that is due */
+	LEADS_NOWHERE, /* to the router itself, or the kernel drops it, and says so if that is due
+			*/
 	LEADS_WRONG,   /* anywhere else */
 };
 

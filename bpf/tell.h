@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the router tells the sender of a packet that it does not pass, where the kernel never gets to
- * see it: ICMP errors (RFC 792, RFC 4443, RFC 1812 4.3), made of the frame itself.
+ * What the router tells the sender of a packet that it does not pass, where the kernel never gets
+ * to see it: ICMP errors (RFC 792, RFC 4443, RFC 1812 4.3), made of the frame itself.
  */
 #ifndef TN_BPF_TELL_H
 #define TN_BPF_TELL_H
@@ -15,9 +15,9 @@
 /* Bytes of a packet that are quoted: the headers, and what tells programs apart. */
 #define TELL_QUOTE 128
 
-#define ICMP_UNREACHABLE_HOST	0x0301 /* type and code: RFC 792 */
+#define ICMP_UNREACHABLE_HOST	 0x0301 /* type and code: RFC 792 */
 #define ICMPV6_UNREACHABLE_ROUTE 0x0100 /* RFC 4443, 3.1 */
-#define TOS_INTERNET_CONTROL	0xc0   /* RFC 1812, 4.3.2.5 */
+#define TOS_INTERNET_CONTROL	 0xc0	/* RFC 1812, 4.3.2.5 */
 
 struct icmp_head {
 	__be16 kind; /* type and code */

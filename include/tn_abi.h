@@ -382,7 +382,7 @@ struct tn_drops {
 	X(XDP_SHARED_IN, "shared xdp") \
 	X(TC_SHARED_IN, "shared in")   \
 	X(TC_SHARED_OUT, "shared out") \
-	X(TC_INSIDE_IN, "inside in") \
+	X(TC_INSIDE_IN, "inside in")   \
 	X(TC_INSIDE_OUT, "inside out")
 
 enum tn_program {
@@ -489,12 +489,12 @@ struct tn_station {
 };
 
 enum tn_router_flags {
-	TN_ROUTER_CLSACT = 1U << 0, /* the tc programs are filters of clsact qdiscs */
-	TN_ROUTER_LOOSE = 1U << 1,  /* VMs may send from elsewhere than where answers go */
-	TN_ROUTER_FAST = 1U << 2,   /* packets go past the stack */
-	TN_ROUTER_RULED = 1U << 3,  /* they do not, because netfilter has rules for them */
-	TN_ROUTER_IPSEC = 1U << 4,  /* the same, because IPsec has policies */
-	TN_ROUTER_VETH = 1U << 5,   /* the shared interface is a veth */
+	TN_ROUTER_CLSACT = 1U << 0,   /* the tc programs are filters of clsact qdiscs */
+	TN_ROUTER_LOOSE = 1U << 1,    /* VMs may send from elsewhere than where answers go */
+	TN_ROUTER_FAST = 1U << 2,     /* packets go past the stack */
+	TN_ROUTER_RULED = 1U << 3,    /* they do not, because netfilter has rules for them */
+	TN_ROUTER_IPSEC = 1U << 4,    /* the same, because IPsec has policies */
+	TN_ROUTER_VETH = 1U << 5,     /* the shared interface is a veth */
 	TN_ROUTER_FEASIBLE = 1U << 6, /* VMs may send from any MAC address */
 	/* from here on: which of those we created; the shared interface, then inside[0] and so on
 	 */

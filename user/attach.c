@@ -72,10 +72,11 @@ static struct points points_of(const struct router_row *r)
 
 	for (size_t i = 0; i < TN_INSIDE_MAX && r->inside[i]; i++) {
 		uint32_t clsact_ours = TN_ROUTER_CLSACT_OURS << (i + 1), ifindex = r->inside[i];
-		struct point out = { ifindex, true, clsact_ours, instance_fd_inside_out,
+		struct point out = { ifindex,	      true, clsact_ours, instance_fd_inside_out,
 				     "tc_inside_out", "" };
-		struct point in = { ifindex, false, clsact_ours, instance_fd_inside, "tc_inside",
-				    "" };
+		struct point in = {
+			ifindex, false, clsact_ours, instance_fd_inside, "tc_inside", ""
+		};
 
 		snprintf(out.link, sizeof(out.link), "link_inside_out_%u", ifindex);
 		snprintf(in.link, sizeof(in.link), "link_inside_%u", ifindex);
