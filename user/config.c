@@ -1090,7 +1090,7 @@ static void router_forwarding(struct parse *p, const char *text, struct pos at)
 static void router_sources(struct parse *p, const char *text, struct pos at)
 {
 	if (!sources_parse(text, &last(&p->model.tenants)->router->sources))
-		complain(p, at, "`%s` is neither `strict` nor `loose`", QUOTE(text));
+		complain(p, at, "`%s` is not one of `strict`, `feasible` and `loose`", QUOTE(text));
 }
 
 static void router_address(struct parse *p, const char *text, struct pos at)

@@ -578,6 +578,9 @@ static void limit_from_map(struct machine *out, const void *key, const void *val
 	row->packet_burst = v->packet_burst;
 }
 
+/* Beside enum tn_router_flags: the programs take it for strict. */
+#define ROUTER_FEASIBLE (1U << 6)
+
 static void router_from_map(struct machine *out, const void *key, const void *value)
 {
 	struct router_row *row = vec_push(&out->routers);
@@ -592,9 +595,11 @@ static void router_from_map(struct machine *out, const void *key, const void *va
 	row->hook = v->hook;
 	row->via = v->via;
 	row->build = v->build;
-	row->flags = v->flags & ~(TN_ROUTER_LOOSE | TN_ROUTER_FAST | TN_ROUTER_RULED |
-				  TN_ROUTER_IPSEC | TN_ROUTER_VETH);
-	row->sources = v->flags & TN_ROUTER_LOOSE ? SOURCES_LOOSE : SOURCES_STRICT;
+	row->flags = v->flags & ~(TN_ROUTER_LOOSE | ROUTER_FEASIBLE | TN_ROUTER_FAST |
+				  TN_ROUTER_RULED | TN_ROUTER_IPSEC | TN_ROUTER_VETH);
+	row->sources = v->flags & TN_ROUTER_LOOSE   ? SOURCES_LOOSE
+		       : v->flags & ROUTER_FEASIBLE ? SOURCES_FEASIBLE
+						    : SOURCES_STRICT;
 	row->fast = v->flags & TN_ROUTER_FAST;
 	row->ruled = v->flags & TN_ROUTER_RULED;
 	row->ipsec = v->flags & TN_ROUTER_IPSEC;
@@ -1344,6 +1349,8 @@ int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struc
 	memcpy(value.mac, r->mac, sizeof(value.mac));
 	if (r->sources == SOURCES_LOOSE)
 		value.flags |= TN_ROUTER_LOOSE;
+	if (r->sources == SOURCES_FEASIBLE)
+		value.flags |= ROUTER_FEASIBLE;
 	if (r->fast)
 		value.flags |= TN_ROUTER_FAST;
 	if (r->ruled)

@@ -33,11 +33,13 @@ const char *hook_name(enum hook hook);
 bool hook_parse(const char *name, enum hook *out);
 
 /*
- * X(ID, "name"): what VMs may send to the shared subnets. Strict: only what comes from where
- * the answer to it would go, by interface and MAC address. Loose: from any fixed address.
+ * X(ID, "name"): what VMs may send to the shared subnets. Strict: only what comes by the interface
+ * and from the MAC address to which the answer would go. Feasible: by that interface, from any MAC
+ * address. Loose: not checked.
  */
-#define SOURCES(X)          \
-	X(STRICT, "strict") \
+#define SOURCES(X)              \
+	X(STRICT, "strict")     \
+	X(FEASIBLE, "feasible") \
 	X(LOOSE, "loose")
 
 enum sources {

@@ -653,7 +653,7 @@ static const struct broken broken[] = {
 	       NETWORK
 	       "  - name: red\n"
 	       "    router: {sources: off}\n",
-	       "4:23: `off` is neither `strict` nor `loose`\n"),
+	       "4:23: `off` is not one of `strict`, `feasible` and `loose`\n"),
 	BROKEN("bad hook",
 	       NETWORK
 	       "  - name: red\n"

@@ -79,6 +79,7 @@ Test(model, sources_names)
 		cr_assert_eq(sources, i);
 	}
 	cr_assert_str_eq(sources_name(SOURCES_LOOSE), "loose");
+	cr_assert_str_eq(sources_name(SOURCES_FEASIBLE), "feasible");
 	cr_assert_str_eq(sources_name(SOURCES_COUNT), "unknown");
 	cr_assert_not(sources_parse("Loose", &sources));
 	cr_assert_not(sources_parse("", &sources));

@@ -181,6 +181,8 @@ Test(plan, a_router_that_is_not_as_wanted)
 		"router 1 red if=3 inside=4 inside=5 mac=7 dev=4 ino=99 hook=auto build=7;",
 		"router 1 red if=3 inside=4 inside=5 mac=7 dev=4 ino=99 hook=auto build=8 "
 		"sources=loose;",
+		"router 1 red if=3 inside=4 inside=5 mac=7 dev=4 ino=99 hook=auto build=8 "
+		"sources=feasible;",
 		"router 1 red if=3 inside=4 inside=5 xmit=5 mac=7 dev=4 ino=99 hook=auto build=8;",
 		"router 1 red if=3 inside=4 inside=5 mac=7 dev=4 ino=99 hook=auto build=8 fast;",
 		"router 1 red if=3 inside=4 inside=5 mac=7 dev=4 ino=99 hook=auto build=8 "
@@ -775,6 +777,8 @@ Test(plan_text, definition_of_a_router)
 		"tenant red; router netns=red shared=shared0 inside=lan0 hook=xdp;",
 		"tenant red; router netns=red shared=shared0 inside=lan0 hook=tc detached;",
 		"tenant red; router netns=red shared=shared0 inside=lan0 hook=tc sources=loose;",
+		"tenant red; router netns=red shared=shared0 inside=lan0 hook=tc sources=feasible;",
+		"tenant red; router netns=red shared=shared0 inside=lan* hook=tc;",
 		"tenant red; router netns=red shared=shared0 inside=lan0 hook=tc forwarding=stack;",
 	};
 	static const char now[] =

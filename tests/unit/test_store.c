@@ -389,6 +389,7 @@ static void rich(struct model *m)
 	t = add_tenant(m, 1, "green-2");
 	r = add_router(t, 2, "/run/elsewhere/net ns", NULL);
 	r->hook = HOOK_TC;
+	r->sources = SOURCES_FEASIBLE;
 	/* in bytes below every IPv4 address */
 	add_mapping(t, "::1:0:0:5", "fd64::5", NULL, false);
 	add_mapping(t, "255.255.255.254", "100.64.3.1", NULL, false);
@@ -777,6 +778,7 @@ Test(store, schema_1_is_brought_up_to_date)
 	store_close(open_store(STORE_WRITE));
 	cr_expect_eq(sql("PRAGMA user_version"), 5);
 	model_tenant(&want, "red")->router->sources = SOURCES_STRICT;
+	model_tenant(&want, "green-2")->router->sources = SOURCES_STRICT;
 	forget_own(&want);
 	forget_rules(&want);
 	assert_stored(&want);
