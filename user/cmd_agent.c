@@ -337,7 +337,9 @@ static void announce_some(struct agent *a)
 /* What restore would do now: the lines of its plan, or -1. */
 static ssize_t look(struct agent *a, struct error *err)
 {
-	struct change_how how = { .dry_run = true, .partial = true, .restore = true };
+	struct change_how how = {
+		.dry_run = true, .partial = true, .restore = true, .agent = true
+	};
 	_cleanup_change_ struct change c = { 0 };
 	_cleanup_outcome_ struct outcome out = { 0 };
 

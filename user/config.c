@@ -16,6 +16,7 @@
 #define KEYS_MAX	   16
 #define MAPPING_NAME_MAX   63
 #define INTERFACE_NAME_MAX 15
+#define PATTERN_MAX	   63
 
 struct complaint {
 	struct pos at;
@@ -1059,9 +1060,40 @@ static void router_shared(struct parse *p, const char *text, struct pos at)
 		last(&p->model.tenants)->router->shared = xstrdup(text);
 }
 
+/* To fnmatch() a bracket that is not closed is a letter, which nobody means. */
+static bool has_open_bracket(const char *text)
+{
+	for (const char *c = text; *c; c++) {
+		if (*c == '\\' && c[1]) {
+			c++;
+		} else if (*c == '[') {
+			c += strspn(c + 1, "!^") + 1; /* a `]` that comes first is a member */
+			c = *c ? strchr(c + 1, ']') : NULL;
+			if (!c)
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool take_pattern(struct parse *p, const char *text, struct pos at)
+{
+	if (has_open_bracket(text)) {
+		complain(p, at, "the pattern `%s` has a `[` without `]`; close it", QUOTE(text));
+		return false;
+	}
+	if (strlen(text) <= PATTERN_MAX && !strpbrk(text, "/ ") && !has_control(text))
+		return true;
+	complain(p, at,
+		 "`%s` is not a pattern of interface names; use up to %d characters without `/` "
+		 "and spaces",
+		 QUOTE(text), PATTERN_MAX);
+	return false;
+}
+
 static void router_inside(struct parse *p, const char *text, struct pos at)
 {
-	if (!take_interface(p, text, at))
+	if (inside_is_pattern(text) ? !take_pattern(p, text, at) : !take_interface(p, text, at))
 		return;
 	*vec_push(&last(&p->model.tenants)->router->inside) = xstrdup(text);
 	*vec_push(&p->inside) = at;
@@ -1155,8 +1187,8 @@ _Static_assert(ARRAY_SIZE(router_keys) <= KEYS_MAX, "raise KEYS_MAX");
 static void inside_twice(struct parse *p, const struct taken *first, const struct taken *again)
 {
 	complain(p, p->inside.v[again->index],
-		 "the interface `%s` is already listed at line %u; remove one of them",
-		 QUOTE(again->name), p->inside.v[first->index].line);
+		 "`%s` is already listed at line %u; remove one of them", QUOTE(again->name),
+		 p->inside.v[first->index].line);
 }
 
 static void check_inside(struct parse *p, const struct router *r)

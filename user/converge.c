@@ -233,6 +233,9 @@ static int look_closely(struct change *c, const struct change_how *how, struct t
 
 	if (survey_router(&c->will, t, &c->have, f, err) || check_own(facts, f, err))
 		return -1;
+	/* an agent looks all the time, and a change of one mapping is about something else */
+	if (f->doubt.set && !how->scope && !(how->agent && how->restore))
+		log_warning("tenant %s: %s", t->name, f->doubt.text);
 	if (how->partial && check_leases(&c->had, f, err))
 		return -1;
 	return how->restore ? check_address(&c->had, t, f, err) : 0;

@@ -820,6 +820,8 @@ void doctor_router(const struct router_report *r, struct diagnosis *out)
 	add(out, FINDING_SHARED, SEVERITY_FINE, r->shared.name, "found");
 	if (r->inside_error.set)
 		add_error(out, FINDING_INSIDE, SEVERITY_PROBLEM, &r->inside_error);
+	if (r->inside_doubt.set)
+		add_error(out, FINDING_INSIDE, SEVERITY_WARNING, &r->inside_doubt);
 	judge_address(r, out);
 	judge_programs(r, out);
 	judge_others(r, out);

@@ -32,7 +32,7 @@
 	X(NETNS, "netns", "the router's network namespace cannot be entered")                     \
 	X(SHARED, "shared-interface", "the interface on the shared network is not found")         \
 	X(ADDRESS, "address", "the router has no address of its own on the shared network")       \
-	X(INSIDE, "inside-interfaces", "the interfaces that lead to VMs are not found")           \
+	X(INSIDE, "inside-interfaces", "some interfaces that lead to VMs are not found")          \
 	X(LINK, "link", "an interface is down")                                                   \
 	X(PROGRAMS, "programs", "the router's programs are not attached as they should be")       \
 	X(BUILD, "build", "the attached programs are of another build than this executable")      \
@@ -158,6 +158,7 @@ struct router_report {
 	struct error
 		shared_error; /* set: not found; of what is below only `inside_error` is known */
 	struct error inside_error;
+	struct error inside_doubt; /* set: see iface_inside_doubt() */
 	struct port shared;
 	VEC(struct port) inside;
 	enum hook via; /* what translates, or would */

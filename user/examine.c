@@ -346,6 +346,7 @@ static void look_inside(const struct netns *ns, const struct ifaces *ifaces,
 
 	if (iface_inside(ifaces, out->tenant->router, shared, inside, &out->inside_error))
 		return;
+	iface_inside_doubt(ifaces, out->tenant->router, shared, &out->inside_doubt);
 	for (size_t i = 0; i < TN_INSIDE_MAX && inside[i]; i++) {
 		const struct iface *port = by_index(ifaces, inside[i]);
 

@@ -28,8 +28,8 @@ struct iface {
 	bool up;
 	bool carrier;	 /* frames can go: of a veth, that its peer is up too */
 	uint32_t mtu;	 /* bytes */
-	uint32_t master; /* index of the bridge or the like that it is a port of; 0: none */
-	/* Index of the veth's peer, or of what a VLAN device stands on; 0: none */
+	uint32_t master; /* index of the bridge, bond or VRF that it is a port of; 0: none */
+	/* Index of the veth's peer, or of what a VLAN device or macvlan stands on; 0: none */
 	uint32_t link;
 	bool link_elsewhere; /* in the namespace with that number, as this one counts them */
 	int32_t netnsid;
@@ -72,12 +72,33 @@ const struct iface *iface_shared(const struct ifaces *ifaces, const struct route
 				 const struct model *m, struct error *err);
 
 /*
- * The indexes of the router's inside interfaces, sorted, 0 behind the last: those that
- * are named, or else every Ethernet interface but `shared`. -1 when one that is named
- * is not there, or when there are more than TN_INSIDE_MAX.
+ * Whether its frames begin with the IP header: a TUN device, WireGuard or PPP. It can be an inside
+ * interface, if it is named.
+ */
+bool iface_is_raw(const struct iface *i);
+
+/*
+ * The indexes of the router's inside interfaces, sorted, 0 behind the last.
+ *
+ * With `inside`: those that it names, and those that match its patterns. A name takes any Ethernet
+ * or raw interface; a pattern leaves out `shared`, loopback, what is neither, and what hands its
+ * frames to a master (ports of a bridge or bond; not those of a VRF).
+ *
+ * Without: every Ethernet interface but `shared`, loopback, what has a master, tunnels, VRFs, and
+ * what is on the network of `shared` (its master, and what a macvlan or ipvlan shares it with).
+ *
+ * -1 when one that is named is not there or cannot be one, or when there are more than
+ * TN_INSIDE_MAX.
  */
 int iface_inside(const struct ifaces *ifaces, const struct router *r, const struct iface *shared,
 		 uint32_t out[TN_INSIDE_MAX], struct error *err);
+
+/*
+ * What is to be said of a choice that iface_inside() made without an error: patterns that nothing
+ * matches, a name of what has a master, or that there are none at all. False: nothing.
+ */
+bool iface_inside_doubt(const struct ifaces *ifaces, const struct router *r,
+			const struct iface *shared, struct error *doubt);
 
 /*
  * What `auto` comes to on this interface: XDP where a driver receives frames from

@@ -139,6 +139,7 @@ struct router_facts {
 	struct router_row row;
 	struct place at;	    /* its shared interface */
 	struct ifaces ifaces;	    /* its namespace, as it was found */
+	struct error doubt;	    /* set: about its inside interfaces */
 	VEC(struct tn_addr) own;    /* its own addresses in the shared subnets */
 	VEC(struct addr_row) addrs; /* what it needs of us: see join.h */
 	VEC(struct route_row) routes;

@@ -57,6 +57,11 @@ bool sources_parse(const char *name, enum sources *out)
 	return i < SOURCES_COUNT;
 }
 
+bool inside_is_pattern(const char *entry)
+{
+	return strpbrk(entry, "*?[");
+}
+
 const char *forwarding_name(enum forwarding forwarding)
 {
 	return forwarding < FORWARDINGS_COUNT ? forwarding_names[forwarding] : "unknown";

@@ -133,7 +133,7 @@ struct router {
 	uint32_t id;	    /* 1..TN_ROUTERS_MAX-1; 0: not yet given */
 	char *netns;	    /* a name under /run/netns or an absolute path; NULL: our own */
 	char *shared;	    /* the shared interface; NULL: to be found */
-	VEC(char *) inside; /* empty: every other interface but loopback */
+	VEC(char *) inside; /* names and patterns of interfaces; empty: see iface_inside() */
 	enum hook hook;
 	enum sources sources;
 	enum forwarding forwarding;
@@ -142,6 +142,9 @@ struct router {
 	bool detached;		  /* taken off with `detach`, until the next apply */
 	struct pos pos;
 };
+
+/* Whether an entry of `inside` is a pattern (fnmatch(3) without flags), and not a name. */
+bool inside_is_pattern(const char *entry);
 
 struct tenant {
 	uint32_t id; /* from 1; 0: not yet given */

@@ -52,16 +52,26 @@ static struct nl_sock *connect_route(int *ret)
 	return sock;
 }
 
+/* "": none. Of L2TP's Ethernet devices the kernel tells none, but they have a name of their own. */
+static const char *kind_of(struct rtnl_link *link)
+{
+	static const char l2tp[] = "l2tpeth";
+	const char *kind = rtnl_link_get_type(link);
+
+	if (kind)
+		return kind;
+	return strncmp(rtnl_link_get_name(link), l2tp, strlen(l2tp)) == 0 ? l2tp : "";
+}
+
 static void read_link(struct nl_object *object, void *out)
 {
 	struct rtnl_link *link = (struct rtnl_link *)object;
 	struct nl_addr *mac = rtnl_link_get_addr(link);
-	const char *kind = rtnl_link_get_type(link);
 	struct iface *i = out;
 
 	i->index = rtnl_link_get_ifindex(link);
 	snprintf(i->name, sizeof(i->name), "%s", rtnl_link_get_name(link));
-	snprintf(i->kind, sizeof(i->kind), "%s", kind ? kind : "");
+	snprintf(i->kind, sizeof(i->kind), "%s", kind_of(link));
 	i->loopback = rtnl_link_get_flags(link) & IFF_LOOPBACK;
 	i->up = rtnl_link_get_flags(link) & IFF_UP;
 	i->carrier = rtnl_link_get_flags(link) & IFF_LOWER_UP;

@@ -381,6 +381,7 @@ int survey_router(const struct model *m, struct tenant *t, struct machine *have,
 	shared = iface_shared(&f->ifaces, t->router, m, err);
 	if (!shared || iface_inside(&f->ifaces, t->router, shared, f->row.inside, err))
 		return -1;
+	iface_inside_doubt(&f->ifaces, t->router, shared, &f->doubt);
 	note_interface(t, &ns, shared, f);
 	note_forwarding(t->router, f);
 	look(have, &ns, t->router->netns, t->name, &f->ifaces);

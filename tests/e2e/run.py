@@ -26,7 +26,7 @@ from net import end_with_parent, private_machine    # noqa: E402
 from sniffer import faults                          # noqa: E402
 
 TOPICS = """
-    talk guard accept counters change apply join announce lease detach lock errors scale six
+    talk guard accept counters change apply inside join announce lease detach lock errors scale six
     hairpin icmp conntrack mtu path stun fragments control offload vlan dispatcher check doctor
     kill power many beside restore agent metrics world monitor history trace forwarding window
 """.split()

@@ -106,6 +106,43 @@ def test_agent_inside_interface_recreated(lab):
 
 
 @once
+def test_agent_inside_by_pattern(lab):
+    """What comes and matches is inside, and its VM is reached; what goes is nobody's trouble."""
+    def inside():
+        return {p["interface"] for t in lab.cli.json("show")["tenants"] if t["tenant"] == "blue"
+                for p in t["router"]["programs"]} - {"shared0"}
+
+    definitions = lab.definitions()
+    definitions["blue"].router["inside"] = '[lan0, "qr-*"]'
+    definitions["blue"].mappings.append(("10.0.7.5", "100.64.2.7", None))
+    vm = Namespace("late")
+    try:
+        lab.apply(definitions)
+        with Agent(lab) as agent:
+            for index in (71, 72):
+                veth(lab.blue, "other1", vm, "eth1")
+                veth(lab.blue, f"qr-{index}", vm, "eth0", index)
+                lab.blue.ip(f"addr add 10.0.7.1/24 dev qr-{index}")
+                vm.ip("addr add 10.0.7.5/24 dev eth0", "route add default via 10.0.7.1")
+                eventually(lambda i=index: equal(inside(), {"lan0", f"qr-{i}"}, "inside"), 10)
+                eventually(lambda: ping(lab.red1, "100.64.2.7"), 10)
+                ping(vm, RED1)
+                mended(lab)
+                lab.blue.ip(f"link del qr-{index}", "link del other1")
+                eventually(lambda: equal(inside(), {"lan0"}, "inside"), 10)
+                mended(lab)
+            # renamed it is another
+            veth(lab.blue, "qr-9", vm, "eth0")
+            eventually(lambda: equal(inside(), {"lan0", "qr-9"}, "inside"), 10)
+            lab.blue.ip("link set qr-9 down", "link set qr-9 name other9", "link set other9 up")
+            eventually(lambda: equal(inside(), {"lan0"}, "inside"), 10)
+        assert not [l for l in agent.said() if "tenant blue" in l], f"its log: {agent.said()}"
+    finally:
+        vm.remove()
+        lab.apply()
+
+
+@once
 def test_agent_finds_the_shared_interface(lab):
     """Where the file does not name it, a new name of it changes nothing."""
     anywhere = lab.definitions()

@@ -648,7 +648,33 @@ static const struct broken broken[] = {
 	       "      inside: [lan0, shared0, lan1, lan0]\n"
 	       "      shared: shared0\n",
 	       "5:22: `shared0` is the router's shared interface; remove it from `inside`\n"
-	       "5:37: the interface `lan0` is already listed at line 5; remove one of them\n"),
+	       "5:37: `lan0` is already listed at line 5; remove one of them\n"),
+	BROKEN("bad patterns of interfaces",
+	       NETWORK
+	       "  - name: red\n"
+	       "    router:\n"
+	       "      inside:\n"
+	       "        - qr-[0-9\n"
+	       "        - \"[]\"\n"
+	       "        - \"a[!]\"\n"
+	       "        - qr/*\n"
+	       "        - \"qr *\"\n"
+	       "        - \"qr\\n*\"\n"
+	       "        - qr-*\n"
+	       "        - qr-*\n"
+	       "        - \"*aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"\n",
+	       "6:11: the pattern `qr-[0-9` has a `[` without `]`; close it\n"
+	       "7:11: the pattern `[]` has a `[` without `]`; close it\n"
+	       "8:11: the pattern `a[!]` has a `[` without `]`; close it\n"
+	       "9:11: `qr/*` is not a pattern of interface names; use up to 63 characters without "
+	       "`/` and spaces\n"
+	       "10:11: `qr *` is not a pattern of interface names; use up to 63 characters without "
+	       "`/` and spaces\n"
+	       "11:11: `qr\\x0a*` is not a pattern of interface names; use up to 63 characters "
+	       "without `/` and spaces\n"
+	       "13:11: `qr-*` is already listed at line 12; remove one of them\n"
+	       "14:11: `*aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa` is not a "
+	       "pattern of interface names; use up to 63 characters without `/` and spaces\n"),
 	BROKEN("bad sources",
 	       NETWORK
 	       "  - name: red\n"

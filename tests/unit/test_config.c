@@ -291,6 +291,33 @@ Test(config, every_kind_of_sources)
 	}
 }
 
+Test(config, patterns_of_interfaces)
+{
+	static const char *const patterns[] = {
+		"*",	  "qr-*",
+		"tap?",	  "[a-z]*[!0-9]",
+		"[]a]*",  "[[:alpha:]]?",
+		"\\\\[*", "*aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+	};
+	_cleanup_text_ struct text yaml = { 0 };
+	_cleanup_model_ struct model m = { 0 };
+	const struct router *r;
+
+	/* one that would match it does not take the shared interface */
+	add(&yaml, NETWORK "  - name: red\n    router:\n      shared: qr-0\n      inside:\n");
+	for (size_t i = 0; i < ARRAY_SIZE(patterns); i++)
+		add(&yaml, "        - \"%s\"\n", patterns[i]);
+	m = good_bytes(yaml.v, yaml.n);
+	r = m.tenants.v[0].router;
+	cr_assert_eq(r->inside.n, ARRAY_SIZE(patterns));
+	vec_each (entry, &r->inside)
+		cr_expect(inside_is_pattern(*entry), "%s", *entry);
+	cr_expect_str_eq(r->inside.v[1], "qr-*");
+	cr_expect_str_eq(r->inside.v[6], "\\[*");
+	cr_expect_not(inside_is_pattern("lan0"));
+	cr_expect_not(inside_is_pattern("a\\b"));
+}
+
 Test(config, every_kind_of_forwarding)
 {
 	_cleanup_model_ struct model none = good(NETWORK "  - name: red\n    router:\n");

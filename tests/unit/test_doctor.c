@@ -275,6 +275,18 @@ Test(doctor, router_not_found)
 	router_report_free(&r);
 }
 
+Test(doctor, inside_interfaces)
+{
+	struct router_report r = healthy();
+
+	error_set(&r.inside_doubt, "no interface matches `qr-*` of `inside`; seen: lo");
+	router_has(&r, "warning inside-interfaces red: no interface matches `qr-*` of `inside` > "
+		       "seen: lo\n");
+	r = healthy();
+	error_set(&r.inside_error, "there is no interface lan1; seen: lo");
+	router_has(&r, "problem inside-interfaces red: there is no interface lan1 > seen: lo\n");
+}
+
 #define APPLY "run apply again with your definitions file"
 
 Test(doctor, programs)

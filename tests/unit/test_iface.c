@@ -2,9 +2,37 @@
 #include "fixture.h"
 #include "iface.h"
 
+static uint32_t index_of(const struct ifaces *ifaces, const char *name)
+{
+	vec_each (i, &ifaces->list) {
+		if (strcmp(i->name, name) == 0)
+			return i->index;
+	}
+	cr_assert_fail("no interface '%s'", name);
+	return 0;
+}
+
+static void read_word(const struct ifaces *ifaces, const char *word, struct iface *i)
+{
+	if (*word == '[' || *word == '<') {
+		snprintf(i->kind, sizeof(i->kind), "%.*s", (int)strlen(word) - 2, word + 1);
+		i->ethernet &= *word == '[';
+	} else if (strncmp(word, "master=", 7) == 0) {
+		i->master = index_of(ifaces, word + 7);
+	} else if (strncmp(word, "on=", 3) == 0) {
+		i->link = index_of(ifaces, word + 3);
+	} else if (strncmp(word, "far=", 4) == 0) {
+		i->link = atoi(word + 4);
+		i->link_elsewhere = true;
+	} else {
+		vec_push(&i->addrs)->addr = addr_of(word);
+	}
+}
+
 /*
  * Interfaces, separated by `;`: NAME and then addresses, the kind in brackets:
- * "lo 127.0.0.1; shared0 [veth] 100.64.0.2". `lo` is loopback, `tun…` no Ethernet.
+ * "lo 127.0.0.1; shared0 [veth] 100.64.0.2". `lo` is loopback, `tun…`, and what has a kind in
+ * `<>`, no Ethernet. `master=` and `on=` name one that stands before it, `far=` an index elsewhere.
  */
 static struct ifaces ifaces_of(const char *text)
 {
@@ -20,13 +48,8 @@ static struct ifaces ifaces_of(const char *text)
 		snprintf(i->name, sizeof(i->name), "%s", word);
 		i->loopback = strcmp(word, "lo") == 0;
 		i->ethernet = !i->loopback && strncmp(word, "tun", 3) != 0;
-		while ((word = strtok_r(NULL, " ", &save))) {
-			if (*word == '[')
-				snprintf(i->kind, sizeof(i->kind), "%.*s", (int)strlen(word) - 2,
-					 word + 1);
-			else
-				vec_push(&i->addrs)->addr = addr_of(word);
-		}
+		while ((word = strtok_r(NULL, " ", &save)))
+			read_word(&out, word, i);
 	}
 	return out;
 }
@@ -219,6 +242,149 @@ Test(iface, inside_are_else_all_ethernet_but_the_shared_one)
 	inside_are("lo;shared0 100.64.0.2", "", ZEROS(16), NULL);
 }
 
+/* The names of those that are inside, in order; `shared`: which is the shared one. */
+static void choice_is(const char *seen, const char *router, const char *names)
+{
+	_cleanup_free_ char *definitions = NULL;
+	_cleanup_ifaces_ struct ifaces ifaces = ifaces_of(seen);
+	uint32_t out[TN_INSIDE_MAX];
+	struct error err = { 0 };
+	char text[256] = "";
+
+	cr_assert_gt(asprintf(&definitions, "tenant red; router %s;", router), 0);
+	_cleanup_model_ struct model m = model_of(definitions);
+	cr_assert_eq(iface_inside(&ifaces, m.tenants.v[0].router,
+				  &ifaces.list.v[index_of(&ifaces, "shared0") - 1], out, &err),
+		     0, "%s: %s", seen, err.text);
+	for (size_t i = 0; i < TN_INSIDE_MAX && out[i]; i++)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", i ? " " : "",
+			 ifaces.list.v[out[i] - 1].name);
+	cr_expect_str_eq(text, names, "%s | %s: %s", seen, router, text);
+}
+
+/* A bridge, a bond and a VRF with their ports, tunnels of all kinds, and what is left. */
+static const char many[] =
+	"lo;br0 [bridge];bond0 [bond];vrf0 [vrf];shared0 [veth];"
+	"tap1 [tun] master=br0;tap2 [tun] master=br0;eth0 master=bond0;eth1 master=bond0;"
+	"lan1 [veth] master=vrf0;"
+	"vx [vxlan];ge [geneve];gr [gretap];g6 [ip6gretap];er [erspan];e6 [ip6erspan];l2 [l2tpeth];"
+	"tun0 <tun>;wg0 <wireguard>;ppp0 <ppp>;gre0 <gre>;ib0 <>;"
+	"tap0 [tun];v20 [vlan] on=bond0;mv [macvlan] on=eth0;os [openvswitch];card";
+
+Test(iface, inside_are_by_themselves_only_what_a_router_gets_vms_frames_by)
+{
+	choice_is(many, "", "br0 bond0 tap0 v20 mv os card");
+}
+
+Test(iface, inside_is_nothing_on_the_network_of_the_shared_interface)
+{
+	/* a bridge with its uplink as a port, and a port of one */
+	choice_is("shared0 [bridge];eth0 master=shared0;lan0", "", "lan0");
+	choice_is("br0 [bridge];shared0 master=br0;lan0", "", "lan0");
+	/* macvlans on it, beside it and below it, one on the other */
+	choice_is("shared0;mv [macvlan] on=shared0;iv [ipvlan] on=mv;lan0", "", "lan0");
+	choice_is("eth0;shared0 [macvlan] on=eth0;mt [macvtap] on=eth0;lan0;m1 [macvlan] on=lan0",
+		  "", "lan0 m1");
+	choice_is("br0 [bridge];eth0 master=br0;shared0 [macvlan] on=eth0;lan0", "", "lan0");
+	/* on the same device of another namespace, or on another one of that index here */
+	choice_is("shared0 [macvlan] far=2;m1 [macvlan] far=2;m2 [macvlan] far=3;lan0", "",
+		  "m2 lan0");
+	choice_is("lan0;lan1;shared0 [macvlan] far=2", "", "lan0 lan1");
+	/* VLANs are networks of their own, both ways */
+	choice_is("eth0;shared0 [vlan] on=eth0;v30 [vlan] on=eth0;mv [macvlan] on=eth0", "",
+		  "eth0 v30 mv");
+	choice_is("shared0;v20 [vlan] on=shared0;mv [macvlan] on=v20", "", "v20 mv");
+	/* a veth's link is its peer */
+	choice_is("lan0 [veth];shared0 [veth] on=lan0", "", "lan0");
+	/* what is named is named */
+	choice_is("shared0;mv [macvlan] on=shared0;lan0", "inside=mv", "mv");
+}
+
+Test(iface, inside_named_is_taken_with_a_master_as_a_tunnel_and_without_ethernet)
+{
+	static const char *const names[] = { "tap1", "eth0", "lan1", "vrf0", "vx",
+					     "l2",   "tun0", "wg0",  "ppp0", "mv" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		char router[64];
+
+		snprintf(router, sizeof(router), "inside=%s", names[i]);
+		choice_is(many, router, names[i]);
+	}
+}
+
+Test(iface, inside_by_patterns)
+{
+	/* not ports of bridges and bonds, whose frames come by these; those of a VRF are */
+	choice_is(many, "inside=tap?", "tap0");
+	choice_is(many, "inside=*0", "br0 bond0 vrf0 tun0 wg0 ppp0 tap0 v20");
+	choice_is(many, "inside=??", "vx ge gr g6 er e6 l2 mv os");
+	choice_is(many, "inside=[gl]*[[:digit:]]", "lan1 g6 l2");
+	choice_is(many, "inside=[!a-t]*", "vrf0 vx wg0 v20");
+	/* beside names, which take what patterns do not; each once */
+	choice_is(many, "inside=tap* inside=tap1 inside=tap0 inside=w*", "tap1 wg0 tap0");
+	/* the whole name, and its letters as they are */
+	choice_is("shared0;qr-1;xqr-1;QR-1;qr", "inside=qr-*", "qr-1");
+	choice_is("shared0;qr-1", "inside=qg-*", "");
+	choice_is("shared0;a.b;axb;a\\*;a\\b", "inside=a\\\\*", "a\\* a\\b");
+	/* without a letter that means something a backslash is one of a name */
+	choice_is("shared0;a\\b;ab", "inside=a\\b", "a\\b");
+	choice_is("shared0;shared1", "inside=shared?", "shared1");
+}
+
+static void doubt_is(const char *seen, const char *router, const char *text)
+{
+	_cleanup_free_ char *definitions = NULL;
+	_cleanup_ifaces_ struct ifaces ifaces = ifaces_of(seen);
+	struct error doubt = { 0 };
+
+	cr_assert_gt(asprintf(&definitions, "tenant red; router %s;", router), 0);
+	_cleanup_model_ struct model m = model_of(definitions);
+	cr_expect_eq(iface_inside_doubt(&ifaces, m.tenants.v[0].router,
+					&ifaces.list.v[index_of(&ifaces, "shared0") - 1], &doubt),
+		     text != NULL);
+	cr_expect_str_eq(doubt.text, text ? text : "", "%s | %s", seen, router);
+}
+
+Test(iface, doubts_about_inside)
+{
+	doubt_is(usual, "", NULL);
+	doubt_is(usual, "inside=lan0", NULL);
+	doubt_is(usual, "inside=lan*", NULL);
+	doubt_is("lo;shared0 100.64.0.2", "",
+		 "there is no inside interface, and so no way to a VM; seen: lo, shared0 "
+		 "100.64.0.2. "
+		 "Name those that lead to VMs with the router's `inside`");
+	doubt_is("shared0;lan0 10.0.0.1", "inside=lan0 inside=qr-* inside=tap?",
+		 "no interface matches `qr-*`, `tap?` of `inside`; seen: shared0, lan0 10.0.0.1. "
+		 "One "
+		 "that comes is taken by the agent, or the next apply or restore; else correct the "
+		 "router's `inside`");
+	doubt_is("shared0;br0 [bridge];tap1 master=br0", "inside=tap1",
+		 "tap1 is a port of br0, by which the router gets what comes in there; name br0 "
+		 "with "
+		 "the router's `inside`");
+	/* and nothing else matches */
+	doubt_is("shared0;br0 [bridge];tap1 master=br0", "inside=tap*",
+		 "tap1 is a port of br0, by which the router gets what comes in there; name br0 "
+		 "with "
+		 "the router's `inside`");
+	doubt_is("shared0;br0 [bridge];tap1 master=br0", "inside=*", NULL);
+	doubt_is("shared0;vrf0 [vrf];lan1 master=vrf0", "inside=lan1", NULL);
+}
+
+Test(iface, raw_is_what_begins_with_the_ip_header)
+{
+	_cleanup_ifaces_ struct ifaces ifaces = ifaces_of(many);
+	char raw[64] = "";
+
+	vec_each (i, &ifaces.list) {
+		if (iface_is_raw(i))
+			snprintf(raw + strlen(raw), sizeof(raw) - strlen(raw), "%s ", i->name);
+	}
+	cr_expect_str_eq(raw, "tun0 wg0 ppp0 ");
+}
+
 Test(iface, inside_named_but_not_fit)
 {
 	inside_are(usual, "inside=lan0 inside=lan1 inside=lan2", NULL,
@@ -227,12 +393,17 @@ Test(iface, inside_named_but_not_fit)
 	inside_are(several, "inside=lan0 inside=shared0", NULL,
 		   "shared0 cannot be an inside interface: it is the shared one; correct the "
 		   "router's `inside`");
-	inside_are(several, "inside=tun0", NULL,
-		   "tun0 cannot be an inside interface: it is not Ethernet; correct the router's "
-		   "`inside`");
 	inside_are(several, "inside=lo", NULL,
-		   "lo cannot be an inside interface: it is not Ethernet; correct the router's "
+		   "lo cannot be an inside interface: it is loopback; correct the router's "
 		   "`inside`");
+	inside_are("shared0;gre1 <gre>", "inside=gre1", NULL,
+		   "gre1 cannot be an inside interface: it is no Ethernet interface, and no TUN, "
+		   "WireGuard or PPP device, but of the kind gre; lead to the VMs by one of these, "
+		   "and correct the router's `inside`");
+	inside_are("shared0;ib0 <>", "inside=ib0", NULL,
+		   "ib0 cannot be an inside interface: it is no Ethernet interface, and no TUN, "
+		   "WireGuard or PPP device, but another; lead to the VMs by one of these, and "
+		   "correct the router's `inside`");
 }
 
 Test(iface, inside_at_most_as_many_as_there_is_room_for)
@@ -244,6 +415,8 @@ Test(iface, inside_at_most_as_many_as_there_is_room_for)
 	inside_are(more, "", NULL,
 		   "more than 16 inside interfaces; name the ones that lead to VMs with the "
 		   "router's `inside`");
+	inside_are(more, "inside=?", NULL,
+		   "more than 16 inside interfaces; name fewer with the router's `inside`");
 	/* of those that are not named there may be more */
 	inside_are(more, "inside=q", "18 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 ", NULL);
 }

@@ -364,7 +364,7 @@ static void rich(struct model *m)
 	r->hook = HOOK_XDP_GENERIC;
 	r->sources = SOURCES_LOOSE;
 	r->forwarding = FORWARDING_STACK;
-	add_inside(r, "lan1");
+	add_inside(r, "qr-[0-9a-f]*");
 	add_inside(r, "lan0");
 	add_own(r, "100.64.0.2", true);
 	add_own(r, "fd64::1:ffff", false);
