@@ -118,12 +118,13 @@ static json_t *interfaces_json(const struct router_row *row)
 	vec_each (i, &found.list)
 		json_array_append_new(
 			list,
-			json_pack("{s:s, s:s, s:o, s:s, s:I, s:o, s:o, s:o, s:o}", "interface",
+			json_pack("{s:s, s:s, s:o, s:o, s:I, s:o, s:o, s:o, s:o}", "interface",
 				  i->name, "role", i->shared ? "shared" : "inside", "driver",
-				  json_text(i->driver[0] ? i->driver : NULL), "mac", MAC(i->mac),
-				  "mtu", (json_int_t)i->mtu, "xdp", xdp_json(&i->xdp), "offloads",
-				  offloads_json(i), "peer", other_json(&i->other[IFACE_PEER]),
-				  "bridge", other_json(identity_bridge(i))));
+				  json_text(i->driver[0] ? i->driver : NULL), "mac",
+				  json_text(i->raw ? NULL : MAC(i->mac)), "mtu", (json_int_t)i->mtu,
+				  "xdp", xdp_json(&i->xdp), "offloads", offloads_json(i), "peer",
+				  other_json(&i->other[IFACE_PEER]), "bridge",
+				  other_json(identity_bridge(i))));
 	return list;
 }
 
@@ -162,13 +163,14 @@ static json_t *router_json(const struct view *v, const struct tenant *t)
 	inside = json_array();
 	vec_each (name, &t->router->inside)
 		json_array_append_new(inside, json_string(*name));
-	return json_pack("{s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "netns",
-			 json_text(t->router->netns), "shared", json_text(t->router->shared),
-			 "inside", inside, "hook", hook_name(row ? row->via : t->router->hook),
-			 "forwarding", forwarding_of(t, row), "because", why_of(t, row), "by",
-			 sender_of(row), "state", state_of(row), "interfaces", interfaces_json(row),
-			 "programs", programs_json(v, row), "addresses", addresses_json(v, row),
-			 "routes", routes_json(v, row));
+	return json_pack("{s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}",
+			 "netns", json_text(t->router->netns), "shared",
+			 json_text(t->router->shared), "inside", inside, "hook",
+			 hook_name(row ? row->via : t->router->hook), "sources",
+			 sources_name(t->router->sources), "forwarding", forwarding_of(t, row),
+			 "because", why_of(t, row), "by", sender_of(row), "state", state_of(row),
+			 "interfaces", interfaces_json(row), "programs", programs_json(v, row),
+			 "addresses", addresses_json(v, row), "routes", routes_json(v, row));
 }
 
 static json_t *prefixes_json(const struct prefix *v, size_t n)
@@ -262,7 +264,7 @@ static void print_interfaces(const struct router_row *row)
 
 		printf("    %-15s %-7s driver %s, %s, MTU %u\n", i->name,
 		       i->shared ? "shared" : "inside", i->driver[0] ? i->driver : "unknown",
-		       MAC(i->mac), i->mtu);
+		       i->raw ? "no MAC address" : MAC(i->mac), i->mtu);
 		print_names(i->name, "xdp", xdp);
 		print_names(i->name, "offload", offloads);
 		print_other(i->name, "peer", &i->other[IFACE_PEER]);
@@ -315,6 +317,14 @@ static void print_accept(const struct view *v, const struct tenant *t)
 	}
 }
 
+static void print_inside(const struct router *r)
+{
+	printf("  inside");
+	vec_each (entry, &r->inside)
+		printf(" %s", *entry);
+	printf("%s, sources %s\n", r->inside.n ? "" : " (not named)", sources_name(r->sources));
+}
+
 static void print_tenant(const struct view *v, const struct tenant *t, bool verbose)
 {
 	const struct router_row *row = row_of(v, t);
@@ -333,6 +343,7 @@ static void print_tenant(const struct view *v, const struct tenant *t, bool verb
 	}
 	printf("  router in netns %s, hook %s: %s\n", t->router->netns ? t->router->netns : "(own)",
 	       hook_name(row ? row->via : t->router->hook), state_of(row));
+	print_inside(t->router);
 	printf("  forwarding %s (%s)%s\n", forwarding_of(t, row), why_of(t, row),
 	       row && row->xmit[0] ? ", by XDP" : "");
 	if (row && verbose)
@@ -370,13 +381,14 @@ const struct command cmd_show = {
 		"count,\n"
 		"\"accept\": null (not given) or [{\"from\": […], \"to\": null or […], "
 		"\"ports\": null or […], \"line\"}],\n"
-		"\"router\": null or {\"netns\", \"shared\", \"inside\": […], \"hook\",\n"
+		"\"router\": null or {\"netns\", \"shared\", \"inside\": [names and patterns], "
+		"\"hook\", \"sources\",\n"
 		"\"forwarding\": \"fast\" or \"stack\", \"because\": why, \"by\": \"stack\", "
 		"\"tc\" or \"xdp\",\n"
 		"\"state\": \"attached\", \"detached\" or \"broken\",\n"
 		"\"interfaces\": [{\"interface\", \"role\": \"shared\" or \"inside\", \"driver\": "
 		"null "
-		"(not known) or name, \"mac\", \"mtu\",\n"
+		"(not known) or name, \"mac\": null (it has none) or address, \"mtu\",\n"
 		"\"xdp\": null (not known: Linux before 6.3) or [what its driver can], "
 		"\"offloads\": null (not known) or [those that are on],\n"
 		"\"peer\" (of a veth) and \"bridge\" (its own, or its peer's): null or "

@@ -23,6 +23,7 @@ static void look_at(const struct ifaces *ifaces, const struct iface *i, struct i
 	struct error ignored = { 0 };
 
 	memcpy(out->name, i->name, sizeof(out->name));
+	out->raw = iface_is_raw(i);
 	memcpy(out->mac, i->mac, sizeof(out->mac));
 	out->mtu = i->mtu;
 	ethtool_driver(i->name, out->driver);

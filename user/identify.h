@@ -11,6 +11,7 @@
 struct identity {
 	char name[IF_NAMESIZE];
 	bool shared; /* else it is an inside interface */
+	bool raw;    /* it has no MAC address: see iface_is_raw() */
 	uint8_t mac[6];
 	uint32_t mtu;
 	char driver[ETHTOOL_DRIVER];

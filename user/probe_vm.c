@@ -133,7 +133,8 @@ static void say_vm(struct probe_run *run, const struct vms *vms, const struct vm
 			     behind ? ADDR(&vm->hop) : "it", probe_protocol(&vm->hop), MAC(a->mac));
 	} else if (!a) {
 		findings_add(&run->found, PROBE_VM, PROBE_SKIPPED, HOST(vm->host),
-			     "it answers no ping, and %s has no ARP to ask by", WAY(&vm->way));
+			     "it answers no ping, and there is no ARP to ask by on its link, %s",
+			     WAY(&vm->way));
 	} else {
 		f = findings_add(&run->found, PROBE_VM, PROBE_FAILED, HOST(vm->host),
 				 "expected %s to answer %s; seen: no answer, %s",

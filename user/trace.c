@@ -180,8 +180,16 @@ static int put_inside(struct trace *t, struct run *run, struct error *err)
 	any_mac(mac);
 	way_mac(run->ifindex, addr_is_unset(&way.gateway) ? &t->from.fixed : &way.gateway, mac);
 	vec_each (i, &ifaces.list) {
-		if (i->index == run->ifindex)
-			sample_address(run->frame, i->mac, mac);
+		if (i->index != run->ifindex)
+			continue;
+		if (iface_is_raw(i))
+			return error_set(
+				err,
+				"tenant %s: %s is behind %s, whose frames have no Ethernet "
+				"header, and the kernel runs a program by itself only with "
+				"such a header; use `tenantnat monitor` while it sends",
+				r->tenant, ADDR(&t->from.fixed), i->name);
+		sample_address(run->frame, i->mac, mac);
 	}
 	return 0;
 }

@@ -166,3 +166,50 @@ def test_inside_none(lab):
         lab.blue_lan.ip(f"link set away0 netns {lab.blue.name} name lan0")
         lab.blue.ip("link set lan0 up", f"addr add {INSIDE}/24 dev lan0")
         lab.apply()
+
+
+@hook
+def test_inside_without_ethernet(lab):
+    """Nothing that looks at inside interfaces takes one without MAC addresses for another."""
+    definitions = with_inside(lab, "lan0", "tun0", forwarding="fast")
+    definitions["blue"].mappings.append(("10.8.0.2", "100.64.2.8", "vpn"))
+    lab.blue.ip(*NAMED["tun0"], "addr add 10.8.0.1/24 dev tun0", "link set tun0 up")
+    try:
+        lab.apply(definitions)
+        equal(inside(lab), {"lan0", "tun0"}, "inside interfaces")
+        macs = {i["interface"]: i["mac"] for i in blue(lab)["interfaces"]}
+        equal((macs["tun0"], macs["lan0"]), (None, lab.blue.mac("lan0")), "MAC addresses")
+        assert "no MAC address" in lab.cli.run("-v", "show").stdout
+        found = {f["subject"]: f for f in lab.cli.json("check", "blue") if f["probe"] == "vm"}
+        equal({s: f["result"] for s, f in found.items()},
+              {"10.0.0.5": "ok", "10.8.0.2 (vpn)": "skipped"}, "VMs of check")
+        assert "no ARP" in found["10.8.0.2 (vpn)"]["text"], found
+        said = lab.cli.fails("trace", "blue/vpn", "red/db:80")
+        assert "tun0" in said and "monitor" in said, said
+        lab.cli.run("doctor", "blue", code=None)
+        ping(lab.red1, BLUE1)
+        equal(lab.apply(definitions), ["nothing to be done"], "apply again")
+    finally:
+        sh(["ip", "-n", lab.blue.name, "link", "del", "tun0"], check=False)
+        lab.apply()
+
+
+@once
+def test_inside_sources(lab):
+    """Each kind is kept: in state.db, in the maps, by a restore."""
+    try:
+        for sources in ("feasible", "loose", "feasible", "strict"):
+            definitions = with_inside(lab, "lan0", sources=sources)
+            said = lab.apply(definitions)
+            assert "~ tenant blue: router" in said, said
+            assert any(line.startswith("~ router blue") for line in said), said
+            equal(lab.apply(definitions), ["nothing to be done"], f"{sources} again")
+            equal(blue(lab)["sources"], sources, "sources of show")
+            assert f"sources {sources}" in lab.cli.run("show").stdout
+            ping(lab.red1, BLUE1)
+        lab.apply(with_inside(lab, "lan0", sources="feasible"))
+        lab.cli.run("detach", "blue")
+        lab.apply(with_inside(lab, "lan0", sources="feasible"))
+        equal(lab.cli.lines("restore"), ["nothing to be done"], "restore")
+    finally:
+        lab.apply()
