@@ -578,9 +578,6 @@ static void limit_from_map(struct machine *out, const void *key, const void *val
 	row->packet_burst = v->packet_burst;
 }
 
-/* Beside enum tn_router_flags: the programs take it for strict. */
-#define ROUTER_FEASIBLE (1U << 6)
-
 static void router_from_map(struct machine *out, const void *key, const void *value)
 {
 	struct router_row *row = vec_push(&out->routers);
@@ -595,11 +592,11 @@ static void router_from_map(struct machine *out, const void *key, const void *va
 	row->hook = v->hook;
 	row->via = v->via;
 	row->build = v->build;
-	row->flags = v->flags & ~(TN_ROUTER_LOOSE | ROUTER_FEASIBLE | TN_ROUTER_FAST |
+	row->flags = v->flags & ~(TN_ROUTER_LOOSE | TN_ROUTER_FEASIBLE | TN_ROUTER_FAST |
 				  TN_ROUTER_RULED | TN_ROUTER_IPSEC | TN_ROUTER_VETH);
-	row->sources = v->flags & TN_ROUTER_LOOSE   ? SOURCES_LOOSE
-		       : v->flags & ROUTER_FEASIBLE ? SOURCES_FEASIBLE
-						    : SOURCES_STRICT;
+	row->sources = v->flags & TN_ROUTER_LOOSE      ? SOURCES_LOOSE
+		       : v->flags & TN_ROUTER_FEASIBLE ? SOURCES_FEASIBLE
+						       : SOURCES_STRICT;
 	row->fast = v->flags & TN_ROUTER_FAST;
 	row->ruled = v->flags & TN_ROUTER_RULED;
 	row->ipsec = v->flags & TN_ROUTER_IPSEC;
@@ -1350,7 +1347,7 @@ int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struc
 	if (r->sources == SOURCES_LOOSE)
 		value.flags |= TN_ROUTER_LOOSE;
 	if (r->sources == SOURCES_FEASIBLE)
-		value.flags |= ROUTER_FEASIBLE;
+		value.flags |= TN_ROUTER_FEASIBLE;
 	if (r->fast)
 		value.flags |= TN_ROUTER_FAST;
 	if (r->ruled)
@@ -1435,6 +1432,7 @@ static struct tenantnat *open_for(const struct instance *in, struct error *err)
 	skel->rodata->tn_shared_ifindex = r->ifindex;
 	skel->rodata->tn_xdp_guards_only = r->via == HOOK_XDP_GENERIC;
 	skel->rodata->tn_sources_loose = r->sources == SOURCES_LOOSE;
+	skel->rodata->tn_sources_feasible = r->sources == SOURCES_FEASIBLE;
 	skel->rodata->tn_forward_fast = r->fast;
 	skel->rodata->tn_counter_slots = in->dp->config.capacity;
 	skel->rodata->tn_slots_mask = TN_SLOTS_OWN(in->dp->config.capacity) - 1;

@@ -296,6 +296,16 @@ static void note_xmit(struct router_facts *f, bool asked)
 	}
 }
 
+static void note_raw(struct router_facts *f)
+{
+	vec_each (i, &f->ifaces.list) {
+		for (size_t k = 0; k < TN_INSIDE_MAX && f->row.inside[k]; k++) {
+			if (f->row.inside[k] == i->index && iface_is_raw(i))
+				f->row.raw |= 1U << k;
+		}
+	}
+}
+
 static void note_forwarding(const struct router *r, struct router_facts *f)
 {
 	struct router_row *row = &f->row;
@@ -382,6 +392,7 @@ int survey_router(const struct model *m, struct tenant *t, struct machine *have,
 	if (!shared || iface_inside(&f->ifaces, t->router, shared, f->row.inside, err))
 		return -1;
 	iface_inside_doubt(&f->ifaces, t->router, shared, &f->doubt);
+	note_raw(f);
 	note_interface(t, &ns, shared, f);
 	note_forwarding(t->router, f);
 	look(have, &ns, t->router->netns, t->name, &f->ifaces);
