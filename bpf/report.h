@@ -74,6 +74,8 @@ static __always_inline __u8 report_verdict(enum tn_verdict v)
 	case TN_TURN_BACK:
 	case TN_DELIVER:
 		return TN_EVENT_TURNED;
+	case TN_HOLD:
+		return TN_EVENT_HELD;
 	default:
 		return TN_EVENT_PASS;
 	}

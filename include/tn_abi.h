@@ -435,6 +435,7 @@ enum tn_event_verdict {
 	TN_EVENT_DROP,
 	TN_EVENT_TRANSLATED,
 	TN_EVENT_TURNED, /* translated, and into the shared interface again: hairpin */
+	TN_EVENT_HELD,	 /* until the kernel knows who has sent it */
 };
 
 /* Map config, one element: what all routers have in common. */

@@ -27,7 +27,7 @@ static const char *const programs[] = {
 #undef X
 };
 
-static const char *const verdicts[] = { "pass", "drop", "translated", "turned" };
+static const char *const verdicts[] = { "pass", "drop", "translated", "turned", "held" };
 static const char *const results[] = { "arrives", "dropped", "left", "astray" };
 
 /* Programs of another build may know more of them. */

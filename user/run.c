@@ -24,7 +24,9 @@ static int give_back(struct run *r, const uint8_t *out, size_t len, struct error
 int run_tc(const char *pin, struct run *r, struct error *err)
 {
 	_cleanup_close_ int fd = bpf_obj_get(pin);
-	struct __sk_buff ctx = { .ifindex = r->ifindex, .mark = r->mark };
+	struct __sk_buff ctx = { .ifindex = r->ifindex,
+				 .ingress_ifindex = r->ingress,
+				 .mark = r->mark };
 	uint8_t out[RUN_ROOM];
 	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = r->frame, .data_size_in = r->len,
 			    .data_out = out, .data_size_out = sizeof(out), .ctx_in = &ctx,

@@ -18,6 +18,7 @@
 
 struct run {
 	uint32_t ifindex;	 /* where the frame is, in the namespace of the caller */
+	uint32_t ingress;	 /* where it came in, for tc egress; 0: the router has sent it */
 	uint32_t mark;		 /* of the packet, before and after; not with XDP */
 	uint8_t frame[RUN_ROOM]; /* before and after */
 	size_t len;

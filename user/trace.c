@@ -209,6 +209,7 @@ static int forward(struct trace *t, struct run *run, struct error *err)
 			      way.ifindex ? "a route that does not lead over its shared interface"
 					  : "no route",
 			      ADDR(&t->sample.dst));
+	run->ingress = run->ifindex;
 	run->ifindex = r->ifindex;
 	sample_hop(run->frame);
 	sample_address(run->frame, NULL, r->mac);
@@ -230,6 +231,12 @@ static int leave_router(struct trace *t, struct run *run, struct error *err)
 		return -1;
 	if (is_dropped(t) || last(t)->event.verdict == TN_EVENT_TURNED || is_for_itself(t))
 		return 0;
+	if (last(t)->event.verdict == TN_EVENT_HELD)
+		return astray(
+			t,
+			"the router of tenant %s does not know the MAC address of %s yet, and "
+			"asks for it first; ping the VM from the router, and trace again",
+			t->from.router->tenant, ADDR(&t->from.fixed));
 	/* past the stack: it has left */
 	if (last(t)->event.verdict == TN_EVENT_TRANSLATED)
 		return 0;
@@ -275,6 +282,7 @@ static int reach_router(struct trace *t, struct run *run, struct error *err)
 	uint8_t mac[6];
 
 	run->ifindex = r->ifindex;
+	run->ingress = 0;
 	if (!hairpin) {
 		sender_mac(t, mac);
 		sample_address(run->frame, r->mac, mac);
