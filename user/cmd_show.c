@@ -72,6 +72,24 @@ static json_t *routes_json(const struct view *v, const struct router_row *row)
 	return list;
 }
 
+/* An unreachable route is bound to no interface. */
+static bool is_beside(const struct router_row *row, const struct route_row *route)
+{
+	return row && route_is_unreachable(route) && row->netns_dev == route->at.netns_dev &&
+	       row->netns_ino == route->at.netns_ino;
+}
+
+static json_t *unreachable_json(const struct view *v, const struct router_row *row)
+{
+	json_t *list = json_array();
+
+	vec_each (r, &v->machine.routes) {
+		if (is_beside(row, r))
+			json_array_append_new(list, json_string(PREFIX(&r->to)));
+	}
+	return list;
+}
+
 static json_t *offloads_json(const struct identity *one)
 {
 	json_t *list;
@@ -163,14 +181,15 @@ static json_t *router_json(const struct view *v, const struct tenant *t)
 	inside = json_array();
 	vec_each (name, &t->router->inside)
 		json_array_append_new(inside, json_string(*name));
-	return json_pack("{s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}",
 			 "netns", json_text(t->router->netns), "shared",
 			 json_text(t->router->shared), "inside", inside, "hook",
 			 hook_name(row ? row->via : t->router->hook), "sources",
 			 sources_name(t->router->sources), "forwarding", forwarding_of(t, row),
 			 "because", why_of(t, row), "by", sender_of(row), "state", state_of(row),
 			 "interfaces", interfaces_json(row), "programs", programs_json(v, row),
-			 "addresses", addresses_json(v, row), "routes", routes_json(v, row));
+			 "addresses", addresses_json(v, row), "routes", routes_json(v, row),
+			 "unreachable", unreachable_json(v, row));
 }
 
 static json_t *prefixes_json(const struct prefix *v, size_t n)
@@ -297,6 +316,9 @@ static void print_settled(const struct view *v, const struct router_row *row)
 		if (is_at(row, &r->at))
 			printf("    %-15s route   %s%s%s\n", r->at.name, PREFIX(&r->to),
 			       behind ? " via " : "", behind ? ADDR(&r->via) : "");
+		else if (is_beside(row, r))
+			printf("    %-15s route   %s unreachable, as the last resort\n", "-",
+			       PREFIX(&r->to));
 	}
 }
 
@@ -395,7 +417,8 @@ const struct command cmd_show = {
 		"{\"interface\", \"kind\", \"mtu\", \"elsewhere\": true\n"
 		"in another namespace}}], empty while detached; with -v also in the text,\n"
 		"\"programs\": [{\"interface\", \"direction\", \"via\", \"id\"}],\n"
-		"\"addresses\": […] and \"routes\": [{\"to\", \"via\": null or address}] that it "
-		"has of us}}]}",
+		"\"addresses\": […], \"routes\": [{\"to\", \"via\": null or address}] and "
+		"\"unreachable\": [to where, when no other route leads there] that it has of "
+		"us}}]}",
 	.run = run,
 };

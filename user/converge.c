@@ -187,6 +187,15 @@ static int check_address(const struct model *had, const struct tenant *t,
 	return 0;
 }
 
+/* An unreachable route is everybody's in that namespace. */
+static bool is_of(const struct place *route, const struct place *router)
+{
+	struct place any = *router;
+
+	any.ifindex = 0;
+	return place_cmp(route, router) == 0 || place_cmp(route, &any) == 0;
+}
+
 /* The facts about a router that cannot be looked at: what the machine has of it, to be kept. */
 static void remember(const struct change *c, struct tenant *t, struct facts *facts)
 {
@@ -221,7 +230,7 @@ static void remember(const struct change *c, struct tenant *t, struct facts *fac
 			*vec_push(&f->addrs) = *addr;
 	}
 	vec_each (route, &c->have.routes) {
-		if (place_cmp(&route->at, &f->at) == 0)
+		if (is_of(&route->at, &f->at))
 			*vec_push(&f->routes) = *route;
 	}
 }

@@ -138,8 +138,22 @@ static int put_setting(const struct setting_row *row, struct error *err)
 		_ret ? pass_over(failed, _tenant, err) : 0;                 \
 	})
 
+static int put_routes(const struct plan *p, bool unreachable, struct failures *failed,
+		      struct error *err)
+{
+	vec_each (row, &p->route_put) {
+		if (route_is_unreachable(*row) == unreachable &&
+		    put_row(*row, failed, netlink_put_route(*row, err), err))
+			return -1;
+	}
+	return 0;
+}
+
+/* Unreachable routes come first, and go last: while a router is joined there is one. */
 static int put_settled(const struct plan *p, struct failures *failed, struct error *err)
 {
+	if (put_routes(p, true, failed, err))
+		return -1;
 	vec_each (row, &p->route_moved) {
 		if (put_row(*row, failed, netlink_del_route(*row, err), err))
 			return -1;
@@ -152,10 +166,8 @@ static int put_settled(const struct plan *p, struct failures *failed, struct err
 		if (put_row(*row, failed, netlink_put_addr(*row, err), err))
 			return -1;
 	}
-	vec_each (row, &p->route_put) {
-		if (put_row(*row, failed, netlink_put_route(*row, err), err))
-			return -1;
-	}
+	if (put_routes(p, false, failed, err))
+		return -1;
 	vec_each (row, &p->setting_put) {
 		if (put_row(*row, failed, put_setting(*row, err), err))
 			return -1;
@@ -164,12 +176,20 @@ static int put_settled(const struct plan *p, struct failures *failed, struct err
 }
 
 /* Of a namespace that is gone, nothing is left to be removed. */
-static int del_settled(const struct plan *p, struct error *err)
+static int del_routes(const struct plan *p, bool unreachable, struct error *err)
 {
 	vec_each (row, &p->route_del) {
-		if (at_place(&(*row)->at, netlink_del_route(*row, err), 0))
+		if (route_is_unreachable(*row) == unreachable &&
+		    at_place(&(*row)->at, netlink_del_route(*row, err), 0))
 			return -1;
 	}
+	return 0;
+}
+
+static int del_settled(const struct plan *p, struct error *err)
+{
+	if (del_routes(p, false, err))
+		return -1;
 	vec_each (row, &p->addr_del) {
 		if (at_place(&(*row)->at, netlink_del_addr(*row, err), 0))
 			return -1;
@@ -301,7 +321,7 @@ int execute_complete(struct dataplane *dp, const struct plan *p, const struct ma
 		     struct error *err)
 {
 	if (!dp)
-		return del_settled(p, err);
+		return del_settled(p, err) || del_routes(p, true, err) ? -1 : 0;
 	if (put_policy(dp, p, have, err) ||
 	    dataplane_put_fixed(dp, have, p->fixed_put.v, p->fixed_put.n, err) ||
 	    dataplane_put_shared(dp, have, p->shared_put.v, p->shared_put.n, err))
@@ -312,7 +332,7 @@ int execute_complete(struct dataplane *dp, const struct plan *p, const struct ma
 	    dataplane_del_fixed(dp, p->fixed_del.v, p->fixed_del.n, err) ||
 	    dataplane_del_limits(dp, p->limit_del.v, p->limit_del.n, err))
 		return -1;
-	return 0;
+	return del_routes(p, true, err);
 }
 
 /*

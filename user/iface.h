@@ -11,6 +11,15 @@
 #include "error.h"
 #include "model.h"
 
+/*
+ * Our mark: the protocol of addresses (IFA_PROTO, kernel 5.18) and routes (rtm_protocol) that
+ * tenantnat put there. `ip route show proto 116`.
+ */
+#define TN_PROTOCOL 116
+/* The metric of an unreachable route of ours: the kernel asks all others first, in both families.
+ */
+#define TN_LAST_METRIC 4294967295U
+
 /* An address of an interface. */
 struct iface_addr {
 	struct tn_addr addr;
@@ -46,9 +55,12 @@ struct iface_other {
 	bool elsewhere; /* in another namespace */
 };
 
-/* A unicast route of the main table that leaves by one interface. */
+/*
+ * A route of the main table that leaves by one interface, or that says that nothing leads there: an
+ * unreachable route, which is bound to no interface.
+ */
 struct iface_route {
-	uint32_t ifindex;
+	uint32_t ifindex; /* 0: unreachable */
 	struct prefix to;
 	struct tn_addr via; /* unset: on-link */
 	struct tn_addr src; /* the source that it prefers; unset: none */

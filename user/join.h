@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What a router needs besides its programs: an address of its own in the shared subnets,
- * routes that lead to all of them, forwarding. What is right already is left alone. Pure.
+ * routes that lead to all of them, unreachable ones for when those are lost, forwarding. What is
+ * right already is left alone. Pure.
  */
 #ifndef TN_JOIN_H
 #define TN_JOIN_H

@@ -215,8 +215,8 @@ static bool has_id(const uint32_t *v, size_t n, uint32_t id)
 }
 
 /*
- * Whether a place is somebody's out of scope: the shared interface of such a router, or in
- * a namespace where none in scope is or was.
+ * Whether a place is somebody's out of scope: the shared interface of such a router, no interface
+ * but the namespace of such a router, or in a namespace where none in scope is or was.
  */
 static bool is_others(const struct place *at, const struct facts *facts, const struct machine *have,
 		      const struct ids *in)
@@ -228,7 +228,7 @@ static bool is_others(const struct place *at, const struct facts *facts, const s
 
 		if (r->netns_dev != at->netns_dev || r->netns_ino != at->netns_ino)
 			continue;
-		if (!scoped && r->ifindex == at->ifindex)
+		if (!scoped && (!at->ifindex || r->ifindex == at->ifindex))
 			return true;
 		mine |= scoped;
 	}
@@ -396,6 +396,8 @@ void machine_wanted(const struct model *m, const struct facts *facts, const stru
 		keep_settled(have, facts, &in, out);
 	}
 	machine_sort(out);
+	/* routers of one namespace want the same unreachable routes */
+	vec_sort_once(&out->routes, route_row_cmp);
 	if (scope)
 		keep_policy(have, &in, out);
 	vec_free(&in.tenants);

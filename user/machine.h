@@ -84,13 +84,21 @@ struct addr_row {
 	uint8_t len; /* of 128 bits, as in struct prefix */
 };
 
-/* A route that bears our mark. */
+/*
+ * A route that bears our mark. One whose place is no interface (ifindex 0) is an unreachable route:
+ * it loses to all others to that prefix, and tells who sends there when none of them is left.
+ */
 struct route_row {
 	struct place at;
 	struct prefix to;
 	struct tn_addr via; /* unset: on-link */
 	struct tn_addr src; /* the source that it prefers; unset: none */
 };
+
+static inline bool route_is_unreachable(const struct route_row *row)
+{
+	return !row->at.ifindex;
+}
 
 /* A setting below /proc/sys/net: what it is, or what a router needs it to be. */
 struct setting_row {
@@ -140,6 +148,7 @@ struct router_facts {
 	struct place at;	    /* its shared interface */
 	struct ifaces ifaces;	    /* its namespace, as it was found */
 	struct error doubt;	    /* set: about its inside interfaces */
+	bool has_v6;		    /* the kernel has IPv6 */
 	VEC(struct tn_addr) own;    /* its own addresses in the shared subnets */
 	VEC(struct addr_row) addrs; /* what it needs of us: see join.h */
 	VEC(struct route_row) routes;

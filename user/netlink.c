@@ -124,20 +124,30 @@ static int read_addr(struct nl_msg *msg, void *arg)
 	return NL_OK;
 }
 
+/* Whether no route is asked later. */
+static bool is_last(struct nlattr *const *attrs)
+{
+	return attrs[RTA_PRIORITY] && nla_get_u32(attrs[RTA_PRIORITY]) == TN_LAST_METRIC;
+}
+
 static int read_route(struct nl_msg *msg, void *arg)
 {
 	const struct rtmsg *head = nlmsg_data(nlmsg_hdr(msg));
 	struct nlattr *attrs[RTA_MAX + 1];
 	struct ifaces *ifaces = arg;
 	struct iface_route *r;
+	bool unreachable = head->rtm_type == RTN_UNREACHABLE;
 
 	if (!is_ip(head->rtm_family) || head->rtm_table != RT_TABLE_MAIN ||
-	    head->rtm_type != RTN_UNICAST || head->rtm_flags & RTM_F_CLONED ||
-	    nlmsg_parse(nlmsg_hdr(msg), sizeof(*head), attrs, RTA_MAX, NULL) || !attrs[RTA_OIF])
+	    (head->rtm_type != RTN_UNICAST && !unreachable) || head->rtm_flags & RTM_F_CLONED ||
+	    nlmsg_parse(nlmsg_hdr(msg), sizeof(*head), attrs, RTA_MAX, NULL) ||
+	    (!attrs[RTA_OIF] && !unreachable))
 		return NL_SKIP;
 	r = vec_push(&ifaces->routes);
-	r->ifindex = nla_get_u32(attrs[RTA_OIF]);
-	r->ours = head->rtm_protocol == TN_PROTOCOL;
+	/* IPv6 names the loopback interface */
+	if (!unreachable)
+		r->ifindex = nla_get_u32(attrs[RTA_OIF]);
+	r->ours = head->rtm_protocol == TN_PROTOCOL && (!unreachable || is_last(attrs));
 	r->to.addr = addr_from_bytes((uint8_t[16]){ 0 }, head->rtm_family == AF_INET ? 4 : 16);
 	if (attrs[RTA_DST])
 		r->to.addr = addr_of_attr(attrs[RTA_DST]);
@@ -425,18 +435,21 @@ int netlink_del_addr(const struct addr_row *row, struct error *err)
 
 static struct nl_msg *route_request(int type, int flags, const struct route_row *row)
 {
-	bool via = !addr_is_unset(&row->via);
+	bool via = !addr_is_unset(&row->via), unreachable = route_is_unreachable(row);
 	struct rtmsg head = { .rtm_family = family_of(&row->to.addr),
 			      .rtm_dst_len = bits_of(&row->to.addr, row->to.len),
 			      .rtm_table = RT_TABLE_MAIN,
 			      .rtm_protocol = TN_PROTOCOL,
-			      .rtm_scope = via ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK,
-			      .rtm_type = RTN_UNICAST };
+			      .rtm_scope = via || unreachable ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK,
+			      .rtm_type = unreachable ? RTN_UNREACHABLE : RTN_UNICAST };
 	struct nl_msg *msg = nlmsg_alloc_simple(type, flags);
 
 	nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO);
 	put_addr_attr(msg, RTA_DST, &row->to.addr);
-	nla_put_u32(msg, RTA_OIF, row->at.ifindex);
+	if (unreachable)
+		nla_put_u32(msg, RTA_PRIORITY, TN_LAST_METRIC);
+	else
+		nla_put_u32(msg, RTA_OIF, row->at.ifindex);
 	if (via)
 		put_addr_attr(msg, RTA_GATEWAY, &row->via);
 	if (!addr_is_unset(&row->src))
@@ -444,10 +457,26 @@ static struct nl_msg *route_request(int type, int flags, const struct route_row 
 	return msg;
 }
 
-static const char *route_remedy(int number)
+#define ROUTE_TEXT 128
+
+/* "route to 100.64.0.0/16 on shared0" */
+static const char *route_text(const struct route_row *row, char text[ROUTE_TEXT])
+{
+	if (route_is_unreachable(row))
+		snprintf(text, ROUTE_TEXT, "unreachable route to %s", PREFIX(&row->to));
+	else
+		snprintf(text, ROUTE_TEXT, "route to %s on %s", PREFIX(&row->to), row->at.name);
+	return text;
+}
+#define ROUTE(row) route_text(row, (char[ROUTE_TEXT]){ 0 })
+
+static const char *route_remedy(const struct route_row *row, int number)
 {
 	switch (number) {
 	case EEXIST:
+		if (route_is_unreachable(row))
+			return "; another one with the same metric is there: `ip route` shows it, "
+			       "remove it";
 		return "; another one leads there already: `ip route` shows it, remove it or name "
 		       "its way in the router's `routes`";
 	case ENETDOWN:
@@ -463,8 +492,8 @@ int netlink_put_route(const struct route_row *row, struct error *err)
 
 	if (!a.number)
 		return 0;
-	return error_set(err, "cannot add the route to %s on %s: %s%s%s", PREFIX(&row->to),
-			 row->at.name, strerror(a.number), a.text, route_remedy(a.number));
+	return error_set(err, "cannot add the %s: %s%s%s", ROUTE(row), strerror(a.number), a.text,
+			 route_remedy(row, a.number));
 }
 
 int netlink_del_route(const struct route_row *row, struct error *err)
@@ -473,8 +502,7 @@ int netlink_del_route(const struct route_row *row, struct error *err)
 
 	if (!a.number || a.number == ESRCH || a.number == ENODEV || a.number == ENETDOWN)
 		return 0;
-	return error_set(err, "cannot remove the route to %s on %s: %s%s", PREFIX(&row->to),
-			 row->at.name, strerror(a.number), a.text);
+	return error_set(err, "cannot remove the %s: %s%s", ROUTE(row), strerror(a.number), a.text);
 }
 
 /* ------------------------------------------------------------ qdiscs */
@@ -566,8 +594,9 @@ int netlink_route_to(const struct tn_addr *to, uint32_t *ifindex, struct error *
 		return error_set(err, "cannot look up a route: %s",
 				 nl_geterror(ret ? ret : -NLE_NOMEM));
 	ret = rtnl_route_lookup(sock, dst, &route);
-	/* the kernel's "no route" is an error, and so are its unreachable and prohibit routes */
-	if (!ret && rtnl_route_get_nnexthops(route) > 0)
+	/* the kernel's "no route" is an error; its unreachable routes of IPv6 lead to lo */
+	if (!ret && rtnl_route_get_type(route) == RTN_UNICAST &&
+	    rtnl_route_get_nnexthops(route) > 0)
 		*ifindex = rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, 0));
 	return 0;
 }

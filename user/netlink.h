@@ -11,13 +11,9 @@
 #include "machine.h"
 
 /*
- * Our mark: the protocol of addresses (IFA_PROTO, kernel 5.18) and routes (rtm_protocol) that
- * tenantnat put there. `ip route show proto 116`.
+ * All interfaces, by index, with their addresses, and the routes of the main table; the caller's
+ * to free.
  */
-#define TN_PROTOCOL 116
-
-/* All interfaces, by index, with their addresses, and the routes of the main table; the caller's
- * to free. */
 int netlink_ifaces(struct ifaces *out, struct error *err);
 
 /*
@@ -33,8 +29,8 @@ int32_t netlink_netnsid(int fd);
 /*
  * Put an address or a route there, with our mark, or take one of ours away. One that is there
  * already, or elsewhere already, is an error; to take away what is not there is none. `place`
- * tells the interface; its namespace is the current one. Addresses bring no route of their
- * own, and are not probed for duplicates by the kernel.
+ * tells the interface, or that the route is unreachable; its namespace is the current one.
+ * Addresses bring no route of their own, and are not probed for duplicates by the kernel.
  */
 int netlink_put_addr(const struct addr_row *row, struct error *err);
 int netlink_del_addr(const struct addr_row *row, struct error *err);

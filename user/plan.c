@@ -715,6 +715,11 @@ static void describe_route(struct plan_text *out, char sign, const struct route_
 {
 	bool behind = !addr_is_unset(&row->via);
 
+	if (route_is_unreachable(row)) {
+		say(out, sign, "route %s %s unreachable, as the last resort", row->at.tenant,
+		    PREFIX(&row->to));
+		return;
+	}
 	say(out, sign, "route %s %s%s%s on %s", row->at.tenant, PREFIX(&row->to),
 	    behind ? " via " : "", behind ? ADDR(&row->via) : "", row->at.name);
 }

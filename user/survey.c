@@ -59,6 +59,10 @@ static void look(struct machine *have, const struct netns *ns, const char *spec,
 	if (is_looked_at(have, ns))
 		return;
 	*vec_push(&have->looked) = at;
+	vec_each (r, &ifaces->routes) {
+		if (r->ours && !r->ifindex)
+			*vec_push(&have->routes) = (struct route_row){ .at = at, .to = r->to };
+	}
 	vec_each (i, &ifaces->list) {
 		at.ifindex = i->index;
 		memcpy(at.name, i->name, sizeof(at.name));
@@ -394,6 +398,7 @@ int survey_router(const struct model *m, struct tenant *t, struct machine *have,
 	iface_inside_doubt(&f->ifaces, t->router, shared, &f->doubt);
 	note_raw(f);
 	note_interface(t, &ns, shared, f);
+	f->has_v6 = sysctl_exists("ipv6/conf/all/forwarding");
 	note_forwarding(t->router, f);
 	look(have, &ns, t->router->netns, t->name, &f->ifaces);
 	join_see(m, shared, f);

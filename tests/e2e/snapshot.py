@@ -126,7 +126,7 @@ def attached(ns):
                 out[name, way] = sh(["tc", "-n", ns.name, "filter", "show", "dev", name,
                                      way]).stdout
     out["addresses"] = sh(["ip", "-n", ns.name, "-j", "address"]).stdout
-    out["routes"] = sh(["ip", "-n", ns.name, "route"]).stdout
+    out["routes"] = [sh(["ip", family, "-n", ns.name, "route"]).stdout for family in ("-4", "-6")]
     return out
 
 

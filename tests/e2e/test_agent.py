@@ -282,7 +282,7 @@ def test_agent_router_settings(lab):
         green.ip("addr flush dev shared0 scope global")
         lab.apply(with_green(lab))
         kept = addresses(green), routes(green)
-        equal(kept[1], [SUBNET], "routes of green")
+        equal(kept[1], [SUBNET, f"unreachable {SUBNET}"], "routes of green")
         with Agent(lab):
             def whole():
                 equal((addresses(green), routes(green)), kept, "addresses and routes")
@@ -405,7 +405,7 @@ def test_agent_says_it_once(lab):
             equal(len(agent.says("tenant green", "cannot")), 1, "lines about green")
             lab.green.ip(theirs.replace("add", "del"))
             agent.says("tenant green", "in order again")
-            equal(routes(lab.green), [SUBNET], "routes of green")
+            equal(routes(lab.green), [SUBNET, f"unreachable {SUBNET}"], "routes of green")
     finally:
         lab.green.run("ip", *theirs.replace("add", "del").split(), check=False)
         lab.apply()

@@ -12,7 +12,7 @@ from scapy.all import Ether, ICMPv6ND_NA, ICMPv6NDOptDstLLAddr, IPv6
 from case import equal, eventually, hook, once
 from cli import Cli
 from lab import (BLUE, BLUE1, FIXED, FIXED_V6, GREEN, INSIDE, INSIDE_V6, PLAIN, RED, RED1,
-                 RED1_V6, RED2, SUBNET)
+                 RED1_V6, RED2, SUBNET, SUBNET_V6)
 from net import mount_bpffs, sh, unmount_bpffs, veth
 from snapshot import machine, unchanged
 from test_check import cable, meanwhile
@@ -54,11 +54,12 @@ def parts(data):
 
 
 def routes(ns):
-    """["PREFIX [via GATEWAY]"] that bear the mark, both families."""
+    """["[unreachable] PREFIX [via GATEWAY]"] that bear the mark, both families."""
     out = []
     for family in ("-4", "-6"):
         found = json.loads(ns.run("ip", family, "-j", "route", "show", "proto", str(MARK)).stdout)
-        out += [r["dst"] + (f" via {r['gateway']}" if "gateway" in r else "") for r in found]
+        out += [("" if r.get("type", "unicast") == "unicast" else r["type"] + " ") + r["dst"] +
+                (f" via {r['gateway']}" if "gateway" in r else "") for r in found]
     return out
 
 
@@ -125,15 +126,16 @@ def test_join_of_a_bare_router(lab):
         before = forwarding(lab.green)
         said = lab.apply(with_green(lab))
         for line in ("+ address green 100.64.3.254/32 on shared0",
+                     f"+ route green {SUBNET} unreachable, as the last resort",
                      f"+ route green {SUBNET} on shared0",
                      "~ setting green ipv4/conf/lan0/forwarding = 1",
                      "~ setting green ipv4/conf/shared0/forwarding = 1"):
             assert line in said, f"no `{line}` in {said}"
         equal(addresses(lab.green), ["100.64.3.254/32"], "addresses")
-        equal(routes(lab.green), [SUBNET], "routes")
+        equal(routes(lab.green), [SUBNET, f"unreachable {SUBNET}"], "routes")
         green, = [t for t in lab.cli.json("show")["tenants"] if t["tenant"] == "green"]
-        equal((green["router"]["addresses"], green["router"]["routes"]),
-              (["100.64.3.254"], [{"to": SUBNET, "via": None}]), "show")
+        equal([green["router"][what] for what in ("addresses", "routes", "unreachable")],
+              [["100.64.3.254"], [{"to": SUBNET, "via": None}], [SUBNET]], "show")
         # and of nobody else
         equal({k: v for k, v in forwarding(lab.green).items() if v != before[k]},
               {"lan0": 1, "shared0": 1}, "forwarding that changed")
@@ -221,7 +223,8 @@ def test_routes_behind_a_gateway(lab):
     with bare(lab), another_gateway(lab):
         lab.apply(definitions((other, PLAIN), ("100.64.9.0/24", PLAIN)))
         equal(sorted(routes(lab.green)),
-              sorted([SUBNET, f"{other} via {PLAIN}", f"100.64.9.0/24 via {PLAIN}"]), "routes")
+              sorted([SUBNET, f"{other} via {PLAIN}", f"100.64.9.0/24 via {PLAIN}",
+                      f"unreachable {SUBNET}", f"unreachable {other}"]), "routes")
         equal(way("100.65.3.4"), f"100.65.3.4 via {PLAIN} dev shared0", "the way")
         said = lab.apply(definitions((other, "100.64.0.251")))
         assert f"~ route green {other} via 100.64.0.251 on shared0" in said, said
@@ -243,7 +246,7 @@ def test_what_was_lost_comes_back(lab):
     """Taken away by hand, and with the link: routes go down with it, IPv6 addresses too."""
     with bare(lab) as vm:
         lab.apply(with_green(lab))
-        for lost in (f"route del {SUBNET}", "addr flush dev shared0 scope global",
+        for lost in (f"route del {SUBNET}", "route flush proto 116", "addr flush dev shared0 scope global",
                      "link set shared0 down"):
             lab.green.ip(lost, "link set shared0 up")
             said = lab.apply(with_green(lab))
@@ -334,7 +337,8 @@ def test_join_in_both_families(lab):
         said = lab.apply(with_green(lab))
         assert "~ setting green ipv6/conf/all/forwarding = 1" in said, said
         equal(sorted(addresses(lab.green)), ["100.64.3.254/32", "fd64::3:fffe/128"], "addresses")
-        equal(routes(lab.green), [SUBNET, "fd64::/64"], "routes")
+        equal(routes(lab.green), [SUBNET, f"unreachable {SUBNET}",
+                                  SUBNET_V6, f"unreachable {SUBNET_V6}"], "routes")
         ping(vm, RED1_V6)
         ping(lab.red1, GREEN1_V6)
         lab.cli.run("detach", "green")

@@ -6,7 +6,9 @@
 
 /*
  * Interfaces lan0 (index 1) and shared0 (2) of a router. `seen`, separated by `;`, what they
- * have: "ADDRESS" of shared0, "PREFIX [via=ADDRESS] [on=INDEX]" a route. A `!` before it: ours.
+ * have: "ADDRESS" of shared0, "PREFIX [via=ADDRESS] [on=INDEX]" a route (on=0: an unreachable one).
+ * A
+ * `!` before it: ours.
  */
 static struct ifaces ifaces_of(const char *seen)
 {
@@ -47,6 +49,7 @@ static struct router_facts facts_of(const char *seen)
 
 	f.ifaces = ifaces_of(seen);
 	f.row.inside[0] = 1;
+	f.has_v6 = true;
 	return f;
 }
 
@@ -128,48 +131,52 @@ static void settles(const char *definitions, const char *seen, const char *text)
 	vec_free(&f.settings);
 }
 
+/* RED's subnets, when they are reached by no other route. */
+#define UNREACHABLE "way 9 0 100.64.0.0/16\nway 9 0 fd64::/64\n"
+
 #define FORWARD_V4 "set 9 ipv4/conf/lan0/forwarding 1\nset 9 ipv4/conf/shared0/forwarding 1\n"
 #define FORWARD_V6                                                              \
 	"set 9 ipv6/conf/all/forwarding 1\nset 9 ipv6/conf/lan0/forwarding 1\n" \
 	"set 9 ipv6/conf/shared0/forwarding 1\n"
 
-Test(join, nothing_but_forwarding_when_all_is_there)
+Test(join, what_is_there_is_left_alone)
 {
 	settles(RED "router; map 10.0.0.5;", "100.64.0.2; 100.64.0.0/16",
-		"own 100.64.0.2 1 1\n" FORWARD_V4);
+		"own 100.64.0.2 1 1\n" UNREACHABLE FORWARD_V4);
 	/* a wider one, of whomever */
 	settles(RED "router; map 10.0.0.5;", "100.64.0.2; 100.64.0.0/10",
-		"own 100.64.0.2 1 1\n" FORWARD_V4);
+		"own 100.64.0.2 1 1\n" UNREACHABLE FORWARD_V4);
 	/* what is pinned may be there already, too */
 	settles(RED "router pin=100.64.0.2; map 10.0.0.5;", "100.64.0.2; 100.64.0.0/16",
-		"own 100.64.0.2 1 1\n" FORWARD_V4);
+		"own 100.64.0.2 1 1\n" UNREACHABLE FORWARD_V4);
 }
 
 Test(join, what_is_leased_is_put_there)
 {
 	settles(RED "router lease=100.64.1.254; map 10.0.0.5;", "10.0.0.1; fe80::1",
 		"own 100.64.1.254 1 1\n"
-		"addr 9 2 100.64.1.254 128\n"
+		"addr 9 2 100.64.1.254 128\n" UNREACHABLE
 		"way 9 2 100.64.0.0/16 src=100.64.1.254\n" FORWARD_V4);
 	/* and stays there */
 	settles(RED "router lease=100.64.1.254; map 10.0.0.5;", "!100.64.1.254; !100.64.0.0/16",
 		"own 100.64.1.254 1 1\n"
-		"addr 9 2 100.64.1.254 128\n"
+		"addr 9 2 100.64.1.254 128\n" UNREACHABLE
 		"way 9 2 100.64.0.0/16 src=100.64.1.254\n" FORWARD_V4);
 	settles(RED "router lease=fd64::1:fffe; map fd00::5;", "",
 		"own fd64::1:fffe 1 1\n"
-		"addr 9 2 fd64::1:fffe 128\n"
+		"addr 9 2 fd64::1:fffe 128\n" UNREACHABLE
 		"way 9 2 fd64::/64 src=fd64::1:fffe\n" FORWARD_V6);
 	/* beside one that somebody else gave it */
 	settles(RED "router pin=100.64.0.9; map 10.0.0.5;", "100.64.0.2; 100.64.0.0/16",
 		"own 100.64.0.2 1 1\nown 100.64.0.9 1 1\n"
-		"addr 9 2 100.64.0.9 128\n" FORWARD_V4);
+		"addr 9 2 100.64.0.9 128\n" UNREACHABLE FORWARD_V4);
 }
 
 Test(join, routes_that_do_not_do)
 {
 	static const char red[] = RED "router; map 10.0.0.5;";
-	static const char needed[] = "own 100.64.0.2 1 1\nway 9 2 100.64.0.0/16\n" FORWARD_V4;
+	static const char needed[] =
+		"own 100.64.0.2 1 1\n" UNREACHABLE "way 9 2 100.64.0.0/16\n" FORWARD_V4;
 
 	settles(red, "100.64.0.2", needed);
 	/* narrower, of another interface, through a gateway */
@@ -177,6 +184,30 @@ Test(join, routes_that_do_not_do)
 	settles(red, "100.64.0.2; 100.64.0.0/16 on=1", needed);
 	settles(red, "100.64.0.2; 100.64.0.0/16 via=100.64.0.1", needed);
 	settles(red, "100.64.0.2; fd64::/64; 0.0.0.0/0 via=100.64.0.1", needed);
+}
+
+/* The tenant has no IPv6 mapping: whoever forwards IPv6 would send it by the default route. */
+Test(join, unreachable_when_nothing_else_leads_there)
+{
+	static const char red[] = RED "router; map 10.0.0.5;";
+	_cleanup_model_ struct model m = model_of(red);
+	struct router_facts f = facts_of("100.64.0.2");
+
+	settles(red, "100.64.0.2; 100.64.0.0/16; !100.64.0.0/16 on=0; !fd64::/64 on=0",
+		"own 100.64.0.2 1 1\n" UNREACHABLE FORWARD_V4);
+	/* somebody else's does the same, but not one to more or less than the subnet */
+	settles(red, "100.64.0.2; 100.64.0.0/16; 100.64.0.0/16 on=0",
+		"own 100.64.0.2 1 1\nway 9 0 fd64::/64\n" FORWARD_V4);
+	settles(red, "100.64.0.2; 100.64.0.0/16; 100.64.0.0/15 on=0; fd64::/65 on=0",
+		"own 100.64.0.2 1 1\n" UNREACHABLE FORWARD_V4);
+	/* and it does not do what the on-link route is there for */
+	settles(red, "100.64.0.2; 100.64.0.0/16 on=0",
+		"own 100.64.0.2 1 1\nway 9 0 fd64::/64\nway 9 2 100.64.0.0/16\n" FORWARD_V4);
+
+	f.has_v6 = false;
+	join_settle(&m, &m.tenants.v[0], &f);
+	cr_assert_eq(f.routes.n, 1);
+	cr_expect_str_eq(PREFIX(&f.routes.v[0].to), "100.64.0.0/16");
 }
 
 Test(join, behind_a_gateway)
@@ -187,17 +218,19 @@ Test(join, behind_a_gateway)
 
 	settles(net, "100.64.0.2; 100.64.0.0/16",
 		"own 100.64.0.2 1 1\n"
+		"way 9 0 100.64.0.0/16\nway 9 0 100.65.0.0/16\nway 9 0 fd64::/64\n"
 		"way 9 2 100.64.9.0/24 via=100.64.0.3\n"
 		"way 9 2 100.65.0.0/16 via=100.64.0.1\n" FORWARD_V4);
 	settles(net,
 		"100.64.0.2; 100.64.0.0/16; 100.65.0.0/16 via=100.64.0.1;"
 		"100.64.9.0/24 via=100.64.0.4",
 		"own 100.64.0.2 1 1\n"
+		"way 9 0 100.64.0.0/16\nway 9 0 100.65.0.0/16\nway 9 0 fd64::/64\n"
 		"way 9 2 100.64.9.0/24 via=100.64.0.3\n" FORWARD_V4);
 	/* the second subnet is on-link unless it is said to be elsewhere */
 	settles("net 100.64.0.0/16 100.65.0.0/16; tenant red; router; map 10.0.0.5;",
 		"100.64.0.2; 100.64.0.0/16",
-		"own 100.64.0.2 1 1\n"
+		"own 100.64.0.2 1 1\nway 9 0 100.64.0.0/16\nway 9 0 100.65.0.0/16\n"
 		"way 9 2 100.65.0.0/16\n" FORWARD_V4);
 }
 

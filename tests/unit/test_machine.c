@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "fixture.h"
 
-/* `router` statements, each with the addresses of the `own` statements of that router. */
+/*
+ * `router` statements, each with the addresses of the `own` statements of that router, and the
+ * `way` statements of its namespace.
+ */
 static struct facts facts_of(const char *text)
 {
 	_cleanup_machine_ struct machine m = machine_of(text);
@@ -14,6 +17,10 @@ static struct facts facts_of(const char *text)
 		vec_each (row, &m.shared) {
 			if (row->router == r->id)
 				*vec_push(&f->own) = row->shared;
+		}
+		vec_each (row, &m.routes) {
+			if (row->at.netns_ino == r->netns_ino)
+				*vec_push(&f->routes) = *row;
 		}
 	}
 	return out;
@@ -177,6 +184,40 @@ Test(machine, out_of_scope_nothing_comes_anew)
 	      "net 100.64.0.0/16\n"
 	      "to 100.64.1.5 10.0.0.5 1 1\n"
 	      "router 1 red kept\n");
+}
+
+/* An unreachable route is no interface's: it stays as long as any router is there. */
+Test(machine, routers_of_one_namespace)
+{
+	static const char there[] = "router 1 red if=2 ino=9; router 2 blue if=3 ino=9;"
+				    "way 9 0 100.64.0.0/16; way 9 2 100.64.0.0/16;"
+				    "way 9 3 100.64.0.0/16;";
+	static const char facts[] = "router 1 red if=2 ino=9 via=tc; router 2 blue if=3 ino=9 "
+				    "via=tc; way 9 0 100.64.0.0/16;";
+	static const char net[] = "net 100.64.0.0/16;"
+				  "tenant red id=1; router id=1; tenant blue id=2; router id=2;";
+
+	wants(net, facts, "", NULL,
+	      "net 100.64.0.0/16\n"
+	      "router 1 red if=2 ino=9 via=tc\n"
+	      "router 2 blue if=3 ino=9 via=tc\n"
+	      "way 9 0 100.64.0.0/16\n");
+	wants(net, "router 1 red if=2 ino=9 via=tc; way 9 0 100.64.0.0/16; way 9 2 100.64.0.0/16;",
+	      there, "red",
+	      "net 100.64.0.0/16\n"
+	      "router 1 red if=2 ino=9 via=tc\n"
+	      "router 2 blue if=3 ino=9 kept\n"
+	      "way 9 0 100.64.0.0/16\n"
+	      "way 9 2 100.64.0.0/16\n"
+	      "way 9 3 100.64.0.0/16\n");
+	/* red leaves, blue stays, and then nobody */
+	wants(net, "", there, "red",
+	      "net 100.64.0.0/16\n"
+	      "router 2 blue if=3 ino=9 kept\n"
+	      "way 9 0 100.64.0.0/16\n"
+	      "way 9 3 100.64.0.0/16\n");
+	wants(net, "", "router 1 red if=2 ino=9; way 9 0 100.64.0.0/16;", "red",
+	      "net 100.64.0.0/16\n");
 }
 
 /* a counter lost its slot if rows were made anew */

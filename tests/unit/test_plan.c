@@ -46,6 +46,13 @@ Test(plan, addresses_and_routes)
 	      "move addr 9 3 100.64.0.2 120\nput addr 9 3 100.64.0.2 112\n");
 	steps("way 9 3 100.64.0.0/16;", "way 9 3 100.64.0.0/17;",
 	      "put way 9 3 100.64.0.0/16\ndel way 9 3 100.64.0.0/17\n");
+	/* an unreachable one is another, whatever else leads there */
+	steps("way 9 0 100.64.0.0/16; way 9 3 100.64.0.0/16;", "way 9 3 100.64.0.0/16;",
+	      "put way 9 0 100.64.0.0/16\n");
+	steps("way 9 3 100.64.0.0/16;", "way 9 0 100.64.0.0/16; way 9 3 100.64.0.0/16;",
+	      "del way 9 0 100.64.0.0/16\n");
+	steps("way 9 0 100.64.0.0/16;", "way 8 0 100.64.0.0/16; way 9 0 100.64.0.0/16;",
+	      "del way 8 0 100.64.0.0/16\n");
 	/* what leads another way has to go first: a route is there once */
 	steps("way 9 3 100.64.0.0/16 via=100.65.0.1;", "way 9 3 100.64.0.0/16;",
 	      "move way 9 3 100.64.0.0/16\nput way 9 3 100.64.0.0/16 via=100.65.0.1\n");
@@ -339,9 +346,11 @@ static void add_settled(struct dice *d, struct machine *m)
 
 	if (chance(d, 50))
 		route.to = prefix_of("fd64::/64");
-	if (chance(d, 50))
+	if (chance(d, 30))
+		route.at.ifindex = 0;
+	if (route.at.ifindex && chance(d, 50))
 		route.via = random_shared(d);
-	if (chance(d, 50))
+	if (route.at.ifindex && chance(d, 50))
 		route.src = random_shared(d);
 	snprintf(setting.path, sizeof(setting.path), "%s", paths[roll(d, 2)]);
 	if (!HAS(&m->addrs, &addr, addr_row_cmp))
