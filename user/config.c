@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <yaml.h>
@@ -84,6 +85,7 @@ struct parse {
 	VEC(struct tenant_at) tenants;
 	VEC(struct mapping_at) mappings; /* of all tenants, in the order of the file */
 	VEC(struct pos) inside;		 /* of the current router */
+	struct pos burst;		 /* of the current limit */
 	VEC(struct named_at) from;	 /* of all rules, in the order of the file */
 	VEC(struct named_at) to;	 /* the same */
 	VEC(struct route_at) routes;	 /* of all routers, in the order of the file */
@@ -924,7 +926,6 @@ static struct limit *limit_of(struct parse *p)
 }
 
 #define LIMIT_RATE_MAX	  125000000000 /* 1 Tbit/s */
-#define LIMIT_BURST_MAX	  ((uint64_t)1 << 30)
 #define LIMIT_PACKETS_MAX 1000000000
 
 static void limit_rate(struct parse *p, const char *text, struct pos at)
@@ -945,16 +946,25 @@ static void limit_rate(struct parse *p, const char *text, struct pos at)
 
 static void limit_burst(struct parse *p, const char *text, struct pos at)
 {
-	uint64_t *burst = &limit_of(p)->burst;
+	p->burst = at;
+	if (!amount(text, size_units, ARRAY_SIZE(size_units), &limit_of(p)->burst))
+		complain(p, at, "`%s` is no size; write it like `20mb`, in b, kb or mb",
+			 QUOTE(text));
+}
 
-	if (!amount(text, size_units, ARRAY_SIZE(size_units), burst))
-		complain(p, at, "`%s` is no size; write it like `1mb`, in b, kb or mb",
-			 QUOTE(text));
-	else if (*burst < LIMIT_BURST_MIN || *burst > LIMIT_BURST_MAX)
-		complain(p, at,
-			 "the burst `%s` is not between 128kb, which the kernel hands on in one "
-			 "piece, and 1024mb; use another one",
-			 QUOTE(text));
+/* Behind the last key, because `rate` may come after `burst`. */
+static void check_burst(struct parse *p, const struct limit *l)
+{
+	uint64_t least = limit_burst_least(l->rate);
+
+	if (l->burst < least)
+		complain(p, p->burst,
+			 "the burst is below %" PRIu64 "kb, without which TCP does not reach that "
+			 "rate; use at least that, or leave `burst` out",
+			 least / 1024);
+	else if (l->burst > LIMIT_BURST_MAX)
+		complain(p, p->burst, "the burst is above %" PRIu64 "mb; use a smaller one",
+			 LIMIT_BURST_MAX >> 20);
 }
 
 static void limit_packets(struct parse *p, const char *text, struct pos at)
@@ -971,35 +981,37 @@ static void limit_packets(struct parse *p, const char *text, struct pos at)
 enum { LIMIT_RATE, LIMIT_BURST, LIMIT_PACKETS };
 static const struct key limit_keys[] = {
 	[LIMIT_RATE] = { "rate", TEXT, 0, limit_rate, "rate: 100mbit" },
-	[LIMIT_BURST] = { "burst", TEXT, 0, limit_burst, "burst: 1mb" },
+	[LIMIT_BURST] = { "burst", TEXT, 0, limit_burst, "burst: 20mb" },
 	[LIMIT_PACKETS] = { "packets", TEXT, 0, limit_packets, "packets: 10000" },
 };
 static const struct level limit_level = LEVEL("a limit", limit_keys);
 
 static void mapping_limit(struct parse *p, const char *text, struct pos at)
 {
+	static const unsigned int rate = 1U << LIMIT_RATE, burst = 1U << LIMIT_BURST,
+				  packets = 1U << LIMIT_PACKETS;
 	struct seen seen = take_level(p, &limit_level);
 	struct limit *l = limit_of(p);
 
 	(void)text;
+	if (!p->over && !(~seen.given & (rate | burst)) && !(seen.bad & (rate | burst)))
+		check_burst(p, l);
 	if (seen.bad || p->over)
 		return;
-	if (!(seen.given & (1U << LIMIT_RATE | 1U << LIMIT_PACKETS)))
+	if (!(seen.given & (rate | packets)))
 		complain(p, at,
 			 "the limit limits nothing; add `rate: 100mbit` or `packets: 10000`");
-	else if (l->burst && !l->rate)
+	else if (seen.given & burst && !l->rate)
 		complain(p, at, "the limit has a `burst` and no `rate`; add `rate: 100mbit`");
-	if (l->rate && !l->burst)
-		l->burst = l->rate / 10 > LIMIT_BURST_MIN ? l->rate / 10 : LIMIT_BURST_MIN;
-	if (l->burst > LIMIT_BURST_MAX)
-		l->burst = LIMIT_BURST_MAX;
+	if (l->rate && !(seen.given & burst))
+		l->burst = limit_burst_default(l->rate);
 }
 
 static const struct key mapping_keys[] = {
 	{ "name", TEXT, 0, mapping_name, "name: db" },
 	{ "fixed", TEXT, REQUIRED, mapping_fixed, "fixed: 10.0.0.5" },
 	{ "shared", TEXT, 0, mapping_shared, "shared: 100.64.1.9" },
-	{ "limit", MAP, 0, mapping_limit, "limit: {rate: 100mbit, burst: 1mb}" },
+	{ "limit", MAP, 0, mapping_limit, "limit: {rate: 100mbit, burst: 20mb}" },
 };
 static const struct level mapping_level = LEVEL("a mapping", mapping_keys);
 

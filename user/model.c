@@ -19,6 +19,30 @@ static const char *const forwarding_names[] = {
 #undef X
 };
 
+static uint64_t within(uint64_t least, uint64_t value, uint64_t most)
+{
+	return value < least ? least : value > most ? most : value;
+}
+
+uint64_t limit_burst_default(uint64_t rate)
+{
+	return within(LIMIT_BURST_FLOOR, rate * LIMIT_BURST_MS / 1000, LIMIT_BURST_MAX);
+}
+
+uint64_t limit_burst_least(uint64_t rate)
+{
+	uint64_t kib = (rate * LIMIT_BURST_LEAST_MS / 1000 + 1023) / 1024;
+
+	return within(LIMIT_BURST_FLOOR, kib * 1024, LIMIT_BURST_MAX);
+}
+
+uint64_t limit_packet_burst(uint64_t packets)
+{
+	if (!packets)
+		return 0;
+	return within(PACKET_BURST_FLOOR, packets * LIMIT_BURST_MS / 1000, UINT64_MAX);
+}
+
 /* The index of a name; `n` when it is none of them. */
 static unsigned int name_index(const char *const *names, unsigned int n, const char *name)
 {

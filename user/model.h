@@ -84,7 +84,27 @@ struct limit {
 	uint64_t packets; /* packets a second */
 };
 
-#define LIMIT_BURST_MIN ((uint64_t)128 << 10) /* the largest GSO frame fits twice */
+/*
+ * What a bucket holds, in milliseconds of its rate. A stream of TCP that has emptied it loses
+ * nearly all that is under way, and often sends again only after its retransmission time-out,
+ * which is 200 ms and the round trip at the least on Linux (TCP_RTO_MIN). A bucket that is full
+ * before then loses what the rate would have let through meanwhile. docs/limits.md has the
+ * measurements.
+ */
+#define LIMIT_BURST_MS	     500 /* when the file does not say */
+#define LIMIT_BURST_LEAST_MS 300 /* what the file may say */
+
+/* However low the rate is: a GSO frame of 64 KiB, or of 128 segments, fits. */
+#define LIMIT_BURST_FLOOR  ((uint64_t)128 << 10)
+#define PACKET_BURST_FLOOR 128
+/* However high the rate is: the programs count burst * 10^9 in 64 bits. */
+#define LIMIT_BURST_MAX ((uint64_t)16 << 30)
+
+/* Bytes, of a rate in bytes a second. The least one is a multiple of 1024. */
+uint64_t limit_burst_default(uint64_t rate);
+uint64_t limit_burst_least(uint64_t rate);
+/* Packets, of a number of packets a second; 0 for 0. */
+uint64_t limit_packet_burst(uint64_t packets);
 
 struct mapping {
 	char *name;	       /* NULL: none */

@@ -377,14 +377,12 @@ static void make_limits(const struct model *m, struct policy *out)
 	vec_each (t, &m->tenants) {
 		vec_each (mapping, &t->mappings) {
 			const struct limit *l = &mapping->limit;
-			uint64_t burst = l->packets / 10;
 
 			if (!l->rate && !l->packets)
 				continue;
-			if (l->packets && burst < PACKET_BURST_MIN)
-				burst = PACKET_BURST_MIN;
-			*vec_push(&out->limits) = (struct limit_row){ mapping->shared, l->rate,
-								      l->burst, l->packets, burst };
+			*vec_push(&out->limits) =
+				(struct limit_row){ mapping->shared, l->rate, l->burst, l->packets,
+						    limit_packet_burst(l->packets) };
 		}
 	}
 	vec_sort(&out->limits, limit_row_cmp);

@@ -45,8 +45,6 @@ struct policy {
 
 /* The largest number of rows in accepts or services; and rule ids are below it. */
 #define POLICY_ROWS_MAX (1U << 22)
-/* Packets that may come at once, when the definitions say nothing about it: a tenth of a second. */
-#define PACKET_BURST_MIN 64
 
 /*
  * The rows of the definitions (complete: ids of tenants and rules, shared addresses given). Of

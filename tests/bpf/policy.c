@@ -11,6 +11,7 @@
 
 #include "addr.h"
 #include "harness.h"
+#include "model.h"
 
 #define EVERYTHING   TN_CLASSES_COUNT
 #define ALL_OF(c)    TN_CLASS_##c, 0, 0xffff
@@ -641,7 +642,8 @@ static void no_more_than_the_limit(struct lab *lab)
 {
 	static const struct packet in = UDP_(BLUE_SHARED, 1, RED_SHARED, 2),
 				   out = UDP_(RED_VM, 2, BLUE_SHARED, 1),
-				   other = UDP_(BLUE_SHARED, 1, RED_SHARED2, 2);
+				   other = UDP_(BLUE_SHARED, 1, RED_SHARED2, 2),
+				   large = UDP_(BLUE_SHARED, 1, RED_SHARED, 2, .payload = 1472);
 	/* one packet a second, five at once */
 	struct tn_limit packets = { .packets = 1, .packet_burst = 5 };
 	/* 28 bytes each, of 1 byte a second: five at once */
@@ -656,6 +658,18 @@ static void no_more_than_the_limit(struct lab *lab)
 		     { "one too many out", OUT, out, TN_DROP_LIMIT },
 		     { "another mapping", IN, other, PASSES });
 	}
+	/* 128 KiB, however low the rate is, are 87 packets of 1,500 bytes */
+	lab_limit(lab, RED_SHARED, &(struct tn_limit){ .rate = 1, .burst = limit_burst_least(1) });
+	for (int n = 0; n < 87; n++)
+		PLAY(lab, { "in the bucket", IN, large, PASSES });
+	PLAY(lab, { "beyond it", IN, large, TN_DROP_LIMIT });
+	/* the largest ones that can be counted */
+	lab_limit(lab, RED_SHARED,
+		  &(struct tn_limit){ .rate = 1,
+				      .burst = LIMIT_BURST_MAX,
+				      .packets = 1,
+				      .packet_burst = limit_packet_burst(1000000000) });
+	PLAY(lab, { "the largest bucket", IN, large, PASSES });
 	/* so much at once that time makes no difference to this test */
 	lab_limit(lab, RED_SHARED,
 		  &(struct tn_limit){ .rate = 1000000000,

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """restore: what state.db says, once, as far as the machine is there."""
+import contextlib
 import os
+import sqlite3
 
 from case import equal, eventually, hook, once
 from lab import BLUE1, FIXED, INSIDE, INSIDE_INDEX, RED1
@@ -206,3 +208,33 @@ def test_restore_past_an_address_that_is_leased(lab):
 def test_restore_of_nothing(lab):
     cli = lab.cli.elsewhere(state=lab.scratch + "/nothing", bpffs="/sys/fs/bpf/nothing")
     equal(cli.lines("restore"), ["nothing to be done"], "restore")
+
+
+def limited(lab, limit):
+    """The lab's file, with a limit for red's first address."""
+    definitions = lab.definitions()
+    definitions["red"].limits = {FIXED: limit}
+    return lab.put("limited.yaml", definitions.yaml())
+
+
+@once
+def test_restore_keeps_a_smaller_burst(lab):
+    """What an earlier version took for enough stays in force; a file with it is refused."""
+    old = 1250000
+    line = f"~ mapping red/db {FIXED} -> {RED1}, limit 100000000 bit/s burst {{}} bytes"
+    lab.cli.apply(limited(lab, "{rate: 100mbit}"))
+    try:
+        with contextlib.closing(sqlite3.connect(lab.cli.state + "/state.db")) as db, db:
+            equal(db.execute("UPDATE mapping SET burst = ? WHERE rate > 0", (old,)).rowcount, 1,
+                  "mappings with a limit")
+        equal(lab.cli.lines("restore")[0], line.format(old), "restore")
+        lab.cli.run("map", "add", "blue", "10.0.0.77")
+        equal(lab.cli.lines("restore"), ["nothing to be done"], "restore again")
+        before = machine(lab)
+        said = lab.cli.run("apply", "-f", limited(lab, f"{{rate: 100mbit, burst: {old}b}}"), code=2)
+        assert "the burst is below 3663kb" in said.stderr, said.stderr
+        unchanged(before, machine(lab), "a burst that is too small")
+        said = lab.cli.apply(limited(lab, "{rate: 100mbit}"))
+        assert line.format(6250000) in said, said
+    finally:
+        lab.apply()

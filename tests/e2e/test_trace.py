@@ -228,7 +228,7 @@ def test_trace_limit(lab):
         packet = IP(src=FIXED, dst=BLUE1) / UDP(sport=4001, dport=53)
 
         def within_the_second():
-            from_vm(lab, *[packet] * 100)
+            from_vm(lab, *[packet] * 200)
             same(lab, ["red/db", BLUE1 + ":53", "-p", "udp"], ("blue", "limit"), from_vm, packet)
         eventually(within_the_second, 10)
 

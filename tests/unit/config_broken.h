@@ -308,17 +308,33 @@ static const struct broken broken[] = {
 	       "      - {fixed: 10.0.0.5, limit: {burst: 1mb}}\n"
 	       "      - {fixed: 10.0.0.6, limit: {}}\n"
 	       "      - {fixed: 10.0.0.7, limit: 1gbit}\n"
-	       "      - {fixed: 10.0.0.8, limit: {burst: 1mb, packets: 7}}\n",
+	       "      - {fixed: 10.0.0.8, limit: {burst: 1mb, packets: 7}}\n"
+	       "      - {fixed: 10.0.0.9, limit: {burst: 128kb, rate: 20mbit}}\n"
+	       "      - {fixed: 10.0.0.10, limit: {rate: 1mbit, burst: 131071b, packets: -1}}\n"
+	       "      - {fixed: 10.0.0.11, limit: {rate: 1mbit, burst: 0b}}\n"
+	       "      - {fixed: 10.0.0.12, limit: {rate: 1mbit, burst: 16385mb}}\n"
+	       "      - {fixed: 10.0.0.13, limit: {rate: 1mbit, burst: 1}}\n"
+	       "      - {fixed: 10.0.0.14, limit: {rate: 1, burst: 1b}}\n",
 	       "5:41: `10` is no rate; write it like `100mbit`, in bit, kbit, mbit or gbit\n"
 	       "6:41: the rate `0mbit` is not between 8kbit and 1000gbit; use another one\n"
-	       "7:55: the burst `64kb` is not between 128kb, which the kernel hands on in one "
-	       "piece, and 1024mb; use another one\n"
+	       "7:55: the burst is below 36622kb, without which TCP does not reach that rate; use "
+	       "at least that, or leave `burst` out\n"
 	       "8:44: `-1` is no number of packets a second; write it like `10000`, at least 1\n"
 	       "9:27: the limit limits nothing; add `rate: 100mbit` or `packets: 10000`\n"
 	       "10:27: the limit limits nothing; add `rate: 100mbit` or `packets: 10000`\n"
 	       "11:34: `limit` must be keys and values, not one value; write it like `limit: "
-	       "{rate: 100mbit, burst: 1mb}`\n"
-	       "12:27: the limit has a `burst` and no `rate`; add `rate: 100mbit`\n"),
+	       "{rate: 100mbit, burst: 20mb}`\n"
+	       "12:27: the limit has a `burst` and no `rate`; add `rate: 100mbit`\n"
+	       "13:42: the burst is below 733kb, without which TCP does not reach that rate; use "
+	       "at least that, or leave `burst` out\n"
+	       "14:56: the burst is below 128kb, without which TCP does not reach that rate; use "
+	       "at least that, or leave `burst` out\n"
+	       "14:74: `-1` is no number of packets a second; write it like `10000`, at least 1\n"
+	       "15:56: the burst is below 128kb, without which TCP does not reach that rate; use "
+	       "at least that, or leave `burst` out\n"
+	       "16:56: the burst is above 16384mb; use a smaller one\n"
+	       "17:56: `1` is no size; write it like `20mb`, in b, kb or mb\n"
+	       "18:42: `1` is no rate; write it like `100mbit`, in bit, kbit, mbit or gbit\n"),
 	BROKEN("another kind of forwarding",
 	       NETWORK
 	       "  - name: red\n"

@@ -334,6 +334,37 @@ Test(config, every_kind_of_forwarding)
 	}
 }
 
+Test(config, limits)
+{
+	static const struct {
+		const char *text;
+		struct limit limit;
+	} cases[] = {
+		{ "packets: 7", { .packets = 7 } },
+		{ "rate: 100mbit", { 12500000, 6250000, 0 } },
+		{ "rate: 8kbit", { 1000, 131072, 0 } },
+		{ "rate: 1000gbit, packets: 1000000000",
+		  { 125000000000, (uint64_t)16 << 30, 1000000000 } },
+		/* the least ones */
+		{ "rate: 1gbit, burst: 36622kb", { 125000000, 37500928, 0 } },
+		{ "burst: 733kb, rate: 20mbit", { 2500000, 750592, 0 } },
+		{ "rate: 8kbit, burst: 131072b", { 1000, 131072, 0 } },
+		{ "rate: 1000gbit, burst: 16384mb", { 125000000000, (uint64_t)16 << 30, 0 } },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_text_ struct text yaml = { 0 };
+		_cleanup_model_ struct model m = { 0 };
+
+		add(&yaml,
+		    NETWORK "  - name: red\n    mappings: [{fixed: 10.0.0.5, limit: {%s}}]\n",
+		    cases[i].text);
+		m = good_bytes(yaml.v, yaml.n);
+		cr_expect_arr_eq(&m.tenants.v[0].mappings.v[0].limit, &cases[i].limit,
+				 sizeof(struct limit), "%s", cases[i].text);
+	}
+}
+
 /* What may look wrong, and is not. */
 Test(config, accepted)
 {

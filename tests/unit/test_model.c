@@ -28,6 +28,28 @@ static struct mapping *add_mapping(struct tenant *t, const char *fixed)
 	return m;
 }
 
+/* Of every rate from 8 kbit/s to 1 Tbit/s that is twice another one, and one less and more. */
+Test(model, bursts_of_limits)
+{
+	const uint64_t gso = 65535 + 40; /* the largest GSO frame, IPv6 */
+
+	for (uint64_t doubled = 1000; doubled < 125000000000; doubled *= 2) {
+		for (uint64_t rate = doubled - (doubled > 1000); rate <= doubled + 1; rate++) {
+			uint64_t least = limit_burst_least(rate), usual = limit_burst_default(rate);
+
+			cr_assert(least >= gso && least % 1024 == 0, "%lu", rate);
+			cr_assert(least <= usual && usual <= LIMIT_BURST_MAX, "%lu", rate);
+			/* enough for TCP's 200 ms and more, as long as that can be counted */
+			cr_assert(least >= rate / 10 * 3 || least == LIMIT_BURST_MAX, "%lu", rate);
+		}
+	}
+	/* the programs count nanoseconds from the machine's start on: there is room for 30 years */
+	cr_expect(UINT64_MAX / 1000000000 - LIMIT_BURST_MAX > 30UL * 365 * 86400);
+	for (uint64_t packets = 1; packets <= 1000000000; packets *= 10)
+		cr_expect_geq(limit_packet_burst(packets), packets / 2 > 128 ? packets / 2 : 128);
+	cr_expect_eq(limit_packet_burst(0), 0);
+}
+
 Test(model, hook_names)
 {
 	for (enum hook hook = 0; hook < HOOKS_COUNT; hook++) {
