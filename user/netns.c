@@ -4,9 +4,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "file.h"
 
 #define OWN "/proc/self/ns/net"
 
@@ -18,6 +24,45 @@ void netns_path(const char *spec, char path[PATH_MAX])
 		snprintf(path, PATH_MAX, "%s", spec);
 	else
 		snprintf(path, PATH_MAX, "%s/%s", NETNS_DIR, spec);
+}
+
+/*
+ * Only a namespace is opened: to open a FIFO waits for its other end, and with some devices it is a
+ * command. -1 with errno; EINVAL: it is something else.
+ */
+static int open_in(int dir, const char *path)
+{
+	_cleanup_close_ int place = openat(dir, path, O_PATH | O_CLOEXEC);
+	char self[32];
+	struct statfs fs;
+	int fd;
+
+	if (place < 0 || fstatfs(place, &fs))
+		return -1;
+	if ((unsigned long)fs.f_type != NSFS_MAGIC) {
+		errno = EINVAL;
+		return -1;
+	}
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", place);
+	fd = open(self, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd >= 0 && ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET) {
+		close(fd);
+		errno = EINVAL;
+		return -1;
+	}
+	return fd;
+}
+
+int netns_open(const char *path)
+{
+	return open_in(AT_FDCWD, path);
+}
+
+static bool is_namespace(const char *path)
+{
+	struct statfs fs;
+
+	return statfs(path, &fs) == 0 && (unsigned long)fs.f_type == NSFS_MAGIC;
 }
 
 static int enter(int fd, struct netns *ns)
@@ -47,25 +92,29 @@ int netns_enter(const char *spec, struct netns *ns, struct error *err)
 
 	*ns = NETNS_NONE;
 	netns_path(spec, path);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = netns_open(path);
 	if (fd < 0 && errno == ENOENT)
 		return error_set(err,
 				 "there is no network namespace %s; create it with `ip netns add`, "
 				 "or correct the router's `netns`",
 				 spec);
+	if (fd < 0 && errno == EINVAL)
+		return error_set(err,
+				 "%s is %s, and not a network namespace; create one with `ip netns "
+				 "add`, or correct the router's `netns`",
+				 path,
+				 is_namespace(path) ? "a namespace of another kind"
+						    : file_kind(path));
 	if (fd < 0 || enter(fd, ns))
 		return error_set(err, "cannot enter the network namespace %s: %s%s", path,
-				 strerror(errno),
-				 errno == EPERM	   ? "; run as root"
-				 : errno == EINVAL ? "; that is not a network namespace"
-						   : "");
+				 strerror(errno), errno == EPERM ? "; run as root" : "");
 	return 0;
 }
 
 /* Enter the namespace at `path` if it is the one with that id. */
 static int enter_if(int dir, const char *path, uint64_t dev, uint64_t ino, struct netns *ns)
 {
-	_cleanup_close_ int fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int fd = open_in(dir, path);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) || st.st_dev != dev || st.st_ino != ino)
@@ -100,8 +149,7 @@ bool netns_find(bool (*is)(int fd, const void *arg), const void *arg, char name[
 	bool found = false;
 
 	while (dir && !found && (entry = readdir(dir))) {
-		_cleanup_close_ int fd =
-			openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		_cleanup_close_ int fd = open_in(dirfd(dir), entry->d_name);
 
 		found = fd >= 0 && is(fd, arg);
 		if (found)

@@ -24,6 +24,11 @@ struct netns {
 
 /* Where `spec` (as below) is in the filesystem. */
 void netns_path(const char *spec, char path[PATH_MAX]);
+/*
+ * Open the network namespace at `path`, the caller's to close; nothing else is opened, so it never
+ * waits. -1 with errno; EINVAL: it is no network namespace.
+ */
+int netns_open(const char *path);
 /* Enter `spec`: a name under NETNS_DIR, an absolute path, or NULL for our own. */
 int netns_enter(const char *spec, struct netns *ns, struct error *err);
 /*

@@ -426,7 +426,7 @@ static bool is_own(const struct stat *st)
  * predecessor with the same inode. */
 static bool watch_space(struct watch *w, const char *path)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int fd = netns_open(path);
 	struct space new = { .seen = true };
 	struct stat st;
 
