@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util.h"
+
 static const uint8_t v4_head[12] = { [10] = 0xff, [11] = 0xff };
 
 static const uint8_t *bytes(const struct tn_addr *a)
@@ -192,6 +194,30 @@ bool prefix_has(const struct prefix *p, const struct tn_addr *a)
 bool prefix_overlap(const struct prefix *a, const struct prefix *b)
 {
 	return a->len <= b->len ? prefix_has(a, &b->addr) : prefix_has(b, &a->addr);
+}
+
+/* Those that addr_is_special() is true for, the narrower first. */
+static const struct special_range special_ranges[] = {
+	{ "0.0.0.0/8", "reserved" },
+	{ "127.0.0.0/8", "loopback" },
+	{ "169.254.0.0/16", "link-local" },
+	{ "224.0.0.0/4", "multicast" },
+	{ "240.0.0.0/4", "reserved" },
+	{ "::1/128", "loopback" },
+	{ "::/96", "reserved" },
+	{ "fe80::/10", "link-local" },
+	{ "ff00::/8", "multicast" },
+};
+
+const struct special_range *prefix_special(const struct prefix *p)
+{
+	struct prefix range;
+
+	for (size_t i = 0; i < ARRAY_SIZE(special_ranges); i++) {
+		if (prefix_parse(special_ranges[i].prefix, &range) && prefix_overlap(&range, p))
+			return &special_ranges[i];
+	}
+	return NULL;
 }
 
 struct tn_addr prefix_last(const struct prefix *p)

@@ -52,6 +52,11 @@ static inline int addr_family(const struct tn_addr *a)
 bool addr_is_unset(const struct tn_addr *a);
 /* Unspecified, loopback, multicast, link-local, 0/8, 240/4 and broadcast: not for a VM. */
 bool addr_is_special(const struct tn_addr *a);
+/* A range of such addresses. */
+struct special_range {
+	const char *prefix;
+	const char *what;
+};
 /* Order by family, then numerically; as of memcmp. */
 int addr_cmp(const struct tn_addr *a, const struct tn_addr *b);
 /*
@@ -66,6 +71,8 @@ struct tn_addr addr_add(const struct tn_addr *a, uint64_t n);
 struct tn_addr prefix_mask(const struct prefix *p);
 bool prefix_has(const struct prefix *p, const struct tn_addr *a);
 bool prefix_overlap(const struct prefix *a, const struct prefix *b);
+/* The range of special addresses that the prefix has in it, the narrowest; NULL: none. */
+const struct special_range *prefix_special(const struct prefix *p);
 /* The last address of the prefix. */
 struct tn_addr prefix_last(const struct prefix *p);
 /*

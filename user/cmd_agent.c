@@ -21,6 +21,7 @@
 #include "cmd.h"
 #include "converge.h"
 #include "definitions.h"
+#include "file.h"
 #include "log.h"
 #include "netns.h"
 #include "prometheus.h"
@@ -808,9 +809,9 @@ static int lock(struct agent *a, struct error *err)
 	int n;
 
 	snprintf(path, sizeof(path), "%s/agent", a->inv.state);
-	a->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	a->lock = file_open(path, O_RDWR | O_CREAT, err);
 	if (a->lock < 0)
-		return error_set(err, "cannot open %s: %m", path);
+		return -1;
 	if (flock(a->lock, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
 		n = pread(a->lock, text, sizeof(text) - 1, 0);
 		text[n > 0 ? strcspn(text, "\n") : 0] = '\0';

@@ -12,12 +12,10 @@
 
 /* Two passes: the file's events fill the model, and every place is noted; then all is checked. */
 
-#define FILE_MAX	   ((size_t)1 << 31)
-#define DEPTH_MAX	   32
-#define KEYS_MAX	   16
-#define MAPPING_NAME_MAX   63
-#define INTERFACE_NAME_MAX 15
-#define PATTERN_MAX	   63
+#define FILE_MAX	 ((size_t)1 << 31)
+#define DEPTH_MAX	 32
+#define KEYS_MAX	 16
+#define MAPPING_NAME_MAX 63
 
 struct complaint {
 	struct pos at;
@@ -703,40 +701,18 @@ static struct seen take_level(struct parse *p, const struct level *level)
 
 /* --- addresses --- */
 
-/* Ranges that addr_is_special() is true for, the narrower first. */
-static const struct {
-	const char *prefix;
-	const char *what;
-} special_ranges[] = {
-	{ "0.0.0.0/8", "reserved" },
-	{ "127.0.0.0/8", "loopback" },
-	{ "169.254.0.0/16", "link-local" },
-	{ "224.0.0.0/4", "multicast" },
-	{ "240.0.0.0/4", "reserved" },
-	{ "::1/128", "loopback" },
-	{ "::/96", "reserved" },
-	{ "fe80::/10", "link-local" },
-	{ "ff00::/8", "multicast" },
-};
-
 static bool refuse_special(struct parse *p, const char *text, struct pos at,
 			   const struct prefix *prefix)
 {
-	struct prefix range;
+	const struct special_range *range = prefix_special(prefix);
 
-	for (size_t i = 0; i < ARRAY_SIZE(special_ranges); i++) {
-		if (!prefix_parse(special_ranges[i].prefix, &range) ||
-		    !prefix_overlap(&range, prefix))
-			continue;
-		if (prefix->len == 128)
-			complain(p, at, "`%s` is a %s address; use one that a VM can have",
-				 QUOTE(text), special_ranges[i].what);
-		else
-			complain(p, at, "`%s` has %s addresses (%s) in it; use another prefix",
-				 QUOTE(text), special_ranges[i].what, special_ranges[i].prefix);
-		return true;
-	}
-	return false;
+	if (range && prefix->len == 128)
+		complain(p, at, "`%s` is a %s address; use one that a VM can have", QUOTE(text),
+			 range->what);
+	else if (range)
+		complain(p, at, "`%s` has %s addresses (%s) in it; use another prefix", QUOTE(text),
+			 range->what, range->prefix);
+	return range;
 }
 
 /* The address before the slash, if that is one. */
@@ -925,9 +901,6 @@ static struct limit *limit_of(struct parse *p)
 	return &last(&last(&p->model.tenants)->mappings)->limit;
 }
 
-#define LIMIT_RATE_MAX	  125000000000 /* 1 Tbit/s */
-#define LIMIT_PACKETS_MAX 1000000000
-
 static void limit_rate(struct parse *p, const char *text, struct pos at)
 {
 	uint64_t bits;
@@ -1025,26 +998,9 @@ static void mappings_item(struct parse *p, const char *text, struct pos at)
 
 /* --- router --- */
 
-static bool has_control(const char *text)
-{
-	for (; *text; text++) {
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			return true;
-	}
-	return false;
-}
-
-static bool is_dot(const char *text)
-{
-	return strcmp(text, ".") == 0 || strcmp(text, "..") == 0;
-}
-
 static void router_netns(struct parse *p, const char *text, struct pos at)
 {
-	bool path = text[0] == '/';
-
-	if ((!path && strchr(text, '/')) || is_dot(text) || has_control(text) ||
-	    strlen(text) > (path ? PATH_MAX - 1 : NAME_MAX)) {
+	if (!netns_valid(text)) {
 		complain(p, at,
 			 "`%s` is not a namespace; use its name under /run/netns, or an "
 			 "absolute path",
@@ -1056,8 +1012,7 @@ static void router_netns(struct parse *p, const char *text, struct pos at)
 
 static bool take_interface(struct parse *p, const char *text, struct pos at)
 {
-	if (strlen(text) <= INTERFACE_NAME_MAX && !strpbrk(text, "/: ") && !is_dot(text) &&
-	    !has_control(text))
+	if (interface_name_valid(text))
 		return true;
 	complain(p, at,
 		 "`%s` is not an interface name; use up to %d characters without `/`, `:` and "
@@ -1072,29 +1027,13 @@ static void router_shared(struct parse *p, const char *text, struct pos at)
 		last(&p->model.tenants)->router->shared = xstrdup(text);
 }
 
-/* To fnmatch() a bracket that is not closed is a letter, which nobody means. */
-static bool has_open_bracket(const char *text)
-{
-	for (const char *c = text; *c; c++) {
-		if (*c == '\\' && c[1]) {
-			c++;
-		} else if (*c == '[') {
-			c += strspn(c + 1, "!^") + 1; /* a `]` that comes first is a member */
-			c = *c ? strchr(c + 1, ']') : NULL;
-			if (!c)
-				return true;
-		}
-	}
-	return false;
-}
-
 static bool take_pattern(struct parse *p, const char *text, struct pos at)
 {
-	if (has_open_bracket(text)) {
+	if (pattern_is_open(text)) {
 		complain(p, at, "the pattern `%s` has a `[` without `]`; close it", QUOTE(text));
 		return false;
 	}
-	if (strlen(text) <= PATTERN_MAX && !strpbrk(text, "/ ") && !has_control(text))
+	if (pattern_valid(text))
 		return true;
 	complain(p, at,
 		 "`%s` is not a pattern of interface names; use up to %d characters without `/` "

@@ -8,6 +8,7 @@
 #include <limits.h>
 
 #include "clock.h"
+#include "file.h"
 #include "util.h"
 
 struct events {
@@ -51,9 +52,9 @@ static int take_lock(const char *state, struct error *err)
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/monitor", state);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = file_open(path, O_RDWR | O_CREAT, err);
 	if (fd < 0)
-		return error_set(err, "cannot open %s: %m; run as root", path);
+		return -1;
 	if (fcntl(fd, F_SETLK, &lock) == 0)
 		return fd;
 	if (fcntl(fd, F_GETLK, &lock) || lock.l_type == F_UNLCK || lock.l_pid <= 0)

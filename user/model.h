@@ -106,6 +106,9 @@ uint64_t limit_burst_least(uint64_t rate);
 /* Packets, of a number of packets a second; 0 for 0. */
 uint64_t limit_packet_burst(uint64_t packets);
 
+#define LIMIT_RATE_MAX	  125000000000 /* 1 Tbit/s */
+#define LIMIT_PACKETS_MAX 1000000000
+
 struct mapping {
 	char *name;	       /* NULL: none */
 	struct tn_addr fixed;  /* the VM's private address */
@@ -227,6 +230,31 @@ int model_check_mapping(const struct model *m, const struct tenant *t, const str
 bool tenant_name_valid(const char *name);
 /* [A-Za-z0-9][A-Za-z0-9._-]{0,62}, and no IP address */
 bool mapping_name_valid(const char *name);
+/* Whether there is a control character in it, which no name may have. */
+bool has_control(const char *text);
+#define INTERFACE_NAME_MAX 15
+/* As dev_valid_name() of the kernel, and without control characters. */
+bool interface_name_valid(const char *name);
+#define PATTERN_MAX 63
+/* To fnmatch() a bracket that is not closed is a letter, which nobody means. */
+bool pattern_is_open(const char *pattern);
+/* Whether an entry of `inside` may be that pattern. */
+bool pattern_valid(const char *pattern);
+/* A name under /run/netns, or an absolute path. */
+bool netns_valid(const char *spec);
+/* Whether a mapping may have the limit. */
+bool limit_valid(const struct limit *l);
+/* Whether the route leads to a part of a shared subnet, by a gateway of that one's family. */
+bool route_valid(const struct model *m, const struct route *r);
+
+/* The largest id that this program gives: it takes the smallest that is free. */
+#define MODEL_ID_MAX (1U << 24)
+/*
+ * What is wrong with definitions that do not come from a file of ours, for people: "the tenant red
+ * has no valid id"; NULL: nothing. `buf` is room for it. The tenants are sorted.
+ */
+#define MODEL_FAULT 256
+const char *model_fault(const struct model *m, char buf[MODEL_FAULT]);
 
 /* Whether the tenant's mappings may have this shared address: in its pool, or in any shared subnet.
  */

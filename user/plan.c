@@ -636,28 +636,34 @@ static void describe_routers(const struct plan *plan, const struct model *had,
 
 /* Names of tenants and mappings by tenant id, for rows that have only numbers. */
 struct names {
-	const struct tenant **by_id;
-	size_t n;
+	VEC(const struct tenant *) list; /* sorted by id, which may be any number */
 };
 
-static void names_add(struct names *names, const struct model *m)
+static int named_cmp(const void *a, const void *b)
 {
-	vec_each (t, &m->tenants) {
-		if (t->id >= names->n) {
-			size_t n = 2 * ((size_t)t->id + 1);
+	const struct tenant *x = *(const struct tenant *const *)a;
+	const struct tenant *y = *(const struct tenant *const *)b;
 
-			names->by_id = xrealloc(names->by_id, n, sizeof(*names->by_id));
-			memset(names->by_id + names->n, 0, (n - names->n) * sizeof(*names->by_id));
-			names->n = n;
-		}
-		names->by_id[t->id] = t;
-	}
+	return id_cmp(&x->id, &y->id);
+}
+
+static void names_make(struct names *names, const struct model *m)
+{
+	memset(names, 0, sizeof(*names));
+	vec_each (t, &m->tenants)
+		*vec_push(&names->list) = t;
+	vec_sort(&names->list, named_cmp);
 }
 
 /* Of a tenant by its id; NULL: it is not known. */
 static const struct tenant *named(const struct names *names, uint32_t id)
 {
-	return id < names->n ? names->by_id[id] : NULL;
+	const struct tenant like = { .id = id }, *key = &like;
+	const struct tenant *const *found = NULL;
+
+	if (names->list.n)
+		found = bsearch(&key, names->list.v, names->list.n, sizeof(key), named_cmp);
+	return found ? *found : NULL;
 }
 
 #define LIMIT_TEXT 128
@@ -792,10 +798,10 @@ static void describe_mappings(const struct plan *plan, const struct machine *wan
 			      const struct machine *have, const struct model *had,
 			      const struct model *will, struct plan_text *out)
 {
-	struct names now = { 0 }, before = { 0 };
+	struct names now, before;
 
-	names_add(&now, will);
-	names_add(&before, had);
+	names_make(&now, will);
+	names_make(&before, had);
 	vec_each (row, &plan->own_put)
 		describe_mapping(out, known(have, *row) ? '~' : '+', &now, &want->policy, *row);
 	vec_each (row, &plan->shared_put)
@@ -803,8 +809,8 @@ static void describe_mappings(const struct plan *plan, const struct machine *wan
 	describe_limits(plan, want, have, &now, out);
 	vec_each (row, &plan->shared_del)
 		describe_mapping(out, '-', &before, &have->policy, *row);
-	free(now.by_id);
-	free(before.by_id);
+	vec_free(&now.list);
+	vec_free(&before.list);
 }
 
 /* ------------------------------------------------------------ rules in words */

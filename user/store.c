@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <sys/file.h>
@@ -10,9 +11,13 @@
 #include <sys/statvfs.h>
 #include <time.h>
 
+#include "file.h"
 #include "service.h"
 
 #define APPLICATION_ID 0x746e6174 /* "tnat" */
+
+/* Bytes of a value or a row: what is longer is nobody's of ours. */
+#define VALUE_MAX (1 << 20)
 
 /* Only a checkpoint, a recovery or somebody's sqlite3 can make us wait: `lock` does the rest. */
 #define BUSY_MS 5000
@@ -502,7 +507,8 @@ static pid_t lock_holder(int fd)
 pid_t store_holder(const char *dir)
 {
 	_cleanup_free_ char *path = path_in(dir, "lock");
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct error ignored = { 0 };
+	_cleanup_close_ int fd = file_open(path, O_RDONLY, &ignored);
 
 	return fd < 0 ? 0 : lock_holder(fd);
 }
@@ -554,12 +560,12 @@ static void lock_name(int fd, const char *holder)
 static int lock_take(struct store *s, unsigned int wait, const char *holder, struct error *err)
 {
 	_cleanup_free_ char *path = path_in(s->dir, "lock");
-	_cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	_cleanup_close_ int fd = file_open(path, O_RDWR | O_CREAT, err);
 	int64_t deadline = now_ms() + 1000LL * wait;
 	int64_t step = 1, left;
 
 	if (fd < 0)
-		return system_error(err, "open", path);
+		return -1;
 	while (flock(fd, LOCK_EX | LOCK_NB)) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return system_error(err, "lock", path);
@@ -576,6 +582,20 @@ static int lock_take(struct store *s, unsigned int wait, const char *holder, str
 }
 
 /* --- the file --- */
+
+/* With those that SQLite has beside it: 1 when there is a state, 0 when not. */
+static int files_check(const struct store *s, struct error *err)
+{
+	static const char *const beside[] = { "state.db-wal", "state.db-shm", "state.db-journal" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(beside); i++) {
+		_cleanup_free_ char *path = path_in(s->dir, beside[i]);
+
+		if (file_check(path, err) < 0)
+			return -1;
+	}
+	return file_check(s->file, err);
+}
 
 /* With 0600, which SQLite gives to its other files too. */
 static int file_create(const char *file, struct error *err)
@@ -627,7 +647,7 @@ static char *immutable_uri(const char *file)
 }
 
 /* A reader too opens for writing, so that SQLite's other files are gone when it closes. */
-static int file_open(struct store *s, bool reader, struct error *err)
+static int db_open(struct store *s, bool reader, struct error *err)
 {
 	bool immutable = reader && file_immutable(s);
 	_cleanup_free_ char *name = immutable ? immutable_uri(s->file) : xstrdup(s->file);
@@ -636,20 +656,28 @@ static int file_open(struct store *s, bool reader, struct error *err)
 	flags |= immutable ? SQLITE_OPEN_READONLY | SQLITE_OPEN_URI : SQLITE_OPEN_READWRITE;
 	if (sqlite3_open_v2(name, &s->db, flags, NULL) != SQLITE_OK)
 		return sql_error(s, err);
+	sqlite3_limit(s->db, SQLITE_LIMIT_LENGTH, VALUE_MAX);
 	sqlite3_extended_result_codes(s->db, 1);
 	sqlite3_busy_timeout(s->db, BUSY_MS);
 	return exec(s, "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;", err);
 }
 
+/* A view has no end where it does not want to. */
+#define SQL_NO_TABLES                                                                      \
+	"SELECT count(*) FROM sqlite_schema WHERE rootpage = 0 AND type <> 'trigger' AND " \
+	"name IN ('subnet', 'tenant', 'pool', 'router', 'inside', 'mapping', "             \
+	"'router_address', 'route', 'origin', 'accept', 'rule', 'rule_item', 'history', "  \
+	"'history_line')"
+
 /* Whose file it is, and of which schema (0: nobody's yet). */
 static int file_schema(struct store *s, int *schema, struct error *err)
 {
-	int application, version, objects, ret;
+	int application, version, objects, no_tables, ret;
 	sqlite3_stmt *stmt;
 
 	if (sqlite3_prepare_v2(s->db,
 			       "SELECT application_id, user_version, "
-			       "(SELECT count(*) FROM sqlite_schema) "
+			       "(SELECT count(*) FROM sqlite_schema), (" SQL_NO_TABLES ") "
 			       "FROM pragma_application_id, pragma_user_version",
 			       -1, &stmt, NULL) != SQLITE_OK)
 		return sql_error(s, err);
@@ -657,6 +685,7 @@ static int file_schema(struct store *s, int *schema, struct error *err)
 	application = sqlite3_column_int(stmt, 0);
 	version = sqlite3_column_int(stmt, 1);
 	objects = sqlite3_column_int(stmt, 2);
+	no_tables = sqlite3_column_int(stmt, 3);
 	sqlite3_finalize(stmt);
 	if (ret < 0)
 		return -1;
@@ -669,6 +698,8 @@ static int file_schema(struct store *s, int *schema, struct error *err)
 				 "%s is a database, but not one of tenantnat; move it away, or use "
 				 "--state DIR",
 				 s->file);
+	if (no_tables)
+		return damaged(s, err, "something that is no table has the name of one");
 	if (version > SCHEMA)
 		return error_set(err,
 				 "%s is of schema %d, and this tenantnat knows none after %d; use "
@@ -701,8 +732,8 @@ static int open_writer(struct store *s, unsigned int wait, const char *holder, s
 	int schema = 0;
 
 	if (dir_create(s->dir, err) || dir_check(s->dir, err) < 0 ||
-	    lock_take(s, wait, holder, err) || file_create(s->file, err) ||
-	    file_open(s, false, err) || file_schema(s, &schema, err))
+	    lock_take(s, wait, holder, err) || files_check(s, err) < 0 ||
+	    file_create(s->file, err) || db_open(s, false, err) || file_schema(s, &schema, err))
 		return -1;
 	/* 64 MiB: the index of shared addresses is written in any order */
 	if (exec(s, "PRAGMA journal_mode = WAL; PRAGMA cache_size = -65536;", err))
@@ -714,11 +745,11 @@ static int open_reader(struct store *s, struct error *err)
 {
 	int there = dir_check(s->dir, err), schema = 0;
 
+	if (there > 0)
+		there = files_check(s, err);
 	if (there <= 0)
 		return there;
-	if (access(s->file, F_OK))
-		return errno == ENOENT ? 0 : system_error(err, "read", s->file);
-	if (file_open(s, true, err) || exec(s, "PRAGMA query_only = ON", err) ||
+	if (db_open(s, true, err) || exec(s, "PRAGMA query_only = ON", err) ||
 	    file_schema(s, &schema, err))
 		return -1;
 	/* a writer is about to make it */
@@ -771,11 +802,33 @@ void store_close(struct store *s)
 
 /* --- load --- */
 
-static char *column_string(sqlite3_stmt *stmt, int i)
+/* NULL is none; *bad is set where there is a NUL in it, behind which it would not be seen. */
+static char *column_text(sqlite3_stmt *stmt, int i, bool *bad)
 {
 	const char *text = (const char *)sqlite3_column_text(stmt, i);
 
+	if (text && strlen(text) != (size_t)sqlite3_column_bytes(stmt, i))
+		*bad = true;
 	return text ? xstrdup(text) : NULL;
+}
+
+static char *column_string(sqlite3_stmt *stmt, int i)
+{
+	bool bad = false;
+	char *text = column_text(stmt, i, &bad);
+
+	if (!bad)
+		return text;
+	free(text);
+	return NULL;
+}
+
+/* What is in no uint32_t is 0, which is no id. */
+static uint32_t column_id(sqlite3_stmt *stmt, int i)
+{
+	int64_t id = sqlite3_column_int64(stmt, i);
+
+	return id < 0 || id > UINT32_MAX ? 0 : id;
 }
 
 static bool column_prefix(sqlite3_stmt *stmt, int i, struct prefix *out)
@@ -866,6 +919,7 @@ static int load_routes(struct store *s, struct tenant *t, struct error *err)
 static int take_mappings(struct store *s, sqlite3_stmt *found, struct tenant *t, struct error *err)
 {
 	_cleanup_reset_ sqlite3_stmt *stmt = found;
+	bool bad = false;
 	int more = -1;
 
 	while (stmt && (more = query_next(s, stmt, err)) > 0) {
@@ -873,7 +927,9 @@ static int take_mappings(struct store *s, sqlite3_stmt *found, struct tenant *t,
 
 		if (!column_addr(stmt, 0, &m->fixed) || !column_addr(stmt, 1, &m->shared))
 			return damaged(s, err, "a mapping's address is none");
-		m->name = column_string(stmt, 2);
+		m->name = column_text(stmt, 2, &bad);
+		if (bad)
+			return damaged(s, err, "a mapping's name is none");
 		m->pinned = sqlite3_column_int(stmt, 3);
 		m->limit.rate = sqlite3_column_int64(stmt, 4);
 		m->limit.burst = sqlite3_column_int64(stmt, 5);
@@ -1002,10 +1058,10 @@ static int load_accept(struct store *s, struct tenant *t, struct error *err)
 	while (stmt && (more = query_next(s, stmt, err)) > 0) {
 		struct rule *r = vec_push(&t->accept);
 
-		r->id = sqlite3_column_int64(stmt, 0);
+		r->id = column_id(stmt, 0);
 		r->any = sqlite3_column_int(stmt, 1);
-		r->pos.line = sqlite3_column_int64(stmt, 2);
-		r->pos.col = sqlite3_column_int64(stmt, 3);
+		r->pos.line = column_id(stmt, 2);
+		r->pos.col = column_id(stmt, 3);
 		if (load_items(s, r, err))
 			return -1;
 	}
@@ -1017,8 +1073,11 @@ static int load_origin(struct store *s, struct model *m, struct error *err)
 	_cleanup_reset_ sqlite3_stmt *stmt = query_begin(s, SHOW_ORIGIN, err, "");
 	int more = stmt ? query_next(s, stmt, err) : -1;
 
-	if (more > 0)
+	if (more > 0) {
 		m->file = column_string(stmt, 0);
+		if (!m->file || !*m->file || strlen(m->file) >= PATH_MAX)
+			return damaged(s, err, "the definitions' file has no name");
+	}
 	return more < 0 ? -1 : 0;
 }
 
@@ -1028,14 +1087,15 @@ static int load_router(struct store *s, sqlite3_stmt *stmt, struct tenant *t, st
 	const char *sources = (const char *)sqlite3_column_text(stmt, 7);
 	const char *forwarding = (const char *)sqlite3_column_text(stmt, 8);
 	struct router *r = xzalloc(sizeof(*r));
+	bool bad = false;
 
 	t->router = r;
-	r->id = sqlite3_column_int64(stmt, 2);
-	r->netns = column_string(stmt, 3);
-	r->shared = column_string(stmt, 4);
+	r->id = column_id(stmt, 2);
+	r->netns = column_text(stmt, 3, &bad);
+	r->shared = column_text(stmt, 4, &bad);
 	r->detached = sqlite3_column_int(stmt, 6);
-	if (r->id >= TN_ROUTERS_MAX)
-		return damaged(s, err, "a router's id is too large");
+	if (bad)
+		return damaged(s, err, "a router's namespace or interface has no name");
 	if (!hook || !hook_parse(hook, &r->hook))
 		return damaged(s, err, "a router's hook is unknown");
 	if (!sources || !sources_parse(sources, &r->sources))
@@ -1054,9 +1114,11 @@ static int load_tenants(struct store *s, const struct window *w, struct model *m
 	while (stmt && (more = query_next(s, stmt, err)) > 0) {
 		struct tenant *t = vec_push(&m->tenants);
 
-		t->id = sqlite3_column_int64(stmt, 0);
+		t->id = column_id(stmt, 0);
 		t->name = column_string(stmt, 1);
-		if (!t->name || (t > m->tenants.v && strcmp(t[-1].name, t->name) >= 0))
+		if (!t->name)
+			return damaged(s, err, "a tenant's name is none");
+		if ( (t > m->tenants.v && strcmp(t[-1].name, t->name) >= 0))
 			return damaged(s, err, "tenants are out of order");
 		if (sqlite3_column_type(stmt, 2) != SQLITE_NULL && load_router(s, stmt, t, err))
 			return -1;
@@ -1065,6 +1127,15 @@ static int load_tenants(struct store *s, const struct window *w, struct model *m
 			return -1;
 	}
 	return more;
+}
+
+/* Constraints of the file can be got around, and a file can have come from elsewhere. */
+static int check_model(struct store *s, const struct model *m, struct error *err)
+{
+	char buf[MODEL_FAULT];
+	const char *fault = model_fault(m, buf);
+
+	return fault ? damaged(s, err, fault) : 0;
 }
 
 static int load(struct store *s, const struct window *w, struct model *out, struct error *err)
@@ -1078,7 +1149,8 @@ static int load(struct store *s, const struct window *w, struct model *out, stru
 	if (begun)
 		ret = exec(s, "BEGIN", err);
 	if (ret == 0 &&
-	    (load_origin(s, out, err) || load_subnets(s, out, err) || load_tenants(s, w, out, err)))
+	    (load_origin(s, out, err) || load_subnets(s, out, err) ||
+	     load_tenants(s, w, out, err) || check_model(s, out, err)))
 		ret = -1;
 	if (begun)
 		store_rollback(s);

@@ -373,14 +373,14 @@ static void rich(struct model *m)
 	add_mapping(t, "fd00:10::5", "fd64::1:5", "db", true);
 	add_mapping(t, "10.0.0.5", "100.64.1.9", "db", true);
 	add_mapping(t, "10.0.0.10", "100.64.1.1", NULL, false);
-	add_mapping(t, "10.0.0.9", "100.64.1.2", "it's \"odd\"; \xc3\xb6", false);
+	add_mapping(t, "10.0.0.9", "100.64.1.2", "it.s_odd-NAME", false);
 	add_mapping(t, "fd00:10::6", "fd64::1:6", NULL, false)->limit =
 		(struct limit){ .rate = 12500000, .burst = 1048576, .packets = 10000 };
 	add_rule(t, 9, 4, "blue", "db", "tcp/8000-8099");
 	add_rule(t, 3, 5, NULL, NULL, "icmp/echo-request");
 	add_rule(t, 12, 6, "green-2", "10.0.0.9", NULL);
 
-	t = add_tenant(m, UINT32_MAX, "blue");
+	t = add_tenant(m, MODEL_ID_MAX, "blue");
 	r = add_router(t, 1, NULL, NULL);
 	r->detached = true;
 	add_own(r, "fd64::2", true);
@@ -392,7 +392,7 @@ static void rich(struct model *m)
 	r->sources = SOURCES_FEASIBLE;
 	/* in bytes below every IPv4 address */
 	add_mapping(t, "::1:0:0:5", "fd64::5", NULL, false);
-	add_mapping(t, "255.255.255.254", "100.64.3.1", NULL, false);
+	add_mapping(t, "223.255.255.254", "100.64.3.1", NULL, false);
 
 	/* `accept: []` */
 	add_tenant(m, 2, "away")->has_accept = true;
@@ -560,6 +560,8 @@ Test(store, load_is_sorted)
 	_cleanup_model_ struct model got = { 0 }, want = { 0 };
 	static const char *const names[] = { "aa", "a-", "a", "0", "a0", "b", "a-b" };
 
+	add_prefix(&want.subnets, "100.64.0.0/16");
+	add_prefix(&want.subnets, "fd64::/64");
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		struct tenant *t = add_tenant(&want, i + 1, names[i]);
 		char shared[32];
@@ -593,6 +595,7 @@ Test(store, a_hundred_thousand_mappings)
 	char name[32];
 
 	add_prefix(&want.subnets, "100.64.0.0/10");
+	add_prefix(&want.subnets, "fd64::/64");
 	for (unsigned int i = 0; i < 10; i++) {
 		struct tenant *t;
 
@@ -808,7 +811,7 @@ Test(store, a_person_can_read_it)
 		    "fixed = '10.0.0.5' AND shared = '100.64.1.9' AND pinned = 1"),
 		1);
 	cr_expect_eq(sql("SELECT count(*) FROM mapping_text WHERE tenant = 'green-2' AND "
-			 "fixed = '255.255.255.254'"),
+			 "fixed = '223.255.255.254'"),
 		     1);
 	cr_expect_eq(sql("SELECT count(*) FROM mapping_text WHERE tenant = 'red' AND "
 			 "fixed = 'fd00:0010:0000:0000:0000:0000:0000:0005' AND "
@@ -987,9 +990,12 @@ Test(store, only_what_differs_is_written)
 	put(&want);
 	cr_expect_str_eq(logged(), "router -0 +1");
 
+	add_prefix(&want.subnets, "100.67.0.0/16");
+	put(&want);
+	cr_expect_str_eq(logged(), "subnet -3 +4");
 	want.subnets.n--;
 	put(&want);
-	cr_expect_str_eq(logged(), "subnet -3 +2");
+	cr_expect_str_eq(logged(), "subnet -4 +3");
 
 	blue = model_tenant(&want, "blue");
 	blue->id = 77;
@@ -1011,6 +1017,8 @@ Test(store, shared_addresses_change_hands)
 	_cleanup_model_ struct model a = { 0 }, b = { 0 };
 	struct tenant *t;
 
+	add_prefix(&a.subnets, "100.64.0.0/16");
+	add_prefix(&b.subnets, "100.64.0.0/16");
 	t = add_tenant(&a, 1, "blue");
 	add_mapping(t, "10.0.0.5", "100.64.1.1", "one", false);
 	add_mapping(t, "10.0.0.6", "100.64.1.2", "two", false);
@@ -1037,6 +1045,8 @@ Test(store, tenants_change_ids_names_and_routers)
 	_cleanup_model_ struct model a = { 0 }, b = { 0 };
 	struct tenant *t;
 
+	add_prefix(&a.subnets, "100.64.0.0/16");
+	add_prefix(&b.subnets, "100.64.0.0/16");
 	t = add_tenant(&a, 1, "blue");
 	add_inside(add_router(t, 1, "x", NULL), "lan0");
 	add_mapping(t, "10.0.0.5", "100.64.1.1", "one", false);
@@ -1073,7 +1083,8 @@ static unsigned int rnd(unsigned int n)
 static void random_model(struct model *m)
 {
 	static const char *const names[] = { "a", "a-", "a0", "b", "blue", "red", "red-2", "z" };
-	static const char *const subnets[] = { "100.64.0.0/16", "fd64::/64", "100.65.0.0/16" };
+	static const char *const subnets[] = { "100.64.0.0/16", "fd64::/64", "100.65.0.0/16",
+					       "100.66.0.0/16" };
 	unsigned int ids[ARRAY_SIZE(names)], shared[64], used = 0;
 	struct tn_addr fixed4 = addr("10.0.0.0"), fixed6 = addr("fd00::");
 	struct tn_addr shared4 = addr("100.64.1.0"), shared6 = addr("fd64::1:0");
@@ -1096,7 +1107,7 @@ static void random_model(struct model *m)
 		shared[j] = i;
 	}
 	for (unsigned int i = 0; i < ARRAY_SIZE(subnets); i++) {
-		if (rnd(2))
+		if (i < 3 || rnd(2))
 			add_prefix(&m->subnets, subnets[i]);
 	}
 	for (unsigned int i = 0; i < ARRAY_SIZE(names); i++) {
@@ -1106,7 +1117,7 @@ static void random_model(struct model *m)
 			continue;
 		t = add_tenant(m, ids[i], names[i]);
 		for (unsigned int j = rnd(3); j > 0; j--)
-			add_prefix(&t->pools, subnets[rnd(ARRAY_SIZE(subnets))]);
+			add_prefix(&t->pools, subnets[rnd(3)]);
 		if (rnd(2)) {
 			struct router *r = add_router(t, ids[(i + 1) % ARRAY_SIZE(ids)],
 						      rnd(2) ? names[rnd(4)] : NULL,
@@ -1663,6 +1674,7 @@ Test(store, writers_take_turns)
 	_cleanup_store_ struct store *s = NULL;
 	pid_t pids[8];
 
+	add_prefix(&m.subnets, "100.64.0.0/16");
 	add_tenant(&m, 1, "red");
 	put(&m);
 	for (int i = 0; i < 8; i++) {
@@ -1872,6 +1884,8 @@ Test(store, zeroed_pages)
 	assert_damaged("malformed");
 }
 
+#define UNCHECKED "PRAGMA ignore_check_constraints = ON; "
+
 /* what neither SQLite nor a constraint sees, or somebody put there around them */
 Test(store, wrong_rows_are_not_believed)
 {
@@ -1883,16 +1897,71 @@ Test(store, wrong_rows_are_not_believed)
 		{ "UPDATE pool SET prefix = 'x/1' WHERE ord = 0", "pool" },
 		{ "UPDATE router SET hook = 'tcx' WHERE id = 1", "hook" },
 		{ "UPDATE router SET id = 4096 WHERE id = 1", "router's id" },
-		{ "PRAGMA ignore_check_constraints = ON; UPDATE mapping SET shared = x'0102' "
+		{ "INSERT INTO tenant VALUES (4294967295, 'new')", "tenant's id" },
+		{ "INSERT INTO tenant VALUES (16777217, 'new')", "tenant's id" },
+		{ UNCHECKED "INSERT INTO tenant VALUES (0, 'new')", "tenant's id" },
+		{ UNCHECKED "INSERT INTO tenant VALUES (4294967298, 'new')", "tenant's id" },
+		{ UNCHECKED "INSERT INTO tenant VALUES (9, printf('%064d', 1))", "tenant's name" },
+		{ UNCHECKED "INSERT INTO tenant VALUES (9, 'New')", "tenant's name" },
+		{ UNCHECKED "INSERT INTO tenant VALUES (9, '')", "tenant's name" },
+		{ UNCHECKED "INSERT INTO tenant VALUES (9, 'n' || char(0) || 'w')",
+		  "tenant's name" },
+		{ "PRAGMA foreign_keys = OFF; UPDATE rule SET id = 4294967295 WHERE id = 12",
+		  "rule's id" },
+		{ "DROP VIEW mapping_text; PRAGMA foreign_keys = OFF; DROP TABLE subnet; "
+		  "CREATE VIEW subnet AS WITH RECURSIVE n(ord, prefix) AS (SELECT 1, '10.0.0.0/8' "
+		  "UNION ALL SELECT ord + 1, prefix FROM n) SELECT * FROM n",
+		  "no table" },
+		{ "UPDATE router SET netns = 'a/b' WHERE id = 1", "namespace" },
+		{ "UPDATE router SET netns = '/' || printf('%04096d', 1) WHERE id = 1",
+		  "namespace" },
+		{ "UPDATE router SET netns = char(27) || '[2J' WHERE id = 1", "namespace" },
+		{ "UPDATE router SET netns = 'a' || char(0) || 'b' WHERE id = 1", "namespace" },
+		{ "UPDATE router SET shared = 'a-name-too-long0' WHERE id = 1", "interface" },
+		{ "UPDATE router SET shared = '..' WHERE id = 1", "interface" },
+		{ "UPDATE inside SET interface = printf('%064d', 1) WHERE ord = 0", "inside" },
+		{ "UPDATE router_address SET address = x'0a000001' WHERE family = 4",
+		  "router's address" },
+		{ "UPDATE route SET prefix = '10.0.0.0/8' WHERE ord = 0", "route" },
+		{ "UPDATE route SET via = x'0a000001' WHERE ord = 0", "route" },
+		{ "UPDATE route SET via = x'fd640000000000000000000000000009' WHERE ord = 0",
+		  "route" },
+		{ "UPDATE subnet SET prefix = '0.0.0.0/0' WHERE ord = 0", "subnet" },
+		{ "UPDATE subnet SET prefix = '100.64.0.0/15' WHERE ord = 0", "subnets" },
+		{ "WITH RECURSIVE n(i) AS (SELECT 20 UNION ALL SELECT i + 1 FROM n WHERE i < 40) "
+		  "INSERT INTO subnet SELECT i, printf('100.%d.0.0/16', 50 + i) FROM n",
+		  "subnets" },
+		{ "UPDATE pool SET prefix = '10.0.0.0/8' WHERE ord = 0", "pool" },
+		{ "UPDATE mapping SET shared = x'0a090909' WHERE shared = x'64400109'", "address" },
+		{ "UPDATE mapping SET fixed = x'7f000001' WHERE shared = x'64400109'", "address" },
+		{ "UPDATE mapping SET fixed = x'64400901' WHERE shared = x'64400109'", "address" },
+		{ UNCHECKED "UPDATE mapping SET shared = x'64400901' WHERE shared = "
+			    "x'fd640000000000000000000000010006'",
+		  "address" },
+		{ "UPDATE mapping SET name = printf('%064d', 1) WHERE shared = x'64400109'",
+		  "mapping" },
+		{ "UPDATE mapping SET name = '10.0.0.1' WHERE shared = x'64400109'", "mapping" },
+		{ "UPDATE mapping SET name = 'a' || char(0) WHERE shared = x'64400109'",
+		  "mapping" },
+		{ "UPDATE mapping SET rate = 9223372036854775807, burst = 131072 WHERE shared = "
+		  "x'64400109'",
+		  "limit" },
+		{ "UPDATE mapping SET burst = 1 WHERE shared = x'64400109'", "limit" },
+		{ UNCHECKED "UPDATE mapping SET packets = -1 WHERE shared = x'64400109'", "limit" },
+		{ "UPDATE rule_item SET text = 'a b' WHERE kind = 'from'", "rule" },
+		{ "UPDATE rule_item SET text = 'a/b' WHERE kind = 'to'", "rule" },
+		{ "UPDATE origin SET file = printf('%05000d', 1)", "file" },
+		{ "UPDATE origin SET file = printf('%02000000d', 1)", "too big" },
+		{ UNCHECKED "UPDATE mapping SET shared = x'0102' "
 		  "WHERE shared = x'64400109'",
 		  "address" },
-		{ "PRAGMA ignore_check_constraints = ON; UPDATE mapping SET "
+		{ UNCHECKED "UPDATE mapping SET "
 		  "shared = x'00000000000000000000ffff64400109' WHERE shared = x'64400109'",
 		  "address" },
-		{ "PRAGMA ignore_check_constraints = ON; UPDATE mapping SET shared = zeroblob(16) "
+		{ UNCHECKED "UPDATE mapping SET shared = zeroblob(16) "
 		  "WHERE shared = x'64400109'",
 		  "address" },
-		{ "PRAGMA ignore_check_constraints = ON; UPDATE mapping SET family = 3 "
+		{ UNCHECKED "UPDATE mapping SET family = 3 "
 		  "WHERE fixed = x'fd001000000000000000000000000005' OR length(fixed) = 16",
 		  "order" },
 	};
@@ -1945,6 +2014,70 @@ Test(store, flipped_bytes)
 		}
 	}
 	cr_assert(failed > 50 && failed < 400, "%u", failed);
+}
+
+/* --- other things in the place of its files --- */
+
+static void make_fifo(const char *path)
+{
+	cr_assert_eq(mkfifo(path, 0600), 0);
+}
+
+static void make_dir(const char *path)
+{
+	cr_assert_eq(mkdir(path, 0700), 0);
+}
+
+static void make_link(const char *path)
+{
+	cr_assert_eq(symlink("/dev/null", path), 0);
+}
+
+static void make_loose(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT, 0600);
+
+	cr_assert_eq(fchmod(fd, 0602), 0);
+}
+
+static void make_strange(const char *path)
+{
+	make_loose(path);
+	cr_assert_eq(chmod(path, 0600), 0);
+	cr_assert_eq(chown(path, 65534, 65534), 0);
+}
+
+/* None of them is waited for, followed, or believed. */
+Test(store, other_things_in_the_place_of_files)
+{
+	static const char *const files[] = { "lock", "state.db", "state.db-wal", "state.db-shm",
+					     "state.db-journal" };
+	static const struct {
+		void (*make)(const char *path);
+		const char *what, *remedy;
+	} things[] = { { make_fifo, "a FIFO", "move it away" },
+		       { make_dir, "a directory", "move it away" },
+		       { make_link, "a symbolic link", "move it away" },
+		       { make_loose, "(mode 0602)", "chmod go-w" },
+		       { make_strange, "user 65534", "chown root" } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		for (size_t k = 0; k < ARRAY_SIZE(things); k++) {
+			if (things[k].make == make_strange && geteuid() != 0)
+				continue;
+			put(&empty);
+			remove(in_dir(files[i]));
+			things[k].make(in_dir(files[i]));
+			assert_refused(STORE_WRITE, in_dir(files[i]), things[k].what,
+				       things[k].remedy, NULL);
+			/* a reader takes no lock, and nobody is taken for its holder */
+			cr_expect_eq(store_holder(dir), 0);
+			if (i > 0)
+				assert_refused(STORE_READ, in_dir(files[i]), things[k].what,
+					       things[k].remedy, NULL);
+			cr_assert_eq(nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+		}
+	}
 }
 
 /* --- bad filesystems --- */
@@ -2034,6 +2167,7 @@ Test(store, full_filesystem)
 	struct tenant *t;
 
 	rich(&old);
+	add_prefix(&want.subnets, "100.64.0.0/16");
 	t = add_tenant(&want, 1, "red");
 	for (unsigned int i = 0; i < 50000; i++) {
 		struct mapping *m = vec_push(&t->mappings);
@@ -2154,6 +2288,7 @@ static struct model many_mappings(void)
 	red = add_tenant(&m, 1, "red");
 	blue = &m.tenants.v[0];
 	add_prefix(&m.subnets, "100.64.0.0/16");
+	add_prefix(&m.subnets, "6440:103::/32");
 	for (int i = 0; i < 10; i++) {
 		snprintf(fixed, sizeof(fixed), "10.0.0.%d", i);
 		snprintf(shared, sizeof(shared), "100.64.1.%d", i < 7 ? i : i + 10);
