@@ -10,6 +10,7 @@
 
 #include "netlink.h"
 #include "netns.h"
+#include "pin.h"
 #include "strays.h"
 
 /*
@@ -118,12 +119,20 @@ static void pin_path(struct dataplane *dp, const struct router_row *r, const cha
 		snprintf(path + n, PATH_MAX - n, "/%s", pin);
 }
 
-static int pin_open(struct dataplane *dp, const struct router_row *r, const char *pin)
+static int program_open(struct dataplane *dp, const struct router_row *r, const char *pin)
 {
 	char path[PATH_MAX];
 
 	pin_path(dp, r, pin, path);
-	return bpf_obj_get(path);
+	return pin_open(path, PIN_PROGRAM);
+}
+
+static int link_open(struct dataplane *dp, const struct router_row *r, const char *pin)
+{
+	char path[PATH_MAX];
+
+	pin_path(dp, r, pin, path);
+	return pin_open(path, PIN_LINK);
 }
 
 static void pin_remove(struct dataplane *dp, const struct router_row *r, const char *pin)
@@ -143,7 +152,8 @@ static int pin_put(struct dataplane *dp, const struct router_row *r, const char 
 	pin_remove(dp, r, pin);
 	pin_path(dp, r, pin, path);
 	if (bpf_obj_pin(fd, path))
-		return error_set(err, "cannot pin %s: %s", path, strerror(errno));
+		return error_set(err, "cannot pin %s: %s; remove what is there", path,
+				 strerror(errno));
 	return 0;
 }
 
@@ -210,7 +220,7 @@ static uint32_t clsact_program(struct dataplane *dp, const struct router_row *r,
 			    .attach_point = clsact_point(p));
 	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE,
 			    .priority = CLSACT_PRIORITY);
-	_cleanup_close_ int fd = pin_open(dp, r, p->program);
+	_cleanup_close_ int fd = program_open(dp, r, p->program);
 
 	if (bpf_tc_query(&hook, &opts) || opts.prog_id != program_id(fd))
 		return 0;
@@ -254,7 +264,7 @@ static uint32_t link_ifindex(int fd, struct bpf_link_info *info)
 /* The program of the pinned link, when that is to an interface of this index, in any namespace. */
 static uint32_t tcx_linked(struct dataplane *dp, const struct router_row *r, const struct point *p)
 {
-	_cleanup_close_ int fd = pin_open(dp, r, p->link);
+	_cleanup_close_ int fd = link_open(dp, r, p->link);
 	struct bpf_link_info info;
 
 	return link_ifindex(fd, &info) == p->ifindex ? info.prog_id : 0;
@@ -287,7 +297,7 @@ static int tc_attach(struct dataplane *dp, struct router_row *r, const struct po
 	_cleanup_close_ int link = -1;
 
 	if (renew && tcx_program(dp, r, p))
-		old = pin_open(dp, r, p->link);
+		old = link_open(dp, r, p->link);
 	if (old >= 0 && bpf_link_update(old, fd, NULL) == 0)
 		return pin_put(dp, r, p->program, fd, err);
 	if (!getenv(NO_TCX))
@@ -429,10 +439,14 @@ static int xdp_attach(struct dataplane *dp, struct instance *in, struct router_r
 static int make_router_dir(struct dataplane *dp, const struct router_row *r, struct error *err)
 {
 	char path[PATH_MAX];
+	struct stat st;
 
 	pin_path(dp, r, NULL, path);
 	if (mkdir(path, 0700) && errno != EEXIST)
 		return error_set(err, "cannot create %s: %s", path, strerror(errno));
+	if (lstat(path, &st) || !S_ISDIR(st.st_mode))
+		return error_set(err, "%s is not a directory; look who made it, and remove it",
+				 path);
 	return 0;
 }
 
@@ -547,7 +561,8 @@ int attach_remove(struct dataplane *dp, const struct router_row *r, struct error
 	/* and what a run that was killed left there besides */
 	pin_path(dp, r, NULL, path);
 	if (dataplane_unpin(path))
-		return error_set(err, "cannot remove %s: %s", path, strerror(errno));
+		return error_set(err, "cannot remove %s: %s; look what is in it, and remove it",
+				 path, strerror(errno));
 	return 0;
 }
 
@@ -560,7 +575,7 @@ void attach_links(struct dataplane *dp, const struct router_row *r, struct links
 
 	memset(out, 0, sizeof(*out));
 	for (size_t i = 0; !(r->flags & TN_ROUTER_CLSACT) && i < points.n; i++) {
-		_cleanup_close_ int fd = pin_open(dp, r, points.v[i].link);
+		_cleanup_close_ int fd = link_open(dp, r, points.v[i].link);
 
 		link_ifindex(fd, &info);
 		out->ids[i] = info.id;
@@ -602,7 +617,7 @@ static void found(struct attachments *out, uint32_t ifindex, bool egress, enum v
 static void inspect_xdp(struct dataplane *dp, const struct router_row *r, struct attachments *out)
 {
 	_cleanup_strays_ struct strays strays = strays_begin();
-	_cleanup_close_ int pinned = pin_open(dp, r, XDP_PIN);
+	_cleanup_close_ int pinned = program_open(dp, r, XDP_PIN);
 	_cleanup_multiprog_ struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex(r->ifindex);
 	struct xdp_program *ours = xdp_find(mp);
 	uint32_t id = ours ? xdp_program__id(ours) : 0;

@@ -15,6 +15,7 @@
 
 #include "beside.h"
 #include "host.h"
+#include "pin.h"
 #include "tenantnat.skel.h"
 
 /* Maps, programs, their types and pins of one router, a namespace, the state; with some to spare.
@@ -77,13 +78,9 @@ enum router_map_id {
 		ROUTER_MAPS_COUNT
 };
 
-static const struct router_map {
-	const char *name;
-	uint32_t key_size;
-	uint32_t value_size;
-	uint32_t entries;
-} router_maps[] = {
-#define X(map, key, value, entries) { #map, sizeof(key), sizeof(value), entries },
+static const struct map_shape router_maps[] = {
+#define X(map, key, value, entries) \
+	{ BPF_MAP_TYPE_LRU_HASH, sizeof(key), sizeof(value), entries, #map },
 	ROUTER_MAPS(X)
 #undef X
 };
@@ -185,7 +182,7 @@ static int router_map_open(const struct dataplane *dp, uint32_t router, enum rou
 	char path[PATH_MAX];
 
 	router_map_path(dp, router, id, path);
-	return bpf_obj_get(path);
+	return pin_open_map(path, &router_maps[id]);
 }
 
 static struct dataplane *dataplane_new(const char *bpffs)
@@ -233,6 +230,8 @@ int dataplane_unpin(const char *dir)
 	struct dirent *entry;
 	DIR *d = opendir(dir);
 
+	if (!d && errno == ENOTDIR)
+		return unlink(dir);
 	if (!d)
 		return errno == ENOENT ? 0 : -1;
 	while ((entry = readdir(d))) {
@@ -293,56 +292,143 @@ void dataplane_maps_dir(const char *bpffs, char path[PATH_MAX])
 	path_in(bpffs, "maps", path);
 }
 
-int dataplane_open(const char *bpffs, struct dataplane **out, struct error *err)
-{
-	struct dataplane *dp = dataplane_new(bpffs);
-	char maps[PATH_MAX], path[PATH_MAX];
-
-	*out = NULL;
-	path_in(bpffs, "maps", maps);
-	if (access(maps, F_OK)) {
-		int missing = errno;
-
-		dataplane_close(dp);
-		if (missing == ENOENT)
-			return 0;
-		return error_set(err, "cannot read %s: %s", maps, strerror(missing));
-	}
-	if (check_dir(bpffs, err)) {
-		dataplane_close(dp);
-		return -1;
-	}
-	for (int i = 0; i < MAPS_COUNT; i++) {
-		dp->fd[i] = bpf_obj_get(path_in(maps, map_names[i], path));
-		if (dp->fd[i] < 0) {
-			if (errno == ENOENT)
-				foreign_layout(dp, err);
-			else
-				error_set(err, "cannot open the map %s: %s", path, strerror(errno));
-			dataplane_close(dp);
-			return -1;
-		}
-	}
-	/* the size of a value is checked by the kernel only against the map's own */
-	struct bpf_map_info info = { 0 };
-	uint32_t len = sizeof(info);
-
-	if (bpf_obj_get_info_by_fd(dp->fd[MAP_config], &info, &len) ||
-	    info.value_size != sizeof(dp->config) || read_config(dp) || dp->config.abi != TN_ABI) {
-		foreign_layout(dp, err);
-		dataplane_close(dp);
-		return -1;
-	}
-	*out = dp;
-	return 0;
-}
-
 /* All that there can be; 1 when that is not known. */
 static unsigned int cpus(void)
 {
 	int n = libbpf_num_possible_cpus();
 
 	return n > 0 ? n : 1;
+}
+
+/* Maps of global data have the names of their sections. */
+static struct bpf_map *map_in(const struct tenantnat *skel, const char *name)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(skel->obj, name);
+	char section[32];
+
+	snprintf(section, sizeof(section), ".data.%s", name);
+	return map ? map : bpf_object__find_map_by_name(skel->obj, section);
+}
+
+static void size_maps(const struct tenantnat *skel, const struct tn_config *config)
+{
+	bpf_map__set_max_entries(skel->maps.by_shared, config->capacity);
+	bpf_map__set_max_entries(skel->maps.by_fixed, config->capacity);
+	bpf_map__set_max_entries(skel->maps.counters, config->capacity * cpus());
+	bpf_map__set_max_entries(skel->maps.slots, TN_SLOTS_OWN(config->capacity));
+	bpf_map__set_max_entries(skel->maps.ways, TN_WAYS * cpus());
+	bpf_map__set_max_entries(skel->maps.ways_rest, TN_WAYS * cpus());
+	bpf_map__set_max_entries(skel->maps.hops, TN_HOPS * cpus());
+	bpf_map__set_max_entries(skel->maps.limits, config->capacity);
+	bpf_map__set_max_entries(skel->maps.accepts, config->rules);
+	bpf_map__set_max_entries(skel->maps.services, config->rules);
+	bpf_map__set_max_entries(skel->maps.hits, config->rules);
+}
+
+/* What the pinned maps are by that configuration. Asked for with every look, so kept. */
+static const struct map_shape *shapes_of(const struct tn_config *config, struct error *err)
+{
+	static struct map_shape shapes[MAPS_COUNT];
+	static uint32_t capacity, rules; /* that these are for; 0: none yet */
+	struct tenantnat *skel;
+
+	if (capacity == config->capacity && rules == config->rules)
+		return shapes;
+	skel = tenantnat__open();
+	if (!skel) {
+		error_set(err, "cannot open the programs: %s", strerror(errno));
+		return NULL;
+	}
+	size_maps(skel, config);
+	for (int i = 0; i < MAPS_COUNT; i++) {
+		const struct bpf_map *map = map_in(skel, map_names[i]);
+		bool named = strcmp(bpf_map__name(map), map_names[i]) == 0;
+
+		shapes[i] = (struct map_shape){ .type = bpf_map__type(map),
+						.key_size = bpf_map__key_size(map),
+						.value_size = bpf_map__value_size(map),
+						.entries = bpf_map__max_entries(map),
+						.name = named ? map_names[i] : NULL };
+	}
+	tenantnat__destroy(skel);
+	capacity = config->capacity;
+	rules = config->rules;
+	return shapes;
+}
+
+static int foreign_pin(const struct dataplane *dp, const char *path, struct error *err)
+{
+	return error_set(err,
+			 "%s is not what tenantnat keeps there; look who has changed it, remove %s "
+			 "(`rm -r` takes the programs off), and apply again",
+			 path, dp->dir);
+}
+
+/* What was made by dataplane_create(). */
+static bool config_is_ours(const struct tn_config *c)
+{
+	return c->capacity >= CAPACITY_MIN && c->capacity <= CAPACITY_MAX &&
+	       c->rules >= RULES_MIN && c->rules <= 2 * POLICY_ROWS_MAX &&
+	       (uint64_t)c->capacity * cpus() <= UINT32_MAX && c->nsubnets <= TN_SUBNETS_MAX &&
+	       c->free_from <= c->free_to && c->free_to <= c->capacity;
+}
+
+/* The size of a value is checked by the kernel only against the map's own. */
+static int open_config(struct dataplane *dp, const char *maps, struct error *err)
+{
+	const struct map_shape shape = { .type = BPF_MAP_TYPE_ARRAY,
+					 .key_size = sizeof(uint32_t),
+					 .value_size = sizeof(dp->config),
+					 .entries = 1 };
+	char path[PATH_MAX];
+
+	dp->fd[MAP_config] = pin_open_map(path_in(maps, map_names[MAP_config], path), &shape);
+	if (dp->fd[MAP_config] < 0 && errno != ENOENT && errno != EINVAL)
+		return error_set(err, "cannot open the map %s: %s", path, strerror(errno));
+	if (dp->fd[MAP_config] < 0 || read_config(dp) || dp->config.abi != TN_ABI)
+		return foreign_layout(dp, err);
+	return config_is_ours(&dp->config) ? 0 : foreign_pin(dp, path, err);
+}
+
+static int open_maps(struct dataplane *dp, const char *maps, struct error *err)
+{
+	const struct map_shape *shapes;
+	char path[PATH_MAX];
+
+	if (open_config(dp, maps, err))
+		return -1;
+	shapes = shapes_of(&dp->config, err);
+	for (int i = 0; shapes && i < MAPS_COUNT; i++) {
+		if (i == MAP_config)
+			continue;
+		dp->fd[i] = pin_open_map(path_in(maps, map_names[i], path), &shapes[i]);
+		if (dp->fd[i] < 0)
+			return errno == ENOENT	 ? foreign_layout(dp, err)
+			       : errno == EINVAL ? foreign_pin(dp, path, err)
+						 : error_set(err, "cannot open the map %s: %s",
+							     path, strerror(errno));
+	}
+	return shapes ? 0 : -1;
+}
+
+int dataplane_open(const char *bpffs, struct dataplane **out, struct error *err)
+{
+	struct dataplane *dp;
+	char maps[PATH_MAX];
+
+	*out = NULL;
+	path_in(bpffs, "maps", maps);
+	if (access(maps, F_OK))
+		return errno == ENOENT
+			       ? 0
+			       : error_set(err, "cannot read %s: %s", maps, strerror(errno));
+	dp = dataplane_new(bpffs);
+	if (check_dir(bpffs, err) || check_dir(maps, err) || open_maps(dp, maps, err)) {
+		dataplane_close(dp);
+		return -1;
+	}
+	*out = dp;
+	return 0;
 }
 
 /* Load the maps alone: no program of the object. */
@@ -367,17 +453,7 @@ static struct tenantnat *load_maps(const struct tn_config *config, struct error 
 		bpf_program__set_autoload(prog, false);
 	bpf_map__set_autocreate(skel->maps.flows, false);
 	bpf_map__set_autocreate(skel->maps.fragments, false);
-	bpf_map__set_max_entries(skel->maps.by_shared, config->capacity);
-	bpf_map__set_max_entries(skel->maps.by_fixed, config->capacity);
-	bpf_map__set_max_entries(skel->maps.counters, counters);
-	bpf_map__set_max_entries(skel->maps.slots, TN_SLOTS_OWN(config->capacity));
-	bpf_map__set_max_entries(skel->maps.ways, TN_WAYS * cpus());
-	bpf_map__set_max_entries(skel->maps.ways_rest, TN_WAYS * cpus());
-	bpf_map__set_max_entries(skel->maps.hops, TN_HOPS * cpus());
-	bpf_map__set_max_entries(skel->maps.limits, config->capacity);
-	bpf_map__set_max_entries(skel->maps.accepts, config->rules);
-	bpf_map__set_max_entries(skel->maps.services, config->rules);
-	bpf_map__set_max_entries(skel->maps.hits, config->rules);
+	size_maps(skel, config);
 	ret = tenantnat__load(skel);
 	if (ret) {
 		error_set(err, "cannot create maps for %u mappings and %u rules: %s%s",
@@ -387,16 +463,6 @@ static struct tenantnat *load_maps(const struct tn_config *config, struct error 
 		return NULL;
 	}
 	return skel;
-}
-
-/* Maps of global data have the names of their sections. */
-static struct bpf_map *map_in(const struct tenantnat *skel, const char *name)
-{
-	struct bpf_map *map = bpf_object__find_map_by_name(skel->obj, name);
-	char section[32];
-
-	snprintf(section, sizeof(section), ".data.%s", name);
-	return map ? map : bpf_object__find_map_by_name(skel->obj, section);
 }
 
 static int pin_maps(struct tenantnat *skel, const char *dir, struct error *err)
@@ -584,7 +650,9 @@ static void router_from_map(struct machine *out, const void *key, const void *va
 	const struct tn_router *v = value;
 
 	memcpy(&row->id, key, sizeof(row->id));
-	snprintf(row->tenant, sizeof(row->tenant), "%.*s", TENANT_NAME_MAX, v->tenant);
+	/* without its end it is none */
+	if (memchr(v->tenant, '\0', sizeof(v->tenant)))
+		snprintf(row->tenant, sizeof(row->tenant), "%s", v->tenant);
 	memcpy(row->mac, v->mac, sizeof(row->mac));
 	row->ifindex = v->ifindex;
 	row->netns_dev = v->netns_dev;
@@ -623,6 +691,35 @@ static int read_subnets(struct dataplane *dp, struct machine *out, struct error 
 	return 0;
 }
 
+static bool router_is_ours(const struct router_row *r)
+{
+	return r->id && r->id < TN_ROUTERS_MAX && tenant_name_valid(r->tenant) && r->ifindex &&
+	       r->hook < HOOKS_COUNT && r->via < HOOKS_COUNT && r->via != HOOK_AUTO;
+}
+
+static bool service_is_ours(const struct tn_service_key *key)
+{
+	return key->class < TN_CLASSES_COUNT && key->shift <= TN_SHIFT_ALL &&
+	       key->shift % TN_SHIFT_STEP == 0;
+}
+
+/* Of rows whose numbers are used for more than to be compared. */
+static int check_rows(const struct dataplane *dp, const struct machine *m, struct error *err)
+{
+	char path[PATH_MAX], maps[PATH_MAX];
+
+	path_in(dp->dir, "maps", maps);
+	vec_each (r, &m->routers) {
+		if (!router_is_ours(r))
+			return foreign_pin(dp, path_in(maps, map_names[MAP_routers], path), err);
+	}
+	vec_each (row, &m->policy.services) {
+		if (!service_is_ours(&row->key))
+			return foreign_pin(dp, path_in(maps, map_names[MAP_services], path), err);
+	}
+	return 0;
+}
+
 /* What is not about single mappings. */
 static int read_common(struct dataplane *dp, struct machine *out, struct error *err)
 {
@@ -636,7 +733,7 @@ static int read_common(struct dataplane *dp, struct machine *out, struct error *
 	    read_map(dp, MAP_routers, sizeof(uint32_t), sizeof(struct tn_router), router_from_map,
 		     out, err))
 		return -1;
-	return 0;
+	return check_rows(dp, out, err);
 }
 
 /* The rows of by_fixed, which are read and sorted beside the others. */
@@ -1499,7 +1596,7 @@ static int instance_maps(struct instance *in, struct error *err)
 	for (int i = 0; i < ROUTER_MAPS_COUNT; i++)
 		in->fd[i] = -1;
 	for (int i = 0; i < ROUTER_MAPS_COUNT; i++) {
-		const struct router_map *m = &router_maps[i];
+		const struct map_shape *m = &router_maps[i];
 
 		in->fd[i] = router_map_open(in->dp, in->router.id, i);
 		if (in->fd[i] < 0)
@@ -1517,20 +1614,25 @@ int instance_pin(const struct instance *in, struct error *err)
 	char path[PATH_MAX];
 
 	for (int i = 0; i < ROUTER_MAPS_COUNT; i++) {
+		_cleanup_close_ int there = router_map_open(in->dp, in->router.id, i);
+
+		if (there >= 0)
+			continue;
 		router_map_path(in->dp, in->router.id, i, path);
-		if (access(path, F_OK) && bpf_obj_pin(in->fd[i], path))
-			return error_set(err, "cannot pin %s: %s", path, strerror(errno));
+		unlink(path);
+		if (bpf_obj_pin(in->fd[i], path))
+			return error_set(err, "cannot pin %s: %s; remove what is there", path,
+					 strerror(errno));
 	}
 	return 0;
 }
 
 bool instance_is_pinned(struct dataplane *dp, uint32_t router)
 {
-	char path[PATH_MAX];
-
 	for (int i = 0; i < ROUTER_MAPS_COUNT; i++) {
-		router_map_path(dp, router, i, path);
-		if (access(path, F_OK))
+		_cleanup_close_ int there = router_map_open(dp, router, i);
+
+		if (there < 0)
 			return false;
 	}
 	return true;

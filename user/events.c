@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "file.h"
+#include "pin.h"
 #include "util.h"
 
 struct events {
@@ -22,12 +23,20 @@ struct events {
 	void *context;
 };
 
-static int open_map(const char *bpffs, const char *name, char path[PATH_MAX], struct error *err)
+static const struct map_shape watch_shape = { .type = BPF_MAP_TYPE_ARRAY,
+					      .key_size = sizeof(uint32_t),
+					      .value_size = sizeof(struct tn_watch),
+					      .entries = 1 };
+static const struct map_shape events_shape = { .type = BPF_MAP_TYPE_RINGBUF,
+					       .entries = TN_EVENTS_SIZE };
+
+static int open_map(const char *bpffs, const char *name, const struct map_shape *shape,
+		    char path[PATH_MAX], struct error *err)
 {
 	int fd;
 
 	snprintf(path, PATH_MAX, "%s/maps/%s", bpffs, name);
-	fd = bpf_obj_get(path);
+	fd = pin_open_map(path, shape);
 	if (fd < 0 && errno == ENOENT)
 		return error_set(err, "nothing is attached (no %s); run `tenantnat apply` first",
 				 path);
@@ -81,11 +90,11 @@ static int open_all(struct events *e, const char *bpffs, const char *state, stru
 {
 	char path[PATH_MAX];
 
-	e->watch = open_map(bpffs, "watch", e->watch_pin, err);
+	e->watch = open_map(bpffs, "watch", &watch_shape, e->watch_pin, err);
 	if (e->watch < 0)
 		return -1;
 	e->watch_id = map_id(e->watch);
-	e->ring = open_map(bpffs, "events", path, err);
+	e->ring = open_map(bpffs, "events", &events_shape, path, err);
 	if (e->ring < 0)
 		return -1;
 	e->lock = take_lock(state, err);
@@ -135,7 +144,7 @@ void events_close(struct events *e)
 
 int events_watch(struct events *e, const struct tn_watch *want, struct error *err)
 {
-	_cleanup_close_ int pinned = bpf_obj_get(e->watch_pin);
+	_cleanup_close_ int pinned = pin_open_map(e->watch_pin, &watch_shape);
 	struct tn_watch w = *want;
 	uint32_t zero = 0;
 

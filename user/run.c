@@ -7,6 +7,7 @@
 #include <linux/bpf.h>
 #include <string.h>
 
+#include "pin.h"
 #include "util.h"
 
 #define KERNEL_ENOTSUPP 524 /* <linux/errno.h> of the kernel: no test run of such a program */
@@ -23,7 +24,7 @@ static int give_back(struct run *r, const uint8_t *out, size_t len, struct error
 
 int run_tc(const char *pin, struct run *r, struct error *err)
 {
-	_cleanup_close_ int fd = bpf_obj_get(pin);
+	_cleanup_close_ int fd = pin_open(pin, PIN_PROGRAM);
 	struct __sk_buff ctx = { .ifindex = r->ifindex,
 				 .ingress_ifindex = r->ingress,
 				 .mark = r->mark };
@@ -55,7 +56,7 @@ static size_t take_metadata(struct run *r, const struct xdp_md *ctx, const uint8
 
 int run_xdp(const char *pin, struct run *r, bool *ran, struct error *err)
 {
-	_cleanup_close_ int fd = bpf_obj_get(pin);
+	_cleanup_close_ int fd = pin_open(pin, PIN_PROGRAM);
 	struct xdp_md ctx = { .data_end = r->len, .ingress_ifindex = r->ifindex };
 	uint8_t out[RUN_ROOM + sizeof(struct tn_meta)];
 	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = r->frame, .data_size_in = r->len,
@@ -84,9 +85,12 @@ int run_xdp(const char *pin, struct run *r, bool *ran, struct error *err)
 	return give_back(r, out + skip, o.data_size_out - skip, err);
 }
 
+static const struct map_shape flows = { BPF_MAP_TYPE_LRU_HASH, sizeof(struct tn_flow_key),
+					sizeof(struct tn_flow), TN_FLOWS, "flows" };
+
 bool run_has_flow(const char *pin, const struct tn_flow_key *key)
 {
-	_cleanup_close_ int fd = bpf_obj_get(pin);
+	_cleanup_close_ int fd = pin_open_map(pin, &flows);
 	struct tn_flow flow;
 
 	return fd >= 0 && !bpf_map_lookup_elem(fd, key, &flow);
@@ -94,7 +98,7 @@ bool run_has_flow(const char *pin, const struct tn_flow_key *key)
 
 void run_forget_flow(const char *pin, const struct tn_flow_key *key)
 {
-	_cleanup_close_ int fd = bpf_obj_get(pin);
+	_cleanup_close_ int fd = pin_open_map(pin, &flows);
 
 	if (fd >= 0)
 		bpf_map_delete_elem(fd, key);
