@@ -233,6 +233,10 @@ static void remember(const struct change *c, struct tenant *t, struct facts *fac
 		if (is_of(&route->at, &f->at))
 			*vec_push(&f->routes) = *route;
 	}
+	vec_each (group, &c->have.groups) {
+		if (place_cmp(&group->at, &f->at) == 0)
+			*vec_push(&f->groups) = *group;
+	}
 }
 
 static int look_closely(struct change *c, const struct change_how *how, struct tenant *t,
@@ -814,6 +818,8 @@ static void describe_alone(struct change *c, const struct machine *want, struct 
 	plan_make(want, &was, &shown);
 	vec_each (r, &c->have.routers)
 		*vec_push(&shown.detach) = r;
+	vec_each (row, &c->have.groups)
+		*vec_push(&shown.group_del) = row;
 	vec_each (row, &c->have.routes)
 		*vec_push(&shown.route_del) = row;
 	vec_each (row, &c->have.addrs)

@@ -172,12 +172,20 @@ static int put_settled(const struct plan *p, struct failures *failed, struct err
 		if (put_row(*row, failed, put_setting(*row, err), err))
 			return -1;
 	}
+	vec_each (row, &p->group_put) {
+		if (put_row(*row, failed, netlink_put_group(*row, err), err))
+			return -1;
+	}
 	return 0;
 }
 
 /* Of a namespace that is gone, nothing is left to be removed. */
 static int del_routes(const struct plan *p, bool unreachable, struct error *err)
 {
+	vec_each (row, &p->group_del) {
+		if (at_place(&(*row)->at, netlink_del_group(*row, err), 0))
+			return -1;
+	}
 	vec_each (row, &p->route_del) {
 		if (route_is_unreachable(*row) == unreachable &&
 		    at_place(&(*row)->at, netlink_del_route(*row, err), 0))

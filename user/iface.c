@@ -9,6 +9,7 @@ void ifaces_free(struct ifaces *ifaces)
 		vec_free(&i->addrs);
 	vec_free(&ifaces->list);
 	vec_free(&ifaces->routes);
+	vec_free(&ifaces->proxies);
 }
 
 static const struct iface *by_name(const struct ifaces *ifaces, const char *name)

@@ -36,6 +36,8 @@ struct iface {
 	bool loopback;
 	bool up;
 	bool carrier;	 /* frames can go: of a veth, that its peer is up too */
+	bool allmulti;	 /* it takes in all multicast frames */
+	bool marked;	 /* with our mark: see netlink_put_group() */
 	uint32_t mtu;	 /* bytes */
 	uint32_t master; /* index of the bridge, bond or VRF that it is a port of; 0: none */
 	/* Index of the veth's peer, or of what a VLAN device or macvlan stands on; 0: none */
@@ -67,10 +69,18 @@ struct iface_route {
 	bool ours;	    /* it has our mark */
 };
 
-/* What a network namespace has: its interfaces, by index, and its routes. */
+/* An entry of the neighbour table that says: answer solicitations for this IPv6 address here. */
+struct iface_proxy {
+	uint32_t ifindex;
+	struct tn_addr addr;
+	bool ours; /* it has our mark */
+};
+
+/* What a network namespace has: its interfaces, by index, its routes and its neighbour proxies. */
 struct ifaces {
 	VEC(struct iface) list;
 	VEC(struct iface_route) routes;
+	VEC(struct iface_proxy) proxies;
 };
 
 void ifaces_free(struct ifaces *ifaces);

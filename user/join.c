@@ -194,6 +194,53 @@ void join_touched(const struct router_facts *f, struct machine *out)
 	}
 }
 
+/* ------------------------------------------------------------ groups */
+
+static const struct iface *iface_at(const struct ifaces *ifaces, uint32_t index)
+{
+	vec_each (i, &ifaces->list) {
+		if (i->index == index)
+			return i;
+	}
+	return NULL;
+}
+
+/* Whether somebody else's entry does the same. */
+static bool is_proxied(const struct router_facts *f, const struct tn_addr *a)
+{
+	vec_each (p, &f->ifaces.proxies) {
+		if (!p->ours && p->ifindex == f->at.ifindex && addr_cmp(&p->addr, a) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void settle_all_multicast(struct router_facts *f)
+{
+	const struct iface *shared = iface_at(&f->ifaces, f->at.ifindex);
+
+	f->groups.n = 0;
+	/* somebody else's is not ours to take away again */
+	if (!shared || !shared->allmulti || shared->marked)
+		*vec_push(&f->groups) = (struct group_row){ .at = f->at, .on = true };
+}
+
+static void settle_groups(const struct tenant *t, struct router_facts *f)
+{
+	size_t n = 0;
+
+	vec_each (m, &t->mappings) {
+		if (addr_family(&m->fixed) == IPV4)
+			continue;
+		if (++n > GROUPS_MAX) {
+			settle_all_multicast(f);
+			return;
+		}
+		if (!is_proxied(f, &m->shared))
+			*vec_push(&f->groups) = (struct group_row){ f->at, m->shared, true };
+	}
+}
+
 void join_settle(const struct model *m, const struct tenant *t, struct router_facts *f)
 {
 	settle_addresses(t, f);
@@ -205,4 +252,5 @@ void join_settle(const struct model *m, const struct tenant *t, struct router_fa
 	vec_each (route, &t->router->routes)
 		settle_route(t, f, &route->to, &route->via);
 	settle_settings(t, f);
+	settle_groups(t, f);
 }

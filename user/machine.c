@@ -9,6 +9,7 @@ void machine_free(struct machine *m)
 	vec_free(&m->routers);
 	vec_free(&m->addrs);
 	vec_free(&m->routes);
+	vec_free(&m->groups);
 	vec_free(&m->settings);
 	vec_free(&m->looked);
 	policy_free(&m->policy);
@@ -93,8 +94,17 @@ int route_row_cmp(const void *a, const void *b)
 	return order ? order : x->to.len - y->to.len;
 }
 
+int group_row_cmp(const void *a, const void *b)
+{
+	const struct group_row *x = a, *y = b;
+	int order = place_cmp(&x->at, &y->at);
+
+	return order ? order : memcmp(&x->addr, &y->addr, sizeof(x->addr));
+}
+
 void machine_sort(struct machine *m)
 {
+	vec_sort(&m->groups, group_row_cmp);
 	vec_sort(&m->addrs, addr_row_cmp);
 	vec_sort(&m->routes, route_row_cmp);
 	vec_sort(&m->shared, shared_row_cmp);
@@ -109,6 +119,7 @@ void router_facts_free(struct router_facts *f)
 	vec_free(&f->own);
 	vec_free(&f->addrs);
 	vec_free(&f->routes);
+	vec_free(&f->groups);
 	vec_free(&f->settings);
 }
 
@@ -149,6 +160,8 @@ static void want_router(const struct tenant *t, const struct router_facts *f, st
 		*vec_push(&out->addrs) = *row;
 	vec_each (row, &f->routes)
 		*vec_push(&out->routes) = *row;
+	vec_each (row, &f->groups)
+		*vec_push(&out->groups) = *row;
 	vec_each (row, &f->settings)
 		*vec_push(&out->settings) = *row;
 }
@@ -247,6 +260,10 @@ static void keep_settled(const struct machine *have, const struct facts *facts,
 	vec_each (row, &have->routes) {
 		if (is_others(&row->at, facts, have, in))
 			*vec_push(&out->routes) = *row;
+	}
+	vec_each (row, &have->groups) {
+		if (is_others(&row->at, facts, have, in))
+			*vec_push(&out->groups) = *row;
 	}
 }
 

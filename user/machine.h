@@ -100,6 +100,17 @@ static inline bool route_is_unreachable(const struct route_row *row)
 	return !row->at.ifindex;
 }
 
+/*
+ * What has a shared interface take in the solicitations for a mapped IPv6 address: an entry of ours
+ * for that address, with which the kernel joins its solicited-node group; or all-multicast, which
+ * bears a mark of ours too. See join.h.
+ */
+struct group_row {
+	struct place at;
+	struct tn_addr addr; /* unset: all-multicast */
+	bool on;	     /* always true of an address; of all-multicast, whether it is set */
+};
+
 /* A setting below /proc/sys/net: what it is, or what a router needs it to be. */
 struct setting_row {
 	struct place at;
@@ -115,12 +126,14 @@ struct machine {
 	struct policy policy;		/* sorted */
 	VEC(struct addr_row) addrs;	/* sorted by place, address */
 	VEC(struct route_row) routes;	/* sorted by place, destination */
+	VEC(struct group_row) groups;	/* sorted by place, address */
 	/*
 	 * In the order of writing: `all` before single interfaces. What is wanted names only
 	 * what matters, what was read also what a change of `all` would take along.
 	 */
 	VEC(struct setting_row) settings;
-	VEC(struct place) looked; /* the namespaces whose addresses and routes are in these rows */
+	VEC(struct place)
+	looked; /* the namespaces whose addresses, routes and groups are in these rows */
 };
 
 /* Rows to be looked up, without reading all. */
@@ -152,6 +165,7 @@ struct router_facts {
 	VEC(struct tn_addr) own;    /* its own addresses in the shared subnets */
 	VEC(struct addr_row) addrs; /* what it needs of us: see join.h */
 	VEC(struct route_row) routes;
+	VEC(struct group_row) groups;
 	VEC(struct setting_row) settings;
 };
 
@@ -183,6 +197,7 @@ void machine_wanted(const struct model *m, const struct facts *facts, const stru
 int place_cmp(const struct place *a, const struct place *b);
 int addr_row_cmp(const void *a, const void *b);
 int route_row_cmp(const void *a, const void *b);
+int group_row_cmp(const void *a, const void *b);
 int shared_row_cmp(const void *a, const void *b);
 int fixed_row_cmp(const void *a, const void *b);
 

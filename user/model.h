@@ -225,6 +225,14 @@ bool tenant_maps(const struct tenant *t, int family);
 int model_check_mapping(const struct model *m, const struct tenant *t, const struct mapping *new,
 			struct error *err);
 
+/*
+ * So many mapped IPv6 addresses of a router each have an entry that makes the kernel join their
+ * group: 256 take some 10 ms. Each walks the list of those before it, and so does each multicast
+ * packet that the kernel sees, so that 16,384 would take a second; and switches have a few thousand
+ * in all. With more mappings the interface takes in all multicast frames.
+ */
+#define GROUPS_MAX 256
+
 #define TENANT_NAME_MAX 63
 /* [a-z0-9][a-z0-9-]{0,62} */
 bool tenant_name_valid(const char *name);

@@ -3,8 +3,10 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/if_addr.h>
 #include <linux/if_arp.h>
+#include <linux/neighbour.h>
 #include <linux/net_namespace.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
@@ -75,6 +77,7 @@ static void read_link(struct nl_object *object, void *out)
 	i->loopback = rtnl_link_get_flags(link) & IFF_LOOPBACK;
 	i->up = rtnl_link_get_flags(link) & IFF_UP;
 	i->carrier = rtnl_link_get_flags(link) & IFF_LOWER_UP;
+	i->allmulti = rtnl_link_get_flags(link) & IFF_ALLMULTI;
 	i->mtu = rtnl_link_get_mtu(link);
 	i->master = rtnl_link_get_master(link);
 	i->link = rtnl_link_get_link(link);
@@ -85,6 +88,35 @@ static void read_link(struct nl_object *object, void *out)
 }
 
 /* ------------------------------------------------------------ reading */
+
+/* An alternative name of the link that is our mark; NULL: none. */
+static const char *mark_of(struct nl_msg *link)
+{
+	struct nlattr *props =
+		nlmsg_find_attr(nlmsg_hdr(link), sizeof(struct ifinfomsg), IFLA_PROP_LIST);
+	struct nlattr *prop;
+	int left;
+
+	if (!props)
+		return NULL;
+	nla_for_each_nested(prop, props, left)
+	{
+		if (nla_type(prop) == IFLA_ALT_IFNAME &&
+		    strncmp(nla_get_string(prop), TN_ALL_MULTICAST, strlen(TN_ALL_MULTICAST)) == 0)
+			return nla_get_string(prop);
+	}
+	return NULL;
+}
+
+static int read_iface(struct nl_msg *msg, void *arg)
+{
+	struct ifaces *ifaces = arg;
+	struct iface *i = vec_push(&ifaces->list);
+
+	nl_msg_parse(msg, read_link, i);
+	i->marked = mark_of(msg);
+	return NL_OK;
+}
 
 static struct tn_addr addr_of_attr(const struct nlattr *attr)
 {
@@ -159,17 +191,62 @@ static int read_route(struct nl_msg *msg, void *arg)
 	return NL_OK;
 }
 
+static int read_proxy(struct nl_msg *msg, void *arg)
+{
+	const struct ndmsg *head = nlmsg_data(nlmsg_hdr(msg));
+	struct nlattr *attrs[NDA_MAX + 1];
+	struct ifaces *ifaces = arg;
+
+	if (head->ndm_family != AF_INET6 || !(head->ndm_flags & NTF_PROXY) ||
+	    nlmsg_parse(nlmsg_hdr(msg), sizeof(*head), attrs, NDA_MAX, NULL) || !attrs[NDA_DST])
+		return NL_SKIP;
+	*vec_push(&ifaces->proxies) = (struct iface_proxy){
+		.ifindex = head->ndm_ifindex,
+		.addr = addr_of_attr(attrs[NDA_DST]),
+		.ours = attrs[NDA_PROTOCOL] && nla_get_u8(attrs[NDA_PROTOCOL]) == TN_PROTOCOL,
+	};
+	return NL_OK;
+}
+
 /* Ask for everything of a kind; 0 or an error of libnl. */
+static int dump_by(struct nl_sock *sock, int type, void *head, size_t size,
+		   nl_recvmsg_msg_cb_t read, struct ifaces *out)
+{
+	int ret;
+
+	nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, read, out);
+	ret = nl_send_simple(sock, type, NLM_F_DUMP, head, size);
+	return ret < 0 ? ret : nl_recvmsgs_default(sock);
+}
+
 static int dump(struct nl_sock *sock, int type, nl_recvmsg_msg_cb_t read, struct ifaces *out)
 {
 	/* long enough for both kinds of request, ifaddrmsg and rtmsg; the family is the first byte
 	 */
 	struct rtmsg head = { .rtm_family = AF_UNSPEC };
+
+	return dump_by(sock, type, &head, sizeof(head), read, out);
+}
+
+/* Anew where they changed meanwhile. */
+static int dump_links(struct nl_sock *sock, struct ifaces *out)
+{
+	struct ifinfomsg head = { .ifi_family = AF_UNSPEC };
 	int ret;
 
-	nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, read, out);
-	ret = nl_send_simple(sock, type, NLM_F_DUMP, &head, sizeof(head));
-	return ret < 0 ? ret : nl_recvmsgs_default(sock);
+	do {
+		out->list.n = 0;
+		ret = dump_by(sock, RTM_GETLINK, &head, sizeof(head), read_iface, out);
+	} while (ret == -NLE_DUMP_INTR);
+	return ret;
+}
+
+/* A kernel without IPv6 has none. */
+static int dump_proxies(struct nl_sock *sock, struct ifaces *out)
+{
+	struct ndmsg head = { .ndm_family = AF_INET6, .ndm_flags = NTF_PROXY };
+
+	return dump_by(sock, RTM_GETNEIGH, &head, sizeof(head), read_proxy, out);
 }
 
 static int iface_cmp(const void *a, const void *b)
@@ -181,24 +258,24 @@ static int iface_cmp(const void *a, const void *b)
 
 int netlink_ifaces(struct ifaces *out, struct error *err)
 {
-	_cleanup_cache_ struct nl_cache *links = NULL;
 	_cleanup_sock_ struct nl_sock *sock = NULL;
 	int ret;
 
 	memset(out, 0, sizeof(*out));
 	sock = connect_route(&ret);
 	if (!ret)
-		ret = rtnl_link_alloc_cache(sock, AF_UNSPEC, &links);
+		ret = dump_links(sock, out);
 	if (ret)
 		return error_set(err, "cannot list the interfaces: %s", nl_geterror(ret));
 
-	for (struct nl_object *o = nl_cache_get_first(links); o; o = nl_cache_get_next(o))
-		read_link(o, vec_push(&out->list));
 	vec_sort(&out->list, iface_cmp);
 	ret = dump(sock, RTM_GETADDR, read_addr, out);
 	if (!ret)
 		ret = dump(sock, RTM_GETROUTE, read_route, out);
-	return ret ? error_set(err, "cannot list the addresses and routes: %s", nl_geterror(ret))
+	if (!ret)
+		ret = dump_proxies(sock, out);
+	return ret ? error_set(err, "cannot list the addresses, routes and neighbour proxies: %s",
+			       nl_geterror(ret))
 		   : 0;
 }
 
@@ -503,6 +580,134 @@ int netlink_del_route(const struct route_row *row, struct error *err)
 	if (!a.number || a.number == ESRCH || a.number == ENODEV || a.number == ENETDOWN)
 		return 0;
 	return error_set(err, "cannot remove the %s: %s%s", ROUTE(row), strerror(a.number), a.text);
+}
+
+/* ------------------------------------------------------------ groups */
+
+static struct nl_msg *proxy_request(int type, int flags, const struct group_row *row)
+{
+	/* permanent: since Linux 6.17 it stays where the carrier goes */
+	struct ndmsg head = { .ndm_family = AF_INET6,
+			      .ndm_ifindex = (int)row->at.ifindex,
+			      .ndm_state = NUD_PERMANENT,
+			      .ndm_flags = NTF_PROXY };
+	struct nl_msg *msg = nlmsg_alloc_simple(type, flags);
+
+	nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO);
+	put_addr_attr(msg, NDA_DST, &row->addr);
+	return msg;
+}
+
+static struct nl_msg *link_request(int type, int flags, const struct ifinfomsg *head)
+{
+	struct nl_msg *msg = nlmsg_alloc_simple(type, flags);
+
+	nlmsg_append(msg, (void *)head, sizeof(*head), NLMSG_ALIGNTO);
+	return msg;
+}
+
+static struct answer set_allmulti(const struct group_row *row, bool on)
+{
+	struct ifinfomsg head = { .ifi_index = (int)row->at.ifindex,
+				  .ifi_flags = on ? IFF_ALLMULTI : 0,
+				  .ifi_change = IFF_ALLMULTI };
+
+	return ask(link_request(RTM_NEWLINK, 0, &head));
+}
+
+static struct answer set_mark(const struct group_row *row, int type, int flags, const char *name)
+{
+	struct ifinfomsg head = { .ifi_index = (int)row->at.ifindex };
+	struct nl_msg *msg = link_request(type, flags, &head);
+	struct nlattr *props = nla_nest_start(msg, IFLA_PROP_LIST | NLA_F_NESTED);
+
+	nla_put_string(msg, IFLA_ALT_IFNAME, name);
+	nla_nest_end(msg, props);
+	return ask(msg);
+}
+
+static int take_mark(struct nl_msg *msg, void *out)
+{
+	const char *mark = mark_of(msg);
+
+	if (mark)
+		snprintf(out, ALTIFNAMSIZ, "%s", mark);
+	return NL_OK;
+}
+
+/* The mark that the interface has; "": none. */
+static void find_mark(uint32_t ifindex, char out[ALTIFNAMSIZ])
+{
+	_cleanup_sock_ struct nl_sock *sock = NULL;
+	struct nl_msg *msg = NULL;
+	int ret;
+
+	out[0] = '\0';
+	sock = connect_route(&ret);
+	if (ret || rtnl_link_build_get_request(ifindex, NULL, &msg))
+		return;
+	nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, take_mark, out);
+	if (nl_send_auto(sock, msg) >= 0)
+		nl_recvmsgs_default(sock);
+	nlmsg_free(msg);
+}
+
+static struct answer put_all_multicast(const struct group_row *row)
+{
+	char mark[ALTIFNAMSIZ];
+	struct answer a;
+
+	/* no other interface of the machine has this one, wherever they are moved to */
+	snprintf(mark, sizeof(mark), TN_ALL_MULTICAST "%" PRIu64 "-%u", row->at.netns_ino,
+		 row->at.ifindex);
+	a = set_mark(row, RTM_NEWLINKPROP, NLM_F_CREATE | NLM_F_EXCL | NLM_F_APPEND, mark);
+	return a.number && a.number != EEXIST ? a : set_allmulti(row, row->on);
+}
+
+static struct answer del_all_multicast(const struct group_row *row)
+{
+	struct answer a = set_allmulti(row, false);
+	char mark[ALTIFNAMSIZ];
+
+	/* an interface that came from elsewhere may have brought another one */
+	while (!a.number && (find_mark(row->at.ifindex, mark), *mark))
+		a = set_mark(row, RTM_DELLINKPROP, 0, mark);
+	return a;
+}
+
+int netlink_put_group(const struct group_row *row, struct error *err)
+{
+	struct nl_msg *msg;
+	struct answer a;
+
+	if (addr_is_unset(&row->addr)) {
+		a = put_all_multicast(row);
+		return a.number ? error_set(err, "cannot set %s to all-multicast: %s%s",
+					    row->at.name, strerror(a.number), a.text)
+				: 0;
+	}
+	msg = proxy_request(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_EXCL, row);
+	nla_put_u8(msg, NDA_PROTOCOL, TN_PROTOCOL);
+	a = ask(msg);
+	if (!a.number)
+		return 0;
+	return error_set(err, "cannot join the solicited-node group of %s on %s: %s%s%s",
+			 ADDR(&row->addr), row->at.name, strerror(a.number), a.text,
+			 a.number == ENOBUFS ? "; where IPv6 is off, set disable_ipv6 to 0" : "");
+}
+
+int netlink_del_group(const struct group_row *row, struct error *err)
+{
+	bool all = addr_is_unset(&row->addr);
+	struct answer a = all ? del_all_multicast(row) : ask(proxy_request(RTM_DELNEIGH, 0, row));
+
+	if (!a.number || a.number == ENOENT || a.number == ENODEV)
+		return 0;
+	return error_set(err,
+			 all ? "cannot take all-multicast off %s%s: %s%s"
+			     : "cannot leave the solicited-node group of %s on %s: %s%s",
+			 all ? row->at.name : ADDR(&row->addr), all ? "" : row->at.name,
+			 strerror(a.number), a.text);
 }
 
 /* ------------------------------------------------------------ qdiscs */

@@ -11,8 +11,8 @@
 #include "machine.h"
 
 /*
- * All interfaces, by index, with their addresses, and the routes of the main table; the caller's
- * to free.
+ * All interfaces, by index, with their addresses, the routes of the main table, and the IPv6
+ * neighbour proxies; the caller's to free.
  */
 int netlink_ifaces(struct ifaces *out, struct error *err);
 
@@ -36,6 +36,19 @@ int netlink_put_addr(const struct addr_row *row, struct error *err);
 int netlink_del_addr(const struct addr_row *row, struct error *err);
 int netlink_put_route(const struct route_row *row, struct error *err);
 int netlink_del_route(const struct route_row *row, struct error *err);
+
+/*
+ * Have the interface take in solicitations for an address, or all multicast frames as row->on says;
+ * or take back what did so. For an address it is a neighbour proxy (`ip -6 neigh show proxy`) with
+ * our mark: the kernel joins its solicited-node group with it, tells switches (MLD), and leaves it
+ * with the entry or the interface. It answers nobody, unless proxy_ndp is set. All-multicast has no
+ * owner; so an alternative name of the interface, TN_ALL_MULTICAST with something behind it, is the
+ * mark that it is ours. It goes with the interface, and is the first that comes and the last that
+ * goes. To take away what is not there is no error.
+ */
+#define TN_ALL_MULTICAST "tenantnat-allmulticast-"
+int netlink_put_group(const struct group_row *row, struct error *err);
+int netlink_del_group(const struct group_row *row, struct error *err);
 
 /* Whether the interface is there, set up, and has a carrier. */
 bool netlink_is_up(uint32_t ifindex);

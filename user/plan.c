@@ -15,6 +15,8 @@ void plan_free(struct plan *p)
 	vec_free(&p->route_put);
 	vec_free(&p->route_del);
 	vec_free(&p->setting_put);
+	vec_free(&p->group_put);
+	vec_free(&p->group_del);
 	vec_free(&p->fixed_put);
 	vec_free(&p->shared_put);
 	vec_free(&p->attach);
@@ -53,7 +55,8 @@ bool plan_empty(const struct plan *p)
 	return !plan_changes_policy(p) && !p->subnets && !p->own_put.n && !p->fixed_put.n &&
 	       !p->shared_put.n && !p->attach.n && !p->renew.n && !p->addr_put.n &&
 	       !p->route_put.n && !p->setting_put.n && !p->addr_del.n && !p->route_del.n &&
-	       !p->replaced.n && !p->detach.n && !p->shared_del.n && !p->fixed_del.n;
+	       !p->group_put.n && !p->group_del.n && !p->replaced.n && !p->detach.n &&
+	       !p->shared_del.n && !p->fixed_del.n;
 }
 
 bool plan_changes_routers(const struct plan *p)
@@ -223,6 +226,25 @@ static void diff_routes(const struct machine *want, const struct machine *have, 
 			*vec_push(&out->route_moved) = h;
 		if (order < 0 || !same_way(w, h))
 			*vec_push(&out->route_put) = w;
+		w++;
+		h += order == 0;
+	}
+}
+
+static void diff_groups(const struct machine *want, const struct machine *have, struct plan *out)
+{
+	const struct group_row *w = want->groups.v, *wend = w + want->groups.n;
+	const struct group_row *h = have->groups.v, *hend = h + have->groups.n;
+
+	while (w < wend || h < hend) {
+		int order = w == wend ? 1 : h == hend ? -1 : group_row_cmp(w, h);
+
+		if (order > 0) {
+			*vec_push(&out->group_del) = h++;
+			continue;
+		}
+		if (order < 0 || w->on != h->on)
+			*vec_push(&out->group_put) = w;
 		w++;
 		h += order == 0;
 	}
@@ -497,6 +519,7 @@ void plan_make(const struct machine *want, const struct machine *have, struct pl
 	diff_routers(want, have, out);
 	diff_addrs(want, have, out);
 	diff_routes(want, have, out);
+	diff_groups(want, have, out);
 	diff_settings(want, have, out);
 	diff_policy(want, have, out);
 }
@@ -730,6 +753,24 @@ static void describe_route(struct plan_text *out, char sign, const struct route_
 	    behind ? " via " : "", behind ? ADDR(&row->via) : "", row->at.name);
 }
 
+/* One line for all groups of a router. */
+static void describe_groups(struct plan_text *out, char sign, const struct group_row *const *v,
+			    size_t n)
+{
+	for (size_t i = 0, many; i < n; i += many) {
+		const struct place *at = &v[i]->at;
+
+		many = 1;
+		if (addr_is_unset(&v[i]->addr)) {
+			say(out, sign, "all-multicast %s on %s", at->tenant, at->name);
+			continue;
+		}
+		while (i + many < n && place_cmp(at, &v[i + many]->at) == 0)
+			many++;
+		say(out, sign, "solicited-node groups %s %zu on %s", at->tenant, many, at->name);
+	}
+}
+
 static bool is_new(const struct route_row *row, const struct plan *plan)
 {
 	vec_each (old, &plan->route_moved) {
@@ -748,6 +789,8 @@ static void describe_settled(const struct plan *plan, struct plan_text *out)
 	vec_each (row, &plan->setting_put)
 		say(out, '~', "setting %s %s = %ld", (*row)->at.tenant, (*row)->path,
 		    (*row)->value);
+	describe_groups(out, '+', plan->group_put.v, plan->group_put.n);
+	describe_groups(out, '-', plan->group_del.v, plan->group_del.n);
 	vec_each (row, &plan->route_del)
 		describe_route(out, '-', *row);
 	vec_each (row, &plan->addr_del)

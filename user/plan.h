@@ -34,6 +34,7 @@ struct plan {
 	VEC(const struct route_row *) route_moved; /* is there, but leads another way */
 	VEC(const struct route_row *) route_put;   /* unreachable ones before all other routes */
 	VEC(const struct setting_row *) setting_put;
+	VEC(const struct group_row *) group_put;
 	/* what is accepted no more: see tn_abi.h */
 	VEC(struct tn_service_key) withdrawn;
 	/*
@@ -58,7 +59,8 @@ struct plan {
 	VEC(struct pool_row) pool_del;
 	VEC(const struct fixed_row *) fixed_put;
 	VEC(const struct shared_row *) shared_put; /* mappings */
-	VEC(const struct route_row *) route_del;   /* unreachable ones behind all that follows */
+	VEC(const struct group_row *) group_del;
+	VEC(const struct route_row *) route_del; /* unreachable ones behind all that follows */
 	VEC(const struct addr_row *) addr_del;
 	VEC(const struct shared_row *) shared_del;
 	VEC(const struct fixed_row *) fixed_del;

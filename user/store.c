@@ -178,7 +178,7 @@ static const char *const migrations[] = {
 	X(FIND_FIXED, SQL_MAPPINGS "AND family = ? AND fixed = ?")                                 \
 	X(FIND_NAME, SQL_MAPPINGS "AND family IN (4, 6) AND name = ?")                             \
 	X(FIND_SHARED, SQL_MAPPINGS "AND shared = ?")                                              \
-	X(FIND_FIRST, SQL_MAPPINGS "AND family = ? ORDER BY fixed LIMIT 2")                        \
+	X(FIND_FIRST, SQL_MAPPINGS "AND family = ? ORDER BY fixed LIMIT ?")                        \
 	X(LIST_LEASES,                                                                             \
 	  "SELECT shared FROM mapping WHERE shared >= ?1 AND length(shared) = length(?1) "         \
 	  "ORDER BY shared LIMIT ?2")                                                              \
@@ -968,19 +968,19 @@ static int take_named(struct store *s, const char *text, struct tenant *t, struc
 	return take_mappings(s, query_begin(s, FIND_NAME, err, "ut", t->id, text), t, err);
 }
 
+static int take_first(struct store *s, unsigned int family, unsigned int n, struct tenant *t,
+		      struct error *err)
+{
+	return take_mappings(s, query_begin(s, FIND_FIRST, err, "uuu", t->id, family, n), t, err);
+}
+
 static int take_one(struct store *s, const struct window *w, struct tenant *t, struct error *err)
 {
 	if (!addr_is_unset(&w->fixed) && take_fixed(s, &w->fixed, t, err))
 		return -1;
 	if (w->name && take_named(s, w->name, t, err))
 		return -1;
-	for (unsigned int family = 4; family <= 6; family += 2) {
-		sqlite3_stmt *stmt = query_begin(s, FIND_FIRST, err, "uu", t->id, family);
-
-		if (take_mappings(s, stmt, t, err))
-			return -1;
-	}
-	return 0;
+	return take_first(s, 4, 2, t, err) || take_first(s, 6, GROUPS_MAX + 2, t, err) ? -1 : 0;
 }
 
 static void drop_doubles(struct tenant *t)

@@ -66,8 +66,9 @@ struct window {
 };
 
 /*
- * The same, but of mappings only these: those of the window, the first two of its tenant of each
- * family (so that one is left when another goes), and all that rules name.
+ * The same, but of mappings only these: those of the window, the first two IPv4 ones of its tenant
+ * (so that one is left when another goes) and the first GROUPS_MAX + 2 IPv6 ones (so that with
+ * fewer all are seen, and with more that it is more), and all that rules name.
  */
 int store_load_part(struct store *store, const struct window *w, struct model *out,
 		    struct error *err);

@@ -50,7 +50,7 @@ static bool is_looked_at(const struct machine *have, const struct netns *ns)
 	return false;
 }
 
-/* Addresses and routes of ours in the namespace that we are in. */
+/* Addresses, routes and groups of ours in the namespace that we are in. */
 static void look(struct machine *have, const struct netns *ns, const char *spec, const char *tenant,
 		 const struct ifaces *ifaces)
 {
@@ -74,6 +74,13 @@ static void look(struct machine *have, const struct netns *ns, const char *spec,
 			if (r->ours && r->ifindex == i->index)
 				*vec_push(&have->routes) =
 					(struct route_row){ at, r->to, r->via, r->src };
+		}
+		if (i->marked)
+			*vec_push(&have->groups) =
+				(struct group_row){ .at = at, .on = i->allmulti };
+		vec_each (p, &ifaces->proxies) {
+			if (p->ours && p->ifindex == i->index)
+				*vec_push(&have->groups) = (struct group_row){ at, p->addr, true };
 		}
 	}
 }

@@ -353,6 +353,20 @@ static void read_route(const struct statement *s, struct route_row *row)
 	}
 }
 
+static void read_group(const struct statement *s, struct group_row *row)
+{
+	bool all;
+
+	cr_assert_geq(s->n, 4);
+	all = strcmp(s->words[3], "all") == 0;
+	cr_assert_leq(s->n, 4 + all);
+	row->at.netns_ino = number(s->words[1]);
+	row->at.ifindex = number(s->words[2]);
+	row->on = s->n == 4;
+	if (!all)
+		row->addr = addr_of(s->words[3]);
+}
+
 static void read_setting(const struct statement *s, struct setting_row *row)
 {
 	cr_assert_eq(s->n, 4);
@@ -381,6 +395,8 @@ struct machine machine_of(const char *text)
 			read_addr(&s, vec_push(&m.addrs));
 		} else if (strcmp(s.words[0], "way") == 0) {
 			read_route(&s, vec_push(&m.routes));
+		} else if (strcmp(s.words[0], "group") == 0) {
+			read_group(&s, vec_push(&m.groups));
 		} else if (strcmp(s.words[0], "set") == 0) {
 			read_setting(&s, vec_push(&m.settings));
 		} else {
@@ -520,6 +536,12 @@ static void write_route(FILE *f, const struct route_row *row)
 	fputc('\n', f);
 }
 
+static void write_group(FILE *f, const struct group_row *row)
+{
+	fprintf(f, "group %llu %u %s%s\n", (unsigned long long)row->at.netns_ino, row->at.ifindex,
+		addr_is_unset(&row->addr) ? "all" : ADDR(&row->addr), row->on ? "" : " off");
+}
+
 static void write_setting(FILE *f, const struct setting_row *row)
 {
 	fprintf(f, "set %llu %s %ld\n", (unsigned long long)row->at.netns_ino, row->path,
@@ -543,6 +565,8 @@ char *machine_text(const struct machine *m)
 		write_addr(out.f, row);
 	vec_each (row, &m->routes)
 		write_route(out.f, row);
+	vec_each (row, &m->groups)
+		write_group(out.f, row);
 	vec_each (row, &m->settings)
 		write_setting(out.f, row);
 	return text_end(&out);
@@ -604,10 +628,12 @@ char *plan_steps(const struct plan *p)
 	SAY(&p->addr_put, "put", write_addr);
 	SAY(&p->route_put, "put", write_route);
 	SAY(&p->setting_put, "put", write_setting);
+	SAY(&p->group_put, "put", write_group);
 	SAY(&p->fixed_flags, "flags", write_fixed);
 	SAY(&p->shared_flags, "flags", write_shared);
 	SAY(&p->fixed_put, "put", write_fixed);
 	SAY(&p->shared_put, "put", write_shared);
+	SAY(&p->group_del, "del", write_group);
 	SAY(&p->route_del, "del", write_route);
 	SAY(&p->addr_del, "del", write_addr);
 	SAY(&p->shared_del, "del", write_shared);

@@ -52,6 +52,8 @@ struct addr_list addrs_of(const char *text);
  *
  * addr NETNS IF ADDRESS LEN;              with our mark; NETNS is st_ino, LEN of 128
  * way NETNS IF PREFIX [via=ADDR] [src=ADDR];
+ * group NETNS IF ADDRESS;                 solicitations for it come in by us
+ * group NETNS IF all [off];               all-multicast is ours, and off
  * set NETNS PATH VALUE;                   settings stay in their order
  *
  * TENANT is an id in `own` and `to`, a name in `router`. Sorted. Rows of the policy come from

@@ -4,11 +4,30 @@
 
 #define RED "net 100.64.0.0/16 fd64::/64; tenant red pool=100.64.1.0/24;"
 
+/* Whether that is a word about what shared0 takes in. */
+static bool read_listening(struct ifaces *out, const char *word, bool ours, char **rest)
+{
+	struct iface *shared = &out->list.v[1];
+	struct iface_proxy *p;
+
+	if (strcmp(word, "allmulti") == 0) {
+		shared->allmulti = true;
+		shared->marked = ours;
+	} else if (strcmp(word, "proxy") == 0) {
+		p = vec_push(&out->proxies);
+		*p = (struct iface_proxy){ 2, addr_of(strtok_r(NULL, " ", rest)), ours };
+		if ((word = strtok_r(NULL, " ", rest)))
+			p->ifindex = atoi(word + 3);
+	} else {
+		return false;
+	}
+	return true;
+}
+
 /*
  * Interfaces lan0 (index 1) and shared0 (2) of a router. `seen`, separated by `;`, what they
- * have: "ADDRESS" of shared0, "PREFIX [via=ADDRESS] [on=INDEX]" a route (on=0: an unreachable one).
- * A
- * `!` before it: ours.
+ * have: "ADDRESS" of shared0, "PREFIX [via=ADDRESS] [on=INDEX]" a route (on=0: an unreachable one),
+ * "proxy ADDRESS [on=INDEX]" an entry for an address, "allmulti" of shared0. A `!` before it: ours.
  */
 static struct ifaces ifaces_of(const char *seen)
 {
@@ -26,6 +45,8 @@ static struct ifaces ifaces_of(const char *seen)
 		struct iface_route *r;
 
 		word += ours;
+		if (read_listening(&out, word, ours, &save))
+			continue;
 		if (!strchr(word, '/')) {
 			*vec_push(&out.list.v[1].addrs) =
 				(struct iface_addr){ .addr = addr_of(word), .ours = ours };
@@ -119,6 +140,8 @@ static void settles(const char *definitions, const char *seen, const char *text)
 		*vec_push(&out.addrs) = *row;
 	vec_each (row, &f.routes)
 		*vec_push(&out.routes) = *row;
+	vec_each (row, &f.groups)
+		*vec_push(&out.groups) = *row;
 	vec_each (row, &f.settings)
 		*vec_push(&out.settings) = *row;
 	machine_sort(&out);
@@ -128,6 +151,7 @@ static void settles(const char *definitions, const char *seen, const char *text)
 	vec_free(&f.own);
 	vec_free(&f.addrs);
 	vec_free(&f.routes);
+	vec_free(&f.groups);
 	vec_free(&f.settings);
 }
 
@@ -162,10 +186,11 @@ Test(join, what_is_leased_is_put_there)
 		"own 100.64.1.254 1 1\n"
 		"addr 9 2 100.64.1.254 128\n" UNREACHABLE
 		"way 9 2 100.64.0.0/16 src=100.64.1.254\n" FORWARD_V4);
-	settles(RED "router lease=fd64::1:fffe; map fd00::5;", "",
+	settles(RED "router lease=fd64::1:fffe; map fd00::5 lease=fd64::1:5;", "",
 		"own fd64::1:fffe 1 1\n"
 		"addr 9 2 fd64::1:fffe 128\n" UNREACHABLE
-		"way 9 2 fd64::/64 src=fd64::1:fffe\n" FORWARD_V6);
+		"way 9 2 fd64::/64 src=fd64::1:fffe\n"
+		"group 9 2 fd64::1:5\n" FORWARD_V6);
 	/* beside one that somebody else gave it */
 	settles(RED "router pin=100.64.0.9; map 10.0.0.5;", "100.64.0.2; 100.64.0.0/16",
 		"own 100.64.0.2 1 1\nown 100.64.0.9 1 1\n"
@@ -232,6 +257,65 @@ Test(join, behind_a_gateway)
 		"100.64.0.2; 100.64.0.0/16",
 		"own 100.64.0.2 1 1\nway 9 0 100.64.0.0/16\nway 9 0 100.65.0.0/16\n"
 		"way 9 2 100.65.0.0/16\n" FORWARD_V4);
+}
+
+/* ------------------------------------------------------------ groups */
+
+#define SIX_IS_THERE "fd64::2; fd64::/64"
+
+/* For each mapped IPv6 address, whatever group it shares with others. */
+Test(join, solicitations_for_mapped_addresses)
+{
+	static const char two[] = RED "router; map 10.0.0.5 lease=100.64.1.5;"
+				      "map fd00::5 lease=fd64::1:5; map fd00::6 lease=fd64::9:1:5;";
+	static const char both[] = "own fd64::2 1 1\ngroup 9 2 fd64::1:5\n"
+				   "group 9 2 fd64::9:1:5\n" FORWARD_V4 FORWARD_V6;
+	static const char one[] = "own fd64::2 1 1\ngroup 9 2 fd64::9:1:5\n" FORWARD_V4 FORWARD_V6;
+
+	settles(two, SIX_IS_THERE, both);
+	/* ours stay, and of those of others on other interfaces nothing comes */
+	settles(two, SIX_IS_THERE "; !proxy fd64::1:5; proxy fd64::1:5 on=1", both);
+	settles(two, SIX_IS_THERE "; proxy fd64::1:5", one);
+	/* who has all-multicast may take it off again */
+	settles(two, SIX_IS_THERE "; allmulti", both);
+	settles(two, SIX_IS_THERE "; !allmulti", both);
+	settles(RED "router; map 10.0.0.5 lease=100.64.1.5;", "100.64.0.2; 100.64.0.0/16",
+		"own 100.64.0.2 1 1\n" FORWARD_V4);
+}
+
+/* What a router with so many mapped IPv6 addresses gets: "each", "all", or nothing. */
+static const char *hears(size_t n, const char *seen)
+{
+	struct model m = model_of(RED "router; map 10.0.0.5 lease=100.64.1.5;");
+	struct router_facts f = facts_of(seen);
+	struct tn_addr fixed = addr_of("fd00::"), shared = addr_of("fd64::1:0");
+	const char *text = "";
+
+	for (size_t i = 0; i < n; i++)
+		*vec_push(&m.tenants.v[0].mappings) =
+			(struct mapping){ .fixed = addr_add(&fixed, i),
+					  .shared = addr_add(&shared, i) };
+	join_settle(&m, &m.tenants.v[0], &f);
+	if (f.groups.n)
+		text = addr_is_unset(&f.groups.v[0].addr) ? "all" : "each";
+	cr_expect_eq(f.groups.n, *text == 'e' ? n : *text == 'a');
+	vec_each (row, &f.groups)
+		cr_expect(row->on);
+	router_facts_free(&f);
+	model_free(&m);
+	return text;
+}
+
+Test(join, all_multicast_for_very_many)
+{
+	cr_expect_str_eq(hears(1, ""), "each");
+	cr_expect_str_eq(hears(GROUPS_MAX, ""), "each");
+	cr_expect_str_eq(hears(GROUPS_MAX + 1, ""), "all");
+	cr_expect_str_eq(hears(10 * GROUPS_MAX, ""), "all");
+	/* ours stays, and goes when the number falls; somebody else's is not taken for ours */
+	cr_expect_str_eq(hears(GROUPS_MAX + 1, "!allmulti"), "all");
+	cr_expect_str_eq(hears(GROUPS_MAX, "!allmulti"), "each");
+	cr_expect_str_eq(hears(GROUPS_MAX + 1, "allmulti"), "");
 }
 
 Test(join, the_address_that_errors_come_from)

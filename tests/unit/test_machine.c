@@ -154,6 +154,22 @@ Test(machine, out_of_scope_stays_what_is_defined)
 	wants(BOTH, "router 1 red if=3 via=tc; own 100.64.0.1 1 1;", all, "red", with_red);
 }
 
+/* Of a router in scope they are what its facts say, of the others what is there. */
+Test(machine, groups_out_of_scope_stay)
+{
+	wants(BOTH, "router 1 red if=3 ino=9;",
+	      "router 1 red if=3 ino=9; router 2 blue if=3 ino=8; group 9 3 fd64::1:5;"
+	      "group 8 3 fd64::2:5; group 8 3 all off;",
+	      "red",
+	      "net 100.64.0.0/16\n"
+	      "to 100.64.1.5 10.0.0.5 1 1\n"
+	      "from 1 10.0.0.5 100.64.1.5\n"
+	      "router 1 red if=3 ino=9\n"
+	      "router 2 blue if=3 ino=8 kept\n"
+	      "group 8 3 all off\n"
+	      "group 8 3 fd64::2:5\n");
+}
+
 Test(machine, a_tenant_in_scope_that_is_detached)
 {
 	wants("net 100.64.0.0/16; tenant red id=1; router id=1 detached;"

@@ -65,6 +65,23 @@ Test(plan, addresses_and_routes)
 	      "del addr 9 3 100.64.0.2 112\n");
 }
 
+Test(plan, groups)
+{
+	steps("group 9 3 fd64::1:5; group 9 3 fd64::1:6;",
+	      "group 9 3 fd64::1:5; group 9 3 fd64::1:7;",
+	      "put group 9 3 fd64::1:6\ndel group 9 3 fd64::1:7\n");
+	steps("group 9 3 fd64::1:5;", "group 8 3 fd64::1:5;",
+	      "put group 9 3 fd64::1:5\ndel group 8 3 fd64::1:5\n");
+	/* nothing is missed when one comes in the place of the other */
+	steps("group 9 3 all;", "group 9 3 fd64::1:5; group 9 3 fd64::1:6;",
+	      "put group 9 3 all\ndel group 9 3 fd64::1:5\ndel group 9 3 fd64::1:6\n");
+	steps("group 9 3 fd64::1:5;", "group 9 3 all;",
+	      "put group 9 3 fd64::1:5\ndel group 9 3 all\n");
+	/* somebody has taken it off */
+	steps("group 9 3 all;", "group 9 3 all off;", "put group 9 3 all\n");
+	steps("", "group 9 3 all off;", "del group 9 3 all off\n");
+}
+
 /* Whose interface is another's goes before anything is tried there. */
 Test(plan, routers_that_are_replaced)
 {
@@ -342,6 +359,7 @@ static void add_settled(struct dice *d, struct machine *m)
 				 .addr = random_shared(d),
 				 .len = 112 + roll(d, 2) };
 	struct route_row route = { .at = random_place(d), .to = prefix_of("100.64.0.0/16") };
+	struct group_row group = { .at = random_place(d), .addr = random_shared(d), .on = true };
 	struct setting_row setting = { .at = random_place(d), .value = roll(d, 2) };
 
 	if (chance(d, 50))
@@ -357,6 +375,10 @@ static void add_settled(struct dice *d, struct machine *m)
 		*vec_push(&m->addrs) = addr;
 	if (!HAS(&m->routes, &route, route_row_cmp))
 		*vec_push(&m->routes) = route;
+	if (chance(d, 20))
+		group = (struct group_row){ .at = random_place(d), .on = chance(d, 80) };
+	if (!HAS(&m->groups, &group, group_row_cmp))
+		*vec_push(&m->groups) = group;
 	if (!HAS(&m->settings, &setting, setting_cmp))
 		*vec_push(&m->settings) = setting;
 }
@@ -418,6 +440,10 @@ static struct machine random_machine(struct dice *d, const struct machine *old)
 		if (chance(d, 50))
 			*vec_push(&m.routes) = *row;
 	}
+	vec_each (row, &old->groups) {
+		if (chance(d, 50))
+			*vec_push(&m.groups) = *row;
+	}
 	for (uint32_t n = roll(d, 12); n; n--)
 		add_row(d, &m);
 	vec_each (row, &m.routers)
@@ -428,6 +454,7 @@ static struct machine random_machine(struct dice *d, const struct machine *old)
 	shuffle(d, &m.routers);
 	shuffle(d, &m.addrs);
 	shuffle(d, &m.routes);
+	shuffle(d, &m.groups);
 	machine_sort(&m);
 	return m;
 }
@@ -462,6 +489,8 @@ static void copy_machine(const struct machine *m, struct machine *out)
 		*vec_push(&out->addrs) = *row;
 	vec_each (row, &m->routes)
 		*vec_push(&out->routes) = *row;
+	vec_each (row, &m->groups)
+		*vec_push(&out->groups) = *row;
 	vec_each (row, &m->settings)
 		*vec_push(&out->settings) = *row;
 }
@@ -502,6 +531,12 @@ static void settle(const struct plan *p, struct machine *m)
 		TAKE_OUT(&m->settings, *row, setting_cmp);
 		*vec_push(&m->settings) = **row;
 	}
+	vec_each (row, &p->group_put) {
+		TAKE_OUT(&m->groups, *row, group_row_cmp);
+		*vec_push(&m->groups) = **row;
+	}
+	vec_each (row, &p->group_del)
+		cr_assert(TAKE_OUT(&m->groups, *row, group_row_cmp));
 	vec_each (row, &p->route_del)
 		cr_assert(TAKE_OUT(&m->routes, *row, route_row_cmp));
 	vec_each (row, &p->addr_del)
@@ -905,6 +940,40 @@ Test(plan_text, addresses_of_routers)
 }
 
 /* rows that the definitions in force do not explain: a state that was lost */
+static struct machine groups_of(const char *text)
+{
+	struct machine m = machine_of(text);
+
+	vec_each (row, &m.groups) {
+		row->at.tenant = row->at.netns_ino == 9 ? "red" : "blue";
+		snprintf(row->at.name, sizeof(row->at.name), "shared%u", row->at.ifindex);
+	}
+	return m;
+}
+
+/* A line for a router, however many there are. */
+Test(plan_text, groups)
+{
+	_cleanup_machine_ struct machine w = groups_of("group 8 3 fd64::1; group 8 4 fd64::1;"
+						       "group 9 3 all;");
+	_cleanup_machine_ struct machine h = groups_of("group 9 3 fd64::1; group 9 3 fd64::2;");
+	_cleanup_plan_text_ struct plan_text text = { 0 };
+	_cleanup_plan_ struct plan p;
+	struct model none = { 0 };
+	static const char *const lines[] = { "solicited-node groups blue 1 on shared3",
+					     "solicited-node groups blue 1 on shared4",
+					     "all-multicast red on shared3",
+					     "solicited-node groups red 2 on shared3" };
+
+	plan_make(&w, &h, &p);
+	plan_describe(&p, &w, &h, &none, &none, &text);
+	cr_assert_eq(text.lines.n, ARRAY_SIZE(lines));
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		cr_expect_str_eq(text.lines.v[i].text, lines[i]);
+		cr_expect_eq(text.lines.v[i].sign, i < 3 ? '+' : '-');
+	}
+}
+
 Test(plan_text, unknown_tenants)
 {
 	says("", "", "", "to 100.64.1.5 10.0.0.5 7 1; own 100.64.0.2 7 1;",

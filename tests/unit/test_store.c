@@ -2335,7 +2335,11 @@ static void expect_seen(struct store *s, struct window w, const char *want)
 	cr_expect_str_eq(got, want);
 }
 
-/* The first two of each family of its tenant, and what rules name, are always there. */
+#define SIX                                                                                   \
+	"red fd00:: red fd00::1 red fd00::2 red fd00::3 red fd00::4 red fd00::5 red fd00::6 " \
+	"red fd00::7 red fd00::8 red fd00::9 "
+
+/* The first of each family of its tenant, and what rules name, are always there. */
 Test(store, a_window)
 {
 	_cleanup_model_ struct model m = many_mappings(), part = { 0 };
@@ -2345,26 +2349,17 @@ Test(store, a_window)
 
 	put(&m);
 	s = open_store(STORE_READ);
-	expect_seen(s, w,
-		    "blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.8 red fd00:: "
-		    "red fd00::1 red fd00::8 ");
+	expect_seen(s, w, "blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.8 " SIX);
 	w.fixed = addr("10.0.0.5");
-	expect_seen(s, w,
-		    "blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.5 red 10.0.0.8 "
-		    "red fd00:: red fd00::1 red fd00::8 ");
+	expect_seen(s, w, "blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.5 red 10.0.0.8 " SIX);
 	w = (struct window){ .tenant = "red", .name = "vm4" };
-	expect_seen(s, w,
-		    "blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.4 red 10.0.0.8 "
-		    "red fd00:: red fd00::1 red fd00::4 red fd00::8 ");
+	expect_seen(s, w, "blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.4 red 10.0.0.8 " SIX);
 	w.name = "fd00::7";
-	expect_seen(s, w,
-		    "blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.8 red fd00:: "
-		    "red fd00::1 red fd00::7 red fd00::8 ");
+	expect_seen(s, w, "blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.8 " SIX);
 	/* of whoever has it, and once */
 	w = (struct window){ .tenant = "red", .shared = addr("100.64.2.5"), .name = "vm8" };
 	expect_seen(s, w,
-		    "blue 10.0.0.5 blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.8 "
-		    "red fd00:: red fd00::1 red fd00::8 ");
+		    "blue 10.0.0.5 blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.8 " SIX);
 	w = (struct window){ .tenant = "nobody", .fixed = addr("10.0.0.5"), .name = "db" };
 	expect_seen(s, w, "blue 10.0.0.6 red 10.0.0.8 red fd00::8 ");
 
@@ -2381,6 +2376,28 @@ Test(store, a_window)
 		t->mappings.n = 0;
 	}
 	assert_same(&part, &m);
+}
+
+/* Of IPv6 so many that it is known whether there are more than GROUPS_MAX, also when one goes. */
+Test(store, a_window_of_very_many)
+{
+	_cleanup_model_ struct model m = { 0 }, part = { 0 };
+	struct tenant *red = add_tenant(&m, 1, "red");
+	const struct window w = { .tenant = "red" };
+	_cleanup_store_ struct store *s = NULL;
+	struct error err = { 0 };
+	char fixed[32], shared[32];
+
+	add_prefix(&m.subnets, "fd64::/64");
+	for (int i = 0; i < GROUPS_MAX + 10; i++) {
+		snprintf(fixed, sizeof(fixed), "fd00::%04x", i + 1);
+		snprintf(shared, sizeof(shared), "fd64::%04x", i + 1);
+		add_mapping(red, fixed, shared, NULL, false);
+	}
+	put(&m);
+	s = open_store(STORE_READ);
+	must(store_load_part(s, &w, &part, &err) == 0, err);
+	cr_expect_eq(part.tenants.v[0].mappings.n, GROUPS_MAX + 2);
 }
 
 static void expect_leases(struct store *s, const char *from, size_t n, const char *last,
