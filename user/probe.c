@@ -96,6 +96,7 @@ void probe_cancel(struct probe_run *run)
 	if (!run)
 		return;
 	asks_free(&run->asks);
+	asks_free(&run->solicits);
 	findings_free(&run->found);
 	vec_free(&run->peers);
 	free(run);
@@ -347,6 +348,7 @@ int probe_begin(const struct probe_input *in, struct probe_run **out, struct err
 
 	run->in = in;
 	run->asks = ASKS_NONE;
+	run->solicits = ASKS_NONE;
 	*out = run;
 	look_at_carrier(run);
 	if (run->down)
@@ -446,15 +448,25 @@ static void say_unasked(struct probe_run *run)
 
 static void skip_from(struct probe_run *run, enum probe first, const char *why)
 {
-	for (enum probe probe = first; probe <= PROBE_CHECKSUM; probe++)
+	for (enum probe probe = first; probe <= PROBE_CHECKSUM; probe++) {
+		if (probe == PROBE_SOLICITATION && !run->in->solicited.n)
+			continue;
 		findings_add(&run->found, probe, PROBE_SKIPPED, run->in->name, "%s", why);
+	}
+}
+
+static int collect_solicits(struct probe_run *run, uint64_t until, struct error *err)
+{
+	return run->solicits.list.n ? asks_collect(&run->solicits, clock_left(until), err) : 0;
 }
 
 int probe_again(struct probe_run *run, struct error *err)
 {
 	if (run->down || run->end || run->in->brief)
 		return 0;
-	if (asks_collect(&run->asks, clock_left(run->repeat), err) || asks_send(&run->asks, err))
+	if (asks_collect(&run->asks, clock_left(run->repeat), err) ||
+	    collect_solicits(run, run->repeat, err) || asks_send(&run->asks, err) ||
+	    asks_send(&run->solicits, err))
 		return -1;
 	run->end = clock_ms() + patient(run->in, PROBE_ASK_MS);
 	return 0;
@@ -472,6 +484,8 @@ static int probe_link(struct probe_run *run, struct pinger *p, struct error *err
 	judge_duplicates(run);
 	if (run->in->brief)
 		return 0;
+	if (collect_solicits(run, run->end, err))
+		return -1;
 	if (!run->peers.n) {
 		skip_from(run, PROBE_NEIGHBOUR,
 			  "no other router of this machine is attached, and there is no "
@@ -481,6 +495,7 @@ static int probe_link(struct probe_run *run, struct pinger *p, struct error *err
 	vec_each (peer, &run->peers)
 		judge_neighbour(run, peer);
 	say_unasked(run);
+	probe_judge_solicited(run);
 	probe_path(run, p);
 	return 0;
 }

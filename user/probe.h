@@ -13,14 +13,15 @@
 #include "util.h"
 
 /* X(ID, "name"): in the order in which they are made. */
-#define PROBES(X)                 \
-	X(CARRIER, "carrier")     \
-	X(ROUTE, "route")         \
-	X(DUPLICATE, "duplicate") \
-	X(NEIGHBOUR, "neighbour") \
-	X(PING, "ping")           \
-	X(MTU, "mtu")             \
-	X(CHECKSUM, "checksum")   \
+#define PROBES(X)                       \
+	X(CARRIER, "carrier")           \
+	X(ROUTE, "route")               \
+	X(DUPLICATE, "duplicate")       \
+	X(NEIGHBOUR, "neighbour")       \
+	X(SOLICITATION, "solicitation") \
+	X(PING, "ping")                 \
+	X(MTU, "mtu")                   \
+	X(CHECKSUM, "checksum")         \
 	X(VM, "vm")
 
 enum probe {
@@ -83,6 +84,11 @@ struct probe_run;
  * given to probe_finish() or probe_cancel(), which end it.
  */
 int probe_begin(const struct probe_input *in, struct probe_run **out, struct error *err);
+/*
+ * Have in->asker solicit the addresses in->solicited, behind probe_begin(): this process is in its
+ * namespace, and need not be there later.
+ */
+int probe_solicit(struct probe_run *run, struct error *err);
 /*
  * Ask again for what is not answered, an eighth of a second after the first time, and as fast. For
  * who has many runs under way, in whatever namespace; else probe_finish() does it.

@@ -8,6 +8,7 @@ void probe_input_free(struct probe_input *in)
 	vec_free(&in->prefixes);
 	vec_free(&in->peers);
 	vec_free(&in->vms);
+	vec_free(&in->solicited);
 }
 
 /* NULL: it has none. */
@@ -29,6 +30,8 @@ static void take_addresses(const struct machine *machine, const struct tenant *t
 			continue;
 		}
 		*vec_push(&out->mapped) = row->shared;
+		if (vms && !addr_is_v4(&row->shared) && out->solicited.n < GROUPS_MAX)
+			*vec_push(&out->solicited) = row->shared;
 		if (vms)
 			*vec_push(&out->vms) =
 				(struct probe_host){ .addr = row->fixed,
@@ -67,6 +70,22 @@ static size_t take_peer(const struct machine *machine, const struct router_row *
 static bool same_netns(const struct router_row *a, const struct router_row *b)
 {
 	return a->netns_ino == b->netns_ino && a->netns_dev == b->netns_dev && a->netns_ino;
+}
+
+const struct router_row *probe_asker(const struct machine *machine, const struct router_row *row,
+				     bool (*is_up)(const struct router_row *))
+{
+	size_t n = machine->routers.n, self = 0;
+
+	while (self < n && machine->routers.v[self].id != row->id)
+		self++;
+	for (size_t i = 1; i < n; i++) {
+		const struct router_row *peer = &machine->routers.v[(self + i) % n];
+
+		if (!addr_is_unset(&peer->own[IPV6]) && !same_netns(peer, row) && is_up(peer))
+			return peer;
+	}
+	return NULL;
 }
 
 static size_t peers_max(size_t routers)

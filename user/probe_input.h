@@ -45,7 +45,13 @@ struct probe_input {
 	size_t unasked;			   /* routers beyond those */
 	VEC(struct probe_host) vms;	   /* fixed addresses; empty: no vm probe is made */
 	uint32_t inside[TN_INSIDE_MAX];	   /* where they may be; 0: no more */
-	unsigned int patience;		   /* every wait this many times as long; 0 is 1 */
+	/*
+	 * Mapped IPv6 addresses that another router asks for, GROUPS_MAX at most, and which one;
+	 * NULL: there is none.
+	 */
+	VEC(struct tn_addr) solicited;
+	const struct router_row *asker;
+	unsigned int patience; /* every wait this many times as long; 0 is 1 */
 	/* nothing but duplicates of `mapped`, asked for once and waited for shortly */
 	bool brief;
 };
@@ -56,11 +62,19 @@ void probe_input_free(struct probe_input *in);
 /*
  * Of the router `row`, by the rows of `machine`, which it is one of: its addresses, the next
  * routers that answer `is_up` as peers; by the definitions `m` (sorted): shared subnets of the
- * families that it has to do with, routes, gateways. With `vms` its VMs too. Not the interface, nor
- * patience. `out` is zeroed before; names in it are borrowed from `m` and `machine`.
+ * families that it has to do with, routes, gateways. With `vms` its VMs too, and what is to be
+ * asked for of its mapped IPv6 addresses, which are there while it has traffic. Not the interface,
+ * the asker, nor patience. `out` is zeroed before; names in it are borrowed from `m` and `machine`.
  */
 void probe_input_of(const struct model *m, const struct machine *machine,
 		    const struct router_row *row, bool vms,
 		    bool (*is_up)(const struct router_row *), struct probe_input *out);
+
+/*
+ * Who is to ask for them: the next router in a ring that is up, in another namespace, and has an
+ * IPv6 address on the shared network; NULL: none.
+ */
+const struct router_row *probe_asker(const struct machine *machine, const struct router_row *row,
+				     bool (*is_up)(const struct router_row *));
 
 #endif

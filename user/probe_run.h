@@ -28,6 +28,9 @@ struct probe_run {
 	bool down;
 	struct asks asks; /* first the duplicates, then the peers */
 	size_t duplicates;
+	struct asks
+		solicits; /* from in->asker: first `controls`, none or one, of the router itself */
+	size_t controls;
 	uint64_t repeat; /* when what is not answered is asked again */
 	uint64_t end;	 /* when no answer is waited for any more; 0: not asked again yet */
 	VEC(struct peer) peers;
@@ -48,6 +51,8 @@ enum { PROBE_PING_SIZE = 84, PROBE_PING_MS = 300, PROBE_PING_TRIES = 3 };
 
 /* Ping, MTU and checksums, of the peers that are left. */
 void probe_path(struct probe_run *run, struct pinger *p);
+/* What the peer found by multicast. */
+void probe_judge_solicited(struct probe_run *run);
 int probe_vms(struct probe_run *run, struct pinger *p, struct error *err);
 
 /* The MAC address of an Ethernet interface; -1: it is none. */

@@ -107,6 +107,19 @@ static void begin(struct trial_router *one, struct error *err)
 		error_prefix(err, "tenant %s", one->row->tenant);
 }
 
+/* A peer that has gone is as silent as one that never was. */
+static void solicit(struct trial_router *one, struct error *err)
+{
+	const struct router_row *asker = one->in.asker;
+	_cleanup_netns_ struct netns ns = NETNS_NONE;
+
+	if (!asker || !one->run)
+		return;
+	if (netns_enter_id(asker->netns, asker->netns_dev, asker->netns_ino, &ns) == 0 &&
+	    probe_solicit(one->run, err))
+		error_prefix(err, "tenant %s", asker->tenant);
+}
+
 static void again(struct trial_router *one, struct error *err)
 {
 	if (one->run && probe_again(one->run, err))
@@ -153,6 +166,8 @@ int trial_make(struct trial *t, struct error *err)
 		if (!one->in.brief)
 			probe_input_of(t->model, t->machine, one->row, one->vms,
 				       t->ask_all ? always : is_up, &one->in);
+		if (one->in.solicited.n)
+			one->in.asker = probe_asker(t->machine, one->row, is_up);
 	}
 	share_duplicates(t);
 	for (size_t from = 0; from < t->list.n; from += AT_ONCE) {
@@ -160,6 +175,8 @@ int trial_make(struct trial *t, struct error *err)
 
 		for (size_t i = from; i < to && !err->set; i++)
 			begin(&t->list.v[i], err);
+		for (size_t i = from; i < to && !err->set; i++)
+			solicit(&t->list.v[i], err);
 		for (size_t i = from; i < to && !err->set; i++)
 			again(&t->list.v[i], err);
 		for (size_t i = from; i < to && !err->set; i++)

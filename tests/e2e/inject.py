@@ -48,6 +48,9 @@ PHASES = {
     "routes": r"send(to|msg) .*nlmsg_type=(0x18|RTM_NEWROUTE)\b",
     "settings": r"write .*/proc/sys/",
     "probe and announce": r"sendmmsg |sendmsg .*msg_name=\{sa_family=AF_INET6?,",
+    # RTM_NEWLINK there is all-multicast, which comes behind its mark, a name of the link
+    "groups of IPv6": r"send(to|msg) .*nlmsg_type=(0x10|0x1c|0x1d|0x6c|0x6d"
+                      r"|RTM_(NEWLINK|(NEW|DEL)NEIGH|(NEW|DEL)LINKPROP))\b",
     "attach": r"bpf BPF_LINK_(CREATE|UPDATE) |send(to|msg) .*nlmsg_type="
               r"(0x13|0x24|0x2c|RTM_(SETLINK|NEWQDISC|NEWTFILTER))\b",
     "pin": r"bpf BPF_OBJ_PIN ",

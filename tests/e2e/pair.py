@@ -344,7 +344,7 @@ def sysctls():
 def plain_link(link):
     xdp = link.get("xdp")
     return {"flags": link["flags"], "mtu": link["mtu"], "address": link["address"],
-            "promiscuity": link.get("promiscuity"),
+            "promiscuity": link.get("promiscuity"), "altnames": link.get("altnames"),
             "xdp": xdp and [xdp["mode"], program_name(xdp["prog"]["id"])]}
 
 
@@ -376,7 +376,9 @@ def portrait(ns):
     links, addresses, *routes = decoded(said)
     routes += decoded(sh(["ip", "-n", ns.name, "-6", "-j", "route", "show", "table", "all"]).stdout)
     qdiscs = json.loads(sh(["tc", "-n", ns.name, "-j", "qdisc", "show"]).stdout)
+    proxies = sh(["ip", "-n", ns.name, "-6", "neigh", "show", "proxy"]).stdout
     out = {"links": {link["ifname"]: plain_link(link) for link in links},
+           "proxies": proxies.splitlines(),
            "addresses": [(a["ifname"], a["addr_info"]) for a in addresses],
            "routes": [[r for r in some if r.get("type") != "broadcast"] for some in routes],
            "qdiscs": [(q["dev"], q["kind"], q.get("parent")) for q in qdiscs], "filters": {}}

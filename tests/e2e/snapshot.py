@@ -127,6 +127,8 @@ def attached(ns):
                                      way]).stdout
     out["addresses"] = sh(["ip", "-n", ns.name, "-j", "address"]).stdout
     out["routes"] = [sh(["ip", family, "-n", ns.name, "route"]).stdout for family in ("-4", "-6")]
+    out["proxies"] = sh(["ip", "-n", ns.name, "-6", "neigh", "show", "proxy"]).stdout
+    out["groups"] = sorted(sh(["ip", "-n", ns.name, "maddr"]).stdout.splitlines())
     return out
 
 

@@ -76,6 +76,8 @@ def wanted(tenant, own, peers, mapped, vms):
     out[tenant, "duplicate", f"{own + mapped} addresses"] = "ok"
     out.update(peer_results(tenant, peers, "ok"))
     out.update({(tenant, "vm", vm): "ok" for vm in vms})
+    six = sum(":" in vm for vm in vms)
+    out[tenant, "solicitation", f"{six} address{'es' * (six > 1)}"] = "ok"
     return out
 
 

@@ -188,8 +188,7 @@ Test(join, what_is_leased_is_put_there)
 		"way 9 2 100.64.0.0/16 src=100.64.1.254\n" FORWARD_V4);
 	settles(RED "router lease=fd64::1:fffe; map fd00::5 lease=fd64::1:5;", "",
 		"own fd64::1:fffe 1 1\n"
-		"addr 9 2 fd64::1:fffe 128\n" UNREACHABLE
-		"way 9 2 fd64::/64 src=fd64::1:fffe\n"
+		"addr 9 2 fd64::1:fffe 128\n" UNREACHABLE "way 9 2 fd64::/64 src=fd64::1:fffe\n"
 		"group 9 2 fd64::1:5\n" FORWARD_V6);
 	/* beside one that somebody else gave it */
 	settles(RED "router pin=100.64.0.9; map 10.0.0.5;", "100.64.0.2; 100.64.0.0/16",
@@ -268,9 +267,10 @@ Test(join, solicitations_for_mapped_addresses)
 {
 	static const char two[] = RED "router; map 10.0.0.5 lease=100.64.1.5;"
 				      "map fd00::5 lease=fd64::1:5; map fd00::6 lease=fd64::9:1:5;";
-	static const char both[] = "own fd64::2 1 1\ngroup 9 2 fd64::1:5\n"
+	static const char both[] = "own fd64::2 1 1\n" UNREACHABLE "group 9 2 fd64::1:5\n"
 				   "group 9 2 fd64::9:1:5\n" FORWARD_V4 FORWARD_V6;
-	static const char one[] = "own fd64::2 1 1\ngroup 9 2 fd64::9:1:5\n" FORWARD_V4 FORWARD_V6;
+	static const char one[] =
+		"own fd64::2 1 1\n" UNREACHABLE "group 9 2 fd64::9:1:5\n" FORWARD_V4 FORWARD_V6;
 
 	settles(two, SIX_IS_THERE, both);
 	/* ours stay, and of those of others on other interfaces nothing comes */
@@ -280,7 +280,7 @@ Test(join, solicitations_for_mapped_addresses)
 	settles(two, SIX_IS_THERE "; allmulti", both);
 	settles(two, SIX_IS_THERE "; !allmulti", both);
 	settles(RED "router; map 10.0.0.5 lease=100.64.1.5;", "100.64.0.2; 100.64.0.0/16",
-		"own 100.64.0.2 1 1\n" FORWARD_V4);
+		"own 100.64.0.2 1 1\n" UNREACHABLE FORWARD_V4);
 }
 
 /* What a router with so many mapped IPv6 addresses gets: "each", "all", or nothing. */
