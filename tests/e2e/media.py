@@ -4,12 +4,13 @@ What kind of interface `shared0` is, which joins a namespace to the shared netwo
 
     veth    an end of a veth pair
     vlan    a VLAN device on such an end, with id VLAN: the network is tagged
-    ovs     in a router, an internal port of an Open vSwitch that has such an end as its uplink
+    ovs     in a router, an internal port of an Open vSwitch that has such an end as a port
 
-The end is `up0` where it is not `shared0` itself, and the other end is in the bridge.
+The end is `phys0` where it is not `shared0` itself, and the other end is in the bridge.
 """
 import contextlib
 import ctypes
+import functools
 import os
 import shutil
 import signal
@@ -19,7 +20,7 @@ from case import PATIENCE, Skip
 from net import Namespace, sh, veth
 
 VLAN = 20
-UPLINK_INDEX = 19
+PHYS_INDEX = 19
 OVS_PROGRAMS = ("ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl")
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 
@@ -56,11 +57,16 @@ def need_vlan():
         raise Skip("this kernel has no VLAN devices")
 
 
-def need_vxlan():
+@functools.cache
+def has_vxlan():
     with _trial() as ns:
         done = sh(["ip", "-n", ns.name, "link", "add", "v", "type", "vxlan", "id", "5",
                    "dstport", "4789"], check=False)
-    if done.returncode:
+    return done.returncode == 0
+
+
+def need_vxlan():
+    if not has_vxlan():
         raise Skip("this kernel has no VXLAN")
 
 
@@ -126,24 +132,24 @@ class Medium:
     def __init__(self, kind, scratch):
         self.kind, self.scratch, self.switches = kind, scratch, {}
 
-    def has_uplink(self, name):
+    def has_phys(self, name):
         return self.kind == "vlan" or name in self.switches
 
     def plug(self, name, ns, bridge, mac, index):
         """`shared0` in the namespace, up, with that MAC address."""
-        uplink = self.kind == "vlan" or self.kind == "ovs" and name in ("red", "blue")
-        end = "up0" if uplink else "shared0"
-        veth(ns, end, bridge, "p" + name, UPLINK_INDEX if uplink else index)
+        phys = self.kind == "vlan" or self.kind == "ovs" and name in ("red", "blue")
+        end = "phys0" if phys else "shared0"
+        veth(ns, end, bridge, "p" + name, PHYS_INDEX if phys else index)
         bridge.ip(f"link set p{name} master br0")
-        if not uplink:
+        if not phys:
             ns.ip(f"link set shared0 address {mac}")
         elif self.kind == "vlan":
-            ns.ip(f"link set up0 address {mac}",
-                  f"link add link up0 name shared0 index {index} type vlan id {VLAN}",
+            ns.ip(f"link set phys0 address {mac}",
+                  f"link add link phys0 name shared0 index {index} type vlan id {VLAN}",
                   "link set shared0 up")
         else:
             switch = self.switches[name] = Switch(ns, f"{self.scratch}/switch-{name}")
-            switch.vsctl("add-port", "br0", "up0", "--", "add-port", "br0", "shared0", "--",
+            switch.vsctl("add-port", "br0", "phys0", "--", "add-port", "br0", "shared0", "--",
                          "set", "interface", "shared0", "type=internal",
                          f'mac="{mac}"')
             ns.ip("link set shared0 up")
@@ -151,7 +157,7 @@ class Medium:
     def unplug(self, name, ns):
         if name in self.switches:
             self.switches.pop(name).close()
-        for device in ("shared0", "up0"):
+        for device in ("shared0", "phys0"):
             sh(["ip", "-n", ns.name, "link", "del", device], check=False)
 
     def close(self):

@@ -3,14 +3,17 @@
 A small lab for what has to be done hundreds of times, with a state and a bpffs of its own:
 
     red1  .5 .6 .7 .8 .9 --- red  (100.64.0.2) --+
-                                                 +--- wire (a bridge, 100.64.0.250)
+                              | 203.0.113.2      |
+             outside (a bridge, 203.0.113.1)     +--- wire (a bridge, 100.64.0.250)
+                              | 203.0.113.3      |
     blue1 .5 .6 ------------ blue (100.64.0.3) --+
 
-With `six`, all of them have IPv6 addresses too: the first address of each VM has fd00:10::5 beside
-it, red fd64::2, blue fd64::3 and the wire fd64::250.
+The default routes of the routers are by up0 to outside, and lan1 is a second inside interface, behind
+which is nobody. With `six`, all of them have IPv6 addresses too: the first address of each VM has
+fd00:10::5 beside it, red fd64::2, blue fd64::3, the wire fd64::250 and outside 2001:db8:9::1.
 
 While Pair.talking() is entered, every VM address sends to everybody several times in a tick, and
-the wire keeps every frame that a router puts on it until leaks() judges them.
+the wire and outside keep every frame that a router puts there until leaks() judges them.
 """
 import contextlib
 import ctypes
@@ -19,15 +22,14 @@ import os
 import select
 import shutil
 import socket
-import struct
 
 from case import PATIENCE
 from defs import Definitions, Tenant
-from lab import BLUE_V6, FIXED_V6, INSIDE_V6, PLAIN_V6, RED1_V6, RED_V6, SUBNET, SUBNET_V6
+from lab import (ADDRESSES, BLUE_V6, FIXED_V6, INDEXES, INSIDE_V6, OUTSIDE, OUTSIDE_V6, PLAIN_V6,
+                 RED1_V6, RED_V6, SUBNET, SUBNET_V6)
 from media import has_tcx
 from net import BPFFS, Child, Namespace, sh, veth
-from sniffer import (AUXDATA, CSUM_NOT_READY, PACKET_AUXDATA, PACKET_OUTGOING, PACKET_STATISTICS,
-                     SOL_PACKET, faults, packet_socket)
+from sniffer import Tap, faults, uplink_faults
 
 ROUTERS = {"red": "100.64.0.2", "blue": "100.64.0.3"}
 ROUTERS_V6 = {"red": RED_V6, "blue": BLUE_V6}
@@ -59,7 +61,7 @@ class Pair:
         self.bpffs = f"{BPFFS}/{name}"
         self.cli = lab.cli.elsewhere(state=self.scratch + "/state", bpffs=self.bpffs,
                                      env=env or {})
-        self.ns, self.taps = {}, {}
+        self.ns, self.taps, self.uplinks = {}, {}, {}
         self._build(name)
 
     def _add(self, name, lab):
@@ -74,32 +76,43 @@ class Pair:
         ns.ip("link set lo up")
         return ns
 
+    def _bridge(self, name, lab, address, v6):
+        ns = self._add(name, lab)
+        ns.sysctl(**{f"bridge__bridge-nf-call-{kind}": 0
+                     for kind in ("iptables", "ip6tables", "arptables")})
+        ns.ip("link add br0 type bridge mcast_snooping 0", "link set br0 up",
+              f"addr add {address} dev br0",
+              *([f"addr add {v6} dev br0 nodad"] if self.six else []))
+        return ns
+
     def _build(self, lab):
-        wire = self._add("wire", lab)
-        wire.sysctl(**{f"bridge__bridge-nf-call-{kind}": 0
-                       for kind in ("iptables", "ip6tables", "arptables")})
-        wire.ip("link add br0 type bridge mcast_snooping 0", "link set br0 up",
-                f"addr add {PLAIN}/16 dev br0",
-                *([f"addr add {PLAIN_V6}/64 dev br0 nodad"] if self.six else []))
+        wire = self._bridge("wire", lab, PLAIN + "/16", PLAIN_V6 + "/64")
+        outside = self._bridge("outside", lab, OUTSIDE + "/24", OUTSIDE_V6 + "/64")
         for name, address in ROUTERS.items():
             router, vm = self._add(name, lab), self._add(name + "1", lab)
             veth(router, "shared0", wire, "p" + name, SHARED_INDEX)
             wire.ip(f"link set p{name} master br0")
             veth(router, "lan0", vm, "eth0", INSIDE_INDEX)
-            router.ip("addr add 10.0.0.1/24 dev lan0")
+            veth(router, "lan1", vm, "eth1", INDEXES["lan1"])
+            veth(router, "up0", outside, "p" + name, INDEXES["up0"])
+            outside.ip(f"link set p{name} master br0")
+            router.ip("addr add 10.0.0.1/24 dev lan0", "addr add 10.0.1.1/24 dev lan1",
+                      f"addr add {ADDRESSES[name]['up0'][0]} dev up0",
+                      f"route add default via {OUTSIDE}")
             if name not in self.bare:
                 router.ip(f"addr add {address}/16 dev shared0")
             vm.ip(*(f"addr add {a}/24 dev eth0" for a in VMS[name + "1"]),
                   "route add default via 10.0.0.1")
             if self.six:
                 self._build_v6(name)
-            self.taps[name] = packet_socket(wire, "p" + name, 1 << 26)
-            self.taps[name].setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
-            self.taps[name].setblocking(False)
+            self.taps[name] = Tap(wire, ["p" + name], faults)
+            self.uplinks[name] = Tap(outside, ["p" + name], uplink_faults)
 
     def _build_v6(self, name):
         router, vm = self.ns[name], self.ns[name + "1"]
-        router.ip(f"addr add {INSIDE_V6}/64 dev lan0 nodad")
+        router.ip(f"addr add {INSIDE_V6}/64 dev lan0 nodad",
+                  f"addr add {ADDRESSES[name]['up0'][1]} dev up0 nodad",
+                  f"route add default via {OUTSIDE_V6}")
         if name not in self.bare:
             router.ip(f"addr add {ROUTERS_V6[name]}/64 dev shared0 nodad")
         vm.ip(f"addr add {FIXED_V6}/64 dev eth0 nodad", f"route add default via {INSIDE_V6}")
@@ -108,17 +121,17 @@ class Pair:
         for name in ROUTERS:
             self.forward(name, False)
         self.cli.run("detach", "--all", code=None)
-        for tap in self.taps.values():
+        for tap in (*self.taps.values(), *self.uplinks.values()):
             tap.close()
         for ns in self.ns.values():
             ns.remove()
 
     def forward(self, name, on):
         """
-        Before a router that is not bare is joined, and after it left, nothing of ours stops what it
+        Before a router that is not bare is joined, and after any left, nothing of ours stops what it
         forwards: then the lab says for how long that is nothing.
         """
-        each = {f"ipv4__conf__{device}__forwarding": int(on) for device in ("shared0", "lan0")}
+        each = {f"ipv4__conf__{device}__forwarding": int(on) for device in ("shared0", "lan0", "lan1")}
         if self.six:
             each["ipv6__conf__all__forwarding"] = int(on)
         self.ns[name].sysctl(ipv4__ip_forward=int(on), **each)
@@ -136,7 +149,7 @@ class Pair:
         if name in self.bare:
             more["address"] = f'[{ROUTERS[name]}, "{ROUTERS_V6[name]}"]' if self.six \
                 else ROUTERS[name]
-        return {"netns": self.ns[name].name, "shared": "shared0", "inside": "[lan0]",
+        return {"netns": self.ns[name].name, "shared": "shared0", "inside": "[lan0, lan1]",
                 "hook": self.hooks[name], **more}
 
     def alone(self, **router):
@@ -230,22 +243,9 @@ class Pair:
         raise AssertionError(f"no traffic between {PLAIN} and {address}")
 
     def leaks(self):
-        """{router: ([faults], frames)} of what came since the last call."""
-        out = {}
-        for name, tap in self.taps.items():
-            found, count = set(), 0
-            with contextlib.suppress(BlockingIOError):
-                while True:
-                    frame, notes, _, where = tap.recvmsg(1 << 16, 64)
-                    if where[2] == PACKET_OUTGOING:
-                        continue
-                    count += 1
-                    status = AUXDATA.unpack_from(notes[0][2])[0]
-                    found.update(faults(frame, bool(status & CSUM_NOT_READY)))
-            _, lost = struct.unpack("II", tap.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
-            assert not lost, f"{lost} frames of {name} were not seen"
-            out[name] = (sorted(found), count)
-        return out
+        """{router: (what is wrong on the wire, what is on its uplink)} of all since the last call."""
+        return {name: tuple(sorted(tap.faults()[0]) for tap in (self.taps[name], self.uplinks[name]))
+                for name in self.taps}
 
     # what there is
 

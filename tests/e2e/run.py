@@ -20,10 +20,11 @@ sys.dont_write_bytecode = True
 
 # pylint: disable=wrong-import-position
 import case                                         # noqa: E402
-from lab import VARIANTS, Lab                       # noqa: E402
+from lab import OUTSIDE, ROUTERS, VARIANTS, Lab     # noqa: E402
 from media import NEEDS                             # noqa: E402
 from net import end_with_parent, private_machine    # noqa: E402
-from sniffer import faults                          # noqa: E402
+from sniffer import faults, told                    # noqa: E402
+from traffic import ping                            # noqa: E402
 
 TOPICS = """
     talk guard accept counters change apply inside join announce lease detach lock errors scale six
@@ -170,7 +171,7 @@ class Run:
             for test in tests:
                 if not getattr(test, "dual", False):
                     lab.leave_dual_stack()
-                if self.judge(test.__name__[5:], where, test, lab):
+                if self.judge(test.__name__[5:], where, whole, test, lab):
                     continue
                 self.keep(lab)
                 lab.reset()
@@ -187,15 +188,32 @@ class Run:
             signal.pause()
 
 
+def whole(test, lab):
+    """The test; and nothing of it has left by an uplink that should not, also when it failed."""
+    try:
+        test(lab)
+    except Exception as error:
+        if found := lab.leaks():
+            raise AssertionError(f"{error}; meanwhile: {told(found)}") from error
+        raise
+    found = lab.leaks()
+    assert not found, told(found)
+
+
 def quiet(lab, least):
-    """Nothing private and no bad checksum was on the shared network, during all of the tests."""
+    """
+    Nothing private and no bad checksum was on the shared network, during all of the tests; and
+    the uplinks were still watched in the end.
+    """
+    for name in ROUTERS:
+        ping(lab.ns[name], OUTSIDE, count=1)
+    assert lab.tap.faults()[1] >= len(ROUTERS), "what routers send by their uplinks was not seen"
     count, found = 0, {}
     for frame, not_ready in lab.sniffer.frames():
         count += 1
         for fault in faults(frame, not_ready):
             found.setdefault(fault, frame)
-    assert not found, "; ".join(f"{what} [{frame[:54].hex()}]"
-                                for what, frame in list(found.items())[:4])
+    assert not found, told(found)
     assert count >= least, f"only {count} frames were seen"
 
 

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
 What the routers put on the shared network: every frame, recorded during the whole run and
-judged afterwards. No private address in an IP header, an ARP payload or the packet that an
-ICMP error quotes, and no bad checksum.
+judged afterwards (Sniffer). No private address in an IP header, an ARP payload or the packet that
+an ICMP error quotes, and no bad checksum.
+
+What they put on an uplink is kept by a Tap, and judged after each test: neither private addresses
+nor those of the shared network, in any of these places, nor within a tunnel (uplink_faults).
 
 The kernel tells for each frame whether its checksum is still to be filled in by the device
 (TP_STATUS_CSUMNOTREADY). Then it has to be the sum of the pseudo-header; if not, the right one.
 """
+import contextlib
 import ipaddress
 import os
 import select
@@ -22,7 +26,13 @@ VLAN_VALID, VLAN_ID = 1 << 4, 0xfff
 AUXDATA = struct.Struct("=IIIHHHH")     # struct tpacket_auxdata
 RECORD = struct.Struct("=IB")
 
+ETH_IP, ETH_ARP, ETH_V6 = 0x0800, 0x0806, 0x86dd
+VLAN_TAGS = 0x8100, 0x88a8
+
 PRIVATE = [ipaddress.ip_network(n) for n in ("10.0.0.0/8", "127.0.0.0/8", "fd00:10::/64", "::1")]
+# of everybody who is behind a router, or on the shared network: nothing for an uplink
+NOT_OUTSIDE = [ipaddress.ip_network(n) for n in
+               ("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "fd00::/8", "::1")]
 TCP, UDP, ICMP, ICMP_V6 = 6, 17, 1, 58
 V6_OPTIONS, V6_FRAGMENT = (0, 43, 60), 44
 CHECKSUM_AT = {TCP: 16, UDP: 6}
@@ -91,6 +101,45 @@ class Sniffer:
             while head := f.read(RECORD.size):
                 length, not_ready = RECORD.unpack(head)
                 yield f.read(length), bool(not_ready)
+
+
+class Tap:
+    """
+    Keeps what arrives at ports of a bridge until it is asked what is wrong with it. `judge` gives
+    the sentences about a frame, which says itself whether its checksum is to be filled in.
+    """
+
+    def __init__(self, ns, ports, judge, room=1 << 26):
+        self.ports, self.judge = set(ports), judge
+        self.sock = packet_socket(ns, ports[0] if len(ports) == 1 else None, room)
+        self.sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+        self.sock.setblocking(False)
+
+    def _frames(self):
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                frame, notes, _, where = self.sock.recvmsg(1 << 17, 64)
+                if where[2] != PACKET_OUTGOING and where[0] in self.ports:
+                    yield frame, bool(AUXDATA.unpack_from(notes[0][2])[0] & CSUM_NOT_READY)
+
+    def faults(self):
+        """({what is wrong: the first such frame}, how many frames) since the last call."""
+        found, count = {}, 0
+        for frame, not_ready in self._frames():
+            count += 1
+            for fault in self.judge(frame, not_ready):
+                found.setdefault(fault, frame)
+        _, lost = struct.unpack("II", self.sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
+        assert not lost, f"{lost} frames were not seen"
+        return found, count
+
+    def close(self):
+        self.sock.close()
+
+
+def told(found):
+    """What faults() gives, as text with the frames."""
+    return "; ".join(f"{what} [{frame[:90].hex()}]" for what, frame in list(found.items())[:4])
 
 
 def ones_sum(data):
@@ -192,3 +241,58 @@ def l4_faults(pseudo, protocol, rest, not_ready):
     name = {TCP: "TCP", UDP: "UDP"}[protocol]
     return [] if good else [f"bad checksum {field:#06x} in a {name} header"
                             + (" (to be filled in)" if not_ready else "")]
+
+
+# ---------------------------------------------------------------- an uplink
+
+def uplink_faults(frame, _not_ready=False):
+    """Which addresses in a frame of an uplink belong behind the router, as a list of sentences."""
+    found = ((ipaddress.ip_address(bytes(address)), place) for address, place in shown(frame)
+             if len(address) in (4, 16))
+    return [f"{address} in {place} on an uplink" for address, place in found
+            if any(address in network for network in NOT_OUTSIDE)]
+
+
+def shown(frame):
+    """(address, where it is) of every header of a frame."""
+    at = 12
+    while (kind := int.from_bytes(frame[at:at + 2], "big")) in VLAN_TAGS:
+        at += 4
+    rest = frame[at + 2:]
+    if kind == ETH_ARP:
+        yield from ((rest[14:18], "an ARP payload"), (rest[24:28], "an ARP payload"))
+    elif kind == ETH_IP:
+        yield from shown_v4(rest)
+    elif kind == ETH_V6:
+        yield from shown_v6(rest)
+
+
+def shown_v4(packet, place="an IP header"):
+    if len(packet) < 20:
+        return
+    yield from ((packet[12:16], place), (packet[16:20], place))
+    size, offset = (packet[0] & 15) * 4, struct.unpack_from("!H", packet, 6)[0] & 0x1fff
+    rest = packet[size:] if not offset else b""
+    if packet[9] == ICMP and rest and rest[0] in ICMP_ERRORS:
+        yield from shown_v4(rest[8:], "the quote of an ICMP error")
+    yield from shown_in_tunnel(packet[9], rest)
+
+
+def shown_v6(packet, place="an IPv6 header"):
+    if len(packet) < 40:
+        return
+    yield from ((packet[8:24], place), (packet[24:40], place))
+    protocol, rest = packet[6], packet[40:]
+    while protocol in V6_OPTIONS and len(rest) >= 8:
+        protocol, rest = rest[0], rest[8 + rest[1] * 8:]
+    if protocol == ICMP_V6 and rest and rest[0] < 128:
+        yield from shown_v6(rest[8:], "the quote of an ICMPv6 error")
+    elif protocol == ICMP_V6 and rest and rest[0] in ND_WITH_TARGET:
+        yield rest[8:24], "neighbour discovery"
+    yield from shown_in_tunnel(protocol, rest)
+
+
+def shown_in_tunnel(protocol, rest):
+    if protocol == UDP and rest[2:4] == VXLAN.to_bytes(2, "big"):
+        yield from ((address, f"{place} in the tunnel")
+                    for address, place in shown(rest[8 + 8:]))

@@ -15,7 +15,7 @@ from net import BPFFS, Namespace, mount_bpffs, sh, unmount_bpffs, veth
 from snapshot import machine, unchanged
 from test_join import addresses, forwarding, routes
 from test_lock import held
-from test_restore import plug_inside, states, with_green
+from test_restore import states, with_green
 from traffic import Stream, Watch, ping
 
 GREEN1 = "100.64.3.5"
@@ -98,10 +98,10 @@ def test_agent_inside_interface_recreated(lab):
         lab.blue.ip("link del lan0")
         agent.says("tenant blue", "lan0")
         start = agent.clock()
-        plug_inside(lab, "blue", 78)
+        lab.plug_inside("blue", index=78)
         soon(lab, took(lab, agent, start))
     lab.blue.ip("link del lan0")
-    plug_inside(lab, "blue")
+    lab.plug_inside("blue")
     lab.apply()
 
 
@@ -156,7 +156,7 @@ def test_agent_finds_the_shared_interface(lab):
             soon(lab, took(lab, agent, start))
             equal({p["interface"] for t in lab.cli.json("show")["tenants"]
                    if t["tenant"] == "blue" for p in t["router"]["programs"]},
-                  {"other0", "lan0"}, "interfaces of blue")
+                  {"other0", "lan0", "lan1"}, "interfaces of blue")
         equal(agent.said(), [], "its log")
     finally:
         lab.blue.ip("link set other0 down", "link set other0 name shared0", "link set shared0 up")

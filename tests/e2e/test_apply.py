@@ -161,7 +161,7 @@ def test_show(lab):
         router = tenants[name]["router"]
         equal((router["netns"], router["shared"], router["inside"], router["hook"],
                router["state"]),
-              (lab.ns[name].name, "shared0", ["lan0"], lab.hook, "attached"), f"{name}'s router")
+              (lab.ns[name].name, "shared0", ["lan0", "lan1"], lab.hook, "attached"), f"{name}'s router")
         programs = router["programs"]
         places = {(p["interface"], p["direction"]) for p in programs}
         assert places >= {("shared0", "ingress"), ("shared0", "egress")}, f"attached at {places}"
@@ -188,7 +188,7 @@ def test_show_interfaces(lab):
     """What they are, what they can, and who is at the other end, in another namespace."""
     found = interfaces(lab, "red")
     equal({name: one["role"] for name, one in found.items()},
-          {"shared0": "shared", "lan0": "inside"}, "roles")
+          {"shared0": "shared", "lan0": "inside", "lan1": "inside"}, "roles")
     text = [line.split(None, 2) for line in lab.cli.lines("-v", "show")]
     for name, peer, ns in (("shared0", "pred", lab.shared), ("lan0", "prouter", lab.red_lan)):
         one, mac = found[name], lab.red.mac(name)
@@ -250,7 +250,10 @@ def test_auto_is_tc_on_veth(lab):
     lab.apply(guess)
     ping(lab.red1, BLUE1)
     router = next(t for t in lab.cli.json("show")["tenants"] if t["tenant"] == "blue")["router"]
-    equal({p["interface"] for p in router["programs"]} - {"lan0"}, {"shared0"}, "found")
+    roles = {i["interface"]: i["role"] for i in router["interfaces"]}
+    equal([name for name, role in roles.items() if role == "shared"], ["shared0"], "found")
+    equal([roles.get(name) for name in ("lan0", "lan1")], ["inside"] * 2, "found")
+    assert {p["interface"] for p in router["programs"]} >= {"shared0", "lan0", "lan1"}, router
     equal([p for p in router["programs"] if p["via"].startswith("xdp")], [], "XDP programs")
     lab.apply()
     equal(lab.apply(), ["nothing to be done"], "apply at last")

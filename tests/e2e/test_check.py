@@ -12,8 +12,8 @@ from scapy.all import ARP, Ether, ICMPv6ND_NS, IPv6
 
 from case import equal, hook, once
 from defs import Definitions, Tenant
-from lab import (BLUE, BLUE_V6, FIXED, FIXED2, FIXED2_V6, FIXED_V6, INSIDE, INSIDE_V6, PLAIN,
-                 PLAIN_V6, RED, RED1, RED1_V6, RED_V6, SUBNET, SUBNET_V6)
+from lab import (BLUE, BLUE_V6, FIXED, FIXED2, FIXED2_V6, FIXED_V6, INSIDE, INSIDE_V6, OUTSIDE,
+                 PLAIN, PLAIN_V6, RED, RED1, RED1_V6, RED_V6, SUBNET, SUBNET_V6)
 from net import Child, veth
 from snapshot import machine, unchanged
 from sniffer import PACKET_OUTGOING, packet_socket
@@ -372,17 +372,20 @@ def test_check_vms(lab):
 
 @once
 def test_check_vms_elsewhere(lab):
-    """A mapped address without a route, one on the wrong side, and one behind a router's MAC."""
+    """Without a route, out by the default one, on the wrong side, and behind a router's MAC."""
     definitions = lab.definitions()
     definitions["red"].mappings += [("10.7.7.7", None, "lost"), ("10.8.8.8", None, "behind"),
-                                    ("10.6.6.6", None, "outside"), ("10.9.9.1", None, "dead")]
-    routes = [f"10.8.8.8/32 via {FIXED}", f"10.6.6.6/32 via {PLAIN}", "10.9.9.1/32 via 10.0.0.99"]
+                                    ("10.6.6.6", None, "outside"), ("10.9.9.1", None, "dead"),
+                                    ("10.5.5.5", None, "away")]
+    routes = [f"10.8.8.8/32 via {FIXED}", f"10.6.6.6/32 via {PLAIN}", "10.9.9.1/32 via 10.0.0.99",
+              "unreachable 10.7.7.7/32"]
     lab.apply(definitions)
     try:
         with meanwhile(lab.red, ["route add " + r for r in routes],
                        ["route del " + r for r in routes]):
             found = only(lab, {
                 ("vm", "10.7.7.7 (lost)"): "by an inside interface; seen: no route (",
+                ("vm", "10.5.5.5 (away)"): f"by an inside interface; seen: by up0 via {OUTSIDE}",
                 ("vm", "10.6.6.6 (outside)"): f"seen: by shared0 via {PLAIN}",
                 ("vm", "10.9.9.1 (dead)"): "expected 10.0.0.99 to answer ARP; seen: no"})
         texts = {f.subject: (f.result, f.text) for f in found}

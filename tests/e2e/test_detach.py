@@ -61,7 +61,7 @@ def test_detach_all(lab):
     clean = attached(lab.green)
     for name in ("red", "blue"):
         now = attached(lab.ns[name])
-        for device in ("shared0", "lan0"):
+        for device in ("shared0", "lan0", "lan1"):
             for what in ("xdp", "qdisc", "ingress", "egress", "flags"):
                 equal(now[device, what], clean[device, what], f"{what} of {name}'s {device}")
     said = lab.plain.run("ping", "-nqc1", "-W0.2", BLUE1, check=False).stdout

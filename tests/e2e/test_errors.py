@@ -4,7 +4,7 @@ import os
 
 from case import equal, once
 from defs import rule_yaml
-from lab import BLUE, FIXED2, GREEN, INSIDE
+from lab import ADDRESSES, BLUE, FIXED2, GREEN, INSIDE
 from net import BPFFS
 from snapshot import machine, unchanged
 
@@ -42,16 +42,18 @@ def test_shared_interface_is_not_to_be_guessed(lab):
     """None is named, and none of them, or two, have a shared address: it says what there is."""
     guess = with_green(lab)
     guess["green"].router = {"netns": lab.green.name}
+    others = "".join(f", {device} {ADDRESSES['green'][device][0].split('/')[0]}"
+                     for device in ("lan1", "up0", "tun0") if device in lab.devices("green"))
     lab.green.ip(f"addr flush dev shared0 to {GREEN}")
     try:
         fails(lab, guess, "tenant green: no interface has an address in the shared subnets; "
-              f"seen: lo, shared0, lan0 {INSIDE}. Name the one")
+              f"seen: lo, shared0, lan0 {INSIDE}{others}. Name the one")
     finally:
         lab.green.ip(f"addr add {GREEN}/16 dev shared0")
     lab.green.ip("addr add 100.64.7.7/24 dev lan0")
     try:
         fails(lab, guess, "tenant green: shared0 and lan0 have an address in the shared subnets; "
-              f"seen: lo, shared0 {GREEN}, lan0 {INSIDE} 100.64.7.7. Name one")
+              f"seen: lo, shared0 {GREEN}, lan0 {INSIDE} 100.64.7.7{others}. Name one")
     finally:
         lab.green.ip("addr del 100.64.7.7/24 dev lan0")
 

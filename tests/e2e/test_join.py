@@ -103,6 +103,7 @@ def bare(lab):
         eventually(lambda: ping(vm, INSIDE))    # until the bridge forwards
         yield vm
     finally:
+        vm.ip("link del eth0")      # the namespace takes its time to go
         lab.ns.pop("green1").remove()
         lab.apply(lab.dual_definitions() if lab.dual else lab.definitions())
         green.sysctl(ipv4__ip_forward=kept[4]["all"], ipv6__conf__all__forwarding=kept[6]["all"])
@@ -129,6 +130,7 @@ def test_join_of_a_bare_router(lab):
                      f"+ route green {SUBNET} unreachable, as the last resort",
                      f"+ route green {SUBNET} on shared0",
                      "~ setting green ipv4/conf/lan0/forwarding = 1",
+                     "~ setting green ipv4/conf/lan1/forwarding = 1",
                      "~ setting green ipv4/conf/shared0/forwarding = 1"):
             assert line in said, f"no `{line}` in {said}"
         equal(addresses(lab.green), ["100.64.3.254/32"], "addresses")
@@ -138,7 +140,7 @@ def test_join_of_a_bare_router(lab):
               [["100.64.3.254"], [{"to": SUBNET, "via": None}], [SUBNET]], "show")
         # and of nobody else
         equal({k: v for k, v in forwarding(lab.green).items() if v != before[k]},
-              {"lan0": 1, "shared0": 1}, "forwarding that changed")
+              {"lan0": 1, "lan1": 1, "shared0": 1}, "forwarding that changed")
         ping(vm, RED1)
         ping(lab.red1, GREEN1)
         tcp(vm, lab.red1, RED1, GREEN1)

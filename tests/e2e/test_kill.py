@@ -22,7 +22,7 @@ from snapshot import difference, rows_in_force
 
 # In a short run: in how many places a command is killed; and which part of the errors it gets where
 # nothing changes, beside one in each phase.
-JOIN, CHANGE, ONE = 22, 8, 2
+JOIN, CHANGE, ONE = 22, 9, 2
 SOME, FEW = 12, 24
 # in a long one: at how many calls of a name and phase each error that these can give
 AGAIN = 8
@@ -149,27 +149,35 @@ class Walk:
     # around one strike
 
     def forward(self, some):
-        """Those routers forward, and those do not that the lab told to do so before."""
-        some = set(some) - set(self.pair.bare)
-        for name in self.forwarding ^ some:
+        """
+        Those routers forward, and those do not that the lab told to do so before. Bare ones are told
+        to by their join, and never again by anybody once they left.
+        """
+        bare = set(self.pair.bare)
+        for name in self.forwarding ^ (set(some) - bare) | bare - set(some):
             self.pair.forward(name, name in some)
-        self.forwarding = some
+        self.forwarding = set(some) - bare
 
     def before(self, way, forward):
         self.forward(ROUTERS if forward else way.start.joined)
         self.pair.leaks()
 
-    @staticmethod
-    def judge_leaks(what, leaks, strict):
-        for name, (found, _) in leaks.items():
-            assert not found or name not in strict, f"{what}: {name} let out {found}"
+    def judge_leaks(self, what, way, leaks, strict):
+        """
+        Those routers let out nothing; bare ones do not know the shared network before they join. One
+        that leaves has a default route and nothing of ours in the end, so its uplink is not ours.
+        """
+        for name, (wire, uplink) in leaks.items():
+            found = wire if name in strict or name in self.pair.bare else []
+            found += uplink if name in strict & way.end.joined else []
+            assert not found, f"{what}: {name} let out {found}"
 
     def judge_run(self, what, way, forward):
         """Nothing untranslated came meanwhile of routers that are guarded; these."""
         leaks = self.pair.leaks()   # first: the kernel may let go of a program later than it says
         now = {name for name in ROUTERS if self.pair.guarded(name)}
         joining = set() if forward else way.end.joined - way.start.joined
-        self.judge_leaks(what, leaks, way.start.joined & now | joining | set(self.pair.bare))
+        self.judge_leaks(what, way, leaks, way.start.joined & now | joining)
         return now
 
     def rest(self, place, what, full=False, log=False):
@@ -219,8 +227,8 @@ class Walk:
         self.phases.update({call.phase, call.after} if self.long else {call.phase})
         guards = self.judge_run(what, way, forward)
         place = self.settle(way, what, index)
-        self.judge_leaks(what + ", and after", self.pair.leaks(),
-                         guards & way.end.joined & place.joined | set(self.pair.bare))
+        self.judge_leaks(what + ", and after", way, self.pair.leaks(),
+                         guards & way.end.joined & place.joined)
         self.rest(place, what)
 
     def could_not_ask(self):

@@ -5,7 +5,7 @@ import os
 
 from case import equal, hook, once
 from defs import Definitions, Tenant
-from lab import BLUE, BLUE1, FIXED, FIXED2, PLAIN, RED, RED1, RED2
+from lab import BLUE, BLUE1, FIXED, FIXED2, LANS, PLAIN, RED, RED1, RED2
 from net import BPFFS, mount_bpffs, unmount_bpffs
 from traffic import ping, udp
 
@@ -121,7 +121,8 @@ def test_bpffs_wiped(lab):
     ping(lab.blue1, RED1)
     equal(lab.apply(), ["nothing to be done"], "apply again")
     for name, address in (("red", RED), ("blue", BLUE)):    # nobody knows whose qdiscs those were
-        lab.ns[name].run("tc", "qdisc", "del", "dev", "lan0", "clsact", check=False)
+        for device in LANS:
+            lab.ns[name].run("tc", "qdisc", "del", "dev", device, "clsact", check=False)
         lab.ns[name].ip("link del shared0")
         lab.plug(name, address)
     lab.apply()

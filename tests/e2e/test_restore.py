@@ -5,8 +5,8 @@ import os
 import sqlite3
 
 from case import equal, eventually, hook, once
-from lab import BLUE1, FIXED, INSIDE, INSIDE_INDEX, RED1
-from net import mount_bpffs, unmount_bpffs, veth
+from lab import BLUE1, FIXED, INSIDE_INDEX, RED1
+from net import mount_bpffs, unmount_bpffs
 from snapshot import attached, machine, unchanged
 from traffic import ping, tcp
 
@@ -48,7 +48,7 @@ def test_restore_after_a_reboot(lab):
     unmount_bpffs()
     mount_bpffs()
     for ns in (lab.red, lab.blue):      # nor would this outlive a reboot
-        for device in ("shared0", "lan0"):
+        for device in ("shared0", "lan0", "lan1"):
             ns.run("tc", "qdisc", "del", "dev", device, "clsact", check=False)
     equal(set(states(lab).values()), {"detached"}, "the routers in show")
     said = lab.cli.lines("restore")
@@ -108,16 +108,6 @@ def test_restore_keeps_what_it_cannot_see(lab):
         lab.apply()
 
 
-def plug_inside(lab, name, index=INSIDE_INDEX):
-    """lan0 of that router, which it does not have now."""
-    router, lan = lab.ns[name], lab.ns[name + "-lan"]
-    veth(router, "lan0", lan, "prouter", index)
-    lan.ip("link set prouter master br0")
-    router.ip(f"addr add {INSIDE}/24 dev lan0")
-    if lab.offload == "off":
-        lab.checksums(name, "lan0", False)
-
-
 @once
 def test_restore_an_inside_interface(lab):
     """Deleted it is missed, with everything of the others in order; recreated it is joined."""
@@ -125,7 +115,7 @@ def test_restore_an_inside_interface(lab):
     fails(lab, "blue", "lan0")
     ping(lab.red1, "100.64.0.2")
     for index in (78, INSIDE_INDEX):    # another one, and the same as at first
-        plug_inside(lab, "blue", index)
+        lab.plug_inside("blue", index=index)
         equal(states(lab)["blue"], "broken", "blue in show")
         equal(lab.cli.lines("restore")[-1], "0 added, 1 changed, 0 removed", "restore")
         equal(states(lab)["blue"], "attached", "blue in show")

@@ -163,7 +163,7 @@ def test_vlan_parent_is_inside_by_default(lab):
     lab.apply(changed)
     programs = next(t for t in lab.cli.json("show")["tenants"]
                     if t["tenant"] == "blue")["router"]["programs"]
-    assert "up0" in {p["interface"] for p in programs}, "up0 is no inside interface"
+    assert "phys0" in {p["interface"] for p in programs}, "phys0 is no inside interface"
     try:
         with counted(lab):
             ping(lab.red1, BLUE1)

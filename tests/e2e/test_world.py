@@ -63,7 +63,7 @@ def test_world_index_reused(lab):
         lab.blue.ip("addr add 100.64.9.9/16 dev evil0")
         truth(lab, blue="broken")
         blue = next(t for t in lab.cli.json("show")["tenants"] if t["tenant"] == "blue")
-        equal([p["interface"] for p in blue["router"]["programs"]], ["lan0"], "programs")
+        equal({p["interface"] for p in blue["router"]["programs"]}, {"lan0", "lan1"}, "programs")
         equal(fails(lab, "blue", "shared0"), ["nothing to be done"], "restore")
         untouched(lab.blue, "evil0")
         ping(lab.red1, "100.64.0.2")
@@ -81,7 +81,8 @@ def test_world_interface_renamed(lab):
     try:
         truth(lab)
         blue = next(t for t in lab.cli.json("show")["tenants"] if t["tenant"] == "blue")
-        equal({p["interface"] for p in blue["router"]["programs"]}, {"other0", "lan0"}, "programs")
+        equal({p["interface"] for p in blue["router"]["programs"]}, {"other0", "lan0", "lan1"},
+              "programs")
         before = machine(lab)
         fails(lab, "blue", "shared0")
         unchanged(before, machine(lab), "restore of a router whose interface has another name")
