@@ -303,7 +303,7 @@ test-fuzz: | deps-test ## the stored inputs of the fuzzer, with sanitizers (no r
 fuzz: | deps-test ## look for new inputs for FUZZ_SECONDS=60; what fails is kept in build/fuzz/
 	@$(MAKE) --no-print-directory $(FUZZ)/fuzz
 	@mkdir -p $(FUZZ)/found
-	$(FUZZ)/fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=1602 -print_final_stats=1 \
+	$(FUZZ)/fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=1606 -print_final_stats=1 \
 		-artifact_prefix=$(FUZZ)/ $(FUZZ)/found $(FUZZ_CORPUS)
 
 fuzz-seed: | deps-test ## make the stored corpus anew, from the BPF tests and what was found (root)
@@ -311,7 +311,7 @@ fuzz-seed: | deps-test ## make the stored corpus anew, from the BPF tests and wh
 	@rm -rf $(FUZZ)/seeds $(FUZZ)/merged
 	@mkdir -p $(FUZZ)/found $(FUZZ)/seeds $(FUZZ)/merged
 	$(Q)SEEDS=$(CURDIR)/$(FUZZ)/seeds $(BUILD)/bpf-tests --filter '!(native|properties)/*' --short-filename
-	$(Q)$(FUZZ)/fuzz -merge=1 -use_counters=0 -max_len=1602 -artifact_prefix=$(FUZZ)/ $(FUZZ)/merged \
+	$(Q)$(FUZZ)/fuzz -merge=1 -use_counters=0 -max_len=1606 -artifact_prefix=$(FUZZ)/ $(FUZZ)/merged \
 		$(FUZZ)/seeds $(FUZZ_CORPUS) $(FUZZ)/found
 	@cp $(FUZZ_CORPUS)/known-* $(FUZZ)/merged && rm -rf $(FUZZ_CORPUS) && mv $(FUZZ)/merged $(FUZZ_CORPUS)
 

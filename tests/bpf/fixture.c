@@ -117,7 +117,8 @@ void fixture_policy(fixture_put put, void *context)
 
 const char *program_name(enum program program)
 {
-	static const char *const names[] = { "XDP ingress", "tc ingress", "tc egress", "inside" };
+	static const char *const names[] = { "XDP ingress", "tc ingress", "tc egress", "inside",
+					     "inside egress" };
 
 	return names[program];
 }

@@ -78,7 +78,8 @@ void fixture_policy(fixture_put put, void *context);
 
 struct tn_config fixture_config(const char *const *subnets, size_t n);
 
-enum program { XDP_IN, TC_IN, TC_OUT, INSIDE_IN, PROGRAMS };
+/* The last one is for what has been held alone, and what goes through all of them leaves it out. */
+enum program { XDP_IN, TC_IN, TC_OUT, INSIDE_IN, PROGRAMS, INSIDE_OUT = PROGRAMS };
 enum {
 	ON_XDP = 1 << XDP_IN,
 	ON_TC = 1 << TC_IN,

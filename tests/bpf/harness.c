@@ -79,7 +79,8 @@ static struct bpf_program *lab_program(const struct lab *lab, enum program progr
 	struct bpf_program *const progs[] = { lab->skel->progs.tn_xdp_shared_in,
 					      lab->skel->progs.tn_tc_shared_in,
 					      lab->skel->progs.tn_tc_shared_out,
-					      lab->skel->progs.tn_tc_inside_in };
+					      lab->skel->progs.tn_tc_inside_in,
+					      lab->skel->progs.tn_tc_inside_out };
 
 	return progs[program];
 }

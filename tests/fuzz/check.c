@@ -28,6 +28,7 @@ struct trial {
 	const struct result *r;
 	struct view before, after;
 	enum host host;
+	int why; /* it was dropped; -1: it was not */
 	const char *guise;
 	bool failed;
 };
@@ -93,6 +94,24 @@ static const struct known *known_fixed(const struct tn_addr *a)
 	return NULL;
 }
 
+/* ---------------------------------------------------------------- a run */
+
+static void run(const struct native_in *in, struct result *r)
+{
+	native_clear_map("drops");
+	native_clear_map("counters");
+	native_clear_map("hits");
+	native_clear_map("flows");
+	native_clear_map("fragments");
+	native_clear_map("unresolved");
+	native_run(in, r);
+}
+
+static bool same_frame(const struct result *a, const struct result *b)
+{
+	return a->out.len == b->out.len && !memcmp(a->out.bytes, b->out.bytes, a->out.len);
+}
+
 /* ---------------------------------------------------------------- what was counted */
 
 static unsigned int segments(const struct native_in *in)
@@ -100,7 +119,23 @@ static unsigned int segments(const struct native_in *in)
 	return in->gso_segs > 1 ? in->gso_segs : 1;
 }
 
-/* A drop has one reason, and is counted for red as often as it has segments. */
+/* The reason of the last run; -1: it was no drop. */
+static int reason(void)
+{
+	uint32_t router = RED;
+	const struct tn_drops *d = native_lookup("drops", &router);
+
+	for (int i = 0; i < TN_REASONS_MAX; i++) {
+		if (d->packets[i])
+			return i;
+	}
+	return -1;
+}
+
+/*
+ * A drop has one reason, and is counted for red as often as it has segments. For one reason alone
+ * its frame may go back, as something else: see check_told().
+ */
 static void check_drops(struct trial *t)
 {
 	unsigned int reasons = 0;
@@ -119,7 +154,7 @@ static void check_drops(struct trial *t)
 				complain(t, "the kernel is said to have refused something");
 		}
 	}
-	if (reasons != (t->r->verdict == GONE))
+	if (reasons != (t->r->verdict == GONE || reason() == TN_DROP_WRONG_EGRESS))
 		complain(t, "verdict %d with %u reasons", t->r->verdict, reasons);
 }
 
@@ -205,6 +240,61 @@ static bool looks_partial(const struct view *v)
 	return get16(f->bytes + f->l4_csum) == sum_fold(sum);
 }
 
+/* What the device does with a frame whose checksum is left to it. */
+static void finish(struct frame *f, size_t start, size_t at)
+{
+	uint64_t sum = 0;
+	uint16_t field;
+
+	if (start > f->len || at + 2 > f->len)
+		return;
+	for (size_t i = start; i < f->len; i++)
+		sum += i - start & 1 ? f->bytes[i] : f->bytes[i] << 8;
+	field = ~sum_fold(sum);
+	f->bytes[at] = field >> 8;
+	f->bytes[at + 1] = field;
+}
+
+/*
+ * Whether the device, which finishes a checksum, writes nowhere where the packet has been judged
+ * by: into that of its own L4 header, or of a packet in a tunnel.
+ */
+static bool is_left_where_judged(const struct trial *t)
+{
+	const struct view *v = &t->before;
+	uint16_t start = t->in->left_start, field = t->in->left_field;
+
+	if (t->in->summed != SUMMED_PARTLY)
+		return true;
+	if (!v->ip || v->fragment || v->later)
+		return false;
+	if (start == v->frame.l4)
+		switch (v->proto) {
+		case IPPROTO_TCP:
+			return field == 16;
+		case IPPROTO_UDP:
+		case IPPROTO_UDPLITE:
+		case IPPROTO_DCCP:
+			return field == 6;
+		case IPPROTO_ICMPV6:
+			return field == 2;
+		case IPPROTO_SCTP:
+			return field == 8;
+		default:
+			return false;
+		}
+	switch (v->proto) {
+	case IPPROTO_UDP:
+		return start >= v->frame.l4 + 8 && start < v->frame.len;
+	case IPPROTO_GRE:
+	case IPPROTO_IPIP:
+	case IPPROTO_IPV6:
+		return start >= v->frame.l4 && start < v->frame.len;
+	default:
+		return false;
+	}
+}
+
 /* The quoted packet by itself. */
 static struct frame quoted(const struct view *v)
 {
@@ -217,11 +307,37 @@ static struct frame quoted(const struct view *v)
 	return f;
 }
 
+/*
+ * Of what is left to the device, what it makes of it: a checksum that would be right is so behind
+ * the program, too.
+ */
+static void check_left_csum(struct trial *t)
+{
+	static struct frame before, after;
+	enum csum b, a;
+
+	if (!t->before.frame.l4_csum || t->before.fragment)
+		return;
+	before = t->before.frame;
+	after = t->after.frame;
+	finish(&before, t->in->left_start, t->in->left_start + t->in->left_field);
+	native_finish(&after);
+	b = l4_csum(&before, t->before.proto);
+	a = l4_csum(&after, t->after.proto);
+	if (b == CSUM_RIGHT && a != CSUM_RIGHT)
+		complain(t, "what the device makes of the L4 checksum: was %d, is %d", b, a);
+}
+
 /* Right stays right, wrong stays wrong, and what is not there is not there behind it. */
 static void check_csums(struct trial *t)
 {
 	const struct view *b = &t->before, *a = &t->after;
 
+	if (t->in->summed == SUMMED_PARTLY) {
+		if (is_left_where_judged(t))
+			check_left_csum(t);
+		return;
+	}
 	if (b->v4 && frame_ip_csum_ok(&b->frame) != frame_ip_csum_ok(&a->frame))
 		complain(t, "the IP checksum");
 	if (b->frame.l4_csum && !b->fragment) {
@@ -282,13 +398,256 @@ static bool is_neighbour_discovery(const struct view *v)
 	return !v->v4 && v->proto == IPPROTO_ICMPV6 && !v->later && type >= 133 && type <= 137;
 }
 
-/* From a DHCP server to a client. */
-static bool is_dhcp(const struct view *v)
+/* An ICMP redirect, of either kind. */
+static bool is_redirect(const struct view *v)
 {
-	const uint8_t *l4 = v->frame.bytes + v->frame.l4;
+	uint8_t type = v->frame.bytes[v->frame.l4];
 
-	return v->v4 && v->proto == IPPROTO_UDP && get16(l4) == 67 && get16(l4 + 2) == 68;
+	return !v->later && (v->v4 ? v->proto == IPPROTO_ICMP && type == 5
+				   : v->proto == IPPROTO_ICMPV6 && type == 137);
 }
+
+/* "Too big", about what only a kernel itself sends. */
+static bool is_too_big_about_icmp(const struct view *v)
+{
+	const uint8_t *icmp = v->frame.bytes + v->frame.l4;
+
+	if (!v->quote_l4)
+		return false;
+	return v->v4 ? icmp[0] == 3 && icmp[1] == 4 && v->quote_proto == IPPROTO_ICMP
+		     : icmp[0] == 2 && v->quote_proto == IPPROTO_ICMPV6;
+}
+
+/* Tags and labels that the kernel takes off behind the programs. */
+static bool is_wrapped(const struct view *v)
+{
+	return v->type == ETH_P_8021Q || v->type == ETH_P_8021AD || v->type == ETH_P_MPLS_UC ||
+	       v->type == ETH_P_MPLS_MC;
+}
+
+/* From the router to one of its VMs: that is not passed to the kernel, but delivered. */
+static bool is_own_hairpin(const struct trial *t)
+{
+	const struct known *from = known_shared(&t->before.src), *to = known_shared(&t->before.dst);
+
+	return t->before.ip && t->in->mark == TN_HAIRPIN_MARK && from && from->own && to &&
+	       !to->own;
+}
+
+/* ---------------------------------------------------------------- from where to where */
+
+/* What is translated for a VM leaves by an inside interface, if the kernel sends it at all. */
+static bool may_lead_inside(const struct native_in *in)
+{
+	switch (in->to_vms) {
+	case WAY_KNOWN:
+	case WAY_OTHER:
+	case WAY_ASIDE:
+	case WAY_NOWHERE:
+	case WAY_DISABLED:
+		return true;
+	case WAY_UNKNOWN:
+		return !in->spent;
+	default:
+		return false;
+	}
+}
+
+/* And what VMs send to the shared network by the shared one. */
+static bool may_lead_out(const struct native_in *in)
+{
+	switch (in->to_shared) {
+	case WAY_KNOWN:
+	case WAY_OTHER:
+	case WAY_NOWHERE:
+	case WAY_GONE:
+	case WAY_DISABLED:
+		return true;
+	case WAY_UNKNOWN:
+		return !in->spent;
+	default:
+		return false;
+	}
+}
+
+/* Whether what a VM sends comes from where answers go. */
+static bool is_where_answers_go(const struct trial *t)
+{
+	const struct native_in *in = t->in;
+
+	if (in->sources_loose)
+		return true;
+	if (is_link_local_v6(&t->before, &t->before.src))
+		return false;
+	switch (in->to_vms) {
+	case WAY_KNOWN:
+	case WAY_GONE:
+	case WAY_DISABLED:
+		return true;
+	case WAY_UNKNOWN:
+	case WAY_OTHER:
+		return in->feasible || in->raw;
+	default:
+		return false;
+	}
+}
+
+/* Whether the kernel may get to know somebody by what it answers him. */
+static bool may_be_known(const struct native_in *in, bool inside)
+{
+	enum way way = inside ? in->to_vms : in->to_shared;
+
+	return !in->spent || !(way == WAY_UNKNOWN || way == WAY_NOWHERE || way == WAY_DISABLED);
+}
+
+/* The last run's reason fits the circumstances. */
+static void check_reason(struct trial *t)
+{
+	const struct native_in *in = t->in;
+	bool leaves = in->program == TC_OUT;
+	int why = t->why;
+
+	if (why == TN_DROP_WRONG_INGRESS &&
+	    (!leaves || in->ingress == FROM_ROUTER ||
+	     (in->ingress == FROM_INSIDE && known_fixed(&t->before.src))))
+		complain(t, "dropped what came by the right interface as if by a wrong one");
+	if (why == TN_DROP_WRONG_EGRESS &&
+	    (in->program == INSIDE_IN ? may_lead_out(in)
+				      : in->program != TC_IN ||
+						(may_lead_inside(in) && !is_own_hairpin(t))))
+		complain(t, "dropped what leads to the right interface as if to a wrong one");
+	if (why == TN_DROP_UNRESOLVED && !in->spent)
+		complain(t, "dropped as if there were too many neighbours");
+}
+
+/* Where a frame goes past the stack: never by the uplink, and out where it would go by it. */
+static void check_egress(struct trial *t, const struct native_in *in, const struct result *r,
+			 int why)
+{
+	struct native_out out = native_out();
+	bool forwarded = !out.into && why < 0;
+
+	if (r->verdict != BACK)
+		return;
+	if (out.egress != IF_SHARED && out.egress != IF_INSIDE && out.egress != IF_ASIDE)
+		complain(t, "sent out of interface %u", out.egress);
+	if (forwarded && in->program == INSIDE_IN && out.egress == IF_SHARED &&
+	    in->to_shared != WAY_KNOWN && in->to_shared != WAY_OTHER)
+		complain(t, "sent to the shared network, where no way leads");
+	if (forwarded && (in->program == TC_IN || in->program == XDP_IN) &&
+	    out.egress != IF_SHARED &&
+	    (!may_lead_inside(in) || out.egress != (in->to_vms == WAY_ASIDE ? IF_ASIDE : IF_INSIDE)))
+		complain(t, "sent inside, where no way leads");
+}
+
+/* ---------------------------------------------------------------- what the sender is told */
+
+/* RFC 1122 3.2.2, RFC 4443 2.4: never about errors, groups, later fragments or nobody's packets. */
+static bool is_to_be_told(const struct trial *t)
+{
+	const struct view *v = &t->before;
+	const uint8_t *icmp = v->frame.bytes + v->frame.l4;
+	bool error = v->v4 ? v->proto == IPPROTO_ICMP && (icmp[0] == 3 || icmp[0] == 4 ||
+							  icmp[0] == 5 || icmp[0] == 11 ||
+							  icmp[0] == 12)
+			   : v->proto == IPPROTO_ICMPV6 &&
+				     (icmp[0] < 128 || (icmp[0] >= 133 && icmp[0] <= 137));
+	const struct known *from = known_shared(&v->src);
+
+	return !t->in->spent && !v->later && !error && !is_unspecified(v, &v->src) &&
+	       !is_group(v, &v->dst) && !(from && from->own);
+}
+
+/* Of IPv6, the sum over all that the checksum of ICMP covers comes to nothing; of IPv4 likewise. */
+static bool told_sum_is_right(const struct frame *f)
+{
+	struct view v;
+
+	view_frame(&v, f->bytes, f->len, false);
+	return v.ip && v.frame.l4_csum && l4_csum(&v.frame, v.proto) == CSUM_RIGHT &&
+	       (!v.v4 || frame_ip_csum_ok(&v.frame));
+}
+
+/* What is told on the shared network passes the program behind, which lets nothing private out. */
+static void check_told_leaves(struct trial *t)
+{
+	struct native_in in = { .program = TC_OUT,
+				.ingress = FROM_SHARED,
+				.bytes = t->r->out.bytes,
+				.len = t->r->out.len };
+	static struct result r;
+
+	if (t->in->program != TC_IN || t->in->summed == SUMMED_PARTLY)
+		return;
+	run(&in, &r);
+	if (r.verdict != STACK || !same_frame(&r, t->r))
+		complain(t, "told the shared network what does not leave: verdict %d, reason %d",
+			 r.verdict, reason());
+}
+
+/*
+ * The frame of a packet that the router has no way for is an ICMP error now, "host unreachable" or
+ * "no route to destination": to whom it came from, from an address of this router, and about the
+ * packet as it came.
+ */
+static void check_told(struct trial *t)
+{
+	const struct view *b = &t->before;
+	static struct frame out;
+	static struct view v;
+	const struct known *from;
+	size_t headers = b->v4 ? 20 + 8 : 40 + 8, quoted = b->frame.ip_bytes, left = 0;
+	const uint8_t *icmp;
+
+	out = t->r->out;
+	native_finish(&out);
+	view_frame(&v, out.bytes, out.len, false);
+	icmp = out.bytes + v.frame.l4;
+	from = known_shared(&v.src);
+	if (memcmp(out.bytes, t->in->bytes + ETH_ALEN, ETH_ALEN) != 0 ||
+	    memcmp(out.bytes + ETH_ALEN, t->in->bytes, ETH_ALEN) != 0)
+		complain(t, "told another one than the frame came from");
+	if (!v.ip || v.v4 != b->v4 || !same(&v.dst, &b->src) || !from || !from->own)
+		complain(t, "told another one, or not as the router");
+	if (v.frame.ip_bytes + ETH_HLEN != out.len || v.frame.ip_bytes < headers + 20 ||
+	    v.frame.ip_bytes > (b->v4 ? 576 : 1280))
+		complain(t, "told with %zu bytes", v.frame.ip_bytes);
+	if (b->v4 ? v.proto != IPPROTO_ICMP || icmp[0] != 3 || icmp[1] != 1
+		  : v.proto != IPPROTO_ICMPV6 || icmp[0] != 1 || icmp[1] != 0)
+		complain(t, "told something else than that there is no way");
+	if (!told_sum_is_right(&out))
+		complain(t, "told with a wrong checksum");
+	if (quoted > v.frame.ip_bytes - headers)
+		quoted = v.frame.ip_bytes - headers;
+	if (t->in->summed == SUMMED_PARTLY)
+		left = t->in->left_start + t->in->left_field;
+	for (size_t i = 0; i < quoted; i++) {
+		if (left && (ETH_HLEN + i == left || ETH_HLEN + i == left + 1))
+			continue;
+		if (out.bytes[ETH_HLEN + headers + i] != t->in->bytes[ETH_HLEN + i])
+			complain(t, "told about another packet, by byte %zu", i);
+	}
+	if (t->r->mark)
+		complain(t, "told with mark %#x", t->r->mark);
+	check_told_leaves(t);
+}
+
+/* Where there is no way, the packet is gone, and its sender told if he may be. */
+static void check_no_way(struct trial *t)
+{
+	check_counters(t, NULL, true);
+	/* what cannot be told so: a checksum whose field is behind what is quoted */
+	if (t->r->verdict == GONE && is_to_be_told(t) && t->in->summed != SUMMED_PARTLY)
+		complain(t, "did not tell the sender that there is no way");
+	if (t->r->verdict == BACK && !is_to_be_told(t))
+		complain(t, "told whom it should not");
+	if (t->r->verdict == BACK)
+		check_told(t);
+	else if (t->r->verdict != GONE)
+		complain(t, "verdict %d where there is no way", t->r->verdict);
+}
+
+/* ---------------------------------------------------------------- what is let through */
 
 /* What never passes, whoever sends it. */
 static void check_headers(struct trial *t, bool translated)
@@ -311,6 +670,55 @@ static bool sound(const struct view *v)
 	return v->ip && (!v->v4 || frame_ip_csum_ok(&v->frame));
 }
 
+/* Neighbour discovery is from the link, from whom it may be, and says nothing false of red's. */
+static void check_discovery(struct trial *t)
+{
+	const struct view *b = &t->before;
+	const uint8_t *nd = b->frame.bytes + b->frame.l4;
+	const struct known *about;
+	struct tn_addr target;
+
+	if (!is_unspecified(b, &b->src) && !is_link_local_v6(b, &b->src) &&
+	    !fixture_in_subnets(&b->src))
+		complain(t, "let neighbour discovery of a foreign source in");
+	if (nd[0] != 135 && nd[0] != 136)
+		return;
+	if (b->frame.bytes[ETH_HLEN + 7] != 255 || nd[1])
+		complain(t, "let neighbour discovery in that is not from the link");
+	target = addr_from_bytes(nd + 8, 16);
+	about = known_shared(nd[0] == 136 ? &target : &b->src);
+	if (about && !(nd[0] == 136 && about->own))
+		complain(t, "let somebody say that he has an address of red's");
+	if (nd[0] == 135 && known_shared(&target) && !known_shared(&target)->own)
+		complain(t, "left a question for a mapped address to the kernel");
+}
+
+/* To everybody: what could be answered is from the shared network, or from nobody. */
+static void check_group(struct trial *t)
+{
+	const struct view *b = &t->before;
+
+	if (b->proto != IPPROTO_TCP && b->proto != IPPROTO_UDP && b->proto != IPPROTO_ICMP &&
+	    b->proto != IPPROTO_ICMPV6)
+		return;
+	if (!is_unspecified(b, &b->src) && !is_link_local_v6(b, &b->src) &&
+	    !fixture_in_subnets(&b->src))
+		complain(t, "let a foreign source write to a group");
+}
+
+/* What the router's kernel is told: nothing by which it would send elsewhere, or less. */
+static void check_to_router(struct trial *t)
+{
+	const struct view *b = &t->before;
+
+	if (b->quote && !same(&b->quote_src, &b->dst))
+		complain(t, "let an error in about what the router has not sent");
+	if (is_too_big_about_icmp(b))
+		complain(t, "let the kernel be told a path MTU of what it answers itself");
+	if (!b->quote && !may_be_known(t->in, false))
+		complain(t, "let the kernel take up one neighbour too many");
+}
+
 /* An IP packet that was let in from the shared network. */
 static void check_let_in(struct trial *t)
 {
@@ -319,6 +727,10 @@ static void check_let_in(struct trial *t)
 	bool hairpin = t->in->mark == TN_HAIRPIN_MARK;
 
 	check_headers(t, to && !to->own);
+	if (is_redirect(b))
+		complain(t, "let a redirect in");
+	if (t->in->program == TC_IN && !is_left_where_judged(t))
+		complain(t, "let in what is written to behind the program");
 	if (to && !to->own) {
 		if (t->host != HOST || !same(&a->dst, &to->fixed))
 			complain(t, "let a mapped address in without translation");
@@ -327,18 +739,26 @@ static void check_let_in(struct trial *t)
 		if (b->quote && (!same(&b->quote_src, &b->dst) || !same(&a->quote_src, &a->dst)))
 			complain(t, "an error about another mapping, or half translated");
 		check_counters(t, to, true);
+		if (!may_lead_inside(t->in))
+			complain(t, "translated for a VM what leads elsewhere");
 	} else {
 		check_unchanged(t);
 		check_counters(t, NULL, true);
+		if (is_neighbour_discovery(b) && !hairpin)
+			check_discovery(t);
 		if (is_link_local_v6(b, &b->dst) &&
 		    (is_link_local_v6(b, &b->src) || fixture_in_subnets(&b->src)))
 			return;
-		if (t->host == GROUP && is_group(b, &b->dst))
+		if (t->host == GROUP && is_group(b, &b->dst)) {
+			check_group(t);
 			return;
+		}
 		if (!to)
 			complain(t, "let in what is not for red");
-		if (is_neighbour_discovery(b) || is_dhcp(b))
+		if (is_neighbour_discovery(b))
 			return;
+		if (!hairpin)
+			check_to_router(t);
 	}
 	if (!fixture_in_subnets(&b->src))
 		complain(t, "let a foreign source in");
@@ -350,6 +770,19 @@ static void check_let_in(struct trial *t)
 static bool is_error_on_the_way(const struct view *v)
 {
 	return v->quote && !fixture_in_subnets(&v->src) && known_fixed(&v->quote_dst);
+}
+
+/* Who leaves by the shared interface: VMs from inside, the router itself, what it has turned round. */
+static void check_ingress(struct trial *t, const struct known *from)
+{
+	const struct view *b = &t->before;
+	const struct known *own = known_shared(&b->src);
+	enum ingress by = t->in->ingress;
+
+	if ((from || is_error_on_the_way(b)) && by != FROM_INSIDE && by != FROM_ROUTER)
+		complain(t, "translated what came by an interface that is not inside");
+	if (own && own->own && by != FROM_SHARED && by != FROM_ROUTER)
+		complain(t, "let somebody speak with the router's address");
 }
 
 /* An IP packet that goes out to the shared network, or turns back to it. */
@@ -371,10 +804,25 @@ static void check_let_out(struct trial *t)
 	if (!from && !is_unspecified(a, &a->src) && !is_link_local_v6(a, &a->src) &&
 	    !(as && (as->own || is_neighbour_discovery(a))))
 		complain(t, "let out a source that is not red's");
+	if (t->in->program == TC_OUT)
+		check_ingress(t, from);
 	if (a->quote && !(fixture_in_subnets(&a->quote_src) && fixture_in_subnets(&a->quote_dst)))
 		complain(t, "let out an error that quotes what is private");
 	if (a->quote && from && (!same(&b->quote_dst, &b->src) || !same(&a->quote_dst, &a->src)))
 		complain(t, "an error about another mapping, or half translated");
+}
+
+/* What a VM sends to the shared network comes from where answers go, and leads there. */
+static void check_sender(struct trial *t)
+{
+	const struct known *to = known_shared(&t->before.dst);
+
+	if (!is_where_answers_go(t))
+		complain(t, "let somebody send from where no answer goes");
+	if (!to && !may_lead_out(t->in))
+		complain(t, "let out what leads elsewhere");
+	if (!is_left_where_judged(t))
+		complain(t, "let out what is written to behind the program");
 }
 
 /* What turns back inside is for a mapping of red's, and looks as if it came from outside. */
@@ -382,9 +830,10 @@ static void check_turned(struct trial *t)
 {
 	const struct known *to = known_shared(&t->before.dst);
 
-	if (!t->before.ip || t->host != HOST || !to || to->own ||
-	    !(known_fixed(&t->before.src) || is_error_on_the_way(&t->before)))
+	if (!t->before.ip || t->host != HOST || !to ||
+	    !(known_fixed(&t->before.src) || (!to->own && is_error_on_the_way(&t->before))))
 		complain(t, "turned back what is no hairpin");
+	check_sender(t);
 	if (host_of(t->r->out.bytes) != HOST || t->r->mark != TN_HAIRPIN_MARK)
 		complain(t, "turned back without mark or MAC address");
 	check_let_out(t);
@@ -430,41 +879,131 @@ static void check_turned_out(struct trial *t)
 		check_answer(t);
 		return;
 	}
-	if (!t->before.quote || !to || to->own || !from || !from->own)
-		complain(t, "turned back what is no error about a hairpin");
+	if (!to || to->own || !from || !from->own)
+		complain(t, "turned back what is not for a VM of red's");
 	check_let_out(t);
+}
+
+/* Held until the kernel knows the sender: as it came, in his queue, with the MAC address noted. */
+static void check_held(struct trial *t)
+{
+	struct native_out out = native_out();
+	uint16_t words[3];
+
+	memcpy(words, t->in->bytes + ETH_ALEN, sizeof(words));
+	check_unchanged(t);
+	check_counters(t, NULL, false);
+	if (t->in->to_vms != WAY_UNKNOWN || t->in->spent || t->in->sources_loose ||
+	    t->in->feasible || t->in->raw)
+		complain(t, "held a frame whose sender is known, or does not matter");
+	if (!t->before.ip || t->host != HOST || !fixture_in_subnets(&t->before.dst))
+		complain(t, "held what is not ours to judge");
+	if (out.egress != IF_INSIDE || out.into)
+		complain(t, "held a frame for another interface");
+	if (t->r->mark != (TN_HELD_MARK << 16 | words[0]) ||
+	    out.priority != ((uint32_t)words[1] << 16 | words[2]))
+		complain(t, "held a frame without the MAC address that it came from");
+}
+
+/* Held, and sent by the kernel to whom it knows now: it is his, or nobody's. */
+static void check_held_out(struct trial *t)
+{
+	const uint8_t *in = t->in->bytes, *out = t->r->out.bytes;
+	bool held = t->in->mark >> 16 == TN_HELD_MARK;
+	struct native_out more = native_out();
+	uint16_t words[3];
+	bool his;
+
+	memcpy(words, in, sizeof(words));
+	his = (t->in->mark & 0xffff) == words[0] &&
+	      t->in->priority == ((uint32_t)words[1] << 16 | words[2]);
+	check_counters(t, NULL, false);
+	if (t->r->verdict != (!held ? STACK : his ? BACK : GONE))
+		complain(t, "verdict %d for what was%s held%s", t->r->verdict, held ? "" : " not",
+			 his ? ", and is his" : "");
+	if (t->r->verdict == STACK)
+		check_unchanged(t);
+	if (t->r->verdict != BACK)
+		return;
+	if (more.egress != IF_INSIDE || !more.into || t->r->mark || more.priority)
+		complain(t, "did not take in once more what was held");
+	if (memcmp(in, out + ETH_ALEN, ETH_ALEN) != 0 || memcmp(in + ETH_ALEN, out, ETH_ALEN) != 0 ||
+	    t->in->len != t->r->out.len ||
+	    memcmp(in + 2 * ETH_ALEN, out + 2 * ETH_ALEN, t->in->len - 2 * ETH_ALEN) != 0)
+		complain(t, "changed what was held");
+}
+
+/* ARP over Ethernet for IPv4. */
+static bool is_arp(const struct view *v)
+{
+	return v->type == ETH_P_ARP && v->frame.len >= ETH_HLEN + 28 &&
+	       !memcmp(v->frame.bytes + ETH_HLEN, "\0\1\x08\0\6\4", 6);
+}
+
+static struct tn_addr arp_sender(const struct view *v)
+{
+	return addr_from_bytes(v->frame.bytes + ETH_HLEN + 14, 4);
+}
+
+static struct tn_addr arp_target(const struct view *v)
+{
+	return addr_from_bytes(v->frame.bytes + ETH_HLEN + 24, 4);
+}
+
+/* What ARP the kernel gets: of who may be there, true of red's, and not of too many. */
+static void check_arp(struct trial *t)
+{
+	const struct view *v = &t->before;
+	struct tn_addr sender = arp_sender(v), target = arp_target(v);
+	bool inside = t->in->program == INSIDE_IN, probe = !sender.w[3];
+	bool asks = get16(v->frame.bytes + ETH_HLEN + 6) == 1;
+	const struct known *about = known_shared(&target);
+
+	if (!probe && fixture_in_subnets(&sender) == inside)
+		complain(t, "let ARP of a sender of the wrong side in");
+	if (!inside && !probe && known_shared(&sender))
+		complain(t, "let somebody say that he has an address of red's");
+	if (!inside && !fixture_in_subnets(&target))
+		complain(t, "let ARP ask for what is private");
+	if (!inside && asks && about && !about->own)
+		complain(t, "left a question for a mapped address to the kernel");
+	if (asks && !probe && !same(&sender, &target) && (inside || about) &&
+	    !may_be_known(t->in, inside))
+		complain(t, "let the kernel take up one neighbour too many");
 }
 
 /* Passed inside: unchanged, and with no shared address as its source. */
 static void check_passed_inside(struct trial *t)
 {
+	const struct view *v = &t->before;
+
 	check_unchanged(t);
 	check_counters(t, NULL, false);
-	if (t->before.ip && t->host == HOST && fixture_in_subnets(&t->before.src) &&
-	    (!t->before.v4 || frame_ip_csum_ok(&t->before.frame)))
+	if (t->host == OTHER)
+		return;
+	if (is_wrapped(v))
+		complain(t, "let a tag or label pass that is not looked behind");
+	if (is_arp(v))
+		check_arp(t);
+	if (!sound(v) || v->src.w[3] == 0)
+		return;
+	if (fixture_in_subnets(&v->src))
 		complain(t, "let a VM speak with a shared address");
-}
-
-/* From the router to one of its VMs: that is not passed to the kernel, but delivered. */
-static bool is_own_hairpin(const struct trial *t)
-{
-	const struct known *from = known_shared(&t->before.src), *to = known_shared(&t->before.dst);
-
-	return t->before.ip && t->in->mark == TN_HAIRPIN_MARK && from && from->own && to &&
-	       !to->own;
+	if (is_neighbour_discovery(v) && !may_be_known(t->in, true) && !is_unspecified(v, &v->src))
+		complain(t, "let the kernel take up one neighbour too many");
+	if (t->host == HOST && fixture_in_subnets(&v->dst) && !is_neighbour_discovery(v))
+		check_sender(t);
 }
 
 /* ARP that goes out tells nobody a private address. */
 static bool arp_tells(const struct view *v)
 {
-	const uint8_t *arp = v->frame.bytes + ETH_HLEN;
 	struct tn_addr sender;
 
-	if (v->type != ETH_P_ARP || v->frame.len < ETH_HLEN + 28 ||
-	    memcmp(arp, "\0\1\x08\0\6\4", 6) || !memcmp(arp + 14, "\0\0\0\0", 4))
+	if (!is_arp(v))
 		return false;
-	sender = addr_from_bytes(arp + 14, 4);
-	return !fixture_in_subnets(&sender);
+	sender = arp_sender(v);
+	return sender.w[3] && !fixture_in_subnets(&sender);
 }
 
 static void check_passed(struct trial *t)
@@ -476,9 +1015,10 @@ static void check_passed(struct trial *t)
 	if ((in && t->host == OTHER) || !is_ip) {
 		check_unchanged(t);
 		check_counters(t, NULL, in);
-		if (!(in && t->host == OTHER) &&
-		    (v->type == ETH_P_8021Q || v->type == ETH_P_8021AD))
-			complain(t, "let a tag pass that is not looked behind");
+		if (!(in && t->host == OTHER) && is_wrapped(v))
+			complain(t, "let a tag or label pass that is not looked behind");
+		if (in && t->host != OTHER && is_arp(v) && t->in->mark != TN_HAIRPIN_MARK)
+			check_arp(t);
 		if (!in && arp_tells(v))
 			complain(t, "let ARP tell a private address");
 	} else if (!v->ip) {
@@ -493,6 +1033,20 @@ static void check_passed(struct trial *t)
 static void check_result(struct trial *t)
 {
 	check_drops(t);
+	check_reason(t);
+	check_egress(t, t->in, t->r, t->why);
+	if (t->in->program == INSIDE_OUT) {
+		check_held_out(t);
+		return;
+	}
+	if (t->why == TN_DROP_WRONG_EGRESS) {
+		check_no_way(t);
+		return;
+	}
+	if (t->r->verdict == BACK && t->r->mark >> 16 == TN_HELD_MARK) {
+		check_held(t);
+		return;
+	}
 	if (t->r->mark && t->r->mark != TN_HAIRPIN_MARK)
 		complain(t, "mark %#x", t->r->mark);
 	switch (t->r->verdict) {
@@ -528,34 +1082,6 @@ static void check_result(struct trial *t)
 
 /* ---------------------------------------------------------------- in other guises */
 
-static void run(const struct native_in *in, struct result *r)
-{
-	native_clear_map("drops");
-	native_clear_map("counters");
-	native_clear_map("hits");
-	native_clear_map("flows");
-	native_clear_map("fragments");
-	native_run(in, r);
-}
-
-/* The reason of the last run; -1: it was no drop. */
-static int reason(void)
-{
-	uint32_t router = RED;
-	const struct tn_drops *d = native_lookup("drops", &router);
-
-	for (int i = 0; i < TN_REASONS_MAX; i++) {
-		if (d->packets[i])
-			return i;
-	}
-	return -1;
-}
-
-static bool same_frame(const struct result *a, const struct result *b)
-{
-	return a->out.len == b->out.len && !memcmp(a->out.bytes, b->out.bytes, a->out.len);
-}
-
 /* The same frame once more, and nothing may come out differently. */
 static void check_guise(struct trial *t, const struct native_in *in, int want_reason)
 {
@@ -572,7 +1098,7 @@ static void check_guise(struct trial *t, const struct native_in *in, int want_re
 			 r.mark, is, t->r->verdict, t->r->mark, want_reason);
 	else if (r.verdict != GONE && !same_frame(&r, t->r))
 		complain(t, "another frame");
-	if (in->summed == SUMMED_WHOLE && r.verdict != GONE && !native_sum_is_right())
+	if (in->summed == SUMMED_WHOLE && r.verdict != GONE && !native_out().sum_right)
 		complain(t, "the sum of the whole frame has become wrong");
 }
 
@@ -592,37 +1118,23 @@ static void check_xdp(struct trial *t, int want_reason)
 }
 
 /*
- * What comes from where no answer would go is spoofed, if it is ours to judge: a sound
- * packet of a VM to the shared network. With tn_sources_loose it makes no difference.
+ * Where answers go makes no difference to what a VM sends but this: with sources: loose none at
+ * all, with feasible no MAC address, and frames without one have none.
  */
-static void check_ways_back(struct trial *t, struct native_in *in, int want_reason)
+static void check_ways_back(struct trial *t, const struct native_in *given, int want_reason)
 {
-	bool judged = t->before.ip && t->host == HOST && fixture_in_subnets(&t->before.dst);
-	static struct result r;
+	struct native_in in = *given;
 
-	if (want_reason == TN_DROP_SPOOFED_SOURCE)
+	if (t->r->mark >> 16 == TN_HELD_MARK || want_reason == TN_DROP_SPOOFED_SOURCE ||
+	    want_reason == TN_DROP_UNRESOLVED)
 		return;
-	in->sources_loose = true;
-	in->way_back = WAY_BACK_NONE;
+	in.sources_loose = true;
 	t->guise = ", no matter where the answers go";
-	check_guise(t, in, want_reason);
-	in->sources_loose = false;
-	t->guise = ", by where the answers go";
-	for (in->way_back = WAY_BACK_HERE; in->way_back < WAY_BACKS; in->way_back++) {
-		if (!judged || in->way_back == WAY_BACK_HERE || in->way_back == WAY_BACK_KNOWN ||
-		    in->way_back == WAY_BACK_DISABLED) {
-			check_guise(t, in, want_reason);
-			continue;
-		}
-		run(in, &r);
-		/* for a reason that it has anyway, or as it was passed: with a wrong IP checksum */
-		if (r.verdict != GONE
-			    ? t->r->verdict == BACK || sound(&t->before)
-			    : reason() != want_reason && reason() != TN_DROP_SPOOFED_SOURCE)
-			complain(t, "way back %d: verdict %d, reason %d", in->way_back, r.verdict,
-				 reason());
-	}
-	in->way_back = WAY_BACK_HERE;
+	check_guise(t, &in, want_reason);
+	in.sources_loose = false;
+	in.feasible = true;
+	t->guise = ", from whatever MAC address";
+	check_guise(t, &in, want_reason);
 }
 
 /* ---------------------------------------------------------------- met before */
@@ -700,11 +1212,13 @@ static void check_met(struct trial *t, const struct native_in *in)
 		asked.program = TC_IN;
 	run(&asked, &w);
 	why = reason();
+	check_egress(t, &asked, &w, why);
 	take_counters(want);
 	native_clear_map("drops");
 	met.settled = true;
 	meet(t, &met);
 	native_run(&met, &r);
+	check_egress(t, &met, &r, reason());
 	take_counters(is);
 	/* XDP leaves to tc what it does not send on itself */
 	if (in->program == XDP_IN && r.verdict == STACK)
@@ -726,6 +1240,8 @@ static void check_both(struct trial *t, const struct native_in *in)
 {
 	struct native_in past = *in;
 
+	if (in->program == INSIDE_OUT)
+		return;
 	native_clear_map("ways");
 	native_clear_map("hops");
 	native_clear_map("senders");
@@ -750,7 +1266,7 @@ static bool known_by_content(const struct view *v)
 static void check_guises(struct trial *t, const struct input *i)
 {
 	struct native_in in = i->in;
-	int want = reason();
+	int want = t->why;
 
 	check_both(t, &in);
 	if (in.program == XDP_IN) {
@@ -776,8 +1292,8 @@ static void check_guises(struct trial *t, const struct input *i)
 	 * An answer is no frame that came from a network card, nor is one of several segments;
 	 * and one sum in 65,535 is taken for one of the pseudo-header alone: nat_l4_csum().
 	 */
-	if ((t->r->verdict != BACK || in.program == INSIDE_IN) && !in.gso_size &&
-	    !looks_partial(&t->before)) {
+	if ((t->r->verdict != BACK || (in.program == INSIDE_IN && want < 0)) && !in.gso_size &&
+	    in.summed == SUMMED_NOT && !looks_partial(&t->before)) {
 		t->guise = ", summed by the network card";
 		in.summed = SUMMED_WHOLE;
 		check_guise(t, &in, want);
@@ -794,6 +1310,7 @@ bool check_input(const struct input *i, struct result *r)
 	t.guise = "";
 	t.failed = false;
 	run(&i->in, r);
+	t.why = reason();
 	view_frame(&t.before, i->frame, i->in.len, i->in.gso_size);
 	view_frame(&t.after, r->out.bytes, r->out.len, i->in.gso_size);
 	check_result(&t);

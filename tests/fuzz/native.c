@@ -9,7 +9,7 @@
 
 #include "shim.h"
 
-static bool sum_right;
+static struct native_out last;
 
 /*
  * The programs read their constants as volatile, because somebody else writes them before
@@ -30,13 +30,15 @@ static void constant_set(const volatile void *constant, const void *value, size_
 
 static void open_constants(void)
 {
-	uint32_t router = RED, ifindex = 1, mask = 1, ticks = 25;
+	uint32_t router = RED, ifindex = IF_SHARED, mask = 1, ticks = 25;
+	uint32_t inside[TN_INSIDE_MAX] = { IF_INSIDE, IF_ASIDE };
 	uint8_t mac[ETH_ALEN];
 
 	mac_parse(MAC_ROUTER, mac);
 	constant_set(&tn_router_id, &router, sizeof(router));
 	constant_set(tn_mac, mac, ETH_ALEN);
 	constant_set(&tn_shared_ifindex, &ifindex, sizeof(ifindex));
+	constant_set(tn_inside, inside, sizeof(inside));
 	constant_set(&tn_way_ticks, &ticks, sizeof(ticks));
 	/* then the first slot is the own one of RED_SHARED, and no other is that of its mapping */
 	constant_set(&tn_slots_mask, &mask, sizeof(mask));
@@ -58,7 +60,7 @@ static void put(void *context, const char *map, const void *key, const void *val
 void native_open(void)
 {
 	struct tn_config config = fixture_config(fixture_subnets, fixture_subnets_n);
-	struct tn_station station = { .xmit = { SHIM_INSIDE } };
+	struct tn_station station = { .xmit = { IF_INSIDE } };
 	uint32_t zero = 0, slots = 0, router = RED;
 
 	mac_parse(MAC_ROUTER, station.mac);
@@ -107,8 +109,10 @@ static int run(enum program program, struct shim_frame *f)
 		return tn_tc_shared_in(&f->skb);
 	case TC_OUT:
 		return tn_tc_shared_out(&f->skb);
-	default:
+	case INSIDE_IN:
 		return tn_tc_inside_in(&f->skb);
+	default:
+		return tn_tc_inside_out(&f->skb);
 	}
 }
 
@@ -120,10 +124,18 @@ static void switch_set(const volatile bool *constant, bool on)
 
 static void tell(const struct native_in *in)
 {
+	/* of neighbours and of errors; in the year 1 */
+	uint64_t taken[2] = { in->spent ? 1ULL << 55 : 0, in->spent ? 1ULL << 55 : 0 };
+	uint32_t zero = 0, raw = in->raw;
+
 	switch_set(&tn_xdp_guards_only, in->guards_only);
 	switch_set(&tn_sources_loose, in->sources_loose);
+	switch_set(&tn_sources_feasible, in->feasible);
+	if (tn_inside_raw != raw)
+		constant_set(&tn_inside_raw, &raw, sizeof(raw));
+	native_update("buckets", &zero, taken);
 	switch_set(&tn_forward_fast, in->fast);
-	switch_set(&tn_reads_kernel, in->fast);
+	switch_set(&tn_reads_kernel, in->fast || in->summed == SUMMED_PARTLY);
 	changes = in->settled ? 2 : 0;
 	watch.until = in->watched ? UINT64_MAX : 0;
 }
@@ -143,11 +155,26 @@ void native_run(const struct native_in *in, struct result *r)
 	r->mark = f.is_xdp ? 0 : f.skb.mark;
 	r->out.len = shim_len(&f);
 	shim_copy_out(&f, 0, r->out.bytes, r->out.len);
-	sum_right = f.summed != SUMMED_WHOLE || shim_sum_is_right(&f);
+	shim_frame_end(&f);
+	last = (struct native_out){ .priority = f.is_xdp ? 0 : f.skb.priority,
+				    .egress = f.egress,
+				    .into = f.into,
+				    .sum_right =
+					    f.summed != SUMMED_WHOLE || shim_sum_is_right(&f) };
+	if (f.summed == SUMMED_PARTLY) {
+		last.left_start = f.left_start;
+		last.left_at = f.left_start + f.left_field;
+	}
 	shim_frame_close(&f);
 }
 
-bool native_sum_is_right(void)
+struct native_out native_out(void)
 {
-	return sum_right;
+	return last;
+}
+
+void native_finish(struct frame *f)
+{
+	if (last.left_at)
+		shim_finish(f->bytes, f->len, last.left_start, last.left_at);
 }

@@ -15,30 +15,49 @@ enum summed {
 	SUMMED_WHOLE,  /* the sum of the frame is known, and is to stay right */
 };
 
-/* What the kernel knows of the way back to a source: bpf_fib_lookup(). */
-enum way_back {
-	WAY_BACK_HERE,	    /* by the interface that the frame came from; no MAC address */
-	WAY_BACK_KNOWN,	    /* the same, and the frame's source has that MAC address */
-	WAY_BACK_OTHER_MAC, /* or another one */
-	WAY_BACK_ELSEWHERE, /* by another interface */
-	WAY_BACK_NONE,
-	WAY_BACK_DISABLED, /* the router does not forward */
-	WAY_BACKS
+/*
+ * Where the kernel's tables lead: to VMs by the inside interface, to the shared network by the
+ * shared one, and what else there may be instead.
+ */
+enum way {
+	WAY_KNOWN,   /* the next hop has a MAC address: a VM's, that of the frame that it sent */
+	WAY_UNKNOWN, /* it has to be asked for */
+	WAY_OTHER,   /* a VM has another one than that of the frame */
+	WAY_ASIDE,   /* by another inside interface */
+	WAY_BACK,    /* by the interface on this side: for VMs the shared one, else the inside one */
+	WAY_UPLINK,
+	WAY_TUNNEL,   /* which the route names itself */
+	WAY_NOWHERE,  /* no route, or one that refuses */
+	WAY_GONE,     /* the same for the shared network; VMs cannot be asked for from there */
+	WAY_DISABLED, /* the router does not forward */
+	WAYS
 };
+
+/* By which interface a frame came that leaves by the shared one. */
+enum ingress { FROM_ROUTER, FROM_INSIDE, FROM_SHARED, FROM_UPLINK };
+
+/* Indexes of the interfaces. VMs are behind the first inside one. */
+enum { IF_SHARED = 1, IF_INSIDE, IF_UPLINK, IF_ASIDE };
 
 struct native_in {
 	enum program program;
 	bool guards_only;   /* tn_xdp_guards_only */
 	bool sources_loose; /* tn_sources_loose */
+	bool feasible;	    /* tn_sources_feasible */
+	bool raw;	    /* frames of VMs begin with the IP header: tn_inside_raw */
 	bool fast;	    /* tn_forward_fast, to VMs on an interface of their own */
 	bool settled;	    /* the tables do not change: what is found in them is kept */
 	bool watched;	    /* somebody watches, for nothing that happens */
-	uint32_t mark;
+	bool spent;	    /* too many neighbours have been asked for, and too many errors told */
+	enum way to_vms, to_shared;
+	enum ingress ingress; /* shared egress alone */
+	uint32_t mark, priority;
 	uint16_t gso_size, gso_segs;
 	size_t linear; /* bytes that lie in one piece, and can be read in place; 0: all */
 	bool lost_mac; /* tc alone: the frame begins behind its MAC header, see pkt_mend_mac() */
 	enum summed summed;
-	enum way_back way_back;
+	/* if SUMMED_PARTLY: offsets in the frame, and from there on */
+	uint16_t left_start, left_field;
 	const uint8_t *bytes;
 	size_t len;
 };
@@ -55,8 +74,19 @@ void *native_lookup(const char *map, const void *key);
 void native_clear(void);
 void native_clear_map(const char *map);
 
+/* What else is known of a run. */
+struct native_out {
+	uint32_t priority;
+	uint32_t egress; /* the interface that it is redirected to; 0: it is not, */
+	bool into;	 /* and whether it is to come in there, not to leave */
+	bool sum_right;	 /* if SUMMED_WHOLE: the sum that the kernel knows is still the frame's */
+	/* if SUMMED_PARTLY: it still is, with the sum to be written there; 0: it is not */
+	size_t left_start, left_at;
+};
+
 void native_run(const struct native_in *in, struct result *r);
-/* Of the last run, if SUMMED_WHOLE: whether the sum that the kernel knows is still the frame's. */
-bool native_sum_is_right(void);
+struct native_out native_out(void);
+/* What the device does to the frame that the last run left to it. */
+void native_finish(struct frame *f);
 
 #endif

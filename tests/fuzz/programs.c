@@ -60,15 +60,17 @@ void *programs_kernel_xdp(bool in_pieces)
 	return &buff;
 }
 
-void *programs_kernel_skb(bool left, int mac, int network)
+void *programs_kernel_skb(const struct programs_skb *s)
 {
 	static unsigned char head[ETH_HLEN];
 	static struct sk_buff___tn skb = { .dev = &kernel_device,
 					   .head = head,
 					   .data = head + ETH_HLEN };
 
-	skb.ip_summed = left ? CHECKSUM_PARTIAL : 0;
-	skb.mac_header = (__u16)(ETH_HLEN + mac);
-	skb.network_header = (__u16)(ETH_HLEN + network);
+	skb.ip_summed = s->left ? CHECKSUM_PARTIAL : 0;
+	skb.csum_start = (__u16)(ETH_HLEN + s->left_start);
+	skb.csum_offset = (__u16)s->left_field;
+	skb.mac_header = (__u16)(ETH_HLEN + s->mac);
+	skb.network_header = (__u16)(ETH_HLEN + s->network);
 	return &skb;
 }

@@ -32,6 +32,9 @@ extern const volatile __u8 tn_mac[6];
 extern const volatile __u32 tn_shared_ifindex;
 extern const volatile bool tn_xdp_guards_only;
 extern const volatile bool tn_sources_loose;
+extern const volatile bool tn_sources_feasible;
+extern const volatile __u32 tn_inside[TN_INSIDE_MAX];
+extern const volatile __u32 tn_inside_raw;
 extern const volatile bool tn_forward_fast;
 extern const volatile bool tn_reads_kernel;
 extern const volatile __u32 tn_slots_mask;
@@ -43,15 +46,20 @@ extern struct tn_watch watch;
 
 /* What bpf_cast_to_kern_ctx() gives: of a namespace whose routes never change. */
 void *programs_kernel_xdp(bool in_pieces);
-/*
- * `left`: its checksum is, to the device. And where its headers are, in bytes from its data on: one
- * MAC header can lie in front of it.
- */
-void *programs_kernel_skb(bool left, int mac, int network);
+/* What the kernel has of an skb; in bytes from its data on: one MAC header can lie in front of it. */
+struct programs_skb {
+	int mac, network;
+	bool left; /* its checksum, to the device: */
+	int left_start;
+	unsigned int left_field;
+};
+
+void *programs_kernel_skb(const struct programs_skb *s);
 
 int tn_xdp_shared_in(struct xdp_md *xdp);
 int tn_tc_shared_in(struct __sk_buff *skb);
 int tn_tc_shared_out(struct __sk_buff *skb);
 int tn_tc_inside_in(struct __sk_buff *skb);
+int tn_tc_inside_out(struct __sk_buff *skb);
 
 #endif

@@ -10,7 +10,7 @@
 #include "util.h"
 
 static unsigned int passed, failed;
-static unsigned int verdicts[PROGRAMS][NO_VERDICT + 1];
+static unsigned int verdicts[PROGRAMS + 1][NO_VERDICT + 1];
 
 static bool read_input(const char *path, struct input *input)
 {

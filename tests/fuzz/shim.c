@@ -133,6 +133,7 @@ static void renew(struct shim_frame *f, uint32_t linear, uint32_t push, uint32_t
 		*byte_at(f, push + i) = *byte_at(&old, i);
 	f->mac = push ? 0 : old.mac;
 	f->network = old.network + (int32_t)push;
+	f->left_start = old.left_start + (int32_t)push;
 	free(old.room);
 	free(old.rest);
 	show(f);
@@ -163,40 +164,69 @@ static uint32_t protocol(const uint8_t *frame, size_t len)
 	return htons(ETH_P_802_2);
 }
 
-/* The program that has the last frame. */
+/* The program that has the last frame, and what it asks the kernel to do with it. */
 static bool in_xdp;
+static uint32_t asked_egress;
+static bool asked_into;
+
+/* By the interface that the program is attached to. */
+static uint32_t attached_to(enum program program)
+{
+	return program == INSIDE_IN || program == INSIDE_OUT ? IF_INSIDE : IF_SHARED;
+}
+
+/* By which it came, of those that leave: on arrival, where it is. */
+static uint32_t came_by(const struct native_in *in)
+{
+	static const uint32_t by[] = { [FROM_INSIDE] = IF_INSIDE,
+				       [FROM_SHARED] = IF_SHARED,
+				       [FROM_UPLINK] = IF_UPLINK };
+
+	return in->program == TC_OUT ? by[in->ingress] : attached_to(in->program);
+}
 
 void shim_frame_open(struct shim_frame *f, const struct native_in *in)
 {
-	uint32_t skip = in->lost_mac ? ETH_HLEN : 0, len = in->len - skip;
+	uint32_t skip = in->lost_mac || in->raw ? ETH_HLEN : 0, len = in->len - skip;
 	uint32_t linear = in->linear && in->linear < len ? in->linear : len;
 
 	memset(f, 0, sizeof(*f));
 	f->is_xdp = in_xdp = in->program == XDP_IN;
-	f->mac = -(int32_t)skip;
+	asked_egress = 0;
+	asked_into = false;
+	f->mac = in->raw ? 0 : -(int32_t)skip;
 	f->network = ETH_HLEN - (int32_t)skip;
 	f->linear = linear;
 	f->rest_len = len - linear;
 	f->room = xzalloc(ROOM + linear);
 	f->rest = f->rest_len ? xzalloc(f->rest_len) : NULL;
-	memcpy(data_of(f) - skip, in->bytes, skip);
+	if (!in->raw)
+		memcpy(data_of(f) - skip, in->bytes, skip);
 	copy_in(f, 0, in->bytes + skip, len);
 	f->summed = in->summed;
-	f->way_back = in->way_back;
-	f->fast = in->fast;
+	f->left_start = in->left_start - (int32_t)skip;
+	f->left_field = in->left_field;
+	f->to_vms = in->to_vms;
+	f->to_shared = in->to_shared;
 	if (f->summed == SUMMED_WHOLE)
 		f->sum = sum_words(in->bytes + ETH_HLEN, in->len - ETH_HLEN, 0);
 	if (!f->is_xdp) {
 		f->skb.pkt_type = packet_type(in->bytes);
 		f->skb.protocol = protocol(in->bytes, in->len);
 		f->skb.mark = in->mark;
+		f->skb.priority = in->priority;
 		f->skb.gso_size = in->gso_size;
 		f->skb.gso_segs = in->gso_segs;
-		f->skb.ifindex =
-			in->fast && in->program == INSIDE_IN ? SHIM_INSIDE : tn_shared_ifindex;
-		f->skb.ingress_ifindex = f->skb.ifindex;
+		f->skb.ifindex = attached_to(in->program);
+		f->skb.ingress_ifindex = came_by(in);
 	}
 	show(f);
+}
+
+void shim_frame_end(struct shim_frame *f)
+{
+	f->egress = asked_egress;
+	f->into = asked_into;
 }
 
 void shim_frame_close(struct shim_frame *f)
@@ -204,6 +234,16 @@ void shim_frame_close(struct shim_frame *f)
 	ASAN_UNPOISON_MEMORY_REGION(f->room, ROOM);
 	free(f->room);
 	free(f->rest);
+}
+
+void shim_finish(uint8_t *bytes, size_t len, size_t start, size_t at)
+{
+	uint16_t sum;
+
+	if (start > len || at + sizeof(sum) > len)
+		return;
+	sum = ~sum_fold16(sum_words(bytes + start, len - start, 0));
+	memcpy(bytes + at, &sum, sizeof(sum));
 }
 
 bool shim_sum_is_right(const struct shim_frame *f)
@@ -389,8 +429,13 @@ void *bpf_cast_to_kern_ctx(void *ctx)
 {
 	const struct shim_frame *f = frame_of(ctx);
 
-	return f->is_xdp ? programs_kernel_xdp(f->rest_len)
-			 : programs_kernel_skb(f->summed == SUMMED_PARTLY, f->mac, f->network);
+	struct programs_skb s = { .mac = f->mac,
+				  .network = f->network,
+				  .left = f->summed == SUMMED_PARTLY,
+				  .left_start = f->left_start,
+				  .left_field = f->left_field };
+
+	return f->is_xdp ? programs_kernel_xdp(f->rest_len) : programs_kernel_skb(&s);
 }
 
 /* Nothing comes behind a frame here. */
@@ -416,21 +461,26 @@ __s64 bpf_csum_diff(__be32 *from, __u32 from_size, __be32 *to, __u32 to_size, __
 	return sum_words((uint8_t *)to, to_size, seed);
 }
 
+static long redirect(uint32_t ifindex, bool into)
+{
+	asked_egress = ifindex;
+	asked_into = into;
+	return in_xdp ? XDP_REDIRECT : TC_ACT_REDIRECT;
+}
+
 /* Two helpers of the kernel, by the type of the program. */
 long bpf_redirect(__u32 ifindex, __u64 flags)
 {
-	(void)ifindex;
-	if (in_xdp)
-		return flags ? XDP_ABORTED : XDP_REDIRECT;
-	return flags & ~(__u64)BPF_F_INGRESS ? TC_ACT_SHOT : TC_ACT_REDIRECT;
+	if (in_xdp ? flags : flags & ~(__u64)BPF_F_INGRESS)
+		return in_xdp ? XDP_ABORTED : TC_ACT_SHOT;
+	return redirect(ifindex, flags & BPF_F_INGRESS);
 }
 
 long bpf_redirect_neigh(__u32 ifindex, struct bpf_redir_neigh *params, int size, __u64 flags)
 {
-	(void)ifindex;
 	if (params ? (size_t)size != sizeof(*params) : size)
 		unsupported("bpf_redirect_neigh() with a next hop of another size");
-	return flags ? TC_ACT_SHOT : TC_ACT_REDIRECT;
+	return flags ? TC_ACT_SHOT : redirect(ifindex, false);
 }
 
 /* Addresses of a link, for which the kernel has no route of general use: rt6_need_strict(). */
@@ -451,52 +501,80 @@ static struct tn_addr destination(const struct bpf_fib_lookup *params)
 	return addr_from_bytes(params->ipv6_dst, sizeof(params->ipv6_dst));
 }
 
-/* Past the stack: the shared subnets are on the one interface, and all else is on the other. */
-static long way_on(const struct shim_frame *f, struct bpf_fib_lookup *params)
+/* Out of which interface. */
+static uint32_t leads_to(enum way way, bool shared)
 {
-	struct tn_addr to = destination(params);
-	bool shared = fixture_in_subnets(&to);
+	switch (way) {
+	case WAY_ASIDE:
+		return IF_ASIDE;
+	case WAY_BACK:
+		return shared ? IF_INSIDE : IF_SHARED;
+	case WAY_UPLINK:
+		return IF_UPLINK;
+	default:
+		return shared ? IF_SHARED : IF_INSIDE;
+	}
+}
+
+/* To the VM that has sent the frame, and to whoever else. */
+static void next_hop(const struct shim_frame *f, struct bpf_fib_lookup *params, enum way way,
+		     bool shared)
+{
+	mac_parse(shared ? MAC_PEER : MAC_VM, params->dmac);
+	memcpy(params->smac, (const void *)tn_mac, ETH_ALEN);
+	if (shared || f->is_xdp || f->skb.ifindex != IF_INSIDE)
+		return;
+	shim_copy_out(f, ETH_ALEN, params->dmac, ETH_ALEN);
+	if (way == WAY_OTHER)
+		params->dmac[ETH_ALEN - 1] ^= 1;
+}
+
+/* As is_skb_forwardable() has it, where no length was asked for. */
+static bool is_too_long(const struct shim_frame *f)
+{
+	return !f->is_xdp && !f->skb.gso_size && shim_len(f) > SHIM_MTU + ETH_HLEN + 4;
+}
+
+/* What the kernel fills in, as far as it gets. */
+static long way_on(const struct shim_frame *f, struct bpf_fib_lookup *params, enum way way,
+		   bool shared)
+{
 	uint32_t len = params->tot_len;
 
-	params->ifindex = shared ? tn_shared_ifindex : SHIM_INSIDE;
 	params->mtu_result = SHIM_MTU;
 	if (len > SHIM_MTU)
 		return BPF_FIB_LKUP_RET_FRAG_NEEDED;
-	mac_parse(shared ? MAC_PEER : MAC_VM, params->dmac);
-	memcpy(params->smac, (const void *)tn_mac, ETH_ALEN);
-	if (!shared && !f->is_xdp && f->skb.ifindex == SHIM_INSIDE)
-		shim_copy_out(f, ETH_ALEN, params->dmac, ETH_ALEN);
-	return BPF_FIB_LKUP_RET_SUCCESS;
+	if (way == WAY_TUNNEL)
+		return BPF_FIB_LKUP_RET_UNSUPP_LWT;
+	params->ifindex = leads_to(way, shared);
+	if (way == WAY_UNKNOWN)
+		return BPF_FIB_LKUP_RET_NO_NEIGH;
+	next_hop(f, params, way, shared);
+	return !len && is_too_long(f) ? BPF_FIB_LKUP_RET_FRAG_NEEDED : BPF_FIB_LKUP_RET_SUCCESS;
 }
 
 long bpf_fib_lookup(void *ctx, struct bpf_fib_lookup *params, int size, __u32 flags)
 {
 	const struct shim_frame *f = frame_of(ctx);
+	struct tn_addr to = destination(params);
+	bool shared = fixture_in_subnets(&to);
+	enum way way = shared ? f->to_shared : f->to_vms;
 
-	if (flags || (size_t)size < sizeof(*params))
+	if (flags & ~(__u32)BPF_FIB_LOOKUP_OUTPUT || (size_t)size < sizeof(*params))
 		unsupported("bpf_fib_lookup() like that");
 	if (is_of_link(params))
 		return BPF_FIB_LKUP_RET_NOT_FWDED;
-	if (f->fast)
-		return way_on(f, params);
-	if (f->is_xdp)
-		unsupported("bpf_fib_lookup() of XDP that sends nothing on");
-	params->ifindex = f->skb.ifindex + (f->way_back == WAY_BACK_ELSEWHERE);
-	memset(params->smac, 0, ETH_ALEN);
-	shim_copy_out(f, ETH_ALEN, params->dmac, ETH_ALEN);
-	switch (f->way_back) {
-	case WAY_BACK_OTHER_MAC:
-		params->dmac[ETH_ALEN - 1] ^= 1;
-		return BPF_FIB_LKUP_RET_SUCCESS;
-	case WAY_BACK_KNOWN:
-	case WAY_BACK_ELSEWHERE:
-		return BPF_FIB_LKUP_RET_SUCCESS;
-	case WAY_BACK_NONE:
-		return BPF_FIB_LKUP_RET_NOT_FWDED;
-	case WAY_BACK_DISABLED:
+	switch (way) {
+	case WAY_DISABLED:
 		return BPF_FIB_LKUP_RET_FWD_DISABLED;
+	case WAY_NOWHERE:
+		return BPF_FIB_LKUP_RET_NOT_FWDED;
+	case WAY_GONE:
+		if (shared)
+			return BPF_FIB_LKUP_RET_UNREACHABLE;
+		return params->ifindex == IF_SHARED ? -ENODEV : way_on(f, params, way, shared);
 	default:
-		return BPF_FIB_LKUP_RET_NO_NEIGH;
+		return way_on(f, params, way, shared);
 	}
 }
 
@@ -588,13 +666,17 @@ long bpf_skb_change_head(struct __sk_buff *skb, __u32 len, __u64 flags)
 long bpf_skb_change_tail(struct __sk_buff *skb, __u32 len, __u64 flags)
 {
 	struct shim_frame *f = frame_of(skb);
+	int64_t least = f->network;
 
-	if (flags || len > UINT16_MAX || (int64_t)len < f->network)
+	if (f->summed == SUMMED_PARTLY)
+		least = f->left_start + f->left_field + (int64_t)sizeof(uint16_t);
+	if (flags || len > UINT16_MAX || (int64_t)len < least || (int64_t)len < f->network)
 		return -EINVAL;
 	renew(f, len, 0, len);
 	f->skb.gso_size = f->skb.gso_segs = 0;
 	/* the kernel sums what it takes off, and we do not ask it for the sum any more */
-	f->summed = SUMMED_NOT;
+	if (f->summed == SUMMED_WHOLE)
+		f->summed = SUMMED_NOT;
 	return 0;
 }
 

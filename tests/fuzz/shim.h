@@ -6,9 +6,8 @@
 #include "native.h"
 #include "programs.h"
 
-/* The interface of the VMs, past the stack. They are all at MAC_VM. */
-#define SHIM_INSIDE 2
-#define SHIM_MTU    1400
+/* Of every interface. */
+#define SHIM_MTU 1400
 
 /*
  * A frame as a program has it. What is linear is an allocation of its own that ends
@@ -29,16 +28,25 @@ struct shim_frame {
 	/* where these headers are, from the data on; negative: in the room in front of it */
 	int32_t mac, network;
 	enum summed summed;
-	enum way_back way_back;
-	bool fast;
 	uint32_t sum; /* if SUMMED_WHOLE: from the network header on */
+	/* if SUMMED_PARTLY: from the data on, and from there on */
+	int32_t left_start;
+	uint16_t left_field;
+	enum way to_vms, to_shared;
+	/* what the program asked for last */
+	uint32_t egress;
+	bool into;
 };
 
 void shim_frame_open(struct shim_frame *f, const struct native_in *in);
+/* The program has run. */
+void shim_frame_end(struct shim_frame *f);
 void shim_frame_close(struct shim_frame *f);
 const uint8_t *shim_meta(const struct shim_frame *f);
 uint32_t shim_len(const struct shim_frame *f);
 void shim_copy_out(const struct shim_frame *f, uint32_t offset, void *to, uint32_t len);
+/* What the device does. */
+void shim_finish(uint8_t *bytes, size_t len, size_t start, size_t at);
 /* Whether `sum` is what the bytes come to. */
 bool shim_sum_is_right(const struct shim_frame *f);
 

@@ -11,8 +11,9 @@
 #define bpf_core_type_exists(type)	   (sizeof(type) != 0)
 #define bpf_core_type_id_kernel(type)	   0
 #define BPF_CORE_READ_BITFIELD(at, field)  ((at)->field)
-/* of Linux 6.1 alone, which is not what the shim is */
-#define BPF_CORE_READ_BITFIELD_PROBED(at, field) ((at)->field)
-#define BPF_CORE_READ(at, field)		 ((at)->field)
+/* of a context, which here is not what the kernel has it for */
+#define PROBED(at)				 ((__typeof__(at))bpf_cast_to_kern_ctx((void *)(at)))
+#define BPF_CORE_READ_BITFIELD_PROBED(at, field) (PROBED(at)->field)
+#define BPF_CORE_READ(at, field)		 (PROBED(at)->field)
 
 #endif

@@ -24,6 +24,7 @@ struct __sk_buff {
 	__u32 len;
 	__u32 pkt_type;
 	__u32 mark;
+	__u32 priority;
 	__u32 protocol;
 	__u32 ingress_ifindex;
 	__u32 ifindex;
