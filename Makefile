@@ -264,6 +264,9 @@ bench-counters: all $(UNCOUNTED)/tenantnat $(BUILD)/bench.bpf.o | deps-test ## w
 	@$(PYTHON) tests/bench/counters.py --bin $(BUILD)/tenantnat --uncounted $(UNCOUNTED)/tenantnat \
 		--object $(BUILD)/bench.bpf.o --json $(BUILD)/bench-counters.json
 
+bench-limits: all | deps-test ## what one TCP stream gets of a limit, by rate, burst and delay: ten minutes (root)
+	@$(PYTHON) tests/bench/limits.py --bin $(BUILD)/tenantnat --json $(BUILD)/bench-limits.json
+
 bench-routers: all | deps-test ## what apply, restore, detach and the agent take with 200 routers: ten minutes (root)
 	@$(PYTHON) tests/bench/routers.py --bin $(BUILD)/tenantnat --json $(BUILD)/bench-routers.json
 
