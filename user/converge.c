@@ -593,6 +593,49 @@ static int confirm(const struct change *c, const struct plan *p, struct failures
 	return 0;
 }
 
+/* ------------------------------------------------------------ warning */
+
+static bool is_attached(const struct machine *m, const struct place *at)
+{
+	vec_each (r, &m->routers) {
+		if (r->netns_dev == at->netns_dev && r->netns_ino == at->netns_ino &&
+		    r->ifindex == at->ifindex)
+			return true;
+	}
+	return false;
+}
+
+static const struct iface *shared_of(const struct router_facts *f)
+{
+	vec_each (i, &f->ifaces.list) {
+		if (i->index == f->at.ifindex)
+			return i;
+	}
+	return NULL;
+}
+
+/* What works until now, and stops with this change: with the join, or with other shared subnets. */
+static void warn_of_addresses(const struct change *c, const struct facts *facts)
+{
+	vec_each (f, &facts->list) {
+		const struct iface *shared = shared_of(f);
+		bool attached = is_attached(&c->have, &f->at);
+
+		if (!shared)
+			continue;
+		vec_each (a, &shared->addrs) {
+			bool is_new = !attached || !iface_addr_is_cut_off(a, &c->had);
+
+			if (is_new && iface_addr_is_cut_off(a, &c->will))
+				log_warning("tenant %s: %s on %s is in no shared subnet: over %s "
+					    "nobody reaches this address any more, and the router "
+					    "cannot send from it; put it on another interface",
+					    f->row.tenant, ADDR(&a->addr), shared->name,
+					    shared->name);
+		}
+	}
+}
+
 /* ------------------------------------------------------------ announcing */
 
 static bool moved_in(const struct plan *p, const struct router_row *row, const struct machine *have)
@@ -1008,6 +1051,8 @@ int change_make(struct change *c, const struct change_how *how, struct outcome *
 		return CHANGE_TOO_NARROW;
 	if (policy_check(&want.policy, err) || check_capacity(c, &plan, &want, err))
 		return -1;
+	if (!how->restore)
+		warn_of_addresses(c, &facts);
 	if (how->dry_run)
 		return 0;
 

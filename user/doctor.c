@@ -65,6 +65,8 @@ void router_report_free(struct router_report *r)
 	vec_each (l, &r->lookups)
 		free(l->what);
 	vec_free(&r->lookups);
+	vec_free(&r->cut_off);
+	vec_free(&r->uncovered);
 	vec_free(&r->inside);
 	vec_free(&r->vlans);
 	vec_free(&r->others);
@@ -375,6 +377,24 @@ static void judge_address(const struct router_report *r, struct diagnosis *out)
 		add(out, FINDING_ADDRESS, SEVERITY_FINE, r->shared.name, "there");
 }
 
+/* Before the join they work. */
+static void judge_other_addresses(const struct router_report *r, struct diagnosis *out)
+{
+	vec_each (a, &r->cut_off) {
+		struct prefix p = { a->addr, a->len };
+
+		if (r->attached)
+			remedy(add(out, FINDING_FOREIGN, SEVERITY_PROBLEM, r->shared.name,
+				   "its address %s is in no shared subnet: what comes to it and "
+				   "what it sends there is dropped",
+				   ADDR(&a->addr)),
+			       "`%sip addr del %s dev %s`, and put it on another interface",
+			       r->enter, PREFIX(&p), r->shared.name);
+	}
+	if (!r->cut_off.n)
+		add(out, FINDING_FOREIGN, SEVERITY_FINE, r->shared.name, "none");
+}
+
 static void judge_link(const struct router_report *r, const struct port *p, struct diagnosis *out)
 {
 	if (!p->up)
@@ -569,6 +589,15 @@ static void judge_routes(const struct router_report *r, struct diagnosis *out)
 		       "%sip route get %s shows it; give the inside interface an address in the "
 		       "VM's subnet, or correct the router's `inside`",
 		       r->enter, ADDR(&inside->to));
+	vec_each (p, &r->uncovered) {
+		if (r->attached)
+			remedy(add(out, FINDING_ROUTES, SEVERITY_WARNING, NULL,
+				   "there is no unreachable route to %s: when %s is down, what VMs "
+				   "send there leaves by the default route",
+				   PREFIX(p), r->shared.name),
+			       "%sip route add unreachable %s metric %u proto %d", r->enter,
+			       PREFIX(p), TN_LAST_METRIC, TN_PROTOCOL);
+	}
 	if (!shared && !inside)
 		add(out, FINDING_ROUTES, SEVERITY_FINE, NULL, "%zu lookups lead where they should",
 		    r->lookups.n);
@@ -823,6 +852,7 @@ void doctor_router(const struct router_report *r, struct diagnosis *out)
 	if (r->inside_doubt.set)
 		add_error(out, FINDING_INSIDE, SEVERITY_WARNING, &r->inside_doubt);
 	judge_address(r, out);
+	judge_other_addresses(r, out);
 	judge_programs(r, out);
 	judge_others(r, out);
 	judge_hook(r, out);

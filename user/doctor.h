@@ -32,6 +32,8 @@
 	X(NETNS, "netns", "the router's network namespace cannot be entered")                     \
 	X(SHARED, "shared-interface", "the interface on the shared network is not found")         \
 	X(ADDRESS, "address", "the router has no address of its own on the shared network")       \
+	X(FOREIGN, "other-addresses",                                                             \
+	  "an address of the router is not reached over the shared network")                      \
 	X(INSIDE, "inside-interfaces", "some interfaces that lead to VMs are not found")          \
 	X(LINK, "link", "an interface is down")                                                   \
 	X(PROGRAMS, "programs", "the router's programs are not attached as they should be")       \
@@ -175,6 +177,10 @@ struct router_report {
 	})
 	others; /* programs of somebody else at the shared interface */
 	VEC(struct lookup) lookups;
+	/* addresses of the shared interface that programs drop */
+	VEC(struct iface_addr) cut_off;
+	/* shared subnets without an unreachable route */
+	VEC(struct prefix) uncovered;
 	bool sees_tags; /* XDP asks a veth for those beside a frame: bpf/veth.h */
 	bool fast;	/* packets go past the stack, */
 	bool rule;	/* where netfilter has rules for them */

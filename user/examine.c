@@ -279,6 +279,15 @@ static void look_up_all(const struct ifaces *ifaces, struct router_report *r)
 	look_up_others(ifaces, r);
 }
 
+static void look_for_unreachable(const struct ifaces *ifaces, struct router_report *r)
+{
+	vec_each (p, &r->model->subnets) {
+		if ((addr_is_v4(&p->addr) || r->forwarding_v6 != UNKNOWN) &&
+		    !ifaces_have_unreachable(ifaces, p, false))
+			*vec_push(&r->uncovered) = *p;
+	}
+}
+
 /* ------------------------------------------------------------ routers */
 
 static void look_at_rules(struct router_report *r)
@@ -393,6 +402,8 @@ void examine_router(const struct model *m, const struct tenant *t, const struct 
 	vec_each (a, &shared->addrs) {
 		out->own_v4 |= model_shares(m, &a->addr) && addr_is_v4(&a->addr);
 		out->own_v6 |= model_shares(m, &a->addr) && !addr_is_v4(&a->addr);
+		if (iface_addr_is_cut_off(a, m))
+			*vec_push(&out->cut_off) = *a;
 	}
 	out->via = row ? row->via : iface_hook(shared, t->router->hook);
 	vec_each (i, &ifaces.list) {
@@ -402,5 +413,6 @@ void examine_router(const struct model *m, const struct tenant *t, const struct 
 	out->forwarding_v6 = setting("ipv6/conf/all/forwarding");
 	look_at_others(shared->index, out);
 	look_up_all(&ifaces, out);
+	look_for_unreachable(&ifaces, out);
 	look_at_rules(out);
 }

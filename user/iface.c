@@ -274,6 +274,23 @@ int iface_inside(const struct ifaces *ifaces, const struct router *r, const stru
 	return 0;
 }
 
+bool iface_addr_is_cut_off(const struct iface_addr *a, const struct model *m)
+{
+	bool of_link = !addr_is_v4(&a->addr) && addr_is_special(&a->addr);
+
+	return !a->ours && !of_link && !model_shares(m, &a->addr);
+}
+
+bool ifaces_have_unreachable(const struct ifaces *ifaces, const struct prefix *to, bool others)
+{
+	vec_each (r, &ifaces->routes) {
+		if (!r->ifindex && !(others && r->ours) && r->to.len == to->len &&
+		    addr_cmp(&r->to.addr, &to->addr) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* ------------------------------------------------------------ doubts */
 
 static bool takes_any(const struct ifaces *ifaces, const char *entry, const struct iface *shared)

@@ -123,6 +123,16 @@ bool iface_inside_doubt(const struct ifaces *ifaces, const struct router *r,
 			const struct iface *shared, struct error *doubt);
 
 /*
+ * Whether programs on the shared interface drop what comes to this address of it, and what it
+ * sends: it is in no shared subnet, nor an address of the link itself (IPv6). Not what is ours.
+ */
+bool iface_addr_is_cut_off(const struct iface_addr *a, const struct model *m);
+
+/* Whether there is an unreachable route to just that prefix; with `others`, one that is not ours.
+ */
+bool ifaces_have_unreachable(const struct ifaces *ifaces, const struct prefix *to, bool others);
+
+/*
  * What `auto` comes to on this interface: XDP where a driver receives frames from
  * a wire, tc on virtual interfaces (XDP on a veth costs its peer TSO). Other hooks
  * are as they were asked for.

@@ -112,11 +112,6 @@ static void settle_route(const struct tenant *t, struct router_facts *f, const s
 		*vec_push(&f->routes) = row;
 }
 
-static bool same_prefix(const struct prefix *a, const struct prefix *b)
-{
-	return a->len == b->len && addr_cmp(&a->addr, &b->addr) == 0;
-}
-
 /*
  * Where the shared network is not there, what VMs send to it must not follow the default route. A
  * family of which the tenant has no mapping is no exception: it may be forwarded all the same.
@@ -127,19 +122,15 @@ static void settle_unreachable(struct router_facts *f, const struct prefix *subn
 
 	row.at.ifindex = 0;
 	row.at.name[0] = '\0';
-	if (!addr_is_v4(&subnet->addr) && !f->has_v6)
-		return;
-	vec_each (r, &f->ifaces.routes) {
-		if (!r->ours && !r->ifindex && same_prefix(&r->to, subnet))
-			return;
-	}
-	*vec_push(&f->routes) = row;
+	if ((addr_is_v4(&subnet->addr) || f->has_v6) &&
+	    !ifaces_have_unreachable(&f->ifaces, subnet, true))
+		*vec_push(&f->routes) = row;
 }
 
 static bool is_behind(const struct router *r, const struct prefix *subnet)
 {
 	vec_each (route, &r->routes) {
-		if (same_prefix(&route->to, subnet))
+		if (route->to.len == subnet->len && addr_cmp(&route->to.addr, &subnet->addr) == 0)
 			return true;
 	}
 	return false;

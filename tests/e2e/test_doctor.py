@@ -7,7 +7,7 @@ import os
 import re
 
 from case import Skip, equal, hook, once, only
-from lab import BLUE1, SHARED_INDEX
+from lab import BLUE1, SHARED_INDEX, SUBNET
 from net import BPFFS, sh
 from snapshot import machine, unchanged
 from test_check import meanwhile
@@ -141,6 +141,25 @@ def test_doctor_finds_routes(lab):
         lab.red.ip("route del unreachable 10.0.0.6")
     finally:
         lab.red.sysctl(ipv4__conf__shared0__rp_filter=0)
+    healthy(lab)
+
+
+@once
+def test_doctor_finds_no_unreachable_route(lab):
+    lab.red.ip(f"route del unreachable {SUBNET} metric 4294967295")
+    one = ill(lab, "routes", "warning", interface=None)
+    type_in(one["remedy"])
+    healthy(lab)
+    equal(lab.apply(), ["nothing to be done"], "apply afterwards")
+
+
+@once
+def test_doctor_finds_other_addresses(lab):
+    """Of the shared interface, in no shared subnet: whoever put them there."""
+    lab.red.ip("addr add 192.0.2.1/24 dev shared0")
+    one = ill(lab, "other-addresses")
+    assert "192.0.2.1 is in no shared subnet" in one["seen"], one["seen"]
+    type_in(one["remedy"])
     healthy(lab)
 
 

@@ -9,7 +9,7 @@ import struct
 
 from scapy.all import Ether, ICMPv6ND_NA, ICMPv6NDOptDstLLAddr, IPv6
 
-from case import equal, eventually, hook, once
+from case import PATIENCE, equal, eventually, hook, once
 from cli import Cli
 from lab import (BLUE, BLUE1, FIXED, FIXED_V6, GREEN, INSIDE, INSIDE_V6, PLAIN, RED, RED1,
                  RED1_V6, RED2, SUBNET, SUBNET_V6)
@@ -370,6 +370,44 @@ def test_every_interface_keeps_its_setting(lab):
                 fails_without_a_trace(lab, "ipv6/conf/lan0/forwarding")
         finally:
             lab.green.ip("link del other", "link del one")
+
+
+def cut_off(lab, *options, definitions=None):
+    """The addresses that apply warns of."""
+    done = lab.cli.run("apply", "-f", lab.write(definitions or with_green(lab)), *options)
+    found = [re.search(r"tenant green: (\S+) on shared0 is in no shared subnet: over shared0 nobody "
+                       "reaches this address any more", line) for line in done.stderr.splitlines()]
+    return [one[1] for one in found if one]
+
+
+@once
+@dual_stack
+def test_join_says_which_addresses_stop(lab):
+    """Those of the shared interface in no shared subnet; before it, and once."""
+    others = ["169.254.7.1", "192.0.2.1", "2001:db8::1"]
+    with bare(lab):
+        lab.green.ip("addr add 192.0.2.1/24 dev shared0", "addr add 169.254.7.1/16 dev shared0",
+                     "addr add 2001:db8::1/64 dev shared0 nodad", "addr add fe80::7/64 dev shared0")
+        lab.plain.ip("addr add 192.0.2.2/24 dev shared0")
+        try:
+            ping(lab.plain, "192.0.2.1")
+            before = whole(lab)
+            equal(sorted(cut_off(lab, "--dry-run")), others, "warnings of a dry run")
+            unchanged(before, whole(lab), "a dry run")
+            equal(sorted(cut_off(lab)), others, "warnings")
+            equal(cut_off(lab), [], "warnings of an apply that finds it joined")
+            lab.plain.run("ping", "-nqc1", f"-W{PATIENCE:g}", "192.0.2.1", check=False)
+            assert lab.cli.drops()["green", "direct-to-private"], "it is reached"
+            # of other shared subnets, what was in one before
+            more = with_green(lab)
+            more.subnets = (*more.subnets, "192.0.2.0/24")
+            equal(cut_off(lab, definitions=more), [], "warnings of one subnet more")
+            equal(cut_off(lab), ["192.0.2.1"], "warnings of one less")
+            lab.cli.run("detach", "green")
+            equal(lab.cli.run("restore").stderr, "", "restore")
+        finally:
+            lab.plain.ip("addr del 192.0.2.2/24 dev shared0")
+            lab.green.ip("addr del 169.254.7.1/16 dev shared0", "addr del fe80::7/64 dev shared0")
 
 
 # before traffic

@@ -226,6 +226,9 @@ static struct router_report healthy(void)
 	return r;
 }
 
+#define APPLY	     "run apply again with your definitions file"
+#define NOT_ATTACHED "problem programs red shared0: nothing is attached > " APPLY "\n"
+
 static void add_lookup(struct router_report *r, const char *to, bool shared, const char *by)
 {
 	struct lookup *l = vec_push(&r->lookups);
@@ -253,6 +256,45 @@ Test(doctor, a_router_where_all_is_well)
 	add_lookup(&r, "10.0.0.5", false, "lan0");
 	r.shared.rp_filter = r.inside.v[0].rp_filter = 1;
 	router_has(&r, "");
+}
+
+/* What is not attached drops nothing, and leads nowhere else than before. */
+Test(doctor, other_addresses)
+{
+	for (int attached = 0; attached < 2; attached++) {
+		struct router_report r = healthy();
+
+		r.attached = attached;
+		*vec_push(&r.cut_off) = (struct iface_addr){ addr_of("192.0.2.1"), 120, false };
+		*vec_push(&r.cut_off) = (struct iface_addr){ addr_of("2001:db8::1"), 64, false };
+		router_has(&r, attached
+				       ? "problem other-addresses red shared0: its address "
+					 "192.0.2.1 is in no shared subnet: what comes to it and "
+					 "what it sends there is dropped > `in-red ip addr del "
+					 "192.0.2.1/24 dev shared0`, and put it on another "
+					 "interface\n"
+					 "problem other-addresses red shared0: its address "
+					 "2001:db8::1 is in no shared subnet: what comes to it and "
+					 "what it sends there is dropped > `in-red ip addr del "
+					 "2001:db8::1/64 dev shared0`, and put it on another "
+					 "interface\n"
+				       : NOT_ATTACHED);
+	}
+}
+
+Test(doctor, unreachable_routes)
+{
+	for (int attached = 0; attached < 2; attached++) {
+		struct router_report r = healthy();
+
+		r.attached = attached;
+		*vec_push(&r.uncovered) = prefix_of("fd64::/64");
+		router_has(&r, attached ? "warning routes red: there is no unreachable route to "
+					  "fd64::/64: when shared0 is down, what VMs send there "
+					  "leaves by the default route > in-red ip route add "
+					  "unreachable fd64::/64 metric 4294967295 proto 116\n"
+					: NOT_ATTACHED);
+	}
 }
 
 Test(doctor, router_not_found)
@@ -287,8 +329,6 @@ Test(doctor, inside_interfaces)
 	router_has(&r, "problem inside-interfaces red: there is no interface lan1 > seen: lo\n");
 }
 
-#define APPLY "run apply again with your definitions file"
-
 Test(doctor, programs)
 {
 	struct router_report gone = healthy(), broken = healthy(), old = healthy(),
@@ -296,7 +336,7 @@ Test(doctor, programs)
 
 	gone.attached = false;
 	gone.other_build = true;
-	router_has(&gone, "problem programs red shared0: nothing is attached > " APPLY "\n");
+	router_has(&gone, NOT_ATTACHED);
 	broken.broken = true;
 	router_has(&broken, "problem programs red shared0: a program, its link or its interface is "
 			    "missing, or the interface has another MAC address > " APPLY

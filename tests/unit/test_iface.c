@@ -443,3 +443,41 @@ Test(iface, auto_is_xdp_only_where_a_driver_receives_from_a_wire)
 		cr_expect_eq(iface_hook(&one, HOOK_XDP_GENERIC), HOOK_XDP_GENERIC);
 	}
 }
+
+/* What programs drop on the shared interface; link-local addresses are IPv6's alone. */
+Test(iface, addresses_that_are_cut_off)
+{
+	static const struct {
+		const char *addr;
+		bool cut_off;
+	} cases[] = {
+		{ "100.64.0.2", false }, { "fd64::2", false },	    { "fe80::1", false },
+		{ "192.0.2.1", true },	 { "100.65.0.2", true },    { "169.254.0.1", true },
+		{ "2001:db8::1", true }, { "fd64:0:0:1::2", true },
+	};
+	_cleanup_model_ struct model m = model_of("net 100.64.0.0/16 fd64::/64;");
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct iface_addr a = { .addr = addr_of(cases[i].addr) };
+
+		cr_expect_eq(iface_addr_is_cut_off(&a, &m), cases[i].cut_off, "%s", cases[i].addr);
+		a.ours = true;
+		cr_expect_not(iface_addr_is_cut_off(&a, &m), "%s", cases[i].addr);
+	}
+}
+
+Test(iface, unreachable_routes)
+{
+	const struct prefix to = prefix_of("100.64.0.0/16");
+	_cleanup_ifaces_ struct ifaces ifaces = { 0 };
+
+	*vec_push(&ifaces.routes) = (struct iface_route){ .ifindex = 1, .to = to };
+	*vec_push(&ifaces.routes) = (struct iface_route){ .to = prefix_of("100.64.0.0/15") };
+	*vec_push(&ifaces.routes) = (struct iface_route){ .to = prefix_of("100.65.0.0/16") };
+	cr_expect_not(ifaces_have_unreachable(&ifaces, &to, false));
+	*vec_push(&ifaces.routes) = (struct iface_route){ .to = to, .ours = true };
+	cr_expect(ifaces_have_unreachable(&ifaces, &to, false));
+	cr_expect_not(ifaces_have_unreachable(&ifaces, &to, true));
+	ifaces.routes.v[ifaces.routes.n - 1].ours = false;
+	cr_expect(ifaces_have_unreachable(&ifaces, &to, true));
+}
