@@ -32,6 +32,20 @@ static void read_state(const struct invocation *inv, struct patient *p)
 		store_load(store, &p->model, err);
 }
 
+/* Rows are sorted by router, and those of a family stand together. */
+static void count_neighbours(const struct machine *m, struct neighbour_table of[FAMILIES])
+{
+	uint32_t last[FAMILIES] = { 0 };
+
+	vec_each (row, &m->fixed) {
+		int family = addr_family(&row->fixed);
+
+		of[family].mappings++;
+		of[family].routers += row->router != last[family];
+		last[family] = row->router;
+	}
+}
+
 static void read_maps(const struct invocation *inv, struct patient *p)
 {
 	struct machine_report *r = &p->report;
@@ -43,6 +57,7 @@ static void read_maps(const struct invocation *inv, struct patient *p)
 	r->rows =
 		p->machine.shared.n > p->machine.fixed.n ? p->machine.shared.n : p->machine.fixed.n;
 	r->capacity = dataplane_capacity(p->dp);
+	count_neighbours(&p->machine, r->neighbours);
 }
 
 static const struct router_row *row_of(const struct patient *p, const struct tenant *t)
@@ -174,6 +189,10 @@ const struct command cmd_doctor = {
 		"Traffic is not tested. A check that cannot be made says so; without root most of\n"
 		"them. With -v also what is in order. Exit 1 when there is a problem; warnings\n"
 		"(slower, or risky) and what is not checked do not count.\n"
+		"\n"
+		"The neighbour tables of the kernel are shared by all network namespaces: each "
+		"should\n"
+		"have room for the mappings of the attached routers, and 64 more for each router.\n"
 		"\n"
 		"JSON: {\"findings\": [{\"finding\", \"severity\": \"ok\", \"not checked\", "
 		"\"warning\" "

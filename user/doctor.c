@@ -9,6 +9,12 @@
 /* From so many percent of the maps on. */
 #define ROOM_PERCENT 80
 
+/*
+ * So many neighbours that do not answer may one router ask for at once, and be known of by others
+ * on the shared network.
+ */
+#define NEIGHBOURS_EACH 64
+
 #define APPLY_AGAIN "run apply again with your definitions file"
 
 static const struct {
@@ -267,6 +273,33 @@ static void judge_leftovers(const struct machine_report *m, struct diagnosis *ou
 		add(out, FINDING_LEFTOVERS, SEVERITY_FINE, NULL, "none");
 }
 
+/* An entry for each VM, and so many more for each router. */
+static void judge_neighbour_table(const struct neighbour_table *t, const char *family,
+				  struct diagnosis *out)
+{
+	size_t need = NEIGHBOURS_EACH * t->routers + t->mappings, size = 1;
+
+	if (!t->routers)
+		return;
+	while (size < need)
+		size *= 2;
+	if (t->room == UNKNOWN)
+		remedy(add(out, FINDING_NEIGHBOURS, SEVERITY_UNCHECKED, NULL,
+			   "net.%s.neigh.default.gc_thresh3 cannot be read", family),
+		       "run doctor in the first network namespace");
+	else if (need > (size_t)t->room)
+		remedy(add(out, FINDING_NEIGHBOURS, SEVERITY_WARNING, NULL,
+			   "%zu routers with %zu mappings may need %zu entries of %s, and all "
+			   "network namespaces together have %ld",
+			   t->routers, t->mappings, need, family, t->room),
+		       "`sysctl -w net.%s.neigh.default.gc_thresh3=%zu`, and the same in "
+		       "/etc/sysctl.d for the next boot",
+		       family, size);
+	else
+		add(out, FINDING_NEIGHBOURS, SEVERITY_FINE, NULL,
+		    "room for %ld entries of %s, and %zu may be needed", t->room, family, need);
+}
+
 void doctor_machine(const struct machine_report *m, struct diagnosis *out)
 {
 	judge_privileges(m, out);
@@ -276,6 +309,8 @@ void doctor_machine(const struct machine_report *m, struct diagnosis *out)
 	judge_hooks(m, out);
 	judge_state(m, out);
 	judge_maps(m, out);
+	judge_neighbour_table(&m->neighbours[IPV4], "ipv4", out);
+	judge_neighbour_table(&m->neighbours[IPV6], "ipv6", out);
 	judge_leftovers(m, out);
 }
 

@@ -28,6 +28,8 @@
 	X(SPACE, "disk-space", "changes cannot be written down")                                  \
 	X(MAPS, "maps", "the pinned maps cannot be used by this version")                         \
 	X(ROOM, "room", "there is little room left for mappings")                                 \
+	X(NEIGHBOURS, "neighbour-table",                                                          \
+	  "when it is full, the kernel reaches no neighbour that it does not know yet")           \
 	X(LEFTOVERS, "leftovers", "a run that was killed left something behind")                  \
 	X(NETNS, "netns", "the router's network namespace cannot be entered")                     \
 	X(SHARED, "shared-interface", "the interface on the shared network is not found")         \
@@ -103,6 +105,13 @@ size_t diagnosis_count(const struct diagnosis *f, enum severity severity);
 /* Room for "ip netns exec NAME ". */
 #define ENTER_TEXT 300
 
+/* What the routers that are attached ask of the kernel's table of neighbours, of one family. */
+struct neighbour_table {
+	long room;	/* net.ipv4.neigh.default.gc_thresh3, for all namespaces of the machine */
+	size_t routers; /* those with mappings of the family */
+	size_t mappings;
+};
+
 struct machine_report {
 	const char *missing_privileges; /* "" : none */
 	const char *kernel;
@@ -122,6 +131,7 @@ struct machine_report {
 	bool pinned;
 	size_t rows, capacity; /* of the maps */
 	const char *leftovers; /* paths, "" : none */
+	struct neighbour_table neighbours[FAMILIES];
 };
 
 void doctor_machine(const struct machine_report *m, struct diagnosis *out);

@@ -77,6 +77,8 @@ void examine_machine(const char *bpffs, const char *state, struct machine_report
 	out->jit_harden = setting("core/bpf_jit_harden");
 	out->tcx = attach_has_tcx();
 	out->dispatcher = out->missing_privileges[0] ? UNKNOWN : attach_has_dispatcher();
+	out->neighbours[IPV4].room = setting("ipv4/neigh/default/gc_thresh3");
+	out->neighbours[IPV6].room = setting("ipv6/neigh/default/gc_thresh3");
 	out->leftovers = leftovers(dirs, ARRAY_SIZE(dirs));
 	out->state = state;
 	if (host_dir(state, &dir, &out->state_error) == 0) {

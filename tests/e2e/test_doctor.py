@@ -11,6 +11,7 @@ from lab import BLUE1, SHARED_INDEX, SUBNET
 from net import BPFFS, sh
 from snapshot import machine, unchanged
 from test_check import meanwhile
+from test_join import many
 from traffic import ping
 
 TCX_EGRESS = 47     # <linux/bpf.h>
@@ -248,6 +249,28 @@ def test_doctor_finds_the_mtu_below(lab):
         lab.red.run("ip", "link", "del", "shared0", check=False)
         lab.red.ip("link set below0 down", "link set below0 name shared0", "link set shared0 up")
     healthy(lab)
+
+
+@once
+def test_doctor_finds_the_neighbour_table_small(lab):
+    """It is one for all namespaces: so many mappings are made that what there is does not do."""
+    path = "/proc/sys/net/ipv4/neigh/default/gc_thresh3"
+    with open(path, encoding="ascii") as f:
+        had = f.read().strip()
+    if int(had) > 4096:
+        raise Skip(f"there is room for {had} neighbours")
+    lab.red.ip("route add 10.5.0.0/16 dev lan0")
+    try:
+        lab.apply(many(lab.definitions(), "red", int(had)), "--no-probe")
+        one = ill(lab, "neighbour-table", "warning", None, None)
+        type_in(one["remedy"])
+        healthy(lab)
+        equal([key for key in findings(lab.cli) if key[0] == "neighbour-table"], [], "findings")
+    finally:
+        with open(path, "w", encoding="ascii") as f:
+            f.write(had)
+        lab.red.ip("route del 10.5.0.0/16 dev lan0")
+        lab.apply()
 
 
 RULES = {

@@ -175,6 +175,34 @@ Test(doctor, space)
 	machine_has(&m, "");
 }
 
+#define FULL(family, mappings, need, room, size)                                        \
+	"warning neighbour-table: 15 routers with " mappings " mappings may need " need \
+	" entries of " family ", and all network namespaces together have " room        \
+	" > `sysctl -w net." family ".neigh.default.gc_thresh3=" size                   \
+	"`, and the same in /etc/sysctl.d for the next boot\n"
+
+/* Each router may ask for 64 in vain, and each mapping is a neighbour. */
+Test(doctor, neighbour_table)
+{
+	struct machine_report m = well();
+
+	m.neighbours[IPV4] =
+		(struct neighbour_table){ .room = 1024, .routers = 15, .mappings = 64 };
+	machine_has(&m, "");
+	m.neighbours[IPV4].mappings = 65;
+	machine_has(&m, FULL("ipv4", "65", "1025", "1024", "2048"));
+	m.neighbours[IPV4].room = 2048;
+	m.neighbours[IPV6] =
+		(struct neighbour_table){ .room = 1024, .routers = 15, .mappings = 1000000 };
+	machine_has(&m, FULL("ipv6", "1000000", "1000960", "1024", "1048576"));
+	/* another namespace than the first has no such setting; who has no routers needs none */
+	m.neighbours[IPV6].room = UNKNOWN;
+	m.neighbours[IPV4] = (struct neighbour_table){ .room = UNKNOWN };
+	machine_has(&m,
+		    "not checked neighbour-table: net.ipv6.neigh.default.gc_thresh3 cannot be read "
+		    "> run doctor in the first network namespace\n");
+}
+
 Test(doctor, leftovers)
 {
 	struct machine_report m = well();
