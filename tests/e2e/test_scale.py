@@ -65,7 +65,7 @@ def test_ten_thousand_mappings(lab):
         start = time.monotonic()
         done = lab.cli.apply(path)
         took = time.monotonic() - start
-        equal(len(done) - 1 - COUNT < 5, True, f"lines besides the mappings in {done[:5]}…")
+        equal(len(done) - 1 - COUNT <= 5, True, f"lines besides the mappings in {done[:5]}…")
         equal(done[-1], f"{len(done) - 1} added, 0 changed, 0 removed", "the last line")
         equal(lab.cli.apply(path), ["nothing to be done"], "apply again")
     assert took < 30, f"it took {took:.1f} s"
