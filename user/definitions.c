@@ -21,7 +21,8 @@ static char *read_file(const char *path, size_t *len, struct error *err)
 		text.v = xrealloc(text.v, text.cap, 1);
 		n = fread(text.v + text.n, 1, text.cap - text.n - 1, f);
 		text.n += n;
-	} while (n);
+		/* what has a NUL is no text, and /dev/zero has no end */
+	} while (n && !memchr(text.v + text.n - n, '\0', n));
 	if (ferror(f)) {
 		error_usage(err, "cannot read %s: %s", path, strerror(errno));
 		free(text.v);

@@ -64,7 +64,7 @@ static int check(const char *path, const struct stat *st, struct error *err)
 static const char *remedy(int number)
 {
 	return number == EACCES || number == EPERM ? "run as root, or use --state DIR"
-	       : number == EROFS   ? "mount its filesystem read-write, or use --state DIR"
+	       : number == EROFS ? "mount its filesystem read-write, or use --state DIR"
 	       : number == ENOSPC || number == EDQUOT ? "make room on its filesystem"
 						      : "see the kernel's log, or use --state DIR";
 }

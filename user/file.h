@@ -13,7 +13,8 @@ const char *file_kind(const char *path);
 
 /*
  * A file of our own has to be a regular one and no link, and to belong to root or to us, and nobody
- * else may be able to write to it, root's group and ours apart: whoever can, decides what we rewrite.
+ * else may be able to write to it, root's group and ours apart: whoever can, decides what we
+ * rewrite.
  */
 
 /* 1: it is there and as it has to be; 0: nothing is there; -1: an error, with what to do. */

@@ -99,12 +99,11 @@ int netns_enter(const char *spec, struct netns *ns, struct error *err)
 				 "or correct the router's `netns`",
 				 spec);
 	if (fd < 0 && errno == EINVAL)
-		return error_set(err,
-				 "%s is %s, and not a network namespace; create one with `ip netns "
-				 "add`, or correct the router's `netns`",
-				 path,
-				 is_namespace(path) ? "a namespace of another kind"
-						    : file_kind(path));
+		return error_set(
+			err,
+			"%s is %s, and not a network namespace; create one with `ip netns "
+			"add`, or correct the router's `netns`",
+			path, is_namespace(path) ? "a namespace of another kind" : file_kind(path));
 	if (fd < 0 || enter(fd, ns))
 		return error_set(err, "cannot enter the network namespace %s: %s%s", path,
 				 strerror(errno), errno == EPERM ? "; run as root" : "");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What is pinned in bpffs. The kernel opens whatever lies there, and tells of a program what it
- * would tell of a map; and it fills a buffer by the size of the map, not by ours. So nothing is used
- * before it is known to be what it has to be.
+ * would tell of a map; and it fills a buffer by the size of the map, not by ours. So nothing is
+ * used before it is known to be what it has to be.
  */
 #ifndef TN_PIN_H
 #define TN_PIN_H

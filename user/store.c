@@ -1118,7 +1118,7 @@ static int load_tenants(struct store *s, const struct window *w, struct model *m
 		t->name = column_string(stmt, 1);
 		if (!t->name)
 			return damaged(s, err, "a tenant's name is none");
-		if ( (t > m->tenants.v && strcmp(t[-1].name, t->name) >= 0))
+		if ((t > m->tenants.v && strcmp(t[-1].name, t->name) >= 0))
 			return damaged(s, err, "tenants are out of order");
 		if (sqlite3_column_type(stmt, 2) != SQLITE_NULL && load_router(s, stmt, t, err))
 			return -1;
@@ -1148,9 +1148,8 @@ static int load(struct store *s, const struct window *w, struct model *out, stru
 		return 0;
 	if (begun)
 		ret = exec(s, "BEGIN", err);
-	if (ret == 0 &&
-	    (load_origin(s, out, err) || load_subnets(s, out, err) ||
-	     load_tenants(s, w, out, err) || check_model(s, out, err)))
+	if (ret == 0 && (load_origin(s, out, err) || load_subnets(s, out, err) ||
+			 load_tenants(s, w, out, err) || check_model(s, out, err)))
 		ret = -1;
 	if (begun)
 		store_rollback(s);

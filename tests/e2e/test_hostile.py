@@ -27,7 +27,8 @@ _libbpf = ctypes.CDLL("libbpf.so.1", use_errno=True)
 def ends(cli, *args):
     """(exit code, stdout, stderr) of a command, which ends, by itself and soon, and is modest."""
     argv = cli.argv("--wait", "0", *args)
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err, \
+    with tempfile.TemporaryFile("w+", errors="replace") as out, \
+            tempfile.TemporaryFile("w+", errors="replace") as err, \
             subprocess.Popen(argv, env=cli.env, stdin=subprocess.DEVNULL, stdout=out,
                              stderr=err) as run:
         end = time.monotonic() + 30 * PATIENCE
@@ -44,6 +45,8 @@ def ends(cli, *args):
         printed, said = out.read(), err.read()
     assert run.returncode in (0, 1, 2), \
         f"tenantnat {' '.join(args)}: exit {run.returncode}: {said[-400:]}"
+    assert "Sanitizer" not in said and "runtime error" not in said, said[-3000:]
+    assert "out of memory" not in said, f"tenantnat {' '.join(args)} asks for too much"
     assert used.ru_maxrss < MEMORY, f"tenantnat {' '.join(args)}: {used.ru_maxrss} KiB"
     return run.returncode, printed, said
 
@@ -109,6 +112,13 @@ def test_hostile_namespaces(lab):
     finally:
         os.unlink("/run/netns/tn-fifo")
         lab.apply()
+
+
+@once
+def test_hostile_definitions_file(lab):
+    """One without an end is not read to it."""
+    code, _, said = ends(lab.cli, "apply", "-f", "/dev/zero")
+    equal((code, "nothing was changed" in said), (2, True), said)
 
 
 # ---------------------------------------------------------------- the state directory
@@ -412,18 +422,23 @@ def test_hostile_rows(lab):
 
 # ---------------------------------------------------------------- at random
 
+ODD = {
+    int: [0, -1, 4096, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 32 + 1, 2 ** 63 - 1, None],
+    str: ["", "x" * 64, "x" * 70000, "\0", "\x1b[2J", "/dev/zero", "..", "255.255.255.255/32",
+          "0.0.0.0/0", "::/0", "tcp/1-65535", "4096", None],
+    bytes: [b"", bytes(4), b"\xff" * 4, bytes(16), b"\xff" * 16, b"\x7f\0\0\1", bytes(5), None],
+    type(None): ["", "x" * 64, "/dev/zero", 1],
+}
+
+
 def bent(rng, value):
-    """Another value for a column that has this one."""
-    odd = [None, "", 0, -1, 1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 63 - 1, "x" * 64, "x" * 70000,
-           b"", b"\0" * 4, b"\xff" * 4, b"\xff" * 16, b"\0" * 16, "\0", "\x1b[2J", "/dev/zero", "..",
-           "255.255.255.255/32", "0.0.0.0/0", "::/0", "tcp/1-65535", 1.5, "4096"]
-    if isinstance(value, str) and value and rng.random() < 0.4:
-        at = rng.randrange(len(value))
-        return value[:at] + chr(rng.randrange(1, 128)) + value[at + 1:]
-    if isinstance(value, bytes) and value and rng.random() < 0.4:
-        at = rng.randrange(len(value))
-        return value[:at] + bytes([rng.randrange(256)]) + value[at + 1:]
-    return rng.choice(odd)
+    """Another value for a column that has this one, mostly of the same type."""
+    if isinstance(value, (str, bytes)) and value and rng.random() < 0.3:
+        raw = bytearray(value if isinstance(value, bytes) else value.encode())
+        raw[rng.randrange(len(raw))] = rng.randrange(1, 128)
+        return bytes(raw) if isinstance(value, bytes) else raw.decode()
+    kind = type(value) if rng.random() < 0.9 else rng.choice(list(ODD))
+    return rng.choice(ODD[kind])
 
 
 def bend(rng, path):
@@ -457,25 +472,39 @@ def flip(rng, path):
             f.write(bytes([old[0] ^ 1 << rng.randrange(8)]))
 
 
+@contextlib.contextmanager
+def alone(lab):
+    """A tenantnat of green alone, with a state and pins of its own."""
+    defs = lab.definitions()
+    defs.tenants = [lab.green_tenant()]
+    cli = lab.cli.elsewhere(state=os.path.join(lab.scratch, "alone"),
+                            bpffs="/sys/fs/bpf/alone")
+    cli.apply(lab.write(defs, "alone.yaml"))
+    shutil.copytree(cli.state, cli.state + "-good")
+    try:
+        yield cli
+    finally:
+        shutil.rmtree(cli.state)
+        os.rename(cli.state + "-good", cli.state)
+        cli.run("detach", "--all")
+        shutil.rmtree(cli.state)
+
+
 @once
 def test_hostile_at_random(lab):
     """Whatever is in state.db: done, or refused. HOSTILE_SEED repeats a run, HOSTILE_RUNS prolongs it."""
     seed = int(os.environ.get("HOSTILE_SEED") or time.time_ns() % 10 ** 9)
     rng = random.Random(seed)
     print(f"hostile_at_random: HOSTILE_SEED={seed}")
-    path = lab.write(lab.definitions(), "random.yaml")
-    before = pins()
-    for turn in range(int(os.environ.get("HOSTILE_RUNS") or 25)):
-        with copied(lab, "random") as cli:
-            file = os.path.join(cli.state, "state.db")
-            (bend if turn % 3 else flip)(rng, file)
+    with alone(lab) as cli:
+        for turn in range(int(os.environ.get("HOSTILE_RUNS") or 25)):
+            shutil.rmtree(cli.state)
+            shutil.copytree(cli.state + "-good", cli.state)
+            (bend if turn % 4 else flip)(rng, os.path.join(cli.state, "state.db"))
             try:
                 for words in (["map", "list"], ["-j", "show"], ["stats"], ["show", "history"],
-                              ["apply", "-f", path, "--dry-run"]):
+                              ["apply", "-f", os.path.join(lab.scratch, "alone.yaml"), "--dry-run"],
+                              ["restore"]):
                     ends(cli, *words)
-                if turn % 3 == 0:   # with pins of its own: it has nothing to keep up with
-                    own = cli.elsewhere(state=cli.state, bpffs="/sys/fs/bpf/random")
-                    ends(own, "map", "add", "plain", "10.9.9.10")
             except AssertionError as e:
                 raise AssertionError(f"HOSTILE_SEED={seed}, turn {turn}: {e}") from None
-    unchanged(before, pins(), "state.db at random")

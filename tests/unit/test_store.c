@@ -1953,15 +1953,17 @@ Test(store, wrong_rows_are_not_believed)
 		{ "UPDATE origin SET file = printf('%05000d', 1)", "file" },
 		{ "UPDATE origin SET file = printf('%02000000d', 1)", "too big" },
 		{ UNCHECKED "UPDATE mapping SET shared = x'0102' "
-		  "WHERE shared = x'64400109'",
+			    "WHERE shared = x'64400109'",
 		  "address" },
-		{ UNCHECKED "UPDATE mapping SET "
+		{ UNCHECKED
+		  "UPDATE mapping SET "
 		  "shared = x'00000000000000000000ffff64400109' WHERE shared = x'64400109'",
 		  "address" },
 		{ UNCHECKED "UPDATE mapping SET shared = zeroblob(16) "
-		  "WHERE shared = x'64400109'",
+			    "WHERE shared = x'64400109'",
 		  "address" },
-		{ UNCHECKED "UPDATE mapping SET family = 3 "
+		{ UNCHECKED
+		  "UPDATE mapping SET family = 3 "
 		  "WHERE fixed = x'fd001000000000000000000000000005' OR length(fixed) = 16",
 		  "order" },
 	};
