@@ -111,9 +111,10 @@ struct agent {
 	int64_t alive;	     /* when systemd is to be told next */
 	struct serve *serve; /* NULL: no metrics are asked for */
 	struct agent_stats did;
-	char *page;	  /* of metrics */
-	size_t page_size; /* 0: none could be made */
+	char *page; /* of metrics, as far as it has been read */
+	size_t page_size;
 	size_t page_room;
+	bool has_page;	    /* the server has one; else none could be made */
 	int64_t page_due;   /* from when it is too old */
 	int64_t page_begun; /* the one that `writer` writes; 0: nobody does */
 	pid_t writer;
@@ -665,11 +666,16 @@ static void end_page(struct agent *a)
 
 	close(a->page_fd);
 	a->page_fd = -1;
-	if (waitpid(a->writer, &status, 0) < 0 || status)
-		a->page_size = 0;
+	if (waitpid(a->writer, &status, 0) < 0 || status || !a->page_size) {
+		free(a->page);
+		a->page = NULL;
+	}
 	a->writer = 0;
 	a->page_due = now + later(PAGE_GOOD, PAGE_SHARE * (now - a->page_begun));
-	serve_ready(a->serve);
+	a->has_page = a->page;
+	serve_give(a->serve, a->page ? xrealloc(a->page, a->page_size, 1) : NULL, a->page_size);
+	a->page = NULL;
+	a->page_room = 0;
 }
 
 /* What the writer has written until now. */
@@ -689,32 +695,33 @@ static void read_page(struct agent *a)
 		end_page(a);
 }
 
-/* serve_page: a copy, which a slow client may keep. */
-static enum serve_state page_copy(void *arg, char **out, size_t *size)
+/* serve_page. While somebody still reads the one before, the last is good, however old. */
+static enum serve_state page_state(void *arg)
 {
 	struct agent *a = arg;
 	struct error err = { 0 };
 
-	if (!a->writer && now_ms() >= a->page_due && begin_page(a, &err)) {
+	if (!a->writer && now_ms() >= a->page_due && !serve_is_held(a->serve) &&
+	    begin_page(a, &err)) {
 		log_warning("metrics: %s", err.text);
 		a->page_due = now_ms() + PAGE_GOOD;
-		a->page_size = 0;
+		a->has_page = false;
 	}
 	if (a->writer > 0)
 		return SERVE_LATER;
 	a->writer = 0;
-	if (!a->page_size)
-		return SERVE_NONE;
-	*size = a->page_size;
-	*out = memcpy(xrealloc(NULL, a->page_size, 1), a->page, a->page_size);
-	return SERVE_PAGE;
+	return a->has_page ? SERVE_PAGE : SERVE_NONE;
 }
 
 static int open_metrics(struct agent *a, struct error *err)
 {
 	const char *where = cmd_value(&a->inv, "metrics");
 
-	return where ? serve_open(where, PROMETHEUS_TYPE, page_copy, a, &a->serve, err) : 0;
+	if (!where)
+		return 0;
+	/* a page is of its own, and gone when nobody reads it any more */
+	mallopt(M_MMAP_THRESHOLD, 1 << 20);
+	return serve_open(where, PROMETHEUS_TYPE, page_state, a, &a->serve, err);
 }
 
 /* ------------------------------------------------------------ the process */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The page of metrics: what it says, who reads it, and who tries to hold it up."""
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import urllib.request
 
 from agent import Agent, ask, free_port
 from case import PATIENCE, equal, eventually, once
+from defs import Tenant
 from lab import BLUE, BLUE1
 from net import sh
 from test_agent import mended
@@ -187,6 +189,132 @@ def test_metrics_take_their_time(lab):
             agent.run.terminate()
             agent.run.wait(5 * PATIENCE)
             assert not os.path.exists(f"/proc/{writer}"), "it outlived the agent"
+
+
+MANY = 20000
+
+
+def with_many(lab):
+    """Definitions whose page has some ten megabytes, with metrics of mappings."""
+    many = Tenant("many", *((f"10.{100 + i // 65536}.{i // 256 % 256}.{i % 256}",)
+                            for i in range(1, MANY)), pool=["100.64.128.0/17"])
+    return lab.definitions().having(many)
+
+
+def reader(stack, port, host="127.0.0.1"):
+    """Somebody who asks for the page, takes the head of the answer, and no more."""
+    link = stack.enter_context(socket.socket())
+    link.settimeout(20 * PATIENCE)
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    link.connect((host, port))
+    link.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    head = link.recv(64)
+    assert head.startswith(b"HTTP/1.1 200"), head
+    return link
+
+
+def rest_of(link):
+    """Bytes until the end; that it is cut off is an error."""
+    got = 0
+    while True:
+        part = link.recv(1 << 20)
+        if not part:
+            return got
+        got += len(part)
+
+
+def connect_only(stack, port, number):
+    for _ in range(number):
+        link = stack.enter_context(socket.socket())
+        link.settimeout(20 * PATIENCE)
+        link.connect(("127.0.0.1", port))
+
+
+@once
+def test_metrics_slow_readers(lab):
+    """A page is held once, however many read it, and slowly; Prometheus gets it beside them."""
+    port = free_port()
+    lab.apply(with_many(lab))
+    try:
+        with Agent(lab, "--metrics", f"127.0.0.1:{port}", "--metrics-mappings") as agent, \
+                contextlib.ExitStack() as stack:
+            page = len(ask(port, seconds=20)[2]) >> 10      # KiB
+            assert page > 5 << 10, f"{page} KiB"
+            before = agent.resident()
+            peak = 0
+            for i in range(40):
+                reader(stack, port)
+                peak = max(peak, agent.resident())
+                if i % 10 == 9:
+                    status, _, got = ask(port, seconds=20)
+                    equal((status, len(got) >> 10 > page // 2), (200, True), "a page beside them")
+            # the one before, and the one that is being made
+            assert peak < before + 3 * page, f"{before} KiB, {peak} with 40 readers of {page} KiB"
+            stack.close()
+            eventually(lambda: equal(agent.resident() < before + 2 * page, True, "memory"), 20)
+    finally:
+        lab.apply()
+
+
+@once
+def test_metrics_newcomers(lab):
+    """Hundreds that only connect do not end what is being read, nor who waits."""
+    port = free_port()
+    lab.apply(with_many(lab))
+    try:
+        with Agent(lab, "--metrics", f"127.0.0.1:{port}", "--metrics-mappings") as agent, \
+                contextlib.ExitStack() as stack:
+            page = len(ask(port, seconds=20)[2])
+            link = reader(stack, port)
+            connect_only(stack, port, 300)
+            assert rest_of(link) > page // 2, "a page that is read was cut off"
+            with held_up(agent, port) as (waiting, writer):
+                connect_only(stack, port, 300)
+                os.kill(writer, signal.SIGCONT)
+                waiting.settimeout(20 * PATIENCE)
+                assert rest_of(waiting) > page // 2, "who waits was hung up on"
+            equal(ask(port, seconds=20)[0], 200, "status beside them")
+    finally:
+        lab.apply()
+
+
+@once
+def test_metrics_flood(lab):
+    """
+    While connections come without an end, scrapes get through that have to wait for their page:
+    nearly all, as who is quicker is a race.
+    """
+    port = free_port()
+    flood = r"""
+import socket, sys, time
+links = []
+while True:
+    for _ in range(20):
+        link = socket.socket()
+        link.setblocking(False)
+        link.connect_ex(("127.0.0.1", int(sys.argv[1])))
+        links.append(link)
+    for link in links[:-400]:
+        link.close()
+    del links[:-400]
+    time.sleep(0.05)
+"""
+    lab.apply(with_many(lab))
+    try:
+        with Agent(lab, "--metrics", f"127.0.0.1:{port}", "--metrics-mappings"):
+            ask(port, seconds=20)
+            with subprocess.Popen(["/usr/bin/python3", "-c", flood, str(port)]) as run:
+                try:
+                    through = 0
+                    for _ in range(6):
+                        time.sleep(1.5)     # the last page is too old then
+                        with contextlib.suppress(OSError, http.client.HTTPException):
+                            through += ask(port, seconds=20)[0] == 200
+                    assert through > 3, f"{through} of 6 scrapes got through"
+                finally:
+                    run.kill()
+    finally:
+        lab.apply()
 
 
 @contextlib.contextmanager
