@@ -107,15 +107,15 @@ const struct command cmd_check = {
 		"of it; nobody else has the router's addresses; the other routers answer ARP or\n"
 		"neighbour solicitation, ping, and ping with packets of the whole MTU; checksums "
 		"are\n"
-		"right with offloads as they are; and every VM answers behind the router. It "
-		"changes\n"
-		"nothing. What cannot be tried is `skipped`. Exit status 1 when a probe failed.\n"
+		"right with offloads as they are; another router finds the mapped IPv6 addresses "
+		"by\n"
+		"multicast; and every VM answers behind the router. It changes nothing.\n"
+		"What cannot be tried is `skipped`. Exit status 1 when a probe failed.\n"
 		"JSON: [{\"tenant\", \"probe\": \"carrier\", \"route\", \"duplicate\", "
-		"\"neighbour\", "
-		"\"ping\",\n"
-		"\"mtu\", \"checksum\" or \"vm\", \"subject\", \"result\": \"ok\", \"failed\" or "
-		"\"skipped\",\n"
-		"\"text\", \"remedy\": null or text}].",
+		"\"neighbour\",\n"
+		"\"solicitation\", \"ping\", \"mtu\", \"checksum\" or \"vm\", \"subject\", "
+		"\"result\":\n"
+		"\"ok\", \"failed\" or \"skipped\", \"text\", \"remedy\": null or text}].",
 	.max_args = 1,
 	.run = run,
 };

@@ -69,7 +69,8 @@ static void judge(struct probe_run *run, const struct ask *v, size_t n)
 			 who, silent, ADDR(&v[first].target));
 	finding_remedy(f,
 		       "`tenantnat restore` joins their groups again; else what is between %s and "
-		       "%s filters groups (MLD snooping): it has to hand on ff02::1:ff00:0/104",
+		       "%s filters groups (MLD snooping): it has to hand on ff02::1:ff00:0/104, as "
+		       "a Linux bridge does to a port with `mcast_router 2`",
 		       who, run->in->name);
 }
 

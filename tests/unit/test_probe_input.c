@@ -56,6 +56,8 @@ static char *input_text(const struct probe_input *in)
 	if (in->unasked)
 		fprintf(f, "unasked %zu; ", in->unasked);
 	print_hosts(f, "vms", in->vms.v, in->vms.n);
+	if (in->solicited.n)
+		print_addrs(f, "solicited", in->solicited.v, in->solicited.n);
 	fprintf(f, "inside %u %u", in->inside[0], in->inside[1]);
 	fclose(f);
 	return text;
@@ -92,7 +94,7 @@ Test(probe_input, of_both)
 {
 	input_is(definitions, machine, 2, true,
 		 "own 100.64.0.3 fd64::3; mapped fd64::2:5; to 100.64.0.0/16 fd64::/64; "
-		 "peers 100.64.0.2 (red); vms fd00::5 (-); inside 30 0");
+		 "peers 100.64.0.2 (red); vms fd00::5 (-); solicited fd64::2:5; inside 30 0");
 }
 
 Test(probe_input, without_vms)
@@ -143,6 +145,51 @@ Test(probe_input, of_many)
 		 "peers 100.64.0.1 (a) 100.64.0.2 (b) 100.64.0.3 (c) 100.64.0.4 (d) "
 		 "100.64.0.5 (e) 100.64.0.6 (f) 100.64.1.6 (f) 100.64.0.7 (g) 100.64.0.8 (h); "
 		 "unasked 3; vms; inside 0 0");
+}
+
+/* The tenant that asks for router `id`, of those at these rows; "-": nobody. */
+static const char *asker(uint32_t id, const char *rows)
+{
+	_cleanup_machine_ struct machine m = machine_of(rows);
+	static char name[TENANT_NAME_MAX + 1];
+	const struct router_row *found;
+
+	vec_each (r, &m.routers) {
+		if (*r->tenant != 'v')
+			r->own[IPV6] = addr_of("fd64::1");
+	}
+	found = probe_asker(&m, machine_router(&m, id), is_up);
+	snprintf(name, sizeof(name), "%s", found ? found->tenant : "-");
+	return name;
+}
+
+/* The next in a ring that is up, elsewhere, and has an IPv6 address. */
+Test(probe_input, who_asks_for_mapped_addresses)
+{
+	cr_expect_str_eq(asker(1, "router 1 a ino=1;"), "-");
+	cr_expect_str_eq(asker(1, "router 1 a ino=1; router 2 b ino=2; router 3 c ino=3;"), "b");
+	cr_expect_str_eq(asker(3, "router 1 a ino=1; router 2 b ino=2; router 3 c ino=3;"), "a");
+	cr_expect_str_eq(asker(1, "router 1 a ino=1; router 2 b ino=2 broken; router 3 c ino=3;"),
+			 "c");
+	cr_expect_str_eq(asker(1, "router 1 a ino=1; router 2 b ino=1; router 3 c ino=3;"), "c");
+	cr_expect_str_eq(asker(1, "router 1 a ino=1; router 2 v4 ino=2;"), "-");
+}
+
+/* As many as have entries of their own; of very many these tell. */
+Test(probe_input, so_many_are_solicited)
+{
+	_cleanup_probe_input_ struct probe_input in = { 0 };
+	_cleanup_machine_ struct machine m = machine_of("router 1 red; own fd64::1 1 1;");
+	struct tn_addr first = addr_of("fd64::1:0");
+	struct model none = { 0 };
+
+	for (size_t i = 0; i < GROUPS_MAX + 9; i++)
+		*vec_push(&m.shared) = (struct shared_row){ .shared = addr_add(&first, i),
+							    .fixed = addr_add(&first, i),
+							    .router = 1,
+							    .flags = TN_SHARED_MAPPED };
+	probe_input_of(&none, &m, &m.routers.v[0], true, is_up, &in);
+	cr_expect_eq(in.solicited.n, GROUPS_MAX);
 }
 
 /* How many others the first of `n` routers asks. */
