@@ -117,10 +117,16 @@ __noinline int tn_dhcp_is_awaited(struct __sk_buff *skb)
 
 /*
  * To a group or to everybody: left to the kernel, which does not forward it. What it, or a program
- * of the router, would answer has to come from the shared network.
+ * of the router, would answer has to come from the shared network. Nobody sends errors there (RFC
+ * 1122, 3.2.2 and RFC 4443, 2.4), but the kernel would believe one of IPv6.
  */
-static __always_inline enum tn_verdict judge_group(struct pkt *p, const struct tn_addr *src)
+static __always_inline enum tn_verdict judge_group(struct pkt *p, enum icmp_kind icmp,
+						   const struct tn_addr *src)
 {
+	if (icmp == ICMP_REDIRECTS)
+		return drop(p, TN_DROP_ICMP_REDIRECT);
+	if (icmp == ICMP_ERROR)
+		return drop(p, TN_DROP_FORGED_ERROR);
 	if (p->proto != IPPROTO_UDP && p->proto != IPPROTO_TCP && p->proto != IPPROTO_ICMP &&
 	    p->proto != IPPROTO_ICMPV6)
 		return TN_PASS;
@@ -332,10 +338,13 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin, boo
 		if (v != TN_GO_ON)
 			return v;
 	}
-	if (link_local_in(p, &e->peer, &e->shared))
-		return TN_PASS;
+	if (link_local_in(p, &e->peer, &e->shared)) {
+		if (icmp != ICMP_ERROR)
+			return TN_PASS;
+		return p->xdp ? TN_LEAVE_TO_TC : judge_error_to_router(p, w);
+	}
 	if (group && (addr_is_multicast(&e->shared, p->v4) || is_broadcast(p, &e->shared)))
-		return judge_group(p, &e->peer);
+		return judge_group(p, icmp, &e->peer);
 	to = lookup_ours(&e->shared);
 	if (p->xdp && is_dhcp_answer(p) && (!to || to->flags & TN_SHARED_OWN))
 		return TN_LEAVE_TO_TC; /* a client reads it in front of tc, or has a socket */
