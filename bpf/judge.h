@@ -221,19 +221,20 @@ static __always_inline enum tn_verdict translate_in(struct pkt *p, enum icmp_kin
 }
 
 /*
- * What this router itself sends to one of its VMs. The kernel takes no packet in with an address of
- * its own as the source, so this one goes around it.
+ * By which interface goes what this router itself sends to one of its VMs; 0: there is none. The
+ * kernel takes no packet in with an address of its own as the source, so this one goes around it.
  */
-static __always_inline enum tn_verdict deliver(struct pkt *p, const struct work *w)
+static __always_inline __u32 way_of_own(const struct pkt *p, const struct work *w)
 {
-	switch (tn_leads(p->ctx, false)) {
-	case LEADS_RIGHT:
-	case LEADS_UNKNOWN:
-		p->egress = w->fib.ifindex;
-		return TN_DELIVER;
-	default:
-		return drop(p, TN_DROP_WRONG_EGRESS);
-	}
+	enum leads leads = tn_leads(p->ctx, false);
+
+	return leads == LEADS_RIGHT || leads == LEADS_UNKNOWN ? w->fib.ifindex : 0;
+}
+
+static __always_inline enum tn_verdict deliver(struct pkt *p, __u32 egress)
+{
+	p->egress = egress;
+	return TN_DELIVER;
 }
 
 /*
@@ -324,7 +325,7 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin, boo
 	const struct tn_shared *to, *from;
 	enum icmp_kind icmp;
 	enum tn_verdict v;
-	__u32 slot;
+	__u32 slot, way = 0;
 	bool own;
 
 	if (!w)
@@ -373,11 +374,17 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin, boo
 	e->tenant = to->tenant;
 	e->flags = to->flags;
 	ends_know_peer(e, from);
+	/* while nothing is changed or counted */
+	if (own) {
+		way = way_of_own(p, w);
+		if (!way)
+			return drop(p, TN_DROP_WRONG_EGRESS);
+	}
 	v = limit(p, e, LIMIT_IN, translate_in(p, icmp, w));
 	if (v != TN_TRANSLATED)
 		return v;
 	count_in(p, record_of(slot));
-	return own ? deliver(p, w) : v;
+	return own ? deliver(p, way) : v;
 }
 
 /* What XDP has translated, counted and reported, and not sent on. */

@@ -194,11 +194,32 @@ __noinline int tn_unreachable(struct __sk_buff *skb, __u32 len, __u32 l4, __u32 
 		  : tell_v6(skb, t, &w->said.src, quoted, sum);
 }
 
+/* From this router: its own kernel would not take in what it is told so. */
+static __always_inline bool is_from_router(const struct pkt *p)
+{
+	struct tn_addr src = pkt_copy(&p->src);
+	const struct tn_shared *ours = lookup_ours(&src);
+
+	return ours && ours->flags & TN_SHARED_OWN;
+}
+
+/* A source that is one host's (RFC 1122, 3.2.2; RFC 4443, 2.4). */
+static __always_inline bool is_single_host(const struct pkt *p)
+{
+	__u32 last = bpf_ntohl(p->src.w[3]), first = last >> 24;
+
+	if (p->v4)
+		return first && first != 127 && first < 224;
+	return !addr_is_multicast(&p->src, false) &&
+	       (p->src.w[0] | p->src.w[1] | p->src.w[2] || last > 1);
+}
+
 /* Errors are for single senders of whole packets, or of first pieces, and never about errors. */
 static __always_inline bool may_be_told(struct pkt *p)
 {
-	return p->told && !p->rest && !addr_is_unspecified(&p->src, p->v4) &&
-	       !addr_is_multicast(&p->dst, p->v4) && icmp_kind(p) == ICMP_OTHER;
+	return p->told && !p->rest && is_single_host(p) &&
+	       !addr_is_multicast(&p->dst, p->v4) && icmp_kind(p) == ICMP_OTHER &&
+	       !is_from_router(p);
 }
 
 static __always_inline int tell(struct pkt *p, struct __sk_buff *skb)
