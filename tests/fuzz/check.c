@@ -542,7 +542,18 @@ static void check_egress(struct trial *t, const struct native_in *in, const stru
 
 /* ---------------------------------------------------------------- what the sender is told */
 
-/* RFC 1122 3.2.2, RFC 4443 2.4: never about errors, groups, later fragments or nobody's packets. */
+/* RFC 1122, 3.2.2, and RFC 4443, 2.4 */
+static bool is_single_host(const struct view *v, const struct tn_addr *a)
+{
+	uint8_t first = ntohl(a->w[3]) >> 24;
+
+	if (v->v4)
+		return first && first != 127 && first < 224;
+	return ntohl(a->w[0]) >> 24 != 0xff &&
+	       (a->w[0] || a->w[1] || a->w[2] || ntohl(a->w[3]) > 1);
+}
+
+/* Never about errors, packets to groups, later fragments, or to whom is no single host. */
 static bool is_to_be_told(const struct trial *t)
 {
 	const struct view *v = &t->before;
@@ -554,7 +565,7 @@ static bool is_to_be_told(const struct trial *t)
 				     (icmp[0] < 128 || (icmp[0] >= 133 && icmp[0] <= 137));
 	const struct known *from = known_shared(&v->src);
 
-	return !t->in->spent && !v->later && !error && !is_unspecified(v, &v->src) &&
+	return !t->in->spent && !v->later && !error && is_single_host(v, &v->src) &&
 	       !is_group(v, &v->dst) && !(from && from->own);
 }
 
@@ -580,7 +591,9 @@ static void check_told_leaves(struct trial *t)
 	if (t->in->program != TC_IN || t->in->summed == SUMMED_PARTLY)
 		return;
 	run(&in, &r);
-	if (r.verdict != STACK || !same_frame(&r, t->r))
+	/* a VM of red's own hears of it as of a hairpin */
+	if (known_shared(&t->before.src) ? r.verdict != BACK || r.mark != TN_HAIRPIN_MARK
+					 : r.verdict != STACK || !same_frame(&r, t->r))
 		complain(t, "told the shared network what does not leave: verdict %d, reason %d",
 			 r.verdict, reason());
 }
@@ -698,6 +711,8 @@ static void check_group(struct trial *t)
 {
 	const struct view *b = &t->before;
 
+	if (b->quote)
+		complain(t, "let an error to a group in");
 	if (b->proto != IPPROTO_TCP && b->proto != IPPROTO_UDP && b->proto != IPPROTO_ICMP &&
 	    b->proto != IPPROTO_ICMPV6)
 		return;
@@ -706,8 +721,8 @@ static void check_group(struct trial *t)
 		complain(t, "let a foreign source write to a group");
 }
 
-/* What the router's kernel is told: nothing by which it would send elsewhere, or less. */
-static void check_to_router(struct trial *t)
+/* What the router's kernel is told: nothing by which it would send less. */
+static void check_error_to_router(struct trial *t)
 {
 	const struct view *b = &t->before;
 
@@ -715,6 +730,13 @@ static void check_to_router(struct trial *t)
 		complain(t, "let an error in about what the router has not sent");
 	if (is_too_big_about_icmp(b))
 		complain(t, "let the kernel be told a path MTU of what it answers itself");
+}
+
+static void check_to_router(struct trial *t)
+{
+	const struct view *b = &t->before;
+
+	check_error_to_router(t);
 	if (!b->quote && !may_be_known(t->in, false))
 		complain(t, "let the kernel take up one neighbour too many");
 }
@@ -727,7 +749,7 @@ static void check_let_in(struct trial *t)
 	bool hairpin = t->in->mark == TN_HAIRPIN_MARK;
 
 	check_headers(t, to && !to->own);
-	if (is_redirect(b))
+	if (is_redirect(b) && !hairpin)
 		complain(t, "let a redirect in");
 	if (t->in->program == TC_IN && !is_left_where_judged(t))
 		complain(t, "let in what is written to behind the program");
@@ -747,8 +769,10 @@ static void check_let_in(struct trial *t)
 		if (is_neighbour_discovery(b) && !hairpin)
 			check_discovery(t);
 		if (is_link_local_v6(b, &b->dst) &&
-		    (is_link_local_v6(b, &b->src) || fixture_in_subnets(&b->src)))
+		    (is_link_local_v6(b, &b->src) || fixture_in_subnets(&b->src))) {
+			check_error_to_router(t);
 			return;
+		}
 		if (t->host == GROUP && is_group(b, &b->dst)) {
 			check_group(t);
 			return;

@@ -483,15 +483,20 @@ long bpf_redirect_neigh(__u32 ifindex, struct bpf_redir_neigh *params, int size,
 	return flags ? TC_ACT_SHOT : redirect(ifindex, false);
 }
 
-/* Addresses of a link, for which the kernel has no route of general use: rt6_need_strict(). */
+/* An address of a link, for which the kernel has no route of general use: rt6_need_strict(). */
+static bool needs_strict(const __u32 a[4])
+{
+	uint32_t first = ntohl(a[0]);
+	bool loopback = !(a[0] | a[1] | a[2]) && a[3] == htonl(1);
+
+	return first >> 24 == 0xff || first >> 22 == 0xfe80 >> 6 || loopback;
+}
+
+/* What comes from such a one, or goes there, is never forwarded. */
 static bool is_of_link(const struct bpf_fib_lookup *params)
 {
-	uint32_t first = ntohl(params->ipv6_dst[0]);
-	bool loopback = !(params->ipv6_dst[0] | params->ipv6_dst[1] | params->ipv6_dst[2]) &&
-			params->ipv6_dst[3] == htonl(1);
-
 	return params->family == AF_INET6 &&
-	       (first >> 24 == 0xff || first >> 22 == 0xfe80 >> 6 || loopback);
+	       (needs_strict(params->ipv6_src) || needs_strict(params->ipv6_dst));
 }
 
 static struct tn_addr destination(const struct bpf_fib_lookup *params)
