@@ -21,10 +21,27 @@ static __always_inline int verdict_pack(const struct pkt *p, enum tn_verdict v)
 	return v | p->reason << 8;
 }
 
+/* One of a few, so that the verifier does not follow each that there could be. */
 static __always_inline enum tn_verdict verdict_unpack(struct pkt *p, int packed)
 {
-	p->reason = packed >> 8;
-	return packed & 0xff;
+	switch (packed & 0xff) {
+	case TN_GO_ON:
+		return TN_GO_ON;
+	case TN_PASS:
+		return TN_PASS;
+	case TN_ANSWER:
+		return TN_ANSWER;
+	case TN_HOLD:
+		return TN_HOLD;
+	default:
+		return drop(p, packed >> 8);
+	}
+}
+
+/* The same of a function that finds a reason to drop, and one more, or 0. */
+static __always_inline enum tn_verdict drop_if(struct pkt *p, int reason)
+{
+	return reason ? drop(p, reason - 1) : TN_GO_ON;
 }
 
 static __always_inline struct tn_drops *router_counters(void)

@@ -209,6 +209,10 @@ __noinline int tn_way_on_xdp(struct xdp_md *xdp, __u32 len)
 		       : 0;
 }
 
+/* For tn_way_past(). */
+#define WAY_PAST_OUT 1
+#define WAY_PAST_V4  2
+
 /*
  * The length of the IP packet, of a GSO frame that of its first segment; 0: of none that
  * can be told.
@@ -234,14 +238,14 @@ static __always_inline __u32 wire_len(struct pkt *p)
 /* Neither options nor extension headers, and more than one hop to go. */
 static __always_inline bool is_plain(struct pkt *p)
 {
-	struct ipv6hdr *six = p->data + ETH_HLEN;
-	struct iphdr *four = p->data + ETH_HLEN;
+	__u8 limit;
 
-	if (p->v4)
-		return p->l4 == ETH_HLEN + sizeof(*four) && (void *)(four + 1) <= p->data_end &&
-		       four->ttl > 1;
-	return p->l4 == ETH_HLEN + sizeof(*six) && (void *)(six + 1) <= p->data_end &&
-	       six->hop_limit > 1;
+	return p->l4 == ETH_HLEN + (p->v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)) &&
+	       pkt_load(p,
+			ETH_HLEN + (p->v4 ? offsetof(struct iphdr, ttl)
+					  : offsetof(struct ipv6hdr, hop_limit)),
+			&limit, sizeof(limit)) &&
+	       limit > 1;
 }
 
 /*
@@ -255,32 +259,43 @@ static __always_inline bool is_summed(struct pkt *p)
 
 /* As ip_rcv() and ip6_rcv() do: what is behind the IP packet, padding above all, goes no further.
  */
-static __always_inline bool trim(struct pkt *p)
+static __always_inline bool trim(struct __sk_buff *skb, __u32 ip_bytes)
 {
-	__u32 len = ETH_HLEN + p->ip_bytes;
-	bool done;
+	__u32 len = ETH_HLEN + ip_bytes;
 
-	if (p->len == len)
-		return true;
-	done = !bpf_skb_change_tail(p->ctx, len, 0);
-	pkt_reload(p);
-	if (done)
-		p->len = len;
-	return done;
+	return skb->len == len || !bpf_skb_change_tail(skb, len, 0);
+}
+
+/*
+ * The interface by which the frame may go past the stack, and then it is as long as its packet; 0:
+ * by none. `proto` is that of the header at `l4`. Global, so that the verifier follows its ways
+ * once.
+ */
+__noinline int tn_way_past(struct __sk_buff *skb, __u32 l4, __u32 proto, __u32 ip_bytes,
+			   __u32 flags)
+{
+	struct pkt p = { .ctx = skb, .l4 = l4, .proto = proto, .ip_bytes = ip_bytes };
+	__u32 len, egress;
+
+	p.v4 = flags & WAY_PAST_V4;
+	/* the stack takes a priority tag off */
+	if (!is_plain(&p) || is_summed(&p) | skb->vlan_present)
+		return 0;
+	len = wire_len(&p);
+	egress = len ? tn_way_on(skb, len, flags & WAY_PAST_OUT) : 0;
+	return egress && trim(skb, ip_bytes) ? egress : 0;
 }
 
 /* Sets p->egress when the frame may go past the stack, and takes its hop. */
 static __always_inline bool forward_prepare(struct pkt *p, bool out)
 {
-	__u32 len, egress;
+	__u32 egress = tn_way_past(p->ctx, p->l4, p->proto, p->ip_bytes,
+				   (p->v4 ? WAY_PAST_V4 : 0) | (out ? WAY_PAST_OUT : 0));
 
-	/* the stack takes a priority tag off */
-	if (!is_plain(p) || is_summed(p) | ((struct __sk_buff *)p->ctx)->vlan_present)
+	pkt_reload(p);
+	if (!egress)
 		return false;
-	len = wire_len(p);
-	egress = len ? tn_way_on(p->ctx, len, out) : 0;
-	if (!egress || !trim(p))
-		return false;
+	p->len = ETH_HLEN + p->ip_bytes;
 	p->egress = egress;
 	p->hops = 1;
 	return true;

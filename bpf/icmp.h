@@ -117,7 +117,8 @@ __noinline int tn_quote_parse(struct __sk_buff *skb, __u32 l4, __u32 len, __u32 
 
 static __always_inline bool quote_parse(struct pkt *p)
 {
-	/* the compiler does not see that XDP never comes here, and 6.1 looks at all that it could */
+	/* the compiler does not see that XDP never comes here, and 6.1 looks at all that it could
+	 */
 	return !p->xdp && tn_quote_parse(p->ctx, p->l4, p->l4_len, p->v4);
 }
 

@@ -97,14 +97,18 @@ static __always_inline bool is_dhcp_answer(struct pkt *p)
 	       ports[1] == bpf_htons(68);
 }
 
-/* Whether a socket of the router waits for one; else its kernel would answer whoever sent it. */
-__noinline int tn_dhcp_is_awaited(struct __sk_buff *skb)
+/*
+ * Whether that is one that a socket of the router waits for; else its kernel would answer whoever
+ * sent it. `l4` is where its UDP header lies.
+ */
+__noinline int tn_dhcp_is_awaited(struct __sk_buff *skb, __u32 l4)
 {
-	struct bpf_sock_tuple ends = { .ipv4 = { .sport = bpf_htons(67), .dport = bpf_htons(68) } };
+	struct bpf_sock_tuple ends = {};
 	struct work *w = work_get();
 	struct bpf_sock *sk;
 
-	if (!w)
+	if (!w || bpf_skb_load_bytes(skb, l4, &ends.ipv4.sport, 2 * sizeof(__be16)) ||
+	    ends.ipv4.sport != bpf_htons(67) || ends.ipv4.dport != bpf_htons(68))
 		return 0;
 	ends.ipv4.saddr = w->ends.peer.w[3];
 	ends.ipv4.daddr = w->ends.shared.w[3];
@@ -113,6 +117,12 @@ __noinline int tn_dhcp_is_awaited(struct __sk_buff *skb)
 		return 0;
 	bpf_sk_release(sk);
 	return 1;
+}
+
+static __always_inline bool is_awaited(const struct pkt *p)
+{
+	return !p->xdp && p->v4 && p->proto == IPPROTO_UDP && !p->rest &&
+	       tn_dhcp_is_awaited(p->ctx, p->l4);
 }
 
 /*
@@ -133,7 +143,7 @@ static __always_inline enum tn_verdict judge_group(struct pkt *p, enum icmp_kind
 	if (addr_is_unspecified(src, p->v4) || in_shared_subnets(src) ||
 	    (!p->v4 && addr_is_link_local(src, false)))
 		return TN_PASS;
-	if (!p->xdp && is_dhcp_answer(p) && tn_dhcp_is_awaited(p->ctx))
+	if (is_awaited(p))
 		return TN_PASS;
 	return p->xdp ? TN_LEAVE_TO_TC : drop(p, TN_DROP_FOREIGN_SOURCE);
 }
@@ -143,19 +153,32 @@ static __always_inline enum tn_verdict judge_group(struct pkt *p, enum icmp_kind
  * path MTU of what no socket of the router has sent, which the kernel believes unseen (icmp_err(),
  * icmpv6_err()).
  */
-static __always_inline enum tn_verdict judge_error_to_router(struct pkt *p, struct work *w)
+__noinline int tn_refuse_error(struct __sk_buff *skb, __u32 l4, __u32 len, __u32 v4)
 {
-	struct quote *q = &w->quote;
+	struct work *w = work_get();
+	const struct quote *q;
 	__u8 type[2];
 
-	if (!quote_parse(p))
-		return drop(p, TN_DROP_MALFORMED);
-	if (!addr_equal(&q->src, &w->ends.shared) || !pkt_load(p, p->l4, type, sizeof(type)))
-		return drop(p, TN_DROP_FORGED_ERROR);
-	if (p->v4 ? type[0] == 3 && type[1] == 4 && q->proto == IPPROTO_ICMP
-		  : type[0] == 2 && q->proto == IPPROTO_ICMPV6)
-		return drop(p, TN_DROP_FORGED_ERROR);
-	return TN_PASS;
+	if (!w)
+		return TN_DROP_INTERNAL + 1;
+	q = &w->quote;
+	if (!tn_quote_parse(skb, l4, len, v4))
+		return TN_DROP_MALFORMED + 1;
+	if (!addr_equal(&q->src, &w->ends.shared) ||
+	    bpf_skb_load_bytes(skb, l4, type, sizeof(type)))
+		return TN_DROP_FORGED_ERROR + 1;
+	if (v4 ? type[0] == 3 && type[1] == 4 && q->proto == IPPROTO_ICMP
+	       : type[0] == 2 && q->proto == IPPROTO_ICMPV6)
+		return TN_DROP_FORGED_ERROR + 1;
+	return 0;
+}
+
+static __always_inline enum tn_verdict judge_error_to_router(struct pkt *p)
+{
+	if (p->xdp)
+		return TN_LEAVE_TO_TC;
+	return drop_if(p, tn_refuse_error(p->ctx, p->l4, p->l4_len, p->v4)) == TN_DROP ? TN_DROP
+										       : TN_PASS;
 }
 
 /*
@@ -172,22 +195,39 @@ static __always_inline enum tn_verdict judge_to_router(struct pkt *p, enum icmp_
 	if (icmp == ICMP_REDIRECTS)
 		return drop(p, TN_DROP_ICMP_REDIRECT);
 	if (icmp == ICMP_ERROR)
-		return judge_error_to_router(p, w);
+		return judge_error_to_router(p);
 	v = resolve_sender(p, tn_shared_ifindex, &w->ends.peer);
 	return v == TN_GO_ON ? TN_PASS : v;
 }
 
-/* Where the kernel would send what is translated in, before it is. */
-static __always_inline enum tn_verdict check_way_in(struct pkt *p, struct work *w)
+/* Why a packet may not go where the kernel would send it, `out` from the VM; see drop_if(). */
+__noinline int tn_refuse_way(struct __sk_buff *skb, __u32 out)
 {
-	switch (p->xdp ? tn_leads_xdp(p->ctx) : tn_leads(p->ctx, false)) {
+	struct work *w = work_get();
+	struct tn_addr hop;
+
+	if (!w)
+		return TN_DROP_INTERNAL + 1;
+	switch (tn_leads(skb, out)) {
 	case LEADS_WRONG:
-		return p->xdp ? TN_LEAVE_TO_TC : drop(p, TN_DROP_WRONG_EGRESS);
+		return TN_DROP_WRONG_EGRESS + 1;
 	case LEADS_UNKNOWN:
-		return p->xdp ? TN_LEAVE_TO_TC : resolve_hop(p, w);
+		hop = fib_hop(&w->fib);
+		return tn_may_resolve(&hop) ? 0 : TN_DROP_UNRESOLVED + 1;
 	default:
-		return TN_GO_ON;
+		return 0;
 	}
+}
+
+/* Where the kernel would send what is translated in, before it is. */
+static __always_inline enum tn_verdict check_way_in(struct pkt *p)
+{
+	int leads;
+
+	if (!p->xdp)
+		return drop_if(p, tn_refuse_way(p->ctx, false));
+	leads = tn_leads_xdp(p->ctx);
+	return leads == LEADS_RIGHT || leads == LEADS_NOWHERE ? TN_GO_ON : TN_LEAVE_TO_TC;
 }
 
 /* The rewriting of what may come in. XDP leaves the rare kinds to tc. */
@@ -204,7 +244,7 @@ static __always_inline enum tn_verdict translate_in(struct pkt *p, enum icmp_kin
 	if (icmp == ICMP_REDIRECTS)
 		return drop(p, TN_DROP_ICMP_REDIRECT);
 	if (icmp == ICMP_ERROR) {
-		v = check_way_in(p, w);
+		v = check_way_in(p);
 		return v == TN_GO_ON ? icmp_error_in(p, w) : v;
 	}
 	v = policy_in(p, w);
@@ -212,7 +252,7 @@ static __always_inline enum tn_verdict translate_in(struct pkt *p, enum icmp_kin
 		return v;
 	if (p->xdp && (tn_xdp_guards_only || icmp != ICMP_OTHER))
 		return TN_LEAVE_TO_TC;
-	v = check_way_in(p, w);
+	v = check_way_in(p);
 	if (v != TN_GO_ON)
 		return v;
 	if (tn_forward_fast && !p->xdp && icmp == ICMP_OTHER)
@@ -221,20 +261,13 @@ static __always_inline enum tn_verdict translate_in(struct pkt *p, enum icmp_kin
 }
 
 /*
- * By which interface goes what this router itself sends to one of its VMs; 0: there is none. The
- * kernel takes no packet in with an address of its own as the source, so this one goes around it.
+ * What this router itself sends to one of its VMs. The kernel takes no packet in with an address of
+ * its own as the source, so this one goes around it.
  */
-static __always_inline __u32 way_of_own(const struct pkt *p, const struct work *w)
+static __always_inline enum tn_verdict deliver(struct pkt *p, const struct work *w)
 {
-	enum leads leads = tn_leads(p->ctx, false);
-
-	return leads == LEADS_RIGHT || leads == LEADS_UNKNOWN ? w->fib.ifindex : 0;
-}
-
-static __always_inline enum tn_verdict deliver(struct pkt *p, __u32 egress)
-{
-	p->egress = egress;
-	return TN_DELIVER;
+	p->egress = w->fib.ifindex;
+	return tn_is_inside(p->egress) ? TN_DELIVER : drop(p, TN_DROP_WRONG_EGRESS);
 }
 
 /*
@@ -325,7 +358,7 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin, boo
 	const struct tn_shared *to, *from;
 	enum icmp_kind icmp;
 	enum tn_verdict v;
-	__u32 slot, way = 0;
+	__u32 slot;
 	bool own;
 
 	if (!w)
@@ -334,15 +367,12 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin, boo
 	e->shared = w->said.dst = pkt_copy(&p->dst);
 	p->told = true;
 	icmp = icmp_kind(p);
-	if (icmp == ICMP_ND && !hairpin) {
-		v = p->xdp ? TN_LEAVE_TO_TC : nd_in(p);
-		if (v != TN_GO_ON)
-			return v;
-	}
+	if (icmp == ICMP_ND && !hairpin)
+		return p->xdp ? TN_LEAVE_TO_TC : nd_in(p);
 	if (link_local_in(p, &e->peer, &e->shared)) {
 		if (icmp != ICMP_ERROR)
 			return TN_PASS;
-		return p->xdp ? TN_LEAVE_TO_TC : judge_error_to_router(p, w);
+		return judge_error_to_router(p);
 	}
 	if (group && (addr_is_multicast(&e->shared, p->v4) || is_broadcast(p, &e->shared)))
 		return judge_group(p, icmp, &e->peer);
@@ -352,8 +382,7 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin, boo
 	if (!to || (group && !(to->flags & TN_SHARED_OWN)))
 		return drop(p, in_shared_subnets(&e->shared) ? TN_DROP_UNMAPPED
 							     : TN_DROP_DIRECT_TO_PRIVATE);
-	if (to->flags & TN_SHARED_OWN &&
-	    (icmp == ICMP_ND || (!p->xdp && is_dhcp_answer(p) && tn_dhcp_is_awaited(p->ctx))))
+	if (to->flags & TN_SHARED_OWN && (icmp == ICMP_ND || is_awaited(p)))
 		return TN_PASS;
 
 	from = lookup_shared(&e->peer);
@@ -374,17 +403,12 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin, boo
 	e->tenant = to->tenant;
 	e->flags = to->flags;
 	ends_know_peer(e, from);
-	/* while nothing is changed or counted */
-	if (own) {
-		way = way_of_own(p, w);
-		if (!way)
-			return drop(p, TN_DROP_WRONG_EGRESS);
-	}
 	v = limit(p, e, LIMIT_IN, translate_in(p, icmp, w));
-	if (v != TN_TRANSLATED)
-		return v;
-	count_in(p, record_of(slot));
-	return own ? deliver(p, way) : v;
+	if (v == TN_TRANSLATED && own)
+		v = deliver(p, w);
+	if (v == TN_TRANSLATED || v == TN_DELIVER)
+		count_in(p, record_of(slot));
+	return v;
 }
 
 /* What XDP has translated, counted and reported, and not sent on. */
@@ -713,19 +737,6 @@ static __always_inline enum tn_verdict judge_way_back(struct pkt *p)
 	return verdict_unpack(p, tn_judge_way_back(p->ctx));
 }
 
-/* What a VM sends to the shared network has to leave by the shared interface, if it goes on. */
-static __always_inline enum tn_verdict check_way_out(struct pkt *p, struct work *w)
-{
-	switch (tn_leads(p->ctx, true)) {
-	case LEADS_WRONG:
-		return drop(p, TN_DROP_WRONG_EGRESS);
-	case LEADS_UNKNOWN:
-		return resolve_hop(p, w);
-	default:
-		return TN_GO_ON;
-	}
-}
-
 /*
  * What a VM sends to an address of this router itself. The router sees the VM by its shared
  * address where the rules know the VM by it: so it can talk to its VMs by these. Else it goes to
@@ -800,7 +811,7 @@ static __always_inline enum tn_verdict judge_inside(struct pkt *p, __u32 pkt_typ
 	}
 	ours = lookup_ours(&e->peer);
 	if (!ours) {
-		v = check_way_out(p, w);
+		v = drop_if(p, tn_refuse_way(p->ctx, true));
 		if (v != TN_GO_ON || !tn_forward_fast)
 			return v == TN_GO_ON ? TN_PASS : v;
 	}

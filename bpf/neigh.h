@@ -320,10 +320,21 @@ static __always_inline bool nd_is_false_claim(struct pkt *p, struct neigh_room *
 	       !pkt_load(p, p->l4, &room->nd, sizeof(*nd)) || is_false_claim(p, about, nd->mac);
 }
 
+/* What is for the kernel: to the link, or to an address of this router itself. */
+static __always_inline enum tn_verdict nd_to_kernel(struct pkt *p, const struct tn_addr *dst)
+{
+	const struct tn_shared *ours;
+
+	if (addr_is_multicast(dst, false) || addr_is_link_local(dst, false))
+		return TN_PASS;
+	ours = lookup_ours(dst);
+	return ours && ours->flags & TN_SHARED_OWN ? TN_PASS : drop(p, TN_DROP_UNMAPPED);
+}
+
 /*
  * Neighbour discovery of the shared network: from the link, by senders of the link, and true as far
  * as this machine knows. A solicitation for one of this router's mapped addresses, to its group or
- * to the address itself, is answered. TN_GO_ON: it is the kernel's, if it is for that.
+ * to the address itself, is answered; all else is the kernel's, or nobody's. TN_GO_ON: the former.
  */
 static __always_inline enum tn_verdict nd_judge(struct pkt *p, struct neigh_room *room)
 {
@@ -365,16 +376,15 @@ __noinline int tn_nd_in(struct __sk_buff *skb, __u32 l4, __u32 len)
 	} else {
 		room->sender = w->ends.peer;
 		v = nd_judge(&p, room);
+		if (v == TN_GO_ON)
+			v = nd_to_kernel(&p, &w->ends.shared);
 	}
 	return verdict_pack(&p, v);
 }
 
 static __always_inline enum tn_verdict nd_in(struct pkt *p)
 {
-	int packed = tn_nd_in(p->ctx, p->l4, p->l4_len);
-
-	pkt_reload(p);
-	return verdict_unpack(p, packed);
+	return verdict_unpack(p, tn_nd_in(p->ctx, p->l4, p->l4_len));
 }
 
 /* The same from inside, where the addresses are the tenant's own. */

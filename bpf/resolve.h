@@ -68,14 +68,6 @@ __noinline int tn_may_resolve(const struct tn_addr *neighbour)
 	return neighbour && may_resolve(neighbour);
 }
 
-/* What leads to a neighbour whom the kernel has to ask for: it may, or there are too many. */
-static __always_inline enum tn_verdict resolve_hop(struct pkt *p, const struct work *w)
-{
-	struct tn_addr hop = fib_hop(&w->fib);
-
-	return tn_may_resolve(&hop) ? TN_GO_ON : drop(p, TN_DROP_UNRESOLVED);
-}
-
 /*
  * Somebody on the shared network, or inside, makes himself known to the kernel by what he sends by
  * that interface: whom it knows already it may go on knowing.

@@ -194,37 +194,37 @@ __noinline int tn_unreachable(struct __sk_buff *skb, __u32 len, __u32 l4, __u32 
 		  : tell_v6(skb, t, &w->said.src, quoted, sum);
 }
 
-/* From this router: its own kernel would not take in what it is told so. */
-static __always_inline bool is_from_router(const struct pkt *p)
+/* One host's, as a source has to be that is answered (RFC 1122, 3.2.2; RFC 4443, 2.4). */
+static __always_inline bool is_single_host(const struct tn_addr *a, bool v4)
 {
-	struct tn_addr src = pkt_copy(&p->src);
-	const struct tn_shared *ours = lookup_ours(&src);
+	__u32 last = bpf_ntohl(a->w[3]), first = last >> 24;
 
-	return ours && ours->flags & TN_SHARED_OWN;
-}
-
-/* A source that is one host's (RFC 1122, 3.2.2; RFC 4443, 2.4). */
-static __always_inline bool is_single_host(const struct pkt *p)
-{
-	__u32 last = bpf_ntohl(p->src.w[3]), first = last >> 24;
-
-	if (p->v4)
+	if (v4)
 		return first && first != 127 && first < 224;
-	return !addr_is_multicast(&p->src, false) &&
-	       (p->src.w[0] | p->src.w[1] | p->src.w[2] || last > 1);
+	return !addr_is_multicast(a, false) && (a->w[0] | a->w[1] | a->w[2] || last > 1);
 }
 
-/* Errors are for single senders of whole packets, or of first pieces, and never about errors. */
-static __always_inline bool may_be_told(struct pkt *p)
+/*
+ * Whether its sender is told of a packet: not about errors, and not this router, whose kernel would
+ * not take it in. Global, as the other.
+ */
+__noinline int tn_may_be_told(struct __sk_buff *skb, __u32 l4, __u32 proto, __u32 v4)
 {
-	return p->told && !p->rest && is_single_host(p) &&
-	       !addr_is_multicast(&p->dst, p->v4) && icmp_kind(p) == ICMP_OTHER &&
-	       !is_from_router(p);
+	struct pkt p = { .ctx = skb, .l4 = l4, .proto = proto, .v4 = v4 };
+	struct work *w = work_get();
+	const struct tn_shared *ours;
+
+	if (!w || !is_single_host(&w->said.src, v4) || addr_is_multicast(&w->said.dst, v4) ||
+	    icmp_kind(&p) != ICMP_OTHER)
+		return 0;
+	ours = lookup_ours(&w->said.src);
+	return !ours || !(ours->flags & TN_SHARED_OWN);
 }
 
 static __always_inline int tell(struct pkt *p, struct __sk_buff *skb)
 {
-	if (!may_be_told(p) || !tn_unreachable(skb, p->ip_bytes, p->l4, p->proto, p->v4))
+	if (!p->told || p->rest || !tn_may_be_told(skb, p->l4, p->proto, p->v4) ||
+	    !tn_unreachable(skb, p->ip_bytes, p->l4, p->proto, p->v4))
 		return TC_ACT_SHOT;
 	return bpf_redirect(skb->ifindex, 0);
 }
