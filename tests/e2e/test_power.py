@@ -205,8 +205,10 @@ class Cuts:
         return out
 
     def restore(self, machine, what):
-        """When the power has come back, there are neither pins nor addresses of ours."""
+        """When the power has come back, there are neither pins nor addresses and routes of ours."""
         shutil.rmtree(self.pair.bpffs, ignore_errors=True)
+        for name in ROUTERS:
+            self.pair.ns[name].ip("route flush proto 116")
         for name in self.pair.bare:
             self.pair.ns[name].ip("addr flush dev shared0")
         self.copy.run("restore")
