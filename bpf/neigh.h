@@ -387,16 +387,23 @@ static __always_inline enum tn_verdict nd_in(struct pkt *p)
 	return verdict_unpack(p, tn_nd_in(p->ctx, p->l4, p->l4_len));
 }
 
-/* The same from inside, where the addresses are the tenant's own. */
+/*
+ * The same from inside, where the addresses are the tenant's own. TN_GO_ON: it is to be forwarded,
+ * and judged as whatever is.
+ */
 static __always_inline enum tn_verdict nd_inside(struct pkt *p, const struct work *w)
 {
-	struct tn_addr src = w->ends.fixed;
+	struct tn_addr src = w->ends.fixed, dst = w->ends.peer;
+	const struct tn_shared *ours;
 	enum tn_verdict v;
 
-	if (addr_is_unspecified(&src, false))
-		return TN_PASS;
-	v = resolve_sender(p, ((struct __sk_buff *)p->ctx)->ifindex, &src);
-	return v == TN_GO_ON ? TN_PASS : v;
+	if (!addr_is_unspecified(&src, false)) {
+		v = resolve_sender(p, ((struct __sk_buff *)p->ctx)->ifindex, &src);
+		if (v != TN_GO_ON)
+			return v;
+	}
+	ours = lookup_ours(&dst);
+	return ours && ours->flags & TN_SHARED_OWN ? TN_PASS : TN_GO_ON;
 }
 
 /* A solicitation of this router itself for one of its own mapped addresses, as in arp_out(). */
