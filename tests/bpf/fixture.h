@@ -95,8 +95,8 @@ enum verdict { STACK, GONE, BACK, NO_VERDICT };
 
 struct result {
 	enum verdict verdict;
-	bool marked;   /* XDP left its mark: already translated */
-	uint32_t mark; /* the skb's */
+	bool marked;		 /* XDP left its mark: already translated */
+	uint32_t mark, priority; /* the skb's */
 	struct frame out;
 };
 

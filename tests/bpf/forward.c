@@ -21,6 +21,7 @@ struct way {
 	struct packet after;
 };
 
+/* What is sent on has the MAC addresses of the next link, unless the kernel is to write them. */
 static void check(struct lab *lab, const struct way *w)
 {
 	struct frame in = packet_build(&w->before), want = packet_build(&w->after);
@@ -28,6 +29,8 @@ static void check(struct lab *lab, const struct way *w)
 	bool out = w->program == INSIDE_IN;
 	uint32_t mark = w->sent && out ? TN_FORWARD_MARK : 0;
 
+	if (w->sent && !memcmp(r.out.bytes, in.bytes, 2 * ETH_ALEN))
+		memcpy(want.bytes, in.bytes, 2 * ETH_ALEN);
 	cr_expect_eq(r.verdict, w->sent ? BACK : STACK, "%s: verdict %d", w->what, r.verdict);
 	cr_expect_eq(r.mark, mark, "%s: mark %x", w->what, r.mark);
 	if (r.out.len != want.len || memcmp(r.out.bytes, want.bytes, want.len) != 0) {
@@ -42,34 +45,42 @@ static void check(struct lab *lab, const struct way *w)
 #define IN6_	       UDP(GREEN_SHARED_6, RED_SHARED_6)
 #define OUT_	       UDP(RED_VM, GREEN_SHARED)
 #define BY	       .ifindex = links_inside
+#define AT_VM	       .to = MAC_VM, .from = MAC_ROUTER
+#define AT_NEXT	       .to = MAC_NEXT, .from = MAC_ROUTER
 #define LARGE(s, d, n) .src = s, .dst = d, .proto = IPPROTO_UDP, .payload = n
 #define WITH(p, s, d)  .src = s, .dst = d, .proto = IPPROTO_##p, .payload = 8
 
+static struct lab *open_loose(void)
+{
+	return links_open_known_as(&(struct lab_options){
+		.programs = ON_INSIDE | ON_TC, .fast = true, .loose = true, .own_slots = true });
+}
+
 Test(forward, what_is_sent_on)
 {
-	struct lab *lab = links_open(ON_INSIDE | ON_TC, PAST_STACK, true);
+	struct lab *lab = open_loose();
 	/* clang-format off */
 	const struct way ways[] = {
-		{ "in", TC_IN, { IN_ }, SENT, { UDP(GREEN_SHARED, RED_VM), .ttl = 63 } },
-		{ "in, IPv6", TC_IN, { IN6_ }, SENT, { UDP(GREEN_SHARED_6, RED_VM_6), .ttl = 63 } },
+		{ "in", TC_IN, { IN_ }, SENT, { UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } },
+		{ "in, IPv6", TC_IN, { IN6_ }, SENT, { UDP(GREEN_SHARED_6, RED_VM_6), .ttl = 63, AT_VM } },
 		{ "in, with two hops to go", TC_IN, { IN_, .ttl = 2 }, SENT,
-		  { UDP(GREEN_SHARED, RED_VM), .ttl = 1 } },
+		  { UDP(GREEN_SHARED, RED_VM), .ttl = 1, AT_VM } },
 		{ "in, TCP", TC_IN, { WITH(TCP, GREEN_SHARED, RED_SHARED) },
-		  SENT, { WITH(TCP, GREEN_SHARED, RED_VM), .ttl = 63 } },
+		  SENT, { WITH(TCP, GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } },
 		{ "in, with a trailer, which goes", TC_IN, { IN_, .trailer = 20 }, SENT,
-		  { UDP(GREEN_SHARED, RED_VM), .ttl = 63 } },
+		  { UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } },
 		{ "out, with a trailer, which goes", INSIDE_IN, { OUT_, .trailer = 9, BY }, SENT,
-		  { UDP(RED_SHARED, GREEN_SHARED), .ttl = 63 } },
-		{ "out", INSIDE_IN, { OUT_, BY }, SENT, { UDP(RED_SHARED, GREEN_SHARED), .ttl = 63 } },
+		  { UDP(RED_SHARED, GREEN_SHARED), .ttl = 63, AT_NEXT } },
+		{ "out", INSIDE_IN, { OUT_, BY }, SENT, { UDP(RED_SHARED, GREEN_SHARED), .ttl = 63, AT_NEXT } },
 		{ "out, a ping", INSIDE_IN,
 		  { WITH(ICMP, RED_VM, GREEN_SHARED), BY }, SENT,
-		  { WITH(ICMP, RED_SHARED, GREEN_SHARED), .ttl = 63 } },
+		  { WITH(ICMP, RED_SHARED, GREEN_SHARED), .ttl = 63, AT_NEXT } },
 		{ "in, as large as the link takes", TC_IN, { LARGE(GREEN_SHARED, RED_SHARED, 1372) },
-		  SENT, { LARGE(GREEN_SHARED, RED_VM, 1372), .ttl = 63 } },
+		  SENT, { LARGE(GREEN_SHARED, RED_VM, 1372), .ttl = 63, AT_VM } },
 		{ "out, as large as the path takes", INSIDE_IN, { LARGE(RED_VM, GREEN_SHARED, 1372), BY },
-		  SENT, { LARGE(RED_SHARED, GREEN_SHARED, 1372), .ttl = 63 } },
+		  SENT, { LARGE(RED_SHARED, GREEN_SHARED, 1372), .ttl = 63, AT_NEXT } },
 		{ "in, a later fragment", TC_IN, { LARGE(GREEN_SHARED, RED_SHARED, 64), .frag_at = 40, .frag_len = 32 },
-		  SENT, { LARGE(GREEN_SHARED, RED_VM, 64), .frag_at = 40, .frag_len = 32, .ttl = 63 } },
+		  SENT, { LARGE(GREEN_SHARED, RED_VM, 64), .frag_at = 40, .frag_len = 32, .ttl = 63, AT_VM } },
 	};
 	/* clang-format on */
 	for (size_t i = 0; i < ARRAY_SIZE(ways); i++)
@@ -80,7 +91,7 @@ Test(forward, what_is_sent_on)
 /* In: translated, and the stack goes on; out: as it came, and the egress program translates. */
 Test(forward, what_is_left_to_the_stack)
 {
-	struct lab *lab = links_open(ON_INSIDE | ON_TC, PAST_STACK, true);
+	struct lab *lab = open_loose();
 	/* clang-format off */
 	const struct way ways[] = {
 		{ "in, no hop left", TC_IN, { IN_, .ttl = 1 }, LEFT,
@@ -101,8 +112,13 @@ Test(forward, what_is_left_to_the_stack)
 		{ "out, too large", INSIDE_IN, { LARGE(RED_VM, GREEN_SHARED, 1373), BY }, LEFT,
 		  { LARGE(RED_VM, GREEN_SHARED, 1373) } },
 		{ "out, options", INSIDE_IN, { OUT_, .options = 8, BY }, LEFT, { OUT_, .options = 8 } },
-		{ "out, by another interface than the shared one", INSIDE_IN,
-		  { UDP(RED_VM, "100.64.77.1"), BY }, LEFT, { UDP(RED_VM, "100.64.77.1") } },
+		/* which has the sender told when nobody answers */
+		{ "in, to a neighbour whom the kernel does not know", TC_IN,
+		  { UDP(GREEN_SHARED, RED_SHARED2) }, LEFT, { UDP(GREEN_SHARED, RED_VM2) } },
+		{ "in, IPv6, to a neighbour whom the kernel does not know", TC_IN,
+		  { UDP(GREEN_SHARED_6, RED_SHARED2_6) }, LEFT, { UDP(GREEN_SHARED_6, RED_VM2_6) } },
+		{ "out, IPv6, to a neighbour whom the kernel does not know", INSIDE_IN,
+		  { UDP(RED_VM_6, STRANGER_6), BY }, LEFT, { UDP(RED_VM_6, STRANGER_6) } },
 		{ "out, where no route leads", INSIDE_IN, { UDP(RED_VM, "100.64.78.1"), BY }, LEFT,
 		  { UDP(RED_VM, "100.64.78.1") } },
 		{ "out, not to the shared network", INSIDE_IN, { UDP(RED_VM, "8.8.8.8"), BY }, LEFT,
@@ -120,7 +136,7 @@ Test(forward, what_is_left_to_the_stack)
 Test(forward, summed_frames_are_left_to_the_stack)
 {
 	const struct packet p = { IN_ };
-	struct lab *lab = links_open(ON_INSIDE | ON_TC, PAST_STACK, true);
+	struct lab *lab = open_loose();
 	struct frame f = packet_build(&p);
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f.bytes, .data_size_in = f.len,
 		    .flags = BPF_F_TEST_SKB_CHECKSUM_COMPLETE);
@@ -158,8 +174,6 @@ enum known { KERNELS, ASKED, KNOWN };
 /* microseconds, where the kernel counts 100 in a second */
 #define TICK_MAX 10000
 
-#define AT_VM	.to = MAC_VM, .from = MAC_ROUTER
-#define AT_NEXT .to = MAC_NEXT, .from = MAC_ROUTER
 #define FROM_VM .from = MAC_VM, .ifindex = links_inside
 
 static void put_ways(struct lab *lab, uint32_t place, const struct tn_way *way)
@@ -269,7 +283,11 @@ Test(forward, ways_of_others)
 	const struct way blue = { "from another peer", TC_IN, { UDP(STRANGER, RED_SHARED) }, SENT,
 				  { UDP(STRANGER, RED_VM), .ttl = 63, AT_VM } };
 	const struct way other = { "to another VM", TC_IN, { UDP(GREEN_SHARED, RED_SHARED2) }, SENT,
-				   { UDP(GREEN_SHARED, RED_VM2), .ttl = 63, AT_VM } };
+				   { UDP(GREEN_SHARED, RED_VM2), .ttl = 63,
+				     .to = MAC_VM2, .from = MAC_ROUTER } };
+	const struct way unknown = { "to another VM, that is not known", TC_IN,
+				     { UDP(GREEN_SHARED, RED_SHARED2) }, LEFT,
+				     { UDP(GREEN_SHARED, RED_VM2) } };
 	const struct way large = { "too large", TC_IN,
 				   { LARGE(GREEN_SHARED, RED_SHARED, 1373) }, LEFT,
 				   { LARGE(GREEN_SHARED, RED_VM, 1373) } };
@@ -278,9 +296,11 @@ Test(forward, ways_of_others)
 	/* clang-format on */
 	check_way(lab, &in, ASKED);
 	check_way(lab, &blue, ASKED);
-	/* the kernel does not know that VM's MAC address */
-	check_way(lab, &other, KERNELS);
-	check_way(lab, &other, KERNELS);
+	check(lab, &unknown);
+	check(lab, &unknown);
+	links_ip("neigh add " RED_VM2 " lladdr " MAC_VM2 " dev lan0 nud permanent\n");
+	check_way(lab, &other, ASKED);
+	check_way(lab, &other, KNOWN);
 	check(lab, &large);
 	check(lab, &last);
 	check_way(lab, &in, ASKED); /* the large one asked, and its way was none */
@@ -295,7 +315,7 @@ Test(forward, ways_at_one_place)
 	const struct tn_way right = { .vm = addr_of(RED_SHARED).w[3],
 				      .peer = addr_of(GREEN_SHARED).w[3],
 				      .now = addr_of(RED_VM).w[3],
-				      .whose = RED | TN_WAY_V4,
+				      .whose = RED | TN_WAY_V4 | TN_WAY_PAST,
 				      .link = links_inside,
 				      .mtu = 1400,
 				      .sender = { 2, 0, 0, 0, 0, 0x99 },
@@ -305,7 +325,7 @@ Test(forward, ways_at_one_place)
 	const struct way in = { "in", TC_IN, { V4_IN }, SENT,
 				{ UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } };
 	/* clang-format on */
-	struct tn_way others[9];
+	struct tn_way others[10];
 
 	fill_ways(lab, &right);
 	check_way(lab, &in, KNOWN);
@@ -316,16 +336,17 @@ Test(forward, ways_at_one_place)
 		others[i].macs[5] = 0x77;
 	others[0].vm = addr_of(RED_SHARED2).w[3];
 	others[1].peer = addr_of(BLUE_SHARED).w[3];
-	others[2].whose = BLUE | TN_WAY_V4;
-	others[3].whose = RED | TN_WAY_V4 | TN_WAY_OUT;
-	others[4].whose = RED;
-	others[5].mtu = 35;
-	others[6].until = 1;
-	others[7].sender[5]++;
-	others[8].now = addr_of(RED_VM2).w[3];
+	others[2].whose = BLUE | TN_WAY_V4 | TN_WAY_PAST;
+	others[3].whose = RED | TN_WAY_V4 | TN_WAY_PAST | TN_WAY_OUT;
+	others[4].whose = RED | TN_WAY_PAST;
+	others[5].whose = RED | TN_WAY_V4; /* into the stack */
+	others[6].mtu = 35;
+	others[7].until = 1;
+	others[8].sender[5]++;
+	others[9].now = addr_of(RED_VM2).w[3];
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
 		fill_ways(lab, &others[i]);
-		check_way(lab, &in, i < 5 ? ASKED : KERNELS); /* the last ones are its own */
+		check_way(lab, &in, i < 6 ? ASKED : KERNELS); /* the last ones are its own */
 	}
 	lab_close(lab);
 }
@@ -379,7 +400,7 @@ Test(forward, rules_of_others)
 	struct lab *lab = links_open_known(ON_INSIDE | ON_TC, PAST_STACK, MAC_ROUTER);
 	struct tn_way other = { .vm = addr_of(RED_VM2).w[3],
 				.peer = addr_of(GREEN_SHARED).w[3],
-				.whose = RED | TN_WAY_V4 | TN_WAY_OUT,
+				.whose = RED | TN_WAY_V4 | TN_WAY_PAST | TN_WAY_OUT,
 				.link = links_inside,
 				.rule = 1,
 				.service = TN_WAY_ANY,
@@ -602,7 +623,7 @@ Test(forward, xdp_goes_by_its_own_ways_alone)
 	struct tn_way wrong = { .vm = addr_of(RED_SHARED).w[3],
 				.peer = addr_of(GREEN_SHARED).w[3],
 				.now = addr_of(RED_VM2).w[3],
-				.whose = RED | TN_WAY_V4 | TN_WAY_XDP,
+				.whose = RED | TN_WAY_V4 | TN_WAY_PAST | TN_WAY_XDP,
 				.link = links_inside,
 				.mtu = 1400,
 				.sender = { 2, 0, 0, 0, 0, 0x99 },
@@ -612,7 +633,7 @@ Test(forward, xdp_goes_by_its_own_ways_alone)
 				.service = TN_WAY_ANY };
 	const struct packet p = { V4_IN };
 	struct frame f = packet_build(&p);
-	struct tn_way others[12];
+	struct tn_way others[13];
 	uint32_t zero = 0;
 	uint64_t change;
 
@@ -624,7 +645,7 @@ Test(forward, xdp_goes_by_its_own_ways_alone)
 		others[i] = wrong;
 	others[0].vm = addr_of(RED_SHARED2).w[3];
 	others[1].peer = addr_of(BLUE_SHARED).w[3];
-	others[2].whose = BLUE | TN_WAY_V4 | TN_WAY_XDP;
+	others[2].whose = BLUE | TN_WAY_V4 | TN_WAY_PAST | TN_WAY_XDP;
 	others[3].whose |= TN_WAY_OUT;
 	others[4].whose &= ~TN_WAY_V4;
 	others[5].whose &= ~TN_WAY_XDP;
@@ -634,6 +655,7 @@ Test(forward, xdp_goes_by_its_own_ways_alone)
 	others[9].change -= 2;
 	others[10].rule = 0;
 	others[11].service = TN_CLASS_TCP << 16 | 1;
+	others[12].whose &= ~TN_WAY_PAST;
 	fill_ways(lab, &wrong);
 	cr_expect_eq(lab_run(lab, XDP_IN, &p, &f).out.bytes[5], 0x77);
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {

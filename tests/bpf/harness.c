@@ -130,6 +130,8 @@ static struct lab *load(const struct lab_options *o, const struct lab *beside)
 	lab->skel->rodata->tn_router_id = o->router ? o->router : RED;
 	lab->skel->rodata->tn_xdp_guards_only = o->guards_only;
 	lab->skel->rodata->tn_sources_loose = o->loose;
+	lab->skel->rodata->tn_sources_feasible = o->feasible;
+	lab->skel->rodata->tn_inside_raw = o->raw ? ~0U : 0;
 	lab->skel->rodata->tn_forward_fast = o->fast;
 	lab->skel->rodata->tn_shared_ifindex = 1; /* loopback, where test runs are */
 	/* whatever interface a test makes is inside; the first is loopback */
@@ -493,6 +495,8 @@ static struct result run_tc(struct lab *lab, enum program program, const struct 
 	struct __sk_buff in = { .gso_size = p->gso_size,
 				.gso_segs = p->gso_segs,
 				.mark = p->mark,
+				.priority = p->priority,
+				.ingress_ifindex = p->ingress,
 				.ifindex = p->ifindex },
 			 back = { 0 };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f->bytes, .data_size_in = f->len,
@@ -503,6 +507,7 @@ static struct result run_tc(struct lab *lab, enum program program, const struct 
 	r.verdict = verdict_tc(opts.retval);
 	r.out.len = opts.data_size_out;
 	r.mark = back.mark;
+	r.priority = back.priority;
 	return r;
 }
 
@@ -587,7 +592,7 @@ static void expect_counted(struct lab *lab, const struct row *row, const struct 
 	struct tn_counters *c;
 	size_t slot;
 
-	if (row->outcome == DROPPED)
+	if (row->outcome == DROPPED || row->outcome == TOLD)
 		t->routers[lab->skel->rodata->tn_router_id].packets[row->reason] += packets;
 	if ((row->outcome != TRANSLATED && row->outcome != TURNED) || row->uncounted)
 		return;
@@ -629,18 +634,54 @@ static void check_tally(struct lab *lab, const struct row *row, enum program pro
 	}
 }
 
+struct packet lab_error(const struct packet *about, struct packet *room)
+{
+	bool v4 = packet_is_v4(about);
+	struct frame f;
+
+	*room = *about;
+	f = packet_build(room);
+	return (struct packet){ .to = about->from ? about->from : MAC_PEER,
+				.from = about->to ? about->to : MAC_ROUTER,
+				.src = v4 ? RED_OWN : RED_OWN_6,
+				.dst = about->src,
+				.proto = v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6,
+				/* host unreachable (RFC 792), no route (RFC 4443, 3.1) */
+				.type = v4 ? 3 : 1,
+				.code = v4 ? 1 : 0,
+				.told = true,
+				.quote = room,
+				.quoted = f.ip_bytes < TOLD_BYTES ? 0 : TOLD_BYTES };
+}
+
+/* Its mark and priority are the MAC address that it came from: see tn_abi.h. */
+static void check_held(const struct row *row, const struct frame *in, const struct result *r)
+{
+	uint16_t words[3];
+
+	memcpy(words, in->bytes + ETH_ALEN, sizeof(words));
+	cr_expect_eq(r->mark, TN_HELD_MARK << 16 | words[0], "%s: mark %#x", row->what, r->mark);
+	cr_expect_eq(r->priority, (uint32_t)words[1] << 16 | words[2], "%s: priority %#x",
+		     row->what, r->priority);
+}
+
 static void check_result(const struct row *row, enum program program, const struct frame *in,
 			 const struct result *r)
 {
-	static const enum verdict verdicts[] = { [TRANSLATED] = STACK,
-						 [ANSWERED] = BACK,
-						 [TURNED] = BACK,
-						 [PASSED] = STACK,
-						 [DROPPED] = GONE };
+	static const enum verdict verdicts[] = {
+		[TRANSLATED] = STACK, [ANSWERED] = BACK, [TURNED] = BACK, [TOLD] = BACK,
+		[HELD] = BACK,	      [PASSED] = STACK,	 [DROPPED] = GONE
+	};
 	static const char *const names[] = { "to the stack", "dropped", "sent back",
 					     "no verdict of ours" };
 	bool changes = row->outcome <= TURNED;
 	struct frame want = changes ? packet_build(&row->after) : *in;
+	struct packet error, about;
+
+	if (row->outcome == TOLD) {
+		error = lab_error(&row->before, &about);
+		want = packet_build(&error);
+	}
 
 	cr_expect_eq(r->verdict, verdicts[row->outcome], "%s, %s: %s instead of %s", row->what,
 		     program_name(program), names[r->verdict], names[verdicts[row->outcome]]);
@@ -649,6 +690,8 @@ static void check_result(const struct row *row, enum program program, const stru
 	cr_expect_eq(r->marked, program == XDP_IN && row->outcome == TRANSLATED,
 		     "%s, %s: XDP's mark %s", row->what, program_name(program),
 		     r->marked ? "must not be there" : "is missing");
+	if (row->outcome == HELD)
+		check_held(row, in, r);
 	if (changes)
 		cr_expect_eq(r->mark, row->after.mark, "%s, %s: mark %#x", row->what,
 			     program_name(program), r->mark);
@@ -675,7 +718,7 @@ static void keep_seed(struct lab *lab, enum program program, const struct row *r
 		input_write(input, program, lab->skel->rodata->tn_xdp_guards_only, &row->before, f);
 	int fd;
 
-	if (!directory || !n)
+	if (!directory || !n || program == INSIDE_OUT)
 		return;
 	snprintf(path, sizeof(path), "%s/XXXXXX", directory);
 	fd = mkstemp(path);
@@ -690,7 +733,7 @@ void lab_check(struct lab *lab, const struct row *original, enum program program
 	struct frame in = packet_build(&row.before);
 	struct result r;
 
-	if (program == XDP_IN && (row.xdp_leaves || row.outcome == ANSWERED))
+	if (program == XDP_IN && (row.xdp_leaves || row.outcome == ANSWERED || row.outcome == TOLD))
 		row.outcome = PASSED;
 	lab_tally(lab, want);
 	keep_seed(lab, program, &row, &in);

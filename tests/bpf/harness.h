@@ -20,6 +20,8 @@ struct lab_options {
 	bool guards_only;	/* tn_xdp_guards_only */
 	bool bare;		/* no mappings but those of lab_map(): for random ones */
 	bool loose;		/* tn_sources_loose */
+	bool feasible;		/* tn_sources_feasible */
+	bool raw;		/* no inside interface has MAC addresses: tn_inside_raw */
 	bool fast;		/* tn_forward_fast */
 	bool reads_nothing;	/* of the kernel's, as before 6.2: no next hops are noted */
 	bool on_veth;		/* tn_on_veth */
@@ -112,8 +114,10 @@ enum outcome {
 	TRANSLATED = 1, /* `after` goes on, counted for its mapping */
 	ANSWERED,	/* `after` goes back; XDP leaves that to tc */
 	TURNED,		/* `after` is turned back inside, counted for the mapping of its source */
-	PASSED,		/* as it came, not counted */
-	DROPPED,	/* for `reason`, counted once */
+	TOLD,	 /* its sender is, by an error; dropped for `reason`. XDP leaves that to tc */
+	HELD,	 /* as it came, until the kernel knows the neighbour that has sent it */
+	PASSED,	 /* as it came, not counted */
+	DROPPED, /* for `reason`, counted once */
 };
 
 struct row {
@@ -132,11 +136,18 @@ struct row {
 #define PASS	    .outcome = PASSED
 #define AFTER(...)  .outcome = TRANSLATED, .after = { __VA_ARGS__ }
 #define ANSWER(...) .outcome = ANSWERED, .after = { __VA_ARGS__ }
+#define TELL(id)    .outcome = TOLD, .reason = TN_DROP_##id
+#define HOLD	    .outcome = HELD
 
 #define TURNED_BACK(...) .outcome = TURNED, .after = { __VA_ARGS__, .mark = TN_HAIRPIN_MARK }
 
 /* A small datagram: what most rows are about is not its payload. */
 #define UDP(s, d, ...) .src = s, .dst = d, .proto = IPPROTO_UDP, .payload = 8, ##__VA_ARGS__
+
+/* Bytes that an error of the programs quotes. */
+#define TOLD_BYTES 128
+/* The error that the sender of `about` is told: it is unreachable. `room` is for what is quoted. */
+struct packet lab_error(const struct packet *about, struct packet *room);
 
 /* Run a row on one program, or every row of a table on each that it names. */
 void lab_check(struct lab *lab, const struct row *row, enum program program);

@@ -66,6 +66,7 @@ struct packet {
 	uint8_t ihl, version; /* 0: the right one */
 	int length_lie;	      /* added to the length field of the IP header */
 	bool wrong_ip_csum;
+	bool told; /* what is in the IP header is that of an error which the programs make */
 	/* the bytes of the datagram behind the (IPv4 or per-fragment) header that are here */
 	uint16_t frag_at, frag_len;
 
@@ -86,8 +87,9 @@ struct packet {
 	uint16_t trailer; /* bytes behind the IP packet */
 	uint16_t cut;	  /* bytes that are missing at the end of the frame */
 	uint16_t gso_size, gso_segs;
-	uint32_t mark;	  /* of the skb */
-	uint32_t ifindex; /* of the interface that it comes in by, on tc; 0: loopback */
+	uint32_t mark, priority; /* of the skb */
+	uint32_t ifindex;	 /* of the interface that it comes in by, on tc; 0: loopback */
+	uint32_t ingress; /* at egress, of the one that it came in by; 0: the router has sent it */
 };
 
 /* ICMP type 0, which 0 does not mean above */

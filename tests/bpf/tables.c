@@ -171,11 +171,15 @@ static enum fate fate_of(const struct table *t, enum program program, const char
 		return to ? REWRITTEN : LEFT;
 	case TC_OUT:
 		*new = from ? from->shared : src;
-		return from ? REWRITTEN : is_own(src) ? LEFT : KEPT_OUT;
+		if (is_own(src))
+			return to ? TURNED_IN : LEFT;
+		return from ? REWRITTEN : KEPT_OUT;
 	default:
-		*new = from &&to ? from->shared : src;
+		*new = from && (to || is_own(dst)) ? from->shared : src;
 		if (is_shared(src))
 			return KEPT_OUT;
+		if (is_own(dst))
+			return from ? TURNED_IN : LEFT;
 		return !to ? LEFT : from ? TURNED_IN : KEPT_OUT;
 	}
 }
@@ -245,7 +249,10 @@ static void expect_tried(const struct tried *tried)
 	static const bool possible[PROGRAMS][FATES] = {
 		[XDP_IN] = { [REWRITTEN] = true, [LEFT] = true, [KEPT_OUT] = true },
 		[TC_IN] = { [REWRITTEN] = true, [LEFT] = true, [KEPT_OUT] = true },
-		[TC_OUT] = { [REWRITTEN] = true, [LEFT] = true, [KEPT_OUT] = true },
+		[TC_OUT] = { [REWRITTEN] = true,
+			     [TURNED_IN] = true,
+			     [LEFT] = true,
+			     [KEPT_OUT] = true },
 		[INSIDE_IN] = { [TURNED_IN] = true, [LEFT] = true, [KEPT_OUT] = true },
 	};
 
