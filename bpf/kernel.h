@@ -26,8 +26,25 @@ struct netns_ipv4___tn {
 	__u8 sysctl_ip_fwd_use_pmtu;
 } OF_THE_KERNEL;
 
+struct rt6_statistics___tn {
+	__u32 fib_rt_entries;
+} OF_THE_KERNEL;
+
+struct fib_rules_ops___tn {
+	unsigned int fib_rules_seq;
+} OF_THE_KERNEL;
+
+struct netns_ipv6___tn {
+	struct rt6_statistics___tn *rt6_stats;
+	struct {
+		int counter;
+	} fib6_sernum;
+	struct fib_rules_ops___tn *fib6_rules_ops; /* with CONFIG_IPV6_MULTIPLE_TABLES */
+} OF_THE_KERNEL;
+
 struct net___tn {
 	struct netns_ipv4___tn ipv4;
+	struct netns_ipv6___tn ipv6;
 	struct {
 		unsigned int seq;
 	} nexthop;
@@ -132,10 +149,34 @@ static __always_inline __u32 routes_changed(const struct net___tn *net)
 	return net->ipv4.rt_genid.counter + net->nexthop.seq;
 }
 
-/* The same of the context; 0 where that cannot be read. */
-static __always_inline __u32 routes_seen(void *ctx, bool xdp)
+/*
+ * The same of IPv6, of which the kernel counts what is added (fib6_new_sernum()) and rules; what is
+ * taken away is seen by how many routes there are.
+ */
+static __always_inline __u32 routes_changed_v6(const struct net___tn *net)
 {
-	return tn_reads_kernel ? routes_changed(namespace_of(ctx, xdp)) : 0;
+	const struct rt6_statistics___tn *now = net->ipv6.rt6_stats;
+	const struct fib_rules_ops___tn *rules = NULL;
+	__u32 changed = net->ipv6.fib6_sernum.counter * 0x9e3779b1U;
+
+	if (bpf_core_field_exists(net->ipv6.fib6_rules_ops))
+		rules = net->ipv6.fib6_rules_ops;
+	if (now)
+		changed += now->fib_rt_entries;
+	if (rules)
+		changed += rules->fib_rules_seq * 0x85ebca6bU;
+	return changed;
+}
+
+/* Either, of the context; 0 where that cannot be read. */
+static __always_inline __u32 routes_seen(void *ctx, bool xdp, bool v4)
+{
+	const struct net___tn *net;
+
+	if (!tn_reads_kernel)
+		return 0;
+	net = namespace_of(ctx, xdp);
+	return v4 ? routes_changed(net) : routes_changed(net) + routes_changed_v6(net);
 }
 
 /*

@@ -170,7 +170,7 @@ static __always_inline bool course_begin(struct pkt *p, struct course *c)
 	const struct tn_addr *vm = c->to ? &p->src : &p->dst, *peer = c->to ? &p->dst : &p->src;
 	const struct ethhdr *eth = p->data;
 
-	c->routes = c->past ? 0 : routes_seen(p->ctx, p->xdp);
+	c->routes = c->past ? 0 : routes_seen(p->ctx, p->xdp, p->v4);
 	c->place = way_place(vm, peer, c->to);
 	c->way = way_at(c->place);
 	if (!c->way || (void *)(eth + 1) > p->data_end)
