@@ -82,6 +82,11 @@ static int packet_socket(const char *name, uint16_t protocol)
 	return fd;
 }
 
+int wire_socket(const char *name)
+{
+	return packet_socket(name, ETH_P_ALL);
+}
+
 void wire_open(struct wire *w)
 {
 	memset(w, 0, sizeof(*w));
@@ -129,7 +134,8 @@ static void attach_tc(struct wire *w, int fd, enum bpf_tc_attach_point point)
 
 void wire_attach_tc(struct wire *w, const struct lab *lab, enum program program)
 {
-	attach_tc(w, lab_fd(lab, program), program == TC_OUT ? BPF_TC_EGRESS : BPF_TC_INGRESS);
+	attach_tc(w, lab_fd(lab, program),
+		  program == TC_OUT || program == INSIDE_OUT ? BPF_TC_EGRESS : BPF_TC_INGRESS);
 }
 
 static void attach_insns(struct wire *w, const struct bpf_insn *insns, size_t n)

@@ -21,6 +21,8 @@ struct wire {
 
 void wire_open(struct wire *w);
 void wire_close(struct wire *w);
+/* Whatever comes to that interface, or is sent by it. */
+int wire_socket(const char *name);
 
 void wire_attach_xdp(struct wire *w, const struct lab *lab, bool generic);
 /* At shared0; at ingress, behind those attached before. */
