@@ -66,6 +66,8 @@ static struct packet draw_for(struct random *r, enum program program, const char
 		p.dst = other;
 		p.from = one_in(r, 6) ? MAC_VM2 : MAC_VM;
 		p.ifindex = program == INSIDE_IN && !one_in(r, 8) ? links_inside : 0;
+		if (program == TC_OUT && !one_in(r, 4))
+			p.ingress = one_in(r, 8) ? LINKS_UPLINK : one_in(r, 8) ? 1 : links_inside;
 	}
 	if (one_in(r, 8))
 		p.ttl = 1 + below(r, 3);

@@ -368,6 +368,39 @@ static void withdrawn(struct lab *lab, const char *to, uint32_t from, unsigned i
 	cr_assert_eq(bpf_map_update_elem(map, &any, &since, BPF_ANY), 0);
 }
 
+/*
+ * Where client and server have the same port: what the peer accepts now is opened, whatever its
+ * answers were to before.
+ */
+static void rules_that_change_sides(struct lab *lab)
+{
+	withdrawn(lab, NULL, TENANT_OF(BLUE), TN_CLASS_UDP, 0, 5060, now());
+	withdrawn(lab, RED_SHARED2, TENANT_OF(BLUE), TN_WITHDRAWN_ALL, 0, 0, now());
+	PLAY(lab, { "before the peer accepts it", OUT, UDP_(RED_VM, 5060, BLUE_SHARED, 5060),
+		    TN_DROP_NOT_ACCEPTED });
+	lab_accept(lab, BLUE, NULL, TENANT_OF(RED), ONE_OF(UDP, 5060), 3);
+	lab_accept(lab, BLUE, BLUE_SHARED_6, TENANT_OF(RED), ONE_OF(UDP, 5060), 4);
+	lab_accept(lab, BLUE, NULL, TENANT_OF(RED), TN_CLASS_OTHER, IPPROTO_GRE, IPPROTO_GRE, 5);
+	PLAY(lab, { "now", OUT, UDP_(RED_VM, 5060, BLUE_SHARED, 5060), PASSES },
+	     { "its answer", IN, UDP_(BLUE_SHARED, 5060, RED_SHARED, 5060), PASSES },
+	     { "once more", OUT, UDP_(RED_VM, 5060, BLUE_SHARED, 5060), PASSES },
+	     { "IPv6, by name", OUT, UDP_(RED_VM_6, 5060, BLUE_SHARED_6, 5060), PASSES },
+	     { "its answer", IN, UDP_(BLUE_SHARED_6, 5060, RED_SHARED_6, 5060), PASSES },
+	     { "what has no ports",
+	       OUT,
+	       { .src = RED_VM2, .dst = BLUE_SHARED, .proto = IPPROTO_GRE, .payload = 9 },
+	       PASSES },
+	     { "what it does not accept", OUT, UDP_(RED_VM, 5060, BLUE_SHARED, 5061),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "a call of the peer's", IN, UDP_(BLUE_SHARED, 5060, RED_SHARED2, 5060),
+	       TN_DROP_NOT_ACCEPTED });
+}
+
+Test(policy, rules_that_change_sides)
+{
+	scene(rules_that_change_sides);
+}
+
 /* Of whom it is not known here whom he accepts: no answer that was accepted opens a flow to him. */
 static void a_rule_that_goes_for_a_peer_elsewhere(struct lab *lab)
 {
@@ -522,6 +555,57 @@ Test(policy, an_address_that_changes_hands)
 	scene(an_address_that_changes_hands);
 }
 
+static void give(struct lab *lab, const char *shared, uint32_t tenant)
+{
+	int by_shared = lab_map_fd(lab, "by_shared"), by_fixed = lab_map_fd(lab, "by_fixed");
+	struct tn_addr a = addr_of(shared);
+	struct tn_fixed_key key;
+	struct tn_shared to;
+	struct tn_fixed back;
+
+	need(bpf_map_lookup_elem(by_shared, &a, &to) == 0, shared);
+	key = (struct tn_fixed_key){ .router = to.router, .fixed = to.fixed };
+	need(bpf_map_lookup_elem(by_fixed, &key, &back) == 0, shared);
+	to.tenant = back.tenant = tenant;
+	need(bpf_map_update_elem(by_shared, &a, &to, BPF_EXIST) == 0, shared);
+	need(bpf_map_update_elem(by_fixed, &key, &back, BPF_EXIST) == 0, shared);
+	lab_changed(lab);
+}
+
+/* A flow is the mapping's that it was opened under, and its tenant's. */
+static void a_mapping_that_changes(struct lab *lab)
+{
+#define AFTER_IT     "100.64.1.55"
+#define AFTER_IT_6   "fd64::1:55"
+#define SENT(vm)     UDP_(vm, 4000, STRANGER, 53)
+#define BACK_TO(vm)  UDP_(STRANGER, 53, vm, 4000)
+#define SENT_6	     UDP_(RED_VM_6, 4000, STRANGER_6, 53)
+#define BACK_TO_6(m) UDP_(STRANGER_6, 53, m, 4000)
+	PLAY(lab, { "opened", OUT, SENT(RED_VM), PASSES },
+	     { "answered", IN, BACK_TO(RED_SHARED), PASSES },
+	     { "opened, IPv6", OUT, SENT_6, PASSES },
+	     { "answered, IPv6", IN, BACK_TO_6(RED_SHARED_6), PASSES });
+	lab_unmap(lab, RED, RED_VM, RED_SHARED);
+	lab_unmap(lab, RED, RED_VM_6, RED_SHARED_6);
+	lab_map(lab, RED, RED_VM, AFTER_IT);
+	lab_map(lab, RED, RED_VM_6, AFTER_IT_6);
+	PLAY(lab, { "by another address", IN, BACK_TO(AFTER_IT), TN_DROP_STRANGER },
+	     { "by another address, IPv6", IN, BACK_TO_6(AFTER_IT_6), TN_DROP_STRANGER },
+	     { "opened by that", OUT, SENT(RED_VM), PASSES },
+	     { "answered", IN, BACK_TO(AFTER_IT), PASSES });
+	lab_map(lab, RED, "10.0.0.9", RED_SHARED);
+	PLAY(lab, { "another VM behind the old one", IN, BACK_TO(RED_SHARED), TN_DROP_STRANGER });
+	give(lab, AFTER_IT, TENANT_OF(RED) + 7);
+	PLAY(lab, { "of another tenant", IN, BACK_TO(AFTER_IT), TN_DROP_STRANGER },
+	     { "opened by that", OUT, SENT(RED_VM), PASSES },
+	     { "answered", IN, BACK_TO(AFTER_IT), PASSES });
+}
+
+Test(policy, a_mapping_that_changes)
+{
+	scene(a_mapping_that_changes);
+}
+
 /* ---------------------------------------------------------------- errors */
 
 static void errors_follow_the_flow(struct lab *lab)
@@ -595,6 +679,51 @@ static void fragments_follow_the_first(struct lab *lab)
 Test(policy, fragments_follow_the_first)
 {
 	scene(fragments_follow_the_first);
+}
+
+/*
+ * Of IPv6 the headers in front count as well: what was judged ends where its header ends. What a
+ * later one says of its protocol does not (RFC 8200, 4.5).
+ */
+static void fragments_behind_extensions(struct lab *lab)
+{
+	lab_accept(lab, RED, NULL, TENANT_OF(BLUE), ONE_OF(UDP, 53), 3);
+	lab_accept(lab, RED, NULL, TENANT_OF(GREEN), ALL_OF(UDP), 4);
+#define PIECE_6(s, at, len, ...) UDP_(s, 4000, RED_SHARED_6, 53, PIECE(at, len), ##__VA_ARGS__)
+	PLAY(lab, { "the first", IN, PIECE_6(BLUE_SHARED_6, 0, 1480, .ext = "FD"), PASSES },
+	     { "over its header", IN, PIECE_6(BLUE_SHARED_6, 8, 1480, .ext = "F"),
+	       TN_DROP_FRAGMENT },
+	     { "behind its header", IN, PIECE_6(BLUE_SHARED_6, 16, 1480, .ext = "F"), PASSES },
+	     { "the first, behind a long one", IN,
+	       PIECE_6(BLUE_SHARED_6, 0, 1480, .ext = "FD", .ext_len = 5), PASSES },
+	     { "over its header", IN, PIECE_6(BLUE_SHARED_6, 48, 1480, .ext = "F"),
+	       TN_DROP_FRAGMENT },
+	     { "behind its header", IN, PIECE_6(BLUE_SHARED_6, 56, 1480, .ext = "F"), PASSES },
+	     { "that names another protocol",
+	       IN,
+	       { .src = BLUE_SHARED_6,
+		 .dst = RED_SHARED_6,
+		 .proto = 253,
+		 PIECE(1480, 1480),
+		 .ext = "F" },
+	       PASSES },
+	     { "that names no protocol, over its header",
+	       IN,
+	       { .src = BLUE_SHARED_6,
+		 .dst = RED_SHARED_6,
+		 .proto = 253,
+		 PIECE(40, 1480),
+		 .ext = "F" },
+	       TN_DROP_FRAGMENT },
+	     { "of all of UDP, as it says", IN, PIECE_6(GREEN_SHARED_6, 1480, 1480, .ext = "F"),
+	       TN_DROP_FRAGMENT },
+	     { "the first", IN, PIECE_6(GREEN_SHARED_6, 0, 1480, .ext = "F"), PASSES },
+	     { "and now", IN, PIECE_6(GREEN_SHARED_6, 1480, 1480, .ext = "F"), PASSES });
+}
+
+Test(policy, fragments_behind_extensions)
+{
+	scene(fragments_behind_extensions);
 }
 
 static void fragments_of_flows(struct lab *lab)
