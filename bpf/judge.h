@@ -645,6 +645,8 @@ static __always_inline enum tn_verdict judge_out(struct pkt *p)
 	fault = pkt_parse(p, ethertype);
 	if (fault != PKT_SOUND)
 		return drop(p, fault);
+	if (!is_judged_whole(p))
+		return drop(p, TN_DROP_MALFORMED);
 	if (!w)
 		return drop(p, TN_DROP_INTERNAL);
 	e->fixed = w->said.src = pkt_copy(&p->src);

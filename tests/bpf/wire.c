@@ -203,11 +203,24 @@ void wire_send(int socket, const struct packet *p)
 	     "sending a frame");
 }
 
-static bool receive(int socket, struct frame *f, bool *partial, int patience)
+void wire_send_left(int socket, const struct packet *p, size_t start, size_t field)
+{
+	struct frame f = packet_build(p);
+	struct virtio_net_hdr head = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+				       .csum_start = start,
+				       .csum_offset = field - start };
+	struct iovec parts[] = { { &head, sizeof(head) }, { f.bytes, f.len } };
+
+	/* a socket hears so of what a program drops on its way out */
+	need(writev(socket, parts, ARRAY_SIZE(parts)) == (ssize_t)(sizeof(head) + f.len) ||
+		     errno == ENOBUFS,
+	     "sending a frame");
+}
+
+static bool receive_with(int socket, struct frame *f, struct virtio_net_hdr *head, int patience)
 {
 	struct pollfd poll_in = { .fd = socket, .events = POLLIN };
-	struct virtio_net_hdr head;
-	struct iovec parts[] = { { &head, sizeof(head) }, { f->bytes, sizeof(f->bytes) } };
+	struct iovec parts[] = { { head, sizeof(*head) }, { f->bytes, sizeof(f->bytes) } };
 	struct sockaddr_ll from;
 	struct msghdr msg = { .msg_name = &from,
 			      .msg_namelen = sizeof(from),
@@ -219,11 +232,37 @@ static bool receive(int socket, struct frame *f, bool *partial, int patience)
 		if (poll(&poll_in, 1, patience) != 1)
 			return false;
 		n = recvmsg(socket, &msg, 0);
-		need(n > (ssize_t)sizeof(head), "receiving a frame");
+		need(n > (ssize_t)sizeof(*head), "receiving a frame");
 	} while (from.sll_pkttype == PACKET_OUTGOING);
 	memset(f, 0, offsetof(struct frame, bytes));
-	f->len = n - sizeof(head);
+	f->len = n - sizeof(*head);
+	return true;
+}
+
+static bool receive(int socket, struct frame *f, bool *partial, int patience)
+{
+	struct virtio_net_hdr head;
+
+	if (!receive_with(socket, f, &head, patience))
+		return false;
 	*partial = head.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	return true;
+}
+
+bool wire_receive_whole(int socket, struct frame *f)
+{
+	struct virtio_net_hdr head;
+	uint64_t sum = 0;
+	uint16_t check;
+
+	if (!receive_with(socket, f, &head, PATIENCE))
+		return false;
+	if (!(head.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
+		return true;
+	for (size_t i = head.csum_start; i < f->len; i++)
+		sum += (i - head.csum_start) % 2 ? f->bytes[i] : f->bytes[i] << 8;
+	check = htons(~sum_fold(sum));
+	memcpy(f->bytes + head.csum_start + head.csum_offset, &check, sizeof(check));
 	return true;
 }
 

@@ -37,6 +37,10 @@ int wire_sniff(void);
 
 /* By what the description says of checksum and GSO. */
 void wire_send(int socket, const struct packet *p);
+/* Its checksum is left to the interface, which is told to sum from `start` and write at `field`. */
+void wire_send_left(int socket, const struct packet *p, size_t start, size_t field);
+/* The next frame as it would be on a wire: with what is left to the interface done. */
+bool wire_receive_whole(int socket, struct frame *f);
 /*
  * The next frame, and whether its checksum is left to the interface. False: none
  * came within the time.
