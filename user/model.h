@@ -227,9 +227,9 @@ int model_check_mapping(const struct model *m, const struct tenant *t, const str
 
 /*
  * So many mapped IPv6 addresses of a router each have an entry that makes the kernel join their
- * group: 256 take some 10 ms. Each walks the list of those before it, and so does each multicast
- * packet that the kernel sees, so that 16,384 would take a second; and switches have a few thousand
- * in all. With more mappings the interface takes in all multicast frames.
+ * group: 256 take 4 ms in the kernel, 0.1 s in all. Each walks the list of those before it, and so
+ * does each multicast packet that the kernel sees: 16,384 take a second there. Switches have room
+ * for a few thousand in all. With more mappings the interface takes in all multicast frames.
  */
 #define GROUPS_MAX 256
 
