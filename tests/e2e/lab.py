@@ -179,6 +179,9 @@ class Lab:
         veth(router, device, lan, port, index or INDEXES[device])
         lan.ip(f"link set {port} master {bridge}")
         self.settle(name, device)
+        for vm in VMS:      # which know another MAC address of it
+            if vm in self.ns and (vm[:-1], lan_of(vm)) == (name, device):
+                self.ns[vm].ip("neigh flush dev eth0")
         if self.offload == "off":
             self.checksums(name, device, False)
 

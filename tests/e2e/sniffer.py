@@ -139,7 +139,7 @@ class Tap:
 
 def told(found):
     """What faults() gives, as text with the frames."""
-    return "; ".join(f"{what} [{frame[:90].hex()}]" for what, frame in list(found.items())[:4])
+    return "; ".join(f"{what} [{frame[:118].hex()}]" for what, frame in list(found.items())[:4])
 
 
 def ones_sum(data):
@@ -179,7 +179,7 @@ def ip_v6_faults(packet, not_ready):
     rest = packet[at:length]
     pseudo = packet[8:40] + struct.pack("!II", len(rest), protocol)
     if protocol == ICMP_V6:
-        if ones_sum(pseudo + rest) != 0xffff:
+        if ones_sum(pseudo + (filled_in(rest, True) if not_ready else rest)) != 0xffff:
             out.append("bad checksum in an ICMPv6 header")
         if rest[0] < 128:
             out += [f"private address {a} quoted in an ICMPv6 error"
@@ -202,7 +202,7 @@ def ip_faults(packet, not_ready):
         return out
     protocol = ip[9]
     if protocol == ICMP:
-        if ones_sum(rest) != 0xffff:
+        if ones_sum(filled_in(rest, False) if not_ready else rest) != 0xffff:
             out.append("bad checksum in an ICMP header")
         if rest[0] in ICMP_ERRORS:
             out += [f"private address {a} quoted in an ICMP error"
@@ -210,6 +210,19 @@ def ip_faults(packet, not_ready):
     elif protocol in CHECKSUM_AT:
         out += l4_faults(pseudo_header(ip, protocol, len(rest)), protocol, rest, not_ready)
     return out
+
+
+def filled_in(error, v6):
+    """
+    An ICMP error whose sum is that of the one that leaves, when the checksum left to the device is
+    that of the packet which it quotes (is_vxlan_filled_in).
+    """
+    quoted = error[8:]
+    protocol, at = (quoted[6], 40) if v6 else (quoted[9], (quoted[0] & 15) * 4)
+    if error[0] not in (range(1, 128) if v6 else ICMP_ERRORS) or protocol not in CHECKSUM_AT:
+        return error
+    now = struct.unpack_from("!H", quoted, at + CHECKSUM_AT[protocol])[0]
+    return error[:8 + at] + struct.pack("!H", 0xffff ^ now)
 
 
 def is_vxlan_filled_in(pseudo, protocol, rest):
