@@ -328,7 +328,9 @@ static __always_inline enum tn_verdict nd_to_kernel(struct pkt *p, const struct 
 	if (addr_is_multicast(dst, false) || addr_is_link_local(dst, false))
 		return TN_PASS;
 	ours = lookup_ours(dst);
-	return ours && ours->flags & TN_SHARED_OWN ? TN_PASS : drop(p, TN_DROP_UNMAPPED);
+	if (ours && ours->flags & TN_SHARED_OWN)
+		return TN_PASS;
+	return drop(p, in_shared_subnets(dst) ? TN_DROP_UNMAPPED : TN_DROP_DIRECT_TO_PRIVATE);
 }
 
 /*
