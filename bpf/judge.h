@@ -167,10 +167,13 @@ __noinline int tn_refuse_error(struct __sk_buff *skb, __u32 l4, __u32 len, __u32
 	if (!addr_equal(&q->src, &w->ends.shared) ||
 	    bpf_skb_load_bytes(skb, l4, type, sizeof(type)))
 		return TN_DROP_FORGED_ERROR + 1;
-	if (v4 ? type[0] == 3 && type[1] == 4 && q->proto == IPPROTO_ICMP
-	       : type[0] == 2 && q->proto == IPPROTO_ICMPV6)
-		return TN_DROP_FORGED_ERROR + 1;
-	return 0;
+	if (v4 ? type[0] != 3 || type[1] != 4 || q->proto != IPPROTO_ICMP
+	       : type[0] != 2 || q->proto != IPPROTO_ICMPV6)
+		return 0;
+	/* in IPv4 a socket vouches for what is no echo reply (ping_err()) */
+	return !v4 || !q->l4 || bpf_skb_load_bytes(skb, q->l4, type, 1) || !type[0]
+		       ? TN_DROP_FORGED_ERROR + 1
+		       : 0;
 }
 
 static __always_inline enum tn_verdict judge_error_to_router(struct pkt *p)

@@ -45,7 +45,7 @@ def test_flows_outlive_the_programs(lab):
     top, before = own_maps(lab, "blue")
     assert None not in before.values(), f"not pinned: {before}"
     assert own_maps(lab, "red")[1].items().isdisjoint(before.items()), "red and blue share maps"
-    flow = ["key", *["7"] * 40, "value", *["255"] * 3, *["0"] * 9]
+    flow = ["key", *["7"] * 56, "value", *["255"] * 3, *["0"] * 13]
     sh(["bpftool", "map", "update", "pinned", f"{top}/flows", *flow])
     renewed = lab.definitions()
     renewed["blue"].router["sources"] = "loose"
@@ -56,14 +56,14 @@ def test_flows_outlive_the_programs(lab):
     equal(used_flows(), {before["flows"], own_maps(lab, "red")[1]["flows"]}, "maps of flows")
     kept = {tuple(entry["key"]) for entry in
             json.loads(sh(["bpftool", "-j", "map", "dump", "pinned", f"{top}/flows"]).stdout)}
-    assert ("0x07",) * 40 in kept, "the flow is gone"
+    assert ("0x07",) * 56 in kept, "the flow is gone"
     os.unlink(f"{top}/fragments")
     lab.apply()
     now = own_maps(lab, "blue")[1]
     equal(now["flows"], before["flows"], "the map of flows")
     assert now["fragments"] not in (None, before["fragments"]), f"{now}, was {before}"
     equal(lab.apply(), ["nothing to be done"], "apply afterwards")
-    sh(["bpftool", "map", "delete", "pinned", f"{top}/flows", *flow[:41]])
+    sh(["bpftool", "map", "delete", "pinned", f"{top}/flows", *flow[:57]])
 
 
 @hook

@@ -78,11 +78,15 @@ def as_defined(lab, forwarding, more=()):
 @program
 @dual_stack
 def test_forwarding_is_fast(lab):
-    """The stack forwards nothing, once neighbours are known; a neighbour that is not is asked for."""
+    """The stack forwards nothing, once neighbours are known; until then it asks for them."""
     if lab.forwarding != "stack":
         equal(shown(lab), ("fast", "netfilter has no rules there"), "red")
     for ns in (lab.red, lab.blue):
         ns.ip("neigh flush all")
+    for source, address in ((lab.red1, BLUE1), (lab.blue1, RED1), (lab.plain, RED1),
+                            (lab.plain, BLUE1), (lab.red1, PLAIN), (lab.blue1, PLAIN),
+                            (lab.red1, BLUE1_V6), (lab.blue1, RED1_V6)):
+        ping(source, address)
     with forwarded(lab.red) as red, forwarded(lab.blue) as blue:
         traffic(lab)
         ping(lab.red1, BLUE1_V6)

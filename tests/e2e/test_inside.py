@@ -3,8 +3,8 @@
 import contextlib
 
 from case import equal, hook, once
-from lab import BLUE1, INSIDE
-from net import sh, veth
+from lab import BLUE1, SHARED_INDEX
+from net import Namespace, sh, veth
 from traffic import ping
 
 # What a router may have, each as lines of ip(8). Kernels have not all of them.
@@ -31,7 +31,7 @@ NAMED = {
     "l2tpeth0": ["l2tp add tunnel tunnel_id 1 peer_tunnel_id 1 encap udp local 10.0.0.1 "
                  "remote 10.0.0.9 udp_sport 5000 udp_dport 5000",
                  "l2tp add session tunnel_id 1 session_id 1 peer_session_id 1"],
-    "tun0": ["tuntap add tun0 mode tun"],
+    "raw0": ["tuntap add raw0 mode tun"],
     "wg0": ["link add wg0 type wireguard"],
 }
 REFUSED = {
@@ -42,6 +42,9 @@ REFUSED = {
 }
 # beside these: what they stand on
 MORE = {"br-p", "bo1", "port1"}
+# what every router of the lab has besides its shared interface; the tunnel has to be named
+ETHERNET = {"lan0", "lan1", "up0"}
+TUNNEL = {"tun0"}
 
 
 @contextlib.contextmanager
@@ -92,7 +95,7 @@ def test_inside_by_themselves(lab):
     with having(lab.blue, {**BY_THEMSELVES, **NAMED, **REFUSED}) as made:
         try:
             equal(warnings(lab, with_inside(lab)), [], "warnings")
-            equal(inside(lab) - MORE, {"lan0"} | made & set(BY_THEMSELVES), "inside interfaces")
+            equal(inside(lab) - MORE, ETHERNET | made & set(BY_THEMSELVES), "inside interfaces")
             ping(lab.red1, BLUE1)
             equal(lab.cli.lines("restore"), ["nothing to be done"], "restore")
         finally:
@@ -141,12 +144,13 @@ def test_inside_by_pattern(lab):
         equal((done.stdout, done.stderr), ("nothing to be done\n", ""), "restore again")
         # the shared interface is never one, nor loopback
         equal(warnings(lab, with_inside(lab, "*")), [], "warnings")
-        equal(inside(lab), {"lan0", "qr-1", "qg-1", "tap7", "tan7"}, "inside interfaces of *")
+        every = ETHERNET | TUNNEL | {"qr-1", "qg-1", "tap7", "tan7"}
+        equal(inside(lab), every, "inside interfaces of *")
         ping(lab.red1, BLUE1)
         # beside a pattern a name still has to be there
         said = lab.cli.fails("apply", "-f", lab.write(with_inside(lab, "*", "lan9")))
         assert "there is no interface lan9" in said, said
-        equal(inside(lab), {"lan0", "qr-1", "qg-1", "tap7", "tan7"}, "inside interfaces afterwards")
+        equal(inside(lab), every, "inside interfaces afterwards")
     finally:
         for name in ("qr-1", "tap7", "tan7"):
             sh(["ip", "-n", lab.blue.name, "link", "del", name], check=False)
@@ -156,41 +160,44 @@ def test_inside_by_pattern(lab):
 @once
 def test_inside_none(lab):
     """A router without any leads nowhere, which is said."""
-    lab.blue.ip(f"link set lan0 netns {lab.blue_lan.name} name away0")
+    bare = Namespace("bare")
     try:
-        with having(lab.blue, {"tun0": NAMED["tun0"]}):
-            said = warnings(lab, with_inside(lab))
-        assert len(said) == 1 and "there is no inside interface" in said[0], said
+        veth(bare, "shared0", lab.shared, "pbare", SHARED_INDEX)
+        lab.shared.ip("link set pbare master br0")
+        bare.ip("addr add 100.64.0.6/16 dev shared0", *NAMED["raw0"])
+        definitions = lab.definitions()
+        definitions["blue"].router = {"netns": bare.name, "shared": "shared0"}
+        said = warnings(lab, definitions, "--no-probe")
+        equal([line for line in said if "there is no inside interface" in line], said[:1], "said")
         equal(inside(lab), set(), "inside interfaces")
     finally:
-        lab.blue_lan.ip(f"link set away0 netns {lab.blue.name} name lan0")
-        lab.blue.ip("link set lan0 up", f"addr add {INSIDE}/24 dev lan0")
         lab.apply()
+        bare.remove()
 
 
 @hook
 def test_inside_without_ethernet(lab):
     """Nothing that looks at inside interfaces takes one without MAC addresses for another."""
-    definitions = with_inside(lab, "lan0", "tun0", forwarding="fast")
+    definitions = with_inside(lab, "lan0", "raw0", forwarding="fast")
     definitions["blue"].mappings.append(("10.8.0.2", "100.64.2.8", "vpn"))
-    lab.blue.ip(*NAMED["tun0"], "addr add 10.8.0.1/24 dev tun0", "link set tun0 up")
+    lab.blue.ip(*NAMED["raw0"], "addr add 10.8.0.1/24 dev raw0", "link set raw0 up")
     try:
         lab.apply(definitions)
-        equal(inside(lab), {"lan0", "tun0"}, "inside interfaces")
+        equal(inside(lab), {"lan0", "raw0"}, "inside interfaces")
         macs = {i["interface"]: i["mac"] for i in blue(lab)["interfaces"]}
-        equal((macs["tun0"], macs["lan0"]), (None, lab.blue.mac("lan0")), "MAC addresses")
+        equal((macs["raw0"], macs["lan0"]), (None, lab.blue.mac("lan0")), "MAC addresses")
         assert "no MAC address" in lab.cli.run("-v", "show").stdout
         found = {f["subject"]: f for f in lab.cli.json("check", "blue") if f["probe"] == "vm"}
         equal({s: f["result"] for s, f in found.items()},
               {"10.0.0.5": "ok", "10.8.0.2 (vpn)": "skipped"}, "VMs of check")
         assert "no ARP" in found["10.8.0.2 (vpn)"]["text"], found
         said = lab.cli.fails("trace", "blue/vpn", "red/db:80")
-        assert "tun0" in said and "monitor" in said, said
+        assert "raw0" in said and "monitor" in said, said
         lab.cli.run("doctor", "blue", code=None)
         ping(lab.red1, BLUE1)
         equal(lab.apply(definitions), ["nothing to be done"], "apply again")
     finally:
-        sh(["ip", "-n", lab.blue.name, "link", "del", "tun0"], check=False)
+        sh(["ip", "-n", lab.blue.name, "link", "del", "raw0"], check=False)
         lab.apply()
 
 

@@ -254,6 +254,7 @@ def test_offload_matrix(lab):
 
 TUNSETIFF, TAP, NO_PI, VNET_HDR = 0x400454ca, 0x2, 0x1000, 0x4000
 NEEDS_CSUM, NO_GSO, GSO_TCP4, GSO_UDP, GSO_TCP6, GSO_UDP_L4 = 1, 0, 1, 3, 4, 5
+GUEST_MAC = "52:54:00:00:00:09"
 GUEST, GUEST_V6, RED3, RED3_V6 = "10.0.5.5", "fd00:15::5", "100.64.1.8", "fd64::1:8"
 
 
@@ -263,7 +264,9 @@ def tap(lab):
     with lab.red.entered(), open("/dev/net/tun", "r+b", buffering=0) as guest:
         fcntl.ioctl(guest, TUNSETIFF, struct.pack("16sH22x", b"tap1", TAP | NO_PI | VNET_HDR))
         lab.red.ip("link set tap1 up", "addr add 10.0.5.1/24 dev tap1",
-                   "addr add fd00:15::1/64 dev tap1 nodad")
+                   "addr add fd00:15::1/64 dev tap1 nodad",     # and nobody answers for it
+                   *(f"neigh replace {address} lladdr {GUEST_MAC} dev tap1 nud permanent"
+                     for address in (GUEST, GUEST_V6)))
         definitions = lab.dual_definitions()
         definitions["red"].router["inside"] = "[lan0, tap1]"
         definitions["red"].mappings += [(GUEST, RED3, None), (GUEST_V6, RED3_V6, None)]
@@ -278,7 +281,7 @@ def left_to_device(lab, packet, gso, size):
     """The frame behind the header of virtio-net: its checksum is the pseudo-header's sum."""
     l4 = packet.payload
     l4.chksum = 0
-    frame = bytearray(bytes(Ether(src="52:54:00:00:00:09", dst=lab.red.mac("tap1")) / packet))
+    frame = bytearray(bytes(Ether(src=GUEST_MAC, dst=lab.red.mac("tap1")) / packet))
     start, at = len(frame) - len(l4), 16 if TCP in packet else 6
     pseudo = frame[start - (8 if IP in packet else 32):start] + struct.pack(
         "!II", len(l4), 6 if TCP in packet else 17)

@@ -249,7 +249,9 @@ def test_six_nd_probe(lab):
 @dual_stack
 def test_six_nd_refused(lab):
     """Solicitations from elsewhere, from ourselves, or that a router has forwarded."""
-    with counted(lab, blue__foreign_source=1, blue__spoofed_source=1):
+    refused = {f"{router}__{reason}": 1 for router in ("red", "blue")
+               for reason in ("foreign_source", "spoofed_source", "malformed")}
+    with counted(lab, **refused):   # they go to a group, so that red hears them, too
         got = answers(lab, asks(lab, BLUE1_V6, FIXED_V6), asks(lab, BLUE1_V6, BLUE1_V6),
                       asks(lab, BLUE1_V6, hops=254))
     equal([p.summary() for p in got], [], "answers")
