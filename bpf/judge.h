@@ -233,9 +233,9 @@ static __always_inline enum tn_verdict check_way_in(struct pkt *p)
 	return leads == LEADS_RIGHT || leads == LEADS_NOWHERE ? TN_GO_ON : TN_LEAVE_TO_TC;
 }
 
-/* The rewriting of what may come in. XDP leaves the rare kinds to tc. */
+/* The rewriting of what may come in; `own`: from the router. XDP leaves the rare kinds to tc. */
 static __always_inline enum tn_verdict translate_in(struct pkt *p, enum icmp_kind icmp,
-						    struct work *w)
+						    struct work *w, bool own)
 {
 	struct ends *e = &w->ends;
 	enum tn_verdict v;
@@ -258,7 +258,7 @@ static __always_inline enum tn_verdict translate_in(struct pkt *p, enum icmp_kin
 	v = check_way_in(p);
 	if (v != TN_GO_ON)
 		return v;
-	if (tn_forward_fast && !p->xdp && icmp == ICMP_OTHER)
+	if (tn_forward_fast && !p->xdp && !own && icmp == ICMP_OTHER)
 		forward_in(p);
 	return nat_rewrite(p, TN_DST, &e->fixed);
 }
@@ -406,7 +406,7 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin, boo
 	e->tenant = to->tenant;
 	e->flags = to->flags;
 	ends_know_peer(e, from);
-	v = limit(p, e, LIMIT_IN, translate_in(p, icmp, w));
+	v = limit(p, e, LIMIT_IN, translate_in(p, icmp, w, own));
 	if (v == TN_TRANSLATED && own)
 		v = deliver(p, w);
 	if (v == TN_TRANSLATED || v == TN_DELIVER)
