@@ -648,8 +648,6 @@ static __always_inline enum tn_verdict judge_out(struct pkt *p)
 	fault = pkt_parse(p, ethertype);
 	if (fault != PKT_SOUND)
 		return drop(p, fault);
-	if (!is_judged_whole(p))
-		return drop(p, TN_DROP_MALFORMED);
 	if (!w)
 		return drop(p, TN_DROP_INTERNAL);
 	e->fixed = w->said.src = pkt_copy(&p->src);
@@ -663,8 +661,11 @@ static __always_inline enum tn_verdict judge_out(struct pkt *p)
 	if (!p->v4 && addr_is_link_local(&e->fixed, false))
 		return judge_link_local_out(p, icmp, &e->peer);
 	mapping = lookup_fixed(&e->fixed);
+	/* what tell() has made of a frame may have a checksum within its quote that is left */
 	if (!mapping)
 		return judge_unmapped_out(p, icmp, w);
+	if (!is_judged_whole(p))
+		return drop(p, TN_DROP_MALFORMED);
 	return comes_from_elsewhere(p) ? drop(p, TN_DROP_WRONG_INGRESS)
 				       : judge_mapped_out(p, icmp, w, mapping);
 }

@@ -7,7 +7,7 @@ import json
 import socket
 
 from case import equal, eventually, hook, once
-from lab import (BLUE1, BLUE1_V6, FIXED, FIXED_V6, RED, RED_V6, SUBNET, SUBNET_V6, UNMAPPED,
+from lab import (BLUE1, BLUE1_V6, FIXED, FIXED_V6, OUTSIDE, OUTSIDE_V6, RED, RED_V6, SUBNET, SUBNET_V6, UNMAPPED,
                  UNMAPPED_V6)
 from net import veth
 from snapshot import machine, unchanged
@@ -16,8 +16,6 @@ from test_six import dual_stack
 from traffic import Watch, client, ping
 
 IP_RECVERR, IPV6_RECVERR = 11, 25
-UPLINK, OUTSIDE = "192.0.2.1", "192.0.2.9"
-UPLINK_V6, OUTSIDE_V6 = "2001:db8:9::1", "2001:db8:9::9"
 UNREACHABLE = [f"unreachable {SUBNET}", f"unreachable {SUBNET_V6}"]
 LAST = "metric 4294967295 proto 116"
 
@@ -35,23 +33,6 @@ def found_again(lab, how):
                        f"route add {SUBNET_V6} dev shared0 metric 256"),
              "deleted": (f"addr add {RED_V6}/64 dev shared0 nodad",)}
     lab.red.ip(*lines[how])
-
-
-@contextlib.contextmanager
-def uplink(lab):
-    """Red has another interface, and its default routes there; gives the host behind it."""
-    outside = lab._add("outside")
-    try:
-        outside.sysctl(ipv6__conf__all__disable_ipv6=0)
-        veth(lab.red, "up0", outside, "eth0")
-        lab.red.ip(f"addr add {UPLINK}/24 dev up0", f"addr add {UPLINK_V6}/64 dev up0 nodad",
-                   f"route add default via {OUTSIDE}", f"route add default via {OUTSIDE_V6}")
-        outside.ip(f"addr add {OUTSIDE}/24 dev eth0", f"addr add {OUTSIDE_V6}/64 dev eth0 nodad",
-                   f"route add default via {UPLINK}", f"route add default via {UPLINK_V6}")
-        yield outside
-    finally:
-        lab.red.ip("link del up0")
-        lab.ns.pop("outside").remove()
 
 
 def told(vm, address):
@@ -81,24 +62,23 @@ def to_shared_network(frame):
     return to if any(to in ipaddress.ip_network(net) for net in (SUBNET, SUBNET_V6)) else None
 
 
-def told_and_nothing_leaves(lab, outside, what):
+def told_and_nothing_leaves(lab, what):
     """To whom it sends is mapped or not, in both families."""
-    with Watch(outside, "eth0") as watch:
+    with Watch(lab.outside, "eth0") as watch:
         for address in (BLUE1, BLUE1_V6, UNMAPPED, UNMAPPED_V6):
             eventually(lambda a=address: told(lab.red1, a))
-        # what they sent before has arrived, if it came that way
-        for address in (OUTSIDE, OUTSIDE_V6):
-            eventually(lambda a=address: ping(lab.red1, a), 5)
+        for address in (OUTSIDE, OUTSIDE_V6):   # what was sent before has arrived, if it came
+            eventually(lambda a=address: ping(lab.red, a), 5)
     leaks = [str(to) for to in map(to_shared_network, watch.frames) if to]
     equal(leaks, [], f"on the uplink, {what}")
 
 
-def lose(lab, outside, definitions, ways):
+def lose(lab, definitions, ways):
     """Each of these ways, with these definitions in force."""
     for how in ways:
         lab.red.ip(*LOST[how])
         try:
-            told_and_nothing_leaves(lab, outside, how)
+            told_and_nothing_leaves(lab, how)
             equal(routes(lab.red), UNREACHABLE, how)
         finally:
             found_again(lab, how)
@@ -109,25 +89,22 @@ def lose(lab, outside, definitions, ways):
 @dual_stack
 def test_shared_network_is_lost(lab):
     """Its interface is down, or the route is gone; and afterwards all is as before."""
-    with uplink(lab) as outside:
-        lose(lab, outside, lab.dual_definitions(), ("down", "route"))
-        for address in (BLUE1, BLUE1_V6):
-            eventually(lambda a=address: ping(lab.red1, a))
+    lose(lab, lab.dual_definitions(), ("down", "route"))
+    for address in (BLUE1, BLUE1_V6):
+        eventually(lambda a=address: ping(lab.red1, a))
 
 
 @once
 @dual_stack
 def test_shared_network_is_lost_however_it_is_forwarded(lab):
     """Past the stack or through it, without a mapping of IPv6, and with the interface deleted."""
-    with uplink(lab) as outside:
-        for forwarding in ("fast", "stack"):
-            defs = lab.dual_definitions()
-            # strict, the program has no way back to compare with when its interface is deleted
-            defs["red"].router.update(sources="loose", forwarding=forwarding)
-            if forwarding == "stack":
-                defs["red"].mappings = [m for m in defs["red"].mappings if ":" not in m[0]]
-            lab.apply(defs)
-            lose(lab, outside, defs, LOST)
+    for forwarding, sources in (("fast", "strict"), ("stack", "loose"), ("stack", "strict")):
+        defs = lab.dual_definitions()
+        defs["red"].router.update(sources=sources, forwarding=forwarding)
+        if forwarding == "stack":
+            defs["red"].mappings = [m for m in defs["red"].mappings if ":" not in m[0]]
+        lab.apply(defs)
+        lose(lab, defs, LOST)
     lab.apply(lab.dual_definitions())
 
 
