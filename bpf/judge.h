@@ -802,11 +802,8 @@ static __always_inline enum tn_verdict judge_inside(struct pkt *p, __u32 pkt_typ
 	p->told = true;
 	if (in_shared_subnets(&e->fixed))
 		return drop(p, TN_DROP_SPOOFED_SOURCE);
-	if (!p->v4 && fault == PKT_SOUND && icmp_kind(p) == ICMP_ND) {
-		v = nd_inside(p, w);
-		if (v != TN_GO_ON)
-			return v;
-	}
+	if (!p->v4 && fault == PKT_SOUND && icmp_kind(p) == ICMP_ND)
+		return nd_inside(p, w);
 	if (pkt_type != PACKET_HOST || !in_shared_subnets(&e->peer))
 		return TN_PASS;
 	if (fault != PKT_SOUND)

@@ -390,22 +390,35 @@ static __always_inline enum tn_verdict nd_in(struct pkt *p)
 }
 
 /*
- * The same from inside, where the addresses are the tenant's own. TN_GO_ON: it is to be forwarded,
- * and judged as whatever is.
+ * Whether what goes to w->ends.peer is for the shared network, and not for this router. Global,
+ * because there is little room on the stack.
+ */
+__noinline int tn_nd_leaves(void)
+{
+	struct work *w = work_get();
+	const struct tn_shared *ours;
+
+	if (!w || !in_shared_subnets(&w->ends.peer))
+		return 0;
+	ours = lookup_ours(&w->ends.peer);
+	return !(ours && ours->flags & TN_SHARED_OWN);
+}
+
+/*
+ * The same from inside, where the addresses are the tenant's own. It is of the link (RFC 4861), but
+ * the kernel would forward it, with whatever source: what is for the shared network is dropped.
  */
 static __always_inline enum tn_verdict nd_inside(struct pkt *p, const struct work *w)
 {
-	struct tn_addr src = w->ends.fixed, dst = w->ends.peer;
-	const struct tn_shared *ours;
+	struct tn_addr src = w->ends.fixed;
 	enum tn_verdict v;
 
-	if (!addr_is_unspecified(&src, false)) {
-		v = resolve_sender(p, ((struct __sk_buff *)p->ctx)->ifindex, &src);
-		if (v != TN_GO_ON)
-			return v;
-	}
-	ours = lookup_ours(&dst);
-	return ours && ours->flags & TN_SHARED_OWN ? TN_PASS : TN_GO_ON;
+	if (tn_nd_leaves())
+		return drop(p, TN_DROP_MALFORMED);
+	if (addr_is_unspecified(&src, false))
+		return TN_PASS;
+	v = resolve_sender(p, ((struct __sk_buff *)p->ctx)->ifindex, &src);
+	return v == TN_GO_ON ? TN_PASS : v;
 }
 
 /* A solicitation of this router itself for one of its own mapped addresses, as in arp_out(). */

@@ -112,6 +112,13 @@ static __always_inline __sum16 ipv4_checksum(const struct iphdr *ip)
 	return ~csum_fold16((__u64)w[0] + w[1] + w[2] + w[3] + w[4]);
 }
 
+static __always_inline bool has_own_address(bool v4)
+{
+	const volatile struct tn_addr *own = &tn_own[v4 ? 0 : 1];
+
+	return own->w[0] | own->w[1] | own->w[2] | own->w[3];
+}
+
 /* Back to where the frame came from. */
 static __always_inline bool tell_turn_round(struct __sk_buff *skb, struct ethhdr *eth, __be16 proto)
 {
@@ -175,7 +182,6 @@ static __always_inline bool tell_v6(struct __sk_buff *skb, struct telling *t,
 __noinline int tn_unreachable(struct __sk_buff *skb, __u32 len, __u32 l4, __u32 proto, __u32 v4)
 {
 	const struct told told = { .len = len, .l4 = l4, .proto = proto & 0xff, .v4 = v4 };
-	struct tn_addr own = own_address(v4);
 	struct buckets *b = buckets_get();
 	struct work *w = work_get();
 	struct telling *t;
@@ -183,7 +189,7 @@ __noinline int tn_unreachable(struct __sk_buff *skb, __u32 len, __u32 l4, __u32 
 	__s64 sum;
 
 	t = bpf_map_lookup_elem(&tellings, &zero);
-	if (!w || !b || !t || addr_is_unset(&own) ||
+	if (!w || !b || !t || !has_own_address(v4) ||
 	    !bucket_take(&b->tell, bpf_ktime_get_ns(), NS_PER_S / TELL_RATE,
 			 TELL_BURST * NS_PER_S / TELL_RATE))
 		return 0;

@@ -94,7 +94,8 @@ int tn_tc_inside_in(struct __sk_buff *skb)
 	struct pkt p;
 	int action;
 
-	if (pkt_is_of_vlan(skb))
+	/* or it is the kernel's copy for itself, as above */
+	if (pkt_is_of_vlan(skb) || skb->pkt_type == PACKET_LOOPBACK)
 		return TC_ACT_UNSPEC;
 	if (is_raw(skb->ifindex) ? !pkt_add_mac(skb) : !pkt_mend_mac_inside(skb)) {
 		pkt_init_skb(&p, skb, TN_PROGRAM_TC_INSIDE_IN);

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The shared network is not there: VMs are told so, and nothing leaves by the default route."""
-import contextlib
 import errno
 import ipaddress
 import json
@@ -9,7 +8,6 @@ import socket
 from case import equal, eventually, hook, once
 from lab import (BLUE1, BLUE1_V6, FIXED, FIXED_V6, OUTSIDE, OUTSIDE_V6, RED, RED_V6, SUBNET, SUBNET_V6, UNMAPPED,
                  UNMAPPED_V6)
-from net import veth
 from snapshot import machine, unchanged
 from test_join import routes
 from test_six import dual_stack

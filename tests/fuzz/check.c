@@ -512,9 +512,9 @@ static void check_reason(struct trial *t)
 	     (in->ingress == FROM_INSIDE && known_fixed(&t->before.src))))
 		complain(t, "dropped what came by the right interface as if by a wrong one");
 	if (why == TN_DROP_WRONG_EGRESS &&
-	    (in->program == INSIDE_IN ? may_lead_out(in)
-				      : in->program != TC_IN ||
-						(may_lead_inside(in) && !is_own_hairpin(t))))
+	    (in->program == INSIDE_IN
+		     ? may_lead_out(in)
+		     : in->program != TC_IN || (may_lead_inside(in) && !is_own_hairpin(t))))
 		complain(t, "dropped what leads to the right interface as if to a wrong one");
 	if (why == TN_DROP_UNRESOLVED && !in->spent)
 		complain(t, "dropped as if there were too many neighbours");
@@ -536,7 +536,8 @@ static void check_egress(struct trial *t, const struct native_in *in, const stru
 		complain(t, "sent to the shared network, where no way leads");
 	if (forwarded && (in->program == TC_IN || in->program == XDP_IN) &&
 	    out.egress != IF_SHARED &&
-	    (!may_lead_inside(in) || out.egress != (in->to_vms == WAY_ASIDE ? IF_ASIDE : IF_INSIDE)))
+	    (!may_lead_inside(in) ||
+	     out.egress != (in->to_vms == WAY_ASIDE ? IF_ASIDE : IF_INSIDE)))
 		complain(t, "sent inside, where no way leads");
 }
 
@@ -558,11 +559,11 @@ static bool is_to_be_told(const struct trial *t)
 {
 	const struct view *v = &t->before;
 	const uint8_t *icmp = v->frame.bytes + v->frame.l4;
-	bool error = v->v4 ? v->proto == IPPROTO_ICMP && (icmp[0] == 3 || icmp[0] == 4 ||
-							  icmp[0] == 5 || icmp[0] == 11 ||
-							  icmp[0] == 12)
-			   : v->proto == IPPROTO_ICMPV6 &&
-				     (icmp[0] < 128 || (icmp[0] >= 133 && icmp[0] <= 137));
+	bool error =
+		v->v4 ? v->proto == IPPROTO_ICMP && (icmp[0] == 3 || icmp[0] == 4 || icmp[0] == 5 ||
+						     icmp[0] == 11 || icmp[0] == 12)
+		      : v->proto == IPPROTO_ICMPV6 &&
+				(icmp[0] < 128 || (icmp[0] >= 133 && icmp[0] <= 137));
 	const struct known *from = known_shared(&v->src);
 
 	return !t->in->spent && !v->later && !error && is_single_host(v, &v->src) &&
@@ -796,7 +797,8 @@ static bool is_error_on_the_way(const struct view *v)
 	return v->quote && !fixture_in_subnets(&v->src) && known_fixed(&v->quote_dst);
 }
 
-/* Who leaves by the shared interface: VMs from inside, the router itself, what it has turned round. */
+/* Who leaves by the shared interface: VMs from inside, the router itself, what it has turned round.
+ */
 static void check_ingress(struct trial *t, const struct known *from)
 {
 	const struct view *b = &t->before;
@@ -951,8 +953,8 @@ static void check_held_out(struct trial *t)
 		return;
 	if (more.egress != IF_INSIDE || !more.into || t->r->mark || more.priority)
 		complain(t, "did not take in once more what was held");
-	if (memcmp(in, out + ETH_ALEN, ETH_ALEN) != 0 || memcmp(in + ETH_ALEN, out, ETH_ALEN) != 0 ||
-	    t->in->len != t->r->out.len ||
+	if (memcmp(in, out + ETH_ALEN, ETH_ALEN) != 0 ||
+	    memcmp(in + ETH_ALEN, out, ETH_ALEN) != 0 || t->in->len != t->r->out.len ||
 	    memcmp(in + 2 * ETH_ALEN, out + 2 * ETH_ALEN, t->in->len - 2 * ETH_ALEN) != 0)
 		complain(t, "changed what was held");
 }

@@ -24,7 +24,7 @@ enum way {
 	WAY_UNKNOWN, /* it has to be asked for */
 	WAY_OTHER,   /* a VM has another one than that of the frame */
 	WAY_ASIDE,   /* by another inside interface */
-	WAY_BACK,    /* by the interface on this side: for VMs the shared one, else the inside one */
+	WAY_BACK, /* by the interface on this side: for VMs the shared one, else the inside one */
 	WAY_UPLINK,
 	WAY_TUNNEL,   /* which the route names itself */
 	WAY_NOWHERE,  /* no route, or one that refuses */

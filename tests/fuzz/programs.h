@@ -46,7 +46,8 @@ extern struct tn_watch watch;
 
 /* What bpf_cast_to_kern_ctx() gives: of a namespace whose routes never change. */
 void *programs_kernel_xdp(bool in_pieces);
-/* What the kernel has of an skb; in bytes from its data on: one MAC header can lie in front of it. */
+/* What the kernel has of an skb; in bytes from its data on: one MAC header can lie in front of it.
+ */
 struct programs_skb {
 	int mac, network;
 	bool left; /* its checksum, to the device: */

@@ -178,9 +178,9 @@ static uint32_t attached_to(enum program program)
 /* By which it came, of those that leave: on arrival, where it is. */
 static uint32_t came_by(const struct native_in *in)
 {
-	static const uint32_t by[] = { [FROM_INSIDE] = IF_INSIDE,
-				       [FROM_SHARED] = IF_SHARED,
-				       [FROM_UPLINK] = IF_UPLINK };
+	static const uint32_t by[] = {
+		[FROM_INSIDE] = IF_INSIDE, [FROM_SHARED] = IF_SHARED, [FROM_UPLINK] = IF_UPLINK
+	};
 
 	return in->program == TC_OUT ? by[in->ingress] : attached_to(in->program);
 }
