@@ -223,6 +223,8 @@ class Lab:
 
     def spare_router(self, name="spare"):
         """A router to be destroyed by a test; there is nobody behind it."""
+        # of the one before, whose namespace may be held
+        sh(["ip", "-n", self.uplink.name, "link", "del", "pspare"], check=False)
         spare = Namespace(name)
         veth(spare, "shared0", self.shared, "pspare", SHARED_INDEX)
         for device in LANS:

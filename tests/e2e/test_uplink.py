@@ -8,6 +8,7 @@ Rules of routing come last: a namespace that had one is another one for the prog
 """
 import contextlib
 import itertools
+import time
 
 from scapy.all import (ARP, ICMP, IP, UDP, Ether, ICMPv6ND_NS, ICMPv6TimeExceeded, IPerror, IPv6,
                        UDPerror)
@@ -157,6 +158,7 @@ def upset(lab, name, lines, back):
     ns = lab.ns[name]
     for line in lines:
         ns.run("ip", *line.split())
+    time.sleep(0.2)     # what programs know of the kernel's routes holds for a tenth of a second
     try:
         yield
     finally:
