@@ -223,7 +223,8 @@ static __always_inline bool nd_load(struct pkt *p, struct nd *nd)
 {
 	__u8 limit;
 
-	return pkt_load(p, ETH_HLEN + offsetof(struct ipv6hdr, hop_limit), &limit, sizeof(limit)) &&
+	return p->l4_len >= offsetof(struct nd, option) &&
+	       pkt_load(p, ETH_HLEN + offsetof(struct ipv6hdr, hop_limit), &limit, sizeof(limit)) &&
 	       limit == ND_HOP_LIMIT && pkt_load(p, p->l4, nd, offsetof(struct nd, option));
 }
 
