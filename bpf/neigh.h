@@ -3,6 +3,8 @@
 #ifndef TN_BPF_NEIGH_H
 #define TN_BPF_NEIGH_H
 
+#include <linux/if_packet.h>
+
 #include "resolve.h"
 
 /* ARP over Ethernet for IPv4 (RFC 826); <linux/if_arp.h> cannot be had without a libc. */
@@ -324,9 +326,10 @@ static __always_inline bool nd_is_false_claim(struct pkt *p, struct neigh_room *
 /* What is for the kernel: to the link, or to an address of this router itself. */
 static __always_inline enum tn_verdict nd_to_kernel(struct pkt *p, const struct tn_addr *dst)
 {
+	bool group = ((struct __sk_buff *)p->ctx)->pkt_type != PACKET_HOST;
 	const struct tn_shared *ours;
 
-	if (addr_is_multicast(dst, false) || addr_is_link_local(dst, false))
+	if ((group && addr_is_multicast(dst, false)) || addr_is_link_local(dst, false))
 		return TN_PASS;
 	ours = lookup_ours(dst);
 	if (ours && ours->flags & TN_SHARED_OWN)

@@ -10,15 +10,20 @@ makes of the frames that came through nftables. An entry is of one of four kinds
     hides     what depends on time or chance is taken out of both frames before they are compared
 """
 import ipaddress
+import struct
 from collections import namedtuple
 
-from generate import (FIXED, GROUPS, HOSTS, MAC_INSIDE, MAC_OTHER, MAC_VM, OWN, SHARED, TO_FIXED,
-                      TO_SHARED, packed)
-from wire import (AH, DCCP, ETH, Fault, ICMP_V6, Packet, TIMESTAMP, UDPLITE, V4, checksum,
-                  never_zero, put, replace, resum_icmp, total, word)
+from generate import (BEHIND_UPLINK, FIXED, GROUPS, HOSTS, MAC_INSIDE, MAC_OTHER, MAC_VM, OWN,
+                      SHARED, TO_FIXED, TO_SHARED, UPLINK, packed)
+from wire import (AH, DCCP, ETH, Fault, ICMP, ICMP_V6, Packet, TCP, TIMESTAMP, UDP, UDPLITE, V4, V6,
+                  checksum, never_zero, pseudo, put, replace, resum_icmp, total, word)
 
 SUBNETS = [ipaddress.ip_network(n) for n in ("100.64.0.0/16", "fd64::/64")]
 INSIDE = [ipaddress.ip_network(n) for n in ("10.0.0.0/24", "fd00:10::/64")]
+# RFC 792, 950, 8335, 4443 and 4620
+ICMP_REPLIES = (0, 14, 16, 18, 43, 129, 140, 161)
+ROUTER = OWN[4] + UPLINK[4]
+ASTRAY = {v: packed(*BEHIND_UPLINK[v]) for v in (4, 6)}
 BROADCAST = packed(*(a for a in GROUPS[4] if not a.startswith("224.")))
 
 Entry = namedtuple("Entry", "name kind reason does why")
@@ -56,9 +61,13 @@ def entry(name, kind, why, reason=None):
 
 
 class Sight:
-    """A case as the rules see it: its packet, or the fault for which it cannot be believed."""
+    """
+    A case as the rules see it: its packet, or the fault for which it cannot be believed; `astray`:
+    the routes to some lead to the uplink.
+    """
 
-    def __init__(self, case):
+    def __init__(self, case, astray=False):
+        self.astray = astray
         self.case, self.way, self.version = case, case.way, case.version
         self.packet, self.fault = None, None
         packet = Packet.__new__(Packet)
@@ -110,6 +119,25 @@ def to_groups(see):
     return bool(see.to_many and (is_group(p.dst) or p.dst in BROADCAST[:2]))
 
 
+@entry("error to everybody", "enters", "nobody sends an error about what was sent to many (RFC "
+       "1122, 3.2.2), but a kernel might believe one", "forged-error")
+def error_to_groups(see):
+    return see.inward and see.packet and to_groups(see) and see.packet.icmp() == "error"
+
+
+@entry("redirect to everybody", "enters", "as an error", "icmp-redirect")
+def redirect_to_groups(see):
+    return see.inward and see.packet and to_groups(see) and see.packet.icmp() == "redirect"
+
+
+@entry("foreign source to everybody", "enters", "what the router would answer is from the shared "
+       "network", "foreign-source")
+def foreign_to_groups(see):
+    p = see.packet
+    return bool(see.inward and p and to_groups(see) and p.protocol in (ICMP, ICMP_V6, TCP, UDP)
+                and not shared(p.src) and any(p.src))
+
+
 def arriving(see):
     return see.inward and see.packet and not to_groups(see)
 
@@ -118,6 +146,33 @@ def ours(see):
     """A mapped address of this router, or its own on the shared network."""
     p = see.packet
     return p.dst == OWN[p.version][0] or p.dst in SHARED[p.version] and not see.to_many
+
+
+def discovery(see):
+    return bool(see.packet and see.packet.icmp() == "nd")
+
+
+@entry("discovery of a foreign source", "enters", "neighbour discovery is of the link: nobody from "
+       "elsewhere sends it", "foreign-source")
+def discovery_foreign(see):
+    p = see.packet
+    return see.inward and discovery(see) and not shared(p.src) and any(p.src) \
+        and p.src[:2] != b"\xfe\x80"
+
+
+@entry("discovery from afar", "enters", "neighbour discovery is of the link, which its hop limit "
+       "proves, and whole; nftables forwards it", "malformed")
+def discovery_forwarded(see):
+    p = see.packet
+    return see.inward and discovery(see) and p.data[p.l4] in (135, 136) \
+        and (p.ttl != 255 or p.l4_len < 24 or p.data[p.l4 + 1] != 0)
+
+
+@entry("discovery to a VM", "enters", "neighbour discovery is of the link: none is for a VM, to which "
+       "nftables forwards it", "unmapped")
+def discovery_to_vm(see):
+    p = see.packet
+    return see.inward and discovery(see) and p.data[p.l4] != 137 and p.dst in SHARED[6]
 
 
 @entry("unmapped", "enters", "nftables lets the router forward what it does not translate, back "
@@ -166,6 +221,18 @@ def redirect(see):
     return translated(see) and see.packet.icmp() == "redirect"
 
 
+def leads_astray(see):
+    """To a VM behind the uplink."""
+    return see.astray and translated(see) \
+        and TO_FIXED[see.version][see.packet.dst] in ASTRAY[see.version]
+
+
+@entry("wrong-egress of an error", "enters", "nftables translates whatever the routes say; what is "
+       "for a VM leaves by an inside interface, or not at all", "wrong-egress")
+def wrong_egress_error(see):
+    return leads_astray(see) and see.packet.icmp() == "error"
+
+
 def quotes_nothing(packet):
     try:
         packet.quote()
@@ -198,18 +265,58 @@ def fragment(see):
     return talks(see) and p.rest and (p.overwrites() or not known(p.src))
 
 
+@entry("wrong-egress", "enters", "nftables translates whatever the routes say: what is for a VM "
+       "would leave by the uplink, with its private address")
+def wrong_egress(see):
+    return leads_astray(see)
+
+
+def told(see):
+    """The frame by which the sender hears that there is no way; None: he is not to hear of it."""
+    p = see.packet
+    if p.rest or p.icmp() or not is_one_host(p.src) or is_group(p.dst):
+        return None
+    quote = p.data[p.at:p.end][:128]
+    own, to, macs = OWN[p.version][0], p.src, see.sender + see.mac
+    if p.version == 4:
+        icmp = struct.pack("!BBHI", 3, 1, 0, 0) + quote
+        icmp = put(icmp, 2, checksum(icmp))
+        header = struct.pack("!BBHHHBBH", 0x45, 0xc0, 20 + len(icmp), 0, 0, 64, ICMP, 0) + own + to
+        return macs + struct.pack("!H", V4) + put(header, 10, checksum(header)) + icmp
+    icmp = struct.pack("!BBHI", 1, 0, 0, 0) + quote
+    icmp = put(icmp, 2, checksum(pseudo(own, to, ICMP_V6, len(icmp)) + icmp))
+    return macs + struct.pack("!HIHBB", V6, 6 << 28, len(icmp), ICMP_V6, 64) + own + to + icmp
+
+
+def is_one_host(address):
+    if len(address) == 4:
+        return address[0] not in (0, 127) and address[0] < 224
+    return address[0] != 0xff and address not in (bytes(16), bytes(15) + b"\1")
+
+
 # ------------------------------------------------------------------ entering from a VM
 
-def sending(see):
+def speaking(see):
     """Only what the kernel is going to take for a packet is judged."""
-    return see.way == "out" and not see.for_others and not see.to_many and \
-        see.ends and see.fault != "bad-checksum"
+    return see.way == "out" and not see.for_others and see.ends and see.fault != "bad-checksum"
+
+
+def sending(see):
+    """And what it may forward."""
+    return speaking(see) and not see.to_many
 
 
 @entry("spoofed shared source", "enters", "nftables asks no VM who it is: none sends as a shared "
        "address, not even as its own", "spoofed-source")
 def spoofed_shared(see):
-    return sending(see) and shared(see.ends[0])
+    return speaking(see) and shared(see.ends[0])
+
+
+@entry("discovery of a VM", "enters", "neighbour discovery is of the link: none goes to the shared "
+       "network, where nftables forwards it", "malformed")
+def discovery_vm(see):
+    return speaking(see) and discovery(see) and not shared(see.ends[0]) and shared(see.ends[1]) \
+        and see.packet.dst != OWN[6][0]
 
 
 def to_shared(see):
@@ -238,7 +345,13 @@ def spoofed_vm(see):
         return False
     src = see.packet.src
     neighbour = within(src, INSIDE) and src not in (*OWN[see.version], *BROADCAST)
-    return not neighbour or see.sender != MAC_VM
+    return not neighbour or see.sender != MAC_VM or see.astray and src in ASTRAY[see.version]
+
+
+@entry("wrong-egress of a VM", "enters", "nftables lets out what the routes lead past the shared "
+       "interface, by the uplink and as it is", "wrong-egress")
+def wrong_egress_vm(see):
+    return see.astray and to_shared(see) and see.packet.dst in ASTRAY[see.version]
 
 
 def hairpin(see):
@@ -328,6 +441,44 @@ class Leaving:
         return self.packet.quote()
 
 
+def of_uplink(leaving):
+    """Forwarded from there."""
+    sent = leaving.see.packet
+    return leaving.see.way == "up" and not (leaving.own and sent and
+                                            sent.src != OWN[leaving.version][0])
+
+
+@entry("malformed of the uplink", "leaves", "as from a VM, but by who forwards it", "malformed")
+def uplink_malformed(leaving):
+    return of_uplink(leaving) and "malformed" in (leaving.fault, leaving.see.fault)
+
+
+@entry("source-route of the uplink", "leaves", "as from a VM", "source-route")
+def uplink_source_route(leaving):
+    return of_uplink(leaving) and leaving.fault == "source-route"
+
+
+@entry("record-route of the uplink", "leaves", "as from a VM", "record-route")
+def uplink_record_route(leaving):
+    return of_uplink(leaving) and leaving.fault == "record-route"
+
+
+@entry("wrong-ingress", "leaves", "nftables translates by the source alone: whoever is outside sends "
+       "as a VM, or as the router")
+def wrong_ingress(leaving):
+    p = leaving.packet
+    return bool(of_uplink(leaving) and p
+                and (leaving.mapped and leaving.see.packet
+                     and leaving.see.packet.src == leaving.src
+                     or leaving.own or p.icmp() == "error" and not shared(p.src)))
+
+
+@entry("untranslated of the uplink", "leaves", "as of a VM; nobody out there is asked for an error "
+       "either", "untranslated")
+def uplink_untranslated(leaving):
+    return of_uplink(leaving) and leaving.packet
+
+
 @entry("untranslated", "leaves", "nftables lets out what it does not translate: the shared network "
        "would see a private source")
 def untranslated(leaving):
@@ -389,6 +540,14 @@ def leaving_about_a_stranger(leaving):
     quote = leaving.error()
     return bool(quote and shared(quote.src) and not known(quote.src)
                 and quote.dst in FIXED[leaving.version])
+
+
+@entry("leaving answer to a stranger", "leaves", "nobody has asked: only a rule could have accepted "
+       "what the VM says it answers", "not-accepted")
+def leaving_answer(leaving):
+    p = leaving.packet
+    return bool(leaving.mapped and p and not p.rest and not known(p.dst)
+                and p.protocol in (ICMP, ICMP_V6) and p.data[p.l4] in ICMP_REPLIES)
 
 
 @entry("leaving fragment", "leaves", "as on the way in: what the router itself takes apart is whole "
@@ -553,6 +712,9 @@ def error_about_hairpin(see, frame):
     if hairpin(see) and frame.end == "out" and packet and packet.icmp() == "error" \
             and packet.src == OWN[see.version][1]:
         frame.set(packet, "src", OWN[see.version][0])
+        quote = packet.quote()      # translated, and back again
+        if quote.sum_at() is not None:
+            frame.loose[quote.sum_at()] = never_zero(quote.protocol)
 
 
 @entry("DCCP", "changes", "nftables does not know that the checksum of DCCP covers the addresses")
@@ -613,7 +775,7 @@ def zero_sums(see, frame):
 
 @entry("identification", "hides", "the kernel numbers its own IPv4 packets by chance")
 def identification(data, less):
-    if word(data, 12) != V4 or data[ETH + 12:ETH + 16] not in OWN[4]:
+    if word(data, 12) != V4 or data[ETH + 12:ETH + 16] not in ROUTER:
         return less
     assert Packet(data, quoted=True).sums()["IP header"], "the router has made a wrong checksum"
     return put(put(less, ETH + 4, 0), ETH + 10, 0)
@@ -637,7 +799,7 @@ def time_of_day(data, less):
     packet = Packet(data, quoted=True)      # whatever else may be wrong with its options
     quote = packet.quote() if packet.icmp() == "error" and not quotes_nothing(packet) else None
     less = without_stamps(less, packet)
-    if not quote or packet.src not in OWN[4]:
+    if not quote or packet.src not in ROUTER:
         return less
     quiet = without_stamps(less, quote)
     if quiet != less:

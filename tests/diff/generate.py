@@ -25,6 +25,7 @@ MAPPINGS = {4: [("10.0.0.5", "100.64.1.5"), ("10.0.0.6", "100.64.1.6"),
                 ("fd00:10::7", "fd64::ffaa:1:7")]}
 ROUTER_SHARED = {4: "100.64.0.2", 6: "fd64::2"}
 ROUTER_INSIDE = {4: "10.0.0.1", 6: "fd00:10::1"}
+ROUTER_UPLINK = {4: "203.0.113.1", 6: "2001:db8:113::1"}
 # a plain host, a VM of another tenant, and another host
 HOSTS = {4: ["100.64.0.250", "100.64.2.5", "100.64.77.7"],
          6: ["fd64::250", "fd64::2:5", "fd64::77:7"]}
@@ -40,6 +41,7 @@ SHARED = {v: packed(*(m[1] for m in MAPPINGS[v])) for v in (4, 6)}
 TO_FIXED = {v: dict(zip(SHARED[v], FIXED[v])) for v in (4, 6)}
 TO_SHARED = {v: dict(zip(FIXED[v], SHARED[v])) for v in (4, 6)}
 OWN = {v: packed(ROUTER_SHARED[v], ROUTER_INSIDE[v]) for v in (4, 6)}
+UPLINK = {v: packed(ROUTER_UPLINK[v]) for v in (4, 6)}
 _HOSTS = {v: packed(*HOSTS[v]) for v in (4, 6)}
 _FOREIGN = {v: packed(*FOREIGN[v]) for v in (4, 6)}
 _GROUPS = {v: packed(*GROUPS[v]) for v in (4, 6)}
@@ -52,6 +54,8 @@ MAC_OUTSIDE = bytes.fromhex("020064400099")
 MAC_SHARED = bytes.fromhex("020064400001")
 MAC_INSIDE = bytes.fromhex("020010000001")
 MAC_VM = bytes.fromhex("020010000005")
+MAC_UPLINK = bytes.fromhex("0200c6330001")      # the router's there, and who is behind it
+MAC_PROVIDER = bytes.fromhex("0200c63300fe")
 MAC_OTHER = bytes.fromhex("0200aabbccdd")
 
 # where the field is that a sum can be steered with: the urgent pointer, a port, an identifier
@@ -59,12 +63,27 @@ STEERED = {TCP: 18, UDP: 0, UDPLITE: 0, DCCP: 0, ICMP_V6: 4}
 SENTINEL = b"tenantnat-sentinel:"
 
 
+# of a stretch whose routes lead there: the last VM and the last host are behind the uplink
+BEHIND_UPLINK = {v: [MAPPINGS[v][2][0], HOSTS[v][2]] for v in (4, 6)}
+
+
 class Case:
-    """One frame to be sent to the router: `way` "in" from the shared network, "out" from a VM."""
+    """
+    One frame to be sent to the router: `way` "in" from the shared network, "out" from a VM, "up"
+    from the uplink, where it is otherwise as one of the two others.
+    """
 
     def __init__(self, number, way, version, frame, notes):
         self.number, self.way, self.version = number, way, version
         self.frame, self.notes = frame, notes
+
+    def from_uplink(self):
+        """The same packet by the router's uplink."""
+        mac = self.frame[:6]
+        if mac in (MAC_SHARED, MAC_INSIDE):
+            mac = MAC_UPLINK
+        return Case(self.number, "up", self.version, mac + MAC_PROVIDER + self.frame[12:],
+                    f"{self.notes or 'nothing odd'}, as if {self.way}")
 
 
 class Maker:
@@ -436,7 +455,79 @@ class Maker:
             packet = put(put(packet, 10, 0), 10, checksum(put(packet, 10, 0)[:20]))
         return packet
 
+    # what is too rare by chance
+
+    def to_everybody(self, version):
+        """A datagram from afar, or an error by which no kernel goes, not even nftables' one."""
+        src, dst = self.r.choice(_HOSTS[version]), _GROUPS[version][0]
+        if self.odd(40):
+            src, protocol = self.r.choice(_FOREIGN[version]), UDP
+            data = self.checksummed(version, src, dst, UDP, self.message(version, UDP, 100))
+        else:
+            protocol = ICMP if version == 4 else ICMP_V6
+            data = self.error(version, src, dst, self.quoted(version, "in", src, dst), 1400)
+            kind = self.r.choice((5, 11)) if version == 4 else 3
+            data = put(bytes((kind, 0)) + data[2:], 2, 0)
+            head = b"" if version == 4 else pseudo(src, dst, protocol, len(data))
+            data = put(data, 2, checksum(head + data))
+        self.note("to everybody")
+        mac = "01005e000009" if version == 4 else "333300000009"
+        return "in", src, dst, protocol, data, bytes.fromhex(mac) + MAC_OUTSIDE
+
+    def discovery(self):
+        """A message of neighbour discovery that is not of the link."""
+        way = self.r.choice(("in", "in", "out"))
+        src, dst = self.r.choice(_HOSTS[6]), self.r.choice(SHARED[6])
+        if way == "out":
+            src, dst = FIXED[6][0], src
+        elif self.odd(40):
+            src = self.r.choice(_FOREIGN[6])
+        data = struct.pack("!BBHI", self.r.choice((134, 136)), 0, 0, 0) + self.r.randbytes(24)
+        data = put(data, 2, checksum(pseudo(src, dst, ICMP_V6, len(data)) + data))
+        self.note("neighbour discovery")
+        macs = MAC_SHARED + MAC_OUTSIDE if way == "in" else MAC_INSIDE + MAC_VM
+        return way, src, dst, ICMP_V6, data, macs
+
+    def answer(self, version):
+        """To a question that nobody has asked."""
+        src, dst = FIXED[version][0], _UNMAPPED_SHARED[version]
+        protocol, kind = (ICMP, 0) if version == 4 else (ICMP_V6, 129)
+        data = struct.pack("!BBHHH", kind, 0, 0, 1, 1) + self.data(100)
+        head = b"" if version == 4 else pseudo(src, dst, protocol, len(data))
+        self.note("an answer")
+        return "out", src, dst, protocol, put(data, 2, checksum(head + data)), MAC_INSIDE + MAC_VM
+
+    def hairpin(self):
+        """A fragment for another VM that overwrites the first one's header, or a redirect."""
+        src, dst, data = FIXED[4][0], SHARED[4][1], self.r.randbytes(24)
+        if self.odd(50):
+            header = put(self.header_v4(src, dst, TCP, len(data), 64), 6, 1)
+        else:
+            header = self.header_v4(src, dst, ICMP, len(data), 64)
+            data = put(bytes((5, 1)) + data[2:], 2, checksum(b"\5\1\0\0" + data[4:]))
+        header = put(header, 10, 0)
+        self.note("hairpin")
+        return Case(self.number, "out", 4, MAC_INSIDE + MAC_VM + struct.pack("!H", V4)
+                    + put(header, 10, checksum(header)) + data, ", ".join(self.notes))
+
+    def rare(self):
+        version = self.r.choice((4, 6))
+        kind = self.pick((5, "everybody"), (4, "discovery"), (1, "answer"), (2, "hairpin"))
+        if kind == "hairpin":
+            return self.hairpin()
+        if kind == "discovery":
+            version = 6
+        way, src, dst, protocol, data, macs = \
+            self.to_everybody(version) if kind == "everybody" else \
+            self.discovery() if kind == "discovery" else self.answer(version)
+        packet = self.packet(version, src, dst, protocol, data, 64, oddities=False)
+        return Case(self.number, way, version,
+                    macs + struct.pack("!H", V4 if version == 4 else V6) + packet[:1500],
+                    ", ".join(self.notes))
+
     def case(self):
+        if self.odd(2):
+            return self.rare()
         version, way = self.r.choice((4, 4, 6)), self.r.choice(("in", "out"))
         src, dst = self.ends(version, way)
         ttl = self.pick((10, 64), (3, 1), (3, 2), (2, 255), (1, 0), (2, self.r.randint(3, 254)))
@@ -501,6 +592,8 @@ def sentinel(way, serial):
     macs = MAC_SHARED + MAC_OUTSIDE
     if way == "out":
         src, dst, macs = FIXED[4][0], src, MAC_INSIDE + MAC_VM
+    if way == "up":     # what a router passes on
+        src, dst, macs = _FOREIGN[4][0], FIXED[4][0], MAC_UPLINK + MAC_PROVIDER
     header = struct.pack("!BBHHHBBH", 0x45, 0, 28 + len(data), 0, 0, 64, UDP, 0) + src + dst
     return macs + struct.pack("!H", V4) + put(header, 10, checksum(header)) + \
         struct.pack("!HHHH", 7, 7, 8 + len(data), 0) + data

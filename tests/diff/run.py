@@ -17,19 +17,25 @@ sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "e2e")]
 sys.dont_write_bytecode = True
 
 # pylint: disable=wrong-import-position
-from explained import EXPLAINED, Frame, Leaving, Sight  # noqa: E402
+from explained import (ASTRAY, EXPLAINED, Frame, Leaving, Sight, known,  # noqa: E402
+                       quotes_nothing, told)
+from generate import FIXED, OWN, TO_FIXED, UPLINK            # noqa: E402
 from generate import case as make_case                  # noqa: E402
 from net import private_machine                         # noqa: E402
 from sides import Nftables, Tenantnat                   # noqa: E402
-from wire import ETH, Fault, Packet, right_sums              # noqa: E402
+from wire import (ETH, LEAST, UDPLITE, V4, Fault, Packet, right_sums,   # noqa: E402
+                  word)
 
 SMALL = 1300
 HOOKS = ("tc", "xdp", "xdp-generic")
 # (name, device, its MTU): the router answers what does not fit
 LINKS = [("all links alike", None, 0), ("a small inside link", "lan0", SMALL),
-         ("a small shared link", "shared0", SMALL)]
+         ("a small shared link", "shared0", SMALL), ("routes to the uplink", "up0", 0),
+         ("from the uplink", "up", 0)]
+ENDS = ("in", "out", "up")
+NAMES = {"in": "on the shared network", "out": "at the VM", "up": "at the uplink"}
 BATCH = 1000
-FULL_SIZE = 6000    # from so many packets on, every entry of the table has to apply
+FULL_SIZE = 12000    # from so many packets on, every entry of the table has to apply
 SHOWN, ENOUGH = 5, 50
 
 
@@ -38,6 +44,7 @@ class Verdict:
 
     def __init__(self):
         self.frames, self.drops, self.applied = [], Counter(), Counter()
+        self.told = None    # what the sender may be told: only so many are in a second
 
     def drop(self, entry):
         self.drops[entry.reason] += 1
@@ -51,14 +58,17 @@ def entries(kind):
 ENTERS, LEAVES, CHANGES, HIDES = (entries(k) for k in ("enters", "leaves", "changes", "hides"))
 
 
-def expected(case, outside, inside):
-    """The verdict on a case, by what nftables made of it."""
-    verdict, see = Verdict(), Sight(case)
+def expected(case, outside, inside, uplink, astray=False):
+    """The verdict on a case, by what nftables made of it; `astray`: see Side.lead_astray()."""
+    verdict, see = Verdict(), Sight(case, astray)
     for entry in ENTERS:
         if entry.does(see):
             verdict.drop(entry)
+            if entry.reason == "wrong-egress":
+                verdict.told = told(see)
             return verdict
-    frames = [Frame("in", data) for data in outside] + [Frame("out", data) for data in inside]
+    frames = [Frame(end, data) for end, sent in zip(ENDS, (outside, inside, uplink))
+              for data in sent]
     for frame in frames:
         leaving = Leaving(see, frame.data)
         gone = next((e for e in LEAVES if frame.end == "in" and e.does(leaving)), None)
@@ -79,10 +89,40 @@ def expected(case, outside, inside):
 def comparable(case, nft, device):
     """
     Not what was too long for the sender's own link, nor a hairpin where the shared link is the
-    small one: only nftables sends it over that.
+    small one: only nftables sends it over that; nor one that the router lends its address and
+    delivers past the kernel, which would not have forwarded it any more; nor an error about a
+    stranger to whom an earlier packet may have opened a flow, one for all of a protocol. Nor, with an uplink, one for a VM behind that, which
+    only tenantnat turns round; what a host behind it sends, whom the router answers there; and what
+    the router itself says on the shared network about packets of the uplink.
     """
-    return nft is not None and not (device == "shared0" and Sight(case).hairpin
-                                    and len(case.frame) > ETH + SMALL)
+    if nft is None:
+        return False
+    see = Sight(case, device == "up0")
+    if case.way == "up":
+        return not any(is_routers_own(frame) for frame in nft[0])
+    if about_stranger(see):
+        return False
+    if see.hairpin and see.packet.ttl < 2 and see.packet.src not in FIXED[see.version]:
+        return False
+    if see.hairpin and device == "shared0":
+        return len(case.frame) <= ETH + SMALL
+    if see.hairpin and device == "up0":
+        return TO_FIXED[see.version][see.packet.dst] not in ASTRAY[see.version]
+    return not (device == "up0" and case.way == "in" and see.ends
+                and see.ends[0] in ASTRAY[see.version])
+
+
+def about_stranger(see):
+    if see.way != "out" or not see.packet or see.packet.icmp() != "error" \
+            or quotes_nothing(see.packet):
+        return False
+    quote = see.packet.quote()
+    return not known(quote.src) and quote.protocol not in LEAST and quote.protocol != UDPLITE
+
+
+def is_routers_own(frame):
+    at, size, version = (26, 4, 4) if word(frame, 12) == V4 else (22, 16, 6)
+    return frame[at:at + size] in (*OWN[version], *UPLINK[version])
 
 
 def hidden(data, applied):
@@ -94,9 +134,11 @@ def hidden(data, applied):
     return less
 
 
-def compare(case, verdict, outside, inside):
+def compare(case, verdict, *ends):
     """What is wrong with the frames that came out of tenantnat, as text; "": nothing."""
-    got = [("in", data) for data in outside] + [("out", data) for data in inside]
+    got = [(end, data) for end, sent in zip(ENDS, ends) for data in sent]
+    if verdict.told and len(got) == 1:
+        return "" if got[0] == (case.way, verdict.told) else "its sender was told something else"
     want = sorted(verdict.frames, key=lambda f: f.end)      # within an end the order counts
     got.sort(key=lambda g: g[0])
     if [f.end for f in want] != [g[0] for g in got]:
@@ -120,7 +162,8 @@ def wrong_sums(case, data):
         before, after = Packet(case.frame), Packet(data)
         if after.l4_len != before.l4_len or before.protocol != after.protocol:
             return ""
-        if after.src == before.dst:     # an answer, whose sum the router left to its interface
+        # the router's own, or an answer, whose sum it left to its interface
+        if after.src == before.dst or case.way == "up" and is_routers_own(data):
             return ""
         was, now = right_sums(case.frame), right_sums(data)
     except Fault:
@@ -128,16 +171,17 @@ def wrong_sums(case, data):
     return f"right sums were {sorted(was)} and are {sorted(now)}" if was != now else ""
 
 
-def show(case, verdict, outside, inside, nft):
+def show(case, verdict, got, nft):
     """A case that went wrong, with all that is known about it."""
     out = [f"    packet {case.number}, {case.way}: {case.notes or 'nothing odd'}",
            f"      sent      {case.frame.hex()}"]
-    for name, frames in (("on the shared network", nft[0]), ("at the VM", nft[1])):
-        out += [f"      nftables, {name}: {f.hex()}" for f in frames]
-    out += [f"      expected, {'on the shared network' if f.end == 'in' else 'at the VM'}: "
-            f"{f.data.hex()}" for f in verdict.frames]
-    for name, frames in (("on the shared network", outside), ("at the VM", inside)):
-        out += [f"      tenantnat, {name}: {f.hex()}" for f in frames]
+    for end, frames in zip(ENDS, nft):
+        out += [f"      nftables, {NAMES[end]}: {f.hex()}" for f in frames]
+    out += [f"      expected, {NAMES[f.end]}: {f.data.hex()}" for f in verdict.frames]
+    if verdict.told:
+        out.append(f"      expected, or nothing, {NAMES[case.way]}: {verdict.told.hex()}")
+    for end, frames in zip(ENDS, got):
+        out += [f"      tenantnat, {NAMES[end]}: {f.hex()}" for f in frames]
     said = ", ".join(f"{k} {v}" for k, v in (verdict.drops + verdict.applied).items())
     return "\n".join(out + [f"      by the list: {said or 'equal'}"])
 
@@ -148,6 +192,7 @@ class Run:
     def __init__(self, options, scratch):
         self.options, self.scratch = options, scratch
         self.passed = self.failed = 0
+        self.astray = False
         self.sides = []
         self.applied = {hook: Counter() for hook in options.hooks}
         self.equal = Counter()
@@ -181,13 +226,20 @@ class Run:
             range(self.options.packets)
         share = -(-len(numbers) // len(LINKS))
         for at, (name, device, size) in enumerate(LINKS):
-            for side in self.sides if device else []:
-                side.mtu(device, size)
+            self.astray = device == "up0"
+            for side in self.sides:
+                if size:
+                    side.mtu(device, size)
+                if self.astray:
+                    side.lead_astray(True)
             part = numbers if self.options.case is not None else \
                 numbers[at * share:(at + 1) * share]
             self.stretch(name, device, part)
-            for side in self.sides if device else []:
-                side.mtu(device, 1500)
+            for side in self.sides:
+                if size:
+                    side.mtu(device, 1500)
+                if self.astray:
+                    side.lead_astray(False)
         if len(numbers) >= FULL_SIZE:
             self.judge_table()
 
@@ -196,6 +248,8 @@ class Run:
         faults, sent = {hook: [] for hook in self.options.hooks}, 0
         for start in range(0, len(numbers), BATCH):
             cases = [make_case(self.options.seed, n) for n in numbers[start:start + BATCH]]
+            if device == "up":
+                cases = [case.from_uplink() for case in cases]
             pairs = [(case, self.sides[0].run(case.way, case.frame)) for case in cases]
             pairs = [pair for pair in pairs if comparable(*pair, device)]
             sent += len(pairs)
@@ -220,14 +274,14 @@ class Run:
                           + self.first_miscounted(side, pairs))
         return faults
 
-    @staticmethod
-    def one(side, case, nft):
-        verdict, got = expected(case, *nft), side.run(case.way, case.frame)
+    def one(self, side, case, nft):
+        verdict = expected(case, *nft, self.astray)
+        got = side.run(case.way, case.frame)
         try:
             fault = compare(case, verdict, *got)
         except (AssertionError, Fault) as error:
             fault = str(error)
-        return (f"    {fault}\n" + show(case, verdict, *got, nft) if fault else ""), verdict
+        return (f"    {fault}\n" + show(case, verdict, got, nft) if fault else ""), verdict
 
     def first_miscounted(self, side, pairs):
         """By halves: the packets are sent once more."""
@@ -243,7 +297,7 @@ class Run:
         (case, nft), = pairs
         if not wrong(pairs):
             return "    and not when the packets are sent once more"
-        return show(case, expected(case, *nft), [], [], nft)
+        return show(case, expected(case, *nft, self.astray), [], nft)
 
     def judge_table(self):
         """Nothing in the list is there in vain."""

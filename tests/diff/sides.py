@@ -3,9 +3,9 @@
 A side of the comparison: a router between two bare interfaces, which translates by nftables or
 by tenantnat. All sides have the same addresses, MAC addresses and neighbours:
 
-    outside: eth0 ---- router: shared0, lan0 ---- vm: eth0
+    outside: eth0 ---- router: shared0, lan0, up0 ---- vm: eth0, provider: eth0
 
-The ends have no addresses; they only send and record frames.
+The ends have no addresses; they only send and record frames. The uplink up0 is not inside.
 """
 import errno
 import os
@@ -14,8 +14,9 @@ import time
 
 from cli import Cli
 from defs import Definitions, Tenant
-from generate import (HOSTS, MAC_INSIDE, MAC_OUTSIDE, MAC_SHARED, MAC_VM, MAPPINGS, ROUTER_INSIDE,
-                      ROUTER_SHARED, SENTINEL, UNMAPPED_SHARED, UNMAPPED_VM, sentinel)
+from generate import (BEHIND_UPLINK, HOSTS, MAC_INSIDE, MAC_OUTSIDE, MAC_PROVIDER, MAC_SHARED,
+                      MAC_UPLINK, MAC_VM, MAPPINGS, ROUTER_INSIDE, ROUTER_SHARED, ROUTER_UPLINK,
+                      SENTINEL, UNMAPPED_SHARED, UNMAPPED_VM, sentinel)
 from net import Namespace, veth
 from sniffer import PACKET_OUTGOING, packet_socket
 from wire import HOP_OPTIONS, ICMP_V6, IGMP, V4, V6, word
@@ -107,28 +108,31 @@ class End:
 
 
 class Side:
-    """A router and its two ends; `run` sends one frame and gives all that comes of it."""
+    """A router and its three ends; `run` sends one frame and gives all that comes of it."""
 
     def __init__(self, name):
         self.name, self.serial, self.ends = name, 0, {}
-        self.spaces = {part: Namespace(f"{name}-{part}") for part in ("outside", "router", "vm")}
+        self.spaces = {part: Namespace(f"{name}-{part}") for part in ("outside", "router", "vm", "provider")}
         self.router = self.spaces["router"]
         self._build()
 
     def _build(self):
-        outside, vm, router = (self.spaces[n] for n in ("outside", "vm", "router"))
-        for end in (outside, vm):
+        outside, vm, router, provider = (self.spaces[n]
+                                         for n in ("outside", "vm", "router", "provider"))
+        for end in (outside, vm, provider):
             end.sysctl(ipv6__conf__all__disable_ipv6=1, ipv6__conf__default__disable_ipv6=1)
         router.sysctl(**ROUTER)
         router.sysctl(**{key.format(d): v for key, v in DEVICE.items() for d in ("all", "default")})
         veth(router, "shared0", outside, "eth0", 20)
         veth(router, "lan0", vm, "eth0", 30)
+        veth(router, "up0", provider, "eth0", 40)
         router.sysctl(**{key.format(device): value for key, value in DEVICE.items()
-                         for device in ("shared0", "lan0")})
+                         for device in ("shared0", "lan0", "up0")})
         for ns, device, mac in ((router, "shared0", MAC_SHARED), (router, "lan0", MAC_INSIDE),
-                                (outside, "eth0", MAC_OUTSIDE), (vm, "eth0", MAC_VM)):
+                                (router, "up0", MAC_UPLINK), (outside, "eth0", MAC_OUTSIDE),
+                                (vm, "eth0", MAC_VM), (provider, "eth0", MAC_PROVIDER)):
             ns.ip(f"link set {device} address {mac.hex(':')}")
-        for ns in (outside, vm):
+        for ns in (outside, vm, provider):
             ns.ip("link set eth0 arp off")
         router.ip("link set lo up", *(
             f"addr add {a}/{n} dev {d}{' nodad' if v == 6 else ''}"
@@ -136,6 +140,8 @@ class Side:
                                (4, ROUTER_INSIDE[4], 24, "lan0"),
                                (6, ROUTER_SHARED[6], 64, "shared0"),
                                (6, ROUTER_INSIDE[6], 64, "lan0"))),
+                  f"addr add {ROUTER_UPLINK[4]}/24 dev up0",
+                  f"addr add {ROUTER_UPLINK[6]}/64 dev up0 nodad",
                   # not unreachable: the kernel says that only so often
                   "route add blackhole default", "route add blackhole ::/0")
         self._neighbours()
@@ -149,17 +155,26 @@ class Side:
             lines += [f"neigh replace {a} lladdr {mac.hex(':')} nud permanent dev {device}"
                       for addresses, mac, device in ((shared, MAC_OUTSIDE, "shared0"),
                                                      (inside, MAC_VM, "lan0")) for a in addresses]
+        lines += [f"neigh replace {a} lladdr {MAC_PROVIDER.hex(':')} nud permanent dev up0"
+                  for v in (4, 6) for a in BEHIND_UPLINK[v]]
         self.router.ip(*lines)
+
+    def lead_astray(self, on):
+        """The routes to some lead to the uplink, or do so no more."""
+        self.router.ip(*(f"route {'add' if on else 'del'} {a}/{32 if v == 4 else 128} dev up0"
+                         for v in (4, 6) for a in BEHIND_UPLINK[v]))
 
     def connect(self):
         """Once nothing is going to change any more: the sockets at both ends."""
-        for ns, device in ((self.router, "shared0"), (self.router, "lan0")):
+        for ns, device in ((self.router, "shared0"), (self.router, "lan0"),
+                           (self.router, "up0")):
             # what is put together on the way would not come in the order in which it was sent
             ns.run("ethtool", "-K", device, "gro", "off", check=False)
         self.ends = {"in": End(self.spaces["outside"], "eth0"),
-                     "out": End(self.spaces["vm"], "eth0")}
-        self.run("in", None)
-        self.run("out", None)
+                     "out": End(self.spaces["vm"], "eth0"),
+                     "up": End(self.spaces["provider"], "eth0")}
+        for way in self.ends:
+            self.run(way, None)
 
     def mtu(self, device, size):
         """Of both ends of a link."""
@@ -168,8 +183,9 @@ class Side:
 
     def run(self, way, frame):
         """
-        What comes out, as ([frames on the shared network], [frames at the VM]). It is all that
-        comes before a sentinel that was sent behind it. None: it could not be sent.
+        What comes out, as ([frames on the shared network], [frames at the VM], [frames at the
+        uplink]). It is all that comes before a sentinel that was sent behind it. None: it could
+        not be sent.
         """
         here = self.ends[way]
         self.serial += 1
@@ -177,7 +193,7 @@ class Side:
             return None
         here.send(sentinel(way, self.serial))
         mark, end = SENTINEL + b"%d" % self.serial, time.monotonic() + WAIT
-        got = {"in": [], "out": []}
+        got = {"in": [], "out": [], "up": []}
         while True:
             seen = False
             for name, port in self.ends.items():
@@ -187,7 +203,7 @@ class Side:
                     elif found.endswith(mark):
                         seen = True
             if seen:
-                return got["in"], got["out"]
+                return got["in"], got["out"], got["up"]
             left = end - time.monotonic()
             assert left > 0, f"{self.name}: nothing passes any more"
             select.select([port.sock for port in self.ends.values()], [], [], left)
