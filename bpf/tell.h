@@ -190,6 +190,7 @@ __noinline int tn_unreachable(struct __sk_buff *skb, __u32 len, __u32 l4, __u32 
 
 	t = bpf_map_lookup_elem(&tellings, &zero);
 	if (!w || !b || !t || !has_own_address(v4) ||
+	    tn_place_in_subnets(&w->said.dst) == SUBNET_BROADCAST ||
 	    !bucket_take(&b->tell, bpf_ktime_get_ns(), NS_PER_S / TELL_RATE,
 			 TELL_BURST * NS_PER_S / TELL_RATE))
 		return 0;
