@@ -60,7 +60,6 @@ struct told {
 	__u32 len; /* of the IP packet */
 	__u32 l4;
 	__u32 proto;
-	__u32 v4;
 };
 
 /*
@@ -181,7 +180,7 @@ static __always_inline bool tell_v6(struct __sk_buff *skb, struct telling *t,
  */
 __noinline int tn_unreachable(struct __sk_buff *skb, __u32 len, __u32 l4, __u32 proto, __u32 v4)
 {
-	const struct told told = { .len = len, .l4 = l4, .proto = proto & 0xff, .v4 = v4 };
+	const struct told told = { .len = len, .l4 = l4, .proto = proto & 0xff };
 	struct buckets *b = buckets_get();
 	struct work *w = work_get();
 	struct telling *t;
