@@ -483,14 +483,14 @@ def test_join_finds_a_narrow_path(lab):
 def test_join_asks_the_peers_that_are_up(lab):
     """One that is silent is in the way of a join; one without a carrier is not asked."""
     with bare(lab):
-        lab.blue.sysctl(ipv4__conf__shared0__arp_ignore=8)
+        lab.blue.ip("link set shared0 arp off")     # asks nobody either, whom it knows of earlier
         try:
             fails_without_a_trace(lab, f"of {BLUE} (blue)", "an answer to ARP; seen: none",
                                   probe="neighbour")
             with meanwhile(lab.shared, ["link set pblue down"], ["link set pblue up"]):
                 lab.apply(with_green(lab))
         finally:
-            lab.blue.sysctl(ipv4__conf__shared0__arp_ignore=0)
+            lab.blue.ip("link set shared0 arp on")
 
 
 @once
