@@ -49,11 +49,11 @@ LIBS = $(shell pkg-config --libs $(PKGS))
 BPF_FLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Wshadow $(if $(filter true,$(CI)),-Werror) \
 	-Iinclude -I$(ARCH_INCLUDE)
 
-USER_SRC := $(sort $(wildcard user/*.c))
+USER_SRC := $(sort $(wildcard user/*.c user/*/*.c))
 USER_OBJ := $(USER_SRC:%.c=$(BUILD)/%.o)
 # everything but main.c, for the tests
 LIB_OBJ := $(filter-out $(BUILD)/user/main.o,$(USER_OBJ))
-UNIT_SRC := $(sort $(wildcard tests/unit/*.c))
+UNIT_SRC := $(sort $(wildcard tests/unit/*.c tests/unit/*/*.c))
 UNIT_OBJ := $(UNIT_SRC:%.c=$(BUILD)/%.o)
 BPF_TEST_SRC := $(sort $(wildcard tests/bpf/*.c))
 BPF_TEST_OBJ := $(BPF_TEST_SRC:%.c=$(BUILD)/%.o) $(BUILD)/tests/fuzz/input.o $(BUILD)/tests/fuzz/view.o \
@@ -61,7 +61,7 @@ BPF_TEST_OBJ := $(BPF_TEST_SRC:%.c=$(BUILD)/%.o) $(BUILD)/tests/fuzz/input.o $(B
 # the datapath natively, with sanitizers; see tests/fuzz/native.h
 FUZZ := build/fuzz
 FUZZ_SRC := tests/fuzz/programs.c tests/fuzz/shim.c tests/fuzz/native.c tests/fuzz/input.c \
-	tests/fuzz/view.c tests/fuzz/check.c tests/bpf/fixture.c tests/bpf/packets.c user/addr.c
+	tests/fuzz/view.c tests/fuzz/check.c tests/bpf/fixture.c tests/bpf/packets.c user/lib/addr.c
 FUZZ_OBJ := $(FUZZ_SRC:%.c=$(FUZZ)/%.o)
 FUZZ_SECONDS ?= 60
 FUZZ_CORPUS := tests/fuzz/corpus
@@ -152,7 +152,7 @@ $(SKEL) $(UNCOUNTED)/tenantnat.skel.h: %.skel.h: %.bpf.o
 	$(Q)$(BPFTOOL) gen skeleton $< name tenantnat >$@
 
 # the compiler does not list it, because it is taken as a system header: not ours to lint
-$(BUILD)/user/dataplane.o $(BPF_TEST_OBJ): $(SKEL)
+$(BUILD)/user/dataplane/dataplane.o $(BPF_TEST_OBJ): $(SKEL)
 
 $(BUILD)/%.o: %.c Makefile VERSION | $(SKEL)
 	@mkdir -p $(@D)
@@ -163,7 +163,7 @@ $(BUILD)/tenantnat: $(USER_OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
 
-$(UNCOUNTED)/dataplane.o: user/dataplane.c $(BUILD)/user/dataplane.o $(UNCOUNTED)/tenantnat.skel.h
+$(UNCOUNTED)/dataplane.o: user/dataplane/dataplane.c $(BUILD)/user/dataplane/dataplane.o $(UNCOUNTED)/tenantnat.skel.h
 	$(call say,CC,$@)
 	$(Q)$(CC) -isystem $(UNCOUNTED) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -c $< -o $@
 
@@ -214,7 +214,7 @@ compile_commands.json: | build ## the compiler's command lines, for clangd and c
 			"$(CC) $(ALL_CPPFLAGS) -std=gnu11 $(WARNINGS) -c $$f"; \
 	done | sed '$$s/,$$//'; echo ']'; } >$@
 
--include $(wildcard $(FUZZ)/tests/*/*.d $(FUZZ)/user/*.d $(BUILD)/native/*.d)
+-include $(wildcard $(FUZZ)/tests/*/*.d $(FUZZ)/user/*/*.d $(BUILD)/native/*.d)
 -include $(USER_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(BPF_TEST_OBJ:.o=.d)
 
 # ---------------------------------------------------------------- using

@@ -20,7 +20,7 @@ def known():
     for path in glob.glob("tests/e2e/test_*.py"):
         out.update(re.findall(r"^@(?:datapath|hook|once)\n(?:@\w+\n)*def test_(\w+)\(lab\)",
                               read(path), re.M))
-    for path in glob.glob("tests/unit/*.c") + glob.glob("tests/bpf/*.c"):
+    for path in glob.glob("tests/unit/**/*.c", recursive=True) + glob.glob("tests/bpf/*.c"):
         text = read(path)
         out.update("/".join(found) for found in re.findall(r"^Test\((\w+), (\w+)", text, re.M))
         name = path.rsplit("/", 1)[1]

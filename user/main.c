@@ -5,9 +5,9 @@
 #include <signal.h>
 #include <xdp/libxdp.h>
 
-#include "cmd.h"
-#include "log.h"
-#include "util.h"
+#include "cmd/cmd.h"
+#include "lib/log.h"
+#include "lib/util.h"
 
 enum { DONE = 0, FAILED = 1, WRONG = 2 };
 

@@ -11,7 +11,7 @@
 #include <net/if.h>
 #include <unistd.h>
 
-#include "host.h"
+#include "host/host.h"
 #include "links.h"
 
 #define NOT_FETCHED 0xff

@@ -7,9 +7,9 @@
 #include <sched.h>
 #include <sys/socket.h>
 
-#include "announce.h"
-#include "clock.h"
 #include "harness.h"
+#include "lib/clock.h"
+#include "probe/announce.h"
 
 static const uint8_t mac[6] = { 2, 0, 0, 0, 0xab, 0xcd };
 #define NEIGHBOUR "02:00:00:00:ab:cd"

@@ -11,8 +11,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "addr.h"
 #include "harness.h"
+#include "lib/addr.h"
 
 #define ROUNDS	 31
 #define REPEAT	 100000

@@ -7,7 +7,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "host.h"
+#include "host/host.h"
 #include "links.h"
 
 #define WITH(p, s, d, n, ...) .src = s, .dst = d, .proto = IPPROTO_##p, .payload = n, ##__VA_ARGS__

@@ -4,7 +4,7 @@
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 
-#include "util.h"
+#include "lib/util.h"
 
 /* clang-format off */
 const struct fixture fixture[] = {

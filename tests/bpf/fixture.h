@@ -10,7 +10,7 @@
 #ifndef TN_TEST_FIXTURE_H
 #define TN_TEST_FIXTURE_H
 
-#include "addr.h"
+#include "lib/addr.h"
 #include "packets.h"
 #include "tn_abi.h"
 

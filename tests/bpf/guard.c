@@ -2,7 +2,7 @@
 /* What does not get in or out, with its reason, and what is left alone. */
 #include "harness.h"
 
-#include "host.h"
+#include "host/host.h"
 
 #define TCP(s, d, ...)	  .src = s, .dst = d, .proto = IPPROTO_TCP, ##__VA_ARGS__
 #define ICMPV6(s, d, ...) .src = s, .dst = d, .proto = IPPROTO_ICMPV6, ##__VA_ARGS__

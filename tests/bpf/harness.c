@@ -13,8 +13,8 @@
 #include <sys/socket.h>
 
 #include "../fuzz/input.h"
-#include "addr.h"
-#include "host.h"
+#include "host/host.h"
+#include "lib/addr.h"
 #include "tenantnat.skel.h"
 
 #ifndef BPF_F_TEST_SKB_CHECKSUM_COMPLETE

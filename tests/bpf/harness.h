@@ -10,7 +10,7 @@
 #include <criterion/criterion.h>
 
 #include "fixture.h"
-#include "util.h"
+#include "lib/util.h"
 
 struct lab;
 

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "host.h"
+#include "host/host.h"
 #include "links.h"
 
 static struct tn_hop hop_at(struct lab *lab, uint32_t place)

@@ -5,7 +5,7 @@
  * card may have summed the whole frame (CHECKSUM_COMPLETE), which a rewriting must not
  * make wrong. A test run has no partial ones, so those go over real interfaces.
  */
-#include "host.h"
+#include "host/host.h"
 #include "kinds.h"
 #include "links.h"
 #include "wire.h"

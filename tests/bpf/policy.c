@@ -9,9 +9,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "addr.h"
 #include "harness.h"
-#include "model.h"
+#include "lib/addr.h"
+#include "model/model.h"
 
 #define EVERYTHING   TN_CLASSES_COUNT
 #define ALL_OF(c)    TN_CLASS_##c, 0, 0xffff

@@ -9,7 +9,7 @@
 #include <bpf/bpf.h>
 
 #include "harness.h"
-#include "policy.h"
+#include "model/policy.h"
 #include "random.h"
 
 #define POLICIES 40

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "util.h"
+#include "lib/util.h"
 
 /* splitmix64 */
 uint64_t draw(struct random *r)

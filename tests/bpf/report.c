@@ -4,8 +4,8 @@
 #include <bpf/libbpf.h>
 #include <time.h>
 
-#include "addr.h"
 #include "harness.h"
+#include "lib/addr.h"
 
 #define EVENTS_MAX 64
 

@@ -11,7 +11,7 @@ from test_join import announced
 from test_restore import with_green
 from traffic import Watch, ping
 
-AT_ONCE = 1000      # user/announce.h
+AT_ONCE = 1000      # user/probe/announce.h
 FIRST = 10 << 24 | 1 << 16
 
 

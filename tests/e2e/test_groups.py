@@ -20,7 +20,7 @@ from test_six import group_of
 from traffic import ping
 
 MARK = 116
-BOUND = 256     # GROUPS_MAX of user/model.h
+BOUND = 256     # GROUPS_MAX of user/model/model.h
 PEERS = (("red1", BLUE1_V6), ("blue1", RED1_V6), ("x", RED1_V6), ("x", BLUE1_V6),
          ("red1", PLAIN_V6))
 

@@ -8,8 +8,8 @@
 #include <arpa/inet.h>
 #include <stdarg.h>
 
-#include "addr.h"
-#include "util.h"
+#include "lib/addr.h"
+#include "lib/util.h"
 #include "view.h"
 
 /* An address that red answers for. */

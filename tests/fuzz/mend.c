@@ -4,7 +4,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "util.h"
+#include "lib/util.h"
 #include "view.h"
 
 static const char *const others_v4[] = { STRANGER,	   "10.0.0.77",	      "8.8.8.8",

@@ -7,7 +7,7 @@
 #include <ftw.h>
 
 #include "check.h"
-#include "util.h"
+#include "lib/util.h"
 
 static unsigned int passed, failed;
 static unsigned int verdicts[PROGRAMS + 1][NO_VERDICT + 1];

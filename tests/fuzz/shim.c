@@ -12,7 +12,7 @@
 #include <sanitizer/asan_interface.h>
 #include <sys/socket.h>
 
-#include "util.h"
+#include "lib/util.h"
 
 /* In front of the data; a multiple of 8, which is how the address sanitizer counts. */
 #define ROOM	 256

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "addr.h"
+#include "lib/addr.h"
 
 /* Extension headers of IPv6 that are looked behind. */
 #define HEADERS_MAX 6

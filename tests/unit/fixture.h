@@ -9,10 +9,10 @@
 
 #include <criterion/criterion.h>
 
-#include "ipam.h"
-#include "machine.h"
-#include "model.h"
-#include "plan.h"
+#include "change/plan.h"
+#include "model/ipam.h"
+#include "model/machine.h"
+#include "model/model.h"
 
 /* Fails the test unless it is an address or a prefix. */
 struct tn_addr addr_of(const char *text);

@@ -1,0 +1,1209 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "../fixture.h"
+
+/* ------------------------------------------------------------ steps */
+
+static void steps(const char *want, const char *have, const char *expected)
+{
+	_cleanup_machine_ struct machine w = machine_of(want), h = machine_of(have);
+	_cleanup_plan_ struct plan p;
+
+	plan_make(&w, &h, &p);
+	expect_text(plan_steps(&p), expected, want);
+	cr_expect_eq(plan_empty(&p), !*expected, "%s", want);
+}
+
+#define NET    "net 100.64.0.0/16 fd64::/64;"
+#define TO5    "to 100.64.1.5 10.0.0.5 1 1;"
+#define FROM5  "from 1 10.0.0.5 100.64.1.5;"
+#define ROUTER "router 1 red if=3 inside=4 inside=5 mac=7 dev=4 ino=99 hook=auto via=tc build=8;"
+#define SETTLED                                                            \
+	"addr 99 3 100.64.0.2 112; way 99 3 100.64.0.0/16 src=100.64.0.2;" \
+	"set 99 ipv4/conf/lan0/forwarding 1;"
+#define ALL NET "own 100.64.0.2 1 1;" TO5 FROM5 ROUTER SETTLED
+
+Test(plan, nothing_to_be_done)
+{
+	steps("", "", "");
+	steps(ALL, ALL, "");
+	/* what was read has more to it than what is wanted */
+	steps(ALL,
+	      NET "own 100.64.0.2 1 1; to 100.64.1.5 10.0.0.5 1 1 slot=17;"
+		  "from 1 10.0.0.5 100.64.1.5 slot=17;"
+		  "router 1 red if=3 inside=4 inside=5 mac=7 dev=4 ino=99 hook=auto via=xdp "
+		  "build=8 flags=3;" SETTLED "set 99 ipv4/conf/eth7/forwarding 0;",
+	      "");
+}
+
+Test(plan, addresses_and_routes)
+{
+	/* in another namespace, on another interface, of another length */
+	steps("addr 9 3 100.64.0.2 112;", "addr 8 3 100.64.0.2 112;",
+	      "put addr 9 3 100.64.0.2 112\ndel addr 8 3 100.64.0.2 112\n");
+	steps("addr 9 3 100.64.0.2 112;", "addr 9 4 100.64.0.2 112;",
+	      "put addr 9 3 100.64.0.2 112\ndel addr 9 4 100.64.0.2 112\n");
+	steps("addr 9 3 100.64.0.2 112;", "addr 9 3 100.64.0.2 120;",
+	      "move addr 9 3 100.64.0.2 120\nput addr 9 3 100.64.0.2 112\n");
+	steps("way 9 3 100.64.0.0/16;", "way 9 3 100.64.0.0/17;",
+	      "put way 9 3 100.64.0.0/16\ndel way 9 3 100.64.0.0/17\n");
+	/* an unreachable one is another, whatever else leads there */
+	steps("way 9 0 100.64.0.0/16; way 9 3 100.64.0.0/16;", "way 9 3 100.64.0.0/16;",
+	      "put way 9 0 100.64.0.0/16\n");
+	steps("way 9 3 100.64.0.0/16;", "way 9 0 100.64.0.0/16; way 9 3 100.64.0.0/16;",
+	      "del way 9 0 100.64.0.0/16\n");
+	steps("way 9 0 100.64.0.0/16;", "way 8 0 100.64.0.0/16; way 9 0 100.64.0.0/16;",
+	      "del way 8 0 100.64.0.0/16\n");
+	/* what leads another way has to go first: a route is there once */
+	steps("way 9 3 100.64.0.0/16 via=100.65.0.1;", "way 9 3 100.64.0.0/16;",
+	      "move way 9 3 100.64.0.0/16\nput way 9 3 100.64.0.0/16 via=100.65.0.1\n");
+	/* a new address comes before the route that prefers it, the old one goes behind it */
+	steps("addr 9 3 100.64.0.3 112; way 9 3 100.64.0.0/16 src=100.64.0.3;",
+	      "addr 9 3 100.64.0.2 112; way 9 3 100.64.0.0/16 src=100.64.0.2;",
+	      "move way 9 3 100.64.0.0/16 src=100.64.0.2\n"
+	      "put addr 9 3 100.64.0.3 112\n"
+	      "put way 9 3 100.64.0.0/16 src=100.64.0.3\n"
+	      "del addr 9 3 100.64.0.2 112\n");
+}
+
+Test(plan, groups)
+{
+	steps("group 9 3 fd64::1:5; group 9 3 fd64::1:6;",
+	      "group 9 3 fd64::1:5; group 9 3 fd64::1:7;",
+	      "put group 9 3 fd64::1:6\ndel group 9 3 fd64::1:7\n");
+	steps("group 9 3 fd64::1:5;", "group 8 3 fd64::1:5;",
+	      "put group 9 3 fd64::1:5\ndel group 8 3 fd64::1:5\n");
+	/* nothing is missed when one comes in the place of the other */
+	steps("group 9 3 all;", "group 9 3 fd64::1:5; group 9 3 fd64::1:6;",
+	      "put group 9 3 all\ndel group 9 3 fd64::1:5\ndel group 9 3 fd64::1:6\n");
+	steps("group 9 3 fd64::1:5;", "group 9 3 all;",
+	      "put group 9 3 fd64::1:5\ndel group 9 3 all\n");
+	/* somebody has taken it off */
+	steps("group 9 3 all;", "group 9 3 all off;", "put group 9 3 all\n");
+	steps("", "group 9 3 all off;", "del group 9 3 all off\n");
+}
+
+/* Whose interface is another's goes before anything is tried there. */
+Test(plan, routers_that_are_replaced)
+{
+	steps("router 2 b if=3 ino=9;", "router 1 a if=3 ino=9; router 3 c if=4 ino=9;",
+	      "attach 2 b\nreplace 1 a\ndetach 3 c\n");
+	steps("router 2 b if=3 ino=9;", "router 1 a if=3 ino=8;", "attach 2 b\ndetach 1 a\n");
+	steps("router 2 b if=3 ino=9;", "router 1 a if=3 ino=9; router 2 b if=4 ino=9;",
+	      "renew 2 b\nreplace 1 a\n");
+}
+
+Test(plan, settings)
+{
+	steps("set 9 ipv4/conf/a/forwarding 1; set 9 ipv4/conf/b/forwarding 1;",
+	      "set 9 ipv4/conf/b/forwarding 1; set 9 ipv4/conf/a/forwarding 0;"
+	      "set 8 ipv4/conf/a/forwarding 1;",
+	      "put set 9 ipv4/conf/a/forwarding 1\n");
+	/* `all` takes every interface along, so that each has to be written behind it */
+	steps("set 9 ipv6/conf/all/forwarding 0; set 9 ipv6/conf/a/forwarding 1;"
+	      "set 9 ipv6/conf/b/forwarding 0; set 9 ipv4/conf/a/forwarding 1;",
+	      "set 9 ipv6/conf/all/forwarding 1; set 9 ipv6/conf/a/forwarding 1;"
+	      "set 9 ipv6/conf/b/forwarding 1; set 9 ipv4/conf/a/forwarding 1;",
+	      "put set 9 ipv6/conf/all/forwarding 0\n"
+	      "put set 9 ipv6/conf/a/forwarding 1\n"
+	      "put set 9 ipv6/conf/b/forwarding 0\n");
+	steps("set 9 ipv6/conf/all/forwarding 1; set 9 ipv6/conf/a/forwarding 1;",
+	      "set 9 ipv6/conf/all/forwarding 1; set 9 ipv6/conf/a/forwarding 0;",
+	      "put set 9 ipv6/conf/a/forwarding 1\n");
+}
+
+Test(plan, all_of_it)
+{
+	steps(ALL, "",
+	      "subnets\n"
+	      "put own 100.64.0.2 1 1\n"
+	      "attach 1 red\n"
+	      "put addr 99 3 100.64.0.2 112\n"
+	      "put way 99 3 100.64.0.0/16 src=100.64.0.2\n"
+	      "put set 99 ipv4/conf/lan0/forwarding 1\n"
+	      "put from 1 10.0.0.5 100.64.1.5\n"
+	      "put to 100.64.1.5 10.0.0.5 1 1\n");
+	/* a setting stays as it is: others may count on it now */
+	steps("", ALL,
+	      "subnets\n"
+	      "del way 99 3 100.64.0.0/16 src=100.64.0.2\n"
+	      "del addr 99 3 100.64.0.2 112\n"
+	      "del own 100.64.0.2 1 1\n"
+	      "del to 100.64.1.5 10.0.0.5 1 1\n"
+	      "del from 1 10.0.0.5 100.64.1.5\n"
+	      "detach 1 red\n");
+}
+
+Test(plan, each_kind_of_step_alone)
+{
+	steps(NET, "net 100.64.0.0/16;", "subnets\n");
+	steps(NET FROM5, NET, "put from 1 10.0.0.5 100.64.1.5\n");
+	steps(NET TO5, NET, "put to 100.64.1.5 10.0.0.5 1 1\n");
+	steps(NET "own 100.64.0.2 1 1;", NET, "put own 100.64.0.2 1 1\n");
+	steps(NET ROUTER, NET, "attach 1 red\n");
+	steps(NET "router 1 red if=3;", NET "router 1 red if=4;", "renew 1 red\n");
+	steps(NET, NET ROUTER, "detach 1 red\n");
+	steps(NET, NET TO5, "del to 100.64.1.5 10.0.0.5 1 1\n");
+	steps(NET, NET FROM5, "del from 1 10.0.0.5 100.64.1.5\n");
+}
+
+Test(plan, subnets)
+{
+	steps("net 100.64.0.0/16;", "net 100.64.0.0/17;", "subnets\n");
+	steps("net 100.64.0.0/16;", "net 100.65.0.0/16;", "subnets\n");
+	steps("net 100.64.0.0/16;", "net 100.64.0.0/16 100.65.0.0/16;", "subnets\n");
+	steps("net 100.64.0.0/16;", "", "subnets\n");
+}
+
+Test(plan, rows_of_by_shared)
+{
+	static const char *const had[] = {
+		"to 100.64.1.5 10.0.0.6 1 1;", "to 100.64.1.5 10.0.0.5 2 1;",
+		"to 100.64.1.5 10.0.0.5 1 2;", "to 100.64.1.5 10.0.0.5 1 0;",
+		"to 100.64.1.5 fd00::5 1 1;",  "own 100.64.1.5 1 1;",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(had); i++)
+		steps(TO5, had[i], "put to 100.64.1.5 10.0.0.5 1 1\n");
+	/* another key is another row */
+	steps(TO5, "to 100.64.1.6 10.0.0.5 1 1;",
+	      "put to 100.64.1.5 10.0.0.5 1 1\ndel to 100.64.1.6 10.0.0.5 1 1\n");
+}
+
+/* the same row but for what it is */
+Test(plan, flags_of_by_shared)
+{
+	_cleanup_machine_ struct machine want = machine_of("own 100.64.1.5 1 1;");
+	_cleanup_machine_ struct machine have = machine_of("own 100.64.1.5 1 1;");
+	_cleanup_plan_ struct plan p;
+
+	have.shared.v[0].flags = TN_SHARED_MAPPED;
+	plan_make(&want, &have, &p);
+	expect_text(plan_steps(&p), "put own 100.64.1.5 1 1\n", "flags");
+}
+
+Test(plan, rows_of_by_fixed)
+{
+	steps(FROM5, "from 1 10.0.0.5 100.64.1.6;", "put from 1 10.0.0.5 100.64.1.5\n");
+	steps(FROM5, "from 2 10.0.0.5 100.64.1.5;",
+	      "put from 1 10.0.0.5 100.64.1.5\ndel from 2 10.0.0.5 100.64.1.5\n");
+	steps(FROM5, "from 1 10.0.0.6 100.64.1.5;",
+	      "put from 1 10.0.0.5 100.64.1.5\ndel from 1 10.0.0.6 100.64.1.5\n");
+}
+
+Test(plan, a_router_that_is_not_as_wanted)
+{
+	static const char *const had[] = {
+		"router 1 blue if=3 inside=4 inside=5 mac=7 dev=4 ino=99 hook=auto build=8;",
+		"router 1 red if=2 inside=4 inside=5 mac=7 dev=4 ino=99 hook=auto build=8;",
+		"router 1 red if=3 inside=4 mac=7 dev=4 ino=99 hook=auto build=8;",
+		"router 1 red if=3 inside=4 inside=5 inside=6 mac=7 dev=4 ino=99 hook=auto "
+		"build=8;",
+		"router 1 red if=3 inside=4 inside=5 mac=6 dev=4 ino=99 hook=auto build=8;",
+		"router 1 red if=3 inside=4 inside=5 mac=7 dev=5 ino=99 hook=auto build=8;",
+		"router 1 red if=3 inside=4 inside=5 mac=7 dev=4 ino=98 hook=auto build=8;",
+		"router 1 red if=3 inside=4 inside=5 mac=7 dev=4 ino=99 hook=tc build=8;",
+		"router 1 red if=3 inside=4 inside=5 mac=7 dev=4 ino=99 hook=auto build=7;",
+		"router 1 red if=3 inside=4 inside=5 mac=7 dev=4 ino=99 hook=auto build=8 "
+		"sources=loose;",
+		"router 1 red if=3 inside=4 inside=5 mac=7 dev=4 ino=99 hook=auto build=8 "
+		"sources=feasible;",
+		"router 1 red if=3 inside=4 inside=5 xmit=5 mac=7 dev=4 ino=99 hook=auto build=8;",
+		"router 1 red if=3 inside=4 inside=5 mac=7 dev=4 ino=99 hook=auto build=8 fast;",
+		"router 1 red if=3 inside=4 inside=5 mac=7 dev=4 ino=99 hook=auto build=8 "
+		"own=100.64.0.2;",
+		"router 1 red if=3 inside=4 inside=5 mac=7 dev=4 ino=99 hook=auto build=8 "
+		"own=fd64::2;",
+		"router 1 red if=3 inside=4 inside=5 mac=7 dev=4 ino=99 hook=auto build=8 broken;",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(had); i++)
+		steps(ROUTER, had[i], "renew 1 red\n");
+}
+
+Test(plan, a_router_out_of_scope_is_left_as_it_is)
+{
+	steps("router 1 red if=3 broken kept; router 2 blue if=3;",
+	      "router 1 red if=3 broken; router 2 blue if=3 broken;", "renew 2 blue\n");
+	steps("router 1 red if=3 kept;", "router 1 red if=4 build=9;", "");
+}
+
+Test(plan, between_others)
+{
+	/* first, in the middle, last; both ways */
+	static const char some[] = "router 2 b if=2; router 4 d if=4; from 1 10.0.0.2 100.64.1.2;"
+				   "from 1 10.0.0.4 100.64.1.4; to 100.64.1.2 10.0.0.2 1 1;"
+				   "to 100.64.1.4 10.0.0.4 1 1;";
+	static const char more[] = "router 1 a if=1; router 2 b if=2; router 3 c if=3; router 4 d "
+				   "if=4; router 5 e if=5;"
+				   "from 1 10.0.0.1 100.64.1.1; from 1 10.0.0.2 100.64.1.2;"
+				   "from 1 10.0.0.3 100.64.1.3; from 1 10.0.0.4 100.64.1.4;"
+				   "from 1 10.0.0.5 100.64.1.5; to 100.64.1.1 10.0.0.1 1 1;"
+				   "to 100.64.1.2 10.0.0.2 1 1; to 100.64.1.3 10.0.0.3 1 1;"
+				   "to 100.64.1.4 10.0.0.4 1 1; to 100.64.1.5 10.0.0.5 1 1;";
+
+	steps(more, some,
+	      "attach 1 a\nattach 3 c\nattach 5 e\n"
+	      "put from 1 10.0.0.1 100.64.1.1\n"
+	      "put from 1 10.0.0.3 100.64.1.3\n"
+	      "put from 1 10.0.0.5 100.64.1.5\n"
+	      "put to 100.64.1.1 10.0.0.1 1 1\n"
+	      "put to 100.64.1.3 10.0.0.3 1 1\n"
+	      "put to 100.64.1.5 10.0.0.5 1 1\n");
+	steps(some, more,
+	      "del to 100.64.1.1 10.0.0.1 1 1\n"
+	      "del to 100.64.1.3 10.0.0.3 1 1\n"
+	      "del to 100.64.1.5 10.0.0.5 1 1\n"
+	      "del from 1 10.0.0.1 100.64.1.1\n"
+	      "del from 1 10.0.0.3 100.64.1.3\n"
+	      "del from 1 10.0.0.5 100.64.1.5\n"
+	      "detach 1 a\ndetach 3 c\ndetach 5 e\n");
+}
+
+Test(plan, empty_only_without_any_step)
+{
+	const struct fixed_row fixed = { 0 };
+	const struct shared_row shared = { 0 };
+	const struct router_row router = { 0 };
+	struct plan p = { 0 };
+
+	cr_expect(plan_empty(&p));
+	p.subnets = true;
+	cr_expect_not(plan_empty(&p));
+	p.subnets = false;
+#define ONE_STEP(member, row)                                 \
+	do {                                                  \
+		*vec_push(&p.member) = &(row);                \
+		cr_expect_not(plan_empty(&p), "%s", #member); \
+		vec_free(&p.member);                          \
+	} while (0)
+	ONE_STEP(fixed_put, fixed);
+	ONE_STEP(shared_put, shared);
+	ONE_STEP(attach, router);
+	ONE_STEP(renew, router);
+	ONE_STEP(detach, router);
+	ONE_STEP(shared_del, shared);
+	ONE_STEP(fixed_del, fixed);
+	cr_expect(plan_empty(&p));
+	plan_free(&p);
+}
+
+/* ------------------------------------------------------------ 500 pairs of machines */
+
+static struct tn_addr random_shared(struct dice *d)
+{
+	struct tn_addr a = addr_of(chance(d, 80) ? "100.64.1.0" : "fd64::");
+
+	return addr_add(&a, roll(d, 20));
+}
+
+static struct tn_addr random_fixed(struct dice *d)
+{
+	struct tn_addr a = addr_of(chance(d, 80) ? "10.0.0.0" : "fd00::");
+
+	return addr_add(&a, roll(d, 6));
+}
+
+static bool has_shared(const struct machine *m, const struct shared_row *row)
+{
+	vec_each (r, &m->shared) {
+		if (shared_row_cmp(r, row) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool has_fixed(const struct machine *m, const struct fixed_row *row)
+{
+	vec_each (r, &m->fixed) {
+		if (fixed_row_cmp(r, row) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool has_router(const struct machine *m, uint32_t id)
+{
+	vec_each (r, &m->routers) {
+		if (r->id == id)
+			return true;
+	}
+	return false;
+}
+
+static int setting_cmp(const void *a, const void *b)
+{
+	const struct setting_row *x = a, *y = b;
+
+	return x->at.netns_ino == y->at.netns_ino ? strcmp(x->path, y->path) : 1;
+}
+
+#define HAS(vec, row, cmp)                                    \
+	({                                                    \
+		bool _has = false;                            \
+		for (size_t _i = 0; _i < (vec)->n; _i++)      \
+			_has |= cmp(&(vec)->v[_i], row) == 0; \
+		_has;                                         \
+	})
+
+static struct place random_place(struct dice *d)
+{
+	return (struct place){ .netns_ino = 1 + roll(d, 2),
+			       .ifindex = 1 + roll(d, 2),
+			       .tenant = "x" };
+}
+
+static void add_settled(struct dice *d, struct machine *m)
+{
+	static const char *const paths[] = { "ipv4/conf/a/forwarding", "ipv6/conf/all/forwarding" };
+	struct addr_row addr = { .at = random_place(d),
+				 .addr = random_shared(d),
+				 .len = 112 + roll(d, 2) };
+	struct route_row route = { .at = random_place(d), .to = prefix_of("100.64.0.0/16") };
+	struct group_row group = { .at = random_place(d), .addr = random_shared(d), .on = true };
+	struct setting_row setting = { .at = random_place(d), .value = roll(d, 2) };
+
+	if (chance(d, 50))
+		route.to = prefix_of("fd64::/64");
+	if (chance(d, 30))
+		route.at.ifindex = 0;
+	if (route.at.ifindex && chance(d, 50))
+		route.via = random_shared(d);
+	if (route.at.ifindex && chance(d, 50))
+		route.src = random_shared(d);
+	snprintf(setting.path, sizeof(setting.path), "%s", paths[roll(d, 2)]);
+	if (!HAS(&m->addrs, &addr, addr_row_cmp))
+		*vec_push(&m->addrs) = addr;
+	if (!HAS(&m->routes, &route, route_row_cmp))
+		*vec_push(&m->routes) = route;
+	if (chance(d, 20))
+		group = (struct group_row){ .at = random_place(d), .on = chance(d, 80) };
+	if (!HAS(&m->groups, &group, group_row_cmp))
+		*vec_push(&m->groups) = group;
+	if (!HAS(&m->settings, &setting, setting_cmp))
+		*vec_push(&m->settings) = setting;
+}
+
+static void add_row(struct dice *d, struct machine *m)
+{
+	struct shared_row to = { .shared = random_shared(d),
+				 .tenant = 1 + roll(d, 2),
+				 .router = roll(d, 3),
+				 .flags = TN_SHARED_OWN,
+				 .slot = roll(d, 100) };
+	struct fixed_row from = { .router = 1 + roll(d, 300),
+				  .fixed = random_fixed(d),
+				  .shared = random_shared(d),
+				  .slot = roll(d, 100) };
+	struct router_row router = { .id = 1 + roll(d, 8),
+				     .ifindex = roll(d, 2),
+				     .build = roll(d, 2) };
+
+	if (chance(d, 80)) {
+		to.flags = TN_SHARED_MAPPED;
+		to.fixed = random_fixed(d);
+	}
+	router.tenant[0] = 'a' + router.id;
+	if (!has_shared(m, &to))
+		*vec_push(&m->shared) = to;
+	if (!has_fixed(m, &from))
+		*vec_push(&m->fixed) = from;
+	if (!has_router(m, router.id))
+		*vec_push(&m->routers) = router;
+	add_settled(d, m);
+}
+
+/* Half of the rows of `old`, and new ones that may have keys of the other half. */
+static struct machine random_machine(struct dice *d, const struct machine *old)
+{
+	static const char *const subnets[] = { "100.64.0.0/16", "fd64::/64" };
+	struct machine m = { 0 };
+
+	for (uint32_t n = roll(d, 3), i = 0; i < n; i++)
+		*vec_push(&m.subnets) = prefix_of(subnets[i]);
+	vec_each (row, &old->shared) {
+		if (chance(d, 50))
+			*vec_push(&m.shared) = *row;
+	}
+	vec_each (row, &old->fixed) {
+		if (chance(d, 50))
+			*vec_push(&m.fixed) = *row;
+	}
+	vec_each (row, &old->routers) {
+		if (chance(d, 50))
+			*vec_push(&m.routers) = *row;
+	}
+	vec_each (row, &old->addrs) {
+		if (chance(d, 50))
+			*vec_push(&m.addrs) = *row;
+	}
+	vec_each (row, &old->routes) {
+		if (chance(d, 50))
+			*vec_push(&m.routes) = *row;
+	}
+	vec_each (row, &old->groups) {
+		if (chance(d, 50))
+			*vec_push(&m.groups) = *row;
+	}
+	for (uint32_t n = roll(d, 12); n; n--)
+		add_row(d, &m);
+	vec_each (row, &m.routers)
+		row->broken = chance(d, 10);
+	/* in any order, then sorted: machines are compared as what they hold */
+	shuffle(d, &m.shared);
+	shuffle(d, &m.fixed);
+	shuffle(d, &m.routers);
+	shuffle(d, &m.addrs);
+	shuffle(d, &m.routes);
+	shuffle(d, &m.groups);
+	machine_sort(&m);
+	return m;
+}
+
+/* In what is wanted nothing is broken; some of it is somebody else's, as it was found. */
+static void random_scope(struct dice *d, struct machine *want, const struct machine *have)
+{
+	vec_each (w, &want->routers) {
+		w->broken = false;
+		w->via = HOOK_TC;
+		vec_each (h, &have->routers) {
+			if (h->id != w->id || !chance(d, 30))
+				continue;
+			*w = *h;
+			w->out_of_scope = true;
+		}
+	}
+}
+
+static void copy_machine(const struct machine *m, struct machine *out)
+{
+	memset(out, 0, sizeof(*out));
+	vec_each (p, &m->subnets)
+		*vec_push(&out->subnets) = *p;
+	vec_each (row, &m->shared)
+		*vec_push(&out->shared) = *row;
+	vec_each (row, &m->fixed)
+		*vec_push(&out->fixed) = *row;
+	vec_each (row, &m->routers)
+		*vec_push(&out->routers) = *row;
+	vec_each (row, &m->addrs)
+		*vec_push(&out->addrs) = *row;
+	vec_each (row, &m->routes)
+		*vec_push(&out->routes) = *row;
+	vec_each (row, &m->groups)
+		*vec_push(&out->groups) = *row;
+	vec_each (row, &m->settings)
+		*vec_push(&out->settings) = *row;
+}
+
+/* Take out the row of the same key; false when there is none. */
+#define TAKE_OUT(vec, row, cmp)                                       \
+	({                                                            \
+		bool _found = false;                                  \
+		for (size_t _i = 0; _i < (vec)->n && !_found; _i++) { \
+			_found = cmp(&(vec)->v[_i], row) == 0;        \
+			if (_found)                                   \
+				(vec)->v[_i] = (vec)->v[--(vec)->n];  \
+		}                                                     \
+		_found;                                               \
+	})
+
+static int router_id_cmp(const struct router_row *a, const struct router_row *b)
+{
+	return a->id != b->id;
+}
+
+/* Addresses and routes as the kernel takes them: what is there is not put again. */
+static void settle(const struct plan *p, struct machine *m)
+{
+	vec_each (row, &p->route_moved)
+		cr_assert(TAKE_OUT(&m->routes, *row, route_row_cmp));
+	vec_each (row, &p->addr_moved)
+		cr_assert(TAKE_OUT(&m->addrs, *row, addr_row_cmp));
+	vec_each (row, &p->addr_put) {
+		cr_assert_not(TAKE_OUT(&m->addrs, *row, addr_row_cmp));
+		*vec_push(&m->addrs) = **row;
+	}
+	vec_each (row, &p->route_put) {
+		cr_assert_not(TAKE_OUT(&m->routes, *row, route_row_cmp));
+		*vec_push(&m->routes) = **row;
+	}
+	vec_each (row, &p->setting_put) {
+		TAKE_OUT(&m->settings, *row, setting_cmp);
+		*vec_push(&m->settings) = **row;
+	}
+	vec_each (row, &p->group_put) {
+		TAKE_OUT(&m->groups, *row, group_row_cmp);
+		*vec_push(&m->groups) = **row;
+	}
+	vec_each (row, &p->group_del)
+		cr_assert(TAKE_OUT(&m->groups, *row, group_row_cmp));
+	vec_each (row, &p->route_del)
+		cr_assert(TAKE_OUT(&m->routes, *row, route_row_cmp));
+	vec_each (row, &p->addr_del)
+		cr_assert(TAKE_OUT(&m->addrs, *row, addr_row_cmp));
+}
+
+/* Do to `m` what the plan says. Nothing is removed or renewed that is not there, or attached twice.
+ */
+static void carry_out(const struct plan *p, const struct machine *want, struct machine *m)
+{
+	if (p->subnets) {
+		vec_free(&m->subnets);
+		vec_each (s, &want->subnets)
+			*vec_push(&m->subnets) = *s;
+	}
+	vec_each (row, &p->own_put) {
+		TAKE_OUT(&m->shared, *row, shared_row_cmp);
+		*vec_push(&m->shared) = **row;
+	}
+	settle(p, m);
+	vec_each (row, &p->fixed_put) {
+		TAKE_OUT(&m->fixed, *row, fixed_row_cmp);
+		*vec_push(&m->fixed) = **row;
+	}
+	vec_each (row, &p->shared_put) {
+		TAKE_OUT(&m->shared, *row, shared_row_cmp);
+		*vec_push(&m->shared) = **row;
+	}
+	vec_each (row, &p->attach) {
+		cr_assert_not(TAKE_OUT(&m->routers, *row, router_id_cmp));
+		*vec_push(&m->routers) = **row;
+	}
+	vec_each (row, &p->renew) {
+		cr_assert(TAKE_OUT(&m->routers, *row, router_id_cmp));
+		*vec_push(&m->routers) = **row;
+	}
+	vec_each (row, &p->replaced)
+		cr_assert(TAKE_OUT(&m->routers, *row, router_id_cmp));
+	vec_each (row, &p->detach)
+		cr_assert(TAKE_OUT(&m->routers, *row, router_id_cmp));
+	vec_each (row, &p->shared_del)
+		cr_assert(TAKE_OUT(&m->shared, *row, shared_row_cmp));
+	vec_each (row, &p->fixed_del)
+		cr_assert(TAKE_OUT(&m->fixed, *row, fixed_row_cmp));
+	machine_sort(m);
+}
+
+/* The text of what counts: not what only one of the two sides knows. */
+static char *essence(const struct machine *m)
+{
+	_cleanup_machine_ struct machine copy;
+
+	copy_machine(m, &copy);
+	copy.settings.n = 0; /* what is not wanted stays */
+	vec_each (r, &copy.routers) {
+		r->via = HOOK_AUTO;
+		r->flags = 0;
+		r->out_of_scope = false;
+	}
+	return machine_text(&copy);
+}
+
+/* Whether a line stands in the text. */
+static bool has_line(const char *text, const char *line, size_t n)
+{
+	for (const char *at = text; (at = strstr(at, line)); at++) {
+		if ((at == text || at[-1] == '\n') && at[n] == '\n')
+			return true;
+	}
+	return false;
+}
+
+/* No row that stands in both machines is touched: the steps name none of them. */
+static void check_untouched(const char *plan, const char *want, const char *have, int round)
+{
+	_cleanup_free_ char *copy = xstrdup(plan);
+	char *save = NULL;
+
+	for (char *step = strtok_r(copy, "\n", &save); step; step = strtok_r(NULL, "\n", &save)) {
+		const char *row = strchr(step, ' ');
+
+		if (strncmp(step, "put ", 4) != 0 && strncmp(step, "del ", 4) != 0)
+			continue;
+		row++;
+		cr_assert_not(has_line(want, row, strlen(row)) && has_line(have, row, strlen(row)),
+			      "round %d: %s", round, step);
+		cr_assert_not(has_line(want, row, strlen(row)) && step[0] == 'd', "round %d: %s",
+			      round, step);
+		cr_assert_not(has_line(have, row, strlen(row)) && step[0] == 'p', "round %d: %s",
+			      round, step);
+	}
+}
+
+static void check_routers_untouched(const struct plan *p, const struct machine *have)
+{
+	vec_each (row, &p->renew) {
+		cr_assert_not((*row)->out_of_scope);
+		vec_each (h, &have->routers)
+			cr_assert(h->id != (*row)->id || h->broken ||
+				  h->ifindex != (*row)->ifindex || h->build != (*row)->build);
+	}
+}
+
+/* A plan that does something says something. */
+static void check_said(const struct plan *p, const struct machine *have, int round)
+{
+	_cleanup_plan_text_ struct plan_text text = { 0 };
+	struct model none = { 0 };
+
+	plan_describe(p, have, have, &none, &none, &text);
+	cr_assert_eq(text.lines.n == 0, plan_empty(p), "round %d", round);
+}
+
+Test(plan, carried_out_it_gives_what_was_wanted)
+{
+	struct dice d = { .state = 5 };
+	struct machine nothing = { 0 };
+
+	for (int round = 0; round < 500; round++) {
+		_cleanup_machine_ struct machine have = random_machine(&d, &nothing);
+		_cleanup_machine_ struct machine want = random_machine(&d, &have), now;
+		_cleanup_free_ char *have_text = machine_text(&have), *steps_text, *want_text;
+		_cleanup_plan_ struct plan p, more;
+
+		random_scope(&d, &want, &have);
+		want_text = machine_text(&want);
+		plan_make(&want, &have, &p);
+		steps_text = plan_steps(&p);
+		check_untouched(steps_text, want_text, have_text, round);
+		check_routers_untouched(&p, &have);
+		check_said(&p, &have, round);
+
+		copy_machine(&have, &now);
+		carry_out(&p, &want, &now);
+		free(want_text);
+		want_text = essence(&want);
+		expect_text(essence(&now), want_text, steps_text);
+		plan_make(&want, &now, &more);
+		cr_assert(plan_empty(&more), "round %d", round);
+	}
+}
+
+/* The rows of a plan are those of the machines: what is put is wanted, what is deleted was there.
+ */
+Test(plan, rows_point_into_the_machines)
+{
+	_cleanup_machine_ struct machine want =
+		machine_of(TO5 FROM5 "router 1 red if=2; router 2 blue if=1;");
+	_cleanup_machine_ struct machine have =
+		machine_of("to 100.64.1.6 10.0.0.5 1 1; from 2 10.0.0.5 100.64.1.5;"
+			   "router 2 blue; router 3 green;");
+	_cleanup_plan_ struct plan p;
+
+	plan_make(&want, &have, &p);
+	cr_expect_eq(p.shared_put.v[0], &want.shared.v[0]);
+	cr_expect_eq(p.fixed_put.v[0], &want.fixed.v[0]);
+	cr_expect_eq(p.attach.v[0], &want.routers.v[0]);
+	cr_expect_eq(p.renew.v[0], &want.routers.v[1]);
+	cr_expect_eq(p.detach.v[0], &have.routers.v[1]);
+	cr_expect_eq(p.shared_del.v[0], &have.shared.v[0]);
+	cr_expect_eq(p.fixed_del.v[0], &have.fixed.v[0]);
+}
+
+/* ------------------------------------------------------------ in words */
+
+static void says(const char *will, const char *had, const char *want, const char *have,
+		 const char *expected)
+{
+	_cleanup_machine_ struct machine w = machine_of(want), h = machine_of(have);
+	_cleanup_model_ struct model now = model_of(will), before = model_of(had);
+	_cleanup_plan_text_ struct plan_text text = { 0 };
+	_cleanup_plan_ struct plan p;
+	char *got = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&got, &n);
+
+	model_sort(&now);
+	model_sort(&before);
+	plan_make(&w, &h, &p);
+	plan_describe(&p, &w, &h, &before, &now, &text);
+	vec_each (line, &text.lines)
+		fprintf(f, "%c %s\n", line->sign, line->text);
+	fclose(f);
+	expect_text(got, expected, "plan");
+}
+
+/* Definitions only: the machine does not change. */
+static void says_of(const char *will, const char *had, const char *expected)
+{
+	says(will, had, ALL, ALL, expected);
+}
+
+Test(plan_text, nothing)
+{
+	says_of("", "", "");
+	says_of("net 100.64.0.0/16; tenant red id=1 pool=100.64.1.0/24;"
+		"router id=1 netns=red inside=lan0;map 10.0.0.5 db pin=100.64.1.5;"
+		"map 10.0.0.6 lease=100.64.1.6;",
+		"net 100.64.0.0/16; tenant red id=1 pool=100.64.1.0/24;"
+		"router id=1 netns=red inside=lan0;map 10.0.0.6 lease=100.64.1.6;"
+		"map 10.0.0.5 db pin=100.64.1.5;",
+		"");
+}
+
+Test(plan_text, first_apply)
+{
+	says(NET
+	     "tenant red id=2; router id=1 netns=red hook=auto; map 10.0.0.5 db lease=100.64.1.9;"
+	     "map 10.0.0.6 lease=100.64.1.6; map fd00::5 db lease=fd64::5;"
+	     "tenant blue id=1; map 10.0.0.5 lease=100.64.2.5;",
+	     "",
+	     NET "router 1 red hook=auto via=tc; own 100.64.0.2 2 1; to 100.64.1.9 10.0.0.5 2 1;"
+		 "to 100.64.1.6 10.0.0.6 2 1; to 100.64.2.5 10.0.0.5 1 0; to fd64::5 fd00::5 2 1;"
+		 "from 1 10.0.0.5 100.64.1.9; from 1 10.0.0.6 100.64.1.6; from 1 fd00::5 fd64::5;",
+	     "",
+	     "+ tenant blue\n"
+	     "+ tenant red\n"
+	     "+ router red: netns red, hook tc\n"
+	     "+ router address red 100.64.0.2\n"
+	     "+ mapping red 10.0.0.6 -> 100.64.1.6\n"
+	     "+ mapping red/db 10.0.0.5 -> 100.64.1.9\n"
+	     "+ mapping blue 10.0.0.5 -> 100.64.2.5\n"
+	     "+ mapping red/db fd00::5 -> fd64::5\n");
+}
+
+Test(plan_text, everything_goes)
+{
+	says("",
+	     NET "tenant red id=2; router id=1 netns=red; map 10.0.0.5 db lease=100.64.1.9;"
+		 "map 10.0.0.6 lease=100.64.1.6;",
+	     "",
+	     NET
+	     "router 1 red hook=auto via=xdp; own 100.64.0.2 2 1; to 100.64.1.9 10.0.0.5 2 1;"
+	     "to 100.64.1.6 10.0.0.6 2 1; from 1 10.0.0.5 100.64.1.9; from 1 10.0.0.6 100.64.1.6;",
+	     "- tenant red\n"
+	     "- router red: netns red, hook xdp\n"
+	     "- router address red 100.64.0.2\n"
+	     "- mapping red 10.0.0.6 -> 100.64.1.6\n"
+	     "- mapping red/db 10.0.0.5 -> 100.64.1.9\n");
+}
+
+Test(plan_text, tenants)
+{
+	says_of("tenant a; tenant b; tenant c; tenant d; tenant e;", "tenant b; tenant d;",
+		"+ tenant a\n+ tenant c\n+ tenant e\n");
+	says_of("tenant b; tenant d;", "tenant e; tenant d; tenant c; tenant b; tenant a;",
+		"- tenant a\n- tenant c\n- tenant e\n");
+	says_of("tenant crimson;", "tenant red;", "+ tenant crimson\n- tenant red\n");
+}
+
+Test(plan_text, pools)
+{
+	static const char *const had[] = {
+		"tenant red;",
+		"tenant red pool=100.64.1.0/24;",
+		"tenant red pool=100.64.1.0/24 pool=100.64.2.0/25;",
+		"tenant red pool=100.64.1.0/24 pool=100.64.3.0/24;",
+		/* it is looked through in this order */
+		"tenant red pool=100.64.2.0/24 pool=100.64.1.0/24;",
+	};
+
+	static const char now[] = "tenant red pool=100.64.1.0/24 pool=100.64.2.0/24;";
+
+	for (size_t i = 0; i < ARRAY_SIZE(had); i++) {
+		says_of(now, had[i], "~ tenant red: pool\n");
+		says_of(had[i], now, "~ tenant red: pool\n");
+	}
+	says_of(now, now, "");
+}
+
+Test(plan_text, definition_of_a_router)
+{
+	static const char *const had[] = {
+		"tenant red;",
+		"tenant red; router netns=blue shared=shared0 inside=lan0 hook=tc;",
+		"tenant red; router shared=shared0 inside=lan0 hook=tc;",
+		"tenant red; router netns=red shared=shared1 inside=lan0 hook=tc;",
+		"tenant red; router netns=red inside=lan0 hook=tc;",
+		"tenant red; router netns=red shared=shared0 inside=lan1 hook=tc;",
+		"tenant red; router netns=red shared=shared0 inside=lan0 inside=lan1 hook=tc;",
+		"tenant red; router netns=red shared=shared0 hook=tc;",
+		"tenant red; router netns=red shared=shared0 inside=lan0 hook=xdp;",
+		"tenant red; router netns=red shared=shared0 inside=lan0 hook=tc detached;",
+		"tenant red; router netns=red shared=shared0 inside=lan0 hook=tc sources=loose;",
+		"tenant red; router netns=red shared=shared0 inside=lan0 hook=tc sources=feasible;",
+		"tenant red; router netns=red shared=shared0 inside=lan* hook=tc;",
+		"tenant red; router netns=red shared=shared0 inside=lan0 hook=tc forwarding=stack;",
+	};
+	static const char now[] =
+		"tenant red; router netns=red shared=shared0 inside=lan0 hook=tc;";
+
+	for (size_t i = 0; i < ARRAY_SIZE(had); i++) {
+		says_of(now, had[i], "~ tenant red: router\n");
+		says_of(had[i], now, "~ tenant red: router\n");
+	}
+	says_of(now, now, "");
+	says_of("tenant red pool=100.64.1.0/24; router;", "tenant red;",
+		"~ tenant red: pool\n~ tenant red: router\n");
+}
+
+Test(plan_text, labels_of_mappings)
+{
+	static const char plain[] = "tenant red; map 10.0.0.5 lease=100.64.1.5;";
+	static const char named[] = "tenant red; map 10.0.0.5 db lease=100.64.1.5;";
+	static const char pinned[] = "tenant red; map 10.0.0.5 pin=100.64.1.5;";
+
+	says_of(named, plain, "~ mapping red 10.0.0.5: name db\n");
+	says_of("tenant red; map 10.0.0.5 web lease=100.64.1.5;", named,
+		"~ mapping red 10.0.0.5: name web\n");
+	says_of(plain, named, "~ mapping red 10.0.0.5: name removed\n");
+	says_of(pinned, plain, "~ mapping red 10.0.0.5: shared address pinned\n");
+	says_of(plain, pinned, "~ mapping red 10.0.0.5: shared address leased\n");
+	says_of("tenant red; map 10.0.0.5 db pin=100.64.1.5;", plain,
+		"~ mapping red 10.0.0.5: name db\n"
+		"~ mapping red 10.0.0.5: shared address pinned\n");
+	/* only of mappings that are in both: here 6 and 8 */
+	says_of("tenant red; map 10.0.0.5 a; map 10.0.0.6 b; map 10.0.0.8 d; map 10.0.0.9 e;",
+		"tenant red; map 10.0.0.4; map 10.0.0.6; map 10.0.0.7; map 10.0.0.8;"
+		"map 10.0.0.10;",
+		"~ mapping red 10.0.0.6: name b\n"
+		"~ mapping red 10.0.0.8: name d\n");
+	says_of(named, "tenant red;", "");
+	says_of("tenant red;", named, "");
+}
+
+Test(plan_text, routers)
+{
+	static const char one[] = "tenant red id=1; router id=1 netns=red;";
+	static const char own[] = "tenant red id=1; router id=1;";
+
+	says(one, one, "router 1 red via=xdp-generic;", "",
+	     "+ router red: netns red, hook xdp-generic\n");
+	says(one, one, "router 1 red via=tc;", "router 1 red via=xdp if=9;",
+	     "~ router red: netns red, hook tc\n");
+	says(one, one, "", "router 1 red via=xdp;", "- router red: netns red, hook xdp\n");
+	says(own, own, "router 1 red via=tc;", "", "+ router red: netns (own), hook tc\n");
+	/* not known what it came to: what was asked for */
+	says(one, one, "", "router 1 red hook=xdp;", "- router red: netns red, hook xdp\n");
+	says(one, one, "", "router 1 red;", "- router red: netns red, hook auto\n");
+	/* where it is to be, and for one that goes, where it was */
+	says("tenant red id=1; router id=1 netns=red2;", one, "router 1 red via=tc;",
+	     "router 1 red via=tc if=9;",
+	     "~ tenant red: router\n"
+	     "~ router red: netns red2, hook tc\n");
+	says("tenant red id=1;", one, "", "router 1 red via=tc;",
+	     "~ tenant red: router\n"
+	     "- router red: netns red, hook tc\n");
+	/* first what is added, then what changes, then what goes */
+	says("tenant a; router netns=a; tenant b; router netns=b; tenant c; router netns=c;",
+	     "tenant a; router netns=a; tenant b; router netns=b; tenant c; router netns=c;",
+	     "router 2 b via=tc; router 3 c via=tc;",
+	     "router 1 a via=tc; router 2 b via=tc broken;",
+	     "+ router c: netns c, hook tc\n"
+	     "~ router b: netns b, hook tc\n"
+	     "- router a: netns a, hook tc\n");
+}
+
+Test(plan_text, mappings)
+{
+	static const char now[] =
+		"tenant red id=1; map 10.0.0.5 db lease=100.64.1.5; map 10.0.0.6;";
+	static const char before[] =
+		"tenant red id=1; map 10.0.0.5 db lease=100.64.1.5; map 10.0.0.7 web;"
+		"map 10.0.0.6;";
+
+	says(now, now, TO5, "", "+ mapping red/db 10.0.0.5 -> 100.64.1.5\n");
+	says(now, now, "to 100.64.1.6 10.0.0.6 1 1;", "", "+ mapping red 10.0.0.6 -> 100.64.1.6\n");
+	says(now, before, TO5, "to 100.64.1.5 10.0.0.7 1 1;",
+	     "~ mapping red/db 10.0.0.5 -> 100.64.1.5\n");
+	says(now, before, "", "to 100.64.1.7 10.0.0.7 1 1;",
+	     "- mapping red/web 10.0.0.7 -> 100.64.1.7\n");
+	/* the name that it had, and the one that it has */
+	says("tenant red id=1; map 10.0.0.5 new;", "tenant red id=1; map 10.0.0.5 old;", TO5,
+	     "to 100.64.1.6 10.0.0.5 1 1;",
+	     "~ mapping red 10.0.0.5: name new\n"
+	     "+ mapping red/new 10.0.0.5 -> 100.64.1.5\n"
+	     "- mapping red/old 10.0.0.5 -> 100.64.1.6\n");
+	/* another shared address */
+	says(now, now, TO5 FROM5, "to 100.64.1.77 10.0.0.5 1 1; from 1 10.0.0.5 100.64.1.77;",
+	     "+ mapping red/db 10.0.0.5 -> 100.64.1.5\n"
+	     "- mapping red/db 10.0.0.5 -> 100.64.1.77\n");
+	/* the same mapping, now of a router elsewhere */
+	says(now, now, "to 100.64.1.5 10.0.0.5 1 0;", TO5 FROM5,
+	     "~ mapping red/db 10.0.0.5 -> 100.64.1.5\n");
+	/* a tenant of a higher id than any in force, and of one that is not in use any more */
+	says("tenant blue id=9; map 10.0.0.5;", "tenant red id=4; map 10.0.0.5 db;",
+	     "to 100.64.1.9 10.0.0.5 9 0;", "to 100.64.1.4 10.0.0.5 4 0;",
+	     "+ tenant blue\n"
+	     "- tenant red\n"
+	     "+ mapping blue 10.0.0.5 -> 100.64.1.9\n"
+	     "- mapping red/db 10.0.0.5 -> 100.64.1.4\n");
+}
+
+Test(plan_text, addresses_of_routers)
+{
+	static const char one[] = "tenant red id=1; router id=1;";
+
+	says(one, one, "own 100.64.0.2 1 1;", "", "+ router address red 100.64.0.2\n");
+	says(one, one, "own fd64::2 1 1;", "own fd64::2 1 2;", "~ router address red fd64::2\n");
+	says(one, one, "", "own 100.64.0.2 1 1;", "- router address red 100.64.0.2\n");
+}
+
+/* rows that the definitions in force do not explain: a state that was lost */
+static struct machine groups_of(const char *text)
+{
+	struct machine m = machine_of(text);
+
+	vec_each (row, &m.groups) {
+		row->at.tenant = row->at.netns_ino == 9 ? "red" : "blue";
+		snprintf(row->at.name, sizeof(row->at.name), "shared%u", row->at.ifindex);
+	}
+	return m;
+}
+
+/* A line for a router, however many there are. */
+Test(plan_text, groups)
+{
+	_cleanup_machine_ struct machine w = groups_of("group 8 3 fd64::1; group 8 4 fd64::1;"
+						       "group 9 3 all;");
+	_cleanup_machine_ struct machine h = groups_of("group 9 3 fd64::1; group 9 3 fd64::2;");
+	_cleanup_plan_text_ struct plan_text text = { 0 };
+	_cleanup_plan_ struct plan p;
+	struct model none = { 0 };
+	static const char *const lines[] = { "solicited-node groups blue 1 on shared3",
+					     "solicited-node groups blue 1 on shared4",
+					     "all-multicast red on shared3",
+					     "solicited-node groups red 2 on shared3" };
+
+	plan_make(&w, &h, &p);
+	plan_describe(&p, &w, &h, &none, &none, &text);
+	cr_assert_eq(text.lines.n, ARRAY_SIZE(lines));
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		cr_expect_str_eq(text.lines.v[i].text, lines[i]);
+		cr_expect_eq(text.lines.v[i].sign, i < 3 ? '+' : '-');
+	}
+}
+
+Test(plan_text, unknown_tenants)
+{
+	says("", "", "", "to 100.64.1.5 10.0.0.5 7 1; own 100.64.0.2 7 1;",
+	     "- router address ? 100.64.0.2\n"
+	     "- mapping ? 10.0.0.5 -> 100.64.1.5\n");
+	says("tenant red id=1;", "tenant red id=1;", "", "to 100.64.1.5 10.0.0.5 0 1;",
+	     "- mapping ? 10.0.0.5 -> 100.64.1.5\n");
+	says("tenant red id=9;", "tenant red id=9;", "", "to 100.64.1.5 10.0.0.5 4 1;",
+	     "- mapping ? 10.0.0.5 -> 100.64.1.5\n");
+}
+
+Test(plan_text, what_nothing_else_explains)
+{
+	says("", "", "net 100.64.0.0/16;", "net 100.64.0.0/15;", "~ shared network: subnets\n");
+	says("", "", FROM5 "from 1 10.0.0.6 100.64.1.6;",
+	     "from 1 10.0.0.5 100.64.1.6; from 2 10.0.0.6 100.64.1.6;",
+	     "~ 3 reverse entries repaired\n");
+	says("", "", "", FROM5 "from 2 10.0.0.6 100.64.1.6;", "~ 2 reverse entries repaired\n");
+	/* not beside a line that explains them */
+	says("tenant red id=1;", "tenant red id=1;", TO5 FROM5, "",
+	     "+ mapping red 10.0.0.5 -> 100.64.1.5\n");
+}
+
+Test(plan_text, order_of_lines)
+{
+	says("tenant blue id=2; router id=2 netns=blue;tenant red id=1 pool=100.64.1.0/24;"
+	     "router id=1 netns=red; map 10.0.0.5 db lease=100.64.1.5;"
+	     "map 10.0.0.6 lease=100.64.1.6;",
+	     "tenant green id=3; map 10.0.0.5 lease=100.64.3.5;"
+	     "tenant red id=1; router id=1 netns=red; map 10.0.0.5 lease=100.64.1.5;",
+	     "net 100.64.0.0/16; router 1 red via=tc; router 2 blue via=xdp; own 100.64.0.2 1 1;"
+	     "own 100.64.0.3 2 2; to 100.64.1.5 10.0.0.5 1 1; to 100.64.1.6 10.0.0.6 1 1;",
+	     "net 100.64.0.0/15; router 1 red via=tc broken; own 100.64.0.2 1 1;"
+	     "to 100.64.1.5 10.0.0.5 1 1; to 100.64.3.5 10.0.0.5 3 0;",
+	     "+ tenant blue\n"
+	     "- tenant green\n"
+	     "~ tenant red: pool\n"
+	     "~ mapping red 10.0.0.5: name db\n"
+	     "+ router blue: netns blue, hook xdp\n"
+	     "~ router red: netns red, hook tc\n"
+	     "+ router address blue 100.64.0.3\n"
+	     "+ mapping red 10.0.0.6 -> 100.64.1.6\n"
+	     "- mapping green 10.0.0.5 -> 100.64.3.5\n");
+}
+
+/* ------------------------------------------------------------ rules in words */
+
+/* The machine as it is by the definitions, before and after. */
+static void says_by(const char *will, const char *had, const char *expected)
+{
+	_cleanup_machine_ struct machine want = machine_by(will), have = machine_by(had);
+	_cleanup_model_ struct model now = model_of(will), before = model_of(had);
+	_cleanup_plan_text_ struct plan_text text = { 0 };
+	_cleanup_plan_ struct plan p;
+	char *got = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&got, &n);
+
+	model_sort(&now);
+	model_sort(&before);
+	plan_make(&want, &have, &p);
+	plan_describe(&p, &want, &have, &before, &now, &text);
+	vec_each (line, &text.lines)
+		fprintf(f, "%c %s\n", line->sign, line->text);
+	fclose(f);
+	expect_text(got, expected, will);
+}
+
+#define TWO "tenant blue id=2; tenant red id=1; map 10.0.0.5 db lease=100.64.1.5"
+
+/* The flags of a mapping change with its rules; it is the same mapping all the same. */
+Test(plan_text, rules)
+{
+	says_by(TWO "; accept id=1 from=blue to=db tcp/5432 udp/8000-8099 icmp;", TWO ";",
+		"+ rule of red: from blue to db tcp/5432, udp/8000-8099, icmp\n");
+	says_by(TWO ";", TWO "; accept id=1 from=blue from=red;",
+		"- rule of red: from blue, red\n");
+	says_by(TWO "; accept id=1 from=*; accept id=3 from=blue to=db to=10.0.0.5;",
+		TWO "; accept id=1 from=*; accept id=2 from=blue;",
+		"+ rule of red: from blue to db, 10.0.0.5\n- rule of red: from blue\n");
+	says_by(TWO "; accept id=1 from=*;", TWO "; accept id=1 from=*;", "");
+	says_by(TWO "; accept;", TWO ";", "~ tenant red: accept\n");
+	says_by(TWO ";", TWO "; accept;", "~ tenant red: accept\n");
+}
+
+/* One that owns no row, because another accepts the same before it, is a rule all the same. */
+Test(plan_text, rules_without_rows)
+{
+	says_by(TWO "; accept id=1 from=*; accept id=2 from=*;", TWO "; accept id=1 from=*;",
+		"+ rule of red: from *\n");
+}
+
+Test(plan_text, limits)
+{
+	says_by(TWO " rate=1000 packets=5;", TWO ";",
+		"~ mapping red/db 10.0.0.5 -> 100.64.1.5, limit 8000 bit/s burst 1000 bytes, "
+		"limit 5 packets/s\n");
+	says_by(TWO " rate=1000;", TWO " rate=1001;",
+		"~ mapping red/db 10.0.0.5 -> 100.64.1.5, limit 8000 bit/s burst 1000 bytes\n");
+	says_by(TWO ";", TWO " packets=5;", "~ mapping red 10.0.0.5: no limit\n");
+	says_by(TWO " packets=5;", "tenant blue id=2; tenant red id=1;",
+		"+ mapping red/db 10.0.0.5 -> 100.64.1.5, limit 5 packets/s\n");
+}
+
+/* The machine alone, as a run that was killed leaves it. */
+Test(plan_text, entries_repaired)
+{
+	_cleanup_machine_ struct machine want = machine_by(TWO "; accept id=1 from=*;");
+	_cleanup_machine_ struct machine have = machine_by(TWO "; accept id=1 from=* tcp/80;");
+	_cleanup_model_ struct model m = model_of(TWO "; accept id=1 from=*;");
+	_cleanup_plan_text_ struct plan_text text = { 0 };
+	_cleanup_plan_ struct plan p;
+
+	plan_make(&want, &have, &p);
+	plan_describe(&p, &want, &have, &m, &m, &text);
+	cr_expect_not(plan_empty(&p));
+	cr_assert_eq(text.lines.n, 1);
+	cr_expect_str_eq(text.lines.v[0].text, "who is accepted: entries repaired");
+}
+
+/* ------------------------------------------------------------ policy */
+
+#define POOLS_BEFORE "tenant a id=1 pool=100.64.0.0/16; tenant b id=2 pool=100.64.7.0/24;"
+#define POOLS_AFTER  "tenant a id=1 pool=100.65.0.0/16; tenant b id=2 pool=100.65.7.0/24;"
+
+/* Else what was two tenants', and so nobody's, would be one's for a moment. */
+Test(plan, pools_inner_first_and_outer_first)
+{
+	_cleanup_machine_ struct machine want = machine_by(POOLS_AFTER);
+	_cleanup_machine_ struct machine have = machine_by(POOLS_BEFORE);
+	_cleanup_plan_ struct plan p;
+
+	plan_make(&want, &have, &p);
+	cr_assert_eq(p.pool_put.n, 2);
+	cr_expect_eq(p.pool_put.v[0].key.len, 120);
+	cr_expect_eq(p.pool_put.v[1].key.len, 112);
+	cr_assert_eq(p.pool_del.n, 2);
+	cr_expect_eq(p.pool_del.v[0].key.len, 112);
+	cr_expect_eq(p.pool_del.v[1].key.len, 120);
+}
+
+/* What is counted of a rule begins with it, not with a change of its rows. */
+Test(plan, rules_that_come_new)
+{
+	_cleanup_machine_ struct machine want =
+		machine_by(TWO "; accept id=1 from=* tcp/80 tcp/81; accept id=7 from=blue;");
+	_cleanup_machine_ struct machine have =
+		machine_by(TWO "; accept id=1 from=* tcp/80; accept id=9 from=red;");
+	_cleanup_plan_ struct plan p;
+
+	plan_make(&want, &have, &p);
+	cr_assert_eq(p.rules_new.n, 1);
+	cr_expect_eq(p.rules_new.v[0], 7);
+}
+
+static bool withdraws(const struct plan *p, uint32_t from, uint8_t class, uint16_t block)
+{
+	vec_each (key, &p->withdrawn) {
+		if (key->accept.from == from && key->class == class && key->block == block)
+			return true;
+	}
+	return false;
+}
+
+/* What is accepted no more, and nothing that still is. */
+Test(plan, rules_that_go)
+{
+	_cleanup_machine_ struct machine want =
+		machine_by(TWO "; accept id=1 from=* tcp/80; accept id=4 from=red tcp/22;");
+	_cleanup_machine_ struct machine have = machine_by(
+		TWO
+		"; accept id=1 from=* tcp/80 tcp/81; accept id=2 from=blue; accept id=3 from=red;");
+	_cleanup_plan_ struct plan p, back;
+
+	plan_make(&want, &have, &p);
+	cr_expect_eq(p.withdrawn.n, 3, "%zu", p.withdrawn.n);
+	cr_expect(withdraws(&p, 0, TN_CLASS_TCP, 81));
+	cr_expect(withdraws(&p, 2, TN_WITHDRAWN_ALL, 0));
+	cr_expect(withdraws(&p, 1, TN_WITHDRAWN_ALL, 0));
+	plan_make(&have, &want, &back);
+	cr_expect_eq(back.withdrawn.n, 1); /* red is accepted without tcp/22 being named */
+}
+
+/* An address that another tenant gets is nobody's in between, router or not. */
+Test(plan, another_tenant_of_a_shared_address)
+{
+	_cleanup_machine_ struct machine want = machine_of("to 100.64.1.5 10.0.0.5 2 0;");
+	_cleanup_machine_ struct machine have = machine_of("to 100.64.1.5 10.0.0.5 1 0;");
+	_cleanup_plan_ struct plan p;
+
+	plan_make(&want, &have, &p);
+	cr_expect_eq(p.moved.n, 1);
+	cr_expect_eq(p.shared_put.n, 1);
+}
+
+/* The buckets of a limit are in its row. */
+Test(plan, a_limit_that_stays_is_not_touched)
+{
+	_cleanup_machine_ struct machine want = machine_by(TWO " packets=5; map 10.0.0.6 "
+							       "lease=100.64.1.6 packets=6;");
+	_cleanup_machine_ struct machine have = machine_by(TWO " packets=5;");
+	_cleanup_plan_ struct plan p;
+
+	plan_make(&want, &have, &p);
+	cr_assert_eq(p.limit_put.n, 1);
+	cr_expect_eq(p.limit_put.v[0].packets, 6);
+	cr_expect_eq(p.limit_del.n, 0);
+	cr_expect_eq(p.shared_flags.n, 0);
+}
+
+/* The first ones are kept, all are counted. */
+Test(plan_text, as_many_lines_as_are_asked_for)
+{
+	_cleanup_machine_ struct machine want =
+		machine_of("to 100.64.1.1 10.0.0.1 1 0; to 100.64.1.2 10.0.0.2 1 0; to 100.64.1.3 "
+			   "10.0.0.3 1 0;");
+	_cleanup_machine_ struct machine have =
+		machine_of("to 100.64.1.3 10.0.0.4 1 0; to 100.64.1.4 10.0.0.5 1 0; to 100.64.1.5 "
+			   "10.0.0.6 1 0;");
+	struct model none = { 0 };
+	_cleanup_plan_ struct plan p;
+
+	plan_make(&want, &have, &p);
+	for (size_t keep = 0; keep < 7; keep++) {
+		_cleanup_plan_text_ struct plan_text text = { .keep = keep };
+
+		plan_describe(&p, &want, &have, &none, &none, &text);
+		cr_expect_eq(text.lines.n, keep && keep < 5 ? keep : 5);
+		cr_expect_eq(text.added, 2);
+		cr_expect_eq(text.changed, 1);
+		cr_expect_eq(text.removed, 2);
+	}
+}

@@ -1,0 +1,810 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What doctor makes of facts: each test starts from a machine or router where all is well. */
+#include "../fixture.h"
+#include "doctor/doctor.h"
+
+/* "problem mtu red lan0: seen > remedy\n"; what is ok is left out. */
+static char *findings_text(const struct diagnosis *f)
+{
+	size_t size;
+	char *text;
+	FILE *out = open_memstream(&text, &size);
+
+	vec_each (one, &f->list) {
+		if (one->severity == SEVERITY_FINE)
+			continue;
+		cr_expect(one->remedy && one->remedy[0], "no remedy: %s", one->seen);
+		fprintf(out, "%s %s%s%s%s%s: %s > %s\n", severity_name(one->severity),
+			finding_name(one->id), one->tenant ? " " : "",
+			one->tenant ? one->tenant : "", one->interface ? " " : "",
+			one->interface ? one->interface : "", one->seen, one->remedy);
+	}
+	fclose(out);
+	return text;
+}
+
+static void expect_found(struct diagnosis *f, const char *want, const char *what)
+{
+	cr_expect_gt(diagnosis_count(f, SEVERITY_FINE), 0);
+	expect_text(findings_text(f), want, what);
+	diagnosis_free(f);
+}
+
+/* ------------------------------------------------------------ the machine */
+
+static struct machine_report well(void)
+{
+	return (struct machine_report){ .missing_privileges = "",
+					.kernel = "6.1.0",
+					.kernel_major = 6,
+					.kernel_minor = 1,
+					.btf = true,
+					.jit = 1,
+					.tcx = 1,
+					.dispatcher = 1,
+					.state = "/var/lib/tenantnat",
+					.state_exists = true,
+					.state_available = 1ULL << 30,
+					.pinned = true,
+					.capacity = 100,
+					.leftovers = "" };
+}
+
+static void machine_has(const struct machine_report *m, const char *want)
+{
+	struct diagnosis f = { 0 };
+
+	doctor_machine(m, &f);
+	expect_found(&f, want, "the machine");
+}
+
+Test(doctor, a_machine_where_all_is_well)
+{
+	struct machine_report m = well(), fresh = well();
+
+	machine_has(&m, "");
+	fresh.state_exists = fresh.pinned = false;
+	fresh.state_available = fresh.capacity = 0;
+	fresh.dispatcher = fresh.tcx = 0;
+	machine_has(&fresh, "");
+}
+
+Test(doctor, kernel)
+{
+	static const struct {
+		unsigned int major, minor;
+		bool old;
+	} cases[] = {
+		{ 5, 15, true }, { 6, 0, true }, { 6, 1, false }, { 6, 18, false }, { 7, 0, false }
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct machine_report m = well();
+
+		m.kernel_major = cases[i].major;
+		m.kernel_minor = cases[i].minor;
+		machine_has(&m, cases[i].old
+					? "problem kernel: Linux 6.1.0 is too old > boot Linux 6.1 "
+					  "or later\n"
+					: "");
+	}
+	struct machine_report m = well();
+
+	m.btf = false;
+	machine_has(&m, "problem btf: there is no /sys/kernel/btf/vmlinux > mount sysfs, or boot a "
+			"kernel with CONFIG_DEBUG_INFO_BTF\n");
+}
+
+Test(doctor, jit)
+{
+	struct machine_report m = well();
+
+	m.jit = 0;
+	machine_has(&m,
+		    "problem jit: the kernel does not compile BPF programs, and interpreted they "
+		    "cannot call its functions > sysctl -w net.core.bpf_jit_enable=1\n");
+	m.jit = 1;
+	m.jit_harden = 1;
+	machine_has(&m, "");
+	m.jit_harden = 2;
+	machine_has(&m,
+		    "warning jit: net.core.bpf_jit_harden is 2: constants are blinded in root's "
+		    "programs too, which makes them larger and slower > sysctl -w "
+		    "net.core.bpf_jit_harden=1, if only root loads programs, and then detach and "
+		    "apply\n");
+	m.jit = UNKNOWN;
+	machine_has(&m,
+		    "not checked jit: net.core.bpf_jit_enable cannot be read > run as root in the "
+		    "first network namespace\n");
+}
+
+/* the sentence of an error is taken apart; what only root can see is not wrong for others */
+Test(doctor, errors)
+{
+	struct machine_report m = well();
+
+	error_set(&m.bpffs, "none at /b; mount it; or not");
+	error_set(&m.maps_error, "cannot read /b/maps");
+	error_set(&m.state_error, "cannot open s; run as root");
+	machine_has(&m, "problem bpffs: none at /b > mount it; or not\n"
+			"problem state: cannot open s > run as root\n"
+			"problem maps: cannot read /b/maps > see to that, and run doctor again\n");
+	m.missing_privileges = "CAP_NET_ADMIN";
+	m.tcx = m.dispatcher = UNKNOWN;
+	machine_has(&m,
+		    "problem privileges: this process has not CAP_NET_ADMIN; what needs them is "
+		    "not checked > run as root\n"
+		    "not checked bpffs: none at /b > mount it; or not\n"
+		    "not checked tc: the kernel does not tell > run as root\n"
+		    "not checked dispatcher: the kernel does not tell > run as root\n"
+		    "not checked state: cannot open s > run as root\n"
+		    "not checked maps: cannot read /b/maps > run as root\n");
+}
+
+Test(doctor, room)
+{
+	struct machine_report m = well();
+
+	m.rows = 79;
+	machine_has(&m, "");
+	m.rows = 80;
+	machine_has(&m,
+		    "warning room: 80 of 100 places are taken (80 %) > `tenantnat detach --all` "
+		    "and then apply makes larger maps, but interrupts traffic\n");
+}
+
+Test(doctor, space)
+{
+	struct machine_report m = well();
+
+	m.state_available = 64 << 20;
+	machine_has(&m, "");
+	m.state_available--;
+	machine_has(&m,
+		    "warning disk-space: 63 MiB are left on the file system of "
+		    "/var/lib/tenantnat, and its files take 0 MiB > make room there, at least 64 "
+		    "MiB\n");
+	/* a large state needs more: a change is written beside it */
+	m.state_available = 299ULL << 20;
+	m.state_used = 100 << 20;
+	machine_has(&m,
+		    "warning disk-space: 299 MiB are left on the file system of "
+		    "/var/lib/tenantnat, and its files take 100 MiB > make room there, at least "
+		    "300 MiB\n");
+	m.state_available = 300ULL << 20;
+	machine_has(&m, "");
+}
+
+#define FULL(family, mappings, need, room, size)                                        \
+	"warning neighbour-table: 15 routers with " mappings " mappings may need " need \
+	" entries of " family ", and all network namespaces together have " room        \
+	" > `sysctl -w net." family ".neigh.default.gc_thresh3=" size                   \
+	"`, and the same in /etc/sysctl.d for the next boot\n"
+
+/* Each router may ask for 64 in vain, and each mapping is a neighbour. */
+Test(doctor, neighbour_table)
+{
+	struct machine_report m = well();
+
+	m.neighbours[IPV4] =
+		(struct neighbour_table){ .room = 1024, .routers = 15, .mappings = 64 };
+	machine_has(&m, "");
+	m.neighbours[IPV4].mappings = 65;
+	machine_has(&m, FULL("ipv4", "65", "1025", "1024", "2048"));
+	m.neighbours[IPV4].room = 2048;
+	m.neighbours[IPV6] =
+		(struct neighbour_table){ .room = 1024, .routers = 15, .mappings = 1000000 };
+	machine_has(&m, FULL("ipv6", "1000000", "1000960", "1024", "1048576"));
+	/* another namespace than the first has no such setting; who has no routers needs none */
+	m.neighbours[IPV6].room = UNKNOWN;
+	m.neighbours[IPV4] = (struct neighbour_table){ .room = UNKNOWN };
+	machine_has(&m,
+		    "not checked neighbour-table: net.ipv6.neigh.default.gc_thresh3 cannot be read "
+		    "> run doctor in the first network namespace\n");
+}
+
+Test(doctor, leftovers)
+{
+	struct machine_report m = well();
+
+	m.leftovers = "/b/MAPS /s/x.tmp";
+	machine_has(&m,
+		    "warning leftovers: not finished by a run that was killed: /b/MAPS /s/x.tmp > "
+		    "when no other tenantnat is running: rm -r /b/MAPS /s/x.tmp\n");
+}
+
+/* ------------------------------------------------------------ routers */
+
+static struct port port_of(const char *name)
+{
+	struct port p = { .up = true,
+			  .carrier = true,
+			  .mtu = 1500,
+			  .forwarding = 1,
+			  .forwarding_v6 = 1,
+			  .accept_ra = 1 };
+
+	snprintf(p.name, sizeof(p.name), "%s", name);
+	p.features.on[ETHTOOL_GRO] = true;
+	return p;
+}
+
+static struct model both;
+
+/* A router of the tenant red, as it should be; the test changes what it is about. */
+static struct router_report healthy(void)
+{
+	struct router_report r = { .model = &both,
+				   .enter = "in-red ",
+				   .via = HOOK_TC,
+				   .attached = true,
+				   .own_v4 = true,
+				   .own_v6 = true,
+				   .v4 = true,
+				   .v6 = true,
+				   .forwarding_v6 = 1 };
+
+	if (!both.tenants.n)
+		both = model_of(
+			"net 100.64.0.0/16 fd64::/64 100.65.0.0/16; tenant red; router; map "
+			"10.0.0.5 lease=100.64.1.5; map fd00::5 lease=fd64::5");
+	r.tenant = &both.tenants.v[0];
+	r.shared = port_of("shared0");
+	*vec_push(&r.inside) = port_of("lan0");
+	return r;
+}
+
+#define APPLY	     "run apply again with your definitions file"
+#define NOT_ATTACHED "problem programs red shared0: nothing is attached > " APPLY "\n"
+
+static void add_lookup(struct router_report *r, const char *to, bool shared, const char *by)
+{
+	struct lookup *l = vec_push(&r->lookups);
+
+	l->to = addr_of(to);
+	l->shared = shared;
+	l->what = xstrdup(shared ? "the shared subnet S" : "the fixed address F");
+	snprintf(l->by, sizeof(l->by), "%s", by);
+}
+
+static void router_has(struct router_report *r, const char *want)
+{
+	struct diagnosis f = { .tenant = "red" };
+
+	doctor_router(r, &f);
+	expect_found(&f, want, "the router");
+	router_report_free(r);
+}
+
+Test(doctor, a_router_where_all_is_well)
+{
+	struct router_report r = healthy();
+
+	add_lookup(&r, "100.64.0.1", true, "shared0");
+	add_lookup(&r, "10.0.0.5", false, "lan0");
+	r.shared.rp_filter = r.inside.v[0].rp_filter = 1;
+	router_has(&r, "");
+}
+
+/* What is not attached drops nothing, and leads nowhere else than before. */
+Test(doctor, other_addresses)
+{
+	for (int attached = 0; attached < 2; attached++) {
+		struct router_report r = healthy();
+
+		r.attached = attached;
+		*vec_push(&r.cut_off) = (struct iface_addr){ addr_of("192.0.2.1"), 120, false };
+		*vec_push(&r.cut_off) = (struct iface_addr){ addr_of("2001:db8::1"), 64, false };
+		router_has(&r, attached
+				       ? "problem other-addresses red shared0: its address "
+					 "192.0.2.1 is in no shared subnet: what comes to it and "
+					 "what it sends there is dropped > `in-red ip addr del "
+					 "192.0.2.1/24 dev shared0`, and put it on another "
+					 "interface\n"
+					 "problem other-addresses red shared0: its address "
+					 "2001:db8::1 is in no shared subnet: what comes to it and "
+					 "what it sends there is dropped > `in-red ip addr del "
+					 "2001:db8::1/64 dev shared0`, and put it on another "
+					 "interface\n"
+				       : NOT_ATTACHED);
+	}
+}
+
+Test(doctor, unreachable_routes)
+{
+	for (int attached = 0; attached < 2; attached++) {
+		struct router_report r = healthy();
+
+		r.attached = attached;
+		*vec_push(&r.uncovered) = prefix_of("fd64::/64");
+		router_has(&r, attached ? "warning routes red: there is no unreachable route to "
+					  "fd64::/64: when shared0 is down, what VMs send there "
+					  "leaves by the default route > in-red ip route add "
+					  "unreachable fd64::/64 metric 4294967295 proto 116\n"
+					: NOT_ATTACHED);
+	}
+}
+
+Test(doctor, router_not_found)
+{
+	struct diagnosis f = { .tenant = "red" };
+	struct router_report r = healthy();
+
+	error_set(&r.netns, "there is no network namespace red; create it");
+	doctor_router(&r, &f);
+	expect_text(findings_text(&f),
+		    "problem netns red: there is no network namespace red > create it\n", "netns");
+	diagnosis_free(&f);
+	r.netns.set = false;
+	error_set(&r.shared_error, "there is no interface shared0; seen: lo");
+	doctor_router(&r, &f);
+	expect_text(findings_text(&f),
+		    "problem shared-interface red: there is no interface shared0 > seen: lo\n",
+		    "it");
+	diagnosis_free(&f);
+	router_report_free(&r);
+}
+
+Test(doctor, inside_interfaces)
+{
+	struct router_report r = healthy();
+
+	error_set(&r.inside_doubt, "no interface matches `qr-*` of `inside`; seen: lo");
+	router_has(&r, "warning inside-interfaces red: no interface matches `qr-*` of `inside` > "
+		       "seen: lo\n");
+	r = healthy();
+	error_set(&r.inside_error, "there is no interface lan1; seen: lo");
+	router_has(&r, "problem inside-interfaces red: there is no interface lan1 > seen: lo\n");
+}
+
+Test(doctor, programs)
+{
+	struct router_report gone = healthy(), broken = healthy(), old = healthy(),
+			     others = healthy();
+
+	gone.attached = false;
+	gone.other_build = true;
+	router_has(&gone, NOT_ATTACHED);
+	broken.broken = true;
+	router_has(&broken, "problem programs red shared0: a program, its link or its interface is "
+			    "missing, or the interface has another MAC address > " APPLY
+			    "; `tenantnat show` lists what is there\n");
+	old.other_build = true;
+	router_has(&old, "warning build red shared0: the programs are of another build than this "
+			 "executable > " APPLY ": that renews them\n");
+	*vec_push(&others.others) = (struct stranger){ "program 7 (tcx, egress)", false };
+	*vec_push(&others.others) = (struct stranger){ "program 8 (xdp, ingress)", true };
+	router_has(&others,
+		   "warning other-programs red shared0: program 8 (xdp, ingress) runs before "
+		   "ours: what it takes or redirects is not judged > look what it is with "
+		   "`in-red bpftool net show dev shared0`, and take it off if it is not meant to "
+		   "be there\n");
+}
+
+Test(doctor, own_address)
+{
+	static const struct {
+		bool v4, v6, own_v4, own_v6;
+		const char *missing;
+	} cases[] = {
+		{ true, true, false, false, "IPv4 and no IPv6" },
+		{ true, true, false, true, "IPv4" },
+		{ true, true, true, false, "IPv6" },
+		{ true, false, true, false, NULL },
+		{ false, true, false, true, NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct router_report r = healthy();
+		_cleanup_free_ char *want = NULL;
+
+		r.v4 = cases[i].v4;
+		r.v6 = cases[i].v6;
+		r.own_v4 = cases[i].own_v4;
+		r.own_v6 = cases[i].own_v6;
+		cr_assert_gt(asprintf(&want,
+				      "problem address red shared0: it has no %s address in the "
+				      "shared subnets: nobody there can send to the router, nor "
+				      "hear of its errors > " APPLY ": that gives it one\n",
+				      cases[i].missing ?: ""),
+			     0);
+		router_has(&r, cases[i].missing ? want : "");
+	}
+}
+
+#define SLOW                                                                                       \
+	"warning hook red shared0: XDP on a veth takes segmentation offload from its peer: large " \
+	"transfers are several times slower than with tc > write `hook: tc` or `hook: auto` into " \
+	"the router's definition, and apply\n"
+
+static struct router_report with_hook(enum hook via, const char *kind, bool vlan, bool rxvlan)
+{
+	struct router_report r = healthy();
+
+	r.via = via;
+	snprintf(r.shared.kind, sizeof(r.shared.kind), "%s", kind);
+	if (vlan)
+		snprintf(vec_push(&r.vlans)->name, IF_NAMESIZE, "shared0.7");
+	r.shared.features.on[ETHTOOL_RX_VLAN] = rxvlan;
+	return r;
+}
+
+Test(doctor, hook_and_vlan)
+{
+	static const struct {
+		enum hook via;
+		const char *kind;
+		bool vlan, rxvlan, slow, lost;
+	} cases[] = {
+		{ HOOK_TC, "veth", true, true, false, false },
+		{ HOOK_TC, "", true, true, false, false },
+		{ HOOK_XDP, "veth", false, true, true, false },
+		{ HOOK_XDP, "", false, true, false, false },
+		{ HOOK_XDP, "", true, false, false, false },
+		{ HOOK_XDP, "", true, true, false, true },
+		{ HOOK_XDP_GENERIC, "", true, true, false, true },
+		{ HOOK_XDP_GENERIC, "veth", false, true, false, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct router_report r =
+			with_hook(cases[i].via, cases[i].kind, cases[i].vlan, cases[i].rxvlan);
+
+		router_has(&r, cases[i].slow ? SLOW
+			       : cases[i].lost
+				       ? "problem vlan-offload red shared0: the VLAN device "
+					 "shared0.7 stands on it, and XDP does not see tags "
+					 "that the network card hands on beside the frame: "
+					 "frames of that VLAN are dropped > write `hook: tc` "
+					 "into the router's definition, and apply; or run "
+					 "in-red ethtool -K shared0 rxvlan off\n"
+				       : "");
+	}
+	/* there XDP asks for them */
+	struct router_report asks = with_hook(HOOK_XDP, "veth", true, false);
+
+	asks.sees_tags = true;
+	router_has(&asks, SLOW);
+	/* what the peer of a veth does is not seen from here */
+	struct router_report r = with_hook(HOOK_XDP_GENERIC, "veth", true, false);
+
+	router_has(&r,
+		   "problem vlan-offload red shared0: the VLAN device shared0.7 stands on it, and "
+		   "XDP does not see tags that the veth's peer hands on beside the frame: frames "
+		   "of that VLAN are dropped > write `hook: tc` into the router's definition, and "
+		   "apply; or run `ethtool -K PEER txvlan off` where the other end of shared0 "
+		   "is\n");
+}
+
+Test(doctor, links_and_offloads)
+{
+	struct router_report r = healthy();
+
+	r.shared.up = false;
+	r.shared.carrier = false;
+	r.inside.v[0].carrier = false;
+	r.inside.v[0].features.on[ETHTOOL_LRO] = true;
+	r.shared.features.on[ETHTOOL_GRO_HW] = true;
+	router_has(&r,
+		   "problem link red shared0: it is down > in-red ip link set shared0 up\n"
+		   "warning offloads red shared0: rx-gro-hw is on: the card merges packets before "
+		   "XDP sees them, and not every driver does that so that they can be forwarded "
+		   "as they came > in-red ethtool -K shared0 rx-gro-hw off\n"
+		   "problem link red lan0: it is up, but has no carrier > see to its cable, or set "
+		   "the other end up: `ip link set PEER up`\n"
+		   "problem offloads red lan0: LRO is on: merged packets lose their sizes, and are "
+		   "dropped where they are forwarded > in-red ethtool -K lan0 lro off\n");
+	r = healthy();
+	error_set(&r.shared.features_error, "cannot read the offloads of shared0: no");
+	router_has(&r, "not checked offloads red: cannot read the offloads of shared0: no > run as "
+		       "root\n");
+}
+
+Test(doctor, mtu)
+{
+	struct router_report larger = healthy(), smaller = healthy();
+
+	larger.inside.v[0].mtu = 1501;
+	router_has(&larger,
+		   "warning mtu red lan0: its MTU is 1501, that of shared0 only 1500: larger "
+		   "packets need path MTU discovery, which VMs with a firewall against ICMP "
+		   "have not > in-red ip link set lan0 mtu 1500, and the same in the VMs\n");
+	smaller.inside.v[0].mtu = 1400;
+	router_has(&smaller, "");
+}
+
+#define AROUND "problem mtu red shared0: its MTU is 1500, but that of "
+#define LOST(than) \
+	", which it is connected to, is " than ": larger packets are lost without a word > "
+
+/* "veth p 1500;far bridge br0 1400": of the shared interface, in the order of iface_relation; "on":
+ * of what it stands on. */
+static void connected_to(const char *others, bool found, const char *want)
+{
+	_cleanup_free_ char *copy = xstrdup(others), *expected = NULL;
+	struct router_report r = healthy();
+	struct port *p = &r.shared;
+	char *rest = copy, *one;
+
+	p->elsewhere_found = found;
+	snprintf(p->enter_elsewhere, sizeof(p->enter_elsewhere), "in-host ");
+	for (int i = 0; (one = strsep(&rest, ";")); i++) {
+		struct iface_other *o = &p->other[i];
+
+		if (strncmp(one, "on ", 3) == 0) {
+			p->stacked = true;
+			one += 3;
+		}
+		o->elsewhere = strncmp(one, "far ", 4) == 0;
+		one += o->elsewhere ? 4 : 0;
+		cr_assert(!*one || sscanf(one, "%23s %15s %u", o->kind, o->name, &o->mtu) == 3,
+			  "%s", one);
+	}
+	cr_assert_geq(
+		asprintf(&expected, "%s%s%s", want ? AROUND : "", want ?: "", want ? "\n" : ""), 0);
+	router_has(&r, expected);
+}
+
+Test(doctor, mtu_of_what_it_is_connected_to)
+{
+	connected_to("", false, NULL);
+	connected_to("veth p 1500;bridge br0 1500;bridge br1 1500", false, NULL);
+	connected_to("veth p 9000;bridge br0 1500", false,
+		     "p" LOST("9000") "in-red ip link set p mtu 1500");
+	connected_to("veth p 1400", false, "p" LOST("1400") "in-red ip link set shared0 mtu 1400");
+	connected_to("on veth p 9000", false, NULL);
+	connected_to("on veth p 1400", false,
+		     "p" LOST("1400") "in-red ip link set shared0 mtu 1400");
+	/* where it is, and not by whom it is seen */
+	connected_to("far veth p 9000", true, "p" LOST("9000") "in-host ip link set p mtu 1500");
+	connected_to(
+		"far veth p 9000", false,
+		"p" LOST("9000") "`ip link set p mtu 1500` in the network namespace that it is in");
+	connected_to("far veth p 1400", true,
+		     "p" LOST("1400") "in-red ip link set shared0 mtu 1400");
+	/* a bridge that is as small for the same reason is none more, a smaller one is */
+	connected_to("far veth p 1400;far bridge br0 1400", true,
+		     "p" LOST("1400") "in-red ip link set shared0 mtu 1400");
+	connected_to("far veth p 1500;far bridge br0 1400", true,
+		     "br0" LOST("1400") "in-red ip link set shared0 mtu 1400");
+	connected_to(";;bridge br1 1400", false,
+		     "br1" LOST("1400") "in-red ip link set shared0 mtu 1400");
+	/* and a larger one means nothing, nor what is no bridge */
+	connected_to("far veth p 1500;far bridge br0 9000;bridge br1 9000", true, NULL);
+	connected_to("far veth p 1500;far openvswitch ovs-system 1400;vrf v 1400", true, NULL);
+}
+
+Test(doctor, forwarding)
+{
+	struct router_report r = healthy();
+
+	r.shared.forwarding = r.inside.v[0].forwarding = r.forwarding_v6 = 0;
+	r.shared.disable_ipv6 = 1;
+	router_has(
+		&r,
+		"problem forwarding red shared0: IPv4 packets that come in there are not forwarded "
+		"> in-red sysctl -w net/ipv4/conf/shared0/forwarding=1\n"
+		"problem forwarding red shared0: IPv6 is switched off there, and the tenant has "
+		"IPv6 mappings > in-red sysctl -w net/ipv6/conf/shared0/disable_ipv6=0\n"
+		"problem forwarding red lan0: IPv4 packets that come in there are not forwarded > "
+		"in-red sysctl -w net/ipv4/conf/lan0/forwarding=1\n"
+		"problem forwarding red: IPv6 packets are not forwarded > in-red sysctl -w "
+		"net/ipv6/conf/all/forwarding=1\n");
+	/* of a family that it does not need */
+	r = healthy();
+	r.v4 = r.v6 = false;
+	r.shared.forwarding = r.forwarding_v6 = 0;
+	r.shared.disable_ipv6 = 1;
+	router_has(&r, "");
+	/* and what the kernel has not is not off */
+	r = healthy();
+	r.shared.forwarding = r.forwarding_v6 = r.shared.disable_ipv6 = UNKNOWN;
+	router_has(&r, "");
+}
+
+#define ASTRAY                                                                                     \
+	"problem routes red shared0: the shared subnet S is reached by ext0 instead of shared0 > " \
+	"in-red ip route get 100.64.0.1 shows it; in-red ip route replace 100.64.0.1 dev shared0 " \
+	"is "                                                                                      \
+	"right, or `via` the gateway there\n"
+
+Test(doctor, routes_and_rp_filter)
+{
+	for (long value = UNKNOWN; value <= 2; value++) {
+		struct router_report r = healthy();
+
+		add_lookup(&r, "100.64.9.9", true, "shared0");
+		add_lookup(&r, "100.64.0.1", true, "ext0");
+		r.shared.rp_filter = r.inside.v[0].rp_filter = value;
+		router_has(&r, value == 1
+				       ? "problem rp-filter red shared0: it is strict, and the "
+					 "shared subnet S is looked for behind ext0: packets from "
+					 "there are dropped > in-red sysctl -w "
+					 "net/ipv4/conf/shared0/rp_filter=2\n" ASTRAY
+				       : ASTRAY);
+	}
+	struct router_report r = healthy();
+
+	/* it does not apply to IPv6; and each interface has its own addresses behind it */
+	r.shared.rp_filter = r.inside.v[0].rp_filter = 1;
+	add_lookup(&r, "fd64::1", true, "");
+	add_lookup(&r, "10.0.0.5", false, "shared0");
+	router_has(
+		&r,
+		"problem rp-filter red lan0: it is strict, and the fixed address F is looked for "
+		"behind shared0: packets from there are dropped > in-red sysctl -w "
+		"net/ipv4/conf/lan0/rp_filter=2\n"
+		"problem routes red shared0: the shared subnet S is reached by no route instead "
+		"of shared0 > in-red ip route get fd64::1 shows it; in-red ip route replace "
+		"fd64::1 dev shared0 is right, or `via` the gateway there\n"
+		"problem routes red: the fixed address F is reached by shared0, which is no "
+		"inside interface > in-red ip route get 10.0.0.5 shows it; give the inside "
+		"interface an address in the VM's subnet, or correct the router's `inside`\n");
+}
+
+Test(doctor, neighbours)
+{
+	struct router_report r = healthy();
+
+	r.shared.proxy_arp_pvlan = r.shared.proxy_arp = r.shared.proxy_ndp = 1;
+	r.shared.arp_ignore = 8;
+	router_has(
+		&r,
+		"problem neighbours red shared0: proxy_arp_pvlan is on: the kernel claims every "
+		"address of the shared network for this router > in-red sysctl -w "
+		"net/ipv4/conf/shared0/proxy_arp_pvlan=0\n"
+		"warning neighbours red shared0: proxy_arp is on: the kernel claims addresses "
+		"that it has a route to by another interface > in-red sysctl -w "
+		"net/ipv4/conf/shared0/proxy_arp=0\n"
+		"problem neighbours red shared0: arp_ignore is 8: nobody learns the router's own "
+		"address > in-red sysctl -w net/ipv4/conf/shared0/arp_ignore=1\n"
+		"warning neighbours red shared0: proxy_ndp is on: the kernel claims the IPv6 "
+		"addresses of `ip neigh show proxy` > in-red sysctl -w "
+		"net/ipv6/conf/shared0/proxy_ndp=0\n");
+	r = healthy();
+	r.shared.arp_ignore = 2;
+	r.shared.proxy_ndp = r.shared.disable_ipv6 = 1;
+	r.v6 = false;
+	router_has(&r, "");
+}
+
+Test(doctor, router_advertisements)
+{
+	static const struct {
+		long accept_ra, forwarding, disabled;
+		bool taken;
+	} cases[] = {
+		{ 0, 0, 0, false }, { 1, 1, 0, false }, { 1, 0, 0, true },	  { 2, 1, 0, true },
+		{ 2, 1, 1, false }, { 1, 0, 1, false }, { UNKNOWN, 0, 0, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct router_report r = healthy();
+
+		r.v6 = false;
+		r.shared.accept_ra = cases[i].accept_ra;
+		r.shared.forwarding_v6 = cases[i].forwarding;
+		r.shared.disable_ipv6 = cases[i].disabled;
+		router_has(&r, cases[i].taken
+				       ? "warning accept-ra red shared0: router advertisements "
+					 "from the shared network are accepted: anybody there "
+					 "can become this router's default route > in-red "
+					 "sysctl -w net/ipv6/conf/shared0/accept_ra=0\n"
+				       : "");
+	}
+}
+
+static void add_hit(struct router_report *r, enum ruleset_effect effect, bool sure,
+		    const char *family, const char *table, const char *base)
+{
+	*vec_push(&r->rules.list) = (struct ruleset_hit){ .effect = effect,
+							  .sure = sure,
+							  .family = xstrdup(family),
+							  .table = xstrdup(table),
+							  .base = xstrdup(base),
+							  .chain = xstrdup("sub"),
+							  .statement = xstrdup("do"),
+							  .handle = 7 };
+}
+
+Test(doctor, rules_that_are_passed_by)
+{
+	struct router_report r = healthy();
+	struct router router = *r.tenant->router;
+	struct tenant tenant = *r.tenant;
+
+	tenant.router = &router;
+	r.tenant = &tenant;
+	r.rule = true;
+	router_has(&r, "");
+	r.fast = true;
+	router_has(&r, "problem bypassed red shared0: netfilter has rules for forwarded packets, "
+		       "and forwarding is fast: what is translated does not come to them > "
+		       "tenantnat restore, or run the agent, which sees rules come and go\n");
+	router.forwarding = FORWARDING_FAST;
+	router_has(&r, "warning bypassed red shared0: netfilter has rules for forwarded packets, "
+		       "and forwarding is fast: what is translated does not come to them > "
+		       "`forwarding: auto` in the definitions, unless that is what you want\n");
+	r.rule = false;
+	router_has(&r, "");
+	r.ipsec = true;
+	router_has(&r, "warning bypassed red shared0: IPsec has policies for forwarded packets, "
+		       "and forwarding is fast: what is translated does not come to them > "
+		       "`forwarding: auto` in the definitions, unless that is what you want\n");
+	r.fast = false;
+	router_has(&r, "");
+}
+
+Test(doctor, rules)
+{
+	struct router_report r = healthy();
+
+	add_hit(&r, RULESET_NAT, true, "inet", "t", "b");
+	add_hit(&r, RULESET_NAT, false, "ip6", "t", "b");
+	add_hit(&r, RULESET_DROP, true, "ip", "filter", "FORWARD");
+	add_hit(&r, RULESET_UNTRACKED, true, "ip", "raw", "b");
+	router_has(
+		&r,
+		"problem nat red shared0: `do` in the chain sub of table inet t (handle 7) "
+		"translates "
+		"the packets between VMs and the shared network once more > in-red nft insert rule "
+		"inet t b ip saddr '{ 100.64.0.0/16, 100.65.0.0/16 }' accept; in-red nft insert "
+		"rule inet t b ip daddr '{ 100.64.0.0/16, 100.65.0.0/16 }' accept; in-red nft "
+		"insert rule inet t b ip6 saddr '{ fd64::/64 }' accept; in-red nft insert rule "
+		"inet t b ip6 daddr '{ fd64::/64 }' accept\n"
+		"warning nat red shared0: `do` in the chain sub of table ip6 t (handle 7) "
+		"translates "
+		"some of the packets between VMs and the shared network once more > in-red nft "
+		"insert rule ip6 t b ip6 saddr '{ fd64::/64 }' accept; in-red nft insert rule ip6 "
+		"t "
+		"b ip6 daddr '{ fd64::/64 }' accept\n"
+		"problem filter red shared0: `do` in the chain sub of table ip filter (handle 7) "
+		"refuses the packets between VMs and the shared network > in-red iptables -t "
+		"filter "
+		"-I FORWARD -s 100.64.0.0/16,100.65.0.0/16 -j ACCEPT; in-red iptables -t filter "
+		"-I "
+		"FORWARD -d 100.64.0.0/16,100.65.0.0/16 -j ACCEPT\n"
+		"warning conntrack red shared0: `do` in the chain sub of table ip raw (handle 7): "
+		"rules of this router that ask for the state of a flow do not know replies > "
+		"in-red "
+		"nft delete rule ip raw sub handle 7, unless no rule asks for it\n");
+	r = healthy();
+	error_set(&r.rules_error, "cannot ask");
+	snprintf(r.legacy[0], sizeof(r.legacy[0]), "nat");
+	snprintf(r.legacy[1], sizeof(r.legacy[1]), "filter nat");
+	router_has(
+		&r,
+		"not checked nat red: cannot ask > run as root\n"
+		"warning iptables-legacy red: there are tables of iptables-legacy (nat), which "
+		"cannot be looked into from here > look with in-red iptables-legacy-save for "
+		"rules that translate or drop what is of shared0\n"
+		"warning iptables-legacy red: there are tables of ip6tables-legacy (filter nat), "
+		"which cannot be looked into from here > look with in-red ip6tables-legacy-save "
+		"for rules that translate or drop what is of shared0\n");
+}
+
+Test(doctor, ways_are_of_one_family)
+{
+	struct router_report r = healthy();
+	struct ruleset_way ways[2];
+
+	doctor_ways(&r, false, ways);
+	cr_expect_str_eq(ways[0].in.v[0], "shared0");
+	cr_expect_str_eq(ways[0].out.v[0], "lan0");
+	cr_expect_str_eq(ways[1].in.v[0], "lan0");
+	cr_expect_str_eq(ways[1].out.v[0], "shared0");
+	cr_expect_eq(ways[0].src.n, 2);
+	cr_expect_str_eq(PREFIX(&ways[0].src.v[0]), "100.64.0.0/16");
+	cr_expect_str_eq(ADDR(&ways[0].dst.v[0].addr), "10.0.0.5");
+	cr_expect_str_eq(ADDR(&ways[1].src.v[0].addr), "10.0.0.5");
+	cr_expect_eq(ways[1].dst.n, 2);
+	ruleset_way_free(&ways[0]);
+	ruleset_way_free(&ways[1]);
+	doctor_ways(&r, true, ways);
+	cr_expect(ways[0].six && ways[1].six);
+	cr_expect_eq(ways[0].src.n, 1);
+	cr_expect_str_eq(ADDR(&ways[0].dst.v[0].addr), "fd00::5");
+	ruleset_way_free(&ways[0]);
+	ruleset_way_free(&ways[1]);
+	router_report_free(&r);
+}

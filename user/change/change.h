@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Making the machine what the definitions say: gather facts, decide, do, and undo
+ * when something fails. Every command that changes anything goes through here.
+ */
+#ifndef TN_CHANGE_H
+#define TN_CHANGE_H
+
+#include "change/execute.h"
+#include "change/inspect.h"
+#include "cmd/cmd.h"
+#include "store/store.h"
+
+/* A change under way: the store is locked, and what is in force is loaded. */
+struct change {
+	const struct invocation *inv;
+	struct store *store;
+	struct model had;     /* definitions in force */
+	struct model will;    /* those that are to be */
+	struct dataplane *dp; /* NULL: nothing is pinned */
+	struct machine have;
+	/* NULL: all was read; else of mappings only these, and of the machine what they have there
+	 */
+	const struct window *window;
+	struct row_keys keys;
+	const struct scope *scope; /* only the routers of these were looked at; NULL: all */
+};
+
+/*
+ * Checks the machine and reads all. STORE_WRITE locks the state, STORE_READ is enough
+ * for a dry run. `will` comes to be in force, and is empty from then on; NULL: what is in force,
+ * for the command to change. On failure nothing is held.
+ */
+int change_begin(const struct invocation *inv, enum store_mode mode, struct model *will,
+		 struct change *c, struct error *err);
+/*
+ * For `scope` alone, what is in force as it is: nobody looks at the routers of others. The scope
+ * outlives the change, and is in struct change_how, too.
+ */
+int change_begin_some(const struct invocation *inv, enum store_mode mode, const struct scope *scope,
+		      struct change *c, struct error *err);
+/* To write what is in force with changes. Reads no more than `w` if that will do, which outlives
+ * the change. */
+int change_begin_part(const struct invocation *inv, const struct window *w, struct change *c,
+		      struct error *err);
+/* Read all after all, anew; what the command has changed in `will` is gone. */
+int change_widen(struct change *c, struct error *err);
+void change_end(struct change *c);
+#define _cleanup_change_ _cleanup_(change_end)
+
+struct outcome {
+	/* what was, or would be, done; with --quiet no more lines than the history has room for */
+	struct plan_text text;
+	struct failures failed; /* only with `partial` */
+	/* tenants with too many addresses to be announced while somebody waits; all of these */
+	VEC(char *) untold;
+	size_t untold_addrs;
+};
+
+/* How a change is made; all zero: for everybody, with probes, at once. */
+struct change_how {
+	const struct scope *scope; /* whom it concerns; nobody else's router has to be in order */
+	bool dry_run;		   /* only say what would be done */
+	bool no_probe;		   /* what joins is not probed; see probe.h */
+	/*
+	 * A router that cannot be looked at, or fails, does not keep the others from being
+	 * made: it is left with what the machine has of it, and named in the outcome. With
+	 * nothing there, its mappings are known as those of a router elsewhere.
+	 */
+	bool partial;
+	/*
+	 * The definitions are as they were: nobody gets a new address, so a router whose
+	 * interface lost its own is one that fails; and what was probed once is not again.
+	 */
+	bool restore;
+	bool agent; /* what is untold is the caller's to announce; else another process does it */
+};
+
+void outcome_free(struct outcome *out);
+#define _cleanup_outcome_ _cleanup_(outcome_free)
+/* The lines of it and their number, for people. */
+void outcome_print(const struct outcome *out, bool dry_run);
+
+/*
+ * Make the machine and the state what `c->will` says, once a change. On failure everything is as
+ * it was, the state included. `out` is the caller's to free, also on failure. CHANGE_TOO_NARROW:
+ * nothing was done, because the window does not show all that it takes; change_widen() and do it
+ * again.
+ */
+#define CHANGE_TOO_NARROW 1
+int change_make(struct change *c, const struct change_how *how, struct outcome *out,
+		struct error *err);
+
+#endif

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "change/execute.h"
+
+#include "dataplane/attach.h"
+#include "host/host.h"
+#include "host/netlink.h"
+#include "host/netns.h"
+#include "host/sysctl.h"
+#include "lib/background.h"
+#include "lib/fd_guard.h"
+
+void failures_free(struct failures *failed)
+{
+	vec_each (f, &failed->list)
+		free(f->text);
+	vec_free(&failed->list);
+}
+
+/* Note what keeps one router from its place, so that the others can go on; -1: they cannot. */
+int pass_over(struct failures *failed, const char *tenant, struct error *err)
+{
+	struct failure *f;
+
+	if (!failed)
+		return -1;
+	f = vec_push(&failed->list);
+	snprintf(f->tenant, sizeof(f->tenant), "%s", tenant);
+	f->text = xstrdup(err->text);
+	*err = (struct error){ 0 };
+	return 0;
+}
+
+bool is_passed_over(const struct failures *failed, const char *tenant)
+{
+	for (size_t i = 0; failed && i < failed->list.n; i++) {
+		if (strcmp(failed->list.v[i].tenant, tenant) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* One router that is to have programs, or others. */
+struct attaching {
+	struct dataplane *dp;
+	const struct router_row *have; /* NULL: it is not attached yet */
+	struct router_row row;
+	struct instance *in;
+	struct beside beside;
+	struct error err; /* of loading */
+};
+
+/* From here on to be attached: the kernel has looked at every way through the programs. */
+static void load_one(void *arg)
+{
+	struct attaching *a = arg;
+
+	if (instance_load(a->dp, &a->row, &a->in, &a->err))
+		a->in = NULL;
+}
+
+static int attach_one(struct attaching *a, struct error *err)
+{
+	_cleanup_strays_ struct strays strays = strays_begin();
+	_cleanup_instance_ struct instance *in = a->in;
+	_cleanup_netns_ struct netns ns = NETNS_NONE;
+	int ret;
+
+	a->in = NULL;
+	if (!in) {
+		*err = a->err;
+		return error_prefix(err, "tenant %s", a->row.tenant);
+	}
+	/* a row comes first, so that a later run knows of programs that this one left */
+	if (!a->have && dataplane_put_router(a->dp, &a->row, err))
+		return error_prefix(err, "tenant %s", a->row.tenant);
+	if (netns_enter_id(a->row.netns, a->row.netns_dev, a->row.netns_ino, &ns))
+		return error_set(err, "tenant %s: its network namespace has just gone",
+				 a->row.tenant);
+	ret = a->have ? attach_renew(a->dp, in, a->have, &a->row, err)
+		      : attach_router(a->dp, in, &a->row, err);
+	netns_leave(&ns);
+	if (ret)
+		return error_prefix(err, "tenant %s", a->row.tenant);
+	return dataplane_put_router(a->dp, &a->row, err);
+}
+
+static int take_moved(struct dataplane *dp, const struct plan *p, struct error *err)
+{
+	if (dataplane_del_shared(dp, p->moved.v, p->moved.n, err))
+		return -1;
+	vec_each (row, &p->moved) {
+		struct fixed_row reverse = { .router = (*row)->router, .fixed = (*row)->fixed };
+		const struct fixed_row *rows[] = { &reverse };
+
+		if (reverse.router && dataplane_del_fixed(dp, rows, 1, err))
+			return -1;
+	}
+	return 0;
+}
+
+static int gone(struct error *err)
+{
+	return error_set(err, "its network namespace has just gone");
+}
+
+/* `call` in the namespace of `at`, or `otherwise` when that is gone. */
+#define at_place(at, call, otherwise)                                                             \
+	({                                                                                        \
+		_cleanup_netns_ struct netns _ns = NETNS_NONE;                                    \
+		netns_enter_id((at)->netns, (at)->netns_dev, (at)->netns_ino, &_ns) ? (otherwise) \
+										    : (call);     \
+	})
+
+/* One that is right is left alone. */
+static int put_setting(const struct setting_row *row, struct error *err)
+{
+	char value[24];
+	long now;
+
+	if (sysctl_get_number(row->path, &now, err))
+		return -1;
+	if (now == row->value)
+		return 0;
+	snprintf(value, sizeof(value), "%ld", row->value);
+	return sysctl_set(row->path, value, err);
+}
+
+/* `call` for the row of a router; others go on where it fails and `failed` is not NULL. */
+#define put_row(row, failed, call, err)                                     \
+	({                                                                  \
+		const char *_tenant = (row)->at.tenant;                     \
+		int _ret = is_passed_over(failed, _tenant)                  \
+				   ? 0                                      \
+				   : at_place(&(row)->at, call, gone(err)); \
+                                                                            \
+		if (_ret)                                                   \
+			error_prefix(err, "tenant %s", _tenant);            \
+		_ret ? pass_over(failed, _tenant, err) : 0;                 \
+	})
+
+static int put_routes(const struct plan *p, bool unreachable, struct failures *failed,
+		      struct error *err)
+{
+	vec_each (row, &p->route_put) {
+		if (route_is_unreachable(*row) == unreachable &&
+		    put_row(*row, failed, netlink_put_route(*row, err), err))
+			return -1;
+	}
+	return 0;
+}
+
+/* Unreachable routes come first, and go last: while a router is joined there is one. */
+static int put_settled(const struct plan *p, struct failures *failed, struct error *err)
+{
+	if (put_routes(p, true, failed, err))
+		return -1;
+	vec_each (row, &p->route_moved) {
+		if (put_row(*row, failed, netlink_del_route(*row, err), err))
+			return -1;
+	}
+	vec_each (row, &p->addr_moved) {
+		if (put_row(*row, failed, netlink_del_addr(*row, err), err))
+			return -1;
+	}
+	vec_each (row, &p->addr_put) {
+		if (put_row(*row, failed, netlink_put_addr(*row, err), err))
+			return -1;
+	}
+	if (put_routes(p, false, failed, err))
+		return -1;
+	vec_each (row, &p->setting_put) {
+		if (put_row(*row, failed, put_setting(*row, err), err))
+			return -1;
+	}
+	vec_each (row, &p->group_put) {
+		if (put_row(*row, failed, netlink_put_group(*row, err), err))
+			return -1;
+	}
+	return 0;
+}
+
+/* Of a namespace that is gone, nothing is left to be removed. */
+static int del_routes(const struct plan *p, bool unreachable, struct error *err)
+{
+	vec_each (row, &p->group_del) {
+		if (at_place(&(*row)->at, netlink_del_group(*row, err), 0))
+			return -1;
+	}
+	vec_each (row, &p->route_del) {
+		if (route_is_unreachable(*row) == unreachable &&
+		    at_place(&(*row)->at, netlink_del_route(*row, err), 0))
+			return -1;
+	}
+	return 0;
+}
+
+static int del_settled(const struct plan *p, struct error *err)
+{
+	if (del_routes(p, false, err))
+		return -1;
+	vec_each (row, &p->addr_del) {
+		if (at_place(&(*row)->at, netlink_del_addr(*row, err), 0))
+			return -1;
+	}
+	return 0;
+}
+
+static int take_off(struct dataplane *dp, const struct router_row *r, struct error *err)
+{
+	return attach_remove(dp, r, err) || dataplane_del_router(dp, r->id, err) ? -1 : 0;
+}
+
+/*
+ * As many as there are CPUs are loaded beside each other, where so many routers are to be attached:
+ * it takes the kernel half a second each. Programs, maps and types of each are open then.
+ */
+#define LOADED_MAX  8
+#define LOADED_MIN  4
+#define FILES_FIRST 128
+#define FILES_EACH  48
+
+/* Those of `list`, one after the other; with `failed`, what fails is noted there. */
+static int attach_some(struct attaching *list, size_t n, bool beside, struct failures *failed,
+		       struct error *err)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (beside)
+			beside_begin(&list[i].beside, load_one, &list[i]);
+		else
+			load_one(&list[i]);
+	}
+	for (size_t i = 0; i < n; i++)
+		beside_end(&list[i].beside);
+	for (size_t i = 0; i < n; i++) {
+		if (!ret && attach_one(&list[i], err))
+			ret = pass_over(failed, list[i].row.tenant, err);
+		instance_close(list[i].in);
+	}
+	return ret;
+}
+
+static void add_router(struct dataplane *dp, const struct machine *machine,
+		       const struct router_row *want, const struct router_row *have,
+		       struct attaching *out)
+{
+	*out = (struct attaching){ .dp = dp, .have = have, .row = *want };
+	out->row.flags = 0;
+	vec_each (r, &machine->routers)
+		attach_inherit(r, &out->row);
+}
+
+static int put_routers(struct dataplane *dp, const struct plan *p, const struct machine *have,
+		       struct failures *failed, struct error *err)
+{
+	VEC(struct attaching) all = { 0 };
+	size_t slice = 1;
+	int ret = 0;
+
+	vec_each (r, &p->attach)
+		add_router(dp, have, *r, NULL, vec_push(&all));
+	vec_each (r, &p->renew)
+		add_router(dp, have, *r, machine_router(have, (*r)->id), vec_push(&all));
+	if (all.n >= LOADED_MIN)
+		slice = host_cpus() < LOADED_MAX ? host_cpus() : LOADED_MAX;
+	if (!host_allow_files(FILES_FIRST + slice * FILES_EACH))
+		slice = 1;
+	for (size_t i = 0; i < all.n && !ret; i += slice)
+		ret = attach_some(&all.v[i], all.n - i < slice ? all.n - i : slice, slice > 1,
+				  failed, err);
+	vec_free(&all);
+	if (ret)
+		return ret;
+	vec_each (r, &p->replaced) {
+		if (take_off(dp, *r, err))
+			return -1;
+	}
+	return 0;
+}
+
+/*
+ * The order of these lines, of those of execute_complete() and execute_leave(), is the order of
+ * change: see struct plan. When this is done, nothing has changed for those that had traffic
+ * before, but for what changes its owner; a router that joins lets nothing through yet.
+ */
+int execute_prepare(struct dataplane *dp, const struct plan *p, const struct machine *want,
+		    const struct machine *have, struct failures *failed, struct error *err)
+{
+	/* without maps there are no programs, but a run that was killed may have left the rest */
+	if (!dp)
+		return 0;
+	if (p->subnets && dataplane_put_subnets(dp, want, err))
+		return -1;
+	if (take_moved(dp, p, err))
+		return -1;
+	if (dataplane_put_shared(dp, have, p->own_put.v, p->own_put.n, err) ||
+	    put_routers(dp, p, have, failed, err) || put_settled(p, failed, err))
+		return -1;
+	return 0;
+}
+
+/* Rows of mappings keep the counters that they have, the others need nothing of `have`. */
+#define do_put_fixed(dp, have, v, n, err)     dataplane_put_fixed(dp, have, v, n, err)
+#define do_put_shared(dp, have, v, n, err)    dataplane_put_shared(dp, have, v, n, err)
+#define do_put_withdrawn(dp, have, v, n, err) dataplane_put_withdrawn(dp, v, n, err)
+#define do_del_accepts(dp, have, v, n, err)   dataplane_del_accepts(dp, v, n, err)
+#define do_put_accepts(dp, have, v, n, err)   dataplane_put_accepts(dp, v, n, err)
+#define do_del_services(dp, have, v, n, err)  dataplane_del_services(dp, v, n, err)
+#define do_put_services(dp, have, v, n, err)  dataplane_put_services(dp, v, n, err)
+#define do_put_limits(dp, have, v, n, err)    dataplane_put_limits(dp, v, n, err)
+#define do_put_pools(dp, have, v, n, err)     dataplane_put_pools(dp, v, n, err)
+#define do_del_pools(dp, have, v, n, err)     dataplane_del_pools(dp, v, n, err)
+#define do_zero_hits(dp, have, v, n, err)     dataplane_zero_hits(dp, v, n, err)
+
+/* Nobody is accepted in between whom neither the old nor the new rules accept. */
+static int put_policy(struct dataplane *dp, const struct plan *p, const struct machine *have,
+		      struct error *err)
+{
+#define X(step, rows)                                       \
+	if (do_##step(dp, have, p->rows.v, p->rows.n, err)) \
+		return -1;
+	POLICY_STEPS(X)
+#undef X
+	return 0;
+}
+
+int execute_complete(struct dataplane *dp, const struct plan *p, const struct machine *have,
+		     struct error *err)
+{
+	if (!dp)
+		return del_settled(p, err) || del_routes(p, true, err) ? -1 : 0;
+	if (put_policy(dp, p, have, err) ||
+	    dataplane_put_fixed(dp, have, p->fixed_put.v, p->fixed_put.n, err) ||
+	    dataplane_put_shared(dp, have, p->shared_put.v, p->shared_put.n, err))
+		return -1;
+	if (del_settled(p, err))
+		return -1;
+	if (dataplane_del_shared(dp, p->shared_del.v, p->shared_del.n, err) ||
+	    dataplane_del_fixed(dp, p->fixed_del.v, p->fixed_del.n, err) ||
+	    dataplane_del_limits(dp, p->limit_del.v, p->limit_del.n, err))
+		return -1;
+	return del_routes(p, true, err);
+}
+
+/*
+ * Programs that nobody needs any more. They judge until nothing can be taken back: else what
+ * a VM sends while it is taken back would leave untranslated.
+ */
+int execute_leave(struct dataplane *dp, const struct plan *p, struct error *err)
+{
+	for (size_t i = 0; dp && i < p->detach.n; i++) {
+		if (take_off(dp, p->detach.v[i], err))
+			return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "cmd/cmd.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/util.h"
+
+#ifndef VERSION
+#define VERSION unknown
+#endif
+#define TEXT_OF(token) #token
+#define TEXT(macro)    TEXT_OF(macro)
+
+const char tenantnat_version[] = TEXT(VERSION);
+
+const char *cmd_value(const struct invocation *inv, const char *option)
+{
+	for (int i = 0; i < CMD_OPTIONS_MAX && inv->command->options[i].name; i++) {
+		if (strcmp(inv->command->options[i].name, option) == 0)
+			return inv->values[i];
+	}
+	return NULL;
+}
+
+/* A word as a shell would take it; no byte of it can be taken for more than a part of the word. */
+static void put_word(FILE *f, const char *word)
+{
+	bool plain = *word && strspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+					   "0123456789_@%+=:,./-") == strlen(word);
+
+	if (plain) {
+		fputs(word, f);
+		return;
+	}
+	fputs("$'", f);
+	for (; *word; word++) {
+		unsigned char c = (unsigned char)*word;
+
+		if (c < 0x20 || c > 0x7e)
+			fprintf(f, "\\x%02x", c);
+		else if (c == '\'' || c == '\\')
+			fprintf(f, "\\%c", c);
+		else
+			fputc(c, f);
+	}
+	fputc('\'', f);
+}
+
+char *cmd_text(const struct invocation *inv)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return xstrdup(inv->command->name);
+	fputs(inv->command->name, f);
+	for (int i = 0; i < CMD_OPTIONS_MAX && inv->command->options[i].name; i++) {
+		if (!inv->values[i])
+			continue;
+		fprintf(f, " --%s", inv->command->options[i].name);
+		if (inv->command->options[i].arg) {
+			fputc(' ', f);
+			put_word(f, inv->values[i]);
+		}
+	}
+	for (int i = 0; i < inv->nargs; i++) {
+		fputc(' ', f);
+		put_word(f, inv->args[i]);
+	}
+	fclose(f);
+	return text;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Commands. Each one is a struct that owns its name, help, options and function;
+ * the list of them is here once.
+ */
+#ifndef TN_CMD_H
+#define TN_CMD_H
+
+#include <stdbool.h>
+
+#include "lib/error.h"
+
+/* X(symbol): in the order of the help. */
+#define COMMANDS(X)     \
+	X(apply)        \
+	X(restore)      \
+	X(agent)        \
+	X(map_add)      \
+	X(map_del)      \
+	X(map_list)     \
+	X(show_history) \
+	X(show)         \
+	X(stats)        \
+	X(monitor)      \
+	X(trace)        \
+	X(check)        \
+	X(announce)     \
+	X(detach)       \
+	X(doctor)
+
+/* An option of one command. `arg` NULL: a flag. */
+struct cmd_option {
+	const char *name;
+	char letter; /* 0: none */
+	const char *arg;
+	const char *help;
+};
+
+#define CMD_OPTIONS_MAX 8
+
+struct invocation;
+
+struct command {
+	const char *name;     /* one or two words */
+	const char *synopsis; /* what follows the name */
+	const char *summary;  /* one line */
+	const char *help;     /* paragraphs; NULL: the summary says it all */
+	struct cmd_option options[CMD_OPTIONS_MAX];
+	int min_args;
+	int max_args; /* -1: any number */
+	int (*run)(const struct invocation *inv, struct error *err);
+};
+
+/* One call of a command, with what the user gave. */
+struct invocation {
+	const struct command *command;
+	const char *state;
+	const char *bpffs;
+	unsigned int wait;     /* seconds for the lock */
+	unsigned int patience; /* probes wait this many times as long for answers; from 1 */
+	bool json;
+	bool quiet;
+	bool verbose;
+	int nargs;
+	char **args;
+	const char *values[CMD_OPTIONS_MAX]; /* of the command's options; NULL: not given */
+};
+
+/* The value of an option of the command, "" for a flag that was given, NULL when not given. */
+const char *cmd_value(const struct invocation *inv, const char *option);
+
+/* The call as it can be typed in again: the command, its arguments and options. Freed by the
+ * caller. */
+char *cmd_text(const struct invocation *inv);
+
+/* As in the file VERSION. */
+extern const char tenantnat_version[];
+
+#define X(symbol) extern const struct command cmd_##symbol;
+COMMANDS(X)
+#undef X
+
+#endif

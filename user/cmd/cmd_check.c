@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* check: the probes of the join, at any time, and whether the VMs answer. */
+#include "change/change.h"
+#include "cmd/cmd.h"
+#include "lib/output.h"
+#include "probe/batch.h"
+
+/* ------------------------------------------------------------ saying it */
+
+static json_t *check_json(const struct trial *t)
+{
+	json_t *list = json_array();
+
+	vec_each (one, &t->list) {
+		vec_each (f, &one->found.list)
+			json_array_append_new(
+				list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "tenant",
+						one->row->tenant, "probe", probe_name(f->probe),
+						"subject", f->subject, "result",
+						probe_result_name(f->result), "text", f->text,
+						"remedy", json_text(f->remedy)));
+	}
+	return list;
+}
+
+static void print_check(const struct trial *t)
+{
+	_cleanup_table_ struct table table = { .columns = 5 };
+
+	table_cell(&table, "TENANT");
+	table_cell(&table, "PROBE");
+	table_cell(&table, "SUBJECT");
+	table_cell(&table, "RESULT");
+	table_cell(&table, "SEEN");
+	vec_each (one, &t->list) {
+		vec_each (f, &one->found.list) {
+			table_cell(&table, "%s", one->row->tenant);
+			table_cell(&table, "%s", probe_name(f->probe));
+			table_cell(&table, "%s", f->subject);
+			table_cell(&table, "%s", probe_result_name(f->result));
+			table_cell(&table, "%s%s%s", f->text, f->remedy ? "; what to do: " : "",
+				   f->remedy ? f->remedy : "");
+		}
+	}
+	table_print(&table);
+}
+
+static int verdict(const struct trial *t, struct error *err)
+{
+	size_t failed = 0, all = 0;
+
+	vec_each (one, &t->list) {
+		all += one->found.list.n;
+		vec_each (f, &one->found.list)
+			failed += f->result == PROBE_FAILED;
+	}
+	if (failed)
+		return error_set(err, "%zu of %zu probes failed; what to do is said with each",
+				 failed, all);
+	return 0;
+}
+
+/* ------------------------------------------------------------ the command */
+
+static int take_all(const struct view *v, const char *only, struct trial *t, struct error *err)
+{
+	if (only && !model_tenant((struct model *)&v->model, only))
+		return error_usage(err, "there is no tenant %s; `tenantnat show` lists them", only);
+	vec_each (row, &v->machine.routers) {
+		if (!only || strcmp(row->tenant, only) == 0)
+			trial_add(t, row, true);
+	}
+	if (only && !t->list.n)
+		return error_usage(err,
+				   "tenant %s has no router here that is attached; `tenantnat "
+				   "apply` attaches those of its file",
+				   only);
+	return 0;
+}
+
+static int run(const struct invocation *inv, struct error *err)
+{
+	_cleanup_view_ struct view v = { 0 };
+	_cleanup_trial_ struct trial t = {
+		.model = &v.model, .machine = &v.machine, .ask_all = true, .patience = inv->patience
+	};
+
+	if (view_load(inv, &v, err) || take_all(&v, inv->nargs ? inv->args[0] : NULL, &t, err) ||
+	    trial_make(&t, err))
+		return -1;
+	if (inv->json && json_print(check_json(&t), err))
+		return -1;
+	if (!inv->json && t.list.n)
+		print_check(&t);
+	if (!inv->json && !t.list.n)
+		printf("no router is attached; there is nothing to probe\n");
+	return verdict(&t, err);
+}
+
+const struct command cmd_check = {
+	.name = "check",
+	.synopsis = "[TENANT]",
+	.summary = "Probe the shared network from every attached router, and its VMs",
+	.help = "The shared interface is up; routes to the shared subnets and to other routers "
+		"lead "
+		"out\n"
+		"of it; nobody else has the router's addresses; the other routers answer ARP or\n"
+		"neighbour solicitation, ping, and ping with packets of the whole MTU; checksums "
+		"are\n"
+		"right with offloads as they are; another router finds the mapped IPv6 addresses "
+		"by\n"
+		"multicast; and every VM answers behind the router. It changes nothing.\n"
+		"What cannot be tried is `skipped`. Exit status 1 when a probe failed.\n"
+		"JSON: [{\"tenant\", \"probe\": \"carrier\", \"route\", \"duplicate\", "
+		"\"neighbour\",\n"
+		"\"solicitation\", \"ping\", \"mtu\", \"checksum\" or \"vm\", \"subject\", "
+		"\"result\":\n"
+		"\"ok\", \"failed\" or \"skipped\", \"text\", \"remedy\": null or text}].",
+	.max_args = 1,
+	.run = run,
+};

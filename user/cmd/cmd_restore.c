@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* restore: what the definitions in force say, once; as far as the machine is there. */
+#include "change/change.h"
+#include "cmd/cmd.h"
+#include "lib/log.h"
+
+static int run(const struct invocation *inv, struct error *err)
+{
+	struct change_how how = { .partial = true, .restore = true };
+	_cleanup_change_ struct change c = { 0 };
+	_cleanup_outcome_ struct outcome outcome = { 0 };
+
+	if (change_begin(inv, STORE_WRITE, NULL, &c, err) || change_make(&c, &how, &outcome, err))
+		return -1;
+	if (!inv->quiet)
+		outcome_print(&outcome, false);
+	fflush(stdout);
+	vec_each (f, &outcome.failed.list)
+		log_line(LOG_ERROR, "%s", f->text);
+	if (!outcome.failed.list.n)
+		return 0;
+	return error_set(err,
+			 "%zu of the routers could not be restored; mend that, and restore again",
+			 outcome.failed.list.n);
+}
+
+const struct command cmd_restore = {
+	.name = "restore",
+	.synopsis = "",
+	.summary = "Make the machine what the definitions in force say",
+	.help = "For the time after a reboot, or when somebody changed what tenantnat had made. "
+		"Prints what\n"
+		"it does as `apply` does. Routers that are not there, or cannot be attached, are "
+		"named, and\n"
+		"the others are restored; exit status 1 then. Those of `detach` stay detached.",
+	.run = run,
+};

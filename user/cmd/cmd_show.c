@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* show: tenants, routers, and what is attached where; asked of the kernel, not remembered. */
+#include "change/change.h"
+#include "cmd/cmd.h"
+#include "dataplane/attach.h"
+#include "doctor/iface_info.h"
+#include "lib/output.h"
+#include "model/policy.h"
+#include "model/service.h"
+
+static const struct router_row *row_of(const struct view *v, const struct tenant *t)
+{
+	vec_each (r, &v->machine.routers) {
+		if (strcmp(r->tenant, t->name) == 0)
+			return r;
+	}
+	return NULL;
+}
+
+static const char *state_of(const struct router_row *row)
+{
+	return !row ? "detached" : row->broken ? "broken" : "attached";
+}
+
+static json_t *programs_json(const struct view *v, const struct router_row *row)
+{
+	json_t *list = json_array();
+	struct attachments found;
+
+	if (!row)
+		return list;
+	attach_inspect(v->dp, row, &found);
+	vec_each (a, &found.list)
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:s, s:i}", "interface", a->interface,
+						"direction", a->egress ? "egress" : "ingress",
+						"via", via_name(a->via), "id", (int)a->program));
+	vec_free(&found.list);
+	return list;
+}
+
+static bool is_at(const struct router_row *row, const struct place *at)
+{
+	return row && row->netns_dev == at->netns_dev && row->netns_ino == at->netns_ino &&
+	       row->ifindex == at->ifindex;
+}
+
+/* What a router has of us besides its programs. */
+static json_t *addresses_json(const struct view *v, const struct router_row *row)
+{
+	json_t *list = json_array();
+
+	vec_each (a, &v->machine.addrs) {
+		if (is_at(row, &a->at))
+			json_array_append_new(list, json_string(ADDR(&a->addr)));
+	}
+	return list;
+}
+
+static json_t *routes_json(const struct view *v, const struct router_row *row)
+{
+	json_t *list = json_array();
+
+	vec_each (r, &v->machine.routes) {
+		if (is_at(row, &r->at))
+			json_array_append_new(list,
+					      json_pack("{s:s, s:o}", "to", PREFIX(&r->to), "via",
+							addr_is_unset(&r->via)
+								? json_null()
+								: json_string(ADDR(&r->via))));
+	}
+	return list;
+}
+
+/* An unreachable route is bound to no interface. */
+static bool is_beside(const struct router_row *row, const struct route_row *route)
+{
+	return row && route_is_unreachable(route) && row->netns_dev == route->at.netns_dev &&
+	       row->netns_ino == route->at.netns_ino;
+}
+
+static json_t *unreachable_json(const struct view *v, const struct router_row *row)
+{
+	json_t *list = json_array();
+
+	vec_each (r, &v->machine.routes) {
+		if (is_beside(row, r))
+			json_array_append_new(list, json_string(PREFIX(&r->to)));
+	}
+	return list;
+}
+
+static json_t *offloads_json(const struct identity *one)
+{
+	json_t *list;
+
+	if (!one->offloads_known)
+		return json_null();
+	list = json_array();
+	for (int i = 0; i < ETHTOOL_FEATURES_COUNT; i++) {
+		if (one->offloads.on[i])
+			json_array_append_new(list, json_string(ethtool_feature_name(i)));
+	}
+	return list;
+}
+
+static json_t *xdp_json(const struct netdev *xdp)
+{
+	json_t *list;
+
+	if (!xdp->known)
+		return json_null();
+	list = json_array();
+	for (int i = 0; i < NETDEV_FEATURES_COUNT; i++) {
+		if (xdp->can[i])
+			json_array_append_new(list, json_string(netdev_feature_name(i)));
+	}
+	return list;
+}
+
+static json_t *other_json(const struct iface_other *o)
+{
+	if (!o || !o->name[0])
+		return json_null();
+	return json_pack("{s:s, s:s, s:I, s:b}", "interface", o->name, "kind", o->kind, "mtu",
+			 (json_int_t)o->mtu, "elsewhere", o->elsewhere);
+}
+
+static json_t *interfaces_json(const struct router_row *row)
+{
+	_cleanup_identities_ struct identities found = { 0 };
+	json_t *list = json_array();
+
+	if (row)
+		identify(row, &found);
+	vec_each (i, &found.list)
+		json_array_append_new(
+			list,
+			json_pack("{s:s, s:s, s:o, s:o, s:I, s:o, s:o, s:o, s:o}", "interface",
+				  i->name, "role", i->shared ? "shared" : "inside", "driver",
+				  json_text(i->driver[0] ? i->driver : NULL), "mac",
+				  json_text(i->raw ? NULL : MAC(i->mac)), "mtu", (json_int_t)i->mtu,
+				  "xdp", xdp_json(&i->xdp), "offloads", offloads_json(i), "peer",
+				  other_json(&i->other[IFACE_PEER]), "bridge",
+				  other_json(identity_bridge(i))));
+	return list;
+}
+
+/* What it is, or before it is known, what it is to be. */
+static const char *forwarding_of(const struct tenant *t, const struct router_row *row)
+{
+	return !row ? forwarding_name(t->router->forwarding)
+		    : forwarding_name(row->fast ? FORWARDING_FAST : FORWARDING_STACK);
+}
+
+static const char *why_of(const struct tenant *t, const struct router_row *row)
+{
+	if (t->router->forwarding != FORWARDING_AUTO)
+		return "it is defined so";
+	if (!row)
+		return "not attached";
+	return row->ruled   ? "netfilter has rules there"
+	       : row->ipsec ? "IPsec has policies there"
+			    : "netfilter has no rules there";
+}
+
+/* What sends on packets that need no more than translation. */
+static const char *sender_of(const struct router_row *row)
+{
+	return !row || !row->fast ? "stack" : row->xmit[0] ? "xdp" : "tc";
+}
+
+static json_t *router_json(const struct view *v, const struct tenant *t)
+{
+	const struct router_row *row;
+	json_t *inside;
+
+	if (!t->router)
+		return json_null();
+	row = row_of(v, t);
+	inside = json_array();
+	vec_each (name, &t->router->inside)
+		json_array_append_new(inside, json_string(*name));
+	return json_pack("{s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}",
+			 "netns", json_text(t->router->netns), "shared",
+			 json_text(t->router->shared), "inside", inside, "hook",
+			 hook_name(row ? row->via : t->router->hook), "sources",
+			 sources_name(t->router->sources), "forwarding", forwarding_of(t, row),
+			 "because", why_of(t, row), "by", sender_of(row), "state", state_of(row),
+			 "interfaces", interfaces_json(row), "programs", programs_json(v, row),
+			 "addresses", addresses_json(v, row), "routes", routes_json(v, row),
+			 "unreachable", unreachable_json(v, row));
+}
+
+static json_t *prefixes_json(const struct prefix *v, size_t n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_string(PREFIX(&v[i])));
+	return list;
+}
+
+static json_t *names_json(char *const *names, size_t n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_string(names[i]));
+	return list;
+}
+
+static json_t *services_json(const struct rule *r)
+{
+	json_t *list = json_array();
+	char text[SERVICE_TEXT];
+
+	for (size_t i = 0; i < r->services.n;) {
+		i += service_text(&r->services.v[i], r->services.n - i, text);
+		json_array_append_new(list, json_string(text));
+	}
+	return list;
+}
+
+/* What a rule leaves out is null. */
+static json_t *accept_json(const struct tenant *t)
+{
+	json_t *list;
+
+	if (!t->has_accept)
+		return json_null();
+	list = json_array();
+	vec_each (r, &t->accept)
+		json_array_append_new(
+			list,
+			json_pack("{s:o, s:o, s:o, s:i}", "from",
+				  r->any ? json_pack("[s]", "*") : names_json(r->from.v, r->from.n),
+				  "to", r->to.n ? names_json(r->to.v, r->to.n) : json_null(),
+				  "ports", r->services.n ? services_json(r) : json_null(), "line",
+				  (int)r->pos.line));
+	return list;
+}
+
+static json_t *view_json(const struct view *v)
+{
+	json_t *tenants = json_array();
+
+	vec_each (t, &v->model.tenants)
+		json_array_append_new(tenants,
+				      json_pack("{s:s, s:o, s:I, s:o, s:o}", "tenant", t->name,
+						"pool", prefixes_json(t->pools.v, t->pools.n),
+						"mappings", (json_int_t)t->mappings.n, "accept",
+						accept_json(t), "router", router_json(v, t)));
+	return json_pack("{s:o, s:o, s:o}", "file", json_text(v->model.file), "subnets",
+			 prefixes_json(v->model.subnets.v, v->model.subnets.n), "tenants", tenants);
+}
+
+static void print_names(const char *interface, const char *what, const json_t *names)
+{
+	const json_t *name;
+	size_t i;
+
+	printf("    %-15s %-7s", interface, what);
+	json_array_foreach(names, i, name) printf(" %s", json_string_value(name));
+	printf("%s\n", json_is_null(names) ? " unknown" : json_array_size(names) ? "" : " none");
+}
+
+static void print_other(const char *interface, const char *what, const struct iface_other *o)
+{
+	if (o && o->name[0])
+		printf("    %-15s %-7s %s, MTU %u%s\n", interface, what, o->name, o->mtu,
+		       o->elsewhere ? ", in another namespace" : "");
+}
+
+static void print_interfaces(const struct router_row *row)
+{
+	_cleanup_identities_ struct identities found = { 0 };
+
+	identify(row, &found);
+	vec_each (i, &found.list) {
+		_cleanup_json_ json_t *xdp = xdp_json(&i->xdp);
+		_cleanup_json_ json_t *offloads = offloads_json(i);
+
+		printf("    %-15s %-7s driver %s, %s, MTU %u\n", i->name,
+		       i->shared ? "shared" : "inside", i->driver[0] ? i->driver : "unknown",
+		       i->raw ? "no MAC address" : MAC(i->mac), i->mtu);
+		print_names(i->name, "xdp", xdp);
+		print_names(i->name, "offload", offloads);
+		print_other(i->name, "peer", &i->other[IFACE_PEER]);
+		print_other(i->name, "bridge", identity_bridge(i));
+	}
+}
+
+static void print_programs(const struct view *v, const struct router_row *row)
+{
+	struct attachments found;
+
+	attach_inspect(v->dp, row, &found);
+	vec_each (a, &found.list)
+		printf("    %-15s %-7s %s, program %u\n", a->interface,
+		       a->egress ? "egress" : "ingress", via_name(a->via), a->program);
+	if (!found.complete)
+		printf("    something is missing; `tenantnat apply` puts it back\n");
+	vec_free(&found.list);
+}
+
+static void print_settled(const struct view *v, const struct router_row *row)
+{
+	vec_each (a, &v->machine.addrs) {
+		if (is_at(row, &a->at))
+			printf("    %-15s address %s\n", a->at.name, ADDR(&a->addr));
+	}
+	vec_each (r, &v->machine.routes) {
+		bool behind = !addr_is_unset(&r->via);
+
+		if (is_at(row, &r->at))
+			printf("    %-15s route   %s%s%s\n", r->at.name, PREFIX(&r->to),
+			       behind ? " via " : "", behind ? ADDR(&r->via) : "");
+		else if (is_beside(row, r))
+			printf("    %-15s route   %s unreachable, as the last resort\n", "-",
+			       PREFIX(&r->to));
+	}
+}
+
+static void print_accept(const struct view *v, const struct tenant *t)
+{
+	const char *file = v->model.file ? v->model.file : "(standard input)";
+
+	if (!t->accept.n)
+		printf("  accepts %s\n", t->router || t->has_accept
+						 ? "nobody"
+						 : "whom its own router says, which is elsewhere");
+	vec_each (r, &t->accept) {
+		_cleanup_free_ char *from = rule_from_text(r), *to = rule_to_text(r);
+		_cleanup_free_ char *services = rule_services_text(r);
+
+		printf("  accepts %s to %s for %s (%s:%u)\n", from, *to ? to : "all mappings",
+		       *services ? services : "everything", file, r->pos.line);
+	}
+}
+
+static void print_inside(const struct router *r)
+{
+	printf("  inside");
+	vec_each (entry, &r->inside)
+		printf(" %s", *entry);
+	printf("%s, sources %s\n", r->inside.n ? "" : " (not named)", sources_name(r->sources));
+}
+
+static void print_tenant(const struct view *v, const struct tenant *t, bool verbose)
+{
+	const struct router_row *row = row_of(v, t);
+
+	printf("%s%s%s: %zu %s, pool", color_bold(), t->name, color_off(), t->mappings.n,
+	       t->mappings.n == 1 ? "mapping" : "mappings");
+	if (!t->pools.n)
+		printf(" (all of the shared subnets)");
+	vec_each (p, &t->pools)
+		printf(" %s", PREFIX(p));
+	putchar('\n');
+	if (!t->router) {
+		printf("  router elsewhere\n");
+		print_accept(v, t);
+		return;
+	}
+	printf("  router in netns %s, hook %s: %s\n", t->router->netns ? t->router->netns : "(own)",
+	       hook_name(row ? row->via : t->router->hook), state_of(row));
+	print_inside(t->router);
+	printf("  forwarding %s (%s)%s\n", forwarding_of(t, row), why_of(t, row),
+	       row && row->xmit[0] ? ", by XDP" : "");
+	if (row && verbose)
+		print_interfaces(row);
+	if (row) {
+		print_programs(v, row);
+		print_settled(v, row);
+	}
+	print_accept(v, t);
+}
+
+static int run(const struct invocation *inv, struct error *err)
+{
+	_cleanup_view_ struct view v = { 0 };
+
+	if (view_load(inv, &v, err))
+		return -1;
+	if (inv->json)
+		return json_print(view_json(&v), err);
+	printf("shared network:");
+	vec_each (p, &v.model.subnets)
+		printf(" %s", PREFIX(p));
+	printf("%s\n", v.model.subnets.n ? "" : " not defined yet; see `tenantnat apply --help`");
+	vec_each (t, &v.model.tenants)
+		print_tenant(&v, t, inv->verbose);
+	return 0;
+}
+
+const struct command cmd_show = {
+	.name = "show",
+	.synopsis = "",
+	.summary = "Show tenants, routers and what is attached where",
+	.help = "JSON: {\"file\": of the last apply, or null, \"subnets\": […], \"tenants\": "
+		"[{\"tenant\", \"pool\": […], \"mappings\": "
+		"count,\n"
+		"\"accept\": null (not given) or [{\"from\": […], \"to\": null or […], "
+		"\"ports\": null or […], \"line\"}],\n"
+		"\"router\": null or {\"netns\", \"shared\", \"inside\": [names and patterns], "
+		"\"hook\", \"sources\",\n"
+		"\"forwarding\": \"fast\" or \"stack\", \"because\": why, \"by\": \"stack\", "
+		"\"tc\" or \"xdp\",\n"
+		"\"state\": \"attached\", \"detached\" or \"broken\",\n"
+		"\"interfaces\": [{\"interface\", \"role\": \"shared\" or \"inside\", \"driver\": "
+		"null "
+		"(not known) or name, \"mac\": null (it has none) or address, \"mtu\",\n"
+		"\"xdp\": null (not known: Linux before 6.3) or [what its driver can], "
+		"\"offloads\": null (not known) or [those that are on],\n"
+		"\"peer\" (of a veth) and \"bridge\" (its own, or its peer's): null or "
+		"{\"interface\", \"kind\", \"mtu\", \"elsewhere\": true\n"
+		"in another namespace}}], empty while detached; with -v also in the text,\n"
+		"\"programs\": [{\"interface\", \"direction\", \"via\", \"id\"}],\n"
+		"\"addresses\": […], \"routes\": [{\"to\", \"via\": null or address}] and "
+		"\"unreachable\": [to where, when no other route leads there] that it has of "
+		"us}}]}",
+	.run = run,
+};

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The pinned maps and programs: the only file that knows the skeleton.
+ *
+ *   <bpffs>/maps/<map>                one set, shared by all programs
+ *   <bpffs>/routers/<id>/<pin>        programs, links, flows and fragments of one router
+ *
+ * Both directories are root's alone. Everything here can be killed at any point:
+ * maps are pinned in a directory of another name that is renamed when complete.
+ */
+#ifndef TN_DATAPLANE_H
+#define TN_DATAPLANE_H
+
+#include <limits.h>
+
+#include "lib/error.h"
+#include "model/machine.h"
+
+struct bpf_object;
+struct dataplane;
+
+/* Can this machine do it at all: kernel, privileges, bpffs at the parent of `bpffs`? */
+int dataplane_check(const char *bpffs, struct error *err);
+
+/* Open what is pinned. 0 and *out NULL when nothing is. Maps of another TN_ABI are refused. */
+int dataplane_open(const char *bpffs, struct dataplane **out, struct error *err);
+/*
+ * Create and pin the maps, with room for at least `mappings`, and for `rules`: as many rows in
+ * accepts and in services, and rule ids below it.
+ */
+int dataplane_create(const char *bpffs, size_t mappings, size_t rules, struct dataplane **out,
+		     struct error *err);
+/* Unpin the maps and remove our directories; the routers are detached before. */
+int dataplane_destroy(const char *bpffs, struct error *err);
+void dataplane_close(struct dataplane *dp);
+/* Unpin everything in a directory, and the directory; it has no subdirectories. */
+int dataplane_unpin(const char *dir);
+static inline void dataplane_cleanup(struct dataplane **dp)
+{
+	dataplane_close(*dp);
+}
+#define _cleanup_dataplane_ _cleanup_(dataplane_cleanup)
+
+const char *dataplane_dir(const struct dataplane *dp);
+/* The directory of the maps' pins. */
+void dataplane_maps_dir(const char *bpffs, char path[PATH_MAX]);
+/* Mappings that there is room for. */
+size_t dataplane_capacity(const struct dataplane *dp);
+/* Rules and services that there is room for. */
+size_t dataplane_rules(const struct dataplane *dp);
+/* Identifies the programs in this executable: a hash of their object code. */
+uint64_t dataplane_build(void);
+
+/* The contents of the maps, sorted. `broken` of the routers is not known here. */
+int dataplane_read(struct dataplane *dp, struct machine *out, struct error *err);
+/* The same without what is of single mappings: no `shared`, no `fixed`, no limits. */
+int dataplane_read_common(struct dataplane *dp, struct machine *out, struct error *err);
+/* Add the rows that have these keys to `out`, and sort it; each key is there once. */
+int dataplane_look_up(struct dataplane *dp, const struct row_keys *keys, struct machine *out,
+		      struct error *err);
+
+/*
+ * A change of rows begins, and ends. `all` is what was read, or NULL: only what was looked up is
+ * to change, and the maps are settled. They are when the last change came to its end. Else a
+ * process was killed: there may be rows that no definitions name, and who changes anything has to
+ * read all.
+ */
+bool dataplane_is_settled(const struct dataplane *dp);
+int dataplane_begin(struct dataplane *dp, const struct machine *all, struct error *err);
+void dataplane_end(struct dataplane *dp);
+
+/*
+ * Write and delete rows, many at a time. `rows` are arrays of pointers. To delete
+ * a row that is not there is no error. dataplane_put_fixed() comes before
+ * dataplane_put_shared() for the same mappings and assigns their counters, which
+ * start at zero, unless the rows name them; `have` is what was read.
+ */
+int dataplane_put_subnets(struct dataplane *dp, const struct machine *m, struct error *err);
+int dataplane_put_fixed(struct dataplane *dp, const struct machine *have,
+			const struct fixed_row *const *rows, size_t n, struct error *err);
+int dataplane_put_shared(struct dataplane *dp, const struct machine *have,
+			 const struct shared_row *const *rows, size_t n, struct error *err);
+int dataplane_del_shared(struct dataplane *dp, const struct shared_row *const *rows, size_t n,
+			 struct error *err);
+int dataplane_del_fixed(struct dataplane *dp, const struct fixed_row *const *rows, size_t n,
+			struct error *err);
+int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struct error *err);
+int dataplane_del_router(struct dataplane *dp, uint32_t id, struct error *err);
+
+/* The same for the policy; the order is the array's. A limit that is put begins anew. */
+int dataplane_put_accepts(struct dataplane *dp, const struct accept_row *rows, size_t n,
+			  struct error *err);
+int dataplane_del_accepts(struct dataplane *dp, const struct accept_row *rows, size_t n,
+			  struct error *err);
+int dataplane_put_services(struct dataplane *dp, const struct service_row *rows, size_t n,
+			   struct error *err);
+int dataplane_del_services(struct dataplane *dp, const struct service_row *rows, size_t n,
+			   struct error *err);
+/* From now on: see tn_abi.h. */
+int dataplane_put_withdrawn(struct dataplane *dp, const struct tn_service_key *keys, size_t n,
+			    struct error *err);
+int dataplane_put_pools(struct dataplane *dp, const struct pool_row *rows, size_t n,
+			struct error *err);
+int dataplane_del_pools(struct dataplane *dp, const struct pool_row *rows, size_t n,
+			struct error *err);
+int dataplane_put_limits(struct dataplane *dp, const struct limit_row *rows, size_t n,
+			 struct error *err);
+int dataplane_del_limits(struct dataplane *dp, const struct limit_row *rows, size_t n,
+			 struct error *err);
+/* What these rules accepted is counted from zero. */
+int dataplane_zero_hits(struct dataplane *dp, const uint32_t *rules, size_t n, struct error *err);
+
+/* Drops of one router, summed over the CPUs. */
+int dataplane_drops(struct dataplane *dp, uint32_t router, struct tn_drops *out);
+/*
+ * Counters of the slots, and hits of the rule ids, below `n`, summed over the CPUs; what cannot be
+ * read is zero, and then it is -1.
+ */
+int dataplane_counters(struct dataplane *dp, size_t n, struct tn_counters *out);
+int dataplane_hits(struct dataplane *dp, size_t n, uint64_t *out);
+/* The flows that are open at the router; -1 when there is no such map. */
+int dataplane_flows(struct dataplane *dp, uint32_t router, size_t *out);
+
+/* For which router a program in the kernel is an instance of ours; 0: it is not ours. */
+uint32_t dataplane_program_router(int program_fd);
+
+/* One instance of the programs for one router; the caller's to close. */
+struct instance;
+
+/*
+ * Load the tc programs of router `r`, with its own maps if they are pinned, else with new ones
+ * (instance_pin()). The XDP program is left in an object that is
+ * opened but not loaded, because libxdp loads it (as an extension of its dispatcher).
+ */
+int instance_load(struct dataplane *dp, const struct router_row *r, struct instance **out,
+		  struct error *err);
+void instance_close(struct instance *in);
+static inline void instance_cleanup(struct instance **in)
+{
+	instance_close(*in);
+}
+#define _cleanup_instance_ _cleanup_(instance_cleanup)
+
+/* Pin the router's own maps in its directory, which is there, unless they are pinned already. */
+int instance_pin(const struct instance *in, struct error *err);
+/* Whether all of them are. */
+bool instance_is_pinned(struct dataplane *dp, uint32_t router);
+
+int instance_fd_in(const struct instance *in);
+int instance_fd_out(const struct instance *in);
+int instance_fd_inside(const struct instance *in);
+int instance_fd_inside_out(const struct instance *in);
+/* Opened, not loaded; NULL with an error. Owned by the instance. */
+struct bpf_object *instance_xdp_object(struct instance *in, struct error *err);
+#define INSTANCE_XDP_PROGRAM "tn_xdp_shared_in"
+
+#endif

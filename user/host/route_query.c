@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "host/route_query.h"
+
+#include <linux/rtnetlink.h>
+#include <netlink/route/neighbour.h>
+#include <netlink/route/route.h>
+
+#include "lib/util.h"
+
+static void sock_cleanup(struct nl_sock **sock)
+{
+	if (*sock)
+		nl_socket_free(*sock);
+}
+
+static void msg_cleanup(struct nl_msg **msg)
+{
+	if (*msg)
+		nlmsg_free(*msg);
+}
+
+static struct tn_addr addr_of(struct nl_addr *a)
+{
+	return a ? addr_from_bytes(nl_addr_get_binary_addr(a), nl_addr_get_len(a))
+		 : (struct tn_addr){ 0 };
+}
+
+static int read_route(struct nl_msg *msg, void *arg)
+{
+	struct rtnl_route *route = NULL;
+	struct rtnl_nexthop *hop;
+	struct way *out = arg;
+	int type;
+
+	if (nlmsg_hdr(msg)->nlmsg_type != RTM_NEWROUTE || rtnl_route_parse(nlmsg_hdr(msg), &route))
+		return NL_SKIP;
+	hop = rtnl_route_nexthop_n(route, 0);
+	type = rtnl_route_get_type(route);
+	out->local = type == RTN_LOCAL;
+	if (type != RTN_UNICAST && !out->local) {
+		nl_rtntype2str(type, out->why, sizeof(out->why));
+		hop = NULL;
+	}
+	out->source = addr_of(rtnl_route_get_pref_src(route));
+	if (hop) {
+		struct nl_addr *via = rtnl_route_nh_get_via(hop);
+
+		out->ifindex = rtnl_route_nh_get_ifindex(hop);
+		out->gateway = addr_of(via ? via : rtnl_route_nh_get_gateway(hop));
+	}
+	rtnl_route_put(route);
+	return NL_OK;
+}
+
+static int request(struct nl_sock *sock, const struct tn_addr *to)
+{
+	struct rtmsg head = { .rtm_family = addr_is_v4(to) ? AF_INET : AF_INET6,
+			      .rtm_dst_len = addr_is_v4(to) ? 32 : 128 };
+	_cleanup_(msg_cleanup) struct nl_msg *msg = nlmsg_alloc_simple(RTM_GETROUTE, 0);
+	size_t len = addr_is_v4(to) ? 4 : 16;
+	int ret;
+
+	if (!msg || nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO) ||
+	    nla_put(msg, RTA_DST, (int)len, (const uint8_t *)to->w + 16 - len))
+		return -NLE_NOMEM;
+	ret = nl_send_auto(sock, msg);
+	return ret < 0 ? ret : 0;
+}
+
+/* The kernel's refusal is an answer: there is no way. */
+static int read_refusal(struct sockaddr_nl *from, struct nlmsgerr *refusal, void *arg)
+{
+	struct way *out = arg;
+
+	(void)from;
+	snprintf(out->why, sizeof(out->why), "%s", strerror(-refusal->error));
+	return NL_STOP;
+}
+
+int way_to(const struct tn_addr *to, struct way *out, struct error *err)
+{
+	_cleanup_(sock_cleanup) struct nl_sock *sock = nl_socket_alloc();
+	int ret = sock ? nl_connect(sock, NETLINK_ROUTE) : -NLE_NOMEM;
+
+	memset(out, 0, sizeof(*out));
+	if (!ret) {
+		nl_socket_disable_auto_ack(sock);
+		nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, read_route, out);
+		nl_socket_modify_err_cb(sock, NL_CB_CUSTOM, read_refusal, out);
+		ret = request(sock, to);
+	}
+	if (!ret)
+		ret = nl_recvmsgs_default(sock);
+	if (ret < 0 && !out->why[0])
+		return error_set(err, "cannot ask for the route to %s: %s", ADDR(to),
+				 nl_geterror(ret));
+	return 0;
+}
+
+static bool read_mac(struct rtnl_neigh *entry, uint8_t mac[6])
+{
+	struct nl_addr *found = entry ? rtnl_neigh_get_lladdr(entry) : NULL;
+
+	if (!found || nl_addr_get_len(found) != 6)
+		return false;
+	memcpy(mac, nl_addr_get_binary_addr(found), 6);
+	return true;
+}
+
+bool way_mac(uint32_t ifindex, const struct tn_addr *neighbour, uint8_t mac[6])
+{
+	bool v4 = addr_is_v4(neighbour), known = false;
+	_cleanup_(sock_cleanup) struct nl_sock *sock = nl_socket_alloc();
+	struct nl_addr *addr = nl_addr_build(v4 ? AF_INET : AF_INET6,
+					     v4 ? &neighbour->w[3] : neighbour->w, v4 ? 4 : 16);
+	struct rtnl_neigh *entry = NULL;
+	struct nl_cache *all = NULL;
+
+	if (sock && addr && !nl_connect(sock, NETLINK_ROUTE) && !rtnl_neigh_alloc_cache(sock, &all))
+		entry = rtnl_neigh_get(all, (int)ifindex, addr);
+	known = read_mac(entry, mac);
+	if (entry)
+		rtnl_neigh_put(entry);
+	if (all)
+		nl_cache_free(all);
+	if (addr)
+		nl_addr_put(addr);
+	return known;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Which way a packet to an address takes, as the kernel of the current namespace says
+ * (libnl-route). */
+#ifndef TN_ROUTE_QUERY_H
+#define TN_ROUTE_QUERY_H
+
+#include "lib/addr.h"
+#include "lib/error.h"
+
+struct way {
+	bool local;		/* to this host itself */
+	uint32_t ifindex;	/* the interface that it leaves by; 0: there is no way */
+	struct tn_addr gateway; /* unset: the address is on the link */
+	struct tn_addr source;	/* the address that this host would send with; unset: none */
+	char why[64];		/* without a way: what the kernel says */
+};
+
+/* An RTM_GETROUTE request, as `ip route get` makes. That there is no way is no error. */
+int way_to(const struct tn_addr *to, struct way *out, struct error *err);
+
+/* The MAC address that the kernel knows this neighbour by; false, and left as it is: it does not.
+ */
+bool way_mac(uint32_t ifindex, const struct tn_addr *neighbour, uint8_t mac[6]);
+
+#endif

@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "host/ruleset.h"
+
+/* The kernel's own limit of nested jumps (NFT_JUMP_STACK_SIZE). */
+#define DEPTH_MAX 16
+
+/* Whether something holds for packets of the way: for none, for some or nobody knows, for all. */
+enum tri { NO, MAYBE, YES };
+
+static enum tri least(enum tri a, enum tri b)
+{
+	return a < b ? a : b;
+}
+
+static enum tri most(enum tri a, enum tri b)
+{
+	return a > b ? a : b;
+}
+
+/* Of those that `a` says, the ones without those that `b` says. */
+static enum tri without(enum tri a, enum tri b)
+{
+	return b == YES ? NO : b == MAYBE ? least(a, MAYBE) : a;
+}
+
+void ruleset_way_free(struct ruleset_way *way)
+{
+	vec_free(&way->in);
+	vec_free(&way->out);
+	vec_free(&way->src);
+	vec_free(&way->dst);
+}
+
+void ruleset_hits_free(struct ruleset_hits *hits)
+{
+	vec_each (h, &hits->list) {
+		free(h->family);
+		free(h->table);
+		free(h->base);
+		free(h->chain);
+		free(h->statement);
+	}
+	vec_free(&hits->list);
+}
+
+/* ------------------------------------------------------------ the list */
+
+struct walk {
+	const json_t *ruleset;
+	const struct ruleset_way *way;
+	struct ruleset_hits *hits;
+	const char *family;
+	const char *table;
+	const char *base;
+};
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+/* The chains, rules or sets of the list, one after the other; NULL after the last. */
+static const json_t *next_of(const json_t *ruleset, const char *kind, size_t *i)
+{
+	const json_t *list = json_object_get(ruleset, "nftables");
+
+	while (*i < json_array_size(list)) {
+		const json_t *o = json_object_get(json_array_get(list, (*i)++), kind);
+
+		if (o)
+			return o;
+	}
+	return NULL;
+}
+
+static bool in_table(const struct walk *w, const json_t *object)
+{
+	return strcmp(text_of(object, "family"), w->family) == 0 &&
+	       strcmp(text_of(object, "table"), w->table) == 0;
+}
+
+static void hit(struct walk *w, enum ruleset_effect effect, enum tri sure, const char *chain,
+		const char *statement, json_int_t handle)
+{
+	struct ruleset_hit *new;
+
+	if (sure == NO)
+		return;
+	vec_each (h, &w->hits->list) {
+		if (h->effect == effect && h->handle == handle &&
+		    strcmp(h->family, w->family) == 0 && strcmp(h->table, w->table) == 0 &&
+		    strcmp(h->base, w->base) == 0 && strcmp(h->chain, chain) == 0) {
+			h->sure |= sure == YES;
+			return;
+		}
+	}
+	new = vec_push(&w->hits->list);
+	new->effect = effect;
+	new->sure = sure == YES;
+	new->family = xstrdup(w->family);
+	new->table = xstrdup(w->table);
+	new->base = xstrdup(w->base);
+	new->chain = xstrdup(chain);
+	new->statement = xstrdup(statement);
+	new->handle = handle;
+}
+
+/* ------------------------------------------------------------ matches */
+
+/* Something about a packet that a rule can ask for. */
+struct subject {
+	const char *name;	     /* an interface, or another word; NULL: */
+	const struct prefix *prefix; /* one of these addresses */
+};
+
+static enum tri name_is(const char *name, const char *pattern)
+{
+	size_t n = strlen(pattern);
+
+	if (n && pattern[n - 1] == '*')
+		return strncmp(name, pattern, n - 1) == 0 ? YES : NO;
+	return strcmp(name, pattern) == 0 ? YES : NO;
+}
+
+static enum tri within(const struct prefix *p, const struct tn_addr *first,
+		       const struct tn_addr *last)
+{
+	struct tn_addr end = prefix_last(p);
+
+	if (addr_is_v4(&p->addr) != addr_is_v4(first) || addr_cmp(&end, first) < 0 ||
+	    addr_cmp(last, &p->addr) < 0)
+		return NO;
+	return addr_cmp(first, &p->addr) <= 0 && addr_cmp(&end, last) <= 0 ? YES : MAYBE;
+}
+
+/* "10.0.0.5", or {"prefix": {"addr": "10.0.0.0", "len": 24}}, or {"range": [first, last]} */
+static enum tri prefix_is(const struct prefix *p, const json_t *value)
+{
+	const json_t *prefix = json_object_get(value, "prefix");
+	const json_t *range = json_object_get(value, "range");
+	const char *one = json_string_value(value);
+	struct tn_addr first, last;
+	char text[ADDR_TEXT + 24];
+	struct prefix q;
+
+	if (prefix) {
+		snprintf(text, sizeof(text), "%s/%d", text_of(prefix, "addr"),
+			 (int)json_integer_value(json_object_get(prefix, "len")));
+		if (!prefix_parse(text, &q))
+			return MAYBE;
+		first = q.addr;
+		last = prefix_last(&q);
+	} else if (range) {
+		const char *from = json_string_value(json_array_get(range, 0));
+		const char *to = json_string_value(json_array_get(range, 1));
+
+		if (!from || !to || !addr_parse(from, &first) || !addr_parse(to, &last))
+			return MAYBE;
+	} else if (one && addr_parse(one, &first)) {
+		last = first;
+	} else {
+		return MAYBE;
+	}
+	return within(p, &first, &last);
+}
+
+static const json_t *set_of(const struct walk *w, const char *name)
+{
+	const json_t *set;
+	size_t i = 0;
+
+	while ((set = next_of(w->ruleset, "set", &i))) {
+		if (in_table(w, set) && strcmp(text_of(set, "name"), name) == 0)
+			return json_object_get(set, "elem") ?: json_object_get(set, "name");
+	}
+	return NULL;
+}
+
+/* Whether it is one of what stands at the right of a match. */
+static enum tri is(const struct walk *w, const struct subject *s, const json_t *value)
+{
+	const char *text = json_string_value(value);
+	const json_t *list = json_is_array(value) ? value : json_object_get(value, "set");
+	const json_t *elem = json_object_get(value, "elem");
+	enum tri found = NO;
+
+	if (text && text[0] == '@') {
+		list = set_of(w, text + 1);
+		if (!list)
+			return MAYBE;
+		/* a set without elements has none that it could be */
+		return json_is_array(list) ? is(w, s, list) : NO;
+	}
+	if (json_is_array(list)) {
+		for (size_t i = 0; i < json_array_size(list); i++)
+			found = most(found, is(w, s, json_array_get(list, i)));
+		return found;
+	}
+	if (elem)
+		return is(w, s, json_object_get(elem, "val"));
+	if (!s->name)
+		return prefix_is(s->prefix, value);
+	return text ? name_is(s->name, text) : MAYBE;
+}
+
+/* For all of them, for none, or for some. */
+static enum tri all_of(bool first, enum tri so_far, enum tri next)
+{
+	return first || so_far == next ? next : MAYBE;
+}
+
+static enum tri names_are(const struct walk *w, const char *const *v, size_t n, const json_t *right)
+{
+	enum tri out = MAYBE;
+
+	for (size_t i = 0; i < n; i++) {
+		struct subject s = { .name = v[i] };
+
+		out = all_of(i == 0, out, is(w, &s, right));
+	}
+	return out;
+}
+
+static enum tri prefixes_are(const struct walk *w, const struct prefix *v, size_t n,
+			     const json_t *right)
+{
+	enum tri out = MAYBE;
+
+	for (size_t i = 0; i < n; i++) {
+		struct subject s = { .prefix = &v[i] };
+
+		out = all_of(i == 0, out, is(w, &s, right));
+	}
+	return out;
+}
+
+static enum tri word_is(const struct walk *w, const char *word, const json_t *right)
+{
+	return names_are(w, &word, 1, right);
+}
+
+static enum tri meta_is(const struct walk *w, const char *key, const json_t *right)
+{
+	const struct ruleset_way *way = w->way;
+
+	if (strcmp(key, "iifname") == 0 || strcmp(key, "iif") == 0)
+		return names_are(w, way->in.v, way->in.n, right);
+	if (strcmp(key, "oifname") == 0 || strcmp(key, "oif") == 0)
+		return names_are(w, way->out.v, way->out.n, right);
+	if (strcmp(key, "nfproto") == 0)
+		return word_is(w, way->six ? "ipv6" : "ipv4", right);
+	return MAYBE;
+}
+
+static enum tri payload_is(const struct walk *w, const json_t *payload, const json_t *right)
+{
+	const char *protocol = text_of(payload, "protocol"), *field = text_of(payload, "field");
+	const struct ruleset_way *way = w->way;
+	bool six = strcmp(protocol, "ip6") == 0;
+
+	if (!six && strcmp(protocol, "ip") != 0)
+		return MAYBE;
+	if (six != way->six)
+		return NO;
+	if (strcmp(field, "saddr") == 0)
+		return prefixes_are(w, way->src.v, way->src.n, right);
+	if (strcmp(field, "daddr") == 0)
+		return prefixes_are(w, way->dst.v, way->dst.n, right);
+	return MAYBE;
+}
+
+static enum tri left_is(const struct walk *w, const json_t *left, const json_t *right)
+{
+	const json_t *meta = json_object_get(left, "meta"), *ct = json_object_get(left, "ct");
+	const json_t *payload = json_object_get(left, "payload");
+
+	if (meta)
+		return meta_is(w, text_of(meta, "key"), right);
+	if (payload)
+		return payload_is(w, payload, right);
+	if (ct && strcmp(text_of(ct, "key"), "state") == 0)
+		return word_is(w, "new", right);
+	return MAYBE;
+}
+
+static enum tri match(const struct walk *w, const json_t *m)
+{
+	const json_t *left = json_object_get(m, "left"),
+		     *payload = json_object_get(left, "payload");
+	enum tri holds = left_is(w, left, json_object_get(m, "right"));
+	const char *op = text_of(m, "op");
+
+	if (strcmp(op, "==") == 0 || strcmp(op, "in") == 0)
+		return holds;
+	if (strcmp(op, "!=") != 0)
+		return MAYBE;
+	/* that an IPv6 packet has another IPv4 address does not hold either */
+	if (payload && strcmp(text_of(payload, "protocol"), w->way->six ? "ip" : "ip6") == 0)
+		return NO;
+	return holds == YES ? NO : holds == NO ? YES : MAYBE;
+}
+
+/* ------------------------------------------------------------ rules */
+
+/* Where a walk through a chain stands. */
+struct place {
+	const char *chain;
+	json_int_t handle;
+	int depth;
+	enum tri here;	   /* whether packets come to this rule */
+	enum tri returned; /* whether some left the chain by `return` */
+};
+
+static enum tri walk_chain(struct walk *w, const char *chain, enum tri reach, int depth);
+
+static bool is_one_of(const char *word, const char *const *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(word, list[i]) == 0)
+			return true;
+	}
+	return false;
+}
+#define one_of(word, ...)                                     \
+	is_one_of(word, (const char *const[]){ __VA_ARGS__ }, \
+		  ARRAY_SIZE(((const char *const[]){ __VA_ARGS__ })))
+
+static void jump(struct walk *w, struct place *p, enum tri m, const char *target, bool back)
+{
+	enum tri out = walk_chain(w, target, least(p->here, m), p->depth + 1);
+
+	if (!back) {
+		p->returned = most(p->returned, out);
+		p->here = without(p->here, m);
+	} else if (m == YES) {
+		p->here = out;
+	} else if (m == MAYBE && out != YES && p->here != NO) {
+		p->here = MAYBE;
+	}
+}
+
+/* A statement that ends the walk, or sends it elsewhere: `name` with its arguments. */
+static void verdict(struct walk *w, struct place *p, enum tri m, const char *name,
+		    const json_t *value)
+{
+	enum tri reach = least(p->here, m);
+
+	if (one_of(name, "jump", "goto")) {
+		jump(w, p, m, text_of(value, "target"), name[0] == 'j');
+		return;
+	}
+	if (one_of(name, "masquerade", "snat", "dnat", "redirect", "MASQUERADE", "SNAT", "DNAT",
+		   "REDIRECT", "NETMAP"))
+		hit(w, RULESET_NAT, reach, p->chain, name, p->handle);
+	else if (one_of(name, "drop", "reject", "REJECT") && reach == YES)
+		hit(w, RULESET_DROP, reach, p->chain, name, p->handle);
+	else if (strcmp(name, "return") == 0)
+		p->returned = most(p->returned, reach);
+	p->here = without(p->here, m);
+}
+
+/* What a value decides: {"vmap": {"key": …, "data": {"set": [[value, {"accept": null}], …]}}} */
+static void verdict_map(struct walk *w, struct place *p, enum tri m, const json_t *vmap)
+{
+	const json_t *data = json_object_get(json_object_get(vmap, "data"), "set");
+
+	for (size_t i = 0; i < json_array_size(data); i++) {
+		const json_t *pair = json_array_get(data, i);
+		json_t *choice = json_array_get(pair, 1);
+		enum tri holds = left_is(w, json_object_get(vmap, "key"), json_array_get(pair, 0));
+		const char *name;
+		json_t *value;
+
+		json_object_foreach(choice, name, value)
+			verdict(w, p, least(m, holds), name, value);
+	}
+	if (!json_is_array(data))
+		p->here = without(p->here, least(m, MAYBE));
+}
+
+static bool sets_zone(const json_t *mangle)
+{
+	const json_t *ct = json_object_get(json_object_get(mangle, "key"), "ct");
+
+	return ct && strcmp(text_of(ct, "key"), "zone") == 0;
+}
+
+/* One part of a rule; gives how far its matches hold until there. */
+static enum tri part(struct walk *w, struct place *p, enum tri m, const char *name,
+		     const json_t *value)
+{
+	const char *what = text_of(value, "name");
+	bool target = strcmp(text_of(value, "type"), "target") == 0;
+
+	if (strcmp(name, "match") == 0)
+		return least(m, match(w, value));
+	if (one_of(name, "limit", "quota", "ct count"))
+		return least(m, MAYBE);
+	if (strcmp(name, "xt") == 0 && !target)
+		return strcmp(what, "comment") == 0 ? m : least(m, MAYBE);
+	if (strcmp(name, "notrack") == 0 ||
+	    (strcmp(name, "xt") == 0 && one_of(what, "CT", "NOTRACK")))
+		hit(w, RULESET_UNTRACKED, least(p->here, m), p->chain, *what ? what : name,
+		    p->handle);
+	else if (strcmp(name, "mangle") == 0 && sets_zone(value))
+		hit(w, RULESET_UNTRACKED, least(p->here, m), p->chain, "ct zone set", p->handle);
+	else if (strcmp(name, "vmap") == 0)
+		verdict_map(w, p, m, value);
+	else if (one_of(name, "accept", "drop", "reject", "return", "jump", "goto", "queue",
+			"masquerade", "snat", "dnat", "redirect"))
+		verdict(w, p, m, name, value);
+	else if (strcmp(name, "xt") == 0 &&
+		 one_of(what, "MASQUERADE", "SNAT", "DNAT", "REDIRECT", "NETMAP", "REJECT"))
+		verdict(w, p, m, what, value);
+	return m;
+}
+
+static enum tri walk_chain(struct walk *w, const char *chain, enum tri reach, int depth)
+{
+	struct place p = { .chain = chain, .depth = depth, .here = reach, .returned = NO };
+	const json_t *rule;
+	size_t i = 0;
+
+	while (depth <= DEPTH_MAX && p.here != NO && (rule = next_of(w->ruleset, "rule", &i))) {
+		json_t *parts = json_object_get(rule, "expr");
+		enum tri m = YES;
+
+		if (!in_table(w, rule) || strcmp(text_of(rule, "chain"), chain) != 0)
+			continue;
+		p.handle = json_integer_value(json_object_get(rule, "handle"));
+		for (size_t k = 0; k < json_array_size(parts) && m != NO; k++) {
+			json_t *value;
+			const char *name;
+
+			json_object_foreach(json_array_get(parts, k), name, value) m =
+				part(w, &p, m, name, value);
+		}
+	}
+	return most(p.here, p.returned);
+}
+
+static bool concerns(const json_t *chain, const struct ruleset_way *way)
+{
+	const char *family = text_of(chain, "family");
+
+	return (strcmp(family, "inet") == 0 || strcmp(family, way->six ? "ip6" : "ip") == 0) &&
+	       one_of(text_of(chain, "hook"), "prerouting", "forward", "postrouting");
+}
+
+void ruleset_judge(const json_t *ruleset, const struct ruleset_way *way, struct ruleset_hits *out)
+{
+	const json_t *chain;
+	size_t i = 0;
+
+	while ((chain = next_of(ruleset, "chain", &i))) {
+		struct walk w = { .ruleset = ruleset,
+				  .way = way,
+				  .hits = out,
+				  .family = text_of(chain, "family"),
+				  .table = text_of(chain, "table"),
+				  .base = text_of(chain, "name") };
+		enum tri end;
+
+		if (!concerns(chain, way))
+			continue;
+		end = walk_chain(&w, w.base, YES, 0);
+		if (strcmp(text_of(chain, "policy"), "drop") == 0)
+			hit(&w, RULESET_DROP, end, w.base, "policy drop", 0);
+	}
+}
+
+/* ------------------------------------------------------------ forwarding */
+
+static bool has_rules(const json_t *ruleset, const json_t *chain)
+{
+	const json_t *rule;
+	size_t i = 0;
+
+	while ((rule = next_of(ruleset, "rule", &i))) {
+		if (strcmp(text_of(rule, "family"), text_of(chain, "family")) == 0 &&
+		    strcmp(text_of(rule, "table"), text_of(chain, "table")) == 0 &&
+		    strcmp(text_of(rule, "chain"), text_of(chain, "name")) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool ruleset_sees_forwarded(const json_t *ruleset)
+{
+	static const char *const hooks[] = { "ingress", "prerouting", "forward", "postrouting",
+					     "egress" };
+	static const char *const families[] = { "ip", "ip6", "inet", "netdev" };
+	const json_t *chain;
+	size_t i = 0;
+
+	while ((chain = next_of(ruleset, "chain", &i))) {
+		if (is_one_of(text_of(chain, "hook"), hooks, ARRAY_SIZE(hooks)) &&
+		    is_one_of(text_of(chain, "family"), families, ARRAY_SIZE(families)) &&
+		    (strcmp(text_of(chain, "policy"), "drop") == 0 || has_rules(ruleset, chain)))
+			return true;
+	}
+	return false;
+}

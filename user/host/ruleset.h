@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What rules of netfilter do to the packets that a router is to translate. Pure: rules come as
+ * JSON (libnftables-json(5)). The router's rules see fixed addresses in both directions: ours
+ * translates before them on the way in, and behind them on the way out.
+ *
+ * The rules are walked as the kernel walks them, with the first packet of a new flow. What a
+ * match says about it is not always known (ports, marks, matches of iptables); then what the
+ * rule does may happen or not, and a hit is not sure.
+ */
+#ifndef TN_RULESET_H
+#define TN_RULESET_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "lib/addr.h"
+#include "lib/util.h"
+
+/* Packets of one family that take one way through the router. Names are borrowed. */
+struct ruleset_way {
+	bool six;
+	VEC(const char *) in;	/* the interfaces that they come by, */
+	VEC(const char *) out;	/* and leave by */
+	VEC(struct prefix) src; /* their addresses, as netfilter sees them */
+	VEC(struct prefix) dst;
+};
+
+void ruleset_way_free(struct ruleset_way *way);
+
+enum ruleset_effect {
+	RULESET_NAT,	   /* an address is translated a second time */
+	RULESET_DROP,	   /* forwarding is refused */
+	RULESET_UNTRACKED, /* conntrack does not know the flow, or knows it in a zone of its own */
+};
+
+/* One rule, or one policy, that does something to the packets. Texts are owned by the list. */
+struct ruleset_hit {
+	enum ruleset_effect effect;
+	bool sure;    /* else: with some of the packets, or perhaps none */
+	char *family; /* of the table: "ip", "ip6" or "inet" */
+	char *table;
+	char *base;	   /* the chain that the kernel enters */
+	char *chain;	   /* the chain that the rule is in: `base`, or one that it leads to */
+	char *statement;   /* "masquerade", "policy drop", "MASQUERADE" */
+	json_int_t handle; /* of the rule; 0: the chain's policy */
+};
+
+struct ruleset_hits {
+	VEC(struct ruleset_hit) list;
+};
+
+void ruleset_hits_free(struct ruleset_hits *hits);
+
+/* Adds to `out`; one that is there already is not added again, but may become sure. */
+void ruleset_judge(const json_t *ruleset, const struct ruleset_way *way, struct ruleset_hits *out);
+
+/* Whether anything is done with packets that are forwarded: a rule, or a policy to drop. */
+bool ruleset_sees_forwarded(const json_t *ruleset);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "lib/fd_guard.h"
+
+#include <fcntl.h>
+
+static uint64_t open_from(int first)
+{
+	uint64_t open = 0;
+
+	for (int i = 0; i < 64; i++)
+		open |= (uint64_t)(fcntl(first + i, F_GETFD) >= 0) << i;
+	return open;
+}
+
+struct strays strays_begin(void)
+{
+	struct strays s = { .first = open("/", O_PATH | O_CLOEXEC) };
+
+	if (s.first < 0)
+		return s;
+	close(s.first);
+	s.before = open_from(s.first);
+	return s;
+}
+
+void strays_close(const struct strays *s)
+{
+	uint64_t now = s->first < 0 ? 0 : open_from(s->first) & ~s->before;
+
+	for (int i = 0; i < 64; i++) {
+		if (now >> i & 1)
+			close(s->first + i);
+	}
+}

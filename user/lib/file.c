@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "lib/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *kind_name(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFDIR:
+		return "a directory";
+	case S_IFLNK:
+		return "a symbolic link";
+	case S_IFIFO:
+		return "a FIFO";
+	case S_IFSOCK:
+		return "a socket";
+	case S_IFCHR:
+	case S_IFBLK:
+		return "a device";
+	default:
+		return "a file";
+	}
+}
+
+const char *file_kind(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) ? "not there" : kind_name(st.st_mode);
+}
+
+/* Whether anybody may write to it but its owner, root's group and ours. */
+static bool is_open_to_others(const struct stat *st)
+{
+	bool group = st->st_gid != 0 && st->st_gid != getegid();
+
+	return st->st_mode & (group ? 022 : 002);
+}
+
+static int check(const char *path, const struct stat *st, struct error *err)
+{
+	if (!S_ISREG(st->st_mode))
+		return error_set(err,
+				 "%s is %s, and not a regular file; move it away, or use --state "
+				 "DIR",
+				 path, kind_name(st->st_mode));
+	if (st->st_uid != 0 && st->st_uid != geteuid())
+		return error_set(err,
+				 "%s belongs to user %u, who could change it; see whether it is "
+				 "right and run `chown root %s`, or use --state DIR",
+				 path, (unsigned int)st->st_uid, path);
+	if (is_open_to_others(st))
+		return error_set(err,
+				 "%s can be written by others (mode %04o); see whether it is right "
+				 "and run `chmod go-w %s`, or use --state DIR",
+				 path, (unsigned int)st->st_mode & 07777, path);
+	return 0;
+}
+
+static const char *remedy(int number)
+{
+	return number == EACCES || number == EPERM ? "run as root, or use --state DIR"
+	       : number == EROFS ? "mount its filesystem read-write, or use --state DIR"
+	       : number == ENOSPC || number == EDQUOT ? "make room on its filesystem"
+						      : "see the kernel's log, or use --state DIR";
+}
+
+static int cannot(const char *path, struct error *err)
+{
+	int number = errno;
+
+	return error_set(err, "cannot open %s: %s; %s", path, strerror(number), remedy(number));
+}
+
+int file_check(const char *path, struct error *err)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == 0)
+		return check(path, &st, err) ? -1 : 1;
+	return errno == ENOENT ? 0 : cannot(path, err);
+}
+
+int file_open(const char *path, int flags, struct error *err)
+{
+	struct stat st;
+	int fd;
+
+	if (file_check(path, err) < 0)
+		return -1;
+	fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
+	if (fd < 0)
+		return cannot(path, err);
+	if (fstat(fd, &st) == 0 && check(path, &st, err) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}

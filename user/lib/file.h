@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Files in places where something else may lie: opened so that nothing waits for a FIFO or a
+ * device, and refused with a sentence.
+ */
+#ifndef TN_FILE_H
+#define TN_FILE_H
+
+#include "lib/error.h"
+
+/* What is at `path`, for people: "a FIFO", "a directory", … Links are followed. */
+const char *file_kind(const char *path);
+
+/*
+ * A file of our own has to be a regular one and no link, and to belong to root or to us, and nobody
+ * else may be able to write to it, root's group and ours apart: whoever can, decides what we
+ * rewrite.
+ */
+
+/* 1: it is there and as it has to be; 0: nothing is there; -1: an error, with what to do. */
+int file_check(const char *path, struct error *err);
+/* Open such a file with these flags, new ones with 0600; the caller's to close. -1: an error. */
+int file_open(const char *path, int flags, struct error *err);
+
+#endif

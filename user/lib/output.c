@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "lib/output.h"
+
+#include <stdarg.h>
+#include <unistd.h>
+
+void table_free(struct table *t)
+{
+	vec_each (cell, &t->cells)
+		free(*cell);
+	vec_free(&t->cells);
+}
+
+void table_cell(struct table *t, const char *format, ...)
+{
+	char **cell = vec_push(&t->cells);
+	va_list args;
+
+	va_start(args, format);
+	if (vasprintf(cell, format, args) < 0)
+		*cell = xstrdup("");
+	va_end(args);
+}
+
+void table_print(const struct table *t)
+{
+	_cleanup_free_ size_t *width = xzalloc(t->columns * sizeof(*width));
+
+	for (size_t i = 0; i < t->cells.n; i++) {
+		size_t n = strlen(t->cells.v[i]);
+
+		if (n > width[i % t->columns])
+			width[i % t->columns] = n;
+	}
+	for (size_t i = 0; i < t->cells.n; i++) {
+		bool header = i < (size_t)t->columns, last = (i + 1) % t->columns == 0;
+
+		printf("%s%-*s%s%s", header ? color_bold() : "",
+		       last ? 0 : (int)width[i % t->columns], t->cells.v[i],
+		       header ? color_off() : "", last ? "\n" : "  ");
+	}
+}
+
+int json_print(json_t *json, struct error *err)
+{
+	size_t flags = isatty(STDOUT_FILENO) ? JSON_INDENT(2) : JSON_COMPACT;
+	int ret = json ? json_dumpf(json, stdout, flags | JSON_ENSURE_ASCII) : -1;
+
+	json_decref(json);
+	if (ret)
+		return error_set(err, "cannot write JSON");
+	putchar('\n');
+	return 0;
+}
+
+json_t *json_text(const char *text)
+{
+	return text ? json_string(text) : json_null();
+}
+
+static const char *color(const char *sequence)
+{
+	return isatty(STDOUT_FILENO) && !getenv("NO_COLOR") ? sequence : "";
+}
+
+const char *color_added(void)
+{
+	return color("\033[32m");
+}
+
+const char *color_changed(void)
+{
+	return color("\033[33m");
+}
+
+const char *color_removed(void)
+{
+	return color("\033[31m");
+}
+
+const char *color_bold(void)
+{
+	return color("\033[1m");
+}
+
+const char *color_off(void)
+{
+	return color("\033[0m");
+}

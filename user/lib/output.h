@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What goes to stdout: tables for people, JSON for programs (jansson). */
+#ifndef TN_OUTPUT_H
+#define TN_OUTPUT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "lib/error.h"
+#include "lib/util.h"
+
+/* A table: the first row is its header, all cells are strings, columns are aligned. */
+struct table {
+	int columns;
+	VEC(char *) cells;
+};
+
+#define _cleanup_table_ _cleanup_(table_free)
+void table_free(struct table *t);
+/* One more cell, row by row; the text is formatted and copied. */
+void table_cell(struct table *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void table_print(const struct table *t);
+
+/* Print and free; one line, or indented on a terminal. */
+int json_print(json_t *json, struct error *err);
+static inline void json_cleanup(json_t **json)
+{
+	json_decref(*json);
+}
+#define _cleanup_json_ _cleanup_(json_cleanup)
+/* NULL becomes JSON's null. */
+json_t *json_text(const char *text);
+
+/* Escape sequences, or "" when stdout is no terminal or NO_COLOR is set. */
+const char *color_added(void);
+const char *color_changed(void);
+const char *color_removed(void);
+const char *color_bold(void);
+const char *color_off(void);
+
+#endif

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "model/iface.h"
+
+#include <fnmatch.h>
+
+void ifaces_free(struct ifaces *ifaces)
+{
+	vec_each (i, &ifaces->list)
+		vec_free(&i->addrs);
+	vec_free(&ifaces->list);
+	vec_free(&ifaces->routes);
+	vec_free(&ifaces->proxies);
+}
+
+static const struct iface *by_name(const struct ifaces *ifaces, const char *name)
+{
+	vec_each (i, &ifaces->list) {
+		if (strcmp(i->name, name) == 0)
+			return i;
+	}
+	return NULL;
+}
+
+static bool on_shared_network(const struct iface *i, const struct model *m)
+{
+	vec_each (a, &i->addrs) {
+		if (model_shares(m, &a->addr))
+			return true;
+	}
+	return false;
+}
+
+/* "lo (127.0.0.1), lan0 (10.0.0.1)": what there was to choose from. */
+static const char *seen(const struct ifaces *ifaces, char *text, size_t size)
+{
+	size_t n = 0;
+
+	text[0] = '\0';
+	vec_each (i, &ifaces->list) {
+		n += snprintf(text + n, size - n, "%s%s", n ? ", " : "", i->name);
+		if (n >= size)
+			break;
+		vec_each (a, &i->addrs) {
+			if (addr_is_special(&a->addr))
+				continue;
+			n += snprintf(text + n, size - n, " %s", ADDR(&a->addr));
+			if (n >= size)
+				return text;
+		}
+	}
+	return text;
+}
+
+static const struct iface *named(const struct ifaces *ifaces, const char *name, struct error *err)
+{
+	const struct iface *i = by_name(ifaces, name);
+	char text[600];
+
+	if (!i)
+		error_set(err, "there is no interface %s; seen: %s. Correct the router's `shared`",
+			  name, seen(ifaces, text, sizeof(text)));
+	return i;
+}
+
+/* The only one with an address in the shared subnets. */
+static const struct iface *only_one(const struct ifaces *ifaces, const struct model *m,
+				    struct error *err)
+{
+	const struct iface *found = NULL;
+	char names[120] = "", text[600];
+	size_t n = 0, many = 0;
+
+	vec_each (i, &ifaces->list) {
+		if (!on_shared_network(i, m))
+			continue;
+		if (n < sizeof(names))
+			n += snprintf(names + n, sizeof(names) - n, "%s%s", n ? " and " : "",
+				      i->name);
+		found = i;
+		many++;
+	}
+	if (many == 1)
+		return found;
+	if (many)
+		error_set(err,
+			  "%s have an address in the shared subnets; seen: %s. Name one with the "
+			  "router's `shared`",
+			  names, seen(ifaces, text, sizeof(text)));
+	else
+		error_set(err,
+			  "no interface has an address in the shared subnets; seen: %s. Name the "
+			  "one on the shared network with the router's `shared`",
+			  seen(ifaces, text, sizeof(text)));
+	return NULL;
+}
+
+const struct iface *iface_shared(const struct ifaces *ifaces, const struct router *r,
+				 const struct model *m, struct error *err)
+{
+	const struct iface *found =
+		r->shared ? named(ifaces, r->shared, err) : only_one(ifaces, m, err);
+
+	if (found && (!found->ethernet || found->loopback)) {
+		error_set(err, "%s is not an Ethernet interface; a shared network needs one",
+			  found->name);
+		return NULL;
+	}
+	return found;
+}
+
+/* ------------------------------------------------------------ inside */
+
+static const struct iface *by_index(const struct ifaces *ifaces, uint32_t index)
+{
+	vec_each (i, &ifaces->list) {
+		if (index && i->index == index)
+			return i;
+	}
+	return NULL;
+}
+
+static bool is_of(const struct iface *i, const char *const *kinds, size_t n)
+{
+	for (size_t k = 0; k < n; k++) {
+		if (strcmp(i->kind, kinds[k]) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool iface_is_raw(const struct iface *i)
+{
+	static const char *const kinds[] = { "tun", "wireguard", "ppp" };
+
+	return !i->ethernet && is_of(i, kinds, ARRAY_SIZE(kinds));
+}
+
+static bool can_be_inside(const struct iface *i)
+{
+	return (i->ethernet && !i->loopback) || iface_is_raw(i);
+}
+
+/* What comes in by it comes to the router by its master. A VRF leaves it where it is. */
+static bool is_port(const struct ifaces *ifaces, const struct iface *i)
+{
+	const struct iface *master = by_index(ifaces, i->master);
+
+	return i->master && !(master && strcmp(master->kind, "vrf") == 0);
+}
+
+/* Tunnels of Ethernet frames, and VRFs, by which nothing comes in. */
+static bool has_to_be_named(const struct iface *i)
+{
+	static const char *const kinds[] = { "vxlan",  "geneve",    "gretap",  "ip6gretap",
+					     "erspan", "ip6erspan", "l2tpeth", "vrf" };
+
+	return is_of(i, kinds, ARRAY_SIZE(kinds));
+}
+
+/* What a macvlan and the like, which are on the network of what they stand on, lead down to. */
+struct base {
+	bool elsewhere;
+	int32_t netnsid;
+	uint32_t index;
+};
+
+static struct base base_of(const struct ifaces *ifaces, const struct iface *i)
+{
+	static const char *const kinds[] = { "macvlan", "macvtap", "ipvlan", "ipvtap" };
+
+	for (size_t n = 0; n < ifaces->list.n && is_of(i, kinds, ARRAY_SIZE(kinds)); n++) {
+		const struct iface *below = by_index(ifaces, i->link);
+
+		if (i->link_elsewhere)
+			return (struct base){ true, i->netnsid, i->link };
+		if (!below)
+			break;
+		i = below;
+	}
+	return (struct base){ .index = i->index };
+}
+
+/* A VLAN device is on a network of its own, and so is what it stands on. */
+static bool is_on_network_of(const struct ifaces *ifaces, const struct iface *i,
+			     const struct iface *shared)
+{
+	struct base a = base_of(ifaces, i), b = base_of(ifaces, shared);
+	const struct iface *below = b.elsewhere ? NULL : by_index(ifaces, b.index);
+
+	return (a.elsewhere == b.elsewhere && a.netnsid == b.netnsid && a.index == b.index) ||
+	       (below && below->master == i->index);
+}
+
+static bool is_inside_by_itself(const struct ifaces *ifaces, const struct iface *i,
+				const struct iface *shared)
+{
+	return i->ethernet && !i->loopback && !i->master && !has_to_be_named(i) &&
+	       !(shared && is_on_network_of(ifaces, i, shared));
+}
+
+/* `entry`: of `inside` */
+static bool matches(const char *entry, const struct iface *i)
+{
+	return inside_is_pattern(entry) ? fnmatch(entry, i->name, 0) == 0
+					: strcmp(entry, i->name) == 0;
+}
+
+static bool takes(const struct ifaces *ifaces, const char *entry, const struct iface *i,
+		  const struct iface *shared)
+{
+	return matches(entry, i) && (!inside_is_pattern(entry) ||
+				     (i != shared && can_be_inside(i) && !is_port(ifaces, i)));
+}
+
+static bool is_inside(const struct ifaces *ifaces, const struct iface *i, const struct router *r,
+		      const struct iface *shared)
+{
+	if (!r->inside.n)
+		return is_inside_by_itself(ifaces, i, shared);
+	vec_each (entry, &r->inside) {
+		if (takes(ifaces, *entry, i, shared))
+			return true;
+	}
+	return false;
+}
+
+static int check_named(const struct ifaces *ifaces, const char *name, const struct iface *shared,
+		       struct error *err)
+{
+	const struct iface *i = by_name(ifaces, name);
+	char text[600];
+
+	if (!i)
+		return error_set(err,
+				 "there is no interface %s; seen: %s. Correct the router's "
+				 "`inside`",
+				 name, seen(ifaces, text, sizeof(text)));
+	if (i == shared || i->loopback)
+		return error_set(err,
+				 "%s cannot be an inside interface: it is %s; correct the router's "
+				 "`inside`",
+				 name, i == shared ? "the shared one" : "loopback");
+	if (can_be_inside(i))
+		return 0;
+	return error_set(err,
+			 "%s cannot be an inside interface: it is no Ethernet interface, and no "
+			 "TUN, WireGuard or PPP device, but %s%s; lead to the VMs by one of these, "
+			 "and correct the router's `inside`",
+			 name, i->kind[0] ? "of the kind " : "another", i->kind);
+}
+
+int iface_inside(const struct ifaces *ifaces, const struct router *r, const struct iface *shared,
+		 uint32_t out[TN_INSIDE_MAX], struct error *err)
+{
+	size_t n = 0;
+
+	memset(out, 0, TN_INSIDE_MAX * sizeof(*out));
+	vec_each (entry, &r->inside) {
+		if (!inside_is_pattern(*entry) && check_named(ifaces, *entry, shared, err))
+			return -1;
+	}
+	/* interfaces are listed by index */
+	vec_each (i, &ifaces->list) {
+		if (!is_inside(ifaces, i, r, shared))
+			continue;
+		if (n == TN_INSIDE_MAX)
+			return error_set(
+				err,
+				"more than %d inside interfaces; name %s with the router's "
+				"`inside`",
+				TN_INSIDE_MAX, r->inside.n ? "fewer" : "the ones that lead to VMs");
+		out[n++] = i->index;
+	}
+	return 0;
+}
+
+bool iface_addr_is_cut_off(const struct iface_addr *a, const struct model *m)
+{
+	bool of_link = !addr_is_v4(&a->addr) && addr_is_special(&a->addr);
+
+	return !a->ours && !of_link && !model_shares(m, &a->addr);
+}
+
+bool ifaces_have_unreachable(const struct ifaces *ifaces, const struct prefix *to, bool others)
+{
+	vec_each (r, &ifaces->routes) {
+		if (!r->ifindex && !(others && r->ours) && r->to.len == to->len &&
+		    addr_cmp(&r->to.addr, &to->addr) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* ------------------------------------------------------------ doubts */
+
+static bool takes_any(const struct ifaces *ifaces, const char *entry, const struct iface *shared)
+{
+	vec_each (i, &ifaces->list) {
+		if (takes(ifaces, entry, i, shared))
+			return true;
+	}
+	return false;
+}
+
+static bool has_any(const struct ifaces *ifaces, const struct router *r, const struct iface *shared)
+{
+	vec_each (i, &ifaces->list) {
+		if (is_inside(ifaces, i, r, shared))
+			return true;
+	}
+	return false;
+}
+
+/* The patterns that nothing matches, "`qr-*`, `tap?`"; gives how many. */
+static size_t unmatched(const struct ifaces *ifaces, const struct router *r,
+			const struct iface *shared, char *text, size_t size)
+{
+	size_t many = 0, n = 0;
+
+	vec_each (entry, &r->inside) {
+		if (!inside_is_pattern(*entry) || takes_any(ifaces, *entry, shared))
+			continue;
+		if (n < size)
+			n += snprintf(text + n, size - n, "%s`%s`", many ? ", " : "", *entry);
+		many++;
+	}
+	return many;
+}
+
+/* The first port of a master that is named, or that only for that a pattern did not take. */
+static const struct iface *port_of(const struct ifaces *ifaces, const struct router *r,
+				   const struct iface *shared)
+{
+	vec_each (entry, &r->inside) {
+		if (inside_is_pattern(*entry) && takes_any(ifaces, *entry, shared))
+			continue;
+		vec_each (i, &ifaces->list) {
+			if (i != shared && is_port(ifaces, i) && matches(*entry, i))
+				return i;
+		}
+	}
+	return NULL;
+}
+
+bool iface_inside_doubt(const struct ifaces *ifaces, const struct router *r,
+			const struct iface *shared, struct error *doubt)
+{
+	const struct iface *port = port_of(ifaces, r, shared);
+	const struct iface *master = port ? by_index(ifaces, port->master) : NULL;
+	char patterns[300], text[600];
+
+	seen(ifaces, text, sizeof(text));
+	if (master)
+		error_set(doubt,
+			  "%s is a port of %s, by which the router gets what comes in there; name "
+			  "%s with the router's `inside`",
+			  port->name, master->name, master->name);
+	else if (unmatched(ifaces, r, shared, patterns, sizeof(patterns)))
+		error_set(doubt,
+			  "no interface matches %s of `inside`; seen: %s. One that comes is taken "
+			  "by the agent, or the next apply or restore; else correct the router's "
+			  "`inside`",
+			  patterns, text);
+	else if (!r->inside.n && !has_any(ifaces, r, shared))
+		error_set(
+			doubt,
+			"there is no inside interface, and so no way to a VM; seen: %s. Name those "
+			"that lead to VMs with the router's `inside`",
+			text);
+	return doubt->set;
+}
+
+enum hook iface_hook(const struct iface *i, enum hook asked)
+{
+	if (asked != HOOK_AUTO)
+		return asked;
+	return i->kind[0] ? HOOK_TC : HOOK_XDP;
+}

@@ -1,0 +1,574 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "model/ipam.h"
+
+#include <arpa/inet.h>
+#include <uthash.h>
+
+/* An address that is not free, and where to look on from there. */
+struct taken {
+	struct tn_addr addr;
+	struct tn_addr next;
+	const struct tenant *tenant; /* whose; NULL: reserved */
+	const struct mapping *mapping;
+	UT_hash_handle hh;
+};
+
+/* Addresses that are somebody's pool; pools that overlap or touch make one range. */
+struct range {
+	struct tn_addr first;
+	struct tn_addr last;
+};
+
+/* A mapping that keeps its lease. */
+struct kept {
+	const struct tenant *tenant;
+	const struct mapping *mapping;
+};
+
+/* Entries of `taken`, many in one piece of memory. */
+#define CHUNK 4096
+struct chunk {
+	struct taken entries[CHUNK];
+};
+
+struct ipam {
+	struct model *want;
+	struct taken *taken;
+	VEC(struct chunk *) chunks;
+	size_t used;		 /* of the last one */
+	VEC(struct kept) kept;	 /* no two of them have the same lease */
+	VEC(struct range) pools; /* sorted */
+};
+
+static struct taken *find(struct ipam *ipam, const struct tn_addr *a)
+{
+	struct taken *t;
+
+	HASH_FIND(hh, ipam->taken, a, sizeof(*a), t);
+	return t;
+}
+
+static void take(struct ipam *ipam, const struct tn_addr *a, const struct tenant *tenant,
+		 const struct mapping *mapping)
+{
+	struct taken *t;
+
+	if (!ipam->chunks.n || ipam->used == CHUNK) {
+		*vec_push(&ipam->chunks) = xrealloc(NULL, 1, sizeof(struct chunk));
+		ipam->used = 0;
+	}
+	t = &ipam->chunks.v[ipam->chunks.n - 1]->entries[ipam->used++];
+	*t = (struct taken){
+		.addr = *a, .next = addr_add(a, 1), .tenant = tenant, .mapping = mapping
+	};
+	HASH_ADD(hh, ipam->taken, addr, sizeof(t->addr), t);
+}
+
+static void ipam_cleanup(struct ipam *ipam)
+{
+	HASH_CLEAR(hh, ipam->taken);
+	vec_each (chunk, &ipam->chunks)
+		free(*chunk);
+	vec_free(&ipam->chunks);
+	vec_free(&ipam->kept);
+	vec_free(&ipam->pools);
+}
+
+static int range_cmp(const void *a, const void *b)
+{
+	return memcmp(&((const struct range *)a)->first, &((const struct range *)b)->first,
+		      sizeof(struct tn_addr));
+}
+
+static void merge_pools(struct ipam *ipam)
+{
+	struct range *to;
+
+	vec_each (t, &ipam->want->tenants) {
+		vec_each (p, &t->pools)
+			*vec_push(&ipam->pools) = (struct range){ p->addr, prefix_last(p) };
+	}
+	if (!ipam->pools.n)
+		return;
+	vec_sort(&ipam->pools, range_cmp);
+	to = ipam->pools.v;
+	vec_each (r, &ipam->pools) {
+		struct tn_addr behind = addr_add(&to->last, 1);
+
+		if (memcmp(&r->first, &behind, sizeof(behind)) > 0)
+			*++to = *r;
+		else if (memcmp(&r->last, &to->last, sizeof(behind)) > 0)
+			to->last = r->last;
+	}
+	ipam->pools.n = to - ipam->pools.v + 1;
+}
+
+/*
+ * The first address from `from` on that is not taken. Every entry on the way is
+ * made to point at the result, so that long runs are walked once (union-find).
+ */
+static struct tn_addr next_free(struct ipam *ipam, const struct tn_addr *from)
+{
+	struct tn_addr a = *from, end;
+	struct taken *t;
+
+	while ((t = find(ipam, &a)))
+		a = t->next;
+	end = a;
+	for (a = *from; (t = find(ipam, &a));) {
+		a = t->next;
+		t->next = end;
+	}
+	return end;
+}
+
+/* The pools of other tenants that hold the address, when this tenant has none of its own. */
+static const struct range *foreign_pools(struct ipam *ipam, const struct tenant *tenant,
+					 const struct tn_addr *a)
+{
+	size_t low = 0, high = tenant->pools.n ? 0 : ipam->pools.n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		const struct range *r = &ipam->pools.v[mid];
+
+		if (memcmp(a, &r->first, sizeof(*a)) < 0)
+			high = mid;
+		else if (memcmp(a, &r->last, sizeof(*a)) > 0)
+			low = mid + 1;
+		else
+			return r;
+	}
+	return NULL;
+}
+
+static bool reserved_by_subnet(struct ipam *ipam, const struct tn_addr *a)
+{
+	vec_each (s, &ipam->want->subnets) {
+		if (prefix_has(s, a))
+			return prefix_reserves(s, a);
+	}
+	return false;
+}
+
+static bool between(struct ipam *ipam, const struct tenant *tenant, const struct tn_addr *first,
+		    const struct tn_addr *last, struct tn_addr *out)
+{
+	struct tn_addr a = *first;
+	const struct range *foreign;
+
+	for (;;) {
+		a = next_free(ipam, &a);
+		if (memcmp(&a, last, sizeof(a)) > 0 || memcmp(&a, first, sizeof(a)) < 0)
+			return false;
+		foreign = foreign_pools(ipam, tenant, &a);
+		if (foreign)
+			a = foreign->last;
+		else if (!reserved_by_subnet(ipam, &a))
+			break;
+		if (memcmp(&a, last, sizeof(a)) >= 0)
+			return false;
+		a = addr_add(&a, 1);
+	}
+	*out = a;
+	return true;
+}
+
+/* The host bits of `a` in the pool. */
+static struct tn_addr in_pool(const struct prefix *pool, const struct tn_addr *a)
+{
+	struct tn_addr mask = prefix_mask(pool), out;
+
+	for (int i = 0; i < 4; i++)
+		out.w[i] = (a->w[i] & ~mask.w[i]) | pool->addr.w[i];
+	return out;
+}
+
+static bool is_free(struct ipam *ipam, const struct tenant *tenant, const struct tn_addr *a)
+{
+	return !find(ipam, a) && !foreign_pools(ipam, tenant, a) && !reserved_by_subnet(ipam, a);
+}
+
+/*
+ * One with the sum of the fixed address: of 65,536 neighbours that differ in their last 16 bits
+ * there is one (with 0 and 0xffff the same, two). They are tried from the fixed address' own host
+ * bits on.
+ */
+static bool neutral_from_pool(struct ipam *ipam, const struct tenant *tenant,
+			      const struct prefix *pool, const struct tn_addr *fixed,
+			      struct tn_addr *out)
+{
+	struct tn_addr a = in_pool(pool, fixed);
+	uint32_t tries = pool->len > 128 - 16 ? 1 : IPAM_NEUTRAL;
+
+	for (uint32_t i = 0; i < tries; i++) {
+		a.w[3] &= htonl(0xffff0000);
+		a.w[3] |= htonl((0xffffU + addr_sum(fixed) - addr_sum(&a)) % 0xffff);
+		if (prefix_has(pool, &a) && is_free(ipam, tenant, &a)) {
+			*out = a;
+			return true;
+		}
+		a = addr_add(&a, 0x10000);
+		a = in_pool(pool, &a);
+	}
+	return false;
+}
+
+static bool from_pool(struct ipam *ipam, const struct tenant *tenant, const struct prefix *pool,
+		      const struct tn_addr *fixed, struct tn_addr *out)
+{
+	struct tn_addr last = prefix_last(pool), start = in_pool(pool, fixed);
+
+	return between(ipam, tenant, &start, &last, out) ||
+	       between(ipam, tenant, &pool->addr, &start, out);
+}
+
+static int allocate(struct ipam *ipam, const struct tenant *t, struct mapping *m, struct error *err)
+{
+	const struct prefix *pools = t->pools.n ? t->pools.v : ipam->want->subnets.v;
+	size_t n = t->pools.n ? t->pools.n : ipam->want->subnets.n;
+
+	for (size_t i = 0; i < n; i++) {
+		if (addr_is_v4(&pools[i].addr) != addr_is_v4(&m->fixed))
+			continue;
+		if (neutral_from_pool(ipam, t, &pools[i], &m->fixed, &m->shared) ||
+		    from_pool(ipam, t, &pools[i], &m->fixed, &m->shared))
+			return 0;
+	}
+	return error_set(err,
+			 "tenant %s: no free address is left for %s; enlarge the tenant's pool or "
+			 "remove mappings",
+			 t->name, ADDR(&m->fixed));
+}
+
+/* From the end of the pools: what VMs have begins at their start. */
+static int allocate_own(struct ipam *ipam, const struct tenant *t, int family, struct error *err)
+{
+	const struct prefix *pools = t->pools.n ? t->pools.v : ipam->want->subnets.v;
+	size_t n = t->pools.n ? t->pools.n : ipam->want->subnets.n;
+	struct own_address *own = &t->router->own[family];
+
+	for (size_t i = 0; i < n; i++) {
+		struct tn_addr start = prefix_last(&pools[i]);
+
+		/* the last but one, where there is one: often the last is the broadcast address */
+		if (pools[i].len < 128)
+			start.w[3] &= ~htonl(1);
+		if (addr_family(&start) == family &&
+		    from_pool(ipam, t, &pools[i], &start, &own->addr)) {
+			take(ipam, &own->addr, NULL, NULL);
+			return 0;
+		}
+	}
+	return error_set(err,
+			 "tenant %s: no free %s address is left for its router; enlarge the "
+			 "tenant's pool, or give the router one with `address`",
+			 t->name, family == IPV4 ? "IPv4" : "IPv6");
+}
+
+static int take_own(struct ipam *ipam, const struct tenant *t, const struct tn_addr *a,
+		    struct error *err)
+{
+	struct taken *other = find(ipam, a);
+
+	if (!other) {
+		take(ipam, a, NULL, NULL);
+		return 0;
+	}
+	if (!other->tenant)
+		return error_usage(err,
+				   "tenant %s: %s is the address of another router; give this "
+				   "one another `address`",
+				   t->name, ADDR(a));
+	return error_usage(err,
+			   "tenant %s: %s is leased to %s of tenant %s; give the router another "
+			   "`address`, or remove that mapping first",
+			   t->name, ADDR(a), ADDR(&other->mapping->fixed), other->tenant->name);
+}
+
+/* `other`: who has the address. */
+static int take_pinned(struct ipam *ipam, const struct tenant *t, const struct mapping *m,
+		       const struct taken *other, struct error *err)
+{
+	if (!other) {
+		take(ipam, &m->shared, t, m);
+		return 0;
+	}
+	if (!other->tenant)
+		return error_usage(err,
+				   "tenant %s: %s is the address of a router; give %s another "
+				   "shared address",
+				   t->name, ADDR(&m->shared), ADDR(&m->fixed));
+	return error_usage(err,
+			   "tenant %s: %s is leased to %s of tenant %s; give %s another shared "
+			   "address, or remove that mapping first",
+			   t->name, ADDR(&m->shared), ADDR(&other->mapping->fixed),
+			   other->tenant->name, ADDR(&m->fixed));
+}
+
+/* The mapping of the same fixed address in the definitions in force. Both lists are sorted. */
+static const struct mapping *lease_of(const struct tenant *had, size_t *at, const struct mapping *m)
+{
+	int order = 1;
+
+	while (had && *at < had->mappings.n &&
+	       (order = addr_cmp(&had->mappings.v[*at].fixed, &m->fixed)) < 0)
+		(*at)++;
+	return order == 0 ? &had->mappings.v[*at] : NULL;
+}
+
+/* An address that the router keeps: leased, or pinned as it was before. */
+static void keep_own(struct ipam *ipam, const struct tenant *t, const struct router *had)
+{
+	for (int f = 0; f < FAMILIES; f++) {
+		struct own_address *own = &t->router->own[f];
+		const struct tn_addr *lease = &had->own[f].addr;
+
+		/* what is filled in came from `have`, and may not be kept */
+		if (!own->pinned && !own->wanted && addr_is_unset(&own->addr))
+			continue;
+		if (!own->pinned)
+			memset(&own->addr, 0, sizeof(own->addr));
+		if (addr_is_unset(lease) || find(ipam, lease) || !model_shares(ipam->want, lease) ||
+		    reserved_by_subnet(ipam, lease) ||
+		    (own->pinned && addr_cmp(&own->addr, lease) != 0))
+			continue;
+		own->addr = *lease;
+		own->wanted = false;
+		take(ipam, lease, NULL, NULL);
+	}
+}
+
+static void keep_mappings(struct ipam *ipam, const struct tenant *t, const struct tenant *had)
+{
+	size_t at = 0;
+
+	vec_each (m, &t->mappings) {
+		const struct mapping *lease = lease_of(had, &at, m);
+
+		/* what is filled in came from `have`, and may not be kept */
+		if (!m->pinned)
+			memset(&m->shared, 0, sizeof(m->shared));
+		if (!lease || find(ipam, &lease->shared) ||
+		    reserved_by_subnet(ipam, &lease->shared) ||
+		    !tenant_may_have(ipam->want, t, &lease->shared))
+			continue;
+		if (m->pinned && addr_cmp(&m->shared, &lease->shared) != 0)
+			continue;
+		m->shared = lease->shared;
+		*vec_push(&ipam->kept) = (struct kept){ t, m };
+	}
+}
+
+static bool wants_own(const struct tenant *t)
+{
+	for (int f = 0; t->router && f < FAMILIES; f++) {
+		if (t->router->own[f].wanted)
+			return true;
+	}
+	return false;
+}
+
+/* Whether anybody is still to get an address: most often nobody is, and all keep theirs. */
+static bool any_open(const struct ipam *ipam)
+{
+	size_t mappings = 0;
+
+	vec_each (t, &ipam->want->tenants) {
+		if (wants_own(t))
+			return true;
+		mappings += t->mappings.n;
+	}
+	return mappings > ipam->kept.n;
+}
+
+static int take_pins(struct ipam *ipam, const struct tenant *t, struct error *err)
+{
+	for (int f = 0; t->router && f < FAMILIES; f++) {
+		const struct own_address *own = &t->router->own[f];
+
+		if (own->pinned && own->wanted && take_own(ipam, t, &own->addr, err))
+			return -1;
+	}
+	vec_each (m, &t->mappings) {
+		struct taken *mine = m->pinned ? find(ipam, &m->shared) : NULL;
+
+		if (m->pinned && (!mine || mine->mapping != m) &&
+		    take_pinned(ipam, t, m, mine, err))
+			return -1;
+	}
+	return 0;
+}
+
+static int allocate_rest(struct ipam *ipam, const struct tenant *t, struct error *err)
+{
+	for (int f = 0; t->router && f < FAMILIES; f++) {
+		const struct own_address *own = &t->router->own[f];
+
+		if (own->wanted && !own->pinned && allocate_own(ipam, t, f, err))
+			return -1;
+	}
+	vec_each (m, &t->mappings) {
+		if (!addr_is_unset(&m->shared))
+			continue;
+		if (allocate(ipam, t, m, err))
+			return -1;
+		take(ipam, &m->shared, t, m);
+	}
+	return 0;
+}
+
+/*
+ * Leases come before pinned addresses and those before new ones, whatever the
+ * order of the file: nobody's address is taken from under him.
+ */
+static int assign_addresses(struct ipam *ipam, const struct model *have, struct error *err)
+{
+	struct model *want = ipam->want;
+	_cleanup_free_ const struct tenant **had = xrealloc(NULL, want->tenants.n, sizeof(*had));
+	size_t n = want->tenants.n;
+
+	for (size_t i = 0; i < n; i++) {
+		struct tenant *t = &want->tenants.v[i];
+
+		had[i] = model_tenant((struct model *)have, t->name);
+		if (t->router && had[i] && had[i]->router)
+			keep_own(ipam, t, had[i]->router);
+	}
+	for (size_t i = 0; i < n; i++)
+		keep_mappings(ipam, &want->tenants.v[i], had[i]);
+	if (!any_open(ipam))
+		return 0;
+	vec_each (k, &ipam->kept)
+		take(ipam, &k->mapping->shared, k->tenant, k->mapping);
+	for (size_t i = 0; i < n; i++) {
+		if (take_pins(ipam, &want->tenants.v[i], err))
+			return -1;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (allocate_rest(ipam, &want->tenants.v[i], err))
+			return -1;
+	}
+	return 0;
+}
+
+static int u32_cmp(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+struct ids {
+	VEC(uint32_t) used; /* sorted */
+	size_t at;
+	uint32_t next;
+};
+
+static uint32_t id_new(struct ids *ids)
+{
+	while (ids->at < ids->used.n && ids->used.v[ids->at] <= ids->next) {
+		if (ids->used.v[ids->at] == ids->next)
+			ids->next++;
+		ids->at++;
+	}
+	return ids->next++;
+}
+
+/* The id that the rule had, which says the same and most often is at the same place. */
+static void keep_rule_id(struct rule *r, size_t at, const struct tenant *was, bool *taken)
+{
+	if (at < was->accept.n && !taken[at] && rule_same(r, &was->accept.v[at])) {
+		r->id = was->accept.v[at].id;
+		taken[at] = true;
+	}
+	for (size_t i = 0; !r->id && i < was->accept.n; i++) {
+		if (taken[i] || !rule_same(r, &was->accept.v[i]))
+			continue;
+		r->id = was->accept.v[i].id;
+		taken[i] = true;
+	}
+}
+
+static void keep_rule_ids(struct tenant *now, const struct tenant *was)
+{
+	_cleanup_free_ bool *taken = xzalloc(was->accept.n + 1);
+
+	vec_each (r, &now->accept)
+		r->id = 0;
+	for (size_t i = 0; i < now->accept.n; i++)
+		keep_rule_id(&now->accept.v[i], i, was, taken);
+}
+
+/* The counters of a rule go by its id, so a rule that says something else is another one. */
+static void assign_rule_ids(struct model *want, const struct model *have)
+{
+	struct ids ids = { .next = 1 };
+
+	vec_each (was, &have->tenants) {
+		struct tenant *now = model_tenant(want, was->name);
+
+		vec_each (r, &was->accept)
+			*vec_push(&ids.used) = r->id;
+		if (now)
+			keep_rule_ids(now, was);
+	}
+	vec_sort(&ids.used, u32_cmp);
+	vec_each (t, &want->tenants) {
+		vec_each (r, &t->accept) {
+			if (!r->id)
+				r->id = id_new(&ids);
+		}
+	}
+	vec_free(&ids.used);
+}
+
+/* What exists keeps its id; what is new gets the smallest that neither `want` nor `have` uses. */
+static int assign_ids(struct model *want, const struct model *have, struct error *err)
+{
+	struct ids tenants = { .next = 1 }, routers = { .next = 1 };
+	int ret = 0;
+
+	vec_each (t, &have->tenants) {
+		struct tenant *now = model_tenant(want, t->name);
+
+		*vec_push(&tenants.used) = t->id;
+		if (t->router)
+			*vec_push(&routers.used) = t->router->id;
+		if (now)
+			now->id = t->id;
+		if (now && now->router && t->router)
+			now->router->id = t->router->id;
+	}
+	vec_sort(&tenants.used, u32_cmp);
+	vec_sort(&routers.used, u32_cmp);
+	vec_each (t, &want->tenants) {
+		if (!t->id)
+			t->id = id_new(&tenants);
+		if (t->router && !t->router->id)
+			t->router->id = id_new(&routers);
+		if (t->router && t->router->id >= TN_ROUTERS_MAX)
+			ret = error_set(err, "more than %d routers on one machine; spread them",
+					TN_ROUTERS_MAX - 1);
+	}
+	vec_free(&tenants.used);
+	vec_free(&routers.used);
+	assign_rule_ids(want, have);
+	return ret;
+}
+
+int ipam_assign(struct model *want, const struct model *have, const struct addr_list *reserved,
+		struct error *err)
+{
+	_cleanup_(ipam_cleanup) struct ipam ipam = { .want = want };
+
+	model_sort(want);
+	vec_each (a, &reserved->list) {
+		if (!find(&ipam, a))
+			take(&ipam, a, NULL, NULL);
+	}
+	merge_pools(&ipam);
+	if (assign_ids(want, have, err))
+		return -1;
+	return assign_addresses(&ipam, have, err);
+}

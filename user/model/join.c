@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "model/join.h"
+
+static bool brings_own(const struct model *m, const struct iface *shared, int family)
+{
+	vec_each (a, &shared->addrs) {
+		if (!a->ours && addr_family(&a->addr) == family && model_shares(m, &a->addr))
+			return true;
+	}
+	return false;
+}
+
+static int first_family(const struct model *m, const struct tenant *t)
+{
+	const struct prefix *first = t->pools.n ? t->pools.v : m->subnets.v;
+
+	return addr_family(&first->addr);
+}
+
+static bool needs(const struct model *m, const struct iface *shared, const struct tenant *t,
+		  int family)
+{
+	if (brings_own(m, shared, family))
+		return false;
+	if (t->mappings.n)
+		return tenant_maps(t, family);
+	return !brings_own(m, shared, !family) && first_family(m, t) == family;
+}
+
+void join_want_addresses(const struct model *m, const struct iface *shared, struct tenant *t)
+{
+	for (int f = 0; f < FAMILIES; f++) {
+		struct own_address *own = &t->router->own[f];
+
+		if (own->pinned) {
+			own->wanted = true;
+			continue;
+		}
+		*own = (struct own_address){ .wanted = needs(m, shared, t, f) };
+	}
+}
+
+void join_see(const struct model *m, const struct iface *shared, struct router_facts *f)
+{
+	vec_each (a, &shared->addrs) {
+		if (!a->ours && model_shares(m, &a->addr))
+			*vec_push(&f->own) = a->addr;
+	}
+}
+
+static bool has(const struct router_facts *f, const struct tn_addr *a)
+{
+	vec_each (own, &f->own) {
+		if (addr_cmp(own, a) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Alone in its prefix: the kernel takes the other addresses of a prefix away with the first one
+ * (promote_secondaries), whoever's they are.
+ */
+static void settle_addresses(const struct tenant *t, struct router_facts *f)
+{
+	for (int i = 0; i < FAMILIES; i++) {
+		const struct tn_addr *own = &t->router->own[i].addr;
+
+		if (addr_is_unset(own))
+			continue;
+		f->row.own[i] = *own;
+		if (has(f, own))
+			continue;
+		*vec_push(&f->own) = *own;
+		*vec_push(&f->addrs) = (struct addr_row){ f->at, *own, 128 };
+	}
+	vec_each (own, &f->own) {
+		struct tn_addr *first = &f->row.own[addr_family(own)];
+
+		if (addr_is_unset(first))
+			*first = *own;
+	}
+}
+
+static bool covers(const struct prefix *wide, const struct prefix *narrow)
+{
+	return wide->len <= narrow->len && prefix_has(wide, &narrow->addr) &&
+	       addr_family(&wide->addr) == addr_family(&narrow->addr);
+}
+
+/* Somebody's route does the same; whether a narrower one leads astray, the probes tell. */
+static bool is_routed(const struct ifaces *ifaces, const struct route_row *row)
+{
+	vec_each (r, &ifaces->routes) {
+		if (!r->ours && r->ifindex == row->at.ifindex && covers(&r->to, &row->to) &&
+		    memcmp(&r->via, &row->via, sizeof(r->via)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* With an address of ours as the source that it prefers, so that it is a shared one. */
+static void settle_route(const struct tenant *t, struct router_facts *f, const struct prefix *to,
+			 const struct tn_addr *via)
+{
+	int family = addr_family(&to->addr);
+	struct route_row row = { .at = f->at, .to = *to, .src = t->router->own[family].addr };
+
+	if (via)
+		row.via = *via;
+	if (!addr_is_unset(&f->row.own[family]) && !is_routed(&f->ifaces, &row))
+		*vec_push(&f->routes) = row;
+}
+
+/*
+ * Where the shared network is not there, what VMs send to it must not follow the default route. A
+ * family of which the tenant has no mapping is no exception: it may be forwarded all the same.
+ */
+static void settle_unreachable(struct router_facts *f, const struct prefix *subnet)
+{
+	struct route_row row = { .at = f->at, .to = *subnet };
+
+	row.at.ifindex = 0;
+	row.at.name[0] = '\0';
+	if ((addr_is_v4(&subnet->addr) || f->has_v6) &&
+	    !ifaces_have_unreachable(&f->ifaces, subnet, true))
+		*vec_push(&f->routes) = row;
+}
+
+static bool is_behind(const struct router *r, const struct prefix *subnet)
+{
+	vec_each (route, &r->routes) {
+		if (route->to.len == subnet->len && addr_cmp(&route->to.addr, &subnet->addr) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* ------------------------------------------------------------ settings */
+
+static void push(struct setting_row *row, const struct place *at, int family, const char *name)
+{
+	*row = (struct setting_row){ .at = *at, .value = 1 };
+	snprintf(row->path, sizeof(row->path), "%s/conf/%s/forwarding",
+		 family == IPV4 ? "ipv4" : "ipv6", name);
+}
+
+static bool is_in_use(const struct tenant *t, const struct router_facts *f, int family)
+{
+	return tenant_maps(t, family) || !addr_is_unset(&f->row.own[family]);
+}
+
+static bool forwards(const struct iface *i, const struct router_facts *f)
+{
+	for (size_t k = 0; k < TN_INSIDE_MAX && f->row.inside[k]; k++) {
+		if (f->row.inside[k] == i->index)
+			return true;
+	}
+	return i->index == f->at.ifindex;
+}
+
+static void settle_settings(const struct tenant *t, struct router_facts *f)
+{
+	for (int family = 0; family < FAMILIES; family++) {
+		if (!is_in_use(t, f, family))
+			continue;
+		if (family == IPV6)
+			push(vec_push(&f->settings), &f->at, family, "all");
+		vec_each (i, &f->ifaces.list) {
+			if (forwards(i, f))
+				push(vec_push(&f->settings), &f->at, family, i->name);
+		}
+	}
+}
+
+void join_touched(const struct router_facts *f, struct machine *out)
+{
+	push(vec_push(&out->settings), &f->at, IPV6, "all");
+	push(vec_push(&out->settings), &f->at, IPV6, "default");
+	for (int family = 0; family < FAMILIES; family++) {
+		vec_each (i, &f->ifaces.list) {
+			if (family == IPV6 || forwards(i, f))
+				push(vec_push(&out->settings), &f->at, family, i->name);
+		}
+	}
+}
+
+/* ------------------------------------------------------------ groups */
+
+static const struct iface *iface_at(const struct ifaces *ifaces, uint32_t index)
+{
+	vec_each (i, &ifaces->list) {
+		if (i->index == index)
+			return i;
+	}
+	return NULL;
+}
+
+/* Whether somebody else's entry does the same. */
+static bool is_proxied(const struct router_facts *f, const struct tn_addr *a)
+{
+	vec_each (p, &f->ifaces.proxies) {
+		if (!p->ours && p->ifindex == f->at.ifindex && addr_cmp(&p->addr, a) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void settle_all_multicast(struct router_facts *f)
+{
+	const struct iface *shared = iface_at(&f->ifaces, f->at.ifindex);
+
+	f->groups.n = 0;
+	/* somebody else's is not ours to take away again */
+	if (!shared || !shared->allmulti || shared->marked)
+		*vec_push(&f->groups) = (struct group_row){ .at = f->at, .on = true };
+}
+
+static void settle_groups(const struct tenant *t, struct router_facts *f)
+{
+	size_t n = 0;
+
+	vec_each (m, &t->mappings) {
+		if (addr_family(&m->fixed) == IPV4)
+			continue;
+		if (++n > GROUPS_MAX) {
+			settle_all_multicast(f);
+			return;
+		}
+		if (!is_proxied(f, &m->shared))
+			*vec_push(&f->groups) = (struct group_row){ f->at, m->shared, true };
+	}
+}
+
+void join_settle(const struct model *m, const struct tenant *t, struct router_facts *f)
+{
+	settle_addresses(t, f);
+	vec_each (subnet, &m->subnets) {
+		settle_unreachable(f, subnet);
+		if (!is_behind(t->router, subnet))
+			settle_route(t, f, subnet, NULL);
+	}
+	vec_each (route, &t->router->routes)
+		settle_route(t, f, &route->to, &route->via);
+	settle_settings(t, f);
+	settle_groups(t, f);
+}

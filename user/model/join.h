@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a router needs besides its programs: an address of its own in the shared subnets,
+ * routes that lead to all of them, unreachable ones for when those are lost, forwarding, and that
+ * solicitations for its mapped IPv6 addresses arrive. What is right already is left alone. Pure.
+ */
+#ifndef TN_JOIN_H
+#define TN_JOIN_H
+
+#include "model/iface.h"
+#include "model/machine.h"
+#include "model/model.h"
+
+/*
+ * Say in t->router->own what ipam_assign() is to give: an address of each family in which the
+ * tenant has mappings and `shared`, its shared interface, has no address that is not ours.
+ * A tenant without mappings gets one of the first family of its pool, unless it has any.
+ */
+void join_want_addresses(const struct model *m, const struct iface *shared, struct tenant *t);
+
+/* The addresses of `shared` in the shared subnets that are not ours, to f->own. */
+void join_see(const struct model *m, const struct iface *shared, struct router_facts *f);
+
+/*
+ * When addresses are assigned: what is to be there of addresses and routes of ours, to
+ * f->addrs and f->routes; all own addresses to f->own and f->row.own. What has to be 1 for
+ * forwarding, to f->settings: IPv6 forwards only where `all` does (ip6_forward()), IPv4 asks
+ * the interface alone (IN_DEV_FORWARD). What lets solicitations in, to f->groups: an entry for each
+ * mapped IPv6 address; with more than GROUPS_MAX, all-multicast. f->row, f->at and f->ifaces are
+ * what was found.
+ */
+void join_settle(const struct model *m, const struct tenant *t, struct router_facts *f);
+
+/*
+ * All settings that writing those of join_settle() can change, in the order of writing, to
+ * `out`: their values are to be read.
+ */
+void join_touched(const struct router_facts *f, struct machine *out);
+
+#endif

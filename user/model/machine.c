@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "model/machine.h"
+
+void machine_free(struct machine *m)
+{
+	vec_free(&m->subnets);
+	vec_free(&m->shared);
+	vec_free(&m->fixed);
+	vec_free(&m->routers);
+	vec_free(&m->addrs);
+	vec_free(&m->routes);
+	vec_free(&m->groups);
+	vec_free(&m->settings);
+	vec_free(&m->looked);
+	policy_free(&m->policy);
+}
+
+int shared_row_cmp(const void *a, const void *b)
+{
+	return memcmp(&((const struct shared_row *)a)->shared,
+		      &((const struct shared_row *)b)->shared, sizeof(struct tn_addr));
+}
+
+int fixed_row_cmp(const void *a, const void *b)
+{
+	const struct fixed_row *x = a, *y = b;
+
+	if (x->router != y->router)
+		return x->router < y->router ? -1 : 1;
+	return memcmp(&x->fixed, &y->fixed, sizeof(x->fixed));
+}
+
+bool router_row_sends_from_veth(const struct router_row *row)
+{
+	return row->fast && row->veth && row->via == HOOK_XDP;
+}
+
+void row_keys_free(struct row_keys *k)
+{
+	vec_free(&k->shared);
+	vec_free(&k->fixed);
+}
+
+static int key_cmp(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct tn_addr));
+}
+
+static int fixed_key_cmp(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct tn_fixed_key));
+}
+
+void row_keys_sort(struct row_keys *k)
+{
+	vec_sort_once(&k->shared, key_cmp);
+	vec_sort_once(&k->fixed, fixed_key_cmp);
+}
+
+static int router_row_cmp(const void *a, const void *b)
+{
+	uint32_t x = ((const struct router_row *)a)->id, y = ((const struct router_row *)b)->id;
+
+	return x < y ? -1 : x > y;
+}
+
+static int u64_cmp(uint64_t a, uint64_t b)
+{
+	return a < b ? -1 : a > b;
+}
+
+int place_cmp(const struct place *a, const struct place *b)
+{
+	int order = u64_cmp(a->netns_dev, b->netns_dev);
+
+	order = order ? order : u64_cmp(a->netns_ino, b->netns_ino);
+	return order ? order : u64_cmp(a->ifindex, b->ifindex);
+}
+
+int addr_row_cmp(const void *a, const void *b)
+{
+	const struct addr_row *x = a, *y = b;
+	int order = place_cmp(&x->at, &y->at);
+
+	return order ? order : memcmp(&x->addr, &y->addr, sizeof(x->addr));
+}
+
+int route_row_cmp(const void *a, const void *b)
+{
+	const struct route_row *x = a, *y = b;
+	int order = place_cmp(&x->at, &y->at);
+
+	order = order ? order : memcmp(&x->to.addr, &y->to.addr, sizeof(x->to.addr));
+	return order ? order : x->to.len - y->to.len;
+}
+
+int group_row_cmp(const void *a, const void *b)
+{
+	const struct group_row *x = a, *y = b;
+	int order = place_cmp(&x->at, &y->at);
+
+	return order ? order : memcmp(&x->addr, &y->addr, sizeof(x->addr));
+}
+
+void machine_sort(struct machine *m)
+{
+	vec_sort(&m->groups, group_row_cmp);
+	vec_sort(&m->addrs, addr_row_cmp);
+	vec_sort(&m->routes, route_row_cmp);
+	vec_sort(&m->shared, shared_row_cmp);
+	vec_sort(&m->fixed, fixed_row_cmp);
+	vec_sort(&m->routers, router_row_cmp);
+	policy_sort(&m->policy);
+}
+
+void router_facts_free(struct router_facts *f)
+{
+	ifaces_free(&f->ifaces);
+	vec_free(&f->own);
+	vec_free(&f->addrs);
+	vec_free(&f->routes);
+	vec_free(&f->groups);
+	vec_free(&f->settings);
+}
+
+const struct router_row *machine_router(const struct machine *m, uint32_t id)
+{
+	vec_each (r, &m->routers) {
+		if (r->id == id)
+			return r;
+	}
+	return NULL;
+}
+
+void facts_free(struct facts *f)
+{
+	vec_each (r, &f->list)
+		router_facts_free(r);
+	vec_free(&f->list);
+}
+
+static const struct router_facts *facts_of(const struct facts *facts, const struct tenant *t)
+{
+	vec_each (f, &facts->list) {
+		if (strcmp(f->row.tenant, t->name) == 0)
+			return f;
+	}
+	return NULL;
+}
+
+static void want_router(const struct tenant *t, const struct router_facts *f, struct machine *out)
+{
+	*vec_push(&out->routers) = f->row;
+	vec_each (a, &f->own)
+		*vec_push(&out->shared) = (struct shared_row){ .shared = *a,
+							       .tenant = t->id,
+							       .router = t->router->id,
+							       .flags = TN_SHARED_OWN };
+	vec_each (row, &f->addrs)
+		*vec_push(&out->addrs) = *row;
+	vec_each (row, &f->routes)
+		*vec_push(&out->routes) = *row;
+	vec_each (row, &f->groups)
+		*vec_push(&out->groups) = *row;
+	vec_each (row, &f->settings)
+		*vec_push(&out->settings) = *row;
+}
+
+/* A tenant whose router is not attached here is known by its addresses alone. */
+static void want_tenant(const struct tenant *t, const struct facts *facts,
+			const struct policy *policy, struct machine *out)
+{
+	const struct router_facts *f = t->router ? facts_of(facts, t) : NULL;
+	uint32_t router = f ? t->router->id : TN_ROUTER_ELSEWHERE;
+
+	if (f)
+		want_router(t, f, out);
+	vec_each (m, &t->mappings) {
+		uint32_t flags = TN_SHARED_MAPPED | policy_flags(policy, t, m);
+		uint32_t pair = out->fixed.n + 1;
+
+		*vec_push(&out->shared) = (struct shared_row){ .shared = m->shared,
+							       .fixed = m->fixed,
+							       .tenant = t->id,
+							       .router = router,
+							       .flags = flags,
+							       .pair = f ? pair : 0 };
+		if (f)
+			*vec_push(&out->fixed) = (struct fixed_row){ .router = router,
+								     .fixed = m->fixed,
+								     .shared = m->shared,
+								     .tenant = t->id,
+								     .flags = flags,
+								     .pair = pair };
+	}
+}
+
+void machine_addrs(const struct machine *m, uint32_t router, bool own, struct addr_list *out)
+{
+	vec_each (row, &m->shared) {
+		if (row->router == router && !(row->flags & TN_SHARED_OWN) != own)
+			*vec_push(&out->list) = row->shared;
+	}
+}
+
+bool scope_has(const struct scope *scope, const char *tenant)
+{
+	for (int i = 0; scope && i < scope->n; i++) {
+		if (strcmp(scope->tenants[i], tenant) == 0)
+			return true;
+	}
+	return !scope;
+}
+
+/* Tenant and router ids of those in scope. */
+struct ids {
+	VEC(uint32_t) tenants;
+	VEC(uint32_t) routers;
+};
+
+static bool has_id(const uint32_t *v, size_t n, uint32_t id)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (v[i] == id)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Whether a place is somebody's out of scope: the shared interface of such a router, no interface
+ * but the namespace of such a router, or in a namespace where none in scope is or was.
+ */
+static bool is_others(const struct place *at, const struct facts *facts, const struct machine *have,
+		      const struct ids *in)
+{
+	bool mine = false;
+
+	vec_each (r, &have->routers) {
+		bool scoped = has_id(in->routers.v, in->routers.n, r->id);
+
+		if (r->netns_dev != at->netns_dev || r->netns_ino != at->netns_ino)
+			continue;
+		if (!scoped && (!at->ifindex || r->ifindex == at->ifindex))
+			return true;
+		mine |= scoped;
+	}
+	vec_each (f, &facts->list)
+		mine |= f->at.netns_dev == at->netns_dev && f->at.netns_ino == at->netns_ino;
+	return !mine;
+}
+
+static void keep_settled(const struct machine *have, const struct facts *facts,
+			 const struct ids *in, struct machine *out)
+{
+	vec_each (row, &have->addrs) {
+		if (is_others(&row->at, facts, have, in))
+			*vec_push(&out->addrs) = *row;
+	}
+	vec_each (row, &have->routes) {
+		if (is_others(&row->at, facts, have, in))
+			*vec_push(&out->routes) = *row;
+	}
+	vec_each (row, &have->groups) {
+		if (is_others(&row->at, facts, have, in))
+			*vec_push(&out->groups) = *row;
+	}
+}
+
+/* A shared address by the definitions, and whose it is. */
+struct owned {
+	struct tn_addr shared;
+	struct tn_addr fixed;
+	uint32_t tenant;
+	uint32_t router; /* 0: none is defined here */
+};
+
+struct owners {
+	VEC(struct owned) list; /* sorted by shared */
+};
+
+static int owned_cmp(const void *a, const void *b)
+{
+	const struct owned *x = a, *y = b;
+
+	return addr_cmp(&x->shared, &y->shared);
+}
+
+static void owners_make(const struct model *m, struct owners *out)
+{
+	memset(out, 0, sizeof(*out));
+	vec_each (t, &m->tenants) {
+		vec_each (mapping, &t->mappings)
+			*vec_push(&out->list) =
+				(struct owned){ .shared = mapping->shared,
+						.fixed = mapping->fixed,
+						.tenant = t->id,
+						.router = t->router ? t->router->id : 0 };
+	}
+	vec_sort(&out->list, owned_cmp);
+}
+
+static const struct owned *owner_of(const struct owners *owners, const struct tn_addr *shared,
+				    const struct tn_addr *fixed)
+{
+	const struct owned key = { .shared = *shared }, *found = NULL;
+
+	if (owners->list.n)
+		found = bsearch(&key, owners->list.v, owners->list.n, sizeof(key), owned_cmp);
+	return found && addr_cmp(&found->fixed, fixed) == 0 ? found : NULL;
+}
+
+/*
+ * Only what the definitions say: a run that was killed may have left more, and the addresses of
+ * that may be given to somebody in scope now.
+ */
+static void keep_rows(const struct model *m, const struct machine *have, const struct ids *in,
+		      struct machine *out)
+{
+	struct owners owners;
+
+	owners_make(m, &owners);
+	vec_each (row, &have->shared) {
+		const struct owned *o = owner_of(&owners, &row->shared, &row->fixed);
+
+		if (!has_id(in->tenants.v, in->tenants.n, row->tenant) &&
+		    (row->flags & TN_SHARED_OWN || (o && o->tenant == row->tenant)))
+			*vec_push(&out->shared) = *row;
+	}
+	vec_each (row, &have->fixed) {
+		const struct owned *o = owner_of(&owners, &row->shared, &row->fixed);
+
+		if (!has_id(in->routers.v, in->routers.n, row->router) && o &&
+		    o->router == row->router)
+			*vec_push(&out->fixed) = *row;
+	}
+	vec_free(&owners.list);
+}
+
+static void keep_others(const struct model *m, const struct machine *have, const struct ids *in,
+			struct machine *out)
+{
+	keep_rows(m, have, in, out);
+	vec_each (row, &have->routers) {
+		if (has_id(in->routers.v, in->routers.n, row->id))
+			continue;
+		*vec_push(&out->routers) = *row;
+		/* broken or not, it is not this change's to mend */
+		out->routers.v[out->routers.n - 1].out_of_scope = true;
+	}
+}
+
+/* The tenant whose mapping has that address, 0: none. The rows are sorted. */
+static uint32_t tenant_of(const struct machine *m, const struct tn_addr *shared)
+{
+	const struct shared_row key = { .shared = *shared }, *found = NULL;
+
+	if (m->shared.n)
+		found = bsearch(&key, m->shared.v, m->shared.n, sizeof(key), shared_row_cmp);
+	return found ? found->tenant : 0;
+}
+
+/*
+ * Of the tenants out of scope, what is there already, with the value that the definitions give it.
+ * Pools are everybody's: each is what it is because others have theirs.
+ */
+static void keep_policy(const struct machine *have, const struct ids *in, struct machine *out)
+{
+	struct policy *p = &out->policy;
+	size_t n = 0;
+
+	vec_each (row, &p->accepts) {
+		if (has_id(in->tenants.v, in->tenants.n, row->key.tenant) ||
+		    policy_accept(&have->policy, &row->key))
+			p->accepts.v[n++] = *row;
+	}
+	p->accepts.n = n;
+	n = 0;
+	vec_each (row, &p->services) {
+		if (has_id(in->tenants.v, in->tenants.n, row->key.accept.tenant) ||
+		    policy_accept(&have->policy, &row->key.accept))
+			p->services.v[n++] = *row;
+	}
+	p->services.n = n;
+	n = 0;
+	vec_each (row, &p->limits) {
+		if (has_id(in->tenants.v, in->tenants.n, tenant_of(out, &row->shared)) ||
+		    policy_limit(&have->policy, &row->shared))
+			p->limits.v[n++] = *row;
+	}
+	p->limits.n = n;
+}
+
+void machine_wanted(const struct model *m, const struct facts *facts, const struct machine *have,
+		    const struct scope *scope, struct machine *out)
+{
+	struct ids in = { 0 };
+
+	memset(out, 0, sizeof(*out));
+	vec_each (p, &m->subnets)
+		*vec_push(&out->subnets) = *p;
+	policy_make(m, &out->policy);
+	vec_each (t, &m->tenants) {
+		if (!scope_has(scope, t->name))
+			continue;
+		*vec_push(&in.tenants) = t->id;
+		if (t->router)
+			*vec_push(&in.routers) = t->router->id;
+		want_tenant(t, facts, &out->policy, out);
+	}
+	if (scope) {
+		keep_others(m, have, &in, out);
+		keep_settled(have, facts, &in, out);
+	}
+	machine_sort(out);
+	/* routers of one namespace want the same unreachable routes */
+	vec_sort_once(&out->routes, route_row_cmp);
+	if (scope)
+		keep_policy(have, &in, out);
+	vec_free(&in.tenants);
+	vec_free(&in.routers);
+}

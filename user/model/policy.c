@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "model/policy.h"
+
+#include "model/service.h"
+
+#include <uthash.h>
+
+void policy_free(struct policy *p)
+{
+	vec_free(&p->accepts);
+	vec_free(&p->services);
+	vec_free(&p->pools);
+	vec_free(&p->limits);
+}
+
+static int u32_cmp(uint32_t a, uint32_t b)
+{
+	return a < b ? -1 : a > b;
+}
+
+static int accept_key_cmp(const struct tn_accept_key *a, const struct tn_accept_key *b)
+{
+	int order = u32_cmp(a->tenant, b->tenant);
+
+	order = order ? order : memcmp(&a->to, &b->to, sizeof(a->to));
+	return order ? order : u32_cmp(a->from, b->from);
+}
+
+int accept_row_cmp(const void *a, const void *b)
+{
+	return accept_key_cmp(&((const struct accept_row *)a)->key,
+			      &((const struct accept_row *)b)->key);
+}
+
+int service_row_cmp(const void *a, const void *b)
+{
+	const struct tn_service_key *x = &((const struct service_row *)a)->key;
+	const struct tn_service_key *y = &((const struct service_row *)b)->key;
+	int order = accept_key_cmp(&x->accept, &y->accept);
+
+	order = order ? order : u32_cmp(x->class, y->class);
+	order = order ? order : u32_cmp(x->shift, y->shift);
+	return order ? order : u32_cmp(x->block, y->block);
+}
+
+int pool_row_cmp(const void *a, const void *b)
+{
+	const struct tn_pool_key *x = &((const struct pool_row *)a)->key;
+	const struct tn_pool_key *y = &((const struct pool_row *)b)->key;
+	int order = memcmp(&x->prefix, &y->prefix, sizeof(x->prefix));
+
+	return order ? order : u32_cmp(x->len, y->len);
+}
+
+int limit_row_cmp(const void *a, const void *b)
+{
+	return memcmp(&((const struct limit_row *)a)->shared,
+		      &((const struct limit_row *)b)->shared, sizeof(struct tn_addr));
+}
+
+#define search(vec, key, cmp) \
+	((vec)->n ? bsearch((key), (vec)->v, (vec)->n, sizeof(*(vec)->v), (cmp)) : NULL)
+
+void policy_sort(struct policy *p)
+{
+	vec_sort(&p->accepts, accept_row_cmp);
+	vec_sort(&p->services, service_row_cmp);
+	vec_sort(&p->pools, pool_row_cmp);
+	vec_sort(&p->limits, limit_row_cmp);
+}
+
+const struct accept_row *policy_accept(const struct policy *p, const struct tn_accept_key *key)
+{
+	struct accept_row like = { .key = *key };
+
+	return search(&p->accepts, &like, accept_row_cmp);
+}
+
+const struct service_row *policy_service(const struct policy *p, const struct tn_service_key *key)
+{
+	struct service_row like = { .key = *key };
+
+	return search(&p->services, &like, service_row_cmp);
+}
+
+const struct limit_row *policy_limit(const struct policy *p, const struct tn_addr *shared)
+{
+	struct limit_row like = { .shared = *shared };
+
+	return search(&p->limits, &like, limit_row_cmp);
+}
+
+/* ------------------------------------------------------------ rules */
+
+/* Tenants by name. */
+struct name {
+	const char *name;
+	uint32_t id;
+	UT_hash_handle hh;
+};
+
+/* What a rule makes rows for, and from which names it takes numbers. */
+struct work {
+	const struct tenant *tenant;
+	const struct rule *rule;
+	struct name *names;
+	struct policy *out;
+	VEC(uint32_t) from;
+	VEC(struct tn_addr) to;
+};
+
+static void find_senders(struct work *w)
+{
+	w->from.n = 0;
+	if (w->rule->any)
+		*vec_push(&w->from) = 0;
+	vec_each (name, &w->rule->from) {
+		struct name *found;
+
+		HASH_FIND_STR(w->names, *name, found);
+		if (found)
+			*vec_push(&w->from) = found->id;
+	}
+}
+
+/* A name is never an address: mapping_name_valid(). */
+static void find_target(struct work *w, const char *to)
+{
+	struct tn_addr a;
+	bool is_address = addr_parse(to, &a);
+
+	vec_each (m, &w->tenant->mappings) {
+		if (is_address ? addr_cmp(&a, &m->fixed) == 0 : m->name && strcmp(m->name, to) == 0)
+			*vec_push(&w->to) = m->shared;
+	}
+}
+
+static void find_targets(struct work *w)
+{
+	w->to.n = 0;
+	if (!w->rule->to.n)
+		vec_push(&w->to);
+	vec_each (to, &w->rule->to)
+		find_target(w, *to);
+}
+
+static void add_service(struct policy *out, const struct tn_service_key *key, uint32_t rule)
+{
+	if (out->services.n >= 2 * POLICY_ROWS_MAX)
+		out->too_many = true;
+	else
+		*vec_push(&out->services) = (struct service_row){ *key, rule };
+}
+
+/* The largest aligned block that begins at `first` and does not reach beyond `last`. */
+static uint8_t shift_of(uint32_t first, uint32_t last)
+{
+	uint8_t shift = TN_SHIFT_ALL;
+
+	while (shift && (first & ((1U << shift) - 1) || first + (1U << shift) - 1 > last))
+		shift -= TN_SHIFT_STEP;
+	return shift;
+}
+
+static void add_range(struct policy *out, struct accept_row *row, const struct service *s,
+		      uint32_t rule)
+{
+	for (uint32_t at = s->first; at <= s->last;) {
+		uint8_t shift = shift_of(at, s->last);
+		struct tn_service_key key = {
+			.accept = row->key, .class = s->class, .shift = shift, .block = at >> shift
+		};
+
+		add_service(out, &key, rule);
+		row->value.blocks[s->class] |= 1U << (shift / TN_SHIFT_STEP);
+		at += 1U << shift;
+	}
+}
+
+static void add_pair(struct work *w, const struct tn_addr *to, uint32_t from)
+{
+	struct accept_row row = { .key = { *to, w->tenant->id, from } };
+
+	if (!w->rule->services.n)
+		row.value.rule = w->rule->id;
+	vec_each (s, &w->rule->services)
+		add_range(w->out, &row, s, w->rule->id);
+	if (w->out->accepts.n >= 2 * POLICY_ROWS_MAX)
+		w->out->too_many = true;
+	else
+		*vec_push(&w->out->accepts) = row;
+}
+
+static void add_rule(struct work *w)
+{
+	find_senders(w);
+	find_targets(w);
+	vec_each (to, &w->to) {
+		vec_each (from, &w->from) {
+			if (w->out->too_many)
+				return;
+			add_pair(w, to, *from);
+		}
+	}
+}
+
+/* ------------------------------------------------------------ overlaps */
+
+/* To sort without losing the order of the file. */
+struct nth {
+	const void *row;
+	size_t n;
+};
+
+static int nth_accept_cmp(const void *a, const void *b)
+{
+	const struct nth *x = a, *y = b;
+	int order = accept_row_cmp(x->row, y->row);
+
+	return order ? order : x->n < y->n ? -1 : 1;
+}
+
+static int nth_service_cmp(const void *a, const void *b)
+{
+	const struct nth *x = a, *y = b;
+	int order = service_row_cmp(x->row, y->row);
+
+	return order ? order : x->n < y->n ? -1 : 1;
+}
+
+static struct nth *in_order(const void *rows, size_t n, size_t size,
+			    int (*cmp)(const void *, const void *))
+{
+	struct nth *list = xrealloc(NULL, n, sizeof(*list));
+
+	for (size_t i = 0; i < n; i++)
+		list[i] = (struct nth){ (const char *)rows + i * size, i };
+	sort_rows(list, n, sizeof(*list), cmp);
+	return list;
+}
+
+/* One row of each pair, with what all of its rules say. */
+static void merge_accepts(struct policy *p)
+{
+	_cleanup_free_ struct nth *list =
+		in_order(p->accepts.v, p->accepts.n, sizeof(*p->accepts.v), nth_accept_cmp);
+	size_t n = p->accepts.n;
+
+	__typeof__(p->accepts) merged = { 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		const struct accept_row *row = list[i].row;
+		struct accept_row *last = merged.n ? &merged.v[merged.n - 1] : NULL;
+
+		if (!last || accept_row_cmp(last, row) != 0) {
+			*vec_push(&merged) = *row;
+			continue;
+		}
+		if (!last->value.rule)
+			last->value.rule = row->value.rule;
+		for (int c = 0; c < TN_CLASSES_COUNT; c++)
+			last->value.blocks[c] |= row->value.blocks[c];
+	}
+	vec_each (row, &merged) {
+		if (row->value.rule)
+			memset(row->value.blocks, 0, sizeof(row->value.blocks));
+	}
+	vec_free(&p->accepts);
+	p->accepts = merged;
+}
+
+/* The first of those that are equal; none where everything is accepted anyway. */
+static void merge_services(struct policy *p)
+{
+	_cleanup_free_ struct nth *list =
+		in_order(p->services.v, p->services.n, sizeof(*p->services.v), nth_service_cmp);
+	size_t n = p->services.n;
+
+	__typeof__(p->services) merged = { 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		const struct service_row *row = list[i].row;
+
+		if (merged.n && service_row_cmp(&merged.v[merged.n - 1], row) == 0)
+			continue;
+		if (!policy_accept(p, &row->key.accept)->value.rule)
+			*vec_push(&merged) = *row;
+	}
+	vec_free(&p->services);
+	p->services = merged;
+}
+
+static void make_rules(const struct model *m, struct policy *out)
+{
+	_cleanup_free_ struct name *names = xrealloc(NULL, m->tenants.n, sizeof(*names));
+	struct work w = { .out = out };
+
+	for (size_t i = 0; i < m->tenants.n; i++) {
+		names[i] = (struct name){ .name = m->tenants.v[i].name, .id = m->tenants.v[i].id };
+		HASH_ADD_KEYPTR(hh, w.names, names[i].name, strlen(names[i].name), &names[i]);
+	}
+	vec_each (t, &m->tenants) {
+		w.tenant = t;
+		vec_each (rule, &t->accept) {
+			w.rule = rule;
+			add_rule(&w);
+		}
+	}
+	HASH_CLEAR(hh, w.names);
+	vec_free(&w.from);
+	vec_free(&w.to);
+	merge_accepts(out);
+	merge_services(out);
+}
+
+/* ------------------------------------------------------------ pools */
+
+#define NOBODY 0
+
+/* Of an address that both claim. */
+static uint32_t both(uint32_t a, uint32_t b)
+{
+	return a == b ? a : NOBODY;
+}
+
+/* What a tenant whose router is here has not mapped is nobody's. */
+static void claim_pools(const struct model *m, struct policy *out)
+{
+	vec_each (t, &m->tenants) {
+		vec_each (p, &t->pools)
+			*vec_push(&out->pools) = (struct pool_row){ { p->len, p->addr },
+								    t->router ? NOBODY : t->id };
+	}
+	vec_sort(&out->pools, pool_row_cmp);
+}
+
+static bool encloses(const struct pool_row *outer, const struct pool_row *inner)
+{
+	struct prefix p = { outer->key.prefix, outer->key.len };
+
+	return outer->key.len <= inner->key.len && prefix_has(&p, &inner->key.prefix);
+}
+
+/*
+ * What is nested is claimed by all that enclose it too. Sorted, a prefix comes behind those that
+ * enclose it, and they are the end of the stack.
+ */
+static void make_pools(const struct model *m, struct policy *out)
+{
+	VEC(struct pool_row) around = { 0 };
+	size_t n = 0;
+
+	claim_pools(m, out);
+	for (size_t i = 0; i < out->pools.n;) {
+		struct pool_row row = out->pools.v[i];
+		const struct pool_row *outer;
+
+		for (; i < out->pools.n && pool_row_cmp(&row, &out->pools.v[i]) == 0; i++)
+			row.tenant = both(row.tenant, out->pools.v[i].tenant);
+		while (around.n && !encloses(&around.v[around.n - 1], &row))
+			around.n--;
+		outer = around.n ? &around.v[around.n - 1] : NULL;
+		if (outer)
+			row.tenant = both(row.tenant, outer->tenant);
+		if (!outer || outer->tenant != row.tenant)
+			out->pools.v[n++] = row;
+		*vec_push(&around) = row;
+	}
+	out->pools.n = n;
+	vec_free(&around);
+}
+
+/* ------------------------------------------------------------ limits */
+
+static void make_limits(const struct model *m, struct policy *out)
+{
+	vec_each (t, &m->tenants) {
+		vec_each (mapping, &t->mappings) {
+			const struct limit *l = &mapping->limit;
+
+			if (!l->rate && !l->packets)
+				continue;
+			*vec_push(&out->limits) =
+				(struct limit_row){ mapping->shared, l->rate, l->burst, l->packets,
+						    limit_packet_burst(l->packets) };
+		}
+	}
+	vec_sort(&out->limits, limit_row_cmp);
+}
+
+void policy_make(const struct model *m, struct policy *out)
+{
+	memset(out, 0, sizeof(*out));
+	make_rules(m, out);
+	make_pools(m, out);
+	make_limits(m, out);
+}
+
+uint32_t policy_rule_max(const struct policy *p)
+{
+	uint32_t max = 0;
+
+	vec_each (row, &p->accepts)
+		max = row->value.rule > max ? row->value.rule : max;
+	vec_each (row, &p->services)
+		max = row->rule > max ? row->rule : max;
+	return max;
+}
+
+int policy_check(const struct policy *p, struct error *err)
+{
+	if (p->pools.n > TN_POOLS_MAX)
+		return error_usage(
+			err,
+			"the tenants whose router is elsewhere have %zu pools, and there "
+			"is room for %d; put some together",
+			p->pools.n, TN_POOLS_MAX);
+	if (p->too_many || p->accepts.n > POLICY_ROWS_MAX || p->services.n > POLICY_ROWS_MAX ||
+	    policy_rule_max(p) >= POLICY_ROWS_MAX)
+		return error_usage(err,
+				   "the rules of `accept` come to more than %u entries; name fewer "
+				   "ranges of ports, tenants or mappings in one rule",
+				   POLICY_ROWS_MAX);
+	return 0;
+}
+
+/* Rows of one tenant and `to` are next to each other, whoever they are from. */
+static bool has_rows(const struct policy *p, uint32_t tenant, const struct tn_addr *to)
+{
+	struct accept_row like = { .key = { *to, tenant, 0 } };
+	size_t low = 0, high = p->accepts.n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (accept_row_cmp(&p->accepts.v[mid], &like) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < p->accepts.n && p->accepts.v[low].key.tenant == tenant &&
+	       memcmp(&p->accepts.v[low].key.to, to, sizeof(*to)) == 0;
+}
+
+uint32_t policy_flags(const struct policy *p, const struct tenant *t, const struct mapping *m)
+{
+	uint32_t flags = 0;
+
+	if (t->router || t->has_accept)
+		flags |= TN_SHARED_JUDGED;
+	if (has_rows(p, t->id, &m->shared))
+		flags |= TN_SHARED_NAMED;
+	if (policy_limit(p, &m->shared))
+		flags |= TN_SHARED_LIMITED;
+	return flags;
+}
+
+/* ------------------------------------------------------------ in words */
+
+static char *join_names(char *const *names, size_t n)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return xstrdup("");
+	for (size_t i = 0; i < n; i++)
+		fprintf(f, "%s%s", i ? ", " : "", names[i]);
+	fclose(f);
+	return text;
+}
+
+char *rule_from_text(const struct rule *r)
+{
+	return r->any ? xstrdup("*") : join_names(r->from.v, r->from.n);
+}
+
+char *rule_to_text(const struct rule *r)
+{
+	return join_names(r->to.v, r->to.n);
+}
+
+char *rule_services_text(const struct rule *r)
+{
+	char one[SERVICE_TEXT];
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return xstrdup("");
+	for (size_t i = 0; i < r->services.n;) {
+		const char *comma = i ? ", " : "";
+
+		i += service_text(&r->services.v[i], r->services.n - i, one);
+		fprintf(f, "%s%s", comma, one);
+	}
+	fclose(f);
+	return text;
+}

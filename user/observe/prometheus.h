@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A page of metrics in Prometheus' text format, version 0.0.4, from what was read; no I/O besides.
+ * Names and units are by its conventions: base units, _total for what only grows.
+ */
+#ifndef TN_PROMETHEUS_H
+#define TN_PROMETHEUS_H
+
+#include "observe/stats.h"
+
+#define PROMETHEUS_TYPE "text/plain; version=0.0.4; charset=utf-8"
+
+/*
+ * X(ID, "name", type, "labels", "help"): the only list, in the order of the page; docs/metrics.md
+ * has the same rows. Labels are what there is a bounded number of: tenants, reasons, maps.
+ */
+/* clang-format off */
+#define TN_METRICS(X) \
+	X(BUILD, "tenantnat_build_info", gauge, "version", \
+	  "1; the version that runs") \
+	X(STATE, "tenantnat_router_state", gauge, "tenant, state", \
+	  "1 for the state that the tenant's router is in: attached, broken or detached") \
+	X(MAPPINGS, "tenantnat_mappings", gauge, "tenant", \
+	  "Mappings in the definitions in force") \
+	X(PACKETS, "tenantnat_packets_total", counter, "tenant, direction", \
+	  "Packets translated; in is from the shared network to a VM") \
+	X(BYTES, "tenantnat_bytes_total", counter, "tenant, direction", \
+	  "Bytes of the IP packets translated") \
+	X(MAPPING_PACKETS, "tenantnat_mapping_packets_total", counter, \
+	  "tenant, fixed, shared, direction", \
+	  "Packets translated, of each mapping") \
+	X(MAPPING_BYTES, "tenantnat_mapping_bytes_total", counter, \
+	  "tenant, fixed, shared, direction", \
+	  "Bytes of the IP packets translated, of each mapping") \
+	X(DROPPED, "tenantnat_dropped_packets_total", counter, "tenant, reason", \
+	  "Packets dropped by the tenant's router") \
+	X(ACCEPTED, "tenantnat_accepted_packets_total", counter, "tenant", \
+	  "Packets that the tenant's rules accepted, and answers to them") \
+	X(FLOWS, "tenantnat_flows", gauge, "tenant", \
+	  "Flows that are open") \
+	X(FLOWS_MAX, "tenantnat_flows_max", gauge, "", \
+	  "Flows that a router has room for; then the oldest makes room") \
+	X(OPENED, "tenantnat_flows_opened_total", counter, "tenant", \
+	  "Flows that VMs opened") \
+	X(ENTRIES, "tenantnat_map_entries", gauge, "map", \
+	  "Rows in a map that all routers share") \
+	X(MAX_ENTRIES, "tenantnat_map_max_entries", gauge, "map", \
+	  "Rows that the map has room for") \
+	X(LOST, "tenantnat_events_lost_total", counter, "tenant", \
+	  "Events that found no room on their way to a monitor") \
+	X(DURATION, "tenantnat_read_duration_seconds", gauge, "", \
+	  "How long it took to read what this page says") \
+	X(LOOKS, "tenantnat_agent_looks_total", counter, "", \
+	  "Times that the agent compared the machine with the definitions") \
+	X(MENDS, "tenantnat_agent_mends_total", counter, "", \
+	  "Times that the agent found something to be done, and did it") \
+	X(FAILURES, "tenantnat_agent_failures_total", counter, "", \
+	  "Times that the agent could not look, or not mend everything") \
+	X(LOOKED, "tenantnat_agent_last_look_timestamp_seconds", gauge, "", \
+	  "When the agent last looked with success, in seconds since 1970")
+/* clang-format on */
+
+struct agent_stats {
+	uint64_t looks;
+	uint64_t mends;
+	uint64_t failures;
+	double looked; /* seconds since 1970; 0: not yet */
+};
+
+/* What a page is made of; all is borrowed. */
+struct page {
+	const char *version;
+	const struct model *model;
+	const struct machine *machine;
+	const struct stats *stats;
+	const struct agent_stats *agent; /* NULL: no agent makes it */
+	bool mappings;			 /* with metrics of each mapping */
+	double seconds;			 /* that it took to read */
+};
+
+/* Whether all could be written is for ferror() to say. */
+void prometheus_write(const struct page *p, FILE *out);
+
+#endif

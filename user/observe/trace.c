@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "observe/trace.h"
+
+#include <limits.h>
+#include <linux/bpf.h>
+#include <linux/icmp.h>
+#include <linux/icmpv6.h>
+#include <linux/pkt_cls.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <sys/random.h>
+
+#include "host/netlink.h"
+#include "host/netns.h"
+#include "host/route_query.h"
+
+static const char *const pins[] = {
+	[TN_PROGRAM_XDP_SHARED_IN] = "xdp",
+	[TN_PROGRAM_TC_SHARED_IN] = "tc_in",
+	[TN_PROGRAM_TC_SHARED_OUT] = "tc_out",
+	[TN_PROGRAM_TC_INSIDE_IN] = "tc_inside",
+};
+
+void trace_free(struct trace *t)
+{
+	vec_free(&t->steps);
+}
+
+static void pin_path(const struct trace *t, const struct router_row *r, const char *pin,
+		     char path[PATH_MAX])
+{
+	snprintf(path, PATH_MAX, "%s/routers/%u/%s", t->bpffs, r->id, pin);
+}
+
+static int enter(const struct router_row *r, struct netns *ns, struct error *err)
+{
+	if (netns_enter_id(r->netns, r->netns_dev, r->netns_ino, ns) == 0)
+		return 0;
+	return error_set(err,
+			 "tenant %s: the network namespace of its router is gone; see "
+			 "`tenantnat doctor`",
+			 r->tenant);
+}
+
+static int astray(struct trace *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static int astray(struct trace *t, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(t->why, sizeof(t->why), format, args);
+	va_end(args);
+	t->result = TRACE_ASTRAY;
+	return 0;
+}
+
+/* ------------------------------------------------------------ one program */
+
+struct seek {
+	const struct trace *trace;
+	struct trace_step *step;
+};
+
+static bool on_event(const struct tn_event *e, void *context)
+{
+	const struct seek *s = context;
+	size_t have = e->head_len < TN_EVENT_HEAD ? e->head_len : TN_EVENT_HEAD;
+
+	if (e->router != s->step->router->id || e->program != s->step->program ||
+	    !sample_has(e->head, have, s->trace->sample.cookie))
+		return true;
+	s->step->event = *e;
+	s->step->told = true;
+	return false;
+}
+
+/* What of an event can be told without one. */
+static uint8_t verdict_of(enum tn_program program, const struct run *run)
+{
+	if (program == TN_PROGRAM_XDP_SHARED_IN)
+		return run->action != XDP_PASS ? TN_EVENT_DROP
+		       : run->translated       ? TN_EVENT_TRANSLATED
+					       : TN_EVENT_PASS;
+	return run->action == TC_ACT_SHOT	? TN_EVENT_DROP
+	       : run->action == TC_ACT_REDIRECT ? TN_EVENT_TURNED
+						: TN_EVENT_PASS;
+}
+
+static int watch(struct trace *t, const struct trace_step *s, struct error *err)
+{
+	/* a drop also when the addresses could not be read */
+	struct tn_watch want = { .reasons = ~0ULL, .router = s->router->id };
+
+	if (!sample_ends(s->before, s->before_len, &want.trace_src, &want.trace_dst))
+		return error_set(err, "the frame is no IP packet any more");
+	return events_watch(t->events, &want, err);
+}
+
+/* *ran false: the router has no such program, or it cannot be run; only of XDP. */
+static int run_program(struct trace *t, const struct trace_step *s, struct run *run, bool *ran,
+		       struct error *err)
+{
+	_cleanup_netns_ struct netns ns = NETNS_NONE;
+	char pin[PATH_MAX];
+
+	*ran = true;
+	pin_path(t, s->router, pins[s->program], pin);
+	if (enter(s->router, &ns, err))
+		return -1;
+	return s->program == TN_PROGRAM_XDP_SHARED_IN ? run_xdp(pin, run, ran, err)
+						      : run_tc(pin, run, err);
+}
+
+static int take_step(struct trace *t, const struct router_row *r, enum tn_program program,
+		     struct run *run, bool *ran, struct error *err)
+{
+	struct trace_step s = { .router = r, .program = program, .before_len = run->len };
+	struct seek seek = { .trace = t, .step = &s };
+
+	memcpy(s.before, run->frame, run->len);
+	if (watch(t, &s, err) || run_program(t, &s, run, ran, err))
+		return -1;
+	if (!*ran)
+		return 0;
+	memcpy(s.after, run->frame, run->len);
+	s.after_len = run->len;
+	if (events_read(t->events, on_event, &seek, err))
+		return -1;
+	if (!s.told)
+		s.event.verdict = verdict_of(program, run);
+	if (s.event.verdict == TN_EVENT_DROP)
+		t->result = TRACE_DROPPED;
+	*vec_push(&t->steps) = s;
+	if (s.event.verdict == TN_EVENT_DROP && !s.told)
+		return error_set(err,
+				 "tenant %s: a program dropped the packet and told no reason; "
+				 "`tenantnat apply` renews the programs",
+				 r->tenant);
+	return 0;
+}
+
+static const struct trace_step *last(const struct trace *t)
+{
+	return &t->steps.v[t->steps.n - 1];
+}
+
+static bool is_dropped(const struct trace *t)
+{
+	return t->steps.n && last(t)->event.verdict == TN_EVENT_DROP;
+}
+
+/* ------------------------------------------------------------ the sender's router */
+
+/* Of nobody, as far as we know: locally administered. */
+static void any_mac(uint8_t mac[6])
+{
+	if (getrandom(mac, 6, 0) != 6)
+		memset(mac, 0x5a, 6);
+	mac[0] = (mac[0] & ~1) | 2;
+}
+
+/* The frame as the VM at `from` would send it to its router, and where it comes in. */
+static int put_inside(struct trace *t, struct run *run, struct error *err)
+{
+	const struct router_row *r = t->from.router;
+	_cleanup_netns_ struct netns ns = NETNS_NONE;
+	_cleanup_ifaces_ struct ifaces ifaces = { 0 };
+	uint8_t mac[6];
+	struct way way;
+
+	if (enter(r, &ns, err) || way_to(&t->from.fixed, &way, err) || netlink_ifaces(&ifaces, err))
+		return -1;
+	run->ifindex = r->inside[0];
+	for (size_t i = 0; i < TN_INSIDE_MAX && r->inside[i]; i++) {
+		if (r->inside[i] == way.ifindex)
+			run->ifindex = way.ifindex;
+	}
+	if (!run->ifindex)
+		return error_set(err, "tenant %s: its router has no inside interface", r->tenant);
+	any_mac(mac);
+	way_mac(run->ifindex, addr_is_unset(&way.gateway) ? &t->from.fixed : &way.gateway, mac);
+	vec_each (i, &ifaces.list) {
+		if (i->index != run->ifindex)
+			continue;
+		if (iface_is_raw(i))
+			return error_set(
+				err,
+				"tenant %s: %s is behind %s, whose frames have no Ethernet "
+				"header, and the kernel runs a program by itself only with "
+				"such a header; use `tenantnat monitor` while it sends",
+				r->tenant, ADDR(&t->from.fixed), i->name);
+		sample_address(run->frame, i->mac, mac);
+	}
+	return 0;
+}
+
+/* What the kernel does between the programs. */
+static int forward(struct trace *t, struct run *run, struct error *err)
+{
+	const struct router_row *r = t->from.router;
+	_cleanup_netns_ struct netns ns = NETNS_NONE;
+	struct way way;
+
+	if (enter(r, &ns, err) || way_to(&t->sample.dst, &way, err))
+		return -1;
+	if (way.ifindex != r->ifindex)
+		return astray(t, "the router of tenant %s has %s to %s; see `tenantnat doctor`",
+			      r->tenant,
+			      way.ifindex ? "a route that does not lead over its shared interface"
+					  : "no route",
+			      ADDR(&t->sample.dst));
+	run->ingress = run->ifindex;
+	run->ifindex = r->ifindex;
+	sample_hop(run->frame);
+	sample_address(run->frame, NULL, r->mac);
+	return 0;
+}
+
+/* A VM's packet for its own router, which that does not forward. */
+static bool is_for_itself(const struct trace *t)
+{
+	return t->to.is_own && t->to.router == t->from.router;
+}
+
+static int leave_router(struct trace *t, struct run *run, struct error *err)
+{
+	bool ran;
+
+	if (put_inside(t, run, err) ||
+	    take_step(t, t->from.router, TN_PROGRAM_TC_INSIDE_IN, run, &ran, err))
+		return -1;
+	if (is_dropped(t) || last(t)->event.verdict == TN_EVENT_TURNED || is_for_itself(t))
+		return 0;
+	if (last(t)->event.verdict == TN_EVENT_HELD)
+		return astray(
+			t,
+			"the router of tenant %s does not know the MAC address of %s yet, and "
+			"asks for it first; ping the VM from the router, and trace again",
+			t->from.router->tenant, ADDR(&t->from.fixed));
+	/* past the stack: it has left */
+	if (last(t)->event.verdict == TN_EVENT_TRANSLATED)
+		return 0;
+	if (forward(t, run, err) || t->result == TRACE_ASTRAY)
+		return t->result == TRACE_ASTRAY ? 0 : -1;
+	return take_step(t, t->from.router, TN_PROGRAM_TC_SHARED_OUT, run, &ran, err);
+}
+
+/* ------------------------------------------------------------ the receiver's router */
+
+/* The MAC address that a frame of this sender has on the shared network. */
+static void sender_mac(const struct trace *t, uint8_t mac[6])
+{
+	const struct router_row *r = t->from.router;
+
+	any_mac(mac);
+	if (r && !t->outside)
+		memcpy(mac, r->mac, sizeof(r->mac));
+}
+
+static int look_inside(struct trace *t, struct error *err)
+{
+	const struct router_row *r = t->to.router;
+	_cleanup_netns_ struct netns ns = NETNS_NONE;
+	struct tn_addr src, dst;
+	struct way way;
+
+	if (!sample_ends(last(t)->after, last(t)->after_len, &src, &dst))
+		return error_set(err, "the frame is no IP packet any more");
+	if (enter(r, &ns, err) || way_to(&dst, &way, err))
+		return -1;
+	if (t->to.is_own || (way.ifindex && way.ifindex != r->ifindex))
+		return 0;
+	return astray(t,
+		      "the router of tenant %s has no route inside to %s; see `tenantnat doctor`",
+		      r->tenant, ADDR(&dst));
+}
+
+static int reach_router(struct trace *t, struct run *run, struct error *err)
+{
+	bool ran, hairpin = run->mark == TN_HAIRPIN_MARK;
+	const struct router_row *r = t->to.router;
+	uint8_t mac[6];
+
+	run->ifindex = r->ifindex;
+	run->ingress = 0;
+	if (!hairpin) {
+		sender_mac(t, mac);
+		sample_address(run->frame, r->mac, mac);
+		if (take_step(t, r, TN_PROGRAM_XDP_SHARED_IN, run, &ran, err))
+			return -1;
+		if (is_dropped(t))
+			return 0;
+	}
+	if ((hairpin || !run->translated) &&
+	    take_step(t, r, TN_PROGRAM_TC_SHARED_IN, run, &ran, err))
+		return -1;
+	return is_dropped(t) ? 0 : look_inside(t, err);
+}
+
+/* ------------------------------------------------------------ the whole way */
+
+/* As policy_out() of the programs has it. */
+static struct tn_flow_key flow_of(const struct trace *t)
+{
+	const struct sample *s = &t->sample;
+	struct tn_flow_key key = { .peer = s->dst,
+				   .fixed = s->src,
+				   .shared = t->from.shared,
+				   .service = s->dport,
+				   .port = s->sport,
+				   .proto = s->proto };
+
+	if (s->proto == IPPROTO_ICMP || s->proto == IPPROTO_ICMPV6)
+		key.service = s->proto == IPPROTO_ICMP ? ICMP_ECHO : ICMPV6_ECHO_REQUEST;
+	else if (s->proto != IPPROTO_TCP && s->proto != IPPROTO_UDP)
+		key.service = key.port = s->proto;
+	return key;
+}
+
+static int send_frame(struct trace *t, bool from_vm, struct error *err)
+{
+	struct run run = { 0 };
+
+	run.len = sample_build(run.frame, &t->sample);
+	if (from_vm && leave_router(t, &run, err))
+		return -1;
+	if (is_dropped(t) || t->result == TRACE_ASTRAY || (from_vm && is_for_itself(t)))
+		return 0;
+	if (t->to.router)
+		return reach_router(t, &run, err);
+	if (t->to.tenant) {
+		t->result = TRACE_LEFT;
+		return 0;
+	}
+	return astray(t, "no mapping has %s, so that no router answers for it",
+		      ADDR(&t->to.shared));
+}
+
+int trace_send(struct trace *t, struct error *err)
+{
+	bool from_vm = t->from.router && !t->from.is_own && !t->outside, known = false;
+	struct tn_flow_key flow = flow_of(t);
+	char pin[PATH_MAX];
+	int status;
+
+	t->result = TRACE_ARRIVED;
+	if (from_vm) {
+		pin_path(t, t->from.router, "flows", pin);
+		known = run_has_flow(pin, &flow);
+	}
+	status = send_frame(t, from_vm, err);
+	events_stop(t->events);
+	if (from_vm && !known)
+		run_forget_flow(pin, &flow);
+	return status;
+}

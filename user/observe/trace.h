@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A packet on its way from one VM to another, through the programs of both routers, each in its
+ * own namespace. Between them it is given what the kernel would: a hop less, MAC addresses of the
+ * shared network.
+ */
+#ifndef TN_TRACE_H
+#define TN_TRACE_H
+
+#include "dataplane/events.h"
+#include "dataplane/testrun.h"
+#include "model/machine.h"
+#include "observe/trace_packet.h"
+
+/* One end of the way. Routers are borrowed from the machine. */
+struct trace_end {
+	struct tn_addr shared;		 /* unset: a VM without a mapping */
+	struct tn_addr fixed;		 /* unset: no VM of a router here */
+	const struct router_row *router; /* NULL: elsewhere, or nobody's */
+	const char *tenant;		 /* NULL: nobody's; borrowed */
+	bool is_own;			 /* a router's own address */
+};
+
+/* What one program did. */
+struct trace_step {
+	const struct router_row *router;
+	enum tn_program program;
+	bool told; /* there is an event of it; without, `event` has the verdict alone */
+	struct tn_event event;
+	uint8_t before[RUN_ROOM], after[RUN_ROOM];
+	size_t before_len, after_len;
+};
+
+enum trace_result {
+	TRACE_ARRIVED,
+	TRACE_DROPPED, /* by the last step */
+	TRACE_LEFT,    /* for the shared network; nobody here judges there */
+	TRACE_ASTRAY,  /* no program dropped it, and yet it does not arrive: see `why` */
+};
+
+struct trace {
+	const char *bpffs;
+	struct events *events;
+	const struct machine *machine;
+	struct trace_end from, to;
+	bool outside; /* whatever the sender's address is, it comes from the shared network */
+	struct sample sample;
+
+	VEC(struct trace_step) steps;
+	enum trace_result result;
+	char why[160];
+};
+
+/* All but the last three is given. */
+int trace_send(struct trace *t, struct error *err);
+void trace_free(struct trace *t);
+#define _cleanup_trace_ _cleanup_(trace_free)
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "probe/announce.h"
+
+struct news_of {
+	const struct tn_addr *addrs;
+	const uint8_t *mac;
+	bool router;
+};
+
+static size_t make(const void *from, size_t i, uint8_t out[FRAME_ROOM])
+{
+	const struct news_of *of = from;
+
+	return frame_announce(out, &of->addrs[i], of->mac, of->router);
+}
+
+int announce(uint32_t ifindex, const uint8_t mac[6], bool router, const struct tn_addr *addrs,
+	     size_t n, size_t *told, struct error *err)
+{
+	struct news_of of = { .addrs = addrs, .mac = mac, .router = router };
+	_cleanup_close_ int fd = -1;
+
+	*told = 0;
+	if (!n)
+		return 0;
+	fd = packet_sender(ifindex, err);
+	if (fd >= 0 && !packet_is_from(fd, mac))
+		return 0;
+	if (fd < 0 || packet_send(fd, make, &of, n, err))
+		return error_prefix(err, "addresses could not be announced");
+	*told = n;
+	return 0;
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "probe/batch.h"
+
+#include "host/netlink.h"
+#include "host/netns.h"
+
+/* So many routers have their questions under way at once. */
+#define AT_ONCE 32
+
+void trial_free(struct trial *t)
+{
+	vec_each (one, &t->list) {
+		probe_cancel(one->run);
+		probe_input_free(&one->in);
+		findings_free(&one->found);
+	}
+	vec_free(&t->list);
+}
+
+/* ------------------------------------------------------------ what is to be probed */
+
+static bool is_up(const struct router_row *r)
+{
+	_cleanup_netns_ struct netns ns = NETNS_NONE;
+
+	return !r->broken && netns_enter_id(r->netns, r->netns_dev, r->netns_ino, &ns) == 0 &&
+	       netlink_is_up(r->ifindex);
+}
+
+static bool always(const struct router_row *r)
+{
+	(void)r;
+	return true;
+}
+
+static struct trial_router *add(struct trial *t, const struct router_row *row)
+{
+	struct trial_router *one = vec_push(&t->list);
+
+	one->row = row;
+	one->in.patience = t->patience;
+	return one;
+}
+
+static struct trial_router *find(struct trial *t, uint32_t router)
+{
+	/* addresses of one router mostly follow each other */
+	if (t->last < t->list.n && t->list.v[t->last].row->id == router)
+		return &t->list.v[t->last];
+	for (t->last = 0; t->last < t->list.n; t->last++) {
+		if (t->list.v[t->last].row->id == router)
+			return &t->list.v[t->last];
+	}
+	return NULL;
+}
+
+void trial_add(struct trial *t, const struct router_row *row, bool vms)
+{
+	if (!find(t, row->id))
+		add(t, row)->vms = vms;
+}
+
+void trial_add_address(struct trial *t, const struct router_row *row, const struct tn_addr *shared)
+{
+	struct trial_router *one = find(t, row->id);
+
+	/* else all of its addresses are looked for anyway */
+	if (!one)
+		(one = add(t, row))->in.brief = true;
+	if (one->in.brief)
+		*vec_push(&one->in.mapped) = *shared;
+}
+
+/* ------------------------------------------------------------ probing */
+
+static int enter(struct trial_router *one, struct netns *ns)
+{
+	const struct router_row *r = one->row;
+	struct finding *f;
+
+	if (netns_enter_id(r->netns, r->netns_dev, r->netns_ino, ns) == 0)
+		return 0;
+	f = findings_add(&one->found, PROBE_CARRIER, PROBE_FAILED, r->netns ? r->netns : "(own)",
+			 "expected the network namespace that the router was attached in; seen: "
+			 "none");
+	finding_remedy(f, "`tenantnat apply` again");
+	return -1;
+}
+
+static void begin(struct trial_router *one, struct error *err)
+{
+	_cleanup_netns_ struct netns ns = NETNS_NONE;
+	struct error gone = { 0 };
+	struct finding *f;
+
+	if (enter(one, &ns))
+		return;
+	if (probe_interface(one->row->ifindex, &one->in, &gone)) {
+		f = findings_add(&one->found, PROBE_CARRIER, PROBE_FAILED, "-",
+				 "expected the interface with the index %u; seen: none",
+				 one->row->ifindex);
+		finding_remedy(f, "give the router its shared interface, and `tenantnat apply` "
+				  "again");
+		return;
+	}
+	if (probe_begin(&one->in, &one->run, err))
+		error_prefix(err, "tenant %s", one->row->tenant);
+}
+
+/* A peer that has gone is as silent as one that never was. */
+static void solicit(struct trial_router *one, struct error *err)
+{
+	const struct router_row *asker = one->in.asker;
+	_cleanup_netns_ struct netns ns = NETNS_NONE;
+
+	if (!asker || !one->run)
+		return;
+	if (netns_enter_id(asker->netns, asker->netns_dev, asker->netns_ino, &ns) == 0 &&
+	    probe_solicit(one->run, err))
+		error_prefix(err, "tenant %s", asker->tenant);
+}
+
+static void again(struct trial_router *one, struct error *err)
+{
+	if (one->run && probe_again(one->run, err))
+		error_prefix(err, "tenant %s", one->row->tenant);
+}
+
+static void finish(struct trial_router *one, struct error *err)
+{
+	_cleanup_netns_ struct netns ns = NETNS_NONE;
+	struct probe_run *run = one->run;
+
+	if (!run || enter(one, &ns))
+		return;
+	one->run = NULL;
+	if (probe_finish(run, &one->found, err))
+		error_prefix(err, "tenant %s", one->row->tenant);
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static void share_duplicates(struct trial *t)
+{
+	size_t room = TRIAL_DUPLICATES_MAX;
+
+	vec_each (one, &t->list) {
+		one->in.duplicates_max =
+			smaller(one->in.own.n + one->in.mapped.n, TRIAL_ROUTER_DUPLICATES_MIN);
+		room -= smaller(room, one->in.duplicates_max);
+	}
+	vec_each (one, &t->list) {
+		size_t rest = one->in.own.n + one->in.mapped.n - one->in.duplicates_max;
+
+		one->in.duplicates_max += smaller(room, rest);
+		room -= smaller(room, rest);
+	}
+}
+
+int trial_make(struct trial *t, struct error *err)
+{
+	vec_each (one, &t->list) {
+		if (!one->in.brief)
+			probe_input_of(t->model, t->machine, one->row, one->vms,
+				       t->ask_all ? always : is_up, &one->in);
+		if (one->in.solicited.n)
+			one->in.asker = probe_asker(t->machine, one->row, is_up);
+	}
+	share_duplicates(t);
+	for (size_t from = 0; from < t->list.n; from += AT_ONCE) {
+		size_t to = from + AT_ONCE < t->list.n ? from + AT_ONCE : t->list.n;
+
+		for (size_t i = from; i < to && !err->set; i++)
+			begin(&t->list.v[i], err);
+		for (size_t i = from; i < to && !err->set; i++)
+			solicit(&t->list.v[i], err);
+		for (size_t i = from; i < to && !err->set; i++)
+			again(&t->list.v[i], err);
+		for (size_t i = from; i < to && !err->set; i++)
+			finish(&t->list.v[i], err);
+	}
+	return err->set ? -1 : 0;
+}

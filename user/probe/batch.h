@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The probes of several routers of a machine at once: what `check` makes at any time, and a
+ * join before it lets traffic through.
+ */
+#ifndef TN_BATCH_H
+#define TN_BATCH_H
+
+#include "model/machine.h"
+#include "model/model.h"
+#include "probe/probe.h"
+
+/* One router, its probes under way, and what they found. */
+struct trial_router {
+	const struct router_row *row; /* borrowed */
+	bool vms;		      /* whether its VMs answer is probed too */
+	struct probe_input in;
+	struct probe_run *run;
+	struct findings found;
+};
+
+/*
+ * Addresses that one trial looks for duplicates of, two times: at PACKET_RATE that takes two
+ * seconds. They are the routers' in their order, but each has some looked for, however many it is
+ * one of.
+ */
+#define TRIAL_DUPLICATES_MAX	    10000
+#define TRIAL_ROUTER_DUPLICATES_MIN 1024
+
+struct trial {
+	const struct model *model;     /* borrowed, like everything that it and the machine hold */
+	const struct machine *machine; /* the same: the routers, and who has which address */
+	unsigned int patience;	       /* every wait this many times as long; 0 is 1 */
+	bool ask_all;		       /* also routers whose interface is down */
+	VEC(struct trial_router) list;
+	size_t last; /* of the list: found last */
+};
+
+void trial_free(struct trial *t);
+#define _cleanup_trial_ _cleanup_(trial_free)
+
+/* All probes of a router, with `vms` also whether its VMs answer; once, before its addresses. */
+void trial_add(struct trial *t, const struct router_row *row, bool vms);
+/* Nothing but whether somebody has an address that comes to a router which is joined already. */
+void trial_add_address(struct trial *t, const struct router_row *row, const struct tn_addr *shared);
+
+/* -1 when probes could not be made; what they found is in the list. */
+int trial_make(struct trial *t, struct error *err);
+
+#endif

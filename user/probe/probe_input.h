@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What is to be probed of a router, by the definitions and what is or will be attached. Pure. */
+#ifndef TN_PROBE_INPUT_H
+#define TN_PROBE_INPUT_H
+
+#include <net/if.h>
+
+#include "model/machine.h"
+#include "model/model.h"
+
+/* Destinations that have to be reached through the shared interface. */
+struct probe_prefix {
+	struct prefix prefix;
+	struct tn_addr gateway; /* by which; unset: on the link, or any that is there */
+	bool on_link;		/* by none */
+};
+
+struct probe_host {
+	struct tn_addr addr;
+	const char *who; /* for the finding; borrowed; NULL: not known */
+};
+
+/*
+ * So many other routers are asked by one: those with the next ids, in a ring, so that each is asked
+ * by so many others. All by all would fill the kernel's table of neighbours, which all namespaces
+ * share (gc_thresh3: 1,024). Each pair takes two entries of a family, and half of the table is to
+ * be left for traffic: with many routers, each asks fewer, but always one.
+ */
+#define PROBE_PEERS_MAX 8
+#define PROBE_PAIRS	256
+
+/* What is to be probed; the caller's to free. It outlives the run. */
+struct probe_input {
+	/* the shared interface; probe_interface() fills these */
+	uint32_t ifindex;
+	char name[IF_NAMESIZE];
+	uint8_t mac[6];
+	uint32_t mtu;
+
+	VEC(struct tn_addr) own;    /* the router's, in the shared subnets */
+	VEC(struct tn_addr) mapped; /* the shared addresses of its mappings */
+	size_t duplicates_max;	    /* so many of these are looked for; of the rest it is said */
+	VEC(struct probe_prefix) prefixes; /* shared subnets, routes; the longest match counts */
+	VEC(struct probe_host) peers;	   /* other routers that are up, gateways */
+	size_t unasked;			   /* routers beyond those */
+	VEC(struct probe_host) vms;	   /* fixed addresses; empty: no vm probe is made */
+	uint32_t inside[TN_INSIDE_MAX];	   /* where they may be; 0: no more */
+	/*
+	 * Mapped IPv6 addresses that another router asks for, GROUPS_MAX at most, and which one;
+	 * NULL: there is none.
+	 */
+	VEC(struct tn_addr) solicited;
+	const struct router_row *asker;
+	unsigned int patience; /* every wait this many times as long; 0 is 1 */
+	/* nothing but duplicates of `mapped`, asked for once and waited for shortly */
+	bool brief;
+};
+
+void probe_input_free(struct probe_input *in);
+#define _cleanup_probe_input_ _cleanup_(probe_input_free)
+
+/*
+ * Of the router `row`, by the rows of `machine`, which it is one of: its addresses, the next
+ * routers that answer `is_up` as peers; by the definitions `m` (sorted): shared subnets of the
+ * families that it has to do with, routes, gateways. With `vms` its VMs too, and what is to be
+ * asked for of its mapped IPv6 addresses, which are there while it has traffic. Not the interface,
+ * the asker, nor patience. `out` is zeroed before; names in it are borrowed from `m` and `machine`.
+ */
+void probe_input_of(const struct model *m, const struct machine *machine,
+		    const struct router_row *row, bool vms,
+		    bool (*is_up)(const struct router_row *), struct probe_input *out);
+
+/*
+ * Who is to ask for them: the next router in a ring that is up, in another namespace, and has an
+ * IPv6 address on the shared network; NULL: none.
+ */
+const struct router_row *probe_asker(const struct machine *machine, const struct router_row *row,
+				     bool (*is_up)(const struct router_row *));
+
+#endif

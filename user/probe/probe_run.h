@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the files of the probes have in common; see probe.h. */
+#ifndef TN_PROBE_RUN_H
+#define TN_PROBE_RUN_H
+
+#include "host/route_query.h"
+#include "probe/neigh_query.h"
+#include "probe/ping.h"
+#include "probe/probe.h"
+
+/* A peer on the way through the probes: each goes on with those that the last one found in order.
+ */
+struct peer {
+	const struct probe_host *host;
+	struct tn_addr src; /* our address that it is spoken to from */
+	const char *out;    /* why it is not probed any more; NULL: it is */
+	long ask;	    /* index of its question; -1: not on the link */
+	struct ping ping;   /* what it was asked last */
+	/* between the largest packet that was seen to pass and the smallest that was not */
+	uint32_t passes, fails;
+	uint32_t told; /* by an ICMP error about such a packet; 0: none */
+	bool suspect;  /* of not getting right checksums from us */
+};
+
+struct probe_run {
+	const struct probe_input *in;
+	struct findings found;
+	bool down;
+	struct asks asks; /* first the duplicates, then the peers */
+	size_t duplicates;
+	struct asks
+		solicits; /* from in->asker: first `controls`, none or one, of the router itself */
+	size_t controls;
+	uint64_t repeat; /* when what is not answered is asked again */
+	uint64_t end;	 /* when no answer is waited for any more; 0: not asked again yet */
+	VEC(struct peer) peers;
+};
+
+/* Milliseconds to wait, with this router's patience. */
+static inline unsigned int patient(const struct probe_input *in, unsigned int ms)
+{
+	return ms * (in->patience ? in->patience : 1);
+}
+
+/* Between one question to a link and its repetition, and as long after that. */
+#define PROBE_ASK_MS 125
+/* What a neighbour on the link takes to answer, generously. */
+#define PROBE_BRIEF_MS 30
+/* An echo that passes everywhere, and how often it is sent. */
+enum { PROBE_PING_SIZE = 84, PROBE_PING_MS = 300, PROBE_PING_TRIES = 3 };
+
+/* Ping, MTU and checksums, of the peers that are left. */
+void probe_path(struct probe_run *run, struct pinger *p);
+/* What the peer found by multicast. */
+void probe_judge_solicited(struct probe_run *run);
+int probe_vms(struct probe_run *run, struct pinger *p, struct error *err);
+
+/* The MAC address of an Ethernet interface; -1: it is none. */
+int probe_mac(uint32_t ifindex, uint8_t mac[6]);
+
+#define PROBE_TEXT (ADDR_TEXT + 128)
+
+/* "100.64.0.3 (blue)", "by shared0 via 100.64.0.1": into `buf`, which is returned. */
+const char *probe_host_text(const struct probe_host *h, char buf[PROBE_TEXT]);
+const char *probe_way_text(const struct way *w, char buf[PROBE_TEXT]);
+#define HOST(h) probe_host_text((h), (char[PROBE_TEXT]){ 0 })
+#define WAY(w)	probe_way_text((w), (char[PROBE_TEXT]){ 0 })
+/* The question that finds a neighbour of that family. */
+const char *probe_protocol(const struct tn_addr *a);
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Whether a peer finds the router's mapped IPv6 addresses: it solicits them by multicast, which
+ * interfaces and switches hand on only to who has joined the group.
+ */
+#include "probe/probe_run.h"
+
+/* Only what is on the link for the peer: it would not solicit anything else. */
+static int ask_for(struct probe_run *run, const struct tn_addr *target, struct error *err)
+{
+	const struct router_row *asker = run->in->asker;
+	struct way way;
+
+	if (way_to(target, &way, err))
+		return -1;
+	if (way.ifindex == asker->ifindex && addr_is_unset(&way.gateway) && !way.local)
+		*vec_push(&run->solicits.list) =
+			(struct ask){ .target = *target, .sender = asker->own[IPV6] };
+	return 0;
+}
+
+/* What any solicitation finds, mapped or not: the kernel itself has joined its group. */
+static int ask_for_own(struct probe_run *run, struct error *err)
+{
+	vec_each (own, &run->in->own) {
+		if (!addr_is_v4(own) && !run->solicits.list.n && ask_for(run, own, err))
+			return -1;
+	}
+	run->controls = run->solicits.list.n;
+	return 0;
+}
+
+int probe_solicit(struct probe_run *run, struct error *err)
+{
+	const struct router_row *asker = run->in->asker;
+	uint8_t mac[6];
+
+	if (run->down || probe_mac(asker->ifindex, mac))
+		return 0;
+	if (asks_open(&run->solicits, asker->ifindex, mac, err) || ask_for_own(run, err))
+		return -1;
+	vec_each (a, &run->in->solicited) {
+		if (ask_for(run, a, err))
+			return -1;
+	}
+	return asks_send(&run->solicits, err);
+}
+
+static void judge(struct probe_run *run, const struct ask *v, size_t n)
+{
+	const char *who = run->in->asker->tenant;
+	size_t silent = 0, first = 0;
+	struct finding *f;
+	char subject[40];
+
+	for (size_t i = 0; i < n; i++) {
+		if (!v[i].answered && !silent++)
+			first = i;
+	}
+	snprintf(subject, sizeof(subject), "%zu %s", n, n == 1 ? "address" : "addresses");
+	if (!silent) {
+		findings_add(&run->found, PROBE_SOLICITATION, PROBE_OK, subject,
+			     "%s finds them by multicast", who);
+		return;
+	}
+	f = findings_add(&run->found, PROBE_SOLICITATION, PROBE_FAILED, subject,
+			 "expected answers to neighbour solicitations that %s sends by multicast; "
+			 "seen: none for %zu of them, %s the first",
+			 who, silent, ADDR(&v[first].target));
+	finding_remedy(f,
+		       "`tenantnat restore` joins their groups again; else what is between %s and "
+		       "%s filters groups (MLD snooping): it has to hand on ff02::1:ff00:0/104, as "
+		       "a Linux bridge does to a port with `mcast_router 2`",
+		       who, run->in->name);
+}
+
+void probe_judge_solicited(struct probe_run *run)
+{
+	const struct asks *asks = &run->solicits;
+	const char *why = NULL;
+
+	if (!run->in->solicited.n)
+		return;
+	if (!run->in->asker)
+		why = "no other router of this machine that is up has an IPv6 address on the "
+		      "shared network: there is nobody to ask from";
+	else if (asks->fd < 0)
+		why = "the next router has just gone";
+	else if (asks->list.n == run->controls)
+		why = "for the next router they are not on the link";
+	else if (run->controls && !asks->list.v[0].answered)
+		why = "the next router does not find this one's own address either";
+	if (why)
+		findings_add(&run->found, PROBE_SOLICITATION, PROBE_SKIPPED, run->in->name, "%s",
+			     why);
+	else
+		judge(run, asks->list.v + run->controls, asks->list.n - run->controls);
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Whether the VMs answer behind the router: on their link, and ping. */
+#include "lib/clock.h"
+#include "probe/probe_run.h"
+
+/* So many are asked at once. */
+#define VM_BATCH 1024
+
+/* The VMs of one batch, the interfaces that lead to them, and what was asked there. */
+struct vm {
+	const struct probe_host *host;
+	struct way way;
+	struct tn_addr hop; /* the neighbour: the VM itself, or a router before it */
+	long link;	    /* index of the interface; -1: it cannot be asked */
+	size_t ask;
+	bool out; /* there is a finding already */
+	struct ping ping;
+};
+
+struct link {
+	uint32_t ifindex;
+	struct asks asks;
+};
+
+struct vms {
+	VEC(struct vm) list;
+	struct link links[TN_INSIDE_MAX];
+	size_t nlinks;
+};
+
+static bool is_inside(const struct probe_input *in, uint32_t ifindex)
+{
+	for (size_t i = 0; i < TN_INSIDE_MAX && in->inside[i]; i++) {
+		if (in->inside[i] == ifindex)
+			return true;
+	}
+	return false;
+}
+
+static int link_of(struct vms *vms, uint32_t ifindex, long *out, struct error *err)
+{
+	uint8_t mac[6];
+
+	for (size_t i = 0; i < vms->nlinks; i++) {
+		*out = (long)i;
+		if (vms->links[i].ifindex == ifindex)
+			return 0;
+	}
+	*out = -1;
+	if (probe_mac(ifindex, mac))
+		return 0; /* there is no ARP there */
+	if (asks_open(&vms->links[vms->nlinks].asks, ifindex, mac, err))
+		return -1;
+	vms->links[vms->nlinks].ifindex = ifindex;
+	*out = (long)vms->nlinks++;
+	return 0;
+}
+
+/* One for all VMs behind the same router. */
+static size_t question(struct asks *asks, const struct vm *vm)
+{
+	vec_each (ask, &asks->list) {
+		if (addr_cmp(&ask->target, &vm->hop) == 0)
+			return ask - asks->list.v;
+	}
+	*vec_push(&asks->list) = (struct ask){ .target = vm->hop, .sender = vm->way.source };
+	return asks->list.n - 1;
+}
+
+static int ask_vm(struct probe_run *run, struct vms *vms, const struct probe_host *host,
+		  struct error *err)
+{
+	struct vm *vm = vec_push(&vms->list);
+	struct finding *f;
+
+	vm->host = host;
+	if (way_to(&host->addr, &vm->way, err))
+		return -1;
+	if (!is_inside(run->in, vm->way.ifindex) || vm->way.local) {
+		vm->out = true;
+		f = findings_add(&run->found, PROBE_VM, PROBE_FAILED, HOST(host),
+				 "expected a route to it by an inside interface; seen: %s",
+				 WAY(&vm->way));
+		finding_remedy(f,
+			       "give the router an address or a route where the VM is, or correct "
+			       "`fixed` and `inside`");
+		return 0;
+	}
+	vm->hop = addr_is_unset(&vm->way.gateway) ? host->addr : vm->way.gateway;
+	if (link_of(vms, vm->way.ifindex, &vm->link, err))
+		return -1;
+	if (vm->link < 0)
+		return 0;
+	vm->ask = question(&vms->links[vm->link].asks, vm);
+	return 0;
+}
+
+static const struct ask *answer_of(const struct vms *vms, const struct vm *vm)
+{
+	return vm->link < 0 ? NULL : &vms->links[vm->link].asks.list.v[vm->ask];
+}
+
+static int ask_links(const struct probe_run *run, struct vms *vms, struct error *err)
+{
+	for (int again = 0; again < 2; again++) {
+		uint64_t end;
+
+		for (size_t i = 0; i < vms->nlinks; i++) {
+			if (asks_send(&vms->links[i].asks, err))
+				return -1;
+		}
+		end = clock_ms() + patient(run->in, PROBE_ASK_MS);
+		for (size_t i = 0; i < vms->nlinks; i++) {
+			if (asks_collect(&vms->links[i].asks, clock_left(end), err))
+				return -1;
+		}
+	}
+	return 0;
+}
+
+static void say_vm(struct probe_run *run, const struct vms *vms, const struct vm *vm)
+{
+	const struct ask *a = answer_of(vms, vm);
+	bool behind = addr_cmp(&vm->hop, &vm->host->addr) != 0;
+	struct finding *f;
+
+	if (vm->ping.answered) {
+		findings_add(&run->found, PROBE_VM, PROBE_OK, HOST(vm->host), "it answers ping, %s",
+			     WAY(&vm->way));
+	} else if (a && a->answered) {
+		findings_add(&run->found, PROBE_VM, PROBE_OK, HOST(vm->host),
+			     "%s answers %s from %s, but the VM no ping",
+			     behind ? ADDR(&vm->hop) : "it", probe_protocol(&vm->hop), MAC(a->mac));
+	} else if (!a) {
+		findings_add(&run->found, PROBE_VM, PROBE_SKIPPED, HOST(vm->host),
+			     "it answers no ping, and there is no ARP to ask by on its link, %s",
+			     WAY(&vm->way));
+	} else {
+		f = findings_add(&run->found, PROBE_VM, PROBE_FAILED, HOST(vm->host),
+				 "expected %s to answer %s; seen: no answer, %s",
+				 behind ? ADDR(&vm->hop) : "it", probe_protocol(&vm->hop),
+				 WAY(&vm->way));
+		finding_remedy(f, "start the VM, and see whether it has that address");
+	}
+}
+
+/* Of those that may be there by what their link says. */
+static void ping_vms(const struct probe_run *run, struct pinger *p, struct vms *vms)
+{
+	VEC(struct ping *) pings = { 0 };
+
+	vec_each (vm, &vms->list) {
+		const struct ask *a = answer_of(vms, vm);
+
+		if (vm->out || (a && !a->answered))
+			continue;
+		vm->ping = (struct ping){ .dst = vm->host->addr, .size = PROBE_PING_SIZE };
+		*vec_push(&pings) = &vm->ping;
+	}
+	ping_all(p, pings.v, pings.n, PROBE_PING_TRIES, patient(run->in, PROBE_PING_MS));
+	vec_free(&pings);
+}
+
+static int probe_batch(struct probe_run *run, struct pinger *p, struct vms *vms, size_t from,
+		       struct error *err)
+{
+	for (size_t n = from; n < run->in->vms.n && n < from + VM_BATCH; n++) {
+		if (ask_vm(run, vms, &run->in->vms.v[n], err))
+			return -1;
+	}
+	if (ask_links(run, vms, err))
+		return -1;
+	ping_vms(run, p, vms);
+	vec_each (vm, &vms->list) {
+		if (!vm->out)
+			say_vm(run, vms, vm);
+	}
+	return 0;
+}
+
+int probe_vms(struct probe_run *run, struct pinger *p, struct error *err)
+{
+	int ret = 0;
+
+	for (size_t from = 0; from < run->in->vms.n && !ret; from += VM_BATCH) {
+		struct vms vms = { 0 };
+
+		ret = probe_batch(run, p, &vms, from, err);
+		for (size_t i = 0; i < vms.nlinks; i++)
+			asks_free(&vms.links[i].asks);
+		vec_free(&vms.list);
+	}
+	return ret;
+}
