@@ -40,5 +40,6 @@ tidy() {
 check clang-tidy tidy
 check shellcheck shellcheck "${scripts[@]}"
 check pyflakes /usr/bin/python3 -m pyflakes "${python[@]}"
+check layers tests/layers.py
 check rfc.md /usr/bin/python3 tests/rfc.py
 exit $status

@@ -131,20 +131,20 @@ static int take_option(struct invocation *inv, int value, bool *verbose)
 
 	switch (value) {
 	case OPT_STATE:
-		inv->state = optarg;
+		inv->settings.state = optarg;
 		return -1;
 	case OPT_BPFFS:
-		inv->bpffs = optarg;
+		inv->settings.bpffs = optarg;
 		return -1;
 	case OPT_WAIT:
-		inv->wait = strtoul(optarg, &end, 10);
+		inv->settings.wait = strtoul(optarg, &end, 10);
 		if (optarg[0] >= '0' && optarg[0] <= '9' && !*end)
 			return -1;
 		fprintf(stderr, "tenantnat: --wait %s: give a number of seconds\n", optarg);
 		return hint(inv->command);
 	case OPT_PATIENCE:
-		inv->patience = strtoul(optarg, &end, 10);
-		if (optarg[0] >= '1' && optarg[0] <= '9' && !*end && inv->patience <= 100)
+		inv->settings.patience = strtoul(optarg, &end, 10);
+		if (optarg[0] >= '1' && optarg[0] <= '9' && !*end && inv->settings.patience <= 100)
 			return -1;
 		fprintf(stderr, "tenantnat: --patience %s: give a number from 1 to 100\n", optarg);
 		return hint(inv->command);
@@ -152,7 +152,7 @@ static int take_option(struct invocation *inv, int value, bool *verbose)
 		inv->json = true;
 		return -1;
 	case 'q':
-		inv->quiet = true;
+		inv->settings.quiet = true;
 		return -1;
 	case 'v':
 		*verbose = inv->verbose = true;
@@ -255,10 +255,11 @@ static int libxdp_output(enum libxdp_print_level level, const char *format, va_l
 
 int main(int argc, char **argv)
 {
-	struct invocation inv = { .state = "/var/lib/tenantnat",
-				  .bpffs = "/sys/fs/bpf/tenantnat",
-				  .wait = 30,
-				  .patience = 1 };
+	_cleanup_free_ char *line = NULL;
+	struct invocation inv = { .settings = { .state = "/var/lib/tenantnat",
+						.bpffs = "/sys/fs/bpf/tenantnat",
+						.wait = 30,
+						.patience = 1 } };
 	int status, used;
 
 	signal(SIGPIPE, SIG_IGN);
@@ -290,7 +291,10 @@ int main(int argc, char **argv)
 			inv.command->synopsis);
 		return hint(inv.command);
 	}
-	log_setup(verbose_output ? LOG_DEBUG : inv.quiet ? LOG_ERROR : LOG_NOTICE);
+	line = cmd_text(&inv);
+	inv.settings.command = inv.command->name;
+	inv.settings.line = line;
+	log_setup(verbose_output ? LOG_DEBUG : inv.settings.quiet ? LOG_ERROR : LOG_NOTICE);
 	libbpf_set_print(library_print);
 	libxdp_set_print(libxdp_output);
 	return run(&inv);

@@ -15,13 +15,14 @@
 #include "probe/announce.h"
 #include "probe/batch.h"
 
-static int open_store(const struct invocation *inv, enum store_mode mode, struct change *c,
+static int open_store(const struct settings *settings, enum store_mode mode, struct change *c,
 		      struct error *err)
 {
 	memset(c, 0, sizeof(*c));
-	c->inv = inv;
-	return dataplane_check(inv->bpffs, err) || store_open(inv->state, mode, inv->wait,
-							      inv->command->name, &c->store, err)
+	c->settings = settings;
+	return dataplane_check(settings->bpffs, err) ||
+			       store_open(settings->state, mode, settings->wait, settings->command,
+					  &c->store, err)
 		       ? -1
 		       : 0;
 }
@@ -29,7 +30,7 @@ static int open_store(const struct invocation *inv, enum store_mode mode, struct
 static int load(struct change *c, struct model *will, struct error *err)
 {
 	if (store_load(c->store, &c->had, err) || (!will && store_load(c->store, &c->will, err)) ||
-	    machine_load(c->inv->bpffs, &c->had, c->scope, &c->dp, &c->have, err))
+	    machine_load(c->settings->bpffs, &c->had, c->scope, &c->dp, &c->have, err))
 		return -1;
 	if (will) {
 		c->will = *will;
@@ -49,7 +50,7 @@ static int load_part(struct change *c, const struct window *w, struct error *err
 {
 	struct scope scope = scope_of(w);
 
-	if (dataplane_open(c->inv->bpffs, &c->dp, err))
+	if (dataplane_open(c->settings->bpffs, &c->dp, err))
 		return -1;
 	if (!c->dp || !dataplane_is_settled(c->dp))
 		return change_widen(c, err);
@@ -72,19 +73,19 @@ static void unload(struct change *c)
 	model_free(&c->had);
 }
 
-int change_begin(const struct invocation *inv, enum store_mode mode, struct model *will,
+int change_begin(const struct settings *settings, enum store_mode mode, struct model *will,
 		 struct change *c, struct error *err)
 {
-	if (open_store(inv, mode, c, err) == 0 && load(c, will, err) == 0)
+	if (open_store(settings, mode, c, err) == 0 && load(c, will, err) == 0)
 		return 0;
 	change_end(c);
 	return -1;
 }
 
-int change_begin_some(const struct invocation *inv, enum store_mode mode, const struct scope *scope,
-		      struct change *c, struct error *err)
+int change_begin_some(const struct settings *settings, enum store_mode mode,
+		      const struct scope *scope, struct change *c, struct error *err)
 {
-	if (open_store(inv, mode, c, err) == 0) {
+	if (open_store(settings, mode, c, err) == 0) {
 		c->scope = scope;
 		if (load(c, NULL, err) == 0)
 			return 0;
@@ -93,10 +94,10 @@ int change_begin_some(const struct invocation *inv, enum store_mode mode, const 
 	return -1;
 }
 
-int change_begin_part(const struct invocation *inv, const struct window *w, struct change *c,
+int change_begin_part(const struct settings *settings, const struct window *w, struct change *c,
 		      struct error *err)
 {
-	if (open_store(inv, STORE_WRITE, c, err) == 0 && load_part(c, w, err) == 0)
+	if (open_store(settings, STORE_WRITE, c, err) == 0 && load_part(c, w, err) == 0)
 		return 0;
 	change_end(c);
 	return -1;
@@ -543,7 +544,7 @@ static int probe(const struct change *c, const struct plan *p, const struct mach
 {
 	_cleanup_trial_ struct trial t = { .model = &c->will,
 					   .machine = want,
-					   .patience = c->inv->patience };
+					   .patience = c->settings->patience };
 
 	if (how->restore)
 		return 0;
@@ -710,13 +711,13 @@ static void announce_all(const struct plan *p, const struct machine *want,
 }
 
 /* Nobody waits for as many as that. */
-static void announce_later(const struct invocation *inv, const struct outcome *out)
+static void announce_later(const struct settings *settings, const struct outcome *out)
 {
 	struct error err = { 0 };
 
 	if (!out->untold.n)
 		return;
-	if (later(inv, "announce", out->untold.v, out->untold.n, &err))
+	if (spawn_detached(settings, "announce", out->untold.v, out->untold.n, &err))
 		log_warning("%s; %zu addresses are not announced: `tenantnat announce` does it, or "
 			    "neighbours find them by asking",
 			    err.text, out->untold_addrs);
@@ -796,7 +797,7 @@ static int drop_maps(struct change *c, struct error *err)
 {
 	dataplane_close(c->dp);
 	c->dp = NULL;
-	return dataplane_destroy(c->inv->bpffs, err);
+	return dataplane_destroy(c->settings->bpffs, err);
 }
 
 /* What was broken before is no business of an undo, and what lost its place has nowhere to go. */
@@ -879,7 +880,7 @@ static int check_lost(const struct change *c, struct error *err)
 		err,
 		"%s has no definitions, but %zu %s attached: put a backup of state.db there or "
 		"apply your definitions file; `tenantnat detach --all` takes %s off",
-		c->inv->state, c->have.routers.n,
+		c->settings->state, c->have.routers.n,
 		c->have.routers.n == 1 ? "router is" : "routers are",
 		c->have.routers.n == 1 ? "it" : "them");
 }
@@ -932,7 +933,7 @@ static int note(struct change *c, const struct change_how *how, const struct out
 	if (!out->text.lines.n || how->restore)
 		return 0;
 	change.user = user_text();
-	change.command = cmd_text(c->inv);
+	change.command = xstrdup(c->settings->line);
 	for (size_t i = 0; i < out->text.lines.n && i < HISTORY_LINES_MAX; i++)
 		*vec_push(&change.lines) =
 			(struct history_line){ out->text.lines.v[i].sign,
@@ -949,8 +950,8 @@ static int carry_out(struct change *c, const struct change_how *how, const struc
 		     struct error *err)
 {
 	if (!c->dp && want->routers.n) {
-		if (dataplane_create(c->inv->bpffs, 2 * want->shared.n, rules_needed(want), &c->dp,
-				     err))
+		if (dataplane_create(c->settings->bpffs, 2 * want->shared.n, rules_needed(want),
+				     &c->dp, err))
 			return -1;
 		*created = true;
 	}
@@ -1025,7 +1026,7 @@ int change_make(struct change *c, const struct change_how *how, struct outcome *
 	int ret;
 
 	memset(out, 0, sizeof(*out));
-	out->text.keep = c->inv->quiet ? HISTORY_LINES_MAX : 0;
+	out->text.keep = c->settings->quiet ? HISTORY_LINES_MAX : 0;
 	if (how->partial && check_lost(c, err))
 		return -1;
 	if (gather(c, how, &facts, failed, err))
@@ -1066,7 +1067,7 @@ int change_make(struct change *c, const struct change_how *how, struct outcome *
 		dataplane_end(c->dp);
 	announce_all(&plan, &want, &c->have, out);
 	if (!how->agent)
-		announce_later(c->inv, out);
+		announce_later(c->settings, out);
 	if (execute_leave(c->dp, &plan, err))
 		return error_prefix(err, "the definitions are changed, but programs stay; run the "
 					 "command again");

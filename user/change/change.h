@@ -8,12 +8,12 @@
 
 #include "change/execute.h"
 #include "change/inspect.h"
-#include "cmd/cmd.h"
+#include "lib/settings.h"
 #include "store/store.h"
 
 /* A change under way: the store is locked, and what is in force is loaded. */
 struct change {
-	const struct invocation *inv;
+	const struct settings *settings;
 	struct store *store;
 	struct model had;     /* definitions in force */
 	struct model will;    /* those that are to be */
@@ -31,17 +31,17 @@ struct change {
  * for a dry run. `will` comes to be in force, and is empty from then on; NULL: what is in force,
  * for the command to change. On failure nothing is held.
  */
-int change_begin(const struct invocation *inv, enum store_mode mode, struct model *will,
+int change_begin(const struct settings *settings, enum store_mode mode, struct model *will,
 		 struct change *c, struct error *err);
 /*
  * For `scope` alone, what is in force as it is: nobody looks at the routers of others. The scope
  * outlives the change, and is in struct change_how, too.
  */
-int change_begin_some(const struct invocation *inv, enum store_mode mode, const struct scope *scope,
-		      struct change *c, struct error *err);
+int change_begin_some(const struct settings *settings, enum store_mode mode,
+		      const struct scope *scope, struct change *c, struct error *err);
 /* To write what is in force with changes. Reads no more than `w` if that will do, which outlives
  * the change. */
-int change_begin_part(const struct invocation *inv, const struct window *w, struct change *c,
+int change_begin_part(const struct settings *settings, const struct window *w, struct change *c,
 		      struct error *err);
 /* Read all after all, anew; what the command has changed in `will` is gone. */
 int change_widen(struct change *c, struct error *err);

@@ -148,14 +148,14 @@ int machine_load_part(struct dataplane *dp, const struct model *m, const struct 
 	return 0;
 }
 
-int view_load(const struct invocation *inv, struct view *v, struct error *err)
+int view_load(const struct settings *settings, struct view *v, struct error *err)
 {
 	_cleanup_store_ struct store *store = NULL;
 
 	memset(v, 0, sizeof(*v));
-	if (store_open(inv->state, STORE_READ, 0, inv->command->name, &store, err) == 0 &&
+	if (store_open(settings->state, STORE_READ, 0, settings->command, &store, err) == 0 &&
 	    store_load(store, &v->model, err) == 0 &&
-	    machine_load(inv->bpffs, &v->model, NULL, &v->dp, &v->machine, err) == 0)
+	    machine_load(settings->bpffs, &v->model, NULL, &v->dp, &v->machine, err) == 0)
 		return 0;
 	view_free(v);
 	return -1;

@@ -3,8 +3,8 @@
 #ifndef TN_INSPECT_H
 #define TN_INSPECT_H
 
-#include "cmd/cmd.h"
 #include "dataplane/dataplane.h"
+#include "lib/settings.h"
 #include "model/model.h"
 
 /* What commands that only look see: the definitions in force, and the machine. */
@@ -15,7 +15,7 @@ struct view {
 };
 
 /* Takes no lock. On failure nothing is held. */
-int view_load(const struct invocation *inv, struct view *v, struct error *err);
+int view_load(const struct settings *settings, struct view *v, struct error *err);
 void view_free(struct view *v);
 #define _cleanup_view_ _cleanup_(view_free)
 

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "lib/error.h"
+#include "lib/settings.h"
 
 /* X(symbol): in the order of the help. */
 #define COMMANDS(X)     \
@@ -54,12 +55,8 @@ struct command {
 /* One call of a command, with what the user gave. */
 struct invocation {
 	const struct command *command;
-	const char *state;
-	const char *bpffs;
-	unsigned int wait;     /* seconds for the lock */
-	unsigned int patience; /* probes wait this many times as long for answers; from 1 */
+	struct settings settings;
 	bool json;
-	bool quiet;
 	bool verbose;
 	int nargs;
 	char **args;

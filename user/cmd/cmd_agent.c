@@ -242,10 +242,10 @@ static bool watch_all_pins(struct agent *a)
 	char path[PATH_MAX];
 	bool new;
 
-	dataplane_maps_dir(a->inv.bpffs, path);
+	dataplane_maps_dir(a->inv.settings.bpffs, path);
 	new = watch_pins(a->watch, path, 0);
 	vec_each (known, &a->routers) {
-		attach_pins(a->inv.bpffs, known->row.id, path);
+		attach_pins(a->inv.settings.bpffs, known->row.id, path);
 		new |= watch_pins(a->watch, path, known->row.id);
 	}
 	return new;
@@ -345,7 +345,7 @@ static ssize_t look(struct agent *a, struct error *err)
 	_cleanup_change_ struct change c = { 0 };
 	_cleanup_outcome_ struct outcome out = { 0 };
 
-	if (change_begin(&a->inv, STORE_READ, NULL, &c, err))
+	if (change_begin(&a->inv.settings, STORE_READ, NULL, &c, err))
 		return -1;
 	/* what was not watched until now may have changed since it was read */
 	if (watch_namespaces(a->watch, &c.had))
@@ -380,7 +380,8 @@ static ssize_t mend(struct agent *a, struct error *err)
 	_cleanup_change_ struct change c = { 0 };
 	_cleanup_outcome_ struct outcome out = { 0 };
 
-	if (change_begin(&a->inv, STORE_WRITE, NULL, &c, err) || change_make(&c, &how, &out, err))
+	if (change_begin(&a->inv.settings, STORE_WRITE, NULL, &c, err) ||
+	    change_make(&c, &how, &out, err))
 		return -1;
 	take_untold(a, &out);
 	/* of what is tried again and again, only the failure is worth saying, and once */
@@ -398,7 +399,7 @@ static int put_in_force(struct agent *a, struct error *err)
 	_cleanup_outcome_ struct outcome out = { 0 };
 	struct error refused = { 0 };
 
-	if (change_begin(&a->inv, STORE_WRITE, &a->wanted, &c, err))
+	if (change_begin(&a->inv.settings, STORE_WRITE, &a->wanted, &c, err))
 		return -1;
 	a->has_wanted = false;
 	if (change_make(&c, &how, &out, &refused))
@@ -474,7 +475,7 @@ static bool change_some(struct agent *a, enum store_mode mode, const struct scop
 	_cleanup_outcome_ struct outcome out = { 0 };
 	struct error err = { 0 };
 
-	if (change_begin_some(&a->inv, mode, scope, &c, &err) ||
+	if (change_begin_some(&a->inv.settings, mode, scope, &c, &err) ||
 	    change_make(&c, &how, &out, &err) || out.failed.list.n)
 		return false;
 	if (mode == STORE_WRITE)
@@ -490,7 +491,7 @@ static bool change_some(struct agent *a, enum store_mode mode, const struct scop
 static bool mend_first(struct agent *a, const struct names *names)
 {
 	struct scope scope = { .tenants = names->list.v, .n = (int)names->list.n };
-	bool mended = scope.n && !store_holder(a->inv.state) &&
+	bool mended = scope.n && !store_holder(a->inv.settings.state) &&
 		      change_some(a, STORE_READ, &scope) && change_some(a, STORE_WRITE, &scope);
 
 	a->did.mends += mended;
@@ -521,7 +522,7 @@ static void check(struct agent *a)
 	bool mended;
 
 	/* it may be about to do what is missing */
-	if (store_holder(a->inv.state)) {
+	if (store_holder(a->inv.settings.state)) {
 		a->due = start + BUSY;
 		return;
 	}
@@ -541,7 +542,7 @@ static void check(struct agent *a)
 	a->over = now_ms();
 	a->took = (cpu_us() - before) / 1000;
 	if (todo < 0 || failed < 0) {
-		if (!store_holder(a->inv.state))
+		if (!store_holder(a->inv.settings.state))
 			settle_error(a, &err);
 		a->routers.n = 0;
 		try_again(a);
@@ -612,7 +613,7 @@ static int write_page(struct agent *a, int fd, struct error *err)
 
 	if (!out)
 		return error_set(err, "cannot write a page: %m");
-	if (view_load(&a->inv, &v, err))
+	if (view_load(&a->inv.settings, &v, err))
 		return -1;
 	stats_read(&v, &stats);
 	page.seconds = (double)(now_ms() - start) / 1000;
@@ -815,7 +816,7 @@ static int lock(struct agent *a, struct error *err)
 	char path[PATH_MAX], text[32] = "";
 	int n;
 
-	snprintf(path, sizeof(path), "%s/agent", a->inv.state);
+	snprintf(path, sizeof(path), "%s/agent", a->inv.settings.state);
 	a->lock = file_open(path, O_RDWR | O_CREAT, err);
 	if (a->lock < 0)
 		return -1;
@@ -826,7 +827,7 @@ static int lock(struct agent *a, struct error *err)
 			err,
 			"an agent looks after %s already, process %s; end it first, or use "
 			"another --state",
-			a->inv.state, *text ? text : "unknown");
+			a->inv.settings.state, *text ? text : "unknown");
 	}
 	n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
 	if (ftruncate(a->lock, 0) || pwrite(a->lock, text, n, 0) != n)
@@ -854,11 +855,13 @@ static int begin(struct agent *a, struct error *err)
 	_cleanup_store_ struct store *store = NULL;
 
 	/* the directory has to be there before it is locked and watched */
-	if (store_open(a->inv.state, STORE_WRITE, a->inv.wait, a->inv.command->name, &store, err))
+	if (store_open(a->inv.settings.state, STORE_WRITE, a->inv.settings.wait,
+		       a->inv.settings.command, &store, err))
 		return -1;
 	store_close(store);
 	store = NULL;
-	if (lock(a, err) || open_signals(a, err) || watch_open(a->inv.state, &a->watch, err))
+	if (lock(a, err) || open_signals(a, err) ||
+	    watch_open(a->inv.settings.state, &a->watch, err))
 		return -1;
 	if (open_metrics(a, err))
 		return -1;
@@ -867,7 +870,7 @@ static int begin(struct agent *a, struct error *err)
 		reload(a);
 	if ((a->has_wanted && put_in_force(a, err)) || mend(a, err) < 0)
 		return -1;
-	a->inv.wait = 0;
+	a->inv.settings.wait = 0;
 	check(a);
 	sd_watchdog_enabled(0, &a->watchdog);
 	sd_notifyf(0, "READY=1\nMAINPID=%d", (int)getpid());

@@ -56,7 +56,7 @@ static int still(const struct invocation *inv, const struct router_row *r,
 	struct row_keys keys = { 0 };
 	int ret;
 
-	if (dataplane_open(inv->bpffs, &dp, err))
+	if (dataplane_open(inv->settings.bpffs, &dp, err))
 		return -1;
 	if (!dp)
 		return error_set(err, "it has been detached");
@@ -124,7 +124,7 @@ static int say(const struct telling *t, struct error *err)
 
 	if (!t->inv->json) {
 		vec_each (to, &t->list) {
-			if (!t->inv->quiet)
+			if (!t->inv->settings.quiet)
 				printf("tenant %s: %zu addresses announced\n", to->router->tenant,
 				       to->addresses);
 		}
@@ -140,7 +140,7 @@ static int say(const struct telling *t, struct error *err)
 static int run(const struct invocation *inv, struct error *err)
 {
 	struct telling t = { .inv = inv };
-	int ret = view_load(inv, &t.view, err);
+	int ret = view_load(&inv->settings, &t.view, err);
 
 	if (ret)
 		return -1;

@@ -29,7 +29,7 @@ static bool is_read_beside(const struct invocation *inv, const char *file)
 	struct stat st;
 
 	return stat(file, &st) == 0 && S_ISREG(st.st_mode) && st.st_size >= READ_BESIDE &&
-	       store_exists(inv->state);
+	       store_exists(inv->settings.state);
 }
 
 static int begin(const struct invocation *inv, enum store_mode mode, struct reading *r,
@@ -42,10 +42,10 @@ static int begin(const struct invocation *inv, enum store_mode mode, struct read
 	if (!is_read_beside(inv, r->file)) {
 		read_file(r);
 		*err = r->err;
-		return r->ret ? -1 : change_begin(inv, mode, &r->wanted, c, err);
+		return r->ret ? -1 : change_begin(&inv->settings, mode, &r->wanted, c, err);
 	}
 	beside_begin(&beside, read_file, r);
-	ret = change_begin(inv, mode, &later, c, err);
+	ret = change_begin(&inv->settings, mode, &later, c, err);
 	beside_end(&beside);
 	if (!ret && r->ret)
 		*err = r->err;
@@ -71,7 +71,7 @@ static int run(const struct invocation *inv, struct error *err)
 	ret = begin(inv, mode, &reading, &c, err);
 	if (!ret)
 		ret = change_make(&c, &how, &outcome, err);
-	if (!ret && !inv->quiet)
+	if (!ret && !inv->settings.quiet)
 		outcome_print(&outcome, how.dry_run);
 	model_free(&reading.wanted);
 	return ret;

@@ -81,12 +81,13 @@ static int take_all(const struct view *v, const char *only, struct trial *t, str
 static int run(const struct invocation *inv, struct error *err)
 {
 	_cleanup_view_ struct view v = { 0 };
-	_cleanup_trial_ struct trial t = {
-		.model = &v.model, .machine = &v.machine, .ask_all = true, .patience = inv->patience
-	};
+	_cleanup_trial_ struct trial t = { .model = &v.model,
+					   .machine = &v.machine,
+					   .ask_all = true,
+					   .patience = inv->settings.patience };
 
-	if (view_load(inv, &v, err) || take_all(&v, inv->nargs ? inv->args[0] : NULL, &t, err) ||
-	    trial_make(&t, err))
+	if (view_load(&inv->settings, &v, err) ||
+	    take_all(&v, inv->nargs ? inv->args[0] : NULL, &t, err) || trial_make(&t, err))
 		return -1;
 	if (inv->json && json_print(check_json(&t), err))
 		return -1;

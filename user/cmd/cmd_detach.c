@@ -37,7 +37,7 @@ static int run(const struct invocation *inv, struct error *err)
 
 	if (all == (inv->nargs > 0))
 		return error_usage(err, "give tenants, or --all");
-	if (change_begin(inv, STORE_WRITE, NULL, &c, err))
+	if (change_begin(&inv->settings, STORE_WRITE, NULL, &c, err))
 		return -1;
 	if (all)
 		mark_all(&c.will);

@@ -28,7 +28,7 @@ static void read_state(const struct invocation *inv, struct patient *p)
 	struct error *err = &p->report.state_error;
 
 	if (!err->set &&
-	    store_open(inv->state, STORE_READ, 0, inv->command->name, &store, err) == 0)
+	    store_open(inv->settings.state, STORE_READ, 0, inv->settings.command, &store, err) == 0)
 		store_load(store, &p->model, err);
 }
 
@@ -50,7 +50,8 @@ static void read_maps(const struct invocation *inv, struct patient *p)
 {
 	struct machine_report *r = &p->report;
 
-	if (machine_load(inv->bpffs, &p->model, NULL, &p->dp, &p->machine, &r->maps_error) ||
+	if (machine_load(inv->settings.bpffs, &p->model, NULL, &p->dp, &p->machine,
+			 &r->maps_error) ||
 	    !p->dp)
 		return;
 	r->pinned = true;
@@ -155,9 +156,9 @@ static int run(const struct invocation *inv, struct error *err)
 	const struct scope scope = { inv->args, inv->nargs };
 	size_t problems;
 
-	if (inv->bpffs[0] != '/')
-		return error_usage(err, "--bpffs %s: give an absolute path", inv->bpffs);
-	examine_machine(inv->bpffs, inv->state, &p.report);
+	if (inv->settings.bpffs[0] != '/')
+		return error_usage(err, "--bpffs %s: give an absolute path", inv->settings.bpffs);
+	examine_machine(inv->settings.bpffs, inv->settings.state, &p.report);
 	read_state(inv, &p);
 	read_maps(inv, &p);
 	if (check_names(inv, &p, err))

@@ -18,14 +18,15 @@ static struct tenant *find_tenant(struct model *m, const char *name, struct erro
 /* What a command does to the definitions. */
 typedef int (*edit_fn)(const struct invocation *inv, struct model *m, struct error *err);
 
-static int edit_and_make(struct change *c, edit_fn edit, struct error *err)
+static int edit_and_make(const struct invocation *inv, struct change *c, edit_fn edit,
+			 struct error *err)
 {
-	char *tenant = c->inv->args[0];
+	char *tenant = inv->args[0];
 	struct scope scope = { .tenants = &tenant, .n = 1 };
-	struct change_how how = { .scope = &scope, .no_probe = cmd_value(c->inv, "no-probe") };
+	struct change_how how = { .scope = &scope, .no_probe = cmd_value(inv, "no-probe") };
 	_cleanup_outcome_ struct outcome outcome = { 0 };
 
-	if (edit(c->inv, &c->will, err))
+	if (edit(inv, &c->will, err))
 		return -1;
 	return change_make(c, &how, &outcome, err);
 }
@@ -36,11 +37,11 @@ static int change_one(const struct invocation *inv, const struct window *w, edit
 {
 	int ret;
 
-	if (change_begin_part(inv, w, c, err))
+	if (change_begin_part(&inv->settings, w, c, err))
 		return -1;
-	ret = edit_and_make(c, edit, err);
+	ret = edit_and_make(inv, c, edit, err);
 	if (ret == CHANGE_TOO_NARROW)
-		ret = change_widen(c, err) ? -1 : edit_and_make(c, edit, err);
+		ret = change_widen(c, err) ? -1 : edit_and_make(inv, c, edit, err);
 	return ret;
 }
 
@@ -216,7 +217,7 @@ static int run_list(const struct invocation *inv, struct error *err)
 	_cleanup_model_ struct model m = { 0 };
 	_cleanup_json_ json_t *list = json_array();
 
-	if (store_open(inv->state, STORE_READ, 0, inv->command->name, &store, err) ||
+	if (store_open(inv->settings.state, STORE_READ, 0, inv->settings.command, &store, err) ||
 	    store_load(store, &m, err))
 		return -1;
 	if (inv->nargs && !find_tenant(&m, inv->args[0], err))

@@ -213,7 +213,7 @@ static void know(struct monitor *m, const struct tn_event *e)
 	    clock_ms() - m->loaded < EVENTS_RENEW)
 		return;
 	m->loaded = clock_ms();
-	if (view_load(m->inv, &now, &err))
+	if (view_load(&m->inv->settings, &now, &err))
 		return;
 	view_free(&m->view);
 	m->view = now;
@@ -426,7 +426,8 @@ static int watch_and_tell(struct monitor *m, struct error *err)
 	_cleanup_events_ struct events *e = NULL;
 	int status;
 
-	if (events_open(m->inv->bpffs, m->inv->state, &e, err) || open_pcap(m, err))
+	if (events_open(m->inv->settings.bpffs, m->inv->settings.state, &e, err) ||
+	    open_pcap(m, err))
 		return -1;
 	status = look(m, e, err);
 	if (close_outputs(m, err))
@@ -445,7 +446,7 @@ static int run(const struct invocation *inv, struct error *err)
 
 	sigaction(SIGINT, &end, NULL);
 	sigaction(SIGTERM, &end, NULL);
-	if (view_load(inv, &m.view, err))
+	if (view_load(&inv->settings, &m.view, err))
 		return -1;
 	if (!m.view.dp)
 		error_set(err, "nothing is attached; run `tenantnat apply` first");

@@ -10,9 +10,10 @@ static int run(const struct invocation *inv, struct error *err)
 	_cleanup_change_ struct change c = { 0 };
 	_cleanup_outcome_ struct outcome outcome = { 0 };
 
-	if (change_begin(inv, STORE_WRITE, NULL, &c, err) || change_make(&c, &how, &outcome, err))
+	if (change_begin(&inv->settings, STORE_WRITE, NULL, &c, err) ||
+	    change_make(&c, &how, &outcome, err))
 		return -1;
-	if (!inv->quiet)
+	if (!inv->settings.quiet)
 		outcome_print(&outcome, false);
 	fflush(stdout);
 	vec_each (f, &outcome.failed.list)

@@ -381,7 +381,7 @@ static int run(const struct invocation *inv, struct error *err)
 {
 	_cleanup_view_ struct view v = { 0 };
 
-	if (view_load(inv, &v, err))
+	if (view_load(&inv->settings, &v, err))
 		return -1;
 	if (inv->json)
 		return json_print(view_json(&v), err);

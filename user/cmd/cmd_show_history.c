@@ -93,7 +93,7 @@ static int run(const struct invocation *inv, struct error *err)
 	size_t n;
 
 	if (changes_asked(inv, &n, err) ||
-	    store_open(inv->state, STORE_READ, 0, inv->command->name, &store, err) ||
+	    store_open(inv->settings.state, STORE_READ, 0, inv->settings.command, &store, err) ||
 	    store_history(store, n, &h, err))
 		return -1;
 	if (inv->json) {
@@ -103,7 +103,7 @@ static int run(const struct invocation *inv, struct error *err)
 			    : error_set(err,
 					"a change in %s/state.db is no text; look at the table "
 					"`history` with sqlite3",
-					inv->state);
+					inv->settings.state);
 	}
 	vec_each (c, &h.list)
 		print_change(c);

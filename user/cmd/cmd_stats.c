@@ -35,7 +35,7 @@ static void moment_free(struct moment *m)
 static int moment_read(const struct invocation *inv, struct moment *m, struct error *err)
 {
 	memset(m, 0, sizeof(*m));
-	if (view_load(inv, &m->view, err))
+	if (view_load(&inv->settings, &m->view, err))
 		return -1;
 	m->at = clock_ms();
 	stats_read(&m->view, &m->stats);

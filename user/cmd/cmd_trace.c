@@ -597,11 +597,12 @@ static int trace(struct request *q, struct error *err)
 {
 	_cleanup_events_ struct events *events = NULL;
 
-	q->trace.bpffs = q->inv->bpffs;
+	q->trace.bpffs = q->inv->settings.bpffs;
 	q->trace.machine = &q->view.machine;
 	if (!q->view.dp)
 		return error_set(err, "nothing is attached; run `tenantnat apply` first");
-	if (understand(q, err) || events_open(q->inv->bpffs, q->inv->state, &events, err))
+	if (understand(q, err) ||
+	    events_open(q->inv->settings.bpffs, q->inv->settings.state, &events, err))
 		return -1;
 	q->trace.events = events;
 	return trace_send(&q->trace, err) ? -1 : tell(q, err);
@@ -612,7 +613,7 @@ static int run(const struct invocation *inv, struct error *err)
 	struct request q = { .inv = inv };
 	int status;
 
-	if (view_load(inv, &q.view, err))
+	if (view_load(&inv->settings, &q.view, err))
 		return -1;
 	status = trace(&q, err);
 	trace_free(&q.trace);

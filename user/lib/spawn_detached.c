@@ -34,17 +34,17 @@ static int spawn(char *const *argv)
 	return ret;
 }
 
-int later(const struct invocation *inv, const char *command, char *const *args, size_t n,
-	  struct error *err)
+int spawn_detached(const struct settings *settings, const char *command, char *const *args,
+		   size_t n, struct error *err)
 {
 	VEC(char *) argv = { 0 };
 	int ret;
 
 	*vec_push(&argv) = "tenantnat";
 	*vec_push(&argv) = "--state";
-	*vec_push(&argv) = (char *)inv->state;
+	*vec_push(&argv) = (char *)settings->state;
 	*vec_push(&argv) = "--bpffs";
-	*vec_push(&argv) = (char *)inv->bpffs;
+	*vec_push(&argv) = (char *)settings->bpffs;
 	*vec_push(&argv) = (char *)command;
 	for (size_t i = 0; i < n; i++)
 		*vec_push(&argv) = args[i];

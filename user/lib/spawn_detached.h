@@ -5,14 +5,15 @@
 
 #include <stddef.h>
 
-#include "cmd/cmd.h"
+#include "lib/error.h"
+#include "lib/settings.h"
 
 /*
  * Have another process of this executable run `command` with `n` arguments, for the state and the
- * bpffs of `inv`. It is in a session of its own, has none of our descriptors, reads nothing and
- * says nothing; nobody waits for it.
+ * bpffs of `settings`. It is in a session of its own, has none of our descriptors, reads nothing
+ * and says nothing; nobody waits for it.
  */
-int later(const struct invocation *inv, const char *command, char *const *args, size_t n,
-	  struct error *err);
+int spawn_detached(const struct settings *settings, const char *command, char *const *args,
+		   size_t n, struct error *err);
 
 #endif
