@@ -477,34 +477,34 @@ static bool joins_elsewhere(const struct router_row *want, const struct router_r
 
 /* Routers that join, or get other addresses or routes; and addresses that come to others. */
 static void choose(const struct plan *p, const struct machine *want, const struct machine *have,
-		   const struct failures *failed, struct trial *t)
+		   const struct failures *failed, struct batch *t)
 {
 	const struct router_row *r;
 
 	vec_each (row, &p->attach) {
 		if (!is_passed_over(failed, (*row)->tenant))
-			trial_add(t, *row, false);
+			batch_add(t, *row, false);
 	}
 	vec_each (row, &p->renew) {
 		if (joins_elsewhere(*row, machine_router(have, (*row)->id)) &&
 		    !is_passed_over(failed, (*row)->tenant))
-			trial_add(t, *row, false);
+			batch_add(t, *row, false);
 	}
 	vec_each (row, &p->addr_put) {
 		if ((r = router_at(want, &(*row)->at)))
-			trial_add(t, r, false);
+			batch_add(t, r, false);
 	}
 	vec_each (row, &p->route_put) {
 		if ((r = router_at(want, &(*row)->at)))
-			trial_add(t, r, false);
+			batch_add(t, r, false);
 	}
 	vec_each (row, &p->shared_put) {
 		if ((r = machine_router(want, (*row)->router)))
-			trial_add_address(t, r, &(*row)->shared);
+			batch_add_address(t, r, &(*row)->shared);
 	}
 }
 
-static void finding_error(const struct trial_router *one, const struct finding *f,
+static void finding_error(const struct batch_router *one, const struct finding *f,
 			  struct error *err)
 {
 	error_set(err, "tenant %s: the probe `%s` of %s failed: %s%s%s", one->row->tenant,
@@ -512,7 +512,7 @@ static void finding_error(const struct trial_router *one, const struct finding *
 		  f->remedy ? f->remedy : "");
 }
 
-static void say_skipped(const struct trial_router *one, const struct finding *f)
+static void say_skipped(const struct batch_router *one, const struct finding *f)
 {
 	log_line(f->unasked ? LOG_WARNING : LOG_DEBUG,
 		 "tenant %s: the probe `%s` of %s was skipped: %s", one->row->tenant,
@@ -520,7 +520,7 @@ static void say_skipped(const struct trial_router *one, const struct finding *f)
 }
 
 /* The first failure is the error, the others are said before it. */
-static int verdict(const struct trial *t, struct error *err)
+static int verdict(const struct batch *t, struct error *err)
 {
 	vec_each (one, &t->list) {
 		vec_each (f, &one->found.list) {
@@ -542,7 +542,7 @@ static int verdict(const struct trial *t, struct error *err)
 static int probe(const struct change *c, const struct plan *p, const struct machine *want,
 		 const struct change_how *how, const struct failures *failed, struct error *err)
 {
-	_cleanup_trial_ struct trial t = { .model = &c->will,
+	_cleanup_batch_ struct batch t = { .model = &c->will,
 					   .machine = want,
 					   .patience = c->settings->patience };
 
@@ -553,7 +553,7 @@ static int probe(const struct change *c, const struct plan *p, const struct mach
 		log_warning("the probes were left out, as asked for");
 	if (how->no_probe || !t.list.n)
 		return 0;
-	return trial_make(&t, err) ? -1 : verdict(&t, err);
+	return batch_make(&t, err) ? -1 : verdict(&t, err);
 }
 
 /* ------------------------------------------------------------ confirming */

@@ -7,7 +7,7 @@
 
 /* ------------------------------------------------------------ saying it */
 
-static json_t *check_json(const struct trial *t)
+static json_t *check_json(const struct batch *t)
 {
 	json_t *list = json_array();
 
@@ -23,7 +23,7 @@ static json_t *check_json(const struct trial *t)
 	return list;
 }
 
-static void print_check(const struct trial *t)
+static void print_check(const struct batch *t)
 {
 	_cleanup_table_ struct table table = { .columns = 5 };
 
@@ -45,7 +45,7 @@ static void print_check(const struct trial *t)
 	table_print(&table);
 }
 
-static int verdict(const struct trial *t, struct error *err)
+static int verdict(const struct batch *t, struct error *err)
 {
 	size_t failed = 0, all = 0;
 
@@ -62,13 +62,13 @@ static int verdict(const struct trial *t, struct error *err)
 
 /* ------------------------------------------------------------ the command */
 
-static int take_all(const struct view *v, const char *only, struct trial *t, struct error *err)
+static int take_all(const struct view *v, const char *only, struct batch *t, struct error *err)
 {
 	if (only && !model_tenant((struct model *)&v->model, only))
 		return error_usage(err, "there is no tenant %s; `tenantnat show` lists them", only);
 	vec_each (row, &v->machine.routers) {
 		if (!only || strcmp(row->tenant, only) == 0)
-			trial_add(t, row, true);
+			batch_add(t, row, true);
 	}
 	if (only && !t->list.n)
 		return error_usage(err,
@@ -81,13 +81,13 @@ static int take_all(const struct view *v, const char *only, struct trial *t, str
 static int run(const struct invocation *inv, struct error *err)
 {
 	_cleanup_view_ struct view v = { 0 };
-	_cleanup_trial_ struct trial t = { .model = &v.model,
+	_cleanup_batch_ struct batch t = { .model = &v.model,
 					   .machine = &v.machine,
 					   .ask_all = true,
 					   .patience = inv->settings.patience };
 
 	if (view_load(&inv->settings, &v, err) ||
-	    take_all(&v, inv->nargs ? inv->args[0] : NULL, &t, err) || trial_make(&t, err))
+	    take_all(&v, inv->nargs ? inv->args[0] : NULL, &t, err) || batch_make(&t, err))
 		return -1;
 	if (inv->json && json_print(check_json(&t), err))
 		return -1;

@@ -7,7 +7,7 @@
 /* So many routers have their questions under way at once. */
 #define AT_ONCE 32
 
-void trial_free(struct trial *t)
+void batch_free(struct batch *t)
 {
 	vec_each (one, &t->list) {
 		probe_cancel(one->run);
@@ -33,16 +33,16 @@ static bool always(const struct router_row *r)
 	return true;
 }
 
-static struct trial_router *add(struct trial *t, const struct router_row *row)
+static struct batch_router *add(struct batch *t, const struct router_row *row)
 {
-	struct trial_router *one = vec_push(&t->list);
+	struct batch_router *one = vec_push(&t->list);
 
 	one->row = row;
 	one->in.patience = t->patience;
 	return one;
 }
 
-static struct trial_router *find(struct trial *t, uint32_t router)
+static struct batch_router *find(struct batch *t, uint32_t router)
 {
 	/* addresses of one router mostly follow each other */
 	if (t->last < t->list.n && t->list.v[t->last].row->id == router)
@@ -54,15 +54,15 @@ static struct trial_router *find(struct trial *t, uint32_t router)
 	return NULL;
 }
 
-void trial_add(struct trial *t, const struct router_row *row, bool vms)
+void batch_add(struct batch *t, const struct router_row *row, bool vms)
 {
 	if (!find(t, row->id))
 		add(t, row)->vms = vms;
 }
 
-void trial_add_address(struct trial *t, const struct router_row *row, const struct tn_addr *shared)
+void batch_add_address(struct batch *t, const struct router_row *row, const struct tn_addr *shared)
 {
-	struct trial_router *one = find(t, row->id);
+	struct batch_router *one = find(t, row->id);
 
 	/* else all of its addresses are looked for anyway */
 	if (!one)
@@ -73,7 +73,7 @@ void trial_add_address(struct trial *t, const struct router_row *row, const stru
 
 /* ------------------------------------------------------------ probing */
 
-static int enter(struct trial_router *one, struct netns *ns)
+static int enter(struct batch_router *one, struct netns *ns)
 {
 	const struct router_row *r = one->row;
 	struct finding *f;
@@ -87,7 +87,7 @@ static int enter(struct trial_router *one, struct netns *ns)
 	return -1;
 }
 
-static void begin(struct trial_router *one, struct error *err)
+static void begin(struct batch_router *one, struct error *err)
 {
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
 	struct error gone = { 0 };
@@ -108,7 +108,7 @@ static void begin(struct trial_router *one, struct error *err)
 }
 
 /* A peer that has gone is as silent as one that never was. */
-static void solicit(struct trial_router *one, struct error *err)
+static void solicit(struct batch_router *one, struct error *err)
 {
 	const struct router_row *asker = one->in.asker;
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
@@ -120,13 +120,13 @@ static void solicit(struct trial_router *one, struct error *err)
 		error_prefix(err, "tenant %s", asker->tenant);
 }
 
-static void again(struct trial_router *one, struct error *err)
+static void again(struct batch_router *one, struct error *err)
 {
 	if (one->run && probe_again(one->run, err))
 		error_prefix(err, "tenant %s", one->row->tenant);
 }
 
-static void finish(struct trial_router *one, struct error *err)
+static void finish(struct batch_router *one, struct error *err)
 {
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
 	struct probe_run *run = one->run;
@@ -143,13 +143,13 @@ static size_t smaller(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-static void share_duplicates(struct trial *t)
+static void share_duplicates(struct batch *t)
 {
-	size_t room = TRIAL_DUPLICATES_MAX;
+	size_t room = BATCH_DUPLICATES_MAX;
 
 	vec_each (one, &t->list) {
 		one->in.duplicates_max =
-			smaller(one->in.own.n + one->in.mapped.n, TRIAL_ROUTER_DUPLICATES_MIN);
+			smaller(one->in.own.n + one->in.mapped.n, BATCH_ROUTER_DUPLICATES_MIN);
 		room -= smaller(room, one->in.duplicates_max);
 	}
 	vec_each (one, &t->list) {
@@ -160,7 +160,7 @@ static void share_duplicates(struct trial *t)
 	}
 }
 
-int trial_make(struct trial *t, struct error *err)
+int batch_make(struct batch *t, struct error *err)
 {
 	vec_each (one, &t->list) {
 		if (!one->in.brief)

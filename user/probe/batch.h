@@ -11,7 +11,7 @@
 #include "probe/probe.h"
 
 /* One router, its probes under way, and what they found. */
-struct trial_router {
+struct batch_router {
 	const struct router_row *row; /* borrowed */
 	bool vms;		      /* whether its VMs answer is probed too */
 	struct probe_input in;
@@ -20,31 +20,31 @@ struct trial_router {
 };
 
 /*
- * Addresses that one trial looks for duplicates of, two times: at PACKET_RATE that takes two
+ * Addresses that one batch looks for duplicates of, two times: at PACKET_RATE that takes two
  * seconds. They are the routers' in their order, but each has some looked for, however many it is
  * one of.
  */
-#define TRIAL_DUPLICATES_MAX	    10000
-#define TRIAL_ROUTER_DUPLICATES_MIN 1024
+#define BATCH_DUPLICATES_MAX	    10000
+#define BATCH_ROUTER_DUPLICATES_MIN 1024
 
-struct trial {
+struct batch {
 	const struct model *model;     /* borrowed, like everything that it and the machine hold */
 	const struct machine *machine; /* the same: the routers, and who has which address */
 	unsigned int patience;	       /* every wait this many times as long; 0 is 1 */
 	bool ask_all;		       /* also routers whose interface is down */
-	VEC(struct trial_router) list;
+	VEC(struct batch_router) list;
 	size_t last; /* of the list: found last */
 };
 
-void trial_free(struct trial *t);
-#define _cleanup_trial_ _cleanup_(trial_free)
+void batch_free(struct batch *t);
+#define _cleanup_batch_ _cleanup_(batch_free)
 
 /* All probes of a router, with `vms` also whether its VMs answer; once, before its addresses. */
-void trial_add(struct trial *t, const struct router_row *row, bool vms);
+void batch_add(struct batch *t, const struct router_row *row, bool vms);
 /* Nothing but whether somebody has an address that comes to a router which is joined already. */
-void trial_add_address(struct trial *t, const struct router_row *row, const struct tn_addr *shared);
+void batch_add_address(struct batch *t, const struct router_row *row, const struct tn_addr *shared);
 
 /* -1 when probes could not be made; what they found is in the list. */
-int trial_make(struct trial *t, struct error *err);
+int batch_make(struct batch *t, struct error *err);
 
 #endif
