@@ -60,7 +60,7 @@ static void load_one(void *arg)
 
 static int attach_one(struct attaching *a, struct error *err)
 {
-	_cleanup_strays_ struct strays strays = strays_begin();
+	_cleanup_fd_guard_ struct fd_guard guard = fd_guard_begin();
 	_cleanup_instance_ struct instance *in = a->in;
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
 	int ret;

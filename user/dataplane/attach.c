@@ -352,7 +352,7 @@ static void xdp_detach(struct xdp_multiprog *mp, struct xdp_program *prog, uint3
 /* Whatever is of ours there: what an interrupted run left, or one before bpffs was emptied. */
 static void xdp_clear(uint32_t ifindex)
 {
-	_cleanup_strays_ struct strays strays = strays_begin();
+	_cleanup_fd_guard_ struct fd_guard guard = fd_guard_begin();
 	_cleanup_multiprog_ struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex(ifindex);
 
 	xdp_detach(mp, xdp_find(mp), ifindex);
@@ -361,7 +361,7 @@ static void xdp_clear(uint32_t ifindex)
 /* The program that this router's row is about, not its successor's on the interface. */
 static void xdp_remove(const struct router_row *r)
 {
-	_cleanup_strays_ struct strays strays = strays_begin();
+	_cleanup_fd_guard_ struct fd_guard guard = fd_guard_begin();
 	_cleanup_multiprog_ struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex(r->ifindex);
 	struct xdp_program *ours = xdp_find(mp);
 
@@ -616,7 +616,7 @@ static void found(struct attachments *out, uint32_t ifindex, bool egress, enum v
 
 static void inspect_xdp(struct dataplane *dp, const struct router_row *r, struct attachments *out)
 {
-	_cleanup_strays_ struct strays strays = strays_begin();
+	_cleanup_fd_guard_ struct fd_guard guard = fd_guard_begin();
 	_cleanup_close_ int pinned = program_open(dp, r, XDP_PIN);
 	_cleanup_multiprog_ struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex(r->ifindex);
 	struct xdp_program *ours = xdp_find(mp);
@@ -726,7 +726,7 @@ static void others_clsact(uint32_t ifindex, bool egress, bool behind, struct oth
 
 static void others_xdp(uint32_t ifindex, struct others *out)
 {
-	_cleanup_strays_ struct strays strays = strays_begin();
+	_cleanup_fd_guard_ struct fd_guard guard = fd_guard_begin();
 	_cleanup_multiprog_ struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex(ifindex);
 	struct xdp_program *prog = NULL;
 	bool behind = false;

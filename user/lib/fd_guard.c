@@ -12,9 +12,9 @@ static uint64_t open_from(int first)
 	return open;
 }
 
-struct strays strays_begin(void)
+struct fd_guard fd_guard_begin(void)
 {
-	struct strays s = { .first = open("/", O_PATH | O_CLOEXEC) };
+	struct fd_guard s = { .first = open("/", O_PATH | O_CLOEXEC) };
 
 	if (s.first < 0)
 		return s;
@@ -23,7 +23,7 @@ struct strays strays_begin(void)
 	return s;
 }
 
-void strays_close(const struct strays *s)
+void fd_guard_end(const struct fd_guard *s)
 {
 	uint64_t now = s->first < 0 ? 0 : open_from(s->first) & ~s->before;
 

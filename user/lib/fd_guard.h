@@ -4,7 +4,7 @@
  * keeps one of every program that it looks at (xdp-tools issue 343, mended later), and with
  * it the program. For one thread:
  *
- *	_cleanup_strays_ struct strays strays = strays_begin();
+ *	_cleanup_fd_guard_ struct fd_guard guard = fd_guard_begin();
  *
  * comes first in a scope, so that it ends last, and closes what was opened since and is still
  * open. Nothing that is to stay may be opened in that scope.
@@ -16,13 +16,13 @@
 
 #include "lib/util.h"
 
-struct strays {
+struct fd_guard {
 	int first;	 /* the lowest descriptor that was free; -1: not known */
 	uint64_t before; /* which of the 64 from there on were not */
 };
 
-struct strays strays_begin(void);
-void strays_close(const struct strays *s);
-#define _cleanup_strays_ _cleanup_(strays_close)
+struct fd_guard fd_guard_begin(void);
+void fd_guard_end(const struct fd_guard *s);
+#define _cleanup_fd_guard_ _cleanup_(fd_guard_end)
 
 #endif
