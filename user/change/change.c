@@ -992,18 +992,18 @@ static int save_and_carry_out(struct change *c, const struct change_how *how,
 {
 	struct failures *failed = how->partial ? &out->failed : NULL;
 	struct saving saving = { .change = c };
-	struct beside beside = { 0 };
+	struct background beside = { 0 };
 	bool begun;
 	int ret = 0;
 
 	if (out->text.added + out->text.changed + out->text.removed < SAVE_BESIDE)
 		save(&saving);
 	else
-		beside_begin(&beside, save, &saving);
+		background_begin(&beside, save, &saving);
 	begun = beside.started || !saving.ret;
 	if (begun)
 		ret = carry_out(c, how, plan, want, failed, created, err);
-	beside_end(&beside);
+	background_end(&beside);
 	if (!ret && saving.ret)
 		*err = saving.err;
 	if (!ret && !saving.ret)

@@ -45,7 +45,7 @@ struct attaching {
 	const struct router_row *have; /* NULL: it is not attached yet */
 	struct router_row row;
 	struct instance *in;
-	struct beside beside;
+	struct background beside;
 	struct error err; /* of loading */
 };
 
@@ -227,12 +227,12 @@ static int attach_some(struct attaching *list, size_t n, bool beside, struct fai
 
 	for (size_t i = 0; i < n; i++) {
 		if (beside)
-			beside_begin(&list[i].beside, load_one, &list[i]);
+			background_begin(&list[i].beside, load_one, &list[i]);
 		else
 			load_one(&list[i]);
 	}
 	for (size_t i = 0; i < n; i++)
-		beside_end(&list[i].beside);
+		background_end(&list[i].beside);
 	for (size_t i = 0; i < n; i++) {
 		if (!ret && attach_one(&list[i], err))
 			ret = pass_over(failed, list[i].row.tenant, err);

@@ -36,7 +36,7 @@ static int begin(const struct invocation *inv, enum store_mode mode, struct read
 		 struct change *c, struct error *err)
 {
 	struct model later = { 0 };
-	struct beside beside;
+	struct background beside;
 	int ret;
 
 	if (!is_read_beside(inv, r->file)) {
@@ -44,9 +44,9 @@ static int begin(const struct invocation *inv, enum store_mode mode, struct read
 		*err = r->err;
 		return r->ret ? -1 : change_begin(&inv->settings, mode, &r->wanted, c, err);
 	}
-	beside_begin(&beside, read_file, r);
+	background_begin(&beside, read_file, r);
 	ret = change_begin(&inv->settings, mode, &later, c, err);
-	beside_end(&beside);
+	background_end(&beside);
 	if (!ret && r->ret)
 		*err = r->err;
 	if (ret || r->ret)

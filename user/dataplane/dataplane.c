@@ -769,17 +769,17 @@ int dataplane_read(struct dataplane *dp, struct machine *out, struct error *err)
 {
 	struct fixed_reading fixed = { .dp = dp };
 	bool large = dp->config.capacity > CAPACITY_MIN;
-	struct beside beside;
+	struct background beside;
 	int ret;
 
 	memset(out, 0, sizeof(*out));
 	if (large)
-		beside_begin(&beside, read_fixed, &fixed);
+		background_begin(&beside, read_fixed, &fixed);
 	else
 		read_fixed(&fixed);
 	ret = read_shared(dp, out, err);
 	if (large)
-		beside_end(&beside);
+		background_end(&beside);
 	if (!ret && fixed.ret)
 		*err = fixed.err;
 	memcpy(&out->fixed, &fixed.rows.fixed, sizeof(out->fixed));

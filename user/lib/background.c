@@ -17,7 +17,7 @@ static void *run(void *p)
 	return NULL;
 }
 
-void beside_begin(struct beside *b, void (*fn)(void *arg), void *arg)
+void background_begin(struct background *b, void (*fn)(void *arg), void *arg)
 {
 	struct call *call = xrealloc(NULL, 1, sizeof(*call));
 
@@ -27,7 +27,7 @@ void beside_begin(struct beside *b, void (*fn)(void *arg), void *arg)
 		run(call);
 }
 
-void beside_end(struct beside *b)
+void background_end(struct background *b)
 {
 	if (b->started)
 		pthread_join(b->thread, NULL);

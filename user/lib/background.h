@@ -6,18 +6,18 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-struct beside {
+struct background {
 	pthread_t thread;
 	bool started;
 };
 
 /*
  * Run `fn` with `arg` in a thread of its own, or at once where there can be none. Both have to be
- * left alone until beside_end(), which every beside_begin() needs. The thread keeps the namespaces
- * that its maker had at the beginning.
+ * left alone until background_end(), which every background_begin() needs. The thread keeps the
+ * namespaces that its maker had at the beginning.
  */
-void beside_begin(struct beside *b, void (*fn)(void *arg), void *arg);
+void background_begin(struct background *b, void (*fn)(void *arg), void *arg);
 /* Wait until it is done. */
-void beside_end(struct beside *b);
+void background_end(struct background *b);
 
 #endif

@@ -387,11 +387,11 @@ static void set(void *arg)
 
 Test(beside, is_done_at_the_end_and_in_a_thread)
 {
-	struct beside b;
+	struct background b;
 	pid_t by = 0;
 
-	beside_begin(&b, set, &by);
-	beside_end(&b);
+	background_begin(&b, set, &by);
+	background_end(&b);
 	cr_expect_neq(by, 0);
 	cr_expect_neq(by, gettid());
 }
@@ -400,15 +400,15 @@ Test(beside, is_done_at_the_end_and_in_a_thread)
 Test(beside, at_once_where_there_can_be_no_thread)
 {
 	struct rlimit none = { 0, 0 };
-	struct beside b;
+	struct background b;
 	pid_t by = 0;
 
 	/* its stack has no room */
 	cr_assert_eq(setrlimit(RLIMIT_AS, &none), 0);
-	beside_begin(&b, set, &by);
+	background_begin(&b, set, &by);
 	cr_expect_eq(by, gettid());
 	cr_expect_not(b.started);
-	beside_end(&b);
+	background_end(&b);
 }
 #endif
 
