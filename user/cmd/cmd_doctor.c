@@ -70,14 +70,14 @@ static const struct router_row *row_of(const struct patient *p, const struct ten
 	return NULL;
 }
 
-static void examine(struct patient *p, const struct tenant *t)
+static void collect(struct patient *p, const struct tenant *t)
 {
 	_cleanup_router_report_ struct router_report report = { 0 };
 
 	if (!t->router || t->router->detached)
 		return;
 	p->findings.tenant = t->name;
-	examine_router(&p->model, t, row_of(p, t), &report);
+	collect_router(&p->model, t, row_of(p, t), &report);
 	doctor_router(&report, &p->findings);
 	p->findings.tenant = NULL;
 }
@@ -158,7 +158,7 @@ static int run(const struct invocation *inv, struct error *err)
 
 	if (inv->settings.bpffs[0] != '/')
 		return error_usage(err, "--bpffs %s: give an absolute path", inv->settings.bpffs);
-	examine_machine(inv->settings.bpffs, inv->settings.state, &p.report);
+	collect_machine(inv->settings.bpffs, inv->settings.state, &p.report);
 	read_state(inv, &p);
 	read_maps(inv, &p);
 	if (check_names(inv, &p, err))
@@ -166,7 +166,7 @@ static int run(const struct invocation *inv, struct error *err)
 	doctor_machine(&p.report, &p.findings);
 	vec_each (t, &p.model.tenants) {
 		if (scope_has(inv->nargs ? &scope : NULL, t->name))
-			examine(&p, t);
+			collect(&p, t);
 	}
 	if (inv->json ? json_print(findings_json(&p.findings), err) : 0)
 		return -1;

@@ -55,7 +55,7 @@ static const char *leftovers(const char *const *dirs, size_t n)
 	return out;
 }
 
-void examine_machine(const char *bpffs, const char *state, struct machine_report *out)
+void collect_machine(const char *bpffs, const char *state, struct machine_report *out)
 {
 	const char *dirs[] = { bpffs, state };
 	static char release[HOST_RELEASE];
@@ -377,7 +377,7 @@ static bool sees_tags(const struct router_row *row, uint32_t shared)
 	return device.known && host_lets_programs_read();
 }
 
-void examine_router(const struct model *m, const struct tenant *t, const struct router_row *row,
+void collect_router(const struct model *m, const struct tenant *t, const struct router_row *row,
 		    struct router_report *out)
 {
 	_cleanup_ifaces_ struct ifaces ifaces = { 0 };

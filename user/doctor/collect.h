@@ -10,13 +10,13 @@
 #include "doctor/doctor.h"
 
 /* The kernel, its file systems and the privileges of this process. The rest is the caller's. */
-void examine_machine(const char *bpffs, const char *state, struct machine_report *out);
+void collect_machine(const char *bpffs, const char *state, struct machine_report *out);
 
 /*
  * The router of a tenant. `row`: what the maps say of it, NULL when nothing. The report is the
  * caller's to free, and borrows model and tenant.
  */
-void examine_router(const struct model *m, const struct tenant *t, const struct router_row *row,
+void collect_router(const struct model *m, const struct tenant *t, const struct router_row *row,
 		    struct router_report *out);
 
 #endif
