@@ -90,7 +90,7 @@ static json_t *unreachable_json(const struct view *v, const struct router_row *r
 	return list;
 }
 
-static json_t *offloads_json(const struct identity *one)
+static json_t *offloads_json(const struct iface_info *one)
 {
 	json_t *list;
 
@@ -128,11 +128,11 @@ static json_t *other_json(const struct iface_other *o)
 
 static json_t *interfaces_json(const struct router_row *row)
 {
-	_cleanup_identities_ struct identities found = { 0 };
+	_cleanup_iface_infos_ struct iface_infos found = { 0 };
 	json_t *list = json_array();
 
 	if (row)
-		identify(row, &found);
+		iface_infos_read(row, &found);
 	vec_each (i, &found.list)
 		json_array_append_new(
 			list,
@@ -142,7 +142,7 @@ static json_t *interfaces_json(const struct router_row *row)
 				  json_text(i->raw ? NULL : MAC(i->mac)), "mtu", (json_int_t)i->mtu,
 				  "xdp", xdp_json(&i->xdp), "offloads", offloads_json(i), "peer",
 				  other_json(&i->other[IFACE_PEER]), "bridge",
-				  other_json(identity_bridge(i))));
+				  other_json(iface_info_bridge(i))));
 	return list;
 }
 
@@ -274,9 +274,9 @@ static void print_other(const char *interface, const char *what, const struct if
 
 static void print_interfaces(const struct router_row *row)
 {
-	_cleanup_identities_ struct identities found = { 0 };
+	_cleanup_iface_infos_ struct iface_infos found = { 0 };
 
-	identify(row, &found);
+	iface_infos_read(row, &found);
 	vec_each (i, &found.list) {
 		_cleanup_json_ json_t *xdp = xdp_json(&i->xdp);
 		_cleanup_json_ json_t *offloads = offloads_json(i);
@@ -287,7 +287,7 @@ static void print_interfaces(const struct router_row *row)
 		print_names(i->name, "xdp", xdp);
 		print_names(i->name, "offload", offloads);
 		print_other(i->name, "peer", &i->other[IFACE_PEER]);
-		print_other(i->name, "bridge", identity_bridge(i));
+		print_other(i->name, "bridge", iface_info_bridge(i));
 	}
 }
 

@@ -4,7 +4,7 @@
 #include "host/netlink.h"
 #include "host/netns.h"
 
-void identities_free(struct identities *i)
+void iface_infos_free(struct iface_infos *i)
 {
 	vec_free(&i->list);
 }
@@ -18,7 +18,7 @@ static bool is_inside(const struct router_row *row, uint32_t index)
 	return false;
 }
 
-static void look_at(const struct ifaces *ifaces, const struct iface *i, struct identity *out)
+static void look_at(const struct ifaces *ifaces, const struct iface *i, struct iface_info *out)
 {
 	struct error ignored = { 0 };
 
@@ -32,7 +32,7 @@ static void look_at(const struct ifaces *ifaces, const struct iface *i, struct i
 	netlink_others(ifaces, i, out->other);
 }
 
-void identify(const struct router_row *row, struct identities *out)
+void iface_infos_read(const struct router_row *row, struct iface_infos *out)
 {
 	_cleanup_ifaces_ struct ifaces ifaces = { 0 };
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
@@ -44,7 +44,7 @@ void identify(const struct router_row *row, struct identities *out)
 		return;
 	vec_each (i, &ifaces.list) {
 		bool shared = i->index == row->ifindex;
-		struct identity *one;
+		struct iface_info *one;
 
 		if (!shared && !is_inside(row, i->index))
 			continue;
@@ -59,7 +59,7 @@ static bool is_bridge(const struct iface_other *o)
 	return strcmp(o->kind, "bridge") == 0 || strcmp(o->kind, "openvswitch") == 0;
 }
 
-const struct iface_other *identity_bridge(const struct identity *i)
+const struct iface_other *iface_info_bridge(const struct iface_info *i)
 {
 	static const enum iface_relation masters[] = { IFACE_MASTER, IFACE_PEER_MASTER };
 

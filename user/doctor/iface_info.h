@@ -8,7 +8,7 @@
 #include "model/iface.h"
 #include "model/machine.h"
 
-struct identity {
+struct iface_info {
 	char name[IF_NAMESIZE];
 	bool shared; /* else it is an inside interface */
 	bool raw;    /* it has no MAC address: see iface_is_raw() */
@@ -21,19 +21,19 @@ struct identity {
 	struct iface_other other[IFACE_RELATIONS];
 };
 
-struct identities {
-	VEC(struct identity) list;
+struct iface_infos {
+	VEC(struct iface_info) list;
 };
 
 /*
  * The shared interface and the inside ones of a router that is attached; empty when its namespace
  * cannot be entered. The caller's to free.
  */
-void identify(const struct router_row *row, struct identities *out);
-void identities_free(struct identities *i);
-#define _cleanup_identities_ _cleanup_(identities_free)
+void iface_infos_read(const struct router_row *row, struct iface_infos *out);
+void iface_infos_free(struct iface_infos *i);
+#define _cleanup_iface_infos_ _cleanup_(iface_infos_free)
 
 /* The bridge or switch that it is a port of, or its peer; NULL: none is seen. */
-const struct iface_other *identity_bridge(const struct identity *i);
+const struct iface_other *iface_info_bridge(const struct iface_info *i);
 
 #endif
