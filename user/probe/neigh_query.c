@@ -13,24 +13,25 @@
 /* So many are sent before what has come meanwhile is read: the queue holds a few thousand. */
 #define SEND_BATCH 1024
 
-int asks_open(struct asks *a, uint32_t ifindex, const uint8_t mac[6], struct error *err)
+int neigh_queries_open(struct neigh_queries *a, uint32_t ifindex, const uint8_t mac[6],
+		       struct error *err)
 {
-	*a = ASKS_NONE;
+	*a = NEIGH_QUERIES_NONE;
 	memcpy(a->mac, mac, sizeof(a->mac));
 	a->fd = packet_neighbours(ifindex, err);
 	return a->fd < 0 ? -1 : 0;
 }
 
-void asks_free(struct asks *a)
+void neigh_queries_free(struct neigh_queries *a)
 {
 	close_cleanup(&a->fd);
 	vec_free(&a->list);
-	*a = ASKS_NONE;
+	*a = NEIGH_QUERIES_NONE;
 }
 
 struct unanswered {
 	const uint8_t *mac;
-	VEC(const struct ask *) list;
+	VEC(const struct neigh_query *) list;
 	size_t from; /* the first of this batch */
 };
 
@@ -38,17 +39,17 @@ static size_t make(const void *from, size_t i, uint8_t out[FRAME_ROOM])
 {
 	const struct unanswered *of = from;
 
-	const struct ask *ask = of->list.v[of->from + i];
+	const struct neigh_query *query = of->list.v[of->from + i];
 
-	return frame_ask(out, &ask->target, &ask->sender, of->mac);
+	return frame_ask(out, &query->target, &query->sender, of->mac);
 }
 
-static void take(struct asks *a, const struct claim *claim)
+static void take(struct neigh_queries *a, const struct claim *claim)
 {
 	if (memcmp(claim->mac, a->mac, sizeof(a->mac)) == 0)
 		return;
-	vec_each (ask, &a->list) {
-		struct ask *one = &a->list.v[ask - a->list.v];
+	vec_each (query, &a->list) {
+		struct neigh_query *one = &a->list.v[query - a->list.v];
 
 		if (addr_cmp(&one->target, &claim->addr) != 0 ||
 		    (claim->tentative && !addr_is_unset(&one->sender)))
@@ -58,17 +59,17 @@ static void take(struct asks *a, const struct claim *claim)
 	}
 }
 
-static bool all_answered(const struct asks *a)
+static bool all_answered(const struct neigh_queries *a)
 {
-	vec_each (ask, &a->list) {
-		if (!ask->answered)
+	vec_each (query, &a->list) {
+		if (!query->answered)
 			return false;
 	}
 	return true;
 }
 
 /* 1: look again; 0: nothing came. That it could not be waited is no answer, neither way. */
-static int wait_for(const struct asks *a, int ms, struct error *err)
+static int wait_for(const struct neigh_queries *a, int ms, struct error *err)
 {
 	int ret = poll(&(struct pollfd){ .fd = a->fd, .events = POLLIN }, 1, ms);
 
@@ -80,7 +81,7 @@ static int wait_for(const struct asks *a, int ms, struct error *err)
 }
 
 /* What waits at the end is read still, but not what goes on coming. */
-int asks_collect(struct asks *a, unsigned int ms, struct error *err)
+int neigh_queries_collect(struct neigh_queries *a, unsigned int ms, struct error *err)
 {
 	uint64_t end = clock_ms() + ms;
 	uint8_t frame[256];
@@ -100,20 +101,20 @@ int asks_collect(struct asks *a, unsigned int ms, struct error *err)
 	return 0;
 }
 
-int asks_send(struct asks *a, struct error *err)
+int neigh_queries_send(struct neigh_queries *a, struct error *err)
 {
 	struct unanswered of = { .mac = a->mac };
 	int ret = 0;
 
-	vec_each (ask, &a->list) {
-		if (!ask->answered)
-			*vec_push(&of.list) = ask;
+	vec_each (query, &a->list) {
+		if (!query->answered)
+			*vec_push(&of.list) = query;
 	}
 	for (; of.from < of.list.n && !ret; of.from += SEND_BATCH) {
 		size_t left = of.list.n - of.from;
 
 		if (of.from)
-			ret = asks_collect(a, 1000 * PACKET_BATCH / PACKET_RATE, err);
+			ret = neigh_queries_collect(a, 1000 * PACKET_BATCH / PACKET_RATE, err);
 		if (!ret)
 			ret = packet_send(a->fd, make, &of, left < SEND_BATCH ? left : SEND_BATCH,
 					  err);

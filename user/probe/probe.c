@@ -95,8 +95,8 @@ void probe_cancel(struct probe_run *run)
 {
 	if (!run)
 		return;
-	asks_free(&run->asks);
-	asks_free(&run->solicits);
+	neigh_queries_free(&run->queries);
+	neigh_queries_free(&run->solicits);
 	findings_free(&run->found);
 	vec_free(&run->peers);
 	free(run);
@@ -309,21 +309,21 @@ static struct tn_addr source_for(const struct probe_input *in, const struct tn_a
 	return best;
 }
 
-static void ask_duplicates(struct probe_run *run, const struct tn_addr *v, size_t n)
+static void query_duplicates(struct probe_run *run, const struct tn_addr *v, size_t n)
 {
 	for (size_t i = 0; i < n && run->duplicates < run->in->duplicates_max;
 	     i++, run->duplicates++)
-		*vec_push(&run->asks.list) = (struct ask){ .target = v[i] };
+		*vec_push(&run->queries.list) = (struct neigh_query){ .target = v[i] };
 }
 
-static int ask_peer(struct probe_run *run, const struct probe_host *host, struct error *err)
+static int query_peer(struct probe_run *run, const struct probe_host *host, struct error *err)
 {
 	struct peer *peer = vec_push(&run->peers);
 	struct way way;
 	int good;
 
 	peer->host = host;
-	peer->ask = -1;
+	peer->query = -1;
 	peer->src = source_for(run->in, &host->addr);
 	if (addr_is_unset(&peer->src)) {
 		peer->out = "the router has no address of that family on the shared network";
@@ -337,8 +337,9 @@ static int ask_peer(struct probe_run *run, const struct probe_host *host, struct
 	findings_add(&run->found, PROBE_ROUTE, PROBE_OK, HOST(host), "%s", WAY(&way));
 	if (!addr_is_unset(&way.gateway))
 		return 0;
-	peer->ask = (long)run->asks.list.n;
-	*vec_push(&run->asks.list) = (struct ask){ .target = host->addr, .sender = peer->src };
+	peer->query = (long)run->queries.list.n;
+	*vec_push(&run->queries.list) =
+		(struct neigh_query){ .target = host->addr, .sender = peer->src };
 	return 0;
 }
 
@@ -347,8 +348,8 @@ int probe_begin(const struct probe_input *in, struct probe_run **out, struct err
 	struct probe_run *run = xzalloc(sizeof(*run));
 
 	run->in = in;
-	run->asks = ASKS_NONE;
-	run->solicits = ASKS_NONE;
+	run->queries = NEIGH_QUERIES_NONE;
+	run->solicits = NEIGH_QUERIES_NONE;
 	*out = run;
 	look_at_carrier(run);
 	if (run->down)
@@ -357,15 +358,15 @@ int probe_begin(const struct probe_input *in, struct probe_run **out, struct err
 		if (check_prefix(run, p, err))
 			goto failed;
 	}
-	if (asks_open(&run->asks, in->ifindex, in->mac, err))
+	if (neigh_queries_open(&run->queries, in->ifindex, in->mac, err))
 		goto failed;
-	ask_duplicates(run, in->own.v, in->own.n);
-	ask_duplicates(run, in->mapped.v, in->mapped.n);
+	query_duplicates(run, in->own.v, in->own.n);
+	query_duplicates(run, in->mapped.v, in->mapped.n);
 	vec_each (host, &in->peers) {
-		if (ask_peer(run, host, err))
+		if (query_peer(run, host, err))
 			goto failed;
 	}
-	if (asks_send(&run->asks, err))
+	if (neigh_queries_send(&run->queries, err))
 		goto failed;
 	run->repeat = clock_ms() + patient(in, PROBE_ASK_MS);
 	return 0;
@@ -391,7 +392,7 @@ static void judge_duplicates(struct probe_run *run)
 	struct finding *f;
 
 	for (size_t i = 0; i < run->duplicates; i++) {
-		const struct ask *a = &run->asks.list.v[i];
+		const struct neigh_query *a = &run->queries.list.v[i];
 
 		clear += !a->answered;
 		if (!a->answered)
@@ -414,7 +415,7 @@ const char *probe_protocol(const struct tn_addr *a)
 
 static void judge_neighbour(struct probe_run *run, struct peer *peer)
 {
-	const struct ask *a = peer->ask < 0 ? NULL : &run->asks.list.v[peer->ask];
+	const struct neigh_query *a = peer->query < 0 ? NULL : &run->queries.list.v[peer->query];
 	struct finding *f;
 
 	if (peer->out || !a) {
@@ -457,16 +458,17 @@ static void skip_from(struct probe_run *run, enum probe first, const char *why)
 
 static int collect_solicits(struct probe_run *run, uint64_t until, struct error *err)
 {
-	return run->solicits.list.n ? asks_collect(&run->solicits, clock_left(until), err) : 0;
+	return run->solicits.list.n ? neigh_queries_collect(&run->solicits, clock_left(until), err)
+				    : 0;
 }
 
 int probe_again(struct probe_run *run, struct error *err)
 {
 	if (run->down || run->end || run->in->brief)
 		return 0;
-	if (asks_collect(&run->asks, clock_left(run->repeat), err) ||
-	    collect_solicits(run, run->repeat, err) || asks_send(&run->asks, err) ||
-	    asks_send(&run->solicits, err))
+	if (neigh_queries_collect(&run->queries, clock_left(run->repeat), err) ||
+	    collect_solicits(run, run->repeat, err) || neigh_queries_send(&run->queries, err) ||
+	    neigh_queries_send(&run->solicits, err))
 		return -1;
 	run->end = clock_ms() + patient(run->in, PROBE_ASK_MS);
 	return 0;
@@ -479,7 +481,7 @@ static int probe_link(struct probe_run *run, struct pinger *p, struct error *err
 	if (probe_again(run, err))
 		return -1;
 	ms = run->in->brief ? patient(run->in, PROBE_BRIEF_MS) : (unsigned int)clock_left(run->end);
-	if (asks_collect(&run->asks, ms, err))
+	if (neigh_queries_collect(&run->queries, ms, err))
 		return -1;
 	judge_duplicates(run);
 	if (run->in->brief)

@@ -14,7 +14,7 @@ struct peer {
 	const struct probe_host *host;
 	struct tn_addr src; /* our address that it is spoken to from */
 	const char *out;    /* why it is not probed any more; NULL: it is */
-	long ask;	    /* index of its question; -1: not on the link */
+	long query;	    /* index of its question; -1: not on the link */
 	struct ping ping;   /* what it was asked last */
 	/* between the largest packet that was seen to pass and the smallest that was not */
 	uint32_t passes, fails;
@@ -26,9 +26,9 @@ struct probe_run {
 	const struct probe_input *in;
 	struct findings found;
 	bool down;
-	struct asks asks; /* first the duplicates, then the peers */
+	struct neigh_queries queries; /* first the duplicates, then the peers */
 	size_t duplicates;
-	struct asks
+	struct neigh_queries
 		solicits; /* from in->asker: first `controls`, none or one, of the router itself */
 	size_t controls;
 	uint64_t repeat; /* when what is not answered is asked again */

@@ -15,7 +15,7 @@ static int ask_for(struct probe_run *run, const struct tn_addr *target, struct e
 		return -1;
 	if (way.ifindex == asker->ifindex && addr_is_unset(&way.gateway) && !way.local)
 		*vec_push(&run->solicits.list) =
-			(struct ask){ .target = *target, .sender = asker->own[IPV6] };
+			(struct neigh_query){ .target = *target, .sender = asker->own[IPV6] };
 	return 0;
 }
 
@@ -37,16 +37,16 @@ int probe_solicit(struct probe_run *run, struct error *err)
 
 	if (run->down || probe_mac(asker->ifindex, mac))
 		return 0;
-	if (asks_open(&run->solicits, asker->ifindex, mac, err) || ask_for_own(run, err))
+	if (neigh_queries_open(&run->solicits, asker->ifindex, mac, err) || ask_for_own(run, err))
 		return -1;
 	vec_each (a, &run->in->solicited) {
 		if (ask_for(run, a, err))
 			return -1;
 	}
-	return asks_send(&run->solicits, err);
+	return neigh_queries_send(&run->solicits, err);
 }
 
-static void judge(struct probe_run *run, const struct ask *v, size_t n)
+static void judge(struct probe_run *run, const struct neigh_query *v, size_t n)
 {
 	const char *who = run->in->asker->tenant;
 	size_t silent = 0, first = 0;
@@ -76,7 +76,7 @@ static void judge(struct probe_run *run, const struct ask *v, size_t n)
 
 void probe_judge_solicited(struct probe_run *run)
 {
-	const struct asks *asks = &run->solicits;
+	const struct neigh_queries *queries = &run->solicits;
 	const char *why = NULL;
 
 	if (!run->in->solicited.n)
@@ -84,15 +84,15 @@ void probe_judge_solicited(struct probe_run *run)
 	if (!run->in->asker)
 		why = "no other router of this machine that is up has an IPv6 address on the "
 		      "shared network: there is nobody to ask from";
-	else if (asks->fd < 0)
+	else if (queries->fd < 0)
 		why = "the next router has just gone";
-	else if (asks->list.n == run->controls)
+	else if (queries->list.n == run->controls)
 		why = "for the next router they are not on the link";
-	else if (run->controls && !asks->list.v[0].answered)
+	else if (run->controls && !queries->list.v[0].answered)
 		why = "the next router does not find this one's own address either";
 	if (why)
 		findings_add(&run->found, PROBE_SOLICITATION, PROBE_SKIPPED, run->in->name, "%s",
 			     why);
 	else
-		judge(run, asks->list.v + run->controls, asks->list.n - run->controls);
+		judge(run, queries->list.v + run->controls, queries->list.n - run->controls);
 }

@@ -12,14 +12,14 @@ struct vm {
 	struct way way;
 	struct tn_addr hop; /* the neighbour: the VM itself, or a router before it */
 	long link;	    /* index of the interface; -1: it cannot be asked */
-	size_t ask;
+	size_t query;
 	bool out; /* there is a finding already */
 	struct ping ping;
 };
 
 struct link {
 	uint32_t ifindex;
-	struct asks asks;
+	struct neigh_queries queries;
 };
 
 struct vms {
@@ -49,7 +49,7 @@ static int link_of(struct vms *vms, uint32_t ifindex, long *out, struct error *e
 	*out = -1;
 	if (probe_mac(ifindex, mac))
 		return 0; /* there is no ARP there */
-	if (asks_open(&vms->links[vms->nlinks].asks, ifindex, mac, err))
+	if (neigh_queries_open(&vms->links[vms->nlinks].queries, ifindex, mac, err))
 		return -1;
 	vms->links[vms->nlinks].ifindex = ifindex;
 	*out = (long)vms->nlinks++;
@@ -57,14 +57,15 @@ static int link_of(struct vms *vms, uint32_t ifindex, long *out, struct error *e
 }
 
 /* One for all VMs behind the same router. */
-static size_t question(struct asks *asks, const struct vm *vm)
+static size_t question(struct neigh_queries *queries, const struct vm *vm)
 {
-	vec_each (ask, &asks->list) {
-		if (addr_cmp(&ask->target, &vm->hop) == 0)
-			return ask - asks->list.v;
+	vec_each (query, &queries->list) {
+		if (addr_cmp(&query->target, &vm->hop) == 0)
+			return query - queries->list.v;
 	}
-	*vec_push(&asks->list) = (struct ask){ .target = vm->hop, .sender = vm->way.source };
-	return asks->list.n - 1;
+	*vec_push(&queries->list) =
+		(struct neigh_query){ .target = vm->hop, .sender = vm->way.source };
+	return queries->list.n - 1;
 }
 
 static int ask_vm(struct probe_run *run, struct vms *vms, const struct probe_host *host,
@@ -91,13 +92,13 @@ static int ask_vm(struct probe_run *run, struct vms *vms, const struct probe_hos
 		return -1;
 	if (vm->link < 0)
 		return 0;
-	vm->ask = question(&vms->links[vm->link].asks, vm);
+	vm->query = question(&vms->links[vm->link].queries, vm);
 	return 0;
 }
 
-static const struct ask *answer_of(const struct vms *vms, const struct vm *vm)
+static const struct neigh_query *answer_of(const struct vms *vms, const struct vm *vm)
 {
-	return vm->link < 0 ? NULL : &vms->links[vm->link].asks.list.v[vm->ask];
+	return vm->link < 0 ? NULL : &vms->links[vm->link].queries.list.v[vm->query];
 }
 
 static int ask_links(const struct probe_run *run, struct vms *vms, struct error *err)
@@ -106,12 +107,12 @@ static int ask_links(const struct probe_run *run, struct vms *vms, struct error 
 		uint64_t end;
 
 		for (size_t i = 0; i < vms->nlinks; i++) {
-			if (asks_send(&vms->links[i].asks, err))
+			if (neigh_queries_send(&vms->links[i].queries, err))
 				return -1;
 		}
 		end = clock_ms() + patient(run->in, PROBE_ASK_MS);
 		for (size_t i = 0; i < vms->nlinks; i++) {
-			if (asks_collect(&vms->links[i].asks, clock_left(end), err))
+			if (neigh_queries_collect(&vms->links[i].queries, clock_left(end), err))
 				return -1;
 		}
 	}
@@ -120,7 +121,7 @@ static int ask_links(const struct probe_run *run, struct vms *vms, struct error 
 
 static void say_vm(struct probe_run *run, const struct vms *vms, const struct vm *vm)
 {
-	const struct ask *a = answer_of(vms, vm);
+	const struct neigh_query *a = answer_of(vms, vm);
 	bool behind = addr_cmp(&vm->hop, &vm->host->addr) != 0;
 	struct finding *f;
 
@@ -150,7 +151,7 @@ static void ping_vms(const struct probe_run *run, struct pinger *p, struct vms *
 	VEC(struct ping *) pings = { 0 };
 
 	vec_each (vm, &vms->list) {
-		const struct ask *a = answer_of(vms, vm);
+		const struct neigh_query *a = answer_of(vms, vm);
 
 		if (vm->out || (a && !a->answered))
 			continue;
@@ -187,7 +188,7 @@ int probe_vms(struct probe_run *run, struct pinger *p, struct error *err)
 
 		ret = probe_batch(run, p, &vms, from, err);
 		for (size_t i = 0; i < vms.nlinks; i++)
-			asks_free(&vms.links[i].asks);
+			neigh_queries_free(&vms.links[i].queries);
 		vec_free(&vms.list);
 	}
 	return ret;
