@@ -245,7 +245,7 @@ static int look_closely(struct change *c, const struct change_how *how, struct t
 {
 	struct router_facts *f = vec_push(&facts->list);
 
-	if (survey_router(&c->will, t, &c->have, f, err) || check_own(facts, f, err))
+	if (inspect_router(&c->will, t, &c->have, f, err) || check_own(facts, f, err))
 		return -1;
 	/* an agent looks all the time, and a change of one mapping is about something else */
 	if (f->doubt.set && !how->scope && !(how->agent && how->restore))
@@ -564,7 +564,7 @@ static int confirm_one(const struct change *c, const struct machine *now,
 	const struct tenant *t = model_tenant((struct model *)&c->will, want->tenant);
 
 	if (is_passed_over(failed, want->tenant) ||
-	    survey_confirm(c->dp, &c->will, t, machine_router(now, want->id), err) == 0)
+	    inspect_confirm(c->dp, &c->will, t, machine_router(now, want->id), err) == 0)
 		return 0;
 	error_prefix(err, "tenant %s", want->tenant);
 	return pass_over(failed, want->tenant, err);

@@ -362,8 +362,8 @@ static bool has_own(const struct iface *shared, const struct router_row *row)
 }
 
 /* Programs that are there in the end were attached to the interface that is looked at before. */
-int survey_confirm(struct dataplane *dp, const struct model *m, const struct tenant *t,
-		   const struct router_row *row, struct error *err)
+int inspect_confirm(struct dataplane *dp, const struct model *m, const struct tenant *t,
+		    const struct router_row *row, struct error *err)
 {
 	_cleanup_ifaces_ struct ifaces ifaces = { 0 };
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
@@ -391,8 +391,8 @@ int survey_confirm(struct dataplane *dp, const struct model *m, const struct ten
 }
 
 /* Fills `have` too, with what is in a namespace that nobody looked into before. */
-int survey_router(const struct model *m, struct tenant *t, struct machine *have,
-		  struct router_facts *f, struct error *err)
+int inspect_router(const struct model *m, struct tenant *t, struct machine *have,
+		   struct router_facts *f, struct error *err)
 {
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
 	const struct iface *shared;

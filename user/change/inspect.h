@@ -28,8 +28,8 @@ void view_free(struct view *v);
 int machine_load(const char *bpffs, const struct model *m, const struct scope *scope,
 		 struct dataplane **dp, struct machine *out, struct error *err);
 /*
- * The same of what is pinned, but of mappings nothing. What dataplane_look_up() and survey_router()
- * find comes to it.
+ * The same of what is pinned, but of mappings nothing. What dataplane_look_up() and
+ * inspect_router() find comes to it.
  */
 int machine_load_part(struct dataplane *dp, const struct model *m, const struct scope *scope,
 		      struct machine *out, struct error *err);
@@ -43,14 +43,14 @@ int machine_load_again(struct dataplane *dp, const struct model *m, const struct
  * needs of us to t->router->own (see join.h). To `have` go settings that a join may change, and
  * what bears our mark in a namespace that nobody looked into before.
  */
-int survey_router(const struct model *m, struct tenant *t, struct machine *have,
-		  struct router_facts *f, struct error *err);
+int inspect_router(const struct model *m, struct tenant *t, struct machine *have,
+		   struct router_facts *f, struct error *err);
 
 /*
  * Whether the router of `t` is what its row in the maps says: the same interface is on the shared
  * network, with that MAC address and its own addresses, and all programs are attached.
  */
-int survey_confirm(struct dataplane *dp, const struct model *m, const struct tenant *t,
-		   const struct router_row *row, struct error *err);
+int inspect_confirm(struct dataplane *dp, const struct model *m, const struct tenant *t,
+		    const struct router_row *row, struct error *err);
 
 #endif
