@@ -12,7 +12,7 @@
 
 #define KERNEL_ENOTSUPP 524 /* <linux/errno.h> of the kernel: no test run of such a program */
 
-static int give_back(struct run *r, const uint8_t *out, size_t len, struct error *err)
+static int give_back(struct testrun *r, const uint8_t *out, size_t len, struct error *err)
 {
 	if (len > sizeof(r->frame))
 		return error_set(err, "the program made a frame of %zu bytes of one of %zu", len,
@@ -22,13 +22,13 @@ static int give_back(struct run *r, const uint8_t *out, size_t len, struct error
 	return 0;
 }
 
-int run_tc(const char *pin, struct run *r, struct error *err)
+int testrun_tc(const char *pin, struct testrun *r, struct error *err)
 {
 	_cleanup_close_ int fd = pin_open(pin, PIN_PROGRAM);
 	struct __sk_buff ctx = { .ifindex = r->ifindex,
 				 .ingress_ifindex = r->ingress,
 				 .mark = r->mark };
-	uint8_t out[RUN_ROOM];
+	uint8_t out[TESTRUN_ROOM];
 	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = r->frame, .data_size_in = r->len,
 			    .data_out = out, .data_size_out = sizeof(out), .ctx_in = &ctx,
 			    .ctx_size_in = sizeof(ctx), .ctx_out = &ctx,
@@ -44,7 +44,7 @@ int run_tc(const char *pin, struct run *r, struct error *err)
 }
 
 /* In front of the frame is the metadata that the program has left. */
-static size_t take_metadata(struct run *r, const struct xdp_md *ctx, const uint8_t *out)
+static size_t take_metadata(struct testrun *r, const struct xdp_md *ctx, const uint8_t *out)
 {
 	struct tn_meta meta = { 0 };
 
@@ -54,11 +54,11 @@ static size_t take_metadata(struct run *r, const struct xdp_md *ctx, const uint8
 	return ctx->data;
 }
 
-int run_xdp(const char *pin, struct run *r, bool *ran, struct error *err)
+int testrun_xdp(const char *pin, struct testrun *r, bool *ran, struct error *err)
 {
 	_cleanup_close_ int fd = pin_open(pin, PIN_PROGRAM);
 	struct xdp_md ctx = { .data_end = r->len, .ingress_ifindex = r->ifindex };
-	uint8_t out[RUN_ROOM + sizeof(struct tn_meta)];
+	uint8_t out[TESTRUN_ROOM + sizeof(struct tn_meta)];
 	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = r->frame, .data_size_in = r->len,
 			    .data_out = out, .data_size_out = sizeof(out), .ctx_in = &ctx,
 			    .ctx_size_in = sizeof(ctx), .ctx_out = &ctx,
@@ -88,7 +88,7 @@ int run_xdp(const char *pin, struct run *r, bool *ran, struct error *err)
 static const struct map_shape flows = { BPF_MAP_TYPE_LRU_HASH, sizeof(struct tn_flow_key),
 					sizeof(struct tn_flow), TN_FLOWS, "flows" };
 
-bool run_has_flow(const char *pin, const struct tn_flow_key *key)
+bool testrun_has_flow(const char *pin, const struct tn_flow_key *key)
 {
 	_cleanup_close_ int fd = pin_open_map(pin, &flows);
 	struct tn_flow flow;
@@ -96,7 +96,7 @@ bool run_has_flow(const char *pin, const struct tn_flow_key *key)
 	return fd >= 0 && !bpf_map_lookup_elem(fd, key, &flow);
 }
 
-void run_forget_flow(const char *pin, const struct tn_flow_key *key)
+void testrun_forget_flow(const char *pin, const struct tn_flow_key *key)
 {
 	_cleanup_close_ int fd = pin_open_map(pin, &flows);
 

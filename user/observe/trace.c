@@ -75,7 +75,7 @@ static bool on_event(const struct tn_event *e, void *context)
 }
 
 /* What of an event can be told without one. */
-static uint8_t verdict_of(enum tn_program program, const struct run *run)
+static uint8_t verdict_of(enum tn_program program, const struct testrun *run)
 {
 	if (program == TN_PROGRAM_XDP_SHARED_IN)
 		return run->action != XDP_PASS ? TN_EVENT_DROP
@@ -97,7 +97,7 @@ static int watch(struct trace *t, const struct trace_step *s, struct error *err)
 }
 
 /* *ran false: the router has no such program, or it cannot be run; only of XDP. */
-static int run_program(struct trace *t, const struct trace_step *s, struct run *run, bool *ran,
+static int run_program(struct trace *t, const struct trace_step *s, struct testrun *run, bool *ran,
 		       struct error *err)
 {
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
@@ -107,12 +107,12 @@ static int run_program(struct trace *t, const struct trace_step *s, struct run *
 	pin_path(t, s->router, pins[s->program], pin);
 	if (enter(s->router, &ns, err))
 		return -1;
-	return s->program == TN_PROGRAM_XDP_SHARED_IN ? run_xdp(pin, run, ran, err)
-						      : run_tc(pin, run, err);
+	return s->program == TN_PROGRAM_XDP_SHARED_IN ? testrun_xdp(pin, run, ran, err)
+						      : testrun_tc(pin, run, err);
 }
 
 static int take_step(struct trace *t, const struct router_row *r, enum tn_program program,
-		     struct run *run, bool *ran, struct error *err)
+		     struct testrun *run, bool *ran, struct error *err)
 {
 	struct trace_step s = { .router = r, .program = program, .before_len = run->len };
 	struct seek seek = { .trace = t, .step = &s };
@@ -160,7 +160,7 @@ static void any_mac(uint8_t mac[6])
 }
 
 /* The frame as the VM at `from` would send it to its router, and where it comes in. */
-static int put_inside(struct trace *t, struct run *run, struct error *err)
+static int put_inside(struct trace *t, struct testrun *run, struct error *err)
 {
 	const struct router_row *r = t->from.router;
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
@@ -195,7 +195,7 @@ static int put_inside(struct trace *t, struct run *run, struct error *err)
 }
 
 /* What the kernel does between the programs. */
-static int forward(struct trace *t, struct run *run, struct error *err)
+static int forward(struct trace *t, struct testrun *run, struct error *err)
 {
 	const struct router_row *r = t->from.router;
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
@@ -222,7 +222,7 @@ static bool is_for_itself(const struct trace *t)
 	return t->to.is_own && t->to.router == t->from.router;
 }
 
-static int leave_router(struct trace *t, struct run *run, struct error *err)
+static int leave_router(struct trace *t, struct testrun *run, struct error *err)
 {
 	bool ran;
 
@@ -275,7 +275,7 @@ static int look_inside(struct trace *t, struct error *err)
 		      r->tenant, ADDR(&dst));
 }
 
-static int reach_router(struct trace *t, struct run *run, struct error *err)
+static int reach_router(struct trace *t, struct testrun *run, struct error *err)
 {
 	bool ran, hairpin = run->mark == TN_HAIRPIN_MARK;
 	const struct router_row *r = t->to.router;
@@ -319,7 +319,7 @@ static struct tn_flow_key flow_of(const struct trace *t)
 
 static int send_frame(struct trace *t, bool from_vm, struct error *err)
 {
-	struct run run = { 0 };
+	struct testrun run = { 0 };
 
 	run.len = sample_build(run.frame, &t->sample);
 	if (from_vm && leave_router(t, &run, err))
@@ -346,11 +346,11 @@ int trace_send(struct trace *t, struct error *err)
 	t->result = TRACE_ARRIVED;
 	if (from_vm) {
 		pin_path(t, t->from.router, "flows", pin);
-		known = run_has_flow(pin, &flow);
+		known = testrun_has_flow(pin, &flow);
 	}
 	status = send_frame(t, from_vm, err);
 	events_stop(t->events);
 	if (from_vm && !known)
-		run_forget_flow(pin, &flow);
+		testrun_forget_flow(pin, &flow);
 	return status;
 }

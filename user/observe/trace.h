@@ -27,7 +27,7 @@ struct trace_step {
 	enum tn_program program;
 	bool told; /* there is an event of it; without, `event` has the verdict alone */
 	struct tn_event event;
-	uint8_t before[RUN_ROOM], after[RUN_ROOM];
+	uint8_t before[TESTRUN_ROOM], after[TESTRUN_ROOM];
 	size_t before_len, after_len;
 };
 
