@@ -212,7 +212,7 @@ static int parse_to(struct request *q, struct error *err)
 static int parse_proto(struct request *q, bool v4, struct error *err)
 {
 	const char *text = cmd_value(q->inv, "proto");
-	struct sample *s = &q->trace.sample;
+	struct trace_packet *s = &q->trace.packet;
 	uint32_t number = 0;
 
 	if (!text)
@@ -243,7 +243,7 @@ static int parse_proto(struct request *q, bool v4, struct error *err)
 static int make_sample(struct request *q, struct error *err)
 {
 	const char *sport = cmd_value(q->inv, "sport");
-	struct sample *s = &q->trace.sample;
+	struct trace_packet *s = &q->trace.packet;
 	uint32_t port;
 
 	if (getrandom(s->cookie, sizeof(s->cookie), 0) != sizeof(s->cookie))
@@ -309,8 +309,8 @@ static void know_ends(struct request *q, int family)
 		t->to.router = t->to.tenant && !from_vm ? router_of(q, t->to.tenant) : NULL;
 		t->to.tenant = t->to.router ? t->to.tenant : NULL;
 	}
-	t->sample.src = from_vm ? t->from.fixed : t->from.shared;
-	t->sample.dst = t->to.shared;
+	t->packet.src = from_vm ? t->from.fixed : t->from.shared;
+	t->packet.dst = t->to.shared;
 }
 
 static int understand(struct request *q, struct error *err)
@@ -350,7 +350,7 @@ static const struct rule *rule_of(const struct request *q, const struct trace_st
 	return NULL;
 }
 
-static const char *proto_text(const struct sample *s, char buf[SERVICE_TEXT])
+static const char *proto_text(const struct trace_packet *s, char buf[SERVICE_TEXT])
 {
 	switch (s->proto) {
 	case IPPROTO_TCP:
@@ -367,7 +367,7 @@ static const char *proto_text(const struct sample *s, char buf[SERVICE_TEXT])
 }
 
 /* As `ports` of a rule names it. */
-static const char *service_of(const struct sample *s, char buf[SERVICE_TEXT])
+static const char *service_of(const struct trace_packet *s, char buf[SERVICE_TEXT])
 {
 	if (s->proto == IPPROTO_ICMP || s->proto == IPPROTO_ICMPV6)
 		return "icmp/echo-request";
@@ -395,7 +395,7 @@ static char *remedy_of(const struct request *q, const struct trace_step *s)
 	    !t->from.tenant || !t->to.tenant)
 		return NULL;
 	if (asprintf(&text, "add to tenant %s: accept: [{from: [%s], ports: [%s]}]", t->to.tenant,
-		     t->from.tenant, service_of(&t->sample, (char[SERVICE_TEXT]){ 0 })) < 0)
+		     t->from.tenant, service_of(&t->packet, (char[SERVICE_TEXT]){ 0 })) < 0)
 		return NULL;
 	return text;
 }
@@ -430,7 +430,7 @@ static const char *accepted_by(const struct request *q, const struct trace_step 
 
 static void print_packet(const struct request *q)
 {
-	const struct sample *s = &q->trace.sample;
+	const struct trace_packet *s = &q->trace.packet;
 	bool ports = s->proto == IPPROTO_TCP || s->proto == IPPROTO_UDP;
 	char text[SERVICE_TEXT];
 
@@ -462,12 +462,12 @@ static void print_changes(const struct request *q, const struct trace_step *s)
 	struct tn_addr src, dst, src_now, dst_now;
 
 	if (s->event.verdict == TN_EVENT_DROP ||
-	    !sample_ends(s->before, s->before_len, &src, &dst) ||
-	    !sample_ends(s->after, s->after_len, &src_now, &dst_now))
+	    !trace_packet_ends(s->before, s->before_len, &src, &dst) ||
+	    !trace_packet_ends(s->after, s->after_len, &src_now, &dst_now))
 		return;
 	print_change(q, "source", &src, &src_now);
 	print_change(q, "destination", &dst, &dst_now);
-	if (!sample_is_sound(s->after, s->after_len))
+	if (!trace_packet_is_sound(s->after, s->after_len))
 		printf("    %schecksums are not valid%s\n", color_removed(), color_off());
 	else if (addr_cmp(&src, &src_now) || addr_cmp(&dst, &dst_now))
 		printf("    checksums are valid\n");
@@ -512,10 +512,10 @@ static json_t *ends_json(const uint8_t *frame, size_t len)
 {
 	struct tn_addr src, dst;
 
-	if (!sample_ends(frame, len, &src, &dst))
+	if (!trace_packet_ends(frame, len, &src, &dst))
 		return json_null();
 	return json_pack("{s:s, s:s, s:i, s:b}", "src", ADDR(&src), "dst", ADDR(&dst), "hops",
-			 sample_hops(frame), "checksums", sample_is_sound(frame, len));
+			 trace_packet_hops(frame), "checksums", trace_packet_is_sound(frame, len));
 }
 
 static json_t *rule_json(const struct request *q, const struct rule *r)
@@ -548,7 +548,7 @@ static json_t *step_json(const struct request *q, const struct trace_step *s)
 
 static json_t *trace_json(const struct request *q)
 {
-	const struct sample *s = &q->trace.sample;
+	const struct trace_packet *s = &q->trace.packet;
 	json_t *steps = json_array();
 
 	vec_each (step, &q->trace.steps)

@@ -67,7 +67,7 @@ static bool on_event(const struct tn_event *e, void *context)
 	size_t have = e->head_len < TN_EVENT_HEAD ? e->head_len : TN_EVENT_HEAD;
 
 	if (e->router != s->step->router->id || e->program != s->step->program ||
-	    !sample_has(e->head, have, s->trace->sample.cookie))
+	    !trace_packet_has(e->head, have, s->trace->packet.cookie))
 		return true;
 	s->step->event = *e;
 	s->step->told = true;
@@ -91,7 +91,7 @@ static int watch(struct trace *t, const struct trace_step *s, struct error *err)
 	/* a drop also when the addresses could not be read */
 	struct tn_watch want = { .reasons = ~0ULL, .router = s->router->id };
 
-	if (!sample_ends(s->before, s->before_len, &want.trace_src, &want.trace_dst))
+	if (!trace_packet_ends(s->before, s->before_len, &want.trace_src, &want.trace_dst))
 		return error_set(err, "the frame is no IP packet any more");
 	return events_watch(t->events, &want, err);
 }
@@ -189,7 +189,7 @@ static int put_inside(struct trace *t, struct testrun *run, struct error *err)
 				"header, and the kernel runs a program by itself only with "
 				"such a header; use `tenantnat monitor` while it sends",
 				r->tenant, ADDR(&t->from.fixed), i->name);
-		sample_address(run->frame, i->mac, mac);
+		trace_packet_address(run->frame, i->mac, mac);
 	}
 	return 0;
 }
@@ -201,18 +201,18 @@ static int forward(struct trace *t, struct testrun *run, struct error *err)
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
 	struct way way;
 
-	if (enter(r, &ns, err) || way_to(&t->sample.dst, &way, err))
+	if (enter(r, &ns, err) || way_to(&t->packet.dst, &way, err))
 		return -1;
 	if (way.ifindex != r->ifindex)
 		return astray(t, "the router of tenant %s has %s to %s; see `tenantnat doctor`",
 			      r->tenant,
 			      way.ifindex ? "a route that does not lead over its shared interface"
 					  : "no route",
-			      ADDR(&t->sample.dst));
+			      ADDR(&t->packet.dst));
 	run->ingress = run->ifindex;
 	run->ifindex = r->ifindex;
-	sample_hop(run->frame);
-	sample_address(run->frame, NULL, r->mac);
+	trace_packet_hop(run->frame);
+	trace_packet_address(run->frame, NULL, r->mac);
 	return 0;
 }
 
@@ -264,7 +264,7 @@ static int look_inside(struct trace *t, struct error *err)
 	struct tn_addr src, dst;
 	struct way way;
 
-	if (!sample_ends(last(t)->after, last(t)->after_len, &src, &dst))
+	if (!trace_packet_ends(last(t)->after, last(t)->after_len, &src, &dst))
 		return error_set(err, "the frame is no IP packet any more");
 	if (enter(r, &ns, err) || way_to(&dst, &way, err))
 		return -1;
@@ -285,7 +285,7 @@ static int reach_router(struct trace *t, struct testrun *run, struct error *err)
 	run->ingress = 0;
 	if (!hairpin) {
 		sender_mac(t, mac);
-		sample_address(run->frame, r->mac, mac);
+		trace_packet_address(run->frame, r->mac, mac);
 		if (take_step(t, r, TN_PROGRAM_XDP_SHARED_IN, run, &ran, err))
 			return -1;
 		if (is_dropped(t))
@@ -302,7 +302,7 @@ static int reach_router(struct trace *t, struct testrun *run, struct error *err)
 /* As policy_out() of the programs has it. */
 static struct tn_flow_key flow_of(const struct trace *t)
 {
-	const struct sample *s = &t->sample;
+	const struct trace_packet *s = &t->packet;
 	struct tn_flow_key key = { .peer = s->dst,
 				   .fixed = s->src,
 				   .shared = t->from.shared,
@@ -321,7 +321,7 @@ static int send_frame(struct trace *t, bool from_vm, struct error *err)
 {
 	struct testrun run = { 0 };
 
-	run.len = sample_build(run.frame, &t->sample);
+	run.len = trace_packet_build(run.frame, &t->packet);
 	if (from_vm && leave_router(t, &run, err))
 		return -1;
 	if (is_dropped(t) || t->result == TRACE_ASTRAY || (from_vm && is_for_itself(t)))

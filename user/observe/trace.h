@@ -44,7 +44,7 @@ struct trace {
 	const struct machine *machine;
 	struct trace_end from, to;
 	bool outside; /* whatever the sender's address is, it comes from the shared network */
-	struct sample sample;
+	struct trace_packet packet;
 
 	VEC(struct trace_step) steps;
 	enum trace_result result;

@@ -57,24 +57,24 @@ static uint16_t l4_sum(const uint8_t *frame, size_t len)
 
 /* ------------------------------------------------------------ making one */
 
-static void put_v4(uint8_t *ip, const struct sample *s, size_t payload)
+static void put_v4(uint8_t *ip, const struct trace_packet *s, size_t payload)
 {
 	ip[0] = 4 << 4 | V4_HEADER / 4;
 	put16(ip + 2, V4_HEADER + payload);
 	put16(ip + 6, 0x4000); /* do not fragment */
-	ip[V4_TTL] = SAMPLE_HOPS;
+	ip[V4_TTL] = TRACE_PACKET_HOPS;
 	ip[9] = s->proto;
 	memcpy(ip + 12, &s->src.w[3], 4);
 	memcpy(ip + 16, &s->dst.w[3], 4);
 	put16(ip + V4_CHECK, ~inet_sum(ip, V4_HEADER, 0));
 }
 
-static void put_v6(uint8_t *ip, const struct sample *s, size_t payload)
+static void put_v6(uint8_t *ip, const struct trace_packet *s, size_t payload)
 {
 	ip[0] = 6 << 4;
 	put16(ip + 4, payload);
 	ip[6] = s->proto;
-	ip[V6_HOPS] = SAMPLE_HOPS;
+	ip[V6_HOPS] = TRACE_PACKET_HOPS;
 	memcpy(ip + 8, s->src.w, 16);
 	memcpy(ip + 24, s->dst.w, 16);
 }
@@ -110,7 +110,7 @@ static size_t check_offset(uint8_t proto)
 	}
 }
 
-static void put_l4(uint8_t *l4, const struct sample *s)
+static void put_l4(uint8_t *l4, const struct trace_packet *s)
 {
 	if (s->proto == IPPROTO_ICMP || s->proto == IPPROTO_ICMPV6) {
 		l4[0] = s->proto == IPPROTO_ICMP ? ICMP_ECHO : ICMPV6_ECHO_REQUEST;
@@ -121,7 +121,7 @@ static void put_l4(uint8_t *l4, const struct sample *s)
 		put16(l4 + 2, s->dport);
 	}
 	if (s->proto == IPPROTO_UDP)
-		put16(l4 + 4, UDP_HEADER + SAMPLE_COOKIE);
+		put16(l4 + 4, UDP_HEADER + TRACE_PACKET_COOKIE);
 	if (s->proto == IPPROTO_TCP) {
 		memcpy(l4 + 4, s->cookie, 4); /* the sequence number */
 		l4[12] = TCP_HEADER / 4 << 4;
@@ -130,19 +130,19 @@ static void put_l4(uint8_t *l4, const struct sample *s)
 	}
 }
 
-size_t sample_build(uint8_t out[SAMPLE_ROOM], const struct sample *s)
+size_t trace_packet_build(uint8_t out[TRACE_PACKET_ROOM], const struct trace_packet *s)
 {
 	bool v4 = addr_is_v4(&s->src);
 	size_t header = l4_header(s->proto), check = check_offset(s->proto), at, len;
 	uint16_t sum;
 
-	memset(out, 0, SAMPLE_ROOM);
+	memset(out, 0, TRACE_PACKET_ROOM);
 	put16(out + 12, v4 ? ETH_P_IP : ETH_P_IPV6);
 	at = l4_of(out);
-	len = at + header + SAMPLE_COOKIE;
+	len = at + header + TRACE_PACKET_COOKIE;
 	(v4 ? put_v4 : put_v6)(out + ETH_HLEN, s, len - at);
 	put_l4(out + at, s);
-	memcpy(out + at + header, s->cookie, SAMPLE_COOKIE);
+	memcpy(out + at + header, s->cookie, TRACE_PACKET_COOKIE);
 	if (check) {
 		sum = ~l4_sum(out, len);
 		put16(out + at + check, sum || s->proto != IPPROTO_UDP ? sum : 0xffff);
@@ -152,7 +152,7 @@ size_t sample_build(uint8_t out[SAMPLE_ROOM], const struct sample *s)
 
 /* ------------------------------------------------------------ on its way */
 
-void sample_address(uint8_t *frame, const uint8_t *dst, const uint8_t *src)
+void trace_packet_address(uint8_t *frame, const uint8_t *dst, const uint8_t *src)
 {
 	if (dst)
 		memcpy(frame, dst, ETH_ALEN);
@@ -160,7 +160,7 @@ void sample_address(uint8_t *frame, const uint8_t *dst, const uint8_t *src)
 		memcpy(frame + ETH_ALEN, src, ETH_ALEN);
 }
 
-void sample_hop(uint8_t *frame)
+void trace_packet_hop(uint8_t *frame)
 {
 	uint8_t *ip = frame + ETH_HLEN;
 
@@ -175,7 +175,7 @@ void sample_hop(uint8_t *frame)
 
 /* ------------------------------------------------------------ looking at it */
 
-bool sample_ends(const uint8_t *frame, size_t len, struct tn_addr *src, struct tn_addr *dst)
+bool trace_packet_ends(const uint8_t *frame, size_t len, struct tn_addr *src, struct tn_addr *dst)
 {
 	if (len < ETH_HLEN || (!frame_is_v4(frame) && get16(frame + 12) != ETH_P_IPV6) ||
 	    len < l4_of(frame))
@@ -190,16 +190,16 @@ bool sample_ends(const uint8_t *frame, size_t len, struct tn_addr *src, struct t
 	return true;
 }
 
-uint8_t sample_hops(const uint8_t *frame)
+uint8_t trace_packet_hops(const uint8_t *frame)
 {
 	return frame[ETH_HLEN + (frame_is_v4(frame) ? V4_TTL : V6_HOPS)];
 }
 
-bool sample_is_sound(const uint8_t *frame, size_t len)
+bool trace_packet_is_sound(const uint8_t *frame, size_t len)
 {
 	struct tn_addr src, dst;
 
-	if (!sample_ends(frame, len, &src, &dst))
+	if (!trace_packet_ends(frame, len, &src, &dst))
 		return false;
 	if (frame_is_v4(frame) && inet_sum(frame + ETH_HLEN, V4_HEADER, 0) != 0xffff)
 		return false;
@@ -208,7 +208,7 @@ bool sample_is_sound(const uint8_t *frame, size_t len)
 	return len >= l4_of(frame) + l4_header(proto_of(frame)) && l4_sum(frame, len) == 0xffff;
 }
 
-bool sample_has(const void *bytes, size_t len, const uint8_t cookie[SAMPLE_COOKIE])
+bool trace_packet_has(const void *bytes, size_t len, const uint8_t cookie[TRACE_PACKET_COOKIE])
 {
-	return memmem(bytes, len, cookie, SAMPLE_COOKIE);
+	return memmem(bytes, len, cookie, TRACE_PACKET_COOKIE);
 }

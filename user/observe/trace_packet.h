@@ -11,40 +11,40 @@
 
 #include "lib/addr.h"
 
-#define SAMPLE_COOKIE 16
+#define TRACE_PACKET_COOKIE 16
 /* Room for the largest: IPv6 and TCP. */
-#define SAMPLE_ROOM (14 + 40 + 20 + SAMPLE_COOKIE)
+#define TRACE_PACKET_ROOM (14 + 40 + 20 + TRACE_PACKET_COOKIE)
 /* What hosts send with. */
-#define SAMPLE_HOPS 64
+#define TRACE_PACKET_HOPS 64
 
-struct sample {
+struct trace_packet {
 	struct tn_addr src; /* both of one family */
 	struct tn_addr dst;
 	uint8_t proto;	/* of IPv4 or IPv6: ICMP and ICMPv6 go with their own family */
 	uint16_t sport; /* host byte order; of an echo request the identifier */
 	uint16_t dport;
-	uint8_t cookie[SAMPLE_COOKIE];
+	uint8_t cookie[TRACE_PACKET_COOKIE];
 };
 
 /* The frame, with all checksums; gives its length. The MAC addresses are left zero. */
-size_t sample_build(uint8_t out[SAMPLE_ROOM], const struct sample *s);
+size_t trace_packet_build(uint8_t out[TRACE_PACKET_ROOM], const struct trace_packet *s);
 
 /* NULL: leave it as it is. */
-void sample_address(uint8_t *frame, const uint8_t *dst, const uint8_t *src);
+void trace_packet_address(uint8_t *frame, const uint8_t *dst, const uint8_t *src);
 
 /* One hop: what a router does to the header of a packet that it forwards (RFC 1812, 5.3.1). */
-void sample_hop(uint8_t *frame);
+void trace_packet_hop(uint8_t *frame);
 
 /* What the frame's IP header says. False: it is not IP, or too short. */
-bool sample_ends(const uint8_t *frame, size_t len, struct tn_addr *src, struct tn_addr *dst);
+bool trace_packet_ends(const uint8_t *frame, size_t len, struct tn_addr *src, struct tn_addr *dst);
 /* Hop limit or time to live of such a frame. */
-uint8_t sample_hops(const uint8_t *frame);
+uint8_t trace_packet_hops(const uint8_t *frame);
 
 /* Whether the checksums of the IPv4 header, TCP, UDP, ICMP and ICMPv6 are right, where there are.
  */
-bool sample_is_sound(const uint8_t *frame, size_t len);
+bool trace_packet_is_sound(const uint8_t *frame, size_t len);
 
 /* Whether the bytes hold the cookie. */
-bool sample_has(const void *bytes, size_t len, const uint8_t cookie[SAMPLE_COOKIE]);
+bool trace_packet_has(const void *bytes, size_t len, const uint8_t cookie[TRACE_PACKET_COOKIE]);
 
 #endif
