@@ -375,10 +375,10 @@ static void read_setting(const struct statement *s, struct setting_row *row)
 	row->value = number(s->words[3]);
 }
 
-struct machine machine_of(const char *text)
+struct kernel_state kernel_state_of(const char *text)
 {
 	_cleanup_free_ char *copy = xstrdup(text);
-	struct machine m = { 0 };
+	struct kernel_state m = { 0 };
 	struct statement s;
 
 	for (char *at = copy; next_statement(&at, &s);) {
@@ -403,18 +403,18 @@ struct machine machine_of(const char *text)
 			cr_assert_fail("unknown: '%s'", s.words[0]);
 		}
 	}
-	machine_sort(&m);
+	kernel_state_sort(&m);
 	return m;
 }
 
-struct machine machine_by(const char *definitions)
+struct kernel_state kernel_state_by(const char *definitions)
 {
 	_cleanup_model_ struct model m = model_of(definitions);
-	struct machine out, nothing = { 0 };
+	struct kernel_state out, nothing = { 0 };
 	struct facts none = { 0 };
 
 	model_sort(&m);
-	machine_wanted(&m, &none, &nothing, NULL, &out);
+	kernel_state_wanted(&m, &none, &nothing, NULL, &out);
 	return out;
 }
 
@@ -548,7 +548,7 @@ static void write_setting(FILE *f, const struct setting_row *row)
 		row->value);
 }
 
-char *machine_text(const struct machine *m)
+char *kernel_state_text(const struct kernel_state *m)
 {
 	struct text out;
 

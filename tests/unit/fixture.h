@@ -11,7 +11,7 @@
 
 #include "change/plan.h"
 #include "model/ipam.h"
-#include "model/machine.h"
+#include "model/kernel_state.h"
 #include "model/model.h"
 
 /* Fails the test unless it is an address or a prefix. */
@@ -57,13 +57,13 @@ struct addr_list addrs_of(const char *text);
  * set NETNS PATH VALUE;                   settings stay in their order
  *
  * TENANT is an id in `own` and `to`, a name in `router`. Sorted. Rows of the policy come from
- * definitions alone: see machine_by().
+ * definitions alone: see kernel_state_by().
  */
-struct machine machine_of(const char *text);
+struct kernel_state kernel_state_of(const char *text);
 /* What definitions (as in model_of()) come to where no router is attached. */
-struct machine machine_by(const char *definitions);
+struct kernel_state kernel_state_by(const char *definitions);
 /* The same text again, without slots, a statement a line. Freed by the caller. */
-char *machine_text(const struct machine *m);
+char *kernel_state_text(const struct kernel_state *m);
 
 /*
  * The rows of accepts, services and limits, a line each, as they stand:

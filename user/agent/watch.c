@@ -530,7 +530,7 @@ static const struct shared_link *link_of(const struct watch *w, const struct sha
 	return NULL;
 }
 
-void watch_routers(struct watch *w, const struct machine *have)
+void watch_routers(struct watch *w, const struct kernel_state *have)
 {
 	__typeof__(w->links) links = { 0 };
 

@@ -14,7 +14,7 @@
 #define TN_WATCH_H
 
 #include "lib/error.h"
-#include "model/machine.h"
+#include "model/kernel_state.h"
 #include "model/model.h"
 
 struct watch;
@@ -47,7 +47,7 @@ bool watch_namespaces(struct watch *w, const struct model *m);
 bool watch_pins(struct watch *w, const char *path, uint32_t router);
 
 /* Watch the shared interfaces of the routers that the machine has, coming up. */
-void watch_routers(struct watch *w, const struct machine *have);
+void watch_routers(struct watch *w, const struct kernel_state *have);
 
 /*
  * Whether something was reported since the last call of a router that watch_routers() knows: in its

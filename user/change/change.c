@@ -30,7 +30,7 @@ static int open_store(const struct settings *settings, enum store_mode mode, str
 static int load(struct change *c, struct model *will, struct error *err)
 {
 	if (store_load(c->store, &c->had, err) || (!will && store_load(c->store, &c->will, err)) ||
-	    machine_load(c->settings->bpffs, &c->had, c->scope, &c->dp, &c->have, err))
+	    kernel_state_load(c->settings->bpffs, &c->had, c->scope, &c->dp, &c->have, err))
 		return -1;
 	if (will) {
 		c->will = *will;
@@ -57,7 +57,7 @@ static int load_part(struct change *c, const struct window *w, struct error *err
 	c->window = w;
 	if (store_load_part(c->store, w, &c->had, err) ||
 	    store_load_part(c->store, w, &c->will, err) ||
-	    machine_load_part(c->dp, &c->had, &scope, &c->have, err))
+	    kernel_state_load_part(c->dp, &c->had, &scope, &c->have, err))
 		return -1;
 	return 0;
 }
@@ -66,7 +66,7 @@ static void unload(struct change *c)
 {
 	c->window = NULL;
 	row_keys_free(&c->keys);
-	machine_free(&c->have);
+	kernel_state_free(&c->have);
 	dataplane_close(c->dp);
 	c->dp = NULL;
 	model_free(&c->will);
@@ -272,7 +272,7 @@ static int gather(struct change *c, const struct change_how *how, struct facts *
 		router_facts_free(&facts->list.v[--facts->list.n]);
 		remember(c, t, facts);
 	}
-	machine_sort(&c->have);
+	kernel_state_sort(&c->have);
 	return 0;
 }
 
@@ -349,7 +349,7 @@ static int reserve_own(struct change *c, const struct tn_addr *shared, struct ad
 		       struct error *err)
 {
 	struct row_keys key = { .shared = { .v = (struct tn_addr *)shared, .n = 1 } };
-	_cleanup_machine_ struct machine found = { 0 };
+	_cleanup_kernel_state_ struct kernel_state found = { 0 };
 
 	if (dataplane_look_up(c->dp, &key, &found, err))
 		return -1;
@@ -458,7 +458,7 @@ static int look_up(struct change *c, const struct facts *facts, struct error *er
 
 /* ------------------------------------------------------------ probing */
 
-static const struct router_row *router_at(const struct machine *m, const struct place *at)
+static const struct router_row *router_at(const struct kernel_state *m, const struct place *at)
 {
 	vec_each (r, &m->routers) {
 		if (r->netns_dev == at->netns_dev && r->netns_ino == at->netns_ino &&
@@ -476,8 +476,8 @@ static bool joins_elsewhere(const struct router_row *want, const struct router_r
 }
 
 /* Routers that join, or get other addresses or routes; and addresses that come to others. */
-static void choose(const struct plan *p, const struct machine *want, const struct machine *have,
-		   const struct failures *failed, struct batch *t)
+static void choose(const struct plan *p, const struct kernel_state *want,
+		   const struct kernel_state *have, const struct failures *failed, struct batch *t)
 {
 	const struct router_row *r;
 
@@ -486,7 +486,7 @@ static void choose(const struct plan *p, const struct machine *want, const struc
 			batch_add(t, *row, false);
 	}
 	vec_each (row, &p->renew) {
-		if (joins_elsewhere(*row, machine_router(have, (*row)->id)) &&
+		if (joins_elsewhere(*row, kernel_state_router(have, (*row)->id)) &&
 		    !is_passed_over(failed, (*row)->tenant))
 			batch_add(t, *row, false);
 	}
@@ -499,7 +499,7 @@ static void choose(const struct plan *p, const struct machine *want, const struc
 			batch_add(t, r, false);
 	}
 	vec_each (row, &p->shared_put) {
-		if ((r = machine_router(want, (*row)->router)))
+		if ((r = kernel_state_router(want, (*row)->router)))
 			batch_add_address(t, r, &(*row)->shared);
 	}
 }
@@ -539,11 +539,11 @@ static int verdict(const struct batch *t, struct error *err)
 }
 
 /* Whether the way is clear before traffic takes it. */
-static int probe(const struct change *c, const struct plan *p, const struct machine *want,
+static int probe(const struct change *c, const struct plan *p, const struct kernel_state *want,
 		 const struct change_how *how, const struct failures *failed, struct error *err)
 {
 	_cleanup_batch_ struct batch t = { .model = &c->will,
-					   .machine = want,
+					   .kernel = want,
 					   .patience = c->settings->patience };
 
 	if (how->restore)
@@ -558,13 +558,13 @@ static int probe(const struct change *c, const struct plan *p, const struct mach
 
 /* ------------------------------------------------------------ confirming */
 
-static int confirm_one(const struct change *c, const struct machine *now,
+static int confirm_one(const struct change *c, const struct kernel_state *now,
 		       const struct router_row *want, struct failures *failed, struct error *err)
 {
 	const struct tenant *t = model_tenant((struct model *)&c->will, want->tenant);
 
 	if (is_passed_over(failed, want->tenant) ||
-	    inspect_confirm(c->dp, &c->will, t, machine_router(now, want->id), err) == 0)
+	    inspect_confirm(c->dp, &c->will, t, kernel_state_router(now, want->id), err) == 0)
 		return 0;
 	error_prefix(err, "tenant %s", want->tenant);
 	return pass_over(failed, want->tenant, err);
@@ -577,7 +577,7 @@ static int confirm_one(const struct change *c, const struct machine *now,
 static int confirm(const struct change *c, const struct plan *p, struct failures *failed,
 		   struct error *err)
 {
-	_cleanup_machine_ struct machine now = { 0 };
+	_cleanup_kernel_state_ struct kernel_state now = { 0 };
 
 	if (!p->attach.n && !p->renew.n)
 		return 0;
@@ -596,7 +596,7 @@ static int confirm(const struct change *c, const struct plan *p, struct failures
 
 /* ------------------------------------------------------------ warning */
 
-static bool is_attached(const struct machine *m, const struct place *at)
+static bool is_attached(const struct kernel_state *m, const struct place *at)
 {
 	vec_each (r, &m->routers) {
 		if (r->netns_dev == at->netns_dev && r->netns_ino == at->netns_ino &&
@@ -639,9 +639,10 @@ static void warn_of_addresses(const struct change *c, const struct facts *facts)
 
 /* ------------------------------------------------------------ announcing */
 
-static bool moved_in(const struct plan *p, const struct router_row *row, const struct machine *have)
+static bool moved_in(const struct plan *p, const struct router_row *row,
+		     const struct kernel_state *have)
 {
-	const struct router_row *was = machine_router(have, row->id);
+	const struct router_row *was = kernel_state_router(have, row->id);
 
 	vec_each (r, &p->attach) {
 		if (*r == row)
@@ -673,8 +674,8 @@ static void tell(const struct router_row *r, bool own, const struct addr_list *a
  * what fails here is no reason to take anything back. Routers with more addresses than there
  * is time for are named in `out`.
  */
-static void announce_all(const struct plan *p, const struct machine *want,
-			 const struct machine *have, struct outcome *out)
+static void announce_all(const struct plan *p, const struct kernel_state *want,
+			 const struct kernel_state *have, struct outcome *out)
 {
 	size_t all = 0, new = 0; /* both lists are in the order of the routers */
 	size_t left = ANNOUNCE_AT_ONCE;
@@ -759,8 +760,8 @@ static size_t larger(size_t a, size_t b)
 	return a > b ? a : b;
 }
 
-static int check_rules(const struct change *c, const struct plan *p, const struct machine *want,
-		       struct error *err)
+static int check_rules(const struct change *c, const struct plan *p,
+		       const struct kernel_state *want, struct error *err)
 {
 	size_t accepts = c->have.policy.accepts.n + p->accept_grow.n;
 	size_t services = c->have.policy.services.n + p->service_put.n;
@@ -776,8 +777,8 @@ static int check_rules(const struct change *c, const struct plan *p, const struc
 }
 
 /* Additions come before removals, so for a moment the maps hold both. */
-static int check_capacity(const struct change *c, const struct plan *p, const struct machine *want,
-			  struct error *err)
+static int check_capacity(const struct change *c, const struct plan *p,
+			  const struct kernel_state *want, struct error *err)
 {
 	size_t need = c->have.shared.n + p->own_put.n + p->shared_put.n + 1;
 
@@ -801,7 +802,7 @@ static int drop_maps(struct change *c, struct error *err)
 }
 
 /* What was broken before is no business of an undo, and what lost its place has nowhere to go. */
-static void leave_out(struct machine *have, struct failures *lost)
+static void leave_out(struct kernel_state *have, struct failures *lost)
 {
 	vec_each (r, &have->routers) {
 		struct error err = { 0 };
@@ -817,7 +818,7 @@ static void leave_out(struct machine *have, struct failures *lost)
 /* Back to what was read at the beginning; what cannot be undone is said, not hidden. */
 static void undo(struct change *c, bool created)
 {
-	_cleanup_machine_ struct machine now = { 0 };
+	_cleanup_kernel_state_ struct kernel_state now = { 0 };
 	_cleanup_plan_ struct plan plan = { 0 };
 	_cleanup_failures_ struct failures lost = { 0 };
 	struct error err = { 0 };
@@ -828,8 +829,8 @@ static void undo(struct change *c, bool created)
 		return;
 	if (c->window)
 		one = scope_of(c->window);
-	if (machine_load_again(c->dp, &c->will, &c->have, c->window ? &one : c->scope,
-			       c->window ? &c->keys : NULL, &now, &err) == 0) {
+	if (kernel_state_load_again(c->dp, &c->will, &c->have, c->window ? &one : c->scope,
+				    c->window ? &c->keys : NULL, &now, &err) == 0) {
 		leave_out(&c->have, &lost);
 		known = lost.list.n;
 		plan_make(&c->have, &now, &plan);
@@ -852,13 +853,13 @@ static void undo(struct change *c, bool created)
  * Without a router the machine is to have nothing, and so tells nothing about the
  * definitions: what changes is what it would have by them.
  */
-static void describe_alone(struct change *c, const struct machine *want, struct outcome *out)
+static void describe_alone(struct change *c, const struct kernel_state *want, struct outcome *out)
 {
-	_cleanup_machine_ struct machine was = { 0 };
+	_cleanup_kernel_state_ struct kernel_state was = { 0 };
 	_cleanup_plan_ struct plan shown = { 0 };
 	struct facts none = { 0 };
 
-	machine_wanted(&c->had, &none, &c->have, NULL, &was);
+	kernel_state_wanted(&c->had, &none, &c->have, NULL, &was);
 	plan_make(want, &was, &shown);
 	vec_each (r, &c->have.routers)
 		*vec_push(&shown.detach) = r;
@@ -885,7 +886,7 @@ static int check_lost(const struct change *c, struct error *err)
 		c->have.routers.n == 1 ? "it" : "them");
 }
 
-static size_t rules_needed(const struct machine *want)
+static size_t rules_needed(const struct kernel_state *want)
 {
 	const struct policy *p = &want->policy;
 
@@ -946,7 +947,7 @@ static int note(struct change *c, const struct change_how *how, const struct out
 
 /* What the plan says, but for what can only be done when nothing can be taken back. */
 static int carry_out(struct change *c, const struct change_how *how, const struct plan *plan,
-		     const struct machine *want, struct failures *failed, bool *created,
+		     const struct kernel_state *want, struct failures *failed, bool *created,
 		     struct error *err)
 {
 	if (!c->dp && want->routers.n) {
@@ -987,7 +988,7 @@ static void save(void *arg)
  * take as long as all the rest. On failure the machine is as it was.
  */
 static int save_and_carry_out(struct change *c, const struct change_how *how,
-			      const struct plan *plan, const struct machine *want,
+			      const struct plan *plan, const struct kernel_state *want,
 			      struct outcome *out, bool *created, struct error *err)
 {
 	struct failures *failed = how->partial ? &out->failed : NULL;
@@ -1018,7 +1019,7 @@ int change_make(struct change *c, const struct change_how *how, struct outcome *
 {
 	struct failures *failed = how->partial ? &out->failed : NULL;
 	const struct scope *scope = how->scope;
-	_cleanup_machine_ struct machine want = { 0 };
+	_cleanup_kernel_state_ struct kernel_state want = { 0 };
 	_cleanup_facts_ struct facts facts = { 0 };
 	_cleanup_plan_ struct plan plan = { 0 };
 	struct addr_list reserved = { 0 };
@@ -1039,10 +1040,10 @@ int change_make(struct change *c, const struct change_how *how, struct outcome *
 	settle(&c->will, &facts);
 	if (c->window && look_up(c, &facts, err))
 		return -1;
-	machine_wanted(&c->will, &facts, &c->have, scope, &want);
+	kernel_state_wanted(&c->will, &facts, &c->have, scope, &want);
 	if (!want.routers.n) {
 		describe_alone(c, &want, out);
-		machine_free(&want);
+		kernel_state_free(&want);
 		plan_make(&want, &c->have, &plan);
 	} else {
 		plan_make(&want, &c->have, &plan);

@@ -18,7 +18,7 @@ struct change {
 	struct model had;     /* definitions in force */
 	struct model will;    /* those that are to be */
 	struct dataplane *dp; /* NULL: nothing is pinned */
-	struct machine have;
+	struct kernel_state have;
 	/* NULL: all was read; else of mappings only these, and of the machine what they have there
 	 */
 	const struct window *window;

@@ -241,7 +241,7 @@ static int attach_some(struct attaching *list, size_t n, bool beside, struct fai
 	return ret;
 }
 
-static void add_router(struct dataplane *dp, const struct machine *machine,
+static void add_router(struct dataplane *dp, const struct kernel_state *machine,
 		       const struct router_row *want, const struct router_row *have,
 		       struct attaching *out)
 {
@@ -251,7 +251,7 @@ static void add_router(struct dataplane *dp, const struct machine *machine,
 		attach_inherit(r, &out->row);
 }
 
-static int put_routers(struct dataplane *dp, const struct plan *p, const struct machine *have,
+static int put_routers(struct dataplane *dp, const struct plan *p, const struct kernel_state *have,
 		       struct failures *failed, struct error *err)
 {
 	VEC(struct attaching) all = { 0 };
@@ -261,7 +261,7 @@ static int put_routers(struct dataplane *dp, const struct plan *p, const struct 
 	vec_each (r, &p->attach)
 		add_router(dp, have, *r, NULL, vec_push(&all));
 	vec_each (r, &p->renew)
-		add_router(dp, have, *r, machine_router(have, (*r)->id), vec_push(&all));
+		add_router(dp, have, *r, kernel_state_router(have, (*r)->id), vec_push(&all));
 	if (all.n >= LOADED_MIN)
 		slice = host_cpus() < LOADED_MAX ? host_cpus() : LOADED_MAX;
 	if (!host_allow_files(FILES_FIRST + slice * FILES_EACH))
@@ -284,8 +284,8 @@ static int put_routers(struct dataplane *dp, const struct plan *p, const struct 
  * change: see struct plan. When this is done, nothing has changed for those that had traffic
  * before, but for what changes its owner; a router that joins lets nothing through yet.
  */
-int execute_prepare(struct dataplane *dp, const struct plan *p, const struct machine *want,
-		    const struct machine *have, struct failures *failed, struct error *err)
+int execute_prepare(struct dataplane *dp, const struct plan *p, const struct kernel_state *want,
+		    const struct kernel_state *have, struct failures *failed, struct error *err)
 {
 	/* without maps there are no programs, but a run that was killed may have left the rest */
 	if (!dp)
@@ -314,7 +314,7 @@ int execute_prepare(struct dataplane *dp, const struct plan *p, const struct mac
 #define do_zero_hits(dp, have, v, n, err)     dataplane_zero_hits(dp, v, n, err)
 
 /* Nobody is accepted in between whom neither the old nor the new rules accept. */
-static int put_policy(struct dataplane *dp, const struct plan *p, const struct machine *have,
+static int put_policy(struct dataplane *dp, const struct plan *p, const struct kernel_state *have,
 		      struct error *err)
 {
 #define X(step, rows)                                       \
@@ -325,7 +325,7 @@ static int put_policy(struct dataplane *dp, const struct plan *p, const struct m
 	return 0;
 }
 
-int execute_complete(struct dataplane *dp, const struct plan *p, const struct machine *have,
+int execute_complete(struct dataplane *dp, const struct plan *p, const struct kernel_state *have,
 		     struct error *err)
 {
 	if (!dp)

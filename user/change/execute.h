@@ -31,10 +31,10 @@ bool is_passed_over(const struct failures *failed, const char *tenant);
  * First the routers' programs, addresses, routes and settings: nothing changes for those that had
  * traffic before, but for what changes its owner, and a router that joins lets nothing through yet.
  */
-int execute_prepare(struct dataplane *dp, const struct plan *p, const struct machine *want,
-		    const struct machine *have, struct failures *failed, struct error *err);
+int execute_prepare(struct dataplane *dp, const struct plan *p, const struct kernel_state *want,
+		    const struct kernel_state *have, struct failures *failed, struct error *err);
 /* Then who is accepted, the mappings, and what goes away of addresses and routes. */
-int execute_complete(struct dataplane *dp, const struct plan *p, const struct machine *have,
+int execute_complete(struct dataplane *dp, const struct plan *p, const struct kernel_state *have,
 		     struct error *err);
 /*
  * Programs that nobody needs any more, when nothing can be taken back: else what a VM sends while

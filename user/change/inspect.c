@@ -27,7 +27,7 @@ static const char *netns_of(const struct model *m, const char *tenant)
 }
 
 static void inspect(struct dataplane *dp, const struct model *m, const struct scope *scope,
-		    struct machine *have)
+		    struct kernel_state *have)
 {
 	vec_each (r, &have->routers) {
 		struct attachments found;
@@ -41,7 +41,7 @@ static void inspect(struct dataplane *dp, const struct model *m, const struct sc
 	}
 }
 
-static bool is_looked_at(const struct machine *have, const struct netns *ns)
+static bool is_looked_at(const struct kernel_state *have, const struct netns *ns)
 {
 	vec_each (at, &have->looked) {
 		if (at->netns_dev == ns->dev && at->netns_ino == ns->ino)
@@ -51,8 +51,8 @@ static bool is_looked_at(const struct machine *have, const struct netns *ns)
 }
 
 /* Addresses, routes and groups of ours in the namespace that we are in. */
-static void look(struct machine *have, const struct netns *ns, const char *spec, const char *tenant,
-		 const struct ifaces *ifaces)
+static void look(struct kernel_state *have, const struct netns *ns, const char *spec,
+		 const char *tenant, const struct ifaces *ifaces)
 {
 	struct place at = { ns->dev, ns->ino, 0, spec, tenant, "" };
 
@@ -85,7 +85,7 @@ static void look(struct machine *have, const struct netns *ns, const char *spec,
 	}
 }
 
-static int look_around(struct machine *have, const struct netns *ns, const char *spec,
+static int look_around(struct kernel_state *have, const struct netns *ns, const char *spec,
 		       const char *tenant, struct error *err)
 {
 	_cleanup_ifaces_ struct ifaces ifaces = { 0 };
@@ -102,8 +102,8 @@ static int look_around(struct machine *have, const struct netns *ns, const char 
  * In the namespaces of the routers that have programs, and of those that are defined: what a
  * run that was killed left is found by either. One that is gone took everything along.
  */
-static int look_everywhere(const struct model *m, const struct scope *scope, struct machine *have,
-			   struct error *err)
+static int look_everywhere(const struct model *m, const struct scope *scope,
+			   struct kernel_state *have, struct error *err)
 {
 	vec_each (r, &have->routers) {
 		_cleanup_netns_ struct netns ns = NETNS_NONE;
@@ -122,12 +122,12 @@ static int look_everywhere(const struct model *m, const struct scope *scope, str
 		    look_around(have, &ns, t->router->netns, t->name, err))
 			return -1;
 	}
-	machine_sort(have);
+	kernel_state_sort(have);
 	return 0;
 }
 
-int machine_load(const char *bpffs, const struct model *m, const struct scope *scope,
-		 struct dataplane **dp, struct machine *out, struct error *err)
+int kernel_state_load(const char *bpffs, const struct model *m, const struct scope *scope,
+		      struct dataplane **dp, struct kernel_state *out, struct error *err)
 {
 	memset(out, 0, sizeof(*out));
 	if (dataplane_open(bpffs, dp, err))
@@ -139,8 +139,8 @@ int machine_load(const char *bpffs, const struct model *m, const struct scope *s
 	return look_everywhere(m, scope, out, err);
 }
 
-int machine_load_part(struct dataplane *dp, const struct model *m, const struct scope *scope,
-		      struct machine *out, struct error *err)
+int kernel_state_load_part(struct dataplane *dp, const struct model *m, const struct scope *scope,
+			   struct kernel_state *out, struct error *err)
 {
 	if (dataplane_read_common(dp, out, err))
 		return -1;
@@ -155,7 +155,7 @@ int view_load(const struct settings *settings, struct view *v, struct error *err
 	memset(v, 0, sizeof(*v));
 	if (store_open(settings->state, STORE_READ, 0, settings->command, &store, err) == 0 &&
 	    store_load(store, &v->model, err) == 0 &&
-	    machine_load(settings->bpffs, &v->model, NULL, &v->dp, &v->machine, err) == 0)
+	    kernel_state_load(settings->bpffs, &v->model, NULL, &v->dp, &v->kernel, err) == 0)
 		return 0;
 	view_free(v);
 	return -1;
@@ -163,7 +163,7 @@ int view_load(const struct settings *settings, struct view *v, struct error *err
 
 void view_free(struct view *v)
 {
-	machine_free(&v->machine);
+	kernel_state_free(&v->kernel);
 	dataplane_close(v->dp);
 	model_free(&v->model);
 	memset(v, 0, sizeof(*v));
@@ -175,7 +175,7 @@ static int enter(const struct place *at, struct netns *ns)
 }
 
 /* What is now where `was` was read. */
-static int look_again(const struct machine *was, struct machine *now, struct error *err)
+static int look_again(const struct kernel_state *was, struct kernel_state *now, struct error *err)
 {
 	vec_each (at, &was->looked) {
 		_cleanup_netns_ struct netns ns = NETNS_NONE;
@@ -195,13 +195,14 @@ static int look_again(const struct machine *was, struct machine *now, struct err
 			return -1;
 		*vec_push(&now->settings) = is;
 	}
-	machine_sort(now);
+	kernel_state_sort(now);
 	return 0;
 }
 
-int machine_load_again(struct dataplane *dp, const struct model *m, const struct machine *was,
-		       const struct scope *scope, const struct row_keys *keys, struct machine *out,
-		       struct error *err)
+int kernel_state_load_again(struct dataplane *dp, const struct model *m,
+			    const struct kernel_state *was, const struct scope *scope,
+			    const struct row_keys *keys, struct kernel_state *out,
+			    struct error *err)
 {
 	if (keys ? dataplane_read_common(dp, out, err) || dataplane_look_up(dp, keys, out, err)
 		 : dataplane_read(dp, out, err))
@@ -330,7 +331,7 @@ static void note_forwarding(const struct router *r, struct router_facts *f)
 }
 
 /* What forwarding is now; a kernel without IPv6 has no such setting. */
-static int note_settings(const struct router_facts *f, struct machine *have, struct error *err)
+static int note_settings(const struct router_facts *f, struct kernel_state *have, struct error *err)
 {
 	size_t known = have->settings.n, n = known;
 
@@ -391,7 +392,7 @@ int inspect_confirm(struct dataplane *dp, const struct model *m, const struct te
 }
 
 /* Fills `have` too, with what is in a namespace that nobody looked into before. */
-int inspect_router(const struct model *m, struct tenant *t, struct machine *have,
+int inspect_router(const struct model *m, struct tenant *t, struct kernel_state *have,
 		   struct router_facts *f, struct error *err)
 {
 	_cleanup_netns_ struct netns ns = NETNS_NONE;

@@ -11,7 +11,7 @@
 struct view {
 	struct model model;
 	struct dataplane *dp; /* NULL: nothing is pinned */
-	struct machine machine;
+	struct kernel_state kernel;
 };
 
 /* Takes no lock. On failure nothing is held. */
@@ -25,25 +25,26 @@ void view_free(struct view *v);
  * out NULL when nothing is pinned. The machine is the caller's to free, also on failure; it borrows
  * names of `m`.
  */
-int machine_load(const char *bpffs, const struct model *m, const struct scope *scope,
-		 struct dataplane **dp, struct machine *out, struct error *err);
+int kernel_state_load(const char *bpffs, const struct model *m, const struct scope *scope,
+		      struct dataplane **dp, struct kernel_state *out, struct error *err);
 /*
  * The same of what is pinned, but of mappings nothing. What dataplane_look_up() and
  * inspect_router() find comes to it.
  */
-int machine_load_part(struct dataplane *dp, const struct model *m, const struct scope *scope,
-		      struct machine *out, struct error *err);
+int kernel_state_load_part(struct dataplane *dp, const struct model *m, const struct scope *scope,
+			   struct kernel_state *out, struct error *err);
 /* What is there now of all that was read into `was`. `keys`: of these alone; NULL: it was all. */
-int machine_load_again(struct dataplane *dp, const struct model *m, const struct machine *was,
-		       const struct scope *scope, const struct row_keys *keys, struct machine *out,
-		       struct error *err);
+int kernel_state_load_again(struct dataplane *dp, const struct model *m,
+			    const struct kernel_state *was, const struct scope *scope,
+			    const struct row_keys *keys, struct kernel_state *out,
+			    struct error *err);
 
 /*
  * Look at the namespace of the router of `t`, for a join: its interfaces to `f`, what the router
  * needs of us to t->router->own (see join.h). To `have` go settings that a join may change, and
  * what bears our mark in a namespace that nobody looked into before.
  */
-int inspect_router(const struct model *m, struct tenant *t, struct machine *have,
+int inspect_router(const struct model *m, struct tenant *t, struct kernel_state *have,
 		   struct router_facts *f, struct error *err);
 
 /*

@@ -81,7 +81,8 @@ static bool same_kind(const struct shared_row *a, const struct shared_row *b)
 	return (a->flags & ~POLICY_FLAGS) == (b->flags & ~POLICY_FLAGS);
 }
 
-static void diff_shared(const struct machine *want, const struct machine *have, struct plan *out)
+static void diff_shared(const struct kernel_state *want, const struct kernel_state *have,
+			struct plan *out)
 {
 	const struct shared_row *w = want->shared.v, *wend = w + want->shared.n;
 	const struct shared_row *h = have->shared.v, *hend = h + have->shared.n;
@@ -108,7 +109,8 @@ static void diff_shared(const struct machine *want, const struct machine *have, 
 	}
 }
 
-static void diff_fixed(const struct machine *want, const struct machine *have, struct plan *out)
+static void diff_fixed(const struct kernel_state *want, const struct kernel_state *have,
+		       struct plan *out)
 {
 	const struct fixed_row *w = want->fixed.v, *wend = w + want->fixed.n;
 	const struct fixed_row *h = have->fixed.v, *hend = h + have->fixed.n;
@@ -145,7 +147,7 @@ static bool same_router(const struct router_row *want, const struct router_row *
 	       want->ipsec == have->ipsec && want->build == have->build;
 }
 
-static bool is_replaced(const struct router_row *gone, const struct machine *want)
+static bool is_replaced(const struct router_row *gone, const struct kernel_state *want)
 {
 	vec_each (r, &want->routers) {
 		if (r->netns_dev == gone->netns_dev && r->netns_ino == gone->netns_ino &&
@@ -155,7 +157,8 @@ static bool is_replaced(const struct router_row *gone, const struct machine *wan
 	return false;
 }
 
-static void diff_routers(const struct machine *want, const struct machine *have, struct plan *out)
+static void diff_routers(const struct kernel_state *want, const struct kernel_state *have,
+			 struct plan *out)
 {
 	const struct router_row *w = want->routers.v, *wend = w + want->routers.n;
 	const struct router_row *h = have->routers.v, *hend = h + have->routers.n;
@@ -183,7 +186,8 @@ static void diff_routers(const struct machine *want, const struct machine *have,
 	vec_free(&gone);
 }
 
-static void diff_addrs(const struct machine *want, const struct machine *have, struct plan *out)
+static void diff_addrs(const struct kernel_state *want, const struct kernel_state *have,
+		       struct plan *out)
 {
 	const struct addr_row *w = want->addrs.v, *wend = w + want->addrs.n;
 	const struct addr_row *h = have->addrs.v, *hend = h + have->addrs.n;
@@ -210,7 +214,8 @@ static bool same_way(const struct route_row *a, const struct route_row *b)
 	       memcmp(&a->src, &b->src, sizeof(a->src)) == 0;
 }
 
-static void diff_routes(const struct machine *want, const struct machine *have, struct plan *out)
+static void diff_routes(const struct kernel_state *want, const struct kernel_state *have,
+			struct plan *out)
 {
 	const struct route_row *w = want->routes.v, *wend = w + want->routes.n;
 	const struct route_row *h = have->routes.v, *hend = h + have->routes.n;
@@ -231,7 +236,8 @@ static void diff_routes(const struct machine *want, const struct machine *have, 
 	}
 }
 
-static void diff_groups(const struct machine *want, const struct machine *have, struct plan *out)
+static void diff_groups(const struct kernel_state *want, const struct kernel_state *have,
+			struct plan *out)
 {
 	const struct group_row *w = want->groups.v, *wend = w + want->groups.n;
 	const struct group_row *h = have->groups.v, *hend = h + have->groups.n;
@@ -255,7 +261,8 @@ static bool same_netns(const struct place *a, const struct place *b)
 	return a->netns_dev == b->netns_dev && a->netns_ino == b->netns_ino;
 }
 
-static const struct setting_row *setting_of(const struct machine *m, const struct setting_row *like)
+static const struct setting_row *setting_of(const struct kernel_state *m,
+					    const struct setting_row *like)
 {
 	vec_each (row, &m->settings) {
 		if (same_netns(&row->at, &like->at) && strcmp(row->path, like->path) == 0)
@@ -265,7 +272,8 @@ static const struct setting_row *setting_of(const struct machine *m, const struc
 }
 
 /* To write `all` writes every interface: what comes behind it has to be written too. */
-static void diff_settings(const struct machine *want, const struct machine *have, struct plan *out)
+static void diff_settings(const struct kernel_state *want, const struct kernel_state *have,
+			  struct plan *out)
 {
 	const struct place *all = NULL;
 
@@ -284,7 +292,7 @@ static void diff_settings(const struct machine *want, const struct machine *have
 
 /* Whether the row leads anywhere: no program looks for it while its mapping is not TN_SHARED_NAMED.
  */
-static bool is_alive(const struct machine *m, const struct accept_row *row)
+static bool is_alive(const struct kernel_state *m, const struct accept_row *row)
 {
 	const struct shared_row key = { .shared = row->key.to }, *to = NULL;
 
@@ -316,7 +324,7 @@ static void withdraw(const struct accept_row *h, struct plan *out)
 			(struct tn_service_key){ .accept = h->key, .class = TN_WITHDRAWN_ALL };
 }
 
-static void diff_accept(const struct machine *have, const struct accept_row *w,
+static void diff_accept(const struct kernel_state *have, const struct accept_row *w,
 			const struct accept_row *h, struct plan *out)
 {
 	struct accept_row sum = *w;
@@ -331,7 +339,8 @@ static void diff_accept(const struct machine *have, const struct accept_row *w,
 		*vec_push(&out->accept_put) = *w;
 }
 
-static void drop_accept(const struct machine *have, const struct accept_row *h, struct plan *out)
+static void drop_accept(const struct kernel_state *have, const struct accept_row *h,
+			struct plan *out)
 {
 	withdraw(h, out);
 	if (is_alive(have, h))
@@ -340,7 +349,8 @@ static void drop_accept(const struct machine *have, const struct accept_row *h, 
 		*vec_push(&out->accept_dead) = *h;
 }
 
-static void diff_accepts(const struct machine *want, const struct machine *have, struct plan *out)
+static void diff_accepts(const struct kernel_state *want, const struct kernel_state *have,
+			 struct plan *out)
 {
 	const struct accept_row *w = want->policy.accepts.v, *wend = w + want->policy.accepts.n;
 	const struct accept_row *h = have->policy.accepts.v, *hend = h + have->policy.accepts.n;
@@ -356,7 +366,7 @@ static void diff_accepts(const struct machine *want, const struct machine *have,
 }
 
 /* Whether a packet can come to that row by the one in accepts. */
-static bool is_led_to(const struct machine *m, const struct service_row *row)
+static bool is_led_to(const struct kernel_state *m, const struct service_row *row)
 {
 	const struct accept_row *a = policy_accept(&m->policy, &row->key.accept);
 
@@ -364,7 +374,8 @@ static bool is_led_to(const struct machine *m, const struct service_row *row)
 	       a->value.blocks[row->key.class] & 1U << (row->key.shift / TN_SHIFT_STEP);
 }
 
-static void drop_service(const struct machine *have, const struct service_row *h, struct plan *out)
+static void drop_service(const struct kernel_state *have, const struct service_row *h,
+			 struct plan *out)
 {
 	*vec_push(&out->withdrawn) = h->key;
 	if (is_led_to(have, h))
@@ -373,7 +384,8 @@ static void drop_service(const struct machine *have, const struct service_row *h
 		*vec_push(&out->service_dead) = *h;
 }
 
-static void diff_services(const struct machine *want, const struct machine *have, struct plan *out)
+static void diff_services(const struct kernel_state *want, const struct kernel_state *have,
+			  struct plan *out)
 {
 	const struct service_row *w = want->policy.services.v, *wend = w + want->policy.services.n;
 	const struct service_row *h = have->policy.services.v, *hend = h + have->policy.services.n;
@@ -404,7 +416,8 @@ static int outer_first(const void *a, const void *b)
 	return -inner_first(a, b);
 }
 
-static void diff_pools(const struct machine *want, const struct machine *have, struct plan *out)
+static void diff_pools(const struct kernel_state *want, const struct kernel_state *have,
+		       struct plan *out)
 {
 	const struct pool_row *w = want->policy.pools.v, *wend = w + want->policy.pools.n;
 	const struct pool_row *h = have->policy.pools.v, *hend = h + have->policy.pools.n;
@@ -425,7 +438,8 @@ static void diff_pools(const struct machine *want, const struct machine *have, s
 	vec_sort(&out->pool_del, outer_first);
 }
 
-static void diff_limits(const struct machine *want, const struct machine *have, struct plan *out)
+static void diff_limits(const struct kernel_state *want, const struct kernel_state *have,
+			struct plan *out)
 {
 	const struct limit_row *w = want->policy.limits.v, *wend = w + want->policy.limits.n;
 	const struct limit_row *h = have->policy.limits.v, *hend = h + have->policy.limits.n;
@@ -473,7 +487,8 @@ static void ids_in_rows(const struct policy *p, struct ids *out)
 	vec_sort_once(&out->list, id_cmp);
 }
 
-static void diff_rules(const struct machine *want, const struct machine *have, struct plan *out)
+static void diff_rules(const struct kernel_state *want, const struct kernel_state *have,
+		       struct plan *out)
 {
 	struct ids will, had;
 
@@ -487,7 +502,8 @@ static void diff_rules(const struct machine *want, const struct machine *have, s
 	vec_free(&had.list);
 }
 
-static void diff_policy(const struct machine *want, const struct machine *have, struct plan *out)
+static void diff_policy(const struct kernel_state *want, const struct kernel_state *have,
+			struct plan *out)
 {
 	diff_accepts(want, have, out);
 	diff_services(want, have, out);
@@ -498,7 +514,7 @@ static void diff_policy(const struct machine *want, const struct machine *have, 
 
 /* ------------------------------------------------------------ making it */
 
-static bool same_subnets(const struct machine *a, const struct machine *b)
+static bool same_subnets(const struct kernel_state *a, const struct kernel_state *b)
 {
 	if (a->subnets.n != b->subnets.n)
 		return false;
@@ -510,7 +526,7 @@ static bool same_subnets(const struct machine *a, const struct machine *b)
 	return true;
 }
 
-void plan_make(const struct machine *want, const struct machine *have, struct plan *out)
+void plan_make(const struct kernel_state *want, const struct kernel_state *have, struct plan *out)
 {
 	memset(out, 0, sizeof(*out));
 	out->subnets = !same_subnets(want, have);
@@ -727,7 +743,7 @@ static void describe_mapping(struct plan_text *out, char sign, const struct name
 		    ADDR(&row->shared), limit_text(policy_limit(policy, &row->shared), limit));
 }
 
-static bool known(const struct machine *have, const struct shared_row *row)
+static bool known(const struct kernel_state *have, const struct shared_row *row)
 {
 	return have->shared.n &&
 	       bsearch(row, have->shared.v, have->shared.n, sizeof(*row), shared_row_cmp);
@@ -798,7 +814,7 @@ static void describe_settled(const struct plan *plan, struct plan_text *out)
 }
 
 /* Whether the mapping stays, and only what it may carry is another. */
-static bool is_limited_anew(const struct machine *want, const struct machine *have,
+static bool is_limited_anew(const struct kernel_state *want, const struct kernel_state *have,
 			    const struct tn_addr *shared)
 {
 	const struct shared_row key = { .shared = *shared };
@@ -811,8 +827,8 @@ static bool is_limited_anew(const struct machine *want, const struct machine *ha
 	return w && h && !moves(h, w) && same_kind(w, h);
 }
 
-static void describe_limits(const struct plan *plan, const struct machine *want,
-			    const struct machine *have, const struct names *now,
+static void describe_limits(const struct plan *plan, const struct kernel_state *want,
+			    const struct kernel_state *have, const struct names *now,
 			    struct plan_text *out)
 {
 	struct shared_row key = { 0 };
@@ -837,8 +853,8 @@ static void describe_limits(const struct plan *plan, const struct machine *want,
 	}
 }
 
-static void describe_mappings(const struct plan *plan, const struct machine *want,
-			      const struct machine *have, const struct model *had,
+static void describe_mappings(const struct plan *plan, const struct kernel_state *want,
+			      const struct kernel_state *have, const struct model *had,
 			      const struct model *will, struct plan_text *out)
 {
 	struct names now, before;
@@ -882,8 +898,8 @@ static void ids_in_model(const struct model *m, struct ids *out)
 /* The rules of `m` that the other definitions do not have, or whose rows the other machine lacks.
  */
 static void describe_new(const struct model *m, const struct model *other,
-			 const struct machine *machine, const struct machine *without, char sign,
-			 struct plan_text *out)
+			 const struct kernel_state *machine, const struct kernel_state *without,
+			 char sign, struct plan_text *out)
 {
 	struct ids defined, rows, lacking;
 
@@ -902,8 +918,9 @@ static void describe_new(const struct model *m, const struct model *other,
 	vec_free(&lacking.list);
 }
 
-void plan_describe(const struct plan *plan, const struct machine *want, const struct machine *have,
-		   const struct model *had, const struct model *will, struct plan_text *out)
+void plan_describe(const struct plan *plan, const struct kernel_state *want,
+		   const struct kernel_state *have, const struct model *had,
+		   const struct model *will, struct plan_text *out)
 {
 	describe_tenants(had, will, out);
 	describe_routers(plan, had, will, out);

@@ -6,7 +6,7 @@
 #ifndef TN_PLAN_H
 #define TN_PLAN_H
 
-#include "model/machine.h"
+#include "model/kernel_state.h"
 
 /*
  * Done in the order of the members: additions before removals; the reverse entry
@@ -90,7 +90,7 @@ void plan_free(struct plan *p);
 #define _cleanup_plan_ _cleanup_(plan_free)
 
 /* Both machines are sorted, and outlive the plan. */
-void plan_make(const struct machine *want, const struct machine *have, struct plan *out);
+void plan_make(const struct kernel_state *want, const struct kernel_state *have, struct plan *out);
 bool plan_empty(const struct plan *p);
 /* Whether it does more than to add, change and remove mappings and who is accepted by them. */
 bool plan_changes_routers(const struct plan *p);
@@ -118,7 +118,8 @@ void plan_text_free(struct plan_text *t);
  * `will` do: tenants, then routers, then mappings, then rules. Definitions are sorted; the machines
  * are those that the plan was made from.
  */
-void plan_describe(const struct plan *plan, const struct machine *want, const struct machine *have,
-		   const struct model *had, const struct model *will, struct plan_text *out);
+void plan_describe(const struct plan *plan, const struct kernel_state *want,
+		   const struct kernel_state *have, const struct model *had,
+		   const struct model *will, struct plan_text *out);
 
 #endif

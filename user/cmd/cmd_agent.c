@@ -219,7 +219,7 @@ static void drop_news(struct agent *a, struct bulletin *news)
 	*news = a->news.v[--a->news.n];
 }
 
-static void push_news(struct agent *a, const struct machine *have, const struct router_row *r,
+static void push_news(struct agent *a, const struct kernel_state *have, const struct router_row *r,
 		      bool own)
 {
 	struct bulletin *news;
@@ -234,7 +234,7 @@ static void push_news(struct agent *a, const struct machine *have, const struct 
 	news->router.netns = NULL;
 	news->own = own;
 	news->begun = now_ms();
-	machine_addrs(have, r->id, own, &news->addrs);
+	kernel_state_addrs(have, r->id, own, &news->addrs);
 }
 
 static bool watch_all_pins(struct agent *a)
@@ -255,7 +255,8 @@ static bool watch_all_pins(struct agent *a)
  * What the routers are now. Those that are new, elsewhere or on the network again may be forgotten
  * or remembered otherwise there, and are announced when nothing is left to be done.
  */
-static void remember(struct agent *a, struct dataplane *dp, const struct machine *have, bool done)
+static void remember(struct agent *a, struct dataplane *dp, const struct kernel_state *have,
+		     bool done)
 {
 	__typeof__(a->routers) routers = { 0 };
 
@@ -605,7 +606,7 @@ static int write_page(struct agent *a, int fd, struct error *err)
 	FILE *out = fdopen(fd, "w"); /* until the exit: its end says that this is over */
 	struct page page = { .version = tenantnat_version,
 			     .model = &v.model,
-			     .machine = &v.machine,
+			     .kernel = &v.kernel,
 			     .stats = &stats,
 			     .agent = &a->did,
 			     .mappings = cmd_value(&a->inv, "metrics-mappings") };

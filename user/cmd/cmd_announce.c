@@ -25,7 +25,7 @@ static int take_named(struct telling *t, struct error *err)
 	const struct invocation *inv = t->inv;
 	const struct scope scope = { inv->args, inv->nargs };
 
-	vec_each (r, &t->view.machine.routers) {
+	vec_each (r, &t->view.kernel.routers) {
 		if (scope_has(inv->nargs ? &scope : NULL, r->tenant) && !r->broken)
 			*vec_push(&t->list) = (struct told){ .router = r };
 	}
@@ -52,7 +52,7 @@ static int still(const struct invocation *inv, const struct router_row *r,
 		 const struct tn_addr *addrs, size_t n, struct addr_list *out, struct error *err)
 {
 	_cleanup_dataplane_ struct dataplane *dp = NULL;
-	_cleanup_machine_ struct machine now = { 0 };
+	_cleanup_kernel_state_ struct kernel_state now = { 0 };
 	struct row_keys keys = { 0 };
 	int ret;
 
@@ -106,7 +106,7 @@ static int tell(struct telling *t, struct told *to, bool own, struct error *err)
 	struct timespec due;
 	int ret = 0;
 
-	machine_addrs(&t->view.machine, to->router->id, own, &all);
+	kernel_state_addrs(&t->view.kernel, to->router->id, own, &all);
 	clock_gettime(CLOCK_MONOTONIC, &due);
 	for (size_t at = 0, n; at < all.list.n && !ret; at += n) {
 		n = all.list.n - at < ANNOUNCE_SLICE ? all.list.n - at : ANNOUNCE_SLICE;

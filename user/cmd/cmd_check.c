@@ -66,7 +66,7 @@ static int take_all(const struct view *v, const char *only, struct batch *t, str
 {
 	if (only && !model_tenant((struct model *)&v->model, only))
 		return error_usage(err, "there is no tenant %s; `tenantnat show` lists them", only);
-	vec_each (row, &v->machine.routers) {
+	vec_each (row, &v->kernel.routers) {
 		if (!only || strcmp(row->tenant, only) == 0)
 			batch_add(t, row, true);
 	}
@@ -82,7 +82,7 @@ static int run(const struct invocation *inv, struct error *err)
 {
 	_cleanup_view_ struct view v = { 0 };
 	_cleanup_batch_ struct batch t = { .model = &v.model,
-					   .machine = &v.machine,
+					   .kernel = &v.kernel,
 					   .ask_all = true,
 					   .patience = inv->settings.patience };
 

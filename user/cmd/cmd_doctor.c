@@ -9,7 +9,7 @@
 struct patient {
 	struct model model;
 	struct dataplane *dp;
-	struct machine machine;
+	struct kernel_state kernel;
 	struct machine_report report;
 	struct diagnosis findings;
 };
@@ -17,7 +17,7 @@ struct patient {
 static void patient_free(struct patient *p)
 {
 	diagnosis_free(&p->findings);
-	machine_free(&p->machine);
+	kernel_state_free(&p->kernel);
 	dataplane_close(p->dp);
 	model_free(&p->model);
 }
@@ -33,7 +33,7 @@ static void read_state(const struct invocation *inv, struct patient *p)
 }
 
 /* Rows are sorted by router, and those of a family stand together. */
-static void count_neighbours(const struct machine *m, struct neighbour_table of[FAMILIES])
+static void count_neighbours(const struct kernel_state *m, struct neighbour_table of[FAMILIES])
 {
 	uint32_t last[FAMILIES] = { 0 };
 
@@ -50,20 +50,19 @@ static void read_maps(const struct invocation *inv, struct patient *p)
 {
 	struct machine_report *r = &p->report;
 
-	if (machine_load(inv->settings.bpffs, &p->model, NULL, &p->dp, &p->machine,
-			 &r->maps_error) ||
+	if (kernel_state_load(inv->settings.bpffs, &p->model, NULL, &p->dp, &p->kernel,
+			      &r->maps_error) ||
 	    !p->dp)
 		return;
 	r->pinned = true;
-	r->rows =
-		p->machine.shared.n > p->machine.fixed.n ? p->machine.shared.n : p->machine.fixed.n;
+	r->rows = p->kernel.shared.n > p->kernel.fixed.n ? p->kernel.shared.n : p->kernel.fixed.n;
 	r->capacity = dataplane_capacity(p->dp);
-	count_neighbours(&p->machine, r->neighbours);
+	count_neighbours(&p->kernel, r->neighbours);
 }
 
 static const struct router_row *row_of(const struct patient *p, const struct tenant *t)
 {
-	vec_each (r, &p->machine.routers) {
+	vec_each (r, &p->kernel.routers) {
 		if (r->id == t->router->id)
 			return r;
 	}

@@ -59,7 +59,7 @@ static const char *name_in(const char *const *names, size_t n, size_t i)
 
 static const char *tenant_of(const struct monitor *m, uint32_t router)
 {
-	const struct router_row *r = machine_router(&m->view.machine, router);
+	const struct router_row *r = kernel_state_router(&m->view.kernel, router);
 
 	return r ? r->tenant : NULL;
 }
@@ -238,7 +238,7 @@ static uint64_t lost_now(const struct monitor *m)
 {
 	uint64_t sum = 0;
 
-	vec_each (r, &m->view.machine.routers) {
+	vec_each (r, &m->view.kernel.routers) {
 		struct tn_drops d;
 
 		if ((!m->want.router || m->want.router == r->id) &&
@@ -367,7 +367,7 @@ static int find_router(struct monitor *m, const char *tenant, struct error *err)
 {
 	if (!model_tenant(&m->view.model, tenant))
 		return error_usage(err, "--tenant %s: there is no such tenant", tenant);
-	vec_each (r, &m->view.machine.routers) {
+	vec_each (r, &m->view.kernel.routers) {
 		if (strcmp(r->tenant, tenant) == 0) {
 			m->want.router = r->id;
 			return 0;

@@ -10,7 +10,7 @@
 
 static const struct router_row *row_of(const struct view *v, const struct tenant *t)
 {
-	vec_each (r, &v->machine.routers) {
+	vec_each (r, &v->kernel.routers) {
 		if (strcmp(r->tenant, t->name) == 0)
 			return r;
 	}
@@ -50,7 +50,7 @@ static json_t *addresses_json(const struct view *v, const struct router_row *row
 {
 	json_t *list = json_array();
 
-	vec_each (a, &v->machine.addrs) {
+	vec_each (a, &v->kernel.addrs) {
 		if (is_at(row, &a->at))
 			json_array_append_new(list, json_string(ADDR(&a->addr)));
 	}
@@ -61,7 +61,7 @@ static json_t *routes_json(const struct view *v, const struct router_row *row)
 {
 	json_t *list = json_array();
 
-	vec_each (r, &v->machine.routes) {
+	vec_each (r, &v->kernel.routes) {
 		if (is_at(row, &r->at))
 			json_array_append_new(list,
 					      json_pack("{s:s, s:o}", "to", PREFIX(&r->to), "via",
@@ -83,7 +83,7 @@ static json_t *unreachable_json(const struct view *v, const struct router_row *r
 {
 	json_t *list = json_array();
 
-	vec_each (r, &v->machine.routes) {
+	vec_each (r, &v->kernel.routes) {
 		if (is_beside(row, r))
 			json_array_append_new(list, json_string(PREFIX(&r->to)));
 	}
@@ -306,11 +306,11 @@ static void print_programs(const struct view *v, const struct router_row *row)
 
 static void print_settled(const struct view *v, const struct router_row *row)
 {
-	vec_each (a, &v->machine.addrs) {
+	vec_each (a, &v->kernel.addrs) {
 		if (is_at(row, &a->at))
 			printf("    %-15s address %s\n", a->at.name, ADDR(&a->addr));
 	}
-	vec_each (r, &v->machine.routes) {
+	vec_each (r, &v->kernel.routes) {
 		bool behind = !addr_is_unset(&r->via);
 
 		if (is_at(row, &r->at))

@@ -385,7 +385,7 @@ static int print_metrics(const struct invocation *inv, struct error *err)
 	uint64_t start = clock_ms();
 	struct page page = { .version = tenantnat_version,
 			     .model = &now.view.model,
-			     .machine = &now.view.machine,
+			     .kernel = &now.view.kernel,
 			     .stats = &now.stats };
 
 	if (moment_read(inv, &now, err))

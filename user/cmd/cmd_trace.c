@@ -59,7 +59,7 @@ struct request {
 
 static const struct shared_row *shared_row(const struct request *q, const struct tn_addr *a)
 {
-	vec_each (row, &q->view.machine.shared) {
+	vec_each (row, &q->view.kernel.shared) {
 		if (addr_cmp(&row->shared, a) == 0)
 			return row;
 	}
@@ -68,7 +68,7 @@ static const struct shared_row *shared_row(const struct request *q, const struct
 
 static const struct router_row *router_of(const struct request *q, const char *tenant)
 {
-	vec_each (r, &q->view.machine.routers) {
+	vec_each (r, &q->view.kernel.routers) {
 		if (strcmp(r->tenant, tenant) == 0)
 			return r;
 	}
@@ -275,7 +275,8 @@ static void know_end(const struct request *q, const struct tn_addr *shared, stru
 
 	out->shared = *shared;
 	if (row) {
-		out->router = row->router ? machine_router(&q->view.machine, row->router) : NULL;
+		out->router =
+			row->router ? kernel_state_router(&q->view.kernel, row->router) : NULL;
 		out->is_own = row->flags & TN_SHARED_OWN;
 		out->tenant = out->router ? out->router->tenant : tenant_name(q, row->tenant);
 		if (!out->is_own)
@@ -598,7 +599,7 @@ static int trace(struct request *q, struct error *err)
 	_cleanup_events_ struct events *events = NULL;
 
 	q->trace.bpffs = q->inv->settings.bpffs;
-	q->trace.machine = &q->view.machine;
+	q->trace.kernel = &q->view.kernel;
 	if (!q->view.dp)
 		return error_set(err, "nothing is attached; run `tenantnat apply` first");
 	if (understand(q, err) ||

@@ -11,7 +11,7 @@
 
 #include "dataplane/dataplane.h"
 #include "lib/error.h"
-#include "model/machine.h"
+#include "model/kernel_state.h"
 
 /*
  * Attach the instance to the router's shared interface and pin what holds it. The

@@ -555,10 +555,10 @@ int dataplane_destroy(const char *bpffs, struct error *err)
 /* ------------------------------------------------------------ reading */
 
 /* One row of a hash map, handed to the reader of that map. */
-typedef void (*row_fn)(struct machine *out, const void *key, const void *value);
+typedef void (*row_fn)(struct kernel_state *out, const void *key, const void *value);
 
 static int read_map(struct dataplane *dp, enum map_id id, size_t key_size, size_t value_size,
-		    row_fn row, struct machine *out, struct error *err)
+		    row_fn row, struct kernel_state *out, struct error *err)
 {
 	_cleanup_free_ char *keys = xrealloc(NULL, BATCH, key_size);
 	_cleanup_free_ char *values = xrealloc(NULL, BATCH, value_size);
@@ -581,7 +581,7 @@ static int read_map(struct dataplane *dp, enum map_id id, size_t key_size, size_
 	return 0;
 }
 
-static void shared_from_map(struct machine *out, const void *key, const void *value)
+static void shared_from_map(struct kernel_state *out, const void *key, const void *value)
 {
 	struct shared_row *row = vec_push(&out->shared);
 	const struct tn_shared *v = value;
@@ -594,7 +594,7 @@ static void shared_from_map(struct machine *out, const void *key, const void *va
 	row->slot = v->slot;
 }
 
-static void fixed_from_map(struct machine *out, const void *key, const void *value)
+static void fixed_from_map(struct kernel_state *out, const void *key, const void *value)
 {
 	struct fixed_row *row = vec_push(&out->fixed);
 	const struct tn_fixed_key *k = key;
@@ -608,7 +608,7 @@ static void fixed_from_map(struct machine *out, const void *key, const void *val
 	row->slot = v->slot;
 }
 
-static void accept_from_map(struct machine *out, const void *key, const void *value)
+static void accept_from_map(struct kernel_state *out, const void *key, const void *value)
 {
 	struct accept_row *row = vec_push(&out->policy.accepts);
 
@@ -616,7 +616,7 @@ static void accept_from_map(struct machine *out, const void *key, const void *va
 	memcpy(&row->value, value, sizeof(row->value));
 }
 
-static void service_from_map(struct machine *out, const void *key, const void *value)
+static void service_from_map(struct kernel_state *out, const void *key, const void *value)
 {
 	struct service_row *row = vec_push(&out->policy.services);
 
@@ -624,7 +624,7 @@ static void service_from_map(struct machine *out, const void *key, const void *v
 	memcpy(&row->rule, value, sizeof(row->rule));
 }
 
-static void pool_from_map(struct machine *out, const void *key, const void *value)
+static void pool_from_map(struct kernel_state *out, const void *key, const void *value)
 {
 	struct pool_row *row = vec_push(&out->policy.pools);
 
@@ -632,7 +632,7 @@ static void pool_from_map(struct machine *out, const void *key, const void *valu
 	memcpy(&row->tenant, value, sizeof(row->tenant));
 }
 
-static void limit_from_map(struct machine *out, const void *key, const void *value)
+static void limit_from_map(struct kernel_state *out, const void *key, const void *value)
 {
 	struct limit_row *row = vec_push(&out->policy.limits);
 	const struct tn_limit *v = value;
@@ -644,7 +644,7 @@ static void limit_from_map(struct machine *out, const void *key, const void *val
 	row->packet_burst = v->packet_burst;
 }
 
-static void router_from_map(struct machine *out, const void *key, const void *value)
+static void router_from_map(struct kernel_state *out, const void *key, const void *value)
 {
 	struct router_row *row = vec_push(&out->routers);
 	const struct tn_router *v = value;
@@ -675,7 +675,7 @@ static void router_from_map(struct machine *out, const void *key, const void *va
 	memcpy(row->own, v->own, sizeof(row->own));
 }
 
-static int read_subnets(struct dataplane *dp, struct machine *out, struct error *err)
+static int read_subnets(struct dataplane *dp, struct kernel_state *out, struct error *err)
 {
 	const struct tn_config *config = &dp->config;
 
@@ -704,7 +704,7 @@ static bool service_is_ours(const struct tn_service_key *key)
 }
 
 /* Of rows whose numbers are used for more than to be compared. */
-static int check_rows(const struct dataplane *dp, const struct machine *m, struct error *err)
+static int check_rows(const struct dataplane *dp, const struct kernel_state *m, struct error *err)
 {
 	char path[PATH_MAX], maps[PATH_MAX];
 
@@ -721,7 +721,7 @@ static int check_rows(const struct dataplane *dp, const struct machine *m, struc
 }
 
 /* What is not about single mappings. */
-static int read_common(struct dataplane *dp, struct machine *out, struct error *err)
+static int read_common(struct dataplane *dp, struct kernel_state *out, struct error *err)
 {
 	if (read_subnets(dp, out, err) ||
 	    read_map(dp, MAP_accepts, sizeof(struct tn_accept_key), sizeof(struct tn_accept),
@@ -739,7 +739,7 @@ static int read_common(struct dataplane *dp, struct machine *out, struct error *
 /* The rows of by_fixed, which are read and sorted beside the others. */
 struct fixed_reading {
 	struct dataplane *dp;
-	struct machine rows;
+	struct kernel_state rows;
 	struct error err;
 	int ret;
 };
@@ -750,10 +750,10 @@ static void read_fixed(void *arg)
 
 	r->ret = read_map(r->dp, MAP_by_fixed, sizeof(struct tn_fixed_key), sizeof(struct tn_fixed),
 			  fixed_from_map, &r->rows, &r->err);
-	machine_sort(&r->rows);
+	kernel_state_sort(&r->rows);
 }
 
-static int read_shared(struct dataplane *dp, struct machine *out, struct error *err)
+static int read_shared(struct dataplane *dp, struct kernel_state *out, struct error *err)
 {
 	if (read_common(dp, out, err) ||
 	    read_map(dp, MAP_limits, sizeof(struct tn_addr), sizeof(struct tn_limit),
@@ -761,11 +761,11 @@ static int read_shared(struct dataplane *dp, struct machine *out, struct error *
 	    read_map(dp, MAP_by_shared, sizeof(struct tn_addr), sizeof(struct tn_shared),
 		     shared_from_map, out, err))
 		return -1;
-	machine_sort(out);
+	kernel_state_sort(out);
 	return 0;
 }
 
-int dataplane_read(struct dataplane *dp, struct machine *out, struct error *err)
+int dataplane_read(struct dataplane *dp, struct kernel_state *out, struct error *err)
 {
 	struct fixed_reading fixed = { .dp = dp };
 	bool large = dp->config.capacity > CAPACITY_MIN;
@@ -785,24 +785,24 @@ int dataplane_read(struct dataplane *dp, struct machine *out, struct error *err)
 	memcpy(&out->fixed, &fixed.rows.fixed, sizeof(out->fixed));
 	if (!ret && !fixed.ret)
 		return 0;
-	machine_free(out);
+	kernel_state_free(out);
 	return -1;
 }
 
-int dataplane_read_common(struct dataplane *dp, struct machine *out, struct error *err)
+int dataplane_read_common(struct dataplane *dp, struct kernel_state *out, struct error *err)
 {
 	memset(out, 0, sizeof(*out));
 	if (read_common(dp, out, err)) {
-		machine_free(out);
+		kernel_state_free(out);
 		return -1;
 	}
-	machine_sort(out);
+	kernel_state_sort(out);
 	return 0;
 }
 
 /* A row that is not there is none of `out`. */
 static int look_up(struct dataplane *dp, enum map_id id, const void *key, size_t value_size,
-		   row_fn row, struct machine *out, struct error *err)
+		   row_fn row, struct kernel_state *out, struct error *err)
 {
 	_cleanup_free_ char *value = xzalloc(value_size);
 
@@ -813,7 +813,7 @@ static int look_up(struct dataplane *dp, enum map_id id, const void *key, size_t
 	return 0;
 }
 
-int dataplane_look_up(struct dataplane *dp, const struct row_keys *keys, struct machine *out,
+int dataplane_look_up(struct dataplane *dp, const struct row_keys *keys, struct kernel_state *out,
 		      struct error *err)
 {
 	vec_each (shared, &keys->shared) {
@@ -828,7 +828,7 @@ int dataplane_look_up(struct dataplane *dp, const struct row_keys *keys, struct 
 			    err))
 			return -1;
 	}
-	machine_sort(out);
+	kernel_state_sort(out);
 	return 0;
 }
 
@@ -1027,7 +1027,7 @@ bool dataplane_is_settled(const struct dataplane *dp)
 	return dp->config.free_from < dp->config.free_to;
 }
 
-static void find_used_slots(struct dataplane *dp, const struct machine *have)
+static void find_used_slots(struct dataplane *dp, const struct kernel_state *have)
 {
 	dp->slots_used = xzalloc(dp->config.capacity);
 	dp->slots_used[0] = 1; /* slot 0: not counted */
@@ -1041,7 +1041,7 @@ static void find_used_slots(struct dataplane *dp, const struct machine *have)
 	}
 }
 
-int dataplane_begin(struct dataplane *dp, const struct machine *all, struct error *err)
+int dataplane_begin(struct dataplane *dp, const struct kernel_state *all, struct error *err)
 {
 	dp->slot_next = all ? TN_SLOTS_OWN(dp->config.capacity) : dp->config.free_from;
 	dp->slot_end = all ? dp->config.capacity : dp->config.free_to;
@@ -1084,7 +1084,7 @@ void dataplane_end(struct dataplane *dp)
 }
 
 /* The counters that the mapping has already, in either table; 0: none. */
-static uint32_t slot_of(const struct machine *have, const struct tn_addr *shared,
+static uint32_t slot_of(const struct kernel_state *have, const struct tn_addr *shared,
 			const struct tn_addr *fixed, uint32_t router)
 {
 	struct fixed_row fixed_key = { .router = router, .fixed = *fixed };
@@ -1146,8 +1146,9 @@ static int new_slot(struct dataplane *dp, const struct tn_addr *shared, uint32_t
  * The counters of the mapping (fixed, shared) of a router. A mapping that is there
  * keeps its own; one that comes new, or with another fixed address, gets others.
  */
-static int slot_for(struct dataplane *dp, const struct machine *have, const struct tn_addr *shared,
-		    const struct tn_addr *fixed, uint32_t router, uint32_t pair, uint32_t *out)
+static int slot_for(struct dataplane *dp, const struct kernel_state *have,
+		    const struct tn_addr *shared, const struct tn_addr *fixed, uint32_t router,
+		    uint32_t pair, uint32_t *out)
 {
 	*out = slot_of(have, shared, fixed, router);
 	if (*out)
@@ -1178,7 +1179,7 @@ static int change_over(struct dataplane *dp, int ret, struct error *err)
 #define change_rows(dp, n, write, err) \
 	(!(n) ? 0 : raise_changes(dp, true, err) ? -1 : change_over(dp, write, err))
 
-int dataplane_put_subnets(struct dataplane *dp, const struct machine *m, struct error *err)
+int dataplane_put_subnets(struct dataplane *dp, const struct kernel_state *m, struct error *err)
 {
 	struct tn_config *config = &dp->config;
 
@@ -1214,7 +1215,7 @@ static int delete_rows(struct dataplane *dp, enum map_id id, const char *keys, s
 	return 0;
 }
 
-static int put_fixed(struct dataplane *dp, const struct machine *have,
+static int put_fixed(struct dataplane *dp, const struct kernel_state *have,
 		     const struct fixed_row *const *rows, size_t n, struct error *err)
 {
 	_cleanup_free_ struct tn_fixed_key *keys = xrealloc(NULL, BATCH, sizeof(*keys));
@@ -1241,13 +1242,13 @@ static int put_fixed(struct dataplane *dp, const struct machine *have,
 	return 0;
 }
 
-int dataplane_put_fixed(struct dataplane *dp, const struct machine *have,
+int dataplane_put_fixed(struct dataplane *dp, const struct kernel_state *have,
 			const struct fixed_row *const *rows, size_t n, struct error *err)
 {
 	return change_rows(dp, n, put_fixed(dp, have, rows, n, err), err);
 }
 
-static int put_shared(struct dataplane *dp, const struct machine *have,
+static int put_shared(struct dataplane *dp, const struct kernel_state *have,
 		      const struct shared_row *const *rows, size_t n, struct error *err)
 {
 	_cleanup_free_ struct tn_addr *keys = xrealloc(NULL, BATCH, sizeof(*keys));
@@ -1276,7 +1277,7 @@ static int put_shared(struct dataplane *dp, const struct machine *have,
 	return 0;
 }
 
-int dataplane_put_shared(struct dataplane *dp, const struct machine *have,
+int dataplane_put_shared(struct dataplane *dp, const struct kernel_state *have,
 			 const struct shared_row *const *rows, size_t n, struct error *err)
 {
 	return change_rows(dp, n, put_shared(dp, have, rows, n, err), err);

@@ -14,7 +14,7 @@
 #include <limits.h>
 
 #include "lib/error.h"
-#include "model/machine.h"
+#include "model/kernel_state.h"
 
 struct bpf_object;
 struct dataplane;
@@ -52,11 +52,11 @@ size_t dataplane_rules(const struct dataplane *dp);
 uint64_t dataplane_build(void);
 
 /* The contents of the maps, sorted. `broken` of the routers is not known here. */
-int dataplane_read(struct dataplane *dp, struct machine *out, struct error *err);
+int dataplane_read(struct dataplane *dp, struct kernel_state *out, struct error *err);
 /* The same without what is of single mappings: no `shared`, no `fixed`, no limits. */
-int dataplane_read_common(struct dataplane *dp, struct machine *out, struct error *err);
+int dataplane_read_common(struct dataplane *dp, struct kernel_state *out, struct error *err);
 /* Add the rows that have these keys to `out`, and sort it; each key is there once. */
-int dataplane_look_up(struct dataplane *dp, const struct row_keys *keys, struct machine *out,
+int dataplane_look_up(struct dataplane *dp, const struct row_keys *keys, struct kernel_state *out,
 		      struct error *err);
 
 /*
@@ -66,7 +66,7 @@ int dataplane_look_up(struct dataplane *dp, const struct row_keys *keys, struct 
  * read all.
  */
 bool dataplane_is_settled(const struct dataplane *dp);
-int dataplane_begin(struct dataplane *dp, const struct machine *all, struct error *err);
+int dataplane_begin(struct dataplane *dp, const struct kernel_state *all, struct error *err);
 void dataplane_end(struct dataplane *dp);
 
 /*
@@ -75,10 +75,10 @@ void dataplane_end(struct dataplane *dp);
  * dataplane_put_shared() for the same mappings and assigns their counters, which
  * start at zero, unless the rows name them; `have` is what was read.
  */
-int dataplane_put_subnets(struct dataplane *dp, const struct machine *m, struct error *err);
-int dataplane_put_fixed(struct dataplane *dp, const struct machine *have,
+int dataplane_put_subnets(struct dataplane *dp, const struct kernel_state *m, struct error *err);
+int dataplane_put_fixed(struct dataplane *dp, const struct kernel_state *have,
 			const struct fixed_row *const *rows, size_t n, struct error *err);
-int dataplane_put_shared(struct dataplane *dp, const struct machine *have,
+int dataplane_put_shared(struct dataplane *dp, const struct kernel_state *have,
 			 const struct shared_row *const *rows, size_t n, struct error *err);
 int dataplane_del_shared(struct dataplane *dp, const struct shared_row *const *rows, size_t n,
 			 struct error *err);

@@ -173,7 +173,7 @@ static void settle_settings(const struct tenant *t, struct router_facts *f)
 	}
 }
 
-void join_touched(const struct router_facts *f, struct machine *out)
+void join_touched(const struct router_facts *f, struct kernel_state *out)
 {
 	push(vec_push(&out->settings), &f->at, IPV6, "all");
 	push(vec_push(&out->settings), &f->at, IPV6, "default");

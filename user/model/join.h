@@ -8,7 +8,7 @@
 #define TN_JOIN_H
 
 #include "model/iface.h"
-#include "model/machine.h"
+#include "model/kernel_state.h"
 #include "model/model.h"
 
 /*
@@ -35,6 +35,6 @@ void join_settle(const struct model *m, const struct tenant *t, struct router_fa
  * All settings that writing those of join_settle() can change, in the order of writing, to
  * `out`: their values are to be read.
  */
-void join_touched(const struct router_facts *f, struct machine *out);
+void join_touched(const struct router_facts *f, struct kernel_state *out);
 
 #endif

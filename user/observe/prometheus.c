@@ -79,7 +79,7 @@ static void single(FILE *out, enum metric m, uint64_t n)
 
 /* ------------------------------------------------------------ of tenants */
 
-static const char *state_of(const struct machine *machine, const struct tenant *t)
+static const char *state_of(const struct kernel_state *machine, const struct tenant *t)
 {
 	vec_each (r, &machine->routers) {
 		if (strcmp(r->tenant, t->name) == 0)
@@ -94,7 +94,7 @@ static void write_states(const struct page *p, FILE *out)
 
 	head(out, METRIC_STATE);
 	vec_each (t, &p->model->tenants) {
-		const char *state = state_of(p->machine, t);
+		const char *state = state_of(p->kernel, t);
 
 		for (size_t i = 0; t->router && i < ARRAY_SIZE(states); i++) {
 			sample(out, METRIC_STATE, "tenant", t->name, "state", states[i], NULL);

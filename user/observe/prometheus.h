@@ -71,7 +71,7 @@ struct agent_stats {
 struct page {
 	const char *version;
 	const struct model *model;
-	const struct machine *machine;
+	const struct kernel_state *kernel;
 	const struct stats *stats;
 	const struct agent_stats *agent; /* NULL: no agent makes it */
 	bool mappings;			 /* with metrics of each mapping */

@@ -22,7 +22,7 @@ static void read_counted(const struct view *v, struct counted *out)
 	size_t slots = v->dp ? dataplane_capacity(v->dp) : 0;
 	size_t ids = v->dp ? dataplane_rules(v->dp) : 0;
 
-	vec_each (row, &v->machine.shared) {
+	vec_each (row, &v->kernel.shared) {
 		if (row->slot >= out->slots && row->slot < slots)
 			out->slots = row->slot + 1;
 	}
@@ -46,8 +46,8 @@ static struct tn_counters counters_of(const struct view *v, const struct counted
 	struct shared_row key = { .shared = m->shared };
 	const struct shared_row *row = NULL;
 
-	if (v->machine.shared.n)
-		row = bsearch(&key, v->machine.shared.v, v->machine.shared.n, sizeof(key),
+	if (v->kernel.shared.n)
+		row = bsearch(&key, v->kernel.shared.v, v->kernel.shared.n, sizeof(key),
 			      shared_row_cmp);
 	return row && row->slot && row->slot < counted->slots ? counted->counters[row->slot]
 							      : (struct tn_counters){ 0 };
@@ -78,11 +78,11 @@ static void read_router(const struct view *v, const struct router_row *row, stru
 
 static void read_rooms(const struct view *v, struct stats *out)
 {
-	const struct policy *p = &v->machine.policy;
+	const struct policy *p = &v->kernel.policy;
 	size_t mappings = dataplane_capacity(v->dp), rules = dataplane_rules(v->dp);
 
-	*vec_push(&out->rooms) = (struct room){ "by_shared", v->machine.shared.n, mappings };
-	*vec_push(&out->rooms) = (struct room){ "by_fixed", v->machine.fixed.n, mappings };
+	*vec_push(&out->rooms) = (struct room){ "by_shared", v->kernel.shared.n, mappings };
+	*vec_push(&out->rooms) = (struct room){ "by_fixed", v->kernel.fixed.n, mappings };
 	*vec_push(&out->rooms) = (struct room){ "limits", p->limits.n, mappings };
 	*vec_push(&out->rooms) = (struct room){ "accepts", p->accepts.n, rules };
 	*vec_push(&out->rooms) = (struct room){ "services", p->services.n, rules };
@@ -98,7 +98,7 @@ void stats_read(const struct view *v, struct stats *out)
 	read_counted(v, &counted);
 	vec_each (t, &v->model.tenants)
 		read_tenant(v, &counted, t, out);
-	vec_each (row, &v->machine.routers)
+	vec_each (row, &v->kernel.routers)
 		read_router(v, row, out);
 	if (v->dp)
 		read_rooms(v, out);

@@ -9,7 +9,7 @@
 
 #include "dataplane/events.h"
 #include "dataplane/testrun.h"
-#include "model/machine.h"
+#include "model/kernel_state.h"
 #include "observe/trace_packet.h"
 
 /* One end of the way. Routers are borrowed from the machine. */
@@ -41,7 +41,7 @@ enum trace_result {
 struct trace {
 	const char *bpffs;
 	struct events *events;
-	const struct machine *machine;
+	const struct kernel_state *kernel;
 	struct trace_end from, to;
 	bool outside; /* whatever the sender's address is, it comes from the shared network */
 	struct trace_packet packet;

@@ -164,10 +164,10 @@ int batch_make(struct batch *t, struct error *err)
 {
 	vec_each (one, &t->list) {
 		if (!one->in.brief)
-			probe_input_of(t->model, t->machine, one->row, one->vms,
+			probe_input_of(t->model, t->kernel, one->row, one->vms,
 				       t->ask_all ? always : is_up, &one->in);
 		if (one->in.solicited.n)
-			one->in.asker = probe_asker(t->machine, one->row, is_up);
+			one->in.asker = probe_asker(t->kernel, one->row, is_up);
 	}
 	share_duplicates(t);
 	for (size_t from = 0; from < t->list.n; from += AT_ONCE) {

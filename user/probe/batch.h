@@ -6,7 +6,7 @@
 #ifndef TN_BATCH_H
 #define TN_BATCH_H
 
-#include "model/machine.h"
+#include "model/kernel_state.h"
 #include "model/model.h"
 #include "probe/probe.h"
 
@@ -28,10 +28,10 @@ struct batch_router {
 #define BATCH_ROUTER_DUPLICATES_MIN 1024
 
 struct batch {
-	const struct model *model;     /* borrowed, like everything that it and the machine hold */
-	const struct machine *machine; /* the same: the routers, and who has which address */
-	unsigned int patience;	       /* every wait this many times as long; 0 is 1 */
-	bool ask_all;		       /* also routers whose interface is down */
+	const struct model *model; /* borrowed, like everything that it and the machine hold */
+	const struct kernel_state *kernel; /* the same: the routers, and who has which address */
+	unsigned int patience;		   /* every wait this many times as long; 0 is 1 */
+	bool ask_all;			   /* also routers whose interface is down */
 	VEC(struct batch_router) list;
 	size_t last; /* of the list: found last */
 };

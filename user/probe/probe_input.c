@@ -19,7 +19,7 @@ static const char *name_of(const struct tenant *t, const struct tn_addr *fixed)
 	return m ? m->name : NULL;
 }
 
-static void take_addresses(const struct machine *machine, const struct tenant *t, bool vms,
+static void take_addresses(const struct kernel_state *machine, const struct tenant *t, bool vms,
 			   uint32_t router, struct probe_input *out)
 {
 	vec_each (row, &machine->shared) {
@@ -53,7 +53,7 @@ static bool speaks(const struct probe_input *in, const struct tn_addr *like)
 }
 
 /* The addresses of another router that this one can speak to; gives how many. */
-static size_t take_peer(const struct machine *machine, const struct router_row *peer,
+static size_t take_peer(const struct kernel_state *machine, const struct router_row *peer,
 			struct probe_input *out)
 {
 	size_t before = out->peers.n;
@@ -72,7 +72,8 @@ static bool same_netns(const struct router_row *a, const struct router_row *b)
 	return a->netns_ino == b->netns_ino && a->netns_dev == b->netns_dev && a->netns_ino;
 }
 
-const struct router_row *probe_asker(const struct machine *machine, const struct router_row *row,
+const struct router_row *probe_asker(const struct kernel_state *machine,
+				     const struct router_row *row,
 				     bool (*is_up)(const struct router_row *))
 {
 	size_t n = machine->routers.n, self = 0;
@@ -95,7 +96,7 @@ static size_t peers_max(size_t routers)
 	return max < 1 ? 1 : max < PROBE_PEERS_MAX ? max : PROBE_PEERS_MAX;
 }
 
-static void take_routers(const struct machine *machine, uint32_t router,
+static void take_routers(const struct kernel_state *machine, uint32_t router,
 			 bool (*is_up)(const struct router_row *), struct probe_input *out)
 {
 	size_t n = machine->routers.n, self = 0, taken = 0;
@@ -135,7 +136,7 @@ static void take_routes(const struct router *r, struct probe_input *out)
 	}
 }
 
-void probe_input_of(const struct model *m, const struct machine *machine,
+void probe_input_of(const struct model *m, const struct kernel_state *machine,
 		    const struct router_row *row, bool vms,
 		    bool (*is_up)(const struct router_row *), struct probe_input *out)
 {

@@ -5,7 +5,7 @@
 
 #include <net/if.h>
 
-#include "model/machine.h"
+#include "model/kernel_state.h"
 #include "model/model.h"
 
 /* Destinations that have to be reached through the shared interface. */
@@ -66,7 +66,7 @@ void probe_input_free(struct probe_input *in);
  * asked for of its mapped IPv6 addresses, which are there while it has traffic. Not the interface,
  * the asker, nor patience. `out` is zeroed before; names in it are borrowed from `m` and `machine`.
  */
-void probe_input_of(const struct model *m, const struct machine *machine,
+void probe_input_of(const struct model *m, const struct kernel_state *machine,
 		    const struct router_row *row, bool vms,
 		    bool (*is_up)(const struct router_row *), struct probe_input *out);
 
@@ -74,7 +74,8 @@ void probe_input_of(const struct model *m, const struct machine *machine,
  * Who is to ask for them: the next router in a ring that is up, in another namespace, and has an
  * IPv6 address on the shared network; NULL: none.
  */
-const struct router_row *probe_asker(const struct machine *machine, const struct router_row *row,
+const struct router_row *probe_asker(const struct kernel_state *machine,
+				     const struct router_row *row,
 				     bool (*is_up)(const struct router_row *));
 
 #endif

@@ -5,7 +5,8 @@
 
 static void steps(const char *want, const char *have, const char *expected)
 {
-	_cleanup_machine_ struct machine w = machine_of(want), h = machine_of(have);
+	_cleanup_kernel_state_ struct kernel_state w = kernel_state_of(want),
+						   h = kernel_state_of(have);
 	_cleanup_plan_ struct plan p;
 
 	plan_make(&w, &h, &p);
@@ -172,8 +173,8 @@ Test(plan, rows_of_by_shared)
 /* the same row but for what it is */
 Test(plan, flags_of_by_shared)
 {
-	_cleanup_machine_ struct machine want = machine_of("own 100.64.1.5 1 1;");
-	_cleanup_machine_ struct machine have = machine_of("own 100.64.1.5 1 1;");
+	_cleanup_kernel_state_ struct kernel_state want = kernel_state_of("own 100.64.1.5 1 1;");
+	_cleanup_kernel_state_ struct kernel_state have = kernel_state_of("own 100.64.1.5 1 1;");
 	_cleanup_plan_ struct plan p;
 
 	have.shared.v[0].flags = TN_SHARED_MAPPED;
@@ -303,7 +304,7 @@ static struct tn_addr random_fixed(struct dice *d)
 	return addr_add(&a, roll(d, 6));
 }
 
-static bool has_shared(const struct machine *m, const struct shared_row *row)
+static bool has_shared(const struct kernel_state *m, const struct shared_row *row)
 {
 	vec_each (r, &m->shared) {
 		if (shared_row_cmp(r, row) == 0)
@@ -312,7 +313,7 @@ static bool has_shared(const struct machine *m, const struct shared_row *row)
 	return false;
 }
 
-static bool has_fixed(const struct machine *m, const struct fixed_row *row)
+static bool has_fixed(const struct kernel_state *m, const struct fixed_row *row)
 {
 	vec_each (r, &m->fixed) {
 		if (fixed_row_cmp(r, row) == 0)
@@ -321,7 +322,7 @@ static bool has_fixed(const struct machine *m, const struct fixed_row *row)
 	return false;
 }
 
-static bool has_router(const struct machine *m, uint32_t id)
+static bool has_router(const struct kernel_state *m, uint32_t id)
 {
 	vec_each (r, &m->routers) {
 		if (r->id == id)
@@ -352,7 +353,7 @@ static struct place random_place(struct dice *d)
 			       .tenant = "x" };
 }
 
-static void add_settled(struct dice *d, struct machine *m)
+static void add_settled(struct dice *d, struct kernel_state *m)
 {
 	static const char *const paths[] = { "ipv4/conf/a/forwarding", "ipv6/conf/all/forwarding" };
 	struct addr_row addr = { .at = random_place(d),
@@ -383,7 +384,7 @@ static void add_settled(struct dice *d, struct machine *m)
 		*vec_push(&m->settings) = setting;
 }
 
-static void add_row(struct dice *d, struct machine *m)
+static void add_row(struct dice *d, struct kernel_state *m)
 {
 	struct shared_row to = { .shared = random_shared(d),
 				 .tenant = 1 + roll(d, 2),
@@ -413,10 +414,10 @@ static void add_row(struct dice *d, struct machine *m)
 }
 
 /* Half of the rows of `old`, and new ones that may have keys of the other half. */
-static struct machine random_machine(struct dice *d, const struct machine *old)
+static struct kernel_state random_machine(struct dice *d, const struct kernel_state *old)
 {
 	static const char *const subnets[] = { "100.64.0.0/16", "fd64::/64" };
-	struct machine m = { 0 };
+	struct kernel_state m = { 0 };
 
 	for (uint32_t n = roll(d, 3), i = 0; i < n; i++)
 		*vec_push(&m.subnets) = prefix_of(subnets[i]);
@@ -455,12 +456,12 @@ static struct machine random_machine(struct dice *d, const struct machine *old)
 	shuffle(d, &m.addrs);
 	shuffle(d, &m.routes);
 	shuffle(d, &m.groups);
-	machine_sort(&m);
+	kernel_state_sort(&m);
 	return m;
 }
 
 /* In what is wanted nothing is broken; some of it is somebody else's, as it was found. */
-static void random_scope(struct dice *d, struct machine *want, const struct machine *have)
+static void random_scope(struct dice *d, struct kernel_state *want, const struct kernel_state *have)
 {
 	vec_each (w, &want->routers) {
 		w->broken = false;
@@ -474,7 +475,7 @@ static void random_scope(struct dice *d, struct machine *want, const struct mach
 	}
 }
 
-static void copy_machine(const struct machine *m, struct machine *out)
+static void copy_machine(const struct kernel_state *m, struct kernel_state *out)
 {
 	memset(out, 0, sizeof(*out));
 	vec_each (p, &m->subnets)
@@ -513,7 +514,7 @@ static int router_id_cmp(const struct router_row *a, const struct router_row *b)
 }
 
 /* Addresses and routes as the kernel takes them: what is there is not put again. */
-static void settle(const struct plan *p, struct machine *m)
+static void settle(const struct plan *p, struct kernel_state *m)
 {
 	vec_each (row, &p->route_moved)
 		cr_assert(TAKE_OUT(&m->routes, *row, route_row_cmp));
@@ -545,7 +546,7 @@ static void settle(const struct plan *p, struct machine *m)
 
 /* Do to `m` what the plan says. Nothing is removed or renewed that is not there, or attached twice.
  */
-static void carry_out(const struct plan *p, const struct machine *want, struct machine *m)
+static void carry_out(const struct plan *p, const struct kernel_state *want, struct kernel_state *m)
 {
 	if (p->subnets) {
 		vec_free(&m->subnets);
@@ -581,13 +582,13 @@ static void carry_out(const struct plan *p, const struct machine *want, struct m
 		cr_assert(TAKE_OUT(&m->shared, *row, shared_row_cmp));
 	vec_each (row, &p->fixed_del)
 		cr_assert(TAKE_OUT(&m->fixed, *row, fixed_row_cmp));
-	machine_sort(m);
+	kernel_state_sort(m);
 }
 
 /* The text of what counts: not what only one of the two sides knows. */
-static char *essence(const struct machine *m)
+static char *essence(const struct kernel_state *m)
 {
-	_cleanup_machine_ struct machine copy;
+	_cleanup_kernel_state_ struct kernel_state copy;
 
 	copy_machine(m, &copy);
 	copy.settings.n = 0; /* what is not wanted stays */
@@ -596,7 +597,7 @@ static char *essence(const struct machine *m)
 		r->flags = 0;
 		r->out_of_scope = false;
 	}
-	return machine_text(&copy);
+	return kernel_state_text(&copy);
 }
 
 /* Whether a line stands in the text. */
@@ -630,7 +631,7 @@ static void check_untouched(const char *plan, const char *want, const char *have
 	}
 }
 
-static void check_routers_untouched(const struct plan *p, const struct machine *have)
+static void check_routers_untouched(const struct plan *p, const struct kernel_state *have)
 {
 	vec_each (row, &p->renew) {
 		cr_assert_not((*row)->out_of_scope);
@@ -641,7 +642,7 @@ static void check_routers_untouched(const struct plan *p, const struct machine *
 }
 
 /* A plan that does something says something. */
-static void check_said(const struct plan *p, const struct machine *have, int round)
+static void check_said(const struct plan *p, const struct kernel_state *have, int round)
 {
 	_cleanup_plan_text_ struct plan_text text = { 0 };
 	struct model none = { 0 };
@@ -653,16 +654,16 @@ static void check_said(const struct plan *p, const struct machine *have, int rou
 Test(plan, carried_out_it_gives_what_was_wanted)
 {
 	struct dice d = { .state = 5 };
-	struct machine nothing = { 0 };
+	struct kernel_state nothing = { 0 };
 
 	for (int round = 0; round < 500; round++) {
-		_cleanup_machine_ struct machine have = random_machine(&d, &nothing);
-		_cleanup_machine_ struct machine want = random_machine(&d, &have), now;
-		_cleanup_free_ char *have_text = machine_text(&have), *steps_text, *want_text;
+		_cleanup_kernel_state_ struct kernel_state have = random_machine(&d, &nothing);
+		_cleanup_kernel_state_ struct kernel_state want = random_machine(&d, &have), now;
+		_cleanup_free_ char *have_text = kernel_state_text(&have), *steps_text, *want_text;
 		_cleanup_plan_ struct plan p, more;
 
 		random_scope(&d, &want, &have);
-		want_text = machine_text(&want);
+		want_text = kernel_state_text(&want);
 		plan_make(&want, &have, &p);
 		steps_text = plan_steps(&p);
 		check_untouched(steps_text, want_text, have_text, round);
@@ -683,11 +684,11 @@ Test(plan, carried_out_it_gives_what_was_wanted)
  */
 Test(plan, rows_point_into_the_machines)
 {
-	_cleanup_machine_ struct machine want =
-		machine_of(TO5 FROM5 "router 1 red if=2; router 2 blue if=1;");
-	_cleanup_machine_ struct machine have =
-		machine_of("to 100.64.1.6 10.0.0.5 1 1; from 2 10.0.0.5 100.64.1.5;"
-			   "router 2 blue; router 3 green;");
+	_cleanup_kernel_state_ struct kernel_state want =
+		kernel_state_of(TO5 FROM5 "router 1 red if=2; router 2 blue if=1;");
+	_cleanup_kernel_state_ struct kernel_state have =
+		kernel_state_of("to 100.64.1.6 10.0.0.5 1 1; from 2 10.0.0.5 100.64.1.5;"
+				"router 2 blue; router 3 green;");
 	_cleanup_plan_ struct plan p;
 
 	plan_make(&want, &have, &p);
@@ -705,7 +706,8 @@ Test(plan, rows_point_into_the_machines)
 static void says(const char *will, const char *had, const char *want, const char *have,
 		 const char *expected)
 {
-	_cleanup_machine_ struct machine w = machine_of(want), h = machine_of(have);
+	_cleanup_kernel_state_ struct kernel_state w = kernel_state_of(want),
+						   h = kernel_state_of(have);
 	_cleanup_model_ struct model now = model_of(will), before = model_of(had);
 	_cleanup_plan_text_ struct plan_text text = { 0 };
 	_cleanup_plan_ struct plan p;
@@ -940,9 +942,9 @@ Test(plan_text, addresses_of_routers)
 }
 
 /* rows that the definitions in force do not explain: a state that was lost */
-static struct machine groups_of(const char *text)
+static struct kernel_state groups_of(const char *text)
 {
-	struct machine m = machine_of(text);
+	struct kernel_state m = kernel_state_of(text);
 
 	vec_each (row, &m.groups) {
 		row->at.tenant = row->at.netns_ino == 9 ? "red" : "blue";
@@ -954,9 +956,11 @@ static struct machine groups_of(const char *text)
 /* A line for a router, however many there are. */
 Test(plan_text, groups)
 {
-	_cleanup_machine_ struct machine w = groups_of("group 8 3 fd64::1; group 8 4 fd64::1;"
-						       "group 9 3 all;");
-	_cleanup_machine_ struct machine h = groups_of("group 9 3 fd64::1; group 9 3 fd64::2;");
+	_cleanup_kernel_state_ struct kernel_state w =
+		groups_of("group 8 3 fd64::1; group 8 4 fd64::1;"
+			  "group 9 3 all;");
+	_cleanup_kernel_state_ struct kernel_state h =
+		groups_of("group 9 3 fd64::1; group 9 3 fd64::2;");
 	_cleanup_plan_text_ struct plan_text text = { 0 };
 	_cleanup_plan_ struct plan p;
 	struct model none = { 0 };
@@ -1024,7 +1028,8 @@ Test(plan_text, order_of_lines)
 /* The machine as it is by the definitions, before and after. */
 static void says_by(const char *will, const char *had, const char *expected)
 {
-	_cleanup_machine_ struct machine want = machine_by(will), have = machine_by(had);
+	_cleanup_kernel_state_ struct kernel_state want = kernel_state_by(will),
+						   have = kernel_state_by(had);
 	_cleanup_model_ struct model now = model_of(will), before = model_of(had);
 	_cleanup_plan_text_ struct plan_text text = { 0 };
 	_cleanup_plan_ struct plan p;
@@ -1081,8 +1086,10 @@ Test(plan_text, limits)
 /* The machine alone, as a run that was killed leaves it. */
 Test(plan_text, entries_repaired)
 {
-	_cleanup_machine_ struct machine want = machine_by(TWO "; accept id=1 from=*;");
-	_cleanup_machine_ struct machine have = machine_by(TWO "; accept id=1 from=* tcp/80;");
+	_cleanup_kernel_state_ struct kernel_state want =
+		kernel_state_by(TWO "; accept id=1 from=*;");
+	_cleanup_kernel_state_ struct kernel_state have =
+		kernel_state_by(TWO "; accept id=1 from=* tcp/80;");
 	_cleanup_model_ struct model m = model_of(TWO "; accept id=1 from=*;");
 	_cleanup_plan_text_ struct plan_text text = { 0 };
 	_cleanup_plan_ struct plan p;
@@ -1102,8 +1109,8 @@ Test(plan_text, entries_repaired)
 /* Else what was two tenants', and so nobody's, would be one's for a moment. */
 Test(plan, pools_inner_first_and_outer_first)
 {
-	_cleanup_machine_ struct machine want = machine_by(POOLS_AFTER);
-	_cleanup_machine_ struct machine have = machine_by(POOLS_BEFORE);
+	_cleanup_kernel_state_ struct kernel_state want = kernel_state_by(POOLS_AFTER);
+	_cleanup_kernel_state_ struct kernel_state have = kernel_state_by(POOLS_BEFORE);
 	_cleanup_plan_ struct plan p;
 
 	plan_make(&want, &have, &p);
@@ -1118,10 +1125,10 @@ Test(plan, pools_inner_first_and_outer_first)
 /* What is counted of a rule begins with it, not with a change of its rows. */
 Test(plan, rules_that_come_new)
 {
-	_cleanup_machine_ struct machine want =
-		machine_by(TWO "; accept id=1 from=* tcp/80 tcp/81; accept id=7 from=blue;");
-	_cleanup_machine_ struct machine have =
-		machine_by(TWO "; accept id=1 from=* tcp/80; accept id=9 from=red;");
+	_cleanup_kernel_state_ struct kernel_state want =
+		kernel_state_by(TWO "; accept id=1 from=* tcp/80 tcp/81; accept id=7 from=blue;");
+	_cleanup_kernel_state_ struct kernel_state have =
+		kernel_state_by(TWO "; accept id=1 from=* tcp/80; accept id=9 from=red;");
 	_cleanup_plan_ struct plan p;
 
 	plan_make(&want, &have, &p);
@@ -1141,9 +1148,9 @@ static bool withdraws(const struct plan *p, uint32_t from, uint8_t class, uint16
 /* What is accepted no more, and nothing that still is. */
 Test(plan, rules_that_go)
 {
-	_cleanup_machine_ struct machine want =
-		machine_by(TWO "; accept id=1 from=* tcp/80; accept id=4 from=red tcp/22;");
-	_cleanup_machine_ struct machine have = machine_by(
+	_cleanup_kernel_state_ struct kernel_state want =
+		kernel_state_by(TWO "; accept id=1 from=* tcp/80; accept id=4 from=red tcp/22;");
+	_cleanup_kernel_state_ struct kernel_state have = kernel_state_by(
 		TWO
 		"; accept id=1 from=* tcp/80 tcp/81; accept id=2 from=blue; accept id=3 from=red;");
 	_cleanup_plan_ struct plan p, back;
@@ -1160,8 +1167,10 @@ Test(plan, rules_that_go)
 /* An address that another tenant gets is nobody's in between, router or not. */
 Test(plan, another_tenant_of_a_shared_address)
 {
-	_cleanup_machine_ struct machine want = machine_of("to 100.64.1.5 10.0.0.5 2 0;");
-	_cleanup_machine_ struct machine have = machine_of("to 100.64.1.5 10.0.0.5 1 0;");
+	_cleanup_kernel_state_ struct kernel_state want =
+		kernel_state_of("to 100.64.1.5 10.0.0.5 2 0;");
+	_cleanup_kernel_state_ struct kernel_state have =
+		kernel_state_of("to 100.64.1.5 10.0.0.5 1 0;");
 	_cleanup_plan_ struct plan p;
 
 	plan_make(&want, &have, &p);
@@ -1172,9 +1181,10 @@ Test(plan, another_tenant_of_a_shared_address)
 /* The buckets of a limit are in its row. */
 Test(plan, a_limit_that_stays_is_not_touched)
 {
-	_cleanup_machine_ struct machine want = machine_by(TWO " packets=5; map 10.0.0.6 "
-							       "lease=100.64.1.6 packets=6;");
-	_cleanup_machine_ struct machine have = machine_by(TWO " packets=5;");
+	_cleanup_kernel_state_ struct kernel_state want =
+		kernel_state_by(TWO " packets=5; map 10.0.0.6 "
+				    "lease=100.64.1.6 packets=6;");
+	_cleanup_kernel_state_ struct kernel_state have = kernel_state_by(TWO " packets=5;");
 	_cleanup_plan_ struct plan p;
 
 	plan_make(&want, &have, &p);
@@ -1187,12 +1197,12 @@ Test(plan, a_limit_that_stays_is_not_touched)
 /* The first ones are kept, all are counted. */
 Test(plan_text, as_many_lines_as_are_asked_for)
 {
-	_cleanup_machine_ struct machine want =
-		machine_of("to 100.64.1.1 10.0.0.1 1 0; to 100.64.1.2 10.0.0.2 1 0; to 100.64.1.3 "
-			   "10.0.0.3 1 0;");
-	_cleanup_machine_ struct machine have =
-		machine_of("to 100.64.1.3 10.0.0.4 1 0; to 100.64.1.4 10.0.0.5 1 0; to 100.64.1.5 "
-			   "10.0.0.6 1 0;");
+	_cleanup_kernel_state_ struct kernel_state want = kernel_state_of(
+		"to 100.64.1.1 10.0.0.1 1 0; to 100.64.1.2 10.0.0.2 1 0; to 100.64.1.3 "
+		"10.0.0.3 1 0;");
+	_cleanup_kernel_state_ struct kernel_state have = kernel_state_of(
+		"to 100.64.1.3 10.0.0.4 1 0; to 100.64.1.4 10.0.0.5 1 0; to 100.64.1.5 "
+		"10.0.0.6 1 0;");
 	struct model none = { 0 };
 	_cleanup_plan_ struct plan p;
 

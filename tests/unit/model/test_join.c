@@ -128,7 +128,7 @@ static void settles(const char *definitions, const char *seen, const char *text)
 {
 	_cleanup_model_ struct model m = model_of(definitions);
 	struct router_facts f = facts_of(seen);
-	struct machine out = { 0 };
+	struct kernel_state out = { 0 };
 
 	join_see(&m, &f.ifaces.list.v[1], &f);
 	join_settle(&m, &m.tenants.v[0], &f);
@@ -144,9 +144,9 @@ static void settles(const char *definitions, const char *seen, const char *text)
 		*vec_push(&out.groups) = *row;
 	vec_each (row, &f.settings)
 		*vec_push(&out.settings) = *row;
-	machine_sort(&out);
-	expect_text(machine_text(&out), text, definitions);
-	machine_free(&out);
+	kernel_state_sort(&out);
+	expect_text(kernel_state_text(&out), text, definitions);
+	kernel_state_free(&out);
 	ifaces_free(&f.ifaces);
 	vec_free(&f.own);
 	vec_free(&f.addrs);
@@ -334,14 +334,14 @@ Test(join, the_address_that_errors_come_from)
 Test(join, what_writing_all_takes_along)
 {
 	struct router_facts f = facts_of("");
-	struct machine out = { 0 };
+	struct kernel_state out = { 0 };
 
 	snprintf(vec_push(&f.ifaces.list)->name, IF_NAMESIZE, "eth7");
 	f.ifaces.list.v[2].index = 7;
 	join_touched(&f, &out);
 	vec_each (row, &out.settings)
 		row->value = 0;
-	expect_text(machine_text(&out),
+	expect_text(kernel_state_text(&out),
 		    "set 9 ipv6/conf/all/forwarding 0\n"
 		    "set 9 ipv6/conf/default/forwarding 0\n"
 		    "set 9 ipv4/conf/lan0/forwarding 0\n"

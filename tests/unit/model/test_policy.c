@@ -400,7 +400,7 @@ struct verdict {
 	bool out;
 };
 
-static struct verdict judge(const struct machine *m, const struct tn_addr *to, uint32_t from,
+static struct verdict judge(const struct kernel_state *m, const struct tn_addr *to, uint32_t from,
 			    uint8_t class, uint16_t service)
 {
 	const struct shared_row key = { .shared = *to };
@@ -434,9 +434,9 @@ struct question {
 
 /* On the way between two machines, with what is asked at every step. */
 struct way {
-	const struct machine *from;
-	const struct machine *to;
-	struct machine now;
+	const struct kernel_state *from;
+	const struct kernel_state *to;
+	struct kernel_state now;
 	struct question questions[QUESTIONS];
 	struct verdict before[QUESTIONS];
 	struct verdict after[QUESTIONS];
@@ -446,7 +446,7 @@ struct way {
 	int round;
 };
 
-static struct verdict answer(const struct machine *m, const struct question *q)
+static struct verdict answer(const struct kernel_state *m, const struct question *q)
 {
 	return judge(m, &q->to, q->from, q->class, q->service);
 }
@@ -522,7 +522,7 @@ static bool stopped(const struct way *w)
 	for (size_t _k = 0; _k < (rows).n && !stopped(w); _k++) { \
 		drop_row(vec, &(rows).v[_k], cmp);                \
 		*vec_push(vec) = (rows).v[_k];                    \
-		machine_sort(&(w)->now);                          \
+		kernel_state_sort(&(w)->now);                     \
 		(w)->steps++;                                     \
 		check_step(w, "put " #rows);                      \
 	}
@@ -531,7 +531,7 @@ static bool stopped(const struct way *w)
 	for (size_t _k = 0; _k < (rows).n && !stopped(w); _k++) {         \
 		drop_row(&(w)->now.shared, (rows).v[_k], shared_row_cmp); \
 		*vec_push(&(w)->now.shared) = *(rows).v[_k];              \
-		machine_sort(&(w)->now);                                  \
+		kernel_state_sort(&(w)->now);                             \
 		(w)->steps++;                                             \
 		check_step(w, "put " #rows);                              \
 	}
@@ -563,7 +563,7 @@ static void walk(struct way *w)
 	do_del_limits(w, plan.limit_del);
 }
 
-static void copy_rows(const struct machine *from, struct machine *to)
+static void copy_rows(const struct kernel_state *from, struct kernel_state *to)
 {
 	memset(to, 0, sizeof(*to));
 	vec_each (row, &from->shared)
@@ -592,10 +592,10 @@ static void narrow_rule(struct dice *d, struct rule *r)
 		*vec_push(&r->services) = ports[roll(d, ARRAY_SIZE(ports))];
 }
 
-static struct machine random_wanted(struct dice *d)
+static struct kernel_state random_wanted(struct dice *d)
 {
 	_cleanup_model_ struct model m = model_of(SOME);
-	struct machine out, nothing = { 0 };
+	struct kernel_state out, nothing = { 0 };
 	struct facts none = { 0 };
 	struct tenant *red = &m.tenants.v[2];
 
@@ -614,7 +614,7 @@ static struct machine random_wanted(struct dice *d)
 	red->mappings.v[0].limit.packets = chance(d, 30) ? 1 + roll(d, 3) : 0;
 	if (chance(d, 20))
 		mapping_clear(&red->mappings.v[--red->mappings.n]);
-	machine_wanted(&m, &none, &nothing, NULL, &out);
+	kernel_state_wanted(&m, &none, &nothing, NULL, &out);
 	return out;
 }
 
@@ -632,7 +632,7 @@ static void ask(struct way *w)
 }
 
 /* A mapping that goes is judged by the new rules until it is gone; that is not asked about. */
-static bool loses_a_mapping(const struct machine *from, const struct machine *to)
+static bool loses_a_mapping(const struct kernel_state *from, const struct kernel_state *to)
 {
 	vec_each (row, &from->shared) {
 		if (!bsearch(row, to->shared.v, to->shared.n, sizeof(*row), shared_row_cmp))
@@ -641,7 +641,7 @@ static bool loses_a_mapping(const struct machine *from, const struct machine *to
 	return false;
 }
 
-static void expect_same_rows(const struct machine *a, const struct machine *b, int round)
+static void expect_same_rows(const struct kernel_state *a, const struct kernel_state *b, int round)
 {
 	_cleanup_plan_ struct plan plan;
 
@@ -659,8 +659,9 @@ Test(policy, a_change_accepts_no_more_and_no_less)
 	size_t steps = 0, withdrawn = 0;
 
 	for (int round = 0; round < 3000; round++) {
-		_cleanup_machine_ struct machine a = random_wanted(&d), b = random_wanted(&d);
-		_cleanup_machine_ struct machine c = random_wanted(&d), half = { 0 };
+		_cleanup_kernel_state_ struct kernel_state a = random_wanted(&d),
+							   b = random_wanted(&d);
+		_cleanup_kernel_state_ struct kernel_state c = random_wanted(&d), half = { 0 };
 		struct way w = { .from = &a, .to = &b, .round = round, .stop = 1 + roll(&d, 12) };
 
 		ask(&w);
@@ -678,7 +679,7 @@ Test(policy, a_change_accepts_no_more_and_no_less)
 		steps += w.steps;
 		withdrawn += w.withdrawn;
 		expect_same_rows(&c, &w.now, round);
-		machine_free(&w.now);
+		kernel_state_free(&w.now);
 	}
 	cr_expect_gt(steps, 1000, "only %zu steps were walked", steps);
 	cr_expect_gt(withdrawn, 100, "only %zu were withdrawn", withdrawn);

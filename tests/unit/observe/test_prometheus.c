@@ -10,7 +10,7 @@ static struct fixture {
 	struct tenant tenants[2];
 	struct model model;
 	struct router_row row;
-	struct machine machine;
+	struct kernel_state kernel;
 	struct mapping_stats counted[3];
 	struct rule_stats rules[2];
 	struct router_stats drops;
@@ -31,8 +31,8 @@ static void setup(void)
 	f.model.tenants.v = f.tenants;
 	f.model.tenants.n = 2;
 	strcpy(f.row.tenant, "red");
-	f.machine.routers.v = &f.row;
-	f.machine.routers.n = 1;
+	f.kernel.routers.v = &f.row;
+	f.kernel.routers.n = 1;
 	f.counted[0] = (struct mapping_stats){ &f.tenants[0], &f.mappings[0], { 1, 20, 3, 40 } };
 	f.counted[1] = (struct mapping_stats){ &f.tenants[0], &f.mappings[1], { 5, 60, 7, 80 } };
 	f.counted[2] = (struct mapping_stats){ &f.tenants[1], &f.mappings[2], { 9, 9, 9, 9 } };
@@ -52,7 +52,7 @@ static void setup(void)
 	f.stats.rooms.v = &f.room;
 	f.stats.rooms.n = 1;
 	f.agent = (struct agent_stats){ 12, 2, 1, 1700000000.25 };
-	f.page = (struct page){ "1.2.3", &f.model, &f.machine, &f.stats, &f.agent, false, 0.5 };
+	f.page = (struct page){ "1.2.3", &f.model, &f.kernel, &f.stats, &f.agent, false, 0.5 };
 }
 
 TestSuite(prometheus, .init = setup);
@@ -171,7 +171,7 @@ Test(prometheus, states)
 	broken = page();
 	has(broken, "tenantnat_router_state{tenant=\"red\",state=\"broken\"} 1");
 	has(broken, "tenantnat_router_state{tenant=\"red\",state=\"attached\"} 0");
-	f.machine.routers.n = 0;
+	f.kernel.routers.n = 0;
 	detached = page();
 	has(detached, "tenantnat_router_state{tenant=\"red\",state=\"detached\"} 1");
 	cr_assert(!strstr(detached, "tenantnat_router_state{tenant=\"far\""));

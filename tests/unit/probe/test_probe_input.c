@@ -68,7 +68,7 @@ static void input_is(const char *defs, const char *rows, uint32_t router, bool v
 {
 	_cleanup_probe_input_ struct probe_input in = { 0 };
 	_cleanup_model_ struct model m = model_of(defs);
-	_cleanup_machine_ struct machine had = machine_of(rows);
+	_cleanup_kernel_state_ struct kernel_state had = kernel_state_of(rows);
 	const struct router_row *row = NULL;
 
 	vec_each (r, &had.routers) {
@@ -150,7 +150,7 @@ Test(probe_input, of_many)
 /* The tenant that asks for router `id`, of those at these rows; "-": nobody. */
 static const char *asker(uint32_t id, const char *rows)
 {
-	_cleanup_machine_ struct machine m = machine_of(rows);
+	_cleanup_kernel_state_ struct kernel_state m = kernel_state_of(rows);
 	static char name[TENANT_NAME_MAX + 1];
 	const struct router_row *found;
 
@@ -158,7 +158,7 @@ static const char *asker(uint32_t id, const char *rows)
 		if (*r->tenant != 'v')
 			r->own[IPV6] = addr_of("fd64::1");
 	}
-	found = probe_asker(&m, machine_router(&m, id), is_up);
+	found = probe_asker(&m, kernel_state_router(&m, id), is_up);
 	snprintf(name, sizeof(name), "%s", found ? found->tenant : "-");
 	return name;
 }
@@ -179,7 +179,8 @@ Test(probe_input, who_asks_for_mapped_addresses)
 Test(probe_input, so_many_are_solicited)
 {
 	_cleanup_probe_input_ struct probe_input in = { 0 };
-	_cleanup_machine_ struct machine m = machine_of("router 1 red; own fd64::1 1 1;");
+	_cleanup_kernel_state_ struct kernel_state m =
+		kernel_state_of("router 1 red; own fd64::1 1 1;");
 	struct tn_addr first = addr_of("fd64::1:0");
 	struct model none = { 0 };
 
@@ -195,7 +196,7 @@ Test(probe_input, so_many_are_solicited)
 /* How many others the first of `n` routers asks. */
 static size_t asked(size_t n)
 {
-	struct machine m = { 0 };
+	struct kernel_state m = { 0 };
 	struct model none = { 0 };
 	struct probe_input in = { 0 };
 	size_t peers;
@@ -212,7 +213,7 @@ static size_t asked(size_t n)
 	peers = in.peers.n;
 	cr_expect_eq(in.unasked, n - 1 - peers);
 	probe_input_free(&in);
-	machine_free(&m);
+	kernel_state_free(&m);
 	return peers;
 }
 

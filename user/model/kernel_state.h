@@ -4,8 +4,8 @@
  * attached to which router. The plan is the difference of two of these, so an
  * undo is a plan too: back to the one that was read before.
  */
-#ifndef TN_MACHINE_H
-#define TN_MACHINE_H
+#ifndef TN_KERNEL_STATE_H
+#define TN_KERNEL_STATE_H
 
 #include "model/iface.h"
 #include "model/model.h"
@@ -118,7 +118,7 @@ struct setting_row {
 	long value;
 };
 
-struct machine {
+struct kernel_state {
 	VEC(struct prefix) subnets;
 	VEC(struct shared_row) shared;	/* sorted by shared */
 	VEC(struct fixed_row) fixed;	/* sorted by router, fixed */
@@ -146,14 +146,15 @@ void row_keys_free(struct row_keys *k);
 /* Sorted, each once. */
 void row_keys_sort(struct row_keys *k);
 
-void machine_free(struct machine *m);
-#define _cleanup_machine_ _cleanup_(machine_free)
-void machine_sort(struct machine *m);
+void kernel_state_free(struct kernel_state *m);
+#define _cleanup_kernel_state_ _cleanup_(kernel_state_free)
+void kernel_state_sort(struct kernel_state *m);
 /* The router with that id; NULL: none. */
-const struct router_row *machine_router(const struct machine *m, uint32_t id);
+const struct router_row *kernel_state_router(const struct kernel_state *m, uint32_t id);
 
 /* Add the shared addresses of a router to `out`: `own`, or those of its VMs. */
-void machine_addrs(const struct machine *m, uint32_t router, bool own, struct addr_list *out);
+void kernel_state_addrs(const struct kernel_state *m, uint32_t router, bool own,
+			struct addr_list *out);
 
 /* What was found out about a router that is to be attached. */
 struct router_facts {
@@ -191,8 +192,9 @@ bool scope_has(const struct scope *scope, const char *tenant);
  * of scope are taken from `have` as they are, and of their rules and limits none comes new or
  * stays that the definitions do not have. `out` is sorted, and the caller's to free.
  */
-void machine_wanted(const struct model *m, const struct facts *facts, const struct machine *have,
-		    const struct scope *scope, struct machine *out);
+void kernel_state_wanted(const struct model *m, const struct facts *facts,
+			 const struct kernel_state *have, const struct scope *scope,
+			 struct kernel_state *out);
 
 int place_cmp(const struct place *a, const struct place *b);
 int addr_row_cmp(const void *a, const void *b);

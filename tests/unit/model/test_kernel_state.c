@@ -7,7 +7,7 @@
  */
 static struct facts facts_of(const char *text)
 {
-	_cleanup_machine_ struct machine m = machine_of(text);
+	_cleanup_kernel_state_ struct kernel_state m = kernel_state_of(text);
 	struct facts out = { 0 };
 
 	vec_each (r, &m.routers) {
@@ -30,24 +30,24 @@ static struct facts facts_of(const char *text)
 static void wants(const char *definitions, const char *facts, const char *have, char *scope,
 		  const char *expected)
 {
-	_cleanup_machine_ struct machine h = machine_of(have), out;
+	_cleanup_kernel_state_ struct kernel_state h = kernel_state_of(have), out;
 	_cleanup_model_ struct model m = model_of(definitions);
 	_cleanup_facts_ struct facts f = facts_of(facts);
 	struct scope one = { .tenants = &scope, .n = 1 };
 
 	model_sort(&m);
-	machine_wanted(&m, &f, &h, scope ? &one : NULL, &out);
-	expect_text(machine_text(&out), expected, definitions);
+	kernel_state_wanted(&m, &f, &h, scope ? &one : NULL, &out);
+	expect_text(kernel_state_text(&out), expected, definitions);
 }
 
-Test(machine, nobody)
+Test(kernel_state, nobody)
 {
 	wants("", "", "", NULL, "");
 	wants("net fd64::/64 100.64.0.0/16;", "", "", NULL, "net fd64::/64\nnet 100.64.0.0/16\n");
 	wants("tenant red id=1;", "", "", NULL, "");
 }
 
-Test(machine, a_router_here)
+Test(kernel_state, a_router_here)
 {
 	wants("net 100.64.0.0/16; tenant red id=3; router id=2; map 10.0.0.6 lease=100.64.1.5;"
 	      "map 10.0.0.5 db pin=100.64.1.6; map fd00::5 lease=fd64::5;",
@@ -69,7 +69,7 @@ Test(machine, a_router_here)
 	      NULL, "own 100.64.0.2 3 2\nrouter 2 red if=7 via=tc\n");
 }
 
-Test(machine, a_router_elsewhere)
+Test(kernel_state, a_router_elsewhere)
 {
 	wants("tenant red id=3; map 10.0.0.5 lease=100.64.1.5;", "", "", NULL,
 	      "to 100.64.1.5 10.0.0.5 3 0\n");
@@ -81,7 +81,7 @@ Test(machine, a_router_elsewhere)
 	      "to 100.64.1.5 10.0.0.5 3 0\n");
 }
 
-Test(machine, several_tenants)
+Test(kernel_state, several_tenants)
 {
 	wants("tenant red id=1; router id=300; map 10.0.0.5 lease=100.64.1.5;"
 	      "tenant blue id=2; router id=2; map 10.0.0.5 lease=100.64.2.5;"
@@ -108,7 +108,7 @@ Test(machine, several_tenants)
 	"tenant red id=1; router id=1; map 10.0.0.5 lease=100.64.1.5;" \
 	"tenant blue id=2; router id=2; map 10.0.0.5 lease=100.64.2.5;"
 
-Test(machine, without_a_scope_what_is_there_does_not_count)
+Test(kernel_state, without_a_scope_what_is_there_does_not_count)
 {
 	wants(BOTH, "router 1 red via=tc;",
 	      "net 100.64.0.0/15; to 100.64.7.7 10.0.0.7 7 7; from 7 10.0.0.7 100.64.7.7;"
@@ -125,7 +125,7 @@ Test(machine, without_a_scope_what_is_there_does_not_count)
  * A router whatever it is like, and what the definitions say; but no mapping that they do not, as
  * a run that was killed leaves it: its address may be given to somebody in scope now.
  */
-Test(machine, out_of_scope_stays_what_is_defined)
+Test(kernel_state, out_of_scope_stays_what_is_defined)
 {
 	static const char theirs[] =
 		"own 100.64.0.2 2 2; to 100.64.2.5 10.0.0.5 2 2; from 2 10.0.0.5 100.64.2.5;"
@@ -155,7 +155,7 @@ Test(machine, out_of_scope_stays_what_is_defined)
 }
 
 /* Of a router in scope they are what its facts say, of the others what is there. */
-Test(machine, groups_out_of_scope_stay)
+Test(kernel_state, groups_out_of_scope_stay)
 {
 	wants(BOTH, "router 1 red if=3 ino=9;",
 	      "router 1 red if=3 ino=9; router 2 blue if=3 ino=8; group 9 3 fd64::1:5;"
@@ -170,7 +170,7 @@ Test(machine, groups_out_of_scope_stay)
 	      "group 8 3 fd64::2:5\n");
 }
 
-Test(machine, a_tenant_in_scope_that_is_detached)
+Test(kernel_state, a_tenant_in_scope_that_is_detached)
 {
 	wants("net 100.64.0.0/16; tenant red id=1; router id=1 detached;"
 	      "map 10.0.0.5 lease=100.64.1.5;tenant blue id=2; router id=2;"
@@ -187,7 +187,7 @@ Test(machine, a_tenant_in_scope_that_is_detached)
 	      "router 2 blue kept\n");
 }
 
-Test(machine, out_of_scope_nothing_comes_anew)
+Test(kernel_state, out_of_scope_nothing_comes_anew)
 {
 	/* blue is defined, and not there: it is not this change's to add */
 	wants(BOTH, "router 1 red via=tc;", "", "red",
@@ -203,7 +203,7 @@ Test(machine, out_of_scope_nothing_comes_anew)
 }
 
 /* An unreachable route is no interface's: it stays as long as any router is there. */
-Test(machine, routers_of_one_namespace)
+Test(kernel_state, routers_of_one_namespace)
 {
 	static const char there[] = "router 1 red if=2 ino=9; router 2 blue if=3 ino=9;"
 				    "way 9 0 100.64.0.0/16; way 9 2 100.64.0.0/16;"
@@ -237,17 +237,17 @@ Test(machine, routers_of_one_namespace)
 }
 
 /* a counter lost its slot if rows were made anew */
-Test(machine, slots_of_rows_out_of_scope_stay)
+Test(kernel_state, slots_of_rows_out_of_scope_stay)
 {
-	_cleanup_machine_ struct machine have = machine_of(
+	_cleanup_kernel_state_ struct kernel_state have = kernel_state_of(
 		"to 100.64.2.5 10.0.0.5 2 2 slot=17; from 2 10.0.0.5 100.64.2.5 slot=17;");
 	_cleanup_model_ struct model m = model_of(BOTH);
-	_cleanup_machine_ struct machine out;
+	_cleanup_kernel_state_ struct kernel_state out;
 	struct facts none = { 0 };
 	struct scope nobody = { 0 };
 
 	model_sort(&m);
-	machine_wanted(&m, &none, &have, &nobody, &out);
+	kernel_state_wanted(&m, &none, &have, &nobody, &out);
 	cr_assert_eq(out.shared.n, 1);
 	cr_assert_eq(out.fixed.n, 1);
 	cr_expect_eq(out.shared.v[0].slot, 17);
@@ -263,17 +263,17 @@ Test(machine, slots_of_rows_out_of_scope_stay)
 /* What is wanted of RULES for that scope, where the machine is as by `before`. */
 static void wants_rules(const char *before, char *scope, const char *expected)
 {
-	_cleanup_machine_ struct machine have = machine_by(before), out;
+	_cleanup_kernel_state_ struct kernel_state have = kernel_state_by(before), out;
 	_cleanup_model_ struct model m = model_of(RULES);
 	struct scope one = { .tenants = &scope, .n = 1 };
 	struct facts none = { 0 };
 
 	model_sort(&m);
-	machine_wanted(&m, &none, &have, scope ? &one : NULL, &out);
+	kernel_state_wanted(&m, &none, &have, scope ? &one : NULL, &out);
 	expect_text(policy_text(&out.policy), expected, before);
 }
 
-Test(machine, rules_and_limits)
+Test(kernel_state, rules_and_limits)
 {
 	wants_rules("", NULL,
 		    "accept 1 - 2 all by 3\n"
@@ -283,7 +283,7 @@ Test(machine, rules_and_limits)
 		    "limit 100.64.2.5 9 0\n");
 }
 
-Test(machine, rules_out_of_scope_stay_as_they_are_defined)
+Test(kernel_state, rules_out_of_scope_stay_as_they_are_defined)
 {
 	static const char all[] = "accept 1 - 2 all by 3\n"
 				  "accept 2 - 1 blocks\n"
@@ -303,17 +303,17 @@ Test(machine, rules_out_of_scope_stay_as_they_are_defined)
 }
 
 /* What is in force for a mapping is known by its row of by_fixed too. */
-Test(machine, flags_of_mappings)
+Test(kernel_state, flags_of_mappings)
 {
 	_cleanup_model_ struct model m =
 		model_of("tenant red id=1; router id=1; map 10.0.0.5 db lease=100.64.1.5 packets=7;"
 			 "map 10.0.0.6 lease=100.64.1.6; accept id=3 from=* to=db;");
-	struct machine nothing = { 0 };
+	struct kernel_state nothing = { 0 };
 	_cleanup_facts_ struct facts f = facts_of("router 1 red via=tc; own 100.64.0.2 1 1;");
-	_cleanup_machine_ struct machine out;
+	_cleanup_kernel_state_ struct kernel_state out;
 	uint32_t judged = TN_SHARED_MAPPED | TN_SHARED_JUDGED;
 
-	machine_wanted(&m, &f, &nothing, NULL, &out);
+	kernel_state_wanted(&m, &f, &nothing, NULL, &out);
 	cr_assert_eq(out.shared.n, 3);
 	cr_expect_eq(out.shared.v[0].flags, TN_SHARED_OWN);
 	cr_expect_eq(out.shared.v[1].flags, judged | TN_SHARED_NAMED | TN_SHARED_LIMITED);
@@ -324,7 +324,7 @@ Test(machine, flags_of_mappings)
 	cr_expect_eq(out.fixed.v[0].tenant, 1);
 }
 
-Test(machine, scope)
+Test(kernel_state, scope)
 {
 	char *names[] = { "red", "blue" };
 	struct scope two = { .tenants = names, .n = 2 }, nobody = { .tenants = names };
@@ -338,7 +338,7 @@ Test(machine, scope)
 	cr_expect_not(scope_has(&nobody, "red"));
 }
 
-Test(machine, sorted)
+Test(kernel_state, sorted)
 {
 	static const char *const shared[] = { "9.0.0.1",    "100.64.0.2", "100.64.0.10",
 					      "100.64.1.0", "fd64::9",	  "fd64::10" };
@@ -346,7 +346,7 @@ Test(machine, sorted)
 	struct dice d = { .state = 1 };
 
 	for (int round = 0; round < 20; round++) {
-		_cleanup_machine_ struct machine m = { 0 };
+		_cleanup_kernel_state_ struct kernel_state m = { 0 };
 
 		for (size_t i = 0; i < ARRAY_SIZE(routers); i++) {
 			((struct shared_row *)vec_push(&m.shared))->shared = addr_of(shared[i]);
@@ -359,7 +359,7 @@ Test(machine, sorted)
 		shuffle(&d, &m.shared);
 		shuffle(&d, &m.fixed);
 		shuffle(&d, &m.routers);
-		machine_sort(&m);
+		kernel_state_sort(&m);
 		for (size_t i = 0; i < ARRAY_SIZE(routers); i++) {
 			cr_assert_str_eq(ADDR(&m.shared.v[i].shared), shared[i]);
 			cr_assert_eq(m.routers.v[i].id, routers[i]);
@@ -372,7 +372,7 @@ Test(machine, sorted)
 }
 
 /* Both rows of a mapping have one number, and no other has it: it finds their counters. */
-Test(machine, rows_of_a_mapping_are_a_pair)
+Test(kernel_state, rows_of_a_mapping_are_a_pair)
 {
 	_cleanup_model_ struct model m =
 		model_of("tenant red id=1; router id=1; map 10.0.0.1 lease=100.64.1.9;"
@@ -381,11 +381,11 @@ Test(machine, rows_of_a_mapping_are_a_pair)
 			 "tenant green id=3; router id=2; map 10.0.0.1 lease=100.64.1.5;");
 	_cleanup_facts_ struct facts f = facts_of(
 		"router 1 red if=2 mac=1 dev=4 ino=9; router 2 green if=2 mac=2 dev=4 ino=8;");
-	_cleanup_machine_ struct machine nothing = { 0 }, out;
+	_cleanup_kernel_state_ struct kernel_state nothing = { 0 }, out;
 	uint32_t seen = 0;
 
 	model_sort(&m);
-	machine_wanted(&m, &f, &nothing, NULL, &out);
+	kernel_state_wanted(&m, &f, &nothing, NULL, &out);
 	cr_assert_eq(out.fixed.n, 4);
 	vec_each (row, &out.fixed) {
 		size_t same = 0;
@@ -404,7 +404,7 @@ Test(machine, rows_of_a_mapping_are_a_pair)
 		cr_expect_eq(shared->pair == 0, shared->router == TN_ROUTER_ELSEWHERE);
 }
 
-Test(machine, keys_are_there_once)
+Test(kernel_state, keys_are_there_once)
 {
 	struct row_keys keys = { 0 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#include "model/machine.h"
+#include "model/kernel_state.h"
 
-void machine_free(struct machine *m)
+void kernel_state_free(struct kernel_state *m)
 {
 	vec_free(&m->subnets);
 	vec_free(&m->shared);
@@ -102,7 +102,7 @@ int group_row_cmp(const void *a, const void *b)
 	return order ? order : memcmp(&x->addr, &y->addr, sizeof(x->addr));
 }
 
-void machine_sort(struct machine *m)
+void kernel_state_sort(struct kernel_state *m)
 {
 	vec_sort(&m->groups, group_row_cmp);
 	vec_sort(&m->addrs, addr_row_cmp);
@@ -123,7 +123,7 @@ void router_facts_free(struct router_facts *f)
 	vec_free(&f->settings);
 }
 
-const struct router_row *machine_router(const struct machine *m, uint32_t id)
+const struct router_row *kernel_state_router(const struct kernel_state *m, uint32_t id)
 {
 	vec_each (r, &m->routers) {
 		if (r->id == id)
@@ -148,7 +148,8 @@ static const struct router_facts *facts_of(const struct facts *facts, const stru
 	return NULL;
 }
 
-static void want_router(const struct tenant *t, const struct router_facts *f, struct machine *out)
+static void want_router(const struct tenant *t, const struct router_facts *f,
+			struct kernel_state *out)
 {
 	*vec_push(&out->routers) = f->row;
 	vec_each (a, &f->own)
@@ -168,7 +169,7 @@ static void want_router(const struct tenant *t, const struct router_facts *f, st
 
 /* A tenant whose router is not attached here is known by its addresses alone. */
 static void want_tenant(const struct tenant *t, const struct facts *facts,
-			const struct policy *policy, struct machine *out)
+			const struct policy *policy, struct kernel_state *out)
 {
 	const struct router_facts *f = t->router ? facts_of(facts, t) : NULL;
 	uint32_t router = f ? t->router->id : TN_ROUTER_ELSEWHERE;
@@ -195,7 +196,8 @@ static void want_tenant(const struct tenant *t, const struct facts *facts,
 	}
 }
 
-void machine_addrs(const struct machine *m, uint32_t router, bool own, struct addr_list *out)
+void kernel_state_addrs(const struct kernel_state *m, uint32_t router, bool own,
+			struct addr_list *out)
 {
 	vec_each (row, &m->shared) {
 		if (row->router == router && !(row->flags & TN_SHARED_OWN) != own)
@@ -231,8 +233,8 @@ static bool has_id(const uint32_t *v, size_t n, uint32_t id)
  * Whether a place is somebody's out of scope: the shared interface of such a router, no interface
  * but the namespace of such a router, or in a namespace where none in scope is or was.
  */
-static bool is_others(const struct place *at, const struct facts *facts, const struct machine *have,
-		      const struct ids *in)
+static bool is_others(const struct place *at, const struct facts *facts,
+		      const struct kernel_state *have, const struct ids *in)
 {
 	bool mine = false;
 
@@ -250,8 +252,8 @@ static bool is_others(const struct place *at, const struct facts *facts, const s
 	return !mine;
 }
 
-static void keep_settled(const struct machine *have, const struct facts *facts,
-			 const struct ids *in, struct machine *out)
+static void keep_settled(const struct kernel_state *have, const struct facts *facts,
+			 const struct ids *in, struct kernel_state *out)
 {
 	vec_each (row, &have->addrs) {
 		if (is_others(&row->at, facts, have, in))
@@ -314,8 +316,8 @@ static const struct owned *owner_of(const struct owners *owners, const struct tn
  * Only what the definitions say: a run that was killed may have left more, and the addresses of
  * that may be given to somebody in scope now.
  */
-static void keep_rows(const struct model *m, const struct machine *have, const struct ids *in,
-		      struct machine *out)
+static void keep_rows(const struct model *m, const struct kernel_state *have, const struct ids *in,
+		      struct kernel_state *out)
 {
 	struct owners owners;
 
@@ -337,8 +339,8 @@ static void keep_rows(const struct model *m, const struct machine *have, const s
 	vec_free(&owners.list);
 }
 
-static void keep_others(const struct model *m, const struct machine *have, const struct ids *in,
-			struct machine *out)
+static void keep_others(const struct model *m, const struct kernel_state *have,
+			const struct ids *in, struct kernel_state *out)
 {
 	keep_rows(m, have, in, out);
 	vec_each (row, &have->routers) {
@@ -351,7 +353,7 @@ static void keep_others(const struct model *m, const struct machine *have, const
 }
 
 /* The tenant whose mapping has that address, 0: none. The rows are sorted. */
-static uint32_t tenant_of(const struct machine *m, const struct tn_addr *shared)
+static uint32_t tenant_of(const struct kernel_state *m, const struct tn_addr *shared)
 {
 	const struct shared_row key = { .shared = *shared }, *found = NULL;
 
@@ -364,7 +366,8 @@ static uint32_t tenant_of(const struct machine *m, const struct tn_addr *shared)
  * Of the tenants out of scope, what is there already, with the value that the definitions give it.
  * Pools are everybody's: each is what it is because others have theirs.
  */
-static void keep_policy(const struct machine *have, const struct ids *in, struct machine *out)
+static void keep_policy(const struct kernel_state *have, const struct ids *in,
+			struct kernel_state *out)
 {
 	struct policy *p = &out->policy;
 	size_t n = 0;
@@ -391,8 +394,9 @@ static void keep_policy(const struct machine *have, const struct ids *in, struct
 	p->limits.n = n;
 }
 
-void machine_wanted(const struct model *m, const struct facts *facts, const struct machine *have,
-		    const struct scope *scope, struct machine *out)
+void kernel_state_wanted(const struct model *m, const struct facts *facts,
+			 const struct kernel_state *have, const struct scope *scope,
+			 struct kernel_state *out)
 {
 	struct ids in = { 0 };
 
@@ -412,7 +416,7 @@ void machine_wanted(const struct model *m, const struct facts *facts, const stru
 		keep_others(m, have, &in, out);
 		keep_settled(have, facts, &in, out);
 	}
-	machine_sort(out);
+	kernel_state_sort(out);
 	/* routers of one namespace want the same unreachable routes */
 	vec_sort_once(&out->routes, route_row_cmp);
 	if (scope)
