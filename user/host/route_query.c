@@ -29,7 +29,7 @@ static int read_route(struct nl_msg *msg, void *arg)
 {
 	struct rtnl_route *route = NULL;
 	struct rtnl_nexthop *hop;
-	struct way *out = arg;
+	struct next_hop *out = arg;
 	int type;
 
 	if (nlmsg_hdr(msg)->nlmsg_type != RTM_NEWROUTE || rtnl_route_parse(nlmsg_hdr(msg), &route))
@@ -70,14 +70,14 @@ static int request(struct nl_sock *sock, const struct tn_addr *to)
 /* The kernel's refusal is an answer: there is no way. */
 static int read_refusal(struct sockaddr_nl *from, struct nlmsgerr *refusal, void *arg)
 {
-	struct way *out = arg;
+	struct next_hop *out = arg;
 
 	(void)from;
 	snprintf(out->why, sizeof(out->why), "%s", strerror(-refusal->error));
 	return NL_STOP;
 }
 
-int way_to(const struct tn_addr *to, struct way *out, struct error *err)
+int route_query(const struct tn_addr *to, struct next_hop *out, struct error *err)
 {
 	_cleanup_(sock_cleanup) struct nl_sock *sock = nl_socket_alloc();
 	int ret = sock ? nl_connect(sock, NETLINK_ROUTE) : -NLE_NOMEM;
@@ -107,7 +107,7 @@ static bool read_mac(struct rtnl_neigh *entry, uint8_t mac[6])
 	return true;
 }
 
-bool way_mac(uint32_t ifindex, const struct tn_addr *neighbour, uint8_t mac[6])
+bool neighbour_mac(uint32_t ifindex, const struct tn_addr *neighbour, uint8_t mac[6])
 {
 	bool v4 = addr_is_v4(neighbour), known = false;
 	_cleanup_(sock_cleanup) struct nl_sock *sock = nl_socket_alloc();

@@ -7,7 +7,7 @@
 #include "lib/addr.h"
 #include "lib/error.h"
 
-struct way {
+struct next_hop {
 	bool local;		/* to this host itself */
 	uint32_t ifindex;	/* the interface that it leaves by; 0: there is no way */
 	struct tn_addr gateway; /* unset: the address is on the link */
@@ -16,10 +16,10 @@ struct way {
 };
 
 /* An RTM_GETROUTE request, as `ip route get` makes. That there is no way is no error. */
-int way_to(const struct tn_addr *to, struct way *out, struct error *err);
+int route_query(const struct tn_addr *to, struct next_hop *out, struct error *err);
 
 /* The MAC address that the kernel knows this neighbour by; false, and left as it is: it does not.
  */
-bool way_mac(uint32_t ifindex, const struct tn_addr *neighbour, uint8_t mac[6]);
+bool neighbour_mac(uint32_t ifindex, const struct tn_addr *neighbour, uint8_t mac[6]);
 
 #endif

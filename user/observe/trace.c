@@ -166,19 +166,21 @@ static int put_inside(struct trace *t, struct testrun *run, struct error *err)
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
 	_cleanup_ifaces_ struct ifaces ifaces = { 0 };
 	uint8_t mac[6];
-	struct way way;
+	struct next_hop next_hop;
 
-	if (enter(r, &ns, err) || way_to(&t->from.fixed, &way, err) || netlink_ifaces(&ifaces, err))
+	if (enter(r, &ns, err) || route_query(&t->from.fixed, &next_hop, err) ||
+	    netlink_ifaces(&ifaces, err))
 		return -1;
 	run->ifindex = r->inside[0];
 	for (size_t i = 0; i < TN_INSIDE_MAX && r->inside[i]; i++) {
-		if (r->inside[i] == way.ifindex)
-			run->ifindex = way.ifindex;
+		if (r->inside[i] == next_hop.ifindex)
+			run->ifindex = next_hop.ifindex;
 	}
 	if (!run->ifindex)
 		return error_set(err, "tenant %s: its router has no inside interface", r->tenant);
 	any_mac(mac);
-	way_mac(run->ifindex, addr_is_unset(&way.gateway) ? &t->from.fixed : &way.gateway, mac);
+	neighbour_mac(run->ifindex,
+		      addr_is_unset(&next_hop.gateway) ? &t->from.fixed : &next_hop.gateway, mac);
 	vec_each (i, &ifaces.list) {
 		if (i->index != run->ifindex)
 			continue;
@@ -199,15 +201,16 @@ static int forward(struct trace *t, struct testrun *run, struct error *err)
 {
 	const struct router_row *r = t->from.router;
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
-	struct way way;
+	struct next_hop next_hop;
 
-	if (enter(r, &ns, err) || way_to(&t->packet.dst, &way, err))
+	if (enter(r, &ns, err) || route_query(&t->packet.dst, &next_hop, err))
 		return -1;
-	if (way.ifindex != r->ifindex)
+	if (next_hop.ifindex != r->ifindex)
 		return astray(t, "the router of tenant %s has %s to %s; see `tenantnat doctor`",
 			      r->tenant,
-			      way.ifindex ? "a route that does not lead over its shared interface"
-					  : "no route",
+			      next_hop.ifindex
+				      ? "a route that does not lead over its shared interface"
+				      : "no route",
 			      ADDR(&t->packet.dst));
 	run->ingress = run->ifindex;
 	run->ifindex = r->ifindex;
@@ -262,13 +265,13 @@ static int look_inside(struct trace *t, struct error *err)
 	const struct router_row *r = t->to.router;
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
 	struct tn_addr src, dst;
-	struct way way;
+	struct next_hop next_hop;
 
 	if (!trace_packet_ends(last(t)->after, last(t)->after_len, &src, &dst))
 		return error_set(err, "the frame is no IP packet any more");
-	if (enter(r, &ns, err) || way_to(&dst, &way, err))
+	if (enter(r, &ns, err) || route_query(&dst, &next_hop, err))
 		return -1;
-	if (t->to.is_own || (way.ifindex && way.ifindex != r->ifindex))
+	if (t->to.is_own || (next_hop.ifindex && next_hop.ifindex != r->ifindex))
 		return 0;
 	return astray(t,
 		      "the router of tenant %s has no route inside to %s; see `tenantnat doctor`",

@@ -187,7 +187,7 @@ static bool is_own(const struct probe_input *in, const struct tn_addr *a)
 	return false;
 }
 
-const char *probe_way_text(const struct way *w, char buf[PROBE_TEXT])
+const char *probe_next_hop_text(const struct next_hop *w, char buf[PROBE_TEXT])
 {
 	char name[IF_NAMESIZE];
 
@@ -206,14 +206,14 @@ const char *probe_way_text(const struct way *w, char buf[PROBE_TEXT])
 }
 
 /* 1: a packet to the host takes the way wanted; 0: a finding says which it takes. */
-static int check_way(struct probe_run *run, const struct tn_addr *host, const char *subject,
-		     struct way *seen, struct error *err)
+static int check_route(struct probe_run *run, const struct tn_addr *host, const char *subject,
+		       struct next_hop *seen, struct error *err)
 {
 	const struct probe_prefix *p = prefix_of(run->in, host);
 	bool via = p && !addr_is_unset(&p->gateway);
 	struct finding *f;
 
-	if (way_to(host, seen, err))
+	if (route_query(host, seen, err))
 		return -1;
 	if (!seen->local && seen->ifindex == run->in->ifindex &&
 	    (!via || addr_cmp(&seen->gateway, &p->gateway) == 0) &&
@@ -221,7 +221,7 @@ static int check_way(struct probe_run *run, const struct tn_addr *host, const ch
 		return 1;
 	f = findings_add(&run->found, PROBE_ROUTE, PROBE_FAILED, subject,
 			 "expected packets to %s by %s%s%s; seen: %s", ADDR(host), run->in->name,
-			 via ? " via " : "", via ? ADDR(&p->gateway) : "", WAY(seen));
+			 via ? " via " : "", via ? ADDR(&p->gateway) : "", NEXT_HOP(seen));
 	finding_remedy(f,
 		       "look at `ip route get %s` in the router, and correct its routes or rules",
 		       ADDR(host));
@@ -257,7 +257,7 @@ static struct tn_addr end_of(const struct probe_input *in, const struct prefix *
 
 static int check_prefix(struct probe_run *run, const struct probe_prefix *p, struct error *err)
 {
-	struct way way;
+	struct next_hop next_hop;
 	int good = 1;
 
 	for (int last = 0; last < 2 && good == 1; last++) {
@@ -265,11 +265,11 @@ static int check_prefix(struct probe_run *run, const struct probe_prefix *p, str
 
 		if (!prefix_has(&p->prefix, &host))
 			return 0; /* nobody is in it but the router */
-		good = check_way(run, &host, PREFIX(&p->prefix), &way, err);
+		good = check_route(run, &host, PREFIX(&p->prefix), &next_hop, err);
 	}
 	if (good == 1)
 		findings_add(&run->found, PROBE_ROUTE, PROBE_OK, PREFIX(&p->prefix), "%s",
-			     WAY(&way));
+			     NEXT_HOP(&next_hop));
 	return good < 0 ? -1 : 0;
 }
 
@@ -319,7 +319,7 @@ static void query_duplicates(struct probe_run *run, const struct tn_addr *v, siz
 static int query_peer(struct probe_run *run, const struct probe_host *host, struct error *err)
 {
 	struct peer *peer = vec_push(&run->peers);
-	struct way way;
+	struct next_hop next_hop;
 	int good;
 
 	peer->host = host;
@@ -329,13 +329,13 @@ static int query_peer(struct probe_run *run, const struct probe_host *host, stru
 		peer->out = "the router has no address of that family on the shared network";
 		return 0;
 	}
-	good = check_way(run, &host->addr, HOST(host), &way, err);
+	good = check_route(run, &host->addr, HOST(host), &next_hop, err);
 	if (good <= 0) {
 		peer->out = "its route leads elsewhere";
 		return good;
 	}
-	findings_add(&run->found, PROBE_ROUTE, PROBE_OK, HOST(host), "%s", WAY(&way));
-	if (!addr_is_unset(&way.gateway))
+	findings_add(&run->found, PROBE_ROUTE, PROBE_OK, HOST(host), "%s", NEXT_HOP(&next_hop));
+	if (!addr_is_unset(&next_hop.gateway))
 		return 0;
 	peer->query = (long)run->queries.list.n;
 	*vec_push(&run->queries.list) =

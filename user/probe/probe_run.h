@@ -62,9 +62,9 @@ int probe_mac(uint32_t ifindex, uint8_t mac[6]);
 
 /* "100.64.0.3 (blue)", "by shared0 via 100.64.0.1": into `buf`, which is returned. */
 const char *probe_host_text(const struct probe_host *h, char buf[PROBE_TEXT]);
-const char *probe_way_text(const struct way *w, char buf[PROBE_TEXT]);
-#define HOST(h) probe_host_text((h), (char[PROBE_TEXT]){ 0 })
-#define WAY(w)	probe_way_text((w), (char[PROBE_TEXT]){ 0 })
+const char *probe_next_hop_text(const struct next_hop *w, char buf[PROBE_TEXT]);
+#define HOST(h)	    probe_host_text((h), (char[PROBE_TEXT]){ 0 })
+#define NEXT_HOP(w) probe_next_hop_text((w), (char[PROBE_TEXT]){ 0 })
 /* The question that finds a neighbour of that family. */
 const char *probe_protocol(const struct tn_addr *a);
 

@@ -9,11 +9,12 @@
 static int ask_for(struct probe_run *run, const struct tn_addr *target, struct error *err)
 {
 	const struct router_row *asker = run->in->asker;
-	struct way way;
+	struct next_hop next_hop;
 
-	if (way_to(target, &way, err))
+	if (route_query(target, &next_hop, err))
 		return -1;
-	if (way.ifindex == asker->ifindex && addr_is_unset(&way.gateway) && !way.local)
+	if (next_hop.ifindex == asker->ifindex && addr_is_unset(&next_hop.gateway) &&
+	    !next_hop.local)
 		*vec_push(&run->solicits.list) =
 			(struct neigh_query){ .target = *target, .sender = asker->own[IPV6] };
 	return 0;

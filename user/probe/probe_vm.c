@@ -9,7 +9,7 @@
 /* The VMs of one batch, the interfaces that lead to them, and what was asked there. */
 struct vm {
 	const struct probe_host *host;
-	struct way way;
+	struct next_hop next_hop;
 	struct tn_addr hop; /* the neighbour: the VM itself, or a router before it */
 	long link;	    /* index of the interface; -1: it cannot be asked */
 	size_t query;
@@ -64,7 +64,7 @@ static size_t question(struct neigh_queries *queries, const struct vm *vm)
 			return query - queries->list.v;
 	}
 	*vec_push(&queries->list) =
-		(struct neigh_query){ .target = vm->hop, .sender = vm->way.source };
+		(struct neigh_query){ .target = vm->hop, .sender = vm->next_hop.source };
 	return queries->list.n - 1;
 }
 
@@ -75,20 +75,20 @@ static int ask_vm(struct probe_run *run, struct vms *vms, const struct probe_hos
 	struct finding *f;
 
 	vm->host = host;
-	if (way_to(&host->addr, &vm->way, err))
+	if (route_query(&host->addr, &vm->next_hop, err))
 		return -1;
-	if (!is_inside(run->in, vm->way.ifindex) || vm->way.local) {
+	if (!is_inside(run->in, vm->next_hop.ifindex) || vm->next_hop.local) {
 		vm->out = true;
 		f = findings_add(&run->found, PROBE_VM, PROBE_FAILED, HOST(host),
 				 "expected a route to it by an inside interface; seen: %s",
-				 WAY(&vm->way));
+				 NEXT_HOP(&vm->next_hop));
 		finding_remedy(f,
 			       "give the router an address or a route where the VM is, or correct "
 			       "`fixed` and `inside`");
 		return 0;
 	}
-	vm->hop = addr_is_unset(&vm->way.gateway) ? host->addr : vm->way.gateway;
-	if (link_of(vms, vm->way.ifindex, &vm->link, err))
+	vm->hop = addr_is_unset(&vm->next_hop.gateway) ? host->addr : vm->next_hop.gateway;
+	if (link_of(vms, vm->next_hop.ifindex, &vm->link, err))
 		return -1;
 	if (vm->link < 0)
 		return 0;
@@ -127,7 +127,7 @@ static void say_vm(struct probe_run *run, const struct vms *vms, const struct vm
 
 	if (vm->ping.answered) {
 		findings_add(&run->found, PROBE_VM, PROBE_OK, HOST(vm->host), "it answers ping, %s",
-			     WAY(&vm->way));
+			     NEXT_HOP(&vm->next_hop));
 	} else if (a && a->answered) {
 		findings_add(&run->found, PROBE_VM, PROBE_OK, HOST(vm->host),
 			     "%s answers %s from %s, but the VM no ping",
@@ -135,12 +135,12 @@ static void say_vm(struct probe_run *run, const struct vms *vms, const struct vm
 	} else if (!a) {
 		findings_add(&run->found, PROBE_VM, PROBE_SKIPPED, HOST(vm->host),
 			     "it answers no ping, and there is no ARP to ask by on its link, %s",
-			     WAY(&vm->way));
+			     NEXT_HOP(&vm->next_hop));
 	} else {
 		f = findings_add(&run->found, PROBE_VM, PROBE_FAILED, HOST(vm->host),
 				 "expected %s to answer %s; seen: no answer, %s",
 				 behind ? ADDR(&vm->hop) : "it", probe_protocol(&vm->hop),
-				 WAY(&vm->way));
+				 NEXT_HOP(&vm->next_hop));
 		finding_remedy(f, "start the VM, and see whether it has that address");
 	}
 }
