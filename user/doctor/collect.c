@@ -306,14 +306,14 @@ static void look_at_rules(struct router_report *r)
 		return;
 	r->rule = ruleset_sees_forwarded(ruleset);
 	for (size_t six = 0; six < ARRAY_SIZE(families); six++) {
-		struct ruleset_way ways[2];
+		struct ruleset_path paths[2];
 
 		if (!families[six])
 			continue;
-		doctor_ways(r, six, ways);
-		for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
-			ruleset_judge(ruleset, &ways[i], &r->rules);
-			ruleset_way_free(&ways[i]);
+		doctor_paths(r, six, paths);
+		for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+			ruleset_judge(ruleset, &paths[i], &r->rules);
+			ruleset_path_free(&paths[i]);
 		}
 	}
 }

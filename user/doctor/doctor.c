@@ -841,23 +841,23 @@ static void judge_rules(const struct router_report *r, struct diagnosis *out)
 	}
 }
 
-void doctor_ways(const struct router_report *r, bool six, struct ruleset_way ways[2])
+void doctor_paths(const struct router_report *r, bool six, struct ruleset_path paths[2])
 {
-	struct ruleset_way *in = &ways[0], *way_out = &ways[1];
+	struct ruleset_path *in = &paths[0], *path_out = &paths[1];
 
-	memset(ways, 0, 2 * sizeof(*ways));
-	in->six = way_out->six = six;
+	memset(paths, 0, 2 * sizeof(*paths));
+	in->six = path_out->six = six;
 	*vec_push(&in->in) = r->shared.name;
-	*vec_push(&way_out->out) = r->shared.name;
+	*vec_push(&path_out->out) = r->shared.name;
 	vec_each (p, &r->inside) {
 		*vec_push(&in->out) = p->name;
-		*vec_push(&way_out->in) = p->name;
+		*vec_push(&path_out->in) = p->name;
 	}
 	vec_each (p, &r->model->subnets) {
 		if (addr_is_v4(&p->addr) == six)
 			continue;
 		*vec_push(&in->src) = *p;
-		*vec_push(&way_out->dst) = *p;
+		*vec_push(&path_out->dst) = *p;
 	}
 	vec_each (m, &r->tenant->mappings) {
 		struct prefix fixed = { m->fixed, 128 };
@@ -865,7 +865,7 @@ void doctor_ways(const struct router_report *r, bool six, struct ruleset_way way
 		if (addr_is_v4(&m->fixed) == six)
 			continue;
 		*vec_push(&in->dst) = fixed;
-		*vec_push(&way_out->src) = fixed;
+		*vec_push(&path_out->src) = fixed;
 	}
 }
 

@@ -205,7 +205,7 @@ void router_report_free(struct router_report *r);
 
 void doctor_router(const struct router_report *r, struct diagnosis *out);
 
-/* The ways that packets of a family take through a router: in, and out. The caller's to free. */
-void doctor_ways(const struct router_report *r, bool six, struct ruleset_way ways[2]);
+/* The paths that packets of a family take through a router: in, and out. The caller's to free. */
+void doctor_paths(const struct router_report *r, bool six, struct ruleset_path paths[2]);
 
 #endif

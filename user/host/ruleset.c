@@ -4,7 +4,7 @@
 /* The kernel's own limit of nested jumps (NFT_JUMP_STACK_SIZE). */
 #define DEPTH_MAX 16
 
-/* Whether something holds for packets of the way: for none, for some or nobody knows, for all. */
+/* Whether something holds for packets of the path: for none, for some or nobody knows, for all. */
 enum tri { NO, MAYBE, YES };
 
 static enum tri least(enum tri a, enum tri b)
@@ -23,12 +23,12 @@ static enum tri without(enum tri a, enum tri b)
 	return b == YES ? NO : b == MAYBE ? least(a, MAYBE) : a;
 }
 
-void ruleset_way_free(struct ruleset_way *way)
+void ruleset_path_free(struct ruleset_path *path)
 {
-	vec_free(&way->in);
-	vec_free(&way->out);
-	vec_free(&way->src);
-	vec_free(&way->dst);
+	vec_free(&path->in);
+	vec_free(&path->out);
+	vec_free(&path->src);
+	vec_free(&path->dst);
 }
 
 void ruleset_hits_free(struct ruleset_hits *hits)
@@ -47,7 +47,7 @@ void ruleset_hits_free(struct ruleset_hits *hits)
 
 struct walk {
 	const json_t *ruleset;
-	const struct ruleset_way *way;
+	const struct ruleset_path *path;
 	struct ruleset_hits *hits;
 	const char *family;
 	const char *table;
@@ -243,31 +243,31 @@ static enum tri word_is(const struct walk *w, const char *word, const json_t *ri
 
 static enum tri meta_is(const struct walk *w, const char *key, const json_t *right)
 {
-	const struct ruleset_way *way = w->way;
+	const struct ruleset_path *path = w->path;
 
 	if (strcmp(key, "iifname") == 0 || strcmp(key, "iif") == 0)
-		return names_are(w, way->in.v, way->in.n, right);
+		return names_are(w, path->in.v, path->in.n, right);
 	if (strcmp(key, "oifname") == 0 || strcmp(key, "oif") == 0)
-		return names_are(w, way->out.v, way->out.n, right);
+		return names_are(w, path->out.v, path->out.n, right);
 	if (strcmp(key, "nfproto") == 0)
-		return word_is(w, way->six ? "ipv6" : "ipv4", right);
+		return word_is(w, path->six ? "ipv6" : "ipv4", right);
 	return MAYBE;
 }
 
 static enum tri payload_is(const struct walk *w, const json_t *payload, const json_t *right)
 {
 	const char *protocol = text_of(payload, "protocol"), *field = text_of(payload, "field");
-	const struct ruleset_way *way = w->way;
+	const struct ruleset_path *path = w->path;
 	bool six = strcmp(protocol, "ip6") == 0;
 
 	if (!six && strcmp(protocol, "ip") != 0)
 		return MAYBE;
-	if (six != way->six)
+	if (six != path->six)
 		return NO;
 	if (strcmp(field, "saddr") == 0)
-		return prefixes_are(w, way->src.v, way->src.n, right);
+		return prefixes_are(w, path->src.v, path->src.n, right);
 	if (strcmp(field, "daddr") == 0)
-		return prefixes_are(w, way->dst.v, way->dst.n, right);
+		return prefixes_are(w, path->dst.v, path->dst.n, right);
 	return MAYBE;
 }
 
@@ -297,7 +297,7 @@ static enum tri match(const struct walk *w, const json_t *m)
 	if (strcmp(op, "!=") != 0)
 		return MAYBE;
 	/* that an IPv6 packet has another IPv4 address does not hold either */
-	if (payload && strcmp(text_of(payload, "protocol"), w->way->six ? "ip" : "ip6") == 0)
+	if (payload && strcmp(text_of(payload, "protocol"), w->path->six ? "ip" : "ip6") == 0)
 		return NO;
 	return holds == YES ? NO : holds == NO ? YES : MAYBE;
 }
@@ -441,29 +441,29 @@ static enum tri walk_chain(struct walk *w, const char *chain, enum tri reach, in
 	return most(p.here, p.returned);
 }
 
-static bool concerns(const json_t *chain, const struct ruleset_way *way)
+static bool concerns(const json_t *chain, const struct ruleset_path *path)
 {
 	const char *family = text_of(chain, "family");
 
-	return (strcmp(family, "inet") == 0 || strcmp(family, way->six ? "ip6" : "ip") == 0) &&
+	return (strcmp(family, "inet") == 0 || strcmp(family, path->six ? "ip6" : "ip") == 0) &&
 	       one_of(text_of(chain, "hook"), "prerouting", "forward", "postrouting");
 }
 
-void ruleset_judge(const json_t *ruleset, const struct ruleset_way *way, struct ruleset_hits *out)
+void ruleset_judge(const json_t *ruleset, const struct ruleset_path *path, struct ruleset_hits *out)
 {
 	const json_t *chain;
 	size_t i = 0;
 
 	while ((chain = next_of(ruleset, "chain", &i))) {
 		struct walk w = { .ruleset = ruleset,
-				  .way = way,
+				  .path = path,
 				  .hits = out,
 				  .family = text_of(chain, "family"),
 				  .table = text_of(chain, "table"),
 				  .base = text_of(chain, "name") };
 		enum tri end;
 
-		if (!concerns(chain, way))
+		if (!concerns(chain, path))
 			continue;
 		end = walk_chain(&w, w.base, YES, 0);
 		if (strcmp(text_of(chain, "policy"), "drop") == 0)

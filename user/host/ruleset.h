@@ -17,8 +17,8 @@
 #include "lib/addr.h"
 #include "lib/util.h"
 
-/* Packets of one family that take one way through the router. Names are borrowed. */
-struct ruleset_way {
+/* Packets of one family that take one path through the router. Names are borrowed. */
+struct ruleset_path {
 	bool six;
 	VEC(const char *) in;	/* the interfaces that they come by, */
 	VEC(const char *) out;	/* and leave by */
@@ -26,7 +26,7 @@ struct ruleset_way {
 	VEC(struct prefix) dst;
 };
 
-void ruleset_way_free(struct ruleset_way *way);
+void ruleset_path_free(struct ruleset_path *path);
 
 enum ruleset_effect {
 	RULESET_NAT,	   /* an address is translated a second time */
@@ -53,7 +53,8 @@ struct ruleset_hits {
 void ruleset_hits_free(struct ruleset_hits *hits);
 
 /* Adds to `out`; one that is there already is not added again, but may become sure. */
-void ruleset_judge(const json_t *ruleset, const struct ruleset_way *way, struct ruleset_hits *out);
+void ruleset_judge(const json_t *ruleset, const struct ruleset_path *path,
+		   struct ruleset_hits *out);
 
 /* Whether anything is done with packets that are forwarded: a rule, or a policy to drop. */
 bool ruleset_sees_forwarded(const json_t *ruleset);

@@ -789,25 +789,25 @@ Test(doctor, rules)
 Test(doctor, ways_are_of_one_family)
 {
 	struct router_report r = healthy();
-	struct ruleset_way ways[2];
+	struct ruleset_path paths[2];
 
-	doctor_ways(&r, false, ways);
-	cr_expect_str_eq(ways[0].in.v[0], "shared0");
-	cr_expect_str_eq(ways[0].out.v[0], "lan0");
-	cr_expect_str_eq(ways[1].in.v[0], "lan0");
-	cr_expect_str_eq(ways[1].out.v[0], "shared0");
-	cr_expect_eq(ways[0].src.n, 2);
-	cr_expect_str_eq(PREFIX(&ways[0].src.v[0]), "100.64.0.0/16");
-	cr_expect_str_eq(ADDR(&ways[0].dst.v[0].addr), "10.0.0.5");
-	cr_expect_str_eq(ADDR(&ways[1].src.v[0].addr), "10.0.0.5");
-	cr_expect_eq(ways[1].dst.n, 2);
-	ruleset_way_free(&ways[0]);
-	ruleset_way_free(&ways[1]);
-	doctor_ways(&r, true, ways);
-	cr_expect(ways[0].six && ways[1].six);
-	cr_expect_eq(ways[0].src.n, 1);
-	cr_expect_str_eq(ADDR(&ways[0].dst.v[0].addr), "fd00::5");
-	ruleset_way_free(&ways[0]);
-	ruleset_way_free(&ways[1]);
+	doctor_paths(&r, false, paths);
+	cr_expect_str_eq(paths[0].in.v[0], "shared0");
+	cr_expect_str_eq(paths[0].out.v[0], "lan0");
+	cr_expect_str_eq(paths[1].in.v[0], "lan0");
+	cr_expect_str_eq(paths[1].out.v[0], "shared0");
+	cr_expect_eq(paths[0].src.n, 2);
+	cr_expect_str_eq(PREFIX(&paths[0].src.v[0]), "100.64.0.0/16");
+	cr_expect_str_eq(ADDR(&paths[0].dst.v[0].addr), "10.0.0.5");
+	cr_expect_str_eq(ADDR(&paths[1].src.v[0].addr), "10.0.0.5");
+	cr_expect_eq(paths[1].dst.n, 2);
+	ruleset_path_free(&paths[0]);
+	ruleset_path_free(&paths[1]);
+	doctor_paths(&r, true, paths);
+	cr_expect(paths[0].six && paths[1].six);
+	cr_expect_eq(paths[0].src.n, 1);
+	cr_expect_str_eq(ADDR(&paths[0].dst.v[0].addr), "fd00::5");
+	ruleset_path_free(&paths[0]);
+	ruleset_path_free(&paths[1]);
 	router_report_free(&r);
 }

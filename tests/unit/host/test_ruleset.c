@@ -35,23 +35,23 @@
 #define GOTO(chain) {'goto': {'target': chain}}
 
 /* clang-format on */
-static void add_way(struct ruleset_way *way, bool six, bool in)
+static void add_way(struct ruleset_path *path, bool six, bool in)
 {
 	struct prefix subnet = prefix_of(six ? "fd64::/64" : "100.64.0.0/16");
 	struct prefix fixed = prefix_of(six ? "fd00::5" : "10.0.0.5");
 
-	way->six = six;
+	path->six = six;
 	if (in) {
-		*vec_push(&way->in) = "shared0";
-		*vec_push(&way->out) = "lan0";
-		*vec_push(&way->out) = "lan1";
+		*vec_push(&path->in) = "shared0";
+		*vec_push(&path->out) = "lan0";
+		*vec_push(&path->out) = "lan1";
 	} else {
-		*vec_push(&way->in) = "lan0";
-		*vec_push(&way->in) = "lan1";
-		*vec_push(&way->out) = "shared0";
+		*vec_push(&path->in) = "lan0";
+		*vec_push(&path->in) = "lan1";
+		*vec_push(&path->out) = "shared0";
 	}
-	*vec_push(&way->src) = in ? subnet : fixed;
-	*vec_push(&way->dst) = in ? fixed : subnet;
+	*vec_push(&path->src) = in ? subnet : fixed;
+	*vec_push(&path->dst) = in ? fixed : subnet;
 }
 
 /* "nat! ip nat post masquerade 4\n": effect, `!` for sure or `?`, where, what, handle */
@@ -85,11 +85,11 @@ static void found_by(bool six, const char *objects, const char *want)
 	ruleset = json_loads(text, 0, &error);
 	cr_assert(ruleset, "%s: %s", error.text, text);
 	for (int in = 1; in >= 0; in--) {
-		struct ruleset_way way = { 0 };
+		struct ruleset_path path = { 0 };
 
-		add_way(&way, six, in);
-		ruleset_judge(ruleset, &way, &hits);
-		ruleset_way_free(&way);
+		add_way(&path, six, in);
+		ruleset_judge(ruleset, &path, &hits);
+		ruleset_path_free(&path);
 	}
 	expect_text(hits_text(&hits), want, objects);
 	ruleset_hits_free(&hits);
