@@ -152,7 +152,8 @@ $(SKEL) $(UNCOUNTED)/tenantnat.skel.h: %.skel.h: %.bpf.o
 	$(Q)$(BPFTOOL) gen skeleton $< name tenantnat >$@
 
 # the compiler does not list it, because it is taken as a system header: not ours to lint
-$(BUILD)/user/dataplane/dataplane.o $(BPF_TEST_OBJ): $(SKEL)
+SKEL_OBJ := $(BUILD)/user/dataplane/dataplane.o $(BUILD)/user/dataplane/instance.o
+$(SKEL_OBJ) $(BPF_TEST_OBJ): $(SKEL)
 
 $(BUILD)/%.o: %.c Makefile VERSION | $(SKEL)
 	@mkdir -p $(@D)
@@ -163,11 +164,12 @@ $(BUILD)/tenantnat: $(USER_OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
 
-$(UNCOUNTED)/dataplane.o: user/dataplane/dataplane.c $(BUILD)/user/dataplane/dataplane.o $(UNCOUNTED)/tenantnat.skel.h
+$(UNCOUNTED)/%.o: %.c $(BUILD)/%.o $(UNCOUNTED)/tenantnat.skel.h
+	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) -isystem $(UNCOUNTED) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -c $< -o $@
 
-$(UNCOUNTED)/tenantnat: $(UNCOUNTED)/dataplane.o $(filter-out %/dataplane.o,$(USER_OBJ))
+$(UNCOUNTED)/tenantnat: $(SKEL_OBJ:$(BUILD)/%=$(UNCOUNTED)/%) $(filter-out $(SKEL_OBJ),$(USER_OBJ))
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
 

@@ -9,7 +9,7 @@
 #include <limits.h>
 #include <net/if.h>
 
-#include "dataplane/dataplane.h"
+#include "dataplane/instance.h"
 #include "lib/error.h"
 #include "model/kernel_state.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The pinned maps and programs: the only file that knows the skeleton.
+ * The pinned maps and programs.
  *
  *   <bpffs>/maps/<map>                one set, shared by all programs
  *   <bpffs>/routers/<id>/<pin>        programs, links, flows and fragments of one router
@@ -16,7 +16,6 @@
 #include "lib/error.h"
 #include "model/kernel_state.h"
 
-struct bpf_object;
 struct dataplane;
 
 /* Can this machine do it at all: kernel, privileges, bpffs at the parent of `bpffs`? */
@@ -120,38 +119,5 @@ int dataplane_counters(struct dataplane *dp, size_t n, struct tn_counters *out);
 int dataplane_hits(struct dataplane *dp, size_t n, uint64_t *out);
 /* The flows that are open at the router; -1 when there is no such map. */
 int dataplane_flows(struct dataplane *dp, uint32_t router, size_t *out);
-
-/* For which router a program in the kernel is an instance of ours; 0: it is not ours. */
-uint32_t dataplane_program_router(int program_fd);
-
-/* One instance of the programs for one router; the caller's to close. */
-struct instance;
-
-/*
- * Load the tc programs of router `r`, with its own maps if they are pinned, else with new ones
- * (instance_pin()). The XDP program is left in an object that is
- * opened but not loaded, because libxdp loads it (as an extension of its dispatcher).
- */
-int instance_load(struct dataplane *dp, const struct router_row *r, struct instance **out,
-		  struct error *err);
-void instance_close(struct instance *in);
-static inline void instance_cleanup(struct instance **in)
-{
-	instance_close(*in);
-}
-#define _cleanup_instance_ _cleanup_(instance_cleanup)
-
-/* Pin the router's own maps in its directory, which is there, unless they are pinned already. */
-int instance_pin(const struct instance *in, struct error *err);
-/* Whether all of them are. */
-bool instance_is_pinned(struct dataplane *dp, uint32_t router);
-
-int instance_fd_in(const struct instance *in);
-int instance_fd_out(const struct instance *in);
-int instance_fd_inside(const struct instance *in);
-int instance_fd_inside_out(const struct instance *in);
-/* Opened, not loaded; NULL with an error. Owned by the instance. */
-struct bpf_object *instance_xdp_object(struct instance *in, struct error *err);
-#define INSTANCE_XDP_PROGRAM "tn_xdp_shared_in"
 
 #endif

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <time.h>
+
+#include "dataplane/dataplane_internal.h"
+
+int map_error(enum map_id id, struct error *err)
+{
+	if (errno == E2BIG)
+		return error_set(err,
+				 "the map %s is full; `tenantnat detach --all` and then apply "
+				 "makes a larger one, but interrupts traffic",
+				 map_names[id]);
+	return error_set(err, "cannot change the map %s: %s", map_names[id], strerror(errno));
+}
+
+/* See tn_abi.h, changes. Nobody else writes there, as we hold the lock. */
+static int read_changes(struct dataplane *dp, uint64_t *out, struct error *err)
+{
+	uint32_t zero = 0;
+
+	return bpf_map_lookup_elem(dp->fd[MAP_changes], &zero, out) ? map_error(MAP_changes, err)
+								    : 0;
+}
+
+static int raise_changes(struct dataplane *dp, bool under_way, struct error *err)
+{
+	uint32_t zero = 0;
+	uint64_t now, next;
+
+	if (read_changes(dp, &now, err))
+		return -1;
+	next = (now | 1) + !under_way;
+	if (next != now && bpf_map_update_elem(dp->fd[MAP_changes], &zero, &next, BPF_ANY))
+		return map_error(MAP_changes, err);
+	return 0;
+}
+
+/* What a process that was killed had under way has come to its end with it. */
+int settle_changes(struct dataplane *dp, struct error *err)
+{
+	uint64_t now;
+
+	if (read_changes(dp, &now, err))
+		return -1;
+	return now & 1 ? raise_changes(dp, false, err) : 0;
+}
+
+/* `ret` is that of the writing; what was written before it failed counts too. */
+static int change_over(struct dataplane *dp, int ret, struct error *err)
+{
+	return raise_changes(dp, false, err) || ret ? -1 : 0;
+}
+
+/*
+ * Write `n` rows. Meanwhile programs look at the tables alone, and so they do when this process
+ * ends before it is over, until the next one settles it; afterwards they keep what they find
+ * there.
+ */
+#define change_rows(dp, n, write, err) \
+	(!(n) ? 0 : raise_changes(dp, true, err) ? -1 : change_over(dp, write, err))
+
+int dataplane_put_subnets(struct dataplane *dp, const struct kernel_state *m, struct error *err)
+{
+	struct tn_config *config = &dp->config;
+
+	if (m->subnets.n > TN_SUBNETS_MAX)
+		return error_usage(err, "more than %d shared subnets", TN_SUBNETS_MAX);
+	memset(config->subnets, 0, sizeof(config->subnets));
+	config->nsubnets = m->subnets.n;
+	for (size_t i = 0; i < m->subnets.n; i++) {
+		config->subnets[i].prefix = m->subnets.v[i].addr;
+		config->subnets[i].mask = prefix_mask(&m->subnets.v[i]);
+	}
+	if (change_rows(dp, 1, config_write(dp), err))
+		return error_set(err, "cannot write the shared subnets: %s", strerror(errno));
+	return 0;
+}
+
+static int update_batch(struct dataplane *dp, enum map_id id, const void *keys, const void *values,
+			uint32_t n, struct error *err)
+{
+	if (n && bpf_map_update_batch(dp->fd[id], keys, values, &n, NULL))
+		return map_error(id, err);
+	return 0;
+}
+
+/* A key that is not there any more is as good as deleted. */
+static int delete_rows(struct dataplane *dp, enum map_id id, const char *keys, size_t key_size,
+		       size_t n, struct error *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (bpf_map_delete_elem(dp->fd[id], keys + i * key_size) && errno != ENOENT)
+			return map_error(id, err);
+	}
+	return 0;
+}
+
+static int put_fixed(struct dataplane *dp, const struct kernel_state *have,
+		     const struct fixed_row *const *rows, size_t n, struct error *err)
+{
+	_cleanup_free_ struct tn_fixed_key *keys = xrealloc(NULL, ROWS_BATCH, sizeof(*keys));
+	_cleanup_free_ struct tn_fixed *values = xrealloc(NULL, ROWS_BATCH, sizeof(*values));
+	size_t filled = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		keys[filled].router = rows[i]->router;
+		keys[filled].fixed = rows[i]->fixed;
+		values[filled] = (struct tn_fixed){ .shared = rows[i]->shared,
+						    .flags = rows[i]->flags,
+						    .tenant = rows[i]->tenant };
+		values[filled].slot = rows[i]->slot;
+		if (!rows[i]->slot &&
+		    slot_for(dp, have, &rows[i]->shared, &rows[i]->fixed, rows[i]->router,
+			     rows[i]->pair, &values[filled].slot))
+			return map_error(MAP_counters, err);
+		if (++filled < ROWS_BATCH && i + 1 < n)
+			continue;
+		if (update_batch(dp, MAP_by_fixed, keys, values, filled, err))
+			return -1;
+		filled = 0;
+	}
+	return 0;
+}
+
+int dataplane_put_fixed(struct dataplane *dp, const struct kernel_state *have,
+			const struct fixed_row *const *rows, size_t n, struct error *err)
+{
+	return change_rows(dp, n, put_fixed(dp, have, rows, n, err), err);
+}
+
+static int put_shared(struct dataplane *dp, const struct kernel_state *have,
+		      const struct shared_row *const *rows, size_t n, struct error *err)
+{
+	_cleanup_free_ struct tn_addr *keys = xrealloc(NULL, ROWS_BATCH, sizeof(*keys));
+	_cleanup_free_ struct tn_shared *values = xrealloc(NULL, ROWS_BATCH, sizeof(*values));
+	size_t filled = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct shared_row *row = rows[i];
+
+		keys[filled] = row->shared;
+		values[filled] = (struct tn_shared){ .fixed = row->fixed,
+						     .tenant = row->tenant,
+						     .router = row->router,
+						     .flags = row->flags };
+		values[filled].slot = row->slot;
+		if (!row->slot && row->router && row->flags & TN_SHARED_MAPPED &&
+		    slot_for(dp, have, &row->shared, &row->fixed, row->router, row->pair,
+			     &values[filled].slot))
+			return map_error(MAP_counters, err);
+		if (++filled < ROWS_BATCH && i + 1 < n)
+			continue;
+		if (update_batch(dp, MAP_by_shared, keys, values, filled, err))
+			return -1;
+		filled = 0;
+	}
+	return 0;
+}
+
+int dataplane_put_shared(struct dataplane *dp, const struct kernel_state *have,
+			 const struct shared_row *const *rows, size_t n, struct error *err)
+{
+	return change_rows(dp, n, put_shared(dp, have, rows, n, err), err);
+}
+
+static int del_shared(struct dataplane *dp, const struct shared_row *const *rows, size_t n,
+		      struct error *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (delete_rows(dp, MAP_by_shared, (const char *)&rows[i]->shared,
+				sizeof(rows[i]->shared), 1, err))
+			return -1;
+	}
+	return 0;
+}
+
+int dataplane_del_shared(struct dataplane *dp, const struct shared_row *const *rows, size_t n,
+			 struct error *err)
+{
+	return change_rows(dp, n, del_shared(dp, rows, n, err), err);
+}
+
+static int del_fixed(struct dataplane *dp, const struct fixed_row *const *rows, size_t n,
+		     struct error *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct tn_fixed_key key = { .router = rows[i]->router, .fixed = rows[i]->fixed };
+
+		if (delete_rows(dp, MAP_by_fixed, (const char *)&key, sizeof(key), 1, err))
+			return -1;
+	}
+	return 0;
+}
+
+int dataplane_del_fixed(struct dataplane *dp, const struct fixed_row *const *rows, size_t n,
+			struct error *err)
+{
+	return change_rows(dp, n, del_fixed(dp, rows, n, err), err);
+}
+
+/*
+ * Write, or delete, row by row: the order counts, and the key and the value of all of these rows
+ * are in one piece each.
+ */
+#define put_rows(dp, id, rows, n, value, err)                                     \
+	({                                                                        \
+		int _ret = 0;                                                     \
+		for (size_t _i = 0; _i < (n) && !_ret; _i++)                      \
+			_ret = bpf_map_update_elem((dp)->fd[id], &(rows)[_i].key, \
+						   &(rows)[_i].value, BPF_ANY);   \
+		_ret ? map_error(id, err) : 0;                                    \
+	})
+
+#define del_rows(dp, id, rows, n, key, err)                                       \
+	({                                                                        \
+		int _ret = 0;                                                     \
+		for (size_t _i = 0; _i < (n) && !_ret; _i++)                      \
+			_ret = delete_rows(dp, id, (const char *)&(rows)[_i].key, \
+					   sizeof((rows)[_i].key), 1, err);       \
+		_ret;                                                             \
+	})
+
+int dataplane_put_accepts(struct dataplane *dp, const struct accept_row *rows, size_t n,
+			  struct error *err)
+{
+	return change_rows(dp, n, put_rows(dp, MAP_accepts, rows, n, value, err), err);
+}
+
+int dataplane_del_accepts(struct dataplane *dp, const struct accept_row *rows, size_t n,
+			  struct error *err)
+{
+	return change_rows(dp, n, del_rows(dp, MAP_accepts, rows, n, key, err), err);
+}
+
+int dataplane_put_services(struct dataplane *dp, const struct service_row *rows, size_t n,
+			   struct error *err)
+{
+	return change_rows(dp, n, put_rows(dp, MAP_services, rows, n, rule, err), err);
+}
+
+int dataplane_del_services(struct dataplane *dp, const struct service_row *rows, size_t n,
+			   struct error *err)
+{
+	return change_rows(dp, n, del_rows(dp, MAP_services, rows, n, key, err), err);
+}
+
+int dataplane_put_withdrawn(struct dataplane *dp, const struct tn_service_key *keys, size_t n,
+			    struct error *err)
+{
+	struct timespec t = { 0 };
+	uint32_t now;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	now = t.tv_sec;
+	for (size_t i = 0; i < n; i++) {
+		struct tn_service_key any = { .accept = { .tenant = keys[i].accept.tenant,
+							  .from = keys[i].accept.from },
+					      .class = TN_WITHDRAWN_ANY };
+
+		if (bpf_map_update_elem(dp->fd[MAP_withdrawn], &keys[i], &now, BPF_ANY) ||
+		    bpf_map_update_elem(dp->fd[MAP_withdrawn], &any, &now, BPF_ANY))
+			return map_error(MAP_withdrawn, err);
+	}
+	return 0;
+}
+
+int dataplane_put_pools(struct dataplane *dp, const struct pool_row *rows, size_t n,
+			struct error *err)
+{
+	return change_rows(dp, n, put_rows(dp, MAP_pools, rows, n, tenant, err), err);
+}
+
+int dataplane_del_pools(struct dataplane *dp, const struct pool_row *rows, size_t n,
+			struct error *err)
+{
+	return change_rows(dp, n, del_rows(dp, MAP_pools, rows, n, key, err), err);
+}
+
+int dataplane_put_limits(struct dataplane *dp, const struct limit_row *rows, size_t n,
+			 struct error *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct tn_limit value = { .rate = rows[i].rate,
+					  .burst = rows[i].burst,
+					  .packets = rows[i].packets,
+					  .packet_burst = rows[i].packet_burst };
+
+		if (bpf_map_update_elem(dp->fd[MAP_limits], &rows[i].shared, &value, BPF_ANY))
+			return map_error(MAP_limits, err);
+	}
+	return 0;
+}
+
+int dataplane_del_limits(struct dataplane *dp, const struct limit_row *rows, size_t n,
+			 struct error *err)
+{
+	return del_rows(dp, MAP_limits, rows, n, shared, err);
+}
+
+int dataplane_zero_hits(struct dataplane *dp, const uint32_t *rules, size_t n, struct error *err)
+{
+	for (size_t i = 0; !dp->fresh && i < n; i++) {
+		if (zero_percpu(dp->fd[MAP_hits], rules[i], sizeof(uint64_t)))
+			return map_error(MAP_hits, err);
+	}
+	return 0;
+}
+
+int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struct error *err)
+{
+	struct tn_router value = { .hook = r->hook,
+				   .via = r->via,
+				   .ifindex = r->ifindex,
+				   .flags = r->flags,
+				   .netns_dev = r->netns_dev,
+				   .netns_ino = r->netns_ino,
+				   .build = r->build };
+	struct tn_station station = { 0 };
+
+	memcpy(value.mac, r->mac, sizeof(value.mac));
+	if (r->sources == SOURCES_LOOSE)
+		value.flags |= TN_ROUTER_LOOSE;
+	if (r->sources == SOURCES_FEASIBLE)
+		value.flags |= TN_ROUTER_FEASIBLE;
+	if (r->fast)
+		value.flags |= TN_ROUTER_FAST;
+	if (r->ruled)
+		value.flags |= TN_ROUTER_RULED;
+	if (r->ipsec)
+		value.flags |= TN_ROUTER_IPSEC;
+	if (r->veth)
+		value.flags |= TN_ROUTER_VETH;
+	memcpy(value.inside, r->inside, sizeof(value.inside));
+	value.raw = r->raw;
+	memcpy(value.xmit, r->xmit, sizeof(value.xmit));
+	memcpy(value.own, r->own, sizeof(value.own));
+	snprintf(value.tenant, sizeof(value.tenant), "%s", r->tenant);
+	memcpy(station.mac, r->mac, sizeof(station.mac));
+	memcpy(station.xmit, r->xmit, sizeof(station.xmit));
+	if (change_rows(dp, 1, bpf_map_update_elem(dp->fd[MAP_stations], &r->id, &station, BPF_ANY),
+			err))
+		return map_error(MAP_stations, err);
+	if (bpf_map_update_elem(dp->fd[MAP_routers], &r->id, &value, BPF_ANY))
+		return map_error(MAP_routers, err);
+	return 0;
+}
+
+int dataplane_del_router(struct dataplane *dp, uint32_t id, struct error *err)
+{
+	static const struct tn_station nobody;
+
+	if (change_rows(dp, 1, bpf_map_update_elem(dp->fd[MAP_stations], &id, &nobody, BPF_ANY),
+			err))
+		return map_error(MAP_stations, err);
+	zero_percpu(dp->fd[MAP_drops], id, sizeof(struct tn_drops));
+	return delete_rows(dp, MAP_routers, (const char *)&id, sizeof(id), 1, err);
+}
