@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What only the whole file can tell: what is there twice, what overlaps, and what is named and not
+ * there. By sorting, so that a million mappings are few.
+ */
+#include "config/parse.h"
+
+#include <arpa/inet.h>
+
+int bytes_cmp(const struct tn_addr *a, const struct tn_addr *b)
+{
+	for (int i = 0; i < 4; i++) {
+		if (a->w[i] != b->w[i])
+			return ntohl(a->w[i]) < ntohl(b->w[i]) ? -1 : 1;
+	}
+	return 0;
+}
+
+static int taken_cmp(const void *a, const void *b)
+{
+	const struct taken *x = a, *y = b;
+	int order = bytes_cmp(&x->addr, &y->addr);
+
+	if (!order)
+		order = strcmp(x->name, y->name);
+	return order ? order : x->index < y->index ? -1 : 1;
+}
+
+struct taken taken_name(const char *name, bool v6, uint32_t tenant, uint32_t index)
+{
+	struct taken taken = { .name = name, .tenant = tenant, .index = index };
+
+	taken.addr.w[0] = v6;
+	memcpy(&taken.addr.w[1], name,
+	       strnlen(name, sizeof(taken.addr.w) - sizeof(taken.addr.w[0])));
+	return taken;
+}
+
+void check_once(struct parse *p, taken_vec *taken,
+		void (*twice)(struct parse *p, const struct taken *first,
+			      const struct taken *again))
+{
+	const struct taken *first = taken->v;
+
+	vec_sort(taken, taken_cmp);
+	for (size_t i = 1; i < taken->n; i++) {
+		const struct taken *again = &taken->v[i];
+
+		if (bytes_cmp(&first->addr, &again->addr) == 0 &&
+		    strcmp(first->name, again->name) == 0)
+			twice(p, first, again);
+		else
+			first = again;
+	}
+}
+
+int prefix_at_cmp(const void *a, const void *b)
+{
+	const struct prefix_at *x = a, *y = b;
+	int order = bytes_cmp(&x->prefix.addr, &y->prefix.addr);
+
+	if (!order)
+		order = (int)x->prefix.len - (int)y->prefix.len;
+	return order ? order : pos_cmp(x->at, y->at);
+}
+
+bool check_disjoint(struct parse *p, const char *what, struct prefix_at *v, size_t n)
+{
+	struct prefix_at *outer = v;
+	bool disjoint = true;
+
+	sort_rows(v, n, sizeof(*v), prefix_at_cmp);
+	for (size_t i = 1; i < n; i++) {
+		const struct prefix_at *early = outer, *late = &v[i];
+
+		if (!prefix_overlap(&outer->prefix, &v[i].prefix)) {
+			outer = &v[i];
+			continue;
+		}
+		disjoint = false;
+		if (pos_cmp(early->at, late->at) > 0) {
+			early = &v[i];
+			late = outer;
+		}
+		complain(p, late->at, "the %s `%s` overlaps `%s` at line %u; remove one of them",
+			 what, PREFIX(&late->prefix), PREFIX(&early->prefix), early->at.line);
+	}
+	return disjoint;
+}
+
+const struct prefix *subnet_of(const struct parse *p, const struct tn_addr *a)
+{
+	vec_each (subnet, &p->model.subnets) {
+		if (prefix_has(subnet, a))
+			return subnet;
+	}
+	return NULL;
+}
+
+const char *reserved_for(const struct prefix *subnet, const struct tn_addr *a)
+{
+	if (!addr_is_v4(a))
+		return "subnet-router anycast";
+	return addr_cmp(a, &subnet->addr) == 0 ? "network" : "broadcast";
+}
+
+const char *who(const struct tenant *t, char buf[WHO_TEXT])
+{
+	if (t->name)
+		snprintf(buf, WHO_TEXT, "tenant `%s`", t->name);
+	else
+		snprintf(buf, WHO_TEXT, "a tenant without a name");
+	return buf;
+}
+
+static void tenant_twice(struct parse *p, const struct taken *first, const struct taken *again)
+{
+	complain(p, p->tenants.v[again->index].name,
+		 "the tenant `%s` is already at line %u; use another name, or merge them",
+		 again->name, p->tenants.v[first->index].name.line);
+}
+
+static void check_tenant_names(struct parse *p)
+{
+	taken_vec names = { 0 };
+
+	for (uint32_t i = 0; i < p->tenants.n; i++) {
+		if (p->model.tenants.v[i].name)
+			*vec_push(&names) = taken_name(p->model.tenants.v[i].name, false, i, i);
+	}
+	check_once(p, &names, tenant_twice);
+	vec_free(&names);
+}
+
+static int text_cmp(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+typedef VEC(const char *) text_vec;
+
+static bool text_has(const text_vec *sorted, const char *text)
+{
+	return sorted->n && bsearch(&text, sorted->v, sorted->n, sizeof(text), text_cmp);
+}
+
+static void check_from(struct parse *p)
+{
+	text_vec names = { 0 };
+
+	vec_each (t, &p->model.tenants) {
+		if (t->name)
+			*vec_push(&names) = t->name;
+	}
+	vec_sort(&names, text_cmp);
+	vec_each (f, &p->from) {
+		if (!text_has(&names, f->text))
+			complain(p, f->at,
+				 "there is no tenant `%s` in this file; add it, with its pool or "
+				 "mappings if its router is elsewhere, or correct the name",
+				 QUOTE(f->text));
+	}
+	vec_free(&names);
+}
+
+static int addr_order(const void *a, const void *b)
+{
+	return bytes_cmp(a, b);
+}
+
+/* What rules of one tenant can name: its mappings, by name and by fixed address; sorted. */
+struct targets {
+	text_vec names;
+	VEC(struct tn_addr) fixed;
+};
+
+static void targets_of(const struct tenant *t, struct targets *out)
+{
+	out->names.n = out->fixed.n = 0;
+	vec_each (m, &t->mappings) {
+		if (m->name)
+			*vec_push(&out->names) = m->name;
+		*vec_push(&out->fixed) = m->fixed;
+	}
+	vec_sort(&out->names, text_cmp);
+	vec_sort(&out->fixed, addr_order);
+}
+
+static bool targets_have(const struct targets *targets, const char *text)
+{
+	struct tn_addr addr;
+
+	if (!addr_parse(text, &addr))
+		return text_has(&targets->names, text);
+	return targets->fixed.n &&
+	       bsearch(&addr, targets->fixed.v, targets->fixed.n, sizeof(addr), addr_order);
+}
+
+static void check_to(struct parse *p)
+{
+	uint32_t sorted = UINT32_MAX;
+	struct targets targets = { 0 };
+
+	vec_each (to, &p->to) {
+		const struct tenant *t = &p->model.tenants.v[to->tenant];
+
+		if (sorted != to->tenant)
+			targets_of(t, &targets);
+		sorted = to->tenant;
+		if (!targets_have(&targets, to->text))
+			complain(p, to->at,
+				 "%s has no mapping `%s`; use the name or the fixed address of one",
+				 WHO(t), QUOTE(to->text));
+	}
+	vec_free(&targets.names);
+	vec_free(&targets.fixed);
+}
+
+void check_file(struct parse *p)
+{
+	check_disjoint(p, "shared subnet", p->subnets.v, p->subnets.n);
+	check_tenants(p);
+	check_tenant_names(p);
+	check_from(p);
+	check_to(p);
+	check_ways(p);
+	check_routers(p);
+	check_pinned(p);
+}

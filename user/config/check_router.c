@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Routers: their own addresses, their routes, and that no two find the same interface. */
+#include "config/parse.h"
+
+static void check_own(struct parse *p, const struct tn_addr *a, struct pos at)
+{
+	const struct prefix *subnet = subnet_of(p, a);
+
+	if (!subnet && p->subnets_known)
+		complain(p, at, "the router's address `%s` is in no shared subnet; use one that is",
+			 ADDR(a));
+	else if (subnet && prefix_reserves(subnet, a))
+		complain(p, at, "`%s` is the %s address of the shared subnet `%s`; use another one",
+			 ADDR(a), reserved_for(subnet, a), PREFIX(subnet));
+}
+
+static void check_route(struct parse *p, const struct route *r, const struct route_at *at)
+{
+	const struct prefix *subnet = subnet_of(p, &r->to.addr);
+
+	if (!r->to.len || addr_is_unset(&r->via) || !p->subnets_known)
+		return;
+	if (!subnet || subnet->len > r->to.len)
+		complain(p, at->to,
+			 "`%s` is not inside a shared subnet; only what is needs a route here",
+			 PREFIX(&r->to));
+	else if (addr_is_v4(&r->to.addr) != addr_is_v4(&r->via))
+		complain(p, at->via, "the gateway `%s` is %s, but `%s` is %s; use one family",
+			 ADDR(&r->via), family_name(&r->via), PREFIX(&r->to),
+			 family_name(&r->to.addr));
+	else if (prefix_has(&r->to, &r->via))
+		complain(p, at->via,
+			 "the gateway `%s` is itself in `%s`; use the one on this side of it",
+			 ADDR(&r->via), PREFIX(&r->to));
+	else if (!subnet_of(p, &r->via))
+		complain(p, at->via, "the gateway `%s` is in no shared subnet; use one that is",
+			 ADDR(&r->via));
+}
+
+/* Few: every route of a router with those before it. */
+static void check_routes(struct parse *p, const struct router *router, const struct route_at *at)
+{
+	for (size_t i = 0; i < router->routes.n; i++) {
+		const struct route *r = &router->routes.v[i];
+
+		check_route(p, r, &at[i]);
+		for (size_t k = 0; r->to.len && k < i; k++) {
+			const struct prefix *other = &router->routes.v[k].to;
+
+			if (other->len == r->to.len && addr_cmp(&other->addr, &r->to.addr) == 0) {
+				complain(p, at[i].to,
+					 "`%s` has a route already at line %u; remove one of them",
+					 PREFIX(other), at[k].to.line);
+				break;
+			}
+		}
+	}
+}
+
+void check_ways(struct parse *p)
+{
+	const struct route_at *at = p->routes.v;
+
+	for (size_t i = 0; i < p->tenants.n; i++) {
+		const struct router *r = p->model.tenants.v[i].router;
+
+		if (!r)
+			continue;
+		for (int f = 0; f < FAMILIES; f++) {
+			if (r->own[f].pinned)
+				check_own(p, &r->own[f].addr, p->tenants.v[i].own[f]);
+		}
+		check_routes(p, r, at);
+		at += r->routes.n;
+	}
+}
+
+struct router_in {
+	const char *netns;  /* "": our own */
+	const char *shared; /* "": to be found */
+	uint32_t tenant;
+};
+
+/* A namespace by one name, however it is written. */
+static const char *netns_key(const char *netns)
+{
+	static const char *const dirs[] = { "/run/netns/", "/var/run/netns/" };
+
+	if (!netns)
+		return "";
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		size_t n = strlen(dirs[i]);
+
+		if (strncmp(netns, dirs[i], n) == 0 && netns[n] && !strchr(netns + n, '/'))
+			return netns + n;
+	}
+	return netns;
+}
+
+static int router_in_cmp(const void *a, const void *b)
+{
+	const struct router_in *x = a, *y = b;
+	int order = strcmp(x->netns, y->netns);
+
+	if (!order)
+		order = strcmp(x->shared, y->shared);
+	return order ? order : x->tenant < y->tenant ? -1 : 1;
+}
+
+static void refuse_router(struct parse *p, const struct router_in *a, const struct router_in *b)
+{
+	const struct router_in *early = a->tenant < b->tenant ? a : b, *late = early == a ? b : a;
+	const struct tenant *t = &p->model.tenants.v[early->tenant];
+	struct pos at = p->model.tenants.v[late->tenant].router->pos;
+
+	if (*a->shared && *b->shared)
+		complain(p, at,
+			 "the router of %s at line %u has the same namespace and shared interface; "
+			 "use others",
+			 WHO(t), t->router->pos.line);
+	else
+		complain(p, at,
+			 "the router of %s at line %u is in the same namespace; give both a "
+			 "`shared` interface of their own",
+			 WHO(t), t->router->pos.line);
+}
+
+void check_routers(struct parse *p)
+{
+	VEC(struct router_in) routers = { 0 };
+
+	for (size_t i = 0; i < p->tenants.n; i++) {
+		const struct router *r = p->model.tenants.v[i].router;
+
+		if (r && p->tenants.v[i].router_known)
+			*vec_push(&routers) =
+				(struct router_in){ netns_key(r->netns), r->shared ? r->shared : "",
+						    (uint32_t)i };
+	}
+	vec_sort(&routers, router_in_cmp);
+	for (size_t i = 1, first = 0; i < routers.n; i++) {
+		const struct router_in *head = &routers.v[first], *r = &routers.v[i];
+
+		/* of a namespace's routers, those without `shared` come first */
+		if (strcmp(head->netns, r->netns) != 0)
+			first = i;
+		else if (!*head->shared)
+			refuse_router(p, head, r);
+		else if (strcmp(r[-1].shared, r->shared) == 0)
+			refuse_router(p, &r[-1], r);
+	}
+	vec_free(&routers);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A mapping of a tenant, and its limit. */
+#include "config/parse.h"
+
+#include <inttypes.h>
+
+#define MAPPING_NAME_MAX 63
+
+static void mapping_name(struct parse *p, const char *text, struct pos at)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				      "0123456789._-";
+	size_t n = strspn(text, allowed);
+	struct tn_addr addr;
+
+	if (n > MAPPING_NAME_MAX || text[n] || strchr("._-", text[0])) {
+		complain(p, at,
+			 "`%s` is not a mapping name; use up to %d of A-Z a-z 0-9 . _ - and "
+			 "begin with a letter or digit",
+			 QUOTE(text), MAPPING_NAME_MAX);
+		return;
+	}
+	if (addr_parse(text, &addr)) {
+		complain(p, at,
+			 "the name `%s` is an address; use a name that cannot be taken for one",
+			 QUOTE(text));
+		return;
+	}
+	last(&last(&p->model.tenants)->mappings)->name = xstrdup(text);
+	last(&p->mappings)->name = at;
+}
+
+static void mapping_fixed(struct parse *p, const char *text, struct pos at)
+{
+	last(&p->mappings)->fixed = at;
+	take_addr(p, text, at, &last(&last(&p->model.tenants)->mappings)->fixed);
+}
+
+static void mapping_shared(struct parse *p, const char *text, struct pos at)
+{
+	struct mapping *m = last(&last(&p->model.tenants)->mappings);
+
+	last(&p->mappings)->shared = at;
+	m->pinned = true;
+	take_addr(p, text, at, &m->shared);
+}
+
+/* X("unit", how many of the smallest one it is), as tc(8) writes them */
+#define RATE_UNITS(X) X("bit", 1) X("kbit", 1000) X("mbit", 1000000) X("gbit", 1000000000)
+#define SIZE_UNITS(X) X("b", 1) X("kb", 1024) X("mb", 1048576)
+
+static const struct unit rate_units[] = {
+#define X(name, factor) { name, factor },
+	RATE_UNITS(X)
+#undef X
+};
+
+static const struct unit size_units[] = {
+#define X(name, factor) { name, factor },
+	SIZE_UNITS(X)
+#undef X
+};
+
+static struct limit *limit_of(struct parse *p)
+{
+	return &last(&last(&p->model.tenants)->mappings)->limit;
+}
+
+static void limit_rate(struct parse *p, const char *text, struct pos at)
+{
+	uint64_t bits;
+
+	if (!amount(text, rate_units, ARRAY_SIZE(rate_units), &bits)) {
+		complain(p, at,
+			 "`%s` is no rate; write it like `100mbit`, in bit, kbit, mbit or gbit",
+			 QUOTE(text));
+		return;
+	}
+	limit_of(p)->rate = bits / 8;
+	if (bits < 8000 || bits / 8 > LIMIT_RATE_MAX)
+		complain(p, at, "the rate `%s` is not between 8kbit and 1000gbit; use another one",
+			 QUOTE(text));
+}
+
+static void limit_burst(struct parse *p, const char *text, struct pos at)
+{
+	p->burst = at;
+	if (!amount(text, size_units, ARRAY_SIZE(size_units), &limit_of(p)->burst))
+		complain(p, at, "`%s` is no size; write it like `20mb`, in b, kb or mb",
+			 QUOTE(text));
+}
+
+/* Behind the last key, because `rate` may come after `burst`. */
+static void check_burst(struct parse *p, const struct limit *l)
+{
+	uint64_t least = limit_burst_least(l->rate);
+
+	if (l->burst < least)
+		complain(p, p->burst,
+			 "the burst is below %" PRIu64 "kb, without which TCP does not reach that "
+			 "rate; use at least that, or leave `burst` out",
+			 least / 1024);
+	else if (l->burst > LIMIT_BURST_MAX)
+		complain(p, p->burst, "the burst is above %" PRIu64 "mb; use a smaller one",
+			 LIMIT_BURST_MAX >> 20);
+}
+
+static void limit_packets(struct parse *p, const char *text, struct pos at)
+{
+	static const struct unit none = { "", 1 };
+	uint64_t *packets = &limit_of(p)->packets;
+
+	if (!amount(text, &none, 1, packets) || !*packets || *packets > LIMIT_PACKETS_MAX)
+		complain(p, at,
+			 "`%s` is no number of packets a second; write it like `10000`, at least 1",
+			 QUOTE(text));
+}
+
+enum { LIMIT_RATE, LIMIT_BURST, LIMIT_PACKETS };
+static const struct key limit_keys[] = {
+	[LIMIT_RATE] = { "rate", TEXT, 0, limit_rate, "rate: 100mbit" },
+	[LIMIT_BURST] = { "burst", TEXT, 0, limit_burst, "burst: 20mb" },
+	[LIMIT_PACKETS] = { "packets", TEXT, 0, limit_packets, "packets: 10000" },
+};
+static const struct level limit_level = LEVEL("a limit", limit_keys);
+
+static void mapping_limit(struct parse *p, const char *text, struct pos at)
+{
+	static const unsigned int rate = 1U << LIMIT_RATE, burst = 1U << LIMIT_BURST,
+				  packets = 1U << LIMIT_PACKETS;
+	struct seen seen = take_level(p, &limit_level);
+	struct limit *l = limit_of(p);
+
+	(void)text;
+	if (!p->over && !(~seen.given & (rate | burst)) && !(seen.bad & (rate | burst)))
+		check_burst(p, l);
+	if (seen.bad || p->over)
+		return;
+	if (!(seen.given & (rate | packets)))
+		complain(p, at,
+			 "the limit limits nothing; add `rate: 100mbit` or `packets: 10000`");
+	else if (seen.given & burst && !l->rate)
+		complain(p, at, "the limit has a `burst` and no `rate`; add `rate: 100mbit`");
+	if (l->rate && !(seen.given & burst))
+		l->burst = limit_burst_default(l->rate);
+}
+
+static const struct key mapping_keys[] = {
+	{ "name", TEXT, 0, mapping_name, "name: db" },
+	{ "fixed", TEXT, REQUIRED, mapping_fixed, "fixed: 10.0.0.5" },
+	{ "shared", TEXT, 0, mapping_shared, "shared: 100.64.1.9" },
+	{ "limit", MAP, 0, mapping_limit, "limit: {rate: 100mbit, burst: 20mb}" },
+};
+static const struct level mapping_level = LEVEL("a mapping", mapping_keys);
+
+void mappings_item(struct parse *p, const char *text, struct pos at)
+{
+	(void)text;
+	vec_push(&p->mappings);
+	vec_push(&last(&p->model.tenants)->mappings)->pos = at;
+	take_level(p, &mapping_level);
+}

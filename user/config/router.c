@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The router of a tenant. */
+#include "config/parse.h"
+
+static void router_netns(struct parse *p, const char *text, struct pos at)
+{
+	if (!netns_valid(text)) {
+		complain(p, at,
+			 "`%s` is not a namespace; use its name under /run/netns, or an "
+			 "absolute path",
+			 QUOTE(text));
+		return;
+	}
+	last(&p->model.tenants)->router->netns = xstrdup(text);
+}
+
+static void router_shared(struct parse *p, const char *text, struct pos at)
+{
+	if (take_interface(p, text, at))
+		last(&p->model.tenants)->router->shared = xstrdup(text);
+}
+
+static void router_inside(struct parse *p, const char *text, struct pos at)
+{
+	if (inside_is_pattern(text) ? !take_pattern(p, text, at) : !take_interface(p, text, at))
+		return;
+	*vec_push(&last(&p->model.tenants)->router->inside) = xstrdup(text);
+	*vec_push(&p->inside) = at;
+}
+
+static void router_hook(struct parse *p, const char *text, struct pos at)
+{
+	char known[128] = "";
+
+	if (hook_parse(text, &last(&p->model.tenants)->router->hook))
+		return;
+	for (unsigned int i = 0; i < HOOKS_COUNT; i++) {
+		size_t n = strlen(known);
+
+		snprintf(known + n, sizeof(known) - n, "%s`%s`", n ? ", " : "", hook_name(i));
+	}
+	complain(p, at, "`%s` is not a hook; use one of %s", QUOTE(text), known);
+}
+
+static void router_forwarding(struct parse *p, const char *text, struct pos at)
+{
+	if (!forwarding_parse(text, &last(&p->model.tenants)->router->forwarding))
+		complain(p, at, "`%s` is not one of `auto`, `fast` and `stack`", QUOTE(text));
+}
+
+static void router_sources(struct parse *p, const char *text, struct pos at)
+{
+	if (!sources_parse(text, &last(&p->model.tenants)->router->sources))
+		complain(p, at, "`%s` is not one of `strict`, `feasible` and `loose`", QUOTE(text));
+}
+
+static void router_address(struct parse *p, const char *text, struct pos at)
+{
+	struct router *r = last(&p->model.tenants)->router;
+	struct tn_addr addr;
+	int family;
+
+	if (!take_addr(p, text, at, &addr))
+		return;
+	family = addr_family(&addr);
+	if (r->own[family].pinned)
+		complain(p, at,
+			 "the router has the %s address `%s` already; give one of each family",
+			 family_name(&addr), ADDR(&r->own[family].addr));
+	r->own[family] = (struct own_address){ .addr = addr, .pinned = true, .wanted = true };
+	last(&p->tenants)->own[family] = at;
+}
+
+static void route_to(struct parse *p, const char *text, struct pos at)
+{
+	last(&p->routes)->to = at;
+	take_prefix(p, text, at, &last(&last(&p->model.tenants)->router->routes)->to);
+}
+
+static void route_via(struct parse *p, const char *text, struct pos at)
+{
+	last(&p->routes)->via = at;
+	take_addr(p, text, at, &last(&last(&p->model.tenants)->router->routes)->via);
+}
+
+static const struct key route_keys[] = {
+	{ "to", TEXT, REQUIRED, route_to, "to: 100.65.0.0/16" },
+	{ "via", TEXT, REQUIRED, route_via, "via: 100.64.0.1" },
+};
+static const struct level route_level = LEVEL("a route", route_keys);
+
+static void routes_item(struct parse *p, const char *text, struct pos at)
+{
+	(void)text;
+	(void)at;
+	vec_push(&p->routes);
+	vec_push(&last(&p->model.tenants)->router->routes);
+	take_level(p, &route_level);
+}
+
+enum { ROUTER_NETNS, ROUTER_SHARED };
+static const struct key router_keys[] = {
+	[ROUTER_NETNS] = { "netns", TEXT, 0, router_netns, "netns: red" },
+	[ROUTER_SHARED] = { "shared", TEXT, 0, router_shared, "shared: shared0" },
+	{ "inside", TEXTS, 0, router_inside, "inside: [lan0]" },
+	{ "hook", TEXT, 0, router_hook, "hook: tc" },
+	{ "sources", TEXT, 0, router_sources, "sources: loose" },
+	{ "address", TEXT_OR_TEXTS, 0, router_address, "address: 100.64.0.2" },
+	{ "routes", MAPS, MAY_BE_EMPTY, routes_item,
+	  "routes: [{to: 100.65.0.0/16, via: 100.64.0.1}]" },
+	{ "forwarding", TEXT, 0, router_forwarding, "forwarding: stack" },
+};
+static const struct level router_level = LEVEL("a router", router_keys);
+_Static_assert(ARRAY_SIZE(router_keys) <= KEYS_MAX, "raise KEYS_MAX");
+
+static void inside_twice(struct parse *p, const struct taken *first, const struct taken *again)
+{
+	complain(p, p->inside.v[again->index],
+		 "`%s` is already listed at line %u; remove one of them", QUOTE(again->name),
+		 p->inside.v[first->index].line);
+}
+
+static void check_inside(struct parse *p, const struct router *r)
+{
+	taken_vec names = { 0 };
+
+	for (size_t i = 0; i < r->inside.n; i++) {
+		*vec_push(&names) = taken_name(r->inside.v[i], false, 0, (uint32_t)i);
+		if (r->shared && strcmp(r->shared, r->inside.v[i]) == 0)
+			complain(p, p->inside.v[i],
+				 "`%s` is the router's shared interface; remove it from `inside`",
+				 QUOTE(r->shared));
+	}
+	check_once(p, &names, inside_twice);
+	vec_free(&names);
+}
+
+void tenant_router(struct parse *p, const char *text, struct pos at)
+{
+	struct tenant *t = last(&p->model.tenants);
+	struct seen seen = { 0 };
+
+	(void)text;
+	if (++p->routers == TN_ROUTERS_MAX)
+		complain(p, at, "more than %d routers; leave this and the others to other machines",
+			 TN_ROUTERS_MAX - 1);
+	t->router = xzalloc(sizeof(*t->router));
+	t->router->hook = HOOK_AUTO;
+	t->router->pos = at;
+	p->inside.n = 0;
+	if (p->event.type == YAML_MAPPING_START_EVENT)
+		seen = take_level(p, &router_level);
+	check_inside(p, t->router);
+	last(&p->tenants)->router_known =
+		!p->over && !(seen.bad & (1U << ROUTER_NETNS | 1U << ROUTER_SHARED));
+}

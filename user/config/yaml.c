@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* From the bytes of a file to the events of libyaml, and where each of them is. */
+#include "config/parse.h"
+
+#define DEPTH_MAX 32
+
+/* Whether a line ends with byte `i`: LF, CR LF or CR. */
+static bool ends_line(const struct parse *p, size_t i)
+{
+	return p->bytes[i] == '\n' ||
+	       (p->bytes[i] == '\r' && (i + 1 == p->len || p->bytes[i + 1] != '\n'));
+}
+
+/* Where byte `offset` of the file is. */
+static struct pos pos_of(const struct parse *p, size_t offset)
+{
+	struct pos at = { 1, 1 };
+
+	for (size_t i = 0; i < offset; i++) {
+		if (ends_line(p, i))
+			at = (struct pos){ at.line + 1, 1 };
+		else if ((p->bytes[i] & 0xc0) != 0x80)
+			at.col++;
+	}
+	return at;
+}
+
+/* The byte at a place of the file, or 0 at its end. */
+static char byte_at(const struct parse *p, struct pos at)
+{
+	uint32_t line = 1;
+	size_t i = 0;
+
+	for (; i < p->len && line < at.line; i++)
+		line += ends_line(p, i);
+	for (uint32_t col = 1; i < p->len; i++) {
+		if ((p->bytes[i] & 0xc0) == 0x80)
+			continue;
+		if (col++ == at.col)
+			return p->bytes[i];
+	}
+	return '\0';
+}
+
+/* libyaml stops at a bad character only after losing the events before it: look for them first. */
+bool text_valid(struct parse *p)
+{
+	const unsigned char *s = (const unsigned char *)p->bytes;
+	uint32_t c = 0;
+	size_t n;
+
+	for (size_t i = 0; i < p->len; i += n) {
+		n = 1;
+		if ((s[i] >= 0x20 && s[i] < 0x7f) || s[i] == '\n' || s[i] == '\r' || s[i] == '\t')
+			continue;
+		n = utf8_char(s + i, p->len - i, &c);
+		if (n && printable(c))
+			continue;
+		if (n)
+			complain(p, pos_of(p, i),
+				 "the character U+%04X cannot be used here; delete it", c);
+		else
+			complain(p, pos_of(p, i),
+				 "byte 0x%02x is not UTF-8; save the file in that encoding", s[i]);
+		return false;
+	}
+	return true;
+}
+
+static struct pos pos_of_mark(yaml_mark_t mark)
+{
+	return (struct pos){ (uint32_t)mark.line + 1, (uint32_t)mark.column + 1 };
+}
+
+struct pos here(const struct parse *p)
+{
+	return pos_of_mark(p->event.start_mark);
+}
+
+static void syntax_error(struct parse *p)
+{
+	const char *problem = p->yaml.problem ? p->yaml.problem : "out of memory";
+	const char *context = p->yaml.context ? p->yaml.context : "";
+	struct pos at = pos_of_mark(p->yaml.problem_mark);
+	char from[32] = "", c;
+
+	p->over = true;
+	c = byte_at(p, at);
+	if (p->yaml.error == YAML_SCANNER_ERROR && c == '\t') {
+		complain(p, at, "a tab cannot be used here; indent with spaces");
+		return;
+	}
+	if (p->yaml.error == YAML_SCANNER_ERROR && c && strchr("@`%", c)) {
+		complain(p, at, "a value cannot begin with %c; put it in quotes", c);
+		return;
+	}
+	if (strncmp(problem, "mapping values", 14) == 0 || strstr(problem, "unexpected ':'")) {
+		complain(p, at,
+			 "a `:` is out of place; check the indentation, and quote a value that "
+			 "ends with `:` or has `: ` in it");
+		return;
+	}
+	if (*context && p->yaml.context_mark.line < p->yaml.problem_mark.line)
+		snprintf(from, sizeof(from), " of line %zu", p->yaml.context_mark.line + 1);
+	complain(p, at, "not valid YAML: %s%s%s%s; check the indentation, quotes and brackets",
+		 context, from, *context ? ", " : "", problem);
+}
+
+/* What YAML can say about a node besides its value. */
+static void refuse_properties(struct parse *p, const yaml_char_t *anchor, const yaml_char_t *tag)
+{
+	static const char core_tags[] = "tag:yaml.org,2002:"; /* written `!!` */
+
+	if (anchor)
+		complain(p, here(p), "the anchor `&%s` is not supported; write the value out",
+			 QUOTE((const char *)anchor));
+	if (tag) {
+		const char *text = (const char *)tag;
+		bool core = strncmp(text, core_tags, strlen(core_tags)) == 0;
+
+		complain(p, here(p), "the tag `%s%s` is not supported; remove it", core ? "!!" : "",
+			 QUOTE(core ? text + strlen(core_tags) : text));
+	}
+}
+
+static void descend(struct parse *p)
+{
+	if (++p->depth <= DEPTH_MAX)
+		return;
+	complain(p, here(p), "nested more than %d deep; look for a bracket that is not closed",
+		 DEPTH_MAX);
+	p->over = true;
+}
+
+bool next(struct parse *p)
+{
+	if (p->over)
+		return false;
+	yaml_event_delete(&p->event);
+	if (!yaml_parser_parse(&p->yaml, &p->event)) {
+		syntax_error(p);
+		return false;
+	}
+	switch (p->event.type) {
+	case YAML_ALIAS_EVENT:
+		complain(p, here(p), "the alias `*%s` is not supported; write the value out",
+			 QUOTE((const char *)p->event.data.alias.anchor));
+		break;
+	case YAML_SCALAR_EVENT:
+		refuse_properties(p, p->event.data.scalar.anchor, p->event.data.scalar.tag);
+		break;
+	case YAML_SEQUENCE_START_EVENT:
+		refuse_properties(p, p->event.data.sequence_start.anchor,
+				  p->event.data.sequence_start.tag);
+		descend(p);
+		break;
+	case YAML_MAPPING_START_EVENT:
+		refuse_properties(p, p->event.data.mapping_start.anchor,
+				  p->event.data.mapping_start.tag);
+		descend(p);
+		break;
+	case YAML_SEQUENCE_END_EVENT:
+	case YAML_MAPPING_END_EVENT:
+		p->depth--;
+		break;
+	default:
+		break;
+	}
+	return !p->over;
+}
+
+void skip(struct parse *p)
+{
+	unsigned int depth = p->depth;
+
+	if (p->event.type != YAML_SEQUENCE_START_EVENT && p->event.type != YAML_MAPPING_START_EVENT)
+		return;
+	while (next(p) && p->depth >= depth)
+		;
+}
