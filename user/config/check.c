@@ -104,12 +104,12 @@ const char *reserved_for(const struct prefix *subnet, const struct tn_addr *a)
 	return addr_cmp(a, &subnet->addr) == 0 ? "network" : "broadcast";
 }
 
-const char *who(const struct tenant *t, char buf[WHO_TEXT])
+const char *tenant_text(const struct tenant *t, char buf[TENANT_TEXT])
 {
 	if (t->name)
-		snprintf(buf, WHO_TEXT, "tenant `%s`", t->name);
+		snprintf(buf, TENANT_TEXT, "tenant `%s`", t->name);
 	else
-		snprintf(buf, WHO_TEXT, "a tenant without a name");
+		snprintf(buf, TENANT_TEXT, "a tenant without a name");
 	return buf;
 }
 
@@ -210,7 +210,7 @@ static void check_to(struct parse *p)
 		if (!targets_have(&targets, to->text))
 			complain(p, to->at,
 				 "%s has no mapping `%s`; use the name or the fixed address of one",
-				 WHO(t), QUOTE(to->text));
+				 TENANT(t), QUOTE(to->text));
 	}
 	vec_free(&targets.names);
 	vec_free(&targets.fixed);
@@ -223,7 +223,7 @@ void check_file(struct parse *p)
 	check_tenant_names(p);
 	check_from(p);
 	check_to(p);
-	check_ways(p);
-	check_routers(p);
+	check_router_addresses(p);
+	check_router_interfaces(p);
 	check_pinned(p);
 }

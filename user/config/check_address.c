@@ -73,7 +73,7 @@ static void check_shared(struct parse *p, const struct realm *realm, const struc
 		complain(p, at,
 			 "the shared address `%s` is outside the pool of %s; use one of the "
 			 "pool, or extend it",
-			 ADDR(&m->shared), WHO(realm->tenant));
+			 ADDR(&m->shared), TENANT(realm->tenant));
 }
 
 static void check_mapping(struct parse *p, const struct realm *realm, const struct mapping *m,
@@ -104,7 +104,7 @@ static void mapping_name_twice(struct parse *p, const struct taken *first,
 {
 	complain(p, p->mappings.v[again->index].name,
 		 "%s already has an %s mapping named `%s` at line %u; use another name",
-		 WHO(&p->model.tenants.v[again->tenant]), again->addr.w[0] ? "IPv6" : "IPv4",
+		 TENANT(&p->model.tenants.v[again->tenant]), again->addr.w[0] ? "IPv6" : "IPv4",
 		 again->name, p->mappings.v[first->index].name.line);
 }
 
@@ -175,7 +175,7 @@ static void shared_twice(struct parse *p, const struct taken *first, const struc
 		 "remove `%s` to be given one",
 		 again->index & OF_ROUTER ? "router's" : "shared", ADDR(&again->addr),
 		 pinned_at(p, first).line, first->index & OF_ROUTER ? "the router of " : "",
-		 WHO(&p->model.tenants.v[first->tenant]),
+		 TENANT(&p->model.tenants.v[first->tenant]),
 		 again->index & OF_ROUTER ? "address" : "shared");
 }
 
@@ -236,7 +236,7 @@ static void check_foreign_pools(struct parse *p, const taken_vec *pinned)
 			 "the shared address `%s` is also in the pool `%s` of %s at line %u; "
 			 "make the pools disjoint, or remove `shared`",
 			 ADDR(&a->addr), PREFIX(&pool->prefix),
-			 WHO(&p->model.tenants.v[pool->tenant]), pool->at.line);
+			 TENANT(&p->model.tenants.v[pool->tenant]), pool->at.line);
 	}
 	vec_free(&open);
 }

@@ -57,7 +57,7 @@ static void check_routes(struct parse *p, const struct router *router, const str
 	}
 }
 
-void check_ways(struct parse *p)
+void check_router_addresses(struct parse *p)
 {
 	const struct route_at *at = p->routes.v;
 
@@ -117,15 +117,15 @@ static void refuse_router(struct parse *p, const struct router_in *a, const stru
 		complain(p, at,
 			 "the router of %s at line %u has the same namespace and shared interface; "
 			 "use others",
-			 WHO(t), t->router->pos.line);
+			 TENANT(t), t->router->pos.line);
 	else
 		complain(p, at,
 			 "the router of %s at line %u is in the same namespace; give both a "
 			 "`shared` interface of their own",
-			 WHO(t), t->router->pos.line);
+			 TENANT(t), t->router->pos.line);
 }
 
-void check_routers(struct parse *p)
+void check_router_interfaces(struct parse *p)
 {
 	VEC(struct router_in) routers = { 0 };
 

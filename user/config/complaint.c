@@ -96,7 +96,7 @@ size_t utf8_char(const unsigned char *s, size_t len, uint32_t *out)
 	return n;
 }
 
-bool printable(uint32_t c)
+bool is_printable(uint32_t c)
 {
 	return c >= 0x20 && c != 0x7f && !(c >= 0x80 && c < 0xa0) &&
 	       !(c >= 0x2028 && c <= 0x202e) && !(c >= 0x2066 && c <= 0x2069) && c != 0x200e &&
@@ -117,7 +117,7 @@ const char *quote(const char *text, size_t len, char buf[QUOTE_TEXT])
 			break;
 		}
 		used = utf8_char(s + i, len - i, &c);
-		if (used && printable(c)) {
+		if (used && is_printable(c)) {
 			memcpy(buf + n, s + i, used);
 			n += used;
 		} else {

@@ -50,12 +50,12 @@ static const struct level file_level = LEVEL("the file", file_keys);
 
 static void take_file(struct parse *p)
 {
-	next(p); /* the start of the stream */
-	if (next(p) && p->event.type == YAML_DOCUMENT_START_EVENT)
-		next(p);
+	next_event(p); /* the start of the stream */
+	if (next_event(p) && p->event.type == YAML_DOCUMENT_START_EVENT)
+		next_event(p);
 	if (p->over)
 		return;
-	if (p->event.type == YAML_STREAM_END_EVENT || is_empty(p)) {
+	if (p->event.type == YAML_STREAM_END_EVENT || is_empty_value(p)) {
 		complain(p, (struct pos){ 1, 1 },
 			 "the file is empty; it needs `shared-network` and `tenants`");
 		return;
@@ -64,14 +64,14 @@ static void take_file(struct parse *p)
 		take_level(p, &file_level);
 	} else {
 		if (p->event.type != YAML_ALIAS_EVENT)
-			complain(p, here(p),
+			complain(p, event_pos(p),
 				 "the file must be keys and values; it needs `shared-network` and "
 				 "`tenants`");
-		skip(p);
+		skip_node(p);
 	}
-	next(p); /* the end of the document */
-	if (next(p) && p->event.type != YAML_STREAM_END_EVENT)
-		complain(p, here(p), "a second document begins here; put everything into one");
+	next_event(p); /* the end of the document */
+	if (next_event(p) && p->event.type != YAML_STREAM_END_EVENT)
+		complain(p, event_pos(p), "a second document begins here; put everything into one");
 }
 
 static void parse_bytes(struct parse *p)

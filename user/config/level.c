@@ -44,13 +44,13 @@ static unsigned int unknown_key(struct parse *p, const struct level *level, cons
 		size_t n = strlen(known);
 
 		if (distance(name, key->name) <= (strlen(key->name) > 4 ? 2 : 1)) {
-			complain(p, here(p), "unknown key `%s`; did you mean `%s`?", QUOTE(name),
-				 key->name);
+			complain(p, event_pos(p), "unknown key `%s`; did you mean `%s`?",
+				 QUOTE(name), key->name);
 			return 1U << (key - level->keys);
 		}
 		snprintf(known + n, sizeof(known) - n, "%s`%s`", n ? ", " : "", key->name);
 	}
-	complain(p, here(p), "unknown key `%s`; %s takes %s", QUOTE(name), level->what, known);
+	complain(p, event_pos(p), "unknown key `%s`; %s takes %s", QUOTE(name), level->what, known);
 	return 0;
 }
 
@@ -69,7 +69,7 @@ static bool has_nul(struct parse *p)
 
 	if (strlen(text) == len)
 		return false;
-	complain(p, here(p), "`%s` has a NUL character in it; remove it",
+	complain(p, event_pos(p), "`%s` has a NUL character in it; remove it",
 		 quote(text, len, (char[QUOTE_TEXT]){ 0 }));
 	return true;
 }
@@ -81,9 +81,9 @@ static int key_index(struct parse *p, const struct level *level, struct seen *se
 
 	if (!name) {
 		if (p->event.type != YAML_ALIAS_EVENT)
-			complain(p, here(p),
+			complain(p, event_pos(p),
 				 "a key must be one word, not a list or keys and values");
-		skip(p);
+		skip_node(p);
 		return -1;
 	}
 	if (has_nul(p))
@@ -93,13 +93,14 @@ static int key_index(struct parse *p, const struct level *level, struct seen *se
 			return (int)i;
 	}
 	if (strcmp(name, "<<") == 0)
-		complain(p, here(p), "the merge key `<<` is not supported; write the keys out");
+		complain(p, event_pos(p),
+			 "the merge key `<<` is not supported; write the keys out");
 	else
 		seen->bad |= unknown_key(p, level, name);
 	return -1;
 }
 
-bool is_empty(const struct parse *p)
+bool is_empty_value(const struct parse *p)
 {
 	return p->event.type == YAML_SCALAR_EVENT && p->event.data.scalar.length == 0;
 }
@@ -112,30 +113,31 @@ static bool is_a(struct parse *p, const struct key *key, bool item, yaml_event_t
 		[YAML_SEQUENCE_START_EVENT] = "a list",
 		[YAML_MAPPING_START_EVENT] = "keys and values",
 	};
-	bool empty = is_empty(p);
+	bool empty = is_empty_value(p);
 	const char *one = item ? "an item of " : "";
 
 	if (p->event.type == wanted && !empty)
 		return wanted != YAML_SCALAR_EVENT || !has_nul(p);
 	if (empty)
-		complain(p, here(p), "%s`%s` has no value; write it like `%s`%s", one, key->name,
-			 key->example, key->flags & REQUIRED || item ? "" : ", or remove the key");
+		complain(p, event_pos(p), "%s`%s` has no value; write it like `%s`%s", one,
+			 key->name, key->example,
+			 key->flags & REQUIRED || item ? "" : ", or remove the key");
 	else if (p->event.type != YAML_ALIAS_EVENT)
-		complain(p, here(p), "%s`%s` must be %s, not %s; write it like `%s`", one,
+		complain(p, event_pos(p), "%s`%s` must be %s, not %s; write it like `%s`", one,
 			 key->name, names[wanted], names[p->event.type], key->example);
-	skip(p);
+	skip_node(p);
 	return false;
 }
 
 static void take_list(struct parse *p, const struct key *key, yaml_event_type_t wanted)
 {
-	struct pos start = here(p);
+	struct pos start = event_pos(p);
 	size_t n = 0;
 
-	while (next(p) && p->event.type != YAML_SEQUENCE_END_EVENT) {
+	while (next_event(p) && p->event.type != YAML_SEQUENCE_END_EVENT) {
 		n++;
 		if (is_a(p, key, true, wanted))
-			key->take(p, text_of(p), here(p));
+			key->take(p, text_of(p), event_pos(p));
 	}
 	if (!p->over && n == 0 && !(key->flags & MAY_BE_EMPTY))
 		complain(p, start, "`%s` is an empty list; write it like `%s`%s", key->name,
@@ -147,17 +149,17 @@ static void take_value(struct parse *p, const struct key *key, struct pos key_at
 	switch (key->kind) {
 	case TEXT:
 		if (is_a(p, key, false, YAML_SCALAR_EVENT))
-			key->take(p, text_of(p), here(p));
+			key->take(p, text_of(p), event_pos(p));
 		break;
 	case MAP:
-		if ((is_empty(p) && key->flags & MAY_BE_EMPTY) ||
+		if ((is_empty_value(p) && key->flags & MAY_BE_EMPTY) ||
 		    is_a(p, key, false, YAML_MAPPING_START_EVENT))
 			key->take(p, NULL, key_at);
 		break;
 	case TEXT_OR_TEXTS:
 		if (p->event.type != YAML_SEQUENCE_START_EVENT) {
 			if (is_a(p, key, false, YAML_SCALAR_EVENT))
-				key->take(p, text_of(p), here(p));
+				key->take(p, text_of(p), event_pos(p));
 			break;
 		}
 		/* fall through */
@@ -172,11 +174,11 @@ static void take_value(struct parse *p, const struct key *key, struct pos key_at
 
 struct seen take_level(struct parse *p, const struct level *level)
 {
-	struct pos start = here(p), first[KEYS_MAX];
+	struct pos start = event_pos(p), first[KEYS_MAX];
 	struct seen seen = { 0 };
 
-	while (next(p) && p->event.type != YAML_MAPPING_END_EVENT) {
-		struct pos at = here(p);
+	while (next_event(p) && p->event.type != YAML_MAPPING_END_EVENT) {
+		struct pos at = event_pos(p);
 		int i = key_index(p, level, &seen);
 		unsigned int bit = i < 0 ? 0 : 1U << i;
 		size_t complained = p->complained;
@@ -187,10 +189,10 @@ struct seen take_level(struct parse *p, const struct level *level)
 				 level->keys[i].name, first[i].line);
 			seen.bad |= bit;
 		}
-		if (!next(p))
+		if (!next_event(p))
 			break;
 		if (i < 0 || seen.given & bit) {
-			skip(p);
+			skip_node(p);
 			continue;
 		}
 		first[i] = at;

@@ -70,7 +70,7 @@ static void limit_rate(struct parse *p, const char *text, struct pos at)
 {
 	uint64_t bits;
 
-	if (!amount(text, rate_units, ARRAY_SIZE(rate_units), &bits)) {
+	if (!amount_parse(text, rate_units, ARRAY_SIZE(rate_units), &bits)) {
 		complain(p, at,
 			 "`%s` is no rate; write it like `100mbit`, in bit, kbit, mbit or gbit",
 			 QUOTE(text));
@@ -85,7 +85,7 @@ static void limit_rate(struct parse *p, const char *text, struct pos at)
 static void limit_burst(struct parse *p, const char *text, struct pos at)
 {
 	p->burst = at;
-	if (!amount(text, size_units, ARRAY_SIZE(size_units), &limit_of(p)->burst))
+	if (!amount_parse(text, size_units, ARRAY_SIZE(size_units), &limit_of(p)->burst))
 		complain(p, at, "`%s` is no size; write it like `20mb`, in b, kb or mb",
 			 QUOTE(text));
 }
@@ -110,7 +110,7 @@ static void limit_packets(struct parse *p, const char *text, struct pos at)
 	static const struct unit none = { "", 1 };
 	uint64_t *packets = &limit_of(p)->packets;
 
-	if (!amount(text, &none, 1, packets) || !*packets || *packets > LIMIT_PACKETS_MAX)
+	if (!amount_parse(text, &none, 1, packets) || !*packets || *packets > LIMIT_PACKETS_MAX)
 		complain(p, at,
 			 "`%s` is no number of packets a second; write it like `10000`, at least 1",
 			 QUOTE(text));

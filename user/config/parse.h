@@ -84,7 +84,7 @@ struct parse {
 
 #define last(vec) (&(vec)->v[(vec)->n - 1])
 
-/* ---- complaint.c ---- */
+/* --- complaint.c --- */
 
 int pos_cmp(struct pos a, struct pos b);
 
@@ -99,7 +99,7 @@ void complaints_give(struct parse *p, const char *file, struct config_errors *er
 size_t utf8_char(const unsigned char *s, size_t len, uint32_t *out);
 
 /* Neither control characters nor those that break, reorder or hide what a terminal shows. */
-bool printable(uint32_t c);
+bool is_printable(uint32_t c);
 
 #define QUOTE_TEXT 104
 
@@ -107,21 +107,21 @@ bool printable(uint32_t c);
 const char *quote(const char *text, size_t len, char buf[QUOTE_TEXT]);
 #define QUOTE(text) quote((text), strlen(text), (char[QUOTE_TEXT]){ 0 })
 
-/* ---- yaml.c ---- */
+/* --- yaml.c --- */
 
 /* Whether all of the file is text; if not, it was complained of. */
 bool text_valid(struct parse *p);
 
 /* Where the current event begins. */
-struct pos here(const struct parse *p);
+struct pos event_pos(const struct parse *p);
 
 /* The next event; false when there can be none. */
-bool next(struct parse *p);
+bool next_event(struct parse *p);
 
 /* Go to the last event of the node whose first is the current one. */
-void skip(struct parse *p);
+void skip_node(struct parse *p);
 
-/* ---- level.c ---- */
+/* --- level.c --- */
 
 enum kind {
 	TEXT,
@@ -162,12 +162,12 @@ struct seen {
 };
 
 /* Whether the current node is an empty value. */
-bool is_empty(const struct parse *p);
+bool is_empty_value(const struct parse *p);
 
 /* Read the keys and values that the current event begins. */
 struct seen take_level(struct parse *p, const struct level *level);
 
-/* ---- text.c ---- */
+/* --- text.c --- */
 
 /* Each complains of what it cannot take, and then returns false. */
 bool take_addr(struct parse *p, const char *text, struct pos at, struct tn_addr *out);
@@ -183,15 +183,15 @@ struct unit {
 };
 
 /* A whole number with one of the units behind it, as a number of the first one. */
-bool amount(const char *text, const struct unit *units, size_t n, uint64_t *out);
+bool amount_parse(const char *text, const struct unit *units, size_t n, uint64_t *out);
 
-/* ---- mapping.c, router.c, tenant.c: what their keys take ---- */
+/* --- mapping.c, router.c, tenant.c: what their keys take --- */
 
 void mappings_item(struct parse *p, const char *text, struct pos at);
 void tenant_router(struct parse *p, const char *text, struct pos at);
 void tenants_item(struct parse *p, const char *text, struct pos at);
 
-/* ---- check.c ---- */
+/* --- check.c --- */
 
 /* Something that may be there only once. 32 bytes: glibc sorts what is larger by pointers. */
 struct taken {
@@ -225,21 +225,21 @@ const struct prefix *subnet_of(const struct parse *p, const struct tn_addr *a);
 const char *reserved_for(const struct prefix *subnet, const struct tn_addr *a);
 
 /* A tenant, as complaints call it. `buf` is returned. */
-#define WHO_TEXT (TENANT_NAME_MAX + 32)
-const char *who(const struct tenant *t, char buf[WHO_TEXT]);
-#define WHO(t) who((t), (char[WHO_TEXT]){ 0 })
+#define TENANT_TEXT (TENANT_NAME_MAX + 32)
+const char *tenant_text(const struct tenant *t, char buf[TENANT_TEXT]);
+#define TENANT(t) tenant_text((t), (char[TENANT_TEXT]){ 0 })
 
 /* The second pass: all that is noted of the file. */
 void check_file(struct parse *p);
 
-/* ---- check_address.c ---- */
+/* --- check_address.c --- */
 
 void check_tenants(struct parse *p);
 void check_pinned(struct parse *p);
 
-/* ---- check_router.c ---- */
+/* --- check_router.c --- */
 
-void check_ways(struct parse *p);
-void check_routers(struct parse *p);
+void check_router_addresses(struct parse *p);
+void check_router_interfaces(struct parse *p);
 
 #endif

@@ -119,7 +119,7 @@ const char *family_name(const struct tn_addr *a)
 	return addr_is_v4(a) ? "IPv4" : "IPv6";
 }
 
-bool amount(const char *text, const struct unit *units, size_t n, uint64_t *out)
+bool amount_parse(const char *text, const struct unit *units, size_t n, uint64_t *out)
 {
 	size_t digits = strspn(text, "0123456789");
 	uint64_t value = 0;

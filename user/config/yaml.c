@@ -54,7 +54,7 @@ bool text_valid(struct parse *p)
 		if ((s[i] >= 0x20 && s[i] < 0x7f) || s[i] == '\n' || s[i] == '\r' || s[i] == '\t')
 			continue;
 		n = utf8_char(s + i, p->len - i, &c);
-		if (n && printable(c))
+		if (n && is_printable(c))
 			continue;
 		if (n)
 			complain(p, pos_of(p, i),
@@ -72,7 +72,7 @@ static struct pos pos_of_mark(yaml_mark_t mark)
 	return (struct pos){ (uint32_t)mark.line + 1, (uint32_t)mark.column + 1 };
 }
 
-struct pos here(const struct parse *p)
+struct pos event_pos(const struct parse *p)
 {
 	return pos_of_mark(p->event.start_mark);
 }
@@ -112,14 +112,14 @@ static void refuse_properties(struct parse *p, const yaml_char_t *anchor, const 
 	static const char core_tags[] = "tag:yaml.org,2002:"; /* written `!!` */
 
 	if (anchor)
-		complain(p, here(p), "the anchor `&%s` is not supported; write the value out",
+		complain(p, event_pos(p), "the anchor `&%s` is not supported; write the value out",
 			 QUOTE((const char *)anchor));
 	if (tag) {
 		const char *text = (const char *)tag;
 		bool core = strncmp(text, core_tags, strlen(core_tags)) == 0;
 
-		complain(p, here(p), "the tag `%s%s` is not supported; remove it", core ? "!!" : "",
-			 QUOTE(core ? text + strlen(core_tags) : text));
+		complain(p, event_pos(p), "the tag `%s%s` is not supported; remove it",
+			 core ? "!!" : "", QUOTE(core ? text + strlen(core_tags) : text));
 	}
 }
 
@@ -127,12 +127,12 @@ static void descend(struct parse *p)
 {
 	if (++p->depth <= DEPTH_MAX)
 		return;
-	complain(p, here(p), "nested more than %d deep; look for a bracket that is not closed",
+	complain(p, event_pos(p), "nested more than %d deep; look for a bracket that is not closed",
 		 DEPTH_MAX);
 	p->over = true;
 }
 
-bool next(struct parse *p)
+bool next_event(struct parse *p)
 {
 	if (p->over)
 		return false;
@@ -143,7 +143,7 @@ bool next(struct parse *p)
 	}
 	switch (p->event.type) {
 	case YAML_ALIAS_EVENT:
-		complain(p, here(p), "the alias `*%s` is not supported; write the value out",
+		complain(p, event_pos(p), "the alias `*%s` is not supported; write the value out",
 			 QUOTE((const char *)p->event.data.alias.anchor));
 		break;
 	case YAML_SCALAR_EVENT:
@@ -169,12 +169,12 @@ bool next(struct parse *p)
 	return !p->over;
 }
 
-void skip(struct parse *p)
+void skip_node(struct parse *p)
 {
 	unsigned int depth = p->depth;
 
 	if (p->event.type != YAML_SEQUENCE_START_EVENT && p->event.type != YAML_MAPPING_START_EVENT)
 		return;
-	while (next(p) && p->depth >= depth)
+	while (next_event(p) && p->depth >= depth)
 		;
 }
