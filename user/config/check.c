@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What only the whole file can tell: what is there twice, what overlaps, and what is named and not
- * there. By sorting, so that a million mappings are few.
+ * The second pass, and what its parts share: finding what is there twice, and what overlaps. Checks
+ * the names of tenants and what rules name. All by sorting: a file may have a million mappings.
  */
 #include "config/parse.h"
 
@@ -168,7 +168,7 @@ static int addr_order(const void *a, const void *b)
 	return bytes_cmp(a, b);
 }
 
-/* What rules of one tenant can name: its mappings, by name and by fixed address; sorted. */
+/* What `to` of a tenant's rules can name: its mappings, by name or by fixed address; sorted. */
 struct targets {
 	text_vec names;
 	VEC(struct tn_addr) fixed;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Pools and mappings: whether each address is where it may be, once, and in nobody else's pool. */
+/*
+ * Checks pools and mappings: that each address lies where it may, is given out once, and is in no
+ * other tenant's pool.
+ */
 #include "config/parse.h"
 
 static void check_pool_prefix(struct parse *p, const struct prefix_at *pool)
@@ -33,7 +36,7 @@ static bool pool_has(const struct prefix_at *v, size_t n, const struct tn_addr *
 	return low > 0 && prefix_has(&v[low - 1].prefix, a);
 }
 
-/* One tenant, its pools sorted, with what each family has to take shared addresses from. */
+/* A tenant with its pools sorted, and whether each family has a prefix to take addresses from. */
 struct realm {
 	const struct tenant *tenant;
 	const struct prefix_at *pools;
@@ -159,7 +162,7 @@ void check_tenants(struct parse *p)
 	vec_free(&names);
 }
 
-/* In the place of a mapping's index: the address is the own one of the router of that tenant. */
+/* In taken.index, with the tenant's index: not a mapping's address, but its router's own. */
 #define OF_ROUTER (1U << 31)
 
 static struct pos pinned_at(const struct parse *p, const struct taken *t)
@@ -183,8 +186,9 @@ static void shared_twice(struct parse *p, const struct taken *first, const struc
 typedef VEC(int) enclosing_vec;
 
 /*
- * The narrowest pool around the address that is not its tenant's own, or -1. Addresses and
- * pools are sorted, so one walk over both finds all: `open` holds the pools around here.
+ * The index of the narrowest pool around the address that belongs to another tenant, or -1.
+ * Addresses and pools are sorted, so that one walk over both finds all. Between calls, `open` has
+ * the pools around the last address, and `next_pool` is the first one behind it.
  */
 static int foreign_pool(struct parse *p, enclosing_vec *open, size_t *next_pool,
 			const struct taken *a)
@@ -213,8 +217,8 @@ static int foreign_pool(struct parse *p, enclosing_vec *open, size_t *next_pool,
 }
 
 /*
- * Pools may overlap, but not where a tenant has pinned an address: the other would
- * take it one day. A tenant without a pool is not asked to keep clear of anything.
+ * Pools may overlap, but an address that one tenant has pinned must not be in another's pool, from
+ * which it could be given out again. A tenant without a pool may pin any address.
  */
 static void check_foreign_pools(struct parse *p, const taken_vec *pinned)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Routers: their own addresses, their routes, and that no two find the same interface. */
+/* Checks routers: their own addresses, their routes, and that no two share an interface. */
 #include "config/parse.h"
 
 static void check_own(struct parse *p, const struct tn_addr *a, struct pos at)
@@ -37,7 +37,7 @@ static void check_route(struct parse *p, const struct route *r, const struct rou
 			 ADDR(&r->via));
 }
 
-/* Few: every route of a router with those before it. */
+/* A router has few routes: each is compared with those before it. */
 static void check_routes(struct parse *p, const struct router *router, const struct route_at *at)
 {
 	for (size_t i = 0; i < router->routes.n; i++) {
@@ -75,13 +75,14 @@ void check_router_addresses(struct parse *p)
 	}
 }
 
+/* Where a router is. */
 struct router_in {
 	const char *netns;  /* "": our own */
-	const char *shared; /* "": to be found */
+	const char *shared; /* "": not given, so tenantnat looks for it */
 	uint32_t tenant;
 };
 
-/* A namespace by one name, however it is written. */
+/* One name for a namespace, whether the file has its name or its path. */
 static const char *netns_key(const char *netns)
 {
 	static const char *const dirs[] = { "/run/netns/", "/var/run/netns/" };

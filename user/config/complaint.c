@@ -22,7 +22,7 @@ static int complaint_cmp(const void *a, const void *b)
 	return order ? order : x->seq < y->seq ? -1 : 1;
 }
 
-/* Keep the first CONFIG_ERRORS_MAX, sorted. */
+/* Sort, and keep the first CONFIG_ERRORS_MAX. */
 static void complaints_prune(struct parse *p)
 {
 	vec_sort(&p->complaints, complaint_cmp);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The definitions file: its top level, and the two passes over it. The first reads the events into
- * the model and notes where everything is; the second checks the whole.
+ * The definitions file: its top level, with the shared network, and the two passes over it.
  */
 #include "config/config.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One level of a file: keys and values, read by the table of the keys that it takes. Unknown keys,
- * keys that are there twice or missing, and values of another kind are complained of here, so that
- * the readers of the sections see only what fits their table.
+ * One level of a file: keys and values, read by the table of the keys that it takes. Complains of
+ * unknown, duplicate and missing keys, and of values of the wrong kind, so that the readers of the
+ * sections get only what fits their table.
  */
 #include "config/parse.h"
 
@@ -35,7 +35,7 @@ static size_t distance(const char *a, const char *b)
 	return d[n][m];
 }
 
-/* The key that was probably meant, as a bit. */
+/* Returns the bit of the key that was probably meant, so that it is not called missing too. */
 static unsigned int unknown_key(struct parse *p, const struct level *level, const char *name)
 {
 	char known[256] = "";
@@ -54,7 +54,7 @@ static unsigned int unknown_key(struct parse *p, const struct level *level, cons
 	return 0;
 }
 
-/* The text of the current node, NULL when that is a list, or keys and values. */
+/* The text of the current node; NULL if it is a list, or keys and values. */
 static const char *text_of(const struct parse *p)
 {
 	if (p->event.type != YAML_SCALAR_EVENT)
@@ -105,7 +105,7 @@ bool is_empty_value(const struct parse *p)
 	return p->event.type == YAML_SCALAR_EVENT && p->event.data.scalar.length == 0;
 }
 
-/* Whether the current node is of the type that the key needs; if not, it is left behind. */
+/* Whether the current node is of the wanted type and not empty; if not, complains and skips it. */
 static bool is_a(struct parse *p, const struct key *key, bool item, yaml_event_type_t wanted)
 {
 	static const char *const names[] = {

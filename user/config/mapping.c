@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A mapping of a tenant, and its limit. */
+/* Reads a mapping of a tenant, and its limit. */
 #include "config/parse.h"
 
 #include <inttypes.h>
@@ -45,20 +45,17 @@ static void mapping_shared(struct parse *p, const char *text, struct pos at)
 	take_addr(p, text, at, &m->shared);
 }
 
-/* X("unit", how many of the smallest one it is), as tc(8) writes them */
-#define RATE_UNITS(X) X("bit", 1) X("kbit", 1000) X("mbit", 1000000) X("gbit", 1000000000)
-#define SIZE_UNITS(X) X("b", 1) X("kb", 1024) X("mb", 1048576)
-
+/* as tc(8) writes them */
 static const struct unit rate_units[] = {
-#define X(name, factor) { name, factor },
-	RATE_UNITS(X)
-#undef X
+	{ "bit", 1 },
+	{ "kbit", 1000 },
+	{ "mbit", 1000000 },
+	{ "gbit", 1000000000 },
 };
-
 static const struct unit size_units[] = {
-#define X(name, factor) { name, factor },
-	SIZE_UNITS(X)
-#undef X
+	{ "b", 1 },
+	{ "kb", 1024 },
+	{ "mb", 1048576 },
 };
 
 static struct limit *limit_of(struct parse *p)
@@ -90,7 +87,7 @@ static void limit_burst(struct parse *p, const char *text, struct pos at)
 			 QUOTE(text));
 }
 
-/* Behind the last key, because `rate` may come after `burst`. */
+/* Called after the last key of the limit, because `rate` may come after `burst`. */
 static void check_burst(struct parse *p, const struct limit *l)
 {
 	uint64_t least = limit_burst_least(l->rate);

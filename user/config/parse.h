@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the files of config/ share, and nobody else: the file that is being parsed, and for each of
- * them what the others use of it. Two passes: the file's events fill the model, and every place is
- * noted (complaint, yaml, level, text; mapping, router, tenant); then all is checked (check*).
+ * What the files of config/ share; nobody else includes this. Parsing has two passes:
+ *
+ * 1. Read. yaml.c turns bytes into events, level.c reads keys and values by a table, text.c turns
+ *    a value into an address or a name. config.c, tenant.c, router.c and mapping.c have the tables:
+ *    they fill the model, and keep the place of each value that the second pass may complain of.
+ * 2. Check (check*.c) what needs the whole file.
+ *
+ * Reading goes on after an error, unless the YAML is broken, and the checks run in any case: the
+ * user gets all errors at once. A value with an error is not checked any further, so that one
+ * mistake is one error.
  */
 #ifndef TN_PARSE_H
 #define TN_PARSE_H
@@ -11,11 +18,11 @@
 
 #include "config/config.h"
 
-#define KEYS_MAX 16
+#define KEYS_MAX 16 /* of one level */
 
 struct complaint {
 	struct pos at;
-	size_t seq;
+	size_t seq; /* orders those of one place */
 	char *text;
 };
 
@@ -23,22 +30,23 @@ struct complaint {
 struct prefix_at {
 	struct prefix prefix;
 	struct pos at;
-	uint32_t tenant;
-	uint32_t told; /* the last tenant, from 1, told that this pool overlaps its own */
-	int other;     /* the narrowest pool around it that is of another tenant, or -1 */
+	uint32_t tenant; /* index */
+	uint32_t told;	 /* 1 + the tenant that was last told of this pool: once is enough */
+	int other;	 /* index of the narrowest pool around it that is another tenant's, or -1 */
 };
 
+/* The places of a mapping's values; line 0 if they are not given. */
 struct mapping_at {
 	struct pos name;
 	struct pos fixed;
 	struct pos shared;
 };
 
-/* A name in `from`, or a name or an address in `to`, of a rule. */
+/* An entry of a rule: a name in `from`, or a name or an address in `to`. */
 struct named_at {
 	struct pos at;
-	uint32_t tenant;
-	const char *text; /* the rule's */
+	uint32_t tenant;  /* whose rule it is: its index */
+	const char *text; /* owned by the rule */
 };
 
 struct route_at {
@@ -49,10 +57,10 @@ struct route_at {
 /* What the model does not keep about the tenant of the same index. */
 struct tenant_at {
 	struct pos name;
-	size_t mappings; /* the index of its first one in parse.mappings */
-	size_t pools;	 /* the same in parse.pools */
-	bool pool_known; /* nothing is wrong with its pool, so that it can be held against others */
-	bool router_known;
+	size_t mappings;   /* the index of its first one in parse.mappings */
+	size_t pools;	   /* the same in parse.pools */
+	bool pool_known;   /* `pool` was read without an error: others are checked against it */
+	bool router_known; /* the same of the router's `netns` and `shared` */
 	struct pos own[FAMILIES]; /* of the router's addresses */
 };
 
@@ -60,9 +68,9 @@ struct parse {
 	const char *bytes;
 	size_t len;
 	yaml_parser_t yaml;
-	yaml_event_t event; /* the current one: the first event of a node when it is handed on */
-	unsigned int depth;
-	bool over; /* the rest of the file cannot be read */
+	yaml_event_t event; /* the current one; a reader is called at the first event of its node */
+	unsigned int depth; /* of the lists and levels around it */
+	bool over;	    /* the rest of the file cannot be read */
 
 	struct model model;
 	VEC(struct prefix_at) subnets;
@@ -74,31 +82,32 @@ struct parse {
 	VEC(struct named_at) from;	 /* of all rules, in the order of the file */
 	VEC(struct named_at) to;	 /* the same */
 	VEC(struct route_at) routes;	 /* of all routers, in the order of the file */
-	bool subnets_known;
-	size_t routers;
+	bool subnets_known;		 /* they were read without an error, and there are some */
+	size_t routers;			 /* how many there were */
 
 	VEC(struct complaint) complaints;
 	size_t complained; /* how many there were, also those that were not kept */
-	struct pos cutoff; /* what comes behind is not kept any more; line 0: all is */
+	struct pos cutoff; /* those from here on are only counted; line 0: all are kept */
 };
 
+/* The last element: the readers fill the tenant, mapping, rule or route that was begun last. */
 #define last(vec) (&(vec)->v[(vec)->n - 1])
 
 /* --- complaint.c --- */
 
 int pos_cmp(struct pos a, struct pos b);
 
-/* An error of the file, at a place of it. */
+/* Note an error of the file at that place: "what; what to do". */
 void __attribute__((format(printf, 3, 4)))
 complain(struct parse *p, struct pos at, const char *format, ...);
 
-/* All that was complained of, into the caller's list. */
+/* Give the caller's empty list what was complained of, in the order of the file. */
 void complaints_give(struct parse *p, const char *file, struct config_errors *errors);
 
-/* The bytes of the UTF-8 character at `s`, or 0 when there is none. */
+/* The number of bytes of the UTF-8 character at `s`, which is not empty; 0 if it is not UTF-8. */
 size_t utf8_char(const unsigned char *s, size_t len, uint32_t *out);
 
-/* Neither control characters nor those that break, reorder or hide what a terminal shows. */
+/* No control character, and none that breaks, reorders or hides what a terminal shows. */
 bool is_printable(uint32_t c);
 
 #define QUOTE_TEXT 104
@@ -109,24 +118,25 @@ const char *quote(const char *text, size_t len, char buf[QUOTE_TEXT]);
 
 /* --- yaml.c --- */
 
-/* Whether all of the file is text; if not, it was complained of. */
+/* Whether the file is UTF-8 that can be shown; if not, complains of the first wrong character. */
 bool text_valid(struct parse *p);
 
 /* Where the current event begins. */
 struct pos event_pos(const struct parse *p);
 
-/* The next event; false when there can be none. */
+/* Read the next event; false if the rest of the file cannot be read, which was complained of. */
 bool next_event(struct parse *p);
 
-/* Go to the last event of the node whose first is the current one. */
+/* Leave out the node that begins with the current event: its last event becomes the current one. */
 void skip_node(struct parse *p);
 
 /* --- level.c --- */
 
+/* What the value of a key is. */
 enum kind {
 	TEXT,
 	MAP,
-	TEXTS, /* a list */
+	TEXTS, /* a list of them */
 	MAPS,
 	TEXT_OR_TEXTS,
 };
@@ -140,11 +150,16 @@ struct key {
 	const char *name;
 	enum kind kind;
 	unsigned int flags;
-	/* Called for the value, or each item of a list; `text` is NULL for keys and values. */
+	/*
+	 * Called for the value, or for each item of a list. `text` is NULL for keys and values, and
+	 * else good until the next event. `at` is the place of the text or item, of a MAP that of
+	 * its key.
+	 */
 	void (*take)(struct parse *p, const char *text, struct pos at);
-	const char *example;
+	const char *example; /* for complaints */
 };
 
+/* The keys that may be at one place of the file, and what that is called: "a tenant". */
 struct level {
 	const char *what;
 	size_t n;
@@ -155,34 +170,35 @@ struct level {
 		what, ARRAY_SIZE(keys), keys \
 	}
 
-/* Bits by index of the level's table. */
+/* Of each key of a level a bit, by its index in the table. */
 struct seen {
 	unsigned int given;
-	unsigned int bad; /* something is wrong with it, also with its name: do not judge by it */
+	unsigned int bad; /* the key or its value has an error: check nothing against it */
 };
 
 /* Whether the current node is an empty value. */
 bool is_empty_value(const struct parse *p);
 
-/* Read the keys and values that the current event begins. */
+/* Read the keys and values that begin with the current event, up to their end. */
 struct seen take_level(struct parse *p, const struct level *level);
 
 /* --- text.c --- */
 
-/* Each complains of what it cannot take, and then returns false. */
+/* false if the text is something else, which is complained of. */
 bool take_addr(struct parse *p, const char *text, struct pos at, struct tn_addr *out);
 bool take_prefix(struct parse *p, const char *text, struct pos at, struct prefix *out);
 bool take_interface(struct parse *p, const char *text, struct pos at);
 bool take_pattern(struct parse *p, const char *text, struct pos at);
 
+/* "IPv4" or "IPv6". */
 const char *family_name(const struct tn_addr *a);
 
 struct unit {
 	const char *name;
-	uint64_t factor;
+	uint64_t factor; /* how many of the smallest unit it is */
 };
 
-/* A whole number with one of the units behind it, as a number of the first one. */
+/* A whole number followed by one of the units, in the smallest unit. Complains of nothing. */
 bool amount_parse(const char *text, const struct unit *units, size_t n, uint64_t *out);
 
 /* --- mapping.c, router.c, tenant.c: what their keys take --- */
@@ -193,35 +209,36 @@ void tenants_item(struct parse *p, const char *text, struct pos at);
 
 /* --- check.c --- */
 
-/* Something that may be there only once. 32 bytes: glibc sorts what is larger by pointers. */
+/* Something that may be there only once. At most 32 bytes: qsort() is slower with larger ones. */
 struct taken {
-	struct tn_addr addr; /* with a name: the family that counts, and how the name begins */
-	const char *name;    /* "" where the address counts */
-	uint32_t tenant;
-	uint32_t index; /* in the list that holds its place, so in the order of the file */
+	struct tn_addr addr; /* of a name: its family and its first bytes, which sort quickly */
+	const char *name;    /* "" for an address */
+	uint32_t tenant;     /* index */
+	uint32_t index;	     /* in the list that has its place, so in the order of the file */
 };
 typedef VEC(struct taken) taken_vec;
 
-/* Numerically; unlike addr_cmp() it takes the families for one, as prefixes do. */
+/* Compare all 128 bits as a number: IPv4 sorts as IPv4-mapped IPv6, as in prefixes. */
 int bytes_cmp(const struct tn_addr *a, const struct tn_addr *b);
 
+/* A name that may be used once in each family. `name` has to outlive it. */
 struct taken taken_name(const char *name, bool v6, uint32_t tenant, uint32_t index);
 
-/* Sorts; calls `twice` for each that is there again, with the first of its kind. */
+/* Sort, and call `twice` for each one that is there again, with the first of its kind. */
 void check_once(struct parse *p, taken_vec *taken,
 		void (*twice)(struct parse *p, const struct taken *first,
 			      const struct taken *again));
 
-/* Every prefix behind those that hold it. */
+/* Sorts every prefix behind those that contain it. */
 int prefix_at_cmp(const void *a, const void *b);
 
-/* Sorts; whether no two of them overlap. Prefixes overlap only if one holds the other. */
+/* Sort, and complain of each that overlaps another. `what` they are: "pool". Whether none does. */
 bool check_disjoint(struct parse *p, const char *what, struct prefix_at *v, size_t n);
 
 /* The shared subnet that has the address, or NULL. */
 const struct prefix *subnet_of(const struct parse *p, const struct tn_addr *a);
 
-/* What the address is in its subnet, which reserves it: "network", for example. */
+/* For what the subnet reserves this address, as an adjective: "network", "broadcast". */
 const char *reserved_for(const struct prefix *subnet, const struct tn_addr *a);
 
 /* A tenant, as complaints call it. `buf` is returned. */
@@ -229,17 +246,21 @@ const char *reserved_for(const struct prefix *subnet, const struct tn_addr *a);
 const char *tenant_text(const struct tenant *t, char buf[TENANT_TEXT]);
 #define TENANT(t) tenant_text((t), (char[TENANT_TEXT]){ 0 })
 
-/* The second pass: all that is noted of the file. */
+/* The second pass. */
 void check_file(struct parse *p);
 
 /* --- check_address.c --- */
 
+/* Within each tenant: its pools, and the addresses and names of its mappings. Sorts its pools. */
 void check_tenants(struct parse *p);
+/* Between tenants: the addresses that the file gives out. Sorts all pools, so it comes last. */
 void check_pinned(struct parse *p);
 
 /* --- check_router.c --- */
 
+/* The routers' own addresses and their routes. */
 void check_router_addresses(struct parse *p);
+/* That no two routers have, or may find, the same shared interface. */
 void check_router_interfaces(struct parse *p);
 
 #endif

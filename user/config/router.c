@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The router of a tenant. */
+/* Reads the router of a tenant. */
 #include "config/parse.h"
 
 static void router_netns(struct parse *p, const char *text, struct pos at)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A tenant: its name, its pool, and whom it accepts. */
+/* Reads a tenant: its name, its pool, and the rules of `accept`. */
 #include "config/parse.h"
 
 #include "model/service.h"

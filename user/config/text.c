@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One value to an address, a prefix, a name or an amount. What begins with take_ complains of what
- * it cannot take, and returns false then.
+ * The text of one value to an address, a prefix, a name or an amount.
  */
 #include "config/parse.h"
 
@@ -21,7 +20,7 @@ static bool refuse_special(struct parse *p, const char *text, struct pos at,
 	return range;
 }
 
-/* The address before the slash, if that is one. */
+/* What is before the slash, if that is an address. */
 static bool host_parse(const char *text, struct tn_addr *out)
 {
 	size_t n = strcspn(text, "/");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* From the bytes of a file to the events of libyaml, and where each of them is. */
+/* The bytes of a file to the events of libyaml, and where each of them is. */
 #include "config/parse.h"
 
 #define DEPTH_MAX 32
@@ -25,7 +25,7 @@ static struct pos pos_of(const struct parse *p, size_t offset)
 	return at;
 }
 
-/* The byte at a place of the file, or 0 at its end. */
+/* The first byte of the character at a place of the file, or 0 at its end. */
 static char byte_at(const struct parse *p, struct pos at)
 {
 	uint32_t line = 1;
@@ -42,7 +42,7 @@ static char byte_at(const struct parse *p, struct pos at)
 	return '\0';
 }
 
-/* libyaml stops at a bad character only after losing the events before it: look for them first. */
+/* Before libyaml, which stops at a bad character and loses the events before it. */
 bool text_valid(struct parse *p)
 {
 	const unsigned char *s = (const unsigned char *)p->bytes;
@@ -106,7 +106,7 @@ static void syntax_error(struct parse *p)
 		 context, from, *context ? ", " : "", problem);
 }
 
-/* What YAML can say about a node besides its value. */
+/* YAML allows an anchor and a tag before any value; here neither is supported. */
 static void refuse_properties(struct parse *p, const yaml_char_t *anchor, const yaml_char_t *tag)
 {
 	static const char core_tags[] = "tag:yaml.org,2002:"; /* written `!!` */
