@@ -8,10 +8,7 @@
 
 #include <stddef.h>
 
-/* The two lines that most of them begin with. */
-#define NETWORK                                                       \
-	"shared-network: {subnets: [100.64.0.0/16, \"fd64::/64\"]}\n" \
-	"tenants:\n"
+#include "config_fixture.h"
 
 struct broken {
 	const char *what;
