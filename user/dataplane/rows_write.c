@@ -78,6 +78,7 @@ int dataplane_put_subnets(struct dataplane *dp, const struct kernel_state *m, st
 	return 0;
 }
 
+/* Those of `keys`, and in their order, as the kernel goes through them. */
 static int update_batch(struct dataplane *dp, enum map_id id, const void *keys, const void *values,
 			uint32_t n, struct error *err)
 {
@@ -86,13 +87,21 @@ static int update_batch(struct dataplane *dp, enum map_id id, const void *keys, 
 	return 0;
 }
 
-/* A key that is not there any more is as good as deleted. */
-static int delete_rows(struct dataplane *dp, enum map_id id, const char *keys, size_t key_size,
-		       size_t n, struct error *err)
+/* The same. A key that is not there any more, where the kernel stops, is as good as deleted. */
+static int delete_batch(struct dataplane *dp, enum map_id id, const char *keys, size_t key_size,
+			size_t n, struct error *err)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (bpf_map_delete_elem(dp->fd[id], keys + i * key_size) && errno != ENOENT)
+	while (n) {
+		uint32_t done = n;
+		int ret = bpf_map_delete_batch(dp->fd[id], keys, &done, NULL);
+
+		if (!ret)
+			return 0;
+		if (errno != ENOENT)
 			return map_error(id, err);
+		done++;
+		keys += done * key_size;
+		n -= done;
 	}
 	return 0;
 }
@@ -168,12 +177,11 @@ int dataplane_put_shared(struct dataplane *dp, const struct kernel_state *have,
 static int del_shared(struct dataplane *dp, const struct shared_row *const *rows, size_t n,
 		      struct error *err)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (delete_rows(dp, MAP_by_shared, (const char *)&rows[i]->shared,
-				sizeof(rows[i]->shared), 1, err))
-			return -1;
-	}
-	return 0;
+	_cleanup_free_ struct tn_addr *keys = xrealloc(NULL, n, sizeof(*keys));
+
+	for (size_t i = 0; i < n; i++)
+		keys[i] = rows[i]->shared;
+	return delete_batch(dp, MAP_by_shared, (const char *)keys, sizeof(*keys), n, err);
 }
 
 int dataplane_del_shared(struct dataplane *dp, const struct shared_row *const *rows, size_t n,
@@ -185,13 +193,12 @@ int dataplane_del_shared(struct dataplane *dp, const struct shared_row *const *r
 static int del_fixed(struct dataplane *dp, const struct fixed_row *const *rows, size_t n,
 		     struct error *err)
 {
-	for (size_t i = 0; i < n; i++) {
-		struct tn_fixed_key key = { .router = rows[i]->router, .fixed = rows[i]->fixed };
+	_cleanup_free_ struct tn_fixed_key *keys = xrealloc(NULL, n, sizeof(*keys));
 
-		if (delete_rows(dp, MAP_by_fixed, (const char *)&key, sizeof(key), 1, err))
-			return -1;
-	}
-	return 0;
+	for (size_t i = 0; i < n; i++)
+		keys[i] =
+			(struct tn_fixed_key){ .router = rows[i]->router, .fixed = rows[i]->fixed };
+	return delete_batch(dp, MAP_by_fixed, (const char *)keys, sizeof(*keys), n, err);
 }
 
 int dataplane_del_fixed(struct dataplane *dp, const struct fixed_row *const *rows, size_t n,
@@ -200,26 +207,31 @@ int dataplane_del_fixed(struct dataplane *dp, const struct fixed_row *const *row
 	return change_rows(dp, n, del_fixed(dp, rows, n, err), err);
 }
 
-/*
- * Write, or delete, row by row: the order counts, and the key and the value of all of these rows
- * are in one piece each.
- */
-#define put_rows(dp, id, rows, n, value, err)                                     \
-	({                                                                        \
-		int _ret = 0;                                                     \
-		for (size_t _i = 0; _i < (n) && !_ret; _i++)                      \
-			_ret = bpf_map_update_elem((dp)->fd[id], &(rows)[_i].key, \
-						   &(rows)[_i].value, BPF_ANY);   \
-		_ret ? map_error(id, err) : 0;                                    \
+/* One member of each row, in one piece. */
+static char *gather(const void *rows, size_t row_size, size_t n, size_t offset, size_t size)
+{
+	char *out = xrealloc(NULL, n, size);
+
+	for (size_t i = 0; i < n; i++)
+		memcpy(out + i * size, (const char *)rows + i * row_size + offset, size);
+	return out;
+}
+
+#define gather_member(rows, n, member)                                              \
+	gather((rows), sizeof(*(rows)), (n), offsetof(__typeof__(*(rows)), member), \
+	       sizeof((rows)->member))
+
+#define put_rows(dp, id, rows, n, value, err)                                 \
+	({                                                                    \
+		_cleanup_free_ char *_keys = gather_member(rows, n, key);     \
+		_cleanup_free_ char *_values = gather_member(rows, n, value); \
+		update_batch(dp, id, _keys, _values, n, err);                 \
 	})
 
-#define del_rows(dp, id, rows, n, key, err)                                       \
-	({                                                                        \
-		int _ret = 0;                                                     \
-		for (size_t _i = 0; _i < (n) && !_ret; _i++)                      \
-			_ret = delete_rows(dp, id, (const char *)&(rows)[_i].key, \
-					   sizeof((rows)[_i].key), 1, err);       \
-		_ret;                                                             \
+#define del_rows(dp, id, rows, n, key, err)                               \
+	({                                                                \
+		_cleanup_free_ char *_keys = gather_member(rows, n, key); \
+		delete_batch(dp, id, _keys, sizeof((rows)->key), n, err); \
 	})
 
 int dataplane_put_accepts(struct dataplane *dp, const struct accept_row *rows, size_t n,
@@ -246,6 +258,15 @@ int dataplane_del_services(struct dataplane *dp, const struct service_row *rows,
 	return change_rows(dp, n, del_rows(dp, MAP_services, rows, n, key, err), err);
 }
 
+static bool same_pair(const struct tn_service_key *a, const struct tn_service_key *b)
+{
+	return a->accept.tenant == b->accept.tenant && a->accept.from == b->accept.from;
+}
+
+/*
+ * The map holds TN_WITHDRAWN, and evicts the least recently used: of more, the last ones would
+ * stay. The row that leads to those of a tenant and a sender comes behind them.
+ */
 int dataplane_put_withdrawn(struct dataplane *dp, const struct tn_service_key *keys, size_t n,
 			    struct error *err)
 {
@@ -254,13 +275,14 @@ int dataplane_put_withdrawn(struct dataplane *dp, const struct tn_service_key *k
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	now = t.tv_sec;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = n > TN_WITHDRAWN ? n - TN_WITHDRAWN : 0; i < n; i++) {
 		struct tn_service_key any = { .accept = { .tenant = keys[i].accept.tenant,
 							  .from = keys[i].accept.from },
 					      .class = TN_WITHDRAWN_ANY };
+		bool last = i + 1 == n || !same_pair(&keys[i], &keys[i + 1]);
 
 		if (bpf_map_update_elem(dp->fd[MAP_withdrawn], &keys[i], &now, BPF_ANY) ||
-		    bpf_map_update_elem(dp->fd[MAP_withdrawn], &any, &now, BPF_ANY))
+		    (last && bpf_map_update_elem(dp->fd[MAP_withdrawn], &any, &now, BPF_ANY)))
 			return map_error(MAP_withdrawn, err);
 	}
 	return 0;
@@ -355,5 +377,5 @@ int dataplane_del_router(struct dataplane *dp, uint32_t id, struct error *err)
 			err))
 		return map_error(MAP_stations, err);
 	zero_percpu(dp->fd[MAP_drops], id, sizeof(struct tn_drops));
-	return delete_rows(dp, MAP_routers, (const char *)&id, sizeof(id), 1, err);
+	return delete_batch(dp, MAP_routers, (const char *)&id, sizeof(id), 1, err);
 }

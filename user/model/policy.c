@@ -99,11 +99,18 @@ struct name {
 	UT_hash_handle hh;
 };
 
+/* The mappings of a tenant by what `to` may call them; those of one name are next to each other. */
+struct targets {
+	VEC(const struct mapping *) by_fixed;
+	VEC(const struct mapping *) by_name;
+};
+
 /* What a rule makes rows for, and from which names it takes numbers. */
 struct work {
 	const struct tenant *tenant;
 	const struct rule *rule;
 	struct name *names;
+	struct targets targets;
 	struct policy *out;
 	VEC(uint32_t) from;
 	VEC(struct tn_addr) to;
@@ -123,16 +130,61 @@ static void find_senders(struct work *w)
 	}
 }
 
+static int mapping_fixed_cmp(const void *a, const void *b)
+{
+	const struct mapping *const *x = a, *const *y = b;
+
+	return addr_cmp(&(*x)->fixed, &(*y)->fixed);
+}
+
+static int mapping_name_cmp(const void *a, const void *b)
+{
+	const struct mapping *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+static void index_targets(struct work *w)
+{
+	w->targets.by_fixed.n = 0;
+	w->targets.by_name.n = 0;
+	vec_each (m, &w->tenant->mappings) {
+		*vec_push(&w->targets.by_fixed) = m;
+		if (m->name)
+			*vec_push(&w->targets.by_name) = m;
+	}
+	vec_sort(&w->targets.by_fixed, mapping_fixed_cmp);
+	vec_sort(&w->targets.by_name, mapping_name_cmp);
+}
+
+/* Adds the shared addresses of all in the list that are like `key`. */
+static void add_targets(struct work *w, const struct mapping *const *list, size_t n,
+			const struct mapping *key, int (*cmp)(const void *, const void *))
+{
+	size_t low = 0, high = n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (cmp(&list[mid], &key) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	for (; low < n && cmp(&list[low], &key) == 0; low++)
+		*vec_push(&w->to) = list[low]->shared;
+}
+
 /* A name is never an address: mapping_name_valid(). */
 static void find_target(struct work *w, const char *to)
 {
-	struct tn_addr a;
-	bool is_address = addr_parse(to, &a);
+	const struct targets *t = &w->targets;
+	struct mapping key = { .name = (char *)to };
 
-	vec_each (m, &w->tenant->mappings) {
-		if (is_address ? addr_cmp(&a, &m->fixed) == 0 : m->name && strcmp(m->name, to) == 0)
-			*vec_push(&w->to) = m->shared;
-	}
+	if (addr_parse(to, &key.fixed))
+		add_targets(w, t->by_fixed.v, t->by_fixed.n, &key, mapping_fixed_cmp);
+	else
+		add_targets(w, t->by_name.v, t->by_name.n, &key, mapping_name_cmp);
 }
 
 static void find_targets(struct work *w)
@@ -301,12 +353,15 @@ static void make_rules(const struct model *m, struct policy *out)
 	}
 	vec_each (t, &m->tenants) {
 		w.tenant = t;
+		index_targets(&w);
 		vec_each (rule, &t->accept) {
 			w.rule = rule;
 			add_rule(&w);
 		}
 	}
 	HASH_CLEAR(hh, w.names);
+	vec_free(&w.targets.by_fixed);
+	vec_free(&w.targets.by_name);
 	vec_free(&w.from);
 	vec_free(&w.to);
 	merge_accepts(out);
