@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* From rows to the model: all of it, or what one change can have to do with. */
+#include <limits.h>
+
+#include "model/service.h"
+#include "store/store_internal.h"
+
+static int load_subnets(struct store *s, struct model *m, struct error *err)
+{
+	_cleanup_reset_ sqlite3_stmt *stmt = query_begin(s, LIST_SUBNETS, err, "");
+	int more = -1;
+
+	while (stmt && (more = query_next(s, stmt, err)) > 0) {
+		if (!column_prefix(stmt, 0, vec_push(&m->subnets)))
+			return damaged(s, err, "a subnet is no prefix");
+	}
+	return more;
+}
+
+static int load_pools(struct store *s, struct tenant *t, struct error *err)
+{
+	_cleanup_reset_ sqlite3_stmt *stmt = query_begin(s, LIST_POOLS, err, "u", t->id);
+	int more = -1;
+
+	while (stmt && (more = query_next(s, stmt, err)) > 0) {
+		if (!column_prefix(stmt, 0, vec_push(&t->pools)))
+			return damaged(s, err, "a pool is no prefix");
+	}
+	return more;
+}
+
+static int load_inside(struct store *s, struct tenant *t, struct error *err)
+{
+	_cleanup_reset_ sqlite3_stmt *stmt = query_begin(s, LIST_INSIDE, err, "u", t->id);
+	int more = -1;
+
+	while (stmt && (more = query_next(s, stmt, err)) > 0) {
+		char *name = column_string(stmt, 0);
+
+		if (!name)
+			return damaged(s, err, "an inside interface has no name");
+		*vec_push(&t->router->inside) = name;
+	}
+	return more;
+}
+
+static int load_addresses(struct store *s, struct tenant *t, struct error *err)
+{
+	_cleanup_reset_ sqlite3_stmt *stmt = query_begin(s, LIST_ADDRESSES, err, "u", t->id);
+	int more = -1;
+
+	while (stmt && (more = query_next(s, stmt, err)) > 0) {
+		struct own_address own = { .pinned = sqlite3_column_int(stmt, 1) };
+
+		if (!column_addr(stmt, 0, &own.addr))
+			return damaged(s, err, "a router's address is none");
+		t->router->own[addr_family(&own.addr)] = own;
+	}
+	return more;
+}
+
+static int load_routes(struct store *s, struct tenant *t, struct error *err)
+{
+	_cleanup_reset_ sqlite3_stmt *stmt = query_begin(s, LIST_ROUTES, err, "u", t->id);
+	int more = -1;
+
+	while (stmt && (more = query_next(s, stmt, err)) > 0) {
+		struct route *r = vec_push(&t->router->routes);
+
+		if (!column_prefix(stmt, 0, &r->to) || !column_addr(stmt, 1, &r->via))
+			return damaged(s, err, "a route is none");
+	}
+	return more;
+}
+
+/* The mappings that a statement finds, which is reset. */
+static int take_mappings(struct store *s, sqlite3_stmt *found, struct tenant *t, struct error *err)
+{
+	_cleanup_reset_ sqlite3_stmt *stmt = found;
+	bool bad = false;
+	int more = -1;
+
+	while (stmt && (more = query_next(s, stmt, err)) > 0) {
+		struct mapping *m = vec_push(&t->mappings);
+
+		if (!column_addr(stmt, 0, &m->fixed) || !column_addr(stmt, 1, &m->shared))
+			return damaged(s, err, "a mapping's address is none");
+		m->name = column_text(stmt, 2, &bad);
+		if (bad)
+			return damaged(s, err, "a mapping's name is none");
+		m->pinned = sqlite3_column_int(stmt, 3);
+		m->limit.rate = sqlite3_column_int64(stmt, 4);
+		m->limit.burst = sqlite3_column_int64(stmt, 5);
+		m->limit.packets = sqlite3_column_int64(stmt, 6);
+	}
+	return more;
+}
+
+static int load_mappings(struct store *s, struct tenant *t, struct error *err)
+{
+	if (take_mappings(s, query_begin(s, LIST_MAPPINGS, err, "u", t->id), t, err))
+		return -1;
+	for (size_t i = 1; i < t->mappings.n; i++) {
+		if (addr_cmp(&t->mappings.v[i - 1].fixed, &t->mappings.v[i].fixed) >= 0)
+			return damaged(s, err, "mappings are out of order");
+	}
+	return 0;
+}
+
+static int take_fixed(struct store *s, const struct tn_addr *fixed, struct tenant *t,
+		      struct error *err)
+{
+	unsigned int family = addr_is_v4(fixed) ? 4 : 6;
+
+	return take_mappings(s, query_begin(s, FIND_FIXED, err, "uua", t->id, family, fixed), t,
+			     err);
+}
+
+/* By fixed address or by name, as a rule may have it. */
+static int take_named(struct store *s, const char *text, struct tenant *t, struct error *err)
+{
+	struct tn_addr a;
+
+	if (addr_parse(text, &a))
+		return take_fixed(s, &a, t, err);
+	return take_mappings(s, query_begin(s, FIND_NAME, err, "ut", t->id, text), t, err);
+}
+
+static int take_first(struct store *s, unsigned int family, unsigned int n, struct tenant *t,
+		      struct error *err)
+{
+	return take_mappings(s, query_begin(s, FIND_FIRST, err, "uuu", t->id, family, n), t, err);
+}
+
+static int take_one(struct store *s, const struct window *w, struct tenant *t, struct error *err)
+{
+	if (!addr_is_unset(&w->fixed) && take_fixed(s, &w->fixed, t, err))
+		return -1;
+	if (w->name && take_named(s, w->name, t, err))
+		return -1;
+	return take_first(s, 4, 2, t, err) || take_first(s, 6, GROUPS_MAX + 2, t, err) ? -1 : 0;
+}
+
+static void drop_doubles(struct tenant *t)
+{
+	size_t n = 0;
+
+	tenant_sort(t);
+	vec_each (m, &t->mappings) {
+		if (n && addr_cmp(&t->mappings.v[n - 1].fixed, &m->fixed) == 0)
+			mapping_clear(m);
+		else
+			t->mappings.v[n++] = *m;
+	}
+	t->mappings.n = n;
+}
+
+/* The rules are loaded. */
+static int load_some_mappings(struct store *s, const struct window *w, struct tenant *t,
+			      struct error *err)
+{
+	if (strcmp(w->tenant, t->name) == 0 && take_one(s, w, t, err))
+		return -1;
+	if (!addr_is_unset(&w->shared) &&
+	    take_mappings(s, query_begin(s, FIND_SHARED, err, "ua", t->id, &w->shared), t, err))
+		return -1;
+	vec_each (r, &t->accept) {
+		vec_each (to, &r->to) {
+			if (take_named(s, *to, t, err))
+				return -1;
+		}
+	}
+	drop_doubles(t);
+	return 0;
+}
+
+static int load_items(struct store *s, struct rule *r, struct error *err)
+{
+	_cleanup_reset_ sqlite3_stmt *stmt = query_begin(s, LIST_ITEMS, err, "u", r->id);
+	struct service parts[SERVICE_PARTS];
+	int more = -1;
+
+	while (stmt && (more = query_next(s, stmt, err)) > 0) {
+		const char *kind = (const char *)sqlite3_column_text(stmt, 0);
+		_cleanup_free_ char *text = column_string(stmt, 1);
+		struct error ignored = { 0 };
+		size_t n;
+
+		if (!kind || !text)
+			return damaged(s, err, "an item of a rule is none");
+		if (strcmp(kind, "from") == 0) {
+			*vec_push(&r->from) = xstrdup(text);
+		} else if (strcmp(kind, "to") == 0) {
+			*vec_push(&r->to) = xstrdup(text);
+		} else {
+			n = service_parse(text, parts, &ignored);
+			if (!n)
+				return damaged(s, err, "a service of a rule is unknown");
+			for (size_t i = 0; i < n; i++)
+				*vec_push(&r->services) = parts[i];
+		}
+	}
+	return more;
+}
+
+static int load_accept(struct store *s, struct tenant *t, struct error *err)
+{
+	_cleanup_reset_ sqlite3_stmt *accept = query_begin(s, SHOW_ACCEPT, err, "u", t->id);
+	_cleanup_reset_ sqlite3_stmt *stmt = query_begin(s, LIST_RULES, err, "u", t->id);
+	int more = accept ? query_next(s, accept, err) : -1;
+
+	if (more < 0)
+		return -1;
+	t->has_accept = more;
+	more = -1;
+	while (stmt && (more = query_next(s, stmt, err)) > 0) {
+		struct rule *r = vec_push(&t->accept);
+
+		r->id = column_id(stmt, 0);
+		r->any = sqlite3_column_int(stmt, 1);
+		r->pos.line = column_id(stmt, 2);
+		r->pos.col = column_id(stmt, 3);
+		if (load_items(s, r, err))
+			return -1;
+	}
+	return more;
+}
+
+static int load_origin(struct store *s, struct model *m, struct error *err)
+{
+	_cleanup_reset_ sqlite3_stmt *stmt = query_begin(s, SHOW_ORIGIN, err, "");
+	int more = stmt ? query_next(s, stmt, err) : -1;
+
+	if (more > 0) {
+		m->file = column_string(stmt, 0);
+		if (!m->file || !*m->file || strlen(m->file) >= PATH_MAX)
+			return damaged(s, err, "the definitions' file has no name");
+	}
+	return more < 0 ? -1 : 0;
+}
+
+static int load_router(struct store *s, sqlite3_stmt *stmt, struct tenant *t, struct error *err)
+{
+	const char *hook = (const char *)sqlite3_column_text(stmt, 5);
+	const char *sources = (const char *)sqlite3_column_text(stmt, 7);
+	const char *forwarding = (const char *)sqlite3_column_text(stmt, 8);
+	struct router *r = xzalloc(sizeof(*r));
+	bool bad = false;
+
+	t->router = r;
+	r->id = column_id(stmt, 2);
+	r->netns = column_text(stmt, 3, &bad);
+	r->shared = column_text(stmt, 4, &bad);
+	r->detached = sqlite3_column_int(stmt, 6);
+	if (bad)
+		return damaged(s, err, "a router's namespace or interface has no name");
+	if (!hook || !hook_parse(hook, &r->hook))
+		return damaged(s, err, "a router's hook is unknown");
+	if (!sources || !sources_parse(sources, &r->sources))
+		return damaged(s, err, "a router's sources are unknown");
+	if (!forwarding || !forwarding_parse(forwarding, &r->forwarding))
+		return damaged(s, err, "a router's forwarding is unknown");
+	return load_inside(s, t, err) || load_addresses(s, t, err) || load_routes(s, t, err) ? -1
+											     : 0;
+}
+
+static int load_tenants(struct store *s, const struct window *w, struct model *m, struct error *err)
+{
+	_cleanup_reset_ sqlite3_stmt *stmt = query_begin(s, LIST_TENANTS, err, "");
+	int more = -1;
+
+	while (stmt && (more = query_next(s, stmt, err)) > 0) {
+		struct tenant *t = vec_push(&m->tenants);
+
+		t->id = column_id(stmt, 0);
+		t->name = column_string(stmt, 1);
+		if (!t->name)
+			return damaged(s, err, "a tenant's name is none");
+		if ((t > m->tenants.v && strcmp(t[-1].name, t->name) >= 0))
+			return damaged(s, err, "tenants are out of order");
+		if (sqlite3_column_type(stmt, 2) != SQLITE_NULL && load_router(s, stmt, t, err))
+			return -1;
+		if (load_pools(s, t, err) || load_accept(s, t, err) ||
+		    (w ? load_some_mappings(s, w, t, err) : load_mappings(s, t, err)))
+			return -1;
+	}
+	return more;
+}
+
+/* Constraints of the file can be got around, and a file can have come from elsewhere. */
+static int check_model(struct store *s, const struct model *m, struct error *err)
+{
+	char buf[MODEL_FAULT];
+	const char *fault = model_fault(m, buf);
+
+	return fault ? damaged(s, err, fault) : 0;
+}
+
+static int load(struct store *s, const struct window *w, struct model *out, struct error *err)
+{
+	bool begun = s->db && sqlite3_get_autocommit(s->db);
+	int ret = 0;
+
+	memset(out, 0, sizeof(*out));
+	if (!s->db)
+		return 0;
+	if (begun)
+		ret = sql_exec(s, "BEGIN", err);
+	if (ret == 0 && (load_origin(s, out, err) || load_subnets(s, out, err) ||
+			 load_tenants(s, w, out, err) || check_model(s, out, err)))
+		ret = -1;
+	if (begun)
+		store_rollback(s);
+	if (ret)
+		model_free(out);
+	return ret;
+}
+
+int store_load(struct store *s, struct model *out, struct error *err)
+{
+	return load(s, NULL, out, err);
+}
+
+int store_load_part(struct store *s, const struct window *w, struct model *out, struct error *err)
+{
+	return load(s, w, out, err);
+}
+
+int store_leases(struct store *s, const struct tn_addr *from, size_t n, struct addr_list *out,
+		 struct error *err)
+{
+	_cleanup_reset_ sqlite3_stmt *stmt =
+		query_begin(s, LIST_LEASES, err, "al", from, (uint64_t)n);
+	struct tn_addr next = *from, a;
+	int more = -1;
+
+	while (stmt && (more = query_next(s, stmt, err)) > 0) {
+		if (!column_addr(stmt, 0, &a))
+			return damaged(s, err, "a mapping's address is none");
+		if (addr_cmp(&a, &next) != 0)
+			return 0;
+		*vec_push(&out->list) = a;
+		next = addr_add(&a, 1);
+	}
+	return more;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* One writer at a time: an flock(2) on the file `lock`, which also says who holds it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <time.h>
+
+#include "lib/file.h"
+#include "store/store_internal.h"
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void sleep_ms(int64_t ms)
+{
+	struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
+
+	nanosleep(&t, NULL);
+}
+
+/*
+ * The process that holds the lock, 0 when it cannot be told. The text in the
+ * file may be that of a process that died. So the holder also has a record lock
+ * on the file, for nothing else but that the kernel tells us here whose it is.
+ */
+static pid_t lock_holder(int fd)
+{
+	struct flock record = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	if (fcntl(fd, F_GETLK, &record) || record.l_type == F_UNLCK || record.l_pid <= 0)
+		return 0;
+	return record.l_pid;
+}
+
+pid_t store_holder(const char *dir)
+{
+	_cleanup_free_ char *path = path_in(dir, "lock");
+	struct error ignored = { 0 };
+	_cleanup_close_ int fd = file_open(path, O_RDONLY, &ignored);
+
+	return fd < 0 ? 0 : lock_holder(fd);
+}
+
+static int lock_held(const struct store *s, int fd, struct error *err)
+{
+	char text[128] = "", who[128] = "another process";
+	pid_t pid = lock_holder(fd);
+	long named;
+	int used;
+
+	/* it may have taken the lock only just now */
+	if (!pid) {
+		sleep_ms(20);
+		pid = lock_holder(fd);
+	}
+	if (pid) {
+		snprintf(who, sizeof(who), "process %d", (int)pid);
+		if (pread(fd, text, sizeof(text) - 1, 0) > 0 &&
+		    sscanf(text, "%ld %n", &named, &used) == 1 && named == pid) {
+			text[strcspn(text, "\n")] = '\0';
+			snprintf(who, sizeof(who), "process %d (%.64s)", (int)pid, text + used);
+		}
+	}
+	return error_set(err,
+			 "state in %s is held by %s; wait for it to end, or use --wait SECONDS",
+			 s->dir, who);
+}
+
+/* For the error of others only: that it fails is no reason not to work. */
+static void lock_name(int fd, const char *holder)
+{
+	struct flock record = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char text[96];
+	int n = snprintf(text, sizeof(text), "%d %.64s\n", (int)getpid(), holder);
+
+	fcntl(fd, F_SETLK, &record);
+	if (ftruncate(fd, 0) == 0 && pwrite(fd, text, n, 0) != n)
+		(void)!ftruncate(fd, 0);
+}
+
+int lock_take(struct store *s, unsigned int wait, const char *holder, struct error *err)
+{
+	_cleanup_free_ char *path = path_in(s->dir, "lock");
+	_cleanup_close_ int fd = file_open(path, O_RDWR | O_CREAT, err);
+	int64_t deadline = now_ms() + 1000LL * wait;
+	int64_t step = 1, left;
+
+	if (fd < 0)
+		return -1;
+	while (flock(fd, LOCK_EX | LOCK_NB)) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return system_error(err, "lock", path);
+		left = deadline - now_ms();
+		if (left <= 0)
+			return lock_held(s, fd, err);
+		sleep_ms(step < left ? step : left);
+		step = step < 50 ? 2 * step : 100;
+	}
+	lock_name(fd, holder);
+	s->lock = fd;
+	fd = -1; /* NOLINT(clang-analyzer-deadcode.DeadStores): read by its cleanup */
+	return 0;
+}

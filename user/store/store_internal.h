@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of store/ share, and nobody else sees: an open store, its errors, the lock and the
+ * schema. The statements are in query.h.
+ */
+#ifndef TN_STORE_INTERNAL_H
+#define TN_STORE_INTERNAL_H
+
+#include "store/query.h"
+#include "store/store.h"
+
+struct store {
+	sqlite3 *db; /* NULL: there is no state yet */
+	sqlite3_stmt *statements[QUERIES_COUNT];
+	char *dir;
+	char *file;
+	int lock; /* -1: a reader */
+};
+
+/* store_error.c: each sets an error that says what to do, and returns -1. */
+
+/* Of errno: "cannot DOING PATH: …". */
+int system_error(struct error *err, const char *doing, const char *path);
+/* The file is not what we wrote; `what` says in which way. */
+int damaged(const struct store *s, struct error *err, const char *what);
+/* Of the last call into SQLite that failed. */
+int sql_error(const struct store *s, struct error *err);
+
+/* A file in the state directory; the caller's to free. */
+char *path_in(const char *dir, const char *name);
+
+/*
+ * Take the lock of a writer: s->lock is then its descriptor, and to close it gives it up. At most
+ * `wait` seconds; the error names who holds it. `holder` is what that error will say about us.
+ */
+int lock_take(struct store *s, unsigned int wait, const char *holder, struct error *err);
+
+/* The schema that this program writes. */
+extern const int schema_newest;
+/*
+ * Of which schema the file is; 0: nobody has written it yet. A newer one than ours, and another
+ * program's file, is an error.
+ */
+int schema_read(struct store *s, int *schema, struct error *err);
+/* Make the newest schema of an older one or of none, in one transaction. */
+int schema_upgrade(struct store *s, int schema, struct error *err);
+
+#endif
