@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include <sys/stat.h>
+
+#include "store_fixture.h"
+
+Test(store, stamps)
+{
+	put(&empty);
+	cr_expect_eq(sql("PRAGMA user_version"), 5);
+	cr_expect_eq(sql("PRAGMA application_id"), 0x746e6174);
+	cr_expect_eq(sql("SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
+}
+
+/* Before there was `forwarding`. */
+static void back_to_schema_4(void)
+{
+	sql("ALTER TABLE router DROP COLUMN forwarding; PRAGMA user_version = 4");
+}
+
+static void forget_forwarding(struct model *m)
+{
+	vec_each (t, &m->tenants) {
+		if (t->router)
+			t->router->forwarding = FORWARDING_AUTO;
+	}
+}
+
+/* Before there were rules, limits and the history. */
+static void back_to_schema_3(void)
+{
+	back_to_schema_4();
+	sql("DROP TABLE history_line; DROP TABLE history; DROP TABLE rule_item; DROP TABLE rule; "
+	    "DROP TABLE accept; DROP TABLE origin");
+	sql("ALTER TABLE mapping DROP COLUMN rate");
+	sql("ALTER TABLE mapping DROP COLUMN burst");
+	sql("ALTER TABLE mapping DROP COLUMN packets");
+	sql("PRAGMA user_version = 3");
+}
+
+static void forget_rules(struct model *m)
+{
+	free(m->file);
+	m->file = NULL;
+	forget_forwarding(m);
+	vec_each (t, &m->tenants) {
+		vec_each (r, &t->accept)
+			rule_clear(r);
+		vec_free(&t->accept);
+		t->has_accept = false;
+		vec_each (mapping, &t->mappings)
+			memset(&mapping->limit, 0, sizeof(mapping->limit));
+	}
+}
+
+/* Before there were routers' addresses and routes. */
+static void back_to_schema_2(void)
+{
+	back_to_schema_3();
+	sql("DROP TABLE router_address; DROP TABLE route; PRAGMA user_version = 2");
+}
+
+static void forget_own(struct model *m)
+{
+	vec_each (t, &m->tenants) {
+		if (!t->router)
+			continue;
+		memset(t->router->own, 0, sizeof(t->router->own));
+		vec_free(&t->router->routes);
+	}
+}
+
+Test(store, schema_4_is_brought_up_to_date)
+{
+	_cleanup_model_ struct model want = { 0 };
+
+	rich(&want);
+	put(&want);
+	back_to_schema_4();
+	store_close(open_store(STORE_WRITE));
+	cr_expect_eq(sql("PRAGMA user_version"), 5);
+	forget_forwarding(&want);
+	assert_stored(&want);
+}
+
+Test(store, schema_3_is_brought_up_to_date)
+{
+	_cleanup_model_ struct model want = { 0 };
+
+	rich(&want);
+	put(&want);
+	back_to_schema_3();
+	store_close(open_store(STORE_WRITE));
+	cr_expect_eq(sql("PRAGMA user_version"), 5);
+	forget_rules(&want);
+	assert_stored(&want);
+	rich(&want);
+	put(&want);
+	assert_stored(&want);
+}
+
+Test(store, schema_2_is_brought_up_to_date)
+{
+	_cleanup_model_ struct model want = { 0 };
+
+	rich(&want);
+	put(&want);
+	back_to_schema_2();
+	store_close(open_store(STORE_WRITE));
+	cr_expect_eq(sql("PRAGMA user_version"), 5);
+	forget_own(&want);
+	forget_rules(&want);
+	assert_stored(&want);
+	rich(&want);
+	put(&want);
+	assert_stored(&want);
+}
+
+/* Before there was `sources`. */
+Test(store, schema_1_is_brought_up_to_date)
+{
+	_cleanup_model_ struct model want = { 0 };
+
+	rich(&want);
+	put(&want);
+	back_to_schema_2();
+	sql("ALTER TABLE router DROP COLUMN sources");
+	sql("PRAGMA user_version = 1");
+	assert_refused(STORE_READ, "state.db was written by an older tenantnat", "apply", NULL);
+	cr_expect_eq(sql("PRAGMA user_version"), 1);
+
+	store_close(open_store(STORE_WRITE));
+	cr_expect_eq(sql("PRAGMA user_version"), 5);
+	model_tenant(&want, "red")->router->sources = SOURCES_STRICT;
+	model_tenant(&want, "green-2")->router->sources = SOURCES_STRICT;
+	forget_own(&want);
+	forget_rules(&want);
+	assert_stored(&want);
+}
+
+Test(store, newer_schema)
+{
+	_cleanup_free_ uint8_t *before = NULL, *after = NULL;
+	size_t n, m;
+
+	put(&empty);
+	sql("PRAGMA user_version = 6");
+	before = read_file("state.db", &n);
+	assert_refused(STORE_WRITE, in_dir("state.db"), "schema 6", "none after 5", "newer", NULL);
+	assert_refused(STORE_READ, in_dir("state.db"), "schema 6", "none after 5", "newer", NULL);
+	after = read_file("state.db", &m);
+	cr_assert_eq(n, m);
+	cr_assert_arr_eq(before, after, n);
+}
+
+Test(store, another_programs_database)
+{
+	_cleanup_free_ uint8_t *before = NULL, *after = NULL;
+	size_t n, m;
+
+	mkdir(dir, 0700);
+	write_file("state.db", "", 0);
+	sql("CREATE TABLE cookies (a)");
+	before = read_file("state.db", &n);
+	assert_refused(STORE_WRITE, in_dir("state.db"), "not one of tenantnat", "move it away",
+		       NULL);
+	assert_refused(STORE_READ, in_dir("state.db"), "not one of tenantnat", "move it away",
+		       NULL);
+	after = read_file("state.db", &m);
+	cr_assert_eq(n, m);
+	cr_assert_arr_eq(before, after, n);
+	sql("PRAGMA application_id = 77; PRAGMA user_version = 1");
+	assert_refused(STORE_WRITE, in_dir("state.db"), "not one of tenantnat", NULL);
+	sql("PRAGMA application_id = 1953390964; PRAGMA user_version = 0");
+	assert_refused(STORE_WRITE, in_dir("state.db"), "not one of tenantnat", NULL);
+}
+
+Test(store, a_person_can_read_it)
+{
+	_cleanup_model_ struct model want = { 0 };
+
+	rich(&want);
+	put(&want);
+	cr_expect_eq(
+		sql("SELECT count(*) FROM mapping_text WHERE tenant = 'red' AND name = 'db' AND "
+		    "fixed = '10.0.0.5' AND shared = '100.64.1.9' AND pinned = 1"),
+		1);
+	cr_expect_eq(sql("SELECT count(*) FROM mapping_text WHERE tenant = 'green-2' AND "
+			 "fixed = '223.255.255.254'"),
+		     1);
+	cr_expect_eq(sql("SELECT count(*) FROM mapping_text WHERE tenant = 'red' AND "
+			 "fixed = 'fd00:0010:0000:0000:0000:0000:0000:0005' AND "
+			 "shared = 'fd64:0000:0000:0000:0000:0000:0001:0005'"),
+		     1);
+	cr_expect_eq(sql("SELECT count(*) FROM mapping_text"), 8);
+}
+
+/* every one of these would be a wrong state */
+Test(store, wrong_rows_cannot_be_stored)
+{
+	static const char *const wrong[] = {
+		"INSERT INTO subnet VALUES (9, 'x')",
+		"INSERT INTO subnet VALUES (9, NULL)",
+		"INSERT INTO tenant VALUES (0, 'new')",
+		"INSERT INTO tenant VALUES (-1, 'new')",
+		"INSERT INTO tenant VALUES (4294967296, 'new')",
+		"INSERT INTO tenant VALUES ('x', 'new')",
+		"INSERT INTO tenant VALUES (7, 'new')",
+		"INSERT INTO tenant VALUES (9, 'red')",
+		"INSERT INTO tenant VALUES (9, NULL)",
+		"INSERT INTO tenant VALUES (9, '')",
+		"INSERT INTO tenant VALUES (9, '-new')",
+		"INSERT INTO tenant VALUES (9, 'New')",
+		"INSERT INTO tenant VALUES (9, 'n_w')",
+		"INSERT INTO tenant VALUES (9, printf('%064d', 1))",
+		"DELETE FROM tenant WHERE name = 'red'",
+		"INSERT INTO pool VALUES (9, 0, '100.64.0.0/16')",
+		"INSERT INTO pool VALUES (7, 0, '100.64.0.0/16')",
+		"INSERT INTO pool VALUES (7, 9, '100.64.0.0')",
+		"INSERT INTO router VALUES (9, 9, NULL, NULL, 'tc', 0, 'strict', 'auto')",
+		"INSERT INTO router VALUES (7, 9, NULL, NULL, 'tc', 0, 'strict', 'auto')",
+		"INSERT INTO router VALUES (2, 1, NULL, NULL, 'tc', 0, 'strict', 'auto')",
+		"INSERT INTO router VALUES (2, 0, NULL, NULL, 'tc', 0, 'strict', 'auto')",
+		"INSERT INTO router VALUES (2, NULL, NULL, NULL, 'tc', 0, 'strict', 'auto')",
+		"INSERT INTO router VALUES (2, 9, '', NULL, 'tc', 0, 'strict', 'auto')",
+		"INSERT INTO router VALUES (2, 9, NULL, '', 'tc', 0, 'strict', 'auto')",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, NULL, 0, 'strict', 'auto')",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 2, 'strict', 'auto')",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', NULL, 'strict', 'auto')",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, '', 'auto')",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, NULL, 'auto')",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, 'strict', '')",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, 'strict', NULL)",
+		"DELETE FROM router WHERE tenant = 7",
+		"INSERT INTO inside VALUES (2, 0, 'lan0')",
+		"INSERT INTO inside VALUES (7, 0, 'lan9')",
+		"INSERT INTO inside VALUES (7, 9, '')",
+		"INSERT INTO mapping VALUES (9, 4, x'0a000001', x'64400901', NULL, 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 4, x'0a000005', x'64400901', NULL, 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400109', NULL, 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400901', 'db', 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400901', '', 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400901', NULL, 2, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 4, x'0a0001', x'644009', NULL, 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 4, '10.0.0.1', x'64400901', NULL, 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 4, x'0a000001', '100.64.9.1', NULL, 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 4, x'0a000001', zeroblob(16), NULL, 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 6, x'0a000001', x'64400901', NULL, 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 6, randomblob(16), zeroblob(16), NULL, 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 6, randomblob(16), randomblob(4), NULL, 0, 0, 0, "
+		"0)",
+		"INSERT INTO mapping VALUES (7, 5, x'0a000001', x'64400901', NULL, 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 4, NULL, x'64400901', NULL, 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 4, x'0a000001', NULL, NULL, 0, 0, 0, 0)",
+	};
+	static const char *const right[] = {
+		"INSERT INTO subnet VALUES (9, '100.66.0.0/16')",
+		"INSERT INTO tenant VALUES (9, 'new')",
+		"INSERT INTO tenant VALUES (10, printf('%063d', 1))",
+		"INSERT INTO pool VALUES (7, 9, '100.64.0.0/16')",
+		"INSERT INTO router VALUES (9, 9, NULL, NULL, 'tc', 0, 'strict', 'auto')",
+		"INSERT INTO inside VALUES (9, 0, 'lan0')",
+		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400901', NULL, 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (9, 4, x'0a000001', x'64400902', 'db', 1, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (9, 6, randomblob(16), randomblob(16), 'db', 1, 0, 0, "
+		"0)",
+	};
+	_cleanup_model_ struct model want = { 0 };
+	sqlite3_int64 none;
+
+	rich(&want);
+	put(&want);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		int rc = sql_try(wrong[i], &none);
+
+		cr_expect(rc == SQLITE_CONSTRAINT || rc == SQLITE_MISMATCH, "%s: %s", wrong[i],
+			  sqlite3_errstr(rc));
+	}
+	assert_stored(&want);
+	for (size_t i = 0; i < ARRAY_SIZE(right); i++)
+		sql(right[i]);
+}
