@@ -3,25 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
-#include <time.h>
 
+#include "lib/clock.h"
 #include "lib/file.h"
 #include "store/store_internal.h"
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static void sleep_ms(int64_t ms)
-{
-	struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
-
-	nanosleep(&t, NULL);
-}
 
 /*
  * The process that holds the lock, 0 when it cannot be told. The text in the
@@ -55,7 +40,7 @@ static int lock_held(const struct store *s, int fd, struct error *err)
 
 	/* it may have taken the lock only just now */
 	if (!pid) {
-		sleep_ms(20);
+		clock_sleep(20);
 		pid = lock_holder(fd);
 	}
 	if (pid) {
@@ -87,22 +72,31 @@ int lock_take(struct store *s, unsigned int wait, const char *holder, struct err
 {
 	_cleanup_free_ char *path = path_in(s->dir, "lock");
 	_cleanup_close_ int fd = file_open(path, O_RDWR | O_CREAT, err);
-	int64_t deadline = now_ms() + 1000LL * wait;
-	int64_t step = 1, left;
+	uint64_t deadline = clock_ms() + 1000ULL * wait, now;
+	unsigned int step = 1;
 
 	if (fd < 0)
 		return -1;
 	while (flock(fd, LOCK_EX | LOCK_NB)) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return system_error(err, "lock", path);
-		left = deadline - now_ms();
-		if (left <= 0)
+		now = clock_ms();
+		if (now >= deadline)
 			return lock_held(s, fd, err);
-		sleep_ms(step < left ? step : left);
+		clock_sleep(step < deadline - now ? step : deadline - now);
 		step = step < 50 ? 2 * step : 100;
 	}
 	lock_name(fd, holder);
 	s->lock = fd;
 	fd = -1; /* NOLINT(clang-analyzer-deadcode.DeadStores): read by its cleanup */
 	return 0;
+}
+
+void lock_release(struct store *s)
+{
+	if (s->lock < 0)
+		return;
+	(void)!ftruncate(s->lock, 0);
+	close(s->lock);
+	s->lock = -1;
 }

@@ -208,10 +208,7 @@ void store_close(struct store *s)
 	for (size_t i = 0; i < QUERIES_COUNT; i++)
 		sqlite3_finalize(s->statements[i]);
 	sqlite3_close(s->db);
-	if (s->lock >= 0) {
-		(void)!ftruncate(s->lock, 0);
-		close(s->lock);
-	}
+	lock_release(s);
 	free(s->dir);
 	free(s->file);
 	free(s);

@@ -30,10 +30,12 @@ int sql_error(const struct store *s, struct error *err);
 char *path_in(const char *dir, const char *name);
 
 /*
- * Take the lock of a writer: s->lock is then its descriptor, and to close it gives it up. At most
- * `wait` seconds; the error names who holds it. `holder` is what that error will say about us.
+ * Take the lock of a writer, whose descriptor s->lock is then. Waits at most `wait` seconds; the
+ * error names who holds it. `holder` is what that error will say about us to others.
  */
 int lock_take(struct store *s, unsigned int wait, const char *holder, struct error *err);
+/* Does nothing for a reader. */
+void lock_release(struct store *s);
 
 /* The schema that this program writes. */
 extern const int schema_newest;
