@@ -73,8 +73,8 @@ static int load_routes(struct store *s, struct tenant *t, struct error *err)
 	return more;
 }
 
-/* The mappings that a statement finds, which is reset. */
-static int take_mappings(struct store *s, sqlite3_stmt *found, struct tenant *t, struct error *err)
+/* Add the mappings that a statement finds. The statement is reset; NULL is an error already set. */
+static int load_found(struct store *s, sqlite3_stmt *found, struct tenant *t, struct error *err)
 {
 	_cleanup_reset_ sqlite3_stmt *stmt = found;
 	bool bad = false;
@@ -98,7 +98,7 @@ static int take_mappings(struct store *s, sqlite3_stmt *found, struct tenant *t,
 
 static int load_mappings(struct store *s, struct tenant *t, struct error *err)
 {
-	if (take_mappings(s, query_begin(s, LIST_MAPPINGS, err, "u", t->id), t, err))
+	if (load_found(s, query_begin(s, LIST_MAPPINGS, err, "u", t->id), t, err))
 		return -1;
 	for (size_t i = 1; i < t->mappings.n; i++) {
 		if (addr_cmp(&t->mappings.v[i - 1].fixed, &t->mappings.v[i].fixed) >= 0)
@@ -107,41 +107,43 @@ static int load_mappings(struct store *s, struct tenant *t, struct error *err)
 	return 0;
 }
 
-static int take_fixed(struct store *s, const struct tn_addr *fixed, struct tenant *t,
+static int load_fixed(struct store *s, const struct tn_addr *fixed, struct tenant *t,
 		      struct error *err)
 {
 	unsigned int family = addr_is_v4(fixed) ? 4 : 6;
 
-	return take_mappings(s, query_begin(s, FIND_FIXED, err, "uua", t->id, family, fixed), t,
-			     err);
+	return load_found(s, query_begin(s, FIND_FIXED, err, "uua", t->id, family, fixed), t, err);
 }
 
-/* By fixed address or by name, as a rule may have it. */
-static int take_named(struct store *s, const char *text, struct tenant *t, struct error *err)
+/* By name or by fixed address: a rule may have either. */
+static int load_named(struct store *s, const char *text, struct tenant *t, struct error *err)
 {
 	struct tn_addr a;
 
 	if (addr_parse(text, &a))
-		return take_fixed(s, &a, t, err);
-	return take_mappings(s, query_begin(s, FIND_NAME, err, "ut", t->id, text), t, err);
+		return load_fixed(s, &a, t, err);
+	return load_found(s, query_begin(s, FIND_NAME, err, "ut", t->id, text), t, err);
 }
 
-static int take_first(struct store *s, unsigned int family, unsigned int n, struct tenant *t,
+static int load_first(struct store *s, unsigned int family, unsigned int n, struct tenant *t,
 		      struct error *err)
 {
-	return take_mappings(s, query_begin(s, FIND_FIRST, err, "uuu", t->id, family, n), t, err);
+	return load_found(s, query_begin(s, FIND_FIRST, err, "uuu", t->id, family, n), t, err);
 }
 
-static int take_one(struct store *s, const struct window *w, struct tenant *t, struct error *err)
+/* Of the tenant whose mapping changes; store_load_part() says why these. */
+static int load_changed(struct store *s, const struct window *w, struct tenant *t,
+			struct error *err)
 {
-	if (!addr_is_unset(&w->fixed) && take_fixed(s, &w->fixed, t, err))
+	if (!addr_is_unset(&w->fixed) && load_fixed(s, &w->fixed, t, err))
 		return -1;
-	if (w->name && take_named(s, w->name, t, err))
+	if (w->name && load_named(s, w->name, t, err))
 		return -1;
-	return take_first(s, 4, 2, t, err) || take_first(s, 6, GROUPS_MAX + 2, t, err) ? -1 : 0;
+	return load_first(s, 4, 2, t, err) || load_first(s, 6, GROUPS_MAX + 2, t, err) ? -1 : 0;
 }
 
-static void drop_doubles(struct tenant *t)
+/* Two searches can find the same mapping. */
+static void drop_duplicates(struct tenant *t)
 {
 	size_t n = 0;
 
@@ -155,22 +157,21 @@ static void drop_doubles(struct tenant *t)
 	t->mappings.n = n;
 }
 
-/* The rules are loaded. */
-static int load_some_mappings(struct store *s, const struct window *w, struct tenant *t,
-			      struct error *err)
+/* After load_accept(): the mappings that rules name are in every window. */
+static int load_window(struct store *s, const struct window *w, struct tenant *t, struct error *err)
 {
-	if (strcmp(w->tenant, t->name) == 0 && take_one(s, w, t, err))
+	if (strcmp(w->tenant, t->name) == 0 && load_changed(s, w, t, err))
 		return -1;
 	if (!addr_is_unset(&w->shared) &&
-	    take_mappings(s, query_begin(s, FIND_SHARED, err, "ua", t->id, &w->shared), t, err))
+	    load_found(s, query_begin(s, FIND_SHARED, err, "ua", t->id, &w->shared), t, err))
 		return -1;
 	vec_each (r, &t->accept) {
 		vec_each (to, &r->to) {
-			if (take_named(s, *to, t, err))
+			if (load_named(s, *to, t, err))
 				return -1;
 		}
 	}
-	drop_doubles(t);
+	drop_duplicates(t);
 	return 0;
 }
 
@@ -281,7 +282,7 @@ static int load_tenants(struct store *s, const struct window *w, struct model *m
 		if (sqlite3_column_type(stmt, 2) != SQLITE_NULL && load_router(s, stmt, t, err))
 			return -1;
 		if (load_pools(s, t, err) || load_accept(s, t, err) ||
-		    (w ? load_some_mappings(s, w, t, err) : load_mappings(s, t, err)))
+		    (w ? load_window(s, w, t, err) : load_mappings(s, t, err)))
 			return -1;
 	}
 	return more;
