@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The rows in which two models differ. */
+/* Writing the rows in which two models differ, and no others. */
 #include "model/service.h"
 #include "store/store_internal.h"
 
-/* Say which row it was, but only where that has to do with the error; returns -1. */
+/* Returns -1. Says which row it was, but only if the row is what SQLite refused. */
 #define refused(s, err, ...)                                                                     \
 	((sqlite3_errcode((s)->db) & 0xff) == SQLITE_CONSTRAINT ? error_prefix(err, __VA_ARGS__) \
 								: -1)
 
 /*
- * Everything that goes away, goes before anything comes: what is unique may
- * change hands between two rows, and even between two tenants.
+ * All rows that go are removed before any row is added. What is unique, a shared address for
+ * example, may go from one row to another in one save, and even from one tenant to another.
  */
 enum phase {
 	REMOVE,
@@ -92,21 +92,21 @@ static int save_subnets(struct store *s, const struct model *have, const struct 
 	return 0;
 }
 
-static int save_pools(struct store *s, const struct tenant *old, const struct tenant *new,
+static int save_pools(struct store *s, const struct tenant *before, const struct tenant *after,
 		      enum phase phase, struct error *err)
 {
 	static const struct tenant none;
 
-	old = old ? old : &none;
-	new = new ? new : &none;
-	if (same_prefixes(old->pools.v, old->pools.n, new->pools.v, new->pools.n))
+	before = before ? before : &none;
+	after = after ? after : &none;
+	if (same_prefixes(before->pools.v, before->pools.n, after->pools.v, after->pools.n))
 		return 0;
 	if (phase == REMOVE)
-		return query_run(s, REMOVE_POOLS, old->pools.n, err, "u", old->id);
-	for (size_t i = 0; i < new->pools.n; i++) {
-		if (query_run(s, ADD_POOL, 1, err, "uut", new->id, (unsigned int)i,
-			      PREFIX(&new->pools.v[i])))
-			return refused(s, err, "pool %s", PREFIX(&new->pools.v[i]));
+		return query_run(s, REMOVE_POOLS, before->pools.n, err, "u", before->id);
+	for (size_t i = 0; i < after->pools.n; i++) {
+		if (query_run(s, ADD_POOL, 1, err, "uut", after->id, (unsigned int)i,
+			      PREFIX(&after->pools.v[i])))
+			return refused(s, err, "pool %s", PREFIX(&after->pools.v[i]));
 	}
 	return 0;
 }
@@ -142,29 +142,37 @@ static int add_rule(struct store *s, unsigned int tenant, unsigned int ord, cons
 	return 0;
 }
 
+static int remove_accept(struct store *s, const struct tenant *t, struct error *err)
+{
+	if (!t->has_accept)
+		return 0;
+	if (query_run(s, REMOVE_RULES, t->accept.n, err, "u", t->id))
+		return -1;
+	return query_run(s, REMOVE_ACCEPT, 1, err, "u", t->id);
+}
+
+static int add_accept(struct store *s, const struct tenant *t, struct error *err)
+{
+	if (t->has_accept && query_run(s, ADD_ACCEPT, 1, err, "u", t->id))
+		return -1;
+	for (size_t i = 0; i < t->accept.n; i++) {
+		if (add_rule(s, t->id, (unsigned int)i, &t->accept.v[i], err))
+			return refused(s, err, "rule %u of accept", t->accept.v[i].id);
+	}
+	return 0;
+}
+
 /* All of a tenant's rules at once: they are few, and their order counts. */
-static int save_accept(struct store *s, const struct tenant *old, const struct tenant *new,
+static int save_accept(struct store *s, const struct tenant *before, const struct tenant *after,
 		       enum phase phase, struct error *err)
 {
 	static const struct tenant none;
 
-	old = old ? old : &none;
-	new = new ? new : &none;
-	if (same_accept(old, new))
+	before = before ? before : &none;
+	after = after ? after : &none;
+	if (same_accept(before, after))
 		return 0;
-	if (phase == REMOVE)
-		return old->has_accept && (query_run(s, REMOVE_RULES, old->accept.n, err, "u",
-						     old->id) ||
-					   query_run(s, REMOVE_ACCEPT, 1, err, "u", old->id))
-			       ? -1
-			       : 0;
-	if (new->has_accept && query_run(s, ADD_ACCEPT, 1, err, "u", new->id))
-		return -1;
-	for (size_t i = 0; i < new->accept.n; i++) {
-		if (add_rule(s, new->id, (unsigned int)i, &new->accept.v[i], err))
-			return refused(s, err, "rule %u of accept", new->accept.v[i].id);
-	}
-	return 0;
+	return phase == REMOVE ? remove_accept(s, before, err) : add_accept(s, after, err);
 }
 
 static size_t own_addresses(const struct router *r)
@@ -206,47 +214,58 @@ static int add_router_parts(struct store *s, unsigned int tenant, const struct r
 	return 0;
 }
 
-static int save_router(struct store *s, const struct tenant *old, const struct tenant *new,
-		       enum phase phase, struct error *err)
+static int add_router(struct store *s, unsigned int tenant, const struct router *r,
+		      struct error *err)
 {
-	const struct router *was = old ? old->router : NULL;
-	const struct router *r = new ? new->router : NULL;
-
-	if (same_router(was, r))
-		return 0;
-	if (phase == REMOVE)
-		return was ? remove_router(s, old->id, was, err) : 0;
-	if (!r)
-		return 0;
-	if (query_run(s, ADD_ROUTER, 1, err, "uutttutt", new->id, r->id, r->netns, r->shared,
+	if (query_run(s, ADD_ROUTER, 1, err, "uutttutt", tenant, r->id, r->netns, r->shared,
 		      hook_name(r->hook), (unsigned int)r->detached, sources_name(r->sources),
 		      forwarding_name(r->forwarding)))
 		return refused(s, err, "router");
-	return add_router_parts(s, new->id, r, err);
+	return add_router_parts(s, tenant, r, err);
 }
 
-static int save_mapping(struct store *s, unsigned int tenant, enum query query,
-			const struct mapping *m, struct error *err)
+static int save_router(struct store *s, const struct tenant *before, const struct tenant *after,
+		       enum phase phase, struct error *err)
+{
+	const struct router *was = before ? before->router : NULL;
+	const struct router *is = after ? after->router : NULL;
+
+	if (same_router(was, is))
+		return 0;
+	if (phase == REMOVE)
+		return was ? remove_router(s, before->id, was, err) : 0;
+	return is ? add_router(s, after->id, is, err) : 0;
+}
+
+static int remove_mapping(struct store *s, unsigned int tenant, const struct mapping *m,
+			  struct error *err)
 {
 	unsigned int family = addr_is_v4(&m->fixed) ? 4 : 6;
 
-	if (query == REMOVE_MAPPING)
-		return query_run(s, query, 1, err, "uua", tenant, family, &m->fixed);
-	if (query_run(s, query, 1, err, "uuaatulll", tenant, family, &m->fixed, &m->shared, m->name,
-		      (unsigned int)m->pinned, m->limit.rate, m->limit.burst, m->limit.packets))
+	return query_run(s, REMOVE_MAPPING, 1, err, "uua", tenant, family, &m->fixed);
+}
+
+static int add_mapping(struct store *s, unsigned int tenant, const struct mapping *m,
+		       struct error *err)
+{
+	unsigned int family = addr_is_v4(&m->fixed) ? 4 : 6;
+
+	if (query_run(s, ADD_MAPPING, 1, err, "uuaatulll", tenant, family, &m->fixed, &m->shared,
+		      m->name, (unsigned int)m->pinned, m->limit.rate, m->limit.burst,
+		      m->limit.packets))
 		return refused(s, err, "mapping %s -> %s", ADDR(&m->fixed), ADDR(&m->shared));
 	return 0;
 }
 
-static int save_mappings(struct store *s, const struct tenant *old, const struct tenant *new,
+static int save_mappings(struct store *s, const struct tenant *before, const struct tenant *after,
 			 enum phase phase, struct error *err)
 {
-	size_t i = 0, j = 0, n = old ? old->mappings.n : 0, m = new ? new->mappings.n : 0;
+	size_t i = 0, j = 0, n = before ? before->mappings.n : 0, m = after ? after->mappings.n : 0;
 	int ret = 0;
 
 	while (ret == 0 && (i < n || j < m)) {
-		const struct mapping *was = i < n ? &old->mappings.v[i] : NULL;
-		const struct mapping *is = j < m ? &new->mappings.v[j] : NULL;
+		const struct mapping *was = i < n ? &before->mappings.v[i] : NULL;
+		const struct mapping *is = j < m ? &after->mappings.v[j] : NULL;
 		int cmp = !was ? 1 : !is ? -1 : addr_cmp(&was->fixed, &is->fixed);
 
 		i += cmp <= 0;
@@ -254,31 +273,33 @@ static int save_mappings(struct store *s, const struct tenant *old, const struct
 		if (cmp == 0 && same_mapping(was, is))
 			continue;
 		if (phase == REMOVE && cmp <= 0)
-			ret = save_mapping(s, old->id, REMOVE_MAPPING, was, err);
+			ret = remove_mapping(s, before->id, was, err);
 		else if (phase == ADD && cmp >= 0)
-			ret = save_mapping(s, new->id, ADD_MAPPING, is, err);
+			ret = add_mapping(s, after->id, is, err);
 	}
 	return ret;
 }
 
-/* Either may be NULL. */
-static int save_tenant(struct store *s, const struct tenant *old, const struct tenant *new,
+/* NULL: there was none before, or there is none after. Another id makes it another tenant. */
+static int save_tenant(struct store *s, const struct tenant *before, const struct tenant *after,
 		       enum phase phase, struct error *err)
 {
 	int ret = 0;
 
-	if (old && new && old->id != new->id) {
-		old = phase == REMOVE ? old : NULL;
-		new = phase == ADD ? new : NULL;
+	if (before && after && before->id != after->id) {
+		before = phase == REMOVE ? before : NULL;
+		after = phase == ADD ? after : NULL;
 	}
-	if (phase == ADD && !old)
-		ret = query_run(s, ADD_TENANT, 1, err, "ut", new->id, new->name);
-	if (ret || save_pools(s, old, new, phase, err) || save_router(s, old, new, phase, err) ||
-	    save_mappings(s, old, new, phase, err) || save_accept(s, old, new, phase, err))
+	if (phase == ADD && !before)
+		ret = query_run(s, ADD_TENANT, 1, err, "ut", after->id, after->name);
+	if (ret || save_pools(s, before, after, phase, err) ||
+	    save_router(s, before, after, phase, err) ||
+	    save_mappings(s, before, after, phase, err) ||
+	    save_accept(s, before, after, phase, err))
 		ret = -1;
-	if (phase == REMOVE && !new &&ret == 0)
-		ret = query_run(s, REMOVE_TENANT, 1, err, "u", old->id);
-	return ret ? refused(s, err, "tenant %s", (new ? new : old)->name) : 0;
+	if (phase == REMOVE && !after && ret == 0)
+		ret = query_run(s, REMOVE_TENANT, 1, err, "u", before->id);
+	return ret ? refused(s, err, "tenant %s", (after ? after : before)->name) : 0;
 }
 
 static int save_tenants(struct store *s, const struct model *have, const struct model *want,
@@ -287,18 +308,16 @@ static int save_tenants(struct store *s, const struct model *have, const struct 
 	size_t i = 0, j = 0;
 
 	while (i < have->tenants.n || j < want->tenants.n) {
-		const struct tenant *old = i < have->tenants.n ? &have->tenants.v[i] : NULL;
-		const struct tenant *new = j < want->tenants.n ? &want->tenants.v[j] : NULL;
-		int cmp = !old ? 1 : !new ? -1 : strcmp(old->name, new->name);
+		const struct tenant *before = i < have->tenants.n ? &have->tenants.v[i] : NULL;
+		const struct tenant *after = j < want->tenants.n ? &want->tenants.v[j] : NULL;
+		int cmp = !before ? 1 : !after ? -1 : strcmp(before->name, after->name);
 
 		i += cmp <= 0;
 		j += cmp >= 0;
-		old = cmp <= 0 ? old : NULL;
-		new = cmp >= 0 ? new : NULL;
-		if ((phase == REMOVE ? old : new) || (old && new)) {
-			if (save_tenant(s, old, new, phase, err))
-				return -1;
-		}
+		before = cmp <= 0 ? before : NULL;
+		after = cmp >= 0 ? after : NULL;
+		if ((phase == REMOVE ? before : after) && save_tenant(s, before, after, phase, err))
+			return -1;
 	}
 	return 0;
 }
