@@ -29,7 +29,7 @@ static int last_change(struct store *s, uint64_t *id, struct error *err)
 	return 0;
 }
 
-/* However many rows there are of them. */
+/* Not by query_run(): it does not matter how many rows there are. */
 static int forget_changes(struct store *s, uint64_t up_to, struct error *err)
 {
 	_cleanup_reset_ sqlite3_stmt *stmt = query_begin(s, FORGET_CHANGES, err, "l", up_to);
@@ -46,7 +46,7 @@ static int add_change_line(struct store *s, uint64_t change, size_t ord, char si
 			 text);
 }
 
-static int note(struct store *s, const struct history_change *c, struct error *err)
+static int add_change(struct store *s, const struct history_change *c, struct error *err)
 {
 	size_t n = c->lines.n < HISTORY_LINES_MAX ? c->lines.n : HISTORY_LINES_MAX;
 	char more[64];
@@ -68,7 +68,7 @@ static int note(struct store *s, const struct history_change *c, struct error *e
 
 int store_note(struct store *s, const struct history_change *c, struct error *err)
 {
-	if (note(s, c, err) == 0)
+	if (add_change(s, c, err) == 0)
 		return 0;
 	store_rollback(s);
 	return -1;

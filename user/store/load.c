@@ -288,7 +288,7 @@ static int load_tenants(struct store *s, const struct window *w, struct model *m
 	return more;
 }
 
-/* Constraints of the file can be got around, and a file can have come from elsewhere. */
+/* The constraints of the tables are not enough: another program can have written the file. */
 static int check_model(struct store *s, const struct model *m, struct error *err)
 {
 	char buf[MODEL_FAULT];

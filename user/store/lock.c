@@ -9,9 +9,9 @@
 #include "store/store_internal.h"
 
 /*
- * The process that holds the lock, 0 when it cannot be told. The text in the
- * file may be that of a process that died. So the holder also has a record lock
- * on the file, for nothing else but that the kernel tells us here whose it is.
+ * The process that holds the lock; 0: it cannot be told. The text in the file may be that of a
+ * process that died. So the holder has a record lock on the file, too, of which the kernel says
+ * whose it is. It is there for this question only.
  */
 static pid_t lock_holder(int fd)
 {
@@ -38,7 +38,7 @@ static int lock_held(const struct store *s, int fd, struct error *err)
 	long named;
 	int used;
 
-	/* it may have taken the lock only just now */
+	/* it may have taken the lock only now, and the record lock not yet */
 	if (!pid) {
 		clock_sleep(20);
 		pid = lock_holder(fd);
@@ -56,7 +56,7 @@ static int lock_held(const struct store *s, int fd, struct error *err)
 			 s->dir, who);
 }
 
-/* For the error of others only: that it fails is no reason not to work. */
+/* Say who we are, for the errors of others. A failure is ignored: the lock is ours without it. */
 static void lock_name(int fd, const char *holder)
 {
 	struct flock record = { .l_type = F_WRLCK, .l_whence = SEEK_SET };

@@ -22,8 +22,8 @@ struct store;
 #define QUERIES(X)                                                                                 \
 	X(LIST_SUBNETS, "SELECT prefix FROM subnet ORDER BY ord")                                  \
 	X(LIST_TENANTS,                                                                            \
-	  "SELECT tenant.id, name, router.id, netns, shared, hook, detached, sources, forwarding FROM tenant " \
-	  "LEFT JOIN router ON router.tenant = tenant.id ORDER BY name")                           \
+	  "SELECT tenant.id, name, router.id, netns, shared, hook, detached, sources, "            \
+	  "forwarding FROM tenant LEFT JOIN router ON router.tenant = tenant.id ORDER BY name")    \
 	X(LIST_POOLS, "SELECT prefix FROM pool WHERE tenant = ? ORDER BY ord")                     \
 	X(LIST_INSIDE, "SELECT interface FROM inside WHERE tenant = ? ORDER BY ord")               \
 	X(LIST_ADDRESSES, "SELECT address, pinned FROM router_address WHERE tenant = ?")           \
@@ -61,8 +61,8 @@ struct store;
 	X(ADD_TENANT, "INSERT INTO tenant (id, name) VALUES (?, ?)")                               \
 	X(ADD_POOL, "INSERT INTO pool (tenant, ord, prefix) VALUES (?, ?, ?)")                     \
 	X(ADD_ROUTER,                                                                              \
-	  "INSERT INTO router (tenant, id, netns, shared, hook, detached, sources, forwarding) "               \
-	  "VALUES (?, ?, ?, ?, ?, ?, ?, ?)")                                                          \
+	  "INSERT INTO router (tenant, id, netns, shared, hook, detached, sources, forwarding) "   \
+	  "VALUES (?, ?, ?, ?, ?, ?, ?, ?)")                                                       \
 	X(ADD_INSIDE, "INSERT INTO inside (tenant, ord, interface) VALUES (?, ?, ?)")              \
 	X(ADD_ADDRESS,                                                                             \
 	  "INSERT INTO router_address (tenant, family, address, pinned) VALUES (?, ?, ?, ?)")      \
@@ -87,7 +87,7 @@ enum query {
 		QUERIES_COUNT
 };
 
-/* Any SQL text that gives no rows and is needed once. */
+/* Run SQL that is not in the table: what is needed once, and gives no rows. */
 int sql_exec(struct store *s, const char *sql, struct error *err);
 
 static inline void reset_cleanup(sqlite3_stmt **stmt)
@@ -98,28 +98,29 @@ static inline void reset_cleanup(sqlite3_stmt **stmt)
 #define _cleanup_reset_ _cleanup_(reset_cleanup)
 
 /*
- * The statement with its arguments bound: for each letter of `types` an
- * unsigned int (u), a uint64_t (l), a text or NULL (t), or a struct tn_addr * (a), all
- * of which have to live until it is reset (_cleanup_reset_). NULL with an error set.
+ * The statement with its arguments bound: for each letter of `types` an unsigned int (u), a
+ * uint64_t (l), a text or NULL (t), or a struct tn_addr * (a). They have to live until it is reset,
+ * with _cleanup_reset_. NULL: an error is set.
  */
 sqlite3_stmt *query_begin(struct store *s, enum query query, struct error *err, const char *types,
 			  ...);
 /* 1: a row, 0: no more, -1: an error. */
 int query_next(struct store *s, sqlite3_stmt *stmt, struct error *err);
-/* A statement without rows, which has to change `changes` of them. */
+/*
+ * Run a statement that gives no rows. It has to change exactly `changes` rows: another number means
+ * that another program changed the file meanwhile, and is an error.
+ */
 int query_run(struct store *s, enum query query, size_t changes, struct error *err,
 	      const char *types, ...);
-/*
- * Column `i` of the row that query_next() came to. Texts are the caller's to free.
- */
+/* Column `i`, from 0, of the row that query_next() came to. Texts are the caller's to free. */
 
-/* NULL is none; *bad is set where there is a NUL in it, behind which it would not be seen. */
+/* NULL: there is none. A NUL in the text, which would hide what is behind it, sets *bad. */
 char *column_text(sqlite3_stmt *stmt, int i, bool *bad);
-/* NULL when there is none, or a NUL in it. */
+/* The same; NULL for a text with a NUL in it, too. */
 char *column_string(sqlite3_stmt *stmt, int i);
-/* What is in no uint32_t is 0, which is no id. */
+/* 0, which is no id, for a number that no uint32_t holds. */
 uint32_t column_id(sqlite3_stmt *stmt, int i);
-/* False: it is none. */
+/* False: there is no valid one. */
 bool column_prefix(sqlite3_stmt *stmt, int i, struct prefix *out);
 bool column_addr(sqlite3_stmt *stmt, int i, struct tn_addr *out);
 

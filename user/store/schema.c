@@ -5,9 +5,9 @@
 #define APPLICATION_ID 0x746e6174 /* "tnat" */
 
 /*
- * The text of an address in SQL, for people. Octet or group `i` from 0; a hex
- * digit that instr() does not find is 0. Laid out by hand from here to the
- * end of `migrations`: the formatter does not know SQL.
+ * The text of an address in SQL, for people. `i` and `j` are places in the hex digits of the
+ * column, from 1. instr() gives 0 for what it does not find, which is right for the digit 0. Laid
+ * out by hand from here to the end of `migrations`: the formatter does not know SQL.
  */
 /* clang-format off */
 #define SQL_DIGIT(col, i) "instr('123456789ABCDEF', substr(hex(" col "), " #i ", 1))"
@@ -23,13 +23,15 @@
 	SQL_GROUP(col, 25) ", " SQL_GROUP(col, 29) ")) END"
 
 /*
- * migrations[n] makes schema n + 1 of schema n; never edit one that was released.
+ * migrations[n] makes schema n + 1 of schema n. Never edit one that was released.
  *
- * Addresses are BLOBs of 4 or 16 bytes: unlike text they have one form only, so
- * that UNIQUE means what it says, CHECK can tell a wrong one, and (family, fixed)
- * is the order of addr_cmp(). Prefixes are few, and text. Everything that can
- * change hands between two rows in one save is in a row that is deleted and
- * inserted, never updated: that is why a router is not a part of `tenant`.
+ * An address is a BLOB of 4 or 16 bytes, in network byte order. Other than text, it has one form
+ * only: so UNIQUE holds, CHECK finds a wrong one, and ORDER BY family, fixed is the order of
+ * addr_cmp(). Prefixes are few, and text.
+ *
+ * Rows are deleted and inserted, never updated, so that what is unique can go from one row to
+ * another in one save (see save.c). A router has a table of its own, and is no part of `tenant`,
+ * for that reason.
  */
 static const char *const migrations[] = {
 	"CREATE TABLE subnet (\n"
@@ -146,7 +148,10 @@ static const char *const migrations[] = {
 
 const int schema_newest = (int)ARRAY_SIZE(migrations);
 
-/* A view has no end where it does not want to. */
+/*
+ * How many of our tables are something else. A file from elsewhere can have a view in the place of
+ * a table, and a view can have rows without end.
+ */
 #define SQL_NO_TABLES                                                                      \
 	"SELECT count(*) FROM sqlite_schema WHERE rootpage = 0 AND type <> 'trigger' AND " \
 	"name IN ('subnet', 'tenant', 'pool', 'router', 'inside', 'mapping', "             \

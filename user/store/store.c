@@ -9,10 +9,13 @@
 #include "lib/file.h"
 #include "store/store_internal.h"
 
-/* Bytes of a value or a row: what is longer is nobody's of ours. */
+/* The longest value or row, in bytes. We write none that is longer, so such a file is not ours. */
 #define VALUE_MAX (1 << 20)
 
-/* Only a checkpoint, a recovery or somebody's sqlite3 can make us wait: `lock` does the rest. */
+/*
+ * How long to wait for SQLite's own locks, in milliseconds. Writers of ours wait for `lock`. Only a
+ * checkpoint, a recovery or another program, like sqlite3, holds SQLite's.
+ */
 #define BUSY_MS 5000
 
 char *path_in(const char *dir, const char *name)
@@ -38,7 +41,7 @@ static int dir_create(const char *dir, struct error *err)
 	return system_error(err, "create the directory", dir);
 }
 
-/* Whoever can write there can make us rewrite packets: 1 when it is there, 0 when not. */
+/* 1: it is there, and only root or we can write to it; 0: it is not. It decides what we rewrite. */
 static int dir_check(const char *dir, struct error *err)
 {
 	struct stat st;
@@ -65,7 +68,7 @@ static int dir_check(const char *dir, struct error *err)
 	return 1;
 }
 
-/* With those that SQLite has beside it: 1 when there is a state, 0 when not. */
+/* The state and the files that SQLite has beside it. 1: there is a state; 0: there is none. */
 static int files_check(const struct store *s, struct error *err)
 {
 	static const char *const beside[] = { "state.db-wal", "state.db-shm", "state.db-journal" };
@@ -79,7 +82,7 @@ static int files_check(const struct store *s, struct error *err)
 	return file_check(s->file, err);
 }
 
-/* With 0600, which SQLite gives to its other files too. */
+/* With mode 0600: SQLite gives its other files the mode of this one. */
 static int file_create(const char *file, struct error *err)
 {
 	int fd = open(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -91,16 +94,17 @@ static int file_create(const char *file, struct error *err)
 	}
 	if (errno != EEXIST)
 		return system_error(err, "create", file);
-	/* by its name: to close a file gives up the locks that SQLite has on it in this process */
+	/* chmod(), not fchmod(): to close a descriptor drops the locks that SQLite has on the file
+	 */
 	if (stat(file, &st) == 0 && (st.st_mode & 077) && chmod(file, st.st_mode & 0700))
 		return system_error(err, "take away from others", file);
 	return 0;
 }
 
 /*
- * Without a way to make SQLite's other files, it reads a state in WAL mode only
- * when told that nobody can change it: true of a read-only filesystem where no
- * log was left to be read as well.
+ * Whether nobody can change the file: its filesystem is read-only, and no log (WAL) is left to be
+ * read with it. SQLite can make no file beside it there, and then reads a state in WAL mode only if
+ * it is told that it is immutable.
  */
 static bool file_immutable(const struct store *s)
 {
@@ -128,7 +132,7 @@ static char *immutable_uri(const char *file)
 	return uri;
 }
 
-/* A reader too opens for writing, so that SQLite's other files are gone when it closes. */
+/* A reader opens for writing, too: only then SQLite removes its other files when it closes. */
 static int db_open(struct store *s, bool reader, struct error *err)
 {
 	bool immutable = reader && file_immutable(s);
@@ -169,7 +173,7 @@ static int open_reader(struct store *s, struct error *err)
 	if (db_open(s, true, err) || sql_exec(s, "PRAGMA query_only = ON", err) ||
 	    schema_read(s, &schema, err))
 		return -1;
-	/* a writer is about to make it */
+	/* a writer has made the file, and not yet the tables */
 	if (schema == 0) {
 		sqlite3_close(s->db);
 		s->db = NULL;
@@ -227,7 +231,7 @@ int store_commit(struct store *s, struct error *err)
 
 void store_rollback(struct store *s)
 {
-	/* SQLite itself has rolled back after some errors */
+	/* after some errors SQLite has rolled back already */
 	if (s->db && !sqlite3_get_autocommit(s->db))
 		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * state.db: the definitions in force and the leases, in SQLite (WAL). It is the
- * truth that the kernel's maps are rebuilt from. One writer: a writer holds an
- * flock(2) on `lock` in the same directory from open to close, which the kernel
- * lets go of when the process dies. A reader takes no lock and never waits: it
+ * truth that the kernel's maps are rebuilt from. There is one writer at a time: it
+ * holds an flock(2) on `lock` in the same directory from open to close, which the
+ * kernel drops when the process dies. A reader takes no lock and never waits: it
  * sees what was committed last. To look inside: sqlite3 state.db, and there the
  * view `mapping_text`.
  */
@@ -23,8 +23,8 @@ enum store_mode {
 };
 
 /*
- * Open the state in directory `dir`, whose parent has to exist, and which only
- * root or we may be able to write to. A writer waits at most `wait` seconds for
+ * Open the state in directory `dir`. Its parent has to exist, and only root or we
+ * may be able to write to it. A writer waits at most `wait` seconds for
  * the lock (0: not at all); the error names the process that holds it. `holder`
  * is what that error will say about us to others ("apply"). A state of a newer
  * schema is refused, an older one migrated. *out is the caller's to close; NULL
@@ -88,6 +88,7 @@ int store_leases(struct store *store, const struct tn_addr *from, size_t n, stru
  */
 int store_save(struct store *store, const struct model *have, const struct model *want,
 	       struct error *err);
+
 /* One line of a change, as the plan has it. */
 struct history_line {
 	char sign; /* '+', '~' or '-' */
