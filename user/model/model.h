@@ -219,19 +219,14 @@ const struct prefix *model_subnet(const struct model *m, const struct tn_addr *a
 bool tenant_maps(const struct tenant *t, int family);
 
 /*
- * Whether the mapping can be added to tenant `t` of the model: families, ranges and
- * duplicates. -1 with a usage error.
- */
-int model_check_mapping(const struct model *m, const struct tenant *t, const struct mapping *new,
-			struct error *err);
-
-/*
  * So many mapped IPv6 addresses of a router each have an entry that makes the kernel join their
  * group: 256 take 4 ms in the kernel, 0.1 s in all. Each walks the list of those before it, and so
  * does each multicast packet that the kernel sees: 16,384 take a second there. Switches have room
  * for a few thousand in all. With more mappings the interface takes in all multicast frames.
  */
 #define GROUPS_MAX 256
+
+/* valid.c: what may be in a model. */
 
 #define TENANT_NAME_MAX 63
 /* [a-z0-9][a-z0-9-]{0,62} */
@@ -267,5 +262,12 @@ const char *model_fault(const struct model *m, char buf[MODEL_FAULT]);
 /* Whether the tenant's mappings may have this shared address: in its pool, or in any shared subnet.
  */
 bool tenant_may_have(const struct model *m, const struct tenant *t, const struct tn_addr *shared);
+
+/*
+ * Whether the mapping can be added to tenant `t` of the model: families, ranges and
+ * duplicates. -1 with a usage error.
+ */
+int model_check_mapping(const struct model *m, const struct tenant *t, const struct mapping *new,
+			struct error *err);
 
 #endif

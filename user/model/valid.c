@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What may be in a model: names, patterns, limits, addresses. One mapping is checked for the user
+ * who adds it, and a whole model that does not come from a definitions file.
+ */
+#include <limits.h>
+
+#include "model/model.h"
+
+bool tenant_name_valid(const char *name)
+{
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
+	return n > 0 && n <= TENANT_NAME_MAX && name[n] == '\0' && name[0] != '-';
+}
+
+bool mapping_name_valid(const char *name)
+{
+	size_t n =
+		strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+	struct tn_addr a;
+
+	return n > 0 && n <= TENANT_NAME_MAX && name[n] == '\0' && !strchr("._-", name[0]) &&
+	       !addr_parse(name, &a);
+}
+
+bool has_control(const char *text)
+{
+	for (; *text; text++) {
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			return true;
+	}
+	return false;
+}
+
+static bool is_dot(const char *text)
+{
+	return strcmp(text, ".") == 0 || strcmp(text, "..") == 0;
+}
+
+bool interface_name_valid(const char *name)
+{
+	return *name && strlen(name) <= INTERFACE_NAME_MAX && !strpbrk(name, "/: ") &&
+	       !is_dot(name) && !has_control(name);
+}
+
+bool pattern_is_open(const char *text)
+{
+	for (const char *c = text; *c; c++) {
+		if (*c == '\\' && c[1]) {
+			c++;
+		} else if (*c == '[') {
+			c += strspn(c + 1, "!^") + 1; /* a `]` that comes first is a member */
+			c = *c ? strchr(c + 1, ']') : NULL;
+			if (!c)
+				return true;
+		}
+	}
+	return false;
+}
+
+bool pattern_valid(const char *pattern)
+{
+	return strlen(pattern) <= PATTERN_MAX && !strpbrk(pattern, "/ ") && !has_control(pattern) &&
+	       !pattern_is_open(pattern);
+}
+
+bool netns_valid(const char *spec)
+{
+	bool path = spec[0] == '/';
+
+	return *spec && (path || !strchr(spec, '/')) && !is_dot(spec) && !has_control(spec) &&
+	       strlen(spec) <= (path ? PATH_MAX - 1 : NAME_MAX);
+}
+
+bool limit_valid(const struct limit *l)
+{
+	return l->rate <= LIMIT_RATE_MAX && l->burst <= LIMIT_BURST_MAX &&
+	       l->packets <= LIMIT_PACKETS_MAX && !l->burst == !l->rate;
+}
+
+bool route_valid(const struct model *m, const struct route *r)
+{
+	const struct prefix *subnet = model_subnet(m, &r->to.addr);
+
+	return subnet && subnet->len <= r->to.len && model_shares(m, &r->via) &&
+	       addr_is_v4(&r->to.addr) == addr_is_v4(&r->via) && !prefix_has(&r->to, &r->via);
+}
+
+bool tenant_may_have(const struct model *m, const struct tenant *t, const struct tn_addr *shared)
+{
+	if (!t->pools.n)
+		return model_shares(m, shared);
+	vec_each (p, &t->pools) {
+		if (prefix_has(p, shared))
+			return true;
+	}
+	return false;
+}
+
+static int check_new_shared(const struct model *m, const struct tenant *t,
+			    const struct mapping *new, struct error *err)
+{
+	if (addr_is_v4(&new->fixed) != addr_is_v4(&new->shared))
+		return error_usage(err, "%s and %s are of different address families",
+				   ADDR(&new->fixed), ADDR(&new->shared));
+	if (!tenant_may_have(m, t, &new->shared))
+		return error_usage(err, "%s is outside the %s of tenant %s", ADDR(&new->shared),
+				   t->pools.n ? "pool" : "shared subnets", t->name);
+	vec_each (p, &m->subnets) {
+		if (prefix_has(p, &new->shared) && prefix_reserves(p, &new->shared))
+			return error_usage(err, "%s is the network or broadcast address of %s",
+					   ADDR(&new->shared), PREFIX(p));
+	}
+	vec_each (other, &m->tenants) {
+		vec_each (used, &other->mappings) {
+			if (addr_cmp(&used->shared, &new->shared) == 0)
+				return error_usage(
+					err, "%s is the shared address of %s of tenant %s",
+					ADDR(&new->shared), ADDR(&used->fixed), other->name);
+		}
+	}
+	return 0;
+}
+
+int model_check_mapping(const struct model *m, const struct tenant *t, const struct mapping *new,
+			struct error *err)
+{
+	if (addr_is_special(&new->fixed))
+		return error_usage(err, "%s is not an address that a VM can have",
+				   ADDR(&new->fixed));
+	if (model_shares(m, &new->fixed))
+		return error_usage(err, "%s is in a shared subnet; give the VM's private address",
+				   ADDR(&new->fixed));
+	if (new->name && !mapping_name_valid(new->name))
+		return error_usage(err,
+				   "`%s` cannot be a mapping's name; use letters, digits, `.`, `_` "
+				   "and `-`, beginning with a letter or digit, %d at most",
+				   new->name, TENANT_NAME_MAX);
+	vec_each (used, &t->mappings) {
+		if (addr_cmp(&used->fixed, &new->fixed) == 0)
+			return error_usage(err, "tenant %s has a mapping of %s already: %s",
+					   t->name, ADDR(&new->fixed), ADDR(&used->shared));
+		if (new->name && used->name &&strcmp(used->name, new->name) == 0 &&
+		    addr_is_v4(&used->fixed) == addr_is_v4(&new->fixed))
+			return error_usage(err, "tenant %s has a mapping named %s already: %s",
+					   t->name, new->name, ADDR(&used->fixed));
+	}
+	return new->pinned ? check_new_shared(m, t, new, err) : 0;
+}
+
+struct ids {
+	VEC(uint32_t) list;
+};
+
+static int id_cmp(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Whether all are from 1 to `max`, and each is there once. The list is freed. */
+static bool are_ids(struct ids *ids, uint32_t max)
+{
+	bool good = true;
+
+	vec_sort(&ids->list, id_cmp);
+	for (size_t i = 0; i < ids->list.n; i++) {
+		uint32_t id = ids->list.v[i];
+
+		good &= id && id <= max && !(i && ids->list.v[i - 1] == id);
+	}
+	vec_free(&ids->list);
+	return good;
+}
+
+static const char *ids_fault(const struct model *m)
+{
+	struct ids tenants = { 0 }, routers = { 0 }, rules = { 0 };
+	bool good[3];
+
+	vec_each (t, &m->tenants) {
+		*vec_push(&tenants.list) = t->id;
+		if (t->router)
+			*vec_push(&routers.list) = t->router->id;
+		vec_each (r, &t->accept)
+			*vec_push(&rules.list) = r->id;
+	}
+	good[0] = are_ids(&tenants, MODEL_ID_MAX);
+	good[1] = are_ids(&routers, TN_ROUTERS_MAX - 1);
+	good[2] = are_ids(&rules, MODEL_ID_MAX);
+	return !good[0]	  ? "a tenant's id is out of range or there twice"
+	       : !good[1] ? "a router's id is out of range or there twice"
+	       : !good[2] ? "a rule's id is out of range or there twice"
+			  : NULL;
+}
+
+static const char *subnets_fault(const struct model *m)
+{
+	if (m->subnets.n > TN_SUBNETS_MAX)
+		return "there are too many shared subnets";
+	vec_each (p, &m->subnets) {
+		if (prefix_special(p))
+			return "a shared subnet has addresses that no VM can have";
+		for (const struct prefix *q = m->subnets.v; q < p; q++) {
+			if (prefix_overlap(p, q))
+				return "shared subnets overlap";
+		}
+	}
+	return NULL;
+}
+
+static bool pool_valid(const struct model *m, const struct prefix *pool)
+{
+	const struct prefix *subnet = model_subnet(m, &pool->addr);
+
+	return subnet && subnet->len <= pool->len;
+}
+
+static bool mapping_valid(const struct model *m, const struct mapping *mapping)
+{
+	return !addr_is_special(&mapping->fixed) && !addr_is_special(&mapping->shared) &&
+	       addr_is_v4(&mapping->fixed) == addr_is_v4(&mapping->shared) &&
+	       model_shares(m, &mapping->shared) && !model_shares(m, &mapping->fixed);
+}
+
+static const char *router_fault(const struct model *m, const struct router *r)
+{
+	if (r->netns && !netns_valid(r->netns))
+		return "its router's namespace is no name and no path";
+	if (r->shared && !interface_name_valid(r->shared))
+		return "its router's shared interface has no valid name";
+	vec_each (name, &r->inside) {
+		if (inside_is_pattern(*name) ? !pattern_valid(*name) : !interface_name_valid(*name))
+			return "an inside interface of its router has no valid name";
+	}
+	for (int f = 0; f < FAMILIES; f++) {
+		if (!addr_is_unset(&r->own[f].addr) && !model_shares(m, &r->own[f].addr))
+			return "its router's address is in no shared subnet";
+	}
+	vec_each (route, &r->routes) {
+		if (!route_valid(m, route))
+			return "a route of its router leads to no shared subnet";
+	}
+	return NULL;
+}
+
+static const char *rule_fault(const struct rule *r)
+{
+	struct tn_addr a;
+
+	vec_each (name, &r->from) {
+		if (!tenant_name_valid(*name))
+			return "a rule of it is from a tenant without a valid name";
+	}
+	vec_each (name, &r->to) {
+		if (!mapping_name_valid(*name) && !addr_parse(*name, &a))
+			return "a rule of it is to a mapping without a valid name";
+	}
+	return NULL;
+}
+
+static const char *tenant_fault(const struct model *m, const struct tenant *t)
+{
+	const char *fault = t->router ? router_fault(m, t->router) : NULL;
+
+	if (fault)
+		return fault;
+	vec_each (p, &t->pools) {
+		if (!pool_valid(m, p))
+			return "a pool of it is in no shared subnet";
+	}
+	vec_each (mapping, &t->mappings) {
+		if (mapping->name && !mapping_name_valid(mapping->name))
+			return "a mapping of it has no valid name";
+		if (!mapping_valid(m, mapping))
+			return "a mapping of it has an address that it cannot have";
+		if (!limit_valid(&mapping->limit))
+			return "a mapping of it has a limit that it cannot have";
+	}
+	vec_each (r, &t->accept) {
+		fault = rule_fault(r);
+		if (fault)
+			return fault;
+	}
+	return NULL;
+}
+
+const char *model_fault(const struct model *m, char buf[MODEL_FAULT])
+{
+	const char *fault = subnets_fault(m);
+
+	vec_each (t, &m->tenants) {
+		if (!fault && !tenant_name_valid(t->name))
+			return "a tenant's name is not valid";
+	}
+	if (!fault)
+		fault = ids_fault(m);
+	if (fault)
+		return fault;
+	vec_each (t, &m->tenants) {
+		fault = tenant_fault(m, t);
+		if (fault) {
+			snprintf(buf, MODEL_FAULT, "tenant %s: %s", t->name, fault);
+			return buf;
+		}
+	}
+	return NULL;
+}
