@@ -239,7 +239,7 @@ bool has_control(const char *text);
 /* As dev_valid_name() of the kernel, and without control characters. */
 bool interface_name_valid(const char *name);
 #define PATTERN_MAX 63
-/* To fnmatch() a bracket that is not closed is a letter, which nobody means. */
+/* Whether a bracket is left open: fnmatch() takes it as a letter, and the user means a set. */
 bool pattern_is_open(const char *pattern);
 /* Whether an entry of `inside` may be that pattern. */
 bool pattern_valid(const char *pattern);
@@ -252,22 +252,23 @@ bool route_valid(const struct model *m, const struct route *r);
 
 /* The largest id that this program gives: it takes the smallest that is free. */
 #define MODEL_ID_MAX (1U << 24)
-/*
- * What is wrong with definitions that do not come from a file of ours, for people: "the tenant red
- * has no valid id"; NULL: nothing. `buf` is room for it. The tenants are sorted.
- */
+
 #define MODEL_FAULT 256
+/*
+ * What is wrong with a model that config_parse() has not checked, such as one from state.db, for
+ * people: "tenant red: a pool of it is in no shared subnet". NULL: nothing. It may be in `buf`. The
+ * tenants are sorted.
+ */
 const char *model_fault(const struct model *m, char buf[MODEL_FAULT]);
 
-/* Whether the tenant's mappings may have this shared address: in its pool, or in any shared subnet.
- */
+/* Whether it is in the tenant's pool; without a pool, in any shared subnet. */
 bool tenant_may_have(const struct model *m, const struct tenant *t, const struct tn_addr *shared);
 
 /*
  * Whether the mapping can be added to tenant `t` of the model: families, ranges and
  * duplicates. -1 with a usage error.
  */
-int model_check_mapping(const struct model *m, const struct tenant *t, const struct mapping *new,
+int model_check_mapping(const struct model *m, const struct tenant *t, const struct mapping *added,
 			struct error *err);
 
 #endif

@@ -98,55 +98,55 @@ bool tenant_may_have(const struct model *m, const struct tenant *t, const struct
 	return false;
 }
 
-static int check_new_shared(const struct model *m, const struct tenant *t,
-			    const struct mapping *new, struct error *err)
+static int check_shared(const struct model *m, const struct tenant *t, const struct mapping *added,
+			struct error *err)
 {
-	if (addr_is_v4(&new->fixed) != addr_is_v4(&new->shared))
+	if (addr_is_v4(&added->fixed) != addr_is_v4(&added->shared))
 		return error_usage(err, "%s and %s are of different address families",
-				   ADDR(&new->fixed), ADDR(&new->shared));
-	if (!tenant_may_have(m, t, &new->shared))
-		return error_usage(err, "%s is outside the %s of tenant %s", ADDR(&new->shared),
+				   ADDR(&added->fixed), ADDR(&added->shared));
+	if (!tenant_may_have(m, t, &added->shared))
+		return error_usage(err, "%s is outside the %s of tenant %s", ADDR(&added->shared),
 				   t->pools.n ? "pool" : "shared subnets", t->name);
 	vec_each (p, &m->subnets) {
-		if (prefix_has(p, &new->shared) && prefix_reserves(p, &new->shared))
+		if (prefix_has(p, &added->shared) && prefix_reserves(p, &added->shared))
 			return error_usage(err, "%s is the network or broadcast address of %s",
-					   ADDR(&new->shared), PREFIX(p));
+					   ADDR(&added->shared), PREFIX(p));
 	}
 	vec_each (other, &m->tenants) {
 		vec_each (used, &other->mappings) {
-			if (addr_cmp(&used->shared, &new->shared) == 0)
+			if (addr_cmp(&used->shared, &added->shared) == 0)
 				return error_usage(
 					err, "%s is the shared address of %s of tenant %s",
-					ADDR(&new->shared), ADDR(&used->fixed), other->name);
+					ADDR(&added->shared), ADDR(&used->fixed), other->name);
 		}
 	}
 	return 0;
 }
 
-int model_check_mapping(const struct model *m, const struct tenant *t, const struct mapping *new,
+int model_check_mapping(const struct model *m, const struct tenant *t, const struct mapping *added,
 			struct error *err)
 {
-	if (addr_is_special(&new->fixed))
+	if (addr_is_special(&added->fixed))
 		return error_usage(err, "%s is not an address that a VM can have",
-				   ADDR(&new->fixed));
-	if (model_shares(m, &new->fixed))
+				   ADDR(&added->fixed));
+	if (model_shares(m, &added->fixed))
 		return error_usage(err, "%s is in a shared subnet; give the VM's private address",
-				   ADDR(&new->fixed));
-	if (new->name && !mapping_name_valid(new->name))
+				   ADDR(&added->fixed));
+	if (added->name && !mapping_name_valid(added->name))
 		return error_usage(err,
 				   "`%s` cannot be a mapping's name; use letters, digits, `.`, `_` "
 				   "and `-`, beginning with a letter or digit, %d at most",
-				   new->name, TENANT_NAME_MAX);
+				   added->name, TENANT_NAME_MAX);
 	vec_each (used, &t->mappings) {
-		if (addr_cmp(&used->fixed, &new->fixed) == 0)
+		if (addr_cmp(&used->fixed, &added->fixed) == 0)
 			return error_usage(err, "tenant %s has a mapping of %s already: %s",
-					   t->name, ADDR(&new->fixed), ADDR(&used->shared));
-		if (new->name && used->name &&strcmp(used->name, new->name) == 0 &&
-		    addr_is_v4(&used->fixed) == addr_is_v4(&new->fixed))
+					   t->name, ADDR(&added->fixed), ADDR(&used->shared));
+		if (added->name && used->name && strcmp(used->name, added->name) == 0 &&
+		    addr_is_v4(&used->fixed) == addr_is_v4(&added->fixed))
 			return error_usage(err, "tenant %s has a mapping named %s already: %s",
-					   t->name, new->name, ADDR(&used->fixed));
+					   t->name, added->name, ADDR(&used->fixed));
 	}
-	return new->pinned ? check_new_shared(m, t, new, err) : 0;
+	return added->pinned ? check_shared(m, t, added, err) : 0;
 }
 
 struct ids {
