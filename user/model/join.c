@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "model/join.h"
 
+/* need_X() adds to a router's facts what it lacks of X and is to have of us. */
+
 static bool brings_own(const struct model *m, const struct iface *shared, int family)
 {
 	vec_each (a, &shared->addrs) {
@@ -17,8 +19,8 @@ static int first_family(const struct model *m, const struct tenant *t)
 	return addr_family(&first->addr);
 }
 
-static bool needs(const struct model *m, const struct iface *shared, const struct tenant *t,
-		  int family)
+static bool needs_address(const struct model *m, const struct iface *shared, const struct tenant *t,
+			  int family)
 {
 	if (brings_own(m, shared, family))
 		return false;
@@ -36,7 +38,7 @@ void join_want_addresses(const struct model *m, const struct iface *shared, stru
 			own->wanted = true;
 			continue;
 		}
-		*own = (struct own_address){ .wanted = needs(m, shared, t, f) };
+		*own = (struct own_address){ .wanted = needs_address(m, shared, t, f) };
 	}
 }
 
@@ -58,10 +60,10 @@ static bool has(const struct router_facts *f, const struct tn_addr *a)
 }
 
 /*
- * Alone in its prefix: the kernel takes the other addresses of a prefix away with the first one
- * (promote_secondaries), whoever's they are.
+ * With a prefix of its own, /32 or /128: when the first address of a prefix goes, the kernel
+ * removes the others too, whoever's they are (without promote_secondaries).
  */
-static void settle_addresses(const struct tenant *t, struct router_facts *f)
+static void need_addresses(const struct tenant *t, struct router_facts *f)
 {
 	for (int i = 0; i < FAMILIES; i++) {
 		const struct tn_addr *own = &t->router->own[i].addr;
@@ -88,7 +90,7 @@ static bool covers(const struct prefix *wide, const struct prefix *narrow)
 	       addr_family(&wide->addr) == addr_family(&narrow->addr);
 }
 
-/* Somebody's route does the same; whether a narrower one leads astray, the probes tell. */
+/* Whether another's route does the same. The probes find out if a narrower one leads elsewhere. */
 static bool is_routed(const struct ifaces *ifaces, const struct route_row *row)
 {
 	vec_each (r, &ifaces->routes) {
@@ -99,9 +101,9 @@ static bool is_routed(const struct ifaces *ifaces, const struct route_row *row)
 	return false;
 }
 
-/* With an address of ours as the source that it prefers, so that it is a shared one. */
-static void settle_route(const struct tenant *t, struct router_facts *f, const struct prefix *to,
-			 const struct tn_addr *via)
+/* Our address is the preferred source, so that what the router sends has a shared one. */
+static void need_route(const struct tenant *t, struct router_facts *f, const struct prefix *to,
+		       const struct tn_addr *via)
 {
 	int family = addr_family(&to->addr);
 	struct route_row row = { .at = f->at, .to = *to, .src = t->router->own[family].addr };
@@ -113,10 +115,10 @@ static void settle_route(const struct tenant *t, struct router_facts *f, const s
 }
 
 /*
- * Where the shared network is not there, what VMs send to it must not follow the default route. A
- * family of which the tenant has no mapping is no exception: it may be forwarded all the same.
+ * When the shared network is lost, what VMs send to it must not follow the default route. That
+ * holds for a family without a mapping, too: it may be forwarded all the same.
  */
-static void settle_unreachable(struct router_facts *f, const struct prefix *subnet)
+static void need_unreachable(struct router_facts *f, const struct prefix *subnet)
 {
 	struct route_row row = { .at = f->at, .to = *subnet };
 
@@ -159,7 +161,7 @@ static bool forwards(const struct iface *i, const struct router_facts *f)
 	return i->index == f->at.ifindex;
 }
 
-static void settle_settings(const struct tenant *t, struct router_facts *f)
+static void need_settings(const struct tenant *t, struct router_facts *f)
 {
 	for (int family = 0; family < FAMILIES; family++) {
 		if (!is_in_use(t, f, family))
@@ -196,7 +198,7 @@ static const struct iface *iface_at(const struct ifaces *ifaces, uint32_t index)
 	return NULL;
 }
 
-/* Whether somebody else's entry does the same. */
+/* Whether another's entry does the same. */
 static bool is_proxied(const struct router_facts *f, const struct tn_addr *a)
 {
 	vec_each (p, &f->ifaces.proxies) {
@@ -206,17 +208,17 @@ static bool is_proxied(const struct router_facts *f, const struct tn_addr *a)
 	return false;
 }
 
-static void settle_all_multicast(struct router_facts *f)
+static void need_all_multicast(struct router_facts *f)
 {
 	const struct iface *shared = iface_at(&f->ifaces, f->at.ifindex);
 
 	f->groups.n = 0;
-	/* somebody else's is not ours to take away again */
+	/* if another switched it on, it is not ours to switch off */
 	if (!shared || !shared->allmulti || shared->marked)
 		*vec_push(&f->groups) = (struct group_row){ .at = f->at, .on = true };
 }
 
-static void settle_groups(const struct tenant *t, struct router_facts *f)
+static void need_groups(const struct tenant *t, struct router_facts *f)
 {
 	size_t n = 0;
 
@@ -224,7 +226,7 @@ static void settle_groups(const struct tenant *t, struct router_facts *f)
 		if (addr_family(&m->fixed) == IPV4)
 			continue;
 		if (++n > GROUPS_MAX) {
-			settle_all_multicast(f);
+			need_all_multicast(f);
 			return;
 		}
 		if (!is_proxied(f, &m->shared))
@@ -234,14 +236,14 @@ static void settle_groups(const struct tenant *t, struct router_facts *f)
 
 void join_settle(const struct model *m, const struct tenant *t, struct router_facts *f)
 {
-	settle_addresses(t, f);
+	need_addresses(t, f);
 	vec_each (subnet, &m->subnets) {
-		settle_unreachable(f, subnet);
+		need_unreachable(f, subnet);
 		if (!is_behind(t->router, subnet))
-			settle_route(t, f, subnet, NULL);
+			need_route(t, f, subnet, NULL);
 	}
 	vec_each (route, &t->router->routes)
-		settle_route(t, f, &route->to, &route->via);
-	settle_settings(t, f);
-	settle_groups(t, f);
+		need_route(t, f, &route->to, &route->via);
+	need_settings(t, f);
+	need_groups(t, f);
 }
