@@ -8,6 +8,7 @@
 
 #include "change/execute.h"
 #include "change/inspect.h"
+#include "change/plan_text.h"
 #include "lib/settings.h"
 #include "store/store.h"
 

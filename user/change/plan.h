@@ -95,31 +95,4 @@ bool plan_empty(const struct plan *p);
 /* Whether it does more than to add, change and remove mappings and who is accepted by them. */
 bool plan_changes_routers(const struct plan *p);
 
-/* One line of the plan as a person reads it. */
-struct plan_line {
-	char sign; /* '+', '~' or '-' */
-	char *text;
-};
-
-/* All of them are counted. */
-struct plan_text {
-	VEC(struct plan_line) lines;
-	size_t keep; /* no more than these first lines are kept; 0: all. The caller's to set */
-	size_t added;
-	size_t changed;
-	size_t removed;
-};
-
-void plan_text_free(struct plan_text *t);
-#define _cleanup_plan_text_ _cleanup_(plan_text_free)
-
-/*
- * Say in lines, which are added to `out`, what `plan` and the change of definitions from `had` to
- * `will` do: tenants, then routers, then mappings, then rules. Definitions are sorted; the machines
- * are those that the plan was made from.
- */
-void plan_describe(const struct plan *plan, const struct kernel_state *want,
-		   const struct kernel_state *have, const struct model *had,
-		   const struct model *will, struct plan_text *out);
-
 #endif
