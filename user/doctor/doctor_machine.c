@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "doctor/doctor_internal.h"
+
+#define MIB (1024 * 1024)
+/* Less than this, or than three times what it takes now, is little room for the state. */
+#define SPACE_MIN (64ULL * MIB)
+/* From so many percent of the maps on. */
+#define ROOM_PERCENT 80
+
+/*
+ * So many neighbours that do not answer may one router ask for at once, and be known of by others
+ * on the shared network.
+ */
+#define NEIGHBOURS_EACH 64
+
+static bool privileged(const struct machine_report *m)
+{
+	return !m->missing_privileges[0];
+}
+
+static void judge_privileges(const struct machine_report *m, struct diagnosis *out)
+{
+	if (privileged(m))
+		diagnosis_add(out, FINDING_PRIVILEGES, SEVERITY_FINE, NULL, "all that are needed");
+	else
+		remedy(diagnosis_add(out, FINDING_PRIVILEGES, SEVERITY_PROBLEM, NULL,
+				     "this process has not %s; what needs them is not checked",
+				     m->missing_privileges),
+		       "run as root");
+}
+
+static void judge_kernel(const struct machine_report *m, struct diagnosis *out)
+{
+	if (m->kernel_major < 6 || (m->kernel_major == 6 && m->kernel_minor < 1))
+		remedy(diagnosis_add(out, FINDING_KERNEL, SEVERITY_PROBLEM, NULL,
+				     "Linux %s is too old", m->kernel),
+		       "boot Linux 6.1 or later");
+	else
+		diagnosis_add(out, FINDING_KERNEL, SEVERITY_FINE, NULL, "Linux %s", m->kernel);
+	if (m->btf)
+		diagnosis_add(out, FINDING_BTF, SEVERITY_FINE, NULL,
+			      "/sys/kernel/btf/vmlinux is there");
+	else
+		remedy(diagnosis_add(out, FINDING_BTF, SEVERITY_PROBLEM, NULL,
+				     "there is no /sys/kernel/btf/vmlinux"),
+		       "mount sysfs, or boot a kernel with CONFIG_DEBUG_INFO_BTF");
+}
+
+static void judge_bpffs(const struct machine_report *m, struct diagnosis *out)
+{
+	if (!m->bpffs.set)
+		diagnosis_add(out, FINDING_BPFFS, SEVERITY_FINE, NULL,
+			      "mounted, and can be written to");
+	else
+		diagnosis_add_error(out, FINDING_BPFFS,
+				    privileged(m) ? SEVERITY_PROBLEM : SEVERITY_UNCHECKED,
+				    &m->bpffs);
+}
+
+static void judge_jit(const struct machine_report *m, struct diagnosis *out)
+{
+	if (m->jit == UNKNOWN)
+		remedy(diagnosis_add(out, FINDING_JIT, SEVERITY_UNCHECKED, NULL,
+				     "net.core.bpf_jit_enable cannot be read"),
+		       "run as root in the first network namespace");
+	else if (m->jit == 0)
+		remedy(diagnosis_add(out, FINDING_JIT, SEVERITY_PROBLEM, NULL,
+				     "the kernel does not compile BPF programs, and interpreted "
+				     "they cannot "
+				     "call its functions"),
+		       "sysctl -w net.core.bpf_jit_enable=1");
+	else if (m->jit_harden > 1)
+		remedy(diagnosis_add(
+			       out, FINDING_JIT, SEVERITY_WARNING, NULL,
+			       "net.core.bpf_jit_harden is %ld: constants are blinded in root's "
+			       "programs too, which makes them larger and slower",
+			       m->jit_harden),
+		       "sysctl -w net.core.bpf_jit_harden=1, if only root loads programs, and "
+		       "then detach and apply");
+	else
+		diagnosis_add(out, FINDING_JIT, SEVERITY_FINE, NULL, "BPF programs are compiled");
+}
+
+static void judge_hooks(const struct machine_report *m, struct diagnosis *out)
+{
+	if (m->tcx == UNKNOWN)
+		remedy(diagnosis_add(out, FINDING_TC, SEVERITY_UNCHECKED, NULL,
+				     "the kernel does not tell"),
+		       "run as root");
+	else
+		diagnosis_add(out, FINDING_TC, SEVERITY_FINE, NULL, "%s",
+			      m->tcx ? "tcx"
+				     : "clsact: no tcx in this kernel, or it was switched off");
+	if (m->dispatcher == UNKNOWN)
+		remedy(diagnosis_add(out, FINDING_DISPATCHER, SEVERITY_UNCHECKED, NULL,
+				     "the kernel does not tell"),
+		       "run as root");
+	else
+		diagnosis_add(
+			out, FINDING_DISPATCHER, SEVERITY_FINE, NULL, "%s",
+			m->dispatcher
+				? "the kernel takes programs of libxdp's dispatcher"
+				: "none: the kernel refuses EXT programs, so with hook xdp ours is "
+				  "alone on an interface");
+}
+
+static void judge_state(const struct machine_report *m, struct diagnosis *out)
+{
+	uint64_t need = 3 * m->state_used > SPACE_MIN ? 3 * m->state_used : SPACE_MIN;
+
+	if (m->state_error.set) {
+		diagnosis_add_error(out, FINDING_STATE,
+				    privileged(m) ? SEVERITY_PROBLEM : SEVERITY_UNCHECKED,
+				    &m->state_error);
+		return;
+	}
+	diagnosis_add(out, FINDING_STATE, SEVERITY_FINE, NULL, "%s%s", m->state,
+		      m->state_exists ? " can be read" : " is not there yet: nothing was applied");
+	if (!m->state_exists)
+		return;
+	if (m->state_available < need)
+		remedy(diagnosis_add(out, FINDING_SPACE, SEVERITY_WARNING, NULL,
+				     "%llu MiB are left on the file system of %s, and its files "
+				     "take %llu "
+				     "MiB",
+				     (unsigned long long)m->state_available / MIB, m->state,
+				     (unsigned long long)m->state_used / MIB),
+		       "make room there, at least %llu MiB", (unsigned long long)need / MIB);
+	else
+		diagnosis_add(out, FINDING_SPACE, SEVERITY_FINE, NULL, "%llu MiB are left at %s",
+			      (unsigned long long)m->state_available / MIB, m->state);
+}
+
+static void judge_maps(const struct machine_report *m, struct diagnosis *out)
+{
+	size_t percent = m->capacity ? 100 * m->rows / m->capacity : 0;
+
+	if (m->maps_error.set) {
+		diagnosis_add_error(out, FINDING_MAPS,
+				    privileged(m) ? SEVERITY_PROBLEM : SEVERITY_UNCHECKED,
+				    &m->maps_error);
+		return;
+	}
+	if (!m->pinned) {
+		diagnosis_add(out, FINDING_MAPS, SEVERITY_FINE, NULL, "none are pinned");
+		return;
+	}
+	diagnosis_add(out, FINDING_MAPS, SEVERITY_FINE, NULL, "layout %d, as of this version",
+		      TN_ABI);
+	if (percent >= ROOM_PERCENT)
+		remedy(diagnosis_add(out, FINDING_ROOM, SEVERITY_WARNING, NULL,
+				     "%zu of %zu places are taken (%zu %%)", m->rows, m->capacity,
+				     percent),
+		       "`tenantnat detach --all` and then apply makes larger maps, but "
+		       "interrupts traffic");
+	else
+		diagnosis_add(out, FINDING_ROOM, SEVERITY_FINE, NULL, "%zu of %zu places are taken",
+			      m->rows, m->capacity);
+}
+
+static void judge_leftovers(const struct machine_report *m, struct diagnosis *out)
+{
+	if (m->leftovers[0])
+		remedy(diagnosis_add(out, FINDING_LEFTOVERS, SEVERITY_WARNING, NULL,
+				     "not finished by a run that was killed: %s", m->leftovers),
+		       "when no other tenantnat is running: rm -r %s", m->leftovers);
+	else
+		diagnosis_add(out, FINDING_LEFTOVERS, SEVERITY_FINE, NULL, "none");
+}
+
+/* An entry for each VM, and so many more for each router. */
+static void judge_neighbour_table(const struct neighbour_table *t, const char *family,
+				  struct diagnosis *out)
+{
+	size_t need = NEIGHBOURS_EACH * t->routers + t->mappings, size = 1;
+
+	if (!t->routers)
+		return;
+	while (size < need)
+		size *= 2;
+	if (t->room == UNKNOWN)
+		remedy(diagnosis_add(out, FINDING_NEIGHBOURS, SEVERITY_UNCHECKED, NULL,
+				     "net.%s.neigh.default.gc_thresh3 cannot be read", family),
+		       "run doctor in the first network namespace");
+	else if (need > (size_t)t->room)
+		remedy(diagnosis_add(
+			       out, FINDING_NEIGHBOURS, SEVERITY_WARNING, NULL,
+			       "%zu routers with %zu mappings may need %zu entries of %s, and all "
+			       "network namespaces together have %ld",
+			       t->routers, t->mappings, need, family, t->room),
+		       "`sysctl -w net.%s.neigh.default.gc_thresh3=%zu`, and the same in "
+		       "/etc/sysctl.d for the next boot",
+		       family, size);
+	else
+		diagnosis_add(out, FINDING_NEIGHBOURS, SEVERITY_FINE, NULL,
+			      "room for %ld entries of %s, and %zu may be needed", t->room, family,
+			      need);
+}
+
+void doctor_machine(const struct machine_report *m, struct diagnosis *out)
+{
+	judge_privileges(m, out);
+	judge_kernel(m, out);
+	judge_bpffs(m, out);
+	judge_jit(m, out);
+	judge_hooks(m, out);
+	judge_state(m, out);
+	judge_maps(m, out);
+	judge_neighbour_table(&m->neighbours[IPV4], "ipv4", out);
+	judge_neighbour_table(&m->neighbours[IPV6], "ipv6", out);
+	judge_leftovers(m, out);
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "doctor/doctor_internal.h"
+
+/* The shared subnets of a family: "100.64.0.0/16, 100.65.0.0/16" */
+static void subnets_text(const struct router_report *r, bool six, const char *between, char *text,
+			 size_t size)
+{
+	size_t n = 0;
+
+	text[0] = '\0';
+	vec_each (p, &r->model->subnets) {
+		if (addr_is_v4(&p->addr) != six && n < size)
+			n += snprintf(text + n, size - n, "%s%s", n ? between : "", PREFIX(p));
+	}
+}
+
+/* Where the kernel enters it: rules of iptables-nft are changed by iptables alone. */
+static bool of_iptables(const struct ruleset_hit *h)
+{
+	static const char *const tables[] = { "filter", "nat", "mangle", "raw" };
+	static const char *const chains[] = { "PREROUTING", "FORWARD", "POSTROUTING" };
+	bool table = false, chain = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
+		table |= strcmp(h->table, tables[i]) == 0;
+	for (size_t i = 0; i < ARRAY_SIZE(chains); i++)
+		chain |= strcmp(h->base, chains[i]) == 0;
+	return table && chain && strcmp(h->family, "inet") != 0;
+}
+
+/* Commands that let what comes from the shared network, and what goes to it, past the chain. */
+static void past(const struct router_report *r, const struct ruleset_hit *h, bool six, char *text,
+		 size_t size)
+{
+	const char *ip = six ? "ip6" : "ip";
+	char subnets[200];
+
+	subnets_text(r, six, of_iptables(h) ? "," : ", ", subnets, sizeof(subnets));
+	if (of_iptables(h))
+		snprintf(text, size,
+			 "%s%stables -t %s -I %s -s %s -j ACCEPT; %s%stables -t %s -I %s -d "
+			 "%s -j ACCEPT",
+			 r->enter, ip, h->table, h->base, subnets, r->enter, ip, h->table, h->base,
+			 subnets);
+	else
+		snprintf(
+			text, size,
+			"%snft insert rule %s %s %s %s saddr '{ %s }' accept; %snft insert rule %s "
+			"%s %s %s daddr '{ %s }' accept",
+			r->enter, h->family, h->table, h->base, ip, subnets, r->enter, h->family,
+			h->table, h->base, ip, subnets);
+}
+
+static void remedy_past(const struct router_report *r, const struct ruleset_hit *h,
+			struct diagnosed *f)
+{
+	bool v4 = r->v4 && strcmp(h->family, "ip6") != 0;
+	bool v6 = r->v6 && strcmp(h->family, "ip") != 0;
+	char four[2048] = "", six[2048] = "";
+
+	if (v4)
+		past(r, h, false, four, sizeof(four));
+	if (v6)
+		past(r, h, true, six, sizeof(six));
+	remedy(f, "%s%s%s", four, v4 && v6 ? "; " : "", six);
+}
+
+static void rule_text(const struct ruleset_hit *h, char *text, size_t size)
+{
+	size_t n = snprintf(text, size, "`%s` in the chain %s of table %s %s", h->statement,
+			    h->chain, h->family, h->table);
+
+	if (h->handle && n < size)
+		snprintf(text + n, size - n, " (handle %lld)", (long long)h->handle);
+}
+
+static void judge_rule(const struct router_report *r, const struct ruleset_hit *h,
+		       struct diagnosis *out)
+{
+	enum severity severity = h->sure ? SEVERITY_PROBLEM : SEVERITY_WARNING;
+	const char *which = h->sure ? "" : "some of ";
+	char rule[300];
+
+	rule_text(h, rule, sizeof(rule));
+	switch (h->effect) {
+	case RULESET_NAT:
+		remedy_past(
+			r, h,
+			diagnosis_add(
+				out, FINDING_NAT, severity, r->shared.name,
+				"%s translates %sthe packets between VMs and the shared network "
+				"once more",
+				rule, which));
+		break;
+	case RULESET_DROP:
+		remedy_past(
+			r, h,
+			diagnosis_add(out, FINDING_FILTER, severity, r->shared.name,
+				      "%s refuses %sthe packets between VMs and the shared network",
+				      rule, which));
+		break;
+	case RULESET_UNTRACKED:
+		remedy(diagnosis_add(out, FINDING_CONNTRACK, SEVERITY_WARNING, r->shared.name,
+				     "%s: rules of this router that ask for the state of a flow do "
+				     "not know "
+				     "replies",
+				     rule),
+		       "%snft delete rule %s %s %s handle %lld, unless no rule asks for it",
+		       r->enter, h->family, h->table, h->chain, (long long)h->handle);
+	}
+}
+
+/* Without an agent nobody saw the rules come. */
+static void judge_bypassed(const struct router_report *r, struct diagnosis *out)
+{
+	bool wanted = r->tenant->router->forwarding == FORWARDING_FAST;
+
+	bool ruled = r->rule || r->legacy[0][0] || r->legacy[1][0];
+
+	if (!r->fast || (!ruled && !r->ipsec))
+		return;
+	remedy(diagnosis_add(out, FINDING_BYPASSED, wanted ? SEVERITY_WARNING : SEVERITY_PROBLEM,
+			     r->shared.name,
+			     "%s for forwarded packets, and forwarding is fast: what is translated "
+			     "does not "
+			     "come to them",
+			     ruled ? "netfilter has rules" : "IPsec has policies"),
+	       wanted ? "`forwarding: auto` in the definitions, unless that is what you want"
+		      : "tenantnat restore, or run the agent, which sees rules come and go");
+}
+
+void doctor_netfilter(const struct router_report *r, struct diagnosis *out)
+{
+	static const char *const programs[] = { "iptables-legacy-save", "ip6tables-legacy-save" };
+
+	if (r->rules_error.set)
+		diagnosis_add_error(out, FINDING_NAT, SEVERITY_UNCHECKED, &r->rules_error);
+	else if (!r->rules.list.n)
+		diagnosis_add(out, FINDING_NAT, SEVERITY_FINE, NULL,
+			      "no rule of netfilter touches the packets");
+	vec_each (h, &r->rules.list)
+		judge_rule(r, h, out);
+	judge_bypassed(r, out);
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
+		if (r->legacy[i][0])
+			remedy(diagnosis_add(out, FINDING_IPTABLES, SEVERITY_WARNING, NULL,
+					     "there are tables of %s (%s), which cannot be looked "
+					     "into from "
+					     "here",
+					     i ? "ip6tables-legacy" : "iptables-legacy",
+					     r->legacy[i]),
+			       "look with %s%s for rules that translate or drop what is of %s",
+			       r->enter, programs[i], r->shared.name);
+	}
+}
+
+void doctor_paths(const struct router_report *r, bool six, struct ruleset_path paths[2])
+{
+	struct ruleset_path *in = &paths[0], *path_out = &paths[1];
+
+	memset(paths, 0, 2 * sizeof(*paths));
+	in->six = path_out->six = six;
+	*vec_push(&in->in) = r->shared.name;
+	*vec_push(&path_out->out) = r->shared.name;
+	vec_each (p, &r->inside) {
+		*vec_push(&in->out) = p->name;
+		*vec_push(&path_out->in) = p->name;
+	}
+	vec_each (p, &r->model->subnets) {
+		if (addr_is_v4(&p->addr) == six)
+			continue;
+		*vec_push(&in->src) = *p;
+		*vec_push(&path_out->dst) = *p;
+	}
+	vec_each (m, &r->tenant->mappings) {
+		struct prefix fixed = { m->fixed, 128 };
+
+		if (addr_is_v4(&m->fixed) == six)
+			continue;
+		*vec_push(&in->dst) = fixed;
+		*vec_push(&path_out->src) = fixed;
+	}
+}

@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "doctor/doctor_internal.h"
+
+#define APPLY_AGAIN "run apply again with your definitions file"
+
+void router_report_free(struct router_report *r)
+{
+	vec_each (l, &r->lookups)
+		free(l->what);
+	vec_free(&r->lookups);
+	vec_free(&r->cut_off);
+	vec_free(&r->uncovered);
+	vec_free(&r->inside);
+	vec_free(&r->vlans);
+	vec_free(&r->others);
+	ruleset_hits_free(&r->rules);
+}
+
+/* ------------------------------------------------------------ programs */
+
+static bool is_xdp(const struct router_report *r)
+{
+	return r->via == HOOK_XDP || r->via == HOOK_XDP_GENERIC;
+}
+
+static void judge_programs(const struct router_report *r, struct diagnosis *out)
+{
+	if (!r->attached)
+		remedy(diagnosis_add(out, FINDING_PROGRAMS, SEVERITY_PROBLEM, r->shared.name,
+				     "nothing is attached"),
+		       APPLY_AGAIN);
+	else if (r->broken)
+		remedy(diagnosis_add(out, FINDING_PROGRAMS, SEVERITY_PROBLEM, r->shared.name,
+				     "a program, its link or its interface is missing, or the "
+				     "interface has "
+				     "another MAC address"),
+		       APPLY_AGAIN "; `tenantnat show` lists what is there");
+	else
+		diagnosis_add(out, FINDING_PROGRAMS, SEVERITY_FINE, r->shared.name,
+			      "all attached, hook %s", hook_name(r->via));
+	if (r->attached && r->other_build)
+		remedy(diagnosis_add(out, FINDING_BUILD, SEVERITY_WARNING, r->shared.name,
+				     "the programs are of another build than this executable"),
+		       APPLY_AGAIN ": that renews them");
+	else if (r->attached)
+		diagnosis_add(out, FINDING_BUILD, SEVERITY_FINE, r->shared.name,
+			      "as of this executable");
+}
+
+static void judge_others(const struct router_report *r, struct diagnosis *out)
+{
+	vec_each (o, &r->others) {
+		if (o->before)
+			remedy(diagnosis_add(out, FINDING_OTHERS, SEVERITY_WARNING, r->shared.name,
+					     "%s runs before ours: what it takes or redirects is "
+					     "not judged",
+					     o->text),
+			       "look what it is with `%sbpftool net show dev %s`, and take it off "
+			       "if "
+			       "it is not meant to be there",
+			       r->enter, r->shared.name);
+		else
+			diagnosis_add(out, FINDING_OTHERS, SEVERITY_FINE, r->shared.name,
+				      "%s runs behind ours", o->text);
+	}
+}
+
+static void judge_hook(const struct router_report *r, struct diagnosis *out)
+{
+	if (r->via == HOOK_XDP && strcmp(r->shared.kind, "veth") == 0)
+		remedy(diagnosis_add(
+			       out, FINDING_HOOK, SEVERITY_WARNING, r->shared.name,
+			       "XDP on a veth takes segmentation offload from its peer: large "
+			       "transfers are several times slower than with tc"),
+		       "write `hook: tc` or `hook: auto` into the router's definition, and apply");
+	else if (r->via == HOOK_XDP_GENERIC)
+		diagnosis_add(out, FINDING_HOOK, SEVERITY_FINE, r->shared.name,
+			      "xdp-generic drops early, and leaves translation to tc");
+	else
+		diagnosis_add(out, FINDING_HOOK, SEVERITY_FINE, r->shared.name, "%s",
+			      hook_name(r->via));
+}
+
+static void judge_vlan(const struct router_report *r, struct diagnosis *out)
+{
+	bool veth = strcmp(r->shared.kind, "veth") == 0;
+
+	if (!is_xdp(r) || r->sees_tags || !r->vlans.n ||
+	    (!veth && !r->shared.features.on[ETHTOOL_RX_VLAN]))
+		return;
+	remedy(diagnosis_add(out, FINDING_VLAN, SEVERITY_PROBLEM, r->shared.name,
+			     "the VLAN device %s stands on it, and XDP does not see tags that %s "
+			     "beside the "
+			     "frame: frames of that VLAN are dropped",
+			     r->vlans.v[0].name,
+			     veth ? "the veth's peer hands on" : "the network card hands on"),
+	       veth ? "write `hook: tc` into the router's definition, and apply; or run `ethtool "
+		      "-K "
+		      "PEER txvlan off` where the other end of %s%s is"
+		    : "write `hook: tc` into the router's definition, and apply; or run %sethtool "
+		      "-K %s rxvlan off",
+	       veth ? "" : r->enter, r->shared.name);
+}
+
+/* ------------------------------------------------------------ interfaces */
+
+static void judge_address(const struct router_report *r, struct diagnosis *out)
+{
+	bool v4 = r->v4 && !r->own_v4, v6 = r->v6 && !r->own_v6;
+
+	if (v4 || v6)
+		remedy(diagnosis_add(out, FINDING_ADDRESS, SEVERITY_PROBLEM, r->shared.name,
+				     "it has no %s address in the shared subnets: nobody there can "
+				     "send to "
+				     "the router, nor hear of its errors",
+				     v4 && v6 ? "IPv4 and no IPv6"
+				     : v4     ? "IPv4"
+					      : "IPv6"),
+		       APPLY_AGAIN ": that gives it one");
+	else
+		diagnosis_add(out, FINDING_ADDRESS, SEVERITY_FINE, r->shared.name, "there");
+}
+
+/* Before the join they work. */
+static void judge_other_addresses(const struct router_report *r, struct diagnosis *out)
+{
+	vec_each (a, &r->cut_off) {
+		struct prefix p = { a->addr, a->len };
+
+		if (r->attached)
+			remedy(diagnosis_add(out, FINDING_FOREIGN, SEVERITY_PROBLEM, r->shared.name,
+					     "its address %s is in no shared subnet: what comes to "
+					     "it and "
+					     "what it sends there is dropped",
+					     ADDR(&a->addr)),
+			       "`%sip addr del %s dev %s`, and put it on another interface",
+			       r->enter, PREFIX(&p), r->shared.name);
+	}
+	if (!r->cut_off.n)
+		diagnosis_add(out, FINDING_FOREIGN, SEVERITY_FINE, r->shared.name, "none");
+}
+
+static void judge_link(const struct router_report *r, const struct port *p, struct diagnosis *out)
+{
+	if (!p->up)
+		remedy(diagnosis_add(out, FINDING_LINK, SEVERITY_PROBLEM, p->name, "it is down"),
+		       "%sip link set %s up", r->enter, p->name);
+	else if (!p->carrier)
+		remedy(diagnosis_add(out, FINDING_LINK, SEVERITY_PROBLEM, p->name,
+				     "it is up, but has no carrier"),
+		       "see to its cable, or set the other end up: `ip link set PEER up`");
+	else
+		diagnosis_add(out, FINDING_LINK, SEVERITY_FINE, p->name, "up");
+}
+
+static void judge_offloads(const struct router_report *r, const struct port *p,
+			   struct diagnosis *out)
+{
+	const struct ethtool *e = &p->features;
+
+	if (p->features_error.set) {
+		diagnosis_add_error(out, FINDING_OFFLOADS, SEVERITY_UNCHECKED, &p->features_error);
+		return;
+	}
+	if (e->on[ETHTOOL_LRO])
+		remedy(diagnosis_add(
+			       out, FINDING_OFFLOADS, SEVERITY_PROBLEM, p->name,
+			       "LRO is on: merged packets lose their sizes, and are dropped where "
+			       "they are forwarded"),
+		       "%sethtool -K %s lro off", r->enter, p->name);
+	if (e->on[ETHTOOL_GRO_HW])
+		remedy(diagnosis_add(
+			       out, FINDING_OFFLOADS, SEVERITY_WARNING, p->name,
+			       "rx-gro-hw is on: the card merges packets before XDP sees them, and "
+			       "not every driver does that so that they can be forwarded as they "
+			       "came"),
+		       "%sethtool -K %s rx-gro-hw off", r->enter, p->name);
+	if (!e->on[ETHTOOL_LRO] && !e->on[ETHTOOL_GRO_HW])
+		diagnosis_add(out, FINDING_OFFLOADS, SEVERITY_FINE, p->name,
+			      "checksums %s, segmentation %s, gro %s",
+			      e->on[ETHTOOL_TX_CSUM] || e->on[ETHTOOL_TX_CSUM_V4] ? "offloaded"
+										  : "not offloaded",
+			      e->on[ETHTOOL_TSO] ? "offloaded" : "not offloaded",
+			      e->on[ETHTOOL_GRO] ? "on" : "off");
+}
+
+/*
+ * A bridge has the least MTU of its ports, unless it was given another one: a larger one says
+ * nothing of them. Other masters, as that of Open vSwitch, have one that means nothing.
+ */
+static bool is_mismatch(const struct port *p, enum iface_relation relation, uint32_t mtu)
+{
+	const struct iface_other *o = &p->other[relation];
+	bool peer = relation == IFACE_PEER;
+
+	if (!o->name[0] || (!peer && strcmp(o->kind, "bridge") != 0))
+		return false;
+	/* what is stacked on a device may have a smaller MTU than that */
+	return peer && !p->stacked ? o->mtu != mtu : o->mtu < mtu;
+}
+
+static void judge_mtu_around(const struct router_report *r, const struct port *p,
+			     struct diagnosis *out)
+{
+	uint32_t least = p->mtu;
+
+	for (int i = 0; i < IFACE_RELATIONS; i++) {
+		const struct iface_other *o = &p->other[i];
+		struct diagnosed *f;
+
+		if (!is_mismatch(p, i, least))
+			continue;
+		f = diagnosis_add(
+			out, FINDING_MTU, SEVERITY_PROBLEM, p->name,
+			"its MTU is %u, but that of %s, which it is connected to, is %u: larger "
+			"packets are lost without a word",
+			p->mtu, o->name, o->mtu);
+		if (o->mtu < p->mtu)
+			remedy(f, "%sip link set %s mtu %u", r->enter, p->name, o->mtu);
+		else if (!o->elsewhere || p->elsewhere_found)
+			remedy(f, "%sip link set %s mtu %u",
+			       o->elsewhere ? p->enter_elsewhere : r->enter, o->name, p->mtu);
+		else
+			remedy(f, "`ip link set %s mtu %u` in the network namespace that it is in",
+			       o->name, p->mtu);
+		least = o->mtu < least ? o->mtu : least;
+	}
+}
+
+static void judge_mtu(const struct router_report *r, struct diagnosis *out)
+{
+	judge_mtu_around(r, &r->shared, out);
+	vec_each (p, &r->inside) {
+		judge_mtu_around(r, p, out);
+		if (p->mtu > r->shared.mtu)
+			remedy(diagnosis_add(
+				       out, FINDING_MTU, SEVERITY_WARNING, p->name,
+				       "its MTU is %u, that of %s only %u: larger packets need "
+				       "path "
+				       "MTU "
+				       "discovery, which VMs with a firewall against ICMP have not",
+				       p->mtu, r->shared.name, r->shared.mtu),
+			       "%sip link set %s mtu %u, and the same in the VMs", r->enter,
+			       p->name, r->shared.mtu);
+		else
+			diagnosis_add(out, FINDING_MTU, SEVERITY_FINE, p->name, "%u, and %u on %s",
+				      p->mtu, r->shared.mtu, r->shared.name);
+	}
+}
+
+/* ------------------------------------------------------------ settings */
+
+static struct diagnosed *set_sysctl(const struct router_report *r, struct diagnosed *f,
+				    const char *family, const struct port *p, const char *name,
+				    long value)
+{
+	remedy(f, "%ssysctl -w net/%s/conf/%s/%s=%ld", r->enter, family, p ? p->name : "all", name,
+	       value);
+	return f;
+}
+
+static void judge_forwarding(const struct router_report *r, const struct port *p,
+			     struct diagnosis *out)
+{
+	if (r->v4 && p->forwarding == 0)
+		set_sysctl(r,
+			   diagnosis_add(out, FINDING_FORWARDING, SEVERITY_PROBLEM, p->name,
+					 "IPv4 packets that come in there are not forwarded"),
+			   "ipv4", p, "forwarding", 1);
+	else if (r->v4 && p->forwarding == 1)
+		diagnosis_add(out, FINDING_FORWARDING, SEVERITY_FINE, p->name, "IPv4 is forwarded");
+	if (r->v6 && p->disable_ipv6 == 1)
+		set_sysctl(r,
+			   diagnosis_add(
+				   out, FINDING_FORWARDING, SEVERITY_PROBLEM, p->name,
+				   "IPv6 is switched off there, and the tenant has IPv6 mappings"),
+			   "ipv6", p, "disable_ipv6", 0);
+}
+
+static void judge_forwarding_v6(const struct router_report *r, struct diagnosis *out)
+{
+	if (r->v6 && r->forwarding_v6 == 0)
+		set_sysctl(r,
+			   diagnosis_add(out, FINDING_FORWARDING, SEVERITY_PROBLEM, NULL,
+					 "IPv6 packets are not forwarded"),
+			   "ipv6", NULL, "forwarding", 1);
+	else if (r->v6 && r->forwarding_v6 == 1)
+		diagnosis_add(out, FINDING_FORWARDING, SEVERITY_FINE, NULL, "IPv6 is forwarded");
+}
+
+static const struct lookup *astray(const struct router_report *r, bool shared, bool v4_only)
+{
+	vec_each (l, &r->lookups) {
+		bool right = shared && strcmp(l->by, r->shared.name) == 0;
+
+		if (l->shared != shared || (v4_only && !addr_is_v4(&l->to)))
+			continue;
+		vec_each (p, &r->inside)
+			right |= !shared && strcmp(l->by, p->name) == 0;
+		if (!right)
+			return l;
+	}
+	return NULL;
+}
+
+/* Strict is 1; loose, 2, asks only whether there is any route. It never applies to IPv6. */
+static void judge_rp_filter(const struct router_report *r, const struct port *p, bool shared,
+			    struct diagnosis *out)
+{
+	const struct lookup *l = astray(r, shared, true);
+
+	if (p->rp_filter == 1 && l)
+		set_sysctl(
+			r,
+			diagnosis_add(
+				out, FINDING_RP_FILTER, SEVERITY_PROBLEM, p->name,
+				"it is strict, and %s is looked for %s%s: packets from there are "
+				"dropped",
+				l->what, l->by[0] ? "behind " : "nowhere", l->by),
+			"ipv4", p, "rp_filter", 2);
+	else if (p->rp_filter != UNKNOWN)
+		diagnosis_add(out, FINDING_RP_FILTER, SEVERITY_FINE, p->name, "%s",
+			      p->rp_filter == 0	  ? "off"
+			      : p->rp_filter == 1 ? "strict, and the routes agree"
+						  : "loose");
+}
+
+static void judge_routes(const struct router_report *r, struct diagnosis *out)
+{
+	const struct lookup *shared = astray(r, true, false), *inside = astray(r, false, false);
+
+	if (shared)
+		remedy(diagnosis_add(out, FINDING_ROUTES, SEVERITY_PROBLEM, r->shared.name,
+				     "%s is reached by %s instead of %s", shared->what,
+				     shared->by[0] ? shared->by : "no route", r->shared.name),
+		       "%sip route get %s shows it; %sip route replace %s dev %s is right, or "
+		       "`via` the gateway there",
+		       r->enter, ADDR(&shared->to), r->enter, ADDR(&shared->to), r->shared.name);
+	if (inside)
+		remedy(diagnosis_add(out, FINDING_ROUTES, SEVERITY_PROBLEM, NULL,
+				     "%s is reached by %s, which is no inside interface",
+				     inside->what, inside->by[0] ? inside->by : "no route"),
+		       "%sip route get %s shows it; give the inside interface an address in the "
+		       "VM's subnet, or correct the router's `inside`",
+		       r->enter, ADDR(&inside->to));
+	vec_each (p, &r->uncovered) {
+		if (r->attached)
+			remedy(diagnosis_add(out, FINDING_ROUTES, SEVERITY_WARNING, NULL,
+					     "there is no unreachable route to %s: when %s is "
+					     "down, what VMs "
+					     "send there leaves by the default route",
+					     PREFIX(p), r->shared.name),
+			       "%sip route add unreachable %s metric %u proto %d", r->enter,
+			       PREFIX(p), TN_LAST_METRIC, TN_PROTOCOL);
+	}
+	if (!shared && !inside)
+		diagnosis_add(out, FINDING_ROUTES, SEVERITY_FINE, NULL,
+			      "%zu lookups lead where they should", r->lookups.n);
+}
+
+static void judge_arp(const struct router_report *r, struct diagnosis *out)
+{
+	const struct port *p = &r->shared;
+	size_t before = out->list.n;
+
+	if (p->proxy_arp_pvlan == 1)
+		set_sysctl(r,
+			   diagnosis_add(out, FINDING_ARP, SEVERITY_PROBLEM, p->name,
+					 "proxy_arp_pvlan is on: the kernel claims every address "
+					 "of the shared "
+					 "network for this router"),
+			   "ipv4", p, "proxy_arp_pvlan", 0);
+	if (p->proxy_arp == 1)
+		set_sysctl(r,
+			   diagnosis_add(out, FINDING_ARP, SEVERITY_WARNING, p->name,
+					 "proxy_arp is on: the kernel claims addresses that it has "
+					 "a route to "
+					 "by another interface"),
+			   "ipv4", p, "proxy_arp", 0);
+	if (p->arp_ignore >= 8)
+		set_sysctl(
+			r,
+			diagnosis_add(out, FINDING_ARP, SEVERITY_PROBLEM, p->name,
+				      "arp_ignore is %ld: nobody learns the router's own address",
+				      p->arp_ignore),
+			"ipv4", p, "arp_ignore", 1);
+	if (p->proxy_ndp == 1 && p->disable_ipv6 == 0)
+		set_sysctl(r,
+			   diagnosis_add(out, FINDING_ARP, SEVERITY_WARNING, p->name,
+					 "proxy_ndp is on: the kernel claims the IPv6 addresses of "
+					 "`ip neigh "
+					 "show proxy`"),
+			   "ipv6", p, "proxy_ndp", 0);
+	if (out->list.n == before)
+		diagnosis_add(out, FINDING_ARP, SEVERITY_FINE, p->name,
+			      "the kernel answers for itself alone");
+}
+
+/* 2 accepts them even where packets are forwarded, 1 only elsewhere. */
+static void judge_accept_ra(const struct router_report *r, struct diagnosis *out)
+{
+	const struct port *p = &r->shared;
+
+	if (p->accept_ra == UNKNOWN || p->disable_ipv6 != 0)
+		return;
+	if (p->accept_ra == 2 || (p->accept_ra == 1 && p->forwarding_v6 == 0))
+		set_sysctl(r,
+			   diagnosis_add(out, FINDING_ACCEPT_RA, SEVERITY_WARNING, p->name,
+					 "router advertisements from the shared network are "
+					 "accepted: anybody "
+					 "there can become this router's default route"),
+			   "ipv6", p, "accept_ra", 0);
+	else
+		diagnosis_add(out, FINDING_ACCEPT_RA, SEVERITY_FINE, p->name,
+			      "router advertisements are not accepted");
+}
+
+/* ------------------------------------------------------------ routers */
+
+void doctor_router(const struct router_report *r, struct diagnosis *out)
+{
+	if (r->netns.set) {
+		diagnosis_add_error(out, FINDING_NETNS, SEVERITY_PROBLEM, &r->netns);
+		return;
+	}
+	if (r->shared_error.set) {
+		diagnosis_add_error(out, FINDING_SHARED, SEVERITY_PROBLEM, &r->shared_error);
+		return;
+	}
+	diagnosis_add(out, FINDING_SHARED, SEVERITY_FINE, r->shared.name, "found");
+	if (r->inside_error.set)
+		diagnosis_add_error(out, FINDING_INSIDE, SEVERITY_PROBLEM, &r->inside_error);
+	if (r->inside_doubt.set)
+		diagnosis_add_error(out, FINDING_INSIDE, SEVERITY_WARNING, &r->inside_doubt);
+	judge_address(r, out);
+	judge_other_addresses(r, out);
+	judge_programs(r, out);
+	judge_others(r, out);
+	judge_hook(r, out);
+	judge_vlan(r, out);
+	judge_link(r, &r->shared, out);
+	judge_offloads(r, &r->shared, out);
+	judge_forwarding(r, &r->shared, out);
+	judge_rp_filter(r, &r->shared, true, out);
+	vec_each (p, &r->inside) {
+		judge_link(r, p, out);
+		judge_offloads(r, p, out);
+		judge_forwarding(r, p, out);
+		judge_rp_filter(r, p, false, out);
+	}
+	judge_forwarding_v6(r, out);
+	judge_mtu(r, out);
+	judge_routes(r, out);
+	judge_arp(r, out);
+	judge_accept_ra(r, out);
+	doctor_netfilter(r, out);
+}
