@@ -11,7 +11,7 @@
 
 #include "dataplane/instance.h"
 #include "lib/error.h"
-#include "model/kernel_state.h"
+#include "model/rows.h"
 
 /*
  * Attach the instance to the router's shared interface and pin what holds it. The

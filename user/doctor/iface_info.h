@@ -6,7 +6,7 @@
 #include "host/ethtool.h"
 #include "host/netdev.h"
 #include "model/iface.h"
-#include "model/kernel_state.h"
+#include "model/rows.h"
 
 struct iface_info {
 	char name[IF_NAMESIZE];

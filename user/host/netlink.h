@@ -8,7 +8,7 @@
 
 #include "lib/error.h"
 #include "model/iface.h"
-#include "model/kernel_state.h"
+#include "model/rows.h"
 
 /*
  * All interfaces, by index, with their addresses, the routes of the main table, and the IPv6

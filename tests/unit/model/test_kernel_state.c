@@ -403,17 +403,3 @@ Test(kernel_state, rows_of_a_mapping_are_a_pair)
 	vec_each (shared, &out.shared)
 		cr_expect_eq(shared->pair == 0, shared->router == TN_ROUTER_ELSEWHERE);
 }
-
-Test(kernel_state, keys_are_there_once)
-{
-	struct row_keys keys = { 0 };
-
-	for (int i = 0; i < 6; i++) {
-		*vec_push(&keys.shared) = addr_of(i % 2 ? "100.64.1.1" : "100.64.1.2");
-		*vec_push(&keys.fixed) = (struct tn_fixed_key){ i % 3, addr_of("10.0.0.1") };
-	}
-	row_keys_sort(&keys);
-	cr_expect_eq(keys.shared.n, 2);
-	cr_expect_eq(keys.fixed.n, 3);
-	row_keys_free(&keys);
-}
