@@ -3,6 +3,8 @@
 
 #include "host/netlink.h"
 #include "host/netns.h"
+#include "probe/probe_interface.h"
+#include "probe/probe_solicit.h"
 
 /* So many routers have their questions under way at once. */
 #define AT_ONCE 32

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What reaches the peers: ping, packets of the whole MTU, checksums. All peers are asked at once.
- */
+#include "probe/probe_path.h"
+
 #include "lib/clock.h"
-#include "probe/probe_run.h"
 
 /* Milliseconds, and how often something is sent. */
 enum { SIZE_MS = 200, SEARCH_MS = 100, SIZE_TRIES = 2, SEARCH_ROUNDS = 16 };

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the files of the probes have in common; see probe.h. */
+/*
+ * A run of the probes of one router, and what each of them needs. probe.c calls them in their
+ * order, each in a file of its own: probe_interface, probe_route, probe_link, probe_solicit,
+ * probe_path, probe_vm. None of them calls back.
+ */
 #ifndef TN_PROBE_RUN_H
 #define TN_PROBE_RUN_H
 
 #include "host/route_query.h"
+#include "probe/findings.h"
 #include "probe/neigh_query.h"
 #include "probe/ping.h"
-#include "probe/probe.h"
+#include "probe/probe_input.h"
 
 /* A peer on the way through the probes: each goes on with those that the last one found in order.
  */
@@ -48,15 +53,6 @@ static inline unsigned int patient(const struct probe_input *in, unsigned int ms
 #define PROBE_BRIEF_MS 30
 /* An echo that passes everywhere, and how often it is sent. */
 enum { PROBE_PING_SIZE = 84, PROBE_PING_MS = 300, PROBE_PING_TRIES = 3 };
-
-/* Ping, MTU and checksums, of the peers that are left. */
-void probe_path(struct probe_run *run, struct pinger *p);
-/* What the peer found by multicast. */
-void probe_judge_solicited(struct probe_run *run);
-int probe_vms(struct probe_run *run, struct pinger *p, struct error *err);
-
-/* The MAC address of an Ethernet interface; -1: it is none. */
-int probe_mac(uint32_t ifindex, uint8_t mac[6]);
 
 #define PROBE_TEXT (ADDR_TEXT + 128)
 

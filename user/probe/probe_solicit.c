@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * Whether a peer finds the router's mapped IPv6 addresses: it solicits them by multicast, which
- * interfaces and switches hand on only to who has joined the group.
- */
+#include "probe/probe_solicit.h"
+
+#include "probe/probe_interface.h"
 #include "probe/probe_run.h"
 
 /* Only what is on the link for the peer: it would not solicit anything else. */

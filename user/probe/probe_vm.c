@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Whether the VMs answer behind the router: on their link, and ping. */
+#include "probe/probe_vm.h"
+
 #include "lib/clock.h"
-#include "probe/probe_run.h"
+#include "probe/probe_interface.h"
 
 /* So many are asked at once. */
 #define VM_BATCH 1024
