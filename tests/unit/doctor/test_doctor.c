@@ -50,7 +50,7 @@ static struct machine_report well(void)
 					.leftovers = "" };
 }
 
-static void kernel_state_has(const struct machine_report *m, const char *want)
+static void machine_has(const struct machine_report *m, const char *want)
 {
 	struct diagnosis f = { 0 };
 
@@ -62,11 +62,11 @@ Test(doctor, a_machine_where_all_is_well)
 {
 	struct machine_report m = well(), fresh = well();
 
-	kernel_state_has(&m, "");
+	machine_has(&m, "");
 	fresh.state_exists = fresh.pinned = false;
 	fresh.state_available = fresh.capacity = 0;
 	fresh.dispatcher = fresh.tcx = 0;
-	kernel_state_has(&fresh, "");
+	machine_has(&fresh, "");
 }
 
 Test(doctor, kernel)
@@ -83,18 +83,16 @@ Test(doctor, kernel)
 
 		m.kernel_major = cases[i].major;
 		m.kernel_minor = cases[i].minor;
-		kernel_state_has(
-			&m, cases[i].old
-				    ? "problem kernel: Linux 6.1.0 is too old > boot Linux 6.1 "
-				      "or later\n"
-				    : "");
+		machine_has(&m, cases[i].old
+					? "problem kernel: Linux 6.1.0 is too old > boot Linux 6.1 "
+					  "or later\n"
+					: "");
 	}
 	struct machine_report m = well();
 
 	m.btf = false;
-	kernel_state_has(
-		&m, "problem btf: there is no /sys/kernel/btf/vmlinux > mount sysfs, or boot a "
-		    "kernel with CONFIG_DEBUG_INFO_BTF\n");
+	machine_has(&m, "problem btf: there is no /sys/kernel/btf/vmlinux > mount sysfs, or boot a "
+			"kernel with CONFIG_DEBUG_INFO_BTF\n");
 }
 
 Test(doctor, jit)
@@ -102,21 +100,21 @@ Test(doctor, jit)
 	struct machine_report m = well();
 
 	m.jit = 0;
-	kernel_state_has(
-		&m, "problem jit: the kernel does not compile BPF programs, and interpreted they "
+	machine_has(&m,
+		    "problem jit: the kernel does not compile BPF programs, and interpreted they "
 		    "cannot call its functions > sysctl -w net.core.bpf_jit_enable=1\n");
 	m.jit = 1;
 	m.jit_harden = 1;
-	kernel_state_has(&m, "");
+	machine_has(&m, "");
 	m.jit_harden = 2;
-	kernel_state_has(
-		&m, "warning jit: net.core.bpf_jit_harden is 2: constants are blinded in root's "
+	machine_has(&m,
+		    "warning jit: net.core.bpf_jit_harden is 2: constants are blinded in root's "
 		    "programs too, which makes them larger and slower > sysctl -w "
 		    "net.core.bpf_jit_harden=1, if only root loads programs, and then detach and "
 		    "apply\n");
 	m.jit = UNKNOWN;
-	kernel_state_has(
-		&m, "not checked jit: net.core.bpf_jit_enable cannot be read > run as root in the "
+	machine_has(&m,
+		    "not checked jit: net.core.bpf_jit_enable cannot be read > run as root in the "
 		    "first network namespace\n");
 }
 
@@ -128,14 +126,13 @@ Test(doctor, errors)
 	error_set(&m.bpffs, "none at /b; mount it; or not");
 	error_set(&m.maps_error, "cannot read /b/maps");
 	error_set(&m.state_error, "cannot open s; run as root");
-	kernel_state_has(&m,
-			 "problem bpffs: none at /b > mount it; or not\n"
-			 "problem state: cannot open s > run as root\n"
-			 "problem maps: cannot read /b/maps > see to that, and run doctor again\n");
+	machine_has(&m, "problem bpffs: none at /b > mount it; or not\n"
+			"problem state: cannot open s > run as root\n"
+			"problem maps: cannot read /b/maps > see to that, and run doctor again\n");
 	m.missing_privileges = "CAP_NET_ADMIN";
 	m.tcx = m.dispatcher = UNKNOWN;
-	kernel_state_has(
-		&m, "problem privileges: this process has not CAP_NET_ADMIN; what needs them is "
+	machine_has(&m,
+		    "problem privileges: this process has not CAP_NET_ADMIN; what needs them is "
 		    "not checked > run as root\n"
 		    "not checked bpffs: none at /b > mount it; or not\n"
 		    "not checked tc: the kernel does not tell > run as root\n"
@@ -149,10 +146,10 @@ Test(doctor, room)
 	struct machine_report m = well();
 
 	m.rows = 79;
-	kernel_state_has(&m, "");
+	machine_has(&m, "");
 	m.rows = 80;
-	kernel_state_has(
-		&m, "warning room: 80 of 100 places are taken (80 %) > `tenantnat detach --all` "
+	machine_has(&m,
+		    "warning room: 80 of 100 places are taken (80 %) > `tenantnat detach --all` "
 		    "and then apply makes larger maps, but interrupts traffic\n");
 }
 
@@ -161,21 +158,21 @@ Test(doctor, space)
 	struct machine_report m = well();
 
 	m.state_available = 64 << 20;
-	kernel_state_has(&m, "");
+	machine_has(&m, "");
 	m.state_available--;
-	kernel_state_has(
-		&m, "warning disk-space: 63 MiB are left on the file system of "
+	machine_has(&m,
+		    "warning disk-space: 63 MiB are left on the file system of "
 		    "/var/lib/tenantnat, and its files take 0 MiB > make room there, at least 64 "
 		    "MiB\n");
 	/* a large state needs more: a change is written beside it */
 	m.state_available = 299ULL << 20;
 	m.state_used = 100 << 20;
-	kernel_state_has(
-		&m, "warning disk-space: 299 MiB are left on the file system of "
+	machine_has(&m,
+		    "warning disk-space: 299 MiB are left on the file system of "
 		    "/var/lib/tenantnat, and its files take 100 MiB > make room there, at least "
 		    "300 MiB\n");
 	m.state_available = 300ULL << 20;
-	kernel_state_has(&m, "");
+	machine_has(&m, "");
 }
 
 #define FULL(family, mappings, need, room, size)                                        \
@@ -191,18 +188,18 @@ Test(doctor, neighbour_table)
 
 	m.neighbours[IPV4] =
 		(struct neighbour_table){ .room = 1024, .routers = 15, .mappings = 64 };
-	kernel_state_has(&m, "");
+	machine_has(&m, "");
 	m.neighbours[IPV4].mappings = 65;
-	kernel_state_has(&m, FULL("ipv4", "65", "1025", "1024", "2048"));
+	machine_has(&m, FULL("ipv4", "65", "1025", "1024", "2048"));
 	m.neighbours[IPV4].room = 2048;
 	m.neighbours[IPV6] =
 		(struct neighbour_table){ .room = 1024, .routers = 15, .mappings = 1000000 };
-	kernel_state_has(&m, FULL("ipv6", "1000000", "1000960", "1024", "1048576"));
+	machine_has(&m, FULL("ipv6", "1000000", "1000960", "1024", "1048576"));
 	/* another namespace than the first has no such setting; who has no routers needs none */
 	m.neighbours[IPV6].room = UNKNOWN;
 	m.neighbours[IPV4] = (struct neighbour_table){ .room = UNKNOWN };
-	kernel_state_has(
-		&m, "not checked neighbour-table: net.ipv6.neigh.default.gc_thresh3 cannot be read "
+	machine_has(&m,
+		    "not checked neighbour-table: net.ipv6.neigh.default.gc_thresh3 cannot be read "
 		    "> run doctor in the first network namespace\n");
 }
 
@@ -211,8 +208,8 @@ Test(doctor, leftovers)
 	struct machine_report m = well();
 
 	m.leftovers = "/b/MAPS /s/x.tmp";
-	kernel_state_has(
-		&m, "warning leftovers: not finished by a run that was killed: /b/MAPS /s/x.tmp > "
+	machine_has(&m,
+		    "warning leftovers: not finished by a run that was killed: /b/MAPS /s/x.tmp > "
 		    "when no other tenantnat is running: rm -r /b/MAPS /s/x.tmp\n");
 }
 
