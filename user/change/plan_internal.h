@@ -15,12 +15,11 @@ void plan_policy(const struct kernel_state *want, const struct kernel_state *hav
 		 struct plan *out);
 bool plan_changes_policy(const struct plan *p);
 
-/* Ids of rules, or of other things. */
 struct rule_ids {
 	VEC(uint32_t) list; /* sorted, each once; the caller's to free */
 };
 
-/* Of the rules that own rows. */
+/* Those of the rules that own rows. */
 void rule_ids_of_rows(const struct policy *p, struct rule_ids *out);
 bool rule_ids_have(const struct rule_ids *ids, uint32_t id);
 int rule_id_cmp(const void *a, const void *b);

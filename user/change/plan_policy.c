@@ -9,16 +9,17 @@ bool plan_changes_policy(const struct plan *p)
 	       p->shared_flags.n;
 }
 
-/* Whether the row leads anywhere: no program looks for it while its mapping is not TN_SHARED_NAMED.
+/*
+ * Whether packets can come to the row: no program looks for it while its mapping is not
+ * TN_SHARED_NAMED.
  */
 static bool is_alive(const struct kernel_state *m, const struct accept_row *row)
 {
-	const struct shared_row key = { .shared = row->key.to }, *to = NULL;
+	const struct shared_row *to;
 
 	if (addr_is_unset(&row->key.to))
 		return true;
-	if (m->shared.n)
-		to = bsearch(&key, m->shared.v, m->shared.n, sizeof(key), shared_row_cmp);
+	to = kernel_state_shared(m, &row->key.to);
 	return to && to->tenant == row->key.tenant && to->flags & TN_SHARED_NAMED;
 }
 

@@ -149,7 +149,7 @@ static int named_cmp(const void *a, const void *b)
 	const struct tenant *x = *(const struct tenant *const *)a;
 	const struct tenant *y = *(const struct tenant *const *)b;
 
-	return rule_id_cmp(&x->id, &y->id);
+	return x->id < y->id ? -1 : x->id > y->id;
 }
 
 static void names_make(struct names *names, const struct model *m)
@@ -209,10 +209,9 @@ static void describe_mapping(struct plan_text *out, char sign, const struct name
 		    ADDR(&row->shared), limit_text(policy_limit(policy, &row->shared), limit));
 }
 
-static bool known(const struct kernel_state *have, const struct shared_row *row)
+static char sign_of_put(const struct kernel_state *have, const struct shared_row *row)
 {
-	return have->shared.n &&
-	       bsearch(row, have->shared.v, have->shared.n, sizeof(*row), shared_row_cmp);
+	return kernel_state_shared(have, &row->shared) ? '~' : '+';
 }
 
 static void describe_addr(struct plan_text *out, char sign, const struct addr_row *row)
@@ -279,43 +278,34 @@ static void describe_settled(const struct plan *plan, struct plan_text *out)
 		describe_addr(out, '-', *row);
 }
 
-/* Whether the mapping stays, and only what it may carry is another. */
-static bool is_limited_anew(const struct kernel_state *want, const struct kernel_state *have,
-			    const struct tn_addr *shared)
+/* The row of a mapping that stays, so that only what it may carry changes; NULL: it does not. */
+static const struct shared_row *limited_anew(const struct kernel_state *want,
+					     const struct kernel_state *have,
+					     const struct tn_addr *shared)
 {
-	const struct shared_row key = { .shared = *shared };
-	const struct shared_row *w = NULL, *h = NULL;
+	const struct shared_row *w = kernel_state_shared(want, shared);
+	const struct shared_row *h = kernel_state_shared(have, shared);
 
-	if (want->shared.n)
-		w = bsearch(&key, want->shared.v, want->shared.n, sizeof(key), shared_row_cmp);
-	if (have->shared.n)
-		h = bsearch(&key, have->shared.v, have->shared.n, sizeof(key), shared_row_cmp);
-	return w && h && !plan_moves(h, w) && plan_same_kind(w, h);
+	return w && h && !plan_moves(h, w) && plan_same_kind(w, h) ? w : NULL;
 }
 
 static void describe_limits(const struct plan *plan, const struct kernel_state *want,
 			    const struct kernel_state *have, const struct names *now,
 			    struct plan_text *out)
 {
-	struct shared_row key = { 0 };
-
 	vec_each (l, &plan->limit_put) {
-		key.shared = l->shared;
-		if (is_limited_anew(want, have, &l->shared))
-			describe_mapping(out, '~', now, &want->policy,
-					 bsearch(&key, want->shared.v, want->shared.n, sizeof(key),
-						 shared_row_cmp));
+		const struct shared_row *row = limited_anew(want, have, &l->shared);
+
+		if (row)
+			describe_mapping(out, '~', now, &want->policy, row);
 	}
 	vec_each (l, &plan->limit_del) {
-		const struct shared_row *row;
-		const struct tenant *t;
+		const struct shared_row *row = limited_anew(want, have, &l->shared);
+		const struct tenant *t = row ? named(now, row->tenant) : NULL;
 
-		key.shared = l->shared;
-		if (!is_limited_anew(want, have, &l->shared))
-			continue;
-		row = bsearch(&key, want->shared.v, want->shared.n, sizeof(key), shared_row_cmp);
-		t = named(now, row->tenant);
-		say(out, '~', "mapping %s %s: no limit", t ? t->name : "?", ADDR(&row->fixed));
+		if (row)
+			say(out, '~', "mapping %s %s: no limit", t ? t->name : "?",
+			    ADDR(&row->fixed));
 	}
 }
 
@@ -328,9 +318,9 @@ static void describe_mappings(const struct plan *plan, const struct kernel_state
 	names_make(&now, will);
 	names_make(&before, had);
 	vec_each (row, &plan->own_put)
-		describe_mapping(out, known(have, *row) ? '~' : '+', &now, &want->policy, *row);
+		describe_mapping(out, sign_of_put(have, *row), &now, &want->policy, *row);
 	vec_each (row, &plan->shared_put)
-		describe_mapping(out, known(have, *row) ? '~' : '+', &now, &want->policy, *row);
+		describe_mapping(out, sign_of_put(have, *row), &now, &want->policy, *row);
 	describe_limits(plan, want, have, &now, out);
 	vec_each (row, &plan->shared_del)
 		describe_mapping(out, '-', &before, &have->policy, *row);

@@ -45,6 +45,15 @@ const struct router_row *kernel_state_router(const struct kernel_state *m, uint3
 	return NULL;
 }
 
+const struct shared_row *kernel_state_shared(const struct kernel_state *m,
+					     const struct tn_addr *shared)
+{
+	const struct shared_row key = { .shared = *shared };
+
+	return m->shared.n ? bsearch(&key, m->shared.v, m->shared.n, sizeof(key), shared_row_cmp)
+			   : NULL;
+}
+
 void facts_free(struct facts *f)
 {
 	vec_each (r, &f->list)
@@ -268,11 +277,9 @@ static void keep_others(const struct model *m, const struct kernel_state *have,
 /* The tenant whose mapping has that address, 0: none. The rows are sorted. */
 static uint32_t tenant_of(const struct kernel_state *m, const struct tn_addr *shared)
 {
-	const struct shared_row key = { .shared = *shared }, *found = NULL;
+	const struct shared_row *row = kernel_state_shared(m, shared);
 
-	if (m->shared.n)
-		found = bsearch(&key, m->shared.v, m->shared.n, sizeof(key), shared_row_cmp);
-	return found ? found->tenant : 0;
+	return row ? row->tenant : 0;
 }
 
 /*

@@ -35,6 +35,9 @@ void kernel_state_free(struct kernel_state *m);
 void kernel_state_sort(struct kernel_state *m);
 /* The router with that id; NULL: none. */
 const struct router_row *kernel_state_router(const struct kernel_state *m, uint32_t id);
+/* The row of a shared address; NULL: none. The rows are sorted. */
+const struct shared_row *kernel_state_shared(const struct kernel_state *m,
+					     const struct tn_addr *shared);
 
 /* Add the shared addresses of a router to `out`: `own`, or those of its VMs. */
 void kernel_state_addrs(const struct kernel_state *m, uint32_t router, bool own,
