@@ -11,6 +11,7 @@
 #include "host/netlink.h"
 #include "host/netns.h"
 #include "host/nft.h"
+#include "host/route_query.h"
 #include "host/sysctl.h"
 #include "lib/output.h"
 #include "model/iface.h"
@@ -221,12 +222,12 @@ __attribute__((format(printf, 5, 6))) static void look_up(const struct ifaces *i
 {
 	struct error ignored = { 0 };
 	const struct iface *by;
+	struct next_hop next_hop;
 	struct lookup *l;
-	uint32_t index;
 	va_list args;
 
 	if (r->lookups.n >= 4 * LOOKUPS_MAX || is_own(ifaces, to) ||
-	    netlink_route_to(to, &index, &ignored))
+	    route_query(to, &next_hop, &ignored))
 		return;
 	l = vec_push(&r->lookups);
 	l->to = *to;
@@ -235,7 +236,7 @@ __attribute__((format(printf, 5, 6))) static void look_up(const struct ifaces *i
 	if (vasprintf(&l->what, what, args) < 0)
 		l->what = xstrdup("an address");
 	va_end(args);
-	by = by_index(ifaces, index);
+	by = next_hop.local ? NULL : by_index(ifaces, next_hop.ifindex);
 	if (by)
 		memcpy(l->by, by->name, sizeof(l->by));
 }

@@ -90,3 +90,18 @@ struct netlink_answer netlink_ask(struct nl_msg *msg)
 	nlmsg_free(msg);
 	return a;
 }
+
+void netlink_query(struct nl_msg *msg, nl_recvmsg_msg_cb_t take, void *out)
+{
+	_cleanup_sock_ struct nl_sock *sock = NULL;
+	int ret;
+
+	sock = netlink_connect(&ret);
+	if (!ret) {
+		nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, take, out);
+		ret = nl_send_auto(sock, msg);
+	}
+	if (ret >= 0)
+		nl_recvmsgs_default(sock);
+	nlmsg_free(msg);
+}

@@ -68,7 +68,4 @@ bool netlink_clsact_in_use(uint32_t ifindex);
  */
 uint16_t netlink_clsact_first(uint32_t ifindex, bool egress);
 
-/* By which interface the kernel would send to that address; *ifindex 0: by none. */
-int netlink_route_to(const struct tn_addr *to, uint32_t *ifindex, struct error *err);
-
 #endif

@@ -24,6 +24,12 @@ struct netlink_answer {
 /* Send and free a request of a change, and wait for the answer. */
 struct netlink_answer netlink_ask(struct nl_msg *msg);
 
+/*
+ * Send and free a question, and have `take` read each message of the answer, with `out`. Where
+ * there is no answer, nothing is read.
+ */
+void netlink_query(struct nl_msg *msg, nl_recvmsg_msg_cb_t take, void *out);
+
 /* An alternative name of the link in a message that is our mark; NULL: none. In the message. */
 const char *netlink_mark(struct nl_msg *link);
 

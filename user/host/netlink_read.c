@@ -7,7 +7,6 @@
 #include <linux/rtnetlink.h>
 #include <netlink/msg.h>
 #include <netlink/route/link.h>
-#include <netlink/route/route.h>
 
 #include "host/netlink_internal.h"
 
@@ -92,7 +91,7 @@ static int read_addr(struct nl_msg *msg, void *arg)
 	return NL_OK;
 }
 
-/* Whether no route is asked later. */
+/* Whether all other routes to the prefix come before it. */
 static bool is_last(struct nlattr *const *attrs)
 {
 	return attrs[RTA_PRIORITY] && nla_get_u32(attrs[RTA_PRIORITY]) == TN_LAST_METRIC;
@@ -164,7 +163,7 @@ static int dump(struct nl_sock *sock, int type, nl_recvmsg_msg_cb_t read, struct
 	return dump_by(sock, type, &head, sizeof(head), read, out);
 }
 
-/* Anew where they changed meanwhile. */
+/* From the start again when interfaces changed during the dump. */
 static int dump_links(struct nl_sock *sock, struct ifaces *out)
 {
 	struct ifinfomsg head = { .ifi_family = AF_UNSPEC };
@@ -177,7 +176,7 @@ static int dump_links(struct nl_sock *sock, struct ifaces *out)
 	return ret;
 }
 
-/* A kernel without IPv6 has none. */
+/* A kernel without IPv6 lists none. */
 static int dump_proxies(struct nl_sock *sock, struct ifaces *out)
 {
 	struct ndmsg head = { .ndm_family = AF_INET6, .ndm_flags = NTF_PROXY };
@@ -259,19 +258,12 @@ static int take_link(struct nl_msg *msg, void *out)
 /* An interface of the namespace with that number; `out` stays as it is when it cannot be seen. */
 static void look_elsewhere(int32_t netnsid, uint32_t ifindex, struct iface *out)
 {
-	_cleanup_sock_ struct nl_sock *sock = NULL;
 	struct nl_msg *msg = NULL;
-	int ret;
 
-	sock = netlink_connect(&ret);
-	if (!ret)
-		ret = rtnl_link_build_get_request(ifindex, NULL, &msg);
-	if (ret)
+	if (rtnl_link_build_get_request((int)ifindex, NULL, &msg))
 		return;
-	nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, take_link, out);
-	if (!nla_put_s32(msg, IFLA_TARGET_NETNSID, netnsid) && nl_send_auto(sock, msg) >= 0)
-		nl_recvmsgs_default(sock);
-	nlmsg_free(msg);
+	nla_put_s32(msg, IFLA_TARGET_NETNSID, netnsid);
+	netlink_query(msg, take_link, out);
 }
 
 /* The interface with that index, where `of` has what it is linked to, or else in its namespace. */
@@ -320,51 +312,10 @@ int32_t netlink_netnsid(int fd)
 {
 	struct rtgenmsg head = { .rtgen_family = AF_UNSPEC };
 	struct nl_msg *msg = nlmsg_alloc_simple(RTM_GETNSID, 0);
-	_cleanup_sock_ struct nl_sock *sock = NULL;
 	int32_t id = -1;
-	int ret;
 
 	nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO);
 	nla_put_u32(msg, NETNSA_FD, fd);
-	sock = netlink_connect(&ret);
-	if (!ret)
-		nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, take_netnsid, &id);
-	if (!ret && nl_send_auto(sock, msg) >= 0)
-		nl_recvmsgs_default(sock);
-	nlmsg_free(msg);
+	netlink_query(msg, take_netnsid, &id);
 	return id;
-}
-
-static void route_cleanup(struct rtnl_route **route)
-{
-	if (*route)
-		rtnl_route_put(*route);
-}
-
-static void nl_addr_cleanup(struct nl_addr **addr)
-{
-	if (*addr)
-		nl_addr_put(*addr);
-}
-
-int netlink_route_to(const struct tn_addr *to, uint32_t *ifindex, struct error *err)
-{
-	_cleanup_(route_cleanup) struct rtnl_route *route = NULL;
-	_cleanup_(nl_addr_cleanup) struct nl_addr *dst = NULL;
-	_cleanup_sock_ struct nl_sock *sock = NULL;
-	int ret;
-
-	*ifindex = 0;
-	dst = addr_is_v4(to) ? nl_addr_build(AF_INET, &to->w[3], 4)
-			     : nl_addr_build(AF_INET6, to->w, 16);
-	sock = netlink_connect(&ret);
-	if (ret || !dst)
-		return error_set(err, "cannot look up a route: %s",
-				 nl_geterror(ret ? ret : -NLE_NOMEM));
-	ret = rtnl_route_lookup(sock, dst, &route);
-	/* the kernel's "no route" is an error; its unreachable routes of IPv6 lead to lo */
-	if (!ret && rtnl_route_get_type(route) == RTN_UNICAST &&
-	    rtnl_route_get_nnexthops(route) > 0)
-		*ifindex = rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, 0));
-	return 0;
 }

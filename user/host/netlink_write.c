@@ -200,18 +200,11 @@ static int take_mark(struct nl_msg *msg, void *out)
 /* The mark that the interface has; "": none. */
 static void find_mark(uint32_t ifindex, char out[ALTIFNAMSIZ])
 {
-	_cleanup_sock_ struct nl_sock *sock = NULL;
 	struct nl_msg *msg = NULL;
-	int ret;
 
 	out[0] = '\0';
-	sock = netlink_connect(&ret);
-	if (ret || rtnl_link_build_get_request(ifindex, NULL, &msg))
-		return;
-	nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, take_mark, out);
-	if (nl_send_auto(sock, msg) >= 0)
-		nl_recvmsgs_default(sock);
-	nlmsg_free(msg);
+	if (!rtnl_link_build_get_request((int)ifindex, NULL, &msg))
+		netlink_query(msg, take_mark, out);
 }
 
 static struct netlink_answer put_all_multicast(const struct group_row *row)
