@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What there is of the routers that a change is about, and whether it can be what is defined. */
+#include "change/change_parts.h"
+#include "lib/log.h"
+#include "model/join.h"
+
+static const struct router_facts *owner_of(const struct facts *facts, const struct tn_addr *a)
+{
+	vec_each (f, &facts->list) {
+		vec_each (own, &f->own) {
+			if (addr_cmp(own, a) == 0)
+				return f;
+		}
+	}
+	return NULL;
+}
+
+/* Two routers that believe to have the same address: one of them would be looked for at the other.
+ */
+static int check_own(const struct facts *facts, const struct router_facts *f, struct error *err)
+{
+	vec_each (a, &f->own) {
+		const struct router_facts *other = owner_of(facts, a);
+
+		if (other != f)
+			return error_set(err,
+					 "the routers of %s and %s both have the address %s; "
+					 "give one of them another",
+					 other->row.tenant, f->row.tenant, ADDR(a));
+	}
+	return 0;
+}
+
+static const struct mapping *mapping_of(const struct model *m, const struct tn_addr *shared)
+{
+	vec_each (t, &m->tenants) {
+		vec_each (mapping, &t->mappings) {
+			if (addr_cmp(&mapping->shared, shared) == 0)
+				return mapping;
+		}
+	}
+	return NULL;
+}
+
+/* No lease moves because a router got its address: that would be a change of the definitions. */
+static int check_leases(const struct model *had, const struct router_facts *f, struct error *err)
+{
+	vec_each (a, &f->own) {
+		const struct mapping *m = mapping_of(had, a);
+
+		if (m)
+			return error_set(err,
+					 "%s has the address %s, which is the shared address of "
+					 "%s; remove it from the interface",
+					 f->at.name, ADDR(a), ADDR(&m->fixed));
+	}
+	return 0;
+}
+
+/* Somebody else's address goes and comes with the interface; ours in its place would do neither. */
+static int check_address(const struct model *had, const struct tenant *t,
+			 const struct router_facts *f, struct error *err)
+{
+	const struct tenant *before = model_tenant((struct model *)had, t->name);
+
+	for (int i = 0; before && before->router && i < FAMILIES; i++) {
+		if (t->router->own[i].wanted && addr_is_unset(&before->router->own[i].addr))
+			return error_set(
+				err,
+				"%s has lost its %s address in the shared subnets; give it "
+				"one, or let `tenantnat apply` lease one",
+				f->at.name, i == IPV4 ? "IPv4" : "IPv6");
+	}
+	return 0;
+}
+
+/* An unreachable route is everybody's in that namespace. */
+static bool is_of(const struct place *route, const struct place *router)
+{
+	struct place any = *router;
+
+	any.ifindex = 0;
+	return place_cmp(route, router) == 0 || place_cmp(route, &any) == 0;
+}
+
+/* The facts about a router that cannot be looked at: what the machine has of it, to be kept. */
+static void remember(const struct change *c, struct tenant *t, struct facts *facts)
+{
+	const struct tenant *had = model_tenant((struct model *)&c->had, t->name);
+	const struct router_row *row = NULL;
+	struct router_facts *f;
+
+	for (int i = 0; had && had->router && i < FAMILIES; i++) {
+		if (!t->router->own[i].pinned)
+			t->router->own[i] = had->router->own[i];
+	}
+	vec_each (r, &c->have.routers) {
+		if (had && had->router && r->id == had->router->id)
+			row = r;
+	}
+	if (!row)
+		return;
+	f = vec_push(&facts->list);
+	f->row = *row;
+	f->row.out_of_scope = true;
+	snprintf(f->row.tenant, sizeof(f->row.tenant), "%s", t->name);
+	f->at.netns_dev = row->netns_dev;
+	f->at.netns_ino = row->netns_ino;
+	f->at.ifindex = row->ifindex;
+	vec_each (own, &c->have.shared) {
+		if (own->flags & TN_SHARED_OWN && own->router == row->id &&
+		    !owner_of(facts, &own->shared) && !mapping_of(&c->will, &own->shared))
+			*vec_push(&f->own) = own->shared;
+	}
+	vec_each (addr, &c->have.addrs) {
+		if (place_cmp(&addr->at, &f->at) == 0)
+			*vec_push(&f->addrs) = *addr;
+	}
+	vec_each (route, &c->have.routes) {
+		if (is_of(&route->at, &f->at))
+			*vec_push(&f->routes) = *route;
+	}
+	vec_each (group, &c->have.groups) {
+		if (place_cmp(&group->at, &f->at) == 0)
+			*vec_push(&f->groups) = *group;
+	}
+}
+
+static int look_closely(struct change *c, const struct change_how *how, struct tenant *t,
+			struct facts *facts, struct error *err)
+{
+	struct router_facts *f = vec_push(&facts->list);
+
+	if (inspect_router(&c->will, t, &c->have, f, err) || check_own(facts, f, err))
+		return -1;
+	/* an agent looks all the time, and a change of one mapping is about something else */
+	if (f->doubt.set && !how->scope && !(how->agent && how->restore))
+		log_warning("tenant %s: %s", t->name, f->doubt.text);
+	if (how->partial && check_leases(&c->had, f, err))
+		return -1;
+	return how->restore ? check_address(&c->had, t, f, err) : 0;
+}
+
+/* `failed`: NULL when all of them have to be there. */
+int change_facts_gather(struct change *c, const struct change_how *how, struct facts *facts,
+			struct failures *failed, struct error *err)
+{
+	struct model *m = &c->will;
+
+	memset(facts, 0, sizeof(*facts));
+	vec_each (t, &m->tenants) {
+		if (!t->router || t->router->detached || !scope_has(how->scope, t->name) ||
+		    look_closely(c, how, t, facts, err) == 0)
+			continue;
+		error_prefix(err, "tenant %s", t->name);
+		if (pass_over(failed, t->name, err))
+			return -1;
+		router_facts_free(&facts->list.v[--facts->list.n]);
+		remember(c, t, facts);
+	}
+	kernel_state_sort(&c->have);
+	return 0;
+}
+
+static bool is_given(const struct model *m, const struct tn_addr *a)
+{
+	int family = addr_family(a);
+
+	vec_each (t, &m->tenants) {
+		if (t->router && addr_cmp(&t->router->own[family].addr, a) == 0)
+			return true;
+	}
+	return false;
+}
+
+static const struct router *router_of_facts(const struct model *m, const struct router_facts *f)
+{
+	return model_tenant((struct model *)m, f->row.tenant)->router;
+}
+
+/*
+ * Nobody gets the address of a router, whether it is looked at now or was before. Those that
+ * routers have by the definitions are ipam_assign()'s to keep.
+ */
+void change_facts_reserve(const struct change *c, const struct facts *facts,
+			  const struct scope *scope, struct addr_list *out)
+{
+	memset(out, 0, sizeof(*out));
+	vec_each (f, &facts->list) {
+		const struct router *r = router_of_facts(&c->will, f);
+
+		vec_each (a, &f->own) {
+			const struct own_address *own = &r->own[addr_family(a)];
+			bool keeps = own->pinned || f->row.out_of_scope;
+
+			if (!keeps || addr_cmp(&own->addr, a) != 0)
+				*vec_push(&out->list) = *a;
+		}
+	}
+	vec_each (row, &c->have.shared) {
+		if (scope && row->flags & TN_SHARED_OWN && !is_given(&c->had, &row->shared))
+			*vec_push(&out->list) = row->shared;
+	}
+}
+
+/* What hangs on ids and addresses that were given only now. */
+void change_facts_complete(const struct model *m, struct facts *facts)
+{
+	vec_each (f, &facts->list) {
+		const struct tenant *t = model_tenant((struct model *)m, f->row.tenant);
+
+		if (f->row.out_of_scope)
+			continue;
+		f->row.id = t->router->id;
+		join_settle(m, t, f);
+	}
+}
+
+static bool is_attached(const struct kernel_state *m, const struct place *at)
+{
+	vec_each (r, &m->routers) {
+		if (r->netns_dev == at->netns_dev && r->netns_ino == at->netns_ino &&
+		    r->ifindex == at->ifindex)
+			return true;
+	}
+	return false;
+}
+
+static const struct iface *shared_of(const struct router_facts *f)
+{
+	vec_each (i, &f->ifaces.list) {
+		if (i->index == f->at.ifindex)
+			return i;
+	}
+	return NULL;
+}
+
+/* What works until now, and stops with this change: with the join, or with other shared subnets. */
+void change_facts_warn(const struct change *c, const struct facts *facts)
+{
+	vec_each (f, &facts->list) {
+		const struct iface *shared = shared_of(f);
+		bool attached = is_attached(&c->have, &f->at);
+
+		if (!shared)
+			continue;
+		vec_each (a, &shared->addrs) {
+			bool is_new = !attached || !iface_addr_is_cut_off(a, &c->had);
+
+			if (is_new && iface_addr_is_cut_off(a, &c->will))
+				log_warning("tenant %s: %s on %s is in no shared subnet: over %s "
+					    "nobody reaches this address any more, and the router "
+					    "cannot send from it; put it on another interface",
+					    f->row.tenant, ADDR(&a->addr), shared->name,
+					    shared->name);
+		}
+	}
+}

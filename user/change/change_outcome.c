@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What is said of a change: to people, and to the history. */
+#include "change/change_parts.h"
+
+#include <pwd.h>
+#include <time.h>
+
+#include "lib/output.h"
+
+void outcome_free(struct outcome *out)
+{
+	plan_text_free(&out->text);
+	failures_free(&out->failed);
+	vec_each (tenant, &out->untold)
+		free(*tenant);
+	vec_free(&out->untold);
+}
+
+void outcome_print(const struct outcome *o, bool dry_run)
+{
+	const char *to = dry_run ? "to " : "";
+
+	vec_each (line, &o->text.lines)
+		printf("%s%c %s%s\n",
+		       line->sign == '+'   ? color_added()
+		       : line->sign == '-' ? color_removed()
+					   : color_changed(),
+		       line->sign, line->text, color_off());
+	if (!o->text.lines.n)
+		printf("nothing to be done\n");
+	else
+		printf("%zu %s%s, %zu %s%s, %zu %s%s\n", o->text.added, to,
+		       dry_run ? "add" : "added", o->text.changed, to,
+		       dry_run ? "change" : "changed", o->text.removed, to,
+		       dry_run ? "remove" : "removed");
+}
+
+/* What names are made of; all else is replaced. */
+static void put_name(FILE *f, const char *name)
+{
+	for (; *name; name++)
+		fputc(*name > 0x20 && *name < 0x7f ? *name : '?', f);
+}
+
+/* "root", or "root (sudo alice)". */
+static char *user_text(void)
+{
+	const struct passwd *pw = getpwuid(getuid());
+	const char *sudo = getenv("SUDO_USER");
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return xstrdup("?");
+	put_name(f, pw ? pw->pw_name : "?");
+	if (sudo && *sudo) {
+		fputs(" (sudo ", f);
+		put_name(f, sudo);
+		fputc(')', f);
+	}
+	fclose(f);
+	return text;
+}
+
+/*
+ * For `show history`. What changes nothing is no change, nor is what puts back what the definitions
+ * say: a router that needs that again and again would push out all else.
+ */
+int change_note(struct change *c, const struct change_how *how, const struct outcome *out,
+		struct error *err)
+{
+	struct history_change change = { .at = time(NULL), .uid = getuid() };
+	int ret;
+
+	if (!out->text.lines.n || how->restore)
+		return 0;
+	change.user = user_text();
+	change.command = xstrdup(c->settings->line);
+	for (size_t i = 0; i < out->text.lines.n && i < HISTORY_LINES_MAX; i++)
+		*vec_push(&change.lines) =
+			(struct history_line){ out->text.lines.v[i].sign,
+					       xstrdup(out->text.lines.v[i].text) };
+	change.more = out->text.added + out->text.changed + out->text.removed - change.lines.n;
+	ret = store_note(c->store, &change, err);
+	history_change_clear(&change);
+	return ret;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The parts of change_make(), for the files change*.c alone, in the order in which it uses them. */
+#ifndef TN_CHANGE_PARTS_H
+#define TN_CHANGE_PARTS_H
+
+#include "change/change.h"
+#include "change/plan.h"
+
+/* change_facts.c */
+
+/*
+ * Look at the routers in scope, which may add to `c->have`. A router that cannot be looked at is
+ * noted in `failed`, and the facts about it are what the machine has of it; `failed` NULL: it is
+ * the error. `facts` is the caller's to free, also on failure.
+ */
+int change_facts_gather(struct change *c, const struct change_how *how, struct facts *facts,
+			struct failures *failed, struct error *err);
+/* The addresses of routers, which nobody gets: for ipam_assign(). The caller's to free. */
+void change_facts_reserve(const struct change *c, const struct facts *facts,
+			  const struct scope *scope, struct addr_list *out);
+/* What hangs on ids and addresses that were given only now. */
+void change_facts_complete(const struct model *m, struct facts *facts);
+/* About addresses that work until now, and stop with this change. */
+void change_facts_warn(const struct change *c, const struct facts *facts);
+
+/* change_window.c */
+
+/* Whose routers a change through a window looks at; it borrows of `w`. */
+struct scope change_window_scope(const struct window *w);
+/*
+ * Ids and addresses to `c->will`, the same as if all leases were seen. `reserved` grows. It can be
+ * CHANGE_TOO_NARROW, as change_make() is.
+ */
+int change_assign(struct change *c, struct addr_list *reserved, struct error *err);
+/* What the maps have of the mappings that are seen, to `c->have`. */
+int change_window_look_up(struct change *c, const struct facts *facts, struct error *err);
+
+/* change_maps.c */
+
+/* Whether what the plan adds fits into the maps, if there are any. */
+int change_maps_check(const struct change *c, const struct plan *p, const struct kernel_state *want,
+		      struct error *err);
+/* How many rules and services new maps are to have room for. */
+size_t change_maps_rules(const struct kernel_state *want);
+/* Without a program to read them, maps are of no use. */
+int change_maps_drop(struct change *c, struct error *err);
+
+/* change_transaction.c */
+
+/*
+ * Write the new definitions into an open transaction, which the caller commits, and make the
+ * machine what the plan says. On failure the machine is as it was. *created: the maps are new.
+ */
+int change_carry_out(struct change *c, const struct change_how *how, const struct plan *plan,
+		     const struct kernel_state *want, struct outcome *out, bool *created,
+		     struct error *err);
+/* Back to what was read at the beginning; what cannot be undone is said, not hidden. */
+void change_undo(struct change *c, bool created);
+
+/* change_probe.c */
+
+/* Whether what the plan attaches or renews is still what the maps say; `failed` as above. */
+int change_confirm(const struct change *c, const struct plan *p, struct failures *failed,
+		   struct error *err);
+/* Whether the way is clear before traffic takes it. */
+int change_probe(const struct change *c, const struct plan *p, const struct kernel_state *want,
+		 const struct change_how *how, const struct failures *failed, struct error *err);
+/* Whether a router is new, on another interface, or gets other addresses of its own. */
+bool router_rejoins(const struct router_row *want, const struct router_row *have);
+
+/* change_announce.c */
+
+/*
+ * Tell the shared network where addresses are that are new there or elsewhere. Routers with more
+ * than there is time for are named in `out`. Failures are logged: nothing is taken back for them.
+ */
+void change_announce(const struct plan *p, const struct kernel_state *want,
+		     const struct kernel_state *have, struct outcome *out);
+/* What `out` names, by another process. */
+void change_announce_untold(const struct settings *settings, const struct outcome *out);
+
+/* change_outcome.c */
+
+/* For `show history`, into the open transaction. */
+int change_note(struct change *c, const struct change_how *how, const struct outcome *out,
+		struct error *err);
+
+#endif
