@@ -99,11 +99,46 @@ void change_end(struct change *c)
 	memset(c, 0, sizeof(*c));
 }
 
+/* Routers that nobody has defined were defined by a state that is not there any more. */
+static int check_lost(const struct change *c, struct error *err)
+{
+	if (c->will.subnets.n || !c->have.routers.n)
+		return 0;
+	return error_set(
+		err,
+		"%s has no definitions, but %zu %s attached: put a backup of state.db there or "
+		"apply your definitions file; `tenantnat detach --all` takes %s off",
+		c->settings->state, c->have.routers.n,
+		c->have.routers.n == 1 ? "router is" : "routers are",
+		c->have.routers.n == 1 ? "it" : "them");
+}
+
+/* What the machine is to have, by facts that are read only now. */
+static int find_wanted(struct change *c, const struct change_how *how, struct failures *failed,
+		       struct facts *facts, struct kernel_state *want, struct error *err)
+{
+	struct addr_list reserved = { 0 };
+	int ret;
+
+	if (change_facts_gather(c, how, facts, failed, err))
+		return -1;
+	change_facts_reserve(c, facts, how->scope, &reserved);
+	ret = change_assign(c, &reserved, err);
+	vec_free(&reserved.list);
+	if (ret)
+		return ret;
+	change_facts_complete(&c->will, facts);
+	if (c->window && change_window_look_up(c, facts, err))
+		return -1;
+	kernel_state_wanted(&c->will, facts, &c->have, how->scope, want);
+	return 0;
+}
+
 /*
- * Without a router the machine is to have nothing, and so tells nothing about the
- * definitions: what changes is what it would have by them.
+ * Without a router the machine is to have nothing, so its plan says nothing about the definitions.
+ * Described is the difference between what the machine would have by the old and by the new ones.
  */
-static void describe_alone(struct change *c, const struct kernel_state *want, struct outcome *out)
+static void describe_alone(struct change *c, const struct kernel_state *want, struct plan_text *out)
 {
 	_cleanup_kernel_state_ struct kernel_state was = { 0 };
 	_cleanup_plan_ struct plan shown = { 0 };
@@ -119,58 +154,53 @@ static void describe_alone(struct change *c, const struct kernel_state *want, st
 		*vec_push(&shown.route_del) = row;
 	vec_each (row, &c->have.addrs)
 		*vec_push(&shown.addr_del) = row;
-	plan_describe(&shown, want, &was, &c->had, &c->will, &out->text);
+	plan_describe(&shown, want, &was, &c->had, &c->will, out);
 }
 
-/* Routers that nobody has defined were defined by a state that is not there any more. */
-static int check_lost(const struct change *c, struct error *err)
+static void make_plan(struct change *c, struct kernel_state *want, struct plan *plan,
+		      struct plan_text *text)
 {
-	if (c->will.subnets.n || !c->have.routers.n)
-		return 0;
-	return error_set(
-		err,
-		"%s has no definitions, but %zu %s attached: put a backup of state.db there or "
-		"apply your definitions file; `tenantnat detach --all` takes %s off",
-		c->settings->state, c->have.routers.n,
-		c->have.routers.n == 1 ? "router is" : "routers are",
-		c->have.routers.n == 1 ? "it" : "them");
+	if (want->routers.n) {
+		plan_make(want, &c->have, plan);
+		plan_describe(plan, want, &c->have, &c->had, &c->will, text);
+		return;
+	}
+	describe_alone(c, want, text);
+	kernel_state_free(want);
+	plan_make(want, &c->have, plan);
+}
+
+/* What can only be done when nothing can be taken back. */
+static int leave(struct change *c, const struct plan *plan, const struct kernel_state *want,
+		 struct error *err)
+{
+	if (execute_leave(c->dp, plan, err))
+		return error_prefix(err, "the definitions are changed, but programs stay; run the "
+					 "command again");
+	/* also what a run that was killed has left of them */
+	if (!want->routers.n && change_maps_drop(c, err))
+		return error_prefix(err, "the definitions are changed, but maps stay; run the "
+					 "command again");
+	return 0;
 }
 
 int change_make(struct change *c, const struct change_how *how, struct outcome *out,
 		struct error *err)
 {
 	struct failures *failed = how->partial ? &out->failed : NULL;
-	const struct scope *scope = how->scope;
 	_cleanup_kernel_state_ struct kernel_state want = { 0 };
 	_cleanup_facts_ struct facts facts = { 0 };
 	_cleanup_plan_ struct plan plan = { 0 };
-	struct addr_list reserved = { 0 };
-	bool created = false;
 	int ret;
 
 	memset(out, 0, sizeof(*out));
 	out->text.keep = c->settings->quiet ? HISTORY_LINES_MAX : 0;
 	if (how->partial && check_lost(c, err))
 		return -1;
-	if (change_facts_gather(c, how, &facts, failed, err))
-		return -1;
-	change_facts_reserve(c, &facts, scope, &reserved);
-	ret = change_assign(c, &reserved, err);
-	vec_free(&reserved.list);
+	ret = find_wanted(c, how, failed, &facts, &want, err);
 	if (ret)
 		return ret;
-	change_facts_complete(&c->will, &facts);
-	if (c->window && change_window_look_up(c, &facts, err))
-		return -1;
-	kernel_state_wanted(&c->will, &facts, &c->have, scope, &want);
-	if (!want.routers.n) {
-		describe_alone(c, &want, out);
-		kernel_state_free(&want);
-		plan_make(&want, &c->have, &plan);
-	} else {
-		plan_make(&want, &c->have, &plan);
-		plan_describe(&plan, &want, &c->have, &c->had, &c->will, &out->text);
-	}
+	make_plan(c, &want, &plan, &out->text);
 	if (c->window && (!want.routers.n || plan_changes_routers(&plan)))
 		return CHANGE_TOO_NARROW;
 	if (policy_check(&want.policy, err) || change_maps_check(c, &plan, &want, err))
@@ -180,23 +210,10 @@ int change_make(struct change *c, const struct change_how *how, struct outcome *
 	if (how->dry_run)
 		return 0;
 
-	if (change_carry_out(c, how, &plan, &want, out, &created, err))
+	if (change_carry_out(c, how, &plan, &want, out, err))
 		return -1;
-	if (change_note(c, how, out, err) || store_commit(c->store, err)) {
-		change_undo(c, created);
-		return -1;
-	}
-	if (c->dp)
-		dataplane_end(c->dp);
 	change_announce(&plan, &want, &c->have, out);
 	if (!how->agent)
 		change_announce_untold(c->settings, out);
-	if (execute_leave(c->dp, &plan, err))
-		return error_prefix(err, "the definitions are changed, but programs stay; run the "
-					 "command again");
-	/* also what a run that was killed has left of them */
-	if (!want.routers.n && change_maps_drop(c, err))
-		return error_prefix(err, "the definitions are changed, but maps stay; run the "
-					 "command again");
-	return 0;
+	return leave(c, &plan, &want, err);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The maps of a change: whether they have room for it, and their end. */
+/* The maps of a change: whether they have room for it, their beginning and their end. */
 #include "change/change_parts.h"
 
 static size_t larger(size_t a, size_t b)
@@ -40,17 +40,18 @@ int change_maps_check(const struct change *c, const struct plan *p, const struct
 		dataplane_capacity(c->dp), need);
 }
 
-/* Without a program to read them, maps are of no use. */
+/* With room for twice as much: to make larger ones interrupts traffic. */
+int change_maps_make(struct change *c, const struct kernel_state *want, struct error *err)
+{
+	const struct policy *p = &want->policy;
+	size_t rules = larger(larger(p->accepts.n, p->services.n), policy_rule_max(p) + 1);
+
+	return dataplane_create(c->settings->bpffs, 2 * want->shared.n, 2 * rules, &c->dp, err);
+}
+
 int change_maps_drop(struct change *c, struct error *err)
 {
 	dataplane_close(c->dp);
 	c->dp = NULL;
 	return dataplane_destroy(c->settings->bpffs, err);
-}
-
-size_t change_maps_rules(const struct kernel_state *want)
-{
-	const struct policy *p = &want->policy;
-
-	return 2 * larger(larger(p->accepts.n, p->services.n), policy_rule_max(p) + 1);
 }

@@ -40,22 +40,19 @@ int change_window_look_up(struct change *c, const struct facts *facts, struct er
 /* Whether what the plan adds fits into the maps, if there are any. */
 int change_maps_check(const struct change *c, const struct plan *p, const struct kernel_state *want,
 		      struct error *err);
-/* How many rules and services new maps are to have room for. */
-size_t change_maps_rules(const struct kernel_state *want);
+/* Make them, for what the machine is to have. */
+int change_maps_make(struct change *c, const struct kernel_state *want, struct error *err);
 /* Without a program to read them, maps are of no use. */
 int change_maps_drop(struct change *c, struct error *err);
 
 /* change_transaction.c */
 
 /*
- * Write the new definitions into an open transaction, which the caller commits, and make the
- * machine what the plan says. On failure the machine is as it was. *created: the maps are new.
+ * Make the machine what the plan says, and commit the new definitions with their line in the
+ * history. On failure both are what they were; what cannot be undone of the machine is logged.
  */
 int change_carry_out(struct change *c, const struct change_how *how, const struct plan *plan,
-		     const struct kernel_state *want, struct outcome *out, bool *created,
-		     struct error *err);
-/* Back to what was read at the beginning; what cannot be undone is said, not hidden. */
-void change_undo(struct change *c, bool created);
+		     const struct kernel_state *want, struct outcome *out, struct error *err);
 
 /* change_probe.c */
 

@@ -5,6 +5,21 @@
 #include "lib/background.h"
 #include "lib/log.h"
 
+/* Lines of a plan from which on the machine is changed while the definitions are written. */
+#define SAVE_BESIDE 50000
+
+struct transaction {
+	struct change *change;
+	const struct change_how *how;
+	const struct plan *plan;
+	const struct kernel_state *want;
+	struct outcome *out;
+	bool begun;   /* the machine may have been changed */
+	bool created; /* the maps were made for it */
+	bool saved;
+	struct error save_error;
+};
+
 /* What was broken before is no business of an undo, and what lost its place has nowhere to go. */
 static void leave_out(struct kernel_state *have, struct failures *lost)
 {
@@ -19,8 +34,8 @@ static void leave_out(struct kernel_state *have, struct failures *lost)
 	}
 }
 
-/* Back to what was read at the beginning; what cannot be undone is said, not hidden. */
-void change_undo(struct change *c, bool created)
+/* Back to what was read at the beginning. What cannot be undone is logged. */
+static void undo(struct change *c, bool created)
 {
 	_cleanup_kernel_state_ struct kernel_state now = { 0 };
 	_cleanup_plan_ struct plan plan = { 0 };
@@ -54,70 +69,70 @@ void change_undo(struct change *c, bool created)
 }
 
 /* What the plan says, but for what can only be done when nothing can be taken back. */
-static int carry_out(struct change *c, const struct change_how *how, const struct plan *plan,
-		     const struct kernel_state *want, struct failures *failed, bool *created,
-		     struct error *err)
+static int execute_plan(struct transaction *t, struct error *err)
 {
-	if (!c->dp && want->routers.n) {
-		if (dataplane_create(c->settings->bpffs, 2 * want->shared.n,
-				     change_maps_rules(want), &c->dp, err))
+	struct failures *failed = t->how->partial ? &t->out->failed : NULL;
+	struct change *c = t->change;
+
+	if (!c->dp && t->want->routers.n) {
+		if (change_maps_make(c, t->want, err))
 			return -1;
-		*created = true;
+		t->created = true;
 	}
 	if (c->dp && dataplane_begin(c->dp, c->window ? NULL : &c->have, err))
 		return -1;
 	/* what probes would find of an interface that was replaced would only mislead */
-	if (execute_prepare(c->dp, plan, want, &c->have, failed, err) ||
-	    change_confirm(c, plan, failed, err) || change_probe(c, plan, want, how, failed, err) ||
-	    execute_complete(c->dp, plan, &c->have, err))
+	if (execute_prepare(c->dp, t->plan, t->want, &c->have, failed, err) ||
+	    change_confirm(c, t->plan, failed, err) ||
+	    change_probe(c, t->plan, t->want, t->how, failed, err) ||
+	    execute_complete(c->dp, t->plan, &c->have, err))
 		return -1;
-	return change_confirm(c, plan, failed, err);
+	return change_confirm(c, t->plan, failed, err);
 }
-
-struct saving {
-	struct change *change;
-	struct error err;
-	int ret;
-};
 
 static void save(void *arg)
 {
-	struct saving *s = arg;
+	struct transaction *t = arg;
+	struct change *c = t->change;
 
-	s->ret = store_save(s->change->store, &s->change->had, &s->change->will, &s->err);
+	t->saved = store_save(c->store, &c->had, &c->will, &t->save_error) == 0;
 }
 
-/* Lines of a plan from which on the machine is changed while the definitions are written. */
-#define SAVE_BESIDE 50000
-
 /*
- * The new definitions go into an open transaction, which the caller commits. To write them comes
- * first, so that where there is no room for them nothing has happened yet; but a million of them
- * take as long as all the rest. On failure the machine is as it was.
+ * Write the definitions first: where there is no room for them, nothing has happened yet. But a
+ * million of them take as long as all the rest, so then both are done at the same time.
  */
-int change_carry_out(struct change *c, const struct change_how *how, const struct plan *plan,
-		     const struct kernel_state *want, struct outcome *out, bool *created,
-		     struct error *err)
+static int save_and_execute(struct transaction *t, struct error *err)
 {
-	struct failures *failed = how->partial ? &out->failed : NULL;
-	struct saving saving = { .change = c };
-	struct background beside = { 0 };
-	bool begun;
+	const struct plan_text *text = &t->out->text;
+	struct background saving = { 0 };
 	int ret = 0;
 
-	if (out->text.added + out->text.changed + out->text.removed < SAVE_BESIDE)
-		save(&saving);
+	if (text->added + text->changed + text->removed < SAVE_BESIDE)
+		save(t);
 	else
-		background_begin(&beside, save, &saving);
-	begun = beside.started || !saving.ret;
-	if (begun)
-		ret = carry_out(c, how, plan, want, failed, created, err);
-	background_end(&beside);
-	if (!ret && saving.ret)
-		*err = saving.err;
-	if (!ret && !saving.ret)
-		return 0;
-	if (begun)
-		change_undo(c, *created);
-	return -1;
+		background_begin(&saving, save, t);
+	t->begun = saving.started || t->saved;
+	if (t->begun)
+		ret = execute_plan(t, err);
+	background_end(&saving);
+	if (!ret && !t->saved)
+		*err = t->save_error;
+	return ret || !t->saved ? -1 : 0;
+}
+
+int change_carry_out(struct change *c, const struct change_how *how, const struct plan *plan,
+		     const struct kernel_state *want, struct outcome *out, struct error *err)
+{
+	struct transaction t = { .change = c, .how = how, .plan = plan, .want = want, .out = out };
+
+	if (save_and_execute(&t, err) || change_note(c, how, out, err) ||
+	    store_commit(c->store, err)) {
+		if (t.begun)
+			undo(c, t.created);
+		return -1;
+	}
+	if (c->dp)
+		dataplane_end(c->dp);
+	return 0;
 }
