@@ -15,8 +15,7 @@ static const struct router_facts *owner_of(const struct facts *facts, const stru
 	return NULL;
 }
 
-/* Two routers that believe to have the same address: one of them would be looked for at the other.
- */
+/* Of two routers with the same address, one would be looked for at the other. */
 static int check_own(const struct facts *facts, const struct router_facts *f, struct error *err)
 {
 	vec_each (a, &f->own) {
@@ -83,20 +82,42 @@ static bool is_of(const struct place *route, const struct place *router)
 	return place_cmp(route, router) == 0 || place_cmp(route, &any) == 0;
 }
 
+/* What bears our mark in the namespace of the router. */
+static void copy_marked(const struct kernel_state *have, struct router_facts *f)
+{
+	vec_each (addr, &have->addrs) {
+		if (place_cmp(&addr->at, &f->at) == 0)
+			*vec_push(&f->addrs) = *addr;
+	}
+	vec_each (route, &have->routes) {
+		if (is_of(&route->at, &f->at))
+			*vec_push(&f->routes) = *route;
+	}
+	vec_each (group, &have->groups) {
+		if (place_cmp(&group->at, &f->at) == 0)
+			*vec_push(&f->groups) = *group;
+	}
+}
+
+static const struct router_row *row_of(const struct kernel_state *have, const struct tenant *t)
+{
+	vec_each (r, &have->routers) {
+		if (t && t->router && r->id == t->router->id)
+			return r;
+	}
+	return NULL;
+}
+
 /* The facts about a router that cannot be looked at: what the machine has of it, to be kept. */
-static void remember(const struct change *c, struct tenant *t, struct facts *facts)
+static void keep_unseen(const struct change *c, struct tenant *t, struct facts *facts)
 {
 	const struct tenant *had = model_tenant((struct model *)&c->had, t->name);
-	const struct router_row *row = NULL;
+	const struct router_row *row = row_of(&c->have, had);
 	struct router_facts *f;
 
 	for (int i = 0; had && had->router && i < FAMILIES; i++) {
 		if (!t->router->own[i].pinned)
 			t->router->own[i] = had->router->own[i];
-	}
-	vec_each (r, &c->have.routers) {
-		if (had && had->router && r->id == had->router->id)
-			row = r;
 	}
 	if (!row)
 		return;
@@ -112,18 +133,7 @@ static void remember(const struct change *c, struct tenant *t, struct facts *fac
 		    !owner_of(facts, &own->shared) && !mapping_of(&c->will, &own->shared))
 			*vec_push(&f->own) = own->shared;
 	}
-	vec_each (addr, &c->have.addrs) {
-		if (place_cmp(&addr->at, &f->at) == 0)
-			*vec_push(&f->addrs) = *addr;
-	}
-	vec_each (route, &c->have.routes) {
-		if (is_of(&route->at, &f->at))
-			*vec_push(&f->routes) = *route;
-	}
-	vec_each (group, &c->have.groups) {
-		if (place_cmp(&group->at, &f->at) == 0)
-			*vec_push(&f->groups) = *group;
-	}
+	copy_marked(&c->have, f);
 }
 
 static int look_closely(struct change *c, const struct change_how *how, struct tenant *t,
@@ -141,7 +151,6 @@ static int look_closely(struct change *c, const struct change_how *how, struct t
 	return how->restore ? check_address(&c->had, t, f, err) : 0;
 }
 
-/* `failed`: NULL when all of them have to be there. */
 int change_facts_gather(struct change *c, const struct change_how *how, struct facts *facts,
 			struct failures *failed, struct error *err)
 {
@@ -156,7 +165,7 @@ int change_facts_gather(struct change *c, const struct change_how *how, struct f
 		if (pass_over(failed, t->name, err))
 			return -1;
 		router_facts_free(&facts->list.v[--facts->list.n]);
-		remember(c, t, facts);
+		keep_unseen(c, t, facts);
 	}
 	kernel_state_sort(&c->have);
 	return 0;
@@ -203,7 +212,6 @@ void change_facts_reserve(const struct change *c, const struct facts *facts,
 	}
 }
 
-/* What hangs on ids and addresses that were given only now. */
 void change_facts_complete(const struct model *m, struct facts *facts)
 {
 	vec_each (f, &facts->list) {
@@ -235,7 +243,6 @@ static const struct iface *shared_of(const struct router_facts *f)
 	return NULL;
 }
 
-/* What works until now, and stops with this change: with the join, or with other shared subnets. */
 void change_facts_warn(const struct change *c, const struct facts *facts)
 {
 	vec_each (f, &facts->list) {

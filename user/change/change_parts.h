@@ -18,9 +18,9 @@ int change_facts_gather(struct change *c, const struct change_how *how, struct f
 /* The addresses of routers, which nobody gets: for ipam_assign(). The caller's to free. */
 void change_facts_reserve(const struct change *c, const struct facts *facts,
 			  const struct scope *scope, struct addr_list *out);
-/* What hangs on ids and addresses that were given only now. */
+/* What a join needs: it depends on ids and addresses, which are assigned by now. */
 void change_facts_complete(const struct model *m, struct facts *facts);
-/* About addresses that work until now, and stop with this change. */
+/* Warn about addresses that stop working with this change: with the join, or with other subnets. */
 void change_facts_warn(const struct change *c, const struct facts *facts);
 
 /* change_window.c */
