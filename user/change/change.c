@@ -214,6 +214,6 @@ int change_make(struct change *c, const struct change_how *how, struct outcome *
 		return -1;
 	change_announce(&plan, &want, &c->have, out);
 	if (!how->agent)
-		change_announce_untold(c->settings, out);
+		change_announce_rest(c->settings, out);
 	return leave(c, &plan, &want, err);
 }

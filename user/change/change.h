@@ -53,9 +53,9 @@ struct outcome {
 	/* what was, or would be, done; with --quiet no more lines than the history has room for */
 	struct plan_text text;
 	struct failures failed; /* only with `partial` */
-	/* tenants with too many addresses to be announced while somebody waits; all of these */
-	VEC(char *) untold;
-	size_t untold_addrs;
+	/* tenants with too many addresses to be announced while somebody waits */
+	VEC(char *) unannounced;
+	size_t unannounced_addrs; /* of all of them */
 };
 
 /* How a change is made; all zero: for everybody, with probes, at once. */
@@ -74,7 +74,7 @@ struct change_how {
 	 * interface lost its own is one that fails; and what was probed once is not again.
 	 */
 	bool restore;
-	bool agent; /* what is untold is the caller's to announce; else another process does it */
+	bool agent; /* the caller announces what is unannounced; else another process does it */
 };
 
 void outcome_free(struct outcome *out);

@@ -6,8 +6,9 @@
 #include "lib/spawn_detached.h"
 #include "probe/announce.h"
 
-static bool moved_in(const struct plan *p, const struct router_row *row,
-		     const struct kernel_state *have)
+/* Whether it is on the shared network for the first time, in another place or with another MAC. */
+static bool has_moved(const struct plan *p, const struct router_row *row,
+		      const struct kernel_state *have)
 {
 	const struct router_row *was = kernel_state_router(have, row->id);
 
@@ -23,7 +24,7 @@ static bool moved_in(const struct plan *p, const struct router_row *row,
 	return false;
 }
 
-static void tell(const struct router_row *r, bool own, const struct addr_list *addrs)
+static void announce_addrs(const struct router_row *r, bool own, const struct addr_list *addrs)
 {
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
 	struct error err = { 0 };
@@ -35,61 +36,90 @@ static void tell(const struct router_row *r, bool own, const struct addr_list *a
 		log_warning("tenant %s: %s; neighbours find them by asking", r->tenant, err.text);
 }
 
+static void announce_own(const struct router_row *r)
+{
+	struct addr_list own = { 0 };
+
+	for (int f = 0; f < FAMILIES; f++) {
+		if (!addr_is_unset(&r->own[f]))
+			*vec_push(&own.list) = r->own[f];
+	}
+	announce_addrs(r, true, &own);
+	vec_free(&own.list);
+}
+
+/* How far two lists are read that are in the order of the routers. */
+struct progress {
+	size_t wanted; /* of want->fixed */
+	size_t added;  /* of the plan's fixed_put */
+};
+
+/* All addresses of the VMs of a router that has moved, else those that come to it. */
+static void addrs_of_vms(const struct plan *p, const struct kernel_state *want,
+			 const struct router_row *r, bool moved, struct progress *at,
+			 struct addr_list *out)
+{
+	for (; at->wanted < want->fixed.n; at->wanted++) {
+		const struct fixed_row *row = &want->fixed.v[at->wanted];
+
+		if (row->router > r->id)
+			break;
+		if (moved && row->router == r->id)
+			*vec_push(&out->list) = row->shared;
+	}
+	for (; at->added < p->fixed_put.n; at->added++) {
+		const struct fixed_row *row = p->fixed_put.v[at->added];
+
+		if (row->router > r->id)
+			break;
+		if (!moved && row->router == r->id)
+			*vec_push(&out->list) = row->shared;
+	}
+}
+
 /*
- * To neighbours who may remember somebody else: all addresses of a router that is at a new
- * place, and those that come to others. They find out by themselves too, only later, so
- * what fails here is no reason to take anything back. Routers with more addresses than there
- * is time for are named in `out`.
+ * For neighbours who remember another MAC address. They find out by themselves, but later: so a
+ * failure here undoes nothing.
  */
 void change_announce(const struct plan *p, const struct kernel_state *want,
 		     const struct kernel_state *have, struct outcome *out)
 {
-	size_t all = 0, new = 0; /* both lists are in the order of the routers */
+	struct progress at = { 0 };
 	size_t left = ANNOUNCE_AT_ONCE;
 
 	vec_each (r, &want->routers) {
-		bool moved = moved_in(p, r, have);
-		struct addr_list addrs = { 0 }, own = { 0 };
+		bool moved = has_moved(p, r, have);
+		struct addr_list addrs = { 0 };
 
-		for (; all < want->fixed.n && want->fixed.v[all].router <= r->id; all++) {
-			if (moved && want->fixed.v[all].router == r->id)
-				*vec_push(&addrs.list) = want->fixed.v[all].shared;
+		addrs_of_vms(p, want, r, moved, &at, &addrs);
+		if (is_passed_over(&out->failed, r->tenant)) {
+			vec_free(&addrs.list);
+			continue;
 		}
-		for (; new < p->fixed_put.n && p->fixed_put.v[new]->router <= r->id; new ++) {
-			if (!moved && p->fixed_put.v[new]->router == r->id)
-				*vec_push(&addrs.list) = p->fixed_put.v[new]->shared;
+		if (moved)
+			announce_own(r);
+		if (addrs.list.n <= left) {
+			announce_addrs(r, false, &addrs);
+			left -= addrs.list.n;
+		} else {
+			*vec_push(&out->unannounced) = xstrdup(r->tenant);
+			out->unannounced_addrs += addrs.list.n;
 		}
-		for (int f = 0; moved && f < FAMILIES; f++) {
-			if (!addr_is_unset(&r->own[f]))
-				*vec_push(&own.list) = r->own[f];
-		}
-		if (!is_passed_over(&out->failed, r->tenant)) {
-			tell(r, true, &own);
-			if (addrs.list.n > left) {
-				*vec_push(&out->untold) = xstrdup(r->tenant);
-				out->untold_addrs += addrs.list.n;
-			} else {
-				tell(r, false, &addrs);
-				left -= addrs.list.n;
-			}
-		}
-		vec_free(&own.list);
 		vec_free(&addrs.list);
 	}
 }
 
-/* Nobody waits for as many as that. */
-void change_announce_untold(const struct settings *settings, const struct outcome *out)
+void change_announce_rest(const struct settings *settings, const struct outcome *out)
 {
 	struct error err = { 0 };
 
-	if (!out->untold.n)
+	if (!out->unannounced.n)
 		return;
-	if (spawn_detached(settings, "announce", out->untold.v, out->untold.n, &err))
+	if (spawn_detached(settings, "announce", out->unannounced.v, out->unannounced.n, &err))
 		log_warning("%s; %zu addresses are not announced: `tenantnat announce` does it, or "
 			    "neighbours find them by asking",
-			    err.text, out->untold_addrs);
+			    err.text, out->unannounced_addrs);
 	else
 		log_notice("%zu addresses are being announced in the background, which takes %zu s",
-			   out->untold_addrs, out->untold_addrs / PACKET_RATE + 1);
+			   out->unannounced_addrs, out->unannounced_addrs / PACKET_RATE + 1);
 }

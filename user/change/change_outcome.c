@@ -11,9 +11,9 @@ void outcome_free(struct outcome *out)
 {
 	plan_text_free(&out->text);
 	failures_free(&out->failed);
-	vec_each (tenant, &out->untold)
+	vec_each (tenant, &out->unannounced)
 		free(*tenant);
-	vec_free(&out->untold);
+	vec_free(&out->unannounced);
 }
 
 void outcome_print(const struct outcome *o, bool dry_run)

@@ -68,13 +68,14 @@ bool router_rejoins(const struct router_row *want, const struct router_row *have
 /* change_announce.c */
 
 /*
- * Tell the shared network where addresses are that are new there or elsewhere. Routers with more
- * than there is time for are named in `out`. Failures are logged: nothing is taken back for them.
+ * Announce all addresses of routers that are new on the shared network, or elsewhere, and of others
+ * those that come to them. Routers with more than there is time for are named in `out`. A failure
+ * is logged.
  */
 void change_announce(const struct plan *p, const struct kernel_state *want,
 		     const struct kernel_state *have, struct outcome *out);
-/* What `out` names, by another process. */
-void change_announce_untold(const struct settings *settings, const struct outcome *out);
+/* Those that `out` names, by another process. */
+void change_announce_rest(const struct settings *settings, const struct outcome *out);
 
 /* change_outcome.c */
 

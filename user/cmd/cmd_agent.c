@@ -366,9 +366,9 @@ static void log_outcome(const struct outcome *out)
 }
 
 /* Of routers that were there before; others are news by themselves. */
-static void take_untold(struct agent *a, const struct outcome *out)
+static void note_unannounced(struct agent *a, const struct outcome *out)
 {
-	vec_each (tenant, &out->untold) {
+	vec_each (tenant, &out->unannounced) {
 		vec_each (known, &a->routers)
 			known->news |= strcmp(known->row.tenant, *tenant) == 0;
 	}
@@ -384,7 +384,7 @@ static ssize_t mend(struct agent *a, struct error *err)
 	if (change_begin(&a->inv.settings, STORE_WRITE, NULL, &c, err) ||
 	    change_make(&c, &how, &out, err))
 		return -1;
-	take_untold(a, &out);
+	note_unannounced(a, &out);
 	/* of what is tried again and again, only the failure is worth saying, and once */
 	if (!out.failed.list.n || !a->stuck)
 		log_outcome(&out);
@@ -407,7 +407,7 @@ static int put_in_force(struct agent *a, struct error *err)
 		log_error("%s: %s; the definitions in force stay", a->file, refused.text);
 	else
 		log_outcome(&out);
-	take_untold(a, &out);
+	note_unannounced(a, &out);
 	return 0;
 }
 
@@ -481,7 +481,7 @@ static bool change_some(struct agent *a, enum store_mode mode, const struct scop
 		return false;
 	if (mode == STORE_WRITE)
 		log_outcome(&out);
-	take_untold(a, &out);
+	note_unannounced(a, &out);
 	return out.text.lines.n;
 }
 
