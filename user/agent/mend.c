@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Looking what restore would do, and doing it. */
+#include <malloc.h>
+#include <systemd/sd-daemon.h>
+
+#include "agent/agent_parts.h"
+#include "lib/log.h"
+
+/* All in milliseconds. */
+enum {
+	DEBOUNCE = 5, /* events come in bunches */
+	BUSY = 100,   /* until the next look while another tenantnat changes something */
+	POLL = 250,   /* for what nobody reports: links that were detached */
+	RETRY_LAST = 8000,
+	LOOK_ANYWAY = 60000, /* also for entries of the maps */
+	CALM = 1000,	     /* without a look */
+};
+/* What is done without an event takes at most one part in so many of the time, each. */
+#define SHARE 250
+
+#define VAIN_MAX 4
+
+/* Of tenants; borrowed. */
+struct names {
+	VEC(char *) list;
+};
+
+static int64_t cpu_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static const struct known *known_of(const struct agent *a, uint32_t id)
+{
+	vec_each (known, &a->routers) {
+		if (known->row.id == id && !known->row.broken)
+			return known;
+	}
+	return NULL;
+}
+
+static bool is_elsewhere(const struct router_row *a, const struct router_row *b)
+{
+	return a->netns_dev != b->netns_dev || a->netns_ino != b->netns_ino ||
+	       a->ifindex != b->ifindex || memcmp(a->mac, b->mac, sizeof(a->mac)) != 0;
+}
+
+static bool watch_all_pins(struct agent *a)
+{
+	char path[PATH_MAX];
+	bool new;
+
+	dataplane_maps_dir(a->settings.bpffs, path);
+	new = watch_pins(a->watch, path, 0);
+	vec_each (known, &a->routers) {
+		attach_pins(a->settings.bpffs, known->row.id, path);
+		new |= watch_pins(a->watch, path, known->row.id);
+	}
+	return new;
+}
+
+/*
+ * What the routers are now. Those that are new, elsewhere or on the network again may be forgotten
+ * or remembered otherwise there, and are announced when nothing is left to be done.
+ */
+static void remember(struct agent *a, struct dataplane *dp, const struct kernel_state *have,
+		     bool done)
+{
+	__typeof__(a->routers) routers = { 0 };
+
+	vec_each (r, &have->routers) {
+		const struct known *was = known_of(a, r->id);
+		bool up = watch_came_up(a->watch, r->id);
+		struct known *now;
+
+		now = vec_push(&routers);
+		*now = (struct known){ .row = *r };
+		now->row.netns = NULL; /* the definitions' */
+		if (r->broken)
+			continue;
+		attach_links(dp, r, &now->links);
+		now->news = !was || was->news || up || is_elsewhere(&was->row, r);
+		if (!done || !now->news)
+			continue;
+		agent_push_news(a, have, r, true);
+		agent_push_news(a, have, r, false);
+		now->news = false;
+	}
+	vec_free(&a->routers);
+	a->routers.v = routers.v;
+	a->routers.n = routers.n;
+	a->routers.cap = routers.cap;
+	watch_routers(a->watch, have);
+	/* what was not watched until now may have changed since it was read */
+	if (watch_all_pins(a))
+		a->due = now_ms();
+}
+
+/* What restore would do now: the lines of its plan, or -1. */
+static ssize_t look(struct agent *a, struct error *err)
+{
+	struct change_how how = {
+		.dry_run = true, .partial = true, .restore = true, .agent = true
+	};
+	_cleanup_change_ struct change c = { 0 };
+	_cleanup_outcome_ struct outcome out = { 0 };
+
+	if (change_begin(&a->settings, STORE_READ, NULL, &c, err))
+		return -1;
+	/* what was not watched until now may have changed since it was read */
+	if (watch_namespaces(a->watch, &c.had))
+		a->due = now_ms();
+	if (change_make(&c, &how, &out, err))
+		return -1;
+	remember(a, c.dp, &c.have, !out.text.lines.n);
+	if (!out.text.lines.n)
+		agent_settle(a, &out.failed);
+	return out.text.lines.n;
+}
+
+static void log_outcome(const struct outcome *out)
+{
+	vec_each (line, &out->text.lines)
+		log_notice("%c %s", line->sign, line->text);
+}
+
+/* Of routers that were there before; others are news by themselves. */
+static void note_unannounced(struct agent *a, const struct outcome *out)
+{
+	vec_each (tenant, &out->unannounced) {
+		vec_each (known, &a->routers)
+			known->news |= strcmp(known->row.tenant, *tenant) == 0;
+	}
+}
+
+/* How many routers could not be mended, or -1. */
+ssize_t agent_mend(struct agent *a, struct error *err)
+{
+	struct change_how how = { .partial = true, .restore = true, .agent = true };
+	_cleanup_change_ struct change c = { 0 };
+	_cleanup_outcome_ struct outcome out = { 0 };
+
+	if (change_begin(&a->settings, STORE_WRITE, NULL, &c, err) ||
+	    change_make(&c, &how, &out, err))
+		return -1;
+	note_unannounced(a, &out);
+	/* of what is tried again and again, only the failure is worth saying, and once */
+	if (!out.failed.list.n || !a->stuck)
+		log_outcome(&out);
+	agent_settle(a, &out.failed);
+	return out.failed.list.n;
+}
+
+/* What the file says; when that cannot be, what was in force stays. */
+int agent_put_in_force(struct agent *a, struct error *err)
+{
+	struct change_how how = { .partial = true, .agent = true };
+	_cleanup_change_ struct change c = { 0 };
+	_cleanup_outcome_ struct outcome out = { 0 };
+	struct error refused = { 0 };
+
+	if (change_begin(&a->settings, STORE_WRITE, &a->wanted, &c, err))
+		return -1;
+	a->has_wanted = false;
+	if (change_make(&c, &how, &out, &refused))
+		log_error("%s: %s; the definitions in force stay", a->options.file, refused.text);
+	else
+		log_outcome(&out);
+	note_unannounced(a, &out);
+	return 0;
+}
+
+static void try_again(struct agent *a)
+{
+	a->due = now_ms() + a->retry;
+	a->retry *= 2;
+	if (a->retry > later(RETRY_LAST, a->took * SHARE))
+		a->retry = later(RETRY_LAST, a->took * SHARE);
+}
+
+/*
+ * After some could not be mended. What happened meanwhile was mostly this itself, and is no
+ * reason to hurry, unless something else remains to be done than the last time.
+ */
+static void wait_for_better(struct agent *a)
+{
+	struct error err = { 0 };
+	size_t before = a->stuck;
+
+	watch_read(a->watch);
+	a->stuck = later(look(a, &err), 0);
+	if (a->stuck != before || a->due != INT64_MAX)
+		a->retry = RETRY_FIRST;
+	try_again(a);
+}
+
+/* Without a lock: systemd may take its time to read it. */
+static void tell_status(struct agent *a)
+{
+	char status[64];
+	size_t good = 0;
+
+	vec_each (known, &a->routers)
+		good += !known->row.broken;
+	snprintf(status, sizeof(status), "STATUS=%zu %s in order, %zu not", good,
+		 good == 1 ? "router" : "routers", a->troubles.n);
+	if (strcmp(status, a->status) != 0)
+		sd_notify(0, status);
+	memcpy(a->status, status, sizeof(status));
+}
+
+/* What came of a look, for the metrics. */
+static void count(struct agent *a, ssize_t todo, ssize_t failed)
+{
+	struct timespec t;
+
+	a->did.looks++;
+	a->did.mends += todo > 0;
+	a->did.failures += todo < 0 || failed != 0;
+	if (todo < 0)
+		return;
+	clock_gettime(CLOCK_REALTIME, &t);
+	a->did.looked = (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* What restore would do for these alone; with STORE_WRITE it is done. */
+static bool change_some(struct agent *a, enum store_mode mode, const struct scope *scope)
+{
+	struct change_how how = { .scope = scope,
+				  .dry_run = mode == STORE_READ,
+				  .partial = true,
+				  .restore = true,
+				  .agent = true };
+	_cleanup_change_ struct change c = { 0 };
+	_cleanup_outcome_ struct outcome out = { 0 };
+	struct error err = { 0 };
+
+	if (change_begin_some(&a->settings, mode, scope, &c, &err) ||
+	    change_make(&c, &how, &out, &err) || out.failed.list.n)
+		return false;
+	if (mode == STORE_WRITE)
+		log_outcome(&out);
+	note_unannounced(a, &out);
+	return out.text.lines.n;
+}
+
+/*
+ * Those that something is known of come first: to look at all takes a tenth of a second for every
+ * hundred. What fails is for that look to find.
+ */
+static bool mend_first(struct agent *a, const struct names *names)
+{
+	struct scope scope = { .tenants = names->list.v, .n = (int)names->list.n };
+	bool mended = scope.n && !store_holder(a->settings.state) &&
+		      change_some(a, STORE_READ, &scope) && change_some(a, STORE_WRITE, &scope);
+
+	a->did.mends += mended;
+	return mended;
+}
+
+/* Not while some cannot be mended: then it is mostly these. */
+static bool mend_touched(struct agent *a)
+{
+	struct names names = { 0 };
+	bool mended = false;
+
+	vec_each (known, &a->routers) {
+		if (watch_touched(a->watch, known->row.id))
+			*vec_push(&names.list) = known->row.tenant;
+	}
+	if (!a->stuck && !a->has_wanted)
+		mended = mend_first(a, &names);
+	vec_free(&names.list);
+	return mended;
+}
+
+void agent_check(struct agent *a)
+{
+	int64_t start = now_ms(), before = cpu_us();
+	struct error err = { 0 };
+	ssize_t todo, failed = 0;
+	bool mended;
+
+	/* it may be about to do what is missing */
+	if (store_holder(a->settings.state)) {
+		a->due = start + BUSY;
+		return;
+	}
+	mended = mend_touched(a);
+	if (mended)
+		before = cpu_us();
+	a->due = INT64_MAX;
+	todo = a->has_wanted && agent_put_in_force(a, &err) ? -1 : look(a, &err);
+	if (todo > 0)
+		failed = agent_mend(a, &err);
+	count(a, todo, failed);
+	/* when it is calm, the next event is one to be quick for */
+	if (todo > 0 || mended || start - a->over > VAIN_MAX * a->took + CALM)
+		a->vain = 0;
+	else
+		a->vain += a->vain < VAIN_MAX;
+	a->over = now_ms();
+	a->took = (cpu_us() - before) / 1000;
+	if (todo < 0 || failed < 0) {
+		if (!store_holder(a->settings.state))
+			agent_settle_error(a, &err);
+		a->routers.n = 0;
+		try_again(a);
+	} else if (failed) {
+		wait_for_better(a);
+	} else if (todo) {
+		a->stuck = 0;
+		a->retry = RETRY_FIRST;
+		a->due = now_ms() + DEBOUNCE;
+	} else if (a->troubles.n) {
+		try_again(a);
+	} else {
+		a->stuck = 0;
+		a->retry = RETRY_FIRST;
+		if (a->due == INT64_MAX)
+			a->due = a->over + later(LOOK_ANYWAY, a->took * SHARE * 2);
+	}
+	/* to load programs takes many times what the agent takes by itself */
+	if (todo != 0 || mended)
+		malloc_trim(0);
+	tell_status(a);
+}
+
+/* Soon; but where it is in vain time and again, most of the time is for others. */
+void agent_hurry(struct agent *a)
+{
+	int64_t soon = later(now_ms() + DEBOUNCE, a->over + a->took * a->vain);
+
+	a->retry = RETRY_FIRST;
+	if (a->due > soon)
+		a->due = soon;
+}
+
+/* By the time that it takes of a CPU: that others have it meanwhile is no reason to look less. */
+void agent_poll_links(struct agent *a)
+{
+	int64_t before = cpu_us(), took;
+	struct names broken = { 0 };
+
+	vec_each (known, &a->routers) {
+		if (!known->row.broken && !attach_is_linked(&known->row, &known->links))
+			*vec_push(&broken.list) = known->row.tenant;
+	}
+	took = cpu_us() - before;
+	if (broken.list.n) {
+		mend_first(a, &broken);
+		agent_hurry(a);
+	}
+	vec_free(&broken.list);
+	a->poll = now_ms() + later(POLL, SHARE * took / 1000);
+}
