@@ -262,7 +262,7 @@ void udp_build(uint8_t *out, size_t len, const struct tn_addr *src, const struct
 }
 
 /* The packet that an error quotes: as much of it as matters here, or nothing. */
-static bool quote_parse(const uint8_t *p, size_t len, bool v4, struct news *out)
+static bool quote_parse(const uint8_t *p, size_t len, bool v4, struct icmp_answer *out)
 {
 	size_t header = v4 && len ? (p[0] & 15) * 4 : V6_HEADER;
 
@@ -278,20 +278,21 @@ static bool quote_parse(const uint8_t *p, size_t len, bool v4, struct news *out)
 	return true;
 }
 
-static enum news_kind error_kind(const uint8_t *icmp, bool v4)
+static enum icmp_answer_kind error_kind(const uint8_t *icmp, bool v4)
 {
 	if (v4)
-		return icmp[0] != ICMP_DEST_UNREACH   ? NEWS_NONE
-		       : icmp[1] == ICMP_PORT_UNREACH ? NEWS_PORT
-		       : icmp[1] == ICMP_FRAG_NEEDED  ? NEWS_TOO_BIG
-						      : NEWS_NONE;
+		return icmp[0] != ICMP_DEST_UNREACH   ? ICMP_ANSWER_NONE
+		       : icmp[1] == ICMP_PORT_UNREACH ? ICMP_ANSWER_PORT_UNREACHABLE
+		       : icmp[1] == ICMP_FRAG_NEEDED  ? ICMP_ANSWER_TOO_BIG
+						      : ICMP_ANSWER_NONE;
 	if (icmp[0] == ICMPV6_PKT_TOOBIG)
-		return NEWS_TOO_BIG;
-	return icmp[0] == ICMPV6_DEST_UNREACH && icmp[1] == ICMPV6_PORT_UNREACH ? NEWS_PORT
-										: NEWS_NONE;
+		return ICMP_ANSWER_TOO_BIG;
+	return icmp[0] == ICMPV6_DEST_UNREACH && icmp[1] == ICMPV6_PORT_UNREACH
+		       ? ICMP_ANSWER_PORT_UNREACHABLE
+		       : ICMP_ANSWER_NONE;
 }
 
-void news_parse(const uint8_t *packet, size_t len, bool v4, struct news *out)
+void icmp_answer_parse(const uint8_t *packet, size_t len, bool v4, struct icmp_answer *out)
 {
 	size_t header = v4 && len ? (packet[0] & 15) * 4 : 0;
 	const uint8_t *icmp = packet + header;
@@ -303,15 +304,15 @@ void news_parse(const uint8_t *packet, size_t len, bool v4, struct news *out)
 	if (icmp[0] == (v4 ? ICMP_ECHOREPLY : ICMPV6_ECHO_REPLY)) {
 		if (len < ECHO_HEADER + ECHO_COOKIE)
 			return;
-		out->kind = NEWS_ECHO;
+		out->kind = ICMP_ANSWER_ECHO;
 		out->id = get16(icmp + 4);
 		out->seq = get16(icmp + 6);
 		out->cookie = icmp + ECHO_HEADER;
 		return;
 	}
 	out->kind = error_kind(icmp, v4);
-	if (out->kind == NEWS_TOO_BIG)
+	if (out->kind == ICMP_ANSWER_TOO_BIG)
 		out->mtu = v4 ? get16(icmp + 6) : get32(icmp + 4);
 	if (out->kind && !quote_parse(icmp + ECHO_HEADER, len - ECHO_HEADER, v4, out))
-		out->kind = NEWS_NONE;
+		out->kind = ICMP_ANSWER_NONE;
 }

@@ -54,26 +54,26 @@ void echo_build(uint8_t *out, size_t len, bool v4, uint16_t id, uint16_t seq,
 void udp_build(uint8_t *out, size_t len, const struct tn_addr *src, const struct tn_addr *dst,
 	       uint16_t sport, uint16_t dport);
 
-enum news_kind {
-	NEWS_NONE,
-	NEWS_ECHO,    /* an echo reply */
-	NEWS_PORT,    /* port unreachable */
-	NEWS_TOO_BIG, /* fragmentation needed, packet too big */
+enum icmp_answer_kind {
+	ICMP_ANSWER_NONE,
+	ICMP_ANSWER_ECHO, /* an echo reply */
+	ICMP_ANSWER_PORT_UNREACHABLE,
+	ICMP_ANSWER_TOO_BIG, /* fragmentation needed, packet too big */
 };
 
 /* What an ICMP message tells about a packet that we sent; ports and numbers in host order. */
-struct news {
-	enum news_kind kind;
+struct icmp_answer {
+	enum icmp_answer_kind kind;
 	uint16_t id, seq;      /* of the echo, also of one that is quoted */
 	const uint8_t *cookie; /* of an echo reply: in the message */
 	struct tn_addr dst;    /* of the packet quoted */
 	uint8_t protocol;      /* the same */
 	uint16_t sport, dport; /* the same, when it is UDP */
-	uint32_t mtu;	       /* NEWS_TOO_BIG */
+	uint32_t mtu;	       /* ICMP_ANSWER_TOO_BIG */
 };
 
 /* An ICMP message: with its IPv4 header, or an ICMPv6 message without, as raw sockets give it. */
-void news_parse(const uint8_t *packet, size_t len, bool v4, struct news *out);
+void icmp_answer_parse(const uint8_t *packet, size_t len, bool v4, struct icmp_answer *out);
 
 /* The ones' complement sum (RFC 1071) of `len` bytes and of `sum`; not complemented. */
 uint16_t inet_sum(const void *data, size_t len, uint32_t sum);

@@ -44,7 +44,7 @@ static int level(bool v4)
 
 _Static_assert(IP_PMTUDISC_PROBE == IPV6_PMTUDISC_PROBE, "see tune_icmp()");
 
-/* Only what news_parse() knows; no packet is held for the path's MTU that is remembered. */
+/* Only what icmp_answer_parse() knows; no packet is held for the path's MTU that is remembered. */
 static void tune_icmp(int fd, bool v4)
 {
 	int probe = IP_PMTUDISC_PROBE, room = ROOM;
@@ -249,39 +249,42 @@ static bool decided(const struct ping *one)
 
 /* The echo with that number, if it is one of this round. */
 static struct ping *by_seq(struct pinger *p, struct ping *const *v, size_t n,
-			   const struct news *news)
+			   const struct icmp_answer *answer)
 {
-	uint16_t i = news->seq - p->seq;
+	uint16_t i = answer->seq - p->seq;
 
-	return news->id == p->id && i < n && v[i]->kind == PING_ECHO ? v[i] : NULL;
+	return answer->id == p->id && i < n && v[i]->kind == PING_ECHO ? v[i] : NULL;
 }
 
 static void take_error(struct pinger *p, struct ping *const *v, size_t n, bool v4,
-		       const struct news *news)
+		       const struct icmp_answer *answer)
 {
-	struct ping *one = by_seq(p, v, n, news);
-	bool echo = news->protocol == (v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+	struct ping *one = by_seq(p, v, n, answer);
+	bool echo = answer->protocol == (v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
 
-	if (news->kind == NEWS_TOO_BIG && echo && one && addr_cmp(&one->dst, &news->dst) == 0)
-		one->mtu = news->mtu ? news->mtu : 1; /* a router of before RFC 1191 does not say */
-	if (news->kind != NEWS_PORT || news->protocol != IPPROTO_UDP ||
-	    news->sport != p->udp_port[!v4])
+	if (answer->kind == ICMP_ANSWER_TOO_BIG && echo && one &&
+	    addr_cmp(&one->dst, &answer->dst) == 0) {
+		/* a router of before RFC 1191 does not say */
+		one->mtu = answer->mtu ? answer->mtu : 1;
+	}
+	if (answer->kind != ICMP_ANSWER_PORT_UNREACHABLE || answer->protocol != IPPROTO_UDP ||
+	    answer->sport != p->udp_port[!v4])
 		return;
 	for (size_t i = 0; i < n; i++) {
-		uint16_t port = news->dport - first_port(v[i]->kind);
+		uint16_t port = answer->dport - first_port(v[i]->kind);
 
 		if (v[i]->kind != PING_ECHO && port < CLOSED_PORTS &&
-		    addr_cmp(&v[i]->dst, &news->dst) == 0)
+		    addr_cmp(&v[i]->dst, &answer->dst) == 0)
 			v[i]->answered = true;
 	}
 }
 
-static void read_news(struct pinger *p, struct ping *const *v, size_t n, bool v4)
+static void read_answers(struct pinger *p, struct ping *const *v, size_t n, bool v4)
 {
 	union any_addr from;
 	socklen_t size = sizeof(from);
 	struct tn_addr who;
-	struct news news;
+	struct icmp_answer answer;
 	struct ping *one;
 	ssize_t len;
 	int most = READ_MAX;
@@ -289,21 +292,21 @@ static void read_news(struct pinger *p, struct ping *const *v, size_t n, bool v4
 	while (most-- && (len = recvfrom(p->icmp[!v4], p->packet, sizeof(p->packet), 0, &from.any,
 					 &size)) > 0) {
 		size = sizeof(from);
-		news_parse(p->packet, len, v4, &news);
-		if (news.kind != NEWS_ECHO) {
-			take_error(p, v, n, v4, &news);
+		icmp_answer_parse(p->packet, len, v4, &answer);
+		if (answer.kind != ICMP_ANSWER_ECHO) {
+			take_error(p, v, n, v4, &answer);
 			continue;
 		}
 		who = v4 ? addr_from_bytes(&from.v4.sin_addr, 4)
 			 : addr_from_bytes(&from.v6.sin6_addr, 16);
-		one = by_seq(p, v, n, &news);
+		one = by_seq(p, v, n, &answer);
 		if (one && addr_cmp(&one->dst, &who) == 0 &&
-		    memcmp(news.cookie, p->cookie, ECHO_COOKIE) == 0)
+		    memcmp(answer.cookie, p->cookie, ECHO_COOKIE) == 0)
 			one->answered = true;
 	}
 }
 
-static void wait_news(struct pinger *p, struct ping *const *v, size_t n, int ms)
+static void wait_answers(struct pinger *p, struct ping *const *v, size_t n, int ms)
 {
 	struct pollfd fds[2] = { { .fd = p->icmp[0], .events = POLLIN },
 				 { .fd = p->icmp[1], .events = POLLIN } };
@@ -312,7 +315,7 @@ static void wait_news(struct pinger *p, struct ping *const *v, size_t n, int ms)
 		return;
 	for (int i = 0; i < 2; i++) {
 		if (fds[i].revents)
-			read_news(p, v, n, i == 0);
+			read_answers(p, v, n, i == 0);
 	}
 }
 
@@ -337,11 +340,11 @@ void ping_all(struct pinger *p, struct ping *const *v, size_t n, unsigned int tr
 				continue;
 			send_one(p, v[i], p->seq + i);
 			if (++sent % BATCH == 0)
-				wait_news(p, v, n, BATCH_PAUSE_MS);
+				wait_answers(p, v, n, BATCH_PAUSE_MS);
 		}
 		end = clock_ms() + ms;
 		do {
-			wait_news(p, v, n, clock_left(end));
+			wait_answers(p, v, n, clock_left(end));
 		} while (!all_decided(v, n) && clock_left(end));
 	}
 	p->seq += n;

@@ -206,13 +206,13 @@ Test(frame, echo)
 	is_hex(out, 16, "80 00 0000 1234 0007 0102030405060708");
 }
 
-static struct news news_of(const char *hex, bool v4)
+static struct icmp_answer answer_of(const char *hex, bool v4)
 {
 	static uint8_t packet[512];
-	struct news news;
+	struct icmp_answer answer;
 
-	news_parse(packet, bytes_of(hex, packet), v4, &news);
-	return news;
+	icmp_answer_parse(packet, bytes_of(hex, packet), v4, &answer);
+	return answer;
 }
 
 #define V4_HEAD	 "45000000 00000000 40010000 64400003 64400002 "
@@ -220,68 +220,73 @@ static struct news news_of(const char *hex, bool v4)
 #define V6_QUOTE \
 	"60000000 0014 11 40 fd640000000000000000000000000002 fd640000000000000000000000000003 "
 
-Test(frame, news_of_an_echo)
+Test(frame, icmp_echo_reply)
 {
-	struct news n = news_of(V4_HEAD "00 00 0000 1234 0007 0102030405060708", true);
+	struct icmp_answer n = answer_of(V4_HEAD "00 00 0000 1234 0007 0102030405060708", true);
 
-	cr_expect_eq(n.kind, NEWS_ECHO);
+	cr_expect_eq(n.kind, ICMP_ANSWER_ECHO);
 	cr_expect_eq(n.id, 0x1234);
 	cr_expect_eq(n.seq, 7);
 	cr_expect_arr_eq(n.cookie, "\1\2\3\4\5\6\7\10", ECHO_COOKIE);
 	/* behind options; a request; too short for ours; of the other family */
-	n = news_of("46000000 00000000 40010000 64400003 64400002 94040000"
-		    "00 00 0000 1234 0008 0102030405060708",
-		    true);
+	n = answer_of("46000000 00000000 40010000 64400003 64400002 94040000"
+		      "00 00 0000 1234 0008 0102030405060708",
+		      true);
 	cr_expect_eq(n.seq, 8);
-	cr_expect_eq(news_of(V4_HEAD "08 00 0000 1234 0007 0102030405060708", true).kind,
-		     NEWS_NONE);
-	cr_expect_eq(news_of(V4_HEAD "00 00 0000 1234 0007 01020304050607", true).kind, NEWS_NONE);
-	cr_expect_eq(news_of("81 00 0000 1234 0007 0102030405060708", false).kind, NEWS_ECHO);
-	cr_expect_eq(news_of("80 00 0000 1234 0007 0102030405060708", false).kind, NEWS_NONE);
+	cr_expect_eq(answer_of(V4_HEAD "08 00 0000 1234 0007 0102030405060708", true).kind,
+		     ICMP_ANSWER_NONE);
+	cr_expect_eq(answer_of(V4_HEAD "00 00 0000 1234 0007 01020304050607", true).kind,
+		     ICMP_ANSWER_NONE);
+	cr_expect_eq(answer_of("81 00 0000 1234 0007 0102030405060708", false).kind,
+		     ICMP_ANSWER_ECHO);
+	cr_expect_eq(answer_of("80 00 0000 1234 0007 0102030405060708", false).kind,
+		     ICMP_ANSWER_NONE);
 }
 
-Test(frame, news_of_errors)
+Test(frame, icmp_errors)
 {
-	struct news n = news_of(V4_HEAD "03 03 0000 00000000" V4_QUOTE "03e8 829a 0014 0000", true);
+	struct icmp_answer n =
+		answer_of(V4_HEAD "03 03 0000 00000000" V4_QUOTE "03e8 829a 0014 0000", true);
 
-	cr_expect_eq(n.kind, NEWS_PORT);
+	cr_expect_eq(n.kind, ICMP_ANSWER_PORT_UNREACHABLE);
 	cr_expect_eq(n.protocol, 17);
 	cr_expect_eq(n.sport, 1000);
 	cr_expect_eq(n.dport, 33434);
 	cr_expect_str_eq(ADDR(&n.dst), "100.64.0.3");
-	n = news_of(V4_HEAD "03 04 0000 0000 0578" V4_QUOTE "0800 0000 1234 0007", true);
-	cr_expect_eq(n.kind, NEWS_TOO_BIG);
+	n = answer_of(V4_HEAD "03 04 0000 0000 0578" V4_QUOTE "0800 0000 1234 0007", true);
+	cr_expect_eq(n.kind, ICMP_ANSWER_TOO_BIG);
 	cr_expect_eq(n.mtu, 1400);
 	cr_expect_eq(n.id, 0x1234);
 	cr_expect_eq(n.seq, 7);
-	n = news_of("02 00 0000 00000578" V6_QUOTE "80000000 1234 0007", false);
-	cr_expect_eq(n.kind, NEWS_TOO_BIG);
+	n = answer_of("02 00 0000 00000578" V6_QUOTE "80000000 1234 0007", false);
+	cr_expect_eq(n.kind, ICMP_ANSWER_TOO_BIG);
 	cr_expect_eq(n.mtu, 1400);
 	cr_expect_str_eq(ADDR(&n.dst), "fd64::3");
-	n = news_of("01 04 0000 00000000" V6_QUOTE "03e8 829a 0014 0000", false);
-	cr_expect_eq(n.kind, NEWS_PORT);
+	n = answer_of("01 04 0000 00000000" V6_QUOTE "03e8 829a 0014 0000", false);
+	cr_expect_eq(n.kind, ICMP_ANSWER_PORT_UNREACHABLE);
 	cr_expect_eq(n.dport, 33434);
 }
 
-Test(frame, no_news)
+Test(frame, icmp_without_an_answer)
 {
 	/* host unreachable; a quote that is cut off, of another version, with a header that lies */
 	cr_expect_eq(
-		news_of(V4_HEAD "03 01 0000 00000000" V4_QUOTE "03e8 829a 0014 0000", true).kind,
-		NEWS_NONE);
-	cr_expect_eq(news_of(V4_HEAD "03 03 0000 00000000" V4_QUOTE "03e8 829a 0014 00", true).kind,
-		     NEWS_NONE);
+		answer_of(V4_HEAD "03 01 0000 00000000" V4_QUOTE "03e8 829a 0014 0000", true).kind,
+		ICMP_ANSWER_NONE);
 	cr_expect_eq(
-		news_of(V4_HEAD "03 03 0000 00000000" V6_QUOTE "03e8 829a 0014 0000", true).kind,
-		NEWS_NONE);
-	cr_expect_eq(news_of(V4_HEAD "03 03 0000 00000000 4400003c 00004000 40110000 64400002"
-				     "64400003 03e8 829a 0014 0000",
-			     true)
+		answer_of(V4_HEAD "03 03 0000 00000000" V4_QUOTE "03e8 829a 0014 00", true).kind,
+		ICMP_ANSWER_NONE);
+	cr_expect_eq(
+		answer_of(V4_HEAD "03 03 0000 00000000" V6_QUOTE "03e8 829a 0014 0000", true).kind,
+		ICMP_ANSWER_NONE);
+	cr_expect_eq(answer_of(V4_HEAD "03 03 0000 00000000 4400003c 00004000 40110000 64400002"
+				       "64400003 03e8 829a 0014 0000",
+			       true)
 			     .kind,
-		     NEWS_NONE);
-	cr_expect_eq(news_of("01 04 0000 00000000" V6_QUOTE "03e8 829a 0014 00", false).kind,
-		     NEWS_NONE);
-	cr_expect_eq(news_of("", true).kind, NEWS_NONE);
-	cr_expect_eq(news_of("45", true).kind, NEWS_NONE);
-	cr_expect_eq(news_of("03 03 00", false).kind, NEWS_NONE);
+		     ICMP_ANSWER_NONE);
+	cr_expect_eq(answer_of("01 04 0000 00000000" V6_QUOTE "03e8 829a 0014 00", false).kind,
+		     ICMP_ANSWER_NONE);
+	cr_expect_eq(answer_of("", true).kind, ICMP_ANSWER_NONE);
+	cr_expect_eq(answer_of("45", true).kind, ICMP_ANSWER_NONE);
+	cr_expect_eq(answer_of("03 03 00", false).kind, ICMP_ANSWER_NONE);
 }
