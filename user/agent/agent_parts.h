@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "agent/agent.h"
+#include "agent/announcements.h"
 #include "agent/serve.h"
 #include "agent/watch.h"
 #include "change/change.h"
@@ -24,21 +25,11 @@ struct trouble {
 	bool said;
 };
 
-/* Addresses of a router that are to be announced. */
-struct bulletin {
-	struct router_row router;
-	bool own; /* the router's, not of its VMs */
-	int64_t begun;
-	size_t times; /* that all of them have been announced */
-	struct addr_list addrs;
-	size_t told;
-};
-
 /* A router that is there. */
 struct known {
 	struct router_row row;
 	struct links links;
-	bool news; /* its addresses are to be announced */
+	bool unannounced;
 };
 
 struct agent {
@@ -52,7 +43,7 @@ struct agent {
 	struct model wanted;	   /* that */
 	VEC(struct known) routers; /* at the last look */
 	VEC(struct trouble) troubles;
-	VEC(struct bulletin) news;
+	struct announcements announcements;
 	char status[64]; /* what systemd was told */
 	size_t stuck;	 /* lines of the plan that remained when it was last made */
 	int64_t due;	 /* the next look */
@@ -91,15 +82,6 @@ static inline int64_t later(int64_t a, int64_t b)
 /* troubles.c: each one is said once, and that it is over. */
 void agent_settle(struct agent *a, const struct failures *failed);
 void agent_settle_error(struct agent *a, const struct error *err);
-
-/* announcements.c */
-void agent_push_news(struct agent *a, const struct kernel_state *have, const struct router_row *r,
-		     bool own);
-void agent_drop_news(struct agent *a, struct bulletin *news);
-/* When there is something to be announced. */
-int64_t agent_news_due(const struct agent *a);
-/* The next few. A router that has gone meanwhile needs none. */
-void agent_announce_some(struct agent *a);
 
 /* mend.c */
 

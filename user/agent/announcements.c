@@ -1,83 +1,103 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Telling the shared network where addresses are, of routers that joined, moved or came up. */
-#include "agent/agent_parts.h"
+#include "agent/announcements.h"
+
 #include "host/netns.h"
 #include "lib/log.h"
 #include "probe/announce.h"
 
-/*
- * A switch's port may not forward yet when an interface comes up, so all is said again, after so
- * many milliseconds.
- */
-static const int again_after[] = { 0, 1000, 4000 };
+/* When each round begins, after the first. */
+static const int round_after[ANNOUNCEMENT_ROUNDS] = { 0, 1000, 4000 };
 
-void agent_drop_news(struct agent *a, struct bulletin *news)
+static void drop(struct announcements *all, struct announcement *one)
 {
-	vec_free(&news->addrs.list);
-	*news = a->news.v[--a->news.n];
+	vec_free(&one->addrs.list);
+	*one = all->list.v[--all->list.n];
 }
 
-void agent_push_news(struct agent *a, const struct kernel_state *have, const struct router_row *r,
-		     bool own)
+static void add(struct announcements *all, const struct router_row *r, bool own,
+		const struct kernel_state *have, int64_t now)
 {
-	struct bulletin *news;
+	struct announcement *one = vec_push(&all->list);
 
-	/* what is said of a router is never what was so before */
-	for (size_t i = a->news.n; i-- > 0;) {
-		if (a->news.v[i].router.id == r->id && a->news.v[i].own == own)
-			agent_drop_news(a, &a->news.v[i]);
+	one->router = *r;
+	one->router.netns = NULL; /* the definitions' */
+	one->own = own;
+	one->begun = now;
+	kernel_state_addrs(have, r->id, own, &one->addrs);
+}
+
+void announcements_add(struct announcements *all, const struct router_row *r,
+		       const struct kernel_state *have, int64_t now)
+{
+	for (size_t i = all->list.n; i-- > 0;) {
+		if (all->list.v[i].router.id == r->id)
+			drop(all, &all->list.v[i]);
 	}
-	news = vec_push(&a->news);
-	news->router = *r;
-	news->router.netns = NULL;
-	news->own = own;
-	news->begun = now_ms();
-	kernel_state_addrs(have, r->id, own, &news->addrs);
+	add(all, r, true, have, now);
+	add(all, r, false, have, now);
 }
 
-static int64_t due_of(const struct bulletin *news)
+void announcements_free(struct announcements *all)
 {
-	return news->begun + again_after[news->times];
+	vec_each (one, &all->list)
+		vec_free(&one->addrs.list);
+	vec_free(&all->list);
 }
 
-/* When there is something to be announced. */
-int64_t agent_news_due(const struct agent *a)
+static int64_t due_of(const struct announcement *one)
+{
+	return one->begun + round_after[one->round];
+}
+
+int64_t announcements_due(const struct announcements *all)
 {
 	int64_t due = INT64_MAX;
 
-	vec_each (news, &a->news) {
-		if (due_of(news) < due)
-			due = due_of(news);
+	vec_each (one, &all->list) {
+		if (due_of(one) < due)
+			due = due_of(one);
 	}
 	return due;
 }
 
-/* The next few. A router that has gone meanwhile needs none. */
-void agent_announce_some(struct agent *a)
+/* How many of the next addresses were announced: all, or 0 where they are not any more. */
+static size_t send_slice(const struct announcement *one)
 {
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
-	struct bulletin *news = a->news.v;
-	const struct router_row *r;
+	const struct router_row *r = &one->router;
+	size_t count = one->addrs.list.n - one->sent, sent = 0;
 	char name[IF_NAMESIZE];
 	struct error err = { 0 };
-	size_t count, told = 0;
 
-	while (due_of(news) > now_ms())
-		news++;
-	r = &news->router;
-	count = news->addrs.list.n - news->told;
 	if (count > ANNOUNCE_SLICE)
 		count = ANNOUNCE_SLICE;
 	if (netns_enter_id(NULL, r->netns_dev, r->netns_ino, &ns) == 0 &&
 	    if_indextoname(r->ifindex, name) &&
-	    announce(r->ifindex, r->mac, news->own, news->addrs.list.v + news->told, count, &told,
+	    announce(r->ifindex, r->mac, one->own, one->addrs.list.v + one->sent, count, &sent,
 		     &err))
 		log_warning("tenant %s: %s", r->tenant, err.text);
-	news->told += told;
-	if (news->told == news->addrs.list.n) {
-		news->told = 0;
-		news->times++;
+	return sent;
+}
+
+static void send_some(struct announcements *all, struct announcement *one)
+{
+	size_t sent = send_slice(one);
+
+	one->sent += sent;
+	if (one->sent == one->addrs.list.n) {
+		one->sent = 0;
+		one->round++;
 	}
-	if (news->times == ARRAY_SIZE(again_after) || !told)
-		agent_drop_news(a, news);
+	if (one->round == ANNOUNCEMENT_ROUNDS || !sent)
+		drop(all, one);
+}
+
+void announcements_send(struct announcements *all, int64_t now)
+{
+	vec_each (one, &all->list) {
+		if (due_of(one) <= now) {
+			send_some(all, one);
+			return;
+		}
+	}
 }

@@ -60,8 +60,8 @@ static void wait_for_something(struct agent *a)
 
 	if (a->watchdog && a->alive < until)
 		until = a->alive;
-	if (agent_news_due(a) < until)
-		until = agent_news_due(a);
+	if (announcements_due(&a->announcements) < until)
+		until = announcements_due(&a->announcements);
 	left = later(until - now_ms(), 0);
 	if (a->serve && serve_wait(a->serve) >= 0 && serve_wait(a->serve) < left)
 		left = serve_wait(a->serve);
@@ -87,8 +87,7 @@ static void serve(struct agent *a)
 {
 	while (!a->stop) {
 		tell_alive(a);
-		if (now_ms() >= agent_news_due(a))
-			agent_announce_some(a);
+		announcements_send(&a->announcements, now_ms());
 		if (now_ms() >= a->poll)
 			agent_poll_links(a);
 		if (now_ms() >= a->due)
@@ -165,9 +164,7 @@ static int begin(struct agent *a, struct error *err)
 
 static void agent_cleanup(struct agent *a)
 {
-	while (a->news.n)
-		agent_drop_news(a, a->news.v);
-	vec_free(&a->news);
+	announcements_free(&a->announcements);
 	vec_each (t, &a->troubles)
 		free(t->text);
 	vec_free(&a->troubles);

@@ -82,12 +82,11 @@ static void remember(struct agent *a, struct dataplane *dp, const struct kernel_
 		if (r->broken)
 			continue;
 		attach_links(dp, r, &now->links);
-		now->news = !was || was->news || up || is_elsewhere(&was->row, r);
-		if (!done || !now->news)
+		now->unannounced = !was || was->unannounced || up || is_elsewhere(&was->row, r);
+		if (!done || !now->unannounced)
 			continue;
-		agent_push_news(a, have, r, true);
-		agent_push_news(a, have, r, false);
-		now->news = false;
+		announcements_add(&a->announcements, r, have, now_ms());
+		now->unannounced = false;
 	}
 	vec_free(&a->routers);
 	a->routers.v = routers.v;
@@ -127,12 +126,12 @@ static void log_outcome(const struct outcome *out)
 		log_notice("%c %s", line->sign, line->text);
 }
 
-/* Of routers that were there before; others are news by themselves. */
+/* Of routers that were there before; others are announced anyway. */
 static void note_unannounced(struct agent *a, const struct outcome *out)
 {
 	vec_each (tenant, &out->unannounced) {
 		vec_each (known, &a->routers)
-			known->news |= strcmp(known->row.tenant, *tenant) == 0;
+			known->unannounced |= strcmp(known->row.tenant, *tenant) == 0;
 	}
 }
 

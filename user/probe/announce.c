@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "probe/announce.h"
 
-struct news_of {
+struct announcement {
 	const struct tn_addr *addrs;
 	const uint8_t *mac;
 	bool router;
 };
 
-static size_t make(const void *from, size_t i, uint8_t out[FRAME_ROOM])
+static size_t make_frame(const void *from, size_t i, uint8_t out[FRAME_ROOM])
 {
-	const struct news_of *of = from;
+	const struct announcement *a = from;
 
-	return frame_announce(out, &of->addrs[i], of->mac, of->router);
+	return frame_announce(out, &a->addrs[i], a->mac, a->router);
 }
 
 int announce(uint32_t ifindex, const uint8_t mac[6], bool router, const struct tn_addr *addrs,
 	     size_t n, size_t *told, struct error *err)
 {
-	struct news_of of = { .addrs = addrs, .mac = mac, .router = router };
+	struct announcement a = { .addrs = addrs, .mac = mac, .router = router };
 	_cleanup_close_ int fd = -1;
 
 	*told = 0;
@@ -26,7 +26,7 @@ int announce(uint32_t ifindex, const uint8_t mac[6], bool router, const struct t
 	fd = packet_sender(ifindex, err);
 	if (fd >= 0 && !packet_is_from(fd, mac))
 		return 0;
-	if (fd < 0 || packet_send(fd, make, &of, n, err))
+	if (fd < 0 || packet_send(fd, make_frame, &a, n, err))
 		return error_prefix(err, "addresses could not be announced");
 	*told = n;
 	return 0;

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Telling the shared network where addresses are, of routers that joined, moved or came up. Each
+ * router's are announced several times: a switch's port may not forward yet when an interface
+ * comes up. Times are milliseconds of the monotonic clock.
+ */
+#ifndef TN_ANNOUNCEMENTS_H
+#define TN_ANNOUNCEMENTS_H
+
+#include "model/kernel_state.h"
+
+/* How often all addresses of a router are announced. */
+#define ANNOUNCEMENT_ROUNDS 3
+
+/* Addresses of a router that are to be announced. */
+struct announcement {
+	struct router_row router;
+	bool own; /* the router's, not of its VMs */
+	struct addr_list addrs;
+	size_t sent; /* of these, in this round */
+	int round;
+	int64_t begun;
+};
+
+struct announcements {
+	VEC(struct announcement) list;
+};
+
+/*
+ * All addresses that the router has in `have`, from now on, instead of those that were to be
+ * announced of it before. The row is copied.
+ */
+void announcements_add(struct announcements *all, const struct router_row *r,
+		       const struct kernel_state *have, int64_t now);
+void announcements_free(struct announcements *all);
+
+/* When there is something to be announced; INT64_MAX: nothing is. */
+int64_t announcements_due(const struct announcements *all);
+/*
+ * Announce the next few, at most ANNOUNCE_SLICE of one router, if any are due. A failure is logged.
+ * A router that has gone or moved meanwhile needs none.
+ */
+void announcements_send(struct announcements *all, int64_t now);
+
+#endif
