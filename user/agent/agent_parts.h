@@ -9,6 +9,7 @@
 #include "agent/agent.h"
 #include "agent/announcements.h"
 #include "agent/serve.h"
+#include "agent/troubles.h"
 #include "agent/watch.h"
 #include "change/change.h"
 #include "dataplane/attach.h"
@@ -16,14 +17,6 @@
 
 /* Milliseconds. What cannot be mended is tried again, at twice the time each time. */
 enum { RETRY_FIRST = 20 };
-
-/* Something that is not as it is to be, for as long as it lasts. */
-struct trouble {
-	char tenant[TENANT_NAME_MAX + 1]; /* "": everybody's */
-	char *text;
-	int64_t since;
-	bool said;
-};
 
 /* A router that is there. */
 struct known {
@@ -42,7 +35,7 @@ struct agent {
 	bool has_wanted;	   /* of the file, not in force yet */
 	struct model wanted;	   /* that */
 	VEC(struct known) routers; /* at the last look */
-	VEC(struct trouble) troubles;
+	struct troubles troubles;
 	struct announcements announcements;
 	char status[64]; /* what systemd was told */
 	size_t stuck;	 /* lines of the plan that remained when it was last made */
@@ -78,10 +71,6 @@ static inline int64_t later(int64_t a, int64_t b)
 {
 	return a > b ? a : b;
 }
-
-/* troubles.c: each one is said once, and that it is over. */
-void agent_settle(struct agent *a, const struct failures *failed);
-void agent_settle_error(struct agent *a, const struct error *err);
 
 /* mend.c */
 

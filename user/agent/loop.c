@@ -165,9 +165,7 @@ static int begin(struct agent *a, struct error *err)
 static void agent_cleanup(struct agent *a)
 {
 	announcements_free(&a->announcements);
-	vec_each (t, &a->troubles)
-		free(t->text);
-	vec_free(&a->troubles);
+	troubles_free(&a->troubles);
 	vec_free(&a->routers);
 	model_free(&a->wanted);
 	watch_close(a->watch);

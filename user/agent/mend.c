@@ -116,7 +116,7 @@ static ssize_t look(struct agent *a, struct error *err)
 		return -1;
 	remember(a, c.dp, &c.have, !out.text.lines.n);
 	if (!out.text.lines.n)
-		agent_settle(a, &out.failed);
+		troubles_update(&a->troubles, &out.failed, now_ms());
 	return out.text.lines.n;
 }
 
@@ -149,7 +149,7 @@ ssize_t agent_mend(struct agent *a, struct error *err)
 	/* of what is tried again and again, only the failure is worth saying, and once */
 	if (!out.failed.list.n || !a->stuck)
 		log_outcome(&out);
-	agent_settle(a, &out.failed);
+	troubles_update(&a->troubles, &out.failed, now_ms());
 	return out.failed.list.n;
 }
 
@@ -205,7 +205,7 @@ static void tell_status(struct agent *a)
 	vec_each (known, &a->routers)
 		good += !known->row.broken;
 	snprintf(status, sizeof(status), "STATUS=%zu %s in order, %zu not", good,
-		 good == 1 ? "router" : "routers", a->troubles.n);
+		 good == 1 ? "router" : "routers", a->troubles.list.n);
 	if (strcmp(status, a->status) != 0)
 		sd_notify(0, status);
 	memcpy(a->status, status, sizeof(status));
@@ -305,7 +305,7 @@ void agent_check(struct agent *a)
 	a->took = (cpu_us() - before) / 1000;
 	if (todo < 0 || failed < 0) {
 		if (!store_holder(a->settings.state))
-			agent_settle_error(a, &err);
+			troubles_update_error(&a->troubles, &err, now_ms());
 		a->routers.n = 0;
 		try_again(a);
 	} else if (failed) {
@@ -314,7 +314,7 @@ void agent_check(struct agent *a)
 		a->stuck = 0;
 		a->retry = RETRY_FIRST;
 		a->due = now_ms() + DEBOUNCE;
-	} else if (a->troubles.n) {
+	} else if (a->troubles.list.n) {
 		try_again(a);
 	} else {
 		a->stuck = 0;

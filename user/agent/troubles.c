@@ -1,59 +1,62 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What is not as it is to be: each is said once, and that it is over. */
-#include "agent/agent_parts.h"
+#include "agent/troubles.h"
+
 #include "lib/log.h"
 
 /* What is over sooner, in milliseconds, is not worth a line in the log. */
 enum { LASTING = 250 };
 
-static const struct trouble *trouble_of(const struct agent *a, const char *tenant, const char *text)
+/* `text` NULL: any of that tenant. */
+static const struct trouble *find(const struct troubles *all, const char *tenant, const char *text)
 {
-	vec_each (t, &a->troubles) {
+	vec_each (t, &all->list) {
 		if (strcmp(t->tenant, tenant) == 0 && (!text || strcmp(t->text, text) == 0))
 			return t;
 	}
 	return NULL;
 }
 
-static void say(struct trouble *t)
+static void add(struct troubles *all, const struct failure *f, const struct trouble *old,
+		int64_t now)
 {
-	if (t->said || now_ms() - t->since < LASTING)
+	struct trouble *t = vec_push(&all->list);
+
+	snprintf(t->tenant, sizeof(t->tenant), "%s", f->tenant);
+	t->text = xstrdup(f->text);
+	t->since = old ? old->since : now;
+	t->logged = old && old->logged;
+	if (t->logged || now - t->since < LASTING)
 		return;
 	log_error("%s", t->text);
-	t->said = true;
+	t->logged = true;
 }
 
-/* Each one is said once, and that it is over. */
-void agent_settle(struct agent *a, const struct failures *failed)
+void troubles_update(struct troubles *t, const struct failures *failed, int64_t now)
 {
-	struct agent now = { 0 };
+	struct troubles before = *t;
 
-	vec_each (f, &failed->list) {
-		const struct trouble *old = trouble_of(a, f->tenant, f->text);
-		struct trouble *t = vec_push(&now.troubles);
-
-		snprintf(t->tenant, sizeof(t->tenant), "%s", f->tenant);
-		t->text = xstrdup(f->text);
-		t->since = old ? old->since : now_ms();
-		t->said = old && old->said;
-		say(t);
-	}
-	vec_each (old, &a->troubles) {
-		if (old->said && !trouble_of(&now, old->tenant, NULL))
+	*t = (struct troubles){ 0 };
+	vec_each (f, &failed->list)
+		add(t, f, find(&before, f->tenant, f->text), now);
+	vec_each (old, &before.list) {
+		if (old->logged && !find(t, old->tenant, NULL))
 			log_notice("%s%s%s in order again", *old->tenant ? "tenant " : "",
 				   old->tenant, *old->tenant ? " is" : "all is");
-		free(old->text);
 	}
-	vec_free(&a->troubles);
-	a->troubles.v = now.troubles.v;
-	a->troubles.n = now.troubles.n;
-	a->troubles.cap = now.troubles.cap;
+	troubles_free(&before);
 }
 
-void agent_settle_error(struct agent *a, const struct error *err)
+void troubles_update_error(struct troubles *t, const struct error *err, int64_t now)
 {
-	struct failure all = { .text = (char *)err->text };
-	struct failures failed = { { &all, 1, 1 } };
+	struct failure one = { .text = (char *)err->text };
+	struct failures failed = { { &one, 1, 1 } };
 
-	agent_settle(a, &failed);
+	troubles_update(t, &failed, now);
+}
+
+void troubles_free(struct troubles *t)
+{
+	vec_each (one, &t->list)
+		free(one->text);
+	vec_free(&t->list);
 }
