@@ -15,7 +15,7 @@ static void drop(struct announcements *all, struct announcement *one)
 }
 
 static void add(struct announcements *all, const struct router_row *r, bool own,
-		const struct kernel_state *have, int64_t now)
+		const struct kernel_state *have, uint64_t now)
 {
 	struct announcement *one = vec_push(&all->list);
 
@@ -27,7 +27,7 @@ static void add(struct announcements *all, const struct router_row *r, bool own,
 }
 
 void announcements_add(struct announcements *all, const struct router_row *r,
-		       const struct kernel_state *have, int64_t now)
+		       const struct kernel_state *have, uint64_t now)
 {
 	for (size_t i = all->list.n; i-- > 0;) {
 		if (all->list.v[i].router.id == r->id)
@@ -44,14 +44,14 @@ void announcements_free(struct announcements *all)
 	vec_free(&all->list);
 }
 
-static int64_t due_of(const struct announcement *one)
+static uint64_t due_of(const struct announcement *one)
 {
 	return one->begun + round_after[one->round];
 }
 
-int64_t announcements_due(const struct announcements *all)
+uint64_t announcements_due(const struct announcements *all)
 {
-	int64_t due = INT64_MAX;
+	uint64_t due = UINT64_MAX;
 
 	vec_each (one, &all->list) {
 		if (due_of(one) < due)
@@ -92,7 +92,7 @@ static void send_some(struct announcements *all, struct announcement *one)
 		drop(all, one);
 }
 
-void announcements_send(struct announcements *all, int64_t now)
+void announcements_send(struct announcements *all, uint64_t now)
 {
 	vec_each (one, &all->list) {
 		if (due_of(one) <= now) {

@@ -19,7 +19,7 @@ struct announcement {
 	struct addr_list addrs;
 	size_t sent; /* of these, in this round */
 	int round;
-	int64_t begun;
+	uint64_t begun;
 };
 
 struct announcements {
@@ -31,15 +31,15 @@ struct announcements {
  * announced of it before. The row is copied.
  */
 void announcements_add(struct announcements *all, const struct router_row *r,
-		       const struct kernel_state *have, int64_t now);
+		       const struct kernel_state *have, uint64_t now);
 void announcements_free(struct announcements *all);
 
-/* When there is something to be announced; INT64_MAX: nothing is. */
-int64_t announcements_due(const struct announcements *all);
+/* When there is something to be announced; UINT64_MAX: nothing is. */
+uint64_t announcements_due(const struct announcements *all);
 /*
  * Announce the next few, at most ANNOUNCE_SLICE of one router, if any are due. A failure is logged.
  * A router that has gone or moved meanwhile needs none.
  */
-void announcements_send(struct announcements *all, int64_t now);
+void announcements_send(struct announcements *all, uint64_t now);
 
 #endif

@@ -43,7 +43,7 @@ static void take_signals(struct agent *a)
 			a->stop = true;
 			continue;
 		}
-		sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)now_ms() * 1000);
+		sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_ms() * 1000);
 		reload(a);
 		agent_check(a);
 		sd_notify(0, "READY=1");
@@ -52,24 +52,22 @@ static void take_signals(struct agent *a)
 
 static void wait_for_something(struct agent *a)
 {
-	struct pollfd fds[] = { { .fd = watch_fd(a->watch), .events = POLLIN },
-				{ .fd = a->signals, .events = POLLIN },
-				{ .fd = a->serve ? serve_fd(a->serve) : -1, .events = POLLIN },
-				{ .fd = a->page_fd, .events = POLLIN } };
-	int64_t until = a->due < a->poll ? a->due : a->poll, left;
+	struct pollfd fds[2 + METRICS_FDS] = { { .fd = watch_fd(a->watch), .events = POLLIN },
+					       { .fd = a->signals, .events = POLLIN } };
+	uint64_t until = a->due < a->poll ? a->due : a->poll;
+	int64_t left, metrics = metrics_wait(&a->metrics);
+	int more[METRICS_FDS];
 
+	metrics_fds(&a->metrics, more);
+	for (int i = 0; i < METRICS_FDS; i++)
+		fds[2 + i] = (struct pollfd){ .fd = more[i], .events = POLLIN };
 	if (a->watchdog && a->alive < until)
 		until = a->alive;
 	if (announcements_due(&a->announcements) < until)
 		until = announcements_due(&a->announcements);
-	left = later(until - now_ms(), 0);
-	if (a->serve && serve_wait(a->serve) >= 0 && serve_wait(a->serve) < left)
-		left = serve_wait(a->serve);
-	poll(fds, ARRAY_SIZE(fds), left);
-	if (a->page_fd >= 0)
-		agent_read_page(a);
-	if (a->serve)
-		serve_run(a->serve);
+	left = clock_left(until);
+	poll(fds, ARRAY_SIZE(fds), metrics >= 0 && metrics < left ? metrics : left);
+	metrics_run(&a->metrics);
 	if (watch_read(a->watch))
 		agent_hurry(a);
 	take_signals(a);
@@ -77,20 +75,20 @@ static void wait_for_something(struct agent *a)
 
 static void tell_alive(struct agent *a)
 {
-	if (!a->watchdog || now_ms() < a->alive)
+	if (!a->watchdog || clock_ms() < a->alive)
 		return;
 	sd_notify(0, "WATCHDOG=1");
-	a->alive = now_ms() + a->watchdog / 2000;
+	a->alive = clock_ms() + a->watchdog / 2000;
 }
 
 static void serve(struct agent *a)
 {
 	while (!a->stop) {
 		tell_alive(a);
-		announcements_send(&a->announcements, now_ms());
-		if (now_ms() >= a->poll)
+		announcements_send(&a->announcements, clock_ms());
+		if (clock_ms() >= a->poll)
 			agent_poll_links(a);
-		if (now_ms() >= a->due)
+		if (clock_ms() >= a->due)
 			agent_check(a);
 		wait_for_something(a);
 	}
@@ -135,6 +133,17 @@ static int open_signals(struct agent *a, struct error *err)
 	return a->signals < 0 ? error_set(err, "cannot wait for signals: %m") : 0;
 }
 
+static int open_metrics(struct agent *a, struct error *err)
+{
+	const struct metrics_source source = { .settings = &a->settings,
+					       .version = a->options.version,
+					       .stats = &a->did,
+					       .mappings = a->options.metrics_mappings,
+					       .lock = a->lock };
+
+	return a->options.metrics ? metrics_open(&a->metrics, a->options.metrics, &source, err) : 0;
+}
+
 /* Errors that are about no single router end it here, before it says that it is ready. */
 static int begin(struct agent *a, struct error *err)
 {
@@ -148,7 +157,7 @@ static int begin(struct agent *a, struct error *err)
 	store = NULL;
 	if (lock(a, err) || open_signals(a, err) || watch_open(a->settings.state, &a->watch, err))
 		return -1;
-	if (agent_open_metrics(a, err))
+	if (open_metrics(a, err))
 		return -1;
 	a->retry = RETRY_FIRST;
 	if (a->options.file)
@@ -169,13 +178,7 @@ static void agent_cleanup(struct agent *a)
 	vec_free(&a->routers);
 	model_free(&a->wanted);
 	watch_close(a->watch);
-	if (a->writer > 0) {
-		kill(a->writer, SIGKILL);
-		waitpid(a->writer, NULL, 0);
-	}
-	close_cleanup(&a->page_fd);
-	serve_close(a->serve);
-	free(a->page);
+	metrics_close(&a->metrics);
 	close_cleanup(&a->signals);
 	close_cleanup(&a->lock);
 }
@@ -184,7 +187,7 @@ int agent_run(const struct settings *settings, const struct agent_options *optio
 	      struct error *err)
 {
 	_cleanup_(agent_cleanup) struct agent a = {
-		.settings = *settings, .options = *options, .lock = -1, .signals = -1, .page_fd = -1
+		.settings = *settings, .options = *options, .lock = -1, .signals = -1
 	};
 
 	if (begin(&a, err))

@@ -25,12 +25,12 @@ struct names {
 	VEC(char *) list;
 };
 
-static int64_t cpu_us(void)
+static uint64_t cpu_us(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+	return (uint64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
 static const struct known *known_of(const struct agent *a, uint32_t id)
@@ -85,7 +85,7 @@ static void remember(struct agent *a, struct dataplane *dp, const struct kernel_
 		now->unannounced = !was || was->unannounced || up || is_elsewhere(&was->row, r);
 		if (!done || !now->unannounced)
 			continue;
-		announcements_add(&a->announcements, r, have, now_ms());
+		announcements_add(&a->announcements, r, have, clock_ms());
 		now->unannounced = false;
 	}
 	vec_free(&a->routers);
@@ -95,7 +95,7 @@ static void remember(struct agent *a, struct dataplane *dp, const struct kernel_
 	watch_routers(a->watch, have);
 	/* what was not watched until now may have changed since it was read */
 	if (watch_all_pins(a))
-		a->due = now_ms();
+		a->due = clock_ms();
 }
 
 /* What restore would do now: the lines of its plan, or -1. */
@@ -111,12 +111,12 @@ static ssize_t look(struct agent *a, struct error *err)
 		return -1;
 	/* what was not watched until now may have changed since it was read */
 	if (watch_namespaces(a->watch, &c.had))
-		a->due = now_ms();
+		a->due = clock_ms();
 	if (change_make(&c, &how, &out, err))
 		return -1;
 	remember(a, c.dp, &c.have, !out.text.lines.n);
 	if (!out.text.lines.n)
-		troubles_update(&a->troubles, &out.failed, now_ms());
+		troubles_update(&a->troubles, &out.failed, clock_ms());
 	return out.text.lines.n;
 }
 
@@ -149,7 +149,7 @@ ssize_t agent_mend(struct agent *a, struct error *err)
 	/* of what is tried again and again, only the failure is worth saying, and once */
 	if (!out.failed.list.n || !a->stuck)
 		log_outcome(&out);
-	troubles_update(&a->troubles, &out.failed, now_ms());
+	troubles_update(&a->troubles, &out.failed, clock_ms());
 	return out.failed.list.n;
 }
 
@@ -174,7 +174,7 @@ int agent_put_in_force(struct agent *a, struct error *err)
 
 static void try_again(struct agent *a)
 {
-	a->due = now_ms() + a->retry;
+	a->due = clock_ms() + a->retry;
 	a->retry *= 2;
 	if (a->retry > later(RETRY_LAST, a->took * SHARE))
 		a->retry = later(RETRY_LAST, a->took * SHARE);
@@ -188,10 +188,12 @@ static void wait_for_better(struct agent *a)
 {
 	struct error err = { 0 };
 	size_t before = a->stuck;
+	ssize_t todo;
 
 	watch_read(a->watch);
-	a->stuck = later(look(a, &err), 0);
-	if (a->stuck != before || a->due != INT64_MAX)
+	todo = look(a, &err);
+	a->stuck = todo > 0 ? todo : 0;
+	if (a->stuck != before || a->due != UINT64_MAX)
 		a->retry = RETRY_FIRST;
 	try_again(a);
 }
@@ -278,7 +280,7 @@ static bool mend_touched(struct agent *a)
 
 void agent_check(struct agent *a)
 {
-	int64_t start = now_ms(), before = cpu_us();
+	uint64_t start = clock_ms(), before = cpu_us();
 	struct error err = { 0 };
 	ssize_t todo, failed = 0;
 	bool mended;
@@ -291,7 +293,7 @@ void agent_check(struct agent *a)
 	mended = mend_touched(a);
 	if (mended)
 		before = cpu_us();
-	a->due = INT64_MAX;
+	a->due = UINT64_MAX;
 	todo = a->has_wanted && agent_put_in_force(a, &err) ? -1 : look(a, &err);
 	if (todo > 0)
 		failed = agent_mend(a, &err);
@@ -301,11 +303,11 @@ void agent_check(struct agent *a)
 		a->vain = 0;
 	else
 		a->vain += a->vain < VAIN_MAX;
-	a->over = now_ms();
+	a->over = clock_ms();
 	a->took = (cpu_us() - before) / 1000;
 	if (todo < 0 || failed < 0) {
 		if (!store_holder(a->settings.state))
-			troubles_update_error(&a->troubles, &err, now_ms());
+			troubles_update_error(&a->troubles, &err, clock_ms());
 		a->routers.n = 0;
 		try_again(a);
 	} else if (failed) {
@@ -313,13 +315,13 @@ void agent_check(struct agent *a)
 	} else if (todo) {
 		a->stuck = 0;
 		a->retry = RETRY_FIRST;
-		a->due = now_ms() + DEBOUNCE;
+		a->due = clock_ms() + DEBOUNCE;
 	} else if (a->troubles.list.n) {
 		try_again(a);
 	} else {
 		a->stuck = 0;
 		a->retry = RETRY_FIRST;
-		if (a->due == INT64_MAX)
+		if (a->due == UINT64_MAX)
 			a->due = a->over + later(LOOK_ANYWAY, a->took * SHARE * 2);
 	}
 	/* to load programs takes many times what the agent takes by itself */
@@ -331,7 +333,7 @@ void agent_check(struct agent *a)
 /* Soon; but where it is in vain time and again, most of the time is for others. */
 void agent_hurry(struct agent *a)
 {
-	int64_t soon = later(now_ms() + DEBOUNCE, a->over + a->took * a->vain);
+	uint64_t soon = later(clock_ms() + DEBOUNCE, a->over + a->took * a->vain);
 
 	a->retry = RETRY_FIRST;
 	if (a->due > soon)
@@ -341,7 +343,7 @@ void agent_hurry(struct agent *a)
 /* By the time that it takes of a CPU: that others have it meanwhile is no reason to look less. */
 void agent_poll_links(struct agent *a)
 {
-	int64_t before = cpu_us(), took;
+	uint64_t before = cpu_us(), took;
 	struct names broken = { 0 };
 
 	vec_each (known, &a->routers) {
@@ -354,5 +356,5 @@ void agent_poll_links(struct agent *a)
 		agent_hurry(a);
 	}
 	vec_free(&broken.list);
-	a->poll = now_ms() + later(POLL, SHARE * took / 1000);
+	a->poll = clock_ms() + later(POLL, SHARE * took / 1000);
 }

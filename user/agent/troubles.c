@@ -17,7 +17,7 @@ static const struct trouble *find(const struct troubles *all, const char *tenant
 }
 
 static void add(struct troubles *all, const struct failure *f, const struct trouble *old,
-		int64_t now)
+		uint64_t now)
 {
 	struct trouble *t = vec_push(&all->list);
 
@@ -31,7 +31,7 @@ static void add(struct troubles *all, const struct failure *f, const struct trou
 	t->logged = true;
 }
 
-void troubles_update(struct troubles *t, const struct failures *failed, int64_t now)
+void troubles_update(struct troubles *t, const struct failures *failed, uint64_t now)
 {
 	struct troubles before = *t;
 
@@ -46,7 +46,7 @@ void troubles_update(struct troubles *t, const struct failures *failed, int64_t 
 	troubles_free(&before);
 }
 
-void troubles_update_error(struct troubles *t, const struct error *err, int64_t now)
+void troubles_update_error(struct troubles *t, const struct error *err, uint64_t now)
 {
 	struct failure one = { .text = (char *)err->text };
 	struct failures failed = { { &one, 1, 1 } };

@@ -9,7 +9,7 @@
 struct trouble {
 	char tenant[TENANT_NAME_MAX + 1]; /* "": everybody's */
 	char *text;
-	int64_t since; /* milliseconds of the monotonic clock */
+	uint64_t since; /* milliseconds of the monotonic clock */
 	bool logged;
 };
 
@@ -18,9 +18,9 @@ struct troubles {
 };
 
 /* These there are now, and no others. What is over within a moment is not logged. */
-void troubles_update(struct troubles *t, const struct failures *failed, int64_t now);
+void troubles_update(struct troubles *t, const struct failures *failed, uint64_t now);
 /* The same, of one that is about no single router. */
-void troubles_update_error(struct troubles *t, const struct error *err, int64_t now);
+void troubles_update_error(struct troubles *t, const struct error *err, uint64_t now);
 void troubles_free(struct troubles *t);
 
 #endif
