@@ -8,14 +8,12 @@
 #include "agent/agent.h"
 #include "agent/announcements.h"
 #include "agent/metrics.h"
+#include "agent/schedule.h"
 #include "agent/troubles.h"
 #include "agent/watch.h"
 #include "change/change.h"
 #include "dataplane/attach.h"
 #include "lib/clock.h"
-
-/* Milliseconds. What cannot be mended is tried again, at twice the time each time. */
-enum { RETRY_FIRST = 20 };
 
 /* A router that is there. */
 struct known {
@@ -38,22 +36,12 @@ struct agent {
 	struct announcements announcements;
 	char status[64]; /* what systemd was told */
 	size_t stuck;	 /* lines of the plan that remained when it was last made */
-	uint64_t due;	 /* the next look */
-	uint64_t poll;
-	int vain;      /* so many looks in a row found nothing to do, up to VAIN_MAX */
-	uint64_t took; /* the last look, of a CPU, and when it was over */
-	uint64_t over;
-	uint64_t retry;
+	struct schedule schedule;
 	uint64_t watchdog; /* interval, 0: none */
 	uint64_t alive;	   /* when systemd is to be told next */
 	struct agent_stats did;
 	struct metrics metrics; /* all zero: nobody asked for them */
 };
-
-static inline uint64_t later(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
 
 /* mend.c */
 
@@ -63,8 +51,6 @@ int agent_put_in_force(struct agent *a, struct error *err);
 ssize_t agent_mend(struct agent *a, struct error *err);
 /* Look, and mend what has to be. */
 void agent_check(struct agent *a);
-/* Soon; but where it is in vain time and again, most of the time is for others. */
-void agent_hurry(struct agent *a);
 /* Links that were detached, which nobody reports. */
 void agent_poll_links(struct agent *a);
 

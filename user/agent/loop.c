@@ -20,7 +20,7 @@ static void reload(struct agent *a)
 	struct model wanted;
 
 	if (!a->options.file) {
-		agent_hurry(a);
+		schedule_event(&a->schedule, clock_ms());
 		return;
 	}
 	if (definitions_read(a->options.file, &wanted, &err)) {
@@ -30,7 +30,7 @@ static void reload(struct agent *a)
 	model_free(&a->wanted);
 	a->wanted = wanted;
 	a->has_wanted = true;
-	agent_hurry(a);
+	schedule_event(&a->schedule, clock_ms());
 }
 
 static void take_signals(struct agent *a)
@@ -54,7 +54,7 @@ static void wait_for_something(struct agent *a)
 {
 	struct pollfd fds[2 + METRICS_FDS] = { { .fd = watch_fd(a->watch), .events = POLLIN },
 					       { .fd = a->signals, .events = POLLIN } };
-	uint64_t until = a->due < a->poll ? a->due : a->poll;
+	uint64_t until = a->schedule.look < a->schedule.poll ? a->schedule.look : a->schedule.poll;
 	int64_t left, metrics = metrics_wait(&a->metrics);
 	int more[METRICS_FDS];
 
@@ -69,7 +69,7 @@ static void wait_for_something(struct agent *a)
 	poll(fds, ARRAY_SIZE(fds), metrics >= 0 && metrics < left ? metrics : left);
 	metrics_run(&a->metrics);
 	if (watch_read(a->watch))
-		agent_hurry(a);
+		schedule_event(&a->schedule, clock_ms());
 	take_signals(a);
 }
 
@@ -86,9 +86,9 @@ static void serve(struct agent *a)
 	while (!a->stop) {
 		tell_alive(a);
 		announcements_send(&a->announcements, clock_ms());
-		if (clock_ms() >= a->poll)
+		if (clock_ms() >= a->schedule.poll)
 			agent_poll_links(a);
-		if (clock_ms() >= a->due)
+		if (clock_ms() >= a->schedule.look)
 			agent_check(a);
 		wait_for_something(a);
 	}
@@ -159,7 +159,6 @@ static int begin(struct agent *a, struct error *err)
 		return -1;
 	if (open_metrics(a, err))
 		return -1;
-	a->retry = RETRY_FIRST;
 	if (a->options.file)
 		reload(a);
 	if ((a->has_wanted && agent_put_in_force(a, err)) || agent_mend(a, err) < 0)

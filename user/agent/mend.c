@@ -6,20 +6,6 @@
 #include "agent/agent_parts.h"
 #include "lib/log.h"
 
-/* All in milliseconds. */
-enum {
-	DEBOUNCE = 5, /* events come in bunches */
-	BUSY = 100,   /* until the next look while another tenantnat changes something */
-	POLL = 250,   /* for what nobody reports: links that were detached */
-	RETRY_LAST = 8000,
-	LOOK_ANYWAY = 60000, /* also for entries of the maps */
-	CALM = 1000,	     /* without a look */
-};
-/* What is done without an event takes at most one part in so many of the time, each. */
-#define SHARE 250
-
-#define VAIN_MAX 4
-
 /* Of tenants; borrowed. */
 struct names {
 	VEC(char *) list;
@@ -95,7 +81,7 @@ static void remember(struct agent *a, struct dataplane *dp, const struct kernel_
 	watch_routers(a->watch, have);
 	/* what was not watched until now may have changed since it was read */
 	if (watch_all_pins(a))
-		a->due = clock_ms();
+		schedule_at_once(&a->schedule, clock_ms());
 }
 
 /* What restore would do now: the lines of its plan, or -1. */
@@ -111,7 +97,7 @@ static ssize_t look(struct agent *a, struct error *err)
 		return -1;
 	/* what was not watched until now may have changed since it was read */
 	if (watch_namespaces(a->watch, &c.had))
-		a->due = clock_ms();
+		schedule_at_once(&a->schedule, clock_ms());
 	if (change_make(&c, &how, &out, err))
 		return -1;
 	remember(a, c.dp, &c.have, !out.text.lines.n);
@@ -172,14 +158,6 @@ int agent_put_in_force(struct agent *a, struct error *err)
 	return 0;
 }
 
-static void try_again(struct agent *a)
-{
-	a->due = clock_ms() + a->retry;
-	a->retry *= 2;
-	if (a->retry > later(RETRY_LAST, a->took * SHARE))
-		a->retry = later(RETRY_LAST, a->took * SHARE);
-}
-
 /*
  * After some could not be mended. What happened meanwhile was mostly this itself, and is no
  * reason to hurry, unless something else remains to be done than the last time.
@@ -193,9 +171,8 @@ static void wait_for_better(struct agent *a)
 	watch_read(a->watch);
 	todo = look(a, &err);
 	a->stuck = todo > 0 ? todo : 0;
-	if (a->stuck != before || a->due != UINT64_MAX)
-		a->retry = RETRY_FIRST;
-	try_again(a);
+	schedule_retry(&a->schedule, clock_ms(),
+		       a->stuck != before || a->schedule.look != UINT64_MAX);
 }
 
 /* Without a lock: systemd may take its time to read it. */
@@ -278,6 +255,27 @@ static bool mend_touched(struct agent *a)
 	return mended;
 }
 
+/* What follows from a look that found so much to do, and failed to mend so many. */
+static void follow_up(struct agent *a, ssize_t todo, ssize_t failed, const struct error *err)
+{
+	if (todo < 0 || failed < 0) {
+		if (!store_holder(a->settings.state))
+			troubles_update_error(&a->troubles, err, clock_ms());
+		a->routers.n = 0;
+		schedule_retry(&a->schedule, clock_ms(), false);
+	} else if (failed) {
+		wait_for_better(a);
+	} else if (todo) {
+		a->stuck = 0;
+		schedule_mended(&a->schedule, clock_ms());
+	} else if (a->troubles.list.n) {
+		schedule_retry(&a->schedule, clock_ms(), false);
+	} else {
+		a->stuck = 0;
+		schedule_in_order(&a->schedule);
+	}
+}
+
 void agent_check(struct agent *a)
 {
 	uint64_t start = clock_ms(), before = cpu_us();
@@ -285,62 +283,27 @@ void agent_check(struct agent *a)
 	ssize_t todo, failed = 0;
 	bool mended;
 
-	/* it may be about to do what is missing */
 	if (store_holder(a->settings.state)) {
-		a->due = start + BUSY;
+		schedule_busy(&a->schedule, start);
 		return;
 	}
 	mended = mend_touched(a);
 	if (mended)
 		before = cpu_us();
-	a->due = UINT64_MAX;
+	schedule_begin(&a->schedule);
 	todo = a->has_wanted && agent_put_in_force(a, &err) ? -1 : look(a, &err);
 	if (todo > 0)
 		failed = agent_mend(a, &err);
 	count(a, todo, failed);
-	/* when it is calm, the next event is one to be quick for */
-	if (todo > 0 || mended || start - a->over > VAIN_MAX * a->took + CALM)
-		a->vain = 0;
-	else
-		a->vain += a->vain < VAIN_MAX;
-	a->over = clock_ms();
-	a->took = (cpu_us() - before) / 1000;
-	if (todo < 0 || failed < 0) {
-		if (!store_holder(a->settings.state))
-			troubles_update_error(&a->troubles, &err, clock_ms());
-		a->routers.n = 0;
-		try_again(a);
-	} else if (failed) {
-		wait_for_better(a);
-	} else if (todo) {
-		a->stuck = 0;
-		a->retry = RETRY_FIRST;
-		a->due = clock_ms() + DEBOUNCE;
-	} else if (a->troubles.list.n) {
-		try_again(a);
-	} else {
-		a->stuck = 0;
-		a->retry = RETRY_FIRST;
-		if (a->due == UINT64_MAX)
-			a->due = a->over + later(LOOK_ANYWAY, a->took * SHARE * 2);
-	}
+	schedule_end(&a->schedule, start, clock_ms(), (cpu_us() - before) / 1000,
+		     todo > 0 || mended);
+	follow_up(a, todo, failed, &err);
 	/* to load programs takes many times what the agent takes by itself */
 	if (todo != 0 || mended)
 		malloc_trim(0);
 	tell_status(a);
 }
 
-/* Soon; but where it is in vain time and again, most of the time is for others. */
-void agent_hurry(struct agent *a)
-{
-	uint64_t soon = later(clock_ms() + DEBOUNCE, a->over + a->took * a->vain);
-
-	a->retry = RETRY_FIRST;
-	if (a->due > soon)
-		a->due = soon;
-}
-
-/* By the time that it takes of a CPU: that others have it meanwhile is no reason to look less. */
 void agent_poll_links(struct agent *a)
 {
 	uint64_t before = cpu_us(), took;
@@ -353,8 +316,8 @@ void agent_poll_links(struct agent *a)
 	took = cpu_us() - before;
 	if (broken.list.n) {
 		mend_first(a, &broken);
-		agent_hurry(a);
+		schedule_event(&a->schedule, clock_ms());
 	}
 	vec_free(&broken.list);
-	a->poll = clock_ms() + later(POLL, SHARE * took / 1000);
+	schedule_polled(&a->schedule, clock_ms(), took);
 }
