@@ -15,42 +15,42 @@
 #include "dataplane/attach.h"
 #include "lib/clock.h"
 
-/* A router that is there. */
-struct known {
+/* A router as it was at the last look. */
+struct known_router {
 	struct router_row row;
 	struct links links;
-	bool unannounced;
+	bool unannounced; /* since it joined, moved or came up */
 };
 
 struct agent {
-	struct settings settings; /* of the changes that it makes: these do not wait for the lock */
+	struct settings settings; /* once it is ready, changes do not wait for the lock */
 	struct agent_options options;
 	struct watch *watch;
-	int lock;
-	int signals;
-	bool stop;
-	bool has_wanted;	   /* of the file, not in force yet */
-	struct model wanted;	   /* that */
-	VEC(struct known) routers; /* at the last look */
+	struct schedule schedule;
 	struct troubles troubles;
 	struct announcements announcements;
-	char status[64]; /* what systemd was told */
-	size_t stuck;	 /* lines of the plan that remained when it was last made */
-	struct schedule schedule;
-	uint64_t watchdog; /* interval, 0: none */
-	uint64_t alive;	   /* when systemd is to be told next */
-	struct agent_stats did;
 	struct metrics metrics; /* all zero: nobody asked for them */
+	struct agent_stats stats;
+	VEC(struct known_router) routers;
+	size_t unmended; /* lines of the plan that remained after the last attempt to mend */
+	bool has_pending;
+	struct model pending; /* definitions of the file that are not in force yet */
+	int lock;	      /* one agent for one state */
+	int signals;
+	bool stop;
+	char status[64];       /* what systemd was told */
+	uint64_t watchdog_us;  /* systemd is to be told once in so long, at least; 0: never */
+	uint64_t watchdog_due; /* when it is told next, in milliseconds */
 };
 
 /* mend.c */
 
-/* What the file says; when that cannot be, what was in force stays. */
+/* The pending definitions; when they cannot be, those in force stay. -1: they remain pending. */
 int agent_put_in_force(struct agent *a, struct error *err);
 /* How many routers could not be mended, or -1. */
 ssize_t agent_mend(struct agent *a, struct error *err);
-/* Look, and mend what has to be. */
-void agent_check(struct agent *a);
+/* Look what restore would do, do it, and decide when to look next. */
+void agent_look(struct agent *a);
 /* Links that were detached, which nobody reports. */
 void agent_poll_links(struct agent *a);
 

@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 
 #include "agent/agent_parts.h"
@@ -27,9 +26,9 @@ static void reload(struct agent *a)
 		log_error("%s; the definitions in force stay", err.text);
 		return;
 	}
-	model_free(&a->wanted);
-	a->wanted = wanted;
-	a->has_wanted = true;
+	model_free(&a->pending);
+	a->pending = wanted;
+	a->has_pending = true;
 	schedule_event(&a->schedule, clock_ms());
 }
 
@@ -45,7 +44,7 @@ static void take_signals(struct agent *a)
 		}
 		sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_ms() * 1000);
 		reload(a);
-		agent_check(a);
+		agent_look(a);
 		sd_notify(0, "READY=1");
 	}
 }
@@ -61,8 +60,8 @@ static void wait_for_something(struct agent *a)
 	metrics_fds(&a->metrics, more);
 	for (int i = 0; i < METRICS_FDS; i++)
 		fds[2 + i] = (struct pollfd){ .fd = more[i], .events = POLLIN };
-	if (a->watchdog && a->alive < until)
-		until = a->alive;
+	if (a->watchdog_us && a->watchdog_due < until)
+		until = a->watchdog_due;
 	if (announcements_due(&a->announcements) < until)
 		until = announcements_due(&a->announcements);
 	left = clock_left(until);
@@ -75,13 +74,13 @@ static void wait_for_something(struct agent *a)
 
 static void tell_alive(struct agent *a)
 {
-	if (!a->watchdog || clock_ms() < a->alive)
+	if (!a->watchdog_us || clock_ms() < a->watchdog_due)
 		return;
 	sd_notify(0, "WATCHDOG=1");
-	a->alive = clock_ms() + a->watchdog / 2000;
+	a->watchdog_due = clock_ms() + a->watchdog_us / 2000;
 }
 
-static void serve(struct agent *a)
+static void loop(struct agent *a)
 {
 	while (!a->stop) {
 		tell_alive(a);
@@ -89,12 +88,11 @@ static void serve(struct agent *a)
 		if (clock_ms() >= a->schedule.poll)
 			agent_poll_links(a);
 		if (clock_ms() >= a->schedule.look)
-			agent_check(a);
+			agent_look(a);
 		wait_for_something(a);
 	}
 }
 
-/* One agent for one state. */
 static int lock(struct agent *a, struct error *err)
 {
 	char path[PATH_MAX], text[32] = "";
@@ -137,7 +135,7 @@ static int open_metrics(struct agent *a, struct error *err)
 {
 	const struct metrics_source source = { .settings = &a->settings,
 					       .version = a->options.version,
-					       .stats = &a->did,
+					       .stats = &a->stats,
 					       .mappings = a->options.metrics_mappings,
 					       .lock = a->lock };
 
@@ -161,11 +159,11 @@ static int begin(struct agent *a, struct error *err)
 		return -1;
 	if (a->options.file)
 		reload(a);
-	if ((a->has_wanted && agent_put_in_force(a, err)) || agent_mend(a, err) < 0)
+	if ((a->has_pending && agent_put_in_force(a, err)) || agent_mend(a, err) < 0)
 		return -1;
 	a->settings.wait = 0;
-	agent_check(a);
-	sd_watchdog_enabled(0, &a->watchdog);
+	agent_look(a);
+	sd_watchdog_enabled(0, &a->watchdog_us);
 	sd_notifyf(0, "READY=1\nMAINPID=%d", (int)getpid());
 	return 0;
 }
@@ -175,7 +173,7 @@ static void agent_cleanup(struct agent *a)
 	announcements_free(&a->announcements);
 	troubles_free(&a->troubles);
 	vec_free(&a->routers);
-	model_free(&a->wanted);
+	model_free(&a->pending);
 	watch_close(a->watch);
 	metrics_close(&a->metrics);
 	close_cleanup(&a->signals);
@@ -191,6 +189,6 @@ int agent_run(const struct settings *settings, const struct agent_options *optio
 
 	if (begin(&a, err))
 		return -1;
-	serve(&a);
+	loop(&a);
 	return 0;
 }

@@ -19,7 +19,7 @@ static uint64_t cpu_us(void)
 	return (uint64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-static const struct known *known_of(const struct agent *a, uint32_t id)
+static const struct known_router *known_router(const struct agent *a, uint32_t id)
 {
 	vec_each (known, &a->routers) {
 		if (known->row.id == id && !known->row.broken)
@@ -49,21 +49,21 @@ static bool watch_all_pins(struct agent *a)
 }
 
 /*
- * What the routers are now. Those that are new, elsewhere or on the network again may be forgotten
- * or remembered otherwise there, and are announced when nothing is left to be done.
+ * What the routers are now. Neighbours may remember something else of those that are new, have
+ * moved or came up: these are announced as soon as nothing is left to be done.
  */
-static void remember(struct agent *a, struct dataplane *dp, const struct kernel_state *have,
-		     bool done)
+static void update_routers(struct agent *a, struct dataplane *dp, const struct kernel_state *have,
+			   bool done)
 {
 	__typeof__(a->routers) routers = { 0 };
 
 	vec_each (r, &have->routers) {
-		const struct known *was = known_of(a, r->id);
+		const struct known_router *was = known_router(a, r->id);
 		bool up = watch_came_up(a->watch, r->id);
-		struct known *now;
+		struct known_router *now;
 
 		now = vec_push(&routers);
-		*now = (struct known){ .row = *r };
+		*now = (struct known_router){ .row = *r };
 		now->row.netns = NULL; /* the definitions' */
 		if (r->broken)
 			continue;
@@ -100,7 +100,7 @@ static ssize_t look(struct agent *a, struct error *err)
 		schedule_at_once(&a->schedule, clock_ms());
 	if (change_make(&c, &how, &out, err))
 		return -1;
-	remember(a, c.dp, &c.have, !out.text.lines.n);
+	update_routers(a, c.dp, &c.have, !out.text.lines.n);
 	if (!out.text.lines.n)
 		troubles_update(&a->troubles, &out.failed, clock_ms());
 	return out.text.lines.n;
@@ -121,7 +121,6 @@ static void note_unannounced(struct agent *a, const struct outcome *out)
 	}
 }
 
-/* How many routers could not be mended, or -1. */
 ssize_t agent_mend(struct agent *a, struct error *err)
 {
 	struct change_how how = { .partial = true, .restore = true, .agent = true };
@@ -133,13 +132,12 @@ ssize_t agent_mend(struct agent *a, struct error *err)
 		return -1;
 	note_unannounced(a, &out);
 	/* of what is tried again and again, only the failure is worth saying, and once */
-	if (!out.failed.list.n || !a->stuck)
+	if (!out.failed.list.n || !a->unmended)
 		log_outcome(&out);
 	troubles_update(&a->troubles, &out.failed, clock_ms());
 	return out.failed.list.n;
 }
 
-/* What the file says; when that cannot be, what was in force stays. */
 int agent_put_in_force(struct agent *a, struct error *err)
 {
 	struct change_how how = { .partial = true, .agent = true };
@@ -147,9 +145,9 @@ int agent_put_in_force(struct agent *a, struct error *err)
 	_cleanup_outcome_ struct outcome out = { 0 };
 	struct error refused = { 0 };
 
-	if (change_begin(&a->settings, STORE_WRITE, &a->wanted, &c, err))
+	if (change_begin(&a->settings, STORE_WRITE, &a->pending, &c, err))
 		return -1;
-	a->has_wanted = false;
+	a->has_pending = false;
 	if (change_make(&c, &how, &out, &refused))
 		log_error("%s: %s; the definitions in force stay", a->options.file, refused.text);
 	else
@@ -165,14 +163,14 @@ int agent_put_in_force(struct agent *a, struct error *err)
 static void wait_for_better(struct agent *a)
 {
 	struct error err = { 0 };
-	size_t before = a->stuck;
+	size_t before = a->unmended;
 	ssize_t todo;
 
 	watch_read(a->watch);
 	todo = look(a, &err);
-	a->stuck = todo > 0 ? todo : 0;
+	a->unmended = todo > 0 ? todo : 0;
 	schedule_retry(&a->schedule, clock_ms(),
-		       a->stuck != before || a->schedule.look != UINT64_MAX);
+		       a->unmended != before || a->schedule.look != UINT64_MAX);
 }
 
 /* Without a lock: systemd may take its time to read it. */
@@ -195,13 +193,13 @@ static void count(struct agent *a, ssize_t todo, ssize_t failed)
 {
 	struct timespec t;
 
-	a->did.looks++;
-	a->did.mends += todo > 0;
-	a->did.failures += todo < 0 || failed != 0;
+	a->stats.looks++;
+	a->stats.mends += todo > 0;
+	a->stats.failures += todo < 0 || failed != 0;
 	if (todo < 0)
 		return;
 	clock_gettime(CLOCK_REALTIME, &t);
-	a->did.looked = (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+	a->stats.looked = (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 /* What restore would do for these alone; with STORE_WRITE it is done. */
@@ -235,7 +233,7 @@ static bool mend_first(struct agent *a, const struct names *names)
 	bool mended = scope.n && !store_holder(a->settings.state) &&
 		      change_some(a, STORE_READ, &scope) && change_some(a, STORE_WRITE, &scope);
 
-	a->did.mends += mended;
+	a->stats.mends += mended;
 	return mended;
 }
 
@@ -249,7 +247,7 @@ static bool mend_touched(struct agent *a)
 		if (watch_touched(a->watch, known->row.id))
 			*vec_push(&names.list) = known->row.tenant;
 	}
-	if (!a->stuck && !a->has_wanted)
+	if (!a->unmended && !a->has_pending)
 		mended = mend_first(a, &names);
 	vec_free(&names.list);
 	return mended;
@@ -266,17 +264,17 @@ static void follow_up(struct agent *a, ssize_t todo, ssize_t failed, const struc
 	} else if (failed) {
 		wait_for_better(a);
 	} else if (todo) {
-		a->stuck = 0;
+		a->unmended = 0;
 		schedule_mended(&a->schedule, clock_ms());
 	} else if (a->troubles.list.n) {
 		schedule_retry(&a->schedule, clock_ms(), false);
 	} else {
-		a->stuck = 0;
+		a->unmended = 0;
 		schedule_in_order(&a->schedule);
 	}
 }
 
-void agent_check(struct agent *a)
+void agent_look(struct agent *a)
 {
 	uint64_t start = clock_ms(), before = cpu_us();
 	struct error err = { 0 };
@@ -291,7 +289,7 @@ void agent_check(struct agent *a)
 	if (mended)
 		before = cpu_us();
 	schedule_begin(&a->schedule);
-	todo = a->has_wanted && agent_put_in_force(a, &err) ? -1 : look(a, &err);
+	todo = a->has_pending && agent_put_in_force(a, &err) ? -1 : look(a, &err);
 	if (todo > 0)
 		failed = agent_mend(a, &err);
 	count(a, todo, failed);
