@@ -84,7 +84,7 @@ uint64_t dataplane_build(void)
 	return build;
 }
 
-const char *path_in(const char *dir, const char *name, char out[PATH_MAX])
+const char *path_join(const char *dir, const char *name, char out[PATH_MAX])
 {
 	if (snprintf(out, PATH_MAX, "%s/%s", dir, name) >= PATH_MAX)
 		out[0] = '\0';
@@ -210,7 +210,7 @@ static int foreign_layout(const struct dataplane *dp, struct error *err)
 
 void dataplane_maps_dir(const char *bpffs, char path[PATH_MAX])
 {
-	path_in(bpffs, "maps", path);
+	path_join(bpffs, "maps", path);
 }
 
 unsigned int possible_cpus(void)
@@ -302,7 +302,7 @@ static int open_config(struct dataplane *dp, const char *maps, struct error *err
 					 .entries = 1 };
 	char path[PATH_MAX];
 
-	dp->fd[MAP_config] = pin_open_map(path_in(maps, map_names[MAP_config], path), &shape);
+	dp->fd[MAP_config] = pin_open_map(path_join(maps, map_names[MAP_config], path), &shape);
 	if (dp->fd[MAP_config] < 0 && errno != ENOENT && errno != EINVAL)
 		return error_set(err, "cannot open the map %s: %s", path, strerror(errno));
 	if (dp->fd[MAP_config] < 0 || config_read(dp) || dp->config.abi != TN_ABI)
@@ -321,7 +321,7 @@ static int open_maps(struct dataplane *dp, const char *maps, struct error *err)
 	for (int i = 0; shapes && i < MAPS_COUNT; i++) {
 		if (i == MAP_config)
 			continue;
-		dp->fd[i] = pin_open_map(path_in(maps, map_names[i], path), &shapes[i]);
+		dp->fd[i] = pin_open_map(path_join(maps, map_names[i], path), &shapes[i]);
 		if (dp->fd[i] < 0)
 			return errno == ENOENT	 ? foreign_layout(dp, err)
 			       : errno == EINVAL ? foreign_pin(dp, path, err)
@@ -337,7 +337,7 @@ int dataplane_open(const char *bpffs, struct dataplane **out, struct error *err)
 	char maps[PATH_MAX];
 
 	*out = NULL;
-	path_in(bpffs, "maps", maps);
+	path_join(bpffs, "maps", maps);
 	if (access(maps, F_OK))
 		return errno == ENOENT
 			       ? 0
@@ -392,7 +392,7 @@ static int pin_maps(struct tenantnat *skel, const char *dir, struct error *err)
 	for (int i = 0; i < MAPS_COUNT; i++) {
 		struct bpf_map *map = skeleton_map(skel, map_names[i]);
 
-		if (bpf_obj_pin(bpf_map__fd(map), path_in(dir, map_names[i], path)))
+		if (bpf_obj_pin(bpf_map__fd(map), path_join(dir, map_names[i], path)))
 			return error_set(err, "cannot pin %s: %s", path, strerror(errno));
 	}
 	return 0;
@@ -411,10 +411,10 @@ int dataplane_create(const char *bpffs, size_t mappings, size_t rules, struct da
 		config.capacity *= 2;
 	while (config.rules < rules)
 		config.rules *= 2;
-	path_in(bpffs, "maps", maps);
-	path_in(bpffs, "routers", routers);
+	path_join(bpffs, "maps", maps);
+	path_join(bpffs, "routers", routers);
 	/* a tenant's directory can have any name but one with a capital letter */
-	path_in(bpffs, "MAPS", unfinished);
+	path_join(bpffs, "MAPS", unfinished);
 	if (make_dir(bpffs, err) || make_dir(routers, err))
 		goto out;
 	dataplane_unpin(unfinished);
@@ -455,14 +455,14 @@ int dataplane_destroy(const char *bpffs, struct error *err)
 	DIR *d;
 
 	/* in one piece: nobody finds half of the maps */
-	path_in(bpffs, "MAPS", unfinished);
+	path_join(bpffs, "MAPS", unfinished);
 	dataplane_unpin(unfinished);
-	if (rename(path_in(bpffs, "maps", path), unfinished) && errno != ENOENT)
+	if (rename(path_join(bpffs, "maps", path), unfinished) && errno != ENOENT)
 		return error_set(err, "cannot remove %s: %s", path, strerror(errno));
-	d = opendir(path_in(bpffs, "routers", routers));
+	d = opendir(path_join(bpffs, "routers", routers));
 	while (d && (entry = readdir(d))) {
 		if (entry->d_name[0] != '.')
-			ret |= dataplane_unpin(path_in(routers, entry->d_name, path));
+			ret |= dataplane_unpin(path_join(routers, entry->d_name, path));
 	}
 	if (d)
 		closedir(d);

@@ -72,7 +72,7 @@ struct dataplane {
 };
 
 /* `dir`/`name` in `out`, which is returned; "" when there is no room for it. */
-const char *path_in(const char *dir, const char *name, char out[PATH_MAX]);
+const char *path_join(const char *dir, const char *name, char out[PATH_MAX]);
 
 /* CPUs that there can be, for each of which a map has room; 1 when that is not known. */
 unsigned int possible_cpus(void);

@@ -159,14 +159,14 @@ static int check_rows(const struct dataplane *dp, const struct kernel_state *m, 
 {
 	char path[PATH_MAX], maps[PATH_MAX];
 
-	path_in(dp->dir, "maps", maps);
+	path_join(dp->dir, "maps", maps);
 	vec_each (r, &m->routers) {
 		if (!router_is_ours(r))
-			return foreign_pin(dp, path_in(maps, map_names[MAP_routers], path), err);
+			return foreign_pin(dp, path_join(maps, map_names[MAP_routers], path), err);
 	}
 	vec_each (row, &m->policy.services) {
 		if (!service_is_ours(&row->key))
-			return foreign_pin(dp, path_in(maps, map_names[MAP_services], path), err);
+			return foreign_pin(dp, path_join(maps, map_names[MAP_services], path), err);
 	}
 	return 0;
 }
