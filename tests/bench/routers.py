@@ -108,7 +108,7 @@ BREAKS = {"link detached": detach_link, "pins removed": remove_pins,
 
 def is_whole(router):
     with contextlib.suppress(OSError):
-        return len(tcx_programs(router, "shared0") + tcx_programs(router, "lan0")) == 3
+        return len(tcx_programs(router, "shared0") + tcx_programs(router, "lan0")) == 4
     return False
 
 

@@ -54,6 +54,7 @@ static void undo(struct change *c, bool created)
 		known = lost.list.n;
 		plan_make(&c->have, &now, &plan);
 		plan.withdrawn.n = 0; /* it was accepted for a moment only */
+		plan.drops_maps = false;
 		if (execute_prepare(c->dp, &plan, &c->have, &now, &lost, &err) == 0 &&
 		    execute_complete(c->dp, &plan, &now, &err) == 0)
 			execute_leave(c->dp, &plan, &err);

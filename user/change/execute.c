@@ -330,6 +330,8 @@ int execute_complete(struct dataplane *dp, const struct plan *p, const struct ke
 {
 	if (!dp)
 		return del_settled(p, err) || del_routes(p, true, err) ? -1 : 0;
+	if (p->drops_maps)
+		return del_settled(p, err) || del_routes(p, true, err) ? -1 : 0;
 	if (put_policy(dp, p, have, err) ||
 	    dataplane_put_fixed(dp, have, p->fixed_put.v, p->fixed_put.n, err) ||
 	    dataplane_put_shared(dp, have, p->shared_put.v, p->shared_put.n, err))

@@ -294,6 +294,7 @@ static bool same_subnets(const struct kernel_state *a, const struct kernel_state
 void plan_make(const struct kernel_state *want, const struct kernel_state *have, struct plan *out)
 {
 	memset(out, 0, sizeof(*out));
+	out->drops_maps = !want->routers.n;
 	out->subnets = !same_subnets(want, have);
 	diff_fixed(want, have, out);
 	diff_shared(want, have, out);
@@ -302,5 +303,7 @@ void plan_make(const struct kernel_state *want, const struct kernel_state *have,
 	diff_routes(want, have, out);
 	diff_groups(want, have, out);
 	diff_settings(want, have, out);
-	plan_policy(want, have, out);
+	/* with routers that go there is a plan; of rows that go with the maps it need not tell */
+	if (!out->drops_maps || !have->routers.n)
+		plan_policy(want, have, out);
 }

@@ -18,6 +18,8 @@
  * the old rules and the new ones.
  */
 struct plan {
+	/* No router is left, so the maps will go: no row is taken out of them before. */
+	bool drops_maps;
 	bool subnets; /* the shared subnets change */
 	/*
 	 * What is there and changes its owner goes away first, in both directions: for
