@@ -41,5 +41,6 @@ check clang-tidy tidy
 check shellcheck shellcheck "${scripts[@]}"
 check pyflakes /usr/bin/python3 -m pyflakes "${python[@]}"
 check layers tests/layers.py
+check docs tests/docs.py
 check rfc.md /usr/bin/python3 tests/rfc.py
 exit $status
