@@ -104,24 +104,33 @@ static __always_inline struct tn_addr way_now(const struct tn_way *way, __u32 pl
 		    : (struct tn_addr){};
 }
 
-/* The routes by which a way leads into the stack, which needs no MAC addresses: routes_seen(). */
-static __always_inline __u32 way_routes(const struct tn_way *way)
-{
-	__u32 routes;
+/*
+ * What a way into the stack, which needs no MAC addresses, holds for, in the place of these. It
+ * leads elsewhere by other routes, or for packets that routes and rules tell apart.
+ */
+struct way_stack {
+	__u32 routes; /* routes_seen() */
+	__u32 flow;   /* of struct route_keys, if routes or rules ask for that, */
+	__u32 ports;  /* and if rules ask for ports, these: */
+		      /* above `flow`, the protocol */
+};
 
-	__builtin_memcpy(&routes, way->macs, sizeof(routes));
-	return routes;
+_Static_assert(sizeof(struct way_stack) == sizeof(((struct tn_way *)0)->macs), "it is all of them");
+
+static __always_inline bool way_stack_is(const struct tn_way *way, const struct way_stack *now)
+{
+	struct way_stack s;
+
+	__builtin_memcpy(&s, way->macs, sizeof(s));
+	return !((s.routes ^ now->routes) | (s.flow ^ now->flow) | (s.ports ^ now->ports));
 }
 
-/*
- * Whether a packet of `len` bytes from that MAC address may take it. Into the stack as long as the
- * routes are what they were: what leads elsewhere since is not to go there.
- */
+/* Whether a packet of `len` bytes from that MAC address may take it. */
 static __always_inline bool way_leads(const struct tn_way *way, __u32 len, const __u8 *sender,
-				      __u32 routes)
+				      const struct way_stack *stack)
 {
 	return len <= way->mtu && way->until > bpf_jiffies64() && mac_equal(sender, way->sender) &&
-	       (way->whose & TN_WAY_PAST || way_routes(way) == routes);
+	       (way->whose & TN_WAY_PAST || way_stack_is(way, stack));
 }
 
 /* Whether XDP can send to that interface: the loader knows. */
@@ -187,10 +196,10 @@ static __always_inline void way_note(struct tn_way *way, const struct work *w)
 	way->until = fib_until(&w->fib);
 }
 
-/* On through the stack, by those routes. */
-static __always_inline void way_note_stack(struct tn_way *way, __u32 routes)
+/* On through the stack. */
+static __always_inline void way_note_stack(struct tn_way *way, const struct way_stack *stack)
 {
-	__builtin_memcpy(way->macs, &routes, sizeof(routes));
+	__builtin_memcpy(way->macs, stack, sizeof(way->macs));
 	way->mtu = 0xffff;
 	way->until = bpf_jiffies64() + tn_way_ticks;
 }

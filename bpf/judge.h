@@ -203,15 +203,17 @@ static __always_inline enum tn_verdict judge_to_router(struct pkt *p, enum icmp_
 	return v == TN_GO_ON ? TN_PASS : v;
 }
 
-/* Why a packet may not go where the kernel would send it, `out` from the VM; see drop_if(). */
-__noinline int tn_refuse_way(struct __sk_buff *skb, __u32 out)
+/* Why a packet may not go where the stack would send it; see drop_if(), and ask(). */
+__noinline int tn_refuse_way(struct __sk_buff *skb, __u32 l4, __u32 fragment, __u32 what)
 {
+	struct pkt p = { .ctx = skb, .l4 = l4, .fragment = fragment, .proto = what };
 	struct work *w = work_get();
 	struct tn_addr hop;
 
-	if (!w)
+	p.v4 = what & ASK_V4;
+	if (!w || !keys_read(&p, w))
 		return TN_DROP_INTERNAL + 1;
-	switch (tn_leads(skb, out)) {
+	switch (tn_leads(skb, what & ASK_OUT)) {
 	case LEADS_WRONG:
 		return TN_DROP_WRONG_EGRESS + 1;
 	case LEADS_UNKNOWN:
@@ -222,15 +224,27 @@ __noinline int tn_refuse_way(struct __sk_buff *skb, __u32 out)
 	}
 }
 
-/* Where the kernel would send what is translated in, before it is. */
-static __always_inline enum tn_verdict check_way_in(struct pkt *p)
+/* Of a packet that the stack is to have. */
+static __always_inline enum tn_verdict check_way(struct pkt *p, bool out)
+{
+	return drop_if(p, tn_refuse_way(p->ctx, p->l4, p->fragment, ask(p, out)));
+}
+
+/*
+ * Where the stack would send what is translated in, before it is; or, of what needs no more than
+ * that, where it goes past it.
+ */
+static __always_inline enum tn_verdict check_way_in(struct pkt *p, bool past)
 {
 	int leads;
 
-	if (!p->xdp)
-		return drop_if(p, tn_refuse_way(p->ctx, false));
-	leads = tn_leads_xdp(p->ctx);
-	return leads == LEADS_RIGHT || leads == LEADS_NOWHERE ? TN_GO_ON : TN_LEAVE_TO_TC;
+	if (p->xdp) {
+		leads = tn_leads_xdp(p->ctx, p->l4, p->fragment, ask(p, false));
+		return leads == LEADS_RIGHT || leads == LEADS_NOWHERE ? TN_GO_ON : TN_LEAVE_TO_TC;
+	}
+	if (past)
+		forward_in(p);
+	return p->egress ? TN_GO_ON : check_way(p, false);
 }
 
 /* The rewriting of what may come in; `own`: from the router. XDP leaves the rare kinds to tc. */
@@ -247,7 +261,7 @@ static __always_inline enum tn_verdict translate_in(struct pkt *p, enum icmp_kin
 	if (icmp == ICMP_REDIRECTS)
 		return drop(p, TN_DROP_ICMP_REDIRECT);
 	if (icmp == ICMP_ERROR) {
-		v = check_way_in(p);
+		v = check_way_in(p, false);
 		return v == TN_GO_ON ? icmp_error_in(p, w) : v;
 	}
 	v = policy_in(p, w);
@@ -255,12 +269,8 @@ static __always_inline enum tn_verdict translate_in(struct pkt *p, enum icmp_kin
 		return v;
 	if (p->xdp && (tn_xdp_guards_only || icmp != ICMP_OTHER))
 		return TN_LEAVE_TO_TC;
-	v = check_way_in(p);
-	if (v != TN_GO_ON)
-		return v;
-	if (tn_forward_fast && !p->xdp && !own && icmp == ICMP_OTHER)
-		forward_in(p);
-	return nat_rewrite(p, TN_DST, &e->fixed);
+	v = check_way_in(p, tn_forward_fast && !own && icmp == ICMP_OTHER);
+	return v == TN_GO_ON ? nat_rewrite(p, TN_DST, &e->fixed) : v;
 }
 
 /*
@@ -414,18 +424,25 @@ static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin, boo
 	return v;
 }
 
-/* What XDP has translated, counted and reported, and not sent on. */
+/*
+ * What XDP has translated, counted and reported, and not sent on. A program between has perhaps
+ * given it a mark, by which the stack may send it elsewhere.
+ */
 static __always_inline enum tn_verdict judge_translated(struct pkt *p)
 {
 	struct work *w = work_get();
+	enum tn_verdict v;
 
-	if (!w || icmp_kind(p) != ICMP_OTHER)
-		return TN_PASS;
-	w->ends.peer = pkt_copy(&p->src);
-	w->ends.fixed = pkt_copy(&p->dst);
-	forward_in(p);
-	if (!p->egress)
-		return TN_PASS;
+	if (!w)
+		return drop(p, TN_DROP_INTERNAL);
+	w->ends.peer = w->said.src = pkt_copy(&p->src);
+	w->ends.fixed = w->said.dst = pkt_copy(&p->dst);
+	if (tn_forward_fast && icmp_kind(p) == ICMP_OTHER)
+		forward_in(p);
+	if (!p->egress) {
+		v = ((struct __sk_buff *)p->ctx)->mark ? check_way(p, false) : TN_GO_ON;
+		return v == TN_GO_ON ? TN_PASS : v;
+	}
 	return nat_ip(p, TN_DST, &w->ends.fixed) ? TN_FORWARD : drop(p, TN_DROP_INTERNAL);
 }
 
@@ -452,7 +469,7 @@ static __always_inline enum tn_verdict judge_in_tc(struct pkt *p, __u32 pkt_type
 		return drop(p, fault);
 	if (!is_judged_whole(p))
 		return drop(p, TN_DROP_MALFORMED);
-	if (tn_forward_fast && done)
+	if (done)
 		return judge_translated(p);
 	return judge_in(p, hairpin, pkt_type != PACKET_HOST);
 }
@@ -816,18 +833,19 @@ static __always_inline enum tn_verdict judge_inside(struct pkt *p, __u32 pkt_typ
 			return v;
 	}
 	ours = lookup_ours(&e->peer);
-	if (!ours) {
-		v = drop_if(p, tn_refuse_way(p->ctx, true));
-		if (v != TN_GO_ON || !tn_forward_fast)
-			return v == TN_GO_ON ? TN_PASS : v;
+	if (!ours && !tn_forward_fast) {
+		v = check_way(p, true);
+		return v == TN_GO_ON ? TN_PASS : v;
 	}
 	mapping = lookup_fixed(&e->fixed);
 	icmp = icmp_kind(p);
 	if (ours && ours->flags & TN_SHARED_OWN)
 		return judge_to_own(p, icmp, w, mapping);
 	/* what needs no more than translation leaves by the shared interface at once */
-	if (!ours && (icmp != ICMP_OTHER || !mapping || !forward_out(p)))
-		return TN_PASS;
+	if (!ours && (icmp != ICMP_OTHER || !mapping || !forward_out(p))) {
+		v = check_way(p, true);
+		return v == TN_GO_ON ? TN_PASS : v;
+	}
 	if (!mapping)
 		return judge_unmapped_out(p, icmp, w);
 	v = judge_mapped_out(p, icmp, w, mapping);

@@ -22,6 +22,7 @@ struct netns_ipv4___tn {
 	struct {
 		int counter;
 	} rt_genid;
+	unsigned int fib_rules_require_fldissect; /* these two with CONFIG_IP_MULTIPLE_TABLES */
 	bool fib_has_custom_rules;
 	__u8 sysctl_ip_fwd_use_pmtu;
 } OF_THE_KERNEL;
@@ -39,7 +40,9 @@ struct netns_ipv6___tn {
 	struct {
 		int counter;
 	} fib6_sernum;
-	struct fib_rules_ops___tn *fib6_rules_ops; /* with CONFIG_IPV6_MULTIPLE_TABLES */
+	unsigned int fib6_rules_require_fldissect; /* these with CONFIG_IPV6_MULTIPLE_TABLES */
+	bool fib6_has_custom_rules;
+	struct fib_rules_ops___tn *fib6_rules_ops;
 } OF_THE_KERNEL;
 
 struct net___tn {
@@ -75,6 +78,10 @@ struct sk_buff___tn {
 	__u16 mac_header;
 	unsigned char *head;
 	unsigned char *data;
+} OF_THE_KERNEL;
+
+struct bpf_fib_lookup___tn {
+	__u32 mark;
 } OF_THE_KERNEL;
 
 #define XDP_HAS_FRAGS 1 /* of xdp_buff's flags: XDP_FLAGS_HAS_FRAGS, include/net/xdp.h */
@@ -177,6 +184,35 @@ static __always_inline __u32 routes_seen(void *ctx, bool xdp, bool v4)
 		return 0;
 	net = namespace_of(ctx, xdp);
 	return v4 ? routes_changed(net) : routes_changed(net) + routes_changed_v6(net);
+}
+
+/*
+ * Whether a rule asks for protocols or ports, and whether one of IPv6 asks for anything: without,
+ * IPv6 packets are told apart by addresses and interfaces alone. Where it cannot be read they do.
+ */
+static __always_inline bool rules_ask_for_ports(void *ctx, bool xdp, bool v4)
+{
+	const struct net___tn *net;
+
+	if (!tn_reads_kernel)
+		return true;
+	net = namespace_of(ctx, xdp);
+	if (v4)
+		return bpf_core_field_exists(net->ipv4.fib_rules_require_fldissect) &&
+		       net->ipv4.fib_rules_require_fldissect;
+	return bpf_core_field_exists(net->ipv6.fib6_rules_require_fldissect) &&
+	       net->ipv6.fib6_rules_require_fldissect;
+}
+
+static __always_inline bool rules_of_ipv6(void *ctx, bool xdp)
+{
+	const struct net___tn *net;
+
+	if (!tn_reads_kernel)
+		return true;
+	net = namespace_of(ctx, xdp);
+	return bpf_core_field_exists(net->ipv6.fib6_has_custom_rules) &&
+	       net->ipv6.fib6_has_custom_rules;
 }
 
 /*

@@ -168,7 +168,7 @@ static __always_inline int known_v6(struct xdp_md *xdp)
 	struct plain q;
 
 	if (!plain_init_xdp(&p, xdp) || is_watched() || !plain_v6(&p) || !plain_l4(&p, &q) ||
-	    !course_begin(&p, &c) || !is_known(&c, &q) || !(c.way->whose & TN_WAY_XDP) ||
+	    !course_begin(&p, &q, &c) || !is_known(&c, &q) || !(c.way->whose & TN_WAY_XDP) ||
 	    plain_known(&p, &c, &by) != TN_TRANSLATED)
 		return NOT_KNOWN;
 	account(&p, TN_TRANSLATED);

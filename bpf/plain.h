@@ -154,29 +154,76 @@ static __always_inline bool plain_ask_xdp(struct pkt *p, struct work *w, struct 
 
 /* Which way a packet goes, and who it is from, with what was found out so far. */
 struct course {
-	__u32 to;	    /* TN_WAY_… */
-	bool past;	    /* the stack */
-	bool mine;	    /* `way` is its own already, */
-	bool leads;	    /* and not out of date */
-	__u32 place;	    /* the place for it, */
-	struct tn_way *way; /* and what is there */
-	__u32 ingress;	    /* of what comes from a VM; 0: the router itself has sent it */
-	__u64 change;	    /* changes_so_far(), */
-	__u32 routes;	    /* and routes_so_far() of IPv4 past the stack, else routes_seen() */
+	__u32 to;		/* TN_WAY_… */
+	bool past;		/* the stack */
+	bool mine;		/* `way` is its own already, */
+	bool leads;		/* and not out of date */
+	__u32 place;		/* the place for it, */
+	struct tn_way *way;	/* and what is there */
+	__u32 ingress;		/* of what comes from a VM; 0: the router itself has sent it */
+	__u64 change;		/* changes_so_far(), */
+	__u32 routes;		/* and past the stack routes_so_far() of IPv4; */
+	struct way_stack stack; /* into it that */
 };
 
-static __always_inline bool course_begin(struct pkt *p, struct course *c)
+/* The TOS of IPv4, or what stands for it; see struct route_keys. */
+static __always_inline __be32 plain_flow(const struct pkt *p)
+{
+	const struct iphdr *ip = p->data + ETH_HLEN;
+	__be32 first;
+
+	if ((void *)(ip + 1) > p->data_end)
+		return 0;
+	if (p->v4)
+		return ip->tos;
+	__builtin_memcpy(&first, ip, sizeof(first));
+	return first & bpf_htonl(FLOWINFO);
+}
+
+static __always_inline void plain_keys(const struct pkt *p, const struct plain *q, struct work *w)
+{
+	w->keys = (struct route_keys){ .flow = plain_flow(p),
+				       .ports = { bpf_htons(q->sport), bpf_htons(q->dport) },
+				       .proto = p->proto };
+}
+
+#define TOS_OF_ROUTES 0xfc /* without ECN (RFC 2474): no route or rule asks for that */
+#define FLOW_PROTO    28   /* bits below the protocol in way_stack.flow */
+
+/*
+ * What tells packets between the same ends apart for the stack: the TOS for any IPv4 route, of IPv6
+ * for rules alone, which most routers do not have.
+ */
+static __always_inline void course_stack(const struct pkt *p, const struct plain *q,
+					 struct course *c)
+{
+	c->stack = (struct way_stack){ .routes = routes_seen(p->ctx, p->xdp, p->v4) };
+	if (c->to == TN_WAY_OUT)
+		return; /* it has been there */
+	if (p->v4)
+		c->stack.flow = plain_flow(p) & TOS_OF_ROUTES;
+	else if (rules_of_ipv6(p->ctx, p->xdp))
+		c->stack.flow = bpf_ntohl(plain_flow(p));
+	if (rules_ask_for_ports(p->ctx, p->xdp, p->v4)) {
+		c->stack.flow |= (__u32)q->class << FLOW_PROTO;
+		c->stack.ports = q->sport | (__u32)q->dport << 16;
+	}
+}
+
+static __always_inline bool course_begin(struct pkt *p, const struct plain *q, struct course *c)
 {
 	const struct tn_addr *vm = c->to ? &p->src : &p->dst, *peer = c->to ? &p->dst : &p->src;
 	const struct ethhdr *eth = p->data;
 
-	c->routes = c->past ? 0 : routes_seen(p->ctx, p->xdp, p->v4);
+	c->stack = (struct way_stack){ 0 };
+	if (!c->past)
+		course_stack(p, q, c);
 	c->place = way_place(vm, peer, c->to);
 	c->way = way_at(c->place);
 	if (!c->way || (void *)(eth + 1) > p->data_end)
 		return false;
 	c->mine = way_is_of(c->way, c->place, p->v4, vm, peer, c->to, c->past, c->ingress);
-	c->leads = c->mine && way_leads(c->way, p->ip_bytes, eth->h_source, c->routes);
+	c->leads = c->mine && way_leads(c->way, p->ip_bytes, eth->h_source, &c->stack);
 	return true;
 }
 
@@ -314,15 +361,18 @@ static __always_inline const struct tn_hop *course_hop(const struct pkt *p, cons
  * Whether the stack may have it: it goes where packets are translated to, or comes from there. What
  * it goes to is known.
  */
-static __always_inline bool plain_leads(struct pkt *p, const struct course *c)
+static __always_inline bool plain_leads(struct pkt *p, struct work *w, const struct plain *q,
+					const struct course *c)
 {
 	if (c->to)
 		return !c->ingress || tn_is_inside(c->ingress);
+	plain_keys(p, q, w);
 	return !p->xdp && tn_leads(p->ctx, false) == LEADS_RIGHT;
 }
 
 /* Past the stack, where that is to be. TN_GO_ON: by *by, or by p->egress. */
-static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *w, struct course *c,
+static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *w,
+						    const struct plain *q, struct course *c,
 						    const struct tn_way **by)
 {
 	const struct ethhdr *eth = p->data;
@@ -353,11 +403,11 @@ static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *
 	kernels = is_kernels(p, c, hop);
 	if (p->xdp && kernels)
 		return TN_LEAVE_TO_TC;
-	if (!c->past && !plain_leads(p, c))
+	if (!c->past && !plain_leads(p, w, q, c))
 		return TN_PASS;
 	way_begin(way, c->place, p->v4, w, c->to, c->past, c->ingress, eth->h_source);
 	if (!c->past) {
-		way_note_stack(way, c->routes);
+		way_note_stack(way, &c->stack);
 		return TN_GO_ON;
 	}
 	if (p->xdp) {
@@ -478,7 +528,7 @@ static __always_inline enum tn_verdict plain_in(struct pkt *p, const struct tn_w
 	__u32 slot, record;
 	struct plain q;
 
-	if (!w || is_watched() || !plain_parse(p, &q) || !course_begin(p, &c))
+	if (!w || is_watched() || !plain_parse(p, &q) || !course_begin(p, &q, &c))
 		return TN_PASS;
 	if (is_known(&c, &q) && (!p->xdp || c.way->whose & TN_WAY_XDP))
 		return plain_known(p, &c, by);
@@ -490,7 +540,7 @@ static __always_inline enum tn_verdict plain_in(struct pkt *p, const struct tn_w
 	if (p->xdp && p->v4 && (void *)(eth + 1) <= p->data_end)
 		sender_keep(w, eth->h_source, plain_service(&q, c.to), p->rule,
 			    routes_so_far(p->ctx, true), c.change);
-	v = plain_way_on(p, w, &c, by);
+	v = plain_way_on(p, w, &q, &c, by);
 	if (v != TN_GO_ON)
 		return v;
 	record = record_at(slot);
@@ -509,14 +559,14 @@ static __always_inline enum tn_verdict plain_out(struct pkt *p, bool inside, __u
 	__u32 slot, record;
 	struct plain q;
 
-	if (!w || is_watched() || !plain_parse(p, &q) || !course_begin(p, &c))
+	if (!w || is_watched() || !plain_parse(p, &q) || !course_begin(p, &q, &c))
 		return TN_PASS;
 	if (is_known(&c, &q))
 		return plain_known(p, &c, by);
 	w->ends.fixed = p->src;
 	w->ends.peer = p->dst;
 	slot = tn_vm_out(c.change);
-	if (!slot || !plain_peer(p, w, false) || plain_way_on(p, w, &c, by) != TN_GO_ON ||
+	if (!slot || !plain_peer(p, w, false) || plain_way_on(p, w, &q, &c, by) != TN_GO_ON ||
 	    !plain_may_go_out(p, w, &q, &c))
 		return TN_PASS;
 	record = record_at(slot);
@@ -535,7 +585,7 @@ static __always_inline bool plain_passes(struct pkt *p, __u32 ingress)
 	struct work *w = work_get();
 	struct plain q;
 
-	if (!w || is_watched() || !plain_parse(p, &q) || !course_begin(p, &c))
+	if (!w || is_watched() || !plain_parse(p, &q) || !course_begin(p, &q, &c))
 		return false;
 	if (c.leads && way_holds(c.way, c.change))
 		return true;
@@ -548,10 +598,11 @@ static __always_inline bool plain_passes(struct pkt *p, __u32 ingress)
 	if (!tn_sources_loose && (judge_way_back(p) != TN_GO_ON ||
 				  (!tn_sources_feasible && !mac_equal(eth->h_source, w->fib.dmac))))
 		return false;
+	plain_keys(p, &q, w);
 	if (lookup_ours(&w->ends.peer) || tn_leads(p->ctx, true) != LEADS_RIGHT)
 		return false;
 	way_begin(c.way, c.place, p->v4, w, c.to, c.past, c.ingress, eth->h_source);
-	way_note_stack(c.way, c.routes);
+	way_note_stack(c.way, &c.stack);
 	c.way->change = c.change;
 	return true;
 }
@@ -613,8 +664,8 @@ static __always_inline int plain_inside_in(struct __sk_buff *skb)
 	if (!plain_init_skb(&p, skb) || skb->pkt_type != PACKET_HOST ||
 	    (void *)(eth + 1) > p.data_end || eth->h_proto != (__u16)skb->protocol)
 		return NOT_PLAIN;
-	if (!tn_forward_fast)
-		return plain_passes(&p, skb->ifindex) ? TC_ACT_UNSPEC : NOT_PLAIN;
+	if (!tn_forward_fast) /* what has a mark may go another way */
+		return !skb->mark && plain_passes(&p, skb->ifindex) ? TC_ACT_UNSPEC : NOT_PLAIN;
 	return plain_action(&p, plain_out(&p, true, skb->ifindex, &by), by);
 }
 

@@ -40,9 +40,19 @@ struct quote {
 	struct tn_addr dst;
 };
 
+/* What routes and rules of the kernel ask for besides addresses and interfaces, as it lies there.
+ */
+struct route_keys {
+	__be32 flow;	 /* IPv6: traffic class and flow label; IPv4: the TOS, as a number */
+	__be16 ports[2]; /* source and destination; 0: none that the kernel would see */
+	__u32 proto;
+	__u32 mark; /* the skb's */
+};
+
 /* What is too large for the stack. A packet is judged in one go on one CPU. */
 struct work {
 	struct ends ends;
+	struct route_keys keys;
 	struct quote quote;
 	struct tn_addr src; /* of an error that is on the way, as it came */
 	struct tn_addr own; /* and what it leaves with */

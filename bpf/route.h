@@ -10,6 +10,7 @@
 #include <linux/pkt_cls.h>
 
 #include "kernel.h"
+#include "parse.h"
 #include "policy.h"
 
 /* AF_INET and AF_INET6; <sys/socket.h> cannot be had without a libc. */
@@ -40,14 +41,9 @@ static __always_inline bool is_raw(__u32 ifindex)
 	return tn_inside_raw && tn_is_raw(ifindex);
 }
 
-/*
- * The kernel's way from `from` to `to` for a packet of `len` bytes (0: any) that came by that
- * interface: BPF_FIB_LKUP_RET_… Of routes with a TOS and of rules by other than addresses and
- * interfaces it knows nothing, for ways and notes are kept by addresses alone.
- */
-static __always_inline long fib_route(void *ctx, __u32 ifindex, const struct tn_addr *from,
-				      const struct tn_addr *to, __u32 len,
-				      struct bpf_fib_lookup *fib)
+static __always_inline void fib_fill(struct bpf_fib_lookup *fib, __u32 ifindex,
+				     const struct tn_addr *from, const struct tn_addr *to,
+				     __u32 len)
 {
 	__builtin_memset(fib, 0, sizeof(*fib));
 	fib->ifindex = ifindex;
@@ -61,7 +57,91 @@ static __always_inline long fib_route(void *ctx, __u32 ifindex, const struct tn_
 		__builtin_memcpy(fib->ipv6_src, from, sizeof(*from));
 		__builtin_memcpy(fib->ipv6_dst, to, sizeof(*to));
 	}
+}
+
+/*
+ * The kernel's way from `from` to `to` for a packet of `len` bytes (0: any) that came by that
+ * interface: BPF_FIB_LKUP_RET_… Of routes with a TOS and of rules by other than addresses and
+ * interfaces it knows nothing, for next hops are kept by addresses alone.
+ */
+static __always_inline long fib_route(void *ctx, __u32 ifindex, const struct tn_addr *from,
+				      const struct tn_addr *to, __u32 len,
+				      struct bpf_fib_lookup *fib)
+{
+	fib_fill(fib, ifindex, from, to, len);
 	return bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
+}
+
+/*
+ * Where the kernel looks for two ports, plus one, from the start of a header on; 0: nowhere. See
+ * proto_ports_offset(), net/core/utils.c.
+ */
+static const __u8 ports_place[256] = {
+	[IPPROTO_TCP] = 1, [IPPROTO_UDP] = 1,  [IPPROTO_UDPLITE] = 1, [IPPROTO_DCCP] = 1,
+	[IPPROTO_ESP] = 1, [IPPROTO_SCTP] = 1, [IPPROTO_AH] = 5,
+};
+
+#define FLOWINFO 0x0fffffff /* RFC 8200, 3 */
+
+/*
+ * What the kernel sees of a packet that it looks for a way for, to w->keys: of a fragment no ports,
+ * and of one of IPv6 the header behind that of the fragment (__skb_flow_dissect()). Of ports that
+ * cannot be read it sees none either.
+ */
+static __always_inline bool keys_read(struct pkt *p, struct work *w)
+{
+	struct route_keys *keys = &w->keys;
+	__u8 byte, place = ports_place[p->proto];
+
+	__builtin_memset(keys, 0, sizeof(*keys));
+	keys->proto = p->proto;
+	if (!p->xdp)
+		keys->mark = ((struct __sk_buff *)p->ctx)->mark;
+	if (p->v4) {
+		if (!pkt_load(p, ETH_HLEN + offsetof(struct iphdr, tos), &byte, sizeof(byte)))
+			return false;
+		keys->flow = byte;
+	} else if (!pkt_load(p, ETH_HLEN, &keys->flow, sizeof(keys->flow))) {
+		return false;
+	}
+	if (!p->v4)
+		keys->flow &= bpf_htonl(FLOWINFO);
+	if (p->fragment && !p->v4) {
+		if (!pkt_load(p, p->fragment, &byte, sizeof(byte)))
+			return false;
+		keys->proto = byte;
+	}
+	if (place && !p->fragment)
+		pkt_load(p, p->l4 + place - 1, &keys->ports, sizeof(keys->ports));
+	return true;
+}
+
+#define FIB_LOOKUP_MARK (1U << 5) /* BPF_FIB_LOOKUP_MARK of Linux 6.10 */
+
+/*
+ * The same with all that routes and rules can ask for (w->keys), as the stack would send it. The
+ * mark lies where the answer has the MAC addresses.
+ */
+static __always_inline long fib_route_by_keys(void *ctx, __u32 ifindex, const struct tn_addr *from,
+					      const struct tn_addr *to, __u32 len, struct work *w)
+{
+	const struct route_keys *keys = &w->keys;
+	struct bpf_fib_lookup *fib = &w->fib;
+	__u32 flags = 0;
+
+	fib_fill(fib, ifindex, from, to, len);
+	fib->l4_protocol = keys->proto;
+	fib->sport = keys->ports[0];
+	fib->dport = keys->ports[1];
+	if (fib->family == FAMILY_V4)
+		fib->tos = keys->flow;
+	else
+		fib->flowinfo = keys->flow;
+	if (keys->mark && bpf_core_field_exists(struct bpf_fib_lookup___tn, mark)) {
+		__builtin_memcpy(fib->smac, &keys->mark, sizeof(keys->mark));
+		flags = FIB_LOOKUP_MARK;
+	}
+	return bpf_fib_lookup(ctx, fib, sizeof(*fib), flags);
 }
 
 /*
@@ -112,9 +192,12 @@ static __always_inline enum leads leads(long found, const struct bpf_fib_lookup 
 									   : LEADS_RIGHT;
 }
 
+/* The least length, so that the kernel says the MTU of the route, in work.fib.mtu_result. */
+#define LEN_FOR_MTU 1
+
 /*
- * Of a packet between the ends in struct work, `out` from the VM, else to it: enum leads. The next
- * hop is in work.fib.
+ * Where the stack would send a packet between the ends in struct work with work.keys, `out` from
+ * the VM, else to it: enum leads. The next hop is in work.fib.
  */
 __noinline int tn_leads(struct __sk_buff *skb, __u32 out)
 {
@@ -123,16 +206,35 @@ __noinline int tn_leads(struct __sk_buff *skb, __u32 out)
 
 	if (!w)
 		return LEADS_WRONG;
-	found = out ? fib_route(skb, skb->ifindex, &w->ends.fixed, &w->ends.peer, 0, &w->fib)
-		    : fib_route_in(skb, false, 0, w);
+	found = out ? fib_route_by_keys(skb, skb->ifindex, &w->ends.fixed, &w->ends.peer,
+					LEN_FOR_MTU, w)
+		    : fib_route_by_keys(skb, tn_shared_ifindex, &w->ends.peer, &w->ends.fixed,
+					LEN_FOR_MTU, w);
 	return leads(found, &w->fib, out);
 }
 
-__noinline int tn_leads_xdp(struct xdp_md *xdp)
-{
-	struct work *w = work_get();
+/* What is told of a packet beside `l4` and `fragment` of struct pkt: its protocol, and */
+#define ASK_V4	(1U << 8)
+#define ASK_OUT (1U << 9) /* it comes from a VM */
 
-	return w ? leads(fib_route_in(xdp, true, 0, w), &w->fib, false) : LEADS_WRONG;
+static __always_inline __u32 ask(const struct pkt *p, bool out)
+{
+	return p->proto | (p->v4 ? ASK_V4 : 0) | (out ? ASK_OUT : 0);
+}
+
+/* The same to the VM, of a packet that is told so. */
+__noinline int tn_leads_xdp(struct xdp_md *xdp, __u32 l4, __u32 fragment, __u32 what)
+{
+	struct pkt p = { .ctx = xdp, .xdp = true, .l4 = l4, .fragment = fragment, .proto = what };
+	struct work *w = work_get();
+	long found;
+
+	p.v4 = what & ASK_V4;
+	if (!w || !keys_read(&p, w))
+		return LEADS_WRONG;
+	found = fib_route_by_keys(xdp, tn_shared_ifindex, &w->ends.peer, &w->ends.fixed,
+				  LEN_FOR_MTU, w);
+	return leads(found, &w->fib, false);
 }
 
 /* The next hop that the kernel has said. A route of IPv4 can have one of IPv6 (RFC 8950). */

@@ -54,7 +54,7 @@ int tn_tc_shared_in(struct __sk_buff *skb)
 		return tc_action(&p, skb, drop(&p, TN_DROP_MALFORMED));
 	}
 	/* the kernel's copy for itself of what it sends to many; it has no MAC header */
-	if (skb->pkt_type == PACKET_LOOPBACK || (done && !tn_forward_fast))
+	if (skb->pkt_type == PACKET_LOOPBACK || (done && !tn_forward_fast && !skb->mark))
 		return TC_ACT_UNSPEC;
 	if (!done) {
 		action = plain_shared_in(skb);

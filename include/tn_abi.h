@@ -226,7 +226,7 @@ struct tn_way {
 	__u32 whose;	/* the VM's router | TN_WAY_… */
 	__u64 until;	/* in ticks of the kernel (jiffies); 0: not known */
 	__u8 sender[6]; /* the MAC address that they come from */
-	__u8 macs[12];	/* destination and source of the frame that goes on */
+	__u8 macs[12];	/* destination and source of the frame that goes on; else bpf/'s own */
 	__u16 mtu;	/* of the way on, in bytes of IP packets */
 	__u32 change;	/* `changes` as it was, its last 32 bits, for the rest: */
 	__u32 rule;	/* that accepted the last packet; 0: none did */

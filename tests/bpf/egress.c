@@ -24,23 +24,12 @@
 		UDP(qs, qd)                                                                     \
 	}
 
-static void tell_again(struct lab *lab)
-{
-	struct {
-		uint64_t resolve, tell;
-	} full = { 0 };
-	uint32_t zero = 0;
-
-	need(bpf_map_update_elem(lab_map_fd(lab, "buckets"), &zero, &full, BPF_ANY) == 0,
-	     "buckets");
-}
-
 static void check_rows(struct lab *lab, const struct row *rows, size_t n, enum program program)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (!(rows[i].programs & 1U << program))
 			continue;
-		tell_again(lab); /* there are more rows than errors in a second */
+		links_tell_again(lab);
 		lab_check(lab, &rows[i], program);
 	}
 }
@@ -180,7 +169,7 @@ Test(egress, errors_are_few)
 	uint32_t zero = 0;
 
 	links_ip(GONE_TO("dev up0"));
-	tell_again(lab);
+	links_tell_again(lab);
 	for (int i = 0; i < 50; i++)
 		lab_check(lab, &told, TC_IN);
 	need(bpf_map_update_elem(lab_map_fd(lab, "buckets"), &zero, &spent, BPF_ANY) == 0,

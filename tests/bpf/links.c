@@ -97,3 +97,14 @@ void links_take_xdp(struct lab *lab)
 	need(bpf_map_update_elem(lab_map_fd(lab, "stations"), &router, &own, BPF_ANY) == 0,
 	     "stations");
 }
+
+void links_tell_again(struct lab *lab)
+{
+	struct {
+		uint64_t resolve, tell;
+	} full = { 0 };
+	uint32_t zero = 0;
+
+	need(bpf_map_update_elem(lab_map_fd(lab, "buckets"), &zero, &full, BPF_ANY) == 0,
+	     "buckets");
+}

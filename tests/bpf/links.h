@@ -31,6 +31,8 @@ struct lab *links_open_known(unsigned int programs, enum links_path path, const 
 struct lab *links_open_known_as(const struct lab_options *o);
 /* XDP may send to the inside interface. */
 void links_take_xdp(struct lab *lab);
+/* As if nothing had been told or asked for yet: there are more rows than errors in a second. */
+void links_tell_again(struct lab *lab);
 /* Lines of ip(8), each with its end, in the lab's namespace; "-6 " before a rule of IPv6. */
 void links_ip(const char *commands);
 

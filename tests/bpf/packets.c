@@ -279,10 +279,10 @@ static void add_v4(const struct packet *p, struct datagram *d, struct frame *f)
 
 	memset(ip, 0, header);
 	ip[0] = (p->version ? p->version : 4) << 4 | (p->ihl ? p->ihl : header / 4);
-	ip[1] = p->told ? 0xc0 : 0x10; /* TOS */
+	ip[1] = p->told ? 0xc0 : p->tos ? p->tos : 0x10; /* TOS */
 	put16(ip + 2, header + d->len + p->length_lie);
 	put16(ip + 4, p->told ? 0 : 0x4242);
-	put16(ip + 6, (p->frag_len || p->told ? 0 : 0x4000) | (more ? 0x2000 : 0) | at / 8);
+	put16(ip + 6, (p->frag_len || p->told || p->no_df ? 0 : 0x4000) | (more ? 0x2000 : 0) | at / 8);
 	ip[8] = p->ttl ? p->ttl : 64;
 	ip[9] = p->proto;
 	put_addr(ip + 12, p->src);
@@ -340,7 +340,7 @@ static void add_v6(const struct packet *p, struct datagram *d, struct frame *f)
 	size_t header = 40;
 
 	memset(ip, 0, 40);
-	ip[0] = (p->version ? p->version : 6) << 4;
+	put16(ip, (p->version ? p->version : 6) << 12 | p->tos << 4);
 	put16(ip + 2, p->nd || p->told ? 0 : 0x1234); /* flow label */
 	ip[7] = p->ttl ? p->ttl : p->nd ? 255 : 64;
 	put_addr(ip + 8, p->src);

@@ -58,6 +58,8 @@ struct packet {
 	const char *src, *dst; /* they decide the family */
 	uint8_t proto;
 	uint8_t ttl;	      /* 0: 64, or 255 for neighbour discovery */
+	uint8_t tos;	      /* 0: 0x10; of IPv6 the traffic class, 0: 0 */
+	bool no_df;	      /* IPv4: whoever forwards it may fragment it */
 	uint8_t options;      /* bytes of IPv4 options, */
 	const char *option;   /* and what they are, as many bytes; NULL: NOPs */
 	const char *ext;      /* IPv6 extension headers: H, R, D and F (RFC 8200, 4) */

@@ -8,6 +8,7 @@ Rules of routing come last: a namespace that had one is another one for the prog
 """
 import contextlib
 import itertools
+import socket
 import time
 
 from scapy.all import (ARP, ICMP, IP, UDP, Ether, ICMPv6ND_NS, ICMPv6TimeExceeded, IPerror, IPv6,
@@ -24,7 +25,7 @@ from test_forwarding import sent_by, take_xdp
 from test_guard import counted
 from test_icmp import UNREACHABLE, error_of
 from test_six import dual_stack, tcp_v6, udp_v6
-from traffic import Watch, ping, send_frames, tcp, udp
+from traffic import Watch, ping, send_frames, server, tcp, udp
 
 LATE, LATE_V6 = "192.0.2.1", "2001:db8:c::1"
 RED3, RED3_V6 = "100.64.1.35", "fd64::1:35"
@@ -349,7 +350,63 @@ def test_uplink_between_lans(lab):
 
 # ---------------------------------------------------------------- in other modes, and by rules
 
+# a rule that asks for more than addresses, and what it asks for in a datagram
+APART = [("ipproto udp dport 443", {"dport": 443}), ("ipproto udp sport 5000", {"sport": 5000}),
+         ("ipproto udp", {}), ("tos 0x08", {"tos": 8})]
+
+
+def datagram(ether, source, target, what, tos=0, sport=9, dport=9):
+    ip = IPv6(src=source, dst=target, tc=tos) if ":" in source else \
+        IP(src=source, dst=target, tos=tos)
+    return ether / ip / UDP(sport=sport, dport=dport) / what
+
+
+@contextlib.contextmanager
+def led_by_uplink(lab, name, rule):
+    """What the rule is about, in both families."""
+    lines = BY_UPLINK + [f"{six}rule add {rule} lookup {TABLE} pref {PREF}" for six in ("", "-6 ")]
+    back = [f"{six}rule del pref {PREF}" for six in ("", "-6 ")] + NOT_BY_UPLINK
+    with upset(lab, name, lines, back):
+        yield
+
+
+def goes_past_the_stack(lab):
+    return lab.cli.json("show")["tenants"][0]["router"]["forwarding"] == "fast"
+
+
+def rules_by_more_than_addresses(lab):
+    """
+    What they lead to the uplink does not go into the stack. Past it, routes are asked for by
+    addresses alone: there it goes the right way.
+    """
+    fast = goes_past_the_stack(lab)
+    into = (lab.blue, lab.plain, "shared0", lab.macs["blue"], (PLAIN, BLUE1), (PLAIN_V6, BLUE1_V6))
+    out = (lab.red, lab.red1, "eth0", lab.red.mac("lan0"), (FIXED, PLAIN), (FIXED_V6, PLAIN_V6))
+    unmapped = (lab.red, lab.red3, "eth0", lab.red.mac("lan1"), (FIXED3, PLAIN),
+                (FIXED3_V6, PLAIN_V6))
+    for way, (rule, keys) in itertools.product((into, out, unmapped), APART):
+        router, source, device, mac, *ends = way
+        target, port = (lab.blue1, "eth0") if way is into else (lab.plain, "shared0")
+        for each in (BLUE1, BLUE1_V6, RED1, RED1_V6):
+            ping(lab.plain, each)       # all are known
+        name = "blue" if router is lab.blue else "red"
+        ether = Ether(src=source.mac(device), dst=mac)
+        frames = 3 * [datagram(ether, *pair, b"led by a rule", **keys) for pair in ends]
+        past = fast and way is not unmapped
+        # whom nobody answers with errors, which a rule may be about as well
+        with server(target, socket.SOCK_DGRAM, "::", keys.get("dport", 9))[0], \
+                led_by_uplink(lab, name, rule), Watch(target, port) as watch, \
+                counted(lab, **{} if past else {f"{name}__wrong_egress": len(frames)}):
+            send_frames(source, device, frames)
+            ping(lab.plain, BLUE1)      # behind them
+        arrived = sum(b"led by a rule" in frame[42:] for frame in watch.frames
+                      if frame[12:14] in (b"\x08\x00", b"\x86\xdd") and frame[23] != 1)
+        equal(arrived, len(frames) if past else 0, f"{name}, {rule}: what has arrived")
+        clean(lab, f"{name}, {rule}")
+
+
 def rules(lab):
+    rules_by_more_than_addresses(lab)
     no_way_to_a_vm(lab, RULED_INSIDE)
     no_way_to_the_shared_network(lab, RULED_SHARED)
 
