@@ -337,6 +337,29 @@ def test_doctor_finds_ipsec_that_is_passed_by(lab):
 
 
 @once
+def test_doctor_finds_rules_by_mark(lab):
+    """With `stack`, and where they lead somewhere that other packets do not go to."""
+    healthy(lab)
+    stack = lab.definitions()
+    stack["red"].router["forwarding"] = "stack"
+    try:
+        lab.red.ip("rule add fwmark 7 lookup main pref 99", "rule add fwmark 7 prohibit pref 98",
+                   "rule add fwmark 7 iif up0 lookup 9 pref 97", "rule add from 192.0.2.1 lookup 9 pref 96",
+                   "rule add fwmark 0x7/0xff lookup 9 pref 100")
+        healthy(lab)        # past the stack
+        lab.apply(stack)
+        one = ill(lab, "rules-by-mark", "warning")
+        assert "the routing rule 100 of IPv4 goes by the mark 0x7/0xff" in one["seen"], one["seen"]
+        type_in(one["remedy"])
+        healthy(lab)
+    finally:
+        for pref in range(96, 101):
+            lab.red.run("ip", "rule", "del", "pref", str(pref), check=False)
+        lab.apply()
+    healthy(lab)
+
+
+@once
 def test_doctor_finds_rules_of_iptables(lab):
     for name, rule in (("nat", "-t nat -A POSTROUTING -o shared0 -j MASQUERADE"),
                        ("nat", "-t nat -A PREROUTING -i shared0 -j DNAT --to 10.0.0.9"),

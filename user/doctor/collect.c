@@ -417,5 +417,6 @@ void collect_router(const struct model *m, const struct tenant *t, const struct 
 	look_at_others(shared->index, out);
 	look_up_all(&ifaces, out);
 	look_for_unreachable(&ifaces, out);
+	mark_rules_read(&out->marks, &out->marks_error);
 	look_at_rules(out);
 }

@@ -9,6 +9,7 @@
 #include <net/if.h>
 
 #include "host/ethtool.h"
+#include "host/mark_rules.h"
 #include "host/ruleset.h"
 #include "lib/error.h"
 #include "model/iface.h"
@@ -50,6 +51,8 @@
 	X(ARP, "neighbours", "the kernel gives wrong answers to ARP or ND, or none")              \
 	X(ACCEPT_RA, "accept-ra", "whoever is on the shared network can redirect the router")     \
 	X(ROUTES, "routes", "the kernel sends packets out by the wrong interface")                \
+	X(MARKS, "rules-by-mark",                                                                 \
+	  "routing rules can send packets out by an interface that the programs do not know of")  \
 	X(NAT, "nat", "netfilter translates what tenantnat translates")                           \
 	X(FILTER, "filter", "netfilter refuses to forward to or from the shared network")         \
 	X(CONNTRACK, "conntrack", "conntrack does not see both directions of a flow as one")      \
@@ -191,10 +194,12 @@ struct router_report {
 	VEC(struct iface_addr) cut_off;
 	/* shared subnets without an unreachable route */
 	VEC(struct prefix) uncovered;
-	bool sees_tags; /* XDP asks a veth for those beside a frame: bpf/veth.h */
-	bool fast;	/* packets go past the stack, */
-	bool rule;	/* where netfilter has rules for them */
-	bool ipsec;	/* where IPsec has policies for them */
+	bool sees_tags;		  /* XDP asks a veth for those beside a frame: bpf/veth.h */
+	bool fast;		  /* packets go past the stack, */
+	bool rule;		  /* where netfilter has rules for them */
+	bool ipsec;		  /* where IPsec has policies for them */
+	struct error marks_error; /* set: routing rules cannot be read */
+	struct mark_rules marks;
 	struct error rules_error;
 	struct ruleset_hits rules;
 	char legacy[2][120]; /* names of tables of iptables-legacy, and of ip6tables-legacy */

@@ -129,10 +129,48 @@ static void judge_bypassed(const struct router_report *r, struct diagnosis *out)
 		      : "tenantnat restore, or run the agent, which sees rules come and go");
 }
 
+/* Whether packets between VMs and the shared network come in there. */
+static bool is_ours(const struct router_report *r, const char *interface)
+{
+	if (!interface[0] || strcmp(interface, r->shared.name) == 0)
+		return true;
+	vec_each (p, &r->inside) {
+		if (strcmp(interface, p->name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Past the stack no mark counts, and the programs know the way. */
+static void judge_marks(const struct router_report *r, struct diagnosis *out)
+{
+	if (r->marks_error.set)
+		diagnosis_add_error(out, FINDING_MARKS, SEVERITY_UNCHECKED, &r->marks_error);
+	if (!r->attached || r->fast)
+		return;
+	vec_each (m, &r->marks.list) {
+		const char *ip = m->six ? "ip -6" : "ip";
+
+		if (!is_ours(r, m->iif) || !(m->six ? r->v6 : r->v4))
+			continue;
+		remedy(diagnosis_add(
+			       out, FINDING_MARKS, SEVERITY_WARNING, r->shared.name,
+			       "the routing rule %u of %s goes by the mark %#x/%#x: packets that "
+			       "netfilter marks can leave by another interface, and the programs "
+			       "do "
+			       "not see these marks",
+			       m->priority, m->six ? "IPv6" : "IPv4", m->mark, m->mask),
+		       "`%s%s rule del pref %u`, unless netfilter never gives that mark to "
+		       "packets between VMs and the shared network",
+		       r->enter, ip, m->priority);
+	}
+}
+
 void doctor_netfilter(const struct router_report *r, struct diagnosis *out)
 {
 	static const char *const programs[] = { "iptables-legacy-save", "ip6tables-legacy-save" };
 
+	judge_marks(r, out);
 	if (r->rules_error.set)
 		diagnosis_add_error(out, FINDING_NAT, SEVERITY_UNCHECKED, &r->rules_error);
 	else if (!r->rules.list.n)

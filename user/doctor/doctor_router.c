@@ -10,6 +10,7 @@ void router_report_free(struct router_report *r)
 	vec_free(&r->lookups);
 	vec_free(&r->cut_off);
 	vec_free(&r->uncovered);
+	vec_free(&r->marks.list);
 	vec_free(&r->inside);
 	vec_free(&r->vlans);
 	vec_free(&r->others);

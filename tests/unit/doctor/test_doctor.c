@@ -735,6 +735,49 @@ Test(doctor, rules_that_are_passed_by)
 	router_has(&r, "");
 }
 
+static void add_mark(struct router_report *r, bool six, uint32_t priority, const char *iif)
+{
+	struct mark_rule *m = vec_push(&r->marks.list);
+
+	*m = (struct mark_rule){ .six = six, .priority = priority, .mark = 7, .mask = 0xff };
+	snprintf(m->iif, sizeof(m->iif), "%s", iif);
+}
+
+#define BY_MARK(rule, ip)                                                                          \
+	"warning rules-by-mark red shared0: the routing rule " rule " goes by the mark 0x7/0xff: " \
+	"packets that netfilter marks can leave by another interface, and the programs do not "    \
+	"see these marks > `in-red " ip "`, unless netfilter never gives that mark to packets "    \
+	"between VMs and the shared network\n"
+
+Test(doctor, rules_by_mark)
+{
+	struct router_report r = healthy();
+
+	add_mark(&r, false, 100, "");
+	add_mark(&r, true, 101, "");
+	add_mark(&r, false, 102, "lan0");
+	add_mark(&r, false, 103, "shared0");
+	add_mark(&r, false, 104, "up0");
+	router_has(&r, BY_MARK("100 of IPv4", "ip rule del pref 100")
+			       BY_MARK("101 of IPv6", "ip -6 rule del pref 101")
+				       BY_MARK("102 of IPv4", "ip rule del pref 102")
+					       BY_MARK("103 of IPv4", "ip rule del pref 103"));
+	add_mark(&r, false, 100, "");
+	add_mark(&r, true, 101, "");
+	r.v6 = false;
+	router_has(&r, BY_MARK("100 of IPv4", "ip rule del pref 100"));
+	add_mark(&r, false, 100, "");
+	r.fast = true;
+	router_has(&r, "");
+	add_mark(&r, false, 100, "");
+	r.fast = r.attached = false;
+	router_has(&r, NOT_ATTACHED);
+	r.attached = true;
+	error_set(&r.marks_error, "cannot ask for routing rules: no; do so as root");
+	router_has(&r, "not checked rules-by-mark red: cannot ask for routing rules: no > do so as "
+		       "root\n");
+}
+
 Test(doctor, rules)
 {
 	struct router_report r = healthy();
