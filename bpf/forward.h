@@ -110,9 +110,8 @@ static __always_inline struct tn_addr way_now(const struct tn_way *way, __u32 pl
  */
 struct way_stack {
 	__u32 routes; /* routes_seen() */
-	__u32 flow;   /* of struct route_keys, if routes or rules ask for that, */
-	__u32 ports;  /* and if rules ask for ports, these: */
-		      /* above `flow`, the protocol */
+	__u32 flow;   /* see course_stack() */
+	__u32 ports;
 };
 
 _Static_assert(sizeof(struct way_stack) == sizeof(((struct tn_way *)0)->macs), "it is all of them");
@@ -244,17 +243,21 @@ static __always_inline __u32 wire_len(struct pkt *p)
 	return p->l4 - ETH_HLEN + header + size;
 }
 
-/* Neither options nor extension headers, and more than one hop to go. */
-static __always_inline bool is_plain(struct pkt *p)
+static __always_inline bool has_hops_left(struct pkt *p)
 {
 	__u8 limit;
 
-	return p->l4 == ETH_HLEN + (p->v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)) &&
-	       pkt_load(p,
+	return pkt_load(p,
 			ETH_HLEN + (p->v4 ? offsetof(struct iphdr, ttl)
 					  : offsetof(struct ipv6hdr, hop_limit)),
 			&limit, sizeof(limit)) &&
 	       limit > 1;
+}
+
+/* Neither options nor extension headers. */
+static __always_inline bool is_bare(const struct pkt *p)
+{
+	return p->l4 == ETH_HLEN + (p->v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
 }
 
 /*
@@ -288,7 +291,7 @@ __noinline int tn_way_past(struct __sk_buff *skb, __u32 l4, __u32 proto, __u32 i
 
 	p.v4 = flags & WAY_PAST_V4;
 	/* the stack takes a priority tag off */
-	if (!is_plain(&p) || is_summed(&p) | skb->vlan_present)
+	if (!is_bare(&p) || !has_hops_left(&p) || is_summed(&p) | skb->vlan_present)
 		return 0;
 	len = wire_len(&p);
 	egress = len ? tn_way_on(skb, len, flags & WAY_PAST_OUT) : 0;

@@ -16,6 +16,7 @@
 #include "icmp.h"
 #include "neigh.h"
 #include "report.h"
+#include "stack.h"
 #include "tell.h"
 
 static __always_inline __u16 pkt_ethertype(struct pkt *p)
@@ -203,48 +204,19 @@ static __always_inline enum tn_verdict judge_to_router(struct pkt *p, enum icmp_
 	return v == TN_GO_ON ? TN_PASS : v;
 }
 
-/* Why a packet may not go where the stack would send it; see drop_if(), and ask(). */
-__noinline int tn_refuse_way(struct __sk_buff *skb, __u32 l4, __u32 fragment, __u32 what)
-{
-	struct pkt p = { .ctx = skb, .l4 = l4, .fragment = fragment, .proto = what };
-	struct work *w = work_get();
-	struct tn_addr hop;
-
-	p.v4 = what & ASK_V4;
-	if (!w || !keys_read(&p, w))
-		return TN_DROP_INTERNAL + 1;
-	switch (tn_leads(skb, what & ASK_OUT)) {
-	case LEADS_WRONG:
-		return TN_DROP_WRONG_EGRESS + 1;
-	case LEADS_UNKNOWN:
-		hop = fib_hop(&w->fib);
-		return tn_may_resolve(&hop) ? 0 : TN_DROP_UNRESOLVED + 1;
-	default:
-		return 0;
-	}
-}
-
-/* Of a packet that the stack is to have. */
-static __always_inline enum tn_verdict check_way(struct pkt *p, bool out)
-{
-	return drop_if(p, tn_refuse_way(p->ctx, p->l4, p->fragment, ask(p, out)));
-}
-
 /*
- * Where the stack would send what is translated in, before it is; or, of what needs no more than
- * that, where it goes past it.
+ * Where what is translated in goes before it is: with `past`, past the stack if it can. `told`: the
+ * stack may tell its sender that it cannot.
  */
-static __always_inline enum tn_verdict check_way_in(struct pkt *p, bool past)
+static __always_inline enum tn_verdict check_way_in(struct pkt *p, bool past, bool told)
 {
-	int leads;
-
-	if (p->xdp) {
-		leads = tn_leads_xdp(p->ctx, p->l4, p->fragment, ask(p, false));
-		return leads == LEADS_RIGHT || leads == LEADS_NOWHERE ? TN_GO_ON : TN_LEAVE_TO_TC;
-	}
+	if (p->xdp)
+		return tn_stack_may_have_xdp(p->ctx, p->l4, p->fragment, stack_ask(p, false, told))
+			       ? TN_GO_ON
+			       : TN_LEAVE_TO_TC;
 	if (past)
 		forward_in(p);
-	return p->egress ? TN_GO_ON : check_way(p, false);
+	return p->egress ? TN_GO_ON : check_stack(p, false, told);
 }
 
 /* The rewriting of what may come in; `own`: from the router. XDP leaves the rare kinds to tc. */
@@ -261,7 +233,7 @@ static __always_inline enum tn_verdict translate_in(struct pkt *p, enum icmp_kin
 	if (icmp == ICMP_REDIRECTS)
 		return drop(p, TN_DROP_ICMP_REDIRECT);
 	if (icmp == ICMP_ERROR) {
-		v = check_way_in(p, false);
+		v = check_way_in(p, false, false);
 		return v == TN_GO_ON ? icmp_error_in(p, w) : v;
 	}
 	v = policy_in(p, w);
@@ -269,7 +241,7 @@ static __always_inline enum tn_verdict translate_in(struct pkt *p, enum icmp_kin
 		return v;
 	if (p->xdp && (tn_xdp_guards_only || icmp != ICMP_OTHER))
 		return TN_LEAVE_TO_TC;
-	v = check_way_in(p, tn_forward_fast && !own && icmp == ICMP_OTHER);
+	v = check_way_in(p, tn_forward_fast && !own && icmp == ICMP_OTHER, !own);
 	return v == TN_GO_ON ? nat_rewrite(p, TN_DST, &e->fixed) : v;
 }
 
@@ -440,7 +412,7 @@ static __always_inline enum tn_verdict judge_translated(struct pkt *p)
 	if (tn_forward_fast && icmp_kind(p) == ICMP_OTHER)
 		forward_in(p);
 	if (!p->egress) {
-		v = ((struct __sk_buff *)p->ctx)->mark ? check_way(p, false) : TN_GO_ON;
+		v = ((struct __sk_buff *)p->ctx)->mark ? check_stack(p, false, false) : TN_GO_ON;
 		return v == TN_GO_ON ? TN_PASS : v;
 	}
 	return nat_ip(p, TN_DST, &w->ends.fixed) ? TN_FORWARD : drop(p, TN_DROP_INTERNAL);
@@ -833,17 +805,13 @@ static __always_inline enum tn_verdict judge_inside(struct pkt *p, __u32 pkt_typ
 			return v;
 	}
 	ours = lookup_ours(&e->peer);
-	if (!ours && !tn_forward_fast) {
-		v = check_way(p, true);
-		return v == TN_GO_ON ? TN_PASS : v;
-	}
-	mapping = lookup_fixed(&e->fixed);
+	mapping = ours || tn_forward_fast ? lookup_fixed(&e->fixed) : NULL;
 	icmp = icmp_kind(p);
 	if (ours && ours->flags & TN_SHARED_OWN)
 		return judge_to_own(p, icmp, w, mapping);
 	/* what needs no more than translation leaves by the shared interface at once */
-	if (!ours && (icmp != ICMP_OTHER || !mapping || !forward_out(p))) {
-		v = check_way(p, true);
+	if (!ours && (!tn_forward_fast || icmp != ICMP_OTHER || !mapping || !forward_out(p))) {
+		v = check_stack(p, true, icmp == ICMP_OTHER);
 		return v == TN_GO_ON ? TN_PASS : v;
 	}
 	if (!mapping)

@@ -18,6 +18,7 @@
 
 #define IP_OFFSET	  0x1fff
 #define IP_MORE_FRAGMENTS 0x2000
+#define IP_DONT_FRAGMENT  0x4000
 
 /* Never seen on a wire, and in our tables something else: an IPv4 address. */
 static __always_inline bool is_v4_mapped(const __be32 w[4])

@@ -192,7 +192,8 @@ static __always_inline void plain_keys(const struct pkt *p, const struct plain *
 
 /*
  * What tells packets between the same ends apart for the stack: the TOS for any IPv4 route, of IPv6
- * for rules alone, which most routers do not have.
+ * for rules alone, which most routers do not have; ports, and the protocol above the TOS, where a
+ * rule asks for any.
  */
 static __always_inline void course_stack(const struct pkt *p, const struct plain *q,
 					 struct course *c)
@@ -359,7 +360,7 @@ static __always_inline const struct tn_hop *course_hop(const struct pkt *p, cons
 
 /*
  * Whether the stack may have it: it goes where packets are translated to, or comes from there. What
- * it goes to is known.
+ * it goes to is known. What becomes unknown, or too narrow, while this holds, the stack answers.
  */
 static __always_inline bool plain_leads(struct pkt *p, struct work *w, const struct plain *q,
 					const struct course *c)
@@ -367,7 +368,7 @@ static __always_inline bool plain_leads(struct pkt *p, struct work *w, const str
 	if (c->to)
 		return !c->ingress || tn_is_inside(c->ingress);
 	plain_keys(p, q, w);
-	return !p->xdp && tn_leads(p->ctx, false) == LEADS_RIGHT;
+	return !p->xdp && tn_leads(p->ctx, false) == LEADS_RIGHT && errors_stay(p->ctx, false);
 }
 
 /* Past the stack, where that is to be. TN_GO_ON: by *by, or by p->egress. */
@@ -599,7 +600,8 @@ static __always_inline bool plain_passes(struct pkt *p, __u32 ingress)
 				  (!tn_sources_feasible && !mac_equal(eth->h_source, w->fib.dmac))))
 		return false;
 	plain_keys(p, &q, w);
-	if (lookup_ours(&w->ends.peer) || tn_leads(p->ctx, true) != LEADS_RIGHT)
+	if (lookup_ours(&w->ends.peer) || tn_leads(p->ctx, true) != LEADS_RIGHT ||
+	    !errors_stay(p->ctx, true))
 		return false;
 	way_begin(c.way, c.place, p->v4, w, c.to, c.past, c.ingress, eth->h_source);
 	way_note_stack(c.way, &c.stack);

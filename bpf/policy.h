@@ -64,6 +64,7 @@ struct work {
 	bool for_nobody;  /* the last route: see fib_route_past() */
 	__u64 back;	  /* until when it is known who sends as the VM: see tn_hop_out() */
 	struct bpf_fib_lookup fib;
+	struct bpf_fib_lookup fib_back; /* of an error of the router: tn_error_leads() */
 	struct bpf_redir_neigh hop;
 	struct tn_event said; /* see report.h; the addresses always */
 };

@@ -171,6 +171,7 @@ enum leads {
 	LEADS_UNKNOWN, /* the same, but the kernel has to ask for the next hop first */
 	LEADS_NOWHERE, /* to the router itself, or the kernel drops it, and says so if that is due
 			*/
+	LEADS_STOPPED, /* nothing is forwarded, and nobody told */
 	LEADS_WRONG,   /* anywhere else */
 };
 
@@ -183,6 +184,8 @@ static __always_inline enum leads leads(long found, const struct bpf_fib_lookup 
 		break;
 	case BPF_FIB_LKUP_RET_UNSUPP_LWT: /* into a tunnel that the route names */
 		return LEADS_WRONG;
+	case BPF_FIB_LKUP_RET_FWD_DISABLED:
+		return LEADS_STOPPED;
 	default:
 		return found < 0 ? LEADS_WRONG : LEADS_NOWHERE;
 	}
@@ -211,30 +214,6 @@ __noinline int tn_leads(struct __sk_buff *skb, __u32 out)
 		    : fib_route_by_keys(skb, tn_shared_ifindex, &w->ends.peer, &w->ends.fixed,
 					LEN_FOR_MTU, w);
 	return leads(found, &w->fib, out);
-}
-
-/* What is told of a packet beside `l4` and `fragment` of struct pkt: its protocol, and */
-#define ASK_V4	(1U << 8)
-#define ASK_OUT (1U << 9) /* it comes from a VM */
-
-static __always_inline __u32 ask(const struct pkt *p, bool out)
-{
-	return p->proto | (p->v4 ? ASK_V4 : 0) | (out ? ASK_OUT : 0);
-}
-
-/* The same to the VM, of a packet that is told so. */
-__noinline int tn_leads_xdp(struct xdp_md *xdp, __u32 l4, __u32 fragment, __u32 what)
-{
-	struct pkt p = { .ctx = xdp, .xdp = true, .l4 = l4, .fragment = fragment, .proto = what };
-	struct work *w = work_get();
-	long found;
-
-	p.v4 = what & ASK_V4;
-	if (!w || !keys_read(&p, w))
-		return LEADS_WRONG;
-	found = fib_route_by_keys(xdp, tn_shared_ifindex, &w->ends.peer, &w->ends.fixed,
-				  LEN_FOR_MTU, w);
-	return leads(found, &w->fib, false);
 }
 
 /* The next hop that the kernel has said. A route of IPv4 can have one of IPv6 (RFC 8950). */

@@ -62,7 +62,8 @@
 	  "`inside`, else look who sends so") \
 	X(WRONG_EGRESS, "wrong-egress", \
 	  "the kernel would send a packet from the shared network to an interface that is not inside, " \
-	  "or one to the shared network past the shared interface; see that the interface is up, and " \
+	  "or one to the shared network past the shared interface, or would send an error about it " \
+	  "by another interface than it came from; see that the interface is up, and " \
 	  "correct the routes and rules of this router (`ip route get ADDRESS from ADDRESS iif NAME`)") \
 	X(UNRESOLVED, "unresolved", \
 	  "too many new neighbours at once that the router does not know or that do not answer, and " \

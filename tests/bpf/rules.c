@@ -83,6 +83,8 @@ static struct row row_between(const char *what, const struct packet *p, bool out
 	if (!out)
 		row.after.dst = six ? RED_VM_6 : RED_VM;
 	row.after.mark = 0;
+	/* such as the stack may answer */
+	row.xdp_leaves = !wrong && six && p->frag_len;
 	if (wrong && later)
 		row.outcome = DROPPED;
 	return row;

@@ -271,6 +271,16 @@ def wrong_egress(see):
     return leads_astray(see)
 
 
+@entry("wrong-egress of an answer", "enters", "the router's own kernel answers a packet whose hops "
+       "are over, and one with options or extension headers if it does not like them; to a sender "
+       "whose route leads to the uplink it would do so there, and quote the VM's private address",
+       "wrong-egress")
+def wrong_egress_answer(see):
+    p = see.packet
+    return talks(see) and see.astray and p.src in ASTRAY[see.version] \
+        and (p.ttl < 2 or p.l4 != p.at + (20 if p.version == 4 else 40))
+
+
 def told(see):
     """The frame by which the sender hears that there is no way; None: he is not to hear of it."""
     p = see.packet

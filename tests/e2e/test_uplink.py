@@ -15,7 +15,7 @@ from scapy.all import (ARP, ICMP, IP, UDP, Ether, ICMPv6ND_NS, ICMPv6TimeExceede
                        UDPerror)
 
 from case import equal, eventually, hook, once, only, program
-from lab import (ADDRESSES, BLUE, BLUE1, BLUE1_V6, BLUE_V6, FIXED, FIXED3, FIXED3_V6, FIXED_V6,
+from lab import (ADDRESSES, BLUE, BLUE1, BLUE1_V6, BLUE_V6, FIXED, FIXED2, FIXED3, FIXED3_V6, FIXED_V6,
                  INSIDE, INSIDE_V6, OUTSIDE, OUTSIDE_V6, PLAIN, PLAIN_V6, RED1, RED1_V6, RED2,
                  RED2_V6, UNMAPPED, UNMAPPED_V6)
 from media import has_netdev
@@ -246,6 +246,63 @@ def test_uplink_and_a_vm_that_is_off(lab):
             lab.red_lan.ip("link set pred2 up")
     for address in (RED2, RED2_V6):
         eventually(lambda address=address: ping(lab.plain, address), 5)
+
+
+# ---------------------------------------------------------------- what the router says itself
+
+PEER_BY_UPLINK = [f"route add {PLAIN}/32 via {OUTSIDE}",
+                  f"-6 route add {PLAIN_V6}/128 via {OUTSIDE_V6} dev up0"]
+PEER_AS_EVER = [f"route del {PLAIN}/32", f"-6 route del {PLAIN_V6}/128"]
+
+
+def is_unreachable_v4(frame):
+    return frame[12:14] == b"\x08\x00" and frame[23] == 1 and frame[34] == UNREACHABLE[False]
+
+
+def is_unreachable_v6(frame):
+    return frame[12:14] == b"\x86\xdd" and frame[20] == 58 and frame[54] == UNREACHABLE[True]
+
+
+def to_mapped(lab, vm, *sizes, ttl=64):
+    """Datagrams of the plain host to a VM of red's, by both families."""
+    pairs = {FIXED: (RED1, RED1_V6), FIXED2: (RED2, RED2_V6)}[vm]
+    ether = Ether(src=lab.macs["plain"], dst=lab.macs["red"])
+    for size, address in itertools.product(sizes, pairs):
+        head = IPv6(src=PLAIN_V6, dst=address, hlim=ttl) if ":" in address else \
+            IP(src=PLAIN, dst=address, ttl=ttl, flags="DF")
+        yield ether / head / UDP(sport=9, dport=9) / (size * b"x")
+
+
+@hook
+@dual_stack
+def test_uplink_and_what_the_router_says(lab):
+    """
+    A peer's own route leads to the uplink. What the router's kernel would say to him about a packet
+    for a VM, by that route and with the VM's address, it does not come to say: the last hop, too
+    large, nobody there, now or any more.
+    """
+    for address in (RED1, RED1_V6, RED2, RED2_V6):
+        ping(lab.plain, address)
+    small = ["link set lan0 mtu 1280", "link set lan1 mtu 1280"]
+    usual = ["link set lan0 mtu 1500", "link set lan1 mtu 1500"]
+    lab.red_lan.ip("link set pred2 down")
+    try:
+        with impatient(lab.red, "lan0"), upset(lab, "red", PEER_BY_UPLINK + small, PEER_AS_EVER + usual):
+            for what, frames in (("the last hop", list(to_mapped(lab, FIXED, 8, ttl=1))),
+                                 ("too large", list(to_mapped(lab, FIXED, 1300))),
+                                 ("nobody there", list(to_mapped(lab, FIXED2, 8)))):
+                with counted(lab, red__wrong_egress=len(frames)), \
+                        Watch(lab.plain, "shared0") as watch:
+                    send_frames(lab.plain, "shared0", frames)
+                    watch.until(is_unreachable_v6)      # it was sent last
+                told_so = [any(map(is_unreachable, watch.frames)) for is_unreachable in
+                           (is_unreachable_v4, is_unreachable_v6)]
+                equal(told_so, [True, True], f"{what}: told by IPv4, and by IPv6")
+                clean(lab, what)
+    finally:
+        lab.red_lan.ip("link set pred2 up")
+    for address in (RED2, RED2_V6):
+        eventually(lambda address=address: ping(lab.plain, address, count=1), 5)
 
 
 # ---------------------------------------------------------------- no way to the shared network

@@ -470,6 +470,51 @@ static bool may_lead_out(const struct native_in *in)
 	}
 }
 
+/* Whether what the stack says about a packet in would leave the shared network's side. */
+static bool errors_lead_away(const struct native_in *in)
+{
+	enum way way = in->program == INSIDE_IN ? in->to_vms : in->to_shared;
+
+	if (in->program == INSIDE_IN && (!in->sources_loose || way == WAY_ASIDE))
+		return false;
+	return way == WAY_ASIDE || way == WAY_BACK || way == WAY_UPLINK || way == WAY_TUNNEL;
+}
+
+/* RFC 792, RFC 4443: nobody is told about errors. */
+static bool is_error(const struct view *v)
+{
+	return v->proto == (v->v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+}
+
+static bool is_too_large(const struct trial *t)
+{
+	const struct view *v = &t->before;
+
+	return !t->in->gso_size && v->frame.ip_bytes > SHIM_MTU &&
+	       !(v->v4 && !(v->frame.bytes[ETH_HLEN + 6] & 0x40));
+}
+
+/* Whether the stack answers a packet that it gets, and there is no doubt about it. */
+static bool is_answered(const struct trial *t)
+{
+	enum way way = t->in->program == INSIDE_IN ? t->in->to_shared : t->in->to_vms;
+	const struct view *v = &t->before;
+
+	if (way == WAY_DISABLED || is_error(v))
+		return false;
+	return way == WAY_NOWHERE || (way == WAY_UNKNOWN && !t->in->raw) || way == WAY_GONE ||
+	       v->frame.bytes[ETH_HLEN + (v->v4 ? 8 : 7)] < 2 || is_too_large(t);
+}
+
+/* Or it could be: that has to be looked at, too. */
+static bool may_be_answered(const struct trial *t)
+{
+	const struct view *v = &t->before;
+
+	return is_answered(t) || t->in->gso_size || t->in->raw ||
+	       v->frame.l4 != ETH_HLEN + (v->v4 ? 20U : 40U) || t->in->len > SHIM_MTU + ETH_HLEN;
+}
+
 /* Whether what a VM sends comes from where answers go. */
 static bool is_where_answers_go(const struct trial *t)
 {
@@ -511,7 +556,7 @@ static void check_reason(struct trial *t)
 	    (!leaves || in->ingress == FROM_ROUTER ||
 	     (in->ingress == FROM_INSIDE && known_fixed(&t->before.src))))
 		complain(t, "dropped what came by the right interface as if by a wrong one");
-	if (why == TN_DROP_WRONG_EGRESS &&
+	if (why == TN_DROP_WRONG_EGRESS && !(errors_lead_away(in) && may_be_answered(t)) &&
 	    (in->program == INSIDE_IN
 		     ? may_lead_out(in)
 		     : in->program != TC_IN || (may_lead_inside(in) && !is_own_hairpin(t))))
@@ -764,6 +809,9 @@ static void check_let_in(struct trial *t)
 		check_counters(t, to, true);
 		if (!may_lead_inside(t->in))
 			complain(t, "translated for a VM what leads elsewhere");
+		if (t->r->verdict == STACK && errors_lead_away(t->in) && is_answered(t) &&
+		    !is_own_hairpin(t))
+			complain(t, "let the stack answer by another interface");
 	} else {
 		check_unchanged(t);
 		check_counters(t, NULL, true);
@@ -847,6 +895,8 @@ static void check_sender(struct trial *t)
 		complain(t, "let somebody send from where no answer goes");
 	if (!to && !may_lead_out(t->in))
 		complain(t, "let out what leads elsewhere");
+	if (!to && t->r->verdict == STACK && errors_lead_away(t->in) && is_answered(t))
+		complain(t, "let the stack answer by another interface");
 	if (!is_left_where_judged(t))
 		complain(t, "let out what is written to behind the program");
 }

@@ -39,6 +39,8 @@ enum ingress { FROM_ROUTER, FROM_INSIDE, FROM_SHARED, FROM_UPLINK };
 /* Indexes of the interfaces. VMs are behind the first inside one. */
 enum { IF_SHARED = 1, IF_INSIDE, IF_UPLINK, IF_ASIDE };
 
+#define SHIM_MTU 1400 /* of every interface */
+
 struct native_in {
 	enum program program;
 	bool guards_only;   /* tn_xdp_guards_only */

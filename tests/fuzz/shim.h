@@ -6,9 +6,6 @@
 #include "native.h"
 #include "programs.h"
 
-/* Of every interface. */
-#define SHIM_MTU 1400
-
 /*
  * A frame as a program has it. What is linear is an allocation of its own that ends
  * with the frame, and is a new one after every helper that may move data: so the address

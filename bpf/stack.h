@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What goes to the stack: whether it would send a packet where it belongs, and whether what it may
+ * tell the sender instead stays on the side that the packet came from. For it quotes the packet as
+ * it is by then, translated.
+ */
+#ifndef TN_BPF_STACK_H
+#define TN_BPF_STACK_H
+
+#include "forward.h"
+
+/* What is said of a packet beside `l4` and `fragment` of struct pkt: its protocol, and */
+#define STACK_V4   (1U << 8)
+#define STACK_OUT  (1U << 9)  /* it comes from a VM, */
+#define STACK_TOLD (1U << 10) /* and its sender may be told what becomes of it */
+
+static __always_inline __u32 stack_ask(const struct pkt *p, bool out, bool told)
+{
+	return p->proto | (p->v4 ? STACK_V4 : 0) | (out ? STACK_OUT : 0) | (told ? STACK_TOLD : 0);
+}
+
+static __always_inline bool may_be_fragmented(struct pkt *p)
+{
+	__be16 word;
+
+	return p->v4 &&
+	       pkt_load(p, ETH_HLEN + offsetof(struct iphdr, frag_off), &word, sizeof(word)) &&
+	       !(word & bpf_htons(IP_DONT_FRAGMENT));
+}
+
+/*
+ * Whether the stack answers a packet with an ICMP error: there is no way, or nobody, its hops are
+ * over, or it is too large (`len` 0: that cannot be told). It may do so, too, when an option or
+ * extension header is not to its liking.
+ */
+static __always_inline bool is_answered(struct pkt *p, __u32 len, enum leads where,
+					const struct bpf_fib_lookup *fib)
+{
+	if (where == LEADS_STOPPED)
+		return false;
+	return where != LEADS_RIGHT || !has_hops_left(p) ||
+	       ((!len || len > fib->mtu_result) && !may_be_fragmented(p));
+}
+
+#define LOOPBACK 1 /* its index in every namespace */
+/* Of an error to a packet with that TOS: icmp_send(), RFC 1812, 4.3.2.5 */
+#define ERROR_TOS(tos) (((tos)&0x1e) | 0xc0)
+
+static __always_inline long fib_of_error(void *ctx, __u32 ifindex, const struct tn_addr *to,
+					 struct work *w)
+{
+	struct bpf_fib_lookup *fib = &w->fib_back;
+	struct tn_addr from = {};
+
+	if (!is_v4_mapped(to->w)) /* which chooses its source before it asks (icmp6_send()) */
+		from = own_address(false);
+	fib_fill(fib, ifindex, &from, to, 0);
+	fib->l4_protocol = fib->family == FAMILY_V4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+	if (fib->family == FAMILY_V4)
+		fib->tos = ERROR_TOS(w->keys.flow);
+	return bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
+}
+
+/*
+ * Where an error of the router itself goes about a packet between the ends in struct work, of which
+ * tn_leads() has been asked: enum leads, as of a packet to its sender. The router's own packets
+ * come from the loopback interface, as far as rules ask. Where that does not forward, it is asked
+ * for as if it came from where the packet goes to.
+ */
+__noinline int tn_error_leads(struct __sk_buff *skb, __u32 out)
+{
+	struct work *w = work_get();
+	struct tn_addr to;
+	long found;
+
+	if (!w)
+		return LEADS_WRONG;
+	to = out ? w->ends.fixed : w->ends.peer;
+	found = fib_of_error(skb, LOOPBACK, &to, w);
+	if (found == BPF_FIB_LKUP_RET_FWD_DISABLED || found == -ENODEV)
+		found = fib_of_error(skb, w->fib.ifindex, &to, w);
+	return leads(found, &w->fib_back, !out);
+}
+
+/* Whether that is on the side of the sender. Of a VM it is, unless nobody asks where it is. */
+static __always_inline bool errors_stay(struct __sk_buff *skb, bool out)
+{
+	return (out && !tn_sources_loose) || tn_error_leads(skb, out) != LEADS_WRONG;
+}
+
+/*
+ * Why the stack may not answer a packet: it would by another interface, or if it is `sure` to, ask
+ * for one neighbour too many.
+ */
+static __always_inline int refuse_error(struct __sk_buff *skb, struct work *w, bool out, bool sure)
+{
+	struct tn_addr hop;
+
+	if (out && !tn_sources_loose)
+		return 0;
+	switch (tn_error_leads(skb, out)) {
+	case LEADS_WRONG:
+		return TN_DROP_WRONG_EGRESS + 1;
+	case LEADS_UNKNOWN:
+		hop = fib_hop(&w->fib_back);
+		return !sure || tn_may_resolve(&hop) ? 0 : TN_DROP_UNRESOLVED + 1;
+	default:
+		return 0;
+	}
+}
+
+/* Why the stack may not have a packet; see drop_if(), and stack_ask(). */
+__noinline int tn_stack_refuse(struct __sk_buff *skb, __u32 l4, __u32 fragment, __u32 what)
+{
+	struct pkt p = { .ctx = skb, .l4 = l4, .fragment = fragment, .proto = what };
+	struct work *w = work_get();
+	struct tn_addr hop;
+	enum leads where;
+	int why = 0;
+	bool sure;
+
+	p.v4 = what & STACK_V4;
+	p.ip_bytes = skb->len - ETH_HLEN;
+	if (!w || !keys_read(&p, w))
+		return TN_DROP_INTERNAL + 1;
+	where = tn_leads(skb, what & STACK_OUT);
+	if (where == LEADS_WRONG)
+		return TN_DROP_WRONG_EGRESS + 1;
+	sure = is_answered(&p, wire_len(&p), where, &w->fib);
+	if (what & STACK_TOLD && where != LEADS_STOPPED && (sure || !is_bare(&p)))
+		why = refuse_error(skb, w, what & STACK_OUT, sure);
+	if (why || where != LEADS_UNKNOWN)
+		return why;
+	hop = fib_hop(&w->fib);
+	return tn_may_resolve(&hop) ? 0 : TN_DROP_UNRESOLVED + 1;
+}
+
+static __always_inline enum tn_verdict check_stack(struct pkt *p, bool out, bool told)
+{
+	return drop_if(p, tn_stack_refuse(p->ctx, p->l4, p->fragment, stack_ask(p, out, told)));
+}
+
+/* Of what comes in, by XDP, which leaves to tc whatever may be answered. */
+__noinline int tn_stack_may_have_xdp(struct xdp_md *xdp, __u32 l4, __u32 fragment, __u32 what)
+{
+	struct pkt p = { .ctx = xdp, .xdp = true, .l4 = l4, .fragment = fragment, .proto = what };
+	struct work *w = work_get();
+	enum leads where;
+	long found;
+
+	p.v4 = what & STACK_V4;
+	if (!w || !keys_read(&p, w))
+		return 0;
+	found = fib_route_by_keys(xdp, tn_shared_ifindex, &w->ends.peer, &w->ends.fixed,
+				  LEN_FOR_MTU, w);
+	where = leads(found, &w->fib, false);
+	return where == LEADS_STOPPED ||
+	       (where == LEADS_RIGHT && is_bare(&p) &&
+		!is_answered(&p, bpf_xdp_get_buff_len(xdp) - ETH_HLEN, where, &w->fib));
+}
+
+#endif
