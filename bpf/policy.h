@@ -569,12 +569,21 @@ static __always_inline bool bucket_take(__u64 *at, __u64 now, __u64 cost, __u64 
 	return false;
 }
 
-/* Whether the mapping of work.ends.shared may carry `packets` of `bytes` more in all. */
+/* What was taken and not used: as if it had not been. */
+static __always_inline void bucket_give(__u64 *at, __u64 cost)
+{
+	__sync_fetch_and_sub(at, cost);
+}
+
+/*
+ * Whether the mapping of work.ends.shared may carry `packets` of `bytes` more in all. What one
+ * bucket refuses is not taken from the other.
+ */
 __noinline int tn_limit_allows(__u32 direction, __u32 packets, __u32 bytes)
 {
 	struct work *w = work_get();
+	__u64 now, cost = 0;
 	struct tn_limit *l;
-	__u64 now;
 
 	if (!w)
 		return 0;
@@ -583,12 +592,18 @@ __noinline int tn_limit_allows(__u32 direction, __u32 packets, __u32 bytes)
 		return 1;
 	now = bpf_ktime_get_ns();
 	direction &= 1;
-	if (l->packets &&
-	    !bucket_take(&l->packets_at[direction], now, packets * NS_PER_S / l->packets,
-			 l->packet_burst * NS_PER_S / l->packets))
-		return 0;
-	return !l->rate || bucket_take(&l->bytes_at[direction], now, bytes * NS_PER_S / l->rate,
-				       l->burst * NS_PER_S / l->rate);
+	if (l->packets) {
+		cost = packets * NS_PER_S / l->packets;
+		if (!bucket_take(&l->packets_at[direction], now, cost,
+				 l->packet_burst * NS_PER_S / l->packets))
+			return 0;
+	}
+	if (!l->rate || bucket_take(&l->bytes_at[direction], now, bytes * NS_PER_S / l->rate,
+				    l->burst * NS_PER_S / l->rate))
+		return 1;
+	if (cost)
+		bucket_give(&l->packets_at[direction], cost);
+	return 0;
 }
 
 static __always_inline enum tn_verdict limit(struct pkt *p, const struct ends *e,

@@ -799,6 +799,14 @@ static void no_more_than_the_limit(struct lab *lab)
 				      .packets = 1,
 				      .packet_burst = limit_packet_burst(1000000000) });
 	PLAY(lab, { "the largest bucket", IN, large, PASSES });
+	/* what the rate refuses has not taken from the packets */
+	lab_limit(lab, RED_SHARED,
+		  &(struct tn_limit){ .rate = 1, .burst = 100, .packets = 1, .packet_burst = 3 });
+	for (int n = 0; n < 5; n++)
+		PLAY(lab, { "too large", IN, large, TN_DROP_LIMIT });
+	for (int n = 0; n < 3; n++)
+		PLAY(lab, { "within both", IN, in, PASSES });
+	PLAY(lab, { "beyond the packets", IN, in, TN_DROP_LIMIT });
 	/* so much at once that time makes no difference to this test */
 	lab_limit(lab, RED_SHARED,
 		  &(struct tn_limit){ .rate = 1000000000,
