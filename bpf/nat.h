@@ -95,12 +95,14 @@ static const __u8 csum_left_offset[256] = {
 	[IPPROTO_DCCP] = 6, [IPPROTO_ICMPV6] = 2, [IPPROTO_SCTP] = 8,
 };
 
+/* Of these <linux/in.h> does not have, or not in every version. */
+enum { PROTO_ETHERIP = 97, PROTO_L2TP = 115 };
+
 /* Protocols whose payload can be a packet with a checksum of its own. */
 static const __u8 is_tunnel[256] = {
-	[IPPROTO_UDP] = 1,
-	[IPPROTO_GRE] = 1,
-	[IPPROTO_IPIP] = 1,
-	[IPPROTO_IPV6] = 1,
+	[IPPROTO_UDP] = 1,  [IPPROTO_GRE] = 1,	 [IPPROTO_IPIP] = 1,
+	[IPPROTO_IPV6] = 1, [PROTO_ETHERIP] = 1, /* RFC 3378 */
+	[PROTO_L2TP] = 1,			 /* RFC 3931 */
 };
 
 enum left_where {

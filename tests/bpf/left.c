@@ -22,6 +22,11 @@ struct lie {
 		.proto = IPPROTO_##p, .payload = 64, .csum = CSUM_PARTIAL, ##__VA_ARGS__ \
 	}
 
+#define TUNNEL(number)                            \
+	{                                         \
+		.proto = (number), .payload = 96, \
+	}
+
 /* clang-format off */
 static const struct lie lies[] = {
 	{ "TCP", P(TCP), 0, 16, true },
@@ -39,6 +44,12 @@ static const struct lie lies[] = {
 	{ "UDP, summed from before it", P(UDP), -4, 6, false },
 	{ "UDP, summed from within it", P(UDP), 4, 6, false },
 	{ "UDP, of what is within", P(UDP), 16, 22, true },
+	{ "GRE, of what is within", TUNNEL(IPPROTO_GRE), 24, 40, true },
+	{ "IP in IP, of what is within", TUNNEL(IPPROTO_IPIP), 20, 26, true },
+	{ "EtherIP, of what is within", TUNNEL(97), 36, 52, true },
+	{ "L2TP, of what is within", TUNNEL(115), 38, 54, true },
+	{ "EtherIP, summed from before it", TUNNEL(97), -4, 16, false },
+	{ "L2TP, summed from before it", TUNNEL(115), -4, 16, false },
 	{ "a protocol without one", P(ESP), 0, 2, false },
 	{ "a first fragment", P(TCP, .frag_len = 40), 0, 16, false },
 };
