@@ -85,17 +85,23 @@ static __always_inline bool is_broadcast(const struct pkt *p, const struct tn_ad
 	return p->v4 && (!~dst->w[3] || tn_place_in_subnets(dst) == SUBNET_BROADCAST);
 }
 
+enum { DHCP_SERVER = 67, DHCP_CLIENT = 68 }; /* RFC 2131, 4.1 */
+
+static __always_inline bool is_from_dhcp_server(const __be16 ports[2])
+{
+	return ports[0] == bpf_htons(DHCP_SERVER) && ports[1] == bpf_htons(DHCP_CLIENT);
+}
+
 /*
- * What a DHCP server answers the router itself (RFC 2131, 4.1), which may come from anywhere. A
- * client that reads packet sockets has it before tc.
+ * What a DHCP server answers the router itself, which may come from anywhere. A client that reads
+ * packet sockets has it before tc.
  */
 static __always_inline bool is_dhcp_answer(struct pkt *p)
 {
 	__be16 ports[2];
 
 	return p->v4 && p->proto == IPPROTO_UDP && !p->rest &&
-	       pkt_load(p, p->l4, ports, sizeof(ports)) && ports[0] == bpf_htons(67) &&
-	       ports[1] == bpf_htons(68);
+	       pkt_load(p, p->l4, ports, sizeof(ports)) && is_from_dhcp_server(ports);
 }
 
 /*
@@ -107,12 +113,14 @@ __noinline int tn_dhcp_is_awaited(struct __sk_buff *skb, __u32 l4)
 	struct bpf_sock_tuple ends = {};
 	struct work *w = work_get();
 	struct bpf_sock *sk;
+	__be16 ports[2];
 
-	if (!w || bpf_skb_load_bytes(skb, l4, &ends.ipv4.sport, 2 * sizeof(__be16)) ||
-	    ends.ipv4.sport != bpf_htons(67) || ends.ipv4.dport != bpf_htons(68))
+	if (!w || bpf_skb_load_bytes(skb, l4, ports, sizeof(ports)) || !is_from_dhcp_server(ports))
 		return 0;
 	ends.ipv4.saddr = w->ends.peer.w[3];
 	ends.ipv4.daddr = w->ends.shared.w[3];
+	ends.ipv4.sport = ports[0];
+	ends.ipv4.dport = ports[1];
 	sk = bpf_sk_lookup_udp(skb, &ends, sizeof(ends.ipv4), BPF_F_CURRENT_NETNS, 0);
 	if (!sk)
 		return 0;

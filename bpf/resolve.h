@@ -9,10 +9,8 @@
 
 #include "route.h"
 
-#define RESOLVE_RATE  64  /* new ones a second */
-#define RESOLVE_BURST 128 /* and at once */
-#define RESOLVE_TIME  3	  /* seconds for which the kernel asks (mcast_solicit times retrans_time) */
-#define RESOLVE_MAX   256
+#define RESOLVE_TIME 3 /* seconds for which the kernel asks (mcast_solicit times retrans_time) */
+#define RESOLVE_MAX  256
 
 /* Whom the kernel has been allowed to ask for, and until when that holds, in seconds. */
 struct {
@@ -55,8 +53,8 @@ static __always_inline bool may_resolve(const struct tn_addr *neighbour)
 	until = bpf_map_lookup_elem(&unresolved, &key);
 	if (until && *until > seconds())
 		return true;
-	if (!bucket_take(&b->resolve, bpf_ktime_get_ns(), NS_PER_S / RESOLVE_RATE,
-			 RESOLVE_BURST * NS_PER_S / RESOLVE_RATE))
+	if (!bucket_take(&b->resolve, bpf_ktime_get_ns(), NS_PER_S / TN_RESOLVE_RATE,
+			 TN_RESOLVE_BURST * NS_PER_S / TN_RESOLVE_RATE))
 		return false;
 	new = seconds() + RESOLVE_TIME;
 	bpf_map_update_elem(&unresolved, &key, &new, BPF_ANY);
@@ -70,7 +68,7 @@ __noinline int tn_may_resolve(const struct tn_addr *neighbour)
 
 /*
  * Somebody on the shared network, or inside, makes himself known to the kernel by what he sends by
- * that interface: whom it knows already it may go on knowing.
+ * that interface: whom it knows there already it may go on knowing.
  */
 __noinline int tn_may_be_known(struct __sk_buff *skb, __u32 ifindex, const struct tn_addr *sender)
 {
@@ -81,7 +79,8 @@ __noinline int tn_may_be_known(struct __sk_buff *skb, __u32 ifindex, const struc
 		return 0;
 	copy = *sender;
 	if (!addr_is_link_local(&copy, false) &&
-	    fib_route(skb, ifindex, &nobody, &copy, 0, &w->fib) == BPF_FIB_LKUP_RET_SUCCESS)
+	    fib_route(skb, ifindex, &nobody, &copy, 0, &w->fib) == BPF_FIB_LKUP_RET_SUCCESS &&
+	    w->fib.ifindex == ifindex)
 		return 1;
 	return may_resolve(&copy);
 }

@@ -35,6 +35,12 @@ struct tn_addr {
 /* Flows that the VMs of one router can have open, and fragmented datagrams on their way. */
 #define TN_FLOWS     16384
 #define TN_FRAGMENTS 4096
+/*
+ * Neighbours that do not answer, of which one router may have the kernel ask for so many new ones a
+ * second, and so many at once: the kernel's table is that of all routers.
+ */
+#define TN_RESOLVE_RATE	 64
+#define TN_RESOLVE_BURST 128
 /* Bytes of the ring buffer of events. */
 #define TN_EVENTS_SIZE (1U << 20)
 /* No router of this machine: the mapping's tenant has its router elsewhere. */

@@ -360,6 +360,8 @@ Test(hold, who_speaks_to_the_router)
 	const struct row unknown[] = {
 		{ "UDP", ON_TC, { UDP(STRANGER, RED_OWN) }, PASS },
 		{ "UDP, IPv6", ON_TC, { UDP(STRANGER_6, RED_OWN_6) }, PASS },
+		{ "UDP of whom it knows by another interface", ON_TC,
+		  { UDP("100.64.77.5", RED_OWN) }, PASS },
 		{ "ARP", ON_TC,
 		  { ARP(1, STRANGER, MAC_BROADCAST, RED_OWN),
 		    .to = MAC_BROADCAST }, PASS },
@@ -386,11 +388,12 @@ Test(hold, who_speaks_to_the_router)
 		  PASS },
 	};
 	/* clang-format on */
-	static const char *const all[] = { STRANGER, "fe80::9", STRANGER_6, "10.0.0.98",
-					   "fd00:10::98" };
+	static const char *const all[] = { STRANGER,	"fe80::9",     STRANGER_6,
+					   "10.0.0.98", "fd00:10::98", "100.64.77.5" };
 	struct lab *lab = links_open_known(ON_TC | ON_INSIDE, BY_STACK, MAC_ROUTER);
 
-	links_ip("neigh del 0.0.0.0 dev lo\n");
+	links_ip("neigh del 0.0.0.0 dev lo\n"
+		 "neigh add 100.64.77.5 lladdr " MAC_VM2 " dev lan0 nud permanent\n");
 	check_rows(lab, unknown, ARRAY_SIZE(unknown), TC_IN);
 	check_rows(lab, inside, ARRAY_SIZE(inside), INSIDE_IN);
 	spend(lab);

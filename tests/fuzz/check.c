@@ -289,6 +289,8 @@ static bool is_left_where_judged(const struct trial *t)
 	case IPPROTO_GRE:
 	case IPPROTO_IPIP:
 	case IPPROTO_IPV6:
+	case 97:  /* EtherIP */
+	case 115: /* L2TP */
 		return start >= v->frame.l4 && start < v->frame.len;
 	default:
 		return false;
@@ -436,33 +438,22 @@ static bool is_own_hairpin(const struct trial *t)
 
 /* ---------------------------------------------------------------- from where to where */
 
-/* What is translated for a VM leaves by an inside interface, if the kernel sends it at all. */
-static bool may_lead_inside(const struct native_in *in)
+/*
+ * What is translated for a VM leaves by an inside interface, and what VMs send to the shared
+ * network by the shared one, `out`; if the kernel sends it at all.
+ */
+static bool may_lead(const struct native_in *in, bool out)
 {
-	switch (in->to_vms) {
+	switch (out ? in->to_shared : in->to_vms) {
 	case WAY_KNOWN:
 	case WAY_OTHER:
+	case WAY_NOWHERE:
+	case WAY_DISABLED:
+		return true;
 	case WAY_ASIDE:
-	case WAY_NOWHERE:
-	case WAY_DISABLED:
-		return true;
-	case WAY_UNKNOWN:
-		return !in->spent;
-	default:
-		return false;
-	}
-}
-
-/* And what VMs send to the shared network by the shared one. */
-static bool may_lead_out(const struct native_in *in)
-{
-	switch (in->to_shared) {
-	case WAY_KNOWN:
-	case WAY_OTHER:
-	case WAY_NOWHERE:
+		return !out;
 	case WAY_GONE:
-	case WAY_DISABLED:
-		return true;
+		return out;
 	case WAY_UNKNOWN:
 		return !in->spent;
 	default:
@@ -542,7 +533,8 @@ static bool may_be_known(const struct native_in *in, bool inside)
 {
 	enum way way = inside ? in->to_vms : in->to_shared;
 
-	return !in->spent || !(way == WAY_UNKNOWN || way == WAY_NOWHERE || way == WAY_DISABLED);
+	/* whom it knows by that interface it may go on knowing */
+	return !in->spent || way == WAY_KNOWN || way == WAY_OTHER || (inside && way == WAY_GONE);
 }
 
 /* The last run's reason fits the circumstances. */
@@ -558,8 +550,8 @@ static void check_reason(struct trial *t)
 		complain(t, "dropped what came by the right interface as if by a wrong one");
 	if (why == TN_DROP_WRONG_EGRESS && !(errors_lead_away(in) && may_be_answered(t)) &&
 	    (in->program == INSIDE_IN
-		     ? may_lead_out(in)
-		     : in->program != TC_IN || (may_lead_inside(in) && !is_own_hairpin(t))))
+		     ? may_lead(in, true)
+		     : in->program != TC_IN || (may_lead(in, false) && !is_own_hairpin(t))))
 		complain(t, "dropped what leads to the right interface as if to a wrong one");
 	if (why == TN_DROP_UNRESOLVED && !in->spent)
 		complain(t, "dropped as if there were too many neighbours");
@@ -581,7 +573,7 @@ static void check_egress(struct trial *t, const struct native_in *in, const stru
 		complain(t, "sent to the shared network, where no way leads");
 	if (forwarded && (in->program == TC_IN || in->program == XDP_IN) &&
 	    out.egress != IF_SHARED &&
-	    (!may_lead_inside(in) ||
+	    (!may_lead(in, false) ||
 	     out.egress != (in->to_vms == WAY_ASIDE ? IF_ASIDE : IF_INSIDE)))
 		complain(t, "sent inside, where no way leads");
 }
@@ -807,7 +799,7 @@ static void check_let_in(struct trial *t)
 		if (b->quote && (!same(&b->quote_src, &b->dst) || !same(&a->quote_src, &a->dst)))
 			complain(t, "an error about another mapping, or half translated");
 		check_counters(t, to, true);
-		if (!may_lead_inside(t->in))
+		if (!may_lead(t->in, false))
 			complain(t, "translated for a VM what leads elsewhere");
 		if (t->r->verdict == STACK && errors_lead_away(t->in) && is_answered(t) &&
 		    !is_own_hairpin(t))
@@ -893,7 +885,7 @@ static void check_sender(struct trial *t)
 
 	if (!is_where_answers_go(t))
 		complain(t, "let somebody send from where no answer goes");
-	if (!to && !may_lead_out(t->in))
+	if (!to && !may_lead(t->in, true))
 		complain(t, "let out what leads elsewhere");
 	if (!to && t->r->verdict == STACK && errors_lead_away(t->in) && is_answered(t))
 		complain(t, "let the stack answer by another interface");

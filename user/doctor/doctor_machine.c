@@ -7,12 +7,6 @@
 /* From so many percent of the maps on. */
 #define ROOM_PERCENT 80
 
-/*
- * So many neighbours that do not answer may one router ask for at once, and be known of by others
- * on the shared network.
- */
-#define NEIGHBOURS_EACH 64
-
 static bool privileged(const struct machine_report *m)
 {
 	return !m->missing_privileges[0];
@@ -168,11 +162,11 @@ static void judge_leftovers(const struct machine_report *m, struct diagnosis *ou
 		diagnosis_add(out, FINDING_LEFTOVERS, SEVERITY_FINE, NULL, "none");
 }
 
-/* An entry for each VM, and so many more for each router. */
+/* For each VM, and of those that do not answer a second's for each router. */
 static void judge_neighbour_table(const struct neighbour_table *t, const char *family,
 				  struct diagnosis *out)
 {
-	size_t need = NEIGHBOURS_EACH * t->routers + t->mappings, size = 1;
+	size_t need = TN_RESOLVE_RATE * t->routers + t->mappings, size = 1;
 
 	if (!t->routers)
 		return;
