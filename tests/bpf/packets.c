@@ -282,7 +282,8 @@ static void add_v4(const struct packet *p, struct datagram *d, struct frame *f)
 	ip[1] = p->told ? 0xc0 : p->tos ? p->tos : 0x10; /* TOS */
 	put16(ip + 2, header + d->len + p->length_lie);
 	put16(ip + 4, p->told ? 0 : 0x4242);
-	put16(ip + 6, (p->frag_len || p->told || p->no_df ? 0 : 0x4000) | (more ? 0x2000 : 0) | at / 8);
+	put16(ip + 6,
+	      (p->frag_len || p->told || p->no_df ? 0 : 0x4000) | (more ? 0x2000 : 0) | at / 8);
 	ip[8] = p->ttl ? p->ttl : 64;
 	ip[9] = p->proto;
 	put_addr(ip + 12, p->src);
