@@ -8,6 +8,7 @@
 #define TN_BPF_CSUM_H
 
 #include <linux/in.h>
+#include <linux/in6.h>
 
 #include <bpf/bpf_endian.h>
 

@@ -9,7 +9,7 @@
 #define TN_BPF_KNOWN_H
 
 #include "ahead.h"
-#include "plain.h"
+#include "plain_xdp.h"
 
 /* ---------------------------------------------------------------- IPv4 */
 

@@ -3,120 +3,16 @@
  * The plain packet, which nearly every one is: TCP or UDP in an IPv4 packet without options or an
  * IPv6 packet without extension headers, whole, in a frame of its own length, with more than one
  * hop to go, between ends that the tables know, while nobody watches. It is judged here with as
- * little as that takes, and less when the one before was like it: see struct tn_way. This file can
- * only say yes: at any doubt the packet is not plain, nothing has been changed, and judge.h judges
- * from the start.
+ * little as that takes, and less when the one before was like it: see struct tn_way. These files
+ * can only say yes: at any doubt the packet is not plain, nothing has been changed, and the others
+ * judge from the start.
  */
 #ifndef TN_BPF_PLAIN_H
 #define TN_BPF_PLAIN_H
 
-#include <linux/tcp.h>
-
-#include "judge.h"
+#include "action.h"
 #include "note.h"
-
-#define IPV4_PLAIN 0x45 /* version 4, five words (RFC 791, 3.1) */
-
-/* The header of TCP or UDP at p->l4: `ports`, and of TCP its flags. */
-struct plain {
-	__u16 sport; /* host byte order */
-	__u16 dport;
-	__u8 tcp;
-	__u8 class;
-};
-
-static __always_inline bool plain_v4(struct pkt *p)
-{
-	struct iphdr *ip = p->data + ETH_HLEN;
-	__u32 words[sizeof(*ip) / 4];
-
-	if ((void *)(ip + 1) > p->data_end)
-		return false;
-	__builtin_memcpy(words, ip, sizeof(words));
-	if (*(__u8 *)ip != IPV4_PLAIN || ip->ttl < 2 ||
-	    ip->frag_off & bpf_htons(IP_OFFSET | IP_MORE_FRAGMENTS) ||
-	    csum_fold16((__u64)words[0] + words[1] + words[2] + words[3] + words[4]) != 0xffff)
-		return false;
-	p->v4 = true;
-	p->proto = ip->protocol;
-	p->ip_bytes = bpf_ntohs(ip->tot_len);
-	p->l4 = ETH_HLEN + sizeof(*ip);
-	p->src = addr_v4(ip->saddr);
-	p->dst = addr_v4(ip->daddr);
-	return true;
-}
-
-static __always_inline bool plain_v6(struct pkt *p)
-{
-	struct ipv6hdr *ip = p->data + ETH_HLEN;
-
-	if ((void *)(ip + 1) > p->data_end || *(__u8 *)ip >> 4 != 6 || ip->hop_limit < 2 ||
-	    is_v4_mapped(ip->saddr.in6_u.u6_addr32) || is_v4_mapped(ip->daddr.in6_u.u6_addr32))
-		return false;
-	p->v4 = false;
-	p->proto = ip->nexthdr;
-	p->ip_bytes = sizeof(*ip) + bpf_ntohs(ip->payload_len);
-	p->l4 = ETH_HLEN + sizeof(*ip);
-	__builtin_memcpy(&p->src, &ip->saddr, sizeof(p->src));
-	__builtin_memcpy(&p->dst, &ip->daddr, sizeof(p->dst));
-	return true;
-}
-
-/* All that is read later on is readable in place. */
-static __always_inline bool plain_l4(struct pkt *p, struct plain *q)
-{
-	__u32 header = p->proto == IPPROTO_TCP ? sizeof(struct tcphdr) : sizeof(struct udphdr);
-	struct udphdr *udp = p->data + p->l4;
-
-	if (ETH_HLEN + p->ip_bytes != p->len || p->l4 + header > p->len ||
-	    (void *)udp + header > p->data_end)
-		return false;
-	p->l4_len = p->len - p->l4;
-	q->sport = bpf_ntohs(udp->source);
-	q->dport = bpf_ntohs(udp->dest);
-	q->class = TN_CLASS_UDP;
-	q->tcp = 0;
-	if (p->proto == IPPROTO_TCP) {
-		struct tcphdr *tcp = (void *)udp;
-
-		if ((void *)(tcp + 1) > p->data_end)
-			return false;
-		q->class = TN_CLASS_TCP;
-		q->tcp = ((__u8 *)tcp)[TCP_FLAGS_OFFSET];
-		return true;
-	}
-	return p->proto == IPPROTO_UDP;
-}
-
-/* See is_judged_whole(). */
-static __always_inline bool plain_is_whole(const struct pkt *p)
-{
-	struct left left;
-
-	if (p->xdp)
-		return true;
-	if (!tn_reads_kernel)
-		return tn_left_where(p->ctx, p->l4, p->proto) <= LEFT_AT_L4;
-	left = left_of(p->ctx);
-	return !left.any ||
-	       (left.start == p->l4 && left.field == (__u32)csum_offset(p->proto, p->v4));
-}
-
-static __always_inline bool plain_parse(struct pkt *p, struct plain *q)
-{
-	struct ethhdr *eth = p->data;
-
-	if ((void *)(eth + 1) > p->data_end)
-		return false;
-	switch (eth->h_proto) {
-	case bpf_htons(ETH_P_IP):
-		return plain_v4(p) && plain_l4(p, q) && plain_is_whole(p);
-	case bpf_htons(ETH_P_IPV6):
-		return plain_v6(p) && plain_l4(p, q) && plain_is_whole(p);
-	default:
-		return false;
-	}
-}
+#include "plain_parse.h"
 
 /* Then every packet may have to be told. */
 static __always_inline bool is_watched(void)
@@ -669,60 +565,6 @@ static __always_inline int plain_inside_in(struct __sk_buff *skb)
 	if (!tn_forward_fast) /* what has a mark may go another way */
 		return !skb->mark && plain_passes(&p, skb->ifindex) ? TC_ACT_UNSPEC : NOT_PLAIN;
 	return plain_action(&p, plain_out(&p, true, skb->ifindex, &by), by);
-}
-
-/* Else what `data_end` ends is its first piece alone. */
-static __always_inline bool is_in_one_piece(struct xdp_md *xdp)
-{
-	if (tn_reads_kernel)
-		return !(buff_of(xdp)->flags & XDP_HAS_FRAGS);
-	return bpf_xdp_get_buff_len(xdp) == xdp->data_end - xdp->data;
-}
-
-static __always_inline bool plain_init_xdp(struct pkt *p, struct xdp_md *xdp)
-{
-	const struct ethhdr *eth = (void *)(long)xdp->data;
-
-	p->ctx = xdp;
-	p->xdp = true;
-	p->packets = 1;
-	p->data = (void *)(long)xdp->data;
-	p->data_end = (void *)(long)xdp->data_end;
-	p->len = p->data_end - p->data;
-	return tn_forward_fast && !tn_xdp_guards_only && (void *)(eth + 1) <= p->data_end &&
-	       mac_is_ours(eth->h_dest) && is_in_one_piece(xdp);
-}
-
-static __always_inline int plain_send_xdp(struct pkt *p, const struct tn_way *by)
-{
-	const __u16 *macs = (const __u16 *)by->macs;
-	__u16 *words = p->data;
-
-	if ((void *)words + sizeof(by->macs) > p->data_end)
-		return XDP_DROP;
-	for (__u32 i = 0; i < sizeof(by->macs) / sizeof(*words); i++)
-		words[i] = macs[i];
-	return bpf_redirect(by->link, 0);
-}
-
-/*
- * What XDP can send on itself, to interfaces that take it: TN_FORWARD, and *action is what XDP is
- * to do. TN_LEAVE_TO_TC: tc knows better. TN_PASS: it is not plain.
- */
-static __always_inline enum tn_verdict plain_xdp(struct xdp_md *xdp, int *action)
-{
-	const struct tn_way *by = NULL;
-	enum tn_verdict v;
-	struct pkt p = {};
-
-	if (!plain_init_xdp(&p, xdp))
-		return TN_PASS;
-	v = plain_in(&p, &by);
-	if (v == TN_PASS || v == TN_LEAVE_TO_TC)
-		return v;
-	account(&p, v);
-	*action = v == TN_TRANSLATED && by ? plain_send_xdp(&p, by) : XDP_DROP;
-	return TN_FORWARD;
 }
 
 #endif

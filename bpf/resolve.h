@@ -7,6 +7,7 @@
 #ifndef TN_BPF_RESOLVE_H
 #define TN_BPF_RESOLVE_H
 
+#include "bucket.h"
 #include "route.h"
 
 #define RESOLVE_TIME 3 /* seconds for which the kernel asks (mcast_solicit times retrans_time) */

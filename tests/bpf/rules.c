@@ -5,7 +5,7 @@
  */
 #include <bpf/bpf.h>
 
-#include "host.h"
+#include "host/host.h"
 #include "links.h"
 
 #define PIECE .frag_at = 0, .frag_len = 40

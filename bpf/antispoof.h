@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Whether a frame comes from where its source address belongs. */
+#ifndef TN_BPF_ANTISPOOF_H
+#define TN_BPF_ANTISPOOF_H
+
+#include "classify.h"
+#include "forward.h"
+
+/*
+ * Whether a frame for w->ends.peer's router, which is one of this machine, would go to the MAC
+ * address that a frame from it has, although that is not the router's own: over a gateway.
+ */
+static __always_inline int comes_by_gateway(struct pkt *p, struct work *w)
+{
+	struct tn_addr *peer = &w->ends.peer;
+	struct bpf_fib_lookup *fib = &w->fib;
+	bool v4 = is_v4_mapped(peer->w);
+	struct tn_addr hop = {};
+	__u8 mac[ETH_ALEN] __attribute__((aligned(2)));
+	long found;
+
+	__builtin_memset(fib, 0, sizeof(*fib));
+	fib->ifindex = tn_shared_ifindex;
+	fib->family = v4 ? FAMILY_V4 : FAMILY_V6;
+	if (v4)
+		fib->ipv4_dst = peer->w[3];
+	else
+		__builtin_memcpy(fib->ipv6_dst, peer, sizeof(*peer));
+	found = bpf_fib_lookup(p->ctx, fib, sizeof(*fib), BPF_FIB_LOOKUP_OUTPUT);
+	if (found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH)
+		return false;
+	/* the next hop, in the place of the destination */
+	if (v4)
+		hop = addr_v4(fib->ipv4_dst);
+	else
+		__builtin_memcpy(&hop, fib->ipv6_dst, sizeof(hop));
+	if (addr_equal(&hop, peer))
+		return false;
+	return found == BPF_FIB_LKUP_RET_NO_NEIGH ||
+	       (pkt_load(p, ETH_ALEN, mac, sizeof(mac)) && mac_equal(mac, fib->dmac));
+}
+
+/*
+ * A frame with the address of another router of this machine, or of one of its VMs, comes from the
+ * MAC address of that router, or from a gateway that leads there: nobody else on the shared
+ * network can say that he is one of these tenants.
+ */
+static __always_inline bool judge_impostor(struct pkt *p, struct work *w, __u32 router)
+{
+	const struct tn_station *station = bpf_map_lookup_elem(&stations, &router);
+	__u8 mac[ETH_ALEN] __attribute__((aligned(2)));
+
+	if (!station || mac_is_unset(station->mac))
+		return false;
+	if (!pkt_load(p, ETH_ALEN, mac, sizeof(mac)))
+		return true;
+	return !mac_equal(mac, station->mac) && !comes_by_gateway(p, w);
+}
+
+/* Global, because there is little room on the stack. */
+__noinline int tn_is_impostor_xdp(struct xdp_md *xdp, __u32 router)
+{
+	struct pkt p = { .ctx = xdp, .xdp = true };
+	struct work *w = work_get();
+
+	return !w || judge_impostor(&p, w, router);
+}
+
+__noinline int tn_is_impostor_skb(struct __sk_buff *skb, __u32 router)
+{
+	struct pkt p = { .ctx = skb };
+	struct work *w = work_get();
+
+	return !w || judge_impostor(&p, w, router);
+}
+
+static __always_inline bool is_impostor(struct pkt *p, __u32 router)
+{
+	if (router == TN_ROUTER_ELSEWHERE || router == tn_router_id || tn_sources_loose)
+		return false;
+	return p->xdp ? tn_is_impostor_xdp(p->ctx, router) : tn_is_impostor_skb(p->ctx, router);
+}
+
+/* Whether the frame is forwarded from an interface that is no inside one; 0: it is the router's. */
+static __always_inline bool comes_from_elsewhere(const struct pkt *p)
+{
+	__u32 ingress = ((struct __sk_buff *)p->ctx)->ingress_ifindex;
+
+	return ingress && !tn_is_inside(ingress);
+}
+
+/* Whether the router has sent it itself, or a program has turned a frame into its answer. */
+static __always_inline bool comes_from_router(const struct pkt *p)
+{
+	__u32 ingress = ((struct __sk_buff *)p->ctx)->ingress_ifindex;
+
+	return !ingress || ingress == tn_shared_ifindex;
+}
+
+/* Of several next hops packets go to a VM past the stack by one: whether this came from there. */
+__noinline int tn_comes_from_hop(struct __sk_buff *skb)
+{
+	__u8 mac[ETH_ALEN] __attribute__((aligned(2)));
+	struct pkt p = { .ctx = skb };
+	struct work *w = work_get();
+
+	return w && fib_route_in(skb, false, 0, w) == BPF_FIB_LKUP_RET_SUCCESS && w->for_nobody &&
+	       w->fib.ifindex == skb->ifindex && pkt_load(&p, ETH_ALEN, mac, sizeof(mac)) &&
+	       mac_equal(mac, w->fib.dmac);
+}
+
+static __always_inline enum tn_verdict judge_other_way_back(struct pkt *p)
+{
+	if (tn_forward_fast && tn_comes_from_hop(p->ctx))
+		return TN_GO_ON;
+	return drop(p, TN_DROP_SPOOFED_SOURCE);
+}
+
+/*
+ * Whether a packet came from where an answer to it would go: the same interface, and the
+ * MAC address that the kernel knows the VM by (reverse path, RFC 3704, 2.2, down to the link).
+ * So no VM sends as another one, nor as the router, to whose own addresses no route leads.
+ * Whom the kernel does not know yet, anybody could be: the frame waits until he is asked for.
+ */
+static __always_inline enum tn_verdict judge_route_back(struct pkt *p, struct work *w)
+{
+	struct __sk_buff *skb = p->ctx;
+	struct bpf_fib_lookup *fib = &w->fib;
+	__u8 mac[ETH_ALEN] __attribute__((aligned(2)));
+	long found;
+
+	found = fib_route(skb, tn_shared_ifindex, &w->ends.peer, &w->ends.fixed, 0, fib);
+	if (found == -ENODEV) /* the shared interface is gone, and answers would come by none */
+		found = fib_route(skb, skb->ifindex, &w->ends.peer, &w->ends.fixed, 0, fib);
+	switch (found) {
+	case BPF_FIB_LKUP_RET_FWD_DISABLED: /* nothing is forwarded */
+		return TN_GO_ON;
+	case BPF_FIB_LKUP_RET_SUCCESS:
+	case BPF_FIB_LKUP_RET_FRAG_NEEDED:
+	case BPF_FIB_LKUP_RET_NO_NEIGH:
+		break;
+	default:
+		return drop(p, TN_DROP_SPOOFED_SOURCE);
+	}
+	if (fib->ifindex != skb->ifindex)
+		return judge_other_way_back(p);
+	if (tn_sources_feasible || is_raw(skb->ifindex))
+		return TN_GO_ON;
+	if (found == BPF_FIB_LKUP_RET_NO_NEIGH) {
+		struct tn_addr hop = fib_hop(fib);
+
+		return tn_may_resolve(&hop) ? TN_HOLD : drop(p, TN_DROP_UNRESOLVED);
+	}
+	if (!pkt_load(p, ETH_ALEN, mac, sizeof(mac)))
+		return drop(p, TN_DROP_INTERNAL);
+	return mac_equal(mac, fib->dmac) ? TN_GO_ON : judge_other_way_back(p);
+}
+
+__noinline int tn_judge_way_back(struct __sk_buff *skb)
+{
+	struct pkt p = { .ctx = skb };
+	struct work *w = work_get();
+	enum tn_verdict v = w ? judge_route_back(&p, w) : drop(&p, TN_DROP_INTERNAL);
+
+	return verdict_pack(&p, v);
+}
+
+static __always_inline enum tn_verdict judge_way_back(struct pkt *p)
+{
+	return verdict_unpack(p, tn_judge_way_back(p->ctx));
+}
+
+#endif

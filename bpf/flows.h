@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What VMs have opened themselves: the only state that there is of connections. */
+#ifndef TN_BPF_FLOWS_H
+#define TN_BPF_FLOWS_H
+
+#include "account.h"
+#include "rules.h"
+
+/* `ports`: the service of the peer's end, and above it the port of the VM's. */
+static __always_inline void flow_key(struct work *w, __u32 proto, __u32 ports)
+{
+	struct tn_flow_key *key = &w->flow; /* field by field: there is no room on the stack */
+
+	key->peer = w->ends.peer;
+	key->fixed = w->ends.fixed;
+	key->shared = w->ends.shared;
+	key->service = ports;
+	key->port = ports >> 16;
+	key->proto = proto;
+}
+
+static __always_inline __u32 flow_ports(__u16 service, __u16 port)
+{
+	return service | (__u32)port << 16;
+}
+
+static __always_inline bool flow_is_live(const struct tn_flow *f, const struct ends *e)
+{
+	return f->until > seconds() && f->tenant == e->peer_tenant && f->owner == e->tenant;
+}
+
+__noinline int tn_flow_lives(__u32 proto, __u32 ports)
+{
+	struct work *w = work_get();
+	const struct tn_flow *f;
+
+	if (!w)
+		return 0;
+	flow_key(w, proto, ports);
+	f = bpf_map_lookup_elem(&flows, &w->flow);
+	return f && flow_is_live(f, &w->ends);
+}
+
+static __always_inline __u32 flow_life(__u8 class)
+{
+	switch (class) {
+	case TN_CLASS_TCP:
+	case TN_CLASS_SCTP:
+	case TN_CLASS_DCCP:
+		return TN_FLOW_TCP;
+	case TN_CLASS_UDP:
+	case TN_CLASS_UDPLITE:
+		return TN_FLOW_UDP;
+	case TN_CLASS_ICMP:
+	case TN_CLASS_ICMPV6:
+		return TN_FLOW_ICMP;
+	default:
+		return TN_FLOW_OTHER;
+	}
+}
+
+static __always_inline bool was_withdrawn(const struct tn_service_key *key, __u32 life)
+{
+	const __u32 *since = bpf_map_lookup_elem(&withdrawn, key);
+
+	return since && *since + life > seconds();
+}
+
+/*
+ * Whether a rule of the VM's tenant that is no more accepted this service of the VM, and not
+ * longer ago than a flow lives. First the row that says whether there is anything to look for.
+ * A rule for all ports says nothing about which end is the server's: but for TCP, which
+ * is_opening() knows, that is then the one with the lower port.
+ */
+__noinline int tn_was_accepted(__u32 class, __u32 ports)
+{
+	struct work *w = work_get();
+	struct tn_service_key *key;
+	__u32 life = flow_life(class), service = ports >> 16;
+	bool any = false, all = class == TN_CLASS_TCP || service <= (ports & 0xffff);
+
+	if (!w)
+		return 0;
+	key = &w->service;
+	*key = (struct tn_service_key){ .accept.tenant = w->ends.tenant,
+					.class = TN_WITHDRAWN_ANY };
+	for (__u32 i = 0; i < 2 && !any; i++) {
+		key->accept.from = i ? 0 : w->ends.peer_tenant;
+		any = was_withdrawn(key, life);
+	}
+	if (!any)
+		return 0;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < 4; i++) {
+		key->accept.from = i & 1 ? 0 : w->ends.peer_tenant;
+		if (i == 2)
+			key->accept.to = w->ends.shared;
+		key->class = TN_WITHDRAWN_ALL;
+		key->shift = key->block = 0;
+		if (all && was_withdrawn(key, life))
+			return 1;
+		key->class = class;
+#pragma clang loop unroll(disable)
+		for (__u32 shift = 0; shift <= TN_SHIFT_ALL; shift += TN_SHIFT_STEP) {
+			key->shift = shift;
+			key->block = service >> shift;
+			if ((all || shift < TN_SHIFT_ALL) && was_withdrawn(key, life))
+				return 1;
+		}
+	}
+	return 0;
+}
+
+/* Whether a packet begins a flow by what it is; 0 for `tcp`: it has no such flags. */
+static __always_inline bool is_opening(__u8 class, __u32 tcp)
+{
+	if (class == TN_CLASS_TCP)
+		return (tcp & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+	return class == TN_CLASS_ICMP ||
+	       class == TN_CLASS_ICMPV6; /* a request: see policy_open() */
+}
+
+/*
+ * The VM has sent a packet of that flow: `tcp` are its TCP flags. What is not there any more is
+ * made again, so that a flow that had to make room for others comes back by itself. 0: it is
+ * not there, and the packet does not say that it opens one; with FLOW_MAKE it is made.
+ */
+#define FLOW_MAKE 0x10000
+__noinline int tn_flow_refresh(__u32 class_proto, __u32 ports, __u32 tcp)
+{
+	struct work *w = work_get();
+	__u8 class = class_proto >> 8;
+	__u32 life = flow_life(class);
+	struct tn_flow new = {};
+	struct tn_drops *count;
+	struct tn_flow *f;
+	bool lives;
+
+	if (!w)
+		return 1;
+	flow_key(w, class_proto & 0xff, ports);
+	f = bpf_map_lookup_elem(&flows, &w->flow);
+	new.tenant = w->ends.peer_tenant;
+	new.owner = w->ends.tenant;
+	lives = f && flow_is_live(f, &w->ends);
+	if (!lives && !(class_proto & FLOW_MAKE) && !is_opening(class, tcp))
+		return 0;
+	if (lives && !(tcp & TCP_SYN))
+		new.flags = f->flags;
+	if (tcp & (TCP_FIN | TCP_RST))
+		new.flags |= TN_FLOW_CLOSING;
+	if (tcp & TCP_SYN || new.flags &TN_FLOW_CLOSING)
+		life = TN_FLOW_TCP_BRIEF;
+	new.until = seconds() + life;
+	if (f) {
+		/* several CPUs share it: no write that changes nothing */
+		if (f->until != new.until)
+			f->until = new.until;
+		if (f->flags != new.flags)
+			f->flags = new.flags;
+		if (f->tenant != new.tenant)
+			f->tenant = new.tenant;
+		if (f->owner != new.owner)
+			f->owner = new.owner;
+		return 1;
+	}
+	if (bpf_map_update_elem(&flows, &w->flow, &new, BPF_ANY))
+		return 1;
+	count = router_counters();
+	if (count)
+		count->flows_opened++;
+	return 1;
+}
+
+#endif

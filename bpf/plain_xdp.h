@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The plain packet under XDP, which sends it on by itself. */
+#ifndef TN_BPF_PLAIN_XDP_H
+#define TN_BPF_PLAIN_XDP_H
+
+#include "plain.h"
+
+/* Else what `data_end` ends is its first piece alone. */
+static __always_inline bool is_in_one_piece(struct xdp_md *xdp)
+{
+	if (tn_reads_kernel)
+		return !(buff_of(xdp)->flags & XDP_HAS_FRAGS);
+	return bpf_xdp_get_buff_len(xdp) == xdp->data_end - xdp->data;
+}
+
+static __always_inline bool plain_init_xdp(struct pkt *p, struct xdp_md *xdp)
+{
+	const struct ethhdr *eth = (void *)(long)xdp->data;
+
+	p->ctx = xdp;
+	p->xdp = true;
+	p->packets = 1;
+	p->data = (void *)(long)xdp->data;
+	p->data_end = (void *)(long)xdp->data_end;
+	p->len = p->data_end - p->data;
+	return tn_forward_fast && !tn_xdp_guards_only && (void *)(eth + 1) <= p->data_end &&
+	       mac_is_ours(eth->h_dest) && is_in_one_piece(xdp);
+}
+
+static __always_inline int plain_send_xdp(struct pkt *p, const struct tn_way *by)
+{
+	const __u16 *macs = (const __u16 *)by->macs;
+	__u16 *words = p->data;
+
+	if ((void *)words + sizeof(by->macs) > p->data_end)
+		return XDP_DROP;
+	for (__u32 i = 0; i < sizeof(by->macs) / sizeof(*words); i++)
+		words[i] = macs[i];
+	return bpf_redirect(by->link, 0);
+}
+
+/*
+ * What XDP can send on itself, to interfaces that take it: TN_FORWARD, and *action is what XDP is
+ * to do. TN_LEAVE_TO_TC: tc knows better. TN_PASS: it is not plain.
+ */
+static __always_inline enum tn_verdict plain_xdp(struct xdp_md *xdp, int *action)
+{
+	const struct tn_way *by = NULL;
+	enum tn_verdict v;
+	struct pkt p = {};
+
+	if (!plain_init_xdp(&p, xdp))
+		return TN_PASS;
+	v = plain_in(&p, &by);
+	if (v == TN_PASS || v == TN_LEAVE_TO_TC)
+		return v;
+	account(&p, v);
+	*action = v == TN_TRANSLATED && by ? plain_send_xdp(&p, by) : XDP_DROP;
+	return TN_FORWARD;
+}
+
+#endif

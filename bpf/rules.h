@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which rule accepts a service. The number of look-ups does not depend on the number of rules:
+ * tn_abi.h, accepts.
+ */
+#ifndef TN_BPF_RULES_H
+#define TN_BPF_RULES_H
+
+#include "scratch.h"
+#include "service.h"
+
+/* No class at all: only a rule that accepts everything can match. */
+#define CLASS_NONE TN_CLASSES_COUNT
+_Static_assert(!(TN_CLASSES_COUNT & (TN_CLASSES_COUNT - 1)), "rule_in() masks a class");
+
+#define SERVICE_UNKNOWN 0x10000
+
+/*
+ * The rule of the row of accepts that w->service names, and the rows of services below it; 0: none.
+ * `service` SERVICE_UNKNOWN: a fragment without its header.
+ */
+static __always_inline __u32 rule_in(struct work *w, __u32 service)
+{
+	struct tn_service_key *key = &w->service;
+	const struct tn_accept *found = bpf_map_lookup_elem(&accepts, &key->accept);
+	__u32 blocks, class = key->class;
+	const __u32 *rule;
+
+	if (!found)
+		return 0;
+	w->any_service = found->rule && !w->rows;
+	w->rows++;
+	if (found->rule || class >= TN_CLASSES_COUNT)
+		return found->rule;
+	/* the verifier has to see the bound once more, and the compiler not that it is known */
+	asm volatile("" : "+r"(class));
+	blocks = found->blocks[class & (TN_CLASSES_COUNT - 1)];
+	if (service == SERVICE_UNKNOWN)
+		blocks &= 1U << TN_SHIFT_ALL / TN_SHIFT_STEP;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i <= TN_SHIFT_ALL / TN_SHIFT_STEP; i++) {
+		if (!(blocks & 1U << i))
+			continue;
+		key->shift = i * TN_SHIFT_STEP;
+		key->block = (service & 0xffff) >> key->shift;
+		rule = bpf_map_lookup_elem(&services, key);
+		if (rule)
+			return *rule;
+	}
+	return 0;
+}
+
+/*
+ * The rule, of the VM's tenant about its peer or with `of_peer` the other way round, that accepts
+ * that service; 0: none does. A tenant's rules for all of its mappings come first, then those
+ * that name the mapping; of either, those from that tenant, then those from any.
+ */
+__noinline __u32 tn_rule(__u32 of_peer, __u32 class, __u32 service)
+{
+	struct work *w = work_get();
+	struct tn_service_key *key;
+	__u32 from, rule = 0;
+	struct ends *e;
+	bool named;
+
+	if (!w)
+		return 0;
+	w->rows = w->any_service = 0;
+	e = &w->ends;
+	from = of_peer ? e->tenant : e->peer_tenant;
+	named = (of_peer ? e->peer_flags : e->flags) & TN_SHARED_NAMED;
+	if (!from)
+		return 0;
+	key = &w->service;
+	*key = (struct tn_service_key){ .accept.tenant = of_peer ? e->peer_tenant : e->tenant,
+					.class = class };
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < 4 && !rule; i++) {
+		if (i == 2) {
+			if (!named)
+				break;
+			key->accept.to = of_peer ? e->peer : e->shared;
+		}
+		key->accept.from = i & 1 ? 0 : from;
+		rule = rule_in(w, service);
+	}
+	return rule;
+}
+
+/* The tenant that has an address without a row in by_shared; 0: nobody, a stranger. */
+__noinline __u32 tn_pool_of(const struct tn_addr *a)
+{
+	struct tn_pool_key key = { .len = 128 };
+	const __u32 *tenant;
+
+	if (!a)
+		return 0;
+	key.prefix = *a;
+	tenant = bpf_map_lookup_elem(&pools, &key);
+	return tenant ? *tenant : 0;
+}
+
+/* The VM at e->fixed, by its mapping. */
+static __always_inline void ends_know_vm(struct ends *e, const struct tn_fixed *mapping)
+{
+	e->shared = mapping->shared;
+	e->tenant = mapping->tenant;
+	e->flags = mapping->flags;
+}
+
+/* Who is at e->peer, which has this row in by_shared, or none. */
+static __always_inline void ends_know_peer(struct ends *e, const struct tn_shared *row)
+{
+	e->peer_tenant = row ? row->tenant : tn_pool_of(&e->peer);
+	e->peer_flags = row ? row->flags : 0;
+}
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What is too large for the stack while a packet is judged. */
+#ifndef TN_BPF_SCRATCH_H
+#define TN_BPF_SCRATCH_H
+
+#include "lookup.h"
+
+/* Both ends of a packet, or of one that it quotes. */
+struct ends {
+	struct tn_addr shared; /* the VM's, */
+	struct tn_addr fixed;
+	struct tn_addr peer; /* and who it talks to, on the shared network */
+	__u32 tenant;	     /* the VM's, */
+	__u32 flags;	     /* its mapping's, */
+	__u32 peer_tenant;   /* 0: a stranger */
+	__u32 peer_flags;    /* enum tn_shared_flags; 0: no row in by_shared */
+};
+
+/* A quoted packet: its headers as far as they were quoted. */
+struct quote {
+	__u32 at;      /* offset of its IP header */
+	__u32 l4;      /* offset of its L4 header; 0: it is none, or not quoted */
+	__u32 l4_csum; /* offset of its L4 checksum; 0: none, or not quoted */
+	__u8 proto;    /* of the header at l4 */
+	bool csum_optional;
+	__sum16 ip_csum; /* IPv4 */
+	struct tn_addr src;
+	struct tn_addr dst;
+};
+
+/* What routes and rules of the kernel ask for besides addresses and interfaces, as it lies there.
+ */
+struct route_keys {
+	__be32 flow;	 /* IPv6: traffic class and flow label; IPv4: the TOS, as a number */
+	__be16 ports[2]; /* source and destination; 0: none that the kernel would see */
+	__u32 proto;
+	__u32 mark; /* the skb's */
+};
+
+/* What is too large for the stack. A packet is judged in one go on one CPU. */
+struct work {
+	struct ends ends;
+	struct route_keys keys;
+	struct quote quote;
+	struct tn_addr src; /* of an error that is on the way, as it came */
+	struct tn_addr own; /* and what it leaves with */
+	struct tn_service_key service;
+	struct tn_flow_key flow;
+	struct tn_fragment_key fragment;
+	__u32 rows;	  /* of accepts that tn_rule() has met, */
+	bool any_service; /* and whether its answer is the same for all services */
+	bool for_nobody;  /* the last route: see fib_route_past() */
+	__u64 back;	  /* until when it is known who sends as the VM: see tn_hop_out() */
+	struct bpf_fib_lookup fib;
+	struct bpf_fib_lookup fib_back; /* of an error of the router: tn_error_leads() */
+	struct bpf_redir_neigh hop;
+	struct tn_event said; /* see report.h; the addresses always */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct work);
+} works SEC(".maps");
+
+/* Also for global functions to call: Linux 6.1 takes no key of a map from an argument of theirs. */
+static __always_inline struct work *work_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&works, &zero);
+}
+
+static __always_inline __u32 seconds(void)
+{
+	return bpf_ktime_get_coarse_ns() / NS_PER_S;
+}
+
+#endif
