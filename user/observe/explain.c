@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include <netinet/in.h>
+#include <stdio.h>
+
+#include "model/policy.h"
+#include "observe/explain.h"
+#include "tn_reasons.h"
+
+static const struct reason {
+	const char *name;
+	const char *meaning;
+} reasons[] = {
+#define X(id, name, meaning) { name, meaning },
+	TN_REASONS(X)
+#undef X
+};
+
+static const char *const verdicts[] = { "pass", "drop", "translated", "turned", "held" };
+
+/* Programs of another build may know more of them. */
+static const struct reason *reason_of(const struct trace_step *s)
+{
+	static const struct reason unknown = { "unknown", "no reason that this tenantnat knows; "
+							  "`tenantnat apply` renews the programs" };
+
+	return s->event.reason < ARRAY_SIZE(reasons) ? &reasons[s->event.reason] : &unknown;
+}
+
+const char *explain_reason(const struct trace_step *s)
+{
+	return reason_of(s)->name;
+}
+
+const char *explain_meaning(const struct trace_step *s)
+{
+	return reason_of(s)->meaning;
+}
+
+const char *explain_verdict(const struct trace_step *s)
+{
+	return s->event.verdict < ARRAY_SIZE(verdicts) ? verdicts[s->event.verdict] : "unknown";
+}
+
+const struct rule *explain_rule(const struct model *m, const struct trace_step *s)
+{
+	if (!s->told || !s->event.rule)
+		return NULL;
+	vec_each (t, &m->tenants) {
+		vec_each (r, &t->accept) {
+			if (r->id == s->event.rule)
+				return r;
+		}
+	}
+	return NULL;
+}
+
+const char *explain_protocol(const struct trace_packet *s, char buf[SERVICE_TEXT])
+{
+	switch (s->proto) {
+	case IPPROTO_TCP:
+		return "tcp";
+	case IPPROTO_UDP:
+		return "udp";
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		return "icmp";
+	default:
+		snprintf(buf, SERVICE_TEXT, "protocol/%u", s->proto);
+		return buf;
+	}
+}
+
+/* As `ports` of a rule names it. */
+static const char *service_of(const struct trace_packet *s, char buf[SERVICE_TEXT])
+{
+	if (s->proto == IPPROTO_ICMP || s->proto == IPPROTO_ICMPV6)
+		return "icmp/echo-request";
+	if (s->proto != IPPROTO_TCP && s->proto != IPPROTO_UDP)
+		return explain_protocol(s, buf);
+	snprintf(buf, SERVICE_TEXT, "%s/%u", s->proto == IPPROTO_TCP ? "tcp" : "udp", s->dport);
+	return buf;
+}
+
+char *explain_remedy(const struct trace *t, const struct trace_step *s)
+{
+	char *text = NULL;
+
+	if (s->event.verdict != TN_EVENT_DROP || s->event.reason != TN_DROP_NOT_ACCEPTED ||
+	    !t->from.tenant || !t->to.tenant)
+		return NULL;
+	if (asprintf(&text, "add to tenant %s: accept: [{from: [%s], ports: [%s]}]", t->to.tenant,
+		     t->from.tenant, service_of(&t->packet, (char[SERVICE_TEXT]){ 0 })) < 0)
+		return NULL;
+	return text;
+}
+
+/* The rule in words, as its line in the file has it; the caller frees. */
+static char *rule_text(const struct model *m, const struct rule *r)
+{
+	_cleanup_free_ char *from = rule_from_text(r), *to = rule_to_text(r),
+			    *ports = rule_services_text(r);
+	char *text = NULL;
+
+	if (asprintf(&text, "%s:%u (from %s%s%s%s%s)", m->file ? m->file : "line", r->pos.line,
+		     from, *to ? ", to " : "", to, *ports ? ", ports " : "", ports) < 0)
+		return NULL;
+	return text;
+}
+
+const char *explain_accepted(const struct model *m, const struct trace_step *s, char **text)
+{
+	const struct rule *r = explain_rule(m, s);
+
+	*text = NULL;
+	if (r)
+		return *text = rule_text(m, r);
+	if (s->told && s->event.rule)
+		return "a rule that is not in the definitions any more";
+	if (s->told && s->event.flow && s->event.verdict != TN_EVENT_DROP)
+		return "as a flow that its VM opens";
+	return NULL;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Whom the words of a command line mean, by the definitions in force and by what is attached. Pure.
+ * Where nothing else is said, what is given is borrowed from the view.
+ */
+#ifndef TN_NAMES_H
+#define TN_NAMES_H
+
+#include "change/inspect.h"
+#include "observe/trace.h"
+
+/*
+ * FROM and TO[:PORT], each a shared address, TENANT/NAME or TENANT/ADDRESS: gives t->from, t->to
+ * and the addresses and destination port of t->packet. *has_port: whether TO has one. t->outside is
+ * given; at least one end has its router here. Errors are usage errors.
+ */
+int names_resolve(struct view *v, const char *from, const char *to, struct trace *t, bool *has_port,
+		  struct error *err);
+
+/* The name of the mapping with that shared address; "": it has none, or there is no mapping. */
+const char *names_mapping(const struct model *m, const struct tn_addr *shared);
+
+/* A decimal number up to `max`, and nothing else. -1: it is none. */
+int names_number(const char *text, uint32_t max, uint32_t *out);
+
+#endif
