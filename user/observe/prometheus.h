@@ -39,7 +39,7 @@
 	X(FLOWS, "tenantnat_flows", gauge, "tenant", \
 	  "Flows that are open") \
 	X(FLOWS_MAX, "tenantnat_flows_max", gauge, "", \
-	  "Flows that a router has room for; then the oldest makes room") \
+	  "Flows that a router has room for; when full, the least recently used is evicted") \
 	X(OPENED, "tenantnat_flows_opened_total", counter, "tenant", \
 	  "Flows that VMs opened") \
 	X(ENTRIES, "tenantnat_map_entries", gauge, "map", \
@@ -47,17 +47,17 @@
 	X(MAX_ENTRIES, "tenantnat_map_max_entries", gauge, "map", \
 	  "Rows that the map has room for") \
 	X(LOST, "tenantnat_events_lost_total", counter, "tenant", \
-	  "Events that found no room on their way to a monitor") \
+	  "Events lost because the buffer to a monitor was full") \
 	X(DURATION, "tenantnat_read_duration_seconds", gauge, "", \
-	  "How long it took to read what this page says") \
+	  "Time that it took to read the values of this page") \
 	X(LOOKS, "tenantnat_agent_looks_total", counter, "", \
-	  "Times that the agent compared the machine with the definitions") \
+	  "Comparisons of the machine with the definitions by the agent") \
 	X(MENDS, "tenantnat_agent_mends_total", counter, "", \
-	  "Times that the agent found something to be done, and did it") \
+	  "Repairs by the agent, each of one or more differences") \
 	X(FAILURES, "tenantnat_agent_failures_total", counter, "", \
-	  "Times that the agent could not look, or not mend everything") \
+	  "Comparisons that failed, or whose repair was not complete") \
 	X(LOOKED, "tenantnat_agent_last_look_timestamp_seconds", gauge, "", \
-	  "When the agent last looked with success, in seconds since 1970")
+	  "Time of the agent's last successful comparison, in seconds since 1970")
 /* clang-format on */
 
 struct agent_stats {
