@@ -16,8 +16,8 @@
 	  "the destination is in a shared subnet, but no mapping of this router; " \
 	  "add the mapping, or correct the sender's route") \
 	X(DIRECT_TO_PRIVATE, "direct-to-private", \
-	  "somebody on the shared network wrote to an address outside the shared subnets through " \
-	  "this router; tell them the shared address, or look for an attacker") \
+	  "a host on the shared network sent to an address outside the shared subnets through this " \
+	  "router; tell its owner the shared address, or look for an attacker") \
 	X(SPOOFED_SOURCE, "spoofed-source", \
 	  "a frame did not come by the interface or from the MAC address to which the answer would " \
 	  "go; most often routes differ by direction (a VM with two NICs, a virtual router's MAC " \
@@ -29,45 +29,47 @@
 	  "a packet was about to leave with a source that no mapping of this router translates; " \
 	  "add a mapping for that address") \
 	X(FORGED_ERROR, "forged-error", \
-	  "an ICMP error quotes a packet that is not of the mapping that it is about, or of no flow " \
-	  "that there is; look for an attacker") \
+	  "an ICMP error quotes a packet that does not belong to the mapping that the error is for, or " \
+	  "to any known flow; look for an attacker") \
 	X(ICMP_REDIRECT, "icmp-redirect", \
 	  "ICMP redirects do not cross a translation; correct the routes of the shared network") \
 	X(INTERNAL, "internal", \
 	  "the kernel refused to change the packet; please report it with `uname -r`") \
 	X(BAD_CHECKSUM, "bad-checksum", \
-	  "the checksum of an IPv4 header is wrong; look for a faulty device on the sender's way") \
+	  "the checksum of an IPv4 header is wrong; look for a faulty device between the sender and " \
+	  "this router") \
 	X(SOURCE_ROUTE, "source-route", \
-	  "a packet names its own way (IPv4 source route option, IPv6 routing header), which could " \
-	  "lead around the translation; have the sender leave that out") \
+	  "a packet specifies its own route (IPv4 source route option, IPv6 routing header), which " \
+	  "could bypass the translation; have the sender leave that out") \
 	X(RECORD_ROUTE, "record-route", \
 	  "a packet asks routers to write their addresses into it, and would carry private ones " \
 	  "over the shared network; use traceroute instead of ping -R or -T") \
 	X(AUTH_HEADER, "auth-header", \
 	  "IPsec AH covers the addresses, so that no translation is valid; use ESP") \
 	X(NOT_ACCEPTED, "not-accepted", \
-	  "the tenant that a packet is for does not accept it from its sender, and it answers " \
-	  "nothing; if it should, add a rule to that tenant's `accept`") \
+	  "the destination's tenant does not accept the packet from its sender, and the packet is no " \
+	  "answer to one that the destination sent; to allow it, add a rule to that tenant's `accept`") \
 	X(STRANGER, "stranger", \
-	  "the sender is in a shared subnet, but of no tenant, and a stranger is never accepted; " \
-	  "if it may be known, give a tenant that address as a mapping or a pool") \
+	  "the sender is in a shared subnet, but belongs to no tenant, and is never accepted; to allow " \
+	  "it, give a tenant that address as a mapping or in its pool") \
 	X(FRAGMENT, "fragment", \
 	  "a piece of a datagram whose first piece was not accepted, or that would overwrite the " \
 	  "first one's header; lower the MTU of the sender, or look for an attacker") \
 	X(LIMIT, "limit", \
-	  "the mapping carries more than its `limit`; raise that, or have the sender slow down") \
+	  "the mapping carries more than its `limit`; raise the limit, or have the sender slow down") \
 	X(WRONG_INGRESS, "wrong-ingress", \
 	  "a packet with a VM's address, or one of this router's, was about to leave by the shared " \
 	  "interface, but came by an interface that is not inside; if VMs are there, add it to " \
-	  "`inside`, else look who sends so") \
+	  "`inside`, else find the sender") \
 	X(WRONG_EGRESS, "wrong-egress", \
 	  "the kernel would send a packet from the shared network to an interface that is not inside, " \
 	  "or one to the shared network past the shared interface, or would send an error about it " \
 	  "by another interface than it came from; see that the interface is up, and " \
 	  "correct the routes and rules of this router (`ip route get ADDRESS from ADDRESS iif NAME`)") \
 	X(UNRESOLVED, "unresolved", \
-	  "too many new neighbours at once that the router does not know or that do not answer, and " \
-	  "the kernel's table of them is all routers'; look who sends to, or as, very many addresses")
+	  "too many packets at once to or from neighbours that the router does not know; each router " \
+	  "may look up a limited number, because all routers share the kernel's neighbour table; find " \
+	  "the host that sends to very many addresses, or uses them as its source")
 /* clang-format on */
 
 enum tn_reason {

@@ -279,7 +279,7 @@ def test_trace_elsewhere(lab):
     equal((code, said["result"], said["to"]), (0, "left", "plain"), "to plain")
     text = lab.cli.run("trace", "red/db", PLAIN + ":80").stdout
     assert f"source {FIXED} becomes {RED1}, mapping db" in text, text
-    assert "the router of tenant plain, which is not here, judges there" in text, text
+    assert "the router of tenant plain, which is not attached here, decides there" in text, text
     code, said = trace(lab, "red/db", RED)
     equal((code, said["result"], [s["program"] for s in said["steps"]]),
           (0, "arrives", ["inside in"]), "to the router itself")

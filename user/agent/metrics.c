@@ -61,14 +61,14 @@ static int begin_page(struct metrics *m, struct error *err)
 	pid_t pid;
 
 	if (pipe2(ends, O_CLOEXEC))
-		return error_set(err, "no pipe for a page: %m");
+		return error_set(err, "cannot create a pipe for a page: %m");
 	pid = fork();
 	if (pid == 0)
 		be_writer(&m->source, ends[1]);
 	close(ends[1]);
 	if (pid < 0) {
 		close(ends[0]);
-		return error_set(err, "no process for a page: %m");
+		return error_set(err, "cannot start a process for a page: %m");
 	}
 	m->writer = pid;
 	m->from_writer = ends[0];

@@ -107,23 +107,23 @@ int serve_parse(const char *text, struct sockaddr_storage *out, struct error *er
 	if (!n)
 		return wrong(text, "without an address it would be open to everybody", err);
 	if (n >= sizeof(host))
-		return wrong(text, "the address is none", err);
+		return wrong(text, "the address is not valid", err);
 	memcpy(host, text, n);
 	host[n] = '\0';
 	if (host[0] == '[' && host[n - 1] == ']') {
 		host[n - 1] = '\0';
 		six->sin6_family = AF_INET6;
 		if (inet_pton(AF_INET6, host + 1, &six->sin6_addr) != 1)
-			return wrong(text, "the address is none", err);
+			return wrong(text, "the address is not valid", err);
 		return parse_port(colon + 1, &six->sin6_port)
-			       ? wrong(text, "the port is none from 1 to 65535", err)
+			       ? wrong(text, "the port is not from 1 to 65535", err)
 			       : 0;
 	}
 	four->sin_family = AF_INET;
 	if (inet_pton(AF_INET, host, &four->sin_addr) != 1)
 		return wrong(text, "names are not looked up", err);
 	return parse_port(colon + 1, &four->sin_port)
-		       ? wrong(text, "the port is none from 1 to 65535", err)
+		       ? wrong(text, "the port is not from 1 to 65535", err)
 		       : 0;
 }
 
@@ -146,7 +146,8 @@ static int listen_at(const char *where, struct error *err)
 	if (at.ss_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
 	if (bind(fd, (void *)&at, sizeof(at)) || listen(fd, BACKLOG)) {
-		error_set(err, "cannot listen at %s: %m; end who does, or choose another port",
+		error_set(err,
+			  "cannot listen at %s: %m; end what listens there, or choose another port",
 			  where);
 		close(fd);
 		return -1;

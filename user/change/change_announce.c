@@ -33,7 +33,8 @@ static void announce_addrs(const struct router_row *r, bool own, const struct ad
 	if (!addrs->list.n || netns_enter_id(r->netns, r->netns_dev, r->netns_ino, &ns))
 		return;
 	if (announce(r->ifindex, r->mac, own, addrs->list.v, addrs->list.n, &told, &err))
-		log_warning("tenant %s: %s; neighbours find them by asking", r->tenant, err.text);
+		log_warning("tenant %s: %s; neighbours find them by their own ARP or ND requests",
+			    r->tenant, err.text);
 }
 
 static void announce_own(const struct router_row *r)
@@ -117,7 +118,7 @@ void change_announce_rest(const struct settings *settings, const struct outcome 
 		return;
 	if (spawn_detached(settings, "announce", out->unannounced.v, out->unannounced.n, &err))
 		log_warning("%s; %zu addresses are not announced: `tenantnat announce` does it, or "
-			    "neighbours find them by asking",
+			    "neighbours find them by their own ARP or ND requests",
 			    err.text, out->unannounced_addrs);
 	else
 		log_notice("%zu addresses are being announced in the background, which takes %zu s",

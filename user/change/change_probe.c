@@ -96,7 +96,7 @@ int change_probe(const struct change *c, const struct plan *p, const struct kern
 		return 0;
 	choose(p, want, &c->have, failed, &t);
 	if (how->no_probe && t.list.n)
-		log_warning("the probes were left out, as asked for");
+		log_warning("no probes were made (--no-probe)");
 	if (how->no_probe || !t.list.n)
 		return 0;
 	return batch_make(&t, err) ? -1 : verdict(&t, err);

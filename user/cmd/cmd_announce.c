@@ -85,7 +85,7 @@ static int tell_slice(struct telling *t, struct told *to, bool own, const struct
 	if (!ret)
 		ret = announce(r->ifindex, r->mac, own, now.list.v, now.list.n, &told, err);
 	if (!ret && told < now.list.n)
-		ret = error_set(err, "its shared interface is another one by now");
+		ret = error_set(err, "its shared interface was replaced");
 	to->addresses += told;
 	vec_free(&now.list);
 	return ret;

@@ -55,8 +55,7 @@ static int verdict(const struct batch *t, struct error *err)
 			failed += f->result == PROBE_FAILED;
 	}
 	if (failed)
-		return error_set(err, "%zu of %zu probes failed; what to do is said with each",
-				 failed, all);
+		return error_set(err, "%zu of %zu probes failed; each has its remedy", failed, all);
 	return 0;
 }
 

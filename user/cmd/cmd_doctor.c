@@ -173,7 +173,7 @@ static int run(const struct invocation *inv, struct error *err)
 		print_findings(&p.findings, inv->verbose);
 	problems = diagnosis_count(&p.findings, SEVERITY_PROBLEM);
 	if (problems)
-		return error_set(err, "%zu %s found; do what stands with %s, and run doctor again",
+		return error_set(err, "%zu %s found; follow the remedy of %s, and run doctor again",
 				 problems, problems == 1 ? "problem" : "problems",
 				 problems == 1 ? "it" : "each");
 	return 0;

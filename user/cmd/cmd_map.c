@@ -99,7 +99,7 @@ const struct command cmd_map_add = {
 		"The next `apply` removes the mapping again if its file does not name it.",
 	.options = { { "name", 'n', "NAME", "a name for the mapping" },
 		     { "shared", 's', "ADDRESS", "this shared address, and no other" },
-		     { "no-probe", 0, NULL, "do not ask first whether somebody has it" } },
+		     { "no-probe", 0, NULL, "do not probe first whether another host has it" } },
 	.min_args = 2,
 	.max_args = 2,
 	.run = run_add,

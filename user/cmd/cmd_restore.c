@@ -20,9 +20,9 @@ static int run(const struct invocation *inv, struct error *err)
 		log_line(LOG_ERROR, "%s", f->text);
 	if (!outcome.failed.list.n)
 		return 0;
-	return error_set(err,
-			 "%zu of the routers could not be restored; mend that, and restore again",
-			 outcome.failed.list.n);
+	return error_set(
+		err, "%zu of the routers could not be restored; correct that, and restore again",
+		outcome.failed.list.n);
 }
 
 const struct command cmd_restore = {

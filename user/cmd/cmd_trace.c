@@ -65,7 +65,7 @@ static int make_sample(struct request *q, struct error *err)
 	uint32_t port;
 
 	if (getrandom(s->cookie, sizeof(s->cookie), 0) != sizeof(s->cookie))
-		return error_set(err, "cannot have random bytes: %m");
+		return error_set(err, "cannot get random bytes: %m");
 	memcpy(&port, s->cookie, sizeof(port));
 	port = 32768 + port % 28232; /* as Linux chooses by default */
 	if (sport && names_number(sport, 0xffff, &port))
@@ -159,8 +159,9 @@ static void print_end(const struct request *q)
 		printf("arrives behind the router of tenant %s, for %s\n", t->to.tenant,
 		       ADDR(&t->to.fixed));
 	else if (t->result == TRACE_LEFT)
-		printf("left for the shared network; the router of tenant %s, which is not here, "
-		       "judges there\n",
+		printf("left for the shared network; the router of tenant %s, which is not "
+		       "attached "
+		       "here, decides there\n",
 		       t->to.tenant);
 }
 

@@ -47,9 +47,9 @@
 	X(OFFLOADS, "offloads", "received packets are merged in a way that cannot be forwarded")  \
 	X(MTU, "mtu", "packets are too large for a part of the path")                             \
 	X(FORWARDING, "forwarding", "the kernel does not forward between the interfaces")         \
-	X(RP_FILTER, "rp-filter", "the kernel drops packets whose sender it looks for elsewhere") \
+	X(RP_FILTER, "rp-filter", "the kernel drops packets if their source is routed elsewhere") \
 	X(ARP, "neighbours", "the kernel gives wrong answers to ARP or ND, or none")              \
-	X(ACCEPT_RA, "accept-ra", "whoever is on the shared network can redirect the router")     \
+	X(ACCEPT_RA, "accept-ra", "any host on the shared network can redirect the router")       \
 	X(ROUTES, "routes", "the kernel sends packets out by the wrong interface")                \
 	X(MARKS, "rules-by-mark",                                                                 \
 	  "routing rules can send packets out by an interface that the programs do not know of")  \

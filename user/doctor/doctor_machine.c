@@ -18,7 +18,7 @@ static void judge_privileges(const struct machine_report *m, struct diagnosis *o
 		diagnosis_add(out, FINDING_PRIVILEGES, SEVERITY_FINE, NULL, "all that are needed");
 	else
 		remedy(diagnosis_add(out, FINDING_PRIVILEGES, SEVERITY_PROBLEM, NULL,
-				     "this process has not %s; what needs them is not checked",
+				     "this process lacks %s; what needs them is not checked",
 				     m->missing_privileges),
 		       "run as root");
 }

@@ -101,11 +101,9 @@ static void judge_rule(const struct router_report *r, const struct ruleset_hit *
 		break;
 	case RULESET_UNTRACKED:
 		remedy(diagnosis_add(out, FINDING_CONNTRACK, SEVERITY_WARNING, r->shared.name,
-				     "%s: rules of this router that ask for the state of a flow do "
-				     "not know "
-				     "replies",
+				     "%s: stateful rules of this router do not recognize replies",
 				     rule),
-		       "%snft delete rule %s %s %s handle %lld, unless no rule asks for it",
+		       "%snft delete rule %s %s %s handle %lld, unless no rule is stateful",
 		       r->enter, h->family, h->table, h->chain, (long long)h->handle);
 	}
 }
@@ -121,9 +119,8 @@ static void judge_bypassed(const struct router_report *r, struct diagnosis *out)
 		return;
 	remedy(diagnosis_add(out, FINDING_BYPASSED, wanted ? SEVERITY_WARNING : SEVERITY_PROBLEM,
 			     r->shared.name,
-			     "%s for forwarded packets, and forwarding is fast: what is translated "
-			     "does not "
-			     "come to them",
+			     "%s for forwarded packets, and forwarding is fast: translated packets "
+			     "bypass them",
 			     ruled ? "netfilter has rules" : "IPsec has policies"),
 	       wanted ? "`forwarding: auto` in the definitions, unless that is what you want"
 		      : "tenantnat restore, or run the agent, which sees rules come and go");

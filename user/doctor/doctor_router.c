@@ -111,9 +111,8 @@ static void judge_address(const struct router_report *r, struct diagnosis *out)
 
 	if (v4 || v6)
 		remedy(diagnosis_add(out, FINDING_ADDRESS, SEVERITY_PROBLEM, r->shared.name,
-				     "it has no %s address in the shared subnets: nobody there can "
-				     "send to "
-				     "the router, nor hear of its errors",
+				     "it has no %s address in the shared subnets: hosts there "
+				     "cannot reach the router, and get no ICMP errors of it",
 				     v4 && v6 ? "IPv4 and no IPv6"
 				     : v4     ? "IPv4"
 					      : "IPv6"),
@@ -211,11 +210,10 @@ static void judge_mtu_around(const struct router_report *r, const struct port *p
 
 		if (!is_mismatch(p, i, least))
 			continue;
-		f = diagnosis_add(
-			out, FINDING_MTU, SEVERITY_PROBLEM, p->name,
-			"its MTU is %u, but that of %s, which it is connected to, is %u: larger "
-			"packets are lost without a word",
-			p->mtu, o->name, o->mtu);
+		f = diagnosis_add(out, FINDING_MTU, SEVERITY_PROBLEM, p->name,
+				  "its MTU is %u, but that of %s, which it is connected to, is %u: "
+				  "larger packets are silently dropped",
+				  p->mtu, o->name, o->mtu);
 		if (o->mtu < p->mtu)
 			remedy(f, "%sip link set %s mtu %u", r->enter, p->name, o->mtu);
 		else if (!o->elsewhere || p->elsewhere_found)
@@ -239,7 +237,7 @@ static void judge_mtu(const struct router_report *r, struct diagnosis *out)
 				       "its MTU is %u, that of %s only %u: larger packets need "
 				       "path "
 				       "MTU "
-				       "discovery, which VMs with a firewall against ICMP have not",
+				       "discovery, which fails for VMs whose firewall drops ICMP",
 				       p->mtu, r->shared.name, r->shared.mtu),
 			       "%sip link set %s mtu %u, and the same in the VMs", r->enter,
 			       p->name, r->shared.mtu);
@@ -313,11 +311,10 @@ static void judge_rp_filter(const struct router_report *r, const struct port *p,
 	if (p->rp_filter == 1 && l)
 		set_sysctl(
 			r,
-			diagnosis_add(
-				out, FINDING_RP_FILTER, SEVERITY_PROBLEM, p->name,
-				"it is strict, and %s is looked for %s%s: packets from there are "
-				"dropped",
-				l->what, l->by[0] ? "behind " : "nowhere", l->by),
+			diagnosis_add(out, FINDING_RP_FILTER, SEVERITY_PROBLEM, p->name,
+				      "it is strict, and %s is routed %s%s: packets from there are "
+				      "dropped",
+				      l->what, l->by[0] ? "to " : "nowhere", l->by),
 			"ipv4", p, "rp_filter", 2);
 	else if (p->rp_filter != UNKNOWN)
 		diagnosis_add(out, FINDING_RP_FILTER, SEVERITY_FINE, p->name, "%s",

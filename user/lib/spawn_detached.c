@@ -51,5 +51,5 @@ int spawn_detached(const struct settings *settings, const char *command, char *c
 	*vec_push(&argv) = NULL;
 	ret = spawn(argv.v);
 	vec_free(&argv);
-	return ret ? error_set(err, "no process for `%s`: %s", command, strerror(ret)) : 0;
+	return ret ? error_set(err, "cannot start `%s`: %s", command, strerror(ret)) : 0;
 }

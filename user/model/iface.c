@@ -244,7 +244,7 @@ static int check_named(const struct ifaces *ifaces, const char *name, const stru
 		return 0;
 	return error_set(err,
 			 "%s cannot be an inside interface: it is no Ethernet interface, and no "
-			 "TUN, WireGuard or PPP device, but %s%s; lead to the VMs by one of these, "
+			 "TUN, WireGuard or PPP device, but %s%s; connect the VMs by one of these, "
 			 "and correct the router's `inside`",
 			 name, i->kind[0] ? "of the kind " : "another", i->kind);
 }
@@ -352,13 +352,14 @@ bool iface_inside_doubt(const struct ifaces *ifaces, const struct router *r,
 	seen(ifaces, text, sizeof(text));
 	if (master)
 		error_set(doubt,
-			  "%s is a port of %s, by which the router gets what comes in there; name "
+			  "%s is a port of %s, so the router receives its packets there; name "
 			  "%s with the router's `inside`",
 			  port->name, master->name, master->name);
 	else if (unmatched(ifaces, r, shared, patterns, sizeof(patterns)))
 		error_set(doubt,
-			  "no interface matches %s of `inside`; seen: %s. One that comes is taken "
-			  "by the agent, or the next apply or restore; else correct the router's "
+			  "no interface matches %s of `inside`; seen: %s. One that appears later "
+			  "is attached by the agent, or by the next apply or restore; else correct "
+			  "the router's "
 			  "`inside`",
 			  patterns, text);
 	else if (!r->inside.n && !has_any(ifaces, r, shared))

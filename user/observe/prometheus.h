@@ -47,7 +47,7 @@
 	X(MAX_ENTRIES, "tenantnat_map_max_entries", gauge, "map", \
 	  "Rows that the map has room for") \
 	X(LOST, "tenantnat_events_lost_total", counter, "tenant", \
-	  "Events lost because the buffer to a monitor was full") \
+	  "Events lost because a monitor's buffer was full, or there were too many") \
 	X(DURATION, "tenantnat_read_duration_seconds", gauge, "", \
 	  "Time that it took to read the values of this page") \
 	X(LOOKS, "tenantnat_agent_looks_total", counter, "", \

@@ -133,7 +133,7 @@ static int take_step(struct trace *t, const struct router_row *r, enum tn_progra
 	*vec_push(&t->steps) = s;
 	if (s.event.verdict == TN_EVENT_DROP && !s.told)
 		return error_set(err,
-				 "tenant %s: a program dropped the packet and told no reason; "
+				 "tenant %s: a program dropped the packet and gave no reason; "
 				 "`tenantnat apply` renews the programs",
 				 r->tenant);
 	return 0;
@@ -188,8 +188,8 @@ static int put_inside(struct trace *t, struct testrun *run, struct error *err)
 			return error_set(
 				err,
 				"tenant %s: %s is behind %s, whose frames have no Ethernet "
-				"header, and the kernel runs a program by itself only with "
-				"such a header; use `tenantnat monitor` while it sends",
+				"header, which the kernel's test runs need; use `tenantnat "
+				"monitor` while the VM sends",
 				r->tenant, ADDR(&t->from.fixed), i->name);
 		trace_packet_address(run->frame, i->mac, mac);
 	}

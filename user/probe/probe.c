@@ -90,7 +90,7 @@ static int probe_all(struct probe_run *run, struct pinger *p, struct error *err)
 	if (!run->peers.n) {
 		skip_from(run, PROBE_NEIGHBOUR,
 			  "no other router of this machine is attached, and there is no "
-			  "gateway: there is nobody to ask");
+			  "gateway: no host can be asked");
 		return 0;
 	}
 	probe_judge_neighbours(run);

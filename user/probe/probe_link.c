@@ -113,7 +113,7 @@ void probe_judge_duplicates(struct probe_run *run)
 		finding_remedy(f,
 			       "find the host with that MAC address, and take the address from it");
 	}
-	say_count(run, PROBE_OK, clear, "nobody else answers");
+	say_count(run, PROBE_OK, clear, "no other host answers");
 	say_count(run, PROBE_SKIPPED, all - run->duplicates,
 		  "more than one run looks for; whether others have them is not known");
 }
@@ -147,7 +147,7 @@ static void say_unasked(struct probe_run *run)
 		 run->in->unasked == 1 ? "router" : "routers");
 	if (run->in->unasked)
 		findings_add(&run->found, PROBE_NEIGHBOUR, PROBE_SKIPPED, subject,
-			     "each router asks the next ones alone; others ask these");
+			     "each router asks only the next ones; other routers ask these");
 }
 
 void probe_judge_neighbours(struct probe_run *run)

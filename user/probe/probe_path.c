@@ -151,8 +151,8 @@ static void say_checksum(struct probe_run *run, struct peer *peer)
 			     "it takes what %s sends, with offloads as they are", run->in->name);
 	} else if (!peer->suspect) {
 		findings_add(&run->found, PROBE_CHECKSUM, PROBE_SKIPPED, HOST(peer->host),
-			     "it does not answer UDP to a closed port, whoever makes the checksum; "
-			     "something filters that");
+			     "it does not answer UDP to a closed port, whether tenantnat or the "
+			     "interface makes the checksum; a filter drops it");
 	} else {
 		f = findings_add(&run->found, PROBE_CHECKSUM, PROBE_FAILED, HOST(peer->host),
 				 "expected right checksums of what %s sends; seen: UDP is answered "

@@ -83,7 +83,7 @@ void probe_judge_solicited(struct probe_run *run)
 		return;
 	if (!run->in->asker)
 		why = "no other router of this machine that is up has an IPv6 address on the "
-		      "shared network: there is nobody to ask from";
+		      "shared network: no router can ask";
 	else if (queries->fd < 0)
 		why = "the next router has just gone";
 	else if (queries->list.n == run->controls)

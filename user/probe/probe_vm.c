@@ -135,7 +135,7 @@ static void say_vm(struct probe_run *run, const struct vms *vms, const struct vm
 			     behind ? ADDR(&vm->hop) : "it", probe_protocol(&vm->hop), MAC(a->mac));
 	} else if (!a) {
 		findings_add(&run->found, PROBE_VM, PROBE_SKIPPED, HOST(vm->host),
-			     "it answers no ping, and there is no ARP to ask by on its link, %s",
+			     "it does not answer ping, and its link has no ARP, %s",
 			     NEXT_HOP(&vm->next_hop));
 	} else {
 		f = findings_add(&run->found, PROBE_VM, PROBE_FAILED, HOST(vm->host),

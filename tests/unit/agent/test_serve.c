@@ -35,13 +35,14 @@ Test(serve, refused)
 		{ "localhost:9876", "names are not looked up" },
 		{ "::1:9876", "names are not looked up" },
 		{ "[::1]", "names are not looked up" },
-		{ "[::g]:9876", "the address is none" },
+		{ "[::g]:9876", "the address is not valid" },
 		{ "127.0.0.1:", "from 1 to 65535" },
 		{ "127.0.0.1:0", "from 1 to 65535" },
 		{ "127.0.0.1:65536", "from 1 to 65535" },
 		{ "127.0.0.1:+80", "from 1 to 65535" },
 		{ "[::1]:80x", "from 1 to 65535" },
-		{ "1234567890123456789012345678901234567890123456789012:1", "the address is none" },
+		{ "1234567890123456789012345678901234567890123456789012:1",
+		  "the address is not valid" },
 	};
 	struct sockaddr_storage at;
 

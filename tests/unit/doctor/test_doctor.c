@@ -131,14 +131,13 @@ Test(doctor, errors)
 			"problem maps: cannot read /b/maps > see to that, and run doctor again\n");
 	m.missing_privileges = "CAP_NET_ADMIN";
 	m.tcx = m.dispatcher = UNKNOWN;
-	machine_has(&m,
-		    "problem privileges: this process has not CAP_NET_ADMIN; what needs them is "
-		    "not checked > run as root\n"
-		    "not checked bpffs: none at /b > mount it; or not\n"
-		    "not checked tc: the kernel does not tell > run as root\n"
-		    "not checked dispatcher: the kernel does not tell > run as root\n"
-		    "not checked state: cannot open s > run as root\n"
-		    "not checked maps: cannot read /b/maps > run as root\n");
+	machine_has(&m, "problem privileges: this process lacks CAP_NET_ADMIN; what needs them is "
+			"not checked > run as root\n"
+			"not checked bpffs: none at /b > mount it; or not\n"
+			"not checked tc: the kernel does not tell > run as root\n"
+			"not checked dispatcher: the kernel does not tell > run as root\n"
+			"not checked state: cannot open s > run as root\n"
+			"not checked maps: cannot read /b/maps > run as root\n");
 }
 
 Test(doctor, room)
@@ -404,8 +403,8 @@ Test(doctor, own_address)
 		r.own_v6 = cases[i].own_v6;
 		cr_assert_gt(asprintf(&want,
 				      "problem address red shared0: it has no %s address in the "
-				      "shared subnets: nobody there can send to the router, nor "
-				      "hear of its errors > " APPLY ": that gives it one\n",
+				      "shared subnets: hosts there cannot reach the router, and "
+				      "get no ICMP errors of it > " APPLY ": that gives it one\n",
 				      cases[i].missing ?: ""),
 			     0);
 		router_has(&r, cases[i].missing ? want : "");
@@ -507,15 +506,14 @@ Test(doctor, mtu)
 	larger.inside.v[0].mtu = 1501;
 	router_has(&larger,
 		   "warning mtu red lan0: its MTU is 1501, that of shared0 only 1500: larger "
-		   "packets need path MTU discovery, which VMs with a firewall against ICMP "
-		   "have not > in-red ip link set lan0 mtu 1500, and the same in the VMs\n");
+		   "packets need path MTU discovery, which fails for VMs whose firewall drops ICMP "
+		   "> in-red ip link set lan0 mtu 1500, and the same in the VMs\n");
 	smaller.inside.v[0].mtu = 1400;
 	router_has(&smaller, "");
 }
 
-#define AROUND "problem mtu red shared0: its MTU is 1500, but that of "
-#define LOST(than) \
-	", which it is connected to, is " than ": larger packets are lost without a word > "
+#define AROUND	   "problem mtu red shared0: its MTU is 1500, but that of "
+#define LOST(than) ", which it is connected to, is " than ": larger packets are silently dropped > "
 
 /* "veth p 1500;far bridge br0 1400": of the shared interface, in the order of iface_relation; "on":
  * of what it stands on. */
@@ -616,12 +614,11 @@ Test(doctor, routes_and_rp_filter)
 		add_lookup(&r, "100.64.9.9", true, "shared0");
 		add_lookup(&r, "100.64.0.1", true, "ext0");
 		r.shared.rp_filter = r.inside.v[0].rp_filter = value;
-		router_has(&r, value == 1
-				       ? "problem rp-filter red shared0: it is strict, and the "
-					 "shared subnet S is looked for behind ext0: packets from "
-					 "there are dropped > in-red sysctl -w "
-					 "net/ipv4/conf/shared0/rp_filter=2\n" ASTRAY
-				       : ASTRAY);
+		router_has(&r, value == 1 ? "problem rp-filter red shared0: it is strict, and the "
+					    "shared subnet S is routed to ext0: packets from "
+					    "there are dropped > in-red sysctl -w "
+					    "net/ipv4/conf/shared0/rp_filter=2\n" ASTRAY
+					  : ASTRAY);
 	}
 	struct router_report r = healthy();
 
@@ -629,17 +626,16 @@ Test(doctor, routes_and_rp_filter)
 	r.shared.rp_filter = r.inside.v[0].rp_filter = 1;
 	add_lookup(&r, "fd64::1", true, "");
 	add_lookup(&r, "10.0.0.5", false, "shared0");
-	router_has(
-		&r,
-		"problem rp-filter red lan0: it is strict, and the fixed address F is looked for "
-		"behind shared0: packets from there are dropped > in-red sysctl -w "
-		"net/ipv4/conf/lan0/rp_filter=2\n"
-		"problem routes red shared0: the shared subnet S is reached by no route instead "
-		"of shared0 > in-red ip route get fd64::1 shows it; in-red ip route replace "
-		"fd64::1 dev shared0 is right, or `via` the gateway there\n"
-		"problem routes red: the fixed address F is reached by shared0, which is no "
-		"inside interface > in-red ip route get 10.0.0.5 shows it; give the inside "
-		"interface an address in the VM's subnet, or correct the router's `inside`\n");
+	router_has(&r,
+		   "problem rp-filter red lan0: it is strict, and the fixed address F is routed to "
+		   "shared0: packets from there are dropped > in-red sysctl -w "
+		   "net/ipv4/conf/lan0/rp_filter=2\n"
+		   "problem routes red shared0: the shared subnet S is reached by no route instead "
+		   "of shared0 > in-red ip route get fd64::1 shows it; in-red ip route replace "
+		   "fd64::1 dev shared0 is right, or `via` the gateway there\n"
+		   "problem routes red: the fixed address F is reached by shared0, which is no "
+		   "inside interface > in-red ip route get 10.0.0.5 shows it; give the inside "
+		   "interface an address in the VM's subnet, or correct the router's `inside`\n");
 }
 
 Test(doctor, neighbours)
@@ -719,17 +715,17 @@ Test(doctor, rules_that_are_passed_by)
 	router_has(&r, "");
 	r.fast = true;
 	router_has(&r, "problem bypassed red shared0: netfilter has rules for forwarded packets, "
-		       "and forwarding is fast: what is translated does not come to them > "
+		       "and forwarding is fast: translated packets bypass them > "
 		       "tenantnat restore, or run the agent, which sees rules come and go\n");
 	router.forwarding = FORWARDING_FAST;
 	router_has(&r, "warning bypassed red shared0: netfilter has rules for forwarded packets, "
-		       "and forwarding is fast: what is translated does not come to them > "
+		       "and forwarding is fast: translated packets bypass them > "
 		       "`forwarding: auto` in the definitions, unless that is what you want\n");
 	r.rule = false;
 	router_has(&r, "");
 	r.ipsec = true;
 	router_has(&r, "warning bypassed red shared0: IPsec has policies for forwarded packets, "
-		       "and forwarding is fast: what is translated does not come to them > "
+		       "and forwarding is fast: translated packets bypass them > "
 		       "`forwarding: auto` in the definitions, unless that is what you want\n");
 	r.fast = false;
 	router_has(&r, "");
@@ -808,9 +804,9 @@ Test(doctor, rules)
 		"-I "
 		"FORWARD -d 100.64.0.0/16,100.65.0.0/16 -j ACCEPT\n"
 		"warning conntrack red shared0: `do` in the chain sub of table ip raw (handle 7): "
-		"rules of this router that ask for the state of a flow do not know replies > "
+		"stateful rules of this router do not recognize replies > "
 		"in-red "
-		"nft delete rule ip raw sub handle 7, unless no rule asks for it\n");
+		"nft delete rule ip raw sub handle 7, unless no rule is stateful\n");
 	r = healthy();
 	error_set(&r.rules_error, "cannot ask");
 	snprintf(r.legacy[0], sizeof(r.legacy[0]), "nat");

@@ -357,16 +357,16 @@ Test(iface, doubts_about_inside)
 		 "Name those that lead to VMs with the router's `inside`");
 	doubt_is("shared0;lan0 10.0.0.1", "inside=lan0 inside=qr-* inside=tap?",
 		 "no interface matches `qr-*`, `tap?` of `inside`; seen: shared0, lan0 10.0.0.1. "
-		 "One "
-		 "that comes is taken by the agent, or the next apply or restore; else correct the "
+		 "One that appears later is attached by the agent, or by the next apply or "
+		 "restore; else correct the "
 		 "router's `inside`");
 	doubt_is("shared0;br0 [bridge];tap1 master=br0", "inside=tap1",
-		 "tap1 is a port of br0, by which the router gets what comes in there; name br0 "
+		 "tap1 is a port of br0, so the router receives its packets there; name br0 "
 		 "with "
 		 "the router's `inside`");
 	/* and nothing else matches */
 	doubt_is("shared0;br0 [bridge];tap1 master=br0", "inside=tap*",
-		 "tap1 is a port of br0, by which the router gets what comes in there; name br0 "
+		 "tap1 is a port of br0, so the router receives its packets there; name br0 "
 		 "with "
 		 "the router's `inside`");
 	doubt_is("shared0;br0 [bridge];tap1 master=br0", "inside=*", NULL);
@@ -398,11 +398,11 @@ Test(iface, inside_named_but_not_fit)
 		   "`inside`");
 	inside_are("shared0;gre1 <gre>", "inside=gre1", NULL,
 		   "gre1 cannot be an inside interface: it is no Ethernet interface, and no TUN, "
-		   "WireGuard or PPP device, but of the kind gre; lead to the VMs by one of these, "
+		   "WireGuard or PPP device, but of the kind gre; connect the VMs by one of these, "
 		   "and correct the router's `inside`");
 	inside_are("shared0;ib0 <>", "inside=ib0", NULL,
 		   "ib0 cannot be an inside interface: it is no Ethernet interface, and no TUN, "
-		   "WireGuard or PPP device, but another; lead to the VMs by one of these, and "
+		   "WireGuard or PPP device, but another; connect the VMs by one of these, and "
 		   "correct the router's `inside`");
 }
 
