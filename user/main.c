@@ -72,7 +72,8 @@ static void print_help(const struct command *c)
 		       "2 the request\nor the input was wrong.\n");
 		return;
 	}
-	printf("Usage: tenantnat [OPTION…] %s %s\n\n%s.\n", c->name, c->synopsis, c->summary);
+	printf("Usage: tenantnat [OPTION…] %s%s%s\n\n%s.\n", c->name, *c->synopsis ? " " : "",
+	       c->synopsis, c->summary);
 	if (c->help)
 		printf("\n%s\n", c->help);
 	if (c->options[0].name) {
@@ -202,23 +203,50 @@ static const struct command *find_command(char **words, int n, int *used)
 	return NULL;
 }
 
+/* Whether the command's name is `group` and a word: `map add` of `map`. */
+static bool is_of_group(const struct command *c, const char *group)
+{
+	size_t n = strlen(group);
+
+	return strncmp(c->name, group, n) == 0 && c->name[n] == ' ';
+}
+
+static void print_group(const char *group, FILE *to)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (is_of_group(commands[i], group))
+			fprintf(to, "  %-22s %s\n", commands[i]->name, commands[i]->summary);
+	}
+}
+
+static bool is_group(const char *word)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (is_of_group(commands[i], word))
+			return true;
+	}
+	return false;
+}
+
+static int group_help(const char *group)
+{
+	printf("Usage: tenantnat [OPTION…] %s COMMAND …\n\nCommands:\n", group);
+	print_group(group, stdout);
+	printf("\n`tenantnat %s COMMAND --help` tells more.\n", group);
+	return DONE;
+}
+
+/* The words name no command; the first may be that of a group. */
 static int unknown_command(char **words, int n)
 {
-	bool group = false;
+	bool group = is_group(words[0]);
 
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		group |= !strncmp(commands[i]->name, words[0], strlen(words[0])) &&
-			 commands[i]->name[strlen(words[0])] == ' ';
-	if (group && (n == 1 || !strcmp(words[1], "--help") || !strcmp(words[1], "-h"))) {
-		FILE *to = n == 1 ? stderr : stdout;
-
-		fprintf(to, "tenantnat %s: one of these is needed:\n", words[0]);
-		for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-			if (!strncmp(commands[i]->name, words[0], strlen(words[0])))
-				fprintf(to, "  %-22s %s\n", commands[i]->name,
-					commands[i]->summary);
-		}
-		return n == 1 ? WRONG : DONE;
+	if (group && n > 1 && (!strcmp(words[1], "--help") || !strcmp(words[1], "-h")))
+		return group_help(words[0]);
+	if (group && n == 1) {
+		fprintf(stderr, "tenantnat %s: one of these is needed:\n", words[0]);
+		print_group(words[0], stderr);
+		return WRONG;
 	}
 	fprintf(stderr, "tenantnat: there is no command `%s%s%s`\n", words[0], group ? " " : "",
 		group ? words[1] : "");
@@ -287,8 +315,8 @@ int main(int argc, char **argv)
 	inv.args = argv + optind;
 	if (inv.nargs < inv.command->min_args ||
 	    (inv.command->max_args >= 0 && inv.nargs > inv.command->max_args)) {
-		fprintf(stderr, "tenantnat: usage: tenantnat %s %s\n", inv.command->name,
-			inv.command->synopsis);
+		fprintf(stderr, "tenantnat: usage: tenantnat %s%s%s\n", inv.command->name,
+			*inv.command->synopsis ? " " : "", inv.command->synopsis);
 		return hint(inv.command);
 	}
 	line = cmd_text(&inv);

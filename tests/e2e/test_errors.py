@@ -185,11 +185,16 @@ def test_help(lab):
     """Every command has one, on stdout, exit 0, also for those who may do nothing."""
     cli = lab.cli.elsewhere(under=["setpriv", "--reuid", "65534", "--clear-groups"])
     for words in ([], ["apply"], ["map"], ["map", "add"], ["map", "del"], ["map", "list"],
-                  ["show"], ["stats"], ["restore"], ["agent"], ["detach"]):
+                  ["show"], ["show", "history"], ["stats"], ["monitor"], ["trace"], ["check"],
+                  ["announce"], ["doctor"], ["restore"], ["agent"], ["detach"]):
         done = cli.run(*words, "--help")
-        assert "tenantnat" in done.stdout and " ".join(words) in done.stdout, \
-            f"{words} --help: {done.stdout!r}"
+        usage = " ".join(["Usage: tenantnat [OPTION…]", *words])
+        assert done.stdout.startswith(usage), f"{words} --help: {done.stdout!r}"
+        equal([line for line in done.stdout.splitlines() if line.endswith(" ")], [],
+              f"lines of {words} --help that end in a space")
         equal(done.stderr, "", f"stderr of {words} --help")
+    for command in ("add", "del", "list"):
+        assert f"map {command}" in cli.run("map", "-h").stdout, f"map -h does not name {command}"
     for command in ("apply", "map", "show", "stats", "restore", "agent", "detach"):
         assert command in cli.run("--help").stdout, f"--help does not name {command}"
     assert "tenantnat" in cli.run("--version").stdout, "--version"

@@ -294,6 +294,7 @@ def test_trace_through_the_stack(lab):
     """There what a VM sends is translated where it leaves."""
     as_defined(lab, "stack")
     try:
+        ping(lab.red1, BLUE1, 1)                # or it is held: the router does not know the VM
         for target, want in ((PLAIN, (0, "left")), ("100.64.77.7", (1, "astray"))):
             code, said = trace(lab, "red/db", target + ":80")
             equal((code, said["result"]), want, f"to {target}")
@@ -306,6 +307,7 @@ def test_trace_through_the_stack(lab):
 @hook
 def test_trace_without_a_route(lab):
     """The kernel of the router would not forward it: no program is to blame."""
+    ping(lab.red1, BLUE1, 1)                    # or it is held: the router does not know the VM
     lab.blue.ip(f"route add unreachable {FIXED}")
     try:
         code, said = trace(lab, "red/db", BLUE1 + ":22")

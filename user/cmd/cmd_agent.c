@@ -21,20 +21,18 @@ const struct command cmd_agent = {
 	.name = "agent",
 	.synopsis = "[-f FILE] [--metrics ADDRESS:PORT]",
 	.summary = "Keep the machine as the definitions in force say, until ended",
-	.help = "Stays in the foreground, for systemd (Type=notify), and does what `restore` does "
-		"whenever\n"
-		"an interface, a namespace or a program went away or came back, or `apply` changed "
+	.help = "Runs in the foreground, for systemd (Type=notify). It does what `restore` does "
+		"whenever an\n"
+		"interface, a namespace or a program has gone or come back, or `apply` has changed "
 		"the\n"
-		"definitions. SIGHUP reads the file again, SIGTERM ends it; traffic needs no "
-		"agent, "
-		"and\n"
-		"goes on.\n\n"
-		"Metrics can be read by everybody who reaches that address; it is one of this "
-		"host, not\n"
-		"a name, as 127.0.0.1:9876 or [::1]:9876.",
+		"definitions. SIGHUP reads FILE again. SIGTERM ends the agent; traffic goes on "
+		"without it.\n"
+		"\n"
+		"--metrics takes an IP address of this host and a port, as in 127.0.0.1:9876 or\n"
+		"[::1]:9876. Everybody who reaches that address can read the metrics.",
 	.options = { { "file", 'f', "FILE", "apply these definitions first, and on SIGHUP" },
 		     { "metrics", 0, "ADDRESS:PORT",
-		       "serve metrics for Prometheus there, at /metrics; docs/metrics.md" },
-		     { "metrics-mappings", 0, NULL, "and metrics of each mapping" } },
+		       "serve metrics for Prometheus there, at /metrics; see docs/metrics.md" },
+		     { "metrics-mappings", 0, NULL, "with metrics of each mapping too" } },
 	.run = run,
 };

@@ -160,13 +160,13 @@ const struct command cmd_announce = {
 	.name = "announce",
 	.synopsis = "[TENANT…]",
 	.summary = "Tell the shared network where the mapped addresses are",
-	.help = "For neighbours that remember somebody else: gratuitous ARP requests and "
-		"unsolicited\n"
-		"neighbour advertisements, 10,000 a second, of all addresses of attached routers. "
-		"What\n"
-		"joins, moves or is added is announced without it; a command that has more than "
-		"1,000 of\n"
-		"them leaves that to an `announce` in the background, and says so.\n"
+	.help = "For neighbours that remember an old place of an address. Sends gratuitous ARP "
+		"requests and\n"
+		"unsolicited neighbour advertisements, 10,000 a second, for all addresses of "
+		"attached\n"
+		"routers. Joins, moves and new mappings are announced without this command. If "
+		"there are\n"
+		"more than 1,000 of them, an `announce` in the background does it, which is said.\n"
 		"JSON: [{\"tenant\", \"announced\"}].",
 	.max_args = -1,
 	.run = run,

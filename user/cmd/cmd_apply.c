@@ -83,11 +83,14 @@ const struct command cmd_apply = {
 	.summary = "Make the machine what a definitions file says",
 	.help = "Prints what it does: `+` is added, `~` changed, `-` removed. What the file no "
 		"longer\n"
-		"names is removed. A router that joins is probed before it gets traffic: see\n"
-		"`tenantnat check --help`. If anything fails, everything is as it was before.\n"
-		"Before it changes anything, it warns of addresses of the shared interface that "
-		"are in\n"
-		"no shared subnet: they stop working when the router joins.",
+		"names is removed. If anything fails, everything is as it was before.\n"
+		"\n"
+		"A router that joins is probed before it gets traffic: carrier, routes, duplicate\n"
+		"addresses, neighbours, ping, MTU and checksums (`tenantnat check --help` has "
+		"more).\n"
+		"If the shared interface has addresses in no shared subnet, a warning says so "
+		"before\n"
+		"anything is changed: they stop working when the router joins.",
 	.options = { { "file", 'f', "FILE", "the definitions (YAML); `-` is stdin" },
 		     { "dry-run", 'n', NULL, "print what would be done, and do nothing" },
 		     { "no-probe", 0, NULL, "let traffic through without the probes" } },

@@ -101,21 +101,23 @@ const struct command cmd_check = {
 	.name = "check",
 	.synopsis = "[TENANT]",
 	.summary = "Probe the shared network from every attached router, and its VMs",
-	.help = "The shared interface is up; routes to the shared subnets and to other routers "
-		"lead "
-		"out\n"
-		"of it; nobody else has the router's addresses; the other routers answer ARP or\n"
-		"neighbour solicitation, ping, and ping with packets of the whole MTU; checksums "
-		"are\n"
-		"right with offloads as they are; another router finds the mapped IPv6 addresses "
-		"by\n"
-		"multicast; and every VM answers behind the router. It changes nothing.\n"
-		"What cannot be tried is `skipped`. Exit status 1 when a probe failed.\n"
-		"JSON: [{\"tenant\", \"probe\": \"carrier\", \"route\", \"duplicate\", "
-		"\"neighbour\",\n"
-		"\"solicitation\", \"ping\", \"mtu\", \"checksum\" or \"vm\", \"subject\", "
-		"\"result\":\n"
-		"\"ok\", \"failed\" or \"skipped\", \"text\", \"remedy\": null or text}].",
+	.help = "The probes of each router:\n"
+		"  carrier       the shared interface is up, with a carrier\n"
+		"  route         routes to the shared subnets and other routers lead out of it\n"
+		"  duplicate     no other host has the router's addresses\n"
+		"  neighbour     the other routers answer ARP or neighbour solicitation\n"
+		"  solicitation  another router finds the mapped IPv6 addresses by multicast\n"
+		"  ping          the other routers answer ping\n"
+		"  mtu           they answer ping with packets of the whole MTU\n"
+		"  checksum      checksums are right, with offloads as they are\n"
+		"  vm            every VM answers behind the router\n"
+		"\n"
+		"Changes nothing. What cannot be tried is `skipped`. Exit status 1 when a probe "
+		"failed.\n"
+		"\n"
+		"JSON: [{\"tenant\", \"probe\": its name, \"subject\", \"result\": \"ok\", "
+		"\"failed\" or\n"
+		"\"skipped\", \"text\", \"remedy\": null or text}].",
 	.max_args = 1,
 	.run = run,
 };

@@ -50,9 +50,11 @@ const struct command cmd_detach = {
 	.name = "detach",
 	.synopsis = "TENANT…|--all",
 	.summary = "Take the programs off routers",
-	.help = "Definitions and leases stay, and the next `apply` attaches again. With the last "
-		"router\n"
-		"go the maps, and with them everything of tenantnat in the kernel.",
+	.help = "Definitions and leases stay. A router stays detached until the next `apply`, by "
+		"hand or\n"
+		"by `agent -f FILE`; `restore`, `map add` and the agent's repairs leave it alone. "
+		"With the\n"
+		"last router the maps go too, and nothing of tenantnat is left in the kernel.",
 	.options = { { "all", 'a', NULL, "every router of this machine" } },
 	.max_args = -1,
 	.run = run,

@@ -459,19 +459,19 @@ static int run(const struct invocation *inv, struct error *err)
 const struct command cmd_monitor = {
 	.name = "monitor",
 	.synopsis = "",
-	.summary = "Show dropped packets, and on request others, as it happens",
-	.help = "A line for each packet: time, tenant, program, what was decided, protocol, from > "
-		"to as they\n"
-		"came, the address that replaced one of them, and the rule that accepted it. Ends "
-		"with\n"
-		"Ctrl-C, or after --count events. What comes faster than it can be shown is "
-		"counted "
-		"as\n"
-		"lost; forwarding does not wait. One monitor runs at a time.\n\n"
-		"The frames in FILE (pcapng) are as the program left them, with what was decided "
-		"as "
-		"the\n"
-		"packet's comment.\n\n"
+	.summary = "Show dropped packets, and on request others, as they happen",
+	.help = "A line for each packet: time, tenant, program, verdict, protocol, from > to as "
+		"they came,\n"
+		"the address that replaced one of them, and the rule that accepted it. Ends with "
+		"Ctrl-C,\n"
+		"or after --count events. Events that come faster than they can be shown are "
+		"counted as\n"
+		"lost; forwarding does not wait. One monitor runs at a time.\n"
+		"\n"
+		"The frames in FILE (pcapng) are as the program left them; the verdict is the "
+		"packet's\n"
+		"comment.\n"
+		"\n"
 		"Reasons:"
 #define X(id, name, meaning) "\n  " name
 	TN_REASONS(X)

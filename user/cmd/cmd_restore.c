@@ -31,8 +31,10 @@ const struct command cmd_restore = {
 	.summary = "Make the machine what the definitions in force say",
 	.help = "For the time after a reboot, or when somebody changed what tenantnat had made. "
 		"Prints what\n"
-		"it does as `apply` does. Routers that are not there, or cannot be attached, are "
-		"named, and\n"
-		"the others are restored; exit status 1 then. Those of `detach` stay detached.",
+		"it does as `apply` does. If a router is missing or cannot be attached, an error "
+		"names it,\n"
+		"the others are restored, and the exit status is 1. A router that `detach` took "
+		"off stays\n"
+		"detached until the next `apply`.",
 	.run = run,
 };

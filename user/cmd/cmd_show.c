@@ -418,7 +418,7 @@ const struct command cmd_show = {
 		"in another namespace}}], empty while detached; with -v also in the text,\n"
 		"\"programs\": [{\"interface\", \"direction\", \"via\", \"id\"}],\n"
 		"\"addresses\": […], \"routes\": [{\"to\", \"via\": null or address}] and "
-		"\"unreachable\": [to where, when no other route leads there] that it has of "
-		"us}}]}",
+		"\"unreachable\": [to where, when no other route leads there] that "
+		"tenantnat added}}]}",
 	.run = run,
 };

@@ -115,9 +115,9 @@ const struct command cmd_show_history = {
 	.synopsis = "",
 	.summary = "Show who changed what, and when",
 	.help = "The last changes of the definitions, the newest last, with the lines that their\n"
-		"plans had. It is kept in state.db, in the transaction of the change itself;\n"
-		"10,000 changes are kept, and 1,000 lines of each. What `restore` and the agent\n"
-		"put back is no change.\n\n"
+		"plans had. They are kept in state.db, in the transaction of the change itself:\n"
+		"10,000 changes, and 1,000 lines of each. Repairs by `restore` and the agent are\n"
+		"not among them.\n\n"
 		"JSON: [{\"time\", \"uid\", \"user\", \"command\", \"lines\": [{\"sign\", "
 		"\"text\"}]}]",
 	.options = { { "number", 'n', "N", "how many changes to show (default 20)" } },

@@ -421,14 +421,16 @@ const struct command cmd_stats = {
 	.name = "stats",
 	.synopsis = "",
 	.summary = "Show what mappings carried, what rules accepted and what was dropped",
-	.help = "Packets are counted as they are on the wire, bytes are those of the IP packets. "
+	.help = "Packets are counted as they are on the wire; bytes are those of the IP packets. "
 		"`in` is\n"
-		"from the shared network to the VM. Counters start when a mapping is added to an\n"
-		"attached router, those of a rule when it comes new. A flow is what a VM has "
-		"opened to\n"
-		"somebody else. Live, only what has changed within the second is shown, and with "
-		"-j a\n"
-		"JSON object is printed every second.\n\n"
+		"from the shared network to the VM. Counters of a mapping start when it is added "
+		"to an\n"
+		"attached router, those of a rule when it is added. A flow is what a VM has opened "
+		"to a\n"
+		"peer. With --watch only what changed within the second is shown, and -j prints a "
+		"JSON\n"
+		"object every second.\n"
+		"\n"
 		"JSON: {\"mappings\": [{\"tenant\", \"fixed\", \"shared\", \"in\": {\"packets\", "
 		"\"bytes\"},\n"
 		"\"out\": {…}}], \"rules\": [{\"tenant\", \"line\", \"from\", \"to\", \"ports\", "

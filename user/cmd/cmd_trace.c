@@ -284,35 +284,46 @@ const struct command cmd_trace = {
 	.name = "trace",
 	.synopsis = "FROM TO[:PORT]",
 	.summary = "Follow a packet from one VM to another, and say which rule decides",
-	.help = "FROM and TO are a shared address, TENANT/NAME or TENANT/ADDRESS, with a fixed "
-		"address;\n"
-		"in front of a port, IPv6 addresses are in brackets. FROM may be any address of "
-		"the\n"
-		"shared network too: then only the router that gets the packet is asked.\n\n"
-		"The first packet of a flow (SYN, datagram, echo request) goes through the "
-		"programs\n"
-		"themselves, in both routers; it is not sent. For each: what it decided, by which "
-		"rule\n"
-		"or as part of which flow, what it changed, and for a drop the reason and what to "
+	.help = "FROM and TO are each a shared address, TENANT/NAME or TENANT/ADDRESS (a fixed "
+		"address).\n"
+		"Put IPv6 addresses into brackets when a port follows. FROM may also be any other "
+		"address\n"
+		"of the shared network: then only the router of TO is asked.\n"
+		"\n"
+		"The first packet of a flow (SYN, datagram, echo request) runs through the "
+		"programs of\n"
+		"both routers. It is not sent. For each program it prints the verdict, the rule or "
+		"flow\n"
+		"that accepted the packet, what was changed, and for a drop the reason and what to "
 		"do.\n"
-		"Counters, rules and limits count it. A flow that it opens is taken away again. "
-		"It reads\n"
-		"the events, so that no monitor may run.\n\n"
-		"Exit status 0: it arrives, or leaves for a router that is not here, 1: it is "
-		"dropped.\n"
+		"Counters, rules and limits count the packet. A flow that it opens is removed "
+		"again. It\n"
+		"reads the events, so no monitor can run at the same time.\n"
+		"\n"
+		"Verdicts: `pass`, `translated`, `drop`, `turned` (back to a VM of the same "
+		"router) and\n"
+		"`held` (the router does not know the sender's MAC address yet, and asks for it "
+		"first:\n"
+		"ping the VM from the router, and trace again).\n"
+		"\n"
+		"Exit status 0: the packet arrives, or leaves for a router that is not attached "
+		"here. 1: it\n"
+		"is dropped or held, or does not arrive for another reason, which is said.\n"
+		"\n"
 		"JSON: {\"result\": \"arrives\", \"dropped\", \"left\" or \"astray\", \"why\", "
 		"\"from\", \"to\",\n"
 		"\"protocol\", \"sport\", \"dport\", \"steps\": [{\"tenant\", \"program\", "
 		"\"verdict\", \"reason\",\n"
 		"\"meaning\", \"remedy\", \"rule\": null or {\"file\", \"line\", \"from\", \"to\", "
 		"\"ports\"},\n"
-		"\"flow\", \"before\", \"after\": {\"src\", \"dst\", \"hops\", \"checksums\": "
-		"true when valid}}]}.",
+		"\"flow\", \"before\", \"after\": {\"src\", \"dst\", \"hops\", \"checksums\": true "
+		"when valid}}]}.",
 	.options = { { "proto", 'p', "PROTO",
 		       "tcp (default with a port), udp, icmp (without), or a number" },
 		     { "sport", 's', "PORT", "the source port, or identifier of the echo request" },
 		     { "outside", 'o', NULL,
-		       "whosever FROM is, somebody else on the shared network sends it" } },
+		       "a host on the shared network sends it, also when FROM is a VM of this "
+		       "host" } },
 	.min_args = 2,
 	.max_args = 2,
 	.run = run,
