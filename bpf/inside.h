@@ -38,7 +38,7 @@ static __always_inline enum tn_verdict judge_to_own(struct pkt *p, enum icmp_kin
  * come over the shared network, so that either VM sees the other by its shared address, and
  * the kernel forwards it once.
  */
-static __always_inline enum tn_verdict judge_inside(struct pkt *p, __u32 pkt_type)
+static __always_inline enum tn_verdict handle_inside(struct pkt *p, __u32 pkt_type)
 {
 	__u16 ethertype = pkt_ethertype(p);
 	const struct tn_shared *ours;

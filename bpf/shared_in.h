@@ -145,9 +145,9 @@ static __always_inline enum tn_verdict deliver(struct pkt *p, const struct work 
  * An IP packet from the shared network, in a frame to this router's MAC address or, with
  * `group`, to many. The kernel does not forward those, but takes in what it holds for an
  * address of its own: packets to groups and broadcasts are left to it, one to a single
- * address is judged like all others, and not translated. `hairpin`: from judge_inside().
+ * address is judged like all others, and not translated. `hairpin`: from handle_inside().
  */
-static __always_inline enum tn_verdict judge_in(struct pkt *p, bool hairpin, bool group)
+static __always_inline enum tn_verdict handle_shared_in(struct pkt *p, bool hairpin, bool group)
 {
 	struct work *w = work_get();
 	struct ends *e = &w->ends;
@@ -233,8 +233,8 @@ static __always_inline enum tn_verdict judge_translated(struct pkt *p)
  * Frames for others are the kernel's to drop: it is in promiscuous mode. `done`: XDP has
  * translated it.
  */
-static __always_inline enum tn_verdict judge_in_tc(struct pkt *p, __u32 pkt_type, bool hairpin,
-						   bool done)
+static __always_inline enum tn_verdict handle_shared_in_tc(struct pkt *p, __u32 pkt_type,
+							   bool hairpin, bool done)
 {
 	__u16 ethertype = pkt_ethertype(p);
 	int fault;
@@ -254,7 +254,7 @@ static __always_inline enum tn_verdict judge_in_tc(struct pkt *p, __u32 pkt_type
 		return drop(p, TN_DROP_MALFORMED);
 	if (done)
 		return judge_translated(p);
-	return judge_in(p, hairpin, pkt_type != PACKET_HOST);
+	return handle_shared_in(p, hairpin, pkt_type != PACKET_HOST);
 }
 
 /* For tc to see whether this frame is done: metadata in front of it. */
@@ -294,7 +294,7 @@ static __always_inline enum tn_verdict judge_frame_xdp(struct pkt *p)
 	fault = pkt_parse(p, ethertype);
 	if (fault != PKT_SOUND)
 		return drop(p, fault);
-	return judge_in(p, false, false);
+	return handle_shared_in(p, false, false);
 }
 
 /*
@@ -302,7 +302,7 @@ static __always_inline enum tn_verdict judge_frame_xdp(struct pkt *p)
  * without metadata then leaves every frame to tc. Generic XDP has metadata, but some kernels lose
  * track of it (see pkt_mend_mac()), so there the loader sets tn_xdp_guards_only.
  */
-static __always_inline enum tn_verdict judge_in_xdp(struct pkt *p, bool leave)
+static __always_inline enum tn_verdict handle_shared_in_xdp(struct pkt *p, bool leave)
 {
 	enum tn_verdict v;
 

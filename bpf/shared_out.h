@@ -102,7 +102,7 @@ static __always_inline enum tn_verdict judge_link_local_out(struct pkt *p, enum 
 }
 
 /* A frame on its way to the shared network. */
-static __always_inline enum tn_verdict judge_out(struct pkt *p)
+static __always_inline enum tn_verdict handle_shared_out(struct pkt *p)
 {
 	__u16 ethertype = pkt_ethertype(p);
 	const struct tn_fixed *mapping;

@@ -26,7 +26,7 @@ int tn_xdp_shared_in(struct xdp_md *xdp)
 
 	if (is_for_stack(xdp)) {
 		pkt_init_xdp(&p, xdp);
-		return xdp_action(&p, judge_in_xdp(&p, true));
+		return xdp_action(&p, handle_shared_in_xdp(&p, true));
 	}
 	action = known_xdp(xdp);
 	if (action != NOT_KNOWN)
@@ -35,7 +35,7 @@ int tn_xdp_shared_in(struct xdp_md *xdp)
 	if (v == TN_FORWARD)
 		return action;
 	pkt_init_xdp(&p, xdp);
-	return xdp_action(&p, judge_in_xdp(&p, v == TN_LEAVE_TO_TC));
+	return xdp_action(&p, handle_shared_in_xdp(&p, v == TN_LEAVE_TO_TC));
 }
 
 /* Shared interface, tc ingress: guard, ARP, DNAT. */
@@ -66,8 +66,9 @@ int tn_tc_shared_in(struct __sk_buff *skb)
 		return tc_action(&p, skb, drop(&p, TN_DROP_INTERNAL));
 	}
 	pkt_init_skb(&p, skb, TN_PROGRAM_TC_SHARED_IN);
-	return tc_action(&p, skb,
-			 judge_in_tc(&p, skb->pkt_type, take_mark(skb, TN_HAIRPIN_MARK), done));
+	return tc_action(
+		&p, skb,
+		handle_shared_in_tc(&p, skb->pkt_type, take_mark(skb, TN_HAIRPIN_MARK), done));
 }
 
 /* Shared interface, tc egress: SNAT, the guard against leaks, and errors about a hairpin. */
@@ -84,7 +85,7 @@ int tn_tc_shared_out(struct __sk_buff *skb)
 	if (action != NOT_PLAIN)
 		return action;
 	pkt_init_skb(&p, skb, TN_PROGRAM_TC_SHARED_OUT);
-	return tc_action(&p, skb, judge_out(&p));
+	return tc_action(&p, skb, handle_shared_out(&p));
 }
 
 /* Inside interfaces, tc ingress: no VM sends as somebody else, and the hairpin. */
@@ -105,7 +106,7 @@ int tn_tc_inside_in(struct __sk_buff *skb)
 	if (action != NOT_PLAIN)
 		return action;
 	pkt_init_skb(&p, skb, TN_PROGRAM_TC_INSIDE_IN);
-	return tc_action(&p, skb, judge_inside(&p, skb->pkt_type));
+	return tc_action(&p, skb, handle_inside(&p, skb->pkt_type));
 }
 
 /* Inside interfaces, tc egress: whose sender was not known when it came in, and is now. */
