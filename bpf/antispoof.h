@@ -109,7 +109,7 @@ __noinline int tn_comes_from_hop(struct __sk_buff *skb)
 	       mac_equal(mac, w->fib.dmac);
 }
 
-static __always_inline enum tn_verdict judge_other_way_back(struct pkt *p)
+static __always_inline enum tn_verdict check_other_next_hop(struct pkt *p)
 {
 	if (tn_forward_fast && tn_comes_from_hop(p->ctx))
 		return TN_GO_ON;
@@ -122,7 +122,7 @@ static __always_inline enum tn_verdict judge_other_way_back(struct pkt *p)
  * So no VM sends as another one, nor as the router, to whose own addresses no route leads.
  * Whom the kernel does not know yet, anybody could be: the frame waits until he is asked for.
  */
-static __always_inline enum tn_verdict judge_route_back(struct pkt *p, struct work *w)
+static __always_inline enum tn_verdict check_route_back(struct pkt *p, struct work *w)
 {
 	struct __sk_buff *skb = p->ctx;
 	struct bpf_fib_lookup *fib = &w->fib;
@@ -143,7 +143,7 @@ static __always_inline enum tn_verdict judge_route_back(struct pkt *p, struct wo
 		return drop(p, TN_DROP_SPOOFED_SOURCE);
 	}
 	if (fib->ifindex != skb->ifindex)
-		return judge_other_way_back(p);
+		return check_other_next_hop(p);
 	if (tn_sources_feasible || is_raw(skb->ifindex))
 		return TN_GO_ON;
 	if (found == BPF_FIB_LKUP_RET_NO_NEIGH) {
@@ -153,21 +153,21 @@ static __always_inline enum tn_verdict judge_route_back(struct pkt *p, struct wo
 	}
 	if (!pkt_load(p, ETH_ALEN, mac, sizeof(mac)))
 		return drop(p, TN_DROP_INTERNAL);
-	return mac_equal(mac, fib->dmac) ? TN_GO_ON : judge_other_way_back(p);
+	return mac_equal(mac, fib->dmac) ? TN_GO_ON : check_other_next_hop(p);
 }
 
-__noinline int tn_judge_way_back(struct __sk_buff *skb)
+__noinline int tn_check_reverse_path(struct __sk_buff *skb)
 {
 	struct pkt p = { .ctx = skb };
 	struct work *w = work_get();
-	enum tn_verdict v = w ? judge_route_back(&p, w) : drop(&p, TN_DROP_INTERNAL);
+	enum tn_verdict v = w ? check_route_back(&p, w) : drop(&p, TN_DROP_INTERNAL);
 
 	return verdict_pack(&p, v);
 }
 
-static __always_inline enum tn_verdict judge_way_back(struct pkt *p)
+static __always_inline enum tn_verdict check_reverse_path(struct pkt *p)
 {
-	return verdict_unpack(p, tn_judge_way_back(p->ctx));
+	return verdict_unpack(p, tn_check_reverse_path(p->ctx));
 }
 
 #endif

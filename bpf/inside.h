@@ -77,7 +77,7 @@ static __always_inline enum tn_verdict handle_inside(struct pkt *p, __u32 pkt_ty
 	if (!is_judged_whole(p))
 		return drop(p, TN_DROP_MALFORMED);
 	if (!tn_sources_loose) {
-		v = judge_way_back(p);
+		v = check_reverse_path(p);
 		if (v != TN_GO_ON)
 			return v;
 	}

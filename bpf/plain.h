@@ -186,7 +186,7 @@ enum way_back {
 };
 
 /*
- * Whether the VM has sent the frame: see judge_way_back(). It is asked first for nobody, with a
+ * Whether the VM has sent the frame: see check_reverse_path(). It is asked first for nobody, with a
  * length, so that the kernel tells the MTU and a hop can be kept.
  */
 __noinline int tn_way_back(struct __sk_buff *skb)
@@ -200,7 +200,7 @@ __noinline int tn_way_back(struct __sk_buff *skb)
 	if (fib_route_in(skb, false, 1, w) == BPF_FIB_LKUP_RET_SUCCESS &&
 	    w->fib.ifindex == skb->ifindex && mac_equal(mac, w->fib.dmac))
 		return WAY_BACK_KNOWN;
-	if (judge_way_back(&p) != TN_GO_ON)
+	if (check_reverse_path(&p) != TN_GO_ON)
 		return WAY_BACK_NONE;
 	w->for_nobody = false;
 	return tn_sources_feasible || mac_equal(mac, w->fib.dmac) ? WAY_BACK_KNOWN : WAY_BACK_OPEN;
@@ -492,7 +492,7 @@ static __always_inline bool plain_passes(struct pkt *p, __u32 ingress)
 		return false;
 	if (!in_shared_subnets(&w->ends.peer))
 		return true;
-	if (!tn_sources_loose && (judge_way_back(p) != TN_GO_ON ||
+	if (!tn_sources_loose && (check_reverse_path(p) != TN_GO_ON ||
 				  (!tn_sources_feasible && !mac_equal(eth->h_source, w->fib.dmac))))
 		return false;
 	plain_keys(p, &q, w);
