@@ -45,7 +45,7 @@ static __always_inline int comes_by_gateway(struct pkt *p, struct work *w)
  * MAC address of that router, or from a gateway that leads there: nobody else on the shared
  * network can say that he is one of these tenants.
  */
-static __always_inline bool judge_impostor(struct pkt *p, struct work *w, __u32 router)
+static __always_inline bool mac_is_spoofed(struct pkt *p, struct work *w, __u32 router)
 {
 	const struct tn_station *station = bpf_map_lookup_elem(&stations, &router);
 	__u8 mac[ETH_ALEN] __attribute__((aligned(2)));
@@ -58,27 +58,28 @@ static __always_inline bool judge_impostor(struct pkt *p, struct work *w, __u32 
 }
 
 /* Global, because there is little room on the stack. */
-__noinline int tn_is_impostor_xdp(struct xdp_md *xdp, __u32 router)
+__noinline int tn_is_mac_spoofed_xdp(struct xdp_md *xdp, __u32 router)
 {
 	struct pkt p = { .ctx = xdp, .xdp = true };
 	struct work *w = work_get();
 
-	return !w || judge_impostor(&p, w, router);
+	return !w || mac_is_spoofed(&p, w, router);
 }
 
-__noinline int tn_is_impostor_skb(struct __sk_buff *skb, __u32 router)
+__noinline int tn_is_mac_spoofed_skb(struct __sk_buff *skb, __u32 router)
 {
 	struct pkt p = { .ctx = skb };
 	struct work *w = work_get();
 
-	return !w || judge_impostor(&p, w, router);
+	return !w || mac_is_spoofed(&p, w, router);
 }
 
-static __always_inline bool is_impostor(struct pkt *p, __u32 router)
+static __always_inline bool is_mac_spoofed(struct pkt *p, __u32 router)
 {
 	if (router == TN_ROUTER_ELSEWHERE || router == tn_router_id || tn_sources_loose)
 		return false;
-	return p->xdp ? tn_is_impostor_xdp(p->ctx, router) : tn_is_impostor_skb(p->ctx, router);
+	return p->xdp ? tn_is_mac_spoofed_xdp(p->ctx, router)
+		      : tn_is_mac_spoofed_skb(p->ctx, router);
 }
 
 /* Whether the frame is forwarded from an interface that is no inside one; 0: it is the router's. */

@@ -31,7 +31,7 @@ static __always_inline bool plain_peer(struct pkt *p, struct work *w, bool came_
 		return false;
 	if (peer && peer->router == tn_router_id)
 		return false;
-	if (peer && came_in && is_impostor(p, peer->router))
+	if (peer && came_in && is_mac_spoofed(p, peer->router))
 		return false;
 	ends_know_peer(&w->ends, peer);
 	return true;

@@ -188,7 +188,7 @@ static __always_inline enum tn_verdict handle_shared_in(struct pkt *p, bool hair
 						    : drop(p, TN_DROP_SPOOFED_SOURCE);
 	if (!from && tn_place_in_subnets(&e->peer) != SUBNET_HOST)
 		return drop(p, TN_DROP_FOREIGN_SOURCE);
-	if (from && !hairpin && is_impostor(p, from->router))
+	if (from && !hairpin && is_mac_spoofed(p, from->router))
 		return drop(p, TN_DROP_SPOOFED_SOURCE);
 	if (to->flags & TN_SHARED_OWN)
 		return hairpin ? TN_PASS : judge_to_router(p, icmp, w);
