@@ -233,7 +233,7 @@ static __always_inline bool pkt_has_mac(struct __sk_buff *skb)
  * pushes (seen in 6.18). Judged like that, nothing would look like IP and all
  * would pass, so the header is put back first. False: it cannot be told, or not be mended.
  */
-static __always_inline bool pkt_mend_mac(struct __sk_buff *skb)
+static __always_inline bool pkt_restore_mac(struct __sk_buff *skb)
 {
 	const __u8 *data = (void *)(long)skb->data;
 	__u8 mac[ETH_HLEN];
@@ -258,14 +258,14 @@ static __always_inline bool pkt_mend_mac(struct __sk_buff *skb)
  * The same for inside interfaces, with a cheaper look: there the guard of the shared
  * interface is behind it.
  */
-static __always_inline bool pkt_mend_mac_inside(struct __sk_buff *skb)
+static __always_inline bool pkt_restore_mac_inside(struct __sk_buff *skb)
 {
 	struct ethhdr *eth = (void *)(long)skb->data;
 
 	if ((void *)(eth + 1) <= (void *)(long)skb->data_end &&
 	    eth->h_proto == (__u16)skb->protocol)
 		return true;
-	return pkt_mend_mac(skb);
+	return pkt_restore_mac(skb);
 }
 
 /*

@@ -300,7 +300,7 @@ static __always_inline enum tn_verdict judge_frame_xdp(struct pkt *p)
 /*
  * `leave`: to tc, whatever it is. Room for the mark comes first, while nothing is changed: a driver
  * without metadata then leaves every frame to tc. Generic XDP has metadata, but some kernels lose
- * track of it (see pkt_mend_mac()), so there the loader sets tn_xdp_guards_only.
+ * track of it (see pkt_restore_mac()), so there the loader sets tn_xdp_guards_only.
  */
 static __always_inline enum tn_verdict handle_shared_in_xdp(struct pkt *p, bool leave)
 {

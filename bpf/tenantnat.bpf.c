@@ -61,7 +61,7 @@ int tn_tc_shared_in(struct __sk_buff *skb)
 		if (action != NOT_PLAIN)
 			return action;
 	}
-	if (!pkt_mend_mac(skb)) {
+	if (!pkt_restore_mac(skb)) {
 		pkt_init_skb(&p, skb, TN_PROGRAM_TC_SHARED_IN);
 		return tc_action(&p, skb, drop(&p, TN_DROP_INTERNAL));
 	}
@@ -98,7 +98,7 @@ int tn_tc_inside_in(struct __sk_buff *skb)
 	/* or it is the kernel's copy for itself, as above */
 	if (pkt_is_of_vlan(skb) || skb->pkt_type == PACKET_LOOPBACK)
 		return TC_ACT_UNSPEC;
-	if (is_raw(skb->ifindex) ? !pkt_add_mac(skb) : !pkt_mend_mac_inside(skb)) {
+	if (is_raw(skb->ifindex) ? !pkt_add_mac(skb) : !pkt_restore_mac_inside(skb)) {
 		pkt_init_skb(&p, skb, TN_PROGRAM_TC_INSIDE_IN);
 		return tc_action(&p, skb, drop(&p, TN_DROP_INTERNAL));
 	}

@@ -1162,7 +1162,7 @@ static void check_guise(struct trial *t, const struct native_in *in, int want_re
 
 	run(in, &r);
 	is = reason();
-	/* where a frame starts cannot always be told by its content: see pkt_mend_mac() */
+	/* where a frame starts cannot always be told by its content: see pkt_restore_mac() */
 	if (in->lost_mac && is == TN_DROP_INTERNAL)
 		return;
 	if (r.verdict != t->r->verdict || r.mark != t->r->mark || is != want_reason)

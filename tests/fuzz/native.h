@@ -56,7 +56,7 @@ struct native_in {
 	uint32_t mark, priority;
 	uint16_t gso_size, gso_segs;
 	size_t linear; /* bytes that lie in one piece, and can be read in place; 0: all */
-	bool lost_mac; /* tc alone: the frame begins behind its MAC header, see pkt_mend_mac() */
+	bool lost_mac; /* tc alone: the frame begins behind its MAC header, see pkt_restore_mac() */
 	enum summed summed;
 	/* if SUMMED_PARTLY: offsets in the frame, and from there on */
 	uint16_t left_start, left_field;
