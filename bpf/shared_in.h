@@ -135,7 +135,7 @@ static __always_inline enum tn_verdict translate_in(struct pkt *p, enum icmp_kin
  * What this router itself sends to one of its VMs. The kernel takes no packet in with an address of
  * its own as the source, so this one goes around it.
  */
-static __always_inline enum tn_verdict deliver(struct pkt *p, const struct work *w)
+static __always_inline enum tn_verdict send_to_vm(struct pkt *p, const struct work *w)
 {
 	p->egress = w->fib.ifindex;
 	return tn_is_inside(p->egress) ? TN_DELIVER : drop(p, TN_DROP_WRONG_EGRESS);
@@ -201,7 +201,7 @@ static __always_inline enum tn_verdict handle_shared_in(struct pkt *p, bool hair
 	ends_know_peer(e, from);
 	v = limit(p, e, LIMIT_IN, translate_in(p, icmp, w, own));
 	if (v == TN_TRANSLATED && own)
-		v = deliver(p, w);
+		v = send_to_vm(p, w);
 	if (v == TN_TRANSLATED || v == TN_DELIVER)
 		count_in(p, record_of(slot));
 	return v;
