@@ -7,12 +7,12 @@
 #include "forward.h"
 
 /*
- * Whether a frame for w->ends.peer's router, which is one of this machine, would go to the MAC
+ * Whether a frame for w->endpoints.peer's router, which is one of this machine, would go to the MAC
  * address that a frame from it has, although that is not the router's own: over a gateway.
  */
-static __always_inline int comes_by_gateway(struct pkt *p, struct work *w)
+static __always_inline int comes_by_gateway(struct pkt *p, struct scratch *w)
 {
-	struct tn_addr *peer = &w->ends.peer;
+	struct tn_addr *peer = &w->endpoints.peer;
 	struct bpf_fib_lookup *fib = &w->fib;
 	bool v4 = is_v4_mapped(peer->w);
 	struct tn_addr hop = {};
@@ -45,7 +45,7 @@ static __always_inline int comes_by_gateway(struct pkt *p, struct work *w)
  * MAC address of that router, or from a gateway that leads there: nobody else on the shared
  * network can say that he is one of these tenants.
  */
-static __always_inline bool mac_is_spoofed(struct pkt *p, struct work *w, __u32 router)
+static __always_inline bool mac_is_spoofed(struct pkt *p, struct scratch *w, __u32 router)
 {
 	const struct tn_station *station = bpf_map_lookup_elem(&stations, &router);
 	__u8 mac[ETH_ALEN] __attribute__((aligned(2)));
@@ -61,7 +61,7 @@ static __always_inline bool mac_is_spoofed(struct pkt *p, struct work *w, __u32 
 __noinline int tn_is_mac_spoofed_xdp(struct xdp_md *xdp, __u32 router)
 {
 	struct pkt p = { .ctx = xdp, .xdp = true };
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 
 	return !w || mac_is_spoofed(&p, w, router);
 }
@@ -69,7 +69,7 @@ __noinline int tn_is_mac_spoofed_xdp(struct xdp_md *xdp, __u32 router)
 __noinline int tn_is_mac_spoofed_skb(struct __sk_buff *skb, __u32 router)
 {
 	struct pkt p = { .ctx = skb };
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 
 	return !w || mac_is_spoofed(&p, w, router);
 }
@@ -103,7 +103,7 @@ __noinline int tn_comes_from_hop(struct __sk_buff *skb)
 {
 	__u8 mac[ETH_ALEN] __attribute__((aligned(2)));
 	struct pkt p = { .ctx = skb };
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 
 	return w && fib_route_in(skb, false, 0, w) == BPF_FIB_LKUP_RET_SUCCESS && w->for_nobody &&
 	       w->fib.ifindex == skb->ifindex && pkt_load(&p, ETH_ALEN, mac, sizeof(mac)) &&
@@ -123,16 +123,17 @@ static __always_inline enum tn_verdict check_other_next_hop(struct pkt *p)
  * So no VM sends as another one, nor as the router, to whose own addresses no route leads.
  * Whom the kernel does not know yet, anybody could be: the frame waits until he is asked for.
  */
-static __always_inline enum tn_verdict check_route_back(struct pkt *p, struct work *w)
+static __always_inline enum tn_verdict check_route_back(struct pkt *p, struct scratch *w)
 {
 	struct __sk_buff *skb = p->ctx;
 	struct bpf_fib_lookup *fib = &w->fib;
 	__u8 mac[ETH_ALEN] __attribute__((aligned(2)));
 	long found;
 
-	found = fib_route(skb, tn_shared_ifindex, &w->ends.peer, &w->ends.fixed, 0, fib);
+	found = fib_route(skb, tn_shared_ifindex, &w->endpoints.peer, &w->endpoints.fixed, 0, fib);
 	if (found == -ENODEV) /* the shared interface is gone, and answers would come by none */
-		found = fib_route(skb, skb->ifindex, &w->ends.peer, &w->ends.fixed, 0, fib);
+		found = fib_route(skb, skb->ifindex, &w->endpoints.peer, &w->endpoints.fixed, 0,
+				  fib);
 	switch (found) {
 	case BPF_FIB_LKUP_RET_FWD_DISABLED: /* nothing is forwarded */
 		return TN_GO_ON;
@@ -160,7 +161,7 @@ static __always_inline enum tn_verdict check_route_back(struct pkt *p, struct wo
 __noinline int tn_check_reverse_path(struct __sk_buff *skb)
 {
 	struct pkt p = { .ctx = skb };
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	enum tn_verdict v = w ? check_route_back(&p, w) : drop(&p, TN_DROP_INTERNAL);
 
 	return verdict_pack(&p, v);

@@ -99,14 +99,14 @@ static __always_inline bool is_dhcp_answer(struct pkt *p)
 __noinline int tn_dhcp_is_awaited(struct __sk_buff *skb, __u32 l4)
 {
 	struct bpf_sock_tuple ends = {};
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	struct bpf_sock *sk;
 	__be16 ports[2];
 
 	if (!w || bpf_skb_load_bytes(skb, l4, ports, sizeof(ports)) || !is_from_dhcp_server(ports))
 		return 0;
-	ends.ipv4.saddr = w->ends.peer.w[3];
-	ends.ipv4.daddr = w->ends.shared.w[3];
+	ends.ipv4.saddr = w->endpoints.peer.w[3];
+	ends.ipv4.daddr = w->endpoints.shared.w[3];
 	ends.ipv4.sport = ports[0];
 	ends.ipv4.dport = ports[1];
 	sk = bpf_sk_lookup_udp(skb, &ends, sizeof(ends.ipv4), BPF_F_CURRENT_NETNS, 0);

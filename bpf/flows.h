@@ -7,13 +7,13 @@
 #include "rules.h"
 
 /* `ports`: the service of the peer's end, and above it the port of the VM's. */
-static __always_inline void flow_key(struct work *w, __u32 proto, __u32 ports)
+static __always_inline void flow_key(struct scratch *w, __u32 proto, __u32 ports)
 {
 	struct tn_flow_key *key = &w->flow; /* field by field: there is no room on the stack */
 
-	key->peer = w->ends.peer;
-	key->fixed = w->ends.fixed;
-	key->shared = w->ends.shared;
+	key->peer = w->endpoints.peer;
+	key->fixed = w->endpoints.fixed;
+	key->shared = w->endpoints.shared;
 	key->service = ports;
 	key->port = ports >> 16;
 	key->proto = proto;
@@ -24,21 +24,21 @@ static __always_inline __u32 flow_ports(__u16 service, __u16 port)
 	return service | (__u32)port << 16;
 }
 
-static __always_inline bool flow_is_live(const struct tn_flow *f, const struct ends *e)
+static __always_inline bool flow_is_live(const struct tn_flow *f, const struct endpoints *e)
 {
 	return f->until > seconds() && f->tenant == e->peer_tenant && f->owner == e->tenant;
 }
 
 __noinline int tn_flow_lives(__u32 proto, __u32 ports)
 {
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	const struct tn_flow *f;
 
 	if (!w)
 		return 0;
 	flow_key(w, proto, ports);
 	f = bpf_map_lookup_elem(&flows, &w->flow);
-	return f && flow_is_live(f, &w->ends);
+	return f && flow_is_live(f, &w->endpoints);
 }
 
 static __always_inline __u32 flow_life(__u8 class)
@@ -74,7 +74,7 @@ static __always_inline bool was_withdrawn(const struct tn_service_key *key, __u3
  */
 __noinline int tn_was_accepted(__u32 class, __u32 ports)
 {
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	struct tn_service_key *key;
 	__u32 life = flow_life(class), service = ports >> 16;
 	bool any = false, all = class == TN_CLASS_TCP || service <= (ports & 0xffff);
@@ -82,19 +82,19 @@ __noinline int tn_was_accepted(__u32 class, __u32 ports)
 	if (!w)
 		return 0;
 	key = &w->service;
-	*key = (struct tn_service_key){ .accept.tenant = w->ends.tenant,
+	*key = (struct tn_service_key){ .accept.tenant = w->endpoints.tenant,
 					.class = TN_WITHDRAWN_ANY };
 	for (__u32 i = 0; i < 2 && !any; i++) {
-		key->accept.from = i ? 0 : w->ends.peer_tenant;
+		key->accept.from = i ? 0 : w->endpoints.peer_tenant;
 		any = was_withdrawn(key, life);
 	}
 	if (!any)
 		return 0;
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < 4; i++) {
-		key->accept.from = i & 1 ? 0 : w->ends.peer_tenant;
+		key->accept.from = i & 1 ? 0 : w->endpoints.peer_tenant;
 		if (i == 2)
-			key->accept.to = w->ends.shared;
+			key->accept.to = w->endpoints.shared;
 		key->class = TN_WITHDRAWN_ALL;
 		key->shift = key->block = 0;
 		if (all && was_withdrawn(key, life))
@@ -128,7 +128,7 @@ static __always_inline bool is_opening(__u8 class, __u32 tcp)
 #define FLOW_MAKE 0x10000
 __noinline int tn_flow_refresh(__u32 class_proto, __u32 ports, __u32 tcp)
 {
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	__u8 class = class_proto >> 8;
 	__u32 life = flow_life(class);
 	struct tn_flow new = {};
@@ -140,9 +140,9 @@ __noinline int tn_flow_refresh(__u32 class_proto, __u32 ports, __u32 tcp)
 		return 1;
 	flow_key(w, class_proto & 0xff, ports);
 	f = bpf_map_lookup_elem(&flows, &w->flow);
-	new.tenant = w->ends.peer_tenant;
-	new.owner = w->ends.tenant;
-	lives = f && flow_is_live(f, &w->ends);
+	new.tenant = w->endpoints.peer_tenant;
+	new.owner = w->endpoints.tenant;
+	lives = f && flow_is_live(f, &w->endpoints);
 	if (!lives && !(class_proto & FLOW_MAKE) && !is_opening(class, tcp))
 		return 0;
 	if (lives && !(tcp & TCP_SYN))

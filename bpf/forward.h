@@ -16,20 +16,20 @@
 #define TCP_WORDS_OFFSET 12
 
 /*
- * The interface by which a packet of `len` bytes between the ends in struct work goes on past the
- * stack, from the VM with `out` and else to it; its next hop is in work.fib. 0: the stack has to
- * see to it, as to a neighbour whom the kernel does not know: it tells the sender if nobody
+ * The interface by which a packet of `len` bytes between the ends in struct scratch goes on past
+ * the stack, from the VM with `out` and else to it; its next hop is in scratch.fib. 0: the stack
+ * has to see to it, as to a neighbour whom the kernel does not know: it tells the sender if nobody
  * answers.
  */
 __noinline int tn_way_on(struct __sk_buff *skb, __u32 len, __u32 out)
 {
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	long found;
 
 	if (!w)
 		return 0;
-	found = out ? fib_route_past(skb, false, skb->ifindex, &w->ends.fixed, &w->ends.peer, len,
-				     w)
+	found = out ? fib_route_past(skb, false, skb->ifindex, &w->endpoints.fixed,
+				     &w->endpoints.peer, len, w)
 		    : fib_route_in(skb, false, len, w);
 	return found == BPF_FIB_LKUP_RET_SUCCESS && leads(found, &w->fib, out) == LEADS_RIGHT &&
 			       !is_raw(w->fib.ifindex)
@@ -149,18 +149,18 @@ __noinline int tn_takes_xdp(__u32 ifindex)
 
 /* Whose it is, and who sends there. It is not said yet what becomes of it. */
 static __always_inline void way_begin(struct tn_way *way, __u32 place, bool v4,
-				      const struct work *w, __u32 to, bool past, __u32 ingress,
+				      const struct scratch *w, __u32 to, bool past, __u32 ingress,
 				      const __u8 *sender)
 {
 	struct tn_way_rest *rest;
-	const struct tn_addr *vm = to ? &w->ends.fixed : &w->ends.shared;
-	const struct tn_addr *now = to ? &w->ends.shared : &w->ends.fixed;
+	const struct tn_addr *vm = to ? &w->endpoints.fixed : &w->endpoints.shared;
+	const struct tn_addr *now = to ? &w->endpoints.shared : &w->endpoints.fixed;
 
 	way->until = 0;
 	way->rule = 0;
 	way->vm = vm->w[3];
 	way->now = now->w[3];
-	way->peer = w->ends.peer.w[3];
+	way->peer = w->endpoints.peer.w[3];
 	way->whose = way_whose(v4, to, past);
 	way->link = to ? ingress : 0;
 	__builtin_memcpy(way->sender, sender, sizeof(way->sender));
@@ -169,7 +169,7 @@ static __always_inline void way_begin(struct tn_way *way, __u32 place, bool v4,
 		return;
 	__builtin_memcpy(rest->vm, vm, sizeof(rest->vm));
 	__builtin_memcpy(rest->now, now, sizeof(rest->now));
-	__builtin_memcpy(rest->peer, &w->ends.peer, sizeof(rest->peer));
+	__builtin_memcpy(rest->peer, &w->endpoints.peer, sizeof(rest->peer));
 }
 
 /*
@@ -182,8 +182,8 @@ static __always_inline __u64 fib_until(const struct bpf_fib_lookup *fib)
 								  : bpf_jiffies64() + tn_way_ticks;
 }
 
-/* On as work.fib has it. */
-static __always_inline void way_note(struct tn_way *way, const struct work *w)
+/* On as scratch.fib has it. */
+static __always_inline void way_note(struct tn_way *way, const struct scratch *w)
 {
 	if (!(way->whose >> TN_WAY_KIND))
 		way->link = w->fib.ifindex;
@@ -206,7 +206,7 @@ static __always_inline void way_note_stack(struct tn_way *way, const struct way_
 /* The same to the VM, if its neighbour is known. */
 __noinline int tn_way_on_xdp(struct xdp_md *xdp, __u32 len)
 {
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	long found;
 
 	if (!w)
@@ -313,7 +313,7 @@ static __always_inline bool forward_prepare(struct pkt *p, bool out)
 	return true;
 }
 
-/* The VM at work.ends.fixed has sent it to work.ends.peer. */
+/* The VM at scratch.endpoints.fixed has sent it to scratch.endpoints.peer. */
 static __always_inline bool forward_out(struct pkt *p)
 {
 	return forward_prepare(p, true);
@@ -325,10 +325,10 @@ static __always_inline void forward_in(struct pkt *p)
 	forward_prepare(p, false);
 }
 
-/* To the next hop in work.fib. What leaves by the shared interface is marked as judged. */
+/* To the next hop in scratch.fib. What leaves by the shared interface is marked as judged. */
 static __always_inline int forward(struct __sk_buff *skb, __u32 egress)
 {
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 
 	if (!w)
 		return TC_ACT_SHOT;

@@ -15,9 +15,9 @@ static __always_inline bool fragment_id(struct pkt *p, __u32 *id)
 				sizeof(*id));
 }
 
-static __always_inline void fragment_key(struct work *w, __u32 id, __u32 proto, __u32 out)
+static __always_inline void fragment_key(struct scratch *w, __u32 id, __u32 proto, __u32 out)
 {
-	const struct ends *e = &w->ends;
+	const struct endpoints *e = &w->endpoints;
 	struct tn_fragment_key *key = &w->fragment;
 
 	key->src = out ? e->shared : e->peer;
@@ -34,7 +34,7 @@ static __always_inline __u8 fragment_proto(const struct pkt *p)
 /* The first one was accepted by that rule, or with 0 as part of a flow: the others may follow. */
 __noinline int tn_fragment_note(__u32 id, __u32 proto, __u32 out, __u32 rule, __u32 judged)
 {
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	struct tn_fragment value = { .until = seconds() + TN_FRAGMENT_LIFE,
 				     .rule = rule,
 				     .judged = judged };
@@ -48,7 +48,7 @@ __noinline int tn_fragment_note(__u32 id, __u32 proto, __u32 out, __u32 rule, __
 /* The rule that was noted so, plus one; 0: none, or what belongs `at` there was judged. */
 __noinline __u64 tn_fragment_follows(__u32 id, __u32 proto, __u32 out, __u32 at)
 {
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	const struct tn_fragment *first;
 
 	if (!w)

@@ -11,11 +11,11 @@
 
 #include "resolve.h"
 
-/* The next hop to the sender is in work.fib. */
+/* The next hop to the sender is in scratch.fib. */
 static __always_inline int hold(struct pkt *p, struct __sk_buff *skb)
 {
 	__u8 mac[ETH_ALEN] __attribute__((aligned(2)));
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	__u64 word;
 
 	if (!w || !pkt_load(p, ETH_ALEN, mac, sizeof(mac)))

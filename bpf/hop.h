@@ -70,7 +70,7 @@ static __always_inline bool hop_begin(struct tn_hop *h, const struct bpf_fib_loo
  * no place for it. `back`: it was asked for one that has sent, and nothing goes there, as far as
  * this tells. A route of IPv4 can have a gateway of IPv6 (RFC 8950).
  */
-static __always_inline const struct tn_hop *hop_keep(const struct work *w, bool back)
+static __always_inline const struct tn_hop *hop_keep(const struct scratch *w, bool back)
 {
 	const struct bpf_fib_lookup *fib = &w->fib;
 	__u64 until = fib_until(fib);

@@ -106,11 +106,11 @@ static __always_inline bool quote_parse_ip(struct pkt *p, struct quote *q)
 	return p->v4 ? quote_parse_v4(p, q) : quote_parse_v6(p, q);
 }
 
-/* What the error at `l4`, of `len` bytes, quotes, to work.quote. Errors are for tc alone. */
+/* What the error at `l4`, of `len` bytes, quotes, to scratch.quote. Errors are for tc alone. */
 __noinline int tn_quote_parse(struct __sk_buff *skb, __u32 l4, __u32 len, __u32 v4)
 {
 	struct pkt p = { .ctx = skb, .l4 = l4, .l4_len = len, .v4 = v4 };
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 
 	return w && quote_parse_ip(&p, &w->quote);
 }
@@ -198,27 +198,27 @@ static __always_inline enum tn_verdict icmp_rewrite(struct pkt *p, const struct 
 }
 
 /* An error from the shared network for a VM. Who sends it does not matter, but what it quotes. */
-static __always_inline enum tn_verdict icmp_error_in(struct pkt *p, struct work *w)
+static __always_inline enum tn_verdict icmp_error_in(struct pkt *p, struct scratch *w)
 {
 	struct quote *q = &w->quote;
-	struct ends *e = &w->ends;
+	struct endpoints *e = &w->endpoints;
 
 	if (!quote_parse(p))
 		return drop(p, TN_DROP_MALFORMED);
 	if (!addr_equal(&q->src, &e->shared))
 		return drop(p, TN_DROP_FORGED_ERROR);
 	e->peer = q->dst;
-	ends_know_peer(e, lookup_shared(&e->peer));
+	endpoints_know_peer(e, lookup_shared(&e->peer));
 	if (!policy_quoted(p, q->proto, q->l4, true))
 		return drop(p, TN_DROP_FORGED_ERROR);
 	return icmp_rewrite(p, q, TN_SRC, &e->shared, &e->fixed, &e->shared, &e->fixed);
 }
 
 /* An error that a VM sends about a packet that it got. */
-static __always_inline enum tn_verdict icmp_error_out(struct pkt *p, struct work *w)
+static __always_inline enum tn_verdict icmp_error_out(struct pkt *p, struct scratch *w)
 {
 	struct quote *q = &w->quote;
-	struct ends *e = &w->ends;
+	struct endpoints *e = &w->endpoints;
 
 	if (!quote_parse(p))
 		return drop(p, TN_DROP_MALFORMED);
@@ -234,14 +234,14 @@ static __always_inline enum tn_verdict icmp_error_out(struct pkt *p, struct work
 /*
  * An error that this router's own kernel sends, or a router between it and the VM, about a
  * packet that was translated on its way in, or about one to the router itself; it comes from
- * w->ends.fixed, and is for w->ends.peer. Nothing private leaves in it: the second kind comes from
- * w->own, an address of this router, as RFC 5508 (4.2, REQ-5) has it for a source without a
- * mapping.
+ * w->endpoints.fixed, and is for w->endpoints.peer. Nothing private leaves in it: the second kind
+ * comes from w->own, an address of this router, as RFC 5508 (4.2, REQ-5) has it for a source
+ * without a mapping.
  */
-static __always_inline enum tn_verdict icmp_error_on_the_way(struct pkt *p, struct work *w)
+static __always_inline enum tn_verdict icmp_error_on_the_way(struct pkt *p, struct scratch *w)
 {
 	struct quote *q = &w->quote;
-	struct ends *e = &w->ends;
+	struct endpoints *e = &w->endpoints;
 	const struct tn_fixed *mapping;
 
 	if (!quote_parse(p))
@@ -257,8 +257,8 @@ static __always_inline enum tn_verdict icmp_error_on_the_way(struct pkt *p, stru
 			       : drop(p, TN_DROP_UNTRANSLATED);
 	w->src = e->fixed;
 	e->fixed = q->dst;
-	ends_know_vm(e, mapping);
-	ends_know_peer(e, lookup_shared(&e->peer));
+	endpoints_know_vm(e, mapping);
+	endpoints_know_peer(e, lookup_shared(&e->peer));
 	if (!policy_quoted(p, q->proto, q->l4, false))
 		return drop(p, TN_DROP_FORGED_ERROR);
 	return icmp_rewrite(p, q, TN_DST, &q->dst, &e->shared, &w->src, &w->own);

@@ -14,8 +14,8 @@
  * address where the rules know the VM by it: so it can talk to its VMs by these. Else it goes to
  * the router as it is.
  */
-static __always_inline enum tn_verdict judge_to_own(struct pkt *p, enum icmp_kind icmp,
-						    struct work *w, const struct tn_fixed *mapping)
+static __always_inline enum tn_verdict
+judge_to_own(struct pkt *p, enum icmp_kind icmp, struct scratch *w, const struct tn_fixed *mapping)
 {
 	enum tn_verdict v;
 
@@ -43,8 +43,8 @@ static __always_inline enum tn_verdict handle_inside(struct pkt *p, __u32 pkt_ty
 	__u16 ethertype = pkt_ethertype(p);
 	const struct tn_shared *ours;
 	const struct tn_fixed *mapping;
-	struct work *w = work_get();
-	struct ends *e = &w->ends;
+	struct scratch *w = scratch_get();
+	struct endpoints *e = &w->endpoints;
 	enum icmp_kind icmp;
 	enum tn_verdict v;
 	int fault;

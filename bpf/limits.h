@@ -10,18 +10,18 @@
 enum limit_direction { LIMIT_IN, LIMIT_OUT };
 
 /*
- * Whether the mapping of work.ends.shared may carry `packets` of `bytes` more in all. What one
- * bucket refuses is not taken from the other.
+ * Whether the mapping of scratch.endpoints.shared may carry `packets` of `bytes` more in all. What
+ * one bucket refuses is not taken from the other.
  */
 __noinline int tn_limit_allows(__u32 direction, __u32 packets, __u32 bytes)
 {
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	__u64 now, cost = 0;
 	struct tn_limit *l;
 
 	if (!w)
 		return 0;
-	l = bpf_map_lookup_elem(&limits, &w->ends.shared);
+	l = bpf_map_lookup_elem(&limits, &w->endpoints.shared);
 	if (!l)
 		return 1;
 	now = bpf_ktime_get_ns();
@@ -40,7 +40,7 @@ __noinline int tn_limit_allows(__u32 direction, __u32 packets, __u32 bytes)
 	return 0;
 }
 
-static __always_inline enum tn_verdict limit(struct pkt *p, const struct ends *e,
+static __always_inline enum tn_verdict limit(struct pkt *p, const struct endpoints *e,
 					     enum limit_direction direction, enum tn_verdict v)
 {
 	if (v != TN_TRANSLATED || !(e->flags & TN_SHARED_LIMITED))

@@ -369,21 +369,21 @@ static __always_inline enum tn_verdict nd_judge(struct pkt *p, struct neigh_room
 						   : resolve_sender(p, tn_shared_ifindex, src);
 }
 
-/* From w->ends.peer, with its header at `l4`, of `len` bytes. */
+/* From w->endpoints.peer, with its header at `l4`, of `len` bytes. */
 __noinline int tn_nd_in(struct __sk_buff *skb, __u32 l4, __u32 len)
 {
 	struct pkt p = { .ctx = skb, .l4 = l4, .l4_len = len };
 	struct neigh_room *room = neigh_room_get();
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	enum tn_verdict v;
 
 	if (!w || !room) {
 		v = drop(&p, TN_DROP_INTERNAL);
 	} else {
-		room->sender = w->ends.peer;
+		room->sender = w->endpoints.peer;
 		v = nd_judge(&p, room);
 		if (v == TN_GO_ON)
-			v = nd_to_kernel(&p, &w->ends.shared);
+			v = nd_to_kernel(&p, &w->endpoints.shared);
 	}
 	return verdict_pack(&p, v);
 }
@@ -394,17 +394,17 @@ static __always_inline enum tn_verdict nd_in(struct pkt *p)
 }
 
 /*
- * Whether what goes to w->ends.peer is for the shared network, and not for this router. Global,
- * because there is little room on the stack.
+ * Whether what goes to w->endpoints.peer is for the shared network, and not for this router.
+ * Global, because there is little room on the stack.
  */
 __noinline int tn_nd_leaves(void)
 {
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	const struct tn_shared *ours;
 
-	if (!w || !in_shared_subnets(&w->ends.peer))
+	if (!w || !in_shared_subnets(&w->endpoints.peer))
 		return 0;
-	ours = lookup_ours(&w->ends.peer);
+	ours = lookup_ours(&w->endpoints.peer);
 	return !(ours && ours->flags & TN_SHARED_OWN);
 }
 
@@ -412,9 +412,9 @@ __noinline int tn_nd_leaves(void)
  * The same from inside, where the addresses are the tenant's own. It is of the link (RFC 4861), but
  * the kernel would forward it, with whatever source: what is for the shared network is dropped.
  */
-static __always_inline enum tn_verdict nd_inside(struct pkt *p, const struct work *w)
+static __always_inline enum tn_verdict nd_inside(struct pkt *p, const struct scratch *w)
 {
-	struct tn_addr src = w->ends.fixed;
+	struct tn_addr src = w->endpoints.fixed;
 	enum tn_verdict v;
 
 	if (tn_nd_leaves())

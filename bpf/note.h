@@ -56,7 +56,7 @@ static __always_inline struct tn_record *noted_record(__be32 shared, __u64 so_fa
 }
 
 /* The same for both ends of a mapping: that it has them in either table is not said. */
-static __always_inline struct tn_record *noted_mapping(const struct ends *e, __u64 so_far)
+static __always_inline struct tn_record *noted_mapping(const struct endpoints *e, __u64 so_far)
 {
 	struct tn_record *r = noted_record(e->shared.w[3], so_far);
 
@@ -66,7 +66,7 @@ static __always_inline struct tn_record *noted_mapping(const struct ends *e, __u
 #define NOTE_ROWS (TN_NOTE_IN | TN_NOTE_OUT)
 
 /* Fills in the VM's end by the note of e->shared, and is its slot. 0: there is none that holds. */
-static __always_inline __u32 note_recall_in(struct ends *e, __u64 so_far)
+static __always_inline __u32 note_recall_in(struct endpoints *e, __u64 so_far)
 {
 	const struct tn_record *r =
 		is_v4_mapped(e->shared.w) ? noted_record(e->shared.w[3], so_far) : NULL;
@@ -88,7 +88,7 @@ static __always_inline __u32 *slot_place(__be32 fixed)
 }
 
 /* The same by e->fixed. */
-static __always_inline __u32 note_recall_out(struct ends *e, __u64 so_far)
+static __always_inline __u32 note_recall_out(struct endpoints *e, __u64 so_far)
 {
 	const __u32 *place = is_v4_mapped(e->fixed.w) ? slot_place(e->fixed.w[3]) : NULL;
 	__u32 slot = place ? *place : 0;
@@ -103,7 +103,8 @@ static __always_inline __u32 note_recall_out(struct ends *e, __u64 so_far)
 	return slot;
 }
 
-static __always_inline bool note_is_of(const struct tn_note *n, const struct ends *e, __u64 so_far)
+static __always_inline bool note_is_of(const struct tn_note *n, const struct endpoints *e,
+				       __u64 so_far)
 {
 	return n->found == note_found(so_far) && n->shared == e->shared.w[3] &&
 	       n->fixed == e->fixed.w[3] && n->tenant == e->tenant &&
@@ -127,7 +128,7 @@ static __always_inline void slot_keep(__be32 fixed, __u32 slot, __u64 so_far)
 }
 
 /* A row says what the VM's end is: that of by_shared (TN_NOTE_IN), or that of by_fixed. */
-static __always_inline void note_keep(const struct ends *e, __u32 slot, __u64 so_far, __u8 by)
+static __always_inline void note_keep(const struct endpoints *e, __u32 slot, __u64 so_far, __u8 by)
 {
 	struct tn_record *r;
 
@@ -184,11 +185,11 @@ static __always_inline struct tn_peer *peer_place(__be32 peer, __u32 ingress)
 	return bpf_map_lookup_elem(&peers, &place);
 }
 
-/* As note_hop(), to w->ends.peer. */
-static __always_inline const struct tn_hop *peer_hop(const struct work *w, __u32 routes,
+/* As note_hop(), to w->endpoints.peer. */
+static __always_inline const struct tn_hop *peer_hop(const struct scratch *w, __u32 routes,
 						     __u32 ingress)
 {
-	__be32 peer = w->ends.peer.w[3];
+	__be32 peer = w->endpoints.peer.w[3];
 	const struct tn_peer *p = peer_place(peer, ingress);
 
 	return p && p->peer == peer && p->ingress == ingress &&
@@ -203,8 +204,8 @@ static __always_inline const struct tn_hop *peer_hop(const struct work *w, __u32
  */
 __noinline int tn_keep_hop_in(__u64 so_far, __u32 routes, __u32 back)
 {
-	struct work *w = work_get();
-	struct tn_record *r = w && routes ? noted_mapping(&w->ends, so_far) : NULL;
+	struct scratch *w = scratch_get();
+	struct tn_record *r = w && routes ? noted_mapping(&w->endpoints, so_far) : NULL;
 	const struct tn_hop *h = r ? hop_keep(w, back) : NULL;
 
 	if (!h)
@@ -218,7 +219,7 @@ __noinline int tn_keep_hop_in(__u64 so_far, __u32 routes, __u32 back)
 /* The same to the peer, of packets that come in there. */
 __noinline int tn_keep_hop_out(__u32 routes, __u32 ingress)
 {
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	const struct tn_hop *h = w && routes ? peer_hop(w, routes, ingress) : NULL;
 	struct tn_peer *p;
 
@@ -226,22 +227,22 @@ __noinline int tn_keep_hop_out(__u32 routes, __u32 ingress)
 	if (!w || !routes || (h && h->until > bpf_jiffies64()))
 		return 0;
 	h = hop_keep(w, false);
-	p = h ? peer_place(w->ends.peer.w[3], ingress) : NULL;
+	p = h ? peer_place(w->endpoints.peer.w[3], ingress) : NULL;
 	if (!p)
 		return 0;
-	*p = (struct tn_peer){ .peer = w->ends.peer.w[3],
+	*p = (struct tn_peer){ .peer = w->endpoints.peer.w[3],
 			       .ingress = ingress,
-			       .routes = routes_to(routes, w->ends.peer.w[3], bpf_jiffies64()),
+			       .routes = routes_to(routes, w->endpoints.peer.w[3], bpf_jiffies64()),
 			       .turn = h->turn,
 			       .hop = hop_place(h->link, h->gateway, h->mtu) };
 	return 0;
 }
 
 /* Until when a frame from there is known to be the VM's, in ticks; 0: that has to be asked for. */
-static __always_inline __u64 way_back_noted(const struct work *w, __u64 so_far, __u32 routes,
+static __always_inline __u64 way_back_noted(const struct scratch *w, __u64 so_far, __u32 routes,
 					    __u32 ingress, __u64 mac)
 {
-	const struct tn_record *r = noted_mapping(&w->ends, so_far);
+	const struct tn_record *r = noted_mapping(&w->endpoints, so_far);
 	const struct tn_hop *h = r ? note_hop(&r->note, routes) : NULL;
 
 	return h && h->back > bpf_jiffies64() && h->link == ingress && mac_word(h->macs) == mac
@@ -255,7 +256,7 @@ static __always_inline __u64 way_back_noted(const struct work *w, __u64 so_far, 
  */
 __noinline int tn_hop_out(__u64 so_far, __u32 routes, __u32 ingress, __u64 mac)
 {
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	const struct tn_hop *h;
 
 	if (!w)
@@ -293,9 +294,9 @@ static __always_inline struct consent *consent_place(__u32 tenant, __u32 from)
 }
 
 /* As tn_rule() about the VM's tenant; `service` is class << 16 | service. */
-static __always_inline __u32 note_rule(struct work *w, __u32 service, __u64 so_far)
+static __always_inline __u32 note_rule(struct scratch *w, __u32 service, __u64 so_far)
 {
-	const struct ends *e = &w->ends;
+	const struct endpoints *e = &w->endpoints;
 	struct consent *c = consent_place(e->tenant, e->peer_tenant);
 	__u32 rule;
 
@@ -346,11 +347,11 @@ static __always_inline struct tn_sender *sender_recall(__be32 peer, const __u8 *
 	return s;
 }
 
-/* w->ends.peer has sent, from that MAC address, and `rule` accepts it. */
-static __always_inline void sender_keep(const struct work *w, const __u8 *mac, __u32 service,
+/* w->endpoints.peer has sent, from that MAC address, and `rule` accepts it. */
+static __always_inline void sender_keep(const struct scratch *w, const __u8 *mac, __u32 service,
 					__u32 rule, __u32 routes, __u64 so_far)
 {
-	const struct ends *e = &w->ends;
+	const struct endpoints *e = &w->endpoints;
 	struct tn_sender *s;
 
 	if (!so_far || !rule || !routes || e->flags & TN_SHARED_NAMED)

@@ -44,7 +44,7 @@ struct pkt {
 	bool v4;
 	bool gso;
 	bool rest;	   /* a fragment that is not the first: what is at l4 is no header */
-	bool told;	   /* its addresses are in work.said */
+	bool told;	   /* its addresses are in scratch.said */
 	bool by_flow;	   /* accepted as part of a flow that the VM opened */
 	__u8 reason;	   /* enum tn_reason; with TN_DROP */
 	__u8 program;	   /* enum tn_program: which one judges it */

@@ -23,22 +23,22 @@ static __always_inline bool is_watched(void)
 }
 
 /* Whether the shared network's end of it is known as one that may send from there. */
-static __always_inline bool plain_peer(struct pkt *p, struct work *w, bool came_in)
+static __always_inline bool plain_peer(struct pkt *p, struct scratch *w, bool came_in)
 {
-	const struct tn_shared *peer = lookup_shared(&w->ends.peer);
+	const struct tn_shared *peer = lookup_shared(&w->endpoints.peer);
 
-	if (!peer && tn_place_in_subnets(&w->ends.peer) != SUBNET_HOST)
+	if (!peer && tn_place_in_subnets(&w->endpoints.peer) != SUBNET_HOST)
 		return false;
 	if (peer && peer->router == tn_router_id)
 		return false;
 	if (peer && came_in && is_mac_spoofed(p, peer->router))
 		return false;
-	ends_know_peer(&w->ends, peer);
+	endpoints_know_peer(&w->endpoints, peer);
 	return true;
 }
 
 /* The way of a frame that XDP is to send on itself. */
-static __always_inline bool plain_ask_xdp(struct pkt *p, struct work *w, struct tn_way *way)
+static __always_inline bool plain_ask_xdp(struct pkt *p, struct scratch *w, struct tn_way *way)
 {
 	__u32 egress = tn_way_on_xdp(p->ctx, p->ip_bytes);
 
@@ -76,7 +76,8 @@ static __always_inline __be32 plain_flow(const struct pkt *p)
 	return first & bpf_htonl(FLOWINFO);
 }
 
-static __always_inline void plain_keys(const struct pkt *p, const struct plain *q, struct work *w)
+static __always_inline void plain_keys(const struct pkt *p, const struct plain *q,
+				       struct scratch *w)
 {
 	w->keys = (struct route_keys){ .flow = plain_flow(p),
 				       .ports = { bpf_htons(q->sport), bpf_htons(q->dport) },
@@ -131,20 +132,20 @@ static __always_inline __u32 plain_service(const struct plain *q, __u32 to)
 }
 
 /* As policy_in() and policy_out() do; notes the flow only when the packet goes on. */
-static __always_inline bool plain_may_come_in(struct pkt *p, struct work *w, const struct plain *q,
-					      const struct course *c)
+static __always_inline bool plain_may_come_in(struct pkt *p, struct scratch *w,
+					      const struct plain *q, const struct course *c)
 {
 	p->rule = note_rule(w, plain_service(q, c->to), c->change);
 	return p->rule || tn_flow_lives(p->proto, flow_ports(q->sport, q->dport));
 }
 
-static __always_inline bool plain_may_go_out(struct pkt *p, struct work *w, const struct plain *q,
-					     const struct course *c)
+static __always_inline bool plain_may_go_out(struct pkt *p, struct scratch *w,
+					     const struct plain *q, const struct course *c)
 {
 	p->rule = note_rule(w, plain_service(q, c->to), c->change);
 	if (p->rule)
 		return true;
-	if (w->ends.peer_flags & TN_SHARED_JUDGED && !tn_rule(true, q->class, q->dport))
+	if (w->endpoints.peer_flags & TN_SHARED_JUDGED && !tn_rule(true, q->class, q->dport))
 		return false;
 	return tn_flow_refresh(p->proto | (__u32)q->class << 8, flow_ports(q->dport, q->sport),
 			       q->tcp);
@@ -193,7 +194,7 @@ __noinline int tn_way_back(struct __sk_buff *skb)
 {
 	__u8 mac[ETH_ALEN] __attribute__((aligned(2)));
 	struct pkt p = { .ctx = skb };
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 
 	if (!w || !pkt_load(&p, ETH_ALEN, mac, sizeof(mac)))
 		return WAY_BACK_NONE;
@@ -210,7 +211,7 @@ __noinline int tn_way_back(struct __sk_buff *skb)
  * The way of a frame past the stack, as the kernel says now; of what it has said well enough a note
  * is made in its way. 0: it cannot go so.
  */
-static __always_inline __u32 plain_ask(struct pkt *p, struct work *w, const struct course *c)
+static __always_inline __u32 plain_ask(struct pkt *p, struct scratch *w, const struct course *c)
 {
 	int back = WAY_BACK_KNOWN;
 	bool out = c->to;
@@ -234,7 +235,7 @@ static __always_inline __u32 plain_ask(struct pkt *p, struct work *w, const stru
 }
 
 /* The hop of the end that it goes to, be it out of date. */
-static __always_inline const struct tn_hop *course_hop(const struct pkt *p, const struct work *w,
+static __always_inline const struct tn_hop *course_hop(const struct pkt *p, const struct scratch *w,
 						       struct course *c)
 {
 	const struct ethhdr *eth = p->data;
@@ -250,7 +251,7 @@ static __always_inline const struct tn_hop *course_hop(const struct pkt *p, cons
 		place = tn_hop_out(c->change, c->routes, c->ingress, mac_word(eth->h_source));
 		return place ? hop_at(place - 1) : NULL;
 	}
-	r = noted_mapping(&w->ends, c->change);
+	r = noted_mapping(&w->endpoints, c->change);
 	return r ? note_hop(&r->note, c->routes) : NULL;
 }
 
@@ -258,7 +259,7 @@ static __always_inline const struct tn_hop *course_hop(const struct pkt *p, cons
  * Whether the stack may have it: it goes where packets are translated to, or comes from there. What
  * it goes to is known. What becomes unknown, or too narrow, while this holds, the stack answers.
  */
-static __always_inline bool plain_leads(struct pkt *p, struct work *w, const struct plain *q,
+static __always_inline bool plain_leads(struct pkt *p, struct scratch *w, const struct plain *q,
 					const struct course *c)
 {
 	if (c->to)
@@ -268,7 +269,7 @@ static __always_inline bool plain_leads(struct pkt *p, struct work *w, const str
 }
 
 /* Past the stack, where that is to be. TN_GO_ON: by *by, or by p->egress. */
-static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *w,
+static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct scratch *w,
 						    const struct plain *q, struct course *c,
 						    const struct tn_way **by)
 {
@@ -283,7 +284,7 @@ static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *
 	p->hops = c->past;
 	now = way_now(way, c->place, p->v4);
 	/* its mapping may be another one by now */
-	if (c->leads && addr_equal(&now, c->to ? &w->ends.shared : &w->ends.fixed)) {
+	if (c->leads && addr_equal(&now, c->to ? &w->endpoints.shared : &w->endpoints.fixed)) {
 		if (c->past)
 			*by = way;
 		return p->xdp && !(way->whose & TN_WAY_XDP) ? TN_LEAVE_TO_TC : TN_GO_ON;
@@ -327,7 +328,8 @@ static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct work *
 
 /* Keep what accepted the packet, for those that come behind it. */
 static __always_inline void course_keep(const struct course *c, const struct pkt *p,
-					const struct work *w, const struct plain *q, __u32 record)
+					const struct scratch *w, const struct plain *q,
+					__u32 record)
 {
 	struct tn_way *way = c->way;
 
@@ -366,7 +368,7 @@ static __always_inline enum tn_verdict plain_known(struct pkt *p, const struct c
  * The VM's end, of which the one address is known: the slot of its mapping. 0: it has none, or one
  * that takes more than that.
  */
-static __always_inline __u32 plain_vm_in(struct ends *e, __u64 change)
+static __always_inline __u32 plain_vm_in(struct endpoints *e, __u64 change)
 {
 	__u32 slot = note_recall_in(e, change);
 	const struct tn_shared *row;
@@ -387,15 +389,15 @@ static __always_inline __u32 plain_vm_in(struct ends *e, __u64 change)
 /* The same of the VM that has sent it. */
 __noinline int tn_vm_out(__u64 change)
 {
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	const struct tn_fixed *row;
 	struct tn_addr fixed;
-	struct ends *e;
+	struct endpoints *e;
 	__u32 slot;
 
 	if (!w)
 		return 0;
-	e = &w->ends;
+	e = &w->endpoints;
 	slot = note_recall_out(e, change);
 	if (slot)
 		return slot;
@@ -404,7 +406,7 @@ __noinline int tn_vm_out(__u64 change)
 	if (!row || row->flags & TN_SHARED_LIMITED)
 		return 0;
 	slot = row->slot;
-	ends_know_vm(e, row);
+	endpoints_know_vm(e, row);
 	record_fetch(record_of(slot));
 	note_keep(e, slot, change, TN_NOTE_OUT);
 	return slot;
@@ -420,7 +422,7 @@ static __always_inline enum tn_verdict plain_in(struct pkt *p, const struct tn_w
 			    .ingress = tn_shared_ifindex,
 			    .change = changes_so_far() };
 	const struct ethhdr *eth = p->data;
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	enum tn_verdict v;
 	__u32 slot, record;
 	struct plain q;
@@ -429,9 +431,9 @@ static __always_inline enum tn_verdict plain_in(struct pkt *p, const struct tn_w
 		return TN_PASS;
 	if (is_known(&c, &q) && (!p->xdp || c.way->whose & TN_WAY_XDP))
 		return plain_known(p, &c, by);
-	w->ends.shared = p->dst;
-	w->ends.peer = p->src;
-	slot = plain_vm_in(&w->ends, c.change);
+	w->endpoints.shared = p->dst;
+	w->endpoints.peer = p->src;
+	slot = plain_vm_in(&w->endpoints, c.change);
 	if (!slot || !plain_peer(p, w, true) || !plain_may_come_in(p, w, &q, &c))
 		return TN_PASS;
 	if (p->xdp && p->v4 && (void *)(eth + 1) <= p->data_end)
@@ -442,7 +444,7 @@ static __always_inline enum tn_verdict plain_in(struct pkt *p, const struct tn_w
 		return v;
 	record = record_at(slot);
 	course_keep(&c, p, w, &q, record);
-	return plain_translate(p, &c, &w->ends.fixed, record);
+	return plain_translate(p, &c, &w->endpoints.fixed, record);
 }
 
 /* The same of what comes from a VM, `inside` the router or behind it. */
@@ -452,7 +454,7 @@ static __always_inline enum tn_verdict plain_out(struct pkt *p, bool inside, __u
 	struct course c = {
 		.to = TN_WAY_OUT, .past = inside, .ingress = ingress, .change = changes_so_far()
 	};
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	__u32 slot, record;
 	struct plain q;
 
@@ -460,15 +462,15 @@ static __always_inline enum tn_verdict plain_out(struct pkt *p, bool inside, __u
 		return TN_PASS;
 	if (is_known(&c, &q))
 		return plain_known(p, &c, by);
-	w->ends.fixed = p->src;
-	w->ends.peer = p->dst;
+	w->endpoints.fixed = p->src;
+	w->endpoints.peer = p->dst;
 	slot = tn_vm_out(c.change);
 	if (!slot || !plain_peer(p, w, false) || plain_way_on(p, w, &q, &c, by) != TN_GO_ON ||
 	    !plain_may_go_out(p, w, &q, &c))
 		return TN_PASS;
 	record = record_at(slot);
 	course_keep(&c, p, w, &q, record);
-	return plain_translate(p, &c, &w->ends.shared, record);
+	return plain_translate(p, &c, &w->endpoints.shared, record);
 }
 
 /*
@@ -479,24 +481,24 @@ static __always_inline bool plain_passes(struct pkt *p, __u32 ingress)
 {
 	struct course c = { .to = TN_WAY_PASS, .ingress = ingress, .change = changes_so_far() };
 	const struct ethhdr *eth = p->data;
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	struct plain q;
 
 	if (!w || is_watched() || !plain_parse(p, &q) || !course_begin(p, &q, &c))
 		return false;
 	if (c.leads && way_holds(c.way, c.change))
 		return true;
-	w->ends.fixed = p->src;
-	w->ends.peer = p->dst;
-	if (in_shared_subnets(&w->ends.fixed))
+	w->endpoints.fixed = p->src;
+	w->endpoints.peer = p->dst;
+	if (in_shared_subnets(&w->endpoints.fixed))
 		return false;
-	if (!in_shared_subnets(&w->ends.peer))
+	if (!in_shared_subnets(&w->endpoints.peer))
 		return true;
 	if (!tn_sources_loose && (check_reverse_path(p) != TN_GO_ON ||
 				  (!tn_sources_feasible && !mac_equal(eth->h_source, w->fib.dmac))))
 		return false;
 	plain_keys(p, &q, w);
-	if (lookup_ours(&w->ends.peer) || tn_leads(p->ctx, true) != LEADS_RIGHT ||
+	if (lookup_ours(&w->endpoints.peer) || tn_leads(p->ctx, true) != LEADS_RIGHT ||
 	    !errors_stay(p->ctx, true))
 		return false;
 	way_begin(c.way, c.place, p->v4, w, c.to, c.past, c.ingress, eth->h_source);

@@ -23,7 +23,7 @@ static __always_inline enum tn_verdict accepted(struct pkt *p, bool out)
 }
 
 /* From the shared network to a VM. */
-static __always_inline enum tn_verdict policy_in(struct pkt *p, struct work *w)
+static __always_inline enum tn_verdict policy_in(struct pkt *p, struct scratch *w)
 {
 	struct service s;
 
@@ -34,19 +34,19 @@ static __always_inline enum tn_verdict policy_in(struct pkt *p, struct work *w)
 	p->rule = tn_rule(false, s.talk == TALK_REPLY ? CLASS_NONE : s.class, s.dst);
 	if (!p->rule) {
 		if (s.talk == TALK_REQUEST || !tn_flow_lives(p->proto, flow_ports(s.src, s.dst)))
-			return drop(p,
-				    w->ends.peer_tenant ? TN_DROP_NOT_ACCEPTED : TN_DROP_STRANGER);
+			return drop(p, w->endpoints.peer_tenant ? TN_DROP_NOT_ACCEPTED
+								: TN_DROP_STRANGER);
 		p->by_flow = true;
 	}
 	return accepted(p, false);
 }
 
 /* The VM opens a flow, or goes on with one: its peer has to accept that, if that is known here. */
-static __always_inline enum tn_verdict policy_open(struct pkt *p, struct work *w,
+static __always_inline enum tn_verdict policy_open(struct pkt *p, struct scratch *w,
 						   const struct service *s)
 {
 	__u32 ports = flow_ports(s->dst, s->src), flow = p->proto | (__u32)s->class << 8;
-	bool judged = w->ends.peer_flags & TN_SHARED_JUDGED;
+	bool judged = w->endpoints.peer_flags & TN_SHARED_JUDGED;
 	__u8 tcp = 0;
 
 	if (s->talk == TALK_REPLY)
@@ -67,7 +67,7 @@ static __always_inline enum tn_verdict policy_open(struct pkt *p, struct work *w
 }
 
 /* From a VM to the shared network. */
-static __always_inline enum tn_verdict policy_out(struct pkt *p, struct work *w)
+static __always_inline enum tn_verdict policy_out(struct pkt *p, struct scratch *w)
 {
 	enum tn_verdict v = TN_GO_ON;
 	struct service s;

@@ -123,7 +123,7 @@ static __always_inline void report_service(struct pkt *p, struct tn_event *e)
  */
 static __always_inline int report_send(struct pkt *p)
 {
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	struct tn_event *e, *out;
 	__u32 n = p->len;
 
@@ -197,16 +197,16 @@ static __always_inline void report(struct pkt *p, enum tn_verdict v)
 {
 	const struct tn_watch *w = &watch;
 	struct tn_event *e;
-	struct work *work;
+	struct scratch *scratch;
 	__u64 now;
 
 	if (!w->until)
 		return;
 	now = bpf_ktime_get_ns();
-	work = work_get();
-	if (w->until <= now || !work)
+	scratch = scratch_get();
+	if (w->until <= now || !scratch)
 		return;
-	e = &work->said;
+	e = &scratch->said;
 	e->at = now;
 	/* from what is before an IP packet, or cut off in its header: nobody has told any */
 	if (!p->told)

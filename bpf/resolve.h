@@ -73,7 +73,7 @@ __noinline int tn_may_resolve(const struct tn_addr *neighbour)
  */
 __noinline int tn_may_be_known(struct __sk_buff *skb, __u32 ifindex, const struct tn_addr *sender)
 {
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	struct tn_addr nobody = {}, copy;
 
 	if (!w || !sender)

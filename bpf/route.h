@@ -88,7 +88,7 @@ static const __u8 ports_place[256] = {
  * and of one of IPv6 the header behind that of the fragment (__skb_flow_dissect()). Of ports that
  * cannot be read it sees none either.
  */
-static __always_inline bool keys_read(struct pkt *p, struct work *w)
+static __always_inline bool keys_read(struct pkt *p, struct scratch *w)
 {
 	struct route_keys *keys = &w->keys;
 	__u8 byte, place = ports_place[p->proto];
@@ -123,7 +123,8 @@ static __always_inline bool keys_read(struct pkt *p, struct work *w)
  * mark lies where the answer has the MAC addresses.
  */
 static __always_inline long fib_route_by_keys(void *ctx, __u32 ifindex, const struct tn_addr *from,
-					      const struct tn_addr *to, __u32 len, struct work *w)
+					      const struct tn_addr *to, __u32 len,
+					      struct scratch *w)
 {
 	const struct route_keys *keys = &w->keys;
 	struct bpf_fib_lookup *fib = &w->fib;
@@ -150,7 +151,7 @@ static __always_inline long fib_route_by_keys(void *ctx, __u32 ifindex, const st
  */
 static __always_inline long fib_route_past(void *ctx, bool xdp, __u32 ifindex,
 					   const struct tn_addr *from, const struct tn_addr *to,
-					   __u32 len, struct work *w)
+					   __u32 len, struct scratch *w)
 {
 	struct tn_addr sender = {};
 
@@ -160,10 +161,11 @@ static __always_inline long fib_route_past(void *ctx, bool xdp, __u32 ifindex,
 	return fib_route(ctx, ifindex, &sender, to, len, &w->fib);
 }
 
-/* To the VM at w->ends.fixed. */
-static __always_inline long fib_route_in(void *ctx, bool xdp, __u32 len, struct work *w)
+/* To the VM at w->endpoints.fixed. */
+static __always_inline long fib_route_in(void *ctx, bool xdp, __u32 len, struct scratch *w)
 {
-	return fib_route_past(ctx, xdp, tn_shared_ifindex, &w->ends.peer, &w->ends.fixed, len, w);
+	return fib_route_past(ctx, xdp, tn_shared_ifindex, &w->endpoints.peer, &w->endpoints.fixed,
+			      len, w);
 }
 
 enum leads {
@@ -195,24 +197,24 @@ static __always_inline enum leads leads(long found, const struct bpf_fib_lookup 
 									   : LEADS_RIGHT;
 }
 
-/* The least length, so that the kernel says the MTU of the route, in work.fib.mtu_result. */
+/* The least length, so that the kernel says the MTU of the route, in scratch.fib.mtu_result. */
 #define LEN_FOR_MTU 1
 
 /*
- * Where the stack would send a packet between the ends in struct work with work.keys, `out` from
- * the VM, else to it: enum leads. The next hop is in work.fib.
+ * Where the stack would send a packet between the ends in struct scratch with scratch.keys, `out`
+ * from the VM, else to it: enum leads. The next hop is in scratch.fib.
  */
 __noinline int tn_leads(struct __sk_buff *skb, __u32 out)
 {
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	long found;
 
 	if (!w)
 		return LEADS_WRONG;
-	found = out ? fib_route_by_keys(skb, skb->ifindex, &w->ends.fixed, &w->ends.peer,
+	found = out ? fib_route_by_keys(skb, skb->ifindex, &w->endpoints.fixed, &w->endpoints.peer,
 					LEN_FOR_MTU, w)
-		    : fib_route_by_keys(skb, tn_shared_ifindex, &w->ends.peer, &w->ends.fixed,
-					LEN_FOR_MTU, w);
+		    : fib_route_by_keys(skb, tn_shared_ifindex, &w->endpoints.peer,
+					&w->endpoints.fixed, LEN_FOR_MTU, w);
 	return leads(found, &w->fib, out);
 }
 
@@ -228,7 +230,7 @@ static __always_inline struct tn_addr fib_hop(const struct bpf_fib_lookup *fib)
 }
 
 /* The same as bpf_redirect_neigh() takes it. */
-static __always_inline void hop_of_fib(struct work *w)
+static __always_inline void hop_of_fib(struct scratch *w)
 {
 	w->hop.nh_family = w->fib.family;
 	if (w->fib.family == FAMILY_V4)

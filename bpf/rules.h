@@ -19,7 +19,7 @@ _Static_assert(!(TN_CLASSES_COUNT & (TN_CLASSES_COUNT - 1)), "rule_in() masks a 
  * The rule of the row of accepts that w->service names, and the rows of services below it; 0: none.
  * `service` SERVICE_UNKNOWN: a fragment without its header.
  */
-static __always_inline __u32 rule_in(struct work *w, __u32 service)
+static __always_inline __u32 rule_in(struct scratch *w, __u32 service)
 {
 	struct tn_service_key *key = &w->service;
 	const struct tn_accept *found = bpf_map_lookup_elem(&accepts, &key->accept);
@@ -57,16 +57,16 @@ static __always_inline __u32 rule_in(struct work *w, __u32 service)
  */
 __noinline __u32 tn_rule(__u32 of_peer, __u32 class, __u32 service)
 {
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	struct tn_service_key *key;
 	__u32 from, rule = 0;
-	struct ends *e;
+	struct endpoints *e;
 	bool named;
 
 	if (!w)
 		return 0;
 	w->rows = w->any_service = 0;
-	e = &w->ends;
+	e = &w->endpoints;
 	from = of_peer ? e->tenant : e->peer_tenant;
 	named = (of_peer ? e->peer_flags : e->flags) & TN_SHARED_NAMED;
 	if (!from)
@@ -101,7 +101,7 @@ __noinline __u32 tn_pool_of(const struct tn_addr *a)
 }
 
 /* The VM at e->fixed, by its mapping. */
-static __always_inline void ends_know_vm(struct ends *e, const struct tn_fixed *mapping)
+static __always_inline void endpoints_know_vm(struct endpoints *e, const struct tn_fixed *mapping)
 {
 	e->shared = mapping->shared;
 	e->tenant = mapping->tenant;
@@ -109,7 +109,7 @@ static __always_inline void ends_know_vm(struct ends *e, const struct tn_fixed *
 }
 
 /* Who is at e->peer, which has this row in by_shared, or none. */
-static __always_inline void ends_know_peer(struct ends *e, const struct tn_shared *row)
+static __always_inline void endpoints_know_peer(struct endpoints *e, const struct tn_shared *row)
 {
 	e->peer_tenant = row ? row->tenant : tn_pool_of(&e->peer);
 	e->peer_flags = row ? row->flags : 0;

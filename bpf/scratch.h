@@ -6,7 +6,7 @@
 #include "lookup.h"
 
 /* Both ends of a packet, or of one that it quotes. */
-struct ends {
+struct endpoints {
 	struct tn_addr shared; /* the VM's, */
 	struct tn_addr fixed;
 	struct tn_addr peer; /* and who it talks to, on the shared network */
@@ -38,8 +38,8 @@ struct route_keys {
 };
 
 /* What is too large for the stack. A packet is judged in one go on one CPU. */
-struct work {
-	struct ends ends;
+struct scratch {
+	struct endpoints endpoints;
 	struct route_keys keys;
 	struct quote quote;
 	struct tn_addr src; /* of an error that is on the way, as it came */
@@ -61,15 +61,15 @@ struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct work);
-} works SEC(".maps");
+	__type(value, struct scratch);
+} scratches SEC(".maps");
 
 /* Also for global functions to call: Linux 6.1 takes no key of a map from an argument of theirs. */
-static __always_inline struct work *work_get(void)
+static __always_inline struct scratch *scratch_get(void)
 {
 	__u32 zero = 0;
 
-	return bpf_map_lookup_elem(&works, &zero);
+	return bpf_map_lookup_elem(&scratches, &zero);
 }
 
 static __always_inline __u32 seconds(void)

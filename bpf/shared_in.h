@@ -42,7 +42,7 @@ static __always_inline enum tn_verdict judge_group(struct pkt *p, enum icmp_kind
  */
 __noinline int tn_refuse_error(struct __sk_buff *skb, __u32 l4, __u32 len, __u32 v4)
 {
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	const struct quote *q;
 	__u8 type[2];
 
@@ -51,7 +51,7 @@ __noinline int tn_refuse_error(struct __sk_buff *skb, __u32 l4, __u32 len, __u32
 	q = &w->quote;
 	if (!tn_quote_parse(skb, l4, len, v4))
 		return TN_DROP_MALFORMED + 1;
-	if (!addr_equal(&q->src, &w->ends.shared) ||
+	if (!addr_equal(&q->src, &w->endpoints.shared) ||
 	    bpf_skb_load_bytes(skb, l4, type, sizeof(type)))
 		return TN_DROP_FORGED_ERROR + 1;
 	if (v4 ? type[0] != 3 || type[1] != 4 || q->proto != IPPROTO_ICMP
@@ -76,7 +76,7 @@ static __always_inline enum tn_verdict judge_error_to_router(struct pkt *p)
  * may be new to it.
  */
 static __always_inline enum tn_verdict judge_to_router(struct pkt *p, enum icmp_kind icmp,
-						       struct work *w)
+						       struct scratch *w)
 {
 	enum tn_verdict v;
 
@@ -86,7 +86,7 @@ static __always_inline enum tn_verdict judge_to_router(struct pkt *p, enum icmp_
 		return drop(p, TN_DROP_ICMP_REDIRECT);
 	if (icmp == ICMP_ERROR)
 		return judge_error_to_router(p);
-	v = resolve_sender(p, tn_shared_ifindex, &w->ends.peer);
+	v = resolve_sender(p, tn_shared_ifindex, &w->endpoints.peer);
 	return v == TN_GO_ON ? TN_PASS : v;
 }
 
@@ -107,9 +107,9 @@ static __always_inline enum tn_verdict check_way_in(struct pkt *p, bool past, bo
 
 /* The rewriting of what may come in; `own`: from the router. XDP leaves the rare kinds to tc. */
 static __always_inline enum tn_verdict translate_in(struct pkt *p, enum icmp_kind icmp,
-						    struct work *w, bool own)
+						    struct scratch *w, bool own)
 {
-	struct ends *e = &w->ends;
+	struct endpoints *e = &w->endpoints;
 	enum tn_verdict v;
 
 	if (p->proto == IPPROTO_AH)
@@ -135,7 +135,7 @@ static __always_inline enum tn_verdict translate_in(struct pkt *p, enum icmp_kin
  * What this router itself sends to one of its VMs. The kernel takes no packet in with an address of
  * its own as the source, so this one goes around it.
  */
-static __always_inline enum tn_verdict send_to_vm(struct pkt *p, const struct work *w)
+static __always_inline enum tn_verdict send_to_vm(struct pkt *p, const struct scratch *w)
 {
 	p->egress = w->fib.ifindex;
 	return tn_is_inside(p->egress) ? TN_DELIVER : drop(p, TN_DROP_WRONG_EGRESS);
@@ -149,8 +149,8 @@ static __always_inline enum tn_verdict send_to_vm(struct pkt *p, const struct wo
  */
 static __always_inline enum tn_verdict handle_shared_in(struct pkt *p, bool hairpin, bool group)
 {
-	struct work *w = work_get();
-	struct ends *e = &w->ends;
+	struct scratch *w = scratch_get();
+	struct endpoints *e = &w->endpoints;
 	const struct tn_shared *to, *from;
 	enum icmp_kind icmp;
 	enum tn_verdict v;
@@ -198,7 +198,7 @@ static __always_inline enum tn_verdict handle_shared_in(struct pkt *p, bool hair
 	e->fixed = to->fixed;
 	e->tenant = to->tenant;
 	e->flags = to->flags;
-	ends_know_peer(e, from);
+	endpoints_know_peer(e, from);
 	v = limit(p, e, LIMIT_IN, translate_in(p, icmp, w, own));
 	if (v == TN_TRANSLATED && own)
 		v = send_to_vm(p, w);
@@ -213,20 +213,20 @@ static __always_inline enum tn_verdict handle_shared_in(struct pkt *p, bool hair
  */
 static __always_inline enum tn_verdict judge_translated(struct pkt *p)
 {
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	enum tn_verdict v;
 
 	if (!w)
 		return drop(p, TN_DROP_INTERNAL);
-	w->ends.peer = w->said.src = pkt_copy(&p->src);
-	w->ends.fixed = w->said.dst = pkt_copy(&p->dst);
+	w->endpoints.peer = w->said.src = pkt_copy(&p->src);
+	w->endpoints.fixed = w->said.dst = pkt_copy(&p->dst);
 	if (tn_forward_fast && icmp_kind(p) == ICMP_OTHER)
 		forward_in(p);
 	if (!p->egress) {
 		v = ((struct __sk_buff *)p->ctx)->mark ? check_stack(p, false, false) : TN_GO_ON;
 		return v == TN_GO_ON ? TN_PASS : v;
 	}
-	return nat_ip(p, TN_DST, &w->ends.fixed) ? TN_FORWARD : drop(p, TN_DROP_INTERNAL);
+	return nat_ip(p, TN_DST, &w->endpoints.fixed) ? TN_FORWARD : drop(p, TN_DROP_INTERNAL);
 }
 
 /*

@@ -11,9 +11,9 @@
 
 /* The rewriting of what a VM may send. */
 static __always_inline enum tn_verdict translate_out(struct pkt *p, enum icmp_kind icmp,
-						     struct work *w)
+						     struct scratch *w)
 {
-	struct ends *e = &w->ends;
+	struct endpoints *e = &w->endpoints;
 	enum tn_verdict v;
 
 	if (p->proto == IPPROTO_AH)
@@ -26,16 +26,17 @@ static __always_inline enum tn_verdict translate_out(struct pkt *p, enum icmp_ki
 	return v == TN_GO_ON ? nat_rewrite(p, TN_SRC, &e->shared) : v;
 }
 
-/* What the VM at w->ends.fixed sends to w->ends.peer. */
-static __always_inline enum tn_verdict
-judge_mapped_out(struct pkt *p, enum icmp_kind icmp, struct work *w, const struct tn_fixed *mapping)
+/* What the VM at w->endpoints.fixed sends to w->endpoints.peer. */
+static __always_inline enum tn_verdict judge_mapped_out(struct pkt *p, enum icmp_kind icmp,
+							struct scratch *w,
+							const struct tn_fixed *mapping)
 {
 	__u32 slot = mapping->slot;
-	struct ends *e = &w->ends;
+	struct endpoints *e = &w->endpoints;
 	enum tn_verdict v;
 
-	ends_know_vm(e, mapping);
-	ends_know_peer(e, lookup_shared(&e->peer));
+	endpoints_know_vm(e, mapping);
+	endpoints_know_peer(e, lookup_shared(&e->peer));
 	v = limit(p, e, LIMIT_OUT, translate_out(p, icmp, w));
 	if (v == TN_TRANSLATED)
 		count_out(p, record_of(slot));
@@ -43,21 +44,21 @@ judge_mapped_out(struct pkt *p, enum icmp_kind icmp, struct work *w, const struc
 }
 
 /* As the router sends it, or with its address; one about a hairpin is for a VM of its own. */
-static __always_inline enum tn_verdict judge_error_out(struct pkt *p, struct work *w)
+static __always_inline enum tn_verdict judge_error_out(struct pkt *p, struct scratch *w)
 {
 	enum tn_verdict v = icmp_error_on_the_way(p, w);
 
-	return v != TN_DROP && lookup_our_mapping(&w->ends.peer) ? TN_TURN_BACK : v;
+	return v != TN_DROP && lookup_our_mapping(&w->endpoints.peer) ? TN_TURN_BACK : v;
 }
 
 /*
- * What w->ends.fixed sends to w->ends.peer, and is no VM with a mapping: the router's own traffic,
- * answers that we made, other routers.
+ * What w->endpoints.fixed sends to w->endpoints.peer, and is no VM with a mapping: the router's own
+ * traffic, answers that we made, other routers.
  */
 static __always_inline enum tn_verdict judge_unmapped_out(struct pkt *p, enum icmp_kind icmp,
-							  struct work *w)
+							  struct scratch *w)
 {
-	const struct tn_addr *src = &w->ends.fixed;
+	const struct tn_addr *src = &w->endpoints.fixed;
 	const struct tn_shared *ours = lookup_ours(src);
 
 	if (ours && ours->flags & TN_SHARED_OWN) {
@@ -69,7 +70,7 @@ static __always_inline enum tn_verdict judge_unmapped_out(struct pkt *p, enum ic
 		if (icmp == ICMP_ND)
 			return nd_out(p);
 		/* nobody on the shared network answers for a VM of this router */
-		return lookup_our_mapping(&w->ends.peer) ? TN_TURN_BACK : TN_PASS;
+		return lookup_our_mapping(&w->endpoints.peer) ? TN_TURN_BACK : TN_PASS;
 	}
 	if (ours && icmp == ICMP_ND && nd_is_ours(p))
 		return TN_PASS;
@@ -107,8 +108,8 @@ static __always_inline enum tn_verdict handle_shared_out(struct pkt *p)
 	__u16 ethertype = pkt_ethertype(p);
 	const struct tn_fixed *mapping;
 	enum icmp_kind icmp;
-	struct work *w = work_get();
-	struct ends *e = &w->ends;
+	struct scratch *w = scratch_get();
+	struct endpoints *e = &w->endpoints;
 	int fault;
 
 	if (ethertype == ETH_P_ARP)

@@ -47,7 +47,7 @@ static __always_inline bool is_answered(struct pkt *p, __u32 len, enum leads whe
 #define ERROR_TOS(tos) (((tos)&0x1e) | 0xc0)
 
 static __always_inline long fib_of_error(void *ctx, __u32 ifindex, const struct tn_addr *to,
-					 struct work *w)
+					 struct scratch *w)
 {
 	struct bpf_fib_lookup *fib = &w->fib_back;
 	struct tn_addr from = {};
@@ -62,20 +62,20 @@ static __always_inline long fib_of_error(void *ctx, __u32 ifindex, const struct 
 }
 
 /*
- * Where an error of the router itself goes about a packet between the ends in struct work, of which
- * tn_leads() has been asked: enum leads, as of a packet to its sender. The router's own packets
- * come from the loopback interface, as far as rules ask. Where that does not forward, it is asked
- * for as if it came from where the packet goes to.
+ * Where an error of the router itself goes about a packet between the ends in struct scratch, of
+ * which tn_leads() has been asked: enum leads, as of a packet to its sender. The router's own
+ * packets come from the loopback interface, as far as rules ask. Where that does not forward, it is
+ * asked for as if it came from where the packet goes to.
  */
 __noinline int tn_error_leads(struct __sk_buff *skb, __u32 out)
 {
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	struct tn_addr to;
 	long found;
 
 	if (!w)
 		return LEADS_WRONG;
-	to = out ? w->ends.fixed : w->ends.peer;
+	to = out ? w->endpoints.fixed : w->endpoints.peer;
 	found = fib_of_error(skb, LOOPBACK, &to, w);
 	if (found == BPF_FIB_LKUP_RET_FWD_DISABLED || found == -ENODEV)
 		found = fib_of_error(skb, w->fib.ifindex, &to, w);
@@ -92,7 +92,8 @@ static __always_inline bool errors_stay(struct __sk_buff *skb, bool out)
  * Why the stack may not answer a packet: it would by another interface, or if it is `sure` to, ask
  * for one neighbour too many.
  */
-static __always_inline int refuse_error(struct __sk_buff *skb, struct work *w, bool out, bool sure)
+static __always_inline int refuse_error(struct __sk_buff *skb, struct scratch *w, bool out,
+					bool sure)
 {
 	struct tn_addr hop;
 
@@ -113,7 +114,7 @@ static __always_inline int refuse_error(struct __sk_buff *skb, struct work *w, b
 __noinline int tn_stack_refuse(struct __sk_buff *skb, __u32 l4, __u32 fragment, __u32 what)
 {
 	struct pkt p = { .ctx = skb, .l4 = l4, .fragment = fragment, .proto = what };
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	struct tn_addr hop;
 	enum leads where;
 	int why = 0;
@@ -144,14 +145,14 @@ static __always_inline enum tn_verdict check_stack(struct pkt *p, bool out, bool
 __noinline int tn_stack_may_have_xdp(struct xdp_md *xdp, __u32 l4, __u32 fragment, __u32 what)
 {
 	struct pkt p = { .ctx = xdp, .xdp = true, .l4 = l4, .fragment = fragment, .proto = what };
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	enum leads where;
 	long found;
 
 	p.v4 = what & STACK_V4;
 	if (!w || !keys_read(&p, w))
 		return 0;
-	found = fib_route_by_keys(xdp, tn_shared_ifindex, &w->ends.peer, &w->ends.fixed,
+	found = fib_route_by_keys(xdp, tn_shared_ifindex, &w->endpoints.peer, &w->endpoints.fixed,
 				  LEN_FOR_MTU, w);
 	where = leads(found, &w->fib, false);
 	return where == LEADS_STOPPED ||

@@ -182,7 +182,7 @@ __noinline int tn_unreachable(struct __sk_buff *skb, __u32 len, __u32 l4, __u32 
 {
 	const struct told told = { .len = len, .l4 = l4, .proto = proto & 0xff };
 	struct buckets *b = buckets_get();
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	struct telling *t;
 	__u32 zero = 0, quoted;
 	__s64 sum;
@@ -217,7 +217,7 @@ static __always_inline bool is_single_host(const struct tn_addr *a, bool v4)
 __noinline int tn_may_be_told(struct __sk_buff *skb, __u32 l4, __u32 proto, __u32 v4)
 {
 	struct pkt p = { .ctx = skb, .l4 = l4, .proto = proto, .v4 = v4 };
-	struct work *w = work_get();
+	struct scratch *w = scratch_get();
 	const struct tn_shared *ours;
 
 	if (!w || !is_single_host(&w->said.src, v4) || addr_is_multicast(&w->said.dst, v4) ||

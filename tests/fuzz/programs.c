@@ -36,7 +36,7 @@ struct map programs_maps[] = {
 	MAP(limits),
 	MAP(flows),
 	MAP(fragments),
-	MAP(works, .entries = 1),
+	MAP(scratches, .entries = 1),
 	MAP(neigh_rooms, .entries = 1),
 	MAP(unresolved),
 	MAP(buckets, .entries = 1),
