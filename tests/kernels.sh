@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # kernels.sh BUILD RELEASE…: the BPF and end-to-end tests under Debian's kernels of these releases,
-# each in a guest of its own, all at once. Closes with `N passed, N failed` over all of them.
+# each in a guest of its own, all at once. Closes with `failed: RELEASE: LEVEL TEST` for each failed test
+# and `N passed, N failed` over all of them.
 #
 # What a guest said is in BUILD/kernels/RELEASE.log. What is skipped under 6.1 has failed: it has
 # everything. Later ones refuse the dispatcher of Debian's libxdp, and skip that.
@@ -55,6 +56,9 @@ for release in "$@"; do
 	echo "== $release: $p passed, $f failed"
 	passed=$((passed + p))
 	failed=$((failed + f))
+done
+for release in "$@"; do
+	sed -nE "s/^failed: ([^\r]*)\r?$/failed: $release: \1/p" "$build/kernels/$release.log"
 done
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ] && [ "$passed" -gt 0 ]

@@ -344,7 +344,7 @@ def main():
         try:
             run.everything()
         except KeyboardInterrupt as error:
-            print(f"interrupted {error}".strip(), file=sys.stderr)
+            print(f"FAIL interrupted: {error}")
             run.failed += 1
         except Exception as error:  # pylint: disable=broad-except
             print(f"FAIL {type(error).__name__}: {error}")

@@ -134,6 +134,10 @@ class Run:
         self.failed += self.options.strict
         print(f"{'FAIL' if self.options.strict else 'skip'} {name} ({where}): {why}", flush=True)
 
+    def fail(self, name, where, why):
+        self.failed += 1
+        print(f"FAIL {name} ({where}): {why[:500]}", flush=True)
+
     def judge(self, name, where, function, *args):
         start = time.monotonic()
         try:
@@ -142,9 +146,7 @@ class Run:
             self.skip(name, where, why)
             return True
         except Exception as error:  # pylint: disable=broad-except
-            self.failed += 1
-            why = " ".join(str(error).split()) or type(error).__name__
-            print(f"FAIL {name} ({where}): {why[:500]}", flush=True)
+            self.fail(name, where, " ".join(str(error).split()) or type(error).__name__)
             if self.options.verbose:
                 traceback.print_exc(limit=-4, file=sys.stdout)
             return False
@@ -165,7 +167,8 @@ class Run:
         lab.long, lab.every = self.options.long, self.options.every
         try:
             if not self.judge("lab", where, lab.apply):
-                self.failed += len(tests)
+                for test in tests:
+                    self.fail(test.__name__[5:], where, "there is no lab for it")
                 self.keep(lab)
                 return
             for test in tests:
@@ -276,8 +279,7 @@ def main():
             for where, some in entries if options.lab is None else [entries[options.lab]]:
                 run.lab(*where, some)
         except KeyboardInterrupt as error:
-            print(f"interrupted {error}".strip(), file=sys.stderr)
-            run.failed += 1
+            run.fail("the run", "interrupted", str(error))
     return summary(run.passed, run.failed, run.skipped)
 
 
