@@ -10,6 +10,7 @@
 #include <net/if_arp.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "../fuzz/input.h"
@@ -29,6 +30,7 @@ struct mapping {
 struct lab {
 	struct tenantnat *skel;
 	int cpus;
+	const struct tn_record *counters; /* the map's memory: they are read very often */
 	bool own_slots;
 	size_t n;
 	struct mapping mappings[MAPPINGS_MAX]; /* by slot; 0 is nobody's */
@@ -117,6 +119,11 @@ static void put(void *context, const char *map, const void *key, const void *val
 	lab_changed(lab);
 }
 
+static size_t counters_size(const struct lab *lab)
+{
+	return MAPPINGS_MAX * lab->cpus * sizeof(*lab->counters);
+}
+
 static struct lab *load(const struct lab_options *o, const struct lab *beside)
 {
 	struct lab *lab = xzalloc(sizeof(*lab));
@@ -164,6 +171,9 @@ static struct lab *load(const struct lab_options *o, const struct lab *beside)
 	for (int i = 0; o->programs && i < PROGRAMS; i++)
 		bpf_program__set_autoload(lab_program(lab, i), o->programs & 1U << i);
 	need(tenantnat__load(lab->skel) == 0, "loading the programs");
+	lab->counters = mmap(NULL, counters_size(lab), PROT_READ, MAP_SHARED,
+			     bpf_map__fd(lab->skel->maps.counters), 0);
+	need(lab->counters != MAP_FAILED, "mapping the counters");
 	return lab;
 }
 
@@ -188,6 +198,7 @@ struct lab *lab_open_beside(const struct lab *lab, const struct lab_options *o)
 
 void lab_close(struct lab *lab)
 {
+	munmap((void *)lab->counters, counters_size(lab));
 	tenantnat__destroy(lab->skel);
 	free(lab);
 }
@@ -377,11 +388,7 @@ uint32_t lab_own_slot(const char *shared)
 
 struct tn_record lab_record(struct lab *lab, int cpu, uint32_t slot)
 {
-	uint32_t at = cpu * MAPPINGS_MAX + slot;
-	struct tn_record record;
-
-	need(bpf_map_lookup_elem(lab_map_fd(lab, "counters"), &at, &record) == 0, "counters");
-	return record;
+	return lab->counters[cpu * MAPPINGS_MAX + slot];
 }
 
 struct tn_note lab_note(struct lab *lab, const char *shared)
@@ -412,18 +419,14 @@ static void read_percpu(struct lab *lab, const struct bpf_map *map, uint32_t key
 
 static void read_counters(struct lab *lab, uint32_t slot, struct tn_counters *out)
 {
-	struct tn_record r;
-
 	*out = (struct tn_counters){ 0 };
-	for (uint32_t cpu = 0; cpu < (uint32_t)lab->cpus; cpu++) {
-		uint32_t key = cpu * MAPPINGS_MAX + slot;
+	for (int cpu = 0; cpu < lab->cpus; cpu++) {
+		const struct tn_counters *c = &lab->counters[cpu * MAPPINGS_MAX + slot].counters;
 
-		need(bpf_map_lookup_elem(lab_map_fd(lab, "counters"), &key, &r) == 0,
-		     "reading counters");
-		out->in_packets += r.counters.in_packets;
-		out->in_bytes += r.counters.in_bytes;
-		out->out_packets += r.counters.out_packets;
-		out->out_bytes += r.counters.out_bytes;
+		out->in_packets += c->in_packets;
+		out->in_bytes += c->in_bytes;
+		out->out_packets += c->out_packets;
+		out->out_bytes += c->out_bytes;
 	}
 }
 
