@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "host/host.h"
@@ -44,15 +45,16 @@ static void hops_end(struct lab *lab, uint64_t ago)
 	}
 }
 
-/* Of any pair. */
+/* Of any pair. All of them are cleared very often, which as so many system calls took seconds. */
 static void forget_ways(struct lab *lab)
 {
-	uint32_t end = libbpf_num_possible_cpus() * TN_WAYS;
-	const struct tn_way nobodys = { 0 };
+	size_t size = libbpf_num_possible_cpus() * TN_WAYS * sizeof(struct tn_way);
+	void *ways =
+		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, lab_map_fd(lab, "ways"), 0);
 
-	for (uint32_t at = 0; at < end; at++)
-		need(bpf_map_update_elem(lab_map_fd(lab, "ways"), &at, &nobodys, BPF_ANY) == 0,
-		     "ways");
+	need(ways != MAP_FAILED, "ways");
+	memset(ways, 0, size);
+	munmap(ways, size);
 }
 
 /* As if all had sent so long ago. */
