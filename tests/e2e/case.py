@@ -12,7 +12,8 @@ LOOSE_TOPICS say which run with fewer hooks. @only(…) below one of these restr
 
 A test takes the Lab, finds the definitions of Lab.definitions() in force, or with @dual_stack those
 of Lab.dual_definitions(), and leaves them so. It fails by an exception; Skip says that this kernel
-cannot run it. Within a file, tests run in the order in which they stand.
+cannot run it. Tests with @dual_stack run behind all others, and else, within a file, in the order in
+which they stand.
 
 TN_PATIENCE=N makes every wait for traffic N times as long, for machines that are slow.
 """

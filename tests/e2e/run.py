@@ -46,6 +46,8 @@ CLSACT_TOPICS = """
 """.split()
 # what is hardly about the programs runs with these hooks
 LOOSE_TOPICS, LOOSE_HOOKS = "lease trace monitor check".split(), ["tc", "xdp"]
+# these take long, and have a lab of their own
+FAULT_TOPICS = ["kill", "power"]
 SUM = re.compile(r"(\d+) (passed|failed|skipped)(?:, |$)")
 
 
@@ -99,6 +101,10 @@ def runs_on(test, medium, hook):
     return medium in media and hook in hooks
 
 
+def is_of_faults(test):
+    return topic(test) in FAULT_TOPICS
+
+
 def plan(options, tests):
     """[((hook, offload, medium, forwarding), tests)]: what runs in which lab."""
     out = []
@@ -114,10 +120,14 @@ def plan(options, tests):
             continue
         wanted = {"datapath"} | ({"hook"} if first else set())
         wanted |= {"program"} if first and hook != "clsact" else set()
-        once = {"once"} if first and hook == options.hooks[0] and not stack else set()
-        for part in (once, wanted):
-            some = [t for t in tests if t.each in part and runs_on(t, medium, hook)
-                    and (not stack or topic(t) in STACK_TOPICS)]
+        once = first and hook == options.hooks[0] and not stack
+        those = [t for t in tests if runs_on(t, medium, hook)
+                 and (not stack or topic(t) in STACK_TOPICS)]
+        for some in ([t for t in those if once and t.each == "once" and is_of_faults(t)],
+                     [t for t in those if once and t.each == "once" and not is_of_faults(t)],
+                     [t for t in those if t.each in wanted]):
+            # to go there, and to leave, the programs of all routers are loaded anew
+            some.sort(key=lambda t: getattr(t, "dual", False))
             out.append(((hook, offload, medium, forwarding), some))
     return [entry for entry in out if entry[1]]
 
@@ -242,9 +252,12 @@ def one_lab(number):
     return counts
 
 
-def side_by_side(labs, jobs):
+def side_by_side(entries, jobs):
+    """The longest first, so that all end at about the same time."""
+    labs = sorted(range(len(entries)), reverse=True,
+                  key=lambda lab: (any(map(is_of_faults, entries[lab][1])), len(entries[lab][1])))
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        all_counts = list(pool.map(one_lab, range(labs)))
+        all_counts = list(pool.map(one_lab, labs))
     total = {what: sum(counts[what] for counts in all_counts) for what in all_counts[0]}
     return summary(**total)
 
@@ -274,7 +287,7 @@ def main():
         return 2
     entries = plan(options, tests)
     if options.jobs > 1 and options.lab is None and entries:
-        return side_by_side(len(entries), options.jobs)
+        return side_by_side(entries, options.jobs)
     with private_machine() as scratch:
         # everybody may run it there, also the user without privileges
         binary = shutil.copy(os.path.abspath(options.bin), os.path.join(scratch, "tenantnat"))
