@@ -40,7 +40,7 @@ class Agent:
             self.drain()
             if self.run.poll() is None:
                 self.run.terminate()
-            code = self.run.wait(10 * PATIENCE)
+            code = self.run.wait(60 * PATIENCE)
             if kind is None and not self.killed:
                 equal(code, 0, f"the exit code of the agent ({self.said()[-3:]})")
                 self.drain()
@@ -57,7 +57,7 @@ class Agent:
         self.run.wait()
         self.killed = True
 
-    def until(self, word, seconds=10):
+    def until(self, word, seconds=60):
         """Wait for a notification that has this word; gives all of its lines."""
         self.notify.settimeout(seconds * PATIENCE)
         while True:
@@ -81,7 +81,7 @@ class Agent:
         with open(self.path, encoding="utf-8") as f:
             return f.read().splitlines()
 
-    def says(self, *words, seconds=5):
+    def says(self, *words, seconds=60):
         """Wait for a line of its log that has all of these words."""
         def check():
             self.drain()
@@ -112,7 +112,7 @@ def free_port():
         return s.getsockname()[1]
 
 
-def ask(port, path="/metrics", method="GET", seconds=5):
+def ask(port, path="/metrics", method="GET", seconds=30):
     """Status, headers and body."""
     link = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds * PATIENCE)
     with contextlib.closing(link):

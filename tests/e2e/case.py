@@ -54,13 +54,17 @@ def equal(got, want, what):
     assert got == want, f"{what}: {got}, not {want}"
 
 
-def eventually(check, seconds=2.0):
-    """Call until it does not raise AssertionError; what is let go of may take a moment."""
-    end = time.monotonic() + seconds * PATIENCE
+def eventually(check, seconds=30.0):
+    """
+    Call until it does not raise AssertionError; what is let go of may take a moment. The time bounds
+    a failure only: it is long, because others may have the CPU.
+    """
+    end, pause = time.monotonic() + seconds * PATIENCE, 0.005
     while True:
         try:
             return check()
         except AssertionError:
             if time.monotonic() > end:
                 raise
-            time.sleep(0.05)
+            time.sleep(pause)
+            pause = min(0.05, pause * 1.5)

@@ -127,7 +127,7 @@ class Strace:
         """
         inject = f"inject={call.name}:{what}:when={call.number}"
         done = self._cli("-e", f"trace={call.name}", "-e", inject).run(
-            *words, code=None, timeout=30)
+            *words, code=None, timeout=120)
         with open(self.path, encoding="utf-8", errors="replace") as f:
             text = f.read()
         if what == "signal=KILL":
@@ -144,7 +144,7 @@ class Strace:
                 with open(self.path, encoding="utf-8", errors="replace") as f:
                     assert "stopped by SIGSTOP" in f.read(), f"it did not come to {call}"
             try:
-                eventually(stands, 20)
+                eventually(stands)
                 yield run
             finally:
                 for pid in children(run.pid):

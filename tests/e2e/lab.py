@@ -27,13 +27,12 @@ import contextlib
 import os
 import tempfile
 
-from case import eventually
 from cli import Cli
 from defs import Definitions, Tenant
 from media import VLAN, Medium, has_vxlan
 from net import Namespace, sh, veth
 from sniffer import VXLAN, Sniffer, Tap, uplink_faults
-from traffic import ping
+from traffic import reach
 
 SUBNET = "100.64.0.0/16"
 FIXED, FIXED2, INSIDE = "10.0.0.5", "10.0.0.6", "10.0.0.1"
@@ -105,7 +104,7 @@ class Lab:
         self._build()
         if medium == "ovs":     # whose first frames may be lost
             for one, other in (("plain", RED), ("plain", BLUE), ("red", BLUE)):
-                eventually(lambda one=one, other=other: ping(self.ns[one], other), 10)
+                reach(self.ns[one], other)
         self.cli = Cli(binary, os.path.join(self.scratch, "state"), env=env)
         self.sniffer = Sniffer(self.shared, self.scratch + "/frames",
                                ["p" + router for router in ROUTERS],
@@ -235,7 +234,7 @@ class Lab:
         spare.ip("addr add 100.64.0.5/16 dev shared0", "addr add 203.0.113.5/24 dev up0",
                  f"route add default via {OUTSIDE}")
         self.forget()
-        eventually(lambda: ping(self.plain, "100.64.0.5"))     # until the bridge forwards
+        reach(self.plain, "100.64.0.5")     # until the bridge forwards
         return spare
 
     @contextlib.contextmanager

@@ -89,7 +89,7 @@ def announcing(state):
     return found
 
 
-def sh(argv, check=True, timeout=60, **options):
+def sh(argv, check=True, timeout=120, **options):
     """Run a program; a failure is an exception that says what it said."""
     done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout * PATIENCE,
                           check=False, **options)
@@ -123,7 +123,7 @@ class Child:
             pickle.dump(answer, pipe)
         os._exit(0)
 
-    def result(self, timeout=20):
+    def result(self, timeout=60):
         data = b""
         try:
             while True:

@@ -13,7 +13,7 @@ from case import PATIENCE, datapath, equal, eventually, hook, once, program
 from lab import BLUE1, BLUE1_V6, FIXED, PLAIN, RED1, RED1_V6, RED2
 from snapshot import machine, unchanged
 from test_six import dual_stack
-from traffic import Watch, new_port, send_frames
+from traffic import WAIT, Watch, new_port, ping, send_frames
 
 SO_RCVBUFFORCE = 33
 SHORT = 0.25 * PATIENCE     # what is not accepted does not come, however long one waits
@@ -37,11 +37,11 @@ def family(address):
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def bound(ns, kind, address, port):
+def bound(ns, kind, address, port, seconds=SHORT):
     sock = ns.socket(family(address), kind)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind(("::" if ":" in address else "0.0.0.0", port))
-    sock.settimeout(SHORT)
+    sock.settimeout(seconds)
     return sock
 
 
@@ -52,10 +52,15 @@ def heard(sock):
         return None
 
 
-def asks(source, target, address, port, sport=0, question=b"question"):
+def expect(want, what, comes, *where, **how):
+    """Whether it `comes`: what is to come does so at once, but is waited for as long as it takes."""
+    equal(comes(*where, **how, seconds=WAIT if want else SHORT), want, what)
+
+
+def asks(source, target, address, port, seconds, sport=0, question=b"question"):
     """Whether a datagram comes to that port, and its answer comes back."""
-    with bound(target, socket.SOCK_DGRAM, address, port) as there, \
-            bound(source, socket.SOCK_DGRAM, address, sport) as here:
+    with bound(target, socket.SOCK_DGRAM, address, port, seconds) as there, \
+            bound(source, socket.SOCK_DGRAM, address, sport, seconds) as here:
         here.connect((address, port))
         here.send(question)
         try:
@@ -66,12 +71,12 @@ def asks(source, target, address, port, sport=0, question=b"question"):
         return heard(here) == question[::-1]
 
 
-def connects(source, target, address, port):
+def connects(source, target, address, port, seconds):
     """Whether a TCP connection comes about."""
-    with bound(target, socket.SOCK_STREAM, address, port) as there, \
+    with bound(target, socket.SOCK_STREAM, address, port, seconds) as there, \
             source.socket(family(address), socket.SOCK_STREAM) as here:
         there.listen(1)
-        here.settimeout(SHORT)
+        here.settimeout(seconds)
         try:
             here.connect((address, port))
             conn, _ = there.accept()
@@ -81,9 +86,12 @@ def connects(source, target, address, port):
         return True
 
 
-def pings(source, address):
-    said = source.run("ping", "-nqc1", f"-W{SHORT:g}", address, check=False).stdout
-    return "1 received" in said
+def pings(source, address, seconds):
+    try:
+        ping(source, address, 1, wait=seconds)
+    except AssertionError:
+        return False
+    return True
 
 
 @datapath
@@ -94,19 +102,19 @@ def test_accept_what_a_rule_says(lab):
     six = {"from": ["red"], "ports": ["icmp/echo-request", "udp/53"]}
     with rules(lab, blue=(rule, six)):
         for port, want in ((4999, False), (5000, True), (5009, True), (5010, False)):
-            equal(asks(lab.red1, lab.blue1, BLUE1, port), want, f"UDP to port {port}")
+            expect(want, f"UDP to port {port}", asks, lab.red1, lab.blue1, BLUE1, port)
         for source, want in ((lab.red1, True), (lab.red2, True), (lab.plain, False)):
-            equal(connects(source, lab.blue1, BLUE1, 80), want, f"TCP from {source.name}")
-        equal(connects(lab.red1, lab.blue1, BLUE1, 81), False, "TCP to another port")
-        equal(asks(lab.red1, lab.blue1, BLUE1_V6, 5000), False, "a mapping that is not named")
-        equal(asks(lab.red1, lab.blue1, BLUE1_V6, 53), True, "IPv6")
+            expect(want, f"TCP from {source.name}", connects, source, lab.blue1, BLUE1, 80)
+        expect(False, "TCP to another port", connects, lab.red1, lab.blue1, BLUE1, 81)
+        expect(False, "a mapping that is not named", asks, lab.red1, lab.blue1, BLUE1_V6, 5000)
+        expect(True, "IPv6", asks, lab.red1, lab.blue1, BLUE1_V6, 53)
         for address in (BLUE1, BLUE1_V6):
-            equal(pings(lab.red1, address), True, f"a ping to {address}")
+            expect(True, f"a ping to {address}", pings, lab.red1, address)
         for address in (RED1, RED1_V6):
-            equal(pings(lab.blue1, address), False, f"a ping to {address}")
-            equal(asks(lab.blue1, lab.red1, address, 5000, sport=5000), False, "the way back")
-            equal(connects(lab.blue1, lab.red1, address, 80), False, "the way back")
-        equal(pings(lab.plain, BLUE1), False, "a ping of another tenant")
+            expect(False, f"a ping to {address}", pings, lab.blue1, address)
+            expect(False, "the way back", asks, lab.blue1, lab.red1, address, 5000, sport=5000)
+            expect(False, "the way back", connects, lab.blue1, lab.red1, address, 80)
+        expect(False, "a ping of another tenant", pings, lab.plain, BLUE1)
 
 
 @hook
@@ -118,8 +126,8 @@ def test_accept_large_datagrams(lab):
         for source in (lab.red1, lab.plain):
             for address in (BLUE1, BLUE1_V6):
                 for port, want in ((5000, True), (5001, False)):
-                    equal(asks(source, lab.blue1, address, port, question=large), want,
-                          f"8,000 bytes of {source.name} to {address}, port {port}")
+                    expect(want, f"8,000 bytes of {source.name} to {address}, port {port}",
+                           asks, source, lab.blue1, address, port, question=large)
 
 
 @hook
@@ -127,10 +135,10 @@ def test_accept_own_vms(lab):
     """A tenant's own VMs reach each other by a rule for it, for what that says."""
     with rules(lab, red=({"from": ["red"], "ports": ["icmp/echo-request", "udp/5000"]},)):
         for address in (RED1, RED2):
-            equal(pings(lab.red1, address), True, f"a ping to {address}")
-        equal(asks(lab.red1, lab.red2, RED2, 5000), True, "the port")
-        equal(asks(lab.red1, lab.red2, RED2, 5001), False, "another port")
-        equal(connects(lab.red1, lab.red2, RED2, 5000), False, "another protocol")
+            expect(True, f"a ping to {address}", pings, lab.red1, address)
+        expect(True, "the port", asks, lab.red1, lab.red2, RED2, 5000)
+        expect(False, "another port", asks, lab.red1, lab.red2, RED2, 5001)
+        expect(False, "another protocol", connects, lab.red1, lab.red2, RED2, 5000)
 
 
 @once
@@ -141,13 +149,17 @@ def test_accept_to_a_name(lab):
     def named(name):
         definitions["red"].mappings = [(fixed, shared, name if shared == RED1 else None)
                                        for fixed, shared, _ in definitions["red"].mappings]
+
+    def to_db(what):
+        expect(True, what, pings, lab.blue1, RED1)
+        expect(False, what, pings, lab.blue1, RED2)
     named("db")
     with rules(lab, definitions, red=({"from": ["blue"], "to": ["db"]},)):
-        equal((pings(lab.blue1, RED1), pings(lab.blue1, RED2)), (True, False), "to db")
+        to_db("to db")
         named("web")
         said = lab.cli.run("apply", "-f", lab.write(definitions), code=2).stderr
         assert "no mapping `db`" in said, said
-        equal((pings(lab.blue1, RED1), pings(lab.blue1, RED2)), (True, False), "as before")
+        to_db("as before")
 
 
 @hook
@@ -156,10 +168,10 @@ def test_accept_nobody(lab):
     with rules(lab):
         for source, target, address in ((lab.red1, lab.blue1, BLUE1), (lab.plain, lab.red1, RED1),
                                         (lab.red1, lab.red2, RED2)):
-            equal(asks(source, target, address, 53), False, f"{source.name} to {address}")
-            equal(pings(source, address), False, f"{source.name} to {address}")
-        equal(asks(lab.red1, lab.plain, PLAIN, 53), True, "to a tenant whose router is elsewhere")
-        equal(pings(lab.red1, PLAIN), True, "to a tenant whose router is elsewhere")
+            expect(False, f"{source.name} to {address}", asks, source, target, address, 53)
+            expect(False, f"{source.name} to {address}", pings, source, address)
+        expect(True, "to a tenant whose router is elsewhere", asks, lab.red1, lab.plain, PLAIN, 53)
+        expect(True, "to a tenant whose router is elsewhere", pings, lab.red1, PLAIN)
         drops = lab.cli.drops()
         assert drops.get(("red", "not-accepted")), drops
 
@@ -170,12 +182,12 @@ def test_accept_any_and_strangers(lab):
     definitions = lab.definitions()
     before = lab.cli.drops()
     with rules(lab, red=({"from": ["*"]},)):
-        equal(pings(lab.blue1, RED1), True, "from blue")
-        equal(pings(lab.plain, RED1), True, "from a tenant elsewhere")
-        equal(pings(lab.red1, RED2), True, "from itself")
+        expect(True, "from blue", pings, lab.blue1, RED1)
+        expect(True, "from a tenant elsewhere", pings, lab.plain, RED1)
+        expect(True, "from itself", pings, lab.red1, RED2)
         definitions.tenants = [t for t in definitions.tenants if t.name != "plain"]
         with rules(lab, definitions, red=({"from": ["*"]},)):
-            equal(pings(lab.plain, RED1), False, "from a stranger")
+            expect(False, "from a stranger", pings, lab.plain, RED1)
     after = lab.cli.drops()
     key = ("red", "stranger")
     assert after.get(key, 0) > before.get(key, 0), "not counted as a stranger's"
@@ -202,12 +214,12 @@ def connection(client, server, address, port):
     with bound(server, socket.SOCK_STREAM, address, port) as listening, \
             client.socket(family(address), socket.SOCK_STREAM) as here:
         listening.listen(1)
-        here.settimeout(2 * PATIENCE)
+        here.settimeout(WAIT)
         here.connect((address, port))
         there, _ = listening.accept()
         with there:
             for sock in (here, there):
-                sock.settimeout(2 * PATIENCE)
+                sock.settimeout(WAIT)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             yield here, there
 
@@ -245,8 +257,8 @@ def test_accept_changes_of_rules(lab):
         pairs = [stack.enter_context(connection(client, lab.blue1, BLUE1, port + n))
                  for n, client in enumerate((lab.red1, lab.plain))]
         for client in (lab.red1, lab.plain):
-            there = stack.enter_context(bound(lab.blue1, socket.SOCK_DGRAM, BLUE1, question))
-            here = stack.enter_context(bound(client, socket.SOCK_DGRAM, BLUE1, 0))
+            there = stack.enter_context(bound(lab.blue1, socket.SOCK_DGRAM, BLUE1, question, WAIT))
+            here = stack.enter_context(bound(client, socket.SOCK_DGRAM, BLUE1, 0, WAIT))
             here.connect((BLUE1, question))
             here.send(b"hello")
             there.connect(there.recvfrom(100)[1])
@@ -264,7 +276,7 @@ def test_accept_changes_of_rules(lab):
         definitions["blue"].accept = (more,)
         lab.apply(definitions)
         for here, there in pairs[2:]:
-            there.settimeout(2 * PATIENCE)
+            there.settimeout(WAIT)
             here.send(b"again")
             equal(there.recv(100), b"again", "what came under the rule that is back")
 
@@ -307,9 +319,9 @@ def test_accept_attacks(lab):
 def test_accept_flood_of_flows(lab):
     """Who opens flows without end pushes out his own, which come back; another's stay."""
     with rules(lab), bound(lab.plain, socket.SOCK_DGRAM, PLAIN, 53) as there, \
-            bound(lab.blue1, socket.SOCK_DGRAM, PLAIN, 4000) as blue, \
-            bound(lab.red1, socket.SOCK_DGRAM, PLAIN, 4000) as red:
-        there.settimeout(2 * PATIENCE)
+            bound(lab.blue1, socket.SOCK_DGRAM, PLAIN, 4000, WAIT) as blue, \
+            bound(lab.red1, socket.SOCK_DGRAM, PLAIN, 4000, WAIT) as red:
+        there.settimeout(WAIT)
 
         def answered(sock, address, again):
             if again:
@@ -402,7 +414,7 @@ def transfer(source, target, address, size):
     """Seconds from the first byte that was sent to the last one that came."""
     with connection(source, target, address, new_port()) as (here, there):
         for sock in (here, there):
-            sock.settimeout(20 * PATIENCE)
+            sock.settimeout(WAIT)
         start = time.monotonic()
         sender = threading.Thread(target=here.sendall, args=(bytes(size),))
         sender.start()

@@ -82,7 +82,7 @@ def test_five_routers(lab):
     try:
         run = some.cli.start("apply", "-f", some.file)
         eventually(lambda: equal(os.path.exists(some.bpffs + "/routers/2/link_inside_30"), True,
-                                 "whether the second is attached"), 20)
+                                 "whether the second is attached"))
         run.kill()                  # the next two are being loaded
         run.communicate()
         there = [ns for ns in some.routers if guarded(ns)]

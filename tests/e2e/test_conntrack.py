@@ -176,7 +176,7 @@ def told(judge, v6, listed, want, what):
         odd = [f"{case}: {got.get(number, 'not seen')}" for number, case, _ in listed
                if got.get(number) != want]
         assert not odd, f"{what}: {len(odd)} of {len(listed)} errors are not {want}: {odd[:4]}"
-    eventually(check, 5)
+    eventually(check)
 
 
 def forget(lab):
@@ -299,7 +299,7 @@ def judge_router(lab, here, there, router, v6):
         to = by_router(lab, here) or Ether(src=lab.macs["plain"], dst=lab.macs[router])
         send_frames(lab.ns[here], HOSTS[here][2], [to / packet for packet in packets])
         want = dict.fromkeys(wanted_kinds(v6, first), 3)
-        eventually(lambda: equal(judge.kinds(v6), want, f"{router} to {here} about {there}"), 5)
+        eventually(lambda: equal(judge.kinds(v6), want, f"{router} to {here} about {there}"))
 
 
 def wanted_kinds(v6, first):

@@ -72,9 +72,9 @@ def test_control_dhcp(lab):
         client = dhcp.start(lab.blue, dhcp.client)
         try:
             bound, renewed = ["bound", BLUE, PLAIN], ["renew", BLUE, PLAIN]
-            eventually(lambda: equal(dhcp.said()[1:], [bound], "what the client was given"), 8)
+            eventually(lambda: equal(dhcp.said()[1:], [bound], "what the client was given"))
             client.send_signal(signal.SIGUSR1)
-            eventually(lambda: equal(dhcp.said()[1:], [bound, renewed], "and once more"), 8)
+            eventually(lambda: equal(dhcp.said()[1:], [bound, renewed], "and once more"))
         finally:
             stop(client, server)
 
@@ -176,7 +176,7 @@ def test_control_router_advertisement(lab):
                 routes = blue.run("ip", "-6", "route", "show", "default").stdout
                 assert f"via {BY_RA} dev shared0" in routes, f"routes: {routes!r}"
                 assert given(blue), "no address by it"
-            eventually(believed, 5)
+            eventually(believed)
     finally:
         blue.sysctl(ipv6__conf__shared0__accept_ra=0)
         blue.run("ip", "-6", "route", "del", "default", "via", BY_RA, "dev", "shared0",
@@ -216,4 +216,4 @@ def duplicate(ns, address):
     def seen():
         said = ns.run("ip", "-6", "addr", "show", "dev", "shared0", "dadfailed").stdout
         assert f" {address}/" in said, f"{address} is not known for a duplicate: {said!r}"
-    eventually(seen, 5)
+    eventually(seen)

@@ -6,12 +6,12 @@ import os
 import re
 import shutil
 
-from case import Skip, equal, eventually, hook, only
+from case import Skip, equal, hook, only
 from lab import BLUE, BLUE1, FIXED, PLAIN, RED1
 from net import BPFFS, sh
 from snapshot import attached
 from test_guard import arrivals, counted, must_not, to_blue
-from traffic import ping, tcp, udp
+from traffic import ping, reach, tcp, udp
 
 PIN = BPFFS + "/foreign-maps"
 OURS = "tn_xdp_shared_in"
@@ -105,7 +105,7 @@ def without_blue(lab):
 def plain_router(lab, other):
     """The foreign program alone is on its way. Programs of ours take a moment to be gone."""
     with other.working(3):
-        eventually(lambda: ping(lab.plain, BLUE))
+        reach(lab.plain, BLUE)
 
 
 def foreign_first(lab, priority):

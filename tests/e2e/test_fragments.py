@@ -10,7 +10,7 @@ from case import equal, hook
 from lab import (BLUE1, BLUE1_V6, FIXED, FIXED2, FIXED2_V6, FIXED_V6, PLAIN, PLAIN_V6, RED1,
                  RED1_V6, RED2, RED2_V6)
 from test_six import dual_stack, server_v6
-from traffic import Watch, complaint, new_port, send_frames, server
+from traffic import WAIT, Watch, complaint, new_port, send_frames, server
 
 SIZE, PIECE, SAME = 4000, 1200, 0x5a5a
 
@@ -132,7 +132,7 @@ def test_fragments_echo(lab):
             with known[source][0].socket(socket.AF_INET6 if v6 else socket.AF_INET,
                                          socket.SOCK_RAW, 58 if v6 else 1) as sock, \
                     complaint(f"a ping from {source} to {target}"):
-                sock.settimeout(3)
+                sock.settimeout(WAIT)
                 for number, (name, order) in enumerate(ORDERS.items()):
                     body = bodies(100 + number)
                     ask = (ICMPv6EchoRequest(id=7, seq=number, data=body) if v6

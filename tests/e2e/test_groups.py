@@ -9,7 +9,7 @@ import os
 import tempfile
 
 from agent import Agent
-from case import equal, eventually, hook, once
+from case import PATIENCE, equal, eventually, hook, once
 from defs import Definitions, Tenant
 from inject import Strace
 from lab import (BLUE1, BLUE1_V6, BLUE_V6, FIXED, FIXED_V6, INSIDE, INSIDE_V6, PLAIN, PLAIN_V6, RED1,
@@ -72,7 +72,7 @@ class Filtered:
         def has_an_address():
             said = host.run("ip", "-6", "addr", "show", "dev", "br0").stdout
             assert "fe80::" in said and "tentative" not in said, said
-        eventually(has_an_address, 5)   # a querier without one is none
+        eventually(has_an_address)   # a querier without one is none
         host.ip("link set br0 type bridge mcast_querier 1")
 
     def leave(self, address):
@@ -114,7 +114,7 @@ class Filtered:
         for ns in self.ns.values():
             sh(["ip", "-n", ns.name, "-6", "neigh", "flush", "all"], check=False)
         for name, address in PEERS:
-            ping(self.ns[name], address)
+            ping(self.ns[name], address, wait=PATIENCE)
 
     def found_by_multicast(self):
         """{tenant: result} of the probe."""
@@ -150,16 +150,16 @@ def filtered(lab, kind):
 def found_and_left(there):
     before = there.state_of()
     there.apply()
-    eventually(there.reached, 5)
+    eventually(there.reached)
     equal(there.found_by_multicast(), {"red": "ok", "blue": "ok"}, "the probe")
     # the filter is one, and the probe sees it
     there.leave(RED1_V6)
 
     def missed():
         equal(there.found_by_multicast(), {"red": "failed", "blue": "ok"}, "the probe without it")
-    eventually(missed, 5)
+    eventually(missed)
     there.cli.run("restore")
-    eventually(there.reached, 5)
+    eventually(there.reached)
     there.cli.run("detach", "red")
     unchanged(before["red"], there.state_of()["red"], "red, after detach,")
     there.cli.run("detach", "--all")
@@ -216,11 +216,11 @@ def test_groups_come_back(lab):
         flap()
         equal(there.proxies(), [], "without the link")
         there.cli.run("restore")
-        eventually(there.reached, 5)
+        eventually(there.reached)
         with Agent(there):
             flap()
-            eventually(lambda: equal(there.proxies(), [RED1_V6], "of the agent"), 10)
-            eventually(there.reached, 5)
+            eventually(lambda: equal(there.proxies(), [RED1_V6], "of the agent"))
+            eventually(there.reached)
         # what the definitions say is gone by hand, and so are the programs' pins
         there.cli.run("detach", "red")
         red.ip(f"neigh add proxy {RED1_V6} dev shared0 protocol {MARK}")
@@ -241,7 +241,7 @@ def test_groups_too_many(lab):
         assert "+ all-multicast red on shared0" in said, said[:9]
         assert f"- solicited-node groups red {BOUND} on shared0" in said, said[:9]
         equal((there.proxies(), there.all_multicast()), ([], (True, True)), "one more")
-        eventually(there.reached, 5)
+        eventually(there.reached)
         equal(there.found_by_multicast(), {"red": "ok", "blue": "ok"}, "the probe")
         there.cli.run("map", "del", "red", "fd00:10::1:7")
         equal((len(there.proxies()), there.all_multicast()), (BOUND, (False, False)), "map del")
@@ -264,7 +264,7 @@ def test_groups_too_many_behind_snooping(lab):
         sh(["bridge", "-n", there.ns["host"].name, "link", "set", "dev", "pred",
             "mcast_router", "2"])
         equal(there.found_by_multicast(), {"red": "ok", "blue": "ok"}, "the probe then")
-        eventually(there.reached, 5)
+        eventually(there.reached)
 
 
 @once

@@ -152,9 +152,12 @@ def test_arp_for_mapped_only(lab):
     lab.plain.ip("neigh flush dev shared0")     # or the kernel asks too, when it comes to check
     with Watch(lab.plain, "shared0") as watch:
         send_frames(lab.plain, "shared0", questions)
-        watch.until(lambda f: f[12:14] == b"\x08\x06" and f[28:32] == socket.inet_aton(GREEN))
-    answers = [Ether(f) for f in watch.frames if f[12:14] == b"\x08\x06"]
-    answers = [p for p in answers if p[ARP].op == 2]
+
+        def answered():
+            arp = [Ether(f) for f in watch.frames if f[12:14] == b"\x08\x06"]
+            return [p for p in arp if p[ARP].op == 2]
+        watch.until(lambda _: {RED1, BLUE1, BLUE, GREEN} <= {p[ARP].psrc for p in answered()})
+    answers = answered()
     got = {p[ARP].psrc: p[ARP].hwsrc for p in answers}
     equal(got, {RED1: lab.macs["red"], BLUE1: lab.macs["blue"], BLUE: lab.macs["blue"],
                 GREEN: lab.macs["green"]}, "answers")

@@ -79,7 +79,7 @@ def test_icmp_quotes_what_was_sent(lab):
     for size in (0, 1, 100, 1400):
         with Watch(lab.red1, "eth0") as here:
             error_of(lab.red1, BLUE1, data=os.urandom(size))
-            frame = here.until(lambda f: ICMP in Ether(f) and Ether(f)[ICMP].type == 3, 0.5)
+            frame = here.until(lambda f: ICMP in Ether(f) and Ether(f)[ICMP].type == 3)
         packet = Ether(frame)
         equal((packet[IP].src, packet[IP].dst), (BLUE1, FIXED), "the error")
         equal((packet[IPerror].src, packet[IPerror].dst), (FIXED, BLUE1), "what it quotes")
@@ -109,7 +109,7 @@ def narrow(lab, router):
 
 def learns(source, address, mtu=1300):
     """A ping that may not be fragmented is told what fits."""
-    said = source.run("ping", "-nc1", "-W1", "-Mdo", "-s1400", address, check=False)
+    said = source.run("ping", "-nc1", "-W30", "-Mdo", "-s1400", address, check=False)
     text = (said.stdout + said.stderr).lower()
     assert "mtu" in text and str(mtu) in text, f"{address}: no error: {text[-200:]}"
 

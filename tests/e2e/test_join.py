@@ -17,7 +17,7 @@ from net import mount_bpffs, sh, unmount_bpffs, veth
 from snapshot import machine, unchanged
 from test_check import cable, meanwhile
 from test_six import ALL_NODES, dual_stack
-from traffic import Watch, ping, tcp
+from traffic import Watch, ping, reach, tcp
 
 MARK = 116
 NLM_F_REQUEST, NLM_F_DUMP, NLMSG_DONE = 0x1, 0x300, 3       # linux/netlink.h
@@ -100,7 +100,7 @@ def bare(lab):
             vm.ip(f"addr add {FIXED_V6}/64 dev eth0 nodad", f"route add default via {INSIDE_V6}")
         green.ip("addr flush dev shared0 scope global")
         green.sysctl(ipv4__ip_forward=0, ipv6__conf__all__forwarding=0)
-        eventually(lambda: ping(vm, INSIDE))    # until the bridge forwards
+        reach(vm, INSIDE)    # until the bridge forwards
         yield vm
     finally:
         vm.ip("link del eth0")      # the namespace takes its time to go
@@ -254,7 +254,7 @@ def test_what_was_lost_comes_back(lab):
             said = lab.apply(with_green(lab))
             assert f"+ route green {SUBNET} on shared0" in said, f"{lost}: {said}"
             equal(addresses(lab.green), ["100.64.3.254/32"], "addresses")
-            eventually(lambda: ping(vm, RED1))
+            reach(vm, RED1)
         equal(lab.apply(with_green(lab)), ["nothing to be done"], "at last")
 
 
@@ -549,7 +549,7 @@ def test_join_tells_neighbours_of_ipv6(lab):
     with bare(lab), Watch(lab.plain, "shared0") as watch:
         lab.apply(with_green(lab))
         own = next(a.split("/")[0] for a in addresses(lab.green) if ":" in a)
-        watch.until(lambda frame: target_of(frame) == GREEN1_V6)
+        watch.until(lambda _: {GREEN1_V6, own} <= set(map(target_of, watch.frames)))
         told = {target_of(frame): IPv6(frame[14:]) for frame in watch.frames
                 if frame[6:12].hex(":") == lab.macs["green"] and target_of(frame)}
         for address, router in ((GREEN1_V6, 0), (own, 1)):
@@ -574,9 +574,12 @@ def test_announced_by_restore(lab):
         unmount_bpffs()
         mount_bpffs()
         lab.cli.run("restore")
-        watch.until(lambda frame: announced(frame, lab.macs["red"]) == RED2)
-        found = {name: [a for a in (announced(f, lab.macs[name]) for f in watch.frames) if a]
-                 for name in ("red", "blue")}
+
+        def announcements():
+            return {name: [a for a in (announced(f, lab.macs[name]) for f in watch.frames) if a]
+                    for name in ("red", "blue")}
+        watch.until(lambda _: sum(map(len, announcements().values())) == 5)
+        found = announcements()
     equal({name: sorted(some) for name, some in found.items()},
           {"red": [RED, RED1, RED2], "blue": [BLUE, BLUE1]}, "announced")
 

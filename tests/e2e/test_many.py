@@ -21,13 +21,13 @@ class Crowd:
 
     def start(self, *words):
         # nobody is to fail because others are slow
-        self.runs.append((words, self.pair.cli.start("--wait", "120", *words)))
+        self.runs.append((words, self.pair.cli.start("--wait", "600", *words)))
 
     def ended(self):
         """[(words, exit, stdout, stderr)]"""
         out = []
         for words, run in self.runs:
-            said, complaint = run.communicate(timeout=120)
+            said, complaint = run.communicate(timeout=600)
             out.append((words, run.returncode, said, complaint.strip()))
         return out
 

@@ -19,7 +19,7 @@ import struct
 
 from scapy.all import IP, TCP, UDP, Ether, IPv6
 
-from case import equal, program
+from case import PATIENCE, equal, program
 from lab import BLUE1, BLUE1_V6, RED1, RED1_V6
 from net import Child
 from sniffer import faults, ones_sum
@@ -132,7 +132,7 @@ def sweep(source, target, address, sizes, checksum=True):
         no_checksum(there)
         no_checksum(here)
     echo = Child(_echo, there)
-    here.settimeout(1)
+    here.settimeout(10 * PATIENCE)
     block, missing = random.Random(port).randbytes(2048), set()
     with there, here:
         sizes = iter(sizes)
@@ -218,10 +218,10 @@ def steady_bulk(source, target, to, size, rate):
     """
     Less than one segment in a thousand is lost, and less than one in ten sent again. The queues
     between devices are the whole machine's, so a loss may be somebody else's doing: what is
-    wrong is wrong three times.
+    wrong is wrong ten times.
     """
     tries = []
-    while len(tries) < 3:
+    while len(tries) < 10:
         tries.append(bulk(source, target, to, size, rate))
         if tries[-1].lost <= size / 1448 / 1000 and tries[-1].again <= size / 1448 / 10:
             return

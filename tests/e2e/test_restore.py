@@ -4,11 +4,11 @@ import contextlib
 import os
 import sqlite3
 
-from case import equal, eventually, hook, once
+from case import equal, hook, once
 from lab import BLUE1, FIXED, INSIDE_INDEX, RED1
 from net import mount_bpffs, unmount_bpffs
 from snapshot import attached, machine, unchanged
-from traffic import ping, tcp
+from traffic import ping, reach, tcp
 
 
 def with_green(lab, netns=None, **router):
@@ -119,7 +119,7 @@ def test_restore_an_inside_interface(lab):
         equal(states(lab)["blue"], "broken", "blue in show")
         equal(lab.cli.lines("restore")[-1], "0 added, 1 changed, 0 removed", "restore")
         equal(states(lab)["blue"], "attached", "blue in show")
-        eventually(lambda: ping(lab.red1, BLUE1))
+        reach(lab.red1, BLUE1)
         tcp(lab.blue1, lab.red1, RED1, BLUE1, FIXED)
         if index != INSIDE_INDEX:
             lab.blue.ip("link del lan0")

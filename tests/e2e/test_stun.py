@@ -63,7 +63,7 @@ def listening(ns):
 
 def ask(ns, address, number, port):
     """(the address that answered, as whom it saw us) in one of the tests of RFC 3489, 10.1."""
-    done = ns.run("stun", address, str(number), "-v", "-p", str(port), check=False, timeout=10)
+    done = ns.run("stun", address, str(number), "-v", "-p", str(port), check=False)
     said = dict(re.findall(r"^(\w+) = (\S+)$", done.stdout + done.stderr, re.M))
     return said.get("SourceAddress", "").split(":")[0], said.get("MappedAddress")
 
@@ -72,7 +72,7 @@ def ask(ns, address, number, port):
 def test_stun(lab):
     """An independent mapping, no filter, no change of port, and a hairpin."""
     with server(lab):
-        said = lab.red1.run("stun", BLUE1, check=False, timeout=20).stdout
+        said = lab.red1.run("stun", BLUE1, check=False).stdout
         assert "Primary: Independent Mapping, Independent Filter, preserves ports, will hairpin" \
             in said, said
         port = new_port()

@@ -19,7 +19,7 @@ def test_ping_both_ways(lab):
 @datapath
 def test_ping_sizes(lab):
     for size in ("0", "1", "1472", "6000"):
-        said = lab.red1.run("ping", "-nqc1", "-W1", "-s", size, BLUE1, check=False).stdout
+        said = lab.red1.run("ping", "-nqc1", "-W30", "-s", size, BLUE1, check=False).stdout
         assert "1 received" in said, f"no answer to a ping of {size} bytes"
 
 
@@ -226,7 +226,7 @@ def test_path_mtu(lab):
     """A smaller link behind the other router: its error comes back, with the size that fits."""
     lab.blue.ip("link set lan0 mtu 1300")
     try:
-        said = lab.red1.run("ping", "-nc2", "-W1", "-Mdo", "-s1400", BLUE1, check=False)
+        said = lab.red1.run("ping", "-nc2", "-W30", "-Mdo", "-s1400", BLUE1, check=False)
         assert "mtu" in (said.stdout + said.stderr).lower(), f"no error: {said.stdout[-200:]}"
         bulk(lab.red1, lab.blue1, BLUE1, 300_000)
     finally:

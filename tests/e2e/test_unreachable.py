@@ -11,7 +11,7 @@ from lab import (BLUE1, BLUE1_V6, FIXED, FIXED_V6, OUTSIDE, OUTSIDE_V6, RED, RED
 from snapshot import machine, unchanged
 from test_join import routes
 from test_six import dual_stack
-from traffic import Watch, client, ping
+from traffic import Watch, client, reach
 
 IP_RECVERR, IPV6_RECVERR = 11, 25
 UNREACHABLE = [f"unreachable {SUBNET}", f"unreachable {SUBNET_V6}"]
@@ -66,7 +66,7 @@ def told_and_nothing_leaves(lab, what):
         for address in (BLUE1, BLUE1_V6, UNMAPPED, UNMAPPED_V6):
             eventually(lambda a=address: told(lab.red1, a))
         for address in (OUTSIDE, OUTSIDE_V6):   # what was sent before has arrived, if it came
-            eventually(lambda a=address: ping(lab.red, a), 5)
+            reach(lab.red, address)
     leaks = [str(to) for to in map(to_shared_network, watch.frames) if to]
     equal(leaks, [], f"on the uplink, {what}")
 
@@ -89,7 +89,7 @@ def test_shared_network_is_lost(lab):
     """Its interface is down, or the route is gone; and afterwards all is as before."""
     lose(lab, lab.dual_definitions(), ("down", "route"))
     for address in (BLUE1, BLUE1_V6):
-        eventually(lambda a=address: ping(lab.red1, a))
+        reach(lab.red1, address)
 
 
 @once

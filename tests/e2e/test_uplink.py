@@ -25,7 +25,7 @@ from test_forwarding import sent_by, take_xdp
 from test_guard import counted
 from test_icmp import UNREACHABLE, error_of
 from test_six import dual_stack, tcp_v6, udp_v6
-from traffic import Watch, ping, send_frames, server, tcp, udp
+from traffic import Watch, ping, reach, send_frames, server, tcp, udp
 
 LATE, LATE_V6 = "192.0.2.1", "2001:db8:c::1"
 RED3, RED3_V6 = "100.64.1.35", "fd64::1:35"
@@ -200,7 +200,7 @@ RULED_INSIDE = [
 def no_way_to_a_vm(lab, ways):
     for what, lines, back in ways:
         for address in (BLUE1, BLUE1_V6):
-            eventually(lambda address=address: ping(lab.plain, address, count=1), 5)
+            reach(lab.plain, address, count=1)
         with upset(lab, "blue", lines, back):
             with counted(lab, blue__wrong_egress=2):
                 for address in (BLUE1, BLUE1_V6):
@@ -238,14 +238,14 @@ def test_uplink_and_a_vm_that_is_off(lab):
         try:
             for address in (RED2, RED2_V6):
                 # what it knows of the VM holds for a while
-                eventually(lambda address=address: unreachable(lab, lab.plain, address, "off"), 20)
+                eventually(lambda address=address: unreachable(lab, lab.plain, address, "off"))
             lab.red.ip("neigh flush dev lan0")
             for address in (RED2, RED2_V6):
                 unreachable(lab, lab.plain, address, "unknown")
         finally:
             lab.red_lan.ip("link set pred2 up")
     for address in (RED2, RED2_V6):
-        eventually(lambda address=address: ping(lab.plain, address), 5)
+        reach(lab.plain, address)
 
 
 # ---------------------------------------------------------------- what the router says itself
@@ -302,7 +302,7 @@ def test_uplink_and_what_the_router_says(lab):
     finally:
         lab.red_lan.ip("link set pred2 up")
     for address in (RED2, RED2_V6):
-        eventually(lambda address=address: ping(lab.plain, address, count=1), 5)
+        reach(lab.plain, address)
 
 
 # ---------------------------------------------------------------- no way to the shared network
@@ -333,7 +333,7 @@ def no_way_to_the_shared_network(lab, ways):
             for vm, address in itertools.product((lab.red1, lab.red3), targets):
                 unreachable(lab, vm, address, f"{what}, from {vm.name[-4:]}")   # red3 is not mapped
         for address in (BLUE1, BLUE1_V6):
-            eventually(lambda address=address: ping(lab.red1, address, count=1), 5)
+            reach(lab.red1, address, count=1)
 
 
 @hook

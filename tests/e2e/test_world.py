@@ -8,13 +8,13 @@ import os
 import signal
 import struct
 
-from case import equal, eventually, hook, once, only
+from case import equal, hook, once, only
 from inject import Strace
 from lab import BLUE, BLUE1, FIXED, FIXED2, GREEN, RED1, SHARED_INDEX
 from net import BPFFS, CLONE_NEWNET, Child, Namespace, mount_bpffs, sh, unmount_bpffs, veth
 from snapshot import attached, machine, own_ids, pins, tcx_programs, unchanged
 from test_restore import another_spare, fails, states, with_green
-from traffic import Stream, ping, tcp
+from traffic import Stream, ping, reach, tcp
 
 CONFIG = BPFFS + "/tenantnat/maps/config"
 FOREIGN = ["protocol", "ip", "prio", "7", "u32", "match", "ip", "src", "203.0.113.77/32",
@@ -36,7 +36,7 @@ def restored(lab):
     assert lab.cli.lines("restore") != ["nothing to be done"], "restore did nothing"
     equal(lab.cli.lines("restore"), ["nothing to be done"], "restore again")
     truth(lab)
-    eventually(lambda: ping(lab.red1, BLUE1))
+    reach(lab.red1, BLUE1)
     tcp(lab.blue1, lab.red1, RED1, BLUE1, FIXED)
 
 
@@ -110,7 +110,7 @@ def test_world_interface_moved(lab):
         lab.blue.ip("link set shared0 up", f"addr add {BLUE}/16 dev shared0")
         lab.cli.run("restore")
         truth(lab)
-        eventually(lambda: ping(lab.red1, BLUE1))
+        reach(lab.red1, BLUE1)
         # the name and the index, while links of ours still exist that say so
         lab.shared.ip("link set pblue name pold")
         lab.blue.ip(f"link set shared0 netns {away.name}")

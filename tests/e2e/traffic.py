@@ -10,30 +10,65 @@ import socket
 import struct
 import time
 
-from case import PATIENCE
+from case import PATIENCE, eventually
 from net import Child
-from sniffer import (AUXDATA, PACKET_AUXDATA, PACKET_OUTGOING, SOL_PACKET, VLAN_VALID,
+from sniffer import (AUXDATA, PACKET_AUXDATA, PACKET_OUTGOING, SOL_PACKET, VLAN_VALID, ones_sum,
                      packet_socket)
 
 IP_MTU_DISCOVER, SO_NO_CHECK = 10, 11
 # offsets in struct tcp_info of <linux/tcp.h>
 TCP_INFO_TOTAL_RETRANS, TCP_INFO_DATA_IN, TCP_INFO_DATA_OUT, TCP_INFO_SIZE = 100, 152, 156, 232
-WAIT = 3 * PATIENCE
+WAIT = 30 * PATIENCE    # bounds a failure: what is to come does so at once
+# by family: protocol, request and reply
+PINGS = {socket.AF_INET: (socket.IPPROTO_ICMP, 8, 0),
+         socket.AF_INET6: (socket.IPPROTO_ICMPV6, 128, 129)}
+PING_DATA = bytes(range(56))
 # of one transfer: segments that were lost, and sent again
 Bulk = collections.namedtuple("Bulk", "lost again seconds")
 _ports = itertools.count(20000)
+_pings = itertools.count(os.getpid())
 
 
 def new_port():
     return next(_ports)
 
 
-def ping(ns, address, count=3, source=None, wait=1):
-    """All of the echo requests have to be answered, the last in `wait` seconds."""
-    options = ["-I", source] if source else []
-    said = ns.run("ping", "-nq", f"-c{count}", "-i0.02", f"-W{wait * PATIENCE:g}", *options, address,
-                  check=False).stdout
-    assert f"{count} received" in said, f"ping {address}: {' '.join(said.split())[-120:]}"
+def ping(ns, address, count=3, source=None, wait=WAIT):
+    """Each of the echo requests is answered, in `wait` seconds, before the next one is sent."""
+    # not ping(8): once it has an answer, it waits for the next no longer than for twice a round trip
+    protocol, request, _ = PINGS[family(address)]
+    number = next(_pings) & 0xffff
+    with complaint(f"ping {address}"), ns.socket(family(address), socket.SOCK_RAW, protocol) as sock:
+        if source:
+            sock.bind((source, 0))
+        sock.connect((address, 0))
+        for turn in range(count):
+            time.sleep(0.01 * (turn > 0))
+            sock.send(echo(request, number, turn))
+            answered(sock, number, turn, wait)
+
+
+def echo(kind, number, turn):
+    """An echo message with the checksum of IPv4; that of IPv6 is the kernel's to write."""
+    head = struct.pack("!BxHHH", kind, 0, number, turn)
+    return head[:2] + struct.pack("!H", 0xffff ^ ones_sum(head + PING_DATA)) + head[4:] + PING_DATA
+
+
+def answered(sock, number, turn, seconds):
+    """Wait for the reply to that echo request, among all that comes from there."""
+    _, _, reply = PINGS[sock.family]
+    end = time.monotonic() + seconds
+    while True:
+        sock.settimeout(max(0.001, end - time.monotonic()))
+        got = sock.recv(2048)
+        got = got[(got[0] & 15) * 4:] if sock.family == socket.AF_INET else got
+        if got[0] == reply and got[4:8] == struct.pack("!HH", number, turn):
+            return
+
+
+def reach(ns, address, count=3, source=None):
+    """The same in the end, where it may take a moment until somebody is to be reached."""
+    eventually(lambda: ping(ns, address, count, source, 0.5 * PATIENCE))
 
 
 def family(address):
@@ -116,7 +151,7 @@ def complaint(what):
 
 
 def _sink(conn):
-    conn.settimeout(10 * PATIENCE)
+    conn.settimeout(WAIT)
     digest = hashlib.sha256()
     while data := conn.recv(1 << 20):
         digest.update(data)
@@ -133,7 +168,6 @@ def bulk(source, target, address, size, rate=None, stop=None):
     with there, client(source, socket.SOCK_STREAM, address, port) as here:
         conn, _ = there.accept()
         sink = Child(_sink, conn)
-        here.settimeout(20 * PATIENCE)
         if rate:
             here.setsockopt(socket.SOL_SOCKET, 47, rate)    # SO_MAX_PACING_RATE
         block, digest = os.urandom(1 << 20), hashlib.sha256()
@@ -160,7 +194,7 @@ def _segments(sock, counter):
 
 def _lost(sender, receiver):
     """Segments sent that did not arrive, when the last had a moment."""
-    for _ in range(20):
+    for _ in range(100):
         lost = _segments(sender, TCP_INFO_DATA_OUT) - _segments(receiver, TCP_INFO_DATA_IN)
         if lost <= 0:
             break
@@ -176,6 +210,9 @@ def _echo(sock):
 
 
 BEGUN = 10      # datagrams; from then on a stream runs
+# of them at the most are on their way: more do not fit into the queues, when who is to read them waits
+# for a CPU
+UNDERWAY = 64
 
 
 def _ticker(sock, stop, rate, begun):
@@ -189,8 +226,8 @@ def _ticker(sock, stop, rate, begun):
     while True:
         now = time.monotonic()
         if late is None and stop in select.select([stop], [], [], 0)[0]:
-            late = now + 0.5 * PATIENCE
-        if late is None and now >= begin + number / rate:
+            late = now + WAIT
+        if late is None and now >= begin + number / rate and len(missing) < UNDERWAY:
             sock.send(struct.pack("!I", number))
             missing.add(number)
             number += 1
@@ -262,7 +299,7 @@ class Watch:
             self.until(lambda frame: False, 0)
         self.sock.close()
 
-    def until(self, wanted, seconds=3, grace=0.05):
+    def until(self, wanted, seconds=30, grace=0.05):
         """Watch until a frame is `wanted`, and a moment longer; None when none came."""
         end, found = time.monotonic() + seconds * PATIENCE, None
         while True:
