@@ -171,9 +171,6 @@ Test(forward, only_marked_frames_leave_unjudged)
 /* what is known of the way; ASKED is that of another tick, or that of the kernel itself */
 enum known { KERNELS, ASKED, KNOWN };
 
-/* microseconds, where the kernel counts 100 in a second */
-#define TICK_MAX 10000
-
 #define FROM_VM .from = MAC_VM, .ifindex = links_inside
 
 static void put_ways(struct lab *lab, uint32_t place, const struct tn_way *way)

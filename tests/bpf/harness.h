@@ -77,6 +77,8 @@ void lab_changes(struct lab *lab, bool under_way);
 
 /* Ticks for which what the kernel says is believed: tests make out of date what is to be so. */
 #define LAB_WAY_TICKS (1U << 30)
+/* Microseconds of the longest one (HZ=100). */
+#define TICK_MAX 10000
 
 /* From now on packets are judged on that CPU: of what programs note, each has its own. */
 void lab_stay_on(int cpu);
