@@ -157,7 +157,8 @@ def test_agent_finds_the_shared_interface(lab):
             equal({p["interface"] for t in lab.cli.json("show")["tenants"]
                    if t["tenant"] == "blue" for p in t["router"]["programs"]},
                   {"other0", "lan0", "lan1"}, "interfaces of blue")
-        equal(agent.said(), [], "its log")
+        # it may have come to tell of the router while the interface was down
+        equal([l for l in agent.said() if "could not be announced" not in l], [], "its log")
     finally:
         lab.blue.ip("link set other0 down", "link set other0 name shared0", "link set shared0 up")
         lab.apply()

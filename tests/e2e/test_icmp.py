@@ -24,7 +24,7 @@ def family_of(address):
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def error_of(ns, address, ttl=64, data=b"anybody?"):
+def error_of(ns, address, ttl=64, data=b"anybody?", wait=WAIT):
     """(ICMP type, who sent it, what it quotes) of the error that comes back to a socket's owner."""
     v6 = ":" in address
     level = socket.IPPROTO_IPV6 if v6 else socket.IPPROTO_IP
@@ -35,7 +35,7 @@ def error_of(ns, address, ttl=64, data=b"anybody?"):
         sock.send(data)
         poll = select.poll()
         poll.register(sock, select.POLLERR)
-        assert poll.poll(WAIT * 1000), f"no error came back from {address} with ttl {ttl}"
+        assert poll.poll(wait * 1000), f"no error came back from {address} with ttl {ttl}"
         quoted, notes, _, target = sock.recvmsg(2000, 512, MSG_ERRQUEUE)
     equal(target[0], address, "the destination that the error is about")
     equal(quoted, data[:len(quoted)], "the data that it quotes")

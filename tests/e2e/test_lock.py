@@ -38,7 +38,7 @@ def has_lock(lab, pid):
 
 def can_be_read(lab):
     """Not in the short moments in which SQLite has its file for itself, as when it opens it."""
-    return lab.cli.run("map", "list", code=None).returncode == 0
+    return lab.cli.run("--wait", "0", "map", "list", code=None).returncode == 0
 
 
 @once

@@ -14,7 +14,7 @@ import time
 from scapy.all import (ARP, ICMP, IP, UDP, Ether, ICMPv6ND_NS, ICMPv6TimeExceeded, IPerror, IPv6,
                        UDPerror)
 
-from case import equal, eventually, hook, once, only, program
+from case import PATIENCE, equal, eventually, hook, once, only, program
 from lab import (ADDRESSES, BLUE, BLUE1, BLUE1_V6, BLUE_V6, FIXED, FIXED2, FIXED3, FIXED3_V6, FIXED_V6,
                  INSIDE, INSIDE_V6, OUTSIDE, OUTSIDE_V6, PLAIN, PLAIN_V6, RED1, RED1_V6, RED2,
                  RED2_V6, UNMAPPED, UNMAPPED_V6)
@@ -25,7 +25,7 @@ from test_forwarding import sent_by, take_xdp
 from test_guard import counted
 from test_icmp import UNREACHABLE, error_of
 from test_six import dual_stack, tcp_v6, udp_v6
-from traffic import Watch, ping, reach, send_frames, server, tcp, udp
+from traffic import WAIT, Watch, ping, reach, send_frames, server, tcp, udp
 
 LATE, LATE_V6 = "192.0.2.1", "2001:db8:c::1"
 RED3, RED3_V6 = "100.64.1.35", "fd64::1:35"
@@ -169,10 +169,10 @@ def upset(lab, name, lines, back):
         lab.cli.run("restore")
 
 
-def unreachable(lab, source, address, what):
+def unreachable(lab, source, address, what, wait=WAIT):
     """Whoever sends there is told so, and nothing of it is on the uplink."""
     try:
-        kind, _ = error_of(source, address)
+        kind, _ = error_of(source, address, wait=wait)
     except AssertionError as error:
         raise AssertionError(f"{what}: {error}; uplink: {told(lab.leaks())}") from error
     equal(kind, UNREACHABLE[":" in address], f"{what}: the type of the error about {address}")
@@ -238,7 +238,7 @@ def test_uplink_and_a_vm_that_is_off(lab):
         try:
             for address in (RED2, RED2_V6):
                 # what it knows of the VM holds for a while
-                eventually(lambda address=address: unreachable(lab, lab.plain, address, "off"))
+                eventually(lambda to=address: unreachable(lab, lab.plain, to, "off", 3 * PATIENCE))
             lab.red.ip("neigh flush dev lan0")
             for address in (RED2, RED2_V6):
                 unreachable(lab, lab.plain, address, "unknown")
