@@ -6,12 +6,12 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/signalfd.h>
-#include <systemd/sd-daemon.h>
 
 #include "agent/agent_parts.h"
 #include "config/definitions.h"
 #include "lib/file.h"
 #include "lib/log.h"
+#include "lib/systemd.h"
 
 static void reload(struct agent *a)
 {
@@ -147,6 +147,8 @@ static int begin(struct agent *a, struct error *err)
 {
 	_cleanup_store_ struct store *store = NULL;
 
+	if (systemd_check(err) || metrics_check(a->options.metrics, err))
+		return -1;
 	/* the directory has to be there before it is locked and watched */
 	if (store_open(a->settings.state, STORE_WRITE, a->settings.wait, a->settings.command,
 		       &store, err))

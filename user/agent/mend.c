@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Looking what restore would do, and doing it. */
 #include <malloc.h>
-#include <systemd/sd-daemon.h>
 
 #include "agent/agent_parts.h"
 #include "lib/log.h"
+#include "lib/systemd.h"
 
 /* Of tenants; borrowed. */
 struct names {

@@ -135,6 +135,13 @@ static enum serve_state page_state(void *arg)
 	return m->has_page ? SERVE_PAGE : SERVE_NONE;
 }
 
+int metrics_check(const char *where, struct error *err)
+{
+	struct sockaddr_storage at;
+
+	return where ? serve_parse(where, &at, err) : 0;
+}
+
 int metrics_open(struct metrics *m, const char *where, const struct metrics_source *source,
 		 struct error *err)
 {

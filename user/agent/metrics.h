@@ -35,7 +35,13 @@ struct metrics {
 	size_t room;
 };
 
-/* Serve them at an address (see serve_parse()). Neither may be moved until metrics_close(). */
+#ifndef TN_WITHOUT_METRICS
+
+#define METRICS_HELP ""
+
+/* Whether they can be served at an address (see serve_parse()); NULL: nobody asks for them. */
+int metrics_check(const char *where, struct error *err);
+/* Serve them there. Neither struct may be moved until metrics_close(). */
 int metrics_open(struct metrics *m, const char *where, const struct metrics_source *source,
 		 struct error *err);
 /* Also of what is all zero. */
@@ -47,5 +53,51 @@ void metrics_fds(const struct metrics *m, int fds[METRICS_FDS]);
 /* Milliseconds until metrics_run() is to be called anyway; -1: only when one is readable. */
 int64_t metrics_wait(const struct metrics *m);
 void metrics_run(struct metrics *m);
+
+#else /* make METRICS=no: without metrics.c, serve.c and libmicrohttpd */
+
+#define METRICS_HELP " (not in this build: METRICS=no)"
+#define METRICS_FDS  1
+
+static inline int metrics_check(const char *where, struct error *err)
+{
+	if (!where)
+		return 0;
+	return error_usage(err,
+			   "cannot serve metrics at %s: this tenantnat was built with METRICS=no; "
+			   "build it without that, or leave --metrics out",
+			   where);
+}
+
+static inline int metrics_open(struct metrics *m, const char *where,
+			       const struct metrics_source *source, struct error *err)
+{
+	(void)m, (void)source;
+	return metrics_check(where, err);
+}
+
+static inline void metrics_close(struct metrics *m)
+{
+	(void)m;
+}
+
+static inline void metrics_fds(const struct metrics *m, int fds[METRICS_FDS])
+{
+	(void)m;
+	fds[0] = -1;
+}
+
+static inline int64_t metrics_wait(const struct metrics *m)
+{
+	(void)m;
+	return -1;
+}
+
+static inline void metrics_run(struct metrics *m)
+{
+	(void)m;
+}
+
+#endif
 
 #endif

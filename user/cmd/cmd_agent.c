@@ -3,7 +3,9 @@
 #include <stddef.h>
 
 #include "agent/agent.h"
+#include "agent/metrics.h"
 #include "cmd/cmd.h"
+#include "lib/systemd.h"
 
 static int run(const struct invocation *inv, struct error *err)
 {
@@ -21,8 +23,8 @@ const struct command cmd_agent = {
 	.name = "agent",
 	.synopsis = "[-f FILE] [--metrics ADDRESS:PORT]",
 	.summary = "Keep the machine as the definitions in force say, until ended",
-	.help = "Runs in the foreground, for systemd (Type=notify). It does what `restore` does "
-		"whenever an\n"
+	.help = "Runs in the foreground, for systemd (" SYSTEMD_HELP
+		"). It does what `restore` does whenever an\n"
 		"interface, a namespace or a program has gone or come back, or `apply` has changed "
 		"the\n"
 		"definitions. SIGHUP reads FILE again. SIGTERM ends the agent; traffic goes on "
@@ -32,7 +34,8 @@ const struct command cmd_agent = {
 		"[::1]:9876. Everybody who reaches that address can read the metrics.",
 	.options = { { "file", 'f', "FILE", "apply these definitions first, and on SIGHUP" },
 		     { "metrics", 0, "ADDRESS:PORT",
-		       "serve metrics for Prometheus there, at /metrics; see docs/metrics.md" },
+		       "serve metrics for Prometheus there, at /metrics; see "
+		       "docs/metrics.md" METRICS_HELP },
 		     { "metrics-mappings", 0, NULL, "with metrics of each mapping too" } },
 	.run = run,
 };
