@@ -25,7 +25,7 @@ spdx() {
 		head -n 3 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0-only' && continue
 		echo "$file: no SPDX line"
 		missing=1
-	done < <(git ls-files '*.c' '*.h' '*.sh' '*.py' Makefile .ci/run)
+	done < <(git ls-files '*.c' '*.h' '*.sh' '*.py' '*.mk' Makefile .ci/run)
 	return "$missing"
 }
 

@@ -547,7 +547,7 @@ def test_units_are_right(lab):
     """systemd has nothing to say about them."""
     paths = []
     for name in ("tenantnat-agent.service", "tenantnat-restore.service"):
-        text = unit.read(name).replace("@PREFIX@/sbin", os.path.dirname(lab.cli.binary))
-        paths.append(lab.put(name, text.replace("@PREFIX@", "/usr")))
+        text = unit.read(name).replace("@SBINDIR@", os.path.dirname(lab.cli.binary))
+        paths.append(lab.put(name, text.replace("@DOCDIR@", "/usr/share/doc/tenantnat")))
     done = sh(["systemd-analyze", "--man=no", "verify", *paths], check=False)
     equal((done.returncode, done.stdout + done.stderr), (0, ""), "systemd-analyze verify")

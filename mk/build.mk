@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The programs, the skeleton that embeds them, and the executable.
+
+OBJCOPY ?= objcopy
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
+WERROR := $(if $(filter true,$(CI)),-Werror)
+CFLAGS ?= -O2 -g
+SAN_FLAGS := $(if $(SAN),-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+WITHOUT := $(if $(filter no,$(METRICS)),-DTN_WITHOUT_METRICS) $(if $(filter no,$(SYSTEMD)),-DTN_WITHOUT_SYSTEMD)
+
+# $(call once,NAME,COMMAND): what COMMAND prints, asked when NAME is first used, and so not by `make help`
+once = $(eval $1 := $$(shell $2))$($1)
+MODULES := $(foreach library,$(LIBRARIES),$(firstword $(subst :, ,$(library))))
+PKG_CFLAGS = $(call once,PKG_CFLAGS,$(PKG_CONFIG) --cflags $(MODULES) 2>/dev/null)
+PKG_LIBS = $(call once,PKG_LIBS,$(PKG_CONFIG) --libs $(MODULES) 2>/dev/null)
+# The target bpf has no directories of headers. Those of the host have the architecture's, too.
+BPF_INCLUDES = $(call once,BPF_INCLUDES,$(PKG_CONFIG) --cflags libbpf 2>/dev/null; \
+	$(CLANG) -v -E - </dev/null 2>&1 | sed -n 's|^ /|-idirafter /|p')
+
+ALL_CPPFLAGS = -D_GNU_SOURCE -DVERSION=$(VERSION) $(WITHOUT) -Iinclude -Iuser -I$(BUILD) $(PKG_CFLAGS) $(CPPFLAGS)
+ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(WERROR) $(SAN_FLAGS) $(CFLAGS)
+BPF_FLAGS = -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Wshadow $(WERROR) -Iinclude $(BPF_INCLUDES)
+
+LEFT_OUT := $(if $(filter no,$(METRICS)),user/agent/metrics.c user/agent/serve.c)
+USER_SRC := $(sort $(filter-out $(LEFT_OUT),$(wildcard user/*.c user/*/*.c)))
+USER_OBJ := $(USER_SRC:%.c=$(BUILD)/%.o)
+# everything but main.c, for the tests
+LIB_OBJ := $(filter-out $(BUILD)/user/main.o,$(USER_OBJ))
+SKEL := $(BUILD)/tenantnat.skel.h
+
+FLAGS_cc = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS)
+FLAGS_bpf = $(CLANG) $(BPF_FLAGS)
+# also of what: an object that is gone is in no program any more
+FLAGS_link = $(LDFLAGS) $(PKG_LIBS) $(USER_OBJ) $(UNIT_OBJ) $(BPF_TEST_OBJ)
+
+# ---------------------------------------------------------------- programs
+
+# $(call compile_bpf,OBJECT): from the first prerequisite
+define compile_bpf
+	@mkdir -p $(@D)
+	$(call say,BPF,$@)
+	$(Q)$(CLANG) $(BPF_FLAGS) -MMD -MP -MT $@ -MF $@.d -c $< -o $(1)
+endef
+
+# without what a loader does not need
+define compile_programs
+	$(call compile_bpf,$@.raw)
+	$(Q)$(BPFTOOL) gen object $@ $@.raw
+endef
+
+$(BUILD)/tenantnat.bpf.o: bpf/tenantnat.bpf.c $(BUILD)/flags/bpf
+	$(compile_programs)
+
+define embed
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name tenantnat >$@
+endef
+
+$(SKEL): $(BUILD)/tenantnat.bpf.o
+	$(embed)
+
+# ---------------------------------------------------------------- the executable
+
+$(BUILD)/%.o: %.c $(BUILD)/flags/cc | $(SKEL)
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+# of the objects among the prerequisites
+define link
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(PKG_LIBS) $(1) -o $@
+endef
+
+$(BUILD)/tenantnat: $(USER_OBJ) $(BUILD)/flags/link
+	$(call link)
+
+JSON = $(subst ",\",$(subst \,\\,$(1)))
+compile_commands.json: $(BUILD)/flags/cc $(BUILD)/flags/link ## the compiler's command lines, for clangd and clang-tidy
+	@{ echo '['; for f in $(USER_SRC) $(UNIT_SRC) $(BPF_TEST_SRC); do \
+		printf '{"directory":"%s","file":"%s","command":"%s"},\n' '$(CURDIR)' $$f \
+			$(call quote,$(call JSON,$(CC) $(ALL_CPPFLAGS) -std=gnu11 $(WARNINGS) -c))" $$f"; \
+	done | sed '$$s/,$$//'; echo ']'; } >$@
+
+-include $(USER_OBJ:.o=.d) $(BUILD)/tenantnat.bpf.o.d

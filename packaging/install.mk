@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0-only
+
+PREFIX ?= /usr/local
+SBINDIR ?= $(PREFIX)/sbin
+DATADIR ?= $(PREFIX)/share
+DOCDIR ?= $(DATADIR)/doc/tenantnat
+MANDIR ?= $(DATADIR)/man
+SYSTEMDUNITDIR ?= $(PREFIX)/lib/systemd/system
+DESTDIR ?=
+
+# FILE:WHERE, of what is installed as it is
+DATA := README.md:$(DOCDIR)/README.md \
+	$(foreach file,$(wildcard docs/*.md docs/*.svg),$(file):$(DOCDIR)/$(file)) \
+	$(foreach page,$(wildcard docs/man/*.8),$(page):$(MANDIR)/man8/$(notdir $(page))) \
+	$(foreach file,tenantnat-dashboard.json tenantnat-alerts.yml,packaging/$(file):$(DATADIR)/tenantnat/$(file))
+UNITS := $(if $(filter yes,$(SYSTEMD)),tenantnat-restore.service tenantnat-agent.service)
+INSTALLED := $(SBINDIR)/tenantnat $(foreach pair,$(DATA),$(lastword $(subst :, ,$(pair)))) $(UNITS:%=$(SYSTEMDUNITDIR)/%)
+# nobody else's; from the innermost
+INSTALLED_DIRS := $(DOCDIR)/docs $(DOCDIR) $(DATADIR)/tenantnat
+
+define newline
+
+
+endef
+PUT := install -D -m
+
+install: all ## install under $(DESTDIR)$(PREFIX), with the same variables as make
+	$(PUT) 755 $(BUILD)/tenantnat '$(DESTDIR)$(SBINDIR)/tenantnat'
+	$(foreach pair,$(DATA),$(PUT) 644 $(subst :, '$(DESTDIR),$(pair))'$(newline))
+	$(foreach unit,$(UNITS),sed 's|@SBINDIR@|$(SBINDIR)|; s|@DOCDIR@|$(DOCDIR)|' packaging/$(unit).in | \
+		$(PUT) 644 /dev/stdin '$(DESTDIR)$(SYSTEMDUNITDIR)/$(unit)'$(newline))
+
+uninstall: ## remove what install put there, with the same variables
+	rm -f $(foreach file,$(INSTALLED),'$(DESTDIR)$(file)')
+	for dir in $(foreach dir,$(INSTALLED_DIRS),'$(DESTDIR)$(dir)'); do \
+		[ ! -d "$$dir" ] || rmdir --ignore-fail-on-non-empty "$$dir" || exit; \
+	done

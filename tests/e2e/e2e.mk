@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-2.0-only
+
+# somebody else's program
+$(BUILD)/foreign.bpf.o: tests/e2e/foreign.bpf.c $(BUILD)/flags/bpf
+	$(call compile_bpf,$@)
+-include $(BUILD)/foreign.bpf.o.d
+
+HOOK ?= tc
+E2E = $(PYTHON) tests/e2e/run.py --bin $(BUILD)/tenantnat
+
+test-e2e: | deps-test ## traffic through network namespaces (root)
+	@$(MAKE) $(JOBS) all $(BUILD)/foreign.bpf.o
+	@TN_BUILT=1 tests/run.sh $(BUILD) e2e
+
+test-offload: | deps-test ## the offload matrix alone, with larger transfers (root)
+	@$(MAKE) $(JOBS) all
+	@$(E2E) --long offload_matrix
+
+test-kill: | deps-test ## killed at every moment, system calls refused, power cuts: an hour and more (root; HOOK=tc, EVERY=1)
+	@$(MAKE) $(JOBS) all
+	@$(E2E) --hook $(HOOK) --offload on --long -v $(if $(EVERY),--every) --topic kill --topic power --topic many
+
+test-agent: | deps-test ## how soon the agent mends what happens to a router: three minutes (root)
+	@$(MAKE) $(JOBS) all
+	@$(E2E) --hook tc --hook xdp --hook clsact --offload on --long --topic agent
+
+throughput: | deps-test ## TCP through two routers beside plain routing (root)
+	@$(MAKE) $(JOBS) all
+	@$(PYTHON) tests/e2e/throughput.py --bin $(BUILD)/tenantnat --rounds 35 --seconds 1
