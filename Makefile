@@ -58,12 +58,19 @@ help: ## print this list
 
 ##@ Test
 
-check: ## all tests that need no root: test-unit, test-fuzz (lint is separate)
+check: ## all tests that need no root: test-unit, test-fuzz, test-install (lint is separate)
 	@$(MAKE) $(JOBS) all $(BUILD)/unit-tests $(FUZZ)/replay
+	@tests/install.sh $(BUILD)
 	@TN_BUILT=1 tests/run.sh $(BUILD) unit fuzz
+
+check-left-out: ## the unit tests once more, of a build with METRICS=no SYSTEMD=no
+	@$(MAKE) $(JOBS) BUILD=build/least METRICS=no SYSTEMD=no build/least/tenantnat build/least/unit-tests
+	@tests/left_out.sh build/least/tenantnat
+	@TN_BUILT=1 tests/run.sh build/least unit
 
 test: | deps-test ## install what is missing, build, and run all tests (root)
 	@$(MAKE) $(JOBS) all $(BUILD)/unit-tests $(FUZZ)/replay $(BUILD)/bpf-tests $(BUILD)/foreign.bpf.o
+	@tests/install.sh $(BUILD)
 	@TN_BUILT=1 tests/run.sh $(BUILD) unit fuzz bpf e2e diff
 
 lint: | deps-lint ## clang-format, clang-tidy, shellcheck, pyflakes, layers

@@ -35,3 +35,7 @@ uninstall: ## remove what install put there, with the same variables
 	for dir in $(foreach dir,$(INSTALLED_DIRS),'$(DESTDIR)$(dir)'); do \
 		[ ! -d "$$dir" ] || rmdir --ignore-fail-on-non-empty "$$dir" || exit; \
 	done
+
+test-install: ## install and uninstall, elsewhere
+	@$(MAKE) $(JOBS) all
+	@tests/install.sh $(BUILD)
