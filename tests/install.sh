@@ -76,8 +76,8 @@ if [ -n "$units" ]; then
 	unit=$(cat "$root"/etc/systemd/system/tenantnat-*.service)
 	same "what the units start" $'/opt/bin/tenantnat agent\n/opt/bin/tenantnat restore' \
 		"$(sed -n 's/^ExecStart=//p' <<<"$unit")"
-	same "where the units say to read" $'file:/opt/doc/tn/README.md\nfile:/opt/doc/tn/README.md' \
-		"$(sed -n 's/^Documentation=//p' <<<"$unit")"
+	same "where the units say to read" $'file:/opt/doc/tn/README.md\nfile:/opt/doc/tn/docs/operations.md' \
+		"$(sed -n 's/^Documentation=//p' <<<"$unit" | sort -u)"
 	same "what is not filled in" "" "$(grep -E '@[A-Z]+@' <<<"$unit")"
 fi
 touch "$root/opt/doc/tn/docs/mine" "$root/opt/bin/mine"
