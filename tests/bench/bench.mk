@@ -65,6 +65,10 @@ bench-routers: | deps-test ## what apply, restore, detach and the agent take wit
 	@$(MAKE) $(JOBS) all
 	@$(PYTHON) tests/bench/routers.py --bin $(BUILD)/tenantnat --json $(BUILD)/bench-routers.json
 
+bench-large-policy: | deps-test ## what 100,000 rules with ranges of ports take: three minutes (root)
+	@$(MAKE) $(JOBS) all
+	@$(PYTHON) tests/bench/large_policy.py --bin $(BUILD)/tenantnat --json $(BUILD)/bench-large-policy.json
+
 bench-policy: | deps-test ## what rules cost, in nanoseconds a packet: none, 10, 1,000, 10,000 of them (root)
 	@$(MAKE) $(JOBS) $(BUILD)/bpf-tests
 	@BENCH=1 $(BUILD)/bpf-tests --filter 'bench/policy' | grep -v '^\['

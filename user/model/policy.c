@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "model/policy.h"
 
+#include <endian.h>
+
 #include "model/service.h"
 
 #include <uthash.h>
@@ -18,11 +20,28 @@ static int u32_cmp(uint32_t a, uint32_t b)
 	return a < b ? -1 : a > b;
 }
 
+static int u64_cmp(uint64_t a, uint64_t b)
+{
+	return a < b ? -1 : a > b;
+}
+
+/* As addr_cmp(), in line: of large policies most of the time goes into comparing rows. */
+static int to_cmp(const struct tn_addr *a, const struct tn_addr *b)
+{
+	uint64_t x[2], y[2];
+	int order;
+
+	memcpy(x, a, sizeof(x));
+	memcpy(y, b, sizeof(y));
+	order = u64_cmp(be64toh(x[0]), be64toh(y[0]));
+	return order ? order : u64_cmp(be64toh(x[1]), be64toh(y[1]));
+}
+
 static int accept_key_cmp(const struct tn_accept_key *a, const struct tn_accept_key *b)
 {
 	int order = u32_cmp(a->tenant, b->tenant);
 
-	order = order ? order : memcmp(&a->to, &b->to, sizeof(a->to));
+	order = order ? order : to_cmp(&a->to, &b->to);
 	return order ? order : u32_cmp(a->from, b->from);
 }
 
@@ -326,6 +345,7 @@ static void merge_services(struct policy *p)
 {
 	_cleanup_free_ struct nth *list =
 		in_order(p->services.v, p->services.n, sizeof(*p->services.v), nth_service_cmp);
+	const struct accept_row *accept = NULL; /* that leads to the row */
 	size_t n = p->services.n;
 
 	__typeof__(p->services) merged = { 0 };
@@ -335,7 +355,9 @@ static void merge_services(struct policy *p)
 
 		if (merged.n && service_row_cmp(&merged.v[merged.n - 1], row) == 0)
 			continue;
-		if (!policy_accept(p, &row->key.accept)->value.rule)
+		if (!accept || accept_key_cmp(&accept->key, &row->key.accept) != 0)
+			accept = policy_accept(p, &row->key.accept);
+		if (!accept->value.rule)
 			*vec_push(&merged) = *row;
 	}
 	vec_free(&p->services);
