@@ -47,14 +47,14 @@ static __always_inline int comes_by_gateway(struct pkt *p, struct scratch *w)
  */
 static __always_inline bool mac_is_spoofed(struct pkt *p, struct scratch *w, __u32 router)
 {
-	const struct tn_station *station = bpf_map_lookup_elem(&stations, &router);
+	const struct tn_router_port *port = bpf_map_lookup_elem(&router_ports, &router);
 	__u8 mac[ETH_ALEN] __attribute__((aligned(2)));
 
-	if (!station || mac_is_unset(station->mac))
+	if (!port || mac_is_unset(port->mac))
 		return false;
 	if (!pkt_load(p, ETH_ALEN, mac, sizeof(mac)))
 		return true;
-	return !mac_equal(mac, station->mac) && !comes_by_gateway(p, w);
+	return !mac_equal(mac, port->mac) && !comes_by_gateway(p, w);
 }
 
 /* Global, because there is little room on the stack. */

@@ -136,7 +136,7 @@ static __always_inline bool way_leads(const struct tn_way *way, __u32 len, const
 __noinline int tn_takes_xdp(__u32 ifindex)
 {
 	__u32 router = tn_router_id;
-	const struct tn_station *own = bpf_map_lookup_elem(&stations, &router);
+	const struct tn_router_port *own = bpf_map_lookup_elem(&router_ports, &router);
 
 	if (!own || !ifindex)
 		return 0;

@@ -211,8 +211,8 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, TN_ROUTERS_MAX);
 	__type(key, __u32);
-	__type(value, struct tn_station);
-} stations SEC(".maps");
+	__type(value, struct tn_router_port);
+} router_ports SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -92,7 +92,7 @@ static __always_inline bool is_false_claim(struct pkt *p, const struct tn_addr *
 {
 	const struct tn_shared *row = lookup_shared(a);
 	__u8 from[ETH_ALEN] __attribute__((aligned(2)));
-	const struct tn_station *station;
+	const struct tn_router_port *port;
 	__u32 router;
 
 	if (!row || row->router == TN_ROUTER_ELSEWHERE)
@@ -100,11 +100,11 @@ static __always_inline bool is_false_claim(struct pkt *p, const struct tn_addr *
 	router = row->router;
 	if (router == tn_router_id)
 		return true;
-	station = bpf_map_lookup_elem(&stations, &router);
-	if (tn_sources_loose || !station || mac_is_unset(station->mac))
+	port = bpf_map_lookup_elem(&router_ports, &router);
+	if (tn_sources_loose || !port || mac_is_unset(port->mac))
 		return false;
-	return !pkt_load(p, ETH_ALEN, from, sizeof(from)) || !mac_equal(from, station->mac) ||
-	       !mac_equal(mac, station->mac);
+	return !pkt_load(p, ETH_ALEN, from, sizeof(from)) || !mac_equal(from, port->mac) ||
+	       !mac_equal(mac, port->mac);
 }
 
 static __always_inline enum tn_verdict arp_answer(struct pkt *p, struct arp_v4 *arp)

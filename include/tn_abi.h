@@ -486,10 +486,10 @@ struct tn_router {
 };
 
 /*
- * Map stations, an array by router id: the MAC address of a router's shared interface, by which its
- * frames are known on the shared network; zero: there is no such router.
+ * Map router_ports, an array by router id: the MAC address of a router's shared interface, by which
+ * its frames are known on the shared network; zero: there is no such router.
  */
-struct tn_station {
+struct tn_router_port {
 	__u8 mac[6];
 	__u8 pad[2];		   /* zero */
 	__u32 xmit[TN_INSIDE_MAX]; /* as in struct tn_router */
@@ -560,7 +560,7 @@ TN_ABI_SIZE(struct tn_watch, 64);
 TN_ABI_SIZE(struct tn_event, 84 + TN_EVENT_HEAD);
 TN_ABI_SIZE(struct tn_config, 24 + 32 * TN_SUBNETS_MAX);
 TN_ABI_SIZE(struct tn_router, 144 + 2 * 4 * TN_INSIDE_MAX);
-TN_ABI_SIZE(struct tn_station, 8 + 4 * TN_INSIDE_MAX);
+TN_ABI_SIZE(struct tn_router_port, 8 + 4 * TN_INSIDE_MAX);
 TN_ABI_SIZE(struct tn_meta, 8);
 
 #endif

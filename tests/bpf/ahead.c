@@ -2,7 +2,7 @@
 /*
  * XDP on a veth has the memory fetched that the packet behind will take. What shows it is that to
  * fetch a record is to write a zero into its note. The packets are of a kind of which nothing is
- * noted when it is judged: for another station than the router.
+ * noted when it is judged: for another router than the router.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -144,7 +144,7 @@ static bool fetched(struct veth *v, enum carrier carrier, const struct packet *p
 	return lab_note(v->lab, shared).pad != NOT_FETCHED;
 }
 
-static const struct packet to_another_station = { UDP(GREEN_SHARED, RED_SHARED, .to = MAC_OTHER) };
+static const struct packet to_another_router = { UDP(GREEN_SHARED, RED_SHARED, .to = MAC_OTHER) };
 /* where IPv4 has the destination there is 0a09:: here */
 static const struct packet of_six = { UDP("fd64::a09:0:0", RED_SHARED_6, .to = MAC_OTHER) };
 
@@ -153,7 +153,7 @@ Test(ahead, the_record_of_the_packet_behind_is_fetched)
 	struct veth v = veth_open(true);
 
 	for (enum carrier c = 0; c < CARRIERS; c++)
-		cr_expect_eq(fetched(&v, c, &to_another_station, 2, RED_SHARED),
+		cr_expect_eq(fetched(&v, c, &to_another_router, 2, RED_SHARED),
 			     host_lets_programs_read(), "%s", carriers[c]);
 	veth_close(&v);
 }
@@ -162,7 +162,7 @@ Test(ahead, nothing_is_fetched_when_nothing_is_behind)
 {
 	struct veth v = veth_open(true);
 
-	cr_expect_not(fetched(&v, AS_XDP_FRAMES, &to_another_station, 1, RED_SHARED));
+	cr_expect_not(fetched(&v, AS_XDP_FRAMES, &to_another_router, 1, RED_SHARED));
 	veth_close(&v);
 }
 
@@ -180,8 +180,7 @@ Test(ahead, only_who_was_told_to_looks)
 	struct veth v = veth_open(false);
 
 	for (enum carrier c = 0; c < CARRIERS; c++)
-		cr_expect_not(fetched(&v, c, &to_another_station, 2, RED_SHARED), "%s",
-			      carriers[c]);
+		cr_expect_not(fetched(&v, c, &to_another_router, 2, RED_SHARED), "%s", carriers[c]);
 	veth_close(&v);
 }
 

@@ -113,7 +113,7 @@ Test(claims, where_addresses_are)
 {
 	struct lab *lab = lab_open(&(struct lab_options){ .programs = ON_TC });
 
-	lab_station(lab, BLUE, MAC_OTHER);
+	lab_router_port(lab, BLUE, MAC_OTHER);
 	check(lab, neighbours, ARRAY_SIZE(neighbours), TC_IN);
 	check(lab, of_blue, ARRAY_SIZE(of_blue), TC_IN);
 	check(lab, of_red, ARRAY_SIZE(of_red), TC_IN);
@@ -128,7 +128,7 @@ Test(claims, where_addresses_are_loosely)
 			lab_open(&(struct lab_options){ .programs = ON_TC, .loose = loose });
 
 		if (loose) /* else blue has not said where it is */
-			lab_station(lab, BLUE, MAC_OTHER);
+			lab_router_port(lab, BLUE, MAC_OTHER);
 		for (size_t i = 0; i < ARRAY_SIZE(of_blue); i++) {
 			struct frame f = packet_build(&of_blue[i].before);
 

@@ -353,13 +353,13 @@ void lab_pool(struct lab *lab, const char *prefix, uint32_t tenant)
 	put(lab, "pools", &key, &tenant);
 }
 
-void lab_station(struct lab *lab, enum lab_router router, const char *mac)
+void lab_router_port(struct lab *lab, enum lab_router router, const char *mac)
 {
-	struct tn_station station = { 0 };
+	struct tn_router_port port = { 0 };
 	uint32_t id = router;
 
-	mac_parse(mac, station.mac);
-	put(lab, "stations", &id, &station);
+	mac_parse(mac, port.mac);
+	put(lab, "router_ports", &id, &port);
 }
 
 void lab_limit(struct lab *lab, const char *shared, const struct tn_limit *limit)

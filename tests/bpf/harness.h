@@ -62,7 +62,7 @@ void lab_accept_nothing(struct lab *lab);
 /* Addresses in `prefix` that are in no mapping are that tenant's; 0: disputed. */
 void lab_pool(struct lab *lab, const char *prefix, uint32_t tenant);
 /* The MAC address of another router's shared interface. */
-void lab_station(struct lab *lab, enum lab_router router, const char *mac);
+void lab_router_port(struct lab *lab, enum lab_router router, const char *mac);
 void lab_limit(struct lab *lab, const char *shared, const struct tn_limit *limit);
 /* Packets that a rule has accepted. */
 uint64_t lab_hits(struct lab *lab, uint32_t rule);

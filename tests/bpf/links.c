@@ -91,11 +91,11 @@ struct lab *links_open_known(unsigned int programs, enum links_path path, const 
 
 void links_take_xdp(struct lab *lab)
 {
-	struct tn_station own = { .xmit = { links_inside } };
+	struct tn_router_port own = { .xmit = { links_inside } };
 	uint32_t router = RED;
 
-	need(bpf_map_update_elem(lab_map_fd(lab, "stations"), &router, &own, BPF_ANY) == 0,
-	     "stations");
+	need(bpf_map_update_elem(lab_map_fd(lab, "router_ports"), &router, &own, BPF_ANY) == 0,
+	     "router_ports");
 }
 
 void links_tell_again(struct lab *lab)

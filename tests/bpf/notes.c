@@ -662,7 +662,7 @@ Test(notes, what_is_left_to_tc)
 		.src = GREEN_SHARED, .dst = "100.64.165.200", .proto = IPPROTO_UDP, .payload = 8
 	};
 	struct packet partial = whole;
-	const struct tn_station none = { 0 };
+	const struct tn_router_port none = { 0 };
 	uint32_t red = RED;
 	struct frame f;
 
@@ -676,8 +676,8 @@ Test(notes, what_is_left_to_tc)
 	f = packet_build(&partial);
 	cr_expect_eq(lab_run(lab, XDP_IN, &partial, &f).verdict, STACK);
 
-	need(bpf_map_update_elem(lab_map_fd(lab, "stations"), &red, &none, BPF_ANY) == 0,
-	     "stations");
+	need(bpf_map_update_elem(lab_map_fd(lab, "router_ports"), &red, &none, BPF_ANY) == 0,
+	     "router_ports");
 	lab_changed(lab);
 	learn(lab, TC_IN, GREEN_SHARED, RED_SHARED);
 	GOES(TC_IN, GREEN_SHARED, RED_SHARED, MAC_VM);

@@ -219,7 +219,7 @@ static void change(struct lab *lab, struct random *r, bool *moved)
 		lab_changes(lab, one_in(r, 2));
 	switch (below(r, 8)) {
 	case 0:
-		lab_station(lab, BLUE, one_in(r, 2) ? MAC_OTHER : MAC_PEER);
+		lab_router_port(lab, BLUE, one_in(r, 2) ? MAC_OTHER : MAC_PEER);
 		break;
 	case 1:
 		lab_pool(lab, STRANGER "/32", one_in(r, 2) ? fixture_tenant(GREEN) : 0);
@@ -246,7 +246,7 @@ static unsigned int check_many_at(const char *mac, enum program program, unsigne
 	bool moved = false;
 
 	lab_stay_on(sched_getcpu());
-	lab_station(lab, BLUE, MAC_OTHER);
+	lab_router_port(lab, BLUE, MAC_OTHER);
 	if (programs & ON_XDP)
 		links_take_xdp(lab);
 	for (int i = 0; i < ROUNDS; i++) {

@@ -242,7 +242,7 @@ Test(policy, every_row_counts)
 static void a_source_that_is_not_his(struct lab *lab)
 {
 	lab_accept(lab, RED, NULL, 0, EVERYTHING, 0, 0, 1);
-	lab_station(lab, BLUE, MAC_OTHER);
+	lab_router_port(lab, BLUE, MAC_OTHER);
 	PLAY(lab,
 	     { "an impostor", IN, UDP_(BLUE_SHARED, 1, RED_SHARED, 2), TN_DROP_SPOOFED_SOURCE },
 	     { "the router", IN, UDP_(BLUE_SHARED, 1, RED_SHARED, 2, .from = MAC_OTHER), PASSES },
@@ -252,7 +252,7 @@ static void a_source_that_is_not_his(struct lab *lab)
 	     { "as the router itself", IN, PING(BLUE_OWN, RED_SHARED), TN_DROP_SPOOFED_SOURCE },
 	     { "to the router itself", IN, PING(BLUE_SHARED, RED_OWN), TN_DROP_SPOOFED_SOURCE },
 	     { "of a router elsewhere", IN, UDP_(GREEN_SHARED, 1, RED_SHARED, 2), PASSES });
-	lab_station(lab, BLUE, "00:00:00:00:00:00");
+	lab_router_port(lab, BLUE, "00:00:00:00:00:00");
 	PLAY(lab, { "of a router that is gone", IN, UDP_(BLUE_SHARED, 1, RED_SHARED, 2), PASSES });
 }
 

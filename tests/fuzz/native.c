@@ -60,15 +60,15 @@ static void put(void *context, const char *map, const void *key, const void *val
 void native_open(void)
 {
 	struct tn_config config = fixture_config(fixture_subnets, fixture_subnets_n);
-	struct tn_station station = { .xmit = { IF_INSIDE } };
+	struct tn_router_port port = { .xmit = { IF_INSIDE } };
 	uint32_t zero = 0, slots = 0, router = RED;
 
-	mac_parse(MAC_ROUTER, station.mac);
+	mac_parse(MAC_ROUTER, port.mac);
 	native_clear();
 	open_constants();
 	native_update("config", &zero, &config);
 	fixture_policy(put, NULL);
-	native_update("stations", &router, &station);
+	native_update("router_ports", &router, &port);
 	for (size_t i = 0; i < fixture_n; i++) {
 		bool mapped = fixture[i].fixed && fixture[i].router != GREEN;
 		struct entry e = fixture_entry(&fixture[i], mapped ? ++slots : 0);

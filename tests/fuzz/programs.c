@@ -43,7 +43,7 @@ struct map programs_maps[] = {
 	MAP(tellings, .entries = 1),
 	MAP(budgets, .entries = 1),
 	MAP(routers),
-	MAP(stations, .entries = TN_ROUTERS_MAX),
+	MAP(router_ports, .entries = TN_ROUTERS_MAX),
 	MAP(config, .entries = 1),
 	{ .name = NULL },
 };

@@ -12,26 +12,26 @@
 #define ROWS_BATCH 65536
 
 /* X(map): every pinned map. */
-#define MAPS(X)      \
-	X(by_shared) \
-	X(by_fixed)  \
-	X(counters)  \
-	X(slots)     \
-	X(drops)     \
-	X(accepts)   \
-	X(services)  \
-	X(withdrawn) \
-	X(changes)   \
-	X(ways)      \
-	X(ways_rest) \
-	X(hops)      \
-	X(hits)      \
-	X(pools)     \
-	X(limits)    \
-	X(watch)     \
-	X(events)    \
-	X(routers)   \
-	X(stations)  \
+#define MAPS(X)         \
+	X(by_shared)    \
+	X(by_fixed)     \
+	X(counters)     \
+	X(slots)        \
+	X(drops)        \
+	X(accepts)      \
+	X(services)     \
+	X(withdrawn)    \
+	X(changes)      \
+	X(ways)         \
+	X(ways_rest)    \
+	X(hops)         \
+	X(hits)         \
+	X(pools)        \
+	X(limits)       \
+	X(watch)        \
+	X(events)       \
+	X(routers)      \
+	X(router_ports) \
 	X(config)
 
 enum map_id {

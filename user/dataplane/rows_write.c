@@ -339,7 +339,7 @@ int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struc
 				   .netns_dev = r->netns_dev,
 				   .netns_ino = r->netns_ino,
 				   .build = r->build };
-	struct tn_station station = { 0 };
+	struct tn_router_port port = { 0 };
 
 	memcpy(value.mac, r->mac, sizeof(value.mac));
 	if (r->sources == SOURCES_LOOSE)
@@ -359,11 +359,11 @@ int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struc
 	memcpy(value.xmit, r->xmit, sizeof(value.xmit));
 	memcpy(value.own, r->own, sizeof(value.own));
 	snprintf(value.tenant, sizeof(value.tenant), "%s", r->tenant);
-	memcpy(station.mac, r->mac, sizeof(station.mac));
-	memcpy(station.xmit, r->xmit, sizeof(station.xmit));
-	if (change_rows(dp, 1, bpf_map_update_elem(dp->fd[MAP_stations], &r->id, &station, BPF_ANY),
-			err))
-		return map_error(MAP_stations, err);
+	memcpy(port.mac, r->mac, sizeof(port.mac));
+	memcpy(port.xmit, r->xmit, sizeof(port.xmit));
+	if (change_rows(dp, 1,
+			bpf_map_update_elem(dp->fd[MAP_router_ports], &r->id, &port, BPF_ANY), err))
+		return map_error(MAP_router_ports, err);
 	if (bpf_map_update_elem(dp->fd[MAP_routers], &r->id, &value, BPF_ANY))
 		return map_error(MAP_routers, err);
 	return 0;
@@ -371,11 +371,11 @@ int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struc
 
 int dataplane_del_router(struct dataplane *dp, uint32_t id, struct error *err)
 {
-	static const struct tn_station nobody;
+	static const struct tn_router_port nobody;
 
-	if (change_rows(dp, 1, bpf_map_update_elem(dp->fd[MAP_stations], &id, &nobody, BPF_ANY),
+	if (change_rows(dp, 1, bpf_map_update_elem(dp->fd[MAP_router_ports], &id, &nobody, BPF_ANY),
 			err))
-		return map_error(MAP_stations, err);
+		return map_error(MAP_router_ports, err);
 	zero_percpu(dp->fd[MAP_drops], id, sizeof(struct tn_drops));
 	return delete_batch(dp, MAP_routers, (const char *)&id, sizeof(id), 1, err);
 }
