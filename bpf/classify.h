@@ -88,7 +88,7 @@ static __always_inline bool is_dhcp_answer(struct pkt *p)
 {
 	__be16 ports[2];
 
-	return p->v4 && p->proto == IPPROTO_UDP && !p->rest &&
+	return p->v4 && p->proto == IPPROTO_UDP && !p->later_fragment &&
 	       pkt_load(p, p->l4, ports, sizeof(ports)) && is_from_dhcp_server(ports);
 }
 
@@ -118,7 +118,7 @@ __noinline int tn_dhcp_is_awaited(struct __sk_buff *skb, __u32 l4)
 
 static __always_inline bool is_awaited(const struct pkt *p)
 {
-	return !p->xdp && p->v4 && p->proto == IPPROTO_UDP && !p->rest &&
+	return !p->xdp && p->v4 && p->proto == IPPROTO_UDP && !p->later_fragment &&
 	       tn_dhcp_is_awaited(p->ctx, p->l4);
 }
 

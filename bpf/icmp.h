@@ -30,7 +30,7 @@ static __always_inline enum icmp_kind icmp_kind(struct pkt *p)
 {
 	__u8 type;
 
-	if (p->rest || p->proto != (p->v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6) ||
+	if (p->later_fragment || p->proto != (p->v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6) ||
 	    !pkt_load(p, p->l4, &type, sizeof(type)))
 		return ICMP_OTHER;
 	if (!p->v4)
@@ -92,7 +92,7 @@ static __always_inline bool quote_parse_v6(struct pkt *p, struct quote *q)
 	__builtin_memcpy(&q->src, &ip.saddr, sizeof(q->src));
 	__builtin_memcpy(&q->dst, &ip.daddr, sizeof(q->dst));
 	w.next = ip.nexthdr;
-	if (walk_extensions(p, &w) && !w.rest)
+	if (walk_extensions(p, &w) && !w.later_fragment)
 		quote_find_l4(p, q, w.next, w.offset, sizeof(ip) + bpf_ntohs(ip.payload_len));
 	return true;
 }

@@ -213,7 +213,7 @@ static __always_inline enum tn_verdict nat_rewrite(struct pkt *p, enum tn_side s
 {
 	struct tn_addr old = side == TN_SRC ? p->src : p->dst;
 	__u64 diff = csum_diff_addr(&old, new);
-	int at = p->rest ? -1 : csum_offset(p->proto, p->v4);
+	int at = p->later_fragment ? -1 : csum_offset(p->proto, p->v4);
 	__u32 offset = p->l4 + at;
 	bool partial = false, neutral = csum_is_neutral(diff);
 	__sum16 field = 0;

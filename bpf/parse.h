@@ -34,7 +34,7 @@ static const __u8 l4_header_min[256] = {
 
 static __always_inline bool l4_is_cut_off(const struct pkt *p)
 {
-	return !p->rest && p->l4_len < l4_header_min[p->proto];
+	return !p->later_fragment && p->l4_len < l4_header_min[p->proto];
 }
 
 /* Options of IPv4 (RFC 791, 3.1) that are not just carried along. */
@@ -150,7 +150,7 @@ static __always_inline int pkt_parse_v4(struct pkt *p)
 	p->v4 = true;
 	p->ip_bytes = total;
 	p->proto = ip->protocol;
-	p->rest = frag & IP_OFFSET;
+	p->later_fragment = frag & IP_OFFSET;
 	p->fragment = frag & (IP_OFFSET | IP_MORE_FRAGMENTS) ? ETH_HLEN : 0;
 	p->fragment_at = (frag & IP_OFFSET) * 8;
 	p->l4 = ETH_HLEN + header;
@@ -181,10 +181,10 @@ struct fragment_header {
 /* A walk over the extension headers of IPv6, in the packet itself or in one that it quotes. */
 struct walk {
 	__u32 offset;
-	__u8 next;	   /* the header at `offset` */
-	bool rest;	   /* behind a fragment header that is not the first's */
-	__u32 fragment;	   /* offset of the fragment header; 0: there is none */
-	__u32 fragment_at; /* what it says, in bytes */
+	__u8 next;	     /* the header at `offset` */
+	bool later_fragment; /* behind a fragment header that is not the first's */
+	__u32 fragment;	     /* offset of the fragment header; 0: there is none */
+	__u32 fragment_at;   /* what it says, in bytes */
 	bool routed; /* past a routing header with a way still to go: `dst` is not the last hop */
 };
 
@@ -198,7 +198,7 @@ static __always_inline enum walk_step walk_step(struct pkt *p, struct walk *w)
 		__be16 word;
 	} ext;
 
-	if (w->rest)
+	if (w->later_fragment)
 		return WALK_END;
 	switch (w->next) {
 	case IPPROTO_HOPOPTS:
@@ -216,7 +216,7 @@ static __always_inline enum walk_step walk_step(struct pkt *p, struct walk *w)
 			return WALK_SHORT;
 		w->fragment = w->offset;
 		w->fragment_at = bpf_ntohs(ext.word) & 0xfff8;
-		w->rest = w->fragment_at;
+		w->later_fragment = w->fragment_at;
 		w->offset += sizeof(struct fragment_header);
 		break;
 	default:
@@ -273,7 +273,7 @@ static __always_inline bool walk_extensions(struct pkt *p, struct walk *w)
 	w->routed = (end >> 15) & 1;
 	w->fragment = (end >> 16) & 0xffff;
 	w->fragment_at = (end >> 32) & 0xffff;
-	w->rest = w->fragment_at;
+	w->later_fragment = w->fragment_at;
 	w->next = (end >> 48) & 0xff;
 	return end;
 }
@@ -303,7 +303,7 @@ static __always_inline int pkt_parse_v6(struct pkt *p)
 	if (!walk_extensions(p, &w) || w.offset > end)
 		return TN_DROP_MALFORMED;
 	p->proto = w.next;
-	p->rest = w.rest;
+	p->later_fragment = w.later_fragment;
 	p->fragment = w.fragment;
 	p->fragment_at = w.fragment_at;
 	p->l4 = w.offset;

@@ -43,16 +43,16 @@ struct pkt {
 	bool xdp;
 	bool v4;
 	bool gso;
-	bool rest;	   /* a fragment that is not the first: what is at l4 is no header */
-	bool told;	   /* its addresses are in scratch.said */
-	bool by_flow;	   /* accepted as part of a flow that the VM opened */
-	__u8 reason;	   /* enum tn_reason; with TN_DROP */
-	__u8 program;	   /* enum tn_program: which one judges it */
-	__u8 hops;	   /* that the rewriting takes from the hop limit: 1 past the stack */
-	__u32 fragment;	   /* offset of the header that says this is a fragment; 0: it is whole */
-	__u32 fragment_at; /* where it belongs, in bytes */
-	__u32 rule;	   /* that accepted it; 0: none */
-	__u32 egress;	   /* index of the interface; with TN_DELIVER and TN_TRANSLATED */
+	bool later_fragment; /* a fragment that is not the first: what is at l4 is no header */
+	bool told;	     /* its addresses are in scratch.said */
+	bool by_flow;	     /* accepted as part of a flow that the VM opened */
+	__u8 reason;	     /* enum tn_reason; with TN_DROP */
+	__u8 program;	     /* enum tn_program: which one judges it */
+	__u8 hops;	     /* that the rewriting takes from the hop limit: 1 past the stack */
+	__u32 fragment;	     /* offset of the header that says this is a fragment; 0: it is whole */
+	__u32 fragment_at;   /* where it belongs, in bytes */
+	__u32 rule;	     /* that accepted it; 0: none */
+	__u32 egress;	     /* index of the interface; with TN_DELIVER and TN_TRANSLATED */
 	struct tn_addr src;
 	struct tn_addr dst;
 };

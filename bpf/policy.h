@@ -27,7 +27,7 @@ static __always_inline enum tn_verdict policy_in(struct pkt *p, struct scratch *
 {
 	struct service s;
 
-	if (p->rest)
+	if (p->later_fragment)
 		return fragment_judge(p, false);
 	if (!service_read(p, p->proto, p->l4, &s))
 		return drop(p, TN_DROP_MALFORMED);
@@ -72,7 +72,7 @@ static __always_inline enum tn_verdict policy_out(struct pkt *p, struct scratch 
 	enum tn_verdict v = TN_GO_ON;
 	struct service s;
 
-	if (p->rest)
+	if (p->later_fragment)
 		return fragment_judge(p, true);
 	if (!service_read(p, p->proto, p->l4, &s))
 		return drop(p, TN_DROP_MALFORMED);

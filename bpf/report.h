@@ -111,7 +111,7 @@ static __always_inline void report_service(struct pkt *p, struct tn_event *e)
 {
 	struct service s = {};
 
-	if (p->l4 && !e->rest && service_read(p, e->proto, p->l4, &s)) {
+	if (p->l4 && !e->later_fragment && service_read(p, e->proto, p->l4, &s)) {
 		e->sport = s.src;
 		e->dport = s.dst;
 	}
@@ -185,7 +185,7 @@ static __always_inline void report_begin(struct pkt *p, enum tn_verdict v, struc
 	e->reason = p->reason;
 	e->proto = p->proto;
 	e->flow = p->by_flow;
-	e->rest = p->rest;
+	e->later_fragment = p->later_fragment;
 	e->now = (struct tn_addr){};
 	if (p->xdp)
 		tn_report_xdp(p->ctx, p->l4, p->v4);

@@ -229,7 +229,7 @@ __noinline int tn_may_be_told(struct __sk_buff *skb, __u32 l4, __u32 proto, __u3
 
 static __always_inline int tell(struct pkt *p, struct __sk_buff *skb)
 {
-	if (!p->told || p->rest || !tn_may_be_told(skb, p->l4, p->proto, p->v4) ||
+	if (!p->told || p->later_fragment || !tn_may_be_told(skb, p->l4, p->proto, p->v4) ||
 	    !tn_unreachable(skb, p->ip_bytes, p->l4, p->proto, p->v4))
 		return TC_ACT_SHOT;
 	return bpf_redirect(skb->ifindex, 0);

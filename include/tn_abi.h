@@ -428,8 +428,8 @@ struct tn_event {
 	__u8 verdict; /* enum tn_event_verdict */
 	__u8 reason;  /* enum tn_reason, of a drop */
 	__u8 proto;
-	__u8 flow; /* 1: it was accepted as part of a flow that the VM opened */
-	__u8 rest; /* 1: a fragment without ports */
+	__u8 flow;	     /* 1: it was accepted as part of a flow that the VM opened */
+	__u8 later_fragment; /* 1: a fragment without ports */
 	struct tn_addr src;
 	struct tn_addr dst;
 	struct tn_addr now; /* what replaced src (outbound) or dst (inbound); unset: nothing */

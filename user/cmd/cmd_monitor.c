@@ -88,7 +88,7 @@ static const char *proto_text(uint8_t proto, char buf[16])
 
 static bool has_ports(const struct tn_event *e)
 {
-	return !e->rest && (e->sport || e->dport) && e->proto != IPPROTO_ICMP &&
+	return !e->later_fragment && (e->sport || e->dport) && e->proto != IPPROTO_ICMP &&
 	       e->proto != IPPROTO_ICMPV6 &&
 	       strncmp(proto_text(e->proto, (char[16]){ 0 }), "pro", 3);
 }
