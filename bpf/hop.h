@@ -16,11 +16,11 @@ static __always_inline struct tn_hop *hop_at(__u32 place)
 }
 
 /* That one, be it out of date; NULL: another has its place. */
-static __always_inline const struct tn_hop *hop_get(__u32 place, __u32 turn)
+static __always_inline const struct tn_hop *hop_get(__u32 place, __u32 generation)
 {
 	const struct tn_hop *h = hop_at(place);
 
-	return h && turn && h->turn == turn ? h : NULL;
+	return h && generation && h->generation == generation ? h : NULL;
 }
 
 static __always_inline bool hop_leads(const struct tn_hop *h, __u32 len, __u64 now)
@@ -51,12 +51,12 @@ static __always_inline bool hop_begin(struct tn_hop *h, const struct bpf_fib_loo
 {
 	__u64 now = bpf_jiffies64();
 
-	if (h->turn && h->router == tn_router_id && h->link == fib->ifindex &&
+	if (h->generation && h->router == tn_router_id && h->link == fib->ifindex &&
 	    h->gateway == fib->ipv4_dst && h->mtu == fib->mtu_result)
 		return true;
-	if (h->until > now || h->back > now || h->turn == 0xffffffff)
+	if (h->until > now || h->back > now || h->generation == 0xffffffff)
 		return false;
-	h->turn++;
+	h->generation++;
 	h->router = tn_router_id;
 	h->link = fib->ifindex;
 	h->gateway = fib->ipv4_dst;

@@ -121,10 +121,10 @@ static __always_inline const struct tn_hop *four_hop(const struct tn_note *n,
 {
 	const struct tn_hop *h = hop_at(from->hop);
 
-	if (h && from->hop == n->hop && h->turn == n->turn)
+	if (h && from->hop == n->hop && h->generation == n->generation)
 		return h;
 	from->hop = n->hop;
-	return hop_get(n->hop, n->turn);
+	return hop_get(n->hop, n->generation);
 }
 
 /* By the notes of the sender and of the mapping, and the next hop. */
@@ -145,7 +145,7 @@ static __always_inline int known_v4(struct xdp_md *xdp)
 	r = noted_record(f.ip->daddr, change);
 	if (!r || r->note.tenant != from->tenant ||
 	    (r->note.flags & (TN_SHARED_NAMED | TN_NOTE_IN)) != TN_NOTE_IN ||
-	    r->note.routes != routes_to(from->routes, f.ip->daddr, now) || !r->note.turn)
+	    r->note.routes != routes_to(from->routes, f.ip->daddr, now) || !r->note.generation)
 		return NOT_KNOWN;
 	hop = four_hop(&r->note, from);
 	if (!hop || !hop->xdp || !hop_leads(hop, f.len, now))

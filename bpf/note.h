@@ -164,8 +164,9 @@ static __always_inline __u32 routes_to(__u32 routes, __be32 end, __u64 now)
  */
 static __always_inline const struct tn_hop *note_hop(const struct tn_note *n, __u32 routes)
 {
-	return n->routes == routes_to(routes, n->shared, bpf_jiffies64()) ? hop_get(n->hop, n->turn)
-									  : NULL;
+	return n->routes == routes_to(routes, n->shared, bpf_jiffies64())
+		       ? hop_get(n->hop, n->generation)
+		       : NULL;
 }
 
 /* ---------------------------------------------------------------- a peer */
@@ -194,7 +195,7 @@ static __always_inline const struct tn_hop *peer_hop(const struct scratch *w, __
 
 	return p && p->peer == peer && p->ingress == ingress &&
 			       p->routes == routes_to(routes, peer, bpf_jiffies64())
-		       ? hop_get(p->hop, p->turn)
+		       ? hop_get(p->hop, p->generation)
 		       : NULL;
 }
 
@@ -211,7 +212,7 @@ __noinline int tn_keep_hop_in(__u64 so_far, __u32 routes, __u32 back)
 	if (!h)
 		return 0;
 	r->note.hop = hop_place(h->link, h->gateway, h->mtu);
-	r->note.turn = h->turn;
+	r->note.generation = h->generation;
 	r->note.routes = routes_to(routes, r->note.shared, bpf_jiffies64());
 	return 0;
 }
@@ -233,7 +234,7 @@ __noinline int tn_keep_hop_out(__u32 routes, __u32 ingress)
 	*p = (struct tn_peer){ .peer = w->endpoints.peer.w[3],
 			       .ingress = ingress,
 			       .routes = routes_to(routes, w->endpoints.peer.w[3], bpf_jiffies64()),
-			       .turn = h->turn,
+			       .generation = h->generation,
 			       .hop = hop_place(h->link, h->gateway, h->mtu) };
 	return 0;
 }

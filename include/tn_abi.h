@@ -287,11 +287,11 @@ struct tn_counters {
 
 /* One line of the cache */
 struct tn_hop {
-	__u64 until;	/* as in struct tn_way */
-	__u32 turn;	/* how many have had the place, with this one; 0: nobody has */
-	__u32 router;	/* who asked, */
-	__u32 link;	/* index of the interface, */
-	__be32 gateway; /* the address, of a gateway or of the VM itself, */
+	__u64 until;	  /* as in struct tn_way */
+	__u32 generation; /* how many have had the place, with this one; 0: nobody has */
+	__u32 router;	  /* who asked, */
+	__u32 link;	  /* index of the interface, */
+	__be32 gateway;	  /* the address, of a gateway or of the VM itself, */
 	__u16 mtu; /* and of the route, in bytes of IP packets: with another it is another hop */
 	__u8 macs[12]; /* destination and source of the frame that goes on */
 	__u8 xdp;      /* 1: XDP can send there itself */
@@ -310,10 +310,10 @@ struct tn_note {
 	__be32 fixed;
 	__u32 tenant;
 	__u32 routes; /* the generation of the kernel's routes when it was asked; 0: it was not */
-	__u32 turn;   /* of the place in hops where its answer is, */
-	__u16 hop;    /* and which place, without the CPU's part */
-	__u8 flags;   /* enum tn_shared_flags, and TN_NOTE_… */
-	__u8 pad;     /* zero */
+	__u32 generation; /* of the place in hops where its answer is, */
+	__u16 hop;	  /* and which place, without the CPU's part */
+	__u8 flags;	  /* enum tn_shared_flags, and TN_NOTE_… */
+	__u8 pad;	  /* zero */
 };
 #define TN_NOTE_ROUTER 16	 /* bits */
 #define TN_NOTE_IN     (1U << 6) /* the row of by_shared says so, */
@@ -332,7 +332,7 @@ struct tn_peer {
 	__be32 peer;
 	__u32 ingress; /* of what goes there: the kernel may not forward from every interface */
 	__u32 routes;  /* this and the rest are as in struct tn_note */
-	__u32 turn;
+	__u32 generation;
 	__u16 hop;
 	__u16 pad[3]; /* zero */
 };

@@ -38,7 +38,7 @@ static void hops_end(struct lab *lab, uint64_t ago)
 	for (uint32_t place = 0; place < TN_HOPS; place++) {
 		struct tn_hop hop = hop_at(lab, place);
 
-		if (!hop.turn)
+		if (!hop.generation)
 			continue;
 		hop.until -= ago;
 		hop.back -= ago;
@@ -158,11 +158,11 @@ static void learn(struct lab *lab, enum program program, const char *from, const
 
 	forget_ways(lab);
 	lab_put_note(lab, to, &none);
-	for (int i = 0; i < 50 && !lab_note(lab, to).turn; i++) {
+	for (int i = 0; i < 50 && !lab_note(lab, to).generation; i++) {
 		goes(lab, program, from, to);
 		usleep(2000);
 	}
-	cr_assert(lab_note(lab, to).turn, "nothing was noted of what %s sends", from);
+	cr_assert(lab_note(lab, to).generation, "nothing was noted of what %s sends", from);
 	forget_ways(lab);
 }
 
@@ -356,7 +356,7 @@ Test(notes, what_is_not_noted)
 		lab_changed(lab);
 		forget_ways(lab);
 		cr_expect_str_neq(goes(lab, TC_IN, GREEN_SHARED, RED_SHARED), "left");
-		cr_expect_eq(lab_note(lab, RED_SHARED).turn, 0, "%zu", i);
+		cr_expect_eq(lab_note(lab, RED_SHARED).generation, 0, "%zu", i);
 		links_ip(never[i][1]);
 		use_pmtu(false);
 	}
@@ -388,7 +388,7 @@ Test(notes, one_of_several_next_hops)
 		const char *where;
 
 		snprintf(peer, sizeof(peer), "100.64.9.%d", i);
-		none.turn = 0;
+		none.generation = 0;
 		lab_put_note(lab, RED_SHARED, &none);
 		where = goes(lab, TC_IN, peer, RED_SHARED);
 		if (strcmp(where, "kernel") != 0)
@@ -424,13 +424,13 @@ Test(notes, what_is_not_believed)
 	notes[1].found ^= RED ^ BLUE;
 	notes[2].shared = addr_of(RED_SHARED2).w[3];
 	notes[3].routes++;
-	notes[4].turn++;
+	notes[4].generation++;
 	notes[5].hop ^= 1;
-	notes[6].turn = 0;
+	notes[6].generation = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(hops); i++)
 		hops[i] = hop;
 	hops[0].until = 1;
-	hops[1].turn++;
+	hops[1].generation++;
 	hops[2].mtu = 35;
 	hops[3].xdp = 0; /* then tc may go by it, but not XDP */
 	for (size_t n = 0; n < ARRAY_SIZE(programs); n++) {
@@ -641,11 +641,11 @@ Test(notes, two_vms_of_one_sender)
 
 	links_ip("neigh add " RED_VM2 " lladdr " MAC_VM2 " dev lan0 nud permanent\n");
 	learn(lab, XDP_IN, GREEN_SHARED, RED_SHARED);
-	for (int i = 0; i < 50 && !lab_note(lab, RED_SHARED2).turn; i++) {
+	for (int i = 0; i < 50 && !lab_note(lab, RED_SHARED2).generation; i++) {
 		goes(lab, XDP_IN, GREEN_SHARED, RED_SHARED2);
 		usleep(2000);
 	}
-	cr_expect_eq(lab_note(lab, RED_SHARED2).turn, lab_note(lab, RED_SHARED).turn);
+	cr_expect_eq(lab_note(lab, RED_SHARED2).generation, lab_note(lab, RED_SHARED).generation);
 	for (int i = 0; i < 4; i++) {
 		forget_ways(lab);
 		GOES(XDP_IN, GREEN_SHARED, RED_SHARED, MAC_VM);
@@ -691,7 +691,7 @@ static bool is_noted_out(struct lab *lab)
 {
 	struct tn_note note = lab_note(lab, RED_SHARED);
 
-	return note.flags & TN_NOTE_OUT && note.turn;
+	return note.flags & TN_NOTE_OUT && note.generation;
 }
 
 /* A packet from RED_VM has gone out, and all is noted that is to be known of the next one. */
@@ -717,27 +717,28 @@ Test(notes, places_of_hops)
 	note = lab_note(lab, RED_SHARED);
 	other = hop_at(lab, note.hop);
 	other.gateway = addr_of("10.9.9.9").w[3];
-	other.turn++;
+	other.generation++;
 	put_hop(lab, note.hop, &other);
 	goes(lab, TC_IN, GREEN_SHARED, RED_SHARED);
 	cr_expect_eq(hop_at(lab, note.hop).gateway, other.gateway);
-	cr_expect_eq(hop_at(lab, note.hop).turn, other.turn);
+	cr_expect_eq(hop_at(lab, note.hop).generation, other.generation);
 	other.until = 1;
 	put_hop(lab, note.hop, &other);
 	forget_ways(lab);
 	goes(lab, TC_IN, GREEN_SHARED, RED_SHARED);
-	cr_expect_eq(hop_at(lab, note.hop).turn, other.turn, "what comes from there is known");
+	cr_expect_eq(hop_at(lab, note.hop).generation, other.generation,
+		     "what comes from there is known");
 	other.back = 1;
 	other.until = 2;
 	put_hop(lab, note.hop, &other);
 	forget_ways(lab);
 	goes(lab, TC_IN, GREEN_SHARED, RED_SHARED);
 	cr_expect_eq(hop_at(lab, note.hop).gateway, addr_of(RED_VM).w[3]);
-	cr_expect_eq(hop_at(lab, note.hop).turn, other.turn + 1);
-	cr_expect_eq(lab_note(lab, RED_SHARED).turn, other.turn + 1);
+	cr_expect_eq(hop_at(lab, note.hop).generation, other.generation + 1);
+	cr_expect_eq(lab_note(lab, RED_SHARED).generation, other.generation + 1);
 	put_hop(lab, note.hop, &other);
 	learn_out(lab);
-	cr_expect_eq(hop_at(lab, note.hop).turn, other.turn + 1);
+	cr_expect_eq(hop_at(lab, note.hop).generation, other.generation + 1);
 	cr_expect_eq(hop_at(lab, note.hop).until, 0, "nothing has gone there");
 	lab_close(lab);
 }
@@ -820,7 +821,7 @@ static struct tn_peer peer_at(struct lab *lab, const char *peer, uint32_t *place
 	}
 	--*place;
 	free(all);
-	cr_assert(found.turn, "nothing was noted of what goes to %s", peer);
+	cr_assert(found.generation, "nothing was noted of what goes to %s", peer);
 	return found;
 }
 
@@ -900,13 +901,13 @@ Test(notes, what_is_not_believed_of_a_peer)
 		peers[i] = right;
 	peers[0].peer = addr_of(STRANGER).w[3];
 	peers[1].routes++;
-	peers[2].turn++;
+	peers[2].generation++;
 	peers[3].hop ^= 1;
 	peers[4].ingress++; /* the kernel may not forward from there */
 	for (size_t i = 0; i < ARRAY_SIZE(hops); i++)
 		hops[i] = hop;
 	hops[0].until = 1;
-	hops[1].turn++;
+	hops[1].generation++;
 	hops[2].mtu = 35;
 	for (size_t i = 0; i < ARRAY_SIZE(peers) + ARRAY_SIZE(hops); i++) {
 		size_t j = i - ARRAY_SIZE(peers);
@@ -949,7 +950,7 @@ Test(notes, a_vm_that_is_not_noted)
 		forget_ways(lab);
 		usleep(20000); /* another tick, if it was just that of the kernel's packets */
 		where = goes(lab, INSIDE_IN, RED_VM2, GREEN_SHARED);
-		cr_expect_neq(lab_note(lab, RED_SHARED2).turn, 0);
+		cr_expect_neq(lab_note(lab, RED_SHARED2).generation, 0);
 	}
 	cr_expect_str_eq(where, MAC_NEXT);
 	cr_expect_eq(hop_at(lab, peer.hop).until, hop.until, "then it would never be due");
