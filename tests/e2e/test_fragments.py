@@ -37,7 +37,7 @@ def bodies(number):
     return random.Random(number).randbytes(SIZE)
 
 
-def stations(lab):
+def senders(lab):
     """(who sends, its device, its Ethernet header, its address as it knows it, as others do)"""
     def vm(name, fixed, shared):
         ns, router = lab.ns[name], lab.ns[name[:-1]]
@@ -64,7 +64,7 @@ def sends(lab, known, source, target, parts):
 @dual_stack
 def test_fragments_udp(lab):
     """In every order, and of two packets with one identification from two senders."""
-    known = stations(lab)
+    known = senders(lab)
     for v6 in (False, True):
         for source, target in WAYS:
             there, port = (server_v6 if v6 else server)(known[target][0], socket.SOCK_DGRAM)
@@ -82,7 +82,7 @@ def test_fragments_udp(lab):
 @dual_stack
 def test_fragments_mixed(lab):
     """Of two senders at a time, with the same identification, to the same VM."""
-    known = stations(lab)
+    known = senders(lab)
     for v6 in (False, True):
         there, port = (server_v6 if v6 else server)(lab.blue1, socket.SOCK_DGRAM)
         with there, complaint("mixed fragments"):
@@ -102,7 +102,7 @@ def test_fragments_mixed(lab):
 @dual_stack
 def test_fragments_tcp(lab):
     """A SYN in fragments, its header and checksum in the first, is answered by a SYN of its own."""
-    known = stations(lab)
+    known = senders(lab)
     for v6 in (False, True):
         there, port = (server_v6 if v6 else server)(lab.blue1, socket.SOCK_STREAM)
         sequence = 1000
@@ -124,7 +124,7 @@ def test_fragments_tcp(lab):
 @dual_stack
 def test_fragments_echo(lab):
     """A large ping in every order: the answer, in fragments too, is put together by the asker."""
-    known = stations(lab)
+    known = senders(lab)
     for v6 in (False, True):
         for source, target in WAYS:
             if target == "plain":
