@@ -8,8 +8,9 @@
 #ifndef TN_BPF_KNOWN_H
 #define TN_BPF_KNOWN_H
 
-#include "ahead.h"
+#include "note.h"
 #include "plain_xdp.h"
+#include "veth.h"
 
 /* ---------------------------------------------------------------- IPv4 */
 
@@ -183,7 +184,6 @@ static __always_inline int known_xdp(struct xdp_md *xdp)
 	if (!tn_forward_fast || tn_xdp_guards_only ||
 	    (void *)(eth + 1) > (void *)(long)xdp->data_end)
 		return NOT_KNOWN;
-	look_ahead(xdp);
 	switch (eth->h_proto) {
 	case bpf_htons(ETH_P_IP):
 		return known_v4(xdp);

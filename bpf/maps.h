@@ -50,8 +50,6 @@ const volatile __u32 tn_routes_shift;
 const volatile bool tn_reads_kernel;
 /* Whether packets go past the stack, and the driver of a veth has XDP do it: see veth.h. */
 const volatile bool tn_on_veth;
-/* Whether XDP looks at the packet behind: see ahead.h. */
-const volatile bool tn_looks_ahead;
 
 #define NS_PER_S 1000000000ULL
 

@@ -156,7 +156,6 @@ static struct lab *load(const struct lab_options *o, const struct lab *beside)
 	lab->skel->rodata->tn_routes_shift = o->routes_shift ? o->routes_shift : 31;
 	lab->skel->rodata->tn_reads_kernel = !o->reads_nothing && host_lets_programs_read();
 	lab->skel->rodata->tn_on_veth = o->on_veth && host_lets_programs_read();
-	lab->skel->rodata->tn_looks_ahead = o->ahead && host_lets_programs_read();
 	bpf_map__set_max_entries(lab->skel->maps.counters, MAPPINGS_MAX * lab->cpus);
 	bpf_map__set_max_entries(lab->skel->maps.slots, TN_SLOTS_OWN(MAPPINGS_MAX));
 	bpf_map__set_max_entries(lab->skel->maps.ways, TN_WAYS * lab->cpus);

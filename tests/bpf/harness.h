@@ -25,7 +25,6 @@ struct lab_options {
 	bool fast;		/* tn_forward_fast */
 	bool reads_nothing;	/* of the kernel's, as before 6.2: no next hops are noted */
 	bool on_veth;		/* tn_on_veth */
-	bool ahead;		/* tn_looks_ahead */
 	uint32_t routes_shift;	/* tn_routes_shift; default 31, of which no test sees the end */
 	bool own_slots;		/* mappings have those by their addresses, while these are free */
 	bool strict;	 /* nobody accepts anything, and no pools: for policies of one's own */

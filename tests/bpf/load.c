@@ -105,11 +105,6 @@ Test(load, every_program_with_fast_forwarding_and_loose_sources)
 	check_programs(&(struct lab_options){ .fast = true, .loose = true }, ",fast,loose");
 }
 
-Test(load, every_program_that_looks_ahead)
-{
-	check_programs(&(struct lab_options){ .fast = true, .ahead = true }, ",fast,ahead");
-}
-
 Test(load, every_program_at_a_mac_address_like_ipv6)
 {
 	const struct lab_options like_ipv6 = { .fast = true, .mac = MAC_LIKE_IPV6 };

@@ -1,23 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Past the stack, where that changes nothing but the price; through it, where it does."""
 import contextlib
-import json
 import socket
 import struct
 
 from agent import Agent
 from case import datapath, equal, eventually, once, program
-from defs import Tenant
 from lab import BLUE1, BLUE1_V6, FIXED, PLAIN, RED1, RED1_V6, RED2
 from media import has_netdev, need_vxlan
-from net import BPFFS, sh
-from snapshot import listed, pinned_ids
 from test_six import dual_stack
-from traffic import Watch, bulk, client, complaint, ping, server, tcp, udp
+from traffic import Watch, client, complaint, ping, server, tcp, udp
 
 FORWARDED = ("IpForwDatagrams", "Ip6OutForwDatagrams")
 IP_XFRM_POLICY = 17     # linux/in.h
-MANY = 33_000           # the maps have room for twice as many: more than 65,536
 RULE = "table inet tests { chain f { type filter hook forward priority 0; counter; }; }"
 
 
@@ -291,61 +286,6 @@ def test_forwarding_a_tunnel(lab):
     finally:
         take_xdp(lab, False)
         lab.apply()
-
-
-def looks_ahead():
-    """Of every XDP program over these maps, whether it was told to look at the packet behind."""
-    told, maps = [], {m["id"]: m.get("name", "") for m in listed("map")}
-    counters = pinned_ids(f"{BPFFS}/tenantnat/maps/counters")["map"]
-    for loaded in listed("prog"):
-        used = loaded.get("map_ids", [])
-        if loaded.get("name", "").startswith("tn_xdp") and counters in used:
-            for number in used:
-                if maps[number].endswith(".rodata"):
-                    rows = json.loads(sh(["bpftool", "-j", "map", "dump", "id", str(number)]).stdout)
-                    told += [constant["tn_looks_ahead"] for row in rows
-                             for section in row["formatted"]["value"].values()
-                             for constant in section if "tn_looks_ahead" in constant]
-    assert told, "there is no program"
-    return set(told)
-
-
-@contextlib.contextmanager
-def silent_vms(lab):
-    """No packet of a VM comes to its router, which guards nothing while it is detached."""
-    lans = [lab.red_lan, lab.blue_lan]
-    for lan in lans:
-        lan.ip("link set prouter down")
-    try:
-        yield
-    finally:
-        for lan in lans:
-            lan.ip("link set prouter up")
-
-
-@datapath
-def test_forwarding_looks_ahead(lab):
-    """XDP on a veth sees what comes next where there are very many mappings, and is as right."""
-    if lab.variant != "xdp" or lab.forwarding == "stack" or lab.medium.kind != "veth":
-        return
-    elsewhere = Tenant("many", *[(f"10.{i >> 16}.{i >> 8 & 255}.{i & 255}",) for i in range(MANY)],
-                       pool=["100.64.64.0/18", "100.64.128.0/17"])
-    try:
-        take_xdp(lab, True)
-        as_defined(lab, "fast")
-        equal(looks_ahead(), {False}, "with few mappings it looks")
-        with silent_vms(lab):
-            lab.cli.run("detach", "--all")  # there is room for as many as the first apply has
-            as_defined(lab, "fast", [elsewhere])
-        equal(looks_ahead(), {has_netdev()}, "with many it looks")
-        for _ in range(3):
-            traffic(lab)
-        bulk(lab.red1, lab.blue1, BLUE1, 8_000_000, 8_000_000)
-    finally:
-        take_xdp(lab, False)
-        with silent_vms(lab):
-            lab.cli.run("detach", "--all")
-            lab.apply()
 
 
 @contextlib.contextmanager

@@ -9,9 +9,6 @@
 #include "dataplane/skeleton.h"
 #include "host/host.h"
 
-/* From there on XDP looks at the packet behind: bpf/ahead.h. */
-#define AHEAD_CAPACITY 131072
-
 struct instance {
 	struct tenantnat *tc;
 	struct tenantnat *xdp;
@@ -43,18 +40,6 @@ static int use_maps(struct tenantnat *skel, const struct instance *in, struct er
 	return 0;
 }
 
-/*
- * To look at the packet behind takes longer than it saves as long as the second cache holds the
- * records of the mappings that have traffic.
- */
-static bool looks_ahead(const struct instance *in)
-{
-	const struct router_row *r = &in->router;
-
-	return r->veth && r->xmit[0] && in->dp->config.capacity >= AHEAD_CAPACITY &&
-	       host_lets_programs_read();
-}
-
 static struct tenantnat *open_for(const struct instance *in, struct error *err)
 {
 	const struct router_row *r = &in->router;
@@ -76,7 +61,6 @@ static struct tenantnat *open_for(const struct instance *in, struct error *err)
 	skel->rodata->tn_routes_shift = 31 - __builtin_clz(host_ticks(TN_ROUTES_LIFE));
 	skel->rodata->tn_reads_kernel = host_lets_programs_read();
 	skel->rodata->tn_on_veth = router_row_sends_from_veth(r) && host_lets_programs_read();
-	skel->rodata->tn_looks_ahead = looks_ahead(in);
 	skel->rodata->tn_inside_raw = r->raw;
 	memcpy((void *)skel->rodata->tn_inside, r->inside, sizeof(r->inside));
 	memcpy((void *)skel->rodata->tn_own, r->own, sizeof(r->own));
