@@ -26,7 +26,7 @@ static __always_inline __u32 flow_ports(__u16 service, __u16 port)
 
 static __always_inline bool flow_is_live(const struct tn_flow *f, const struct endpoints *e)
 {
-	return f->until > seconds() && f->tenant == e->peer_tenant && f->owner == e->tenant;
+	return f->expires > seconds() && f->tenant == e->peer_tenant && f->owner == e->tenant;
 }
 
 __noinline int tn_flow_lives(__u32 proto, __u32 ports)
@@ -151,11 +151,11 @@ __noinline int tn_flow_refresh(__u32 class_proto, __u32 ports, __u32 tcp)
 		new.flags |= TN_FLOW_CLOSING;
 	if (tcp & TCP_SYN || new.flags &TN_FLOW_CLOSING)
 		life = TN_FLOW_TCP_BRIEF;
-	new.until = seconds() + life;
+	new.expires = seconds() + life;
 	if (f) {
 		/* several CPUs share it: no write that changes nothing */
-		if (f->until != new.until)
-			f->until = new.until;
+		if (f->expires != new.expires)
+			f->expires = new.expires;
 		if (f->flags != new.flags)
 			f->flags = new.flags;
 		if (f->tenant != new.tenant)

@@ -128,7 +128,8 @@ static __always_inline bool way_stack_is(const struct tn_way *way, const struct 
 static __always_inline bool way_leads(const struct tn_way *way, __u32 len, const __u8 *sender,
 				      const struct way_stack *stack)
 {
-	return len <= way->mtu && way->until > bpf_jiffies64() && mac_equal(sender, way->sender) &&
+	return len <= way->mtu && way->expires > bpf_jiffies64() &&
+	       mac_equal(sender, way->sender) &&
 	       (way->whose & TN_WAY_PAST || way_stack_is(way, stack));
 }
 
@@ -156,7 +157,7 @@ static __always_inline void way_begin(struct tn_way *way, __u32 place, bool v4,
 	const struct tn_addr *vm = to ? &w->endpoints.fixed : &w->endpoints.shared;
 	const struct tn_addr *now = to ? &w->endpoints.shared : &w->endpoints.fixed;
 
-	way->until = 0;
+	way->expires = 0;
 	way->rule = 0;
 	way->vm = vm->w[3];
 	way->now = now->w[3];
@@ -192,7 +193,7 @@ static __always_inline void way_note(struct tn_way *way, const struct scratch *w
 	way->mtu = w->fib.mtu_result;
 	__builtin_memcpy(way->macs, w->fib.dmac, ETH_ALEN);
 	__builtin_memcpy(way->macs + ETH_ALEN, w->fib.smac, ETH_ALEN);
-	way->until = fib_until(&w->fib);
+	way->expires = fib_until(&w->fib);
 }
 
 /* On through the stack. */
@@ -200,7 +201,7 @@ static __always_inline void way_note_stack(struct tn_way *way, const struct way_
 {
 	__builtin_memcpy(way->macs, stack, sizeof(way->macs));
 	way->mtu = 0xffff;
-	way->until = bpf_jiffies64() + tn_way_ticks;
+	way->expires = bpf_jiffies64() + tn_way_ticks;
 }
 
 /* The same to the VM, if its neighbour is known. */

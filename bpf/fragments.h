@@ -35,7 +35,7 @@ static __always_inline __u8 fragment_proto(const struct pkt *p)
 __noinline int tn_fragment_note(__u32 id, __u32 proto, __u32 out, __u32 rule, __u32 judged)
 {
 	struct scratch *w = scratch_get();
-	struct tn_fragment value = { .until = seconds() + TN_FRAGMENT_LIFE,
+	struct tn_fragment value = { .expires = seconds() + TN_FRAGMENT_LIFE,
 				     .rule = rule,
 				     .judged = judged };
 
@@ -55,8 +55,8 @@ __noinline __u64 tn_fragment_follows(__u32 id, __u32 proto, __u32 out, __u32 at)
 		return 0;
 	fragment_key(w, id, proto, out);
 	first = bpf_map_lookup_elem(&fragments, &w->fragment);
-	return first && first->until > seconds() && at >= first->judged ? (__u64)first->rule + 1
-									: 0;
+	return first && first->expires > seconds() && at >= first->judged ? (__u64)first->rule + 1
+									  : 0;
 }
 
 /*

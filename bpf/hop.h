@@ -25,7 +25,7 @@ static __always_inline const struct tn_hop *hop_get(__u32 place, __u32 generatio
 
 static __always_inline bool hop_leads(const struct tn_hop *h, __u32 len, __u64 now)
 {
-	return len <= h->mtu && h->until > now;
+	return len <= h->mtu && h->expires > now;
 }
 
 /*
@@ -34,7 +34,7 @@ static __always_inline bool hop_leads(const struct tn_hop *h, __u32 len, __u64 n
  */
 static __always_inline bool hop_is_due(const struct tn_hop *h)
 {
-	return bpf_jiffies64() - h->until < tn_way_ticks; /* nor before: these are unsigned */
+	return bpf_jiffies64() - h->expires < tn_way_ticks; /* nor before: these are unsigned */
 }
 
 static __always_inline __u32 hop_place(__u32 link, __be32 gateway, __u32 mtu)
@@ -54,14 +54,14 @@ static __always_inline bool hop_begin(struct tn_hop *h, const struct bpf_fib_loo
 	if (h->generation && h->router == tn_router_id && h->link == fib->ifindex &&
 	    h->gateway == fib->ipv4_dst && h->mtu == fib->mtu_result)
 		return true;
-	if (h->until > now || h->back > now || h->generation == 0xffffffff)
+	if (h->expires > now || h->back > now || h->generation == 0xffffffff)
 		return false;
 	h->generation++;
 	h->router = tn_router_id;
 	h->link = fib->ifindex;
 	h->gateway = fib->ipv4_dst;
 	h->mtu = fib->mtu_result;
-	h->until = 0;
+	h->expires = 0;
 	return true;
 }
 
@@ -83,7 +83,7 @@ static __always_inline const struct tn_hop *hop_keep(const struct scratch *w, bo
 		return NULL;
 	h->back = until;
 	if (!back)
-		h->until = until;
+		h->expires = until;
 	h->xdp = tn_takes_xdp(fib->ifindex);
 	__builtin_memcpy(h->macs, fib->dmac, ETH_ALEN);
 	__builtin_memcpy(h->macs + ETH_ALEN, fib->smac, ETH_ALEN);
@@ -99,7 +99,7 @@ static __always_inline void way_note_hop(struct tn_way *way, const struct tn_hop
 		way->whose |= TN_WAY_XDP;
 	way->mtu = h->mtu;
 	__builtin_memcpy(way->macs, h->macs, sizeof(way->macs));
-	way->until = h->until;
+	way->expires = h->expires;
 }
 
 #endif

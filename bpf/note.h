@@ -225,7 +225,7 @@ __noinline int tn_keep_hop_out(__u32 routes, __u32 ingress)
 	struct tn_peer *p;
 
 	/* it is due when it is out of date, and not before: see is_kernels() */
-	if (!w || !routes || (h && h->until > bpf_jiffies64()))
+	if (!w || !routes || (h && h->expires > bpf_jiffies64()))
 		return 0;
 	h = hop_keep(w, false);
 	p = h ? peer_place(w->endpoints.peer.w[3], ingress) : NULL;
@@ -342,7 +342,7 @@ static __always_inline struct tn_sender *sender_recall(__be32 peer, const __u8 *
 {
 	struct tn_sender *s = sender_place(peer);
 
-	if (!s || !holds(s->change, so_far) || s->until <= now || s->peer != peer ||
+	if (!s || !holds(s->change, so_far) || s->expires <= now || s->peer != peer ||
 	    !mac_equal(mac, s->mac) || (s->service != TN_WAY_ANY && s->service != service))
 		return NULL;
 	return s;
@@ -361,7 +361,7 @@ static __always_inline void sender_keep(const struct scratch *w, const __u8 *mac
 	if (!s)
 		return;
 	*s = (struct tn_sender){ .change = so_far,
-				 .until = bpf_jiffies64() + tn_way_ticks,
+				 .expires = bpf_jiffies64() + tn_way_ticks,
 				 .peer = e->peer.w[3],
 				 .tenant = e->tenant,
 				 .service = w->any_service ? TN_WAY_ANY : service,

@@ -17,7 +17,7 @@
 /* Then every packet may have to be told. */
 static __always_inline bool is_watched(void)
 {
-	__u64 until = watch.until;
+	__u64 until = watch.expires;
 
 	return until && until > bpf_ktime_get_ns();
 }
@@ -45,7 +45,7 @@ static __always_inline bool plain_ask_xdp(struct pkt *p, struct scratch *w, stru
 	if (!egress)
 		return false;
 	way_note(way, w);
-	return way->until && way->whose & TN_WAY_XDP;
+	return way->expires && way->whose & TN_WAY_XDP;
 }
 
 /* Which way a packet goes, and who it is from, with what was found out so far. */
@@ -293,8 +293,8 @@ static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct scratc
 	if (hop && (!c->to || w->back) && hop_leads(hop, p->ip_bytes, bpf_jiffies64())) {
 		way_begin(way, c->place, p->v4, w, c->to, c->past, c->ingress, eth->h_source);
 		way_note_hop(way, hop);
-		if (c->to && way->until > w->back)
-			way->until = w->back;
+		if (c->to && way->expires > w->back)
+			way->expires = w->back;
 		*by = way;
 		return p->xdp && !hop->xdp ? TN_LEAVE_TO_TC : TN_GO_ON;
 	}
@@ -316,7 +316,7 @@ static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct scratc
 		p->egress = plain_ask(p, w, c);
 		if (!p->egress)
 			return TN_PASS;
-		if (way->until && !kernels)
+		if (way->expires && !kernels)
 			*by = way;
 	}
 	if (c->routes && c->to)

@@ -200,11 +200,11 @@ static __always_inline void report(struct pkt *p, enum tn_verdict v)
 	struct scratch *scratch;
 	__u64 now;
 
-	if (!w->until)
+	if (!w->expires)
 		return;
 	now = bpf_ktime_get_ns();
 	scratch = scratch_get();
-	if (w->until <= now || !scratch)
+	if (w->expires <= now || !scratch)
 		return;
 	e = &scratch->said;
 	e->at = now;

@@ -164,11 +164,11 @@ struct tn_flow_key {
 };
 
 struct tn_flow {
-	__u32 until;  /* CLOCK_MONOTONIC, seconds */
-	__u32 flags;  /* enum tn_flow_flags */
-	__u32 tenant; /* of the peer; 0: a stranger. When its address changes hands, this has ended
-		       */
-	__u32 owner;  /* the VM's tenant; the same holds for it */
+	__u32 expires; /* CLOCK_MONOTONIC, seconds */
+	__u32 flags;   /* enum tn_flow_flags */
+	__u32 tenant;  /* of the peer; 0: a stranger. When its address changes hands, this has ended
+			*/
+	__u32 owner;   /* the VM's tenant; the same holds for it */
 };
 
 enum tn_flow_flags {
@@ -195,8 +195,8 @@ struct tn_fragment_key {
 };
 
 struct tn_fragment {
-	__u32 until; /* CLOCK_MONOTONIC, seconds */
-	__u32 rule;  /* that accepted the first one; 0: it was of a flow */
+	__u32 expires; /* CLOCK_MONOTONIC, seconds */
+	__u32 rule;    /* that accepted the first one; 0: it was of a flow */
 	/* Bytes of the datagram that were judged: what belongs before that may not come again. */
 	__u32 judged;
 };
@@ -230,7 +230,7 @@ struct tn_way {
 	__be32 vm;	/* of the VM, as packets have it when they come, */
 	__be32 now;	/* and what replaces that */
 	__u32 whose;	/* the VM's router | TN_WAY_… */
-	__u64 until;	/* in ticks of the kernel (jiffies); 0: not known */
+	__u64 expires;	/* in ticks of the kernel (jiffies); 0: not known */
 	__u8 sender[6]; /* the MAC address that they come from */
 	__u8 macs[12];	/* destination and source of the frame that goes on; else bpf/'s own */
 	__u16 mtu;	/* of the way on, in bytes of IP packets */
@@ -287,7 +287,7 @@ struct tn_counters {
 
 /* One line of the cache */
 struct tn_hop {
-	__u64 until;	  /* as in struct tn_way */
+	__u64 expires;	  /* as in struct tn_way */
 	__u32 generation; /* how many have had the place, with this one; 0: nobody has */
 	__u32 router;	  /* who asked, */
 	__u32 link;	  /* index of the interface, */
@@ -296,7 +296,7 @@ struct tn_hop {
 	__u8 macs[12]; /* destination and source of the frame that goes on */
 	__u8 xdp;      /* 1: XDP can send there itself */
 	__u8 pad1;
-	__u64 back;   /* as until, for what comes from there, which keeps no neighbour alive */
+	__u64 back;   /* as expires, for what comes from there, which keeps no neighbour alive */
 	__u8 pad[16]; /* to a whole line */
 };
 
@@ -344,8 +344,8 @@ struct tn_peer {
  * that no rule names.
  */
 struct tn_sender {
-	__u64 change; /* as in struct tn_way */
-	__u64 until;  /* the same: whose MAC address a gateway's is, the kernel says */
+	__u64 change;  /* as in struct tn_way */
+	__u64 expires; /* the same: whose MAC address a gateway's is, the kernel says */
 	__be32 peer;
 	__u32 tenant;
 	__u32 service; /* as in struct tn_way, and so is the */
@@ -400,7 +400,7 @@ enum tn_program {
 
 /* Map watch, one element: which events somebody wants to see at the moment. */
 struct tn_watch {
-	__u64 until;   /* CLOCK_MONOTONIC, nanoseconds; 0 or past: nobody looks */
+	__u64 expires; /* CLOCK_MONOTONIC, nanoseconds; 0 or past: nobody looks */
 	__u64 reasons; /* drops for these, bit TN_DROP_<ID> */
 	__u32 router;  /* of this router; 0: of all */
 	__u32 sample;  /* and one in so many packets that pass translated; 0: none */

@@ -200,12 +200,12 @@ static void keep_ways(struct lab *lab, uint64_t until)
 
 		for (uint32_t at = place; at < end; at += TN_WAYS) {
 			need(bpf_map_lookup_elem(map, &at, &way) == 0, "ways");
-			if (way.until > last.until)
+			if (way.expires > last.expires)
 				last = way;
 		}
-		if (!last.until)
+		if (!last.expires)
 			continue;
-		last.until = until;
+		last.expires = until;
 		put_ways(lab, place, &last);
 	}
 }
@@ -317,7 +317,7 @@ Test(forward, ways_at_one_place)
 				      .mtu = 1400,
 				      .sender = { 2, 0, 0, 0, 0, 0x99 },
 				      .macs = { 2, 0, 0, 0, 0, 5, 2, 0, 0, 0, 0, 1 },
-				      .until = UINT64_MAX };
+				      .expires = UINT64_MAX };
 	/* clang-format off */
 	const struct way in = { "in", TC_IN, { V4_IN }, SENT,
 				{ UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } };
@@ -338,7 +338,7 @@ Test(forward, ways_at_one_place)
 	others[4].whose = RED | TN_WAY_PAST;
 	others[5].whose = RED | TN_WAY_V4; /* into the stack */
 	others[6].mtu = 35;
-	others[7].until = 1;
+	others[7].expires = 1;
 	others[8].sender[5]++;
 	others[9].now = addr_of(RED_VM2).w[3];
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
@@ -358,7 +358,7 @@ static size_t count_ways(struct lab *lab, uint32_t whose)
 		struct tn_way way;
 
 		need(bpf_map_lookup_elem(map, &at, &way) == 0, "ways");
-		n += way.until && way.whose == whose;
+		n += way.expires && way.whose == whose;
 	}
 	return n;
 }
@@ -401,7 +401,7 @@ Test(forward, rules_of_others)
 				.link = links_inside,
 				.rule = 1,
 				.service = TN_WAY_ANY,
-				.until = 1 };
+				.expires = 1 };
 	const struct row refused = { "out", ON_INSIDE, { V4_OUT }, DROP(NOT_ACCEPTED) };
 	uint32_t zero = 0;
 	uint64_t change;
@@ -624,7 +624,7 @@ Test(forward, xdp_goes_by_its_own_ways_alone)
 				.mtu = 1400,
 				.sender = { 2, 0, 0, 0, 0, 0x99 },
 				.macs = { 2, 0, 0, 0, 0, 0x77, 2, 0, 0, 0, 0, 1 },
-				.until = UINT64_MAX,
+				.expires = UINT64_MAX,
 				.rule = 1,
 				.service = TN_WAY_ANY };
 	const struct packet p = { V4_IN };
@@ -646,7 +646,7 @@ Test(forward, xdp_goes_by_its_own_ways_alone)
 	others[4].whose &= ~TN_WAY_V4;
 	others[5].whose &= ~TN_WAY_XDP;
 	others[6].mtu = 35;
-	others[7].until = 1;
+	others[7].expires = 1;
 	others[8].sender[5]++;
 	others[9].change -= 2;
 	others[10].rule = 0;

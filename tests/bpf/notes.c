@@ -40,7 +40,7 @@ static void hops_end(struct lab *lab, uint64_t ago)
 
 		if (!hop.generation)
 			continue;
-		hop.until -= ago;
+		hop.expires -= ago;
 		hop.back -= ago;
 		put_hop(lab, place, &hop);
 	}
@@ -183,15 +183,15 @@ static struct lab *open_noting(void)
 static void expect_asked(struct lab *lab, enum program program, const char *from, const char *to,
 			 uint32_t place)
 {
-	uint64_t until = hop_at(lab, place).until;
+	uint64_t until = hop_at(lab, place).expires;
 
-	for (int i = 0; i < 50 && hop_at(lab, place).until == until; i++) {
+	for (int i = 0; i < 50 && hop_at(lab, place).expires == until; i++) {
 		usleep(i ? TICK_MAX
 			 : 0); /* it is not in a tick in which it is to have one anyway */
 		cr_expect_str_eq(goes(lab, program, from, to), "kernel");
 		forget_ways(lab);
 	}
-	cr_expect_neq(hop_at(lab, place).until, until, "the hop to %s stays out of date", to);
+	cr_expect_neq(hop_at(lab, place).expires, until, "the hop to %s stays out of date", to);
 }
 
 static const enum program programs[] = { TC_IN, XDP_IN };
@@ -429,7 +429,7 @@ Test(notes, what_is_not_believed)
 	notes[6].generation = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(hops); i++)
 		hops[i] = hop;
-	hops[0].until = 1;
+	hops[0].expires = 1;
 	hops[1].generation++;
 	hops[2].mtu = 35;
 	hops[3].xdp = 0; /* then tc may go by it, but not XDP */
@@ -495,7 +495,7 @@ Test(notes, who_is_not_believed)
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
 		others[i] = right;
 	others[0].change -= 2;
-	others[1].until = 1;
+	others[1].expires = 1;
 	others[2].peer = addr_of(STRANGER).w[3];
 	others[3].tenant++;
 	others[4].service = TN_CLASS_TCP << 16 | 1;
@@ -722,14 +722,14 @@ Test(notes, places_of_hops)
 	goes(lab, TC_IN, GREEN_SHARED, RED_SHARED);
 	cr_expect_eq(hop_at(lab, note.hop).gateway, other.gateway);
 	cr_expect_eq(hop_at(lab, note.hop).generation, other.generation);
-	other.until = 1;
+	other.expires = 1;
 	put_hop(lab, note.hop, &other);
 	forget_ways(lab);
 	goes(lab, TC_IN, GREEN_SHARED, RED_SHARED);
 	cr_expect_eq(hop_at(lab, note.hop).generation, other.generation,
 		     "what comes from there is known");
 	other.back = 1;
-	other.until = 2;
+	other.expires = 2;
 	put_hop(lab, note.hop, &other);
 	forget_ways(lab);
 	goes(lab, TC_IN, GREEN_SHARED, RED_SHARED);
@@ -739,7 +739,7 @@ Test(notes, places_of_hops)
 	put_hop(lab, note.hop, &other);
 	learn_out(lab);
 	cr_expect_eq(hop_at(lab, note.hop).generation, other.generation + 1);
-	cr_expect_eq(hop_at(lab, note.hop).until, 0, "nothing has gone there");
+	cr_expect_eq(hop_at(lab, note.hop).expires, 0, "nothing has gone there");
 	lab_close(lab);
 }
 
@@ -761,7 +761,7 @@ Test(notes, each_cpu_counts_for_itself)
 	lab_stay_on(last);
 	for (size_t i = 0; i < ARRAY_SIZE(runs) * 2; i++) {
 		const struct packet *p = &runs[i / 2].p;
-		const struct tn_watch watch = { .until = i % 2 ? UINT64_MAX : 0 };
+		const struct tn_watch watch = { .expires = i % 2 ? UINT64_MAX : 0 };
 		struct frame f = packet_build(p);
 		uint32_t zero = 0;
 		struct tn_counters c;
@@ -906,7 +906,7 @@ Test(notes, what_is_not_believed_of_a_peer)
 	peers[4].ingress++; /* the kernel may not forward from there */
 	for (size_t i = 0; i < ARRAY_SIZE(hops); i++)
 		hops[i] = hop;
-	hops[0].until = 1;
+	hops[0].expires = 1;
 	hops[1].generation++;
 	hops[2].mtu = 35;
 	for (size_t i = 0; i < ARRAY_SIZE(peers) + ARRAY_SIZE(hops); i++) {
@@ -943,7 +943,7 @@ Test(notes, a_vm_that_is_not_noted)
 		     TN_NOTE_IN | TN_NOTE_OUT);
 	peer = peer_at(lab, GREEN_SHARED, &place);
 	hop = hop_at(lab, peer.hop);
-	hop.until -= 1000000;
+	hop.expires -= 1000000;
 	put_hop(lab, peer.hop, &hop);
 	for (int i = 0; i < 3 && strcmp(where, "kernel") == 0; i++) {
 		lab_put_note(lab, RED_SHARED2, &none);
@@ -953,7 +953,7 @@ Test(notes, a_vm_that_is_not_noted)
 		cr_expect_neq(lab_note(lab, RED_SHARED2).generation, 0);
 	}
 	cr_expect_str_eq(where, MAC_NEXT);
-	cr_expect_eq(hop_at(lab, peer.hop).until, hop.until, "then it would never be due");
+	cr_expect_eq(hop_at(lab, peer.hop).expires, hop.expires, "then it would never be due");
 	lab_close(lab);
 }
 
@@ -999,9 +999,9 @@ static size_t ways_out(struct lab *lab, uint64_t *until)
 
 	for (uint32_t at = 0; at < end; at++) {
 		need(bpf_map_lookup_elem(lab_map_fd(lab, "ways"), &at, &way) == 0, "ways");
-		if (!(way.whose & TN_WAY_OUT) || !way.until)
+		if (!(way.whose & TN_WAY_OUT) || !way.expires)
 			continue;
-		*until = way.until;
+		*until = way.expires;
 		n++;
 	}
 	return n;
@@ -1038,16 +1038,16 @@ Test(notes, what_a_vm_sends_keeps_no_neighbour)
 
 	learn_out(lab);
 	note = lab_note(lab, RED_SHARED);
-	cr_expect_eq(hop_at(lab, note.hop).until, 0);
+	cr_expect_eq(hop_at(lab, note.hop).expires, 0);
 	cr_expect_neq(hop_at(lab, note.hop).back, 0);
 	learn(lab, TC_IN, GREEN_SHARED, RED_SHARED);
 	note = lab_note(lab, RED_SHARED);
-	cr_expect_neq(hop_at(lab, note.hop).until, 0);
+	cr_expect_neq(hop_at(lab, note.hop).expires, 0);
 	hops_end(lab, LAB_WAY_TICKS);
 	hop = hop_at(lab, note.hop);
 	learn_out(lab);
 	cr_expect_gt(hop_at(lab, note.hop).back, hop.back);
-	cr_expect_eq(hop_at(lab, note.hop).until, hop.until);
+	cr_expect_eq(hop_at(lab, note.hop).expires, hop.expires);
 	GOES(TC_IN, GREEN_SHARED, RED_SHARED, "kernel");
 	lab_close(lab);
 }

@@ -105,7 +105,7 @@ static void disturb(struct random *r, struct frame *f)
 
 static void watching(struct lab *lab, bool somebody)
 {
-	struct tn_watch watch = { .until = somebody ? UINT64_MAX : 0 };
+	struct tn_watch watch = { .expires = somebody ? UINT64_MAX : 0 };
 	uint32_t zero = 0;
 
 	need(bpf_map_update_elem(lab_map_fd(lab, "watch"), &zero, &watch, BPF_ANY) == 0, "watch");

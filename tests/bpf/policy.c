@@ -493,8 +493,8 @@ static void how_long_a_flow_lives(struct lab *lab)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		PLAY(lab, { "opened", OUT, cases[i].packet, PASSES });
 		key = only_flow(lab, &flow);
-		cr_expect_leq(flow.until - now() - cases[i].life + 1, 2, "case %zu: %d s", i,
-			      (int)(flow.until - now()));
+		cr_expect_leq(flow.expires - now() - cases[i].life + 1, 2, "case %zu: %d s", i,
+			      (int)(flow.expires - now()));
 		bpf_map_delete_elem(flows, &key);
 	}
 }
@@ -514,7 +514,7 @@ static void a_flow_ends_and_heals(struct lab *lab)
 
 	PLAY(lab, { "opened", OUT, ack, PASSES });
 	key = only_flow(lab, &flow);
-	flow.until = now();
+	flow.expires = now();
 	bpf_map_update_elem(flows, &key, &flow, BPF_EXIST);
 	PLAY(lab, { "too late", IN, back, TN_DROP_STRANGER }, { "refreshed", OUT, ack, PASSES },
 	     { "again", IN, back, PASSES });
@@ -524,12 +524,12 @@ static void a_flow_ends_and_heals(struct lab *lab)
 	     { "closing", OUT, TCP_(RED_VM, 4000, STRANGER, 80, .tcp = TH_FIN | TH_ACK), PASSES },
 	     { "the last word", OUT, ack, PASSES });
 	key = only_flow(lab, &flow);
-	cr_expect_leq(flow.until - now(), TN_FLOW_TCP_BRIEF, "a closing flow is kept for long");
+	cr_expect_leq(flow.expires - now(), TN_FLOW_TCP_BRIEF, "a closing flow is kept for long");
 	PLAY(lab,
 	     { "opened once more", OUT, TCP_(RED_VM, 4000, STRANGER, 80, .tcp = TH_SYN), PASSES },
 	     { "and used", OUT, ack, PASSES });
 	key = only_flow(lab, &flow);
-	cr_expect_gt(flow.until - now(), TN_FLOW_TCP_BRIEF, "an open flow is kept for a moment");
+	cr_expect_gt(flow.expires - now(), TN_FLOW_TCP_BRIEF, "an open flow is kept for a moment");
 }
 
 Test(policy, a_flow_ends_and_heals)

@@ -74,7 +74,7 @@ static const struct row packets[] = {
 Test(report, only_what_was_asked_for)
 {
 	struct lab *lab = lab_open(&(struct lab_options){ 0 });
-	struct tn_watch drops = { .until = now() + 1000000000000,
+	struct tn_watch drops = { .expires = now() + 1000000000000,
 				  .reasons = EVERY_REASON,
 				  .rate = 1000 };
 	struct tn_watch w;
@@ -98,7 +98,7 @@ Test(report, only_what_was_asked_for)
 	listen_to(lab, &w, packets, ARRAY_SIZE(packets), &h);
 	cr_expect_eq(h.n, 2, "by its addresses: %zu", h.n);
 	w = drops;
-	w.until = now() - 1;
+	w.expires = now() - 1;
 	listen_to(lab, &w, packets, ARRAY_SIZE(packets), &h);
 	cr_expect_eq(h.n, 0, "after the time is up: %zu", h.n);
 	cr_expect_eq(lost(lab), 0, "lost some");
@@ -124,7 +124,7 @@ Test(report, what_an_event_says)
 {
 	struct lab *lab = lab_open(&(struct lab_options){ 0 });
 	struct tn_watch w = {
-		.until = now() + 1000000000000, .reasons = EVERY_REASON, .rate = 1000, .sample = 1
+		.expires = now() + 1000000000000, .reasons = EVERY_REASON, .rate = 1000, .sample = 1
 	};
 	struct frame f = packet_build(&packets[0].before);
 	struct heard h;
@@ -166,7 +166,7 @@ Test(report, the_head_of_a_frame)
 		{ "malformed", ON_IN, { UDP(GREEN_SHARED, RED_SHARED, .ihl = 4) }, PASS },
 	};
 	struct lab *lab = lab_open(&(struct lab_options){ 0 });
-	struct tn_watch w = { .until = now() + 1000000000000,
+	struct tn_watch w = { .expires = now() + 1000000000000,
 			      .reasons = EVERY_REASON,
 			      .rate = 1000 };
 	struct tn_addr none = { 0 };
@@ -187,7 +187,9 @@ Test(report, the_head_of_a_frame)
 Test(report, a_flood_is_counted)
 {
 	struct lab *lab = lab_open(&(struct lab_options){ 0 });
-	struct tn_watch w = { .until = now() + 1000000000000, .reasons = EVERY_REASON, .rate = 0 };
+	struct tn_watch w = { .expires = now() + 1000000000000,
+			      .reasons = EVERY_REASON,
+			      .rate = 0 };
 	struct heard h;
 
 	listen_to(lab, &w, packets, 1, &h);

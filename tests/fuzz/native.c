@@ -137,7 +137,7 @@ static void tell(const struct native_in *in)
 	switch_set(&tn_forward_fast, in->fast);
 	switch_set(&tn_reads_kernel, in->fast || in->summed == SUMMED_PARTLY);
 	changes = in->settled ? 2 : 0;
-	watch.until = in->watched ? UINT64_MAX : 0;
+	watch.expires = in->watched ? UINT64_MAX : 0;
 }
 
 void native_run(const struct native_in *in, struct result *r)

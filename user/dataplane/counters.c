@@ -147,7 +147,7 @@ int dataplane_flows(struct dataplane *dp, uint32_t router, size_t *out)
 		if (ret && errno != ENOENT)
 			return -1;
 		for (uint32_t i = 0; i < n; i++)
-			*out += values[i].until >= (uint64_t)now.tv_sec;
+			*out += values[i].expires >= (uint64_t)now.tv_sec;
 		first = false;
 	} while (!ret);
 	return 0;

@@ -151,7 +151,7 @@ int events_watch(struct events *e, const struct tn_watch *want, struct error *er
 	if (pinned < 0 || map_id(pinned) != e->watch_id)
 		return error_set(err, "the maps that were looked at are no longer in use, because "
 				      "all was detached; start again after `tenantnat apply`");
-	w.until = (clock_ms() + EVENTS_LAPSE) * 1000000;
+	w.expires = (clock_ms() + EVENTS_LAPSE) * 1000000;
 	w.rate = EVENTS_RATE;
 	if (bpf_map_update_elem(e->watch, &zero, &w, BPF_ANY))
 		return error_set(err, "cannot write the map watch: %m");
