@@ -125,8 +125,8 @@ static __always_inline bool way_stack_is(const struct tn_way *way, const struct 
 }
 
 /* Whether a packet of `len` bytes from that MAC address may take it. */
-static __always_inline bool way_leads(const struct tn_way *way, __u32 len, const __u8 *sender,
-				      const struct way_stack *stack)
+static __always_inline bool way_is_usable(const struct tn_way *way, __u32 len, const __u8 *sender,
+					  const struct way_stack *stack)
 {
 	return len <= way->mtu && way->expires > bpf_jiffies64() &&
 	       mac_equal(sender, way->sender) &&

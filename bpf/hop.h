@@ -23,7 +23,7 @@ static __always_inline const struct tn_hop *hop_get(__u32 place, __u32 generatio
 	return h && generation && h->generation == generation ? h : NULL;
 }
 
-static __always_inline bool hop_leads(const struct tn_hop *h, __u32 len, __u64 now)
+static __always_inline bool hop_is_usable(const struct tn_hop *h, __u32 len, __u64 now)
 {
 	return len <= h->mtu && h->expires > now;
 }

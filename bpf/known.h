@@ -149,7 +149,7 @@ static __always_inline int known_v4(struct xdp_md *xdp)
 	    r->note.routes != routes_to(from->routes, f.ip->daddr, now) || !r->note.generation)
 		return NOT_KNOWN;
 	hop = four_hop(&r->note, from);
-	if (!hop || !hop->xdp || !hop_leads(hop, f.len, now))
+	if (!hop || !hop->xdp || !hop_is_usable(hop, f.len, now))
 		return NOT_KNOWN;
 	four_translate(&f, r->note.fixed);
 	p.ip_bytes = f.len;

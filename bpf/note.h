@@ -21,7 +21,7 @@ static __always_inline __u64 changes_so_far(void)
 }
 
 /* Whether the tables are what they were when something was found in them, at that change. */
-static __always_inline bool holds(__u64 found, __u64 so_far)
+static __always_inline bool is_current(__u64 found, __u64 so_far)
 {
 	return so_far && found == so_far;
 }
@@ -304,7 +304,7 @@ static __always_inline __u32 note_rule(struct scratch *w, __u32 service, __u64 s
 	/* a mapping that rules name has rows of its own */
 	if (!c || e->flags & TN_SHARED_NAMED)
 		return tn_rule(false, service >> 16, service & 0xffff);
-	if (holds(c->change, so_far) && c->tenant == e->tenant && c->from == e->peer_tenant &&
+	if (is_current(c->change, so_far) && c->tenant == e->tenant && c->from == e->peer_tenant &&
 	    (c->service == TN_WAY_ANY || c->service == service)) {
 		w->any_service = c->service == TN_WAY_ANY;
 		return c->rule;
@@ -342,7 +342,7 @@ static __always_inline struct tn_sender *sender_recall(__be32 peer, const __u8 *
 {
 	struct tn_sender *s = sender_place(peer);
 
-	if (!s || !holds(s->change, so_far) || s->expires <= now || s->peer != peer ||
+	if (!s || !is_current(s->change, so_far) || s->expires <= now || s->peer != peer ||
 	    !mac_equal(mac, s->mac) || (s->service != TN_WAY_ANY && s->service != service))
 		return NULL;
 	return s;

@@ -53,7 +53,7 @@ struct course {
 	__u32 to;		/* TN_WAY_… */
 	bool past;		/* the stack */
 	bool mine;		/* `way` is its own already, */
-	bool leads;		/* and not out of date */
+	bool usable;		/* and not out of date */
 	__u32 place;		/* the place for it, */
 	struct tn_way *way;	/* and what is there */
 	__u32 ingress;		/* of what comes from a VM; 0: the router itself has sent it */
@@ -121,7 +121,7 @@ static __always_inline bool course_begin(struct pkt *p, const struct plain *q, s
 	if (!c->way || (void *)(eth + 1) > p->data_end)
 		return false;
 	c->mine = way_is_of(c->way, c->place, p->v4, vm, peer, c->to, c->past, c->ingress);
-	c->leads = c->mine && way_leads(c->way, p->ip_bytes, eth->h_source, &c->stack);
+	c->usable = c->mine && way_is_usable(c->way, p->ip_bytes, eth->h_source, &c->stack);
 	return true;
 }
 
@@ -152,9 +152,9 @@ static __always_inline bool plain_may_go_out(struct pkt *p, struct scratch *w,
 }
 
 /* A way that is not out of date is not older than 32 bits of changes. */
-static __always_inline bool way_holds(const struct tn_way *way, __u64 change)
+static __always_inline bool way_is_current(const struct tn_way *way, __u64 change)
 {
-	return holds(way->change, (__u32)change);
+	return is_current(way->change, (__u32)change);
 }
 
 /* Whether all that is to be known about the packet was found for the one before. */
@@ -162,7 +162,7 @@ static __always_inline bool is_known(const struct course *c, const struct plain 
 {
 	const struct tn_way *way = c->way;
 
-	return c->leads && way->rule && way_holds(way, c->change) &&
+	return c->usable && way->rule && way_is_current(way, c->change) &&
 	       (way->service == TN_WAY_ANY || way->service == plain_service(q, c->to));
 }
 
@@ -284,13 +284,13 @@ static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct scratc
 	p->hops = c->past;
 	now = way_now(way, c->place, p->v4);
 	/* its mapping may be another one by now */
-	if (c->leads && addr_equal(&now, c->to ? &w->endpoints.shared : &w->endpoints.fixed)) {
+	if (c->usable && addr_equal(&now, c->to ? &w->endpoints.shared : &w->endpoints.fixed)) {
 		if (c->past)
 			*by = way;
 		return p->xdp && !(way->whose & TN_WAY_XDP) ? TN_LEAVE_TO_TC : TN_GO_ON;
 	}
 	hop = course_hop(p, w, c);
-	if (hop && (!c->to || w->back) && hop_leads(hop, p->ip_bytes, bpf_jiffies64())) {
+	if (hop && (!c->to || w->back) && hop_is_usable(hop, p->ip_bytes, bpf_jiffies64())) {
 		way_begin(way, c->place, p->v4, w, c->to, c->past, c->ingress, eth->h_source);
 		way_note_hop(way, hop);
 		if (c->to && way->expires > w->back)
@@ -486,7 +486,7 @@ static __always_inline bool plain_passes(struct pkt *p, __u32 ingress)
 
 	if (!w || is_watched() || !plain_parse(p, &q) || !course_begin(p, &q, &c))
 		return false;
-	if (c.leads && way_holds(c.way, c.change))
+	if (c.usable && way_is_current(c.way, c.change))
 		return true;
 	w->endpoints.fixed = p->src;
 	w->endpoints.peer = p->dst;
