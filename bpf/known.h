@@ -15,7 +15,7 @@
 /* ---------------------------------------------------------------- IPv4 */
 
 /* TCP or UDP over IPv4. */
-struct four {
+struct v4_headers {
 	struct ethhdr *eth;
 	struct iphdr *ip;
 	struct udphdr *l4; /* of TCP the ports are at the same place */
@@ -25,7 +25,7 @@ struct four {
 	__u32 class;
 };
 
-static __always_inline bool four_begin(struct four *f, struct xdp_md *xdp)
+static __always_inline bool v4_begin(struct v4_headers *f, struct xdp_md *xdp)
 {
 	f->end = (void *)(long)xdp->data_end;
 	f->eth = (void *)(long)xdp->data;
@@ -35,7 +35,7 @@ static __always_inline bool four_begin(struct four *f, struct xdp_md *xdp)
 }
 
 /* See plain_v4() and plain_l4(). */
-static __always_inline bool four_is_plain(struct four *f)
+static __always_inline bool v4_is_plain(struct v4_headers *f)
 {
 	const struct iphdr *ip = f->ip;
 	const __u32 *w = (const __u32 *)ip;
@@ -47,7 +47,7 @@ static __always_inline bool four_is_plain(struct four *f)
 	       (void *)f->eth + ETH_HLEN + f->len == f->end;
 }
 
-static __always_inline bool four_l4(struct four *f)
+static __always_inline bool v4_l4(struct v4_headers *f)
 {
 	struct tcphdr *tcp = (void *)f->l4;
 
@@ -66,13 +66,13 @@ static __always_inline bool four_l4(struct four *f)
 }
 
 /* See plain_service(). */
-static __always_inline __u32 four_service(const struct four *f)
+static __always_inline __u32 v4_service(const struct v4_headers *f)
 {
 	return f->class << 16 | bpf_ntohs(f->l4->dest);
 }
 
 /* See csum_is_partial(). Of a veth is_for_stack() has been asked. */
-static __always_inline bool four_is_partial(const struct four *f)
+static __always_inline bool v4_is_partial(const struct v4_headers *f)
 {
 	const struct iphdr *ip = f->ip;
 	__u32 sum;
@@ -86,7 +86,7 @@ static __always_inline bool four_is_partial(const struct four *f)
 }
 
 /* See nat_rewrite(). A hop less is the same difference in every packet. */
-static __always_inline void four_translate(struct four *f, __be32 now)
+static __always_inline void v4_translate(struct v4_headers *f, __be32 now)
 {
 	__u32 diff = csum_fold_few((__u64)(__u32)~f->ip->daddr + now);
 	bool udp = f->class == TN_CLASS_UDP;
@@ -103,7 +103,7 @@ static __always_inline void four_translate(struct four *f, __be32 now)
 
 #define NOT_KNOWN (-1)
 
-static __always_inline int four_send(struct four *f, const struct tn_hop *hop)
+static __always_inline int v4_send(struct v4_headers *f, const struct tn_hop *hop)
 {
 	const __u16 *macs = (const __u16 *)hop->macs;
 	__u16 *words = (__u16 *)f->eth;
@@ -117,8 +117,7 @@ static __always_inline int four_send(struct four *f, const struct tn_hop *hop)
  * The hop of the mapping with that note. Mostly it is that of the packet before: to guess so, and
  * to compare, is to go on without having waited for the note.
  */
-static __always_inline const struct tn_hop *four_hop(const struct tn_note *n,
-						     struct tn_sender *from)
+static __always_inline const struct tn_hop *v4_hop(const struct tn_note *n, struct tn_sender *from)
 {
 	const struct tn_hop *h = hop_at(from->hop);
 
@@ -136,27 +135,27 @@ static __always_inline int known_v4(struct xdp_md *xdp)
 	const struct tn_hop *hop;
 	struct tn_sender *from;
 	struct tn_record *r;
-	struct four f;
+	struct v4_headers f;
 
-	if (is_watched() || !four_begin(&f, xdp) || !four_is_plain(&f) || !four_l4(&f))
+	if (is_watched() || !v4_begin(&f, xdp) || !v4_is_plain(&f) || !v4_l4(&f))
 		return NOT_KNOWN;
-	from = sender_recall(f.ip->saddr, f.eth->h_source, four_service(&f), change, now);
-	if (!from || four_is_partial(&f))
+	from = sender_recall(f.ip->saddr, f.eth->h_source, v4_service(&f), change, now);
+	if (!from || v4_is_partial(&f))
 		return NOT_KNOWN;
 	r = noted_record(f.ip->daddr, change);
 	if (!r || r->note.tenant != from->tenant ||
 	    (r->note.flags & (TN_SHARED_NAMED | TN_NOTE_IN)) != TN_NOTE_IN ||
 	    r->note.routes != routes_to(from->routes, f.ip->daddr, now) || !r->note.generation)
 		return NOT_KNOWN;
-	hop = four_hop(&r->note, from);
+	hop = v4_hop(&r->note, from);
 	if (!hop || !hop->xdp || !hop_is_usable(hop, f.len, now))
 		return NOT_KNOWN;
-	four_translate(&f, r->note.fixed);
+	v4_translate(&f, r->note.fixed);
 	p.ip_bytes = f.len;
 	p.rule = from->rule;
 	count_in(&p, r);
 	account(&p, TN_TRANSLATED);
-	return four_send(&f, hop);
+	return v4_send(&f, hop);
 }
 
 /* ---------------------------------------------------------------- IPv6 */
