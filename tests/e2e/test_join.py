@@ -105,6 +105,8 @@ def bare(lab):
     finally:
         vm.ip("link del eth0")      # the namespace takes its time to go
         lab.ns.pop("green1").remove()
+        # an answer that comes when the address has gone is not forwarded, with an error by the uplink
+        green.sysctl(ipv4__ip_forward=0, ipv6__conf__all__forwarding=0)
         lab.apply(lab.dual_definitions() if lab.dual else lab.definitions())
         green.sysctl(ipv4__ip_forward=kept[4]["all"], ipv6__conf__all__forwarding=kept[6]["all"])
         green.ip("addr flush dev shared0 scope global", f"addr add {GREEN}/16 dev shared0")
