@@ -2,16 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
 A large policy: many rules with ranges of ports at one tenant. What the first apply takes, another
-one, one rule more, restore and detach; and what the agent needs while nothing happens. Needs root.
+one, one mapping more, restore and detach; and what the agent needs while nothing happens. Needs root.
 """
 import argparse
 import json
 import os
 import shutil
-import signal
-import subprocess
 import sys
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../e2e")]
@@ -21,11 +18,10 @@ sys.dont_write_bytecode = True
 import rules                                                    # noqa: E402
 from net import (BPFFS, mount_bpffs, private_machine,           # noqa: E402
                  unmount_bpffs)
-from routers import Cloud, timed, used                          # noqa: E402
+from routers import Cloud, idle_agent, timed, used              # noqa: E402
 
 VMS = 1000
-IDLE = 60       # seconds that the agent is watched
-SETTLE = 20     # before
+SETTLE = 20     # seconds before the agent is watched
 
 
 class LargePolicy(Cloud):
@@ -54,16 +50,8 @@ class LargePolicy(Cloud):
 
 def agent(tool):
     """(share of a CPU while nothing happens, most memory in MiB)"""
-    with subprocess.Popen([*tool, "agent"], stdout=subprocess.DEVNULL) as process:
-        try:
-            time.sleep(SETTLE)
-            before, start = used(process.pid)[0], time.monotonic()
-            time.sleep(IDLE)
-            after, peak = used(process.pid)
-            return (after - before) / (time.monotonic() - start), peak
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait()
+    with idle_agent(tool, SETTLE) as (pid, share):
+        return share, used(pid)[1]
 
 
 def measure(scratch, binary, count):

@@ -136,20 +136,26 @@ def mended(cloud, state):
     return worst
 
 
-def agent(tool, cloud, state):
-    """(share of a CPU while nothing happens, most memory in MiB, mended())"""
+@contextlib.contextmanager
+def idle_agent(tool, settle):
+    """A running agent: (its pid, its share of a CPU while nothing happens)"""
     with subprocess.Popen([*tool, "agent"], stdout=subprocess.DEVNULL) as process:
         try:
-            time.sleep(SETTLE)
+            time.sleep(settle)
             before, start = used(process.pid)[0], time.monotonic()
             time.sleep(IDLE)
             after = used(process.pid)[0]
-            share = (after - before) / (time.monotonic() - start)
-            worst = mended(cloud, state)
-            return share, used(process.pid)[1], worst
+            yield process.pid, (after - before) / (time.monotonic() - start)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait()
+
+
+def agent(tool, cloud, state):
+    """(share of a CPU while nothing happens, most memory in MiB, mended())"""
+    with idle_agent(tool, SETTLE) as (pid, share):
+        worst = mended(cloud, state)
+        return share, used(pid)[1], worst
 
 
 def measure(scratch, binary, options):
