@@ -4,6 +4,7 @@
 #define TN_BPF_ACCOUNT_H
 
 #include "pkt.h"
+#include "scratch.h"
 
 /* `return drop(p, TN_DROP_…)`: the only way to drop. account() counts it. */
 static __always_inline enum tn_verdict drop(struct pkt *p, enum tn_reason reason)
@@ -44,10 +45,8 @@ static __always_inline enum tn_verdict drop_if(struct pkt *p, int reason)
 	return reason ? drop(p, reason - 1) : TN_GO_ON;
 }
 
-static __always_inline struct tn_drops *router_counters(void)
+static __always_inline struct tn_drops *router_counters(__u32 router)
 {
-	__u32 router = tn_router_id;
-
 	return bpf_map_lookup_elem(&drops, &router);
 }
 
@@ -96,7 +95,8 @@ static __always_inline void count_out(const struct pkt *p, struct tn_record *r)
 
 static __always_inline void count_drop(const struct pkt *p)
 {
-	struct tn_drops *d = router_counters();
+	struct scratch *w = scratch_get();
+	struct tn_drops *d = w ? router_counters(w->self.router) : NULL;
 
 	if (d)
 		d->packets[p->reason % TN_REASONS_MAX] += p->packets; /* for the verifier */

@@ -20,10 +20,13 @@ static __always_inline bool take_mark(struct __sk_buff *skb, __u32 mark)
 /* As if it were addressed to the shared interface. */
 static __always_inline enum tn_verdict turn_back(struct pkt *p, struct __sk_buff *skb)
 {
+	const struct tn_router_port *port = self_port(scratch_get());
 	__u8 mac[ETH_ALEN] __attribute__((aligned(2)));
 
+	if (!port)
+		return drop(p, TN_DROP_INTERNAL);
 	for (int i = 0; i < ETH_ALEN; i++)
-		mac[i] = tn_mac[i];
+		mac[i] = port->mac[i];
 	if (!pkt_store(p, 0, mac, sizeof(mac)))
 		return drop(p, TN_DROP_INTERNAL);
 	skb->mark = TN_HAIRPIN_MARK;
@@ -33,6 +36,10 @@ static __always_inline enum tn_verdict turn_back(struct pkt *p, struct __sk_buff
 /* What the kernel is to do with a frame at a tc hook. */
 static __always_inline int tc_action(struct pkt *p, struct __sk_buff *skb, enum tn_verdict v)
 {
+	struct scratch *w = scratch_get();
+
+	if (!w)
+		return TC_ACT_SHOT;
 	if (v == TN_TURN_BACK)
 		v = turn_back(p, skb);
 	account(p, v);
@@ -45,7 +52,7 @@ static __always_inline int tc_action(struct pkt *p, struct __sk_buff *skb, enum 
 	case TN_ANSWER:
 		return bpf_redirect(skb->ifindex, 0);
 	case TN_TURN_BACK:
-		return bpf_redirect(tn_shared_ifindex, BPF_F_INGRESS);
+		return bpf_redirect(w->self.ifindex, BPF_F_INGRESS);
 	case TN_DELIVER:
 		return bpf_redirect_neigh(p->egress, NULL, 0, 0);
 	case TN_FORWARD:

@@ -20,7 +20,7 @@ static __always_inline int comes_by_gateway(struct pkt *p, struct scratch *w)
 	long found;
 
 	__builtin_memset(fib, 0, sizeof(*fib));
-	fib->ifindex = tn_shared_ifindex;
+	fib->ifindex = w->self.ifindex;
 	fib->family = v4 ? FAMILY_V4 : FAMILY_V6;
 	if (v4)
 		fib->ipv4_dst = peer->w[3];
@@ -47,7 +47,7 @@ static __always_inline int comes_by_gateway(struct pkt *p, struct scratch *w)
  */
 static __always_inline bool mac_is_spoofed(struct pkt *p, struct scratch *w, __u32 router)
 {
-	const struct tn_router_port *port = bpf_map_lookup_elem(&router_ports, &router);
+	const struct tn_router_port *port = router_port(router);
 	__u8 mac[ETH_ALEN] __attribute__((aligned(2)));
 
 	if (!port || mac_is_unset(port->mac))
@@ -74,9 +74,9 @@ __noinline int tn_is_mac_spoofed_skb(struct __sk_buff *skb, __u32 router)
 	return !w || mac_is_spoofed(&p, w, router);
 }
 
-static __always_inline bool is_mac_spoofed(struct pkt *p, __u32 router)
+static __always_inline bool is_mac_spoofed(struct pkt *p, const struct scratch *w, __u32 router)
 {
-	if (router == TN_ROUTER_ELSEWHERE || router == tn_router_id || tn_sources_loose)
+	if (router == TN_ROUTER_ELSEWHERE || router == w->self.router || is_loose(w))
 		return false;
 	return p->xdp ? tn_is_mac_spoofed_xdp(p->ctx, router)
 		      : tn_is_mac_spoofed_skb(p->ctx, router);
@@ -91,11 +91,11 @@ static __always_inline bool comes_from_elsewhere(const struct pkt *p)
 }
 
 /* Whether the router has sent it itself, or a program has turned a frame into its answer. */
-static __always_inline bool comes_from_router(const struct pkt *p)
+static __always_inline bool comes_from_router(const struct pkt *p, const struct scratch *w)
 {
 	__u32 ingress = ((struct __sk_buff *)p->ctx)->ingress_ifindex;
 
-	return !ingress || ingress == tn_shared_ifindex;
+	return !ingress || ingress == w->self.ifindex;
 }
 
 /* Of several next hops packets go to a VM past the stack by one: whether this came from there. */
@@ -130,7 +130,7 @@ static __always_inline enum tn_verdict check_route_back(struct pkt *p, struct sc
 	__u8 mac[ETH_ALEN] __attribute__((aligned(2)));
 	long found;
 
-	found = fib_route(skb, tn_shared_ifindex, &w->endpoints.peer, &w->endpoints.fixed, 0, fib);
+	found = fib_route(skb, w->self.ifindex, &w->endpoints.peer, &w->endpoints.fixed, 0, fib);
 	if (found == -ENODEV) /* the shared interface is gone, and answers would come by none */
 		found = fib_route(skb, skb->ifindex, &w->endpoints.peer, &w->endpoints.fixed, 0,
 				  fib);
@@ -146,7 +146,7 @@ static __always_inline enum tn_verdict check_route_back(struct pkt *p, struct sc
 	}
 	if (fib->ifindex != skb->ifindex)
 		return check_other_next_hop(p);
-	if (tn_sources_feasible || is_raw(skb->ifindex))
+	if (is_feasible(w) || is_raw(w, skb->ifindex))
 		return TN_GO_ON;
 	if (found == BPF_FIB_LKUP_RET_NO_NEIGH) {
 		struct tn_addr hop = fib_hop(fib);

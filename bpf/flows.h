@@ -24,6 +24,14 @@ static __always_inline __u32 flow_ports(__u16 service, __u16 port)
 	return service | (__u32)port << 16;
 }
 
+/* Those of the router; NULL: it has none. */
+static __always_inline void *flows_of(const struct scratch *w)
+{
+	__u32 router = w->self.router;
+
+	return bpf_map_lookup_elem(&flows, &router);
+}
+
 static __always_inline bool flow_is_live(const struct tn_flow *f, const struct endpoints *e)
 {
 	return f->expires > seconds() && f->tenant == e->peer_tenant && f->owner == e->tenant;
@@ -33,11 +41,15 @@ __noinline int tn_flow_lives(__u32 proto, __u32 ports)
 {
 	struct scratch *w = scratch_get();
 	const struct tn_flow *f;
+	void *open;
 
 	if (!w)
 		return 0;
+	open = flows_of(w);
+	if (!open)
+		return 0;
 	flow_key(w, proto, ports);
-	f = bpf_map_lookup_elem(&flows, &w->flow);
+	f = bpf_map_lookup_elem(open, &w->flow);
 	return f && flow_is_live(f, &w->endpoints);
 }
 
@@ -134,12 +146,16 @@ __noinline int tn_flow_refresh(__u32 class_proto, __u32 ports, __u32 tcp)
 	struct tn_flow new = {};
 	struct tn_drops *count;
 	struct tn_flow *f;
+	void *open;
 	bool lives;
 
 	if (!w)
 		return 1;
+	open = flows_of(w);
+	if (!open)
+		return 1;
 	flow_key(w, class_proto & 0xff, ports);
-	f = bpf_map_lookup_elem(&flows, &w->flow);
+	f = bpf_map_lookup_elem(open, &w->flow);
 	new.tenant = w->endpoints.peer_tenant;
 	new.owner = w->endpoints.tenant;
 	lives = f && flow_is_live(f, &w->endpoints);
@@ -164,9 +180,9 @@ __noinline int tn_flow_refresh(__u32 class_proto, __u32 ports, __u32 tcp)
 			f->owner = new.owner;
 		return 1;
 	}
-	if (bpf_map_update_elem(&flows, &w->flow, &new, BPF_ANY))
+	if (bpf_map_update_elem(open, &w->flow, &new, BPF_ANY))
 		return 1;
-	count = router_counters();
+	count = router_counters(w->self.router);
 	if (count)
 		count->flows_opened++;
 	return 1;

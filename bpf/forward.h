@@ -31,8 +31,8 @@ __noinline int tn_way_on(struct __sk_buff *skb, __u32 len, __u32 out)
 	found = out ? fib_route_past(skb, false, skb->ifindex, &w->endpoints.fixed,
 				     &w->endpoints.peer, len, w)
 		    : fib_route_in(skb, false, len, w);
-	return found == BPF_FIB_LKUP_RET_SUCCESS && leads(found, &w->fib, out) == LEADS_RIGHT &&
-			       !is_raw(w->fib.ifindex)
+	return found == BPF_FIB_LKUP_RET_SUCCESS && leads(w, found, &w->fib, out) == LEADS_RIGHT &&
+			       !is_raw(w, w->fib.ifindex)
 		       ? (int)w->fib.ifindex
 		       : 0;
 }
@@ -64,9 +64,9 @@ static __always_inline struct tn_way_rest *way_rest(__u32 place)
 	return bpf_map_lookup_elem(&ways_rest, &place);
 }
 
-static __always_inline __u32 way_whose(bool v4, __u32 to, bool past)
+static __always_inline __u32 way_whose(__u32 router, bool v4, __u32 to, bool past)
 {
-	return tn_router_id | to | (v4 ? TN_WAY_V4 : 0) | (past ? TN_WAY_PAST : 0);
+	return router | to | (v4 ? TN_WAY_V4 : 0) | (past ? TN_WAY_PAST : 0);
 }
 
 static __always_inline bool begins_with(const struct tn_addr *a, const __be32 *words)
@@ -82,11 +82,11 @@ static __always_inline bool way_rest_is_of(__u32 place, const struct tn_addr *vm
 	return rest && begins_with(vm, rest->vm) && begins_with(peer, rest->peer);
 }
 
-static __always_inline bool way_is_of(const struct tn_way *way, __u32 place, bool v4,
+static __always_inline bool way_is_of(const struct tn_way *way, __u32 place, __u32 router, bool v4,
 				      const struct tn_addr *vm, const struct tn_addr *peer,
 				      __u32 to, bool past, __u32 ingress)
 {
-	return (way->whose & ~TN_WAY_XDP) == way_whose(v4, to, past) &&
+	return (way->whose & ~TN_WAY_XDP) == way_whose(router, v4, to, past) &&
 	       (!to || way->link == ingress) && way->vm == vm->w[3] && way->peer == peer->w[3] &&
 	       (v4 || way_rest_is_of(place, vm, peer));
 }
@@ -136,13 +136,12 @@ static __always_inline bool way_is_usable(const struct tn_way *way, __u32 len, c
 /* Whether XDP can send to that interface: the loader knows. */
 __noinline int tn_takes_xdp(__u32 ifindex)
 {
-	__u32 router = tn_router_id;
-	const struct tn_router_port *own = bpf_map_lookup_elem(&router_ports, &router);
+	const struct tn_router_port *port = self_port(scratch_get());
 
-	if (!own || !ifindex)
+	if (!port || !ifindex)
 		return 0;
 	for (int i = 0; i < TN_INSIDE_MAX; i++) {
-		if (own->xmit[i] == ifindex)
+		if (port->xmit[i] == ifindex)
 			return 1;
 	}
 	return 0;
@@ -162,7 +161,7 @@ static __always_inline void way_begin(struct tn_way *way, __u32 place, bool v4,
 	way->vm = vm->w[3];
 	way->now = now->w[3];
 	way->peer = w->endpoints.peer.w[3];
-	way->whose = way_whose(v4, to, past);
+	way->whose = way_whose(w->self.router, v4, to, past);
 	way->link = to ? ingress : 0;
 	__builtin_memcpy(way->sender, sender, sizeof(way->sender));
 	rest = v4 ? NULL : way_rest(place);
@@ -213,7 +212,7 @@ __noinline int tn_way_on_xdp(struct xdp_md *xdp, __u32 len)
 	if (!w)
 		return 0;
 	found = fib_route_in(xdp, true, len, w);
-	return found == BPF_FIB_LKUP_RET_SUCCESS && leads(found, &w->fib, false) == LEADS_RIGHT
+	return found == BPF_FIB_LKUP_RET_SUCCESS && leads(w, found, &w->fib, false) == LEADS_RIGHT
 		       ? (int)w->fib.ifindex
 		       : 0;
 }
@@ -334,7 +333,7 @@ static __always_inline int forward(struct __sk_buff *skb, __u32 egress)
 	if (!w)
 		return TC_ACT_SHOT;
 	hop_of_fib(w);
-	if (egress == tn_shared_ifindex)
+	if (egress == w->self.ifindex)
 		skb->mark = TN_FORWARD_MARK;
 	return bpf_redirect_neigh(egress, &w->hop, sizeof(w->hop), 0);
 }
@@ -343,13 +342,14 @@ static __always_inline int forward(struct __sk_buff *skb, __u32 egress)
 static __always_inline int forward_by(struct pkt *p, const struct tn_way *way)
 {
 	struct __sk_buff *skb = p->ctx;
+	struct scratch *w = scratch_get();
 
-	if (!pkt_store(p, 0, way->macs, sizeof(way->macs)))
+	if (!w || !pkt_store(p, 0, way->macs, sizeof(way->macs)))
 		return TC_ACT_SHOT;
 	if (!(way->whose >> TN_WAY_KIND))
 		return bpf_redirect(way->link, 0);
 	skb->mark = TN_FORWARD_MARK;
-	return bpf_redirect(tn_shared_ifindex, 0);
+	return bpf_redirect(w->self.ifindex, 0);
 }
 
 #endif

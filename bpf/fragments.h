@@ -26,6 +26,14 @@ static __always_inline void fragment_key(struct scratch *w, __u32 id, __u32 prot
 	key->proto = proto;
 }
 
+/* Those of the router; NULL: it has none. */
+static __always_inline void *fragments_of(const struct scratch *w)
+{
+	__u32 router = w->self.router;
+
+	return bpf_map_lookup_elem(&fragments, &router);
+}
+
 static __always_inline __u8 fragment_proto(const struct pkt *p)
 {
 	return p->v4 ? p->proto : 0;
@@ -38,11 +46,15 @@ __noinline int tn_fragment_note(__u32 id, __u32 proto, __u32 out, __u32 rule, __
 	struct tn_fragment value = { .expires = seconds() + TN_FRAGMENT_LIFE,
 				     .rule = rule,
 				     .judged = judged };
+	void *noted;
 
 	if (!w)
 		return -1;
+	noted = fragments_of(w);
+	if (!noted)
+		return -1;
 	fragment_key(w, id, proto, out);
-	return bpf_map_update_elem(&fragments, &w->fragment, &value, BPF_ANY);
+	return bpf_map_update_elem(noted, &w->fragment, &value, BPF_ANY);
 }
 
 /* The rule that was noted so, plus one; 0: none, or what belongs `at` there was judged. */
@@ -50,11 +62,15 @@ __noinline __u64 tn_fragment_follows(__u32 id, __u32 proto, __u32 out, __u32 at)
 {
 	struct scratch *w = scratch_get();
 	const struct tn_fragment *first;
+	void *noted;
 
 	if (!w)
 		return 0;
+	noted = fragments_of(w);
+	if (!noted)
+		return 0;
 	fragment_key(w, id, proto, out);
-	first = bpf_map_lookup_elem(&fragments, &w->fragment);
+	first = bpf_map_lookup_elem(noted, &w->fragment);
 	return first && first->expires > seconds() && at >= first->judged ? (__u64)first->rule + 1
 									  : 0;
 }

@@ -27,11 +27,6 @@ static __always_inline int hold(struct pkt *p, struct __sk_buff *skb)
 	return bpf_redirect_neigh(skb->ifindex, &w->hop, sizeof(w->hop), 0);
 }
 
-static __always_inline bool is_held(const struct __sk_buff *skb)
-{
-	return skb->mark >> 16 == TN_HELD_MARK;
-}
-
 /* The kernel knows him now. TN_TURN_BACK: it is his, and is what came in. */
 static __always_inline enum tn_verdict hold_end(struct pkt *p, struct __sk_buff *skb)
 {

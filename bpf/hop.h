@@ -37,27 +37,27 @@ static __always_inline bool hop_is_due(const struct tn_hop *h)
 	return bpf_jiffies64() - h->expires < tn_way_ticks; /* nor before: these are unsigned */
 }
 
-static __always_inline __u32 hop_place(__u32 link, __be32 gateway, __u32 mtu)
+static __always_inline __u32 hop_place(__u32 router, __u32 link, __be32 gateway, __u32 mtu)
 {
-	return (bpf_ntohl(gateway) + ((tn_router_id << 16 ^ mtu) + link) * 0x9e3779b1U) &
-	       (TN_HOPS - 1);
+	return (bpf_ntohl(gateway) + ((router << 16 ^ mtu) + link) * 0x9e3779b1U) & (TN_HOPS - 1);
 }
 
 /*
  * The hop that the kernel has said has that place from now on, if it is not another's who is not
  * out of date. The turns of one place last for years.
  */
-static __always_inline bool hop_begin(struct tn_hop *h, const struct bpf_fib_lookup *fib)
+static __always_inline bool hop_begin(struct tn_hop *h, const struct scratch *w)
 {
+	const struct bpf_fib_lookup *fib = &w->fib;
 	__u64 now = bpf_jiffies64();
 
-	if (h->generation && h->router == tn_router_id && h->link == fib->ifindex &&
+	if (h->generation && h->router == w->self.router && h->link == fib->ifindex &&
 	    h->gateway == fib->ipv4_dst && h->mtu == fib->mtu_result)
 		return true;
 	if (h->expires > now || h->back > now || h->generation == 0xffffffff)
 		return false;
 	h->generation++;
-	h->router = tn_router_id;
+	h->router = w->self.router;
 	h->link = fib->ifindex;
 	h->gateway = fib->ipv4_dst;
 	h->mtu = fib->mtu_result;
@@ -78,8 +78,8 @@ static __always_inline const struct tn_hop *hop_keep(const struct scratch *w, bo
 
 	if (!w->for_nobody || !until || fib->family != FAMILY_V4)
 		return NULL;
-	h = hop_at(hop_place(fib->ifindex, fib->ipv4_dst, fib->mtu_result));
-	if (!h || !hop_begin(h, fib))
+	h = hop_at(hop_place(w->self.router, fib->ifindex, fib->ipv4_dst, fib->mtu_result));
+	if (!h || !hop_begin(h, w))
 		return NULL;
 	h->back = until;
 	if (!back)

@@ -250,7 +250,7 @@ static __always_inline enum tn_verdict icmp_error_on_the_way(struct pkt *p, stru
 		return drop(p, TN_DROP_UNTRANSLATED);
 	if (!quote_is_answered(p, q))
 		return drop(p, TN_DROP_FORGED_ERROR);
-	mapping = lookup_fixed(&q->dst);
+	mapping = lookup_fixed(w->self.router, &q->dst);
 	if (!mapping)
 		return addr_equal(&e->fixed, &w->own) && in_shared_subnets(&q->dst)
 			       ? TN_PASS

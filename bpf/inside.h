@@ -76,13 +76,13 @@ static __always_inline enum tn_verdict handle_inside(struct pkt *p, __u32 pkt_ty
 		return drop(p, fault);
 	if (!is_judged_whole(p))
 		return drop(p, TN_DROP_MALFORMED);
-	if (!tn_sources_loose) {
+	if (!is_loose(w)) {
 		v = check_reverse_path(p);
 		if (v != TN_GO_ON)
 			return v;
 	}
-	ours = lookup_ours(&e->peer);
-	mapping = ours || tn_forward_fast ? lookup_fixed(&e->fixed) : NULL;
+	ours = lookup_ours(w->self.router, &e->peer);
+	mapping = ours || tn_forward_fast ? lookup_fixed(w->self.router, &e->fixed) : NULL;
 	icmp = icmp_kind(p);
 	if (ours && ours->flags & TN_SHARED_OWN)
 		return judge_to_own(p, icmp, w, mapping);

@@ -16,6 +16,7 @@
 
 /* TCP or UDP over IPv4. */
 struct v4_headers {
+	const struct tn_router_port *port;
 	struct ethhdr *eth;
 	struct iphdr *ip;
 	struct udphdr *l4; /* of TCP the ports are at the same place */
@@ -31,7 +32,8 @@ static __always_inline bool v4_begin(struct v4_headers *f, struct xdp_md *xdp)
 	f->eth = (void *)(long)xdp->data;
 	f->ip = (void *)(f->eth + 1);
 	f->l4 = (void *)(f->ip + 1);
-	return (void *)(f->l4 + 1) <= f->end && mac_is_ours(f->eth->h_dest) && is_in_one_piece(xdp);
+	return (void *)(f->l4 + 1) <= f->end && mac_is_ours(f->port, f->eth->h_dest) &&
+	       is_in_one_piece(xdp);
 }
 
 /* See plain_v4() and plain_l4(). */
@@ -128,21 +130,22 @@ static __always_inline const struct tn_hop *v4_hop(const struct tn_note *n, stru
 }
 
 /* By the notes of the sender and of the mapping, and the next hop. */
-static __always_inline int known_v4(struct xdp_md *xdp)
+static __always_inline int known_v4(const struct tn_router_port *port, struct xdp_md *xdp)
 {
 	struct pkt p = { .packets = 1 };
 	__u64 change = changes_so_far(), now = bpf_jiffies64();
 	const struct tn_hop *hop;
 	struct tn_sender *from;
 	struct tn_record *r;
-	struct v4_headers f;
+	struct v4_headers f = { .port = port };
 
 	if (is_watched() || !v4_begin(&f, xdp) || !v4_is_plain(&f) || !v4_l4(&f))
 		return NOT_KNOWN;
-	from = sender_recall(f.ip->saddr, f.eth->h_source, v4_service(&f), change, now);
+	from = sender_recall(port->self.router, f.ip->saddr, f.eth->h_source, v4_service(&f),
+			     change, now);
 	if (!from || v4_is_partial(&f))
 		return NOT_KNOWN;
-	r = noted_record(f.ip->daddr, change);
+	r = noted_record(port->self.router, f.ip->daddr, change);
 	if (!r || r->note.tenant != from->tenant ||
 	    (r->note.flags & (TN_SHARED_NAMED | TN_NOTE_IN)) != TN_NOTE_IN ||
 	    r->note.routes != routes_to(from->routes, f.ip->daddr, now) || !r->note.generation)
@@ -160,23 +163,23 @@ static __always_inline int known_v4(struct xdp_md *xdp)
 
 /* ---------------------------------------------------------------- IPv6 */
 
-static __always_inline int known_v6(struct xdp_md *xdp)
+static __always_inline int known_v6(const struct tn_router_port *port, struct xdp_md *xdp)
 {
 	struct course c = { .to = TN_WAY_IN, .past = true, .change = changes_so_far() };
 	const struct tn_way *by;
 	struct pkt p = {};
 	struct plain q;
 
-	if (!plain_init_xdp(&p, xdp) || is_watched() || !plain_v6(&p) || !plain_l4(&p, &q) ||
-	    !course_begin(&p, &q, &c) || !is_known(&c, &q) || !(c.way->whose & TN_WAY_XDP) ||
-	    plain_known(&p, &c, &by) != TN_TRANSLATED)
+	if (!plain_init_xdp(&p, port, xdp) || is_watched() || !plain_v6(&p) || !plain_l4(&p, &q) ||
+	    !course_begin(&p, &q, port->self.router, &c) || !is_known(&c, &q) ||
+	    !(c.way->whose & TN_WAY_XDP) || plain_known(&p, &c, &by) != TN_TRANSLATED)
 		return NOT_KNOWN;
 	account(&p, TN_TRANSLATED);
 	return plain_send_xdp(&p, c.way);
 }
 
 /* The action for a packet of which all is known, and else NOT_KNOWN, with nothing done. */
-static __always_inline int known_xdp(struct xdp_md *xdp)
+static __always_inline int known_xdp(const struct tn_router_port *port, struct xdp_md *xdp)
 {
 	const struct ethhdr *eth = (void *)(long)xdp->data;
 
@@ -185,9 +188,9 @@ static __always_inline int known_xdp(struct xdp_md *xdp)
 		return NOT_KNOWN;
 	switch (eth->h_proto) {
 	case bpf_htons(ETH_P_IP):
-		return known_v4(xdp);
+		return known_v4(port, xdp);
 	case bpf_htons(ETH_P_IPV6):
-		return known_v6(xdp);
+		return known_v6(port, xdp);
 	default:
 		return NOT_KNOWN;
 	}

@@ -10,40 +10,41 @@
 
 #include "maps.h"
 
+/* NULL: there is no such router. */
+static __always_inline const struct tn_router_port *router_port(__u32 router)
+{
+	const struct tn_router_port *port = bpf_map_lookup_elem(&router_ports, &router);
+
+	return port && port->self.router ? port : NULL;
+}
+
 static __always_inline const struct tn_shared *lookup_shared(const struct tn_addr *a)
 {
 	return bpf_map_lookup_elem(&by_shared, a);
 }
 
-/* Only if it is this router's; NULL also for another router's. */
-static __always_inline const struct tn_shared *lookup_ours(const struct tn_addr *a)
+/* Only if it is that router's; NULL also for another router's. */
+static __always_inline const struct tn_shared *lookup_ours(__u32 router, const struct tn_addr *a)
 {
 	const struct tn_shared *found = lookup_shared(a);
 
-	return found && found->router == tn_router_id ? found : NULL;
+	return found && found->router == router ? found : NULL;
 }
 
-/* Only if it is the shared address of a mapping of this router. */
-static __always_inline const struct tn_shared *lookup_our_mapping(const struct tn_addr *a)
+/* Only if it is the shared address of a mapping of that router. */
+static __always_inline const struct tn_shared *lookup_our_mapping(__u32 router,
+								  const struct tn_addr *a)
 {
-	const struct tn_shared *found = lookup_ours(a);
+	const struct tn_shared *found = lookup_ours(router, a);
 
 	return found && found->flags & TN_SHARED_MAPPED ? found : NULL;
 }
 
-static __always_inline const struct tn_fixed *lookup_fixed(const struct tn_addr *a)
+static __always_inline const struct tn_fixed *lookup_fixed(__u32 router, const struct tn_addr *a)
 {
-	struct tn_fixed_key key = { .router = tn_router_id, .fixed = *a };
+	struct tn_fixed_key key = { .router = router, .fixed = *a };
 
 	return bpf_map_lookup_elem(&by_fixed, &key);
-}
-
-/* This router's address on the shared network; unset: it has none of that family. */
-static __always_inline struct tn_addr own_address(bool v4)
-{
-	const volatile struct tn_addr *own = &tn_own[v4 ? 0 : 1];
-
-	return (struct tn_addr){ .w = { own->w[0], own->w[1], own->w[2], own->w[3] } };
 }
 
 enum subnet_place {

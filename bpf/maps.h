@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The pinned maps, shared by all instances of the programs. Keys and values: tn_abi.h. */
+/* The pinned maps, and the constants of the programs. Keys and values: tn_abi.h. */
 #ifndef TN_BPF_MAPS_H
 #define TN_BPF_MAPS_H
 
@@ -10,31 +10,21 @@
 
 #include <bpf/bpf_helpers.h>
 
-#include "tn_abi.h"
+#include "programs.h"
 
 /*
- * What this instance is told before it is loaded: which router it is attached to (with a value, so
- * that the compiler puts it first: by that, others know the program),
+ * The constants of a variant of the programs (enum tn_variant), and of this machine. Which router a
+ * packet is judged for the stub says (programs.h), unless the program is of one router alone, as in
+ * libxdp's dispatcher, which calls no stubs. (With a value, so that the compiler puts it first: by
+ * that, others know the program.)
  */
 const volatile __u32 tn_router_id = 0;
-/* the MAC address of its shared interface, */
-const volatile __u8 tn_mac[ETH_ALEN] __attribute__((aligned(2)));
-/* its index, */
-const volatile __u32 tn_shared_ifindex;
-/* that its XDP program is to drop, but to leave all translation to tc. */
+/* That the XDP program is to drop, but to leave all translation to tc, */
 const volatile bool tn_xdp_guards_only;
-/* that VMs, and other routers, may send from elsewhere than where the answers go, */
-const volatile bool tn_sources_loose;
-/* or VMs, by the same interface, from any MAC address, */
-const volatile bool tn_sources_feasible;
-/* its inside interfaces, by index, 0 behind the last, */
-const volatile __u32 tn_inside[TN_INSIDE_MAX];
-/* which of them have frames that begin with the IP header: bit i is tn_inside[i], */
-const volatile __u32 tn_inside_raw;
 /* that packets go past the stack where it has nothing to add, */
 const volatile bool tn_forward_fast;
-/* and its own addresses on the shared network, IPv4 and IPv6; zero: none. */
-const volatile struct tn_addr tn_own[2];
+/* and that the driver of a veth has XDP do so: see veth.h. */
+const volatile bool tn_on_veth;
 /* Counters of each CPU in the map of these. */
 const volatile __u32 tn_counter_slots;
 /*
@@ -48,8 +38,6 @@ const volatile __u32 tn_way_ticks;
 const volatile __u32 tn_routes_shift;
 /* Whether this kernel lets programs read what kernel.h reads. */
 const volatile bool tn_reads_kernel;
-/* Whether packets go past the stack, and the driver of a veth has XDP do it: see veth.h. */
-const volatile bool tn_on_veth;
 
 #define NS_PER_S 1000000000ULL
 
@@ -148,19 +136,34 @@ struct {
 	__type(value, struct tn_limit);
 } limits SEC(".maps");
 
-/* One of these two for each router: nobody can push out what is another tenant's. */
-struct {
+/* One of these two for each router, in a map of maps: nobody can push out what is another tenant's.
+ */
+struct flow_map {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, TN_FLOWS);
-	__type(key, struct tn_flow_key);
-	__type(value, struct tn_flow);
-} flows SEC(".maps");
+	__uint(key_size, sizeof(struct tn_flow_key));
+	__uint(value_size, sizeof(struct tn_flow));
+};
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, TN_ROUTERS_MAX);
+	__type(key, __u32);
+	__array(values, struct flow_map);
+} flows SEC(".maps");
+
+struct fragment_map {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, TN_FRAGMENTS);
-	__type(key, struct tn_fragment_key);
-	__type(value, struct tn_fragment);
+	__uint(key_size, sizeof(struct tn_fragment_key));
+	__uint(value_size, sizeof(struct tn_fragment));
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, TN_ROUTERS_MAX);
+	__type(key, __u32);
+	__array(values, struct fragment_map);
 } fragments SEC(".maps");
 
 /* Global data is a map of one element, too, but to look at it is no look-up. */

@@ -86,9 +86,10 @@ static __always_inline bool arp_load(struct pkt *p, struct arp_v4 *arp)
 /*
  * Who says that an address is at that MAC address, in a frame from there. Of a mapping or router of
  * this machine it is known, and nobody else can say so: else what is for one tenant would go to
- * whom another one is told. With tn_sources_loose that is not known.
+ * whom another one is told. With `sources: loose` that is not known.
  */
-static __always_inline bool is_false_claim(struct pkt *p, const struct tn_addr *a, const __u8 *mac)
+static __always_inline bool is_false_claim(struct pkt *p, const struct scratch *w,
+					   const struct tn_addr *a, const __u8 *mac)
 {
 	const struct tn_shared *row = lookup_shared(a);
 	__u8 from[ETH_ALEN] __attribute__((aligned(2)));
@@ -98,27 +99,31 @@ static __always_inline bool is_false_claim(struct pkt *p, const struct tn_addr *
 	if (!row || row->router == TN_ROUTER_ELSEWHERE)
 		return false;
 	router = row->router;
-	if (router == tn_router_id)
+	if (router == w->self.router)
 		return true;
-	port = bpf_map_lookup_elem(&router_ports, &router);
-	if (tn_sources_loose || !port || mac_is_unset(port->mac))
+	port = router_port(router);
+	if (is_loose(w) || !port || mac_is_unset(port->mac))
 		return false;
 	return !pkt_load(p, ETH_ALEN, from, sizeof(from)) || !mac_equal(from, port->mac) ||
 	       !mac_equal(mac, port->mac);
 }
 
-static __always_inline enum tn_verdict arp_answer(struct pkt *p, struct arp_v4 *arp)
+static __always_inline enum tn_verdict arp_answer(struct pkt *p, const struct scratch *w,
+						  struct arp_v4 *arp)
 {
+	const struct tn_router_port *port = self_port(w);
 	__be32 target = arp->tpa;
 	struct ethhdr eth;
 
+	if (!port)
+		return drop(p, TN_DROP_INTERNAL);
 	arp->op = bpf_htons(ARP_REPLY);
 	__builtin_memcpy(arp->tha, arp->sha, ETH_ALEN);
 	__builtin_memcpy(eth.h_dest, arp->sha, ETH_ALEN);
 	arp->tpa = arp->spa;
 	arp->spa = target;
 	for (int i = 0; i < ETH_ALEN; i++)
-		arp->sha[i] = eth.h_source[i] = tn_mac[i];
+		arp->sha[i] = eth.h_source[i] = port->mac[i];
 	eth.h_proto = bpf_htons(ETH_P_ARP);
 	if (!pkt_store(p, 0, &eth, sizeof(eth)) || !pkt_store(p, ETH_HLEN, arp, sizeof(*arp)))
 		return drop(p, TN_DROP_INTERNAL);
@@ -145,7 +150,8 @@ static __always_inline enum tn_verdict arp_to_kernel(struct pkt *p, __u32 ifinde
  * are not on the shared network are dropped: the kernel would answer them for any
  * address that it has on any interface. All else is the kernel's.
  */
-static __always_inline enum tn_verdict arp_judge(struct pkt *p, struct neigh_room *room)
+static __always_inline enum tn_verdict arp_judge(struct pkt *p, const struct scratch *w,
+						 struct neigh_room *room)
 {
 	struct tn_addr *sender = &room->sender, *target = &room->target;
 	struct arp_v4 *arp = &room->arp;
@@ -156,13 +162,14 @@ static __always_inline enum tn_verdict arp_judge(struct pkt *p, struct neigh_roo
 	*sender = addr_v4(arp->spa);
 	if (arp->spa && !in_shared_subnets(sender))
 		return drop(p, TN_DROP_FOREIGN_SOURCE);
-	if (arp->spa && is_false_claim(p, sender, arp->sha))
+	if (arp->spa && is_false_claim(p, w, sender, arp->sha))
 		return drop(p, TN_DROP_SPOOFED_SOURCE);
-	if (arp->op == bpf_htons(ARP_REQUEST) && lookup_our_mapping(target))
-		return arp_answer(p, arp);
+	if (arp->op == bpf_htons(ARP_REQUEST) && lookup_our_mapping(w->self.router, target))
+		return arp_answer(p, w, arp);
 	if (!in_shared_subnets(target))
 		return drop(p, TN_DROP_DIRECT_TO_PRIVATE);
-	return lookup_ours(target) ? arp_to_kernel(p, tn_shared_ifindex, room) : TN_PASS;
+	return lookup_ours(w->self.router, target) ? arp_to_kernel(p, w->self.ifindex, room)
+						   : TN_PASS;
 }
 
 /* From inside, where the addresses are the tenant's own. */
@@ -181,8 +188,9 @@ static __always_inline enum tn_verdict arp_judge_inside(struct pkt *p, struct ne
 __noinline int tn_arp_in(struct __sk_buff *skb)
 {
 	struct neigh_room *room = neigh_room_get();
+	struct scratch *w = scratch_get();
 	struct pkt p = { .ctx = skb };
-	enum tn_verdict v = room ? arp_judge(&p, room) : drop(&p, TN_DROP_INTERNAL);
+	enum tn_verdict v = room && w ? arp_judge(&p, w, room) : drop(&p, TN_DROP_INTERNAL);
 
 	return verdict_pack(&p, v);
 }
@@ -201,7 +209,7 @@ __noinline int tn_arp_inside(struct __sk_buff *skb)
  * Nobody there answers when it asks for one of its own mapped addresses, which it does to send
  * an error about a hairpin: it gets the answer from here.
  */
-static __always_inline enum tn_verdict arp_out(struct pkt *p)
+static __always_inline enum tn_verdict arp_out(struct pkt *p, const struct scratch *w)
 {
 	struct tn_addr sender, target;
 	struct arp_v4 arp;
@@ -215,9 +223,10 @@ static __always_inline enum tn_verdict arp_out(struct pkt *p)
 	if (!in_shared_subnets(&sender))
 		return drop(p, TN_DROP_UNTRANSLATED);
 	target = addr_v4(arp.tpa);
-	if (arp.op != bpf_htons(ARP_REQUEST) || arp.spa == arp.tpa || !lookup_our_mapping(&target))
+	if (arp.op != bpf_htons(ARP_REQUEST) || arp.spa == arp.tpa ||
+	    !lookup_our_mapping(w->self.router, &target))
 		return TN_PASS;
-	v = arp_answer(p, &arp);
+	v = arp_answer(p, w, &arp);
 	return v == TN_ANSWER ? TN_TURN_BACK : v;
 }
 
@@ -255,12 +264,13 @@ static __always_inline __u16 nd_checksum(const struct nd_frame *f)
 __noinline int tn_nd_advertise(struct __sk_buff *skb, const struct tn_addr *from,
 			       const struct tn_addr *target)
 {
+	const struct tn_router_port *port = self_port(scratch_get());
 	struct pkt p = { .ctx = skb };
 	struct neigh_room *room = neigh_room_get();
 	struct nd_frame *f;
 	bool probe;
 
-	if (!room || !from || !target)
+	if (!port || !room || !from || !target)
 		return 0;
 	f = &room->advert;
 	__builtin_memset(f, 0, sizeof(*f));
@@ -288,7 +298,7 @@ __noinline int tn_nd_advertise(struct __sk_buff *skb, const struct tn_addr *from
 			return 0;
 	}
 	for (int i = 0; i < ETH_ALEN; i++)
-		f->nd.mac[i] = f->eth.h_source[i] = tn_mac[i];
+		f->nd.mac[i] = f->eth.h_source[i] = port->mac[i];
 	f->nd.check = nd_checksum(f);
 	return !bpf_skb_change_tail(skb, sizeof(*f) - sizeof(f->pad), 0) &&
 	       pkt_store(&p, 0, &f->eth, sizeof(*f) - sizeof(f->pad));
@@ -304,7 +314,8 @@ static __always_inline enum tn_verdict nd_answer(struct pkt *p, const struct tn_
  * Whether a solicitation or advertisement says of an address of this machine that it is elsewhere.
  * Its options count as a whole: the MAC address has to be the only one.
  */
-static __always_inline bool nd_is_false_claim(struct pkt *p, struct neigh_room *room)
+static __always_inline bool nd_is_false_claim(struct pkt *p, const struct scratch *w,
+					      struct neigh_room *room)
 {
 	const struct nd *nd = &room->nd;
 	const struct tn_addr *about = nd->type == ND_ADVERT ? &room->target : &room->sender;
@@ -312,26 +323,27 @@ static __always_inline bool nd_is_false_claim(struct pkt *p, struct neigh_room *
 	__u32 options = p->l4_len - offsetof(struct nd, option);
 
 	/* what the kernel asks before it takes an address of its own, it has to hear */
-	if (row && row->router == tn_router_id)
+	if (row && row->router == w->self.router)
 		return !(nd->type == ND_ADVERT && row->flags & TN_SHARED_OWN);
-	if (!row || row->router == TN_ROUTER_ELSEWHERE || tn_sources_loose)
+	if (!row || row->router == TN_ROUTER_ELSEWHERE || is_loose(w))
 		return false;
 	if (!options) /* then the frame itself says so */
 		return !pkt_load(p, ETH_ALEN, room->nd.mac, ETH_ALEN) ||
-		       is_false_claim(p, about, nd->mac);
+		       is_false_claim(p, w, about, nd->mac);
 	return options != sizeof(*nd) - offsetof(struct nd, option) ||
-	       !pkt_load(p, p->l4, &room->nd, sizeof(*nd)) || is_false_claim(p, about, nd->mac);
+	       !pkt_load(p, p->l4, &room->nd, sizeof(*nd)) || is_false_claim(p, w, about, nd->mac);
 }
 
 /* What is for the kernel: to the link, or to an address of this router itself. */
-static __always_inline enum tn_verdict nd_to_kernel(struct pkt *p, const struct tn_addr *dst)
+static __always_inline enum tn_verdict nd_to_kernel(struct pkt *p, const struct scratch *w,
+						    const struct tn_addr *dst)
 {
 	bool group = ((struct __sk_buff *)p->ctx)->pkt_type != PACKET_HOST;
 	const struct tn_shared *ours;
 
 	if ((group && addr_is_multicast(dst, false)) || addr_is_link_local(dst, false))
 		return TN_PASS;
-	ours = lookup_ours(dst);
+	ours = lookup_ours(w->self.router, dst);
 	if (ours && ours->flags & TN_SHARED_OWN)
 		return TN_PASS;
 	return drop(p, in_shared_subnets(dst) ? TN_DROP_UNMAPPED : TN_DROP_DIRECT_TO_PRIVATE);
@@ -342,7 +354,8 @@ static __always_inline enum tn_verdict nd_to_kernel(struct pkt *p, const struct 
  * as this machine knows. A solicitation for one of this router's mapped addresses, to its group or
  * to the address itself, is answered; all else is the kernel's, or nobody's. TN_GO_ON: the former.
  */
-static __always_inline enum tn_verdict nd_judge(struct pkt *p, struct neigh_room *room)
+static __always_inline enum tn_verdict nd_judge(struct pkt *p, const struct scratch *w,
+						struct neigh_room *room)
 {
 	struct tn_addr *src = &room->sender, *target = &room->target;
 	bool unspecified = addr_is_unspecified(src, false);
@@ -355,35 +368,36 @@ static __always_inline enum tn_verdict nd_judge(struct pkt *p, struct neigh_room
 	if (!unspecified && !addr_is_link_local(src, false) && !in_shared_subnets(src))
 		return drop(p, TN_DROP_FOREIGN_SOURCE);
 	if (nd->type != ND_SOLICIT && nd->type != ND_ADVERT)
-		return unspecified ? TN_GO_ON : resolve_sender(p, tn_shared_ifindex, src);
+		return unspecified ? TN_GO_ON : resolve_sender(p, w->self.ifindex, src);
 	if (!nd_load(p, nd) || nd->code)
 		return drop(p, TN_DROP_MALFORMED);
 	*target = nd->target;
-	if (nd_is_false_claim(p, room))
+	if (nd_is_false_claim(p, w, room))
 		return drop(p, TN_DROP_SPOOFED_SOURCE);
 	if (nd->type == ND_ADVERT)
 		return TN_GO_ON;
-	if (lookup_our_mapping(target))
+	if (lookup_our_mapping(w->self.router, target))
 		return nd_answer(p, src, target);
-	return unspecified || !lookup_ours(target) ? TN_GO_ON
-						   : resolve_sender(p, tn_shared_ifindex, src);
+	return unspecified || !lookup_ours(w->self.router, target)
+		       ? TN_GO_ON
+		       : resolve_sender(p, w->self.ifindex, src);
 }
 
 /* From w->endpoints.peer, with its header at `l4`, of `len` bytes. */
 __noinline int tn_nd_in(struct __sk_buff *skb, __u32 l4, __u32 len)
 {
+	struct scratch *w = scratch_get();
 	struct pkt p = { .ctx = skb, .l4 = l4, .l4_len = len };
 	struct neigh_room *room = neigh_room_get();
-	struct scratch *w = scratch_get();
 	enum tn_verdict v;
 
 	if (!w || !room) {
 		v = drop(&p, TN_DROP_INTERNAL);
 	} else {
 		room->sender = w->endpoints.peer;
-		v = nd_judge(&p, room);
+		v = nd_judge(&p, w, room);
 		if (v == TN_GO_ON)
-			v = nd_to_kernel(&p, &w->endpoints.shared);
+			v = nd_to_kernel(&p, w, &w->endpoints.shared);
 	}
 	return verdict_pack(&p, v);
 }
@@ -404,7 +418,7 @@ __noinline int tn_nd_leaves(void)
 
 	if (!w || !in_shared_subnets(&w->endpoints.peer))
 		return 0;
-	ours = lookup_ours(&w->endpoints.peer);
+	ours = lookup_ours(w->self.router, &w->endpoints.peer);
 	return !(ours && ours->flags & TN_SHARED_OWN);
 }
 
@@ -426,7 +440,7 @@ static __always_inline enum tn_verdict nd_inside(struct pkt *p, const struct scr
 }
 
 /* A solicitation of this router itself for one of its own mapped addresses, as in arp_out(). */
-static __always_inline enum tn_verdict nd_out(struct pkt *p)
+static __always_inline enum tn_verdict nd_out(struct pkt *p, const struct scratch *w)
 {
 	struct tn_addr src = pkt_copy(&p->src), target;
 	enum tn_verdict v;
@@ -435,7 +449,7 @@ static __always_inline enum tn_verdict nd_out(struct pkt *p)
 	if (!nd_load(p, &nd) || nd.type != ND_SOLICIT || nd.code)
 		return TN_PASS;
 	target = nd.target;
-	if (!lookup_our_mapping(&target))
+	if (!lookup_our_mapping(w->self.router, &target))
 		return TN_PASS;
 	v = nd_answer(p, &src, &target);
 	return v == TN_ANSWER ? TN_TURN_BACK : v;

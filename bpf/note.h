@@ -36,29 +36,31 @@ static __always_inline __u32 own_slot(__be32 shared)
 
 _Static_assert(TN_ROUTERS_MAX <= 1 << TN_NOTE_ROUTER, "a note has room for every router");
 
-static __always_inline __u64 note_found(__u64 so_far)
+static __always_inline __u64 note_found(__u32 router, __u64 so_far)
 {
-	return so_far << TN_NOTE_ROUTER | tn_router_id;
+	return so_far << TN_NOTE_ROUTER | router;
 }
 
 /*
  * The record of this router's mapping that has that address, if it has the slot that is its own by
  * it, and there is a note of its row, which holds. NULL: there is none.
  */
-static __always_inline struct tn_record *noted_record(__be32 shared, __u64 so_far)
+static __always_inline struct tn_record *noted_record(__u32 router, __be32 shared, __u64 so_far)
 {
 	__u32 slot = own_slot(shared);
 	struct tn_record *r = slot ? record_of(slot) : NULL;
 
-	return r && so_far && r->note.found == note_found(so_far) && r->note.shared == shared
+	return r && so_far && r->note.found == note_found(router, so_far) &&
+			       r->note.shared == shared
 		       ? r
 		       : NULL;
 }
 
 /* The same for both ends of a mapping: that it has them in either table is not said. */
-static __always_inline struct tn_record *noted_mapping(const struct endpoints *e, __u64 so_far)
+static __always_inline struct tn_record *noted_mapping(const struct scratch *w, __u64 so_far)
 {
-	struct tn_record *r = noted_record(e->shared.w[3], so_far);
+	const struct endpoints *e = &w->endpoints;
+	struct tn_record *r = noted_record(w->self.router, e->shared.w[3], so_far);
 
 	return r && r->note.fixed == e->fixed.w[3] ? r : NULL;
 }
@@ -66,10 +68,12 @@ static __always_inline struct tn_record *noted_mapping(const struct endpoints *e
 #define NOTE_ROWS (TN_NOTE_IN | TN_NOTE_OUT)
 
 /* Fills in the VM's end by the note of e->shared, and is its slot. 0: there is none that holds. */
-static __always_inline __u32 note_recall_in(struct endpoints *e, __u64 so_far)
+static __always_inline __u32 note_recall_in(struct scratch *w, __u64 so_far)
 {
-	const struct tn_record *r =
-		is_v4_mapped(e->shared.w) ? noted_record(e->shared.w[3], so_far) : NULL;
+	struct endpoints *e = &w->endpoints;
+	const struct tn_record *r = is_v4_mapped(e->shared.w)
+					    ? noted_record(w->self.router, e->shared.w[3], so_far)
+					    : NULL;
 
 	if (!r || !(r->note.flags & TN_NOTE_IN))
 		return 0;
@@ -80,21 +84,23 @@ static __always_inline __u32 note_recall_in(struct endpoints *e, __u64 so_far)
 }
 
 /* The place in `slots` for a mapping of this router; VMs beside each other have places there. */
-static __always_inline __u32 *slot_place(__be32 fixed)
+static __always_inline __u32 *slot_place(__u32 router, __be32 fixed)
 {
-	__u32 place = (bpf_ntohl(fixed) + tn_router_id * 0x9e3779b1U) & tn_slots_mask;
+	__u32 place = (bpf_ntohl(fixed) + router * 0x9e3779b1U) & tn_slots_mask;
 
 	return bpf_map_lookup_elem(&slots, &place);
 }
 
 /* The same by e->fixed. */
-static __always_inline __u32 note_recall_out(struct endpoints *e, __u64 so_far)
+static __always_inline __u32 note_recall_out(struct scratch *w, __u64 so_far)
 {
-	const __u32 *place = is_v4_mapped(e->fixed.w) ? slot_place(e->fixed.w[3]) : NULL;
+	struct endpoints *e = &w->endpoints;
+	const __u32 *place =
+		is_v4_mapped(e->fixed.w) ? slot_place(w->self.router, e->fixed.w[3]) : NULL;
 	__u32 slot = place ? *place : 0;
 	const struct tn_record *r = slot ? record_of(slot) : NULL;
 
-	if (!r || !so_far || r->note.found != note_found(so_far) ||
+	if (!r || !so_far || r->note.found != note_found(w->self.router, so_far) ||
 	    r->note.fixed != e->fixed.w[3] || !(r->note.flags & TN_NOTE_OUT))
 		return 0;
 	e->shared = addr_v4(r->note.shared);
@@ -103,10 +109,12 @@ static __always_inline __u32 note_recall_out(struct endpoints *e, __u64 so_far)
 	return slot;
 }
 
-static __always_inline bool note_is_of(const struct tn_note *n, const struct endpoints *e,
+static __always_inline bool note_is_of(const struct tn_note *n, const struct scratch *w,
 				       __u64 so_far)
 {
-	return n->found == note_found(so_far) && n->shared == e->shared.w[3] &&
+	const struct endpoints *e = &w->endpoints;
+
+	return n->found == note_found(w->self.router, so_far) && n->shared == e->shared.w[3] &&
 	       n->fixed == e->fixed.w[3] && n->tenant == e->tenant &&
 	       (n->flags & ~NOTE_ROWS) == (__u8)e->flags;
 }
@@ -115,9 +123,9 @@ static __always_inline bool note_is_of(const struct tn_note *n, const struct end
  * That slot has the place in `slots`, unless another has it that is noted: of two with the same
  * place it stays one's.
  */
-static __always_inline void slot_keep(__be32 fixed, __u32 slot, __u64 so_far)
+static __always_inline void slot_keep(__u32 router, __be32 fixed, __u32 slot, __u64 so_far)
 {
-	__u32 *place = slot_place(fixed);
+	__u32 *place = slot_place(router, fixed);
 	const struct tn_record *has;
 
 	if (!place || *place == slot)
@@ -128,8 +136,9 @@ static __always_inline void slot_keep(__be32 fixed, __u32 slot, __u64 so_far)
 }
 
 /* A row says what the VM's end is: that of by_shared (TN_NOTE_IN), or that of by_fixed. */
-static __always_inline void note_keep(const struct endpoints *e, __u32 slot, __u64 so_far, __u8 by)
+static __always_inline void note_keep(const struct scratch *w, __u32 slot, __u64 so_far, __u8 by)
 {
+	const struct endpoints *e = &w->endpoints;
 	struct tn_record *r;
 
 	if (!so_far || !is_v4_mapped(e->shared.w) || slot != own_slot(e->shared.w[3]))
@@ -137,16 +146,16 @@ static __always_inline void note_keep(const struct endpoints *e, __u32 slot, __u
 	r = record_of(slot);
 	if (!r)
 		return;
-	if (note_is_of(&r->note, e, so_far))
+	if (note_is_of(&r->note, w, so_far))
 		r->note.flags |= by;
 	else
-		r->note = (struct tn_note){ .found = note_found(so_far),
+		r->note = (struct tn_note){ .found = note_found(w->self.router, so_far),
 					    .shared = e->shared.w[3],
 					    .fixed = e->fixed.w[3],
 					    .tenant = e->tenant,
 					    .flags = e->flags | by };
 	if (by == TN_NOTE_OUT)
-		slot_keep(e->fixed.w[3], slot, so_far);
+		slot_keep(w->self.router, e->fixed.w[3], slot, so_far);
 }
 
 /*
@@ -178,10 +187,10 @@ struct {
 	__type(value, struct tn_peer);
 } peers SEC(".maps");
 
-static __always_inline struct tn_peer *peer_place(__be32 peer, __u32 ingress)
+static __always_inline struct tn_peer *peer_place(__u32 router, __be32 peer, __u32 ingress)
 {
-	__u32 place =
-		(bpf_ntohl(peer) + ingress * 0x85ebca6bU) * 0x9e3779b1U >> (32 - TN_PEERS_BITS);
+	__u32 place = (bpf_ntohl(peer) + (router << 16 ^ ingress) * 0x85ebca6bU) * 0x9e3779b1U >>
+		      (32 - TN_PEERS_BITS);
 
 	return bpf_map_lookup_elem(&peers, &place);
 }
@@ -191,9 +200,9 @@ static __always_inline const struct tn_hop *peer_hop(const struct scratch *w, __
 						     __u32 ingress)
 {
 	__be32 peer = w->endpoints.peer.w[3];
-	const struct tn_peer *p = peer_place(peer, ingress);
+	const struct tn_peer *p = peer_place(w->self.router, peer, ingress);
 
-	return p && p->peer == peer && p->ingress == ingress &&
+	return p && p->peer == peer && p->router == w->self.router && p->ingress == ingress &&
 			       p->routes == routes_to(routes, peer, bpf_jiffies64())
 		       ? hop_get(p->hop, p->generation)
 		       : NULL;
@@ -206,12 +215,12 @@ static __always_inline const struct tn_hop *peer_hop(const struct scratch *w, __
 __noinline int tn_keep_hop_in(__u64 so_far, __u32 routes, __u32 back)
 {
 	struct scratch *w = scratch_get();
-	struct tn_record *r = w && routes ? noted_mapping(&w->endpoints, so_far) : NULL;
+	struct tn_record *r = w && routes ? noted_mapping(w, so_far) : NULL;
 	const struct tn_hop *h = r ? hop_keep(w, back) : NULL;
 
 	if (!h)
 		return 0;
-	r->note.hop = hop_place(h->link, h->gateway, h->mtu);
+	r->note.hop = hop_place(w->self.router, h->link, h->gateway, h->mtu);
 	r->note.generation = h->generation;
 	r->note.routes = routes_to(routes, r->note.shared, bpf_jiffies64());
 	return 0;
@@ -228,14 +237,15 @@ __noinline int tn_keep_hop_out(__u32 routes, __u32 ingress)
 	if (!w || !routes || (h && h->expires > bpf_jiffies64()))
 		return 0;
 	h = hop_keep(w, false);
-	p = h ? peer_place(w->endpoints.peer.w[3], ingress) : NULL;
+	p = h ? peer_place(w->self.router, w->endpoints.peer.w[3], ingress) : NULL;
 	if (!p)
 		return 0;
 	*p = (struct tn_peer){ .peer = w->endpoints.peer.w[3],
 			       .ingress = ingress,
+			       .router = w->self.router,
 			       .routes = routes_to(routes, w->endpoints.peer.w[3], bpf_jiffies64()),
 			       .generation = h->generation,
-			       .hop = hop_place(h->link, h->gateway, h->mtu) };
+			       .hop = hop_place(w->self.router, h->link, h->gateway, h->mtu) };
 	return 0;
 }
 
@@ -243,7 +253,7 @@ __noinline int tn_keep_hop_out(__u32 routes, __u32 ingress)
 static __always_inline __u64 way_back_noted(const struct scratch *w, __u64 so_far, __u32 routes,
 					    __u32 ingress, __u64 mac)
 {
-	const struct tn_record *r = noted_mapping(&w->endpoints, so_far);
+	const struct tn_record *r = noted_mapping(w, so_far);
 	const struct tn_hop *h = r ? note_hop(&r->note, routes) : NULL;
 
 	return h && h->back > bpf_jiffies64() && h->link == ingress && mac_word(h->macs) == mac
@@ -262,9 +272,9 @@ __noinline int tn_hop_out(__u64 so_far, __u32 routes, __u32 ingress, __u64 mac)
 
 	if (!w)
 		return 0;
-	w->back = tn_sources_loose ? ~0ULL : way_back_noted(w, so_far, routes, ingress, mac);
+	w->back = is_loose(w) ? ~0ULL : way_back_noted(w, so_far, routes, ingress, mac);
 	h = peer_hop(w, routes, ingress);
-	return h ? hop_place(h->link, h->gateway, h->mtu) + 1 : 0;
+	return h ? hop_place(w->self.router, h->link, h->gateway, h->mtu) + 1 : 0;
 }
 
 /* ---------------------------------------------------------------- two tenants */
@@ -278,7 +288,7 @@ struct consent {
 	__u32 rule;
 };
 
-#define CONSENTS_BITS 6
+#define CONSENTS_BITS 8
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -329,21 +339,23 @@ struct {
 	__type(value, struct tn_sender);
 } senders SEC(".maps");
 
-static __always_inline struct tn_sender *sender_place(__be32 peer)
+static __always_inline struct tn_sender *sender_place(__u32 router, __be32 peer)
 {
-	__u32 place = bpf_ntohl(peer) * 0x9e3779b1U >> (32 - TN_SENDERS_BITS);
+	__u32 place =
+		(bpf_ntohl(peer) + router * 0x85ebca6bU) * 0x9e3779b1U >> (32 - TN_SENDERS_BITS);
 
 	return bpf_map_lookup_elem(&senders, &place);
 }
 
 /* NULL: he is not known, or not to be one who may send to that service of s->tenant. */
-static __always_inline struct tn_sender *sender_recall(__be32 peer, const __u8 *mac, __u32 service,
-						       __u64 so_far, __u64 now)
+static __always_inline struct tn_sender *sender_recall(__u32 router, __be32 peer, const __u8 *mac,
+						       __u32 service, __u64 so_far, __u64 now)
 {
-	struct tn_sender *s = sender_place(peer);
+	struct tn_sender *s = sender_place(router, peer);
 
 	if (!s || !is_current(s->change, so_far) || s->expires <= now || s->peer != peer ||
-	    !mac_equal(mac, s->mac) || (s->service != TN_WAY_ANY && s->service != service))
+	    s->router != router || !mac_equal(mac, s->mac) ||
+	    (s->service != TN_WAY_ANY && s->service != service))
 		return NULL;
 	return s;
 }
@@ -357,12 +369,13 @@ static __always_inline void sender_keep(const struct scratch *w, const __u8 *mac
 
 	if (!so_far || !rule || !routes || e->flags & TN_SHARED_NAMED)
 		return;
-	s = sender_place(e->peer.w[3]);
+	s = sender_place(w->self.router, e->peer.w[3]);
 	if (!s)
 		return;
 	*s = (struct tn_sender){ .change = so_far,
 				 .expires = bpf_jiffies64() + tn_way_ticks,
 				 .peer = e->peer.w[3],
+				 .router = w->self.router,
 				 .tenant = e->tenant,
 				 .service = w->any_service ? TN_WAY_ANY : service,
 				 .rule = rule,

@@ -192,9 +192,9 @@ __noinline int tn_pkt_start(struct __sk_buff *skb)
 }
 
 /* Both lie at even places, as in a frame. */
-static __always_inline bool mac_equal(const __u8 *a, const volatile __u8 *b)
+static __always_inline bool mac_equal(const __u8 *a, const __u8 *b)
 {
-	const volatile __u16 *v = (const volatile __u16 *)b;
+	const __u16 *v = (const __u16 *)b;
 	const __u16 *u = (const __u16 *)a;
 
 	return u[0] == v[0] && u[1] == v[1] && u[2] == v[2];
@@ -213,18 +213,18 @@ static __always_inline bool mac_is_unset(const __u8 *mac)
 	return !(mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]);
 }
 
-static __always_inline bool mac_is_ours(const __u8 *mac)
+static __always_inline bool mac_is_ours(const struct tn_router_port *port, const __u8 *mac)
 {
-	return mac_equal(mac, tn_mac);
+	return mac_equal(mac, port->mac);
 }
 
 /*
  * Of what begins like a frame to us, whether that is its MAC header: no IPv4 header looks like a
  * unicast MAC address, and for IPv6 the first digit tells.
  */
-static __always_inline bool pkt_has_mac(struct __sk_buff *skb)
+static __always_inline bool pkt_has_mac(const struct tn_router_port *port, struct __sk_buff *skb)
 {
-	return tn_mac[0] >> 4 != 6 || tn_pkt_start(skb) == PKT_START_MAC;
+	return port->mac[0] >> 4 != 6 || tn_pkt_start(skb) == PKT_START_MAC;
 }
 
 /*
@@ -233,13 +233,14 @@ static __always_inline bool pkt_has_mac(struct __sk_buff *skb)
  * pushes (seen in 6.18). Judged like that, nothing would look like IP and all
  * would pass, so the header is put back first. False: it cannot be told, or not be mended.
  */
-static __always_inline bool pkt_restore_mac(struct __sk_buff *skb)
+static __always_inline bool pkt_restore_mac(const struct tn_router_port *port,
+					    struct __sk_buff *skb)
 {
 	const __u8 *data = (void *)(long)skb->data;
 	__u8 mac[ETH_HLEN];
 
-	if ((void *)(data + ETH_HLEN) <= (void *)(long)skb->data_end && mac_is_ours(data) &&
-	    tn_mac[0] >> 4 != 6)
+	if ((void *)(data + ETH_HLEN) <= (void *)(long)skb->data_end && mac_is_ours(port, data) &&
+	    port->mac[0] >> 4 != 6)
 		return true;
 	switch (tn_pkt_start(skb)) {
 	case PKT_START_MAC:
@@ -258,14 +259,15 @@ static __always_inline bool pkt_restore_mac(struct __sk_buff *skb)
  * The same for inside interfaces, with a cheaper look: there the guard of the shared
  * interface is behind it.
  */
-static __always_inline bool pkt_restore_mac_inside(struct __sk_buff *skb)
+static __always_inline bool pkt_restore_mac_inside(const struct tn_router_port *port,
+						   struct __sk_buff *skb)
 {
 	struct ethhdr *eth = (void *)(long)skb->data;
 
 	if ((void *)(eth + 1) <= (void *)(long)skb->data_end &&
 	    eth->h_proto == (__u16)skb->protocol)
 		return true;
-	return pkt_restore_mac(skb);
+	return pkt_restore_mac(port, skb);
 }
 
 /*

@@ -29,9 +29,9 @@ static __always_inline bool plain_peer(struct pkt *p, struct scratch *w, bool ca
 
 	if (!peer && tn_place_in_subnets(&w->endpoints.peer) != SUBNET_HOST)
 		return false;
-	if (peer && peer->router == tn_router_id)
+	if (peer && peer->router == w->self.router)
 		return false;
-	if (peer && came_in && is_mac_spoofed(p, peer->router))
+	if (peer && came_in && is_mac_spoofed(p, w, peer->router))
 		return false;
 	endpoints_know_peer(&w->endpoints, peer);
 	return true;
@@ -108,7 +108,8 @@ static __always_inline void course_stack(const struct pkt *p, const struct plain
 	}
 }
 
-static __always_inline bool course_begin(struct pkt *p, const struct plain *q, struct course *c)
+static __always_inline bool course_begin(struct pkt *p, const struct plain *q, __u32 router,
+					 struct course *c)
 {
 	const struct tn_addr *vm = c->to ? &p->src : &p->dst, *peer = c->to ? &p->dst : &p->src;
 	const struct ethhdr *eth = p->data;
@@ -120,7 +121,7 @@ static __always_inline bool course_begin(struct pkt *p, const struct plain *q, s
 	c->way = way_at(c->place);
 	if (!c->way || (void *)(eth + 1) > p->data_end)
 		return false;
-	c->mine = way_is_of(c->way, c->place, p->v4, vm, peer, c->to, c->past, c->ingress);
+	c->mine = way_is_of(c->way, c->place, router, p->v4, vm, peer, c->to, c->past, c->ingress);
 	c->usable = c->mine && way_is_usable(c->way, p->ip_bytes, eth->h_source, &c->stack);
 	return true;
 }
@@ -204,7 +205,7 @@ __noinline int tn_way_back(struct __sk_buff *skb)
 	if (check_reverse_path(&p) != TN_GO_ON)
 		return WAY_BACK_NONE;
 	w->for_nobody = false;
-	return tn_sources_feasible || mac_equal(mac, w->fib.dmac) ? WAY_BACK_KNOWN : WAY_BACK_OPEN;
+	return is_feasible(w) || mac_equal(mac, w->fib.dmac) ? WAY_BACK_KNOWN : WAY_BACK_OPEN;
 }
 
 /*
@@ -219,7 +220,7 @@ static __always_inline __u32 plain_ask(struct pkt *p, struct scratch *w, const s
 
 	if (is_summed(p))
 		return 0;
-	if (out && !tn_sources_loose) {
+	if (out && !is_loose(w)) {
 		back = tn_way_back(p->ctx);
 		if (back == WAY_BACK_NONE)
 			return 0;
@@ -251,7 +252,7 @@ static __always_inline const struct tn_hop *course_hop(const struct pkt *p, cons
 		place = tn_hop_out(c->change, c->routes, c->ingress, mac_word(eth->h_source));
 		return place ? hop_at(place - 1) : NULL;
 	}
-	r = noted_mapping(&w->endpoints, c->change);
+	r = noted_mapping(w, c->change);
 	return r ? note_hop(&r->note, c->routes) : NULL;
 }
 
@@ -265,7 +266,7 @@ static __always_inline bool plain_leads(struct pkt *p, struct scratch *w, const 
 	if (c->to)
 		return !c->ingress || tn_is_inside(c->ingress);
 	plain_keys(p, q, w);
-	return !p->xdp && tn_leads(p->ctx, false) == LEADS_RIGHT && errors_stay(p->ctx, false);
+	return !p->xdp && tn_leads(p->ctx, false) == LEADS_RIGHT && errors_stay(p, w, false);
 }
 
 /* Past the stack, where that is to be. TN_GO_ON: by *by, or by p->egress. */
@@ -368,21 +369,22 @@ static __always_inline enum tn_verdict plain_known(struct pkt *p, const struct c
  * The VM's end, of which the one address is known: the slot of its mapping. 0: it has none, or one
  * that takes more than that.
  */
-static __always_inline __u32 plain_vm_in(struct endpoints *e, __u64 change)
+static __always_inline __u32 plain_vm_in(struct scratch *w, __u64 change)
 {
-	__u32 slot = note_recall_in(e, change);
+	__u32 slot = note_recall_in(w, change);
+	struct endpoints *e = &w->endpoints;
 	const struct tn_shared *row;
 
 	if (slot)
 		return slot;
-	row = lookup_our_mapping(&e->shared);
+	row = lookup_our_mapping(w->self.router, &e->shared);
 	if (!row || row->flags & TN_SHARED_LIMITED)
 		return 0;
 	slot = row->slot;
 	e->fixed = row->fixed;
 	e->tenant = row->tenant;
 	e->flags = row->flags;
-	note_keep(e, slot, change, TN_NOTE_IN);
+	note_keep(w, slot, change, TN_NOTE_IN);
 	return slot;
 }
 
@@ -398,17 +400,17 @@ __noinline int tn_vm_out(__u64 change)
 	if (!w)
 		return 0;
 	e = &w->endpoints;
-	slot = note_recall_out(e, change);
+	slot = note_recall_out(w, change);
 	if (slot)
 		return slot;
 	fixed = e->fixed;
-	row = lookup_fixed(&fixed);
+	row = lookup_fixed(w->self.router, &fixed);
 	if (!row || row->flags & TN_SHARED_LIMITED)
 		return 0;
 	slot = row->slot;
 	endpoints_know_vm(e, row);
 	record_fetch(record_of(slot));
-	note_keep(e, slot, change, TN_NOTE_OUT);
+	note_keep(w, slot, change, TN_NOTE_OUT);
 	return slot;
 }
 
@@ -417,23 +419,20 @@ __noinline int tn_vm_out(__u64 change)
  */
 static __always_inline enum tn_verdict plain_in(struct pkt *p, const struct tn_way **by)
 {
-	struct course c = { .to = TN_WAY_IN,
-			    .past = tn_forward_fast,
-			    .ingress = tn_shared_ifindex,
-			    .change = changes_so_far() };
+	struct course c = { .to = TN_WAY_IN, .past = tn_forward_fast, .change = changes_so_far() };
 	const struct ethhdr *eth = p->data;
 	struct scratch *w = scratch_get();
 	enum tn_verdict v;
 	__u32 slot, record;
 	struct plain q;
 
-	if (!w || is_watched() || !plain_parse(p, &q) || !course_begin(p, &q, &c))
+	if (!w || is_watched() || !plain_parse(p, &q) || !course_begin(p, &q, w->self.router, &c))
 		return TN_PASS;
 	if (is_known(&c, &q) && (!p->xdp || c.way->whose & TN_WAY_XDP))
 		return plain_known(p, &c, by);
 	w->endpoints.shared = p->dst;
 	w->endpoints.peer = p->src;
-	slot = plain_vm_in(&w->endpoints, c.change);
+	slot = plain_vm_in(w, c.change);
 	if (!slot || !plain_peer(p, w, true) || !plain_may_come_in(p, w, &q, &c))
 		return TN_PASS;
 	if (p->xdp && p->v4 && (void *)(eth + 1) <= p->data_end)
@@ -458,7 +457,7 @@ static __always_inline enum tn_verdict plain_out(struct pkt *p, bool inside, __u
 	__u32 slot, record;
 	struct plain q;
 
-	if (!w || is_watched() || !plain_parse(p, &q) || !course_begin(p, &q, &c))
+	if (!w || is_watched() || !plain_parse(p, &q) || !course_begin(p, &q, w->self.router, &c))
 		return TN_PASS;
 	if (is_known(&c, &q))
 		return plain_known(p, &c, by);
@@ -484,7 +483,7 @@ static __always_inline bool plain_passes(struct pkt *p, __u32 ingress)
 	struct scratch *w = scratch_get();
 	struct plain q;
 
-	if (!w || is_watched() || !plain_parse(p, &q) || !course_begin(p, &q, &c))
+	if (!w || is_watched() || !plain_parse(p, &q) || !course_begin(p, &q, w->self.router, &c))
 		return false;
 	if (c.usable && way_is_current(c.way, c.change))
 		return true;
@@ -494,12 +493,12 @@ static __always_inline bool plain_passes(struct pkt *p, __u32 ingress)
 		return false;
 	if (!in_shared_subnets(&w->endpoints.peer))
 		return true;
-	if (!tn_sources_loose && (check_reverse_path(p) != TN_GO_ON ||
-				  (!tn_sources_feasible && !mac_equal(eth->h_source, w->fib.dmac))))
+	if (!is_loose(w) && (check_reverse_path(p) != TN_GO_ON ||
+			     (!is_feasible(w) && !mac_equal(eth->h_source, w->fib.dmac))))
 		return false;
 	plain_keys(p, &q, w);
-	if (lookup_ours(&w->endpoints.peer) || tn_leads(p->ctx, true) != LEADS_RIGHT ||
-	    !errors_stay(p->ctx, true))
+	if (lookup_ours(w->self.router, &w->endpoints.peer) ||
+	    tn_leads(p->ctx, true) != LEADS_RIGHT || !errors_stay(p, w, true))
 		return false;
 	way_begin(c.way, c.place, p->v4, w, c.to, c.past, c.ingress, eth->h_source);
 	way_note_stack(c.way, &c.stack);
@@ -533,14 +532,15 @@ static __always_inline bool plain_init_skb(struct pkt *p, struct __sk_buff *skb)
 	return !(skb->gso_size | skb->vlan_present);
 }
 
-static __always_inline int plain_shared_in(struct __sk_buff *skb)
+static __always_inline int plain_shared_in(const struct tn_router_port *port, struct __sk_buff *skb)
 {
 	const __u8 *mac = (void *)(long)skb->data;
 	const struct tn_way *by = NULL;
 	struct pkt p = {};
 
 	if (!plain_init_skb(&p, skb) || skb->pkt_type != PACKET_HOST || skb->mark ||
-	    (void *)(mac + ETH_ALEN) > p.data_end || !mac_is_ours(mac) || !pkt_has_mac(skb))
+	    (void *)(mac + ETH_ALEN) > p.data_end || !mac_is_ours(port, mac) ||
+	    !pkt_has_mac(port, skb))
 		return NOT_PLAIN;
 	return plain_action(&p, plain_in(&p, &by), by);
 }

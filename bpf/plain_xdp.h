@@ -13,7 +13,8 @@ static __always_inline bool is_in_one_piece(struct xdp_md *xdp)
 	return bpf_xdp_get_buff_len(xdp) == xdp->data_end - xdp->data;
 }
 
-static __always_inline bool plain_init_xdp(struct pkt *p, struct xdp_md *xdp)
+static __always_inline bool plain_init_xdp(struct pkt *p, const struct tn_router_port *port,
+					   struct xdp_md *xdp)
 {
 	const struct ethhdr *eth = (void *)(long)xdp->data;
 
@@ -24,7 +25,7 @@ static __always_inline bool plain_init_xdp(struct pkt *p, struct xdp_md *xdp)
 	p->data_end = (void *)(long)xdp->data_end;
 	p->len = p->data_end - p->data;
 	return tn_forward_fast && !tn_xdp_guards_only && (void *)(eth + 1) <= p->data_end &&
-	       mac_is_ours(eth->h_dest) && is_in_one_piece(xdp);
+	       mac_is_ours(port, eth->h_dest) && is_in_one_piece(xdp);
 }
 
 static __always_inline int plain_send_xdp(struct pkt *p, const struct tn_way *by)
@@ -43,13 +44,14 @@ static __always_inline int plain_send_xdp(struct pkt *p, const struct tn_way *by
  * What XDP can send on itself, to interfaces that take it: TN_FORWARD, and *action is what XDP is
  * to do. TN_LEAVE_TO_TC: tc knows better. TN_PASS: it is not plain.
  */
-static __always_inline enum tn_verdict plain_xdp(struct xdp_md *xdp, int *action)
+static __always_inline enum tn_verdict plain_xdp(const struct tn_router_port *port,
+						 struct xdp_md *xdp, int *action)
 {
 	const struct tn_way *by = NULL;
 	enum tn_verdict v;
 	struct pkt p = {};
 
-	if (!plain_init_xdp(&p, xdp))
+	if (!plain_init_xdp(&p, port, xdp))
 		return TN_PASS;
 	v = plain_in(&p, &by);
 	if (v == TN_PASS || v == TN_LEAVE_TO_TC)

@@ -31,10 +31,10 @@ static __always_inline bool is_traced(const struct tn_event *e, const struct tn_
 }
 
 /* Whether somebody wants to know about that packet. */
-static __always_inline bool is_wanted(const struct pkt *p, enum tn_verdict v,
+static __always_inline bool is_wanted(const struct pkt *p, enum tn_verdict v, __u32 router,
 				      const struct tn_watch *w)
 {
-	if (w->router && w->router != tn_router_id)
+	if (w->router && w->router != router)
 		return false;
 	if (v == TN_DROP)
 		return w->reasons & 1ULL << p->reason;
@@ -56,9 +56,9 @@ static __always_inline bool is_affordable(const struct tn_watch *w, __u64 now)
 	return b->used++ < w->rate;
 }
 
-static __always_inline void count_lost(void)
+static __always_inline void count_lost(__u32 router)
 {
-	struct tn_drops *d = router_counters();
+	struct tn_drops *d = router_counters(router);
 
 	if (d)
 		d->events_lost++;
@@ -146,7 +146,7 @@ static __always_inline int report_send(struct pkt *p)
 		e->head_len = n;
 	out = bpf_ringbuf_reserve(&events, sizeof(*out), 0);
 	if (!out) {
-		count_lost();
+		count_lost(w->self.router);
 		return 0;
 	}
 	__builtin_memcpy(out, e, sizeof(*out));
@@ -172,10 +172,12 @@ __noinline int tn_report_skb(struct __sk_buff *skb, __u32 l4, __u32 v4)
 	return report_send(&p);
 }
 
-static __always_inline void report_begin(struct pkt *p, enum tn_verdict v, struct tn_event *e)
+static __always_inline void report_begin(struct pkt *p, enum tn_verdict v, struct scratch *w)
 {
-	e->router = tn_router_id;
-	e->ifindex = tn_shared_ifindex;
+	struct tn_event *e = &w->said;
+
+	e->router = w->self.router;
+	e->ifindex = w->self.ifindex;
 	e->rule = p->rule;
 	e->len = p->len;
 	e->head_len = 0;
@@ -212,14 +214,14 @@ static __always_inline void report(struct pkt *p, enum tn_verdict v)
 	if (!p->told)
 		e->src = e->dst = (struct tn_addr){};
 	if (!is_traced(e, w) || addr_is_unset(&e->src)) {
-		if (!is_wanted(p, v, w))
+		if (!is_wanted(p, v, scratch->self.router, w))
 			return;
 		if (!is_affordable(w, now)) {
-			count_lost();
+			count_lost(scratch->self.router);
 			return;
 		}
 	}
-	report_begin(p, v, e);
+	report_begin(p, v, scratch);
 }
 
 #endif

@@ -10,18 +10,18 @@
 #include "bucket.h"
 #include "route.h"
 
-#define RESOLVE_TIME 3 /* seconds for which the kernel asks (mcast_solicit times retrans_time) */
-#define RESOLVE_MAX  256
+#define RESOLVE_TIME 3	  /* seconds for which the kernel asks (mcast_solicit times retrans_time) */
+#define RESOLVE_MAX  4096 /* of all routers: few have any at a time */
 
 /* Whom the kernel has been allowed to ask for, and until when that holds, in seconds. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, RESOLVE_MAX);
-	__type(key, struct tn_addr);
+	__type(key, struct tn_fixed_key);
 	__type(value, __u32);
 } unresolved SEC(".maps");
 
-/* See bucket_take(). */
+/* Of each router; see bucket_take(). */
 struct buckets {
 	__u64 resolve;
 	__u64 tell;
@@ -29,23 +29,21 @@ struct buckets {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, TN_ROUTERS_MAX);
 	__type(key, __u32);
 	__type(value, struct buckets);
 } buckets SEC(".maps");
 
-static __always_inline struct buckets *buckets_get(void)
+static __always_inline struct buckets *buckets_of(__u32 router)
 {
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&buckets, &zero);
+	return bpf_map_lookup_elem(&buckets, &router);
 }
 
 /* Whether the kernel may take up that neighbour, whom it does not know. */
-static __always_inline bool may_resolve(const struct tn_addr *neighbour)
+static __always_inline bool may_resolve(__u32 router, const struct tn_addr *neighbour)
 {
-	struct buckets *b = buckets_get();
-	struct tn_addr key = *neighbour;
+	struct tn_fixed_key key = { .router = router, .fixed = *neighbour };
+	struct buckets *b = buckets_of(router);
 	const __u32 *until;
 	__u32 new;
 
@@ -64,7 +62,9 @@ static __always_inline bool may_resolve(const struct tn_addr *neighbour)
 
 __noinline int tn_may_resolve(const struct tn_addr *neighbour)
 {
-	return neighbour && may_resolve(neighbour);
+	struct scratch *w = scratch_get();
+
+	return w && neighbour && may_resolve(w->self.router, neighbour);
 }
 
 /*
@@ -83,7 +83,7 @@ __noinline int tn_may_be_known(struct __sk_buff *skb, __u32 ifindex, const struc
 	    fib_route(skb, ifindex, &nobody, &copy, 0, &w->fib) == BPF_FIB_LKUP_RET_SUCCESS &&
 	    w->fib.ifindex == ifindex)
 		return 1;
-	return may_resolve(&copy);
+	return may_resolve(w->self.router, &copy);
 }
 
 static __always_inline enum tn_verdict resolve_sender(struct pkt *p, __u32 ifindex,

@@ -19,8 +19,10 @@ enum { FAMILY_V4 = 2, FAMILY_V6 = 10 };
 /* Global, so that the verifier follows the loop once. */
 __noinline int tn_is_inside(__u32 ifindex)
 {
-	for (__u32 i = 0; i < TN_INSIDE_MAX; i++) {
-		if (tn_inside[i] && tn_inside[i] == ifindex)
+	const struct tn_router_port *port = self_port(scratch_get());
+
+	for (__u32 i = 0; port && i < TN_INSIDE_MAX; i++) {
+		if (port->inside[i] && port->inside[i] == ifindex)
 			return 1;
 	}
 	return 0;
@@ -28,17 +30,19 @@ __noinline int tn_is_inside(__u32 ifindex)
 
 __noinline int tn_is_raw(__u32 ifindex)
 {
-	for (__u32 i = 0; i < TN_INSIDE_MAX; i++) {
-		if (tn_inside_raw & 1U << i && tn_inside[i] == ifindex)
+	const struct tn_router_port *port = self_port(scratch_get());
+
+	for (__u32 i = 0; port && i < TN_INSIDE_MAX; i++) {
+		if (port->self.raw & 1U << i && port->inside[i] == ifindex)
 			return 1;
 	}
 	return 0;
 }
 
 /* Whether frames of that inside interface begin with the IP header: nobody has a MAC address. */
-static __always_inline bool is_raw(__u32 ifindex)
+static __always_inline bool is_raw(const struct scratch *w, __u32 ifindex)
 {
-	return tn_inside_raw && tn_is_raw(ifindex);
+	return w->self.raw && tn_is_raw(ifindex);
 }
 
 static __always_inline void fib_fill(struct bpf_fib_lookup *fib, __u32 ifindex,
@@ -164,7 +168,7 @@ static __always_inline long fib_route_past(void *ctx, bool xdp, __u32 ifindex,
 /* To the VM at w->endpoints.fixed. */
 static __always_inline long fib_route_in(void *ctx, bool xdp, __u32 len, struct scratch *w)
 {
-	return fib_route_past(ctx, xdp, tn_shared_ifindex, &w->endpoints.peer, &w->endpoints.fixed,
+	return fib_route_past(ctx, xdp, w->self.ifindex, &w->endpoints.peer, &w->endpoints.fixed,
 			      len, w);
 }
 
@@ -177,7 +181,8 @@ enum leads {
 	LEADS_WRONG,   /* anywhere else */
 };
 
-static __always_inline enum leads leads(long found, const struct bpf_fib_lookup *fib, bool out)
+static __always_inline enum leads leads(const struct scratch *w, long found,
+					const struct bpf_fib_lookup *fib, bool out)
 {
 	switch (found) {
 	case BPF_FIB_LKUP_RET_SUCCESS:
@@ -191,10 +196,10 @@ static __always_inline enum leads leads(long found, const struct bpf_fib_lookup 
 	default:
 		return found < 0 ? LEADS_WRONG : LEADS_NOWHERE;
 	}
-	if (out ? fib->ifindex != tn_shared_ifindex : !tn_is_inside(fib->ifindex))
+	if (out ? fib->ifindex != w->self.ifindex : !tn_is_inside(fib->ifindex))
 		return LEADS_WRONG;
-	return found == BPF_FIB_LKUP_RET_NO_NEIGH && !is_raw(fib->ifindex) ? LEADS_UNKNOWN
-									   : LEADS_RIGHT;
+	return found == BPF_FIB_LKUP_RET_NO_NEIGH && !is_raw(w, fib->ifindex) ? LEADS_UNKNOWN
+									      : LEADS_RIGHT;
 }
 
 /* The least length, so that the kernel says the MTU of the route, in scratch.fib.mtu_result. */
@@ -213,9 +218,9 @@ __noinline int tn_leads(struct __sk_buff *skb, __u32 out)
 		return LEADS_WRONG;
 	found = out ? fib_route_by_keys(skb, skb->ifindex, &w->endpoints.fixed, &w->endpoints.peer,
 					LEN_FOR_MTU, w)
-		    : fib_route_by_keys(skb, tn_shared_ifindex, &w->endpoints.peer,
+		    : fib_route_by_keys(skb, w->self.ifindex, &w->endpoints.peer,
 					&w->endpoints.fixed, LEN_FOR_MTU, w);
-	return leads(found, &w->fib, out);
+	return leads(w, found, &w->fib, out);
 }
 
 /* The next hop that the kernel has said. A route of IPv4 can have one of IPv6 (RFC 8950). */

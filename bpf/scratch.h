@@ -39,6 +39,7 @@ struct route_keys {
 
 /* What is too large for the stack. A packet is judged in one go on one CPU. */
 struct scratch {
+	struct tn_self self; /* the router that it is judged for; begins as struct tn_scratch */
 	struct endpoints endpoints;
 	struct route_keys keys;
 	struct quote quote;
@@ -57,12 +58,7 @@ struct scratch {
 	struct tn_event said; /* see report.h; the addresses always */
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct scratch);
-} scratches SEC(".maps");
+_Static_assert(sizeof(struct scratch) <= TN_SCRATCH_SIZE, "there is room for it in scratches");
 
 /* Also for global functions to call: Linux 6.1 takes no key of a map from an argument of theirs. */
 static __always_inline struct scratch *scratch_get(void)
@@ -70,6 +66,54 @@ static __always_inline struct scratch *scratch_get(void)
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&scratches, &zero);
+}
+
+/*
+ * The router that the packet is judged for, where a program begins: its stub has said so, or the
+ * loader. NULL: there is none.
+ */
+static __always_inline const struct tn_router_port *self_begin(void)
+{
+	const struct tn_router_port *port;
+	struct scratch *w = scratch_get();
+
+	if (!w)
+		return NULL;
+	if (tn_router_id)
+		w->self.router = tn_router_id;
+	port = router_port(w->self.router);
+	if (port)
+		w->self = port->self;
+	return port;
+}
+
+/* The same after that. */
+static __always_inline const struct tn_router_port *self_port(const struct scratch *w)
+{
+	return w ? router_port(w->self.router) : NULL;
+}
+
+/* The router's address on the shared network, to w->own; unset: it has none. Global, so that
+ * the verifier follows it once. */
+__noinline int tn_own_address(__u32 v4)
+{
+	struct scratch *w = scratch_get();
+	const struct tn_router_port *port = self_port(w);
+
+	if (!w || !port)
+		return 0;
+	w->own = port->own[v4 ? 0 : 1];
+	return 1;
+}
+
+static __always_inline bool is_loose(const struct scratch *w)
+{
+	return w->self.flags & TN_PORT_LOOSE;
+}
+
+static __always_inline bool is_feasible(const struct scratch *w)
+{
+	return w->self.flags & TN_PORT_FEASIBLE;
 }
 
 static __always_inline __u32 seconds(void)

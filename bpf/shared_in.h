@@ -86,7 +86,7 @@ static __always_inline enum tn_verdict judge_to_router(struct pkt *p, enum icmp_
 		return drop(p, TN_DROP_ICMP_REDIRECT);
 	if (icmp == ICMP_ERROR)
 		return judge_error_to_router(p);
-	v = resolve_sender(p, tn_shared_ifindex, &w->endpoints.peer);
+	v = resolve_sender(p, w->self.ifindex, &w->endpoints.peer);
 	return v == TN_GO_ON ? TN_PASS : v;
 }
 
@@ -172,7 +172,7 @@ static __always_inline enum tn_verdict handle_shared_in(struct pkt *p, bool hair
 	}
 	if (group && (addr_is_multicast(&e->shared, p->v4) || is_broadcast(p, &e->shared)))
 		return judge_group(p, icmp, &e->peer);
-	to = lookup_ours(&e->shared);
+	to = lookup_ours(w->self.router, &e->shared);
 	if (p->xdp && is_dhcp_answer(p) && (!to || to->flags & TN_SHARED_OWN))
 		return TN_LEAVE_TO_TC; /* a client reads it in front of tc, or has a socket */
 	if (!to || (group && !(to->flags & TN_SHARED_OWN)))
@@ -182,19 +182,19 @@ static __always_inline enum tn_verdict handle_shared_in(struct pkt *p, bool hair
 		return TN_PASS;
 
 	from = lookup_shared(&e->peer);
-	if (from && from->router == tn_router_id && !hairpin)
+	if (from && from->router == w->self.router && !hairpin)
 		/* only tc sees the mark of a hairpin, and generic XDP runs in front of it */
 		return p->xdp && tn_xdp_guards_only ? TN_LEAVE_TO_TC
 						    : drop(p, TN_DROP_SPOOFED_SOURCE);
 	if (!from && tn_place_in_subnets(&e->peer) != SUBNET_HOST)
 		return drop(p, TN_DROP_FOREIGN_SOURCE);
-	if (from && !hairpin && is_mac_spoofed(p, from->router))
+	if (from && !hairpin && is_mac_spoofed(p, w, from->router))
 		return drop(p, TN_DROP_SPOOFED_SOURCE);
 	if (to->flags & TN_SHARED_OWN)
 		return hairpin ? TN_PASS : judge_to_router(p, icmp, w);
 
 	slot = to->slot;
-	own = hairpin && from && from->router == tn_router_id && from->flags & TN_SHARED_OWN;
+	own = hairpin && from && from->router == w->self.router && from->flags & TN_SHARED_OWN;
 	e->fixed = to->fixed;
 	e->tenant = to->tenant;
 	e->flags = to->flags;
@@ -258,14 +258,14 @@ static __always_inline enum tn_verdict handle_shared_in_tc(struct pkt *p, __u32 
 }
 
 /* For tc to see whether this frame is done: metadata in front of it. */
-static __always_inline bool mark_write(struct xdp_md *xdp, __u32 magic)
+static __always_inline bool mark_write(struct xdp_md *xdp, __u32 router, __u32 magic)
 {
 	struct tn_meta *meta = (void *)(long)xdp->data_meta;
 
 	if ((void *)(meta + 1) > (void *)(long)xdp->data)
 		return false;
 	meta->magic = magic;
-	meta->router = tn_router_id;
+	meta->router = router;
 	return true;
 }
 
@@ -274,22 +274,25 @@ static __always_inline bool mark_write(struct xdp_md *xdp, __u32 magic)
  * write in place (see pkt_store()), so an skb that comes back may still have it, but XDP
  * sees every frame first and overwrites it.
  */
-static __always_inline bool xdp_has_translated(struct __sk_buff *skb)
+static __always_inline bool xdp_has_translated(const struct tn_router_port *port,
+					       struct __sk_buff *skb)
 {
 	const struct tn_meta *meta = (void *)(long)skb->data_meta;
 
-	return !tn_xdp_guards_only && (void *)(meta + 1) <= (void *)(long)skb->data &&
-	       meta->magic == TN_META_MAGIC && meta->router == tn_router_id;
+	return !(port->self.flags & TN_PORT_GUARDS) &&
+	       (void *)(meta + 1) <= (void *)(long)skb->data && meta->magic == TN_META_MAGIC &&
+	       meta->router == port->self.router;
 }
 
-static __always_inline enum tn_verdict judge_frame_xdp(struct pkt *p)
+static __always_inline enum tn_verdict judge_frame_xdp(struct pkt *p,
+						       const struct tn_router_port *port)
 {
 	__u16 ethertype = pkt_ethertype(p);
 	struct ethhdr *eth = p->data;
 	int fault;
 
 	if ((ethertype != ETH_P_IP && ethertype != ETH_P_IPV6) || (void *)(eth + 1) > p->data_end ||
-	    !mac_is_ours(eth->h_dest))
+	    !mac_is_ours(port, eth->h_dest))
 		return TN_LEAVE_TO_TC;
 	fault = pkt_parse(p, ethertype);
 	if (fault != PKT_SOUND)
@@ -302,19 +305,23 @@ static __always_inline enum tn_verdict judge_frame_xdp(struct pkt *p)
  * without metadata then leaves every frame to tc. Generic XDP has metadata, but some kernels lose
  * track of it (see pkt_restore_mac()), so there the loader sets tn_xdp_guards_only.
  */
-static __always_inline enum tn_verdict handle_shared_in_xdp(struct pkt *p, bool leave)
+static __always_inline enum tn_verdict
+handle_shared_in_xdp(struct pkt *p, const struct tn_router_port *port, bool leave)
 {
+	struct scratch *w = scratch_get();
 	enum tn_verdict v;
 
+	if (!w)
+		return drop(p, TN_DROP_INTERNAL);
 	if (!tn_xdp_guards_only) {
 		if (bpf_xdp_adjust_meta(p->ctx, -(int)sizeof(struct tn_meta)))
 			return TN_LEAVE_TO_TC;
 		pkt_reload(p);
 	}
-	v = leave ? TN_LEAVE_TO_TC : judge_frame_xdp(p);
+	v = leave ? TN_LEAVE_TO_TC : judge_frame_xdp(p, port);
 	if (tn_xdp_guards_only)
 		return v;
-	if (!mark_write(p->ctx, v == TN_TRANSLATED ? TN_META_MAGIC : 0))
+	if (!mark_write(p->ctx, w->self.router, v == TN_TRANSLATED ? TN_META_MAGIC : 0))
 		return drop(p, TN_DROP_INTERNAL);
 	if (v != TN_TRANSLATED)
 		bpf_xdp_adjust_meta(p->ctx, sizeof(struct tn_meta));

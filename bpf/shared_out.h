@@ -48,7 +48,8 @@ static __always_inline enum tn_verdict judge_error_out(struct pkt *p, struct scr
 {
 	enum tn_verdict v = icmp_error_on_the_way(p, w);
 
-	return v != TN_DROP && lookup_our_mapping(&w->endpoints.peer) ? TN_TURN_BACK : v;
+	return v != TN_DROP && lookup_our_mapping(w->self.router, &w->endpoints.peer) ? TN_TURN_BACK
+										      : v;
 }
 
 /*
@@ -59,22 +60,24 @@ static __always_inline enum tn_verdict judge_unmapped_out(struct pkt *p, enum ic
 							  struct scratch *w)
 {
 	const struct tn_addr *src = &w->endpoints.fixed;
-	const struct tn_shared *ours = lookup_ours(src);
+	const struct tn_shared *ours = lookup_ours(w->self.router, src);
 
 	if (ours && ours->flags & TN_SHARED_OWN) {
-		if (!comes_from_router(p))
+		if (!comes_from_router(p, w))
 			return drop(p, TN_DROP_WRONG_INGRESS);
 		w->own = *src;
 		if (icmp == ICMP_ERROR || icmp == ICMP_REDIRECTS)
 			return judge_error_out(p, w);
 		if (icmp == ICMP_ND)
-			return nd_out(p);
+			return nd_out(p, w);
 		/* nobody on the shared network answers for a VM of this router */
-		return lookup_our_mapping(&w->endpoints.peer) ? TN_TURN_BACK : TN_PASS;
+		return lookup_our_mapping(w->self.router, &w->endpoints.peer) ? TN_TURN_BACK
+									      : TN_PASS;
 	}
 	if (ours && icmp == ICMP_ND && nd_is_ours(p))
 		return TN_PASS;
-	w->own = own_address(p->v4);
+	if (!tn_own_address(p->v4))
+		return drop(p, TN_DROP_INTERNAL);
 	if (icmp == ICMP_ERROR && !addr_is_unset(&w->own) && !in_shared_subnets(src))
 		return comes_from_elsewhere(p) ? drop(p, TN_DROP_WRONG_INGRESS)
 					       : judge_error_out(p, w);
@@ -86,8 +89,9 @@ static __always_inline enum tn_verdict judge_unmapped_out(struct pkt *p, enum ic
  * discovery; not redirects and errors, which quote what may be translated already.
  */
 static __always_inline enum tn_verdict judge_link_local_out(struct pkt *p, enum icmp_kind icmp,
-							    const struct tn_addr *dst)
+							    const struct scratch *w)
 {
+	struct tn_addr dst = w->endpoints.peer;
 	__u8 type = 0;
 
 	if (icmp == ICMP_ERROR)
@@ -95,9 +99,9 @@ static __always_inline enum tn_verdict judge_link_local_out(struct pkt *p, enum 
 	if (icmp == ICMP_ND) {
 		if (!pkt_load(p, p->l4, &type, sizeof(type)) || type == ND_REDIRECT)
 			return drop(p, TN_DROP_ICMP_REDIRECT);
-		return nd_out(p);
+		return nd_out(p, w);
 	}
-	if (addr_is_link_local(dst, false) || addr_is_multicast(dst, false))
+	if (addr_is_link_local(&dst, false) || addr_is_multicast(&dst, false))
 		return TN_PASS;
 	return drop(p, TN_DROP_UNTRANSLATED);
 }
@@ -113,7 +117,7 @@ static __always_inline enum tn_verdict handle_shared_out(struct pkt *p)
 	int fault;
 
 	if (ethertype == ETH_P_ARP)
-		return arp_out(p);
+		return w ? arp_out(p, w) : drop(p, TN_DROP_INTERNAL);
 	if (is_wrapped(ethertype))
 		return drop(p, TN_DROP_UNTRANSLATED);
 	if (ethertype != ETH_P_IP && ethertype != ETH_P_IPV6)
@@ -132,8 +136,8 @@ static __always_inline enum tn_verdict handle_shared_out(struct pkt *p)
 		return icmp == ICMP_ERROR || icmp == ICMP_REDIRECTS ? drop(p, TN_DROP_UNTRANSLATED)
 								    : TN_PASS;
 	if (!p->v4 && addr_is_link_local(&e->fixed, false))
-		return judge_link_local_out(p, icmp, &e->peer);
-	mapping = lookup_fixed(&e->fixed);
+		return judge_link_local_out(p, icmp, w);
+	mapping = lookup_fixed(w->self.router, &e->fixed);
 	/* what tell() has made of a frame may have a checksum within its quote that is left */
 	if (!mapping)
 		return judge_unmapped_out(p, icmp, w);

@@ -46,18 +46,23 @@ static __always_inline bool is_answered(struct pkt *p, __u32 len, enum leads whe
 /* Of an error to a packet with that TOS: icmp_send(), RFC 1812, 4.3.2.5 */
 #define ERROR_TOS(tos) (((tos)&0x1e) | 0xc0)
 
+/* Of IPv6 the kernel chooses the source before it asks (icmp6_send()). */
 static __always_inline long fib_of_error(void *ctx, __u32 ifindex, const struct tn_addr *to,
 					 struct scratch *w)
 {
+	const struct tn_router_port *port = self_port(w);
 	struct bpf_fib_lookup *fib = &w->fib_back;
 	struct tn_addr from = {};
 
-	if (!is_v4_mapped(to->w)) /* which chooses its source before it asks (icmp6_send()) */
-		from = own_address(false);
 	fib_fill(fib, ifindex, &from, to, 0);
-	fib->l4_protocol = fib->family == FAMILY_V4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
-	if (fib->family == FAMILY_V4)
+	if (fib->family == FAMILY_V4) {
+		fib->l4_protocol = IPPROTO_ICMP;
 		fib->tos = ERROR_TOS(w->keys.flow);
+	} else {
+		fib->l4_protocol = IPPROTO_ICMPV6;
+		if (port)
+			__builtin_memcpy(fib->ipv6_src, &port->own[1], sizeof(port->own[1]));
+	}
 	return bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
 }
 
@@ -79,13 +84,13 @@ __noinline int tn_error_leads(struct __sk_buff *skb, __u32 out)
 	found = fib_of_error(skb, LOOPBACK, &to, w);
 	if (found == BPF_FIB_LKUP_RET_FWD_DISABLED || found == -ENODEV)
 		found = fib_of_error(skb, w->fib.ifindex, &to, w);
-	return leads(found, &w->fib_back, !out);
+	return leads(w, found, &w->fib_back, !out);
 }
 
 /* Whether that is on the side of the sender. Of a VM it is, unless nobody asks where it is. */
-static __always_inline bool errors_stay(struct __sk_buff *skb, bool out)
+static __always_inline bool errors_stay(const struct pkt *p, const struct scratch *w, bool out)
 {
-	return (out && !tn_sources_loose) || tn_error_leads(skb, out) != LEADS_WRONG;
+	return (out && !is_loose(w)) || tn_error_leads(p->ctx, out) != LEADS_WRONG;
 }
 
 /*
@@ -97,7 +102,7 @@ static __always_inline int refuse_error(struct __sk_buff *skb, struct scratch *w
 {
 	struct tn_addr hop;
 
-	if (out && !tn_sources_loose)
+	if (out && !is_loose(w))
 		return 0;
 	switch (tn_error_leads(skb, out)) {
 	case LEADS_WRONG:
@@ -152,9 +157,9 @@ __noinline int tn_stack_may_have_xdp(struct xdp_md *xdp, __u32 l4, __u32 fragmen
 	p.v4 = what & STACK_V4;
 	if (!w || !keys_read(&p, w))
 		return 0;
-	found = fib_route_by_keys(xdp, tn_shared_ifindex, &w->endpoints.peer, &w->endpoints.fixed,
+	found = fib_route_by_keys(xdp, w->self.ifindex, &w->endpoints.peer, &w->endpoints.fixed,
 				  LEN_FOR_MTU, w);
-	where = leads(found, &w->fib, false);
+	where = leads(w, found, &w->fib, false);
 	return where == LEADS_STOPPED ||
 	       (where == LEADS_RIGHT && is_bare(&p) &&
 		!is_answered(&p, bpf_xdp_get_buff_len(xdp) - ETH_HLEN, where, &w->fib));

@@ -111,9 +111,9 @@ static __always_inline __sum16 ipv4_checksum(const struct iphdr *ip)
 	return ~csum_fold16((__u64)w[0] + w[1] + w[2] + w[3] + w[4]);
 }
 
-static __always_inline bool has_own_address(bool v4)
+static __always_inline bool has_own_address(const struct tn_router_port *port, bool v4)
 {
-	const volatile struct tn_addr *own = &tn_own[v4 ? 0 : 1];
+	const struct tn_addr *own = &port->own[v4 ? 0 : 1];
 
 	return own->w[0] | own->w[1] | own->w[2] | own->w[3];
 }
@@ -126,7 +126,7 @@ static __always_inline bool tell_turn_round(struct __sk_buff *skb, struct ethhdr
 	       !bpf_skb_load_bytes(skb, 0, eth->h_source, ETH_ALEN);
 }
 
-static __always_inline bool tell_v4(struct __sk_buff *skb, struct telling *t, __be32 to,
+static __always_inline bool tell_v4(struct __sk_buff *skb, struct telling *t, __be32 own, __be32 to,
 				    __u32 quoted, __s64 sum)
 {
 	struct error_v4 *e = &t->four;
@@ -140,7 +140,7 @@ static __always_inline bool tell_v4(struct __sk_buff *skb, struct telling *t, __
 	e->ip.tot_len = bpf_htons(sizeof(e->ip) + sizeof(e->icmp) + quoted);
 	e->ip.ttl = 64;
 	e->ip.protocol = IPPROTO_ICMP;
-	e->ip.saddr = own_address(true).w[3];
+	e->ip.saddr = own;
 	e->ip.daddr = to;
 	e->ip.check = ipv4_checksum(&e->ip);
 	e->icmp.kind = bpf_htons(ICMP_UNREACHABLE_HOST);
@@ -150,10 +150,10 @@ static __always_inline bool tell_v4(struct __sk_buff *skb, struct telling *t, __
 }
 
 static __always_inline bool tell_v6(struct __sk_buff *skb, struct telling *t,
-				    const struct tn_addr *to, __u32 quoted, __s64 sum)
+				    const struct tn_addr *own, const struct tn_addr *to,
+				    __u32 quoted, __s64 sum)
 {
 	struct error_v6 *e = &t->six;
-	struct tn_addr own = own_address(false);
 	__u32 len = sizeof(e->icmp) + quoted;
 	__u64 pseudo;
 
@@ -164,10 +164,10 @@ static __always_inline bool tell_v6(struct __sk_buff *skb, struct telling *t,
 	e->ip.payload_len = bpf_htons(len);
 	e->ip.nexthdr = IPPROTO_ICMPV6;
 	e->ip.hop_limit = 64;
-	__builtin_memcpy(&e->ip.saddr, &own, sizeof(own));
+	__builtin_memcpy(&e->ip.saddr, own, sizeof(*own));
 	__builtin_memcpy(&e->ip.daddr, to, sizeof(*to));
-	pseudo = (__u64)own.w[0] + own.w[1] + own.w[2] + own.w[3] + to->w[0] + to->w[1] + to->w[2] +
-		 to->w[3] + bpf_htonl(len) + bpf_htonl(IPPROTO_ICMPV6);
+	pseudo = (__u64)own->w[0] + own->w[1] + own->w[2] + own->w[3] + to->w[0] + to->w[1] +
+		 to->w[2] + to->w[3] + bpf_htonl(len) + bpf_htonl(IPPROTO_ICMPV6);
 	e->icmp.kind = bpf_htons(ICMPV6_UNREACHABLE_ROUTE);
 	e->icmp.check = ~csum_fold16((__u32)sum + pseudo + e->icmp.kind);
 	return !bpf_skb_change_head(skb, sizeof(*e) - ERROR_PAD - ETH_HLEN, 0) &&
@@ -181,14 +181,18 @@ static __always_inline bool tell_v6(struct __sk_buff *skb, struct telling *t,
 __noinline int tn_unreachable(struct __sk_buff *skb, __u32 len, __u32 l4, __u32 proto, __u32 v4)
 {
 	const struct told told = { .len = len, .l4 = l4, .proto = proto & 0xff };
-	struct buckets *b = buckets_get();
 	struct scratch *w = scratch_get();
-	struct telling *t;
+	const struct tn_router_port *port = self_port(w);
 	__u32 zero = 0, quoted;
+	struct telling *t;
+	struct buckets *b;
 	__s64 sum;
 
 	t = bpf_map_lookup_elem(&tellings, &zero);
-	if (!w || !b || !t || !has_own_address(v4) ||
+	if (!w || !port || !t)
+		return 0;
+	b = buckets_of(w->self.router);
+	if (!b || !has_own_address(port, v4) ||
 	    tn_place_in_subnets(&w->said.dst) == SUBNET_BROADCAST ||
 	    !bucket_take(&b->tell, bpf_ktime_get_ns(), NS_PER_S / TELL_RATE,
 			 TELL_BURST * NS_PER_S / TELL_RATE))
@@ -196,8 +200,8 @@ __noinline int tn_unreachable(struct __sk_buff *skb, __u32 len, __u32 l4, __u32 
 	sum = tell_quote(skb, t, &told, &quoted);
 	if (sum < 0 || bpf_skb_change_tail(skb, ETH_HLEN + quoted, 0))
 		return 0;
-	return v4 ? tell_v4(skb, t, w->said.src.w[3], quoted, sum)
-		  : tell_v6(skb, t, &w->said.src, quoted, sum);
+	return v4 ? tell_v4(skb, t, port->own[0].w[3], w->said.src.w[3], quoted, sum)
+		  : tell_v6(skb, t, &port->own[1], &w->said.src, quoted, sum);
 }
 
 /* One host's, as a source has to be that is answered (RFC 1122, 3.2.2; RFC 4443, 2.4). */
@@ -223,7 +227,7 @@ __noinline int tn_may_be_told(struct __sk_buff *skb, __u32 l4, __u32 proto, __u3
 	if (!w || !is_single_host(&w->said.src, v4) || addr_is_multicast(&w->said.dst, v4) ||
 	    icmp_kind(&p) != ICMP_OTHER)
 		return 0;
-	ours = lookup_ours(&w->said.src);
+	ours = lookup_ours(w->self.router, &w->said.src);
 	return !ours || !(ours->flags & TN_SHARED_OWN);
 }
 

@@ -20,32 +20,39 @@ static __always_inline int xdp_action(struct pkt *p, enum tn_verdict v)
 SEC("xdp.frags")
 int tn_xdp_shared_in(struct xdp_md *xdp)
 {
+	const struct tn_router_port *port = self_begin();
 	enum tn_verdict v;
 	struct pkt p;
 	int action;
 
+	if (!port)
+		return XDP_DROP;
 	if (is_for_stack(xdp)) {
 		pkt_init_xdp(&p, xdp);
-		return xdp_action(&p, handle_shared_in_xdp(&p, true));
+		return xdp_action(&p, handle_shared_in_xdp(&p, port, true));
 	}
-	action = known_xdp(xdp);
+	action = known_xdp(port, xdp);
 	if (action != NOT_KNOWN)
 		return action;
-	v = plain_xdp(xdp, &action);
+	v = plain_xdp(port, xdp, &action);
 	if (v == TN_FORWARD)
 		return action;
 	pkt_init_xdp(&p, xdp);
-	return xdp_action(&p, handle_shared_in_xdp(&p, v == TN_LEAVE_TO_TC));
+	return xdp_action(&p, handle_shared_in_xdp(&p, port, v == TN_LEAVE_TO_TC));
 }
 
 /* Shared interface, tc ingress: guard, ARP, DNAT. */
 SEC("tc")
 int tn_tc_shared_in(struct __sk_buff *skb)
 {
-	bool done = xdp_has_translated(skb);
+	const struct tn_router_port *port = self_begin();
 	struct pkt p;
 	int action;
+	bool done;
 
+	if (!port)
+		return TC_ACT_SHOT;
+	done = xdp_has_translated(port, skb);
 	if (pkt_is_of_vlan(skb)) {
 		if (!done)
 			return TC_ACT_UNSPEC;
@@ -57,11 +64,11 @@ int tn_tc_shared_in(struct __sk_buff *skb)
 	if (skb->pkt_type == PACKET_LOOPBACK || (done && !tn_forward_fast && !skb->mark))
 		return TC_ACT_UNSPEC;
 	if (!done) {
-		action = plain_shared_in(skb);
+		action = plain_shared_in(port, skb);
 		if (action != NOT_PLAIN)
 			return action;
 	}
-	if (!pkt_restore_mac(skb)) {
+	if (!pkt_restore_mac(port, skb)) {
 		pkt_init_skb(&p, skb, TN_PROGRAM_TC_SHARED_IN);
 		return tc_action(&p, skb, drop(&p, TN_DROP_INTERNAL));
 	}
@@ -75,9 +82,12 @@ int tn_tc_shared_in(struct __sk_buff *skb)
 SEC("tc")
 int tn_tc_shared_out(struct __sk_buff *skb)
 {
+	const struct tn_router_port *port = self_begin();
 	struct pkt p;
 	int action;
 
+	if (!port)
+		return TC_ACT_SHOT;
 	/* of forward(): it was judged when it came in */
 	if (pkt_is_of_vlan(skb) || (tn_forward_fast && take_mark(skb, TN_FORWARD_MARK)))
 		return TC_ACT_UNSPEC;
@@ -92,13 +102,17 @@ int tn_tc_shared_out(struct __sk_buff *skb)
 SEC("tc")
 int tn_tc_inside_in(struct __sk_buff *skb)
 {
+	const struct tn_router_port *port = self_begin();
+	struct scratch *w = scratch_get();
 	struct pkt p;
 	int action;
 
+	if (!port || !w)
+		return TC_ACT_UNSPEC;
 	/* or it is the kernel's copy for itself, as above */
 	if (pkt_is_of_vlan(skb) || skb->pkt_type == PACKET_LOOPBACK)
 		return TC_ACT_UNSPEC;
-	if (is_raw(skb->ifindex) ? !pkt_add_mac(skb) : !pkt_restore_mac_inside(skb)) {
+	if (is_raw(w, skb->ifindex) ? !pkt_add_mac(skb) : !pkt_restore_mac_inside(port, skb)) {
 		pkt_init_skb(&p, skb, TN_PROGRAM_TC_INSIDE_IN);
 		return tc_action(&p, skb, drop(&p, TN_DROP_INTERNAL));
 	}
@@ -116,7 +130,7 @@ int tn_tc_inside_out(struct __sk_buff *skb)
 	enum tn_verdict v;
 	struct pkt p;
 
-	if (!is_held(skb))
+	if (!is_held(skb) || !self_begin())
 		return TC_ACT_UNSPEC;
 	pkt_init_skb(&p, skb, TN_PROGRAM_TC_INSIDE_OUT);
 	v = hold_end(&p, skb);

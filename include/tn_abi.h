@@ -14,7 +14,7 @@
 
 #include "tn_reasons.h"
 
-#define TN_ABI 13
+#define TN_ABI 14
 
 /*
  * An IPv6 address, or an IPv4 address as IPv4-mapped IPv6 (RFC 4291, 2.5.5.2:
@@ -325,8 +325,8 @@ struct tn_note {
  */
 
 /*
- * Map peers, of one instance of the programs and so of one router, per CPU, by a hash of address
- * and inside interface: the next hop to another end on the shared network.
+ * Map peers, per CPU, by a hash of router, address and inside interface: the next hop to another
+ * end on the shared network.
  */
 struct tn_peer {
 	__be32 peer;
@@ -334,14 +334,14 @@ struct tn_peer {
 	__u32 routes;  /* this and the rest are as in struct tn_note */
 	__u32 generation;
 	__u16 hop;
-	__u16 pad[3]; /* zero */
+	__u16 router;
+	__u32 pad; /* zero */
 };
-#define TN_PEERS_BITS 8 /* of the hash */
+#define TN_PEERS_BITS 10 /* of the hash */
 
 /*
- * Map senders, of one instance of the programs and so of one router, per CPU, by a hash of the
- * address: who a frame was from that a rule of the VM's tenant accepted, for all of its mappings
- * that no rule names.
+ * Map senders, per CPU, by a hash of address and router: who a frame was from that a rule of the
+ * VM's tenant accepted, for all of its mappings that no rule names.
  */
 struct tn_sender {
 	__u64 change;  /* as in struct tn_way */
@@ -353,9 +353,9 @@ struct tn_sender {
 	__u32 routes; /* as in struct tn_note, but of no mapping */
 	__u16 hop;    /* a place in hops: by which the last packet went, perhaps */
 	__u8 mac[6];
-	__u32 pad; /* zero */
+	__u32 router;
 };
-#define TN_SENDERS_BITS 8 /* of the hash */
+#define TN_SENDERS_BITS 10 /* of the hash */
 /* Milliseconds for which a route is believed at the most, though its generation be the same */
 #define TN_ROUTES_LIFE	 86400000
 #define TN_ROUTES_SPREAD 4 /* log2 of the ticks from the end of one mapping's to the next one's */
@@ -444,6 +444,35 @@ enum tn_event_verdict {
 	TN_EVENT_HELD,	 /* until the kernel knows who has sent it */
 };
 
+/*
+ * The programs of all routers. What is attached is a stub of one router: it writes the router's id
+ * into `scratches` and calls the program that judges (a tail call). So there is one place in
+ * `programs_tc` for each tc program and forwarding mode, and in `programs_xdp` for each kind of
+ * XDP.
+ */
+#define TN_TC_PROGRAMS 4 /* shared_in, shared_out, inside_in, inside_out */
+enum tn_variant {
+	TN_VARIANT_TC_STACK,
+	TN_VARIANT_TC_FAST,
+	TN_VARIANT_XDP_GUARD, /* drops, and leaves all translation to tc */
+	TN_VARIANT_XDP_STACK,
+	TN_VARIANT_XDP_FAST,
+	TN_VARIANT_XDP_VETH, /* the same on a veth: see bpf/veth.h */
+	TN_VARIANTS
+};
+#define TN_TC_PLACES  (TN_TC_PROGRAMS * 2)
+#define TN_XDP_PLACES (TN_VARIANTS - TN_VARIANT_XDP_GUARD)
+
+/*
+ * Map scratches, per CPU, one element: what stub and program, and later builds of either, agree on
+ * is the router. The rest is the program's alone, from one packet to the next.
+ */
+#define TN_SCRATCH_SIZE 2048
+struct tn_scratch {
+	__u32 router;
+	__u8 room[TN_SCRATCH_SIZE - 4];
+};
+
 /* Map config, one element: what all routers have in common. */
 struct tn_subnet {
 	struct tn_addr prefix;
@@ -461,6 +490,8 @@ struct tn_config {
 	 */
 	__u32 free_from;
 	__u32 free_to;
+	/* also the loader's: which build of the programs is in the places of a variant; 0: none */
+	__u64 builds[TN_VARIANTS];
 	struct tn_subnet subnets[TN_SUBNETS_MAX];
 };
 
@@ -476,7 +507,7 @@ struct tn_router {
 	__u32 flags;	 /* enum tn_router_flags */
 	__u64 netns_dev; /* st_dev and st_ino of the namespace */
 	__u64 netns_ino;
-	__u64 build;		     /* which build of the programs is attached */
+	__u64 build;		     /* which build of the stubs is attached; 0: not finished */
 	char tenant[64];	     /* the tenant's name, NUL-terminated */
 	__u32 inside[TN_INSIDE_MAX]; /* inside interfaces, by index; 0: no more */
 	__u32 raw;		     /* bit i: the frames of inside[i] begin with the IP header */
@@ -486,13 +517,30 @@ struct tn_router {
 };
 
 /*
- * Map router_ports, an array by router id: the MAC address of a router's shared interface, by which
- * its frames are known on the shared network; zero: there is no such router.
+ * Map router_ports, an array by router id: where the router is on the shared network and inside.
+ * The programs are the same for all routers, and read here which one they judge for. By the MAC
+ * address the others know its frames; zero: there is no such router.
  */
+struct tn_self {
+	__u32 router;  /* its id; 0: there is no such router */
+	__u32 ifindex; /* of the shared interface */
+	__u32 flags;   /* enum tn_port_flags */
+	__u32 raw;     /* as in struct tn_router, and so are the rest below */
+};
+
 struct tn_router_port {
 	__u8 mac[6];
-	__u8 pad[2];		   /* zero */
-	__u32 xmit[TN_INSIDE_MAX]; /* as in struct tn_router */
+	__u8 pad[2]; /* zero */
+	struct tn_self self;
+	__u32 inside[TN_INSIDE_MAX];
+	__u32 xmit[TN_INSIDE_MAX];
+	struct tn_addr own[2];
+};
+
+enum tn_port_flags {
+	TN_PORT_LOOSE = 1U << 0,    /* VMs and other routers may send from anywhere */
+	TN_PORT_FEASIBLE = 1U << 1, /* VMs by the same interface, from any MAC address */
+	TN_PORT_GUARDS = 1U << 2,   /* its XDP program only drops: it has translated nothing */
 };
 
 enum tn_router_flags {
@@ -503,6 +551,8 @@ enum tn_router_flags {
 	TN_ROUTER_IPSEC = 1U << 4,    /* the same, because IPsec has policies */
 	TN_ROUTER_VETH = 1U << 5,     /* the shared interface is a veth */
 	TN_ROUTER_FEASIBLE = 1U << 6, /* VMs may send from any MAC address */
+	/* no stub, but the program itself is the XDP program: libxdp's dispatcher takes no stub */
+	TN_ROUTER_XDP_WHOLE = 1U << 7,
 	/* from here on: which of those we created; the shared interface, then inside[0] and so on
 	 */
 	TN_ROUTER_CLSACT_OURS = 1U << 8,
@@ -510,7 +560,7 @@ enum tn_router_flags {
 
 /*
  * What the XDP program leaves in a frame's metadata for the tc program behind
- * it: translated already, by the instance of this router. Nothing on the wire
+ * it: translated already, for this router. Nothing on the wire
  * can put it there.
  */
 struct tn_meta {
@@ -558,9 +608,10 @@ TN_ABI_SIZE(struct tn_limit, 64);
 TN_ABI_SIZE(struct tn_drops, 8 * TN_REASONS_MAX + 16);
 TN_ABI_SIZE(struct tn_watch, 64);
 TN_ABI_SIZE(struct tn_event, 84 + TN_EVENT_HEAD);
-TN_ABI_SIZE(struct tn_config, 24 + 32 * TN_SUBNETS_MAX);
+TN_ABI_SIZE(struct tn_config, 24 + 8 * TN_VARIANTS + 32 * TN_SUBNETS_MAX);
 TN_ABI_SIZE(struct tn_router, 144 + 2 * 4 * TN_INSIDE_MAX);
-TN_ABI_SIZE(struct tn_router_port, 8 + 4 * TN_INSIDE_MAX);
+TN_ABI_SIZE(struct tn_router_port, 56 + 2 * 4 * TN_INSIDE_MAX);
+TN_ABI_SIZE(struct tn_scratch, TN_SCRATCH_SIZE);
 TN_ABI_SIZE(struct tn_meta, 8);
 
 #endif

@@ -27,7 +27,7 @@ USER_SRC := $(sort $(filter-out $(LEFT_OUT),$(wildcard user/*.c user/*/*.c)))
 USER_OBJ := $(USER_SRC:%.c=$(BUILD)/%.o)
 # everything but main.c, for the tests
 LIB_OBJ := $(filter-out $(BUILD)/user/main.o,$(USER_OBJ))
-SKEL := $(BUILD)/tenantnat.skel.h
+SKEL := $(BUILD)/tenantnat.skel.h $(BUILD)/stub.skel.h
 
 FLAGS_cc = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS)
 FLAGS_bpf = $(CLANG) $(BPF_FLAGS)
@@ -49,15 +49,15 @@ define compile_programs
 	$(Q)$(BPFTOOL) gen object $@ $@.raw
 endef
 
-$(BUILD)/tenantnat.bpf.o: bpf/tenantnat.bpf.c $(BUILD)/flags/bpf
+$(SKEL:.skel.h=.bpf.o): $(BUILD)/%.bpf.o: bpf/%.bpf.c $(BUILD)/flags/bpf
 	$(compile_programs)
 
 define embed
 	$(call say,SKEL,$@)
-	$(Q)$(BPFTOOL) gen skeleton $< name tenantnat >$@
+	$(Q)$(BPFTOOL) gen skeleton $< name $(basename $(basename $(@F))) >$@
 endef
 
-$(SKEL): $(BUILD)/tenantnat.bpf.o
+$(SKEL): $(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 	$(embed)
 
 # ---------------------------------------------------------------- the executable
@@ -83,4 +83,4 @@ compile_commands.json: $(BUILD)/flags/cc $(BUILD)/flags/link ## the compiler's c
 			$(call quote,$(call JSON,$(CC) $(ALL_CPPFLAGS) -std=gnu11 $(WARNINGS) -c))" $$f"; \
 	done | sed '$$s/,$$//'; echo ']'; } >$@
 
--include $(USER_OBJ:.o=.d) $(BUILD)/tenantnat.bpf.o.d
+-include $(USER_OBJ:.o=.d) $(SKEL:.skel.h=.bpf.o.d)

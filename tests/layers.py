@@ -13,7 +13,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 LAYERS = """
     lib model config store host dataplane probe change observe doctor agent cmd
 """.split()
-CONTRACT = {header.name for header in (TOP / "include").glob("*.h")} | {"tenantnat.skel.h"}
+CONTRACT = {header.name for header in (TOP / "include").glob("*.h")} | {"tenantnat.skel.h", "stub.skel.h"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 
 

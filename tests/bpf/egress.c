@@ -166,13 +166,13 @@ Test(egress, errors_are_few)
 				 { UDP(RED_VM, "100.64.77.1"), .from = MAC_VM,
 				   .ifindex = links_inside },
 				 DROP(WRONG_EGRESS) };
-	uint32_t zero = 0;
+	uint32_t router = RED;
 
 	links_ip(GONE_TO("dev up0"));
 	links_tell_again(lab);
 	for (int i = 0; i < 50; i++)
 		lab_check(lab, &told, TC_IN);
-	need(bpf_map_update_elem(lab_map_fd(lab, "buckets"), &zero, &spent, BPF_ANY) == 0,
+	need(bpf_map_update_elem(lab_map_fd(lab, "buckets"), &router, &spent, BPF_ANY) == 0,
 	     "buckets");
 	lab_check(lab, &dropped, TC_IN);
 	lab_check(lab, &out, INSIDE_IN);

@@ -32,6 +32,8 @@ struct lab {
 	int cpus;
 	const struct tn_record *counters; /* the map's memory: they are read very often */
 	bool own_slots;
+	uint32_t router;
+	int flows, fragments; /* of that router */
 	size_t n;
 	struct mapping mappings[MAPPINGS_MAX]; /* by slot; 0 is nobody's */
 };
@@ -124,30 +126,54 @@ static size_t counters_size(const struct lab *lab)
 	return MAPPINGS_MAX * lab->cpus * sizeof(*lab->counters);
 }
 
+/* The router's own map in that map of maps: one of before, or a new one. */
+static int router_map(struct lab *lab, const struct bpf_map *all, size_t key_size,
+		      size_t value_size, uint32_t entries)
+{
+	int fd;
+	uint32_t id;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(all), &lab->router, &id) == 0) {
+		fd = bpf_map_get_fd_by_id(id);
+		need(fd >= 0, bpf_map__name(all));
+		return fd;
+	}
+	fd = bpf_map_create(BPF_MAP_TYPE_LRU_HASH, bpf_map__name(all), key_size, value_size,
+			    entries, NULL);
+	need(fd >= 0 && bpf_map_update_elem(bpf_map__fd(all), &lab->router, &fd, BPF_ANY) == 0,
+	     bpf_map__name(all));
+	return fd;
+}
+
+static void put_self(struct lab *lab, const struct lab_options *o)
+{
+	struct tn_router_port port = { .own = { addr_of(RED_OWN), addr_of(RED_OWN_6) } };
+
+	port.self.router = lab->router;
+	port.self.ifindex = 1; /* loopback, where test runs are */
+	port.self.raw = o->raw ? ~0U : 0;
+	port.self.flags = (o->loose ? TN_PORT_LOOSE : 0) | (o->feasible ? TN_PORT_FEASIBLE : 0) |
+			  (o->guards_only ? TN_PORT_GUARDS : 0);
+	/* whatever interface a test makes is inside; the first is loopback */
+	for (size_t i = 0; i < TN_INSIDE_MAX; i++)
+		port.inside[i] = i + 2;
+	mac_parse(mac_of(o), port.mac);
+	put(lab, "router_ports", &lab->router, &port);
+}
+
 static struct lab *load(const struct lab_options *o, const struct lab *beside)
 {
 	struct lab *lab = xzalloc(sizeof(*lab));
-	struct tn_addr own[2];
 
 	lab->own_slots = o->own_slots;
 	lab->n = o->own_slots ? TN_SLOTS_OWN(MAPPINGS_MAX) : 1;
 	lab->cpus = libbpf_num_possible_cpus();
 	lab->skel = tenantnat__open();
 	need(lab->skel, "opening the programs");
-	lab->skel->rodata->tn_router_id = o->router ? o->router : RED;
+	lab->router = o->router ? o->router : RED;
+	lab->skel->rodata->tn_router_id = o->by_stubs ? 0 : lab->router;
 	lab->skel->rodata->tn_xdp_guards_only = o->guards_only;
-	lab->skel->rodata->tn_sources_loose = o->loose;
-	lab->skel->rodata->tn_sources_feasible = o->feasible;
-	lab->skel->rodata->tn_inside_raw = o->raw ? ~0U : 0;
 	lab->skel->rodata->tn_forward_fast = o->fast;
-	lab->skel->rodata->tn_shared_ifindex = 1; /* loopback, where test runs are */
-	/* whatever interface a test makes is inside; the first is loopback */
-	for (size_t i = 0; i < TN_INSIDE_MAX; i++)
-		lab->skel->rodata->tn_inside[i] = i + 2;
-	own[0] = addr_of(RED_OWN);
-	own[1] = addr_of(RED_OWN_6);
-	memcpy((void *)lab->skel->rodata->tn_own, own, sizeof(own));
-	mac_parse(mac_of(o), (uint8_t *)lab->skel->rodata->tn_mac);
 	bpf_map__set_max_entries(lab->skel->maps.by_shared, MAPPINGS_MAX);
 	bpf_map__set_max_entries(lab->skel->maps.by_fixed, MAPPINGS_MAX);
 	lab->skel->rodata->tn_counter_slots = MAPPINGS_MAX;
@@ -173,6 +199,11 @@ static struct lab *load(const struct lab_options *o, const struct lab *beside)
 	lab->counters = mmap(NULL, counters_size(lab), PROT_READ, MAP_SHARED,
 			     bpf_map__fd(lab->skel->maps.counters), 0);
 	need(lab->counters != MAP_FAILED, "mapping the counters");
+	lab->flows = router_map(lab, lab->skel->maps.flows, sizeof(struct tn_flow_key),
+				sizeof(struct tn_flow), TN_FLOWS);
+	lab->fragments = router_map(lab, lab->skel->maps.fragments, sizeof(struct tn_fragment_key),
+				    sizeof(struct tn_fragment), TN_FRAGMENTS);
+	put_self(lab, o);
 	return lab;
 }
 
@@ -198,6 +229,8 @@ struct lab *lab_open_beside(const struct lab *lab, const struct lab_options *o)
 void lab_close(struct lab *lab)
 {
 	munmap((void *)lab->counters, counters_size(lab));
+	close(lab->flows);
+	close(lab->fragments);
 	tenantnat__destroy(lab->skel);
 	free(lab);
 }
@@ -272,6 +305,10 @@ int lab_map_fd(const struct lab *lab, const char *name)
 	int fd = bpf_object__find_map_fd_by_name(lab->skel->obj, name);
 	char section[32];
 
+	if (strcmp(name, "flows") == 0)
+		return lab->flows;
+	if (strcmp(name, "fragments") == 0)
+		return lab->fragments;
 	/* global data */
 	snprintf(section, sizeof(section), ".data.%s", name);
 	return fd >= 0 ? fd : bpf_object__find_map_fd_by_name(lab->skel->obj, section);
@@ -354,11 +391,22 @@ void lab_pool(struct lab *lab, const char *prefix, uint32_t tenant)
 
 void lab_router_port(struct lab *lab, enum lab_router router, const char *mac)
 {
-	struct tn_router_port port = { 0 };
-	uint32_t id = router;
+	struct tn_router_port port = { .self.router = router };
 
 	mac_parse(mac, port.mac);
-	put(lab, "router_ports", &id, &port);
+	put(lab, "router_ports", &port.self.router, &port);
+}
+
+void lab_xmit(struct lab *lab, uint32_t ifindex)
+{
+	struct tn_router_port port;
+
+	need(bpf_map_lookup_elem(lab_map_fd(lab, "router_ports"), &lab->router, &port) == 0,
+	     "router_ports");
+	port.xmit[0] = ifindex;
+	need(bpf_map_update_elem(lab_map_fd(lab, "router_ports"), &lab->router, &port, BPF_ANY) ==
+		     0,
+	     "router_ports");
 }
 
 void lab_limit(struct lab *lab, const char *shared, const struct tn_limit *limit)
@@ -484,7 +532,7 @@ static struct result run_xdp(struct lab *lab, const struct frame *f)
 	need(bpf_prog_test_run_opts(lab_fd(lab, XDP_IN), &opts) == 0, "running XDP");
 	r.verdict = verdict_xdp(opts.retval);
 	/* what lies before the frame is metadata, and comes out with it */
-	result_meta(&r, out, back.data, lab->skel->rodata->tn_router_id);
+	result_meta(&r, out, back.data, lab->router);
 	r.out.len = opts.data_size_out - back.data;
 	memcpy(r.out.bytes, out + back.data, r.out.len);
 	return r;
@@ -576,7 +624,7 @@ size_t lab_slot(struct lab *lab, const char *address, bool shared)
 	for (size_t i = 1; i < lab->n; i++) {
 		const struct mapping *m = &lab->mappings[i];
 
-		if (m->router == lab->skel->rodata->tn_router_id &&
+		if (m->router == lab->router &&
 		    !memcmp(shared ? &m->shared : &m->fixed, &a, sizeof(a)))
 			return i;
 	}
@@ -595,7 +643,7 @@ static void expect_counted(struct lab *lab, const struct row *row, const struct 
 	size_t slot;
 
 	if (row->outcome == DROPPED || row->outcome == TOLD)
-		t->routers[lab->skel->rodata->tn_router_id].packets[row->reason] += packets;
+		t->routers[lab->router].packets[row->reason] += packets;
 	if ((row->outcome != TRANSLATED && row->outcome != TURNED) || row->uncounted)
 		return;
 	slot = lab_slot(lab, inwards ? row->before.dst : row->before.src, inwards);

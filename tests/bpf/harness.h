@@ -17,11 +17,12 @@ struct lab;
 struct lab_options {
 	enum lab_router router; /* whose programs; default RED */
 	unsigned int programs;	/* ON_…: only these; 0: every one of the object */
-	bool guards_only;	/* tn_xdp_guards_only */
+	bool guards_only;	/* tn_xdp_guards_only, TN_PORT_GUARDS */
+	bool by_stubs;		/* programs of all routers: a stub says which one */
 	bool bare;		/* no mappings but those of lab_map(): for random ones */
-	bool loose;		/* tn_sources_loose */
-	bool feasible;		/* tn_sources_feasible */
-	bool raw;		/* no inside interface has MAC addresses: tn_inside_raw */
+	bool loose;		/* TN_PORT_LOOSE */
+	bool feasible;		/* TN_PORT_FEASIBLE */
+	bool raw;		/* no inside interface has MAC addresses */
 	bool fast;		/* tn_forward_fast */
 	bool reads_nothing;	/* of the kernel's, as before 6.2: no next hops are noted */
 	bool on_veth;		/* tn_on_veth */
@@ -60,8 +61,10 @@ void lab_accept(struct lab *lab, enum lab_router router, const char *to, uint32_
 void lab_accept_nothing(struct lab *lab);
 /* Addresses in `prefix` that are in no mapping are that tenant's; 0: disputed. */
 void lab_pool(struct lab *lab, const char *prefix, uint32_t tenant);
-/* The MAC address of another router's shared interface. */
+/* Another router, and the MAC address of its shared interface. */
 void lab_router_port(struct lab *lab, enum lab_router router, const char *mac);
+/* The interface that XDP of this lab's router may send to; 0: there is none. */
+void lab_xmit(struct lab *lab, uint32_t ifindex);
 void lab_limit(struct lab *lab, const char *shared, const struct tn_limit *limit);
 /* Packets that a rule has accepted. */
 uint64_t lab_hits(struct lab *lab, uint32_t rule);

@@ -35,19 +35,19 @@ struct buckets {
 
 static struct buckets buckets_of(struct lab *lab)
 {
-	uint32_t zero = 0;
+	uint32_t router = RED;
 	struct buckets b;
 
-	need(bpf_map_lookup_elem(lab_map_fd(lab, "buckets"), &zero, &b) == 0, "buckets");
+	need(bpf_map_lookup_elem(lab_map_fd(lab, "buckets"), &router, &b) == 0, "buckets");
 	return b;
 }
 
 static void put_buckets(struct lab *lab, uint64_t resolve)
 {
 	struct buckets b = { .resolve = resolve };
-	uint32_t zero = 0;
+	uint32_t router = RED;
 
-	need(bpf_map_update_elem(lab_map_fd(lab, "buckets"), &zero, &b, BPF_ANY) == 0, "buckets");
+	need(bpf_map_update_elem(lab_map_fd(lab, "buckets"), &router, &b, BPF_ANY) == 0, "buckets");
 }
 
 /* None may be asked for, */
@@ -59,7 +59,7 @@ static void spend(struct lab *lab)
 /* but those, until then, in seconds. */
 static void asked_for(struct lab *lab, const char *neighbour, uint32_t until)
 {
-	struct tn_addr a = addr_of(neighbour);
+	struct tn_fixed_key a = { .router = RED, .fixed = addr_of(neighbour) };
 
 	need(bpf_map_update_elem(lab_map_fd(lab, "unresolved"), &a, &until, BPF_ANY) == 0,
 	     "unresolved");
@@ -67,7 +67,7 @@ static void asked_for(struct lab *lab, const char *neighbour, uint32_t until)
 
 static void forget(struct lab *lab, const char *neighbour)
 {
-	struct tn_addr a = addr_of(neighbour);
+	struct tn_fixed_key a = { .router = RED, .fixed = addr_of(neighbour) };
 
 	bpf_map_delete_elem(lab_map_fd(lab, "unresolved"), &a);
 }

@@ -191,9 +191,9 @@ Test(left, told)
 			uint64_t resolve, tell;
 		} full = { 0 };
 		struct frame got;
-		uint32_t zero = 0;
+		uint32_t router = RED;
 
-		need(bpf_map_update_elem(lab_map_fd(lab, "buckets"), &zero, &full, BPF_ANY) == 0,
+		need(bpf_map_update_elem(lab_map_fd(lab, "buckets"), &router, &full, BPF_ANY) == 0,
 		     "buckets");
 		wire_send(vm, &p);
 		do {

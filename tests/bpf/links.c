@@ -91,11 +91,7 @@ struct lab *links_open_known(unsigned int programs, enum links_path path, const 
 
 void links_take_xdp(struct lab *lab)
 {
-	struct tn_router_port own = { .xmit = { links_inside } };
-	uint32_t router = RED;
-
-	need(bpf_map_update_elem(lab_map_fd(lab, "router_ports"), &router, &own, BPF_ANY) == 0,
-	     "router_ports");
+	lab_xmit(lab, links_inside);
 }
 
 void links_tell_again(struct lab *lab)
@@ -103,8 +99,8 @@ void links_tell_again(struct lab *lab)
 	struct {
 		uint64_t resolve, tell;
 	} full = { 0 };
-	uint32_t zero = 0;
+	uint32_t router = RED;
 
-	need(bpf_map_update_elem(lab_map_fd(lab, "buckets"), &zero, &full, BPF_ANY) == 0,
+	need(bpf_map_update_elem(lab_map_fd(lab, "buckets"), &router, &full, BPF_ANY) == 0,
 	     "buckets");
 }

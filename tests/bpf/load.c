@@ -90,24 +90,12 @@ Test(load, every_program_with_guards_only)
 	check_programs(&(struct lab_options){ .guards_only = true }, ",guards-only");
 }
 
-Test(load, every_program_with_loose_sources)
-{
-	check_programs(&(struct lab_options){ .loose = true }, ",loose");
-}
-
 Test(load, every_program_with_fast_forwarding)
 {
 	check_programs(&(struct lab_options){ .fast = true }, ",fast");
 }
 
-Test(load, every_program_with_fast_forwarding_and_loose_sources)
+Test(load, every_program_on_a_veth)
 {
-	check_programs(&(struct lab_options){ .fast = true, .loose = true }, ",fast,loose");
-}
-
-Test(load, every_program_at_a_mac_address_like_ipv6)
-{
-	const struct lab_options like_ipv6 = { .fast = true, .mac = MAC_LIKE_IPV6 };
-
-	check_programs(&like_ipv6, ",fast,like-ipv6");
+	check_programs(&(struct lab_options){ .fast = true, .on_veth = true }, ",fast,veth");
 }

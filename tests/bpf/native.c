@@ -21,7 +21,7 @@
 /* What the kernel's tables say, in the lab's namespace. */
 struct world {
 	enum way to_vms, to_shared;
-	bool loose; /* tn_sources_loose: or nothing that VMs send would get past the question */
+	bool loose; /* TN_PORT_LOOSE: or nothing that VMs send would get past the question */
 	/* lines of ip(8); NULL: nothing is forwarded */
 	const char *links;
 };
@@ -125,10 +125,10 @@ static void set_budget(struct lab *lab, bool spent)
 {
 	uint64_t taken[2] = { spent ? 1ULL << 55 : 0, spent ? 1ULL << 55 : 0 };
 	int asked = lab_map_fd(lab, "unresolved");
-	struct tn_addr neighbour;
-	uint32_t zero = 0;
+	struct tn_fixed_key neighbour;
+	uint32_t router = RED;
 
-	need(!bpf_map_update_elem(lab_map_fd(lab, "buckets"), &zero, taken, BPF_ANY), "buckets");
+	need(!bpf_map_update_elem(lab_map_fd(lab, "buckets"), &router, taken, BPF_ANY), "buckets");
 	while (!bpf_map_get_next_key(asked, NULL, &neighbour))
 		need(!bpf_map_delete_elem(asked, &neighbour), "unresolved");
 }

@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import sqlite3
+import sys
 
 from case import eventually
 from net import BPFFS, sh
@@ -16,7 +17,7 @@ _libbpf = ctypes.CDLL("libbpf.so.1")
 
 # maps that change without anybody's doing, or remember what was
 TRAFFIC = ("counters", "drops", "hits", "limits", "events", "withdrawn", "changes", "ways",
-           "ways_rest", "hops", "slots")
+           "ways_rest", "hops", "slots", "scratches")
 # grows with every change, also with one there and back
 HISTORY = ('INSERT INTO "history', 'INSERT INTO "sqlite_sequence"')
 
@@ -79,6 +80,15 @@ def own_ids():
         if prog["id"] in out["prog"]:
             out["map"].update(prog.get("map_ids", []))
     return out
+
+
+def called_programs():
+    """Ids of the programs that the stubs of routers call."""
+    return {int.from_bytes(bytes(int(byte, 16) for byte in entry["value"]), sys.byteorder)
+            for name in ("programs_tc", "programs_xdp")
+            for entry in json.loads(sh(["bpftool", "-j", "map", "dump", "pinned",
+                                        f"{BPFFS}/tenantnat/maps/{name}"]).stdout)
+            if "value" in entry and "error" not in entry["value"]}
 
 
 def forget_free_counters(entries):

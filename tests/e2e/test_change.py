@@ -13,7 +13,7 @@ from case import equal, hook
 from cli import Cli
 from lab import BLUE1, FIXED, FIXED2, RED1, RED2
 from net import BPFFS, Child, sh
-from snapshot import pinned_ids
+from snapshot import called_programs, pinned_ids
 from traffic import Stream, bulk, ping, udp
 
 
@@ -169,15 +169,19 @@ def programs(lab):
 
 @hook
 def test_upgrade_loses_nothing(lab):
-    """Every program is put in the place of another one, there and back, under traffic both ways."""
+    """
+    Every program that judges is put in the place of another one, there and back, under traffic both
+    ways; what is attached stays, as it is the same.
+    """
     path = lab.write(lab.definitions())
-    old = programs(lab)
+    attached, old = programs(lab), called_programs()
     with Stream(lab.red1, lab.blue1, BLUE1), Stream(lab.blue1, lab.red1, RED1):
         for cli in (newer(lab), lab.cli):
             said = cli.apply(path)
             equal(len([line for line in said if line.startswith("~ router ")]), 2, f"{said}")
-            now = programs(lab)
-            equal(len(now), len(old), "programs")
+            equal(programs(lab), attached, "programs that are attached")
+            now = called_programs()
+            equal(len(now), len(old), "programs that are called")
             equal(now & old, set(), "programs of before")
             old = now
     equal(lab.apply(), ["nothing to be done"], "apply at last")
@@ -186,14 +190,14 @@ def test_upgrade_loses_nothing(lab):
 @hook
 def test_upgrade_of_the_agent_loses_nothing(lab):
     """Ended, and started from a binary with other programs, there and back, under TCP as well."""
-    old, new, (stop, write) = programs(lab), newer(lab), os.pipe()
+    old, new, (stop, write) = called_programs(), newer(lab), os.pipe()
     transfer = Child(bulk, lab.red1, lab.blue1, BLUE1, 1 << 30, 16_000_000, stop)
     with Stream(lab.red1, lab.blue1, BLUE1), Stream(lab.blue1, lab.red1, RED1):
         for before, after in ((lab.cli, new), (new, lab.cli)):
             with agent_of(lab, before):
-                equal(programs(lab), old, "programs, with the agent of before")
+                equal(called_programs(), old, "programs, with the agent of before")
             with agent_of(lab, after):      # ready when all is as it is to be
-                now = programs(lab)
+                now = called_programs()
             equal((len(now), now & old), (len(old), set()), "programs, all of them others")
             old = now
         os.write(write, b"stop")

@@ -222,8 +222,8 @@ def test_world_address_lost_while_restored(lab):
 def test_world_interface_recreated_while_renewed(lab):
     """Programs that come in the place of others have no way back: that is no second error."""
     strace, other = Strace(lab), lab.definitions()
-    other["blue"].router["sources"] = "loose"
-    words = ["apply", "-f", lab.write(other, "loose.yaml")]
+    other["blue"].router["forwarding"] = "stack"
+    words = ["apply", "-f", lab.write(other, "stack.yaml")]
     _, some = strace.trace(*words)
     call = [call for call in some if call.phase == "pin"][-1]
     lab.apply()

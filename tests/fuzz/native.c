@@ -30,25 +30,28 @@ static void constant_set(const volatile void *constant, const void *value, size_
 
 static void open_constants(void)
 {
-	uint32_t router = RED, ifindex = IF_SHARED, mask = 1, ticks = 25;
-	uint32_t inside[TN_INSIDE_MAX] = { IF_INSIDE, IF_ASIDE };
-	uint8_t mac[ETH_ALEN];
+	uint32_t router = RED, mask = 1, ticks = 25;
 
-	mac_parse(MAC_ROUTER, mac);
 	constant_set(&tn_router_id, &router, sizeof(router));
-	constant_set(tn_mac, mac, ETH_ALEN);
-	constant_set(&tn_shared_ifindex, &ifindex, sizeof(ifindex));
-	constant_set(tn_inside, inside, sizeof(inside));
 	constant_set(&tn_way_ticks, &ticks, sizeof(ticks));
 	/* then the first slot is the own one of RED_SHARED, and no other is that of its mapping */
 	constant_set(&tn_slots_mask, &mask, sizeof(mask));
-	for (size_t i = 0; i < fixture_n; i++) {
-		struct entry e = fixture_entry(&fixture[i], 0);
+}
 
-		if (fixture[i].router == RED && !fixture[i].fixed)
-			constant_set(&tn_own[strchr(fixture[i].shared, ':') ? 1 : 0], &e.shared,
-				     sizeof(e.shared));
-	}
+static struct tn_router_port router_port_of(const struct native_in *in)
+{
+	struct tn_router_port port = {
+		.self = { .router = RED, .ifindex = IF_SHARED, .raw = in->raw },
+		.inside = { IF_INSIDE, IF_ASIDE },
+		.xmit = { IF_INSIDE },
+		.own = { addr_of(RED_OWN), addr_of(RED_OWN_6) }
+	};
+
+	port.self.flags = (in->sources_loose ? TN_PORT_LOOSE : 0) |
+			  (in->feasible ? TN_PORT_FEASIBLE : 0) |
+			  (in->guards_only ? TN_PORT_GUARDS : 0);
+	mac_parse(MAC_ROUTER, port.mac);
+	return port;
 }
 
 static void put(void *context, const char *map, const void *key, const void *value)
@@ -60,15 +63,12 @@ static void put(void *context, const char *map, const void *key, const void *val
 void native_open(void)
 {
 	struct tn_config config = fixture_config(fixture_subnets, fixture_subnets_n);
-	struct tn_router_port port = { .xmit = { IF_INSIDE } };
-	uint32_t zero = 0, slots = 0, router = RED;
+	uint32_t zero = 0, slots = 0;
 
-	mac_parse(MAC_ROUTER, port.mac);
 	native_clear();
 	open_constants();
 	native_update("config", &zero, &config);
 	fixture_policy(put, NULL);
-	native_update("router_ports", &router, &port);
 	for (size_t i = 0; i < fixture_n; i++) {
 		bool mapped = fixture[i].fixed && fixture[i].router != GREEN;
 		struct entry e = fixture_entry(&fixture[i], mapped ? ++slots : 0);
@@ -126,14 +126,12 @@ static void tell(const struct native_in *in)
 {
 	/* of neighbours and of errors; in the year 1 */
 	uint64_t taken[2] = { in->spent ? 1ULL << 55 : 0, in->spent ? 1ULL << 55 : 0 };
-	uint32_t zero = 0, raw = in->raw;
+	struct tn_router_port port = router_port_of(in);
+	uint32_t router = RED;
 
 	switch_set(&tn_xdp_guards_only, in->guards_only);
-	switch_set(&tn_sources_loose, in->sources_loose);
-	switch_set(&tn_sources_feasible, in->feasible);
-	if (tn_inside_raw != raw)
-		constant_set(&tn_inside_raw, &raw, sizeof(raw));
-	native_update("buckets", &zero, taken);
+	native_update("router_ports", &router, &port);
+	native_update("buckets", &router, taken);
 	switch_set(&tn_forward_fast, in->fast);
 	switch_set(&tn_reads_kernel, in->fast || in->summed == SUMMED_PARTLY);
 	changes = in->settled ? 2 : 0;
@@ -151,7 +149,7 @@ void native_run(const struct native_in *in, struct result *r)
 	r->marked = false;
 	r->verdict = f.is_xdp ? verdict_xdp(returned) : verdict_tc(returned);
 	if (f.is_xdp)
-		result_meta(r, shim_meta(&f), f.meta, tn_router_id);
+		result_meta(r, shim_meta(&f), f.meta, RED);
 	r->mark = f.is_xdp ? 0 : f.skb.mark;
 	r->out.len = shim_len(&f);
 	shim_copy_out(&f, 0, r->out.bytes, r->out.len);

@@ -44,9 +44,9 @@ enum { IF_SHARED = 1, IF_INSIDE, IF_UPLINK, IF_ASIDE };
 struct native_in {
 	enum program program;
 	bool guards_only;   /* tn_xdp_guards_only */
-	bool sources_loose; /* tn_sources_loose */
-	bool feasible;	    /* tn_sources_feasible */
-	bool raw;	    /* frames of VMs begin with the IP header: tn_inside_raw */
+	bool sources_loose; /* TN_PORT_LOOSE */
+	bool feasible;	    /* TN_PORT_FEASIBLE */
+	bool raw;	    /* frames of VMs begin with the IP header */
 	bool fast;	    /* tn_forward_fast, to VMs on an interface of their own */
 	bool settled;	    /* the tables do not change: what is found in them is kept */
 	bool watched;	    /* somebody watches, for nothing that happens */

@@ -16,6 +16,14 @@
 /* The loader makes `counters` and `hits` as large as it needs. */
 #define COUNTERS 256
 
+/* Of the router that is judged for: the elements of two maps of maps. */
+static struct map router_flows = { .name = "flows of it",
+				   .key_size = sizeof(struct tn_flow_key),
+				   .value_size = sizeof(struct tn_flow) };
+static struct map router_fragments = { .name = "fragments of it",
+				       .key_size = sizeof(struct tn_fragment_key),
+				       .value_size = sizeof(struct tn_fragment) };
+
 struct map programs_maps[] = {
 	MAP(by_shared),
 	MAP(by_fixed),
@@ -34,12 +42,12 @@ struct map programs_maps[] = {
 	MAP(hits, .entries = COUNTERS),
 	MAP(pools, .prefixes = true),
 	MAP(limits),
-	MAP(flows),
-	MAP(fragments),
+	{ .name = "flows", .address = &flows, .inner = &router_flows },
+	{ .name = "fragments", .address = &fragments, .inner = &router_fragments },
 	MAP(scratches, .entries = 1),
 	MAP(neigh_rooms, .entries = 1),
 	MAP(unresolved),
-	MAP(buckets, .entries = 1),
+	MAP(buckets, .entries = TN_ROUTERS_MAX),
 	MAP(tellings, .entries = 1),
 	MAP(budgets, .entries = 1),
 	MAP(routers),

@@ -19,8 +19,9 @@ struct map {
 	const char *name;
 	void *address; /* of its definition, by which the programs name it */
 	size_t key_size, value_size;
-	__u32 entries; /* an array's, all of which are there; 0: a hash */
-	bool prefixes; /* keys are prefixes, and the longest one is found (LPM) */
+	__u32 entries;	   /* an array's, all of which are there; 0: a hash */
+	struct map *inner; /* what each element of a map of maps is; NULL: it is none */
+	bool prefixes;	   /* keys are prefixes, and the longest one is found (LPM) */
 	struct map_element *first;
 };
 
@@ -28,18 +29,11 @@ struct map {
 extern struct map programs_maps[];
 
 extern const volatile __u32 tn_router_id;
-extern const volatile __u8 tn_mac[6];
-extern const volatile __u32 tn_shared_ifindex;
 extern const volatile bool tn_xdp_guards_only;
-extern const volatile bool tn_sources_loose;
-extern const volatile bool tn_sources_feasible;
-extern const volatile __u32 tn_inside[TN_INSIDE_MAX];
-extern const volatile __u32 tn_inside_raw;
 extern const volatile bool tn_forward_fast;
 extern const volatile bool tn_reads_kernel;
 extern const volatile __u32 tn_slots_mask;
 extern const volatile __u32 tn_way_ticks;
-extern const volatile struct tn_addr tn_own[2];
 
 extern volatile __u64 changes;
 extern struct tn_watch watch;

@@ -144,7 +144,10 @@ static uint32_t packet_type(const uint8_t *frame)
 {
 	static const uint8_t everybody[ETH_ALEN] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 
-	if (!memcmp(frame, (const void *)tn_mac, ETH_ALEN))
+	uint8_t own[ETH_ALEN];
+
+	mac_parse(MAC_ROUTER, own);
+	if (!memcmp(frame, own, ETH_ALEN))
 		return PACKET_HOST;
 	if (!(frame[0] & 1))
 		return PACKET_OTHERHOST;
@@ -265,6 +268,8 @@ static struct map *map_at(const void *address)
 	for (struct map *m = programs_maps; m->name; m++) {
 		if (m->address == address)
 			return m;
+		if (m->inner && m->inner == address)
+			return m->inner;
 	}
 	unsupported("a map that programs.c does not list");
 	return NULL;
@@ -338,9 +343,12 @@ static struct map_element *map_longest(struct map *m, const void *key)
 
 void *shim_map_lookup(struct map *m, const void *key)
 {
-	struct map_element *e = m->prefixes ? map_longest(m, key) : map_find(m, key);
+	struct map_element *e;
 	uint32_t index;
 
+	if (m->inner)
+		return m->inner;
+	e = m->prefixes ? map_longest(m, key) : map_find(m, key);
 	if (!e && m->entries) {
 		memcpy(&index, key, sizeof(index));
 		e = index < m->entries ? map_add(m, key) : NULL;
@@ -350,6 +358,8 @@ void *shim_map_lookup(struct map *m, const void *key)
 
 void shim_map_clear(struct map *m)
 {
+	if (m->inner)
+		m = m->inner;
 	while (m->first) {
 		struct map_element *e = m->first;
 
@@ -526,7 +536,7 @@ static void next_hop(const struct shim_frame *f, struct bpf_fib_lookup *params, 
 		     bool shared)
 {
 	mac_parse(shared ? MAC_PEER : MAC_VM, params->dmac);
-	memcpy(params->smac, (const void *)tn_mac, ETH_ALEN);
+	mac_parse(MAC_ROUTER, params->smac);
 	if (shared || f->is_xdp || f->skb.ifindex != IF_INSIDE)
 		return;
 	shim_copy_out(f, ETH_ALEN, params->dmac, ETH_ALEN);

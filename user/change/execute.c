@@ -2,11 +2,10 @@
 #include "change/execute.h"
 
 #include "dataplane/attach.h"
-#include "host/host.h"
+#include "dataplane/programs.h"
 #include "host/netlink.h"
 #include "host/netns.h"
 #include "host/sysctl.h"
-#include "lib/background.h"
 #include "lib/fd_guard.h"
 
 void failures_free(struct failures *failed)
@@ -39,49 +38,26 @@ bool is_passed_over(const struct failures *failed, const char *tenant)
 	return false;
 }
 
-/* One router that is to have programs, or others. */
-struct attaching {
-	struct dataplane *dp;
-	const struct router_row *have; /* NULL: it is not attached yet */
-	struct router_row row;
-	struct instance *in;
-	struct background beside;
-	struct error err; /* of loading */
-};
-
-/* From here on to be attached: the kernel has looked at every way through the programs. */
-static void load_one(void *arg)
-{
-	struct attaching *a = arg;
-
-	if (instance_load(a->dp, &a->row, &a->in, &a->err))
-		a->in = NULL;
-}
-
-static int attach_one(struct attaching *a, struct error *err)
+/*
+ * The stubs of one router, and what they call. The row comes first, so that a later run knows of
+ * what this one left; `have` NULL: it is not attached yet.
+ */
+static int attach_one(struct dataplane *dp, struct router_row *row, const struct router_row *have,
+		      struct error *err)
 {
 	_cleanup_fd_guard_ struct fd_guard guard = fd_guard_begin();
-	_cleanup_instance_ struct instance *in = a->in;
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
+	_cleanup_stubs_ struct stubs *stubs = NULL;
 	int ret;
 
-	a->in = NULL;
-	if (!in) {
-		*err = a->err;
-		return error_prefix(err, "tenant %s", a->row.tenant);
-	}
-	/* a row comes first, so that a later run knows of programs that this one left */
-	if (!a->have && dataplane_put_router(a->dp, &a->row, err))
-		return error_prefix(err, "tenant %s", a->row.tenant);
-	if (netns_enter_id(a->row.netns, a->row.netns_dev, a->row.netns_ino, &ns))
-		return error_set(err, "tenant %s: its network namespace has just gone",
-				 a->row.tenant);
-	ret = a->have ? attach_renew(a->dp, in, a->have, &a->row, err)
-		      : attach_router(a->dp, in, &a->row, err);
+	if (programs_load(dp, row, err) || stubs_load(dp, row, &stubs, err) ||
+	    (!have && dataplane_put_router(dp, row, err)))
+		return -1;
+	if (netns_enter_id(row->netns, row->netns_dev, row->netns_ino, &ns))
+		return error_set(err, "its network namespace has just gone");
+	ret = have ? attach_renew(dp, stubs, have, row, err) : attach_router(dp, stubs, row, err);
 	netns_leave(&ns);
-	if (ret)
-		return error_prefix(err, "tenant %s", a->row.tenant);
-	return dataplane_put_router(a->dp, &a->row, err);
+	return ret || dataplane_put_router(dp, row, err) ? -1 : 0;
 }
 
 static int take_moved(struct dataplane *dp, const struct plan *p, struct error *err)
@@ -210,68 +186,33 @@ static int take_off(struct dataplane *dp, const struct router_row *r, struct err
 	return attach_remove(dp, r, err) || dataplane_del_router(dp, r->id, err) ? -1 : 0;
 }
 
-/*
- * As many as there are CPUs are loaded beside each other, where so many routers are to be attached:
- * it takes the kernel half a second each. Programs, maps and types of each are open then.
- */
-#define LOADED_MAX  8
-#define LOADED_MIN  4
-#define FILES_FIRST 128
-#define FILES_EACH  48
-
-/* Those of `list`, one after the other; with `failed`, what fails is noted there. */
-static int attach_some(struct attaching *list, size_t n, bool beside, struct failures *failed,
-		       struct error *err)
+/* With `failed`, what fails is noted there. */
+static int put_router(struct dataplane *dp, const struct router_row *want,
+		      const struct router_row *have, const struct kernel_state *machine,
+		      struct failures *failed, struct error *err)
 {
-	int ret = 0;
+	struct router_row row = *want;
 
-	for (size_t i = 0; i < n; i++) {
-		if (beside)
-			background_begin(&list[i].beside, load_one, &list[i]);
-		else
-			load_one(&list[i]);
-	}
-	for (size_t i = 0; i < n; i++)
-		background_end(&list[i].beside);
-	for (size_t i = 0; i < n; i++) {
-		if (!ret && attach_one(&list[i], err))
-			ret = pass_over(failed, list[i].row.tenant, err);
-		instance_close(list[i].in);
-	}
-	return ret;
-}
-
-static void add_router(struct dataplane *dp, const struct kernel_state *machine,
-		       const struct router_row *want, const struct router_row *have,
-		       struct attaching *out)
-{
-	*out = (struct attaching){ .dp = dp, .have = have, .row = *want };
-	out->row.flags = 0;
+	row.flags = 0;
 	vec_each (r, &machine->routers)
-		attach_inherit(r, &out->row);
+		attach_inherit(r, &row);
+	if (attach_one(dp, &row, have, err) == 0)
+		return 0;
+	error_prefix(err, "tenant %s", row.tenant);
+	return pass_over(failed, row.tenant, err);
 }
 
 static int put_routers(struct dataplane *dp, const struct plan *p, const struct kernel_state *have,
 		       struct failures *failed, struct error *err)
 {
-	VEC(struct attaching) all = { 0 };
-	size_t slice = 1;
-	int ret = 0;
-
-	vec_each (r, &p->attach)
-		add_router(dp, have, *r, NULL, vec_push(&all));
-	vec_each (r, &p->renew)
-		add_router(dp, have, *r, kernel_state_router(have, (*r)->id), vec_push(&all));
-	if (all.n >= LOADED_MIN)
-		slice = host_cpus() < LOADED_MAX ? host_cpus() : LOADED_MAX;
-	if (!host_allow_files(FILES_FIRST + slice * FILES_EACH))
-		slice = 1;
-	for (size_t i = 0; i < all.n && !ret; i += slice)
-		ret = attach_some(&all.v[i], all.n - i < slice ? all.n - i : slice, slice > 1,
-				  failed, err);
-	vec_free(&all);
-	if (ret)
-		return ret;
+	vec_each (r, &p->attach) {
+		if (put_router(dp, *r, NULL, have, failed, err))
+			return -1;
+	}
+	vec_each (r, &p->renew) {
+		if (put_router(dp, *r, kernel_state_router(have, (*r)->id), have, failed, err))
+			return -1;
+	}
 	vec_each (r, &p->replaced) {
 		if (take_off(dp, *r, err))
 			return -1;

@@ -23,10 +23,6 @@ const char *via_name(enum via via)
 	return via < VIAS_COUNT ? via_names[via] : "unknown";
 }
 
-static bool via_xdp(enum hook via)
-{
-	return via == HOOK_XDP || via == HOOK_XDP_GENERIC;
-}
 struct points {
 	struct point v[ATTACH_POINTS];
 	size_t n;
@@ -36,20 +32,18 @@ struct points {
 static struct points points_of(const struct router_row *r)
 {
 	struct points p = {
-		.v = { { r->ifindex, true, TN_ROUTER_CLSACT_OURS, instance_fd_out, "tc_out",
+		.v = { { r->ifindex, true, TN_ROUTER_CLSACT_OURS, stubs_fd_out, "tc_out",
 			 "link_out" },
-		       { r->ifindex, false, TN_ROUTER_CLSACT_OURS, instance_fd_in, "tc_in",
+		       { r->ifindex, false, TN_ROUTER_CLSACT_OURS, stubs_fd_in, "tc_in",
 			 "link_in" } },
 		.n = 2,
 	};
 
 	for (size_t i = 0; i < TN_INSIDE_MAX && r->inside[i]; i++) {
 		uint32_t clsact_ours = TN_ROUTER_CLSACT_OURS << (i + 1), ifindex = r->inside[i];
-		struct point out = { ifindex,	      true, clsact_ours, instance_fd_inside_out,
+		struct point out = { ifindex,	      true, clsact_ours, stubs_fd_inside_out,
 				     "tc_inside_out", "" };
-		struct point in = {
-			ifindex, false, clsact_ours, instance_fd_inside, "tc_inside", ""
-		};
+		struct point in = { ifindex, false, clsact_ours, stubs_fd_inside, "tc_inside", "" };
 
 		snprintf(out.link, sizeof(out.link), "link_inside_out_%u", ifindex);
 		snprintf(in.link, sizeof(in.link), "link_inside_%u", ifindex);
@@ -143,26 +137,25 @@ static int make_router_dir(struct dataplane *dp, const struct router_row *r, str
 	return 0;
 }
 
-static int attach_points(struct dataplane *dp, struct instance *in, struct router_row *r,
-			 bool renew, struct error *err)
+static int attach_points(struct dataplane *dp, struct stubs *s, struct router_row *r, bool renew,
+			 struct error *err)
 {
 	struct points points = points_of(r);
 	int ret = make_router_dir(dp, r, err);
 
 	if (!ret)
-		ret = instance_pin(in, err);
+		ret = stubs_pin(s, err);
 	for (size_t i = 0; !ret && i < points.n; i++)
-		ret = tc_attach(dp, r, &points.v[i], points.v[i].fd(in), renew, err);
+		ret = tc_attach(dp, r, &points.v[i], points.v[i].fd(s), renew, err);
 	return ret;
 }
 
-int attach_router(struct dataplane *dp, struct instance *in, struct router_row *r,
-		  struct error *err)
+int attach_router(struct dataplane *dp, struct stubs *s, struct router_row *r, struct error *err)
 {
-	int ret = attach_points(dp, in, r, false, err);
+	int ret = attach_points(dp, s, r, false, err);
 
-	if (!ret && via_xdp(r->via))
-		ret = xdp_attach(dp, in, r, err);
+	if (!ret && router_row_has_xdp(r))
+		ret = xdp_attach(dp, s, r, err);
 	if (ret) {
 		struct error ignored = { 0 };
 
@@ -174,6 +167,15 @@ int attach_router(struct dataplane *dp, struct instance *in, struct router_row *
 static bool same_netns(const struct router_row *a, const struct router_row *b)
 {
 	return a->netns_dev == b->netns_dev && a->netns_ino == b->netns_ino;
+}
+
+/* Whether what is attached is what would be: all else is in the rows that the programs read. */
+static bool same_stubs(const struct router_row *have, const struct router_row *want)
+{
+	return have->stubs_current && !have->broken && same_netns(have, want) &&
+	       have->ifindex == want->ifindex && have->hook == want->hook &&
+	       have->fast == want->fast && have->veth == want->veth && have->raw == want->raw &&
+	       memcmp(have->inside, want->inside, sizeof(have->inside)) == 0;
 }
 
 static bool has_point(const struct points *points, const struct point *p)
@@ -217,23 +219,30 @@ void attach_inherit(const struct router_row *have, struct router_row *want)
 	}
 }
 
-int attach_renew(struct dataplane *dp, struct instance *in, const struct router_row *have,
+int attach_renew(struct dataplane *dp, struct stubs *s, const struct router_row *have,
 		 struct router_row *r, struct error *err)
 {
-	if (!same_netns(have, r)) {
-		if (attach_remove(dp, have, err))
-			return -1;
-		return attach_router(dp, in, r, err);
+	if (same_stubs(have, r)) {
+		r->via = have->via;
+		r->flags = have->flags;
+		return 0;
 	}
 	if (put_unfinished(dp, have, err))
 		return -1;
+	if (!same_netns(have, r)) {
+		if (attach_remove(dp, have, err) || put_unfinished(dp, r, err))
+			return -1;
+		return attach_router(dp, s, r, err);
+	}
+	if (dataplane_put_port(dp, r, err))
+		return -1;
 	/* while XDP is off, the tc program behind it does its work */
-	if (via_xdp(have->via))
+	if (router_row_has_xdp(have))
 		xdp_remove(have);
-	if (attach_points(dp, in, r, true, err))
+	if (attach_points(dp, s, r, true, err))
 		return -1;
 	remove_stale(dp, have, r);
-	return via_xdp(r->via) ? xdp_attach(dp, in, r, err) : 0;
+	return router_row_has_xdp(r) ? xdp_attach(dp, s, r, err) : 0;
 }
 
 int attach_remove(struct dataplane *dp, const struct router_row *r, struct error *err)
@@ -347,8 +356,8 @@ void attach_inspect(struct dataplane *dp, const struct router_row *r, struct att
 	memset(out, 0, sizeof(*out));
 	if (netns_enter_id(r->netns, r->netns_dev, r->netns_ino, &ns))
 		return;
-	out->complete = instance_is_pinned(dp, r->id) && has_interfaces(r);
-	if (via_xdp(r->via))
+	out->complete = stubs_are_pinned(dp, r->id) && has_interfaces(r);
+	if (router_row_has_xdp(r))
 		inspect_xdp(dp, r, out);
 	for (size_t i = 0; i < points.n; i++) {
 		const struct point *p = &points.v[i];

@@ -9,24 +9,23 @@
 #include <limits.h>
 #include <net/if.h>
 
-#include "dataplane/instance.h"
+#include "dataplane/stubs.h"
 #include "lib/error.h"
 #include "model/rows.h"
 
 /*
- * Attach the instance to the router's shared interface and pin what holds it. The
+ * Attach the stubs to the router's shared interface and pin what holds it. The
  * caller is in the router's namespace. Sets r->via and r->flags. Egress comes
  * first: from then on nothing leaves untranslated. On failure nothing of it stays.
  */
-int attach_router(struct dataplane *dp, struct instance *in, struct router_row *r,
-		  struct error *err);
+int attach_router(struct dataplane *dp, struct stubs *s, struct router_row *r, struct error *err);
 
 /*
- * Put the programs of another instance in the place of those attached, without a
- * moment of neither where the kernel can do that (tcx). The caller is in the
- * router's namespace.
+ * Put other stubs in the place of those attached, without a moment of neither where the kernel can
+ * do that (tcx); those that would be the same stay. The caller is in the router's namespace, and
+ * puts the router's row behind it.
  */
-int attach_renew(struct dataplane *dp, struct instance *in, const struct router_row *have,
+int attach_renew(struct dataplane *dp, struct stubs *s, const struct router_row *have,
 		 struct router_row *r, struct error *err);
 
 /*

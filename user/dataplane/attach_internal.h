@@ -30,7 +30,7 @@ struct point {
 	uint32_t ifindex;
 	bool egress;
 	uint32_t clsact_ours; /* the flag of the router for the qdisc of this interface */
-	int (*fd)(const struct instance *in);
+	int (*fd)(const struct stubs *s);
 	const char *program; /* the names of its pins */
 	char link[32];
 };
@@ -77,7 +77,7 @@ void multiprog_cleanup(struct xdp_multiprog **mp);
 struct xdp_program *xdp_find(struct xdp_multiprog *mp);
 
 /* Attach the router's XDP program in the place of what is of ours there. Sets r->via. */
-int xdp_attach(struct dataplane *dp, struct instance *in, struct router_row *r, struct error *err);
+int xdp_attach(struct dataplane *dp, struct stubs *s, struct router_row *r, struct error *err);
 /* Take off the program that this router's row is about, not its successor's on the interface. */
 void xdp_remove(const struct router_row *r);
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "dataplane/attach_internal.h"
+#include "dataplane/programs.h"
 #include "lib/fd_guard.h"
 
 #define NO_DISPATCHER "LIBXDP_SKIP_DISPATCHER" /* libxdp's */
@@ -78,15 +79,15 @@ static int xdp_error(const struct router_row *r, int ret, struct error *err)
 }
 
 /* 0 or what libxdp says; what goes wrong elsewhere is in `err`. */
-static int xdp_try(struct dataplane *dp, struct instance *in, const struct router_row *r,
+static int xdp_try(struct dataplane *dp, struct stubs *s, const struct router_row *r, bool whole,
 		   struct error *err)
 {
 	enum xdp_attach_mode mode = r->via == HOOK_XDP ? XDP_MODE_NATIVE : XDP_MODE_SKB;
 	struct xdp_program *prog;
 	int ret;
 
-	DECLARE_LIBXDP_OPTS(xdp_program_opts, opts, .prog_name = INSTANCE_XDP_PROGRAM);
-	opts.obj = instance_xdp_object(in, err);
+	DECLARE_LIBXDP_OPTS(xdp_program_opts, opts, .prog_name = XDP_PROGRAM);
+	opts.obj = stubs_xdp_object(s, whole, err);
 	if (!opts.obj)
 		return -1;
 	prog = xdp_program__create(&opts);
@@ -100,20 +101,27 @@ static int xdp_try(struct dataplane *dp, struct instance *in, const struct route
 	return ret;
 }
 
-int xdp_attach(struct dataplane *dp, struct instance *in, struct router_row *r, struct error *err)
+int xdp_attach(struct dataplane *dp, struct stubs *s, struct router_row *r, struct error *err)
 {
-	int ret;
+	bool set = getenv(NO_DISPATCHER), whole = !set && attach_has_dispatcher() == 1;
+	int ret = -EINVAL;
 
 	xdp_clear(r->ifindex);
-	ret = xdp_try(dp, in, r, err);
+	r->flags &= ~TN_ROUTER_XDP_WHOLE;
+	if (whole) {
+		ret = xdp_try(dp, s, r, true, err);
+		if (!ret)
+			r->flags |= TN_ROUTER_XDP_WHOLE;
+	}
 	/*
 	 * Newer kernels (seen in 6.12) put no program that moves packet data into the dispatcher of
 	 * an older libxdp (1.3.1 of Debian 12): then ours is there alone, or not at all.
 	 */
-	if (ret == -EINVAL && !err->set && !getenv(NO_DISPATCHER)) {
+	if (ret == -EINVAL && !err->set) {
 		setenv(NO_DISPATCHER, "1", 1);
-		ret = xdp_try(dp, in, r, err);
-		unsetenv(NO_DISPATCHER);
+		ret = xdp_try(dp, s, r, false, err);
+		if (!set)
+			unsetenv(NO_DISPATCHER);
 	}
 	if (ret && !err->set) {
 		if (r->hook == HOOK_AUTO)
@@ -123,9 +131,12 @@ int xdp_attach(struct dataplane *dp, struct instance *in, struct router_row *r, 
 	}
 	return err->set ? -1 : 0;
 }
+
 int attach_has_dispatcher(void)
 {
-	int ret = libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_EXT, NULL);
+	static int has = -1;
 
-	return ret < 0 ? -1 : ret;
+	if (has < 0)
+		has = libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_EXT, NULL);
+	return has < 0 ? -1 : has;
 }

@@ -10,6 +10,7 @@
 
 #include "dataplane/dataplane_internal.h"
 #include "dataplane/skeleton.h"
+#include "dataplane/stubs.h"
 #include "host/host.h"
 
 /* Maps, programs, their types and pins of one router, a namespace, the state; with some to spare.
@@ -28,6 +29,12 @@ const char *const map_names[MAPS_COUNT] = {
 const struct map_shape router_maps[ROUTER_MAPS_COUNT] = {
 #define X(map, key, value, entries) \
 	{ BPF_MAP_TYPE_LRU_HASH, sizeof(key), sizeof(value), entries, #map },
+	ROUTER_MAPS(X)
+#undef X
+};
+
+const enum map_id router_map_places[ROUTER_MAPS_COUNT] = {
+#define X(map, key, value, entries) MAP_##map,
 	ROUTER_MAPS(X)
 #undef X
 };
@@ -69,19 +76,33 @@ int dataplane_check(const char *bpffs, struct error *err)
 	return host_check_bpffs(parent, err);
 }
 
+uint64_t build_of(const void *elf, size_t size, uint64_t before)
+{
+	uint64_t hash = before ? before : 0xcbf29ce484222325; /* FNV-1a */
+	const unsigned char *byte = elf;
+
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ byte[i]) * 0x100000001b3;
+	return hash;
+}
+
 uint64_t dataplane_build(void)
 {
-	static uint64_t build;		    /* it is asked for once a router */
-	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
+	static uint64_t build; /* it is asked for once a router */
 	size_t size;
-	const unsigned char *elf = tenantnat__elf_bytes(&size);
+	const void *elf = tenantnat__elf_bytes(&size);
 
-	if (build)
-		return build;
-	for (size_t i = 0; i < size; i++)
-		hash = (hash ^ elf[i]) * 0x100000001b3;
-	build = hash;
+	if (!build)
+		build = build_of(elf, size, stubs_build());
 	return build;
+}
+
+int use_map(struct bpf_map *map, int fd, struct error *err)
+{
+	if (bpf_map__reuse_fd(map, fd))
+		return error_set(err, "cannot use the pinned map %s: %s", bpf_map__name(map),
+				 strerror(errno));
+	return 0;
 }
 
 const char *path_join(const char *dir, const char *name, char out[PATH_MAX])
@@ -371,8 +392,6 @@ static struct tenantnat *load_maps(const struct tn_config *config, struct error 
 	}
 	bpf_object__for_each_program (prog, skel->obj)
 		bpf_program__set_autoload(prog, false);
-	bpf_map__set_autocreate(skel->maps.flows, false);
-	bpf_map__set_autocreate(skel->maps.fragments, false);
 	size_maps(skel, config);
 	ret = tenantnat__load(skel);
 	if (ret) {

@@ -83,6 +83,11 @@ int dataplane_del_shared(struct dataplane *dp, const struct shared_row *const *r
 			 struct error *err);
 int dataplane_del_fixed(struct dataplane *dp, const struct fixed_row *const *rows, size_t n,
 			struct error *err);
+/*
+ * A router, and what the programs read of it. Its row can come later than that:
+ * dataplane_put_port() is for when the row has to remember what there was before.
+ */
+int dataplane_put_port(struct dataplane *dp, const struct router_row *r, struct error *err);
 int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struct error *err);
 int dataplane_del_router(struct dataplane *dp, uint32_t id, struct error *err);
 

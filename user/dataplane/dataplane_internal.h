@@ -13,6 +13,11 @@
 
 /* X(map): every pinned map. */
 #define MAPS(X)         \
+	X(scratches)    \
+	X(programs_tc)  \
+	X(programs_xdp) \
+	X(flows)        \
+	X(fragments)    \
 	X(by_shared)    \
 	X(by_fixed)     \
 	X(counters)     \
@@ -56,6 +61,8 @@ enum router_map_id {
 };
 
 extern const struct map_shape router_maps[ROUTER_MAPS_COUNT];
+/* The map of maps in which the programs find it, by router. */
+extern const enum map_id router_map_places[ROUTER_MAPS_COUNT];
 
 struct dataplane {
 	char dir[PATH_MAX];
@@ -94,6 +101,14 @@ int map_error(enum map_id id, struct error *err);
 
 /* What a process that was killed had under way is over: programs keep again what they find. */
 int settle_changes(struct dataplane *dp, struct error *err);
+
+struct bpf_map;
+
+/* A map of an object that is not loaded is to be this one. */
+int use_map(struct bpf_map *map, int fd, struct error *err);
+
+/* A hash of object code; of several in turn with that of those before, and 0 for the first. */
+uint64_t build_of(const void *elf, size_t size, uint64_t before);
 
 /* Set the value of a per-CPU map, of `size` bytes a CPU, to zero. -1 with errno. */
 int zero_percpu(int fd, uint32_t key, size_t size);

@@ -3,6 +3,8 @@
 #include <errno.h>
 
 #include "dataplane/dataplane_internal.h"
+#include "dataplane/programs.h"
+#include "dataplane/stubs.h"
 #include "lib/background.h"
 
 /* One row of a hash map, handed to the reader of that map. */
@@ -110,7 +112,7 @@ static void router_from_map(struct kernel_state *out, const void *key, const voi
 	row->netns_ino = v->netns_ino;
 	row->hook = v->hook;
 	row->via = v->via;
-	row->build = v->build;
+	row->build = v->build; /* see know_builds() */
 	row->flags = v->flags & ~(TN_ROUTER_LOOSE | TN_ROUTER_FEASIBLE | TN_ROUTER_FAST |
 				  TN_ROUTER_RULED | TN_ROUTER_IPSEC | TN_ROUTER_VETH);
 	row->sources = v->flags & TN_ROUTER_LOOSE      ? SOURCES_LOOSE
@@ -171,6 +173,20 @@ static int check_rows(const struct dataplane *dp, const struct kernel_state *m, 
 	return 0;
 }
 
+/*
+ * A row says which stubs are attached, and the configuration what they call. So `build` of a router
+ * is this executable's if both are.
+ */
+static void know_builds(const struct dataplane *dp, struct kernel_state *m)
+{
+	vec_each (r, &m->routers) {
+		r->stubs_current = r->build == (r->flags & TN_ROUTER_XDP_WHOLE ? dataplane_build()
+									       : stubs_build());
+		if (r->stubs_current)
+			r->build = programs_are_current(dp, r) ? dataplane_build() : 0;
+	}
+}
+
 /* What is not about single mappings. */
 static int read_common(struct dataplane *dp, struct kernel_state *out, struct error *err)
 {
@@ -184,6 +200,7 @@ static int read_common(struct dataplane *dp, struct kernel_state *out, struct er
 	    read_map(dp, MAP_routers, sizeof(uint32_t), sizeof(struct tn_router), router_from_map,
 		     out, err))
 		return -1;
+	know_builds(dp, out);
 	return check_rows(dp, out, err);
 }
 

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "dataplane/dataplane_internal.h"
+#include "dataplane/stubs.h"
 
 int map_error(enum map_id id, struct error *err)
 {
@@ -330,6 +331,34 @@ int dataplane_zero_hits(struct dataplane *dp, const uint32_t *rules, size_t n, s
 	return 0;
 }
 
+int dataplane_put_port(struct dataplane *dp, const struct router_row *r, struct error *err)
+{
+	struct tn_router_port port = {
+		.self = { .router = r->id, .ifindex = r->ifindex, .raw = r->raw }
+	};
+
+	memcpy(port.mac, r->mac, sizeof(port.mac));
+	if (r->sources == SOURCES_LOOSE)
+		port.self.flags |= TN_PORT_LOOSE;
+	if (r->sources == SOURCES_FEASIBLE)
+		port.self.flags |= TN_PORT_FEASIBLE;
+	if (r->via == HOOK_XDP_GENERIC)
+		port.self.flags |= TN_PORT_GUARDS;
+	memcpy(port.inside, r->inside, sizeof(port.inside));
+	memcpy(port.xmit, r->xmit, sizeof(port.xmit));
+	memcpy(port.own, r->own, sizeof(port.own));
+	if (change_rows(dp, 1,
+			bpf_map_update_elem(dp->fd[MAP_router_ports], &r->id, &port, BPF_ANY), err))
+		return map_error(MAP_router_ports, err);
+	return 0;
+}
+
+/* Of the stubs, unless the program itself is attached. */
+static uint64_t attached_build(const struct router_row *r)
+{
+	return r->flags & TN_ROUTER_XDP_WHOLE ? dataplane_build() : stubs_build();
+}
+
 int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struct error *err)
 {
 	struct tn_router value = { .hook = r->hook,
@@ -337,10 +366,10 @@ int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struc
 				   .ifindex = r->ifindex,
 				   .flags = r->flags,
 				   .netns_dev = r->netns_dev,
-				   .netns_ino = r->netns_ino,
-				   .build = r->build };
-	struct tn_router_port port = { 0 };
+				   .netns_ino = r->netns_ino };
 
+	if (r->build == dataplane_build())
+		value.build = attached_build(r);
 	memcpy(value.mac, r->mac, sizeof(value.mac));
 	if (r->sources == SOURCES_LOOSE)
 		value.flags |= TN_ROUTER_LOOSE;
@@ -359,11 +388,8 @@ int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struc
 	memcpy(value.xmit, r->xmit, sizeof(value.xmit));
 	memcpy(value.own, r->own, sizeof(value.own));
 	snprintf(value.tenant, sizeof(value.tenant), "%s", r->tenant);
-	memcpy(port.mac, r->mac, sizeof(port.mac));
-	memcpy(port.xmit, r->xmit, sizeof(port.xmit));
-	if (change_rows(dp, 1,
-			bpf_map_update_elem(dp->fd[MAP_router_ports], &r->id, &port, BPF_ANY), err))
-		return map_error(MAP_router_ports, err);
+	if (dataplane_put_port(dp, r, err))
+		return -1;
 	if (bpf_map_update_elem(dp->fd[MAP_routers], &r->id, &value, BPF_ANY))
 		return map_error(MAP_routers, err);
 	return 0;
@@ -376,6 +402,8 @@ int dataplane_del_router(struct dataplane *dp, uint32_t id, struct error *err)
 	if (change_rows(dp, 1, bpf_map_update_elem(dp->fd[MAP_router_ports], &id, &nobody, BPF_ANY),
 			err))
 		return map_error(MAP_router_ports, err);
+	for (int i = 0; i < ROUTER_MAPS_COUNT; i++)
+		bpf_map_delete_elem(dp->fd[router_map_places[i]], &id);
 	zero_percpu(dp->fd[MAP_drops], id, sizeof(struct tn_drops));
 	return delete_batch(dp, MAP_routers, (const char *)&id, sizeof(id), 1, err);
 }

@@ -3,6 +3,7 @@
 #ifndef TN_SKELETON_H
 #define TN_SKELETON_H
 
+#include "stub.skel.h"
 #include "tenantnat.skel.h"
 
 /* The map of that name, which for one of global data is that of its section; borrowed. */

@@ -16,6 +16,11 @@ int fixed_row_cmp(const void *a, const void *b)
 	return memcmp(&x->fixed, &y->fixed, sizeof(x->fixed));
 }
 
+bool router_row_has_xdp(const struct router_row *row)
+{
+	return row->via == HOOK_XDP || row->via == HOOK_XDP_GENERIC;
+}
+
 bool router_row_sends_from_veth(const struct router_row *row)
 {
 	return row->fast && row->veth && row->via == HOOK_XDP;

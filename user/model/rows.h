@@ -56,16 +56,19 @@ struct router_row {
 	enum hook hook;	   /* what was asked for */
 	enum hook via;	   /* what it came to, never auto; does not count as a difference */
 	enum sources sources;
-	bool fast;  /* packets go past the stack */
-	bool ruled; /* they would, but netfilter has rules for them; no difference by itself */
-	bool ipsec; /* they would, but IPsec has policies for them */
-	uint64_t build;
+	bool fast;	/* packets go past the stack */
+	bool ruled;	/* they would, but netfilter has rules for them; no difference by itself */
+	bool ipsec;	/* they would, but IPsec has policies for them */
+	uint64_t build; /* of the programs that judge its packets; 0: not known, or not finished */
 	uint32_t flags; /* enum tn_router_flags, only in what was read */
 	/* only in what was read: something is missing, or the interface has another MAC */
 	bool broken;
-	bool out_of_scope; /* only in what is wanted: to be left as it is */
+	bool stubs_current; /* the same: what is attached is of this build, whatever it calls */
+	bool out_of_scope;  /* only in what is wanted: to be left as it is */
 };
 
+/* Whether an XDP program is on its shared interface. */
+bool router_row_has_xdp(const struct router_row *row);
 /* Whether its XDP program itself sends on packets that a veth hands to it: see bpf/veth.h. */
 bool router_row_sends_from_veth(const struct router_row *row);
 

@@ -8,9 +8,10 @@
 
 #include <linux/bpf.h>
 
-#define SEC(name)	  __attribute__((used))
-#define __uint(name, val) int(*name)[val]
-#define __type(name, val) __typeof__(val) *name
+#define SEC(name)	   __attribute__((used))
+#define __uint(name, val)  int(*name)[val]
+#define __type(name, val)  __typeof__(val) *name
+#define __array(name, val) __typeof__(val) *name[]
 
 #define __ksym
 #define __weak
