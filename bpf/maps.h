@@ -146,7 +146,8 @@ struct flow_map {
 };
 
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, TN_ROUTERS_MAX);
 	__type(key, __u32);
 	__array(values, struct flow_map);
@@ -160,7 +161,8 @@ struct fragment_map {
 };
 
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, TN_ROUTERS_MAX);
 	__type(key, __u32);
 	__array(values, struct fragment_map);

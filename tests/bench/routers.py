@@ -112,6 +112,13 @@ def is_whole(router):
     return False
 
 
+def wait_until_bare(cloud):
+    """The kernel takes off the programs of links that are gone by and by, and lets nobody between."""
+    for router in cloud.routers:
+        while tcx_programs(router, "shared0") + tcx_programs(router, "lan0"):
+            time.sleep(0.1)
+
+
 def pins_of(state, n):
     with contextlib.closing(sqlite3.connect(state + "/state.db")) as db:
         number, = db.execute("SELECT router.id FROM router JOIN tenant ON tenant.id = tenant "
@@ -171,6 +178,7 @@ def measure(scratch, binary, options):
         yield "map add", timed(*tool, "map", "add", "t0", "10.0.2.1")
         unmount_bpffs()     # as a reboot does: programs, links and maps are gone
         mount_bpffs()
+        wait_until_bare(cloud)
         yield "restore", timed(*tool, "restore")
         yield "agent", agent(tool, cloud, state)
         yield "detach --all ", timed(*tool, "detach", "--all")

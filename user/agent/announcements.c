@@ -97,6 +97,7 @@ void announcements_send(struct announcements *all, uint64_t now)
 	vec_each (one, &all->list) {
 		if (due_of(one) <= now) {
 			send_some(all, one);
+			packet_close_rest();
 			return;
 		}
 	}

@@ -108,6 +108,7 @@ void change_announce(const struct plan *p, const struct kernel_state *want,
 		}
 		vec_free(&addrs.list);
 	}
+	packet_close_rest();
 }
 
 void change_announce_rest(const struct settings *settings, const struct outcome *out)

@@ -3,6 +3,7 @@
 
 #include "dataplane/attach.h"
 #include "dataplane/programs.h"
+#include "dataplane/router_maps.h"
 #include "host/netlink.h"
 #include "host/netns.h"
 #include "host/sysctl.h"
@@ -38,10 +39,7 @@ bool is_passed_over(const struct failures *failed, const char *tenant)
 	return false;
 }
 
-/*
- * The stubs of one router, and what they call. The row comes first, so that a later run knows of
- * what this one left; `have` NULL: it is not attached yet.
- */
+/* The stubs of one router, and what they call; `have` NULL: it is not attached yet. */
 static int attach_one(struct dataplane *dp, struct router_row *row, const struct router_row *have,
 		      struct error *err)
 {
@@ -50,8 +48,7 @@ static int attach_one(struct dataplane *dp, struct router_row *row, const struct
 	_cleanup_stubs_ struct stubs *stubs = NULL;
 	int ret;
 
-	if (programs_load(dp, row, err) || stubs_load(dp, row, &stubs, err) ||
-	    (!have && dataplane_put_router(dp, row, err)))
+	if (programs_load(dp, row, err) || stubs_load(dp, row, &stubs, err))
 		return -1;
 	if (netns_enter_id(row->netns, row->netns_dev, row->netns_ino, &ns))
 		return error_set(err, "its network namespace has just gone");
@@ -181,9 +178,22 @@ static int del_settled(const struct plan *p, struct error *err)
 	return 0;
 }
 
-static int take_off(struct dataplane *dp, const struct router_row *r, struct error *err)
+/* Take the stubs off, and then forget the routers, all at once. */
+static int take_off(struct dataplane *dp, const struct router_row *const *rows, size_t n,
+		    struct error *err)
 {
-	return attach_remove(dp, r, err) || dataplane_del_router(dp, r->id, err) ? -1 : 0;
+	VEC(uint32_t) ids = { 0 };
+	int ret = 0;
+
+	for (size_t i = 0; !ret && i < n; i++) {
+		ret = attach_remove(dp, rows[i], err);
+		if (!ret)
+			*vec_push(&ids) = rows[i]->id;
+	}
+	if (ids.n && dataplane_del_routers(dp, ids.v, ids.n, ret ? &(struct error){ 0 } : err))
+		ret = -1;
+	vec_free(&ids);
+	return ret;
 }
 
 /* With `failed`, what fails is noted there. */
@@ -193,6 +203,8 @@ static int put_router(struct dataplane *dp, const struct router_row *want,
 {
 	struct router_row row = *want;
 
+	if (is_passed_over(failed, row.tenant))
+		return 0;
 	row.flags = 0;
 	vec_each (r, &machine->routers)
 		attach_inherit(r, &row);
@@ -202,9 +214,47 @@ static int put_router(struct dataplane *dp, const struct router_row *want,
 	return pass_over(failed, row.tenant, err);
 }
 
+/* The maps that each router has for itself: of all at once, or else of those where that can be. */
+static int make_maps(struct dataplane *dp, const struct router_row *const *rows, size_t n,
+		     struct failures *failed, struct error *err)
+{
+	VEC(uint32_t) ids = { 0 };
+	int ret;
+
+	for (size_t i = 0; i < n; i++)
+		*vec_push(&ids) = rows[i]->id;
+	ret = router_maps_make(dp, ids.v, ids.n, err);
+	for (size_t i = 0; ret && i < n; i++) {
+		*err = (struct error){ 0 };
+		if (router_maps_make(dp, &rows[i]->id, 1, err) == 0)
+			continue;
+		error_prefix(err, "tenant %s", rows[i]->tenant);
+		if (pass_over(failed, rows[i]->tenant, err))
+			break;
+	}
+	vec_free(&ids);
+	return err->set ? -1 : 0;
+}
+
+/* A row comes first, so that a later run knows of what this one leaves. */
+static int prepare_routers(struct dataplane *dp, const struct plan *p, struct failures *failed,
+			   struct error *err)
+{
+	vec_each (r, &p->attach) {
+		if (dataplane_put_router_unfinished(dp, *r, err))
+			return error_prefix(err, "tenant %s", (*r)->tenant);
+	}
+	return make_maps(dp, p->attach.v, p->attach.n, failed, err) ||
+			       make_maps(dp, p->renew.v, p->renew.n, failed, err)
+		       ? -1
+		       : 0;
+}
+
 static int put_routers(struct dataplane *dp, const struct plan *p, const struct kernel_state *have,
 		       struct failures *failed, struct error *err)
 {
+	if (prepare_routers(dp, p, failed, err))
+		return -1;
 	vec_each (r, &p->attach) {
 		if (put_router(dp, *r, NULL, have, failed, err))
 			return -1;
@@ -213,11 +263,7 @@ static int put_routers(struct dataplane *dp, const struct plan *p, const struct 
 		if (put_router(dp, *r, kernel_state_router(have, (*r)->id), have, failed, err))
 			return -1;
 	}
-	vec_each (r, &p->replaced) {
-		if (take_off(dp, *r, err))
-			return -1;
-	}
-	return 0;
+	return take_off(dp, p->replaced.v, p->replaced.n, err);
 }
 
 /*
@@ -292,9 +338,5 @@ int execute_complete(struct dataplane *dp, const struct plan *p, const struct ke
  */
 int execute_leave(struct dataplane *dp, const struct plan *p, struct error *err)
 {
-	for (size_t i = 0; dp && i < p->detach.n; i++) {
-		if (take_off(dp, p->detach.v[i], err))
-			return -1;
-	}
-	return 0;
+	return dp ? take_off(dp, p->detach.v, p->detach.n, err) : 0;
 }

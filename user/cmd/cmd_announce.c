@@ -114,6 +114,7 @@ static int tell(struct telling *t, struct told *to, bool own, struct error *err)
 		if (at + n < all.list.n)
 			wait_after(&due, n);
 	}
+	packet_close_rest();
 	vec_free(&all.list);
 	return ret ? error_prefix(err, "tenant %s", to->router->tenant) : 0;
 }

@@ -4,10 +4,11 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <sys/stat.h>
 
 #include "dataplane/attach_internal.h"
+#include "dataplane/dataplane_internal.h"
 #include "dataplane/pin.h"
+#include "dataplane/router_maps.h"
 #include "host/netlink.h"
 #include "host/netns.h"
 #include "lib/fd_guard.h"
@@ -57,7 +58,7 @@ static struct points points_of(const struct router_row *r)
 /* By id: a tenant can be renamed, and a router can change hands. */
 void attach_pins(const char *bpffs, uint32_t router, char path[PATH_MAX])
 {
-	snprintf(path, PATH_MAX, "%s/routers/%u", bpffs, router);
+	router_pins(bpffs, router, path);
 }
 
 static void pin_path(struct dataplane *dp, const struct router_row *r, const char *pin,
@@ -116,35 +117,12 @@ uint32_t program_id(int fd)
 	return fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &len) == 0 ? info.id : 0;
 }
 
-int put_unfinished(struct dataplane *dp, const struct router_row *r, struct error *err)
-{
-	struct router_row row = *r;
-
-	row.build = 0;
-	return dataplane_put_router(dp, &row, err);
-}
-static int make_router_dir(struct dataplane *dp, const struct router_row *r, struct error *err)
-{
-	char path[PATH_MAX];
-	struct stat st;
-
-	pin_path(dp, r, NULL, path);
-	if (mkdir(path, 0700) && errno != EEXIST)
-		return error_set(err, "cannot create %s: %s", path, strerror(errno));
-	if (lstat(path, &st) || !S_ISDIR(st.st_mode))
-		return error_set(err, "%s is not a directory; look who made it, and remove it",
-				 path);
-	return 0;
-}
-
 static int attach_points(struct dataplane *dp, struct stubs *s, struct router_row *r, bool renew,
 			 struct error *err)
 {
 	struct points points = points_of(r);
-	int ret = make_router_dir(dp, r, err);
+	int ret = 0;
 
-	if (!ret)
-		ret = stubs_pin(s, err);
 	for (size_t i = 0; !ret && i < points.n; i++)
 		ret = tc_attach(dp, r, &points.v[i], points.v[i].fd(s), renew, err);
 	return ret;
@@ -227,10 +205,10 @@ int attach_renew(struct dataplane *dp, struct stubs *s, const struct router_row 
 		r->flags = have->flags;
 		return 0;
 	}
-	if (put_unfinished(dp, have, err))
+	if (dataplane_put_router_unfinished(dp, have, err))
 		return -1;
 	if (!same_netns(have, r)) {
-		if (attach_remove(dp, have, err) || put_unfinished(dp, r, err))
+		if (attach_remove(dp, have, err) || dataplane_put_router_unfinished(dp, r, err))
 			return -1;
 		return attach_router(dp, s, r, err);
 	}
@@ -356,7 +334,7 @@ void attach_inspect(struct dataplane *dp, const struct router_row *r, struct att
 	memset(out, 0, sizeof(*out));
 	if (netns_enter_id(r->netns, r->netns_dev, r->netns_ino, &ns))
 		return;
-	out->complete = stubs_are_pinned(dp, r->id) && has_interfaces(r);
+	out->complete = router_maps_are_pinned(dp, r->id) && has_interfaces(r);
 	if (router_row_has_xdp(r))
 		inspect_xdp(dp, r, out);
 	for (size_t i = 0; i < points.n; i++) {

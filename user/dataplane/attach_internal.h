@@ -47,12 +47,6 @@ void pin_remove(struct dataplane *dp, const struct router_row *r, const char *pi
 uint32_t program_id(int fd);
 
 /*
- * While programs are put in the place of others, the row says that they are of no build: whatever
- * a run that is killed has left, the next one renews all of them.
- */
-int put_unfinished(struct dataplane *dp, const struct router_row *r, struct error *err);
-
-/*
  * Put the program in the place of what this router has there, or newly; a link of before
  * goes when the new one is there. The caller is in the router's namespace, here and below.
  */

@@ -24,7 +24,7 @@ static int clsact_hook(struct dataplane *dp, struct router_row *r, const struct 
 	r->flags |= TN_ROUTER_CLSACT;
 	if (!netlink_has_clsact(p->ifindex))
 		r->flags |= p->clsact_ours;
-	if (put_unfinished(dp, r, err))
+	if (dataplane_put_router_unfinished(dp, r, err))
 		return -1;
 	ret = bpf_tc_hook_create(hook);
 	if (ret && ret != -EEXIST)

@@ -33,12 +33,6 @@ const struct map_shape router_maps[ROUTER_MAPS_COUNT] = {
 #undef X
 };
 
-const enum map_id router_map_places[ROUTER_MAPS_COUNT] = {
-#define X(map, key, value, entries) MAP_##map,
-	ROUTER_MAPS(X)
-#undef X
-};
-
 static int parent_of(const char *path, char out[PATH_MAX])
 {
 	char *slash;
@@ -110,6 +104,11 @@ const char *path_join(const char *dir, const char *name, char out[PATH_MAX])
 	if (snprintf(out, PATH_MAX, "%s/%s", dir, name) >= PATH_MAX)
 		out[0] = '\0';
 	return out;
+}
+
+void router_pins(const char *bpffs, uint32_t router, char out[PATH_MAX])
+{
+	snprintf(out, PATH_MAX, "%s/routers/%u", bpffs, router);
 }
 
 void router_map_path(const struct dataplane *dp, uint32_t router, enum router_map_id id,

@@ -89,7 +89,14 @@ int dataplane_del_fixed(struct dataplane *dp, const struct fixed_row *const *row
  */
 int dataplane_put_port(struct dataplane *dp, const struct router_row *r, struct error *err);
 int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struct error *err);
-int dataplane_del_router(struct dataplane *dp, uint32_t id, struct error *err);
+/*
+ * While stubs are put in the place of others, or anywhere, the row says that they are of no build:
+ * whatever a run that is killed has left, the next one renews all of them.
+ */
+int dataplane_put_router_unfinished(struct dataplane *dp, const struct router_row *r,
+				    struct error *err);
+/* What is attached of them is off. */
+int dataplane_del_routers(struct dataplane *dp, const uint32_t *ids, size_t n, struct error *err);
 
 /* The same for the policy; the order is the array's. A limit that is put begins anew. */
 int dataplane_put_accepts(struct dataplane *dp, const struct accept_row *rows, size_t n,

@@ -61,8 +61,6 @@ enum router_map_id {
 };
 
 extern const struct map_shape router_maps[ROUTER_MAPS_COUNT];
-/* The map of maps in which the programs find it, by router. */
-extern const enum map_id router_map_places[ROUTER_MAPS_COUNT];
 
 struct dataplane {
 	char dir[PATH_MAX];
@@ -88,6 +86,8 @@ unsigned int possible_cpus(void);
 int config_read(struct dataplane *dp);
 int config_write(struct dataplane *dp);
 
+/* The directory of the pins of a router. */
+void router_pins(const char *bpffs, uint32_t router, char out[PATH_MAX]);
 /* The path of a pinned map of the router. */
 void router_map_path(const struct dataplane *dp, uint32_t router, enum router_map_id id,
 		     char out[PATH_MAX]);

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "dataplane/dataplane_internal.h"
+#include "dataplane/router_maps.h"
 #include "dataplane/stubs.h"
 
 int map_error(enum map_id id, struct error *err)
@@ -395,15 +396,29 @@ int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struc
 	return 0;
 }
 
-int dataplane_del_router(struct dataplane *dp, uint32_t id, struct error *err)
+int dataplane_put_router_unfinished(struct dataplane *dp, const struct router_row *r,
+				    struct error *err)
+{
+	struct router_row row = *r;
+
+	row.build = 0;
+	return dataplane_put_router(dp, &row, err);
+}
+
+int dataplane_del_routers(struct dataplane *dp, const uint32_t *ids, size_t n, struct error *err)
 {
 	static const struct tn_router_port nobody;
 
-	if (change_rows(dp, 1, bpf_map_update_elem(dp->fd[MAP_router_ports], &id, &nobody, BPF_ANY),
-			err))
-		return map_error(MAP_router_ports, err);
-	for (int i = 0; i < ROUTER_MAPS_COUNT; i++)
-		bpf_map_delete_elem(dp->fd[router_map_places[i]], &id);
-	zero_percpu(dp->fd[MAP_drops], id, sizeof(struct tn_drops));
-	return delete_batch(dp, MAP_routers, (const char *)&id, sizeof(id), 1, err);
+	if (!n)
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		if (change_rows(dp, 1,
+				bpf_map_update_elem(dp->fd[MAP_router_ports], &ids[i], &nobody,
+						    BPF_ANY),
+				err))
+			return map_error(MAP_router_ports, err);
+		zero_percpu(dp->fd[MAP_drops], ids[i], sizeof(struct tn_drops));
+	}
+	router_maps_drop(dp, ids, n);
+	return delete_batch(dp, MAP_routers, (const char *)ids, sizeof(*ids), n, err);
 }

@@ -15,7 +15,6 @@ struct stubs {
 	struct tenantnat *whole; /* XDP */
 	struct dataplane *dp;
 	struct router_row router;
-	int fd[ROUTER_MAPS_COUNT];
 };
 
 uint64_t stubs_build(void)
@@ -97,66 +96,6 @@ uint32_t dataplane_program_router(int program_fd)
 	return router;
 }
 
-/* The router's own maps: what is open there stays open when its programs are others. */
-static int open_maps(struct stubs *s, struct error *err)
-{
-	DECLARE_LIBBPF_OPTS(bpf_map_create_opts, opts);
-
-	for (int i = 0; i < ROUTER_MAPS_COUNT; i++)
-		s->fd[i] = -1;
-	for (int i = 0; i < ROUTER_MAPS_COUNT; i++) {
-		const struct map_shape *m = &router_maps[i];
-
-		s->fd[i] = router_map_open(s->dp, s->router.id, i);
-		if (s->fd[i] < 0)
-			s->fd[i] = bpf_map_create(BPF_MAP_TYPE_LRU_HASH, m->name, m->key_size,
-						  m->value_size, m->entries, &opts);
-		if (s->fd[i] < 0)
-			return error_set(err, "cannot create the map %s: %s", m->name,
-					 strerror(errno));
-	}
-	return 0;
-}
-
-static int pin_map(const struct stubs *s, enum router_map_id id, struct error *err)
-{
-	_cleanup_close_ int there = router_map_open(s->dp, s->router.id, id);
-	char path[PATH_MAX];
-
-	if (there >= 0)
-		return 0;
-	router_map_path(s->dp, s->router.id, id, path);
-	unlink(path);
-	return bpf_obj_pin(s->fd[id], path)
-		       ? error_set(err, "cannot pin %s: %s; remove what is there", path,
-				   strerror(errno))
-		       : 0;
-}
-
-int stubs_pin(const struct stubs *s, struct error *err)
-{
-	uint32_t id = s->router.id;
-
-	for (int i = 0; i < ROUTER_MAPS_COUNT; i++) {
-		if (pin_map(s, i, err))
-			return -1;
-		if (bpf_map_update_elem(s->dp->fd[router_map_places[i]], &id, &s->fd[i], BPF_ANY))
-			return map_error(router_map_places[i], err);
-	}
-	return 0;
-}
-
-bool stubs_are_pinned(struct dataplane *dp, uint32_t router)
-{
-	for (int i = 0; i < ROUTER_MAPS_COUNT; i++) {
-		_cleanup_close_ int there = router_map_open(dp, router, i);
-
-		if (there < 0)
-			return false;
-	}
-	return true;
-}
-
 int stubs_load(struct dataplane *dp, const struct router_row *r, struct stubs **out,
 	       struct error *err)
 {
@@ -166,8 +105,7 @@ int stubs_load(struct dataplane *dp, const struct router_row *r, struct stubs **
 	*out = NULL;
 	s->dp = dp;
 	s->router = *r;
-	if (!open_maps(s, err))
-		s->tc = open_for(s, err);
+	s->tc = open_for(s, err);
 	if (!s->tc) {
 		stubs_close(s);
 		return -1;
@@ -196,10 +134,6 @@ void stubs_close(struct stubs *s)
 	stub__destroy(s->tc);
 	stub__destroy(s->xdp);
 	tenantnat__destroy(s->whole);
-	for (int i = 0; i < ROUTER_MAPS_COUNT; i++) {
-		if (s->fd[i] >= 0)
-			close(s->fd[i]);
-	}
 	free(s);
 }
 

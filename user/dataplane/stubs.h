@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What is attached of one router: stubs, which say which router it is and call the programs of all
- * (programs.h), and its own maps.
+ * (programs.h).
  */
 #ifndef TN_STUBS_H
 #define TN_STUBS_H
@@ -19,10 +19,7 @@ uint64_t stubs_build(void);
 /* The stubs of one router; the caller's to close. */
 struct stubs;
 
-/*
- * Load the tc stubs of router `r`, with its own maps if they are pinned, else with new ones
- * (stubs_pin()). What they call is in its place (programs_load()).
- */
+/* Load the tc stubs of router `r`. What they call is in its place (programs_load()). */
 int stubs_load(struct dataplane *dp, const struct router_row *r, struct stubs **out,
 	       struct error *err);
 void stubs_close(struct stubs *s);
@@ -31,14 +28,6 @@ static inline void stubs_cleanup(struct stubs **s)
 	stubs_close(*s);
 }
 #define _cleanup_stubs_ _cleanup_(stubs_cleanup)
-
-/*
- * Pin the router's own maps in its directory, which is there, unless they are pinned already, and
- * put them where the programs look for them.
- */
-int stubs_pin(const struct stubs *s, struct error *err);
-/* Whether all of them are pinned. */
-bool stubs_are_pinned(struct dataplane *dp, uint32_t router);
 
 int stubs_fd_in(const struct stubs *s);
 int stubs_fd_out(const struct stubs *s);

@@ -18,16 +18,18 @@ int announce(uint32_t ifindex, const uint8_t mac[6], bool router, const struct t
 	     size_t n, size_t *told, struct error *err)
 {
 	struct announcement a = { .addrs = addrs, .mac = mac, .router = router };
-	_cleanup_close_ int fd = -1;
+	int fd, ret = 0;
 
 	*told = 0;
 	if (!n)
 		return 0;
 	fd = packet_sender(ifindex, err);
-	if (fd >= 0 && !packet_is_from(fd, mac))
-		return 0;
-	if (fd < 0 || packet_send(fd, make_frame, &a, n, err))
+	if (fd < 0)
 		return error_prefix(err, "addresses could not be announced");
-	*told = n;
-	return 0;
+	if (packet_is_from(fd, mac)) {
+		ret = packet_send(fd, make_frame, &a, n, err);
+		*told = ret ? 0 : n;
+	}
+	packet_close(fd);
+	return ret ? error_prefix(err, "addresses could not be announced") : 0;
 }

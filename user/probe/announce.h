@@ -18,7 +18,7 @@
  * 7.2.6) each. `router`: they are a router's own, not of its VMs, and the advertisement says so.
  * *told is how many were: all, or none if the interface has another MAC address by now, because
  * then it is another one with the same index. The caller is in the interface's namespace. tc and
- * netfilter do not see the frames.
+ * netfilter do not see the frames. packet_close_rest() has to follow, of one call or of many.
  */
 int announce(uint32_t ifindex, const uint8_t mac[6], bool router, const struct tn_addr *addrs,
 	     size_t n, size_t *told, struct error *err);

@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "lib/background.h"
+
 enum { ND_TYPE_AT = 54, V6_NEXT_AT = 20, TRIES_WHEN_FULL = 50, ROOM = 4 << 20 };
 
 /*
@@ -72,6 +74,37 @@ static int open_on(uint32_t ifindex, bool receive, struct error *err)
 int packet_sender(uint32_t ifindex, struct error *err)
 {
 	return open_on(ifindex, false, err);
+}
+
+/* At most so many are open at a time, and so many threads close them. */
+#define CLOSED_AT_ONCE 32
+
+static struct {
+	int fd[CLOSED_AT_ONCE];
+	size_t n;
+} ended;
+
+static void close_one(void *fd)
+{
+	close(*(int *)fd);
+}
+
+void packet_close(int fd)
+{
+	if (ended.n == CLOSED_AT_ONCE)
+		packet_close_rest();
+	ended.fd[ended.n++] = fd;
+}
+
+void packet_close_rest(void)
+{
+	struct background closing[CLOSED_AT_ONCE];
+
+	for (size_t i = 0; i < ended.n; i++)
+		background_begin(&closing[i], close_one, &ended.fd[i]);
+	for (size_t i = 0; i < ended.n; i++)
+		background_end(&closing[i]);
+	ended.n = 0;
 }
 
 bool packet_is_from(int fd, const uint8_t mac[6])

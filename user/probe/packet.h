@@ -16,6 +16,14 @@ int packet_sender(uint32_t ifindex, struct error *err);
 /* Also receives ARP and neighbour discovery, of the network without a VLAN tag alone. */
 int packet_neighbours(uint32_t ifindex, struct error *err);
 
+/*
+ * Close a descriptor of packet_sender(), now or with others in packet_close_rest(), which has to
+ * follow: the kernel closes one only when all CPUs have seen it, 8 ms where HZ is 250, but many
+ * beside each other (synchronize_net() in packet_release(), net/packet/af_packet.c).
+ */
+void packet_close(int fd);
+void packet_close_rest(void);
+
 /* Whether the interface of the socket has this MAC address now. */
 bool packet_is_from(int fd, const uint8_t mac[6]);
 
