@@ -82,15 +82,14 @@ int tn_tc_shared_in(struct __sk_buff *skb)
 SEC("tc")
 int tn_tc_shared_out(struct __sk_buff *skb)
 {
-	const struct tn_router_port *port = self_begin();
 	struct pkt p;
 	int action;
 
-	if (!port)
-		return TC_ACT_SHOT;
 	/* of forward(): it was judged when it came in */
 	if (pkt_is_of_vlan(skb) || (tn_forward_fast && take_mark(skb, TN_FORWARD_MARK)))
 		return TC_ACT_UNSPEC;
+	if (!self_begin())
+		return TC_ACT_SHOT;
 	action = plain_shared_out(skb);
 	if (action != NOT_PLAIN)
 		return action;
