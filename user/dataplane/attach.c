@@ -186,9 +186,13 @@ static void remove_stale(struct dataplane *dp, const struct router_row *have,
 
 void attach_inherit(const struct router_row *have, struct router_row *want)
 {
-	struct points old = points_of(have), new = points_of(want);
+	struct points old, new;
 
-	for (size_t i = 0; same_netns(have, want) && i < new.n; i++) {
+	if (!same_netns(have, want))
+		return;
+	old = points_of(have);
+	new = points_of(want);
+	for (size_t i = 0; i < new.n; i++) {
 		for (size_t k = 0; k < old.n; k++) {
 			if (old.v[k].ifindex == new.v[i].ifindex &&
 			    have->flags &old.v[k].clsact_ours)
