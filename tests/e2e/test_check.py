@@ -370,6 +370,27 @@ def test_check_vms(lab):
         assert lab.red1.mac("eth0") in text and "the VM no ping" in text, text
 
 
+@once
+@dual_stack
+def test_check_goes_on(lab):
+    """An inside interface without a carrier: that is said of the VMs behind it, and all else is probed."""
+    with meanwhile(lab.red_lan, ["link set prouter down"], ["link set prouter up"]):
+        found = check(lab, code=1)
+    vms = {f"{FIXED} (db)", FIXED2, FIXED_V6, FIXED2_V6}
+    failed = {f.subject: f for f in found if f.result == "failed"}
+    equal({(f.tenant, f.probe, f.subject) for f in failed.values()},
+          {("red", "vm", vm) for vm in vms}, "what failed")
+    for one in failed.values():
+        assert "lan0 cannot be asked: it has no carrier" in one.text and one.remedy, one
+    equal({f.probe for f in found if f.tenant == "blue" and f.result == "ok"} >= {"vm", "ping"}, True,
+          "blue's probes")
+    with meanwhile(lab.red, ["link set lan0 down"], ["link set lan0 up"]):
+        found = check(lab, code=1)
+    lab.settle("red", "lan0")
+    texts = {f.text for f in found if (f.tenant, f.probe) == ("red", "vm")}
+    assert all("it is down" in text or "by an inside interface; seen: " in text for text in texts), texts
+
+
 # ---------------------------------------------------------------- IPv4 alone
 
 

@@ -99,7 +99,8 @@ int change_probe(const struct change *c, const struct plan *p, const struct kern
 		log_warning("no probes were made (--no-probe)");
 	if (how->no_probe || !t.list.n)
 		return 0;
-	return batch_make(&t, err) ? -1 : verdict(&t, err);
+	batch_make(&t);
+	return verdict(&t, err);
 }
 
 static int confirm_one(const struct change *c, const struct kernel_state *now,

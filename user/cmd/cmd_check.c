@@ -86,8 +86,9 @@ static int run(const struct invocation *inv, struct error *err)
 					   .patience = inv->settings.patience };
 
 	if (view_load(&inv->settings, &v, err) ||
-	    take_all(&v, inv->nargs ? inv->args[0] : NULL, &t, err) || batch_make(&t, err))
+	    take_all(&v, inv->nargs ? inv->args[0] : NULL, &t, err))
 		return -1;
+	batch_make(&t);
 	if (inv->json && json_print(check_json(&t), err))
 		return -1;
 	if (!inv->json && t.list.n)

@@ -89,7 +89,7 @@ static int enter(struct batch_router *one, struct netns *ns)
 	return -1;
 }
 
-static void begin(struct batch_router *one, struct error *err)
+static void begin(struct batch_router *one)
 {
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
 	struct error gone = { 0 };
@@ -105,30 +105,28 @@ static void begin(struct batch_router *one, struct error *err)
 				  "again");
 		return;
 	}
-	if (probe_begin(&one->in, &one->run, err))
-		error_prefix(err, "tenant %s", one->row->tenant);
+	one->run = probe_begin(&one->in);
 }
 
 /* A peer that has gone is as silent as one that never was. */
-static void solicit(struct batch_router *one, struct error *err)
+static void solicit(struct batch_router *one)
 {
 	const struct router_row *asker = one->in.asker;
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
 
 	if (!asker || !one->run)
 		return;
-	if (netns_enter_id(asker->netns, asker->netns_dev, asker->netns_ino, &ns) == 0 &&
-	    probe_solicit(one->run, err))
-		error_prefix(err, "tenant %s", asker->tenant);
+	if (netns_enter_id(asker->netns, asker->netns_dev, asker->netns_ino, &ns) == 0)
+		probe_solicit(one->run);
 }
 
-static void again(struct batch_router *one, struct error *err)
+static void again(struct batch_router *one)
 {
-	if (one->run && probe_again(one->run, err))
-		error_prefix(err, "tenant %s", one->row->tenant);
+	if (one->run)
+		probe_again(one->run);
 }
 
-static void finish(struct batch_router *one, struct error *err)
+static void finish(struct batch_router *one)
 {
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
 	struct probe_run *run = one->run;
@@ -136,8 +134,7 @@ static void finish(struct batch_router *one, struct error *err)
 	if (!run || enter(one, &ns))
 		return;
 	one->run = NULL;
-	if (probe_finish(run, &one->found, err))
-		error_prefix(err, "tenant %s", one->row->tenant);
+	probe_finish(run, &one->found);
 }
 
 static size_t smaller(size_t a, size_t b)
@@ -162,7 +159,7 @@ static void share_duplicates(struct batch *t)
 	}
 }
 
-int batch_make(struct batch *t, struct error *err)
+void batch_make(struct batch *t)
 {
 	vec_each (one, &t->list) {
 		if (!one->in.brief)
@@ -175,14 +172,13 @@ int batch_make(struct batch *t, struct error *err)
 	for (size_t from = 0; from < t->list.n; from += AT_ONCE) {
 		size_t to = from + AT_ONCE < t->list.n ? from + AT_ONCE : t->list.n;
 
-		for (size_t i = from; i < to && !err->set; i++)
-			begin(&t->list.v[i], err);
-		for (size_t i = from; i < to && !err->set; i++)
-			solicit(&t->list.v[i], err);
-		for (size_t i = from; i < to && !err->set; i++)
-			again(&t->list.v[i], err);
-		for (size_t i = from; i < to && !err->set; i++)
-			finish(&t->list.v[i], err);
+		for (size_t i = from; i < to; i++)
+			begin(&t->list.v[i]);
+		for (size_t i = from; i < to; i++)
+			solicit(&t->list.v[i]);
+		for (size_t i = from; i < to; i++)
+			again(&t->list.v[i]);
+		for (size_t i = from; i < to; i++)
+			finish(&t->list.v[i]);
 	}
-	return err->set ? -1 : 0;
 }

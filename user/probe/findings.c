@@ -74,3 +74,15 @@ void finding_remedy(struct finding *f, const char *format, ...)
 	f->remedy = format_text(format, args);
 	va_end(args);
 }
+
+void findings_add_error(struct findings *f, enum probe probe, const char *subject,
+			const struct error *err)
+{
+	size_t cut = strcspn(err->text, ";");
+	const char *rest = err->text + cut + strspn(err->text + cut, "; ");
+	struct finding *one = findings_add(f, probe, PROBE_FAILED, subject,
+					   "expected an answer of the kernel; seen: %.*s", (int)cut,
+					   err->text);
+
+	finding_remedy(one, "%s", *rest ? rest : "see to that, and run `tenantnat check` again");
+}

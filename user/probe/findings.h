@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "lib/error.h"
 #include "lib/util.h"
 
 /* X(ID, "name"): in the order in which they are made. */
@@ -63,6 +64,10 @@ void findings_free(struct findings *f);
 struct finding *findings_add(struct findings *f, enum probe probe, enum probe_result result,
 			     const char *subject, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
+/* That a probe could not be made: what the error says was seen, and behind its first semicolon what
+ * to do. */
+void findings_add_error(struct findings *f, enum probe probe, const char *subject,
+			const struct error *err);
 void finding_remedy(struct finding *f, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* The first failure of a list, NULL when there is none. */

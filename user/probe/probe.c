@@ -21,29 +21,21 @@ void probe_cancel(struct probe_run *run)
 	free(run);
 }
 
-int probe_begin(const struct probe_input *in, struct probe_run **out, struct error *err)
+struct probe_run *probe_begin(const struct probe_input *in)
 {
 	struct probe_run *run = xzalloc(sizeof(*run));
 
 	run->in = in;
 	run->queries = NEIGH_QUERIES_NONE;
 	run->solicits = NEIGH_QUERIES_NONE;
-	*out = run;
 	probe_carrier(run);
 	if (run->down)
-		return 0;
-	vec_each (p, &in->prefixes) {
-		if (probe_route_prefix(run, p, err))
-			goto failed;
-	}
-	if (probe_link_ask(run, err))
-		goto failed;
+		return run;
+	vec_each (p, &in->prefixes)
+		probe_route_prefix(run, p);
+	probe_link_ask(run);
 	run->repeat = clock_ms() + patient(in, PROBE_ASK_MS);
-	return 0;
-failed:
-	probe_cancel(run);
-	*out = NULL;
-	return -1;
+	return run;
 }
 
 static void skip_from(struct probe_run *run, enum probe first, const char *why)
@@ -61,57 +53,73 @@ static int collect_solicits(struct probe_run *run, uint64_t until, struct error 
 				    : 0;
 }
 
-int probe_again(struct probe_run *run, struct error *err)
+void probe_again(struct probe_run *run)
 {
-	if (run->down || run->end || run->in->brief)
-		return 0;
-	if (neigh_queries_collect(&run->queries, clock_left(run->repeat), err) ||
-	    collect_solicits(run, run->repeat, err) || neigh_queries_send(&run->queries, err) ||
-	    neigh_queries_send(&run->solicits, err))
-		return -1;
+	struct error err = { 0 };
+
+	if (run->down || run->link_error.set || run->end || run->in->brief)
+		return;
+	if (neigh_queries_collect(&run->queries, clock_left(run->repeat), &err) ||
+	    neigh_queries_send(&run->queries, &err))
+		run->link_error = err;
+	err = (struct error){ 0 };
+	if (collect_solicits(run, run->repeat, &err) || neigh_queries_send(&run->solicits, &err))
+		run->solicit_error = err;
 	run->end = clock_ms() + patient(run->in, PROBE_ASK_MS);
-	return 0;
 }
 
-static int probe_all(struct probe_run *run, struct pinger *p, struct error *err)
+/* The answers to what was asked of the link. */
+static void collect_answers(struct probe_run *run)
 {
-	unsigned int ms;
+	unsigned int ms =
+		run->in->brief ? patient(run->in, PROBE_BRIEF_MS) : (unsigned int)clock_left(run->end);
+	struct error err = { 0 };
 
-	if (probe_again(run, err))
-		return -1;
-	ms = run->in->brief ? patient(run->in, PROBE_BRIEF_MS) : (unsigned int)clock_left(run->end);
-	if (neigh_queries_collect(&run->queries, ms, err))
-		return -1;
+	if (!run->link_error.set && neigh_queries_collect(&run->queries, ms, &err))
+		run->link_error = err;
+	err = (struct error){ 0 };
+	if (!run->in->brief && collect_solicits(run, run->end, &err))
+		run->solicit_error = err;
+}
+
+static void probe_all(struct probe_run *run, struct pinger *p)
+{
+	probe_again(run);
+	collect_answers(run);
+	if (run->link_error.set) {
+		findings_add_error(&run->found, PROBE_DUPLICATE, run->in->name, &run->link_error);
+		if (!run->in->brief)
+			skip_from(run, PROBE_NEIGHBOUR, "the link could not be asked");
+		return;
+	}
 	probe_judge_duplicates(run);
 	if (run->in->brief)
-		return 0;
-	if (collect_solicits(run, run->end, err))
-		return -1;
+		return;
 	if (!run->peers.n) {
 		skip_from(run, PROBE_NEIGHBOUR,
 			  "no other router of this machine is attached, and there is no "
 			  "gateway: no host can be asked");
-		return 0;
+		return;
 	}
 	probe_judge_neighbours(run);
 	probe_judge_solicited(run);
 	probe_path(run, p);
-	return 0;
 }
 
-int probe_finish(struct probe_run *run, struct findings *out, struct error *err)
+void probe_finish(struct probe_run *run, struct findings *out)
 {
-	_cleanup_pinger_ struct pinger *p = pinger_open(err);
-	int ret = p ? 0 : -1;
+	struct error err = { 0 };
+	_cleanup_pinger_ struct pinger *p = pinger_open(&err);
 
-	if (!ret && !run->down)
-		ret = probe_all(run, p, err);
-	else if (!ret)
+	if (!p)
+		findings_add_error(&run->found, PROBE_PING, run->in->name, &err);
+	else if (run->down)
 		skip_from(run, PROBE_ROUTE, "the interface is down");
-	if (!ret)
-		ret = probe_vms(run, p, err);
+	else
+		probe_all(run, p);
+	if (p)
+		probe_vms(run, p);
 	*out = run->found;
 	run->found = (struct findings){ 0 };
 	probe_cancel(run);
-	return ret;
 }

@@ -40,6 +40,17 @@ int probe_interface(uint32_t ifindex, struct probe_input *in, struct error *err)
 	return 0;
 }
 
+const char *probe_silence(uint32_t ifindex)
+{
+	struct ifreq r;
+
+	if (interface_ask(ifindex, SIOCGIFFLAGS, &r))
+		return "it is gone";
+	return !(r.ifr_flags & IFF_UP)	      ? "it is down"
+	       : !(r.ifr_flags & IFF_RUNNING) ? "it has no carrier"
+					      : NULL;
+}
+
 void probe_carrier(struct probe_run *run)
 {
 	const struct probe_input *in = run->in;

@@ -44,46 +44,41 @@ static void query_duplicates(struct probe_run *run, const struct tn_addr *v, siz
 		*vec_push(&run->queries.list) = (struct neigh_query){ .target = v[i] };
 }
 
-static int query_peer(struct probe_run *run, const struct probe_host *host, struct error *err)
+static void query_peer(struct probe_run *run, const struct probe_host *host)
 {
 	struct peer *peer = vec_push(&run->peers);
 	struct next_hop next_hop;
-	int good;
 
 	peer->host = host;
 	peer->query = -1;
 	peer->src = source_for(run->in, &host->addr);
 	if (addr_is_unset(&peer->src)) {
 		peer->out = "the router has no address of that family on the shared network";
-		return 0;
+		return;
 	}
-	good = probe_route(run, &host->addr, HOST(host), &next_hop, err);
-	if (good <= 0) {
+	if (!probe_route(run, &host->addr, HOST(host), &next_hop)) {
 		peer->out = "its route leads elsewhere";
-		return good;
+		return;
 	}
 	findings_add(&run->found, PROBE_ROUTE, PROBE_OK, HOST(host), "%s", NEXT_HOP(&next_hop));
 	if (!addr_is_unset(&next_hop.gateway))
-		return 0;
+		return;
 	peer->query = (long)run->queries.list.n;
 	*vec_push(&run->queries.list) =
 		(struct neigh_query){ .target = host->addr, .sender = peer->src };
-	return 0;
 }
 
-int probe_link_ask(struct probe_run *run, struct error *err)
+void probe_link_ask(struct probe_run *run)
 {
 	const struct probe_input *in = run->in;
 
-	if (neigh_queries_open(&run->queries, in->ifindex, in->mac, err))
-		return -1;
+	if (neigh_queries_open(&run->queries, in->ifindex, in->mac, &run->link_error))
+		return;
 	query_duplicates(run, in->own.v, in->own.n);
 	query_duplicates(run, in->mapped.v, in->mapped.n);
-	vec_each (host, &in->peers) {
-		if (query_peer(run, host, err))
-			return -1;
-	}
-	return neigh_queries_send(&run->queries, err);
+	vec_each (host, &in->peers)
+		query_peer(run, host);
+	neigh_queries_send(&run->queries, &run->link_error);
 }
 
 static void say_count(struct probe_run *run, enum probe_result result, size_t n, const char *text)

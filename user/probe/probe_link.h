@@ -10,9 +10,9 @@
 
 /*
  * Look at the routes to the peers, fill in run->peers, and ask for duplicates and peers at once.
- * What is answered until it is judged counts.
+ * What is answered until it is judged counts. That they could not be asked is run->link_error.
  */
-int probe_link_ask(struct probe_run *run, struct error *err);
+void probe_link_ask(struct probe_run *run);
 void probe_judge_duplicates(struct probe_run *run);
 /* Peers that do not answer are not probed any more: peer->out. */
 void probe_judge_neighbours(struct probe_run *run);

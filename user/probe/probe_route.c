@@ -24,27 +24,29 @@ static bool is_own(const struct probe_input *in, const struct tn_addr *a)
 	return false;
 }
 
-/* 1: a packet to the host takes the way wanted; 0: a finding says which it takes. */
-int probe_route(struct probe_run *run, const struct tn_addr *host, const char *subject,
-		struct next_hop *seen, struct error *err)
+bool probe_route(struct probe_run *run, const struct tn_addr *host, const char *subject,
+		 struct next_hop *seen)
 {
 	const struct probe_prefix *p = prefix_of(run->in, host);
 	bool via = p && !addr_is_unset(&p->gateway);
+	struct error err = { 0 };
 	struct finding *f;
 
-	if (route_query(host, seen, err))
-		return -1;
+	if (route_query(host, seen, &err)) {
+		findings_add_error(&run->found, PROBE_ROUTE, subject, &err);
+		return false;
+	}
 	if (!seen->local && seen->ifindex == run->in->ifindex &&
 	    (!via || addr_cmp(&seen->gateway, &p->gateway) == 0) &&
 	    (via || !p || !p->on_link || addr_is_unset(&seen->gateway)))
-		return 1;
+		return true;
 	f = findings_add(&run->found, PROBE_ROUTE, PROBE_FAILED, subject,
 			 "expected packets to %s by %s%s%s; seen: %s", ADDR(host), run->in->name,
 			 via ? " via " : "", via ? ADDR(&p->gateway) : "", NEXT_HOP(seen));
 	finding_remedy(f,
 		       "look at `ip route get %s` in the router, and correct its routes or rules",
 		       ADDR(host));
-	return 0;
+	return false;
 }
 
 /* The neighbouring address, up or down. */
@@ -74,20 +76,18 @@ static struct tn_addr end_of(const struct probe_input *in, const struct prefix *
 	return a;
 }
 
-int probe_route_prefix(struct probe_run *run, const struct probe_prefix *p, struct error *err)
+void probe_route_prefix(struct probe_run *run, const struct probe_prefix *p)
 {
 	struct next_hop next_hop;
-	int good = 1;
 
-	for (int last = 0; last < 2 && good == 1; last++) {
+	for (int last = 0; last < 2; last++) {
 		struct tn_addr host = end_of(run->in, &p->prefix, last);
 
-		if (!prefix_has(&p->prefix, &host))
-			return 0; /* nobody is in it but the router */
-		good = probe_route(run, &host, PREFIX(&p->prefix), &next_hop, err);
+		/* else nobody is in it but the router */
+		if (!prefix_has(&p->prefix, &host) ||
+		    !probe_route(run, &host, PREFIX(&p->prefix), &next_hop))
+			return;
 	}
-	if (good == 1)
-		findings_add(&run->found, PROBE_ROUTE, PROBE_OK, PREFIX(&p->prefix), "%s",
-			     NEXT_HOP(&next_hop));
-	return good < 0 ? -1 : 0;
+	findings_add(&run->found, PROBE_ROUTE, PROBE_OK, PREFIX(&p->prefix), "%s",
+		     NEXT_HOP(&next_hop));
 }

@@ -30,20 +30,24 @@ static int ask_for_own(struct probe_run *run, struct error *err)
 	return 0;
 }
 
-int probe_solicit(struct probe_run *run, struct error *err)
+static int ask_for_all(struct probe_run *run, const uint8_t mac[6], struct error *err)
 {
-	const struct router_row *asker = run->in->asker;
-	uint8_t mac[6];
-
-	if (run->down || probe_mac(asker->ifindex, mac))
-		return 0;
-	if (neigh_queries_open(&run->solicits, asker->ifindex, mac, err) || ask_for_own(run, err))
+	if (neigh_queries_open(&run->solicits, run->in->asker->ifindex, mac, err) ||
+	    ask_for_own(run, err))
 		return -1;
 	vec_each (a, &run->in->solicited) {
 		if (ask_for(run, a, err))
 			return -1;
 	}
 	return neigh_queries_send(&run->solicits, err);
+}
+
+void probe_solicit(struct probe_run *run)
+{
+	uint8_t mac[6];
+
+	if (!run->down && probe_mac(run->in->asker->ifindex, mac) == 0)
+		ask_for_all(run, mac, &run->solicit_error);
 }
 
 static void judge(struct probe_run *run, const struct neigh_query *v, size_t n)
@@ -81,7 +85,9 @@ void probe_judge_solicited(struct probe_run *run)
 
 	if (!run->in->solicited.n)
 		return;
-	if (!run->in->asker)
+	if (run->solicit_error.set)
+		why = run->solicit_error.text;
+	else if (!run->in->asker)
 		why = "no other router of this machine that is up has an IPv6 address on the "
 		      "shared network: no router can ask";
 	else if (queries->fd < 0)

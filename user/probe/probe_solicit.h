@@ -6,15 +6,13 @@
 #ifndef TN_PROBE_SOLICIT_H
 #define TN_PROBE_SOLICIT_H
 
-#include "lib/error.h"
-
 struct probe_run;
 
 /*
  * Have in->asker solicit the addresses in->solicited, behind probe_begin(): this process is in its
- * namespace, and need not be there later.
+ * namespace, and need not be there later. That it could not is run->solicit_error.
  */
-int probe_solicit(struct probe_run *run, struct error *err);
+void probe_solicit(struct probe_run *run);
 /* What the peer found: one finding, if there is anything to be solicited. */
 void probe_judge_solicited(struct probe_run *run);
 

@@ -12,7 +12,7 @@ struct vm {
 	const struct probe_host *host;
 	struct next_hop next_hop;
 	struct tn_addr hop; /* the neighbour: the VM itself, or a router before it */
-	long link;	    /* index of the interface; -1: it cannot be asked */
+	long link;	    /* index of the interface; -1: there is no ARP there */
 	size_t query;
 	bool out; /* there is a finding already */
 	struct ping ping;
@@ -20,6 +20,7 @@ struct vm {
 
 struct link {
 	uint32_t ifindex;
+	struct error error; /* set: it could not be asked */
 	struct neigh_queries queries;
 };
 
@@ -38,23 +39,36 @@ static bool is_inside(const struct probe_input *in, uint32_t ifindex)
 	return false;
 }
 
-static int link_of(struct vms *vms, uint32_t ifindex, long *out, struct error *err)
+static void silence(struct link *link, const char *why)
 {
+	char name[IF_NAMESIZE] = "?";
+
+	if_indextoname(link->ifindex, name);
+	error_set(&link->error, "%s cannot be asked: %s; see to %s, and start the VMs behind it", name,
+		  why, name);
+}
+
+/* -1: there is no ARP there. */
+static long link_of(struct vms *vms, uint32_t ifindex)
+{
+	struct link *link = &vms->links[vms->nlinks];
+	const char *why;
 	uint8_t mac[6];
 
 	for (size_t i = 0; i < vms->nlinks; i++) {
-		*out = (long)i;
 		if (vms->links[i].ifindex == ifindex)
-			return 0;
+			return (long)i;
 	}
-	*out = -1;
 	if (probe_mac(ifindex, mac))
-		return 0; /* there is no ARP there */
-	if (neigh_queries_open(&vms->links[vms->nlinks].queries, ifindex, mac, err))
 		return -1;
-	vms->links[vms->nlinks].ifindex = ifindex;
-	*out = (long)vms->nlinks++;
-	return 0;
+	link->ifindex = ifindex;
+	link->queries = NEIGH_QUERIES_NONE;
+	why = probe_silence(ifindex);
+	if (why)
+		silence(link, why);
+	else
+		neigh_queries_open(&link->queries, ifindex, mac, &link->error);
+	return (long)vms->nlinks++;
 }
 
 /* One for all VMs behind the same router. */
@@ -69,15 +83,18 @@ static size_t question(struct neigh_queries *queries, const struct vm *vm)
 	return queries->list.n - 1;
 }
 
-static int ask_vm(struct probe_run *run, struct vms *vms, const struct probe_host *host,
-		  struct error *err)
+static void ask_vm(struct probe_run *run, struct vms *vms, const struct probe_host *host)
 {
 	struct vm *vm = vec_push(&vms->list);
+	struct error err = { 0 };
 	struct finding *f;
 
 	vm->host = host;
-	if (route_query(&host->addr, &vm->next_hop, err))
-		return -1;
+	if (route_query(&host->addr, &vm->next_hop, &err)) {
+		vm->out = true;
+		findings_add_error(&run->found, PROBE_VM, HOST(host), &err);
+		return;
+	}
 	if (!is_inside(run->in, vm->next_hop.ifindex) || vm->next_hop.local) {
 		vm->out = true;
 		f = findings_add(&run->found, PROBE_VM, PROBE_FAILED, HOST(host),
@@ -86,15 +103,17 @@ static int ask_vm(struct probe_run *run, struct vms *vms, const struct probe_hos
 		finding_remedy(f,
 			       "give the router an address or a route where the VM is, or correct "
 			       "`fixed` and `inside`");
-		return 0;
+		return;
 	}
 	vm->hop = addr_is_unset(&vm->next_hop.gateway) ? host->addr : vm->next_hop.gateway;
-	if (link_of(vms, vm->next_hop.ifindex, &vm->link, err))
-		return -1;
-	if (vm->link < 0)
-		return 0;
-	vm->query = question(&vms->links[vm->link].queries, vm);
-	return 0;
+	vm->link = link_of(vms, vm->next_hop.ifindex);
+	if (vm->link >= 0)
+		vm->query = question(&vms->links[vm->link].queries, vm);
+}
+
+static const struct error *link_error(const struct vms *vms, const struct vm *vm)
+{
+	return vm->link >= 0 && vms->links[vm->link].error.set ? &vms->links[vm->link].error : NULL;
 }
 
 static const struct neigh_query *answer_of(const struct vms *vms, const struct vm *vm)
@@ -102,22 +121,23 @@ static const struct neigh_query *answer_of(const struct vms *vms, const struct v
 	return vm->link < 0 ? NULL : &vms->links[vm->link].queries.list.v[vm->query];
 }
 
-static int ask_links(const struct probe_run *run, struct vms *vms, struct error *err)
+/* What keeps one link from being asked does not keep the others. */
+static void ask_links(const struct probe_run *run, struct vms *vms)
 {
 	for (int again = 0; again < 2; again++) {
 		uint64_t end;
 
 		for (size_t i = 0; i < vms->nlinks; i++) {
-			if (neigh_queries_send(&vms->links[i].queries, err))
-				return -1;
+			if (!vms->links[i].error.set)
+				neigh_queries_send(&vms->links[i].queries, &vms->links[i].error);
 		}
 		end = clock_ms() + patient(run->in, PROBE_ASK_MS);
 		for (size_t i = 0; i < vms->nlinks; i++) {
-			if (neigh_queries_collect(&vms->links[i].queries, clock_left(end), err))
-				return -1;
+			if (!vms->links[i].error.set)
+				neigh_queries_collect(&vms->links[i].queries, clock_left(end),
+						      &vms->links[i].error);
 		}
 	}
-	return 0;
 }
 
 static void say_vm(struct probe_run *run, const struct vms *vms, const struct vm *vm)
@@ -126,7 +146,9 @@ static void say_vm(struct probe_run *run, const struct vms *vms, const struct vm
 	bool behind = addr_cmp(&vm->hop, &vm->host->addr) != 0;
 	struct finding *f;
 
-	if (vm->ping.answered) {
+	if (link_error(vms, vm)) {
+		findings_add_error(&run->found, PROBE_VM, HOST(vm->host), link_error(vms, vm));
+	} else if (vm->ping.answered) {
 		findings_add(&run->found, PROBE_VM, PROBE_OK, HOST(vm->host), "it answers ping, %s",
 			     NEXT_HOP(&vm->next_hop));
 	} else if (a && a->answered) {
@@ -154,7 +176,7 @@ static void ping_vms(const struct probe_run *run, struct pinger *p, struct vms *
 	vec_each (vm, &vms->list) {
 		const struct neigh_query *a = answer_of(vms, vm);
 
-		if (vm->out || (a && !a->answered))
+		if (vm->out || link_error(vms, vm) || (a && !a->answered))
 			continue;
 		vm->ping = (struct ping){ .dst = vm->host->addr, .size = PROBE_PING_SIZE };
 		*vec_push(&pings) = &vm->ping;
@@ -163,34 +185,26 @@ static void ping_vms(const struct probe_run *run, struct pinger *p, struct vms *
 	vec_free(&pings);
 }
 
-static int probe_batch(struct probe_run *run, struct pinger *p, struct vms *vms, size_t from,
-		       struct error *err)
+static void probe_batch(struct probe_run *run, struct pinger *p, struct vms *vms, size_t from)
 {
-	for (size_t n = from; n < run->in->vms.n && n < from + VM_BATCH; n++) {
-		if (ask_vm(run, vms, &run->in->vms.v[n], err))
-			return -1;
-	}
-	if (ask_links(run, vms, err))
-		return -1;
+	for (size_t n = from; n < run->in->vms.n && n < from + VM_BATCH; n++)
+		ask_vm(run, vms, &run->in->vms.v[n]);
+	ask_links(run, vms);
 	ping_vms(run, p, vms);
 	vec_each (vm, &vms->list) {
 		if (!vm->out)
 			say_vm(run, vms, vm);
 	}
-	return 0;
 }
 
-int probe_vms(struct probe_run *run, struct pinger *p, struct error *err)
+void probe_vms(struct probe_run *run, struct pinger *p)
 {
-	int ret = 0;
-
-	for (size_t from = 0; from < run->in->vms.n && !ret; from += VM_BATCH) {
+	for (size_t from = 0; from < run->in->vms.n; from += VM_BATCH) {
 		struct vms vms = { 0 };
 
-		ret = probe_batch(run, p, &vms, from, err);
+		probe_batch(run, p, &vms, from);
 		for (size_t i = 0; i < vms.nlinks; i++)
 			neigh_queries_free(&vms.links[i].queries);
 		vec_free(&vms.list);
 	}
-	return ret;
 }

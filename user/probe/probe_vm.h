@@ -5,7 +5,7 @@
 
 #include "probe/probe_run.h"
 
-/* One finding for each of run->in->vms. -1: they could not be asked. */
-int probe_vms(struct probe_run *run, struct pinger *p, struct error *err);
+/* One finding for each of run->in->vms. */
+void probe_vms(struct probe_run *run, struct pinger *p);
 
 #endif
