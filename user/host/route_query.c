@@ -52,16 +52,27 @@ static int read_route(struct nl_msg *msg, void *arg)
 	return NL_OK;
 }
 
-static int request(struct nl_sock *sock, const struct tn_addr *to)
+static int put_addr(struct nl_msg *msg, int type, const struct tn_addr *a)
 {
+	size_t len = addr_is_v4(a) ? 4 : 16;
+
+	return nla_put(msg, type, (int)len, (const uint8_t *)a->w + 16 - len);
+}
+
+/* `from` NULL: of this host's own packets. */
+static int request(struct nl_sock *sock, const struct tn_addr *to, const struct tn_addr *from,
+		   uint32_t iif)
+{
+	uint8_t bits = addr_is_v4(to) ? 32 : 128;
 	struct rtmsg head = { .rtm_family = addr_is_v4(to) ? AF_INET : AF_INET6,
-			      .rtm_dst_len = addr_is_v4(to) ? 32 : 128 };
+			      .rtm_dst_len = bits,
+			      .rtm_src_len = from ? bits : 0 };
 	_cleanup_(msg_cleanup) struct nl_msg *msg = nlmsg_alloc_simple(RTM_GETROUTE, 0);
-	size_t len = addr_is_v4(to) ? 4 : 16;
 	int ret;
 
 	if (!msg || nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO) ||
-	    nla_put(msg, RTA_DST, (int)len, (const uint8_t *)to->w + 16 - len))
+	    put_addr(msg, RTA_DST, to) ||
+	    (from && (put_addr(msg, RTA_SRC, from) || nla_put_u32(msg, RTA_IIF, iif))))
 		return -NLE_NOMEM;
 	ret = nl_send_auto(sock, msg);
 	return ret < 0 ? ret : 0;
@@ -77,7 +88,8 @@ static int read_refusal(struct sockaddr_nl *from, struct nlmsgerr *refusal, void
 	return NL_STOP;
 }
 
-int route_query(const struct tn_addr *to, struct next_hop *out, struct error *err)
+static int query(const struct tn_addr *to, const struct tn_addr *from, uint32_t iif,
+		 struct next_hop *out, struct error *err)
 {
 	_cleanup_(sock_cleanup) struct nl_sock *sock = nl_socket_alloc();
 	int ret = sock ? nl_connect(sock, NETLINK_ROUTE) : -NLE_NOMEM;
@@ -87,7 +99,7 @@ int route_query(const struct tn_addr *to, struct next_hop *out, struct error *er
 		nl_socket_disable_auto_ack(sock);
 		nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, read_route, out);
 		nl_socket_modify_err_cb(sock, NL_CB_CUSTOM, read_refusal, out);
-		ret = request(sock, to);
+		ret = request(sock, to, from, iif);
 	}
 	if (!ret)
 		ret = nl_recvmsgs_default(sock);
@@ -95,6 +107,17 @@ int route_query(const struct tn_addr *to, struct next_hop *out, struct error *er
 		return error_set(err, "cannot ask for the route to %s: %s", ADDR(to),
 				 nl_geterror(ret));
 	return 0;
+}
+
+int route_query(const struct tn_addr *to, struct next_hop *out, struct error *err)
+{
+	return query(to, NULL, 0, out, err);
+}
+
+int route_query_input(const struct tn_addr *to, const struct tn_addr *from, uint32_t iif,
+		      struct next_hop *out, struct error *err)
+{
+	return query(to, from, iif, out, err);
 }
 
 static bool read_mac(struct rtnl_neigh *entry, uint8_t mac[6])

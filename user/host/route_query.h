@@ -18,6 +18,14 @@ struct next_hop {
 /* An RTM_GETROUTE request, as `ip route get` makes. That there is no way is no error. */
 int route_query(const struct tn_addr *to, struct next_hop *out, struct error *err);
 
+/*
+ * The same of a packet that comes in by the interface `iif` from that source, as routing rules see
+ * it (`ip route get TO from FROM iif NAME`). A packet that the kernel would not take in, or not
+ * forward, has no way.
+ */
+int route_query_input(const struct tn_addr *to, const struct tn_addr *from, uint32_t iif,
+		      struct next_hop *out, struct error *err);
+
 /* The MAC address that the kernel knows this neighbour by; false, and left as it is: it does not.
  */
 bool neighbour_mac(uint32_t ifindex, const struct tn_addr *neighbour, uint8_t mac[6]);

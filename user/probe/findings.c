@@ -80,9 +80,9 @@ void findings_add_error(struct findings *f, enum probe probe, const char *subjec
 {
 	size_t cut = strcspn(err->text, ";");
 	const char *rest = err->text + cut + strspn(err->text + cut, "; ");
-	struct finding *one = findings_add(f, probe, PROBE_FAILED, subject,
-					   "expected an answer of the kernel; seen: %.*s", (int)cut,
-					   err->text);
+	struct finding *one =
+		findings_add(f, probe, PROBE_FAILED, subject,
+			     "expected an answer of the kernel; seen: %.*s", (int)cut, err->text);
 
 	finding_remedy(one, "%s", *rest ? rest : "see to that, and run `tenantnat check` again");
 }

@@ -231,6 +231,28 @@ bool frame_claim(const uint8_t *frame, size_t len, struct claim *out)
 				    : false;
 }
 
+bool frame_question(const uint8_t *frame, size_t len, struct question *out)
+{
+	static const uint8_t nobody[16];
+	struct arp_frame arp = { 0 };
+	struct nd_frame nd = { 0 };
+
+	if (len < sizeof(arp))
+		return false;
+	memcpy(&arp, frame, sizeof(arp));
+	memcpy(&nd, frame, len < sizeof(nd) ? len : sizeof(nd));
+	memcpy(out->mac, arp.eth.h_source, ETH_ALEN);
+	if (arp.eth.h_proto == htons(ETH_P_ARP)) {
+		out->target = addr_from_bytes(arp.tpa, 4);
+		return arp.op == htons(ARPOP_REQUEST) && get32(arp.spa) &&
+		       memcmp(arp.spa, arp.tpa, 4) != 0;
+	}
+	out->target = addr_from_bytes(nd.target, 16);
+	return nd.eth.h_proto == htons(ETH_P_IPV6) && len >= ND_PLAIN &&
+	       nd_sound(frame, &nd, len) && nd.type == ND_SOLICIT &&
+	       memcmp(nd.src, nobody, 16) != 0;
+}
+
 /* ------------------------------------------------------------ ICMP and UDP */
 
 void echo_build(uint8_t *out, size_t len, bool v4, uint16_t id, uint16_t seq,
@@ -243,6 +265,111 @@ void echo_build(uint8_t *out, size_t len, bool v4, uint16_t id, uint16_t seq,
 	memcpy(out + ECHO_HEADER, cookie, ECHO_COOKIE);
 	if (v4)
 		put16(out + 2, ~inet_sum(out, len, 0));
+}
+
+struct v4_echo {
+	struct ethhdr eth;
+	uint8_t version, tos;
+	uint16_t length, ip_id, fragment;
+	uint8_t ttl, protocol;
+	uint16_t check;
+	uint8_t src[4], dst[4];
+	uint8_t icmp[ECHO_HEADER + ECHO_COOKIE];
+} __attribute__((packed));
+
+struct v6_echo {
+	struct ethhdr eth;
+	uint32_t version;
+	uint16_t payload;
+	uint8_t next, hops;
+	uint8_t src[16], dst[16];
+	uint8_t icmp[ECHO_HEADER + ECHO_COOKIE];
+} __attribute__((packed));
+
+enum { V4_PLAIN = 0x45, HOPS = 64 };
+
+_Static_assert(sizeof(struct v6_echo) <= FRAME_ROOM, "see FRAME_ROOM");
+
+static void set_ends(struct ethhdr *eth, const struct echo_frame *echo, uint16_t protocol)
+{
+	memcpy(eth->h_dest, echo->to, ETH_ALEN);
+	memcpy(eth->h_source, echo->from, ETH_ALEN);
+	eth->h_proto = htons(protocol);
+}
+
+static size_t v4_echo_build(uint8_t *out, const struct echo_frame *echo)
+{
+	struct v4_echo f = { .version = V4_PLAIN,
+			     .length = htons(V4_HEADER + sizeof(f.icmp)),
+			     .ttl = HOPS,
+			     .protocol = IPPROTO_ICMP };
+
+	set_ends(&f.eth, echo, ETH_P_IP);
+	memcpy(f.src, v4_bytes(&echo->src), 4);
+	memcpy(f.dst, v4_bytes(&echo->dst), 4);
+	f.check = htons(~inet_sum(&f.version, V4_HEADER, 0));
+	echo_build(f.icmp, sizeof(f.icmp), true, echo->id, echo->seq, echo->cookie);
+	memcpy(out, &f, sizeof(f));
+	return sizeof(f);
+}
+
+static size_t v6_echo_build(uint8_t *out, const struct echo_frame *echo)
+{
+	struct v6_echo f = { .version = htonl(6U << 28),
+			     .payload = htons(sizeof(f.icmp)),
+			     .next = IPPROTO_ICMPV6,
+			     .hops = HOPS };
+	uint16_t sum;
+
+	set_ends(&f.eth, echo, ETH_P_IPV6);
+	memcpy(f.src, echo->src.w, 16);
+	memcpy(f.dst, echo->dst.w, 16);
+	echo_build(f.icmp, sizeof(f.icmp), false, echo->id, echo->seq, echo->cookie);
+	sum = pseudo_sum(f.src, f.dst, 16, sizeof(f.icmp), IPPROTO_ICMPV6);
+	put16(f.icmp + 2, ~inet_sum(f.icmp, sizeof(f.icmp), sum));
+	memcpy(out, &f, sizeof(f));
+	return sizeof(f);
+}
+
+size_t frame_echo(uint8_t out[FRAME_ROOM], const struct echo_frame *echo)
+{
+	return addr_is_v4(&echo->dst) ? v4_echo_build(out, echo) : v6_echo_build(out, echo);
+}
+
+static bool icmp_echo_parse(const uint8_t *icmp, bool v4, struct echo_frame *out)
+{
+	out->reply = icmp[0] == (v4 ? ICMP_ECHOREPLY : ICMPV6_ECHO_REPLY);
+	out->id = get16(icmp + 4);
+	out->seq = get16(icmp + 6);
+	memcpy(out->cookie, icmp + ECHO_HEADER, ECHO_COOKIE);
+	return out->reply || icmp[0] == (v4 ? ICMP_ECHO : ICMPV6_ECHO_REQUEST);
+}
+
+bool frame_echo_parse(const uint8_t *frame, size_t len, struct echo_frame *out)
+{
+	uint16_t type = len >= ETH_HLEN ? get16(frame + 12) : 0;
+	struct v4_echo four;
+	struct v6_echo six;
+
+	if (type == ETH_P_IP && len >= sizeof(four)) {
+		memcpy(&four, frame, sizeof(four));
+		out->src = addr_from_bytes(four.src, 4);
+		out->dst = addr_from_bytes(four.dst, 4);
+		if (four.version != V4_PLAIN || four.protocol != IPPROTO_ICMP ||
+		    four.fragment & htons(0x3fff) || !icmp_echo_parse(four.icmp, true, out))
+			return false;
+	} else if (type == ETH_P_IPV6 && len >= sizeof(six)) {
+		memcpy(&six, frame, sizeof(six));
+		out->src = addr_from_bytes(six.src, 16);
+		out->dst = addr_from_bytes(six.dst, 16);
+		if (six.next != IPPROTO_ICMPV6 || !icmp_echo_parse(six.icmp, false, out))
+			return false;
+	} else {
+		return false;
+	}
+	memcpy(out->to, frame, ETH_ALEN);
+	memcpy(out->from, frame + ETH_ALEN, ETH_ALEN);
+	return true;
 }
 
 void udp_build(uint8_t *out, size_t len, const struct tn_addr *src, const struct tn_addr *dst,

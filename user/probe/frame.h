@@ -50,6 +50,28 @@ bool frame_claim(const uint8_t *frame, size_t len, struct claim *out);
 void echo_build(uint8_t *out, size_t len, bool v4, uint16_t id, uint16_t seq,
 		const uint8_t cookie[ECHO_COOKIE]);
 
+/* An echo in a frame of its own: with its headers, and no more than the cookie behind them. */
+struct echo_frame {
+	uint8_t from[6], to[6];
+	struct tn_addr src, dst;
+	bool reply;
+	uint16_t id, seq; /* host order */
+	uint8_t cookie[ECHO_COOKIE];
+};
+
+/* A request, whatever `reply` says. Gives the length. */
+size_t frame_echo(uint8_t out[FRAME_ROOM], const struct echo_frame *echo);
+/* False: the Ethernet frame has none in a whole packet without options or extension headers. */
+bool frame_echo_parse(const uint8_t *frame, size_t len, struct echo_frame *out);
+
+/* An ARP request or neighbour solicitation of somebody who has an address himself. */
+struct question {
+	struct tn_addr target;
+	uint8_t mac[6]; /* the frame's sender */
+};
+
+bool frame_question(const uint8_t *frame, size_t len, struct question *out);
+
 /* A UDP header with the checksum of it and of the `len` bytes in all that follow from `out` on. */
 void udp_build(uint8_t *out, size_t len, const struct tn_addr *src, const struct tn_addr *dst,
 	       uint16_t sport, uint16_t dport);

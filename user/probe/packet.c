@@ -11,7 +11,13 @@
 
 #include "lib/background.h"
 
-enum { ND_TYPE_AT = 54, V6_NEXT_AT = 20, TRIES_WHEN_FULL = 50, ROOM = 4 << 20 };
+enum {
+	ND_TYPE_AT = 54,
+	V4_PROTOCOL_AT = 23,
+	V6_NEXT_AT = 20,
+	TRIES_WHEN_FULL = 50,
+	ROOM = 4 << 20
+};
 
 /*
  * ARP, or ICMPv6 of type 135 or 136; a tag beside the frame makes it another network's. What a VLAN
@@ -35,18 +41,39 @@ static struct sock_filter neighbours[] = {
 	BPF_STMT(BPF_RET | BPF_K, 0xffff),
 };
 
+/* ARP, ICMP or ICMPv6; the same of tags. */
+static struct sock_filter messages[] = {
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 3, 0),
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + SKF_AD_VLAN_TAG),
+	BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xfff),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 8),
+	BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 12),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_ARP, 7, 0),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, 2),
+	BPF_STMT(BPF_LD | BPF_B | BPF_ABS, V4_PROTOCOL_AT),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMP, 4, 3),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IPV6, 0, 2),
+	BPF_STMT(BPF_LD | BPF_B | BPF_ABS, V6_NEXT_AT),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMPV6, 1, 0),
+	BPF_STMT(BPF_RET | BPF_K, 0),
+	BPF_STMT(BPF_RET | BPF_K, 0xffff),
+};
+
 static int set(int fd, int level, int option, const void *value, size_t size)
 {
 	return setsockopt(fd, level, option, value, size);
 }
 
-/* Filter and addresses come before the protocol: nothing unasked is ever in the queue. */
-static int open_on(uint32_t ifindex, bool receive, struct error *err)
+/*
+ * Filter and addresses come before the protocol: nothing unasked is ever in the queue. `filter`
+ * NULL: it is not to receive.
+ */
+static int open_on(uint32_t ifindex, const struct sock_fprog *filter, struct error *err)
 {
-	struct sock_fprog filter = { .len = ARRAY_SIZE(neighbours), .filter = neighbours };
 	struct sockaddr_ll where = { .sll_family = AF_PACKET,
 				     .sll_ifindex = (int)ifindex,
-				     .sll_protocol = htons(receive ? ETH_P_ALL : 0) };
+				     .sll_protocol = htons(filter ? ETH_P_ALL : 0) };
 	/* probes for duplicates are answered to all nodes (RFC 4861, 7.2.4) */
 	struct packet_mreq group = { .mr_ifindex = (int)ifindex,
 				     .mr_type = PACKET_MR_MULTICAST,
@@ -56,9 +83,9 @@ static int open_on(uint32_t ifindex, bool receive, struct error *err)
 
 	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || set(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof(one)) ||
-	    (receive && (set(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) ||
-			 set(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one)) ||
-			 set(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &group, sizeof(group)))) ||
+	    (filter && (set(fd, SOL_SOCKET, SO_ATTACH_FILTER, filter, sizeof(*filter)) ||
+			set(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one)) ||
+			set(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &group, sizeof(group)))) ||
 	    bind(fd, (struct sockaddr *)&where, sizeof(where))) {
 		error_set(err, "cannot open a packet socket on interface %u: %s%s", ifindex,
 			  strerror(errno), errno == EPERM ? "; run as root" : "");
@@ -66,14 +93,14 @@ static int open_on(uint32_t ifindex, bool receive, struct error *err)
 			close(fd);
 		return -1;
 	}
-	if (receive)
+	if (filter)
 		set(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
 	return fd;
 }
 
 int packet_sender(uint32_t ifindex, struct error *err)
 {
-	return open_on(ifindex, false, err);
+	return open_on(ifindex, NULL, err);
 }
 
 /* At most so many are open at a time, and so many threads close them. */
@@ -118,7 +145,16 @@ bool packet_is_from(int fd, const uint8_t mac[6])
 
 int packet_neighbours(uint32_t ifindex, struct error *err)
 {
-	return open_on(ifindex, true, err);
+	static const struct sock_fprog filter = { ARRAY_SIZE(neighbours), neighbours };
+
+	return open_on(ifindex, &filter, err);
+}
+
+int packet_messages(uint32_t ifindex, struct error *err)
+{
+	static const struct sock_fprog filter = { ARRAY_SIZE(messages), messages };
+
+	return open_on(ifindex, &filter, err);
 }
 
 static void pause_us(long us)

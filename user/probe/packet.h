@@ -16,6 +16,9 @@ int packet_sender(uint32_t ifindex, struct error *err);
 /* Also receives ARP and neighbour discovery, of the network without a VLAN tag alone. */
 int packet_neighbours(uint32_t ifindex, struct error *err);
 
+/* Also receives ARP, and ICMP of both families, of that network alone. */
+int packet_messages(uint32_t ifindex, struct error *err);
+
 /*
  * Close a descriptor of packet_sender(), now or with others in packet_close_rest(), which has to
  * follow: the kernel closes one only when all CPUs have seen it, 8 ms where HZ is 250, but many

@@ -71,8 +71,8 @@ void probe_again(struct probe_run *run)
 /* The answers to what was asked of the link. */
 static void collect_answers(struct probe_run *run)
 {
-	unsigned int ms =
-		run->in->brief ? patient(run->in, PROBE_BRIEF_MS) : (unsigned int)clock_left(run->end);
+	unsigned int ms = run->in->brief ? patient(run->in, PROBE_BRIEF_MS)
+					 : (unsigned int)clock_left(run->end);
 	struct error err = { 0 };
 
 	if (!run->link_error.set && neigh_queries_collect(&run->queries, ms, &err))

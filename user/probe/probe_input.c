@@ -136,6 +136,32 @@ static void take_routes(const struct router *r, struct probe_input *out)
 	}
 }
 
+/* A peer that is there, or else any address of the subnet that is nobody's here. */
+static struct tn_addr far_in(const struct probe_input *in, const struct kernel_state *machine,
+			     const struct prefix *p)
+{
+	struct tn_addr a = addr_add(&p->addr, 1);
+
+	vec_each (peer, &in->peers) {
+		if (prefix_has(p, &peer->addr))
+			return peer->addr;
+	}
+	while (kernel_state_shared(machine, &a) && prefix_has(p, &a))
+		a = addr_add(&a, 1);
+	return a;
+}
+
+static void take_far(const struct model *m, const struct kernel_state *machine,
+		     struct probe_input *out)
+{
+	vec_each (p, &m->subnets) {
+		struct probe_far *far = &out->far[addr_family(&p->addr)];
+
+		if (speaks(out, &p->addr) && addr_is_unset(&far->addr))
+			*far = (struct probe_far){ far_in(out, machine, p), *p };
+	}
+}
+
 void probe_input_of(const struct model *m, const struct kernel_state *machine,
 		    const struct router_row *row, bool vms,
 		    bool (*is_up)(const struct router_row *), struct probe_input *out)
@@ -151,4 +177,7 @@ void probe_input_of(const struct model *m, const struct kernel_state *machine,
 	take_routers(machine, row->id, is_up, out);
 	if (t && t->router)
 		take_routes(t->router, out);
+	out->sources = row->sources;
+	if (vms)
+		take_far(m, machine, out);
 }

@@ -20,6 +20,12 @@ struct probe_host {
 	const char *who; /* for the finding; borrowed; NULL: not known */
 };
 
+/* Somebody on the shared network whom VMs have to find the way to. */
+struct probe_far {
+	struct tn_addr addr; /* unset: there is no shared subnet of that family */
+	struct prefix subnet;
+};
+
 /*
  * So many other routers are asked by one: those with the next ids, in a ring, so that each is asked
  * by so many others. All by all would fill the kernel's table of neighbours, which all namespaces
@@ -45,6 +51,8 @@ struct probe_input {
 	size_t unasked;			   /* routers beyond those */
 	VEC(struct probe_host) vms;	   /* fixed addresses; empty: no vm probe is made */
 	uint32_t inside[TN_INSIDE_MAX];	   /* where they may be; 0: no more */
+	struct probe_far far[FAMILIES];	   /* for the VMs of a family */
+	enum sources sources;
 	/*
 	 * Mapped IPv6 addresses that another router asks for, GROUPS_MAX at most, and which one;
 	 * NULL: there is none.

@@ -6,8 +6,8 @@
 #include "probe/probe_run.h"
 
 /*
- * True: a packet to the host goes by the interface, and by the gateway, that it has to. Else it does
- * not, or the kernel could not be asked, which is a finding about `subject`. *seen is what the
+ * True: a packet to the host goes by the interface, and by the gateway, that it has to. Else it
+ * does not, or the kernel could not be asked, which is a finding about `subject`. *seen is what the
  * kernel says.
  */
 bool probe_route(struct probe_run *run, const struct tn_addr *host, const char *subject,

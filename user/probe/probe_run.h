@@ -31,8 +31,8 @@ struct probe_run {
 	const struct probe_input *in;
 	struct findings found;
 	bool down;
-	struct error link_error; /* set: the link could not be asked */
-	struct error solicit_error; /* set: in->asker could not ask */
+	struct error link_error;      /* set: the link could not be asked */
+	struct error solicit_error;   /* set: in->asker could not ask */
 	struct neigh_queries queries; /* first the duplicates, then the peers */
 	size_t duplicates;
 	struct neigh_queries

@@ -2,6 +2,7 @@
 #include "probe/probe_vm.h"
 
 #include "lib/clock.h"
+#include "probe/echo.h"
 #include "probe/probe_interface.h"
 
 /* So many are asked at once. */
@@ -10,12 +11,15 @@
 /* The VMs of one batch, the interfaces that lead to them, and what was asked there. */
 struct vm {
 	const struct probe_host *host;
+	const struct probe_far *far; /* NULL: it is not asked from there */
 	struct next_hop next_hop;
 	struct tn_addr hop; /* the neighbour: the VM itself, or a router before it */
 	long link;	    /* index of the interface; -1: there is no ARP there */
 	size_t query;
 	bool out; /* there is a finding already */
 	struct ping ping;
+	bool asked; /* `echo` was sent */
+	struct echo echo;
 };
 
 struct link {
@@ -28,6 +32,8 @@ struct vms {
 	VEC(struct vm) list;
 	struct link links[TN_INSIDE_MAX];
 	size_t nlinks;
+	struct echoes
+		echoes; /* of all inside interfaces, also of those that lead to none of these */
 };
 
 static bool is_inside(const struct probe_input *in, uint32_t ifindex)
@@ -39,13 +45,20 @@ static bool is_inside(const struct probe_input *in, uint32_t ifindex)
 	return false;
 }
 
+static const char *name_of(uint32_t ifindex, char name[IF_NAMESIZE])
+{
+	if (!if_indextoname(ifindex, name))
+		snprintf(name, IF_NAMESIZE, "?");
+	return name;
+}
+#define NAME(ifindex) name_of((ifindex), (char[IF_NAMESIZE]){ 0 })
+
+/* ------------------------------------------------------------ links */
+
 static void silence(struct link *link, const char *why)
 {
-	char name[IF_NAMESIZE] = "?";
-
-	if_indextoname(link->ifindex, name);
-	error_set(&link->error, "%s cannot be asked: %s; see to %s, and start the VMs behind it", name,
-		  why, name);
+	error_set(&link->error, "%s cannot be asked: %s; see to %s, and start the VMs behind it",
+		  NAME(link->ifindex), why, NAME(link->ifindex));
 }
 
 /* -1: there is no ARP there. */
@@ -71,6 +84,11 @@ static long link_of(struct vms *vms, uint32_t ifindex)
 	return (long)vms->nlinks++;
 }
 
+static const struct error *link_error(const struct vms *vms, const struct vm *vm)
+{
+	return vm->link >= 0 && vms->links[vm->link].error.set ? &vms->links[vm->link].error : NULL;
+}
+
 /* One for all VMs behind the same router. */
 static size_t question(struct neigh_queries *queries, const struct vm *vm)
 {
@@ -81,44 +99,6 @@ static size_t question(struct neigh_queries *queries, const struct vm *vm)
 	*vec_push(&queries->list) =
 		(struct neigh_query){ .target = vm->hop, .sender = vm->next_hop.source };
 	return queries->list.n - 1;
-}
-
-static void ask_vm(struct probe_run *run, struct vms *vms, const struct probe_host *host)
-{
-	struct vm *vm = vec_push(&vms->list);
-	struct error err = { 0 };
-	struct finding *f;
-
-	vm->host = host;
-	if (route_query(&host->addr, &vm->next_hop, &err)) {
-		vm->out = true;
-		findings_add_error(&run->found, PROBE_VM, HOST(host), &err);
-		return;
-	}
-	if (!is_inside(run->in, vm->next_hop.ifindex) || vm->next_hop.local) {
-		vm->out = true;
-		f = findings_add(&run->found, PROBE_VM, PROBE_FAILED, HOST(host),
-				 "expected a route to it by an inside interface; seen: %s",
-				 NEXT_HOP(&vm->next_hop));
-		finding_remedy(f,
-			       "give the router an address or a route where the VM is, or correct "
-			       "`fixed` and `inside`");
-		return;
-	}
-	vm->hop = addr_is_unset(&vm->next_hop.gateway) ? host->addr : vm->next_hop.gateway;
-	vm->link = link_of(vms, vm->next_hop.ifindex);
-	if (vm->link >= 0)
-		vm->query = question(&vms->links[vm->link].queries, vm);
-}
-
-static const struct error *link_error(const struct vms *vms, const struct vm *vm)
-{
-	return vm->link >= 0 && vms->links[vm->link].error.set ? &vms->links[vm->link].error : NULL;
-}
-
-static const struct neigh_query *answer_of(const struct vms *vms, const struct vm *vm)
-{
-	return vm->link < 0 ? NULL : &vms->links[vm->link].queries.list.v[vm->query];
 }
 
 /* What keeps one link from being asked does not keep the others. */
@@ -140,33 +120,120 @@ static void ask_links(const struct probe_run *run, struct vms *vms)
 	}
 }
 
-static void say_vm(struct probe_run *run, const struct vms *vms, const struct vm *vm)
+static const struct neigh_query *answer_of(const struct vms *vms, const struct vm *vm)
 {
-	const struct neigh_query *a = answer_of(vms, vm);
-	bool behind = addr_cmp(&vm->hop, &vm->host->addr) != 0;
+	return vm->link < 0 || vms->links[vm->link].error.set
+		       ? NULL
+		       : &vms->links[vm->link].queries.list.v[vm->query];
+}
+
+/* ------------------------------------------------------------ routes */
+
+/* True: it is a finding that the kernel could not be asked. */
+static bool is_error(struct probe_run *run, struct vm *vm, const struct error *err)
+{
+	if (err->set)
+		findings_add_error(&run->found, PROBE_VM, HOST(vm->host), err);
+	return vm->out = err->set;
+}
+
+/* What is of this router itself, no program translates. */
+static void say_own(struct probe_run *run, struct vm *vm)
+{
+	struct finding *f = findings_add(&run->found, PROBE_VM, PROBE_FAILED, HOST(vm->host),
+					 "expected the address of a VM; seen: it is an address of "
+					 "this router, which is not translated");
+
+	finding_remedy(f, "map the address of a VM, and reach the router by its own address on the "
+			  "shared network");
+	vm->out = true;
+}
+
+static void say_astray(struct probe_run *run, struct vm *vm)
+{
+	struct finding *f = findings_add(&run->found, PROBE_VM, PROBE_FAILED, HOST(vm->host),
+					 "expected a route to it by an inside interface; seen: %s",
+					 NEXT_HOP(&vm->next_hop));
+
+	finding_remedy(f, "give the router an address or a route where the VM is, or correct "
+			  "`fixed` and `inside`");
+	vm->out = true;
+}
+
+/* Of a packet from the shared network, which rules may lead elsewhere than the router's own. */
+static void find_route(struct probe_run *run, struct vm *vm)
+{
+	const struct tn_addr *to = &vm->host->addr;
+	struct next_hop translated = { 0 };
+	struct error err = { 0 };
+
+	route_query(to, &vm->next_hop, &err);
+	if (is_error(run, vm, &err))
+		return;
+	if (vm->next_hop.local) {
+		say_own(run, vm);
+		return;
+	}
+	if (vm->far) {
+		route_query_input(to, &vm->far->addr, run->in->ifindex, &translated, &err);
+		if (is_error(run, vm, &err))
+			return;
+		translated.source = vm->next_hop.source;
+		vm->next_hop = translated;
+	}
+	if (!is_inside(run->in, vm->next_hop.ifindex))
+		say_astray(run, vm);
+}
+
+/* Of what the VM sends to the shared network. Where the router's own way is wrong, that is said. */
+static void find_way_out(struct probe_run *run, struct vm *vm)
+{
+	struct next_hop own = { 0 }, seen = { 0 };
+	struct error err = { 0 };
 	struct finding *f;
 
-	if (link_error(vms, vm)) {
-		findings_add_error(&run->found, PROBE_VM, HOST(vm->host), link_error(vms, vm));
-	} else if (vm->ping.answered) {
-		findings_add(&run->found, PROBE_VM, PROBE_OK, HOST(vm->host), "it answers ping, %s",
-			     NEXT_HOP(&vm->next_hop));
-	} else if (a && a->answered) {
-		findings_add(&run->found, PROBE_VM, PROBE_OK, HOST(vm->host),
-			     "%s answers %s from %s, but the VM no ping",
-			     behind ? ADDR(&vm->hop) : "it", probe_protocol(&vm->hop), MAC(a->mac));
-	} else if (!a) {
-		findings_add(&run->found, PROBE_VM, PROBE_SKIPPED, HOST(vm->host),
-			     "it does not answer ping, and its link has no ARP, %s",
-			     NEXT_HOP(&vm->next_hop));
-	} else {
-		f = findings_add(&run->found, PROBE_VM, PROBE_FAILED, HOST(vm->host),
-				 "expected %s to answer %s; seen: no answer, %s",
-				 behind ? ADDR(&vm->hop) : "it", probe_protocol(&vm->hop),
-				 NEXT_HOP(&vm->next_hop));
-		finding_remedy(f, "start the VM, and see whether it has that address");
-	}
+	if (vm->out || !vm->far)
+		return;
+	route_query_input(&vm->far->addr, &vm->host->addr, vm->next_hop.ifindex, &seen, &err);
+	route_query(&vm->far->addr, &own, &err);
+	if (is_error(run, vm, &err) || seen.ifindex == run->in->ifindex ||
+	    own.ifindex != run->in->ifindex)
+		return;
+	vm->out = true;
+	f = findings_add(&run->found, PROBE_VM, PROBE_FAILED, HOST(vm->host),
+			 "expected what it sends to %s by %s; seen: %s", ADDR(&vm->far->addr),
+			 run->in->name, NEXT_HOP(&seen));
+	if (seen.ifindex)
+		finding_remedy(f,
+			       "`ip%s rule add to %s lookup main pref 1` in the router, where a "
+			       "routing rule leads elsewhere",
+			       addr_is_v4(&vm->far->addr) ? "" : " -6", PREFIX(&vm->far->subnet));
+	else
+		finding_remedy(
+			f,
+			"look at `ip route get %s from %s iif %s` in the router, and correct "
+			"its routes, rules and forwarding",
+			ADDR(&vm->far->addr), ADDR(&vm->host->addr), NAME(vm->next_hop.ifindex));
 }
+
+static void ask_vm(struct probe_run *run, struct vms *vms, const struct probe_host *host)
+{
+	const struct probe_far *far = &run->in->far[addr_family(&host->addr)];
+	struct vm *vm = vec_push(&vms->list);
+
+	vm->host = host;
+	vm->far = run->down || addr_is_unset(&far->addr) ? NULL : far;
+	find_route(run, vm);
+	find_way_out(run, vm);
+	if (vm->out)
+		return;
+	vm->hop = addr_is_unset(&vm->next_hop.gateway) ? host->addr : vm->next_hop.gateway;
+	vm->link = link_of(vms, vm->next_hop.ifindex);
+	if (vm->link >= 0)
+		vm->query = question(&vms->links[vm->link].queries, vm);
+}
+
+/* ------------------------------------------------------------ pings */
 
 /* Of those that may be there by what their link says. */
 static void ping_vms(const struct probe_run *run, struct pinger *p, struct vms *vms)
@@ -185,12 +252,161 @@ static void ping_vms(const struct probe_run *run, struct pinger *p, struct vms *
 	vec_free(&pings);
 }
 
+static void listen_inside(const struct probe_run *run, struct vms *vms)
+{
+	struct error ignored = { 0 };
+	uint8_t mac[6];
+
+	for (size_t i = 0; i < TN_INSIDE_MAX && run->in->inside[i]; i++) {
+		if (probe_mac(run->in->inside[i], mac) == 0)
+			echoes_open(&vms->echoes, run->in->inside[i], mac, &ignored);
+	}
+}
+
+static bool find_port(const struct vms *vms, uint32_t ifindex, size_t *out)
+{
+	vec_each (port, &vms->echoes.ports) {
+		*out = port - vms->echoes.ports.v;
+		if (port->ifindex == ifindex)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Those that answer the router itself are asked from the shared network, too, as if the packet had
+ * been translated: a VM may know the way to its own subnet alone.
+ */
+static void ask_from_afar(const struct probe_run *run, struct vms *vms)
+{
+	VEC(struct echo *) list = { 0 };
+
+	listen_inside(run, vms);
+	vec_each (vm, &vms->list) {
+		const struct neigh_query *a = answer_of(vms, vm);
+
+		if (!vm->ping.answered || !vm->far || !a ||
+		    !find_port(vms, vm->next_hop.ifindex, &vm->echo.port))
+			continue;
+		vm->asked = true;
+		vm->echo.src = vm->far->addr;
+		vm->echo.dst = vm->host->addr;
+		memcpy(vm->echo.to, a->mac, sizeof(vm->echo.to));
+		*vec_push(&list) = &vm->echo;
+	}
+	echoes_ask(&vms->echoes, list.v, list.n, PROBE_PING_TRIES, patient(run->in, PROBE_PING_MS));
+	vec_free(&list);
+}
+
+/* ------------------------------------------------------------ saying it */
+
+static void remedy_way_back(struct finding *f, const struct vm *vm, const char *more)
+{
+	finding_remedy(f, "`ip route add %s via %s` in the VM, %s", PREFIX(&vm->far->subnet),
+		       ADDR(&vm->next_hop.source), more);
+}
+
+/* Its answer came: whether the programs would let it in. */
+static void say_answer(struct probe_run *run, const struct vms *vms, const struct vm *vm)
+{
+	uint32_t by = vms->echoes.ports.v[vm->echo.by].ifindex;
+	bool other_way = by != vm->next_hop.ifindex && run->in->sources != SOURCES_LOOSE;
+	bool other_mac = memcmp(vm->echo.mac, vm->echo.to, sizeof(vm->echo.to)) != 0 &&
+			 run->in->sources == SOURCES_STRICT;
+	struct finding *f;
+
+	if (!other_way && !other_mac) {
+		findings_add(&run->found, PROBE_VM, PROBE_OK, HOST(vm->host),
+			     "it answers ping, also from the shared network, %s",
+			     NEXT_HOP(&vm->next_hop));
+		return;
+	}
+	f = findings_add(&run->found, PROBE_VM, PROBE_FAILED, HOST(vm->host),
+			 "expected its answers by %s from %s; seen: by %s from %s, which `sources: "
+			 "%s` drops",
+			 NAME(vm->next_hop.ifindex), MAC(vm->echo.to), NAME(by), MAC(vm->echo.mac),
+			 sources_name(run->in->sources));
+	finding_remedy(f,
+		       "have it answer the way that it is asked (of two network cards, by a "
+		       "routing rule in the VM), or write `sources: %s` into the router's "
+		       "definition, and apply",
+		       sources_name(other_way ? SOURCES_LOOSE : SOURCES_FEASIBLE));
+}
+
+static void say_pinged(struct probe_run *run, const struct vms *vms, const struct vm *vm)
+{
+	struct finding *f;
+
+	if (!vm->asked) {
+		findings_add(&run->found, PROBE_VM, PROBE_OK, HOST(vm->host), "it answers ping, %s",
+			     NEXT_HOP(&vm->next_hop));
+	} else if (vm->echo.answered) {
+		say_answer(run, vms, vm);
+	} else if (vm->echo.sought) {
+		f = findings_add(
+			&run->found, PROBE_VM, PROBE_FAILED, HOST(vm->host),
+			"expected it to answer %s by the router; seen: it asks its own link "
+			"for that address, because its network covers the shared subnet",
+			ADDR(&vm->far->addr));
+		remedy_way_back(f, vm, "or, better, give the VMs another network");
+	} else {
+		f = findings_add(
+			&run->found, PROBE_VM, PROBE_FAILED, HOST(vm->host),
+			"expected an answer to ping from %s; seen: it answers the router's "
+			"address in its own network alone",
+			ADDR(&vm->far->addr));
+		remedy_way_back(f, vm,
+				"or a default route; else a filter of the VM drops what is "
+				"of the shared network");
+	}
+}
+
+/* Somebody answered on the link, and nobody ping. That a gateway is there says nothing of a VM. */
+static void say_seen(struct probe_run *run, const struct vm *vm, const struct neigh_query *a)
+{
+	if (addr_cmp(&vm->hop, &vm->host->addr) != 0)
+		findings_add(&run->found, PROBE_VM, PROBE_SKIPPED, HOST(vm->host),
+			     "%s, by which it is reached, answers %s from %s, but it answers no "
+			     "ping: nobody can tell whether it is there",
+			     ADDR(&vm->hop), probe_protocol(&vm->hop), MAC(a->mac));
+	else
+		findings_add(&run->found, PROBE_VM, PROBE_OK, HOST(vm->host),
+			     "it answers %s from %s, but the VM no ping", probe_protocol(&vm->hop),
+			     MAC(a->mac));
+}
+
+static void say_vm(struct probe_run *run, const struct vms *vms, const struct vm *vm)
+{
+	const struct neigh_query *a = answer_of(vms, vm);
+	bool behind = addr_cmp(&vm->hop, &vm->host->addr) != 0;
+	struct finding *f;
+
+	if (link_error(vms, vm)) {
+		findings_add_error(&run->found, PROBE_VM, HOST(vm->host), link_error(vms, vm));
+	} else if (vm->ping.answered) {
+		say_pinged(run, vms, vm);
+	} else if (a && a->answered) {
+		say_seen(run, vm, a);
+	} else if (!a) {
+		findings_add(&run->found, PROBE_VM, PROBE_SKIPPED, HOST(vm->host),
+			     "it does not answer ping, and its link has no ARP, %s",
+			     NEXT_HOP(&vm->next_hop));
+	} else {
+		f = findings_add(&run->found, PROBE_VM, PROBE_FAILED, HOST(vm->host),
+				 "expected %s to answer %s; seen: no answer, %s",
+				 behind ? ADDR(&vm->hop) : "it", probe_protocol(&vm->hop),
+				 NEXT_HOP(&vm->next_hop));
+		finding_remedy(f, "start the VM, and see whether it has that address");
+	}
+}
+
 static void probe_batch(struct probe_run *run, struct pinger *p, struct vms *vms, size_t from)
 {
 	for (size_t n = from; n < run->in->vms.n && n < from + VM_BATCH; n++)
 		ask_vm(run, vms, &run->in->vms.v[n]);
 	ask_links(run, vms);
 	ping_vms(run, p, vms);
+	ask_from_afar(run, vms);
 	vec_each (vm, &vms->list) {
 		if (!vm->out)
 			say_vm(run, vms, vm);
@@ -205,6 +421,7 @@ void probe_vms(struct probe_run *run, struct pinger *p)
 		probe_batch(run, p, &vms, from);
 		for (size_t i = 0; i < vms.nlinks; i++)
 			neigh_queries_free(&vms.links[i].queries);
+		echoes_free(&vms.echoes);
 		vec_free(&vms.list);
 	}
 }

@@ -290,3 +290,114 @@ Test(frame, icmp_without_an_answer)
 	cr_expect_eq(answer_of("45", true).kind, ICMP_ANSWER_NONE);
 	cr_expect_eq(answer_of("03 03 00", false).kind, ICMP_ANSWER_NONE);
 }
+
+/* ------------------------------------------------------------ echoes of others */
+
+#define ENDS "020909090909 0200000000ab"
+#define V4_ECHO                                                                             \
+	ENDS " 0800 45 00 0024 0000 0000 40 01 0c92 64400003 0a000005 0800 d5b0 1234 0007 " \
+	     "0102030405060708"
+#define V6_ECHO                                                            \
+	ENDS " 86dd 60000000 0010 3a 40 fd640000000000000000000000000003 " \
+	     "fd000000000000000000000000000005 8000 62f8 1234 0007 0102030405060708"
+
+static const uint8_t cookie[ECHO_COOKIE] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+
+static void echoes(const char *src, const char *dst, const char *hex)
+{
+	struct echo_frame echo = {
+		.src = addr_of(src), .dst = addr_of(dst), .id = 0x1234, .seq = 7
+	};
+	struct echo_frame back;
+	uint8_t out[FRAME_ROOM];
+	size_t len;
+
+	memcpy(echo.from, mac, 6);
+	memcpy(echo.to, other_mac, 6);
+	memcpy(echo.cookie, cookie, sizeof(cookie));
+	len = frame_echo(out, &echo);
+	is_hex(out, len, hex);
+	cr_assert(frame_echo_parse(out, len, &back));
+	cr_expect_eq(addr_cmp(&back.src, &echo.src), 0);
+	cr_expect_eq(addr_cmp(&back.dst, &echo.dst), 0);
+	cr_expect(!back.reply && back.id == 0x1234 && back.seq == 7);
+	cr_expect_arr_eq(back.from, mac, 6);
+	cr_expect_arr_eq(back.to, other_mac, 6);
+	cr_expect_arr_eq(back.cookie, cookie, sizeof(cookie));
+	cr_expect(!frame_echo_parse(out, len - 1, &back), "one that is cut off");
+}
+
+/* The bytes are scapy's. */
+Test(frame, echo_of_somebody_else)
+{
+	echoes("100.64.0.3", "10.0.0.5", V4_ECHO);
+	echoes("fd64::3", "fd00::5", V6_ECHO);
+}
+
+static bool is_echo(const char *hex, bool *reply)
+{
+	uint8_t frame[128];
+	struct echo_frame out = { 0 };
+	bool found = frame_echo_parse(frame, bytes_of(hex, frame), &out);
+
+	*reply = out.reply;
+	return found;
+}
+
+Test(frame, what_is_an_echo)
+{
+	static const char rest[] = " 0000 1234 0007 0102030405060708";
+	char hex[300];
+	bool reply;
+
+	snprintf(hex, sizeof(hex),
+		 "%s 0800 45 00 0024 0000 0000 40 01 0000 64400003 0a000005 0000%s", ENDS, rest);
+	cr_expect(is_echo(hex, &reply) && reply);
+	/* options, a fragment, another protocol, another type */
+	snprintf(hex, sizeof(hex),
+		 "%s 0800 46 00 0024 0000 0000 40 01 0000 64400003 0a000005 0000%s", ENDS, rest);
+	cr_expect(!is_echo(hex, &reply));
+	snprintf(hex, sizeof(hex),
+		 "%s 0800 45 00 0024 0000 2000 40 01 0000 64400003 0a000005 0000%s", ENDS, rest);
+	cr_expect(!is_echo(hex, &reply));
+	snprintf(hex, sizeof(hex),
+		 "%s 0800 45 00 0024 0000 0000 40 11 0000 64400003 0a000005 0000%s", ENDS, rest);
+	cr_expect(!is_echo(hex, &reply));
+	snprintf(hex, sizeof(hex),
+		 "%s 0800 45 00 0024 0000 0000 40 01 0000 64400003 0a000005 0300%s", ENDS, rest);
+	cr_expect(!is_echo(hex, &reply));
+	snprintf(hex, sizeof(hex), "%s 0806 45%s%s", ENDS, rest, rest);
+	cr_expect(!is_echo(hex, &reply));
+}
+
+static const char *question_of(const uint8_t *frame, size_t len)
+{
+	static char text[ADDR_TEXT + MAC_TEXT + 2];
+	struct question q;
+
+	if (!frame_question(frame, len, &q))
+		return "-";
+	snprintf(text, sizeof(text), "%s %s", ADDR(&q.target), MAC(q.mac));
+	return text;
+}
+
+/* Who probes for an address, or announces it, asks for nobody. */
+Test(frame, questions)
+{
+	static const char *const targets[] = { "100.64.1.5", "fd64::1:5" };
+	static const char *const senders[] = { "100.64.0.2", "fd64::2" };
+
+	for (int i = 0; i < 2; i++) {
+		struct tn_addr to = addr_of(targets[i]), from = addr_of(senders[i]), nobody = { 0 };
+		uint8_t out[FRAME_ROOM];
+		char want[100];
+		size_t len;
+
+		snprintf(want, sizeof(want), "%s %s", targets[i], MAC(mac));
+		len = frame_ask(out, &to, &from, mac);
+		cr_expect_str_eq(question_of(out, len), want);
+		cr_expect_str_eq(question_of(out, 20), "-");
+		cr_expect_str_eq(question_of(out, frame_ask(out, &to, &nobody, mac)), "-");
+		cr_expect_str_eq(question_of(out, frame_announce(out, &to, mac, false)), "-");
+	}
+}

@@ -58,6 +58,11 @@ static char *input_text(const struct probe_input *in)
 	print_hosts(f, "vms", in->vms.v, in->vms.n);
 	if (in->solicited.n)
 		print_addrs(f, "solicited", in->solicited.v, in->solicited.n);
+	for (int i = 0; i < FAMILIES; i++) {
+		if (!addr_is_unset(&in->far[i].addr))
+			fprintf(f, "far %s of %s; ", ADDR(&in->far[i].addr),
+				PREFIX(&in->far[i].subnet));
+	}
 	fprintf(f, "inside %u %u", in->inside[0], in->inside[1]);
 	fclose(f);
 	return text;
@@ -87,14 +92,16 @@ Test(probe_input, of_one_family)
 		 "own 100.64.0.2; mapped 100.64.1.5 100.64.1.6; "
 		 "to 100.64.0.0/16 100.64.9.0/24 via 100.64.0.3 100.64.10.0/24 via 100.64.0.1; "
 		 "peers 100.64.0.3 (blue) 100.64.0.1 (gateway); "
-		 "vms 10.0.0.5 (db) 10.0.0.6 (-); inside 30 31");
+		 "vms 10.0.0.5 (db) 10.0.0.6 (-); far 100.64.0.3 of 100.64.0.0/16; inside 30 31");
 }
 
 Test(probe_input, of_both)
 {
 	input_is(definitions, machine, 2, true,
 		 "own 100.64.0.3 fd64::3; mapped fd64::2:5; to 100.64.0.0/16 fd64::/64; "
-		 "peers 100.64.0.2 (red); vms fd00::5 (-); solicited fd64::2:5; inside 30 0");
+		 "peers 100.64.0.2 (red); vms fd00::5 (-); solicited fd64::2:5; far 100.64.0.2 of "
+		 "100.64.0.0/16; "
+		 "far fd64::1 of fd64::/64; inside 30 0");
 }
 
 Test(probe_input, without_vms)
@@ -120,7 +127,8 @@ Test(probe_input, without_a_tenant)
 {
 	input_is("net 100.64.0.0/16;", machine, 1, true,
 		 "own 100.64.0.2; mapped 100.64.1.5 100.64.1.6; to 100.64.0.0/16; "
-		 "peers 100.64.0.3 (blue); vms 10.0.0.5 (-) 10.0.0.6 (-); inside 30 31");
+		 "peers 100.64.0.3 (blue); vms 10.0.0.5 (-) 10.0.0.6 (-); far 100.64.0.3 of "
+		 "100.64.0.0/16; inside 30 31");
 }
 
 /* The next eight in a ring, with all addresses that can be spoken to. */
