@@ -13,7 +13,7 @@ from scapy.all import ARP, Ether, ICMPv6ND_NS, IPv6
 from case import equal, hook, once
 from defs import Definitions, Tenant
 from lab import (BLUE, BLUE_V6, FIXED, FIXED2, FIXED2_V6, FIXED_V6, INSIDE, INSIDE_V6, OUTSIDE,
-                 OUTSIDE_V6, PLAIN, PLAIN_V6, RED, RED1, RED1_V6, RED_V6, SUBNET, SUBNET_V6)
+                 OUTSIDE_V6, PLAIN, PLAIN_V6, RED, RED1, RED1_V6, RED2_V6, RED_V6, SUBNET, SUBNET_V6)
 from net import Child, veth
 from snapshot import machine, unchanged
 from sniffer import PACKET_OUTGOING, packet_socket
@@ -76,8 +76,10 @@ def wanted(tenant, own, peers, mapped, vms):
     out[tenant, "duplicate", f"{own + mapped} addresses"] = "ok"
     out.update(peer_results(tenant, peers, "ok"))
     out.update({(tenant, "vm", vm): "ok" for vm in vms})
-    six = sum(":" in vm for vm in vms)
-    out[tenant, "solicitation", f"{six} address{'es' * (six > 1)}"] = "ok"
+    for family, colon in (("IPv4", False), ("IPv6", True)):
+        n = sum((":" in vm) == colon for vm in vms)
+        out[tenant, "solicitation", f"{n} {family} address{'es' * (n > 1)}"] = "ok"
+    out.update({(tenant, "source", peer): "ok" for peer in peers})
     return out
 
 
@@ -337,6 +339,39 @@ def test_check_tries_again(lab):
     equal([f for f in found if f.result != "ok"], [], "what is not in order")
 
 
+@contextlib.contextmanager
+def port_security(lab, port, *rules):
+    """A filter of the bridge, of frames that come by that port."""
+    lab.shared.run("nft", "-f", "-", input="table bridge f { chain c { type filter hook forward "
+                   "priority 0;\n" + "".join(f"iifname {port} {rule} drop\n" for rule in rules) + "}\n}")
+    try:
+        yield
+    finally:
+        lab.shared.run("nft", "delete", "table", "bridge", "f")
+
+
+@once
+@dual_stack
+def test_check_filters_that_know_the_router_alone(lab):
+    """Port security without the pool: the router's own address passes, those of its VMs do not."""
+    own = (f"ip saddr != {RED}", f"ip6 saddr {RED1_V6} icmpv6 type echo-request")
+    with port_security(lab, "pred", *own):
+        only(lab, {("source", f"{BLUE} (blue)"): f"what is sent from {RED1}; seen: it hears the "
+                                                 "router's own address alone",
+                   ("source", f"{BLUE_V6} (blue)"): f"what is sent from {RED1_V6}; seen: it hears"})
+        equal([f for f in check(lab, "blue") if f.result == "failed"], [], "blue's")
+    with port_security(lab, "pred", f"arp saddr ip != {RED}",
+                       f"ip6 saddr {RED2_V6} icmpv6 type nd-neighbor-advert"):
+        only(lab, {("solicitation", "2 IPv4 addresses"):
+                   f"to ARP requests that blue sends; seen: none for 2 of them, {RED1} the first",
+                   ("solicitation", "2 IPv6 addresses"): f"none for 1 of them, {RED2_V6} the first"})
+    # who lets nothing through at all is not one of these
+    with port_security(lab, "pred", "ip saddr 0.0.0.0/0"):
+        found = check(lab, "red", code=1)
+        equal(results(found, "source")["red", "source", f"{BLUE} (blue)"], "skipped", "sources")
+    equal([f for f in check(lab) if f.result != "ok"], [], "afterwards")
+
+
 @once
 @dual_stack
 def test_check_a_filter_is_no_broken_checksum(lab):
@@ -553,6 +588,7 @@ def test_check_an_empty_network(lab):
                 ("red", "duplicate", "3 addresses"): "ok", ("red", "vm", f"{FIXED} (db)"): "ok",
                 ("red", "vm", FIXED2): "ok"}
         want.update(peer_results("red", ["shared0"], "skipped"))
+        want.update({("red", probe, "shared0"): "skipped" for probe in ("solicitation", "source")})
         equal(results(found), want, "the findings")
         # with a mapping of nobody's and of nothing: the interface alone
         lab.apply(Definitions(Tenant("red", router=lab.router("red"))))
@@ -567,7 +603,7 @@ def test_check_interface_down(lab):
     with meanwhile(lab.red, ["link set shared0 down"], ["link set shared0 up"]):
         found = only(lab, {("carrier", "shared0"): "expected it up; seen: it is down"})
         want = peer_results("red", ["shared0"], "skipped")
-        want.update({("red", probe, "shared0"): "skipped" for probe in ("route", "duplicate")})
+        want.update({("red", probe, "shared0"): "skipped" for probe in ("route", "duplicate", "solicitation", "source")})
         want["red", "carrier", "shared0"] = "failed"
         # the VMs are probed all the same
         want.update({("red", "vm", f"{FIXED} (db)"): "ok", ("red", "vm", FIXED2): "ok"})
@@ -608,7 +644,7 @@ def test_check_says_it(lab):
         done = lab.cli.run("check", "red", code=1)
     failed, = [line for line in done.stdout.splitlines() if " failed " in line]
     assert FIXED2 in failed and "; what to do: " in failed, failed
-    assert "1 of 10 probes failed" in done.stderr, done.stderr
+    assert "1 of 12 probes failed" in done.stderr, done.stderr
     for args in (["nobody"], ["plain"]):
         lab.cli.fails("check", *args, code=2)
     for patience in ("0", "x", "101", "-1"):

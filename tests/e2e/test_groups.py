@@ -120,7 +120,7 @@ class Filtered:
         """{tenant: result} of the probe."""
         said = self.cli.run("-j", "check", code=None).stdout
         return {f["tenant"]: f["result"] for f in json.loads(said)
-                if f["probe"] == "solicitation"}
+                if f["probe"] == "solicitation" and "IPv4" not in f["subject"]}
 
     def proxies(self, name="red", ours=True):
         """Addresses that the kernel has entries for, with our mark or without."""

@@ -111,13 +111,14 @@ static void begin(struct batch_router *one)
 /* A peer that has gone is as silent as one that never was. */
 static void solicit(struct batch_router *one)
 {
-	const struct router_row *asker = one->in.asker;
-	_cleanup_netns_ struct netns ns = NETNS_NONE;
+	for (int family = 0; one->run && family < FAMILIES; family++) {
+		const struct router_row *asker = one->in.asker[family];
+		_cleanup_netns_ struct netns ns = NETNS_NONE;
 
-	if (!asker || !one->run)
-		return;
-	if (netns_enter_id(asker->netns, asker->netns_dev, asker->netns_ino, &ns) == 0)
-		probe_solicit(one->run);
+		if (asker &&
+		    netns_enter_id(asker->netns, asker->netns_dev, asker->netns_ino, &ns) == 0)
+			probe_solicit(one->run, family);
+	}
 }
 
 static void again(struct batch_router *one)
@@ -165,8 +166,8 @@ void batch_make(struct batch *t)
 		if (!one->in.brief)
 			probe_input_of(t->model, t->kernel, one->row, one->vms,
 				       t->ask_all ? always : is_up, &one->in);
-		if (one->in.solicited.n)
-			one->in.asker = probe_asker(t->kernel, one->row, is_up);
+		for (int family = 0; one->in.solicited.n && family < FAMILIES; family++)
+			one->in.asker[family] = probe_asker(t->kernel, one->row, family, is_up);
 	}
 	share_duplicates(t);
 	for (size_t from = 0; from < t->list.n; from += AT_ONCE) {

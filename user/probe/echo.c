@@ -55,14 +55,21 @@ static void send_one(const struct echoes *e, const struct echo *one, uint16_t se
 	(void)!send(port->fd, out, frame_echo(out, &frame), 0);
 }
 
-static void take_answer(const struct echoes *e, struct echo *const *v, size_t n, size_t port,
-			const struct echo_frame *frame)
+static bool is_between(const struct echo_frame *frame, const struct tn_addr *src,
+		       const struct tn_addr *dst)
+{
+	return addr_cmp(&frame->src, src) == 0 && addr_cmp(&frame->dst, dst) == 0;
+}
+
+static void take_echo(const struct echoes *e, struct echo *const *v, size_t n, size_t port,
+		      const struct echo_frame *frame)
 {
 	uint16_t i = frame->seq - e->seq;
 
-	if (!frame->reply || frame->id != e->id || i >= n ||
+	if (frame->reply == e->arrivals || frame->id != e->id || i >= n ||
 	    memcmp(frame->cookie, e->cookie, sizeof(e->cookie)) != 0 ||
-	    addr_cmp(&frame->src, &v[i]->dst) != 0 || addr_cmp(&frame->dst, &v[i]->src) != 0)
+	    !(frame->reply ? is_between(frame, &v[i]->dst, &v[i]->src)
+			   : is_between(frame, &v[i]->src, &v[i]->dst)))
 		return;
 	v[i]->answered = true;
 	v[i]->by = port;
@@ -88,7 +95,7 @@ static void read_port(const struct echoes *e, struct echo *const *v, size_t n, s
 
 	while (most-- && (len = packet_receive(e->ports.v[port].fd, frame, sizeof(frame)))) {
 		if (frame_echo_parse(frame, len, &echo))
-			take_answer(e, v, n, port, &echo);
+			take_echo(e, v, n, port, &echo);
 		else if (frame_question(frame, len, &question))
 			take_question(v, n, &question);
 	}

@@ -22,17 +22,18 @@ struct echo {
 	size_t port;   /* which it goes out of */
 	uint8_t to[6]; /* the MAC address that it goes to */
 	/* the outcome */
-	bool answered;
-	size_t by;	/* the port that the answer came to */
+	bool answered;	/* or, with `arrivals`, that it arrived */
+	size_t by;	/* the port where */
 	uint8_t mac[6]; /* and its sender's */
 	bool sought;	/* `to` has asked the link for `src`, as if that were a neighbour of its */
 };
 
-/* Zeroed before. The sockets are of the namespace that the caller is in when it opens them. */
+/* Zeroed before. A port is of the namespace that the caller is in when it opens it. */
 struct echoes {
 	VEC(struct echo_port) ports;
 	uint8_t cookie[ECHO_COOKIE];
 	uint16_t id, seq;
+	bool arrivals; /* not answers count, but that requests come to another port */
 };
 
 void echoes_free(struct echoes *e);

@@ -15,6 +15,7 @@
 	X(DUPLICATE, "duplicate")       \
 	X(NEIGHBOUR, "neighbour")       \
 	X(SOLICITATION, "solicitation") \
+	X(SOURCE, "source")             \
 	X(PING, "ping")                 \
 	X(MTU, "mtu")                   \
 	X(CHECKSUM, "checksum")         \

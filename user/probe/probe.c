@@ -15,7 +15,7 @@ void probe_cancel(struct probe_run *run)
 	if (!run)
 		return;
 	neigh_queries_free(&run->queries);
-	neigh_queries_free(&run->solicits);
+	probe_solicit_free(run);
 	findings_free(&run->found);
 	vec_free(&run->peers);
 	free(run);
@@ -27,7 +27,8 @@ struct probe_run *probe_begin(const struct probe_input *in)
 
 	run->in = in;
 	run->queries = NEIGH_QUERIES_NONE;
-	run->solicits = NEIGH_QUERIES_NONE;
+	for (int family = 0; family < FAMILIES; family++)
+		run->asking[family].queries = NEIGH_QUERIES_NONE;
 	probe_carrier(run);
 	if (run->down)
 		return run;
@@ -41,16 +42,10 @@ struct probe_run *probe_begin(const struct probe_input *in)
 static void skip_from(struct probe_run *run, enum probe first, const char *why)
 {
 	for (enum probe probe = first; probe <= PROBE_CHECKSUM; probe++) {
-		if (probe == PROBE_SOLICITATION && !run->in->solicited.n)
+		if ((probe == PROBE_SOLICITATION || probe == PROBE_SOURCE) && !run->in->solicited.n)
 			continue;
 		findings_add(&run->found, probe, PROBE_SKIPPED, run->in->name, "%s", why);
 	}
-}
-
-static int collect_solicits(struct probe_run *run, uint64_t until, struct error *err)
-{
-	return run->solicits.list.n ? neigh_queries_collect(&run->solicits, clock_left(until), err)
-				    : 0;
 }
 
 void probe_again(struct probe_run *run)
@@ -62,9 +57,8 @@ void probe_again(struct probe_run *run)
 	if (neigh_queries_collect(&run->queries, clock_left(run->repeat), &err) ||
 	    neigh_queries_send(&run->queries, &err))
 		run->link_error = err;
-	err = (struct error){ 0 };
-	if (collect_solicits(run, run->repeat, &err) || neigh_queries_send(&run->solicits, &err))
-		run->solicit_error = err;
+	probe_solicit_collect(run, run->repeat);
+	probe_solicit_again(run);
 	run->end = clock_ms() + patient(run->in, PROBE_ASK_MS);
 }
 
@@ -77,9 +71,8 @@ static void collect_answers(struct probe_run *run)
 
 	if (!run->link_error.set && neigh_queries_collect(&run->queries, ms, &err))
 		run->link_error = err;
-	err = (struct error){ 0 };
-	if (!run->in->brief && collect_solicits(run, run->end, &err))
-		run->solicit_error = err;
+	if (!run->in->brief)
+		probe_solicit_collect(run, run->end);
 }
 
 static void probe_all(struct probe_run *run, struct pinger *p)
@@ -103,6 +96,7 @@ static void probe_all(struct probe_run *run, struct pinger *p)
 	}
 	probe_judge_neighbours(run);
 	probe_judge_solicited(run);
+	probe_sources(run);
 	probe_path(run, p);
 }
 

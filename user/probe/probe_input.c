@@ -22,6 +22,8 @@ static const char *name_of(const struct tenant *t, const struct tn_addr *fixed)
 static void take_addresses(const struct kernel_state *machine, const struct tenant *t, bool vms,
 			   uint32_t router, struct probe_input *out)
 {
+	size_t solicited[FAMILIES] = { 0 };
+
 	vec_each (row, &machine->shared) {
 		if (row->router != router)
 			continue;
@@ -30,7 +32,7 @@ static void take_addresses(const struct kernel_state *machine, const struct tena
 			continue;
 		}
 		*vec_push(&out->mapped) = row->shared;
-		if (vms && !addr_is_v4(&row->shared) && out->solicited.n < GROUPS_MAX)
+		if (vms && solicited[addr_family(&row->shared)]++ < GROUPS_MAX)
 			*vec_push(&out->solicited) = row->shared;
 		if (vms)
 			*vec_push(&out->vms) =
@@ -73,7 +75,7 @@ static bool same_netns(const struct router_row *a, const struct router_row *b)
 }
 
 const struct router_row *probe_asker(const struct kernel_state *machine,
-				     const struct router_row *row,
+				     const struct router_row *row, int family,
 				     bool (*is_up)(const struct router_row *))
 {
 	size_t n = machine->routers.n, self = 0;
@@ -83,7 +85,7 @@ const struct router_row *probe_asker(const struct kernel_state *machine,
 	for (size_t i = 1; i < n; i++) {
 		const struct router_row *peer = &machine->routers.v[(self + i) % n];
 
-		if (!addr_is_unset(&peer->own[IPV6]) && !same_netns(peer, row) && is_up(peer))
+		if (!addr_is_unset(&peer->own[family]) && !same_netns(peer, row) && is_up(peer))
 			return peer;
 	}
 	return NULL;

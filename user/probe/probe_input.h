@@ -54,11 +54,11 @@ struct probe_input {
 	struct probe_far far[FAMILIES];	   /* for the VMs of a family */
 	enum sources sources;
 	/*
-	 * Mapped IPv6 addresses that another router asks for, GROUPS_MAX at most, and which one;
-	 * NULL: there is none.
+	 * Mapped addresses that another router asks for, GROUPS_MAX of a family at most, and which
+	 * one; NULL: there is none.
 	 */
 	VEC(struct tn_addr) solicited;
-	const struct router_row *asker;
+	const struct router_row *asker[FAMILIES];
 	unsigned int patience; /* every wait this many times as long; 0 is 1 */
 	/* nothing but duplicates of `mapped`, asked for once and waited for shortly */
 	bool brief;
@@ -71,7 +71,7 @@ void probe_input_free(struct probe_input *in);
  * Of the router `row`, by the rows of `machine`, which it is one of: its addresses, the next
  * routers that answer `is_up` as peers; by the definitions `m` (sorted): shared subnets of the
  * families that it has to do with, routes, gateways. With `vms` its VMs too, and what is to be
- * asked for of its mapped IPv6 addresses, which are there while it has traffic. Not the interface,
+ * asked for of its mapped addresses, which are there while it has traffic. Not the interface,
  * the asker, nor patience. `out` is zeroed before; names in it are borrowed from `m` and `machine`.
  */
 void probe_input_of(const struct model *m, const struct kernel_state *machine,
@@ -80,10 +80,10 @@ void probe_input_of(const struct model *m, const struct kernel_state *machine,
 
 /*
  * Who is to ask for them: the next router in a ring that is up, in another namespace, and has an
- * IPv6 address on the shared network; NULL: none.
+ * address of that family on the shared network; NULL: none.
  */
 const struct router_row *probe_asker(const struct kernel_state *machine,
-				     const struct router_row *row,
+				     const struct router_row *row, int family,
 				     bool (*is_up)(const struct router_row *));
 
 #endif

@@ -8,6 +8,7 @@
 #define TN_PROBE_RUN_H
 
 #include "host/route_query.h"
+#include "probe/echo.h"
 #include "probe/findings.h"
 #include "probe/neigh_query.h"
 #include "probe/ping.h"
@@ -27,6 +28,14 @@ struct peer {
 	bool suspect;  /* of not getting right checksums from us */
 };
 
+/* What in->asker of a family asks and hears, by sockets of its namespace. */
+struct asking {
+	struct neigh_queries queries; /* first `controls`, none or one, of the router itself */
+	size_t controls;
+	struct echoes echoes;
+	struct error error; /* set: it could not ask */
+};
+
 struct probe_run {
 	const struct probe_input *in;
 	struct findings found;
@@ -35,9 +44,7 @@ struct probe_run {
 	struct error solicit_error;   /* set: in->asker could not ask */
 	struct neigh_queries queries; /* first the duplicates, then the peers */
 	size_t duplicates;
-	struct neigh_queries
-		solicits; /* from in->asker: first `controls`, none or one, of the router itself */
-	size_t controls;
+	struct asking asking[FAMILIES];
 	uint64_t repeat; /* when what is not answered is asked again */
 	uint64_t end;	 /* when no answer is waited for any more; 0: not asked again yet */
 	VEC(struct peer) peers;

@@ -92,7 +92,8 @@ Test(probe_input, of_one_family)
 		 "own 100.64.0.2; mapped 100.64.1.5 100.64.1.6; "
 		 "to 100.64.0.0/16 100.64.9.0/24 via 100.64.0.3 100.64.10.0/24 via 100.64.0.1; "
 		 "peers 100.64.0.3 (blue) 100.64.0.1 (gateway); "
-		 "vms 10.0.0.5 (db) 10.0.0.6 (-); far 100.64.0.3 of 100.64.0.0/16; inside 30 31");
+		 "vms 10.0.0.5 (db) 10.0.0.6 (-); solicited 100.64.1.5 100.64.1.6; far 100.64.0.3 "
+		 "of 100.64.0.0/16; inside 30 31");
 }
 
 Test(probe_input, of_both)
@@ -127,7 +128,8 @@ Test(probe_input, without_a_tenant)
 {
 	input_is("net 100.64.0.0/16;", machine, 1, true,
 		 "own 100.64.0.2; mapped 100.64.1.5 100.64.1.6; to 100.64.0.0/16; "
-		 "peers 100.64.0.3 (blue); vms 10.0.0.5 (-) 10.0.0.6 (-); far 100.64.0.3 of "
+		 "peers 100.64.0.3 (blue); vms 10.0.0.5 (-) 10.0.0.6 (-); solicited 100.64.1.5 "
+		 "100.64.1.6; far 100.64.0.3 of "
 		 "100.64.0.0/16; inside 30 31");
 }
 
@@ -156,31 +158,37 @@ Test(probe_input, of_many)
 }
 
 /* The tenant that asks for router `id`, of those at these rows; "-": nobody. */
-static const char *asker(uint32_t id, const char *rows)
+static const char *asker(int family, uint32_t id, const char *rows)
 {
 	_cleanup_kernel_state_ struct kernel_state m = kernel_state_of(rows);
 	static char name[TENANT_NAME_MAX + 1];
 	const struct router_row *found;
 
 	vec_each (r, &m.routers) {
+		r->own[IPV4] = addr_of("100.64.0.1");
 		if (*r->tenant != 'v')
 			r->own[IPV6] = addr_of("fd64::1");
 	}
-	found = probe_asker(&m, kernel_state_router(&m, id), is_up);
+	found = probe_asker(&m, kernel_state_router(&m, id), family, is_up);
 	snprintf(name, sizeof(name), "%s", found ? found->tenant : "-");
 	return name;
 }
 
-/* The next in a ring that is up, elsewhere, and has an IPv6 address. */
+/* The next in a ring that is up, elsewhere, and has an address of that family. */
 Test(probe_input, who_asks_for_mapped_addresses)
 {
-	cr_expect_str_eq(asker(1, "router 1 a ino=1;"), "-");
-	cr_expect_str_eq(asker(1, "router 1 a ino=1; router 2 b ino=2; router 3 c ino=3;"), "b");
-	cr_expect_str_eq(asker(3, "router 1 a ino=1; router 2 b ino=2; router 3 c ino=3;"), "a");
-	cr_expect_str_eq(asker(1, "router 1 a ino=1; router 2 b ino=2 broken; router 3 c ino=3;"),
+	cr_expect_str_eq(asker(IPV6, 1, "router 1 a ino=1;"), "-");
+	cr_expect_str_eq(asker(IPV6, 1, "router 1 a ino=1; router 2 b ino=2; router 3 c ino=3;"),
+			 "b");
+	cr_expect_str_eq(asker(IPV6, 3, "router 1 a ino=1; router 2 b ino=2; router 3 c ino=3;"),
+			 "a");
+	cr_expect_str_eq(
+		asker(IPV6, 1, "router 1 a ino=1; router 2 b ino=2 broken; router 3 c ino=3;"),
+		"c");
+	cr_expect_str_eq(asker(IPV6, 1, "router 1 a ino=1; router 2 b ino=1; router 3 c ino=3;"),
 			 "c");
-	cr_expect_str_eq(asker(1, "router 1 a ino=1; router 2 b ino=1; router 3 c ino=3;"), "c");
-	cr_expect_str_eq(asker(1, "router 1 a ino=1; router 2 v4 ino=2;"), "-");
+	cr_expect_str_eq(asker(IPV6, 1, "router 1 a ino=1; router 2 v4 ino=2;"), "-");
+	cr_expect_str_eq(asker(IPV4, 1, "router 1 a ino=1; router 2 v4 ino=2;"), "v4");
 }
 
 /* As many as have entries of their own; of very many these tell. */
