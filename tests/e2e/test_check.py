@@ -354,7 +354,7 @@ def port_security(lab, port, *rules):
 @dual_stack
 def test_check_filters_that_know_the_router_alone(lab):
     """Port security without the pool: the router's own address passes, those of its VMs do not."""
-    own = (f"ip saddr != {RED}", f"ip6 saddr {RED1_V6} icmpv6 type echo-request")
+    own = (f"ip saddr != {RED}", f"ip6 saddr {RED1_V6} icmpv6 type echo-reply")
     with port_security(lab, "pred", *own):
         only(lab, {("source", f"{BLUE} (blue)"): f"what is sent from {RED1}; seen: it hears the "
                                                  "router's own address alone",

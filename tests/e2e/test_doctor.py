@@ -6,13 +6,16 @@ import json
 import os
 import re
 
-from case import Skip, equal, hook, once, only
-from lab import BLUE1, SHARED_INDEX, SUBNET
-from net import BPFFS, sh
+from case import Skip, equal, eventually, hook, once, only
+from defs import Definitions
+from lab import (BLUE1, BLUE1_V6, FIXED, FIXED_V6, OUTSIDE, OUTSIDE_V6, SHARED_INDEX, SUBNET,
+                 SUBNET_V6)
+from net import BPFFS, sh, veth
 from snapshot import machine, unchanged
 from test_check import meanwhile
 from test_join import many
-from traffic import ping
+from test_six import dual_stack
+from traffic import ping, reach
 
 TCX_EGRESS = 47     # <linux/bpf.h>
 PINS = BPFFS + "/tenantnat"
@@ -142,6 +145,217 @@ def test_doctor_finds_routes(lab):
         lab.red.ip("route del unreachable 10.0.0.6")
     finally:
         lab.red.sysctl(ipv4__conf__shared0__rp_filter=0)
+    healthy(lab)
+
+
+def cured(lab, name, words, how=ill, **where):
+    """The finding says these words, and its remedy makes all well again."""
+    one = how(lab, name, **where)
+    assert words in one["seen"], one["seen"]
+    if "tenantnat restore" in one["remedy"]:
+        before = re.search("`(.*?)tenantnat restore`", one["remedy"])
+        if before and before[1]:
+            sh(["sh", "-c", before[1]])
+        lab.cli.run("restore")
+    else:
+        type_in(one["remedy"])
+    healthy(lab)
+
+
+@once
+def test_doctor_mends_routes(lab):
+    """Of the whole subnet, whatever address it was found by: a narrower route, or none at all."""
+    for route in ("100.64.2.0/24 dev lan0", "unreachable 100.64.128.0/17"):
+        lab.red.ip("route add " + route)
+        cured(lab, "routes", "is reached by")
+    ping(lab.red1, BLUE1)
+    # what the address brought with it
+    lab.red.ip(f"route del {SUBNET} dev shared0")
+    cured(lab, "routes", "is reached by no route instead of shared0")
+    ping(lab.red1, BLUE1)
+    lab.red.run("ip", "route", "del", SUBNET, "dev", "shared0", "proto", "116", check=False)
+    lab.red.ip("addr del 100.64.0.2/16 dev shared0", "addr add 100.64.0.2/16 dev shared0")
+    lab.apply()
+
+
+@once
+@dual_stack
+def test_doctor_finds_rules_that_lead_elsewhere(lab):
+    """By source, or by the interface that packets come in by: as the kernel asks for them."""
+    def rule(family, what, *words):
+        lab.red.run("ip", family, "rule", what, *words, "lookup", "100", "pref", "30000")
+
+    lab.red.ip(f"route add default via {OUTSIDE} dev up0 table 100",
+               f"route add default via {OUTSIDE_V6} dev up0 table 100")
+    cases = [("-4", ["from", "10.0.0.0/24"], f"what {FIXED} sends to the shared subnet {SUBNET} leaves by up0"),
+             ("-4", ["from", SUBNET, "iif", "shared0"], f"for {FIXED} leaves by up0"),
+             ("-6", ["iif", "lan0"], f"what {FIXED_V6} sends to the shared subnet {SUBNET_V6} leaves by up0"),
+             ("-6", ["from", SUBNET_V6], f"for {FIXED_V6} leaves by up0")]
+    try:
+        for family, words, said in cases:
+            rule(family, "add", *words)
+            cured(lab, "routes", said, interface=None if said.startswith("for") else "shared0")
+            ping(lab.red1, BLUE1)
+            ping(lab.red1, BLUE1_V6)
+            rule(family, "del", *words)
+            lab.red.run("ip", family, "rule", "del", "pref", "1")
+    finally:
+        for family in ("-4", "-6"):
+            for pref in ("1", "30000"):
+                lab.red.run("ip", family, "rule", "del", "pref", pref, check=False)
+            lab.red.run("ip", family, "route", "flush", "table", "100", check=False)
+    healthy(lab)
+
+
+@once
+def test_doctor_finds_networks_that_cover_the_shared_one(lab):
+    """VMs there hold shared addresses for neighbours, until the router answers for them."""
+    lab.red.ip("addr add 100.127.0.1/10 dev lan0")
+    lab.red1.ip(f"route add 100.64.0.0/10 dev eth0 src {FIXED}")
+    try:
+        one = ill(lab, "inside-network", interface="lan0")
+        assert f"100.64.0.0/10 covers the shared subnet {SUBNET}" in one["seen"], one["seen"]
+        type_in(one["remedy"])
+        healthy(lab)
+        eventually(lambda: reach(lab.red1, BLUE1))
+    finally:
+        lab.red.sysctl(ipv4__conf__lan0__proxy_arp=0)
+        lab.red.ip("addr del 100.127.0.1/10 dev lan0")
+        lab.red1.ip("route del 100.64.0.0/10 dev eth0")
+        lab.red1.run("ip", "neigh", "flush", "dev", "eth0")
+    healthy(lab)
+
+
+@once
+def test_doctor_finds_two_interfaces_in_one_network(lab):
+    """What a VM sends by the one that answers do not go by is dropped, unless by `loose`."""
+    lab.red.ip("addr add 10.0.0.2/25 dev lan1")
+    loose = lab.definitions()
+    loose["red"].router["sources"] = "loose"
+    try:
+        wrong = of_routers(findings(lab.cli, "red"))
+        equal([name for name, _ in wrong], ["sources"], f"findings: {wrong}")
+        one = wrong["sources", "red"]
+        assert "10.0.0.0/24, but answers to it go by lan1" in one["seen"], one["seen"]
+        lab.apply(loose)
+        healthy(lab)
+    finally:
+        lab.red.ip("addr del 10.0.0.2/25 dev lan1")
+        lab.apply()
+    healthy(lab)
+
+
+@once
+def test_doctor_finds_late_interfaces(lab):
+    """No program is attached to one that came, or came again, after the apply."""
+    all_of_them = lab.definitions()
+    all_of_them["red"].router["inside"] = '["lan*"]'
+    lab.apply(all_of_them)
+    try:
+        veth(lab.red, "lan9", lab.red_lan, "plate")
+        cured(lab, "programs", "no program is attached to it", interface="lan9")
+        lab.red.ip("link del lan9")
+        lab.cli.run("restore")
+    finally:
+        lab.red.run("ip", "link", "del", "lan9", check=False)
+        lab.apply()
+    healthy(lab)
+
+
+@once
+def test_doctor_finds_the_detached(lab):
+    lab.cli.run("detach", "red")
+    try:
+        one = ill(lab, "programs", interface=None)
+        assert "it was detached" in one["seen"], one
+        equal(of_routers(findings(lab.cli, "blue")), {}, "blue")
+    finally:
+        lab.apply()
+    healthy(lab)
+
+
+@once
+def test_doctor_finds_what_restore_would_do(lab):
+    """Rows of the maps, addresses and routes of ours that are gone, seen by a dry run of it."""
+    maps = json.loads(sh(["bpftool", "-j", "map", "dump", "pinned", PINS + "/maps/by_shared"]).stdout)
+    key = maps[0]["key"] if isinstance(maps[0]["key"], list) else maps[0]["formatted"]["key"]
+    sh(["bpftool", "map", "delete", "pinned", PINS + "/maps/by_shared", "key", "hex",
+        *(byte[2:] for byte in key)])
+    one = findings(lab.cli, code=1)["drift", None]
+    assert "restore would do this: + " in one["seen"], one["seen"]
+    lab.cli.run("restore")
+    assert ("drift", None) not in findings(lab.cli), "afterwards"
+    healthy(lab)
+
+
+@once
+def test_doctor_finds_that_the_state_cannot_be_written(lab):
+    """Read-only, as a file system that had an error is; and what it says to do mends it."""
+    where, cli = os.path.join(lab.scratch, "disk"), lab.cli
+    os.mkdir(where)
+    sh(["mount", "-t", "tmpfs", "-o", "size=128m", "tmpfs", where])
+    try:
+        sh(["cp", "-a", cli.state, where + "/state"])
+        there = cli.elsewhere(state=where + "/state")
+        assert ("state", None) not in findings(there), "before"
+        sh(["mount", "-o", "remount,ro", where])
+        one = findings(there, code=1)["state", None]
+        assert "not written to" in one["seen"], one
+        assert "Read-only file system" in one["seen"], one
+        fresh = findings(cli.elsewhere(state=where + "/none", bpffs=BPFFS + "/none"), code=1)
+        assert "cannot be made" in fresh["state", None]["seen"], fresh
+        type_in(one["remedy"])
+        assert ("state", None) not in findings(there), "afterwards"
+        with open(where + "/fill", "wb") as f:
+            with contextlib.suppress(OSError):
+                while True:
+                    f.write(bytes(1 << 20))
+        wrong = {name for (name, _), one in findings(there, code=1).items()
+                 if one["severity"] == "problem"}
+        assert wrong & {"disk-space", "state"}, f"a full disk: {wrong}"
+    finally:
+        sh(["umount", where])
+        os.rmdir(where)
+
+
+@once
+def test_doctor_before_the_first_apply(lab):
+    """`-f FILE`: nothing is attached, nothing of what apply adds is missing, and the rest is found."""
+    spare = lab.spare_router()
+    spare.sysctl(ipv6__conf__all__disable_ipv6=1, ipv4__ip_forward=0)
+    spare.ip("addr flush dev shared0", "addr add 10.0.0.1/24 dev lan0")
+    path = lab.write(Definitions(lab.green_tenant(spare)), "first.yaml")
+    cli = lab.cli.elsewhere(state=lab.scratch + "/none", bpffs=BPFFS + "/none")
+    try:
+        equal(of_routers(findings(cli, "-f", path)), {}, "findings")
+        equal([p for p in (lab.scratch + "/none", BPFFS + "/none") if os.path.exists(p)], [], "made")
+        spare.ip("addr add 192.0.2.1/24 dev shared0", "link set lan0 down")
+        wrong = of_routers(findings(cli, "-f", path, code=1))
+        equal({name for name, _ in wrong} >= {"other-addresses", "link"}, True, f"{list(wrong)}")
+        equal(of_routers(findings(cli, "-f", path, "green", code=1)), wrong, "of green")
+        assert "there is no tenant red" in cli.fails("doctor", "-f", path, "red", code=2)
+        spare.remove()
+        assert ("netns", "green") in findings(cli, "-f", path, code=1)
+        said = cli.run("doctor", "-f", lab.put("broken.yaml", "tenants: [\n"), code=2).stderr
+        assert "broken.yaml:" in said, said
+    finally:
+        spare.remove()
+    healthy(lab)
+
+
+@once
+@dual_stack
+def test_doctor_of_one_family(lab):
+    """A tenant with IPv4 alone, in a router without IPv6, on a network that has both."""
+    spare = lab.spare_router()
+    spare.sysctl(ipv6__conf__all__disable_ipv6=1, ipv4__ip_forward=1)
+    spare.ip("addr add 10.0.0.1/24 dev lan0")
+    try:
+        lab.apply(lab.dual_definitions().having(lab.green_tenant(spare)))
+        healthy(lab)
+    finally:
+        lab.apply(lab.dual_definitions())
+        spare.remove()
     healthy(lab)
 
 

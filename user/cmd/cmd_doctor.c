@@ -2,12 +2,16 @@
 /* doctor: what is wrong with the machine and with the routers, and what to do about it. */
 #include "change/change.h"
 #include "cmd/cmd.h"
+#include "config/definitions.h"
 #include "doctor/collect.h"
+#include "doctor/collect_drift.h"
 #include "lib/output.h"
 
 /* What there was to be had of definitions and maps; each may be missing without the other. */
 struct patient {
 	struct model model;
+	struct model file; /* with -f: what is to be looked at */
+	bool planned;
 	struct dataplane *dp;
 	struct kernel_state kernel;
 	struct machine_report report;
@@ -19,6 +23,8 @@ static void patient_free(struct patient *p)
 	diagnosis_free(&p->findings);
 	kernel_state_free(&p->kernel);
 	dataplane_close(p->dp);
+	drift_free(&p->report.drift);
+	model_free(&p->file);
 	model_free(&p->model);
 }
 
@@ -60,23 +66,29 @@ static void read_maps(const struct invocation *inv, struct patient *p)
 	count_neighbours(&p->kernel, r->neighbours);
 }
 
+/* Routers of a file have no ids yet. */
 static const struct router_row *row_of(const struct patient *p, const struct tenant *t)
 {
 	vec_each (r, &p->kernel.routers) {
-		if (r->id == t->router->id)
+		if (p->planned ? strcmp(r->tenant, t->name) == 0 : r->id == t->router->id)
 			return r;
 	}
 	return NULL;
+}
+
+static const struct model *looked_at(const struct patient *p)
+{
+	return p->planned ? &p->file : &p->model;
 }
 
 static void collect(struct patient *p, const struct tenant *t)
 {
 	_cleanup_router_report_ struct router_report report = { 0 };
 
-	if (!t->router || t->router->detached)
+	if (!t->router)
 		return;
 	p->findings.tenant = t->name;
-	collect_router(&p->model, t, row_of(p, t), &report);
+	collect_router(looked_at(p), t, row_of(p, t), p->planned, &report);
 	doctor_router(&report, &p->findings);
 	p->findings.tenant = NULL;
 }
@@ -141,12 +153,30 @@ static void print_findings(const struct diagnosis *f, bool all)
 
 static int check_names(const struct invocation *inv, struct patient *p, struct error *err)
 {
-	for (int i = 0; i < inv->nargs && !p->report.state_error.set; i++) {
-		if (!model_tenant(&p->model, inv->args[i]))
+	for (int i = 0; i < inv->nargs && (p->planned || !p->report.state_error.set); i++) {
+		if (!model_tenant((struct model *)looked_at(p), inv->args[i]))
 			return error_usage(err, "there is no tenant %s; see `tenantnat show`",
 					   inv->args[i]);
 	}
 	return 0;
+}
+
+/* Not where that is what another finding is about. */
+static void look_for_drift(const struct invocation *inv, const struct scope *scope,
+			   struct patient *p)
+{
+	if (!p->report.missing_privileges[0] && !p->report.state_error.set &&
+	    !p->report.maps_error.set && !p->report.bpffs.set)
+		collect_drift(&inv->settings, inv->nargs && !p->planned ? scope : NULL,
+			      &p->report.drift);
+}
+
+static int read_file(const struct invocation *inv, struct patient *p, struct error *err)
+{
+	const char *file = cmd_value(inv, "file");
+
+	p->planned = file != NULL;
+	return file ? definitions_read(file, &p->file, err) : 0;
 }
 
 static int run(const struct invocation *inv, struct error *err)
@@ -157,13 +187,16 @@ static int run(const struct invocation *inv, struct error *err)
 
 	if (inv->settings.bpffs[0] != '/')
 		return error_usage(err, "--bpffs %s: give an absolute path", inv->settings.bpffs);
+	if (read_file(inv, &p, err))
+		return -1;
 	collect_machine(inv->settings.bpffs, inv->settings.state, &p.report);
 	read_state(inv, &p);
 	read_maps(inv, &p);
 	if (check_names(inv, &p, err))
 		return -1;
+	look_for_drift(inv, &scope, &p);
 	doctor_machine(&p.report, &p.findings);
-	vec_each (t, &p.model.tenants) {
+	vec_each (t, &looked_at(&p)->tenants) {
 		if (scope_has(inv->nargs ? &scope : NULL, t->name))
 			collect(&p, t);
 	}
@@ -181,7 +214,7 @@ static int run(const struct invocation *inv, struct error *err)
 
 const struct command cmd_doctor = {
 	.name = "doctor",
-	.synopsis = "[TENANT…]",
+	.synopsis = "[-f FILE] [TENANT…]",
 	.summary = "Say what is wrong with the machine and the routers, and what to do",
 	.help = "Changes nothing, and sends nothing. It looks at the kernel, its file systems and "
 		"settings,\n"
@@ -193,6 +226,11 @@ const struct command cmd_doctor = {
 		"checks\n"
 		"that cannot be made do not count.\n"
 		"\n"
+		"With -f, the routers of a file are looked at, before it is applied: what would "
+		"keep it\n"
+		"from working. What an apply adds (addresses, routes, forwarding, programs) is "
+		"not missing.\n"
+		"\n"
 		"The neighbour tables of the kernel are shared by all network namespaces: each "
 		"should\n"
 		"have room for the mappings of the attached routers, and 64 more for each router.\n"
@@ -202,6 +240,7 @@ const struct command cmd_doctor = {
 		"\"problem\", \"tenant\": null for the machine, \"interface\" or null, \"seen\",\n"
 		"\"meaning\": of the finding when it is not ok, \"remedy\" or null}],\n"
 		"\"problems\": count, \"warnings\": count}",
+	.options = { { "file", 'f', "FILE", "look at the routers of these definitions instead" } },
 	.min_args = 0,
 	.max_args = -1,
 	.run = run,

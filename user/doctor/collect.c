@@ -5,19 +5,16 @@
 #include <stdarg.h>
 
 #include "dataplane/attach.h"
+#include "doctor/collect_internal.h"
 #include "host/host.h"
 #include "host/ipsec.h"
 #include "host/netdev.h"
 #include "host/netlink.h"
 #include "host/netns.h"
 #include "host/nft.h"
-#include "host/route_query.h"
 #include "host/sysctl.h"
 #include "lib/output.h"
 #include "model/iface.h"
-
-/* Fixed addresses, and addresses of other tenants, that a route is looked up to. */
-#define LOOKUPS_MAX 64
 
 /* The value, or UNKNOWN; settings that this kernel has not are no error. */
 static long setting(const char *path)
@@ -86,6 +83,7 @@ void collect_machine(const char *bpffs, const char *state, struct machine_report
 		out->state_exists = dir.exists;
 		out->state_available = dir.available;
 		out->state_used = dir.used;
+		out->state_unwritable = dir.unwritable;
 	}
 }
 
@@ -202,95 +200,6 @@ static void look_at_port(const struct netns *ns, const struct ifaces *ifaces, co
 	out->proxy_ndp = conf("ipv6", name, "proxy_ndp");
 }
 
-/* ------------------------------------------------------------ routes */
-
-static bool is_own(const struct ifaces *ifaces, const struct tn_addr *a)
-{
-	vec_each (i, &ifaces->list) {
-		vec_each (own, &i->addrs) {
-			if (addr_cmp(&own->addr, a) == 0)
-				return true;
-		}
-	}
-	return false;
-}
-
-__attribute__((format(printf, 5, 6))) static void look_up(const struct ifaces *ifaces,
-							  struct router_report *r,
-							  const struct tn_addr *to, bool shared,
-							  const char *what, ...)
-{
-	struct error ignored = { 0 };
-	const struct iface *by;
-	struct next_hop next_hop;
-	struct lookup *l;
-	va_list args;
-
-	if (r->lookups.n >= 4 * LOOKUPS_MAX || is_own(ifaces, to) ||
-	    route_query(to, &next_hop, &ignored))
-		return;
-	l = vec_push(&r->lookups);
-	l->to = *to;
-	l->shared = shared;
-	va_start(args, what);
-	if (vasprintf(&l->what, what, args) < 0)
-		l->what = xstrdup("an address");
-	va_end(args);
-	by = next_hop.local ? NULL : by_index(ifaces, next_hop.ifindex);
-	if (by)
-		memcpy(l->by, by->name, sizeof(l->by));
-}
-
-/* Its first and its last address, next to those that nobody has. */
-static void look_up_prefix(const struct ifaces *ifaces, struct router_report *r,
-			   const struct prefix *p, const char *what)
-{
-	struct tn_addr first = p->addr, last = prefix_last(p);
-
-	if (prefix_reserves(p, &first))
-		first = addr_add(&first, 1);
-	if (prefix_reserves(p, &last))
-		last = addr_add(&p->addr, 2);
-	look_up(ifaces, r, &first, true, "%s %s", what, PREFIX(p));
-	look_up(ifaces, r, &last, true, "%s %s", what, PREFIX(p));
-}
-
-static void look_up_others(const struct ifaces *ifaces, struct router_report *r)
-{
-	vec_each (t, &r->model->tenants) {
-		if (t == r->tenant)
-			continue;
-		vec_each (p, &t->pools)
-			look_up_prefix(ifaces, r, p, "the pool");
-		for (size_t i = 0; i < t->mappings.n && i < LOOKUPS_MAX; i++)
-			look_up(ifaces, r, &t->mappings.v[i].shared, true, "the shared address %s",
-				ADDR(&t->mappings.v[i].shared));
-	}
-}
-
-static void look_up_all(const struct ifaces *ifaces, struct router_report *r)
-{
-	const struct tenant *t = r->tenant;
-
-	vec_each (p, &r->model->subnets) {
-		if (addr_is_v4(&p->addr) ? r->v4 : r->v6)
-			look_up_prefix(ifaces, r, p, "the shared subnet");
-	}
-	for (size_t i = 0; r->inside.n && i < t->mappings.n && i < LOOKUPS_MAX; i++)
-		look_up(ifaces, r, &t->mappings.v[i].fixed, false, "the fixed address %s",
-			ADDR(&t->mappings.v[i].fixed));
-	look_up_others(ifaces, r);
-}
-
-static void look_for_unreachable(const struct ifaces *ifaces, struct router_report *r)
-{
-	vec_each (p, &r->model->subnets) {
-		if ((addr_is_v4(&p->addr) || r->forwarding_v6 != UNKNOWN) &&
-		    !ifaces_have_unreachable(ifaces, p, false))
-			*vec_push(&r->uncovered) = *p;
-	}
-}
-
 /* ------------------------------------------------------------ routers */
 
 static void look_at_rules(struct router_report *r)
@@ -341,18 +250,32 @@ static void look_at_others(uint32_t ifindex, struct router_report *r)
 /* A tenant without mappings is to be ready for those that the shared subnets allow. */
 static void families_of(const struct model *m, const struct tenant *t, struct router_report *out)
 {
+	size_t six = 0;
+
 	vec_each (map, &t->mappings) {
 		out->v4 |= addr_is_v4(&map->fixed);
 		out->v6 |= !addr_is_v4(&map->fixed);
+		six += !addr_is_v4(&map->fixed);
 	}
+	out->too_many_groups = six > GROUPS_MAX;
 	vec_each (p, &m->subnets) {
 		out->v4 |= !t->mappings.n && addr_is_v4(&p->addr);
 		out->v6 |= !t->mappings.n && !addr_is_v4(&p->addr);
 	}
 }
 
+static bool has_program(const struct router_row *row, uint32_t index)
+{
+	for (size_t i = 0; i < TN_INSIDE_MAX && row->inside[i]; i++) {
+		if (row->inside[i] == index)
+			return true;
+	}
+	return false;
+}
+
 static void look_inside(const struct netns *ns, const struct ifaces *ifaces,
-			const struct iface *shared, struct router_report *out)
+			const struct iface *shared, const struct router_row *row,
+			struct router_report *out)
 {
 	uint32_t inside[TN_INSIDE_MAX];
 
@@ -364,6 +287,8 @@ static void look_inside(const struct netns *ns, const struct ifaces *ifaces,
 
 		if (port)
 			look_at_port(ns, ifaces, port, vec_push(&out->inside));
+		if (port && row && !out->planned && !has_program(row, port->index))
+			memcpy(vec_push(&out->late)->name, port->name, sizeof(port->name));
 	}
 }
 
@@ -379,7 +304,7 @@ static bool sees_tags(const struct router_row *row, uint32_t shared)
 }
 
 void collect_router(const struct model *m, const struct tenant *t, const struct router_row *row,
-		    struct router_report *out)
+		    bool planned, struct router_report *out)
 {
 	_cleanup_ifaces_ struct ifaces ifaces = { 0 };
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
@@ -390,6 +315,10 @@ void collect_router(const struct model *m, const struct tenant *t, const struct 
 	out->tenant = t;
 	enter_with(t->router->netns, out->enter);
 	families_of(m, t, out);
+	out->planned = planned;
+	out->detached = t->router->detached;
+	if (out->detached)
+		return;
 	out->attached = row != NULL;
 	out->broken = row && row->broken;
 	out->fast = row && row->fast;
@@ -401,7 +330,7 @@ void collect_router(const struct model *m, const struct tenant *t, const struct 
 		return;
 	look_at_port(&ns, &ifaces, shared, &out->shared);
 	out->sees_tags = sees_tags(row, shared->index);
-	look_inside(&ns, &ifaces, shared, out);
+	look_inside(&ns, &ifaces, shared, row, out);
 	vec_each (a, &shared->addrs) {
 		out->own_v4 |= model_shares(m, &a->addr) && addr_is_v4(&a->addr);
 		out->own_v6 |= model_shares(m, &a->addr) && !addr_is_v4(&a->addr);
@@ -415,8 +344,7 @@ void collect_router(const struct model *m, const struct tenant *t, const struct 
 	}
 	out->forwarding_v6 = setting("ipv6/conf/all/forwarding");
 	look_at_others(shared->index, out);
-	look_up_all(&ifaces, out);
-	look_for_unreachable(&ifaces, out);
+	collect_routes(&ifaces, out);
 	mark_rules_read(&out->marks, &out->marks_error);
 	look_at_rules(out);
 }

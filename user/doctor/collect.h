@@ -13,10 +13,10 @@
 void collect_machine(const char *bpffs, const char *state, struct machine_report *out);
 
 /*
- * The router of a tenant. `row`: what the maps say of it, NULL when nothing. The report is the
- * caller's to free, and borrows model and tenant.
+ * The router of a tenant. `row`: what the maps say of it, NULL when nothing. `planned`: by a file
+ * that is not in force yet. The report is the caller's to free, and borrows model and tenant.
  */
 void collect_router(const struct model *m, const struct tenant *t, const struct router_row *row,
-		    struct router_report *out);
+		    bool planned, struct router_report *out);
 
 #endif

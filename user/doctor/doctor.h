@@ -16,47 +16,51 @@
 #include "model/model.h"
 
 /* X(ID, "name", "what it means when it is not in order") */
-#define FINDINGS(X)                                                                               \
-	X(PRIVILEGES, "privileges",                                                               \
-	  "nothing can be attached, and not everything can be looked at")                         \
-	X(KERNEL, "kernel", "the programs need a newer kernel")                                   \
-	X(BTF, "btf", "the kernel does not describe its types, and refuses the programs")         \
-	X(BPFFS, "bpffs", "programs and maps cannot be pinned")                                   \
-	X(JIT, "jit", "the kernel does not compile programs, or hardening makes them slower")     \
-	X(TC, "tc", "how tc programs are held: by tcx, or by filters of a clsact qdisc")          \
-	X(DISPATCHER, "dispatcher", "XDP programs of others cannot be on the same interface")     \
-	X(STATE, "state", "the definitions in force cannot be read")                              \
-	X(SPACE, "disk-space", "changes cannot be written down")                                  \
-	X(MAPS, "maps", "the pinned maps cannot be used by this version")                         \
-	X(ROOM, "room", "there is little room left for mappings")                                 \
-	X(NEIGHBOURS, "neighbour-table",                                                          \
-	  "when it is full, the kernel reaches no neighbour that it does not know yet")           \
-	X(LEFTOVERS, "leftovers", "a run that was killed left something behind")                  \
-	X(NETNS, "netns", "the router's network namespace cannot be entered")                     \
-	X(SHARED, "shared-interface", "the interface on the shared network is not found")         \
-	X(ADDRESS, "address", "the router has no address of its own on the shared network")       \
-	X(FOREIGN, "other-addresses",                                                             \
-	  "an address of the router is not reached over the shared network")                      \
-	X(INSIDE, "inside-interfaces", "some interfaces that lead to VMs are not found")          \
-	X(LINK, "link", "an interface is down")                                                   \
-	X(PROGRAMS, "programs", "the router's programs are not attached as they should be")       \
-	X(BUILD, "build", "the attached programs are of another build than this executable")      \
-	X(OTHERS, "other-programs", "somebody else's program gets packets before ours")           \
-	X(HOOK, "hook", "XDP costs more there than it saves")                                     \
-	X(VLAN, "vlan-offload", "XDP takes frames of other VLANs for the shared network's")       \
-	X(OFFLOADS, "offloads", "received packets are merged in a way that cannot be forwarded")  \
-	X(MTU, "mtu", "packets are too large for a part of the path")                             \
-	X(FORWARDING, "forwarding", "the kernel does not forward between the interfaces")         \
-	X(RP_FILTER, "rp-filter", "the kernel drops packets if their source is routed elsewhere") \
-	X(ARP, "neighbours", "the kernel gives wrong answers to ARP or ND, or none")              \
-	X(ACCEPT_RA, "accept-ra", "any host on the shared network can redirect the router")       \
-	X(ROUTES, "routes", "the kernel sends packets out by the wrong interface")                \
-	X(MARKS, "rules-by-mark",                                                                 \
-	  "routing rules can send packets out by an interface that the programs do not know of")  \
-	X(NAT, "nat", "netfilter translates what tenantnat translates")                           \
-	X(FILTER, "filter", "netfilter refuses to forward to or from the shared network")         \
-	X(CONNTRACK, "conntrack", "conntrack does not see both directions of a flow as one")      \
-	X(BYPASSED, "bypassed", "packets go past rules of netfilter, or of IPsec")                \
+#define FINDINGS(X)                                                                                \
+	X(PRIVILEGES, "privileges",                                                                \
+	  "nothing can be attached, and not everything can be looked at")                          \
+	X(KERNEL, "kernel", "the programs need a newer kernel")                                    \
+	X(BTF, "btf", "the kernel does not describe its types, and refuses the programs")          \
+	X(BPFFS, "bpffs", "programs and maps cannot be pinned")                                    \
+	X(JIT, "jit", "the kernel does not compile programs, or hardening makes them slower")      \
+	X(TC, "tc", "how tc programs are held: by tcx, or by filters of a clsact qdisc")           \
+	X(DISPATCHER, "dispatcher", "XDP programs of others cannot be on the same interface")      \
+	X(STATE, "state", "the definitions in force cannot be read")                               \
+	X(SPACE, "disk-space", "changes cannot be written down")                                   \
+	X(DRIFT, "drift", "what the kernel has is not what the definitions in force say")          \
+	X(MAPS, "maps", "the pinned maps cannot be used by this version")                          \
+	X(ROOM, "room", "there is little room left for mappings")                                  \
+	X(NEIGHBOURS, "neighbour-table",                                                           \
+	  "when it is full, the kernel reaches no neighbour that it does not know yet")            \
+	X(LEFTOVERS, "leftovers", "a run that was killed left something behind")                   \
+	X(NETNS, "netns", "the router's network namespace cannot be entered")                      \
+	X(SHARED, "shared-interface", "the interface on the shared network is not found")          \
+	X(ADDRESS, "address", "the router has no address of its own on the shared network")        \
+	X(FOREIGN, "other-addresses",                                                              \
+	  "an address of the router is not reached over the shared network")                       \
+	X(INSIDE, "inside-interfaces", "some interfaces that lead to VMs are not found")           \
+	X(COVERS, "inside-network", "VMs take addresses of the shared network for their own")      \
+	X(LINK, "link", "an interface is down")                                                    \
+	X(PROGRAMS, "programs", "the router's programs are not attached as they should be")        \
+	X(BUILD, "build", "the attached programs are of another build than this executable")       \
+	X(OTHERS, "other-programs", "somebody else's program gets packets before ours")            \
+	X(HOOK, "hook", "XDP costs more there than it saves")                                      \
+	X(VLAN, "vlan-offload", "XDP takes frames of other VLANs for the shared network's")        \
+	X(OFFLOADS, "offloads", "received packets are merged in a way that cannot be forwarded")   \
+	X(MTU, "mtu", "packets are too large for a part of the path")                              \
+	X(FORWARDING, "forwarding", "the kernel does not forward between the interfaces")          \
+	X(RP_FILTER, "rp-filter", "the kernel drops packets if their source is routed elsewhere")  \
+	X(ARP, "neighbours", "the kernel gives wrong answers to ARP or ND, or none")               \
+	X(ACCEPT_RA, "accept-ra", "any host on the shared network can redirect the router")        \
+	X(ROUTES, "routes", "the kernel sends packets out by the wrong interface")                 \
+	X(SOURCES, "sources", "what VMs send is dropped, if it comes another way than answers go") \
+	X(GROUPS, "groups", "neighbours do not find mapped IPv6 addresses")                        \
+	X(MARKS, "rules-by-mark",                                                                  \
+	  "routing rules can send packets out by an interface that the programs do not know of")   \
+	X(NAT, "nat", "netfilter translates what tenantnat translates")                            \
+	X(FILTER, "filter", "netfilter refuses to forward to or from the shared network")          \
+	X(CONNTRACK, "conntrack", "conntrack does not see both directions of a flow as one")       \
+	X(BYPASSED, "bypassed", "packets go past rules of netfilter, or of IPsec")                 \
 	X(IPTABLES, "iptables-legacy", "rules that cannot be looked into from here")
 
 enum finding_id {
@@ -108,6 +112,24 @@ size_t diagnosis_count(const struct diagnosis *f, enum severity severity);
 /* Room for "ip netns exec NAME ". */
 #define ENTER_TEXT 300
 
+/* What `tenantnat restore` would do now. */
+struct drift {
+	struct error error; /* set: it cannot be told */
+	pid_t writer;	    /* a command that is changing it just now; 0: none */
+	VEC(struct drift_line {
+		char *text;
+		bool minor; /* traffic does without */
+	})
+	lines;
+	VEC(struct drift_failure {
+		char *tenant;
+		char *text;
+	})
+	failed;
+};
+
+void drift_free(struct drift *d);
+
 /* What the routers that are attached ask of the kernel's table of neighbours, of one family. */
 struct neighbour_table {
 	long room;	/* net.ipv4.neigh.default.gc_thresh3, for all namespaces of the machine */
@@ -130,7 +152,9 @@ struct machine_report {
 	struct error state_error; /* set: cannot be read */
 	uint64_t state_available; /* bytes that its file system has left */
 	uint64_t state_used;	  /* bytes that the state takes */
-	struct error maps_error;  /* set: cannot be read */
+	int state_unwritable;	  /* why (errno); 0: it can be written */
+	struct drift drift;
+	struct error maps_error; /* set: cannot be read */
 	bool pinned;
 	size_t rows, capacity; /* of the maps */
 	const char *leftovers; /* paths, "" : none */
@@ -163,6 +187,15 @@ struct lookup {
 	char *what;	      /* "the shared subnet 100.64.0.0/16" */
 	bool shared;	      /* it has to be by the shared interface; else by an inside one */
 	char by[IF_NAMESIZE]; /* "": by none */
+	/* of a packet that comes in: from there; unset: of the router itself. A rule decides. */
+	struct tn_addr from;
+	struct prefix subnet; /* the shared subnet that it is about */
+	/* of the main table, what leads astray: a route of that interface, "": an unreachable one
+	 */
+	bool has_culprit;
+	struct prefix culprit;
+	char culprit_dev[IF_NAMESIZE];
+	bool covered; /* without it, another route of the main table leads right */
 };
 
 struct router_report {
@@ -177,6 +210,8 @@ struct router_report {
 	struct port shared;
 	VEC(struct port) inside;
 	enum hook via; /* what translates, or would */
+	bool detached; /* by `tenantnat detach`; nothing below is known */
+	bool planned;  /* by a file that is not in force yet: what an apply adds is not missing */
 	bool attached; /* the maps have a row of it */
 	bool broken;   /* something of it is missing */
 	bool other_build;
@@ -192,6 +227,28 @@ struct router_report {
 	VEC(struct lookup) lookups;
 	/* addresses of the shared interface that programs drop */
 	VEC(struct iface_addr) cut_off;
+	/* inside interfaces that no program is attached to */
+	VEC(struct late { char name[IF_NAMESIZE]; }) late;
+	/* networks of inside interfaces that overlap a shared subnet */
+	VEC(struct cover {
+		char name[IF_NAMESIZE];
+		struct tn_addr gate; /* the router's address there */
+		struct prefix network;
+		struct prefix subnet;
+		bool answered; /* the kernel answers there for the shared network (proxy_arp) */
+	})
+	covers;
+	/* networks in which two inside interfaces have an address, or a VM behind another one */
+	VEC(struct crossing {
+		struct tn_addr vm; /* unset: of the whole network */
+		struct prefix network;
+		char one[IF_NAMESIZE];	 /* by which answers go, */
+		char other[IF_NAMESIZE]; /* and by which VMs may send */
+	})
+	crossings;
+	bool too_many_groups;  /* mapped IPv6 addresses, to join one for each: see GROUPS_MAX */
+	bool is_router_mapped; /* a mapping is of an address of the router itself: that one */
+	struct tn_addr router_mapped;
 	/* shared subnets without an unreachable route */
 	VEC(struct prefix) uncovered;
 	bool sees_tags;		  /* XDP asks a veth for those beside a frame: bpf/veth.h */

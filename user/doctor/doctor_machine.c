@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+#include <errno.h>
+
 #include "doctor/doctor_internal.h"
 
 #define MIB (1024 * 1024)
 /* Less than this, or than three times what it takes now, is little room for the state. */
 #define SPACE_MIN (64ULL * MIB)
+/* With less, no change at all can be written down. */
+#define SPACE_LEAST (1ULL * MIB)
 /* From so many percent of the maps on. */
 #define ROOM_PERCENT 80
 
@@ -98,6 +102,25 @@ static void judge_hooks(const struct machine_report *m, struct diagnosis *out)
 				  "alone on an interface");
 }
 
+static void judge_writing(const struct machine_report *m, struct diagnosis *out)
+{
+	struct diagnosed *f = diagnosis_add(
+		out, FINDING_STATE, privileged(m) ? SEVERITY_PROBLEM : SEVERITY_UNCHECKED, NULL,
+		"%s %s, so nothing can be changed: %s", m->state,
+		m->state_exists ? "can be read, but not written to" : "cannot be made",
+		strerror(m->state_unwritable));
+
+	if (!privileged(m))
+		remedy(f, "run as root");
+	else if (m->state_unwritable == EROFS)
+		remedy(f, "`mount -o remount,rw $(findmnt -n -o TARGET -T %s)`", m->state);
+	else if (m->state_unwritable == EPERM)
+		remedy(f, "`chattr -R -i %s`", m->state);
+	else
+		remedy(f, "make it a directory of root's that can be written to, or give another "
+			  "one with --state");
+}
+
 static void judge_state(const struct machine_report *m, struct diagnosis *out)
 {
 	uint64_t need = 3 * m->state_used > SPACE_MIN ? 3 * m->state_used : SPACE_MIN;
@@ -110,10 +133,15 @@ static void judge_state(const struct machine_report *m, struct diagnosis *out)
 	}
 	diagnosis_add(out, FINDING_STATE, SEVERITY_FINE, NULL, "%s%s", m->state,
 		      m->state_exists ? " can be read" : " is not there yet: nothing was applied");
+	if (m->state_unwritable)
+		judge_writing(m, out);
 	if (!m->state_exists)
 		return;
 	if (m->state_available < need)
-		remedy(diagnosis_add(out, FINDING_SPACE, SEVERITY_WARNING, NULL,
+		remedy(diagnosis_add(out, FINDING_SPACE,
+				     m->state_available < SPACE_LEAST ? SEVERITY_PROBLEM
+								      : SEVERITY_WARNING,
+				     NULL,
 				     "%llu MiB are left on the file system of %s, and its files "
 				     "take %llu "
 				     "MiB",
@@ -123,6 +151,56 @@ static void judge_state(const struct machine_report *m, struct diagnosis *out)
 	else
 		diagnosis_add(out, FINDING_SPACE, SEVERITY_FINE, NULL, "%llu MiB are left at %s",
 			      (unsigned long long)m->state_available / MIB, m->state);
+}
+
+/* More than so many lines are only counted. */
+#define DRIFT_LINES 3
+
+static void judge_drift(const struct drift *d, struct diagnosis *out)
+{
+	size_t minor = 0, n = 0;
+	char text[600] = "";
+
+	vec_each (line, &d->lines)
+		minor += line->minor;
+	for (size_t i = 0; i < d->lines.n && i < DRIFT_LINES && n < sizeof(text); i++)
+		n += snprintf(text + n, sizeof(text) - n, "%s%s", n ? "; " : "",
+			      d->lines.v[i].text);
+	if (d->lines.n > DRIFT_LINES && n < sizeof(text))
+		snprintf(text + n, sizeof(text) - n, "; and %zu more", d->lines.n - DRIFT_LINES);
+	if (d->writer)
+		remedy(diagnosis_add(out, FINDING_DRIFT, SEVERITY_UNCHECKED, NULL,
+				     "process %d is changing it", (int)d->writer),
+		       "run doctor again when it has ended");
+	else if (d->error.set)
+		diagnosis_add_error(out, FINDING_DRIFT, SEVERITY_UNCHECKED, &d->error);
+	else if (d->lines.n)
+		remedy(diagnosis_add(out, FINDING_DRIFT,
+				     minor == d->lines.n ? SEVERITY_WARNING : SEVERITY_PROBLEM,
+				     NULL, "restore would do this: %s", text),
+		       "tenantnat restore, or run the agent, which does it whenever it is needed");
+	else
+		diagnosis_add(out, FINDING_DRIFT, SEVERITY_FINE, NULL, "none");
+	vec_each (f, &d->failed) {
+		struct error err = { 0 };
+
+		error_set(&err, "%s", f->text);
+		out->tenant = f->tenant;
+		diagnosis_add_error(out, FINDING_DRIFT, SEVERITY_PROBLEM, &err);
+		out->tenant = NULL;
+	}
+}
+
+void drift_free(struct drift *d)
+{
+	vec_each (line, &d->lines)
+		free(line->text);
+	vec_each (f, &d->failed) {
+		free(f->tenant);
+		free(f->text);
+	}
+	vec_free(&d->lines);
+	vec_free(&d->failed);
 }
 
 static void judge_maps(const struct machine_report *m, struct diagnosis *out)
@@ -199,6 +277,7 @@ void doctor_machine(const struct machine_report *m, struct diagnosis *out)
 	judge_jit(m, out);
 	judge_hooks(m, out);
 	judge_state(m, out);
+	judge_drift(&m->drift, out);
 	judge_maps(m, out);
 	judge_neighbour_table(&m->neighbours[IPV4], "ipv4", out);
 	judge_neighbour_table(&m->neighbours[IPV6], "ipv6", out);

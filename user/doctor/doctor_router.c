@@ -9,6 +9,9 @@ void router_report_free(struct router_report *r)
 		free(l->what);
 	vec_free(&r->lookups);
 	vec_free(&r->cut_off);
+	vec_free(&r->late);
+	vec_free(&r->covers);
+	vec_free(&r->crossings);
 	vec_free(&r->uncovered);
 	vec_free(&r->marks.list);
 	vec_free(&r->inside);
@@ -26,7 +29,10 @@ static bool is_xdp(const struct router_report *r)
 
 static void judge_programs(const struct router_report *r, struct diagnosis *out)
 {
-	if (!r->attached)
+	if (!r->attached && r->planned)
+		diagnosis_add(out, FINDING_PROGRAMS, SEVERITY_FINE, r->shared.name,
+			      "nothing is attached yet");
+	else if (!r->attached)
 		remedy(diagnosis_add(out, FINDING_PROGRAMS, SEVERITY_PROBLEM, r->shared.name,
 				     "nothing is attached"),
 		       APPLY_AGAIN);
@@ -39,6 +45,11 @@ static void judge_programs(const struct router_report *r, struct diagnosis *out)
 	else
 		diagnosis_add(out, FINDING_PROGRAMS, SEVERITY_FINE, r->shared.name,
 			      "all attached, hook %s", hook_name(r->via));
+	vec_each (late, &r->late)
+		remedy(diagnosis_add(out, FINDING_PROGRAMS, SEVERITY_PROBLEM, late->name,
+				     "it leads to VMs, and no program is attached to it: it came "
+				     "later than the last apply"),
+		       "`tenantnat restore`, or run the agent, which sees interfaces come and go");
 	if (r->attached && r->other_build)
 		remedy(diagnosis_add(out, FINDING_BUILD, SEVERITY_WARNING, r->shared.name,
 				     "the programs are of another build than this executable"),
@@ -109,7 +120,10 @@ static void judge_address(const struct router_report *r, struct diagnosis *out)
 {
 	bool v4 = r->v4 && !r->own_v4, v6 = r->v6 && !r->own_v6;
 
-	if (v4 || v6)
+	if ((v4 || v6) && r->planned)
+		diagnosis_add(out, FINDING_ADDRESS, SEVERITY_FINE, r->shared.name,
+			      "apply gives it one");
+	else if (v4 || v6)
 		remedy(diagnosis_add(out, FINDING_ADDRESS, SEVERITY_PROBLEM, r->shared.name,
 				     "it has no %s address in the shared subnets: hosts there "
 				     "cannot reach the router, and get no ICMP errors of it",
@@ -127,7 +141,7 @@ static void judge_other_addresses(const struct router_report *r, struct diagnosi
 	vec_each (a, &r->cut_off) {
 		struct prefix p = { a->addr, a->len };
 
-		if (r->attached)
+		if (r->attached || r->planned)
 			remedy(diagnosis_add(out, FINDING_FOREIGN, SEVERITY_PROBLEM, r->shared.name,
 					     "its address %s is in no shared subnet: what comes to "
 					     "it and "
@@ -261,7 +275,10 @@ static struct diagnosed *set_sysctl(const struct router_report *r, struct diagno
 static void judge_forwarding(const struct router_report *r, const struct port *p,
 			     struct diagnosis *out)
 {
-	if (r->v4 && p->forwarding == 0)
+	if (r->v4 && p->forwarding == 0 && r->planned)
+		diagnosis_add(out, FINDING_FORWARDING, SEVERITY_FINE, p->name,
+			      "apply switches it on");
+	else if (r->v4 && p->forwarding == 0)
 		set_sysctl(r,
 			   diagnosis_add(out, FINDING_FORWARDING, SEVERITY_PROBLEM, p->name,
 					 "IPv4 packets that come in there are not forwarded"),
@@ -278,7 +295,9 @@ static void judge_forwarding(const struct router_report *r, const struct port *p
 
 static void judge_forwarding_v6(const struct router_report *r, struct diagnosis *out)
 {
-	if (r->v6 && r->forwarding_v6 == 0)
+	if (r->v6 && r->forwarding_v6 == 0 && r->planned)
+		diagnosis_add(out, FINDING_FORWARDING, SEVERITY_FINE, NULL, "apply switches it on");
+	else if (r->v6 && r->forwarding_v6 == 0)
 		set_sysctl(r,
 			   diagnosis_add(out, FINDING_FORWARDING, SEVERITY_PROBLEM, NULL,
 					 "IPv6 packets are not forwarded"),
@@ -287,16 +306,25 @@ static void judge_forwarding_v6(const struct router_report *r, struct diagnosis 
 		diagnosis_add(out, FINDING_FORWARDING, SEVERITY_FINE, NULL, "IPv6 is forwarded");
 }
 
-static const struct lookup *astray(const struct router_report *r, bool shared, bool v4_only)
+static bool leads_right(const struct router_report *r, const struct lookup *l)
+{
+	if (l->shared)
+		return strcmp(l->by, r->shared.name) == 0;
+	vec_each (p, &r->inside) {
+		if (strcmp(l->by, p->name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Of the router's own packets, or with `input` of those that come in, which rules may tell apart.
+ */
+static const struct lookup *astray(const struct router_report *r, bool shared, bool v4_only,
+				   bool input)
 {
 	vec_each (l, &r->lookups) {
-		bool right = shared && strcmp(l->by, r->shared.name) == 0;
-
-		if (l->shared != shared || (v4_only && !addr_is_v4(&l->to)))
-			continue;
-		vec_each (p, &r->inside)
-			right |= !shared && strcmp(l->by, p->name) == 0;
-		if (!right)
+		if (l->shared == shared && addr_is_unset(&l->from) != input &&
+		    (!v4_only || addr_is_v4(&l->to)) && !leads_right(r, l))
 			return l;
 	}
 	return NULL;
@@ -306,7 +334,7 @@ static const struct lookup *astray(const struct router_report *r, bool shared, b
 static void judge_rp_filter(const struct router_report *r, const struct port *p, bool shared,
 			    struct diagnosis *out)
 {
-	const struct lookup *l = astray(r, shared, true);
+	const struct lookup *l = astray(r, shared, true, false);
 
 	if (p->rp_filter == 1 && l)
 		set_sysctl(
@@ -323,17 +351,60 @@ static void judge_rp_filter(const struct router_report *r, const struct port *p,
 						  : "loose");
 }
 
-static void judge_routes(const struct router_report *r, struct diagnosis *out)
+static const char *ip_of(const struct tn_addr *a)
 {
-	const struct lookup *shared = astray(r, true, false), *inside = astray(r, false, false);
+	return addr_is_v4(a) ? "ip" : "ip -6";
+}
+
+/*
+ * The routes of the main table tell what is wrong: one that is narrower, or none but the default
+ * one. Where they are right, a routing rule is not.
+ */
+static void remedy_shared(const struct router_report *r, const struct lookup *l,
+			  struct diagnosed *f)
+{
+	const char *ip = ip_of(&l->to);
+	bool narrow = l->has_culprit && l->culprit.len >= l->subnet.len;
+	char away[ENTER_TEXT + 200] = "";
+
+	vec_each (c, &r->covers) {
+		if (narrow && strcmp(l->culprit_dev, c->name) == 0 &&
+		    addr_cmp(&c->network.addr, &l->culprit.addr) == 0) {
+			remedy(f, "give the VMs behind %s another network than %s", c->name,
+			       PREFIX(&c->network));
+			return;
+		}
+	}
+	if (narrow && l->culprit_dev[0])
+		snprintf(away, sizeof(away), "%s%s route del %s dev %s", r->enter, ip,
+			 PREFIX(&l->culprit), l->culprit_dev);
+	else if (narrow)
+		snprintf(away, sizeof(away), "%s%s route del unreachable %s", r->enter, ip,
+			 PREFIX(&l->culprit));
+	if (l->covered && narrow)
+		remedy(f, "%s", away);
+	else if (l->covered)
+		remedy(f, "%s%s rule add to %s lookup main pref 1", r->enter, ip,
+		       PREFIX(&l->subnet));
+	else if (r->attached)
+		remedy(f, "`%s%stenantnat restore`, which puts the route to %s there", away,
+		       narrow ? "; " : "", PREFIX(&l->subnet));
+	else
+		remedy(f, "`%s%s%s%s route replace %s dev %s`, or `via` the gateway there", away,
+		       narrow ? "; " : "", r->enter, ip, PREFIX(&l->subnet), r->shared.name);
+}
+
+static void judge_own_routes(const struct router_report *r, struct diagnosis *out)
+{
+	const struct lookup *shared = astray(r, true, false, false);
+	const struct lookup *inside = astray(r, false, false, false);
 
 	if (shared)
-		remedy(diagnosis_add(out, FINDING_ROUTES, SEVERITY_PROBLEM, r->shared.name,
-				     "%s is reached by %s instead of %s", shared->what,
-				     shared->by[0] ? shared->by : "no route", r->shared.name),
-		       "%sip route get %s shows it; %sip route replace %s dev %s is right, or "
-		       "`via` the gateway there",
-		       r->enter, ADDR(&shared->to), r->enter, ADDR(&shared->to), r->shared.name);
+		remedy_shared(r, shared,
+			      diagnosis_add(out, FINDING_ROUTES, SEVERITY_PROBLEM, r->shared.name,
+					    "%s is reached by %s instead of %s", shared->what,
+					    shared->by[0] ? shared->by : "no route",
+					    r->shared.name));
 	if (inside)
 		remedy(diagnosis_add(out, FINDING_ROUTES, SEVERITY_PROBLEM, NULL,
 				     "%s is reached by %s, which is no inside interface",
@@ -341,6 +412,43 @@ static void judge_routes(const struct router_report *r, struct diagnosis *out)
 		       "%sip route get %s shows it; give the inside interface an address in the "
 		       "VM's subnet, or correct the router's `inside`",
 		       r->enter, ADDR(&inside->to));
+	if (r->is_router_mapped)
+		remedy(diagnosis_add(
+			       out, FINDING_ROUTES, SEVERITY_PROBLEM, NULL,
+			       "the fixed address %s is the router's own: what comes to it is "
+			       "not translated",
+			       ADDR(&r->router_mapped)),
+		       "map the address of a VM, and reach the router by its own address on the "
+		       "shared network");
+}
+
+/* Both kinds of packets, told apart by source and incoming interface, as the kernel has them. */
+static void judge_rules(const struct router_report *r, struct diagnosis *out)
+{
+	const struct lookup *shared = astray(r, true, false, true);
+	const struct lookup *inside = astray(r, false, false, true);
+
+	if (shared)
+		remedy(diagnosis_add(
+			       out, FINDING_ROUTES, SEVERITY_PROBLEM, r->shared.name,
+			       "what %s sends to the shared subnet %s leaves by %s instead of "
+			       "%s: a routing rule leads there",
+			       shared->what, PREFIX(&shared->subnet),
+			       shared->by[0] ? shared->by : "no route", r->shared.name),
+		       "%s%s rule add to %s lookup main pref 1", r->enter, ip_of(&shared->to),
+		       PREFIX(&shared->subnet));
+	if (inside)
+		remedy(diagnosis_add(out, FINDING_ROUTES, SEVERITY_PROBLEM, NULL,
+				     "what comes from the shared subnet %s for %s leaves by %s, "
+				     "which is no inside interface: a routing rule leads there",
+				     PREFIX(&inside->subnet), inside->what,
+				     inside->by[0] ? inside->by : "no route"),
+		       "%s%s rule add from %s lookup main pref 1", r->enter, ip_of(&inside->to),
+		       PREFIX(&inside->subnet));
+}
+
+static void judge_unreachable(const struct router_report *r, struct diagnosis *out)
+{
 	vec_each (p, &r->uncovered) {
 		if (r->attached)
 			remedy(diagnosis_add(out, FINDING_ROUTES, SEVERITY_WARNING, NULL,
@@ -351,9 +459,107 @@ static void judge_routes(const struct router_report *r, struct diagnosis *out)
 			       "%sip route add unreachable %s metric %u proto %d", r->enter,
 			       PREFIX(p), TN_LAST_METRIC, TN_PROTOCOL);
 	}
-	if (!shared && !inside)
+}
+
+static void judge_routes(const struct router_report *r, struct diagnosis *out)
+{
+	size_t before = out->list.n;
+
+	judge_own_routes(r, out);
+	judge_rules(r, out);
+	if (out->list.n == before)
 		diagnosis_add(out, FINDING_ROUTES, SEVERITY_FINE, NULL,
 			      "%zu lookups lead where they should", r->lookups.n);
+	judge_unreachable(r, out);
+}
+
+/* With the same subnet, or a part of it, on both sides, the router itself cannot tell them apart.
+ */
+static void judge_covers(const struct router_report *r, struct diagnosis *out)
+{
+	vec_each (c, &r->covers) {
+		bool wider = c->network.len < c->subnet.len;
+		struct diagnosed *f;
+
+		if (wider && c->answered)
+			continue;
+		f = diagnosis_add(out, FINDING_COVERS, SEVERITY_PROBLEM, c->name,
+				  "its network %s %s the shared subnet %s: VMs there ask their own "
+				  "link for shared addresses, and never send to the router",
+				  PREFIX(&c->network), wider ? "covers" : "is within",
+				  PREFIX(&c->subnet));
+		if (wider && addr_is_v4(&c->gate))
+			remedy(f,
+			       "`%ssysctl -w net/ipv4/conf/%s/proxy_arp=1` has the router answer "
+			       "for them; or `ip route add %s via %s` in each VM; better, another "
+			       "network",
+			       r->enter, c->name, PREFIX(&c->subnet), ADDR(&c->gate));
+		else if (wider)
+			remedy(f,
+			       "`ip route add %s via %s` in each VM; better, give them another "
+			       "network",
+			       PREFIX(&c->subnet), ADDR(&c->gate));
+		else
+			remedy(f, "give the VMs another network, or the shared network another "
+				  "subnet");
+	}
+	if (!r->covers.n)
+		diagnosis_add(out, FINDING_COVERS, SEVERITY_FINE, NULL,
+			      "none has to do with a shared subnet");
+}
+
+/* Which VM is where is not known: what is dropped depends on that. */
+static void judge_sources(const struct router_report *r, struct diagnosis *out)
+{
+	if (r->tenant->router->sources != SOURCES_LOOSE) {
+		vec_each (c, &r->crossings)
+			remedy(diagnosis_add(out, FINDING_SOURCES, SEVERITY_WARNING, c->other,
+					     "%s is in its network %s, but answers to it go by %s: "
+					     "what it sends by %s is dropped (`sources: %s`)",
+					     ADDR(&c->vm), PREFIX(&c->network), c->one, c->other,
+					     sources_name(r->tenant->router->sources)),
+			       "have one interface alone lead to %s, or write `sources: loose` "
+			       "into "
+			       "the router's definition, and apply",
+			       PREFIX(&c->network));
+	}
+	if (r->tenant->router->sources == SOURCES_LOOSE || !r->crossings.n)
+		diagnosis_add(out, FINDING_SOURCES, SEVERITY_FINE, NULL, "%s",
+			      sources_name(r->tenant->router->sources));
+}
+
+/* A port and the bridge above it. */
+static bool is_filtered(const struct iface_other *bridge, bool takes_all)
+{
+	return bridge->name[0] && bridge->snoops && !takes_all;
+}
+
+static void judge_groups(const struct router_report *r, struct diagnosis *out)
+{
+	const struct iface_other *peer = &r->shared.other[IFACE_PEER];
+	const struct iface_other *bridge = &r->shared.other[IFACE_PEER_MASTER];
+	struct diagnosed *f;
+
+	if (!r->too_many_groups)
+		return;
+	if (!is_filtered(bridge, peer->takes_all)) {
+		diagnosis_add(out, FINDING_GROUPS, SEVERITY_FINE, r->shared.name,
+			      "it takes in all groups");
+		return;
+	}
+	f = diagnosis_add(out, FINDING_GROUPS,
+			  bridge->queries ? SEVERITY_PROBLEM : SEVERITY_WARNING, r->shared.name,
+			  "more than %d IPv6 addresses are mapped, for which no groups are joined, "
+			  "and %s hands groups to members alone (MLD snooping)",
+			  GROUPS_MAX, bridge->name);
+	if (!peer->elsewhere || r->shared.elsewhere_found)
+		remedy(f, "%sbridge link set dev %s mcast_router 2",
+		       peer->elsewhere ? r->shared.enter_elsewhere : r->enter, peer->name);
+	else
+		remedy(f,
+		       "`bridge link set dev %s mcast_router 2` in the network namespace that it "
+		       "is in",
+		       peer->name);
 }
 
 static void judge_arp(const struct router_report *r, struct diagnosis *out)
@@ -417,6 +623,14 @@ static void judge_accept_ra(const struct router_report *r, struct diagnosis *out
 
 void doctor_router(const struct router_report *r, struct diagnosis *out)
 {
+	if (r->detached) {
+		remedy(diagnosis_add(
+			       out, FINDING_PROGRAMS, SEVERITY_PROBLEM, NULL,
+			       "it was detached: nothing is translated, and nobody reaches its "
+			       "VMs"),
+		       APPLY_AGAIN ": that attaches it");
+		return;
+	}
 	if (r->netns.set) {
 		diagnosis_add_error(out, FINDING_NETNS, SEVERITY_PROBLEM, &r->netns);
 		return;
@@ -449,6 +663,9 @@ void doctor_router(const struct router_report *r, struct diagnosis *out)
 	judge_forwarding_v6(r, out);
 	judge_mtu(r, out);
 	judge_routes(r, out);
+	judge_covers(r, out);
+	judge_sources(r, out);
+	judge_groups(r, out);
 	judge_arp(r, out);
 	judge_accept_ra(r, out);
 	doctor_netfilter(r, out);

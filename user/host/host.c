@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <sys/capability.h>
@@ -134,6 +135,37 @@ static uint64_t size_of(DIR *d)
 	return size;
 }
 
+/* The directory itself, or a file in it: what may not be changed may be one of these alone. */
+static int why_unwritable(DIR *d)
+{
+	struct dirent *entry;
+
+	if (faccessat(dirfd(d), ".", W_OK | X_OK, AT_EACCESS))
+		return errno;
+	rewinddir(d);
+	while ((entry = readdir(d))) {
+		if (strcmp(entry->d_name, "..") != 0 &&
+		    faccessat(dirfd(d), entry->d_name, W_OK, AT_EACCESS) && errno != ENOENT)
+			return errno;
+	}
+	return 0;
+}
+
+/* Of one that is not there: whether it could be made. */
+static int why_unmakeable(const char *path)
+{
+	char above[PATH_MAX];
+	char *slash;
+
+	snprintf(above, sizeof(above), "%s%s", path[0] == '/' ? "" : "./", path);
+	while ((slash = strrchr(above, '/'))) {
+		slash[slash == above] = '\0';
+		if (access(above, F_OK) == 0 || slash == above)
+			break;
+	}
+	return faccessat(AT_FDCWD, above, W_OK | X_OK, AT_EACCESS) ? errno : 0;
+}
+
 int host_dir(const char *path, struct host_dir *out, struct error *err)
 {
 	struct statvfs fs;
@@ -141,8 +173,10 @@ int host_dir(const char *path, struct host_dir *out, struct error *err)
 
 	memset(out, 0, sizeof(*out));
 	d = opendir(path);
-	if (!d && errno == ENOENT)
+	if (!d && errno == ENOENT) {
+		out->unwritable = why_unmakeable(path);
 		return 0;
+	}
 	if (!d || fstatvfs(dirfd(d), &fs)) {
 		error_set(err, "cannot look into %s: %s", path, strerror(errno));
 		if (d)
@@ -152,6 +186,7 @@ int host_dir(const char *path, struct host_dir *out, struct error *err)
 	out->exists = true;
 	out->available = (uint64_t)fs.f_bavail * fs.f_frsize;
 	out->used = size_of(d);
+	out->unwritable = why_unwritable(d);
 	closedir(d);
 	return 0;
 }

@@ -44,9 +44,13 @@ struct host_dir {
 	bool exists;
 	uint64_t available; /* bytes that its file system has left */
 	uint64_t used;	    /* bytes of the files in it */
+	int unwritable;	    /* why nothing can be written or made there (errno); 0: it can */
 };
 
-/* -1 when it cannot be looked at; that it is not there is no error. */
+/*
+ * -1 when it cannot be looked at; that it is not there is no error: `unwritable` is then about the
+ * directory above that is.
+ */
 int host_dir(const char *path, struct host_dir *out, struct error *err);
 
 /* The names in a directory for which `match` holds, "a b"; "" when there are none. */

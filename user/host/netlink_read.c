@@ -2,6 +2,7 @@
 #include "host/netlink.h"
 
 #include <linux/if_arp.h>
+#include <linux/if_bridge.h>
 #include <linux/neighbour.h>
 #include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
@@ -43,12 +44,44 @@ static void read_link(struct nl_object *object, void *out)
 		memcpy(i->mac, nl_addr_get_binary_addr(mac), sizeof(i->mac));
 }
 
+static bool nested_is(struct nlattr *nest, int type, uint8_t value)
+{
+	struct nlattr *attr = nest ? nla_find(nla_data(nest), nla_len(nest), type) : NULL;
+
+	return attr && nla_get_u8(attr) == value;
+}
+
+static struct nlattr *nested(struct nlattr *nest, int type)
+{
+	return nest ? nla_find(nla_data(nest), nla_len(nest), type) : NULL;
+}
+
+/* What only the message itself tells of bridges and their ports. */
+static void read_bridge(struct nl_msg *msg, struct iface *i)
+{
+	struct nlattr *info =
+		nlmsg_find_attr(nlmsg_hdr(msg), sizeof(struct ifinfomsg), IFLA_LINKINFO);
+	struct nlattr *bridge = nested(info, IFLA_INFO_DATA);
+	struct nlattr *port = nested(info, IFLA_INFO_SLAVE_DATA);
+	const char *master = info && nested(info, IFLA_INFO_SLAVE_KIND)
+				     ? nla_get_string(nested(info, IFLA_INFO_SLAVE_KIND))
+				     : "";
+
+	if (strcmp(i->kind, "bridge") == 0) {
+		i->snoops = nested_is(bridge, IFLA_BR_MCAST_SNOOPING, 1);
+		i->queries = nested_is(bridge, IFLA_BR_MCAST_QUERIER, 1);
+	}
+	i->takes_all = strcmp(master, "bridge") == 0 &&
+		       nested_is(port, IFLA_BRPORT_MULTICAST_ROUTER, MDB_RTR_TYPE_PERM);
+}
+
 static int read_iface(struct nl_msg *msg, void *arg)
 {
 	struct ifaces *ifaces = arg;
 	struct iface *i = vec_push(&ifaces->list);
 
 	nl_msg_parse(msg, read_link, i);
+	read_bridge(msg, i);
 	i->marked = netlink_mark(msg);
 	return NL_OK;
 }
@@ -252,6 +285,7 @@ bool netlink_has_mac(uint32_t ifindex, const uint8_t mac[6])
 static int take_link(struct nl_msg *msg, void *out)
 {
 	nl_msg_parse(msg, read_link, out);
+	read_bridge(msg, out);
 	return NL_OK;
 }
 
@@ -293,6 +327,9 @@ void netlink_others(const struct ifaces *ifaces, const struct iface *i,
 	seen[IFACE_MASTER] = look_at(ifaces, i, false, i->master);
 	for (int k = 0; k < IFACE_RELATIONS; k++) {
 		out[k] = (struct iface_other){ .mtu = seen[k].mtu,
+					       .snoops = seen[k].snoops,
+					       .queries = seen[k].queries,
+					       .takes_all = seen[k].takes_all,
 					       .elsewhere = far && k != IFACE_MASTER };
 		memcpy(out[k].name, seen[k].name, sizeof(out[k].name));
 		memcpy(out[k].kind, seen[k].kind, sizeof(out[k].kind));

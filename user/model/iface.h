@@ -38,6 +38,9 @@ struct iface {
 	bool carrier;	 /* frames can go: of a veth, that its peer is up too */
 	bool allmulti;	 /* it takes in all multicast frames */
 	bool marked;	 /* with our mark: see netlink_put_group() */
+	bool snoops;	 /* a bridge that hands on groups to members alone (MLD snooping) */
+	bool queries;	 /* and asks for these itself; without a querier it floods them */
+	bool takes_all;	 /* a port that a bridge hands all groups to */
 	uint32_t mtu;	 /* bytes */
 	uint32_t master; /* index of the bridge, bond or VRF that it is a port of; 0: none */
 	/* Index of the veth's peer, or of what a VLAN device or macvlan stands on; 0: none */
@@ -54,7 +57,8 @@ struct iface_other {
 	char name[IF_NAMESIZE]; /* "": there is none, or it cannot be seen */
 	char kind[24];
 	uint32_t mtu;
-	bool elsewhere; /* in another namespace */
+	bool elsewhere;			 /* in another namespace */
+	bool snoops, queries, takes_all; /* as in struct iface */
 };
 
 /*

@@ -46,7 +46,9 @@ int echoes_open(struct echoes *e, uint32_t ifindex, const uint8_t mac[6], struct
 static void send_one(const struct echoes *e, const struct echo *one, uint16_t seq)
 {
 	const struct echo_port *port = &e->ports.v[one->port];
-	struct echo_frame frame = { .src = one->src, .dst = one->dst, .id = e->id, .seq = seq };
+	struct echo_frame frame = {
+		.src = one->src, .dst = one->dst, .reply = e->arrivals, .id = e->id, .seq = seq
+	};
 	uint8_t out[FRAME_ROOM];
 
 	memcpy(frame.from, port->mac, sizeof(frame.from));
@@ -66,10 +68,10 @@ static void take_echo(const struct echoes *e, struct echo *const *v, size_t n, s
 {
 	uint16_t i = frame->seq - e->seq;
 
-	if (frame->reply == e->arrivals || frame->id != e->id || i >= n ||
+	if (!frame->reply || frame->id != e->id || i >= n ||
 	    memcmp(frame->cookie, e->cookie, sizeof(e->cookie)) != 0 ||
-	    !(frame->reply ? is_between(frame, &v[i]->dst, &v[i]->src)
-			   : is_between(frame, &v[i]->src, &v[i]->dst)))
+	    !(e->arrivals ? is_between(frame, &v[i]->src, &v[i]->dst)
+			  : is_between(frame, &v[i]->dst, &v[i]->src)))
 		return;
 	v[i]->answered = true;
 	v[i]->by = port;

@@ -33,7 +33,11 @@ struct echoes {
 	VEC(struct echo_port) ports;
 	uint8_t cookie[ECHO_COOKIE];
 	uint16_t id, seq;
-	bool arrivals; /* not answers count, but that requests come to another port */
+	/*
+	 * Answers are sent, to nothing, of which nobody takes notice, and what counts is that they
+	 * come to another port.
+	 */
+	bool arrivals;
 };
 
 void echoes_free(struct echoes *e);

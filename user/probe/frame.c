@@ -297,6 +297,20 @@ static void set_ends(struct ethhdr *eth, const struct echo_frame *echo, uint16_t
 	eth->h_proto = htons(protocol);
 }
 
+/* Of ICMPv6 without its checksum. */
+static void set_icmp(uint8_t icmp[ECHO_HEADER + ECHO_COOKIE], const struct echo_frame *echo)
+{
+	bool v4 = addr_is_v4(&echo->dst);
+
+	echo_build(icmp, ECHO_HEADER + ECHO_COOKIE, v4, echo->id, echo->seq, echo->cookie);
+	if (!echo->reply)
+		return;
+	icmp[0] = v4 ? ICMP_ECHOREPLY : ICMPV6_ECHO_REPLY;
+	put16(icmp + 2, 0);
+	if (v4)
+		put16(icmp + 2, ~inet_sum(icmp, ECHO_HEADER + ECHO_COOKIE, 0));
+}
+
 static size_t v4_echo_build(uint8_t *out, const struct echo_frame *echo)
 {
 	struct v4_echo f = { .version = V4_PLAIN,
@@ -308,7 +322,7 @@ static size_t v4_echo_build(uint8_t *out, const struct echo_frame *echo)
 	memcpy(f.src, v4_bytes(&echo->src), 4);
 	memcpy(f.dst, v4_bytes(&echo->dst), 4);
 	f.check = htons(~inet_sum(&f.version, V4_HEADER, 0));
-	echo_build(f.icmp, sizeof(f.icmp), true, echo->id, echo->seq, echo->cookie);
+	set_icmp(f.icmp, echo);
 	memcpy(out, &f, sizeof(f));
 	return sizeof(f);
 }
@@ -324,7 +338,7 @@ static size_t v6_echo_build(uint8_t *out, const struct echo_frame *echo)
 	set_ends(&f.eth, echo, ETH_P_IPV6);
 	memcpy(f.src, echo->src.w, 16);
 	memcpy(f.dst, echo->dst.w, 16);
-	echo_build(f.icmp, sizeof(f.icmp), false, echo->id, echo->seq, echo->cookie);
+	set_icmp(f.icmp, echo);
 	sum = pseudo_sum(f.src, f.dst, 16, sizeof(f.icmp), IPPROTO_ICMPV6);
 	put16(f.icmp + 2, ~inet_sum(f.icmp, sizeof(f.icmp), sum));
 	memcpy(out, &f, sizeof(f));

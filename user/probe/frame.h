@@ -59,7 +59,7 @@ struct echo_frame {
 	uint8_t cookie[ECHO_COOKIE];
 };
 
-/* A request, whatever `reply` says. Gives the length. */
+/* Gives the length. */
 size_t frame_echo(uint8_t out[FRAME_ROOM], const struct echo_frame *echo);
 /* False: the Ethernet frame has none in a whole packet without options or extension headers. */
 bool frame_echo_parse(const uint8_t *frame, size_t len, struct echo_frame *out);

@@ -180,6 +180,7 @@ void probe_input_of(const struct model *m, const struct kernel_state *machine,
 	if (t && t->router)
 		take_routes(t->router, out);
 	out->sources = row->sources;
+	out->guarded = !row->broken;
 	if (vms)
 		take_far(m, machine, out);
 }

@@ -54,6 +54,11 @@ struct probe_input {
 	struct probe_far far[FAMILIES];	   /* for the VMs of a family */
 	enum sources sources;
 	/*
+	 * All programs are attached: what VMs answer is translated or dropped. Else nobody is asked
+	 * by or from a shared address, because the answer would leave as it is.
+	 */
+	bool guarded;
+	/*
 	 * Mapped addresses that another router asks for, GROUPS_MAX of a family at most, and which
 	 * one; NULL: there is none.
 	 */

@@ -195,7 +195,10 @@ void probe_judge_solicited(struct probe_run *run)
 
 /* ------------------------------------------------------------ sources */
 
-/* To the peer, whose MAC address is known: no question precedes it. */
+/*
+ * To the peer, whose MAC address is known: no question precedes it, and nobody answers. A filter
+ * that drops answers to nothing drops that of the router itself, too.
+ */
 static size_t speak(struct probe_run *run, int family, struct echo v[SOURCES_MAX])
 {
 	const struct router_row *asker = run->in->asker[family];
@@ -274,6 +277,8 @@ static void probe_sources_of(struct probe_run *run, int family)
 
 	if (!solicited(run->in, family, false))
 		return;
+	if (!why && !run->in->guarded)
+		why = "programs of the router are missing";
 	if (!why && !is_on_link(run, &asker->own[family]))
 		why = "the next router is not on the link";
 	if (!why) {

@@ -285,7 +285,7 @@ static void ask_from_afar(const struct probe_run *run, struct vms *vms)
 	vec_each (vm, &vms->list) {
 		const struct neigh_query *a = answer_of(vms, vm);
 
-		if (!vm->ping.answered || !vm->far || !a ||
+		if (!run->in->guarded || !vm->ping.answered || !vm->far || !a ||
 		    !find_port(vms, vm->next_hop.ifindex, &vm->echo.port))
 			continue;
 		vm->asked = true;

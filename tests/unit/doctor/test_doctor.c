@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What doctor makes of facts: each test starts from a machine or router where all is well. */
+#include <errno.h>
+
 #include "../fixture.h"
 #include "doctor/doctor.h"
 
@@ -202,6 +204,89 @@ Test(doctor, neighbour_table)
 		    "> run doctor in the first network namespace\n");
 }
 
+Test(doctor, state_that_cannot_be_written)
+{
+	static const struct {
+		int why;
+		bool exists;
+		const char *seen;
+	} cases[] = {
+		{ EROFS, true,
+		  " can be read, but not written to, so nothing can be changed: Read-only file "
+		  "system "
+		  "> `mount -o remount,rw $(findmnt -n -o TARGET -T /var/lib/tenantnat)`\n" },
+		{ EPERM, true,
+		  " can be read, but not written to, so nothing can be changed: Operation not "
+		  "permitted > `chattr -R -i /var/lib/tenantnat`\n" },
+		{ EROFS, false,
+		  " cannot be made, so nothing can be changed: Read-only file system > `mount -o "
+		  "remount,rw $(findmnt -n -o TARGET -T /var/lib/tenantnat)`\n" },
+		{ ENOTDIR, false,
+		  " cannot be made, so nothing can be changed: Not a directory > make it a "
+		  "directory of "
+		  "root's that can be written to, or give another one with --state\n" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct machine_report m = well();
+		_cleanup_free_ char *want = NULL;
+
+		m.state_exists = cases[i].exists;
+		m.state_unwritable = cases[i].why;
+		cr_assert_gt(asprintf(&want, "problem state: /var/lib/tenantnat%s", cases[i].seen),
+			     0);
+		machine_has(&m, want);
+	}
+	struct machine_report m = well();
+
+	m.state_available = (1 << 20) - 1;
+	machine_has(&m,
+		    "problem disk-space: 0 MiB are left on the file system of "
+		    "/var/lib/tenantnat, and its files take 0 MiB > make room there, at least 64 "
+		    "MiB\n");
+}
+
+#define RESTORE " > tenantnat restore, or run the agent, which does it whenever it is needed\n"
+
+static void drifts(const char *lines, bool minor, const char *want)
+{
+	_cleanup_free_ char *copy = xstrdup(lines);
+	struct machine_report m = well();
+	char *rest = copy, *one;
+
+	while ((one = strsep(&rest, ";")) && *one) {
+		struct drift_line *line = vec_push(&m.drift.lines);
+
+		line->text = xstrdup(one);
+		line->minor = minor || one[0] == '~';
+	}
+	machine_has(&m, want);
+	drift_free(&m.drift);
+}
+
+/* A line that traffic needs is a problem; many are counted. */
+Test(doctor, drift)
+{
+	struct machine_report m = well();
+
+	drifts("", false, "");
+	drifts("~ router red", false, "warning drift: restore would do this: ~ router red" RESTORE);
+	drifts("~ router red;+ mapping red 10.0.0.5", false,
+	       "problem drift: restore would do this: ~ router red; + mapping red "
+	       "10.0.0.5" RESTORE);
+	drifts("+ a;+ b;+ c;+ d;+ e", true,
+	       "warning drift: restore would do this: + a; + b; + c; and 2 more" RESTORE);
+	m.drift.writer = 7;
+	machine_has(&m,
+		    "not checked drift: process 7 is changing it > run doctor again when it has "
+		    "ended\n");
+	m.drift.writer = 0;
+	*vec_push(&m.drift.failed) =
+		(struct drift_failure){ xstrdup("red"), xstrdup("tenant red: gone; make it") };
+	machine_has(&m, "problem drift red: tenant red: gone > make it\n");
+	drift_free(&m.drift);
+}
+
 Test(doctor, leftovers)
 {
 	struct machine_report m = well();
@@ -264,6 +349,7 @@ static void add_lookup(struct router_report *r, const char *to, bool shared, con
 	l->shared = shared;
 	l->what = xstrdup(shared ? "the shared subnet S" : "the fixed address F");
 	snprintf(l->by, sizeof(l->by), "%s", by);
+	l->subnet = prefix_of(addr_is_v4(&l->to) ? "100.64.0.0/16" : "fd64::/64");
 }
 
 static void router_has(struct router_report *r, const char *want)
@@ -602,9 +688,7 @@ Test(doctor, forwarding)
 
 #define ASTRAY                                                                                     \
 	"problem routes red shared0: the shared subnet S is reached by ext0 instead of shared0 > " \
-	"in-red ip route get 100.64.0.1 shows it; in-red ip route replace 100.64.0.1 dev shared0 " \
-	"is "                                                                                      \
-	"right, or `via` the gateway there\n"
+	"`tenantnat restore`, which puts the route to 100.64.0.0/16 there\n"
 
 Test(doctor, routes_and_rp_filter)
 {
@@ -631,11 +715,233 @@ Test(doctor, routes_and_rp_filter)
 		   "shared0: packets from there are dropped > in-red sysctl -w "
 		   "net/ipv4/conf/lan0/rp_filter=2\n"
 		   "problem routes red shared0: the shared subnet S is reached by no route instead "
-		   "of shared0 > in-red ip route get fd64::1 shows it; in-red ip route replace "
-		   "fd64::1 dev shared0 is right, or `via` the gateway there\n"
+		   "of shared0 > `tenantnat restore`, which puts the route to fd64::/64 there\n"
 		   "problem routes red: the fixed address F is reached by shared0, which is no "
 		   "inside interface > in-red ip route get 10.0.0.5 shows it; give the inside "
 		   "interface an address in the VM's subnet, or correct the router's `inside`\n");
+}
+
+/* What the main table has decides what is to be done; and it is about the subnet. */
+Test(doctor, what_mends_routes)
+{
+	static const struct {
+		const char *culprit, *dev, *want;
+		bool covered, detached;
+	} cases[] = {
+		{ "100.64.2.0/24", "lan0", "in-red ip route del 100.64.2.0/24 dev lan0", true,
+		  false },
+		{ "100.64.2.0/24", "", "in-red ip route del unreachable 100.64.2.0/24", true,
+		  false },
+		{ "100.64.2.0/24", "lan0",
+		  "`in-red ip route del 100.64.2.0/24 dev lan0; tenantnat restore`, which puts the "
+		  "route to 100.64.0.0/16 there",
+		  false, false },
+		{ "0.0.0.0/0", "up0", "in-red ip rule add to 100.64.0.0/16 lookup main pref 1",
+		  true, false },
+		{ "0.0.0.0/0", "up0",
+		  "`tenantnat restore`, which puts the route to 100.64.0.0/16 there", false,
+		  false },
+		{ "0.0.0.0/0", "up0",
+		  "`in-red ip route replace 100.64.0.0/16 dev shared0`, or `via` the gateway there",
+		  false, true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct router_report r = healthy();
+		_cleanup_free_ char *want = NULL;
+		struct lookup *l;
+
+		r.planned = cases[i].detached;
+		r.attached = !cases[i].detached;
+		add_lookup(&r, "100.64.2.1", true, "lan0");
+		l = &r.lookups.v[0];
+		l->has_culprit = true;
+		l->culprit = prefix_of(cases[i].culprit);
+		l->covered = cases[i].covered;
+		snprintf(l->culprit_dev, sizeof(l->culprit_dev), "%s", cases[i].dev);
+		cr_assert_gt(
+			asprintf(&want,
+				 "problem routes red shared0: the shared subnet S is reached by "
+				 "lan0 instead of shared0 > %s\n",
+				 cases[i].want),
+			0);
+		router_has(&r, want);
+	}
+}
+
+Test(doctor, routing_rules)
+{
+	struct router_report r = healthy();
+
+	add_lookup(&r, "100.64.0.1", true, "up0");
+	add_lookup(&r, "fd00::5", false, "up0");
+	r.lookups.v[0].from = addr_of("10.0.0.5");
+	r.lookups.v[1].from = addr_of("fd64::1");
+	router_has(
+		&r,
+		"problem routes red shared0: what the shared subnet S sends to the shared subnet "
+		"100.64.0.0/16 leaves by up0 instead of shared0: a routing rule leads there > "
+		"in-red ip rule add to 100.64.0.0/16 lookup main pref 1\n"
+		"problem routes red: what comes from the shared subnet fd64::/64 for the fixed "
+		"address F leaves by up0, which is no inside interface: a routing rule leads there "
+		"> in-red ip -6 rule add from fd64::/64 lookup main pref 1\n");
+	r = healthy();
+	r.is_router_mapped = true;
+	r.router_mapped = addr_of("10.0.0.1");
+	router_has(&r,
+		   "problem routes red: the fixed address 10.0.0.1 is the router's own: what comes "
+		   "to it is not translated > map the address of a VM, and reach the router by its "
+		   "own address on the shared network\n");
+}
+
+static void add_cover(struct router_report *r, const char *network, const char *subnet,
+		      const char *gate, bool answered)
+{
+	*vec_push(&r->covers) = (struct cover){ .name = "lan0",
+						.gate = addr_of(gate),
+						.network = prefix_of(network),
+						.subnet = prefix_of(subnet),
+						.answered = answered };
+}
+
+Test(doctor, networks_that_cover_the_shared_one)
+{
+	struct router_report r = healthy();
+
+	add_cover(&r, "100.64.0.0/10", "100.64.0.0/16", "100.100.0.1", false);
+	add_cover(&r, "fd64::/48", "fd64::/64", "fd64::9:1", false);
+	add_cover(&r, "100.64.2.0/24", "100.64.0.0/16", "100.64.2.1", true);
+	router_has(
+		&r,
+		"problem inside-network red lan0: its network 100.64.0.0/10 covers the shared "
+		"subnet 100.64.0.0/16: VMs there ask their own link for shared addresses, and "
+		"never "
+		"send to the router > `in-red sysctl -w net/ipv4/conf/lan0/proxy_arp=1` has the "
+		"router answer for them; or `ip route add 100.64.0.0/16 via 100.100.0.1` in each "
+		"VM; better, another network\n"
+		"problem inside-network red lan0: its network fd64::/48 covers the shared subnet "
+		"fd64::/64: VMs there ask their own link for shared addresses, and never send to "
+		"the router > `ip route add fd64::/64 via fd64::9:1` in each VM; better, give them "
+		"another network\n"
+		"problem inside-network red lan0: its network 100.64.2.0/24 is within the shared "
+		"subnet 100.64.0.0/16: VMs there ask their own link for shared addresses, and "
+		"never "
+		"send to the router > give the VMs another network, or the shared network another "
+		"subnet\n");
+	r = healthy();
+	add_cover(&r, "100.64.0.0/10", "100.64.0.0/16", "100.100.0.1", true);
+	router_has(&r, "");
+}
+
+Test(doctor, sources)
+{
+	for (enum sources sources = 0; sources < SOURCES_COUNT; sources++) {
+		struct router_report r = healthy();
+		struct crossing *c = vec_push(&r.crossings);
+		_cleanup_free_ char *want = NULL;
+
+		*c = (struct crossing){ .vm = addr_of("10.0.0.5"),
+					.network = prefix_of("10.0.0.0/24"),
+					.one = "lan0",
+					.other = "lan1" };
+		both.tenants.v[0].router->sources = sources;
+		cr_assert_gt(
+			asprintf(&want,
+				 "warning sources red lan1: 10.0.0.5 is in its network "
+				 "10.0.0.0/24, but answers to it go by lan0: what it sends by lan1 "
+				 "is dropped (`sources: %s`) > have one interface alone lead to "
+				 "10.0.0.0/24, or write `sources: loose` into the router's "
+				 "definition, and apply\n",
+				 sources_name(sources)),
+			0);
+		router_has(&r, sources == SOURCES_LOOSE ? "" : want);
+	}
+	both.tenants.v[0].router->sources = SOURCES_STRICT;
+}
+
+Test(doctor, groups)
+{
+	static const struct {
+		bool many, snoops, queries, takes_all, elsewhere;
+		const char *severity, *enter;
+	} cases[] = {
+		{ true, true, true, false, false, "problem", "in-red " },
+		{ true, true, false, false, true, "warning", "in-host " },
+		{ true, true, true, true, false, NULL, "" },
+		{ true, false, true, false, false, NULL, "" },
+		{ false, true, true, false, false, NULL, "" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct router_report r = healthy();
+		_cleanup_free_ char *want = NULL;
+
+		r.too_many_groups = cases[i].many;
+		r.shared.elsewhere_found = true;
+		snprintf(r.shared.enter_elsewhere, sizeof(r.shared.enter_elsewhere), "in-host ");
+		r.shared.other[IFACE_PEER] =
+			(struct iface_other){ .name = "pred",
+					      .mtu = 1500,
+					      .elsewhere = cases[i].elsewhere,
+					      .takes_all = cases[i].takes_all };
+		r.shared.other[IFACE_PEER_MASTER] =
+			(struct iface_other){ .name = "br0",
+					      .kind = "bridge",
+					      .mtu = 1500,
+					      .snoops = cases[i].snoops,
+					      .queries = cases[i].queries };
+		cr_assert_gt(
+			asprintf(&want,
+				 "%s groups red shared0: more than 256 IPv6 addresses are mapped, "
+				 "for which no groups are joined, and br0 hands groups to members "
+				 "alone (MLD snooping) > %sbridge link set dev pred mcast_router "
+				 "2\n",
+				 cases[i].severity ?: "", cases[i].enter),
+			0);
+		router_has(&r, cases[i].severity ? want : "");
+	}
+}
+
+Test(doctor, late_interfaces_and_detached)
+{
+	struct router_report r = healthy();
+	struct diagnosis f = { .tenant = "red" };
+
+	snprintf(vec_push(&r.late)->name, IF_NAMESIZE, "lan9");
+	router_has(&r,
+		   "problem programs red lan9: it leads to VMs, and no program is attached to it: "
+		   "it came later than the last apply > `tenantnat restore`, or run the agent, "
+		   "which sees interfaces come and go\n");
+	r = healthy();
+	r.detached = true;
+	doctor_router(&r, &f);
+	expect_text(
+		findings_text(&f),
+		"problem programs red: it was detached: nothing is translated, and nobody reaches "
+		"its VMs > " APPLY ": that attaches it\n",
+		"detached");
+	diagnosis_free(&f);
+	router_report_free(&r);
+}
+
+/* What an apply adds is not missing before it. */
+Test(doctor, before_an_apply)
+{
+	struct router_report r = healthy();
+
+	r.planned = true;
+	r.attached = r.own_v4 = r.own_v6 = false;
+	r.shared.forwarding = r.forwarding_v6 = 0;
+	*vec_push(&r.uncovered) = prefix_of("fd64::/64");
+	router_has(&r, "");
+	r = healthy();
+	r.planned = true;
+	r.attached = false;
+	*vec_push(&r.cut_off) = (struct iface_addr){ addr_of("192.0.2.1"), 120, false };
+	router_has(&r,
+		   "problem other-addresses red shared0: its address 192.0.2.1 is in no shared "
+		   "subnet: what comes to it and what it sends there is dropped > `in-red ip addr "
+		   "del 192.0.2.1/24 dev shared0`, and put it on another interface\n");
 }
 
 Test(doctor, neighbours)

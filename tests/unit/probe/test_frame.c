@@ -325,6 +325,11 @@ static void echoes(const char *src, const char *dst, const char *hex)
 	cr_expect_arr_eq(back.to, other_mac, 6);
 	cr_expect_arr_eq(back.cookie, cookie, sizeof(cookie));
 	cr_expect(!frame_echo_parse(out, len - 1, &back), "one that is cut off");
+	echo.reply = true;
+	cr_assert(frame_echo_parse(out, frame_echo(out, &echo), &back));
+	cr_expect(back.reply);
+	if (addr_is_v4(&echo.src))
+		cr_expect_eq(inet_sum(out + 34, len - 34, 0), 0xffff);
 }
 
 /* The bytes are scapy's. */
