@@ -8,7 +8,7 @@ import re
 
 from case import Skip, equal, eventually, hook, once, only
 from defs import Definitions
-from lab import (BLUE1, BLUE1_V6, FIXED, FIXED_V6, OUTSIDE, OUTSIDE_V6, SHARED_INDEX, SUBNET,
+from lab import (BLUE1, BLUE1_V6, FIXED, FIXED_V6, OUTSIDE, OUTSIDE_V6, RED1, SHARED_INDEX, SUBNET,
                  SUBNET_V6)
 from net import BPFFS, sh, veth
 from snapshot import machine, unchanged
@@ -518,6 +518,95 @@ def test_doctor_finds_rules_of_nftables(lab):
     healthy(lab)
     lab.red.run("nft", "flush", "ruleset")
     lab.apply()
+
+
+# As the L3 agent writes them; qg- is up0 here, and qr- are the others.
+NEUTRON = """*raw
+:agent-PREROUTING - [0:0]
+-A PREROUTING -j agent-PREROUTING
+COMMIT
+*mangle
+:agent-PREROUTING - [0:0]
+:agent-mark - [0:0]
+:agent-scope - [0:0]
+:agent-floatingip - [0:0]
+-A PREROUTING -j agent-PREROUTING
+-A agent-PREROUTING -j agent-mark
+-A agent-PREROUTING -j agent-scope
+-A agent-PREROUTING -m connmark ! --mark 0x0/0xffff0000 -j CONNMARK --restore-mark --nfmask 0xffff0000 --ctmask 0xffff0000
+-A agent-PREROUTING -j agent-floatingip
+-A agent-PREROUTING -d 169.254.169.254/32 -i lan+ -p tcp -m tcp --dport 80 -j MARK --set-xmark 0x1/0xffff
+-A agent-mark -i up0 -j MARK --set-xmark 0x2/0xffff
+-A agent-scope -i lan0 -j MARK --set-xmark 0x4000000/0xffff0000
+-A agent-scope -i lan1 -j MARK --set-xmark 0x4000000/0xffff0000
+-A agent-scope -i shared0 -j MARK --set-xmark 0x4000000/0xffff0000
+-A agent-scope -i up0 -j MARK --set-xmark 0x4000000/0xffff0000
+COMMIT
+*nat
+:agent-PREROUTING - [0:0]
+:agent-POSTROUTING - [0:0]
+:agent-float-snat - [0:0]
+:agent-snat - [0:0]
+:postrouting-bottom - [0:0]
+-A PREROUTING -j agent-PREROUTING
+-A POSTROUTING -j agent-POSTROUTING
+-A POSTROUTING -j postrouting-bottom
+-A agent-PREROUTING -d 169.254.169.254/32 -i lan+ -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 9697
+-A agent-PREROUTING -d 203.0.113.50/32 -j DNAT --to-destination 10.0.0.5
+ACCEPT-A agent-float-snat -s 10.0.0.5/32 -j SNAT --to-source 203.0.113.50 --random-fully
+-A agent-snat -j agent-float-snat
+-A agent-snat -o up0 -j SNAT --to-source 203.0.113.2 --random-fully
+-A agent-snat -m mark ! --mark 0x2/0xffff -m conntrack --ctstate DNAT -j SNAT --to-source 203.0.113.2 --random-fully
+-A postrouting-bottom -j agent-snat
+COMMIT
+*filter
+:agent-scope - [0:0]
+:agent-FORWARD - [0:0]
+-A FORWARD -j agent-FORWARD
+-A agent-FORWARD -j agent-scope
+-A agent-scope -o lan0 -m mark ! --mark 0x4000000/0xffff0000 -j DROP
+-A agent-scope -o lan1 -m mark ! --mark 0x4000000/0xffff0000 -j DROP
+-A agent-scope -o shared0 -m mark ! --mark 0x4000000/0xffff0000 -j DROP
+COMMIT
+"""
+# which keeps what was not sent to a floating IP from being translated
+ACCEPT = "-A agent-POSTROUTING ! -o up0 -m conntrack ! --ctstate DNAT -j ACCEPT\n"
+
+
+@contextlib.contextmanager
+def neutron(lab, accept=ACCEPT):
+    lab.red.run("iptables-restore", input=NEUTRON.replace("ACCEPT-A", accept + "-A"))
+    lab.red.ip("addr add 203.0.113.50/32 dev up0")
+    try:
+        lab.apply()
+        yield
+    finally:
+        lab.red.ip("addr del 203.0.113.50/32 dev up0")
+        lab.red.run("nft", "flush", "ruleset")
+        lab.apply()
+
+
+@once
+def test_doctor_takes_neutron_for_healthy(lab):
+    """Its NAT is for what goes to floating IPs and by the uplink; its marks drop nothing of ours."""
+    with neutron(lab):
+        healthy(lab)
+        ping(lab.red1, BLUE1)
+        ping(lab.outside, "203.0.113.50")
+
+
+@once
+def test_doctor_keeps_packets_from_nat(lab):
+    """Without the rule that accepts them before; its remedy leaves floating IPs alone."""
+    with neutron(lab, ""):
+        wrong = ill(lab, "nat", "warning")
+        assert "`SNAT` in the chain agent-float-snat of table ip nat" in wrong["seen"], wrong
+        type_in(wrong["remedy"])
+        healthy(lab)
+        ping(lab.red1, BLUE1)
+        ping(lab.blue1, RED1)
+        ping(lab.outside, "203.0.113.50")
+        ping(lab.red1, OUTSIDE)
 
 
 @once

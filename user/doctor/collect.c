@@ -202,6 +202,22 @@ static void look_at_port(const struct netns *ns, const struct ifaces *ifaces, co
 
 /* ------------------------------------------------------------ routers */
 
+/* By each pair of interfaces: marks that rules set depend on them. */
+static void judge_path(const json_t *ruleset, const struct ruleset_path *path,
+		       struct ruleset_hits *out)
+{
+	struct ruleset_path one = *path;
+
+	vec_each (in, &path->in) {
+		vec_each (to, &path->out) {
+			one.in.v = in;
+			one.out.v = to;
+			one.in.n = one.out.n = 1;
+			ruleset_judge(ruleset, &one, out);
+		}
+	}
+}
+
 static void look_at_rules(struct router_report *r)
 {
 	_cleanup_json_ json_t *ruleset = NULL;
@@ -222,7 +238,7 @@ static void look_at_rules(struct router_report *r)
 			continue;
 		doctor_paths(r, six, paths);
 		for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
-			ruleset_judge(ruleset, &paths[i], &r->rules);
+			judge_path(ruleset, &paths[i], &r->rules);
 			ruleset_path_free(&paths[i]);
 		}
 	}

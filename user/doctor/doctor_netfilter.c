@@ -65,6 +65,87 @@ static void remedy_past(const struct router_report *r, const struct ruleset_hit 
 	remedy(f, "%s%s%s", four, v4 && v6 ? "; " : "", six);
 }
 
+/* The inside interfaces with that between them. */
+static void inside_text(const struct router_report *r, const char *between, char *text, size_t size)
+{
+	size_t n = 0;
+
+	text[0] = '\0';
+	vec_each (p, &r->inside) {
+		if (n < size)
+			n += snprintf(text + n, size - n, "%s%s", n ? between : "", p->name);
+	}
+}
+
+/* Commands by which NAT never sees what is between VMs and the shared network, and nothing else. */
+static size_t untrack_iptables(const struct router_report *r, bool six, char *text, size_t size)
+{
+	const char *ip = six ? "ip6" : "ip";
+	char subnets[200];
+	size_t n;
+
+	subnets_text(r, six, ",", subnets, sizeof(subnets));
+	n = snprintf(text, size, "%s%stables -t raw -I PREROUTING -i %s -s %s -j CT --notrack",
+		     r->enter, ip, r->shared.name, subnets);
+	vec_each (p, &r->inside) {
+		if (n < size)
+			n += snprintf(
+				text + n, size - n,
+				"; %s%stables -t raw -I PREROUTING -i %s -d %s -j CT --notrack",
+				r->enter, ip, p->name, subnets);
+	}
+	return n;
+}
+
+/* In a table of its own, that the user can delete. */
+#define UNTRACK_CHAIN "inet tenantnat_notrack raw"
+
+static size_t untrack_nft(const struct router_report *r, bool six, char *text, size_t size)
+{
+	const char *ip = six ? "ip6" : "ip";
+	char subnets[200], inside[TN_INSIDE_MAX * (IF_NAMESIZE + 2)];
+
+	subnets_text(r, six, ", ", subnets, sizeof(subnets));
+	inside_text(r, ", ", inside, sizeof(inside));
+	return snprintf(
+		text, size,
+		"%snft add table inet tenantnat_notrack; %snft add chain " UNTRACK_CHAIN
+		" '{ type filter hook prerouting priority raw; }'; %snft add rule " UNTRACK_CHAIN
+		" iifname %s %s saddr '{ %s }' notrack; %snft add rule " UNTRACK_CHAIN
+		" iifname '{ %s }' %s daddr '{ %s }' notrack",
+		r->enter, r->enter, r->enter, r->shared.name, ip, subnets, r->enter, inside, ip,
+		subnets);
+}
+
+static bool is_stateful(const struct router_report *r, const struct ruleset_hit *h)
+{
+	return (strcmp(h->family, "ip6") != 0 && r->rules.of[IPV4].stateful) ||
+	       (strcmp(h->family, "ip") != 0 && r->rules.of[IPV6].stateful);
+}
+
+/* Rules that ask conntrack would not know the replies: then the chain is left early instead. */
+static void remedy_nat(const struct router_report *r, const struct ruleset_hit *h,
+		       struct diagnosed *f)
+{
+	char text[8192] = "";
+	size_t n = 0;
+
+	if (is_stateful(r, h) || !r->inside.n) {
+		remedy_past(r, h, f);
+		return;
+	}
+	for (int six = 0; six < 2; six++) {
+		if (!(six ? r->v6 : r->v4) || strcmp(h->family, six ? "ip" : "ip6") == 0 ||
+		    n >= sizeof(text))
+			continue;
+		if (n)
+			n += snprintf(text + n, sizeof(text) - n, "; ");
+		n += of_iptables(h) ? untrack_iptables(r, six, text + n, sizeof(text) - n)
+				    : untrack_nft(r, six, text + n, sizeof(text) - n);
+	}
+	remedy(f, "%s", text);
+}
+
 static void rule_text(const struct ruleset_hit *h, char *text, size_t size)
 {
 	size_t n = snprintf(text, size, "`%s` in the chain %s of table %s %s", h->statement,
@@ -72,6 +153,19 @@ static void rule_text(const struct ruleset_hit *h, char *text, size_t size)
 
 	if (h->handle && n < size)
 		snprintf(text + n, size - n, " (handle %lld)", (long long)h->handle);
+}
+
+/* Where both directions are unknown to conntrack, and nobody asks it about them, that is right. */
+static bool is_needed(const struct router_report *r, const struct ruleset_hit *h)
+{
+	for (int six = 0; six < 2; six++) {
+		bool about = strcmp(h->family, six ? "ip" : "ip6") != 0;
+		bool some = r->rules.of[six].untracked != r->rules.of[six].paths;
+
+		if (about && r->rules.of[six].untracked && (some || r->rules.of[six].stateful))
+			return true;
+	}
+	return !r->rules.of[IPV4].untracked && !r->rules.of[IPV6].untracked;
 }
 
 static void judge_rule(const struct router_report *r, const struct ruleset_hit *h,
@@ -84,13 +178,12 @@ static void judge_rule(const struct router_report *r, const struct ruleset_hit *
 	rule_text(h, rule, sizeof(rule));
 	switch (h->effect) {
 	case RULESET_NAT:
-		remedy_past(
-			r, h,
-			diagnosis_add(
-				out, FINDING_NAT, severity, r->shared.name,
-				"%s translates %sthe packets between VMs and the shared network "
-				"once more",
-				rule, which));
+		remedy_nat(r, h,
+			   diagnosis_add(
+				   out, FINDING_NAT, severity, r->shared.name,
+				   "%s translates %sthe packets between VMs and the shared network "
+				   "once more",
+				   rule, which));
 		break;
 	case RULESET_DROP:
 		remedy_past(
@@ -100,6 +193,8 @@ static void judge_rule(const struct router_report *r, const struct ruleset_hit *
 				      rule, which));
 		break;
 	case RULESET_UNTRACKED:
+		if (!is_needed(r, h))
+			return;
 		remedy(diagnosis_add(out, FINDING_CONNTRACK, SEVERITY_WARNING, r->shared.name,
 				     "%s: stateful rules of this router do not recognize replies",
 				     rule),
@@ -166,6 +261,7 @@ static void judge_marks(const struct router_report *r, struct diagnosis *out)
 void doctor_netfilter(const struct router_report *r, struct diagnosis *out)
 {
 	static const char *const programs[] = { "iptables-legacy-save", "ip6tables-legacy-save" };
+	size_t before;
 
 	judge_marks(r, out);
 	if (r->rules_error.set)
@@ -173,8 +269,12 @@ void doctor_netfilter(const struct router_report *r, struct diagnosis *out)
 	else if (!r->rules.list.n)
 		diagnosis_add(out, FINDING_NAT, SEVERITY_FINE, NULL,
 			      "no rule of netfilter touches the packets");
+	before = out->list.n;
 	vec_each (h, &r->rules.list)
 		judge_rule(r, h, out);
+	if (r->rules.list.n && out->list.n == before)
+		diagnosis_add(out, FINDING_NAT, SEVERITY_FINE, NULL,
+			      "conntrack, and so NAT, leaves the packets alone");
 	judge_bypassed(r, out);
 	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
 		if (r->legacy[i][0])

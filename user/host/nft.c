@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "host/nft_xt.h"
 #include "lib/util.h"
 
 /* In a process of its own: where libnftables cannot go on, it says so and ends the process. */
@@ -107,8 +108,13 @@ int nft_ruleset(json_t **out, bool elements, struct error *err)
 	if (child == 0)
 		list_ruleset(elements, ends[1]);
 	close(ends[1]);
-	if (child > 0)
-		return read_ruleset(child, ends[0], out, err);
+	if (child > 0) {
+		if (read_ruleset(child, ends[0], out, err))
+			return -1;
+		if (elements)
+			nft_tell_xt(*out);
+		return 0;
+	}
 	close(ends[0]);
 	return cannot_ask(strerror(errno), err);
 }

@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "host/ruleset.h"
 
+/* before the kernel's, which then leave out what it has */
+#include <netinet/in.h>
+
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/xt_connmark.h>
+#include <linux/netfilter/xt_conntrack.h>
+
 /* The kernel's own limit of nested jumps (NFT_JUMP_STACK_SIZE). */
 #define DEPTH_MAX 16
 
@@ -43,10 +50,21 @@ void ruleset_hits_free(struct ruleset_hits *hits)
 	vec_free(&hits->list);
 }
 
+/* What rules before have done to the packets. */
+struct packet {
+	enum tri dnat;	    /* its destination was translated */
+	enum tri untracked; /* conntrack knows nothing of it */
+	uint32_t mark;
+	uint32_t known;	  /* bits of the mark that are known */
+	bool has_ct_mark; /* a new flow has none, until somebody saves it */
+};
+
 /* ------------------------------------------------------------ the list */
 
 struct walk {
 	const json_t *ruleset;
+	struct packet *packet;
+	bool nat; /* the chain is one of NAT, which asks of tracked packets alone */
 	const struct ruleset_path *path;
 	struct ruleset_hits *hits;
 	const char *family;
@@ -241,10 +259,44 @@ static enum tri word_is(const struct walk *w, const char *word, const json_t *ri
 	return names_are(w, &word, 1, right);
 }
 
+/* 7, or {"prefix": {"addr": 0x4000000, "len": 16}}: which bits have to be what; false: other. */
+static bool bits_of(const json_t *value, uint32_t *bits, uint32_t *mask)
+{
+	const json_t *prefix = json_object_get(value, "prefix");
+	const json_t *number = prefix ? json_object_get(prefix, "addr") : value;
+	json_int_t len = prefix ? json_integer_value(json_object_get(prefix, "len")) : 32;
+
+	if (!json_is_integer(number) || len < 1 || len > 32)
+		return false;
+	*bits = json_integer_value(number);
+	*mask &= UINT32_MAX << (32 - len);
+	return true;
+}
+
+static enum tri mark_is(const struct packet *p, uint32_t mask, const json_t *right)
+{
+	uint32_t bits;
+
+	if (!bits_of(right, &bits, &mask))
+		return MAYBE;
+	if ((p->mark ^ bits) & mask & p->known)
+		return NO;
+	return mask & ~p->known ? MAYBE : bits & ~mask ? NO : YES;
+}
+
+static enum tri ct_mark_is(const struct packet *p, uint32_t mask, const json_t *right)
+{
+	const struct packet none = { .known = UINT32_MAX };
+
+	return p->has_ct_mark ? MAYBE : mark_is(&none, mask, right);
+}
+
 static enum tri meta_is(const struct walk *w, const char *key, const json_t *right)
 {
 	const struct ruleset_path *path = w->path;
 
+	if (strcmp(key, "mark") == 0)
+		return mark_is(w->packet, UINT32_MAX, right);
 	if (strcmp(key, "iifname") == 0 || strcmp(key, "iif") == 0)
 		return names_are(w, path->in.v, path->in.n, right);
 	if (strcmp(key, "oifname") == 0 || strcmp(key, "oif") == 0)
@@ -271,6 +323,45 @@ static enum tri payload_is(const struct walk *w, const json_t *payload, const js
 	return MAYBE;
 }
 
+/* Whoever asks for the state of packets that are not tracked gets another answer. */
+static void note_stateful(const struct walk *w)
+{
+	if (!w->nat)
+		w->hits->of[w->path->six].stateful = true;
+}
+
+static enum tri ct_is(const struct walk *w, const char *key, const json_t *right)
+{
+	const struct packet *p = w->packet;
+	const char *text = json_string_value(right);
+
+	if (strcmp(key, "mark") == 0)
+		return ct_mark_is(p, UINT32_MAX, right);
+	if (strcmp(key, "status") == 0)
+		return text && strcmp(text, "dnat") == 0 ? p->dnat : MAYBE;
+	if (strcmp(key, "state") != 0)
+		return MAYBE;
+	note_stateful(w);
+	if (p->untracked == MAYBE)
+		return MAYBE;
+	return word_is(w, p->untracked == YES ? "untracked" : "new", right);
+}
+
+/* {"&": [{"meta": {"key": "mark"}}, 65535]} */
+static enum tri masked_is(const struct walk *w, const json_t *operands, const json_t *right)
+{
+	const json_t *of = json_array_get(operands, 0), *mask = json_array_get(operands, 1);
+	const char *meta = text_of(json_object_get(of, "meta"), "key");
+	const char *ct = text_of(json_object_get(of, "ct"), "key");
+
+	if (!json_is_integer(mask))
+		return MAYBE;
+	if (strcmp(meta, "mark") == 0)
+		return mark_is(w->packet, json_integer_value(mask), right);
+	return strcmp(ct, "mark") == 0 ? ct_mark_is(w->packet, json_integer_value(mask), right)
+				       : MAYBE;
+}
+
 static enum tri left_is(const struct walk *w, const json_t *left, const json_t *right)
 {
 	const json_t *meta = json_object_get(left, "meta"), *ct = json_object_get(left, "ct");
@@ -280,9 +371,32 @@ static enum tri left_is(const struct walk *w, const json_t *left, const json_t *
 		return meta_is(w, text_of(meta, "key"), right);
 	if (payload)
 		return payload_is(w, payload, right);
-	if (ct && strcmp(text_of(ct, "key"), "state") == 0)
-		return word_is(w, "new", right);
+	if (ct)
+		return ct_is(w, text_of(ct, "key"), right);
+	if (json_object_get(left, "&"))
+		return masked_is(w, json_object_get(left, "&"), right);
 	return MAYBE;
+}
+
+/* The match `conntrack` of iptables, if it is about the state of packets and nothing else. */
+static enum tri conntrack_is(const struct walk *w, const json_t *xt)
+{
+	json_int_t state = json_integer_value(json_object_get(xt, "state"));
+	const struct packet *p = w->packet;
+	enum tri holds = NO;
+
+	note_stateful(w);
+	if (json_integer_value(json_object_get(xt, "flags")) != XT_CONNTRACK_STATE)
+		return MAYBE;
+	if (state & XT_CONNTRACK_STATE_BIT(IP_CT_NEW))
+		holds = most(holds, without(YES, p->untracked));
+	if (state & XT_CONNTRACK_STATE_DNAT)
+		holds = most(holds, p->dnat);
+	if (state & XT_CONNTRACK_STATE_UNTRACKED)
+		holds = most(holds, p->untracked);
+	if (json_integer_value(json_object_get(xt, "invert")) & XT_CONNTRACK_STATE)
+		return holds == YES ? NO : holds == NO ? YES : MAYBE;
+	return holds;
 }
 
 static enum tri match(const struct walk *w, const json_t *m)
@@ -351,9 +465,12 @@ static void verdict(struct walk *w, struct place *p, enum tri m, const char *nam
 		jump(w, p, m, text_of(value, "target"), name[0] == 'j');
 		return;
 	}
+	if (one_of(name, "dnat", "redirect", "DNAT", "REDIRECT", "NETMAP"))
+		w->packet->dnat = most(w->packet->dnat, without(reach, w->packet->untracked));
 	if (one_of(name, "masquerade", "snat", "dnat", "redirect", "MASQUERADE", "SNAT", "DNAT",
 		   "REDIRECT", "NETMAP"))
-		hit(w, RULESET_NAT, reach, p->chain, name, p->handle);
+		hit(w, RULESET_NAT, without(reach, w->packet->untracked), p->chain, name,
+		    p->handle);
 	else if (one_of(name, "drop", "reject", "REJECT") && reach == YES)
 		hit(w, RULESET_DROP, reach, p->chain, name, p->handle);
 	else if (strcmp(name, "return") == 0)
@@ -387,6 +504,62 @@ static bool sets_zone(const json_t *mangle)
 	return ct && strcmp(text_of(ct, "key"), "zone") == 0;
 }
 
+static void set_mark(struct packet *p, enum tri reach, uint32_t mask, uint32_t mark)
+{
+	uint32_t new = (p->mark & ~mask) ^ mark;
+
+	if (reach == YES) {
+		p->mark = new;
+		p->known |= mask;
+	} else if (reach == MAYBE) {
+		p->known &= ~(p->mark ^ new);
+	}
+}
+
+static void forget_mark(struct packet *p, enum tri reach)
+{
+	if (reach != NO)
+		p->known = 0;
+}
+
+static const json_t *mark_of(const json_t *mangle, const char *whose)
+{
+	const json_t *key = json_object_get(json_object_get(mangle, "key"), whose);
+
+	return strcmp(text_of(key, "key"), "mark") == 0 ? json_object_get(mangle, "value") : NULL;
+}
+
+static void mangle(struct walk *w, enum tri reach, const json_t *value)
+{
+	const json_t *mark = mark_of(value, "meta");
+
+	if (json_is_integer(mark))
+		set_mark(w->packet, reach, UINT32_MAX, json_integer_value(mark));
+	else if (mark)
+		forget_mark(w->packet, reach);
+	if (mark_of(value, "ct") && reach != NO)
+		w->packet->has_ct_mark = true;
+}
+
+/* Targets of iptables that change what later rules ask for. */
+static void target_mark(struct walk *w, enum tri reach, const json_t *xt)
+{
+	const char *name = text_of(xt, "name");
+	const json_t *mark = json_object_get(xt, "mark"), *mode = json_object_get(xt, "mode");
+
+	if (strcmp(name, "MARK") == 0 && mark)
+		set_mark(w->packet, reach, json_integer_value(json_object_get(xt, "mask")),
+			 json_integer_value(mark));
+	else if (strcmp(name, "MARK") == 0 ||
+		 (strcmp(name, "CONNMARK") == 0 &&
+		  (!mode ||
+		   (json_integer_value(mode) == XT_CONNMARK_RESTORE && w->packet->has_ct_mark))))
+		forget_mark(w->packet, reach);
+	else if (strcmp(name, "CONNMARK") == 0 && json_integer_value(mode) != XT_CONNMARK_RESTORE &&
+		 reach != NO)
+		w->packet->has_ct_mark = true;
+}
+
 /* One part of a rule; gives how far its matches hold until there. */
 static enum tri part(struct walk *w, struct place *p, enum tri m, const char *name,
 		     const json_t *value)
@@ -398,8 +571,17 @@ static enum tri part(struct walk *w, struct place *p, enum tri m, const char *na
 		return least(m, match(w, value));
 	if (one_of(name, "limit", "quota", "ct count"))
 		return least(m, MAYBE);
+	if (strcmp(name, "xt") == 0 && !target && strcmp(what, "conntrack") == 0)
+		return least(m, conntrack_is(w, value));
 	if (strcmp(name, "xt") == 0 && !target)
 		return strcmp(what, "comment") == 0 ? m : least(m, MAYBE);
+	if (strcmp(name, "xt") == 0 && one_of(what, "MARK", "CONNMARK"))
+		target_mark(w, least(p->here, m), value);
+	if (strcmp(name, "mangle") == 0)
+		mangle(w, least(p->here, m), value);
+	if (strcmp(name, "notrack") == 0 || strcmp(what, "NOTRACK") == 0 ||
+	    json_integer_value(json_object_get(value, "notrack")))
+		w->packet->untracked = most(w->packet->untracked, least(p->here, m));
 	if (strcmp(name, "notrack") == 0 ||
 	    (strcmp(name, "xt") == 0 && one_of(what, "CT", "NOTRACK")))
 		hit(w, RULESET_UNTRACKED, least(p->here, m), p->chain, *what ? what : name,
@@ -441,34 +623,79 @@ static enum tri walk_chain(struct walk *w, const char *chain, enum tri reach, in
 	return most(p.here, p.returned);
 }
 
-static bool concerns(const json_t *chain, const struct ruleset_path *path)
+static const char *const hooks_in_order[] = { "prerouting", "forward", "postrouting" };
+
+/* When the kernel enters the chain; -1: not with these packets. */
+static int turn_of(const json_t *chain, const struct ruleset_path *path)
 {
 	const char *family = text_of(chain, "family");
 
-	return (strcmp(family, "inet") == 0 || strcmp(family, path->six ? "ip6" : "ip") == 0) &&
-	       one_of(text_of(chain, "hook"), "prerouting", "forward", "postrouting");
+	if (strcmp(family, "inet") != 0 && strcmp(family, path->six ? "ip6" : "ip") != 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(hooks_in_order); i++) {
+		if (strcmp(text_of(chain, "hook"), hooks_in_order[i]) == 0)
+			return (int)i;
+	}
+	return -1;
+}
+
+struct entry {
+	const json_t *chain;
+	int turn;
+	json_int_t priority;
+	size_t place; /* in the list, which is the kernel's order among equals */
+};
+
+static int entry_cmp(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+
+	if (x->turn != y->turn)
+		return x->turn < y->turn ? -1 : 1;
+	if (x->priority != y->priority)
+		return x->priority < y->priority ? -1 : 1;
+	return x->place < y->place ? -1 : x->place > y->place;
+}
+
+static void enter(const struct entry *e, const json_t *ruleset, const struct ruleset_path *path,
+		  struct packet *packet, struct ruleset_hits *out)
+{
+	struct walk w = { .ruleset = ruleset,
+			  .packet = packet,
+			  .nat = strcmp(text_of(e->chain, "type"), "nat") == 0,
+			  .path = path,
+			  .hits = out,
+			  .family = text_of(e->chain, "family"),
+			  .table = text_of(e->chain, "table"),
+			  .base = text_of(e->chain, "name") };
+	/* what is not tracked does not come to NAT */
+	enum tri end = walk_chain(&w, w.base, w.nat ? without(YES, packet->untracked) : YES, 0);
+
+	if (strcmp(text_of(e->chain, "policy"), "drop") == 0)
+		hit(&w, RULESET_DROP, end, w.base, "policy drop", 0);
 }
 
 void ruleset_judge(const json_t *ruleset, const struct ruleset_path *path, struct ruleset_hits *out)
 {
+	struct packet packet = { .known = UINT32_MAX };
+	VEC(struct entry) entries = { 0 };
 	const json_t *chain;
 	size_t i = 0;
 
 	while ((chain = next_of(ruleset, "chain", &i))) {
-		struct walk w = { .ruleset = ruleset,
-				  .path = path,
-				  .hits = out,
-				  .family = text_of(chain, "family"),
-				  .table = text_of(chain, "table"),
-				  .base = text_of(chain, "name") };
-		enum tri end;
+		int turn = turn_of(chain, path);
 
-		if (!concerns(chain, path))
-			continue;
-		end = walk_chain(&w, w.base, YES, 0);
-		if (strcmp(text_of(chain, "policy"), "drop") == 0)
-			hit(&w, RULESET_DROP, end, w.base, "policy drop", 0);
+		if (turn >= 0)
+			*vec_push(&entries) = (struct entry){
+				chain, turn, json_integer_value(json_object_get(chain, "prio")), i
+			};
 	}
+	vec_sort(&entries, entry_cmp);
+	vec_each (e, &entries)
+		enter(e, ruleset, path, &packet, out);
+	vec_free(&entries);
+	out->of[path->six].paths++;
+	out->of[path->six].untracked += packet.untracked == YES;
 }
 
 /* ------------------------------------------------------------ forwarding */

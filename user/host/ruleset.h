@@ -48,6 +48,12 @@ struct ruleset_hit {
 
 struct ruleset_hits {
 	VEC(struct ruleset_hit) list;
+	/* of IPv4 and IPv6 */
+	struct {
+		size_t paths;	  /* that were walked, */
+		size_t untracked; /* and those of which conntrack surely knows nothing */
+		bool stateful;	  /* a rule outside of NAT asks conntrack about packets */
+	} of[2];
 };
 
 void ruleset_hits_free(struct ruleset_hits *hits);

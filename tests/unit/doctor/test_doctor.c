@@ -1084,6 +1084,8 @@ Test(doctor, rules)
 {
 	struct router_report r = healthy();
 
+	/* a rule that asks conntrack would not know the replies */
+	r.rules.of[IPV4].stateful = r.rules.of[IPV6].stateful = true;
 	add_hit(&r, RULESET_NAT, true, "inet", "t", "b");
 	add_hit(&r, RULESET_NAT, false, "ip6", "t", "b");
 	add_hit(&r, RULESET_DROP, true, "ip", "filter", "FORWARD");
@@ -1126,6 +1128,59 @@ Test(doctor, rules)
 		"warning iptables-legacy red: there are tables of ip6tables-legacy (filter nat), "
 		"which cannot be looked into from here > look with in-red ip6tables-legacy-save "
 		"for rules that translate or drop what is of shared0\n");
+}
+
+/* Packets between VMs and the shared network alone: floating IPs are translated as ever. */
+Test(doctor, nat_that_packets_are_kept_from)
+{
+	struct router_report r = healthy();
+
+	*vec_push(&r.inside) = port_of("lan1");
+	add_hit(&r, RULESET_NAT, true, "ip", "nat", "POSTROUTING");
+	add_hit(&r, RULESET_NAT, false, "ip6", "t", "b");
+	router_has(
+		&r,
+		"problem nat red shared0: `do` in the chain sub of table ip nat (handle 7) "
+		"translates "
+		"the packets between VMs and the shared network once more > in-red iptables -t raw "
+		"-I "
+		"PREROUTING -i shared0 -s 100.64.0.0/16,100.65.0.0/16 -j CT --notrack; in-red "
+		"iptables "
+		"-t raw -I PREROUTING -i lan0 -d 100.64.0.0/16,100.65.0.0/16 -j CT --notrack; "
+		"in-red "
+		"iptables -t raw -I PREROUTING -i lan1 -d 100.64.0.0/16,100.65.0.0/16 -j CT "
+		"--notrack\n"
+		"warning nat red shared0: `do` in the chain sub of table ip6 t (handle 7) "
+		"translates "
+		"some of the packets between VMs and the shared network once more > in-red nft add "
+		"table inet tenantnat_notrack; in-red nft add chain inet tenantnat_notrack raw '{ "
+		"type "
+		"filter hook prerouting priority raw; }'; in-red nft add rule inet "
+		"tenantnat_notrack "
+		"raw iifname shared0 ip6 saddr '{ fd64::/64 }' notrack; in-red nft add rule inet "
+		"tenantnat_notrack raw iifname '{ lan0, lan1 }' ip6 daddr '{ fd64::/64 }' "
+		"notrack\n");
+}
+
+#define NOT_TRACKED                                                                           \
+	"warning conntrack red shared0: `do` in the chain sub of table ip raw (handle 7): "   \
+	"stateful rules of this router do not recognize replies > in-red nft delete rule ip " \
+	"raw sub handle 7, unless no rule is stateful\n"
+
+/* One direction alone is wrong, and so are both where somebody asks. */
+Test(doctor, what_conntrack_does_not_know)
+{
+	for (int stateful = 0; stateful < 2; stateful++) {
+		for (size_t untracked = 0; untracked <= 2; untracked++) {
+			struct router_report r = healthy();
+
+			r.rules.of[IPV4].paths = 2;
+			r.rules.of[IPV4].untracked = untracked;
+			r.rules.of[IPV4].stateful = stateful;
+			add_hit(&r, RULESET_UNTRACKED, true, "ip", "raw", "b");
+			router_has(&r, untracked == 2 && !stateful ? "" : NOT_TRACKED);
+		}
+	}
 }
 
 Test(doctor, ways_are_of_one_family)

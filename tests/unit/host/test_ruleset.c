@@ -193,7 +193,7 @@ Test(ruleset, named_sets)
 Test(ruleset, what_is_not_known_is_not_sure)
 {
 	found(NAT RULE("nat", "post", 4, IS(META('l4proto'), 'tcp'), MASQUERADE), SOME);
-	found(NAT RULE("nat", "post", 4, IS(META('mark'), 7), MASQUERADE), SOME);
+	found(NAT RULE("nat", "post", 4, IS(META('cpu'), 7), MASQUERADE), SOME);
 	found(NAT RULE("nat", "post", 4, {'limit': {'rate': 4}}, MASQUERADE), SOME);
 	found(NAT RULE("nat", "post", 4, XT('match', 'statistic'), MASQUERADE), SOME);
 	found(NAT RULE("nat", "post", 4, XT('match', 'comment'), MASQUERADE), SURE);
@@ -233,7 +233,7 @@ Test(ruleset, chains_that_others_lead_to)
 	      RULE("nat", "mine", 4, MASQUERADE), "nat! ip nat mine masquerade 4\n");
 	found(NAT SUB("nat", "mine") RULE("nat", "post", 3, IS(META('oifname'), 'ext0'), TO('mine'))
 	      RULE("nat", "mine", 4, MASQUERADE), "");
-	found(NAT SUB("nat", "mine") RULE("nat", "post", 3, IS(META('mark'), 1), TO('mine'))
+	found(NAT SUB("nat", "mine") RULE("nat", "post", 3, IS(META('cpu'), 1), TO('mine'))
 	      RULE("nat", "mine", 4, MASQUERADE), "nat? ip nat mine masquerade 4\n");
 	/* back from it, by its end or by return */
 	found(NAT SUB("nat", "mine") RULE("nat", "post", 3, TO('mine'))
@@ -244,7 +244,7 @@ Test(ruleset, chains_that_others_lead_to)
 	      RULE("nat", "post", 4, MASQUERADE) RULE("nat", "mine", 5, {'accept': null}), "");
 	found(NAT SUB("nat", "mine") RULE("nat", "post", 3, GOTO('mine'))
 	      RULE("nat", "post", 4, MASQUERADE) RULE("nat", "mine", 5, {'counter': null}), "");
-	found(NAT SUB("nat", "mine") RULE("nat", "post", 3, IS(META('mark'), 1), TO('mine'))
+	found(NAT SUB("nat", "mine") RULE("nat", "post", 3, IS(META('cpu'), 1), TO('mine'))
 	      RULE("nat", "post", 4, MASQUERADE) RULE("nat", "mine", 5, {'accept': null}), SOME);
 	/* what comes to an end by goto comes to the policy of the chain that the kernel entered */
 	found(FILT SUB("filter", "mine") RULE("filter", "fwd", 3, GOTO('mine'))
@@ -329,4 +329,89 @@ Test(ruleset, conntrack)
 	      RULE("raw", "pre", 4, {'mangle': {'key': {'ct': {'key': 'mark'}}, 'value': 5}}), "");
 	found(CHAIN("raw", "pre", "prerouting", "accept")
 	      RULE("raw", "pre", 4, IS(META('iifname'), 'ext0'), {'notrack': null}), "");
+}
+
+/* ------------------------------------------------------------ what Neutron has */
+
+/* clang-format off */
+#define MASKED(mask) {'&': [META('mark'), mask]}
+#define STATE_OF(state, inverted)                                                                \
+	{'xt': {'type': 'match', 'name': 'conntrack', 'flags': 1, 'state': state, 'invert': inverted}}
+#define MARK_TO(value, bits) {'xt': {'type': 'target', 'name': 'MARK', 'mark': value, 'mask': bits}}
+#define HOOK(table, name, type, hook, prio)                                                      \
+	"{'chain': {'family': 'ip', 'table': '" table "', 'name': '" name "', 'type': '" type    \
+	"', 'hook': '" hook "', 'prio': " prio ", 'policy': 'accept'}},"
+#define OUTGOING HOOK("nat", "post", "nat", "postrouting", "100")
+#define FLOATING RULE("nat", "post", 4, IS(ADDRESS('saddr'), '10.0.0.5'), XT('target', 'SNAT'))
+/* clang-format on */
+/* XT_CONNTRACK_STATE_BIT(IP_CT_NEW), and XT_CONNTRACK_STATE_DNAT */
+#define NEW   8
+#define DNATS 128
+
+/* What was not sent to a floating IP is accepted before any of these are translated. */
+Test(ruleset, states_of_conntrack)
+{
+	found(OUTGOING FLOATING, "nat! ip nat post SNAT 4\n");
+	found(OUTGOING RULE("nat", "post", 3, STATE_OF(DNATS, 1), { 'accept' : null }) FLOATING,
+	      "");
+	found(OUTGOING RULE("nat", "post", 3, STATE_OF(DNATS, 0), { 'accept' : null }) FLOATING,
+	      "nat! ip nat post SNAT 4\n");
+	found(OUTGOING RULE("nat", "post", 3, STATE_OF(NEW, 0), { 'accept' : null }) FLOATING, "");
+	/* about something else, too */
+	found(OUTGOING RULE("nat", "post", 3,
+			    { 'xt' : { 'type' : 'match', 'name' : 'conntrack', 'flags' : 3 } },
+			    { 'accept' : null }) FLOATING,
+	      "nat? ip nat post SNAT 4\n");
+	/* translated before, in a chain that is listed behind */
+	found(OUTGOING RULE("nat", "post", 3, STATE_OF(DNATS, 1), { 'accept' : null })
+		      RULE("nat", "pre", 7, IS(META('iifname'), 'lan0'), XT('target', 'DNAT'))
+			      FLOATING HOOK("nat", "pre", "nat", "prerouting", "-100"),
+	      "nat? ip nat pre DNAT 7\nnat? ip nat post SNAT 4\n");
+}
+
+Test(ruleset, marks)
+{
+	found(OUTGOING RULE("nat", "post", 4, ISNT(MASKED(65535), 2), STATE_OF(DNATS, 0),
+			    XT('target', 'SNAT')),
+	      "");
+	found(OUTGOING RULE("nat", "post", 4, IS(MASKED(65535), 0), MASQUERADE), SURE);
+	found(OUTGOING RULE("nat", "post", 4, IS(MASKED(65535), 2), MASQUERADE), "");
+	/* set for some of the packets: perhaps */
+	found(HOOK("m", "pre", "filter", "prerouting", "-150")
+		      RULE("m", "pre", 3, IS(META('iifname'), 'lan0'), MARK_TO(2, 65535))
+			      OUTGOING RULE("nat", "post", 4, IS(MASKED(65535), 2), MASQUERADE),
+	      SOME);
+	found(HOOK("m", "pre", "filter", "prerouting", "-150")
+		      RULE("m", "pre", 3, MARK_TO(2, 65535))
+			      OUTGOING RULE("nat", "post", 4, IS(MASKED(65535), 2), MASQUERADE),
+	      SURE);
+	found(HOOK("m", "pre", "filter", "prerouting", "-150")
+		      RULE("m", "pre", 3, XT('target', 'MARK'))
+			      OUTGOING RULE("nat", "post", 4, IS(MASKED(65535), 2), MASQUERADE),
+	      SOME);
+	/* as nft has a mask that is a prefix */
+	found(FILT RULE("filter", "fwd", 3,
+			ISNT(META('mark'), { 'prefix' : { 'addr' : 67108864, 'len' : 16 } }),
+			{ 'drop' : null }) RULE("filter", "fwd", 4, { 'accept' : null }),
+	      "drop! ip filter fwd drop 3\n");
+	found(HOOK("m", "pre", "filter", "prerouting", "-150")
+		      RULE("m", "pre", 2, MARK_TO(67108864, 4294901760)) FILT RULE(
+			      "filter", "fwd", 3,
+			      ISNT(META('mark'), { 'prefix' : { 'addr' : 67108864, 'len' : 16 } }),
+			      { 'drop' : null }) RULE("filter", "fwd", 4, { 'accept' : null }),
+	      "");
+}
+
+/* NAT does not see what conntrack does not know, whichever is listed first. */
+Test(ruleset, untracked)
+{
+	found(OUTGOING RULE("nat", "post", 4, MASQUERADE)
+		      HOOK("raw", "pre", "filter", "prerouting", "-300")
+			      RULE("raw", "pre", 3, { 'notrack' : null }),
+	      "untracked! ip raw pre notrack 3\n");
+	found(OUTGOING RULE("nat", "post", 4, MASQUERADE)
+		      HOOK("raw", "pre", "filter", "prerouting", "-300")
+			      RULE("raw", "pre", 3,
+				   { 'xt' : { 'type' : 'target', 'name' : 'CT', 'notrack' : 1 } }),
+	      "untracked! ip raw pre CT 3\n");
 }
