@@ -134,12 +134,14 @@ static bool has_number(int fd, const void *netnsid)
 }
 
 /* Where the peer is. That is many questions, and asked for one that is to be changed alone. */
-static void find_elsewhere(const struct netns *ns, const struct iface *i, struct port *out)
+static void find_elsewhere(const struct netns *ns, const struct iface *i, bool groups,
+			   struct port *out)
 {
 	const struct iface_other *peer = &out->other[IFACE_PEER];
 	char name[NAME_MAX + 1];
 
-	if (!peer->elsewhere || peer->mtu <= i->mtu)
+	groups &= out->other[IFACE_PEER_MASTER].snoops && !peer->takes_all;
+	if (!peer->elsewhere || (peer->mtu <= i->mtu && !groups))
 		return;
 	if (has_number(ns->back, &i->netnsid)) {
 		out->elsewhere_found = true;
@@ -173,8 +175,9 @@ static const struct iface *bottom_of(const struct ifaces *ifaces, const struct i
 	return below ?: i;
 }
 
+/* `groups`: whether it matters which of them its bridge hands on. */
 static void look_at_port(const struct netns *ns, const struct ifaces *ifaces, const struct iface *i,
-			 struct port *out)
+			 bool groups, struct port *out)
 {
 	const struct iface *bottom = bottom_of(ifaces, i);
 	const char *name = i->name;
@@ -187,7 +190,7 @@ static void look_at_port(const struct netns *ns, const struct ifaces *ifaces, co
 	out->mtu = i->mtu;
 	out->stacked = bottom != i;
 	netlink_others(ifaces, bottom, out->other);
-	find_elsewhere(ns, bottom, out);
+	find_elsewhere(ns, bottom, groups, out);
 	ethtool_read(name, &out->features, &out->features_error);
 	out->forwarding = conf("ipv4", name, "forwarding");
 	out->rp_filter = conf_max(name, "rp_filter");
@@ -302,7 +305,7 @@ static void look_inside(const struct netns *ns, const struct ifaces *ifaces,
 		const struct iface *port = by_index(ifaces, inside[i]);
 
 		if (port)
-			look_at_port(ns, ifaces, port, vec_push(&out->inside));
+			look_at_port(ns, ifaces, port, false, vec_push(&out->inside));
 		if (port && row && !out->planned && !has_program(row, port->index))
 			memcpy(vec_push(&out->late)->name, port->name, sizeof(port->name));
 	}
@@ -344,7 +347,7 @@ void collect_router(const struct model *m, const struct tenant *t, const struct 
 	shared = iface_shared(&ifaces, t->router, m, &out->shared_error);
 	if (!shared)
 		return;
-	look_at_port(&ns, &ifaces, shared, &out->shared);
+	look_at_port(&ns, &ifaces, shared, out->too_many_groups, &out->shared);
 	out->sees_tags = sees_tags(row, shared->index);
 	look_inside(&ns, &ifaces, shared, row, out);
 	vec_each (a, &shared->addrs) {
