@@ -146,14 +146,14 @@ THINGS = [(os.mkfifo, "a FIFO"), (os.mkdir, "a directory"), (make_socket, "a soc
 def test_hostile_state_files(lab):
     """A FIFO, a link and others in the place of state.db and what is beside it."""
     before = pins()
-    for name in ("state.db", "state.db-wal", "state.db-shm", "lock", "agent", "monitor"):
+    for name in ("state.db", "state.db-wal", "state.db-shm", "lock", "agent"):
         for make, what in THINGS:
             with copied(lab, "files") as cli:
                 path = os.path.join(cli.state, name)
                 if os.path.lexists(path):
                     os.unlink(path)
                 make(path)
-                who = {"agent": [["agent"]], "monitor": [["monitor"]],
+                who = {"agent": [["agent"]],
                        "lock": [["restore"], ["agent"], ["map", "add", "blue", "10.0.0.77"]]}
                 for words in who.get(name, commands(lab)):
                     refused(cli, *words, words=(path, what, "move it away"))

@@ -150,19 +150,60 @@ def test_monitor_flood(lab):
     assert f"{seen} events, {lost} more were lost" in err, err
 
 
+def readers():
+    """Whether a process looks, or was killed while it did."""
+    return os.path.exists(f"{MAPS}/readers")
+
+
 @hook
-def test_monitor_one_at_a_time(lab):
-    """The second one names the first, also after one was killed; bad requests are refused."""
-    with monitor(lab) as first:
-        said = lab.cli.fails("monitor")
-        assert f"process {first.pid}" in said, said
-        first.kill()
-        first.wait()
-    with monitor(lab, "-n", "1") as second:
+def test_monitor_several_at_once(lab):
+    """Each shows what it was asked for, and no more; a trace beside them finds what it looks for."""
+    with monitor(lab, "-j", "--tenant", "blue") as all_drops, \
+            monitor(lab, "-j", "--reason", "stranger") as strangers, \
+            monitor(lab, "-j", "--reason", "internal", "--passes", "1/1") as passes:
+        for source, target in ATTACKS.values():
+            attack(lab, source, target)
+        attack(lab, PLAIN, "100.64.1.99", router="red")
+        ping(lab.red1, BLUE1, 1)
+        # what it asks for is its own: the monitors go on as before
+        equal(lab.cli.json("trace", "red/db", BLUE1)["result"], "arrives", "the trace")
         attack(lab, *ATTACKS["stranger"])
-        ended(second, None)
+        time.sleep(0.2)
+        got = [objects(ended(one)[0]) for one in (all_drops, strangers, passes)]
+        equal(sorted(e["reason"] for e in got[0]), sorted([*ATTACKS, "stranger"]), "blue's drops")
+        equal([(e["tenant"], e["reason"]) for e in got[1]], [("blue", "stranger")] * 2, "strangers")
+        equal({e["verdict"] for e in got[2]}, {"translated"}, "passes")
+        ways = [(e["tenant"], e["src"], e["dst"]) for e in got[2]]
+        for way in (("red", FIXED, BLUE1), ("blue", RED1, BLUE1), ("blue", FIXED, RED1)):
+            assert way in ways, f"no {way} in {ways}"
+    assert not readers(), "the last one left its map"
     for bad in (["--tenant", "nobody"], ["--reason", "whim"], ["--passes", "7"], ["-n", "0"]):
         lab.cli.fails("monitor", *bad, code=2)
+
+
+@hook
+def test_monitor_stopped(lab):
+    """One that was killed, or is stopped, keeps nobody else from events; it says what it has lost."""
+    before = sum(lab.cli.drops().values())
+    # the second goes on asking for what the first asked for
+    with monitor(lab) as stopped, monitor(lab, out=subprocess.DEVNULL):
+        with monitor(lab) as killed:
+            killed.kill()
+            killed.wait()
+        stopped.send_signal(signal.SIGSTOP)
+        with monitor(lab, "-j", "--reason", "unmapped", "-n", "1") as other:
+            def sees_one():
+                attack(lab, *ATTACKS["stranger"], count=6000)     # more than there is room for
+                attack(lab, *ATTACKS["unmapped"])
+                time.sleep(0.2)
+                assert other.poll() is not None, "no event behind those that nobody has read"
+            eventually(sees_one, 60)
+            got = [e["reason"] for e in objects(ended(other, None)[0]) if "lost" not in e]
+            equal(got, ["unmapped"], "the event")
+        stopped.send_signal(signal.SIGCONT)
+        out, err = ended(stopped)
+    lost = int(err.split(" events, ")[1].split()[0])
+    equal(lost + len(out.splitlines()), sum(lab.cli.drops().values()) - before, "shown and lost")
 
 
 @hook

@@ -248,12 +248,12 @@ static uint64_t lost_now(const struct monitor *m)
 	return sum;
 }
 
-static void tell_lost(struct monitor *m, uint64_t unread)
+static void tell_lost(struct monitor *m, struct events *e, uint64_t unread)
 {
 	uint64_t now = lost_now(m), more = now > m->lost_before ? now - m->lost_before : 0;
 
 	m->lost_before = now;
-	more += unread;
+	more += unread + events_missed(e);
 	m->lost += more;
 	if (!more)
 		return;
@@ -306,7 +306,7 @@ static int look(struct monitor *m, struct events *e, struct error *err)
 			if (events_watch(e, &m->want, err))
 				return -1;
 			if (renewed)
-				tell_lost(m, 0);
+				tell_lost(m, e, 0);
 			renewed = clock_ms();
 		}
 		m->epoch = monotonic_to_epoch();
@@ -318,7 +318,7 @@ static int look(struct monitor *m, struct events *e, struct error *err)
 	events_stop(e);
 	if (interrupted && events_read(e, count_event, &unread, err))
 		return -1;
-	tell_lost(m, unread);
+	tell_lost(m, e, unread);
 	return 0;
 }
 
@@ -426,8 +426,7 @@ static int watch_and_tell(struct monitor *m, struct error *err)
 	_cleanup_events_ struct events *e = NULL;
 	int status;
 
-	if (events_open(m->inv->settings.bpffs, m->inv->settings.state, &e, err) ||
-	    open_pcap(m, err))
+	if (events_open(m->inv->settings.bpffs, &e, err) || open_pcap(m, err))
 		return -1;
 	status = look(m, e, err);
 	if (close_outputs(m, err))
@@ -466,7 +465,9 @@ const struct command cmd_monitor = {
 		"Ctrl-C,\n"
 		"or after --count events. Events that come faster than they can be shown are "
 		"counted as\n"
-		"lost; forwarding does not wait. One monitor runs at a time.\n"
+		"lost; forwarding does not wait. Several monitors and traces can run at the same\n"
+		"time: each shows what it was asked for, and counts as lost what any of them "
+		"lost.\n"
 		"\n"
 		"The frames in FILE (pcapng) are as the program left them; the verdict is the "
 		"packet's\n"

@@ -260,8 +260,7 @@ static int trace(struct request *q, struct error *err)
 	q->trace.kernel = &q->view.kernel;
 	if (!q->view.dp)
 		return error_set(err, "nothing is attached; run `tenantnat apply` first");
-	if (understand(q, err) ||
-	    events_open(q->inv->settings.bpffs, q->inv->settings.state, &events, err))
+	if (understand(q, err) || events_open(q->inv->settings.bpffs, &events, err))
 		return -1;
 	q->trace.events = events;
 	return trace_send(&q->trace, err) ? -1 : tell(q, err);
@@ -297,8 +296,7 @@ const struct command cmd_trace = {
 		"that accepted the packet, what was changed, and for a drop the reason and what to "
 		"do.\n"
 		"Counters, rules and limits count the packet. A flow that it opens is removed "
-		"again. It\n"
-		"reads the events, so no monitor can run at the same time.\n"
+		"again.\n"
 		"\n"
 		"Verdicts: `pass`, `translated`, `drop`, `turned` (back to a VM of the same "
 		"router) and\n"

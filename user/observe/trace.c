@@ -93,7 +93,7 @@ static int watch(struct trace *t, const struct trace_step *s, struct error *err)
 
 	if (!trace_packet_ends(s->before, s->before_len, &want.trace_src, &want.trace_dst))
 		return error_set(err, "the frame is no IP packet any more");
-	return events_watch(t->events, &want, err);
+	return events_trace(t->events, &want, err);
 }
 
 /* *ran false: the router has no such program, or it cannot be run; only of XDP. */
@@ -118,14 +118,14 @@ static int take_step(struct trace *t, const struct router_row *r, enum tn_progra
 	struct seek seek = { .trace = t, .step = &s };
 
 	memcpy(s.before, run->frame, run->len);
-	if (watch(t, &s, err) || run_program(t, &s, run, ran, err))
+	if (watch(t, &s, err) || run_program(t, &s, run, ran, err) ||
+	    events_read(t->events, on_event, &seek, err))
 		return -1;
+	events_stop(t->events);
 	if (!*ran)
 		return 0;
 	memcpy(s.after, run->frame, run->len);
 	s.after_len = run->len;
-	if (events_read(t->events, on_event, &seek, err))
-		return -1;
 	if (!s.told)
 		s.event.verdict = verdict_of(program, run);
 	if (s.event.verdict == TN_EVENT_DROP)
@@ -352,7 +352,6 @@ int trace_send(struct trace *t, struct error *err)
 		known = testrun_has_flow(pin, &flow);
 	}
 	status = send_frame(t, from_vm, err);
-	events_stop(t->events);
 	if (from_vm && !known)
 		testrun_forget_flow(pin, &flow);
 	return status;
