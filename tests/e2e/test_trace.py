@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 
-from scapy.all import ICMP, IP, TCP, UDP, Ether, ICMPv6EchoRequest, IPv6
+from scapy.all import ICMP, IP, SCTP, TCP, UDP, Ether, ICMPv6EchoRequest, IPv6, SCTPChunkInit
 
 from case import equal, eventually, hook, once
 from lab import (BLUE, BLUE1, BLUE1_V6, FIXED, FIXED2, FIXED_V6, INSIDE, PLAIN, PLAIN_V6, RED, RED1,
@@ -144,10 +144,11 @@ def test_trace_not_accepted(lab):
                     IP(src=FIXED, dst=BLUE1) / TCP(sport=4001, dport=23, flags="S"))
         same(lab, [PLAIN, "blue/" + FIXED + ":53", "-p", "udp"], ("blue", "not-accepted"),
              from_outside, IP(src=PLAIN, dst=BLUE1) / UDP(sport=4001, dport=53))
-        found = re.fullmatch(r"add to tenant (\w+): accept: \[{from: \[(\w+)\], ports: \[(.+)\]}\]",
-                             said["steps"][-1]["remedy"])
+        found = re.fullmatch(r"add to tenant (\w+): accept: \[{from: \[(\w+)\], to: \[(.+)\], "
+                             r"ports: \[(.+)\]}\]", said["steps"][-1]["remedy"])
         changed = policy(lab)
-        changed[found[1]].accept = ACCEPT + [{"from": [found[2]], "ports": [found[3]]}]
+        changed[found[1]].accept = ACCEPT + [{"from": [found[2]], "to": [found[3]],
+                                              "ports": [found[4]]}]
         lab.apply(changed)
         equal(trace(lab, "red/" + FIXED, BLUE1 + ":23")[0], 0, "with the rule that it named")
 
@@ -204,7 +205,7 @@ def test_trace_v6(lab):
 @hook
 @dual_stack
 def test_trace_other_protocols(lab):
-    """One without ports, as GRE is, and AH, which no translation leaves valid."""
+    """One without ports, as GRE is, SCTP, and AH, which no translation leaves valid."""
     ping(lab.red1, BLUE1, 1)                    # or it is held: the router does not know the VM
     equal(trace(lab, "red/db", BLUE1, "-p", "47")[1]["result"], "arrives", "GRE")
     with rules(lab):
@@ -212,7 +213,13 @@ def test_trace_other_protocols(lab):
         end = said["steps"][-1]
         equal((code, end["reason"], end["remedy"]),
               (1, "not-accepted",
-               "add to tenant blue: accept: [{from: [plain], ports: [protocol/47]}]"), "GRE")
+               f"add to tenant blue: accept: [{{from: [plain], to: [\"{FIXED_V6}\"], "
+               "ports: [gre]}]"), "GRE")
+        said = same(lab, ["red/db", BLUE1 + ":7", "-p", "sctp"], ("red", "not-accepted"), from_vm,
+                    IP(src=FIXED, dst=BLUE1) / SCTP(sport=4001, dport=7) / SCTPChunkInit())
+        equal(said["steps"][-1]["remedy"],
+              f"add to tenant blue: accept: [{{from: [red], to: [{FIXED}], ports: [sctp/7]}}]",
+              "SCTP")
     code, said = trace(lab, "red/db", BLUE1, "-p", "51")
     equal((code, said["steps"][-1]["reason"]), (1, "auth-header"), "AH")
 
@@ -284,7 +291,7 @@ def test_trace_elsewhere(lab):
     equal((code, said["result"], said["to"]), (0, "left", "plain"), "to plain")
     text = lab.cli.run("trace", "red/db", PLAIN + ":80").stdout
     assert f"source {FIXED} becomes {RED1}, mapping db" in text, text
-    assert "the router of tenant plain, which is not attached here, decides there" in text, text
+    assert "left for the shared network, for tenant plain" in text, text
     code, said = trace(lab, "red/db", RED)
     equal((code, said["result"], [s["program"] for s in said["steps"]]),
           (0, "arrives", ["inside in"]), "to the router itself")
@@ -292,6 +299,33 @@ def test_trace_elsewhere(lab):
         code, said = trace(lab, "red/db", nobody + ":80")
         equal((code, said["result"], [s["program"] for s in said["steps"]]),
               (1, "astray", ["inside in", "shared out"]), "to nobody, by the stack, which asks")
+
+
+@hook
+def test_trace_plain_host(lab):
+    """In the pool of a tenant without a router, and no mapping of it: a destination like any other."""
+    hosts = lab.definitions()
+    hosts["plain"].mappings = []
+    with rules(lab, hosts):
+        code, said = trace(lab, "red/db", PLAIN + ":80")
+        equal((code, said["result"], said["to"]), (0, "left", "plain"), "to a plain host")
+
+
+@hook
+def test_trace_detached(lab):
+    """A router that was taken off is said to be that, at either end; so is one that was lost."""
+    ping(lab.red1, BLUE1, 1)                    # or it is held: the router does not know the VM
+    lab.cli.run("detach", "blue")
+    try:
+        code, said = trace(lab, "red/db", BLUE1 + ":22")
+        equal((code, said["result"]), (1, "astray"), "to a detached router")
+        assert "the router of tenant blue is detached; `tenantnat apply`" in said["why"], said
+        assert "is detached" in lab.cli.fails("trace", "blue/" + FIXED, RED1)
+        lab.cli.run("detach", "red")
+        for one in ("red/db", "blue/" + FIXED):
+            assert "is detached" in lab.cli.fails("trace", one, PLAIN), "with nothing attached"
+    finally:
+        lab.apply()
 
 
 @once
@@ -332,7 +366,8 @@ def test_trace_refused(lab):
     """Bad requests."""
     for bad in ((RED1, "nobody"), (RED1, "red/nothing"), ("black/db", BLUE1), (RED1, FIXED),
                 (RED1, BLUE1, "-p", "tcp"), (RED1, BLUE1 + ":7", "-p", "icmp"),
-                (RED1, BLUE1 + ":70000"), (RED1, BLUE1, "-p", "300"), (RED1, BLUE1, "-p", "132"),
+                (RED1, BLUE1 + ":70000"), (RED1, BLUE1 + ":0"), (RED1, "blue/" + FIXED + ":ssh"),
+                (RED1, BLUE1, "-p", "tcp/x"), (RED1, BLUE1 + ":7", "-p", "tcp/8"), (RED1, BLUE1, "-p", "300"), (RED1, BLUE1, "-p", "132"),
                 (RED1, BLUE1, "--sport", "x"), (PLAIN, STRANGER), (RED1, BLUE1_V6),
                 ("plain/10.9.9.8", BLUE1)):
         lab.cli.fails("trace", *bad, code=2)

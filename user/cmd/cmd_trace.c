@@ -27,37 +27,6 @@ struct request {
 
 /* ------------------------------------------------------------ the packet */
 
-static int parse_proto(struct request *q, bool v4, struct error *err)
-{
-	const char *text = cmd_value(q->inv, "proto");
-	struct trace_packet *s = &q->trace.packet;
-	uint32_t number = 0;
-
-	if (!text)
-		text = q->has_port ? "tcp" : "icmp";
-	if (strcmp(text, "tcp") == 0)
-		number = IPPROTO_TCP;
-	else if (strcmp(text, "udp") == 0)
-		number = IPPROTO_UDP;
-	else if (strcmp(text, "icmp") && names_number(text, 255, &number))
-		return error_usage(err, "--proto %s: give tcp, udp, icmp or a number up to 255",
-				   text);
-	if (strcmp(text, "icmp") == 0 || number == IPPROTO_ICMP || number == IPPROTO_ICMPV6)
-		number = v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
-	if (number == IPPROTO_SCTP || number == IPPROTO_DCCP || number == IPPROTO_UDPLITE)
-		return error_usage(err,
-				   "--proto %s: of the protocols with ports, trace makes tcp "
-				   "and udp",
-				   text);
-	s->proto = number;
-	if ((number == IPPROTO_TCP || number == IPPROTO_UDP) != q->has_port)
-		return error_usage(err,
-				   q->has_port ? "--proto %s: it has no ports; leave out :%u"
-					       : "--proto %s: to which port? give TO:PORT",
-				   text, s->dport);
-	return 0;
-}
-
 static int make_sample(struct request *q, struct error *err)
 {
 	const char *sport = cmd_value(q->inv, "sport");
@@ -68,10 +37,10 @@ static int make_sample(struct request *q, struct error *err)
 		return error_set(err, "cannot get random bytes: %m");
 	memcpy(&port, s->cookie, sizeof(port));
 	port = 32768 + port % 28232; /* as Linux chooses by default */
-	if (sport && names_number(sport, 0xffff, &port))
-		return error_usage(err, "--sport %s: give a port", sport);
+	if (sport && (names_number(sport, 0xffff, &port) || !port))
+		return error_usage(err, "--sport %s: give a number from 1 to 65535", sport);
 	s->sport = port;
-	return parse_proto(q, addr_is_v4(&s->src), err);
+	return names_service(cmd_value(q->inv, "proto"), q->has_port, &q->trace, err);
 }
 
 static int understand(struct request *q, struct error *err)
@@ -89,18 +58,15 @@ static int understand(struct request *q, struct error *err)
 static void print_packet(const struct request *q)
 {
 	const struct trace_packet *s = &q->trace.packet;
-	bool ports = s->proto == IPPROTO_TCP || s->proto == IPPROTO_UDP;
 	char text[SERVICE_TEXT];
 
-	printf("%s %s", explain_protocol(s, text), ADDR(&s->src));
-	if (ports)
-		printf(" port %u", s->sport);
-	printf(" > %s", ADDR(&s->dst));
-	if (ports)
-		printf(" port %u", s->dport);
-	printf("%s\n", ports							? ""
-		       : s->proto == IPPROTO_ICMP || s->proto == IPPROTO_ICMPV6 ? ", echo request"
-										: "");
+	if (trace_packet_has_ports(s->proto)) {
+		printf("%s %s port %u > %s port %u\n", explain_protocol(s, text), ADDR(&s->src),
+		       s->sport, ADDR(&s->dst), s->dport);
+		return;
+	}
+	service_text(q->trace.services, q->trace.nservices, text);
+	printf("%s %s > %s\n", text, ADDR(&s->src), ADDR(&s->dst));
 }
 
 static void print_change(const struct request *q, const char *what, const struct tn_addr *was,
@@ -159,10 +125,9 @@ static void print_end(const struct request *q)
 		printf("arrives behind the router of tenant %s, for %s\n", t->to.tenant,
 		       ADDR(&t->to.fixed));
 	else if (t->result == TRACE_LEFT)
-		printf("left for the shared network; the router of tenant %s, which is not "
-		       "attached "
-		       "here, decides there\n",
-		       t->to.tenant);
+		printf("left for the shared network, for tenant %s: its router is on another host, "
+		       "and decides there, or %s is itself a host on the shared network\n",
+		       t->to.tenant, ADDR(&t->to.shared));
 }
 
 /* ------------------------------------------------------------ JSON */
@@ -258,7 +223,7 @@ static int trace(struct request *q, struct error *err)
 
 	q->trace.bpffs = q->inv->settings.bpffs;
 	q->trace.kernel = &q->view.kernel;
-	if (!q->view.dp)
+	if (!q->view.model.tenants.n)
 		return error_set(err, "nothing is attached; run `tenantnat apply` first");
 	if (understand(q, err) || events_open(q->inv->settings.bpffs, &events, err))
 		return -1;
@@ -289,7 +254,7 @@ const struct command cmd_trace = {
 		"address\n"
 		"of the shared network: then only the router of TO is asked.\n"
 		"\n"
-		"The first packet of a flow (SYN, datagram, echo request) runs through the "
+		"The first packet of a flow (SYN, datagram, request) runs through the "
 		"programs of\n"
 		"both routers. It is not sent. For each program it prints the verdict, the rule or "
 		"flow\n"
@@ -317,8 +282,9 @@ const struct command cmd_trace = {
 		"\"flow\", \"before\", \"after\": {\"src\", \"dst\", \"hops\", \"checksums\": true "
 		"when valid}}]}.",
 	.options = { { "proto", 'p', "PROTO",
-		       "tcp (default with a port), udp, icmp (without), or a number" },
-		     { "sport", 's', "PORT", "the source port, or identifier of the echo request" },
+		       "as `ports` in the file: tcp, udp/53, sctp, icmp/echo-request, gre, …; or a "
+		       "number. Default: tcp with a port, else an echo request" },
+		     { "sport", 's', "PORT", "the source port, or identifier of the request" },
 		     { "outside", 'o', NULL,
 		       "a host on the shared network sends it, also when FROM is a VM of this "
 		       "host" } },

@@ -56,40 +56,41 @@ const struct rule *explain_rule(const struct model *m, const struct trace_step *
 
 const char *explain_protocol(const struct trace_packet *s, char buf[SERVICE_TEXT])
 {
-	switch (s->proto) {
-	case IPPROTO_TCP:
-		return "tcp";
-	case IPPROTO_UDP:
-		return "udp";
-	case IPPROTO_ICMP:
-	case IPPROTO_ICMPV6:
+	const struct service other = { TN_CLASS_OTHER, s->proto, s->proto };
+
+	if (s->proto == IPPROTO_ICMPV6)
 		return "icmp";
-	default:
-		snprintf(buf, SERVICE_TEXT, "protocol/%u", s->proto);
-		return buf;
-	}
+#define X(id, name, protocol)                     \
+	if ((protocol) && s->proto == (protocol)) \
+		return name;
+	TN_CLASSES(X)
+#undef X
+	service_text(&other, 1, buf);
+	return buf;
 }
 
-/* As `ports` of a rule names it. */
-static const char *service_of(const struct trace_packet *s, char buf[SERVICE_TEXT])
+/* The receiver as a rule's `to` names it, as YAML takes it. */
+static void to_text(const struct trace_end *to, char *text, size_t size)
 {
-	if (s->proto == IPPROTO_ICMP || s->proto == IPPROTO_ICMPV6)
-		return "icmp/echo-request";
-	if (s->proto != IPPROTO_TCP && s->proto != IPPROTO_UDP)
-		return explain_protocol(s, buf);
-	snprintf(buf, SERVICE_TEXT, "%s/%u", s->proto == IPPROTO_TCP ? "tcp" : "udp", s->dport);
-	return buf;
+	const struct mapping *m = to->mapping;
+	const char *name = !m ? "" : m->name ? m->name : ADDR(&m->fixed);
+	bool plain = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				  "._-") == strlen(name);
+
+	snprintf(text, size, !m ? "" : plain ? ", to: [%s]" : ", to: [\"%s\"]", name);
 }
 
 char *explain_remedy(const struct trace *t, const struct trace_step *s)
 {
-	char *text = NULL;
+	char *text = NULL, to[300], service[SERVICE_TEXT];
 
 	if (s->event.verdict != TN_EVENT_DROP || s->event.reason != TN_DROP_NOT_ACCEPTED ||
-	    !t->from.tenant || !t->to.tenant)
+	    !t->from.tenant || !t->to.tenant || !t->nservices)
 		return NULL;
-	if (asprintf(&text, "add to tenant %s: accept: [{from: [%s], ports: [%s]}]", t->to.tenant,
-		     t->from.tenant, service_of(&t->packet, (char[SERVICE_TEXT]){ 0 })) < 0)
+	to_text(&t->to, to, sizeof(to));
+	service_text(t->services, t->nservices, service);
+	if (asprintf(&text, "add to tenant %s: accept: [{from: [%s]%s, ports: [%s]}]", t->to.tenant,
+		     t->from.tenant, to, service) < 0)
 		return NULL;
 	return text;
 }

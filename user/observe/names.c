@@ -30,13 +30,23 @@ static const struct router_row *router_of(const struct words *w, const char *ten
 	return NULL;
 }
 
-static const char *tenant_name(const struct words *w, uint32_t id)
+static const struct tenant *tenant_of(const struct words *w, uint32_t id)
 {
 	vec_each (t, &w->view->model.tenants) {
 		if (t->id == id)
-			return t->name;
+			return t;
 	}
 	return NULL;
+}
+
+/* Why the router of a tenant is not there to be asked; NULL: it is not defined for this host. */
+static const char *why_missing(const struct tenant *t)
+{
+	if (!t->router)
+		return NULL;
+	return t->router->detached
+		       ? "is detached; `tenantnat apply` with your file attaches it again"
+		       : "is not attached; `tenantnat restore` attaches it again";
 }
 
 /* The shared addresses of TENANT/WHO, where WHO is a name or a fixed address; gives how many. */
@@ -82,6 +92,9 @@ static int parse_vm(struct words *w, const char *text, const char *slash,
 				   "%s: tenant %s has no such mapping; `tenantnat map list %s` "
 				   "lists them",
 				   text, name, name);
+	if (!router_of(w, name) && why_missing(t))
+		return error_set(err, "%s: no mapping has it, and the router of tenant %s %s", text,
+				 name, why_missing(t));
 	if (!router_of(w, name))
 		return error_usage(err, "%s: no mapping has it, and tenant %s has no router here",
 				   text, name);
@@ -108,15 +121,22 @@ static int parse_end(struct words *w, const char *text, struct tn_addr out[FAMIL
 	return 0;
 }
 
-const char *names_mapping(const struct model *m, const struct tn_addr *shared)
+const struct mapping *names_mapping_of(const struct model *m, const struct tn_addr *shared)
 {
 	vec_each (t, &m->tenants) {
 		vec_each (mapping, &t->mappings) {
 			if (addr_cmp(&mapping->shared, shared) == 0)
-				return mapping->name ? mapping->name : "";
+				return mapping;
 		}
 	}
-	return "";
+	return NULL;
+}
+
+const char *names_mapping(const struct model *m, const struct tn_addr *shared)
+{
+	const struct mapping *mapping = names_mapping_of(m, shared);
+
+	return mapping && mapping->name ? mapping->name : "";
 }
 
 int names_number(const char *text, uint32_t max, uint32_t *out)
@@ -131,25 +151,41 @@ int names_number(const char *text, uint32_t max, uint32_t *out)
 	return 0;
 }
 
-/* The text before ":PORT", to be freed; all of it when there is none. */
-static char *split_port(struct words *w, const char *text)
+/* The ":PORT" at the end, also if that is no port; NULL: there is none. */
+static const char *find_port(const char *text)
 {
-	const char *colon = strrchr(text, ':'), *slash = strrchr(text, '/'),
-		   *start = slash ? slash + 1 : text;
+	const char *slash = strrchr(text, '/'), *start = slash ? slash + 1 : text;
+	const char *colon = strrchr(start, ':');
 	struct tn_addr a;
 
-	if (!colon || addr_parse(start, &a) || (start[0] == '[' && colon[-1] != ']') ||
-	    names_number(colon + 1, 0xffff, &w->port))
-		return xstrdup(text);
+	if (!colon || addr_parse(start, &a))
+		return NULL;
+	/* within brackets it belongs to the address */
+	return start[0] == '[' && !strchr(start, ']')	       ? NULL
+	       : start[0] == '[' && colon < strchr(start, ']') ? NULL
+							       : colon;
+}
+
+/* *out is the text before ":PORT", to be freed; all of it when there is none. */
+static int split_port(struct words *w, const char *text, char **out, struct error *err)
+{
+	const char *colon = find_port(text);
+
+	*out = colon ? strndup(text, colon - text) : xstrdup(text);
+	if (!colon)
+		return 0;
 	w->has_port = true;
-	return strndup(text, colon - text);
+	return names_number(colon + 1, 0xffff, &w->port) || !w->port
+		       ? error_usage(err, "%s: `%s` is no port; give a number from 1 to 65535",
+				     text, colon + 1)
+		       : 0;
 }
 
 static int parse_to(struct words *w, struct error *err)
 {
-	_cleanup_free_ char *who = split_port(w, w->to_text);
+	_cleanup_free_ char *who = NULL;
 
-	if (parse_end(w, who, w->to, NULL, err))
+	if (split_port(w, w->to_text, &who, err) || parse_end(w, who, w->to, NULL, err))
 		return -1;
 	for (int f = 0; f < FAMILIES; f++) {
 		if (!addr_is_unset(&w->to[f]) && !model_shares(&w->view->model, &w->to[f]))
@@ -171,26 +207,39 @@ static int choose_family(const struct words *w, struct error *err)
 			   w->to_text);
 }
 
+/*
+ * Of what no mapping has: in the pool of a tenant whose router is elsewhere, or that has none, such
+ * as a plain host on the shared network.
+ */
+static const struct tenant *pool_of(const struct words *w, const struct tn_addr *shared)
+{
+	const struct tenant *found = NULL;
+
+	vec_each (t, &w->view->model.tenants) {
+		vec_each (p, &t->pools) {
+			if (prefix_has(p, shared) && (!found || router_of(w, t->name)))
+				found = t;
+		}
+	}
+	return found;
+}
+
 static void know_end(const struct words *w, const struct tn_addr *shared, struct trace_end *out)
 {
 	const struct shared_row *row = shared_row(w, shared);
+	const struct tenant *t = row ? tenant_of(w, row->tenant) : pool_of(w, shared);
 
 	out->shared = *shared;
 	if (row) {
 		out->router =
 			row->router ? kernel_state_router(&w->view->kernel, row->router) : NULL;
 		out->is_own = row->flags & TN_SHARED_OWN;
-		out->tenant = out->router ? out->router->tenant : tenant_name(w, row->tenant);
 		if (!out->is_own)
 			out->fixed = row->fixed;
-		return;
 	}
-	vec_each (t, &w->view->model.tenants) {
-		vec_each (p, &t->pools) {
-			if (prefix_has(p, shared) && (!out->tenant || router_of(w, t->name)))
-				out->tenant = t->name;
-		}
-	}
+	out->tenant = out->router ? out->router->tenant : t ? t->name : NULL;
+	out->mapping = out->is_own ? NULL : names_mapping_of(&w->view->model, shared);
+	out->missing = t && !out->router && !router_of(w, t->name) ? why_missing(t) : NULL;
 }
 
 static void know_ends(const struct words *w, int family, struct trace *t)
@@ -206,9 +255,9 @@ static void know_ends(const struct words *w, int family, struct trace *t)
 	}
 	from_vm = t->from.router && !t->from.is_own && !t->outside;
 	know_end(w, &w->to[family], &t->to);
-	/* nobody answers for what no mapping has; but who means harm asks for no MAC address */
-	if (!shared_row(w, &t->to.shared)) {
-		t->to.router = t->to.tenant && !from_vm ? router_of(w, t->to.tenant) : NULL;
+	/* no router answers for what no mapping has; but who means harm asks for no MAC address */
+	if (!shared_row(w, &t->to.shared) && t->to.tenant && router_of(w, t->to.tenant)) {
+		t->to.router = from_vm ? NULL : router_of(w, t->to.tenant);
 		t->to.tenant = t->to.router ? t->to.tenant : NULL;
 	}
 	t->packet.src = from_vm ? t->from.fixed : t->from.shared;
@@ -229,6 +278,12 @@ int names_resolve(struct view *v, const char *from, const char *to, struct trace
 	if (family < 0)
 		return -1;
 	know_ends(&w, family, t);
+	if (!t->from.router && t->from.missing && !t->outside)
+		return error_set(err, "%s: the router of tenant %s %s", from, t->from.tenant,
+				 t->from.missing);
+	if (!t->to.router && t->to.missing && (!t->from.router || t->outside || t->from.is_own))
+		return error_set(err, "%s: the router of tenant %s %s", to, t->to.tenant,
+				 t->to.missing);
 	if (!t->to.router && (!t->from.router || t->outside || t->from.is_own))
 		return error_usage(err,
 				   "neither %s nor %s has its router here; ask on the host that "
@@ -237,4 +292,100 @@ int names_resolve(struct view *v, const char *from, const char *to, struct trace
 	t->packet.dport = w.port;
 	*has_port = w.has_port;
 	return 0;
+}
+
+/* ------------------------------------------------------------ what is sent */
+
+static const struct {
+	const char *name;
+	uint8_t protocol;
+} classes[] = {
+#define X(id, name, protocol) { name, protocol },
+	TN_CLASSES(X)
+#undef X
+};
+
+/* "47" as `ports` has it: "protocol/47", or "tcp" for 6. -1: it is no number of a protocol. */
+static int protocol_text(const char *number, char out[SERVICE_TEXT])
+{
+	uint32_t protocol;
+
+	if (names_number(number, 255, &protocol))
+		return -1;
+	snprintf(out, SERVICE_TEXT, "protocol/%u", protocol);
+	for (size_t i = 0; i < ARRAY_SIZE(classes); i++) {
+		if (classes[i].protocol && classes[i].protocol == protocol)
+			snprintf(out, SERVICE_TEXT, "%s",
+				 i == TN_CLASS_ICMPV6 ? "icmp" : classes[i].name);
+	}
+	return 0;
+}
+
+static int choose_port(const char *text, bool has_port, struct trace *t, struct error *err)
+{
+	struct service *s = &t->services[0];
+	bool all = s->first == 0 && s->last == SERVICE_LAST;
+
+	if (all && !has_port)
+		return error_usage(err, "--proto %s: to which port? give TO:PORT", text);
+	if (!all && (s->first != s->last || !s->first))
+		return error_usage(err,
+				   "--proto %s: one packet has one port; give one from 1 to "
+				   "65535",
+				   text);
+	if (!all && has_port && t->packet.dport != s->first)
+		return error_usage(err,
+				   "--proto %s: that is another port than :%u; give one of "
+				   "them",
+				   text, t->packet.dport);
+	if (!all)
+		t->packet.dport = s->first;
+	s->first = s->last = t->packet.dport;
+	return 0;
+}
+
+/* Of the family of the packet; all of them stand for an echo request. */
+static int choose_request(const char *text, struct trace *t, struct error *err)
+{
+	uint8_t class = addr_is_v4(&t->packet.src) ? TN_CLASS_ICMP : TN_CLASS_ICMPV6;
+
+	for (size_t i = 0; i < t->nservices; i++) {
+		const struct service *s = &t->services[i];
+
+		if (s->class != class)
+			continue;
+		t->packet.proto = classes[class].protocol;
+		t->packet.type = s->first;
+		return 0;
+	}
+	return error_usage(err, "--proto %s: there is no such request in %s", text,
+			   class == TN_CLASS_ICMP ? "IPv4" : "IPv6");
+}
+
+int names_service(const char *proto, bool has_port, struct trace *t, struct error *err)
+{
+	const char *text = proto ? proto : has_port ? "tcp" : "icmp";
+	char named[SERVICE_TEXT];
+	bool icmp;
+
+	if (text[0] >= '0' && text[0] <= '9') {
+		if (protocol_text(text, named))
+			return error_usage(err, "--proto %s: give a number up to 255", text);
+		text = named;
+	}
+	if (strcmp(text, "icmp") == 0)
+		text = "icmp/echo-request";
+	t->nservices = service_parse(text, t->services, err);
+	if (!t->nservices)
+		return error_prefix(err, "--proto");
+	icmp = t->services[0].class == TN_CLASS_ICMP || t->services[0].class == TN_CLASS_ICMPV6;
+	t->packet.proto = t->services[0].class == TN_CLASS_OTHER
+				  ? t->services[0].first
+				  : classes[t->services[0].class].protocol;
+	if (trace_packet_has_ports(t->packet.proto))
+		return choose_port(text, has_port, t, err);
+	if (has_port)
+		return error_usage(err, "--proto %s: it has no ports; leave out :%u", text,
+				   t->packet.dport);
+	return icmp ? choose_request(text, t, err) : 0;
 }

@@ -314,8 +314,8 @@ static struct tn_flow_key flow_of(const struct trace *t)
 				   .proto = s->proto };
 
 	if (s->proto == IPPROTO_ICMP || s->proto == IPPROTO_ICMPV6)
-		key.service = s->proto == IPPROTO_ICMP ? ICMP_ECHO : ICMPV6_ECHO_REQUEST;
-	else if (s->proto != IPPROTO_TCP && s->proto != IPPROTO_UDP)
+		key.service = s->type;
+	else if (!trace_packet_has_ports(s->proto))
 		key.service = key.port = s->proto;
 	return key;
 }
@@ -331,6 +331,8 @@ static int send_frame(struct trace *t, bool from_vm, struct error *err)
 		return 0;
 	if (t->to.router)
 		return reach_router(t, &run, err);
+	if (t->to.missing)
+		return astray(t, "the router of tenant %s %s", t->to.tenant, t->to.missing);
 	if (t->to.tenant) {
 		t->result = TRACE_LEFT;
 		return 0;

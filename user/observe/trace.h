@@ -10,6 +10,7 @@
 #include "dataplane/events.h"
 #include "dataplane/testrun.h"
 #include "model/kernel_state.h"
+#include "model/service.h"
 #include "observe/trace_packet.h"
 
 /* One end of the way. Routers are borrowed from the machine. */
@@ -18,7 +19,9 @@ struct trace_end {
 	struct tn_addr fixed;		 /* unset: no VM of a router here */
 	const struct router_row *router; /* NULL: elsewhere, or nobody's */
 	const char *tenant;		 /* NULL: nobody's; borrowed */
-	bool is_own;			 /* a router's own address */
+	const struct mapping *mapping;	 /* NULL: none, or a router's own address; borrowed */
+	const char *missing; /* why a router that is defined here is not in `router`; NULL: it is */
+	bool is_own;	     /* a router's own address */
 };
 
 /* What one program did. */
@@ -45,6 +48,9 @@ struct trace {
 	struct trace_end from, to;
 	bool outside; /* whatever the sender's address is, it comes from the shared network */
 	struct trace_packet packet;
+	/* the narrowest that `ports` of a rule has for the packet, of both families for ICMP */
+	struct service services[SERVICE_PARTS];
+	size_t nservices;
 
 	VEC(struct trace_step) steps;
 	enum trace_result result;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "observe/trace_packet.h"
 
+#include <endian.h>
 #include <linux/icmp.h>
 #include <linux/icmpv6.h>
 #include <linux/if_ether.h>
@@ -10,6 +11,9 @@
 #include "probe/frame.h"
 
 enum { V4_HEADER = 20, V6_HEADER = 40, UDP_HEADER = 8, TCP_HEADER = 20 };
+/* With the chunk INIT (RFC 9260, 3.3.2); with the service code of a request (RFC 4340, 5.1). */
+enum { SCTP_HEADER = 12, SCTP_INIT = 20, DCCP_HEADER = 20 };
+enum { SCTP_CHECK = 8, DCCP_CHECK = 6 };
 enum { V4_TTL = 8, V4_CHECK = 10, V6_HOPS = 7 };
 enum { TCP_SYN = 2, TCP_FLAGS = 13, TCP_WINDOW = 14, TCP_CHECK = 16 };
 
@@ -55,6 +59,19 @@ static uint16_t l4_sum(const uint8_t *frame, size_t len)
 	return inet_sum(frame + at, bytes, sum);
 }
 
+/* CRC32c of all but its own field (RFC 9260, 6.8), in the order of its bytes. */
+static uint32_t sctp_sum(const uint8_t *l4, size_t len)
+{
+	uint32_t crc = ~0U;
+
+	for (size_t i = 0; i < len; i++) {
+		crc ^= i >= SCTP_CHECK && i < SCTP_CHECK + 4 ? 0 : l4[i];
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78U : 0);
+	}
+	return htole32(~crc);
+}
+
 /* ------------------------------------------------------------ making one */
 
 static void put_v4(uint8_t *ip, const struct trace_packet *s, size_t payload)
@@ -85,7 +102,12 @@ static size_t l4_header(uint8_t proto)
 	case IPPROTO_TCP:
 		return TCP_HEADER;
 	case IPPROTO_UDP:
+	case IPPROTO_UDPLITE:
 		return UDP_HEADER;
+	case IPPROTO_SCTP:
+		return SCTP_HEADER + SCTP_INIT;
+	case IPPROTO_DCCP:
+		return DCCP_HEADER;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
 		return ECHO_HEADER;
@@ -94,13 +116,15 @@ static size_t l4_header(uint8_t proto)
 	}
 }
 
-/* Where the checksum is in the header of that protocol; 0: it has none that we know. */
+/* Where the Internet checksum is in the header of that protocol; 0: it has none. */
 static size_t check_offset(uint8_t proto)
 {
 	switch (proto) {
 	case IPPROTO_TCP:
 		return TCP_CHECK;
 	case IPPROTO_UDP:
+	case IPPROTO_UDPLITE:
+	case IPPROTO_DCCP:
 		return 6;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
@@ -110,24 +134,63 @@ static size_t check_offset(uint8_t proto)
 	}
 }
 
+bool trace_packet_has_ports(uint8_t proto)
+{
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP ||
+	       proto == IPPROTO_DCCP || proto == IPPROTO_UDPLITE;
+}
+
+static void put_tcp(uint8_t *l4, const struct trace_packet *s)
+{
+	memcpy(l4 + 4, s->cookie, 4); /* the sequence number */
+	l4[12] = TCP_HEADER / 4 << 4;
+	l4[TCP_FLAGS] = TCP_SYN;
+	put16(l4 + TCP_WINDOW, 0xffff);
+}
+
+static void put_sctp(uint8_t *l4, const struct trace_packet *s)
+{
+	uint8_t *init = l4 + SCTP_HEADER;
+
+	init[0] = 1; /* INIT */
+	/* the cookie is part of the chunk: a parameter nobody knows */
+	put16(init + 2, SCTP_INIT + TRACE_PACKET_COOKIE);
+	memcpy(init + 4, s->cookie, 4); /* the tag */
+	put16(init + 8, 1);		/* the window, in 64 KiB */
+	put16(init + 12, 1);		/* streams out, */
+	put16(init + 14, 1);		/* and in */
+}
+
+static void put_dccp(uint8_t *l4)
+{
+	l4[4] = DCCP_HEADER / 4;
+	l4[8] = 1; /* a request, with a long sequence number */
+}
+
 static void put_l4(uint8_t *l4, const struct trace_packet *s)
 {
 	if (s->proto == IPPROTO_ICMP || s->proto == IPPROTO_ICMPV6) {
-		l4[0] = s->proto == IPPROTO_ICMP ? ICMP_ECHO : ICMPV6_ECHO_REQUEST;
+		l4[0] = s->type;
 		put16(l4 + 4, s->sport);
 		put16(l4 + 6, 1);
-	} else if (s->proto == IPPROTO_TCP || s->proto == IPPROTO_UDP) {
+	} else if (trace_packet_has_ports(s->proto)) {
 		put16(l4, s->sport);
 		put16(l4 + 2, s->dport);
 	}
-	if (s->proto == IPPROTO_UDP)
+	if (s->proto == IPPROTO_UDP || s->proto == IPPROTO_UDPLITE)
 		put16(l4 + 4, UDP_HEADER + TRACE_PACKET_COOKIE);
-	if (s->proto == IPPROTO_TCP) {
-		memcpy(l4 + 4, s->cookie, 4); /* the sequence number */
-		l4[12] = TCP_HEADER / 4 << 4;
-		l4[TCP_FLAGS] = TCP_SYN;
-		put16(l4 + TCP_WINDOW, 0xffff);
-	}
+	else if (s->proto == IPPROTO_TCP)
+		put_tcp(l4, s);
+	else if (s->proto == IPPROTO_SCTP)
+		put_sctp(l4, s);
+	else if (s->proto == IPPROTO_DCCP)
+		put_dccp(l4);
+}
+
+/* There, 0 means that there is none. */
+static bool check_is_optional(uint8_t proto)
+{
+	return proto == IPPROTO_UDP || proto == IPPROTO_UDPLITE;
 }
 
 size_t trace_packet_build(uint8_t out[TRACE_PACKET_ROOM], const struct trace_packet *s)
@@ -135,6 +198,7 @@ size_t trace_packet_build(uint8_t out[TRACE_PACKET_ROOM], const struct trace_pac
 	bool v4 = addr_is_v4(&s->src);
 	size_t header = l4_header(s->proto), check = check_offset(s->proto), at, len;
 	uint16_t sum;
+	uint32_t crc;
 
 	memset(out, 0, TRACE_PACKET_ROOM);
 	put16(out + 12, v4 ? ETH_P_IP : ETH_P_IPV6);
@@ -145,7 +209,11 @@ size_t trace_packet_build(uint8_t out[TRACE_PACKET_ROOM], const struct trace_pac
 	memcpy(out + at + header, s->cookie, TRACE_PACKET_COOKIE);
 	if (check) {
 		sum = ~l4_sum(out, len);
-		put16(out + at + check, sum || s->proto != IPPROTO_UDP ? sum : 0xffff);
+		put16(out + at + check, sum || !check_is_optional(s->proto) ? sum : 0xffff);
+	}
+	if (s->proto == IPPROTO_SCTP) {
+		crc = sctp_sum(out + at, len - at);
+		memcpy(out + at + SCTP_CHECK, &crc, sizeof(crc));
 	}
 	return len;
 }
@@ -195,17 +263,28 @@ uint8_t trace_packet_hops(const uint8_t *frame)
 	return frame[ETH_HLEN + (frame_is_v4(frame) ? V4_TTL : V6_HOPS)];
 }
 
+static bool sctp_is_sound(const uint8_t *l4, size_t len)
+{
+	uint32_t crc = sctp_sum(l4, len);
+
+	return memcmp(l4 + SCTP_CHECK, &crc, sizeof(crc)) == 0;
+}
+
 bool trace_packet_is_sound(const uint8_t *frame, size_t len)
 {
 	struct tn_addr src, dst;
+	uint8_t proto;
 
 	if (!trace_packet_ends(frame, len, &src, &dst))
 		return false;
 	if (frame_is_v4(frame) && inet_sum(frame + ETH_HLEN, V4_HEADER, 0) != 0xffff)
 		return false;
-	if (!check_offset(proto_of(frame)))
-		return true;
-	return len >= l4_of(frame) + l4_header(proto_of(frame)) && l4_sum(frame, len) == 0xffff;
+	proto = proto_of(frame);
+	if (len < l4_of(frame) + l4_header(proto))
+		return false;
+	if (proto == IPPROTO_SCTP)
+		return sctp_is_sound(frame + l4_of(frame), len - l4_of(frame));
+	return !check_offset(proto) || l4_sum(frame, len) == 0xffff;
 }
 
 bool trace_packet_has(const void *bytes, size_t len, const uint8_t cookie[TRACE_PACKET_COOKIE])

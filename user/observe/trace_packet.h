@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The first packet of a flow, made up to be traced: TCP with SYN, a UDP datagram, an ICMP echo
- * request, or the bare payload of another protocol. Its payload is a cookie, by which it is known
- * again. Pure. Frames are Ethernet without a VLAN tag, and their IP headers have no options.
+ * The first packet of a flow, made up to be traced: TCP with SYN, SCTP with INIT, a DCCP request, a
+ * datagram of UDP or UDP-Lite, an ICMP request, or the bare payload of another protocol. Its
+ * payload is a cookie, by which it is known again. Pure. Frames are Ethernet without a VLAN tag,
+ * and their IP headers have no options.
  */
 #ifndef TN_TRACE_PACKET_H
 #define TN_TRACE_PACKET_H
@@ -12,8 +13,8 @@
 #include "lib/addr.h"
 
 #define TRACE_PACKET_COOKIE 16
-/* Room for the largest: IPv6 and TCP. */
-#define TRACE_PACKET_ROOM (14 + 40 + 20 + TRACE_PACKET_COOKIE)
+/* Room for the largest: IPv6 and SCTP. */
+#define TRACE_PACKET_ROOM (14 + 40 + 32 + TRACE_PACKET_COOKIE)
 /* What hosts send with. */
 #define TRACE_PACKET_HOPS 64
 
@@ -21,10 +22,14 @@ struct trace_packet {
 	struct tn_addr src; /* both of one family */
 	struct tn_addr dst;
 	uint8_t proto;	/* of IPv4 or IPv6: ICMP and ICMPv6 go with their own family */
-	uint16_t sport; /* host byte order; of an echo request the identifier */
+	uint8_t type;	/* of an ICMP request */
+	uint16_t sport; /* host byte order; of an ICMP request the identifier */
 	uint16_t dport;
 	uint8_t cookie[TRACE_PACKET_COOKIE];
 };
+
+/* Whether packets of that protocol have ports that trace knows. */
+bool trace_packet_has_ports(uint8_t proto);
 
 /* The frame, with all checksums; gives its length. The MAC addresses are left zero. */
 size_t trace_packet_build(uint8_t out[TRACE_PACKET_ROOM], const struct trace_packet *s);
@@ -40,8 +45,7 @@ bool trace_packet_ends(const uint8_t *frame, size_t len, struct tn_addr *src, st
 /* Hop limit or time to live of such a frame. */
 uint8_t trace_packet_hops(const uint8_t *frame);
 
-/* Whether the checksums of the IPv4 header, TCP, UDP, ICMP and ICMPv6 are right, where there are.
- */
+/* Whether all checksums of the packet are right, of what trace makes. */
 bool trace_packet_is_sound(const uint8_t *frame, size_t len);
 
 /* Whether the bytes hold the cookie. */

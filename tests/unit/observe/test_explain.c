@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What a step of a trace means, in words. */
 #include <criterion/criterion.h>
-#include <netinet/in.h>
 
 #include "../fixture.h"
 #include "observe/explain.h"
+#include "observe/names.h"
 #include "tn_reasons.h"
 
 Test(explain, reasons_and_verdicts)
@@ -43,26 +43,40 @@ Test(explain, accepted)
 	cr_expect_null(explain_accepted(&m, &s, &none));
 }
 
-/* The rule to add, for what its tenant does not accept. */
+/* The rule to add, for what its tenant does not accept: no wider than the packet. */
 Test(explain, remedy)
 {
-	static const struct {
-		uint8_t proto;
+	struct mapping named = { .name = "db", .fixed = addr_of("10.0.0.5") };
+	struct mapping bare = { .fixed = addr_of("10.0.0.6") },
+		       six = { .fixed = addr_of("fd00::5") };
+	const struct {
+		const char *proto;
+		uint16_t port;
+		const struct mapping *to;
 		const char *want;
 	} rows[] = {
-		{ IPPROTO_TCP, "add to tenant blue: accept: [{from: [red], ports: [tcp/80]}]" },
-		{ IPPROTO_UDP, "add to tenant blue: accept: [{from: [red], ports: [udp/80]}]" },
-		{ IPPROTO_ICMPV6,
-		  "add to tenant blue: accept: [{from: [red], ports: [icmp/echo-request]}]" },
-		{ 47, "add to tenant blue: accept: [{from: [red], ports: [protocol/47]}]" },
+		{ NULL, 80, &named, "to: [db], ports: [tcp/80]}]" },
+		{ "udp", 80, &bare, "to: [10.0.0.6], ports: [udp/80]}]" },
+		{ "icmp", 0, &six, "to: [\"fd00::5\"], ports: [icmp/echo-request]}]" },
+		{ "sctp", 80, NULL, "ports: [sctp/80]}]" },
+		{ "51", 0, &named, "to: [db], ports: [protocol/51]}]" },
 	};
-	struct trace t = { .from.tenant = "red", .to.tenant = "blue", .packet.dport = 80 };
 	struct trace_step s = { .event = { .verdict = TN_EVENT_DROP,
 					   .reason = TN_DROP_NOT_ACCEPTED } };
+	struct error err = { 0 };
+	struct trace t = { 0 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		t.packet.proto = rows[i].proto;
-		expect_text(explain_remedy(&t, &s), rows[i].want, "remedy");
+		char want[200];
+
+		t = (struct trace){ .from.tenant = "red",
+				    .to = { .tenant = "blue", .mapping = rows[i].to },
+				    .packet = { .src = addr_of("10.0.0.5"),
+						.dport = rows[i].port } };
+		cr_assert_eq(names_service(rows[i].proto, rows[i].port, &t, &err), 0);
+		snprintf(want, sizeof(want), "add to tenant blue: accept: [{from: [red], %s",
+			 rows[i].want);
+		expect_text(explain_remedy(&t, &s), want, "remedy");
 	}
 	t.from.tenant = NULL;
 	cr_expect_null(explain_remedy(&t, &s), "of a stranger");
