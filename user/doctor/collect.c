@@ -117,17 +117,6 @@ static const struct iface *by_index(const struct ifaces *ifaces, uint32_t index)
 	return NULL;
 }
 
-/* Before a command that is to be run in that namespace. */
-static void enter_with(const char *netns, char text[ENTER_TEXT])
-{
-	if (!netns)
-		text[0] = '\0';
-	else if (netns[0] == '/')
-		snprintf(text, ENTER_TEXT, "nsenter --net=%s ", netns);
-	else
-		snprintf(text, ENTER_TEXT, "ip netns exec %s ", netns);
-}
-
 static bool has_number(int fd, const void *netnsid)
 {
 	return netlink_netnsid(fd) == *(const int32_t *)netnsid;
@@ -147,7 +136,7 @@ static void find_elsewhere(const struct netns *ns, const struct iface *i, bool g
 		out->elsewhere_found = true;
 	} else if (netns_find(has_number, &i->netnsid, name)) {
 		out->elsewhere_found = true;
-		enter_with(name, out->enter_elsewhere);
+		netns_command(name, out->enter_elsewhere);
 	}
 }
 
@@ -332,7 +321,7 @@ void collect_router(const struct model *m, const struct tenant *t, const struct 
 	memset(out, 0, sizeof(*out));
 	out->model = m;
 	out->tenant = t;
-	enter_with(t->router->netns, out->enter);
+	netns_command(t->router->netns, out->enter);
 	families_of(m, t, out);
 	out->planned = planned;
 	out->detached = t->router->detached;

@@ -10,6 +10,7 @@
 
 #include "host/ethtool.h"
 #include "host/mark_rules.h"
+#include "host/netns.h"
 #include "host/ruleset.h"
 #include "lib/error.h"
 #include "model/iface.h"
@@ -109,8 +110,6 @@ void diagnosis_free(struct diagnosis *f);
 size_t diagnosis_count(const struct diagnosis *f, enum severity severity);
 
 #define UNKNOWN (-1)
-/* Room for "ip netns exec NAME ". */
-#define ENTER_TEXT 300
 
 /* What `tenantnat restore` would do now. */
 struct drift {
@@ -173,7 +172,7 @@ struct port {
 	struct iface_other other[IFACE_RELATIONS];
 	/* of the others elsewhere: what comes before a command that is to be run there */
 	bool elsewhere_found;
-	char enter_elsewhere[ENTER_TEXT];
+	char enter_elsewhere[NETNS_COMMAND];
 	struct error features_error;
 	struct ethtool features;
 	/* settings of the kernel: UNKNOWN where it has none of that name */
@@ -201,8 +200,9 @@ struct lookup {
 struct router_report {
 	const struct tenant *tenant;
 	const struct model *model;
-	char enter[ENTER_TEXT]; /* what comes before a command that is to be run in its namespace */
-	struct error netns;	/* set: cannot be entered; nothing below is known */
+	char enter[NETNS_COMMAND]; /* what comes before a command that is to be run in its namespace
+				    */
+	struct error netns;	   /* set: cannot be entered; nothing below is known */
 	struct error
 		shared_error; /* set: not found; of what is below only `inside_error` is known */
 	struct error inside_error;

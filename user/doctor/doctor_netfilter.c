@@ -146,15 +146,6 @@ static void remedy_nat(const struct router_report *r, const struct ruleset_hit *
 	remedy(f, "%s", text);
 }
 
-static void rule_text(const struct ruleset_hit *h, char *text, size_t size)
-{
-	size_t n = snprintf(text, size, "`%s` in the chain %s of table %s %s", h->statement,
-			    h->chain, h->family, h->table);
-
-	if (h->handle && n < size)
-		snprintf(text + n, size - n, " (handle %lld)", (long long)h->handle);
-}
-
 /* Where both directions are unknown to conntrack, and nobody asks it about them, that is right. */
 static bool is_needed(const struct router_report *r, const struct ruleset_hit *h)
 {
@@ -175,7 +166,7 @@ static void judge_rule(const struct router_report *r, const struct ruleset_hit *
 	const char *which = h->sure ? "" : "some of ";
 	char rule[300];
 
-	rule_text(h, rule, sizeof(rule));
+	ruleset_hit_text(h, rule, sizeof(rule));
 	switch (h->effect) {
 	case RULESET_NAT:
 		remedy_nat(r, h,

@@ -365,7 +365,7 @@ static void remedy_shared(const struct router_report *r, const struct lookup *l,
 {
 	const char *ip = ip_of(&l->to);
 	bool narrow = l->has_culprit && l->culprit.len >= l->subnet.len;
-	char away[ENTER_TEXT + 200] = "";
+	char away[NETNS_COMMAND + 200] = "";
 
 	vec_each (c, &r->covers) {
 		if (narrow && strcmp(l->culprit_dev, c->name) == 0 &&

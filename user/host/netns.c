@@ -53,6 +53,16 @@ static int open_in(int dir, const char *path)
 	return fd;
 }
 
+void netns_command(const char *spec, char text[NETNS_COMMAND])
+{
+	if (!spec)
+		text[0] = '\0';
+	else if (spec[0] == '/')
+		snprintf(text, NETNS_COMMAND, "nsenter --net=%s ", spec);
+	else
+		snprintf(text, NETNS_COMMAND, "ip netns exec %s ", spec);
+}
+
 int netns_open(const char *path)
 {
 	return open_in(AT_FDCWD, path);

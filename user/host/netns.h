@@ -24,6 +24,9 @@ struct netns {
 
 /* Where `spec` (as below) is in the filesystem. */
 void netns_path(const char *spec, char path[PATH_MAX]);
+/* What comes before a command that is to be run there, "ip netns exec NAME "; "" for our own. */
+#define NETNS_COMMAND 300
+void netns_command(const char *spec, char text[NETNS_COMMAND]);
 /*
  * Open the network namespace at `path`, the caller's to close; nothing else is opened, so it never
  * waits. -1 with errno; EINVAL: it is no network namespace.

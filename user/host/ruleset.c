@@ -59,6 +59,15 @@ struct packet {
 	bool has_ct_mark; /* a new flow has none, until somebody saves it */
 };
 
+void ruleset_hit_text(const struct ruleset_hit *h, char *text, size_t size)
+{
+	size_t n = snprintf(text, size, "`%s` in the chain %s of table %s %s", h->statement,
+			    h->chain, h->family, h->table);
+
+	if (h->handle && n < size)
+		snprintf(text + n, size - n, " (handle %lld)", (long long)h->handle);
+}
+
 /* ------------------------------------------------------------ the list */
 
 struct walk {

@@ -57,6 +57,8 @@ struct ruleset_hits {
 };
 
 void ruleset_hits_free(struct ruleset_hits *hits);
+/* "`drop` in the chain forward of table inet filter (handle 7)" */
+void ruleset_hit_text(const struct ruleset_hit *h, char *text, size_t size);
 
 /* Adds to `out`; one that is there already is not added again, but may become sure. */
 void ruleset_judge(const json_t *ruleset, const struct ruleset_path *path,
