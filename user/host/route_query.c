@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "host/route_query.h"
 
+#include <arpa/inet.h>
 #include <linux/rtnetlink.h>
 #include <netlink/route/neighbour.h>
 #include <netlink/route/route.h>
@@ -42,6 +43,7 @@ static int read_route(struct nl_msg *msg, void *arg)
 		hop = NULL;
 	}
 	out->source = addr_of(rtnl_route_get_pref_src(route));
+	out->table = rtnl_route_get_table(route);
 	if (hop) {
 		struct nl_addr *via = rtnl_route_nh_get_via(hop);
 
@@ -59,20 +61,35 @@ static int put_addr(struct nl_msg *msg, int type, const struct tn_addr *a)
 	return nla_put(msg, type, (int)len, (const uint8_t *)a->w + 16 - len);
 }
 
-/* `from` NULL: of this host's own packets. */
-static int request(struct nl_sock *sock, const struct tn_addr *to, const struct tn_addr *from,
-		   uint32_t iif)
+/* The kernel takes these for some protocols alone. */
+static int put_service(struct nl_msg *msg, const struct route_packet *p)
 {
-	uint8_t bits = addr_is_v4(to) ? 32 : 128;
-	struct rtmsg head = { .rtm_family = addr_is_v4(to) ? AF_INET : AF_INET6,
+	uint16_t sport = htons(p->sport), dport = htons(p->dport);
+
+	if (p->proto != IPPROTO_TCP && p->proto != IPPROTO_UDP)
+		return p->proto == IPPROTO_ICMP || p->proto == IPPROTO_ICMPV6
+			       ? nla_put_u8(msg, RTA_IP_PROTO, p->proto)
+			       : 0;
+	return nla_put_u8(msg, RTA_IP_PROTO, p->proto) ||
+	       nla_put(msg, RTA_SPORT, sizeof(sport), &sport) ||
+	       nla_put(msg, RTA_DPORT, sizeof(dport), &dport);
+}
+
+static int request(struct nl_sock *sock, const struct route_packet *p)
+{
+	uint8_t bits = addr_is_v4(&p->to) ? 32 : 128;
+	bool input = !addr_is_unset(&p->from);
+	struct rtmsg head = { .rtm_family = addr_is_v4(&p->to) ? AF_INET : AF_INET6,
 			      .rtm_dst_len = bits,
-			      .rtm_src_len = from ? bits : 0 };
+			      .rtm_src_len = input ? bits : 0,
+			      .rtm_flags = RTM_F_LOOKUP_TABLE };
 	_cleanup_(msg_cleanup) struct nl_msg *msg = nlmsg_alloc_simple(RTM_GETROUTE, 0);
 	int ret;
 
 	if (!msg || nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO) ||
-	    put_addr(msg, RTA_DST, to) ||
-	    (from && (put_addr(msg, RTA_SRC, from) || nla_put_u32(msg, RTA_IIF, iif))))
+	    put_addr(msg, RTA_DST, &p->to) ||
+	    (input && (put_addr(msg, RTA_SRC, &p->from) || nla_put_u32(msg, RTA_IIF, p->iif) ||
+		       put_service(msg, p))))
 		return -NLE_NOMEM;
 	ret = nl_send_auto(sock, msg);
 	return ret < 0 ? ret : 0;
@@ -88,8 +105,7 @@ static int read_refusal(struct sockaddr_nl *from, struct nlmsgerr *refusal, void
 	return NL_STOP;
 }
 
-static int query(const struct tn_addr *to, const struct tn_addr *from, uint32_t iif,
-		 struct next_hop *out, struct error *err)
+int route_query_packet(const struct route_packet *p, struct next_hop *out, struct error *err)
 {
 	_cleanup_(sock_cleanup) struct nl_sock *sock = nl_socket_alloc();
 	int ret = sock ? nl_connect(sock, NETLINK_ROUTE) : -NLE_NOMEM;
@@ -99,25 +115,45 @@ static int query(const struct tn_addr *to, const struct tn_addr *from, uint32_t 
 		nl_socket_disable_auto_ack(sock);
 		nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, read_route, out);
 		nl_socket_modify_err_cb(sock, NL_CB_CUSTOM, read_refusal, out);
-		ret = request(sock, to, from, iif);
+		ret = request(sock, p);
 	}
 	if (!ret)
 		ret = nl_recvmsgs_default(sock);
 	if (ret < 0 && !out->why[0])
-		return error_set(err, "cannot ask for the route to %s: %s", ADDR(to),
+		return error_set(err, "cannot ask for the route to %s: %s", ADDR(&p->to),
 				 nl_geterror(ret));
 	return 0;
 }
 
 int route_query(const struct tn_addr *to, struct next_hop *out, struct error *err)
 {
-	return query(to, NULL, 0, out, err);
+	return route_query_packet(&(struct route_packet){ .to = *to }, out, err);
 }
 
 int route_query_input(const struct tn_addr *to, const struct tn_addr *from, uint32_t iif,
 		      struct next_hop *out, struct error *err)
 {
-	return query(to, from, iif, out, err);
+	return route_query_packet(&(struct route_packet){ *to, *from, iif, 0, 0, 0 }, out, err);
+}
+
+void neighbour_ask(uint32_t ifindex, const struct tn_addr *neighbour)
+{
+	bool v4 = addr_is_v4(neighbour);
+	_cleanup_(sock_cleanup) struct nl_sock *sock = nl_socket_alloc();
+	struct nl_addr *addr = nl_addr_build(v4 ? AF_INET : AF_INET6,
+					     v4 ? &neighbour->w[3] : neighbour->w, v4 ? 4 : 16);
+	struct rtnl_neigh *entry = rtnl_neigh_alloc();
+
+	if (sock && addr && entry && !nl_connect(sock, NETLINK_ROUTE)) {
+		rtnl_neigh_set_ifindex(entry, (int)ifindex);
+		rtnl_neigh_set_dst(entry, addr);
+		rtnl_neigh_set_flags(entry, NTF_USE);
+		rtnl_neigh_add(sock, entry, NLM_F_CREATE);
+	}
+	if (entry)
+		rtnl_neigh_put(entry);
+	if (addr)
+		nl_addr_put(addr);
 }
 
 static bool read_mac(struct rtnl_neigh *entry, uint8_t mac[6])

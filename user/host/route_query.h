@@ -12,7 +12,17 @@ struct next_hop {
 	uint32_t ifindex;	/* the interface that it leaves by; 0: there is no way */
 	struct tn_addr gateway; /* unset: the address is on the link */
 	struct tn_addr source;	/* the address that this host would send with; unset: none */
+	uint32_t table;		/* of the route; RT_TABLE_MAIN where no rule leads elsewhere */
 	char why[64];		/* without a way: what the kernel says */
+};
+
+/* A packet that comes in by an interface, as far as routing rules see it. */
+struct route_packet {
+	struct tn_addr to;
+	struct tn_addr from; /* unset: this host sends it, and what follows does not matter */
+	uint32_t iif;
+	uint8_t proto; /* 0: of any; ports are for TCP and UDP */
+	uint16_t sport, dport;
 };
 
 /* An RTM_GETROUTE request, as `ip route get` makes. That there is no way is no error. */
@@ -25,6 +35,12 @@ int route_query(const struct tn_addr *to, struct next_hop *out, struct error *er
  */
 int route_query_input(const struct tn_addr *to, const struct tn_addr *from, uint32_t iif,
 		      struct next_hop *out, struct error *err);
+
+/* The same of just that packet. */
+int route_query_packet(const struct route_packet *p, struct next_hop *out, struct error *err);
+
+/* Have the kernel ask for a neighbour that it does not know, as a packet to it would. */
+void neighbour_ask(uint32_t ifindex, const struct tn_addr *neighbour);
 
 /* The MAC address that the kernel knows this neighbour by; false, and left as it is: it does not.
  */

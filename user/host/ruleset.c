@@ -136,10 +136,43 @@ static void hit(struct walk *w, enum ruleset_effect effect, enum tri sure, const
 
 /* ------------------------------------------------------------ matches */
 
+/* How protocols are called in lists: as the value of a match, and what a match is about. */
+static const struct protocol {
+	uint8_t number;
+	bool ports;
+	const char *name;
+	const char *match;
+} protocols[] = {
+	{ 1, false, "icmp", "icmp" },  { 6, true, "tcp", "tcp" },
+	{ 17, true, "udp", "udp" },    { 33, true, "dccp", "dccp" },
+	{ 47, false, "gre", "gre" },   { 50, false, "esp", "esp" },
+	{ 51, false, "ah", "ah" },     { 58, false, "ipv6-icmp", "icmpv6" },
+	{ 132, true, "sctp", "sctp" }, { 136, true, "udplite", "udplite" },
+};
+
+static const struct protocol *protocol_of(uint8_t number)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
+		if (protocols[i].number == number)
+			return &protocols[i];
+	}
+	return NULL;
+}
+
+static bool is_protocol(const char *match)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
+		if (strcmp(protocols[i].match, match) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Something about a packet that a rule can ask for. */
 struct subject {
 	const char *name;	     /* an interface, or another word; NULL: */
-	const struct prefix *prefix; /* one of these addresses */
+	const struct prefix *prefix; /* one of these addresses; NULL: */
+	json_int_t number;	     /* a port */
 };
 
 static enum tri name_is(const char *name, const char *pattern)
@@ -193,6 +226,22 @@ static enum tri prefix_is(const struct prefix *p, const json_t *value)
 	return within(p, &first, &last);
 }
 
+/* 22, or {"range": [8000, 8099]} */
+static enum tri number_is(json_int_t number, const json_t *value)
+{
+	const json_t *range = json_object_get(value, "range");
+
+	if (json_is_integer(value))
+		return json_integer_value(value) == number ? YES : NO;
+	if (!json_is_integer(json_array_get(range, 0)) ||
+	    !json_is_integer(json_array_get(range, 1)))
+		return MAYBE;
+	return json_integer_value(json_array_get(range, 0)) <= number &&
+			       number <= json_integer_value(json_array_get(range, 1))
+		       ? YES
+		       : NO;
+}
+
 static const json_t *set_of(const struct walk *w, const char *name)
 {
 	const json_t *set;
@@ -227,9 +276,9 @@ static enum tri is(const struct walk *w, const struct subject *s, const json_t *
 	}
 	if (elem)
 		return is(w, s, json_object_get(elem, "val"));
-	if (!s->name)
-		return prefix_is(s->prefix, value);
-	return text ? name_is(s->name, text) : MAYBE;
+	if (s->name)
+		return text ? name_is(s->name, text) : MAYBE;
+	return s->prefix ? prefix_is(s->prefix, value) : number_is(s->number, value);
 }
 
 /* For all of them, for none, or for some. */
@@ -300,6 +349,18 @@ static enum tri ct_mark_is(const struct packet *p, uint32_t mask, const json_t *
 	return p->has_ct_mark ? MAYBE : mark_is(&none, mask, right);
 }
 
+/* Listed by its name or its number: either way, the other does not say. */
+static enum tri protocol_is(const struct walk *w, const json_t *right)
+{
+	const struct protocol *p = protocol_of(w->path->proto);
+	struct subject s = { .number = w->path->proto };
+	enum tri number = is(w, &s, right), name = p ? word_is(w, p->name, right) : MAYBE;
+
+	if (!w->path->proto)
+		return MAYBE;
+	return name == YES || number == YES ? YES : least(name, number);
+}
+
 static enum tri meta_is(const struct walk *w, const char *key, const json_t *right)
 {
 	const struct ruleset_path *path = w->path;
@@ -312,7 +373,27 @@ static enum tri meta_is(const struct walk *w, const char *key, const json_t *rig
 		return names_are(w, path->out.v, path->out.n, right);
 	if (strcmp(key, "nfproto") == 0)
 		return word_is(w, path->six ? "ipv6" : "ipv4", right);
+	if (strcmp(key, "l4proto") == 0)
+		return protocol_is(w, right);
 	return MAYBE;
+}
+
+/* Of a header behind that of IP. */
+static enum tri l4_is(const struct walk *w, const char *protocol, const char *field,
+		      const json_t *right)
+{
+	const struct ruleset_path *path = w->path;
+	const struct protocol *p = protocol_of(path->proto);
+	struct subject s = { 0 };
+
+	if (!path->proto)
+		return MAYBE;
+	if (strcmp(protocol, "th") != 0 && (!p || strcmp(protocol, p->match) != 0))
+		return is_protocol(protocol) ? NO : MAYBE;
+	if (!p || !p->ports || (strcmp(field, "sport") != 0 && strcmp(field, "dport") != 0))
+		return MAYBE;
+	s.number = field[0] == 's' ? path->sport : path->dport;
+	return is(w, &s, right);
 }
 
 static enum tri payload_is(const struct walk *w, const json_t *payload, const json_t *right)
@@ -322,9 +403,11 @@ static enum tri payload_is(const struct walk *w, const json_t *payload, const js
 	bool six = strcmp(protocol, "ip6") == 0;
 
 	if (!six && strcmp(protocol, "ip") != 0)
-		return MAYBE;
+		return l4_is(w, protocol, field, right);
 	if (six != path->six)
 		return NO;
+	if (strcmp(field, "protocol") == 0 || strcmp(field, "nexthdr") == 0)
+		return protocol_is(w, right);
 	if (strcmp(field, "saddr") == 0)
 		return prefixes_are(w, path->src.v, path->src.n, right);
 	if (strcmp(field, "daddr") == 0)
@@ -408,6 +491,15 @@ static enum tri conntrack_is(const struct walk *w, const json_t *xt)
 	return holds;
 }
 
+static bool is_of_another_header(const struct walk *w, const char *protocol)
+{
+	const struct protocol *p = protocol_of(w->path->proto);
+
+	if (strcmp(protocol, w->path->six ? "ip" : "ip6") == 0)
+		return true;
+	return w->path->proto && is_protocol(protocol) && (!p || strcmp(p->match, protocol) != 0);
+}
+
 static enum tri match(const struct walk *w, const json_t *m)
 {
 	const json_t *left = json_object_get(m, "left"),
@@ -419,8 +511,10 @@ static enum tri match(const struct walk *w, const json_t *m)
 		return holds;
 	if (strcmp(op, "!=") != 0)
 		return MAYBE;
-	/* that an IPv6 packet has another IPv4 address does not hold either */
-	if (payload && strcmp(text_of(payload, "protocol"), w->path->six ? "ip" : "ip6") == 0)
+	/* that a packet has another port or address of a header that it has not does not hold
+	 * either
+	 */
+	if (payload && is_of_another_header(w, text_of(payload, "protocol")))
 		return NO;
 	return holds == YES ? NO : holds == NO ? YES : MAYBE;
 }

@@ -5,14 +5,15 @@
  * translates before them on the way in, and behind them on the way out.
  *
  * The rules are walked as the kernel walks them, with the first packet of a new flow. What a
- * match says about it is not always known (ports, marks, matches of iptables); then what the
- * rule does may happen or not, and a hit is not sure.
+ * match says about it is not always known (marks, matches of iptables; ports, where the path has
+ * none); then what the rule does may happen or not, and a hit is not sure.
  */
 #ifndef TN_RULESET_H
 #define TN_RULESET_H
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "lib/addr.h"
 #include "lib/util.h"
@@ -24,6 +25,8 @@ struct ruleset_path {
 	VEC(const char *) out;	/* and leave by */
 	VEC(struct prefix) src; /* their addresses, as netfilter sees them */
 	VEC(struct prefix) dst;
+	uint8_t proto; /* of all of them; 0: of any, and then ports are not known either */
+	uint16_t sport, dport;
 };
 
 void ruleset_path_free(struct ruleset_path *path);

@@ -35,12 +35,19 @@
 #define GOTO(chain) {'goto': {'target': chain}}
 
 /* clang-format on */
+/* Of what is judged next: its protocol and destination port; 0: not known. */
+static uint8_t proto;
+static uint16_t dport;
+
 static void add_way(struct ruleset_path *path, bool six, bool in)
 {
 	struct prefix subnet = prefix_of(six ? "fd64::/64" : "100.64.0.0/16");
 	struct prefix fixed = prefix_of(six ? "fd00::5" : "10.0.0.5");
 
 	path->six = six;
+	path->proto = proto;
+	path->sport = 40000;
+	path->dport = dport;
 	if (in) {
 		*vec_push(&path->in) = "shared0";
 		*vec_push(&path->out) = "lan0";
@@ -123,6 +130,43 @@ Test(ruleset, empty)
 {
 	found("", "");
 	found(NAT PRE, "");
+}
+
+#define FIELD(protocol, field) {'payload': {'protocol': protocol, 'field': field}}
+#define WITH(...) NAT RULE("nat", "post", 4, __VA_ARGS__, MASQUERADE)
+
+static void found_with(uint8_t the_proto, uint16_t the_dport, const char *objects,
+		       const char *want)
+{
+	proto = the_proto;
+	dport = the_dport;
+	found(objects, want);
+	proto = dport = 0;
+}
+
+/* What is known of a packet decides; of packets of any kind, it may be. */
+Test(ruleset, service)
+{
+	found(WITH(IS(FIELD("tcp", "dport"), 22)), SOME);
+	found_with(6, 22, WITH(IS(FIELD("tcp", "dport"), 22)), SURE);
+	found_with(6, 23, WITH(IS(FIELD("tcp", "dport"), 22)), "");
+	found_with(6, 23, WITH(ISNT(FIELD("tcp", "dport"), 22)), SURE);
+	found_with(17, 22, WITH(IS(FIELD("tcp", "dport"), 22)), "");
+	found_with(17, 22, WITH(ISNT(FIELD("tcp", "dport"), 23)), "");
+	found_with(17, 22, WITH(IS(FIELD("th", "dport"), 22)), SURE);
+	found_with(47, 0, WITH(IS(FIELD("tcp", "dport"), 22)), "");
+	found_with(6, 22, WITH(IS(FIELD("tcp", "sport"), 40000)), SURE);
+	found_with(6, 22, WITH(IS(FIELD("tcp", "dport"), {'set': [80, {'range': [20, 25]}]})), SURE);
+	found_with(6, 26, WITH(IS(FIELD("tcp", "dport"), {'set': [80, {'range': [20, 25]}]})), "");
+	found_with(6, 22, WITH(IS(FIELD("tcp", "flags"), "syn")), SOME);
+	found_with(6, 22, WITH(IS(META("l4proto"), "tcp")), SURE);
+	found_with(6, 22, WITH(IS(META("l4proto"), {'set': ["tcp", "udp"]})), SURE);
+	found_with(6, 22, WITH(IS(META("l4proto"), 17)), "");
+	found_with(1, 0, WITH(IS(ADDRESS("protocol"), "icmp")), SURE);
+	found_with(1, 0, WITH(IS(ADDRESS("protocol"), "tcp")), "");
+	found_with(1, 0, WITH(IS(FIELD("icmp", "type"), "echo-request")), SOME);
+	found_with(6, 22, WITH(ISNT(META("l4proto"), "tcp")), "");
+	found(WITH(IS(META("l4proto"), "tcp")), SOME);
 }
 
 Test(ruleset, masquerade_by_interface)
