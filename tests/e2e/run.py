@@ -29,7 +29,7 @@ from traffic import ping                            # noqa: E402
 TOPICS = """
     talk guard accept counters change apply inside join announce lease detach lock errors scale six
     hairpin icmp conntrack mtu path stun fragments control offload vlan dispatcher check doctor
-    kill power many beside restore agent metrics world monitor history trace forwarding window
+    kill power many beside restore agent metrics world monitor history trace faults forwarding window
     unreachable hostile groups uplink
 """.split()
 # what runs on other kinds of shared interfaces than veth too, with the hooks that these have
@@ -45,7 +45,7 @@ CLSACT_TOPICS = """
     talk guard change apply detach restore agent world hairpin icmp vlan counters
 """.split()
 # what is hardly about the programs runs with these hooks
-LOOSE_TOPICS, LOOSE_HOOKS = "lease trace monitor check".split(), ["tc", "xdp"]
+LOOSE_TOPICS, LOOSE_HOOKS = "lease trace faults monitor check".split(), ["tc", "xdp"]
 # these take long, and have a lab of their own
 FAULT_TOPICS = ["kill", "power"]
 SUM = re.compile(r"(\d+) (passed|failed|skipped)(?:, |$)")

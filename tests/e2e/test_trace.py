@@ -351,7 +351,7 @@ def test_trace_without_a_route(lab):
     try:
         code, said = trace(lab, "red/db", BLUE1 + ":22")
         equal((code, said["result"], said["steps"][-1]["tenant"]), (1, "astray", "blue"), "to blue")
-        assert f"tenant blue has no route inside to {FIXED}" in said["why"], said["why"]
+        assert f"tenant blue: {FIXED} from {RED1}, coming in by shared0, goes nowhere" in said["why"]
         lab.red.ip(f"route add {PLAIN} dev lan0")
         code, said = trace(lab, "red/db", PLAIN)
         equal((code, said["result"], [step["reason"] for step in said["steps"]]),

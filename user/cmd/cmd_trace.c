@@ -9,10 +9,17 @@
 #include "model/policy.h"
 #include "observe/explain.h"
 #include "observe/names.h"
+#include "observe/trace_look.h"
 
 static const char *const programs[] = {
 #define X(id, name) name,
 	TN_PROGRAMS(X)
+#undef X
+};
+
+static const char *const looks[] = {
+#define X(id, name) name,
+	TRACE_LOOKS(X)
 #undef X
 };
 
@@ -115,6 +122,30 @@ static void print_step(const struct request *q, const struct trace_step *s)
 		printf("    %s\n", remedy);
 }
 
+static void print_look(const struct trace_look *look)
+{
+	const char *color = look->result == PROBE_OK	   ? color_added()
+			    : look->result == PROBE_FAILED ? color_removed()
+							   : color_changed();
+
+	printf("  %-12s %-10s %s%s%s%s\n", look->router->tenant, looks[look->id], color,
+	       look->result == PROBE_FAILED    ? "failed: "
+	       : look->result == PROBE_SKIPPED ? "not sure: "
+					       : "",
+	       look->text, color_off());
+	if (look->remedy)
+		printf("    to do: %s\n", look->remedy);
+}
+
+/* What was found before the step with that number. */
+static void print_looks(const struct trace *t, size_t step)
+{
+	vec_each (look, &t->looks) {
+		if (look->after == step)
+			print_look(look);
+	}
+}
+
 static void print_end(const struct request *q)
 {
 	const struct trace *t = &q->trace;
@@ -170,6 +201,20 @@ static json_t *step_json(const struct request *q, const struct trace_step *s)
 		ends_json(s->after, s->after_len));
 }
 
+static json_t *looks_json(const struct trace *t)
+{
+	json_t *list = json_array();
+
+	vec_each (look, &t->looks)
+		json_array_append_new(list,
+				      json_pack("{s:s, s:I, s:s, s:s, s:s, s:o}", "tenant",
+						look->router->tenant, "after",
+						(json_int_t)look->after, "look", looks[look->id],
+						"result", probe_result_name(look->result), "seen",
+						look->text, "remedy", json_text(look->remedy)));
+	return list;
+}
+
 static json_t *trace_json(const struct request *q)
 {
 	const struct trace_packet *s = &q->trace.packet;
@@ -177,11 +222,12 @@ static json_t *trace_json(const struct request *q)
 
 	vec_each (step, &q->trace.steps)
 		json_array_append_new(steps, step_json(q, step));
-	return json_pack(
-		"{s:s, s:o, s:o, s:o, s:i, s:i, s:i, s:o}", "result", results[q->trace.result],
-		"why", json_text(q->trace.result == TRACE_ASTRAY ? q->trace.why : NULL), "from",
-		json_text(q->trace.from.tenant), "to", json_text(q->trace.to.tenant), "protocol",
-		s->proto, "sport", s->sport, "dport", s->dport, "steps", steps);
+	return json_pack("{s:s, s:o, s:o, s:o, s:i, s:i, s:i, s:o, s:o}", "result",
+			 results[q->trace.result], "why",
+			 json_text(q->trace.result == TRACE_ASTRAY ? q->trace.why : NULL), "from",
+			 json_text(q->trace.from.tenant), "to", json_text(q->trace.to.tenant),
+			 "protocol", s->proto, "sport", s->sport, "dport", s->dport, "steps", steps,
+			 "looks", looks_json(&q->trace));
 }
 
 /* ------------------------------------------------------------ the command */
@@ -199,21 +245,26 @@ static const struct trace_step *dropped_by(const struct trace *t)
 static int tell(const struct request *q, struct error *err)
 {
 	const struct trace *t = &q->trace;
+	const struct trace_look *look = trace_failed_look(t);
 	const struct trace_step *end = dropped_by(t);
 
 	if (q->inv->json && json_print(trace_json(q), err))
 		return -1;
 	if (!q->inv->json) {
 		print_packet(q);
-		vec_each (s, &t->steps)
-			print_step(q, s);
+		for (size_t i = 0; i < t->steps.n; i++) {
+			print_looks(t, i);
+			print_step(q, &t->steps.v[i]);
+		}
+		print_looks(t, t->steps.n);
 		print_end(q);
 	}
 	if (t->result == TRACE_ASTRAY)
 		return error_set(err, "does not arrive: %s", t->why);
 	if (end)
-		return error_set(err, "dropped by the router of tenant %s: %s", end->router->tenant,
-				 explain_reason(end));
+		return error_set(err, "dropped by the router of tenant %s: %s%s%s",
+				 end->router->tenant, explain_reason(end), look ? "; " : "",
+				 look ? look->text : "");
 	return 0;
 }
 
@@ -223,6 +274,7 @@ static int trace(struct request *q, struct error *err)
 
 	q->trace.bpffs = q->inv->settings.bpffs;
 	q->trace.kernel = &q->view.kernel;
+	q->trace.patience = q->inv->settings.patience;
 	if (!q->view.model.tenants.n)
 		return error_set(err, "nothing is attached; run `tenantnat apply` first");
 	if (understand(q, err) || events_open(q->inv->settings.bpffs, &events, err))
@@ -254,24 +306,32 @@ const struct command cmd_trace = {
 		"address\n"
 		"of the shared network: then only the router of TO is asked.\n"
 		"\n"
-		"The first packet of a flow (SYN, datagram, request) runs through the "
-		"programs of\n"
-		"both routers. It is not sent. For each program it prints the verdict, the rule or "
-		"flow\n"
-		"that accepted the packet, what was changed, and for a drop the reason and what to "
-		"do.\n"
-		"Counters, rules and limits count the packet. A flow that it opens is removed "
-		"again.\n"
+		"The first packet of a flow (SYN, datagram, request) runs through the programs of "
+		"both\n"
+		"routers. It is not sent. For each program it prints the verdict, the rule or flow "
+		"that\n"
+		"accepted the packet, what was changed, and for a drop the reason and what to do. "
+		"Counters,\n"
+		"rules and limits count the packet. A flow that it opens is removed again.\n"
+		"\n"
+		"Between the programs it looks at what else the packet meets:\n"
+		"  programs      something of the router is missing\n"
+		"  route         where the kernel sends it, by its source and incoming interface\n"
+		"  netfilter     rules of the router that drop or translate it, if it takes the "
+		"stack\n"
+		"  link          the next hop on the shared network answers ARP, and has the right "
+		"address\n"
+		"  vm            the VM at either end answers, and knows the way back: see "
+		"`tenantnat "
+		"check`\n"
 		"\n"
 		"Verdicts: `pass`, `translated`, `drop`, `turned` (back to a VM of the same "
 		"router) and\n"
-		"`held` (the router does not know the sender's MAC address yet, and asks for it "
-		"first:\n"
-		"ping the VM from the router, and trace again).\n"
+		"`held` (the router does not know the sender's MAC address).\n"
 		"\n"
-		"Exit status 0: the packet arrives, or leaves for a router that is not attached "
-		"here. 1: it\n"
-		"is dropped or held, or does not arrive for another reason, which is said.\n"
+		"Exit status 0: the packet arrives, or leaves for a router or host that is not on "
+		"this host.\n"
+		"1: it does not arrive, or the VM could not answer; it says why.\n"
 		"\n"
 		"JSON: {\"result\": \"arrives\", \"dropped\", \"left\" or \"astray\", \"why\", "
 		"\"from\", \"to\",\n"
@@ -280,7 +340,11 @@ const struct command cmd_trace = {
 		"\"meaning\", \"remedy\", \"rule\": null or {\"file\", \"line\", \"from\", \"to\", "
 		"\"ports\"},\n"
 		"\"flow\", \"before\", \"after\": {\"src\", \"dst\", \"hops\", \"checksums\": true "
-		"when valid}}]}.",
+		"when valid}}],\n"
+		"\"looks\": [{\"tenant\", \"after\": so many steps come before it, \"look\", "
+		"\"result\": \"ok\",\n"
+		"\"failed\" or \"skipped\" (nobody can tell), \"seen\", \"remedy\": null or "
+		"text}]}.",
 	.options = { { "proto", 'p', "PROTO",
 		       "as `ports` in the file: tcp, udp/53, sctp, icmp/echo-request, gre, …; or a "
 		       "number. Default: tcp with a port, else an echo request" },

@@ -136,26 +136,6 @@ int route_query_input(const struct tn_addr *to, const struct tn_addr *from, uint
 	return route_query_packet(&(struct route_packet){ *to, *from, iif, 0, 0, 0 }, out, err);
 }
 
-void neighbour_ask(uint32_t ifindex, const struct tn_addr *neighbour)
-{
-	bool v4 = addr_is_v4(neighbour);
-	_cleanup_(sock_cleanup) struct nl_sock *sock = nl_socket_alloc();
-	struct nl_addr *addr = nl_addr_build(v4 ? AF_INET : AF_INET6,
-					     v4 ? &neighbour->w[3] : neighbour->w, v4 ? 4 : 16);
-	struct rtnl_neigh *entry = rtnl_neigh_alloc();
-
-	if (sock && addr && entry && !nl_connect(sock, NETLINK_ROUTE)) {
-		rtnl_neigh_set_ifindex(entry, (int)ifindex);
-		rtnl_neigh_set_dst(entry, addr);
-		rtnl_neigh_set_flags(entry, NTF_USE);
-		rtnl_neigh_add(sock, entry, NLM_F_CREATE);
-	}
-	if (entry)
-		rtnl_neigh_put(entry);
-	if (addr)
-		nl_addr_put(addr);
-}
-
 static bool read_mac(struct rtnl_neigh *entry, uint8_t mac[6])
 {
 	struct nl_addr *found = entry ? rtnl_neigh_get_lladdr(entry) : NULL;

@@ -39,9 +39,6 @@ int route_query_input(const struct tn_addr *to, const struct tn_addr *from, uint
 /* The same of just that packet. */
 int route_query_packet(const struct route_packet *p, struct next_hop *out, struct error *err);
 
-/* Have the kernel ask for a neighbour that it does not know, as a packet to it would. */
-void neighbour_ask(uint32_t ifindex, const struct tn_addr *neighbour);
-
 /* The MAC address that the kernel knows this neighbour by; false, and left as it is: it does not.
  */
 bool neighbour_mac(uint32_t ifindex, const struct tn_addr *neighbour, uint8_t mac[6]);

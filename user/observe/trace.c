@@ -13,6 +13,7 @@
 #include "host/netlink.h"
 #include "host/netns.h"
 #include "host/route_query.h"
+#include "observe/trace_look.h"
 
 static const char *const pins[] = {
 	[TN_PROGRAM_XDP_SHARED_IN] = "xdp",
@@ -24,6 +25,7 @@ static const char *const pins[] = {
 void trace_free(struct trace *t)
 {
 	vec_free(&t->steps);
+	trace_looks_free(t);
 }
 
 static void pin_path(const struct trace *t, const struct router_row *r, const char *pin,
@@ -128,6 +130,7 @@ static int take_step(struct trace *t, const struct router_row *r, enum tn_progra
 	s.after_len = run->len;
 	if (!s.told)
 		s.event.verdict = verdict_of(program, run);
+	s.past = program == TN_PROGRAM_XDP_SHARED_IN ? r->fast : run->action == TC_ACT_REDIRECT;
 	if (s.event.verdict == TN_EVENT_DROP)
 		t->result = TRACE_DROPPED;
 	*vec_push(&t->steps) = s;
@@ -196,27 +199,19 @@ static int put_inside(struct trace *t, struct testrun *run, struct error *err)
 	return 0;
 }
 
-/* What the kernel does between the programs. */
-static int forward(struct trace *t, struct testrun *run, struct error *err)
+/* A drop that the kernel's route is the reason of. */
+static bool is_led_astray(const struct trace *t)
 {
-	const struct router_row *r = t->from.router;
-	_cleanup_netns_ struct netns ns = NETNS_NONE;
-	struct next_hop next_hop;
+	return is_dropped(t) && last(t)->event.reason == TN_DROP_WRONG_EGRESS;
+}
 
-	if (enter(r, &ns, err) || route_query(&t->packet.dst, &next_hop, err))
-		return -1;
-	if (next_hop.ifindex != r->ifindex)
-		return astray(t, "the router of tenant %s has %s to %s; see `tenantnat doctor`",
-			      r->tenant,
-			      next_hop.ifindex
-				      ? "a route that does not lead over its shared interface"
-				      : "no route",
-			      ADDR(&t->packet.dst));
+/* What the kernel does between the programs. */
+static void forward(const struct router_row *r, struct testrun *run)
+{
 	run->ingress = run->ifindex;
 	run->ifindex = r->ifindex;
 	trace_packet_hop(run->frame);
 	trace_packet_address(run->frame, NULL, r->mac);
-	return 0;
 }
 
 /* A VM's packet for its own router, which that does not forward. */
@@ -225,27 +220,83 @@ static bool is_for_itself(const struct trace *t)
 	return t->to.is_own && t->to.router == t->from.router;
 }
 
-static int leave_router(struct trace *t, struct testrun *run, struct error *err)
+static bool turns_back(const struct trace *t)
+{
+	return t->to.router == t->from.router;
+}
+
+/* Where its VM is, and which way the kernel has for what it sends: *way. */
+static int look_at_sender(struct trace *t, struct next_hop *way, struct error *err)
+{
+	const struct router_row *r = t->from.router;
+	_cleanup_netns_ struct netns ns = NETNS_NONE;
+	struct next_hop to_vm;
+
+	if (enter(r, &ns, err) || route_query(&t->from.fixed, &to_vm, err))
+		return -1;
+	if (!turns_back(t) && trace_is_inside(r, to_vm.ifindex) &&
+	    trace_look_route(t, r, &t->packet.src, &t->packet.dst, to_vm.ifindex, false, way, err))
+		return -1;
+	if (!trace_failed_look(t))
+		trace_look_vm(t, r, &t->from.fixed, &t->packet.dst);
+	return 0;
+}
+
+static int look_at_rules(struct trace *t, uint32_t inside, struct error *err)
+{
+	const struct router_row *r = t->from.router;
+	_cleanup_netns_ struct netns ns = NETNS_NONE;
+
+	if (enter(r, &ns, err))
+		return -1;
+	return trace_look_netfilter(t, r, &t->packet.src, &t->packet.dst, inside, r->ifindex, err);
+}
+
+static int look_at_link(struct trace *t, const struct next_hop *next_hop, struct error *err)
+{
+	_cleanup_netns_ struct netns ns = NETNS_NONE;
+
+	if (enter(t->from.router, &ns, err))
+		return -1;
+	trace_look_link(t, t->from.router, next_hop);
+	return 0;
+}
+
+/* Into the kernel's stack, and out of it by the shared interface. */
+static int pass_stack(struct trace *t, struct testrun *run, struct error *err)
 {
 	bool ran;
 
-	if (put_inside(t, run, err) ||
-	    take_step(t, t->from.router, TN_PROGRAM_TC_INSIDE_IN, run, &ran, err))
+	if (look_at_rules(t, run->ifindex, err))
 		return -1;
-	if (is_dropped(t) || last(t)->event.verdict == TN_EVENT_TURNED || is_for_itself(t))
-		return 0;
+	forward(t->from.router, run);
+	return take_step(t, t->from.router, TN_PROGRAM_TC_SHARED_OUT, run, &ran, err);
+}
+
+static int leave_router(struct trace *t, struct testrun *run, struct error *err)
+{
+	const struct router_row *r = t->from.router;
+	struct next_hop way = { 0 };
+	bool ran;
+
+	if (look_at_sender(t, &way, err) || put_inside(t, run, err) ||
+	    take_step(t, r, TN_PROGRAM_TC_INSIDE_IN, run, &ran, err))
+		return -1;
 	if (last(t)->event.verdict == TN_EVENT_HELD)
 		return astray(
 			t,
 			"the router of tenant %s does not know the MAC address of %s yet, and "
 			"asks for it first; ping the VM from the router, and trace again",
-			t->from.router->tenant, ADDR(&t->from.fixed));
-	/* past the stack: it has left */
-	if (last(t)->event.verdict == TN_EVENT_TRANSLATED)
+			r->tenant, ADDR(&t->from.fixed));
+	if (is_dropped(t) || turns_back(t))
 		return 0;
-	if (forward(t, run, err) || t->result == TRACE_ASTRAY)
-		return t->result == TRACE_ASTRAY ? 0 : -1;
-	return take_step(t, t->from.router, TN_PROGRAM_TC_SHARED_OUT, run, &ran, err);
+	if (way.ifindex != r->ifindex)
+		return astray(t, "the router of tenant %s has no way to %s", r->tenant,
+			      ADDR(&t->packet.dst));
+	/* past the stack it has left by now */
+	if (last(t)->event.verdict == TN_EVENT_PASS && pass_stack(t, run, err))
+		return -1;
+	return is_dropped(t) || !t->to.tenant || t->to.missing ? 0 : look_at_link(t, &way, err);
 }
 
 /* ------------------------------------------------------------ the receiver's router */
@@ -260,22 +311,33 @@ static void sender_mac(const struct trace *t, uint8_t mac[6])
 		memcpy(mac, r->mac, sizeof(r->mac));
 }
 
-static int look_inside(struct trace *t, struct error *err)
+/* The rest of the way, behind the programs of the shared interface. */
+static int look_inward(struct trace *t, struct error *err)
 {
 	const struct router_row *r = t->to.router;
+	const struct trace_step *s = last(t);
+	/* what was dropped may be the error about itself by now */
+	const uint8_t *frame = is_dropped(t) ? s->before : s->after;
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
 	struct tn_addr src, dst;
 	struct next_hop next_hop;
 
-	if (!trace_packet_ends(last(t)->after, last(t)->after_len, &src, &dst))
-		return error_set(err, "the frame is no IP packet any more");
-	if (enter(r, &ns, err) || route_query(&dst, &next_hop, err))
-		return -1;
-	if (t->to.is_own || (next_hop.ifindex && next_hop.ifindex != r->ifindex))
+	if (t->to.is_own)
 		return 0;
-	return astray(t,
-		      "the router of tenant %s has no route inside to %s; see `tenantnat doctor`",
-		      r->tenant, ADDR(&dst));
+	if (!trace_packet_ends(frame, is_dropped(t) ? s->before_len : s->after_len, &src, &dst))
+		return error_set(err, "the frame is no IP packet any more");
+	if (is_dropped(t))
+		dst = t->to.fixed;
+	if (enter(r, &ns, err) ||
+	    trace_look_route(t, r, &src, &dst, r->ifindex, true, &next_hop, err))
+		return -1;
+	if (trace_failed_look(t) || is_dropped(t))
+		return 0;
+	if (!last(t)->past &&
+	    trace_look_netfilter(t, r, &src, &dst, r->ifindex, next_hop.ifindex, err))
+		return -1;
+	trace_look_vm(t, r, &dst, &src);
+	return 0;
 }
 
 static int reach_router(struct trace *t, struct testrun *run, struct error *err)
@@ -292,12 +354,12 @@ static int reach_router(struct trace *t, struct testrun *run, struct error *err)
 		if (take_step(t, r, TN_PROGRAM_XDP_SHARED_IN, run, &ran, err))
 			return -1;
 		if (is_dropped(t))
-			return 0;
+			return is_led_astray(t) ? look_inward(t, err) : 0;
 	}
 	if ((hairpin || !run->translated) &&
 	    take_step(t, r, TN_PROGRAM_TC_SHARED_IN, run, &ran, err))
 		return -1;
-	return is_dropped(t) ? 0 : look_inside(t, err);
+	return is_dropped(t) && !is_led_astray(t) ? 0 : look_inward(t, err);
 }
 
 /* ------------------------------------------------------------ the whole way */
@@ -320,11 +382,24 @@ static struct tn_flow_key flow_of(const struct trace *t)
 	return key;
 }
 
+/* What failed besides programs is why it does not arrive. */
+static void judge(struct trace *t)
+{
+	const struct trace_look *look = trace_failed_look(t);
+
+	if (look && t->result != TRACE_DROPPED)
+		astray(t, "tenant %s: %s", look->router->tenant, look->text);
+}
+
 static int send_frame(struct trace *t, bool from_vm, struct error *err)
 {
 	struct testrun run = { 0 };
 
 	run.len = trace_packet_build(run.frame, &t->packet);
+	if (from_vm)
+		trace_look_programs(t, t->from.router);
+	if (t->to.router && !(from_vm && turns_back(t)))
+		trace_look_programs(t, t->to.router);
 	if (from_vm && leave_router(t, &run, err))
 		return -1;
 	if (is_dropped(t) || t->result == TRACE_ASTRAY || (from_vm && is_for_itself(t)))
@@ -354,6 +429,7 @@ int trace_send(struct trace *t, struct error *err)
 		known = testrun_has_flow(pin, &flow);
 	}
 	status = send_frame(t, from_vm, err);
+	judge(t);
 	if (from_vm && !known)
 		testrun_forget_flow(pin, &flow);
 	return status;

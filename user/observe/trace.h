@@ -12,6 +12,7 @@
 #include "model/kernel_state.h"
 #include "model/service.h"
 #include "observe/trace_packet.h"
+#include "probe/findings.h"
 
 /* One end of the way. Routers are borrowed from the machine. */
 struct trace_end {
@@ -30,21 +31,48 @@ struct trace_step {
 	enum tn_program program;
 	bool told; /* there is an event of it; without, `event` has the verdict alone */
 	struct tn_event event;
+	bool past; /* from here it goes past the stack */
 	uint8_t before[TESTRUN_ROOM], after[TESTRUN_ROOM];
 	size_t before_len, after_len;
+};
+
+/* X(ID, "name"): what the packet meets besides programs. */
+#define TRACE_LOOKS(X)            \
+	X(PROGRAMS, "programs")   \
+	X(ROUTE, "route")         \
+	X(NETFILTER, "netfilter") \
+	X(LINK, "link")           \
+	X(VM, "vm")
+
+enum trace_look_id {
+#define X(id, name) TRACE_LOOK_##id,
+	TRACE_LOOKS(X)
+#undef X
+};
+
+/* One of these. Texts are owned by the trace. */
+struct trace_look {
+	const struct router_row *router; /* where */
+	size_t after;			 /* so many steps come before it */
+	enum trace_look_id id;
+	enum probe_result result; /* PROBE_SKIPPED: nobody can tell */
+	char *text;
+	char *remedy; /* NULL: nothing to be done */
 };
 
 enum trace_result {
 	TRACE_ARRIVED,
 	TRACE_DROPPED, /* by the last step */
 	TRACE_LEFT,    /* for the shared network; nobody here judges there */
-	TRACE_ASTRAY,  /* no program dropped it, and yet it does not arrive: see `why` */
+	/* no program dropped it, and yet it does not arrive, or could not be answered: see `why` */
+	TRACE_ASTRAY,
 };
 
 struct trace {
 	const char *bpffs;
 	struct events *events;
 	const struct kernel_state *kernel;
+	unsigned int patience; /* every wait this many times as long; 0 is 1 */
 	struct trace_end from, to;
 	bool outside; /* whatever the sender's address is, it comes from the shared network */
 	struct trace_packet packet;
@@ -53,11 +81,12 @@ struct trace {
 	size_t nservices;
 
 	VEC(struct trace_step) steps;
+	VEC(struct trace_look) looks;
 	enum trace_result result;
-	char why[160];
+	char why[400];
 };
 
-/* All but the last three is given. */
+/* All but the last four is given. */
 int trace_send(struct trace *t, struct error *err);
 void trace_free(struct trace *t);
 #define _cleanup_trace_ _cleanup_(trace_free)

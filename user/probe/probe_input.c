@@ -160,7 +160,7 @@ static void take_far(const struct model *m, const struct kernel_state *machine,
 		struct probe_far *far = &out->far[addr_family(&p->addr)];
 
 		if (speaks(out, &p->addr) && addr_is_unset(&far->addr))
-			*far = (struct probe_far){ far_in(out, machine, p), *p };
+			*far = (struct probe_far){ .addr = far_in(out, machine, p), .subnet = *p };
 	}
 }
 

@@ -24,6 +24,7 @@ struct probe_host {
 struct probe_far {
 	struct tn_addr addr; /* unset: there is no shared subnet of that family */
 	struct prefix subnet;
+	struct tn_addr as; /* who asks the VMs in the place of `addr`; unset: nobody does */
 };
 
 /*

@@ -289,7 +289,7 @@ static void ask_from_afar(const struct probe_run *run, struct vms *vms)
 		    !find_port(vms, vm->next_hop.ifindex, &vm->echo.port))
 			continue;
 		vm->asked = true;
-		vm->echo.src = vm->far->addr;
+		vm->echo.src = addr_is_unset(&vm->far->as) ? vm->far->addr : vm->far->as;
 		vm->echo.dst = vm->host->addr;
 		memcpy(vm->echo.to, a->mac, sizeof(vm->echo.to));
 		*vec_push(&list) = &vm->echo;
@@ -347,14 +347,14 @@ static void say_pinged(struct probe_run *run, const struct vms *vms, const struc
 			&run->found, PROBE_VM, PROBE_FAILED, HOST(vm->host),
 			"expected it to answer %s by the router; seen: it asks its own link "
 			"for that address, because its network covers the shared subnet",
-			ADDR(&vm->far->addr));
+			ADDR(&vm->echo.src));
 		remedy_way_back(f, vm, "or, better, give the VMs another network");
 	} else {
 		f = findings_add(
 			&run->found, PROBE_VM, PROBE_FAILED, HOST(vm->host),
 			"expected an answer to ping from %s; seen: it answers the router's "
 			"address in its own network alone",
-			ADDR(&vm->far->addr));
+			ADDR(&vm->echo.src));
 		remedy_way_back(f, vm,
 				"or a default route; else a filter of the VM drops what is "
 				"of the shared network");

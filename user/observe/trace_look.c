@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "observe/trace_look.h"
+
+#include <linux/rtnetlink.h>
+#include <stdarg.h>
+
+#include "host/netns.h"
+#include "host/nft.h"
+#include "host/ruleset.h"
+#include "lib/clock.h"
+#include "lib/output.h"
+#include "probe/neigh_query.h"
+#include "probe/probe_one.h"
+#include "probe/probe_run.h"
+
+const struct trace_look *trace_failed_look(const struct trace *t)
+{
+	vec_each (look, &t->looks) {
+		if (look->result == PROBE_FAILED)
+			return look;
+	}
+	return NULL;
+}
+
+void trace_looks_free(struct trace *t)
+{
+	vec_each (look, &t->looks) {
+		free(look->text);
+		free(look->remedy);
+	}
+	vec_free(&t->looks);
+}
+
+static char *format(const char *text, va_list args)
+{
+	char *out;
+
+	return vasprintf(&out, text, args) < 0 ? xstrdup("") : out;
+}
+
+/* The trace owns it; good until the next. */
+__attribute__((format(printf, 5, 6))) static struct trace_look *
+add(struct trace *t, const struct router_row *r, enum trace_look_id id, enum probe_result result,
+    const char *text, ...)
+{
+	struct trace_look *look = vec_push(&t->looks);
+	va_list args;
+
+	*look = (struct trace_look){ .router = r, .after = t->steps.n, .id = id, .result = result };
+	va_start(args, text);
+	look->text = format(text, args);
+	va_end(args);
+	return look;
+}
+
+__attribute__((format(printf, 2, 3))) static void remedy(struct trace_look *look, const char *text,
+							 ...)
+{
+	va_list args;
+
+	va_start(args, text);
+	look->remedy = format(text, args);
+	va_end(args);
+}
+
+static const char *name_of(uint32_t ifindex, char name[IF_NAMESIZE])
+{
+	if (!if_indextoname(ifindex, name))
+		snprintf(name, IF_NAMESIZE, "?");
+	return name;
+}
+#define NAME(ifindex) name_of((ifindex), (char[IF_NAMESIZE]){ 0 })
+
+/* ------------------------------------------------------------ programs and VMs */
+
+void trace_look_programs(struct trace *t, const struct router_row *r)
+{
+	if (r->broken)
+		remedy(add(t, r, TRACE_LOOK_PROGRAMS, PROBE_FAILED,
+			   "a program, its link or its interface is missing, or the interface has "
+			   "another MAC address: no packet takes this way now"),
+		       "`tenantnat restore` puts it back");
+}
+
+void trace_look_vm(struct trace *t, const struct router_row *r, const struct tn_addr *fixed,
+		   const struct tn_addr *peer)
+{
+	_cleanup_findings_ struct findings found = { 0 };
+
+	probe_one(t->kernel, r, fixed, peer, t->patience, &found);
+	vec_each (f, &found.list) {
+		struct trace_look *look =
+			add(t, r, TRACE_LOOK_VM, f->result, "%s: %s",
+			    f->probe == PROBE_VM ? ADDR(fixed) : f->subject, f->text);
+
+		if (f->remedy)
+			remedy(look, "%s", f->remedy);
+	}
+}
+
+/* ------------------------------------------------------------ routes */
+
+bool trace_is_inside(const struct router_row *r, uint32_t ifindex)
+{
+	for (size_t i = 0; i < TN_INSIDE_MAX && r->inside[i]; i++) {
+		if (r->inside[i] == ifindex)
+			return true;
+	}
+	return false;
+}
+
+#define WAY_TEXT (ADDR_TEXT + IF_NAMESIZE + 64)
+
+/* "by lan0 via 10.0.0.9, by table 100" */
+static const char *way_text(const struct next_hop *n, char buf[WAY_TEXT])
+{
+	bool plain = n->table == RT_TABLE_MAIN || n->table == RT_TABLE_LOCAL || !n->table;
+	size_t len;
+
+	if (n->local)
+		return "to the router itself";
+	if (!n->ifindex) {
+		snprintf(buf, WAY_TEXT, "nowhere (%s)", n->why[0] ? n->why : "no route");
+		return buf;
+	}
+	len = snprintf(buf, WAY_TEXT, "by %s", NAME(n->ifindex));
+	if (!addr_is_unset(&n->gateway))
+		len += snprintf(buf + len, WAY_TEXT - len, " via %s", ADDR(&n->gateway));
+	if (!plain)
+		snprintf(buf + len, WAY_TEXT - len, ", by a routing rule (table %u)", n->table);
+	return buf;
+}
+#define WAY(n) way_text((n), (char[WAY_TEXT]){ 0 })
+
+/* The shared subnet of an address, or the address alone. */
+static struct prefix whole(const struct trace *t, const struct tn_addr *a)
+{
+	vec_each (p, &t->kernel->subnets) {
+		if (prefix_has(p, a))
+			return *p;
+	}
+	return (struct prefix){ *a, 128 };
+}
+
+static void remedy_route(struct trace *t, const struct router_row *r, const struct route_packet *p,
+			 const struct next_hop *n, struct trace_look *look)
+{
+	const char *ip = addr_is_v4(&p->to) ? "ip" : "ip -6";
+	struct prefix to = whole(t, &p->to);
+	char enter[NETNS_COMMAND];
+
+	netns_command(r->netns, enter);
+	if (n->ifindex && !n->local && n->table && n->table != RT_TABLE_MAIN &&
+	    n->table != RT_TABLE_LOCAL)
+		remedy(look,
+		       "`%s%s rule add pref 1 to %s lookup main`, so that no other rule leads "
+		       "it elsewhere",
+		       enter, ip, PREFIX(&to));
+	else
+		remedy(look,
+		       "`%s%s route get %s from %s iif %s` shows it; correct the routes, rules "
+		       "and forwarding of this router",
+		       enter, ip, ADDR(&p->to), ADDR(&p->from), NAME(p->iif));
+}
+
+int trace_look_route(struct trace *t, const struct router_row *r, const struct tn_addr *src,
+		     const struct tn_addr *dst, uint32_t iif, bool in, struct next_hop *out,
+		     struct error *err)
+{
+	/* past the stack nobody asks for more than the addresses */
+	const struct route_packet p = { .to = *dst,
+					.from = *src,
+					.iif = iif,
+					.proto = r->fast ? 0 : t->packet.proto,
+					.sport = t->packet.sport,
+					.dport = t->packet.dport };
+	bool right;
+
+	if (route_query_packet(&p, out, err))
+		return -1;
+	right = !out->local && (in ? trace_is_inside(r, out->ifindex) : out->ifindex == r->ifindex);
+	if (right)
+		add(t, r, TRACE_LOOK_ROUTE, PROBE_OK, "%s from %s: %s", ADDR(dst), ADDR(src),
+		    WAY(out));
+	else
+		remedy_route(t, r, &p, out,
+			     add(t, r, TRACE_LOOK_ROUTE, PROBE_FAILED,
+				 "%s from %s, coming in by %s, goes %s, and not by %s %s",
+				 ADDR(dst), ADDR(src), NAME(iif), WAY(out),
+				 in ? "an inside interface" : "the shared interface",
+				 in ? "" : NAME(r->ifindex)));
+	return 0;
+}
+
+/* ------------------------------------------------------------ netfilter */
+
+static enum probe_result result_of(const struct ruleset_hit *h)
+{
+	return h->sure && h->effect != RULESET_UNTRACKED ? PROBE_FAILED : PROBE_SKIPPED;
+}
+
+static const char *effect_of(const struct ruleset_hit *h)
+{
+	switch (h->effect) {
+	case RULESET_NAT:
+		return h->sure ? "translates it, besides tenantnat" : "may translate it";
+	case RULESET_DROP:
+		return h->sure ? "drops it" : "may drop it";
+	case RULESET_UNTRACKED:
+		break;
+	}
+	return "keeps conntrack from knowing it: stateful rules do not recognize the answer";
+}
+
+static void say_hits(struct trace *t, const struct router_row *r, const struct ruleset_hits *hits)
+{
+	vec_each (h, &hits->list) {
+		char rule[300];
+
+		ruleset_hit_text(h, rule, sizeof(rule));
+		remedy(add(t, r, TRACE_LOOK_NETFILTER, result_of(h), "%s %s", rule, effect_of(h)),
+		       "`tenantnat doctor %s` has a command that lets it past", r->tenant);
+	}
+}
+
+/* What nobody can look into from here. */
+static bool has_legacy(struct trace *t, const struct router_row *r, bool six, struct error *err)
+{
+	char tables[120];
+
+	if (nft_legacy_tables(six, tables, sizeof(tables), err) || !tables[0])
+		return err->set;
+	add(t, r, TRACE_LOOK_NETFILTER, PROBE_SKIPPED,
+	    "there are tables of ip%stables-legacy (%s), which cannot be looked into from here",
+	    six ? "6" : "", tables);
+	return true;
+}
+
+int trace_look_netfilter(struct trace *t, const struct router_row *r, const struct tn_addr *src,
+			 const struct tn_addr *dst, uint32_t iif, uint32_t oif, struct error *err)
+{
+	struct ruleset_path path = { .six = !addr_is_v4(dst),
+				     .proto = t->packet.proto,
+				     .sport = t->packet.sport,
+				     .dport = t->packet.dport };
+	_cleanup_json_ json_t *ruleset = NULL;
+	struct ruleset_hits hits = { 0 };
+	char in[IF_NAMESIZE], out[IF_NAMESIZE];
+	bool legacy = has_legacy(t, r, path.six, err);
+
+	if (err->set || nft_ruleset(&ruleset, true, err))
+		return -1;
+	*vec_push(&path.in) = name_of(iif, in);
+	*vec_push(&path.out) = name_of(oif, out);
+	*vec_push(&path.src) = (struct prefix){ *src, 128 };
+	*vec_push(&path.dst) = (struct prefix){ *dst, 128 };
+	ruleset_judge(ruleset, &path, &hits);
+	say_hits(t, r, &hits);
+	if (!hits.list.n && !legacy)
+		add(t, r, TRACE_LOOK_NETFILTER, PROBE_OK, "no rule drops or translates it");
+	ruleset_hits_free(&hits);
+	ruleset_path_free(&path);
+	return 0;
+}
+
+/* ------------------------------------------------------------ the shared network */
+
+static bool ask_link(const struct trace *t, const struct router_row *r,
+		     struct neigh_query *question, struct error *err)
+{
+	unsigned int ms = PROBE_ASK_MS * (t->patience ? t->patience : 1);
+	_cleanup_neigh_queries_ struct neigh_queries queries = NEIGH_QUERIES_NONE;
+
+	if (neigh_queries_open(&queries, r->ifindex, r->mac, err))
+		return false;
+	*vec_push(&queries.list) = *question;
+	for (int i = 0; i < 2 && !queries.list.v[0].answered; i++) {
+		if (neigh_queries_send(&queries, err) || neigh_queries_collect(&queries, ms, err))
+			return false;
+	}
+	*question = queries.list.v[0];
+	return question->answered;
+}
+
+/* The MAC address that the router of the other end has, if it is on the link itself. */
+static const uint8_t *expected_mac(const struct trace *t, const struct next_hop *next_hop)
+{
+	return t->to.router && addr_is_unset(&next_hop->gateway) ? t->to.router->mac : NULL;
+}
+
+void trace_look_link(struct trace *t, const struct router_row *r, const struct next_hop *next_hop)
+{
+	const struct tn_addr *hop =
+		addr_is_unset(&next_hop->gateway) ? &t->to.shared : &next_hop->gateway;
+	struct neigh_query question = { .target = *hop, .sender = r->own[addr_family(hop)] };
+	const uint8_t *mac = expected_mac(t, next_hop);
+	struct error err = { 0 };
+
+	if (!ask_link(t, r, &question, &err))
+		remedy(add(t, r, TRACE_LOOK_LINK, PROBE_FAILED,
+			   "nobody on the shared network answers %s for %s%s%s",
+			   addr_is_v4(hop) ? "ARP" : "neighbour solicitation", ADDR(hop),
+			   err.set ? ": " : "", err.set ? err.text : ""),
+		       "see whether %s is up and on the same network as %s; `tenantnat check %s` "
+		       "probes it",
+		       t->to.router ? "the router of the other tenant" : "that host",
+		       NAME(r->ifindex), r->tenant);
+	else if (mac && memcmp(mac, question.mac, sizeof(question.mac)) != 0)
+		remedy(add(t, r, TRACE_LOOK_LINK, PROBE_FAILED,
+			   "%s is at %s, but the router of tenant %s has %s: another host has the "
+			   "address",
+			   ADDR(hop), MAC(question.mac), t->to.tenant, MAC(mac)),
+		       "find the host with that MAC address, and take the address from it");
+	else
+		add(t, r, TRACE_LOOK_LINK, PROBE_OK, "%s is at %s", ADDR(hop), MAC(question.mac));
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a traced packet meets besides programs, asked of the kernel of the router where it is, and
+ * of the links: each adds to t->looks. Only what keeps it from being looked at is an error.
+ */
+#ifndef TN_TRACE_LOOK_H
+#define TN_TRACE_LOOK_H
+
+#include "host/route_query.h"
+#include "observe/trace.h"
+
+/* The first of the trace that failed; NULL: none did. */
+const struct trace_look *trace_failed_look(const struct trace *t);
+void trace_looks_free(struct trace *t);
+
+bool trace_is_inside(const struct router_row *r, uint32_t ifindex);
+
+/* Whether what is attached to the router is all there. Any namespace. */
+void trace_look_programs(struct trace *t, const struct router_row *r);
+
+/* The caller is in the namespace of `r` from here on. */
+
+/* Whether the VM is there and knows the way to `peer`. */
+void trace_look_vm(struct trace *t, const struct router_row *r, const struct tn_addr *fixed,
+		   const struct tn_addr *peer);
+
+/*
+ * The route from `src` to `dst` of what comes in by `iif`: whether it leads to the shared
+ * interface, or with `in` to an inside one. *out is what the kernel says.
+ */
+int trace_look_route(struct trace *t, const struct router_row *r, const struct tn_addr *src,
+		     const struct tn_addr *dst, uint32_t iif, bool in, struct next_hop *out,
+		     struct error *err);
+
+/* The rules of netfilter for the same, which leaves by `oif`. */
+int trace_look_netfilter(struct trace *t, const struct router_row *r, const struct tn_addr *src,
+			 const struct tn_addr *dst, uint32_t iif, uint32_t oif, struct error *err);
+
+/* Whether the next hop on the shared network answers, and is who it is to be. */
+void trace_look_link(struct trace *t, const struct router_row *r, const struct next_hop *next_hop);
+
+#endif
