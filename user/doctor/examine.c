@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "doctor/examine.h"
+
+#include "config/definitions.h"
+#include "doctor/collect.h"
+#include "doctor/collect_drift.h"
+#include "store/store.h"
+
+void examination_free(struct examination *e)
+{
+	diagnosis_free(&e->findings);
+	kernel_state_free(&e->kernel);
+	dataplane_close(e->dp);
+	drift_free(&e->report.drift);
+	model_free(&e->file);
+	model_free(&e->model);
+}
+
+static void read_state(const struct settings *settings, struct examination *e)
+{
+	_cleanup_store_ struct store *store = NULL;
+	struct error *err = &e->report.state_error;
+
+	if (!err->set &&
+	    store_open(settings->state, STORE_READ, 0, settings->command, &store, err) == 0)
+		store_load(store, &e->model, err);
+}
+
+/* Rows are sorted by router, and those of a family stand together. */
+static void count_neighbours(const struct kernel_state *m, struct neighbour_table of[FAMILIES])
+{
+	uint32_t last[FAMILIES] = { 0 };
+
+	vec_each (row, &m->fixed) {
+		int family = addr_family(&row->fixed);
+
+		of[family].mappings++;
+		of[family].routers += row->router != last[family];
+		last[family] = row->router;
+	}
+}
+
+static void read_maps(const struct settings *settings, struct examination *e)
+{
+	struct machine_report *r = &e->report;
+
+	if (kernel_state_load(settings->bpffs, &e->model, NULL, &e->dp, &e->kernel,
+			      &r->maps_error) ||
+	    !e->dp)
+		return;
+	r->pinned = true;
+	r->rows = e->kernel.shared.n > e->kernel.fixed.n ? e->kernel.shared.n : e->kernel.fixed.n;
+	r->capacity = dataplane_capacity(e->dp);
+	count_neighbours(&e->kernel, r->neighbours);
+}
+
+/* Routers of a file have no ids yet. */
+const struct router_row *examination_row(const struct examination *e, const struct tenant *t)
+{
+	vec_each (r, &e->kernel.routers) {
+		if (e->planned ? strcmp(r->tenant, t->name) == 0 : r->id == t->router->id)
+			return r;
+	}
+	return NULL;
+}
+
+static const struct model *looked_at(const struct examination *e)
+{
+	return e->planned ? &e->file : &e->model;
+}
+
+void examine_router(const struct model *m, const struct tenant *t, const struct router_row *row,
+		    bool planned, struct diagnosis *out)
+{
+	_cleanup_router_report_ struct router_report report = { 0 };
+
+	out->tenant = t->name;
+	collect_router(m, t, row, planned, &report);
+	doctor_router(&report, out);
+	out->tenant = NULL;
+}
+
+static int check_names(const struct scope *scope, struct examination *e, struct error *err)
+{
+	for (int i = 0; scope && i < scope->n && (e->planned || !e->report.state_error.set); i++) {
+		if (!model_tenant((struct model *)looked_at(e), scope->tenants[i]))
+			return error_usage(err, "there is no tenant %s; see `tenantnat show`",
+					   scope->tenants[i]);
+	}
+	return 0;
+}
+
+/* Not where that is what another finding is about. */
+static void look_for_drift(const struct settings *settings, const struct scope *scope,
+			   struct examination *e)
+{
+	if (!e->report.missing_privileges[0] && !e->report.state_error.set &&
+	    !e->report.maps_error.set && !e->report.bpffs.set)
+		collect_drift(settings, e->planned ? NULL : scope, &e->report.drift);
+}
+
+int examine(const struct settings *settings, const char *file, const struct scope *scope,
+	    struct examination *e, struct error *err)
+{
+	if (settings->bpffs[0] != '/')
+		return error_usage(err, "--bpffs %s: give an absolute path", settings->bpffs);
+	e->planned = file != NULL;
+	if (file && definitions_read(file, &e->file, err))
+		return -1;
+	collect_machine(settings->bpffs, settings->state, &e->report);
+	read_state(settings, e);
+	read_maps(settings, e);
+	if (check_names(scope, e, err))
+		return -1;
+	look_for_drift(settings, scope, e);
+	doctor_machine(&e->report, &e->findings);
+	vec_each (t, &looked_at(e)->tenants) {
+		if (scope_has(scope, t->name) && t->router)
+			examine_router(looked_at(e), t, examination_row(e, t), e->planned,
+				       &e->findings);
+	}
+	return 0;
+}
