@@ -633,6 +633,7 @@ char *plan_steps(const struct plan *p)
 	SAY(&p->shared_flags, "flags", write_shared);
 	SAY(&p->fixed_put, "put", write_fixed);
 	SAY(&p->shared_put, "put", write_shared);
+	SAY(&p->own_del, "del", write_shared);
 	SAY(&p->group_del, "del", write_group);
 	SAY(&p->route_del, "del", write_route);
 	SAY(&p->addr_del, "del", write_addr);

@@ -312,18 +312,24 @@ static int put_policy(struct dataplane *dp, const struct plan *p, const struct k
 	return 0;
 }
 
+static int del_own(struct dataplane *dp, const struct plan *p, struct error *err)
+{
+	return dataplane_del_shared(dp, p->own_del.v, p->own_del.n, err);
+}
+
 int execute_complete(struct dataplane *dp, const struct plan *p, const struct kernel_state *have,
 		     struct error *err)
 {
 	if (!dp)
 		return del_settled(p, err) || del_routes(p, true, err) ? -1 : 0;
 	if (p->drops_maps)
-		return del_settled(p, err) || del_routes(p, true, err) ? -1 : 0;
+		return del_own(dp, p, err) || del_settled(p, err) || del_routes(p, true, err) ? -1
+											      : 0;
 	if (put_policy(dp, p, have, err) ||
 	    dataplane_put_fixed(dp, have, p->fixed_put.v, p->fixed_put.n, err) ||
 	    dataplane_put_shared(dp, have, p->shared_put.v, p->shared_put.n, err))
 		return -1;
-	if (del_settled(p, err))
+	if (del_own(dp, p, err) || del_settled(p, err))
 		return -1;
 	if (dataplane_del_shared(dp, p->shared_del.v, p->shared_del.n, err) ||
 	    dataplane_del_fixed(dp, p->fixed_del.v, p->fixed_del.n, err) ||

@@ -7,6 +7,7 @@ void plan_free(struct plan *p)
 {
 	vec_free(&p->moved);
 	vec_free(&p->own_put);
+	vec_free(&p->own_del);
 	vec_free(&p->addr_moved);
 	vec_free(&p->addr_put);
 	vec_free(&p->addr_del);
@@ -43,19 +44,19 @@ void plan_free(struct plan *p)
 
 bool plan_empty(const struct plan *p)
 {
-	return !plan_changes_policy(p) && !p->subnets && !p->own_put.n && !p->fixed_put.n &&
-	       !p->shared_put.n && !p->attach.n && !p->renew.n && !p->addr_put.n &&
-	       !p->route_put.n && !p->setting_put.n && !p->addr_del.n && !p->route_del.n &&
-	       !p->group_put.n && !p->group_del.n && !p->replaced.n && !p->detach.n &&
-	       !p->shared_del.n && !p->fixed_del.n;
+	return !plan_changes_policy(p) && !p->subnets && !p->own_put.n && !p->own_del.n &&
+	       !p->fixed_put.n && !p->shared_put.n && !p->attach.n && !p->renew.n &&
+	       !p->addr_put.n && !p->route_put.n && !p->setting_put.n && !p->addr_del.n &&
+	       !p->route_del.n && !p->group_put.n && !p->group_del.n && !p->replaced.n &&
+	       !p->detach.n && !p->shared_del.n && !p->fixed_del.n;
 }
 
 bool plan_changes_routers(const struct plan *p)
 {
-	return p->subnets || p->moved.n || p->own_put.n || p->attach.n || p->renew.n ||
-	       p->replaced.n || p->detach.n || p->addr_moved.n || p->addr_put.n || p->addr_del.n ||
-	       p->route_moved.n || p->route_put.n || p->route_del.n || p->setting_put.n ||
-	       p->pool_put.n || p->pool_del.n;
+	return p->subnets || p->moved.n || p->own_put.n || p->own_del.n || p->attach.n ||
+	       p->renew.n || p->replaced.n || p->detach.n || p->addr_moved.n || p->addr_put.n ||
+	       p->addr_del.n || p->route_moved.n || p->route_put.n || p->route_del.n ||
+	       p->setting_put.n || p->pool_put.n || p->pool_del.n;
 }
 
 bool plan_moves(const struct shared_row *from, const struct shared_row *to)
@@ -82,7 +83,10 @@ static void diff_shared(const struct kernel_state *want, const struct kernel_sta
 		int order = w == wend ? 1 : h == hend ? -1 : shared_row_cmp(w, h);
 
 		if (order > 0) {
-			*vec_push(&out->shared_del) = h++;
+			if (h->flags & TN_SHARED_OWN)
+				*vec_push(&out->own_del) = h++;
+			else
+				*vec_push(&out->shared_del) = h++;
 			continue;
 		}
 		if (order < 0 || plan_moves(h, w) || !plan_same_kind(w, h)) {

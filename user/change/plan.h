@@ -18,7 +18,8 @@
  * the old rules and the new ones.
  */
 struct plan {
-	/* No router is left, so the maps will go: no row is taken out of them before. */
+	/* No router is left, so the maps will go: no row but own_del is taken out of them before.
+	 */
 	bool drops_maps;
 	bool subnets; /* the shared subnets change */
 	/*
@@ -61,10 +62,15 @@ struct plan {
 	VEC(struct pool_row) pool_del;
 	VEC(const struct fixed_row *) fixed_put;
 	VEC(const struct shared_row *) shared_put; /* mappings */
+	/*
+	 * Before the kernel loses the addresses: else it would forward a late answer to one of
+	 * them, and its error would leave by another interface. Without the row that is dropped.
+	 */
+	VEC(const struct shared_row *) own_del;
 	VEC(const struct group_row *) group_del;
 	VEC(const struct route_row *) route_del; /* unreachable ones behind all that follows */
 	VEC(const struct addr_row *) addr_del;
-	VEC(const struct shared_row *) shared_del;
+	VEC(const struct shared_row *) shared_del; /* mappings */
 	VEC(const struct fixed_row *) fixed_del;
 	VEC(struct limit_row) limit_del;
 	/* goes, and nobody takes its place: when nothing can fail any more */

@@ -322,6 +322,8 @@ static void describe_mappings(const struct plan *plan, const struct kernel_state
 	vec_each (row, &plan->shared_put)
 		describe_mapping(out, sign_of_put(have, *row), &now, &want->policy, *row);
 	describe_limits(plan, want, have, &now, out);
+	vec_each (row, &plan->own_del)
+		describe_mapping(out, '-', &before, &have->policy, *row);
 	vec_each (row, &plan->shared_del)
 		describe_mapping(out, '-', &before, &have->policy, *row);
 	vec_free(&now.list);
