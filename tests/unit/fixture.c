@@ -627,6 +627,9 @@ char *plan_steps(const struct plan *p)
 	SAY(&p->addr_moved, "move", write_addr);
 	SAY(&p->addr_put, "put", write_addr);
 	SAY(&p->route_put, "put", write_route);
+	SAY(&p->route_lost, "lose", write_route);
+	SAY(&p->addr_lost, "lose", write_addr);
+	SAY(&p->group_lost, "lose", write_group);
 	SAY(&p->setting_put, "put", write_setting);
 	SAY(&p->group_put, "put", write_group);
 	SAY(&p->fixed_flags, "flags", write_fixed);

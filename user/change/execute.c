@@ -122,6 +122,24 @@ static int put_routes(const struct plan *p, bool unreachable, struct failures *f
 	return 0;
 }
 
+/* Of a namespace that is gone, nothing is left to be removed; here and below. */
+static int del_lost(const struct plan *p, struct error *err)
+{
+	vec_each (row, &p->route_lost) {
+		if (at_place(&(*row)->at, netlink_del_route(*row, err), 0))
+			return -1;
+	}
+	vec_each (row, &p->addr_lost) {
+		if (at_place(&(*row)->at, netlink_del_addr(*row, err), 0))
+			return -1;
+	}
+	vec_each (row, &p->group_lost) {
+		if (at_place(&(*row)->at, netlink_del_group(*row, err), 0))
+			return -1;
+	}
+	return 0;
+}
+
 /* Unreachable routes come first, and go last: while a router is joined there is one. */
 static int put_settled(const struct plan *p, struct failures *failed, struct error *err)
 {
@@ -139,7 +157,7 @@ static int put_settled(const struct plan *p, struct failures *failed, struct err
 		if (put_row(*row, failed, netlink_put_addr(*row, err), err))
 			return -1;
 	}
-	if (put_routes(p, false, failed, err))
+	if (put_routes(p, false, failed, err) || del_lost(p, err))
 		return -1;
 	vec_each (row, &p->setting_put) {
 		if (put_row(*row, failed, put_setting(*row, err), err))
@@ -152,7 +170,6 @@ static int put_settled(const struct plan *p, struct failures *failed, struct err
 	return 0;
 }
 
-/* Of a namespace that is gone, nothing is left to be removed. */
 static int del_routes(const struct plan *p, bool unreachable, struct error *err)
 {
 	vec_each (row, &p->group_del) {

@@ -10,12 +10,15 @@ void plan_free(struct plan *p)
 	vec_free(&p->own_del);
 	vec_free(&p->addr_moved);
 	vec_free(&p->addr_put);
+	vec_free(&p->addr_lost);
 	vec_free(&p->addr_del);
 	vec_free(&p->route_moved);
 	vec_free(&p->route_put);
+	vec_free(&p->route_lost);
 	vec_free(&p->route_del);
 	vec_free(&p->setting_put);
 	vec_free(&p->group_put);
+	vec_free(&p->group_lost);
 	vec_free(&p->group_del);
 	vec_free(&p->fixed_put);
 	vec_free(&p->shared_put);
@@ -46,17 +49,19 @@ bool plan_empty(const struct plan *p)
 {
 	return !plan_changes_policy(p) && !p->subnets && !p->own_put.n && !p->own_del.n &&
 	       !p->fixed_put.n && !p->shared_put.n && !p->attach.n && !p->renew.n &&
-	       !p->addr_put.n && !p->route_put.n && !p->setting_put.n && !p->addr_del.n &&
-	       !p->route_del.n && !p->group_put.n && !p->group_del.n && !p->replaced.n &&
-	       !p->detach.n && !p->shared_del.n && !p->fixed_del.n;
+	       !p->addr_put.n && !p->route_put.n && !p->setting_put.n && !p->addr_lost.n &&
+	       !p->addr_del.n && !p->route_lost.n && !p->route_del.n && !p->group_put.n &&
+	       !p->group_lost.n && !p->group_del.n && !p->replaced.n && !p->detach.n &&
+	       !p->shared_del.n && !p->fixed_del.n;
 }
 
 bool plan_changes_routers(const struct plan *p)
 {
 	return p->subnets || p->moved.n || p->own_put.n || p->own_del.n || p->attach.n ||
 	       p->renew.n || p->replaced.n || p->detach.n || p->addr_moved.n || p->addr_put.n ||
-	       p->addr_del.n || p->route_moved.n || p->route_put.n || p->route_del.n ||
-	       p->setting_put.n || p->pool_put.n || p->pool_del.n;
+	       p->addr_lost.n || p->addr_del.n || p->route_moved.n || p->route_put.n ||
+	       p->route_lost.n || p->route_del.n || p->setting_put.n || p->pool_put.n ||
+	       p->pool_del.n;
 }
 
 bool plan_moves(const struct shared_row *from, const struct shared_row *to)
@@ -142,14 +147,20 @@ static bool same_router(const struct router_row *want, const struct router_row *
 	       want->ipsec == have->ipsec && want->build == have->build;
 }
 
-static bool is_replaced(const struct router_row *gone, const struct kernel_state *want)
+/* Whether a router of the machine is on that interface. */
+static bool has_router(const struct kernel_state *m, uint64_t netns_dev, uint64_t netns_ino,
+		       uint32_t ifindex)
 {
-	vec_each (r, &want->routers) {
-		if (r->netns_dev == gone->netns_dev && r->netns_ino == gone->netns_ino &&
-		    r->ifindex == gone->ifindex)
+	vec_each (r, &m->routers) {
+		if (r->netns_dev == netns_dev && r->netns_ino == netns_ino && r->ifindex == ifindex)
 			return true;
 	}
 	return false;
+}
+
+static bool is_replaced(const struct router_row *gone, const struct kernel_state *want)
+{
+	return has_router(want, gone->netns_dev, gone->netns_ino, gone->ifindex);
 }
 
 static void diff_routers(const struct kernel_state *want, const struct kernel_state *have,
@@ -181,6 +192,11 @@ static void diff_routers(const struct kernel_state *want, const struct kernel_st
 	vec_free(&gone);
 }
 
+static bool is_routers(const struct kernel_state *m, const struct place *at)
+{
+	return has_router(m, at->netns_dev, at->netns_ino, at->ifindex);
+}
+
 static void diff_addrs(const struct kernel_state *want, const struct kernel_state *have,
 		       struct plan *out)
 {
@@ -191,7 +207,10 @@ static void diff_addrs(const struct kernel_state *want, const struct kernel_stat
 		int order = w == wend ? 1 : h == hend ? -1 : addr_row_cmp(w, h);
 
 		if (order > 0) {
-			*vec_push(&out->addr_del) = h++;
+			if (kernel_state_shared(want, &h->addr) || is_routers(want, &h->at))
+				*vec_push(&out->addr_lost) = h++;
+			else
+				*vec_push(&out->addr_del) = h++;
 			continue;
 		}
 		if (order == 0 && w->len != h->len)
@@ -200,6 +219,17 @@ static void diff_addrs(const struct kernel_state *want, const struct kernel_stat
 			*vec_push(&out->addr_put) = w;
 		w++;
 		h += order == 0;
+	}
+}
+
+/* The programs forget what the kernel is about to lose, also where that is early. */
+static void forget_lost(struct plan *p)
+{
+	vec_each (own, &p->own_del) {
+		vec_each (addr, &p->addr_lost) {
+			if (addr_cmp(&(*own)->shared, &(*addr)->addr) == 0)
+				*vec_push(&p->moved) = *own;
+		}
 	}
 }
 
@@ -219,7 +249,10 @@ static void diff_routes(const struct kernel_state *want, const struct kernel_sta
 		int order = w == wend ? 1 : h == hend ? -1 : route_row_cmp(w, h);
 
 		if (order > 0) {
-			*vec_push(&out->route_del) = h++;
+			if (is_routers(want, &h->at))
+				*vec_push(&out->route_lost) = h++;
+			else
+				*vec_push(&out->route_del) = h++;
 			continue;
 		}
 		if (order == 0 && !same_way(w, h))
@@ -229,6 +262,16 @@ static void diff_routes(const struct kernel_state *want, const struct kernel_sta
 		w++;
 		h += order == 0;
 	}
+}
+
+/* Whether the address of the group is now a router's own, or mapped elsewhere. */
+static bool is_lost(const struct kernel_state *want, const struct kernel_state *have,
+		    const struct group_row *group)
+{
+	const struct shared_row *w = kernel_state_shared(want, &group->addr);
+	const struct shared_row *h = kernel_state_shared(have, &group->addr);
+
+	return w && h && (w->router != h->router || w->flags & TN_SHARED_OWN);
 }
 
 static void diff_groups(const struct kernel_state *want, const struct kernel_state *have,
@@ -241,7 +284,10 @@ static void diff_groups(const struct kernel_state *want, const struct kernel_sta
 		int order = w == wend ? 1 : h == hend ? -1 : group_row_cmp(w, h);
 
 		if (order > 0) {
-			*vec_push(&out->group_del) = h++;
+			if (is_lost(want, have, h))
+				*vec_push(&out->group_lost) = h++;
+			else
+				*vec_push(&out->group_del) = h++;
 			continue;
 		}
 		if (order < 0 || w->on != h->on)
@@ -304,6 +350,7 @@ void plan_make(const struct kernel_state *want, const struct kernel_state *have,
 	diff_shared(want, have, out);
 	diff_routers(want, have, out);
 	diff_addrs(want, have, out);
+	forget_lost(out);
 	diff_routes(want, have, out);
 	diff_groups(want, have, out);
 	diff_settings(want, have, out);

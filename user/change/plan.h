@@ -24,7 +24,8 @@ struct plan {
 	bool subnets; /* the shared subnets change */
 	/*
 	 * What is there and changes its owner goes away first, in both directions: for
-	 * that moment its packets are dropped, and never taken for somebody else's.
+	 * that moment its packets are dropped, and never taken for somebody else's. So do the own
+	 * addresses in addr_lost.
 	 */
 	VEC(const struct shared_row *) moved;
 	VEC(const struct shared_row *) own_put; /* the routers' own addresses */
@@ -34,6 +35,15 @@ struct plan {
 	VEC(const struct router_row *) replaced;
 	VEC(const struct addr_row *) addr_moved; /* is there, but with another length */
 	VEC(const struct addr_row *) addr_put;
+	/*
+	 * Gone before the probes, which would be misled: what somebody else has from now on, or
+	 * another interface, and what a router that stays has no more. Behind what is put: with the
+	 * last IPv4 address of an interface the kernel takes away all routes by it, also those of
+	 * others.
+	 */
+	VEC(const struct addr_row *) addr_lost;
+	VEC(const struct route_row *) route_lost;
+	VEC(const struct group_row *) group_lost;
 	VEC(const struct route_row *) route_moved; /* is there, but leads another way */
 	VEC(const struct route_row *) route_put;   /* unreachable ones before all other routes */
 	VEC(const struct setting_row *) setting_put;

@@ -271,9 +271,14 @@ static void describe_settled(const struct plan *plan, struct plan_text *out)
 		say(out, '~', "setting %s %s = %ld", (*row)->at.tenant, (*row)->path,
 		    (*row)->value);
 	describe_groups(out, '+', plan->group_put.v, plan->group_put.n);
+	describe_groups(out, '-', plan->group_lost.v, plan->group_lost.n);
 	describe_groups(out, '-', plan->group_del.v, plan->group_del.n);
+	vec_each (row, &plan->route_lost)
+		describe_route(out, '-', *row);
 	vec_each (row, &plan->route_del)
 		describe_route(out, '-', *row);
+	vec_each (row, &plan->addr_lost)
+		describe_addr(out, '-', *row);
 	vec_each (row, &plan->addr_del)
 		describe_addr(out, '-', *row);
 }

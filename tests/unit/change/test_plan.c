@@ -57,6 +57,64 @@ Test(plan, addresses_and_routes)
 	      "del addr 9 3 100.64.0.2 112\n");
 }
 
+/* One that becomes somebody else's goes before he is probed, behind what comes to its interface. */
+Test(plan, addresses_that_change_hands)
+{
+	steps("own 100.64.0.3 1 1; own 100.64.0.2 2 2; addr 8 3 100.64.0.3 112; addr 9 3 "
+	      "100.64.0.2 112;",
+	      "own 100.64.0.2 1 1; own 100.64.0.3 2 2; addr 8 3 100.64.0.2 112; addr 9 3 "
+	      "100.64.0.3 112;",
+	      "put own 100.64.0.2 2 2\n"
+	      "put own 100.64.0.3 1 1\n"
+	      "put addr 8 3 100.64.0.3 112\n"
+	      "put addr 9 3 100.64.0.2 112\n"
+	      "lose addr 8 3 100.64.0.2 112\n"
+	      "lose addr 9 3 100.64.0.3 112\n");
+	/* a VM's from now on; and from one interface to another */
+	steps("to 100.64.0.2 10.0.0.5 2 2;", "own 100.64.0.2 1 1; addr 8 3 100.64.0.2 112;",
+	      "lose addr 8 3 100.64.0.2 112\nput to 100.64.0.2 10.0.0.5 2 2\n");
+	steps("own 100.64.0.2 1 1; addr 8 4 100.64.0.2 112;",
+	      "own 100.64.0.2 1 1; addr 8 3 100.64.0.2 112;",
+	      "put addr 8 4 100.64.0.2 112\nlose addr 8 3 100.64.0.2 112\n");
+	/* what a router that stays has no more */
+	steps("router 1 red if=3 ino=8; own 100.64.0.3 1 1; addr 8 3 100.64.0.3 112;",
+	      "router 1 red if=3 ino=8; own 100.64.0.2 1 1; addr 8 3 100.64.0.2 112;"
+	      "way 8 3 100.64.1.0/24 via=100.64.0.9;",
+	      "put own 100.64.0.3 1 1\n"
+	      "put addr 8 3 100.64.0.3 112\n"
+	      "lose way 8 3 100.64.1.0/24 via=100.64.0.9\n"
+	      "lose addr 8 3 100.64.0.2 112\n"
+	      "del own 100.64.0.2 1 1\n");
+	/* the other way round, of IPv6, of which the kernel could answer for a VM's */
+	steps("own fd64::5 2 2; addr 8 3 fd64::5 128;",
+	      "to fd64::5 fd00::5 1 1; group 9 3 fd64::5;",
+	      "put own fd64::5 2 2\nput addr 8 3 fd64::5 128\nlose group 9 3 fd64::5\n");
+	steps("to fd64::5 fd00::5 2 2; group 8 3 fd64::5;",
+	      "to fd64::5 fd00::5 1 1; group 9 3 fd64::5;",
+	      "lose group 9 3 fd64::5\nput group 8 3 fd64::5\nput to fd64::5 fd00::5 2 2\n");
+	/* the VMs are so many now that there is no group for each */
+	steps("to fd64::5 fd00::5 1 1; group 9 3 all;",
+	      "to fd64::5 fd00::5 1 1; group 9 3 fd64::5;",
+	      "put group 9 3 all\ndel group 9 3 fd64::5\n");
+}
+
+/* Also where the kernel loses it early, the programs have forgotten it by then. */
+Test(plan, addresses_that_are_lost_are_forgotten)
+{
+	_cleanup_kernel_state_ struct kernel_state want =
+		kernel_state_of("router 1 red if=3 ino=8;");
+	_cleanup_kernel_state_ struct kernel_state have =
+		kernel_state_of("router 1 red if=3 ino=8; own 100.64.0.2 1 1; own 100.64.0.9 7 7;"
+				"addr 8 3 100.64.0.2 112;");
+	_cleanup_plan_ struct plan p;
+
+	plan_make(&want, &have, &p);
+	cr_expect_eq(p.addr_lost.n, 1);
+	cr_expect_eq(p.own_del.n, 2);
+	cr_assert_eq(p.moved.n, 1);
+	cr_expect_eq(p.moved.v[0], &have.shared.v[0]);
+}
+
 Test(plan, groups)
 {
 	steps("group 9 3 fd64::1:5; group 9 3 fd64::1:6;",
@@ -258,6 +316,9 @@ Test(plan, empty_only_without_any_step)
 	const struct fixed_row fixed = { 0 };
 	const struct shared_row shared = { 0 };
 	const struct router_row router = { 0 };
+	const struct addr_row address = { 0 };
+	const struct route_row route = { 0 };
+	const struct group_row group = { 0 };
 	struct plan p = { 0 };
 
 	cr_expect(plan_empty(&p));
@@ -276,6 +337,9 @@ Test(plan, empty_only_without_any_step)
 	ONE_STEP(renew, router);
 	ONE_STEP(detach, router);
 	ONE_STEP(own_del, shared);
+	ONE_STEP(addr_lost, address);
+	ONE_STEP(route_lost, route);
+	ONE_STEP(group_lost, group);
 	ONE_STEP(shared_del, shared);
 	ONE_STEP(fixed_del, fixed);
 	cr_expect(plan_empty(&p));
@@ -518,6 +582,12 @@ static void settle(const struct plan *p, struct kernel_state *m)
 		cr_assert_not(TAKE_OUT(&m->addrs, *row, addr_row_cmp));
 		*vec_push(&m->addrs) = **row;
 	}
+	vec_each (row, &p->addr_lost)
+		cr_assert(TAKE_OUT(&m->addrs, *row, addr_row_cmp));
+	vec_each (row, &p->route_lost)
+		cr_assert(TAKE_OUT(&m->routes, *row, route_row_cmp));
+	vec_each (row, &p->group_lost)
+		cr_assert(TAKE_OUT(&m->groups, *row, group_row_cmp));
 	vec_each (row, &p->route_put) {
 		cr_assert_not(TAKE_OUT(&m->routes, *row, route_row_cmp));
 		*vec_push(&m->routes) = **row;
