@@ -47,8 +47,8 @@ class Cli:
         assert "\n" not in said, f"more than one line on stderr: {said!r}"
         return said
 
-    def json(self, *args):
-        return json.loads(self.run("-j", *args).stdout)
+    def json(self, *args, code=0):
+        return json.loads(self.run("-j", *args, code=code).stdout)
 
     def lines(self, *args, **options):
         return self.run(*args, **options).stdout.splitlines()

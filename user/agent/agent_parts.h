@@ -37,7 +37,6 @@ struct agent {
 	struct model pending; /* definitions of the file that are not in force yet */
 	int lock;	      /* one agent for one state */
 	int signals;
-	bool stop;
 	char status[64];       /* what systemd was told */
 	uint64_t watchdog_us;  /* systemd is to be told once in so long, at least; 0: never */
 	uint64_t watchdog_due; /* when it is told next, in milliseconds */

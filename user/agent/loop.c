@@ -10,6 +10,7 @@
 #include "agent/agent_parts.h"
 #include "config/definitions.h"
 #include "lib/file.h"
+#include "lib/interrupt.h"
 #include "lib/log.h"
 #include "lib/systemd.h"
 
@@ -37,11 +38,6 @@ static void take_signals(struct agent *a)
 	struct signalfd_siginfo info;
 
 	while (read(a->signals, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo != SIGHUP) {
-			sd_notify(0, "STOPPING=1");
-			a->stop = true;
-			continue;
-		}
 		sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_ms() * 1000);
 		reload(a);
 		agent_look(a);
@@ -49,17 +45,21 @@ static void take_signals(struct agent *a)
 	}
 }
 
+/* What is polled besides the metrics'. */
+enum { OWN_FDS = 3 };
+
 static void wait_for_something(struct agent *a)
 {
-	struct pollfd fds[2 + METRICS_FDS] = { { .fd = watch_fd(a->watch), .events = POLLIN },
-					       { .fd = a->signals, .events = POLLIN } };
+	struct pollfd fds[OWN_FDS + METRICS_FDS] = { { .fd = watch_fd(a->watch), .events = POLLIN },
+						     { .fd = a->signals, .events = POLLIN },
+						     { .fd = interrupt_fd(), .events = POLLIN } };
 	uint64_t until = a->schedule.look < a->schedule.poll ? a->schedule.look : a->schedule.poll;
 	int64_t left, metrics = metrics_wait(&a->metrics);
 	int more[METRICS_FDS];
 
 	metrics_fds(&a->metrics, more);
 	for (int i = 0; i < METRICS_FDS; i++)
-		fds[2 + i] = (struct pollfd){ .fd = more[i], .events = POLLIN };
+		fds[OWN_FDS + i] = (struct pollfd){ .fd = more[i], .events = POLLIN };
 	if (a->watchdog_us && a->watchdog_due < until)
 		until = a->watchdog_due;
 	if (announcements_due(&a->announcements) < until)
@@ -82,7 +82,7 @@ static void tell_alive(struct agent *a)
 
 static void loop(struct agent *a)
 {
-	while (!a->stop) {
+	while (!interrupt_is_noted()) {
 		tell_alive(a);
 		announcements_send(&a->announcements, clock_ms());
 		if (clock_ms() >= a->schedule.poll)
@@ -122,8 +122,6 @@ static int open_signals(struct agent *a, struct error *err)
 	sigset_t set;
 
 	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &set, NULL))
 		return error_set(err, "cannot block signals: %m");
@@ -189,8 +187,11 @@ int agent_run(const struct settings *settings, const struct agent_options *optio
 		.settings = *settings, .options = *options, .lock = -1, .signals = -1
 	};
 
-	if (begin(&a, err))
+	interrupt_catch();
+	if (begin(&a, err) && !interrupt_is_noted())
 		return -1;
 	loop(&a);
+	sd_notify(0, "STOPPING=1");
+	*err = (struct error){ 0 };
 	return 0;
 }

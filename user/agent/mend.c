@@ -3,6 +3,7 @@
 #include <malloc.h>
 
 #include "agent/agent_parts.h"
+#include "lib/interrupt.h"
 #include "lib/log.h"
 #include "lib/systemd.h"
 
@@ -148,7 +149,9 @@ int agent_put_in_force(struct agent *a, struct error *err)
 	if (change_begin(&a->settings, STORE_WRITE, &a->pending, &c, err))
 		return -1;
 	a->has_pending = false;
-	if (change_make(&c, &how, &out, &refused))
+	if (change_make(&c, &how, &out, &refused) && interrupt_is_noted())
+		return -1;
+	if (refused.set)
 		log_error("%s: %s; the definitions in force stay", a->options.file, refused.text);
 	else
 		log_outcome(&out);
@@ -295,6 +298,8 @@ void agent_look(struct agent *a)
 	count(a, todo, failed);
 	schedule_end(&a->schedule, start, clock_ms(), (cpu_us() - before) / 1000,
 		     todo > 0 || mended);
+	if (interrupt_is_noted())
+		return;
 	follow_up(a, todo, failed, &err);
 	/* to load programs takes many times what the agent takes by itself */
 	if (todo != 0 || mended)

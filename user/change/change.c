@@ -3,12 +3,16 @@
 
 #include "change/change_parts.h"
 #include "dataplane/dataplane.h"
+#include "lib/interrupt.h"
 
 static int open_store(const struct settings *settings, enum store_mode mode, struct change *c,
 		      struct error *err)
 {
 	memset(c, 0, sizeof(*c));
 	c->settings = settings;
+	interrupt_hold(false);
+	if (mode == STORE_WRITE)
+		interrupt_catch();
 	return dataplane_check(settings->bpffs, err) ||
 			       store_open(settings->state, mode, settings->wait, settings->command,
 					  &c->store, err)

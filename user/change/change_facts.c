@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What there is of the routers that a change is about, and whether it can be what is defined. */
 #include "change/change_parts.h"
+#include "lib/interrupt.h"
 #include "lib/log.h"
 #include "model/join.h"
 
@@ -158,6 +159,8 @@ int change_facts_gather(struct change *c, const struct change_how *how, struct f
 
 	memset(facts, 0, sizeof(*facts));
 	vec_each (t, &m->tenants) {
+		if (interrupt_check(err))
+			return -1;
 		if (!t->router || t->router->detached || !scope_has(how->scope, t->name) ||
 		    look_closely(c, how, t, facts, err) == 0)
 			continue;

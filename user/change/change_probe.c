@@ -99,8 +99,7 @@ int change_probe(const struct change *c, const struct plan *p, const struct kern
 		log_warning("no probes were made (--no-probe)");
 	if (how->no_probe || !t.list.n)
 		return 0;
-	batch_make(&t);
-	return verdict(&t, err);
+	return batch_make(&t, err) || verdict(&t, err) ? -1 : 0;
 }
 
 static int confirm_one(const struct change *c, const struct kernel_state *now,

@@ -3,6 +3,7 @@
 #include "change/change_parts.h"
 #include "dataplane/attach.h"
 #include "lib/background.h"
+#include "lib/interrupt.h"
 #include "lib/log.h"
 
 /* Lines of a plan from which on the machine is changed while the definitions are written. */
@@ -122,13 +123,34 @@ static int save_and_execute(struct transaction *t, struct error *err)
 	return ret || !t->saved ? -1 : 0;
 }
 
+/* From here on it is as it is to be, or taken back; neither is cut short. */
+static int finish(struct transaction *t, struct error *err)
+{
+	if (interrupt_check(err))
+		return -1;
+	interrupt_hold(true);
+	return change_note(t->change, t->how, t->out, err) || store_commit(t->change->store, err)
+		       ? -1
+		       : 0;
+}
+
+/* Whatever has failed because of it, that is the error. */
+static void name_interrupt(struct error *err)
+{
+	if (!interrupt_is_due())
+		return;
+	*err = (struct error){ 0 };
+	interrupt_check(err);
+}
+
 int change_carry_out(struct change *c, const struct change_how *how, const struct plan *plan,
 		     const struct kernel_state *want, struct outcome *out, struct error *err)
 {
 	struct transaction t = { .change = c, .how = how, .plan = plan, .want = want, .out = out };
 
-	if (save_and_execute(&t, err) || change_note(c, how, out, err) ||
-	    store_commit(c->store, err)) {
+	if (save_and_execute(&t, err) || finish(&t, err)) {
+		name_interrupt(err);
+		interrupt_hold(true);
 		if (t.begun)
 			undo(c, t.created);
 		return -1;

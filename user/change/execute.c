@@ -8,6 +8,7 @@
 #include "host/netns.h"
 #include "host/sysctl.h"
 #include "lib/fd_guard.h"
+#include "lib/interrupt.h"
 
 void failures_free(struct failures *failed)
 {
@@ -16,12 +17,11 @@ void failures_free(struct failures *failed)
 	vec_free(&failed->list);
 }
 
-/* Note what keeps one router from its place, so that the others can go on; -1: they cannot. */
 int pass_over(struct failures *failed, const char *tenant, struct error *err)
 {
 	struct failure *f;
 
-	if (!failed)
+	if (!failed || interrupt_is_due())
 		return -1;
 	f = vec_push(&failed->list);
 	snprintf(f->tenant, sizeof(f->tenant), "%s", tenant);
@@ -99,16 +99,16 @@ static int put_setting(const struct setting_row *row, struct error *err)
 }
 
 /* `call` for the row of a router; others go on where it fails and `failed` is not NULL. */
-#define put_row(row, failed, call, err)                                     \
-	({                                                                  \
-		const char *_tenant = (row)->at.tenant;                     \
-		int _ret = is_passed_over(failed, _tenant)                  \
-				   ? 0                                      \
-				   : at_place(&(row)->at, call, gone(err)); \
-                                                                            \
-		if (_ret)                                                   \
-			error_prefix(err, "tenant %s", _tenant);            \
-		_ret ? pass_over(failed, _tenant, err) : 0;                 \
+#define put_row(row, failed, call, err)                                                    \
+	({                                                                                 \
+		const char *_tenant = (row)->at.tenant;                                    \
+		int _ret = is_passed_over(failed, _tenant) ? 0                             \
+			   : interrupt_check(err)	   ? -1                            \
+							   : at_place(&(row)->at, call, gone(err)); \
+                                                                                           \
+		if (_ret)                                                                  \
+			error_prefix(err, "tenant %s", _tenant);                           \
+		_ret ? pass_over(failed, _tenant, err) : 0;                                \
 	})
 
 static int put_routes(const struct plan *p, bool unreachable, struct failures *failed,
@@ -273,11 +273,13 @@ static int put_routers(struct dataplane *dp, const struct plan *p, const struct 
 	if (prepare_routers(dp, p, failed, err))
 		return -1;
 	vec_each (r, &p->attach) {
-		if (put_router(dp, *r, NULL, have, failed, err))
+		if (interrupt_check(err) || put_router(dp, *r, NULL, have, failed, err))
 			return -1;
 	}
 	vec_each (r, &p->renew) {
-		if (put_router(dp, *r, kernel_state_router(have, (*r)->id), have, failed, err))
+		const struct router_row *was = kernel_state_router(have, (*r)->id);
+
+		if (interrupt_check(err) || put_router(dp, *r, was, have, failed, err))
 			return -1;
 	}
 	return take_off(dp, p->replaced.v, p->replaced.n, err);

@@ -27,8 +27,9 @@ const struct command cmd_agent = {
 		"). It does what `restore` does whenever an\n"
 		"interface, a namespace or a program has gone or come back, or `apply` has changed "
 		"the\n"
-		"definitions. SIGHUP reads FILE again. SIGTERM ends the agent; traffic goes on "
-		"without it.\n"
+		"definitions. SIGHUP reads FILE again. SIGTERM ends the agent, and takes back what "
+		"it is about\n"
+		"to change; traffic goes on without it.\n"
 		"\n"
 		"--metrics takes an IP address of this host and a port, as in 127.0.0.1:9876 or\n"
 		"[::1]:9876. Everybody who reaches that address can read the metrics.",

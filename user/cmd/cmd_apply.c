@@ -83,7 +83,8 @@ const struct command cmd_apply = {
 	.summary = "Make the machine what a definitions file says",
 	.help = "Prints what it does: `+` is added, `~` changed, `-` removed. What the file no "
 		"longer\n"
-		"names is removed. If anything fails, everything is as it was before.\n"
+		"names is removed. If anything fails, or after Ctrl-C, everything is as it was "
+		"before.\n"
 		"\n"
 		"A router that joins is probed before it gets traffic: carrier, routes, duplicate\n"
 		"addresses, neighbours, ping, MTU and checksums (`tenantnat check --help` has "

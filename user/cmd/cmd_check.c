@@ -88,7 +88,8 @@ static int run(const struct invocation *inv, struct error *err)
 	if (view_load(&inv->settings, &v, err) ||
 	    take_all(&v, inv->nargs ? inv->args[0] : NULL, &t, err))
 		return -1;
-	batch_make(&t);
+	if (batch_make(&t, err))
+		return -1;
 	if (inv->json && json_print(check_json(&t), err))
 		return -1;
 	if (!inv->json && t.list.n)

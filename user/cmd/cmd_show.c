@@ -4,6 +4,7 @@
 #include "cmd/cmd.h"
 #include "dataplane/attach.h"
 #include "doctor/iface_info.h"
+#include "host/netns.h"
 #include "lib/output.h"
 #include "model/policy.h"
 #include "model/service.h"
@@ -241,6 +242,26 @@ static json_t *accept_json(const struct tenant *t)
 	return list;
 }
 
+/* Programs at routers that no definitions want attached, as a run that was killed leaves them. */
+static json_t *leftovers_json(const struct view *v)
+{
+	json_t *list = json_array();
+	char name[NAME_MAX + 1];
+
+	vec_each (row, &v->kernel.routers) {
+		if (router_row_is_wanted(&v->model, row))
+			continue;
+		netns_name(row->netns_dev, row->netns_ino, name);
+		json_array_append_new(
+			list, json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "tenant", row->tenant,
+					"netns", json_text(name[0] ? name : NULL), "programs",
+					programs_json(v, row), "addresses", addresses_json(v, row),
+					"routes", routes_json(v, row), "unreachable",
+					unreachable_json(v, row)));
+	}
+	return list;
+}
+
 static json_t *view_json(const struct view *v)
 {
 	json_t *tenants = json_array();
@@ -251,8 +272,9 @@ static json_t *view_json(const struct view *v)
 						"pool", prefixes_json(t->pools.v, t->pools.n),
 						"mappings", (json_int_t)t->mappings.n, "accept",
 						accept_json(t), "router", router_json(v, t)));
-	return json_pack("{s:o, s:o, s:o}", "file", json_text(v->model.file), "subnets",
-			 prefixes_json(v->model.subnets.v, v->model.subnets.n), "tenants", tenants);
+	return json_pack("{s:o, s:o, s:o, s:o}", "file", json_text(v->model.file), "subnets",
+			 prefixes_json(v->model.subnets.v, v->model.subnets.n), "tenants", tenants,
+			 "leftovers", leftovers_json(v));
 }
 
 static void print_names(const char *interface, const char *what, const json_t *names)
@@ -299,7 +321,7 @@ static void print_programs(const struct view *v, const struct router_row *row)
 	vec_each (a, &found.list)
 		printf("    %-15s %-7s %s, program %u\n", a->interface,
 		       a->egress ? "egress" : "ingress", via_name(a->via), a->program);
-	if (!found.complete)
+	if (!found.complete && router_row_is_wanted(&v->model, row))
 		printf("    something is missing; `tenantnat apply` puts it back\n");
 	vec_free(&found.list);
 }
@@ -377,6 +399,23 @@ static void print_tenant(const struct view *v, const struct tenant *t, bool verb
 	print_accept(v, t);
 }
 
+static void print_leftovers(const struct view *v)
+{
+	const char *remedy = v->model.tenants.n ? "restore" : "detach --all";
+	char name[NAME_MAX + 1];
+
+	vec_each (row, &v->kernel.routers) {
+		if (router_row_is_wanted(&v->model, row))
+			continue;
+		netns_name(row->netns_dev, row->netns_ino, name);
+		printf("%sleft by a run that was cut short:%s router of %s in netns %s, which no "
+		       "definitions want attached; `tenantnat %s` takes it off\n",
+		       color_bold(), color_off(), row->tenant, name[0] ? name : "unknown", remedy);
+		print_programs(v, row);
+		print_settled(v, row);
+	}
+}
+
 static int run(const struct invocation *inv, struct error *err)
 {
 	_cleanup_view_ struct view v = { 0 };
@@ -391,6 +430,7 @@ static int run(const struct invocation *inv, struct error *err)
 	printf("%s\n", v.model.subnets.n ? "" : " not defined yet; see `tenantnat apply --help`");
 	vec_each (t, &v.model.tenants)
 		print_tenant(&v, t, inv->verbose);
+	print_leftovers(&v);
 	return 0;
 }
 
@@ -419,6 +459,9 @@ const struct command cmd_show = {
 		"\"programs\": [{\"interface\", \"direction\", \"via\", \"id\"}],\n"
 		"\"addresses\": […], \"routes\": [{\"to\", \"via\": null or address}] and "
 		"\"unreachable\": [to where, when no other route leads there] that "
-		"tenantnat added}}]}",
+		"tenantnat added}}],\n"
+		"\"leftovers\": [{\"tenant\", \"netns\": null (not known) or name, \"programs\", "
+		"\"addresses\", \"routes\", \"unreachable\"}] of routers\n"
+		"that no definitions want attached: a run that was cut short left them}",
 	.run = run,
 };

@@ -157,6 +157,9 @@ struct machine_report {
 	bool pinned;
 	size_t rows, capacity; /* of the maps */
 	const char *leftovers; /* paths, "" : none */
+	char unwanted[512];    /* routers with programs that no definitions want, "": none */
+	bool defined;	       /* there are definitions */
+	bool unsettled;	       /* the last change of the maps did not come to its end */
 	struct neighbour_table neighbours[FAMILIES];
 };
 

@@ -230,13 +230,29 @@ static void judge_maps(const struct machine_report *m, struct diagnosis *out)
 			      m->rows, m->capacity);
 }
 
+static const char *mend(const struct machine_report *m)
+{
+	return m->defined ? "tenantnat restore" : "tenantnat detach --all";
+}
+
 static void judge_leftovers(const struct machine_report *m, struct diagnosis *out)
 {
 	if (m->leftovers[0])
 		remedy(diagnosis_add(out, FINDING_LEFTOVERS, SEVERITY_WARNING, NULL,
 				     "not finished by a run that was killed: %s", m->leftovers),
 		       "when no other tenantnat is running: rm -r %s", m->leftovers);
-	else
+	if (m->unwanted[0])
+		remedy(diagnosis_add(out, FINDING_LEFTOVERS, SEVERITY_PROBLEM, NULL,
+				     "programs are left at routers that no definitions want "
+				     "attached: %s",
+				     m->unwanted),
+		       "%s", mend(m));
+	else if (m->unsettled)
+		remedy(diagnosis_add(out, FINDING_LEFTOVERS, SEVERITY_WARNING, NULL,
+				     "the last change was cut short, and rows of it may be left in "
+				     "the maps"),
+		       "%s", mend(m));
+	if (!m->leftovers[0] && !m->unwanted[0] && !m->unsettled)
 		diagnosis_add(out, FINDING_LEFTOVERS, SEVERITY_FINE, NULL, "none");
 }
 

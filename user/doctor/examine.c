@@ -4,6 +4,7 @@
 #include "config/definitions.h"
 #include "doctor/collect.h"
 #include "doctor/collect_drift.h"
+#include "host/netns.h"
 #include "store/store.h"
 
 void examination_free(struct examination *e)
@@ -40,6 +41,26 @@ static void count_neighbours(const struct kernel_state *m, struct neighbour_tabl
 	}
 }
 
+/* Not while somebody changes something: then it may be what is being attached. */
+static void look_for_unwanted(const struct settings *settings, struct examination *e)
+{
+	struct machine_report *r = &e->report;
+	char name[NAME_MAX + 1];
+	size_t n = 0;
+
+	if (r->state_error.set || store_holder(settings->state))
+		return;
+	r->defined = e->model.tenants.n;
+	r->unsettled = !dataplane_is_settled(e->dp);
+	vec_each (row, &e->kernel.routers) {
+		if (router_row_is_wanted(&e->model, row) || n >= sizeof(r->unwanted))
+			continue;
+		netns_name(row->netns_dev, row->netns_ino, name);
+		n += snprintf(r->unwanted + n, sizeof(r->unwanted) - n, "%s%s (netns %s)",
+			      n ? ", " : "", row->tenant, name[0] ? name : "unknown");
+	}
+}
+
 static void read_maps(const struct settings *settings, struct examination *e)
 {
 	struct machine_report *r = &e->report;
@@ -52,6 +73,7 @@ static void read_maps(const struct settings *settings, struct examination *e)
 	r->rows = e->kernel.shared.n > e->kernel.fixed.n ? e->kernel.shared.n : e->kernel.fixed.n;
 	r->capacity = dataplane_capacity(e->dp);
 	count_neighbours(&e->kernel, r->neighbours);
+	look_for_unwanted(settings, e);
 }
 
 /* Routers of a file have no ids yet. */

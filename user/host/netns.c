@@ -169,6 +169,22 @@ bool netns_find(bool (*is)(int fd, const void *arg), const void *arg, char name[
 	return found;
 }
 
+static bool has_id(int fd, const void *arg)
+{
+	const struct netns *id = arg;
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_dev == id->dev && st.st_ino == id->ino;
+}
+
+void netns_name(uint64_t dev, uint64_t ino, char name[NAME_MAX + 1])
+{
+	const struct netns id = { .back = -1, .dev = dev, .ino = ino };
+
+	if (!netns_find(has_id, &id, name))
+		name[0] = '\0';
+}
+
 void netns_leave(struct netns *ns)
 {
 	if (ns->back < 0)

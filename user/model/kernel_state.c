@@ -45,6 +45,15 @@ const struct router_row *kernel_state_router(const struct kernel_state *m, uint3
 	return NULL;
 }
 
+bool router_row_is_wanted(const struct model *m, const struct router_row *r)
+{
+	vec_each (t, &m->tenants) {
+		if (t->router && t->router->id == r->id)
+			return !t->router->detached;
+	}
+	return false;
+}
+
 const struct shared_row *kernel_state_shared(const struct kernel_state *m,
 					     const struct tn_addr *shared)
 {

@@ -35,6 +35,8 @@ void kernel_state_free(struct kernel_state *m);
 void kernel_state_sort(struct kernel_state *m);
 /* The router with that id; NULL: none. */
 const struct router_row *kernel_state_router(const struct kernel_state *m, uint32_t id);
+/* Whether the definitions want it attached. What a run that was killed has left, they do not. */
+bool router_row_is_wanted(const struct model *m, const struct router_row *r);
 /* The row of a shared address; NULL: none. The rows are sorted. */
 const struct shared_row *kernel_state_shared(const struct kernel_state *m,
 					     const struct tn_addr *shared);

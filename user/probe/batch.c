@@ -3,6 +3,7 @@
 
 #include "host/netlink.h"
 #include "host/netns.h"
+#include "lib/interrupt.h"
 #include "probe/probe_interface.h"
 #include "probe/probe_solicit.h"
 
@@ -160,7 +161,7 @@ static void share_duplicates(struct batch *t)
 	}
 }
 
-void batch_make(struct batch *t)
+int batch_make(struct batch *t, struct error *err)
 {
 	vec_each (one, &t->list) {
 		if (!one->in.brief)
@@ -173,6 +174,8 @@ void batch_make(struct batch *t)
 	for (size_t from = 0; from < t->list.n; from += AT_ONCE) {
 		size_t to = from + AT_ONCE < t->list.n ? from + AT_ONCE : t->list.n;
 
+		if (interrupt_check(err))
+			return -1;
 		for (size_t i = from; i < to; i++)
 			begin(&t->list.v[i]);
 		for (size_t i = from; i < to; i++)
@@ -182,4 +185,5 @@ void batch_make(struct batch *t)
 		for (size_t i = from; i < to; i++)
 			finish(&t->list.v[i]);
 	}
+	return interrupt_check(err);
 }

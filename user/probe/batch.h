@@ -44,7 +44,10 @@ void batch_add(struct batch *t, const struct router_row *row, bool vms);
 /* Nothing but whether somebody has an address that comes to a router which is joined already. */
 void batch_add_address(struct batch *t, const struct router_row *row, const struct tn_addr *shared);
 
-/* What they found is in the list, also that one could not be made: it keeps no other from it. */
-void batch_make(struct batch *t);
+/*
+ * What they found is in the list, also that one could not be made: it keeps no other from it. -1
+ * only when an interrupt ends it (lib/interrupt.h).
+ */
+int batch_make(struct batch *t, struct error *err);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/clock.h"
+#include "lib/interrupt.h"
 #include "probe/packet.h"
 
 /* More than fit into the socket's queue. */
@@ -71,7 +72,11 @@ static bool all_answered(const struct neigh_queries *a)
 /* 1: look again; 0: nothing came. That it could not be waited is no answer, neither way. */
 static int wait_for(const struct neigh_queries *a, int ms, struct error *err)
 {
-	int ret = poll(&(struct pollfd){ .fd = a->fd, .events = POLLIN }, 1, ms);
+	int ret;
+
+	if (interrupt_check(err))
+		return -1;
+	ret = poll(&(struct pollfd){ .fd = a->fd, .events = POLLIN }, 1, ms);
 
 	if (ret < 0 && errno == EINTR)
 		return ms > 0;

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "lib/clock.h"
+#include "lib/interrupt.h"
 #include "probe/frame.h"
 
 /*
@@ -331,7 +332,8 @@ static bool all_decided(struct ping *const *v, size_t n)
 void ping_all(struct pinger *p, struct ping *const *v, size_t n, unsigned int tries,
 	      unsigned int ms)
 {
-	for (unsigned int try = 0; try < tries && !all_decided(v, n); try++) {
+	for (unsigned int try = 0; try < tries && !all_decided(v, n) && !interrupt_is_due();
+	     try++) {
 		uint64_t end;
 		size_t sent = 0;
 
@@ -345,7 +347,7 @@ void ping_all(struct pinger *p, struct ping *const *v, size_t n, unsigned int tr
 		end = clock_ms() + ms;
 		do {
 			wait_answers(p, v, n, clock_left(end));
-		} while (!all_decided(v, n) && clock_left(end));
+		} while (!all_decided(v, n) && clock_left(end) && !interrupt_is_due());
 	}
 	p->seq += n;
 }

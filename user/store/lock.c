@@ -6,6 +6,7 @@
 
 #include "lib/clock.h"
 #include "lib/file.h"
+#include "lib/interrupt.h"
 #include "store/store_internal.h"
 
 /*
@@ -83,6 +84,8 @@ int lock_take(struct store *s, unsigned int wait, const char *holder, struct err
 		now = clock_ms();
 		if (now >= deadline)
 			return lock_held(s, fd, err);
+		if (interrupt_check(err))
+			return -1;
 		clock_sleep(step < deadline - now ? step : deadline - now);
 		step = step < 50 ? 2 * step : 100;
 	}

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 
+#include "lib/interrupt.h"
 #include "store/store_internal.h"
 
 static const char *const queries[] = {
@@ -82,7 +83,7 @@ int query_run(struct store *s, enum query query, size_t changes, struct error *e
 	va_start(args, types);
 	stmt = query_args(s, query, err, types, args);
 	va_end(args);
-	if (!stmt || query_next(s, stmt, err) < 0)
+	if (!stmt || query_next(s, stmt, err) < 0 || interrupt_check(err))
 		return -1;
 	if ((size_t)sqlite3_changes64(s->db) != changes)
 		return error_set(err,

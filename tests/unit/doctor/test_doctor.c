@@ -295,6 +295,19 @@ Test(doctor, leftovers)
 	machine_has(&m,
 		    "warning leftovers: not finished by a run that was killed: /b/MAPS /s/x.tmp > "
 		    "when no other tenantnat is running: rm -r /b/MAPS /s/x.tmp\n");
+	m = well();
+	m.defined = m.unsettled = true;
+	machine_has(
+		&m,
+		"warning leftovers: the last change was cut short, and rows of it may be left in "
+		"the maps > tenantnat restore\n");
+	strcpy(m.unwanted, "red (netns r1)");
+	machine_has(&m, "problem leftovers: programs are left at routers that no definitions want "
+			"attached: red (netns r1) > tenantnat restore\n");
+	/* restore would refuse: a state that was lost is not what somebody wants */
+	m.defined = false;
+	machine_has(&m, "problem leftovers: programs are left at routers that no definitions want "
+			"attached: red (netns r1) > tenantnat detach --all\n");
 }
 
 /* ------------------------------------------------------------ routers */
