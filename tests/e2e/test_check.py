@@ -28,7 +28,8 @@ def check(lab, *tenant, code=0):
     said = lab.cli.run("-j", "check", *tenant, code=code)
     found = [Finding(**row) for row in json.loads(said.stdout)]
     equal(any(f.result == "failed" for f in found), code == 1, "whether anything failed")
-    return found
+    equal({f.tenant for f in found}, {f.tenant for f in found if f.probe == "doctor"}, "with a doctor")
+    return [f for f in found if f.probe != "doctor"]
 
 
 def results(found, *probes):
@@ -634,6 +635,41 @@ def test_check_a_router_that_is_gone(lab):
         lab.apply()
 
 
+def doctors(lab, *tenant, code=1):
+    """{(tenant, subject): text} of what it takes over from doctor and is not in order."""
+    return {(f["tenant"], f["subject"]): f["text"]
+            for f in json.loads(lab.cli.run("-j", "check", *tenant, code=code).stdout)
+            if f["probe"] == "doctor" and f["result"] == "failed"}
+
+
+@once
+def test_check_agrees_with_doctor(lab):
+    """Problems of a router that no probe meets: filters, lost programs, one that is not attached."""
+    equal(doctors(lab, code=0), {}, "in order")
+    lab.red.run("nft", "add table ip t; add chain ip t c { type filter hook forward priority 0; policy drop; }")
+    lab.apply()
+    try:
+        said = doctors(lab)
+        equal(set(said), {("red", "shared0")}, "a filter")
+        assert "no problem of `filter`" in said["red", "shared0"], said
+    finally:
+        lab.red.run("nft", "flush", "ruleset")
+        lab.apply()
+    pin = next(os.path.join(top, "link_in") for top, _, files in os.walk("/sys/fs/bpf/tenantnat/routers")
+               if "link_in" in files)
+    os.unlink(pin)
+    assert "no problem of `programs`" in " ".join(doctors(lab).values()), "lost programs"
+    lab.cli.run("restore")
+    lab.cli.run("detach", "blue")
+    try:
+        assert "it was detached" in doctors(lab)["blue", "-"], "detached"
+        assert "it was detached" in doctors(lab, "blue")["blue", "-"], "detached"
+        equal(doctors(lab, "red", code=0), {}, "red's")
+    finally:
+        lab.apply()
+    equal(doctors(lab, code=0), {}, "afterwards")
+
+
 @once
 def test_check_says_it(lab):
     """The table for people, nothing for nobody, and what is wrong with the request."""
@@ -644,7 +680,7 @@ def test_check_says_it(lab):
         done = lab.cli.run("check", "red", code=1)
     failed, = [line for line in done.stdout.splitlines() if " failed " in line]
     assert FIXED2 in failed and "; what to do: " in failed, failed
-    assert "1 of 12 probes failed" in done.stderr, done.stderr
+    assert "1 of 13 probes failed" in done.stderr, done.stderr
     for args in (["nobody"], ["plain"]):
         lab.cli.fails("check", *args, code=2)
     for patience in ("0", "x", "101", "-1"):

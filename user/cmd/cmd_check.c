@@ -2,6 +2,7 @@
 /* check: the probes of the join, at any time, and whether the VMs answer. */
 #include "change/change.h"
 #include "cmd/cmd.h"
+#include "doctor/collect.h"
 #include "lib/output.h"
 #include "probe/batch.h"
 
@@ -59,37 +60,108 @@ static int verdict(const struct batch *t, struct error *err)
 	return 0;
 }
 
+/* ------------------------------------------------------------ what doctor says */
+
+/* Rows of routers that are defined, and have none in the maps. */
+struct unattached {
+	VEC(struct router_row *) rows;
+};
+
+static void unattached_free(struct unattached *u)
+{
+	vec_each (row, &u->rows)
+		free(*row);
+	vec_free(&u->rows);
+}
+
+static const struct router_row *row_of(const struct view *v, const struct tenant *t)
+{
+	return t->router ? kernel_state_router(&v->kernel, t->router->id) : NULL;
+}
+
+static void take_diagnosis(const struct diagnosis *d, struct findings *out)
+{
+	size_t before = out->list.n;
+
+	vec_each (one, &d->list) {
+		if (one->severity == SEVERITY_PROBLEM)
+			finding_remedy(findings_add(out, PROBE_DOCTOR, PROBE_FAILED,
+						    one->interface ?: "-",
+						    "expected no problem of `%s`; seen: %s",
+						    finding_name(one->id), one->seen),
+				       "%s", one->remedy ?: "see `tenantnat doctor`");
+	}
+	if (out->list.n == before)
+		findings_add(out, PROBE_DOCTOR, PROBE_OK, "-", "no problem");
+}
+
+static void diagnose(const struct view *v, const struct tenant *t, const struct router_row *row,
+		     struct findings *out)
+{
+	_cleanup_router_report_ struct router_report report = { 0 };
+	_cleanup_diagnosis_ struct diagnosis found = { .tenant = t->name };
+
+	collect_router(&v->model, t, row, false, &report);
+	doctor_router(&report, &found);
+	take_diagnosis(&found, out);
+}
+
+/* Also of those that no probe can be made of, for want of programs. */
+static void diagnose_all(const struct view *v, const char *only, struct batch *t,
+			 struct unattached *u)
+{
+	vec_each (one, &t->list) {
+		const struct tenant *tenant =
+			model_tenant((struct model *)&v->model, one->row->tenant);
+
+		if (tenant && tenant->router)
+			diagnose(v, tenant, one->row, &one->found);
+	}
+	vec_each (tenant, &v->model.tenants) {
+		struct router_row *row;
+
+		if (!tenant->router || row_of(v, tenant) ||
+		    (only && strcmp(only, tenant->name) != 0))
+			continue;
+		row = *vec_push(&u->rows) = xzalloc(sizeof(*row));
+		snprintf(row->tenant, sizeof(row->tenant), "%s", tenant->name);
+		vec_push(&t->list)->row = row;
+		diagnose(v, tenant, NULL, &t->list.v[t->list.n - 1].found);
+	}
+}
+
 /* ------------------------------------------------------------ the command */
 
 static int take_all(const struct view *v, const char *only, struct batch *t, struct error *err)
 {
-	if (only && !model_tenant((struct model *)&v->model, only))
+	const struct tenant *one = only ? model_tenant((struct model *)&v->model, only) : NULL;
+
+	if (only && !one)
 		return error_usage(err, "there is no tenant %s; `tenantnat show` lists them", only);
 	vec_each (row, &v->kernel.routers) {
 		if (!only || strcmp(row->tenant, only) == 0)
 			batch_add(t, row, true);
 	}
-	if (only && !t->list.n)
-		return error_usage(err,
-				   "tenant %s has no router here that is attached; `tenantnat "
-				   "apply` attaches those of its file",
-				   only);
+	if (only && !t->list.n && !one->router)
+		return error_usage(err, "tenant %s has no router here", only);
 	return 0;
 }
 
 static int run(const struct invocation *inv, struct error *err)
 {
+	const char *only = inv->nargs ? inv->args[0] : NULL;
 	_cleanup_view_ struct view v = { 0 };
+	_cleanup_(unattached_free) struct unattached unattached = { 0 };
 	_cleanup_batch_ struct batch t = { .model = &v.model,
 					   .kernel = &v.kernel,
 					   .ask_all = true,
 					   .patience = inv->settings.patience };
 
-	if (view_load(&inv->settings, &v, err) ||
-	    take_all(&v, inv->nargs ? inv->args[0] : NULL, &t, err))
+	if (view_load(&inv->settings, &v, err) || take_all(&v, only, &t, err))
 		return -1;
 	if (batch_make(&t, err))
 		return -1;
+	diagnose_all(&v, only, &t, &unattached);
 	if (inv->json && json_print(check_json(&t), err))
 		return -1;
 	if (!inv->json && t.list.n)
@@ -117,6 +189,7 @@ const struct command cmd_check = {
 		"  vm            every VM answers behind the router, and knows the way back to the "
 		"shared\n"
 		"                network\n"
+		"  doctor        `tenantnat doctor` has no problem of the router\n"
 		"\n"
 		"Changes nothing. What cannot be tried is `skipped`. Exit status 1 when a probe "
 		"failed.\n"

@@ -19,7 +19,8 @@
 	X(PING, "ping")                 \
 	X(MTU, "mtu")                   \
 	X(CHECKSUM, "checksum")         \
-	X(VM, "vm")
+	X(VM, "vm")                     \
+	X(DOCTOR, "doctor")
 
 enum probe {
 #define X(id, name) PROBE_##id,

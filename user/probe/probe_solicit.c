@@ -215,7 +215,7 @@ static size_t speak(struct probe_run *run, int family, struct echo v[SOURCES_MAX
 	    echoes_open(&asking->echoes, run->in->ifindex, run->in->mac, &asking->error))
 		return 0;
 	for (size_t i = 0; i < SOURCES_MAX; i++) {
-		if (i == LAST_SOURCE && from[i] == from[FIRST_SOURCE])
+		if (!from[i] || (i == LAST_SOURCE && from[i] == from[FIRST_SOURCE]))
 			continue;
 		v[n] = (struct echo){ .src = *from[i],
 				      .dst = asker->own[family],
