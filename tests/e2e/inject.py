@@ -39,7 +39,7 @@ PHASES = {
     "write rules": r"bpf BPF_MAP_(UPDATE|DELETE)\w* .*"
                    r"<(accepts|services|withdrawn|pools|limits|hits)>",
     "write down a router": r"bpf BPF_MAP_(UPDATE|DELETE)\w* .*"
-                           r"<(routers|router_ports|config|drops|counters)>"
+                           r"<(routers|router_ports|config|drops|counters|flows|fragments|programs_\w+)>"
                            r"|mkdir .*/routers/\d+\"",
     "address of IPv6": r"send(to|msg) .*nlmsg_type=(0x14|RTM_NEWADDR)\b" + SIX,
     "routes of IPv6": r"send(to|msg) .*nlmsg_type=(0x18|RTM_NEWROUTE)\b" + SIX,

@@ -224,6 +224,8 @@ def test_world_interface_recreated_while_renewed(lab):
     strace, other = Strace(lab), lab.definitions()
     other["blue"].router["forwarding"] = "stack"
     words = ["apply", "-f", lab.write(other, "stack.yaml")]
+    lab.cli.run(*words)     # the programs of that variant are there from now on
+    lab.apply()
     _, some = strace.trace(*words)
     call = [call for call in some if call.phase == "pin"][-1]
     lab.apply()

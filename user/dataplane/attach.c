@@ -117,6 +117,36 @@ uint32_t program_id(int fd)
 	return fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &len) == 0 ? info.id : 0;
 }
 
+/* All that is attached, and the links; programs and the router's own maps stay pinned. */
+static void take_off(struct dataplane *dp, const struct router_row *r)
+{
+	_cleanup_netns_ struct netns ns = NETNS_NONE;
+	struct points points = points_of(r);
+	bool there;
+
+	there = netns_enter_id(r->netns, r->netns_dev, r->netns_ino, &ns) == 0;
+	if (there)
+		xdp_remove(r);
+	for (size_t i = points.n; i-- > 0;) {
+		if (there)
+			clsact_remove(r, &points.v[i]);
+		pin_remove(dp, r, points.v[i].link);
+	}
+}
+
+int attach_remove(struct dataplane *dp, const struct router_row *r, struct error *err)
+{
+	char path[PATH_MAX];
+
+	take_off(dp, r);
+	/* and what a run that was killed left there besides */
+	pin_path(dp, r, NULL, path);
+	if (dataplane_unpin(path))
+		return error_set(err, "cannot remove %s: %s; look what is in it, and remove it",
+				 path, strerror(errno));
+	return 0;
+}
+
 static int attach_points(struct dataplane *dp, struct stubs *s, struct router_row *r, bool renew,
 			 struct error *err)
 {
@@ -212,9 +242,9 @@ int attach_renew(struct dataplane *dp, struct stubs *s, const struct router_row 
 	if (dataplane_put_router_unfinished(dp, have, err))
 		return -1;
 	if (!same_netns(have, r)) {
-		if (attach_remove(dp, have, err) || dataplane_put_router_unfinished(dp, r, err))
-			return -1;
-		return attach_router(dp, s, r, err);
+		take_off(dp, have);
+		return dataplane_put_router_unfinished(dp, r, err) ? -1
+								   : attach_router(dp, s, r, err);
 	}
 	if (dataplane_put_port(dp, r, err))
 		return -1;
@@ -225,29 +255,6 @@ int attach_renew(struct dataplane *dp, struct stubs *s, const struct router_row 
 		return -1;
 	remove_stale(dp, have, r);
 	return router_row_has_xdp(r) ? xdp_attach(dp, s, r, err) : 0;
-}
-
-int attach_remove(struct dataplane *dp, const struct router_row *r, struct error *err)
-{
-	_cleanup_netns_ struct netns ns = NETNS_NONE;
-	struct points points = points_of(r);
-	char path[PATH_MAX];
-	bool there;
-
-	there = netns_enter_id(r->netns, r->netns_dev, r->netns_ino, &ns) == 0;
-	if (there)
-		xdp_remove(r);
-	for (size_t i = points.n; i-- > 0;) {
-		if (there)
-			clsact_remove(r, &points.v[i]);
-		pin_remove(dp, r, points.v[i].link);
-	}
-	/* and what a run that was killed left there besides */
-	pin_path(dp, r, NULL, path);
-	if (dataplane_unpin(path))
-		return error_set(err, "cannot remove %s: %s; look what is in it, and remove it",
-				 path, strerror(errno));
-	return 0;
 }
 
 void attach_links(struct dataplane *dp, const struct router_row *r, struct links *out)
