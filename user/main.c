@@ -125,6 +125,27 @@ static int hint(const struct command *c)
 	return WRONG;
 }
 
+static bool takes_list(const struct cmd_option *o)
+{
+	return o->arg && strstr(o->arg, "…");
+}
+
+/* The value of the command's option that was read last. */
+static void take_value(struct invocation *inv, int i)
+{
+	static char *joined[CMD_OPTIONS_MAX];
+	char *text;
+
+	if (!inv->values[i] || !takes_list(&inv->command->options[i])) {
+		inv->values[i] = optarg ? optarg : "";
+		return;
+	}
+	if (asprintf(&text, "%s,%s", inv->values[i], optarg) < 0)
+		return;
+	free(joined[i]);
+	inv->values[i] = joined[i] = text;
+}
+
 /* -1: go on; otherwise the exit status. */
 static int take_option(struct invocation *inv, int value, bool *verbose)
 {
@@ -169,7 +190,7 @@ static int take_option(struct invocation *inv, int value, bool *verbose)
 	}
 	for (int i = 0; inv->command && i < CMD_OPTIONS_MAX && inv->command->options[i].name; i++) {
 		if (value == OPT_COMMAND + i || value == inv->command->options[i].letter)
-			inv->values[i] = optarg ? optarg : "";
+			take_value(inv, i);
 	}
 	return -1;
 }

@@ -213,7 +213,7 @@ def tenantnat(hook, mode, accept='[{from: ["*"]}]'):
                            rules.definitions(router, accept, path.mappings, path.six))
         cli = Cli(bench.binary, bench.file(path.name + "-state"), f"/sys/fs/bpf/{path.name}")
         bench.clis.append(cli)
-        cli.run("-q", "apply", "--no-probe", "-f", file, timeout=600)
+        cli.run("-q", "apply", "--no-probe", "--yes", "-f", file, timeout=600)
     return build
 
 

@@ -54,8 +54,8 @@ class Cli:
         return self.run(*args, **options).stdout.splitlines()
 
     def apply(self, path, *args, **options):
-        """The lines of the plan."""
-        return self.lines("apply", "-f", path, *args, **options)
+        """The lines of the plan; that mappings go is meant."""
+        return self.lines("apply", "--yes", "-f", path, *args, **options)
 
     def leases(self, tenant=None):
         """{(tenant, fixed): shared}"""

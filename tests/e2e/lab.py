@@ -358,11 +358,11 @@ class Lab:
         for name in ROUTERS:
             self.mend(name)
         path = self.write(self.definitions())
-        if self.cli.run("apply", "-f", path, code=None).returncode:
+        if self.cli.run("apply", "--yes", "-f", path, code=None).returncode:
             for name in ("red", "blue"):    # something stands in the way on the interfaces
                 self.medium.unplug(name, self.ns[name])
                 self.plug(name, ROUTERS[name])
-            self.cli.run("apply", "-f", path, code=None)
+            self.cli.run("apply", "--yes", "-f", path, code=None)
 
     def mend(self, name):
         """All that the lab gives to a router and that it has lost: interfaces, addresses, routes."""

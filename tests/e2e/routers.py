@@ -83,8 +83,8 @@ class Routers:
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(self.cli.state, copy)
         with contextlib.closing(sqlite3.connect(copy + "/state.db")) as db:
-            return [line for line in db.iterdump()
-                    if "history" not in line and "sqlite_sequence" not in line]
+            return [line for line in db.iterdump() if line.startswith("INSERT")
+                    and "history" not in line and "sqlite_sequence" not in line]
 
     def shown(self):
         """show -j and map list -j; programs without their numbers, which are never the same again."""
@@ -96,6 +96,10 @@ class Routers:
 
     def picture(self):
         """All of it, to be compared."""
+        return self.picture_of(range(len(self.ns)))
+
+    def picture_of(self, numbers):
+        """The same, without the namespaces of other routers."""
         return {"stored": self.stored(), **self.shown(), "pins": pins(self.bpffs),
                 "tables": tables(self.bpffs),
-                **{f"r{number}": sorted_lists(portrait(ns)) for number, ns in enumerate(self.ns)}}
+                **{f"r{number}": sorted_lists(portrait(self.ns[number])) for number in numbers}}

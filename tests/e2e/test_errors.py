@@ -212,7 +212,7 @@ def test_nothing_yet(lab):
     """Listings of a machine that has never seen an apply."""
     cli = lab.cli.elsewhere(state=lab.scratch + "/fresh", bpffs=BPFFS + "/fresh")
     equal(cli.leases(), {}, "leases")
-    equal(cli.json("show"), {"file": None, "subnets": [], "tenants": []}, "show")
+    equal(cli.json("show"), {"file": None, "subnets": [], "tenants": [], "leftovers": []}, "show")
     equal(cli.json("stats"), {"mappings": [], "rules": [], "drops": [], "flows": []}, "stats")
     cli.run("detach", "--all")
     assert not os.path.exists(BPFFS + "/fresh"), "pins were made"

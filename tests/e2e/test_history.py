@@ -24,7 +24,7 @@ def test_history_of_changes(lab):
         lab.cli.fails("map", "add", "blue", "10.0.0.77", code=2)        # nor does this
         lab.cli.run("map", "del", "blue", "10.0.0.77")
         applied, added, removed = newest(lab, 3)
-        equal(applied["command"], f"apply --file {path}", "the command")
+        equal(applied["command"], f"apply --file {path} --yes", "the command")
         rule = [line for line in applied["lines"] if "rule of blue" in line["text"]]
         assert {line["sign"] for line in rule} == {"+", "-"}, applied["lines"]
         assert any("tcp/80" in line["text"] for line in rule), rule
@@ -56,7 +56,7 @@ def test_history_of_what_fails(lab):
     finally:
         lab.cli.run("map", "del", "blue", "10.0.0.78")
     weird = lab.write(lab.definitions().mapping("blue", "10.0.0.80"), "it's\n\udcff odd.yaml")
-    lab.cli.apply(weird)
+    lab.cli.run("apply", "-f", weird)
     lab.apply()
     said = newest(lab, 2)[0]["command"]
     assert said.endswith("/it\\'s\\x0a\\xff odd.yaml'") and "\n" not in said, said

@@ -35,6 +35,7 @@ struct agent {
 	size_t unmended; /* lines of the plan that remained after the last attempt to mend */
 	bool has_pending;
 	struct model pending; /* definitions of the file that are not in force yet */
+	struct error refused; /* why they are not; it is logged once */
 	int lock;	      /* one agent for one state */
 	int signals;
 	char status[64];       /* what systemd was told */

@@ -30,6 +30,7 @@ static void reload(struct agent *a)
 	model_free(&a->pending);
 	a->pending = wanted;
 	a->has_pending = true;
+	a->refused = (struct error){ 0 };
 	schedule_event(&a->schedule, clock_ms());
 }
 

@@ -139,6 +139,37 @@ ssize_t agent_mend(struct agent *a, struct error *err)
 	return out.failed.list.n;
 }
 
+/* Said once, also when it is tried again and again. */
+static void say_refused(struct agent *a, const struct error *why)
+{
+	if (strcmp(a->refused.text, why->text) != 0)
+		log_error("%s: %s; the definitions in force stay", a->options.file, why->text);
+	a->refused = *why;
+}
+
+/* Most of what is there would go: that is for somebody to confirm. */
+static bool is_too_much(struct agent *a, struct change *c)
+{
+	char loss[CHANGE_LOSS];
+	struct error why = { 0 };
+
+	change_loss(c, loss);
+	if (!*loss)
+		return false;
+	error_set(&why, "%s, which `tenantnat apply --yes -f %s` does", loss, a->options.file);
+	say_refused(a, &why);
+	return true;
+}
+
+/* Those that could not be put in force are pending again, as they were in the file. */
+static void keep_pending(struct agent *a, struct change *c)
+{
+	a->pending = c->will;
+	c->will = (struct model){ 0 };
+	model_forget_given(&a->pending);
+	a->has_pending = true;
+}
+
 int agent_put_in_force(struct agent *a, struct error *err)
 {
 	struct change_how how = { .partial = true, .agent = true };
@@ -149,12 +180,16 @@ int agent_put_in_force(struct agent *a, struct error *err)
 	if (change_begin(&a->settings, STORE_WRITE, &a->pending, &c, err))
 		return -1;
 	a->has_pending = false;
-	if (change_make(&c, &how, &out, &refused) && interrupt_is_noted())
-		return -1;
-	if (refused.set)
-		log_error("%s: %s; the definitions in force stay", a->options.file, refused.text);
-	else
-		log_outcome(&out);
+	if (is_too_much(a, &c))
+		return 0;
+	if (change_make(&c, &how, &out, &refused)) {
+		keep_pending(a, &c);
+		if (!interrupt_is_noted())
+			say_refused(a, &refused);
+		return interrupt_is_noted() ? -1 : 0;
+	}
+	a->refused = (struct error){ 0 };
+	log_outcome(&out);
 	note_unannounced(a, &out);
 	return 0;
 }
@@ -269,7 +304,7 @@ static void follow_up(struct agent *a, ssize_t todo, ssize_t failed, const struc
 	} else if (todo) {
 		a->unmended = 0;
 		schedule_mended(&a->schedule, clock_ms());
-	} else if (a->troubles.list.n) {
+	} else if (a->troubles.list.n || a->has_pending) {
 		schedule_retry(&a->schedule, clock_ms(), false);
 	} else {
 		a->unmended = 0;
@@ -292,7 +327,14 @@ void agent_look(struct agent *a)
 	if (mended)
 		before = cpu_us();
 	schedule_begin(&a->schedule);
-	todo = a->has_pending && agent_put_in_force(a, &err) ? -1 : look(a, &err);
+	if (a->has_pending && agent_put_in_force(a, &err)) {
+		todo = -1;
+	} else {
+		/* what that attempt itself has changed, and put back, is no reason for another */
+		if (a->has_pending)
+			watch_read(a->watch);
+		todo = look(a, &err);
+	}
 	if (todo > 0)
 		failed = agent_mend(a, &err);
 	count(a, todo, failed);

@@ -161,17 +161,25 @@ static void describe_alone(struct change *c, const struct kernel_state *want, st
 	plan_describe(&shown, want, &was, &c->had, &c->will, out);
 }
 
-static void make_plan(struct change *c, struct kernel_state *want, struct plan *plan,
-		      struct plan_text *text)
+void course_free(struct course *way)
 {
-	if (want->routers.n) {
-		plan_make(want, &c->have, plan);
-		plan_describe(plan, want, &c->have, &c->had, &c->will, text);
+	plan_free(&way->rest);
+	plan_free(&way->plan);
+	kernel_state_free(&way->now);
+	kernel_state_free(&way->want);
+	facts_free(&way->facts);
+}
+
+void change_plan(struct change *c, struct course *way, struct plan_text *text)
+{
+	if (way->want.routers.n) {
+		plan_make(&way->want, &c->have, &way->plan);
+		plan_describe(&way->plan, &way->want, &c->have, &c->had, &c->will, text);
 		return;
 	}
-	describe_alone(c, want, text);
-	kernel_state_free(want);
-	plan_make(want, &c->have, plan);
+	describe_alone(c, &way->want, text);
+	kernel_state_free(&way->want);
+	plan_make(&way->want, &c->have, &way->plan);
 }
 
 /* What can only be done when nothing can be taken back. */
@@ -192,32 +200,30 @@ int change_make(struct change *c, const struct change_how *how, struct outcome *
 		struct error *err)
 {
 	struct failures *failed = how->partial ? &out->failed : NULL;
-	_cleanup_kernel_state_ struct kernel_state want = { 0 };
-	_cleanup_facts_ struct facts facts = { 0 };
-	_cleanup_plan_ struct plan plan = { 0 };
+	_cleanup_course_ struct course way = { 0 };
 	int ret;
 
 	memset(out, 0, sizeof(*out));
 	out->text.keep = c->settings->quiet ? HISTORY_LINES_MAX : 0;
 	if (how->partial && check_lost(c, err))
 		return -1;
-	ret = find_wanted(c, how, failed, &facts, &want, err);
+	ret = find_wanted(c, how, failed, &way.facts, &way.want, err);
 	if (ret)
 		return ret;
-	make_plan(c, &want, &plan, &out->text);
-	if (c->window && (!want.routers.n || plan_changes_routers(&plan)))
+	change_plan(c, &way, &out->text);
+	if (c->window && (!way.want.routers.n || plan_changes_routers(&way.plan)))
 		return CHANGE_TOO_NARROW;
-	if (policy_check(&want.policy, err) || change_maps_check(c, &plan, &want, err))
+	if (policy_check(&way.want.policy, err) || change_maps_check(c, &way.plan, &way.want, err))
 		return -1;
 	if (!how->restore)
-		change_facts_warn(c, &facts);
+		change_facts_warn(c, &way.facts);
 	if (how->dry_run)
 		return 0;
 
-	if (change_carry_out(c, how, &plan, &want, out, err))
+	if (change_carry_out(c, how, &way, out, err))
 		return -1;
-	change_announce(&plan, &want, &c->have, out);
+	change_announce(&way.plan, &way.want, &c->have, out);
 	if (!how->agent)
 		change_announce_rest(c->settings, out);
-	return leave(c, &plan, &want, err);
+	return leave(c, way.anew ? &way.rest : &way.plan, &way.want, err);
 }

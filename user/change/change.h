@@ -61,17 +61,23 @@ struct outcome {
 /* How a change is made; all zero: for everybody, with probes, at once. */
 struct change_how {
 	const struct scope *scope; /* whom it concerns; nobody else's router has to be in order */
-	bool dry_run;		   /* only say what would be done */
-	bool no_probe;		   /* what joins is not probed; see probe.h */
 	/*
-	 * A router that cannot be looked at, or fails, does not keep the others from being
-	 * made: it is left with what the machine has of it, and named in the outcome. With
-	 * nothing there, its mappings are known as those of a router elsewhere.
+	 * Only the routers of these are looked at and changed; of others the machine keeps what it
+	 * has. Unlike with `scope`, tenants may come and go.
+	 */
+	const struct scope *only;
+	bool dry_run;  /* only say what would be done */
+	bool no_probe; /* what joins is not probed; see probe.h */
+	/*
+	 * A router that cannot be looked at, or fails, or whose probes do, does not keep the
+	 * others from being made: it is left with what the machine has of it, and named in the
+	 * outcome. With nothing there, its mappings are known as those of a router elsewhere.
 	 */
 	bool partial;
 	/*
 	 * The definitions are as they were: nobody gets a new address, so a router whose
-	 * interface lost its own is one that fails; and what was probed once is not again.
+	 * interface lost its own is one that fails; and what was probed once is not again. Both
+	 * does not hold for one that was passed over.
 	 */
 	bool restore;
 	bool agent; /* the caller announces what is unannounced; else another process does it */
@@ -81,6 +87,15 @@ void outcome_free(struct outcome *out);
 #define _cleanup_outcome_ _cleanup_(outcome_free)
 /* The lines of it and their number, for people. */
 void outcome_print(const struct outcome *out, bool dry_run);
+/* Say which routers failed; -1 with an error about their number if there are any. */
+int outcome_failed(const struct outcome *out, const char *what, struct error *err);
+
+/*
+ * Mappings that are in force, and that `c->will`, which is sorted then, does not have any more. If
+ * they are so many that it may be a mistake, or nobody is left, `text` says so; else it is "".
+ */
+#define CHANGE_LOSS 128
+size_t change_loss(struct change *c, char text[CHANGE_LOSS]);
 
 /*
  * Make the machine and the state what `c->will` says, once a change. On failure everything is as

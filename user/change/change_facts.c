@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What there is of the routers that a change is about, and whether it can be what is defined. */
 #include "change/change_parts.h"
+#include "dataplane/attach.h"
 #include "lib/interrupt.h"
 #include "lib/log.h"
 #include "model/join.h"
@@ -63,6 +64,8 @@ static int check_address(const struct model *had, const struct tenant *t,
 {
 	const struct tenant *before = model_tenant((struct model *)had, t->name);
 
+	if (before && before->router && before->router->passed_over)
+		return 0;
 	for (int i = 0; before && before->router && i < FAMILIES; i++) {
 		if (t->router->own[i].wanted && addr_is_unset(&before->router->own[i].addr))
 			return error_set(
@@ -83,11 +86,33 @@ static bool is_of(const struct place *route, const struct place *router)
 	return place_cmp(route, router) == 0 || place_cmp(route, &any) == 0;
 }
 
-/* What bears our mark in the namespace of the router. */
-static void copy_marked(const struct kernel_state *have, struct router_facts *f)
+/* Of a router that is passed over, in favour of the others. */
+struct unseen {
+	const struct change *c;
+	struct tenant *tenant;
+	const struct facts *facts;     /* of the others */
+	const struct failures *failed; /* who else is passed over */
+};
+
+/* Whether somebody else has that address of it by the new definitions. */
+static bool is_taken(const struct unseen *u, const struct tn_addr *a)
 {
+	vec_each (t, &u->c->will.tenants) {
+		if (t != u->tenant && t->router && !is_passed_over(u->failed, t->name) &&
+		    t->router->own[addr_family(a)].pinned &&
+		    addr_cmp(&t->router->own[addr_family(a)].addr, a) == 0)
+			return true;
+	}
+	return owner_of(u->facts, a) || mapping_of(&u->c->will, a);
+}
+
+/* What bears our mark in the namespace of the router. */
+static void copy_marked(const struct unseen *u, struct router_facts *f)
+{
+	const struct kernel_state *have = &u->c->have;
+
 	vec_each (addr, &have->addrs) {
-		if (place_cmp(&addr->at, &f->at) == 0)
+		if (place_cmp(&addr->at, &f->at) == 0 && !is_taken(u, &addr->addr))
 			*vec_push(&f->addrs) = *addr;
 	}
 	vec_each (route, &have->routes) {
@@ -109,32 +134,46 @@ static const struct router_row *row_of(const struct kernel_state *have, const st
 	return NULL;
 }
 
-/* The facts about a router that cannot be looked at: what the machine has of it, to be kept. */
-static void keep_unseen(const struct change *c, struct tenant *t, struct facts *facts)
+/* The facts about a router that is passed over: what the machine has of it, to be kept. */
+static void keep_unseen(const struct unseen *u, struct facts *facts)
 {
-	const struct tenant *had = model_tenant((struct model *)&c->had, t->name);
-	const struct router_row *row = row_of(&c->have, had);
-	struct router_facts *f;
+	struct tenant *t = u->tenant;
+	const struct tenant *had = model_tenant((struct model *)&u->c->had, t->name);
+	const struct router_row *row = row_of(&u->c->have, had);
+	struct router_facts f = { 0 };
 
 	for (int i = 0; had && had->router && i < FAMILIES; i++) {
-		if (!t->router->own[i].pinned)
+		if (!t->router->own[i].pinned && !addr_is_unset(&had->router->own[i].addr))
 			t->router->own[i] = had->router->own[i];
 	}
 	if (!row)
 		return;
-	f = vec_push(&facts->list);
-	f->row = *row;
-	f->row.out_of_scope = true;
-	snprintf(f->row.tenant, sizeof(f->row.tenant), "%s", t->name);
-	f->at.netns_dev = row->netns_dev;
-	f->at.netns_ino = row->netns_ino;
-	f->at.ifindex = row->ifindex;
-	vec_each (own, &c->have.shared) {
+	f.row = *row;
+	f.row.out_of_scope = true;
+	snprintf(f.row.tenant, sizeof(f.row.tenant), "%s", t->name);
+	f.at.netns_dev = row->netns_dev;
+	f.at.netns_ino = row->netns_ino;
+	f.at.ifindex = row->ifindex;
+	vec_each (own, &u->c->have.shared) {
 		if (own->flags & TN_SHARED_OWN && own->router == row->id &&
-		    !owner_of(facts, &own->shared) && !mapping_of(&c->will, &own->shared))
-			*vec_push(&f->own) = own->shared;
+		    !is_taken(u, &own->shared))
+			*vec_push(&f.own) = own->shared;
 	}
-	copy_marked(&c->have, f);
+	copy_marked(u, &f);
+	*vec_push(&facts->list) = f;
+}
+
+static bool is_left_alone(const struct change_how *how, const struct tenant *t)
+{
+	return how->only && !scope_has(how->only, t->name);
+}
+
+/* One that was joined before, by the same definitions, is only restored when it comes back. */
+static void note_passed_over(const struct change *c, const struct change_how *how, struct tenant *t)
+{
+	const struct tenant *had = model_tenant((struct model *)&c->had, t->name);
+
+	t->router->passed_over = !how->restore || (had && had->router && had->router->passed_over);
 }
 
 static int look_closely(struct change *c, const struct change_how *how, struct tenant *t,
@@ -161,17 +200,60 @@ int change_facts_gather(struct change *c, const struct change_how *how, struct f
 	vec_each (t, &m->tenants) {
 		if (interrupt_check(err))
 			return -1;
-		if (!t->router || t->router->detached || !scope_has(how->scope, t->name) ||
-		    look_closely(c, how, t, facts, err) == 0)
+		if (!t->router || t->router->detached || !scope_has(how->scope, t->name))
 			continue;
+		if (is_left_alone(how, t)) {
+			keep_unseen(&(struct unseen){ c, t, facts, failed }, facts);
+			continue;
+		}
+		if (look_closely(c, how, t, facts, err) == 0) {
+			t->router->passed_over = false;
+			continue;
+		}
 		error_prefix(err, "tenant %s", t->name);
 		if (pass_over(failed, t->name, err))
 			return -1;
 		router_facts_free(&facts->list.v[--facts->list.n]);
-		keep_unseen(c, t, facts);
+		note_passed_over(c, how, t);
+		keep_unseen(&(struct unseen){ c, t, facts, failed }, facts);
 	}
 	kernel_state_sort(&c->have);
 	return 0;
+}
+
+static void drop_facts(struct facts *facts, const char *tenant)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < facts->list.n; i++) {
+		struct router_facts f = facts->list.v[i];
+
+		if (strcmp(f.row.tenant, tenant) == 0)
+			router_facts_free(&f);
+		else
+			facts->list.v[n++] = f;
+	}
+	facts->list.n = n;
+}
+
+void change_facts_pass_over(struct change *c, const struct change_how *how,
+			    const struct failures *failed, struct facts *facts)
+{
+	vec_each (one, &failed->list)
+		drop_facts(facts, one->tenant);
+	vec_each (one, &failed->list) {
+		struct tenant *t = model_tenant(&c->will, one->tenant);
+		size_t known = facts->list.n;
+
+		note_passed_over(c, how, t);
+		keep_unseen(&(struct unseen){ c, t, facts, failed }, facts);
+		/* what this change has done to it is put back, where that can be done */
+		for (; known < facts->list.n; known++) {
+			struct router_row *row = &facts->list.v[known].row;
+
+			row->out_of_scope = row->broken || !attach_has_place(row);
+		}
+	}
 }
 
 static bool is_given(const struct model *m, const struct tn_addr *a)

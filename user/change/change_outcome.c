@@ -5,7 +5,9 @@
 #include <pwd.h>
 #include <time.h>
 
+#include "lib/log.h"
 #include "lib/output.h"
+#include "model/select.h"
 
 void outcome_free(struct outcome *out)
 {
@@ -14,6 +16,26 @@ void outcome_free(struct outcome *out)
 	vec_each (tenant, &out->unannounced)
 		free(*tenant);
 	vec_free(&out->unannounced);
+}
+
+/* Of fewer mappings it is seen in the plan. */
+#define LOST_MIN 10
+
+size_t change_loss(struct change *c, char text[CHANGE_LOSS])
+{
+	size_t all = model_mappings(&c->had), lost;
+
+	model_sort(&c->will);
+	lost = model_lost(&c->had, &c->will);
+	text[0] = '\0';
+	if (!c->will.tenants.n && c->had.tenants.n)
+		snprintf(text, CHANGE_LOSS,
+			 "the file has no tenants: this removes all %zu, with "
+			 "%zu mappings",
+			 c->had.tenants.n, all);
+	else if (lost >= LOST_MIN && 2 * lost > all)
+		snprintf(text, CHANGE_LOSS, "this removes %zu of %zu mappings", lost, all);
+	return lost;
 }
 
 void outcome_print(const struct outcome *o, bool dry_run)
@@ -33,6 +55,17 @@ void outcome_print(const struct outcome *o, bool dry_run)
 		       dry_run ? "add" : "added", o->text.changed, to,
 		       dry_run ? "change" : "changed", o->text.removed, to,
 		       dry_run ? "remove" : "removed");
+}
+
+int outcome_failed(const struct outcome *out, const char *what, struct error *err)
+{
+	fflush(stdout);
+	vec_each (f, &out->failed.list)
+		log_line(LOG_ERROR, "%s", f->text);
+	if (!out->failed.list.n)
+		return 0;
+	return error_set(err, "%zu of the routers could not be %s; correct that, and restore again",
+			 out->failed.list.n, what);
 }
 
 /* What names are made of; all else is replaced. */

@@ -6,6 +6,28 @@
 #include "change/change.h"
 #include "change/plan.h"
 
+/* Where a change goes. */
+struct course {
+	struct facts facts;
+	struct kernel_state want;
+	struct plan plan; /* from what was read at the beginning */
+	/*
+	 * When routers were passed over after the machine was changed for them: `want` and `plan`
+	 * are without them, and this is from what there is now.
+	 */
+	bool anew;
+	struct kernel_state now;
+	struct plan rest;
+};
+
+void course_free(struct course *way);
+#define _cleanup_course_ _cleanup_(course_free)
+
+/* change.c */
+
+/* The plan to way->want, and what it says. */
+void change_plan(struct change *c, struct course *way, struct plan_text *text);
+
 /* change_facts.c */
 
 /*
@@ -15,6 +37,12 @@
  */
 int change_facts_gather(struct change *c, const struct change_how *how, struct facts *facts,
 			struct failures *failed, struct error *err);
+/*
+ * The same of routers that failed later. They may be attached, and as they were to be: from now on
+ * the facts say what was before.
+ */
+void change_facts_pass_over(struct change *c, const struct change_how *how,
+			    const struct failures *failed, struct facts *facts);
 /* The addresses of routers, which nobody gets: for ipam_assign(). The caller's to free. */
 void change_facts_reserve(const struct change *c, const struct facts *facts,
 			  const struct scope *scope, struct addr_list *out);
@@ -51,17 +79,17 @@ int change_maps_drop(struct change *c, struct error *err);
  * Make the machine what the plan says, and commit the new definitions with their line in the
  * history. On failure both are what they were; what cannot be undone of the machine is logged.
  */
-int change_carry_out(struct change *c, const struct change_how *how, const struct plan *plan,
-		     const struct kernel_state *want, struct outcome *out, struct error *err);
+int change_carry_out(struct change *c, const struct change_how *how, struct course *way,
+		     struct outcome *out, struct error *err);
 
 /* change_probe.c */
 
 /* Whether what the plan attaches or renews is still what the maps say; `failed` as above. */
 int change_confirm(const struct change *c, const struct plan *p, struct failures *failed,
 		   struct error *err);
-/* Whether the way is clear before traffic takes it. */
+/* Whether the way is clear before traffic takes it; `failed` as above. */
 int change_probe(const struct change *c, const struct plan *p, const struct kernel_state *want,
-		 const struct change_how *how, const struct failures *failed, struct error *err);
+		 const struct change_how *how, struct failures *failed, struct error *err);
 /* Whether a router is new, on another interface, or gets other addresses of its own. */
 bool router_rejoins(const struct router_row *want, const struct router_row *have);
 

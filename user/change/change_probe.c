@@ -21,31 +21,49 @@ bool router_rejoins(const struct router_row *want, const struct router_row *have
 	       memcmp(want->own, have->own, sizeof(want->own)) != 0;
 }
 
+/* Whose router is probed at all. */
+struct probed {
+	const struct model *had;
+	const struct change_how *how;
+	const struct failures *failed;
+};
+
+/* What is only restored was probed when it joined, if it has joined. `r` NULL: none. */
+static bool is_probed(const struct probed *who, const struct router_row *r)
+{
+	const struct tenant *t;
+
+	if (!r || is_passed_over(who->failed, r->tenant))
+		return false;
+	t = model_tenant((struct model *)who->had, r->tenant);
+	return !who->how->restore || (t && t->router && t->router->passed_over);
+}
+
 /* Routers that join, or get other addresses or routes; and addresses that come to others. */
 static void choose(const struct plan *p, const struct kernel_state *want,
-		   const struct kernel_state *have, const struct failures *failed, struct batch *t)
+		   const struct kernel_state *have, const struct probed *who, struct batch *t)
 {
 	const struct router_row *r;
 
 	vec_each (row, &p->attach) {
-		if (!is_passed_over(failed, (*row)->tenant))
+		if (is_probed(who, *row))
 			batch_add(t, *row, false);
 	}
 	vec_each (row, &p->renew) {
-		if (router_rejoins(*row, kernel_state_router(have, (*row)->id)) &&
-		    !is_passed_over(failed, (*row)->tenant))
+		if (is_probed(who, *row) &&
+		    router_rejoins(*row, kernel_state_router(have, (*row)->id)))
 			batch_add(t, *row, false);
 	}
 	vec_each (row, &p->addr_put) {
-		if ((r = router_at(want, &(*row)->at)))
+		if (is_probed(who, r = router_at(want, &(*row)->at)))
 			batch_add(t, r, false);
 	}
 	vec_each (row, &p->route_put) {
-		if ((r = router_at(want, &(*row)->at)))
+		if (is_probed(who, r = router_at(want, &(*row)->at)))
 			batch_add(t, r, false);
 	}
 	vec_each (row, &p->shared_put) {
-		if ((r = kernel_state_router(want, (*row)->router)))
+		if (is_probed(who, r = kernel_state_router(want, (*row)->router)))
 			batch_add_address(t, r, &(*row)->shared);
 	}
 }
@@ -66,40 +84,66 @@ static void say_skipped(const struct batch_router *one, const struct finding *f)
 }
 
 /* The first failure is the error, the others are said before it. */
-static int verdict(const struct batch *t, struct error *err)
+static int judge(const struct batch_router *one, enum log_level level, struct error *err)
 {
-	vec_each (one, &t->list) {
-		vec_each (f, &one->found.list) {
-			struct error more = { 0 };
+	vec_each (f, &one->found.list) {
+		struct error more = { 0 };
 
-			if (f->result == PROBE_SKIPPED)
-				say_skipped(one, f);
-			if (f->result != PROBE_FAILED)
-				continue;
-			finding_error(one, f, err->set ? &more : err);
-			if (more.set)
-				log_warning("%s", more.text);
-		}
+		if (f->result == PROBE_SKIPPED)
+			say_skipped(one, f);
+		if (f->result != PROBE_FAILED)
+			continue;
+		finding_error(one, f, err->set ? &more : err);
+		if (more.set)
+			log_line(level, "%s", more.text);
 	}
 	return err->set ? -1 : 0;
 }
 
+/* Of a change of some tenants only, others need not be in order. */
+static int verdict(const struct batch *t, bool some, struct error *err)
+{
+	vec_each (one, &t->list) {
+		struct error other = { 0 };
+
+		if (!some || batch_is_at_fault(t, one))
+			judge(one, LOG_WARNING, err);
+		else if (judge(one, LOG_WARNING, &other))
+			log_warning("%s", other.text);
+	}
+	return err->set ? -1 : 0;
+}
+
+/* The same, when the others go on without those who are at fault. */
+static int verdict_of_each(const struct batch *t, struct failures *failed, bool quiet,
+			   struct error *err)
+{
+	vec_each (one, &t->list) {
+		if (!batch_is_at_fault(t, one))
+			continue;
+		judge(one, quiet ? LOG_DEBUG : LOG_WARNING, err);
+		if (pass_over(failed, one->row->tenant, err))
+			return -1;
+	}
+	return 0;
+}
+
 /* Whether the way is clear before traffic takes it. */
 int change_probe(const struct change *c, const struct plan *p, const struct kernel_state *want,
-		 const struct change_how *how, const struct failures *failed, struct error *err)
+		 const struct change_how *how, struct failures *failed, struct error *err)
 {
 	_cleanup_batch_ struct batch t = { .model = &c->will,
 					   .kernel = want,
 					   .patience = c->settings->patience };
 
-	if (how->restore)
-		return 0;
-	choose(p, want, &c->have, failed, &t);
+	choose(p, want, &c->have, &(struct probed){ &c->had, how, failed }, &t);
 	if (how->no_probe && t.list.n)
 		log_warning("no probes were made (--no-probe)");
 	if (how->no_probe || !t.list.n)
 		return 0;
-	return batch_make(&t, err) || verdict(&t, err) ? -1 : 0;
+	if (batch_make(&t, err))
+		return -1;
+	return failed ? verdict_of_each(&t, failed, how->agent, err) : verdict(&t, how->only, err);
 }
 
 static int confirm_one(const struct change *c, const struct kernel_state *now,

@@ -13,6 +13,14 @@ void plan_text_free(struct plan_text *t)
 	vec_free(&t->lines);
 }
 
+void plan_text_restart(struct plan_text *t)
+{
+	size_t keep = t->keep;
+
+	plan_text_free(t);
+	*t = (struct plan_text){ .keep = keep };
+}
+
 static bool is_full(const struct plan_text *out)
 {
 	return out->keep && out->lines.n >= out->keep;

@@ -25,6 +25,8 @@ struct plan_text {
 };
 
 void plan_text_free(struct plan_text *t);
+/* Nothing was said; so many lines as before are kept. */
+void plan_text_restart(struct plan_text *t);
 #define _cleanup_plan_text_ _cleanup_(plan_text_free)
 
 /*

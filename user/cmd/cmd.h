@@ -29,7 +29,10 @@
 	X(detach)       \
 	X(doctor)
 
-/* An option of one command. `arg` NULL: a flag. */
+/*
+ * An option of one command. `arg` NULL: a flag. One that ends with "…" takes a list, "a,b", and may
+ * be given more than once.
+ */
 struct cmd_option {
 	const char *name;
 	char letter; /* 0: none */

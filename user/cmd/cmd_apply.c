@@ -5,6 +5,7 @@
 #include "cmd/cmd.h"
 #include "config/definitions.h"
 #include "lib/background.h"
+#include "model/select.h"
 
 struct reading {
 	const char *file;
@@ -56,30 +57,142 @@ static int begin(const struct invocation *inv, enum store_mode mode, struct read
 	return 0;
 }
 
+/* Tenants that were named, by --tenant and behind it. */
+struct chosen {
+	char *text; /* of the option, cut into names */
+	VEC(const char *) names;
+};
+
+static void chosen_free(struct chosen *chosen)
+{
+	free(chosen->text);
+	vec_free(&chosen->names);
+}
+
+static int choose(const struct invocation *inv, struct chosen *chosen, struct error *err)
+{
+	const char *value = cmd_value(inv, "tenant");
+	char *rest, *name;
+
+	if (!value && inv->nargs)
+		return error_usage(err,
+				   "`%s`: give the definitions with -f FILE, and tenants with "
+				   "--tenant",
+				   inv->args[0]);
+	if (!value)
+		return 0;
+	rest = chosen->text = xstrdup(value);
+	while ((name = strsep(&rest, ",")))
+		*vec_push(&chosen->names) = name;
+	for (int i = 0; i < inv->nargs; i++)
+		*vec_push(&chosen->names) = inv->args[i];
+	return 0;
+}
+
+/* What is in force, with those tenants as they are in the file. */
+static int take_chosen(struct change *c, const struct chosen *chosen, struct error *err)
+{
+	_cleanup_model_ struct model will = { 0 };
+	struct model file = c->will;
+
+	if (store_load(c->store, &will, err) ||
+	    model_take(&will, &file, chosen->names.v, chosen->names.n, err)) {
+		c->will = file;
+		return -1;
+	}
+	model_free(&file);
+	c->will = will;
+	will = (struct model){ 0 };
+	return 0;
+}
+
+static bool has_terminal(void)
+{
+	return isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+}
+
+static bool ask(const char *what)
+{
+	char answer[16];
+
+	fprintf(stderr, "tenantnat: %s; go on? [y/N] ", what);
+	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+/* What one call of the command is about. */
+struct applying {
+	const struct invocation *inv;
+	struct reading reading;
+	struct chosen chosen;
+	struct change_how how;
+	struct scope only;
+	bool agreed; /* to lose so many mappings */
+	size_t lost;
+};
+
+/* 1: the user has to be asked `question`, and nothing is held meanwhile. */
+static int attempt(struct applying *a, struct change *c, struct outcome *outcome,
+		   char question[CHANGE_LOSS], struct error *err)
+{
+	enum store_mode mode = a->how.dry_run ? STORE_READ : STORE_WRITE;
+	size_t lost;
+
+	if (begin(a->inv, mode, &a->reading, c, err) ||
+	    (a->how.only && take_chosen(c, &a->chosen, err)))
+		return -1;
+	lost = change_loss(c, question);
+	if (!*question || a->how.dry_run || (a->agreed && lost <= a->lost))
+		return change_make(c, &a->how, outcome, err);
+	if (!has_terminal())
+		return error_usage(err, "%s; if that is meant, say --yes", question);
+	a->lost = lost;
+	return 1;
+}
+
+static void applying_free(struct applying *a)
+{
+	model_free(&a->reading.wanted);
+	chosen_free(&a->chosen);
+}
+
 static int run(const struct invocation *inv, struct error *err)
 {
-	struct reading reading = { .file = cmd_value(inv, "file") };
-	struct change_how how = { .dry_run = cmd_value(inv, "dry-run"),
-				  .no_probe = cmd_value(inv, "no-probe") };
-	enum store_mode mode = how.dry_run ? STORE_READ : STORE_WRITE;
-	_cleanup_change_ struct change c = { 0 };
+	_cleanup_(applying_free) struct applying a = {
+		.inv = inv,
+		.reading = { .file = cmd_value(inv, "file") },
+		.how = { .dry_run = cmd_value(inv, "dry-run"),
+			 .no_probe = cmd_value(inv, "no-probe"),
+			 .partial = cmd_value(inv, "partial") },
+		.agreed = cmd_value(inv, "yes"),
+		.lost = SIZE_MAX,
+	};
 	_cleanup_outcome_ struct outcome outcome = { 0 };
+	char question[CHANGE_LOSS];
 	int ret;
 
-	if (!reading.file)
+	if (choose(inv, &a.chosen, err))
+		return -1;
+	if (!a.reading.file)
 		return error_usage(err, "give the definitions with -f FILE");
-	ret = begin(inv, mode, &reading, &c, err);
-	if (!ret)
-		ret = change_make(&c, &how, &outcome, err);
-	if (!ret && !inv->settings.quiet)
-		outcome_print(&outcome, how.dry_run);
-	model_free(&reading.wanted);
-	return ret;
+	a.only = (struct scope){ (char *const *)a.chosen.names.v, (int)a.chosen.names.n };
+	a.how.only = a.chosen.names.n ? &a.only : NULL;
+	do {
+		_cleanup_change_ struct change c = { 0 };
+
+		ret = attempt(&a, &c, &outcome, question, err);
+	} while (ret == 1 && (a.agreed = ask(question)));
+	if (ret == 1)
+		return error_set(err, "nothing was changed");
+	if (ret)
+		return -1;
+	if (!inv->settings.quiet)
+		outcome_print(&outcome, a.how.dry_run);
+	return outcome_failed(&outcome, "joined", err);
 }
 
 const struct command cmd_apply = {
 	.name = "apply",
-	.synopsis = "-f FILE [--dry-run] [--no-probe]",
+	.synopsis = "-f FILE [--dry-run] [--no-probe] [--partial] [--tenant TENANT…] [--yes]",
 	.summary = "Make the machine what a definitions file says",
 	.help = "Prints what it does: `+` is added, `~` changed, `-` removed. What the file no "
 		"longer\n"
@@ -91,9 +204,25 @@ const struct command cmd_apply = {
 		"more).\n"
 		"If the shared interface has addresses in no shared subnet, a warning says so "
 		"before\n"
-		"anything is changed: they stop working when the router joins.",
+		"anything is changed: they stop working when the router joins.\n"
+		"\n"
+		"With --partial, routers that are missing or fail are named and left as they are, "
+		"and "
+		"the\n"
+		"exit status is 1; all else is done. `restore` and the agent try these again, with "
+		"the probes.\n"
+		"With --tenant, only these tenants become what the file says; others stay as they "
+		"are.\n"
+		"\n"
+		"A file without tenants, or one that removes more than half of all mappings and at "
+		"least ten,\n"
+		"has to be confirmed: on a terminal you are asked, elsewhere --yes is needed.",
 	.options = { { "file", 'f', "FILE", "the definitions (YAML); `-` is stdin" },
 		     { "dry-run", 'n', NULL, "print what would be done, and do nothing" },
-		     { "no-probe", 0, NULL, "let traffic through without the probes" } },
+		     { "no-probe", 0, NULL, "let traffic through without the probes" },
+		     { "partial", 0, NULL, "pass over routers that cannot be joined" },
+		     { "tenant", 't', "TENANT,…", "change these tenants alone" },
+		     { "yes", 'y', NULL, "also remove most of what is there" } },
+	.max_args = -1,
 	.run = run,
 };

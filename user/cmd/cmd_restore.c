@@ -2,7 +2,6 @@
 /* restore: what the definitions in force say, once; as far as the machine is there. */
 #include "change/change.h"
 #include "cmd/cmd.h"
-#include "lib/log.h"
 
 static int run(const struct invocation *inv, struct error *err)
 {
@@ -15,14 +14,7 @@ static int run(const struct invocation *inv, struct error *err)
 		return -1;
 	if (!inv->settings.quiet)
 		outcome_print(&outcome, false);
-	fflush(stdout);
-	vec_each (f, &outcome.failed.list)
-		log_line(LOG_ERROR, "%s", f->text);
-	if (!outcome.failed.list.n)
-		return 0;
-	return error_set(
-		err, "%zu of the routers could not be restored; correct that, and restore again",
-		outcome.failed.list.n);
+	return outcome_failed(&outcome, "restored", err);
 }
 
 const struct command cmd_restore = {
@@ -35,6 +27,8 @@ const struct command cmd_restore = {
 		"names it,\n"
 		"the others are restored, and the exit status is 1. A router that `detach` took "
 		"off stays\n"
-		"detached until the next `apply`.",
+		"detached until the next `apply`. One that `apply --partial` has passed over is "
+		"joined, with\n"
+		"the probes.",
 	.run = run,
 };

@@ -182,15 +182,15 @@ static json_t *router_json(const struct view *v, const struct tenant *t)
 	inside = json_array();
 	vec_each (name, &t->router->inside)
 		json_array_append_new(inside, json_string(*name));
-	return json_pack("{s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}",
-			 "netns", json_text(t->router->netns), "shared",
-			 json_text(t->router->shared), "inside", inside, "hook",
-			 hook_name(row ? row->via : t->router->hook), "sources",
-			 sources_name(t->router->sources), "forwarding", forwarding_of(t, row),
-			 "because", why_of(t, row), "by", sender_of(row), "state", state_of(row),
-			 "interfaces", interfaces_json(row), "programs", programs_json(v, row),
-			 "addresses", addresses_json(v, row), "routes", routes_json(v, row),
-			 "unreachable", unreachable_json(v, row));
+	return json_pack(
+		"{s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o}",
+		"netns", json_text(t->router->netns), "shared", json_text(t->router->shared),
+		"inside", inside, "hook", hook_name(row ? row->via : t->router->hook), "sources",
+		sources_name(t->router->sources), "forwarding", forwarding_of(t, row), "because",
+		why_of(t, row), "by", sender_of(row), "state", state_of(row), "passed_over",
+		t->router->passed_over, "interfaces", interfaces_json(row), "programs",
+		programs_json(v, row), "addresses", addresses_json(v, row), "routes",
+		routes_json(v, row), "unreachable", unreachable_json(v, row));
 }
 
 static json_t *prefixes_json(const struct prefix *v, size_t n)
@@ -387,6 +387,10 @@ static void print_tenant(const struct view *v, const struct tenant *t, bool verb
 	}
 	printf("  router in netns %s, hook %s: %s\n", t->router->netns ? t->router->netns : "(own)",
 	       hook_name(row ? row->via : t->router->hook), state_of(row));
+	if (t->router->passed_over)
+		printf("  passed over by a partial apply; `tenantnat restore` or the agent tries "
+		       "again, "
+		       "with the probes\n");
 	print_inside(t->router);
 	printf("  forwarding %s (%s)%s\n", forwarding_of(t, row), why_of(t, row),
 	       row && row->xmit[0] ? ", by XDP" : "");
@@ -447,7 +451,9 @@ const struct command cmd_show = {
 		"\"hook\", \"sources\",\n"
 		"\"forwarding\": \"fast\" or \"stack\", \"because\": why, \"by\": \"stack\", "
 		"\"tc\" or \"xdp\",\n"
-		"\"state\": \"attached\", \"detached\" or \"broken\",\n"
+		"\"state\": \"attached\", \"detached\" or \"broken\", \"passed_over\": true "
+		"after a partial apply\n"
+		"that could not make it what it is to be,\n"
 		"\"interfaces\": [{\"interface\", \"role\": \"shared\" or \"inside\", \"driver\": "
 		"null "
 		"(not known) or name, \"mac\": null (it has none) or address, \"mtu\",\n"

@@ -236,6 +236,27 @@ bool router_same(const struct router *a, const struct router *b)
 	return true;
 }
 
+void model_forget_given(struct model *m)
+{
+	vec_each (t, &m->tenants) {
+		t->id = 0;
+		vec_each (rule, &t->accept)
+			rule->id = 0;
+		vec_each (mapping, &t->mappings) {
+			if (!mapping->pinned)
+				mapping->shared = (struct tn_addr){ 0 };
+		}
+		if (!t->router)
+			continue;
+		t->router->id = 0;
+		t->router->passed_over = false;
+		for (int f = 0; f < FAMILIES; f++) {
+			if (!t->router->own[f].pinned)
+				t->router->own[f] = (struct own_address){ 0 };
+		}
+	}
+}
+
 struct tenant *model_tenant(struct model *m, const char *name)
 {
 	vec_each (t, &m->tenants) {

@@ -163,6 +163,11 @@ struct router {
 	struct own_address own[FAMILIES];
 	VEC(struct route) routes; /* in the order of the file */
 	bool detached;		  /* taken off with `detach`, until the next apply */
+	/*
+	 * Passed over by a change that was partial, in favour of the others: whoever tries again
+	 * makes the probes, and gives it an address.
+	 */
+	bool passed_over;
 	struct pos pos;
 };
 
@@ -198,6 +203,9 @@ bool router_same(const struct router *a, const struct router *b);
 
 /* Whether both say the same, in any order; not their ids and places. */
 bool rule_same(const struct rule *a, const struct rule *b);
+
+/* Without ids, and addresses that were not pinned: as they are in a file. */
+void model_forget_given(struct model *m);
 
 /* NULL when there is none. */
 struct tenant *model_tenant(struct model *m, const char *name);

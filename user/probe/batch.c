@@ -161,6 +161,38 @@ static void share_duplicates(struct batch *t)
 	}
 }
 
+/* ------------------------------------------------------------ who is at fault */
+
+/* Whether it is about another router, to which the route is right. */
+static bool is_about_router(const struct batch *t, const struct finding *f)
+{
+	vec_each (r, &t->kernel->routers) {
+		if (f->probe != PROBE_ROUTE && finding_is_about(f, r->tenant))
+			return true;
+	}
+	return false;
+}
+
+static bool succeeds_elsewhere(const struct batch *t, const struct batch_router *one,
+			       enum probe probe)
+{
+	vec_each (f, &one->found.list) {
+		if (f->probe == probe && f->result == PROBE_OK && is_about_router(t, f))
+			return true;
+	}
+	return false;
+}
+
+bool batch_is_at_fault(const struct batch *t, const struct batch_router *one)
+{
+	vec_each (f, &one->found.list) {
+		if (f->result == PROBE_FAILED &&
+		    (!is_about_router(t, f) || !succeeds_elsewhere(t, one, f->probe)))
+			return true;
+	}
+	return false;
+}
+
 int batch_make(struct batch *t, struct error *err)
 {
 	vec_each (one, &t->list) {

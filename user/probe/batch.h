@@ -50,4 +50,10 @@ void batch_add_address(struct batch *t, const struct router_row *row, const stru
  */
 int batch_make(struct batch *t, struct error *err);
 
+/*
+ * Whether something failed for which the router itself is at fault, and not another one: if a probe
+ * reached some routers, it is those that it did not reach. Pure.
+ */
+bool batch_is_at_fault(const struct batch *t, const struct batch_router *one);
+
 #endif

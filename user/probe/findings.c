@@ -86,3 +86,11 @@ void findings_add_error(struct findings *f, enum probe probe, const char *subjec
 
 	finding_remedy(one, "%s", *rest ? rest : "see to that, and run `tenantnat check` again");
 }
+
+bool finding_is_about(const struct finding *f, const char *tenant)
+{
+	const char *who = strchr(f->subject, '(');
+	size_t n = strlen(tenant);
+
+	return who && strncmp(who + 1, tenant, n) == 0 && strcmp(who + 1 + n, ")") == 0;
+}

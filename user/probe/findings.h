@@ -72,6 +72,8 @@ void findings_add_error(struct findings *f, enum probe probe, const char *subjec
 			const struct error *err);
 void finding_remedy(struct finding *f, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+/* Whether it is about an address of that tenant's router, "100.64.0.3 (blue)". */
+bool finding_is_about(const struct finding *f, const char *tenant);
 /* The first failure of a list, NULL when there is none. */
 const struct finding *findings_failure(const struct findings *f);
 

@@ -253,6 +253,7 @@ static int load_router(struct store *s, sqlite3_stmt *stmt, struct tenant *t, st
 	r->netns = column_text(stmt, 3, &bad);
 	r->shared = column_text(stmt, 4, &bad);
 	r->detached = sqlite3_column_int(stmt, 6);
+	r->passed_over = sqlite3_column_int(stmt, 9);
 	if (bad)
 		return damaged(s, err, "a router's namespace or interface has no name");
 	if (!hook || !hook_parse(hook, &r->hook))

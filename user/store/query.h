@@ -23,7 +23,8 @@ struct store;
 	X(LIST_SUBNETS, "SELECT prefix FROM subnet ORDER BY ord")                                  \
 	X(LIST_TENANTS,                                                                            \
 	  "SELECT tenant.id, name, router.id, netns, shared, hook, detached, sources, "            \
-	  "forwarding FROM tenant LEFT JOIN router ON router.tenant = tenant.id ORDER BY name")    \
+	  "forwarding, passed_over FROM tenant LEFT JOIN router ON router.tenant = tenant.id "     \
+	  "ORDER BY name")                                                                         \
 	X(LIST_POOLS, "SELECT prefix FROM pool WHERE tenant = ? ORDER BY ord")                     \
 	X(LIST_INSIDE, "SELECT interface FROM inside WHERE tenant = ? ORDER BY ord")               \
 	X(LIST_ADDRESSES, "SELECT address, pinned FROM router_address WHERE tenant = ?")           \
@@ -61,8 +62,8 @@ struct store;
 	X(ADD_TENANT, "INSERT INTO tenant (id, name) VALUES (?, ?)")                               \
 	X(ADD_POOL, "INSERT INTO pool (tenant, ord, prefix) VALUES (?, ?, ?)")                     \
 	X(ADD_ROUTER,                                                                              \
-	  "INSERT INTO router (tenant, id, netns, shared, hook, detached, sources, forwarding) "   \
-	  "VALUES (?, ?, ?, ?, ?, ?, ?, ?)")                                                       \
+	  "INSERT INTO router (tenant, id, netns, shared, hook, detached, sources, forwarding, "   \
+	  "passed_over) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")                                       \
 	X(ADD_INSIDE, "INSERT INTO inside (tenant, ord, interface) VALUES (?, ?, ?)")              \
 	X(ADD_ADDRESS,                                                                             \
 	  "INSERT INTO router_address (tenant, family, address, pinned) VALUES (?, ?, ?, ?)")      \

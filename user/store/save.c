@@ -42,8 +42,8 @@ static bool same_router(const struct router *a, const struct router *b)
 {
 	if (!a || !b)
 		return a == b;
-	return a->id == b->id && router_same(a, b) && same_lease(&a->own[IPV4], &b->own[IPV4]) &&
-	       same_lease(&a->own[IPV6], &b->own[IPV6]);
+	return a->id == b->id && a->passed_over == b->passed_over && router_same(a, b) &&
+	       same_lease(&a->own[IPV4], &b->own[IPV4]) && same_lease(&a->own[IPV6], &b->own[IPV6]);
 }
 
 static bool same_mapping(const struct mapping *a, const struct mapping *b)
@@ -217,9 +217,9 @@ static int add_router_parts(struct store *s, unsigned int tenant, const struct r
 static int add_router(struct store *s, unsigned int tenant, const struct router *r,
 		      struct error *err)
 {
-	if (query_run(s, ADD_ROUTER, 1, err, "uutttutt", tenant, r->id, r->netns, r->shared,
+	if (query_run(s, ADD_ROUTER, 1, err, "uutttuttu", tenant, r->id, r->netns, r->shared,
 		      hook_name(r->hook), (unsigned int)r->detached, sources_name(r->sources),
-		      forwarding_name(r->forwarding)))
+		      forwarding_name(r->forwarding), (unsigned int)r->passed_over))
 		return refused(s, err, "router");
 	return add_router_parts(s, tenant, r, err);
 }

@@ -143,6 +143,9 @@ static const char *const migrations[] = {
 
 	"ALTER TABLE router ADD COLUMN forwarding TEXT NOT NULL DEFAULT 'auto'\n"
 	"  CHECK (forwarding <> '');",
+
+	"ALTER TABLE router ADD COLUMN passed_over INTEGER NOT NULL DEFAULT 0\n"
+	"  CHECK (passed_over IN (0, 1));",
 };
 /* clang-format on */
 

@@ -226,9 +226,10 @@ char *dump(const struct model *m)
 		for (size_t j = 0; j < t->pools.n; j++)
 			fprintf(f, "  pool %s\n", PREFIX(&t->pools.v[j]));
 		if (r) {
-			fprintf(f, "  router %u netns %s shared %s hook %s detached %d\n", r->id,
+			fprintf(f, "  router %u netns %s shared %s hook %s detached %d%s\n", r->id,
 				r->netns ? r->netns : "-", r->shared ? r->shared : "-",
-				hook_name(r->hook), r->detached);
+				hook_name(r->hook), r->detached,
+				r->passed_over ? " passed over" : "");
 			for (size_t j = 0; j < r->inside.n; j++)
 				fprintf(f, "    inside %s\n", r->inside.v[j]);
 			for (int j = 0; j < FAMILIES; j++)
@@ -294,6 +295,7 @@ void rich(struct model *m)
 	r->hook = HOOK_XDP_GENERIC;
 	r->sources = SOURCES_LOOSE;
 	r->forwarding = FORWARDING_STACK;
+	r->passed_over = true;
 	add_inside(r, "qr-[0-9a-f]*");
 	add_inside(r, "lan0");
 	add_own(r, "100.64.0.2", true);
@@ -382,6 +384,7 @@ void random_model(struct model *m)
 
 			r->hook = rnd(HOOKS_COUNT);
 			r->detached = rnd(2);
+			r->passed_over = rnd(2);
 			for (unsigned int j = rnd(3); j > 0; j--)
 				add_inside(r, names[rnd(4)]);
 		}

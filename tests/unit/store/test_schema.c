@@ -6,19 +6,35 @@
 Test(store, stamps)
 {
 	put(&empty);
-	cr_expect_eq(sql("PRAGMA user_version"), 5);
+	cr_expect_eq(sql("PRAGMA user_version"), 6);
 	cr_expect_eq(sql("PRAGMA application_id"), 0x746e6174);
 	cr_expect_eq(sql("SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
+}
+
+/* Before a router could be passed over. */
+static void back_to_schema_5(void)
+{
+	sql("ALTER TABLE router DROP COLUMN passed_over; PRAGMA user_version = 5");
+}
+
+static void forget_passed_over(struct model *m)
+{
+	vec_each (t, &m->tenants) {
+		if (t->router)
+			t->router->passed_over = false;
+	}
 }
 
 /* Before there was `forwarding`. */
 static void back_to_schema_4(void)
 {
+	back_to_schema_5();
 	sql("ALTER TABLE router DROP COLUMN forwarding; PRAGMA user_version = 4");
 }
 
 static void forget_forwarding(struct model *m)
 {
+	forget_passed_over(m);
 	vec_each (t, &m->tenants) {
 		if (t->router)
 			t->router->forwarding = FORWARDING_AUTO;
@@ -69,6 +85,19 @@ static void forget_own(struct model *m)
 	}
 }
 
+Test(store, schema_5_is_brought_up_to_date)
+{
+	_cleanup_model_ struct model want = { 0 };
+
+	rich(&want);
+	put(&want);
+	back_to_schema_5();
+	store_close(open_store(STORE_WRITE));
+	cr_expect_eq(sql("PRAGMA user_version"), 6);
+	forget_passed_over(&want);
+	assert_stored(&want);
+}
+
 Test(store, schema_4_is_brought_up_to_date)
 {
 	_cleanup_model_ struct model want = { 0 };
@@ -77,7 +106,7 @@ Test(store, schema_4_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_4();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 5);
+	cr_expect_eq(sql("PRAGMA user_version"), 6);
 	forget_forwarding(&want);
 	assert_stored(&want);
 }
@@ -90,7 +119,7 @@ Test(store, schema_3_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_3();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 5);
+	cr_expect_eq(sql("PRAGMA user_version"), 6);
 	forget_rules(&want);
 	assert_stored(&want);
 	rich(&want);
@@ -106,7 +135,7 @@ Test(store, schema_2_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_2();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 5);
+	cr_expect_eq(sql("PRAGMA user_version"), 6);
 	forget_own(&want);
 	forget_rules(&want);
 	assert_stored(&want);
@@ -129,7 +158,7 @@ Test(store, schema_1_is_brought_up_to_date)
 	cr_expect_eq(sql("PRAGMA user_version"), 1);
 
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 5);
+	cr_expect_eq(sql("PRAGMA user_version"), 6);
 	model_tenant(&want, "red")->router->sources = SOURCES_STRICT;
 	model_tenant(&want, "green-2")->router->sources = SOURCES_STRICT;
 	forget_own(&want);
@@ -143,10 +172,10 @@ Test(store, newer_schema)
 	size_t n, m;
 
 	put(&empty);
-	sql("PRAGMA user_version = 6");
+	sql("PRAGMA user_version = 7");
 	before = read_file("state.db", &n);
-	assert_refused(STORE_WRITE, in_dir("state.db"), "schema 6", "none after 5", "newer", NULL);
-	assert_refused(STORE_READ, in_dir("state.db"), "schema 6", "none after 5", "newer", NULL);
+	assert_refused(STORE_WRITE, in_dir("state.db"), "schema 7", "none after 6", "newer", NULL);
+	assert_refused(STORE_READ, in_dir("state.db"), "schema 7", "none after 6", "newer", NULL);
 	after = read_file("state.db", &m);
 	cr_assert_eq(n, m);
 	cr_assert_arr_eq(before, after, n);
@@ -216,20 +245,20 @@ Test(store, wrong_rows_cannot_be_stored)
 		"INSERT INTO pool VALUES (9, 0, '100.64.0.0/16')",
 		"INSERT INTO pool VALUES (7, 0, '100.64.0.0/16')",
 		"INSERT INTO pool VALUES (7, 9, '100.64.0.0')",
-		"INSERT INTO router VALUES (9, 9, NULL, NULL, 'tc', 0, 'strict', 'auto')",
-		"INSERT INTO router VALUES (7, 9, NULL, NULL, 'tc', 0, 'strict', 'auto')",
-		"INSERT INTO router VALUES (2, 1, NULL, NULL, 'tc', 0, 'strict', 'auto')",
-		"INSERT INTO router VALUES (2, 0, NULL, NULL, 'tc', 0, 'strict', 'auto')",
-		"INSERT INTO router VALUES (2, NULL, NULL, NULL, 'tc', 0, 'strict', 'auto')",
-		"INSERT INTO router VALUES (2, 9, '', NULL, 'tc', 0, 'strict', 'auto')",
-		"INSERT INTO router VALUES (2, 9, NULL, '', 'tc', 0, 'strict', 'auto')",
-		"INSERT INTO router VALUES (2, 9, NULL, NULL, NULL, 0, 'strict', 'auto')",
-		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 2, 'strict', 'auto')",
-		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', NULL, 'strict', 'auto')",
-		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, '', 'auto')",
-		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, NULL, 'auto')",
-		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, 'strict', '')",
-		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, 'strict', NULL)",
+		"INSERT INTO router VALUES (9, 9, NULL, NULL, 'tc', 0, 'strict', 'auto', 0)",
+		"INSERT INTO router VALUES (7, 9, NULL, NULL, 'tc', 0, 'strict', 'auto', 0)",
+		"INSERT INTO router VALUES (2, 1, NULL, NULL, 'tc', 0, 'strict', 'auto', 0)",
+		"INSERT INTO router VALUES (2, 0, NULL, NULL, 'tc', 0, 'strict', 'auto', 0)",
+		"INSERT INTO router VALUES (2, NULL, NULL, NULL, 'tc', 0, 'strict', 'auto', 0)",
+		"INSERT INTO router VALUES (2, 9, '', NULL, 'tc', 0, 'strict', 'auto', 0)",
+		"INSERT INTO router VALUES (2, 9, NULL, '', 'tc', 0, 'strict', 'auto', 0)",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, NULL, 0, 'strict', 'auto', 0)",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 2, 'strict', 'auto', 0)",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', NULL, 'strict', 'auto', 0)",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, '', 'auto', 0)",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, NULL, 'auto', 0)",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, 'strict', '', 0)",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, 'strict', NULL, 0)",
 		"DELETE FROM router WHERE tenant = 7",
 		"INSERT INTO inside VALUES (2, 0, 'lan0')",
 		"INSERT INTO inside VALUES (7, 0, 'lan9')",
@@ -257,7 +286,7 @@ Test(store, wrong_rows_cannot_be_stored)
 		"INSERT INTO tenant VALUES (9, 'new')",
 		"INSERT INTO tenant VALUES (10, printf('%063d', 1))",
 		"INSERT INTO pool VALUES (7, 9, '100.64.0.0/16')",
-		"INSERT INTO router VALUES (9, 9, NULL, NULL, 'tc', 0, 'strict', 'auto')",
+		"INSERT INTO router VALUES (9, 9, NULL, NULL, 'tc', 0, 'strict', 'auto', 0)",
 		"INSERT INTO inside VALUES (9, 0, 'lan0')",
 		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400901', NULL, 0, 0, 0, 0)",
 		"INSERT INTO mapping VALUES (9, 4, x'0a000001', x'64400902', 'db', 1, 0, 0, 0)",
