@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Two runs at once: one after the other, or a sentence about who is first."""
 import contextlib
+import glob
+import os
 import signal
+import sys
 import time
 
 from case import equal, once
-from lab import FIXED, FIXED2
+from defs import Definitions, Tenant
+from lab import FIXED, FIXED2, SUBNET
+from net import BPFFS, sh
 
 
 @contextlib.contextmanager
@@ -74,7 +79,7 @@ def test_second_run_waits(lab):
 def test_wait_ends(lab):
     with held(lab):
         start = time.monotonic()
-        lab.cli.fails("--wait", "1", "map", "add", "blue", FIXED2)
+        lab.cli.fails("-q", "--wait", "1", "map", "add", "blue", FIXED2)
         took = time.monotonic() - start
     assert 0.8 < took < 25, f"it waited {took:.2f} s, not 1"     # 30 when it is not told
     lab.apply()
@@ -112,3 +117,95 @@ def test_many_at_once(lab):
     equal([leases.get(("blue", f)) for f in fixed], given, "leases")
     equal(len(set(given)), len(given), "different addresses")
     lab.apply()
+
+
+@once
+def test_wait_is_said(lab):
+    """For whom, and for how long; not when it is short, nor with -q."""
+    path = lab.write(lab.definitions())
+    with held(lab) as first:
+        said = lab.cli.run("--wait", "1", "map", "add", "blue", FIXED2, code=1).stderr.splitlines()
+        equal(said[0], f"tenantnat: waiting up to 1 s for process {first.pid} (apply), which changes "
+                       "something", "what it says first")
+        equal(len(said), 2, f"lines ({said})")
+        lab.cli.fails("-q", "--wait", "1", "map", "add", "blue", FIXED2)
+        lab.cli.fails("--wait", "0", "map", "add", "blue", FIXED2)
+    lab.cli.apply(path)
+
+
+# ---------------------------------------------------------------- where nothing can be written
+
+class Small:
+    """A state on a file system of its own that is small, and what reads it."""
+
+    def __init__(self, lab, name):
+        self.top = os.path.join(lab.scratch, name)
+        os.mkdir(self.top)
+        sh(["mount", "-t", "tmpfs", "-o", "size=2m,mode=700", "tmpfs", self.top])
+        self.cli = lab.cli.elsewhere(state=self.top + "/state", bpffs=f"{BPFFS}/{name}")
+        self.file = Definitions(Tenant("red", (FIXED, "100.64.1.5"), accept=None),
+                                subnets=(SUBNET,)).write(lab.scratch + f"/{name}.yaml")
+        self.cli.apply(self.file)
+
+    def close(self):
+        sh(["umount", self.top])
+
+    def answers(self):
+        return {" ".join(words): self.cli.run(*words).stdout for words in
+                (["show"], ["map", "list", "-j"], ["stats"], ["show", "history"],
+                 ["apply", "--dry-run", "-f", self.file])}
+
+    def fill(self):
+        with contextlib.suppress(OSError), open(self.top + "/full", "wb", buffering=0) as f:
+            while True:
+                f.write(bytes(4096))
+        equal(os.statvfs(self.top).f_bavail, 0, "blocks that are left")
+
+    def leave_a_log(self, tenant):
+        """As a killed process does that another name of the tenant was written by."""
+        code = ("import os, sqlite3, sys; db = sqlite3.connect(sys.argv[1]);"
+                "db.execute('UPDATE tenant SET name = ?', (sys.argv[2],)); db.commit(); os._exit(0)")
+        sh([sys.executable, "-c", code, self.cli.state + "/state.db", tenant])
+        os.unlink(self.cli.state + "/state.db-shm")
+        assert os.path.getsize(self.cli.state + "/state.db-wal"), "there is no log"
+
+
+@once
+def test_reading_on_a_full_disk(lab):
+    """What only reads does; also where a log was left."""
+    small = Small(lab, "small")
+    try:
+        before = small.answers()
+        small.fill()
+        equal(small.answers(), before, "what it reads")
+        said = small.cli.fails("map", "add", "red", FIXED2)
+        assert "make room" in said, said
+        findings = {f["finding"]: f["severity"] for f in small.cli.json("doctor")["findings"]}
+        equal((findings["state"], findings["disk-space"]), ("ok", "warning"), "doctor")
+        os.unlink(small.top + "/full")
+        small.leave_a_log("pink")
+        small.fill()
+        assert "pink: 1 mapping" in small.answers()["show"], "the log was not read"
+        equal(glob.glob("/run/tenantnat-*"), [], "copies that are left")
+        os.unlink(small.top + "/full")
+        small.cli.apply(small.file)
+    finally:
+        small.close()
+
+
+@once
+def test_reading_where_it_is_read_only(lab):
+    """The same of a file system that is read-only."""
+    small = Small(lab, "fixed")
+    try:
+        before = small.answers()
+        sh(["mount", "-o", "remount,ro", small.top])
+        equal(small.answers(), before, "what it reads")
+        assert "read-only" in small.cli.fails("map", "add", "red", FIXED2).lower()
+        sh(["mount", "-o", "remount,rw", small.top])
+        small.leave_a_log("pink")
+        sh(["mount", "-o", "remount,ro", small.top])
+        assert "pink: 1 mapping" in small.answers()["show"], "the log was not read"
+        equal(glob.glob("/run/tenantnat-*"), [], "copies that are left")
+    finally:
+        small.close()

@@ -7,6 +7,7 @@
 #include "lib/clock.h"
 #include "lib/file.h"
 #include "lib/interrupt.h"
+#include "lib/log.h"
 #include "store/store_internal.h"
 
 /*
@@ -32,9 +33,12 @@ pid_t store_holder(const char *dir)
 	return fd < 0 ? 0 : lock_holder(fd);
 }
 
-static int lock_held(const struct store *s, int fd, struct error *err)
+#define HOLDER_TEXT 128
+
+/* "process 123 (apply)" */
+static void describe_holder(int fd, char who[HOLDER_TEXT])
 {
-	char text[128] = "", who[128] = "another process";
+	char text[128] = "";
 	pid_t pid = lock_holder(fd);
 	long named;
 	int used;
@@ -44,17 +48,33 @@ static int lock_held(const struct store *s, int fd, struct error *err)
 		clock_sleep(20);
 		pid = lock_holder(fd);
 	}
-	if (pid) {
-		snprintf(who, sizeof(who), "process %d", (int)pid);
-		if (pread(fd, text, sizeof(text) - 1, 0) > 0 &&
-		    sscanf(text, "%ld %n", &named, &used) == 1 && named == pid) {
-			text[strcspn(text, "\n")] = '\0';
-			snprintf(who, sizeof(who), "process %d (%.64s)", (int)pid, text + used);
-		}
+	snprintf(who, HOLDER_TEXT, pid ? "process %d" : "another process", (int)pid);
+	if (pid && pread(fd, text, sizeof(text) - 1, 0) > 0 &&
+	    sscanf(text, "%ld %n", &named, &used) == 1 && named == pid) {
+		text[strcspn(text, "\n")] = '\0';
+		snprintf(who, HOLDER_TEXT, "process %d (%.64s)", (int)pid, text + used);
 	}
+}
+
+static int lock_held(const struct store *s, int fd, struct error *err)
+{
+	char who[HOLDER_TEXT];
+
+	describe_holder(fd, who);
 	return error_set(err,
 			 "state in %s is held by %s; wait for it to end, or use --wait SECONDS",
 			 s->dir, who);
+}
+
+/* Milliseconds that nobody has to be told of. */
+#define WAIT_SILENT 200
+
+static void say_wait(int fd, unsigned int wait)
+{
+	char who[HOLDER_TEXT];
+
+	describe_holder(fd, who);
+	log_notice("waiting up to %u s for %s, which changes something", wait, who);
 }
 
 /* Say who we are, for the errors of others. A failure is ignored: the lock is ours without it. */
@@ -73,8 +93,9 @@ int lock_take(struct store *s, unsigned int wait, const char *holder, struct err
 {
 	_cleanup_free_ char *path = path_in(s->dir, "lock");
 	_cleanup_close_ int fd = file_open(path, O_RDWR | O_CREAT, err);
-	uint64_t deadline = clock_ms() + 1000ULL * wait, now;
+	uint64_t start = clock_ms(), deadline = start + 1000ULL * wait, now;
 	unsigned int step = 1;
+	bool said = false;
 
 	if (fd < 0)
 		return -1;
@@ -86,6 +107,10 @@ int lock_take(struct store *s, unsigned int wait, const char *holder, struct err
 			return lock_held(s, fd, err);
 		if (interrupt_check(err))
 			return -1;
+		if (!said && now - start >= WAIT_SILENT) {
+			say_wait(fd, wait);
+			said = true;
+		}
 		clock_sleep(step < deadline - now ? step : deadline - now);
 		step = step < 50 ? 2 * step : 100;
 	}

@@ -132,11 +132,9 @@ static char *immutable_uri(const char *file)
 	return uri;
 }
 
-/* A reader opens for writing, too: only then SQLite removes its other files when it closes. */
-static int db_open(struct store *s, bool reader, struct error *err)
+static int db_open_file(struct store *s, const char *file, bool immutable, struct error *err)
 {
-	bool immutable = reader && file_immutable(s);
-	_cleanup_free_ char *name = immutable ? immutable_uri(s->file) : xstrdup(s->file);
+	_cleanup_free_ char *name = immutable ? immutable_uri(file) : xstrdup(file);
 	int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
 
 	flags |= immutable ? SQLITE_OPEN_READONLY | SQLITE_OPEN_URI : SQLITE_OPEN_READWRITE;
@@ -146,6 +144,12 @@ static int db_open(struct store *s, bool reader, struct error *err)
 	sqlite3_extended_result_codes(s->db, 1);
 	sqlite3_busy_timeout(s->db, BUSY_MS);
 	return sql_exec(s, "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;", err);
+}
+
+/* A reader opens for writing, too: only then SQLite removes its other files when it closes. */
+static int db_open(struct store *s, bool reader, struct error *err)
+{
+	return db_open_file(s, s->file, reader && file_immutable(s), err);
 }
 
 static int open_writer(struct store *s, unsigned int wait, const char *holder, struct error *err)
@@ -162,6 +166,41 @@ static int open_writer(struct store *s, unsigned int wait, const char *holder, s
 	return schema < schema_newest ? schema_upgrade(s, schema, err) : 0;
 }
 
+static int begin_reading(struct store *s, int *schema, struct error *err)
+{
+	return sql_exec(s, "PRAGMA query_only = ON", err) || schema_read(s, schema, err) ? -1 : 0;
+}
+
+/* Whether it was that a file of its own, beside the state, could not be written. */
+static bool is_unwritable(const struct store *s)
+{
+	switch (sqlite3_errcode(s->db) & 0xff) {
+	case SQLITE_FULL:
+	case SQLITE_IOERR:
+	case SQLITE_CANTOPEN:
+	case SQLITE_READONLY:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The state is read without writing anything there, or the first error stays. */
+static int read_aside(struct store *s, int *schema, struct error *err)
+{
+	_cleanup_free_ char *file = NULL;
+	struct error why = { 0 };
+	bool immutable;
+
+	sqlite3_close(s->db);
+	s->db = NULL;
+	file = aside_make(s, &immutable);
+	if (!file || db_open_file(s, file, immutable, &why) || begin_reading(s, schema, &why))
+		return -1;
+	*err = (struct error){ 0 };
+	return 0;
+}
+
 static int open_reader(struct store *s, struct error *err)
 {
 	int there = dir_check(s->dir, err), schema = 0;
@@ -170,8 +209,8 @@ static int open_reader(struct store *s, struct error *err)
 		there = files_check(s, err);
 	if (there <= 0)
 		return there;
-	if (db_open(s, true, err) || sql_exec(s, "PRAGMA query_only = ON", err) ||
-	    schema_read(s, &schema, err))
+	if ((db_open(s, true, err) || begin_reading(s, &schema, err)) &&
+	    (!is_unwritable(s) || read_aside(s, &schema, err)))
 		return -1;
 	/* a writer has made the file, and not yet the tables */
 	if (schema == 0) {
@@ -193,7 +232,7 @@ int store_open(const char *dir, enum store_mode mode, unsigned int wait, const c
 	struct store *s = xzalloc(sizeof(*s));
 
 	*out = NULL;
-	s->lock = -1;
+	s->lock = s->read_lock = -1;
 	s->dir = xstrdup(dir);
 	s->file = path_in(dir, "state.db");
 	if (mode == STORE_WRITE ? open_writer(s, wait, holder, err) : open_reader(s, err)) {
@@ -212,6 +251,8 @@ void store_close(struct store *s)
 	for (size_t i = 0; i < QUERIES_COUNT; i++)
 		sqlite3_finalize(s->statements[i]);
 	sqlite3_close(s->db);
+	aside_remove(s);
+	close_cleanup(&s->read_lock);
 	lock_release(s);
 	free(s->dir);
 	free(s->file);

@@ -14,7 +14,9 @@ struct store {
 	sqlite3_stmt *statements[QUERIES_COUNT];
 	char *dir;
 	char *file;
-	int lock; /* -1: a reader */
+	int lock;      /* -1: a reader */
+	int read_lock; /* of a reader that no writer may disturb; -1: none */
+	char *aside;   /* the directory of the copy that is read; NULL: none */
 };
 
 /* store_error.c: each sets an error that says what to do, and returns -1. */
@@ -36,6 +38,14 @@ char *path_in(const char *dir, const char *name);
 int lock_take(struct store *s, unsigned int wait, const char *holder, struct error *err);
 /* Does nothing for a reader. */
 void lock_release(struct store *s);
+
+/*
+ * The file to be read where nothing can be written, the caller's to free: the state itself, which
+ * is immutable then, or a copy. No writer begins before the store is closed. NULL: there is no way.
+ */
+char *aside_make(struct store *s, bool *immutable);
+/* The copy, if there is one. */
+void aside_remove(struct store *s);
 
 /* The schema that this program writes. */
 extern const int schema_newest;
