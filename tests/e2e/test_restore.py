@@ -50,7 +50,7 @@ def test_restore_after_a_reboot(lab):
     for ns in (lab.red, lab.blue):      # nor would this outlive a reboot
         for device in ("shared0", "lan0", "lan1"):
             ns.run("tc", "qdisc", "del", "dev", device, "clsact", check=False)
-    equal(set(states(lab).values()), {"detached"}, "the routers in show")
+    equal(set(states(lab).values()), {"missing"}, "the routers in show")
     said = lab.cli.lines("restore")
     equal([l for l in said if l.startswith("+ router ") and "netns" in l],
           [f"+ router {name}: netns {lab.ns[name].name}, hook {lab.hook}"
@@ -77,7 +77,7 @@ def test_restore_without_a_namespace(lab):
             f"green's mapping is not known: {said}"
         assert not any("router green" in l for l in said), said
         ping(lab.red1, BLUE1)
-        equal(states(lab), {"red": "attached", "blue": "attached", "green": "detached"}, "show")
+        equal(states(lab), {"red": "attached", "blue": "attached", "green": "missing"}, "show")
         equal(fails(lab, "green"), ["nothing to be done"], "restore again")
         spare = another_spare(lab)
         said = lab.cli.lines("restore")

@@ -304,7 +304,7 @@ def test_world_bpffs_unmounted(lab):
         for words in (["restore"], ["apply", "-f", lab.write(lab.definitions())]):
             said = lab.cli.fails(*words)
             assert "mount -t bpf" in said, f"no remedy in: {said}"
-        equal(set(states(lab).values()), {"detached"}, "routers in show")
+        equal(set(states(lab).values()), {"missing"}, "routers in show")
         equal(lab.cli.leases(), leases, "leases")
     finally:
         mount_bpffs()

@@ -3,11 +3,13 @@
 #include "change/change.h"
 #include "cmd/cmd.h"
 #include "dataplane/attach.h"
+#include "doctor/examine.h"
 #include "doctor/iface_info.h"
 #include "host/netns.h"
 #include "lib/output.h"
 #include "model/policy.h"
 #include "model/service.h"
+#include "model/standing.h"
 
 static const struct router_row *row_of(const struct view *v, const struct tenant *t)
 {
@@ -18,9 +20,18 @@ static const struct router_row *row_of(const struct view *v, const struct tenant
 	return NULL;
 }
 
-static const char *state_of(const struct router_row *row)
+static const char *state_of(const struct tenant *t, const struct router_row *row)
 {
-	return !row ? "detached" : row->broken ? "broken" : "attached";
+	return standing_name(standing_of(t, row));
+}
+
+/* As `status` and `doctor` count them. */
+static size_t problems_of(const struct view *v, const struct tenant *t)
+{
+	_cleanup_diagnosis_ struct diagnosis found = { 0 };
+
+	examine_router(&v->model, t, row_of(v, t), false, &found);
+	return diagnosis_count(&found, SEVERITY_PROBLEM);
 }
 
 static json_t *programs_json(const struct view *v, const struct router_row *row)
@@ -183,12 +194,13 @@ static json_t *router_json(const struct view *v, const struct tenant *t)
 	vec_each (name, &t->router->inside)
 		json_array_append_new(inside, json_string(*name));
 	return json_pack(
-		"{s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o}",
+		"{s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:o, s:o, s:o, s:o, s:o}",
 		"netns", json_text(t->router->netns), "shared", json_text(t->router->shared),
 		"inside", inside, "hook", hook_name(row ? row->via : t->router->hook), "sources",
 		sources_name(t->router->sources), "forwarding", forwarding_of(t, row), "because",
-		why_of(t, row), "by", sender_of(row), "state", state_of(row), "passed_over",
-		t->router->passed_over, "interfaces", interfaces_json(row), "programs",
+		why_of(t, row), "by", sender_of(row), "state", state_of(t, row), "problems",
+		(json_int_t)problems_of(v, t), "passed_over", t->router->passed_over, "interfaces",
+		interfaces_json(row), "programs",
 		programs_json(v, row), "addresses", addresses_json(v, row), "routes",
 		routes_json(v, row), "unreachable", unreachable_json(v, row));
 }
@@ -372,6 +384,7 @@ static void print_inside(const struct router *r)
 static void print_tenant(const struct view *v, const struct tenant *t, bool verbose)
 {
 	const struct router_row *row = row_of(v, t);
+	size_t problems;
 
 	printf("%s%s%s: %zu %s, pool", color_bold(), t->name, color_off(), t->mappings.n,
 	       t->mappings.n == 1 ? "mapping" : "mappings");
@@ -386,11 +399,15 @@ static void print_tenant(const struct view *v, const struct tenant *t, bool verb
 		return;
 	}
 	printf("  router in netns %s, hook %s: %s\n", t->router->netns ? t->router->netns : "(own)",
-	       hook_name(row ? row->via : t->router->hook), state_of(row));
+	       hook_name(row ? row->via : t->router->hook), state_of(t, row));
 	if (t->router->passed_over)
 		printf("  passed over by a partial apply; `tenantnat restore` or the agent tries "
 		       "again, "
 		       "with the probes\n");
+	problems = problems_of(v, t);
+	if (problems)
+		printf("  %snot well%s: %zu %s; `tenantnat status %s` says what\n", color_removed(),
+		       color_off(), problems, problems == 1 ? "problem" : "problems", t->name);
 	print_inside(t->router);
 	printf("  forwarding %s (%s)%s\n", forwarding_of(t, row), why_of(t, row),
 	       row && row->xmit[0] ? ", by XDP" : "");
@@ -451,9 +468,14 @@ const struct command cmd_show = {
 		"\"hook\", \"sources\",\n"
 		"\"forwarding\": \"fast\" or \"stack\", \"because\": why, \"by\": \"stack\", "
 		"\"tc\" or \"xdp\",\n"
-		"\"state\": \"attached\", \"detached\" or \"broken\", \"passed_over\": true "
-		"after a partial apply\n"
-		"that could not make it what it is to be,\n"
+		"\"state\": \"attached\", \"detached\" (by `tenantnat detach`), \"missing\" (it "
+		"has "
+		"to be attached,\n"
+		"and is not) or \"broken\" (something of it is missing), \"problems\": as doctor "
+		"counts "
+		"them,\n"
+		"\"passed_over\": true after a partial apply that could not make it what it is to "
+		"be,\n"
 		"\"interfaces\": [{\"interface\", \"role\": \"shared\" or \"inside\", \"driver\": "
 		"null "
 		"(not known) or name, \"mac\": null (it has none) or address, \"mtu\",\n"

@@ -5,6 +5,7 @@
 #include "doctor/collect.h"
 #include "doctor/collect_drift.h"
 #include "host/netns.h"
+#include "model/standing.h"
 #include "store/store.h"
 
 void examination_free(struct examination *e)
@@ -79,6 +80,8 @@ static void read_maps(const struct settings *settings, struct examination *e)
 /* Routers of a file have no ids yet. */
 const struct router_row *examination_row(const struct examination *e, const struct tenant *t)
 {
+	if (!t->router)
+		return NULL;
 	vec_each (r, &e->kernel.routers) {
 		if (e->planned ? strcmp(r->tenant, t->name) == 0 : r->id == t->router->id)
 			return r;
@@ -142,4 +145,70 @@ int examine(const struct settings *settings, const char *file, const struct scop
 				       &e->findings);
 	}
 	return 0;
+}
+
+/* ------------------------------------------------------------ the verdict */
+
+bool diagnosed_is_about(const struct diagnosed *f, const char *tenant)
+{
+	return tenant ? f->tenant && strcmp(f->tenant, tenant) == 0 : !f->tenant;
+}
+
+size_t examination_problems(const struct examination *e, const char *tenant)
+{
+	size_t n = 0;
+
+	vec_each (f, &e->findings.list)
+		n += f->severity == SEVERITY_PROBLEM && diagnosed_is_about(f, tenant);
+	return n;
+}
+
+bool examination_is_well(const struct examination *e, const struct tenant *t)
+{
+	enum standing standing = standing_of(t, examination_row(e, t));
+
+	return (standing == STANDING_ATTACHED || standing == STANDING_ELSEWHERE) &&
+	       !examination_problems(e, t->name);
+}
+
+size_t examination_unwell(const struct examination *e, const struct scope *scope)
+{
+	size_t n = 0;
+
+	vec_each (t, &e->model.tenants)
+		n += scope_has(scope, t->name) && !examination_is_well(e, t);
+	return n;
+}
+
+/* What was not found out, and without which nothing can be called well; NULL: nothing. */
+static const struct diagnosed *unknown(const struct examination *e)
+{
+	vec_each (f, &e->findings.list) {
+		if (f->severity == SEVERITY_UNCHECKED &&
+		    (f->id == FINDING_STATE || f->id == FINDING_MAPS || f->id == FINDING_DRIFT))
+			return f;
+	}
+	return NULL;
+}
+
+int examination_judge(const struct examination *e, const struct scope *scope, struct error *err)
+{
+	const struct diagnosed *f = unknown(e);
+	size_t tenants = examination_unwell(e, scope), machine = examination_problems(e, NULL);
+
+	if (e->report.state_error.set)
+		return error_set(err, "cannot tell what is to be: %s", e->report.state_error.text);
+	if (!e->model.subnets.n)
+		return error_set(err,
+				 "nothing was applied on this host yet; run `tenantnat apply`");
+	if (tenants)
+		return error_set(err, "not well: %zu %s; `tenantnat doctor` has all that was found",
+				 tenants, tenants == 1 ? "tenant" : "tenants");
+	if (machine)
+		return error_set(
+			err,
+			"not well: the machine has %zu %s; `tenantnat doctor` has all that "
+			"was found",
+			machine, machine == 1 ? "problem" : "problems");
+	return f ? error_set(err, "cannot tell whether all is well: %s", f->seen) : 0;
 }

@@ -31,8 +31,26 @@ int examine(const struct settings *settings, const char *file, const struct scop
 void examination_free(struct examination *e);
 #define _cleanup_examination_ _cleanup_(examination_free)
 
-/* The row of the tenant's router in the maps; NULL: it has none. */
+/* The row of the tenant's router in the maps; NULL: it has none, or is not here. */
 const struct router_row *examination_row(const struct examination *e, const struct tenant *t);
+
+/* Whether the finding is about that tenant; tenant NULL: about the machine. */
+bool diagnosed_is_about(const struct diagnosed *f, const char *tenant);
+/* Problems of that tenant, or of the machine. */
+size_t examination_problems(const struct examination *e, const char *tenant);
+
+/*
+ * The verdict: a tenant is well if its router is attached (standing.h), or is on another host, and
+ * there is no problem of it.
+ */
+bool examination_is_well(const struct examination *e, const struct tenant *t);
+/* How many of the scope (NULL: of all) are not. */
+size_t examination_unwell(const struct examination *e, const struct scope *scope);
+/*
+ * Of all together: -1 with a sentence when something is not well, when nothing was applied yet, or
+ * when what has to be known could not be found out.
+ */
+int examination_judge(const struct examination *e, const struct scope *scope, struct error *err);
 
 /* Only the router of one tenant, which has one; `row` as above. Adds to `out`. */
 void examine_router(const struct model *m, const struct tenant *t, const struct router_row *row,
