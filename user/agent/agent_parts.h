@@ -14,6 +14,7 @@
 #include "change/change.h"
 #include "dataplane/attach.h"
 #include "lib/clock.h"
+#include "observe/traffic.h"
 
 /* A router as it was at the last look. */
 struct known_router {
@@ -31,6 +32,7 @@ struct agent {
 	struct announcements announcements;
 	struct metrics metrics; /* all zero: nobody asked for them */
 	struct agent_stats stats;
+	struct traffic_log traffic; /* for `status`, what was counted at the last looks */
 	VEC(struct known_router) routers;
 	size_t unmended; /* lines of the plan that remained after the last attempt to mend */
 	bool has_pending;

@@ -115,6 +115,7 @@ static int lock(struct agent *a, struct error *err)
 	n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
 	if (ftruncate(a->lock, 0) || pwrite(a->lock, text, n, 0) != n)
 		return error_set(err, "cannot write %s: %m", path);
+	file_have(a->lock);
 	return 0;
 }
 
@@ -173,6 +174,7 @@ static void agent_cleanup(struct agent *a)
 {
 	announcements_free(&a->announcements);
 	troubles_free(&a->troubles);
+	traffic_log_free(&a->traffic);
 	vec_free(&a->routers);
 	model_free(&a->pending);
 	watch_close(a->watch);

@@ -85,6 +85,19 @@ static void update_routers(struct agent *a, struct dataplane *dp, const struct k
 		schedule_at_once(&a->schedule, clock_ms());
 }
 
+/* That it cannot be written down is no trouble of the routers. */
+static void note_traffic(struct agent *a, const struct change *c)
+{
+	struct error ignored = { 0 };
+	struct traffic now;
+
+	if (!traffic_log_is_due(&a->traffic, clock_ms()))
+		return;
+	traffic_read(c->dp, &c->have, &now);
+	traffic_log_add(&a->traffic, &now);
+	traffic_log_write(a->settings.state, &a->traffic, &ignored);
+}
+
 /* What restore would do now: the lines of its plan, or -1. */
 static ssize_t look(struct agent *a, struct error *err)
 {
@@ -102,6 +115,7 @@ static ssize_t look(struct agent *a, struct error *err)
 	if (change_make(&c, &how, &out, err))
 		return -1;
 	update_routers(a, c.dp, &c.have, !out.text.lines.n);
+	note_traffic(a, &c);
 	if (!out.text.lines.n)
 		troubles_update(&a->troubles, &out.failed, clock_ms());
 	return out.text.lines.n;

@@ -100,3 +100,25 @@ int file_open(const char *path, int flags, struct error *err)
 	close(fd);
 	return -1;
 }
+
+void file_have(int fd)
+{
+	struct flock record = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	fcntl(fd, F_SETLK, &record);
+}
+
+pid_t file_holder(const char *path)
+{
+	struct flock record = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct error ignored = { 0 };
+	int fd = file_open(path, O_RDONLY, &ignored);
+	pid_t pid = 0;
+
+	if (fd < 0)
+		return 0;
+	if (fcntl(fd, F_GETLK, &record) == 0 && record.l_type != F_UNLCK && record.l_pid > 0)
+		pid = record.l_pid;
+	close(fd);
+	return pid;
+}

@@ -6,6 +6,8 @@
 #ifndef TN_FILE_H
 #define TN_FILE_H
 
+#include <sys/types.h>
+
 #include "lib/error.h"
 
 /* What is at `path`, for people: "a FIFO", "a directory", … Links are followed. */
@@ -21,5 +23,13 @@ const char *file_kind(const char *path);
 int file_check(const char *path, struct error *err);
 /* Open such a file with these flags, new ones with 0600; the caller's to close. -1: an error. */
 int file_open(const char *path, int flags, struct error *err);
+
+/*
+ * Say to others that this process has the file, which is open for writing, until it is closed; and
+ * who has said so (fcntl(2), record locks): 0: nobody. Not to be asked by who has it, who would
+ * lose it.
+ */
+void file_have(int fd);
+pid_t file_holder(const char *path);
 
 #endif
