@@ -10,6 +10,7 @@ import os
 from case import eventually, equal, hook, once
 from lab import BLUE1, FIXED, FIXED2, INSIDE, OUTSIDE, RED1, RED2, SUBNET
 from net import BPFFS, sh
+from snapshot import machine, unchanged
 from test_doctor import type_in
 from test_forwarding import as_defined
 from test_trace import trace
@@ -223,3 +224,169 @@ def test_faults_none(lab):
     for args in ((FROM, TO), (FROM, RED2 + ":80"), (FROM, BLUE1), ("blue/" + FIXED, RED1),
                  ("red/" + FIXED2, BLUE1 + ":7", "-p", "udp")):
         arrives(lab, *args)
+
+
+# ---------------------------------------------------------------- status, and who agrees with it
+
+def verdicts(lab, code, *words):
+    """Status, doctor and check all say that it is well, or all that it is not; gives what status says."""
+    said = json.loads(lab.cli.run("-j", "status", code=code).stdout)
+    equal((said["well"], said["why"] is None), (code == 0, code == 0), f"status: {said['why']}")
+    for command in ("doctor", "check"):
+        equal(lab.cli.run(command, code=None).returncode, code, f"{command} beside status")
+    problems = said["problems"] + [one for t in said["tenants"] for one in t["problems"]]
+    for word in words:
+        assert any(word in f"{one['interface']} {one['seen']}" for one in problems), f"no `{word}` in {problems}"
+    for one in said["tenants"]:
+        equal(one["well"], one["router"] in ("attached", "elsewhere") and not one["problems"],
+              one["tenant"])
+    for tenant in lab.cli.json("show")["tenants"]:
+        there = next(one for one in said["tenants"] if one["tenant"] == tenant["tenant"])
+        if tenant["router"]:
+            equal((tenant["router"]["state"], tenant["router"]["problems"]),
+                  (there["router"], len(there["problems"])), f"show of {tenant['tenant']}")
+    return said
+
+
+def of(said, tenant):
+    return next(one for one in said["tenants"] if one["tenant"] == tenant)
+
+
+@hook
+def test_faults_status_in_order(lab):
+    """All is well: what was carried and dropped, and over which time, with an agent and without."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(lab.cli.state + "/traffic")   # of an agent that has ended
+    said = verdicts(lab, 0)
+    equal((said["agent"], of(said, "red")["router"], of(said, "plain")["router"],
+           of(said, "red")["mappings"]), (None, "attached", "elsewhere", 2), "status")
+    ping(lab.red1, BLUE1, 3)
+    after_it = lab.cli.json("status")
+    for tenant in ("red", "blue"):
+        for way in ("in", "out"):
+            assert of(after_it, tenant)[way]["packets"] >= of(said, tenant)[way]["packets"] + 3
+    assert after_it["seconds"] is not None, "over which time"
+    text = lab.cli.run("status").stdout
+    for word in ("not running", "since counting began", "well", "tenantnat check"):
+        assert word in text, f"no `{word}` in {text}"
+    assert len(text.splitlines()) < 24, f"more than a screenful: {text}"
+    lab.cli.run("status", "red")
+    assert "there is no tenant nobody" in lab.cli.fails("status", "nobody", code=2)
+
+
+@once
+def test_faults_status_of_the_last_minute(lab):
+    """The agent keeps what the last minute is counted from."""
+    ping(lab.red1, BLUE1, 1)
+    running = lab.cli.start("agent")
+    try:
+        eventually(lambda: equal(lab.cli.json("status")["agent"], running.pid, "the agent"))
+        eventually(lambda: equal(os.path.exists(lab.cli.state + "/traffic"), True, "its file"))
+        ping(lab.red1, BLUE1, 3)
+        said = verdicts(lab, 0)
+        equal((of(said, "red")["in"]["packets"], of(said, "red")["out"]["packets"]), (3, 3),
+              "packets since the agent began")
+        assert "of the last" in lab.cli.run("status").stdout
+    finally:
+        running.terminate()
+        running.communicate()
+        os.unlink(lab.cli.state + "/traffic")
+    equal(lab.cli.json("status")["agent"], None, "without the agent")
+
+
+@hook
+def test_faults_status_of_routers(lab):
+    """Detached, lost, with an interface that came later."""
+    lab.cli.run("detach", "blue")
+    said = verdicts(lab, 1, "it was detached")
+    equal((of(said, "blue")["router"], of(said, "red")["well"]), ("detached", True), "detached")
+    text = lab.cli.run("show").stdout
+    assert "detached" in text and "not well: 1 problem" in text, text
+    equal(lab.cli.run("status", "red").returncode, 0, "of the others")
+    lab.apply()
+    pin = next(os.path.join(top, "link_in") for top, _, files in os.walk(PINS + "/routers")
+               if "link_in" in files)
+    os.unlink(pin)
+    said = verdicts(lab, 1, "missing")
+    equal(sorted(t["router"] for t in said["tenants"]), ["attached", "broken", "elsewhere"], "lost")
+    lab.apply()
+    verdicts(lab, 0)
+
+
+@once
+def test_faults_status_of_late_interfaces(lab):
+    """One that matches `inside`, and came after the apply."""
+    late = lab.definitions()
+    late["red"].router["inside"] = '["lan*"]'
+    lab.apply(late)
+    lab.red.ip("link add lan9 type veth peer name far9", "link set lan9 up", "link set far9 up")
+    try:
+        verdicts(lab, 1, "lan9")
+        lab.cli.run("restore")
+        verdicts(lab, 0)
+    finally:
+        lab.red.ip("link del lan9")
+        lab.apply()
+
+
+@once
+def test_faults_status_of_namespaces(lab):
+    """A router whose namespace is gone."""
+    spare = lab.spare_router()
+    spare.sysctl(ipv6__conf__all__disable_ipv6=1)
+    try:
+        lab.apply(lab.definitions().having(lab.green_tenant(spare)))
+        spare.remove()
+        said = json.loads(lab.cli.run("-j", "status", code=1).stdout)
+        assert of(said, "green")["problems"], said
+        equal((of(said, "green")["well"], of(said, "red")["well"]), (False, True), "status")
+        lab.cli.run("status", "green", code=1)
+        lab.cli.run("doctor", code=1)
+    finally:
+        lab.apply()
+    verdicts(lab, 0)
+
+
+@once
+def test_faults_status_of_the_state(lab):
+    """One that cannot be read, one that is damaged, and none at all."""
+    os.chmod(lab.cli.state, 0o777)
+    try:
+        assert "cannot tell" in lab.cli.run("status", code=1).stderr
+        lab.cli.run("doctor", code=1)
+    finally:
+        os.chmod(lab.cli.state, 0o700)
+    fresh = lab.cli.elsewhere(state=lab.scratch + "/none", bpffs=BPFFS + "/none")
+    assert "nothing was applied" in fresh.run("status", code=1).stderr
+    equal(json.loads(fresh.run("-j", "status", code=1).stdout)["well"], False, "without a state")
+    equal(os.path.exists(lab.scratch + "/none"), False, "made by status")
+    nobody = lab.cli.elsewhere(bpffs=PINS, under=["setpriv", "--reuid=65534", "--regid=65534",
+                                                  "--clear-groups"])
+    nobody.run("status", code=1)
+    verdicts(lab, 0)
+
+
+@once
+def test_faults_status_of_ways(lab):
+    """Routes, rules and netfilter: what doctor finds."""
+    with after(["ip", "-n", lab.blue.name, "route", "del", FIXED],
+               ["ip", "-n", lab.red.name, "rule", "del", "pref", "30000"],
+               ["ip", "-n", lab.red.name, "route", "flush", "table", "100"]):
+        lab.blue.ip(f"route add {FIXED} via {OUTSIDE}")
+        equal(of(verdicts(lab, 1, "up0"), "blue")["well"], False, "a route")
+        lab.blue.ip(f"route del {FIXED}")
+        lab.red.ip(f"route add default via {OUTSIDE} table 100",
+                   "rule add from 10.0.0.0/24 lookup 100 pref 30000")
+        equal(of(verdicts(lab, 1, "up0"), "red")["well"], False, "a rule")
+    with rules_of(lab, lab.red, "add table inet t",
+                  "add chain inet t c { type filter hook forward priority 0; policy drop; }"):
+        equal(of(verdicts(lab, 1, "policy drop"), "red")["well"], False, "netfilter")
+    verdicts(lab, 0)
+
+
+@once
+def test_faults_status_changes_nothing(lab):
+    """It only looks."""
+    before = machine(lab)
+    lab.cli.run("status")
+    unchanged(before, machine(lab), "status")

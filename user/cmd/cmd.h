@@ -19,6 +19,7 @@
 	X(map_add)      \
 	X(map_del)      \
 	X(map_list)     \
+	X(status)       \
 	X(show_history) \
 	X(show)         \
 	X(stats)        \
