@@ -200,9 +200,9 @@ static json_t *router_json(const struct view *v, const struct tenant *t)
 		sources_name(t->router->sources), "forwarding", forwarding_of(t, row), "because",
 		why_of(t, row), "by", sender_of(row), "state", state_of(t, row), "problems",
 		(json_int_t)problems_of(v, t), "passed_over", t->router->passed_over, "interfaces",
-		interfaces_json(row), "programs",
-		programs_json(v, row), "addresses", addresses_json(v, row), "routes",
-		routes_json(v, row), "unreachable", unreachable_json(v, row));
+		interfaces_json(row), "programs", programs_json(v, row), "addresses",
+		addresses_json(v, row), "routes", routes_json(v, row), "unreachable",
+		unreachable_json(v, row));
 }
 
 static json_t *prefixes_json(const struct prefix *v, size_t n)
