@@ -103,8 +103,6 @@ static __always_inline void v4_translate(struct v4_headers *f, __be32 now)
 		*f->check = 0xffff;
 }
 
-#define NOT_KNOWN (-1)
-
 static __always_inline int v4_send(struct v4_headers *f, const struct tn_hop *hop)
 {
 	const __u16 *macs = (const __u16 *)hop->macs;
@@ -130,7 +128,8 @@ static __always_inline const struct tn_hop *v4_hop(const struct tn_note *n, stru
 }
 
 /* By the notes of the sender and of the mapping, and the next hop. */
-static __always_inline int known_v4(const struct tn_router_port *port, struct xdp_md *xdp)
+static __always_inline enum quick known_v4(const struct tn_router_port *port, struct xdp_md *xdp,
+					   int *action)
 {
 	struct pkt p = { .packets = 1 };
 	__u64 change = changes_so_far(), now = bpf_jiffies64();
@@ -140,30 +139,32 @@ static __always_inline int known_v4(const struct tn_router_port *port, struct xd
 	struct v4_headers f = { .port = port };
 
 	if (is_watched() || !v4_begin(&f, xdp) || !v4_is_plain(&f) || !v4_l4(&f))
-		return NOT_KNOWN;
+		return QUICK_MISS;
 	from = sender_recall(port->self.router, f.ip->saddr, f.eth->h_source, v4_service(&f),
 			     change, now);
 	if (!from || v4_is_partial(&f))
-		return NOT_KNOWN;
+		return QUICK_MISS;
 	r = noted_record(port->self.router, f.ip->daddr, change);
 	if (!r || r->note.tenant != from->tenant ||
 	    (r->note.flags & (TN_SHARED_NAMED | TN_NOTE_IN)) != TN_NOTE_IN ||
 	    r->note.routes != routes_to(from->routes, f.ip->daddr, now) || !r->note.generation)
-		return NOT_KNOWN;
+		return QUICK_MISS;
 	hop = v4_hop(&r->note, from);
 	if (!hop || !hop->xdp || !hop_is_usable(hop, f.len, now))
-		return NOT_KNOWN;
+		return QUICK_MISS;
 	v4_translate(&f, r->note.fixed);
 	p.ip_bytes = f.len;
 	p.rule = from->rule;
 	count_in(&p, r);
 	account(&p, TN_TRANSLATED);
-	return v4_send(&f, hop);
+	*action = v4_send(&f, hop);
+	return QUICK_DONE;
 }
 
 /* ---------------------------------------------------------------- IPv6 */
 
-static __always_inline int known_v6(const struct tn_router_port *port, struct xdp_md *xdp)
+static __always_inline enum quick known_v6(const struct tn_router_port *port, struct xdp_md *xdp,
+					   int *action)
 {
 	struct course c = { .to = TN_WAY_IN, .past = true, .change = changes_so_far() };
 	const struct tn_way *by;
@@ -173,26 +174,28 @@ static __always_inline int known_v6(const struct tn_router_port *port, struct xd
 	if (!plain_init_xdp(&p, port, xdp) || is_watched() || !plain_v6(&p) || !plain_l4(&p, &q) ||
 	    !course_begin(&p, &q, port->self.router, &c) || !is_known(&c, &q) ||
 	    !(c.way->whose & TN_WAY_XDP) || plain_known(&p, &c, &by) != TN_TRANSLATED)
-		return NOT_KNOWN;
+		return QUICK_MISS;
 	account(&p, TN_TRANSLATED);
-	return plain_send_xdp(&p, c.way);
+	*action = plain_send_xdp(&p, c.way);
+	return QUICK_DONE;
 }
 
-/* The action for a packet of which all is known, and else NOT_KNOWN, with nothing done. */
-static __always_inline int known_xdp(const struct tn_router_port *port, struct xdp_md *xdp)
+/* A packet of which all is known. QUICK_DONE: *action is what to do. */
+static __always_inline enum quick known_xdp(const struct tn_router_port *port, struct xdp_md *xdp,
+					    int *action)
 {
 	const struct ethhdr *eth = (void *)(long)xdp->data;
 
 	if (!tn_forward_fast || tn_xdp_guards_only ||
 	    (void *)(eth + 1) > (void *)(long)xdp->data_end)
-		return NOT_KNOWN;
+		return QUICK_MISS;
 	switch (eth->h_proto) {
 	case bpf_htons(ETH_P_IP):
-		return known_v4(port, xdp);
+		return known_v4(port, xdp, action);
 	case bpf_htons(ETH_P_IPV6):
-		return known_v6(port, xdp);
+		return known_v6(port, xdp, action);
 	default:
-		return NOT_KNOWN;
+		return QUICK_MISS;
 	}
 }
 

@@ -14,6 +14,13 @@
 #include "note.h"
 #include "plain_parse.h"
 
+/* What became of a packet that was tried the quick way. */
+enum quick {
+	QUICK_MISS,  /* nothing: it is as it came, and judged from the start */
+	QUICK_DONE,  /* it is decided */
+	QUICK_TO_TC, /* XDP only: it is as it came, and tc knows better */
+};
+
 /* Then every packet may have to be told. */
 static __always_inline bool is_watched(void)
 {
@@ -269,10 +276,10 @@ static __always_inline bool plain_leads(struct pkt *p, struct scratch *w, const 
 	return !p->xdp && tn_leads(p->ctx, false) == LEADS_RIGHT && errors_stay(p, w, false);
 }
 
-/* Past the stack, where that is to be. TN_GO_ON: by *by, or by p->egress. */
-static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct scratch *w,
-						    const struct plain *q, struct course *c,
-						    const struct tn_way **by)
+/* Past the stack, where that is to be. QUICK_DONE: by *by, or by p->egress. */
+static __always_inline enum quick plain_way_on(struct pkt *p, struct scratch *w,
+					       const struct plain *q, struct course *c,
+					       const struct tn_way **by)
 {
 	const struct ethhdr *eth = p->data;
 	struct tn_way *way = c->way;
@@ -281,14 +288,14 @@ static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct scratc
 	bool kernels;
 
 	if ((void *)(eth + 1) > p->data_end)
-		return TN_PASS;
+		return QUICK_MISS;
 	p->hops = c->past;
 	now = way_now(way, c->place, p->v4);
 	/* its mapping may be another one by now */
 	if (c->usable && addr_equal(&now, c->to ? &w->endpoints.shared : &w->endpoints.fixed)) {
 		if (c->past)
 			*by = way;
-		return p->xdp && !(way->whose & TN_WAY_XDP) ? TN_LEAVE_TO_TC : TN_GO_ON;
+		return p->xdp && !(way->whose & TN_WAY_XDP) ? QUICK_TO_TC : QUICK_DONE;
 	}
 	hop = course_hop(p, w, c);
 	if (hop && (!c->to || w->back) && hop_is_usable(hop, p->ip_bytes, bpf_jiffies64())) {
@@ -297,26 +304,26 @@ static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct scratc
 		if (c->to && way->expires > w->back)
 			way->expires = w->back;
 		*by = way;
-		return p->xdp && !hop->xdp ? TN_LEAVE_TO_TC : TN_GO_ON;
+		return p->xdp && !hop->xdp ? QUICK_TO_TC : QUICK_DONE;
 	}
 	kernels = is_kernels(p, c, hop);
 	if (p->xdp && kernels)
-		return TN_LEAVE_TO_TC;
+		return QUICK_TO_TC;
 	if (!c->past && !plain_leads(p, w, q, c))
-		return TN_PASS;
+		return QUICK_MISS;
 	way_begin(way, c->place, p->v4, w, c->to, c->past, c->ingress, eth->h_source);
 	if (!c->past) {
 		way_note_stack(way, &c->stack);
-		return TN_GO_ON;
+		return QUICK_DONE;
 	}
 	if (p->xdp) {
 		*by = way;
 		if (!plain_ask_xdp(p, w, way))
-			return TN_LEAVE_TO_TC;
+			return QUICK_TO_TC;
 	} else {
 		p->egress = plain_ask(p, w, c);
 		if (!p->egress)
-			return TN_PASS;
+			return QUICK_MISS;
 		if (way->expires && !kernels)
 			*by = way;
 	}
@@ -324,7 +331,7 @@ static __always_inline enum tn_verdict plain_way_on(struct pkt *p, struct scratc
 		tn_keep_hop_out(c->routes, c->ingress);
 	else if (c->routes)
 		tn_keep_hop_in(c->change, c->routes, false);
-	return TN_GO_ON;
+	return QUICK_DONE;
 }
 
 /* Keep what accepted the packet, for those that come behind it. */
@@ -414,41 +421,43 @@ __noinline int tn_vm_out(__u64 change)
 	return slot;
 }
 
-/*
- * Of what comes from the shared network. TN_PASS: it is not plain; otherwise what became of it.
- */
-static __always_inline enum tn_verdict plain_in(struct pkt *p, const struct tn_way **by)
+/* Of what comes from the shared network. QUICK_DONE: *v is what became of it. */
+static __always_inline enum quick plain_in(struct pkt *p, const struct tn_way **by,
+					   enum tn_verdict *v)
 {
 	struct course c = { .to = TN_WAY_IN, .past = tn_forward_fast, .change = changes_so_far() };
 	const struct ethhdr *eth = p->data;
 	struct scratch *w = scratch_get();
-	enum tn_verdict v;
+	enum quick went;
 	__u32 slot, record;
 	struct plain q;
 
 	if (!w || is_watched() || !plain_parse(p, &q) || !course_begin(p, &q, w->self.router, &c))
-		return TN_PASS;
-	if (is_known(&c, &q) && (!p->xdp || c.way->whose & TN_WAY_XDP))
-		return plain_known(p, &c, by);
+		return QUICK_MISS;
+	if (is_known(&c, &q) && (!p->xdp || c.way->whose & TN_WAY_XDP)) {
+		*v = plain_known(p, &c, by);
+		return QUICK_DONE;
+	}
 	w->endpoints.shared = p->dst;
 	w->endpoints.peer = p->src;
 	slot = plain_vm_in(w, c.change);
 	if (!slot || !plain_peer(p, w, true) || !plain_may_come_in(p, w, &q, &c))
-		return TN_PASS;
+		return QUICK_MISS;
 	if (p->xdp && p->v4 && (void *)(eth + 1) <= p->data_end)
 		sender_keep(w, eth->h_source, plain_service(&q, c.to), p->rule,
 			    routes_so_far(p->ctx, true), c.change);
-	v = plain_way_on(p, w, &q, &c, by);
-	if (v != TN_GO_ON)
-		return v;
+	went = plain_way_on(p, w, &q, &c, by);
+	if (went != QUICK_DONE)
+		return went;
 	record = record_at(slot);
 	course_keep(&c, p, w, &q, record);
-	return plain_translate(p, &c, &w->endpoints.fixed, record);
+	*v = plain_translate(p, &c, &w->endpoints.fixed, record);
+	return QUICK_DONE;
 }
 
 /* The same of what comes from a VM, `inside` the router or behind it. */
-static __always_inline enum tn_verdict plain_out(struct pkt *p, bool inside, __u32 ingress,
-						 const struct tn_way **by)
+static __always_inline enum quick plain_out(struct pkt *p, bool inside, __u32 ingress,
+					    const struct tn_way **by, enum tn_verdict *v)
 {
 	struct course c = {
 		.to = TN_WAY_OUT, .past = inside, .ingress = ingress, .change = changes_so_far()
@@ -458,18 +467,21 @@ static __always_inline enum tn_verdict plain_out(struct pkt *p, bool inside, __u
 	struct plain q;
 
 	if (!w || is_watched() || !plain_parse(p, &q) || !course_begin(p, &q, w->self.router, &c))
-		return TN_PASS;
-	if (is_known(&c, &q))
-		return plain_known(p, &c, by);
+		return QUICK_MISS;
+	if (is_known(&c, &q)) {
+		*v = plain_known(p, &c, by);
+		return QUICK_DONE;
+	}
 	w->endpoints.fixed = p->src;
 	w->endpoints.peer = p->dst;
 	slot = tn_vm_out(c.change);
-	if (!slot || !plain_peer(p, w, false) || plain_way_on(p, w, &q, &c, by) != TN_GO_ON ||
+	if (!slot || !plain_peer(p, w, false) || plain_way_on(p, w, &q, &c, by) != QUICK_DONE ||
 	    !plain_may_go_out(p, w, &q, &c))
-		return TN_PASS;
+		return QUICK_MISS;
 	record = record_at(slot);
 	course_keep(&c, p, w, &q, record);
-	return plain_translate(p, &c, &w->endpoints.shared, record);
+	*v = plain_translate(p, &c, &w->endpoints.shared, record);
+	return QUICK_DONE;
 }
 
 /*
@@ -506,13 +518,9 @@ static __always_inline bool plain_passes(struct pkt *p, __u32 ingress)
 	return true;
 }
 
-/* What the kernel is to do with a frame, or: it is not plain. */
-#define NOT_PLAIN (TC_ACT_UNSPEC - 1)
-
+/* What the kernel is to do with a frame of that verdict. */
 static __always_inline int plain_action(struct pkt *p, enum tn_verdict v, const struct tn_way *by)
 {
-	if (v == TN_PASS)
-		return NOT_PLAIN;
 	account(p, v);
 	if (v != TN_TRANSLATED)
 		return TC_ACT_SHOT;
@@ -532,41 +540,54 @@ static __always_inline bool plain_init_skb(struct pkt *p, struct __sk_buff *skb)
 	return !(skb->gso_size | skb->vlan_present);
 }
 
-static __always_inline int plain_shared_in(const struct tn_router_port *port, struct __sk_buff *skb)
+/* Each: QUICK_DONE, and *action is what the kernel is to do. */
+static __always_inline enum quick plain_shared_in(const struct tn_router_port *port,
+						  struct __sk_buff *skb, int *action)
 {
 	const __u8 *mac = (void *)(long)skb->data;
 	const struct tn_way *by = NULL;
+	enum tn_verdict v;
 	struct pkt p = {};
 
 	if (!plain_init_skb(&p, skb) || skb->pkt_type != PACKET_HOST || skb->mark ||
 	    (void *)(mac + ETH_ALEN) > p.data_end || !mac_is_ours(port, mac) ||
-	    !pkt_has_mac(port, skb))
-		return NOT_PLAIN;
-	return plain_action(&p, plain_in(&p, &by), by);
+	    !pkt_has_mac(port, skb) || plain_in(&p, &by, &v) != QUICK_DONE)
+		return QUICK_MISS;
+	*action = plain_action(&p, v, by);
+	return QUICK_DONE;
 }
 
-static __always_inline int plain_shared_out(struct __sk_buff *skb)
+static __always_inline enum quick plain_shared_out(struct __sk_buff *skb, int *action)
 {
 	const struct tn_way *by = NULL;
+	enum tn_verdict v;
 	struct pkt p = {};
 
-	if (!plain_init_skb(&p, skb))
-		return NOT_PLAIN;
-	return plain_action(&p, plain_out(&p, false, skb->ingress_ifindex, &by), by);
+	if (!plain_init_skb(&p, skb) ||
+	    plain_out(&p, false, skb->ingress_ifindex, &by, &v) != QUICK_DONE)
+		return QUICK_MISS;
+	*action = plain_action(&p, v, by);
+	return QUICK_DONE;
 }
 
-static __always_inline int plain_inside_in(struct __sk_buff *skb)
+static __always_inline enum quick plain_inside_in(struct __sk_buff *skb, int *action)
 {
 	const struct ethhdr *eth = (void *)(long)skb->data;
 	const struct tn_way *by = NULL;
+	enum tn_verdict v;
 	struct pkt p = {};
 
 	if (!plain_init_skb(&p, skb) || skb->pkt_type != PACKET_HOST ||
 	    (void *)(eth + 1) > p.data_end || eth->h_proto != (__u16)skb->protocol)
-		return NOT_PLAIN;
-	if (!tn_forward_fast) /* what has a mark may go another way */
-		return !skb->mark && plain_passes(&p, skb->ifindex) ? TC_ACT_UNSPEC : NOT_PLAIN;
-	return plain_action(&p, plain_out(&p, true, skb->ifindex, &by), by);
+		return QUICK_MISS;
+	if (!tn_forward_fast) { /* what has a mark may go another way */
+		*action = TC_ACT_UNSPEC;
+		return !skb->mark && plain_passes(&p, skb->ifindex) ? QUICK_DONE : QUICK_MISS;
+	}
+	if (plain_out(&p, true, skb->ifindex, &by, &v) != QUICK_DONE)
+		return QUICK_MISS;
+	*action = plain_action(&p, v, by);
+	return QUICK_DONE;
 }
 
 #endif

@@ -40,25 +40,25 @@ static __always_inline int plain_send_xdp(struct pkt *p, const struct tn_way *by
 	return bpf_redirect(by->link, 0);
 }
 
-/*
- * What XDP can send on itself, to interfaces that take it: TN_FORWARD, and *action is what XDP is
- * to do. TN_LEAVE_TO_TC: tc knows better. TN_PASS: it is not plain.
- */
-static __always_inline enum tn_verdict plain_xdp(const struct tn_router_port *port,
-						 struct xdp_md *xdp, int *action)
+/* What XDP can send on itself, to interfaces that take it. QUICK_DONE: *action is what to do. */
+static __always_inline enum quick plain_xdp(const struct tn_router_port *port, struct xdp_md *xdp,
+					    int *action)
 {
 	const struct tn_way *by = NULL;
 	enum tn_verdict v;
+	enum quick went;
 	struct pkt p = {};
 
 	if (!plain_init_xdp(&p, port, xdp))
-		return TN_PASS;
-	v = plain_in(&p, &by);
-	if (v == TN_PASS || v == TN_LEAVE_TO_TC)
-		return v;
+		return QUICK_MISS;
+	went = plain_in(&p, &by, &v);
+	if (went != QUICK_DONE)
+		return went;
+	if (v == TN_LEAVE_TO_TC) /* its checksum is not finished */
+		return QUICK_TO_TC;
 	account(&p, v);
 	*action = v == TN_TRANSLATED && by ? plain_send_xdp(&p, by) : XDP_DROP;
-	return TN_FORWARD;
+	return QUICK_DONE;
 }
 
 #endif

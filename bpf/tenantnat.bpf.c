@@ -21,7 +21,7 @@ SEC("xdp.frags")
 int tn_xdp_shared_in(struct xdp_md *xdp)
 {
 	const struct tn_router_port *port = self_begin();
-	enum tn_verdict v;
+	enum quick went;
 	struct pkt p;
 	int action;
 
@@ -31,14 +31,13 @@ int tn_xdp_shared_in(struct xdp_md *xdp)
 		pkt_init_xdp(&p, xdp);
 		return xdp_action(&p, handle_shared_in_xdp(&p, port, true));
 	}
-	action = known_xdp(port, xdp);
-	if (action != NOT_KNOWN)
+	if (known_xdp(port, xdp, &action) == QUICK_DONE)
 		return action;
-	v = plain_xdp(port, xdp, &action);
-	if (v == TN_FORWARD)
+	went = plain_xdp(port, xdp, &action);
+	if (went == QUICK_DONE)
 		return action;
 	pkt_init_xdp(&p, xdp);
-	return xdp_action(&p, handle_shared_in_xdp(&p, port, v == TN_LEAVE_TO_TC));
+	return xdp_action(&p, handle_shared_in_xdp(&p, port, went == QUICK_TO_TC));
 }
 
 /* Shared interface, tc ingress: guard, ARP, DNAT. */
@@ -63,11 +62,8 @@ int tn_tc_shared_in(struct __sk_buff *skb)
 	/* the kernel's copy for itself of what it sends to many; it has no MAC header */
 	if (skb->pkt_type == PACKET_LOOPBACK || (done && !tn_forward_fast && !skb->mark))
 		return TC_ACT_UNSPEC;
-	if (!done) {
-		action = plain_shared_in(port, skb);
-		if (action != NOT_PLAIN)
-			return action;
-	}
+	if (!done && plain_shared_in(port, skb, &action) == QUICK_DONE)
+		return action;
 	if (!pkt_restore_mac(port, skb)) {
 		pkt_init_skb(&p, skb, TN_PROGRAM_TC_SHARED_IN);
 		return tc_action(&p, skb, drop(&p, TN_DROP_INTERNAL));
@@ -90,8 +86,7 @@ int tn_tc_shared_out(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	if (!self_begin())
 		return TC_ACT_SHOT;
-	action = plain_shared_out(skb);
-	if (action != NOT_PLAIN)
+	if (plain_shared_out(skb, &action) == QUICK_DONE)
 		return action;
 	pkt_init_skb(&p, skb, TN_PROGRAM_TC_SHARED_OUT);
 	return tc_action(&p, skb, handle_shared_out(&p));
@@ -115,8 +110,7 @@ int tn_tc_inside_in(struct __sk_buff *skb)
 		pkt_init_skb(&p, skb, TN_PROGRAM_TC_INSIDE_IN);
 		return tc_action(&p, skb, drop(&p, TN_DROP_INTERNAL));
 	}
-	action = plain_inside_in(skb);
-	if (action != NOT_PLAIN)
+	if (plain_inside_in(skb, &action) == QUICK_DONE)
 		return action;
 	pkt_init_skb(&p, skb, TN_PROGRAM_TC_INSIDE_IN);
 	return tc_action(&p, skb, handle_inside(&p, skb->pkt_type));
