@@ -14,6 +14,7 @@
 /* X(symbol): in the order of the help. */
 #define COMMANDS(X)     \
 	X(apply)        \
+	X(validate)     \
 	X(restore)      \
 	X(agent)        \
 	X(map_add)      \

@@ -3,8 +3,6 @@
 
 #include <errno.h>
 
-#include "config/config.h"
-
 /* A whole file; "-" is stdin. NUL-terminated, the caller's to free. */
 static char *read_file(const char *path, size_t *len, struct error *err)
 {
@@ -33,23 +31,32 @@ static char *read_file(const char *path, size_t *len, struct error *err)
 	return text.v;
 }
 
-int definitions_read(const char *path, struct model *out, struct error *err)
+int definitions_parse(const char *path, struct model *out, struct config_errors *errors,
+		      struct error *err)
 {
-	struct config_errors errors = { 0 };
 	_cleanup_free_ char *text = NULL;
 	size_t len, n;
 
+	memset(errors, 0, sizeof(*errors));
 	text = read_file(path, &len, err);
 	if (!text)
 		return -1;
-	if (config_parse(text, len, strcmp(path, "-") ? path : "<stdin>", out, &errors) == 0) {
+	if (config_parse(text, len, strcmp(path, "-") ? path : "<stdin>", out, errors) == 0) {
 		out->file = strcmp(path, "-") ? realpath(path, NULL) : NULL;
 		return 0;
 	}
-	vec_each (line, &errors.list)
-		fprintf(stderr, "%s\n", *line);
-	n = errors.list.n + errors.dropped;
-	config_errors_free(&errors);
+	n = errors->list.n + errors->dropped;
 	return error_usage(err, "%zu %s in the definitions; nothing was changed", n,
 			   n == 1 ? "error" : "errors");
+}
+
+int definitions_read(const char *path, struct model *out, struct error *err)
+{
+	struct config_errors errors;
+	int ret = definitions_parse(path, out, &errors, err);
+
+	vec_each (line, &errors.list)
+		fprintf(stderr, "%s\n", *line);
+	config_errors_free(&errors);
+	return ret;
 }

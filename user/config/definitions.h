@@ -3,13 +3,20 @@
 #ifndef TN_DEFINITIONS_H
 #define TN_DEFINITIONS_H
 
+#include "config/config.h"
 #include "lib/error.h"
-#include "model/model.h"
 
 /*
  * Read and parse the file at `path` ("-": stdin). *out is the caller's to free, and empty after an
  * error. Every error in the file is a line on stderr, and `err` says how many.
  */
 int definitions_read(const char *path, struct model *out, struct error *err);
+
+/*
+ * The same, but nobody prints the errors in the file: `errors` has them, which is the caller's to
+ * free, also on failure. It is empty when the file cannot be read.
+ */
+int definitions_parse(const char *path, struct model *out, struct config_errors *errors,
+		      struct error *err);
 
 #endif
