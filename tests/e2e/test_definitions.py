@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The definitions as a file: checked without a machine."""
+"""The definitions as a file: checked without a machine, and written by us."""
 import json
 import os
 
 from case import equal, once
 from defs import Definitions, Tenant
+from lab import SUBNET, SUBNET_V6
+from pair import portrait
+from routers import Routers, sorted_lists
+from snapshot import unchanged
 
 WRONG = """shared-network: {subnets: [100.64.0.0/16]}
 tenants:
@@ -63,3 +67,116 @@ def test_validate_what_no_line_says(lab):
     pools = [f"100.{64 + i // 256}.{i % 256}.{k}" for i in range(520) for k in range(1, 255, 2)]
     many = lab.write(Definitions(Tenant("red", pool=pools), subnets=("100.64.0.0/10",)), "many.yaml")
     assert "put some together" in cli.fails("validate", many, code=2)
+
+
+FULL = """shared-network:
+  subnets: [100.64.0.0/16, "fd64::/64"]
+tenants:
+- name: away
+  pool: [100.64.9.0/24, "fd64::9:0/112"]
+- name: "no"
+  router:
+    netns: {0}
+    shared: shared0
+    inside: [lan0, qr-*]
+    hook: tc
+    sources: feasible
+    forwarding: stack
+    address: [100.64.0.3, "fd64::3"]
+    routes:
+    - {{to: 100.64.9.0/24, via: 100.64.255.250}}
+  pool: [100.64.2.0/24, "fd64::2:0/112"]
+  mappings:
+  - {{name: db, fixed: 10.0.0.5}}
+  - {{name: db, fixed: "fd00:10::5"}}
+  accept:
+  - {{from: ["*"], ports: [icmp]}}
+- name: red
+  router:
+    netns: {1}
+    shared: shared0
+    inside: [lan0]
+  pool: [100.64.1.0/24, "fd64::1:0/112"]
+  mappings:
+  - {{name: "1e5", fixed: 10.0.0.5, shared: 100.64.1.9, limit: {{rate: 100mbit, burst: 20mb, packets: 10000}}}}
+  - {{fixed: 10.0.0.6}}
+  - {{name: web, fixed: "fd00:10::5", shared: "fd64::1:9"}}
+  accept:
+  - {{from: ["no", away], to: ["1e5", web], ports: [tcp/5432, tcp/8000-8099, udp/53, icmp/echo-request, gre]}}
+  - {{from: [red], to: [10.0.0.6]}}
+"""
+
+
+def definitions_only(rows):
+    """Rows of state.db without those that say where in which file something was."""
+    return [row for row in rows if not row.startswith(('INSERT INTO "rule"', 'INSERT INTO "origin"'))]
+
+
+@once
+def test_export(lab):
+    """What is in force, to the byte of a file in its own style; to apply it changes nothing."""
+    routers = Routers(lab, "export", 2)
+    cli = routers.cli
+    try:
+        text = FULL.format(routers.ns[0].name, routers.ns[1].name)
+        cli.apply(lab.put("full.yaml", text))
+        equal(cli.run("export").stdout, text, "what is in force")
+        before = routers.picture()
+        out = lab.put("out.yaml", cli.run("export").stdout)
+        equal(cli.apply(out), ["nothing to be done"], "to apply that")
+        after = routers.picture()
+        for picture in (before, after):
+            picture["stored"] = definitions_only(picture["stored"])
+            del picture["show"]["file"]
+        unchanged(before, after, "what was exported and applied")
+        equal(cli.apply(lab.put("out.json", cli.run("-j", "export").stdout)),
+              ["nothing to be done"], "to apply it as JSON")
+        cli.run("map", "add", "red", "10.0.0.77", "--name", "more")
+        cli.run("detach", "red")
+        changed = cli.run("export").stdout
+        assert "  - {name: more, fixed: 10.0.0.77}\n" in changed, changed
+    finally:
+        routers.close()
+
+
+def looks(routers):
+    return sorted_lists(portrait(routers.ns[0]))
+
+
+@once
+def test_export_gives_the_same_elsewhere(lab):
+    """With --pin: a host without the state gives the same addresses."""
+    routers = Routers(lab, "exportpin", 1)
+    cli = routers.cli
+    try:
+        # in another order than the file's, and one that went
+        path = routers.write(Definitions(
+            Tenant("red", ("10.0.0.5",), ("10.0.1.5",), ("fd00:10::5",), router=routers.of(0),
+                   pool=["100.64.1.0/24", "fd64::1:0/112"]), subnets=(SUBNET, SUBNET_V6)), "defs")
+        cli.apply(path)
+        cli.run("map", "add", "red", "10.0.2.5")
+        cli.run("map", "del", "red", "10.0.0.5")
+        leases, router = cli.leases(), looks(routers)
+        plain, pinned = cli.run("export").stdout, cli.run("export", "--pin").stdout
+        assert "shared: 100" not in plain and "address" not in plain, plain
+        routers.forget()
+        cli.apply(lab.put("pinned.yaml", pinned))
+        equal(cli.leases(), leases, "addresses of a new host")
+        unchanged(router, looks(routers), "its router")
+    finally:
+        routers.close()
+
+
+@once
+def test_export_of_what_no_file_can_say(lab):
+    """An address that `map add` pins in somebody else's pool: it is named."""
+    lab.apply(Definitions(Tenant("a", pool=["100.64.1.0/24"]), Tenant("b", pool=["100.64.1.0/28"])))
+    try:
+        lab.cli.run("map", "add", "a", "10.0.0.5", "--shared", "100.64.1.5")
+        done = lab.cli.run("export", code=1)
+        assert "  - {fixed: 10.0.0.5, shared: 100.64.1.5}\n" in done.stdout, done.stdout
+        place, said = done.stderr.splitlines()
+        assert place.startswith("<export>:7:31: the shared address `100.64.1.5` is also in"), place
+        assert "`apply` would refuse that file" in said, said
+    finally:
+        lab.apply()

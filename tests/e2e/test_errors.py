@@ -184,9 +184,9 @@ def test_wrong_usage(lab):
 def test_help(lab):
     """Every command has one, on stdout, exit 0, also for those who may do nothing."""
     cli = lab.cli.elsewhere(under=["setpriv", "--reuid", "65534", "--clear-groups"])
-    for words in ([], ["validate"], ["apply"], ["map"], ["map", "add"], ["map", "del"],
-                  ["map", "list"], ["status"], ["show"], ["show", "history"], ["stats"],
-                  ["monitor"], ["trace"], ["check"],
+    for words in ([], ["export"], ["validate"], ["apply"], ["map"], ["map", "add"],
+                  ["map", "del"], ["map", "list"], ["status"], ["show"], ["show", "history"],
+                  ["stats"], ["monitor"], ["trace"], ["check"],
                   ["announce"], ["doctor"], ["restore"], ["agent"], ["detach"]):
         done = cli.run(*words, "--help")
         usage = " ".join(["Usage: tenantnat [OPTION…]", *words])
@@ -215,5 +215,6 @@ def test_nothing_yet(lab):
     equal(cli.leases(), {}, "leases")
     equal(cli.json("show"), {"file": None, "subnets": [], "tenants": [], "leftovers": []}, "show")
     equal(cli.json("stats"), {"mappings": [], "rules": [], "drops": [], "flows": []}, "stats")
+    assert "apply -f FILE" in cli.fails("export")
     cli.run("detach", "--all")
     assert not os.path.exists(BPFFS + "/fresh"), "pins were made"

@@ -15,6 +15,7 @@
 #define COMMANDS(X)     \
 	X(apply)        \
 	X(validate)     \
+	X(export)       \
 	X(restore)      \
 	X(agent)        \
 	X(map_add)      \

@@ -46,13 +46,13 @@ static void mapping_shared(struct parse *p, const char *text, struct pos at)
 }
 
 /* as tc(8) writes them */
-static const struct unit rate_units[] = {
+const struct unit rate_units[RATE_UNITS] = {
 	{ "bit", 1 },
 	{ "kbit", 1000 },
 	{ "mbit", 1000000 },
 	{ "gbit", 1000000000 },
 };
-static const struct unit size_units[] = {
+const struct unit size_units[SIZE_UNITS] = {
 	{ "b", 1 },
 	{ "kb", 1024 },
 	{ "mb", 1048576 },
@@ -67,7 +67,7 @@ static void limit_rate(struct parse *p, const char *text, struct pos at)
 {
 	uint64_t bits;
 
-	if (!amount_parse(text, rate_units, ARRAY_SIZE(rate_units), &bits)) {
+	if (!amount_parse(text, rate_units, RATE_UNITS, &bits)) {
 		complain(p, at,
 			 "`%s` is no rate; write it like `100mbit`, in bit, kbit, mbit or gbit",
 			 QUOTE(text));
@@ -82,7 +82,7 @@ static void limit_rate(struct parse *p, const char *text, struct pos at)
 static void limit_burst(struct parse *p, const char *text, struct pos at)
 {
 	p->burst = at;
-	if (!amount_parse(text, size_units, ARRAY_SIZE(size_units), &limit_of(p)->burst))
+	if (!amount_parse(text, size_units, SIZE_UNITS, &limit_of(p)->burst))
 		complain(p, at, "`%s` is no size; write it like `20mb`, in b, kb or mb",
 			 QUOTE(text));
 }

@@ -203,6 +203,12 @@ bool amount_parse(const char *text, const struct unit *units, size_t n, uint64_t
 
 /* --- mapping.c, router.c, tenant.c: what their keys take --- */
 
+/* Of limits, the smallest first. */
+#define RATE_UNITS 4
+#define SIZE_UNITS 3
+extern const struct unit rate_units[RATE_UNITS]; /* in bits a second */
+extern const struct unit size_units[SIZE_UNITS]; /* in bytes */
+
 void mappings_item(struct parse *p, const char *text, struct pos at);
 void tenant_router(struct parse *p, const char *text, struct pos at);
 void tenants_item(struct parse *p, const char *text, struct pos at);

@@ -226,9 +226,12 @@ char *dump(const struct model *m)
 		for (size_t j = 0; j < t->pools.n; j++)
 			fprintf(f, "  pool %s\n", PREFIX(&t->pools.v[j]));
 		if (r) {
-			fprintf(f, "  router %u netns %s shared %s hook %s detached %d%s\n", r->id,
-				r->netns ? r->netns : "-", r->shared ? r->shared : "-",
-				hook_name(r->hook), r->detached,
+			fprintf(f,
+				"  router %u netns %s shared %s hook %s sources %s forwarding %s "
+				"detached %d%s\n",
+				r->id, r->netns ? r->netns : "-", r->shared ? r->shared : "-",
+				hook_name(r->hook), sources_name(r->sources),
+				forwarding_name(r->forwarding), r->detached,
 				r->passed_over ? " passed over" : "");
 			for (size_t j = 0; j < r->inside.n; j++)
 				fprintf(f, "    inside %s\n", r->inside.v[j]);
@@ -383,6 +386,8 @@ void random_model(struct model *m)
 						      rnd(2) ? "shared0" : NULL);
 
 			r->hook = rnd(HOOKS_COUNT);
+			r->sources = rnd(SOURCES_COUNT);
+			r->forwarding = rnd(FORWARDINGS_COUNT);
 			r->detached = rnd(2);
 			r->passed_over = rnd(2);
 			for (unsigned int j = rnd(3); j > 0; j--)

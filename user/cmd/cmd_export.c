@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* export: the definitions in force as a definitions file. */
+#include "cmd/cmd.h"
+#include "config/config.h"
+#include "config/write.h"
+#include "lib/output.h"
+#include "store/store.h"
+
+/* What was leased, as if the user had given it. */
+static void pin(struct model *m)
+{
+	vec_each (t, &m->tenants) {
+		vec_each (mapping, &t->mappings)
+			mapping->pinned = true;
+		for (int f = 0; t->router && f < FAMILIES; f++)
+			t->router->own[f].pinned = !addr_is_unset(&t->router->own[f].addr);
+	}
+}
+
+static int load(const struct invocation *inv, struct model *m, struct error *err)
+{
+	_cleanup_store_ struct store *store = NULL;
+
+	if (store_open(inv->settings.state, STORE_READ, 0, inv->settings.command, &store, err) ||
+	    store_load(store, m, err))
+		return -1;
+	if (!m->subnets.n)
+		return error_set(err,
+				 "there are no definitions in %s; `tenantnat apply -f FILE` puts "
+				 "some in force",
+				 inv->settings.state);
+	if (cmd_value(inv, "pin"))
+		pin(m);
+	return 0;
+}
+
+/* Commands that change single mappings check less than the whole of a file is checked for. */
+static int check(const char *text, size_t len, struct error *err)
+{
+	_cleanup_model_ struct model m = { 0 };
+	struct config_errors errors;
+	int ret = config_parse(text, len, "<export>", &m, &errors);
+
+	fflush(stdout);
+	vec_each (line, &errors.list)
+		fprintf(stderr, "%s\n", *line);
+	if (ret)
+		error_set(err, "`apply` would refuse that file; correct the lines named above");
+	config_errors_free(&errors);
+	return ret;
+}
+
+static int print(const struct invocation *inv, const struct model *m, const char *text, size_t len,
+		 struct error *err)
+{
+	if (inv->json)
+		return json_print(definitions_json(m, err), err);
+	fwrite(text, 1, len, stdout);
+	return 0;
+}
+
+static int run(const struct invocation *inv, struct error *err)
+{
+	_cleanup_model_ struct model m = { 0 };
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+	FILE *f;
+	int ret;
+
+	if (load(inv, &m, err))
+		return -1;
+	f = open_memstream(&text, &len);
+	if (!f)
+		return error_set(err, "out of memory");
+	ret = definitions_write(&m, f, err);
+	fclose(f);
+	if (ret || print(inv, &m, text, len, err))
+		return -1;
+	return check(text, len, err);
+}
+
+const struct command cmd_export = {
+	.name = "export",
+	.synopsis = "[--pin]",
+	.summary = "Print the definitions in force as a definitions file",
+	.help = "To apply what it prints changes nothing, also when the definitions were changed "
+		"with\n"
+		"`map add` and `map del`. Addresses that were leased are not in it: they stay "
+		"where the\n"
+		"state is, and are given anew elsewhere. With --pin they are in it, as `shared` "
+		"and\n"
+		"`address`, so that a host without the state gives the same ones. Routers that "
+		"were taken\n"
+		"off with `detach` are attached when the file is applied.\n"
+		"\n"
+		"JSON: the keys of the definitions file.",
+	.options = { { "pin", 0, NULL, "also addresses that were leased" } },
+	.run = run,
+};

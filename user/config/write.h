@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The inverse of config.h: a model to a definitions file, so that config_parse() makes the same
+ * model of it. Left out is what no file has: ids, leases, what is detached. Pure.
+ */
+#ifndef TN_CONFIG_WRITE_H
+#define TN_CONFIG_WRITE_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "model/model.h"
+
+/*
+ * As YAML, by libyaml's emitter. What YAML, or some reader of it, takes for something else than
+ * text is in quotes. A burst that is the default, or that no file may say any more, is left out.
+ * -1: a name in the model is no UTF-8, or `to` cannot be written to.
+ */
+int definitions_write(const struct model *m, FILE *to, struct error *err);
+
+/* The same keys and values as JSON; NULL: a name is no UTF-8. The caller's to free. */
+json_t *definitions_json(const struct model *m, struct error *err);
+
+#endif
