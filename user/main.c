@@ -277,10 +277,11 @@ static int unknown_command(char **words, int n)
 static int run(const struct invocation *inv)
 {
 	struct error err = { 0 };
+	int ret = inv->command->run(inv, &err);
 
-	if (inv->command->run(inv, &err) == 0 && !err.set) {
+	if (ret >= 0 && !err.set) {
 		if (fflush(stdout) == 0 && !ferror(stdout))
-			return DONE;
+			return ret ? FAILED : DONE;
 		error_set(&err, "cannot write to stdout: %m");
 	}
 	fflush(stdout);

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The definitions as a file: checked without a machine, and written by us."""
+"""The definitions as a file: checked without a machine, written by us, and compared."""
+import fcntl
 import json
 import os
+import subprocess
 
 from case import equal, once
 from defs import Definitions, Tenant
@@ -180,3 +182,57 @@ def test_export_of_what_no_file_can_say(lab):
         assert "`apply` would refuse that file" in said, said
     finally:
         lab.apply()
+
+
+def compared(cli, path, code, *words):
+    """What diff prints, which is what a dry run does."""
+    said = cli.lines("diff", path, *words, code=code)
+    equal(said, cli.lines("apply", "--dry-run", "-f", path), "diff, and a dry run")
+    return said
+
+
+@once
+def test_diff(lab):
+    """Nothing, differences, and errors have an exit status each; nothing is changed or waited for."""
+    routers = Routers(lab, "diff", 2)
+    cli = routers.cli
+    try:
+        tenants = [Tenant(f"t{i}", ("10.0.0.5", f"100.64.{i}.5", "db"), router=routers.of(i),
+                          pool=[f"100.64.{i}.0/24"]) for i in range(2)]
+        path = routers.write(Definitions(*tenants, subnets=(SUBNET,)), "defs")
+        before = routers.picture()
+        assert "+ tenant t1" in compared(cli, path, 1), "all of it is new"
+        unchanged(before, routers.picture(), "diff before the first apply")
+        assert not os.path.exists(cli.state), "diff made a state"
+        cli.apply(path)
+        equal(compared(cli, path, 0), ["nothing to be done"], "what is in force")
+        tenants[0].mappings[0] = ("10.0.0.5", "100.64.0.5", "web")
+        other = routers.write(Definitions(tenants[0], subnets=(SUBNET,)), "other")
+        before = routers.picture()
+        with open(cli.state + "/lock", "r+", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            said = compared(cli, other, 1, "--wait", "0")
+            done = cli.json("diff", other, code=1)
+        for line in ("- tenant t1", "~ mapping t0 10.0.0.5: name web", "- router t1"):
+            assert [s for s in said if s.startswith(line)], f"no {line} in {said}"
+        equal([f"{l['sign']} {l['text']}" for l in done["lines"]], said[:-1], "lines of JSON")
+        equal(f"{done['added']} to add, {done['changed']} to change, {done['removed']} to remove",
+              said[-1], "the sum of JSON")
+        equal(cli.lines("diff", "-q", other, code=1), [], "what it says with -q")
+        # what apply would put back
+        routers.ns[0].ip("route flush proto 116")
+        assert [s for s in compared(cli, path, 1) if s.startswith("+ route t0")]
+        cli.run("restore")
+        unchanged(before, routers.picture(), "comparisons")
+        # 1 is for differences alone
+        wrong = lab.put("wrong.yaml", WRONG)
+        equal(cli.run("diff", wrong, code=2).stderr, cli.run("validate", wrong, code=2).stderr,
+              "errors of the file")
+        with open("/dev/full", "w", encoding="ascii") as full:
+            done = subprocess.run(cli.argv("diff", other), stdout=full, stderr=subprocess.PIPE,
+                                  text=True, check=False)
+        equal((done.returncode, "cannot write to stdout" in done.stderr), (2, True), "a full disk")
+        routers.ns[1].remove()
+        assert "no network namespace" in cli.fails("diff", path, code=2)
+    finally:
+        routers.close()

@@ -6,6 +6,8 @@
 #ifndef TN_CHANGE_H
 #define TN_CHANGE_H
 
+#include <jansson.h>
+
 #include "change/execute.h"
 #include "change/inspect.h"
 #include "change/plan_text.h"
@@ -87,6 +89,9 @@ void outcome_free(struct outcome *out);
 #define _cleanup_outcome_ _cleanup_(outcome_free)
 /* The lines of it and their number, for people. */
 void outcome_print(const struct outcome *out, bool dry_run);
+/* The same for programs: {"lines": [{"sign", "text"}], "added", "changed", "removed"}; NULL: a
+ * line is no text. */
+json_t *outcome_json(const struct outcome *out);
 /* Say which routers failed; -1 with an error about their number if there are any. */
 int outcome_failed(const struct outcome *out, const char *what, struct error *err);
 

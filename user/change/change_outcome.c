@@ -57,6 +57,24 @@ void outcome_print(const struct outcome *o, bool dry_run)
 		       dry_run ? "remove" : "removed");
 }
 
+json_t *outcome_json(const struct outcome *o)
+{
+	json_t *lines = json_array();
+
+	vec_each (line, &o->text.lines) {
+		char sign[] = { line->sign, '\0' };
+
+		if (json_array_append_new(
+			    lines, json_pack("{s:s, s:s}", "sign", sign, "text", line->text))) {
+			json_decref(lines);
+			return NULL;
+		}
+	}
+	return json_pack("{s:o, s:I, s:I, s:I}", "lines", lines, "added", (json_int_t)o->text.added,
+			 "changed", (json_int_t)o->text.changed, "removed",
+			 (json_int_t)o->text.removed);
+}
+
 int outcome_failed(const struct outcome *out, const char *what, struct error *err)
 {
 	fflush(stdout);

@@ -15,6 +15,7 @@
 #define COMMANDS(X)     \
 	X(apply)        \
 	X(validate)     \
+	X(diff)         \
 	X(export)       \
 	X(restore)      \
 	X(agent)        \
@@ -55,6 +56,7 @@ struct command {
 	struct cmd_option options[CMD_OPTIONS_MAX];
 	int min_args;
 	int max_args; /* -1: any number */
+	/* 0: done; -1: it failed, as the error says; 1: done, and the answer is exit status 1 */
 	int (*run)(const struct invocation *inv, struct error *err);
 };
 

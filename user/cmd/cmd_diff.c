@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* diff: what apply would change with a file. */
+#include "change/change.h"
+#include "cmd/cmd.h"
+#include "config/definitions.h"
+#include "lib/output.h"
+
+static int compare(const struct invocation *inv, struct outcome *out, struct error *err)
+{
+	const struct change_how how = { .dry_run = true };
+	_cleanup_change_ struct change c = { 0 };
+	_cleanup_model_ struct model wanted = { 0 };
+
+	if (definitions_read(inv->args[0], &wanted, err) ||
+	    change_begin(&inv->settings, STORE_READ, &wanted, &c, err))
+		return -1;
+	model_sort(&c.will);
+	return change_make(&c, &how, out, err);
+}
+
+static int print(const struct invocation *inv, const struct outcome *out, struct error *err)
+{
+	if (inv->json && json_print(outcome_json(out), err))
+		return -1;
+	if (!inv->json && !inv->settings.quiet)
+		outcome_print(out, true);
+	return fflush(stdout) || ferror(stdout) ? error_set(err, "cannot write to stdout: %m") : 0;
+}
+
+static int run(const struct invocation *inv, struct error *err)
+{
+	_cleanup_outcome_ struct outcome out = { 0 };
+
+	if (compare(inv, &out, err) || print(inv, &out, err)) {
+		err->usage = true; /* 1 is for differences */
+		return -1;
+	}
+	return out.text.lines.n ? 1 : 0;
+}
+
+const struct command cmd_diff = {
+	.name = "diff",
+	.synopsis = "FILE",
+	.summary = "Say what `apply` would change with a file",
+	.help = "Prints the plan of `apply --dry-run`: `+` is added, `~` changed, `-` removed. It "
+		"changes\n"
+		"nothing, and waits for nobody. Also what is missing of the definitions in force, "
+		"and would\n"
+		"be put back, is a difference. Exit status, as of diff(1): 0 there is nothing to "
+		"be "
+		"done,\n"
+		"1 there are differences, 2 an error. With -q only the exit status says it.\n"
+		"\n"
+		"JSON: {\"lines\": [{\"sign\": \"+\", \"~\" or \"-\", \"text\"}], \"added\", "
+		"\"changed\",\n"
+		"\"removed\": numbers}",
+	.min_args = 1,
+	.max_args = 1,
+	.run = run,
+};
