@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "cmd/cmd.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,6 +21,25 @@ const char *cmd_value(const struct invocation *inv, const char *option)
 		if (strcmp(inv->command->options[i].name, option) == 0)
 			return inv->values[i];
 	}
+	return NULL;
+}
+
+const char *cmd_file(const struct invocation *inv, const char *argument, struct error *err)
+{
+	const char *option = cmd_value(inv, "file");
+
+	if (option && argument) {
+		error_usage(err, "there are two files, %s and %s; give one of them", option,
+			    argument);
+		return NULL;
+	}
+	if (option || argument)
+		return option ? option : argument;
+	/* one that cannot be looked at is there: reading it says why it cannot be */
+	if (access(DEFAULT_FILE, F_OK) == 0 || errno != ENOENT)
+		return DEFAULT_FILE;
+	error_usage(err, "there is no %s; put the definitions there, or name another file: -f FILE",
+		    DEFAULT_FILE);
 	return NULL;
 }
 

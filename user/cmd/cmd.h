@@ -74,6 +74,15 @@ struct invocation {
 /* The value of an option of the command, "" for a flag that was given, NULL when not given. */
 const char *cmd_value(const struct invocation *inv, const char *option);
 
+#define DEFAULT_FILE "/etc/tenantnat/tenantnat.yaml"
+/* For the help of an option that has it as default. */
+#define FILE_HELP "the definitions (YAML); `-` is stdin (default " DEFAULT_FILE ")"
+/*
+ * The definitions file that the call names: with --file, or as `argument`, which may be NULL; else
+ * DEFAULT_FILE, if it is there. NULL with a usage error.
+ */
+const char *cmd_file(const struct invocation *inv, const char *argument, struct error *err);
+
 /* The call as it can be typed in again: the command, its arguments and options. Freed by the
  * caller. */
 char *cmd_text(const struct invocation *inv);

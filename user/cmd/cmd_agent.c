@@ -31,6 +31,9 @@ const struct command cmd_agent = {
 		"it is about\n"
 		"to change; traffic goes on without it.\n"
 		"\n"
+		"Without -f it reads no file, not " DEFAULT_FILE " either: it keeps what\n"
+		"is in force.\n"
+		"\n"
 		"--metrics takes an IP address of this host and a port, as in 127.0.0.1:9876 or\n"
 		"[::1]:9876. Everybody who reaches that address can read the metrics.",
 	.options = { { "file", 'f', "FILE", "apply these definitions first, and on SIGHUP" },

@@ -159,7 +159,6 @@ static int run(const struct invocation *inv, struct error *err)
 {
 	_cleanup_(applying_free) struct applying a = {
 		.inv = inv,
-		.reading = { .file = cmd_value(inv, "file") },
 		.how = { .dry_run = cmd_value(inv, "dry-run"),
 			 .no_probe = cmd_value(inv, "no-probe"),
 			 .partial = cmd_value(inv, "partial") },
@@ -172,8 +171,9 @@ static int run(const struct invocation *inv, struct error *err)
 
 	if (choose(inv, &a.chosen, err))
 		return -1;
+	a.reading.file = cmd_file(inv, NULL, err);
 	if (!a.reading.file)
-		return error_usage(err, "give the definitions with -f FILE");
+		return -1;
 	a.only = (struct scope){ (char *const *)a.chosen.names.v, (int)a.chosen.names.n };
 	a.how.only = a.chosen.names.n ? &a.only : NULL;
 	do {
@@ -192,7 +192,7 @@ static int run(const struct invocation *inv, struct error *err)
 
 const struct command cmd_apply = {
 	.name = "apply",
-	.synopsis = "-f FILE [--dry-run] [--no-probe] [--partial] [--tenant TENANT…] [--yes]",
+	.synopsis = "[-f FILE] [--dry-run] [--no-probe] [--partial] [--tenant TENANT…] [--yes]",
 	.summary = "Make the machine what a definitions file says",
 	.help = "Prints what it does: `+` is added, `~` changed, `-` removed. What the file no "
 		"longer\n"
@@ -217,7 +217,7 @@ const struct command cmd_apply = {
 		"A file without tenants, or one that removes more than half of all mappings and at "
 		"least ten,\n"
 		"has to be confirmed: on a terminal you are asked, elsewhere --yes is needed.",
-	.options = { { "file", 'f', "FILE", "the definitions (YAML); `-` is stdin" },
+	.options = { { "file", 'f', "FILE", FILE_HELP },
 		     { "dry-run", 'n', NULL, "print what would be done, and do nothing" },
 		     { "no-probe", 0, NULL, "let traffic through without the probes" },
 		     { "partial", 0, NULL, "pass over routers that cannot be joined" },

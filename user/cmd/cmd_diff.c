@@ -7,11 +7,12 @@
 
 static int compare(const struct invocation *inv, struct outcome *out, struct error *err)
 {
+	const char *file = cmd_file(inv, inv->nargs ? inv->args[0] : NULL, err);
 	const struct change_how how = { .dry_run = true };
 	_cleanup_change_ struct change c = { 0 };
 	_cleanup_model_ struct model wanted = { 0 };
 
-	if (definitions_read(inv->args[0], &wanted, err) ||
+	if (!file || definitions_read(file, &wanted, err) ||
 	    change_begin(&inv->settings, STORE_READ, &wanted, &c, err))
 		return -1;
 	model_sort(&c.will);
@@ -40,7 +41,7 @@ static int run(const struct invocation *inv, struct error *err)
 
 const struct command cmd_diff = {
 	.name = "diff",
-	.synopsis = "FILE",
+	.synopsis = "[FILE]",
 	.summary = "Say what `apply` would change with a file",
 	.help = "Prints the plan of `apply --dry-run`: `+` is added, `~` changed, `-` removed. It "
 		"changes\n"
@@ -54,7 +55,7 @@ const struct command cmd_diff = {
 		"JSON: {\"lines\": [{\"sign\": \"+\", \"~\" or \"-\", \"text\"}], \"added\", "
 		"\"changed\",\n"
 		"\"removed\": numbers}",
-	.min_args = 1,
+	.options = { { "file", 'f', "FILE", FILE_HELP } },
 	.max_args = 1,
 	.run = run,
 };

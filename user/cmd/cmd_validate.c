@@ -96,12 +96,15 @@ static int say(const struct invocation *inv, const char *file, const struct mode
 
 static int run(const struct invocation *inv, struct error *err)
 {
-	const char *path = inv->args[0], *file = strcmp(path, "-") ? path : "<stdin>";
+	const char *path = cmd_file(inv, inv->nargs ? inv->args[0] : NULL, err), *file;
 	_cleanup_model_ struct model m = { 0 };
 	struct config_errors errors;
 	struct error found = { 0 };
 	int ret;
 
+	if (!path)
+		return -1;
+	file = strcmp(path, "-") ? path : "<stdin>";
 	ret = definitions_parse(path, &m, &errors, &found);
 	if (ret && !errors.list.n)
 		return error_usage(err, "%s", found.text);
@@ -114,7 +117,7 @@ static int run(const struct invocation *inv, struct error *err)
 
 const struct command cmd_validate = {
 	.name = "validate",
-	.synopsis = "FILE",
+	.synopsis = "[FILE]",
 	.summary = "Check a definitions file, and nothing of the machine",
 	.help = "Prints all errors that `apply` would find in the file, and what the file has. It "
 		"needs no\n"
@@ -127,7 +130,7 @@ const struct command cmd_validate = {
 		"valid, \"errors\": [{\"line\", \"column\": null for an error of no single place, "
 		"\"text\"}],\n"
 		"\"unlisted\": errors beyond the first hundred}",
-	.min_args = 1,
+	.options = { { "file", 'f', "FILE", FILE_HELP } },
 	.max_args = 1,
 	.run = run,
 };
