@@ -3,10 +3,12 @@
 #include <bpf/libbpf.h>
 #include <getopt.h>
 #include <signal.h>
+#include <stdint.h>
 #include <xdp/libxdp.h>
 
 #include "cmd/cmd.h"
 #include "lib/log.h"
+#include "lib/typo.h"
 #include "lib/util.h"
 
 enum { DONE = 0, FAILED = 1, WRONG = 2 };
@@ -257,10 +259,49 @@ static int group_help(const char *group)
 	return DONE;
 }
 
+/* What was probably meant. */
+struct guess {
+	char name[64]; /* "": nothing is near */
+	size_t edits;
+};
+
+/* Whether it is the first `n` bytes of `name`. */
+static void guess(struct guess *best, const char *typed, const char *name, size_t n)
+{
+	char meant[sizeof(best->name)];
+	size_t edits;
+
+	snprintf(meant, sizeof(meant), "%.*s", (int)n, name);
+	edits = typo_edits(typed, meant);
+	if (edits >= best->edits)
+		return;
+	best->edits = edits;
+	memcpy(best->name, meant, sizeof(meant));
+}
+
+/* A command, or a group when its name stands alone. */
+static struct guess guess_command(char **words, int n)
+{
+	struct guess best = { .edits = SIZE_MAX };
+	_cleanup_free_ char *two = NULL;
+
+	if (n > 1 && asprintf(&two, "%s %s", words[0], words[1]) < 0)
+		two = NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		const char *name = commands[i]->name, *space = strchr(name, ' ');
+
+		guess(&best, space && two ? two : words[0], name, strlen(name));
+		if (space && !two)
+			guess(&best, words[0], name, (size_t)(space - name));
+	}
+	return best;
+}
+
 /* The words name no command; the first may be that of a group. */
 static int unknown_command(char **words, int n)
 {
 	bool group = is_group(words[0]);
+	struct guess best;
 
 	if (group && n > 1 && (!strcmp(words[1], "--help") || !strcmp(words[1], "-h")))
 		return group_help(words[0]);
@@ -269,8 +310,10 @@ static int unknown_command(char **words, int n)
 		print_group(words[0], stderr);
 		return WRONG;
 	}
-	fprintf(stderr, "tenantnat: there is no command `%s%s%s`\n", words[0], group ? " " : "",
-		group ? words[1] : "");
+	best = guess_command(words, n);
+	fprintf(stderr, "tenantnat: there is no command `%s%s%s`%s%s%s\n", words[0],
+		group ? " " : "", group ? words[1] : "", *best.name ? "; did you mean `" : "",
+		best.name, *best.name ? "`?" : "");
 	return hint(NULL);
 }
 

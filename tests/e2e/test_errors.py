@@ -202,6 +202,22 @@ def test_help(lab):
 
 
 @once
+def test_mistyped_command(lab):
+    """The command that was meant is named, if one is near; a group by its first word."""
+    for words, meant in (
+            (["aply", "-f", "x"], "apply"), (["statts"], "stats"), (["shwo"], "show"),
+            (["mpa"], "map"), (["map", "ad", "red"], "map add"), (["mpa", "list"], "map list"),
+            (["shwo", "history"], "show history"), (["showhistory"], "show history"),
+            (["DOCTOR"], "doctor"), (["frobnicate"], None), (["map", "frobnicate"], None)):
+        done = lab.cli.run(*words, code=2)
+        first, hint = done.stderr.splitlines()
+        typed = " ".join(words[:2]) if words[0] == "map" else words[0]
+        end = f"; did you mean `{meant}`?" if meant else ""
+        equal(first, f"tenantnat: there is no command `{typed}`{end}", "what it says")
+        equal((hint, done.stdout), ("Try `tenantnat --help`.", ""), "what else")
+
+
+@once
 def test_options_anywhere(lab):
     """Global options before and behind the command."""
     for words in (["-j", "map", "list"], ["map", "list", "-j"], ["map", "list", "--json"]):

@@ -5,35 +5,7 @@
  * sections get only what fits their table.
  */
 #include "config/parse.h"
-
-#include <ctype.h>
-
-/* Edits from `a` (in any case) to `b`: a character more, less, another, or two swapped. */
-static size_t distance(const char *a, const char *b)
-{
-	enum { MAX = 24 };
-	size_t n = strlen(a), m = strlen(b), d[MAX + 1][MAX + 1];
-
-	if (n > MAX || m > MAX)
-		return MAX;
-	for (size_t i = 0; i <= n; i++) {
-		for (size_t j = 0; j <= m; j++) {
-			if (i == 0 || j == 0) {
-				d[i][j] = i + j;
-				continue;
-			}
-			d[i][j] = d[i - 1][j - 1] + (tolower((unsigned char)a[i - 1]) != b[j - 1]);
-			if (d[i - 1][j] + 1 < d[i][j])
-				d[i][j] = d[i - 1][j] + 1;
-			if (d[i][j - 1] + 1 < d[i][j])
-				d[i][j] = d[i][j - 1] + 1;
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-			    d[i - 2][j - 2] + 1 < d[i][j])
-				d[i][j] = d[i - 2][j - 2] + 1;
-		}
-	}
-	return d[n][m];
-}
+#include "lib/typo.h"
 
 /* Returns the bit of the key that was probably meant, so that it is not called missing too. */
 static unsigned int unknown_key(struct parse *p, const struct level *level, const char *name)
@@ -43,7 +15,7 @@ static unsigned int unknown_key(struct parse *p, const struct level *level, cons
 	for (const struct key *key = level->keys; key < level->keys + level->n; key++) {
 		size_t n = strlen(known);
 
-		if (distance(name, key->name) <= (strlen(key->name) > 4 ? 2 : 1)) {
+		if (typo_edits(name, key->name) != SIZE_MAX) {
 			complain(p, event_pos(p), "unknown key `%s`; did you mean `%s`?",
 				 QUOTE(name), key->name);
 			return 1U << (key - level->keys);
