@@ -266,7 +266,7 @@ def test_default_file(lab):
             Tenant("t0", ("10.0.0.5", "100.64.0.5"), router=routers.of(0)), subnets=(SUBNET,))
         for words in (["apply"], ["apply", "--dry-run"], ["validate"], ["diff"]):
             said = cli.fails(*words, code=2)
-            assert f"there is no {default.PATH}; put the definitions there, or name" in said, said
+            assert f"there is no {default.PATH}; put the definitions there, or give" in said, said
         default.put(one.yaml())
         equal(cli.lines("validate"),
               [f"{default.PATH} is valid: 1 tenant, 1 router, 1 mapping"], "the default file")

@@ -169,7 +169,7 @@ def test_rules_that_are_wrong(lab):
 def test_wrong_usage(lab):
     """Exit 2 and a hint."""
     path = lab.write(lab.definitions())
-    for words in ([], ["frobnicate"], ["apply"], ["apply", "-f"], ["apply", "-f", path, "more"],
+    for words in ([], ["frobnicate"], ["apply", "-f"], ["apply", "-f", path, "more"],
                   ["apply", "--frobnicate"], ["map"], ["map", "frob"], ["map", "add"],
                   ["map", "add", "red"], ["map", "del", "red"], ["detach"],
                   ["detach", "--all", "red"], ["--wait", "soon", "show"], ["--wait", "-1", "show"],

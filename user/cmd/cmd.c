@@ -38,7 +38,8 @@ const char *cmd_file(const struct invocation *inv, const char *argument, struct 
 	/* one that cannot be looked at is there: reading it says why it cannot be */
 	if (access(DEFAULT_FILE, F_OK) == 0 || errno != ENOENT)
 		return DEFAULT_FILE;
-	error_usage(err, "there is no %s; put the definitions there, or name another file: -f FILE",
+	error_usage(err,
+		    "there is no %s; put the definitions there, or give their file with -f FILE",
 		    DEFAULT_FILE);
 	return NULL;
 }
