@@ -292,21 +292,21 @@ def test_groups_of_a_killed_run(lab):
         few, many = (there.definitions(more).write(f"{there.scratch}/{more}.yaml")
                      for more in (0, BOUND))
         for here, other in ((few, many), (many, few)):
-            there.cli.run("apply", "--no-probe", "-f", here)
-            done, calls = strace.trace("-q", "apply", "--no-probe", "-f", other)
+            there.cli.run("apply", "--yes", "--no-probe", "-f", here)
+            done, calls = strace.trace("-q", "apply", "--yes", "--no-probe", "-f", other)
             equal(done.returncode, 0, f"exit of a run that is watched ({done.stderr})")
             places = [i for i, call in enumerate(calls) if call.phase == "groups of IPv6"]
             assert len(places) > 2, f"only {len(places)} calls of the phase"
             for i in (places[0], places[1], places[len(places) // 2], places[-1], places[-1] + 1):
-                there.cli.run("apply", "--no-probe", "-f", here)
-                _, struck = strace.at(calls[i], "signal=KILL", "-q", "apply", "--no-probe", "-f",
+                there.cli.run("apply", "--yes", "--no-probe", "-f", here)
+                _, struck = strace.at(calls[i], "signal=KILL", "-q", "apply", "--yes", "--no-probe", "-f",
                                       other)
                 assert struck, f"not killed at {calls[i]}"
-                there.cli.run("-q", "apply", "--no-probe", "-f", other)
+                there.cli.run("-q", "apply", "--yes", "--no-probe", "-f", other)
                 equal((len(there.proxies()), there.all_multicast()[0]),
                       (0, True) if other is many else (1, False), f"after {calls[i]}")
-            there.cli.run("apply", "--no-probe", "-f", here)
-            strace.at(calls[places[1]], "signal=KILL", "-q", "apply", "--no-probe", "-f", other)
+            there.cli.run("apply", "--yes", "--no-probe", "-f", here)
+            strace.at(calls[places[1]], "signal=KILL", "-q", "apply", "--yes", "--no-probe", "-f", other)
             there.cli.run("detach", "--all")
             unchanged(before, there.state_of(), "killed, and detach,")
 

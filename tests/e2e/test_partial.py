@@ -78,7 +78,7 @@ def test_partial_apply(lab):
         named(done.stderr, "t1", "t2")
         assert "probe `duplicate` of 100.64.2.6" in done.stderr, done.stderr
         assert not [l for l in done.stdout.splitlines() if l.startswith("+ router t2")], done.stdout
-        equal(states(routers), {"t0": "attached", "t1": "detached", "t2": "detached",
+        equal(states(routers), {"t0": "attached", "t1": "missing", "t2": "missing",
                                 "t3": "attached"}, "states")
         equal(passed_over(routers), ["t1", "t2"], "who was passed over")
         equal(len(routers.cli.json("map", "list")), 2 * COUNT, "mappings that are known")
@@ -163,7 +163,7 @@ def test_agent_tries_again(lab):
     try:
         path = defined(routers)
         with Agent(routers, "-f", path) as agent:
-            equal(states(routers), {"t0": "attached", "t1": "detached", "t2": "detached",
+            equal(states(routers), {"t0": "attached", "t1": "missing", "t2": "missing",
                                     "t3": "attached"}, "states when it is ready")
             agent.says("tenant t1", "no network namespace")
             agent.says("tenant t2", "probe `duplicate` of 100.64.2.6")
