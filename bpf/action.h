@@ -9,14 +9,6 @@
 #include "inside.h"
 #include "tell.h"
 
-static __always_inline bool take_mark(struct __sk_buff *skb, __u32 mark)
-{
-	if (skb->mark != mark)
-		return false;
-	skb->mark = 0;
-	return true;
-}
-
 /* As if it were addressed to the shared interface. */
 static __always_inline enum tn_verdict turn_back(struct pkt *p, struct __sk_buff *skb)
 {

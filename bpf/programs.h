@@ -41,4 +41,12 @@ static __always_inline bool is_held(const struct __sk_buff *skb)
 	return skb->mark >> 16 == TN_HELD_MARK;
 }
 
+static __always_inline bool take_mark(struct __sk_buff *skb, __u32 mark)
+{
+	if (skb->mark != mark)
+		return false;
+	skb->mark = 0;
+	return true;
+}
+
 #endif

@@ -13,6 +13,9 @@ const volatile __u32 tn_router_id = 0;
 /* The places of its variant, in the order of the programs below; XDP's last. */
 const volatile __u32 tn_places[TN_TC_PROGRAMS + 1];
 
+/* Whether its packets go past the stack. */
+const volatile bool tn_forward_fast;
+
 char LICENSE[] SEC("license") = "GPL";
 
 static __always_inline void call(void *ctx, void *programs, __u32 place)
@@ -48,6 +51,9 @@ int tn_tc_shared_in(struct __sk_buff *skb)
 SEC("tc")
 int tn_tc_shared_out(struct __sk_buff *skb)
 {
+	/* it was judged where it came in: half of what leaves comes here so */
+	if (tn_forward_fast && take_mark(skb, TN_FORWARD_MARK))
+		return TC_ACT_UNSPEC;
 	call(skb, &programs_tc, tn_places[1]);
 	return TC_ACT_SHOT;
 }

@@ -12,13 +12,14 @@ static const struct row in = {
 	"to the VM", ON_IN, { UDP(GREEN_SHARED, RED_SHARED) }, AFTER(UDP(GREEN_SHARED, RED_VM))
 };
 
-static struct stub *stubs_of(const struct lab *lab, uint32_t router)
+static struct stub *stubs_of(const struct lab *lab, uint32_t router, bool fast)
 {
 	struct stub *stubs = stub__open();
 	struct bpf_map *const maps[] = { stubs->maps.scratches, stubs->maps.programs_tc,
 					 stubs->maps.programs_xdp };
 
 	stubs->rodata->tn_router_id = router;
+	stubs->rodata->tn_forward_fast = fast;
 	for (uint32_t i = 0; i < TN_TC_PROGRAMS; i++)
 		stubs->rodata->tn_places[i] = i;
 	for (size_t i = 0; i < ARRAY_SIZE(maps); i++)
@@ -58,7 +59,7 @@ Test(stubs, one_program_judges_for_each_router)
 	struct lab *red = lab_open(&(struct lab_options){ .by_stubs = true });
 	struct lab *blue =
 		lab_open_beside(red, &(struct lab_options){ .router = BLUE, .by_stubs = true });
-	struct stub *of_red = stubs_of(red, RED), *of_blue = stubs_of(red, BLUE);
+	struct stub *of_red = stubs_of(red, RED, false), *of_blue = stubs_of(red, BLUE, false);
 	struct frame want = packet_build(&in.after), got;
 	int returned;
 
@@ -96,10 +97,32 @@ static void check_closed(const struct stub *stubs)
 	cr_expect_eq(returned, TC_ACT_UNSPEC);
 }
 
+/* What was judged where it came in leaves without another look, and without its mark. */
+Test(stubs, what_was_judged_leaves)
+{
+	struct lab *lab = lab_open(&(struct lab_options){ .by_stubs = true });
+	struct frame f = packet_build(&in.before);
+
+	for (int fast = 0; fast <= 1; fast++) {
+		struct stub *stubs = stubs_of(lab, RED, fast);
+		struct __sk_buff skb = { .mark = TN_FORWARD_MARK };
+		LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f.bytes, .data_size_in = f.len,
+			    .ctx_in = &skb, .ctx_size_in = sizeof(skb), .ctx_out = &skb,
+			    .ctx_size_out = sizeof(skb));
+
+		need(!bpf_prog_test_run_opts(bpf_program__fd(stubs->progs.tn_tc_shared_out), &opts),
+		     "running a stub");
+		cr_expect_eq((int)opts.retval, fast ? TC_ACT_UNSPEC : TC_ACT_SHOT);
+		cr_expect_eq(skb.mark, fast ? 0 : TN_FORWARD_MARK);
+		stub__destroy(stubs);
+	}
+	lab_close(lab);
+}
+
 Test(stubs, without_programs)
 {
 	struct lab *lab = lab_open(&(struct lab_options){ .by_stubs = true });
-	struct stub *stubs = stubs_of(lab, RED);
+	struct stub *stubs = stubs_of(lab, RED, false);
 
 	check_closed(stubs);
 	stub__destroy(stubs);
@@ -109,7 +132,7 @@ Test(stubs, without_programs)
 Test(stubs, of_a_router_that_is_gone)
 {
 	struct lab *lab = lab_open(&(struct lab_options){ .by_stubs = true });
-	struct stub *stubs = stubs_of(lab, RED);
+	struct stub *stubs = stubs_of(lab, RED, false);
 	struct tn_router_port nobody = { 0 };
 	uint32_t red = RED;
 
