@@ -18,6 +18,11 @@ void remedy(struct diagnosed *f, const char *text, ...) __attribute__((format(pr
 void diagnosis_add_error(struct diagnosis *out, enum finding_id id, enum severity severity,
 			 const struct error *err);
 
+/* As a remedy. */
+#define APPLY_AGAIN "run apply again with your definitions file"
+
+/* What is attached of a router, and beside it: the part of doctor_router() for these. */
+void doctor_programs(const struct router_report *r, struct diagnosis *out);
 /* What netfilter and IPsec do with a router's packets: the part of doctor_router() for these. */
 void doctor_netfilter(const struct router_report *r, struct diagnosis *out);
 
