@@ -259,7 +259,7 @@ static void expect_tried(const struct tried *tried)
 	for (int program = 0; program < PROGRAMS; program++) {
 		for (int fate = 0; fate < FATES; fate++) {
 			if (possible[program][fate])
-				cr_expect_gt(tried->n[program][fate], 10,
+				cr_expect_gt(tried->n[program][fate], 3,
 					     "%s: fate %d hardly tried", program_name(program),
 					     fate);
 		}

@@ -205,7 +205,7 @@ def test_help(lab):
 def test_mistyped_command(lab):
     """The command that was meant is named, if one is near; a group by its first word."""
     for words, meant in (
-            (["aply", "-f", "x"], "apply"), (["statts"], "stats"), (["shwo"], "show"),
+            (["aply", "-f", "x"], "apply"), (["statz"], "stats"), (["shwo"], "show"),
             (["mpa"], "map"), (["map", "ad", "red"], "map add"), (["mpa", "list"], "map list"),
             (["shwo", "history"], "show history"), (["showhistory"], "show history"),
             (["DOCTOR"], "doctor"), (["frobnicate"], None), (["map", "frobnicate"], None)):

@@ -150,6 +150,7 @@ class Small:
 
     def close(self):
         sh(["umount", self.top])
+        os.rmdir(self.top)
 
     def answers(self):
         return {" ".join(words): self.cli.run(*words).stdout for words in
@@ -174,7 +175,7 @@ class Small:
 @once
 def test_reading_on_a_full_disk(lab):
     """What only reads does; also where a log was left."""
-    small = Small(lab, "small")
+    small = Small(lab, "full")
     try:
         before = small.answers()
         small.fill()
