@@ -121,6 +121,15 @@ def state(directory):
     return out
 
 
+def settled_addresses(ns):
+    """None of them is still being asked for (duplicate address detection)."""
+    def ask():
+        said = sh(["ip", "-n", ns.name, "-j", "address"]).stdout
+        assert "tentative" not in said, said
+        return said
+    return eventually(ask)
+
+
 def attached(ns):
     """What hangs on the interfaces of a namespace: XDP, qdiscs, filters."""
     out = {}
@@ -135,7 +144,7 @@ def attached(ns):
             if "clsact" in out[name, "qdisc"]:
                 out[name, way] = sh(["tc", "-n", ns.name, "filter", "show", "dev", name,
                                      way]).stdout
-    out["addresses"] = sh(["ip", "-n", ns.name, "-j", "address"]).stdout
+    out["addresses"] = settled_addresses(ns)
     out["routes"] = [sh(["ip", family, "-n", ns.name, "route"]).stdout for family in ("-4", "-6")]
     out["proxies"] = sh(["ip", "-n", ns.name, "-6", "neigh", "show", "proxy"]).stdout
     out["groups"] = sorted(sh(["ip", "-n", ns.name, "maddr"]).stdout.splitlines())

@@ -2,11 +2,12 @@
 """detach takes away everything of ours, and nothing of others."""
 import glob
 import os
+import time
 
 from case import equal, eventually, hook, once
 from lab import BLUE1, FIXED, RED1
 from net import BPFFS, sh
-from snapshot import attached, bpf_ids, own_ids, pins, unchanged
+from snapshot import attached, bpf_ids, listed, own_ids, pins, unchanged
 from traffic import ping
 
 FOREIGN = ["protocol", "ip", "prio", "7", "u32", "match", "ip", "src", "203.0.113.77/32",
@@ -14,11 +15,18 @@ FOREIGN = ["protocol", "ip", "prio", "7", "u32", "match", "ip", "src", "203.0.11
 
 
 def gone(ids):
-    """None of these programs, maps and links exists any more."""
+    """
+    None of these programs, maps and links exists any more. To look opens each map, and to close a
+    map of programs that nobody else has open takes a reference until its programs are let go of: the
+    kernel takes one more each time, and gives one back (prog_array_map_clear()). So not too often.
+    """
     def check():
+        time.sleep(0.5)
         now = bpf_ids()
-        left = {kind: sorted(ids[kind] & now[kind]) for kind in ids if ids[kind] & now[kind]}
-        assert not left, f"left over: {left}"
+        left = {kind: ids[kind] & now[kind] for kind in ids if ids[kind] & now[kind]}
+        names = [(kind, o["id"], o.get("name")) for kind, some in left.items() for o in listed(kind)
+                 if o["id"] in some]
+        assert not left, f"left over: {names or left}"
     eventually(check)
 
 
