@@ -259,9 +259,8 @@ static void expect_tried(const struct tried *tried)
 	for (int program = 0; program < PROGRAMS; program++) {
 		for (int fate = 0; fate < FATES; fate++) {
 			if (possible[program][fate])
-				cr_expect_gt(tried->n[program][fate], 3,
-					     "%s: fate %d hardly tried", program_name(program),
-					     fate);
+				cr_expect_gt(tried->n[program][fate], 3, "%s: fate %d hardly tried",
+					     program_name(program), fate);
 		}
 	}
 	cr_expect_gt(tried->once_mapped, 10, "hardly any address that was mapped before");
