@@ -46,9 +46,14 @@ static int attach_one(struct dataplane *dp, struct router_row *row, const struct
 	_cleanup_fd_guard_ struct fd_guard guard = fd_guard_begin();
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
 	_cleanup_stubs_ struct stubs *stubs = NULL;
+	bool stays = have && attach_stays(have, row);
 	int ret;
 
-	if (programs_load(dp, row, err) || stubs_load(dp, row, &stubs, err))
+	if (programs_load(dp, row, err))
+		return -1;
+	if (stays)
+		return dataplane_put_router(dp, row, err);
+	if (stubs_load(dp, row, &stubs, err))
 		return -1;
 	if (netns_enter_id(row->netns, row->netns_dev, row->netns_ino, &ns))
 		return error_set(err, "its network namespace has just gone");

@@ -6,7 +6,6 @@
 #include <errno.h>
 
 #include "dataplane/attach_internal.h"
-#include "dataplane/dataplane_internal.h"
 #include "dataplane/pin.h"
 #include "dataplane/router_maps.h"
 #include "host/netlink.h"
@@ -58,7 +57,7 @@ static struct points points_of(const struct router_row *r)
 /* By id: a tenant can be renamed, and a router can change hands. */
 void attach_pins(const char *bpffs, uint32_t router, char path[PATH_MAX])
 {
-	router_pins(bpffs, router, path);
+	snprintf(path, PATH_MAX, "%s/routers/%u", bpffs, router);
 }
 
 static void pin_path(struct dataplane *dp, const struct router_row *r, const char *pin,
@@ -177,13 +176,16 @@ static bool same_netns(const struct router_row *a, const struct router_row *b)
 	return a->netns_dev == b->netns_dev && a->netns_ino == b->netns_ino;
 }
 
-/* Whether what is attached is what would be: all else is in the rows that the programs read. */
-static bool same_stubs(const struct router_row *have, const struct router_row *want)
+bool attach_stays(const struct router_row *have, struct router_row *want)
 {
-	return have->stubs_current && !have->broken && same_netns(have, want) &&
-	       have->ifindex == want->ifindex && have->hook == want->hook &&
-	       have->fast == want->fast && have->veth == want->veth && have->raw == want->raw &&
-	       memcmp(have->inside, want->inside, sizeof(have->inside)) == 0;
+	if (!have->stubs_current || have->broken || !same_netns(have, want) ||
+	    have->ifindex != want->ifindex || have->hook != want->hook ||
+	    have->fast != want->fast || have->veth != want->veth || have->raw != want->raw ||
+	    memcmp(have->inside, want->inside, sizeof(have->inside)) != 0)
+		return false;
+	want->via = have->via;
+	want->flags = have->flags;
+	return true;
 }
 
 static bool has_point(const struct points *points, const struct point *p)
@@ -234,11 +236,6 @@ void attach_inherit(const struct router_row *have, struct router_row *want)
 int attach_renew(struct dataplane *dp, struct stubs *s, const struct router_row *have,
 		 struct router_row *r, struct error *err)
 {
-	if (same_stubs(have, r)) {
-		r->via = have->via;
-		r->flags = have->flags;
-		return 0;
-	}
 	if (dataplane_put_router_unfinished(dp, have, err))
 		return -1;
 	if (!same_netns(have, r)) {

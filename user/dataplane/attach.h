@@ -21,9 +21,14 @@
 int attach_router(struct dataplane *dp, struct stubs *s, struct router_row *r, struct error *err);
 
 /*
+ * Whether what is attached is what would be: all else that a router is, the programs read in its
+ * rows. Then sets want->via and want->flags.
+ */
+bool attach_stays(const struct router_row *have, struct router_row *want);
+
+/*
  * Put other stubs in the place of those attached, without a moment of neither where the kernel can
- * do that (tcx); those that would be the same stay. The caller is in the router's namespace, and
- * puts the router's row behind it.
+ * do that (tcx). The caller is in the router's namespace, and puts the router's row behind it.
  */
 int attach_renew(struct dataplane *dp, struct stubs *s, const struct router_row *have,
 		 struct router_row *r, struct error *err);

@@ -91,6 +91,12 @@ uint64_t dataplane_build(void)
 	return build;
 }
 
+int load_error(int ret, struct error *err)
+{
+	return error_set(err, "the kernel refused the programs: %s%s", strerror(-ret),
+			 ret == -EPERM ? "; run as root" : "; run again with -v for its reasons");
+}
+
 int use_map(struct bpf_map *map, int fd, struct error *err)
 {
 	if (bpf_map__reuse_fd(map, fd))
@@ -104,11 +110,6 @@ const char *path_join(const char *dir, const char *name, char out[PATH_MAX])
 	if (snprintf(out, PATH_MAX, "%s/%s", dir, name) >= PATH_MAX)
 		out[0] = '\0';
 	return out;
-}
-
-void router_pins(const char *bpffs, uint32_t router, char out[PATH_MAX])
-{
-	snprintf(out, PATH_MAX, "%s/routers/%u", bpffs, router);
 }
 
 void router_map_path(const struct dataplane *dp, uint32_t router, enum router_map_id id,

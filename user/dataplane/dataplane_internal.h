@@ -86,8 +86,6 @@ unsigned int possible_cpus(void);
 int config_read(struct dataplane *dp);
 int config_write(struct dataplane *dp);
 
-/* The directory of the pins of a router. */
-void router_pins(const char *bpffs, uint32_t router, char out[PATH_MAX]);
 /* The path of a pinned map of the router. */
 void router_map_path(const struct dataplane *dp, uint32_t router, enum router_map_id id,
 		     char out[PATH_MAX]);
@@ -106,6 +104,9 @@ struct bpf_map;
 
 /* A map of an object that is not loaded is to be this one. */
 int use_map(struct bpf_map *map, int fd, struct error *err);
+
+/* That the kernel did not load programs, for the reason `ret` (negative errno), as an error; -1. */
+int load_error(int ret, struct error *err);
 
 /* A hash of object code; of several in turn with that of those before, and 0 for the first. */
 uint64_t build_of(const void *elf, size_t size, uint64_t before);

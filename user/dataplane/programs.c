@@ -138,8 +138,7 @@ static int load_variant(struct dataplane *dp, enum tn_variant variant, struct er
 					  is_tc(variant) != (prog == skel->progs.tn_xdp_shared_in));
 	ret = tenantnat__load(skel);
 	if (ret)
-		error_set(err, "the kernel refused the programs: %s%s", strerror(-ret),
-			  ret == -EPERM ? "; run as root" : "; run again with -v for its reasons");
+		load_error(ret, err);
 	else
 		ret = note_build(dp, variant, 0, err) || put_programs(dp, variant, skel, err) ||
 		      note_build(dp, variant, dataplane_build(), err);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include "dataplane/attach.h"
 #include "dataplane/dataplane_internal.h"
 
 /* So many routers at a time: each has a descriptor a map until all are in their places. */
@@ -21,7 +22,7 @@ static int make_directory(const struct dataplane *dp, uint32_t router, struct er
 	char path[PATH_MAX];
 	struct stat st;
 
-	router_pins(dp->dir, router, path);
+	attach_pins(dp->dir, router, path);
 	if (mkdir(path, 0700) && errno != EEXIST)
 		return error_set(err, "cannot create %s: %s", path, strerror(errno));
 	if (lstat(path, &st) || !S_ISDIR(st.st_mode))

@@ -115,9 +115,7 @@ int stubs_load(struct dataplane *dp, const struct router_row *r, struct stubs **
 	ret = stub__load(s->tc);
 	if (ret) {
 		stubs_close(s);
-		return error_set(err, "the kernel refused the programs: %s%s", strerror(-ret),
-				 ret == -EPERM ? "; run as root"
-					       : "; run again with -v for its reasons");
+		return load_error(ret, err);
 	}
 	/* libbpf goes on without names when a trial of them fails: nobody would know them again */
 	if (dataplane_program_router(stubs_fd_out(s)) != r->id) {

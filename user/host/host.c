@@ -50,13 +50,6 @@ bool host_allow_files(unsigned int n)
 	return setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur == n;
 }
 
-unsigned int host_cpus(void)
-{
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
-
-	return n > 0 ? n : 1;
-}
-
 /* The coarse clock goes on by a tick at a time. */
 uint32_t host_ticks(unsigned int ms)
 {

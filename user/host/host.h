@@ -18,9 +18,6 @@ bool host_allow_files(unsigned int n);
 /* Ticks of the kernel's own clock (jiffies) in so many milliseconds, one at least. */
 uint32_t host_ticks(unsigned int ms);
 
-/* CPUs that run now; 1 when that is not known. */
-unsigned int host_cpus(void);
-
 /* The kernel's version, as uname(1) says it and as numbers. */
 #define HOST_RELEASE 65
 void host_kernel(char release[HOST_RELEASE], unsigned int *major, unsigned int *minor);
