@@ -329,23 +329,12 @@ static void diff_settings(const struct kernel_state *want, const struct kernel_s
 	}
 }
 
-static bool same_subnets(const struct kernel_state *a, const struct kernel_state *b)
-{
-	if (a->subnets.n != b->subnets.n)
-		return false;
-	for (size_t i = 0; i < a->subnets.n; i++) {
-		if (a->subnets.v[i].len != b->subnets.v[i].len ||
-		    addr_cmp(&a->subnets.v[i].addr, &b->subnets.v[i].addr) != 0)
-			return false;
-	}
-	return true;
-}
-
 void plan_make(const struct kernel_state *want, const struct kernel_state *have, struct plan *out)
 {
 	memset(out, 0, sizeof(*out));
 	out->drops_maps = !want->routers.n;
-	out->subnets = !same_subnets(want, have);
+	out->subnets =
+		!prefixes_equal(want->subnets.v, want->subnets.n, have->subnets.v, have->subnets.n);
 	diff_fixed(want, have, out);
 	diff_shared(want, have, out);
 	diff_routers(want, have, out);

@@ -2,6 +2,7 @@
 /* show: tenants, routers, and what is attached where; asked of the kernel, not remembered. */
 #include "change/change.h"
 #include "cmd/cmd.h"
+#include "config/write.h"
 #include "dataplane/attach.h"
 #include "doctor/examine.h"
 #include "doctor/iface_info.h"
@@ -205,36 +206,6 @@ static json_t *router_json(const struct view *v, const struct tenant *t)
 		unreachable_json(v, row));
 }
 
-static json_t *prefixes_json(const struct prefix *v, size_t n)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, json_string(PREFIX(&v[i])));
-	return list;
-}
-
-static json_t *names_json(char *const *names, size_t n)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, json_string(names[i]));
-	return list;
-}
-
-static json_t *services_json(const struct rule *r)
-{
-	json_t *list = json_array();
-	char text[SERVICE_TEXT];
-
-	for (size_t i = 0; i < r->services.n;) {
-		i += service_text(&r->services.v[i], r->services.n - i, text);
-		json_array_append_new(list, json_string(text));
-	}
-	return list;
-}
-
 /* What a rule leaves out is null. */
 static json_t *accept_json(const struct tenant *t)
 {
@@ -247,8 +218,8 @@ static json_t *accept_json(const struct tenant *t)
 		json_array_append_new(
 			list,
 			json_pack("{s:o, s:o, s:o, s:i}", "from",
-				  r->any ? json_pack("[s]", "*") : names_json(r->from.v, r->from.n),
-				  "to", r->to.n ? names_json(r->to.v, r->to.n) : json_null(),
+				  r->any ? json_pack("[s]", "*") : texts_json(r->from.v, r->from.n),
+				  "to", r->to.n ? texts_json(r->to.v, r->to.n) : json_null(),
 				  "ports", r->services.n ? services_json(r) : json_null(), "line",
 				  (int)r->pos.line));
 	return list;

@@ -13,7 +13,7 @@
 
 /* ------------------------------------------------------------ to keys and values */
 
-static json_t *texts_json(char *const *v, size_t n)
+json_t *texts_json(char *const *v, size_t n)
 {
 	json_t *list = json_array();
 
@@ -22,7 +22,7 @@ static json_t *texts_json(char *const *v, size_t n)
 	return list;
 }
 
-static json_t *prefixes_json(const struct prefix *v, size_t n)
+json_t *prefixes_json(const struct prefix *v, size_t n)
 {
 	json_t *list = json_array();
 
@@ -69,7 +69,7 @@ static json_t *mapping_json(const struct mapping *m)
 	return out;
 }
 
-static json_t *services_json(const struct rule *r)
+json_t *services_json(const struct rule *r)
 {
 	json_t *list = json_array();
 	char text[SERVICE_TEXT];

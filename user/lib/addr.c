@@ -239,3 +239,14 @@ bool prefix_reserves(const struct prefix *p, const struct tn_addr *a)
 		return true;
 	return addr_is_v4(&p->addr) && addr_cmp(a, &last) == 0;
 }
+
+bool prefixes_equal(const struct prefix *a, size_t na, const struct prefix *b, size_t nb)
+{
+	if (na != nb)
+		return false;
+	for (size_t i = 0; i < na; i++) {
+		if (a[i].len != b[i].len || addr_cmp(&a[i].addr, &b[i].addr) != 0)
+			return false;
+	}
+	return true;
+}

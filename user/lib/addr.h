@@ -69,6 +69,8 @@ uint16_t addr_sum(const struct tn_addr *a);
 struct tn_addr addr_add(const struct tn_addr *a, uint64_t n);
 
 struct tn_addr prefix_mask(const struct prefix *p);
+/* Whether two lists have the same prefixes, in the same order. */
+bool prefixes_equal(const struct prefix *a, size_t na, const struct prefix *b, size_t nb);
 bool prefix_has(const struct prefix *p, const struct tn_addr *a);
 bool prefix_overlap(const struct prefix *a, const struct prefix *b);
 /* The range of special addresses that the prefix has in it, the narrowest; NULL: none. */

@@ -1,18 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "model/select.h"
 
-static bool same_subnets(const struct model *a, const struct model *b)
-{
-	if (a->subnets.n != b->subnets.n)
-		return false;
-	for (size_t i = 0; i < a->subnets.n; i++) {
-		if (a->subnets.v[i].len != b->subnets.v[i].len ||
-		    addr_cmp(&a->subnets.v[i].addr, &b->subnets.v[i].addr) != 0)
-			return false;
-	}
-	return true;
-}
-
 static int take_subnets(struct model *into, const struct model *from, struct error *err)
 {
 	if (!into->tenants.n) {
@@ -20,7 +8,7 @@ static int take_subnets(struct model *into, const struct model *from, struct err
 		vec_each (p, &from->subnets)
 			*vec_push(&into->subnets) = *p;
 	}
-	return same_subnets(into, from)
+	return prefixes_equal(into->subnets.v, into->subnets.n, from->subnets.v, from->subnets.n)
 		       ? 0
 		       : error_usage(err, "the shared subnets of the file are others than those in "
 					  "force; apply all of it");

@@ -20,15 +20,19 @@ enum {
 };
 
 /*
- * ARP, or ICMPv6 of type 135 or 136; a tag beside the frame makes it another network's. What a VLAN
+ * A tag beside the frame makes it another network's, and leads so many statements on. What a VLAN
  * device took off is not there any more, but its id still is (up to Linux 6.1).
  */
+#define UNTAGGED(refusal)                                                         \
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT), \
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 3, 0),                     \
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + SKF_AD_VLAN_TAG), \
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xfff),                       \
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, refusal)
+
+/* ARP, or ICMPv6 of type 135 or 136. */
 static struct sock_filter neighbours[] = {
-	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 3, 0),
-	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + SKF_AD_VLAN_TAG),
-	BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xfff),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 8),
+	UNTAGGED(8),
 	BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 12),
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_ARP, 7, 0),
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IPV6, 0, 5),
@@ -41,13 +45,9 @@ static struct sock_filter neighbours[] = {
 	BPF_STMT(BPF_RET | BPF_K, 0xffff),
 };
 
-/* ARP, ICMP or ICMPv6; the same of tags. */
+/* ARP, ICMP or ICMPv6. */
 static struct sock_filter messages[] = {
-	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 3, 0),
-	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + SKF_AD_VLAN_TAG),
-	BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xfff),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 8),
+	UNTAGGED(8),
 	BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 12),
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_ARP, 7, 0),
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, 2),
