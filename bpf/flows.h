@@ -71,9 +71,11 @@ static __always_inline __u32 flow_life(__u8 class)
 	}
 }
 
-static __always_inline bool was_withdrawn(const struct tn_service_key *key, __u32 life)
+/* The row that w->service names, in the last `life` seconds. Global, as tn_rule_in_row(). */
+__noinline int tn_was_withdrawn(__u32 life)
 {
-	const __u32 *since = bpf_map_lookup_elem(&withdrawn, key);
+	struct scratch *w = scratch_get();
+	const __u32 *since = w ? bpf_map_lookup_elem(&withdrawn, &w->service) : NULL;
 
 	return since && *since + life > seconds();
 }
@@ -98,25 +100,31 @@ __noinline int tn_was_accepted(__u32 class, __u32 ports)
 					.class = TN_WITHDRAWN_ANY };
 	for (__u32 i = 0; i < 2 && !any; i++) {
 		key->accept.from = i ? 0 : w->endpoints.peer_tenant;
-		any = was_withdrawn(key, life);
+		any = tn_was_withdrawn(life);
 	}
 	if (!any)
 		return 0;
+		/* the flags say what there is now, not what there was */
 #pragma clang loop unroll(disable)
-	for (__u32 i = 0; i < 4; i++) {
-		key->accept.from = i & 1 ? 0 : w->endpoints.peer_tenant;
-		if (i == 2)
+	for (__u32 i = 0; i < 2 * FROM_KINDS; i++) {
+		__u32 kind = i % FROM_KINDS;
+
+		key->accept.from = kind == FROM_ANY ? 0 : w->endpoints.peer_tenant;
+		key->accept.sender = (struct tn_addr){};
+		if (kind == FROM_SENDER)
+			key->accept.sender = w->endpoints.peer;
+		if (i == FROM_KINDS)
 			key->accept.to = w->endpoints.shared;
 		key->class = TN_WITHDRAWN_ALL;
 		key->shift = key->block = 0;
-		if (all && was_withdrawn(key, life))
+		if (all && tn_was_withdrawn(life))
 			return 1;
 		key->class = class;
 #pragma clang loop unroll(disable)
 		for (__u32 shift = 0; shift <= TN_SHIFT_ALL; shift += TN_SHIFT_STEP) {
 			key->shift = shift;
 			key->block = service >> shift;
-			if ((all || shift < TN_SHIFT_ALL) && was_withdrawn(key, life))
+			if ((all || shift < TN_SHIFT_ALL) && tn_was_withdrawn(life))
 				return 1;
 		}
 	}

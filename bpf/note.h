@@ -311,8 +311,8 @@ static __always_inline __u32 note_rule(struct scratch *w, __u32 service, __u64 s
 	struct consent *c = consent_place(e->tenant, e->peer_tenant);
 	__u32 rule;
 
-	/* a mapping that rules name has rows of its own */
-	if (!c || e->flags & TN_SHARED_NAMED)
+	/* mappings that rules name have rows of their own */
+	if (!c || e->flags & TN_SHARED_NAMED || e->peer_flags & TN_SHARED_SENDER)
 		return tn_rule(false, service >> 16, service & 0xffff);
 	if (is_current(c->change, so_far) && c->tenant == e->tenant && c->from == e->peer_tenant &&
 	    (c->service == TN_WAY_ANY || c->service == service)) {

@@ -11,21 +11,28 @@
 
 /* No class at all: only a rule that accepts everything can match. */
 #define CLASS_NONE TN_CLASSES_COUNT
-_Static_assert(!(TN_CLASSES_COUNT & (TN_CLASSES_COUNT - 1)), "rule_in() masks a class");
+_Static_assert(!(TN_CLASSES_COUNT & (TN_CLASSES_COUNT - 1)), "tn_rule_in_row() masks a class");
 
 #define SERVICE_UNKNOWN 0x10000
 
 /*
  * The rule of the row of accepts that w->service names, and the rows of services below it; 0: none.
- * `service` SERVICE_UNKNOWN: a fragment without its header.
+ * `service` SERVICE_UNKNOWN: a fragment without its header. Global, so that the
+ * verifier follows it once.
  */
-static __always_inline __u32 rule_in(struct scratch *w, __u32 service)
+__noinline __u32 tn_rule_in_row(__u32 service)
 {
-	struct tn_service_key *key = &w->service;
-	const struct tn_accept *found = bpf_map_lookup_elem(&accepts, &key->accept);
-	__u32 blocks, class = key->class;
+	struct scratch *w = scratch_get();
+	struct tn_service_key *key;
+	const struct tn_accept *found;
+	__u32 blocks, class;
 	const __u32 *rule;
 
+	if (!w)
+		return 0;
+	key = &w->service;
+	class = key->class;
+	found = bpf_map_lookup_elem(&accepts, &key->accept);
 	if (!found)
 		return 0;
 	w->any_service = found->rule && !w->rows;
@@ -50,39 +57,49 @@ static __always_inline __u32 rule_in(struct scratch *w, __u32 service)
 	return 0;
 }
 
+/* The rows that can accept a packet: to all mappings or to that one, from these senders. */
+enum { FROM_TENANT, FROM_ANY, FROM_SENDER, FROM_KINDS };
+
 /*
  * The rule, of the VM's tenant about its peer or with `of_peer` the other way round, that accepts
  * that service; 0: none does. A tenant's rules for all of its mappings come first, then those
- * that name the mapping; of either, those from that tenant, then those from any.
+ * that name the mapping; of either, those from that tenant, from any, and from that mapping.
  */
 __noinline __u32 tn_rule(__u32 of_peer, __u32 class, __u32 service)
 {
 	struct scratch *w = scratch_get();
 	struct tn_service_key *key;
-	__u32 from, rule = 0;
+	__u32 from, to_flags, from_flags, rule = 0;
 	struct endpoints *e;
-	bool named;
 
 	if (!w)
 		return 0;
 	w->rows = w->any_service = 0;
 	e = &w->endpoints;
 	from = of_peer ? e->tenant : e->peer_tenant;
-	named = (of_peer ? e->peer_flags : e->flags) & TN_SHARED_NAMED;
+	to_flags = of_peer ? e->peer_flags : e->flags;
+	from_flags = of_peer ? e->flags : e->peer_flags;
 	if (!from)
 		return 0;
 	key = &w->service;
 	*key = (struct tn_service_key){ .accept.tenant = of_peer ? e->peer_tenant : e->tenant,
 					.class = class };
 #pragma clang loop unroll(disable)
-	for (__u32 i = 0; i < 4 && !rule; i++) {
-		if (i == 2) {
-			if (!named)
+	for (__u32 i = 0; i < 2 * FROM_KINDS && !rule; i++) {
+		__u32 kind = i % FROM_KINDS;
+
+		if (i == FROM_KINDS) {
+			if (!(to_flags & TN_SHARED_NAMED))
 				break;
 			key->accept.to = of_peer ? e->peer : e->shared;
 		}
-		key->accept.from = i & 1 ? 0 : from;
-		rule = rule_in(w, service);
+		if (kind == FROM_SENDER && !(from_flags & TN_SHARED_SENDER))
+			continue;
+		key->accept.from = kind == FROM_ANY ? 0 : from;
+		key->accept.sender = (struct tn_addr){};
+		if (kind == FROM_SENDER)
+			key->accept.sender = of_peer ? e->shared : e->peer;
+		rule = tn_rule_in_row(service);
 	}
 	return rule;
 }

@@ -14,7 +14,7 @@
 
 #include "tn_reasons.h"
 
-#define TN_ABI 14
+#define TN_ABI 15
 
 /*
  * An IPv6 address, or an IPv4 address as IPv4-mapped IPv6 (RFC 4291, 2.5.5.2:
@@ -51,8 +51,9 @@ enum tn_shared_flags {
 	TN_SHARED_MAPPED = 1U << 0,  /* the shared address of a mapping */
 	TN_SHARED_OWN = 1U << 1,     /* an address of the router itself */
 	TN_SHARED_JUDGED = 1U << 2,  /* whom it accepts is known here, be it nobody */
-	TN_SHARED_NAMED = 1U << 3,   /* there are rows in accepts with this very address */
+	TN_SHARED_NAMED = 1U << 3,   /* there are rows in accepts to this very address */
 	TN_SHARED_LIMITED = 1U << 4, /* there is a row in limits */
+	TN_SHARED_SENDER = 1U << 5,  /* there are rows in accepts from this very address */
 };
 
 /*
@@ -105,13 +106,15 @@ enum tn_class {
 
 /*
  * Map accepts: who may open a flow to whom. Of a tenant there are rows for all of its mappings,
- * with `to` unset, and for those that a rule names (TN_SHARED_NAMED). What is in any of the rows
- * that apply is accepted; so their number is bounded, however many rules there are.
+ * with `to` unset, and for those that a rule names (TN_SHARED_NAMED); likewise from all mappings of
+ * a tenant, and from those that a rule names (TN_SHARED_SENDER). What is in any of the rows that
+ * apply is accepted; so their number is bounded, however many rules there are.
  */
 struct tn_accept_key {
-	struct tn_addr to; /* the shared address of a mapping; unset: all of the tenant */
-	__u32 tenant;	   /* whose it is */
-	__u32 from;	   /* the sender's tenant; 0: any tenant, but no stranger */
+	struct tn_addr to;     /* the shared address of a mapping; unset: all of the tenant */
+	struct tn_addr sender; /* the same of the sender; unset: all of `from` */
+	__u32 tenant;	       /* whose `to` is */
+	__u32 from;	       /* the sender's tenant; 0: any tenant, but no stranger */
 };
 
 struct tn_accept {
@@ -137,7 +140,7 @@ struct tn_service_key {
  */
 #define TN_WITHDRAWN	 16384		  /* rows */
 #define TN_WITHDRAWN_ALL TN_CLASSES_COUNT /* class of a row of accepts; shift and block 0 */
-#define TN_WITHDRAWN_ANY 0xff /* class: there are rows of that tenant and sender; `to` unset */
+#define TN_WITHDRAWN_ANY 0xff /* class: there are rows of `tenant` and `from`; the rest unset */
 
 /*
  * Map pools (LPM): whose an address is that is in no row of by_shared: of a tenant whose router is
@@ -594,9 +597,9 @@ TN_ABI_SIZE(struct tn_sender, 48);
 TN_ABI_SIZE(struct tn_note, 32);
 TN_ABI_SIZE(struct tn_peer, 24);
 TN_ABI_SIZE(struct tn_record, 64);
-TN_ABI_SIZE(struct tn_accept_key, 24);
+TN_ABI_SIZE(struct tn_accept_key, 40);
 TN_ABI_SIZE(struct tn_accept, 4 + TN_CLASSES_COUNT);
-TN_ABI_SIZE(struct tn_service_key, 28);
+TN_ABI_SIZE(struct tn_service_key, 44);
 TN_ABI_SIZE(struct tn_pool_key, 20);
 TN_ABI_SIZE(struct tn_flow_key, 56);
 TN_ABI_SIZE(struct tn_flow, 16);

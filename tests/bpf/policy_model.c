@@ -126,8 +126,13 @@ static void draw_rule(struct random *r, const struct model *m, const struct tena
 {
 	static const char *const of_red[] = { "db", RED_VM, RED_VM2, RED_VM2_6 };
 
-	rule->any = one_in(r, 5);
-	if (!rule->any)
+	static const char *const senders[] = { "green/web", "blue/" RED_VM, "blue/" RED_VM_6,
+					       "red/db", "red/" RED_VM2 };
+
+	rule->any = one_in(r, 6);
+	if (!rule->any && one_in(r, 3))
+		*vec_push(&rule->from) = xstrdup(ONE_OF(r, senders));
+	else if (!rule->any)
 		*vec_push(&rule->from) = xstrdup(m->tenants.v[below(r, T_COUNT)].name);
 	if (t == &m->tenants.v[T_RED] && one_in(r, 2))
 		*vec_push(&rule->to) = xstrdup(ONE_OF(r, of_red));
@@ -240,16 +245,44 @@ static bool names(const struct tenant *t, const struct rule *r, const struct tn_
 	return !r->to.n;
 }
 
+/* A tenant, -1: a stranger, and the fixed address of its mapping; NULL: none. */
+struct caller {
+	int tenant;
+	const struct tn_addr *fixed;
+};
+
+/* Whether the rule is from all of the sender's tenant, or from its mapping. */
+static bool lists(const struct model *m, const struct rule *r, const struct caller *from)
+{
+	const struct tenant *t = &m->tenants.v[from->tenant];
+	size_t n = strlen(t->name);
+
+	vec_each (text, &r->from) {
+		const char *mapping = *text + n + 1;
+
+		if (strncmp(*text, t->name, n) || ((*text)[n] && (*text)[n] != '/'))
+			continue;
+		if (!(*text)[n])
+			return true;
+		vec_each (of, &t->mappings) {
+			if (from->fixed && !memcmp(&of->fixed, from->fixed, sizeof(of->fixed)) &&
+			    ((of->name && !strcmp(of->name, mapping)) ||
+			     !strcmp(ADDR(&of->fixed), mapping)))
+				return true;
+		}
+	}
+	return false;
+}
+
 /* Whether a rule of `t` lets `from` have that service at `fixed`; `all`: only one about everything.
  */
 static bool allows(const struct model *m, const struct tenant *t, const struct tn_addr *fixed,
-		   int from, const struct service *s, bool all)
+		   const struct caller *from, const struct service *s, bool all)
 {
 	vec_each (r, &t->accept) {
 		bool match = !r->services.n;
 
-		if (from < 0 || (!r->any && strcmp(r->from.v[0], m->tenants.v[from].name)) ||
-		    !names(t, r, fixed))
+		if (from->tenant < 0 || (!r->any && !lists(m, r, from)) || !names(t, r, fixed))
 			continue;
 		vec_each (of, &r->services)
 			match |= !all && of->class == s->class && of->first <= s->first &&
@@ -275,9 +308,11 @@ static bool is_open(const struct opened *opened, const struct talk *t)
 static int expected(const struct model *m, struct opened *opened, const struct talk *t)
 {
 	const struct tenant *red = &m->tenants.v[T_RED], *its;
-	struct tn_addr vm = addr_of(t->v4 ? t->vm->fixed : t->vm->fixed_6), at = addr_of(RED_VM);
+	struct tn_addr vm = addr_of(t->v4 ? t->vm->fixed : t->vm->fixed_6);
+	struct tn_addr at = addr_of(t->v4 ? RED_VM : RED_VM_6);
+	struct caller peer = { t->peer->tenant, t->peer->mapped ? &at : NULL };
 
-	if (allows(m, red, &vm, t->peer->tenant, &t->mine, t->out ? t->request : t->reply))
+	if (allows(m, red, &vm, &peer, &t->mine, t->out ? t->request : t->reply))
 		return -1;
 	if (!t->out)
 		return !t->request && is_open(opened, t) ? -1
@@ -286,9 +321,8 @@ static int expected(const struct model *m, struct opened *opened, const struct t
 	if (t->reply)
 		return TN_DROP_NOT_ACCEPTED;
 	its = t->peer->mapped ? &m->tenants.v[t->peer->tenant] : NULL;
-	if (!t->v4)
-		at = addr_of(RED_VM_6);
-	if (its && (its->router || its->has_accept) && !allows(m, its, &at, T_RED, &t->its, false))
+	if (its && (its->router || its->has_accept) &&
+	    !allows(m, its, &at, &(struct caller){ T_RED, &vm }, &t->its, false))
 		return TN_DROP_NOT_ACCEPTED;
 	*vec_push(&opened->list) = *t;
 	return -1;

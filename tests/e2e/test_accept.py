@@ -10,7 +10,7 @@ import time
 from scapy.all import ICMP, IP, TCP, UDP, Ether, Raw
 
 from case import PATIENCE, datapath, equal, eventually, hook, once, program
-from lab import BLUE1, BLUE1_V6, FIXED, PLAIN, RED1, RED1_V6, RED2
+from lab import BLUE1, BLUE1_V6, FIXED, FIXED2, FIXED_V6, PLAIN, RED1, RED1_V6, RED2
 from snapshot import machine, unchanged
 from test_six import dual_stack
 from traffic import WAIT, Watch, new_port, ping, send_frames
@@ -115,6 +115,37 @@ def test_accept_what_a_rule_says(lab):
             expect(False, "the way back", asks, lab.blue1, lab.red1, address, 5000, sport=5000)
             expect(False, "the way back", connects, lab.blue1, lab.red1, address, 80)
         expect(False, "a ping of another tenant", pings, lab.plain, BLUE1)
+
+
+@datapath
+@dual_stack
+def test_accept_from_a_mapping(lab):
+    """`from` names a mapping: it may, its neighbour may not, as long as it is there; both families."""
+    rule = {"from": [f"red/{FIXED}", f"red/{FIXED_V6}", "plain"],
+            "ports": ["udp/5000", "icmp/echo-request"]}
+
+    def only(what, first):
+        for address in (BLUE1, BLUE1_V6):
+            expect(first, f"{what}: to {address}", asks, lab.red1, lab.blue1, address, 5000)
+            expect(first, f"{what}: a ping to {address}", pings, lab.red1, address)
+            expect(False, f"{what}: another port", asks, lab.red1, lab.blue1, address, 5001)
+            expect(False, f"{what}: its neighbour", asks, lab.red2, lab.blue1, address, 5000)
+            expect(False, f"{what}: a ping of its neighbour", pings, lab.red2, address)
+            expect(True, f"{what}: another tenant", asks, lab.plain, lab.blue1, address, 5000)
+    with rules(lab, blue=(rule,)) as definitions:
+        only("as it is", True)
+        expect(True, "in pieces", asks, lab.red1, lab.blue1, BLUE1, 5000,
+               question=os.urandom(8000))
+        for fixed in (FIXED, FIXED_V6):
+            lab.cli.run("map", "del", "red", fixed)
+        only("without the mapping", False)
+        for fixed, shared in ((FIXED, RED1), (FIXED_V6, RED1_V6)):
+            lab.cli.run("map", "add", "red", fixed, "--shared", shared)
+        only("with it again", True)
+        definitions["blue"].accept = ({**rule, "from": [f"red/{FIXED2}", "plain"]},)
+        lab.cli.run("apply", "-f", lab.write(definitions), "--tenant", "blue")
+        expect(False, "a rule for the other", asks, lab.red1, lab.blue1, BLUE1, 5000)
+        expect(True, "a rule for the other", asks, lab.red2, lab.blue1, BLUE1, 5000)
 
 
 @hook

@@ -144,7 +144,7 @@ def test_trace_not_accepted(lab):
                     IP(src=FIXED, dst=BLUE1) / TCP(sport=4001, dport=23, flags="S"))
         same(lab, [PLAIN, "blue/" + FIXED + ":53", "-p", "udp"], ("blue", "not-accepted"),
              from_outside, IP(src=PLAIN, dst=BLUE1) / UDP(sport=4001, dport=53))
-        found = re.fullmatch(r"add to tenant (\w+): accept: \[{from: \[(\w+)\], to: \[(.+)\], "
+        found = re.fullmatch(r"add to tenant (\w+): accept: \[{from: \[(\S+)\], to: \[(\S+)\], "
                              r"ports: \[(.+)\]}\]", said["steps"][-1]["remedy"])
         changed = policy(lab)
         changed[found[1]].accept = ACCEPT + [{"from": [found[2]], "to": [found[3]],
@@ -213,12 +213,12 @@ def test_trace_other_protocols(lab):
         end = said["steps"][-1]
         equal((code, end["reason"], end["remedy"]),
               (1, "not-accepted",
-               f"add to tenant blue: accept: [{{from: [plain], to: [\"{FIXED_V6}\"], "
-               "ports: [gre]}]"), "GRE")
+               f"add to tenant blue: accept: [{{from: [\"plain/fd00:99::9\"], "
+               f"to: [\"{FIXED_V6}\"], ports: [gre]}}]"), "GRE")
         said = same(lab, ["red/db", BLUE1 + ":7", "-p", "sctp"], ("red", "not-accepted"), from_vm,
                     IP(src=FIXED, dst=BLUE1) / SCTP(sport=4001, dport=7) / SCTPChunkInit())
         equal(said["steps"][-1]["remedy"],
-              f"add to tenant blue: accept: [{{from: [red], to: [{FIXED}], ports: [sctp/7]}}]",
+              f"add to tenant blue: accept: [{{from: [red/db], to: [{FIXED}], ports: [sctp/7]}}]",
               "SCTP")
     code, said = trace(lab, "red/db", BLUE1, "-p", "51")
     equal((code, said["steps"][-1]["reason"]), (1, "auth-header"), "AH")

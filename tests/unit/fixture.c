@@ -634,6 +634,8 @@ char *plan_steps(const struct plan *p)
 	SAY(&p->group_put, "put", write_group);
 	SAY(&p->fixed_flags, "flags", write_fixed);
 	SAY(&p->shared_flags, "flags", write_shared);
+	SAY(&p->fixed_flags_last, "flags", write_fixed);
+	SAY(&p->shared_flags_last, "flags", write_shared);
 	SAY(&p->fixed_put, "put", write_fixed);
 	SAY(&p->shared_put, "put", write_shared);
 	SAY(&p->own_del, "del", write_shared);

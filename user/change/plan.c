@@ -37,6 +37,11 @@ void plan_free(struct plan *p)
 	vec_free(&p->limit_put);
 	vec_free(&p->fixed_flags);
 	vec_free(&p->shared_flags);
+	vec_free(&p->fixed_flags_last);
+	vec_free(&p->shared_flags_last);
+	vec_each (row, &p->owned)
+		free(*row);
+	vec_free(&p->owned);
 	vec_free(&p->accept_put);
 	vec_free(&p->accept_del);
 	vec_free(&p->service_del);
@@ -71,11 +76,67 @@ bool plan_moves(const struct shared_row *from, const struct shared_row *to)
 }
 
 /* What a mapping's rules and limits make of its row. */
-#define POLICY_FLAGS (TN_SHARED_JUDGED | TN_SHARED_NAMED | TN_SHARED_LIMITED)
+#define POLICY_FLAGS (TN_SHARED_JUDGED | TN_SHARED_NAMED | TN_SHARED_SENDER | TN_SHARED_LIMITED)
 
 bool plan_same_kind(const struct shared_row *a, const struct shared_row *b)
 {
 	return (a->flags & ~POLICY_FLAGS) == (b->flags & ~POLICY_FLAGS);
+}
+
+/*
+ * What a row that stays, and was `h`, is in between: it leads to rows of accepts before it is
+ * judged by them, and as long as those are there that it led to.
+ */
+static uint32_t flags_between(uint32_t h, uint32_t w)
+{
+	return (w & ~TN_SHARED_JUDGED) | (h & w & TN_SHARED_JUDGED) |
+	       (h & (TN_SHARED_NAMED | TN_SHARED_SENDER));
+}
+
+static const struct shared_row *shared_with(struct plan *out, const struct shared_row *row,
+					    uint32_t flags)
+{
+	struct shared_row *with = xzalloc(sizeof(*with));
+
+	*with = *row;
+	with->flags = flags;
+	return *vec_push(&out->owned) = with;
+}
+
+static const struct fixed_row *fixed_with(struct plan *out, const struct fixed_row *row,
+					  uint32_t flags)
+{
+	struct fixed_row *with = xzalloc(sizeof(*with));
+
+	*with = *row;
+	with->flags = flags;
+	return *vec_push(&out->owned) = with;
+}
+
+static void shared_flags(const struct shared_row *w, const struct shared_row *h, struct plan *out)
+{
+	uint32_t between = flags_between(h->flags, w->flags);
+
+	if (between == w->flags) {
+		*vec_push(&out->shared_flags) = w;
+		return;
+	}
+	if (between != h->flags)
+		*vec_push(&out->shared_flags) = shared_with(out, w, between);
+	*vec_push(&out->shared_flags_last) = w;
+}
+
+static void fixed_flags(const struct fixed_row *w, const struct fixed_row *h, struct plan *out)
+{
+	uint32_t between = flags_between(h->flags, w->flags);
+
+	if (between == w->flags) {
+		*vec_push(&out->fixed_flags) = w;
+		return;
+	}
+	if (between != h->flags)
+		*vec_push(&out->fixed_flags) = fixed_with(out, w, between);
+	*vec_push(&out->fixed_flags_last) = w;
 }
 
 static void diff_shared(const struct kernel_state *want, const struct kernel_state *have,
@@ -100,7 +161,7 @@ static void diff_shared(const struct kernel_state *want, const struct kernel_sta
 			else
 				*vec_push(&out->shared_put) = w;
 		} else if (w->flags != h->flags) {
-			*vec_push(&out->shared_flags) = w;
+			shared_flags(w, h, out);
 		}
 		if (order == 0 && plan_moves(h, w))
 			*vec_push(&out->moved) = h;
@@ -126,7 +187,7 @@ static void diff_fixed(const struct kernel_state *want, const struct kernel_stat
 		    memcmp(&w->shared, &h->shared, sizeof(w->shared)) != 0)
 			*vec_push(&out->fixed_put) = w;
 		else if (w->flags != h->flags)
-			*vec_push(&out->fixed_flags) = w;
+			fixed_flags(w, h, out);
 		w++;
 		h += order == 0;
 	}

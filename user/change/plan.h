@@ -61,12 +61,17 @@ struct plan {
 	VEC(struct service_row) service_put;
 	VEC(struct accept_row) accept_grow; /* what the old and the new row say together */
 	VEC(struct limit_row) limit_put;
-	/* rows of mappings that stay, with other flags */
+	/*
+	 * Rows of mappings that stay, with other flags. What leads to rows of accepts is there
+	 * before what led to others is gone, as both ends of a packet count; the rest comes last.
+	 */
 	VEC(const struct fixed_row *) fixed_flags;
 	VEC(const struct shared_row *) shared_flags;
 	VEC(struct accept_row) accept_put; /* as they are to be in the end */
 	VEC(struct accept_row) accept_del;
 	VEC(struct service_row) service_del;
+	VEC(const struct fixed_row *) fixed_flags_last;
+	VEC(const struct shared_row *) shared_flags_last;
 	/* inner prefixes first, then outer ones first: no address is ever an outsider's */
 	VEC(struct pool_row) pool_put;
 	VEC(struct pool_row) pool_del;
@@ -85,23 +90,26 @@ struct plan {
 	VEC(struct limit_row) limit_del;
 	/* goes, and nobody takes its place: when nothing can fail any more */
 	VEC(const struct router_row *) detach;
+	VEC(void *) owned; /* rows that are in neither machine */
 };
 
 /* X(what is done, with which rows): the steps of the policy, in their order. */
-#define POLICY_STEPS(X)               \
-	X(put_withdrawn, withdrawn)   \
-	X(del_accepts, accept_dead)   \
-	X(del_services, service_dead) \
-	X(zero_hits, rules_new)       \
-	X(put_services, service_put)  \
-	X(put_accepts, accept_grow)   \
-	X(put_limits, limit_put)      \
-	X(put_fixed, fixed_flags)     \
-	X(put_shared, shared_flags)   \
-	X(put_accepts, accept_put)    \
-	X(del_accepts, accept_del)    \
-	X(del_services, service_del)  \
-	X(put_pools, pool_put)        \
+#define POLICY_STEPS(X)                  \
+	X(put_withdrawn, withdrawn)      \
+	X(del_accepts, accept_dead)      \
+	X(del_services, service_dead)    \
+	X(zero_hits, rules_new)          \
+	X(put_services, service_put)     \
+	X(put_accepts, accept_grow)      \
+	X(put_limits, limit_put)         \
+	X(put_fixed, fixed_flags)        \
+	X(put_shared, shared_flags)      \
+	X(put_accepts, accept_put)       \
+	X(del_accepts, accept_del)       \
+	X(del_services, service_del)     \
+	X(put_fixed, fixed_flags_last)   \
+	X(put_shared, shared_flags_last) \
+	X(put_pools, pool_put)           \
 	X(del_pools, pool_del)
 
 void plan_free(struct plan *p);

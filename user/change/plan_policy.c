@@ -6,21 +6,27 @@ bool plan_changes_policy(const struct plan *p)
 	return p->accept_dead.n || p->service_dead.n || p->service_put.n || p->accept_grow.n ||
 	       p->accept_put.n || p->accept_del.n || p->service_del.n || p->pool_put.n ||
 	       p->pool_del.n || p->limit_put.n || p->limit_del.n || p->fixed_flags.n ||
-	       p->shared_flags.n;
+	       p->shared_flags.n || p->fixed_flags_last.n || p->shared_flags_last.n;
+}
+
+static bool has_flag(const struct kernel_state *m, const struct tn_addr *shared, uint32_t tenant,
+		     uint32_t flag)
+{
+	const struct shared_row *row = kernel_state_shared(m, shared);
+
+	return row && row->tenant == tenant && row->flags & flag;
 }
 
 /*
  * Whether packets can come to the row: no program looks for it while its mapping is not
- * TN_SHARED_NAMED.
+ * TN_SHARED_NAMED, or its sender not TN_SHARED_SENDER.
  */
 static bool is_alive(const struct kernel_state *m, const struct accept_row *row)
 {
-	const struct shared_row *to;
+	const struct tn_accept_key *k = &row->key;
 
-	if (addr_is_unset(&row->key.to))
-		return true;
-	to = kernel_state_shared(m, &row->key.to);
-	return to && to->tenant == row->key.tenant && to->flags & TN_SHARED_NAMED;
+	return (addr_is_unset(&k->to) || has_flag(m, &k->to, k->tenant, TN_SHARED_NAMED)) &&
+	       (addr_is_unset(&k->sender) || has_flag(m, &k->sender, k->from, TN_SHARED_SENDER));
 }
 
 static struct tn_accept both(const struct tn_accept *old, const struct tn_accept *new)

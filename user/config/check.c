@@ -144,31 +144,12 @@ static bool text_has(const text_vec *sorted, const char *text)
 	return sorted->n && bsearch(&text, sorted->v, sorted->n, sizeof(text), text_cmp);
 }
 
-static void check_from(struct parse *p)
-{
-	text_vec names = { 0 };
-
-	vec_each (t, &p->model.tenants) {
-		if (t->name)
-			*vec_push(&names) = t->name;
-	}
-	vec_sort(&names, text_cmp);
-	vec_each (f, &p->from) {
-		if (!text_has(&names, f->text))
-			complain(p, f->at,
-				 "there is no tenant `%s` in this file; add it, with its pool or "
-				 "mappings if its router is elsewhere, or correct the name",
-				 QUOTE(f->text));
-	}
-	vec_free(&names);
-}
-
 static int addr_order(const void *a, const void *b)
 {
 	return bytes_cmp(a, b);
 }
 
-/* What `to` of a tenant's rules can name: its mappings, by name or by fixed address; sorted. */
+/* What a rule can name of a tenant: its mappings, by name or by fixed address; sorted. */
 struct targets {
 	text_vec names;
 	VEC(struct tn_addr) fixed;
@@ -196,24 +177,79 @@ static bool targets_have(const struct targets *targets, const char *text)
 	       bsearch(&addr, targets->fixed.v, targets->fixed.n, sizeof(addr), addr_order);
 }
 
-static void check_to(struct parse *p)
+static int named_cmp(const void *a, const void *b)
+{
+	const struct named_at *x = a, *y = b;
+
+	return x->tenant < y->tenant ? -1 : x->tenant > y->tenant;
+}
+
+/* That the tenant of each entry has the mapping that it names. Sorts them by tenant. */
+static void check_mappings_named(struct parse *p, named_vec *list)
 {
 	uint32_t sorted = UINT32_MAX;
 	struct targets targets = { 0 };
 
-	vec_each (to, &p->to) {
-		const struct tenant *t = &p->model.tenants.v[to->tenant];
+	vec_sort(list, named_cmp);
+	vec_each (named, list) {
+		const struct tenant *t = &p->model.tenants.v[named->tenant];
 
-		if (sorted != to->tenant)
+		if (sorted != named->tenant)
 			targets_of(t, &targets);
-		sorted = to->tenant;
-		if (!targets_have(&targets, to->text))
-			complain(p, to->at,
+		sorted = named->tenant;
+		if (!targets_have(&targets, named->text))
+			complain(p, named->at,
 				 "%s has no mapping `%s`; use the name or the fixed address of one",
-				 TENANT(t), QUOTE(to->text));
+				 TENANT(t), QUOTE(named->text));
 	}
 	vec_free(&targets.names);
 	vec_free(&targets.fixed);
+}
+
+static int tenant_at_cmp(const void *a, const void *b)
+{
+	const struct tenant *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+/* Names of tenants; what names a mapping of one is left in `mappings`. */
+static void check_senders(struct parse *p, named_vec *mappings)
+{
+	VEC(const struct tenant *) tenants = { 0 };
+
+	vec_each (t, &p->model.tenants) {
+		if (t->name)
+			*vec_push(&tenants) = t;
+	}
+	vec_sort(&tenants, tenant_at_cmp);
+	vec_each (f, &p->from) {
+		struct sender sender = { 0 };
+		const struct tenant like = { .name = sender.tenant }, *key = &like, **found;
+
+		sender_parse(f->text, &sender);
+		found = tenants.n ? bsearch(&key, tenants.v, tenants.n, sizeof(key), tenant_at_cmp)
+				  : NULL;
+		if (!found)
+			complain(p, f->at,
+				 "there is no tenant `%s` in this file; add it, with its pool or "
+				 "mappings if its router is elsewhere, or correct the name",
+				 sender.tenant);
+		else if (sender.mapping)
+			*vec_push(mappings) =
+				(struct named_at){ f->at, (uint32_t)(*found - p->model.tenants.v),
+						   sender.mapping };
+	}
+	vec_free(&tenants);
+}
+
+static void check_from(struct parse *p)
+{
+	named_vec mappings = { 0 };
+
+	check_senders(p, &mappings);
+	check_mappings_named(p, &mappings);
+	vec_free(&mappings);
 }
 
 void check_file(struct parse *p)
@@ -222,7 +258,7 @@ void check_file(struct parse *p)
 	check_tenants(p);
 	check_tenant_names(p);
 	check_from(p);
-	check_to(p);
+	check_mappings_named(p, &p->to);
 	check_router_addresses(p);
 	check_router_interfaces(p);
 	check_pinned(p);

@@ -49,6 +49,8 @@ struct named_at {
 	const char *text; /* owned by the rule */
 };
 
+typedef VEC(struct named_at) named_vec;
+
 struct route_at {
 	struct pos to;
 	struct pos via;
@@ -79,8 +81,8 @@ struct parse {
 	VEC(struct mapping_at) mappings; /* of all tenants, in the order of the file */
 	VEC(struct pos) inside;		 /* of the current router */
 	struct pos burst;		 /* of the current limit */
-	VEC(struct named_at) from;	 /* of all rules, in the order of the file */
-	VEC(struct named_at) to;	 /* the same */
+	named_vec from;			 /* of all rules, in the order of the file */
+	named_vec to;			 /* the same, until they are checked */
 	VEC(struct route_at) routes;	 /* of all routers, in the order of the file */
 	bool subnets_known;		 /* they were read without an error, and there are some */
 	size_t routers;			 /* how many there were */

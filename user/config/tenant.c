@@ -53,6 +53,7 @@ static struct named_at named_here(struct parse *p, const char *text, struct pos 
 static void rule_from(struct parse *p, const char *text, struct pos at)
 {
 	struct rule *r = rule_of(p);
+	struct sender sender;
 
 	if (strcmp(text, "*") == 0) {
 		if (r->any || r->from.n)
@@ -60,8 +61,11 @@ static void rule_from(struct parse *p, const char *text, struct pos at)
 		r->any = true;
 	} else if (r->any) {
 		complain(p, at, "`*` is every tenant; remove the others, or `*`");
-	} else if (!tenant_name_valid(text)) {
-		complain(p, at, "`%s` is not a tenant name; use that of a tenant, or \"*\" for all",
+	} else if (!sender_parse(text, &sender)) {
+		complain(p, at,
+			 "`%s` is not a tenant name; use that of a tenant, TENANT/MAPPING for one "
+			 "of "
+			 "its mappings, or \"*\" for all",
 			 QUOTE(text));
 	} else if (is_listed(r->from.v, r->from.n, text)) {
 		complain(p, at, "`%s` is listed twice; remove one of them", QUOTE(text));

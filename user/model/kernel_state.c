@@ -291,6 +291,18 @@ static uint32_t tenant_of(const struct kernel_state *m, const struct tn_addr *sh
 	return row ? row->tenant : 0;
 }
 
+static bool has_tenant(const struct ids *in, uint32_t tenant)
+{
+	return has_id(in->tenants.v, in->tenants.n, tenant);
+}
+
+/* Of either end: a mapping that comes or goes takes the rows along that are from it. */
+static bool is_in_scope(const struct ids *in, const struct tn_accept_key *key)
+{
+	return has_tenant(in, key->tenant) ||
+	       (!addr_is_unset(&key->sender) && has_tenant(in, key->from));
+}
+
 /*
  * Of the tenants out of scope, what is there already, with the value that the definitions give it.
  * Pools are everybody's: each is what it is because others have theirs.
@@ -302,25 +314,42 @@ static void keep_policy(const struct kernel_state *have, const struct ids *in,
 	size_t n = 0;
 
 	vec_each (row, &p->accepts) {
-		if (has_id(in->tenants.v, in->tenants.n, row->key.tenant) ||
-		    policy_accept(&have->policy, &row->key))
+		if (is_in_scope(in, &row->key) || policy_accept(&have->policy, &row->key))
 			p->accepts.v[n++] = *row;
 	}
 	p->accepts.n = n;
 	n = 0;
 	vec_each (row, &p->services) {
-		if (has_id(in->tenants.v, in->tenants.n, row->key.accept.tenant) ||
+		if (is_in_scope(in, &row->key.accept) ||
 		    policy_accept(&have->policy, &row->key.accept))
 			p->services.v[n++] = *row;
 	}
 	p->services.n = n;
 	n = 0;
 	vec_each (row, &p->limits) {
-		if (has_id(in->tenants.v, in->tenants.n, tenant_of(out, &row->shared)) ||
+		if (has_tenant(in, tenant_of(out, &row->shared)) ||
 		    policy_limit(&have->policy, &row->shared))
 			p->limits.v[n++] = *row;
 	}
 	p->limits.n = n;
+	policy_find_senders(p);
+}
+
+static uint32_t flags_as_sender(const struct policy *p, const struct tn_addr *shared,
+				uint32_t flags)
+{
+	if (!(flags & TN_SHARED_MAPPED) || !policy_is_sender(p, shared))
+		return flags & ~TN_SHARED_SENDER;
+	return flags | TN_SHARED_SENDER;
+}
+
+/* Whose rules are from a mapping is in its own row, also if its tenant is out of scope. */
+static void keep_senders(struct kernel_state *out)
+{
+	vec_each (row, &out->shared)
+		row->flags = flags_as_sender(&out->policy, &row->shared, row->flags);
+	vec_each (row, &out->fixed)
+		row->flags = flags_as_sender(&out->policy, &row->shared, row->flags);
 }
 
 void kernel_state_wanted(const struct model *m, const struct facts *facts,
@@ -348,8 +377,10 @@ void kernel_state_wanted(const struct model *m, const struct facts *facts,
 	kernel_state_sort(out);
 	/* routers of one namespace want the same unreachable routes */
 	vec_sort_once(&out->routes, route_row_cmp);
-	if (scope)
+	if (scope) {
 		keep_policy(have, &in, out);
+		keep_senders(out);
+	}
 	vec_free(&in.tenants);
 	vec_free(&in.routers);
 }

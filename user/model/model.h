@@ -125,15 +125,26 @@ struct service {
 	uint16_t last;
 };
 
+#define TENANT_NAME_MAX 63
+
 /* One rule of `accept`: who may open a flow to a tenant, to which mappings, for what. */
 struct rule {
 	uint32_t id;	  /* from 1, of no other rule; 0: not yet given */
 	bool any;	  /* from "*": every tenant of the definitions */
-	VEC(char *) from; /* names of tenants; empty with `any` */
+	VEC(char *) from; /* see sender_parse(); empty with `any` */
 	VEC(char *) to;	  /* names or fixed addresses of mappings; empty: all of the tenant */
 	VEC(struct service) services; /* in the order of the file; empty: everything */
 	struct pos pos;
 };
+
+/* Who an entry of `from` names: all of a tenant, TENANT, or a mapping of it, TENANT/MAPPING. */
+struct sender {
+	char tenant[TENANT_NAME_MAX + 1];
+	const char *mapping; /* its name or fixed address, in the text; NULL: all of the tenant */
+};
+
+/* False when either name cannot be one. The text is borrowed. */
+bool sender_parse(const char *text, struct sender *out);
 
 /* An address of a router itself in the shared subnets, that it has by the definitions. */
 struct own_address {
@@ -211,6 +222,8 @@ void model_forget_given(struct model *m);
 struct tenant *model_tenant(struct model *m, const char *name);
 /* The same; the mappings are sorted (model_sort). */
 struct mapping *tenant_mapping(struct tenant *t, const struct tn_addr *fixed);
+/* Whether a mapping of it has that name or fixed address. */
+bool tenant_has(const struct tenant *t, const char *mapping);
 
 /* Tenants by name, the mappings of each by fixed address: the order of every listing and
  * comparison. */
@@ -236,7 +249,6 @@ bool tenant_maps(const struct tenant *t, int family);
 
 /* valid.c: what may be in a model. */
 
-#define TENANT_NAME_MAX 63
 /* [a-z0-9][a-z0-9-]{0,62} */
 bool tenant_name_valid(const char *name);
 /* [A-Za-z0-9][A-Za-z0-9._-]{0,62}, and no IP address */

@@ -13,6 +13,7 @@ void policy_free(struct policy *p)
 	vec_free(&p->services);
 	vec_free(&p->pools);
 	vec_free(&p->limits);
+	vec_free(&p->senders);
 }
 
 static int u32_cmp(uint32_t a, uint32_t b)
@@ -26,7 +27,7 @@ static int u64_cmp(uint64_t a, uint64_t b)
 }
 
 /* As addr_cmp(), in line: of large policies most of the time goes into comparing rows. */
-static int to_cmp(const struct tn_addr *a, const struct tn_addr *b)
+static int shared_cmp(const struct tn_addr *a, const struct tn_addr *b)
 {
 	uint64_t x[2], y[2];
 	int order;
@@ -41,8 +42,9 @@ static int accept_key_cmp(const struct tn_accept_key *a, const struct tn_accept_
 {
 	int order = u32_cmp(a->tenant, b->tenant);
 
-	order = order ? order : to_cmp(&a->to, &b->to);
-	return order ? order : u32_cmp(a->from, b->from);
+	order = order ? order : shared_cmp(&a->to, &b->to);
+	order = order ? order : u32_cmp(a->from, b->from);
+	return order ? order : shared_cmp(&a->sender, &b->sender);
 }
 
 int accept_row_cmp(const void *a, const void *b)
@@ -75,6 +77,11 @@ int limit_row_cmp(const void *a, const void *b)
 {
 	return memcmp(&((const struct limit_row *)a)->shared,
 		      &((const struct limit_row *)b)->shared, sizeof(struct tn_addr));
+}
+
+static int sender_cmp(const void *a, const void *b)
+{
+	return shared_cmp(a, b);
 }
 
 #define search(vec, key, cmp) \
@@ -111,43 +118,36 @@ const struct limit_row *policy_limit(const struct policy *p, const struct tn_add
 
 /* ------------------------------------------------------------ rules */
 
-/* Tenants by name. */
-struct name {
-	const char *name;
-	uint32_t id;
-	UT_hash_handle hh;
-};
-
-/* The mappings of a tenant by what `to` may call them; those of one name are next to each other. */
+/* The mappings of a tenant by what a rule may call them; those of one name are beside each other.
+ */
 struct targets {
 	VEC(const struct mapping *) by_fixed;
 	VEC(const struct mapping *) by_name;
 };
 
-/* What a rule makes rows for, and from which names it takes numbers. */
-struct work {
+/* A tenant by its name. */
+struct name {
 	const struct tenant *tenant;
-	const struct rule *rule;
-	struct name *names;
-	struct targets targets;
-	struct policy *out;
-	VEC(uint32_t) from;
-	VEC(struct tn_addr) to;
+	struct targets targets; /* made when a rule asks for one */
+	bool has_targets;
+	UT_hash_handle hh;
 };
 
-static void find_senders(struct work *w)
-{
-	w->from.n = 0;
-	if (w->rule->any)
-		*vec_push(&w->from) = 0;
-	vec_each (name, &w->rule->from) {
-		struct name *found;
+/* Whom a row is from: see struct tn_accept_key. */
+struct from {
+	uint32_t tenant;
+	struct tn_addr sender;
+};
 
-		HASH_FIND_STR(w->names, *name, found);
-		if (found)
-			*vec_push(&w->from) = found->id;
-	}
-}
+/* What a rule makes rows for, and from which names it takes numbers. */
+struct work {
+	struct name *tenant;
+	const struct rule *rule;
+	struct name *names;
+	struct policy *out;
+	VEC(struct from) from;
+	struct addr_list to;
+};
 
 static int mapping_fixed_cmp(const void *a, const void *b)
 {
@@ -163,22 +163,24 @@ static int mapping_name_cmp(const void *a, const void *b)
 	return strcmp((*x)->name, (*y)->name);
 }
 
-static void index_targets(struct work *w)
+static const struct targets *targets_of(struct name *n)
 {
-	w->targets.by_fixed.n = 0;
-	w->targets.by_name.n = 0;
-	vec_each (m, &w->tenant->mappings) {
-		*vec_push(&w->targets.by_fixed) = m;
+	if (n->has_targets)
+		return &n->targets;
+	vec_each (m, &n->tenant->mappings) {
+		*vec_push(&n->targets.by_fixed) = m;
 		if (m->name)
-			*vec_push(&w->targets.by_name) = m;
+			*vec_push(&n->targets.by_name) = m;
 	}
-	vec_sort(&w->targets.by_fixed, mapping_fixed_cmp);
-	vec_sort(&w->targets.by_name, mapping_name_cmp);
+	vec_sort(&n->targets.by_fixed, mapping_fixed_cmp);
+	vec_sort(&n->targets.by_name, mapping_name_cmp);
+	n->has_targets = true;
+	return &n->targets;
 }
 
-/* Adds the shared addresses of all in the list that are like `key`. */
-static void add_targets(struct work *w, const struct mapping *const *list, size_t n,
-			const struct mapping *key, int (*cmp)(const void *, const void *))
+/* Adds the shared addresses of all in the sorted list that are like `key`. */
+static void add_targets(const struct mapping *const *list, size_t n, const struct mapping *key,
+			int (*cmp)(const void *, const void *), struct addr_list *out)
 {
 	size_t low = 0, high = n;
 
@@ -191,28 +193,58 @@ static void add_targets(struct work *w, const struct mapping *const *list, size_
 			high = mid;
 	}
 	for (; low < n && cmp(&list[low], &key) == 0; low++)
-		*vec_push(&w->to) = list[low]->shared;
+		*vec_push(&out->list) = list[low]->shared;
 }
 
-/* A name is never an address: mapping_name_valid(). */
-static void find_target(struct work *w, const char *to)
+/* Adds the shared addresses of a tenant's mappings of that name, which is never an address. */
+static void find_targets(struct name *tenant, const char *text, struct addr_list *out)
 {
-	const struct targets *t = &w->targets;
-	struct mapping key = { .name = (char *)to };
+	const struct targets *t = targets_of(tenant);
+	struct mapping key = { .name = (char *)text };
 
-	if (addr_parse(to, &key.fixed))
-		add_targets(w, t->by_fixed.v, t->by_fixed.n, &key, mapping_fixed_cmp);
+	if (addr_parse(text, &key.fixed))
+		add_targets(t->by_fixed.v, t->by_fixed.n, &key, mapping_fixed_cmp, out);
 	else
-		add_targets(w, t->by_name.v, t->by_name.n, &key, mapping_name_cmp);
+		add_targets(t->by_name.v, t->by_name.n, &key, mapping_name_cmp, out);
 }
 
-static void find_targets(struct work *w)
+static void add_sender(struct work *w, const char *text)
 {
-	w->to.n = 0;
+	struct addr_list shared = { 0 };
+	struct sender sender;
+	struct name *found;
+
+	if (!sender_parse(text, &sender))
+		return;
+	HASH_FIND_STR(w->names, sender.tenant, found);
+	if (!found)
+		return;
+	if (!sender.mapping) {
+		*vec_push(&w->from) = (struct from){ .tenant = found->tenant->id };
+		return;
+	}
+	find_targets(found, sender.mapping, &shared);
+	vec_each (a, &shared.list)
+		*vec_push(&w->from) = (struct from){ found->tenant->id, *a };
+	vec_free(&shared.list);
+}
+
+static void find_from(struct work *w)
+{
+	w->from.n = 0;
+	if (w->rule->any)
+		vec_push(&w->from);
+	vec_each (text, &w->rule->from)
+		add_sender(w, *text);
+}
+
+static void find_to(struct work *w)
+{
+	w->to.list.n = 0;
 	if (!w->rule->to.n)
-		vec_push(&w->to);
-	vec_each (to, &w->rule->to)
-		find_target(w, *to);
+		vec_push(&w->to.list);
+	vec_each (text, &w->rule->to)
+		find_targets(w->tenant, *text, &w->to);
 }
 
 static void add_service(struct policy *out, const struct tn_service_key *key, uint32_t rule)
@@ -248,9 +280,12 @@ static void add_range(struct policy *out, struct accept_row *row, const struct s
 	}
 }
 
-static void add_pair(struct work *w, const struct tn_addr *to, uint32_t from)
+static void add_pair(struct work *w, const struct tn_addr *to, const struct from *from)
 {
-	struct accept_row row = { .key = { *to, w->tenant->id, from } };
+	struct accept_row row = { .key = { .to = *to,
+					   .sender = from->sender,
+					   .tenant = w->tenant->tenant->id,
+					   .from = from->tenant } };
 
 	if (!w->rule->services.n)
 		row.value.rule = w->rule->id;
@@ -264,13 +299,13 @@ static void add_pair(struct work *w, const struct tn_addr *to, uint32_t from)
 
 static void add_rule(struct work *w)
 {
-	find_senders(w);
-	find_targets(w);
-	vec_each (to, &w->to) {
+	find_from(w);
+	find_to(w);
+	vec_each (to, &w->to.list) {
 		vec_each (from, &w->from) {
 			if (w->out->too_many)
 				return;
-			add_pair(w, to, *from);
+			add_pair(w, to, from);
 		}
 	}
 }
@@ -364,30 +399,44 @@ static void merge_services(struct policy *p)
 	p->services = merged;
 }
 
+void policy_find_senders(struct policy *p)
+{
+	p->senders.n = 0;
+	vec_each (row, &p->accepts) {
+		if (!addr_is_unset(&row->key.sender))
+			*vec_push(&p->senders) = row->key.sender;
+	}
+	vec_sort_once(&p->senders, sender_cmp);
+}
+
 static void make_rules(const struct model *m, struct policy *out)
 {
 	_cleanup_free_ struct name *names = xrealloc(NULL, m->tenants.n, sizeof(*names));
 	struct work w = { .out = out };
 
 	for (size_t i = 0; i < m->tenants.n; i++) {
-		names[i] = (struct name){ .name = m->tenants.v[i].name, .id = m->tenants.v[i].id };
-		HASH_ADD_KEYPTR(hh, w.names, names[i].name, strlen(names[i].name), &names[i]);
+		const struct tenant *t = &m->tenants.v[i];
+
+		names[i] = (struct name){ .tenant = t };
+		HASH_ADD_KEYPTR(hh, w.names, t->name, strlen(t->name), &names[i]);
 	}
-	vec_each (t, &m->tenants) {
-		w.tenant = t;
-		index_targets(&w);
-		vec_each (rule, &t->accept) {
+	for (size_t i = 0; i < m->tenants.n; i++) {
+		w.tenant = &names[i];
+		vec_each (rule, &m->tenants.v[i].accept) {
 			w.rule = rule;
 			add_rule(&w);
 		}
 	}
 	HASH_CLEAR(hh, w.names);
-	vec_free(&w.targets.by_fixed);
-	vec_free(&w.targets.by_name);
+	for (size_t i = 0; i < m->tenants.n; i++) {
+		vec_free(&names[i].targets.by_fixed);
+		vec_free(&names[i].targets.by_name);
+	}
 	vec_free(&w.from);
-	vec_free(&w.to);
+	vec_free(&w.to.list);
 	merge_accepts(out);
 	merge_services(out);
+	policy_find_senders(out);
 }
 
 /* ------------------------------------------------------------ pools */
@@ -504,7 +553,7 @@ int policy_check(const struct policy *p, struct error *err)
 /* Rows of one tenant and `to` are next to each other, whoever they are from. */
 static bool has_rows(const struct policy *p, uint32_t tenant, const struct tn_addr *to)
 {
-	struct accept_row like = { .key = { *to, tenant, 0 } };
+	struct accept_row like = { .key = { .to = *to, .tenant = tenant } };
 	size_t low = 0, high = p->accepts.n;
 
 	while (low < high) {
@@ -519,6 +568,11 @@ static bool has_rows(const struct policy *p, uint32_t tenant, const struct tn_ad
 	       memcmp(&p->accepts.v[low].key.to, to, sizeof(*to)) == 0;
 }
 
+bool policy_is_sender(const struct policy *p, const struct tn_addr *shared)
+{
+	return search(&p->senders, shared, sender_cmp);
+}
+
 uint32_t policy_flags(const struct policy *p, const struct tenant *t, const struct mapping *m)
 {
 	uint32_t flags = 0;
@@ -527,6 +581,8 @@ uint32_t policy_flags(const struct policy *p, const struct tenant *t, const stru
 		flags |= TN_SHARED_JUDGED;
 	if (has_rows(p, t->id, &m->shared))
 		flags |= TN_SHARED_NAMED;
+	if (policy_is_sender(p, &m->shared))
+		flags |= TN_SHARED_SENDER;
 	if (policy_limit(p, &m->shared))
 		flags |= TN_SHARED_LIMITED;
 	return flags;

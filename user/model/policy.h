@@ -40,6 +40,7 @@ struct policy {
 	VEC(struct service_row) services; /* sorted by key */
 	VEC(struct pool_row) pools;	  /* sorted by prefix, then by length */
 	VEC(struct limit_row) limits;	  /* sorted by shared */
+	VEC(struct tn_addr) senders;	  /* in keys of accepts; sorted; see policy_find_senders() */
 	bool too_many;			  /* rows: see policy_check() */
 };
 
@@ -67,6 +68,11 @@ uint32_t policy_rule_max(const struct policy *p);
  * besides TN_SHARED_MAPPED. `p` is sorted.
  */
 uint32_t policy_flags(const struct policy *p, const struct tenant *t, const struct mapping *m);
+
+/* Whether there are rows from that very mapping, after policy_make() or policy_find_senders(). */
+bool policy_is_sender(const struct policy *p, const struct tn_addr *shared);
+/* Fills in `senders` by `accepts`. */
+void policy_find_senders(struct policy *p);
 
 /* NULL when there is none; the policy is sorted. */
 const struct accept_row *policy_accept(const struct policy *p, const struct tn_accept_key *key);

@@ -30,15 +30,35 @@ static void take_tenant(struct model *into, const char *name, struct tenant *fro
 	}
 }
 
-static int check_from(const struct model *m, const struct tenant *t, struct error *err)
+static int check_sender(struct model *m, const struct tenant *t, const char *from,
+			struct error *err)
+{
+	const struct tenant *tenant;
+	struct sender sender;
+
+	if (!sender_parse(from, &sender))
+		return 0;
+	tenant = model_tenant(m, sender.tenant);
+	if (!tenant)
+		return error_usage(
+			err,
+			"tenant %s accepts tenant %s, which is not in force; apply that as well",
+			t->name, sender.tenant);
+	if (sender.mapping && !tenant_has(tenant, sender.mapping))
+		return error_usage(
+			err,
+			"tenant %s accepts %s, which is not in force; apply tenant %s as "
+			"well",
+			t->name, from, sender.tenant);
+	return 0;
+}
+
+static int check_from(struct model *m, const struct tenant *t, struct error *err)
 {
 	vec_each (rule, &t->accept) {
-		vec_each (name, &rule->from) {
-			if (!model_tenant((struct model *)m, *name))
-				return error_usage(err,
-						   "tenant %s accepts tenant %s, which is not in "
-						   "force; apply that as well",
-						   t->name, *name);
+		vec_each (from, &rule->from) {
+			if (check_sender(m, t, *from, err))
+				return -1;
 		}
 	}
 	return 0;

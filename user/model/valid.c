@@ -24,6 +24,20 @@ bool mapping_name_valid(const char *name)
 	       !addr_parse(name, &a);
 }
 
+bool sender_parse(const char *text, struct sender *out)
+{
+	size_t n = strcspn(text, "/");
+	struct tn_addr a;
+
+	if (n > TENANT_NAME_MAX)
+		return false;
+	memcpy(out->tenant, text, n);
+	out->tenant[n] = '\0';
+	out->mapping = text[n] ? text + n + 1 : NULL;
+	return tenant_name_valid(out->tenant) &&
+	       (!out->mapping || mapping_name_valid(out->mapping) || addr_parse(out->mapping, &a));
+}
+
 bool has_control(const char *text)
 {
 	for (; *text; text++) {
@@ -248,11 +262,12 @@ static const char *router_fault(const struct model *m, const struct router *r)
 
 static const char *rule_fault(const struct rule *r)
 {
+	struct sender sender;
 	struct tn_addr a;
 
 	vec_each (name, &r->from) {
-		if (!tenant_name_valid(*name))
-			return "a rule of it is from a tenant without a valid name";
+		if (!sender_parse(*name, &sender))
+			return "a rule of it is from a tenant or mapping without a valid name";
 	}
 	vec_each (name, &r->to) {
 		if (!mapping_name_valid(*name) && !addr_parse(*name, &a))

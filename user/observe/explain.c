@@ -69,28 +69,32 @@ const char *explain_protocol(const struct trace_packet *s, char buf[SERVICE_TEXT
 	return buf;
 }
 
-/* The receiver as a rule's `to` names it, as YAML takes it. */
-static void to_text(const struct trace_end *to, char *text, size_t size)
+/* As an entry of a list, as YAML takes it; the caller frees. */
+static char *entry_text(const char *tenant, const struct mapping *m)
 {
-	const struct mapping *m = to->mapping;
 	const char *name = !m ? "" : m->name ? m->name : ADDR(&m->fixed);
-	bool plain = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-				  "._-") == strlen(name);
+	const char *quote = strchr(name, ':') ? "\"" : "";
+	char *text;
 
-	snprintf(text, size, !m ? "" : plain ? ", to: [%s]" : ", to: [\"%s\"]", name);
+	if (asprintf(&text, "%s%s%s%s%s", quote, tenant, *tenant && m ? "/" : "", name, quote) < 0)
+		return NULL;
+	return text;
 }
 
 char *explain_remedy(const struct trace *t, const struct trace_step *s)
 {
-	char *text = NULL, to[300], service[SERVICE_TEXT];
+	_cleanup_free_ char *from = NULL, *to = NULL;
+	char *text = NULL, service[SERVICE_TEXT];
 
 	if (s->event.verdict != TN_EVENT_DROP || s->event.reason != TN_DROP_NOT_ACCEPTED ||
 	    !t->from.tenant || !t->to.tenant || !t->nservices)
 		return NULL;
-	to_text(&t->to, to, sizeof(to));
+	from = entry_text(t->from.tenant, t->from.mapping);
+	to = entry_text("", t->to.mapping);
 	service_text(t->services, t->nservices, service);
-	if (asprintf(&text, "add to tenant %s: accept: [{from: [%s]%s, ports: [%s]}]", t->to.tenant,
-		     t->from.tenant, to, service) < 0)
+	if (!from || !to ||
+	    asprintf(&text, "add to tenant %s: accept: [{from: [%s]%s%s%s, ports: [%s]}]",
+		     t->to.tenant, from, *to ? ", to: [" : "", to, *to ? "]" : "", service) < 0)
 		return NULL;
 	return text;
 }

@@ -157,7 +157,7 @@ static void drop_duplicates(struct tenant *t)
 	t->mappings.n = n;
 }
 
-/* After load_accept(): the mappings that rules name are in every window. */
+/* After load_accept(): the mappings that `to` of rules names are in every window. */
 static int load_window(struct store *s, const struct window *w, struct tenant *t, struct error *err)
 {
 	if (strcmp(w->tenant, t->name) == 0 && load_changed(s, w, t, err))
@@ -171,7 +171,35 @@ static int load_window(struct store *s, const struct window *w, struct tenant *t
 				return -1;
 		}
 	}
-	drop_duplicates(t);
+	return 0;
+}
+
+/* And those that `from` names, of whichever tenant. */
+static int load_senders(struct store *s, struct model *m, const struct tenant *t, struct error *err)
+{
+	vec_each (r, &t->accept) {
+		vec_each (from, &r->from) {
+			struct tenant *of;
+			struct sender sender;
+
+			if (!sender_parse(*from, &sender) || !sender.mapping)
+				continue;
+			of = model_tenant(m, sender.tenant);
+			if (of && load_named(s, sender.mapping, of, err))
+				return -1;
+		}
+	}
+	return 0;
+}
+
+static int end_window(struct store *s, struct model *m, struct error *err)
+{
+	vec_each (t, &m->tenants) {
+		if (load_senders(s, m, t, err))
+			return -1;
+	}
+	vec_each (t, &m->tenants)
+		drop_duplicates(t);
 	return 0;
 }
 
@@ -309,7 +337,8 @@ static int load(struct store *s, const struct window *w, struct model *out, stru
 	if (begun)
 		ret = sql_exec(s, "BEGIN", err);
 	if (ret == 0 && (load_origin(s, out, err) || load_subnets(s, out, err) ||
-			 load_tenants(s, w, out, err) || check_model(s, out, err)))
+			 load_tenants(s, w, out, err) || (w && end_window(s, out, err)) ||
+			 check_model(s, out, err)))
 		ret = -1;
 	if (begun)
 		store_rollback(s);

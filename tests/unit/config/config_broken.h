@@ -251,6 +251,7 @@ static const struct broken broken[] = {
 	       "        to: [db, web, 10.0.0.5, 10.0.0.6]\n"
 	       "      - from: Blue\n"
 	       "      - {to: db}\n"
+	       "      - from: [green/web, green/db, blue/web, green/10.0.0.6, red/10.0.0.6, red/, a/b/c]\n"
 	       "  - name: green\n"
 	       "    mappings: [{name: web, fixed: 10.0.0.6}]\n",
 	       "7:16: there is no tenant `blue` in this file; add it, with its pool or mappings if "
@@ -258,8 +259,19 @@ static const struct broken broken[] = {
 	       "8:18: tenant `red` has no mapping `web`; use the name or the fixed address of one\n"
 	       "8:33: tenant `red` has no mapping `10.0.0.6`; use the name or the fixed address of "
 	       "one\n"
-	       "9:15: `Blue` is not a tenant name; use that of a tenant, or \"*\" for all\n"
-	       "10:9: the key `from` of a rule is missing; add it like `from: [blue]`\n"),
+	       "9:15: `Blue` is not a tenant name; use that of a tenant, TENANT/MAPPING for one of "
+	       "its mappings, or \"*\" for all\n"
+	       "10:9: the key `from` of a rule is missing; add it like `from: [blue]`\n"
+	       "11:27: tenant `green` has no mapping `db`; use the name or the fixed address of "
+	       "one\n"
+	       "11:37: there is no tenant `blue` in this file; add it, with its pool or mappings if "
+	       "its router is elsewhere, or correct the name\n"
+	       "11:63: tenant `red` has no mapping `10.0.0.6`; use the name or the fixed address of "
+	       "one\n"
+	       "11:77: `red/` is not a tenant name; use that of a tenant, TENANT/MAPPING for one of "
+	       "its mappings, or \"*\" for all\n"
+	       "11:83: `a/b/c` is not a tenant name; use that of a tenant, TENANT/MAPPING for one of "
+	       "its mappings, or \"*\" for all\n"),
 	BROKEN("rules that say something twice",
 	       NETWORK
 	       "  - name: red\n"

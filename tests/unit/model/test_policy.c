@@ -24,20 +24,39 @@ static uint32_t by_row(const struct policy *p, const struct tn_accept_key *key, 
 	return row ? row->value.rule : 0;
 }
 
-static uint32_t accepts(const struct policy *p, const struct tenant *t, const struct mapping *m,
-			uint32_t from, uint8_t class, uint16_t service)
+/* The same of all rows that are for that mapping, or without one, for all of the tenant. */
+static uint32_t by_rows(const struct policy *p, struct tn_accept_key key,
+			const struct tn_addr *sender, uint8_t class, uint16_t service)
 {
-	struct tn_accept_key key = { .tenant = t->id, .from = from };
 	uint32_t rule = by_row(p, &key, class, service);
 
+	if (sender) {
+		key.sender = *sender;
+		rule = rule ? rule : by_row(p, &key, class, service);
+	}
 	key.from = 0;
-	rule = rule ? rule : by_row(p, &key, class, service);
-	if (rule || !(policy_flags(p, t, m) & TN_SHARED_NAMED))
-		return rule;
-	key.to = m->shared;
-	rule = by_row(p, &key, class, service);
-	key.from = from;
+	key.sender = (struct tn_addr){ 0 };
 	return rule ? rule : by_row(p, &key, class, service);
+}
+
+/* A mapping and whose it is. */
+struct vm {
+	const struct tenant *tenant;
+	const struct mapping *mapping;
+};
+
+static uint32_t accepts(const struct policy *p, const struct vm *to, const struct vm *from,
+			uint8_t class, uint16_t service)
+{
+	bool is_sender = policy_flags(p, from->tenant, from->mapping) & TN_SHARED_SENDER;
+	const struct tn_addr *sender = is_sender ? &from->mapping->shared : NULL;
+	struct tn_accept_key key = { .tenant = to->tenant->id, .from = from->tenant->id };
+	uint32_t rule = by_rows(p, key, sender, class, service);
+
+	if (rule || !(policy_flags(p, to->tenant, to->mapping) & TN_SHARED_NAMED))
+		return rule;
+	key.to = to->mapping->shared;
+	return by_rows(p, key, sender, class, service);
 }
 
 static bool is_among(char *const *names, size_t n, const char *name)
@@ -49,11 +68,23 @@ static bool is_among(char *const *names, size_t n, const char *name)
 	return false;
 }
 
-/* Whether the rule itself says so. */
-static bool says_so(const struct rule *r, const struct mapping *m, const char *from, uint8_t class,
-		    uint16_t service)
+static bool lists(const struct rule *r, const struct vm *from)
 {
-	if (!r->any && !is_among(r->from.v, r->from.n, from))
+	const struct mapping *m = from->mapping;
+	char name[200] = "", fixed[200];
+
+	if (m->name)
+		snprintf(name, sizeof(name), "%s/%s", from->tenant->name, m->name);
+	snprintf(fixed, sizeof(fixed), "%s/%s", from->tenant->name, ADDR(&m->fixed));
+	return is_among(r->from.v, r->from.n, from->tenant->name) ||
+	       is_among(r->from.v, r->from.n, name) || is_among(r->from.v, r->from.n, fixed);
+}
+
+/* Whether the rule itself says so. */
+static bool says_so(const struct rule *r, const struct mapping *m, const struct vm *from,
+		    uint8_t class, uint16_t service)
+{
+	if (!r->any && !lists(r, from))
 		return false;
 	if (r->to.n && !is_among(r->to.v, r->to.n, m->name) &&
 	    !is_among(r->to.v, r->to.n, ADDR(&m->fixed)))
@@ -84,12 +115,32 @@ static void random_range(struct dice *d, struct service *s)
 	s->last = a < b ? b : a;
 }
 
+static struct vm random_vm(struct dice *d, const struct model *m)
+{
+	const struct tenant *t = &m->tenants.v[roll(d, m->tenants.n)];
+
+	return (struct vm){ t, &t->mappings.v[roll(d, t->mappings.n)] };
+}
+
+static char *random_sender(struct dice *d, const struct model *m)
+{
+	struct vm vm = random_vm(d, m);
+	const struct mapping *of = vm.mapping;
+	char text[200];
+
+	if (chance(d, 60))
+		return xstrdup(vm.tenant->name);
+	snprintf(text, sizeof(text), "%s/%s", vm.tenant->name,
+		 of->name && chance(d, 60) ? of->name : ADDR(&of->fixed));
+	return xstrdup(text);
+}
+
 static void random_rule(struct dice *d, const struct model *m, const struct tenant *t,
 			struct rule *r)
 {
 	r->any = chance(d, 20);
 	for (uint32_t n = r->any ? 0 : 1 + roll(d, 3); n--;)
-		*vec_push(&r->from) = xstrdup(m->tenants.v[roll(d, m->tenants.n)].name);
+		*vec_push(&r->from) = random_sender(d, m);
 	for (uint32_t n = chance(d, 50) ? 0 : 1 + roll(d, 2); n--;) {
 		const struct mapping *to = &t->mappings.v[roll(d, t->mappings.n)];
 
@@ -137,20 +188,20 @@ static const struct rule *rule_of(const struct tenant *t, uint32_t id)
 /* Rows and rules say the same; and the rule that is named is one that accepts it. */
 static void compare(const struct policy *p, const struct model *m, struct dice *d, int round)
 {
-	const struct tenant *t = &m->tenants.v[roll(d, m->tenants.n)];
-	const struct tenant *from = &m->tenants.v[roll(d, m->tenants.n)];
-	const struct mapping *to = &t->mappings.v[roll(d, t->mappings.n)];
+	struct vm to = random_vm(d, m), from = random_vm(d, m);
+	const struct tenant *t = to.tenant;
 	uint8_t class = roll(d, TN_CLASSES_COUNT);
 	uint16_t service = random_service(d) + roll(d, 3) - 1;
-	uint32_t rule = accepts(p, t, to, from->id, class, service);
+	uint32_t rule = accepts(p, &to, &from, class, service);
 	bool expected = false;
 
 	vec_each (r, &t->accept)
-		expected |= says_so(r, to, from->name, class, service);
-	cr_assert_eq(rule != 0, expected, "round %d: %s to %s %s, class %u service %u", round,
-		     from->name, t->name, ADDR(&to->fixed), class, service);
+		expected |= says_so(r, to.mapping, &from, class, service);
+	cr_assert_eq(rule != 0, expected, "round %d: %s %s to %s %s, class %u service %u", round,
+		     from.tenant->name, ADDR(&from.mapping->fixed), t->name,
+		     ADDR(&to.mapping->fixed), class, service);
 	if (rule)
-		cr_assert(says_so(rule_of(t, rule), to, from->name, class, service),
+		cr_assert(says_so(rule_of(t, rule), to.mapping, &from, class, service),
 			  "round %d: rule %u", round, rule);
 }
 
@@ -335,9 +386,13 @@ Test(policy, flags)
 	r->id = 1;
 	r->any = true;
 	*vec_push(&r->to) = xstrdup("db");
+	r = vec_push(&red->accept);
+	r->id = 2;
+	*vec_push(&r->from) = xstrdup("blue/web");
 	green->mappings.v[0].limit.packets = 100;
 	policy_make(&m, &p);
-	cr_expect_eq(policy_flags(&p, blue, &blue->mappings.v[0]), 0);
+	cr_expect_eq(policy_flags(&p, blue, &blue->mappings.v[0]), TN_SHARED_SENDER);
+	cr_expect_eq(policy_flags(&p, blue, &blue->mappings.v[1]), 0);
 	cr_expect_eq(policy_flags(&p, green, &green->mappings.v[0]),
 		     TN_SHARED_JUDGED | TN_SHARED_LIMITED);
 	/* both families of that name, and nobody else */
@@ -348,7 +403,7 @@ Test(policy, flags)
 		     TN_SHARED_JUDGED | TN_SHARED_NAMED);
 	/* elsewhere, but the file says whom it accepts */
 	blue->has_accept = true;
-	cr_expect_eq(policy_flags(&p, blue, &blue->mappings.v[0]), TN_SHARED_JUDGED);
+	cr_expect_eq(policy_flags(&p, blue, &blue->mappings.v[1]), TN_SHARED_JUDGED);
 }
 
 Test(policy, limits)
@@ -393,44 +448,41 @@ Test(policy, too_much_is_refused)
 
 /* ------------------------------------------------------------ from one machine to another */
 
-/* Whether a VM of `from` may open a flow to that address: as its router there sees it, and as one
+/* Whether `from` may open a flow to that address: as its router there sees it, and as one
  * here does that it leaves by. */
 struct verdict {
 	bool in;
 	bool out;
 };
 
-static struct verdict judge(const struct kernel_state *m, const struct tn_addr *to, uint32_t from,
-			    uint8_t class, uint16_t service)
-{
-	const struct shared_row key = { .shared = *to };
-	const struct shared_row *row =
-		bsearch(&key, m->shared.v, m->shared.n, sizeof(key), shared_row_cmp);
-	struct tn_accept_key keys[] = { { .tenant = row ? row->tenant : 0, .from = from },
-					{ .tenant = row ? row->tenant : 0 } };
-	struct verdict v = { 0 };
-
-	for (int i = 0; row && i < 4; i++) {
-		struct tn_accept_key *k = &keys[i % 2];
-
-		if (i == 2 && !(row->flags & TN_SHARED_NAMED))
-			break;
-		if (i >= 2)
-			k->to = *to;
-		v.in |= by_row(&m->policy, k, class, service) != 0;
-	}
-	v.out = v.in || (row && !(row->flags & TN_SHARED_JUDGED));
-	return v;
-}
-
 struct question {
 	struct tn_addr to;
-	uint32_t from;
+	struct tn_addr from;
+	uint32_t tenant; /* of `from` */
 	uint8_t class;
 	uint16_t service;
 };
 
-#define QUESTIONS (3 * 2 * 3)
+static struct verdict judge(const struct kernel_state *m, const struct question *q)
+{
+	const struct shared_row *to = kernel_state_shared(m, &q->to);
+	const struct shared_row *from = kernel_state_shared(m, &q->from);
+	const struct tn_addr *sender = from && from->flags & TN_SHARED_SENDER ? &q->from : NULL;
+	struct tn_accept_key key = { .from = q->tenant };
+	struct verdict v = { 0 };
+
+	if (!to)
+		return v;
+	key.tenant = to->tenant;
+	v.in = by_rows(&m->policy, key, sender, q->class, q->service);
+	key.to = q->to;
+	if (to->flags & TN_SHARED_NAMED)
+		v.in |= by_rows(&m->policy, key, sender, q->class, q->service) != 0;
+	v.out = v.in || !(to->flags & TN_SHARED_JUDGED);
+	return v;
+}
+
+#define QUESTIONS (3 * 3 * 3)
 
 /* On the way between two machines, with what is asked at every step. */
 struct way {
@@ -446,23 +498,18 @@ struct way {
 	int round;
 };
 
-static struct verdict answer(const struct kernel_state *m, const struct question *q)
-{
-	return judge(m, &q->to, q->from, q->class, q->service);
-}
-
 static void check_step(struct way *w, const char *step)
 {
 	for (int i = 0; i < QUESTIONS; i++) {
 		const struct question *q = &w->questions[i];
-		struct verdict a = w->before[i], b = w->after[i], v = answer(&w->now, q);
+		struct verdict a = w->before[i], b = w->after[i], v = judge(&w->now, q);
 
 		cr_assert(v.in <= (a.in || b.in) && v.out <= (a.out || b.out),
-			  "round %d, %s: accepted by neither: %u to %s %u/%u", w->round, step,
-			  q->from, ADDR(&q->to), q->class, q->service);
+			  "round %d, %s: accepted by neither: %s to %s %u/%u", w->round, step,
+			  ADDR(&q->from), ADDR(&q->to), q->class, q->service);
 		cr_assert(v.in >= (a.in && b.in) && v.out >= (a.out && b.out),
-			  "round %d, %s: accepted by both: %u to %s %u/%u", w->round, step, q->from,
-			  ADDR(&q->to), q->class, q->service);
+			  "round %d, %s: accepted by both: %s to %s %u/%u", w->round, step,
+			  ADDR(&q->from), ADDR(&q->to), q->class, q->service);
 	}
 }
 
@@ -473,7 +520,8 @@ static bool names(const struct tn_service_key *key, const struct way *w, const s
 		bsearch(&like, w->from->shared.v, w->from->shared.n, sizeof(like), shared_row_cmp);
 
 	if (!row || key->accept.tenant != row->tenant ||
-	    (key->accept.from && key->accept.from != q->from) ||
+	    (key->accept.from && key->accept.from != q->tenant) ||
+	    (!addr_is_unset(&key->accept.sender) && addr_cmp(&key->accept.sender, &q->from) != 0) ||
 	    (!addr_is_unset(&key->accept.to) && addr_cmp(&key->accept.to, &q->to) != 0))
 		return false;
 	return key->class == TN_WITHDRAWN_ALL ||
@@ -582,10 +630,11 @@ static void narrow_rule(struct dice *d, struct rule *r)
 	static const struct service ports[] = { { TN_CLASS_TCP, 16, 16 },
 						{ TN_CLASS_TCP, 17, 17 },
 						{ TN_CLASS_TCP, 16, 31 } };
+	static const char *const from[] = { "blue", "blue", "blue/web", "blue/10.0.0.6", "green" };
 
-	r->any = chance(d, 40);
+	r->any = chance(d, 30);
 	if (!r->any)
-		*vec_push(&r->from) = xstrdup(chance(d, 80) ? "blue" : "green");
+		*vec_push(&r->from) = xstrdup(from[roll(d, ARRAY_SIZE(from))]);
 	if (chance(d, 60))
 		*vec_push(&r->to) = xstrdup(chance(d, 80) ? "db" : "web");
 	for (uint32_t n = roll(d, 3); n--;)
@@ -622,12 +671,17 @@ static struct kernel_state random_wanted(struct dice *d)
 static void ask(struct way *w)
 {
 	static const char *const to[] = { "100.64.1.5", "100.64.1.6", "fd64::5" };
+	static const char *const from[] = { "100.64.2.5", "100.64.2.6", "100.64.3.5" };
+	static const uint32_t tenants[] = { 7, 7, 300 };
 
 	for (int i = 0; i < QUESTIONS; i++) {
-		w->questions[i] = (struct question){ addr_of(to[i % 3]), i / 3 % 2 ? 7 : 300,
-						     TN_CLASS_TCP, 16 + i / 6 };
-		w->before[i] = answer(w->from, &w->questions[i]);
-		w->after[i] = answer(w->to, &w->questions[i]);
+		w->questions[i] = (struct question){ .to = addr_of(to[i % 3]),
+						     .from = addr_of(from[i / 3 % 3]),
+						     .tenant = tenants[i / 3 % 3],
+						     .class = TN_CLASS_TCP,
+						     .service = 16 + i / 9 };
+		w->before[i] = judge(w->from, &w->questions[i]);
+		w->after[i] = judge(w->to, &w->questions[i]);
 	}
 }
 

@@ -63,6 +63,8 @@ Test(select, what_does_not_go_together)
 		"accepts tenant green");
 	refused(NET "tenant red; accept from=blue; tenant blue;", NET "tenant red;", "blue",
 		"accepts tenant blue");
+	refused(NET "tenant red;", NET "tenant blue; accept from=red/web;", "blue",
+		"accepts red/web, which is not in force");
 	refused(NET "tenant red; router netns=r shared=eth0;",
 		NET "tenant blue; router netns=r shared=eth0;", "blue", "same interface");
 }

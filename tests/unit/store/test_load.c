@@ -218,7 +218,7 @@ Test(store, flipped_bytes)
 
 /* --- a window --- */
 
-/* red has ten of each family, named by their number; two rules name some of them. */
+/* red has ten of each family, named by their number; rules name some mappings. */
 static struct model many_mappings(void)
 {
 	struct model m = { 0 };
@@ -245,7 +245,9 @@ static struct model many_mappings(void)
 	}
 	add_mapping(blue, "10.0.0.5", "100.64.2.5", "db", true);
 	add_mapping(blue, "10.0.0.6", "100.64.2.6", NULL, false);
-	add_rule(red, 1, 1, NULL, "vm8", NULL);
+	add_mapping(blue, "10.0.0.7", "100.64.2.7", "web", false);
+	add_mapping(blue, "10.0.0.8", "100.64.2.8", NULL, false);
+	add_rule(red, 1, 1, "blue/web", "vm8", NULL);
 	add_rule(blue, 2, 2, NULL, "10.0.0.6", NULL);
 	red->has_accept = blue->has_accept = true;
 	return m;
@@ -290,19 +292,26 @@ Test(store, a_window)
 
 	put(&m);
 	s = open_store(STORE_READ);
-	expect_seen(s, w, "blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.8 " SIX);
+	expect_seen(s, w,
+		    "blue 10.0.0.6 blue 10.0.0.7 red 10.0.0.0 red 10.0.0.1 red 10.0.0.8 " SIX);
 	w.fixed = addr("10.0.0.5");
-	expect_seen(s, w, "blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.5 red 10.0.0.8 " SIX);
+	expect_seen(s, w,
+		    "blue 10.0.0.6 blue 10.0.0.7 red 10.0.0.0 red 10.0.0.1 red 10.0.0.5 red "
+		    "10.0.0.8 " SIX);
 	w = (struct window){ .tenant = "red", .name = "vm4" };
-	expect_seen(s, w, "blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.4 red 10.0.0.8 " SIX);
+	expect_seen(s, w,
+		    "blue 10.0.0.6 blue 10.0.0.7 red 10.0.0.0 red 10.0.0.1 red 10.0.0.4 red "
+		    "10.0.0.8 " SIX);
 	w.name = "fd00::7";
-	expect_seen(s, w, "blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.8 " SIX);
+	expect_seen(s, w,
+		    "blue 10.0.0.6 blue 10.0.0.7 red 10.0.0.0 red 10.0.0.1 red 10.0.0.8 " SIX);
 	/* of whoever has it, and once */
 	w = (struct window){ .tenant = "red", .shared = addr("100.64.2.5"), .name = "vm8" };
 	expect_seen(s, w,
-		    "blue 10.0.0.5 blue 10.0.0.6 red 10.0.0.0 red 10.0.0.1 red 10.0.0.8 " SIX);
+		    "blue 10.0.0.5 blue 10.0.0.6 blue 10.0.0.7 red 10.0.0.0 red 10.0.0.1 red "
+		    "10.0.0.8 " SIX);
 	w = (struct window){ .tenant = "nobody", .fixed = addr("10.0.0.5"), .name = "db" };
-	expect_seen(s, w, "blue 10.0.0.6 red 10.0.0.8 red fd00::8 ");
+	expect_seen(s, w, "blue 10.0.0.6 blue 10.0.0.7 red 10.0.0.8 red fd00::8 ");
 
 	/* all else is what store_load() gives */
 	must(store_load_part(s, &w, &part, &err) == 0, err);
