@@ -117,13 +117,13 @@ static __always_inline int v4_send(struct v4_headers *f, const struct tn_hop *ho
  * The hop of the mapping with that note. Mostly it is that of the packet before: to guess so, and
  * to compare, is to go on without having waited for the note.
  */
-static __always_inline const struct tn_hop *v4_hop(const struct tn_note *n, struct tn_sender *from)
+static __always_inline const struct tn_hop *v4_hop(const struct tn_note *n, struct tn_peer *from)
 {
-	const struct tn_hop *h = hop_at(from->hop);
+	const struct tn_hop *h = hop_at(from->guess);
 
-	if (h && from->hop == n->hop && h->generation == n->generation)
+	if (h && from->guess == n->hop && h->generation == n->generation)
 		return h;
-	from->hop = n->hop;
+	from->guess = n->hop;
 	return hop_get(n->hop, n->generation);
 }
 
@@ -134,7 +134,7 @@ static __always_inline enum quick known_v4(const struct tn_router_port *port, st
 	struct pkt p = { .packets = 1 };
 	__u64 change = changes_so_far(), now = bpf_jiffies64();
 	const struct tn_hop *hop;
-	struct tn_sender *from;
+	struct tn_peer *from;
 	struct tn_record *r;
 	struct v4_headers f = { .port = port };
 
@@ -147,7 +147,7 @@ static __always_inline enum quick known_v4(const struct tn_router_port *port, st
 	r = noted_record(port->self.router, f.ip->daddr, change);
 	if (!r || r->note.tenant != from->tenant ||
 	    (r->note.flags & (TN_SHARED_NAMED | TN_NOTE_IN)) != TN_NOTE_IN ||
-	    r->note.routes != routes_to(from->routes, f.ip->daddr, now) || !r->note.generation)
+	    r->note.routes != routes_to(from->seen, f.ip->daddr, now) || !r->note.generation)
 		return QUICK_MISS;
 	hop = v4_hop(&r->note, from);
 	if (!hop || !hop->xdp || !hop_is_usable(hop, f.len, now))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What was found in the tables is kept where the next packet finds it with less looking: of a
- * mapping beside its counters, where a packet writes anyway, and of two tenants in `consents`.
+ * mapping beside its counters, where a packet writes anyway, and of a peer in `peers`.
  * Whatever is kept holds as long as `changes` stays what it was before the look-up.
  */
 #ifndef TN_BPF_NOTE_H
@@ -187,12 +187,66 @@ struct {
 	__type(value, struct tn_peer);
 } peers SEC(".maps");
 
-static __always_inline struct tn_peer *peer_place(__u32 router, __be32 peer, __u32 ingress)
+/* The place of that peer, be it another's at the moment. */
+static __always_inline struct tn_peer *peer_place(__u32 router, __be32 peer)
 {
-	__u32 place = (bpf_ntohl(peer) + (router << 16 ^ ingress) * 0x85ebca6bU) * 0x9e3779b1U >>
-		      (32 - TN_PEERS_BITS);
+	__u32 place =
+		(bpf_ntohl(peer) + router * 0x85ebca6bU) * 0x9e3779b1U >> (32 - TN_PEERS_BITS);
 
 	return bpf_map_lookup_elem(&peers, &place);
+}
+
+static __always_inline bool peer_is(const struct tn_peer *p, __u32 router, __be32 peer)
+{
+	return p->peer == peer && p->router == router;
+}
+
+/* The peer's line, empty if the place was another's. NULL: an IPv6 peer has none. */
+static __always_inline struct tn_peer *peer_begin(const struct scratch *w)
+{
+	const struct tn_addr *peer = &w->endpoints.peer;
+	struct tn_peer *p = is_v4_mapped(peer->w) ? peer_place(w->self.router, peer->w[3]) : NULL;
+
+	if (p && !peer_is(p, w->self.router, peer->w[3]))
+		*p = (struct tn_peer){ .peer = peer->w[3], .router = w->self.router };
+	return p;
+}
+
+/* Whether a rule accepts it for that service of its tenant; `service` is class << 16 | service. */
+static __always_inline bool peer_is_accepted(const struct tn_peer *p, __u32 service, __u64 so_far)
+{
+	return is_current(p->change, so_far) && (p->service == TN_WAY_ANY || p->service == service);
+}
+
+/*
+ * As tn_rule() about the VM's tenant. Mappings that rules name are not what the line is about.
+ * Global, so that the verifier follows it once.
+ */
+__noinline __u32 tn_peer_rule(__u32 service, __u64 so_far)
+{
+	struct scratch *w = scratch_get();
+	const struct endpoints *e;
+	struct tn_peer *p;
+	__u32 rule;
+
+	if (!w)
+		return 0;
+	e = &w->endpoints;
+	p = e->flags & TN_SHARED_NAMED ? NULL : peer_begin(w);
+	if (p && p->tenant == e->tenant && peer_is_accepted(p, service, so_far)) {
+		w->any_service = p->service == TN_WAY_ANY;
+		return p->rule;
+	}
+	rule = tn_rule(false, service >> 16, service & 0xffff);
+	if (!p || !rule || !so_far)
+		return rule;
+	if (p->change != so_far)
+		p->expires = 0; /* whose MAC address it is, the tables say too */
+	p->change = so_far;
+	p->tenant = e->tenant;
+	p->service = w->any_service ? TN_WAY_ANY : service;
+	p->rule = rule;
+	return rule;
 }
 
 /* As note_hop(), to w->endpoints.peer. */
@@ -200,12 +254,37 @@ static __always_inline const struct tn_hop *peer_hop(const struct scratch *w, __
 						     __u32 ingress)
 {
 	__be32 peer = w->endpoints.peer.w[3];
-	const struct tn_peer *p = peer_place(w->self.router, peer, ingress);
+	const struct tn_peer *p = peer_place(w->self.router, peer);
 
-	return p && p->peer == peer && p->router == w->self.router && p->ingress == ingress &&
+	return p && peer_is(p, w->self.router, peer) && p->ingress == ingress &&
 			       p->routes == routes_to(routes, peer, bpf_jiffies64())
 		       ? hop_get(p->hop, p->generation)
 		       : NULL;
+}
+
+/* NULL: it is not known, or not to be one that may send from there to that service of p->tenant. */
+static __always_inline struct tn_peer *sender_recall(__u32 router, __be32 peer, const __u8 *mac,
+						     __u32 service, __u64 so_far, __u64 now)
+{
+	struct tn_peer *p = peer_place(router, peer);
+
+	if (!p || !peer_is(p, router, peer) || !peer_is_accepted(p, service, so_far) ||
+	    p->expires <= now || !mac_equal(mac, p->mac))
+		return NULL;
+	return p;
+}
+
+/* w->endpoints.peer has sent from that MAC address what tn_peer_rule() says is accepted. */
+static __always_inline void sender_keep(const struct scratch *w, const __u8 *mac, __u32 service,
+					__u32 routes, __u64 so_far)
+{
+	struct tn_peer *p = w->endpoints.flags & TN_SHARED_NAMED || !routes ? NULL : peer_begin(w);
+
+	if (!p || p->tenant != w->endpoints.tenant || !peer_is_accepted(p, service, so_far))
+		return;
+	p->expires = bpf_jiffies64() + tn_way_ticks;
+	p->seen = routes;
+	__builtin_memcpy(p->mac, mac, sizeof(p->mac));
 }
 
 /*
@@ -237,15 +316,13 @@ __noinline int tn_keep_hop_out(__u32 routes, __u32 ingress)
 	if (!w || !routes || (h && h->expires > bpf_jiffies64()))
 		return 0;
 	h = hop_keep(w, false);
-	p = h ? peer_place(w->self.router, w->endpoints.peer.w[3], ingress) : NULL;
+	p = h ? peer_begin(w) : NULL;
 	if (!p)
 		return 0;
-	*p = (struct tn_peer){ .peer = w->endpoints.peer.w[3],
-			       .ingress = ingress,
-			       .router = w->self.router,
-			       .routes = routes_to(routes, w->endpoints.peer.w[3], bpf_jiffies64()),
-			       .generation = h->generation,
-			       .hop = hop_place(w->self.router, h->link, h->gateway, h->mtu) };
+	p->ingress = ingress;
+	p->routes = routes_to(routes, p->peer, bpf_jiffies64());
+	p->generation = h->generation;
+	p->hop = hop_place(w->self.router, h->link, h->gateway, h->mtu);
 	return 0;
 }
 
@@ -275,112 +352,6 @@ __noinline int tn_hop_out(__u64 so_far, __u32 routes, __u32 ingress, __u64 mac)
 	w->back = is_loose(w) ? ~0ULL : way_back_noted(w, so_far, routes, ingress, mac);
 	h = peer_hop(w, routes, ingress);
 	return h ? hop_place(w->self.router, h->link, h->gateway, h->mtu) + 1 : 0;
-}
-
-/* ---------------------------------------------------------------- two tenants */
-
-/* What accepts `from` as a sender to all mappings of `tenant`: for one service, or for all. */
-struct consent {
-	__u64 change;
-	__u32 tenant;
-	__u32 from;
-	__u32 service; /* class << 16 | service, or TN_WAY_ANY */
-	__u32 rule;
-};
-
-#define CONSENTS_BITS 8
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1U << CONSENTS_BITS);
-	__type(key, __u32);
-	__type(value, struct consent);
-} consents SEC(".maps");
-
-static __always_inline struct consent *consent_place(__u32 tenant, __u32 from)
-{
-	__u32 place = (tenant + from * 0x85ebca6bU) * 0x9e3779b1U >> (32 - CONSENTS_BITS);
-
-	return bpf_map_lookup_elem(&consents, &place);
-}
-
-/* As tn_rule() about the VM's tenant; `service` is class << 16 | service. */
-static __always_inline __u32 note_rule(struct scratch *w, __u32 service, __u64 so_far)
-{
-	const struct endpoints *e = &w->endpoints;
-	struct consent *c = consent_place(e->tenant, e->peer_tenant);
-	__u32 rule;
-
-	/* mappings that rules name have rows of their own */
-	if (!c || e->flags & TN_SHARED_NAMED || e->peer_flags & TN_SHARED_SENDER)
-		return tn_rule(false, service >> 16, service & 0xffff);
-	if (is_current(c->change, so_far) && c->tenant == e->tenant && c->from == e->peer_tenant &&
-	    (c->service == TN_WAY_ANY || c->service == service)) {
-		w->any_service = c->service == TN_WAY_ANY;
-		return c->rule;
-	}
-	rule = tn_rule(false, service >> 16, service & 0xffff);
-	if (!rule)
-		return 0;
-	*c = (struct consent){ .change = so_far,
-			       .tenant = e->tenant,
-			       .from = e->peer_tenant,
-			       .service = w->any_service ? TN_WAY_ANY : service,
-			       .rule = rule };
-	return rule;
-}
-
-/* ---------------------------------------------------------------- a sender */
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1U << TN_SENDERS_BITS);
-	__type(key, __u32);
-	__type(value, struct tn_sender);
-} senders SEC(".maps");
-
-static __always_inline struct tn_sender *sender_place(__u32 router, __be32 peer)
-{
-	__u32 place =
-		(bpf_ntohl(peer) + router * 0x85ebca6bU) * 0x9e3779b1U >> (32 - TN_SENDERS_BITS);
-
-	return bpf_map_lookup_elem(&senders, &place);
-}
-
-/* NULL: he is not known, or not to be one who may send to that service of s->tenant. */
-static __always_inline struct tn_sender *sender_recall(__u32 router, __be32 peer, const __u8 *mac,
-						       __u32 service, __u64 so_far, __u64 now)
-{
-	struct tn_sender *s = sender_place(router, peer);
-
-	if (!s || !is_current(s->change, so_far) || s->expires <= now || s->peer != peer ||
-	    s->router != router || !mac_equal(mac, s->mac) ||
-	    (s->service != TN_WAY_ANY && s->service != service))
-		return NULL;
-	return s;
-}
-
-/* w->endpoints.peer has sent, from that MAC address, and `rule` accepts it. */
-static __always_inline void sender_keep(const struct scratch *w, const __u8 *mac, __u32 service,
-					__u32 rule, __u32 routes, __u64 so_far)
-{
-	const struct endpoints *e = &w->endpoints;
-	struct tn_sender *s;
-
-	if (!so_far || !rule || !routes || e->flags & TN_SHARED_NAMED)
-		return;
-	s = sender_place(w->self.router, e->peer.w[3]);
-	if (!s)
-		return;
-	*s = (struct tn_sender){ .change = so_far,
-				 .expires = bpf_jiffies64() + tn_way_ticks,
-				 .peer = e->peer.w[3],
-				 .router = w->self.router,
-				 .tenant = e->tenant,
-				 .service = w->any_service ? TN_WAY_ANY : service,
-				 .rule = rule,
-				 .routes = routes };
-	__builtin_memcpy(s->mac, mac, sizeof(s->mac));
 }
 
 #endif

@@ -140,17 +140,17 @@ static __always_inline __u32 plain_service(const struct plain *q, __u32 to)
 }
 
 /* As policy_in() and policy_out() do; notes the flow only when the packet goes on. */
-static __always_inline bool plain_may_come_in(struct pkt *p, struct scratch *w,
-					      const struct plain *q, const struct course *c)
+static __always_inline bool plain_may_come_in(struct pkt *p, const struct plain *q,
+					      const struct course *c)
 {
-	p->rule = note_rule(w, plain_service(q, c->to), c->change);
+	p->rule = tn_peer_rule(plain_service(q, c->to), c->change);
 	return p->rule || tn_flow_lives(p->proto, flow_ports(q->sport, q->dport));
 }
 
 static __always_inline bool plain_may_go_out(struct pkt *p, struct scratch *w,
 					     const struct plain *q, const struct course *c)
 {
-	p->rule = note_rule(w, plain_service(q, c->to), c->change);
+	p->rule = tn_peer_rule(plain_service(q, c->to), c->change);
 	if (p->rule)
 		return true;
 	if (w->endpoints.peer_flags & TN_SHARED_JUDGED && !tn_rule(true, q->class, q->dport))
@@ -441,11 +441,11 @@ static __always_inline enum quick plain_in(struct pkt *p, const struct tn_way **
 	w->endpoints.shared = p->dst;
 	w->endpoints.peer = p->src;
 	slot = plain_vm_in(w, c.change);
-	if (!slot || !plain_peer(p, w, true) || !plain_may_come_in(p, w, &q, &c))
+	if (!slot || !plain_peer(p, w, true) || !plain_may_come_in(p, &q, &c))
 		return QUICK_MISS;
 	if (p->xdp && p->v4 && (void *)(eth + 1) <= p->data_end)
-		sender_keep(w, eth->h_source, plain_service(&q, c.to), p->rule,
-			    routes_so_far(p->ctx, true), c.change);
+		sender_keep(w, eth->h_source, plain_service(&q, c.to), routes_so_far(p->ctx, true),
+			    c.change);
 	went = plain_way_on(p, w, &q, &c, by);
 	if (went != QUICK_DONE)
 		return went;

@@ -328,37 +328,27 @@ struct tn_note {
  */
 
 /*
- * Map peers, per CPU, by a hash of router, address and inside interface: the next hop to another
- * end on the shared network.
+ * Map peers, per CPU, by a hash of router and address: an IPv4 end on the shared network, what
+ * accepts it at all mappings of a tenant that no rule names, and the next hop to it.
  */
 struct tn_peer {
+	__u64 change;  /* as in struct tn_way: of tenant, service, rule; 0: nothing does */
+	__u64 expires; /* the same, of mac: whose MAC address a gateway's is, the kernel says */
 	__be32 peer;
-	__u32 ingress; /* of what goes there: the kernel may not forward from every interface */
-	__u32 routes;  /* this and the rest are as in struct tn_note */
-	__u32 generation;
-	__u16 hop;
-	__u16 router;
-	__u32 pad; /* zero */
-};
-#define TN_PEERS_BITS 10 /* of the hash */
-
-/*
- * Map senders, per CPU, by a hash of address and router: who a frame was from that a rule of the
- * VM's tenant accepted, for all of its mappings that no rule names.
- */
-struct tn_sender {
-	__u64 change;  /* as in struct tn_way */
-	__u64 expires; /* the same: whose MAC address a gateway's is, the kernel says */
-	__be32 peer;
-	__u32 tenant;
+	__u32 router;
+	__u32 tenant;  /* the VM's */
 	__u32 service; /* as in struct tn_way, and so is the */
 	__u32 rule;
-	__u32 routes; /* as in struct tn_note, but of no mapping */
-	__u16 hop;    /* a place in hops: by which the last packet went, perhaps */
+	__u32 seen; /* the generation of the kernel's routes when it has sent */
 	__u8 mac[6];
-	__u32 router;
+	__u16 guess;	  /* a place in hops: by which the last packet of it went, perhaps */
+	__u32 ingress;	  /* of what goes there: the kernel may not forward from every interface */
+	__u32 routes;	  /* this and the rest are as in struct tn_note */
+	__u32 generation; /* 0: there is no hop */
+	__u16 hop;
+	__u16 pad; /* zero */
 };
-#define TN_SENDERS_BITS 10 /* of the hash */
+#define TN_PEERS_BITS 10 /* of the hash */
 /* Milliseconds for which a route is believed at the most, though its generation be the same */
 #define TN_ROUTES_LIFE	 86400000
 #define TN_ROUTES_SPREAD 4 /* log2 of the ticks from the end of one mapping's to the next one's */
@@ -593,9 +583,8 @@ TN_ABI_SIZE(struct tn_fixed_key, 20);
 TN_ABI_SIZE(struct tn_fixed, 28);
 TN_ABI_SIZE(struct tn_counters, 32);
 TN_ABI_SIZE(struct tn_hop, 64);
-TN_ABI_SIZE(struct tn_sender, 48);
 TN_ABI_SIZE(struct tn_note, 32);
-TN_ABI_SIZE(struct tn_peer, 24);
+TN_ABI_SIZE(struct tn_peer, 64);
 TN_ABI_SIZE(struct tn_record, 64);
 TN_ABI_SIZE(struct tn_accept_key, 40);
 TN_ABI_SIZE(struct tn_accept, 4 + TN_CLASSES_COUNT);

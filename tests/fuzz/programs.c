@@ -30,8 +30,6 @@ struct map programs_maps[] = {
 	MAP(counters, .entries = COUNTERS),
 	MAP(slots, .entries = COUNTERS),
 	MAP(peers, .entries = 1U << TN_PEERS_BITS),
-	MAP(consents, .entries = 1U << CONSENTS_BITS),
-	MAP(senders, .entries = 1U << TN_SENDERS_BITS),
 	MAP(drops, .entries = TN_ROUTERS_MAX),
 	MAP(accepts),
 	MAP(services),
