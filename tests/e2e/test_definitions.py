@@ -239,6 +239,41 @@ def test_diff(lab):
         routers.close()
 
 
+@once
+def test_names_of_tenants(lab):
+    """Capitals, dots and underscores: in the file, on the command line, in what is stored and shown."""
+    routers = Routers(lab, "names", 2)
+    cli, names = routers.cli, ["9_The.Tenant-B", "red", "Red"]
+    try:
+        tenants = [Tenant(name, ("10.0.0.5", f"100.64.{i}.5", "db.1"), pool=[f"100.64.{i}.0/24"],
+                          router=routers.of(i) if i < 2 else None, accept=({"from": [names[0]]},))
+                   for i, name in enumerate(names)]
+        path = routers.write(Definitions(*tenants, subnets=(SUBNET,)), "defs")
+        assert f"+ tenant {names[0]}" in cli.apply(path)
+        equal(cli.apply(path), ["nothing to be done"], "a second apply")
+        equal({tenant for tenant, _ in cli.leases()}, set(names), "tenants with mappings")
+        equal(list(cli.leases("Red").values()), ["100.64.2.5"], "the mapping of the one in capitals")
+        equal(cli.apply(routers.scratch + "/defs.yaml", "--tenant", f"Red,{names[0]}"),
+              ["nothing to be done"], "two of them by name")
+        equal(cli.apply(lab.put("names.yaml", cli.run("export").stdout)), ["nothing to be done"],
+              "what is exported")
+        said = cli.run("trace", f"{names[0]}/db.1", "red/db.1:80", code=None).stdout
+        assert f"\n  {names[0]} route " in said, said
+        cli.run("map", "add", names[0], "10.0.0.6")
+        cli.run("map", "del", names[0], "db.1")
+        equal({m["tenant"] for m in cli.json("stats")["mappings"]}, set(names), "of stats")
+        cli.run("detach", names[0])
+        equal({t["tenant"]: t["router"] and t["router"]["state"] for t in cli.json("show")["tenants"]},
+              {names[0]: "detached", "red": "attached", "Red": None}, "what is attached")
+        for wrong in ("red/web", "10.0.0.7", ".red"):
+            bad = lab.put("bad.yaml", f"shared-network: {{subnets: [{SUBNET}]}}\n"
+                                      f"tenants: [{{name: {wrong}}}]\n")
+            first = cli.run("validate", bad, code=2).stderr.splitlines()[0]
+            assert first.startswith(f"{bad}:2:18: ") and f"`{wrong}`" in first, first
+    finally:
+        routers.close()
+
+
 class DefaultFile:
     """tenantnat in a mount namespace of its own, whose /etc is that of a directory here."""
     PATH = "/etc/tenantnat/tenantnat.yaml"

@@ -4,26 +4,10 @@
 
 #include <inttypes.h>
 
-#define MAPPING_NAME_MAX 63
-
 static void mapping_name(struct parse *p, const char *text, struct pos at)
 {
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				      "0123456789._-";
-	size_t n = strspn(text, allowed);
-	struct tn_addr addr;
-
-	if (n > MAPPING_NAME_MAX || text[n] || strchr("._-", text[0])) {
-		complain(p, at,
-			 "`%s` is not a mapping name; use up to %d of A-Z a-z 0-9 . _ - and "
-			 "begin with a letter or digit",
-			 QUOTE(text), MAPPING_NAME_MAX);
-		return;
-	}
-	if (addr_parse(text, &addr)) {
-		complain(p, at,
-			 "the name `%s` is an address; use a name that cannot be taken for one",
-			 QUOTE(text));
+	if (!mapping_name_valid(text)) {
+		bad_name(p, "mapping", text, at);
 		return;
 	}
 	last(&last(&p->model.tenants)->mappings)->name = xstrdup(text);

@@ -192,6 +192,9 @@ bool take_prefix(struct parse *p, const char *text, struct pos at, struct prefix
 bool take_interface(struct parse *p, const char *text, struct pos at);
 bool take_pattern(struct parse *p, const char *text, struct pos at);
 
+/* Complain of a name of a tenant or mapping, `what`, that is not valid: it says why. */
+void bad_name(struct parse *p, const char *what, const char *text, struct pos at);
+
 /* "IPv4" or "IPv6". */
 const char *family_name(const struct tn_addr *a);
 

@@ -7,10 +7,7 @@
 static void tenant_name(struct parse *p, const char *text, struct pos at)
 {
 	if (!tenant_name_valid(text)) {
-		complain(p, at,
-			 "`%s` is not a tenant name; use up to %d of a-z 0-9 - and do not begin "
-			 "with -",
-			 QUOTE(text), TENANT_NAME_MAX);
+		bad_name(p, "tenant", text, at);
 		return;
 	}
 	last(&p->model.tenants)->name = xstrdup(text);

@@ -113,6 +113,21 @@ bool take_prefix(struct parse *p, const char *text, struct pos at, struct prefix
 	return !refuse_special(p, text, at, out);
 }
 
+void bad_name(struct parse *p, const char *what, const char *text, struct pos at)
+{
+	struct tn_addr addr;
+
+	if (addr_parse(text, &addr))
+		complain(p, at,
+			 "the name `%s` is an address; use a name that cannot be taken for one",
+			 QUOTE(text));
+	else
+		complain(p, at,
+			 "`%s` is not a %s name; use up to %d of A-Z a-z 0-9 . _ - and begin with "
+			 "a letter or digit",
+			 QUOTE(text), what, TENANT_NAME_MAX);
+}
+
 const char *family_name(const struct tn_addr *a)
 {
 	return addr_is_v4(a) ? "IPv4" : "IPv6";

@@ -125,7 +125,7 @@ struct service {
 	uint16_t last;
 };
 
-#define TENANT_NAME_MAX 63
+#define TENANT_NAME_MAX 63 /* of a mapping's, too */
 
 /* One rule of `accept`: who may open a flow to a tenant, to which mappings, for what. */
 struct rule {
@@ -249,9 +249,9 @@ bool tenant_maps(const struct tenant *t, int family);
 
 /* valid.c: what may be in a model. */
 
-/* [a-z0-9][a-z0-9-]{0,62} */
-bool tenant_name_valid(const char *name);
 /* [A-Za-z0-9][A-Za-z0-9._-]{0,62}, and no IP address */
+bool tenant_name_valid(const char *name);
+/* the same */
 bool mapping_name_valid(const char *name);
 /* Whether there is a control character in it, which no name may have. */
 bool has_control(const char *text);

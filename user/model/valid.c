@@ -7,14 +7,8 @@
 
 #include "model/model.h"
 
-bool tenant_name_valid(const char *name)
-{
-	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
-
-	return n > 0 && n <= TENANT_NAME_MAX && name[n] == '\0' && name[0] != '-';
-}
-
-bool mapping_name_valid(const char *name)
+/* `red/web` is cut at its slash, and a rule's `to` takes addresses too. */
+static bool name_valid(const char *name)
 {
 	size_t n =
 		strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
@@ -22,6 +16,16 @@ bool mapping_name_valid(const char *name)
 
 	return n > 0 && n <= TENANT_NAME_MAX && name[n] == '\0' && !strchr("._-", name[0]) &&
 	       !addr_parse(name, &a);
+}
+
+bool tenant_name_valid(const char *name)
+{
+	return name_valid(name);
+}
+
+bool mapping_name_valid(const char *name)
+{
+	return name_valid(name);
 }
 
 bool sender_parse(const char *text, struct sender *out)

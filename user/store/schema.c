@@ -146,6 +146,21 @@ static const char *const migrations[] = {
 
 	"ALTER TABLE router ADD COLUMN passed_over INTEGER NOT NULL DEFAULT 0\n"
 	"  CHECK (passed_over IN (0, 1));",
+
+	/*
+	 * A CHECK cannot be changed. The rows come back under the name that others refer to, so
+	 * what they refer to is there again when the transaction ends.
+	 */
+	"PRAGMA defer_foreign_keys = ON;\n"
+	"CREATE TABLE tenant_before AS SELECT id, name FROM tenant;\n"
+	"DROP TABLE tenant;\n"
+	"CREATE TABLE tenant (\n"
+	"  id INTEGER PRIMARY KEY CHECK (id BETWEEN 1 AND 4294967295),\n"
+	"  name TEXT NOT NULL UNIQUE CHECK (length(name) <= 63 AND name GLOB '[A-Za-z0-9]*'\n"
+	"    AND name NOT GLOB '*[^A-Za-z0-9._-]*')\n"
+	") STRICT;\n"
+	"INSERT INTO tenant SELECT id, name FROM tenant_before;\n"
+	"DROP TABLE tenant_before;",
 };
 /* clang-format on */
 

@@ -249,7 +249,7 @@ static const struct broken broken[] = {
 	       "    accept:\n"
 	       "      - from: [blue, red]\n"
 	       "        to: [db, web, 10.0.0.5, 10.0.0.6]\n"
-	       "      - from: Blue\n"
+	       "      - from: _blue\n"
 	       "      - {to: db}\n"
 	       "      - from: [green/web, green/db, blue/web, green/10.0.0.6, red/10.0.0.6, red/, a/b/c]\n"
 	       "  - name: green\n"
@@ -259,7 +259,7 @@ static const struct broken broken[] = {
 	       "8:18: tenant `red` has no mapping `web`; use the name or the fixed address of one\n"
 	       "8:33: tenant `red` has no mapping `10.0.0.6`; use the name or the fixed address of "
 	       "one\n"
-	       "9:15: `Blue` is not a tenant name; use that of a tenant, TENANT/MAPPING for one of "
+	       "9:15: `_blue` is not a tenant name; use that of a tenant, TENANT/MAPPING for one of "
 	       "its mappings, or \"*\" for all\n"
 	       "10:9: the key `from` of a rule is missing; add it like `from: [blue]`\n"
 	       "11:27: tenant `green` has no mapping `db`; use the name or the fixed address of "
@@ -569,21 +569,20 @@ static const struct broken broken[] = {
 	       "3:11: `red\\x00` has a NUL character in it; remove it\n"),
 	BROKEN("bad tenant names",
 	       NETWORK
-	       "  - name: Red\n"
+	       "  - name: red/web\n"
 	       "  - name: -red\n"
-	       "  - name: red_1\n"
+	       "  - name: 10.0.0.9\n"
 	       "  - name: a b\n"
 	       "  - name: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n",
-	       "3:11: `Red` is not a tenant name; use up to 63 of a-z 0-9 - and do not begin "
-	       "with -\n"
-	       "4:11: `-red` is not a tenant name; use up to 63 of a-z 0-9 - and do not begin "
-	       "with -\n"
-	       "5:11: `red_1` is not a tenant name; use up to 63 of a-z 0-9 - and do not begin "
-	       "with -\n"
-	       "6:11: `a b` is not a tenant name; use up to 63 of a-z 0-9 - and do not begin "
-	       "with -\n"
+	       "3:11: `red/web` is not a tenant name; use up to 63 of A-Z a-z 0-9 . _ - and begin "
+	       "with a letter or digit\n"
+	       "4:11: `-red` is not a tenant name; use up to 63 of A-Z a-z 0-9 . _ - and begin "
+	       "with a letter or digit\n"
+	       "5:11: the name `10.0.0.9` is an address; use a name that cannot be taken for one\n"
+	       "6:11: `a b` is not a tenant name; use up to 63 of A-Z a-z 0-9 . _ - and begin "
+	       "with a letter or digit\n"
 	       "7:11: `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa` is not "
-	       "a tenant name; use up to 63 of a-z 0-9 - and do not begin with -\n"),
+	       "a tenant name; use up to 63 of A-Z a-z 0-9 . _ - and begin with a letter or digit\n"),
 	BROKEN("duplicate tenant names",
 	       NETWORK
 	       "  - name: red\n"
@@ -1078,8 +1077,8 @@ static const struct broken broken[] = {
 	BROKEN("columns count characters",
 	       NETWORK
 	       "  - {name: \"r\303\250d\", pool: [\342\202\254]}\n",
-	       "3:12: `r\303\250d` is not a tenant name; use up to 63 of a-z 0-9 - and do not "
-	       "begin with -\n"
+	       "3:12: `r\303\250d` is not a tenant name; use up to 63 of A-Z a-z 0-9 . _ - and "
+	       "begin with a letter or digit\n"
 	       "3:26: `\342\202\254` is not a prefix; write it like `100.64.0.0/16`\n"),
 	BROKEN("a mistyped key is not a missing one",
 	       NETWORK
@@ -1109,7 +1108,7 @@ static const struct broken broken[] = {
 	       "them\n"),
 	BROKEN("every error, in the order of the file",
 	       NETWORK
-	       "  - name: Red\n"
+	       "  - name: _red\n"
 	       "    router: {netns: a/b, hok: tc}\n"
 	       "    mappings:\n"
 	       "      - {fixed: 10.0.0.5, shared: 100.65.0.1}\n"
@@ -1117,8 +1116,8 @@ static const struct broken broken[] = {
 	       "  - name: blue\n"
 	       "    pool: [100.64.0.0/15]\n"
 	       "  - name: blue\n",
-	       "3:11: `Red` is not a tenant name; use up to 63 of a-z 0-9 - and do not begin "
-	       "with -\n"
+	       "3:11: `_red` is not a tenant name; use up to 63 of A-Z a-z 0-9 . _ - and begin "
+	       "with a letter or digit\n"
 	       "4:21: `a/b` is not a namespace; use its name under /run/netns, or an absolute "
 	       "path\n"
 	       "4:26: unknown key `hok`; did you mean `hook`?\n"

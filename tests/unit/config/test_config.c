@@ -267,7 +267,7 @@ Test(config, accepted)
 		"     mappings: [{fixed: 10.0.0.0, shared: 100.64.1.0},\n"
 		"     {fixed: 10.0.0.255, shared: 100.64.1.255}]}\n",
 		/* names at their limits */
-		"  - name: 0-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n"
+		"  - name: 0-.Aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa_\n"
 		"    router: {netns: a b, shared: abcdefghijklmno, inside: [-, é]}\n"
 		"    mappings:\n"
 		"      - fixed: 10.0.0.1\n"

@@ -56,8 +56,9 @@ static const char *const escaped_parts[] = { "\xc2\x85",     "\xe2\x80\x8e", "\x
 					     "\xef\xbb\xbf", "\xef\xbf\xbe", "\xf0\x9f\x98\x80",
 					     "caf\xc3\xa9" };
 
-static const char *const tenant_names[] = { "red", "null", "y",	 "0",	 "2026-01-01", "1e5",
-					    "on",  "123",  "b-", "true", "0x1f" };
+static const char *const tenant_names[] = { "red",  "null", "y",   "0",	 "2026-01-01",
+					    "1e5",  "on",   "123", "b-", "true",
+					    "0x1f", "Red",  "1.5", "b.", "1_0" };
 static const char *const mapping_names[] = { "db",	 "No",	"1.5", "1_000", "0o17",
 					     "e.g._x-Y", "NaN", "off", "12e3",	"007" };
 static const char *const interfaces[] = { "lan0", "qr-*", "[a-c]*", "*",	  "?x",	 "!x",

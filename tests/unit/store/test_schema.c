@@ -6,14 +6,26 @@
 Test(store, stamps)
 {
 	put(&empty);
-	cr_expect_eq(sql("PRAGMA user_version"), 6);
+	cr_expect_eq(sql("PRAGMA user_version"), 7);
 	cr_expect_eq(sql("PRAGMA application_id"), 0x746e6174);
 	cr_expect_eq(sql("SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
+}
+
+/* Before names of tenants could be as those of mappings. */
+static void back_to_schema_6(void)
+{
+	sql("PRAGMA foreign_keys = OFF; PRAGMA legacy_alter_table = ON; CREATE TABLE older (\n"
+	    "  id INTEGER PRIMARY KEY CHECK (id BETWEEN 1 AND 4294967295),\n"
+	    "  name TEXT NOT NULL UNIQUE CHECK (length(name) <= 63 AND name GLOB '[a-z0-9]*'\n"
+	    "    AND name NOT GLOB '*[^a-z0-9-]*')\n"
+	    ") STRICT; INSERT INTO older SELECT * FROM tenant; DROP TABLE tenant; "
+	    "ALTER TABLE older RENAME TO tenant; PRAGMA user_version = 6");
 }
 
 /* Before a router could be passed over. */
 static void back_to_schema_5(void)
 {
+	back_to_schema_6();
 	sql("ALTER TABLE router DROP COLUMN passed_over; PRAGMA user_version = 5");
 }
 
@@ -85,6 +97,24 @@ static void forget_own(struct model *m)
 	}
 }
 
+Test(store, schema_6_is_brought_up_to_date)
+{
+	_cleanup_model_ struct model want = { 0 };
+
+	rich(&want);
+	put(&want);
+	back_to_schema_6();
+	store_close(open_store(STORE_WRITE));
+	cr_expect_eq(sql("PRAGMA user_version"), 7);
+	cr_expect_eq(sql("SELECT count(*) FROM pragma_foreign_key_check"), 0);
+	assert_stored(&want);
+	cr_expect_eq(sql("SELECT count(*) FROM mapping_text WHERE tenant = 'red'"), 5);
+	free(want.tenants.v[0].name);
+	want.tenants.v[0].name = xstrdup("9_The.Tenant-B");
+	put(&want);
+	assert_stored(&want);
+}
+
 Test(store, schema_5_is_brought_up_to_date)
 {
 	_cleanup_model_ struct model want = { 0 };
@@ -93,7 +123,7 @@ Test(store, schema_5_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_5();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 6);
+	cr_expect_eq(sql("PRAGMA user_version"), 7);
 	forget_passed_over(&want);
 	assert_stored(&want);
 }
@@ -106,7 +136,7 @@ Test(store, schema_4_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_4();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 6);
+	cr_expect_eq(sql("PRAGMA user_version"), 7);
 	forget_forwarding(&want);
 	assert_stored(&want);
 }
@@ -119,7 +149,7 @@ Test(store, schema_3_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_3();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 6);
+	cr_expect_eq(sql("PRAGMA user_version"), 7);
 	forget_rules(&want);
 	assert_stored(&want);
 	rich(&want);
@@ -135,7 +165,7 @@ Test(store, schema_2_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_2();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 6);
+	cr_expect_eq(sql("PRAGMA user_version"), 7);
 	forget_own(&want);
 	forget_rules(&want);
 	assert_stored(&want);
@@ -158,7 +188,7 @@ Test(store, schema_1_is_brought_up_to_date)
 	cr_expect_eq(sql("PRAGMA user_version"), 1);
 
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 6);
+	cr_expect_eq(sql("PRAGMA user_version"), 7);
 	model_tenant(&want, "red")->router->sources = SOURCES_STRICT;
 	model_tenant(&want, "green-2")->router->sources = SOURCES_STRICT;
 	forget_own(&want);
@@ -172,10 +202,10 @@ Test(store, newer_schema)
 	size_t n, m;
 
 	put(&empty);
-	sql("PRAGMA user_version = 7");
+	sql("PRAGMA user_version = 8");
 	before = read_file("state.db", &n);
-	assert_refused(STORE_WRITE, in_dir("state.db"), "schema 7", "none after 6", "newer", NULL);
-	assert_refused(STORE_READ, in_dir("state.db"), "schema 7", "none after 6", "newer", NULL);
+	assert_refused(STORE_WRITE, in_dir("state.db"), "schema 8", "none after 7", "newer", NULL);
+	assert_refused(STORE_READ, in_dir("state.db"), "schema 8", "none after 7", "newer", NULL);
 	after = read_file("state.db", &m);
 	cr_assert_eq(n, m);
 	cr_assert_arr_eq(before, after, n);
@@ -238,8 +268,8 @@ Test(store, wrong_rows_cannot_be_stored)
 		"INSERT INTO tenant VALUES (9, NULL)",
 		"INSERT INTO tenant VALUES (9, '')",
 		"INSERT INTO tenant VALUES (9, '-new')",
-		"INSERT INTO tenant VALUES (9, 'New')",
-		"INSERT INTO tenant VALUES (9, 'n_w')",
+		"INSERT INTO tenant VALUES (9, '.new')",
+		"INSERT INTO tenant VALUES (9, 'n w')",
 		"INSERT INTO tenant VALUES (9, printf('%064d', 1))",
 		"DELETE FROM tenant WHERE name = 'red'",
 		"INSERT INTO pool VALUES (9, 0, '100.64.0.0/16')",
@@ -283,7 +313,7 @@ Test(store, wrong_rows_cannot_be_stored)
 	};
 	static const char *const right[] = {
 		"INSERT INTO subnet VALUES (9, '100.66.0.0/16')",
-		"INSERT INTO tenant VALUES (9, 'new')",
+		"INSERT INTO tenant VALUES (9, 'N.e_w-')",
 		"INSERT INTO tenant VALUES (10, printf('%063d', 1))",
 		"INSERT INTO pool VALUES (7, 9, '100.64.0.0/16')",
 		"INSERT INTO router VALUES (9, 9, NULL, NULL, 'tc', 0, 'strict', 'auto', 0)",
