@@ -47,9 +47,13 @@ static int change_one(const struct invocation *inv, const struct window *w, edit
 
 static int parse_address(const char *text, struct tn_addr *out, struct error *err)
 {
-	if (!addr_parse(text, out))
-		return error_usage(err, "`%s` is not an IP address", text);
-	return 0;
+	struct prefix prefix;
+
+	if (addr_parse(text, out))
+		return 0;
+	return strchr(text, '/') && prefix_parse(text, &prefix)
+		       ? error_usage(err, "`%s` is a prefix; give one address", text)
+		       : error_usage(err, "`%s` is not an IP address", text);
 }
 
 /* What the arguments ask for; the name is borrowed. */

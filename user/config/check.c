@@ -197,7 +197,8 @@ static void check_mappings_named(struct parse *p, named_vec *list)
 		if (sorted != named->tenant)
 			targets_of(t, &targets);
 		sorted = named->tenant;
-		if (!targets_have(&targets, named->text))
+		if (p->tenants.v[named->tenant].mappings_known &&
+		    !targets_have(&targets, named->text))
 			complain(p, named->at,
 				 "%s has no mapping `%s`; use the name or the fixed address of one",
 				 TENANT(t), QUOTE(named->text));
@@ -247,6 +248,8 @@ static void check_from(struct parse *p)
 {
 	named_vec mappings = { 0 };
 
+	if (p->names_lost)
+		return;
 	check_senders(p, &mappings);
 	check_mappings_named(p, &mappings);
 	vec_free(&mappings);

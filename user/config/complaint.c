@@ -33,23 +33,46 @@ static void complaints_prune(struct parse *p)
 	}
 }
 
+static void note(struct parse *p, struct pos at, const char *text)
+{
+	*vec_push(&p->complaints) =
+		(struct complaint){ .at = at, .seq = p->complained, .text = xstrdup(text) };
+}
+
 void __attribute__((format(printf, 3, 4)))
 complain(struct parse *p, struct pos at, const char *format, ...)
 {
-	struct complaint *c;
 	char text[1024];
 	va_list args;
 
+	if (p->over)
+		return;
 	p->complained++;
 	if (p->cutoff.line && pos_cmp(at, p->cutoff) >= 0)
 		return;
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	c = vec_push(&p->complaints);
-	*c = (struct complaint){ .at = at, .seq = p->complained, .text = xstrdup(text) };
+	note(p, at, text);
 	if (p->complaints.n == (size_t)2 * CONFIG_ERRORS_MAX)
 		complaints_prune(p);
+}
+
+void __attribute__((format(printf, 3, 4)))
+give_up(struct parse *p, struct pos at, const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+
+	vec_each (c, &p->complaints)
+		free(c->text);
+	p->complaints.n = 0;
+	p->complained = 1;
+	p->over = true;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	note(p, at, text);
 }
 
 void config_errors_free(struct config_errors *errors)

@@ -94,7 +94,8 @@ static void parse_bytes(struct parse *p)
 	yaml_event_delete(&p->event);
 	yaml_parser_delete(&p->yaml);
 
-	check_file(p);
+	if (!p->over)
+		check_file(p);
 }
 
 static void parse_free(struct parse *p)

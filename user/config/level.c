@@ -90,7 +90,9 @@ static bool is_a(struct parse *p, const struct key *key, bool item, yaml_event_t
 
 	if (p->event.type == wanted && !empty)
 		return wanted != YAML_SCALAR_EVENT || !has_nul(p);
-	if (empty)
+	if (has_properties(p))
+		; /* as in `name: !red`: that was complained of */
+	else if (empty)
 		complain(p, event_pos(p), "%s`%s` has no value; write it like `%s`%s", one,
 			 key->name, key->example,
 			 key->flags & REQUIRED || item ? "" : ", or remove the key");
@@ -111,7 +113,7 @@ static void take_list(struct parse *p, const struct key *key, yaml_event_type_t 
 		if (is_a(p, key, true, wanted))
 			key->take(p, text_of(p), event_pos(p));
 	}
-	if (!p->over && n == 0 && !(key->flags & MAY_BE_EMPTY))
+	if (n == 0 && !(key->flags & MAY_BE_EMPTY))
 		complain(p, start, "`%s` is an empty list; write it like `%s`%s", key->name,
 			 key->example, key->flags & REQUIRED ? "" : ", or remove the key");
 }
@@ -173,7 +175,7 @@ struct seen take_level(struct parse *p, const struct level *level)
 		if (p->over || p->complained != complained)
 			seen.bad |= bit;
 	}
-	for (size_t i = 0; i < level->n && !p->over; i++) {
+	for (size_t i = 0; i < level->n; i++) {
 		if (level->keys[i].flags & REQUIRED && !((seen.given | seen.bad) & 1U << i))
 			complain(p, start, "the key `%s` of %s is missing; add it like `%s`",
 				 level->keys[i].name, level->what, level->keys[i].example);

@@ -14,10 +14,23 @@ static void mapping_name(struct parse *p, const char *text, struct pos at)
 	last(&p->mappings)->name = at;
 }
 
+static void take_one(struct parse *p, const char *text, struct pos at, struct tn_addr *out)
+{
+	struct prefix prefix;
+
+	if (strchr(text, '/') && prefix_parse(text, &prefix) && prefix.len < 128)
+		complain(p, at,
+			 "`%s` is a prefix, and a mapping is of one address; write one mapping for "
+			 "each address",
+			 QUOTE(text));
+	else
+		take_addr(p, text, at, out);
+}
+
 static void mapping_fixed(struct parse *p, const char *text, struct pos at)
 {
 	last(&p->mappings)->fixed = at;
-	take_addr(p, text, at, &last(&last(&p->model.tenants)->mappings)->fixed);
+	take_one(p, text, at, &last(&last(&p->model.tenants)->mappings)->fixed);
 }
 
 static void mapping_shared(struct parse *p, const char *text, struct pos at)
@@ -26,7 +39,7 @@ static void mapping_shared(struct parse *p, const char *text, struct pos at)
 
 	last(&p->mappings)->shared = at;
 	m->pinned = true;
-	take_addr(p, text, at, &m->shared);
+	take_one(p, text, at, &m->shared);
 }
 
 /* as tc(8) writes them */
@@ -113,9 +126,9 @@ static void mapping_limit(struct parse *p, const char *text, struct pos at)
 	struct limit *l = limit_of(p);
 
 	(void)text;
-	if (!p->over && !(~seen.given & (rate | burst)) && !(seen.bad & (rate | burst)))
+	if (!(~seen.given & (rate | burst)) && !(seen.bad & (rate | burst)))
 		check_burst(p, l);
-	if (seen.bad || p->over)
+	if (seen.bad)
 		return;
 	if (!(seen.given & (rate | packets)))
 		complain(p, at,

@@ -7,9 +7,9 @@
  *    they fill the model, and keep the place of each value that the second pass may complain of.
  * 2. Check (check*.c) what needs the whole file.
  *
- * Reading goes on after an error, unless the YAML is broken, and the checks run in any case: the
- * user gets all errors at once. A value with an error is not checked any further, so that one
- * mistake is one error.
+ * Reading goes on after an error, and the checks run in any case: the user gets all errors at once.
+ * A value with an error is not checked any further, so that one mistake is one error. When the YAML
+ * is broken, that is the only one: nobody knows then what the rest was meant to be.
  */
 #ifndef TN_PARSE_H
 #define TN_PARSE_H
@@ -59,10 +59,11 @@ struct route_at {
 /* What the model does not keep about the tenant of the same index. */
 struct tenant_at {
 	struct pos name;
-	size_t mappings;   /* the index of its first one in parse.mappings */
-	size_t pools;	   /* the same in parse.pools */
-	bool pool_known;   /* `pool` was read without an error: others are checked against it */
-	bool router_known; /* the same of the router's `netns` and `shared` */
+	size_t mappings;     /* the index of its first one in parse.mappings */
+	size_t pools;	     /* the same in parse.pools */
+	bool pool_known;     /* `pool` was read without an error: others are checked against it */
+	bool mappings_known; /* the same of `mappings` */
+	bool router_known;   /* the same of the router's `netns` and `shared` */
 	struct pos own[FAMILIES]; /* of the router's addresses */
 };
 
@@ -72,7 +73,7 @@ struct parse {
 	yaml_parser_t yaml;
 	yaml_event_t event; /* the current one; a reader is called at the first event of its node */
 	unsigned int depth; /* of the lists and levels around it */
-	bool over;	    /* the rest of the file cannot be read */
+	bool over;	    /* the rest of the file cannot be read: see give_up() */
 
 	struct model model;
 	VEC(struct prefix_at) subnets;
@@ -85,6 +86,7 @@ struct parse {
 	named_vec to;			 /* the same, until they are checked */
 	VEC(struct route_at) routes;	 /* of all routers, in the order of the file */
 	bool subnets_known;		 /* they were read without an error, and there are some */
+	bool names_lost;		 /* a tenant's name was not understood */
 	size_t routers;			 /* how many there were */
 
 	VEC(struct complaint) complaints;
@@ -102,6 +104,13 @@ int pos_cmp(struct pos a, struct pos b);
 /* Note an error of the file at that place: "what; what to do". */
 void __attribute__((format(printf, 3, 4)))
 complain(struct parse *p, struct pos at, const char *format, ...);
+
+/*
+ * The same of what keeps the rest of the file from being read. It is the only error then: whatever
+ * else was found, or is found from now on, may come from it.
+ */
+void __attribute__((format(printf, 3, 4)))
+give_up(struct parse *p, struct pos at, const char *format, ...);
 
 /* Give the caller's empty list what was complained of, in the order of the file. */
 void complaints_give(struct parse *p, const char *file, struct config_errors *errors);
@@ -128,6 +137,9 @@ struct pos event_pos(const struct parse *p);
 
 /* Read the next event; false if the rest of the file cannot be read, which was complained of. */
 bool next_event(struct parse *p);
+
+/* Whether the current event has an anchor or a tag, which next_event() has complained of. */
+bool has_properties(const struct parse *p);
 
 /* Leave out the node that begins with the current event: its last event becomes the current one. */
 void skip_node(struct parse *p);

@@ -151,6 +151,5 @@ void tenant_router(struct parse *p, const char *text, struct pos at)
 	if (p->event.type == YAML_MAPPING_START_EVENT)
 		seen = take_level(p, &router_level);
 	check_inside(p, t->router);
-	last(&p->tenants)->router_known =
-		!p->over && !(seen.bad & (1U << ROUTER_NETNS | 1U << ROUTER_SHARED));
+	last(&p->tenants)->router_known = !(seen.bad & (1U << ROUTER_NETNS | 1U << ROUTER_SHARED));
 }

@@ -95,6 +95,13 @@ static void rule_ports(struct parse *p, const char *text, struct pos at)
 		complain(p, at, "%s", err.text);
 		return;
 	}
+	if (service_is_port_zero(parts)) {
+		complain(p, at,
+			 "`%s`: port 0 is reserved, nobody can listen there; use 1 to 65535, or "
+			 "`%.*s` for all ports",
+			 text, (int)strcspn(text, "/"), text);
+		return;
+	}
 	for (size_t i = 0; i < n; i++) {
 		vec_each (s, &r->services) {
 			if (!service_same(s, &parts[i]))
@@ -121,13 +128,14 @@ static void accept_item(struct parse *p, const char *text, struct pos at)
 	take_level(p, &rule_level);
 }
 
-enum { TENANT_NAME, TENANT_ROUTER, TENANT_POOL, TENANT_ACCEPT };
+enum { TENANT_NAME, TENANT_ROUTER, TENANT_POOL, TENANT_ACCEPT, TENANT_MAPPINGS };
 static const struct key tenant_keys[] = {
 	[TENANT_NAME] = { "name", TEXT, REQUIRED, tenant_name, "name: red" },
 	[TENANT_ROUTER] = { "router", MAP, MAY_BE_EMPTY, tenant_router, "router: {netns: red}" },
 	[TENANT_POOL] = { "pool", TEXTS, 0, tenant_pool, "pool: [100.64.1.0/24]" },
 	[TENANT_ACCEPT] = { "accept", MAPS, MAY_BE_EMPTY, accept_item, "accept: [{from: [blue]}]" },
-	{ "mappings", MAPS, MAY_BE_EMPTY, mappings_item, "mappings: [{fixed: 10.0.0.5}]" },
+	[TENANT_MAPPINGS] = { "mappings", MAPS, MAY_BE_EMPTY, mappings_item,
+			      "mappings: [{fixed: 10.0.0.5}]" },
 };
 static const struct level tenant_level = LEVEL("a tenant", tenant_keys);
 
@@ -142,5 +150,7 @@ void tenants_item(struct parse *p, const char *text, struct pos at)
 	vec_push(&p->model.tenants)->pos = at;
 	seen = take_level(p, &tenant_level);
 	last(&p->model.tenants)->has_accept = seen.given & 1U << TENANT_ACCEPT;
-	last(&p->tenants)->pool_known = !p->over && !(seen.bad & 1U << TENANT_POOL);
+	last(&p->tenants)->pool_known = !(seen.bad & 1U << TENANT_POOL);
+	last(&p->tenants)->mappings_known = !(seen.bad & 1U << TENANT_MAPPINGS);
+	p->names_lost |= seen.bad & 1U << TENANT_NAME && !last(&p->model.tenants)->name;
 }

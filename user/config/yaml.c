@@ -77,33 +77,58 @@ struct pos event_pos(const struct parse *p)
 	return pos_of_mark(p->event.start_mark);
 }
 
+/* The first tab among the blanks that a line begins with; col 0: there is none. */
+static struct pos indenting_tab(const struct parse *p, uint32_t line)
+{
+	struct pos at = { line, 1 };
+
+	while (byte_at(p, at) == ' ')
+		at.col++;
+	return byte_at(p, at) == '\t' ? at : (struct pos){ line, 0 };
+}
+
+/* A character that no value can begin with, where the error is or what it is about began. */
+static bool refuse_first_character(struct parse *p, struct pos at)
+{
+	const char *context = p->yaml.context ? p->yaml.context : "";
+	bool is_alias = strstr(context, "scanning an a"); /* an alias, an anchor */
+	struct pos first = is_alias ? pos_of_mark(p->yaml.context_mark) : at;
+	char c = byte_at(p, first);
+
+	if (p->yaml.error != YAML_SCANNER_ERROR || !c || !strchr(is_alias ? "*&" : "@`%", c))
+		return false;
+	give_up(p, first, "a value cannot begin with %c; put it in quotes%s", c,
+		c == '*' ? ", as in \"*\"" : "");
+	return true;
+}
+
 static void syntax_error(struct parse *p)
 {
 	const char *problem = p->yaml.problem ? p->yaml.problem : "out of memory";
 	const char *context = p->yaml.context ? p->yaml.context : "";
-	struct pos at = pos_of_mark(p->yaml.problem_mark);
-	char from[32] = "", c;
+	struct pos at = pos_of_mark(p->yaml.problem_mark), tab = indenting_tab(p, at.line);
+	char from[32] = "";
 
-	p->over = true;
-	c = byte_at(p, at);
-	if (p->yaml.error == YAML_SCANNER_ERROR && c == '\t') {
-		complain(p, at, "a tab cannot be used here; indent with spaces");
+	if (tab.col) {
+		give_up(p, tab, "this line is indented with a tab; use spaces");
 		return;
 	}
-	if (p->yaml.error == YAML_SCANNER_ERROR && c && strchr("@`%", c)) {
-		complain(p, at, "a value cannot begin with %c; put it in quotes", c);
+	if (p->yaml.error == YAML_SCANNER_ERROR && byte_at(p, at) == '\t') {
+		give_up(p, at, "a tab cannot be used here; use spaces");
 		return;
 	}
+	if (refuse_first_character(p, at))
+		return;
 	if (strncmp(problem, "mapping values", 14) == 0 || strstr(problem, "unexpected ':'")) {
-		complain(p, at,
-			 "a `:` is out of place; check the indentation, and quote a value that "
-			 "ends with `:` or has `: ` in it");
+		give_up(p, at,
+			"a `:` is out of place; check the indentation, and quote a value that "
+			"ends with `:` or has `: ` in it");
 		return;
 	}
 	if (*context && p->yaml.context_mark.line < p->yaml.problem_mark.line)
 		snprintf(from, sizeof(from), " of line %zu", p->yaml.context_mark.line + 1);
-	complain(p, at, "not valid YAML: %s%s%s%s; check the indentation, quotes and brackets",
-		 context, from, *context ? ", " : "", problem);
+	give_up(p, at, "not valid YAML: %s%s%s%s; check the indentation, quotes and brackets",
+		context, from, *context ? ", " : "", problem);
 }
 
 /* YAML allows an anchor and a tag before any value; here neither is supported. */
@@ -123,13 +148,26 @@ static void refuse_properties(struct parse *p, const yaml_char_t *anchor, const 
 	}
 }
 
+bool has_properties(const struct parse *p)
+{
+	switch (p->event.type) {
+	case YAML_SCALAR_EVENT:
+		return p->event.data.scalar.anchor || p->event.data.scalar.tag;
+	case YAML_SEQUENCE_START_EVENT:
+		return p->event.data.sequence_start.anchor || p->event.data.sequence_start.tag;
+	case YAML_MAPPING_START_EVENT:
+		return p->event.data.mapping_start.anchor || p->event.data.mapping_start.tag;
+	default:
+		return false;
+	}
+}
+
 static void descend(struct parse *p)
 {
 	if (++p->depth <= DEPTH_MAX)
 		return;
-	complain(p, event_pos(p), "nested more than %d deep; look for a bracket that is not closed",
-		 DEPTH_MAX);
-	p->over = true;
+	give_up(p, event_pos(p), "nested more than %d deep; look for a bracket that is not closed",
+		DEPTH_MAX);
 }
 
 bool next_event(struct parse *p)

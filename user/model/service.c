@@ -144,8 +144,41 @@ static size_t parse_protocol(const char *text, const char *digits, struct servic
 	return 1;
 }
 
+/* The class of that name, of `len` bytes; TN_CLASSES_COUNT: there is none. */
+static unsigned int class_of(const char *name, size_t len)
+{
+	for (unsigned int i = 0; i < TN_CLASSES_COUNT; i++) {
+		if (i != TN_CLASS_ICMPV6 && strlen(class_names[i]) == len &&
+		    strncmp(name, class_names[i], len) == 0)
+			return i;
+	}
+	return TN_CLASSES_COUNT;
+}
+
+/* "tcp/5432" of "5432/tcp", as others write it; false: it is something else. */
+static bool turn_round(const char *text, char out[SERVICE_TEXT])
+{
+	const char *slash = strchr(text, '/');
+	struct service parts[SERVICE_PARTS] = { 0 };
+	struct error ignored = { 0 };
+	int before;
+
+	if (!slash || strlen(text) >= SERVICE_TEXT ||
+	    class_of(slash + 1, strlen(slash + 1)) == TN_CLASSES_COUNT)
+		return false;
+	before = (int)(slash - text);
+	snprintf(out, SERVICE_TEXT, "%s/%.*s", slash + 1, before, text);
+	return service_parse(out, parts, &ignored) && !service_is_port_zero(parts);
+}
+
 static size_t unknown(const char *text, struct error *err)
 {
+	char turned[SERVICE_TEXT];
+
+	if (turn_round(text, turned)) {
+		error_usage(err, "`%s` is the wrong way round; write `%s`", text, turned);
+		return 0;
+	}
 	error_usage(err,
 		    "`%s` is no service; use tcp, udp, sctp, dccp or udplite, as in `tcp/5432`, "
 		    "`tcp/8000-8099` or `tcp`, icmp as in `icmp/echo-request` or `icmp`, gre, esp, "
@@ -158,6 +191,7 @@ size_t service_parse(const char *text, struct service out[SERVICE_PARTS], struct
 {
 	const char *slash = strchr(text, '/');
 	size_t len = slash ? (size_t)(slash - text) : strlen(text);
+	unsigned int found;
 
 	for (size_t i = 0; !slash && i < ARRAY_SIZE(portless); i++) {
 		if (strcmp(text, portless[i].name) != 0)
@@ -165,20 +199,22 @@ size_t service_parse(const char *text, struct service out[SERVICE_PARTS], struct
 		*out = (struct service){ TN_CLASS_OTHER, portless[i].number, portless[i].number };
 		return 1;
 	}
-	for (unsigned int i = 0; i < TN_CLASSES_COUNT; i++) {
-		if (i == TN_CLASS_ICMPV6 || strlen(class_names[i]) != len ||
-		    strncmp(text, class_names[i], len) != 0)
-			continue;
-		out[0] = (struct service){ (uint8_t)i, 0, SERVICE_LAST };
-		out[1] = (struct service){ TN_CLASS_ICMPV6, 0, SERVICE_LAST };
-		if (i == TN_CLASS_OTHER)
-			return slash ? parse_protocol(text, slash + 1, out, err)
-				     : unknown(text, err);
-		if (i == TN_CLASS_ICMP)
-			return slash ? parse_icmp(text, slash + 1, out, err) : 2;
-		return slash ? parse_ports(text, slash + 1, out, err) : 1;
-	}
-	return unknown(text, err);
+	found = class_of(text, len);
+	if (found == TN_CLASSES_COUNT || (found == TN_CLASS_OTHER && !slash))
+		return unknown(text, err);
+	out[0] = (struct service){ (uint8_t)found, 0, SERVICE_LAST };
+	out[1] = (struct service){ TN_CLASS_ICMPV6, 0, SERVICE_LAST };
+	if (found == TN_CLASS_OTHER)
+		return parse_protocol(text, slash + 1, out, err);
+	if (found == TN_CLASS_ICMP)
+		return slash ? parse_icmp(text, slash + 1, out, err) : 2;
+	return slash ? parse_ports(text, slash + 1, out, err) : 1;
+}
+
+bool service_is_port_zero(const struct service *s)
+{
+	return s->last == 0 && s->class != TN_CLASS_ICMP && s->class != TN_CLASS_ICMPV6 &&
+	       s->class != TN_CLASS_OTHER;
 }
 
 static bool is_request(const struct icmp_request *r, const struct service *s)

@@ -26,6 +26,9 @@ size_t service_parse(const char *text, struct service out[SERVICE_PARTS], struct
  */
 size_t service_text(const struct service *v, size_t n, char out[SERVICE_TEXT]);
 
+/* Whether it is port 0 and no other, which the protocols reserve: nobody can listen there. */
+bool service_is_port_zero(const struct service *s);
+
 bool service_same(const struct service *a, const struct service *b);
 
 #endif

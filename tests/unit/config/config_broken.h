@@ -99,18 +99,13 @@ static const struct broken broken[] = {
 	       "`shared-network: {subnets: [100.64.0.0/16]}`\n"),
 	BROKEN("too deep",
 	       "tenants: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\n",
-	       "1:11: an item of `tenants` must be keys and values, not a list; write it like "
-	       "`tenants: [{name: red}]`\n"
 	       "1:41: nested more than 32 deep; look for a bracket that is not closed\n"),
-	BROKEN("syntax after other errors",
+	BROKEN("syntax after other errors: they may come from it",
 	       "shared-network: {subnets: [100.64.0.0/33]}\n"
 	       "tenants:\n"
 	       "  - nam: red\n"
 	       "    pool: [100.64.1.0/24\n"
 	       "  - name: blue\n",
-	       "1:28: `100.64.0.0/33` is not a prefix; write it like `100.64.0.0/16`\n"
-	       "3:5: unknown key `nam`; did you mean `name`?\n"
-	       "4:12: `100.64.1.0/24 - name` is not a prefix; write it like `100.64.0.0/16`\n"
 	       "5:9: not valid YAML: while parsing a flow sequence of line 4, did not find "
 	       "expected ',' or ']'; check the indentation, quotes and brackets\n"),
 	BROKEN("syntax error does not make others",
@@ -124,7 +119,82 @@ static const struct broken broken[] = {
 	BROKEN("indented by a tab",
 	       "tenants:\n"
 	       "\011- name: red\n",
-	       "2:1: a tab cannot be used here; indent with spaces\n"),
+	       "2:1: this line is indented with a tab; use spaces\n"),
+	BROKEN("a tab behind spaces, below a list",
+	       NETWORK
+	       "  - name: red\n"
+	       "    pool: [100.64.1.0/24]\n"
+	       "   \011mappings: []\n",
+	       "5:4: this line is indented with a tab; use spaces\n"),
+	BROKEN("a tab that makes a line part of the value before",
+	       NETWORK
+	       "  - name: red\n"
+	       "    router:\n"
+	       "      netns: red\n"
+	       "       \011shared: shared0\n",
+	       "6:8: this line is indented with a tab; use spaces\n"),
+	BROKEN("a tab, and a name whose tenant comes behind it",
+	       NETWORK
+	       "  - name: red\n"
+	       "    accept:\n"
+	       "      - from: [blue]\n"
+	       "\011- name: blue\n",
+	       "6:1: this line is indented with a tab; use spaces\n"),
+	BROKEN("a tab behind a dash",
+	       "tenants:\n"
+	       "  -\011name: red\n",
+	       "2:4: a tab cannot be used here; use spaces\n"),
+	BROKEN("a star without quotes",
+	       NETWORK
+	       "  - name: red\n"
+	       "    accept:\n"
+	       "      - from: *\n"
+	       "        to: [db]\n",
+	       "5:15: a value cannot begin with *; put it in quotes, as in \"*\"\n"),
+	BROKEN("a star without quotes in a list",
+	       NETWORK
+	       "  - name: red\n"
+	       "    accept: [{from: [*]}]\n",
+	       "4:22: a value cannot begin with *; put it in quotes, as in \"*\"\n"),
+	BROKEN("a pattern without quotes",
+	       NETWORK
+	       "  - name: red\n"
+	       "    router: {inside: [*.lan]}\n",
+	       "4:23: a value cannot begin with *; put it in quotes, as in \"*\"\n"),
+	BROKEN("an anchor without a name",
+	       NETWORK
+	       "  - name: &\n",
+	       "3:11: a value cannot begin with &; put it in quotes\n"),
+	BROKEN("a tag or an anchor takes no value with it",
+	       NETWORK
+	       "  - name: !red\n"
+	       "  - name: &blue\n",
+	       "3:11: the tag `!red` is not supported; remove it\n"
+	       "4:11: the anchor `&blue` is not supported; write the value out\n"),
+	BROKEN("names that were not understood may be those that rules mean",
+	       NETWORK
+	       "  - nam: red\n"
+	       "  - name: blue\n"
+	       "    mappings: [{name: d/b, fixed: 10.0.0.5}]\n"
+	       "    accept: [{from: [red], to: [db]}]\n",
+	       "3:5: unknown key `nam`; did you mean `name`?\n"
+	       "5:23: `d/b` is not a mapping name; use up to 63 of A-Z a-z 0-9 . _ - and begin "
+	       "with a letter or digit\n"),
+	BROKEN("prefixes in mappings",
+	       NETWORK
+	       "  - name: red\n"
+	       "    mappings:\n"
+	       "      - {fixed: 10.0.0.0/24, shared: 100.64.1.0/24}\n"
+	       "      - {fixed: \"fd00::/64\"}\n"
+	       "      - {fixed: 10.0.0.5/24, shared: 100.64.1.5/32}\n",
+	       "5:17: `10.0.0.0/24` is a prefix, and a mapping is of one address; write one "
+	       "mapping for each address\n"
+	       "5:38: `100.64.1.0/24` is a prefix, and a mapping is of one address; write one "
+	       "mapping for each address\n"
+	       "6:17: `fd00::/64` is a prefix, and a mapping is of one address; write one "
+	       "mapping for each address\n"
+	       "7:17: `10.0.0.5/24` is a prefix, not an address; write `10.0.0.5`\n"
+	       "7:38: `100.64.1.5/32` is a prefix, not an address; write `100.64.1.5`\n"),
 	BROKEN("a value that begins with @",
 	       "tenants:\n"
 	       "  - name: @red\n",
@@ -134,7 +204,6 @@ static const struct broken broken[] = {
 	       "  - name: red\n"
 	       "    mappings:\n"
 	       "      - fixed: fd00::\n",
-	       "4:16: `fd00:` is not an IPv4 or IPv6 address; correct it\n"
 	       "4:21: a `:` is out of place; check the indentation, and quote a value that ends "
 	       "with `:` or has `: ` in it\n"),
 	BROKEN("an address that ends with a colon in brackets",
@@ -295,7 +364,9 @@ static const struct broken broken[] = {
 	       "      - {from: red, ports: [tcp/0x50, udp/9-8]}\n"
 	       "      - {from: red, ports: icmp/ping}\n"
 	       "      - {from: red, ports: protocol/6}\n"
-	       "      - {from: red, ports: http}\n",
+	       "      - {from: red, ports: http}\n"
+	       "      - {from: red, ports: [5432/tcp, 8000-8099/udp, echo-request/icmp, 80/http]}\n"
+	       "      - {from: red, ports: [tcp/0, udp/0-0, tcp/0-1023]}\n",
 	       "5:29: `tcp/0x50` is no port or range of ports; write it like `tcp/5432` or "
 	       "`tcp/8000-8099`\n"
 	       "5:39: the range `udp/9-8` ends before it begins; exchange its ends\n"
@@ -305,7 +376,17 @@ static const struct broken broken[] = {
 	       "7:28: `protocol/6` has a name; write `tcp`\n"
 	       "8:28: `http` is no service; use tcp, udp, sctp, dccp or udplite, as in "
 	       "`tcp/5432`, `tcp/8000-8099` or `tcp`, icmp as in `icmp/echo-request` or `icmp`, "
-	       "gre, esp, or `protocol/47`\n"),
+	       "gre, esp, or `protocol/47`\n"
+	       "9:29: `5432/tcp` is the wrong way round; write `tcp/5432`\n"
+	       "9:39: `8000-8099/udp` is the wrong way round; write `udp/8000-8099`\n"
+	       "9:54: `echo-request/icmp` is the wrong way round; write `icmp/echo-request`\n"
+	       "9:73: `80/http` is no service; use tcp, udp, sctp, dccp or udplite, as in "
+	       "`tcp/5432`, `tcp/8000-8099` or `tcp`, icmp as in `icmp/echo-request` or `icmp`, "
+	       "gre, esp, or `protocol/47`\n"
+	       "10:29: `tcp/0`: port 0 is reserved, nobody can listen there; use 1 to 65535, or "
+	       "`tcp` for all ports\n"
+	       "10:36: `udp/0-0`: port 0 is reserved, nobody can listen there; use 1 to 65535, or "
+	       "`udp` for all ports\n"),
 	BROKEN("limits",
 	       NETWORK
 	       "  - name: red\n"
