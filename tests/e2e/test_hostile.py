@@ -116,9 +116,41 @@ def test_hostile_namespaces(lab):
 
 @once
 def test_hostile_definitions_file(lab):
-    """One without an end is not read to it."""
-    code, _, said = ends(lab.cli, "apply", "-f", "/dev/zero")
-    equal((code, "nothing was changed" in said), (2, True), said)
+    """What may have no end is not opened, and no more is read than a file may have."""
+    fifo, huge = os.path.join(lab.scratch, "definitions"), os.path.join(lab.scratch, "huge")
+    os.mkfifo(fifo)
+    with open(huge, "wb") as f:
+        f.truncate((512 << 20) + 1)
+    before = pins()
+    for path, what in ((fifo, "it is a FIFO"), ("/dev/zero", "it is a device"),
+                       ("/dev/null", "it is a device"), ("/", "it is a directory"),
+                       (huge, f"{huge}:1:1: the file is larger than 512 MiB")):
+        for words in (["apply", "-f", path], ["apply", "-n", "-f", path], ["validate", path],
+                      ["diff", path], ["doctor", "-f", path]):
+            code, _, said = ends(lab.cli, *words)
+            lines = said.strip().splitlines()
+            equal((code, len(lines)), (2, 2 if path == huge else 1), f"{words}: {said}")
+            assert what in lines[0], f"{words}: {said}"
+        with Agent(lab, "-f", path, log="file.log") as agent:   # which keeps what is in force
+            agent.says(what)
+    unchanged(before, pins(), "files that are none")
+
+
+@once
+def test_hostile_definitions_on_a_pipe(lab):
+    """A pipe is read as it comes, by its name too, but not without an end."""
+    def validate(shell, name):
+        done = sh(["sh", "-c", shell, "sh", *lab.cli.argv("validate", name)], check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    path = lab.write(lab.definitions(), "piped.yaml")
+    for name in ("-", "/dev/stdin"):
+        code, said = validate(f'(sleep 0.1; cat {path}) | "$@"', name)
+        equal((code, "is valid" in said), (0, True), said)
+        code, said = validate('yes | "$@"', name)
+        equal((code, ":1:1: the file is larger than 512 MiB" in said), (2, True), said)
+    code, said = validate('"$@" < /dev/zero', "-")
+    equal((code, "U+0000" in said), (2, True), said)
 
 
 # ---------------------------------------------------------------- the state directory

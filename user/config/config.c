@@ -6,8 +6,6 @@
 
 #include "config/parse.h"
 
-#define FILE_MAX ((size_t)1 << 31)
-
 static void network_subnet(struct parse *p, const char *text, struct pos at)
 {
 	struct prefix prefix;
@@ -122,9 +120,10 @@ int config_parse(const char *bytes, size_t len, const char *file, struct model *
 
 	memset(errors, 0, sizeof(*errors));
 	memset(out, 0, sizeof(*out));
-	if (len > FILE_MAX)
+	if (len > CONFIG_SIZE_MAX)
 		complain(&p, (struct pos){ 1, 1 },
-			 "the file is larger than 2 GiB; make it smaller");
+			 "the file is larger than %zu MiB; see whether it is the right one",
+			 CONFIG_SIZE_MAX >> 20);
 	else
 		parse_bytes(&p);
 	complaints_give(&p, file, errors);

@@ -22,10 +22,13 @@ struct config_errors {
 
 void config_errors_free(struct config_errors *errors);
 
+/* In bytes: a million mappings with all that can be said of them are half of it. */
+#define CONFIG_SIZE_MAX ((size_t)512 << 20)
+
 /*
- * Parse `len` bytes; `file` names them in errors. On success 0, and *out is the
- * caller's to free. On failure -1, at least one error, and *out is empty. What *out
- * and *errors held before is overwritten.
+ * Parse `len` bytes, of which none is read if there are more than CONFIG_SIZE_MAX; `file` names
+ * them in errors. On success 0, and *out is the caller's to free. On failure -1, at least one
+ * error, and *out is empty. What *out and *errors held before is overwritten.
  *
  * The model is in the order of the file, without ids. The place of a tenant or a
  * mapping is its first key, that of a router the key `router`.

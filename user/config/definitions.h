@@ -7,7 +7,8 @@
 #include "lib/error.h"
 
 /*
- * Read and parse the file at `path` ("-": stdin). *out is the caller's to free, and empty after an
+ * Read and parse the file at `path` ("-": stdin): a regular one or a pipe, and no more than
+ * CONFIG_SIZE_MAX of it. *out is the caller's to free, and empty after an
  * error. Every error in the file is a line on stderr, and `err` says how many.
  */
 int definitions_read(const char *path, struct model *out, struct error *err);
