@@ -41,7 +41,7 @@ def test_validate(lab):
           [f"{good} is valid: 3 tenants, 2 routers, 8 mappings"], "what it says")
     equal(cli.json("validate", good),
           {"file": good, "valid": True, "tenants": 3, "routers": 2, "mappings": 8, "errors": [],
-           "unlisted": 0}, "the same in JSON")
+           "warnings": [], "unlisted": 0}, "the same in JSON")
     equal(cli.lines("validate", "-q", good), [], "what it says with -q")
     with open(good, encoding="ascii") as f:
         equal(cli.lines("validate", "-", stdin=f),
@@ -270,6 +270,49 @@ def test_names_of_tenants(lab):
                                       f"tenants: [{{name: {wrong}}}]\n")
             first = cli.run("validate", bad, code=2).stderr.splitlines()[0]
             assert first.startswith(f"{bad}:2:18: ") and f"`{wrong}`" in first, first
+    finally:
+        routers.close()
+
+
+LACKING = """shared-network: {{subnets: [100.64.0.0/16]}}
+tenants:
+  - name: open
+    router: {{netns: {0}, shared: shared0, inside: [lan0]}}
+    mappings: [{{fixed: 10.0.0.5}}]
+  - name: closed
+    router: {{netns: {1}, shared: shared0, inside: [lan0]}}
+    mappings: [{{fixed: 10.0.0.5}}]
+    accept: []
+  - name: empty
+    router: {{netns: {2}, shared: shared0, inside: [lan0]}}
+  - name: away
+    mappings: [{{fixed: 10.0.0.5}}]
+"""
+
+
+@once
+def test_tenants_that_accept_nobody(lab):
+    """Who may have forgotten `accept` is told once a command; who cannot have is not."""
+    routers = Routers(lab, "lacking", 3)
+    cli = routers.cli
+    try:
+        path = lab.put("lacking.yaml", LACKING.format(*(ns.name for ns in routers.ns)))
+        text = ("tenant `open` has no `accept`, so nobody can reach it; say who may, or `accept: []` "
+                "if that is meant")
+        said = f"tenantnat: {path}:3:5: {text}\n"
+        for words, code in ((["validate", path], 0), (["diff", path], 1),
+                            (["apply", "-n", "-f", path], 0), (["apply", "-f", path], 0),
+                            (["apply", "-f", path, "--tenant", "open"], 0), (["diff", path], 0),
+                            (["doctor", "-f", path], None)):
+            equal(cli.run(*words, code=code).stderr, said, f"stderr of {words}")
+        for words in (["validate", path, "-q"], ["apply", "-f", path, "--tenant", "closed"],
+                      ["doctor", "-f", path, "closed"], ["restore"]):
+            equal(cli.run(*words, code=None).stderr, "", f"stderr of {words}")
+        done = cli.run("-j", "validate", path)
+        equal((done.stderr, json.loads(done.stdout)["warnings"]),
+              ("", [{"line": 3, "column": 5, "text": text}]), "JSON")
+        with Agent(routers, "-f", path) as agent:
+            agent.says(text)
     finally:
         routers.close()
 

@@ -27,6 +27,7 @@ static void reload(struct agent *a)
 		log_error("%s; the definitions in force stay", err.text);
 		return;
 	}
+	definitions_warn(a->options.file, &wanted, NULL);
 	model_free(&a->pending);
 	a->pending = wanted;
 	a->has_pending = true;

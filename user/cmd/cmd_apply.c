@@ -126,6 +126,7 @@ struct applying {
 	struct chosen chosen;
 	struct change_how how;
 	struct scope only;
+	bool warned; /* of what the file may lack: once, also when the user is asked */
 	bool agreed; /* to lose so many mappings */
 	size_t lost;
 };
@@ -140,6 +141,9 @@ static int attempt(struct applying *a, struct change *c, struct outcome *outcome
 	if (begin(a->inv, mode, &a->reading, c, err) ||
 	    (a->how.only && take_chosen(c, &a->chosen, err)))
 		return -1;
+	if (!a->warned)
+		definitions_warn(a->reading.file, &c->will, a->how.only);
+	a->warned = true;
 	lost = change_loss(c, question);
 	if (!*question || a->how.dry_run || (a->agreed && lost <= a->lost))
 		return change_make(c, &a->how, outcome, err);

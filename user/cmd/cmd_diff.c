@@ -15,6 +15,7 @@ static int compare(const struct invocation *inv, struct outcome *out, struct err
 	if (!file || definitions_read(file, &wanted, err) ||
 	    change_begin(&inv->settings, STORE_READ, &wanted, &c, err))
 		return -1;
+	definitions_warn(file, &c.will, NULL);
 	model_sort(&c.will);
 	return change_make(&c, &how, out, err);
 }

@@ -46,6 +46,20 @@ static json_t *error_json(const char *file, const char *text)
 	return json_pack("{s:n, s:n, s:s}", "line", "column", "text", text);
 }
 
+static json_t *warnings_json(const struct model *m)
+{
+	json_t *list = json_array();
+
+	vec_each (t, &m->tenants) {
+		if (tenant_lacks_accept(t))
+			json_array_append_new(list,
+					      json_pack("{s:i, s:i, s:o}", "line", t->pos.line,
+							"column", t->pos.col, "text",
+							json_sprintf(LACKS_ACCEPT, t->name)));
+	}
+	return list;
+}
+
 /* Of a file with errors nobody knows how much there is of what. */
 static json_t *verdict_json(const char *file, const struct model *m,
 			    const struct config_errors *errors, const struct error *found)
@@ -64,6 +78,7 @@ static json_t *verdict_json(const char *file, const struct model *m,
 	if (found->set && !errors->list.n)
 		json_array_append_new(list, error_json(file, found->text));
 	json_object_set_new(out, "errors", list);
+	json_object_set_new(out, "warnings", warnings_json(m));
 	json_object_set_new(out, "unlisted", json_integer((json_int_t)errors->dropped));
 	return out;
 }
@@ -78,14 +93,17 @@ static void print_verdict(const char *file, const struct model *m)
 	       mappings == 1 ? "mapping" : "mappings");
 }
 
-static int say(const struct invocation *inv, const char *file, const struct model *m,
+static int say(const struct invocation *inv, const char *path, const struct model *m,
 	       const struct config_errors *errors, struct error *found, struct error *err)
 {
+	const char *file = definitions_shown(path);
+
 	if (inv->json && json_print(verdict_json(file, m, errors, found), err))
 		return -1;
 	if (!inv->json) {
 		vec_each (text, &errors->list)
 			fprintf(stderr, "%s\n", *text);
+		definitions_warn(path, m, NULL);
 	}
 	if (found->set)
 		return error_usage(err, "%s", found->text);
@@ -96,7 +114,7 @@ static int say(const struct invocation *inv, const char *file, const struct mode
 
 static int run(const struct invocation *inv, struct error *err)
 {
-	const char *path = cmd_file(inv, inv->nargs ? inv->args[0] : NULL, err), *file;
+	const char *path = cmd_file(inv, inv->nargs ? inv->args[0] : NULL, err);
 	_cleanup_model_ struct model m = { 0 };
 	struct config_errors errors;
 	struct error found = { 0 };
@@ -104,13 +122,12 @@ static int run(const struct invocation *inv, struct error *err)
 
 	if (!path)
 		return -1;
-	file = strcmp(path, "-") ? path : "<stdin>";
 	ret = definitions_parse(path, &m, &errors, &found);
 	if (ret && !errors.list.n)
 		return error_usage(err, "%s", found.text);
 	if (!ret && check_room(&m, &found))
-		error_prefix(&found, "%s", file);
-	ret = say(inv, file, &m, &errors, &found, err);
+		error_prefix(&found, "%s", definitions_shown(path));
+	ret = say(inv, path, &m, &errors, &found, err);
 	config_errors_free(&errors);
 	return ret;
 }
@@ -123,13 +140,17 @@ const struct command cmd_validate = {
 		"needs no\n"
 		"root, no namespaces and no state, so it is for editors and CI. Exit status: 0 the "
 		"file is\n"
-		"valid, 2 it is not. `doctor -f FILE` looks at the machine as well.\n"
+		"valid, 2 it is not. What may be forgotten is a warning, as with `apply`: a tenant "
+		"with mappings\n"
+		"and without `accept`, which nobody can reach. `doctor -f FILE` looks at the "
+		"machine as well.\n"
 		"\n"
 		"JSON: {\"file\", \"valid\", \"tenants\", \"routers\", \"mappings\": numbers, null "
 		"when it is not\n"
 		"valid, \"errors\": [{\"line\", \"column\": null for an error of no single place, "
 		"\"text\"}],\n"
-		"\"unlisted\": errors beyond the first hundred}",
+		"\"warnings\": [{\"line\", \"column\", \"text\"}], \"unlisted\": errors beyond the "
+		"first hundred}",
 	.options = { { "file", 'f', "FILE", FILE_HELP } },
 	.max_args = 1,
 	.run = run,

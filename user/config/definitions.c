@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lib/file.h"
+#include "lib/log.h"
 
 static int cannot_read(const char *path, struct error *err)
 {
@@ -95,6 +96,11 @@ static char *read_file(const char *path, size_t *len, struct error *err)
 	return text.v;
 }
 
+const char *definitions_shown(const char *path)
+{
+	return strcmp(path, "-") ? path : "<stdin>";
+}
+
 int definitions_parse(const char *path, struct model *out, struct config_errors *errors,
 		      struct error *err)
 {
@@ -105,7 +111,7 @@ int definitions_parse(const char *path, struct model *out, struct config_errors 
 	text = read_file(path, &len, err);
 	if (!text)
 		return -1;
-	if (config_parse(text, len, strcmp(path, "-") ? path : "<stdin>", out, errors) == 0) {
+	if (config_parse(text, len, definitions_shown(path), out, errors) == 0) {
 		out->file = strcmp(path, "-") ? realpath(path, NULL) : NULL;
 		return 0;
 	}
@@ -123,4 +129,13 @@ int definitions_read(const char *path, struct model *out, struct error *err)
 		fprintf(stderr, "%s\n", *line);
 	config_errors_free(&errors);
 	return ret;
+}
+
+void definitions_warn(const char *path, const struct model *m, const struct scope *only)
+{
+	vec_each (t, &m->tenants) {
+		if (tenant_lacks_accept(t) && scope_has(only, t->name))
+			log_warning("%s:%u:%u: " LACKS_ACCEPT, definitions_shown(path), t->pos.line,
+				    t->pos.col, t->name);
+	}
 }

@@ -5,6 +5,7 @@
 
 #include "config/config.h"
 #include "lib/error.h"
+#include "model/kernel_state.h"
 
 /*
  * Read and parse the file at `path` ("-": stdin): a regular one or a pipe, and no more than
@@ -19,5 +20,17 @@ int definitions_read(const char *path, struct model *out, struct error *err);
  */
 int definitions_parse(const char *path, struct model *out, struct config_errors *errors,
 		      struct error *err);
+
+/* What lines about the file at `path` call it. */
+const char *definitions_shown(const char *path);
+
+/* What a file may lack, and is told about; of the tenant's name. */
+#define LACKS_ACCEPT                                                                            \
+	"tenant `%s` has no `accept`, so nobody can reach it; say who may, or `accept: []` if " \
+	"that is meant"
+
+/* Warn of each tenant in the scope that accepts nobody without saying so: a line, in their order.
+ */
+void definitions_warn(const char *path, const struct model *m, const struct scope *only);
 
 #endif

@@ -132,6 +132,8 @@ int examine(const struct settings *settings, const char *file, const struct scop
 	e->planned = file != NULL;
 	if (file && definitions_read(file, &e->file, err))
 		return -1;
+	if (file)
+		definitions_warn(file, &e->file, scope);
 	collect_machine(settings->bpffs, settings->state, &e->report);
 	read_state(settings, e);
 	read_maps(settings, e);

@@ -333,6 +333,11 @@ bool model_shares(const struct model *m, const struct tn_addr *a)
 	return model_subnet(m, a);
 }
 
+bool tenant_lacks_accept(const struct tenant *t)
+{
+	return t->router && t->mappings.n && !t->has_accept;
+}
+
 bool tenant_maps(const struct tenant *t, int family)
 {
 	vec_each (m, &t->mappings) {

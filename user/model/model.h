@@ -236,6 +236,12 @@ bool model_shares(const struct model *m, const struct tn_addr *a);
 /* The shared subnet that the address is in; NULL: none. */
 const struct prefix *model_subnet(const struct model *m, const struct tn_addr *a);
 
+/*
+ * Whether the file forgets to say who may reach its VMs here: `accept: []` says that nobody may.
+ * One whose router is elsewhere is judged by the file there.
+ */
+bool tenant_lacks_accept(const struct tenant *t);
+
 /* Whether the tenant has mappings of that family (IPV4, IPV6). */
 bool tenant_maps(const struct tenant *t, int family);
 
