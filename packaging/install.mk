@@ -12,7 +12,7 @@ DESTDIR ?=
 DATA := README.md:$(DOCDIR)/README.md \
 	$(foreach file,$(wildcard docs/*.md docs/*.svg),$(file):$(DOCDIR)/$(file)) \
 	$(foreach page,$(wildcard docs/man/*.8),$(page):$(MANDIR)/man8/$(notdir $(page))) \
-	$(foreach file,tenantnat-dashboard.json tenantnat-alerts.yml,packaging/$(file):$(DATADIR)/tenantnat/$(file))
+	$(foreach file,tenantnat-dashboard.json tenantnat-alerts.yml tenantnat.schema.json,packaging/$(file):$(DATADIR)/tenantnat/$(file))
 UNITS := $(if $(filter yes,$(SYSTEMD)),tenantnat-restore.service tenantnat-agent.service)
 INSTALLED := $(SBINDIR)/tenantnat $(foreach pair,$(DATA),$(lastword $(subst :, ,$(pair)))) $(UNITS:%=$(SYSTEMDUNITDIR)/%)
 # nobody else's; from the innermost

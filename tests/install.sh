@@ -42,6 +42,7 @@ expected() {
 		echo "755 $1/tenantnat"
 		echo "644 $2/tenantnat/tenantnat-alerts.yml"
 		echo "644 $2/tenantnat/tenantnat-dashboard.json"
+		echo "644 $2/tenantnat/tenantnat.schema.json"
 		for file in README.md docs/*.md docs/*.svg; do
 			echo "644 $3/$file"
 		done

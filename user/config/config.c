@@ -27,7 +27,8 @@ static void network_subnet(struct parse *p, const char *text, struct pos at)
 }
 
 static const struct key network_keys[] = {
-	{ "subnets", TEXTS, REQUIRED, network_subnet, "subnets: [100.64.0.0/16, \"fd64::/64\"]" },
+	{ "subnets", TEXTS, REQUIRED, network_subnet, "subnets: [100.64.0.0/16, \"fd64::/64\"]",
+	  NULL },
 };
 static const struct level network_level = LEVEL("the shared network", network_keys);
 
@@ -40,10 +41,11 @@ static void file_network(struct parse *p, const char *text, struct pos at)
 
 static const struct key file_keys[] = {
 	{ "shared-network", MAP, REQUIRED, file_network,
-	  "shared-network: {subnets: [100.64.0.0/16]}" },
-	{ "tenants", MAPS, REQUIRED | MAY_BE_EMPTY, tenants_item, "tenants: [{name: red}]" },
+	  "shared-network: {subnets: [100.64.0.0/16]}", &network_level },
+	{ "tenants", MAPS, REQUIRED | MAY_BE_EMPTY, tenants_item, "tenants: [{name: red}]",
+	  &tenant_level },
 };
-static const struct level file_level = LEVEL("the file", file_keys);
+const struct level file_level = LEVEL("the file", file_keys);
 
 static void take_file(struct parse *p)
 {

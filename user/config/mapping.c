@@ -112,9 +112,9 @@ static void limit_packets(struct parse *p, const char *text, struct pos at)
 
 enum { LIMIT_RATE, LIMIT_BURST, LIMIT_PACKETS };
 static const struct key limit_keys[] = {
-	[LIMIT_RATE] = { "rate", TEXT, 0, limit_rate, "rate: 100mbit" },
-	[LIMIT_BURST] = { "burst", TEXT, 0, limit_burst, "burst: 20mb" },
-	[LIMIT_PACKETS] = { "packets", TEXT, 0, limit_packets, "packets: 10000" },
+	[LIMIT_RATE] = { "rate", TEXT, 0, limit_rate, "rate: 100mbit", NULL },
+	[LIMIT_BURST] = { "burst", TEXT, 0, limit_burst, "burst: 20mb", NULL },
+	[LIMIT_PACKETS] = { "packets", TEXT, 0, limit_packets, "packets: 10000", NULL },
 };
 static const struct level limit_level = LEVEL("a limit", limit_keys);
 
@@ -140,12 +140,12 @@ static void mapping_limit(struct parse *p, const char *text, struct pos at)
 }
 
 static const struct key mapping_keys[] = {
-	{ "name", TEXT, 0, mapping_name, "name: db" },
-	{ "fixed", TEXT, REQUIRED, mapping_fixed, "fixed: 10.0.0.5" },
-	{ "shared", TEXT, 0, mapping_shared, "shared: 100.64.1.9" },
-	{ "limit", MAP, 0, mapping_limit, "limit: {rate: 100mbit, burst: 20mb}" },
+	{ "name", TEXT, 0, mapping_name, "name: db", NULL },
+	{ "fixed", TEXT, REQUIRED, mapping_fixed, "fixed: 10.0.0.5", NULL },
+	{ "shared", TEXT, 0, mapping_shared, "shared: 100.64.1.9", NULL },
+	{ "limit", MAP, 0, mapping_limit, "limit: {rate: 100mbit, burst: 20mb}", &limit_level },
 };
-static const struct level mapping_level = LEVEL("a mapping", mapping_keys);
+const struct level mapping_level = LEVEL("a mapping", mapping_keys);
 
 void mappings_item(struct parse *p, const char *text, struct pos at)
 {

@@ -160,6 +160,8 @@ enum {
 	MAY_BE_EMPTY = 2,
 };
 
+struct level;
+
 struct key {
 	const char *name;
 	enum kind kind;
@@ -170,7 +172,8 @@ struct key {
 	 * its key.
 	 */
 	void (*take)(struct parse *p, const char *text, struct pos at);
-	const char *example; /* for complaints */
+	const char *example;	   /* for complaints */
+	const struct level *level; /* of MAP and MAPS: what `take` reads with take_level() */
 };
 
 /* The keys that may be at one place of the file, and what that is called: "a tenant". */
@@ -225,6 +228,8 @@ bool amount_parse(const char *text, const struct unit *units, size_t n, uint64_t
 #define SIZE_UNITS 3
 extern const struct unit rate_units[RATE_UNITS]; /* in bits a second */
 extern const struct unit size_units[SIZE_UNITS]; /* in bytes */
+
+extern const struct level file_level, tenant_level, router_level, mapping_level;
 
 void mappings_item(struct parse *p, const char *text, struct pos at);
 void tenant_router(struct parse *p, const char *text, struct pos at);

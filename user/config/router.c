@@ -84,8 +84,8 @@ static void route_via(struct parse *p, const char *text, struct pos at)
 }
 
 static const struct key route_keys[] = {
-	{ "to", TEXT, REQUIRED, route_to, "to: 100.65.0.0/16" },
-	{ "via", TEXT, REQUIRED, route_via, "via: 100.64.0.1" },
+	{ "to", TEXT, REQUIRED, route_to, "to: 100.65.0.0/16", NULL },
+	{ "via", TEXT, REQUIRED, route_via, "via: 100.64.0.1", NULL },
 };
 static const struct level route_level = LEVEL("a route", route_keys);
 
@@ -100,17 +100,17 @@ static void routes_item(struct parse *p, const char *text, struct pos at)
 
 enum { ROUTER_NETNS, ROUTER_SHARED };
 static const struct key router_keys[] = {
-	[ROUTER_NETNS] = { "netns", TEXT, 0, router_netns, "netns: red" },
-	[ROUTER_SHARED] = { "shared", TEXT, 0, router_shared, "shared: shared0" },
-	{ "inside", TEXTS, 0, router_inside, "inside: [lan0]" },
-	{ "hook", TEXT, 0, router_hook, "hook: tc" },
-	{ "sources", TEXT, 0, router_sources, "sources: loose" },
-	{ "address", TEXT_OR_TEXTS, 0, router_address, "address: 100.64.0.2" },
+	[ROUTER_NETNS] = { "netns", TEXT, 0, router_netns, "netns: red", NULL },
+	[ROUTER_SHARED] = { "shared", TEXT, 0, router_shared, "shared: shared0", NULL },
+	{ "inside", TEXTS, 0, router_inside, "inside: [lan0]", NULL },
+	{ "hook", TEXT, 0, router_hook, "hook: tc", NULL },
+	{ "sources", TEXT, 0, router_sources, "sources: loose", NULL },
+	{ "address", TEXT_OR_TEXTS, 0, router_address, "address: 100.64.0.2", NULL },
 	{ "routes", MAPS, MAY_BE_EMPTY, routes_item,
-	  "routes: [{to: 100.65.0.0/16, via: 100.64.0.1}]" },
-	{ "forwarding", TEXT, 0, router_forwarding, "forwarding: stack" },
+	  "routes: [{to: 100.65.0.0/16, via: 100.64.0.1}]", &route_level },
+	{ "forwarding", TEXT, 0, router_forwarding, "forwarding: stack", NULL },
 };
-static const struct level router_level = LEVEL("a router", router_keys);
+const struct level router_level = LEVEL("a router", router_keys);
 _Static_assert(ARRAY_SIZE(router_keys) <= KEYS_MAX, "raise KEYS_MAX");
 
 static void inside_twice(struct parse *p, const struct taken *first, const struct taken *again)

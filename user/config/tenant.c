@@ -115,9 +115,9 @@ static void rule_ports(struct parse *p, const char *text, struct pos at)
 }
 
 static const struct key rule_keys[] = {
-	{ "from", TEXT_OR_TEXTS, REQUIRED, rule_from, "from: [blue]" },
-	{ "to", TEXT_OR_TEXTS, 0, rule_to, "to: [db]" },
-	{ "ports", TEXT_OR_TEXTS, 0, rule_ports, "ports: [tcp/5432, icmp]" },
+	{ "from", TEXT_OR_TEXTS, REQUIRED, rule_from, "from: [blue]", NULL },
+	{ "to", TEXT_OR_TEXTS, 0, rule_to, "to: [db]", NULL },
+	{ "ports", TEXT_OR_TEXTS, 0, rule_ports, "ports: [tcp/5432, icmp]", NULL },
 };
 static const struct level rule_level = LEVEL("a rule", rule_keys);
 
@@ -130,14 +130,16 @@ static void accept_item(struct parse *p, const char *text, struct pos at)
 
 enum { TENANT_NAME, TENANT_ROUTER, TENANT_POOL, TENANT_ACCEPT, TENANT_MAPPINGS };
 static const struct key tenant_keys[] = {
-	[TENANT_NAME] = { "name", TEXT, REQUIRED, tenant_name, "name: red" },
-	[TENANT_ROUTER] = { "router", MAP, MAY_BE_EMPTY, tenant_router, "router: {netns: red}" },
-	[TENANT_POOL] = { "pool", TEXTS, 0, tenant_pool, "pool: [100.64.1.0/24]" },
-	[TENANT_ACCEPT] = { "accept", MAPS, MAY_BE_EMPTY, accept_item, "accept: [{from: [blue]}]" },
+	[TENANT_NAME] = { "name", TEXT, REQUIRED, tenant_name, "name: red", NULL },
+	[TENANT_ROUTER] = { "router", MAP, MAY_BE_EMPTY, tenant_router, "router: {netns: red}",
+			    &router_level },
+	[TENANT_POOL] = { "pool", TEXTS, 0, tenant_pool, "pool: [100.64.1.0/24]", NULL },
+	[TENANT_ACCEPT] = { "accept", MAPS, MAY_BE_EMPTY, accept_item, "accept: [{from: [blue]}]",
+			    &rule_level },
 	[TENANT_MAPPINGS] = { "mappings", MAPS, MAY_BE_EMPTY, mappings_item,
-			      "mappings: [{fixed: 10.0.0.5}]" },
+			      "mappings: [{fixed: 10.0.0.5}]", &mapping_level },
 };
-static const struct level tenant_level = LEVEL("a tenant", tenant_keys);
+const struct level tenant_level = LEVEL("a tenant", tenant_keys);
 
 void tenants_item(struct parse *p, const char *text, struct pos at)
 {
