@@ -64,7 +64,7 @@ GOOD = [
     "  - {name: a, mappings: [{fixed: 10.0.0.5, limit: {rate: 8000bit, burst: 131072b}}]}\n",
     "  - {name: a, accept: [{from: '*'}, {from: a, ports: tcp}]}\n",
     "  - {name: a, mappings: [{fixed: 10.0.0.5, name: db}],\n"
-    "     accept: [{from: [a], to: [db, 10.0.0.5], ports: [udp/0-65535, sctp/7, dccp, udplite/1-2]},\n"
+    "     accept: [{from: [a, a/db, a/10.0.0.5], to: [db, 10.0.0.5], ports: [udp/0-65535, sctp/7, dccp, udplite/1-2]},\n"
     "              {from: ['*'], ports: [icmp, icmp/13, esp, gre, protocol/89, tcp/00080]},\n"
     "              {from: [a], ports: [icmp/extended-echo-request, icmp/node-information-query]}]}\n",
 ]
@@ -152,6 +152,9 @@ BAD_TENANT = """
     {name: a, accept: [{from: [a, a]}]}
     {name: a, accept: [{from: ['*', a]}]}
     {name: a, accept: [{from: _a}]}
+    {name: a, accept: [{from: a/}]}
+    {name: a, accept: [{from: /a}]}
+    {name: a, accept: [{from: a/b/c}]}
     {name: a, accept: [{from: a, to: []}]}
     {name: a, accept: [{from: a, to: '*'}]}
     {name: a, accept: [{from: a, ports: []}]}
