@@ -58,9 +58,25 @@ json_t *json_text(const char *text)
 	return text ? json_string(text) : json_null();
 }
 
+static bool knows_sequences(void)
+{
+	const char *term = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && term && *term && strcmp(term, "dumb") != 0;
+}
+
+const char *screen_clear(void)
+{
+	/* home, and clear all behind it */
+	return knows_sequences() ? "\033[H\033[J" : "";
+}
+
+/* https://no-color.org */
 static const char *color(const char *sequence)
 {
-	return isatty(STDOUT_FILENO) && !getenv("NO_COLOR") ? sequence : "";
+	const char *none = getenv("NO_COLOR");
+
+	return knows_sequences() && !(none && *none) ? sequence : "";
 }
 
 const char *color_added(void)

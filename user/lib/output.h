@@ -31,7 +31,11 @@ static inline void json_cleanup(json_t **json)
 /* NULL becomes JSON's null. */
 json_t *json_text(const char *text);
 
-/* Escape sequences, or "" when stdout is no terminal or NO_COLOR is set. */
+/* What empties the screen; "" when stdout is no terminal, or one that TERM calls dumb or nothing.
+ */
+const char *screen_clear(void);
+
+/* Escape sequences, or "" where that is "", or when NO_COLOR is set and not empty. */
 const char *color_added(void);
 const char *color_changed(void);
 const char *color_removed(void);

@@ -185,6 +185,7 @@ Test(color, on_a_terminal)
 	struct capture c;
 	int terminal;
 
+	setenv("TERM", "xterm", 1);
 	unsetenv("NO_COLOR");
 	terminal_begin(&c, &terminal);
 	printf("%s+%s%s~%s%s-%s%sB%s\n", color_added(), color_off(), color_changed(), color_off(),
@@ -199,12 +200,65 @@ Test(color, none_for_who_wants_none)
 	struct capture c;
 	int terminal;
 
+	setenv("TERM", "xterm", 1);
 	setenv("NO_COLOR", "1", 1);
 	terminal_begin(&c, &terminal);
 	printf("%s%s%s%s%s\n", color_added(), color_changed(), color_removed(), color_bold(),
 	       color_off());
 	text = terminal_end(&c, terminal);
 	cr_expect_str_eq(text, "\n");
+}
+
+/* no-color.org: an empty one says nothing */
+Test(color, an_empty_wish_is_none)
+{
+	_cleanup_free_ char *text = NULL;
+	struct capture c;
+	int terminal;
+
+	setenv("TERM", "xterm", 1);
+	setenv("NO_COLOR", "", 1);
+	terminal_begin(&c, &terminal);
+	printf("%sB%s\n", color_bold(), color_off());
+	text = terminal_end(&c, terminal);
+	cr_expect_str_eq(text, "\033[1mB\033[0m\n");
+}
+
+static void no_sequences(const char *term)
+{
+	_cleanup_free_ char *text = NULL;
+	struct capture c;
+	int terminal;
+
+	unsetenv("NO_COLOR");
+	term ? setenv("TERM", term, 1) : unsetenv("TERM");
+	terminal_begin(&c, &terminal);
+	printf("%s%s%s%s%s%s\n", color_added(), color_changed(), color_removed(), color_bold(),
+	       color_off(), screen_clear());
+	text = terminal_end(&c, terminal);
+	cr_expect_str_eq(text, "\n", "TERM=%s", term);
+}
+
+Test(color, none_on_a_terminal_that_knows_none)
+{
+	no_sequences("dumb");
+	no_sequences("");
+	no_sequences(NULL);
+}
+
+Test(color, a_screen_is_cleared_without_colour_too)
+{
+	_cleanup_free_ char *text = NULL;
+	struct capture c;
+	int terminal;
+
+	setenv("TERM", "xterm", 1);
+	setenv("NO_COLOR", "1", 1);
+	cr_expect_str_eq(screen_clear(), isatty(STDOUT_FILENO) ? "\033[H\033[J" : "");
+	terminal_begin(&c, &terminal);
+	printf("%s\n", screen_clear());
+	text = terminal_end(&c, terminal);
+	cr_expect_str_eq(text, "\033[H\033[J\n");
 }
 
 /* the header is bold, padding and all, and the rest as it is */
@@ -216,6 +270,7 @@ Test(color, header_of_a_table)
 	struct capture c;
 	int terminal;
 
+	setenv("TERM", "xterm", 1);
 	unsetenv("NO_COLOR");
 	fill(&t, 2, cells, ARRAY_SIZE(cells));
 	terminal_begin(&c, &terminal);
