@@ -259,30 +259,10 @@ static int group_help(const char *group)
 	return DONE;
 }
 
-/* What was probably meant. */
-struct guess {
-	char name[64]; /* "": nothing is near */
-	size_t edits;
-};
-
-/* Whether it is the first `n` bytes of `name`. */
-static void guess(struct guess *best, const char *typed, const char *name, size_t n)
-{
-	char meant[sizeof(best->name)];
-	size_t edits;
-
-	snprintf(meant, sizeof(meant), "%.*s", (int)n, name);
-	edits = typo_edits(typed, meant);
-	if (edits >= best->edits)
-		return;
-	best->edits = edits;
-	memcpy(best->name, meant, sizeof(meant));
-}
-
 /* A command, or a group when its name stands alone. */
-static struct guess guess_command(char **words, int n)
+static struct typo guess_command(char **words, int n)
 {
-	struct guess best = { .edits = SIZE_MAX };
+	struct typo best = { 0 };
 	_cleanup_free_ char *two = NULL;
 
 	if (n > 1 && asprintf(&two, "%s %s", words[0], words[1]) < 0)
@@ -290,10 +270,12 @@ static struct guess guess_command(char **words, int n)
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
 		const char *name = commands[i]->name, *space = strchr(name, ' ');
 
-		guess(&best, space && two ? two : words[0], name, strlen(name));
+		best.typed = space && two ? two : words[0];
+		typo_try(&best, name, strlen(name));
 		if (space && !two)
-			guess(&best, words[0], name, (size_t)(space - name));
+			typo_try(&best, name, (size_t)(space - name));
 	}
+	best.typed = words[0];
 	return best;
 }
 
@@ -301,7 +283,7 @@ static struct guess guess_command(char **words, int n)
 static int unknown_command(char **words, int n)
 {
 	bool group = is_group(words[0]);
-	struct guess best;
+	struct typo best;
 
 	if (group && n > 1 && (!strcmp(words[1], "--help") || !strcmp(words[1], "-h")))
 		return group_help(words[0]);
@@ -312,8 +294,8 @@ static int unknown_command(char **words, int n)
 	}
 	best = guess_command(words, n);
 	fprintf(stderr, "tenantnat: there is no command `%s%s%s`%s%s%s\n", words[0],
-		group ? " " : "", group ? words[1] : "", *best.name ? "; did you mean `" : "",
-		best.name, *best.name ? "`?" : "");
+		group ? " " : "", group ? words[1] : "", *best.meant ? "; did you mean `" : "",
+		best.meant, *best.meant ? "`?" : "");
 	return hint(NULL);
 }
 

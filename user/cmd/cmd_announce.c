@@ -6,6 +6,7 @@
 #include "cmd/cmd.h"
 #include "host/netns.h"
 #include "lib/output.h"
+#include "model/selection.h"
 #include "probe/announce.h"
 
 /* What is announced of one router. */
@@ -34,10 +35,8 @@ static int take_named(struct telling *t, struct error *err)
 
 		vec_each (told, &t->list)
 			found |= strcmp(told->router->tenant, inv->args[i]) == 0;
-		if (!found && !model_tenant(&t->view.model, inv->args[i]))
-			return error_usage(err,
-					   "there is no tenant %s; `tenantnat show` lists them",
-					   inv->args[i]);
+		if (!found && !tenant_named(&t->view.model, inv->args[i], err))
+			return -1;
 		if (!found)
 			return error_usage(err,
 					   "tenant %s has no router here that is attached; "

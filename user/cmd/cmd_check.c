@@ -4,6 +4,7 @@
 #include "cmd/cmd.h"
 #include "doctor/collect.h"
 #include "lib/output.h"
+#include "model/selection.h"
 #include "probe/batch.h"
 
 /* ------------------------------------------------------------ saying it */
@@ -134,10 +135,10 @@ static void diagnose_all(const struct view *v, const char *only, struct batch *t
 
 static int take_all(const struct view *v, const char *only, struct batch *t, struct error *err)
 {
-	const struct tenant *one = only ? model_tenant((struct model *)&v->model, only) : NULL;
+	const struct tenant *one = only ? tenant_named(&v->model, only, err) : NULL;
 
 	if (only && !one)
-		return error_usage(err, "there is no tenant %s; `tenantnat show` lists them", only);
+		return -1;
 	vec_each (row, &v->kernel.routers) {
 		if (!only || strcmp(row->tenant, only) == 0)
 			batch_add(t, row, true);

@@ -2,6 +2,7 @@
 #include "change/change.h"
 #include "cmd/cmd.h"
 #include "lib/output.h"
+#include "model/selection.h"
 
 static void mark_all(struct model *m)
 {
@@ -14,12 +15,10 @@ static void mark_all(struct model *m)
 static int mark_named(const struct invocation *inv, struct model *m, struct error *err)
 {
 	for (int i = 0; i < inv->nargs; i++) {
-		struct tenant *t = model_tenant(m, inv->args[i]);
+		struct tenant *t = tenant_named(m, inv->args[i], err);
 
 		if (!t)
-			return error_usage(err,
-					   "there is no tenant %s; `tenantnat show` lists them",
-					   inv->args[i]);
+			return -1;
 		if (!t->router)
 			return error_usage(err, "tenant %s has no router here to detach", t->name);
 		t->router->detached = true;

@@ -64,11 +64,12 @@ static void print_findings(const struct diagnosis *f, bool all)
 
 static int run(const struct invocation *inv, struct error *err)
 {
-	const struct scope scope = { inv->args, inv->nargs };
+	_cleanup_selection_ struct selection selection = { 0 };
 	_cleanup_examination_ struct examination e = { 0 };
 	size_t problems;
 
-	if (examine(&inv->settings, cmd_value(inv, "file"), inv->nargs ? &scope : NULL, &e, err))
+	if (selection_read(inv->args, inv->nargs, &selection, err) ||
+	    examine(&inv->settings, cmd_value(inv, "file"), &selection, &e, err))
 		return -1;
 	if (inv->json ? json_print(findings_json(&e.findings), err) : 0)
 		return -1;
@@ -84,15 +85,16 @@ static int run(const struct invocation *inv, struct error *err)
 
 const struct command cmd_doctor = {
 	.name = "doctor",
-	.synopsis = "[-f FILE] [TENANT…]",
+	.synopsis = "[-f FILE] [TENANT[/MAPPING]…]",
 	.summary = "Say what is wrong with the machine and the routers, and what to do",
 	.help = "Changes nothing, and sends nothing. It looks at the kernel, its file systems and "
 		"settings,\n"
-		"and at the routers of the definitions in force, or those of the tenants named. A "
-		"check that\n"
-		"cannot be made says so; without root, that is most of them. With -v also what is "
-		"in order\n"
-		"is listed. Exit status 1 when there is a problem; warnings (slower, or risky) and "
+		"and at the routers of the definitions in force, or those of the tenants named; "
+		"TENANT/MAPPING\n"
+		"stands for the router before that mapping. A check that cannot be made says so; "
+		"without\n"
+		"root, that is most of them. With -v also what is in order is listed. Exit status "
+		"1 when there is a problem; warnings (slower, or risky) and "
 		"checks\n"
 		"that cannot be made do not count.\n"
 		"\n"

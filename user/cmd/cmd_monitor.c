@@ -12,6 +12,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/output.h"
+#include "model/selection.h"
 #include "observe/pcap.h"
 
 static const char *const reasons[] = {
@@ -365,8 +366,8 @@ static int parse_sample(const char *text, uint32_t *out, struct error *err)
 
 static int find_router(struct monitor *m, const char *tenant, struct error *err)
 {
-	if (!model_tenant(&m->view.model, tenant))
-		return error_usage(err, "--tenant %s: there is no such tenant", tenant);
+	if (!tenant_named(&m->view.model, tenant, err))
+		return -1;
 	vec_each (r, &m->view.kernel.routers) {
 		if (strcmp(r->tenant, tenant) == 0) {
 			m->want.router = r->id;

@@ -18,7 +18,7 @@ enum { TENANTS_MAX = 12, PROBLEMS_MAX = 6 };
 
 struct status {
 	const struct invocation *inv;
-	struct scope scope;
+	struct selection selection;
 	struct examination e;
 	pid_t agent; /* 0: none runs */
 	struct traffic_log log;
@@ -32,11 +32,12 @@ static void status_free(struct status *s)
 	traffic_log_free(&s->log);
 	traffic_free(&s->now);
 	examination_free(&s->e);
+	selection_free(&s->selection);
 }
 
 static const struct scope *scope_of(const struct status *s)
 {
-	return s->inv->nargs ? &s->scope : NULL;
+	return selection_scope(&s->selection);
 }
 
 static bool is_asked(const struct status *s, const struct tenant *t)
@@ -260,11 +261,12 @@ static void print_status(const struct status *s)
 
 static int run(const struct invocation *inv, struct error *err)
 {
-	_cleanup_(status_free) struct status s = { .inv = inv, .scope = { inv->args, inv->nargs } };
+	_cleanup_(status_free) struct status s = { .inv = inv };
 	struct error verdict = { 0 };
 	char path[PATH_MAX];
 
-	if (examine(&inv->settings, NULL, scope_of(&s), &s.e, err))
+	if (selection_read(inv->args, inv->nargs, &s.selection, err) ||
+	    examine(&inv->settings, NULL, &s.selection, &s.e, err))
 		return -1;
 	snprintf(path, sizeof(path), "%s/agent", inv->settings.state);
 	s.agent = file_holder(path);

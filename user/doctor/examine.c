@@ -105,14 +105,12 @@ void examine_router(const struct model *m, const struct tenant *t, const struct 
 	out->tenant = NULL;
 }
 
-static int check_names(const struct scope *scope, struct examination *e, struct error *err)
+/* Without a state nobody knows what there is. */
+static int check_names(const struct selection *selection, struct examination *e, struct error *err)
 {
-	for (int i = 0; scope && i < scope->n && (e->planned || !e->report.state_error.set); i++) {
-		if (!model_tenant((struct model *)looked_at(e), scope->tenants[i]))
-			return error_usage(err, "there is no tenant %s; see `tenantnat show`",
-					   scope->tenants[i]);
-	}
-	return 0;
+	if (!e->planned && e->report.state_error.set)
+		return 0;
+	return selection_check(selection, looked_at(e), err);
 }
 
 /* Not where that is what another finding is about. */
@@ -124,9 +122,11 @@ static void look_for_drift(const struct settings *settings, const struct scope *
 		collect_drift(settings, e->planned ? NULL : scope, &e->report.drift);
 }
 
-int examine(const struct settings *settings, const char *file, const struct scope *scope,
+int examine(const struct settings *settings, const char *file, const struct selection *selection,
 	    struct examination *e, struct error *err)
 {
+	const struct scope *scope = selection_scope(selection);
+
 	if (settings->bpffs[0] != '/')
 		return error_usage(err, "--bpffs %s: give an absolute path", settings->bpffs);
 	e->planned = file != NULL;
@@ -137,7 +137,7 @@ int examine(const struct settings *settings, const char *file, const struct scop
 	collect_machine(settings->bpffs, settings->state, &e->report);
 	read_state(settings, e);
 	read_maps(settings, e);
-	if (check_names(scope, e, err))
+	if (check_names(selection, e, err))
 		return -1;
 	look_for_drift(settings, scope, e);
 	doctor_machine(&e->report, &e->findings);

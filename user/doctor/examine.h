@@ -9,6 +9,7 @@
 #include "dataplane/dataplane.h"
 #include "doctor/doctor.h"
 #include "lib/settings.h"
+#include "model/selection.h"
 
 /* What there was to be had of definitions and maps; each may be missing without the other. */
 struct examination {
@@ -22,11 +23,11 @@ struct examination {
 };
 
 /*
- * Of the machine, and of the routers of these tenants; `scope` NULL: of all. With a file, the
- * routers that it defines. Errors are about the request alone: what is wrong is in the findings.
- * `out` is the caller's to free, also on failure.
+ * Of the machine, and of the routers of the tenants that are selected; a mapping stands for the
+ * router before it. With a file, the routers that it defines. Errors are about the request alone:
+ * what is wrong is in the findings. `out` is the caller's to free, also on failure.
  */
-int examine(const struct settings *settings, const char *file, const struct scope *scope,
+int examine(const struct settings *settings, const char *file, const struct selection *selection,
 	    struct examination *out, struct error *err);
 void examination_free(struct examination *e);
 #define _cleanup_examination_ _cleanup_(examination_free)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "model/select.h"
 
+#include "lib/typo.h"
+
 static int take_subnets(struct model *into, const struct model *from, struct error *err)
 {
 	if (!into->tenants.n) {
@@ -83,6 +85,20 @@ static int check_place(const struct model *m, const struct tenant *t, struct err
 	return 0;
 }
 
+static int no_tenant(const struct model *into, const struct model *from, const char *name,
+		     struct error *err)
+{
+	struct typo near = { .typed = name };
+
+	vec_each (t, &from->tenants)
+		typo_try(&near, t->name, strlen(t->name));
+	vec_each (t, &into->tenants)
+		typo_try(&near, t->name, strlen(t->name));
+	return error_usage(err, "there is no tenant %s, neither in the file nor in force%s%s%s",
+			   name, near.meant[0] ? "; did you mean `" : "", near.meant,
+			   near.meant[0] ? "`?" : "");
+}
+
 int model_take(struct model *into, struct model *from, const char *const *names, size_t n,
 	       struct error *err)
 {
@@ -92,10 +108,7 @@ int model_take(struct model *into, struct model *from, const char *const *names,
 		struct tenant *t = model_tenant(from, names[i]);
 
 		if (!t && !model_tenant(into, names[i]))
-			return error_usage(err,
-					   "there is no tenant %s, neither in the file nor in "
-					   "force",
-					   names[i]);
+			return no_tenant(into, from, names[i], err);
 		take_tenant(into, names[i], t);
 	}
 	free(into->file);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "observe/names.h"
 
+#include "model/selection.h"
+
 /* What FROM and TO may mean, in each family; unset: nothing. */
 struct words {
 	struct view *view;
@@ -52,12 +54,11 @@ static const char *why_missing(const struct tenant *t)
 /* The shared addresses of TENANT/WHO, where WHO is a name or a fixed address; gives how many. */
 static int find_mappings(const struct tenant *t, const char *who, struct tn_addr out[FAMILIES])
 {
-	struct tn_addr fixed = { 0 };
-	bool by_fixed = addr_parse(who, &fixed);
+	const struct called by = called(who);
 	int found = 0;
 
 	vec_each (m, &t->mappings) {
-		if (by_fixed ? addr_cmp(&m->fixed, &fixed) : !m->name || strcmp(m->name, who))
+		if (!is_called(m, &by))
 			continue;
 		out[addr_family(&m->shared)] = m->shared;
 		found++;
@@ -79,19 +80,17 @@ static int parse_vm(struct words *w, const char *text, const char *slash,
 		    struct tn_addr out[FAMILIES], const char **fixed_of, struct error *err)
 {
 	_cleanup_free_ char *name = strndup(text, slash - text), *who = bare(slash + 1);
-	struct tenant *t = model_tenant(&w->view->model, name);
+	struct tenant *t = tenant_named(&w->view->model, name, err);
 	struct tn_addr fixed;
 
 	if (!t)
-		return error_usage(err, "%s: there is no tenant %s; `tenantnat show` lists them",
-				   text, name);
+		return error_prefix(err, "%s", text);
 	if (find_mappings(t, who, out))
 		return 0;
-	if (!fixed_of || !addr_parse(who, &fixed))
-		return error_usage(err,
-				   "%s: tenant %s has no such mapping; `tenantnat map list %s` "
-				   "lists them",
-				   text, name, name);
+	if (!fixed_of || !addr_parse(who, &fixed)) {
+		no_mapping(t, who, err);
+		return error_prefix(err, "%s", text);
+	}
 	if (!router_of(w, name) && why_missing(t))
 		return error_set(err, "%s: no mapping has it, and the router of tenant %s %s", text,
 				 name, why_missing(t));

@@ -28,6 +28,9 @@ Test(typo, edits)
 		{ "so", "show", SIZE_MAX },
 		{ "", "map", SIZE_MAX },
 		{ "a-word-that-is-longer-than-any", "apply", SIZE_MAX },
+		{ "db-1", "DB-01", 1 },
+		{ "0b5b3c1e-4f0e-4d0c-9d0a-7c1f2e3d4a5c", "0b5b3c1e-4f0e-4d0c-9d0a-7c1f2e3d4a5b",
+		  1 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -36,4 +39,27 @@ Test(typo, edits)
 		cr_expect_eq(got, rows[i].edits, "%s for %s: %zu", rows[i].typed, rows[i].meant,
 			     got);
 	}
+}
+
+Test(typo, nearest)
+{
+	static const char *const names[] = { "stats", "status", "show", "show history" };
+	struct typo near = { .typed = "statu" }, none = { .typed = "frobnicate" };
+	char beyond[80];
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		typo_try(&near, names[i], strlen(names[i]));
+		typo_try(&none, names[i], strlen(names[i]));
+	}
+	/* both are one edit away: the first stays */
+	cr_expect_str_eq(near.meant, "stats");
+	cr_expect_str_eq(none.meant, "");
+	near = (struct typo){ .typed = "shwo" };
+	typo_try(&near, names[3], 4);
+	cr_expect_str_eq(near.meant, "show");
+	/* no name is that long, and none is cut */
+	memset(beyond, 'a', sizeof(beyond));
+	near = (struct typo){ .typed = "aaaa" };
+	typo_try(&near, beyond, sizeof(beyond));
+	cr_expect_str_eq(near.meant, "");
 }

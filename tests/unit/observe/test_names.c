@@ -115,8 +115,12 @@ Test(names, ends)
 		{ "off/db", "red/db", true,
 		  "off 10.0.0.5 missing > red 10.0.0.5 here: 100.64.4.5 > 100.64.1.5" },
 		{ "blue/web", "red/10.0.0.9", false,
-		  "red/10.0.0.9: tenant red has no such mapping; `tenantnat map list red` lists "
-		  "them" },
+		  "red/10.0.0.9: tenant red has no mapping 10.0.0.9; `tenantnat map list red` "
+		  "lists them" },
+		{ "red/bd", "blue/web", false,
+		  "red/bd: tenant red has no mapping bd; did you mean `db`?" },
+		{ "bleu/db", "blue/web", false,
+		  "bleu/db: there is no tenant bleu; did you mean `blue`?" },
 		/* by a host of the shared network: with the shared address */
 		{ "red/db", "blue/web", true,
 		  "red 10.0.0.5 here > blue 10.0.0.5 here: 100.64.1.5 > 100.64.2.5" },
