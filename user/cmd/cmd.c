@@ -44,6 +44,25 @@ const char *cmd_file(const struct invocation *inv, const char *argument, struct 
 	return NULL;
 }
 
+int cmd_sort_key(const struct invocation *inv, const char *const *keys, struct error *err)
+{
+	const char *word = cmd_value(inv, "sort");
+	char known[128] = "";
+
+	for (int i = 0; keys[i]; i++) {
+		size_t n = strlen(known);
+
+		if (!word || strcmp(keys[i], word) == 0)
+			return i;
+		snprintf(known + n, sizeof(known) - n, "%s%s",
+			 !n	       ? ""
+			 : keys[i + 1] ? ", "
+				       : " or ",
+			 keys[i]);
+	}
+	return error_usage(err, "--sort %s: there is no such key; sort by %s", word, known);
+}
+
 /* A word as a shell would take it; no byte of it can be taken for more than a part of the word. */
 static void put_word(FILE *f, const char *word)
 {

@@ -74,6 +74,12 @@ struct invocation {
 /* The value of an option of the command, "" for a flag that was given, NULL when not given. */
 const char *cmd_value(const struct invocation *inv, const char *option);
 
+/*
+ * Which of `keys`, which end with a NULL, the option --sort names; the first without it. -1: a usage
+ * error lists them.
+ */
+int cmd_sort_key(const struct invocation *inv, const char *const *keys, struct error *err);
+
 #define DEFAULT_FILE "/etc/tenantnat/tenantnat.yaml"
 /* For the help of an option that has it as default. */
 #define FILE_HELP "the definitions (YAML); `-` is stdin (default " DEFAULT_FILE ")"

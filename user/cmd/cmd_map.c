@@ -5,44 +5,61 @@
 #include "change/change.h"
 #include "cmd/cmd.h"
 #include "lib/output.h"
+#include "model/selection.h"
 
-static struct tenant *find_tenant(struct model *m, const char *name, struct error *err)
+/* As `map list` has it. */
+static json_t *mapping_json(const struct tenant *t, const struct mapping *m)
 {
-	struct tenant *t = model_tenant(m, name);
-
-	if (!t)
-		error_usage(err, "there is no tenant %s; `tenantnat show` lists them", name);
-	return t;
+	return json_pack("{s:s, s:o, s:s, s:s}", "tenant", t->name, "name", json_text(m->name),
+			 "fixed", ADDR(&m->fixed), "shared", ADDR(&m->shared));
 }
 
-/* What a command does to the definitions. */
-typedef int (*edit_fn)(const struct invocation *inv, struct model *m, struct error *err);
+/*
+ * What a command does to the definitions. CHANGE_TOO_NARROW: what it names is not in the window,
+ * and to say what may have been meant takes all.
+ */
+struct edit {
+	int (*make)(const struct edit *e, struct change *c, struct error *err);
+	const struct invocation *inv;
+	json_t *removed; /* a list, to which the mappings come that are removed */
+};
 
-static int edit_and_make(const struct invocation *inv, struct change *c, edit_fn edit,
-			 struct error *err)
+static int edit_and_make(const struct edit *e, struct change *c, struct error *err)
 {
-	char *tenant = inv->args[0];
+	char *tenant = e->inv->args[0];
 	struct scope scope = { .tenants = &tenant, .n = 1 };
-	struct change_how how = { .scope = &scope, .no_probe = cmd_value(inv, "no-probe") };
+	struct change_how how = { .scope = &scope, .no_probe = cmd_value(e->inv, "no-probe") };
 	_cleanup_outcome_ struct outcome outcome = { 0 };
+	int ret = e->make(e, c, err);
 
-	if (edit(inv, &c->will, err))
-		return -1;
-	return change_make(c, &how, &outcome, err);
+	return ret ? ret : change_make(c, &how, &outcome, err);
 }
 
 /* One mapping, with no more than that read; where that is not enough, with everything. */
-static int change_one(const struct invocation *inv, const struct window *w, edit_fn edit,
-		      struct change *c, struct error *err)
+static int change_one(const struct edit *e, const struct window *w, struct change *c,
+		      struct error *err)
 {
 	int ret;
 
-	if (change_begin_part(&inv->settings, w, c, err))
+	if (change_begin_part(&e->inv->settings, w, c, err))
 		return -1;
-	ret = edit_and_make(inv, c, edit, err);
+	ret = edit_and_make(e, c, err);
 	if (ret == CHANGE_TOO_NARROW)
-		ret = change_widen(c, err) ? -1 : edit_and_make(inv, c, edit, err);
+		ret = change_widen(c, err) ? -1 : edit_and_make(e, c, err);
 	return ret;
+}
+
+/* 0, CHANGE_TOO_NARROW or -1, as of struct edit. */
+static int find_tenant(const struct edit *e, struct change *c, struct tenant **out,
+		       struct error *err)
+{
+	*out = model_tenant(&c->will, e->inv->args[0]);
+	if (*out)
+		return 0;
+	if (c->window)
+		return CHANGE_TOO_NARROW;
+	tenant_named(&c->will, e->inv->args[0], err);
+	return -1;
 }
 
 static int parse_address(const char *text, struct tn_addr *out, struct error *err)
@@ -68,12 +85,15 @@ static int parse_mapping(const struct invocation *inv, struct mapping *out, stru
 		       : 0;
 }
 
-static int add(const struct invocation *inv, struct model *will, struct error *err)
+static int add(const struct edit *e, struct change *c, struct error *err)
 {
-	struct tenant *t = find_tenant(will, inv->args[0], err);
+	struct tenant *t;
 	struct mapping m;
+	int ret = find_tenant(e, c, &t, err);
 
-	if (!t || parse_mapping(inv, &m, err) || model_check_mapping(will, t, &m, err))
+	if (ret)
+		return ret;
+	if (parse_mapping(e->inv, &m, err) || model_check_mapping(&c->will, t, &m, err))
 		return -1;
 	m.name = m.name ? xstrdup(m.name) : NULL;
 	*vec_push(&t->mappings) = m;
@@ -82,16 +102,22 @@ static int add(const struct invocation *inv, struct model *will, struct error *e
 
 static int run_add(const struct invocation *inv, struct error *err)
 {
+	const struct edit edit = { .make = add, .inv = inv };
 	_cleanup_change_ struct change c = { 0 };
-	struct mapping m;
+	struct mapping m, *made;
+	struct tenant *t;
 	struct window w;
 
 	if (parse_mapping(inv, &m, err))
 		return -1;
 	w = (struct window){ inv->args[0], m.fixed, m.name, m.shared };
-	if (change_one(inv, &w, add, &c, err))
+	if (change_one(&edit, &w, &c, err))
 		return -1;
-	printf("%s\n", ADDR(&tenant_mapping(model_tenant(&c.will, w.tenant), &m.fixed)->shared));
+	t = model_tenant(&c.will, w.tenant);
+	made = tenant_mapping(t, &m.fixed);
+	if (inv->json)
+		return json_print(mapping_json(t, made), err);
+	printf("%s\n", ADDR(&made->shared));
 	return 0;
 }
 
@@ -100,7 +126,9 @@ const struct command cmd_map_add = {
 	.synopsis = "TENANT FIXED [--name NAME] [--shared ADDRESS] [--no-probe]",
 	.summary = "Map a fixed address, and print its shared address",
 	.help = "The shared address is allocated from the tenant's pool unless it is given.\n"
-		"The next `apply` removes the mapping again if its file does not name it.",
+		"The next `apply` removes the mapping again if its file does not name it.\n"
+		"\n"
+		"JSON: {\"tenant\", \"name\" or null, \"fixed\", \"shared\"}",
 	.options = { { "name", 'n', "NAME", "a name for the mapping" },
 		     { "shared", 's', "ADDRESS", "this shared address, and no other" },
 		     { "no-probe", 0, NULL, "do not probe first whether another host has it" } },
@@ -109,33 +137,28 @@ const struct command cmd_map_add = {
 	.run = run_add,
 };
 
-/* By fixed address or by name; a name can stand for one mapping of each family. */
-static bool selects(const char *text, const struct mapping *m)
+static int del(const struct edit *e, struct change *c, struct error *err)
 {
-	struct tn_addr a;
-
-	if (addr_parse(text, &a))
-		return addr_cmp(&a, &m->fixed) == 0;
-	return m->name && strcmp(m->name, text) == 0;
-}
-
-static int del(const struct invocation *inv, struct model *will, struct error *err)
-{
-	struct tenant *t = find_tenant(will, inv->args[0], err);
+	const struct called by = called(e->inv->args[1]);
+	struct tenant *t;
 	size_t kept = 0;
+	int ret = find_tenant(e, c, &t, err);
 
-	if (!t)
-		return -1;
+	if (ret)
+		return ret;
+	json_array_clear(e->removed);
 	for (size_t i = 0; i < t->mappings.n; i++) {
-		if (selects(inv->args[1], &t->mappings.v[i]))
-			mapping_clear(&t->mappings.v[i]);
-		else
-			t->mappings.v[kept++] = t->mappings.v[i];
+		struct mapping *m = &t->mappings.v[i];
+
+		if (!is_called(m, &by)) {
+			t->mappings.v[kept++] = *m;
+			continue;
+		}
+		json_array_append_new(e->removed, mapping_json(t, m));
+		mapping_clear(m);
 	}
 	if (kept == t->mappings.n)
-		return error_usage(
-			err, "tenant %s has no mapping %s; `tenantnat map list %s` lists them",
-			t->name, inv->args[1], t->name);
+		return c->window ? CHANGE_TOO_NARROW : no_mapping(t, e->inv->args[1], err);
 	t->mappings.n = kept;
 	return 0;
 }
@@ -143,15 +166,22 @@ static int del(const struct invocation *inv, struct model *will, struct error *e
 static int run_del(const struct invocation *inv, struct error *err)
 {
 	const struct window w = { .tenant = inv->args[0], .name = inv->args[1] };
+	_cleanup_json_ json_t *removed = json_array();
+	const struct edit edit = { .make = del, .inv = inv, .removed = removed };
 	_cleanup_change_ struct change c = { 0 };
 
-	return change_one(inv, &w, del, &c, err);
+	if (change_one(&edit, &w, &c, err))
+		return -1;
+	return inv->json ? json_print(json_incref(removed), err) : 0;
 }
 
 const struct command cmd_map_del = {
 	.name = "map del",
 	.synopsis = "TENANT FIXED|NAME",
 	.summary = "Remove a mapping, and give its lease back",
+	.help = "A name can stand for one mapping of each address family.\n"
+		"\n"
+		"JSON, what was removed: [{\"tenant\", \"name\" or null, \"fixed\", \"shared\"}]",
 	.min_args = 2,
 	.max_args = 2,
 	.run = run_del,
@@ -171,19 +201,89 @@ static bool is_neutral(const struct mapping *m)
 	return addr_sum(&m->fixed) == addr_sum(&m->shared);
 }
 
-static void list_json(json_t *list, const struct tenant *t, bool all)
+/* ------------------------------------------------------------ map list */
+
+struct row {
+	const struct tenant *tenant;
+	const struct mapping *mapping;
+};
+
+struct rows {
+	VEC(struct row) list;
+};
+
+static void rows_free(struct rows *rows)
 {
-	vec_each (m, &t->mappings) {
-		json_t *row = json_pack("{s:s, s:o, s:s, s:s}", "tenant", t->name, "name",
-					json_text(m->name), "fixed", ADDR(&m->fixed), "shared",
-					ADDR(&m->shared));
+	vec_free(&rows->list);
+}
+
+/* The order of the model: by tenant, then by fixed address. */
+static int by_tenant(const void *one, const void *two)
+{
+	const struct row *a = one, *b = two;
+
+	if (a->tenant != b->tenant)
+		return a->tenant < b->tenant ? -1 : 1;
+	return a->mapping < b->mapping ? -1 : a->mapping > b->mapping;
+}
+
+/* What has no name comes last. */
+static int by_name(const void *one, const void *two)
+{
+	const struct row *a = one, *b = two;
+	const char *x = a->mapping->name, *y = b->mapping->name;
+	int order = x && y ? strcmp(x, y) : !x - !y;
+
+	return order ? order : by_tenant(one, two);
+}
+
+static int by_fixed(const void *one, const void *two)
+{
+	const struct row *a = one, *b = two;
+	int order = addr_cmp(&a->mapping->fixed, &b->mapping->fixed);
+
+	return order ? order : by_tenant(one, two);
+}
+
+static int by_shared(const void *one, const void *two)
+{
+	const struct row *a = one, *b = two;
+
+	return addr_cmp(&a->mapping->shared, &b->mapping->shared);
+}
+
+static const char *const sort_keys[] = { "tenant", "name", "fixed", "shared", NULL };
+static int (*const sorts[])(const void *, const void *) = { by_tenant, by_name, by_fixed,
+							    by_shared };
+
+static void collect(const struct model *m, const struct selection *s, int key, struct rows *out)
+{
+	vec_each (t, &m->tenants) {
+		if (!selection_has(s, t))
+			continue;
+		vec_each (mapping, &t->mappings) {
+			if (selection_has_mapping(s, t, mapping))
+				*vec_push(&out->list) = (struct row){ t, mapping };
+		}
+	}
+	vec_sort(&out->list, sorts[key]);
+}
+
+static json_t *rows_json(const struct rows *rows, bool all)
+{
+	json_t *list = json_array();
+
+	vec_each (row, &rows->list) {
+		const struct mapping *m = row->mapping;
+		json_t *one = mapping_json(row->tenant, m);
 
 		if (all) {
-			json_object_set_new(row, "limit", limit_json(&m->limit));
-			json_object_set_new(row, "neutral", json_boolean(is_neutral(m)));
+			json_object_set_new(one, "limit", limit_json(&m->limit));
+			json_object_set_new(one, "neutral", json_boolean(is_neutral(m)));
 		}
-		json_array_append_new(list, row);
+		json_array_append_new(list, one);
 	}
+	return list;
 }
 
 /* As it can be written in a definitions file, but in the smallest units. */
@@ -200,64 +300,66 @@ static void limit_cell(struct table *table, const struct limit *l)
 	table_cell(table, "%s%s", rate, *rate || *packets ? packets : "-");
 }
 
-static void list_table(struct table *table, const struct tenant *t, bool all)
+static void print_rows(const struct rows *rows, bool all)
 {
-	vec_each (m, &t->mappings) {
-		table_cell(table, "%s", t->name);
-		table_cell(table, "%s", m->name ? m->name : "-");
-		table_cell(table, "%s", ADDR(&m->fixed));
-		table_cell(table, "%s", ADDR(&m->shared));
+	static const char *const head[] = {
+		"TENANT", "NAME", "FIXED", "SHARED", "LIMIT", "NEUTRAL"
+	};
+	_cleanup_table_ struct table table = { .columns = all ? 6 : 4 };
+
+	for (int i = 0; i < table.columns; i++)
+		table_cell(&table, "%s", head[i]);
+	vec_each (row, &rows->list) {
+		const struct mapping *m = row->mapping;
+
+		table_cell(&table, "%s", row->tenant->name);
+		table_cell(&table, "%s", m->name ? m->name : "-");
+		table_cell(&table, "%s", ADDR(&m->fixed));
+		table_cell(&table, "%s", ADDR(&m->shared));
 		if (all) {
-			limit_cell(table, &m->limit);
-			table_cell(table, "%s", is_neutral(m) ? "yes" : "no");
+			limit_cell(&table, &m->limit);
+			table_cell(&table, "%s", is_neutral(m) ? "yes" : "no");
 		}
 	}
+	table_print(&table);
 }
 
 static int run_list(const struct invocation *inv, struct error *err)
 {
-	_cleanup_table_ struct table table = { .columns = inv->verbose ? 6 : 4 };
+	_cleanup_selection_ struct selection selection = { 0 };
 	_cleanup_store_ struct store *store = NULL;
+	_cleanup_(rows_free) struct rows rows = { 0 };
 	_cleanup_model_ struct model m = { 0 };
-	_cleanup_json_ json_t *list = json_array();
+	int key = cmd_sort_key(inv, sort_keys, err);
 
+	if (key < 0 || selection_read(inv->args, inv->nargs, &selection, err))
+		return -1;
 	if (store_open(inv->settings.state, STORE_READ, 0, inv->settings.command, &store, err) ||
-	    store_load(store, &m, err))
+	    store_load(store, &m, err) || selection_check(&selection, &m, err))
 		return -1;
-	if (inv->nargs && !find_tenant(&m, inv->args[0], err))
-		return -1;
-	table_cell(&table, "TENANT");
-	table_cell(&table, "NAME");
-	table_cell(&table, "FIXED");
-	table_cell(&table, "SHARED");
-	if (inv->verbose) {
-		table_cell(&table, "LIMIT");
-		table_cell(&table, "NEUTRAL");
-	}
-	vec_each (t, &m.tenants) {
-		if (inv->nargs && strcmp(t->name, inv->args[0]) != 0)
-			continue;
-		if (inv->json)
-			list_json(list, t, inv->verbose);
-		else
-			list_table(&table, t, inv->verbose);
-	}
+	collect(&m, &selection, key, &rows);
 	if (inv->json)
-		return json_print(json_incref(list), err);
-	table_print(&table);
+		return json_print(rows_json(&rows, inv->verbose), err);
+	print_rows(&rows, inv->verbose);
 	return 0;
 }
 
 const struct command cmd_map_list = {
 	.name = "map list",
-	.synopsis = "[TENANT]",
+	.synopsis = "[TENANT[/MAPPING]…] [--sort KEY]",
 	.summary = "List mappings",
-	.help = "JSON: [{\"tenant\", \"name\" or null, \"fixed\", \"shared\"}], by tenant and "
-		"fixed address;\n"
+	.help = "All of them, or those named: of a tenant, or TENANT/NAME and TENANT/FIXED. The "
+		"order "
+		"is by\n"
+		"tenant, then fixed address, unless --sort says another.\n"
+		"\n"
+		"JSON: [{\"tenant\", \"name\" or null, \"fixed\", \"shared\"}], in the same "
+		"order;\n"
 		"with -v also \"limit\": null or {\"rate\": bytes a second, \"burst\": bytes, "
 		"\"packets\": a\nsecond}, where 0 is no limit, and \"neutral\": whether "
 		"translation leaves the "
 		"checksums of TCP\nand UDP as they are.",
-	.max_args = 1,
+	.options = { { "sort", 0, "KEY", "by tenant, name, fixed or shared" } },
+	.max_args = -1,
 	.run = run_list,
 };

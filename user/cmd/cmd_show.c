@@ -8,9 +8,45 @@
 #include "doctor/iface_info.h"
 #include "host/netns.h"
 #include "lib/output.h"
+#include "lib/typo.h"
 #include "model/policy.h"
+#include "model/selection.h"
 #include "model/service.h"
 #include "model/standing.h"
+
+/* What is shown, and in which order. */
+struct shown {
+	VEC(const struct tenant *) tenants;
+};
+
+static void shown_free(struct shown *s)
+{
+	vec_free(&s->tenants);
+}
+
+static const char *const sort_keys[] = { "name", "mappings", NULL };
+enum { BY_NAME, BY_MAPPINGS };
+
+/* The most first, and those with as many by name. */
+static int by_mappings(const void *one, const void *two)
+{
+	const struct tenant *a = *(const struct tenant *const *)one,
+			    *b = *(const struct tenant *const *)two;
+
+	if (a->mappings.n != b->mappings.n)
+		return a->mappings.n > b->mappings.n ? -1 : 1;
+	return strcmp(a->name, b->name);
+}
+
+static void choose(const struct view *v, const struct selection *s, int key, struct shown *out)
+{
+	vec_each (t, &v->model.tenants) {
+		if (selection_has(s, t))
+			*vec_push(&out->tenants) = t;
+	}
+	if (key == BY_MAPPINGS)
+		vec_sort(&out->tenants, by_mappings);
+}
 
 static const struct router_row *row_of(const struct view *v, const struct tenant *t)
 {
@@ -206,15 +242,35 @@ static json_t *router_json(const struct view *v, const struct tenant *t)
 		unreachable_json(v, row));
 }
 
+/* Those that were named; null: none were. */
+static json_t *named_json(const struct selection *s, const struct tenant *t)
+{
+	json_t *list;
+
+	if (!selection_is_narrow(s, t))
+		return json_null();
+	list = json_array();
+	vec_each (m, &t->mappings) {
+		if (selection_has_mapping(s, t, m))
+			json_array_append_new(list, json_pack("{s:o, s:s, s:s}", "name",
+							      json_text(m->name), "fixed",
+							      ADDR(&m->fixed), "shared",
+							      ADDR(&m->shared)));
+	}
+	return list;
+}
+
 /* What a rule leaves out is null. */
-static json_t *accept_json(const struct tenant *t)
+static json_t *accept_json(const struct selection *s, const struct tenant *t)
 {
 	json_t *list;
 
 	if (!t->has_accept)
 		return json_null();
 	list = json_array();
-	vec_each (r, &t->accept)
+	vec_each (r, &t->accept) {
+		if (!selection_has_rule(s, t, r))
+			continue;
 		json_array_append_new(
 			list,
 			json_pack("{s:o, s:o, s:o, s:i}", "from",
@@ -222,17 +278,24 @@ static json_t *accept_json(const struct tenant *t)
 				  "to", r->to.n ? texts_json(r->to.v, r->to.n) : json_null(),
 				  "ports", r->services.n ? services_json(r) : json_null(), "line",
 				  (int)r->pos.line));
+	}
 	return list;
 }
 
 /* Programs at routers that no definitions want attached, as a run that was killed leaves them. */
-static json_t *leftovers_json(const struct view *v)
+static bool is_left_over(const struct view *v, const struct selection *s,
+			 const struct router_row *row)
+{
+	return !router_row_is_wanted(&v->model, row) && scope_has(selection_scope(s), row->tenant);
+}
+
+static json_t *leftovers_json(const struct view *v, const struct selection *s)
 {
 	json_t *list = json_array();
 	char name[NAME_MAX + 1];
 
 	vec_each (row, &v->kernel.routers) {
-		if (router_row_is_wanted(&v->model, row))
+		if (!is_left_over(v, s, row))
 			continue;
 		netns_name(row->netns_dev, row->netns_ino, name);
 		json_array_append_new(
@@ -245,19 +308,23 @@ static json_t *leftovers_json(const struct view *v)
 	return list;
 }
 
-static json_t *view_json(const struct view *v)
+static json_t *tenant_json(const struct view *v, const struct selection *s, const struct tenant *t)
+{
+	return json_pack("{s:s, s:o, s:I, s:o, s:o, s:o}", "tenant", t->name, "pool",
+			 prefixes_json(t->pools.v, t->pools.n), "mappings",
+			 (json_int_t)t->mappings.n, "named", named_json(s, t), "accept",
+			 accept_json(s, t), "router", router_json(v, t));
+}
+
+static json_t *view_json(const struct view *v, const struct selection *s, const struct shown *shown)
 {
 	json_t *tenants = json_array();
 
-	vec_each (t, &v->model.tenants)
-		json_array_append_new(tenants,
-				      json_pack("{s:s, s:o, s:I, s:o, s:o}", "tenant", t->name,
-						"pool", prefixes_json(t->pools.v, t->pools.n),
-						"mappings", (json_int_t)t->mappings.n, "accept",
-						accept_json(t), "router", router_json(v, t)));
+	vec_each (t, &shown->tenants)
+		json_array_append_new(tenants, tenant_json(v, s, *t));
 	return json_pack("{s:o, s:o, s:o, s:o}", "file", json_text(v->model.file), "subnets",
 			 prefixes_json(v->model.subnets.v, v->model.subnets.n), "tenants", tenants,
-			 "leftovers", leftovers_json(v));
+			 "leftovers", leftovers_json(v, s));
 }
 
 static void print_names(const char *interface, const char *what, const json_t *names)
@@ -327,21 +394,36 @@ static void print_settled(const struct view *v, const struct router_row *row)
 	}
 }
 
-static void print_accept(const struct view *v, const struct tenant *t)
+static void print_named(const struct selection *s, const struct tenant *t)
+{
+	if (!selection_is_narrow(s, t))
+		return;
+	vec_each (m, &t->mappings) {
+		if (selection_has_mapping(s, t, m))
+			printf("  mapping %s%s%s, shared address %s\n", m->name ? m->name : "",
+			       m->name ? " " : "", ADDR(&m->fixed), ADDR(&m->shared));
+	}
+}
+
+static void print_accept(const struct view *v, const struct selection *s, const struct tenant *t)
 {
 	const char *file = v->model.file ? v->model.file : "(standard input)";
+	bool any = false;
 
-	if (!t->accept.n)
-		printf("  accepts %s\n", t->router || t->has_accept
-						 ? "nobody"
-						 : "whom its own router says, which is elsewhere");
 	vec_each (r, &t->accept) {
 		_cleanup_free_ char *from = rule_from_text(r), *to = rule_to_text(r);
 		_cleanup_free_ char *services = rule_services_text(r);
 
+		if (!selection_has_rule(s, t, r))
+			continue;
+		any = true;
 		printf("  accepts %s to %s for %s (%s:%u)\n", from, *to ? to : "all mappings",
 		       *services ? services : "everything", file, r->pos.line);
 	}
+	if (!any)
+		printf("  accepts %s\n", t->router || t->has_accept
+						 ? "nobody"
+						 : "whom its own router says, which is elsewhere");
 }
 
 static void print_inside(const struct router *r)
@@ -352,7 +434,8 @@ static void print_inside(const struct router *r)
 	printf("%s, sources %s\n", r->inside.n ? "" : " (not named)", sources_name(r->sources));
 }
 
-static void print_tenant(const struct view *v, const struct tenant *t, bool verbose)
+static void print_tenant(const struct view *v, const struct selection *s, const struct tenant *t,
+			 bool verbose)
 {
 	const struct router_row *row = row_of(v, t);
 	size_t problems;
@@ -364,9 +447,10 @@ static void print_tenant(const struct view *v, const struct tenant *t, bool verb
 	vec_each (p, &t->pools)
 		printf(" %s", PREFIX(p));
 	putchar('\n');
+	print_named(s, t);
 	if (!t->router) {
 		printf("  router elsewhere\n");
-		print_accept(v, t);
+		print_accept(v, s, t);
 		return;
 	}
 	printf("  router in netns %s, hook %s: %s\n", t->router->netns ? t->router->netns : "(own)",
@@ -388,16 +472,16 @@ static void print_tenant(const struct view *v, const struct tenant *t, bool verb
 		print_programs(v, row);
 		print_settled(v, row);
 	}
-	print_accept(v, t);
+	print_accept(v, s, t);
 }
 
-static void print_leftovers(const struct view *v)
+static void print_leftovers(const struct view *v, const struct selection *s)
 {
 	const char *remedy = v->model.tenants.n ? "restore" : "detach --all";
 	char name[NAME_MAX + 1];
 
 	vec_each (row, &v->kernel.routers) {
-		if (router_row_is_wanted(&v->model, row))
+		if (!is_left_over(v, s, row))
 			continue;
 		netns_name(row->netns_dev, row->netns_ino, name);
 		printf("%sleft by a run that was cut short:%s router of %s in netns %s, which no "
@@ -408,31 +492,56 @@ static void print_leftovers(const struct view *v)
 	}
 }
 
+/* `show histroy` is no tenant: the second word of a command may be the one mistyped. */
+static int check(const struct invocation *inv, const struct selection *s, const struct model *m,
+		 struct error *err)
+{
+	struct error found = { 0 };
+
+	if (!selection_check(s, m, &found))
+		return 0;
+	if (inv->nargs == 1 && typo_edits(inv->args[0], "history") != SIZE_MAX)
+		return error_usage(err, "there is no tenant %s; did you mean `show history`?",
+				   inv->args[0]);
+	return error_usage(err, "%s", found.text);
+}
+
 static int run(const struct invocation *inv, struct error *err)
 {
+	_cleanup_selection_ struct selection selection = { 0 };
+	_cleanup_(shown_free) struct shown shown = { 0 };
 	_cleanup_view_ struct view v = { 0 };
+	int key = cmd_sort_key(inv, sort_keys, err);
 
-	if (view_load(&inv->settings, &v, err))
+	if (key < 0 || selection_read(inv->args, inv->nargs, &selection, err) ||
+	    view_load(&inv->settings, &v, err) || check(inv, &selection, &v.model, err))
 		return -1;
+	choose(&v, &selection, key, &shown);
 	if (inv->json)
-		return json_print(view_json(&v), err);
+		return json_print(view_json(&v, &selection, &shown), err);
 	printf("shared network:");
 	vec_each (p, &v.model.subnets)
 		printf(" %s", PREFIX(p));
 	printf("%s\n", v.model.subnets.n ? "" : " not defined yet; see `tenantnat apply --help`");
-	vec_each (t, &v.model.tenants)
-		print_tenant(&v, t, inv->verbose);
-	print_leftovers(&v);
+	vec_each (t, &shown.tenants)
+		print_tenant(&v, &selection, *t, inv->verbose);
+	print_leftovers(&v, &selection);
 	return 0;
 }
 
 const struct command cmd_show = {
 	.name = "show",
-	.synopsis = "",
+	.synopsis = "[TENANT[/MAPPING]…] [--sort KEY]",
 	.summary = "Show tenants, routers and what is attached where",
-	.help = "JSON: {\"file\": of the last apply, or null, \"subnets\": […], \"tenants\": "
+	.help = "All tenants, or those named. Of TENANT/MAPPING also the mapping is shown, and of "
+		"`accept` only\n"
+		"what is about it.\n"
+		"\n"
+		"JSON: {\"file\": of the last apply, or null, \"subnets\": […], \"tenants\": "
 		"[{\"tenant\", \"pool\": […], \"mappings\": "
 		"count,\n"
+		"\"named\": null or, of TENANT/MAPPING, [{\"name\" or null, \"fixed\", "
+		"\"shared\"}],\n"
 		"\"accept\": null (not given) or [{\"from\": […], \"to\": null or […], "
 		"\"ports\": null or […], \"line\"}],\n"
 		"\"router\": null or {\"netns\", \"shared\", \"inside\": [names and patterns], "
@@ -462,5 +571,7 @@ const struct command cmd_show = {
 		"\"leftovers\": [{\"tenant\", \"netns\": null (not known) or name, \"programs\", "
 		"\"addresses\", \"routes\", \"unreachable\"}] of routers\n"
 		"that no definitions want attached: a run that was cut short left them}",
+	.options = { { "sort", 0, "KEY", "by name, or by mappings: the most first" } },
+	.max_args = -1,
 	.run = run,
 };

@@ -6,7 +6,7 @@
 #include "lib/clock.h"
 #include "lib/output.h"
 #include "observe/prometheus.h"
-#include "observe/stats.h"
+#include "observe/sheet.h"
 
 static const struct reason {
 	const char *name;
@@ -42,6 +42,26 @@ static int moment_read(const struct invocation *inv, struct moment *m, struct er
 	return 0;
 }
 
+static const char *const sort_keys[] = {
+#define X(id, name) name,
+	SHEET_KEYS(X)
+#undef X
+		NULL
+};
+
+/* What one call of the command is about. */
+struct request {
+	const struct invocation *inv;
+	struct selection selection;
+	enum sheet_key key;
+};
+
+static void totals(const struct request *q, const struct moment *m, struct sheet *out)
+{
+	sheet_totals(&m->stats, &q->selection, out);
+	sheet_sort(out, q->key);
+}
+
 /* ------------------------------------------------------------ JSON */
 
 static json_t *direction_json(uint64_t packets, uint64_t bytes)
@@ -49,7 +69,7 @@ static json_t *direction_json(uint64_t packets, uint64_t bytes)
 	return json_pack("{s:I, s:I}", "packets", (json_int_t)packets, "bytes", (json_int_t)bytes);
 }
 
-static json_t *mappings_json(const struct stats *s)
+static json_t *mappings_json(const struct sheet *s)
 {
 	json_t *list = json_array();
 
@@ -77,7 +97,7 @@ static json_t *list_json(char *text)
 	return list;
 }
 
-static json_t *rules_json(const struct stats *s)
+static json_t *rules_json(const struct sheet *s)
 {
 	json_t *list = json_array();
 
@@ -94,37 +114,38 @@ static json_t *rules_json(const struct stats *s)
 	return list;
 }
 
-static json_t *drops_json(const struct stats *s)
+static json_t *drops_json(const struct sheet *s)
 {
 	json_t *list = json_array();
 
-	vec_each (r, &s->routers) {
-		for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
-			if (r->drops.packets[i])
-				json_array_append_new(
-					list, json_pack("{s:s, s:s, s:I}", "tenant", r->row->tenant,
-							"reason", reasons[i].name, "packets",
-							(json_int_t)r->drops.packets[i]));
-		}
-	}
+	vec_each (d, &s->drops)
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:I}", "tenant", d->router->tenant,
+						"reason", reasons[d->reason].name, "packets",
+						(json_int_t)d->packets));
 	return list;
 }
 
-static json_t *flows_json(const struct stats *s)
+static json_t *flows_json(const struct sheet *s)
 {
 	json_t *list = json_array();
 
-	vec_each (r, &s->routers)
-		json_array_append_new(list, json_pack("{s:s, s:I, s:I}", "tenant", r->row->tenant,
-						      "open", (json_int_t)r->flows, "opened",
-						      (json_int_t)r->drops.flows_opened));
+	vec_each (f, &s->flows)
+		json_array_append_new(
+			list, json_pack("{s:s, s:I, s:I}", "tenant", f->router->tenant, "open",
+					(json_int_t)f->open, "opened", (json_int_t)f->opened));
 	return list;
 }
 
-static json_t *stats_json(const struct stats *s)
+static int print_json(const struct request *q, const struct moment *m, struct error *err)
 {
-	return json_pack("{s:o, s:o, s:o, s:o}", "mappings", mappings_json(s), "rules",
-			 rules_json(s), "drops", drops_json(s), "flows", flows_json(s));
+	_cleanup_sheet_ struct sheet s = { 0 };
+
+	totals(q, m, &s);
+	return json_print(json_pack("{s:o, s:o, s:o, s:o}", "mappings", mappings_json(&s), "rules",
+				    rules_json(&s), "drops", drops_json(&s), "flows",
+				    flows_json(&s)),
+			  err);
 }
 
 /* ------------------------------------------------------------ tables */
@@ -149,13 +170,16 @@ static void print_if_any(const struct table *t)
 	table_print(t);
 }
 
-static void print_mappings(const struct stats *s)
+static void print_mappings(const struct sheet *s, bool rates)
 {
 	static const char *const header[] = { "TENANT",	  "FIXED",	 "SHARED",   "IN PACKETS",
 					      "IN BYTES", "OUT PACKETS", "OUT BYTES" };
+	static const char *const per_second[] = { "TENANT",	  "FIXED",	"SHARED",
+						  "IN PACKETS/S", "IN BYTES/S", "OUT PACKETS/S",
+						  "OUT BYTES/S" };
 	_cleanup_table_ struct table table = { .columns = ARRAY_SIZE(header) };
 
-	cells(&table, header, ARRAY_SIZE(header));
+	cells(&table, rates ? per_second : header, ARRAY_SIZE(header));
 	vec_each (m, &s->mappings) {
 		table_cell(&table, "%s", m->tenant->name);
 		table_cell(&table, "%s", ADDR(&m->mapping->fixed));
@@ -168,210 +192,108 @@ static void print_mappings(const struct stats *s)
 	table_print(&table);
 }
 
-/* Whose rule it is and what it says: the first four cells of its row. */
-static void rule_cells(struct table *t, const struct rule_stats *r)
+static void print_rules(const struct sheet *s, bool rates)
 {
-	_cleanup_free_ char *from = rule_from_text(r->rule), *to = rule_to_text(r->rule);
-	_cleanup_free_ char *ports = rule_services_text(r->rule);
-
-	table_cell(t, "%s", r->tenant->name);
-	table_cell(t, "%s", from);
-	table_cell(t, "%s", *to ? to : "(all)");
-	table_cell(t, "%s", *ports ? ports : "(all)");
-}
-
-static void print_rules(const struct stats *s)
-{
-	static const char *const header[] = { "TENANT", "ACCEPTS", "TO", "PORTS", "PACKETS" };
+	const char *const header[] = { "TENANT", "ACCEPTS", "TO", "PORTS",
+				       rates ? "PACKETS/S" : "PACKETS" };
 	_cleanup_table_ struct table table = { .columns = ARRAY_SIZE(header) };
 
 	cells(&table, header, ARRAY_SIZE(header));
 	vec_each (r, &s->rules) {
-		rule_cells(&table, r);
+		_cleanup_free_ char *from = rule_from_text(r->rule), *to = rule_to_text(r->rule);
+		_cleanup_free_ char *ports = rule_services_text(r->rule);
+
+		table_cell(&table, "%s", r->tenant->name);
+		table_cell(&table, "%s", from);
+		table_cell(&table, "%s", *to ? to : "(all)");
+		table_cell(&table, "%s", *ports ? ports : "(all)");
 		number(&table, r->packets);
 	}
 	print_if_any(&table);
 }
 
-static void print_drops(const struct stats *s, bool explain)
+static void print_drops(const struct sheet *s, bool rates, bool explain)
 {
-	static const char *const header[] = { "TENANT", "DROPPED", "REASON", "MEANING" };
+	const char *const header[] = { "TENANT", rates ? "DROPPED/S" : "DROPPED", "REASON",
+				       "MEANING" };
 	size_t columns = explain ? ARRAY_SIZE(header) : ARRAY_SIZE(header) - 1;
 	_cleanup_table_ struct table table = { .columns = columns };
 
 	cells(&table, header, columns);
-	vec_each (r, &s->routers) {
-		for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
-			if (!r->drops.packets[i])
-				continue;
-			table_cell(&table, "%s", r->row->tenant);
-			number(&table, r->drops.packets[i]);
-			table_cell(&table, "%s", reasons[i].name);
-			if (explain)
-				table_cell(&table, "%s", reasons[i].meaning);
-		}
+	vec_each (d, &s->drops) {
+		table_cell(&table, "%s", d->router->tenant);
+		number(&table, d->packets);
+		table_cell(&table, "%s", reasons[d->reason].name);
+		if (explain)
+			table_cell(&table, "%s", reasons[d->reason].meaning);
 	}
 	print_if_any(&table);
 }
 
-static void print_flows(const struct stats *s)
+static void print_flows(const struct sheet *s)
 {
 	static const char *const header[] = { "TENANT", "OPEN FLOWS", "OPENED" };
 	_cleanup_table_ struct table table = { .columns = ARRAY_SIZE(header) };
 
 	cells(&table, header, ARRAY_SIZE(header));
-	vec_each (r, &s->routers) {
-		if (!r->flows && !r->drops.flows_opened)
+	vec_each (f, &s->flows) {
+		if (!f->open && !f->opened)
 			continue;
-		table_cell(&table, "%s", r->row->tenant);
-		number(&table, r->flows);
-		number(&table, r->drops.flows_opened);
+		table_cell(&table, "%s", f->router->tenant);
+		number(&table, f->open);
+		number(&table, f->opened);
 	}
 	print_if_any(&table);
 }
 
-/* ------------------------------------------------------------ rates */
-
-/* Per second, of a number that grows; one that has begun anew has grown by all of it. */
-static uint64_t rate(uint64_t now, uint64_t before, uint64_t ms)
+static void print_totals(const struct request *q, const struct moment *m)
 {
-	uint64_t grown = now >= before ? now - before : now;
+	_cleanup_sheet_ struct sheet s = { 0 };
 
-	return ms ? (grown * 1000 + ms / 2) / ms : grown;
+	totals(q, m, &s);
+	print_mappings(&s, false);
+	print_rules(&s, false);
+	print_drops(&s, false, cmd_value(q->inv, "explain"));
+	print_flows(&s);
 }
 
-/* The same thing at the moment before, by a walk through both lists; NULL: it is new. */
-static const struct mapping_stats *mapping_before(const struct stats *s, size_t *at,
-						  const struct mapping_stats *m)
+/* ------------------------------------------------------------ live */
+
+static void print_rates(const struct request *q, const struct moment *now,
+			const struct moment *then)
 {
-	for (; *at < s->mappings.n; ++*at) {
-		const struct mapping_stats *old = &s->mappings.v[*at];
-		int order = strcmp(old->tenant->name, m->tenant->name);
+	_cleanup_sheet_ struct sheet s = { 0 };
 
-		order = order ? order : addr_cmp(&old->mapping->fixed, &m->mapping->fixed);
-		if (order >= 0)
-			return order ? NULL : old;
-	}
-	return NULL;
-}
-
-static uint64_t hits_before(const struct stats *s, const struct rule_stats *r, size_t guess)
-{
-	if (guess < s->rules.n && s->rules.v[guess].rule->id == r->rule->id)
-		return s->rules.v[guess].packets;
-	vec_each (old, &s->rules) {
-		if (old->rule->id == r->rule->id)
-			return old->packets;
-	}
-	return 0;
-}
-
-static const struct router_stats *router_before(const struct stats *s, uint32_t id)
-{
-	vec_each (r, &s->routers) {
-		if (r->row->id == id)
-			return r;
-	}
-	return NULL;
-}
-
-static void mapping_rates(const struct moment *now, const struct moment *then)
-{
-	static const char *const header[] = { "TENANT",	      "FIXED",	    "SHARED",
-					      "IN PACKETS/S", "IN BYTES/S", "OUT PACKETS/S",
-					      "OUT BYTES/S" };
-	_cleanup_table_ struct table table = { .columns = ARRAY_SIZE(header) };
-	uint64_t ms = now->at - then->at;
-	size_t at = 0;
-
-	cells(&table, header, ARRAY_SIZE(header));
-	vec_each (m, &now->stats.mappings) {
-		const struct mapping_stats *old = mapping_before(&then->stats, &at, m);
-		const struct tn_counters none = { 0 }, *was = old ? &old->counters : &none;
-
-		if (memcmp(was, &m->counters, sizeof(*was)) == 0)
-			continue;
-		table_cell(&table, "%s", m->tenant->name);
-		table_cell(&table, "%s", ADDR(&m->mapping->fixed));
-		table_cell(&table, "%s", ADDR(&m->mapping->shared));
-		number(&table, rate(m->counters.in_packets, was->in_packets, ms));
-		number(&table, rate(m->counters.in_bytes, was->in_bytes, ms));
-		number(&table, rate(m->counters.out_packets, was->out_packets, ms));
-		number(&table, rate(m->counters.out_bytes, was->out_bytes, ms));
-	}
-	table_print(&table);
-}
-
-static void rule_rates(const struct moment *now, const struct moment *then)
-{
-	static const char *const header[] = { "TENANT", "ACCEPTS", "TO", "PORTS", "PACKETS/S" };
-	_cleanup_table_ struct table table = { .columns = ARRAY_SIZE(header) };
-
-	cells(&table, header, ARRAY_SIZE(header));
-	vec_each (r, &now->stats.rules) {
-		uint64_t was = hits_before(&then->stats, r, r - now->stats.rules.v);
-
-		if (was == r->packets)
-			continue;
-		rule_cells(&table, r);
-		number(&table, rate(r->packets, was, now->at - then->at));
-	}
-	print_if_any(&table);
-}
-
-static void drop_rates(const struct moment *now, const struct moment *then)
-{
-	static const char *const header[] = { "TENANT", "DROPPED/S", "REASON" };
-	_cleanup_table_ struct table table = { .columns = ARRAY_SIZE(header) };
-
-	cells(&table, header, ARRAY_SIZE(header));
-	vec_each (r, &now->stats.routers) {
-		const struct router_stats *old = router_before(&then->stats, r->row->id);
-
-		for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
-			uint64_t was = old ? old->drops.packets[i] : 0;
-
-			if (was == r->drops.packets[i])
-				continue;
-			table_cell(&table, "%s", r->row->tenant);
-			number(&table, rate(r->drops.packets[i], was, now->at - then->at));
-			table_cell(&table, "%s", reasons[i].name);
-		}
-	}
-	print_if_any(&table);
-}
-
-static void print_rates(const struct moment *now, const struct moment *then)
-{
-	/* home, and clear all behind it */
-	if (isatty(STDOUT_FILENO))
-		fputs("\033[H\033[J", stdout);
-	mapping_rates(now, then);
-	rule_rates(now, then);
-	drop_rates(now, then);
-	if (!isatty(STDOUT_FILENO))
+	sheet_rates(&now->stats, &then->stats, now->at - then->at, &q->selection, &s);
+	sheet_sort(&s, q->key);
+	fputs(screen_clear(), stdout);
+	print_mappings(&s, true);
+	print_rules(&s, true);
+	print_drops(&s, true, false);
+	if (!*screen_clear())
 		putchar('\n');
 }
 
 /* Until it is interrupted, or nobody reads any more. */
-static int watch_live(const struct invocation *inv, struct error *err)
+static int watch_live(const struct request *q, struct error *err)
 {
 	_cleanup_moment_ struct moment then = { 0 };
 
-	if (moment_read(inv, &then, err))
+	if (moment_read(q->inv, &then, err) ||
+	    selection_check(&q->selection, &then.view.model, err))
 		return -1;
 	for (;;) {
 		struct moment now;
 
 		clock_sleep(1000);
-		if (moment_read(inv, &now, err))
+		if (moment_read(q->inv, &now, err))
 			return -1;
-		if (inv->json && json_print(stats_json(&now.stats), err)) {
+		if (q->inv->json && print_json(q, &now, err)) {
 			moment_free(&now);
 			return -1;
 		}
-		if (!inv->json)
-			print_rates(&now, &then);
+		if (!q->inv->json)
+			print_rates(q, &now, &then);
 		moment_free(&then);
 		then = now;
 		if (fflush(stdout))
@@ -395,31 +317,51 @@ static int print_metrics(const struct invocation *inv, struct error *err)
 	return fflush(stdout) ? error_set(err, "cannot write to stdout: %m") : 0;
 }
 
-static int run(const struct invocation *inv, struct error *err)
+/* The page has everything, in an order of its own. */
+static int check_metrics(const struct invocation *inv, struct error *err)
+{
+	const char *other = inv->json			? "--json"
+			    : cmd_value(inv, "watch")	? "--watch"
+			    : cmd_value(inv, "explain") ? "--explain"
+			    : cmd_value(inv, "sort")	? "--sort"
+			    : inv->nargs		? inv->args[0]
+							: NULL;
+
+	return other ? error_usage(err, "--prometheus is a format of its own: leave out %s", other)
+		     : 0;
+}
+
+static int show(const struct request *q, struct error *err)
 {
 	_cleanup_moment_ struct moment now = { 0 };
 
-	if (cmd_value(inv, "prometheus") && (inv->json || cmd_value(inv, "watch")))
-		return error_usage(err, "--prometheus is a format of its own: leave out %s",
-				   inv->json ? "--json" : "--watch");
-	if (cmd_value(inv, "prometheus"))
-		return print_metrics(inv, err);
-	if (cmd_value(inv, "watch"))
-		return watch_live(inv, err);
-	if (moment_read(inv, &now, err))
+	if (moment_read(q->inv, &now, err) || selection_check(&q->selection, &now.view.model, err))
 		return -1;
-	if (inv->json)
-		return json_print(stats_json(&now.stats), err);
-	print_mappings(&now.stats);
-	print_rules(&now.stats);
-	print_drops(&now.stats, cmd_value(inv, "explain"));
-	print_flows(&now.stats);
+	if (q->inv->json)
+		return print_json(q, &now, err);
+	print_totals(q, &now);
 	return 0;
+}
+
+static int run(const struct invocation *inv, struct error *err)
+{
+	struct request q = { .inv = inv };
+	int key = cmd_sort_key(inv, sort_keys, err), ret = -1;
+
+	if (key < 0)
+		return -1;
+	if (cmd_value(inv, "prometheus"))
+		return check_metrics(inv, err) ? -1 : print_metrics(inv, err);
+	q.key = key;
+	if (!selection_read(inv->args, inv->nargs, &q.selection, err))
+		ret = cmd_value(inv, "watch") ? watch_live(&q, err) : show(&q, err);
+	selection_free(&q.selection);
+	return ret;
 }
 
 const struct command cmd_stats = {
 	.name = "stats",
-	.synopsis = "",
+	.synopsis = "[TENANT[/MAPPING]…] [--sort KEY]",
 	.summary = "Show what mappings carried, what rules accepted and what was dropped",
 	.help = "Packets are counted as they are on the wire; bytes are those of the IP packets. "
 		"`in` is\n"
@@ -431,6 +373,16 @@ const struct command cmd_stats = {
 		"JSON\n"
 		"object every second.\n"
 		"\n"
+		"With arguments only what is of these tenants or mappings. Drops and flows are "
+		"counted for a\n"
+		"router: with TENANT/MAPPING they are those of the tenant. --sort orders the "
+		"tables "
+		"that have\n"
+		"the key: mappings by bytes and rules by packets (traffic), drops by packets, "
+		"flows "
+		"by those\n"
+		"that are open.\n"
+		"\n"
 		"JSON: {\"mappings\": [{\"tenant\", \"fixed\", \"shared\", \"in\": {\"packets\", "
 		"\"bytes\"},\n"
 		"\"out\": {…}}], \"rules\": [{\"tenant\", \"line\", \"from\", \"to\", \"ports\", "
@@ -439,7 +391,9 @@ const struct command cmd_stats = {
 		"\"open\", \"opened\"}]}",
 	.options = { { "explain", 0, NULL, "with each reason, what it means and what to do" },
 		     { "watch", 'w', NULL, "live: rates per second, every second" },
+		     { "sort", 0, "KEY", "by name; or the most first, by traffic, drops or flows" },
 		     { "prometheus", 0, NULL,
 		       "a page of metrics, for node_exporter's textfile collector" } },
+	.max_args = -1,
 	.run = run,
 };
