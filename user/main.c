@@ -369,6 +369,7 @@ int main(int argc, char **argv)
 	line = cmd_text(&inv);
 	inv.settings.command = inv.command->name;
 	inv.settings.line = line;
+	inv.settings.all_lines = inv.json || !inv.settings.quiet;
 	log_setup(verbose_output ? LOG_DEBUG : inv.settings.quiet ? LOG_ERROR : LOG_NOTICE);
 	libbpf_set_print(library_print);
 	libxdp_set_print(libxdp_output);

@@ -204,7 +204,7 @@ int change_make(struct change *c, const struct change_how *how, struct outcome *
 	int ret;
 
 	memset(out, 0, sizeof(*out));
-	out->text.keep = c->settings->quiet ? HISTORY_LINES_MAX : 0;
+	out->text.keep = c->settings->all_lines ? 0 : HISTORY_LINES_MAX;
 	if (how->partial && check_lost(c, err))
 		return -1;
 	ret = find_wanted(c, how, failed, &way.facts, &way.want, err);

@@ -52,7 +52,8 @@ void change_end(struct change *c);
 #define _cleanup_change_ _cleanup_(change_end)
 
 struct outcome {
-	/* what was, or would be, done; with --quiet no more lines than the history has room for */
+	/* what was, or would be, done; no more lines than the history has room for, where nobody
+	 * asks for them (settings) */
 	struct plan_text text;
 	struct failures failed; /* only with `partial` */
 	/* tenants with too many addresses to be announced while somebody waits */
@@ -89,8 +90,10 @@ void outcome_free(struct outcome *out);
 #define _cleanup_outcome_ _cleanup_(outcome_free)
 /* The lines of it and their number, for people. */
 void outcome_print(const struct outcome *out, bool dry_run);
-/* The same for programs: {"lines": [{"sign", "text"}], "added", "changed", "removed"}; NULL: a
- * line is no text. */
+/*
+ * The same for programs, and who was passed over: {"lines": [{"sign", "text"}], "added", "changed",
+ * "removed", "failed": [{"tenant", "text"}]}; NULL: a line is no text.
+ */
 json_t *outcome_json(const struct outcome *out);
 /* Say which routers failed; -1 with an error about their number if there are any. */
 int outcome_failed(const struct outcome *out, const char *what, struct error *err);

@@ -59,20 +59,26 @@ void outcome_print(const struct outcome *o, bool dry_run)
 
 json_t *outcome_json(const struct outcome *o)
 {
-	json_t *lines = json_array();
+	json_t *lines = json_array(), *failed = json_array();
+	bool is_text = true;
 
 	vec_each (line, &o->text.lines) {
 		char sign[] = { line->sign, '\0' };
 
-		if (json_array_append_new(
-			    lines, json_pack("{s:s, s:s}", "sign", sign, "text", line->text))) {
-			json_decref(lines);
-			return NULL;
-		}
+		is_text &= !json_array_append_new(
+			lines, json_pack("{s:s, s:s}", "sign", sign, "text", line->text));
 	}
-	return json_pack("{s:o, s:I, s:I, s:I}", "lines", lines, "added", (json_int_t)o->text.added,
-			 "changed", (json_int_t)o->text.changed, "removed",
-			 (json_int_t)o->text.removed);
+	vec_each (f, &o->failed.list)
+		is_text &= !json_array_append_new(
+			failed, json_pack("{s:s, s:s}", "tenant", f->tenant, "text", f->text));
+	if (!is_text) {
+		json_decref(lines);
+		json_decref(failed);
+		return NULL;
+	}
+	return json_pack("{s:o, s:I, s:I, s:I, s:o}", "lines", lines, "added",
+			 (json_int_t)o->text.added, "changed", (json_int_t)o->text.changed,
+			 "removed", (json_int_t)o->text.removed, "failed", failed);
 }
 
 int outcome_failed(const struct outcome *out, const char *what, struct error *err)

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "change/change.h"
+#include "lib/output.h"
 #include "lib/util.h"
 
 #ifndef VERSION
@@ -61,6 +63,24 @@ int cmd_sort_key(const struct invocation *inv, const char *const *keys, struct e
 			 keys[i]);
 	}
 	return error_usage(err, "--sort %s: there is no such key; sort by %s", word, known);
+}
+
+int cmd_print_outcome(const struct invocation *inv, const struct outcome *out, bool dry_run,
+		      struct error *err)
+{
+	json_t *json;
+
+	if (!inv->json) {
+		if (!inv->settings.quiet)
+			outcome_print(out, dry_run);
+		return 0;
+	}
+	json = outcome_json(out);
+	return json ? json_print(json, err)
+		    : error_set(err,
+				"%s, but a name in it is not UTF-8, as JSON has to be; without -j "
+				"it is said",
+				dry_run ? "it is known what would be done" : "it was done");
 }
 
 /* A word as a shell would take it; no byte of it can be taken for more than a part of the word. */

@@ -75,8 +75,8 @@ struct invocation {
 const char *cmd_value(const struct invocation *inv, const char *option);
 
 /*
- * Which of `keys`, which end with a NULL, the option --sort names; the first without it. -1: a usage
- * error lists them.
+ * Which of `keys`, which end with a NULL, the option --sort names; the first without it. -1: a
+ * usage error lists them.
  */
 int cmd_sort_key(const struct invocation *inv, const char *const *keys, struct error *err);
 
@@ -88,6 +88,19 @@ int cmd_sort_key(const struct invocation *inv, const char *const *keys, struct e
  * DEFAULT_FILE, if it is there. NULL with a usage error.
  */
 const char *cmd_file(const struct invocation *inv, const char *argument, struct error *err);
+
+/*
+ * What a change was, or would be, to stdout: as JSON if that was asked for; else as text, but
+ * nothing with --quiet.
+ */
+struct outcome;
+int cmd_print_outcome(const struct invocation *inv, const struct outcome *out, bool dry_run,
+		      struct error *err);
+/* For the help of a command that does. */
+#define OUTCOME_HELP                                                                   \
+	"JSON: {\"lines\": [{\"sign\": \"+\", \"~\" or \"-\", \"text\"}], \"added\", " \
+	"\"changed\",\n"                                                               \
+	"\"removed\": numbers, \"failed\": [{\"tenant\", \"text\": why it was passed over}]}"
 
 /* The call as it can be typed in again: the command, its arguments and options. Freed by the
  * caller. */

@@ -16,6 +16,9 @@ static int run(const struct invocation *inv, struct error *err)
 		.metrics_mappings = cmd_value(inv, "metrics-mappings"),
 	};
 
+	if (inv->json)
+		return error_usage(err, "an agent prints nothing but its log: leave out --json; "
+					"`tenantnat status -j` says how it and the routers are");
 	return agent_run(&inv->settings, &options, err);
 }
 

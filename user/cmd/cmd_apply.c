@@ -189,8 +189,8 @@ static int run(const struct invocation *inv, struct error *err)
 		return error_set(err, "nothing was changed");
 	if (ret)
 		return -1;
-	if (!inv->settings.quiet)
-		outcome_print(&outcome, a.how.dry_run);
+	if (cmd_print_outcome(inv, &outcome, a.how.dry_run, err))
+		return -1;
 	return outcome_failed(&outcome, "joined", err);
 }
 
@@ -220,7 +220,8 @@ const struct command cmd_apply = {
 		"\n"
 		"A file without tenants, or one that removes more than half of all mappings and at "
 		"least ten,\n"
-		"has to be confirmed: on a terminal you are asked, elsewhere --yes is needed.",
+		"has to be confirmed: on a terminal you are asked, elsewhere --yes is needed.\n"
+		"\n" OUTCOME_HELP,
 	.options = { { "file", 'f', "FILE", FILE_HELP },
 		     { "dry-run", 'n', NULL, "print what would be done, and do nothing" },
 		     { "no-probe", 0, NULL, "let traffic through without the probes" },

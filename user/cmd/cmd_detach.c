@@ -42,7 +42,10 @@ static int run(const struct invocation *inv, struct error *err)
 		mark_all(&c.will);
 	else if (mark_named(inv, &c.will, err))
 		return -1;
-	return change_make(&c, &how, &outcome, err);
+	if (change_make(&c, &how, &outcome, err))
+		return -1;
+	/* who names what goes is told what is wrong, and nothing else */
+	return inv->json ? cmd_print_outcome(inv, &outcome, false, err) : 0;
 }
 
 const struct command cmd_detach = {
@@ -53,7 +56,8 @@ const struct command cmd_detach = {
 		"hand or\n"
 		"by `agent -f FILE`; `restore`, `map add` and the agent's repairs leave it alone. "
 		"With the\n"
-		"last router the maps go too, and nothing of tenantnat is left in the kernel.",
+		"last router the maps go too, and nothing of tenantnat is left in the kernel.\n"
+		"\n" OUTCOME_HELP,
 	.options = { { "all", 'a', NULL, "every router of this machine" } },
 	.max_args = -1,
 	.run = run,

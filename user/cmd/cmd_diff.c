@@ -22,10 +22,8 @@ static int compare(const struct invocation *inv, struct outcome *out, struct err
 
 static int print(const struct invocation *inv, const struct outcome *out, struct error *err)
 {
-	if (inv->json && json_print(outcome_json(out), err))
+	if (cmd_print_outcome(inv, out, true, err))
 		return -1;
-	if (!inv->json && !inv->settings.quiet)
-		outcome_print(out, true);
 	return fflush(stdout) || ferror(stdout) ? error_set(err, "cannot write to stdout: %m") : 0;
 }
 
@@ -52,10 +50,7 @@ const struct command cmd_diff = {
 		"be "
 		"done,\n"
 		"1 there are differences, 2 an error. With -q only the exit status says it.\n"
-		"\n"
-		"JSON: {\"lines\": [{\"sign\": \"+\", \"~\" or \"-\", \"text\"}], \"added\", "
-		"\"changed\",\n"
-		"\"removed\": numbers}",
+		"\n" OUTCOME_HELP,
 	.options = { { "file", 'f', "FILE", FILE_HELP } },
 	.max_args = 1,
 	.run = run,

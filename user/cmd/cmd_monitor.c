@@ -381,8 +381,12 @@ static int find_router(struct monitor *m, const char *tenant, struct error *err)
 static int parse(struct monitor *m, struct error *err)
 {
 	const char *tenant = cmd_value(m->inv, "tenant"), *some = cmd_value(m->inv, "reason"),
-		   *passes = cmd_value(m->inv, "passes"), *count = cmd_value(m->inv, "count");
+		   *passes = cmd_value(m->inv, "passes"), *count = cmd_value(m->inv, "count"),
+		   *pcap = cmd_value(m->inv, "pcap");
 
+	if (m->inv->json && pcap && strcmp(pcap, "-") == 0)
+		return error_usage(err, "--pcap -: frames are what goes to stdout; leave out "
+					"--json, or give a file");
 	m->want.reasons = ~0ULL;
 	if (tenant && find_router(m, tenant, err))
 		return -1;

@@ -12,8 +12,8 @@ static int run(const struct invocation *inv, struct error *err)
 	if (change_begin(&inv->settings, STORE_WRITE, NULL, &c, err) ||
 	    change_make(&c, &how, &outcome, err))
 		return -1;
-	if (!inv->settings.quiet)
-		outcome_print(&outcome, false);
+	if (cmd_print_outcome(inv, &outcome, false, err))
+		return -1;
 	return outcome_failed(&outcome, "restored", err);
 }
 
@@ -29,6 +29,7 @@ const struct command cmd_restore = {
 		"off stays\n"
 		"detached until the next `apply`. One that `apply --partial` has passed over is "
 		"joined, with\n"
-		"the probes.",
+		"the probes.\n"
+		"\n" OUTCOME_HELP,
 	.run = run,
 };

@@ -14,6 +14,7 @@ struct settings {
 	unsigned int wait;     /* seconds for the lock */
 	unsigned int patience; /* probes wait this many times as long for answers; from 1 */
 	bool quiet;	       /* say what went wrong, and nothing else */
+	bool all_lines;	       /* of a plan all are printed: else the history's are enough */
 };
 
 #endif
