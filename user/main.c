@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The table of commands, the global options, and the only place that prints an error. */
 #include <bpf/libbpf.h>
+#include <ctype.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdint.h>
@@ -90,7 +91,7 @@ static void print_help(const struct command *c)
 /* The options of all commands, and those of `c`, as getopt_long() wants them. */
 struct getopt_table {
 	struct option longs[ARRAY_SIZE(globals) + CMD_OPTIONS_MAX + 1];
-	char letters[4 * (ARRAY_SIZE(globals) + CMD_OPTIONS_MAX)];
+	char letters[4 + 2 * (ARRAY_SIZE(globals) + CMD_OPTIONS_MAX)];
 };
 
 static void add_option(struct getopt_table *t, size_t *n, const struct cmd_option *o, int value)
@@ -112,9 +113,9 @@ static void build_table(struct getopt_table *t, const struct command *c)
 	size_t n = 0;
 
 	memset(t, 0, sizeof(*t));
-	/* '+': before the command's name, stop at the first word; ':' would hide getopt's errors */
-	if (!c)
-		strcpy(t->letters, "+");
+	/* '+': before the command's name, stop at the first word; ':': a value that is missing is
+	 * told apart */
+	snprintf(t->letters, sizeof(t->letters), "%s", c ? ":" : "+:");
 	for (size_t i = 0; i < ARRAY_SIZE(globals); i++)
 		add_option(t, &n, &globals[i].option, globals[i].value);
 	for (int i = 0; c && i < CMD_OPTIONS_MAX && c->options[i].name; i++)
@@ -126,6 +127,70 @@ static int hint(const struct command *c)
 	fprintf(stderr, "Try `tenantnat%s%s --help`.\n", c ? " " : "", c ? c->name : "");
 	return WRONG;
 }
+
+/* ------------------------------------------------------------ options that are wrong */
+
+/* The option that getopt_long() names by its value or letter; NULL: there is none. */
+static const struct cmd_option *option_of(const struct command *c, int value)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(globals); i++) {
+		if (globals[i].value == value)
+			return &globals[i].option;
+	}
+	for (int i = 0; c && i < CMD_OPTIONS_MAX && c->options[i].name; i++) {
+		if (value == OPT_COMMAND + i || value == c->options[i].letter)
+			return &c->options[i];
+	}
+	return NULL;
+}
+
+/* "--name" is the beginning of several, or of none; `n` is the length of the name. */
+static void say_unknown(const struct getopt_table *t, const char *name, size_t n)
+{
+	_cleanup_free_ char *typed = strndup(name, n);
+	struct typo near = { .typed = typed };
+	size_t begin = 0;
+
+	for (const struct option *o = t->longs; o->name; o++) {
+		typo_try(&near, o->name, strlen(o->name));
+		begin += n && strncmp(o->name, typed, n) == 0;
+	}
+	if (begin < 2) {
+		fprintf(stderr, "there is no option --%s%s%s%s\n", typed,
+			*near.meant ? "; did you mean `--" : "", near.meant,
+			*near.meant ? "`?" : "");
+		return;
+	}
+	fprintf(stderr, "--%s can be more than one option:", typed);
+	for (const struct option *o = t->longs; o->name; o++) {
+		if (strncmp(o->name, typed, n) == 0)
+			fprintf(stderr, " --%s%s", o->name, --begin ? "," : "");
+	}
+	fputc('\n', stderr);
+}
+
+/* What getopt_long() has just refused: `word` is the argument, if it is a long option. */
+static int wrong_option(const struct command *c, const struct getopt_table *t, bool no_value,
+			const char *word)
+{
+	const struct cmd_option *o = optopt ? option_of(c, optopt) : NULL;
+
+	fprintf(stderr, "tenantnat%s%s: ", c ? " " : "", c ? c->name : "");
+	if (o && no_value)
+		fprintf(stderr, "--%s needs a value: --%s %s\n", o->name, o->name, o->arg);
+	else if (o)
+		fprintf(stderr, "--%s takes no value\n", o->name);
+	else if (optopt)
+		fprintf(stderr,
+			isgraph(optopt) ? "there is no option -%c\n"
+					: "there is no option of that letter\n",
+			optopt);
+	else
+		say_unknown(t, word + 2, strcspn(word + 2, "="));
+	return hint(c);
+}
+
+/* ------------------------------------------------------------ options */
 
 static bool takes_list(const struct cmd_option *o)
 {
@@ -187,8 +252,6 @@ static int take_option(struct invocation *inv, int value, bool *verbose)
 	case OPT_VERSION:
 		printf("tenantnat %s\n", tenantnat_version);
 		return DONE;
-	case '?':
-		return hint(inv->command);
 	}
 	for (int i = 0; inv->command && i < CMD_OPTIONS_MAX && inv->command->options[i].name; i++) {
 		if (value == OPT_COMMAND + i || value == inv->command->options[i].letter)
@@ -203,7 +266,10 @@ static int take_options(struct invocation *inv, int argc, char **argv, bool *ver
 	int value, status;
 
 	build_table(&table, inv->command);
+	opterr = 0;
 	while ((value = getopt_long(argc, argv, table.letters, table.longs, NULL)) != -1) {
+		if (value == '?' || value == ':')
+			return wrong_option(inv->command, &table, value == ':', argv[optind - 1]);
 		status = take_option(inv, value, verbose);
 		if (status >= 0)
 			return status;

@@ -173,7 +173,7 @@ def test_wrong_usage(lab):
                   ["apply", "--frobnicate"], ["map"], ["map", "frob"], ["map", "add"],
                   ["map", "add", "red"], ["map", "del", "red"], ["detach"],
                   ["detach", "--all", "red"], ["--wait", "soon", "show"], ["--wait", "-1", "show"],
-                  ["show", "me", "more"], ["--frobnicate", "show"]):
+                  ["status", "--frobnicate"], ["--frobnicate", "show"]):
         done = lab.cli.run(*words, code=2)
         hint = any(word in done.stderr for word in ("--help", "give ", "is needed"))
         assert hint, f"no hint for {words}: {done.stderr!r}"
@@ -215,6 +215,62 @@ def test_mistyped_command(lab):
         end = f"; did you mean `{meant}`?" if meant else ""
         equal(first, f"tenantnat: there is no command `{typed}`{end}", "what it says")
         equal((hint, done.stdout), ("Try `tenantnat --help`.", ""), "what else")
+
+
+@once
+def test_wrong_option(lab):
+    """One sentence that begins with the command, and where to look; whatever is wrong with it."""
+    for words, command, said in (
+            ("stats --exlpain", "stats", "there is no option --exlpain; did you mean `--explain`?"),
+            ("stats --frobnicate=7", "stats", "there is no option --frobnicate"),
+            ("stats -x", "stats", "there is no option -x"),
+            ("stats -jx", "stats", "there is no option -x"),
+            ("stats --sort=name -xj", "stats", "there is no option -x"),
+            ("stats --sort", "stats", "--sort needs a value: --sort KEY"),
+            ("apply -f", "apply", "--file needs a value: --file FILE"),
+            ("apply --dry-run=yes", "apply", "--dry-run takes no value"),
+            ("apply --pa", "apply", "--pa can be more than one option: --patience, --partial"),
+            ("map add --shraed 1 red 2", "map add",
+             "there is no option --shraed; did you mean `--shared`?"),
+            ("show --=3", "show", "there is no option --"), ("--jsno show", "",
+                                                              "there is no option --jsno; did you "
+                                                              "mean `--json`?"),
+            ("-x show", "", "there is no option -x"),
+            ("--wait", "", "--wait needs a value: --wait SECONDS")):
+        done = lab.cli.run(*words.split(), code=2)
+        name = " ".join(["tenantnat", *command.split()])
+        equal(done.stderr, f"{name}: {said}\nTry `{name} --help`.\n", words)
+        equal(done.stdout, "", f"stdout of {words}")
+
+
+@once
+def test_metrics_address_is_wrong(lab):
+    """As other wrong values: exit 2, before anything is made."""
+    cli = lab.cli.elsewhere(state=lab.scratch + "/metrics", bpffs=BPFFS + "/elsewhere")
+    for where in ("9876", ":9876", "127.0.0.1:0", "localhost:9876", "[::1:9876"):
+        said = cli.fails("agent", "--metrics", where, code=2)
+        assert said.startswith(f"tenantnat: --metrics {where}: "), said
+    assert not os.path.exists(cli.state), "a state was made"
+
+
+@once
+def test_one_of_a_thing(lab):
+    """Is not many."""
+    one = lab.definitions()
+    one["red"].mappings.pop()
+    one["blue"].mappings.pop()
+    lab.apply(one)
+    try:
+        lines = lab.cli.lines("show")
+        assert any(line.startswith("red: 1 mapping,") for line in lines), lines
+        assert "1 router," in lab.cli.run("validate", lab.put("one.yaml", (
+            "shared-network: {subnets: [100.64.0.0/16]}\n"
+            "tenants: [{name: a, router: {netns: a}, mappings: [{fixed: 10.0.0.1}]}]"))).stdout
+        # the routers' own addresses count
+        equal(sorted(lab.cli.lines("announce")), ["tenant blue: 1 address announced",
+                                                  "tenant red: 2 addresses announced"], "announced")
+    finally:
+        lab.apply()
 
 
 @once

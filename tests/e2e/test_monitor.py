@@ -91,6 +91,10 @@ def test_monitor_names_reasons(lab):
               [("blue", "drop", "udp", source, 7, target, 9)], reason)
     equal({e["tenant"] for e in objects(out)}, {"blue"}, "the tenants")
     assert f"{len(objects(out))} events, 0 more were lost" in err, err
+    with monitor(lab, "-n", "1") as running:
+        attack(lab, *ATTACKS["stranger"])
+        _, err = ended(running, how=None)
+    assert "tenantnat: 1 event, 0 more were lost\n" in err, err
 
 
 @hook

@@ -265,7 +265,7 @@ def test_removing_most_has_to_be_meant(lab):
         said = cli.fails("apply", "-f", few, code=2)
         assert "removes 11 of 21 mappings" in said and "--yes" in said, said
         said = cli.fails("apply", "-f", nobody, code=2)
-        assert "no tenants: this removes all 1, with 21 mappings" in said, said
+        assert "no tenants: this removes 1 tenant, with 21 mappings" in said, said
         for answer in ("n\n", "\n"):
             code, said = typed(cli, answer, "apply", "-f", few)
             equal(code, 1, "exit when that is not meant")

@@ -234,7 +234,7 @@ static void tell_status(struct agent *a)
 	vec_each (known, &a->routers)
 		good += !known->row.broken;
 	snprintf(status, sizeof(status), "STATUS=%zu %s in order, %zu not", good,
-		 good == 1 ? "router" : "routers", a->troubles.list.n);
+		 plural(good, "router", "routers"), a->troubles.list.n);
 	if (strcmp(status, a->status) != 0)
 		sd_notify(0, status);
 	memcpy(a->status, status, sizeof(status));

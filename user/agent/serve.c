@@ -76,7 +76,7 @@ static int64_t now_ns(void)
 
 static int wrong(const char *text, const char *why, struct error *err)
 {
-	return error_set(err, "%s: %s; write 127.0.0.1:9876 or [::1]:9876", text, why);
+	return error_usage(err, "--metrics %s: %s; write 127.0.0.1:9876 or [::1]:9876", text, why);
 }
 
 static int parse_port(const char *text, in_port_t *out)

@@ -113,8 +113,8 @@ static int check_lost(const struct change *c, struct error *err)
 		"%s has no definitions, but %zu %s attached: put a backup of state.db there or "
 		"apply your definitions file; `tenantnat detach --all` takes %s off",
 		c->settings->state, c->have.routers.n,
-		c->have.routers.n == 1 ? "router is" : "routers are",
-		c->have.routers.n == 1 ? "it" : "them");
+		plural(c->have.routers.n, "router is", "routers are"),
+		plural(c->have.routers.n, "it", "them"));
 }
 
 /* What the machine is to have, by facts that are read only now. */

@@ -30,9 +30,9 @@ size_t change_loss(struct change *c, char text[CHANGE_LOSS])
 	text[0] = '\0';
 	if (!c->will.tenants.n && c->had.tenants.n)
 		snprintf(text, CHANGE_LOSS,
-			 "the file has no tenants: this removes all %zu, with "
-			 "%zu mappings",
-			 c->had.tenants.n, all);
+			 "the file has no tenants: this removes %zu %s, with %zu %s",
+			 c->had.tenants.n, plural(c->had.tenants.n, "tenant", "tenants"), all,
+			 plural(all, "mapping", "mappings"));
 	else if (lost >= LOST_MIN && 2 * lost > all)
 		snprintf(text, CHANGE_LOSS, "this removes %zu of %zu mappings", lost, all);
 	return lost;

@@ -399,8 +399,8 @@ void plan_describe(const struct plan *plan, const struct kernel_state *want,
 	if (plan->subnets && !out->lines.n)
 		say(out, '~', "shared network: subnets");
 	else if (!out->lines.n && plan->fixed_put.n + plan->fixed_del.n)
-		say(out, '~', "%zu reverse entries repaired",
-		    plan->fixed_put.n + plan->fixed_del.n);
+		say(out, '~', "%zu reverse %s repaired", plan->fixed_put.n + plan->fixed_del.n,
+		    plural(plan->fixed_put.n + plan->fixed_del.n, "entry", "entries"));
 	else if (!out->lines.n && plan_changes_policy(plan))
 		say(out, '~', "who is accepted: entries repaired");
 }

@@ -125,8 +125,9 @@ static int say(const struct telling *t, struct error *err)
 	if (!t->inv->json) {
 		vec_each (to, &t->list) {
 			if (!t->inv->settings.quiet)
-				printf("tenant %s: %zu addresses announced\n", to->router->tenant,
-				       to->addresses);
+				printf("tenant %s: %zu %s announced\n", to->router->tenant,
+				       to->addresses,
+				       plural(to->addresses, "address", "addresses"));
 		}
 		return 0;
 	}

@@ -57,7 +57,8 @@ static int verdict(const struct batch *t, struct error *err)
 			failed += f->result == PROBE_FAILED;
 	}
 	if (failed)
-		return error_set(err, "%zu of %zu probes failed; each has its remedy", failed, all);
+		return error_set(err, "%zu of %zu %s failed; each has its remedy", failed, all,
+				 plural(all, "probe", "probes"));
 	return 0;
 }
 

@@ -57,9 +57,9 @@ static void print_findings(const struct diagnosis *f, bool all)
 	}
 	printf("%zu in order, %zu not checked, %zu %s, %zu %s\n", diagnosis_count(f, SEVERITY_FINE),
 	       diagnosis_count(f, SEVERITY_UNCHECKED), diagnosis_count(f, SEVERITY_WARNING),
-	       diagnosis_count(f, SEVERITY_WARNING) == 1 ? "warning" : "warnings",
+	       plural(diagnosis_count(f, SEVERITY_WARNING), "warning", "warnings"),
 	       diagnosis_count(f, SEVERITY_PROBLEM),
-	       diagnosis_count(f, SEVERITY_PROBLEM) == 1 ? "problem" : "problems");
+	       plural(diagnosis_count(f, SEVERITY_PROBLEM), "problem", "problems"));
 }
 
 static int run(const struct invocation *inv, struct error *err)
@@ -78,8 +78,8 @@ static int run(const struct invocation *inv, struct error *err)
 	problems = diagnosis_count(&e.findings, SEVERITY_PROBLEM);
 	if (problems)
 		return error_set(err, "%zu %s found; follow the remedy of %s, and run doctor again",
-				 problems, problems == 1 ? "problem" : "problems",
-				 problems == 1 ? "it" : "each");
+				 problems, plural(problems, "problem", "problems"),
+				 plural(problems, "it", "each"));
 	return 0;
 }
 

@@ -261,7 +261,8 @@ static void tell_lost(struct monitor *m, struct events *e, uint64_t unread)
 	if (m->lines && m->inv->json)
 		printf("{\"lost\":%" PRIu64 "}\n", more);
 	else
-		log_warning("%" PRIu64 " events more than can be shown were lost", more);
+		log_warning("%" PRIu64 " %s more than can be shown %s lost", more,
+			    plural(more, "event", "events"), plural(more, "was", "were"));
 }
 
 static int64_t monotonic_to_epoch(void)
@@ -436,7 +437,8 @@ static int watch_and_tell(struct monitor *m, struct error *err)
 	status = look(m, e, err);
 	if (close_outputs(m, err))
 		status = -1;
-	log_notice("%" PRIu64 " events, %" PRIu64 " more were lost", m->shown, m->lost);
+	log_notice("%" PRIu64 " %s, %" PRIu64 " more %s lost", m->shown,
+		   plural(m->shown, "event", "events"), m->lost, plural(m->lost, "was", "were"));
 	return status;
 }
 

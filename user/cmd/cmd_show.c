@@ -441,7 +441,7 @@ static void print_tenant(const struct view *v, const struct selection *s, const 
 	size_t problems;
 
 	printf("%s%s%s: %zu %s, pool", color_bold(), t->name, color_off(), t->mappings.n,
-	       t->mappings.n == 1 ? "mapping" : "mappings");
+	       plural(t->mappings.n, "mapping", "mappings"));
 	if (!t->pools.n)
 		printf(" (all of the shared subnets)");
 	vec_each (p, &t->pools)
@@ -462,7 +462,7 @@ static void print_tenant(const struct view *v, const struct selection *s, const 
 	problems = problems_of(v, t);
 	if (problems)
 		printf("  %snot well%s: %zu %s; `tenantnat status %s` says what\n", color_removed(),
-		       color_off(), problems, problems == 1 ? "problem" : "problems", t->name);
+		       color_off(), problems, plural(problems, "problem", "problems"), t->name);
 	print_inside(t->router);
 	printf("  forwarding %s (%s)%s\n", forwarding_of(t, row), why_of(t, row),
 	       row && row->xmit[0] ? ", by XDP" : "");

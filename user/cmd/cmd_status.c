@@ -191,7 +191,7 @@ static void print_row(struct table *table, const struct status *s, const struct 
 	if (examination_is_well(&s->e, t))
 		table_cell(table, "%s", of == STANDING_ELSEWHERE ? "-" : "well");
 	else
-		table_cell(table, "not well: %zu %s", n, n == 1 ? "problem" : "problems");
+		table_cell(table, "not well: %zu %s", n, plural(n, "problem", "problems"));
 }
 
 /* Who is not well comes first, and of the rest no more than there is room for. */
@@ -241,7 +241,8 @@ static void print_problems(const struct status *s)
 			printf("    to do: %s\n", f->remedy);
 	}
 	if (n < all)
-		printf("and %zu more problems; `tenantnat doctor` lists them\n", all - n);
+		printf("and %zu more %s; `tenantnat doctor` has all\n", all - n,
+		       plural(all - n, "problem", "problems"));
 }
 
 static void print_status(const struct status *s)
@@ -253,7 +254,7 @@ static void print_status(const struct status *s)
 	print_problems(s);
 	if (warnings)
 		printf("\n%zu %s; `tenantnat doctor` lists them\n", warnings,
-		       warnings == 1 ? "warning" : "warnings");
+		       plural(warnings, "warning", "warnings"));
 	if (!examination_unwell(&s->e, scope_of(s)))
 		printf("\nNothing was sent: `tenantnat check` asks the shared network and the "
 		       "VMs.\n");

@@ -88,9 +88,9 @@ static void print_verdict(const char *file, const struct model *m)
 	size_t routers = count_routers(m), mappings = model_mappings(m);
 
 	printf("%s is valid: %zu %s, %zu %s, %zu %s\n", file, m->tenants.n,
-	       m->tenants.n == 1 ? "tenant" : "tenants", routers,
-	       routers == 1 ? "router" : "routers", mappings,
-	       mappings == 1 ? "mapping" : "mappings");
+	       plural(m->tenants.n, "tenant", "tenants"), routers,
+	       plural(routers, "router", "routers"), mappings,
+	       plural(mappings, "mapping", "mappings"));
 }
 
 static int say(const struct invocation *inv, const char *path, const struct model *m,

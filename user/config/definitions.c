@@ -117,7 +117,7 @@ int definitions_parse(const char *path, struct model *out, struct config_errors 
 	}
 	n = errors->list.n + errors->dropped;
 	return error_usage(err, "%zu %s in the definitions; nothing was changed", n,
-			   n == 1 ? "error" : "errors");
+			   plural(n, "error", "errors"));
 }
 
 int definitions_read(const char *path, struct model *out, struct error *err)

@@ -382,8 +382,9 @@ static struct tenantnat *load_maps(const struct tn_config *config, struct error 
 
 	if (counters > UINT32_MAX) {
 		tenantnat__destroy(skel);
-		error_set(err, "no map has room for the counters of %u mappings on %u CPUs",
-			  config->capacity, possible_cpus());
+		error_set(err, "no map has room for the counters of %u mappings on %u %s",
+			  config->capacity, possible_cpus(),
+			  plural(possible_cpus(), "CPU", "CPUs"));
 		return NULL;
 	}
 	if (!skel) {

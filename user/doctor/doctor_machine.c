@@ -273,9 +273,10 @@ static void judge_neighbour_table(const struct neighbour_table *t, const char *f
 	else if (need > (size_t)t->room)
 		remedy(diagnosis_add(
 			       out, FINDING_NEIGHBOURS, SEVERITY_WARNING, NULL,
-			       "%zu routers with %zu mappings may need %zu entries of %s, and all "
-			       "network namespaces together have %ld",
-			       t->routers, t->mappings, need, family, t->room),
+			       "%zu %s with %zu %s may need %zu entries of %s, and all network "
+			       "namespaces together have %ld",
+			       t->routers, plural(t->routers, "router", "routers"), t->mappings,
+			       plural(t->mappings, "mapping", "mappings"), need, family, t->room),
 		       "`sysctl -w net.%s.neigh.default.gc_thresh3=%zu`, and the same in "
 		       "/etc/sysctl.d for the next boot",
 		       family, size);

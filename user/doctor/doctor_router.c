@@ -372,8 +372,9 @@ static void judge_routes(const struct router_report *r, struct diagnosis *out)
 	judge_own_routes(r, out);
 	judge_rules(r, out);
 	if (out->list.n == before)
-		diagnosis_add(out, FINDING_ROUTES, SEVERITY_FINE, NULL,
-			      "%zu lookups lead where they should", r->lookups.n);
+		diagnosis_add(out, FINDING_ROUTES, SEVERITY_FINE, NULL, "%zu %s where %s should",
+			      r->lookups.n, plural(r->lookups.n, "lookup leads", "lookups lead"),
+			      plural(r->lookups.n, "it", "they"));
 	judge_unreachable(r, out);
 }
 

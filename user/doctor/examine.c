@@ -205,12 +205,12 @@ int examination_judge(const struct examination *e, const struct scope *scope, st
 				 "nothing was applied on this host yet; run `tenantnat apply`");
 	if (tenants)
 		return error_set(err, "not well: %zu %s; `tenantnat doctor` has all that was found",
-				 tenants, tenants == 1 ? "tenant" : "tenants");
+				 tenants, plural(tenants, "tenant", "tenants"));
 	if (machine)
 		return error_set(
 			err,
 			"not well: the machine has %zu %s; `tenantnat doctor` has all that "
 			"was found",
-			machine, machine == 1 ? "problem" : "problems");
+			machine, plural(machine, "problem", "problems"));
 	return f ? error_set(err, "cannot tell whether all is well: %s", f->seen) : 0;
 }

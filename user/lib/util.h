@@ -3,6 +3,7 @@
 #ifndef TN_UTIL_H
 #define TN_UTIL_H
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,12 @@ static inline char *xstrdup(const char *s)
 	size_t n = strlen(s) + 1;
 
 	return memcpy(xrealloc(NULL, n, 1), s, n);
+}
+
+/* The word for so many. */
+static inline const char *plural(uint64_t n, const char *one, const char *many)
+{
+	return n == 1 ? one : many;
 }
 
 /* A growing array. Zeroed is empty; whoever holds the struct owns the elements. */

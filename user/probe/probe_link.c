@@ -85,7 +85,7 @@ static void say_count(struct probe_run *run, enum probe_result result, size_t n,
 {
 	char subject[40];
 
-	snprintf(subject, sizeof(subject), "%zu %s", n, n == 1 ? "address" : "addresses");
+	snprintf(subject, sizeof(subject), "%zu %s", n, plural(n, "address", "addresses"));
 	if (n)
 		findings_add(&run->found, PROBE_DUPLICATE, result, subject, "%s", text)->unasked =
 			result == PROBE_SKIPPED;
@@ -139,7 +139,7 @@ static void say_unasked(struct probe_run *run)
 	char subject[40];
 
 	snprintf(subject, sizeof(subject), "%zu %s", run->in->unasked,
-		 run->in->unasked == 1 ? "router" : "routers");
+		 plural(run->in->unasked, "router", "routers"));
 	if (run->in->unasked)
 		findings_add(&run->found, PROBE_NEIGHBOUR, PROBE_SKIPPED, subject,
 			     "each router asks only the next ones; other routers ask these");

@@ -136,7 +136,7 @@ static void judge(struct probe_run *run, int family, const struct neigh_query *v
 			first = i;
 	}
 	snprintf(subject, sizeof(subject), "%zu %s %s", n, family_name(family),
-		 n == 1 ? "address" : "addresses");
+		 plural(n, "address", "addresses"));
 	if (!silent) {
 		findings_add(&run->found, PROBE_SOLICITATION, PROBE_OK, subject,
 			     "%s finds them by %s", who, family == IPV4 ? "ARP" : "multicast");
