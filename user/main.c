@@ -113,8 +113,8 @@ static void build_table(struct getopt_table *t, const struct command *c)
 	size_t n = 0;
 
 	memset(t, 0, sizeof(*t));
-	/* '+': before the command's name, stop at the first word; ':': a value that is missing is
-	 * told apart */
+	/* '+': before the command's name, stop at the first word; ':': say nothing, and tell a
+	 * value that is missing apart */
 	snprintf(t->letters, sizeof(t->letters), "%s", c ? ":" : "+:");
 	for (size_t i = 0; i < ARRAY_SIZE(globals); i++)
 		add_option(t, &n, &globals[i].option, globals[i].value);
@@ -266,7 +266,6 @@ static int take_options(struct invocation *inv, int argc, char **argv, bool *ver
 	int value, status;
 
 	build_table(&table, inv->command);
-	opterr = 0;
 	while ((value = getopt_long(argc, argv, table.letters, table.longs, NULL)) != -1) {
 		if (value == '?' || value == ':')
 			return wrong_option(inv->command, &table, value == ':', argv[optind - 1]);

@@ -80,7 +80,13 @@ def test_view_of_nobody(lab):
                   "tenantnat: `red/` names nothing; give TENANT or TENANT/MAPPING", command)
         else:
             assert "give `red`" in lab.cli.fails(*words, "red/db", code=2), command
-    # what is not read as a whole for one mapping
+    # for one mapping not all are read; a mistake is looked for among all
+    lab.apply(lab.definitions().mapping("red", "10.0.0.7", "100.64.1.7", "mail"))
+    try:
+        equal(lab.cli.fails("map", "del", "red", "mial", code=2),
+              "tenantnat: tenant red has no mapping mial; did you mean `mail`?", "map del")
+    finally:
+        lab.apply()
     equal(lab.cli.fails("map", "add", "rde", "10.0.0.9", code=2),
           "tenantnat: there is no tenant rde; did you mean `red`?", "map add")
     equal(lab.cli.fails("map", "del", "red", "bd", code=2),

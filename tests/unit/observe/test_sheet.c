@@ -151,6 +151,8 @@ Test(sheet, rates)
 	is(NULL, SHEET_DROPS, true,
 	   "red/10.0.0.5 2000,0 red/10.0.0.6 1000,18 | 3:4 2:16 | "
 	   "blue malformed:12 red unmapped:10 |");
+	is("red/db", SHEET_NAME, true, "red/10.0.0.6 1000,18 | | red unmapped:10 |");
+	is("blue", SHEET_NAME, true, "| 3:4 | blue malformed:12 |");
 	is("red", SHEET_TRAFFIC, true,
 	   "red/10.0.0.5 2000,0 red/10.0.0.6 1000,18 | 2:16 | red unmapped:10 |");
 }
