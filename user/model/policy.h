@@ -40,8 +40,8 @@ struct policy {
 	VEC(struct service_row) services; /* sorted by key */
 	VEC(struct pool_row) pools;	  /* sorted by prefix, then by length */
 	VEC(struct limit_row) limits;	  /* sorted by shared */
-	VEC(struct tn_addr) senders;	  /* in keys of accepts; sorted; see policy_find_senders() */
-	bool too_many;			  /* rows: see policy_check() */
+	VEC(struct tn_addr) senders; /* in keys of accepts; sorted; see policy_find_senders() */
+	bool too_many;		     /* rows: see policy_check() */
 };
 
 /* The largest number of rows in accepts or services; and rule ids are below it. */
