@@ -675,12 +675,14 @@ def test_check_says_it(lab):
     """The table for people, nothing for nobody, and what is wrong with the request."""
     lines = lab.cli.lines("check", "red")
     equal(lines[0].split(), ["TENANT", "PROBE", "SUBJECT", "RESULT", "SEEN"], "the header")
-    assert all(line.startswith("red ") for line in lines[1:]), lines
+    assert all(line.startswith("red ") for line in lines[1:-2]), lines
+    equal(lines[-2].split(), ["machine", "doctor", "-", "ok", "no", "problem"], "the machine's")
+    assert "tenantnat trace" in lines[-1], "what was not probed"
     with meanwhile(lab.red_lan, ["link set pred2 down"], ["link set pred2 up"]):
         done = lab.cli.run("check", "red", code=1)
     failed, = [line for line in done.stdout.splitlines() if " failed " in line]
     assert FIXED2 in failed and "; what to do: " in failed, failed
-    assert "1 of 13 probes failed" in done.stderr, done.stderr
+    assert "1 of 14 probes failed" in done.stderr, done.stderr
     for args in (["nobody"], ["plain"]):
         lab.cli.fails("check", *args, code=2)
     for patience in ("0", "x", "101", "-1"):
@@ -688,4 +690,5 @@ def test_check_says_it(lab):
         assert f"--patience {patience}: give a number from 1 to 100" in said, said
     nothing = lab.cli.elsewhere(state=os.path.join(lab.scratch, "none"), bpffs="/sys/fs/bpf/none")
     equal(nothing.lines("check"), ["no router is attached; there is nothing to probe"], "alone")
-    equal(nothing.json("check"), [], "alone, in JSON")
+    equal([(one["tenant"], one["result"]) for one in nothing.json("check")], [(None, "ok")],
+          "alone, in JSON")

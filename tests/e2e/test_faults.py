@@ -1,24 +1,339 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
-Faults as operators meet them, each made for real: what trace and status say of it, that none of them
-calls well what is not, and that the remedy, typed in, cures.
+Faults as operators meet them, each made for real. FAULTS is a table: what status, trace, check and
+doctor say of each, that none of them calls well what is not, and that the remedy that each of them
+prints, typed in, cures it.
 """
+import collections
 import contextlib
+import functools
 import json
 import os
+import re
+import socket
 
-from case import eventually, equal, hook, once
-from lab import BLUE1, FIXED, FIXED2, INSIDE, OUTSIDE, RED1, RED2, SUBNET
+from case import equal, eventually, hook, once
+from lab import (BLUE1, BLUE1_V6, FIXED, FIXED2, FIXED3, FIXED3_V6, FIXED_V6, INSIDE, INSIDE_V6,
+                 OUTSIDE, OUTSIDE_V6, RED1, RED1_V6, RED2, SUBNET, SUBNET_V6)
 from net import BPFFS, sh
 from snapshot import machine, unchanged
 from test_doctor import type_in
 from test_forwarding import as_defined
+from test_six import dual_stack
 from test_trace import trace
-from traffic import ping
+from traffic import client, complaint, ping, server
 
 PINS = BPFFS + "/tenantnat"
 FROM, TO = "red/db", BLUE1 + ":22"
 
+
+@contextlib.contextmanager
+def after(*commands):
+    """Run these at the end, whether they can be or not."""
+    try:
+        yield
+    finally:
+        for argv in commands:
+            sh(argv, check=False)
+
+
+def pin_of(lab, tenant):
+    """The pin of the link of its program at shared ingress."""
+    router = next(row for row in lab.cli.json("show")["tenants"] if row["tenant"] == tenant)
+    ids = {p["id"] for p in router["router"]["programs"]}
+    return next(os.path.join(top, "link_in") for top, _, files in os.walk(PINS + "/routers")
+                if "link_in" in files and pinned_program(os.path.join(top, "link_in")) in ids)
+
+
+def pinned_program(pin):
+    """The id of the program of a link."""
+    shown = sh(["bpftool", "-j", "link", "show", "pinned", pin]).stdout
+    return json.loads(shown)["prog_id"]
+
+
+# ---------------------------------------------------------------- how faults are staged
+
+# What the traffic of a family goes by: red's VM and blue's, as trace takes them and as they are.
+Way = collections.namedtuple("Way", "source target shared seen fixed subnet outside inside late ip six")
+V4 = Way(FROM, TO, BLUE1, RED1, FIXED, SUBNET, OUTSIDE, INSIDE, (FIXED3, "100.64.1.7"), "ip", False)
+V6 = Way("red/" + FIXED_V6, f"[{BLUE1_V6}]:22", BLUE1_V6, RED1_V6, FIXED_V6, SUBNET_V6, OUTSIDE_V6,
+         INSIDE_V6, (FIXED3_V6, "fd64::1:7"), "ip -6", True)
+
+
+def defined(lab):
+    return lab.dual_definitions() if lab.dual else lab.definitions()
+
+
+@contextlib.contextmanager
+def lines(lab, ns, there, back):
+    """Lines of ip(8), and those that take them back, if the remedy has not."""
+    del lab
+    try:
+        for line in there:
+            sh(["ip", "-n", ns.name, *line.split()])
+        yield
+    finally:
+        for line in back:
+            sh(["ip", "-n", ns.name, *line.split()], check=False)
+
+
+@contextlib.contextmanager
+def policy(lab, way):
+    """Other ports are accepted; the port that is asked for is not."""
+    closed = defined(lab)
+    closed["blue"].accept = [{"from": ["red"], "ports": ["tcp/23", "icmp"]}]
+    lab.apply(closed)
+    try:
+        yield
+    finally:
+        lab.apply(defined(lab))
+
+
+@contextlib.contextmanager
+def vm_off(lab, way):
+    lab.blue1.ip("link set eth0 down")
+    try:
+        yield
+    finally:
+        lab.blue1.ip("link set eth0 up")
+        lab.settle("blue1", "eth0")
+
+
+@contextlib.contextmanager
+def no_way_back(lab, way):
+    lab.blue1.run(*way.ip.split(), "route", "del", "default")
+    try:
+        yield
+    finally:
+        sh([*f"ip -n {lab.blue1.name}".split(), "-6" if way.six else "-4", "route", "del", way.subnet],
+           check=False)
+        lab.settle("blue1", "eth0")
+
+
+def route_to_vm(lab, way):
+    return lines(lab, lab.blue, [f"route add {way.fixed} via {way.outside}"],
+                 [f"route del {way.fixed} via {way.outside}"])
+
+
+def route_to_shared(lab, way):
+    return lines(lab, lab.red, [f"route add {way.shared} via {way.outside}"],
+                 [f"route del {way.shared} via {way.outside}"])
+
+
+def rule_by_source(lab, way):
+    """All that VMs send is led by another table, as a multi-homed router has it."""
+    six = "-6 " * way.six
+    return lines(lab, lab.red,
+                 [f"{six}route add default via {way.outside} table 100",
+                  f"{six}rule add from {way.fixed} lookup 100 pref 30000"],
+                 [f"{six}rule del pref 30000", f"{six}rule del pref 1",
+                  f"{six}route flush table 100"])
+
+
+def netfilter(lab, way):
+    """A rule that drops all that VMs send to the shared network."""
+    family = "ip6" if way.six else "ip"
+    return rules_of(lab, lab.red, "add table inet t",
+                    "add chain inet t c { type filter hook forward priority 0; policy accept; }",
+                    f"add rule inet t c {family} daddr {way.subnet} drop")
+
+
+@contextlib.contextmanager
+def late_interface(lab, way):
+    """A VM's interface, which `inside` takes, came when the router was attached already."""
+    late = defined(lab)
+    late["red"].router["inside"] = '["lan*"]'
+    late["red"].mappings.append((*way.late, "late"))
+    lab.red.ip("link del lan1")
+    lab.apply(late)
+    lab.plug_inside("red", "lan1")
+    try:
+        yield
+    finally:
+        lab.apply(defined(lab))
+
+
+@contextlib.contextmanager
+def lost_program(lab, way):
+    os.unlink(pin_of(lab, "blue"))
+    try:
+        yield
+    finally:
+        lab.apply(defined(lab))
+
+
+@contextlib.contextmanager
+def read_only_state(lab, way):
+    state = lab.cli.state
+    sh(["mount", "--bind", state, state])
+    sh(["mount", "-o", "remount,bind,ro", state])
+    try:
+        yield
+    finally:
+        sh(["umount", state])
+
+
+# ---------------------------------------------------------------- what a human does
+
+def accept_it(lab, said):
+    """The rule that trace prints, in the file, and apply."""
+    rule = re.search(r"add to tenant blue: accept: \[\{(.*)\}\]", said)[1]
+    more = defined(lab)
+    more["blue"].accept = [{"from": ["red"], "ports": ["tcp/23", "icmp"]},
+                           {key: values.replace('"', "").split(", ")
+                            for key, values in re.findall(r"(\w+): \[(.*?)\]", rule)}]
+    lab.apply(more)
+
+
+def start_vm(lab, said):
+    assert said.startswith("start the VM"), said
+    lab.blue1.ip("link set eth0 up")
+    lab.settle("blue1", "eth0")
+
+
+def command(lab, said):
+    """As a shell command: in the VM or the router if it says so, else where tenantnat runs."""
+    quoted = re.search("`(.*?)`(.*)", said)
+    line, where = (quoted[1], quoted[2]) if quoted else (said.split(", or ")[0], "")
+    line = re.sub(r"\btenantnat\b", " ".join(lab.cli.argv()), line)
+    if where.startswith(" in the VM"):
+        lab.blue1.run("sh", "-ec", line)
+    elif where.startswith(" in the router"):
+        (lab.red if "100.64" in line or "fd64" in line else lab.blue).run("sh", "-ec", line)
+    else:
+        sh(["bash", "-ec", line], env=lab.cli.env)
+
+
+# ---------------------------------------------------------------- the table
+
+class Blind(str):
+    """Why a command cannot see it. What it says instead must not sound as if it had."""
+
+
+SENDS_NOTHING = Blind("it sends nothing, and no table of the kernel tells")
+NO_FAULT = Blind("what `accept` has is what somebody wants")
+# what each of them says of what it did not look at
+WHAT_IS_LEFT = {"status": ("tenantnat check", "tenantnat trace"), "check": ("tenantnat trace",),
+                "doctor": ("tenantnat check", "tenantnat trace"), "trace": ()}
+
+# name, how it is staged, what each command says of it, how its remedy is followed
+Fault = collections.namedtuple("Fault", "name stage seen follow source", defaults=(command, None))
+FAULTS = (
+    Fault("policy", policy,
+          {"status": NO_FAULT, "trace": "not-accepted", "check": NO_FAULT, "doctor": NO_FAULT},
+          accept_it),
+    Fault("vm_is_off", vm_off,
+          {"status": SENDS_NOTHING, "trace": "{fixed}: expected it to answer",
+           "check": "expected it to answer", "doctor": SENDS_NOTHING}, start_vm),
+    Fault("no_way_back", no_way_back,
+          {"status": SENDS_NOTHING, "trace": "in its own network alone",
+           "check": "in its own network alone", "doctor": SENDS_NOTHING}),
+    Fault("route_to_vm", route_to_vm,
+          {"status": "{fixed} is reached by up0", "trace": "by up0 via {outside}",
+           "check": "by up0 via {outside}", "doctor": "{fixed} is reached by up0"}),
+    Fault("route_to_shared", route_to_shared,
+          {"status": "reached by up0 instead of shared0", "trace": "by up0 via {outside}",
+           "check": "reached by up0 instead of shared0", "doctor": "reached by up0 instead of shared0"}),
+    Fault("rule_by_source", rule_by_source,
+          {"status": "a routing rule leads there", "trace": "by a routing rule (table 100)",
+           "check": "a routing rule leads", "doctor": "a routing rule leads there"}),
+    Fault("netfilter", netfilter,
+          dict.fromkeys(("status", "trace", "check", "doctor"), "`drop` in the chain c of table inet t")),
+    Fault("late_interface", late_interface,
+          dict.fromkeys(("status", "trace", "check", "doctor"), "later than the last apply"),
+          source="red/late"),
+    Fault("lost_program", lost_program,
+          dict.fromkeys(("status", "trace", "check", "doctor"), "a program, its link or its interface")),
+    Fault("read_only_state", read_only_state,
+          {"status": "can be read, but not written to", "check": "can be read, but not written to",
+           "doctor": "can be read, but not written to",
+           "trace": Blind("the packet arrives: nothing that carries it is written")}),
+)
+# what is the same for both families
+ONE_FAMILY = ("lost_program", "read_only_state")
+# the remedy as each of them prints it
+REMEDY = {"status": r"to do: (.*)", "doctor": r"to do: (.*)", "check": r"; what to do: (.*)",
+          "trace": r"(?:to do: |^    (?=add to tenant))(.*)"}
+
+
+def say(lab, command_name, source, way):
+    args = [source, way.target] if command_name == "trace" else []
+    done = lab.cli.run(command_name, *args, code=None)
+    return done.returncode, done.stdout + done.stderr
+
+
+def staged(lab, fault, way):
+    """Each names it, or does not vouch for it; gives the remedies that they print, by command."""
+    remedies, source = {}, fault.source or way.source
+    for name, words in fault.seen.items():
+        code, said = say(lab, name, source, way)
+        what = f"{name} of {fault.name}"
+        if isinstance(words, Blind):
+            equal(code, 0, f"{what}, which is not to see it: {said}")
+            assert not [w for w in WHAT_IS_LEFT[name] if w not in said], f"{what} vouches for it: {said}"
+            continue
+        equal(code, 1, f"exit of {what}: {said}")
+        words = words.format(**way._asdict())
+        assert words in said, f"{what} does not say `{words}`: {said}"
+        found = re.findall(REMEDY[name], said, re.M)
+        assert found, f"no remedy in {what}: {said}"
+        for one in found:
+            remedies.setdefault(one, what)
+    return {what: one for one, what in reversed(remedies.items())}
+
+
+def passes(lab, way, source="red1", seen=None):
+    """Real traffic to the port that trace asks for: TCP, and whole packets."""
+    there, port = server(lab.blue1, socket.SOCK_STREAM, "::" if way.six else "0.0.0.0", 22)
+    with there, complaint(f"TCP to {way.shared}"), \
+            client(lab.ns[source], socket.SOCK_STREAM, way.shared, port) as here:
+        conn, peer = there.accept()
+        with conn:
+            equal(peer[0], seen or way.seen, "who asks")
+            here.sendall(bytes(20000))
+            got = 0
+            while got < 20000:
+                got += len(conn.recv(20000))
+            conn.sendall(b"answer")
+            equal(here.recv(100), b"answer", "the answer")
+
+
+def all_well(lab, fault, way, what):
+    """All four say so, and traffic passes."""
+    for name in fault.seen:
+        code, said = say(lab, name, fault.source or way.source, way)
+        equal(code, 0, f"{name} after {what}: {said}")
+    if fault.source:
+        passes(lab, way, "red3", way.late[1])
+    else:
+        passes(lab, way)
+
+
+def play(fault, way, lab):
+    """Staged once for each remedy that somebody prints."""
+    ping(lab.red1, way.shared, 1)
+    with fault.stage(lab, way):
+        remedies = staged(lab, fault, way)
+    for what, remedy in remedies.items():
+        with fault.stage(lab, way):
+            fault.follow(lab, remedy)
+            eventually(lambda: all_well(lab, fault, way, f"the remedy of {what}, `{remedy}`"))
+    passes(lab, way)
+
+
+def tests_of_table():
+    for fault in FAULTS:
+        for way in (V4, V6)[:1 + (fault.name not in ONE_FAMILY)]:
+            test = functools.partial(play, fault, way)
+            test.__name__ = f"test_faults_{fault.name}{'_v6' * way.six}"
+            test.__module__ = __name__
+            test.__doc__ = "Named by all who can see it; cured by the remedy of each."
+            hook(functools.update_wrapper(dual_stack(test), test) if way.six else test)
+
+
+tests_of_table()
+
+# ---------------------------------------------------------------- one trace
 
 def arrives(lab, *args):
     code, said = trace(lab, *(args or (FROM, TO)))
@@ -36,16 +351,6 @@ def failed(lab, look, tenant, words, *args):
         assert word in found[0]["seen"], f"no `{word}` in {found[0]['seen']}"
     assert found[0]["remedy"], f"no remedy: {found[0]}"
     return found[0]
-
-
-@contextlib.contextmanager
-def after(*commands):
-    """Run these at the end, whether they can be or not."""
-    try:
-        yield
-    finally:
-        for argv in commands:
-            sh(argv, check=False)
 
 
 # ---------------------------------------------------------------- VMs
@@ -98,21 +403,6 @@ def test_faults_route(lab):
         failed(lab, "route", "red", [BLUE1, "up0", "shared0"])
 
 
-@hook
-def test_faults_policy_rule(lab):
-    """A rule by the source leads what VMs send elsewhere: the remedy, typed in, cures."""
-    ping(lab.red1, BLUE1, 1)
-    with after(["ip", "-n", lab.red.name, "rule", "del", "pref", "30000"],
-               ["ip", "-n", lab.red.name, "rule", "del", "pref", "1"],
-               ["ip", "-n", lab.red.name, "route", "flush", "table", "100"]):
-        lab.red.ip(f"route add default via {OUTSIDE} table 100",
-                   "rule add from 10.0.0.0/24 lookup 100 pref 30000")
-        one = failed(lab, "route", "red", [BLUE1, "up0", "table 100"])
-        type_in(one["remedy"])
-        eventually(lambda: arrives(lab))
-        eventually(lambda: ping(lab.red1, BLUE1, 1))
-
-
 @once
 def test_faults_rule_by_port(lab):
     """It concerns that port alone, and by the stack alone."""
@@ -138,11 +428,11 @@ def rules_of(lab, router, *lines):
     try:
         for line in lines:
             router.run("nft", line)
-        lab.apply()
+        lab.apply(defined(lab))
         yield
     finally:
         router.run("nft", "flush ruleset")
-        lab.apply()
+        lab.apply(defined(lab))
 
 
 @once
@@ -158,7 +448,8 @@ def test_faults_netfilter(lab):
         with rules_of(lab, router, "add table inet t", chain % (kind, at), "add rule inet t c " + rule):
             name = "red" if router is lab.red else "blue"
             one = failed(lab, "netfilter", name, [f"`{what}`", "chain c of table inet t"])
-            assert f"tenantnat doctor {name}" in one["remedy"], one["remedy"]
+            assert "nft insert" in one["remedy"] if what == "drop" else \
+                f"tenantnat doctor {name}" in one["remedy"], one["remedy"]
             if "dport" in rule:
                 arrives(lab, FROM, BLUE1 + ":33")
     arrives(lab)
@@ -179,12 +470,6 @@ def test_faults_lost_programs(lab):
         one = failed(lab, "programs", tenant, ["missing"])
         type_in(one["remedy"].replace("tenantnat", " ".join(lab.cli.argv())))
         arrives(lab)
-
-
-def pinned_program(pin):
-    """The id of the program of a link."""
-    shown = sh(["bpftool", "-j", "link", "show", "pinned", pin]).stdout
-    return json.loads(shown)["prog_id"]
 
 
 @hook
@@ -311,22 +596,6 @@ def test_faults_status_of_routers(lab):
     equal(sorted(t["router"] for t in said["tenants"]), ["attached", "broken", "elsewhere"], "lost")
     lab.apply()
     verdicts(lab, 0)
-
-
-@once
-def test_faults_status_of_late_interfaces(lab):
-    """One that matches `inside`, and came after the apply."""
-    late = lab.definitions()
-    late["red"].router["inside"] = '["lan*"]'
-    lab.apply(late)
-    lab.red.ip("link add lan9 type veth peer name far9", "link set lan9 up", "link set far9 up")
-    try:
-        verdicts(lab, 1, "lan9")
-        lab.cli.run("restore")
-        verdicts(lab, 0)
-    finally:
-        lab.red.ip("link del lan9")
-        lab.apply()
 
 
 @once

@@ -1,31 +1,81 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* check: the probes of the join, at any time, and whether the VMs answer. */
-#include "change/change.h"
 #include "cmd/cmd.h"
-#include "doctor/collect.h"
+#include "doctor/examine.h"
 #include "lib/output.h"
 #include "model/selection.h"
 #include "probe/batch.h"
 
+/* What was found: of routers, and what doctor has of the machine. */
+struct checked {
+	struct batch batch;
+	struct findings machine;
+	/* of routers that are defined, and have no row in the maps */
+	VEC(struct router_row *) rows;
+};
+
+static void checked_free(struct checked *c)
+{
+	batch_free(&c->batch);
+	findings_free(&c->machine);
+	vec_each (row, &c->rows)
+		free(*row);
+	vec_free(&c->rows);
+}
+
 /* ------------------------------------------------------------ saying it */
 
-static json_t *check_json(const struct batch *t)
+static void add_json(json_t *list, const char *tenant, const struct findings *found)
+{
+	vec_each (f, &found->list)
+		json_array_append_new(
+			list, json_pack("{s:o, s:s, s:s, s:s, s:s, s:o}", "tenant",
+					json_text(tenant), "probe", probe_name(f->probe), "subject",
+					f->subject, "result", probe_result_name(f->result), "text",
+					f->text, "remedy", json_text(f->remedy)));
+}
+
+static json_t *check_json(const struct checked *c)
 {
 	json_t *list = json_array();
 
-	vec_each (one, &t->list) {
-		vec_each (f, &one->found.list)
-			json_array_append_new(
-				list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "tenant",
-						one->row->tenant, "probe", probe_name(f->probe),
-						"subject", f->subject, "result",
-						probe_result_name(f->result), "text", f->text,
-						"remedy", json_text(f->remedy)));
-	}
+	vec_each (one, &c->batch.list)
+		add_json(list, one->row->tenant, &one->found);
+	add_json(list, NULL, &c->machine);
 	return list;
 }
 
-static void print_check(const struct batch *t)
+static void add_rows(struct table *table, const char *tenant, const struct findings *found)
+{
+	vec_each (f, &found->list) {
+		table_cell(table, "%s", tenant);
+		table_cell(table, "%s", probe_name(f->probe));
+		table_cell(table, "%s", f->subject);
+		table_cell(table, "%s", probe_result_name(f->result));
+		table_cell(table, "%s%s%s", f->text, f->remedy ? "; what to do: " : "",
+			   f->remedy ? f->remedy : "");
+	}
+}
+
+static size_t failures(const struct findings *found)
+{
+	size_t n = 0;
+
+	vec_each (f, &found->list)
+		n += f->result == PROBE_FAILED;
+	return n;
+}
+
+static size_t all_failures(const struct checked *c)
+{
+	size_t n = failures(&c->machine);
+
+	vec_each (one, &c->batch.list)
+		n += failures(&one->found);
+	return n;
+}
+
+static void print_check(const struct checked *c)
 {
 	_cleanup_table_ struct table table = { .columns = 5 };
 
@@ -34,28 +84,24 @@ static void print_check(const struct batch *t)
 	table_cell(&table, "SUBJECT");
 	table_cell(&table, "RESULT");
 	table_cell(&table, "SEEN");
-	vec_each (one, &t->list) {
-		vec_each (f, &one->found.list) {
-			table_cell(&table, "%s", one->row->tenant);
-			table_cell(&table, "%s", probe_name(f->probe));
-			table_cell(&table, "%s", f->subject);
-			table_cell(&table, "%s", probe_result_name(f->result));
-			table_cell(&table, "%s%s%s", f->text, f->remedy ? "; what to do: " : "",
-				   f->remedy ? f->remedy : "");
-		}
-	}
-	table_print(&table);
+	vec_each (one, &c->batch.list)
+		add_rows(&table, one->row->tenant, &one->found);
+	add_rows(&table, "machine", &c->machine);
+	if (c->batch.list.n || failures(&c->machine))
+		table_print(&table);
+	if (!c->batch.list.n)
+		printf("no router is attached; there is nothing to probe\n");
+	else if (!all_failures(c))
+		printf("What `accept` and filters of VMs let through was not probed: `tenantnat "
+		       "trace FROM TO:PORT` looks at one packet.\n");
 }
 
-static int verdict(const struct batch *t, struct error *err)
+static int verdict(const struct checked *c, struct error *err)
 {
-	size_t failed = 0, all = 0;
+	size_t failed = all_failures(c), all = c->machine.list.n;
 
-	vec_each (one, &t->list) {
+	vec_each (one, &c->batch.list)
 		all += one->found.list.n;
-		vec_each (f, &one->found.list)
-			failed += f->result == PROBE_FAILED;
-	}
 	if (failed)
 		return error_set(err, "%zu of %zu %s failed; each has its remedy", failed, all,
 				 plural(all, "probe", "probes"));
@@ -64,29 +110,12 @@ static int verdict(const struct batch *t, struct error *err)
 
 /* ------------------------------------------------------------ what doctor says */
 
-/* Rows of routers that are defined, and have none in the maps. */
-struct unattached {
-	VEC(struct router_row *) rows;
-};
-
-static void unattached_free(struct unattached *u)
-{
-	vec_each (row, &u->rows)
-		free(*row);
-	vec_free(&u->rows);
-}
-
-static const struct router_row *row_of(const struct view *v, const struct tenant *t)
-{
-	return t->router ? kernel_state_router(&v->kernel, t->router->id) : NULL;
-}
-
-static void take_diagnosis(const struct diagnosis *d, struct findings *out)
+static void take_diagnosis(const struct diagnosis *d, const char *tenant, struct findings *out)
 {
 	size_t before = out->list.n;
 
 	vec_each (one, &d->list) {
-		if (one->severity == SEVERITY_PROBLEM)
+		if (one->severity == SEVERITY_PROBLEM && diagnosed_is_about(one, tenant))
 			finding_remedy(findings_add(out, PROBE_DOCTOR, PROBE_FAILED,
 						    one->interface ?: "-",
 						    "expected no problem of `%s`; seen: %s",
@@ -97,50 +126,40 @@ static void take_diagnosis(const struct diagnosis *d, struct findings *out)
 		findings_add(out, PROBE_DOCTOR, PROBE_OK, "-", "no problem");
 }
 
-static void diagnose(const struct view *v, const struct tenant *t, const struct router_row *row,
-		     struct findings *out)
+/* Of a router that no probe can be made of, for want of programs, a row of its own. */
+static struct findings *findings_of(struct checked *c, const struct tenant *t)
 {
-	_cleanup_router_report_ struct router_report report = { 0 };
-	_cleanup_diagnosis_ struct diagnosis found = { .tenant = t->name };
+	struct router_row *row;
 
-	collect_router(&v->model, t, row, false, &report);
-	doctor_router(&report, &found);
-	take_diagnosis(&found, out);
+	vec_each (one, &c->batch.list) {
+		if (strcmp(one->row->tenant, t->name) == 0)
+			return &one->found;
+	}
+	row = *vec_push(&c->rows) = xzalloc(sizeof(*row));
+	snprintf(row->tenant, sizeof(row->tenant), "%s", t->name);
+	vec_push(&c->batch.list)->row = row;
+	return &c->batch.list.v[c->batch.list.n - 1].found;
 }
 
-/* Also of those that no probe can be made of, for want of programs. */
-static void diagnose_all(const struct view *v, const char *only, struct batch *t,
-			 struct unattached *u)
+static void take_findings(const struct examination *e, const struct scope *scope, struct checked *c)
 {
-	vec_each (one, &t->list) {
-		const struct tenant *tenant =
-			model_tenant((struct model *)&v->model, one->row->tenant);
-
-		if (tenant && tenant->router)
-			diagnose(v, tenant, one->row, &one->found);
+	vec_each (t, &e->model.tenants) {
+		if (t->router && scope_has(scope, t->name))
+			take_diagnosis(&e->findings, t->name, findings_of(c, t));
 	}
-	vec_each (tenant, &v->model.tenants) {
-		struct router_row *row;
-
-		if (!tenant->router || row_of(v, tenant) ||
-		    (only && strcmp(only, tenant->name) != 0))
-			continue;
-		row = *vec_push(&u->rows) = xzalloc(sizeof(*row));
-		snprintf(row->tenant, sizeof(row->tenant), "%s", tenant->name);
-		vec_push(&t->list)->row = row;
-		diagnose(v, tenant, NULL, &t->list.v[t->list.n - 1].found);
-	}
+	take_diagnosis(&e->findings, NULL, &c->machine);
 }
 
 /* ------------------------------------------------------------ the command */
 
-static int take_all(const struct view *v, const char *only, struct batch *t, struct error *err)
+static int take_all(const struct examination *e, const char *only, struct batch *t,
+		    struct error *err)
 {
-	const struct tenant *one = only ? tenant_named(&v->model, only, err) : NULL;
+	const struct tenant *one = only ? tenant_named(&e->model, only, err) : NULL;
 
 	if (only && !one)
 		return -1;
-	vec_each (row, &v->kernel.routers) {
+	vec_each (row, &e->kernel.routers) {
 		if (!only || strcmp(row->tenant, only) == 0)
 			batch_add(t, row, true);
 	}
@@ -149,28 +168,42 @@ static int take_all(const struct view *v, const char *only, struct batch *t, str
 	return 0;
 }
 
+/* Nothing can be probed without these. */
+static int read_all(const struct settings *settings, struct examination *e, struct error *err)
+{
+	const struct selection all = { 0 };
+
+	if (examine_read(settings, NULL, &all, e, err))
+		return -1;
+	if (e->report.state_error.set || e->report.maps_error.set) {
+		*err = e->report.state_error.set ? e->report.state_error : e->report.maps_error;
+		return -1;
+	}
+	return 0;
+}
+
 static int run(const struct invocation *inv, struct error *err)
 {
-	const char *only = inv->nargs ? inv->args[0] : NULL;
-	_cleanup_view_ struct view v = { 0 };
-	_cleanup_(unattached_free) struct unattached unattached = { 0 };
-	_cleanup_batch_ struct batch t = { .model = &v.model,
-					   .kernel = &v.kernel,
-					   .ask_all = true,
-					   .patience = inv->settings.patience };
+	const struct scope named = { inv->args, inv->nargs }, *scope = inv->nargs ? &named : NULL;
+	_cleanup_examination_ struct examination e = { 0 };
+	_cleanup_(checked_free) struct checked c = { .batch = { .model = &e.model,
+								.kernel = &e.kernel,
+								.ask_all = true,
+								.patience =
+									inv->settings.patience } };
 
-	if (view_load(&inv->settings, &v, err) || take_all(&v, only, &t, err))
+	if (read_all(&inv->settings, &e, err) ||
+	    take_all(&e, inv->nargs ? inv->args[0] : NULL, &c.batch, err) ||
+	    batch_make(&c.batch, err))
 		return -1;
-	if (batch_make(&t, err))
+	/* behind the probes, whose answers the kernel hears, too */
+	examine_look(&inv->settings, scope, &e);
+	take_findings(&e, scope, &c);
+	if (inv->json && json_print(check_json(&c), err))
 		return -1;
-	diagnose_all(&v, only, &t, &unattached);
-	if (inv->json && json_print(check_json(&t), err))
-		return -1;
-	if (!inv->json && t.list.n)
-		print_check(&t);
-	if (!inv->json && !t.list.n)
-		printf("no router is attached; there is nothing to probe\n");
-	return verdict(&t, err);
+	if (!inv->json)
+		print_check(&c);
+	return verdict(&c, err);
 }
 
 const struct command cmd_check = {
@@ -191,14 +224,15 @@ const struct command cmd_check = {
 		"  vm            every VM answers behind the router, and knows the way back to the "
 		"shared\n"
 		"                network\n"
-		"  doctor        `tenantnat doctor` has no problem of the router\n"
+		"  doctor        `tenantnat doctor` has no problem of the router, nor of the "
+		"machine\n"
 		"\n"
 		"Changes nothing. What cannot be tried is `skipped`. Exit status 1 when a probe "
 		"failed.\n"
 		"\n"
-		"JSON: [{\"tenant\", \"probe\": its name, \"subject\", \"result\": \"ok\", "
-		"\"failed\" or\n"
-		"\"skipped\", \"text\", \"remedy\": null or text}].",
+		"JSON: [{\"tenant\": null for the machine, \"probe\": its name, \"subject\", "
+		"\"result\": \"ok\",\n"
+		"\"failed\" or \"skipped\", \"text\", \"remedy\": null or text}].",
 	.max_args = 1,
 	.run = run,
 };

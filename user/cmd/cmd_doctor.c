@@ -76,6 +76,10 @@ static int run(const struct invocation *inv, struct error *err)
 	if (!inv->json)
 		print_findings(&e.findings, inv->verbose);
 	problems = diagnosis_count(&e.findings, SEVERITY_PROBLEM);
+	if (!problems && !inv->json)
+		printf("Nothing was sent: `tenantnat check` asks the shared network and the VMs, "
+		       "and "
+		       "`tenantnat trace FROM TO:PORT` says what `accept` lets through.\n");
 	if (problems)
 		return error_set(err, "%zu %s found; follow the remedy of %s, and run doctor again",
 				 problems, plural(problems, "problem", "problems"),

@@ -245,6 +245,23 @@ static void print_problems(const struct status *s)
 		       plural(all - n, "problem", "problems"));
 }
 
+/* By name, once for each tenant: "2 warnings (red mtu, red routes)". */
+static void print_warnings(const struct status *s, size_t all)
+{
+	const struct diagnosed *last = NULL;
+	size_t shown = 0;
+
+	printf("\n%zu %s (", all, plural(all, "warning", "warnings"));
+	vec_each (f, &s->e.findings.list) {
+		if (f->severity != SEVERITY_WARNING || shown == PROBLEMS_MAX ||
+		    (last && last->id == f->id && diagnosed_is_about(last, f->tenant)))
+			continue;
+		printf("%s%s %s", shown++ ? ", " : "", f->tenant ?: "machine", finding_name(f->id));
+		last = f;
+	}
+	printf("); `tenantnat doctor` has what to do\n");
+}
+
 static void print_status(const struct status *s)
 {
 	size_t warnings = diagnosis_count(&s->e.findings, SEVERITY_WARNING);
@@ -253,11 +270,12 @@ static void print_status(const struct status *s)
 	print_tenants(s);
 	print_problems(s);
 	if (warnings)
-		printf("\n%zu %s; `tenantnat doctor` lists them\n", warnings,
-		       plural(warnings, "warning", "warnings"));
+		print_warnings(s, warnings);
 	if (!examination_unwell(&s->e, scope_of(s)))
 		printf("\nNothing was sent: `tenantnat check` asks the shared network and the "
-		       "VMs.\n");
+		       "VMs. What `accept`\nlets through is no question of health: `tenantnat "
+		       "trace "
+		       "FROM TO:PORT` says it.\n");
 }
 
 static int run(const struct invocation *inv, struct error *err)

@@ -274,6 +274,7 @@ static int trace(struct request *q, struct error *err)
 
 	q->trace.bpffs = q->inv->settings.bpffs;
 	q->trace.kernel = &q->view.kernel;
+	q->trace.model = &q->view.model;
 	q->trace.patience = q->inv->settings.patience;
 	if (!q->view.model.tenants.n)
 		return error_set(err, "nothing is attached; run `tenantnat apply` first");

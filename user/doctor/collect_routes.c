@@ -54,22 +54,33 @@ static struct prefix network_of(const struct iface *i, const struct tn_addr *a)
 
 /* ------------------------------------------------------------ of the router itself */
 
-/* Of the main table, the narrowest route that does not lead by `right`; and whether one does. */
-static void find_culprit(const struct ifaces *ifaces, uint32_t right, struct lookup *l)
+static void find_culprit(const struct ifaces *ifaces, const uint32_t *right, size_t n,
+			 struct lookup *l)
 {
-	vec_each (r, &ifaces->routes) {
-		const struct iface *by = by_index(ifaces, r->ifindex);
+	struct iface_culprit c;
+	const struct iface *by;
 
-		if (!prefix_has(&r->to, &l->to))
-			continue;
-		if (r->ifindex == right) {
-			l->covered = true;
-		} else if (!r->ours && (!l->has_culprit || r->to.len > l->culprit.len)) {
-			l->has_culprit = true;
-			l->culprit = r->to;
-			snprintf(l->culprit_dev, sizeof(l->culprit_dev), "%s", by ? by->name : "");
-		}
+	ifaces_culprit(ifaces, &l->to, right, n, &c);
+	by = by_index(ifaces, c.ifindex);
+	l->covered = c.covered;
+	l->has_culprit = c.found;
+	l->culprit = c.to;
+	snprintf(l->culprit_dev, sizeof(l->culprit_dev), "%s", by ? by->name : "");
+}
+
+static void find_inside_culprit(const struct ifaces *ifaces, const struct router_report *r,
+				struct lookup *l)
+{
+	uint32_t right[TN_INSIDE_MAX];
+	size_t n = 0;
+
+	vec_each (p, &r->inside) {
+		const struct iface *i = by_name(ifaces, p->name);
+
+		if (i && n < TN_INSIDE_MAX)
+			right[n++] = i->index;
 	}
+	find_culprit(ifaces, right, n, l);
 }
 
 __attribute__((format(printf, 5, 6))) static struct lookup *
@@ -108,7 +119,7 @@ static void look_up_shared(const struct ifaces *ifaces, struct router_report *r,
 	if (!l || !subnet)
 		return;
 	l->subnet = *subnet;
-	find_culprit(ifaces, shared ? shared->index : 0, l);
+	find_culprit(ifaces, &(uint32_t){ shared ? shared->index : 0 }, 1, l);
 }
 
 /* Its first and its last address, next to those that nobody has. */
@@ -256,6 +267,8 @@ static void look_up_vm(const struct ifaces *ifaces, struct router_report *r,
 		r->is_router_mapped = true;
 		r->router_mapped = *fixed;
 	}
+	if (own)
+		find_inside_culprit(ifaces, r, own);
 	if (!leads(r, own))
 		return;
 	memcpy(by, own->by, sizeof(by));

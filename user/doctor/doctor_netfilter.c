@@ -14,41 +14,14 @@ static void subnets_text(const struct router_report *r, bool six, const char *be
 	}
 }
 
-/* Where the kernel enters it: rules of iptables-nft are changed by iptables alone. */
-static bool of_iptables(const struct ruleset_hit *h)
-{
-	static const char *const tables[] = { "filter", "nat", "mangle", "raw" };
-	static const char *const chains[] = { "PREROUTING", "FORWARD", "POSTROUTING" };
-	bool table = false, chain = false;
-
-	for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
-		table |= strcmp(h->table, tables[i]) == 0;
-	for (size_t i = 0; i < ARRAY_SIZE(chains); i++)
-		chain |= strcmp(h->base, chains[i]) == 0;
-	return table && chain && strcmp(h->family, "inet") != 0;
-}
-
 /* Commands that let what comes from the shared network, and what goes to it, past the chain. */
-static void past(const struct router_report *r, const struct ruleset_hit *h, bool six, char *text,
-		 size_t size)
+static const char *past(const struct router_report *r, const struct ruleset_hit *h, bool six,
+			char buf[RULESET_PAST])
 {
-	const char *ip = six ? "ip6" : "ip";
 	char subnets[200];
 
-	subnets_text(r, six, of_iptables(h) ? "," : ", ", subnets, sizeof(subnets));
-	if (of_iptables(h))
-		snprintf(text, size,
-			 "%s%stables -t %s -I %s -s %s -j ACCEPT; %s%stables -t %s -I %s -d "
-			 "%s -j ACCEPT",
-			 r->enter, ip, h->table, h->base, subnets, r->enter, ip, h->table, h->base,
-			 subnets);
-	else
-		snprintf(
-			text, size,
-			"%snft insert rule %s %s %s %s saddr '{ %s }' accept; %snft insert rule %s "
-			"%s %s %s daddr '{ %s }' accept",
-			r->enter, h->family, h->table, h->base, ip, subnets, r->enter, h->family,
-			h->table, h->base, ip, subnets);
+	subnets_text(r, six, ruleset_hit_is_of_iptables(h) ? "," : ", ", subnets, sizeof(subnets));
+	return ruleset_past(h, r->enter, six, subnets, NULL, buf);
 }
 
 static void remedy_past(const struct router_report *r, const struct ruleset_hit *h,
@@ -56,12 +29,12 @@ static void remedy_past(const struct router_report *r, const struct ruleset_hit 
 {
 	bool v4 = r->v4 && strcmp(h->family, "ip6") != 0;
 	bool v6 = r->v6 && strcmp(h->family, "ip") != 0;
-	char four[2048] = "", six[2048] = "";
+	char four[RULESET_PAST] = "", six[RULESET_PAST] = "";
 
 	if (v4)
-		past(r, h, false, four, sizeof(four));
+		past(r, h, false, four);
 	if (v6)
-		past(r, h, true, six, sizeof(six));
+		past(r, h, true, six);
 	remedy(f, "%s%s%s", four, v4 && v6 ? "; " : "", six);
 }
 
@@ -140,8 +113,9 @@ static void remedy_nat(const struct router_report *r, const struct ruleset_hit *
 			continue;
 		if (n)
 			n += snprintf(text + n, sizeof(text) - n, "; ");
-		n += of_iptables(h) ? untrack_iptables(r, six, text + n, sizeof(text) - n)
-				    : untrack_nft(r, six, text + n, sizeof(text) - n);
+		n += ruleset_hit_is_of_iptables(h)
+			     ? untrack_iptables(r, six, text + n, sizeof(text) - n)
+			     : untrack_nft(r, six, text + n, sizeof(text) - n);
 	}
 	remedy(f, "%s", text);
 }

@@ -21,7 +21,7 @@ static void judge_programs(const struct router_report *r, struct diagnosis *out)
 				     "a program, its link or its interface is missing, or the "
 				     "interface has "
 				     "another MAC address"),
-		       APPLY_AGAIN "; `tenantnat show` lists what is there");
+		       "`tenantnat restore`; `tenantnat show` lists what is there");
 	else
 		diagnosis_add(out, FINDING_PROGRAMS, SEVERITY_FINE, r->shared.name,
 			      "all attached, hook %s", hook_name(r->via));

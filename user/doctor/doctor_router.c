@@ -298,6 +298,24 @@ static void remedy_shared(const struct router_report *r, const struct lookup *l,
 		       narrow ? "; " : "", r->enter, ip, PREFIX(&l->subnet), r->shared.name);
 }
 
+/* Only what is sure to help is a command: what the main table has beside the right route. */
+static void remedy_inside(const struct router_report *r, const struct lookup *l,
+			  struct diagnosed *f)
+{
+	const char *ip = ip_of(&l->to);
+
+	if (l->covered && l->has_culprit && l->culprit_dev[0])
+		remedy(f, "%s%s route del %s dev %s", r->enter, ip, PREFIX(&l->culprit),
+		       l->culprit_dev);
+	else if (l->covered && l->has_culprit)
+		remedy(f, "%s%s route del unreachable %s", r->enter, ip, PREFIX(&l->culprit));
+	else
+		remedy(f,
+		       "%s%s route get %s shows it; give the inside interface an address in the "
+		       "VM's subnet, or correct the router's `inside`",
+		       r->enter, ip, ADDR(&l->to));
+}
+
 static void judge_own_routes(const struct router_report *r, struct diagnosis *out)
 {
 	const struct lookup *shared = astray(r, true, false, false);
@@ -310,12 +328,10 @@ static void judge_own_routes(const struct router_report *r, struct diagnosis *ou
 					    shared->by[0] ? shared->by : "no route",
 					    r->shared.name));
 	if (inside)
-		remedy(diagnosis_add(out, FINDING_ROUTES, SEVERITY_PROBLEM, NULL,
-				     "%s is reached by %s, which is no inside interface",
-				     inside->what, inside->by[0] ? inside->by : "no route"),
-		       "%sip route get %s shows it; give the inside interface an address in the "
-		       "VM's subnet, or correct the router's `inside`",
-		       r->enter, ADDR(&inside->to));
+		remedy_inside(r, inside,
+			      diagnosis_add(out, FINDING_ROUTES, SEVERITY_PROBLEM, NULL,
+					    "%s is reached by %s, which is no inside interface",
+					    inside->what, inside->by[0] ? inside->by : "no route"));
 	if (r->is_router_mapped)
 		remedy(diagnosis_add(
 			       out, FINDING_ROUTES, SEVERITY_PROBLEM, NULL,

@@ -122,8 +122,8 @@ static void look_for_drift(const struct settings *settings, const struct scope *
 		collect_drift(settings, e->planned ? NULL : scope, &e->report.drift);
 }
 
-int examine(const struct settings *settings, const char *file, const struct selection *selection,
-	    struct examination *e, struct error *err)
+int examine_read(const struct settings *settings, const char *file,
+		 const struct selection *selection, struct examination *e, struct error *err)
 {
 	const struct scope *scope = selection_scope(selection);
 
@@ -137,8 +137,11 @@ int examine(const struct settings *settings, const char *file, const struct sele
 	collect_machine(settings->bpffs, settings->state, &e->report);
 	read_state(settings, e);
 	read_maps(settings, e);
-	if (check_names(selection, e, err))
-		return -1;
+	return check_names(selection, e, err);
+}
+
+void examine_look(const struct settings *settings, const struct scope *scope, struct examination *e)
+{
 	look_for_drift(settings, scope, e);
 	doctor_machine(&e->report, &e->findings);
 	vec_each (t, &looked_at(e)->tenants) {
@@ -146,6 +149,14 @@ int examine(const struct settings *settings, const char *file, const struct sele
 			examine_router(looked_at(e), t, examination_row(e, t), e->planned,
 				       &e->findings);
 	}
+}
+
+int examine(const struct settings *settings, const char *file, const struct selection *selection,
+	    struct examination *e, struct error *err)
+{
+	if (examine_read(settings, file, selection, e, err))
+		return -1;
+	examine_look(settings, selection_scope(selection), e);
 	return 0;
 }
 

@@ -29,6 +29,12 @@ struct examination {
  */
 int examine(const struct settings *settings, const char *file, const struct selection *selection,
 	    struct examination *out, struct error *err);
+/* The two halves of that, for who does something between them: what there is is read, and */
+int examine_read(const struct settings *settings, const char *file,
+		 const struct selection *selection, struct examination *out, struct error *err);
+/* looked at, which makes the findings. */
+void examine_look(const struct settings *settings, const struct scope *scope,
+		  struct examination *e);
 void examination_free(struct examination *e);
 #define _cleanup_examination_ _cleanup_(examination_free)
 

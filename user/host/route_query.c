@@ -6,6 +6,7 @@
 #include <netlink/route/neighbour.h>
 #include <netlink/route/route.h>
 
+#include "host/netlink.h"
 #include "lib/util.h"
 
 static void sock_cleanup(struct nl_sock **sock)
@@ -134,6 +135,21 @@ int route_query_input(const struct tn_addr *to, const struct tn_addr *from, uint
 		      struct next_hop *out, struct error *err)
 {
 	return route_query_packet(&(struct route_packet){ *to, *from, iif, 0, 0, 0 }, out, err);
+}
+
+bool route_astray_del(const struct tn_addr *to, const uint32_t *right, size_t n,
+		      char buf[IFACE_ROUTE_DEL])
+{
+	_cleanup_ifaces_ struct ifaces ifaces = { 0 };
+	struct error ignored = { 0 };
+	struct iface_culprit c;
+
+	if (netlink_ifaces(&ifaces, &ignored))
+		return false;
+	ifaces_culprit(&ifaces, to, right, n, &c);
+	if (c.found && c.covered)
+		iface_culprit_del(&ifaces, &c, buf);
+	return c.found && c.covered;
 }
 
 static bool read_mac(struct rtnl_neigh *entry, uint8_t mac[6])

@@ -6,6 +6,7 @@
 
 #include "lib/addr.h"
 #include "lib/error.h"
+#include "model/iface.h"
 
 struct next_hop {
 	bool local;		/* to this host itself */
@@ -38,6 +39,14 @@ int route_query_input(const struct tn_addr *to, const struct tn_addr *from, uint
 
 /* The same of just that packet. */
 int route_query_packet(const struct route_packet *p, struct next_hop *out, struct error *err);
+
+/*
+ * The command that takes away what leads to the address in the main table, where without it a route
+ * by one of the `n` right interfaces would: "ip route del 10.0.0.5/32 dev up0". False: it is
+ * something else.
+ */
+bool route_astray_del(const struct tn_addr *to, const uint32_t *right, size_t n,
+		      char buf[IFACE_ROUTE_DEL]);
 
 /* The MAC address that the kernel knows this neighbour by; false, and left as it is: it does not.
  */

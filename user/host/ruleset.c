@@ -37,6 +37,51 @@ void ruleset_hit_text(const struct ruleset_hit *h, char *text, size_t size)
 		snprintf(text + n, size - n, " (handle %lld)", (long long)h->handle);
 }
 
+/* Where the kernel enters it. */
+bool ruleset_hit_is_of_iptables(const struct ruleset_hit *h)
+{
+	static const char *const tables[] = { "filter", "nat", "mangle", "raw" };
+	static const char *const chains[] = { "PREROUTING", "FORWARD", "POSTROUTING" };
+	bool table = false, chain = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
+		table |= strcmp(h->table, tables[i]) == 0;
+	for (size_t i = 0; i < ARRAY_SIZE(chains); i++)
+		chain |= strcmp(h->base, chains[i]) == 0;
+	return table && chain && strcmp(h->family, "inet") != 0;
+}
+
+/* The rule for one direction: gives its length. */
+static size_t past_one(const struct ruleset_hit *h, const char *enter, bool six, const char *from,
+		       const char *to, char *text, size_t size)
+{
+	const char *ip = six ? "ip6" : "ip";
+
+	if (ruleset_hit_is_of_iptables(h))
+		return snprintf(text, size, "%s%stables -t %s -I %s%s%s%s%s -j ACCEPT", enter, ip,
+				h->table, h->base, from ? " -s " : "", from ?: "", to ? " -d " : "",
+				to ?: "");
+	if (from && to)
+		return snprintf(text, size,
+				"%snft insert rule %s %s %s %s saddr '{ %s }' %s daddr '{ %s }' "
+				"accept",
+				enter, h->family, h->table, h->base, ip, from, ip, to);
+	return snprintf(text, size, "%snft insert rule %s %s %s %s %caddr '{ %s }' accept", enter,
+			h->family, h->table, h->base, ip, from ? 's' : 'd', from ?: to);
+}
+
+const char *ruleset_past(const struct ruleset_hit *h, const char *enter, bool six, const char *one,
+			 const char *other, char buf[RULESET_PAST])
+{
+	size_t n = past_one(h, enter, six, one, other, buf, RULESET_PAST);
+
+	if (n < RULESET_PAST)
+		n += snprintf(buf + n, RULESET_PAST - n, "; ");
+	if (n < RULESET_PAST)
+		past_one(h, enter, six, other, one, buf + n, RULESET_PAST - n);
+	return buf;
+}
+
 /* ------------------------------------------------------------ the list */
 
 static void hit(struct walk *w, enum ruleset_effect effect, enum tri sure, const char *chain,

@@ -63,6 +63,17 @@ void ruleset_hits_free(struct ruleset_hits *hits);
 /* "`drop` in the chain forward of table inet filter (handle 7)" */
 void ruleset_hit_text(const struct ruleset_hit *h, char *text, size_t size);
 
+/* Whether it is of iptables-nft, whose rules are changed by iptables alone. */
+bool ruleset_hit_is_of_iptables(const struct ruleset_hit *h);
+#define RULESET_PAST 2048
+/*
+ * Commands, behind `enter` each, that let packets from `one` to `other`, and back, past the chain
+ * that the kernel enters. Both are addresses or prefixes of one family, several with "," between
+ * them; NULL: anybody.
+ */
+const char *ruleset_past(const struct ruleset_hit *h, const char *enter, bool six, const char *one,
+			 const char *other, char buf[RULESET_PAST]);
+
 /* Adds to `out`; one that is there already is not added again, but may become sure. */
 void ruleset_judge(const json_t *ruleset, const struct ruleset_path *path,
 		   struct ruleset_hits *out);

@@ -274,6 +274,58 @@ int iface_inside(const struct ifaces *ifaces, const struct router *r, const stru
 	return 0;
 }
 
+static bool is_among(const uint32_t *list, size_t n, uint32_t index)
+{
+	for (size_t i = 0; i < n && list[i]; i++) {
+		if (list[i] == index)
+			return true;
+	}
+	return false;
+}
+
+bool iface_is_late(const struct ifaces *ifaces, const struct router *r, const struct iface *shared,
+		   const uint32_t attached[TN_INSIDE_MAX], uint32_t index)
+{
+	uint32_t wanted[TN_INSIDE_MAX];
+	struct error ignored = { 0 };
+
+	return index && !is_among(attached, TN_INSIDE_MAX, index) &&
+	       iface_inside(ifaces, r, shared, wanted, &ignored) == 0 &&
+	       is_among(wanted, TN_INSIDE_MAX, index);
+}
+
+void ifaces_culprit(const struct ifaces *ifaces, const struct tn_addr *to, const uint32_t *right,
+		    size_t n, struct iface_culprit *out)
+{
+	uint8_t covered = 0;
+
+	memset(out, 0, sizeof(*out));
+	vec_each (r, &ifaces->routes) {
+		if (!prefix_has(&r->to, to))
+			continue;
+		if (is_among(right, n, r->ifindex)) {
+			out->covered = true;
+			covered = r->to.len > covered ? r->to.len : covered;
+		} else if (!r->ours && (!out->found || r->to.len > out->to.len)) {
+			out->found = true;
+			out->to = r->to;
+			out->ifindex = r->ifindex;
+		}
+	}
+	out->found &= !out->covered || out->to.len >= covered;
+}
+
+const char *iface_culprit_del(const struct ifaces *ifaces, const struct iface_culprit *c,
+			      char buf[IFACE_ROUTE_DEL])
+{
+	const struct iface *by = by_index(ifaces, c->ifindex);
+
+	snprintf(buf, IFACE_ROUTE_DEL, "%s route del %s%s%s%s",
+		 addr_is_v4(&c->to.addr) ? "ip" : "ip -6", c->ifindex ? "" : "unreachable ",
+		 PREFIX(&c->to), by ? " dev " : "", by ? by->name : "");
+	return buf;
+}
+
 bool iface_addr_is_cut_off(const struct iface_addr *a, const struct model *m)
 {
 	bool of_link = !addr_is_v4(&a->addr) && addr_is_special(&a->addr);

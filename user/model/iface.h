@@ -126,6 +126,27 @@ int iface_inside(const struct ifaces *ifaces, const struct router *r, const stru
 bool iface_inside_doubt(const struct ifaces *ifaces, const struct router *r,
 			const struct iface *shared, struct error *doubt);
 
+/* Whether `inside` takes the interface, and it is none of `attached`, 0 behind the last: it came
+ * later. */
+bool iface_is_late(const struct ifaces *ifaces, const struct router *r, const struct iface *shared,
+		   const uint32_t attached[TN_INSIDE_MAX], uint32_t index);
+
+/* Of the main table, what leads an address elsewhere than by one of the right interfaces. */
+struct iface_culprit {
+	bool found;
+	struct prefix to;
+	uint32_t ifindex; /* 0: an unreachable route */
+	bool covered;	  /* without it, a route by one of these leads there */
+};
+
+/* The narrowest that is not ours; none where one of the right ones is narrower. */
+void ifaces_culprit(const struct ifaces *ifaces, const struct tn_addr *to, const uint32_t *right,
+		    size_t n, struct iface_culprit *out);
+#define IFACE_ROUTE_DEL (ADDR_TEXT + IF_NAMESIZE + 48)
+/* "ip route del 10.0.0.5/32 dev up0" */
+const char *iface_culprit_del(const struct ifaces *ifaces, const struct iface_culprit *c,
+			      char buf[IFACE_ROUTE_DEL]);
+
 /*
  * Whether programs on the shared interface drop what comes to this address of it, and what it
  * sends: it is in no shared subnet, nor an address of the link itself (IPv6). Not what is ours.

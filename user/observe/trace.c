@@ -234,7 +234,9 @@ static int look_at_sender(struct trace *t, struct next_hop *way, struct error *e
 
 	if (enter(r, &ns, err) || route_query(&t->from.fixed, &to_vm, err))
 		return -1;
-	if (!turns_back(t) && trace_is_inside(r, to_vm.ifindex) &&
+	if (!trace_look_inside(t, r, &t->from.fixed, &to_vm))
+		return 0;
+	if (!turns_back(t) &&
 	    trace_look_route(t, r, &t->packet.src, &t->packet.dst, to_vm.ifindex, false, way, err))
 		return -1;
 	if (!trace_failed_look(t))

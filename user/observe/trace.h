@@ -72,7 +72,8 @@ struct trace {
 	const char *bpffs;
 	struct events *events;
 	const struct kernel_state *kernel;
-	unsigned int patience; /* every wait this many times as long; 0 is 1 */
+	const struct model *model; /* the definitions in force */
+	unsigned int patience;	   /* every wait this many times as long; 0 is 1 */
 	struct trace_end from, to;
 	bool outside; /* whatever the sender's address is, it comes from the shared network */
 	struct trace_packet packet;

@@ -4,6 +4,7 @@
 #include <linux/rtnetlink.h>
 #include <stdarg.h>
 
+#include "host/netlink.h"
 #include "host/netns.h"
 #include "host/nft.h"
 #include "host/ruleset.h"
@@ -142,12 +143,38 @@ static struct prefix whole(const struct trace *t, const struct tn_addr *a)
 	return (struct prefix){ *a, 128 };
 }
 
+/* The interfaces by which it is right to leave. */
+static size_t right_ones(const struct router_row *r, bool in, uint32_t out[TN_INSIDE_MAX])
+{
+	size_t n = 0;
+
+	if (!in) {
+		out[0] = r->ifindex;
+		return 1;
+	}
+	while (n < TN_INSIDE_MAX && r->inside[n]) {
+		out[n] = r->inside[n];
+		n++;
+	}
+	return n;
+}
+
+/* The command against a route of the main table that leads there; false: that is not it. */
+static bool del_astray(const struct router_row *r, const struct tn_addr *to, bool in,
+		       char buf[IFACE_ROUTE_DEL])
+{
+	uint32_t right[TN_INSIDE_MAX];
+
+	return route_astray_del(to, right, right_ones(r, in, right), buf);
+}
+
 static void remedy_route(struct trace *t, const struct router_row *r, const struct route_packet *p,
-			 const struct next_hop *n, struct trace_look *look)
+			 const struct next_hop *n, bool in, struct trace_look *look)
 {
 	const char *ip = addr_is_v4(&p->to) ? "ip" : "ip -6";
 	struct prefix to = whole(t, &p->to);
-	char enter[NETNS_COMMAND];
+	char enter[NETNS_COMMAND], buf[IFACE_ROUTE_DEL];
+	bool del = del_astray(r, &p->to, in, buf);
 
 	netns_command(r->netns, enter);
 	if (n->ifindex && !n->local && n->table && n->table != RT_TABLE_MAIN &&
@@ -156,11 +183,64 @@ static void remedy_route(struct trace *t, const struct router_row *r, const stru
 		       "`%s%s rule add pref 1 to %s lookup main`, so that no other rule leads "
 		       "it elsewhere",
 		       enter, ip, PREFIX(&to));
+	else if (del)
+		remedy(look, "`%s%s`", enter, buf);
 	else
 		remedy(look,
 		       "`%s%s route get %s from %s iif %s` shows it; correct the routes, rules "
 		       "and forwarding of this router",
 		       enter, ip, ADDR(&p->to), ADDR(&p->from), NAME(p->iif));
+}
+
+/* An interface that came after the router was attached. */
+static bool is_late(const struct trace *t, const struct router_row *r, uint32_t ifindex)
+{
+	const struct tenant *tenant = model_tenant((struct model *)t->model, r->tenant);
+	_cleanup_ifaces_ struct ifaces ifaces = { 0 };
+	struct error ignored = { 0 };
+
+	if (!tenant || !tenant->router || netlink_ifaces(&ifaces, &ignored))
+		return false;
+	vec_each (i, &ifaces.list) {
+		if (i->index == r->ifindex)
+			return iface_is_late(&ifaces, tenant->router, i, r->inside, ifindex);
+	}
+	return false;
+}
+
+static void say_late(struct trace *t, const struct router_row *r, uint32_t ifindex)
+{
+	remedy(add(t, r, TRACE_LOOK_PROGRAMS, PROBE_FAILED,
+		   "%s leads to VMs, and no program is attached to it: it came later than the last "
+		   "apply",
+		   NAME(ifindex)),
+	       "`tenantnat restore`, or run the agent, which sees interfaces come and go");
+}
+
+bool trace_look_inside(struct trace *t, const struct router_row *r, const struct tn_addr *fixed,
+		       const struct next_hop *way)
+{
+	char enter[NETNS_COMMAND], buf[IFACE_ROUTE_DEL];
+	struct trace_look *look;
+
+	if (!way->local && trace_is_inside(r, way->ifindex))
+		return true;
+	if (!way->local && is_late(t, r, way->ifindex)) {
+		say_late(t, r, way->ifindex);
+		return false;
+	}
+	look = add(t, r, TRACE_LOOK_ROUTE, PROBE_FAILED,
+		   "%s, which sends it, is reached %s, and not by an inside interface", ADDR(fixed),
+		   WAY(way));
+	netns_command(r->netns, enter);
+	if (del_astray(r, fixed, true, buf))
+		remedy(look, "`%s%s`", enter, buf);
+	else
+		remedy(look,
+		       "`%s%s route get %s` shows it; give an inside interface an address in the "
+		       "VM's subnet, or correct `fixed` and `inside`",
+		       enter, addr_is_v4(fixed) ? "ip" : "ip -6", ADDR(fixed));
+	return false;
 }
 
 int trace_look_route(struct trace *t, const struct router_row *r, const struct tn_addr *src,
@@ -179,15 +259,17 @@ int trace_look_route(struct trace *t, const struct router_row *r, const struct t
 	if (route_query_packet(&p, out, err))
 		return -1;
 	right = !out->local && (in ? trace_is_inside(r, out->ifindex) : out->ifindex == r->ifindex);
-	if (right)
+	if (in && !out->local && is_late(t, r, out->ifindex))
+		say_late(t, r, out->ifindex);
+	else if (right)
 		add(t, r, TRACE_LOOK_ROUTE, PROBE_OK, "%s from %s: %s", ADDR(dst), ADDR(src),
 		    WAY(out));
 	else
-		remedy_route(t, r, &p, out,
+		remedy_route(t, r, &p, out, in,
 			     add(t, r, TRACE_LOOK_ROUTE, PROBE_FAILED,
-				 "%s from %s, coming in by %s, goes %s, and not by %s %s",
-				 ADDR(dst), ADDR(src), NAME(iif), WAY(out),
-				 in ? "an inside interface" : "the shared interface",
+				 "%s from %s, coming in by %s, goes %s, and not by %s%s", ADDR(dst),
+				 ADDR(src), NAME(iif), WAY(out),
+				 in ? "an inside interface" : "the shared interface ",
 				 in ? "" : NAME(r->ifindex)));
 	return 0;
 }
@@ -212,14 +294,31 @@ static const char *effect_of(const struct ruleset_hit *h)
 	return "keeps conntrack from knowing it: stateful rules do not recognize the answer";
 }
 
-static void say_hits(struct trace *t, const struct router_row *r, const struct ruleset_hits *hits)
+/* What refuses it may be somebody's policy: no more than these two are let past. */
+static void remedy_hit(const struct router_row *r, const struct ruleset_hit *h,
+		       const struct tn_addr *src, const struct tn_addr *dst,
+		       struct trace_look *look)
+{
+	char enter[NETNS_COMMAND], buf[RULESET_PAST];
+
+	netns_command(r->netns, enter);
+	if (h->effect == RULESET_DROP)
+		remedy(look, "`%s`, unless the rule is meant to do that",
+		       ruleset_past(h, enter, !addr_is_v4(dst), ADDR(src), ADDR(dst), buf));
+	else
+		remedy(look, "`tenantnat doctor %s` has a command that lets it past", r->tenant);
+}
+
+static void say_hits(struct trace *t, const struct router_row *r, const struct ruleset_hits *hits,
+		     const struct tn_addr *src, const struct tn_addr *dst)
 {
 	vec_each (h, &hits->list) {
 		char rule[300];
 
 		ruleset_hit_text(h, rule, sizeof(rule));
-		remedy(add(t, r, TRACE_LOOK_NETFILTER, result_of(h), "%s %s", rule, effect_of(h)),
-		       "`tenantnat doctor %s` has a command that lets it past", r->tenant);
+		remedy_hit(
+			r, h, src, dst,
+			add(t, r, TRACE_LOOK_NETFILTER, result_of(h), "%s %s", rule, effect_of(h)));
 	}
 }
 
@@ -255,7 +354,7 @@ int trace_look_netfilter(struct trace *t, const struct router_row *r, const stru
 	*vec_push(&path.src) = (struct prefix){ *src, 128 };
 	*vec_push(&path.dst) = (struct prefix){ *dst, 128 };
 	ruleset_judge(ruleset, &path, &hits);
-	say_hits(t, r, &hits);
+	say_hits(t, r, &hits, src, dst);
 	if (!hits.list.n && !legacy)
 		add(t, r, TRACE_LOOK_NETFILTER, PROBE_OK, "no rule drops or translates it");
 	ruleset_hits_free(&hits);

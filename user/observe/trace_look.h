@@ -25,6 +25,13 @@ void trace_look_vm(struct trace *t, const struct router_row *r, const struct tn_
 		   const struct tn_addr *peer);
 
 /*
+ * How the router itself reaches the VM with that fixed address; false: not by an inside interface
+ * that has a program, which has failed.
+ */
+bool trace_look_inside(struct trace *t, const struct router_row *r, const struct tn_addr *fixed,
+		       const struct next_hop *way);
+
+/*
  * The route from `src` to `dst` of what comes in by `iif`: whether it leads to the shared
  * interface, or with `in` to an inside one. *out is what the kernel says.
  */

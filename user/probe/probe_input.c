@@ -177,8 +177,9 @@ void probe_input_of(const struct model *m, const struct kernel_state *machine,
 			*vec_push(&out->prefixes) = (struct probe_prefix){ .prefix = *p };
 	}
 	take_routers(machine, row->id, is_up, out);
-	if (t && t->router)
-		take_routes(t->router, out);
+	out->router = t ? t->router : NULL;
+	if (out->router)
+		take_routes(out->router, out);
 	out->sources = row->sources;
 	out->guarded = !row->broken;
 	if (vms)

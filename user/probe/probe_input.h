@@ -52,6 +52,7 @@ struct probe_input {
 	size_t unasked;			   /* routers beyond those */
 	VEC(struct probe_host) vms;	   /* fixed addresses; empty: no vm probe is made */
 	uint32_t inside[TN_INSIDE_MAX];	   /* where they may be; 0: no more */
+	const struct router *router;	   /* its definition; borrowed; NULL: not known */
 	struct probe_far far[FAMILIES];	   /* for the VMs of a family */
 	enum sources sources;
 	/*

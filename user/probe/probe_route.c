@@ -29,6 +29,7 @@ bool probe_route(struct probe_run *run, const struct tn_addr *host, const char *
 {
 	const struct probe_prefix *p = prefix_of(run->in, host);
 	bool via = p && !addr_is_unset(&p->gateway);
+	char del[IFACE_ROUTE_DEL];
 	struct error err = { 0 };
 	struct finding *f;
 
@@ -43,9 +44,13 @@ bool probe_route(struct probe_run *run, const struct tn_addr *host, const char *
 	f = findings_add(&run->found, PROBE_ROUTE, PROBE_FAILED, subject,
 			 "expected packets to %s by %s%s%s; seen: %s", ADDR(host), run->in->name,
 			 via ? " via " : "", via ? ADDR(&p->gateway) : "", NEXT_HOP(seen));
-	finding_remedy(f,
-		       "look at `ip route get %s` in the router, and correct its routes or rules",
-		       ADDR(host));
+	if (route_astray_del(host, &run->in->ifindex, 1, del))
+		finding_remedy(f, "`%s` in the router", del);
+	else
+		finding_remedy(f,
+			       "look at `ip route get %s` in the router, and correct its routes "
+			       "or rules",
+			       ADDR(host));
 	return false;
 }
 

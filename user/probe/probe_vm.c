@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "probe/probe_vm.h"
 
+#include "host/netlink.h"
 #include "lib/clock.h"
 #include "probe/echo.h"
 #include "probe/probe_interface.h"
@@ -149,15 +150,54 @@ static void say_own(struct probe_run *run, struct vm *vm)
 	vm->out = true;
 }
 
+/* By an interface that `inside` takes, but that came after the router was attached. */
+static bool is_late(const struct probe_input *in, uint32_t ifindex)
+{
+	_cleanup_ifaces_ struct ifaces ifaces = { 0 };
+	struct error ignored = { 0 };
+
+	if (!in->router || netlink_ifaces(&ifaces, &ignored))
+		return false;
+	vec_each (i, &ifaces.list) {
+		if (i->index == in->ifindex)
+			return iface_is_late(&ifaces, in->router, i, in->inside, ifindex);
+	}
+	return false;
+}
+
+static size_t insides(const struct probe_input *in)
+{
+	size_t n = 0;
+
+	while (n < TN_INSIDE_MAX && in->inside[n])
+		n++;
+	return n;
+}
+
 static void say_astray(struct probe_run *run, struct vm *vm)
 {
-	struct finding *f = findings_add(&run->found, PROBE_VM, PROBE_FAILED, HOST(vm->host),
-					 "expected a route to it by an inside interface; seen: %s",
-					 NEXT_HOP(&vm->next_hop));
+	const struct probe_input *in = run->in;
+	char del[IFACE_ROUTE_DEL];
+	struct finding *f;
 
-	finding_remedy(f, "give the router an address or a route where the VM is, or correct "
-			  "`fixed` and `inside`");
 	vm->out = true;
+	if (is_late(in, vm->next_hop.ifindex)) {
+		f = findings_add(&run->found, PROBE_VM, PROBE_FAILED, HOST(vm->host),
+				 "expected a program on the interface to it; seen: %s, which came "
+				 "later than the last apply",
+				 NEXT_HOP(&vm->next_hop));
+		finding_remedy(f, "`tenantnat restore`, or run the agent, which sees interfaces "
+				  "come and go");
+		return;
+	}
+	f = findings_add(&run->found, PROBE_VM, PROBE_FAILED, HOST(vm->host),
+			 "expected a route to it by an inside interface; seen: %s",
+			 NEXT_HOP(&vm->next_hop));
+	if (route_astray_del(&vm->host->addr, in->inside, insides(in), del))
+		finding_remedy(f, "`%s` in the router", del);
+	else
+		finding_remedy(f, "give the router an address or a route where the VM is, or "
+				  "correct `fixed` and `inside`");
 }
 
 /* Of a packet from the shared network, which rules may lead elsewhere than the router's own. */

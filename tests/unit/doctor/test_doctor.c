@@ -465,8 +465,8 @@ Test(doctor, programs)
 	router_has(&gone, NOT_ATTACHED);
 	broken.broken = true;
 	router_has(&broken, "problem programs red shared0: a program, its link or its interface is "
-			    "missing, or the interface has another MAC address > " APPLY
-			    "; `tenantnat show` lists what is there\n");
+			    "missing, or the interface has another MAC address > `tenantnat "
+			    "restore`; `tenantnat show` lists what is there\n");
 	old.other_build = true;
 	router_has(&old, "warning build red shared0: the programs are of another build than this "
 			 "executable > " APPLY ": that renews them\n");

@@ -481,3 +481,49 @@ Test(iface, unreachable_routes)
 	ifaces.routes.v[ifaces.routes.n - 1].ours = false;
 	cr_expect(ifaces_have_unreachable(&ifaces, &to, true));
 }
+
+/* "ROUTE INTERFACE;…" of the main table, "-" for unreachable, "!" behind what is ours. */
+static void culprit_is(const char *routes, const char *to, const char *want)
+{
+	static const char *const names[] = { "-", "lan0", "lan1", "up0" };
+	_cleanup_ifaces_ struct ifaces ifaces = ifaces_of("lan0;lan1;up0");
+	_cleanup_free_ char *copy = xstrdup(routes);
+	const struct tn_addr addr = addr_of(to);
+	char *end = NULL, del[IFACE_ROUTE_DEL];
+	struct iface_culprit c;
+
+	for (char *one = strtok_r(copy, ";", &end); one; one = strtok_r(NULL, ";", &end)) {
+		struct iface_route *r = vec_push(&ifaces.routes);
+		char prefix[64], name[16];
+
+		cr_assert_eq(sscanf(one, "%63s %15s", prefix, name), 2);
+		r->to = prefix_of(prefix);
+		r->ours = strchr(one, '!');
+		for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+			r->ifindex =
+				strncmp(name, names[i], strlen(names[i])) == 0 ? i : r->ifindex;
+	}
+	ifaces_culprit(&ifaces, &addr, (uint32_t[]){ 1, 2, 0 }, 3, &c);
+	snprintf(del, sizeof(del), "none");
+	if (c.found)
+		iface_culprit_del(&ifaces, &c, del);
+	if (c.found && !c.covered)
+		strcat(del, " alone");
+	cr_assert_str_eq(del, want, "%s to %s: %s", routes, to, del);
+}
+
+Test(iface, what_leads_astray)
+{
+	culprit_is("10.0.0.0/24 lan0;0.0.0.0/0 up0", "10.0.0.5", "none");
+	culprit_is("10.0.0.0/24 lan0;10.0.0.5/32 up0", "10.0.0.5",
+		   "ip route del 10.0.0.5/32 dev up0");
+	culprit_is("10.0.0.0/24 lan1;10.0.0.0/24 up0;0.0.0.0/0 up0", "10.0.0.5",
+		   "ip route del 10.0.0.0/24 dev up0");
+	culprit_is("10.0.0.0/24 lan0;10.0.0.0/25 -", "10.0.0.5",
+		   "ip route del unreachable 10.0.0.0/25");
+	culprit_is("10.0.0.0/24 lan0;10.0.0.0/25 -!", "10.0.0.5", "none");
+	culprit_is("10.0.0.0/24 up0;10.1.0.0/24 lan0", "10.0.0.5",
+		   "ip route del 10.0.0.0/24 dev up0 alone");
+	culprit_is("fd00::/64 lan0;fd00::5/128 up0;0.0.0.0/0 up0", "fd00::5",
+		   "ip -6 route del fd00::5/128 dev up0");
+}
