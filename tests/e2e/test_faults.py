@@ -173,6 +173,36 @@ def read_only_state(lab, way):
         sh(["umount", state])
 
 
+@contextlib.contextmanager
+def smaller(lab, way, ns, device):
+    """An interface that is not the router's carries less than its neighbours."""
+    ns.ip(f"link set {device} mtu 1300")
+    try:
+        yield
+    finally:
+        for one, its in ((ns, device), (lab.blue, "lan0"), (lab.blue, "shared0"),
+                         (lab.red, "shared0"), (lab.shared, "pred"),
+                         (lab.shared, "pblue"), (lab.blue_lan, "prouter"), (lab.blue1, "eth0")):
+            one.ip(f"link set {its} mtu 1500")
+        sh(["ip", "-n", lab.blue.name, *way.ip.split()[1:], "route", "del", way.fixed], check=False)
+        for host in (lab.red1, lab.blue1, lab.red, lab.blue):
+            for family in ("-4", "-6"):
+                host.run("ip", family, "route", "flush", "cache", check=False)
+
+
+def hole_inside(lab, way):
+    return smaller(lab, way, lab.blue_lan, "prouter")
+
+
+def hole_shared(lab, way):
+    return smaller(lab, way, lab.shared, "pblue")
+
+
+def hole_behind(lab, way):
+    """Behind all that can be seen from the router: only a large packet finds it."""
+    return smaller(lab, way, lab.blue1, "eth0")
+
+
 # ---------------------------------------------------------------- what a human does
 
 def accept_it(lab, said):
@@ -202,6 +232,16 @@ def command(lab, said):
         (lab.red if "100.64" in line or "fd64" in line else lab.blue).run("sh", "-ec", line)
     else:
         sh(["bash", "-ec", line], env=lab.cli.env)
+
+
+def set_mtu(lab, said):
+    """One of the commands, or all on the shared network as large as the router."""
+    if said.startswith("give all interfaces"):
+        lab.shared.ip("link set pblue mtu 1500")
+        return
+    command(lab, said)
+    if "in the VMs" in said:
+        lab.blue1.ip("link set eth0 mtu 1300")
 
 
 # ---------------------------------------------------------------- the table
@@ -244,6 +284,15 @@ FAULTS = (
           source="red/late"),
     Fault("lost_program", lost_program,
           dict.fromkeys(("status", "trace", "check", "doctor"), "a program, its link or its interface")),
+    Fault("mtu_hole_inside", hole_inside,
+          {"status": "that of prouter", "trace": "silently lost: the MTU of prouter",
+           "check": "silently lost behind lan0", "doctor": "that of prouter"}, set_mtu),
+    Fault("mtu_hole_shared", hole_shared,
+          {"status": "that of pblue", "trace": "silently lost: the MTU of br0",
+           "check": "expected packets of 1500 bytes to pass", "doctor": "that of pblue"}, set_mtu),
+    Fault("mtu_hole_behind", hole_behind,
+          {"status": SENDS_NOTHING, "trace": "silently lost behind lan0",
+           "check": "silently lost behind lan0", "doctor": SENDS_NOTHING}),
     Fault("read_only_state", read_only_state,
           {"status": "can be read, but not written to", "check": "can be read, but not written to",
            "doctor": "can be read, but not written to",
@@ -282,6 +331,12 @@ def staged(lab, fault, way):
     return {what: one for one, what in reversed(remedies.items())}
 
 
+def whole_packet(source, address):
+    """An echo that fills the links; one that is told that it does not fit is sent in pieces next."""
+    done = source.run("ping", "-c", "1", "-W", "1", "-s", "1400", address, check=False)
+    equal(done.returncode, 0, f"ping with 1400 bytes to {address}: {done.stdout[-300:]}")
+
+
 def passes(lab, way, source="red1", seen=None):
     """Real traffic to the port that trace asks for: TCP, and whole packets."""
     there, port = server(lab.blue1, socket.SOCK_STREAM, "::" if way.six else "0.0.0.0", 22)
@@ -296,6 +351,7 @@ def passes(lab, way, source="red1", seen=None):
                 got += len(conn.recv(20000))
             conn.sendall(b"answer")
             equal(here.recv(100), b"answer", "the answer")
+    eventually(lambda: whole_packet(lab.ns[source], way.shared))
 
 
 def all_well(lab, fault, way, what):
@@ -309,6 +365,15 @@ def all_well(lab, fault, way, what):
         passes(lab, way)
 
 
+def run_again(lab, fault, way):
+    """One link has several interfaces: doctor says to run it again, and so is done."""
+    for _ in range(8):
+        code, said = say(lab, "doctor", way.source, way)
+        if code == 0:
+            return
+        fault.follow(lab, re.search(r"^problem .*\n.*\n    to do: (.*)", said, re.M)[1])
+
+
 def play(fault, way, lab):
     """Staged once for each remedy that somebody prints."""
     ping(lab.red1, way.shared, 1)
@@ -317,6 +382,8 @@ def play(fault, way, lab):
     for what, remedy in remedies.items():
         with fault.stage(lab, way):
             fault.follow(lab, remedy)
+            if fault.follow is set_mtu:
+                run_again(lab, fault, way)
             eventually(lambda: all_well(lab, fault, way, f"the remedy of {what}, `{remedy}`"))
     passes(lab, way)
 
@@ -396,11 +463,36 @@ def test_faults_route(lab):
                ["ip", "-n", lab.red.name, "route", "del", BLUE1]):
         lab.blue.ip(f"route add {FIXED} via {OUTSIDE}")
         one = failed(lab, "route", "blue", [FIXED, "up0", "not by an inside interface"])
-        assert f"ip route get {FIXED} from {RED1} iif shared0" in one["remedy"], one["remedy"]
-        lab.blue.ip(f"route del {FIXED}")
+        type_in(one["remedy"])
         eventually(lambda: arrives(lab))
         lab.red.ip(f"route add {BLUE1} via {OUTSIDE}")
         failed(lab, "route", "red", [BLUE1, "up0", "shared0"])
+
+
+@hook
+@dual_stack
+def test_faults_size(lab):
+    """What the smallest link on the way lets through, and what becomes of more: as of real packets."""
+    for way in (V4, V6):
+        with lines(lab, lab.blue, [f"{way.ip[3:]} route add {way.fixed} dev lan0 mtu lock 1300".strip()],
+                   [f"{way.ip[3:]} route del {way.fixed}".strip()]):
+            code, said = trace(lab, way.source, way.target)
+            one, = [look for look in said["looks"] if look["look"] == "mtu"]
+            equal((code, one["result"], one["tenant"]), (0, "ok", "blue"), one["seen"])
+            answer = "packet too big" if way.six else "fragmentation needed"
+            assert f'a packet of 1500 bytes' in one["seen"] and f'"{answer}", MTU 1300' in one["seen"], one
+            arrives(lab, way.source, way.target, "--size", "1300")
+            one = failed(lab, "mtu", "blue", [answer, "1301 bytes"], way.source, way.target, "--size",
+                         "1301")
+            assert "at most 1300 bytes" in one["remedy"], one["remedy"]
+            for size, fits in ((1300, True), (1301, False)):
+                done = lab.red1.run("ping", "-M", "do", "-c", "1", "-W", "5", "-s",
+                                    str(size - (48 if way.six else 28)), way.shared, check=False)
+                equal(done.returncode == 0, fits, f"{size} bytes: {done.stdout}")
+            lab.red1.run("ip", "-6" if way.six else "-4", "route", "flush", "cache")
+        arrives(lab, way.source, way.target, "--size", "1500")
+    for size in ("67", "65536", "x"):
+        assert f"--size {size}: give a number" in lab.cli.fails("trace", FROM, TO, "--size", size, code=2)
 
 
 @once

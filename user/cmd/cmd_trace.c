@@ -25,6 +25,9 @@ static const char *const looks[] = {
 
 static const char *const results[] = { "arrives", "dropped", "left", "astray" };
 
+/* What every link carries. */
+enum { SIZE_LEAST = 68 };
+
 struct request {
 	const struct invocation *inv;
 	struct view view;
@@ -36,7 +39,7 @@ struct request {
 
 static int make_sample(struct request *q, struct error *err)
 {
-	const char *sport = cmd_value(q->inv, "sport");
+	const char *sport = cmd_value(q->inv, "sport"), *size = cmd_value(q->inv, "size");
 	struct trace_packet *s = &q->trace.packet;
 	uint32_t port;
 
@@ -47,6 +50,9 @@ static int make_sample(struct request *q, struct error *err)
 	if (sport && (names_number(sport, 0xffff, &port) || !port))
 		return error_usage(err, "--sport %s: give a number from 1 to 65535", sport);
 	s->sport = port;
+	if (size && (names_number(size, 0xffff, &q->trace.size) || q->trace.size < SIZE_LEAST))
+		return error_usage(err, "--size %s: give a number of bytes from %d to 65535", size,
+				   SIZE_LEAST);
 	return names_service(cmd_value(q->inv, "proto"), q->has_port, &q->trace, err);
 }
 
@@ -322,6 +328,8 @@ const struct command cmd_trace = {
 		"stack\n"
 		"  link          the next hop on the shared network answers ARP, and has the right "
 		"address\n"
+		"  mtu           how large packets may be: larger ones are answered by a router, "
+		"or lost\n"
 		"  vm            the VM at either end answers, and knows the way back: see "
 		"`tenantnat "
 		"check`\n"
@@ -350,6 +358,8 @@ const struct command cmd_trace = {
 		       "as `ports` in the file: tcp, udp/53, sctp, icmp/echo-request, gre, …; or a "
 		       "number. Default: tcp with a port, else an echo request" },
 		     { "sport", 's', "PORT", "the source port, or identifier of the request" },
+		     { "size", 'z', "BYTES",
+		       "whether an IP packet of that size passes. Default: what VMs send at most" },
 		     { "outside", 'o', NULL,
 		       "a host on the shared network sends it, also when FROM is a VM of this "
 		       "host" } },

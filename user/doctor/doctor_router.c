@@ -133,7 +133,11 @@ static void judge_mtu_around(const struct router_report *r, const struct port *p
 				  "larger packets are silently dropped",
 				  p->mtu, o->name, o->mtu);
 		if (o->mtu < p->mtu)
-			remedy(f, "%sip link set %s mtu %u", r->enter, p->name, o->mtu);
+			remedy(f,
+			       p == &r->shared ? "%sip link set %s mtu %u"
+					       : "`%sip link set %s mtu %u`, and the same in "
+						 "the VMs",
+			       r->enter, p->name, o->mtu);
 		else if (!o->elsewhere || p->elsewhere_found)
 			remedy(f, "%sip link set %s mtu %u",
 			       o->elsewhere ? p->enter_elsewhere : r->enter, o->name, p->mtu);
@@ -157,7 +161,7 @@ static void judge_mtu(const struct router_report *r, struct diagnosis *out)
 				       "MTU "
 				       "discovery, which fails for VMs whose firewall drops ICMP",
 				       p->mtu, r->shared.name, r->shared.mtu),
-			       "%sip link set %s mtu %u, and the same in the VMs", r->enter,
+			       "`%sip link set %s mtu %u`, and the same in the VMs", r->enter,
 			       p->name, r->shared.mtu);
 		else
 			diagnosis_add(out, FINDING_MTU, SEVERITY_FINE, p->name, "%u, and %u on %s",

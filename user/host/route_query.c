@@ -7,6 +7,7 @@
 #include <netlink/route/route.h>
 
 #include "host/netlink.h"
+#include "host/sysctl.h"
 #include "lib/util.h"
 
 static void sock_cleanup(struct nl_sock **sock)
@@ -27,6 +28,30 @@ static struct tn_addr addr_of(struct nl_addr *a)
 		 : (struct tn_addr){ 0 };
 }
 
+static bool forwards_by_learned(void)
+{
+	struct error ignored = { 0 };
+	long value;
+
+	return sysctl_get_number("ipv4/ip_forward_use_pmtu", &value, &ignored) == 0 && value == 1;
+}
+
+/* The kernel takes a metric of IPv6 that is not locked for what it sends itself alone. */
+static uint32_t mtu_of(struct nl_msg *msg, struct rtnl_route *route)
+{
+	struct nlattr *info = nlmsg_find_attr(nlmsg_hdr(msg), sizeof(struct rtmsg), RTA_CACHEINFO);
+	bool learned = info && ((struct rta_cacheinfo *)nla_data(info))->rta_expires;
+	bool v4 = rtnl_route_get_family(route) == AF_INET;
+	uint32_t mtu = 0, lock = 0;
+
+	if (rtnl_route_get_metric(route, RTAX_MTU, &mtu))
+		return 0;
+	rtnl_route_get_metric(route, RTAX_LOCK, &lock);
+	if (lock & 1U << RTAX_MTU)
+		return mtu;
+	return v4 && (!learned || forwards_by_learned()) ? mtu : 0;
+}
+
 static int read_route(struct nl_msg *msg, void *arg)
 {
 	struct rtnl_route *route = NULL;
@@ -45,6 +70,7 @@ static int read_route(struct nl_msg *msg, void *arg)
 	}
 	out->source = addr_of(rtnl_route_get_pref_src(route));
 	out->table = rtnl_route_get_table(route);
+	out->mtu = mtu_of(msg, route);
 	if (hop) {
 		struct nl_addr *via = rtnl_route_nh_get_via(hop);
 

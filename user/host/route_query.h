@@ -13,8 +13,13 @@ struct next_hop {
 	uint32_t ifindex;	/* the interface that it leaves by; 0: there is no way */
 	struct tn_addr gateway; /* unset: the address is on the link */
 	struct tn_addr source;	/* the address that this host would send with; unset: none */
-	uint32_t table;		/* of the route; RT_TABLE_MAIN where no rule leads elsewhere */
-	char why[64];		/* without a way: what the kernel says */
+	/*
+	 * What the route lets be forwarded, in bytes; 0: as much as the interface. Path MTUs that
+	 * were learned do not count, unless the kernel forwards by them (ip_forward_use_pmtu).
+	 */
+	uint32_t mtu;
+	uint32_t table; /* of the route; RT_TABLE_MAIN where no rule leads elsewhere */
+	char why[64];	/* without a way: what the kernel says */
 };
 
 /* A packet that comes in by an interface, as far as routing rules see it. */

@@ -14,6 +14,7 @@
 #include "host/netns.h"
 #include "host/route_query.h"
 #include "observe/trace_look.h"
+#include "observe/trace_mtu.h"
 
 static const char *const pins[] = {
 	[TN_PROGRAM_XDP_SHARED_IN] = "xdp",
@@ -25,6 +26,7 @@ static const char *const pins[] = {
 void trace_free(struct trace *t)
 {
 	vec_free(&t->steps);
+	vec_free(&t->hops);
 	trace_looks_free(t);
 }
 
@@ -239,6 +241,8 @@ static int look_at_sender(struct trace *t, struct next_hop *way, struct error *e
 	if (!turns_back(t) &&
 	    trace_look_route(t, r, &t->packet.src, &t->packet.dst, to_vm.ifindex, false, way, err))
 		return -1;
+	if (!turns_back(t) && !trace_failed_look(t))
+		trace_mtu_router(t, r, to_vm.ifindex, way);
 	if (!trace_failed_look(t))
 		trace_look_vm(t, r, &t->from.fixed, &t->packet.dst);
 	return 0;
@@ -338,6 +342,7 @@ static int look_inward(struct trace *t, struct error *err)
 	if (!last(t)->past &&
 	    trace_look_netfilter(t, r, &src, &dst, r->ifindex, next_hop.ifindex, err))
 		return -1;
+	trace_mtu_router(t, r, r->ifindex, &next_hop);
 	trace_look_vm(t, r, &dst, &src);
 	return 0;
 }
@@ -431,6 +436,8 @@ int trace_send(struct trace *t, struct error *err)
 		known = testrun_has_flow(pin, &flow);
 	}
 	status = send_frame(t, from_vm, err);
+	if (!status && t->result != TRACE_DROPPED)
+		trace_mtu_judge(t);
 	judge(t);
 	if (from_vm && !known)
 		testrun_forget_flow(pin, &flow);

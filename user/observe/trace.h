@@ -42,6 +42,7 @@ struct trace_step {
 	X(ROUTE, "route")         \
 	X(NETFILTER, "netfilter") \
 	X(LINK, "link")           \
+	X(MTU, "mtu")             \
 	X(VM, "vm")
 
 enum trace_look_id {
@@ -58,6 +59,17 @@ struct trace_look {
 	enum probe_result result; /* PROBE_SKIPPED: nobody can tell */
 	char *text;
 	char *remedy; /* NULL: nothing to be done */
+};
+
+/* A part of the way that is as wide as `mtu`. */
+struct trace_hop {
+	const struct router_row *router; /* whose interface it is */
+	char name[IF_NAMESIZE];		 /* the interface; of a link, what is the narrowest on it */
+	char at[IF_NAMESIZE];		 /* of a link: the router's interface on it */
+	bool link; /* what is larger is silently lost; else the router answers it */
+	bool inside;
+	uint32_t mtu;
+	uint32_t own; /* of the router's interface itself */
 };
 
 enum trace_result {
@@ -80,14 +92,16 @@ struct trace {
 	/* the narrowest that `ports` of a rule has for the packet, of both families for ICMP */
 	struct service services[SERVICE_PARTS];
 	size_t nservices;
+	uint32_t size; /* of the packet whose way is measured, in bytes; 0: what VMs send at most */
 
 	VEC(struct trace_step) steps;
 	VEC(struct trace_look) looks;
+	VEC(struct trace_hop) hops;
 	enum trace_result result;
 	char why[400];
 };
 
-/* All but the last four is given. */
+/* All but the last five is given. */
 int trace_send(struct trace *t, struct error *err);
 void trace_free(struct trace *t);
 #define _cleanup_trace_ _cleanup_(trace_free)

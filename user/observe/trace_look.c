@@ -39,10 +39,9 @@ static char *format(const char *text, va_list args)
 	return vasprintf(&out, text, args) < 0 ? xstrdup("") : out;
 }
 
-/* The trace owns it; good until the next. */
-__attribute__((format(printf, 5, 6))) static struct trace_look *
-add(struct trace *t, const struct router_row *r, enum trace_look_id id, enum probe_result result,
-    const char *text, ...)
+struct trace_look *trace_look_add(struct trace *t, const struct router_row *r,
+				  enum trace_look_id id, enum probe_result result, const char *text,
+				  ...)
 {
 	struct trace_look *look = vec_push(&t->looks);
 	va_list args;
@@ -54,8 +53,7 @@ add(struct trace *t, const struct router_row *r, enum trace_look_id id, enum pro
 	return look;
 }
 
-__attribute__((format(printf, 2, 3))) static void remedy(struct trace_look *look, const char *text,
-							 ...)
+void trace_look_remedy(struct trace_look *look, const char *text, ...)
 {
 	va_list args;
 
@@ -77,10 +75,12 @@ static const char *name_of(uint32_t ifindex, char name[IF_NAMESIZE])
 void trace_look_programs(struct trace *t, const struct router_row *r)
 {
 	if (r->broken)
-		remedy(add(t, r, TRACE_LOOK_PROGRAMS, PROBE_FAILED,
-			   "a program, its link or its interface is missing, or the interface has "
-			   "another MAC address: no packet takes this way now"),
-		       "`tenantnat restore` puts it back");
+		trace_look_remedy(
+			trace_look_add(t, r, TRACE_LOOK_PROGRAMS, PROBE_FAILED,
+				       "a program, its link or its interface is missing, or the "
+				       "interface has "
+				       "another MAC address: no packet takes this way now"),
+			"`tenantnat restore` puts it back");
 }
 
 void trace_look_vm(struct trace *t, const struct router_row *r, const struct tn_addr *fixed,
@@ -91,11 +91,11 @@ void trace_look_vm(struct trace *t, const struct router_row *r, const struct tn_
 	probe_one(t->kernel, r, fixed, peer, t->patience, &found);
 	vec_each (f, &found.list) {
 		struct trace_look *look =
-			add(t, r, TRACE_LOOK_VM, f->result, "%s: %s",
-			    f->probe == PROBE_VM ? ADDR(fixed) : f->subject, f->text);
+			trace_look_add(t, r, TRACE_LOOK_VM, f->result, "%s: %s",
+				       f->probe == PROBE_VM ? ADDR(fixed) : f->subject, f->text);
 
 		if (f->remedy)
-			remedy(look, "%s", f->remedy);
+			trace_look_remedy(look, "%s", f->remedy);
 	}
 }
 
@@ -179,17 +179,19 @@ static void remedy_route(struct trace *t, const struct router_row *r, const stru
 	netns_command(r->netns, enter);
 	if (n->ifindex && !n->local && n->table && n->table != RT_TABLE_MAIN &&
 	    n->table != RT_TABLE_LOCAL)
-		remedy(look,
-		       "`%s%s rule add pref 1 to %s lookup main`, so that no other rule leads "
-		       "it elsewhere",
-		       enter, ip, PREFIX(&to));
+		trace_look_remedy(
+			look,
+			"`%s%s rule add pref 1 to %s lookup main`, so that no other rule leads "
+			"it elsewhere",
+			enter, ip, PREFIX(&to));
 	else if (del)
-		remedy(look, "`%s%s`", enter, buf);
+		trace_look_remedy(look, "`%s%s`", enter, buf);
 	else
-		remedy(look,
-		       "`%s%s route get %s from %s iif %s` shows it; correct the routes, rules "
-		       "and forwarding of this router",
-		       enter, ip, ADDR(&p->to), ADDR(&p->from), NAME(p->iif));
+		trace_look_remedy(
+			look,
+			"`%s%s route get %s from %s iif %s` shows it; correct the routes, rules "
+			"and forwarding of this router",
+			enter, ip, ADDR(&p->to), ADDR(&p->from), NAME(p->iif));
 }
 
 /* An interface that came after the router was attached. */
@@ -210,11 +212,13 @@ static bool is_late(const struct trace *t, const struct router_row *r, uint32_t 
 
 static void say_late(struct trace *t, const struct router_row *r, uint32_t ifindex)
 {
-	remedy(add(t, r, TRACE_LOOK_PROGRAMS, PROBE_FAILED,
-		   "%s leads to VMs, and no program is attached to it: it came later than the last "
-		   "apply",
-		   NAME(ifindex)),
-	       "`tenantnat restore`, or run the agent, which sees interfaces come and go");
+	trace_look_remedy(
+		trace_look_add(t, r, TRACE_LOOK_PROGRAMS, PROBE_FAILED,
+			       "%s leads to VMs, and no program is attached to it: it came later "
+			       "than the last "
+			       "apply",
+			       NAME(ifindex)),
+		"`tenantnat restore`, or run the agent, which sees interfaces come and go");
 }
 
 bool trace_look_inside(struct trace *t, const struct router_row *r, const struct tn_addr *fixed,
@@ -229,17 +233,18 @@ bool trace_look_inside(struct trace *t, const struct router_row *r, const struct
 		say_late(t, r, way->ifindex);
 		return false;
 	}
-	look = add(t, r, TRACE_LOOK_ROUTE, PROBE_FAILED,
-		   "%s, which sends it, is reached %s, and not by an inside interface", ADDR(fixed),
-		   WAY(way));
+	look = trace_look_add(t, r, TRACE_LOOK_ROUTE, PROBE_FAILED,
+			      "%s, which sends it, is reached %s, and not by an inside interface",
+			      ADDR(fixed), WAY(way));
 	netns_command(r->netns, enter);
 	if (del_astray(r, fixed, true, buf))
-		remedy(look, "`%s%s`", enter, buf);
+		trace_look_remedy(look, "`%s%s`", enter, buf);
 	else
-		remedy(look,
-		       "`%s%s route get %s` shows it; give an inside interface an address in the "
-		       "VM's subnet, or correct `fixed` and `inside`",
-		       enter, addr_is_v4(fixed) ? "ip" : "ip -6", ADDR(fixed));
+		trace_look_remedy(
+			look,
+			"`%s%s route get %s` shows it; give an inside interface an address in the "
+			"VM's subnet, or correct `fixed` and `inside`",
+			enter, addr_is_v4(fixed) ? "ip" : "ip -6", ADDR(fixed));
 	return false;
 }
 
@@ -262,15 +267,15 @@ int trace_look_route(struct trace *t, const struct router_row *r, const struct t
 	if (in && !out->local && is_late(t, r, out->ifindex))
 		say_late(t, r, out->ifindex);
 	else if (right)
-		add(t, r, TRACE_LOOK_ROUTE, PROBE_OK, "%s from %s: %s", ADDR(dst), ADDR(src),
-		    WAY(out));
+		trace_look_add(t, r, TRACE_LOOK_ROUTE, PROBE_OK, "%s from %s: %s", ADDR(dst),
+			       ADDR(src), WAY(out));
 	else
 		remedy_route(t, r, &p, out, in,
-			     add(t, r, TRACE_LOOK_ROUTE, PROBE_FAILED,
-				 "%s from %s, coming in by %s, goes %s, and not by %s%s", ADDR(dst),
-				 ADDR(src), NAME(iif), WAY(out),
-				 in ? "an inside interface" : "the shared interface ",
-				 in ? "" : NAME(r->ifindex)));
+			     trace_look_add(t, r, TRACE_LOOK_ROUTE, PROBE_FAILED,
+					    "%s from %s, coming in by %s, goes %s, and not by %s%s",
+					    ADDR(dst), ADDR(src), NAME(iif), WAY(out),
+					    in ? "an inside interface" : "the shared interface ",
+					    in ? "" : NAME(r->ifindex)));
 	return 0;
 }
 
@@ -303,10 +308,12 @@ static void remedy_hit(const struct router_row *r, const struct ruleset_hit *h,
 
 	netns_command(r->netns, enter);
 	if (h->effect == RULESET_DROP)
-		remedy(look, "`%s`, unless the rule is meant to do that",
-		       ruleset_past(h, enter, !addr_is_v4(dst), ADDR(src), ADDR(dst), buf));
+		trace_look_remedy(
+			look, "`%s`, unless the rule is meant to do that",
+			ruleset_past(h, enter, !addr_is_v4(dst), ADDR(src), ADDR(dst), buf));
 	else
-		remedy(look, "`tenantnat doctor %s` has a command that lets it past", r->tenant);
+		trace_look_remedy(look, "`tenantnat doctor %s` has a command that lets it past",
+				  r->tenant);
 }
 
 static void say_hits(struct trace *t, const struct router_row *r, const struct ruleset_hits *hits,
@@ -316,9 +323,9 @@ static void say_hits(struct trace *t, const struct router_row *r, const struct r
 		char rule[300];
 
 		ruleset_hit_text(h, rule, sizeof(rule));
-		remedy_hit(
-			r, h, src, dst,
-			add(t, r, TRACE_LOOK_NETFILTER, result_of(h), "%s %s", rule, effect_of(h)));
+		remedy_hit(r, h, src, dst,
+			   trace_look_add(t, r, TRACE_LOOK_NETFILTER, result_of(h), "%s %s", rule,
+					  effect_of(h)));
 	}
 }
 
@@ -329,9 +336,10 @@ static bool has_legacy(struct trace *t, const struct router_row *r, bool six, st
 
 	if (nft_legacy_tables(six, tables, sizeof(tables), err) || !tables[0])
 		return err->set;
-	add(t, r, TRACE_LOOK_NETFILTER, PROBE_SKIPPED,
-	    "there are tables of ip%stables-legacy (%s), which cannot be looked into from here",
-	    six ? "6" : "", tables);
+	trace_look_add(
+		t, r, TRACE_LOOK_NETFILTER, PROBE_SKIPPED,
+		"there are tables of ip%stables-legacy (%s), which cannot be looked into from here",
+		six ? "6" : "", tables);
 	return true;
 }
 
@@ -356,7 +364,8 @@ int trace_look_netfilter(struct trace *t, const struct router_row *r, const stru
 	ruleset_judge(ruleset, &path, &hits);
 	say_hits(t, r, &hits, src, dst);
 	if (!hits.list.n && !legacy)
-		add(t, r, TRACE_LOOK_NETFILTER, PROBE_OK, "no rule drops or translates it");
+		trace_look_add(t, r, TRACE_LOOK_NETFILTER, PROBE_OK,
+			       "no rule drops or translates it");
 	ruleset_hits_free(&hits);
 	ruleset_path_free(&path);
 	return 0;
@@ -396,20 +405,24 @@ void trace_look_link(struct trace *t, const struct router_row *r, const struct n
 	struct error err = { 0 };
 
 	if (!ask_link(t, r, &question, &err))
-		remedy(add(t, r, TRACE_LOOK_LINK, PROBE_FAILED,
-			   "nobody on the shared network answers %s for %s%s%s",
-			   addr_is_v4(hop) ? "ARP" : "neighbour solicitation", ADDR(hop),
-			   err.set ? ": " : "", err.set ? err.text : ""),
-		       "see whether %s is up and on the same network as %s; `tenantnat check %s` "
-		       "probes it",
-		       t->to.router ? "the router of the other tenant" : "that host",
-		       NAME(r->ifindex), r->tenant);
+		trace_look_remedy(
+			trace_look_add(t, r, TRACE_LOOK_LINK, PROBE_FAILED,
+				       "nobody on the shared network answers %s for %s%s%s",
+				       addr_is_v4(hop) ? "ARP" : "neighbour solicitation",
+				       ADDR(hop), err.set ? ": " : "", err.set ? err.text : ""),
+			"see whether %s is up and on the same network as %s; `tenantnat check %s` "
+			"probes it",
+			t->to.router ? "the router of the other tenant" : "that host",
+			NAME(r->ifindex), r->tenant);
 	else if (mac && memcmp(mac, question.mac, sizeof(question.mac)) != 0)
-		remedy(add(t, r, TRACE_LOOK_LINK, PROBE_FAILED,
-			   "%s is at %s, but the router of tenant %s has %s: another host has the "
-			   "address",
-			   ADDR(hop), MAC(question.mac), t->to.tenant, MAC(mac)),
-		       "find the host with that MAC address, and take the address from it");
+		trace_look_remedy(
+			trace_look_add(t, r, TRACE_LOOK_LINK, PROBE_FAILED,
+				       "%s is at %s, but the router of tenant %s has %s: another "
+				       "host has the "
+				       "address",
+				       ADDR(hop), MAC(question.mac), t->to.tenant, MAC(mac)),
+			"find the host with that MAC address, and take the address from it");
 	else
-		add(t, r, TRACE_LOOK_LINK, PROBE_OK, "%s is at %s", ADDR(hop), MAC(question.mac));
+		trace_look_add(t, r, TRACE_LOOK_LINK, PROBE_OK, "%s is at %s", ADDR(hop),
+			       MAC(question.mac));
 }

@@ -9,6 +9,13 @@
 #include "host/route_query.h"
 #include "observe/trace.h"
 
+/* One more, with its text, and what to do about it. The trace owns it; good until the next. */
+struct trace_look *trace_look_add(struct trace *t, const struct router_row *r,
+				  enum trace_look_id id, enum probe_result result, const char *text,
+				  ...) __attribute__((format(printf, 5, 6)));
+void trace_look_remedy(struct trace_look *look, const char *text, ...)
+	__attribute__((format(printf, 2, 3)));
+
 /* The first of the trace that failed; NULL: none did. */
 const struct trace_look *trace_failed_look(const struct trace *t);
 void trace_looks_free(struct trace *t);

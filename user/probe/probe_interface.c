@@ -25,6 +25,13 @@ int probe_mac(uint32_t ifindex, uint8_t mac[6])
 	return 0;
 }
 
+uint32_t probe_mtu(uint32_t ifindex)
+{
+	struct ifreq r;
+
+	return interface_ask(ifindex, SIOCGIFMTU, &r) ? 0 : r.ifr_mtu;
+}
+
 int probe_interface(uint32_t ifindex, struct probe_input *in, struct error *err)
 {
 	struct ifreq r;

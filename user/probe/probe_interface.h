@@ -11,6 +11,8 @@
 int probe_interface(uint32_t ifindex, struct probe_input *in, struct error *err);
 /* The MAC address of an Ethernet interface; -1: it is none. */
 int probe_mac(uint32_t ifindex, uint8_t mac[6]);
+/* 0: it is gone. */
+uint32_t probe_mtu(uint32_t ifindex);
 /* What keeps frames from leaving by it: "it is down"; NULL: nothing. */
 const char *probe_silence(uint32_t ifindex);
 

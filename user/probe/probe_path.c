@@ -4,7 +4,6 @@
 #include "lib/clock.h"
 
 /* Milliseconds, and how often something is sent. */
-enum { SIZE_MS = 200, SEARCH_MS = 100, SIZE_TRIES = 2, SEARCH_ROUNDS = 16 };
 /* A host says once a second that a port is closed, when it has said so some times (Linux:
  * icmp_ratelimit). */
 enum { UDP_MS = 200, UDP_TRIES = 2, RATE_LIMIT_MS = 1100 };
@@ -16,21 +15,11 @@ static bool is_left(const struct peer *peer)
 	return !peer->out;
 }
 
-/* What a router said passes, if it can be so, or else the middle. */
-static uint32_t next_size(const struct peer *peer)
-{
-	bool told = peer->told > peer->passes && peer->told < peer->fails;
-
-	return told ? peer->told : (peer->passes + peer->fails) / 2;
-}
-
-/* Each of those chosen anew, with the next size of its search when no size is given; gives how many
- * these are. */
-static size_t ask_peers(struct probe_run *run, struct pinger *p, peer_choice *choice,
-			const struct ping *how, unsigned int tries, unsigned int ms)
+/* Each of those chosen anew. */
+static void ask_peers(struct probe_run *run, struct pinger *p, peer_choice *choice,
+		      const struct ping *how, unsigned int tries, unsigned int ms)
 {
 	VEC(struct ping *) pings = { 0 };
-	size_t n;
 
 	vec_each (peer, &run->peers) {
 		if (peer->out || !choice(peer))
@@ -38,14 +27,10 @@ static size_t ask_peers(struct probe_run *run, struct pinger *p, peer_choice *ch
 		peer->ping = *how;
 		peer->ping.dst = peer->host->addr;
 		peer->ping.src = peer->src;
-		if (!how->size)
-			peer->ping.size = next_size(peer);
 		*vec_push(&pings) = &peer->ping;
 	}
 	ping_all(p, pings.v, pings.n, tries, patient(run->in, ms));
-	n = pings.n;
 	vec_free(&pings);
-	return n;
 }
 
 static void skip_peer(struct probe_run *run, enum probe probe, const struct peer *peer)
@@ -74,44 +59,19 @@ static void say_ping(struct probe_run *run, struct peer *peer)
 
 /* ------------------------------------------------------------ MTU */
 
-static bool is_searched(const struct peer *peer)
-{
-	return peer->fails - peer->passes > 1;
-}
-
-static void narrow(struct peer *peer)
-{
-	const struct ping *one = &peer->ping;
-
-	if (one->mtu)
-		peer->told = one->mtu;
-	if (!one->answered)
-		peer->fails = one->size;
-	else
-		peer->passes = one->size;
-	if (one->answered && one->size == peer->told)
-		peer->fails = one->size + 1; /* no need to prove what a router said */
-}
-
 static void probe_sizes(struct probe_run *run, struct pinger *p)
 {
-	struct ping whole = { .size = run->in->mtu }, any = { 0 };
+	VEC(struct ping_size *) sizes = { 0 };
 
-	ask_peers(run, p, is_left, &whole, SIZE_TRIES, SIZE_MS);
 	vec_each (peer, &run->peers) {
-		peer->passes = PROBE_PING_SIZE;
-		peer->fails = whole.size + 1;
+		peer->size =
+			(struct ping_size){ .ping = { .dst = peer->host->addr, .src = peer->src },
+					    .passes = run->in->mtu };
 		if (is_left(peer))
-			narrow(peer);
+			*vec_push(&sizes) = &peer->size;
 	}
-	for (int round = 0; round < SEARCH_ROUNDS; round++) {
-		if (!ask_peers(run, p, is_searched, &any, SIZE_TRIES, SEARCH_MS))
-			break;
-		vec_each (peer, &run->peers) {
-			if (is_left(peer) && is_searched(peer))
-				narrow(peer);
-		}
-	}
+	ping_sizes(p, sizes.v, sizes.n, patient(run->in, PROBE_SIZE_MS));
+	vec_free(&sizes);
 }
 
 static void say_mtu(struct probe_run *run, struct peer *peer)
@@ -120,16 +80,16 @@ static void say_mtu(struct probe_run *run, struct peer *peer)
 	char told[60] = "";
 	struct finding *f;
 
-	if (peer->passes == mtu) {
+	if (peer->size.passes == mtu) {
 		findings_add(&run->found, PROBE_MTU, PROBE_OK, HOST(peer->host),
 			     "packets of %u bytes pass", mtu);
 		return;
 	}
-	if (peer->told)
-		snprintf(told, sizeof(told), ", and an ICMP error that says %u", peer->told);
+	if (peer->size.told)
+		snprintf(told, sizeof(told), ", and an ICMP error that says %u", peer->size.told);
 	f = findings_add(&run->found, PROBE_MTU, PROBE_FAILED, HOST(peer->host),
 			 "expected packets of %u bytes to pass; seen: %u bytes at most%s", mtu,
-			 peer->passes, told);
+			 peer->size.passes, told);
 	finding_remedy(f,
 		       "give all interfaces on the path the same MTU, or %s the smallest of them",
 		       run->in->name);

@@ -12,6 +12,7 @@
 #include "probe/findings.h"
 #include "probe/neigh_query.h"
 #include "probe/ping.h"
+#include "probe/ping_size.h"
 #include "probe/probe_input.h"
 
 /* A peer on the way through the probes: each goes on with those that the last one found in order.
@@ -22,10 +23,8 @@ struct peer {
 	const char *out;    /* why it is not probed any more; NULL: it is */
 	long query;	    /* index of its question; -1: not on the link */
 	struct ping ping;   /* what it was asked last */
-	/* between the largest packet that was seen to pass and the smallest that was not */
-	uint32_t passes, fails;
-	uint32_t told; /* by an ICMP error about such a packet; 0: none */
-	bool suspect;  /* of not getting right checksums from us */
+	struct ping_size size;
+	bool suspect; /* of not getting right checksums from us */
 };
 
 /* What in->asker of a family asks and hears, by sockets of its namespace. */
@@ -62,6 +61,9 @@ static inline unsigned int patient(const struct probe_input *in, unsigned int ms
 #define PROBE_BRIEF_MS 30
 /* An echo that passes everywhere, and how often it is sent. */
 enum { PROBE_PING_SIZE = 84, PROBE_PING_MS = 300, PROBE_PING_TRIES = 3 };
+
+/* For an answer to a packet of one size, while the largest is looked for. */
+#define PROBE_SIZE_MS 100
 
 #define PROBE_TEXT (ADDR_TEXT + 128)
 

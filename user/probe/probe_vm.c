@@ -19,7 +19,9 @@ struct vm {
 	size_t query;
 	bool out; /* there is a finding already */
 	struct ping ping;
-	bool asked; /* `echo` was sent */
+	uint32_t whole;	       /* bytes of a whole packet on the way to it; 0: not asked */
+	struct ping_size size; /* of those */
+	bool asked;	       /* `echo` was sent */
 	struct echo echo;
 };
 
@@ -292,6 +294,27 @@ static void ping_vms(const struct probe_run *run, struct pinger *p, struct vms *
 	vec_free(&pings);
 }
 
+/* With packets as large as the interface to them takes. */
+static void ping_whole(const struct probe_run *run, struct pinger *p, struct vms *vms)
+{
+	VEC(struct ping_size *) sizes = { 0 };
+
+	vec_each (vm, &vms->list) {
+		uint32_t mtu = vm->ping.answered ? probe_mtu(vm->next_hop.ifindex) : 0;
+
+		/* a route with an MTU of its own is how a smaller link is known */
+		if (vm->next_hop.mtu && vm->next_hop.mtu < mtu)
+			mtu = vm->next_hop.mtu;
+		if (mtu <= PROBE_PING_SIZE)
+			continue;
+		vm->whole = mtu;
+		vm->size = (struct ping_size){ .ping.dst = vm->host->addr, .passes = mtu };
+		*vec_push(&sizes) = &vm->size;
+	}
+	ping_sizes(p, sizes.v, sizes.n, patient(run->in, PROBE_SIZE_MS));
+	vec_free(&sizes);
+}
+
 static void listen_inside(const struct probe_run *run, struct vms *vms)
 {
 	struct error ignored = { 0 };
@@ -373,11 +396,38 @@ static void say_answer(struct probe_run *run, const struct vms *vms, const struc
 		       sources_name(other_way ? SOURCES_LOOSE : SOURCES_FEASIBLE));
 }
 
+/* Smaller ones are answered, and nobody says that these are too large: who sends them is not told.
+ */
+static bool is_hole(const struct vm *vm)
+{
+	return vm->whole && vm->size.passes < vm->whole && !vm->size.told;
+}
+
+static void say_hole(struct probe_run *run, const struct vm *vm)
+{
+	bool direct = addr_is_unset(&vm->next_hop.gateway);
+	struct finding *f = findings_add(
+		&run->found, PROBE_VM, PROBE_FAILED, HOST(vm->host),
+		"expected an answer to a packet of %u bytes; seen: %u bytes at most, and larger "
+		"ones are silently lost behind %s",
+		vm->whole, vm->size.passes, NAME(vm->next_hop.ifindex));
+
+	finding_remedy(
+		f,
+		"`ip%s route replace %s%s%s dev %s mtu lock %u` in the router has senders told; "
+		"better, give the VM, and what is between it and %s, an MTU of %u",
+		addr_is_v4(&vm->host->addr) ? "" : " -6", ADDR(&vm->host->addr),
+		direct ? "" : " via ", direct ? "" : ADDR(&vm->next_hop.gateway),
+		NAME(vm->next_hop.ifindex), vm->size.passes, NAME(vm->next_hop.ifindex), vm->whole);
+}
+
 static void say_pinged(struct probe_run *run, const struct vms *vms, const struct vm *vm)
 {
 	struct finding *f;
 
-	if (!vm->asked) {
+	if (is_hole(vm)) {
+		say_hole(run, vm);
+	} else if (!vm->asked) {
 		findings_add(&run->found, PROBE_VM, PROBE_OK, HOST(vm->host), "it answers ping, %s",
 			     NEXT_HOP(&vm->next_hop));
 	} else if (vm->echo.answered) {
@@ -446,6 +496,7 @@ static void probe_batch(struct probe_run *run, struct pinger *p, struct vms *vms
 		ask_vm(run, vms, &run->in->vms.v[n]);
 	ask_links(run, vms);
 	ping_vms(run, p, vms);
+	ping_whole(run, p, vms);
 	ask_from_afar(run, vms);
 	vec_each (vm, &vms->list) {
 		if (!vm->out)

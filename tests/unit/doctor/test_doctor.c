@@ -606,7 +606,7 @@ Test(doctor, mtu)
 	router_has(&larger,
 		   "warning mtu red lan0: its MTU is 1501, that of shared0 only 1500: larger "
 		   "packets need path MTU discovery, which fails for VMs whose firewall drops ICMP "
-		   "> in-red ip link set lan0 mtu 1500, and the same in the VMs\n");
+		   "> `in-red ip link set lan0 mtu 1500`, and the same in the VMs\n");
 	smaller.inside.v[0].mtu = 1400;
 	router_has(&smaller, "");
 }
