@@ -21,7 +21,7 @@
  * has to see to it, as to a neighbour whom the kernel does not know: it tells the sender if nobody
  * answers.
  */
-__noinline int tn_way_on(struct __sk_buff *skb, __u32 len, __u32 out)
+__noinline int tn_route_on(struct __sk_buff *skb, __u32 len, __u32 out)
 {
 	struct scratch *w = scratch_get();
 	long found;
@@ -41,32 +41,32 @@ __noinline int tn_way_on(struct __sk_buff *skb, __u32 len, __u32 out)
  * The place for these ends. Where two have the same, the later one has it. VMs whose addresses are
  * neighbours are neighbours there as well, which makes few pages of memory of many of them.
  */
-static __always_inline __u32 way_place(const struct tn_addr *vm, const struct tn_addr *peer,
-				       __u32 to)
+static __always_inline __u32 pair_place(const struct tn_addr *vm, const struct tn_addr *peer,
+					__u32 to)
 {
 	__u32 own = bpf_ntohl(vm->w[3]);
 	/* Fibonacci hashing */
-	__u32 far = ((own >> TN_WAYS_BITS) + bpf_ntohl(peer->w[3]) * 0x85ebca6bU) * 0x9e3779b1U >>
-		    (32 - TN_WAYS_BITS);
-	__u32 place = ((own + far) & ((1U << TN_WAYS_BITS) - 1)) | (to >> TN_WAY_KIND)
-									   << TN_WAYS_BITS;
+	__u32 far = ((own >> TN_PAIRS_BITS) + bpf_ntohl(peer->w[3]) * 0x85ebca6bU) * 0x9e3779b1U >>
+		    (32 - TN_PAIRS_BITS);
+	__u32 place = ((own + far) & ((1U << TN_PAIRS_BITS) - 1)) | (to >> TN_PAIR_KIND)
+									    << TN_PAIRS_BITS;
 
-	return bpf_get_smp_processor_id() * TN_WAYS + place;
+	return bpf_get_smp_processor_id() * TN_PAIRS + place;
 }
 
-static __always_inline struct tn_way *way_at(__u32 place)
+static __always_inline struct tn_pair *pair_at(__u32 place)
 {
-	return bpf_map_lookup_elem(&ways, &place);
+	return bpf_map_lookup_elem(&pairs, &place);
 }
 
-static __always_inline struct tn_way_rest *way_rest(__u32 place)
+static __always_inline struct tn_pair_v6 *pair_v6(__u32 place)
 {
-	return bpf_map_lookup_elem(&ways_rest, &place);
+	return bpf_map_lookup_elem(&pairs_v6, &place);
 }
 
-static __always_inline __u32 way_whose(__u32 router, bool v4, __u32 to, bool past)
+static __always_inline __u32 pair_whose(__u32 router, bool v4, __u32 to, bool past)
 {
-	return router | to | (v4 ? TN_WAY_V4 : 0) | (past ? TN_WAY_PAST : 0);
+	return router | to | (v4 ? TN_PAIR_V4 : 0) | (past ? TN_PAIR_PAST : 0);
 }
 
 static __always_inline bool begins_with(const struct tn_addr *a, const __be32 *words)
@@ -74,63 +74,65 @@ static __always_inline bool begins_with(const struct tn_addr *a, const __be32 *w
 	return !((a->w[0] ^ words[0]) | (a->w[1] ^ words[1]) | (a->w[2] ^ words[2]));
 }
 
-static __always_inline bool way_rest_is_of(__u32 place, const struct tn_addr *vm,
-					   const struct tn_addr *peer)
+static __always_inline bool pair_v6_is_of(__u32 place, const struct tn_addr *vm,
+					  const struct tn_addr *peer)
 {
-	const struct tn_way_rest *rest = way_rest(place);
+	const struct tn_pair_v6 *rest = pair_v6(place);
 
 	return rest && begins_with(vm, rest->vm) && begins_with(peer, rest->peer);
 }
 
-static __always_inline bool way_is_of(const struct tn_way *way, __u32 place, __u32 router, bool v4,
-				      const struct tn_addr *vm, const struct tn_addr *peer,
-				      __u32 to, bool past, __u32 ingress)
+static __always_inline bool pair_is_of(const struct tn_pair *pair, __u32 place, __u32 router,
+				       bool v4, const struct tn_addr *vm,
+				       const struct tn_addr *peer, __u32 to, bool past,
+				       __u32 ingress)
 {
-	return (way->whose & ~TN_WAY_XDP) == way_whose(router, v4, to, past) &&
-	       (!to || way->link == ingress) && way->vm == vm->w[3] && way->peer == peer->w[3] &&
-	       (v4 || way_rest_is_of(place, vm, peer));
+	return (pair->whose & ~TN_PAIR_XDP) == pair_whose(router, v4, to, past) &&
+	       (!to || pair->link == ingress) && pair->vm == vm->w[3] && pair->peer == peer->w[3] &&
+	       (v4 || pair_v6_is_of(place, vm, peer));
 }
 
 /* What replaces the VM's address. */
-static __always_inline struct tn_addr way_now(const struct tn_way *way, __u32 place, bool v4)
+static __always_inline struct tn_addr pair_now(const struct tn_pair *pair, __u32 place, bool v4)
 {
-	const struct tn_way_rest *rest;
+	const struct tn_pair_v6 *rest;
 
 	if (v4)
-		return addr_v4(way->now);
-	rest = way_rest(place);
+		return addr_v4(pair->now);
+	rest = pair_v6(place);
 	return rest ? (struct tn_addr){ .w = { rest->now[0], rest->now[1], rest->now[2],
-					       way->now } }
+					       pair->now } }
 		    : (struct tn_addr){};
 }
 
 /*
- * What a way into the stack, which needs no MAC addresses, holds for, in the place of these. It
- * leads elsewhere by other routes, or for packets that routes and rules tell apart.
+ * What a pair that goes into the stack, and needs no MAC addresses, is valid for, in their place.
+ * It leads elsewhere by other routes, or for packets that routes and rules tell apart.
  */
-struct way_stack {
+struct pair_stack {
 	__u32 routes; /* routes_seen() */
 	__u32 flow;   /* see course_stack() */
 	__u32 ports;
 };
 
-_Static_assert(sizeof(struct way_stack) == sizeof(((struct tn_way *)0)->macs), "it is all of them");
+_Static_assert(sizeof(struct pair_stack) == sizeof(((struct tn_pair *)0)->macs),
+	       "it is all of them");
 
-static __always_inline bool way_stack_is(const struct tn_way *way, const struct way_stack *now)
+static __always_inline bool pair_stack_is(const struct tn_pair *pair, const struct pair_stack *now)
 {
-	struct way_stack s;
+	struct pair_stack s;
 
-	__builtin_memcpy(&s, way->macs, sizeof(s));
+	__builtin_memcpy(&s, pair->macs, sizeof(s));
 	return !((s.routes ^ now->routes) | (s.flow ^ now->flow) | (s.ports ^ now->ports));
 }
 
 /* Whether a packet of `len` bytes from that MAC address may take it. */
-static __always_inline bool way_is_usable(const struct tn_way *way, __u32 len, const __u8 *sender,
-					  const struct way_stack *stack)
+static __always_inline bool pair_is_usable(const struct tn_pair *pair, __u32 len,
+					   const __u8 *sender, const struct pair_stack *stack)
 {
-	return len <= way->mtu && way->expires > bpf_jiffies64() &&
-	       mac_equal(sender, way->sender) &&
-	       (way->whose & TN_WAY_PAST || way_stack_is(way, stack));
+	return len <= pair->mtu && pair->expires > bpf_jiffies64() &&
+	       mac_equal(sender, pair->sender) &&
+	       (pair->whose & TN_PAIR_PAST || pair_stack_is(pair, stack));
 }
 
 /* Whether XDP can send to that interface: the loader knows. */
@@ -148,23 +150,23 @@ __noinline int tn_takes_xdp(__u32 ifindex)
 }
 
 /* Whose it is, and who sends there. It is not said yet what becomes of it. */
-static __always_inline void way_begin(struct tn_way *way, __u32 place, bool v4,
-				      const struct scratch *w, __u32 to, bool past, __u32 ingress,
-				      const __u8 *sender)
+static __always_inline void pair_begin(struct tn_pair *pair, __u32 place, bool v4,
+				       const struct scratch *w, __u32 to, bool past, __u32 ingress,
+				       const __u8 *sender)
 {
-	struct tn_way_rest *rest;
+	struct tn_pair_v6 *rest;
 	const struct tn_addr *vm = to ? &w->endpoints.fixed : &w->endpoints.shared;
 	const struct tn_addr *now = to ? &w->endpoints.shared : &w->endpoints.fixed;
 
-	way->expires = 0;
-	way->rule = 0;
-	way->vm = vm->w[3];
-	way->now = now->w[3];
-	way->peer = w->endpoints.peer.w[3];
-	way->whose = way_whose(w->self.router, v4, to, past);
-	way->link = to ? ingress : 0;
-	__builtin_memcpy(way->sender, sender, sizeof(way->sender));
-	rest = v4 ? NULL : way_rest(place);
+	pair->expires = 0;
+	pair->rule = 0;
+	pair->vm = vm->w[3];
+	pair->now = now->w[3];
+	pair->peer = w->endpoints.peer.w[3];
+	pair->whose = pair_whose(w->self.router, v4, to, past);
+	pair->link = to ? ingress : 0;
+	__builtin_memcpy(pair->sender, sender, sizeof(pair->sender));
+	rest = v4 ? NULL : pair_v6(place);
 	if (!rest)
 		return;
 	__builtin_memcpy(rest->vm, vm, sizeof(rest->vm));
@@ -178,33 +180,34 @@ static __always_inline void way_begin(struct tn_way *way, __u32 place, bool v4,
  */
 static __always_inline __u64 fib_until(const struct bpf_fib_lookup *fib)
 {
-	return mac_is_unset(fib->dmac) || mac_is_unset(fib->smac) ? 0
-								  : bpf_jiffies64() + tn_way_ticks;
+	return mac_is_unset(fib->dmac) || mac_is_unset(fib->smac)
+		       ? 0
+		       : bpf_jiffies64() + tn_cache_ticks;
 }
 
 /* On as scratch.fib has it. */
-static __always_inline void way_note(struct tn_way *way, const struct scratch *w)
+static __always_inline void pair_keep_route(struct tn_pair *pair, const struct scratch *w)
 {
-	if (!(way->whose >> TN_WAY_KIND))
-		way->link = w->fib.ifindex;
+	if (!(pair->whose >> TN_PAIR_KIND))
+		pair->link = w->fib.ifindex;
 	if (tn_takes_xdp(w->fib.ifindex))
-		way->whose |= TN_WAY_XDP;
-	way->mtu = w->fib.mtu_result;
-	__builtin_memcpy(way->macs, w->fib.dmac, ETH_ALEN);
-	__builtin_memcpy(way->macs + ETH_ALEN, w->fib.smac, ETH_ALEN);
-	way->expires = fib_until(&w->fib);
+		pair->whose |= TN_PAIR_XDP;
+	pair->mtu = w->fib.mtu_result;
+	__builtin_memcpy(pair->macs, w->fib.dmac, ETH_ALEN);
+	__builtin_memcpy(pair->macs + ETH_ALEN, w->fib.smac, ETH_ALEN);
+	pair->expires = fib_until(&w->fib);
 }
 
 /* On through the stack. */
-static __always_inline void way_note_stack(struct tn_way *way, const struct way_stack *stack)
+static __always_inline void pair_keep_stack(struct tn_pair *pair, const struct pair_stack *stack)
 {
-	__builtin_memcpy(way->macs, stack, sizeof(way->macs));
-	way->mtu = 0xffff;
-	way->expires = bpf_jiffies64() + tn_way_ticks;
+	__builtin_memcpy(pair->macs, stack, sizeof(pair->macs));
+	pair->mtu = 0xffff;
+	pair->expires = bpf_jiffies64() + tn_cache_ticks;
 }
 
 /* The same to the VM, if its neighbour is known. */
-__noinline int tn_way_on_xdp(struct xdp_md *xdp, __u32 len)
+__noinline int tn_route_on_xdp(struct xdp_md *xdp, __u32 len)
 {
 	struct scratch *w = scratch_get();
 	long found;
@@ -217,7 +220,7 @@ __noinline int tn_way_on_xdp(struct xdp_md *xdp, __u32 len)
 		       : 0;
 }
 
-/* For tn_way_past(). */
+/* For tn_route_past(). */
 #define WAY_PAST_OUT 1
 #define WAY_PAST_V4  2
 
@@ -280,11 +283,11 @@ static __always_inline bool trim(struct __sk_buff *skb, __u32 ip_bytes)
 
 /*
  * The interface by which the frame may go past the stack, and then it is as long as its packet; 0:
- * by none. `proto` is that of the header at `l4`. Global, so that the verifier follows its ways
+ * by none. `proto` is that of the header at `l4`. Global, so that the verifier follows its branches
  * once.
  */
-__noinline int tn_way_past(struct __sk_buff *skb, __u32 l4, __u32 proto, __u32 ip_bytes,
-			   __u32 flags)
+__noinline int tn_route_past(struct __sk_buff *skb, __u32 l4, __u32 proto, __u32 ip_bytes,
+			     __u32 flags)
 {
 	struct pkt p = { .ctx = skb, .l4 = l4, .proto = proto, .ip_bytes = ip_bytes };
 	__u32 len, egress;
@@ -294,15 +297,15 @@ __noinline int tn_way_past(struct __sk_buff *skb, __u32 l4, __u32 proto, __u32 i
 	if (!is_bare(&p) || !has_hops_left(&p) || is_summed(&p) | skb->vlan_present)
 		return 0;
 	len = wire_len(&p);
-	egress = len ? tn_way_on(skb, len, flags & WAY_PAST_OUT) : 0;
+	egress = len ? tn_route_on(skb, len, flags & WAY_PAST_OUT) : 0;
 	return egress && trim(skb, ip_bytes) ? egress : 0;
 }
 
 /* Sets p->egress when the frame may go past the stack, and takes its hop. */
 static __always_inline bool forward_prepare(struct pkt *p, bool out)
 {
-	__u32 egress = tn_way_past(p->ctx, p->l4, p->proto, p->ip_bytes,
-				   (p->v4 ? WAY_PAST_V4 : 0) | (out ? WAY_PAST_OUT : 0));
+	__u32 egress = tn_route_past(p->ctx, p->l4, p->proto, p->ip_bytes,
+				     (p->v4 ? WAY_PAST_V4 : 0) | (out ? WAY_PAST_OUT : 0));
 
 	pkt_reload(p);
 	if (!egress)
@@ -338,16 +341,16 @@ static __always_inline int forward(struct __sk_buff *skb, __u32 egress)
 	return bpf_redirect_neigh(egress, &w->hop, sizeof(w->hop), 0);
 }
 
-/* The same by a way that is known. */
-static __always_inline int forward_by(struct pkt *p, const struct tn_way *way)
+/* The same by the pair cache. */
+static __always_inline int forward_by(struct pkt *p, const struct tn_pair *pair)
 {
 	struct __sk_buff *skb = p->ctx;
 	struct scratch *w = scratch_get();
 
-	if (!w || !pkt_store(p, 0, way->macs, sizeof(way->macs)))
+	if (!w || !pkt_store(p, 0, pair->macs, sizeof(pair->macs)))
 		return TC_ACT_SHOT;
-	if (!(way->whose >> TN_WAY_KIND))
-		return bpf_redirect(way->link, 0);
+	if (!(pair->whose >> TN_PAIR_KIND))
+		return bpf_redirect(pair->link, 0);
 	skb->mark = TN_FORWARD_MARK;
 	return bpf_redirect(w->self.ifindex, 0);
 }

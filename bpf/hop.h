@@ -34,7 +34,7 @@ static __always_inline bool hop_is_usable(const struct tn_hop *h, __u32 len, __u
  */
 static __always_inline bool hop_is_due(const struct tn_hop *h)
 {
-	return bpf_jiffies64() - h->expires < tn_way_ticks; /* nor before: these are unsigned */
+	return bpf_jiffies64() - h->expires < tn_cache_ticks; /* nor before: these are unsigned */
 }
 
 static __always_inline __u32 hop_place(__u32 router, __u32 link, __be32 gateway, __u32 mtu)
@@ -90,16 +90,16 @@ static __always_inline const struct tn_hop *hop_keep(const struct scratch *w, bo
 	return h;
 }
 
-/* See way_note(). */
-static __always_inline void way_note_hop(struct tn_way *way, const struct tn_hop *h)
+/* See pair_keep_route(). */
+static __always_inline void pair_keep_hop(struct tn_pair *pair, const struct tn_hop *h)
 {
-	if (!(way->whose >> TN_WAY_KIND))
-		way->link = h->link;
+	if (!(pair->whose >> TN_PAIR_KIND))
+		pair->link = h->link;
 	if (h->xdp)
-		way->whose |= TN_WAY_XDP;
-	way->mtu = h->mtu;
-	__builtin_memcpy(way->macs, h->macs, sizeof(way->macs));
-	way->expires = h->expires;
+		pair->whose |= TN_PAIR_XDP;
+	pair->mtu = h->mtu;
+	__builtin_memcpy(pair->macs, h->macs, sizeof(pair->macs));
+	pair->expires = h->expires;
 }
 
 #endif

@@ -166,17 +166,17 @@ static __always_inline enum quick known_v4(const struct tn_router_port *port, st
 static __always_inline enum quick known_v6(const struct tn_router_port *port, struct xdp_md *xdp,
 					   int *action)
 {
-	struct course c = { .to = TN_WAY_IN, .past = true, .change = changes_so_far() };
-	const struct tn_way *by;
+	struct course c = { .to = TN_PAIR_IN, .past = true, .change = changes_so_far() };
+	const struct tn_pair *by;
 	struct pkt p = {};
 	struct plain q;
 
 	if (!plain_init_xdp(&p, port, xdp) || is_watched() || !plain_v6(&p) || !plain_l4(&p, &q) ||
 	    !course_begin(&p, &q, port->self.router, &c) || !is_known(&c, &q) ||
-	    !(c.way->whose & TN_WAY_XDP) || plain_known(&p, &c, &by) != TN_TRANSLATED)
+	    !(c.pair->whose & TN_PAIR_XDP) || plain_known(&p, &c, &by) != TN_TRANSLATED)
 		return QUICK_MISS;
 	account(&p, TN_TRANSLATED);
-	*action = plain_send_xdp(&p, c.way);
+	*action = plain_send_xdp(&p, c.pair);
 	return QUICK_DONE;
 }
 

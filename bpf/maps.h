@@ -32,8 +32,8 @@ const volatile __u32 tn_counter_slots;
  * one with its place in `slots`.
  */
 const volatile __u32 tn_slots_mask;
-/* TN_WAY_LIFE in ticks of the kernel: to look at these is no call of a helper. */
-const volatile __u32 tn_way_ticks;
+/* TN_CACHE_LIFE in ticks of the kernel: to look at these is no call of a helper. */
+const volatile __u32 tn_cache_ticks;
 /* TN_ROUTES_LIFE, as a power of two of these (the exponent). */
 const volatile __u32 tn_routes_shift;
 /* Whether this kernel lets programs read what kernel.h reads. */
@@ -174,18 +174,18 @@ volatile __u64 changes SEC(".data.changes");
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE); /* begins with a page: no element is in a line more */
-	__uint(max_entries, TN_WAYS);
+	__uint(max_entries, TN_PAIRS);
 	__type(key, __u32);
-	__type(value, struct tn_way);
-} ways SEC(".maps");
+	__type(value, struct tn_pair);
+} pairs SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, TN_WAYS);
+	__uint(max_entries, TN_PAIRS);
 	__type(key, __u32);
-	__type(value, struct tn_way_rest);
-} ways_rest SEC(".maps");
+	__type(value, struct tn_pair_v6);
+} pairs_v6 SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -228,7 +228,7 @@ static __always_inline enum tn_verdict nat_rewrite(struct pkt *p, enum tn_side s
 			if ((void *)(in_place + 1) > p->data_end)
 				return TN_LEAVE_TO_TC;
 			field = *in_place;
-			/* what is behind XDP's own way on does not know that it is partial */
+			/* who gets what XDP sends on does not know that it is partial */
 			if ((!neutral || p->hops) && csum_is_partial(p, field))
 				return TN_LEAVE_TO_TC;
 		} else if (!p->v4) {

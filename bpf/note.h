@@ -215,7 +215,8 @@ static __always_inline struct tn_peer *peer_begin(const struct scratch *w)
 /* Whether a rule accepts it for that service of its tenant; `service` is class << 16 | service. */
 static __always_inline bool peer_is_accepted(const struct tn_peer *p, __u32 service, __u64 so_far)
 {
-	return is_current(p->change, so_far) && (p->service == TN_WAY_ANY || p->service == service);
+	return is_current(p->change, so_far) &&
+	       (p->service == TN_SERVICE_ANY || p->service == service);
 }
 
 /*
@@ -234,7 +235,7 @@ __noinline __u32 tn_peer_rule(__u32 service, __u64 so_far)
 	e = &w->endpoints;
 	p = e->flags & TN_SHARED_NAMED ? NULL : peer_begin(w);
 	if (p && p->tenant == e->tenant && peer_is_accepted(p, service, so_far)) {
-		w->any_service = p->service == TN_WAY_ANY;
+		w->any_service = p->service == TN_SERVICE_ANY;
 		return p->rule;
 	}
 	rule = tn_rule(false, service >> 16, service & 0xffff);
@@ -244,7 +245,7 @@ __noinline __u32 tn_peer_rule(__u32 service, __u64 so_far)
 		p->expires = 0; /* whose MAC address it is, the tables say too */
 	p->change = so_far;
 	p->tenant = e->tenant;
-	p->service = w->any_service ? TN_WAY_ANY : service;
+	p->service = w->any_service ? TN_SERVICE_ANY : service;
 	p->rule = rule;
 	return rule;
 }
@@ -282,7 +283,7 @@ static __always_inline void sender_keep(const struct scratch *w, const __u8 *mac
 
 	if (!p || p->tenant != w->endpoints.tenant || !peer_is_accepted(p, service, so_far))
 		return;
-	p->expires = bpf_jiffies64() + tn_way_ticks;
+	p->expires = bpf_jiffies64() + tn_cache_ticks;
 	p->seen = routes;
 	__builtin_memcpy(p->mac, mac, sizeof(p->mac));
 }
@@ -327,8 +328,8 @@ __noinline int tn_keep_hop_out(__u32 routes, __u32 ingress)
 }
 
 /* Until when a frame from there is known to be the VM's, in ticks; 0: that has to be asked for. */
-static __always_inline __u64 way_back_noted(const struct scratch *w, __u64 so_far, __u32 routes,
-					    __u32 ingress, __u64 mac)
+static __always_inline __u64 reverse_path_cached(const struct scratch *w, __u64 so_far,
+						 __u32 routes, __u32 ingress, __u64 mac)
 {
 	const struct tn_record *r = noted_mapping(w, so_far);
 	const struct tn_hop *h = r ? note_hop(&r->note, routes) : NULL;
@@ -340,7 +341,7 @@ static __always_inline __u64 way_back_noted(const struct scratch *w, __u64 so_fa
 
 /*
  * The place of the next hop to the peer, be it out of date, and one; 0: it is not noted. Sets
- * w->back, see way_back_noted(). `mac`: see mac_word().
+ * w->back, see reverse_path_cached(). `mac`: see mac_word().
  */
 __noinline int tn_hop_out(__u64 so_far, __u32 routes, __u32 ingress, __u64 mac)
 {
@@ -349,7 +350,7 @@ __noinline int tn_hop_out(__u64 so_far, __u32 routes, __u32 ingress, __u64 mac)
 
 	if (!w)
 		return 0;
-	w->back = is_loose(w) ? ~0ULL : way_back_noted(w, so_far, routes, ingress, mac);
+	w->back = is_loose(w) ? ~0ULL : reverse_path_cached(w, so_far, routes, ingress, mac);
 	h = peer_hop(w, routes, ingress);
 	return h ? hop_place(w->self.router, h->link, h->gateway, h->mtu) + 1 : 0;
 }

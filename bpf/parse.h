@@ -185,7 +185,7 @@ struct walk {
 	bool later_fragment; /* behind a fragment header that is not the first's */
 	__u32 fragment;	     /* offset of the fragment header; 0: there is none */
 	__u32 fragment_at;   /* what it says, in bytes */
-	bool routed; /* past a routing header with a way still to go: `dst` is not the last hop */
+	bool routed; /* past a routing header with hops still to go: `dst` is not the last hop */
 };
 
 enum walk_step { WALK_ON, WALK_END, WALK_SHORT };
@@ -246,7 +246,7 @@ static __always_inline __u64 walk_all(struct pkt *p, __u32 offset, __u8 next)
 
 /*
  * Functions that the verifier looks at by themselves, because they are global:
- * each way through the loop would otherwise be followed to the end of the program,
+ * each path through the loop would otherwise be followed to the end of the program,
  * and times that of the quoted packet's.
  */
 __noinline __u64 tn_walk_xdp(struct xdp_md *xdp, __u32 offset, __u32 next)

@@ -165,8 +165,8 @@ static __always_inline enum pkt_start pkt_start_of(const struct sk_buff___tn *sk
 
 /*
  * Where skb->data points: the context has no field for it, so without the kernel's own structure by
- * content. enum pkt_start; global, so that the verifier follows its ways once and not each of them
- * to the end of the program.
+ * content. enum pkt_start; global, so that the verifier follows its branches once and not each of
+ * them to the end of the program.
  */
 __noinline int tn_pkt_start(struct __sk_buff *skb)
 {

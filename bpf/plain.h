@@ -3,7 +3,7 @@
  * The plain packet, which nearly every one is: TCP or UDP in an IPv4 packet without options or an
  * IPv6 packet without extension headers, whole, in a frame of its own length, with more than one
  * hop to go, between ends that the tables know, while nobody watches. It is judged here with as
- * little as that takes, and less when the one before was like it: see struct tn_way. These files
+ * little as that takes, and less when the one before was like it: see struct tn_pair. These files
  * can only say yes: at any doubt the packet is not plain, nothing has been changed, and the others
  * judge from the start.
  */
@@ -14,7 +14,7 @@
 #include "note.h"
 #include "plain_parse.h"
 
-/* What became of a packet that was tried the quick way. */
+/* What became of a packet that was tried on the quick path. */
 enum quick {
 	QUICK_MISS,  /* nothing: it is as it came, and judged from the start */
 	QUICK_DONE,  /* it is decided */
@@ -44,29 +44,29 @@ static __always_inline bool plain_peer(struct pkt *p, struct scratch *w, bool ca
 	return true;
 }
 
-/* The way of a frame that XDP is to send on itself. */
-static __always_inline bool plain_ask_xdp(struct pkt *p, struct scratch *w, struct tn_way *way)
+/* The route of a frame that XDP is to send on itself. */
+static __always_inline bool plain_ask_xdp(struct pkt *p, struct scratch *w, struct tn_pair *pair)
 {
-	__u32 egress = tn_way_on_xdp(p->ctx, p->ip_bytes);
+	__u32 egress = tn_route_on_xdp(p->ctx, p->ip_bytes);
 
 	if (!egress)
 		return false;
-	way_note(way, w);
-	return way->expires && way->whose & TN_WAY_XDP;
+	pair_keep_route(pair, w);
+	return pair->expires && pair->whose & TN_PAIR_XDP;
 }
 
-/* Which way a packet goes, and who it is from, with what was found out so far. */
+/* Where a packet goes, and who it is from, with what was found out so far. */
 struct course {
-	__u32 to;		/* TN_WAY_… */
-	bool past;		/* the stack */
-	bool mine;		/* `way` is its own already, */
-	bool usable;		/* and not out of date */
-	__u32 place;		/* the place for it, */
-	struct tn_way *way;	/* and what is there */
-	__u32 ingress;		/* of what comes from a VM; 0: the router itself has sent it */
-	__u64 change;		/* changes_so_far(), */
-	__u32 routes;		/* and past the stack routes_so_far() of IPv4; */
-	struct way_stack stack; /* into it that */
+	__u32 to;		 /* TN_PAIR_… */
+	bool past;		 /* the stack */
+	bool mine;		 /* `pair` is its own already, */
+	bool usable;		 /* and not out of date */
+	__u32 place;		 /* the place for it, */
+	struct tn_pair *pair;	 /* and what is there */
+	__u32 ingress;		 /* of what comes from a VM; 0: the router itself has sent it */
+	__u64 change;		 /* changes_so_far(), */
+	__u32 routes;		 /* and past the stack routes_so_far() of IPv4; */
+	struct pair_stack stack; /* into it that */
 };
 
 /* The TOS of IPv4, or what stands for it; see struct route_keys. */
@@ -92,7 +92,7 @@ static __always_inline void plain_keys(const struct pkt *p, const struct plain *
 }
 
 #define TOS_OF_ROUTES 0xfc /* without ECN (RFC 2474): no route or rule asks for that */
-#define FLOW_PROTO    28   /* bits below the protocol in way_stack.flow */
+#define FLOW_PROTO    28   /* bits below the protocol in pair_stack.flow */
 
 /*
  * What tells packets between the same ends apart for the stack: the TOS for any IPv4 route, of IPv6
@@ -102,8 +102,8 @@ static __always_inline void plain_keys(const struct pkt *p, const struct plain *
 static __always_inline void course_stack(const struct pkt *p, const struct plain *q,
 					 struct course *c)
 {
-	c->stack = (struct way_stack){ .routes = routes_seen(p->ctx, p->xdp, p->v4) };
-	if (c->to == TN_WAY_OUT)
+	c->stack = (struct pair_stack){ .routes = routes_seen(p->ctx, p->xdp, p->v4) };
+	if (c->to == TN_PAIR_OUT)
 		return; /* it has been there */
 	if (p->v4)
 		c->stack.flow = plain_flow(p) & TOS_OF_ROUTES;
@@ -121,15 +121,16 @@ static __always_inline bool course_begin(struct pkt *p, const struct plain *q, _
 	const struct tn_addr *vm = c->to ? &p->src : &p->dst, *peer = c->to ? &p->dst : &p->src;
 	const struct ethhdr *eth = p->data;
 
-	c->stack = (struct way_stack){ 0 };
+	c->stack = (struct pair_stack){ 0 };
 	if (!c->past)
 		course_stack(p, q, c);
-	c->place = way_place(vm, peer, c->to);
-	c->way = way_at(c->place);
-	if (!c->way || (void *)(eth + 1) > p->data_end)
+	c->place = pair_place(vm, peer, c->to);
+	c->pair = pair_at(c->place);
+	if (!c->pair || (void *)(eth + 1) > p->data_end)
 		return false;
-	c->mine = way_is_of(c->way, c->place, router, p->v4, vm, peer, c->to, c->past, c->ingress);
-	c->usable = c->mine && way_is_usable(c->way, p->ip_bytes, eth->h_source, &c->stack);
+	c->mine =
+		pair_is_of(c->pair, c->place, router, p->v4, vm, peer, c->to, c->past, c->ingress);
+	c->usable = c->mine && pair_is_usable(c->pair, p->ip_bytes, eth->h_source, &c->stack);
 	return true;
 }
 
@@ -159,24 +160,24 @@ static __always_inline bool plain_may_go_out(struct pkt *p, struct scratch *w,
 			       q->tcp);
 }
 
-/* A way that is not out of date is not older than 32 bits of changes. */
-static __always_inline bool way_is_current(const struct tn_way *way, __u64 change)
+/* A pair that is not out of date is not older than 32 bits of changes. */
+static __always_inline bool pair_is_current(const struct tn_pair *pair, __u64 change)
 {
-	return is_current(way->change, (__u32)change);
+	return is_current(pair->change, (__u32)change);
 }
 
 /* Whether all that is to be known about the packet was found for the one before. */
 static __always_inline bool is_known(const struct course *c, const struct plain *q)
 {
-	const struct tn_way *way = c->way;
+	const struct tn_pair *pair = c->pair;
 
-	return c->usable && way->rule && way_is_current(way, c->change) &&
-	       (way->service == TN_WAY_ANY || way->service == plain_service(q, c->to));
+	return c->usable && pair->rule && pair_is_current(pair, c->change) &&
+	       (pair->service == TN_SERVICE_ANY || pair->service == plain_service(q, c->to));
 }
 
 /*
- * Whether what has no way that leads on is to go the kernel's own: that alone keeps its neighbours
- * alive. It does when the way or its hop is due to be asked for, and in one tick of so many when
+ * Whether what has no cached route is to go through the kernel: that alone keeps its neighbours
+ * alive. It does when the pair or its hop is due to be asked for, and in one tick of so many when
  * neither was kept.
  */
 #define KERNELS_TICKS 64
@@ -188,57 +189,57 @@ static __always_inline bool is_kernels(const struct pkt *p, const struct course 
 	return c->mine || (hop && hop_is_due(hop)) || (pair ^ bpf_jiffies64()) % KERNELS_TICKS == 0;
 }
 
-enum way_back {
-	WAY_BACK_NONE,
-	WAY_BACK_OPEN, /* it may, but the next one has to ask again */
-	WAY_BACK_KNOWN,
+enum reverse_path {
+	REVERSE_NONE,
+	REVERSE_OPEN, /* it may, but the next one has to ask again */
+	REVERSE_KNOWN,
 };
 
 /*
  * Whether the VM has sent the frame: see check_reverse_path(). It is asked first for nobody, with a
  * length, so that the kernel tells the MTU and a hop can be kept.
  */
-__noinline int tn_way_back(struct __sk_buff *skb)
+__noinline int tn_reverse_path(struct __sk_buff *skb)
 {
 	__u8 mac[ETH_ALEN] __attribute__((aligned(2)));
 	struct pkt p = { .ctx = skb };
 	struct scratch *w = scratch_get();
 
 	if (!w || !pkt_load(&p, ETH_ALEN, mac, sizeof(mac)))
-		return WAY_BACK_NONE;
+		return REVERSE_NONE;
 	if (fib_route_in(skb, false, 1, w) == BPF_FIB_LKUP_RET_SUCCESS &&
 	    w->fib.ifindex == skb->ifindex && mac_equal(mac, w->fib.dmac))
-		return WAY_BACK_KNOWN;
+		return REVERSE_KNOWN;
 	if (check_reverse_path(&p) != TN_GO_ON)
-		return WAY_BACK_NONE;
+		return REVERSE_NONE;
 	w->for_nobody = false;
-	return is_feasible(w) || mac_equal(mac, w->fib.dmac) ? WAY_BACK_KNOWN : WAY_BACK_OPEN;
+	return is_feasible(w) || mac_equal(mac, w->fib.dmac) ? REVERSE_KNOWN : REVERSE_OPEN;
 }
 
 /*
- * The way of a frame past the stack, as the kernel says now; of what it has said well enough a note
- * is made in its way. 0: it cannot go so.
+ * The route of a frame past the stack, as the kernel says now; what it has said well enough is kept
+ * in its pair. 0: it cannot go so.
  */
 static __always_inline __u32 plain_ask(struct pkt *p, struct scratch *w, const struct course *c)
 {
-	int back = WAY_BACK_KNOWN;
+	int back = REVERSE_KNOWN;
 	bool out = c->to;
 	__u32 egress;
 
 	if (is_summed(p))
 		return 0;
 	if (out && !is_loose(w)) {
-		back = tn_way_back(p->ctx);
-		if (back == WAY_BACK_NONE)
+		back = tn_reverse_path(p->ctx);
+		if (back == REVERSE_NONE)
 			return 0;
-		if (back == WAY_BACK_KNOWN && c->routes)
+		if (back == REVERSE_KNOWN && c->routes)
 			tn_keep_hop_in(c->change, c->routes, true);
 	}
-	egress = tn_way_on(p->ctx, p->ip_bytes, out);
+	egress = tn_route_on(p->ctx, p->ip_bytes, out);
 	if (!egress)
 		return 0;
-	if (back == WAY_BACK_KNOWN)
-		way_note(c->way, w);
+	if (back == REVERSE_KNOWN)
+		pair_keep_route(c->pair, w);
 	return egress;
 }
 
@@ -277,12 +278,12 @@ static __always_inline bool plain_leads(struct pkt *p, struct scratch *w, const 
 }
 
 /* Past the stack, where that is to be. QUICK_DONE: by *by, or by p->egress. */
-static __always_inline enum quick plain_way_on(struct pkt *p, struct scratch *w,
-					       const struct plain *q, struct course *c,
-					       const struct tn_way **by)
+static __always_inline enum quick plain_route(struct pkt *p, struct scratch *w,
+					      const struct plain *q, struct course *c,
+					      const struct tn_pair **by)
 {
 	const struct ethhdr *eth = p->data;
-	struct tn_way *way = c->way;
+	struct tn_pair *pair = c->pair;
 	const struct tn_hop *hop;
 	struct tn_addr now;
 	bool kernels;
@@ -290,20 +291,20 @@ static __always_inline enum quick plain_way_on(struct pkt *p, struct scratch *w,
 	if ((void *)(eth + 1) > p->data_end)
 		return QUICK_MISS;
 	p->hops = c->past;
-	now = way_now(way, c->place, p->v4);
+	now = pair_now(pair, c->place, p->v4);
 	/* its mapping may be another one by now */
 	if (c->usable && addr_equal(&now, c->to ? &w->endpoints.shared : &w->endpoints.fixed)) {
 		if (c->past)
-			*by = way;
-		return p->xdp && !(way->whose & TN_WAY_XDP) ? QUICK_TO_TC : QUICK_DONE;
+			*by = pair;
+		return p->xdp && !(pair->whose & TN_PAIR_XDP) ? QUICK_TO_TC : QUICK_DONE;
 	}
 	hop = course_hop(p, w, c);
 	if (hop && (!c->to || w->back) && hop_is_usable(hop, p->ip_bytes, bpf_jiffies64())) {
-		way_begin(way, c->place, p->v4, w, c->to, c->past, c->ingress, eth->h_source);
-		way_note_hop(way, hop);
-		if (c->to && way->expires > w->back)
-			way->expires = w->back;
-		*by = way;
+		pair_begin(pair, c->place, p->v4, w, c->to, c->past, c->ingress, eth->h_source);
+		pair_keep_hop(pair, hop);
+		if (c->to && pair->expires > w->back)
+			pair->expires = w->back;
+		*by = pair;
 		return p->xdp && !hop->xdp ? QUICK_TO_TC : QUICK_DONE;
 	}
 	kernels = is_kernels(p, c, hop);
@@ -311,21 +312,21 @@ static __always_inline enum quick plain_way_on(struct pkt *p, struct scratch *w,
 		return QUICK_TO_TC;
 	if (!c->past && !plain_leads(p, w, q, c))
 		return QUICK_MISS;
-	way_begin(way, c->place, p->v4, w, c->to, c->past, c->ingress, eth->h_source);
+	pair_begin(pair, c->place, p->v4, w, c->to, c->past, c->ingress, eth->h_source);
 	if (!c->past) {
-		way_note_stack(way, &c->stack);
+		pair_keep_stack(pair, &c->stack);
 		return QUICK_DONE;
 	}
 	if (p->xdp) {
-		*by = way;
-		if (!plain_ask_xdp(p, w, way))
+		*by = pair;
+		if (!plain_ask_xdp(p, w, pair))
 			return QUICK_TO_TC;
 	} else {
 		p->egress = plain_ask(p, w, c);
 		if (!p->egress)
 			return QUICK_MISS;
-		if (way->expires && !kernels)
-			*by = way;
+		if (pair->expires && !kernels)
+			*by = pair;
 	}
 	if (c->routes && c->to)
 		tn_keep_hop_out(c->routes, c->ingress);
@@ -339,12 +340,12 @@ static __always_inline void course_keep(const struct course *c, const struct pkt
 					const struct scratch *w, const struct plain *q,
 					__u32 record)
 {
-	struct tn_way *way = c->way;
+	struct tn_pair *pair = c->pair;
 
-	way->rule = p->rule;
-	way->service = w->any_service ? TN_WAY_ANY : plain_service(q, c->to);
-	way->record = record;
-	way->change = c->change;
+	pair->rule = p->rule;
+	pair->service = w->any_service ? TN_SERVICE_ANY : plain_service(q, c->to);
+	pair->record = record;
+	pair->change = c->change;
 }
 
 static __always_inline enum tn_verdict plain_translate(struct pkt *p, const struct course *c,
@@ -360,16 +361,16 @@ static __always_inline enum tn_verdict plain_translate(struct pkt *p, const stru
 }
 
 static __always_inline enum tn_verdict plain_known(struct pkt *p, const struct course *c,
-						   const struct tn_way **by)
+						   const struct tn_pair **by)
 {
-	const struct tn_way *way = c->way;
-	struct tn_addr now = way_now(way, c->place, p->v4);
+	const struct tn_pair *pair = c->pair;
+	struct tn_addr now = pair_now(pair, c->place, p->v4);
 
 	if (c->past)
-		*by = way;
+		*by = pair;
 	p->hops = c->past;
-	p->rule = way->rule;
-	return plain_translate(p, c, &now, way->record);
+	p->rule = pair->rule;
+	return plain_translate(p, c, &now, pair->record);
 }
 
 /*
@@ -422,10 +423,10 @@ __noinline int tn_vm_out(__u64 change)
 }
 
 /* Of what comes from the shared network. QUICK_DONE: *v is what became of it. */
-static __always_inline enum quick plain_in(struct pkt *p, const struct tn_way **by,
+static __always_inline enum quick plain_in(struct pkt *p, const struct tn_pair **by,
 					   enum tn_verdict *v)
 {
-	struct course c = { .to = TN_WAY_IN, .past = tn_forward_fast, .change = changes_so_far() };
+	struct course c = { .to = TN_PAIR_IN, .past = tn_forward_fast, .change = changes_so_far() };
 	const struct ethhdr *eth = p->data;
 	struct scratch *w = scratch_get();
 	enum quick went;
@@ -434,7 +435,7 @@ static __always_inline enum quick plain_in(struct pkt *p, const struct tn_way **
 
 	if (!w || is_watched() || !plain_parse(p, &q) || !course_begin(p, &q, w->self.router, &c))
 		return QUICK_MISS;
-	if (is_known(&c, &q) && (!p->xdp || c.way->whose & TN_WAY_XDP)) {
+	if (is_known(&c, &q) && (!p->xdp || c.pair->whose & TN_PAIR_XDP)) {
 		*v = plain_known(p, &c, by);
 		return QUICK_DONE;
 	}
@@ -446,7 +447,7 @@ static __always_inline enum quick plain_in(struct pkt *p, const struct tn_way **
 	if (p->xdp && p->v4 && (void *)(eth + 1) <= p->data_end)
 		sender_keep(w, eth->h_source, plain_service(&q, c.to), routes_so_far(p->ctx, true),
 			    c.change);
-	went = plain_way_on(p, w, &q, &c, by);
+	went = plain_route(p, w, &q, &c, by);
 	if (went != QUICK_DONE)
 		return went;
 	record = record_at(slot);
@@ -457,10 +458,10 @@ static __always_inline enum quick plain_in(struct pkt *p, const struct tn_way **
 
 /* The same of what comes from a VM, `inside` the router or behind it. */
 static __always_inline enum quick plain_out(struct pkt *p, bool inside, __u32 ingress,
-					    const struct tn_way **by, enum tn_verdict *v)
+					    const struct tn_pair **by, enum tn_verdict *v)
 {
 	struct course c = {
-		.to = TN_WAY_OUT, .past = inside, .ingress = ingress, .change = changes_so_far()
+		.to = TN_PAIR_OUT, .past = inside, .ingress = ingress, .change = changes_so_far()
 	};
 	struct scratch *w = scratch_get();
 	__u32 slot, record;
@@ -475,7 +476,7 @@ static __always_inline enum quick plain_out(struct pkt *p, bool inside, __u32 in
 	w->endpoints.fixed = p->src;
 	w->endpoints.peer = p->dst;
 	slot = tn_vm_out(c.change);
-	if (!slot || !plain_peer(p, w, false) || plain_way_on(p, w, &q, &c, by) != QUICK_DONE ||
+	if (!slot || !plain_peer(p, w, false) || plain_route(p, w, &q, &c, by) != QUICK_DONE ||
 	    !plain_may_go_out(p, w, &q, &c))
 		return QUICK_MISS;
 	record = record_at(slot);
@@ -490,14 +491,14 @@ static __always_inline enum quick plain_out(struct pkt *p, bool inside, __u32 in
  */
 static __always_inline bool plain_passes(struct pkt *p, __u32 ingress)
 {
-	struct course c = { .to = TN_WAY_PASS, .ingress = ingress, .change = changes_so_far() };
+	struct course c = { .to = TN_PAIR_PASS, .ingress = ingress, .change = changes_so_far() };
 	const struct ethhdr *eth = p->data;
 	struct scratch *w = scratch_get();
 	struct plain q;
 
 	if (!w || is_watched() || !plain_parse(p, &q) || !course_begin(p, &q, w->self.router, &c))
 		return false;
-	if (c.usable && way_is_current(c.way, c.change))
+	if (c.usable && pair_is_current(c.pair, c.change))
 		return true;
 	w->endpoints.fixed = p->src;
 	w->endpoints.peer = p->dst;
@@ -512,14 +513,14 @@ static __always_inline bool plain_passes(struct pkt *p, __u32 ingress)
 	if (lookup_ours(w->self.router, &w->endpoints.peer) ||
 	    tn_leads(p->ctx, true) != LEADS_RIGHT || !errors_stay(p, w, true))
 		return false;
-	way_begin(c.way, c.place, p->v4, w, c.to, c.past, c.ingress, eth->h_source);
-	way_note_stack(c.way, &c.stack);
-	c.way->change = c.change;
+	pair_begin(c.pair, c.place, p->v4, w, c.to, c.past, c.ingress, eth->h_source);
+	pair_keep_stack(c.pair, &c.stack);
+	c.pair->change = c.change;
 	return true;
 }
 
 /* What the kernel is to do with a frame of that verdict. */
-static __always_inline int plain_action(struct pkt *p, enum tn_verdict v, const struct tn_way *by)
+static __always_inline int plain_action(struct pkt *p, enum tn_verdict v, const struct tn_pair *by)
 {
 	account(p, v);
 	if (v != TN_TRANSLATED)
@@ -545,7 +546,7 @@ static __always_inline enum quick plain_shared_in(const struct tn_router_port *p
 						  struct __sk_buff *skb, int *action)
 {
 	const __u8 *mac = (void *)(long)skb->data;
-	const struct tn_way *by = NULL;
+	const struct tn_pair *by = NULL;
 	enum tn_verdict v;
 	struct pkt p = {};
 
@@ -559,7 +560,7 @@ static __always_inline enum quick plain_shared_in(const struct tn_router_port *p
 
 static __always_inline enum quick plain_shared_out(struct __sk_buff *skb, int *action)
 {
-	const struct tn_way *by = NULL;
+	const struct tn_pair *by = NULL;
 	enum tn_verdict v;
 	struct pkt p = {};
 
@@ -573,7 +574,7 @@ static __always_inline enum quick plain_shared_out(struct __sk_buff *skb, int *a
 static __always_inline enum quick plain_inside_in(struct __sk_buff *skb, int *action)
 {
 	const struct ethhdr *eth = (void *)(long)skb->data;
-	const struct tn_way *by = NULL;
+	const struct tn_pair *by = NULL;
 	enum tn_verdict v;
 	struct pkt p = {};
 

@@ -28,7 +28,7 @@ static __always_inline bool plain_init_xdp(struct pkt *p, const struct tn_router
 	       mac_is_ours(port, eth->h_dest) && is_in_one_piece(xdp);
 }
 
-static __always_inline int plain_send_xdp(struct pkt *p, const struct tn_way *by)
+static __always_inline int plain_send_xdp(struct pkt *p, const struct tn_pair *by)
 {
 	const __u16 *macs = (const __u16 *)by->macs;
 	__u16 *words = p->data;
@@ -44,7 +44,7 @@ static __always_inline int plain_send_xdp(struct pkt *p, const struct tn_way *by
 static __always_inline enum quick plain_xdp(const struct tn_router_port *port, struct xdp_md *xdp,
 					    int *action)
 {
-	const struct tn_way *by = NULL;
+	const struct tn_pair *by = NULL;
 	enum tn_verdict v;
 	enum quick went;
 	struct pkt p = {};

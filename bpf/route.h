@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Where the kernel would send a packet, by its routes, rules and neighbours, and whether that is a
- * way on which packets are translated: between the shared interface and an inside one.
+ * route on which packets are translated: between the shared interface and an inside one.
  */
 #ifndef TN_BPF_ROUTE_H
 #define TN_BPF_ROUTE_H
@@ -64,7 +64,7 @@ static __always_inline void fib_fill(struct bpf_fib_lookup *fib, __u32 ifindex,
 }
 
 /*
- * The kernel's way from `from` to `to` for a packet of `len` bytes (0: any) that came by that
+ * The kernel's route from `from` to `to` for a packet of `len` bytes (0: any) that came by that
  * interface: BPF_FIB_LKUP_RET_… Of routes with a TOS and of rules by other than addresses and
  * interfaces it knows nothing, for next hops are kept by addresses alone.
  */
@@ -88,9 +88,9 @@ static const __u8 ports_place[256] = {
 #define FLOWINFO 0x0fffffff /* RFC 8200, 3 */
 
 /*
- * What the kernel sees of a packet that it looks for a way for, to w->keys: of a fragment no ports,
- * and of one of IPv6 the header behind that of the fragment (__skb_flow_dissect()). Of ports that
- * cannot be read it sees none either.
+ * What the kernel sees of a packet that it looks for a route for, to w->keys: of a fragment no
+ * ports, and of one of IPv6 the header behind that of the fragment (__skb_flow_dissect()). Of ports
+ * that cannot be read it sees none either.
  */
 static __always_inline bool keys_read(struct pkt *p, struct scratch *w)
 {

@@ -94,7 +94,7 @@ static __always_inline enum tn_verdict judge_to_router(struct pkt *p, enum icmp_
  * Where what is translated in goes before it is: with `past`, past the stack if it can. `told`: the
  * stack may tell its sender that it cannot.
  */
-static __always_inline enum tn_verdict check_way_in(struct pkt *p, bool past, bool told)
+static __always_inline enum tn_verdict check_route_in(struct pkt *p, bool past, bool told)
 {
 	if (p->xdp)
 		return tn_stack_may_have_xdp(p->ctx, p->l4, p->fragment, stack_ask(p, false, told))
@@ -119,7 +119,7 @@ static __always_inline enum tn_verdict translate_in(struct pkt *p, enum icmp_kin
 	if (icmp == ICMP_REDIRECTS)
 		return drop(p, TN_DROP_ICMP_REDIRECT);
 	if (icmp == ICMP_ERROR) {
-		v = check_way_in(p, false, false);
+		v = check_route_in(p, false, false);
 		return v == TN_GO_ON ? icmp_error_in(p, w) : v;
 	}
 	v = policy_in(p, w);
@@ -127,7 +127,7 @@ static __always_inline enum tn_verdict translate_in(struct pkt *p, enum icmp_kin
 		return v;
 	if (p->xdp && (tn_xdp_guards_only || icmp != ICMP_OTHER))
 		return TN_LEAVE_TO_TC;
-	v = check_way_in(p, tn_forward_fast && !own && icmp == ICMP_OTHER, !own);
+	v = check_route_in(p, tn_forward_fast && !own && icmp == ICMP_OTHER, !own);
 	return v == TN_GO_ON ? nat_rewrite(p, TN_DST, &e->fixed) : v;
 }
 

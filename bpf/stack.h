@@ -29,7 +29,7 @@ static __always_inline bool may_be_fragmented(struct pkt *p)
 }
 
 /*
- * Whether the stack answers a packet with an ICMP error: there is no way, or nobody, its hops are
+ * Whether the stack answers a packet with an ICMP error: there is no route, or nobody, its hops are
  * over, or it is too large (`len` 0: that cannot be told). It may do so, too, when an option or
  * extension header is not to its liking.
  */

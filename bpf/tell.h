@@ -175,7 +175,7 @@ static __always_inline bool tell_v6(struct __sk_buff *skb, struct telling *t,
 }
 
 /*
- * Makes of the frame, whose packet is for nobody on this router's ways, the error to its sender.
+ * Makes of the frame, whose packet is for nobody on this router's routes, the error to its sender.
  * False: it is not to be told, or not so often. Global, because there is little room on the stack.
  */
 __noinline int tn_unreachable(struct __sk_buff *skb, __u32 len, __u32 l4, __u32 proto, __u32 v4)

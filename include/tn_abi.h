@@ -211,35 +211,35 @@ struct tn_fragment {
  */
 
 /*
- * Map ways, by CPU * TN_WAYS + what kind of way it is and a hash of the ends: what is to become of
- * packets between a VM and its peer, as it was found a moment ago. Of the tables of this machine it
- * holds as long as `changes` stays what it is; of the kernel's routes and neighbours for
- * TN_WAY_LIFE: by asking again, changes take effect, and the kernel sees to its neighbours.
+ * Map pairs, by CPU * TN_PAIRS + what kind of pair it is and a hash of the ends: what is to become
+ * of packets between a VM and its peer, as it was found a moment ago. Of the tables of this machine
+ * it holds as long as `changes` stays what it is; of the kernel's routes and neighbours for
+ * TN_CACHE_LIFE: by asking again, changes take effect, and the kernel sees to its neighbours.
  */
-#define TN_WAYS_BITS 12 /* of the hash */
-#define TN_WAYS	     (3U << TN_WAYS_BITS)
-#define TN_WAY_LIFE  100 /* milliseconds */
-#define TN_WAY_KIND  30	 /* bits below the kind */
-#define TN_WAY_IN    0U
-#define TN_WAY_OUT   (1U << TN_WAY_KIND) /* from the VM to the shared network */
-#define TN_WAY_PASS  (2U << TN_WAY_KIND) /* the same, into the stack as they are */
-#define TN_WAY_V4    (1U << 29)		 /* both ends have IPv4 addresses */
-#define TN_WAY_XDP   (1U << 28)		 /* XDP can send there itself */
-#define TN_WAY_PAST  (1U << 27)		 /* past the stack */
+#define TN_PAIRS_BITS 12 /* of the hash */
+#define TN_PAIRS      (3U << TN_PAIRS_BITS)
+#define TN_CACHE_LIFE 100 /* milliseconds */
+#define TN_PAIR_KIND  30  /* bits below the kind */
+#define TN_PAIR_IN    0U
+#define TN_PAIR_OUT   (1U << TN_PAIR_KIND) /* from the VM to the shared network */
+#define TN_PAIR_PASS  (2U << TN_PAIR_KIND) /* the same, into the stack as they are */
+#define TN_PAIR_V4    (1U << 29)	   /* both ends have IPv4 addresses */
+#define TN_PAIR_XDP   (1U << 28)	   /* XDP can send there itself */
+#define TN_PAIR_PAST  (1U << 27)	   /* past the stack */
 
 /* One line of the cache, and all that an IPv4 packet takes. Of addresses the last words: */
-struct tn_way {
+struct tn_pair {
 	__be32 peer;	/* of the other end, on the shared network, */
 	__be32 vm;	/* of the VM, as packets have it when they come, */
 	__be32 now;	/* and what replaces that */
-	__u32 whose;	/* the VM's router | TN_WAY_… */
+	__u32 whose;	/* the VM's router | TN_PAIR_… */
 	__u64 expires;	/* in ticks of the kernel (jiffies); 0: not known */
 	__u8 sender[6]; /* the MAC address that they come from */
 	__u8 macs[12];	/* destination and source of the frame that goes on; else bpf/'s own */
-	__u16 mtu;	/* of the way on, in bytes of IP packets */
+	__u16 mtu;	/* of the route, in bytes of IP packets */
 	__u32 change;	/* `changes` as it was, its last 32 bits, for the rest: */
 	__u32 rule;	/* that accepted the last packet; 0: none did */
-	__u32 service;	/* whom it accepted: class << 16 | service, or TN_WAY_ANY */
+	__u32 service;	/* whom it accepted: class << 16 | service, or TN_SERVICE_ANY */
 	__u32 record;	/* where it is counted, in counters */
 	/*
 	 * Index of the interface where they go on, 0: by the stack; of what the VM sends, of that
@@ -248,14 +248,14 @@ struct tn_way {
 	__u32 link;
 };
 
-/* Map ways_rest, as ways: of IPv6 addresses the words before the last one. */
-struct tn_way_rest {
+/* Map pairs_v6, as pairs: of IPv6 addresses the words before the last one. */
+struct tn_pair_v6 {
 	__be32 peer[3];
 	__be32 vm[3];
 	__be32 now[3];
 	__u32 pad[7]; /* to a whole line */
 };
-#define TN_WAY_ANY 0xffffffffU /* it accepts all of them */
+#define TN_SERVICE_ANY 0xffffffffU /* it accepts all of them */
 
 /*
  * Map limits, by shared address: what a mapping may carry, in each direction for itself. A bucket
@@ -282,15 +282,15 @@ struct tn_counters {
 };
 
 /*
- * Map hops, by CPU * TN_HOPS + the end of the next hop's address and a hash of the rest: the way to
- * it, as the kernel said a moment ago. Many VMs can have the same one.
+ * Map hops, by CPU * TN_HOPS + the end of the next hop's address and a hash of the rest: the route
+ * to it, as the kernel said a moment ago. Many VMs can have the same one.
  */
 #define TN_HOPS_BITS 12
 #define TN_HOPS	     (1U << TN_HOPS_BITS)
 
 /* One line of the cache */
 struct tn_hop {
-	__u64 expires;	  /* as in struct tn_way */
+	__u64 expires;	  /* as in struct tn_pair */
 	__u32 generation; /* how many have had the place, with this one; 0: nobody has */
 	__u32 router;	  /* who asked, */
 	__u32 link;	  /* index of the interface, */
@@ -332,12 +332,12 @@ struct tn_note {
  * accepts it at all mappings of a tenant that no rule names, and the next hop to it.
  */
 struct tn_peer {
-	__u64 change;  /* as in struct tn_way: of tenant, service, rule; 0: nothing does */
+	__u64 change;  /* as in struct tn_pair: of tenant, service, rule; 0: nothing does */
 	__u64 expires; /* the same, of mac: whose MAC address a gateway's is, the kernel says */
 	__be32 peer;
 	__u32 router;
 	__u32 tenant;  /* the VM's */
-	__u32 service; /* as in struct tn_way, and so is the */
+	__u32 service; /* as in struct tn_pair, and so is the */
 	__u32 rule;
 	__u32 seen; /* the generation of the kernel's routes when it has sent */
 	__u8 mac[6];
@@ -594,8 +594,8 @@ TN_ABI_SIZE(struct tn_flow_key, 56);
 TN_ABI_SIZE(struct tn_flow, 16);
 TN_ABI_SIZE(struct tn_fragment_key, 40);
 TN_ABI_SIZE(struct tn_fragment, 12);
-TN_ABI_SIZE(struct tn_way, 64);
-TN_ABI_SIZE(struct tn_way_rest, 64);
+TN_ABI_SIZE(struct tn_pair, 64);
+TN_ABI_SIZE(struct tn_pair_v6, 64);
 TN_ABI_SIZE(struct tn_limit, 64);
 TN_ABI_SIZE(struct tn_drops, 8 * TN_REASONS_MAX + 16);
 TN_ABI_SIZE(struct tn_watch, 64);

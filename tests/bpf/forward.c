@@ -13,7 +13,7 @@
 #define SENT true
 #define LEFT false
 
-struct way {
+struct sending {
 	const char *what;
 	enum program program;
 	struct packet before;
@@ -22,7 +22,7 @@ struct way {
 };
 
 /* What is sent on has the MAC addresses of the next link, unless the kernel is to write them. */
-static void check(struct lab *lab, const struct way *w)
+static void check(struct lab *lab, const struct sending *w)
 {
 	struct frame in = packet_build(&w->before), want = packet_build(&w->after);
 	struct result r = lab_run(lab, w->program, &w->before, &in);
@@ -60,7 +60,7 @@ Test(forward, what_is_sent_on)
 {
 	struct lab *lab = open_loose();
 	/* clang-format off */
-	const struct way ways[] = {
+	const struct sending sent[] = {
 		{ "in", TC_IN, { IN_ }, SENT, { UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } },
 		{ "in, IPv6", TC_IN, { IN6_ }, SENT, { UDP(GREEN_SHARED_6, RED_VM_6), .ttl = 63, AT_VM } },
 		{ "in, with two hops to go", TC_IN, { IN_, .ttl = 2 }, SENT,
@@ -83,8 +83,8 @@ Test(forward, what_is_sent_on)
 		  SENT, { LARGE(GREEN_SHARED, RED_VM, 64), .frag_at = 40, .frag_len = 32, .ttl = 63, AT_VM } },
 	};
 	/* clang-format on */
-	for (size_t i = 0; i < ARRAY_SIZE(ways); i++)
-		check(lab, &ways[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(sent); i++)
+		check(lab, &sent[i]);
 	lab_close(lab);
 }
 
@@ -93,7 +93,7 @@ Test(forward, what_is_left_to_the_stack)
 {
 	struct lab *lab = open_loose();
 	/* clang-format off */
-	const struct way ways[] = {
+	const struct sending sent[] = {
 		{ "in, no hop left", TC_IN, { IN_, .ttl = 1 }, LEFT,
 		  { UDP(GREEN_SHARED, RED_VM), .ttl = 1 } },
 		{ "in, IPv6, no hop left", TC_IN, { IN6_, .ttl = 1 }, LEFT,
@@ -127,8 +127,8 @@ Test(forward, what_is_left_to_the_stack)
 		  LEFT, { UDP("10.0.0.77", GREEN_SHARED) } },
 	};
 	/* clang-format on */
-	for (size_t i = 0; i < ARRAY_SIZE(ways); i++)
-		check(lab, &ways[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(sent); i++)
+		check(lab, &sent[i]);
 	lab_close(lab);
 }
 
@@ -166,47 +166,47 @@ Test(forward, only_marked_frames_leave_unjudged)
 	lab_close(slow);
 }
 
-/* ---------------------------------------------------------------- ways that are known */
+/* ---------------------------------------------------------------- what is cached */
 
-/* what is known of the way; ASKED is that of another tick, or that of the kernel itself */
+/* what is known of the pair; ASKED is that of another tick, or that of the kernel itself */
 enum known { KERNELS, ASKED, KNOWN };
 
 #define FROM_VM .from = MAC_VM, .ifindex = links_inside
 
-static void put_ways(struct lab *lab, uint32_t place, const struct tn_way *way)
+static void put_pairs(struct lab *lab, uint32_t place, const struct tn_pair *pair)
 {
-	uint32_t end = libbpf_num_possible_cpus() * TN_WAYS;
-	int map = lab_map_fd(lab, "ways");
+	uint32_t end = libbpf_num_possible_cpus() * TN_PAIRS;
+	int map = lab_map_fd(lab, "pairs");
 
-	for (; place < end; place += TN_WAYS)
-		need(bpf_map_update_elem(map, &place, way, BPF_ANY) == 0, "ways");
+	for (; place < end; place += TN_PAIRS)
+		need(bpf_map_update_elem(map, &place, pair, BPF_ANY) == 0, "pairs");
 }
 
-/* Every place has that way, so that there is no need to know which one a packet looks at. */
-static void fill_ways(struct lab *lab, const struct tn_way *way)
+/* Every place has that pair, so that there is no need to know which one a packet looks at. */
+static void fill_pairs(struct lab *lab, const struct tn_pair *pair)
 {
-	for (uint32_t place = 0; place < TN_WAYS; place++)
-		put_ways(lab, place, way);
+	for (uint32_t place = 0; place < TN_PAIRS; place++)
+		put_pairs(lab, place, pair);
 }
 
 /* What one CPU was told last is known to all until then, however long this test is kept waiting. */
 static void keep_ways(struct lab *lab, uint64_t until)
 {
-	uint32_t end = libbpf_num_possible_cpus() * TN_WAYS;
-	int map = lab_map_fd(lab, "ways");
+	uint32_t end = libbpf_num_possible_cpus() * TN_PAIRS;
+	int map = lab_map_fd(lab, "pairs");
 
-	for (uint32_t place = 0; place < TN_WAYS; place++) {
-		struct tn_way last = { 0 }, way;
+	for (uint32_t place = 0; place < TN_PAIRS; place++) {
+		struct tn_pair last = { 0 }, pair;
 
-		for (uint32_t at = place; at < end; at += TN_WAYS) {
-			need(bpf_map_lookup_elem(map, &at, &way) == 0, "ways");
-			if (way.expires > last.expires)
-				last = way;
+		for (uint32_t at = place; at < end; at += TN_PAIRS) {
+			need(bpf_map_lookup_elem(map, &at, &pair) == 0, "pairs");
+			if (pair.expires > last.expires)
+				last = pair;
 		}
 		if (!last.expires)
 			continue;
 		last.expires = until;
-		put_ways(lab, place, &last);
+		put_pairs(lab, place, &last);
 	}
 }
 
@@ -214,7 +214,7 @@ static void keep_ways(struct lab *lab, uint64_t until)
  * Runs a packet, which is to be sent on as `after`: with the MAC addresses of the next link where
  * the program writes them, else with those that it came with, because the kernel does so later.
  */
-static void check_way(struct lab *lab, const struct way *w, enum known known)
+static void check_cached(struct lab *lab, const struct sending *w, enum known known)
 {
 	struct packet after = w->after;
 	struct frame in = packet_build(&w->before), want = packet_build(&after);
@@ -250,7 +250,7 @@ Test(forward, known_ways)
 {
 	struct lab *lab = links_open_known(ON_INSIDE | ON_TC, PAST_STACK_ASKING, MAC_ROUTER);
 	/* clang-format off */
-	const struct way ways[] = {
+	const struct sending sent[] = {
 		{ "in", TC_IN, { V4_IN }, SENT, { UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } },
 		{ "in, IPv6", TC_IN, { V6_IN }, SENT,
 		  { UDP(GREEN_SHARED_6, RED_VM_6), .ttl = 63, AT_VM } },
@@ -259,73 +259,73 @@ Test(forward, known_ways)
 		{ "out, IPv6", INSIDE_IN, { V6_OUT }, SENT,
 		  { UDP(RED_SHARED_6, GREEN_SHARED_6), .ttl = 63, AT_NEXT } },
 	};
-	const struct way tcp = { "in, TCP", TC_IN, { WITH(TCP, GREEN_SHARED, RED_SHARED) }, SENT,
+	const struct sending tcp = { "in, TCP", TC_IN, { WITH(TCP, GREEN_SHARED, RED_SHARED) }, SENT,
 				 { WITH(TCP, GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } };
 	/* clang-format on */
-	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
-		check_way(lab, &ways[i], ASKED);
-		check_way(lab, &ways[i], KNOWN);
+	for (size_t i = 0; i < ARRAY_SIZE(sent); i++) {
+		check_cached(lab, &sent[i], ASKED);
+		check_cached(lab, &sent[i], KNOWN);
 	}
-	check_way(lab, &tcp, KNOWN);
+	check_cached(lab, &tcp, KNOWN);
 	lab_close(lab);
 }
 
-/* A way is that of a VM and a peer, and of packets that it has room for. */
+/* A pair is that of a VM and a peer, and of packets that it has room for. */
 Test(forward, ways_of_others)
 {
 	struct lab *lab = links_open_known(ON_INSIDE | ON_TC, PAST_STACK_ASKING, MAC_ROUTER);
 	/* clang-format off */
-	const struct way in = { "in", TC_IN, { V4_IN }, SENT,
+	const struct sending in = { "in", TC_IN, { V4_IN }, SENT,
 				{ UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } };
-	const struct way blue = { "from another peer", TC_IN, { UDP(STRANGER, RED_SHARED) }, SENT,
+	const struct sending blue = { "from another peer", TC_IN, { UDP(STRANGER, RED_SHARED) }, SENT,
 				  { UDP(STRANGER, RED_VM), .ttl = 63, AT_VM } };
-	const struct way other = { "to another VM", TC_IN, { UDP(GREEN_SHARED, RED_SHARED2) }, SENT,
+	const struct sending other = { "to another VM", TC_IN, { UDP(GREEN_SHARED, RED_SHARED2) }, SENT,
 				   { UDP(GREEN_SHARED, RED_VM2), .ttl = 63,
 				     .to = MAC_VM2, .from = MAC_ROUTER } };
-	const struct way unknown = { "to another VM, that is not known", TC_IN,
+	const struct sending unknown = { "to another VM, that is not known", TC_IN,
 				     { UDP(GREEN_SHARED, RED_SHARED2) }, LEFT,
 				     { UDP(GREEN_SHARED, RED_VM2) } };
-	const struct way large = { "too large", TC_IN,
+	const struct sending large = { "too large", TC_IN,
 				   { LARGE(GREEN_SHARED, RED_SHARED, 1373) }, LEFT,
 				   { LARGE(GREEN_SHARED, RED_VM, 1373) } };
-	const struct way last = { "no hop left", TC_IN, { V4_IN, .ttl = 1 }, LEFT,
+	const struct sending last = { "no hop left", TC_IN, { V4_IN, .ttl = 1 }, LEFT,
 				  { UDP(GREEN_SHARED, RED_VM), .ttl = 1 } };
 	/* clang-format on */
-	check_way(lab, &in, ASKED);
-	check_way(lab, &blue, ASKED);
+	check_cached(lab, &in, ASKED);
+	check_cached(lab, &blue, ASKED);
 	check(lab, &unknown);
 	check(lab, &unknown);
 	links_ip("neigh add " RED_VM2 " lladdr " MAC_VM2 " dev lan0 nud permanent\n");
-	check_way(lab, &other, ASKED);
-	check_way(lab, &other, KNOWN);
+	check_cached(lab, &other, ASKED);
+	check_cached(lab, &other, KNOWN);
 	check(lab, &large);
 	check(lab, &last);
-	check_way(lab, &in, ASKED); /* the large one asked, and its way was none */
-	check_way(lab, &in, KNOWN);
+	check_cached(lab, &in, ASKED); /* the large one asked, and its pair was none */
+	check_cached(lab, &in, KNOWN);
 	lab_close(lab);
 }
 
-/* Two that have the same place do not take each other's way. */
+/* Two that have the same place do not take each other's pair. */
 Test(forward, ways_at_one_place)
 {
 	struct lab *lab = links_open_known(ON_TC, PAST_STACK_ASKING, MAC_ROUTER);
-	const struct tn_way right = { .vm = addr_of(RED_SHARED).w[3],
-				      .peer = addr_of(GREEN_SHARED).w[3],
-				      .now = addr_of(RED_VM).w[3],
-				      .whose = RED | TN_WAY_V4 | TN_WAY_PAST,
-				      .link = links_inside,
-				      .mtu = 1400,
-				      .sender = { 2, 0, 0, 0, 0, 0x99 },
-				      .macs = { 2, 0, 0, 0, 0, 5, 2, 0, 0, 0, 0, 1 },
-				      .expires = UINT64_MAX };
+	const struct tn_pair right = { .vm = addr_of(RED_SHARED).w[3],
+				       .peer = addr_of(GREEN_SHARED).w[3],
+				       .now = addr_of(RED_VM).w[3],
+				       .whose = RED | TN_PAIR_V4 | TN_PAIR_PAST,
+				       .link = links_inside,
+				       .mtu = 1400,
+				       .sender = { 2, 0, 0, 0, 0, 0x99 },
+				       .macs = { 2, 0, 0, 0, 0, 5, 2, 0, 0, 0, 0, 1 },
+				       .expires = UINT64_MAX };
 	/* clang-format off */
-	const struct way in = { "in", TC_IN, { V4_IN }, SENT,
+	const struct sending in = { "in", TC_IN, { V4_IN }, SENT,
 				{ UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } };
 	/* clang-format on */
-	struct tn_way others[10];
+	struct tn_pair others[10];
 
-	fill_ways(lab, &right);
-	check_way(lab, &in, KNOWN);
+	fill_pairs(lab, &right);
+	check_cached(lab, &in, KNOWN);
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
 		others[i] = right;
 	/* who goes by one of these is seen to */
@@ -333,32 +333,32 @@ Test(forward, ways_at_one_place)
 		others[i].macs[5] = 0x77;
 	others[0].vm = addr_of(RED_SHARED2).w[3];
 	others[1].peer = addr_of(BLUE_SHARED).w[3];
-	others[2].whose = BLUE | TN_WAY_V4 | TN_WAY_PAST;
-	others[3].whose = RED | TN_WAY_V4 | TN_WAY_PAST | TN_WAY_OUT;
-	others[4].whose = RED | TN_WAY_PAST;
-	others[5].whose = RED | TN_WAY_V4; /* into the stack */
+	others[2].whose = BLUE | TN_PAIR_V4 | TN_PAIR_PAST;
+	others[3].whose = RED | TN_PAIR_V4 | TN_PAIR_PAST | TN_PAIR_OUT;
+	others[4].whose = RED | TN_PAIR_PAST;
+	others[5].whose = RED | TN_PAIR_V4; /* into the stack */
 	others[6].mtu = 35;
 	others[7].expires = 1;
 	others[8].sender[5]++;
 	others[9].now = addr_of(RED_VM2).w[3];
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
-		fill_ways(lab, &others[i]);
-		check_way(lab, &in, i < 6 ? ASKED : KERNELS); /* the last ones are its own */
+		fill_pairs(lab, &others[i]);
+		check_cached(lab, &in, i < 6 ? ASKED : KERNELS); /* the last ones are its own */
 	}
 	lab_close(lab);
 }
 
 static size_t count_ways(struct lab *lab, uint32_t whose)
 {
-	uint32_t end = libbpf_num_possible_cpus() * TN_WAYS;
-	int map = lab_map_fd(lab, "ways");
+	uint32_t end = libbpf_num_possible_cpus() * TN_PAIRS;
+	int map = lab_map_fd(lab, "pairs");
 	size_t n = 0;
 
 	for (uint32_t at = 0; at < end; at++) {
-		struct tn_way way;
+		struct tn_pair pair;
 
-		need(bpf_map_lookup_elem(map, &at, &way) == 0, "ways");
-		n += way.expires && way.whose == whose;
+		need(bpf_map_lookup_elem(map, &at, &pair) == 0, "pairs");
+		n += pair.expires && pair.whose == whose;
 	}
 	return n;
 }
@@ -383,11 +383,11 @@ Test(forward, ways_of_two_kinds)
 		f = packet_build(&p);
 		lab_run(lab, program, &p, &f);
 		if (i == PEERS - 1)
-			pass = count_ways(lab, RED | TN_WAY_V4 | TN_WAY_PASS);
+			pass = count_ways(lab, RED | TN_PAIR_V4 | TN_PAIR_PASS);
 	}
 	cr_expect_gt(pass, PEERS / 2);
-	cr_expect_gt(count_ways(lab, RED | TN_WAY_V4 | TN_WAY_OUT), PEERS / 2);
-	cr_expect_eq(count_ways(lab, RED | TN_WAY_V4 | TN_WAY_PASS), pass);
+	cr_expect_gt(count_ways(lab, RED | TN_PAIR_V4 | TN_PAIR_OUT), PEERS / 2);
+	cr_expect_eq(count_ways(lab, RED | TN_PAIR_V4 | TN_PAIR_PASS), pass);
 	lab_close(lab);
 }
 
@@ -395,13 +395,13 @@ Test(forward, ways_of_two_kinds)
 Test(forward, rules_of_others)
 {
 	struct lab *lab = links_open_known(ON_INSIDE | ON_TC, PAST_STACK, MAC_ROUTER);
-	struct tn_way other = { .vm = addr_of(RED_VM2).w[3],
-				.peer = addr_of(GREEN_SHARED).w[3],
-				.whose = RED | TN_WAY_V4 | TN_WAY_PAST | TN_WAY_OUT,
-				.link = links_inside,
-				.rule = 1,
-				.service = TN_WAY_ANY,
-				.expires = 1 };
+	struct tn_pair other = { .vm = addr_of(RED_VM2).w[3],
+				 .peer = addr_of(GREEN_SHARED).w[3],
+				 .whose = RED | TN_PAIR_V4 | TN_PAIR_PAST | TN_PAIR_OUT,
+				 .link = links_inside,
+				 .rule = 1,
+				 .service = TN_SERVICE_ANY,
+				 .expires = 1 };
 	const struct row refused = { "out", ON_INSIDE, { V4_OUT }, DROP(NOT_ACCEPTED) };
 	uint32_t zero = 0;
 	uint64_t change;
@@ -409,7 +409,7 @@ Test(forward, rules_of_others)
 	lab_accept_nothing(lab);
 	need(bpf_map_lookup_elem(lab_map_fd(lab, "changes"), &zero, &change) == 0, "changes");
 	other.change = change;
-	fill_ways(lab, &other);
+	fill_pairs(lab, &other);
 	lab_check(lab, &refused, INSIDE_IN);
 	keep_ways(lab, UINT64_MAX);
 	lab_check(lab, &refused, INSIDE_IN);
@@ -421,12 +421,12 @@ Test(forward, ways_change)
 {
 	struct lab *lab = links_open_known(ON_INSIDE | ON_TC, PAST_STACK_ASKING, MAC_ROUTER);
 	/* clang-format off */
-	const struct way in = { "in", TC_IN, { V4_IN }, SENT,
+	const struct sending in = { "in", TC_IN, { V4_IN }, SENT,
 				{ UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } };
-	const struct way moved = { "in, to its new address", TC_IN, { V4_IN }, SENT,
+	const struct sending moved = { "in, to its new address", TC_IN, { V4_IN }, SENT,
 				   { UDP(GREEN_SHARED, RED_VM), .ttl = 63,
 				     .to = MAC_VM2, .from = MAC_ROUTER } };
-	const struct way out = { "out", INSIDE_IN, { V4_OUT }, SENT,
+	const struct sending out = { "out", INSIDE_IN, { V4_OUT }, SENT,
 				 { UDP(RED_SHARED, GREEN_SHARED), .ttl = 63, AT_NEXT } };
 	const struct row spoofed = { "from another MAC address", ON_INSIDE,
 				     { UDP(RED_VM, GREEN_SHARED), .from = MAC_VM2, .ifindex = links_inside },
@@ -435,15 +435,15 @@ Test(forward, ways_change)
 				       { UDP(RED_VM, GREEN_SHARED), .from = MAC_VM, .ifindex = 1 },
 				       DROP(SPOOFED_SOURCE) };
 	/* clang-format on */
-	check_way(lab, &in, ASKED);
-	check_way(lab, &out, ASKED);
-	check_way(lab, &out, KNOWN);
+	check_cached(lab, &in, ASKED);
+	check_cached(lab, &out, ASKED);
+	check_cached(lab, &out, KNOWN);
 	lab_check(lab, &spoofed, INSIDE_IN);
 	lab_check(lab, &elsewhere, INSIDE_IN);
 	links_ip("neigh replace 10.0.0.5 lladdr " MAC_VM2 " dev lan0 nud permanent\n");
 	keep_ways(lab, 1);
-	check_way(lab, &moved, KERNELS);
-	check_way(lab, &moved, KNOWN);
+	check_cached(lab, &moved, KERNELS);
+	check_cached(lab, &moved, KNOWN);
 	lab_close(lab);
 }
 
@@ -482,7 +482,7 @@ static void check_left_to_tc(struct lab *lab, const char *what, const struct pac
 }
 
 /* Now and then it leaves them to tc, for a tick. */
-static void asked_by_xdp(struct lab *lab, const struct way *w)
+static void asked_by_xdp(struct lab *lab, const struct sending *w)
 {
 	struct frame f = packet_build(&w->before);
 	int left = 0;
@@ -500,53 +500,53 @@ Test(forward, xdp_sends_on_itself)
 	struct lab *lab = links_open_known(ON_IN, PAST_STACK_ASKING, MAC_ROUTER);
 	/* clang-format off */
 	const struct packet before = { V4_IN };
-	const struct way tc = { "in", TC_IN, { V4_IN }, SENT,
+	const struct sending tc = { "in", TC_IN, { V4_IN }, SENT,
 				{ UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } };
-	const struct way xdp = { "by XDP", XDP_IN, { V4_IN }, SENT,
+	const struct sending xdp = { "by XDP", XDP_IN, { V4_IN }, SENT,
 				 { UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM } };
 	/* addresses of the same sum, and a partial checksum */
 	const struct packet partial = { .src = GREEN_SHARED, .dst = "100.64.165.200",
 					.proto = IPPROTO_UDP, .payload = 8, .csum = CSUM_PARTIAL };
-	const struct way even = { "a partial checksum", TC_IN, partial, SENT,
+	const struct sending even = { "a partial checksum", TC_IN, partial, SENT,
 				  { .src = GREEN_SHARED, .dst = "10.0.0.9", .proto = IPPROTO_UDP,
 				    .payload = 8, .csum = CSUM_PARTIAL, .ttl = 63, AT_VM } };
 	const struct packet last = { V4_IN, .ttl = 1 };
 	/* clang-format on */
-	const struct tn_way nobodys = { 0 };
+	const struct tn_pair nobodys = { 0 };
 	struct tally was, is;
 	size_t slot = lab_slot(lab, RED_SHARED, true);
 
 	check_left_to_tc(lab, "to what takes nothing of XDP", &before);
-	fill_ways(lab, &nobodys);
-	check_way(lab, &tc, ASKED);
+	fill_pairs(lab, &nobodys);
+	check_cached(lab, &tc, ASKED);
 	check_left_to_tc(lab, "to what takes nothing of XDP, as noted", &before);
 	links_take_xdp(lab);
 	keep_ways(lab, 1);
-	check_way(lab, &tc, ASKED);
+	check_cached(lab, &tc, ASKED);
 	lab_tally(lab, &was);
-	check_way(lab, &xdp, KNOWN);
+	check_cached(lab, &xdp, KNOWN);
 	lab_tally(lab, &is);
 	cr_expect_eq(is.mappings[slot].in_packets, was.mappings[slot].in_packets + 1);
 	keep_ways(lab, 1);
-	check_left_to_tc(lab, "a way that is out of date", &before);
-	fill_ways(lab, &nobodys);
+	check_left_to_tc(lab, "a pair that is out of date", &before);
+	fill_pairs(lab, &nobodys);
 	asked_by_xdp(lab, &xdp);
-	check_way(lab, &xdp, KNOWN);
+	check_cached(lab, &xdp, KNOWN);
 	check_left_to_tc(lab, "no hop left, which the stack answers", &last);
 	lab_map(lab, RED, "10.0.0.9", "100.64.165.200");
 	links_ip("neigh add 10.0.0.9 lladdr " MAC_VM " dev lan0 nud permanent\n");
-	check_way(lab, &even, ASKED);
+	check_cached(lab, &even, ASKED);
 	check_left_to_tc(lab, "a partial checksum", &partial);
-	check_way(lab, &even, KNOWN);
+	check_cached(lab, &even, KNOWN);
 	lab_close(lab);
 }
 
-/* Nor does XDP send on, by a way that is known, what is not plain. */
+/* Nor does XDP send on, by the pair cache, what is not plain. */
 Test(forward, xdp_sends_plain_packets_alone)
 {
 	struct lab *lab = links_open_known(ON_IN, PAST_STACK_ASKING, MAC_ROUTER);
 #define OF_64 .src = GREEN_SHARED, .dst = RED_SHARED, .proto = IPPROTO_UDP, .payload = 64
-	const struct way xdp = {
+	const struct sending xdp = {
 		"by XDP", XDP_IN, { V4_IN }, SENT, { UDP(GREEN_SHARED, RED_VM), .ttl = 63, AT_VM }
 	};
 	const struct {
@@ -566,7 +566,7 @@ Test(forward, xdp_sends_plain_packets_alone)
 
 	links_take_xdp(lab);
 	asked_by_xdp(lab, &xdp);
-	check_way(lab, &xdp, KNOWN);
+	check_cached(lab, &xdp, KNOWN);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct frame f = packet_build(&rows[i].packet);
 
@@ -575,7 +575,7 @@ Test(forward, xdp_sends_plain_packets_alone)
 	}
 	wrong.bytes[wrong.ip + 5] ^= 1; /* its id */
 	cr_expect_neq(lab_run(lab, XDP_IN, &plain, &wrong).verdict, BACK, "a wrong checksum");
-	check_way(lab, &xdp, KNOWN);
+	check_cached(lab, &xdp, KNOWN);
 	lab_close(lab);
 }
 
@@ -611,25 +611,25 @@ Test(forward, xdp_leaves_frames_in_pieces)
 	check_pieces(PAST_STACK_ASKING);
 }
 
-/* Nor by a way that is another's, or holds no more. */
+/* Nor by a pair that is another's, or holds no more. */
 Test(forward, xdp_goes_by_its_own_ways_alone)
 {
 	struct lab *lab = links_open_known(ON_IN, PAST_STACK_ASKING, MAC_ROUTER);
-	/* that address is not the mapping's: nobody but such a way says so */
-	struct tn_way wrong = { .vm = addr_of(RED_SHARED).w[3],
-				.peer = addr_of(GREEN_SHARED).w[3],
-				.now = addr_of(RED_VM2).w[3],
-				.whose = RED | TN_WAY_V4 | TN_WAY_PAST | TN_WAY_XDP,
-				.link = links_inside,
-				.mtu = 1400,
-				.sender = { 2, 0, 0, 0, 0, 0x99 },
-				.macs = { 2, 0, 0, 0, 0, 0x77, 2, 0, 0, 0, 0, 1 },
-				.expires = UINT64_MAX,
-				.rule = 1,
-				.service = TN_WAY_ANY };
+	/* that address is not the mapping's: nobody but such a pair says so */
+	struct tn_pair wrong = { .vm = addr_of(RED_SHARED).w[3],
+				 .peer = addr_of(GREEN_SHARED).w[3],
+				 .now = addr_of(RED_VM2).w[3],
+				 .whose = RED | TN_PAIR_V4 | TN_PAIR_PAST | TN_PAIR_XDP,
+				 .link = links_inside,
+				 .mtu = 1400,
+				 .sender = { 2, 0, 0, 0, 0, 0x99 },
+				 .macs = { 2, 0, 0, 0, 0, 0x77, 2, 0, 0, 0, 0, 1 },
+				 .expires = UINT64_MAX,
+				 .rule = 1,
+				 .service = TN_SERVICE_ANY };
 	const struct packet p = { V4_IN };
 	struct frame f = packet_build(&p);
-	struct tn_way others[13];
+	struct tn_pair others[13];
 	uint32_t zero = 0;
 	uint64_t change;
 
@@ -641,23 +641,23 @@ Test(forward, xdp_goes_by_its_own_ways_alone)
 		others[i] = wrong;
 	others[0].vm = addr_of(RED_SHARED2).w[3];
 	others[1].peer = addr_of(BLUE_SHARED).w[3];
-	others[2].whose = BLUE | TN_WAY_V4 | TN_WAY_PAST | TN_WAY_XDP;
-	others[3].whose |= TN_WAY_OUT;
-	others[4].whose &= ~TN_WAY_V4;
-	others[5].whose &= ~TN_WAY_XDP;
+	others[2].whose = BLUE | TN_PAIR_V4 | TN_PAIR_PAST | TN_PAIR_XDP;
+	others[3].whose |= TN_PAIR_OUT;
+	others[4].whose &= ~TN_PAIR_V4;
+	others[5].whose &= ~TN_PAIR_XDP;
 	others[6].mtu = 35;
 	others[7].expires = 1;
 	others[8].sender[5]++;
 	others[9].change -= 2;
 	others[10].rule = 0;
 	others[11].service = TN_CLASS_TCP << 16 | 1;
-	others[12].whose &= ~TN_WAY_PAST;
-	fill_ways(lab, &wrong);
+	others[12].whose &= ~TN_PAIR_PAST;
+	fill_pairs(lab, &wrong);
 	cr_expect_eq(lab_run(lab, XDP_IN, &p, &f).out.bytes[5], 0x77);
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
 		struct result r;
 
-		fill_ways(lab, &others[i]);
+		fill_pairs(lab, &others[i]);
 		r = lab_run(lab, XDP_IN, &p, &f);
 		cr_expect(r.verdict == STACK || r.out.bytes[5] != 0x77, "%zu", i);
 	}

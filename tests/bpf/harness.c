@@ -178,14 +178,14 @@ static struct lab *load(const struct lab_options *o, const struct lab *beside)
 	bpf_map__set_max_entries(lab->skel->maps.by_fixed, MAPPINGS_MAX);
 	lab->skel->rodata->tn_counter_slots = MAPPINGS_MAX;
 	lab->skel->rodata->tn_slots_mask = TN_SLOTS_OWN(MAPPINGS_MAX) - 1;
-	lab->skel->rodata->tn_way_ticks = LAB_WAY_TICKS;
+	lab->skel->rodata->tn_cache_ticks = LAB_CACHE_TICKS;
 	lab->skel->rodata->tn_routes_shift = o->routes_shift ? o->routes_shift : 31;
 	lab->skel->rodata->tn_reads_kernel = !o->reads_nothing && host_lets_programs_read();
 	lab->skel->rodata->tn_on_veth = o->on_veth && host_lets_programs_read();
 	bpf_map__set_max_entries(lab->skel->maps.counters, MAPPINGS_MAX * lab->cpus);
 	bpf_map__set_max_entries(lab->skel->maps.slots, TN_SLOTS_OWN(MAPPINGS_MAX));
-	bpf_map__set_max_entries(lab->skel->maps.ways, TN_WAYS * lab->cpus);
-	bpf_map__set_max_entries(lab->skel->maps.ways_rest, TN_WAYS * lab->cpus);
+	bpf_map__set_max_entries(lab->skel->maps.pairs, TN_PAIRS * lab->cpus);
+	bpf_map__set_max_entries(lab->skel->maps.pairs_v6, TN_PAIRS * lab->cpus);
 	bpf_map__set_max_entries(lab->skel->maps.hops, TN_HOPS * lab->cpus);
 	bpf_map__set_max_entries(lab->skel->maps.accepts, RULES_MAX);
 	bpf_map__set_max_entries(lab->skel->maps.services, RULES_MAX);

@@ -78,7 +78,7 @@ void lab_changed(struct lab *lab);
 void lab_changes(struct lab *lab, bool under_way);
 
 /* Ticks for which what the kernel says is believed: tests make out of date what is to be so. */
-#define LAB_WAY_TICKS (1U << 30)
+#define LAB_CACHE_TICKS (1U << 30)
 /* Microseconds of the longest one (HZ=100). */
 #define TICK_MAX 10000
 

@@ -128,7 +128,7 @@ static void check(const struct lab_options *o, const struct row *rows, size_t n)
 	lab_close(lab);
 }
 
-/* Neither on the way nor on how VMs are known. */
+/* Neither on the route nor on how VMs are known. */
 static void check_all(const struct row *rows, size_t n)
 {
 	for (int how = 0; how < 6; how++)
@@ -149,7 +149,7 @@ Test(ingress, who_sends_as_the_router)
 	check_all(own, ARRAY_SIZE(own));
 }
 
-/* A way that is known is that of the interface that it is known for. */
+/* A cached pair is that of the interface that it is known for. */
 Test(ingress, ways_of_others)
 {
 	/* clang-format off */

@@ -47,15 +47,15 @@ static void hops_end(struct lab *lab, uint64_t ago)
 }
 
 /* Of any pair. All of them are cleared very often, which as so many system calls took seconds. */
-static void forget_ways(struct lab *lab)
+static void forget_pairs(struct lab *lab)
 {
-	size_t size = libbpf_num_possible_cpus() * TN_WAYS * sizeof(struct tn_way);
-	void *ways =
-		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, lab_map_fd(lab, "ways"), 0);
+	size_t size = libbpf_num_possible_cpus() * TN_PAIRS * sizeof(struct tn_pair);
+	void *pairs =
+		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, lab_map_fd(lab, "pairs"), 0);
 
-	need(ways != MAP_FAILED, "ways");
-	memset(ways, 0, size);
-	munmap(ways, size);
+	need(pairs != MAP_FAILED, "pairs");
+	memset(pairs, 0, size);
+	munmap(pairs, size);
 }
 
 /* As if all had sent so long ago. */
@@ -96,7 +96,7 @@ static const char *goes(struct lab *lab, enum program program, const char *from,
 
 /* The maps of what the programs know of earlier packets. */
 static const char *const known_maps[] = {
-	"ways", "ways_rest", "hops", "counters", "slots", "peers"
+	"pairs", "pairs_v6", "hops", "counters", "slots", "peers"
 };
 
 /* Every value of a map, in turn, for each CPU where it has them; the caller's to free. */
@@ -157,14 +157,14 @@ static void learn(struct lab *lab, enum program program, const char *from, const
 {
 	const struct tn_note none = { 0 };
 
-	forget_ways(lab);
+	forget_pairs(lab);
 	lab_put_note(lab, to, &none);
 	for (int i = 0; i < 50 && !lab_note(lab, to).generation; i++) {
 		goes(lab, program, from, to);
 		usleep(2000);
 	}
 	cr_assert(lab_note(lab, to).generation, "nothing was noted of what %s sends", from);
-	forget_ways(lab);
+	forget_pairs(lab);
 }
 
 static struct lab *open_noting(void)
@@ -190,7 +190,7 @@ static void expect_asked(struct lab *lab, enum program program, const char *from
 		usleep(i ? TICK_MAX
 			 : 0); /* it is not in a tick in which it is to have one anyway */
 		cr_expect_str_eq(goes(lab, program, from, to), "kernel");
-		forget_ways(lab);
+		forget_pairs(lab);
 	}
 	cr_expect_neq(hop_at(lab, place).expires, until, "the hop to %s stays out of date", to);
 }
@@ -208,15 +208,15 @@ Test(notes, the_next_hop_is_known)
 		links_ip("neigh replace 10.0.0.5 lladdr " MAC_VM2 " dev lan0 nud permanent\n");
 		GOES(programs[i], GREEN_SHARED, RED_SHARED, MAC_VM);
 		GOES(programs[i], STRANGER, RED_SHARED, MAC_VM);
-		forget_ways(lab);
-		hops_end(lab, LAB_WAY_TICKS);
+		forget_pairs(lab);
+		hops_end(lab, LAB_CACHE_TICKS);
 		if (programs[i] == XDP_IN)
 			GOES(XDP_IN, GREEN_SHARED, RED_SHARED, "left");
 		hop = lab_note(lab, RED_SHARED).hop;
 		expect_asked(lab, TC_IN, GREEN_SHARED, RED_SHARED, hop);
 		GOES(programs[i], GREEN_SHARED, RED_SHARED, MAC_VM2);
 		links_ip("neigh replace 10.0.0.5 lladdr " MAC_VM " dev lan0 nud permanent\n");
-		hops_end(lab, LAB_WAY_TICKS);
+		hops_end(lab, LAB_CACHE_TICKS);
 		expect_asked(lab, TC_IN, STRANGER, RED_SHARED, hop);
 	}
 	lab_close(lab);
@@ -229,13 +229,13 @@ Test(notes, a_hop_that_nobody_asked_for)
 	int left = 0;
 
 	learn(lab, XDP_IN, GREEN_SHARED, RED_SHARED);
-	hops_end(lab, 3ULL * LAB_WAY_TICKS);
+	hops_end(lab, 3ULL * LAB_CACHE_TICKS);
 	while (strcmp(goes(lab, XDP_IN, GREEN_SHARED, RED_SHARED), "left") == 0 && left < 50) {
 		usleep(2000);
 		left++;
 	}
 	cr_expect_lt(left, 20);
-	forget_ways(lab);
+	forget_pairs(lab);
 	GOES(XDP_IN, STRANGER, RED_SHARED, MAC_VM);
 	lab_close(lab);
 }
@@ -249,7 +249,7 @@ static const char *goes_in_the_end(struct lab *lab, enum program program, const 
 	for (int i = 0; i < 50; i++) {
 		if (strcmp(where, program == XDP_IN ? "left" : "kernel") != 0)
 			break;
-		forget_ways(lab);
+		forget_pairs(lab);
 		usleep(2000);
 		where = goes(lab, program, from, to);
 	}
@@ -264,7 +264,7 @@ static void check_change(struct lab *lab, enum program program, const char *comm
 
 	learn(lab, program, GREEN_SHARED, RED_SHARED);
 	GOES(program, GREEN_SHARED, RED_SHARED, MAC_VM);
-	forget_ways(lab);
+	forget_pairs(lab);
 	links_ip(commands);
 	forget_senders(lab);
 	went = goes_in_the_end(lab, program, GREEN_SHARED, RED_SHARED);
@@ -295,8 +295,8 @@ Test(notes, routes_change)
 
 		check_change(lab, programs[i % 2], change[0], change[2 + i % 2]);
 		links_ip(change[1]);
-		forget_ways(lab);
-		hops_end(lab, LAB_WAY_TICKS);
+		forget_pairs(lab);
+		hops_end(lab, LAB_CACHE_TICKS);
 		goes(lab, TC_IN, STRANGER, RED_SHARED);
 	}
 	lab_close(lab);
@@ -355,7 +355,7 @@ Test(notes, what_is_not_noted)
 		use_pmtu(i == 0);
 		links_ip(never[i][0]);
 		lab_changed(lab);
-		forget_ways(lab);
+		forget_pairs(lab);
 		cr_expect_str_neq(goes(lab, TC_IN, GREEN_SHARED, RED_SHARED), "left");
 		cr_expect_eq(lab_note(lab, RED_SHARED).generation, 0, "%zu", i);
 		links_ip(never[i][1]);
@@ -399,7 +399,7 @@ Test(notes, one_of_several_next_hops)
 		/* by the other one may come what it is the kernel's choice for; but nothing goes
 		 * there */
 		may_send(lab, peer, strcmp(first, MAC_NEXT) == 0 ? MAC_VM2 : MAC_NEXT);
-		forget_ways(lab);
+		forget_pairs(lab);
 		where = goes(lab, TC_IN, peer, RED_SHARED);
 		if (strcmp(where, "kernel") != 0)
 			cr_expect_str_eq(where, first, "%s: %s", peer, where);
@@ -442,23 +442,23 @@ Test(notes, what_is_not_believed)
 			lab_put_note(lab, RED_SHARED, &right);
 			put_hop(lab, right.hop, &hop);
 			goes(lab, program, GREEN_SHARED, RED_SHARED); /* its hop is guessed now */
-			forget_ways(lab);
+			forget_pairs(lab);
 			lab_put_note(lab, RED_SHARED, &notes[i]);
 			cr_expect_str_neq(goes(lab, program, GREEN_SHARED, RED_SHARED), MAC_OTHER,
 					  "note %zu", i);
 		}
 		for (size_t i = 0; i < ARRAY_SIZE(hops) - (program == TC_IN); i++) {
-			forget_ways(lab);
+			forget_pairs(lab);
 			lab_put_note(lab, RED_SHARED, &right);
 			put_hop(lab, right.hop, &hops[i]);
 			cr_expect_str_neq(goes(lab, program, GREEN_SHARED, RED_SHARED), MAC_OTHER,
 					  "hop %zu", i);
 		}
-		forget_ways(lab);
+		forget_pairs(lab);
 		lab_put_note(lab, RED_SHARED, &right);
 		put_hop(lab, right.hop, &hop);
 		GOES(program, GREEN_SHARED, RED_SHARED, MAC_OTHER);
-		forget_ways(lab);
+		forget_pairs(lab);
 	}
 	lab_close(lab);
 }
@@ -599,7 +599,7 @@ static int verdict_by_xdp(struct lab *lab, const struct packet *p)
 	struct result r = lab_run(lab, XDP_IN, p, &f);
 
 	for (int i = 0; i < 50 && r.verdict == STACK; i++) {
-		forget_ways(lab);
+		forget_pairs(lab);
 		usleep(2000);
 		r = lab_run(lab, XDP_IN, p, &f);
 	}
@@ -658,7 +658,7 @@ Test(notes, two_vms_of_one_sender)
 	}
 	cr_expect_eq(lab_note(lab, RED_SHARED2).generation, lab_note(lab, RED_SHARED).generation);
 	for (int i = 0; i < 4; i++) {
-		forget_ways(lab);
+		forget_pairs(lab);
 		GOES(XDP_IN, GREEN_SHARED, RED_SHARED, MAC_VM);
 		GOES(XDP_IN, GREEN_SHARED, RED_SHARED2, MAC_VM2);
 	}
@@ -689,7 +689,7 @@ Test(notes, what_is_left_to_tc)
 	lab_changed(lab);
 	learn(lab, TC_IN, GREEN_SHARED, RED_SHARED);
 	GOES(TC_IN, GREEN_SHARED, RED_SHARED, MAC_VM);
-	forget_ways(lab);
+	forget_pairs(lab);
 	GOES(XDP_IN, GREEN_SHARED, RED_SHARED, "left");
 	GOES(XDP_IN, GREEN_SHARED, RED_SHARED, "left");
 	lab_close(lab);
@@ -707,9 +707,9 @@ static void learn_out(struct lab *lab)
 {
 	for (int i = 0; i == 0 || (i < 50 && !is_noted_out(lab)); i++) {
 		usleep(i ? TICK_MAX : 0);
-		forget_ways(lab);
+		forget_pairs(lab);
 		goes(lab, INSIDE_IN, RED_VM, GREEN_SHARED);
-		forget_ways(lab);
+		forget_pairs(lab);
 	}
 	cr_assert(is_noted_out(lab), "what RED_VM sends, or the way back to it, is not noted");
 }
@@ -732,14 +732,14 @@ Test(notes, places_of_hops)
 	cr_expect_eq(hop_at(lab, note.hop).generation, other.generation);
 	other.expires = 1;
 	put_hop(lab, note.hop, &other);
-	forget_ways(lab);
+	forget_pairs(lab);
 	goes(lab, TC_IN, GREEN_SHARED, RED_SHARED);
 	cr_expect_eq(hop_at(lab, note.hop).generation, other.generation,
 		     "what comes from there is known");
 	other.back = 1;
 	other.expires = 2;
 	put_hop(lab, note.hop, &other);
-	forget_ways(lab);
+	forget_pairs(lab);
 	goes(lab, TC_IN, GREEN_SHARED, RED_SHARED);
 	cr_expect_eq(hop_at(lab, note.hop).gateway, addr_of(RED_VM).w[3]);
 	cr_expect_eq(hop_at(lab, note.hop).generation, other.generation + 1);
@@ -862,7 +862,7 @@ static void move_peer(struct lab *lab)
 	learn_out(lab);
 	links_ip("neigh replace " GREEN_SHARED " lladdr " MAC_OTHER " dev lo nud permanent\n");
 	GOES(INSIDE_IN, RED_VM, GREEN_SHARED, MAC_NEXT);
-	forget_ways(lab);
+	forget_pairs(lab);
 }
 
 /* Whoever sends goes to a peer by the hop that is noted, until it is out of date. */
@@ -873,7 +873,7 @@ Test(notes, the_next_hop_out_is_known)
 
 	move_peer(lab);
 	/* the kernel is to send one, which keeps its neighbour alive */
-	hops_end(lab, LAB_WAY_TICKS);
+	hops_end(lab, LAB_CACHE_TICKS);
 	expect_asked(lab, INSIDE_IN, RED_VM, GREEN_SHARED, peer_at(lab, GREEN_SHARED, &place).hop);
 	GOES(INSIDE_IN, RED_VM, GREEN_SHARED, MAC_OTHER);
 	lab_close(lab);
@@ -886,7 +886,7 @@ Test(notes, routes_out_change)
 	move_peer(lab);
 	links_ip("route add " GREEN_SHARED "/32 dev lo mtu lock " LINKS_MTU "\n");
 	cr_expect_str_eq(goes_in_the_end(lab, INSIDE_IN, RED_VM, GREEN_SHARED), MAC_OTHER);
-	forget_ways(lab);
+	forget_pairs(lab);
 	links_ip("route replace unreachable " GREEN_SHARED "/32\n");
 	GOES(INSIDE_IN, RED_VM, GREEN_SHARED, "left");
 	lab_close(lab);
@@ -924,7 +924,7 @@ Test(notes, what_is_not_believed_of_a_peer)
 		put_hop(lab, right.hop, i < ARRAY_SIZE(peers) ? &hop : &hops[j]);
 		cr_expect_str_neq(goes(lab, INSIDE_IN, RED_VM, GREEN_SHARED), "02:00:00:00:00:99",
 				  "%zu", i);
-		forget_ways(lab);
+		forget_pairs(lab);
 	}
 	put_peer(lab, place, &right);
 	put_hop(lab, right.hop, &hop);
@@ -955,7 +955,7 @@ Test(notes, a_vm_that_is_not_noted)
 	put_hop(lab, peer.hop, &hop);
 	for (int i = 0; i < 3 && strcmp(where, "kernel") == 0; i++) {
 		lab_put_note(lab, RED_SHARED2, &none);
-		forget_ways(lab);
+		forget_pairs(lab);
 		usleep(20000); /* another tick, if it was just that of the kernel's packets */
 		where = goes(lab, INSIDE_IN, RED_VM2, GREEN_SHARED);
 		cr_expect_neq(lab_note(lab, RED_SHARED2).generation, 0);
@@ -984,12 +984,12 @@ Test(notes, who_is_not_the_vm)
 		struct frame f = packet_build(&others[i]);
 
 		cr_expect_eq(lab_run(lab, INSIDE_IN, &others[i], &f).verdict, GONE, "%zu", i);
-		forget_ways(lab);
+		forget_pairs(lab);
 	}
 	/* it is at another MAC address now, which is asked for when the hop is out of date */
 	links_ip("neigh replace " RED_VM " lladdr " MAC_VM2 " dev lan0 nud permanent\n");
 	GOES(INSIDE_IN, RED_VM, GREEN_SHARED, MAC_NEXT);
-	forget_ways(lab);
+	forget_pairs(lab);
 	note = lab_note(lab, RED_SHARED);
 	hop = hop_at(lab, note.hop);
 	hop.back = 1;
@@ -998,24 +998,24 @@ Test(notes, who_is_not_the_vm)
 	lab_close(lab);
 }
 
-/* The ways of what VMs send that are not out of date, and when one of them will be. */
+/* The pairs of what VMs send that are not out of date, and when one of them will be. */
 static size_t ways_out(struct lab *lab, uint64_t *until)
 {
-	uint32_t end = libbpf_num_possible_cpus() * TN_WAYS;
-	struct tn_way way;
+	uint32_t end = libbpf_num_possible_cpus() * TN_PAIRS;
+	struct tn_pair pair;
 	size_t n = 0;
 
 	for (uint32_t at = 0; at < end; at++) {
-		need(bpf_map_lookup_elem(lab_map_fd(lab, "ways"), &at, &way) == 0, "ways");
-		if (!(way.whose & TN_WAY_OUT) || !way.expires)
+		need(bpf_map_lookup_elem(lab_map_fd(lab, "pairs"), &at, &pair) == 0, "pairs");
+		if (!(pair.whose & TN_PAIR_OUT) || !pair.expires)
 			continue;
-		*until = way.expires;
+		*until = pair.expires;
 		n++;
 	}
 	return n;
 }
 
-/* A way that was made by two notes is believed no longer than either of them. */
+/* A pair that was made by two notes is believed no longer than either of them. */
 Test(notes, how_long_a_way_out_is_believed)
 {
 	struct lab *lab = open_noting();
@@ -1051,7 +1051,7 @@ Test(notes, what_a_vm_sends_keeps_no_neighbour)
 	learn(lab, TC_IN, GREEN_SHARED, RED_SHARED);
 	note = lab_note(lab, RED_SHARED);
 	cr_expect_neq(hop_at(lab, note.hop).expires, 0);
-	hops_end(lab, LAB_WAY_TICKS);
+	hops_end(lab, LAB_CACHE_TICKS);
 	hop = hop_at(lab, note.hop);
 	learn_out(lab);
 	cr_expect_gt(hop_at(lab, note.hop).back, hop.back);
@@ -1108,7 +1108,7 @@ Test(notes, rows_that_are_gone)
 			GOES(runs[i].tries, from, to, out ? MAC_NEXT : MAC_VM);
 		else
 			GOES(runs[i].tries, from, to, out ? "left" : "gone");
-		forget_ways(lab);
+		forget_pairs(lab);
 		lab_changed(lab);
 		GOES(runs[i].tries, from, to, out ? "left" : "gone");
 		lab_close(lab);
@@ -1139,12 +1139,12 @@ Test(notes, which_slot_is_not_believed)
 		else if (i == 4)
 			wrong.flags &= ~TN_NOTE_OUT;
 		lab_put_note(lab, RED_SHARED, &wrong);
-		forget_ways(lab);
+		forget_pairs(lab);
 		cr_expect_str_eq(goes(lab, INSIDE_IN, RED_VM, GREEN_SHARED), "left", "%d", i);
 	}
 	put_slot(lab, RED_VM, lab_own_slot(RED_SHARED));
 	lab_put_note(lab, RED_SHARED, &right);
-	forget_ways(lab);
+	forget_pairs(lab);
 	GOES(INSIDE_IN, RED_VM, GREEN_SHARED, MAC_NEXT);
 	lab_close(lab);
 }
@@ -1164,7 +1164,7 @@ Test(notes, two_fixed_addresses_with_one_place)
 
 		lab_changed(lab);
 		for (int j = 0; j < 4; j++) {
-			forget_ways(lab);
+			forget_pairs(lab);
 			goes(lab, INSIDE_IN, j % 2 == i ? RED_VM : other, GREEN_SHARED);
 		}
 		need(bpf_map_lookup_elem(lab_map_fd(lab, "slots"), &place, &slot) == 0, "slots");
@@ -1194,7 +1194,7 @@ Test(notes, whose_hop_it_is)
 		lab_put_note(lab, shared, &note);
 		went = goes_in_the_end(lab, programs[i], GREEN_SHARED, shared);
 		cr_expect_str_eq(went, MAC_VM2, "%s", went);
-		forget_ways(lab);
+		forget_pairs(lab);
 	}
 	lab_close(lab);
 }

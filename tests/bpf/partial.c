@@ -231,7 +231,7 @@ Test(partial, whole_frame_summed_that_looks_partial)
 	lab_close(lab);
 }
 
-/* Also by a way that is known since packets that no card had summed. */
+/* Also by a pair that is cached since packets that no card had summed. */
 static void check_complete_known(enum program program, const char *from, const char *to)
 {
 	struct lab *lab = links_open_known(1U << program, PAST_STACK, MAC_ROUTER);

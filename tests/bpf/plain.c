@@ -210,7 +210,7 @@ static void draw_rules(struct lab *lab, struct random *r)
 	}
 }
 
-/* What ways hold of the tables is void then. */
+/* What pairs hold of the tables is void then. */
 static void change(struct lab *lab, struct random *r, bool *moved)
 {
 	const char *had = *moved ? "10.0.0.77" : RED_VM2, *gets = *moved ? RED_VM2 : "10.0.0.77";

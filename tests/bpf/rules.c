@@ -116,11 +116,11 @@ static void check_one(struct lab *lab, const struct row *row, enum program progr
 /* What programs keep, and do not know to be out of date where they cannot read the kernel. */
 static void forget(struct lab *lab)
 {
-	static const struct tn_way none;
-	int map = lab_map_fd(lab, "ways");
+	static const struct tn_pair none;
+	int map = lab_map_fd(lab, "pairs");
 
-	for (uint32_t place = 0; place < TN_WAYS; place++)
-		need(bpf_map_update_elem(map, &place, &none, BPF_ANY) == 0, "ways");
+	for (uint32_t place = 0; place < TN_PAIRS; place++)
+		need(bpf_map_update_elem(map, &place, &none, BPF_ANY) == 0, "pairs");
 }
 
 /* In turns, so that what was found for the one is not taken for the other. */

@@ -16,8 +16,8 @@ NOT_OURS = [f"{BPFFS}/{name}" for name in ("maps.debug", "progs.debug", "xdp")]
 _libbpf = ctypes.CDLL("libbpf.so.1")
 
 # maps that change without anybody's doing, or remember what was
-TRAFFIC = ("counters", "drops", "hits", "limits", "events", "withdrawn", "changes", "ways",
-           "ways_rest", "hops", "slots", "scratches")
+TRAFFIC = ("counters", "drops", "hits", "limits", "events", "withdrawn", "changes", "pairs",
+           "pairs_v6", "hops", "slots", "scratches")
 # grows with every change, also with one there and back
 HISTORY = ('INSERT INTO "history', 'INSERT INTO "sqlite_sequence"')
 

@@ -1314,7 +1314,7 @@ static void check_both(struct trial *t, const struct native_in *in)
 
 	if (in->program == INSIDE_OUT)
 		return;
-	native_clear_map("ways");
+	native_clear_map("pairs");
 	native_clear_map("hops");
 	native_clear_map("senders");
 	t->guise = ", met before";

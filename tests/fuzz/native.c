@@ -33,7 +33,7 @@ static void open_constants(void)
 	uint32_t router = RED, mask = 1, ticks = 25;
 
 	constant_set(&tn_router_id, &router, sizeof(router));
-	constant_set(&tn_way_ticks, &ticks, sizeof(ticks));
+	constant_set(&tn_cache_ticks, &ticks, sizeof(ticks));
 	/* then the first slot is the own one of RED_SHARED, and no other is that of its mapping */
 	constant_set(&tn_slots_mask, &mask, sizeof(mask));
 }

@@ -33,7 +33,7 @@ extern const volatile bool tn_xdp_guards_only;
 extern const volatile bool tn_forward_fast;
 extern const volatile bool tn_reads_kernel;
 extern const volatile __u32 tn_slots_mask;
-extern const volatile __u32 tn_way_ticks;
+extern const volatile __u32 tn_cache_ticks;
 
 extern volatile __u64 changes;
 extern struct tn_watch watch;

@@ -256,8 +256,8 @@ static void size_maps(const struct tenantnat *skel, const struct tn_config *conf
 	bpf_map__set_max_entries(skel->maps.by_fixed, config->capacity);
 	bpf_map__set_max_entries(skel->maps.counters, config->capacity * possible_cpus());
 	bpf_map__set_max_entries(skel->maps.slots, TN_SLOTS_OWN(config->capacity));
-	bpf_map__set_max_entries(skel->maps.ways, TN_WAYS * possible_cpus());
-	bpf_map__set_max_entries(skel->maps.ways_rest, TN_WAYS * possible_cpus());
+	bpf_map__set_max_entries(skel->maps.pairs, TN_PAIRS * possible_cpus());
+	bpf_map__set_max_entries(skel->maps.pairs_v6, TN_PAIRS * possible_cpus());
 	bpf_map__set_max_entries(skel->maps.hops, TN_HOPS * possible_cpus());
 	bpf_map__set_max_entries(skel->maps.limits, config->capacity);
 	bpf_map__set_max_entries(skel->maps.accepts, config->rules);

@@ -27,8 +27,8 @@
 	X(services)     \
 	X(withdrawn)    \
 	X(changes)      \
-	X(ways)         \
-	X(ways_rest)    \
+	X(pairs)        \
+	X(pairs_v6)     \
 	X(hops)         \
 	X(hits)         \
 	X(pools)        \

@@ -78,7 +78,7 @@ static struct tenantnat *open_variant(const struct dataplane *dp, enum tn_varian
 	skel->rodata->tn_on_veth = variant == TN_VARIANT_XDP_VETH && host_lets_programs_read();
 	skel->rodata->tn_counter_slots = dp->config.capacity;
 	skel->rodata->tn_slots_mask = TN_SLOTS_OWN(dp->config.capacity) - 1;
-	skel->rodata->tn_way_ticks = host_ticks(TN_WAY_LIFE);
+	skel->rodata->tn_cache_ticks = host_ticks(TN_CACHE_LIFE);
 	skel->rodata->tn_routes_shift = 31 - __builtin_clz(host_ticks(TN_ROUTES_LIFE));
 	skel->rodata->tn_reads_kernel = host_lets_programs_read();
 	for (int i = 0; i < MAPS_COUNT; i++) {
