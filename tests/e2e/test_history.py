@@ -37,6 +37,8 @@ def test_history_of_changes(lab):
             assert start <= when.timestamp() <= time.time(), change["time"]
         text = lab.cli.run("show", "history", "-n", "1").stdout
         assert "map del blue 10.0.0.77" in text and "  - " in text, text
+        equal(lab.cli.json("show", "history", str(added["change"])), [added], "one of them")
+        assert (removed["removed"], removed["undoable"]) == (1, True), removed
     finally:
         lab.apply()
 
@@ -63,4 +65,27 @@ def test_history_of_what_fails(lab):
     equal(len(lab.cli.run("show", "history", "-n", "1").stdout.splitlines()[0].split(": ")), 2,
           "parts of the first line")
     for words in (("-n", "0"), ("-n", "x"), ("-n", "-1")):
+        lab.cli.fails("show", "history", *words, code=2)
+
+
+@once
+def test_history_in_full(lab):
+    """The first lines of each change, with -v all of them; -j always has all."""
+    definitions = lab.definitions()
+    definitions["blue"].mappings += [(f"10.0.9.{i}", None, None) for i in range(1, 41)]
+    try:
+        lab.cli.apply(lab.write(definitions, "forty.yaml"))
+        change = newest(lab, 1)[0]
+        equal((len(change["lines"]), change["added"]), (40, 40), "lines")
+        for number in (["-n", "1"], [str(change["change"])]):
+            few = lab.cli.lines("show", "history", *number)
+            equal((len(few), few[-1]), (12, "  30 more lines with -v"), f"lines with {number}")
+            all_of_it = lab.cli.lines("show", "history", "-v", *number)
+            equal(all_of_it[1].strip(), "uid 0, 40 added, 0 changed, 0 removed, can be undone",
+                  "what is known besides")
+            equal([line.strip() for line in all_of_it[2:]],
+                  [f"{line['sign']} {line['text']}" for line in change["lines"]], "with -v")
+    finally:
+        lab.apply()
+    for words in (("999999",), ("0",), ("x",), ("1", "-n", "1")):
         lab.cli.fails("show", "history", *words, code=2)

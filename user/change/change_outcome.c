@@ -30,7 +30,7 @@ size_t change_loss(struct change *c, char text[CHANGE_LOSS])
 	text[0] = '\0';
 	if (!c->will.tenants.n && c->had.tenants.n)
 		snprintf(text, CHANGE_LOSS,
-			 "the file has no tenants: this removes %zu %s, with %zu %s",
+			 "no tenant is left: this removes %zu %s, with %zu %s",
 			 c->had.tenants.n, plural(c->had.tenants.n, "tenant", "tenants"), all,
 			 plural(all, "mapping", "mappings"));
 	else if (lost >= LOST_MIN && 2 * lost > all)
@@ -127,7 +127,11 @@ static char *user_text(void)
 int change_note(struct change *c, const struct change_how *how, const struct outcome *out,
 		struct error *err)
 {
-	struct history_change change = { .at = time(NULL), .uid = getuid() };
+	struct history_change change = { .at = time(NULL),
+					 .uid = getuid(),
+					 .added = out->text.added,
+					 .changed = out->text.changed,
+					 .removed = out->text.removed };
 	int ret;
 
 	if (!out->text.lines.n || how->restore)
@@ -138,8 +142,7 @@ int change_note(struct change *c, const struct change_how *how, const struct out
 		*vec_push(&change.lines) =
 			(struct history_line){ out->text.lines.v[i].sign,
 					       xstrdup(out->text.lines.v[i].text) };
-	change.more = out->text.added + out->text.changed + out->text.removed - change.lines.n;
-	ret = store_note(c->store, &change, err);
+	ret = store_note(c->store, &change, &c->had, &c->will, err);
 	history_change_clear(&change);
 	return ret;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* show history: who changed what, and when. */
+#include <inttypes.h>
 #include <time.h>
 
 #include "cmd/cmd.h"
@@ -8,6 +9,7 @@
 
 #define CHANGES	    20
 #define CHANGES_MAX 1000000
+#define LINES	    10 /* of each change, unless all are asked for */
 
 /* RFC 3339, with the offset of the time zone. */
 static const char *time_text(int64_t at, char out[32])
@@ -50,9 +52,12 @@ static json_t *history_json(const struct history *h)
 	char at[32];
 
 	vec_each (c, &h->list) {
-		json_t *change = json_pack("{s:s, s:I, s:s, s:s, s:o}", "time",
-					   time_text(c->at, at), "uid", (json_int_t)c->uid, "user",
-					   c->user, "command", c->command, "lines", lines_json(c));
+		json_t *change = json_pack(
+			"{s:I, s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:b, s:o}", "change",
+			(json_int_t)c->id, "time", time_text(c->at, at), "uid", (json_int_t)c->uid,
+			"user", c->user, "command", c->command, "added", (json_int_t)c->added,
+			"changed", (json_int_t)c->changed, "removed", (json_int_t)c->removed,
+			"undoable", (int)c->undoable, "lines", lines_json(c));
 
 		if (json_array_append_new(list, change)) {
 			json_decref(list);
@@ -62,39 +67,76 @@ static json_t *history_json(const struct history *h)
 	return list;
 }
 
-static void print_change(const struct history_change *c)
+/* What is known of it besides its first line and the plan. */
+static void print_details(const struct history_change *c)
+{
+	printf("  uid %" PRIu32 ", %" PRIu64 " added, %" PRIu64 " changed, %" PRIu64
+	       " removed, %s\n",
+	       c->uid, c->added, c->changed, c->removed,
+	       c->undoable ? "can be undone" : "too old to be undone");
+}
+
+/* Of so many lines those that are not printed, and why. */
+static void print_rest(uint64_t all, uint64_t printed, const char *why)
+{
+	uint64_t n = all > printed ? all - printed : 0;
+
+	if (n)
+		printf("  %" PRIu64 " more %s %s\n", n, n == 1 ? "line" : "lines", why);
+}
+
+static void print_change(const struct history_change *c, bool details)
 {
 	char at[32];
 
-	printf("%s%s%s %s: %s\n", color_bold(), time_text(c->at, at), color_off(), c->user,
-	       c->command);
+	printf("%s%" PRIu64 " %s%s %s: %s\n", color_bold(), c->id, time_text(c->at, at),
+	       color_off(), c->user, c->command);
+	if (details)
+		print_details(c);
 	vec_each (line, &c->lines)
 		printf("  %s%c %s%s\n", color_of(line->sign), line->sign, line->text, color_off());
+	print_rest(c->kept, c->lines.n, "with -v");
+	print_rest(history_change_all(c), c->kept, "that are not kept");
 }
 
-static int changes_asked(const struct invocation *inv, size_t *out, struct error *err)
+/* A number from 1; the error says what is to be given. */
+static int parse(const char *text, const char *what, uint64_t most, uint64_t *out,
+		 struct error *err)
 {
-	const char *text = cmd_value(inv, "number");
 	char *end;
 
-	*out = CHANGES;
-	if (!text)
-		return 0;
-	*out = strtoul(text, &end, 10);
-	if (text[0] < '0' || text[0] > '9' || *end || !*out || *out > CHANGES_MAX)
-		return error_usage(err, "--number %s: give how many changes to show, from 1", text);
+	*out = strtoull(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end || !*out || *out > most)
+		return error_usage(err, "%s", what);
 	return 0;
+}
+
+static int load(const struct invocation *inv, size_t lines, struct history *out, struct error *err)
+{
+	const char *number = cmd_value(inv, "number");
+	_cleanup_store_ struct store *store = NULL;
+	uint64_t n = CHANGES, id;
+
+	if (number && inv->nargs)
+		return error_usage(err, "give the number of one change, or how many with --number");
+	if (number &&
+	    parse(number, "--number: give how many changes to show, from 1", CHANGES_MAX, &n, err))
+		return -1;
+	if (inv->nargs &&
+	    parse(inv->args[0], "give the number of a change, as `tenantnat show history` has it",
+		  INT64_MAX, &id, err))
+		return -1;
+	if (store_open(inv->settings.state, STORE_READ, 0, inv->settings.command, &store, err))
+		return -1;
+	return inv->nargs ? store_history_one(store, id, lines, out, err)
+			  : store_history(store, n, lines, out, err);
 }
 
 static int run(const struct invocation *inv, struct error *err)
 {
-	_cleanup_store_ struct store *store = NULL;
 	_cleanup_history_ struct history h = { 0 };
-	size_t n;
 
-	if (changes_asked(inv, &n, err) ||
-	    store_open(inv->settings.state, STORE_READ, 0, inv->settings.command, &store, err) ||
-	    store_history(store, n, &h, err))
+	if (load(inv, inv->json || inv->verbose ? HISTORY_LINES_MAX : LINES, &h, err))
 		return -1;
 	if (inv->json) {
 		json_t *list = history_json(&h);
@@ -106,20 +148,31 @@ static int run(const struct invocation *inv, struct error *err)
 					inv->settings.state);
 	}
 	vec_each (c, &h.list)
-		print_change(c);
+		print_change(c, inv->verbose);
 	return 0;
 }
 
 const struct command cmd_show_history = {
 	.name = "show history",
-	.synopsis = "",
+	.synopsis = "[CHANGE] [-v]",
 	.summary = "Show who changed what, and when",
-	.help = "The last changes of the definitions, the newest last, with the lines that their\n"
-		"plans had. They are kept in state.db, in the transaction of the change itself:\n"
-		"10,000 changes, and 1,000 lines of each. Repairs by `restore` and the agent are\n"
-		"not among them.\n\n"
-		"JSON: [{\"time\", \"uid\", \"user\", \"command\", \"lines\": [{\"sign\", "
+	.help = "The last changes of the definitions, the newest last: number, time, who, command, "
+		"and the\n"
+		"first lines of the plan. With -v all of its lines, and whether `tenantnat undo` "
+		"can take it\n"
+		"back. With the number of a change, that one alone. Repairs by `restore` and the "
+		"agent are\n"
+		"not among them.\n"
+		"\n"
+		"They are kept in state.db, in the transaction of the change itself: 10,000 "
+		"changes, 20,000\n"
+		"lines of each, and 200,000 of all. The oldest lines go first.\n"
+		"\n"
+		"JSON: [{\"change\": number, \"time\", \"uid\", \"user\", \"command\", \"added\", "
+		"\"changed\",\n"
+		"\"removed\": numbers, \"undoable\": true or false, \"lines\": [{\"sign\", "
 		"\"text\"}]}]",
 	.options = { { "number", 'n', "N", "how many changes to show (default 20)" } },
+	.max_args = 1,
 	.run = run,
 };

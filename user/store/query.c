@@ -38,14 +38,20 @@ static sqlite3_stmt *query_args(struct store *s, enum query query, struct error 
 		return NULL;
 	}
 	for (int i = 1; types[i - 1]; i++) {
+		const void *bytes;
+
 		if (types[i - 1] == 'u')
 			sqlite3_bind_int64(*stmt, i, va_arg(args, unsigned int));
 		else if (types[i - 1] == 'l')
 			sqlite3_bind_int64(*stmt, i, (int64_t)va_arg(args, uint64_t));
 		else if (types[i - 1] == 't')
 			sqlite3_bind_text(*stmt, i, va_arg(args, const char *), -1, SQLITE_STATIC);
-		else
+		else if (types[i - 1] == 'a')
 			bind_addr(*stmt, i, va_arg(args, const struct tn_addr *));
+		else {
+			bytes = va_arg(args, const void *);
+			sqlite3_bind_blob64(*stmt, i, bytes, va_arg(args, size_t), SQLITE_STATIC);
+		}
 	}
 	return *stmt;
 }

@@ -19,6 +19,8 @@ struct store;
 #define SQL_MAPPINGS                                                                               \
 	"SELECT fixed, shared, name, pinned, rate, burst, packets FROM mapping WHERE tenant = ? "
 
+#define SQL_CHANGES "SELECT id, at, uid, user, command, added, changed, removed, kept, bytes "
+
 #define QUERIES(X)                                                                                 \
 	X(LIST_SUBNETS, "SELECT prefix FROM subnet ORDER BY ord")                                  \
 	X(LIST_TENANTS,                                                                            \
@@ -49,15 +51,27 @@ struct store;
 	  "INSERT INTO rule (id, tenant, ord, any, line, col) VALUES (?, ?, ?, ?, ?, ?)")          \
 	X(REMOVE_RULES, "DELETE FROM rule WHERE tenant = ?")                                       \
 	X(ADD_ITEM, "INSERT INTO rule_item (rule, kind, ord, text) VALUES (?, ?, ?, ?)")           \
-	X(ADD_CHANGE, "INSERT INTO history (at, uid, user, command) VALUES (?, ?, ?, ?)")          \
+	X(ADD_CHANGE,                                                                              \
+	  "INSERT INTO history (at, uid, user, command, added, changed, removed, kept, bytes) "    \
+	  "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                    \
 	X(ADD_CHANGE_LINE,                                                                         \
 	  "INSERT INTO history_line (change, ord, sign, text) VALUES (?, ?, ?, ?)")                \
+	X(ADD_BEFORE, "INSERT INTO history_before (change, ord, data) VALUES (?, ?, ?)")           \
 	X(LAST_CHANGE, "SELECT max(id) FROM history")                                              \
 	X(FORGET_CHANGES, "DELETE FROM history WHERE id <= ?")                                     \
+	X(LIST_KEPT,                                                                               \
+	  "SELECT id, kept, bytes FROM history WHERE kept > 0 OR bytes > 0 ORDER BY id DESC")      \
+	X(FORGET_LINES, "DELETE FROM history_line WHERE change <= ?")                              \
+	X(NOTE_NO_LINES, "UPDATE history SET kept = 0 WHERE id <= ? AND kept > 0")                 \
+	X(FORGET_BEFORE, "DELETE FROM history_before WHERE change <= ?")                           \
+	X(NOTE_NO_BEFORE, "UPDATE history SET bytes = -1 WHERE id <= ? AND bytes >= 0")            \
 	X(LIST_CHANGES,                                                                            \
-	  "SELECT id, at, uid, user, command FROM (SELECT * FROM history ORDER BY id DESC "        \
-	  "LIMIT ?) ORDER BY id")                                                                  \
-	X(LIST_CHANGE_LINES, "SELECT sign, text FROM history_line WHERE change = ? ORDER BY ord")  \
+	  SQL_CHANGES "FROM (SELECT * FROM history ORDER BY id DESC LIMIT ?) ORDER BY id")         \
+	X(FIND_CHANGE, SQL_CHANGES "FROM history WHERE id = ?")                                    \
+	X(LIST_CHANGE_LINES,                                                                       \
+	  "SELECT sign, text FROM history_line WHERE change = ? ORDER BY ord LIMIT ?")             \
+	X(LIST_BYTES, "SELECT id, bytes FROM history WHERE id >= ? ORDER BY id DESC")              \
+	X(LIST_BEFORE, "SELECT data FROM history_before WHERE change = ? ORDER BY ord")            \
 	X(ADD_SUBNET, "INSERT INTO subnet (ord, prefix) VALUES (?, ?)")                            \
 	X(ADD_TENANT, "INSERT INTO tenant (id, name) VALUES (?, ?)")                               \
 	X(ADD_POOL, "INSERT INTO pool (tenant, ord, prefix) VALUES (?, ?, ?)")                     \
@@ -100,8 +114,8 @@ static inline void reset_cleanup(sqlite3_stmt **stmt)
 
 /*
  * The statement with its arguments bound: for each letter of `types` an unsigned int (u), a
- * uint64_t (l), a text or NULL (t), or a struct tn_addr * (a). They have to live until it is reset,
- * with _cleanup_reset_. NULL: an error is set.
+ * uint64_t (l), a text or NULL (t), a struct tn_addr * (a), or bytes and a size_t (b). They have to
+ * live until it is reset, with _cleanup_reset_. NULL: an error is set.
  */
 sqlite3_stmt *query_begin(struct store *s, enum query query, struct error *err, const char *types,
 			  ...);

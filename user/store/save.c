@@ -17,56 +17,6 @@ enum phase {
 	ADD,
 };
 
-static bool same_text(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
-static bool same_prefixes(const struct prefix *a, size_t na, const struct prefix *b, size_t nb)
-{
-	if (na != nb)
-		return false;
-	for (size_t i = 0; i < na; i++) {
-		if (a[i].len != b[i].len || addr_cmp(&a[i].addr, &b[i].addr))
-			return false;
-	}
-	return true;
-}
-
-static bool same_lease(const struct own_address *a, const struct own_address *b)
-{
-	return a->pinned == b->pinned && memcmp(&a->addr, &b->addr, sizeof(a->addr)) == 0;
-}
-
-static bool same_router(const struct router *a, const struct router *b)
-{
-	if (!a || !b)
-		return a == b;
-	return a->id == b->id && a->passed_over == b->passed_over && router_same(a, b) &&
-	       same_lease(&a->own[IPV4], &b->own[IPV4]) && same_lease(&a->own[IPV6], &b->own[IPV6]);
-}
-
-static bool same_mapping(const struct mapping *a, const struct mapping *b)
-{
-	return addr_cmp(&a->fixed, &b->fixed) == 0 && addr_cmp(&a->shared, &b->shared) == 0 &&
-	       a->pinned == b->pinned && same_text(a->name, b->name) &&
-	       memcmp(&a->limit, &b->limit, sizeof(a->limit)) == 0;
-}
-
-static bool same_accept(const struct tenant *a, const struct tenant *b)
-{
-	if (a->has_accept != b->has_accept || a->accept.n != b->accept.n)
-		return false;
-	for (size_t i = 0; i < a->accept.n; i++) {
-		const struct rule *r = &a->accept.v[i], *q = &b->accept.v[i];
-
-		if (r->id != q->id || r->pos.line != q->pos.line || r->pos.col != q->pos.col ||
-		    !rule_same(r, q))
-			return false;
-	}
-	return true;
-}
-
 static int save_origin(struct store *s, const struct model *have, const struct model *want,
 		       enum phase phase, struct error *err)
 {
@@ -80,7 +30,7 @@ static int save_origin(struct store *s, const struct model *have, const struct m
 static int save_subnets(struct store *s, const struct model *have, const struct model *want,
 			enum phase phase, struct error *err)
 {
-	if (same_prefixes(have->subnets.v, have->subnets.n, want->subnets.v, want->subnets.n))
+	if (prefixes_equal(have->subnets.v, have->subnets.n, want->subnets.v, want->subnets.n))
 		return 0;
 	if (phase == REMOVE)
 		return query_run(s, REMOVE_SUBNETS, have->subnets.n, err, "");
@@ -99,7 +49,7 @@ static int save_pools(struct store *s, const struct tenant *before, const struct
 
 	before = before ? before : &none;
 	after = after ? after : &none;
-	if (same_prefixes(before->pools.v, before->pools.n, after->pools.v, after->pools.n))
+	if (prefixes_equal(before->pools.v, before->pools.n, after->pools.v, after->pools.n))
 		return 0;
 	if (phase == REMOVE)
 		return query_run(s, REMOVE_POOLS, before->pools.n, err, "u", before->id);

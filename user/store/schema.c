@@ -161,6 +161,31 @@ static const char *const migrations[] = {
 	") STRICT;\n"
 	"INSERT INTO tenant SELECT id, name FROM tenant_before;\n"
 	"DROP TABLE tenant_before;",
+	/*
+	 * `added`, `changed` and `removed` are the lines of the plan, `kept` are those that are in
+	 * history_line. What was not kept was said in a line of its own before, and is counted as
+	 * changed. `bytes` is the size of what is in history_before (see record.h): 0: the change
+	 * was none of the definitions; -1: it is not kept.
+	 */
+	"ALTER TABLE history ADD COLUMN added INTEGER NOT NULL DEFAULT 0 CHECK (added >= 0);\n"
+	"ALTER TABLE history ADD COLUMN changed INTEGER NOT NULL DEFAULT 0 CHECK (changed >= 0);\n"
+	"ALTER TABLE history ADD COLUMN removed INTEGER NOT NULL DEFAULT 0 CHECK (removed >= 0);\n"
+	"ALTER TABLE history ADD COLUMN kept INTEGER NOT NULL DEFAULT 0 CHECK (kept >= 0);\n"
+	"ALTER TABLE history ADD COLUMN bytes INTEGER NOT NULL DEFAULT -1 CHECK (bytes >= -1);\n"
+	"UPDATE history SET\n"
+	"  added = (SELECT count(*) FROM history_line WHERE change = id AND sign = '+'),\n"
+	"  removed = (SELECT count(*) FROM history_line WHERE change = id AND sign = '-'),\n"
+	"  changed = (SELECT coalesce(sum(CASE WHEN text GLOB 'and [1-9]* more'\n"
+	"      THEN CAST(substr(text, 5) AS INTEGER) ELSE 1 END), 0)\n"
+	"    FROM history_line WHERE change = id AND sign = '~');\n"
+	"DELETE FROM history_line WHERE sign = '~' AND text GLOB 'and [1-9]* more';\n"
+	"UPDATE history SET kept = (SELECT count(*) FROM history_line WHERE change = id);\n"
+	"CREATE TABLE history_before (\n"
+	"  change INTEGER NOT NULL REFERENCES history ON DELETE CASCADE,\n"
+	"  ord INTEGER NOT NULL,\n"
+	"  data BLOB NOT NULL CHECK (length(data) > 0),\n"
+	"  PRIMARY KEY (change, ord)\n"
+	") STRICT;",
 };
 /* clang-format on */
 
@@ -174,7 +199,7 @@ const int schema_newest = (int)ARRAY_SIZE(migrations);
 	"SELECT count(*) FROM sqlite_schema WHERE rootpage = 0 AND type <> 'trigger' AND " \
 	"name IN ('subnet', 'tenant', 'pool', 'router', 'inside', 'mapping', "             \
 	"'router_address', 'route', 'origin', 'accept', 'rule', 'rule_item', 'history', "  \
-	"'history_line')"
+	"'history_line', 'history_before')"
 
 int schema_read(struct store *s, int *schema, struct error *err)
 {

@@ -97,12 +97,18 @@ struct history_line {
 
 /* A change that was committed: who made what of the definitions, and when. */
 struct history_change {
+	uint64_t id;   /* from 1, in the order of time; store_note() gives it */
 	int64_t at;    /* seconds since 1970, UTC */
 	uint32_t uid;  /* of the process */
 	char *user;    /* its name, and who it is by sudo */
 	char *command; /* as it was called */
-	VEC(struct history_line) lines;
-	size_t more; /* lines that were not kept */
+	/* lines of its plan, also those that are not in `lines` */
+	uint64_t added;
+	uint64_t changed;
+	uint64_t removed;
+	uint64_t kept;			/* of these, the first ones, which can still be read */
+	VEC(struct history_line) lines; /* the first of these, as many as were asked for */
+	bool undoable;			/* store_go_back() can go back to before it */
 };
 
 struct history {
@@ -110,20 +116,42 @@ struct history {
 };
 
 void history_change_clear(struct history_change *c);
+/* Lines of its plan. */
+uint64_t history_change_all(const struct history_change *c);
 void history_free(struct history *h);
 #define _cleanup_history_ _cleanup_(history_free)
 
-/* Changes that are kept, and lines of each. */
+/*
+ * What is kept: changes, lines of each, lines of all, and bytes (compressed) of what was in force
+ * before them. Of what is more, the oldest goes first. Lines that go leave the change itself; with
+ * what was before a change, all changes up to it cannot be undone any more.
+ */
 #define HISTORY_MAX	  10000
-#define HISTORY_LINES_MAX 1000
+#define HISTORY_LINES_MAX 20000
+#define HISTORY_LINES_ALL 200000
+#define HISTORY_BYTES_MAX (32 << 20)
 
 /*
- * Note a change in the open transaction, so that it is there if and only if that is committed;
- * after an error it is rolled back. What is older than HISTORY_MAX changes goes.
+ * Note a change from `had` to `will`, which store_save() has written, in the open transaction, so
+ * that it is there if and only if that is committed; after an error it is rolled back.
  */
-int store_note(struct store *store, const struct history_change *c, struct error *err);
-/* The last `n` changes; the caller's to free, and empty after an error. */
-int store_history(struct store *store, size_t n, struct history *out, struct error *err);
+int store_note(struct store *store, const struct history_change *c, const struct model *had,
+	       const struct model *will, struct error *err);
+/* The last `n` changes, with `lines` lines of each at most; the caller's to free, and empty after
+ * an error. */
+int store_history(struct store *store, size_t n, size_t lines, struct history *out,
+		  struct error *err);
+/* The change with that id; a usage error when there is none. */
+int store_history_one(struct store *store, uint64_t id, size_t lines, struct history *out,
+		      struct error *err);
+
+/*
+ * Make of `m`, the definitions in force, those that were in force before the change `*id`; 0: the
+ * last one that changed the definitions, whose id is there then. They have the ids and leases of
+ * that time. -1 with a usage error: there is no such change, or it is too old; `m` is good for
+ * nothing then but to be freed.
+ */
+int store_go_back(struct store *store, uint64_t *id, struct model *m, struct error *err);
 
 /* After an error the transaction is rolled back. Both do nothing when there is none. */
 int store_commit(struct store *store, struct error *err);

@@ -57,4 +57,11 @@ int schema_read(struct store *s, int *schema, struct error *err);
 /* Make the newest schema of an older one or of none, in one transaction. */
 int schema_upgrade(struct store *s, int schema, struct error *err);
 
+/* same.c: whether both are stored in the same rows. */
+
+bool same_text(const char *a, const char *b);			  /* either may be NULL */
+bool same_router(const struct router *a, const struct router *b); /* either may be NULL */
+bool same_mapping(const struct mapping *a, const struct mapping *b);
+bool same_accept(const struct tenant *a, const struct tenant *b);
+
 #endif

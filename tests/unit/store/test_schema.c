@@ -6,14 +6,26 @@
 Test(store, stamps)
 {
 	put(&empty);
-	cr_expect_eq(sql("PRAGMA user_version"), 7);
+	cr_expect_eq(sql("PRAGMA user_version"), 8);
 	cr_expect_eq(sql("PRAGMA application_id"), 0x746e6174);
 	cr_expect_eq(sql("SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
+}
+
+/* Before the history had what was in force before a change. */
+static void back_to_schema_7(void)
+{
+	sql("DROP TABLE history_before");
+	sql("ALTER TABLE history DROP COLUMN added");
+	sql("ALTER TABLE history DROP COLUMN changed");
+	sql("ALTER TABLE history DROP COLUMN removed");
+	sql("ALTER TABLE history DROP COLUMN kept");
+	sql("ALTER TABLE history DROP COLUMN bytes; PRAGMA user_version = 7");
 }
 
 /* Before names of tenants could be as those of mappings. */
 static void back_to_schema_6(void)
 {
+	back_to_schema_7();
 	sql("PRAGMA foreign_keys = OFF; PRAGMA legacy_alter_table = ON; CREATE TABLE older (\n"
 	    "  id INTEGER PRIMARY KEY CHECK (id BETWEEN 1 AND 4294967295),\n"
 	    "  name TEXT NOT NULL UNIQUE CHECK (length(name) <= 63 AND name GLOB '[a-z0-9]*'\n"
@@ -97,6 +109,44 @@ static void forget_own(struct model *m)
 	}
 }
 
+/* The changes of then are still known, with all that was kept of them. */
+Test(store, schema_7_is_brought_up_to_date)
+{
+	_cleanup_history_ struct history h = { 0 };
+	_cleanup_model_ struct model want = { 0 }, m = { 0 };
+	_cleanup_store_ struct store *s = NULL;
+	struct error err = { 0 };
+	uint64_t id = 0;
+
+	rich(&want);
+	put(&want);
+	back_to_schema_7();
+	sql("INSERT INTO history VALUES (1, 100, 0, 'root', 'apply -f one.yaml')");
+	sql("INSERT INTO history_line VALUES (1, 0, '+', 'tenant red')");
+	sql("INSERT INTO history_line VALUES (1, 1, '-', 'mapping red 10.0.0.5')");
+	sql("INSERT INTO history_line VALUES (1, 2, '~', 'tenant blue: pool')");
+	sql("INSERT INTO history_line VALUES (1, 3, '~', 'and 998 more')");
+	sql("INSERT INTO history VALUES (2, 200, 0, 'root', 'map add red 10.0.0.5')");
+	s = open_store(STORE_WRITE);
+	cr_expect_eq(sql("PRAGMA user_version"), 8);
+	assert_stored(&want);
+	must(store_history(s, 9, 9, &h, &err) == 0, err);
+	cr_assert_eq(h.list.n, 2);
+	cr_expect_str_eq(h.list.v[0].command, "apply -f one.yaml");
+	cr_expect_eq(h.list.v[0].added, 1);
+	cr_expect_eq(h.list.v[0].changed, 999);
+	cr_expect_eq(h.list.v[0].removed, 1);
+	cr_expect_eq(h.list.v[0].lines.n, 3);
+	cr_expect_eq(h.list.v[0].kept, 3);
+	cr_expect_eq(history_change_all(&h.list.v[0]), 1001);
+	cr_expect_not(h.list.v[0].undoable);
+	cr_expect_not(h.list.v[1].undoable);
+	load(s, &m);
+	cr_expect_eq(store_go_back(s, &id, &m, &err), -1);
+	cr_expect(err.usage);
+	cr_expect(strstr(err.text, "change 2 is not kept"), "%s", err.text);
+}
+
 Test(store, schema_6_is_brought_up_to_date)
 {
 	_cleanup_model_ struct model want = { 0 };
@@ -105,7 +155,7 @@ Test(store, schema_6_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_6();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 7);
+	cr_expect_eq(sql("PRAGMA user_version"), 8);
 	cr_expect_eq(sql("SELECT count(*) FROM pragma_foreign_key_check"), 0);
 	assert_stored(&want);
 	cr_expect_eq(sql("SELECT count(*) FROM mapping_text WHERE tenant = 'red'"), 5);
@@ -123,7 +173,7 @@ Test(store, schema_5_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_5();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 7);
+	cr_expect_eq(sql("PRAGMA user_version"), 8);
 	forget_passed_over(&want);
 	assert_stored(&want);
 }
@@ -136,7 +186,7 @@ Test(store, schema_4_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_4();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 7);
+	cr_expect_eq(sql("PRAGMA user_version"), 8);
 	forget_forwarding(&want);
 	assert_stored(&want);
 }
@@ -149,7 +199,7 @@ Test(store, schema_3_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_3();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 7);
+	cr_expect_eq(sql("PRAGMA user_version"), 8);
 	forget_rules(&want);
 	assert_stored(&want);
 	rich(&want);
@@ -165,7 +215,7 @@ Test(store, schema_2_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_2();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 7);
+	cr_expect_eq(sql("PRAGMA user_version"), 8);
 	forget_own(&want);
 	forget_rules(&want);
 	assert_stored(&want);
@@ -188,7 +238,7 @@ Test(store, schema_1_is_brought_up_to_date)
 	cr_expect_eq(sql("PRAGMA user_version"), 1);
 
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 7);
+	cr_expect_eq(sql("PRAGMA user_version"), 8);
 	model_tenant(&want, "red")->router->sources = SOURCES_STRICT;
 	model_tenant(&want, "green-2")->router->sources = SOURCES_STRICT;
 	forget_own(&want);
@@ -202,7 +252,7 @@ Test(store, newer_schema)
 	size_t n, m;
 
 	put(&empty);
-	sql("PRAGMA user_version = 8");
+	sql("PRAGMA user_version = 9");
 	before = read_file("state.db", &n);
 	assert_refused(STORE_WRITE, in_dir("state.db"), "schema 8", "none after 7", "newer", NULL);
 	assert_refused(STORE_READ, in_dir("state.db"), "schema 8", "none after 7", "newer", NULL);
