@@ -17,6 +17,7 @@
 	X(validate)     \
 	X(diff)         \
 	X(export)       \
+	X(undo)         \
 	X(restore)      \
 	X(agent)        \
 	X(map_add)      \

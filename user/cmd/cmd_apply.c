@@ -3,6 +3,7 @@
 
 #include "change/change.h"
 #include "cmd/cmd.h"
+#include "cmd/consent.h"
 #include "config/definitions.h"
 #include "lib/background.h"
 #include "model/select.h"
@@ -106,19 +107,6 @@ static int take_chosen(struct change *c, const struct chosen *chosen, struct err
 	return 0;
 }
 
-static bool has_terminal(void)
-{
-	return isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
-}
-
-static bool ask(const char *what)
-{
-	char answer[16];
-
-	fprintf(stderr, "tenantnat: %s; go on? [y/N] ", what);
-	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
-}
-
 /* What one call of the command is about. */
 struct applying {
 	const struct invocation *inv;
@@ -127,16 +115,14 @@ struct applying {
 	struct change_how how;
 	struct scope only;
 	bool warned; /* of what the file may lack: once, also when the user is asked */
-	bool agreed; /* to lose so many mappings */
-	size_t lost;
+	struct consent consent;
 };
 
-/* 1: the user has to be asked `question`, and nothing is held meanwhile. */
-static int attempt(struct applying *a, struct change *c, struct outcome *outcome,
-		   char question[CHANGE_LOSS], struct error *err)
+/* 1: the user has to be asked, and nothing is held meanwhile. */
+static int attempt(struct applying *a, struct change *c, struct outcome *outcome, struct error *err)
 {
 	enum store_mode mode = a->how.dry_run ? STORE_READ : STORE_WRITE;
-	size_t lost;
+	int ret;
 
 	if (begin(a->inv, mode, &a->reading, c, err) ||
 	    (a->how.only && take_chosen(c, &a->chosen, err)))
@@ -144,13 +130,8 @@ static int attempt(struct applying *a, struct change *c, struct outcome *outcome
 	if (!a->warned)
 		definitions_warn(a->reading.file, &c->will, a->how.only);
 	a->warned = true;
-	lost = change_loss(c, question);
-	if (!*question || a->how.dry_run || (a->agreed && lost <= a->lost))
-		return change_make(c, &a->how, outcome, err);
-	if (!has_terminal())
-		return error_usage(err, "%s; if that is meant, say --yes", question);
-	a->lost = lost;
-	return 1;
+	ret = consent_check(&a->consent, c, err);
+	return ret ? ret : change_make(c, &a->how, outcome, err);
 }
 
 static void applying_free(struct applying *a)
@@ -166,11 +147,9 @@ static int run(const struct invocation *inv, struct error *err)
 		.how = { .dry_run = cmd_value(inv, "dry-run"),
 			 .no_probe = cmd_value(inv, "no-probe"),
 			 .partial = cmd_value(inv, "partial") },
-		.agreed = cmd_value(inv, "yes"),
-		.lost = SIZE_MAX,
+		.consent = { .given = cmd_value(inv, "yes") || cmd_value(inv, "dry-run") },
 	};
 	_cleanup_outcome_ struct outcome outcome = { 0 };
-	char question[CHANGE_LOSS];
 	int ret;
 
 	if (choose(inv, &a.chosen, err))
@@ -183,10 +162,8 @@ static int run(const struct invocation *inv, struct error *err)
 	do {
 		_cleanup_change_ struct change c = { 0 };
 
-		ret = attempt(&a, &c, &outcome, question, err);
-	} while (ret == 1 && (a.agreed = ask(question)));
-	if (ret == 1)
-		return error_set(err, "nothing was changed");
+		ret = attempt(&a, &c, &outcome, err);
+	} while (ret == 1 && (ret = consent_ask(&a.consent, err)) == 0);
 	if (ret)
 		return -1;
 	if (cmd_print_outcome(inv, &outcome, a.how.dry_run, err))

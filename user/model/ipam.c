@@ -317,25 +317,38 @@ static const struct mapping *lease_of(const struct tenant *had, size_t *at, cons
 	return order == 0 ? &had->mappings.v[*at] : NULL;
 }
 
+static const struct tn_addr none;
+
+/*
+ * What is to be kept of an address that was not pinned: what is filled in, which is the lease or
+ * one from before that comes back; else the lease. It is not filled in any more.
+ */
+static struct tn_addr take_out(struct tn_addr *filled, const struct tn_addr *lease)
+{
+	struct tn_addr a = addr_is_unset(filled) ? *lease : *filled;
+
+	*filled = none;
+	return a;
+}
+
 /* An address that the router keeps: leased, or pinned as it was before. */
 static void keep_own(struct ipam *ipam, const struct tenant *t, const struct router *had)
 {
 	for (int f = 0; f < FAMILIES; f++) {
 		struct own_address *own = &t->router->own[f];
-		const struct tn_addr *lease = &had->own[f].addr;
+		struct tn_addr lease = had ? had->own[f].addr : none;
 
-		/* what is filled in came from `have`, and may not be kept */
 		if (!own->pinned && !own->wanted && addr_is_unset(&own->addr))
 			continue;
 		if (!own->pinned)
-			memset(&own->addr, 0, sizeof(own->addr));
-		if (addr_is_unset(lease) || find(ipam, lease) || !model_shares(ipam->want, lease) ||
-		    reserved_by_subnet(ipam, lease) ||
-		    (own->pinned && addr_cmp(&own->addr, lease) != 0))
+			lease = take_out(&own->addr, &lease);
+		if (addr_is_unset(&lease) || find(ipam, &lease) ||
+		    !model_shares(ipam->want, &lease) || reserved_by_subnet(ipam, &lease) ||
+		    (own->pinned && addr_cmp(&own->addr, &lease) != 0))
 			continue;
-		own->addr = *lease;
+		own->addr = lease;
 		own->wanted = false;
-		take(ipam, lease, NULL, NULL);
+		take(ipam, &lease, NULL, NULL);
 	}
 }
 
@@ -344,18 +357,17 @@ static void keep_mappings(struct ipam *ipam, const struct tenant *t, const struc
 	size_t at = 0;
 
 	vec_each (m, &t->mappings) {
-		const struct mapping *lease = lease_of(had, &at, m);
+		const struct mapping *was = lease_of(had, &at, m);
+		struct tn_addr lease = was ? was->shared : none;
 
-		/* what is filled in came from `have`, and may not be kept */
 		if (!m->pinned)
-			memset(&m->shared, 0, sizeof(m->shared));
-		if (!lease || find(ipam, &lease->shared) ||
-		    reserved_by_subnet(ipam, &lease->shared) ||
-		    !tenant_may_have(ipam->want, t, &lease->shared))
+			lease = take_out(&m->shared, &lease);
+		if (addr_is_unset(&lease) || find(ipam, &lease) ||
+		    reserved_by_subnet(ipam, &lease) || !tenant_may_have(ipam->want, t, &lease))
 			continue;
-		if (m->pinned && addr_cmp(&m->shared, &lease->shared) != 0)
+		if (m->pinned && addr_cmp(&m->shared, &lease) != 0)
 			continue;
-		m->shared = lease->shared;
+		m->shared = lease;
 		*vec_push(&ipam->kept) = (struct kept){ t, m };
 	}
 }
@@ -432,8 +444,8 @@ static int assign_addresses(struct ipam *ipam, const struct model *have, struct 
 		struct tenant *t = &want->tenants.v[i];
 
 		had[i] = model_tenant((struct model *)have, t->name);
-		if (t->router && had[i] && had[i]->router)
-			keep_own(ipam, t, had[i]->router);
+		if (t->router)
+			keep_own(ipam, t, had[i] ? had[i]->router : NULL);
 	}
 	for (size_t i = 0; i < n; i++)
 		keep_mappings(ipam, &want->tenants.v[i], had[i]);
@@ -475,45 +487,69 @@ static uint32_t id_new(struct ids *ids)
 	return ids->next++;
 }
 
-/* The id that the rule had, which says the same and most often is at the same place. */
-static void keep_rule_id(struct rule *r, size_t at, const struct tenant *was, bool *taken)
+static bool id_used(const struct ids *ids, uint32_t id)
 {
-	if (at < was->accept.n && !taken[at] && rule_same(r, &was->accept.v[at])) {
-		r->id = was->accept.v[at].id;
-		taken[at] = true;
-	}
-	for (size_t i = 0; !r->id && i < was->accept.n; i++) {
-		if (taken[i] || !rule_same(r, &was->accept.v[i]))
-			continue;
-		r->id = was->accept.v[i].id;
-		taken[i] = true;
-	}
+	return ids->used.n && bsearch(&id, ids->used.v, ids->used.n, sizeof(id), u32_cmp);
 }
 
-static void keep_rule_ids(struct tenant *now, const struct tenant *was)
+/* Of something new: an id that is filled in comes back, and stays if nobody has it. */
+static void claim(const struct ids *ids, uint32_t *id, struct ids *claimed)
 {
-	_cleanup_free_ bool *taken = xzalloc(was->accept.n + 1);
+	if (*id && id_used(ids, *id))
+		*id = 0;
+	if (*id)
+		*vec_push(&claimed->used) = *id;
+}
 
-	vec_each (r, &now->accept)
-		r->id = 0;
-	for (size_t i = 0; i < now->accept.n; i++)
-		keep_rule_id(&now->accept.v[i], i, was, taken);
+/* Nobody new gets what was claimed. */
+static void add_claimed(struct ids *ids, struct ids *claimed)
+{
+	vec_each (id, &claimed->used)
+		*vec_push(&ids->used) = *id;
+	vec_free(&claimed->used);
+	vec_sort(&ids->used, u32_cmp);
+}
+
+/* The id that the rule had, which says the same and most often is at the same place. */
+static bool keep_rule_id(struct rule *r, size_t at, const struct tenant *was, bool *taken)
+{
+	if (at >= was->accept.n || taken[at] || !rule_same(r, &was->accept.v[at])) {
+		for (at = 0; at < was->accept.n; at++) {
+			if (!taken[at] && rule_same(r, &was->accept.v[at]))
+				break;
+		}
+	}
+	if (at == was->accept.n)
+		return false;
+	r->id = was->accept.v[at].id;
+	return taken[at] = true;
+}
+
+/* `was` NULL: the tenant is new. */
+static void keep_rule_ids(struct tenant *now, const struct tenant *was, const struct ids *ids,
+			  struct ids *claimed)
+{
+	_cleanup_free_ bool *taken = xzalloc(was ? was->accept.n + 1 : 1);
+
+	for (size_t i = 0; i < now->accept.n; i++) {
+		if (!was || !keep_rule_id(&now->accept.v[i], i, was, taken))
+			claim(ids, &now->accept.v[i].id, claimed);
+	}
 }
 
 /* The counters of a rule go by its id, so a rule that says something else is another one. */
 static void assign_rule_ids(struct model *want, const struct model *have)
 {
-	struct ids ids = { .next = 1 };
+	struct ids ids = { .next = 1 }, claimed = { 0 };
 
 	vec_each (was, &have->tenants) {
-		struct tenant *now = model_tenant(want, was->name);
-
 		vec_each (r, &was->accept)
 			*vec_push(&ids.used) = r->id;
-		if (now)
-			keep_rule_ids(now, was);
 	}
 	vec_sort(&ids.used, u32_cmp);
+	vec_each (now, &want->tenants)
+		keep_rule_ids(now, model_tenant((struct model *)have, now->name), &ids, &claimed);
+	add_claimed(&ids, &claimed);
 	vec_each (t, &want->tenants) {
 		vec_each (r, &t->accept) {
 			if (!r->id)
@@ -527,21 +563,30 @@ static void assign_rule_ids(struct model *want, const struct model *have)
 static int assign_ids(struct model *want, const struct model *have, struct error *err)
 {
 	struct ids tenants = { .next = 1 }, routers = { .next = 1 };
+	struct ids claimed = { 0 }, claimed_too = { 0 };
 	int ret = 0;
 
 	vec_each (t, &have->tenants) {
-		struct tenant *now = model_tenant(want, t->name);
-
 		*vec_push(&tenants.used) = t->id;
 		if (t->router)
 			*vec_push(&routers.used) = t->router->id;
-		if (now)
-			now->id = t->id;
-		if (now && now->router && t->router)
-			now->router->id = t->router->id;
 	}
 	vec_sort(&tenants.used, u32_cmp);
 	vec_sort(&routers.used, u32_cmp);
+	vec_each (t, &want->tenants) {
+		const struct tenant *was = model_tenant((struct model *)have, t->name);
+
+		if (was)
+			t->id = was->id;
+		else
+			claim(&tenants, &t->id, &claimed);
+		if (t->router && was && was->router)
+			t->router->id = was->router->id;
+		else if (t->router)
+			claim(&routers, &t->router->id, &claimed_too);
+	}
+	add_claimed(&tenants, &claimed);
+	add_claimed(&routers, &claimed_too);
 	vec_each (t, &want->tenants) {
 		if (!t->id)
 			t->id = id_new(&tenants);

@@ -18,6 +18,10 @@
  * a lease is given up only when the pool no longer holds it. `reserved` are
  * addresses that nobody may have: those of routers.
  *
+ * What `want` has filled in already are leases and ids of definitions in force, or of some that
+ * come back (undo): such a lease comes before the one in `have`, and an id of what is new stays if
+ * nobody in `have` has it.
+ *
  * A new mapping gets an address of the first pool of its family that has one left. That is one
  * with the sum of the fixed address (addr_sum()), if one of the IPAM_NEUTRAL nearest of
  * these is free: translation then changes no checksum but the IP header's. Else it is the one with

@@ -38,7 +38,9 @@ void join_want_addresses(const struct model *m, const struct iface *shared, stru
 			own->wanted = true;
 			continue;
 		}
-		*own = (struct own_address){ .wanted = needs_address(m, shared, t, f) };
+		own->wanted = needs_address(m, shared, t, f);
+		if (!own->wanted)
+			own->addr = (struct tn_addr){ 0 };
 	}
 }
 

@@ -465,6 +465,27 @@ Test(ipam, a_filled_in_lease_that_a_router_has_now)
 	      "red 10.0.0.9 100.64.1.9\n");
 }
 
+/* an undo: what is filled in is what was there before, and comes before the lease of now */
+Test(ipam, leases_that_come_back)
+{
+	/* to whom it was freed from */
+	gives(RED "map 10.0.0.5 lease=100.64.1.77; map 10.0.0.77;", RED "map 10.0.0.77;", "",
+	      "red 10.0.0.5 100.64.1.77\n"
+	      "red 10.0.0.77 100.64.1.78\n");
+	/* exchanged */
+	gives(RED "map 10.0.0.5 lease=100.64.1.6; map 10.0.0.6 lease=100.64.1.5;",
+	      RED "map 10.0.0.5 lease=100.64.1.5; map 10.0.0.6 lease=100.64.1.6;", "",
+	      "red 10.0.0.5 100.64.1.6\n"
+	      "red 10.0.0.6 100.64.1.5\n");
+	/* pinned elsewhere meanwhile */
+	gives(RED "map 10.0.0.5 lease=100.64.1.77;", RED "map 10.0.0.5 pin=100.64.1.9;", "",
+	      "red 10.0.0.5 100.64.1.77\n");
+	/* a router has it now; or its pool has gone */
+	gives(RED "map 10.0.0.5 lease=100.64.1.77;", RED "map 10.0.0.5 lease=100.64.1.9;",
+	      "100.64.1.77", "red 10.0.0.5 100.64.1.5\n");
+	gives(RED "map 10.0.0.5 lease=100.64.9.77;", RED, "", "red 10.0.0.5 100.64.1.5\n");
+}
+
 /* a lease can become the broadcast address when the subnet is made smaller */
 Test(ipam, a_lease_that_became_network_or_broadcast_address)
 {
@@ -516,6 +537,18 @@ Test(ipam, smallest_free_id)
 		  "blue 2/2\nred 1/1\n");
 	/* a renamed tenant is a new one */
 	gives_ids("tenant crimson;", "tenant red id=1;", "crimson 2\n");
+}
+
+/* an undo: ids come back, unless they are somebody else's by now; that of what is there stays */
+Test(ipam, ids_that_come_back)
+{
+	gives_ids("tenant blue id=9; router id=4; tenant red id=7; router id=8;",
+		  "tenant green id=1; router id=1;", "blue 9/4\nred 7/8\n");
+	gives_ids("tenant blue; router; tenant red id=2; router id=2;",
+		  "tenant green id=1; router id=1;", "blue 3/3\nred 2/2\n");
+	gives_ids("tenant red id=1; router id=2;", "tenant green id=1; router id=2;", "red 2/1\n");
+	gives_ids("tenant red id=7; router id=7;", "tenant red id=1; router id=2;", "red 1/2\n");
+	gives_ids("tenant red id=7; router id=7;", "tenant red id=1;", "red 1/7\n");
 }
 
 Test(ipam, a_router_that_comes_later)
@@ -1109,10 +1142,10 @@ static struct model with_rules(const char *letters, const uint32_t *ids)
 	return m;
 }
 
-static void gives_rule_ids(const char *want, const char *have, const uint32_t *had,
-			   const uint32_t *ids)
+static void gives_rule_ids_to(const char *want, const uint32_t *filled, const char *have,
+			      const uint32_t *had, const uint32_t *ids)
 {
-	_cleanup_model_ struct model m = with_rules(want, NULL), old = with_rules(have, had);
+	_cleanup_model_ struct model m = with_rules(want, filled), old = with_rules(have, had);
 	struct addr_list none = { 0 };
 	struct error err = { 0 };
 
@@ -1120,6 +1153,12 @@ static void gives_rule_ids(const char *want, const char *have, const uint32_t *h
 	for (size_t i = 0; want[i]; i++)
 		cr_expect_eq(m.tenants.v[0].accept.v[i].id, ids[i], "%s after %s: rule %zu is %u",
 			     want, have, i, m.tenants.v[0].accept.v[i].id);
+}
+
+static void gives_rule_ids(const char *want, const char *have, const uint32_t *had,
+			   const uint32_t *ids)
+{
+	gives_rule_ids_to(want, NULL, have, had, ids);
 }
 
 Test(ipam, rules_keep_their_ids)
@@ -1136,4 +1175,15 @@ Test(ipam, rules_keep_their_ids)
 	gives_rule_ids("aab", "ab", had, (const uint32_t[]){ 4, 1, 2 });
 	/* ids of rules that go are not given to others in the same change */
 	gives_rule_ids("xyz", "abc", had, (const uint32_t[]){ 1, 3, 5 });
+}
+
+Test(ipam, ids_of_rules_that_come_back)
+{
+	static const uint32_t had[] = { 4, 2, 7 };
+
+	/* what there is keeps its own, what comes has that of before, if nobody has it */
+	gives_rule_ids_to("axy", (const uint32_t[]){ 9, 5, 2 }, "abc", had,
+			  (const uint32_t[]){ 4, 5, 1 });
+	gives_rule_ids_to("xyz", (const uint32_t[]){ 0, 3, 0 }, "abc", had,
+			  (const uint32_t[]){ 1, 3, 5 });
 }

@@ -254,8 +254,8 @@ Test(store, newer_schema)
 	put(&empty);
 	sql("PRAGMA user_version = 9");
 	before = read_file("state.db", &n);
-	assert_refused(STORE_WRITE, in_dir("state.db"), "schema 8", "none after 7", "newer", NULL);
-	assert_refused(STORE_READ, in_dir("state.db"), "schema 8", "none after 7", "newer", NULL);
+	assert_refused(STORE_WRITE, in_dir("state.db"), "schema 9", "none after 8", "newer", NULL);
+	assert_refused(STORE_READ, in_dir("state.db"), "schema 9", "none after 8", "newer", NULL);
 	after = read_file("state.db", &m);
 	cr_assert_eq(n, m);
 	cr_assert_arr_eq(before, after, n);
