@@ -146,7 +146,7 @@ def test_loose_sources(lab):
     loose["red"].router["sources"] = "loose"
     try:
         said = "\n".join(lab.apply(loose))
-        assert "~ tenant red: router" in said and "~ router red" in said, said
+        assert "~ router red: sources strict → loose\n" in said, said
         with counted(lab), Watch(lab.plain, "shared0") as outside:
             send_frames(lab.red1, "eth0", frames)
             outside.until(lambda f: b"must not" in f)

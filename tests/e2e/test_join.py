@@ -131,9 +131,9 @@ def test_join_of_a_bare_router(lab):
         for line in ("+ address green 100.64.3.254/32 on shared0",
                      f"+ route green {SUBNET} unreachable, as the last resort",
                      f"+ route green {SUBNET} on shared0",
-                     "~ setting green ipv4/conf/lan0/forwarding = 1",
-                     "~ setting green ipv4/conf/lan1/forwarding = 1",
-                     "~ setting green ipv4/conf/shared0/forwarding = 1"):
+                     "~ setting green ipv4/conf/lan0/forwarding 0 → 1",
+                     "~ setting green ipv4/conf/lan1/forwarding 0 → 1",
+                     "~ setting green ipv4/conf/shared0/forwarding 0 → 1"):
             assert line in said, f"no `{line}` in {said}"
         equal(addresses(lab.green), ["100.64.3.254/32"], "addresses")
         equal(routes(lab.green), [SUBNET, f"unreachable {SUBNET}"], "routes")
@@ -231,7 +231,7 @@ def test_routes_behind_a_gateway(lab):
                       f"unreachable {SUBNET}", f"unreachable {other}"]), "routes")
         equal(way("100.65.3.4"), f"100.65.3.4 via {PLAIN} dev shared0", "the way")
         said = lab.apply(definitions((other, "100.64.0.251")))
-        assert f"~ route green {other} via 100.64.0.251 on shared0" in said, said
+        assert f"~ route green {other} on shared0: via {PLAIN} → 100.64.0.251" in said, said
         assert f"- route green 100.64.9.0/24 via {PLAIN} on shared0" in said, said
         equal(way("100.65.3.4"), "100.65.3.4 via 100.64.0.251 dev shared0", "the way")
         # of others, in the way
@@ -339,7 +339,7 @@ def test_state_lost_with_addresses_there(lab):
 def test_join_in_both_families(lab):
     with bare(lab) as vm:
         said = lab.apply(with_green(lab))
-        assert "~ setting green ipv6/conf/all/forwarding = 1" in said, said
+        assert "~ setting green ipv6/conf/all/forwarding 0 → 1" in said, said
         equal(sorted(addresses(lab.green)), ["100.64.3.254/32", "fd64::3:fffe/128"], "addresses")
         equal(routes(lab.green), [SUBNET, f"unreachable {SUBNET}",
                                   SUBNET_V6, f"unreachable {SUBNET_V6}"], "routes")

@@ -363,8 +363,7 @@ static bool same_netns(const struct place *a, const struct place *b)
 	return a->netns_dev == b->netns_dev && a->netns_ino == b->netns_ino;
 }
 
-static const struct setting_row *setting_of(const struct kernel_state *m,
-					    const struct setting_row *like)
+const struct setting_row *plan_setting(const struct kernel_state *m, const struct setting_row *like)
 {
 	vec_each (row, &m->settings) {
 		if (same_netns(&row->at, &like->at) && strcmp(row->path, like->path) == 0)
@@ -380,7 +379,7 @@ static void diff_settings(const struct kernel_state *want, const struct kernel_s
 	const struct place *all = NULL;
 
 	vec_each (row, &want->settings) {
-		const struct setting_row *is = setting_of(have, row);
+		const struct setting_row *is = plan_setting(have, row);
 		bool differs = !is || is->value != row->value;
 
 		if (differs || (all && same_netns(all, &row->at) && strstr(row->path, "ipv6/")))

@@ -10,6 +10,10 @@ bool plan_moves(const struct shared_row *from, const struct shared_row *to);
 /* Whether their flags are the same, but for those that follow from rules and limits. */
 bool plan_same_kind(const struct shared_row *a, const struct shared_row *b);
 
+/* What the setting is on a machine; NULL: not known. */
+const struct setting_row *plan_setting(const struct kernel_state *m,
+				       const struct setting_row *like);
+
 /* Who is accepted, whose pools are which, and the limits: the part of plan_make() for these. */
 void plan_policy(const struct kernel_state *want, const struct kernel_state *have,
 		 struct plan *out);

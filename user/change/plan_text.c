@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 
+#include "change/differences.h"
 #include "change/plan_internal.h"
 
 void plan_text_free(struct plan_text *t)
@@ -50,21 +51,23 @@ __attribute__((format(printf, 3, 4))) static void say(struct plan_text *out, cha
 	va_end(args);
 }
 
-static bool same_pools(const struct tenant *a, const struct tenant *b)
-{
-	if (a->pools.n != b->pools.n)
-		return false;
-	for (size_t i = 0; i < a->pools.n; i++) {
-		if (addr_cmp(&a->pools.v[i].addr, &b->pools.v[i].addr) != 0 ||
-		    a->pools.v[i].len != b->pools.v[i].len)
-			return false;
-	}
-	return true;
-}
-
 static bool same_text(const char *a, const char *b)
 {
 	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static void describe_network(const struct model *had, const struct model *will,
+			     struct plan_text *out)
+{
+	_cleanup_differences_ struct differences d = { 0 };
+
+	/* the first definitions of all change nothing */
+	if (!had->subnets.n || !will->subnets.n)
+		return;
+	differ_prefixes(&d, "subnets", NULL, had->subnets.v, had->subnets.n, will->subnets.v,
+			will->subnets.n);
+	if (d.f)
+		say(out, '~', "shared network: %s", differences_text(&d));
 }
 
 /* A mapping's name or pinning can change without the machine noticing. */
@@ -74,20 +77,70 @@ static void describe_labels(const struct tenant *had, const struct tenant *will,
 	size_t h = 0;
 
 	vec_each (m, &will->mappings) {
+		_cleanup_differences_ struct differences d = { 0 };
 		const struct mapping *old;
 
 		while (h < had->mappings.n && addr_cmp(&had->mappings.v[h].fixed, &m->fixed) < 0)
 			h++;
 		old = h < had->mappings.n ? &had->mappings.v[h] : NULL;
-		if (!old || addr_cmp(&old->fixed, &m->fixed) != 0)
+		if (!old || addr_cmp(&old->fixed, &m->fixed) != 0 ||
+		    (same_text(old->name, m->name) && old->pinned == m->pinned))
 			continue;
-		if (!same_text(old->name, m->name))
-			say(out, '~', "mapping %s %s: name %s", will->name, ADDR(&m->fixed),
-			    m->name ? m->name : "removed");
-		if (old->pinned != m->pinned)
-			say(out, '~', "mapping %s %s: %s", will->name, ADDR(&m->fixed),
-			    m->pinned ? "shared address pinned" : "shared address leased");
+		differ_text(&d, "name", old->name, m->name);
+		differ_text(&d, "shared address", old->pinned ? "pinned" : "leased",
+			    m->pinned ? "pinned" : "leased");
+		say(out, '~', "mapping %s %s: %s", will->name, ADDR(&m->fixed),
+		    differences_text(&d));
 	}
+}
+
+/* The index of the rule with that id, from `first` to before `end`; `end`: it is not there. */
+static size_t find_rule(const struct tenant *t, uint32_t id, size_t first, size_t end)
+{
+	while (first < end && t->accept.v[first].id != id)
+		first++;
+	return first;
+}
+
+/* Whether the rules that are in both are in another order, in which the first one counts. */
+static bool is_reordered(const struct tenant *had, const struct tenant *will)
+{
+	size_t last = 0;
+
+	vec_each (r, &will->accept) {
+		size_t at = find_rule(had, r->id, last, had->accept.n);
+
+		if (at < had->accept.n)
+			last = at;
+		else if (find_rule(had, r->id, 0, last) < last)
+			return true;
+	}
+	return false;
+}
+
+static const char *accept_text(const struct tenant *t)
+{
+	return !t->has_accept ? NULL : t->accept.n ? "rules" : "[]";
+}
+
+/* Of one that was there before. */
+static void describe_tenant(const struct tenant *had, const struct tenant *will,
+			    struct plan_text *out)
+{
+	_cleanup_differences_ struct differences d = { 0 };
+
+	differ_prefixes(&d, "pool", "(all)", had->pools.v, had->pools.n, will->pools.v,
+			will->pools.n);
+	differ_text(&d, "router", had->router ? "here" : "elsewhere",
+		    will->router ? "here" : "elsewhere");
+	/* rules that come and go have lines of their own */
+	if (!had->accept.n && !will->accept.n)
+		differ_text(&d, "accept", accept_text(had), accept_text(will));
+	if (is_reordered(had, will))
+		differ_say(&d, "order of accept");
+	if (d.f)
+		say(out, '~', "tenant %s: %s", will->name, differences_text(&d));
+	describe_labels(had, will, out);
 }
 
 static void describe_tenants(const struct model *had, const struct model *will,
@@ -99,19 +152,12 @@ static void describe_tenants(const struct model *had, const struct model *will,
 	while (w < wend || h < hend) {
 		int order = w == wend ? 1 : h == hend ? -1 : strcmp(w->name, h->name);
 
-		if (order < 0) {
+		if (order < 0)
 			say(out, '+', "tenant %s", w++->name);
-		} else if (order > 0) {
+		else if (order > 0)
 			say(out, '-', "tenant %s", h++->name);
-		} else {
-			if (!same_pools(w, h))
-				say(out, '~', "tenant %s: pool", w->name);
-			if (!router_same(w->router, h->router))
-				say(out, '~', "tenant %s: router", w->name);
-			if (w->has_accept != h->has_accept && !w->accept.n && !h->accept.n)
-				say(out, '~', "tenant %s: accept", w->name);
-			describe_labels(h++, w++, out);
-		}
+		else
+			describe_tenant(h++, w++, out);
 	}
 }
 
@@ -122,29 +168,69 @@ static const struct tenant *by_router(const struct model *m, const char *name)
 	return t && t->router ? t : NULL;
 }
 
-static void describe_routers(const struct plan *plan, const struct model *had,
-			     const struct model *will, struct plan_text *out)
+/* One that comes or goes. */
+static void describe_router(struct plan_text *out, char sign, const struct router_row *r,
+			    const struct model *had, const struct model *will)
 {
-	const struct {
-		char sign;
-		const struct router_row *const *v;
-		size_t n;
-	} parts[] = { { '+', plan->attach.v, plan->attach.n },
-		      { '~', plan->renew.v, plan->renew.n },
-		      { '-', plan->replaced.v, plan->replaced.n },
-		      { '-', plan->detach.v, plan->detach.n } };
+	const struct tenant *t = by_router(will, r->tenant);
 
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-		for (size_t k = 0; k < parts[i].n; k++) {
-			const struct router_row *r = parts[i].v[k];
-			const struct tenant *t = by_router(will, r->tenant);
+	t = t ? t : by_router(had, r->tenant);
+	say(out, sign, "router %s: netns %s, hook %s", r->tenant,
+	    t && t->router->netns ? t->router->netns : "(own)",
+	    hook_name(r->via ? r->via : r->hook));
+}
 
-			t = t ? t : by_router(had, r->tenant);
-			say(out, parts[i].sign, "router %s: netns %s, hook %s", r->tenant,
-			    t && t->router->netns ? t->router->netns : "(own)",
-			    hook_name(r->via ? r->via : r->hook));
-		}
+static void describe_renewed(struct plan_text *out, const struct router_row *r,
+			     const struct kernel_state *have, const struct tenant *had,
+			     const struct tenant *will)
+{
+	const struct router_row *was = kernel_state_router(have, r->id);
+	_cleanup_differences_ struct differences d = { 0 };
+
+	if (had && will)
+		differ_router(&d, had->router, will->router);
+	if (was)
+		differ_row(&d, was, r, d.f);
+	say(out, '~', "router %s: %s", r->tenant, d.f ? differences_text(&d) : "renewed");
+}
+
+/* Those that are attached and stay so; then those of which the definitions alone change. */
+static void describe_changed(const struct plan *plan, const struct kernel_state *have,
+			     const struct model *had, const struct model *will,
+			     struct plan_text *out)
+{
+	_cleanup_free_ bool *said = xzalloc(will->tenants.n + 1);
+
+	vec_each (r, &plan->renew) {
+		const struct tenant *w = by_router(will, (*r)->tenant);
+
+		describe_renewed(out, *r, have, by_router(had, (*r)->tenant), w);
+		if (w)
+			said[w - will->tenants.v] = true;
 	}
+	vec_each (w, &will->tenants) {
+		const struct tenant *h =
+			w->router && !said[w - will->tenants.v] ? by_router(had, w->name) : NULL;
+		_cleanup_differences_ struct differences d = { 0 };
+
+		if (h)
+			differ_router(&d, h->router, w->router);
+		if (d.f)
+			say(out, '~', "router %s: %s", w->name, differences_text(&d));
+	}
+}
+
+static void describe_routers(const struct plan *plan, const struct kernel_state *have,
+			     const struct model *had, const struct model *will,
+			     struct plan_text *out)
+{
+	vec_each (r, &plan->attach)
+		describe_router(out, '+', *r, had, will);
+	describe_changed(plan, have, had, will, out);
+	vec_each (r, &plan->replaced)
+		describe_router(out, '-', *r, had, will);
+	vec_each (r, &plan->detach)
+		describe_router(out, '-', *r, had, will);
 }
 
 /* Names of tenants and mappings by tenant id, for rows that have only numbers. */
@@ -181,45 +267,146 @@ static const struct tenant *named(const struct names *names, uint32_t id)
 
 #define LIMIT_TEXT 128
 
-/* ", limit 100000000 bit/s, burst 131072, 10000 packets/s"; nothing when there is none. */
+/* "100000000 bit/s burst 131072 bytes, 10000 packets/s"; NULL when there is none. */
 static const char *limit_text(const struct limit_row *l, char buf[LIMIT_TEXT])
 {
 	size_t n = 0;
 
-	buf[0] = '\0';
-	if (l && l->rate)
-		n = snprintf(buf, LIMIT_TEXT, ", limit %" PRIu64 " bit/s burst %" PRIu64 " bytes",
-			     8 * l->rate, l->burst);
-	if (l && l->packets)
-		snprintf(buf + n, LIMIT_TEXT - n, ", limit %" PRIu64 " packets/s", l->packets);
+	if (!l || (!l->rate && !l->packets))
+		return NULL;
+	if (l->rate)
+		n = snprintf(buf, LIMIT_TEXT, "%" PRIu64 " bit/s burst %" PRIu64 " bytes%s",
+			     8 * l->rate, l->burst, l->packets ? ", " : "");
+	if (l->packets)
+		snprintf(buf + n, LIMIT_TEXT - n, "%" PRIu64 " packets/s", l->packets);
 	return buf;
 }
 
-/* With its limit by `policy`. */
-static void describe_mapping(struct plan_text *out, char sign, const struct names *names,
-			     const struct policy *policy, const struct shared_row *row)
+/* Definitions and what the machine has or is to have by them. */
+struct side {
+	struct names names;
+	const struct kernel_state *kernel;
+};
+
+static const struct mapping *mapping_of(const struct side *side, const struct shared_row *row)
 {
-	char limit[LIMIT_TEXT];
-	const struct tenant *t = named(names, row->tenant);
-	const struct mapping *m;
+	const struct tenant *t = named(&side->names, row->tenant);
+
+	return t ? tenant_mapping((struct tenant *)t, &row->fixed) : NULL;
+}
+
+/* "red/db 10.0.0.5", or of a router's own address "red". The caller's to free. */
+static char *owner_text(const struct side *side, const struct shared_row *row)
+{
+	const struct tenant *t = named(&side->names, row->tenant);
+	const struct mapping *m = mapping_of(side, row);
+	const char *name = m && m->name ? m->name : NULL;
+	char *text;
+
+	if (row->flags & TN_SHARED_OWN)
+		return xstrdup(t ? t->name : "?");
+	if (asprintf(&text, "%s%s%s %s", t ? t->name : "?", name ? "/" : "", name ? name : "",
+		     ADDR(&row->fixed)) < 0)
+		return xstrdup("?");
+	return text;
+}
+
+/* Who had the address before `now`; NULL: the same one. The caller's to free. */
+static char *loser_text(const struct side *had, const struct shared_row *was,
+			const struct shared_row *now)
+{
+	bool own = was->flags & TN_SHARED_OWN;
+	char *owner, *text;
+
+	if (!plan_moves(was, now))
+		return NULL;
+	if (was->tenant == now->tenant && addr_cmp(&was->fixed, &now->fixed) == 0)
+		return xstrdup(was->router ? "another router" : "a router elsewhere");
+	owner = owner_text(had, was);
+	if (!own || asprintf(&text, "the router of %s", owner) < 0)
+		return owner;
+	free(owner);
+	return text;
+}
+
+/* With its limit; `before`: who had the address, or NULL. */
+static void describe_mapping(struct plan_text *out, char sign, const struct side *side,
+			     const struct shared_row *row, const char *before)
+{
+	_cleanup_free_ char *owner = NULL;
+	const char *limit;
+	char buf[LIMIT_TEXT];
 
 	/* a million of them take a second to say */
 	if (is_full(out)) {
 		count(out, sign);
 		return;
 	}
-	m = t ? tenant_mapping((struct tenant *)t, &row->fixed) : NULL;
-	if (row->flags & TN_SHARED_OWN)
-		say(out, sign, "router address %s %s", t ? t->name : "?", ADDR(&row->shared));
-	else
-		say(out, sign, "mapping %s%s%s %s -> %s%s", t ? t->name : "?",
-		    m && m->name ? "/" : "", m && m->name ? m->name : "", ADDR(&row->fixed),
-		    ADDR(&row->shared), limit_text(policy_limit(policy, &row->shared), limit));
+	owner = owner_text(side, row);
+	limit = limit_text(policy_limit(&side->kernel->policy, &row->shared), buf);
+	say(out, sign, "%s %s%s %s%s%s%s%s",
+	    row->flags & TN_SHARED_OWN ? "router address" : "mapping", owner,
+	    row->flags & TN_SHARED_OWN ? "" : " ->", ADDR(&row->shared), limit ? ", limit " : "",
+	    limit ? limit : "", before ? ", before of " : "", before ? before : "");
 }
 
-static char sign_of_put(const struct kernel_state *have, const struct shared_row *row)
+/*
+ * Where the mapping of `row`, on one side, is on the other, if it is another address: both rows are
+ * one change then. NULL: it is not there, or has that address there as well.
+ */
+static const struct shared_row *counterpart(const struct side *other, const struct shared_row *row)
 {
-	return kernel_state_shared(have, &row->shared) ? '~' : '+';
+	const struct mapping *m = row->flags & TN_SHARED_OWN ? NULL : mapping_of(other, row);
+	const struct shared_row *r;
+
+	if (!m || addr_cmp(&m->shared, &row->shared) == 0)
+		return NULL;
+	r = kernel_state_shared(other->kernel, &m->shared);
+	return r && r->tenant == row->tenant && addr_cmp(&r->fixed, &row->fixed) == 0 ? r : NULL;
+}
+
+/* Whether the change of a mapping's address from one row to the other is said in one line. */
+static bool is_readdressed(const struct side *had, const struct side *will,
+			   const struct shared_row *h, const struct shared_row *w)
+{
+	return h && w && counterpart(had, w) == h && counterpart(will, h) == w;
+}
+
+static void describe_readdressed(struct plan_text *out, const struct side *will,
+				 const struct shared_row *h, const struct shared_row *w)
+{
+	_cleanup_free_ char *owner = NULL;
+
+	if (is_full(out)) {
+		count(out, '~');
+		return;
+	}
+	owner = owner_text(will, w);
+	say(out, '~', "mapping %s: shared address %s → %s", owner, ADDR(&h->shared),
+	    ADDR(&w->shared));
+}
+
+static void describe_put(struct plan_text *out, const struct side *had, const struct side *will,
+			 const struct shared_row *w)
+{
+	const struct shared_row *was = kernel_state_shared(had->kernel, &w->shared);
+	const struct shared_row *h = counterpart(had, w);
+	_cleanup_free_ char *before = NULL;
+
+	if (is_readdressed(had, will, h, w)) {
+		describe_readdressed(out, will, h, w);
+		return;
+	}
+	if (was && !is_full(out))
+		before = loser_text(had, was, w);
+	describe_mapping(out, was ? '~' : '+', will, w, before);
+}
+
+static void describe_del(struct plan_text *out, const struct side *had, const struct side *will,
+			 const struct shared_row *h)
+{
+	if (!is_readdressed(had, will, h, counterpart(will, h)))
+		describe_mapping(out, '-', had, h, NULL);
 }
 
 static void describe_addr(struct plan_text *out, char sign, const struct addr_row *row)
@@ -260,24 +447,60 @@ static void describe_groups(struct plan_text *out, char sign, const struct group
 	}
 }
 
-static bool is_new(const struct route_row *row, const struct plan *plan)
+static void describe_addr_put(const struct plan *plan, const struct addr_row *row,
+			      struct plan_text *out)
 {
-	vec_each (old, &plan->route_moved) {
-		if (route_row_cmp(*old, row) == 0)
-			return false;
+	struct prefix now = { row->addr, row->len };
+
+	vec_each (old, &plan->addr_moved) {
+		struct prefix was = { (*old)->addr, (*old)->len };
+
+		if (addr_row_cmp(*old, row) != 0)
+			continue;
+		say(out, '~', "address %s %s → %s on %s", row->at.tenant, PREFIX(&was),
+		    PREFIX(&now), row->at.name);
+		return;
 	}
-	return true;
+	describe_addr(out, '+', row);
 }
 
-static void describe_settled(const struct plan *plan, struct plan_text *out)
+static void describe_route_put(const struct plan *plan, const struct route_row *row,
+			       struct plan_text *out)
+{
+	_cleanup_differences_ struct differences d = { 0 };
+
+	vec_each (old, &plan->route_moved) {
+		if (route_row_cmp(*old, row) != 0)
+			continue;
+		differ_route(&d, *old, row);
+		say(out, '~', "route %s %s on %s: %s", row->at.tenant, PREFIX(&row->to),
+		    row->at.name, differences_text(&d));
+		return;
+	}
+	describe_route(out, '+', row);
+}
+
+static void describe_setting(const struct setting_row *row, const struct kernel_state *have,
+			     struct plan_text *out)
+{
+	const struct setting_row *was = plan_setting(have, row);
+
+	if (was)
+		say(out, '~', "setting %s %s %ld → %ld", row->at.tenant, row->path, was->value,
+		    row->value);
+	else
+		say(out, '~', "setting %s %s = %ld", row->at.tenant, row->path, row->value);
+}
+
+static void describe_settled(const struct plan *plan, const struct kernel_state *have,
+			     struct plan_text *out)
 {
 	vec_each (row, &plan->addr_put)
-		describe_addr(out, '+', *row);
+		describe_addr_put(plan, *row, out);
 	vec_each (row, &plan->route_put)
-		describe_route(out, is_new(*row, plan) ? '+' : '~', *row);
+		describe_route_put(plan, *row, out);
 	vec_each (row, &plan->setting_put)
-		say(out, '~', "setting %s %s = %ld", (*row)->at.tenant, (*row)->path,
-		    (*row)->value);
+		describe_setting(*row, have, out);
 	describe_groups(out, '+', plan->group_put.v, plan->group_put.n);
 	describe_groups(out, '-', plan->group_lost.v, plan->group_lost.n);
 	describe_groups(out, '-', plan->group_del.v, plan->group_del.n);
@@ -302,45 +525,44 @@ static const struct shared_row *limited_anew(const struct kernel_state *want,
 	return w && h && !plan_moves(h, w) && plan_same_kind(w, h) ? w : NULL;
 }
 
-static void describe_limits(const struct plan *plan, const struct kernel_state *want,
-			    const struct kernel_state *have, const struct names *now,
-			    struct plan_text *out)
+static void describe_limit(const struct side *had, const struct side *will,
+			   const struct tn_addr *shared, struct plan_text *out)
 {
-	vec_each (l, &plan->limit_put) {
-		const struct shared_row *row = limited_anew(want, have, &l->shared);
+	const struct shared_row *row = limited_anew(will->kernel, had->kernel, shared);
+	_cleanup_differences_ struct differences d = { 0 };
+	_cleanup_free_ char *owner = NULL;
+	char a[LIMIT_TEXT], b[LIMIT_TEXT];
 
-		if (row)
-			describe_mapping(out, '~', now, &want->policy, row);
-	}
-	vec_each (l, &plan->limit_del) {
-		const struct shared_row *row = limited_anew(want, have, &l->shared);
-		const struct tenant *t = row ? named(now, row->tenant) : NULL;
-
-		if (row)
-			say(out, '~', "mapping %s %s: no limit", t ? t->name : "?",
-			    ADDR(&row->fixed));
-	}
+	if (!row)
+		return;
+	owner = owner_text(will, row);
+	differ_text(&d, "limit", limit_text(policy_limit(&had->kernel->policy, shared), a),
+		    limit_text(policy_limit(&will->kernel->policy, shared), b));
+	say(out, '~', "mapping %s: %s", owner, differences_text(&d));
 }
 
 static void describe_mappings(const struct plan *plan, const struct kernel_state *want,
 			      const struct kernel_state *have, const struct model *had,
 			      const struct model *will, struct plan_text *out)
 {
-	struct names now, before;
+	struct side before = { .kernel = have }, now = { .kernel = want };
 
-	names_make(&now, will);
-	names_make(&before, had);
+	names_make(&before.names, had);
+	names_make(&now.names, will);
 	vec_each (row, &plan->own_put)
-		describe_mapping(out, sign_of_put(have, *row), &now, &want->policy, *row);
+		describe_put(out, &before, &now, *row);
 	vec_each (row, &plan->shared_put)
-		describe_mapping(out, sign_of_put(have, *row), &now, &want->policy, *row);
-	describe_limits(plan, want, have, &now, out);
+		describe_put(out, &before, &now, *row);
+	vec_each (l, &plan->limit_put)
+		describe_limit(&before, &now, &l->shared, out);
+	vec_each (l, &plan->limit_del)
+		describe_limit(&before, &now, &l->shared, out);
 	vec_each (row, &plan->own_del)
-		describe_mapping(out, '-', &before, &have->policy, *row);
+		describe_del(out, &before, &now, *row);
 	vec_each (row, &plan->shared_del)
-		describe_mapping(out, '-', &before, &have->policy, *row);
-	vec_free(&now.list);
-	vec_free(&before.list);
+		describe_del(out, &before, &now, *row);
+	vec_free(&now.names.list);
+	vec_free(&before.names.list);
 }
 
 static void describe_rule(struct plan_text *out, char sign, const struct tenant *t,
@@ -386,21 +608,34 @@ static void describe_new(const struct model *m, const struct model *other,
 	vec_free(&lacking.list);
 }
 
+/* What the lines so far do not explain. */
+static void describe_rest(const struct plan *plan, const struct kernel_state *want,
+			  const struct kernel_state *have, struct plan_text *out)
+{
+	_cleanup_differences_ struct differences d = { 0 };
+
+	differ_prefixes(&d, "subnets", NULL, have->subnets.v, have->subnets.n, want->subnets.v,
+			want->subnets.n);
+	if (plan->subnets)
+		say(out, '~', "shared network: %s", differences_text(&d));
+	else if (plan->fixed_put.n + plan->fixed_del.n)
+		say(out, '~', "%zu reverse entries repaired",
+		    plan->fixed_put.n + plan->fixed_del.n);
+	else if (plan_changes_policy(plan))
+		say(out, '~', "who is accepted: entries repaired");
+}
+
 void plan_describe(const struct plan *plan, const struct kernel_state *want,
 		   const struct kernel_state *have, const struct model *had,
 		   const struct model *will, struct plan_text *out)
 {
+	describe_network(had, will, out);
 	describe_tenants(had, will, out);
-	describe_routers(plan, had, will, out);
-	describe_settled(plan, out);
+	describe_routers(plan, have, had, will, out);
+	describe_settled(plan, have, out);
 	describe_mappings(plan, want, have, had, will, out);
 	describe_new(will, had, want, have, '+', out);
 	describe_new(had, will, have, want, '-', out);
-	if (plan->subnets && !out->lines.n)
-		say(out, '~', "shared network: subnets");
-	else if (!out->lines.n && plan->fixed_put.n + plan->fixed_del.n)
-		say(out, '~', "%zu reverse %s repaired", plan->fixed_put.n + plan->fixed_del.n,
-		    plural(plan->fixed_put.n + plan->fixed_del.n, "entry", "entries"));
-	else if (!out->lines.n && plan_changes_policy(plan))
-		say(out, '~', "who is accepted: entries repaired");
+	if (!out->lines.n)
+		describe_rest(plan, want, have, out);
 }

@@ -89,54 +89,126 @@ Test(plan_text, tenants)
 	says_of("tenant crimson;", "tenant red;", "+ tenant crimson\n- tenant red\n");
 }
 
-Test(plan_text, pools)
+/* What is said of the way from `had` to `now`, and of the way back. */
+struct way {
+	const char *had;
+	const char *there;
+	const char *back;
+};
+
+static void say_ways(const char *now, const struct way *ways, size_t n)
 {
-	static const char *const had[] = {
-		"tenant red;",
-		"tenant red pool=100.64.1.0/24;",
-		"tenant red pool=100.64.1.0/24 pool=100.64.2.0/25;",
-		"tenant red pool=100.64.1.0/24 pool=100.64.3.0/24;",
-		/* it is looked through in this order */
-		"tenant red pool=100.64.2.0/24 pool=100.64.1.0/24;",
-	};
-
-	static const char now[] = "tenant red pool=100.64.1.0/24 pool=100.64.2.0/24;";
-
-	for (size_t i = 0; i < ARRAY_SIZE(had); i++) {
-		says_of(now, had[i], "~ tenant red: pool\n");
-		says_of(had[i], now, "~ tenant red: pool\n");
+	for (size_t i = 0; i < n; i++) {
+		says_of(now, ways[i].had, ways[i].there);
+		says_of(ways[i].had, now, ways[i].back);
 	}
 	says_of(now, now, "");
 }
 
+Test(plan_text, pools)
+{
+#define NOW "100.64.1.0/24, 100.64.2.0/24"
+#define WAY(had, text)                                            \
+	{                                                         \
+		had, "~ tenant red: pool " text " → " NOW "\n",   \
+			"~ tenant red: pool " NOW " → " text "\n" \
+	}
+	static const struct way ways[] = {
+		WAY("tenant red;", "(all)"),
+		WAY("tenant red pool=100.64.1.0/24;", "100.64.1.0/24"),
+		WAY("tenant red pool=100.64.1.0/24 pool=100.64.2.0/25;",
+		    "100.64.1.0/24, 100.64.2.0/25"),
+		WAY("tenant red pool=100.64.1.0/24 pool=100.64.3.0/24;",
+		    "100.64.1.0/24, 100.64.3.0/24"),
+		/* it is looked through in this order */
+		WAY("tenant red pool=100.64.2.0/24 pool=100.64.1.0/24;",
+		    "100.64.2.0/24, 100.64.1.0/24"),
+	};
+#undef WAY
+#undef NOW
+
+	say_ways("tenant red pool=100.64.1.0/24 pool=100.64.2.0/24;", ways, ARRAY_SIZE(ways));
+}
+
+Test(plan_text, subnets)
+{
+	says_of("net 100.64.0.0/16 fd64::/64;", "net 100.64.0.0/16;",
+		"~ shared network: subnets 100.64.0.0/16 → 100.64.0.0/16, fd64::/64\n");
+	says_of("net 100.65.0.0/16; tenant red;", "net 100.64.0.0/16;",
+		"~ shared network: subnets 100.64.0.0/16 → 100.65.0.0/16\n+ tenant red\n");
+	/* the first definitions, and the last */
+	says_of("net 100.65.0.0/16; tenant red;", "", "+ tenant red\n");
+	says_of("", "net 100.65.0.0/16; tenant red;", "- tenant red\n");
+}
+
+/* Every property, with what it was and what it is. */
 Test(plan_text, definition_of_a_router)
 {
-	static const char *const had[] = {
-		"tenant red;",
-		"tenant red; router netns=blue shared=shared0 inside=lan0 hook=tc;",
-		"tenant red; router shared=shared0 inside=lan0 hook=tc;",
-		"tenant red; router netns=red shared=shared1 inside=lan0 hook=tc;",
-		"tenant red; router netns=red inside=lan0 hook=tc;",
-		"tenant red; router netns=red shared=shared0 inside=lan1 hook=tc;",
-		"tenant red; router netns=red shared=shared0 inside=lan0 inside=lan1 hook=tc;",
-		"tenant red; router netns=red shared=shared0 hook=tc;",
-		"tenant red; router netns=red shared=shared0 inside=lan0 hook=xdp;",
-		"tenant red; router netns=red shared=shared0 inside=lan0 hook=tc detached;",
-		"tenant red; router netns=red shared=shared0 inside=lan0 hook=tc sources=loose;",
-		"tenant red; router netns=red shared=shared0 inside=lan0 hook=tc sources=feasible;",
-		"tenant red; router netns=red shared=shared0 inside=lan* hook=tc;",
-		"tenant red; router netns=red shared=shared0 inside=lan0 hook=tc forwarding=stack;",
+#define ROUTER_NOW "netns=red shared=shared0 inside=lan0 hook=tc"
+	static const struct way ways[] = {
+		{ "tenant red;", "~ tenant red: router elsewhere → here\n",
+		  "~ tenant red: router here → elsewhere\n" },
+		{ "tenant red; router netns=blue shared=shared0 inside=lan0 hook=tc;",
+		  "~ router red: netns blue → red\n", "~ router red: netns red → blue\n" },
+		{ "tenant red; router shared=shared0 inside=lan0 hook=tc;",
+		  "~ router red: netns (own) → red\n", "~ router red: netns red → (own)\n" },
+		{ "tenant red; router netns=red shared=shared1 inside=lan0 hook=tc;",
+		  "~ router red: shared shared1 → shared0\n",
+		  "~ router red: shared shared0 → shared1\n" },
+		{ "tenant red; router netns=red inside=lan0 hook=tc;",
+		  "~ router red: shared (found) → shared0\n",
+		  "~ router red: shared shared0 → (found)\n" },
+		{ "tenant red; router netns=red shared=shared0 inside=lan1 hook=tc;",
+		  "~ router red: inside lan1 → lan0\n", "~ router red: inside lan0 → lan1\n" },
+		{ "tenant red; router netns=red shared=shared0 inside=lan0 inside=lan1 hook=tc;",
+		  "~ router red: inside lan0, lan1 → lan0\n",
+		  "~ router red: inside lan0 → lan0, lan1\n" },
+		{ "tenant red; router netns=red shared=shared0 inside=lan* hook=tc;",
+		  "~ router red: inside lan* → lan0\n", "~ router red: inside lan0 → lan*\n" },
+		{ "tenant red; router netns=red shared=shared0 hook=tc;",
+		  "~ router red: inside (found) → lan0\n",
+		  "~ router red: inside lan0 → (found)\n" },
+		{ "tenant red; router " ROUTER_NOW " hook=xdp;", "~ router red: hook xdp → tc\n",
+		  "~ router red: hook tc → xdp\n" },
+		{ "tenant red; router " ROUTER_NOW " sources=loose;",
+		  "~ router red: sources loose → strict\n",
+		  "~ router red: sources strict → loose\n" },
+		{ "tenant red; router " ROUTER_NOW " forwarding=stack;",
+		  "~ router red: forwarding stack → auto\n",
+		  "~ router red: forwarding auto → stack\n" },
+		{ "tenant red; router " ROUTER_NOW " detached;",
+		  "~ router red: programs detached → attached\n",
+		  "~ router red: programs attached → detached\n" },
+		{ "tenant red; router " ROUTER_NOW " pin=100.64.0.9 pin=fd64::9;",
+		  "~ router red: address 100.64.0.9, fd64::9 → none\n",
+		  "~ router red: address none → 100.64.0.9, fd64::9\n" },
+		/* two at once, in one line */
+		{ "tenant red; router netns=red shared=shared0 inside=lan0 hook=xdp sources=loose;",
+		  "~ router red: hook xdp → tc, sources loose → strict\n",
+		  "~ router red: hook tc → xdp, sources strict → loose\n" },
 	};
-	static const char now[] =
-		"tenant red; router netns=red shared=shared0 inside=lan0 hook=tc;";
 
-	for (size_t i = 0; i < ARRAY_SIZE(had); i++) {
-		says_of(now, had[i], "~ tenant red: router\n");
-		says_of(had[i], now, "~ tenant red: router\n");
-	}
-	says_of(now, now, "");
+	say_ways("tenant red; router " ROUTER_NOW ";", ways, ARRAY_SIZE(ways));
 	says_of("tenant red pool=100.64.1.0/24; router;", "tenant red;",
-		"~ tenant red: pool\n~ tenant red: router\n");
+		"~ tenant red: pool (all) → 100.64.1.0/24, router elsewhere → here\n");
+#undef ROUTER_NOW
+}
+
+Test(plan_text, routes_of_a_router)
+{
+	_cleanup_model_ struct model had = model_of("tenant red; router netns=red;");
+	_cleanup_model_ struct model will = model_of("tenant red; router netns=red;");
+	_cleanup_plan_text_ struct plan_text text = { 0 };
+	struct route *r = vec_push(&will.tenants.v[0].router->routes);
+	struct kernel_state none = { 0 };
+	struct plan p = { 0 };
+
+	prefix_parse("100.65.0.0/16", &r->to);
+	addr_parse("100.64.0.1", &r->via);
+	plan_describe(&p, &none, &none, &had, &will, &text);
+	cr_assert_eq(text.lines.n, 1);
+	cr_expect_str_eq(text.lines.v[0].text,
+			 "router red: routes none → 100.65.0.0/16 via 100.64.0.1");
 }
 
 Test(plan_text, labels_of_mappings)
@@ -145,21 +217,20 @@ Test(plan_text, labels_of_mappings)
 	static const char named[] = "tenant red; map 10.0.0.5 db lease=100.64.1.5;";
 	static const char pinned[] = "tenant red; map 10.0.0.5 pin=100.64.1.5;";
 
-	says_of(named, plain, "~ mapping red 10.0.0.5: name db\n");
+	says_of(named, plain, "~ mapping red 10.0.0.5: name none → db\n");
 	says_of("tenant red; map 10.0.0.5 web lease=100.64.1.5;", named,
-		"~ mapping red 10.0.0.5: name web\n");
-	says_of(plain, named, "~ mapping red 10.0.0.5: name removed\n");
-	says_of(pinned, plain, "~ mapping red 10.0.0.5: shared address pinned\n");
-	says_of(plain, pinned, "~ mapping red 10.0.0.5: shared address leased\n");
+		"~ mapping red 10.0.0.5: name db → web\n");
+	says_of(plain, named, "~ mapping red 10.0.0.5: name db → none\n");
+	says_of(pinned, plain, "~ mapping red 10.0.0.5: shared address leased → pinned\n");
+	says_of(plain, pinned, "~ mapping red 10.0.0.5: shared address pinned → leased\n");
 	says_of("tenant red; map 10.0.0.5 db pin=100.64.1.5;", plain,
-		"~ mapping red 10.0.0.5: name db\n"
-		"~ mapping red 10.0.0.5: shared address pinned\n");
+		"~ mapping red 10.0.0.5: name none → db, shared address leased → pinned\n");
 	/* only of mappings that are in both: here 6 and 8 */
 	says_of("tenant red; map 10.0.0.5 a; map 10.0.0.6 b; map 10.0.0.8 d; map 10.0.0.9 e;",
 		"tenant red; map 10.0.0.4; map 10.0.0.6; map 10.0.0.7; map 10.0.0.8;"
 		"map 10.0.0.10;",
-		"~ mapping red 10.0.0.6: name b\n"
-		"~ mapping red 10.0.0.8: name d\n");
+		"~ mapping red 10.0.0.6: name none → b\n"
+		"~ mapping red 10.0.0.8: name none → d\n");
 	says_of(named, "tenant red;", "");
 	says_of("tenant red;", named, "");
 }
@@ -172,7 +243,7 @@ Test(plan_text, routers)
 	says(one, one, "router 1 red via=xdp-generic;", "",
 	     "+ router red: netns red, hook xdp-generic\n");
 	says(one, one, "router 1 red via=tc;", "router 1 red via=xdp if=9;",
-	     "~ router red: netns red, hook tc\n");
+	     "~ router red: index of the shared interface 9 → 0, hook xdp → tc\n");
 	says(one, one, "", "router 1 red via=xdp;", "- router red: netns red, hook xdp\n");
 	says(own, own, "router 1 red via=tc;", "", "+ router red: netns (own), hook tc\n");
 	/* not known what it came to: what was asked for */
@@ -180,11 +251,9 @@ Test(plan_text, routers)
 	says(one, one, "", "router 1 red;", "- router red: netns red, hook auto\n");
 	/* where it is to be, and for one that goes, where it was */
 	says("tenant red id=1; router id=1 netns=red2;", one, "router 1 red via=tc;",
-	     "router 1 red via=tc if=9;",
-	     "~ tenant red: router\n"
-	     "~ router red: netns red2, hook tc\n");
+	     "router 1 red via=tc if=9;", "~ router red: netns red → red2\n");
 	says("tenant red id=1;", one, "", "router 1 red via=tc;",
-	     "~ tenant red: router\n"
+	     "~ tenant red: router here → elsewhere\n"
 	     "- router red: netns red, hook tc\n");
 	/* first what is added, then what changes, then what goes */
 	says("tenant a; router netns=a; tenant b; router netns=b; tenant c; router netns=c;",
@@ -192,7 +261,7 @@ Test(plan_text, routers)
 	     "router 2 b via=tc; router 3 c via=tc;",
 	     "router 1 a via=tc; router 2 b via=tc broken;",
 	     "+ router c: netns c, hook tc\n"
-	     "~ router b: netns b, hook tc\n"
+	     "~ router b: what is missing of its programs comes back\n"
 	     "- router a: netns a, hook tc\n");
 }
 
@@ -207,22 +276,39 @@ Test(plan_text, mappings)
 	says(now, now, TO5, "", "+ mapping red/db 10.0.0.5 -> 100.64.1.5\n");
 	says(now, now, "to 100.64.1.6 10.0.0.6 1 1;", "", "+ mapping red 10.0.0.6 -> 100.64.1.6\n");
 	says(now, before, TO5, "to 100.64.1.5 10.0.0.7 1 1;",
-	     "~ mapping red/db 10.0.0.5 -> 100.64.1.5\n");
+	     "~ mapping red/db 10.0.0.5 -> 100.64.1.5, before of red/web 10.0.0.7\n");
 	says(now, before, "", "to 100.64.1.7 10.0.0.7 1 1;",
 	     "- mapping red/web 10.0.0.7 -> 100.64.1.7\n");
 	/* the name that it had, and the one that it has */
 	says("tenant red id=1; map 10.0.0.5 new;", "tenant red id=1; map 10.0.0.5 old;", TO5,
 	     "to 100.64.1.6 10.0.0.5 1 1;",
-	     "~ mapping red 10.0.0.5: name new\n"
+	     "~ mapping red 10.0.0.5: name old → new\n"
 	     "+ mapping red/new 10.0.0.5 -> 100.64.1.5\n"
 	     "- mapping red/old 10.0.0.5 -> 100.64.1.6\n");
 	/* another shared address */
+	says("tenant red id=1; map 10.0.0.5 db lease=100.64.1.5;",
+	     "tenant red id=1; map 10.0.0.5 db lease=100.64.1.77;", TO5 FROM5,
+	     "to 100.64.1.77 10.0.0.5 1 1; from 1 10.0.0.5 100.64.1.77;",
+	     "~ mapping red/db 10.0.0.5: shared address 100.64.1.77 → 100.64.1.5\n");
+	/* two exchange theirs */
+	says("tenant red id=1; map 10.0.0.5 lease=100.64.1.5; map 10.0.0.6 lease=100.64.1.6;",
+	     "tenant red id=1; map 10.0.0.5 lease=100.64.1.6; map 10.0.0.6 lease=100.64.1.5;",
+	     "to 100.64.1.5 10.0.0.5 1 1; to 100.64.1.6 10.0.0.6 1 1;",
+	     "to 100.64.1.6 10.0.0.5 1 1; to 100.64.1.5 10.0.0.6 1 1;",
+	     "~ mapping red 10.0.0.5: shared address 100.64.1.6 → 100.64.1.5\n"
+	     "~ mapping red 10.0.0.6: shared address 100.64.1.5 → 100.64.1.6\n");
+	/* of which the definitions do not know */
 	says(now, now, TO5 FROM5, "to 100.64.1.77 10.0.0.5 1 1; from 1 10.0.0.5 100.64.1.77;",
 	     "+ mapping red/db 10.0.0.5 -> 100.64.1.5\n"
 	     "- mapping red/db 10.0.0.5 -> 100.64.1.77\n");
 	/* the same mapping, now of a router elsewhere */
 	says(now, now, "to 100.64.1.5 10.0.0.5 1 0;", TO5 FROM5,
-	     "~ mapping red/db 10.0.0.5 -> 100.64.1.5\n");
+	     "~ mapping red/db 10.0.0.5 -> 100.64.1.5, before of another router\n");
+	says(now, now, TO5 FROM5, "to 100.64.1.5 10.0.0.5 1 0;",
+	     "~ mapping red/db 10.0.0.5 -> 100.64.1.5, before of a router elsewhere\n");
+	/* it was a router's own */
+	says(now, now, TO5, "own 100.64.1.5 1 1;",
+	     "~ mapping red/db 10.0.0.5 -> 100.64.1.5, before of the router of red\n");
 	/* a tenant of a higher id than any in force, and of one that is not in use any more */
 	says("tenant blue id=9; map 10.0.0.5;", "tenant red id=4; map 10.0.0.5 db;",
 	     "to 100.64.1.9 10.0.0.5 9 0;", "to 100.64.1.4 10.0.0.5 4 0;",
@@ -237,19 +323,30 @@ Test(plan_text, addresses_of_routers)
 	static const char one[] = "tenant red id=1; router id=1;";
 
 	says(one, one, "own 100.64.0.2 1 1;", "", "+ router address red 100.64.0.2\n");
-	says(one, one, "own fd64::2 1 1;", "own fd64::2 1 2;", "~ router address red fd64::2\n");
+	says(one, one, "own fd64::2 1 1;", "own fd64::2 1 2;",
+	     "~ router address red fd64::2, before of another router\n");
 	says(one, one, "", "own 100.64.0.2 1 1;", "- router address red 100.64.0.2\n");
 }
 
-/* rows that the definitions in force do not explain: a state that was lost */
-static struct kernel_state groups_of(const char *text)
+static void place(struct place *at)
+{
+	at->tenant = at->netns_ino == 9 ? "red" : "blue";
+	snprintf(at->name, sizeof(at->name), "shared%u", at->ifindex);
+}
+
+/* Rows that the definitions in force do not explain: a state that was lost. */
+static struct kernel_state rows_of(const char *text)
 {
 	struct kernel_state m = kernel_state_of(text);
 
-	vec_each (row, &m.groups) {
-		row->at.tenant = row->at.netns_ino == 9 ? "red" : "blue";
-		snprintf(row->at.name, sizeof(row->at.name), "shared%u", row->at.ifindex);
-	}
+	vec_each (row, &m.groups)
+		place(&row->at);
+	vec_each (row, &m.addrs)
+		place(&row->at);
+	vec_each (row, &m.routes)
+		place(&row->at);
+	vec_each (row, &m.settings)
+		place(&row->at);
 	return m;
 }
 
@@ -257,10 +354,10 @@ static struct kernel_state groups_of(const char *text)
 Test(plan_text, groups)
 {
 	_cleanup_kernel_state_ struct kernel_state w =
-		groups_of("group 8 3 fd64::1; group 8 4 fd64::1;"
-			  "group 9 3 all;");
+		rows_of("group 8 3 fd64::1; group 8 4 fd64::1;"
+			"group 9 3 all;");
 	_cleanup_kernel_state_ struct kernel_state h =
-		groups_of("group 9 3 fd64::1; group 9 3 fd64::2;");
+		rows_of("group 9 3 fd64::1; group 9 3 fd64::2;");
 	_cleanup_plan_text_ struct plan_text text = { 0 };
 	_cleanup_plan_ struct plan p;
 	struct model none = { 0 };
@@ -291,7 +388,8 @@ Test(plan_text, unknown_tenants)
 
 Test(plan_text, what_nothing_else_explains)
 {
-	says("", "", "net 100.64.0.0/16;", "net 100.64.0.0/15;", "~ shared network: subnets\n");
+	says("", "", "net 100.64.0.0/16;", "net 100.64.0.0/15;",
+	     "~ shared network: subnets 100.64.0.0/15 → 100.64.0.0/16\n");
 	says("", "", FROM5 "from 1 10.0.0.6 100.64.1.6;",
 	     "from 1 10.0.0.5 100.64.1.6; from 2 10.0.0.6 100.64.1.6;",
 	     "~ 3 reverse entries repaired\n");
@@ -314,10 +412,10 @@ Test(plan_text, order_of_lines)
 	     "to 100.64.1.5 10.0.0.5 1 1; to 100.64.3.5 10.0.0.5 3 0;",
 	     "+ tenant blue\n"
 	     "- tenant green\n"
-	     "~ tenant red: pool\n"
-	     "~ mapping red 10.0.0.5: name db\n"
+	     "~ tenant red: pool (all) → 100.64.1.0/24\n"
+	     "~ mapping red 10.0.0.5: name none → db\n"
 	     "+ router blue: netns blue, hook xdp\n"
-	     "~ router red: netns red, hook tc\n"
+	     "~ router red: what is missing of its programs comes back\n"
 	     "+ router address blue 100.64.0.3\n"
 	     "+ mapping red 10.0.0.6 -> 100.64.1.6\n"
 	     "- mapping green 10.0.0.5 -> 100.64.3.5\n");
@@ -356,8 +454,13 @@ Test(plan_text, rules)
 		TWO "; accept id=1 from=*; accept id=2 from=blue;",
 		"+ rule of red: from blue to db, 10.0.0.5\n- rule of red: from blue\n");
 	says_by(TWO "; accept id=1 from=*;", TWO "; accept id=1 from=*;", "");
-	says_by(TWO "; accept;", TWO ";", "~ tenant red: accept\n");
-	says_by(TWO ";", TWO "; accept;", "~ tenant red: accept\n");
+	says_by(TWO "; accept;", TWO ";", "~ tenant red: accept none → []\n");
+	says_by(TWO ";", TWO "; accept;", "~ tenant red: accept [] → none\n");
+	says_by(TWO "; accept id=1 from=blue; accept id=2 from=*;",
+		TWO "; accept id=2 from=*; accept id=1 from=blue;",
+		"~ tenant red: order of accept\n");
+	says_by(TWO "; accept id=3 from=red; accept id=1 from=blue; accept id=2 from=*;",
+		TWO "; accept id=1 from=blue; accept id=2 from=*;", "+ rule of red: from red\n");
 }
 
 /* One that owns no row, because another accepts the same before it, is a rule all the same. */
@@ -370,13 +473,85 @@ Test(plan_text, rules_without_rows)
 Test(plan_text, limits)
 {
 	says_by(TWO " rate=1000 packets=5;", TWO ";",
-		"~ mapping red/db 10.0.0.5 -> 100.64.1.5, limit 8000 bit/s burst 1000 bytes, "
-		"limit 5 packets/s\n");
+		"~ mapping red/db 10.0.0.5: limit none → 8000 bit/s burst 1000 bytes, "
+		"5 packets/s\n");
 	says_by(TWO " rate=1000;", TWO " rate=1001;",
-		"~ mapping red/db 10.0.0.5 -> 100.64.1.5, limit 8000 bit/s burst 1000 bytes\n");
-	says_by(TWO ";", TWO " packets=5;", "~ mapping red 10.0.0.5: no limit\n");
+		"~ mapping red/db 10.0.0.5: limit 8008 bit/s burst 1001 bytes → 8000 bit/s burst "
+		"1000 bytes\n");
+	says_by(TWO ";", TWO " packets=5;",
+		"~ mapping red/db 10.0.0.5: limit 5 packets/s → none\n");
 	says_by(TWO " packets=5;", "tenant blue id=2; tenant red id=1;",
 		"+ mapping red/db 10.0.0.5 -> 100.64.1.5, limit 5 packets/s\n");
+}
+
+/* Each difference for which a router is renewed although its definitions are the same. */
+Test(plan_text, renewed_routers)
+{
+	static const char one[] = "tenant red id=1; router id=1 netns=red;";
+	static const struct {
+		const char *want, *have, *said;
+	} cases[] = {
+		{ "if=3", "if=4", "index of the shared interface 4 → 3" },
+		{ "inside=4 inside=5", "inside=4", "indexes inside 4 → 4, 5" },
+		{ "ino=9", "ino=8", "another namespace" },
+		{ "fast", "ruled", "packets take stack (netfilter has rules) → fast" },
+		{ "ipsec", "fast", "packets take fast → stack (IPsec has policies)" },
+		{ "via=tc", "via=xdp hook=xdp", "hook xdp → tc" },
+		{ "sources=loose", "", "sources strict → loose" },
+		{ "mac=7", "mac=8", "MAC address 00:00:00:00:00:08 → 00:00:00:00:00:07" },
+		{ "own=100.64.0.2", "own=100.64.0.3 own=fd64::2",
+		  "own address 100.64.0.3, fd64::2 → 100.64.0.2" },
+		{ "build=2", "build=1", "programs of this version" },
+		{ "", "broken", "what is missing of its programs comes back" },
+		{ "xmit=4", "", "renewed" },
+		{ "build=2 if=3", "build=1",
+		  "index of the shared interface 0 → 3, programs of this version" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char want[128], have[128], said[256];
+
+		snprintf(want, sizeof(want), "router 1 red %s;", cases[i].want);
+		snprintf(have, sizeof(have), "router 1 red %s;", cases[i].have);
+		snprintf(said, sizeof(said), "~ router red: %s\n", cases[i].said);
+		says(one, one, want, have, said);
+	}
+	/* one line with what the definitions say, and nothing that follows from it */
+	says("tenant red id=1; router id=1 netns=red sources=loose;", one,
+	     "router 1 red sources=loose mac=7;", "router 1 red mac=8;",
+	     "~ router red: sources strict → loose, MAC address 00:00:00:00:00:08 → "
+	     "00:00:00:00:00:07\n");
+	says("tenant blue id=1; router id=1 netns=red;", one, "router 1 blue;", "router 1 red;",
+	     "+ tenant blue\n- tenant red\n~ router blue: tenant red → blue\n");
+}
+
+/* Rows of the kernel that are there, with another value. */
+static void says_rows(const char *want, const char *have, const char *expected)
+{
+	_cleanup_kernel_state_ struct kernel_state w = rows_of(want), h = rows_of(have);
+	_cleanup_plan_text_ struct plan_text text = { 0 };
+	_cleanup_plan_ struct plan p;
+	struct model none = { 0 };
+
+	plan_make(&w, &h, &p);
+	plan_describe(&p, &w, &h, &none, &none, &text);
+	cr_assert_eq(text.lines.n, 1);
+	cr_expect_eq(text.lines.v[0].sign, '~');
+	cr_expect_str_eq(text.lines.v[0].text, expected);
+}
+
+Test(plan_text, addresses_routes_and_settings)
+{
+	says_rows("addr 9 3 100.64.0.2 128;", "addr 9 3 100.64.0.2 112;",
+		  "address red 100.64.0.2/16 → 100.64.0.2/32 on shared3");
+	says_rows("way 9 3 100.64.0.0/16 via=100.64.0.1 src=100.64.0.2;",
+		  "way 9 3 100.64.0.0/16 src=100.64.0.3;",
+		  "route red 100.64.0.0/16 on shared3: via none → 100.64.0.1, source 100.64.0.3 → "
+		  "100.64.0.2");
+	says_rows("set 9 ipv4/conf/lan0/forwarding 1;", "set 9 ipv4/conf/lan0/forwarding 0;",
+		  "setting red ipv4/conf/lan0/forwarding 0 → 1");
+	says_rows("set 9 ipv4/conf/lan0/forwarding 1;", "",
+		  "setting red ipv4/conf/lan0/forwarding = 1");
 }
 
 /* The machine alone, as a run that was killed leaves it. */
