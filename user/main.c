@@ -9,6 +9,7 @@
 
 #include "cmd/cmd.h"
 #include "lib/log.h"
+#include "lib/progress.h"
 #include "lib/typo.h"
 #include "lib/util.h"
 
@@ -369,6 +370,7 @@ static int run(const struct invocation *inv)
 	struct error err = { 0 };
 	int ret = inv->command->run(inv, &err);
 
+	progress_end();
 	if (ret >= 0 && !err.set) {
 		if (fflush(stdout) == 0 && !ferror(stdout))
 			return ret ? FAILED : DONE;
@@ -436,6 +438,7 @@ int main(int argc, char **argv)
 	inv.settings.line = line;
 	inv.settings.all_lines = inv.json || !inv.settings.quiet;
 	log_setup(verbose_output ? LOG_DEBUG : inv.settings.quiet ? LOG_ERROR : LOG_NOTICE);
+	progress_setup(!verbose_output && !inv.settings.quiet);
 	libbpf_set_print(library_print);
 	libxdp_set_print(libxdp_output);
 	return run(&inv);

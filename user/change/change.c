@@ -4,6 +4,7 @@
 #include "change/change_parts.h"
 #include "dataplane/dataplane.h"
 #include "lib/interrupt.h"
+#include "lib/progress.h"
 
 static int open_store(const struct settings *settings, enum store_mode mode, struct change *c,
 		      struct error *err)
@@ -22,6 +23,7 @@ static int open_store(const struct settings *settings, enum store_mode mode, str
 
 static int load(struct change *c, struct model *will, struct error *err)
 {
+	progress_begin("reading what is in force", 0);
 	if (store_load(c->store, &c->had, err) || (!will && store_load(c->store, &c->will, err)) ||
 	    kernel_state_load(c->settings->bpffs, &c->had, c->scope, &c->dp, &c->have, err))
 		return -1;
@@ -29,6 +31,7 @@ static int load(struct change *c, struct model *will, struct error *err)
 		c->will = *will;
 		*will = (struct model){ 0 };
 	}
+	progress_end();
 	return 0;
 }
 
@@ -98,6 +101,7 @@ int change_widen(struct change *c, struct error *err)
 
 void change_end(struct change *c)
 {
+	progress_end();
 	unload(c);
 	store_close(c->store);
 	memset(c, 0, sizeof(*c));

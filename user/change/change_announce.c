@@ -3,6 +3,7 @@
 #include "change/change_parts.h"
 #include "host/netns.h"
 #include "lib/log.h"
+#include "lib/progress.h"
 #include "lib/spawn_detached.h"
 #include "probe/announce.h"
 
@@ -88,6 +89,7 @@ void change_announce(const struct plan *p, const struct kernel_state *want,
 	struct progress at = { 0 };
 	size_t left = ANNOUNCE_AT_ONCE;
 
+	progress_begin("routers announced", want->routers.n);
 	vec_each (r, &want->routers) {
 		bool moved = has_moved(p, r, have);
 		struct addr_list addrs = { 0 };
@@ -107,7 +109,9 @@ void change_announce(const struct plan *p, const struct kernel_state *want,
 			out->unannounced_addrs += addrs.list.n;
 		}
 		vec_free(&addrs.list);
+		progress_step(1);
 	}
+	progress_end();
 	packet_close_rest();
 }
 

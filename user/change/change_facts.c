@@ -4,6 +4,7 @@
 #include "dataplane/attach.h"
 #include "lib/interrupt.h"
 #include "lib/log.h"
+#include "lib/progress.h"
 #include "model/join.h"
 
 static const struct router_facts *owner_of(const struct facts *facts, const struct tn_addr *a)
@@ -197,9 +198,11 @@ int change_facts_gather(struct change *c, const struct change_how *how, struct f
 	struct model *m = &c->will;
 
 	memset(facts, 0, sizeof(*facts));
+	progress_begin("tenants looked at", m->tenants.n);
 	vec_each (t, &m->tenants) {
 		if (interrupt_check(err))
 			return -1;
+		progress_step(1);
 		if (!t->router || t->router->detached || !scope_has(how->scope, t->name))
 			continue;
 		if (is_left_alone(how, t)) {
@@ -217,6 +220,7 @@ int change_facts_gather(struct change *c, const struct change_how *how, struct f
 		note_passed_over(c, how, t);
 		keep_unseen(&(struct unseen){ c, t, facts, failed }, facts);
 	}
+	progress_end();
 	kernel_state_sort(&c->have);
 	return 0;
 }

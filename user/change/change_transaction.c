@@ -5,6 +5,7 @@
 #include "lib/background.h"
 #include "lib/interrupt.h"
 #include "lib/log.h"
+#include "lib/progress.h"
 
 /* Lines of a plan from which on the machine is changed while the definitions are written. */
 #define SAVE_BESIDE 50000
@@ -214,7 +215,9 @@ static int save_and_execute(struct transaction *t, struct error *err)
 	t->begun = t->saving.started || t->saved;
 	if (t->begun)
 		ret = execute_plan(t, err);
+	progress_begin("saving the definitions", 0);
 	background_end(&t->saving);
+	progress_end();
 	if (!ret && !t->saved)
 		*err = t->save_error;
 	return ret || !t->saved ? -1 : 0;

@@ -9,6 +9,7 @@
 #include "host/sysctl.h"
 #include "lib/fd_guard.h"
 #include "lib/interrupt.h"
+#include "lib/progress.h"
 
 void failures_free(struct failures *failed)
 {
@@ -277,16 +278,20 @@ static int put_routers(struct dataplane *dp, const struct plan *p, const struct 
 {
 	if (prepare_routers(dp, p, failed, err))
 		return -1;
+	progress_begin("routers joined", p->attach.n + p->renew.n);
 	vec_each (r, &p->attach) {
 		if (interrupt_check(err) || put_router(dp, *r, NULL, have, failed, err))
 			return -1;
+		progress_step(1);
 	}
 	vec_each (r, &p->renew) {
 		const struct router_row *was = kernel_state_router(have, (*r)->id);
 
 		if (interrupt_check(err) || put_router(dp, *r, was, have, failed, err))
 			return -1;
+		progress_step(1);
 	}
+	progress_end();
 	return take_off(dp, p->replaced.v, p->replaced.n, err);
 }
 
@@ -349,16 +354,21 @@ int execute_complete(struct dataplane *dp, const struct plan *p, const struct ke
 	if (p->drops_maps)
 		return del_own(dp, p, err) || del_settled(p, err) || del_routes(p, true, err) ? -1
 											      : 0;
+	progress_begin("rows of the maps written",
+		       p->fixed_put.n + p->shared_put.n + p->shared_del.n + p->fixed_del.n);
 	if (put_policy(dp, p, have, err) ||
 	    dataplane_put_fixed(dp, have, p->fixed_put.v, p->fixed_put.n, err) ||
 	    dataplane_put_shared(dp, have, p->shared_put.v, p->shared_put.n, err))
 		return -1;
 	if (del_own(dp, p, err) || del_settled(p, err))
 		return -1;
-	if (dataplane_del_shared(dp, p->shared_del.v, p->shared_del.n, err) ||
-	    dataplane_del_fixed(dp, p->fixed_del.v, p->fixed_del.n, err) ||
+	if (dataplane_del_shared(dp, p->shared_del.v, p->shared_del.n, err))
+		return -1;
+	progress_step(p->shared_del.n);
+	if (dataplane_del_fixed(dp, p->fixed_del.v, p->fixed_del.n, err) ||
 	    dataplane_del_limits(dp, p->limit_del.v, p->limit_del.n, err))
 		return -1;
+	progress_end();
 	return del_routes(p, true, err);
 }
 

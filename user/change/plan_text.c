@@ -619,8 +619,8 @@ static void describe_rest(const struct plan *plan, const struct kernel_state *wa
 	if (plan->subnets)
 		say(out, '~', "shared network: %s", differences_text(&d));
 	else if (plan->fixed_put.n + plan->fixed_del.n)
-		say(out, '~', "%zu reverse entries repaired",
-		    plan->fixed_put.n + plan->fixed_del.n);
+		say(out, '~', "%zu reverse %s repaired", plan->fixed_put.n + plan->fixed_del.n,
+		    plural(plan->fixed_put.n + plan->fixed_del.n, "entry", "entries"));
 	else if (plan_changes_policy(plan))
 		say(out, '~', "who is accepted: entries repaired");
 }

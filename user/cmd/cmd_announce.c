@@ -6,6 +6,7 @@
 #include "cmd/cmd.h"
 #include "host/netns.h"
 #include "lib/output.h"
+#include "lib/progress.h"
 #include "model/selection.h"
 #include "probe/announce.h"
 
@@ -107,12 +108,15 @@ static int tell(struct telling *t, struct told *to, bool own, struct error *err)
 
 	kernel_state_addrs(&t->view.kernel, to->router->id, own, &all);
 	clock_gettime(CLOCK_MONOTONIC, &due);
+	progress_begin("addresses announced", all.list.n);
 	for (size_t at = 0, n; at < all.list.n && !ret; at += n) {
 		n = all.list.n - at < ANNOUNCE_SLICE ? all.list.n - at : ANNOUNCE_SLICE;
 		ret = tell_slice(t, to, own, all.list.v + at, n, err);
+		progress_step(n);
 		if (at + n < all.list.n)
 			wait_after(&due, n);
 	}
+	progress_end();
 	packet_close_rest();
 	vec_free(&all.list);
 	return ret ? error_prefix(err, "tenant %s", to->router->tenant) : 0;

@@ -177,7 +177,8 @@ const struct command cmd_apply = {
 	.summary = "Make the machine what a definitions file says",
 	.help = "Prints what it does: `+` is added, `~` changed (old → new), `-` removed. What the "
 		"file no\n"
-		"longer names is removed. If anything fails, or after Ctrl-C, everything is as it was "
+		"longer names is removed. If anything fails, or after Ctrl-C, everything is as it "
+		"was "
 		"before.\n"
 		"\n"
 		"A router that joins is probed before it gets traffic: carrier, routes, duplicate\n"

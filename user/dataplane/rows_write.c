@@ -6,6 +6,7 @@
 #include "dataplane/dataplane_internal.h"
 #include "dataplane/router_maps.h"
 #include "dataplane/stubs.h"
+#include "lib/progress.h"
 
 int map_error(enum map_id id, struct error *err)
 {
@@ -130,6 +131,7 @@ static int put_fixed(struct dataplane *dp, const struct kernel_state *have,
 			continue;
 		if (update_batch(dp, MAP_by_fixed, keys, values, filled, err))
 			return -1;
+		progress_step(filled);
 		filled = 0;
 	}
 	return 0;
@@ -165,6 +167,7 @@ static int put_shared(struct dataplane *dp, const struct kernel_state *have,
 			continue;
 		if (update_batch(dp, MAP_by_shared, keys, values, filled, err))
 			return -1;
+		progress_step(filled);
 		filled = 0;
 	}
 	return 0;

@@ -5,6 +5,7 @@
 #include "doctor/collect.h"
 #include "doctor/collect_drift.h"
 #include "host/netns.h"
+#include "lib/progress.h"
 #include "model/standing.h"
 #include "store/store.h"
 
@@ -144,11 +145,14 @@ void examine_look(const struct settings *settings, const struct scope *scope, st
 {
 	look_for_drift(settings, scope, e);
 	doctor_machine(&e->report, &e->findings);
+	progress_begin("tenants examined", looked_at(e)->tenants.n);
 	vec_each (t, &looked_at(e)->tenants) {
 		if (scope_has(scope, t->name) && t->router)
 			examine_router(looked_at(e), t, examination_row(e, t), e->planned,
 				       &e->findings);
+		progress_step(1);
 	}
+	progress_end();
 }
 
 int examine(const struct settings *settings, const char *file, const struct selection *selection,

@@ -4,6 +4,7 @@
 #include "host/netlink.h"
 #include "host/netns.h"
 #include "lib/interrupt.h"
+#include "lib/progress.h"
 #include "probe/probe_interface.h"
 #include "probe/probe_solicit.h"
 
@@ -203,6 +204,7 @@ int batch_make(struct batch *t, struct error *err)
 			one->in.asker[family] = probe_asker(t->kernel, one->row, family, is_up);
 	}
 	share_duplicates(t);
+	progress_begin("routers probed", t->list.n);
 	for (size_t from = 0; from < t->list.n; from += AT_ONCE) {
 		size_t to = from + AT_ONCE < t->list.n ? from + AT_ONCE : t->list.n;
 
@@ -214,8 +216,11 @@ int batch_make(struct batch *t, struct error *err)
 			solicit(&t->list.v[i]);
 		for (size_t i = from; i < to; i++)
 			again(&t->list.v[i]);
-		for (size_t i = from; i < to; i++)
+		for (size_t i = from; i < to; i++) {
 			finish(&t->list.v[i]);
+			progress_step(1);
+		}
 	}
+	progress_end();
 	return interrupt_check(err);
 }
