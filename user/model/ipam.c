@@ -510,19 +510,32 @@ static void add_claimed(struct ids *ids, struct ids *claimed)
 	vec_sort(&ids->used, u32_cmp);
 }
 
-/* The id that the rule had, which says the same and most often is at the same place. */
-static bool keep_rule_id(struct rule *r, size_t at, const struct tenant *was, bool *taken)
+/* The rules that a tenant had, and to which the new ones have been matched. */
+struct old_rules {
+	const struct tenant *was; /* NULL: it is new */
+	bool *taken;
+	size_t first; /* of those that are not taken */
+};
+
+/*
+ * The id that the rule had: of those that say the same, the first that no rule before this one has.
+ * So of rules that are there twice the same one stays, whatever comes and goes around them.
+ */
+static bool keep_rule_id(struct rule *r, struct old_rules *old)
 {
-	if (at >= was->accept.n || taken[at] || !rule_same(r, &was->accept.v[at])) {
-		for (at = 0; at < was->accept.n; at++) {
-			if (!taken[at] && rule_same(r, &was->accept.v[at]))
-				break;
-		}
+	size_t n = old->was ? old->was->accept.n : 0, at;
+
+	while (old->first < n && old->taken[old->first])
+		old->first++;
+	for (at = old->first; at < n; at++) {
+		if (!old->taken[at] && rule_same(r, &old->was->accept.v[at]))
+			break;
 	}
-	if (at == was->accept.n)
+	if (at == n)
 		return false;
-	r->id = was->accept.v[at].id;
-	return taken[at] = true;
+	r->id = old->was->accept.v[at].id;
+	old->taken[at] = true;
+	return true;
 }
 
 /* `was` NULL: the tenant is new. */
@@ -530,10 +543,11 @@ static void keep_rule_ids(struct tenant *now, const struct tenant *was, const st
 			  struct ids *claimed)
 {
 	_cleanup_free_ bool *taken = xzalloc(was ? was->accept.n + 1 : 1);
+	struct old_rules old = { .was = was, .taken = taken };
 
-	for (size_t i = 0; i < now->accept.n; i++) {
-		if (!was || !keep_rule_id(&now->accept.v[i], i, was, taken))
-			claim(ids, &now->accept.v[i].id, claimed);
+	vec_each (r, &now->accept) {
+		if (!keep_rule_id(r, &old))
+			claim(ids, &r->id, claimed);
 	}
 }
 

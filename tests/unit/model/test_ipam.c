@@ -1173,6 +1173,9 @@ Test(ipam, rules_keep_their_ids)
 	/* the one that was there is one of them, and no id is given twice */
 	gives_rule_ids("bb", "ab", had, (const uint32_t[]){ 2, 1 });
 	gives_rule_ids("aab", "ab", had, (const uint32_t[]){ 4, 1, 2 });
+	/* of two that say the same the first stays, wherever it is then */
+	gives_rule_ids("xb", "bb", (const uint32_t[]){ 4, 2 }, (const uint32_t[]){ 1, 4 });
+	gives_rule_ids("bb", "xb", (const uint32_t[]){ 3, 1 }, (const uint32_t[]){ 1, 2 });
 	/* ids of rules that go are not given to others in the same change */
 	gives_rule_ids("xyz", "abc", had, (const uint32_t[]){ 1, 3, 5 });
 }
