@@ -89,7 +89,7 @@ static void code_text(struct coder *c, char **text)
 
 	if (!c->out)
 		*text = size ? xzalloc(size) : NULL;
-	if (!size)
+	if (!size || !*text)
 		return;
 	code_bytes(c, *text, size - 1);
 	if (!c->out && strlen(*text) != size - 1)
@@ -238,17 +238,21 @@ static bool same_mappings(const struct tenant *a, const struct tenant *b)
 /* NULL: there was none, or is none any more. */
 static void write_tenant(struct coder *c, const struct tenant *was, const struct tenant *is)
 {
-	struct tenant t = was ? *was : *is;
+	char *name = was ? was->name : is ? is->name : NULL;
 	bool head = !was || !is || !same_head(was, is);
 
 	if (!head && same_mappings(was, is))
 		return;
 	write_number(c, !was ? ABSENT : head ? AS_IT_WAS : MAPPINGS_ONLY);
-	code_text(c, &t.name);
-	if (was && head)
-		code_tenant(c, &t);
-	if (was)
-		write_mappings(c, was, is);
+	code_text(c, &name);
+	if (!was)
+		return;
+	if (head) {
+		struct tenant copy = *was;
+
+		code_tenant(c, &copy);
+	}
+	write_mappings(c, was, is);
 }
 
 static void write_tenants(struct coder *c, const struct model *had, const struct model *will)
@@ -383,13 +387,11 @@ static void merge_mappings(struct tenant *t, struct sayings *said)
 
 		i += cmp <= 0;
 		j += cmp >= 0;
-		if (cmp < 0) {
+		if (m && cmp < 0)
 			*vec_push(&t->mappings) = *m;
-			continue;
-		}
-		if (cmp == 0)
+		if (m && cmp == 0)
 			mapping_clear(m);
-		if (s->there) {
+		if (s && cmp >= 0 && s->there) {
 			*vec_push(&t->mappings) = s->mapping;
 			s->mapping = (struct mapping){ 0 };
 		}
