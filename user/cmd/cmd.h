@@ -13,6 +13,7 @@
 
 /* X(symbol): in the order of the help. */
 #define COMMANDS(X)     \
+	X(init)         \
 	X(apply)        \
 	X(validate)     \
 	X(diff)         \

@@ -255,11 +255,9 @@ static bool is_word_of_yaml(const char *text)
 	return false;
 }
 
-/*
- * Whether every reader of YAML takes it for text. We do with all that is plain; others take `1e5`,
- * `0x1f`, `no`, 2026-01-01 or 1:30 for something else.
- */
-static bool is_plain(const char *text)
+/* We take all that is plain for text; others `1e5`, `0x1f`, `no`, 2026-01-01 or 1:30 for something
+ * else. */
+bool text_is_plain(const char *text)
 {
 	static const char rest[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				   "0123456789_./*?-";
@@ -360,7 +358,7 @@ static void write_value(struct writing *w, const json_t *value, bool in_line)
 	else if (json_is_integer(value))
 		write_number(w, json_integer_value(value));
 	else
-		write_text(w, json_string_value(value), is_plain(json_string_value(value)));
+		write_text(w, json_string_value(value), text_is_plain(json_string_value(value)));
 }
 
 /* The value is freed. */

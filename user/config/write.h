@@ -21,6 +21,9 @@ int definitions_write(const struct model *m, FILE *to, struct error *err);
 /* The same keys and values as JSON; NULL: a name is no UTF-8. The caller's to free. */
 json_t *definitions_json(const struct model *m, struct error *err);
 
+/* Whether every reader of YAML takes it for text when it stands without quotes. */
+bool text_is_plain(const char *text);
+
 /* Lists as such files have them: of texts, of prefixes, and the services of a rule. */
 json_t *texts_json(char *const *v, size_t n);
 json_t *prefixes_json(const struct prefix *v, size_t n);

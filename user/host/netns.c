@@ -169,6 +169,22 @@ bool netns_find(bool (*is)(int fd, const void *arg), const void *arg, char name[
 	return found;
 }
 
+void netns_each(int (*each)(const char *name, void *arg), void *arg)
+{
+	DIR *dir = opendir(NETNS_DIR);
+	struct dirent *entry;
+	int ret = 0;
+
+	while (dir && !ret && (entry = readdir(dir))) {
+		_cleanup_close_ int fd = open_in(dirfd(dir), entry->d_name);
+
+		if (fd >= 0)
+			ret = each(entry->d_name, arg);
+	}
+	if (dir)
+		closedir(dir);
+}
+
 static bool has_id(int fd, const void *arg)
 {
 	const struct netns *id = arg;

@@ -41,6 +41,9 @@ int netns_enter(const char *spec, struct netns *ns, struct error *err);
 int netns_enter_id(const char *hint, uint64_t dev, uint64_t ino, struct netns *ns);
 /* The name of the first one under NETNS_DIR that `is` holds for; false: none. */
 bool netns_find(bool (*is)(int fd, const void *arg), const void *arg, char name[NAME_MAX + 1]);
+/* Call `each` with the name of every network namespace under NETNS_DIR, until it returns other than
+ * 0. */
+void netns_each(int (*each)(const char *name, void *arg), void *arg);
 /* The name of the one with that st_dev and st_ino; "" when none has it. */
 void netns_name(uint64_t dev, uint64_t ino, char name[NAME_MAX + 1]);
 void netns_leave(struct netns *ns);
