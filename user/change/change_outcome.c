@@ -29,8 +29,7 @@ size_t change_loss(struct change *c, char text[CHANGE_LOSS])
 	lost = model_lost(&c->had, &c->will);
 	text[0] = '\0';
 	if (!c->will.tenants.n && c->had.tenants.n)
-		snprintf(text, CHANGE_LOSS,
-			 "no tenant is left: this removes %zu %s, with %zu %s",
+		snprintf(text, CHANGE_LOSS, "no tenant is left: this removes %zu %s, with %zu %s",
 			 c->had.tenants.n, plural(c->had.tenants.n, "tenant", "tenants"), all,
 			 plural(all, "mapping", "mappings"));
 	else if (lost >= LOST_MIN && 2 * lost > all)
