@@ -73,7 +73,7 @@ static __always_inline struct tn_record *record_of(__u32 slot)
 static __always_inline void record_fetch(struct tn_record *r)
 {
 	if (r)
-		*(volatile __u8 *)&r->note.pad = 0;
+		*(volatile __u8 *)&r->cached.pad = 0;
 }
 
 /* `r`: NULL where the mapping is not counted. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Past the stack: what needs no more than translation goes from one interface to the other at once.
- * The kernel's own tables say where to (routes, rules, neighbours, path MTU), and whatever they
+ * The kernel's own tables say where to (route_gen, rules, neighbours, path MTU), and whatever they
  * answer with an error, or with work to do, is left to the stack as it came: hop limits that end,
  * packets that are too large, options, local addresses, neighbours of another family.
  */
@@ -107,11 +107,11 @@ static __always_inline struct tn_addr pair_now(const struct tn_pair *pair, __u32
 
 /*
  * What a pair that goes into the stack, and needs no MAC addresses, is valid for, in their place.
- * It leads elsewhere by other routes, or for packets that routes and rules tell apart.
+ * It leads elsewhere by other route_gen, or for packets that routes and rules tell apart.
  */
 struct pair_stack {
-	__u32 routes; /* routes_seen() */
-	__u32 flow;   /* see course_stack() */
+	__u32 route_gen; /* route_gen_seen() */
+	__u32 flow;	 /* see course_stack() */
 	__u32 ports;
 };
 
@@ -123,7 +123,7 @@ static __always_inline bool pair_stack_is(const struct tn_pair *pair, const stru
 	struct pair_stack s;
 
 	__builtin_memcpy(&s, pair->macs, sizeof(s));
-	return !((s.routes ^ now->routes) | (s.flow ^ now->flow) | (s.ports ^ now->ports));
+	return !((s.route_gen ^ now->route_gen) | (s.flow ^ now->flow) | (s.ports ^ now->ports));
 }
 
 /* Whether a packet of `len` bytes from that MAC address may take it. */

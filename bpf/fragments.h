@@ -40,37 +40,37 @@ static __always_inline __u8 fragment_proto(const struct pkt *p)
 }
 
 /* The first one was accepted by that rule, or with 0 as part of a flow: the others may follow. */
-__noinline int tn_fragment_note(__u32 id, __u32 proto, __u32 out, __u32 rule, __u32 judged)
+__noinline int tn_fragment_keep(__u32 id, __u32 proto, __u32 out, __u32 rule, __u32 judged)
 {
 	struct scratch *w = scratch_get();
 	struct tn_fragment value = { .expires = seconds() + TN_FRAGMENT_LIFE,
 				     .rule = rule,
 				     .judged = judged };
-	void *noted;
+	void *open;
 
 	if (!w)
 		return -1;
-	noted = fragments_of(w);
-	if (!noted)
+	open = fragments_of(w);
+	if (!open)
 		return -1;
 	fragment_key(w, id, proto, out);
-	return bpf_map_update_elem(noted, &w->fragment, &value, BPF_ANY);
+	return bpf_map_update_elem(open, &w->fragment, &value, BPF_ANY);
 }
 
-/* The rule that was noted so, plus one; 0: none, or what belongs `at` there was judged. */
+/* The rule that was kept so, plus one; 0: none, or what belongs `at` there was judged. */
 __noinline __u64 tn_fragment_follows(__u32 id, __u32 proto, __u32 out, __u32 at)
 {
 	struct scratch *w = scratch_get();
 	const struct tn_fragment *first;
-	void *noted;
+	void *open;
 
 	if (!w)
 		return 0;
-	noted = fragments_of(w);
-	if (!noted)
+	open = fragments_of(w);
+	if (!open)
 		return 0;
 	fragment_key(w, id, proto, out);
-	first = bpf_map_lookup_elem(noted, &w->fragment);
+	first = bpf_map_lookup_elem(open, &w->fragment);
 	return first && first->expires > seconds() && at >= first->judged ? (__u64)first->rule + 1
 									  : 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Next hops, as the kernel said a moment ago: a mapping's note says which one is its VM's (struct
- * tn_note), and who goes on by it need not ask for a route.
+ * Next hops, as the kernel said a moment ago: a cached mapping says which one is its VM's (struct
+ * tn_cached), and who goes on by it need not ask for a route.
  */
 #ifndef TN_BPF_HOP_H
 #define TN_BPF_HOP_H
@@ -54,7 +54,7 @@ static __always_inline bool hop_begin(struct tn_hop *h, const struct scratch *w)
 	if (h->generation && h->router == w->self.router && h->link == fib->ifindex &&
 	    h->gateway == fib->ipv4_dst && h->mtu == fib->mtu_result)
 		return true;
-	if (h->expires > now || h->back > now || h->generation == 0xffffffff)
+	if (h->expires > now || h->src_valid_until > now || h->generation == 0xffffffff)
 		return false;
 	h->generation++;
 	h->router = w->self.router;
@@ -81,7 +81,7 @@ static __always_inline const struct tn_hop *hop_keep(const struct scratch *w, bo
 	h = hop_at(hop_place(w->self.router, fib->ifindex, fib->ipv4_dst, fib->mtu_result));
 	if (!h || !hop_begin(h, w))
 		return NULL;
-	h->back = until;
+	h->src_valid_until = until;
 	if (!back)
 		h->expires = until;
 	h->xdp = tn_takes_xdp(fib->ifindex);

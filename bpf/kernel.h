@@ -176,7 +176,7 @@ static __always_inline __u32 routes_changed_v6(const struct net___tn *net)
 }
 
 /* Either, of the context; 0 where that cannot be read. */
-static __always_inline __u32 routes_seen(void *ctx, bool xdp, bool v4)
+static __always_inline __u32 route_gen_seen(void *ctx, bool xdp, bool v4)
 {
 	const struct net___tn *net;
 
@@ -222,9 +222,9 @@ static __always_inline bool rules_of_ipv6(void *ctx, bool xdp)
  * it learns (ip_forward_use_pmtu).
  *
  * What the kernel does not count, as a path MTU below the least that it takes (min_pmtu), is over
- * with TN_ROUTES_LIFE.
+ * with TN_ROUTE_GEN_LIFE.
  */
-static __always_inline __u32 routes_so_far(void *ctx, bool xdp)
+static __always_inline __u32 route_gen_now(void *ctx, bool xdp)
 {
 	const struct net___tn *net;
 

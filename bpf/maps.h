@@ -34,8 +34,8 @@ const volatile __u32 tn_counter_slots;
 const volatile __u32 tn_slots_mask;
 /* TN_CACHE_LIFE in ticks of the kernel: to look at these is no call of a helper. */
 const volatile __u32 tn_cache_ticks;
-/* TN_ROUTES_LIFE, as a power of two of these (the exponent). */
-const volatile __u32 tn_routes_shift;
+/* TN_ROUTE_GEN_LIFE, as a power of two of these (the exponent). */
+const volatile __u32 tn_route_gen_shift;
 /* Whether this kernel lets programs read what kernel.h reads. */
 const volatile bool tn_reads_kernel;
 
@@ -169,7 +169,7 @@ struct {
 } fragments SEC(".maps");
 
 /* Global data is a map of one element, too, but to look at it is no look-up. */
-volatile __u64 changes SEC(".data.changes");
+volatile __u64 table_seq SEC(".data.table_seq");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

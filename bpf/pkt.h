@@ -15,7 +15,7 @@
 
 #include "kernel.h"
 
-/* What is to become of a packet. drop() has noted the reason before it says TN_DROP. */
+/* What is to become of a packet. drop() has kept the reason before it says TN_DROP. */
 enum tn_verdict {
 	TN_GO_ON, /* not decided yet */
 	TN_PASS,  /* not ours to judge, or right as it is */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Who may talk to whom. What a rule accepts passes without any state, and so does its answer,
- * which the same rule knows by its other end. What a VM opens itself is noted in `flows`, and
+ * which the same rule knows by its other end. What a VM opens itself is in `flows`, and
  * only there. The number of look-ups does not depend on the number of rules: tn_abi.h, accepts.
  */
 #ifndef TN_BPF_POLICY_H
@@ -16,7 +16,7 @@ static __always_inline enum tn_verdict accepted(struct pkt *p, bool out)
 
 	if (!p->fragment)
 		return TN_GO_ON;
-	return fragment_id(p, &id) && !tn_fragment_note(id, fragment_proto(p), out, p->rule,
+	return fragment_id(p, &id) && !tn_fragment_keep(id, fragment_proto(p), out, p->rule,
 							fragment_judged(p))
 		       ? TN_GO_ON
 		       : drop(p, TN_DROP_INTERNAL);

@@ -151,7 +151,7 @@ static __always_inline long fib_route_by_keys(void *ctx, __u32 ifindex, const st
 
 /*
  * The same, in w->fib. Where routes are the same for all senders it is asked for nobody, which is
- * noted in w->for_nobody: so of several next hops each end has one, whoever sends to it.
+ * kept in w->for_nobody: so of several next hops each end has one, whoever sends to it.
  */
 static __always_inline long fib_route_past(void *ctx, bool xdp, __u32 ifindex,
 					   const struct tn_addr *from, const struct tn_addr *to,
@@ -159,7 +159,7 @@ static __always_inline long fib_route_past(void *ctx, bool xdp, __u32 ifindex,
 {
 	struct tn_addr sender = {};
 
-	w->for_nobody = is_v4_mapped(to->w) && routes_so_far(ctx, xdp);
+	w->for_nobody = is_v4_mapped(to->w) && route_gen_now(ctx, xdp);
 	if (!w->for_nobody)
 		sender = *from;
 	return fib_route(ctx, ifindex, &sender, to, len, &w->fib);

@@ -2,7 +2,7 @@
 /* Every program, and nothing else: the table of contents of the datapath. */
 #include <linux/pkt_cls.h>
 
-#include "known.h"
+#include "fast_xdp4.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -31,9 +31,9 @@ int tn_xdp_shared_in(struct xdp_md *xdp)
 		pkt_init_xdp(&p, xdp);
 		return xdp_action(&p, handle_shared_in_xdp(&p, port, true));
 	}
-	if (known_xdp(port, xdp, &action) == QUICK_DONE)
+	if (fast_xdp_known(port, xdp, &action) == QUICK_DONE)
 		return action;
-	went = plain_xdp(port, xdp, &action);
+	went = fast_xdp(port, xdp, &action);
 	if (went == QUICK_DONE)
 		return action;
 	pkt_init_xdp(&p, xdp);
@@ -62,7 +62,7 @@ int tn_tc_shared_in(struct __sk_buff *skb)
 	/* the kernel's copy for itself of what it sends to many; it has no MAC header */
 	if (skb->pkt_type == PACKET_LOOPBACK || (done && !tn_forward_fast && !skb->mark))
 		return TC_ACT_UNSPEC;
-	if (!done && plain_shared_in(port, skb, &action) == QUICK_DONE)
+	if (!done && fast_shared_in(port, skb, &action) == QUICK_DONE)
 		return action;
 	if (!pkt_restore_mac(port, skb)) {
 		pkt_init_skb(&p, skb, TN_PROGRAM_TC_SHARED_IN);
@@ -86,7 +86,7 @@ int tn_tc_shared_out(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	if (!self_begin())
 		return TC_ACT_SHOT;
-	if (plain_shared_out(skb, &action) == QUICK_DONE)
+	if (fast_shared_out(skb, &action) == QUICK_DONE)
 		return action;
 	pkt_init_skb(&p, skb, TN_PROGRAM_TC_SHARED_OUT);
 	return tc_action(&p, skb, handle_shared_out(&p));
@@ -110,7 +110,7 @@ int tn_tc_inside_in(struct __sk_buff *skb)
 		pkt_init_skb(&p, skb, TN_PROGRAM_TC_INSIDE_IN);
 		return tc_action(&p, skb, drop(&p, TN_DROP_INTERNAL));
 	}
-	if (plain_inside_in(skb, &action) == QUICK_DONE)
+	if (fast_inside_in(skb, &action) == QUICK_DONE)
 		return action;
 	pkt_init_skb(&p, skb, TN_PROGRAM_TC_INSIDE_IN);
 	return tc_action(&p, skb, handle_inside(&p, skb->pkt_type));

@@ -206,14 +206,14 @@ struct tn_fragment {
 #define TN_FRAGMENT_LIFE 30 /* as long as Linux waits for the others (ipfrag_time) */
 
 /*
- * Map changes, one element, 64 bits: goes up when the other tables change, so that what was kept of
- * them elsewhere is void. It is odd while they do: then nothing is kept, or believed.
+ * Map table_seq, one element, 64 bits: goes up when the other tables change, so that what was kept
+ * of them elsewhere is void. It is odd while they do: then nothing is kept, or believed.
  */
 
 /*
  * Map pairs, by CPU * TN_PAIRS + what kind of pair it is and a hash of the ends: what is to become
  * of packets between a VM and its peer, as it was found a moment ago. Of the tables of this machine
- * it holds as long as `changes` stays what it is; of the kernel's routes and neighbours for
+ * it holds as long as `table_seq` stays what it is; of the kernel's routes and neighbours for
  * TN_CACHE_LIFE: by asking again, changes take effect, and the kernel sees to its neighbours.
  */
 #define TN_PAIRS_BITS 12 /* of the hash */
@@ -237,7 +237,7 @@ struct tn_pair {
 	__u8 sender[6]; /* the MAC address that they come from */
 	__u8 macs[12];	/* destination and source of the frame that goes on; else bpf/'s own */
 	__u16 mtu;	/* of the route, in bytes of IP packets */
-	__u32 change;	/* `changes` as it was, its last 32 bits, for the rest: */
+	__u32 seq;	/* `table_seq` as it was, its last 32 bits, for the rest: */
 	__u32 rule;	/* that accepted the last packet; 0: none did */
 	__u32 service;	/* whom it accepted: class << 16 | service, or TN_SERVICE_ANY */
 	__u32 record;	/* where it is counted, in counters */
@@ -299,32 +299,34 @@ struct tn_hop {
 	__u8 macs[12]; /* destination and source of the frame that goes on */
 	__u8 xdp;      /* 1: XDP can send there itself */
 	__u8 pad1;
-	__u64 back;   /* as expires, for what comes from there, which keeps no neighbour alive */
-	__u8 pad[16]; /* to a whole line */
+	__u64 src_valid_until; /* as expires, for what comes from there, which keeps no neighbour
+				  alive */
+	__u8 pad[16];	       /* to a whole line */
 };
 
 /*
  * What the rows of by_shared and by_fixed say of an IPv4 mapping, and the kernel of the route to
  * its VM.
  */
-struct tn_note {
-	__u64 found; /* `changes` when it was looked up << TN_NOTE_ROUTER | its router */
+struct tn_cached {
+	__u64 found; /* `table_seq` when it was looked up << TN_CACHED_ROUTER | its router */
 	__be32 shared;
 	__be32 fixed;
 	__u32 tenant;
-	__u32 routes; /* the generation of the kernel's routes when it was asked; 0: it was not */
+	__u32 route_gen;  /* the generation of the kernel's routes when it was asked; 0: it was not
+			   */
 	__u32 generation; /* of the place in hops where its answer is, */
 	__u16 hop;	  /* and which place, without the CPU's part */
-	__u8 flags;	  /* enum tn_shared_flags, and TN_NOTE_… */
+	__u8 flags;	  /* enum tn_shared_flags, and TN_CACHED_… */
 	__u8 pad;	  /* zero */
 };
-#define TN_NOTE_ROUTER 16	 /* bits */
-#define TN_NOTE_IN     (1U << 6) /* the row of by_shared says so, */
-#define TN_NOTE_OUT    (1U << 7) /* that of by_fixed */
+#define TN_CACHED_ROUTER 16	   /* bits */
+#define TN_CACHED_IN	 (1U << 6) /* the row of by_shared says so, */
+#define TN_CACHED_OUT	 (1U << 7) /* that of by_fixed */
 
 /*
  * Map slots, by the end of a fixed address and a hash of its router (TN_SLOTS_OWN of them): the
- * slot of that mapping, or of one with the same place; the note there says whose it is.
+ * slot of that mapping, or of one with the same place; what is cached there says whose it is.
  */
 
 /*
@@ -332,7 +334,7 @@ struct tn_note {
  * accepts it at all mappings of a tenant that no rule names, and the next hop to it.
  */
 struct tn_peer {
-	__u64 change;  /* as in struct tn_pair: of tenant, service, rule; 0: nothing does */
+	__u64 seq;     /* as in struct tn_pair: of tenant, service, rule; 0: nothing does */
 	__u64 expires; /* the same, of mac: whose MAC address a gateway's is, the kernel says */
 	__be32 peer;
 	__u32 router;
@@ -343,15 +345,16 @@ struct tn_peer {
 	__u8 mac[6];
 	__u16 guess;	  /* a place in hops: by which the last packet of it went, perhaps */
 	__u32 ingress;	  /* of what goes there: the kernel may not forward from every interface */
-	__u32 routes;	  /* this and the rest are as in struct tn_note */
+	__u32 route_gen;  /* this and the rest are as in struct tn_cached */
 	__u32 generation; /* 0: there is no hop */
 	__u16 hop;
 	__u16 pad; /* zero */
 };
 #define TN_PEERS_BITS 10 /* of the hash */
 /* Milliseconds for which a route is believed at the most, though its generation be the same */
-#define TN_ROUTES_LIFE	 86400000
-#define TN_ROUTES_SPREAD 4 /* log2 of the ticks from the end of one mapping's to the next one's */
+#define TN_ROUTE_GEN_LIFE 86400000
+#define TN_ROUTE_GEN_SPREAD \
+	4 /* log2 of the ticks from the end of one mapping's to the next one's */
 
 /*
  * Map counters, by CPU * capacity (struct tn_config) + slot: of a mapping, what it has carried by
@@ -362,7 +365,7 @@ struct tn_peer {
  */
 struct tn_record {
 	struct tn_counters counters;
-	struct tn_note note; /* the programs' own */
+	struct tn_cached cached; /* the programs' own */
 };
 /* Slots below this of so many are those by address: so many bits of it; the others are in turn. */
 #define TN_SLOTS_OWN(capacity) ((capacity) / 2)
@@ -583,7 +586,7 @@ TN_ABI_SIZE(struct tn_fixed_key, 20);
 TN_ABI_SIZE(struct tn_fixed, 28);
 TN_ABI_SIZE(struct tn_counters, 32);
 TN_ABI_SIZE(struct tn_hop, 64);
-TN_ABI_SIZE(struct tn_note, 32);
+TN_ABI_SIZE(struct tn_cached, 32);
 TN_ABI_SIZE(struct tn_peer, 64);
 TN_ABI_SIZE(struct tn_record, 64);
 TN_ABI_SIZE(struct tn_accept_key, 40);

@@ -407,8 +407,8 @@ Test(forward, rules_of_others)
 	uint64_t change;
 
 	lab_accept_nothing(lab);
-	need(bpf_map_lookup_elem(lab_map_fd(lab, "changes"), &zero, &change) == 0, "changes");
-	other.change = change;
+	need(bpf_map_lookup_elem(lab_map_fd(lab, "table_seq"), &zero, &change) == 0, "table_seq");
+	other.seq = change;
 	fill_pairs(lab, &other);
 	lab_check(lab, &refused, INSIDE_IN);
 	keep_ways(lab, UINT64_MAX);
@@ -519,7 +519,7 @@ Test(forward, xdp_sends_on_itself)
 	check_left_to_tc(lab, "to what takes nothing of XDP", &before);
 	fill_pairs(lab, &nobodys);
 	check_cached(lab, &tc, ASKED);
-	check_left_to_tc(lab, "to what takes nothing of XDP, as noted", &before);
+	check_left_to_tc(lab, "to what takes nothing of XDP, as cached", &before);
 	links_take_xdp(lab);
 	keep_ways(lab, 1);
 	check_cached(lab, &tc, ASKED);
@@ -635,8 +635,8 @@ Test(forward, xdp_goes_by_its_own_ways_alone)
 
 	links_take_xdp(lab);
 	lab_changes(lab, false);
-	need(bpf_map_lookup_elem(lab_map_fd(lab, "changes"), &zero, &change) == 0, "changes");
-	wrong.change = change;
+	need(bpf_map_lookup_elem(lab_map_fd(lab, "table_seq"), &zero, &change) == 0, "table_seq");
+	wrong.seq = change;
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
 		others[i] = wrong;
 	others[0].vm = addr_of(RED_SHARED2).w[3];
@@ -648,7 +648,7 @@ Test(forward, xdp_goes_by_its_own_ways_alone)
 	others[6].mtu = 35;
 	others[7].expires = 1;
 	others[8].sender[5]++;
-	others[9].change -= 2;
+	others[9].seq -= 2;
 	others[10].rule = 0;
 	others[11].service = TN_CLASS_TCP << 16 | 1;
 	others[12].whose &= ~TN_PAIR_PAST;

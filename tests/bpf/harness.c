@@ -94,7 +94,7 @@ static uint64_t changes_of(const struct lab *lab)
 	uint32_t zero = 0;
 	uint64_t n;
 
-	need(bpf_map_lookup_elem(lab_map_fd(lab, "changes"), &zero, &n) == 0, "changes");
+	need(bpf_map_lookup_elem(lab_map_fd(lab, "table_seq"), &zero, &n) == 0, "table_seq");
 	return n;
 }
 
@@ -103,7 +103,8 @@ void lab_changes(struct lab *lab, bool under_way)
 	uint64_t n = (changes_of(lab) | 1) + !under_way;
 	uint32_t zero = 0;
 
-	need(bpf_map_update_elem(lab_map_fd(lab, "changes"), &zero, &n, BPF_ANY) == 0, "changes");
+	need(bpf_map_update_elem(lab_map_fd(lab, "table_seq"), &zero, &n, BPF_ANY) == 0,
+	     "table_seq");
 }
 
 void lab_changed(struct lab *lab)
@@ -179,7 +180,7 @@ static struct lab *load(const struct lab_options *o, const struct lab *beside)
 	lab->skel->rodata->tn_counter_slots = MAPPINGS_MAX;
 	lab->skel->rodata->tn_slots_mask = TN_SLOTS_OWN(MAPPINGS_MAX) - 1;
 	lab->skel->rodata->tn_cache_ticks = LAB_CACHE_TICKS;
-	lab->skel->rodata->tn_routes_shift = o->routes_shift ? o->routes_shift : 31;
+	lab->skel->rodata->tn_route_gen_shift = o->routes_shift ? o->routes_shift : 31;
 	lab->skel->rodata->tn_reads_kernel = !o->reads_nothing && host_lets_programs_read();
 	lab->skel->rodata->tn_on_veth = o->on_veth && host_lets_programs_read();
 	bpf_map__set_max_entries(lab->skel->maps.counters, MAPPINGS_MAX * lab->cpus);
@@ -438,17 +439,17 @@ struct tn_record lab_record(struct lab *lab, int cpu, uint32_t slot)
 	return lab->counters[cpu * MAPPINGS_MAX + slot];
 }
 
-struct tn_note lab_note(struct lab *lab, const char *shared)
+struct tn_cached lab_cached(struct lab *lab, const char *shared)
 {
-	return lab_record(lab, sched_getcpu(), lab_own_slot(shared)).note;
+	return lab_record(lab, sched_getcpu(), lab_own_slot(shared)).cached;
 }
 
-void lab_put_note(struct lab *lab, const char *shared, const struct tn_note *note)
+void lab_put_cached(struct lab *lab, const char *shared, const struct tn_cached *cached)
 {
 	uint32_t at = sched_getcpu() * MAPPINGS_MAX + lab_own_slot(shared);
 	struct tn_record record = lab_record(lab, sched_getcpu(), lab_own_slot(shared));
 
-	record.note = *note;
+	record.cached = *cached;
 	need(bpf_map_update_elem(lab_map_fd(lab, "counters"), &at, &record, BPF_ANY) == 0,
 	     "counters");
 }

@@ -24,9 +24,9 @@ struct lab_options {
 	bool feasible;		/* TN_PORT_FEASIBLE */
 	bool raw;		/* no inside interface has MAC addresses */
 	bool fast;		/* tn_forward_fast */
-	bool reads_nothing;	/* of the kernel's, as before 6.2: no next hops are noted */
+	bool reads_nothing;	/* of the kernel's, as before 6.2: no next hops are cached */
 	bool on_veth;		/* tn_on_veth */
-	uint32_t routes_shift;	/* tn_routes_shift; default 31, of which no test sees the end */
+	uint32_t routes_shift;	/* tn_route_gen_shift; default 31, of which no test sees the end */
 	bool own_slots;		/* mappings have those by their addresses, while these are free */
 	bool strict;	 /* nobody accepts anything, and no pools: for policies of one's own */
 	const char *mac; /* the router's; default MAC_ROUTER */
@@ -82,14 +82,14 @@ void lab_changes(struct lab *lab, bool under_way);
 /* Microseconds of the longest one (HZ=100). */
 #define TICK_MAX 10000
 
-/* From now on packets are judged on that CPU: of what programs note, each has its own. */
+/* From now on packets are judged on that CPU: of what programs cache, each has its own. */
 void lab_stay_on(int cpu);
 /* In a lab with own_slots: the slot of the mapping that has that shared address, */
 uint32_t lab_own_slot(const char *shared);
-/* what a CPU has in `counters` for it, and what this one notes there. */
+/* what a CPU has in `counters` for it, and what this one caches there. */
 struct tn_record lab_record(struct lab *lab, int cpu, uint32_t slot);
-struct tn_note lab_note(struct lab *lab, const char *shared);
-void lab_put_note(struct lab *lab, const char *shared, const struct tn_note *note);
+struct tn_cached lab_cached(struct lab *lab, const char *shared);
+void lab_put_cached(struct lab *lab, const char *shared, const struct tn_cached *cached);
 
 struct result lab_run(struct lab *lab, enum program program, const struct packet *p,
 		      const struct frame *f);

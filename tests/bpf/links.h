@@ -19,7 +19,7 @@ extern uint32_t links_inside;
 enum links_path {
 	BY_STACK,
 	PAST_STACK,
-	PAST_STACK_ASKING, /* without notes of next hops: see lab_options.reads_nothing */
+	PAST_STACK_ASKING, /* without cached next hops: see lab_options.reads_nothing */
 };
 
 /*

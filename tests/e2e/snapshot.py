@@ -16,7 +16,7 @@ NOT_OURS = [f"{BPFFS}/{name}" for name in ("maps.debug", "progs.debug", "xdp")]
 _libbpf = ctypes.CDLL("libbpf.so.1")
 
 # maps that change without anybody's doing, or remember what was
-TRAFFIC = ("counters", "drops", "hits", "limits", "events", "withdrawn", "changes", "pairs",
+TRAFFIC = ("counters", "drops", "hits", "limits", "events", "withdrawn", "table_seq", "pairs",
            "pairs_v6", "hops", "slots", "scratches")
 # grows with every change, also with one there and back
 HISTORY = ('INSERT INTO "history', 'INSERT INTO "sqlite_sequence"')

@@ -1223,7 +1223,7 @@ static void take_counters(struct tn_counters out[])
 }
 
 /* A packet that is plain, from the source of this one to its destination, or to that address. */
-static struct frame plain_like(const struct view *v, const char *to)
+static struct frame fast_like(const struct view *v, const char *to)
 {
 	char src[ADDR_TEXT], dst[ADDR_TEXT];
 	const uint8_t *l4 = v->frame.bytes + v->frame.l4;
@@ -1257,7 +1257,7 @@ static void meet(const struct trial *t, const struct native_in *in)
 		return;
 	plain.mark = plain.gso_size = plain.gso_segs = 0;
 	for (size_t i = 0; i < 2 * ARRAY_SIZE(to); i++) {
-		struct frame f = plain_like(&t->before, to[i / 2]);
+		struct frame f = fast_like(&t->before, to[i / 2]);
 
 		plain.bytes = f.bytes;
 		plain.len = f.len;

@@ -134,7 +134,7 @@ static void tell(const struct native_in *in)
 	native_update("buckets", &router, taken);
 	switch_set(&tn_forward_fast, in->fast);
 	switch_set(&tn_reads_kernel, in->fast || in->summed == SUMMED_PARTLY);
-	changes = in->settled ? 2 : 0;
+	table_seq = in->settled ? 2 : 0;
 	watch.expires = in->watched ? UINT64_MAX : 0;
 }
 

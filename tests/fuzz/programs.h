@@ -35,7 +35,7 @@ extern const volatile bool tn_reads_kernel;
 extern const volatile __u32 tn_slots_mask;
 extern const volatile __u32 tn_cache_ticks;
 
-extern volatile __u64 changes;
+extern volatile __u64 table_seq;
 extern struct tn_watch watch;
 
 /* What bpf_cast_to_kern_ctx() gives: of a namespace whose routes never change. */

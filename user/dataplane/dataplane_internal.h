@@ -26,7 +26,7 @@
 	X(accepts)      \
 	X(services)     \
 	X(withdrawn)    \
-	X(changes)      \
+	X(table_seq)    \
 	X(pairs)        \
 	X(pairs_v6)     \
 	X(hops)         \

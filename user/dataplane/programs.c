@@ -79,7 +79,7 @@ static struct tenantnat *open_variant(const struct dataplane *dp, enum tn_varian
 	skel->rodata->tn_counter_slots = dp->config.capacity;
 	skel->rodata->tn_slots_mask = TN_SLOTS_OWN(dp->config.capacity) - 1;
 	skel->rodata->tn_cache_ticks = host_ticks(TN_CACHE_LIFE);
-	skel->rodata->tn_routes_shift = 31 - __builtin_clz(host_ticks(TN_ROUTES_LIFE));
+	skel->rodata->tn_route_gen_shift = 31 - __builtin_clz(host_ticks(TN_ROUTE_GEN_LIFE));
 	skel->rodata->tn_reads_kernel = host_lets_programs_read();
 	for (int i = 0; i < MAPS_COUNT; i++) {
 		if (use_map(skeleton_map(skel, map_names[i]), dp->fd[i], err)) {
@@ -118,7 +118,7 @@ static int put_programs(const struct dataplane *dp, enum tn_variant variant,
 
 /* While places are filled they are of no build: who comes after a run that was killed does it anew.
  */
-static int note_build(struct dataplane *dp, enum tn_variant variant, uint64_t build,
+static int keep_build(struct dataplane *dp, enum tn_variant variant, uint64_t build,
 		      struct error *err)
 {
 	dp->config.builds[variant] = build;
@@ -140,8 +140,8 @@ static int load_variant(struct dataplane *dp, enum tn_variant variant, struct er
 	if (ret)
 		load_error(ret, err);
 	else
-		ret = note_build(dp, variant, 0, err) || put_programs(dp, variant, skel, err) ||
-		      note_build(dp, variant, dataplane_build(), err);
+		ret = keep_build(dp, variant, 0, err) || put_programs(dp, variant, skel, err) ||
+		      keep_build(dp, variant, dataplane_build(), err);
 	tenantnat__destroy(skel);
 	return ret ? -1 : 0;
 }

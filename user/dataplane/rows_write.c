@@ -23,8 +23,9 @@ static int read_changes(struct dataplane *dp, uint64_t *out, struct error *err)
 {
 	uint32_t zero = 0;
 
-	return bpf_map_lookup_elem(dp->fd[MAP_changes], &zero, out) ? map_error(MAP_changes, err)
-								    : 0;
+	return bpf_map_lookup_elem(dp->fd[MAP_table_seq], &zero, out)
+		       ? map_error(MAP_table_seq, err)
+		       : 0;
 }
 
 static int raise_changes(struct dataplane *dp, bool under_way, struct error *err)
@@ -35,8 +36,8 @@ static int raise_changes(struct dataplane *dp, bool under_way, struct error *err
 	if (read_changes(dp, &now, err))
 		return -1;
 	next = (now | 1) + !under_way;
-	if (next != now && bpf_map_update_elem(dp->fd[MAP_changes], &zero, &next, BPF_ANY))
-		return map_error(MAP_changes, err);
+	if (next != now && bpf_map_update_elem(dp->fd[MAP_table_seq], &zero, &next, BPF_ANY))
+		return map_error(MAP_table_seq, err);
 	return 0;
 }
 

@@ -44,7 +44,7 @@ static bool is_free_slot(const struct dataplane *dp, uint32_t slot)
 }
 
 /* Where the most are next to each other: the more there are, the later all have to be read. */
-static void note_free_slots(struct dataplane *dp)
+static void keep_free_slots(struct dataplane *dp)
 {
 	uint32_t from = dp->slot_next;
 
@@ -61,7 +61,7 @@ static void note_free_slots(struct dataplane *dp)
 
 void dataplane_end(struct dataplane *dp)
 {
-	note_free_slots(dp);
+	keep_free_slots(dp);
 	(void)config_write(dp); /* without it, the next change reads all */
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The plain packet under XDP, which sends it on by itself. */
-#ifndef TN_BPF_PLAIN_XDP_H
-#define TN_BPF_PLAIN_XDP_H
+/* The fast path of XDP, which sends a packet on by itself. */
+#ifndef TN_BPF_FAST_XDP_H
+#define TN_BPF_FAST_XDP_H
 
-#include "plain.h"
+#include "fast.h"
 
 /* Else what `data_end` ends is its first piece alone. */
 static __always_inline bool is_in_one_piece(struct xdp_md *xdp)
@@ -13,8 +13,8 @@ static __always_inline bool is_in_one_piece(struct xdp_md *xdp)
 	return bpf_xdp_get_buff_len(xdp) == xdp->data_end - xdp->data;
 }
 
-static __always_inline bool plain_init_xdp(struct pkt *p, const struct tn_router_port *port,
-					   struct xdp_md *xdp)
+static __always_inline bool fast_init_xdp(struct pkt *p, const struct tn_router_port *port,
+					  struct xdp_md *xdp)
 {
 	const struct ethhdr *eth = (void *)(long)xdp->data;
 
@@ -28,7 +28,7 @@ static __always_inline bool plain_init_xdp(struct pkt *p, const struct tn_router
 	       mac_is_ours(port, eth->h_dest) && is_in_one_piece(xdp);
 }
 
-static __always_inline int plain_send_xdp(struct pkt *p, const struct tn_pair *by)
+static __always_inline int fast_send_xdp(struct pkt *p, const struct tn_pair *by)
 {
 	const __u16 *macs = (const __u16 *)by->macs;
 	__u16 *words = p->data;
@@ -41,23 +41,23 @@ static __always_inline int plain_send_xdp(struct pkt *p, const struct tn_pair *b
 }
 
 /* What XDP can send on itself, to interfaces that take it. QUICK_DONE: *action is what to do. */
-static __always_inline enum quick plain_xdp(const struct tn_router_port *port, struct xdp_md *xdp,
-					    int *action)
+static __always_inline enum quick fast_xdp(const struct tn_router_port *port, struct xdp_md *xdp,
+					   int *action)
 {
 	const struct tn_pair *by = NULL;
 	enum tn_verdict v;
 	enum quick went;
 	struct pkt p = {};
 
-	if (!plain_init_xdp(&p, port, xdp))
+	if (!fast_init_xdp(&p, port, xdp))
 		return QUICK_MISS;
-	went = plain_in(&p, &by, &v);
+	went = fast_in(&p, &by, &v);
 	if (went != QUICK_DONE)
 		return went;
 	if (v == TN_LEAVE_TO_TC) /* its checksum is not finished */
 		return QUICK_TO_TC;
 	account(&p, v);
-	*action = v == TN_TRANSLATED && by ? plain_send_xdp(&p, by) : XDP_DROP;
+	*action = v == TN_TRANSLATED && by ? fast_send_xdp(&p, by) : XDP_DROP;
 	return QUICK_DONE;
 }
 

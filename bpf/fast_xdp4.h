@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What XDP sends on itself of packets of which all is known: as plain.h would do it, and tried
+ * What XDP sends on itself of packets of which all is known: as fast.h would do it, and tried
  * before that. It keeps nothing when it fails, so that the compiler needs no memory for what one
  * attempt would leave to the next; and what is known of an IPv4 packet is asked for by its
  * destination and its source one by one, so that it is known for very many pairs of them.
  */
-#ifndef TN_BPF_KNOWN_H
-#define TN_BPF_KNOWN_H
+#ifndef TN_BPF_FAST_XDP4_H
+#define TN_BPF_FAST_XDP4_H
 
-#include "note.h"
-#include "plain_xdp.h"
+#include "cache.h"
+#include "fast_xdp.h"
 #include "veth.h"
 
 /* ---------------------------------------------------------------- IPv4 */
@@ -36,7 +36,7 @@ static __always_inline bool v4_begin(struct v4_headers *f, struct xdp_md *xdp)
 	       is_in_one_piece(xdp);
 }
 
-/* See plain_v4() and plain_l4(). */
+/* See fast_v4() and fast_l4(). */
 static __always_inline bool v4_is_plain(struct v4_headers *f)
 {
 	const struct iphdr *ip = f->ip;
@@ -67,7 +67,7 @@ static __always_inline bool v4_l4(struct v4_headers *f)
 	}
 }
 
-/* See plain_service(). */
+/* See fast_service(). */
 static __always_inline __u32 v4_service(const struct v4_headers *f)
 {
 	return f->class << 16 | bpf_ntohs(f->l4->dest);
@@ -114,10 +114,10 @@ static __always_inline int v4_send(struct v4_headers *f, const struct tn_hop *ho
 }
 
 /*
- * The hop of the mapping with that note. Mostly it is that of the packet before: to guess so, and
- * to compare, is to go on without having waited for the note.
+ * The hop of that mapping. Mostly it is that of the packet before: to guess so, and
+ * to compare, is to go on without having waited for the mapping.
  */
-static __always_inline const struct tn_hop *v4_hop(const struct tn_note *n, struct tn_peer *from)
+static __always_inline const struct tn_hop *v4_hop(const struct tn_cached *n, struct tn_peer *from)
 {
 	const struct tn_hop *h = hop_at(from->guess);
 
@@ -127,12 +127,12 @@ static __always_inline const struct tn_hop *v4_hop(const struct tn_note *n, stru
 	return hop_get(n->hop, n->generation);
 }
 
-/* By the notes of the sender and of the mapping, and the next hop. */
-static __always_inline enum quick known_v4(const struct tn_router_port *port, struct xdp_md *xdp,
-					   int *action)
+/* By what is cached of the peer and of the mapping, and the next hop. */
+static __always_inline enum quick fast_xdp4(const struct tn_router_port *port, struct xdp_md *xdp,
+					    int *action)
 {
 	struct pkt p = { .packets = 1 };
-	__u64 change = changes_so_far(), now = bpf_jiffies64();
+	__u64 seq = table_seq_now(), now = bpf_jiffies64();
 	const struct tn_hop *hop;
 	struct tn_peer *from;
 	struct tn_record *r;
@@ -140,19 +140,20 @@ static __always_inline enum quick known_v4(const struct tn_router_port *port, st
 
 	if (is_watched() || !v4_begin(&f, xdp) || !v4_is_plain(&f) || !v4_l4(&f))
 		return QUICK_MISS;
-	from = sender_recall(port->self.router, f.ip->saddr, f.eth->h_source, v4_service(&f),
-			     change, now);
+	from = sender_recall(port->self.router, f.ip->saddr, f.eth->h_source, v4_service(&f), seq,
+			     now);
 	if (!from || v4_is_partial(&f))
 		return QUICK_MISS;
-	r = noted_record(port->self.router, f.ip->daddr, change);
-	if (!r || r->note.tenant != from->tenant ||
-	    (r->note.flags & (TN_SHARED_NAMED | TN_NOTE_IN)) != TN_NOTE_IN ||
-	    r->note.routes != routes_to(from->seen, f.ip->daddr, now) || !r->note.generation)
+	r = cached_record(port->self.router, f.ip->daddr, seq);
+	if (!r || r->cached.tenant != from->tenant ||
+	    (r->cached.flags & (TN_SHARED_NAMED | TN_CACHED_IN)) != TN_CACHED_IN ||
+	    r->cached.route_gen != route_gen_of(from->seen, f.ip->daddr, now) ||
+	    !r->cached.generation)
 		return QUICK_MISS;
-	hop = v4_hop(&r->note, from);
+	hop = v4_hop(&r->cached, from);
 	if (!hop || !hop->xdp || !hop_is_usable(hop, f.len, now))
 		return QUICK_MISS;
-	v4_translate(&f, r->note.fixed);
+	v4_translate(&f, r->cached.fixed);
 	p.ip_bytes = f.len;
 	p.rule = from->rule;
 	count_in(&p, r);
@@ -163,26 +164,26 @@ static __always_inline enum quick known_v4(const struct tn_router_port *port, st
 
 /* ---------------------------------------------------------------- IPv6 */
 
-static __always_inline enum quick known_v6(const struct tn_router_port *port, struct xdp_md *xdp,
-					   int *action)
+static __always_inline enum quick fast_xdp6(const struct tn_router_port *port, struct xdp_md *xdp,
+					    int *action)
 {
-	struct course c = { .to = TN_PAIR_IN, .past = true, .change = changes_so_far() };
+	struct course c = { .to = TN_PAIR_IN, .past = true, .seq = table_seq_now() };
 	const struct tn_pair *by;
 	struct pkt p = {};
-	struct plain q;
+	struct fast_packet q;
 
-	if (!plain_init_xdp(&p, port, xdp) || is_watched() || !plain_v6(&p) || !plain_l4(&p, &q) ||
+	if (!fast_init_xdp(&p, port, xdp) || is_watched() || !fast_v6(&p) || !fast_l4(&p, &q) ||
 	    !course_begin(&p, &q, port->self.router, &c) || !is_known(&c, &q) ||
-	    !(c.pair->whose & TN_PAIR_XDP) || plain_known(&p, &c, &by) != TN_TRANSLATED)
+	    !(c.pair->whose & TN_PAIR_XDP) || fast_known(&p, &c, &by) != TN_TRANSLATED)
 		return QUICK_MISS;
 	account(&p, TN_TRANSLATED);
-	*action = plain_send_xdp(&p, c.pair);
+	*action = fast_send_xdp(&p, c.pair);
 	return QUICK_DONE;
 }
 
 /* A packet of which all is known. QUICK_DONE: *action is what to do. */
-static __always_inline enum quick known_xdp(const struct tn_router_port *port, struct xdp_md *xdp,
-					    int *action)
+static __always_inline enum quick fast_xdp_known(const struct tn_router_port *port,
+						 struct xdp_md *xdp, int *action)
 {
 	const struct ethhdr *eth = (void *)(long)xdp->data;
 
@@ -191,9 +192,9 @@ static __always_inline enum quick known_xdp(const struct tn_router_port *port, s
 		return QUICK_MISS;
 	switch (eth->h_proto) {
 	case bpf_htons(ETH_P_IP):
-		return known_v4(port, xdp, action);
+		return fast_xdp4(port, xdp, action);
 	case bpf_htons(ETH_P_IPV6):
-		return known_v6(port, xdp, action);
+		return fast_xdp6(port, xdp, action);
 	default:
 		return QUICK_MISS;
 	}

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The plain packet, which nearly every one is: TCP or UDP in an IPv4 packet without options or an
- * IPv6 packet without extension headers, whole, in a frame of its own length, with more than one
+ * The fast path, which nearly every packet takes: TCP or UDP in an IPv4 packet without options or
+ * an IPv6 packet without extension headers, whole, in a frame of its own length, with more than one
  * hop to go, between ends that the tables know, while nobody watches. It is judged here with as
  * little as that takes, and less when the one before was like it: see struct tn_pair. These files
- * can only say yes: at any doubt the packet is not plain, nothing has been changed, and the others
+ * can only say yes: at any doubt the packet is not for it, nothing has been changed, and the others
  * judge from the start.
  */
-#ifndef TN_BPF_PLAIN_H
-#define TN_BPF_PLAIN_H
+#ifndef TN_BPF_FAST_H
+#define TN_BPF_FAST_H
 
 #include "action.h"
-#include "note.h"
-#include "plain_parse.h"
+#include "cache.h"
+#include "fast_parse.h"
 
 /* What became of a packet that was tried on the quick path. */
 enum quick {
@@ -30,7 +30,7 @@ static __always_inline bool is_watched(void)
 }
 
 /* Whether the shared network's end of it is known as one that may send from there. */
-static __always_inline bool plain_peer(struct pkt *p, struct scratch *w, bool came_in)
+static __always_inline bool fast_peer(struct pkt *p, struct scratch *w, bool came_in)
 {
 	const struct tn_shared *peer = lookup_shared(&w->endpoints.peer);
 
@@ -45,7 +45,7 @@ static __always_inline bool plain_peer(struct pkt *p, struct scratch *w, bool ca
 }
 
 /* The route of a frame that XDP is to send on itself. */
-static __always_inline bool plain_ask_xdp(struct pkt *p, struct scratch *w, struct tn_pair *pair)
+static __always_inline bool fast_ask_xdp(struct pkt *p, struct scratch *w, struct tn_pair *pair)
 {
 	__u32 egress = tn_route_on_xdp(p->ctx, p->ip_bytes);
 
@@ -64,13 +64,13 @@ struct course {
 	__u32 place;		 /* the place for it, */
 	struct tn_pair *pair;	 /* and what is there */
 	__u32 ingress;		 /* of what comes from a VM; 0: the router itself has sent it */
-	__u64 change;		 /* changes_so_far(), */
-	__u32 routes;		 /* and past the stack routes_so_far() of IPv4; */
+	__u64 seq;		 /* table_seq_now(), */
+	__u32 route_gen;	 /* and past the stack route_gen_now() of IPv4; */
 	struct pair_stack stack; /* into it that */
 };
 
 /* The TOS of IPv4, or what stands for it; see struct route_keys. */
-static __always_inline __be32 plain_flow(const struct pkt *p)
+static __always_inline __be32 fast_flow(const struct pkt *p)
 {
 	const struct iphdr *ip = p->data + ETH_HLEN;
 	__be32 first;
@@ -83,10 +83,10 @@ static __always_inline __be32 plain_flow(const struct pkt *p)
 	return first & bpf_htonl(FLOWINFO);
 }
 
-static __always_inline void plain_keys(const struct pkt *p, const struct plain *q,
-				       struct scratch *w)
+static __always_inline void fast_keys(const struct pkt *p, const struct fast_packet *q,
+				      struct scratch *w)
 {
-	w->keys = (struct route_keys){ .flow = plain_flow(p),
+	w->keys = (struct route_keys){ .flow = fast_flow(p),
 				       .ports = { bpf_htons(q->sport), bpf_htons(q->dport) },
 				       .proto = p->proto };
 }
@@ -99,23 +99,23 @@ static __always_inline void plain_keys(const struct pkt *p, const struct plain *
  * for rules alone, which most routers do not have; ports, and the protocol above the TOS, where a
  * rule asks for any.
  */
-static __always_inline void course_stack(const struct pkt *p, const struct plain *q,
+static __always_inline void course_stack(const struct pkt *p, const struct fast_packet *q,
 					 struct course *c)
 {
-	c->stack = (struct pair_stack){ .routes = routes_seen(p->ctx, p->xdp, p->v4) };
+	c->stack = (struct pair_stack){ .route_gen = route_gen_seen(p->ctx, p->xdp, p->v4) };
 	if (c->to == TN_PAIR_OUT)
 		return; /* it has been there */
 	if (p->v4)
-		c->stack.flow = plain_flow(p) & TOS_OF_ROUTES;
+		c->stack.flow = fast_flow(p) & TOS_OF_ROUTES;
 	else if (rules_of_ipv6(p->ctx, p->xdp))
-		c->stack.flow = bpf_ntohl(plain_flow(p));
+		c->stack.flow = bpf_ntohl(fast_flow(p));
 	if (rules_ask_for_ports(p->ctx, p->xdp, p->v4)) {
 		c->stack.flow |= (__u32)q->class << FLOW_PROTO;
 		c->stack.ports = q->sport | (__u32)q->dport << 16;
 	}
 }
 
-static __always_inline bool course_begin(struct pkt *p, const struct plain *q, __u32 router,
+static __always_inline bool course_begin(struct pkt *p, const struct fast_packet *q, __u32 router,
 					 struct course *c)
 {
 	const struct tn_addr *vm = c->to ? &p->src : &p->dst, *peer = c->to ? &p->dst : &p->src;
@@ -135,23 +135,23 @@ static __always_inline bool course_begin(struct pkt *p, const struct plain *q, _
 }
 
 /* The service that a rule of the VM's tenant is asked for. */
-static __always_inline __u32 plain_service(const struct plain *q, __u32 to)
+static __always_inline __u32 fast_service(const struct fast_packet *q, __u32 to)
 {
 	return (__u32)q->class << 16 | (to ? q->sport : q->dport);
 }
 
-/* As policy_in() and policy_out() do; notes the flow only when the packet goes on. */
-static __always_inline bool plain_may_come_in(struct pkt *p, const struct plain *q,
-					      const struct course *c)
+/* As policy_in() and policy_out() do; makes the flow only when the packet goes on. */
+static __always_inline bool fast_may_come_in(struct pkt *p, const struct fast_packet *q,
+					     const struct course *c)
 {
-	p->rule = tn_peer_rule(plain_service(q, c->to), c->change);
+	p->rule = tn_peer_rule(fast_service(q, c->to), c->seq);
 	return p->rule || tn_flow_lives(p->proto, flow_ports(q->sport, q->dport));
 }
 
-static __always_inline bool plain_may_go_out(struct pkt *p, struct scratch *w,
-					     const struct plain *q, const struct course *c)
+static __always_inline bool fast_may_go_out(struct pkt *p, struct scratch *w,
+					    const struct fast_packet *q, const struct course *c)
 {
-	p->rule = tn_peer_rule(plain_service(q, c->to), c->change);
+	p->rule = tn_peer_rule(fast_service(q, c->to), c->seq);
 	if (p->rule)
 		return true;
 	if (w->endpoints.peer_flags & TN_SHARED_JUDGED && !tn_rule(true, q->class, q->dport))
@@ -161,18 +161,18 @@ static __always_inline bool plain_may_go_out(struct pkt *p, struct scratch *w,
 }
 
 /* A pair that is not out of date is not older than 32 bits of changes. */
-static __always_inline bool pair_is_current(const struct tn_pair *pair, __u64 change)
+static __always_inline bool pair_is_current(const struct tn_pair *pair, __u64 seq)
 {
-	return is_current(pair->change, (__u32)change);
+	return is_current(pair->seq, (__u32)seq);
 }
 
 /* Whether all that is to be known about the packet was found for the one before. */
-static __always_inline bool is_known(const struct course *c, const struct plain *q)
+static __always_inline bool is_known(const struct course *c, const struct fast_packet *q)
 {
 	const struct tn_pair *pair = c->pair;
 
-	return c->usable && pair->rule && pair_is_current(pair, c->change) &&
-	       (pair->service == TN_SERVICE_ANY || pair->service == plain_service(q, c->to));
+	return c->usable && pair->rule && pair_is_current(pair, c->seq) &&
+	       (pair->service == TN_SERVICE_ANY || pair->service == fast_service(q, c->to));
 }
 
 /*
@@ -220,7 +220,7 @@ __noinline int tn_reverse_path(struct __sk_buff *skb)
  * The route of a frame past the stack, as the kernel says now; what it has said well enough is kept
  * in its pair. 0: it cannot go so.
  */
-static __always_inline __u32 plain_ask(struct pkt *p, struct scratch *w, const struct course *c)
+static __always_inline __u32 fast_ask(struct pkt *p, struct scratch *w, const struct course *c)
 {
 	int back = REVERSE_KNOWN;
 	bool out = c->to;
@@ -232,8 +232,8 @@ static __always_inline __u32 plain_ask(struct pkt *p, struct scratch *w, const s
 		back = tn_reverse_path(p->ctx);
 		if (back == REVERSE_NONE)
 			return 0;
-		if (back == REVERSE_KNOWN && c->routes)
-			tn_keep_hop_in(c->change, c->routes, true);
+		if (back == REVERSE_KNOWN && c->route_gen)
+			tn_keep_hop_in(c->seq, c->route_gen, true);
 	}
 	egress = tn_route_on(p->ctx, p->ip_bytes, out);
 	if (!egress)
@@ -253,34 +253,34 @@ static __always_inline const struct tn_hop *course_hop(const struct pkt *p, cons
 
 	if (!c->past || (void *)(eth + 1) > p->data_end)
 		return NULL;
-	c->routes = p->v4 ? routes_so_far(p->ctx, p->xdp) : 0;
-	if (!c->routes)
+	c->route_gen = p->v4 ? route_gen_now(p->ctx, p->xdp) : 0;
+	if (!c->route_gen)
 		return NULL;
 	if (c->to) {
-		place = tn_hop_out(c->change, c->routes, c->ingress, mac_word(eth->h_source));
+		place = tn_hop_out(c->seq, c->route_gen, c->ingress, mac_word(eth->h_source));
 		return place ? hop_at(place - 1) : NULL;
 	}
-	r = noted_mapping(w, c->change);
-	return r ? note_hop(&r->note, c->routes) : NULL;
+	r = cached_mapping(w, c->seq);
+	return r ? cached_hop(&r->cached, c->route_gen) : NULL;
 }
 
 /*
  * Whether the stack may have it: it goes where packets are translated to, or comes from there. What
  * it goes to is known. What becomes unknown, or too narrow, while this holds, the stack answers.
  */
-static __always_inline bool plain_leads(struct pkt *p, struct scratch *w, const struct plain *q,
-					const struct course *c)
+static __always_inline bool fast_leads(struct pkt *p, struct scratch *w,
+				       const struct fast_packet *q, const struct course *c)
 {
 	if (c->to)
 		return !c->ingress || tn_is_inside(c->ingress);
-	plain_keys(p, q, w);
+	fast_keys(p, q, w);
 	return !p->xdp && tn_leads(p->ctx, false) == LEADS_RIGHT && errors_stay(p, w, false);
 }
 
 /* Past the stack, where that is to be. QUICK_DONE: by *by, or by p->egress. */
-static __always_inline enum quick plain_route(struct pkt *p, struct scratch *w,
-					      const struct plain *q, struct course *c,
-					      const struct tn_pair **by)
+static __always_inline enum quick fast_route(struct pkt *p, struct scratch *w,
+					     const struct fast_packet *q, struct course *c,
+					     const struct tn_pair **by)
 {
 	const struct ethhdr *eth = p->data;
 	struct tn_pair *pair = c->pair;
@@ -299,18 +299,19 @@ static __always_inline enum quick plain_route(struct pkt *p, struct scratch *w,
 		return p->xdp && !(pair->whose & TN_PAIR_XDP) ? QUICK_TO_TC : QUICK_DONE;
 	}
 	hop = course_hop(p, w, c);
-	if (hop && (!c->to || w->back) && hop_is_usable(hop, p->ip_bytes, bpf_jiffies64())) {
+	if (hop && (!c->to || w->src_valid_until) &&
+	    hop_is_usable(hop, p->ip_bytes, bpf_jiffies64())) {
 		pair_begin(pair, c->place, p->v4, w, c->to, c->past, c->ingress, eth->h_source);
 		pair_keep_hop(pair, hop);
-		if (c->to && pair->expires > w->back)
-			pair->expires = w->back;
+		if (c->to && pair->expires > w->src_valid_until)
+			pair->expires = w->src_valid_until;
 		*by = pair;
 		return p->xdp && !hop->xdp ? QUICK_TO_TC : QUICK_DONE;
 	}
 	kernels = is_kernels(p, c, hop);
 	if (p->xdp && kernels)
 		return QUICK_TO_TC;
-	if (!c->past && !plain_leads(p, w, q, c))
+	if (!c->past && !fast_leads(p, w, q, c))
 		return QUICK_MISS;
 	pair_begin(pair, c->place, p->v4, w, c->to, c->past, c->ingress, eth->h_source);
 	if (!c->past) {
@@ -319,37 +320,37 @@ static __always_inline enum quick plain_route(struct pkt *p, struct scratch *w,
 	}
 	if (p->xdp) {
 		*by = pair;
-		if (!plain_ask_xdp(p, w, pair))
+		if (!fast_ask_xdp(p, w, pair))
 			return QUICK_TO_TC;
 	} else {
-		p->egress = plain_ask(p, w, c);
+		p->egress = fast_ask(p, w, c);
 		if (!p->egress)
 			return QUICK_MISS;
 		if (pair->expires && !kernels)
 			*by = pair;
 	}
-	if (c->routes && c->to)
-		tn_keep_hop_out(c->routes, c->ingress);
-	else if (c->routes)
-		tn_keep_hop_in(c->change, c->routes, false);
+	if (c->route_gen && c->to)
+		tn_keep_hop_out(c->route_gen, c->ingress);
+	else if (c->route_gen)
+		tn_keep_hop_in(c->seq, c->route_gen, false);
 	return QUICK_DONE;
 }
 
 /* Keep what accepted the packet, for those that come behind it. */
 static __always_inline void course_keep(const struct course *c, const struct pkt *p,
-					const struct scratch *w, const struct plain *q,
+					const struct scratch *w, const struct fast_packet *q,
 					__u32 record)
 {
 	struct tn_pair *pair = c->pair;
 
 	pair->rule = p->rule;
-	pair->service = w->any_service ? TN_SERVICE_ANY : plain_service(q, c->to);
+	pair->service = w->any_service ? TN_SERVICE_ANY : fast_service(q, c->to);
 	pair->record = record;
-	pair->change = c->change;
+	pair->seq = c->seq;
 }
 
-static __always_inline enum tn_verdict plain_translate(struct pkt *p, const struct course *c,
-						       const struct tn_addr *now, __u32 record)
+static __always_inline enum tn_verdict fast_translate(struct pkt *p, const struct course *c,
+						      const struct tn_addr *now, __u32 record)
 {
 	enum tn_verdict v = nat_rewrite(p, c->to ? TN_SRC : TN_DST, now);
 
@@ -360,8 +361,8 @@ static __always_inline enum tn_verdict plain_translate(struct pkt *p, const stru
 	return v;
 }
 
-static __always_inline enum tn_verdict plain_known(struct pkt *p, const struct course *c,
-						   const struct tn_pair **by)
+static __always_inline enum tn_verdict fast_known(struct pkt *p, const struct course *c,
+						  const struct tn_pair **by)
 {
 	const struct tn_pair *pair = c->pair;
 	struct tn_addr now = pair_now(pair, c->place, p->v4);
@@ -370,16 +371,16 @@ static __always_inline enum tn_verdict plain_known(struct pkt *p, const struct c
 		*by = pair;
 	p->hops = c->past;
 	p->rule = pair->rule;
-	return plain_translate(p, c, &now, pair->record);
+	return fast_translate(p, c, &now, pair->record);
 }
 
 /*
  * The VM's end, of which the one address is known: the slot of its mapping. 0: it has none, or one
  * that takes more than that.
  */
-static __always_inline __u32 plain_vm_in(struct scratch *w, __u64 change)
+static __always_inline __u32 fast_vm_in(struct scratch *w, __u64 seq)
 {
-	__u32 slot = note_recall_in(w, change);
+	__u32 slot = mapping_recall_in(w, seq);
 	struct endpoints *e = &w->endpoints;
 	const struct tn_shared *row;
 
@@ -392,12 +393,12 @@ static __always_inline __u32 plain_vm_in(struct scratch *w, __u64 change)
 	e->fixed = row->fixed;
 	e->tenant = row->tenant;
 	e->flags = row->flags;
-	note_keep(w, slot, change, TN_NOTE_IN);
+	mapping_keep(w, slot, seq, TN_CACHED_IN);
 	return slot;
 }
 
 /* The same of the VM that has sent it. */
-__noinline int tn_vm_out(__u64 change)
+__noinline int tn_vm_out(__u64 seq)
 {
 	struct scratch *w = scratch_get();
 	const struct tn_fixed *row;
@@ -408,7 +409,7 @@ __noinline int tn_vm_out(__u64 change)
 	if (!w)
 		return 0;
 	e = &w->endpoints;
-	slot = note_recall_out(w, change);
+	slot = mapping_recall_out(w, seq);
 	if (slot)
 		return slot;
 	fixed = e->fixed;
@@ -418,87 +419,87 @@ __noinline int tn_vm_out(__u64 change)
 	slot = row->slot;
 	endpoints_know_vm(e, row);
 	record_fetch(record_of(slot));
-	note_keep(w, slot, change, TN_NOTE_OUT);
+	mapping_keep(w, slot, seq, TN_CACHED_OUT);
 	return slot;
 }
 
 /* Of what comes from the shared network. QUICK_DONE: *v is what became of it. */
-static __always_inline enum quick plain_in(struct pkt *p, const struct tn_pair **by,
-					   enum tn_verdict *v)
+static __always_inline enum quick fast_in(struct pkt *p, const struct tn_pair **by,
+					  enum tn_verdict *v)
 {
-	struct course c = { .to = TN_PAIR_IN, .past = tn_forward_fast, .change = changes_so_far() };
+	struct course c = { .to = TN_PAIR_IN, .past = tn_forward_fast, .seq = table_seq_now() };
 	const struct ethhdr *eth = p->data;
 	struct scratch *w = scratch_get();
 	enum quick went;
 	__u32 slot, record;
-	struct plain q;
+	struct fast_packet q;
 
-	if (!w || is_watched() || !plain_parse(p, &q) || !course_begin(p, &q, w->self.router, &c))
+	if (!w || is_watched() || !fast_parse(p, &q) || !course_begin(p, &q, w->self.router, &c))
 		return QUICK_MISS;
 	if (is_known(&c, &q) && (!p->xdp || c.pair->whose & TN_PAIR_XDP)) {
-		*v = plain_known(p, &c, by);
+		*v = fast_known(p, &c, by);
 		return QUICK_DONE;
 	}
 	w->endpoints.shared = p->dst;
 	w->endpoints.peer = p->src;
-	slot = plain_vm_in(w, c.change);
-	if (!slot || !plain_peer(p, w, true) || !plain_may_come_in(p, &q, &c))
+	slot = fast_vm_in(w, c.seq);
+	if (!slot || !fast_peer(p, w, true) || !fast_may_come_in(p, &q, &c))
 		return QUICK_MISS;
 	if (p->xdp && p->v4 && (void *)(eth + 1) <= p->data_end)
-		sender_keep(w, eth->h_source, plain_service(&q, c.to), routes_so_far(p->ctx, true),
-			    c.change);
-	went = plain_route(p, w, &q, &c, by);
+		sender_keep(w, eth->h_source, fast_service(&q, c.to), route_gen_now(p->ctx, true),
+			    c.seq);
+	went = fast_route(p, w, &q, &c, by);
 	if (went != QUICK_DONE)
 		return went;
 	record = record_at(slot);
 	course_keep(&c, p, w, &q, record);
-	*v = plain_translate(p, &c, &w->endpoints.fixed, record);
+	*v = fast_translate(p, &c, &w->endpoints.fixed, record);
 	return QUICK_DONE;
 }
 
 /* The same of what comes from a VM, `inside` the router or behind it. */
-static __always_inline enum quick plain_out(struct pkt *p, bool inside, __u32 ingress,
-					    const struct tn_pair **by, enum tn_verdict *v)
+static __always_inline enum quick fast_out(struct pkt *p, bool inside, __u32 ingress,
+					   const struct tn_pair **by, enum tn_verdict *v)
 {
 	struct course c = {
-		.to = TN_PAIR_OUT, .past = inside, .ingress = ingress, .change = changes_so_far()
+		.to = TN_PAIR_OUT, .past = inside, .ingress = ingress, .seq = table_seq_now()
 	};
 	struct scratch *w = scratch_get();
 	__u32 slot, record;
-	struct plain q;
+	struct fast_packet q;
 
-	if (!w || is_watched() || !plain_parse(p, &q) || !course_begin(p, &q, w->self.router, &c))
+	if (!w || is_watched() || !fast_parse(p, &q) || !course_begin(p, &q, w->self.router, &c))
 		return QUICK_MISS;
 	if (is_known(&c, &q)) {
-		*v = plain_known(p, &c, by);
+		*v = fast_known(p, &c, by);
 		return QUICK_DONE;
 	}
 	w->endpoints.fixed = p->src;
 	w->endpoints.peer = p->dst;
-	slot = tn_vm_out(c.change);
-	if (!slot || !plain_peer(p, w, false) || plain_route(p, w, &q, &c, by) != QUICK_DONE ||
-	    !plain_may_go_out(p, w, &q, &c))
+	slot = tn_vm_out(c.seq);
+	if (!slot || !fast_peer(p, w, false) || fast_route(p, w, &q, &c, by) != QUICK_DONE ||
+	    !fast_may_go_out(p, w, &q, &c))
 		return QUICK_MISS;
 	record = record_at(slot);
 	course_keep(&c, p, w, &q, record);
-	*v = plain_translate(p, &c, &w->endpoints.shared, record);
+	*v = fast_translate(p, &c, &w->endpoints.shared, record);
 	return QUICK_DONE;
 }
 
 /*
  * Whether the stack may have what a VM sends, as it is: to the shared network, or not. What turns
- * back is not plain.
+ * back is not for this path.
  */
-static __always_inline bool plain_passes(struct pkt *p, __u32 ingress)
+static __always_inline bool fast_passes(struct pkt *p, __u32 ingress)
 {
-	struct course c = { .to = TN_PAIR_PASS, .ingress = ingress, .change = changes_so_far() };
+	struct course c = { .to = TN_PAIR_PASS, .ingress = ingress, .seq = table_seq_now() };
 	const struct ethhdr *eth = p->data;
 	struct scratch *w = scratch_get();
-	struct plain q;
+	struct fast_packet q;
 
-	if (!w || is_watched() || !plain_parse(p, &q) || !course_begin(p, &q, w->self.router, &c))
+	if (!w || is_watched() || !fast_parse(p, &q) || !course_begin(p, &q, w->self.router, &c))
 		return false;
-	if (c.usable && pair_is_current(c.pair, c.change))
+	if (c.usable && pair_is_current(c.pair, c.seq))
 		return true;
 	w->endpoints.fixed = p->src;
 	w->endpoints.peer = p->dst;
@@ -509,18 +510,18 @@ static __always_inline bool plain_passes(struct pkt *p, __u32 ingress)
 	if (!is_loose(w) && (check_reverse_path(p) != TN_GO_ON ||
 			     (!is_feasible(w) && !mac_equal(eth->h_source, w->fib.dmac))))
 		return false;
-	plain_keys(p, &q, w);
+	fast_keys(p, &q, w);
 	if (lookup_ours(w->self.router, &w->endpoints.peer) ||
 	    tn_leads(p->ctx, true) != LEADS_RIGHT || !errors_stay(p, w, true))
 		return false;
 	pair_begin(c.pair, c.place, p->v4, w, c.to, c.past, c.ingress, eth->h_source);
 	pair_keep_stack(c.pair, &c.stack);
-	c.pair->change = c.change;
+	c.pair->seq = c.seq;
 	return true;
 }
 
 /* What the kernel is to do with a frame of that verdict. */
-static __always_inline int plain_action(struct pkt *p, enum tn_verdict v, const struct tn_pair *by)
+static __always_inline int fast_action(struct pkt *p, enum tn_verdict v, const struct tn_pair *by)
 {
 	account(p, v);
 	if (v != TN_TRANSLATED)
@@ -530,7 +531,7 @@ static __always_inline int plain_action(struct pkt *p, enum tn_verdict v, const 
 	return p->egress ? forward(p->ctx, p->egress) : TC_ACT_UNSPEC;
 }
 
-static __always_inline bool plain_init_skb(struct pkt *p, struct __sk_buff *skb)
+static __always_inline bool fast_init_skb(struct pkt *p, struct __sk_buff *skb)
 {
 	p->ctx = skb;
 	p->data = (void *)(long)skb->data;
@@ -542,52 +543,52 @@ static __always_inline bool plain_init_skb(struct pkt *p, struct __sk_buff *skb)
 }
 
 /* Each: QUICK_DONE, and *action is what the kernel is to do. */
-static __always_inline enum quick plain_shared_in(const struct tn_router_port *port,
-						  struct __sk_buff *skb, int *action)
+static __always_inline enum quick fast_shared_in(const struct tn_router_port *port,
+						 struct __sk_buff *skb, int *action)
 {
 	const __u8 *mac = (void *)(long)skb->data;
 	const struct tn_pair *by = NULL;
 	enum tn_verdict v;
 	struct pkt p = {};
 
-	if (!plain_init_skb(&p, skb) || skb->pkt_type != PACKET_HOST || skb->mark ||
+	if (!fast_init_skb(&p, skb) || skb->pkt_type != PACKET_HOST || skb->mark ||
 	    (void *)(mac + ETH_ALEN) > p.data_end || !mac_is_ours(port, mac) ||
-	    !pkt_has_mac(port, skb) || plain_in(&p, &by, &v) != QUICK_DONE)
+	    !pkt_has_mac(port, skb) || fast_in(&p, &by, &v) != QUICK_DONE)
 		return QUICK_MISS;
-	*action = plain_action(&p, v, by);
+	*action = fast_action(&p, v, by);
 	return QUICK_DONE;
 }
 
-static __always_inline enum quick plain_shared_out(struct __sk_buff *skb, int *action)
+static __always_inline enum quick fast_shared_out(struct __sk_buff *skb, int *action)
 {
 	const struct tn_pair *by = NULL;
 	enum tn_verdict v;
 	struct pkt p = {};
 
-	if (!plain_init_skb(&p, skb) ||
-	    plain_out(&p, false, skb->ingress_ifindex, &by, &v) != QUICK_DONE)
+	if (!fast_init_skb(&p, skb) ||
+	    fast_out(&p, false, skb->ingress_ifindex, &by, &v) != QUICK_DONE)
 		return QUICK_MISS;
-	*action = plain_action(&p, v, by);
+	*action = fast_action(&p, v, by);
 	return QUICK_DONE;
 }
 
-static __always_inline enum quick plain_inside_in(struct __sk_buff *skb, int *action)
+static __always_inline enum quick fast_inside_in(struct __sk_buff *skb, int *action)
 {
 	const struct ethhdr *eth = (void *)(long)skb->data;
 	const struct tn_pair *by = NULL;
 	enum tn_verdict v;
 	struct pkt p = {};
 
-	if (!plain_init_skb(&p, skb) || skb->pkt_type != PACKET_HOST ||
+	if (!fast_init_skb(&p, skb) || skb->pkt_type != PACKET_HOST ||
 	    (void *)(eth + 1) > p.data_end || eth->h_proto != (__u16)skb->protocol)
 		return QUICK_MISS;
 	if (!tn_forward_fast) { /* what has a mark may go another way */
 		*action = TC_ACT_UNSPEC;
-		return !skb->mark && plain_passes(&p, skb->ifindex) ? QUICK_DONE : QUICK_MISS;
+		return !skb->mark && fast_passes(&p, skb->ifindex) ? QUICK_DONE : QUICK_MISS;
 	}
-	if (plain_out(&p, true, skb->ifindex, &by, &v) != QUICK_DONE)
+	if (fast_out(&p, true, skb->ifindex, &by, &v) != QUICK_DONE)
 		return QUICK_MISS;
-	*action = plain_action(&p, v, by);
+	*action = fast_action(&p, v, by);
 	return QUICK_DONE;
 }
 

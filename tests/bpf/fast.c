@@ -263,65 +263,65 @@ static unsigned int check_many(enum program program, unsigned int programs, enum
 	return check_many_at(MAC_ROUTER, program, programs, path);
 }
 
-Test(plain, shared_in)
+Test(fast, shared_in)
 {
 	cr_expect_gt(check_many(TC_IN, ON_TC, PAST_STACK), PLAIN);
 }
 
-Test(plain, shared_in_asking_for_routes)
+Test(fast, shared_in_asking_for_routes)
 {
 	cr_expect_gt(check_many(TC_IN, ON_TC, PAST_STACK_ASKING), PLAIN);
 }
 
 /* An IPv6 header without a MAC header may begin so: what begins with it is looked at closely. */
-Test(plain, shared_in_of_a_mac_address_like_ipv6)
+Test(fast, shared_in_of_a_mac_address_like_ipv6)
 {
 	cr_expect_gt(check_many_at(MAC_LIKE_IPV6, TC_IN, ON_TC, PAST_STACK), PLAIN);
 }
 
-Test(plain, shared_in_of_a_mac_address_like_ipv6_asking_for_routes)
+Test(fast, shared_in_of_a_mac_address_like_ipv6_asking_for_routes)
 {
 	cr_expect_gt(check_many_at(MAC_LIKE_IPV6, TC_IN, ON_TC, PAST_STACK_ASKING), PLAIN);
 }
 
-Test(plain, inside_in)
+Test(fast, inside_in)
 {
 	cr_expect_gt(check_many(INSIDE_IN, ON_INSIDE, PAST_STACK), PLAIN);
 }
 
-Test(plain, xdp)
+Test(fast, xdp)
 {
 	cr_expect_gt(check_many(XDP_IN, ON_IN, PAST_STACK), PLAIN);
 }
 
-Test(plain, xdp_asking_for_routes)
+Test(fast, xdp_asking_for_routes)
 {
 	cr_expect_gt(check_many(XDP_IN, ON_IN, PAST_STACK_ASKING), PLAIN);
 }
 
 /* Of those that the stack sends on, nothing shows that they were plain. */
-Test(plain, shared_out)
+Test(fast, shared_out)
 {
 	check_many(TC_OUT, ON_OUT, PAST_STACK);
 }
 
-Test(plain, shared_out_by_the_stack)
+Test(fast, shared_out_by_the_stack)
 {
 	check_many(TC_OUT, ON_OUT, BY_STACK);
 }
 
-Test(plain, shared_in_by_the_stack)
+Test(fast, shared_in_by_the_stack)
 {
 	check_many(TC_IN, ON_TC, BY_STACK);
 }
 
-Test(plain, inside_in_by_the_stack)
+Test(fast, inside_in_by_the_stack)
 {
 	check_many(INSIDE_IN, ON_INSIDE, BY_STACK);
 }
 
 /* Of the tenants that share a place in `consents`, each is accepted for itself alone. */
-Test(plain, who_is_accepted_is_no_other)
+Test(fast, who_is_accepted_is_no_other)
 {
 	struct lab *lab = links_open_known(ON_TC, BY_STACK, MAC_ROUTER);
 	const struct packet accepted = { UDP(GREEN_SHARED, RED_SHARED) };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Whether a packet is plain: whole, without options, TCP or UDP, as nearly all of them are. */
-#ifndef TN_BPF_PLAIN_PARSE_H
-#define TN_BPF_PLAIN_PARSE_H
+/* Whether a packet is for the fast path: whole, without options, TCP or UDP, as nearly all of them
+ * are. */
+#ifndef TN_BPF_FAST_PARSE_H
+#define TN_BPF_FAST_PARSE_H
 
 #include <linux/tcp.h>
 
@@ -11,14 +12,14 @@
 #define IPV4_PLAIN 0x45 /* version 4, five words (RFC 791, 3.1) */
 
 /* The header of TCP or UDP at p->l4: `ports`, and of TCP its flags. */
-struct plain {
+struct fast_packet {
 	__u16 sport; /* host byte order */
 	__u16 dport;
 	__u8 tcp;
 	__u8 class;
 };
 
-static __always_inline bool plain_v4(struct pkt *p)
+static __always_inline bool fast_v4(struct pkt *p)
 {
 	struct iphdr *ip = p->data + ETH_HLEN;
 	__u32 words[sizeof(*ip) / 4];
@@ -39,7 +40,7 @@ static __always_inline bool plain_v4(struct pkt *p)
 	return true;
 }
 
-static __always_inline bool plain_v6(struct pkt *p)
+static __always_inline bool fast_v6(struct pkt *p)
 {
 	struct ipv6hdr *ip = p->data + ETH_HLEN;
 
@@ -56,7 +57,7 @@ static __always_inline bool plain_v6(struct pkt *p)
 }
 
 /* All that is read later on is readable in place. */
-static __always_inline bool plain_l4(struct pkt *p, struct plain *q)
+static __always_inline bool fast_l4(struct pkt *p, struct fast_packet *q)
 {
 	__u32 header = p->proto == IPPROTO_TCP ? sizeof(struct tcphdr) : sizeof(struct udphdr);
 	struct udphdr *udp = p->data + p->l4;
@@ -82,7 +83,7 @@ static __always_inline bool plain_l4(struct pkt *p, struct plain *q)
 }
 
 /* See is_judged_whole(). */
-static __always_inline bool plain_is_whole(const struct pkt *p)
+static __always_inline bool fast_is_whole(const struct pkt *p)
 {
 	struct left left;
 
@@ -95,7 +96,7 @@ static __always_inline bool plain_is_whole(const struct pkt *p)
 	       (left.start == p->l4 && left.field == (__u32)csum_offset(p->proto, p->v4));
 }
 
-static __always_inline bool plain_parse(struct pkt *p, struct plain *q)
+static __always_inline bool fast_parse(struct pkt *p, struct fast_packet *q)
 {
 	struct ethhdr *eth = p->data;
 
@@ -103,9 +104,9 @@ static __always_inline bool plain_parse(struct pkt *p, struct plain *q)
 		return false;
 	switch (eth->h_proto) {
 	case bpf_htons(ETH_P_IP):
-		return plain_v4(p) && plain_l4(p, q) && plain_is_whole(p);
+		return fast_v4(p) && fast_l4(p, q) && fast_is_whole(p);
 	case bpf_htons(ETH_P_IPV6):
-		return plain_v6(p) && plain_l4(p, q) && plain_is_whole(p);
+		return fast_v6(p) && fast_l4(p, q) && fast_is_whole(p);
 	default:
 		return false;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What each CPU notes of a mapping: what it has carried, what the tables say of it, and the next
+ * What each CPU caches of a mapping: what it has carried, what the tables say of it, and the next
  * hop to its VM, as long as the routes are the same; and of a peer, the next hop to that.
  */
 #include <bpf/bpf.h>
@@ -41,7 +41,7 @@ static void hops_end(struct lab *lab, uint64_t ago)
 		if (!hop.generation)
 			continue;
 		hop.expires -= ago;
-		hop.back -= ago;
+		hop.src_valid_until -= ago;
 		put_hop(lab, place, &hop);
 	}
 }
@@ -152,22 +152,22 @@ static const char *goes_by_what_is_known(struct lab *lab, enum program program, 
 #define GOES(program, from, to, where) \
 	cr_expect_str_eq(goes_by_what_is_known(lab, program, from, to, where), where)
 
-/* What comes when nothing is noted may be left to the kernel, for a tick of its clock. */
+/* What comes when nothing is cached may be left to the kernel, for a tick of its clock. */
 static void learn(struct lab *lab, enum program program, const char *from, const char *to)
 {
-	const struct tn_note none = { 0 };
+	const struct tn_cached none = { 0 };
 
 	forget_pairs(lab);
-	lab_put_note(lab, to, &none);
-	for (int i = 0; i < 50 && !lab_note(lab, to).generation; i++) {
+	lab_put_cached(lab, to, &none);
+	for (int i = 0; i < 50 && !lab_cached(lab, to).generation; i++) {
 		goes(lab, program, from, to);
 		usleep(2000);
 	}
-	cr_assert(lab_note(lab, to).generation, "nothing was noted of what %s sends", from);
+	cr_assert(lab_cached(lab, to).generation, "nothing was cached of what %s sends", from);
 	forget_pairs(lab);
 }
 
-static struct lab *open_noting(void)
+static struct lab *open_caching(void)
 {
 	struct lab *lab;
 
@@ -197,10 +197,10 @@ static void expect_asked(struct lab *lab, enum program program, const char *from
 
 static const enum program programs[] = { TC_IN, XDP_IN };
 
-/* Who comes next, from wherever, goes by what is noted: nobody asks the kernel for that time. */
-Test(notes, the_next_hop_is_known)
+/* Who comes next, from wherever, goes by what is cached: nobody asks the kernel for that time. */
+Test(cache, the_next_hop_is_known)
 {
-	struct lab *lab = open_noting();
+	struct lab *lab = open_caching();
 	uint32_t hop;
 
 	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
@@ -212,7 +212,7 @@ Test(notes, the_next_hop_is_known)
 		hops_end(lab, LAB_CACHE_TICKS);
 		if (programs[i] == XDP_IN)
 			GOES(XDP_IN, GREEN_SHARED, RED_SHARED, "left");
-		hop = lab_note(lab, RED_SHARED).hop;
+		hop = lab_cached(lab, RED_SHARED).hop;
 		expect_asked(lab, TC_IN, GREEN_SHARED, RED_SHARED, hop);
 		GOES(programs[i], GREEN_SHARED, RED_SHARED, MAC_VM2);
 		links_ip("neigh replace 10.0.0.5 lladdr " MAC_VM " dev lan0 nud permanent\n");
@@ -223,9 +223,9 @@ Test(notes, the_next_hop_is_known)
 }
 
 /* Where nobody has asked for a hop when it was time to, whoever comes does. */
-Test(notes, a_hop_that_nobody_asked_for)
+Test(cache, a_hop_that_nobody_asked_for)
 {
-	struct lab *lab = open_noting();
+	struct lab *lab = open_caching();
 	int left = 0;
 
 	learn(lab, XDP_IN, GREEN_SHARED, RED_SHARED);
@@ -272,7 +272,7 @@ static void check_change(struct lab *lab, enum program program, const char *comm
 }
 
 /* A change of routes takes effect at once where no pair and no sender is known. */
-Test(notes, routes_change)
+Test(cache, routes_change)
 {
 	/* what it is, how it is undone, and where tc and XDP send packets then */
 	static const char *const changes[][4] = {
@@ -287,7 +287,7 @@ Test(notes, routes_change)
 		  "neigh replace 10.0.0.77 lladdr " MAC_VM2 " dev lan0 nud permanent\n",
 		  "told", "left" },
 	};
-	struct lab *lab = open_noting();
+	struct lab *lab = open_caching();
 
 	links_ip("neigh replace 10.0.0.5 lladdr " MAC_VM " dev lan0 nud permanent\n");
 	for (size_t i = 0; i < ARRAY_SIZE(changes) * 2; i++) {
@@ -303,10 +303,10 @@ Test(notes, routes_change)
 }
 
 /* The kernel does not count them as changes of the routes that use their groups. */
-Test(notes, next_hop_objects_change)
+Test(cache, next_hop_objects_change)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
-		struct lab *lab = open_noting();
+		struct lab *lab = open_caching();
 
 		links_ip("neigh add 10.0.0.79 lladdr " MAC_VM " dev lan0 nud permanent\n"
 			 "nexthop add id 1 via 10.0.0.79 dev lan0\nnexthop add id 9 group 1\n"
@@ -318,10 +318,10 @@ Test(notes, next_hop_objects_change)
 }
 
 /* From the first one on a namespace counts as one with rules. */
-Test(notes, rules_come)
+Test(cache, rules_come)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
-		struct lab *lab = open_noting();
+		struct lab *lab = open_caching();
 
 		check_change(lab, programs[i],
 			     "rule add from " GREEN_SHARED " table 9\n"
@@ -340,7 +340,7 @@ static void use_pmtu(bool on)
 }
 
 /* As long as routes are not the same for all senders, or may be narrower than they say. */
-Test(notes, what_is_not_noted)
+Test(cache, what_is_not_cached)
 {
 	static const char *const never[][2] = {
 		{ "", "" }, /* path MTUs that were learnt count */
@@ -348,7 +348,7 @@ Test(notes, what_is_not_noted)
 		  "route del 10.0.0.5/32\n" },
 		{ "rule add from " STRANGER " table 9\n", "" },
 	};
-	struct lab *lab = open_noting();
+	struct lab *lab = open_caching();
 
 	for (size_t i = 0; i < ARRAY_SIZE(never); i++) {
 		learn(lab, TC_IN, GREEN_SHARED, RED_SHARED);
@@ -357,7 +357,7 @@ Test(notes, what_is_not_noted)
 		lab_changed(lab);
 		forget_pairs(lab);
 		cr_expect_str_neq(goes(lab, TC_IN, GREEN_SHARED, RED_SHARED), "left");
-		cr_expect_eq(lab_note(lab, RED_SHARED).generation, 0, "%zu", i);
+		cr_expect_eq(lab_cached(lab, RED_SHARED).generation, 0, "%zu", i);
 		links_ip(never[i][1]);
 		use_pmtu(false);
 	}
@@ -373,9 +373,9 @@ static bool may_send(struct lab *lab, const char *to, const char *mac)
 }
 
 /* Of several next hops a VM has one, whoever sends, and its answers may come from there. */
-Test(notes, one_of_several_next_hops)
+Test(cache, one_of_several_next_hops)
 {
-	struct lab *lab = open_noting();
+	struct lab *lab = open_caching();
 	char first[sizeof("00:00:00:00:00:00")];
 
 	links_ip("route add 10.0.0.5/32 nexthop via 10.0.0.77 nexthop via 10.0.0.78\n"
@@ -385,12 +385,12 @@ Test(notes, one_of_several_next_hops)
 	snprintf(first, sizeof(first), "%s", goes(lab, TC_IN, GREEN_SHARED, RED_SHARED));
 	for (int i = 1; i <= 40; i++) {
 		char peer[INET_ADDRSTRLEN];
-		struct tn_note none = lab_note(lab, RED_SHARED);
+		struct tn_cached none = lab_cached(lab, RED_SHARED);
 		const char *where;
 
 		snprintf(peer, sizeof(peer), "100.64.9.%d", i);
 		none.generation = 0;
-		lab_put_note(lab, RED_SHARED, &none);
+		lab_put_cached(lab, RED_SHARED, &none);
 		where = goes(lab, TC_IN, peer, RED_SHARED);
 		if (strcmp(where, "kernel") != 0)
 			cr_expect_str_eq(where, first, "%s: %s", peer, where);
@@ -407,27 +407,27 @@ Test(notes, one_of_several_next_hops)
 	lab_close(lab);
 }
 
-/* Only what is noted of the packet's own mapping and hop, and holds, is believed. */
-Test(notes, what_is_not_believed)
+/* Only what is cached of the packet's own mapping and hop, and holds, is believed. */
+Test(cache, what_is_not_believed)
 {
-	struct lab *lab = open_noting();
-	struct tn_note right, notes[7];
+	struct lab *lab = open_caching();
+	struct tn_cached right, wrong[7];
 	struct tn_hop hop, hops[4];
 
 	learn(lab, XDP_IN, GREEN_SHARED, RED_SHARED);
-	right = lab_note(lab, RED_SHARED);
+	right = lab_cached(lab, RED_SHARED);
 	hop = hop_at(lab, right.hop);
 	hop.macs[5] = 0x77; /* nobody but this hop says so */
 	put_hop(lab, right.hop, &hop);
-	for (size_t i = 0; i < ARRAY_SIZE(notes); i++)
-		notes[i] = right;
-	notes[0].found -= 2 << TN_NOTE_ROUTER;
-	notes[1].found ^= RED ^ BLUE;
-	notes[2].shared = addr_of(RED_SHARED2).w[3];
-	notes[3].routes++;
-	notes[4].generation++;
-	notes[5].hop ^= 1;
-	notes[6].generation = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		wrong[i] = right;
+	wrong[0].found -= 2 << TN_CACHED_ROUTER;
+	wrong[1].found ^= RED ^ BLUE;
+	wrong[2].shared = addr_of(RED_SHARED2).w[3];
+	wrong[3].route_gen++;
+	wrong[4].generation++;
+	wrong[5].hop ^= 1;
+	wrong[6].generation = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(hops); i++)
 		hops[i] = hop;
 	hops[0].expires = 1;
@@ -438,24 +438,24 @@ Test(notes, what_is_not_believed)
 		enum program program = programs[n];
 
 		GOES(program, GREEN_SHARED, RED_SHARED, MAC_OTHER);
-		for (size_t i = 0; i < ARRAY_SIZE(notes); i++) {
-			lab_put_note(lab, RED_SHARED, &right);
+		for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+			lab_put_cached(lab, RED_SHARED, &right);
 			put_hop(lab, right.hop, &hop);
 			goes(lab, program, GREEN_SHARED, RED_SHARED); /* its hop is guessed now */
 			forget_pairs(lab);
-			lab_put_note(lab, RED_SHARED, &notes[i]);
+			lab_put_cached(lab, RED_SHARED, &wrong[i]);
 			cr_expect_str_neq(goes(lab, program, GREEN_SHARED, RED_SHARED), MAC_OTHER,
-					  "note %zu", i);
+					  "mapping %zu", i);
 		}
 		for (size_t i = 0; i < ARRAY_SIZE(hops) - (program == TC_IN); i++) {
 			forget_pairs(lab);
-			lab_put_note(lab, RED_SHARED, &right);
+			lab_put_cached(lab, RED_SHARED, &right);
 			put_hop(lab, right.hop, &hops[i]);
 			cr_expect_str_neq(goes(lab, program, GREEN_SHARED, RED_SHARED), MAC_OTHER,
 					  "hop %zu", i);
 		}
 		forget_pairs(lab);
-		lab_put_note(lab, RED_SHARED, &right);
+		lab_put_cached(lab, RED_SHARED, &right);
 		put_hop(lab, right.hop, &hop);
 		GOES(program, GREEN_SHARED, RED_SHARED, MAC_OTHER);
 		forget_pairs(lab);
@@ -481,54 +481,54 @@ static uint32_t sender_place(struct lab *lab, const char *peer, struct tn_peer *
 		if (all[sched_getcpu()].peer == addr_of(peer).w[3])
 			return place;
 	}
-	need(false, "a sender is noted");
+	need(false, "a sender is cached");
 	return 0;
 }
 
 /* Nor is a sender taken for another. */
-Test(notes, who_is_not_believed)
+Test(cache, who_is_not_believed)
 {
-	struct lab *lab = open_noting();
+	struct lab *lab = open_caching();
 	struct tn_peer *all = calloc(libbpf_num_possible_cpus(), sizeof(*all)), others[7], right;
 	struct tn_peer *own = &all[sched_getcpu()];
 	uint32_t zero = 0, place;
-	struct tn_note note;
+	struct tn_cached cached;
 	uint64_t change;
 
 	learn(lab, XDP_IN, GREEN_SHARED, RED_SHARED);
-	note = lab_note(lab, RED_SHARED);
+	cached = lab_cached(lab, RED_SHARED);
 	place = sender_place(lab, GREEN_SHARED, all);
 	make_forged(lab, GREEN_SHARED); /* as all but the caches say */
-	need(bpf_map_lookup_elem(lab_map_fd(lab, "changes"), &zero, &change) == 0, "changes");
-	note.found = change << TN_NOTE_ROUTER | RED;
+	need(bpf_map_lookup_elem(lab_map_fd(lab, "table_seq"), &zero, &change) == 0, "table_seq");
+	cached.found = change << TN_CACHED_ROUTER | RED;
 	right = *own;
-	right.change = change;
+	right.seq = change;
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
 		others[i] = right;
-	others[0].change -= 2;
+	others[0].seq -= 2;
 	others[1].expires = 1;
 	others[2].peer = addr_of(STRANGER).w[3];
 	others[3].tenant++;
 	others[4].service = TN_CLASS_TCP << 16 | 1;
 	others[5].mac[5]++;
-	others[6].seen++; /* the mapping's note is of before */
+	others[6].seen++; /* the mapping was cached before */
 	for (size_t i = 0; i <= ARRAY_SIZE(others); i++) {
 		bool is_right = i == ARRAY_SIZE(others);
 
 		*own = is_right ? right : others[i];
 		need(bpf_map_update_elem(lab_map_fd(lab, "peers"), &place, all, BPF_ANY) == 0,
 		     "peers");
-		lab_put_note(lab, RED_SHARED, &note);
+		lab_put_cached(lab, RED_SHARED, &cached);
 		GOES(XDP_IN, GREEN_SHARED, RED_SHARED, is_right ? MAC_VM : "gone");
 	}
-	note.flags &= ~TN_NOTE_IN; /* by what the VM has sent, this is not known */
-	lab_put_note(lab, RED_SHARED, &note);
+	cached.flags &= ~TN_CACHED_IN; /* by what the VM has sent, this is not known */
+	lab_put_cached(lab, RED_SHARED, &cached);
 	GOES(XDP_IN, GREEN_SHARED, RED_SHARED, "gone");
-	note.flags |= TN_NOTE_IN;
-	lab_put_note(lab, RED_SHARED, &note);
+	cached.flags |= TN_CACHED_IN;
+	lab_put_cached(lab, RED_SHARED, &cached);
 	GOES(XDP_IN, GREEN_SHARED, RED_SHARED, MAC_VM);
-	note.flags |= TN_SHARED_NAMED; /* then rules of its own decide */
-	lab_put_note(lab, RED_SHARED, &note);
+	cached.flags |= TN_SHARED_NAMED; /* then rules of its own decide */
+	lab_put_cached(lab, RED_SHARED, &cached);
 	GOES(XDP_IN, GREEN_SHARED, RED_SHARED, "gone");
 	free(all);
 	lab_close(lab);
@@ -537,36 +537,36 @@ Test(notes, who_is_not_believed)
 /* A hundred slots further on than RED_SHARED's. */
 #define FAR_FIXED  "10.0.0.9"
 #define FAR_SHARED "100.64.1.105"
-/* Long beside what comes between a note and the look at it, however busy the machine is. */
+/* Long beside what comes between what is cached and the look at it, however busy the machine is. */
 #define TICKS_LOG2 9
 
 /* What the caches of XDP alone would send: whether it goes by them. */
 static bool is_gone_by(struct lab *lab, struct tn_peer *all, const char *to)
 {
 	uint32_t zero = 0, place = sender_place(lab, GREEN_SHARED, all);
-	struct tn_note note = lab_note(lab, to);
+	struct tn_cached cached = lab_cached(lab, to);
 	uint64_t change;
 
-	need(bpf_map_lookup_elem(lab_map_fd(lab, "changes"), &zero, &change) == 0, "changes");
-	note.found = change << TN_NOTE_ROUTER | RED;
-	all[sched_getcpu()].change = change;
+	need(bpf_map_lookup_elem(lab_map_fd(lab, "table_seq"), &zero, &change) == 0, "table_seq");
+	cached.found = change << TN_CACHED_ROUTER | RED;
+	all[sched_getcpu()].seq = change;
 	need(bpf_map_update_elem(lab_map_fd(lab, "peers"), &place, all, BPF_ANY) == 0, "peers");
-	lab_put_note(lab, to, &note);
+	lab_put_cached(lab, to, &cached);
 	return strcmp(goes(lab, XDP_IN, GREEN_SHARED, to), "gone") != 0;
 }
 
 /* The hops of all mappings do not end at once. */
-Test(notes, each_hop_ends_at_its_time)
+Test(cache, each_hop_ends_at_its_time)
 {
 	struct tn_peer *all = calloc(libbpf_num_possible_cpus(), sizeof(*all));
-	struct tn_note near, far;
-	bool by_note = false;
+	struct tn_cached near, far;
+	bool by_cache = false;
 	struct lab *lab;
 
 	if (!host_lets_programs_read())
 		cr_skip_test("this kernel's programs cannot read the generation of its routes");
 	lab_stay_on(sched_getcpu());
-	for (int i = 0; i < 20 && !by_note; i++) {
+	for (int i = 0; i < 20 && !by_cache; i++) {
 		lab = links_open_known_as(&(struct lab_options){ .programs = ON_IN,
 								 .fast = true,
 								 .own_slots = true,
@@ -576,19 +576,20 @@ Test(notes, each_hop_ends_at_its_time)
 		links_take_xdp(lab);
 		lab_changed(lab);
 		learn(lab, XDP_IN, GREEN_SHARED, RED_SHARED);
-		near = lab_note(lab, RED_SHARED);
+		near = lab_cached(lab, RED_SHARED);
 		learn(lab, XDP_IN, GREEN_SHARED, FAR_SHARED);
-		far = lab_note(lab, FAR_SHARED);
-		cr_expect_geq(far.routes - near.routes, 100 << TN_ROUTES_SPREAD >> TICKS_LOG2);
+		far = lab_cached(lab, FAR_SHARED);
+		cr_expect_geq(far.route_gen - near.route_gen,
+			      100 << TN_ROUTE_GEN_SPREAD >> TICKS_LOG2);
 		make_forged(lab, GREEN_SHARED);
-		by_note = is_gone_by(lab, all, FAR_SHARED); /* unless its time was over just now */
-		for (int wait = 0; by_note && is_gone_by(lab, all, FAR_SHARED); wait++) {
+		by_cache = is_gone_by(lab, all, FAR_SHARED); /* unless its time was over just now */
+		for (int wait = 0; by_cache && is_gone_by(lab, all, FAR_SHARED); wait++) {
 			cr_assert_lt(wait, 600, "the hop does not end");
 			usleep(50000);
 		}
 		lab_close(lab);
 	}
-	cr_expect(by_note, "XDP does not know when the hop ends");
+	cr_expect(by_cache, "XDP does not know when the hop ends");
 	free(all);
 }
 
@@ -610,11 +611,11 @@ static int verdict_by_xdp(struct lab *lab, const struct packet *p)
 	.src = s, .dst = d, .proto = IPPROTO_UDP, .payload = 8, .sport = sp, .dport = dp
 
 /* Who may answer may not open flows: an answer makes nobody known. */
-Test(notes, answers)
+Test(cache, answers)
 {
 	const struct packet answer = { TALK(STRANGER, 53, RED_SHARED, 1000) };
 	const struct packet other = { TALK(STRANGER, 54, RED_SHARED, 1000) };
-	struct lab *lab = open_noting();
+	struct lab *lab = open_caching();
 	const struct packet asks = { TALK(RED_VM, 1000, STRANGER, 53), .from = MAC_VM,
 				     .ifindex = links_inside };
 	struct frame f = packet_build(&asks);
@@ -628,12 +629,12 @@ Test(notes, answers)
 }
 
 /* Nor is who may send to one mapping known to the others. */
-Test(notes, rules_that_name_a_mapping)
+Test(cache, rules_that_name_a_mapping)
 {
 	const struct packet named = { UDP(GREEN_SHARED, RED_SHARED) };
 	const struct packet blues = { UDP(BLUE_SHARED, RED_SHARED2) };
 	const struct packet other = { UDP(GREEN_SHARED, RED_SHARED2) };
-	struct lab *lab = open_noting();
+	struct lab *lab = open_caching();
 
 	links_ip("neigh add " RED_VM2 " lladdr " MAC_VM2 " dev lan0 nud permanent\n");
 	lab_accept_nothing(lab);
@@ -646,17 +647,18 @@ Test(notes, rules_that_name_a_mapping)
 }
 
 /* One sender, two VMs: it is a guess that the hop is the last one's. */
-Test(notes, two_vms_of_one_sender)
+Test(cache, two_vms_of_one_sender)
 {
-	struct lab *lab = open_noting();
+	struct lab *lab = open_caching();
 
 	links_ip("neigh add " RED_VM2 " lladdr " MAC_VM2 " dev lan0 nud permanent\n");
 	learn(lab, XDP_IN, GREEN_SHARED, RED_SHARED);
-	for (int i = 0; i < 50 && !lab_note(lab, RED_SHARED2).generation; i++) {
+	for (int i = 0; i < 50 && !lab_cached(lab, RED_SHARED2).generation; i++) {
 		goes(lab, XDP_IN, GREEN_SHARED, RED_SHARED2);
 		usleep(2000);
 	}
-	cr_expect_eq(lab_note(lab, RED_SHARED2).generation, lab_note(lab, RED_SHARED).generation);
+	cr_expect_eq(lab_cached(lab, RED_SHARED2).generation,
+		     lab_cached(lab, RED_SHARED).generation);
 	for (int i = 0; i < 4; i++) {
 		forget_pairs(lab);
 		GOES(XDP_IN, GREEN_SHARED, RED_SHARED, MAC_VM);
@@ -665,10 +667,10 @@ Test(notes, two_vms_of_one_sender)
 	lab_close(lab);
 }
 
-/* What XDP does not send on is left to tc, be all of it noted. */
-Test(notes, what_is_left_to_tc)
+/* What XDP does not send on is left to tc, be all of it cached. */
+Test(cache, what_is_left_to_tc)
 {
-	struct lab *lab = open_noting();
+	struct lab *lab = open_caching();
 	const struct packet whole = {
 		.src = GREEN_SHARED, .dst = "100.64.165.200", .proto = IPPROTO_UDP, .payload = 8
 	};
@@ -695,64 +697,64 @@ Test(notes, what_is_left_to_tc)
 	lab_close(lab);
 }
 
-static bool is_noted_out(struct lab *lab)
+static bool is_cached_out(struct lab *lab)
 {
-	struct tn_note note = lab_note(lab, RED_SHARED);
+	struct tn_cached cached = lab_cached(lab, RED_SHARED);
 
-	return note.flags & TN_NOTE_OUT && note.generation;
+	return cached.flags & TN_CACHED_OUT && cached.generation;
 }
 
-/* A packet from RED_VM has gone out, and all is noted that is to be known of the next one. */
+/* A packet from RED_VM has gone out, and all is cached that is to be known of the next one. */
 static void learn_out(struct lab *lab)
 {
-	for (int i = 0; i == 0 || (i < 50 && !is_noted_out(lab)); i++) {
+	for (int i = 0; i == 0 || (i < 50 && !is_cached_out(lab)); i++) {
 		usleep(i ? TICK_MAX : 0);
 		forget_pairs(lab);
 		goes(lab, INSIDE_IN, RED_VM, GREEN_SHARED);
 		forget_pairs(lab);
 	}
-	cr_assert(is_noted_out(lab), "what RED_VM sends, or the way back to it, is not noted");
+	cr_assert(is_cached_out(lab), "what RED_VM sends, or the way back to it, is not cached");
 }
 
 /* A place stays whose it is until it is out of date, and then is no longer the former's. */
-Test(notes, places_of_hops)
+Test(cache, places_of_hops)
 {
-	struct lab *lab = open_noting();
+	struct lab *lab = open_caching();
 	struct tn_hop other;
-	struct tn_note note;
+	struct tn_cached cached;
 
 	learn(lab, TC_IN, GREEN_SHARED, RED_SHARED);
-	note = lab_note(lab, RED_SHARED);
-	other = hop_at(lab, note.hop);
+	cached = lab_cached(lab, RED_SHARED);
+	other = hop_at(lab, cached.hop);
 	other.gateway = addr_of("10.9.9.9").w[3];
 	other.generation++;
-	put_hop(lab, note.hop, &other);
+	put_hop(lab, cached.hop, &other);
 	goes(lab, TC_IN, GREEN_SHARED, RED_SHARED);
-	cr_expect_eq(hop_at(lab, note.hop).gateway, other.gateway);
-	cr_expect_eq(hop_at(lab, note.hop).generation, other.generation);
+	cr_expect_eq(hop_at(lab, cached.hop).gateway, other.gateway);
+	cr_expect_eq(hop_at(lab, cached.hop).generation, other.generation);
 	other.expires = 1;
-	put_hop(lab, note.hop, &other);
+	put_hop(lab, cached.hop, &other);
 	forget_pairs(lab);
 	goes(lab, TC_IN, GREEN_SHARED, RED_SHARED);
-	cr_expect_eq(hop_at(lab, note.hop).generation, other.generation,
+	cr_expect_eq(hop_at(lab, cached.hop).generation, other.generation,
 		     "what comes from there is known");
-	other.back = 1;
+	other.src_valid_until = 1;
 	other.expires = 2;
-	put_hop(lab, note.hop, &other);
+	put_hop(lab, cached.hop, &other);
 	forget_pairs(lab);
 	goes(lab, TC_IN, GREEN_SHARED, RED_SHARED);
-	cr_expect_eq(hop_at(lab, note.hop).gateway, addr_of(RED_VM).w[3]);
-	cr_expect_eq(hop_at(lab, note.hop).generation, other.generation + 1);
-	cr_expect_eq(lab_note(lab, RED_SHARED).generation, other.generation + 1);
-	put_hop(lab, note.hop, &other);
+	cr_expect_eq(hop_at(lab, cached.hop).gateway, addr_of(RED_VM).w[3]);
+	cr_expect_eq(hop_at(lab, cached.hop).generation, other.generation + 1);
+	cr_expect_eq(lab_cached(lab, RED_SHARED).generation, other.generation + 1);
+	put_hop(lab, cached.hop, &other);
 	learn_out(lab);
-	cr_expect_eq(hop_at(lab, note.hop).generation, other.generation + 1);
-	cr_expect_eq(hop_at(lab, note.hop).expires, 0, "nothing has gone there");
+	cr_expect_eq(hop_at(lab, cached.hop).generation, other.generation + 1);
+	cr_expect_eq(hop_at(lab, cached.hop).expires, 0, "nothing has gone there");
 	lab_close(lab);
 }
 
 /* Two that counted in one place would lose some. What is watched goes another way than the rest. */
-Test(notes, each_cpu_counts_for_itself)
+Test(cache, each_cpu_counts_for_itself)
 {
 	const struct {
 		enum program program;
@@ -783,8 +785,8 @@ Test(notes, each_cpu_counts_for_itself)
 	lab_close(lab);
 }
 
-/* What one router has noted of its mapping lets nothing in at another. */
-Test(notes, of_other_routers)
+/* What one router has cached of its mapping lets nothing in at another. */
+Test(cache, of_other_routers)
 {
 	struct lab *red, *blue;
 	const struct packet p = { UDP(GREEN_SHARED, "100.64.3.77") };
@@ -796,8 +798,8 @@ Test(notes, of_other_routers)
 		red, &(struct lab_options){ .router = BLUE, .programs = ON_TC, .own_slots = true });
 	lab_map(red, BLUE, RED_VM2, "100.64.3.77");
 	cr_expect_neq(lab_run(blue, TC_IN, &p, &f).verdict, GONE);
-	cr_expect_eq(lab_note(red, "100.64.3.77").found & 0xffff, BLUE);
-	cr_expect_eq(lab_note(red, "100.64.3.77").fixed, addr_of(RED_VM2).w[3]);
+	cr_expect_eq(lab_cached(red, "100.64.3.77").found & 0xffff, BLUE);
+	cr_expect_eq(lab_cached(red, "100.64.3.77").fixed, addr_of(RED_VM2).w[3]);
 	cr_expect_eq(lab_run(red, TC_IN, &p, &f).verdict, GONE);
 	lab_close(blue);
 	lab_close(red);
@@ -817,7 +819,7 @@ static void put_slot(struct lab *lab, const char *fixed, uint32_t slot)
 	need(bpf_map_update_elem(lab_map_fd(lab, "slots"), &place, &slot, BPF_ANY) == 0, "slots");
 }
 
-/* Of a peer that something is noted of on this CPU; sets `place`. */
+/* Of a peer that something is cached of on this CPU; sets `place`. */
 static struct tn_peer peer_at(struct lab *lab, const char *peer, uint32_t *place)
 {
 	struct tn_peer *all = calloc(libbpf_num_possible_cpus(), sizeof(*all)), found = { 0 };
@@ -829,7 +831,7 @@ static struct tn_peer peer_at(struct lab *lab, const char *peer, uint32_t *place
 	}
 	--*place;
 	free(all);
-	cr_assert(found.generation, "nothing was noted of what goes to %s", peer);
+	cr_assert(found.generation, "nothing was cached of what goes to %s", peer);
 	return found;
 }
 
@@ -856,7 +858,8 @@ static const struct tn_fixed_key *row_out(const char *fixed)
 	return &key;
 }
 
-/* The peer has another MAC address now, which nobody has asked for: packets go by what is noted. */
+/* The peer has another MAC address now, which nobody has asked for: packets go by what is cached.
+ */
 static void move_peer(struct lab *lab)
 {
 	learn_out(lab);
@@ -865,10 +868,10 @@ static void move_peer(struct lab *lab)
 	forget_pairs(lab);
 }
 
-/* Whoever sends goes to a peer by the hop that is noted, until it is out of date. */
-Test(notes, the_next_hop_out_is_known)
+/* Whoever sends goes to a peer by the hop that is cached, until it is out of date. */
+Test(cache, the_next_hop_out_is_known)
 {
-	struct lab *lab = open_noting();
+	struct lab *lab = open_caching();
 	uint32_t place;
 
 	move_peer(lab);
@@ -879,9 +882,9 @@ Test(notes, the_next_hop_out_is_known)
 	lab_close(lab);
 }
 
-Test(notes, routes_out_change)
+Test(cache, routes_out_change)
 {
-	struct lab *lab = open_noting();
+	struct lab *lab = open_caching();
 
 	move_peer(lab);
 	links_ip("route add " GREEN_SHARED "/32 dev lo mtu lock " LINKS_MTU "\n");
@@ -892,10 +895,10 @@ Test(notes, routes_out_change)
 	lab_close(lab);
 }
 
-/* Of the peer's hop, its own note, and the VM's. */
-Test(notes, what_is_not_believed_of_a_peer)
+/* Of the peer's hop, its own line, and the VM's. */
+Test(cache, what_is_not_believed_of_a_peer)
 {
-	struct lab *lab = open_noting();
+	struct lab *lab = open_caching();
 	struct tn_peer right, peers[5];
 	struct tn_hop hop, hops[3];
 	uint32_t place;
@@ -908,7 +911,7 @@ Test(notes, what_is_not_believed_of_a_peer)
 	for (size_t i = 0; i < ARRAY_SIZE(peers); i++)
 		peers[i] = right;
 	peers[0].peer = addr_of(STRANGER).w[3];
-	peers[1].routes++;
+	peers[1].route_gen++;
 	peers[2].generation++;
 	peers[3].hop ^= 1;
 	peers[4].ingress++; /* the kernel may not forward from there */
@@ -932,11 +935,11 @@ Test(notes, what_is_not_believed_of_a_peer)
 	lab_close(lab);
 }
 
-/* With another VM's hop noted alone, this one is asked for, and goes by the peer's. */
-Test(notes, a_vm_that_is_not_noted)
+/* With another VM's hop cached alone, this one is asked for, and goes by the peer's. */
+Test(cache, a_vm_that_is_not_cached)
 {
-	struct lab *lab = open_noting();
-	const struct tn_note none = { 0 };
+	struct lab *lab = open_caching();
+	const struct tn_cached none = { 0 };
 	const char *where = "kernel";
 	struct tn_peer peer;
 	struct tn_hop hop;
@@ -945,20 +948,21 @@ Test(notes, a_vm_that_is_not_noted)
 	links_ip("neigh add " RED_VM2 " lladdr " MAC_VM " dev lan0 nud permanent\n");
 	learn_out(lab);
 	learn(lab, TC_IN, GREEN_SHARED, RED_SHARED);
-	cr_expect_eq(lab_note(lab, RED_SHARED).flags & (TN_NOTE_IN | TN_NOTE_OUT), TN_NOTE_IN);
+	cr_expect_eq(lab_cached(lab, RED_SHARED).flags & (TN_CACHED_IN | TN_CACHED_OUT),
+		     TN_CACHED_IN);
 	learn_out(lab);
-	cr_expect_eq(lab_note(lab, RED_SHARED).flags & (TN_NOTE_IN | TN_NOTE_OUT),
-		     TN_NOTE_IN | TN_NOTE_OUT);
+	cr_expect_eq(lab_cached(lab, RED_SHARED).flags & (TN_CACHED_IN | TN_CACHED_OUT),
+		     TN_CACHED_IN | TN_CACHED_OUT);
 	peer = peer_at(lab, GREEN_SHARED, &place);
 	hop = hop_at(lab, peer.hop);
 	hop.expires -= 1000000;
 	put_hop(lab, peer.hop, &hop);
 	for (int i = 0; i < 3 && strcmp(where, "kernel") == 0; i++) {
-		lab_put_note(lab, RED_SHARED2, &none);
+		lab_put_cached(lab, RED_SHARED2, &none);
 		forget_pairs(lab);
 		usleep(20000); /* another tick, if it was just that of the kernel's packets */
 		where = goes(lab, INSIDE_IN, RED_VM2, GREEN_SHARED);
-		cr_expect_neq(lab_note(lab, RED_SHARED2).generation, 0);
+		cr_expect_neq(lab_cached(lab, RED_SHARED2).generation, 0);
 	}
 	cr_expect_str_eq(where, MAC_NEXT);
 	cr_expect_eq(hop_at(lab, peer.hop).expires, hop.expires, "then it would never be due");
@@ -966,16 +970,16 @@ Test(notes, a_vm_that_is_not_noted)
 }
 
 /* Nor does anybody send as a VM because that has sent before. */
-Test(notes, who_is_not_the_vm)
+Test(cache, who_is_not_the_vm)
 {
-	struct lab *lab = open_noting();
+	struct lab *lab = open_caching();
 	const struct packet others[] = {
 		{ UDP(RED_VM, GREEN_SHARED), .from = MAC_OTHER, .ifindex = links_inside },
 		{ UDP(RED_VM, GREEN_SHARED), .from = MAC_VM2, .ifindex = links_inside },
 		{ UDP(RED_VM, GREEN_SHARED), .from = MAC_VM, .ifindex = 1 },
 		{ UDP(RED_VM2, GREEN_SHARED), .from = MAC_VM, .ifindex = links_inside },
 	};
-	struct tn_note note;
+	struct tn_cached cached;
 	struct tn_hop hop;
 
 	links_ip("neigh add " RED_VM2 " lladdr " MAC_VM2 " dev lan0 nud permanent\n");
@@ -990,10 +994,10 @@ Test(notes, who_is_not_the_vm)
 	links_ip("neigh replace " RED_VM " lladdr " MAC_VM2 " dev lan0 nud permanent\n");
 	GOES(INSIDE_IN, RED_VM, GREEN_SHARED, MAC_NEXT);
 	forget_pairs(lab);
-	note = lab_note(lab, RED_SHARED);
-	hop = hop_at(lab, note.hop);
-	hop.back = 1;
-	put_hop(lab, note.hop, &hop);
+	cached = lab_cached(lab, RED_SHARED);
+	hop = hop_at(lab, cached.hop);
+	hop.src_valid_until = 1;
+	put_hop(lab, cached.hop, &hop);
 	GOES(INSIDE_IN, RED_VM, GREEN_SHARED, "gone");
 	lab_close(lab);
 }
@@ -1015,22 +1019,22 @@ static size_t ways_out(struct lab *lab, uint64_t *until)
 	return n;
 }
 
-/* A pair that was made by two notes is believed no longer than either of them. */
-Test(notes, how_long_a_way_out_is_believed)
+/* A pair that was made by two caches is believed no longer than either of them. */
+Test(cache, how_long_a_route_out_is_believed)
 {
-	struct lab *lab = open_noting();
-	struct tn_note note;
+	struct lab *lab = open_caching();
+	struct tn_cached cached;
 	uint64_t until = 0;
 	struct tn_hop hop;
 
 	learn_out(lab);
-	note = lab_note(lab, RED_SHARED);
-	hop = hop_at(lab, note.hop);
-	hop.back -= 1000000;
-	put_hop(lab, note.hop, &hop);
+	cached = lab_cached(lab, RED_SHARED);
+	hop = hop_at(lab, cached.hop);
+	hop.src_valid_until -= 1000000;
+	put_hop(lab, cached.hop, &hop);
 	GOES(INSIDE_IN, RED_VM, GREEN_SHARED, MAC_NEXT);
 	cr_expect_eq(ways_out(lab, &until), 1);
-	cr_expect_eq(until, hop.back);
+	cr_expect_eq(until, hop.src_valid_until);
 	lab_close(lab);
 }
 
@@ -1038,32 +1042,32 @@ Test(notes, how_long_a_way_out_is_believed)
  * By what a VM sends it is known where it is, but no packet goes there: those that do see to the
  * kernel's neighbour as if it had sent nothing.
  */
-Test(notes, what_a_vm_sends_keeps_no_neighbour)
+Test(cache, what_a_vm_sends_keeps_no_neighbour)
 {
-	struct lab *lab = open_noting();
+	struct lab *lab = open_caching();
 	struct tn_hop hop;
-	struct tn_note note;
+	struct tn_cached cached;
 
 	learn_out(lab);
-	note = lab_note(lab, RED_SHARED);
-	cr_expect_eq(hop_at(lab, note.hop).expires, 0);
-	cr_expect_neq(hop_at(lab, note.hop).back, 0);
+	cached = lab_cached(lab, RED_SHARED);
+	cr_expect_eq(hop_at(lab, cached.hop).expires, 0);
+	cr_expect_neq(hop_at(lab, cached.hop).src_valid_until, 0);
 	learn(lab, TC_IN, GREEN_SHARED, RED_SHARED);
-	note = lab_note(lab, RED_SHARED);
-	cr_expect_neq(hop_at(lab, note.hop).expires, 0);
+	cached = lab_cached(lab, RED_SHARED);
+	cr_expect_neq(hop_at(lab, cached.hop).expires, 0);
 	hops_end(lab, LAB_CACHE_TICKS);
-	hop = hop_at(lab, note.hop);
+	hop = hop_at(lab, cached.hop);
 	learn_out(lab);
-	cr_expect_gt(hop_at(lab, note.hop).back, hop.back);
-	cr_expect_eq(hop_at(lab, note.hop).expires, hop.expires);
+	cr_expect_gt(hop_at(lab, cached.hop).src_valid_until, hop.src_valid_until);
+	cr_expect_eq(hop_at(lab, cached.hop).expires, hop.expires);
 	GOES(TC_IN, GREEN_SHARED, RED_SHARED, "kernel");
 	lab_close(lab);
 }
 
 /* Though its packets would not fit through the route back, which errors alone take. */
-Test(notes, a_vm_behind_a_narrow_route)
+Test(cache, a_vm_behind_a_narrow_route)
 {
-	struct lab *lab = open_noting();
+	struct lab *lab = open_caching();
 	const struct packet wide = { .src = RED_VM,
 				     .dst = GREEN_SHARED,
 				     .proto = IPPROTO_UDP,
@@ -1077,12 +1081,12 @@ Test(notes, a_vm_behind_a_narrow_route)
 	lab_changed(lab);
 	cr_expect_eq(lab_run(lab, INSIDE_IN, &wide, &f).verdict, BACK);
 	cr_expect_eq(ways_out(lab, &until), 1);
-	cr_expect_eq(hop_at(lab, lab_note(lab, RED_SHARED).hop).mtu, 600);
+	cr_expect_eq(hop_at(lab, lab_cached(lab, RED_SHARED).hop).mtu, 600);
 	lab_close(lab);
 }
 
-/* What is noted of a mapping by its row holds for that direction, and until the next change. */
-Test(notes, rows_that_are_gone)
+/* What is cached of a mapping by its row holds for that direction, and until the next change. */
+Test(cache, rows_that_are_gone)
 {
 	static const struct {
 		enum program learns, tries;
@@ -1093,7 +1097,7 @@ Test(notes, rows_that_are_gone)
 		bool out = runs[i].tries == INSIDE_IN, same = (runs[i].learns == INSIDE_IN) == out;
 		const char *from = out ? RED_VM : GREEN_SHARED,
 			   *to = out ? GREEN_SHARED : RED_SHARED;
-		struct lab *lab = open_noting();
+		struct lab *lab = open_caching();
 		const struct tn_addr shared = addr_of(RED_SHARED);
 
 		if (runs[i].learns == INSIDE_IN)
@@ -1116,43 +1120,43 @@ Test(notes, rows_that_are_gone)
 }
 
 /* A place in `slots` says nothing by itself. */
-Test(notes, which_slot_is_not_believed)
+Test(cache, which_slot_is_not_believed)
 {
-	struct lab *lab = open_noting();
-	struct tn_note right, wrong;
+	struct lab *lab = open_caching();
+	struct tn_cached right, wrong;
 
 	lab_map(lab, RED, FAR_FIXED, FAR_SHARED);
 	links_ip("neigh add " FAR_FIXED " lladdr " MAC_VM " dev lan0 nud permanent\n");
 	learn_out(lab);
-	right = lab_note(lab, RED_SHARED);
+	right = lab_cached(lab, RED_SHARED);
 	goes(lab, INSIDE_IN, FAR_FIXED, GREEN_SHARED);
 	forget_row(lab, "by_fixed", row_out(RED_VM));
 	for (int i = 0; i < 5; i++) {
 		wrong = right;
 		put_slot(lab, RED_VM, lab_own_slot(i ? RED_SHARED : FAR_SHARED));
 		if (i == 1)
-			wrong.found -= 2 << TN_NOTE_ROUTER;
+			wrong.found -= 2 << TN_CACHED_ROUTER;
 		else if (i == 2)
 			wrong.found ^= RED ^ BLUE;
 		else if (i == 3)
 			wrong.fixed = addr_of(FAR_FIXED).w[3];
 		else if (i == 4)
-			wrong.flags &= ~TN_NOTE_OUT;
-		lab_put_note(lab, RED_SHARED, &wrong);
+			wrong.flags &= ~TN_CACHED_OUT;
+		lab_put_cached(lab, RED_SHARED, &wrong);
 		forget_pairs(lab);
 		cr_expect_str_eq(goes(lab, INSIDE_IN, RED_VM, GREEN_SHARED), "left", "%d", i);
 	}
 	put_slot(lab, RED_VM, lab_own_slot(RED_SHARED));
-	lab_put_note(lab, RED_SHARED, &right);
+	lab_put_cached(lab, RED_SHARED, &right);
 	forget_pairs(lab);
 	GOES(INSIDE_IN, RED_VM, GREEN_SHARED, MAC_NEXT);
 	lab_close(lab);
 }
 
 /* Of two mappings with one place in `slots` it is one's, or each packet would write there. */
-Test(notes, two_fixed_addresses_with_one_place)
+Test(cache, two_fixed_addresses_with_one_place)
 {
-	struct lab *lab = open_noting();
+	struct lab *lab = open_caching();
 	const char *other = "10.0.0.133", *others = "100.64.1.109";
 	uint32_t place = slots_place(RED_VM), slot;
 
@@ -1173,13 +1177,13 @@ Test(notes, two_fixed_addresses_with_one_place)
 	lab_close(lab);
 }
 
-/* A hop that is noted for an address is not that of another VM, which has it now. */
-Test(notes, whose_hop_it_is)
+/* A hop that is cached for an address is not that of another VM, which has it now. */
+Test(cache, whose_hop_it_is)
 {
 	static const char shared[] =
 		"100.64.1.133"; /* its own slot is RED_SHARED's, which has it */
-	struct lab *lab = open_noting();
-	struct tn_note note;
+	struct lab *lab = open_caching();
+	struct tn_cached cached;
 	const char *went;
 
 	lab_map(lab, RED, FAR_FIXED, shared);
@@ -1188,10 +1192,10 @@ Test(notes, whose_hop_it_is)
 	lab_changed(lab);
 	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
 		learn(lab, XDP_IN, GREEN_SHARED, RED_SHARED);
-		note = lab_note(lab, RED_SHARED);
-		note.shared = addr_of(shared).w[3];
-		note.flags = TN_SHARED_MAPPED | TN_NOTE_OUT;
-		lab_put_note(lab, shared, &note);
+		cached = lab_cached(lab, RED_SHARED);
+		cached.shared = addr_of(shared).w[3];
+		cached.flags = TN_SHARED_MAPPED | TN_CACHED_OUT;
+		lab_put_cached(lab, shared, &cached);
 		went = goes_in_the_end(lab, programs[i], GREEN_SHARED, shared);
 		cr_expect_str_eq(went, MAC_VM2, "%s", went);
 		forget_pairs(lab);
