@@ -137,8 +137,7 @@ const struct command cmd_undo = {
 		"which a change that removes a million mappings may take. The oldest goes first; "
 		"of a change\n"
 		"that is too old, `undo` says so.\n"
-		"\n"
-		OUTCOME_HELP,
+		"\n" OUTCOME_HELP,
 	.options = { { "dry-run", 'n', NULL, "print what would be done, and do nothing" },
 		     { "no-probe", 0, NULL, "let traffic through without the probes" },
 		     { "partial", 0, NULL, "pass over routers that cannot be joined" },
