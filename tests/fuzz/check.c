@@ -1316,7 +1316,7 @@ static void check_both(struct trial *t, const struct native_in *in)
 		return;
 	native_clear_map("pairs");
 	native_clear_map("hops");
-	native_clear_map("senders");
+	native_clear_map("peers");
 	t->guise = ", met before";
 	check_met(t, in);
 	past.fast = true;
