@@ -2,15 +2,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
 What one TCP stream gets of a mapping's `limit`: a VM behind a router sends to a host of the shared
-network for some seconds. `share` is the TCP payload that arrived, less what the bucket held at the
-start, of what the rate lets through in that time (100 % is out of reach, because headers count,
-too); `packets` are taken for full ones. A burst is `default`, `least` (the smallest one that a file
-may have), or milliseconds of the rate, which are put into state.db, past the checks of the file.
-`--rtt` is netem's where the kernel has it, else that of a process, which is less exact. Needs root.
+network for some seconds (`out`), or is sent to (`in`). `share` is the TCP payload that arrived, less
+what the bucket held at the start, of what the rate lets through in that time (100 % is out of reach,
+because headers count, too); `packets` are taken for full ones. The rate `none` is the same path
+without a limit. A burst is `default`, `least` (the smallest one that a file may have), or
+milliseconds of the rate, which are put into state.db, past the checks of the file.
+`--rtt` is netem's where the kernel has it. Else a process delays what the receiver sends, by the
+whole of it: data go their way undelayed, so that rates of some Gbit/s get through. Needs root.
 """
 import argparse
 import collections
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -36,6 +39,7 @@ FIXED, SHARED, PEER, PORT = "10.0.0.5", "100.64.1.5", "100.64.0.250", 5201
 BUFFERS = f"4096 131072 {1 << 27}"      # so that they limit no stream
 MSS = 1448      # of a segment on a path of 1500 bytes, with timestamps
 PIECE = 1 << 20
+NONE = "none"
 UNITS = {"bit": 1, "kbit": 1e3, "mbit": 1e6, "gbit": 1e9}
 SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
 SOL_PACKET, PACKET_VNET_HDR, PACKET_IGNORE_OUTGOING = 263, 15, 23
@@ -46,8 +50,8 @@ DEFINITIONS = """\
 shared-network: {{subnets: [100.64.0.0/16]}}
 tenants:
   - name: red
-    router: {{netns: {netns}, shared: shared0, inside: [lan0]}}
-    mappings: [{{fixed: {fixed}, shared: {shared}, limit: {{{limit}}}}}]
+    router: {{netns: {netns}, shared: shared0, inside: [lan0], hook: {hook}}}
+    mappings: [{{fixed: {fixed}, shared: {shared}{limit}}}]
     accept: [{{from: ["*"]}}]
   - name: peer
     mappings: [{{fixed: 10.0.0.9, shared: {peer}}}]
@@ -57,8 +61,8 @@ tenants:
 class Site:
     """peer0 - (w1 - wire - w0 -) shared0 router lan0 - vm0; rtt in milliseconds."""
 
-    def __init__(self, binary, scratch, rtt):
-        self.scratch, self.wire = scratch, None
+    def __init__(self, binary, scratch, rtt, hook, direction):
+        self.scratch, self.wire, self.hook, self.out = scratch, None, hook, direction == "out"
         self.peer, self.router, self.vm = (Namespace(f"l-{what}") for what in ("p", "r", "v"))
         self.namespaces = [self.peer, self.router, self.vm]
         self.cli = Cli(binary, scratch + "/state")
@@ -81,7 +85,11 @@ class Site:
         self.namespaces.append(between)
         veth(self.router, "shared0", between, "w0")
         veth(between, "w1", self.peer, "peer0")
-        self.wire = Child(hold, [frames(between, device) for device in ("w0", "w1")], rtt / 2000)
+        data, back = ("w0", "w1") if self.out else ("w1", "w0")
+        between.run("tc", "qdisc", "add", "dev", data, "clsact")
+        between.run("tc", "filter", "add", "dev", data, "ingress", "u32", "match", "u32", "0", "0",
+                    "action", "mirred", "egress", "redirect", "dev", back)
+        self.wire = Child(hold, frames(between, back), frames(between, data), rtt / 1000)
 
     def close(self):
         self.cli.run("detach", "--all", code=None)
@@ -94,12 +102,15 @@ class Site:
         path = os.path.join(self.scratch, "limit.yaml")
         with open(path, "w", encoding="ascii") as f:
             f.write(DEFINITIONS.format(netns=self.router.name, fixed=FIXED, shared=SHARED,
-                                       peer=PEER, limit=limit))
+                                       peer=PEER, hook=self.hook,
+                                       limit=limit and f", limit: {{{limit}}}"))
         return self.cli.run("-q", "apply", "--no-probe", "-f", path, **options)
 
     def put(self, what, amount, burst):
         """A limit with a bucket that is full; gives the bytes in it, also of packets."""
-        self.apply("packets: 1000000")      # or it would be as full as the last run left it
+        self.apply("")      # or it would be as full as the last run left it
+        if amount == NONE:
+            return 0
         if what == "packets":
             self.apply(f"packets: {amount}")
         elif burst == "least":
@@ -119,19 +130,19 @@ class Site:
         self.cli.run("-q", "restore")
 
     def run(self, congestion, seconds):
-        """(bytes that arrived, in how many seconds)"""
-        with self.peer.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        """(bytes that arrived, in how many seconds, segments sent again)"""
+        sender, receiver = (self.vm, self.peer) if self.out else (self.peer, self.vm)
+        before = sender.snmp()["TcpRetransSegs"]
+        with receiver.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((PEER, PORT))
+            listener.bind((PEER if self.out else FIXED, PORT))
             listener.listen()
-            sender = Child(send, self.vm, congestion)
+            child = Child(send, sender, PEER if self.out else SHARED, congestion)
             try:
-                return receive(listener, seconds)
+                got, took = receive(listener, seconds)
             finally:
-                sender.kill()
-
-    def sent_again(self):
-        return self.vm.snmp()["TcpRetransSegs"]
+                child.kill()
+        return got, took, sender.snmp()["TcpRetransSegs"] - before
 
 
 # ------------------------------------------------------------ delay
@@ -155,27 +166,25 @@ def frames(ns, device):
     return sock
 
 
-def hold(socks, delay):
+def hold(source, target, delay):
     """What comes from one socket goes to the other one, so many seconds later."""
-    ways = [(source, target, collections.deque()) for source, target in (socks, socks[::-1])]
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    held = collections.deque()
     while True:
-        now = time.monotonic()
-        due = min((held[0][0] for _, _, held in ways if held), default=now + 1)
-        select.select(socks, [], [], max(0, due - now))
-        for source, target, held in ways:
-            with contextlib.suppress(BlockingIOError):
-                for _ in range(FRAMES):
-                    held.append((time.monotonic() + delay, source.recv(FRAME_MAX)))
-            while held and held[0][0] <= time.monotonic():
-                target.send(held.popleft()[1])
+        select.select([source], [], [], max(0, held[0][0] - time.monotonic()) if held else None)
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(FRAMES):
+                held.append((time.monotonic() + delay, source.recv(FRAME_MAX)))
+        while held and held[0][0] <= time.monotonic():
+            target.send(held.popleft()[1])
 
 
 # ------------------------------------------------------------ one stream
 
-def send(ns, congestion):
+def send(ns, address, congestion):
     with ns.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, congestion.encode())
-        sock.connect((PEER, PORT))
+        sock.connect((address, PORT))
         data = bytes(PIECE)
         while True:
             sock.sendall(data)
@@ -198,34 +207,55 @@ def bits(rate):
     return int(number) * UNITS[unit]
 
 
+def turns(options):
+    """What is limited, to what, with which burst."""
+    found = [("rate", amount, burst) for amount in options.rate
+             for burst in (options.burst if amount != NONE else ["-"])]
+    return found + [("packets", amount, "default") for amount in options.packets]
+
+
+def share(what, amount, held, got, seconds):
+    if amount == NONE:
+        return None
+    most = bits(amount) / 8 if what == "rate" else int(amount) * MSS
+    return (got - held) / most / seconds
+
+
 def measure(options, scratch):
-    turns = [("rate", amount, burst) for amount in options.rate for burst in options.burst]
-    turns += [("packets", amount, "default") for amount in options.packets]
     binary = shutil.copy(os.path.abspath(options.bin), scratch)
-    for rtt in options.rtt:
-        with contextlib.closing(Site(binary, scratch, rtt)) as site:
+    for hook, direction, rtt in itertools.product(options.hook, options.direction, options.rtt):
+        with contextlib.closing(Site(binary, scratch, rtt, hook, direction)) as site:
             for congestion in options.congestion:
-                for what, amount, burst in turns * options.rounds:
-                    held, before = site.put(what, amount, burst), site.sent_again()
-                    got, seconds = site.run(congestion, options.seconds)
-                    most = bits(amount) / 8 if what == "rate" else int(amount) * MSS
-                    yield {"rtt": rtt, "congestion": congestion, what: amount, "burst": burst,
-                           "held": held, "mbit": got * 8e-6 / seconds,
-                           "share": (got - held) / most / seconds,
-                           "sent again": site.sent_again() - before}
+                for what, amount, burst in turns(options) * options.rounds:
+                    held = site.put(what, amount, burst)
+                    got, seconds, again = site.run(congestion, options.seconds)
+                    yield {"hook": hook, "direction": direction, "rtt": rtt,
+                           "congestion": congestion, "what": what, "limit": amount,
+                           "burst": burst, "held": held, "mbit": got * 8e-6 / seconds,
+                           "share": share(what, amount, held, got, seconds), "sent again": again}
+
+
+def medians(found):
+    """One row for each setting, in the order in which they came."""
+    keys = ("hook", "direction", "rtt", "congestion", "what", "limit", "burst")
+    groups = {}
+    for row in found:
+        groups.setdefault(tuple(row[key] for key in keys), []).append(row)
+    return [sorted(rows, key=lambda row: row["mbit"])[len(rows) // 2] for rows in groups.values()]
 
 
 def line(row):
-    limit = row.get("rate") or row["packets"] + " packets"
-    return (f"{limit:>15} {row['burst']:>8} {row['held']:13,} {row['rtt']:6g} "
-            f"{row['congestion']:>7} {row['mbit']:9.2f} {row['share'] * 100:7.1f} % "
-            f"{row['sent again']:10,}")
+    limit = row["limit"] if row["what"] == "rate" else row["limit"] + " packets"
+    part = "" if row["share"] is None else f"{row['share'] * 100:.1f} %"
+    return (f"{row['hook']:>4} {row['direction']:>3} {limit:>15} {row['burst']:>8} "
+            f"{row['held']:13,} {row['rtt']:6g} {row['congestion']:>7} {row['mbit']:9.2f} "
+            f"{part:>9} {row['sent again']:10,}")
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", default="build/tenantnat", help="the executable (%(default)s)")
-    parser.add_argument("--rate", nargs="*", help="(%(default)s)",
+    parser.add_argument("--rate", nargs="*", help="or none (%(default)s)",
                         default=["1mbit", "10mbit", "100mbit", "1gbit", "10gbit"])
     parser.add_argument("--packets", nargs="*", default=["100", "1000", "10000", "100000"],
                         help="a second, as the only limit (%(default)s)")
@@ -233,6 +263,10 @@ def arguments():
                         help="of rates: default, least, or milliseconds (%(default)s)")
     parser.add_argument("--rtt", nargs="+", type=float, default=[0, 20], metavar="MS",
                         help="of the path (%(default)s)")
+    parser.add_argument("--hook", nargs="+", choices=["tc", "xdp"], default=["tc"],
+                        help="(%(default)s)")
+    parser.add_argument("--direction", nargs="+", choices=["out", "in"], default=["out"],
+                        help="as the VM sees it (%(default)s)")
     parser.add_argument("--congestion", nargs="+", default=["cubic"], help="(%(default)s)")
     parser.add_argument("--seconds", type=float, default=10, help="of each run (%(default)s)")
     parser.add_argument("--rounds", type=int, default=1, help="(%(default)s)")
@@ -247,13 +281,15 @@ def main():
         return 2
     about = {**bench.head(), "seconds": options.seconds}
     print(f"{bench.machine(about)}\none TCP stream of {options.seconds:g} s\n"
-          f"{'limit':>15} {'burst':>8} {'bytes':>13} {'rtt ms':>6} {'TCP':>7} {'Mbit/s':>9} "
+          f"{'hook':>4} {'':3} {'limit':>15} {'burst':>8} {'bytes':>13} {'rtt ms':>6} {'TCP':>7} {'Mbit/s':>9} "
           f"{'share':>9} {'sent again':>10}")
     found = []
     with private_machine() as scratch:
         for row in measure(options, scratch):
             found.append(row)
             print(line(row), flush=True)
+    if options.rounds > 1:
+        print("medians:", *map(line, medians(found)), sep="\n")
     bench.save(options, {**about, "limits": found})
     return 0
 

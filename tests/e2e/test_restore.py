@@ -226,6 +226,6 @@ def test_restore_keeps_a_smaller_burst(lab):
         assert "the burst is below 3663kb" in said.stderr, said.stderr
         unchanged(before, machine(lab), "a burst that is too small")
         said = lab.cli.apply(limited(lab, "{rate: 100mbit}"))
-        assert line.format(old, 6250000) in said, said
+        assert line.format(old, 12500000) in said, said
     finally:
         lab.apply()

@@ -93,7 +93,7 @@ static void check_burst(struct parse *p, const struct limit *l)
 		complain(p, p->burst,
 			 "the burst is below %" PRIu64 "kb, without which TCP does not reach that "
 			 "rate; use at least that, or leave `burst` out",
-			 least / 1024);
+			 (least + 1023) / 1024);
 	else if (l->burst > LIMIT_BURST_MAX)
 		complain(p, p->burst, "the burst is above %" PRIu64 "mb; use a smaller one",
 			 LIMIT_BURST_MAX >> 20);

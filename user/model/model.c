@@ -33,6 +33,8 @@ uint64_t limit_burst_least(uint64_t rate)
 {
 	uint64_t kib = (rate * LIMIT_BURST_LEAST_MS / 1000 + 1023) / 1024;
 
+	if (rate > LIMIT_BURST_LEAST_TO)
+		return limit_burst_default(rate);
 	return within(LIMIT_BURST_FLOOR, kib * 1024, LIMIT_BURST_MAX);
 }
 

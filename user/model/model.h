@@ -88,11 +88,12 @@ struct limit {
  * What a bucket holds, in milliseconds of its rate. A stream of TCP that has emptied it loses
  * nearly all that is under way, and often sends again only after its retransmission time-out,
  * which is 200 ms and the round trip at the least on Linux (TCP_RTO_MIN). A bucket that is full
- * before then loses what the rate would have let through meanwhile. docs/limits.md has the
- * measurements.
+ * before then loses what the rate would have let through meanwhile. A fast stream over a distance
+ * loses more: it is below the rate for seconds after a loss. docs/limits.md has the measurements.
  */
-#define LIMIT_BURST_MS	     500 /* when the file does not say */
-#define LIMIT_BURST_LEAST_MS 300 /* what the file may say */
+#define LIMIT_BURST_MS	     1000 /* when the file does not say */
+#define LIMIT_BURST_LEAST_MS 300  /* what the file may say up to that rate; beyond, the default */
+#define LIMIT_BURST_LEAST_TO ((uint64_t)1000000000 / 8)
 
 /* However low the rate is: a GSO frame of 64 KiB, or of 128 segments, fits. */
 #define LIMIT_BURST_FLOOR  ((uint64_t)128 << 10)
@@ -100,7 +101,7 @@ struct limit {
 /* However high the rate is: the programs count burst * 10^9 in 64 bits. */
 #define LIMIT_BURST_MAX ((uint64_t)16 << 30)
 
-/* Bytes, of a rate in bytes a second. The least one is a multiple of 1024. */
+/* Bytes, of a rate in bytes a second. */
 uint64_t limit_burst_default(uint64_t rate);
 uint64_t limit_burst_least(uint64_t rate);
 /* Packets, of a number of packets a second; 0 for 0. */

@@ -404,7 +404,8 @@ static const struct broken broken[] = {
 	       "      - {fixed: 10.0.0.11, limit: {rate: 1mbit, burst: 0b}}\n"
 	       "      - {fixed: 10.0.0.12, limit: {rate: 1mbit, burst: 16385mb}}\n"
 	       "      - {fixed: 10.0.0.13, limit: {rate: 1mbit, burst: 1}}\n"
-	       "      - {fixed: 10.0.0.14, limit: {rate: 1, burst: 1b}}\n",
+	       "      - {fixed: 10.0.0.14, limit: {rate: 1, burst: 1b}}\n"
+	       "      - {fixed: 10.0.0.15, limit: {rate: 2gbit, burst: 244140kb}}\n",
 	       "5:41: `10` is no rate; write it like `100mbit`, in bit, kbit, mbit or gbit\n"
 	       "6:41: the rate `0mbit` is not between 8kbit and 1000gbit; use another one\n"
 	       "7:55: the burst is below 36622kb, without which TCP does not reach that rate; use "
@@ -424,7 +425,9 @@ static const struct broken broken[] = {
 	       "at least that, or leave `burst` out\n"
 	       "16:56: the burst is above 16384mb; use a smaller one\n"
 	       "17:56: `1` is no size; write it like `20mb`, in b, kb or mb\n"
-	       "18:42: `1` is no rate; write it like `100mbit`, in bit, kbit, mbit or gbit\n"),
+	       "18:42: `1` is no rate; write it like `100mbit`, in bit, kbit, mbit or gbit\n"
+	       "19:56: the burst is below 244141kb, without which TCP does not reach that rate; use "
+	       "at least that, or leave `burst` out\n"),
 	BROKEN("another kind of forwarding",
 	       NETWORK
 	       "  - name: red\n"

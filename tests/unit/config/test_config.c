@@ -217,12 +217,13 @@ Test(config, limits)
 		struct limit limit;
 	} cases[] = {
 		{ "packets: 7", { .packets = 7 } },
-		{ "rate: 100mbit", { 12500000, 6250000, 0 } },
+		{ "rate: 100mbit", { 12500000, 12500000, 0 } },
 		{ "rate: 8kbit", { 1000, 131072, 0 } },
 		{ "rate: 1000gbit, packets: 1000000000",
 		  { 125000000000, (uint64_t)16 << 30, 1000000000 } },
 		/* the least ones */
 		{ "rate: 1gbit, burst: 36622kb", { 125000000, 37500928, 0 } },
+		{ "rate: 2gbit, burst: 244141kb", { 250000000, 250000384, 0 } },
 		{ "burst: 733kb, rate: 20mbit", { 2500000, 750592, 0 } },
 		{ "rate: 8kbit, burst: 131072b", { 1000, 131072, 0 } },
 		{ "rate: 1000gbit, burst: 16384mb", { 125000000000, (uint64_t)16 << 30, 0 } },

@@ -354,7 +354,8 @@ Test(write, limits)
 		struct limit limit;
 		const char *text;
 	} rows[] = {
-		{ { 12500000, 6250000, 0 }, "{rate: 100mbit}" },
+		{ { 12500000, 12500000, 0 }, "{rate: 100mbit}" },
+		{ { 12500000, 6250000, 0 }, "{rate: 100mbit, burst: 6250000b}" },
 		{ { 12500000, 20 << 20, 5 }, "{rate: 100mbit, burst: 20mb, packets: 5}" },
 		{ { 12500000, (20 << 20) + 1024, 0 }, "{rate: 100mbit, burst: 20481kb}" },
 		{ { 12500001, 20971521, 0 }, "{rate: 100000008bit, burst: 20971521b}" },

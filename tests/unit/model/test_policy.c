@@ -421,9 +421,9 @@ Test(policy, limits)
 	cr_expect_eq(policy_limit(&p, &a->shared)->burst, 1048576);
 	cr_expect_eq(policy_limit(&p, &a->shared)->packet_burst, 0);
 	cr_expect_eq(policy_limit(&p, &b->shared)->packets, 10000);
-	cr_expect_eq(policy_limit(&p, &b->shared)->packet_burst, 5000);
+	cr_expect_eq(policy_limit(&p, &b->shared)->packet_burst, 10000);
 	policy_free(&p);
-	b->limit.packets = 257;
+	b->limit.packets = 127;
 	policy_make(&m, &p);
 	cr_expect_eq(policy_limit(&p, &b->shared)->packet_burst, 128);
 }
