@@ -114,6 +114,7 @@ static __always_inline enum tn_verdict handle_shared_out(struct pkt *p)
 	enum icmp_kind icmp;
 	struct scratch *w = scratch_get();
 	struct endpoints *e = &w->endpoints;
+	enum tn_verdict v;
 	int fault;
 
 	if (ethertype == ETH_P_ARP)
@@ -143,8 +144,12 @@ static __always_inline enum tn_verdict handle_shared_out(struct pkt *p)
 		return judge_unmapped_out(p, icmp, w);
 	if (!is_judged_whole(p))
 		return drop(p, TN_DROP_MALFORMED);
-	return comes_from_elsewhere(p) ? drop(p, TN_DROP_WRONG_INGRESS)
-				       : judge_mapped_out(p, icmp, w, mapping);
+	if (comes_from_elsewhere(p))
+		return drop(p, TN_DROP_WRONG_INGRESS);
+	v = judge_mapped_out(p, icmp, w, mapping);
+	/* what netfilter has answered for a VM to another one of this router */
+	return v == TN_TRANSLATED && lookup_our_mapping(w->self.router, &e->peer) ? TN_TURN_BACK
+										  : v;
 }
 
 #endif

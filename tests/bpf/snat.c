@@ -33,6 +33,11 @@ static const struct row rows[] = {
 	  { UDP(RED_VM2_6, GREEN_SHARED_6, OUT) }, AFTER(UDP(RED_SHARED2_6, GREEN_SHARED_6, OUT)) },
 	{ "to another router of this machine", ON_OUT,
 	  { UDP(RED_VM, BLUE_SHARED, OUT) }, AFTER(UDP(RED_SHARED, BLUE_SHARED, OUT)) },
+	{ "to another VM of the router: netfilter has answered for it", ON_OUT,
+	  { UDP(RED_VM2, RED_SHARED, OUT) }, TURNED_BACK(UDP(RED_SHARED2, RED_SHARED, .from = MAC_ROUTER)) },
+	{ "the same, IPv6", ON_OUT,
+	  { UDP(RED_VM2_6, RED_SHARED_6, OUT) },
+	  TURNED_BACK(UDP(RED_SHARED2_6, RED_SHARED_6, .from = MAC_ROUTER)) },
 	{ "to a multicast group", ON_OUT,
 	  { UDP(RED_VM, "239.1.2.3", GROUP) }, AFTER(UDP(RED_SHARED, "239.1.2.3", GROUP)) },
 };

@@ -173,7 +173,7 @@ static enum fate fate_of(const struct table *t, enum program program, const char
 		*new = from ? from->shared : src;
 		if (is_own(src))
 			return to ? TURNED_IN : LEFT;
-		return from ? REWRITTEN : KEPT_OUT;
+		return !from ? KEPT_OUT : to ? TURNED_IN : REWRITTEN;
 	default:
 		*new = from && (to || is_own(dst)) ? from->shared : src;
 		if (is_shared(src))

@@ -872,6 +872,9 @@ static void check_let_out(struct trial *t)
 		complain(t, "let out a source that is not red's");
 	if (t->in->program == TC_OUT)
 		check_ingress(t, from);
+	if (t->in->program == TC_OUT && from && !turned && known_shared(&a->dst) &&
+	    !known_shared(&a->dst)->own)
+		complain(t, "sent to the shared network what is for a VM of red's");
 	if (a->quote && !(fixture_in_subnets(&a->quote_src) && fixture_in_subnets(&a->quote_dst)))
 		complain(t, "let out an error that quotes what is private");
 	if (a->quote && from && (!same(&b->quote_dst, &b->src) || !same(&a->quote_dst, &a->src)))
@@ -934,8 +937,8 @@ static void check_answer(struct trial *t)
 }
 
 /*
- * The router's own error about a hairpin is for one of its VMs, and goes back in; before
- * that it asks for the VM's address, and is answered.
+ * The router's own error about a hairpin, and what netfilter answers for a VM to another one, are
+ * for one of its VMs, and go back in; before that it asks for the VM's address, and is answered.
  */
 static void check_turned_out(struct trial *t)
 {
@@ -947,7 +950,7 @@ static void check_turned_out(struct trial *t)
 		check_answer(t);
 		return;
 	}
-	if (!to || to->own || !from || !from->own)
+	if (!to || to->own || !from || !(from->own || known_fixed(&t->before.src)))
 		complain(t, "turned back what is not for a VM of red's");
 	check_let_out(t);
 }
