@@ -39,6 +39,23 @@ __noinline int tn_is_raw(__u32 ifindex)
 	return 0;
 }
 
+/* Whether it is the VRF of inside interfaces, whose routes may lead anywhere. */
+__noinline int tn_is_vrf(__u32 ifindex)
+{
+	const struct tn_router_port *port = self_port(scratch_get());
+
+	for (__u32 i = 0; port && i < TN_INSIDE_MAX; i++) {
+		if (port->self.raw & TN_VRF << i && port->inside[i] == ifindex)
+			return 1;
+	}
+	return 0;
+}
+
+static __always_inline bool is_vrf(const struct scratch *w, __u32 ifindex)
+{
+	return w->self.raw >= TN_VRF && tn_is_vrf(ifindex);
+}
+
 /* Whether frames of that inside interface begin with the IP header: nobody has a MAC address. */
 static __always_inline bool is_raw(const struct scratch *w, __u32 ifindex)
 {
@@ -196,7 +213,8 @@ static __always_inline enum leads leads(const struct scratch *w, long found,
 	default:
 		return found < 0 ? LEADS_WRONG : LEADS_NOWHERE;
 	}
-	if (out ? fib->ifindex != w->self.ifindex : !tn_is_inside(fib->ifindex))
+	if (out ? fib->ifindex != w->self.ifindex
+		: !tn_is_inside(fib->ifindex) || is_vrf(w, fib->ifindex))
 		return LEADS_WRONG;
 	return found == BPF_FIB_LKUP_RET_NO_NEIGH && !is_raw(w, fib->ifindex) ? LEADS_UNKNOWN
 									      : LEADS_RIGHT;

@@ -138,7 +138,8 @@ static __always_inline enum tn_verdict translate_in(struct pkt *p, enum icmp_kin
 static __always_inline enum tn_verdict send_to_vm(struct pkt *p, const struct scratch *w)
 {
 	p->egress = w->fib.ifindex;
-	return tn_is_inside(p->egress) ? TN_DELIVER : drop(p, TN_DROP_WRONG_EGRESS);
+	return tn_is_inside(p->egress) && !is_vrf(w, p->egress) ? TN_DELIVER
+								: drop(p, TN_DROP_WRONG_EGRESS);
 }
 
 /*

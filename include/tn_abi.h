@@ -506,10 +506,11 @@ struct tn_router {
 	__u64 build;		     /* which build of the stubs is attached; 0: not finished */
 	char tenant[64];	     /* the tenant's name, NUL-terminated */
 	__u32 inside[TN_INSIDE_MAX]; /* inside interfaces, by index; 0: no more */
-	__u32 raw;		     /* bit i: the frames of inside[i] begin with the IP header */
-	__u32 pad;		     /* zero */
-	__u32 xmit[TN_INSIDE_MAX];   /* those that XDP can send to; 0: no more */
-	struct tn_addr own[2];	     /* of the router itself, IPv4 and IPv6; zero: none */
+	/* bit i: the frames of inside[i] begin with the IP header; TN_VRF << i: it is a VRF */
+	__u32 raw;
+	__u32 pad;		   /* zero */
+	__u32 xmit[TN_INSIDE_MAX]; /* those that XDP can send to; 0: no more */
+	struct tn_addr own[2];	   /* of the router itself, IPv4 and IPv6; zero: none */
 };
 
 /*
@@ -538,6 +539,12 @@ enum tn_port_flags {
 	TN_PORT_FEASIBLE = 1U << 1, /* VMs by the same interface, from any MAC address */
 	TN_PORT_GUARDS = 1U << 2,   /* its XDP program only drops: it has translated nothing */
 };
+
+/*
+ * A VRF whose members are inside interfaces: the kernel says that it is what their packets came in
+ * by. Nothing is attached to it, and nothing may be sent to it.
+ */
+#define TN_VRF (1U << TN_INSIDE_MAX)
 
 enum tn_router_flags {
 	TN_ROUTER_CLSACT = 1U << 0,   /* the tc programs are filters of clsact qdiscs */

@@ -22,7 +22,6 @@ NAMED = {
               "link set port0 master br-p"],
     "slave0": ["link add slave0 type dummy", "link add bo1 type bond",
                "link set slave0 master bo1"],
-    "vrf0": ["link add vrf0 type vrf table 5"],
     "mvs0": ["link add link shared0 name mvs0 type macvlan"],
     "vx0": ["link add vx0 type vxlan id 5 dstport 4789"],
     "ge0": ["link add ge0 type geneve id 5 remote 10.0.0.9"],
@@ -36,6 +35,7 @@ NAMED = {
     "wg0": ["link add wg0 type wireguard"],
 }
 REFUSED = {
+    "vrf0": ["link add vrf0 type vrf table 5"],
     "gre1": ["link add gre1 type gre remote 10.0.0.9"],
     "ipip1": ["link add ipip1 type ipip remote 10.0.0.9"],
     "sit1": ["link add sit1 type sit remote 10.0.0.9"],

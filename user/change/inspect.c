@@ -312,8 +312,12 @@ static void note_raw(struct router_facts *f)
 {
 	vec_each (i, &f->ifaces.list) {
 		for (size_t k = 0; k < TN_INSIDE_MAX && f->row.inside[k]; k++) {
-			if (f->row.inside[k] == i->index && iface_is_raw(i))
+			if (f->row.inside[k] != i->index)
+				continue;
+			if (iface_is_raw(i))
 				f->row.raw |= 1U << k;
+			if (iface_is_vrf(i))
+				f->row.raw |= TN_VRF << k;
 		}
 	}
 }

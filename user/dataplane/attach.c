@@ -45,6 +45,8 @@ static struct points points_of(const struct router_row *r)
 				     "tc_inside_out", "" };
 		struct point in = { ifindex, false, clsact_ours, stubs_fd_inside, "tc_inside", "" };
 
+		if (r->raw & TN_VRF << i)
+			continue;
 		snprintf(out.link, sizeof(out.link), "link_inside_out_%u", ifindex);
 		snprintf(in.link, sizeof(in.link), "link_inside_%u", ifindex);
 		/* no sender there has a MAC address to wait for */

@@ -100,6 +100,16 @@ const struct iface *iface_shared(const struct ifaces *ifaces, const struct route
 	const struct iface *found =
 		r->shared ? named(ifaces, r->shared, err) : only_one(ifaces, m, err);
 
+	vec_each (i, &ifaces->list) {
+		if (found && found->master == i->index && iface_is_vrf(i)) {
+			error_set(
+				err,
+				"%s is in the VRF %s, and its routes in a table of its own, which "
+				"tenantnat does not look at; take it out of the VRF",
+				found->name, i->name);
+			return NULL;
+		}
+	}
 	if (found && (!found->ethernet || found->loopback)) {
 		error_set(err, "%s is not an Ethernet interface; a shared network needs one",
 			  found->name);
@@ -135,9 +145,14 @@ bool iface_is_raw(const struct iface *i)
 	return !i->ethernet && is_of(i, kinds, ARRAY_SIZE(kinds));
 }
 
+bool iface_is_vrf(const struct iface *i)
+{
+	return strcmp(i->kind, "vrf") == 0;
+}
+
 static bool can_be_inside(const struct iface *i)
 {
-	return (i->ethernet && !i->loopback) || iface_is_raw(i);
+	return (i->ethernet && !i->loopback && !iface_is_vrf(i)) || iface_is_raw(i);
 }
 
 /* What comes in by it comes to the router by its master. A VRF leaves it where it is. */
@@ -145,14 +160,14 @@ static bool is_port(const struct ifaces *ifaces, const struct iface *i)
 {
 	const struct iface *master = by_index(ifaces, i->master);
 
-	return i->master && !(master && strcmp(master->kind, "vrf") == 0);
+	return i->master && !(master && iface_is_vrf(master));
 }
 
-/* Tunnels of Ethernet frames, and VRFs, by which nothing comes in. */
+/* Tunnels of Ethernet frames. */
 static bool has_to_be_named(const struct iface *i)
 {
-	static const char *const kinds[] = { "vxlan",  "geneve",    "gretap",  "ip6gretap",
-					     "erspan", "ip6erspan", "l2tpeth", "vrf" };
+	static const char *const kinds[] = { "vxlan",  "geneve",    "gretap", "ip6gretap",
+					     "erspan", "ip6erspan", "l2tpeth" };
 
 	return is_of(i, kinds, ARRAY_SIZE(kinds));
 }
@@ -194,7 +209,7 @@ static bool is_on_network_of(const struct ifaces *ifaces, const struct iface *i,
 static bool is_inside_by_itself(const struct ifaces *ifaces, const struct iface *i,
 				const struct iface *shared)
 {
-	return i->ethernet && !i->loopback && !i->master && !has_to_be_named(i) &&
+	return can_be_inside(i) && i->ethernet && !i->master && !has_to_be_named(i) &&
 	       !(shared && is_on_network_of(ifaces, i, shared));
 }
 
@@ -224,6 +239,36 @@ static bool is_inside(const struct ifaces *ifaces, const struct iface *i, const 
 	return false;
 }
 
+/* A member of that VRF that is no inside interface. */
+static const struct iface *other_member(const struct ifaces *ifaces, const struct iface *vrf,
+					const struct router *r, const struct iface *shared)
+{
+	vec_each (i, &ifaces->list) {
+		if (i->master == vrf->index && !is_inside(ifaces, i, r, shared))
+			return i;
+	}
+	return NULL;
+}
+
+static const struct iface *inside_member(const struct ifaces *ifaces, const struct iface *vrf,
+					 const struct router *r, const struct iface *shared)
+{
+	vec_each (i, &ifaces->list) {
+		if (i->master == vrf->index && is_inside(ifaces, i, r, shared))
+			return i;
+	}
+	return NULL;
+}
+
+/* What members send is forwarded as if it came by the VRF: so by that alone nobody is told apart.
+ */
+static bool is_inside_vrf(const struct ifaces *ifaces, const struct iface *i,
+			  const struct router *r, const struct iface *shared)
+{
+	return iface_is_vrf(i) && inside_member(ifaces, i, r, shared) &&
+	       !other_member(ifaces, i, r, shared);
+}
+
 static int check_named(const struct ifaces *ifaces, const char *name, const struct iface *shared,
 		       struct error *err)
 {
@@ -240,6 +285,11 @@ static int check_named(const struct ifaces *ifaces, const char *name, const stru
 				 "%s cannot be an inside interface: it is %s; correct the router's "
 				 "`inside`",
 				 name, i == shared ? "the shared one" : "loopback");
+	if (iface_is_vrf(i))
+		return error_set(err,
+				 "%s cannot be an inside interface: it is a VRF, by which nothing "
+				 "comes in; name its members with the router's `inside`",
+				 name);
 	if (can_be_inside(i))
 		return 0;
 	return error_set(err,
@@ -261,7 +311,7 @@ int iface_inside(const struct ifaces *ifaces, const struct router *r, const stru
 	}
 	/* interfaces are listed by index */
 	vec_each (i, &ifaces->list) {
-		if (!is_inside(ifaces, i, r, shared))
+		if (!is_inside(ifaces, i, r, shared) && !is_inside_vrf(ifaces, i, r, shared))
 			continue;
 		if (n == TN_INSIDE_MAX)
 			return error_set(
@@ -394,11 +444,24 @@ static const struct iface *port_of(const struct ifaces *ifaces, const struct rou
 	return NULL;
 }
 
+/* The first VRF of inside interfaces that others are in, too. */
+static const struct iface *mixed_vrf(const struct ifaces *ifaces, const struct router *r,
+				     const struct iface *shared)
+{
+	vec_each (i, &ifaces->list) {
+		if (iface_is_vrf(i) && inside_member(ifaces, i, r, shared) &&
+		    other_member(ifaces, i, r, shared))
+			return i;
+	}
+	return NULL;
+}
+
 bool iface_inside_doubt(const struct ifaces *ifaces, const struct router *r,
 			const struct iface *shared, struct error *doubt)
 {
 	const struct iface *port = port_of(ifaces, r, shared);
 	const struct iface *master = port ? by_index(ifaces, port->master) : NULL;
+	const struct iface *vrf = mixed_vrf(ifaces, r, shared);
 	char patterns[300], text[600];
 
 	seen(ifaces, text, sizeof(text));
@@ -407,6 +470,16 @@ bool iface_inside_doubt(const struct ifaces *ifaces, const struct router *r,
 			  "%s is a port of %s, so the router receives its packets there; name "
 			  "%s with the router's `inside`",
 			  port->name, master->name, master->name);
+	else if (vrf)
+		error_set(
+			doubt,
+			"%s is in the VRF %s together with %s, which is no inside interface. The "
+			"kernel does not say by which of them a packet came, so what goes through "
+			"the stack is dropped (wrong-ingress). Take %s out of %s, or add it to "
+			"`inside` if it leads to VMs",
+			inside_member(ifaces, vrf, r, shared)->name, vrf->name,
+			other_member(ifaces, vrf, r, shared)->name,
+			other_member(ifaces, vrf, r, shared)->name, vrf->name);
 	else if (unmatched(ifaces, r, shared, patterns, sizeof(patterns)))
 		error_set(doubt,
 			  "no interface matches %s of `inside`; seen: %s. One that appears later "

@@ -103,12 +103,16 @@ const struct iface *iface_shared(const struct ifaces *ifaces, const struct route
  */
 bool iface_is_raw(const struct iface *i);
 
+/* A VRF: what comes in by a member comes in by the member, and is forwarded as if by the VRF. */
+bool iface_is_vrf(const struct iface *i);
+
 /*
- * The indexes of the router's inside interfaces, sorted, 0 behind the last.
+ * The indexes of the router's inside interfaces, sorted, 0 behind the last. A VRF is among them if
+ * one of its members is, and no other member than inside ones.
  *
  * With `inside`: those that it names, and those that match its patterns. A name takes any Ethernet
- * or raw interface; a pattern leaves out `shared`, loopback, what is neither, and what hands its
- * frames to a master (ports of a bridge or bond; not those of a VRF).
+ * or raw interface; a pattern leaves out `shared`, loopback, what is neither, VRFs, and what hands
+ * its frames to a master (ports of a bridge or bond; not those of a VRF).
  *
  * Without: every Ethernet interface but `shared`, loopback, what has a master, tunnels, VRFs, and
  * what is on the network of `shared` (its master, and what a macvlan or ipvlan shares it with).
@@ -121,7 +125,8 @@ int iface_inside(const struct ifaces *ifaces, const struct router *r, const stru
 
 /*
  * What is to be said of a choice that iface_inside() made without an error: patterns that nothing
- * matches, a name of what has a master, or that there are none at all. False: nothing.
+ * matches, a name of what has a master, a VRF that others are in, too, or that there are none at
+ * all. False: nothing.
  */
 bool iface_inside_doubt(const struct ifaces *ifaces, const struct router *r,
 			const struct iface *shared, struct error *doubt);

@@ -46,7 +46,7 @@ struct router_row {
 	uint32_t ifindex;
 	bool veth;			/* the shared interface is one; follows from the index */
 	uint32_t inside[TN_INSIDE_MAX]; /* indexes of the inside interfaces, sorted; 0: no more */
-	uint32_t raw; /* bit i: frames of inside[i] begin with the IP header; follows from it */
+	uint32_t raw; /* what kinds inside[] are of, as in struct tn_router; follows from it */
 	uint32_t xmit[TN_INSIDE_MAX]; /* of these, those that XDP sends to itself */
 	uint64_t netns_dev;
 	uint64_t netns_ino;

@@ -89,6 +89,14 @@ Test(iface, named)
 	shared_is("lo;a 100.64.0.2;b 100.64.0.3", "b", "b", NULL);
 }
 
+Test(iface, shared_is_in_no_vrf)
+{
+	shared_is("v [vrf];a 100.64.0.2 master=v", NULL, NULL,
+		  "a is in the VRF v, and its routes in a table of its own, which tenantnat does "
+		  "not look at; take it out of the VRF");
+	shared_is("br0 [bridge];a 100.64.0.2 master=br0", "a", "a", NULL);
+}
+
 Test(iface, none_on_the_shared_network)
 {
 	shared_is("lo 127.0.0.1;lan0 10.0.0.1 fd00::1 fe80::1;eth1", NULL, NULL,
@@ -302,8 +310,9 @@ Test(iface, inside_is_nothing_on_the_network_of_the_shared_interface)
 
 Test(iface, inside_named_is_taken_with_a_master_as_a_tunnel_and_without_ethernet)
 {
-	static const char *const names[] = { "tap1", "eth0", "lan1", "vrf0", "vx",
-					     "l2",   "tun0", "wg0",  "ppp0", "mv" };
+	static const char *const names[] = {
+		"tap1", "eth0", "vx", "l2", "tun0", "wg0", "ppp0", "mv"
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		char router[64];
@@ -317,10 +326,10 @@ Test(iface, inside_by_patterns)
 {
 	/* not ports of bridges and bonds, whose frames come by these; those of a VRF are */
 	choice_is(many, "inside=tap?", "tap0");
-	choice_is(many, "inside=*0", "br0 bond0 vrf0 tun0 wg0 ppp0 tap0 v20");
+	choice_is(many, "inside=*0", "br0 bond0 tun0 wg0 ppp0 tap0 v20");
 	choice_is(many, "inside=??", "vx ge gr g6 er e6 l2 mv os");
-	choice_is(many, "inside=[gl]*[[:digit:]]", "lan1 g6 l2");
-	choice_is(many, "inside=[!a-t]*", "vrf0 vx wg0 v20");
+	choice_is(many, "inside=[gl]*[[:digit:]]", "vrf0 lan1 g6 l2");
+	choice_is(many, "inside=[!a-t]*", "vx wg0 v20");
 	/* beside names, which take what patterns do not; each once */
 	choice_is(many, "inside=tap* inside=tap1 inside=tap0 inside=w*", "tap1 wg0 tap0");
 	/* the whole name, and its letters as they are */
@@ -330,6 +339,22 @@ Test(iface, inside_by_patterns)
 	/* without a letter that means something a backslash is one of a name */
 	choice_is("shared0;a\\b;ab", "inside=a\\b", "a\\b");
 	choice_is("shared0;shared1", "inside=shared?", "shared1");
+}
+
+Test(iface, inside_are_vrfs_of_inside_interfaces_alone)
+{
+	static const char seen[] = "shared0;v1 [vrf];v2 [vrf];a master=v1;b master=v1;c master=v2;"
+				   "up0";
+
+	choice_is(seen, "inside=a inside=b", "v1 a b");
+	choice_is(seen, "inside=?", "v1 v2 a b c");
+	/* the kernel does not tell b from a, nor up0 from b */
+	choice_is(seen, "inside=b", "b");
+	choice_is("shared0;v1 [vrf];a master=v1;up0 master=v1", "inside=a", "a");
+	choice_is(seen, "", "up0");
+	inside_are("shared0;v1 [vrf];a master=v1", "inside=v1", NULL,
+		   "v1 cannot be an inside interface: it is a VRF, by which nothing comes in; name "
+		   "its members with the router's `inside`");
 }
 
 static void doubt_is(const char *seen, const char *router, const char *text)
@@ -371,6 +396,11 @@ Test(iface, doubts_about_inside)
 		 "the router's `inside`");
 	doubt_is("shared0;br0 [bridge];tap1 master=br0", "inside=*", NULL);
 	doubt_is("shared0;vrf0 [vrf];lan1 master=vrf0", "inside=lan1", NULL);
+	doubt_is("shared0;vrf0 [vrf];lan1 master=vrf0;up0 master=vrf0", "inside=lan1",
+		 "lan1 is in the VRF vrf0 together with up0, which is no inside interface. The "
+		 "kernel does not say by which of them a packet came, so what goes through the "
+		 "stack is dropped (wrong-ingress). Take up0 out of vrf0, or add it to `inside` if "
+		 "it leads to VMs");
 }
 
 Test(iface, raw_is_what_begins_with_the_ip_header)
