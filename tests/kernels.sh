@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.." || exit 1
 build=$1
 shift
 # half an hour of emulation on two cores
-topics=(talk hairpin vlan dispatcher)
+topics=(talk hairpin vlan dispatcher neighbours reject vrf)
 e2e=${E2E-"${topics[*]/#/--topic } --hook tc --hook xdp --hook xdp-generic --offload on"}
 levels=${LEVELS-"bpf e2e"}
 pids=()

@@ -30,14 +30,14 @@ TOPICS = """
     talk guard accept counters change apply inside join announce lease detach lock errors scale six
     hairpin icmp conntrack mtu path stun fragments control offload vlan dispatcher check doctor
     kill power many beside restore agent metrics world monitor history trace faults forwarding window
-    unreachable hostile groups uplink handover interrupt partial definitions schema view json undo progress init
+    unreachable hostile groups uplink handover interrupt partial definitions schema view json undo progress init neighbours reject vrf
 """.split()
 # what runs on other kinds of shared interfaces than veth too, with the hooks that these have
 MEDIA_TOPICS = ["talk", "guard", "six", "hairpin", "icmp"]
 MEDIA_HOOKS = ["tc", "xdp-generic"]
 # what runs once more with packets through the stack, with these hooks
 STACK_TOPICS = """
-    talk guard accept counters six hairpin icmp mtu path fragments offload uplink
+    talk guard accept counters six hairpin icmp mtu path fragments offload uplink reject
 """.split()
 STACK_HOOKS = ["tc", "xdp"]
 # with clsact the programs are those of tc: what is about how they are attached runs with it too
