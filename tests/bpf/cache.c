@@ -697,11 +697,25 @@ Test(cache, what_is_left_to_tc)
 	lab_close(lab);
 }
 
+static bool has_hop(struct lab *lab, const char *peer)
+{
+	struct tn_peer *all = calloc(libbpf_num_possible_cpus(), sizeof(*all)), *own;
+	bool found = false;
+
+	own = &all[sched_getcpu()];
+	for (uint32_t place = 0; place < 1U << TN_PEERS_BITS && !found; place++) {
+		need(bpf_map_lookup_elem(lab_map_fd(lab, "peers"), &place, all) == 0, "peers");
+		found = own->peer == addr_of(peer).w[3] && own->generation;
+	}
+	free(all);
+	return found;
+}
+
 static bool is_cached_out(struct lab *lab)
 {
 	struct tn_cached cached = lab_cached(lab, RED_SHARED);
 
-	return cached.flags & TN_CACHED_OUT && cached.generation;
+	return cached.flags & TN_CACHED_OUT && cached.generation && has_hop(lab, GREEN_SHARED);
 }
 
 /* A packet from RED_VM has gone out, and all is cached that is to be known of the next one. */

@@ -35,7 +35,7 @@ PHASES = {
     "checkpoint": r"(pwrite64|fdatasync|ftruncate) .*state\.db>",
     "close the state": r"unlink .*state\.db-(wal|shm)\"",
     "pin maps": r"mkdir .*/(kill[-\w]*|MAPS|routers)\"|bpf BPF_OBJ_PIN .*/MAPS/|rename ",
-    "write rows": r"bpf BPF_MAP_(UPDATE|DELETE)\w* .*<(by_shared|by_fixed|changes)>",
+    "write rows": r"bpf BPF_MAP_(UPDATE|DELETE)\w* .*<(by_shared|by_fixed|table_seq)>",
     "write rules": r"bpf BPF_MAP_(UPDATE|DELETE)\w* .*"
                    r"<(accepts|services|withdrawn|pools|limits|hits)>",
     "write down a router": r"bpf BPF_MAP_(UPDATE|DELETE)\w* .*"

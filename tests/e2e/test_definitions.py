@@ -214,7 +214,7 @@ def test_diff(lab):
             fcntl.flock(lock, fcntl.LOCK_EX)
             said = compared(cli, other, 1, "--wait", "0")
             done = cli.json("diff", other, code=1)
-        for line in ("- tenant t1", "~ mapping t0 10.0.0.5: name none → web", "- router t1"):
+        for line in ("- tenant t1", "~ mapping t0 10.0.0.5: name db → web", "- router t1"):
             assert [s for s in said if s.startswith(line)], f"no {line} in {said}"
         equal([f"{l['sign']} {l['text']}" for l in done["lines"]], said[:-1], "lines of JSON")
         equal(f"{done['added']} to add, {done['changed']} to change, {done['removed']} to remove",

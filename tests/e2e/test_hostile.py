@@ -435,7 +435,7 @@ def test_hostile_rows(lab):
                 delete(routers, key)
     services = os.path.join(maps, "services")
     for kind, shift in ((255, 0), (1, 63)):
-        key = bytes(24) + bytes([kind, shift, 0, 0])
+        key = bytes(40) + bytes([kind, shift, 0, 0])
         update(services, key, b"\1\0\0\0")
         refused(lab.cli, "apply", "-f", path, words=(services, "remove"))
         delete(services, key)

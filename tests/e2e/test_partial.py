@@ -265,7 +265,7 @@ def test_removing_most_has_to_be_meant(lab):
         said = cli.fails("apply", "-f", few, code=2)
         assert "removes 11 of 21 mappings" in said and "--yes" in said, said
         said = cli.fails("apply", "-f", nobody, code=2)
-        assert "no tenants: this removes 1 tenant, with 21 mappings" in said, said
+        assert "no tenant is left: this removes 1 tenant, with 21 mappings" in said, said
         for answer in ("n\n", "\n"):
             code, said = typed(cli, answer, "apply", "-f", few)
             equal(code, 1, "exit when that is not meant")
@@ -273,7 +273,7 @@ def test_removing_most_has_to_be_meant(lab):
         unchanged(before, routers.picture(), "what was not meant")
         cli.run("apply", "--dry-run", "-f", nobody)
         with Agent(routers, "-f", nobody) as agent:
-            agent.says("no tenants", "tenantnat apply --yes -f " + nobody)
+            agent.says("no tenant is left", "tenantnat apply --yes -f " + nobody)
         unchanged(before, routers.picture(), "an agent with an empty file")
         cli.apply(half)                     # no more than half
         cli.apply(all_of)

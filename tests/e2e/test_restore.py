@@ -218,7 +218,7 @@ def test_restore_keeps_a_smaller_burst(lab):
         with contextlib.closing(sqlite3.connect(lab.cli.state + "/state.db")) as db, db:
             equal(db.execute("UPDATE mapping SET burst = ? WHERE rate > 0", (old,)).rowcount, 1,
                   "mappings with a limit")
-        equal(lab.cli.lines("restore")[0], line.format(6250000, old), "restore")
+        equal(lab.cli.lines("restore")[0], line.format(12500000, old), "restore")
         lab.cli.run("map", "add", "blue", "10.0.0.77")
         equal(lab.cli.lines("restore"), ["nothing to be done"], "restore again")
         before = machine(lab)

@@ -58,7 +58,7 @@ def free_counters(pair):
 
 def changing(pair):
     """Whether programs are told that the tables are changing, and keep nothing of them."""
-    with Map(pair, "changes", 4, 8) as changes:
+    with Map(pair, "table_seq", 4, 8) as changes:
         return changes.get(bytes(4))[0] & 1
 
 
@@ -68,7 +68,7 @@ def unsettle(pair):
         value = bytearray(config.get(bytes(4)))
         value[FREE] = bytes(8)
         config.put(bytes(4), bytes(value))
-    with Map(pair, "changes", 4, 8) as changes:
+    with Map(pair, "table_seq", 4, 8) as changes:
         value = bytearray(changes.get(bytes(4)))
         value[0] |= 1
         changes.put(bytes(4), bytes(value))

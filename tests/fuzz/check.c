@@ -98,6 +98,7 @@ static const struct known *known_fixed(const struct tn_addr *a)
 
 static void run(const struct native_in *in, struct result *r)
 {
+	native_forget();
 	native_clear_map("drops");
 	native_clear_map("counters");
 	native_clear_map("hits");

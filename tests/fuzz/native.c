@@ -94,6 +94,11 @@ void native_clear_map(const char *map)
 	shim_map_clear(shim_map(map));
 }
 
+void native_forget(void)
+{
+	shim_forget();
+}
+
 void native_clear(void)
 {
 	for (struct map *m = programs_maps; m->name; m++)

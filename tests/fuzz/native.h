@@ -75,6 +75,8 @@ void *native_lookup(const char *map, const void *key);
 /* No element is left; or in one map alone. */
 void native_clear(void);
 void native_clear_map(const char *map);
+/* What caches hold of the kernel is out of date from now on. */
+void native_forget(void);
 
 /* What else is known of a run. */
 struct native_out {

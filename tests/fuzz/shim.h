@@ -47,6 +47,8 @@ void shim_finish(uint8_t *bytes, size_t len, size_t start, size_t at);
 /* Whether `sum` is what the bytes come to. */
 bool shim_sum_is_right(const struct shim_frame *f);
 
+/* What caches hold of the kernel is out of date from now on. */
+void shim_forget(void);
 struct map *shim_map(const char *name);
 void shim_map_update(struct map *map, const void *key, const void *value);
 void *shim_map_lookup(struct map *map, const void *key);
