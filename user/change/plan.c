@@ -93,49 +93,46 @@ static uint32_t flags_between(uint32_t h, uint32_t w)
 	       (h & (TN_SHARED_NAMED | TN_SHARED_SENDER));
 }
 
-static const struct shared_row *shared_with(struct plan *out, const struct shared_row *row,
-					    uint32_t flags)
+/* A copy of the row, which the plan owns. */
+static void *copy_row(struct plan *out, const void *row, size_t size)
 {
-	struct shared_row *with = xzalloc(sizeof(*with));
+	void *copy = xzalloc(size);
 
-	*with = *row;
-	with->flags = flags;
-	return *vec_push(&out->owned) = with;
-}
-
-static const struct fixed_row *fixed_with(struct plan *out, const struct fixed_row *row,
-					  uint32_t flags)
-{
-	struct fixed_row *with = xzalloc(sizeof(*with));
-
-	*with = *row;
-	with->flags = flags;
-	return *vec_push(&out->owned) = with;
+	memcpy(copy, row, size);
+	return *vec_push(&out->owned) = copy;
 }
 
 static void shared_flags(const struct shared_row *w, const struct shared_row *h, struct plan *out)
 {
 	uint32_t between = flags_between(h->flags, w->flags);
+	struct shared_row *first;
 
 	if (between == w->flags) {
 		*vec_push(&out->shared_flags) = w;
 		return;
 	}
-	if (between != h->flags)
-		*vec_push(&out->shared_flags) = shared_with(out, w, between);
+	if (between != h->flags) {
+		first = copy_row(out, w, sizeof(*w));
+		first->flags = between;
+		*vec_push(&out->shared_flags) = first;
+	}
 	*vec_push(&out->shared_flags_last) = w;
 }
 
 static void fixed_flags(const struct fixed_row *w, const struct fixed_row *h, struct plan *out)
 {
 	uint32_t between = flags_between(h->flags, w->flags);
+	struct fixed_row *first;
 
 	if (between == w->flags) {
 		*vec_push(&out->fixed_flags) = w;
 		return;
 	}
-	if (between != h->flags)
-		*vec_push(&out->fixed_flags) = fixed_with(out, w, between);
+	if (between != h->flags) {
+		first = copy_row(out, w, sizeof(*w));
+		first->flags = between;
+		*vec_push(&out->fixed_flags) = first;
+	}
 	*vec_push(&out->fixed_flags_last) = w;
 }
 

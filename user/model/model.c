@@ -286,19 +286,6 @@ struct mapping *tenant_mapping(struct tenant *t, const struct tn_addr *fixed)
 	return NULL;
 }
 
-bool tenant_has(const struct tenant *t, const char *mapping)
-{
-	struct tn_addr fixed;
-	bool by_fixed = addr_parse(mapping, &fixed);
-
-	vec_each (m, &t->mappings) {
-		if (by_fixed ? addr_cmp(&m->fixed, &fixed) == 0
-			     : m->name && strcmp(m->name, mapping) == 0)
-			return true;
-	}
-	return false;
-}
-
 static int tenant_cmp(const void *a, const void *b)
 {
 	return strcmp(((const struct tenant *)a)->name, ((const struct tenant *)b)->name);

@@ -223,8 +223,6 @@ void model_forget_given(struct model *m);
 struct tenant *model_tenant(struct model *m, const char *name);
 /* The same; the mappings are sorted (model_sort). */
 struct mapping *tenant_mapping(struct tenant *t, const struct tn_addr *fixed);
-/* Whether a mapping of it has that name or fixed address. */
-bool tenant_has(const struct tenant *t, const char *mapping);
 
 /* Tenants by name, the mappings of each by fixed address: the order of every listing and
  * comparison. */

@@ -2,6 +2,7 @@
 #include "model/select.h"
 
 #include "lib/typo.h"
+#include "model/selection.h"
 
 static int take_subnets(struct model *into, const struct model *from, struct error *err)
 {
@@ -37,6 +38,7 @@ static int check_sender(struct model *m, const struct tenant *t, const char *fro
 {
 	const struct tenant *tenant;
 	struct sender sender;
+	struct called by;
 
 	if (!sender_parse(from, &sender))
 		return 0;
@@ -46,7 +48,10 @@ static int check_sender(struct model *m, const struct tenant *t, const char *fro
 			err,
 			"tenant %s accepts tenant %s, which is not in force; apply that as well",
 			t->name, sender.tenant);
-	if (sender.mapping && !tenant_has(tenant, sender.mapping))
+	if (!sender.mapping)
+		return 0;
+	by = called(sender.mapping);
+	if (!has_called(tenant, &by))
 		return error_usage(
 			err,
 			"tenant %s accepts %s, which is not in force; apply tenant %s as "

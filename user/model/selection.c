@@ -18,6 +18,15 @@ bool is_called(const struct mapping *m, const struct called *by)
 			: addr_cmp(&m->fixed, &by->fixed) == 0;
 }
 
+bool has_called(const struct tenant *t, const struct called *by)
+{
+	vec_each (m, &t->mappings) {
+		if (is_called(m, by))
+			return true;
+	}
+	return false;
+}
+
 /* ------------------------------------------------------------ what is said when there is none */
 
 /* A mapping that has the word as its name or an address, which stands without its tenant. */
@@ -115,15 +124,6 @@ void selection_free(struct selection *s)
 	vec_free(&s->list);
 	vec_free(&s->tenants);
 	s->scope = (struct scope){ 0 };
-}
-
-static bool has_called(const struct tenant *t, const struct called *by)
-{
-	vec_each (m, &t->mappings) {
-		if (is_called(m, by))
-			return true;
-	}
-	return false;
 }
 
 int selection_check(const struct selection *s, const struct model *m, struct error *err)

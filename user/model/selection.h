@@ -19,6 +19,8 @@ struct called {
 
 struct called called(const char *word);
 bool is_called(const struct mapping *m, const struct called *by);
+/* Whether a mapping of the tenant is. */
+bool has_called(const struct tenant *t, const struct called *by);
 
 struct choice {
 	char *tenant;
