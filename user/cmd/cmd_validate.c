@@ -2,6 +2,7 @@
 /* validate: whether a definitions file could be applied, as far as the file alone can tell. */
 #include "cmd/cmd.h"
 #include "config/definitions.h"
+#include "lib/file.h"
 #include "lib/output.h"
 #include "model/ipam.h"
 #include "model/kernel_state.h"
@@ -96,7 +97,7 @@ static void print_verdict(const char *file, const struct model *m)
 static int say(const struct invocation *inv, const char *path, const struct model *m,
 	       const struct config_errors *errors, struct error *found, struct error *err)
 {
-	const char *file = definitions_shown(path);
+	const char *file = input_shown(path);
 
 	if (inv->json && json_print(verdict_json(file, m, errors, found), err))
 		return -1;
@@ -126,7 +127,7 @@ static int run(const struct invocation *inv, struct error *err)
 	if (ret && !errors.list.n)
 		return error_usage(err, "%s", found.text);
 	if (!ret && check_room(&m, &found))
-		error_prefix(&found, "%s", definitions_shown(path));
+		error_prefix(&found, "%s", input_shown(path));
 	ret = say(inv, path, &m, &errors, &found, err);
 	config_errors_free(&errors);
 	return ret;

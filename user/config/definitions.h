@@ -21,9 +21,6 @@ int definitions_read(const char *path, struct model *out, struct error *err);
 int definitions_parse(const char *path, struct model *out, struct config_errors *errors,
 		      struct error *err);
 
-/* What lines about the file at `path` call it. */
-const char *definitions_shown(const char *path);
-
 /* What a file may lack, and is told about; of the tenant's name. */
 #define LACKS_ACCEPT                                                                            \
 	"tenant `%s` has no `accept`, so nobody can reach it; say who may, or `accept: []` if " \

@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 static const char *kind_name(mode_t mode)
@@ -121,4 +123,66 @@ pid_t file_holder(const char *path)
 		pid = record.l_pid;
 	close(fd);
 	return pid;
+}
+
+static int cannot_read(const char *path, struct error *err)
+{
+	return error_usage(err, "cannot read %s: %s", path, strerror(errno));
+}
+
+/* Not a FIFO, for which nothing waits, but a pipe that a shell has made: `<(…)`. */
+static bool is_pipe(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 && fs.f_type == PIPEFS_MAGIC;
+}
+
+static int refuse(const char *path, struct error *err)
+{
+	return error_usage(err,
+			   "cannot read %s: it is %s; give a regular file, or `-` and the text on "
+			   "stdin",
+			   path, file_kind(path));
+}
+
+/* A file that has an end, the caller's to close. Others are not opened: a device may do something.
+ */
+static int open_with_end(const char *path, struct error *err)
+{
+	struct stat st;
+	int fd;
+
+	if (stat(path, &st))
+		return cannot_read(path, err);
+	if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
+		return refuse(path, err);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return cannot_read(path, err);
+	if ((fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) || is_pipe(fd)) {
+		fcntl(fd, F_SETFL, 0);
+		return fd;
+	}
+	close(fd);
+	return refuse(path, err);
+}
+
+FILE *input_open(const char *path, struct error *err)
+{
+	int fd = strcmp(path, "-") ? open_with_end(path, err) : fcntl(0, F_DUPFD_CLOEXEC, 3);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
+
+	if (f)
+		return f;
+	if (!err->set)
+		cannot_read(path, err);
+	if (fd >= 0)
+		close(fd);
+	return NULL;
+}
+
+const char *input_shown(const char *path)
+{
+	return strcmp(path, "-") ? path : "<stdin>";
 }

@@ -6,6 +6,7 @@
 #ifndef TN_FILE_H
 #define TN_FILE_H
 
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "lib/error.h"
@@ -31,5 +32,13 @@ int file_open(const char *path, int flags, struct error *err);
  */
 void file_have(int fd);
 pid_t file_holder(const char *path);
+
+/*
+ * A file that a user names for its text: a regular one, or a pipe that a shell has made (`<(…)`);
+ * "-" is stdin, whatever that is. The caller's to close. NULL with a usage error.
+ */
+FILE *input_open(const char *path, struct error *err);
+/* What lines about it call it: "<stdin>" for "-". */
+const char *input_shown(const char *path);
 
 #endif
