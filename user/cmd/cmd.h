@@ -32,6 +32,8 @@
 	X(trace)        \
 	X(check)        \
 	X(announce)     \
+	X(flows_export) \
+	X(flows_import) \
 	X(detach)       \
 	X(doctor)
 

@@ -3,7 +3,6 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "dataplane/dataplane_internal.h"
 
@@ -124,31 +123,4 @@ int zero_counters(struct dataplane *dp, uint32_t slot)
 int dataplane_hits(struct dataplane *dp, size_t n, uint64_t *out)
 {
 	return read_percpu_rows(dp->fd[MAP_hits], n, out, sizeof(*out));
-}
-
-int dataplane_flows(struct dataplane *dp, uint32_t router, size_t *out)
-{
-	_cleanup_free_ struct tn_flow_key *keys = xrealloc(NULL, TN_FLOWS, sizeof(*keys));
-	_cleanup_free_ struct tn_flow *values = xrealloc(NULL, TN_FLOWS, sizeof(*values));
-	_cleanup_close_ int fd = router_map_open(dp, router, ROUTER_MAP_flows);
-	uint64_t cursor[4]; /* as in read_map() */
-	struct timespec now;
-	bool first = true;
-	int ret;
-
-	*out = 0;
-	if (fd < 0 || clock_gettime(CLOCK_MONOTONIC, &now))
-		return -1;
-	do {
-		uint32_t n = TN_FLOWS;
-
-		ret = bpf_map_lookup_batch(fd, first ? NULL : cursor, cursor, keys, values, &n,
-					   NULL);
-		if (ret && errno != ENOENT)
-			return -1;
-		for (uint32_t i = 0; i < n; i++)
-			*out += values[i].expires >= (uint64_t)now.tv_sec;
-		first = false;
-	} while (!ret);
-	return 0;
 }

@@ -129,7 +129,5 @@ int dataplane_drops(struct dataplane *dp, uint32_t router, struct tn_drops *out)
  */
 int dataplane_counters(struct dataplane *dp, size_t n, struct tn_counters *out);
 int dataplane_hits(struct dataplane *dp, size_t n, uint64_t *out);
-/* The flows that are open at the router; -1 when there is no such map. */
-int dataplane_flows(struct dataplane *dp, uint32_t router, size_t *out);
 
 #endif

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "handover/handover.h"
+
+#include <string.h>
+
+#include "dataplane/flows.h"
+
+/* ------------------------------------------------------------ export */
+
+static const struct tenant *tenant_of_id(const struct model *m, uint32_t id)
+{
+	vec_each (t, &m->tenants) {
+		if (t->id == id)
+			return t;
+	}
+	return NULL;
+}
+
+/* The mapping that the flow is of; NULL: it is of none any more. */
+static const struct mapping *mapping_of(struct tenant *t, const struct tn_flow_key *key)
+{
+	const struct mapping *m = tenant_mapping(t, &key->fixed);
+
+	return m && addr_cmp(&m->shared, &key->shared) == 0 ? m : NULL;
+}
+
+/* False: it has ended, whatever its clock says. */
+static bool name_flow(const struct model *m, const struct tenant *t, const struct flow *f,
+		      uint32_t now, struct named_flow *out)
+{
+	const struct tenant *peer = tenant_of_id(m, f->value.tenant);
+
+	if (f->value.owner != t->id || (f->value.tenant && !peer) || f->value.expires <= now)
+		return false;
+	*out = (struct named_flow){ .fixed = f->key.fixed,
+				    .shared = f->key.shared,
+				    .peer = f->key.peer,
+				    .port = f->key.port,
+				    .service = f->key.service,
+				    .proto = f->key.proto,
+				    .closing = f->value.flags & TN_FLOW_CLOSING,
+				    .left = f->value.expires - now };
+	snprintf(out->tenant, sizeof(out->tenant), "%s", t->name);
+	snprintf(out->peer_tenant, sizeof(out->peer_tenant), "%s", peer ? peer->name : "");
+	return true;
+}
+
+static int export_router(const struct view *v, const struct router_row *row,
+			 const struct selection *s, FILE *to, struct error *err)
+{
+	struct tenant *t = model_tenant((struct model *)&v->model, row->tenant);
+	_cleanup_flows_ struct flows open = { 0 };
+	uint32_t now = flows_now();
+
+	if (!t || !selection_has(s, t))
+		return 0;
+	if (dataplane_flows(v->dp, row->id, &open))
+		return error_set(err,
+				 "cannot read the flows of %s; `tenantnat restore` mends "
+				 "what is missing",
+				 t->name);
+	vec_each (f, &open.list) {
+		const struct mapping *m = mapping_of(t, &f->key);
+		struct named_flow named;
+
+		if (!m || !selection_has_mapping(s, t, m) ||
+		    !name_flow(&v->model, t, f, now, &named))
+			continue;
+		if (named_flow_write(&named, to, err))
+			return -1;
+	}
+	return 0;
+}
+
+int flows_export(const struct view *v, const struct selection *s, FILE *to, struct error *err)
+{
+	vec_each (row, &v->kernel.routers) {
+		if (export_router(v, row, s, to, err))
+			return -1;
+	}
+	return 0;
+}
+
+/* ------------------------------------------------------------ import */
+
+/* A flow as it is to be in the map of a router here. */
+struct taken {
+	uint32_t router;
+	struct flow flow;
+};
+
+struct taking {
+	const struct view *view;
+	uint32_t now;
+	VEC(struct taken) list;
+};
+
+static void taking_free(struct taking *t)
+{
+	vec_free(&t->list);
+}
+
+static const struct router_row *router_of(const struct view *v, const char *tenant)
+{
+	vec_each (row, &v->kernel.routers) {
+		if (strcmp(row->tenant, tenant) == 0)
+			return row;
+	}
+	return NULL;
+}
+
+static void take(struct taking *taking, const struct named_flow *named, struct import *out)
+{
+	struct model *m = (struct model *)&taking->view->model;
+	const struct router_row *row = router_of(taking->view, named->tenant);
+	struct tenant *peer = NULL, *t = model_tenant(m, named->tenant);
+	struct flow flow = { .key = { .peer = named->peer,
+				      .fixed = named->fixed,
+				      .shared = named->shared,
+				      .service = named->service,
+				      .port = named->port,
+				      .proto = named->proto } };
+
+	if (!t || !row || !mapping_of(t, &flow.key)) {
+		out->left_out[FLOW_NO_MAPPING]++;
+		return;
+	}
+	if (*named->peer_tenant && !(peer = model_tenant(m, named->peer_tenant))) {
+		out->left_out[FLOW_NO_PEER]++;
+		return;
+	}
+	flow.value = (struct tn_flow){ .expires = taking->now + named->left,
+				       .flags = named->closing ? TN_FLOW_CLOSING : 0,
+				       .tenant = peer ? peer->id : 0,
+				       .owner = t->id };
+	*vec_push(&taking->list) = (struct taken){ row->id, flow };
+}
+
+static int check_line(const char *line, FILE *from, struct error *err)
+{
+	if (strchr(line, '\n') || feof(from))
+		return 0;
+	return error_usage(err, "a line of more than %d bytes is no flow", NAMED_FLOW_LINE);
+}
+
+static int read_all(struct taking *taking, FILE *from, const char *name, struct import *out,
+		    struct error *err)
+{
+	size_t room = taking->view->kernel.routers.n * TN_FLOWS;
+	char line[NAMED_FLOW_LINE + 1];
+
+	for (size_t n = 1; fgets(line, sizeof(line), from); n++) {
+		struct named_flow named;
+
+		if (line[strspn(line, " \t\r\n")] == '\0')
+			continue;
+		if (check_line(line, from, err) || named_flow_parse(line, &named, err))
+			return error_prefix(err, "%s:%zu", name, n);
+		take(taking, &named, out);
+		if (taking->list.n > room)
+			return error_usage(err,
+					   "%s:%zu: the routers of this host have room for %zu "
+					   "flows, and there are more",
+					   name, n, room);
+	}
+	return ferror(from) ? error_usage(err, "cannot read %s: %m", name) : 0;
+}
+
+static int by_router(const void *one, const void *two)
+{
+	const struct taken *a = one, *b = two;
+
+	return a->router < b->router ? -1 : a->router > b->router;
+}
+
+static int put_all(struct taking *taking, struct error *err)
+{
+	_cleanup_flows_ struct flows flows = { 0 };
+
+	vec_sort(&taking->list, by_router);
+	for (size_t i = 0; i < taking->list.n; i++) {
+		const struct taken *taken = &taking->list.v[i];
+
+		*vec_push(&flows.list) = taken->flow;
+		if (i + 1 < taking->list.n && taken[1].router == taken->router)
+			continue;
+		if (dataplane_put_flows(taking->view->dp, taken->router, flows.list.v, flows.list.n,
+					err))
+			return -1;
+		flows.list.n = 0;
+	}
+	return 0;
+}
+
+int flows_import(const struct view *v, FILE *from, const char *name, struct import *out,
+		 struct error *err)
+{
+	_cleanup_(taking_free) struct taking taking = { .view = v, .now = flows_now() };
+
+	memset(out, 0, sizeof(*out));
+	if (read_all(&taking, from, name, out, err) || put_all(&taking, err))
+		return -1;
+	out->taken = taking.list.n;
+	return 0;
+}
