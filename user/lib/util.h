@@ -102,6 +102,12 @@ static inline void sort_rows(void *v, size_t n, size_t size, int (*cmp)(const vo
 		_vec->n = _n;                                                  \
 	} while (0)
 
+/* How much a counter has grown; one that is smaller than before began anew meanwhile. */
+static inline uint64_t counter_growth(uint64_t before, uint64_t now)
+{
+	return now >= before ? now - before : now;
+}
+
 /* `_cleanup_(f)` calls f with the address of the variable when its scope ends. */
 #define _cleanup_(f) __attribute__((cleanup(f)))
 

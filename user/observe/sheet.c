@@ -44,7 +44,7 @@ void sheet_totals(const struct stats *stats, const struct selection *selection, 
 /* Per second, of a number that grows; one that has begun anew has grown by all of it. */
 static uint64_t rate(uint64_t now, uint64_t before, uint64_t ms)
 {
-	uint64_t grown = now >= before ? now - before : now;
+	uint64_t grown = counter_growth(before, now);
 
 	return ms ? (grown * 1000 + ms / 2) / ms : grown;
 }

@@ -88,11 +88,6 @@ void traffic_read(struct dataplane *dp, const struct kernel_state *kernel, struc
 	vec_sort(&out->list, by_tenant);
 }
 
-static uint64_t grown(uint64_t then, uint64_t now)
-{
-	return now >= then ? now - then : now;
-}
-
 struct tenant_traffic traffic_between(const struct traffic *then, const struct traffic *now,
 				      const char *tenant)
 {
@@ -103,11 +98,11 @@ struct tenant_traffic traffic_between(const struct traffic *then, const struct t
 	if (!b)
 		return out;
 	out = *b;
-	out.counters.in_packets = grown(a->counters.in_packets, b->counters.in_packets);
-	out.counters.in_bytes = grown(a->counters.in_bytes, b->counters.in_bytes);
-	out.counters.out_packets = grown(a->counters.out_packets, b->counters.out_packets);
-	out.counters.out_bytes = grown(a->counters.out_bytes, b->counters.out_bytes);
-	out.dropped = grown(a->dropped, b->dropped);
+	out.counters.in_packets = counter_growth(a->counters.in_packets, b->counters.in_packets);
+	out.counters.in_bytes = counter_growth(a->counters.in_bytes, b->counters.in_bytes);
+	out.counters.out_packets = counter_growth(a->counters.out_packets, b->counters.out_packets);
+	out.counters.out_bytes = counter_growth(a->counters.out_bytes, b->counters.out_bytes);
+	out.dropped = counter_growth(a->dropped, b->dropped);
 	return out;
 }
 
