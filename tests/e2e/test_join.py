@@ -3,9 +3,11 @@
 import contextlib
 import ipaddress
 import json
+import os
 import re
 import socket
 import struct
+import time
 
 from scapy.all import Ether, ICMPv6ND_NA, ICMPv6NDOptDstLLAddr, IPv6
 
@@ -13,7 +15,7 @@ from case import PATIENCE, equal, eventually, hook, once
 from cli import Cli
 from lab import (BLUE, BLUE1, FIXED, FIXED_V6, GREEN, INSIDE, INSIDE_V6, PLAIN, RED, RED1,
                  RED1_V6, RED2, SUBNET, SUBNET_V6)
-from net import mount_bpffs, sh, unmount_bpffs, veth
+from net import Child, mount_bpffs, sh, unmount_bpffs, veth
 from snapshot import machine, unchanged
 from test_check import cable, meanwhile
 from test_six import ALL_NODES, dual_stack
@@ -22,8 +24,10 @@ from traffic import Watch, ping, reach, tcp
 MARK = 116
 NLM_F_REQUEST, NLM_F_DUMP, NLMSG_DONE = 0x1, 0x300, 3       # linux/netlink.h
 RTM_NEWADDR, RTM_GETADDR = 20, 22                           # linux/rtnetlink.h
+RTMGRP_IPV6_ROUTE, RTM_PROTOCOL = 0x400, 16 + 5             # the latter's place in a message
 IFA_ADDRESS, IFA_PROTO = 1, 11                              # linux/if_addr.h
 GREEN1, GREEN1_V6 = "100.64.3.5", "fd64::3:5"
+OWN_V6 = "fd64::3:fffe"     # that green is given
 MANY_LAST = "100.64.127.250"
 
 
@@ -357,6 +361,62 @@ def test_join_finds_who_has_its_ipv6_addresses(lab):
             with meanwhile(lab.plain, [f"addr add {address}/128 dev shared0 nodad"],
                            [f"addr del {address}/128 dev shared0"]):
                 fails_without_a_trace(lab, f"of {address} ", lab.macs["plain"], probe="duplicate")
+
+
+def spin_and_send(lab, cpu, ready):
+    """
+    On that CPU, before all that has no real-time priority: a third of a second from green's next
+    IPv6 route of ours on. Meanwhile plain sends to the address that green is to have.
+    """
+    with lab.green.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as routes_of, \
+            lab.plain.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+        routes_of.bind((0, RTMGRP_IPV6_ROUTE))
+        os.sched_setaffinity(0, [cpu])
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))
+        os.write(ready, b"x")
+        while routes_of.recv(1 << 16)[RTM_PROTOCOL] != MARK:
+            pass
+        end, due = time.monotonic() + 0.3, 0
+        while (now := time.monotonic()) < end:
+            if now >= due:
+                sock.sendto(b"early", (OWN_V6, 9))
+                due = now + 0.001
+
+
+@contextlib.contextmanager
+def no_kernel_workers(lab):
+    """See spin_and_send(): none of them gets a CPU for that long."""
+    came, ready = os.pipe()
+    cpus = os.sched_getaffinity(0)
+    spinning = [Child(spin_and_send, lab, cpu, ready) for cpu in cpus]
+    os.close(ready)
+    for _ in cpus:
+        os.read(came, 1)    # nothing of one that has failed: result() says why
+    try:
+        yield
+        for each in spinning:
+            each.result()
+    finally:
+        for each in spinning:
+            each.kill()
+        os.close(came)
+
+
+@once
+@dual_stack
+def test_join_waits_for_its_ipv6_addresses(lab):
+    """Until the kernel takes in what is for them: else it forwards that, and tells of it later."""
+    with bare(lab):
+        lab.green.sysctl(ipv6__conf__all__forwarding=1)
+        before = lab.green.snmp()["Ip6OutForwDatagrams"]
+        lab.plain.ip(f"neigh replace {OWN_V6} lladdr {lab.macs['green']} dev shared0")
+        with no_kernel_workers(lab):
+            eager = lab.cli.elsewhere(under=("chrt", "--fifo", "20"))
+            eager.apply(lab.write(with_green(lab)))
+        equal(sorted(addresses(lab.green)), ["100.64.3.254/32", OWN_V6 + "/128"], "addresses")
+        lab.plain.ip(f"neigh del {OWN_V6} dev shared0")
+        ping(lab.plain, OWN_V6)
+        equal(lab.green.snmp()["Ip6OutForwDatagrams"], before, "packets that it has forwarded")
 
 
 @once

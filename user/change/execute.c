@@ -6,6 +6,7 @@
 #include "dataplane/router_maps.h"
 #include "host/netlink.h"
 #include "host/netns.h"
+#include "host/route_query.h"
 #include "host/sysctl.h"
 #include "lib/fd_guard.h"
 #include "lib/interrupt.h"
@@ -146,6 +147,17 @@ static int del_lost(const struct plan *p, struct error *err)
 	return 0;
 }
 
+/* Before there is a route by which an answer to one of them would be forwarded. */
+static void await_addresses(const struct plan *p, const struct failures *failed)
+{
+	vec_each (row, &p->addr_put) {
+		const struct addr_row *a = *row;
+
+		if (!addr_is_v4(&a->addr) && !is_passed_over(failed, a->at.tenant))
+			at_place(&a->at, (route_await_local(&a->addr, a->at.ifindex), 0), 0);
+	}
+}
+
 /* Unreachable routes come first, and go last: while a router is joined there is one. */
 static int put_settled(const struct plan *p, struct failures *failed, struct error *err)
 {
@@ -163,6 +175,7 @@ static int put_settled(const struct plan *p, struct failures *failed, struct err
 		if (put_row(*row, failed, netlink_put_addr(*row, err), err))
 			return -1;
 	}
+	await_addresses(p, failed);
 	if (put_routes(p, false, failed, err) || del_lost(p, err))
 		return -1;
 	vec_each (row, &p->setting_put) {

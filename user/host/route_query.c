@@ -8,6 +8,8 @@
 
 #include "host/netlink.h"
 #include "host/sysctl.h"
+#include "lib/clock.h"
+#include "lib/interrupt.h"
 #include "lib/util.h"
 
 static void sock_cleanup(struct nl_sock **sock)
@@ -161,6 +163,19 @@ int route_query_input(const struct tn_addr *to, const struct tn_addr *from, uint
 		      struct next_hop *out, struct error *err)
 {
 	return route_query_packet(&(struct route_packet){ *to, *from, iif, 0, 0, 0 }, out, err);
+}
+
+#define LOCAL_WAIT_MS 5000
+
+void route_await_local(const struct tn_addr *own, uint32_t ifindex)
+{
+	uint64_t end = clock_ms() + LOCAL_WAIT_MS;
+	struct error ignored = { 0 };
+	struct next_hop hop;
+
+	while (route_query(own, &hop, &ignored) == 0 && !hop.local && clock_left(end) &&
+	       netlink_is_up(ifindex) && !interrupt_is_due())
+		clock_sleep(1);
 }
 
 bool route_astray_del(const struct tn_addr *to, const uint32_t *right, size_t n,

@@ -46,6 +46,14 @@ int route_query_input(const struct tn_addr *to, const struct tn_addr *from, uint
 int route_query_packet(const struct route_packet *p, struct next_hop *out, struct error *err);
 
 /*
+ * Wait until the kernel takes in what is sent to an address that was just given to that interface.
+ * Of IPv6 a worker of the kernel's inserts the local route, when it gets a CPU; until then the
+ * kernel forwards such a packet. Ends at once when the interface is down, which has none, and after
+ * five seconds.
+ */
+void route_await_local(const struct tn_addr *own, uint32_t ifindex);
+
+/*
  * The command that takes away what leads to the address in the main table, where without it a route
  * by one of the `n` right interfaces would: "ip route del 10.0.0.5/32 dev up0". False: it is
  * something else.
