@@ -263,6 +263,9 @@ class Lab:
                 sh(["ip", "-n", ns.name, "neigh", "flush", "all"], check=False)
             yield near, host
         finally:
+            # a namespace takes its time to go, and until then its veths have the peers' names
+            with contextlib.suppress(RuntimeError):
+                near.ip("link del eth0", "link del far0")
             for name in (gate, far):
                 self.ns.pop(name).remove()
 
