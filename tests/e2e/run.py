@@ -30,7 +30,8 @@ TOPICS = """
     talk guard accept counters change apply inside join announce lease detach lock errors scale six
     hairpin icmp conntrack mtu path stun fragments control offload vlan dispatcher check doctor
     kill power many beside restore agent metrics world monitor history trace faults forwarding window
-    unreachable hostile groups uplink handover interrupt partial definitions schema view json undo progress init neighbours reject vrf flows
+    unreachable hostile groups uplink handover interrupt partial definitions schema view json undo
+    progress init neighbours reject vrf flows hosts
 """.split()
 # what runs on other kinds of shared interfaces than veth too, with the hooks that these have
 MEDIA_TOPICS = ["talk", "guard", "six", "hairpin", "icmp"]

@@ -61,6 +61,8 @@ GOOD = [
     "  - {name: a, mappings: [{fixed: '::1:0:0:5'}, {fixed: '2001:DB8::5', shared: 'fd64::2:3:4:5'}]}\n",
     "  - {name: a, mappings: [{fixed: '64:ff9b::1.2.3.4'}, {fixed: '1:2:3:4:5:6:7:8'}]}\n",
     "  - {name: a, mappings: [{fixed: 10.0.0.5, limit: {packets: '10000'}}]}\n",
+    "  - {name: a, router: {host: hv-1.Example, active: address}}\n",
+    "  - {name: a, router: {hosts: [hv1, 7]}}\n  - {name: b, router: {host: hv2}}\n",
     "  - {name: a, mappings: [{fixed: 10.0.0.5, limit: {rate: 8000bit, burst: 131072b}}]}\n",
     "  - {name: a, accept: [{from: '*'}, {from: a, ports: tcp}]}\n",
     "  - {name: a, mappings: [{fixed: 10.0.0.5, name: db}],\n"
@@ -115,6 +117,15 @@ BAD_TENANT = """
     {name: a, router: {hook: TC}}
     {name: a, router: {sources: none}}
     {name: a, router: {forwarding: slow}}
+    {name: a, router: {active: never}}
+    {name: a, router: {active: elected}}
+    {name: a, router: {host: hv_1}}
+    {name: a, router: {host: -1}}
+    {name: a, router: {host: [hv1]}}
+    {name: a, router: {hosts: hv1}}
+    {name: a, router: {hosts: []}}
+    {name: a, router: {hosts: [hv1, hv1]}}
+    {name: a, router: {host: hv1, hosts: [hv2]}}
     {name: a, router: {address: red}}
     {name: a, router: {address: [100.64.0.2, 'fd64::2', 100.64.0.3]}}
     {name: a, router: {address: 100.64.0.2/16}}

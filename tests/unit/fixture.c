@@ -119,7 +119,8 @@ static bool read_way(const char *word, struct router *r)
 
 static void read_router(const struct statement *s, struct tenant *t)
 {
-	struct router *r = t->router = xzalloc(sizeof(*r));
+	struct router *r = xzalloc(sizeof(*r));
+	bool elsewhere = false;
 	const char *v;
 
 	for (int i = 1; i < s->n; i++) {
@@ -137,11 +138,18 @@ static void read_router(const struct statement *s, struct tenant *t)
 			r->sources = sources_of(v);
 		else if ((v = value(s->words[i], "forwarding")))
 			cr_assert(forwarding_parse(v, &r->forwarding), "no forwarding: '%s'", v);
+		else if ((v = value(s->words[i], "host")))
+			*vec_push(&r->hosts) = xstrdup(v);
+		else if ((v = value(s->words[i], "active")))
+			cr_assert(active_parse(v, &r->active), "not active: '%s'", v);
 		else if (strcmp(s->words[i], "detached") == 0)
 			r->detached = true;
+		else if (strcmp(s->words[i], "elsewhere") == 0)
+			elsewhere = true;
 		else if (!read_way(s->words[i], r))
 			cr_assert_fail("unknown: '%s'", s->words[i]);
 	}
+	*(elsewhere ? &t->remote : &t->router) = r;
 }
 
 static void read_mapping(const struct statement *s, struct mapping *m)
@@ -445,10 +453,11 @@ char *leases_text(const struct model *m)
 
 	text_begin(&out);
 	vec_each (t, &m->tenants) {
-		for (int f = 0; t->router && f < FAMILIES; f++) {
-			if (!addr_is_unset(&t->router->own[f].addr))
-				fprintf(out.f, "%s router %s\n", t->name,
-					ADDR(&t->router->own[f].addr));
+		const struct router *r = tenant_router(t);
+
+		for (int f = 0; r && f < FAMILIES; f++) {
+			if (!addr_is_unset(&r->own[f].addr))
+				fprintf(out.f, "%s router %s\n", t->name, ADDR(&r->own[f].addr));
 		}
 		vec_each (mapping, &t->mappings)
 			fprintf(out.f, "%s %s %s\n", t->name, ADDR(&mapping->fixed),
@@ -464,8 +473,8 @@ char *ids_text(const struct model *m)
 	text_begin(&out);
 	vec_each (t, &m->tenants) {
 		fprintf(out.f, "%s %u", t->name, t->id);
-		if (t->router)
-			fprintf(out.f, "/%u", t->router->id);
+		if (tenant_router(t))
+			fprintf(out.f, "/%u", tenant_router(t)->id);
 		fputc('\n', out.f);
 	}
 	return text_end(&out);

@@ -2,6 +2,7 @@
 /* What there is of the routers that a change is about, and whether it can be what is defined. */
 #include "change/change_parts.h"
 #include "dataplane/attach.h"
+#include "lib/host_name.h"
 #include "lib/interrupt.h"
 #include "lib/log.h"
 #include "lib/progress.h"
@@ -192,6 +193,15 @@ static int look_closely(struct change *c, const struct change_how *how, struct t
 	return how->restore ? check_address(&c->had, t, f, err) : 0;
 }
 
+static void note_elsewhere(const struct tenant *t)
+{
+	_cleanup_free_ char *hosts = t->remote ? router_hosts_text(t->remote) : NULL;
+
+	if (hosts)
+		log_debug("tenant %s: its router is elsewhere, on %s; this host is %s", t->name,
+			  hosts, host_name());
+}
+
 int change_facts_gather(struct change *c, const struct change_how *how, struct facts *facts,
 			struct failures *failed, struct error *err)
 {
@@ -203,6 +213,7 @@ int change_facts_gather(struct change *c, const struct change_how *how, struct f
 		if (interrupt_check(err))
 			return -1;
 		progress_step(1);
+		note_elsewhere(t);
 		if (!t->router || t->router->detached || !scope_has(how->scope, t->name))
 			continue;
 		if (is_left_alone(how, t)) {

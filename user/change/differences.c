@@ -145,6 +145,8 @@ static char *address_text(const struct router *r)
 
 void differ_router(struct differences *d, const struct router *had, const struct router *will)
 {
+	DIFFER_LIST(d, "hosts", router_hosts_text, "(any)", had, will);
+	differ_text(d, "active", active_name(had->active), active_name(will->active));
 	differ_text(d, "netns", had->netns ? had->netns : "(own)",
 		    will->netns ? will->netns : "(own)");
 	differ_text(d, "shared", had->shared ? had->shared : "(found)",

@@ -161,11 +161,12 @@ static void describe_tenants(const struct model *had, const struct model *will,
 	}
 }
 
+/* Here or elsewhere. */
 static const struct tenant *by_router(const struct model *m, const char *name)
 {
 	const struct tenant *t = model_tenant((struct model *)m, name);
 
-	return t && t->router ? t : NULL;
+	return t && tenant_router(t) ? t : NULL;
 }
 
 /* One that comes or goes. */
@@ -176,7 +177,7 @@ static void describe_router(struct plan_text *out, char sign, const struct route
 
 	t = t ? t : by_router(had, r->tenant);
 	say(out, sign, "router %s: netns %s, hook %s", r->tenant,
-	    t && t->router->netns ? t->router->netns : "(own)",
+	    t && tenant_router(t)->netns ? tenant_router(t)->netns : "(own)",
 	    hook_name(r->via ? r->via : r->hook));
 }
 
@@ -188,7 +189,7 @@ static void describe_renewed(struct plan_text *out, const struct router_row *r,
 	_cleanup_differences_ struct differences d = { 0 };
 
 	if (had && will)
-		differ_router(&d, had->router, will->router);
+		differ_router(&d, tenant_router(had), tenant_router(will));
 	if (was)
 		differ_row(&d, was, r, d.f);
 	say(out, '~', "router %s: %s", r->tenant, d.f ? differences_text(&d) : "renewed");
@@ -209,12 +210,13 @@ static void describe_changed(const struct plan *plan, const struct kernel_state 
 			said[w - will->tenants.v] = true;
 	}
 	vec_each (w, &will->tenants) {
-		const struct tenant *h =
-			w->router && !said[w - will->tenants.v] ? by_router(had, w->name) : NULL;
+		const struct tenant *h = tenant_router(w) && !said[w - will->tenants.v]
+						 ? by_router(had, w->name)
+						 : NULL;
 		_cleanup_differences_ struct differences d = { 0 };
 
 		if (h)
-			differ_router(&d, h->router, w->router);
+			differ_router(&d, tenant_router(h), tenant_router(w));
 		if (d.f)
 			say(out, '~', "router %s: %s", w->name, differences_text(&d));
 	}

@@ -129,6 +129,8 @@ static int attempt(struct applying *a, struct change *c, struct outcome *outcome
 		return -1;
 	if (!a->warned)
 		definitions_warn(a->reading.file, &c->will, a->how.only);
+	if (!a->warned && !a->how.only)
+		definitions_warn_host(a->reading.file, &c->will);
 	a->warned = true;
 	ret = consent_check(&a->consent, c, err);
 	return ret ? ret : change_make(c, &a->how, outcome, err);

@@ -12,8 +12,11 @@ static void pin(struct model *m)
 	vec_each (t, &m->tenants) {
 		vec_each (mapping, &t->mappings)
 			mapping->pinned = true;
-		for (int f = 0; t->router && f < FAMILIES; f++)
-			t->router->own[f].pinned = !addr_is_unset(&t->router->own[f].addr);
+		for (int f = 0; tenant_router(t) && f < FAMILIES; f++) {
+			struct own_address *own = &tenant_router(t)->own[f];
+
+			own->pinned = !addr_is_unset(&own->addr);
+		}
 	}
 }
 

@@ -7,6 +7,7 @@
 #include "doctor/examine.h"
 #include "doctor/iface_info.h"
 #include "host/netns.h"
+#include "lib/host_name.h"
 #include "lib/output.h"
 #include "lib/typo.h"
 #include "model/policy.h"
@@ -231,9 +232,11 @@ static json_t *router_json(const struct view *v, const struct tenant *t)
 	vec_each (name, &t->router->inside)
 		json_array_append_new(inside, json_string(*name));
 	return json_pack(
-		"{s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:o, s:o, s:o, s:o, s:o}",
+		"{s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:o, s:o, s:o, s:o, "
+		"s:o}",
 		"netns", json_text(t->router->netns), "shared", json_text(t->router->shared),
-		"inside", inside, "hook", hook_name(row ? row->via : t->router->hook), "sources",
+		"inside", inside, "active", active_name(t->router->active), "hook",
+		hook_name(row ? row->via : t->router->hook), "sources",
 		sources_name(t->router->sources), "forwarding", forwarding_of(t, row), "because",
 		why_of(t, row), "by", sender_of(row), "state", state_of(t, row), "problems",
 		(json_int_t)problems_of(v, t), "passed_over", t->router->passed_over, "interfaces",
@@ -310,10 +313,14 @@ static json_t *leftovers_json(const struct view *v, const struct selection *s)
 
 static json_t *tenant_json(const struct view *v, const struct selection *s, const struct tenant *t)
 {
-	return json_pack("{s:s, s:o, s:I, s:o, s:o, s:o}", "tenant", t->name, "pool",
+	const struct router *r = tenant_router(t);
+
+	return json_pack("{s:s, s:o, s:I, s:o, s:o, s:o, s:o}", "tenant", t->name, "pool",
 			 prefixes_json(t->pools.v, t->pools.n), "mappings",
 			 (json_int_t)t->mappings.n, "named", named_json(s, t), "accept",
-			 accept_json(s, t), "router", router_json(v, t));
+			 accept_json(s, t), "hosts",
+			 r && r->hosts.n ? texts_json(r->hosts.v, r->hosts.n) : json_null(),
+			 "router", router_json(v, t));
 }
 
 static json_t *view_json(const struct view *v, const struct selection *s, const struct shown *shown)
@@ -434,6 +441,16 @@ static void print_inside(const struct router *r)
 	printf("%s, sources %s\n", r->inside.n ? "" : " (not named)", sources_name(r->sources));
 }
 
+static void print_elsewhere(const struct tenant *t)
+{
+	_cleanup_free_ char *hosts = t->remote ? router_hosts_text(t->remote) : NULL;
+
+	if (hosts)
+		printf("  router elsewhere: on %s; this host is %s\n", hosts, host_name());
+	else
+		printf("  router elsewhere\n");
+}
+
 static void print_tenant(const struct view *v, const struct selection *s, const struct tenant *t,
 			 bool verbose)
 {
@@ -449,7 +466,7 @@ static void print_tenant(const struct view *v, const struct selection *s, const 
 	putchar('\n');
 	print_named(s, t);
 	if (!t->router) {
-		printf("  router elsewhere\n");
+		print_elsewhere(t);
 		print_accept(v, s, t);
 		return;
 	}
@@ -544,8 +561,11 @@ const struct command cmd_show = {
 		"\"shared\"}],\n"
 		"\"accept\": null (not given) or [{\"from\": […], \"to\": null or […], "
 		"\"ports\": null or […], \"line\"}],\n"
-		"\"router\": null or {\"netns\", \"shared\", \"inside\": [names and patterns], "
-		"\"hook\", \"sources\",\n"
+		"\"hosts\": null (not given) or [that have the router], \"router\": null "
+		"(elsewhere) "
+		"or\n"
+		"{\"netns\", \"shared\", \"inside\": [names and patterns], \"active\", \"hook\", "
+		"\"sources\",\n"
 		"\"forwarding\": \"fast\" or \"stack\", \"because\": why, \"by\": \"stack\", "
 		"\"tc\" or \"xdp\",\n"
 		"\"state\": \"attached\", \"detached\" (by `tenantnat detach`), \"missing\" (it "

@@ -13,7 +13,7 @@ static size_t count_routers(const struct model *m)
 	size_t n = 0;
 
 	vec_each (t, &m->tenants)
-		n += t->router ? 1 : 0;
+		n += tenant_router(t) ? 1 : 0;
 	return n;
 }
 

@@ -75,12 +75,15 @@ void check_router_addresses(struct parse *p)
 	}
 }
 
-/* Where a router is. */
+/* Where a router is: one for each of its hosts. */
 struct router_in {
 	const char *netns;  /* "": our own */
+	const char *host;   /* "": any */
 	const char *shared; /* "": not given, so tenantnat looks for it */
 	uint32_t tenant;
 };
+
+typedef VEC(struct router_in) router_in_vec;
 
 /* One name for a namespace, whether the file has its name or its path. */
 static const char *netns_key(const char *netns)
@@ -104,8 +107,10 @@ static int router_in_cmp(const void *a, const void *b)
 	int order = strcmp(x->netns, y->netns);
 
 	if (!order)
+		order = strcmp(x->host, y->host);
+	if (!order)
 		order = strcmp(x->shared, y->shared);
-	return order ? order : x->tenant < y->tenant ? -1 : 1;
+	return order ? order : x->tenant < y->tenant ? -1 : x->tenant > y->tenant;
 }
 
 static void refuse_router(struct parse *p, const struct router_in *a, const struct router_in *b)
@@ -126,29 +131,80 @@ static void refuse_router(struct parse *p, const struct router_in *a, const stru
 			 TENANT(t), t->router->pos.line);
 }
 
+static void list_routers(const struct parse *p, router_in_vec *out)
+{
+	for (uint32_t i = 0; i < p->tenants.n; i++) {
+		const struct router *r = p->model.tenants.v[i].router;
+		struct router_in at = { .host = "", .tenant = i };
+
+		if (!r || !p->tenants.v[i].router_known)
+			continue;
+		at.netns = netns_key(r->netns);
+		at.shared = r->shared ? r->shared : "";
+		if (!r->hosts.n)
+			*vec_push(out) = at;
+		vec_each (host, &r->hosts) {
+			at.host = *host;
+			*vec_push(out) = at;
+		}
+	}
+	vec_sort(out, router_in_cmp);
+}
+
+/* Which of the `n`, of one namespace and host, has the interface or may find it; NULL: none. */
+static const struct router_in *rival(const struct router_in *v, size_t n, const struct router_in *r)
+{
+	/* those without `shared` come first */
+	if (!n || !*v->shared || !*r->shared)
+		return n ? v : NULL;
+	for (size_t low = 0, high = n; low < high;) {
+		size_t mid = low + (high - low) / 2;
+		int order = strcmp(v[mid].shared, r->shared);
+
+		if (!order)
+			return &v[mid];
+		if (order < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return NULL;
+}
+
+/* The next that is of another namespace or, with `hosts`, of another host. */
+static size_t run_end(const router_in_vec *v, size_t i, bool hosts)
+{
+	const struct router_in *first = &v->v[i];
+
+	while (i < v->n && strcmp(v->v[i].netns, first->netns) == 0 &&
+	       (!hosts || strcmp(v->v[i].host, first->host) == 0))
+		i++;
+	return i;
+}
+
+/* Each is compared with those before it of its host, and with those of any host. */
 void check_router_interfaces(struct parse *p)
 {
-	VEC(struct router_in) routers = { 0 };
+	_cleanup_free_ bool *told = xzalloc(p->tenants.n + 1);
+	router_in_vec routers = { 0 };
+	size_t netns = 0, any = 0, host = 0; /* where these of the current one begin, or end */
 
-	for (size_t i = 0; i < p->tenants.n; i++) {
-		const struct router *r = p->model.tenants.v[i].router;
+	list_routers(p, &routers);
+	for (size_t i = 0; i < routers.n; i++) {
+		const struct router_in *r = &routers.v[i], *other;
 
-		if (r && p->tenants.v[i].router_known)
-			*vec_push(&routers) =
-				(struct router_in){ netns_key(r->netns), r->shared ? r->shared : "",
-						    (uint32_t)i };
-	}
-	vec_sort(&routers, router_in_cmp);
-	for (size_t i = 1, first = 0; i < routers.n; i++) {
-		const struct router_in *head = &routers.v[first], *r = &routers.v[i];
-
-		/* of a namespace's routers, those without `shared` come first */
-		if (strcmp(head->netns, r->netns) != 0)
-			first = i;
-		else if (!*head->shared)
-			refuse_router(p, head, r);
-		else if (strcmp(r[-1].shared, r->shared) == 0)
-			refuse_router(p, &r[-1], r);
+		if (i == 0 || strcmp(r[-1].netns, r->netns) != 0) {
+			netns = host = i;
+			any = *r->host ? i : run_end(&routers, i, true);
+		} else if (strcmp(r[-1].host, r->host) != 0) {
+			host = i;
+		}
+		other = rival(&routers.v[host], i - host, r);
+		if (!other && *r->host)
+			other = rival(&routers.v[netns], any - netns, r);
+		if (other && !told[r->tenant])
+			refuse_router(p, other, r);
+		told[r->tenant] |= other != NULL;
 	}
 	vec_free(&routers);
 }

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "lib/file.h"
+#include "lib/host_name.h"
 #include "lib/log.h"
 
 /* Of a regular file, by what it says; a pipe's is not known before it ends. */
@@ -57,6 +58,7 @@ int definitions_parse(const char *path, struct model *out, struct config_errors 
 		return -1;
 	if (config_parse(text, len, input_shown(path), out, errors) == 0) {
 		out->file = strcmp(path, "-") ? realpath(path, NULL) : NULL;
+		model_locate(out, host_name());
 		return 0;
 	}
 	n = errors->list.n + errors->dropped;
@@ -73,6 +75,20 @@ int definitions_read(const char *path, struct model *out, struct error *err)
 		fprintf(stderr, "%s\n", *line);
 	config_errors_free(&errors);
 	return ret;
+}
+
+void definitions_warn_host(const char *path, const struct model *m)
+{
+	bool here = false, elsewhere = false;
+
+	vec_each (t, &m->tenants) {
+		here |= t->router != NULL;
+		elsewhere |= t->remote != NULL;
+	}
+	if (elsewhere && !here)
+		log_warning("%s: no router is on this host, which is called `%s`; `host` and "
+			    "`hosts` name others",
+			    definitions_shown(path), host_name());
 }
 
 void definitions_warn(const char *path, const struct model *m, const struct scope *only)

@@ -9,8 +9,8 @@
 
 /*
  * Read and parse the file at `path` ("-": stdin): a regular one or a pipe, and no more than
- * CONFIG_SIZE_MAX of it. *out is the caller's to free, and empty after an
- * error. Every error in the file is a line on stderr, and `err` says how many.
+ * CONFIG_SIZE_MAX of it. *out is located (model_locate) on this host, the caller's to free, and
+ * empty after an error. Every error in the file is a line on stderr, and `err` says how many.
  */
 int definitions_read(const char *path, struct model *out, struct error *err);
 
@@ -25,6 +25,9 @@ int definitions_parse(const char *path, struct model *out, struct config_errors 
 #define LACKS_ACCEPT                                                                            \
 	"tenant `%s` has no `accept`, so nobody can reach it; say who may, or `accept: []` if " \
 	"that is meant"
+
+/* Warn if all routers of the file have other hosts: this one may be called otherwise than meant. */
+void definitions_warn_host(const char *path, const struct model *m);
 
 /* Warn of each tenant in the scope that accepts nobody without saying so: a line, in their order.
  */

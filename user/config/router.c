@@ -14,6 +14,40 @@ static void router_netns(struct parse *p, const char *text, struct pos at)
 	last(&p->model.tenants)->router->netns = xstrdup(text);
 }
 
+static void router_host(struct parse *p, const char *text, struct pos at)
+{
+	struct router *r = last(&p->model.tenants)->router;
+
+	if (!host_name_valid(text)) {
+		complain(p, at,
+			 "`%s` is not a host name; use letters, digits, `.` and `-`, beginning "
+			 "with a letter or digit, %d at most",
+			 QUOTE(text), HOST_NAME_MAX_LEN);
+		return;
+	}
+	vec_each (host, &r->hosts) {
+		if (strcmp(*host, text) == 0) {
+			complain(p, at, "`%s` is listed twice; remove one of them", text);
+			return;
+		}
+	}
+	*vec_push(&r->hosts) = xstrdup(text);
+}
+
+static void router_active(struct parse *p, const char *text, struct pos at)
+{
+	p->active_given = true;
+	if (active_parse(text, &last(&p->model.tenants)->router->active))
+		return;
+	if (strcmp(text, "elected") == 0)
+		complain(p, at,
+			 "`elected` needs the elections of a cluster, which this version does not "
+			 "have yet; use `address`, with keepalived or another that moves the "
+			 "address");
+	else
+		complain(p, at, "`%s` is not one of `always` and `address`", QUOTE(text));
+}
+
 static void router_shared(struct parse *p, const char *text, struct pos at)
 {
 	if (take_interface(p, text, at))
@@ -98,10 +132,13 @@ static void routes_item(struct parse *p, const char *text, struct pos at)
 	take_level(p, &route_level);
 }
 
-enum { ROUTER_NETNS, ROUTER_SHARED };
+enum { ROUTER_NETNS, ROUTER_SHARED, ROUTER_HOST, ROUTER_HOSTS };
 static const struct key router_keys[] = {
 	[ROUTER_NETNS] = { "netns", TEXT, 0, router_netns, "netns: red", NULL },
 	[ROUTER_SHARED] = { "shared", TEXT, 0, router_shared, "shared: shared0", NULL },
+	[ROUTER_HOST] = { "host", TEXT, 0, router_host, "host: hv1", NULL },
+	[ROUTER_HOSTS] = { "hosts", TEXTS, 0, router_host, "hosts: [hv1, hv2]", NULL },
+	{ "active", TEXT, 0, router_active, "active: address", NULL },
 	{ "inside", TEXTS, 0, router_inside, "inside: [lan0]", NULL },
 	{ "hook", TEXT, 0, router_hook, "hook: tc", NULL },
 	{ "sources", TEXT, 0, router_sources, "sources: loose", NULL },
@@ -135,21 +172,30 @@ static void check_inside(struct parse *p, const struct router *r)
 	vec_free(&names);
 }
 
-void tenant_router(struct parse *p, const char *text, struct pos at)
+#define HOST_BIT  (1U << ROUTER_HOST)
+#define HOSTS_BIT (1U << ROUTER_HOSTS)
+
+void tenant_takes_router(struct parse *p, const char *text, struct pos at)
 {
 	struct tenant *t = last(&p->model.tenants);
 	struct seen seen = { 0 };
 
 	(void)text;
-	if (++p->routers == TN_ROUTERS_MAX)
-		complain(p, at, "more than %d routers; leave this and the others to other machines",
-			 TN_ROUTERS_MAX - 1);
 	t->router = xzalloc(sizeof(*t->router));
 	t->router->hook = HOOK_AUTO;
 	t->router->pos = at;
 	p->inside.n = 0;
+	p->active_given = false;
 	if (p->event.type == YAML_MAPPING_START_EVENT)
 		seen = take_level(p, &router_level);
+	if (seen.given & HOSTS_BIT && seen.given & HOST_BIT)
+		complain(p, at, "a router takes `host` or `hosts`, not both; remove one of them");
+	if (!p->active_given)
+		t->router->active = active_default(t->router->hosts.n);
+	/* of those with hosts, this one may have few */
+	if (!t->router->hosts.n && ++p->routers == TN_ROUTERS_MAX)
+		complain(p, at, "more than %d routers; leave this and the others to other machines",
+			 TN_ROUTERS_MAX - 1);
 	check_inside(p, t->router);
 	last(&p->tenants)->router_known = !(seen.bad & (1U << ROUTER_NETNS | 1U << ROUTER_SHARED));
 }

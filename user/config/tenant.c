@@ -131,8 +131,8 @@ static void accept_item(struct parse *p, const char *text, struct pos at)
 enum { TENANT_NAME, TENANT_ROUTER, TENANT_POOL, TENANT_ACCEPT, TENANT_MAPPINGS };
 static const struct key tenant_keys[] = {
 	[TENANT_NAME] = { "name", TEXT, REQUIRED, tenant_name, "name: red", NULL },
-	[TENANT_ROUTER] = { "router", MAP, MAY_BE_EMPTY, tenant_router, "router: {netns: red}",
-			    &router_level },
+	[TENANT_ROUTER] = { "router", MAP, MAY_BE_EMPTY, tenant_takes_router,
+			    "router: {netns: red}", &router_level },
 	[TENANT_POOL] = { "pool", TEXTS, 0, tenant_pool, "pool: [100.64.1.0/24]", NULL },
 	[TENANT_ACCEPT] = { "accept", MAPS, MAY_BE_EMPTY, accept_item, "accept: [{from: [blue]}]",
 			    &rule_level },

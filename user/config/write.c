@@ -124,6 +124,12 @@ static json_t *router_json(const struct router *r)
 {
 	json_t *out = json_object(), *own = own_json(r);
 
+	if (r->hosts.n == 1)
+		json_object_set_new(out, "host", json_string(r->hosts.v[0]));
+	if (r->hosts.n > 1)
+		json_object_set_new(out, "hosts", texts_json(r->hosts.v, r->hosts.n));
+	if (r->active != active_default(r->hosts.n))
+		json_object_set_new(out, "active", json_string(active_name(r->active)));
 	if (r->netns)
 		json_object_set_new(out, "netns", json_string(r->netns));
 	if (r->shared)
@@ -156,8 +162,8 @@ static json_t *tenant_json(const struct tenant *t)
 	json_t *out = json_object();
 
 	json_object_set_new(out, "name", json_string(t->name));
-	if (t->router)
-		json_object_set_new(out, "router", router_json(t->router));
+	if (tenant_router(t))
+		json_object_set_new(out, "router", router_json(tenant_router(t)));
 	if (t->pools.n)
 		json_object_set_new(out, "pool", prefixes_json(t->pools.v, t->pools.n));
 	if (t->mappings.n)
@@ -208,11 +214,13 @@ static enum text_kind names_kind(const struct model *m)
 	enum text_kind kind = AS_IT_IS;
 
 	vec_each (t, &m->tenants) {
-		if (!t->router)
+		const struct router *r = tenant_router(t);
+
+		if (!r)
 			continue;
-		kind = worse(kind, text_kind(t->router->netns));
-		kind = worse(kind, text_kind(t->router->shared));
-		vec_each (name, &t->router->inside)
+		kind = worse(kind, text_kind(r->netns));
+		kind = worse(kind, text_kind(r->shared));
+		vec_each (name, &r->inside)
 			kind = worse(kind, text_kind(*name));
 	}
 	return kind;

@@ -332,10 +332,10 @@ static struct tn_addr take_out(struct tn_addr *filled, const struct tn_addr *lea
 }
 
 /* An address that the router keeps: leased, or pinned as it was before. */
-static void keep_own(struct ipam *ipam, const struct tenant *t, const struct router *had)
+static void keep_own(struct ipam *ipam, struct router *r, const struct router *had)
 {
 	for (int f = 0; f < FAMILIES; f++) {
-		struct own_address *own = &t->router->own[f];
+		struct own_address *own = &r->own[f];
 		struct tn_addr lease = had ? had->own[f].addr : none;
 
 		if (!own->pinned && !own->wanted && addr_is_unset(&own->addr))
@@ -374,8 +374,10 @@ static void keep_mappings(struct ipam *ipam, const struct tenant *t, const struc
 
 static bool wants_own(const struct tenant *t)
 {
-	for (int f = 0; t->router && f < FAMILIES; f++) {
-		if (t->router->own[f].wanted)
+	const struct router *r = tenant_router(t);
+
+	for (int f = 0; r && f < FAMILIES; f++) {
+		if (r->own[f].wanted)
 			return true;
 	}
 	return false;
@@ -396,8 +398,10 @@ static bool any_open(const struct ipam *ipam)
 
 static int take_pins(struct ipam *ipam, const struct tenant *t, struct error *err)
 {
-	for (int f = 0; t->router && f < FAMILIES; f++) {
-		const struct own_address *own = &t->router->own[f];
+	const struct router *r = tenant_router(t);
+
+	for (int f = 0; r && f < FAMILIES; f++) {
+		const struct own_address *own = &r->own[f];
 
 		if (own->pinned && own->wanted && take_own(ipam, t, &own->addr, err))
 			return -1;
@@ -444,8 +448,8 @@ static int assign_addresses(struct ipam *ipam, const struct model *have, struct 
 		struct tenant *t = &want->tenants.v[i];
 
 		had[i] = model_tenant((struct model *)have, t->name);
-		if (t->router)
-			keep_own(ipam, t, had[i] ? had[i]->router : NULL);
+		if (tenant_router(t))
+			keep_own(ipam, tenant_router(t), had[i] ? tenant_router(had[i]) : NULL);
 	}
 	for (size_t i = 0; i < n; i++)
 		keep_mappings(ipam, &want->tenants.v[i], had[i]);
@@ -573,6 +577,44 @@ static void assign_rule_ids(struct model *want, const struct model *have)
 	vec_free(&ids.used);
 }
 
+/*
+ * Those elsewhere are no number of the programs, so they take none of these: one file may have more
+ * routers than a host can.
+ */
+static void assign_remote_ids(struct model *want, const struct model *have)
+{
+	struct ids ids = { .next = TN_ROUTERS_MAX }, claimed = { 0 };
+
+	vec_each (t, &have->tenants) {
+		if (tenant_router(t))
+			*vec_push(&ids.used) = tenant_router(t)->id;
+	}
+	vec_sort(&ids.used, u32_cmp);
+	vec_each (t, &want->tenants) {
+		const struct tenant *was =
+			t->remote ? model_tenant((struct model *)have, t->name) : NULL;
+
+		if (was && was->remote && was->remote->id >= TN_ROUTERS_MAX)
+			t->remote->id = was->remote->id;
+		else if (t->remote && t->remote->id < TN_ROUTERS_MAX)
+			t->remote->id = 0;
+		else if (t->remote)
+			claim(&ids, &t->remote->id, &claimed);
+	}
+	add_claimed(&ids, &claimed);
+	vec_each (t, &want->tenants) {
+		if (t->remote && !t->remote->id)
+			t->remote->id = id_new(&ids);
+	}
+	vec_free(&ids.used);
+}
+
+/* Whether it is one that programs can go by: after another name of this host it may be none. */
+static bool is_numbered(const struct tenant *t)
+{
+	return t->router && t->router->id < TN_ROUTERS_MAX;
+}
+
 /* What exists keeps its id; what is new gets the smallest that neither `want` nor `have` uses. */
 static int assign_ids(struct model *want, const struct model *have, struct error *err)
 {
@@ -582,8 +624,8 @@ static int assign_ids(struct model *want, const struct model *have, struct error
 
 	vec_each (t, &have->tenants) {
 		*vec_push(&tenants.used) = t->id;
-		if (t->router)
-			*vec_push(&routers.used) = t->router->id;
+		if (tenant_router(t))
+			*vec_push(&routers.used) = tenant_router(t)->id;
 	}
 	vec_sort(&tenants.used, u32_cmp);
 	vec_sort(&routers.used, u32_cmp);
@@ -594,7 +636,7 @@ static int assign_ids(struct model *want, const struct model *have, struct error
 			t->id = was->id;
 		else
 			claim(&tenants, &t->id, &claimed);
-		if (t->router && was && was->router)
+		if (t->router && was && is_numbered(was))
 			t->router->id = was->router->id;
 		else if (t->router)
 			claim(&routers, &t->router->id, &claimed_too);
@@ -612,6 +654,7 @@ static int assign_ids(struct model *want, const struct model *have, struct error
 	}
 	vec_free(&tenants.used);
 	vec_free(&routers.used);
+	assign_remote_ids(want, have);
 	assign_rule_ids(want, have);
 	return ret;
 }

@@ -19,6 +19,12 @@ static const char *const forwarding_names[] = {
 #undef X
 };
 
+static const char *const active_names[] = {
+#define X(id, name) [ACTIVE_##id] = name,
+	ACTIVES(X)
+#undef X
+};
+
 static uint64_t within(uint64_t least, uint64_t value, uint64_t most)
 {
 	return value < least ? least : value > most ? most : value;
@@ -102,6 +108,25 @@ bool forwarding_parse(const char *name, enum forwarding *out)
 	return i < FORWARDINGS_COUNT;
 }
 
+const char *active_name(enum active active)
+{
+	return active < ACTIVES_COUNT ? active_names[active] : "unknown";
+}
+
+bool active_parse(const char *name, enum active *out)
+{
+	unsigned int i = name_index(active_names, ACTIVES_COUNT, name);
+
+	if (i < ACTIVES_COUNT)
+		*out = i;
+	return i < ACTIVES_COUNT;
+}
+
+enum active active_default(size_t hosts)
+{
+	return hosts > 1 ? ACTIVE_ADDRESS : ACTIVE_ALWAYS;
+}
+
 void mapping_clear(struct mapping *m)
 {
 	free(m->name);
@@ -112,6 +137,9 @@ static void router_free(struct router *r)
 {
 	if (!r)
 		return;
+	vec_each (name, &r->hosts)
+		free(*name);
+	vec_free(&r->hosts);
 	vec_each (name, &r->inside)
 		free(*name);
 	vec_free(&r->inside);
@@ -137,6 +165,7 @@ void tenant_clear(struct tenant *t)
 {
 	free(t->name);
 	router_free(t->router);
+	router_free(t->remote);
 	vec_free(&t->pools);
 	vec_each (m, &t->mappings)
 		mapping_clear(m);
@@ -221,7 +250,9 @@ bool router_same(const struct router *a, const struct router *b)
 		return a == b;
 	if (!same_text(a->netns, b->netns) || !same_text(a->shared, b->shared) ||
 	    a->hook != b->hook || a->sources != b->sources || a->forwarding != b->forwarding ||
-	    a->detached != b->detached || a->inside.n != b->inside.n || a->routes.n != b->routes.n)
+	    a->detached != b->detached || a->active != b->active ||
+	    !same_texts(a->hosts.v, a->hosts.n, b->hosts.v, b->hosts.n) ||
+	    a->inside.n != b->inside.n || a->routes.n != b->routes.n)
 		return false;
 	for (int i = 0; i < FAMILIES; i++) {
 		if (!same_own(&a->own[i], &b->own[i]))
@@ -238,9 +269,41 @@ bool router_same(const struct router *a, const struct router *b)
 	return true;
 }
 
+struct router *tenant_router(const struct tenant *t)
+{
+	return t->router ? t->router : t->remote;
+}
+
+void model_locate(struct model *m, const char *host)
+{
+	vec_each (t, &m->tenants) {
+		struct router *r = tenant_router(t);
+		bool here = r && (!host || !r->hosts.n || has_text(r->hosts.v, r->hosts.n, host));
+
+		t->router = here ? r : NULL;
+		t->remote = here ? NULL : r;
+	}
+}
+
+char *router_hosts_text(const struct router *r)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = r->hosts.n ? open_memstream(&text, &size) : NULL;
+
+	if (!f)
+		return NULL;
+	for (size_t i = 0; i < r->hosts.n; i++)
+		fprintf(f, "%s%s", i ? ", " : "", r->hosts.v[i]);
+	fclose(f);
+	return text;
+}
+
 void model_forget_given(struct model *m)
 {
 	vec_each (t, &m->tenants) {
+		struct router *r = tenant_router(t);
+
 		t->id = 0;
 		vec_each (rule, &t->accept)
 			rule->id = 0;
@@ -248,13 +311,13 @@ void model_forget_given(struct model *m)
 			if (!mapping->pinned)
 				mapping->shared = (struct tn_addr){ 0 };
 		}
-		if (!t->router)
+		if (!r)
 			continue;
-		t->router->id = 0;
-		t->router->passed_over = false;
+		r->id = 0;
+		r->passed_over = false;
 		for (int f = 0; f < FAMILIES; f++) {
-			if (!t->router->own[f].pinned)
-				t->router->own[f] = (struct own_address){ 0 };
+			if (!r->own[f].pinned)
+				r->own[f] = (struct own_address){ 0 };
 		}
 	}
 }
@@ -324,7 +387,7 @@ bool model_shares(const struct model *m, const struct tn_addr *a)
 
 bool tenant_lacks_accept(const struct tenant *t)
 {
-	return t->router && t->mappings.n && !t->has_accept;
+	return tenant_router(t) && t->mappings.n && !t->has_accept;
 }
 
 bool tenant_maps(const struct tenant *t, int family)

@@ -71,6 +71,24 @@ enum forwarding {
 const char *forwarding_name(enum forwarding forwarding);
 bool forwarding_parse(const char *name, enum forwarding *out);
 
+/*
+ * X(ID, "name"): when a router forwards. Always; or while its shared interface has its own address,
+ * which somebody else gives to one of the hosts that have the router, and takes away again.
+ */
+#define ACTIVES(X)          \
+	X(ALWAYS, "always") \
+	X(ADDRESS, "address")
+
+enum active {
+#define X(id, name) ACTIVE_##id,
+	ACTIVES(X)
+#undef X
+		ACTIVES_COUNT
+};
+
+const char *active_name(enum active active);
+bool active_parse(const char *name, enum active *out);
+
 /* A place in the definitions file, from 1; line 0: not from a file. */
 struct pos {
 	uint32_t line;
@@ -165,7 +183,12 @@ struct route {
 };
 
 struct router {
-	uint32_t id;	    /* 1..TN_ROUTERS_MAX-1; 0: not yet given */
+	/*
+	 * 1..TN_ROUTERS_MAX-1; of one that is elsewhere, from TN_ROUTERS_MAX on; 0: not yet given
+	 */
+	uint32_t id;
+	VEC(char *) hosts;  /* that have it; empty: whichever host has the definitions */
+	enum active active; /* see active_default() for what is left out */
 	char *netns;	    /* a name under /run/netns or an absolute path; NULL: our own */
 	char *shared;	    /* the shared interface; NULL: to be found */
 	VEC(char *) inside; /* names and patterns of interfaces; empty: see iface_inside() */
@@ -183,6 +206,9 @@ struct router {
 	struct pos pos;
 };
 
+/* Of a router with so many hosts, when the file does not say. */
+enum active active_default(size_t hosts);
+
 /* Whether an entry of `inside` is a pattern (fnmatch(3) without flags), and not a name. */
 bool inside_is_pattern(const char *entry);
 
@@ -190,6 +216,7 @@ struct tenant {
 	uint32_t id; /* from 1; 0: not yet given */
 	char *name;
 	struct router *router;	  /* NULL: on another host */
+	struct router *remote;	  /* what the file says of that one: see model_locate() */
 	VEC(struct prefix) pools; /* empty: all of the shared subnets */
 	VEC(struct mapping) mappings;
 	bool has_accept; /* `accept` was given, be it empty; without it, nobody is accepted */
@@ -216,6 +243,18 @@ bool router_same(const struct router *a, const struct router *b);
 /* Whether both say the same, in any order; not their ids and places. */
 bool rule_same(const struct rule *a, const struct rule *b);
 
+/* By the definitions, whichever host has it; NULL: they say nothing of it. */
+struct router *tenant_router(const struct tenant *t);
+
+/*
+ * Tell routers of this host, which is called `host`, from those of others: a router that is not on
+ * this host is `remote`, and no `router`. NULL: all are `router`, as after config_parse().
+ */
+void model_locate(struct model *m, const char *host);
+
+/* "hv1, hv2"; NULL: it names none. The caller's to free. */
+char *router_hosts_text(const struct router *r);
+
 /* Without ids, and addresses that were not pinned: as they are in a file. */
 void model_forget_given(struct model *m);
 
@@ -236,8 +275,8 @@ bool model_shares(const struct model *m, const struct tn_addr *a);
 const struct prefix *model_subnet(const struct model *m, const struct tn_addr *a);
 
 /*
- * Whether the file forgets to say who may reach its VMs here: `accept: []` says that nobody may.
- * One whose router is elsewhere is judged by the file there.
+ * Whether the file forgets to say who may reach the VMs of a router in it: `accept: []` says that
+ * nobody may. One whose router is in another file is judged by that.
  */
 bool tenant_lacks_accept(const struct tenant *t);
 
@@ -263,6 +302,9 @@ bool has_control(const char *text);
 #define INTERFACE_NAME_MAX 15
 /* As dev_valid_name() of the kernel, and without control characters. */
 bool interface_name_valid(const char *name);
+#define HOST_NAME_MAX_LEN 63
+/* [A-Za-z0-9][A-Za-z0-9.-]{0,62} */
+bool host_name_valid(const char *name);
 #define PATTERN_MAX 63
 /* Whether a bracket is left open: fnmatch() takes it as a letter, and the user means a set. */
 bool pattern_is_open(const char *pattern);

@@ -62,6 +62,13 @@ bool interface_name_valid(const char *name)
 	       !is_dot(name) && !has_control(name);
 }
 
+bool host_name_valid(const char *name)
+{
+	size_t n = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-");
+
+	return n > 0 && n <= HOST_NAME_MAX_LEN && name[n] == '\0' && !strchr(".-", name[0]);
+}
+
 bool pattern_is_open(const char *text)
 {
 	for (const char *c = text; *c; c++) {
@@ -196,17 +203,21 @@ static bool are_ids(struct ids *ids, uint32_t max)
 static const char *ids_fault(const struct model *m)
 {
 	struct ids tenants = { 0 }, routers = { 0 }, rules = { 0 };
-	bool good[3];
+	bool good[3], placed = true;
 
 	vec_each (t, &m->tenants) {
 		*vec_push(&tenants.list) = t->id;
-		if (t->router)
-			*vec_push(&routers.list) = t->router->id;
+		const struct router *router = tenant_router(t);
+
+		if (router)
+			*vec_push(&routers.list) = router->id;
+		/* one with hosts is elsewhere, or was so as long as this host had another name */
+		placed &= !router || router->hosts.n || router->id < TN_ROUTERS_MAX;
 		vec_each (r, &t->accept)
 			*vec_push(&rules.list) = r->id;
 	}
 	good[0] = are_ids(&tenants, MODEL_ID_MAX);
-	good[1] = are_ids(&routers, TN_ROUTERS_MAX - 1);
+	good[1] = are_ids(&routers, MODEL_ID_MAX) && placed;
 	good[2] = are_ids(&rules, MODEL_ID_MAX);
 	return !good[0]	  ? "a tenant's id is out of range or there twice"
 	       : !good[1] ? "a router's id is out of range or there twice"
@@ -247,6 +258,10 @@ static const char *router_fault(const struct model *m, const struct router *r)
 {
 	if (r->netns && !netns_valid(r->netns))
 		return "its router's namespace is no name and no path";
+	vec_each (host, &r->hosts) {
+		if (!host_name_valid(*host))
+			return "a host of its router has no valid name";
+	}
 	if (r->shared && !interface_name_valid(r->shared))
 		return "its router's shared interface has no valid name";
 	vec_each (name, &r->inside) {
@@ -282,7 +297,8 @@ static const char *rule_fault(const struct rule *r)
 
 static const char *tenant_fault(const struct model *m, const struct tenant *t)
 {
-	const char *fault = t->router ? router_fault(m, t->router) : NULL;
+	const struct router *r = tenant_router(t);
+	const char *fault = r ? router_fault(m, r) : NULL;
 
 	if (fault)
 		return fault;
@@ -298,8 +314,8 @@ static const char *tenant_fault(const struct model *m, const struct tenant *t)
 		if (!limit_valid(&mapping->limit))
 			return "a mapping of it has a limit that it cannot have";
 	}
-	vec_each (r, &t->accept) {
-		fault = rule_fault(r);
+	vec_each (rule, &t->accept) {
+		fault = rule_fault(rule);
 		if (fault)
 			return fault;
 	}

@@ -2,6 +2,7 @@
 /* From rows to the model: all of it, or what one change can have to do with. */
 #include <limits.h>
 
+#include "lib/host_name.h"
 #include "model/service.h"
 #include "store/store_internal.h"
 
@@ -40,6 +41,21 @@ static int load_inside(struct store *s, struct tenant *t, struct error *err)
 		if (!name)
 			return damaged(s, err, "an inside interface has no name");
 		*vec_push(&t->router->inside) = name;
+	}
+	return more;
+}
+
+static int load_hosts(struct store *s, struct tenant *t, struct error *err)
+{
+	_cleanup_reset_ sqlite3_stmt *stmt = query_begin(s, LIST_HOSTS, err, "u", t->id);
+	int more = -1;
+
+	while (stmt && (more = query_next(s, stmt, err)) > 0) {
+		char *name = column_string(stmt, 0);
+
+		if (!name)
+			return damaged(s, err, "a host of a router has no name");
+		*vec_push(&t->router->hosts) = name;
 	}
 	return more;
 }
@@ -273,6 +289,7 @@ static int load_router(struct store *s, sqlite3_stmt *stmt, struct tenant *t, st
 	const char *hook = (const char *)sqlite3_column_text(stmt, 5);
 	const char *sources = (const char *)sqlite3_column_text(stmt, 7);
 	const char *forwarding = (const char *)sqlite3_column_text(stmt, 8);
+	const char *active = (const char *)sqlite3_column_text(stmt, 10);
 	struct router *r = xzalloc(sizeof(*r));
 	bool bad = false;
 
@@ -290,8 +307,12 @@ static int load_router(struct store *s, sqlite3_stmt *stmt, struct tenant *t, st
 		return damaged(s, err, "a router's sources are unknown");
 	if (!forwarding || !forwarding_parse(forwarding, &r->forwarding))
 		return damaged(s, err, "a router's forwarding is unknown");
-	return load_inside(s, t, err) || load_addresses(s, t, err) || load_routes(s, t, err) ? -1
-											     : 0;
+	if (!active || !active_parse(active, &r->active))
+		return damaged(s, err, "when a router is active is unknown");
+	return load_hosts(s, t, err) || load_inside(s, t, err) || load_addresses(s, t, err) ||
+			       load_routes(s, t, err)
+		       ? -1
+		       : 0;
 }
 
 static int load_tenants(struct store *s, const struct window *w, struct model *m, struct error *err)
@@ -344,6 +365,8 @@ static int load(struct store *s, const struct window *w, struct model *out, stru
 		store_rollback(s);
 	if (ret)
 		model_free(out);
+	else
+		model_locate(out, host_name());
 	return ret;
 }
 

@@ -25,9 +25,10 @@ struct store;
 	X(LIST_SUBNETS, "SELECT prefix FROM subnet ORDER BY ord")                                  \
 	X(LIST_TENANTS,                                                                            \
 	  "SELECT tenant.id, name, router.id, netns, shared, hook, detached, sources, "            \
-	  "forwarding, passed_over FROM tenant LEFT JOIN router ON router.tenant = tenant.id "     \
+	  "forwarding, passed_over, active FROM tenant LEFT JOIN router ON router.tenant = tenant.id "     \
 	  "ORDER BY name")                                                                         \
 	X(LIST_POOLS, "SELECT prefix FROM pool WHERE tenant = ? ORDER BY ord")                     \
+	X(LIST_HOSTS, "SELECT name FROM router_host WHERE tenant = ? ORDER BY ord")                \
 	X(LIST_INSIDE, "SELECT interface FROM inside WHERE tenant = ? ORDER BY ord")               \
 	X(LIST_ADDRESSES, "SELECT address, pinned FROM router_address WHERE tenant = ?")           \
 	X(LIST_ROUTES, "SELECT prefix, via FROM route WHERE tenant = ? ORDER BY ord")              \
@@ -77,7 +78,8 @@ struct store;
 	X(ADD_POOL, "INSERT INTO pool (tenant, ord, prefix) VALUES (?, ?, ?)")                     \
 	X(ADD_ROUTER,                                                                              \
 	  "INSERT INTO router (tenant, id, netns, shared, hook, detached, sources, forwarding, "   \
-	  "passed_over) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")                                       \
+	  "passed_over, active) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                            \
+	X(ADD_HOST, "INSERT INTO router_host (tenant, ord, name) VALUES (?, ?, ?)")                \
 	X(ADD_INSIDE, "INSERT INTO inside (tenant, ord, interface) VALUES (?, ?, ?)")              \
 	X(ADD_ADDRESS,                                                                             \
 	  "INSERT INTO router_address (tenant, family, address, pinned) VALUES (?, ?, ?, ?)")      \
@@ -89,6 +91,7 @@ struct store;
 	X(REMOVE_TENANT, "DELETE FROM tenant WHERE id = ?")                                        \
 	X(REMOVE_POOLS, "DELETE FROM pool WHERE tenant = ?")                                       \
 	X(REMOVE_ROUTER, "DELETE FROM router WHERE tenant = ?")                                    \
+	X(REMOVE_HOSTS, "DELETE FROM router_host WHERE tenant = ?")                                \
 	X(REMOVE_INSIDE, "DELETE FROM inside WHERE tenant = ?")                                    \
 	X(REMOVE_ADDRESSES, "DELETE FROM router_address WHERE tenant = ?")                         \
 	X(REMOVE_ROUTES, "DELETE FROM route WHERE tenant = ?")                                     \

@@ -8,10 +8,13 @@
 
 #include <zlib.h>
 
+#include "lib/host_name.h"
 #include "store/store_internal.h"
 
 /* Of the record, to be raised with any change of what a code_…() says. */
-#define VERSION_OF_RECORD 1
+#define VERSION_OF_RECORD 2
+/* Since 2: routers have hosts, and say when they are active. */
+#define VERSION_WITHOUT_HOSTS 1
 
 /* Longer ones are not ours: a million mappings that go take 50 MB. */
 #define RECORD_RAW_MAX ((uint64_t)1 << 30)
@@ -22,7 +25,8 @@ struct coder {
 	FILE *out; /* NULL: it reads */
 	const uint8_t *in;
 	size_t left; /* of `in` */
-	bool bad;    /* what was read is none */
+	uint64_t version;
+	bool bad; /* what was read is none */
 };
 
 static void code_bytes(struct coder *c, void *bytes, size_t n)
@@ -140,6 +144,10 @@ static void code_router(struct coder *c, struct router *r)
 	CODE_LIST(c, &r->routes, code_route);
 	CODE(c, r->detached, 1);
 	CODE(c, r->passed_over, 1);
+	if (c->version == VERSION_WITHOUT_HOSTS)
+		return;
+	CODE_LIST(c, &r->hosts, code_text);
+	CODE(c, r->active, ACTIVES_COUNT - 1);
 }
 
 static void code_service(struct coder *c, struct service *s)
@@ -174,11 +182,13 @@ static void code_mapping(struct coder *c, struct mapping *m)
 /* All but the name and the mappings. */
 static void code_tenant(struct coder *c, struct tenant *t)
 {
+	struct router *r = tenant_router(t);
+
 	CODE(c, t->id, UINT32_MAX);
 	CODE_LIST(c, &t->pools, code_prefix);
-	if (code_number(c, t->router != NULL, 1)) {
-		t->router = t->router ? t->router : xzalloc(sizeof(*t->router));
-		code_router(c, t->router);
+	if (code_number(c, r != NULL, 1)) {
+		r = t->router = r ? r : xzalloc(sizeof(*r));
+		code_router(c, r);
 	}
 	CODE(c, t->has_accept, 1);
 	CODE_LIST(c, &t->accept, code_rule);
@@ -221,7 +231,7 @@ static void write_mappings(struct coder *c, const struct tenant *was, const stru
 static bool same_head(const struct tenant *a, const struct tenant *b)
 {
 	return a->id == b->id && prefixes_equal(a->pools.v, a->pools.n, b->pools.v, b->pools.n) &&
-	       same_router(a->router, b->router) && same_accept(a, b);
+	       same_router(tenant_router(a), tenant_router(b)) && same_accept(a, b);
 }
 
 static bool same_mappings(const struct tenant *a, const struct tenant *b)
@@ -337,6 +347,7 @@ int record_make(const struct model *had, const struct model *will, struct record
 	c.out = open_memstream(&raw, &n);
 	if (!c.out)
 		return no_memory(err);
+	c.version = VERSION_OF_RECORD;
 	write_number(&c, VERSION_OF_RECORD);
 	write_model(&c, had, will);
 	if (fclose(c.out))
@@ -513,12 +524,16 @@ bool record_apply(const struct record *r, struct model *m)
 		return true;
 	raw = uncompress_record(r, &c.left);
 	c.in = raw;
-	c.bad = !raw || code_number(&c, 0, UINT32_MAX) != VERSION_OF_RECORD;
+	c.bad = !raw;
+	c.version = code_number(&c, 0, VERSION_OF_RECORD);
+	c.bad |= c.version < VERSION_WITHOUT_HOSTS;
 	if (!c.bad)
 		read_model(&c, m);
-	if (!c.bad)
-		model_sort(m);
-	return !c.bad;
+	if (c.bad)
+		return false;
+	model_sort(m);
+	model_locate(m, host_name());
+	return true;
 }
 
 void record_free(struct record *r)

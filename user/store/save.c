@@ -133,7 +133,8 @@ static size_t own_addresses(const struct router *r)
 static int remove_router(struct store *s, unsigned int tenant, const struct router *r,
 			 struct error *err)
 {
-	if (query_run(s, REMOVE_INSIDE, r->inside.n, err, "u", tenant) ||
+	if (query_run(s, REMOVE_HOSTS, r->hosts.n, err, "u", tenant) ||
+	    query_run(s, REMOVE_INSIDE, r->inside.n, err, "u", tenant) ||
 	    query_run(s, REMOVE_ADDRESSES, own_addresses(r), err, "u", tenant) ||
 	    query_run(s, REMOVE_ROUTES, r->routes.n, err, "u", tenant))
 		return -1;
@@ -143,6 +144,10 @@ static int remove_router(struct store *s, unsigned int tenant, const struct rout
 static int add_router_parts(struct store *s, unsigned int tenant, const struct router *r,
 			    struct error *err)
 {
+	for (size_t i = 0; i < r->hosts.n; i++) {
+		if (query_run(s, ADD_HOST, 1, err, "uut", tenant, (unsigned int)i, r->hosts.v[i]))
+			return refused(s, err, "host %s", r->hosts.v[i]);
+	}
 	for (size_t i = 0; i < r->inside.n; i++) {
 		if (query_run(s, ADD_INSIDE, 1, err, "uut", tenant, (unsigned int)i,
 			      r->inside.v[i]))
@@ -167,9 +172,10 @@ static int add_router_parts(struct store *s, unsigned int tenant, const struct r
 static int add_router(struct store *s, unsigned int tenant, const struct router *r,
 		      struct error *err)
 {
-	if (query_run(s, ADD_ROUTER, 1, err, "uutttuttu", tenant, r->id, r->netns, r->shared,
+	if (query_run(s, ADD_ROUTER, 1, err, "uutttuttut", tenant, r->id, r->netns, r->shared,
 		      hook_name(r->hook), (unsigned int)r->detached, sources_name(r->sources),
-		      forwarding_name(r->forwarding), (unsigned int)r->passed_over))
+		      forwarding_name(r->forwarding), (unsigned int)r->passed_over,
+		      active_name(r->active)))
 		return refused(s, err, "router");
 	return add_router_parts(s, tenant, r, err);
 }
@@ -177,8 +183,8 @@ static int add_router(struct store *s, unsigned int tenant, const struct router 
 static int save_router(struct store *s, const struct tenant *before, const struct tenant *after,
 		       enum phase phase, struct error *err)
 {
-	const struct router *was = before ? before->router : NULL;
-	const struct router *is = after ? after->router : NULL;
+	const struct router *was = before ? tenant_router(before) : NULL;
+	const struct router *is = after ? tenant_router(after) : NULL;
 
 	if (same_router(was, is))
 		return 0;

@@ -186,6 +186,17 @@ static const char *const migrations[] = {
 	"  data BLOB NOT NULL CHECK (length(data) > 0),\n"
 	"  PRIMARY KEY (change, ord)\n"
 	") STRICT;",
+
+	"ALTER TABLE router ADD COLUMN active TEXT NOT NULL DEFAULT 'always'\n"
+	"  CHECK (active <> '');\n"
+	"CREATE TABLE router_host (\n"
+	"  tenant INTEGER NOT NULL REFERENCES router,\n"
+	"  ord INTEGER NOT NULL,\n"
+	"  name TEXT NOT NULL CHECK (length(name) <= 63 AND name GLOB '[A-Za-z0-9]*'\n"
+	"    AND name NOT GLOB '*[^A-Za-z0-9.-]*'),\n"
+	"  PRIMARY KEY (tenant, ord),\n"
+	"  UNIQUE (tenant, name)\n"
+	") STRICT, WITHOUT ROWID;",
 };
 /* clang-format on */
 
@@ -199,7 +210,7 @@ const int schema_newest = (int)ARRAY_SIZE(migrations);
 	"SELECT count(*) FROM sqlite_schema WHERE rootpage = 0 AND type <> 'trigger' AND " \
 	"name IN ('subnet', 'tenant', 'pool', 'router', 'inside', 'mapping', "             \
 	"'router_address', 'route', 'origin', 'accept', 'rule', 'rule_item', 'history', "  \
-	"'history_line', 'history_before')"
+	"'history_line', 'history_before', 'router_host')"
 
 int schema_read(struct store *s, int *schema, struct error *err)
 {

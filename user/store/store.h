@@ -48,8 +48,8 @@ static inline void store_cleanup(struct store **store)
 #define _cleanup_store_ _cleanup_(store_cleanup)
 
 /*
- * The definitions in force, sorted (model_sort), all of one moment; *out is the
- * caller's to free, and empty after an error. Within an open transaction: what
+ * The definitions in force, sorted (model_sort), all of one moment, located (model_locate) on this
+ * host; *out is the caller's to free, and empty after an error. Within an open transaction: what
  * that will commit.
  */
 int store_load(struct store *store, struct model *out, struct error *err);

@@ -182,6 +182,15 @@ Test(plan_text, definition_of_a_router)
 		{ "tenant red; router " ROUTER_NOW " pin=100.64.0.9 pin=fd64::9;",
 		  "~ router red: address 100.64.0.9, fd64::9 → none\n",
 		  "~ router red: address none → 100.64.0.9, fd64::9\n" },
+		{ "tenant red; router " ROUTER_NOW " host=hv1 host=hv2;",
+		  "~ router red: hosts hv1, hv2 → (any)\n",
+		  "~ router red: hosts (any) → hv1, hv2\n" },
+		{ "tenant red; router " ROUTER_NOW " active=address;",
+		  "~ router red: active address → always\n",
+		  "~ router red: active always → address\n" },
+		{ "tenant red; router elsewhere " ROUTER_NOW " host=hv9;",
+		  "~ tenant red: router elsewhere → here\n~ router red: hosts hv9 → (any)\n",
+		  "~ tenant red: router here → elsewhere\n~ router red: hosts (any) → hv9\n" },
 		/* two at once, in one line */
 		{ "tenant red; router netns=red shared=shared0 inside=lan0 hook=xdp sources=loose;",
 		  "~ router red: hook xdp → tc, sources loose → strict\n",
@@ -189,6 +198,8 @@ Test(plan_text, definition_of_a_router)
 	};
 
 	say_ways("tenant red; router " ROUTER_NOW ";", ways, ARRAY_SIZE(ways));
+	says_of("tenant red; router elsewhere host=hv2;", "tenant red; router elsewhere host=hv1;",
+		"~ router red: hosts hv1 → hv2\n");
 	says_of("tenant red pool=100.64.1.0/24; router;", "tenant red;",
 		"~ tenant red: pool (all) → 100.64.1.0/24, router elsewhere → here\n");
 #undef ROUTER_NOW

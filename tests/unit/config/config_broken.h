@@ -232,7 +232,8 @@ static const struct broken broken[] = {
 	       NETWORK
 	       "  - name: red\n"
 	       "    router: {shack: shared0}\n",
-	       "4:14: unknown key `shack`; a router takes `netns`, `shared`, `inside`, `hook`, "
+	       "4:14: unknown key `shack`; a router takes `netns`, `shared`, `host`, "
+	       "`hosts`, `active`, `inside`, `hook`, "
 	       "`sources`, `address`, `routes`, `forwarding`\n"),
 	BROKEN("unknown key, nothing close",
 	       NETWORK
@@ -811,6 +812,56 @@ static const struct broken broken[] = {
 	       "  - {name: red, router: {netns: /var/run/netns/r}}\n"
 	       "  - {name: blue, router: {netns: r, shared: s0}}\n",
 	       "4:18: the router of tenant `red` at line 3 is in the same namespace; give both a "
+	       "`shared` interface of their own\n"),
+	BROKEN("hosts",
+	       NETWORK
+	       "  - name: red\n"
+	       "    router: {netns: a, host: hv1, hosts: [hv2]}\n"
+	       "  - name: blue\n"
+	       "    router: {netns: b, hosts: [hv1, hv_2, hv1, .hv, 'a b']}\n"
+	       "  - name: green\n"
+	       "    router: {netns: c, host: [hv1]}\n"
+	       "  - name: grey\n"
+	       "    router: {netns: d, hosts: hv1}\n"
+	       "  - name: pink\n"
+	       "    router: {netns: e, host: "
+	       "a234567890123456789012345678901234567890123456789012345678901234}\n",
+	       "4:5: a router takes `host` or `hosts`, not both; remove one of them\n"
+	       "6:37: `hv_2` is not a host name; use letters, digits, `.` and `-`, beginning with a "
+	       "letter or digit, 63 at most\n"
+	       "6:43: `hv1` is listed twice; remove one of them\n"
+	       "6:48: `.hv` is not a host name; use letters, digits, `.` and `-`, beginning with a "
+	       "letter or digit, 63 at most\n"
+	       "6:53: `a b` is not a host name; use letters, digits, `.` and `-`, beginning with a "
+	       "letter or digit, 63 at most\n"
+	       "8:30: `host` must be one value, not a list; write it like `host: hv1`\n"
+	       "10:31: `hosts` must be a list, not one value; write it like `hosts: [hv1, hv2]`\n"
+	       "12:30: `a234567890123456789012345678901234567890123456789012345678901234` is not a "
+	       "host name; use letters, digits, `.` and `-`, beginning with a letter or digit, 63 "
+	       "at most\n"),
+	BROKEN("when a router is active",
+	       NETWORK
+	       "  - name: red\n"
+	       "    router: {netns: a, active: elected}\n"
+	       "  - name: blue\n"
+	       "    router: {netns: b, active: never}\n",
+	       "4:32: `elected` needs the elections of a cluster, which this version does not have "
+	       "yet; use `address`, with keepalived or another that moves the address\n"
+	       "6:32: `never` is not one of `always` and `address`\n"),
+	BROKEN("two routers at one interface of a host",
+	       NETWORK
+	       "  - {name: a, router: {netns: r, shared: s0, hosts: [hv1, hv2]}}\n"
+	       "  - {name: b, router: {netns: r, shared: s0, hosts: [hv3, hv2]}}\n"
+	       "  - {name: c, router: {netns: r, shared: s0}}\n"
+	       "  - {name: d, router: {netns: r, shared: s1, host: hv1}}\n"
+	       "  - {name: e, router: {netns: r, host: hv3}}\n"
+	       "  - {name: f, router: {netns: q, host: hv3}}\n"
+	       "  - {name: g, router: {netns: q, host: hv1}}\n",
+	       "4:15: the router of tenant `a` at line 3 has the same namespace and shared "
+	       "interface; use others\n"
+	       "5:15: the router of tenant `a` at line 3 has the same namespace and shared "
+	       "interface; use others\n"
+	       "7:15: the router of tenant `c` at line 5 is in the same namespace; give both a "
 	       "`shared` interface of their own\n"),
 	BROKEN("not an address",
 	       NETWORK

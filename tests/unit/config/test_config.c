@@ -210,6 +210,50 @@ Test(config, every_kind_of_forwarding)
 	}
 }
 
+Test(config, hosts_of_a_router)
+{
+	static const struct {
+		const char *keys, *hosts;
+		enum active active;
+	} cases[] = {
+		{ "", NULL, ACTIVE_ALWAYS },
+		{ "active: address", NULL, ACTIVE_ADDRESS },
+		{ "host: hv1", "hv1", ACTIVE_ALWAYS },
+		{ "hosts: [hv1]", "hv1", ACTIVE_ALWAYS },
+		{ "hosts: [hv1], active: address", "hv1", ACTIVE_ADDRESS },
+		{ "hosts: [9.HV-1.example.org, hv0]", "9.HV-1.example.org, hv0", ACTIVE_ADDRESS },
+		{ "active: always, hosts: [b, a]", "b, a", ACTIVE_ALWAYS },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_text_ struct text yaml = { 0 };
+		_cleanup_model_ struct model m = { 0 };
+		_cleanup_free_ char *hosts = NULL;
+		const struct router *r;
+
+		text_add(&yaml, NETWORK "  - name: red\n    router: {%s}\n", cases[i].keys);
+		m = good_bytes(yaml.v, yaml.n);
+		r = m.tenants.v[0].router;
+		hosts = router_hosts_text(r);
+		cr_expect_eq(!hosts, !cases[i].hosts, "%s", cases[i].keys);
+		cr_expect(!hosts || strcmp(hosts, cases[i].hosts) == 0, "%s", hosts);
+		cr_expect_eq(r->active, cases[i].active, "%s", cases[i].keys);
+	}
+}
+
+/* Of those that name their hosts, one file may have more than a host can. */
+Test(config, routers_of_many_hosts)
+{
+	_cleanup_text_ struct text yaml = { 0 };
+	_cleanup_model_ struct model m = { 0 };
+
+	text_add(&yaml, NETWORK);
+	for (int i = 0; i <= TN_ROUTERS_MAX; i++)
+		text_add(&yaml, "  - {name: t%d, router: {netns: r, host: hv%d}}\n", i, i);
+	m = good_bytes(yaml.v, yaml.n);
+	cr_expect_eq(m.tenants.n, TN_ROUTERS_MAX + 1);
+}
+
 Test(config, limits)
 {
 	static const struct {

@@ -173,9 +173,15 @@ static const char *forwarding_word(unsigned int i)
 	return forwarding_name(i);
 }
 
+static const char *active_word(unsigned int i)
+{
+	return active_name(i);
+}
+
 Test(schema, has_the_words_of_the_parser)
 {
 	expect_words("hook", HOOKS_COUNT, hook_word);
 	expect_words("sources", SOURCES_COUNT, sources_word);
 	expect_words("forwarding", FORWARDINGS_COUNT, forwarding_word);
+	expect_words("active", ACTIVES_COUNT, active_word);
 }

@@ -61,6 +61,7 @@ static const char *const tenant_names[] = { "red",  "null", "y",   "0",	 "2026-0
 					    "0x1f", "Red",  "1.5", "b.", "1_0" };
 static const char *const mapping_names[] = { "db",	 "No",	"1.5", "1_000", "0o17",
 					     "e.g._x-Y", "NaN", "off", "12e3",	"007" };
+static const char *const host_names[] = { "hv1", "no", "1e5", "a.b-C", "0", "127.0.0.1" };
 static const char *const interfaces[] = { "lan0", "qr-*", "[a-c]*", "*",	  "?x",	 "!x",
 					  "&a",	  "-",	  "~",	    "null",	  "1e3", "0x1f",
 					  "a#b",  "#c",	  "'q'",    "\"d\"",	  "%x",	 "@y",
@@ -129,6 +130,9 @@ static void make_router(struct making *k, struct tenant *t, uint32_t number)
 	r->hook = roll(k->d, HOOKS_COUNT);
 	r->sources = roll(k->d, SOURCES_COUNT);
 	r->forwarding = roll(k->d, FORWARDINGS_COUNT);
+	for (uint32_t n = roll(k->d, 4), i = 0; i < n; i++)
+		*vec_push(&r->hosts) = xstrdup(NTH(host_names, start, i));
+	r->active = roll(k->d, ACTIVES_COUNT);
 	for (int f = 0; f < FAMILIES; f++) {
 		if (!k->has[f])
 			continue;
@@ -319,6 +323,27 @@ Test(write, as_people_write)
 		       "  accept: []\n"
 		       "- name: host\n"
 		       "  router: {}\n");
+	expect_written("net 100.64.0.0/16;"
+		       "tenant a; router host=hv1 netns=r; tenant b; router elsewhere host=hv1 "
+		       "host=hv2 active=address; tenant c; router elsewhere host=hv1 host=hv2;"
+		       "tenant d; router active=address;",
+		       "shared-network:\n"
+		       "  subnets: [100.64.0.0/16]\n"
+		       "tenants:\n"
+		       "- name: a\n"
+		       "  router:\n"
+		       "    host: hv1\n"
+		       "    netns: r\n"
+		       "- name: b\n"
+		       "  router:\n"
+		       "    hosts: [hv1, hv2]\n"
+		       "- name: c\n"
+		       "  router:\n"
+		       "    hosts: [hv1, hv2]\n"
+		       "    active: always\n"
+		       "- name: d\n"
+		       "  router:\n"
+		       "    active: address\n");
 	expect_written("net 100.64.0.0/16;", "shared-network:\n"
 					     "  subnets: [100.64.0.0/16]\n"
 					     "tenants: []\n");

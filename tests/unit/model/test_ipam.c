@@ -116,6 +116,42 @@ Test(ipam, never_another_address_for_its_sum)
 	      "red 10.0.90.64 100.64.90.64\n");
 }
 
+/* What the file pins for one, nobody gets; nor what it had as a lease while it was here. */
+Test(ipam, addresses_of_routers_elsewhere)
+{
+	gives("net 100.64.0.0/16; tenant red pool=100.64.1.0/29; map 10.0.0.5; map 10.0.0.6;"
+	      "tenant blue; router elsewhere host=hv9 pin=100.64.1.5;",
+	      "", "",
+	      "blue router 100.64.1.5\n"
+	      "red 10.0.0.5 100.64.1.6\n"
+	      "red 10.0.0.6 100.64.1.7\n");
+	gives("net 100.64.0.0/16; tenant red pool=100.64.1.0/29; map 10.0.0.5;"
+	      "tenant blue; router elsewhere host=hv9 lease=100.64.1.5;",
+	      "", "", "blue router 100.64.1.5\nred 10.0.0.5 100.64.1.6\n");
+	refuses("net 100.64.0.0/16; tenant red; map 10.0.0.5 pin=100.64.1.5;"
+		"tenant blue; router elsewhere host=hv9 pin=100.64.1.5;",
+		"", "", true,
+		"tenant red: 100.64.1.5 is the address of a router; give 10.0.0.5 another shared "
+		"address");
+}
+
+/* The numbers of programs are for routers that are here. */
+Test(ipam, ids_of_routers_elsewhere)
+{
+	gives_ids("tenant a; router elsewhere host=x; tenant b; router; tenant c; router elsewhere "
+		  "host=x;",
+		  "", "a 1/4096\nb 2/1\nc 3/4097\n");
+	/* they keep them, but not from one side to the other */
+	gives_ids("tenant a; router elsewhere host=x; tenant b; router; tenant c; router;",
+		  "tenant a id=1; router id=1; tenant b id=2; router elsewhere id=4096; tenant c "
+		  "id=3; router id=2;",
+		  "a 1/4097\nb 2/3\nc 3/2\n");
+	/* where this host has another name now, as it was read */
+	gives_ids("tenant a; router id=4096; tenant b; router elsewhere host=x id=1;",
+		  "tenant a id=1; router id=4096; tenant b id=2; router elsewhere host=x id=1;",
+		  "a 1/2\nb 2/4097\n");
+}
+
 Test(ipam, next_free_one_above)
 {
 	gives(RED "map 10.0.0.5; map 10.0.0.6; map 10.0.1.5; map 10.0.2.5;", "", "",

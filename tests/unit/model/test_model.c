@@ -65,6 +65,63 @@ Test(model, hook_names)
 	cr_assert_str_eq(hook_name(HOOKS_COUNT), "unknown");
 }
 
+static struct router *add_router(struct tenant *t, const char *one, const char *two)
+{
+	struct router *r = t->router = xzalloc(sizeof(*r));
+
+	if (one)
+		*vec_push(&r->hosts) = xstrdup(one);
+	if (two)
+		*vec_push(&r->hosts) = xstrdup(two);
+	return r;
+}
+
+Test(model, routers_are_where_their_hosts_are)
+{
+	static const struct {
+		const char *host;
+		bool here[3]; /* of hv1; of hv1 and HV2; of any */
+	} cases[] = {
+		{ "hv1", { true, true, true } },   { "HV2", { false, true, true } },
+		{ "hv2", { false, false, true } }, { "hv", { false, false, true } },
+		{ "", { false, false, true } },	   { NULL, { true, true, true } },
+	};
+	_cleanup_model_ struct model m = { 0 };
+	struct router *of[3];
+
+	of[0] = add_router(add_tenant(&m, "a"), "hv1", NULL);
+	of[1] = add_router(add_tenant(&m, "b"), "hv1", "HV2");
+	of[2] = add_router(add_tenant(&m, "c"), NULL, NULL);
+	add_tenant(&m, "d");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		model_locate(&m, cases[i].host);
+		for (int k = 0; k < 3; k++) {
+			const struct tenant *t = &m.tenants.v[k];
+
+			cr_expect_eq(t->router, cases[i].here[k] ? of[k] : NULL, "%zu", i);
+			cr_expect_eq(t->remote, cases[i].here[k] ? NULL : of[k], "%zu", i);
+			cr_expect_eq(tenant_router(t), of[k]);
+		}
+		cr_expect_null(tenant_router(&m.tenants.v[3]));
+	}
+}
+
+Test(model, host_names)
+{
+	static const char *const good[] = { "a", "0", "hv-1.example.org", "HV1", "a.", "10.0.0.1" };
+	static const char *const bad[] = { "", "-a", ".a", "a_b", "a b", "a/b", "caf\xc3\xa9" };
+	char longest[HOST_NAME_MAX_LEN + 2] = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+		cr_expect(host_name_valid(good[i]), "%s", good[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		cr_expect_not(host_name_valid(bad[i]), "%s", bad[i]);
+	memset(longest, 'a', HOST_NAME_MAX_LEN);
+	cr_expect(host_name_valid(longest));
+	longest[HOST_NAME_MAX_LEN] = 'a';
+	cr_expect_not(host_name_valid(longest));
+}
+
 Test(model, no_hook)
 {
 	static const char *const names[] = { "",    "TC",   "xdp-", "xdp-generi", "xdp_generic",

@@ -15,7 +15,10 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "lib/host_name.h"
 #include "model/service.h"
+
+#define HERE "HV0" /* what this host is called */
 
 char top[256], dir[512];
 
@@ -220,19 +223,22 @@ char *dump(const struct model *m)
 		fprintf(f, "subnet %s\n", PREFIX(&m->subnets.v[i]));
 	for (size_t i = 0; i < m->tenants.n; i++) {
 		const struct tenant *t = &m->tenants.v[i];
-		const struct router *r = t->router;
+		const struct router *r = tenant_router(t);
 
 		fprintf(f, "tenant %u %s\n", t->id, t->name);
 		for (size_t j = 0; j < t->pools.n; j++)
 			fprintf(f, "  pool %s\n", PREFIX(&t->pools.v[j]));
 		if (r) {
 			fprintf(f,
-				"  router %u netns %s shared %s hook %s sources %s forwarding %s "
-				"detached %d%s\n",
-				r->id, r->netns ? r->netns : "-", r->shared ? r->shared : "-",
+				"  %s %u active %s netns %s shared %s hook %s sources %s "
+				"forwarding %s detached %d%s\n",
+				t->router ? "router" : "remote", r->id, active_name(r->active),
+				r->netns ? r->netns : "-", r->shared ? r->shared : "-",
 				hook_name(r->hook), sources_name(r->sources),
 				forwarding_name(r->forwarding), r->detached,
 				r->passed_over ? " passed over" : "");
+			for (size_t j = 0; j < r->hosts.n; j++)
+				fprintf(f, "    host %s\n", r->hosts.v[j]);
 			for (size_t j = 0; j < r->inside.n; j++)
 				fprintf(f, "    inside %s\n", r->inside.v[j]);
 			for (int j = 0; j < FAMILIES; j++)
@@ -284,6 +290,7 @@ void rich(struct model *m)
 	struct tenant *t;
 	struct router *r;
 
+	host_name_set(HERE);
 	memset(m, 0, sizeof(*m));
 	m->file = xstrdup("/etc/tenant's.yaml");
 	add_prefix(&m->subnets, "100.64.0.0/16");
@@ -298,6 +305,9 @@ void rich(struct model *m)
 	r->hook = HOOK_XDP_GENERIC;
 	r->sources = SOURCES_LOOSE;
 	r->forwarding = FORWARDING_STACK;
+	r->active = ACTIVE_ADDRESS;
+	*vec_push(&r->hosts) = xstrdup("hv-1.example.org");
+	*vec_push(&r->hosts) = xstrdup(HERE);
 	r->passed_over = true;
 	add_inside(r, "qr-[0-9a-f]*");
 	add_inside(r, "lan0");
@@ -331,6 +341,14 @@ void rich(struct model *m)
 
 	/* `accept: []` */
 	add_tenant(m, 2, "away")->has_accept = true;
+
+	/* a router of another host */
+	t = add_tenant(m, 3, "far");
+	r = add_router(t, TN_ROUTERS_MAX, "far", NULL);
+	*vec_push(&r->hosts) = xstrdup("hv9");
+	add_own(r, "100.64.0.9", true);
+	t->remote = t->router;
+	t->router = NULL;
 	model_sort(m);
 }
 
@@ -388,6 +406,11 @@ void random_model(struct model *m)
 			r->hook = rnd(HOOKS_COUNT);
 			r->sources = rnd(SOURCES_COUNT);
 			r->forwarding = rnd(FORWARDINGS_COUNT);
+			r->active = rnd(ACTIVES_COUNT);
+			if (rnd(3) == 0)
+				*vec_push(&r->hosts) = xstrdup("hv1");
+			if (rnd(3) == 0)
+				*vec_push(&r->hosts) = xstrdup(HERE);
 			r->detached = rnd(2);
 			r->passed_over = rnd(2);
 			for (unsigned int j = rnd(3); j > 0; j--)
@@ -418,6 +441,8 @@ void random_model(struct model *m)
 		}
 	}
 	model_sort(m);
+	host_name_set(HERE);
+	model_locate(m, HERE);
 }
 
 /* --- a store --- */

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+#include <zlib.h>
+
 #include "store/record.h"
 #include "store_fixture.h"
 
@@ -350,4 +352,37 @@ Test(store, before_that_is_damaged)
 	cr_assert_eq(store_go_back(s, &id, &m, &err), -1);
 	cr_expect_not(err.usage);
 	cr_expect(strstr(err.text, "before change 2 cannot be read"), "%s", err.text);
+}
+
+/* What a version before wrote says nothing of hosts. */
+Test(store, records_without_hosts)
+{
+	_cleanup_record_ struct record r = { 0 };
+	_cleanup_model_ struct model had = { 0 }, back = { 0 };
+	uint8_t raw[256];
+	uLongf n = sizeof(raw), packed;
+	struct error err = { 0 };
+
+	add_prefix(&had.subnets, "100.64.0.0/16");
+	add_own(add_router(add_tenant(&had, 7, "red"), 3, "red", "shared0"), "100.64.0.2", true);
+	must(record_make(&had, &empty, &r, &err) == 0, err);
+	cr_assert_eq(uncompress(raw, &n, r.bytes.v + 1, r.bytes.n - 1), Z_OK);
+	cr_assert_eq(r.bytes.v[0], n); /* which takes one byte */
+	cr_assert_eq(raw[0], 2);
+	/* no hosts, and always active, are two of the zeros at the end */
+	for (int i = 1; i <= 7; i++)
+		cr_assert_eq(raw[n - i], 0);
+	raw[0] = 1;
+	n -= 2;
+	packed = r.bytes.n - 1;
+	cr_assert_eq(compress(r.bytes.v + 1, &packed, raw, n), Z_OK);
+	r.bytes.v[0] = n;
+	r.bytes.n = packed + 1;
+	cr_assert(record_apply(&r, &back));
+	assert_same(&back, &had);
+	/* nor does one of a version to come say what we know */
+	raw[0] = 3;
+	packed = r.bytes.n - 1;
+	cr_assert_eq(compress(r.bytes.v + 1, &packed, raw, n), Z_OK);
+	cr_expect_not(record_apply(&r, &back));
 }

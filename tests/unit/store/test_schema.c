@@ -6,14 +6,37 @@
 Test(store, stamps)
 {
 	put(&empty);
-	cr_expect_eq(sql("PRAGMA user_version"), 8);
+	cr_expect_eq(sql("PRAGMA user_version"), 9);
 	cr_expect_eq(sql("PRAGMA application_id"), 0x746e6174);
 	cr_expect_eq(sql("SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
+}
+
+/* Before routers had hosts. */
+static void back_to_schema_8(void)
+{
+	sql("DROP TABLE router_host; UPDATE router SET id = 9 WHERE id = 4096");
+	sql("ALTER TABLE router DROP COLUMN active; PRAGMA user_version = 8");
+}
+
+/* All routers are on this host then. */
+static void forget_hosts(struct model *m)
+{
+	model_locate(m, NULL);
+	vec_each (t, &m->tenants) {
+		if (!t->router)
+			continue;
+		vec_each (host, &t->router->hosts)
+			free(*host);
+		vec_free(&t->router->hosts);
+		t->router->id = t->router->id == TN_ROUTERS_MAX ? 9 : t->router->id;
+		t->router->active = ACTIVE_ALWAYS;
+	}
 }
 
 /* Before the history had what was in force before a change. */
 static void back_to_schema_7(void)
 {
+	back_to_schema_8();
 	sql("DROP TABLE history_before");
 	sql("ALTER TABLE history DROP COLUMN added");
 	sql("ALTER TABLE history DROP COLUMN changed");
@@ -43,6 +66,7 @@ static void back_to_schema_5(void)
 
 static void forget_passed_over(struct model *m)
 {
+	forget_hosts(m);
 	vec_each (t, &m->tenants) {
 		if (t->router)
 			t->router->passed_over = false;
@@ -109,6 +133,19 @@ static void forget_own(struct model *m)
 	}
 }
 
+Test(store, schema_8_is_brought_up_to_date)
+{
+	_cleanup_model_ struct model want = { 0 };
+
+	rich(&want);
+	put(&want);
+	back_to_schema_8();
+	store_close(open_store(STORE_WRITE));
+	cr_expect_eq(sql("PRAGMA user_version"), 9);
+	forget_hosts(&want);
+	assert_stored(&want);
+}
+
 /* The changes of then are still known, with all that was kept of them. */
 Test(store, schema_7_is_brought_up_to_date)
 {
@@ -128,7 +165,8 @@ Test(store, schema_7_is_brought_up_to_date)
 	sql("INSERT INTO history_line VALUES (1, 3, '~', 'and 998 more')");
 	sql("INSERT INTO history VALUES (2, 200, 0, 'root', 'map add red 10.0.0.5')");
 	s = open_store(STORE_WRITE);
-	cr_expect_eq(sql("PRAGMA user_version"), 8);
+	cr_expect_eq(sql("PRAGMA user_version"), 9);
+	forget_hosts(&want);
 	assert_stored(&want);
 	must(store_history(s, 9, 9, &h, &err) == 0, err);
 	cr_assert_eq(h.list.n, 2);
@@ -155,8 +193,9 @@ Test(store, schema_6_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_6();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 8);
+	cr_expect_eq(sql("PRAGMA user_version"), 9);
 	cr_expect_eq(sql("SELECT count(*) FROM pragma_foreign_key_check"), 0);
+	forget_hosts(&want);
 	assert_stored(&want);
 	cr_expect_eq(sql("SELECT count(*) FROM mapping_text WHERE tenant = 'red'"), 5);
 	free(want.tenants.v[0].name);
@@ -173,7 +212,7 @@ Test(store, schema_5_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_5();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 8);
+	cr_expect_eq(sql("PRAGMA user_version"), 9);
 	forget_passed_over(&want);
 	assert_stored(&want);
 }
@@ -186,7 +225,7 @@ Test(store, schema_4_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_4();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 8);
+	cr_expect_eq(sql("PRAGMA user_version"), 9);
 	forget_forwarding(&want);
 	assert_stored(&want);
 }
@@ -199,7 +238,7 @@ Test(store, schema_3_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_3();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 8);
+	cr_expect_eq(sql("PRAGMA user_version"), 9);
 	forget_rules(&want);
 	assert_stored(&want);
 	rich(&want);
@@ -215,9 +254,9 @@ Test(store, schema_2_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_2();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 8);
-	forget_own(&want);
+	cr_expect_eq(sql("PRAGMA user_version"), 9);
 	forget_rules(&want);
+	forget_own(&want);
 	assert_stored(&want);
 	rich(&want);
 	put(&want);
@@ -238,11 +277,11 @@ Test(store, schema_1_is_brought_up_to_date)
 	cr_expect_eq(sql("PRAGMA user_version"), 1);
 
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 8);
+	cr_expect_eq(sql("PRAGMA user_version"), 9);
 	model_tenant(&want, "red")->router->sources = SOURCES_STRICT;
 	model_tenant(&want, "green-2")->router->sources = SOURCES_STRICT;
-	forget_own(&want);
 	forget_rules(&want);
+	forget_own(&want);
 	assert_stored(&want);
 }
 
@@ -252,10 +291,10 @@ Test(store, newer_schema)
 	size_t n, m;
 
 	put(&empty);
-	sql("PRAGMA user_version = 9");
+	sql("PRAGMA user_version = 10");
 	before = read_file("state.db", &n);
-	assert_refused(STORE_WRITE, in_dir("state.db"), "schema 9", "none after 8", "newer", NULL);
-	assert_refused(STORE_READ, in_dir("state.db"), "schema 9", "none after 8", "newer", NULL);
+	assert_refused(STORE_WRITE, in_dir("state.db"), "schema 10", "none after 9", "newer", NULL);
+	assert_refused(STORE_READ, in_dir("state.db"), "schema 10", "none after 9", "newer", NULL);
 	after = read_file("state.db", &m);
 	cr_assert_eq(n, m);
 	cr_assert_arr_eq(before, after, n);
@@ -325,20 +364,41 @@ Test(store, wrong_rows_cannot_be_stored)
 		"INSERT INTO pool VALUES (9, 0, '100.64.0.0/16')",
 		"INSERT INTO pool VALUES (7, 0, '100.64.0.0/16')",
 		"INSERT INTO pool VALUES (7, 9, '100.64.0.0')",
-		"INSERT INTO router VALUES (9, 9, NULL, NULL, 'tc', 0, 'strict', 'auto', 0)",
-		"INSERT INTO router VALUES (7, 9, NULL, NULL, 'tc', 0, 'strict', 'auto', 0)",
-		"INSERT INTO router VALUES (2, 1, NULL, NULL, 'tc', 0, 'strict', 'auto', 0)",
-		"INSERT INTO router VALUES (2, 0, NULL, NULL, 'tc', 0, 'strict', 'auto', 0)",
-		"INSERT INTO router VALUES (2, NULL, NULL, NULL, 'tc', 0, 'strict', 'auto', 0)",
-		"INSERT INTO router VALUES (2, 9, '', NULL, 'tc', 0, 'strict', 'auto', 0)",
-		"INSERT INTO router VALUES (2, 9, NULL, '', 'tc', 0, 'strict', 'auto', 0)",
-		"INSERT INTO router VALUES (2, 9, NULL, NULL, NULL, 0, 'strict', 'auto', 0)",
-		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 2, 'strict', 'auto', 0)",
-		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', NULL, 'strict', 'auto', 0)",
-		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, '', 'auto', 0)",
-		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, NULL, 'auto', 0)",
-		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, 'strict', '', 0)",
-		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, 'strict', NULL, 0)",
+		"INSERT INTO router VALUES (9, 9, NULL, NULL, 'tc', 0, 'strict', 'auto', 0, "
+		"'always')",
+		"INSERT INTO router VALUES (7, 9, NULL, NULL, 'tc', 0, 'strict', 'auto', 0, "
+		"'always')",
+		"INSERT INTO router VALUES (2, 1, NULL, NULL, 'tc', 0, 'strict', 'auto', 0, "
+		"'always')",
+		"INSERT INTO router VALUES (2, 0, NULL, NULL, 'tc', 0, 'strict', 'auto', 0, "
+		"'always')",
+		"INSERT INTO router VALUES (2, NULL, NULL, NULL, 'tc', 0, 'strict', 'auto', 0, "
+		"'always')",
+		"INSERT INTO router VALUES (2, 9, '', NULL, 'tc', 0, 'strict', 'auto', 0, "
+		"'always')",
+		"INSERT INTO router VALUES (2, 9, NULL, '', 'tc', 0, 'strict', 'auto', 0, "
+		"'always')",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, NULL, 0, 'strict', 'auto', 0, "
+		"'always')",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 2, 'strict', 'auto', 0, "
+		"'always')",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', NULL, 'strict', 'auto', 0, "
+		"'always')",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, '', 'auto', 0, 'always')",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, NULL, 'auto', 0, 'always')",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, 'strict', '', 0, 'always')",
+		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, 'strict', NULL, 0, "
+		"'always')",
+		"INSERT INTO router VALUES (1, 9, NULL, NULL, 'tc', 0, 'strict', 'auto', 0, '')",
+		"INSERT INTO router VALUES (1, 9, NULL, NULL, 'tc', 0, 'strict', 'auto', 0, NULL)",
+		"INSERT INTO router_host VALUES (77, 0, 'hv1')",
+		"INSERT INTO router_host VALUES (7, 0, 'hv1')",
+		"INSERT INTO router_host VALUES (7, 9, 'HV0')",
+		"INSERT INTO router_host VALUES (7, 9, 'h_v')",
+		"INSERT INTO router_host VALUES (7, 9, '.hv')",
+		"INSERT INTO router_host VALUES (7, 9, '')",
+		"INSERT INTO router_host VALUES (7, 9, NULL)",
+		"INSERT INTO router_host VALUES (7, 9, printf('%064d', 1))",
 		"DELETE FROM router WHERE tenant = 7",
 		"INSERT INTO inside VALUES (2, 0, 'lan0')",
 		"INSERT INTO inside VALUES (7, 0, 'lan9')",
@@ -366,7 +426,9 @@ Test(store, wrong_rows_cannot_be_stored)
 		"INSERT INTO tenant VALUES (9, 'N.e_w-')",
 		"INSERT INTO tenant VALUES (10, printf('%063d', 1))",
 		"INSERT INTO pool VALUES (7, 9, '100.64.0.0/16')",
-		"INSERT INTO router VALUES (9, 9, NULL, NULL, 'tc', 0, 'strict', 'auto', 0)",
+		"INSERT INTO router VALUES (9, 9, NULL, NULL, 'tc', 0, 'strict', 'auto', 0, "
+		"'always')",
+		"INSERT INTO router_host VALUES (9, 0, '9.h-V')",
 		"INSERT INTO inside VALUES (9, 0, 'lan0')",
 		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400901', NULL, 0, 0, 0, 0)",
 		"INSERT INTO mapping VALUES (9, 4, x'0a000001', x'64400902', 'db', 1, 0, 0, 0)",
