@@ -20,7 +20,8 @@ say = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)';)
 # no: left out, and the library that it takes is not needed
 METRICS ?= yes
 SYSTEMD ?= yes
-$(foreach v,METRICS SYSTEMD,$(if $(filter yes no,$($v)),,$(error $v=$($v): write yes or no)))
+CLUSTER ?= yes
+$(foreach v,METRICS SYSTEMD CLUSTER,$(if $(filter yes no,$($v)),,$(error $v=$($v): write yes or no)))
 
 # Of a sub-make: as many as there are CPUs, unless `make -jN` says how many; it takes part in those then.
 JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -63,13 +64,13 @@ check: ## all tests that need no root: test-unit, test-fuzz, test-install (lint 
 	@tests/install.sh $(BUILD)
 	@TN_BUILT=1 tests/run.sh $(BUILD) unit fuzz
 
-check-left-out: ## the unit tests once more, of a build with METRICS=no SYSTEMD=no
-	@$(MAKE) $(JOBS) BUILD=build/least METRICS=no SYSTEMD=no build/least/tenantnat build/least/unit-tests
+check-left-out: ## the unit tests once more, of a build with METRICS=no SYSTEMD=no CLUSTER=no
+	@$(MAKE) $(JOBS) BUILD=build/least METRICS=no SYSTEMD=no CLUSTER=no build/least/tenantnat build/least/unit-tests
 	@tests/left_out.sh build/least/tenantnat
 	@TN_BUILT=1 tests/run.sh build/least unit
 
 test: | deps-test ## install what is missing, build, and run all tests (root)
-	@$(MAKE) $(JOBS) all $(BUILD)/unit-tests $(FUZZ)/replay $(BUILD)/bpf-tests $(BUILD)/foreign.bpf.o
+	@$(MAKE) $(JOBS) all $(BUILD)/unit-tests $(FUZZ)/replay $(BUILD)/bpf-tests $(BUILD)/foreign.bpf.o $(E2E_DRIVER)
 	@tests/install.sh $(BUILD)
 	@TN_BUILT=1 tests/run.sh $(BUILD) unit fuzz bpf e2e diff
 
@@ -89,5 +90,6 @@ format: | deps-lint ## bring every C file into the project's format
 #=   SAN=1             build with the address and undefined-behaviour sanitizers, in build/san
 #=   METRICS=no        leave the agent's metrics out, and libmicrohttpd
 #=   SYSTEMD=no        leave what systemd is told out, its units, and libsystemd
+#=   CLUSTER=no        leave clusters of hosts out, libcurl and GnuTLS
 #=   CC CLANG BPFTOOL PKG_CONFIG CFLAGS CPPFLAGS LDFLAGS    tools and flags; CLANG compiles bpf/
 #=   DESTDIR PREFIX SBINDIR DATADIR DOCDIR MANDIR SYSTEMDUNITDIR    where install puts what

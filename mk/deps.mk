@@ -10,7 +10,8 @@ LIBRARIES := libbpf:libbpf-dev libxdp:libxdp-dev libelf:libelf-dev zlib:zlib1g-d
 	sqlite3:libsqlite3-dev libnl-route-3.0:libnl-route-3-dev libnl-genl-3.0:libnl-genl-3-dev \
 	jansson:libjansson-dev libcap:libcap-dev libnftables:libnftables-dev \
 	$(if $(filter yes,$(SYSTEMD)),libsystemd:libsystemd-dev) \
-	$(if $(filter yes,$(METRICS)),libmicrohttpd:libmicrohttpd-dev)
+	$(if $(filter yes,$(METRICS)),libmicrohttpd:libmicrohttpd-dev) \
+	$(if $(filter yes,$(CLUSTER)),libcurl:libcurl4-gnutls-dev gnutls:libgnutls28-dev)
 
 # KIND:NAME:PACKAGE; the kinds are in mk/need.sh
 NEEDS_build := tool:$(firstword $(CC)):gcc header:stdio.h:libc6-dev tool:$(CLANG):clang tool:$(BPFTOOL):bpftool \
@@ -22,7 +23,8 @@ packages = $(foreach need,$(1),$(lastword $(subst :, ,$(need))))
 DEPS_build := make $(call packages,$(NEEDS_build))
 DEPS_demo := $(DEPS_build) iproute2 iputils-ping procps python3 curl util-linux
 DEPS_test := $(DEPS_demo) $(call packages,$(NEEDS_unit) $(NEEDS_fuzz)) llvm python3-scapy python3-jsonschema python3-yaml nftables iperf3 tcpdump \
-	ethtool libcap2-bin libfaketime systemd strace traceroute mtr-tiny stun-client stun-server udhcpc udhcpd iptables
+	ethtool libcap2-bin libfaketime systemd strace traceroute mtr-tiny stun-client stun-server udhcpc udhcpd iptables \
+	etcd-server etcd-client openssl
 DEPS_vm := qemu-system-x86 busybox-static kmod
 DEPS_kernels := $(DEPS_vm) xdp-tools openvswitch-switch
 DEPS_lint := $(DEPS_build) $(call packages,$(NEEDS_unit)) git clang-format clang-tidy shellcheck pyflakes3 python3

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# left_out.sh TENANTNAT, which was built with METRICS=no SYSTEMD=no: it says so when that is asked for, does nothing
-# then, and takes neither library. Exit 1, with a line `failed: …` for each thing that is wrong.
+# left_out.sh TENANTNAT, which was built with METRICS=no SYSTEMD=no CLUSTER=no: it says so when that is asked for, does
+# nothing then, and takes none of their libraries. Exit 1, with a line `failed: …` for each thing that is wrong.
 set -uo pipefail
 
 bin=$1
@@ -31,5 +31,5 @@ refuses SYSTEMD=no env NOTIFY_SOCKET="$tmp/socket" timeout 10 "$bin" --state "$t
 for word in METRICS=no SYSTEMD=no; do
 	"$bin" agent --help | grep -q "not in this build: $word" || fail "help: nothing about $word"
 done
-needs=$(objdump -p "$bin" | grep -E 'NEEDED.*(systemd|microhttpd)') && fail "libraries: $needs"
+needs=$(objdump -p "$bin" | grep -E 'NEEDED.*(systemd|microhttpd|curl|gnutls)') && fail "libraries: $needs"
 exit $status

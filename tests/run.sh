@@ -117,7 +117,7 @@ for level in "$@"; do
 	e2e)
 		# one more than there are CPUs: tests wait now and then
 		# shellcheck disable=SC2086 # as many words as there are
-		need_root && run_level "all $build/foreign.bpf.o" run_python tests/e2e/run.py \
+		need_root && run_level "all $build/foreign.bpf.o $build/etcd-driver" run_python tests/e2e/run.py \
 			--foreign "$build/foreign.bpf.o" --jobs "$(($(nproc) + 1))" ${TN_E2E-}
 		;;
 	# the same packets each time, unless others are asked for

@@ -5,11 +5,17 @@ $(BUILD)/foreign.bpf.o: tests/e2e/foreign.bpf.c $(BUILD)/flags/bpf
 	$(call compile_bpf,$@)
 -include $(BUILD)/foreign.bpf.o.d
 
+# the etcd client by itself
+$(BUILD)/etcd-driver: $(BUILD)/tests/e2e/etcd_driver.o $(LIB_OBJ) $(BUILD)/flags/link
+	$(call link)
+-include $(BUILD)/tests/e2e/etcd_driver.d
+E2E_DRIVER := $(if $(filter yes,$(CLUSTER)),$(BUILD)/etcd-driver)
+
 HOOK ?= tc
 E2E = $(PYTHON) tests/e2e/run.py --bin $(BUILD)/tenantnat
 
 test-e2e: | deps-test ## traffic through network namespaces (root)
-	@$(MAKE) $(JOBS) all $(BUILD)/foreign.bpf.o
+	@$(MAKE) $(JOBS) all $(BUILD)/foreign.bpf.o $(E2E_DRIVER)
 	@TN_BUILT=1 tests/run.sh $(BUILD) e2e
 
 test-offload: | deps-test ## the offload matrix alone, with larger transfers (root)

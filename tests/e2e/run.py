@@ -31,7 +31,7 @@ TOPICS = """
     hairpin icmp conntrack mtu path stun fragments control offload vlan dispatcher check doctor
     kill power many beside restore agent metrics world monitor history trace faults forwarding window
     unreachable hostile groups uplink handover interrupt partial definitions schema view json undo
-    progress init neighbours reject vrf flows hosts
+    progress init neighbours reject vrf flows hosts etcd
 """.split()
 # what runs on other kinds of shared interfaces than veth too, with the hooks that these have
 MEDIA_TOPICS = ["talk", "guard", "six", "hairpin", "icmp"]
@@ -293,6 +293,8 @@ def main():
         # everybody may run it there, also the user without privileges
         binary = shutil.copy(os.path.abspath(options.bin), os.path.join(scratch, "tenantnat"))
         os.environ["TN_FOREIGN"] = os.path.abspath(options.foreign)
+        os.environ["TN_ETCD_DRIVER"] = os.path.join(os.path.dirname(os.path.abspath(options.bin)),
+                                                    "etcd-driver")
         run = Run(options, binary, scratch)
         try:
             for where, some in entries if options.lab is None else [entries[options.lab]]:
