@@ -260,8 +260,10 @@ void check_file(struct parse *p)
 	check_disjoint(p, "shared subnet", p->subnets.v, p->subnets.n);
 	check_tenants(p);
 	check_tenant_names(p);
-	check_from(p);
-	check_mappings_named(p, &p->to);
+	if (!p->is_part) {
+		check_from(p);
+		check_mappings_named(p, &p->to);
+	}
 	check_router_addresses(p);
 	check_router_interfaces(p);
 	check_pinned(p);

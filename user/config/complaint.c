@@ -96,6 +96,12 @@ void complaints_give(struct parse *p, const char *file, struct config_errors *er
 	errors->dropped = p->complained - p->complaints.n;
 }
 
+void complaint_give_first(struct parse *p, struct error *err)
+{
+	complaints_prune(p);
+	error_usage(err, "%s", p->complaints.v[0].text);
+}
+
 size_t utf8_char(const unsigned char *s, size_t len, uint32_t *out)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };

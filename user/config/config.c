@@ -114,26 +114,42 @@ static void parse_free(struct parse *p)
 	model_free(&p->model);
 }
 
+/* The model; or, after complaints, an empty one. */
+static int parse(struct parse *p, struct model *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (p->len > CONFIG_SIZE_MAX)
+		complain(p, (struct pos){ 1, 1 },
+			 "the file is larger than %zu MiB; see whether it is the right one",
+			 CONFIG_SIZE_MAX >> 20);
+	else
+		parse_bytes(p);
+	if (p->complained)
+		return -1;
+	*out = p->model;
+	memset(&p->model, 0, sizeof(p->model));
+	return 0;
+}
+
 int config_parse(const char *bytes, size_t len, const char *file, struct model *out,
 		 struct config_errors *errors)
 {
 	struct parse p = { .bytes = bytes, .len = len };
-	int ret;
+	int ret = parse(&p, out);
 
 	memset(errors, 0, sizeof(*errors));
-	memset(out, 0, sizeof(*out));
-	if (len > CONFIG_SIZE_MAX)
-		complain(&p, (struct pos){ 1, 1 },
-			 "the file is larger than %zu MiB; see whether it is the right one",
-			 CONFIG_SIZE_MAX >> 20);
-	else
-		parse_bytes(&p);
 	complaints_give(&p, file, errors);
-	ret = errors->list.n ? -1 : 0;
-	if (ret == 0) {
-		*out = p.model;
-		memset(&p.model, 0, sizeof(p.model));
-	}
+	parse_free(&p);
+	return ret;
+}
+
+int config_parse_part(const char *bytes, size_t len, struct model *out, struct error *err)
+{
+	struct parse p = { .bytes = bytes, .len = len, .is_part = true };
+	int ret = parse(&p, out);
+
+	if (ret)
+		complaint_give_first(&p, err);
 	parse_free(&p);
 	return ret;
 }

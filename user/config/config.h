@@ -42,4 +42,10 @@ void config_errors_free(struct config_errors *errors);
 int config_parse(const char *bytes, size_t len, const char *file, struct model *out,
 		 struct config_errors *errors);
 
+/*
+ * The same of a part of the definitions, such as one tenant of them: what rules name may be
+ * elsewhere. `err` says what is wrong first, and what to do, without a place.
+ */
+int config_parse_part(const char *bytes, size_t len, struct model *out, struct error *err);
+
 #endif

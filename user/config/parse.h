@@ -74,6 +74,7 @@ struct parse {
 	yaml_event_t event; /* the current one; a reader is called at the first event of its node */
 	unsigned int depth; /* of the lists and levels around it */
 	bool over;	    /* the rest of the file cannot be read: see give_up() */
+	bool is_part;	    /* what rules name may be elsewhere */
 
 	struct model model;
 	VEC(struct prefix_at) subnets;
@@ -115,6 +116,8 @@ give_up(struct parse *p, struct pos at, const char *format, ...);
 
 /* Give the caller's empty list what was complained of, in the order of the file. */
 void complaints_give(struct parse *p, const char *file, struct config_errors *errors);
+/* Of those that there are, the first one as an error. */
+void complaint_give_first(struct parse *p, struct error *err);
 
 /* The number of bytes of the UTF-8 character at `s`, which is not empty; 0 if it is not UTF-8. */
 size_t utf8_char(const unsigned char *s, size_t len, uint32_t *out);

@@ -409,24 +409,70 @@ static void write_file(struct writing *w, const struct model *m)
 
 #define WIDTH 120
 
+static int begin_writing(struct writing *w, FILE *to, enum text_kind kind, struct error *err)
+{
+	if (!yaml_emitter_initialize(&w->yaml))
+		return error_set(err, "out of memory");
+	yaml_emitter_set_output_file(&w->yaml, to);
+	yaml_emitter_set_unicode(&w->yaml, kind == AS_IT_IS);
+	yaml_emitter_set_width(&w->yaml, WIDTH);
+	return 0;
+}
+
+static int end_writing(struct writing *w, struct error *err)
+{
+	if (w->failed)
+		error_set(err, "cannot write the definitions: %s",
+			  w->yaml.problem ? w->yaml.problem : "out of memory");
+	yaml_emitter_delete(&w->yaml);
+	return w->failed ? -1 : 0;
+}
+
 int definitions_write(const struct model *m, FILE *to, struct error *err)
 {
 	struct writing w = { 0 };
 	enum text_kind kind;
 
-	if (check_names(m, &kind, err))
+	if (check_names(m, &kind, err) || begin_writing(&w, to, kind, err))
 		return -1;
-	if (!yaml_emitter_initialize(&w.yaml))
-		return error_set(err, "out of memory");
-	yaml_emitter_set_output_file(&w.yaml, to);
-	yaml_emitter_set_unicode(&w.yaml, kind == AS_IT_IS);
-	yaml_emitter_set_width(&w.yaml, WIDTH);
 	write_file(&w, m);
-	if (w.failed)
-		error_set(err, "cannot write the definitions: %s",
-			  w.yaml.problem ? w.yaml.problem : "out of memory");
-	yaml_emitter_delete(&w.yaml);
-	return w.failed ? -1 : 0;
+	return end_writing(&w, err);
+}
+
+/* Texts, whole numbers, and lists and levels of these. */
+static bool is_of_a_file(const json_t *value)
+{
+	const char *key;
+	json_t *part;
+	size_t i;
+
+	json_object_foreach((json_t *)value, key, part)
+	{
+		if (!is_of_a_file(part))
+			return false;
+	}
+	json_array_foreach(value, i, part)
+	{
+		if (!is_of_a_file(part))
+			return false;
+	}
+	return json_is_object(value) || json_is_array(value) || json_is_string(value) ||
+	       json_is_integer(value);
+}
+
+int definitions_json_write(const json_t *definitions, FILE *to, struct error *err)
+{
+	struct writing w = { 0 };
+
+	if (!is_of_a_file(definitions))
+		return error_usage(err, "it has null, true, false or a fraction, which nothing in "
+					"a definitions file can be");
+	if (begin_writing(&w, to, ESCAPED, err))
+		return -1;
+	begin_file(&w);
+	write_value(&w, definitions, false);
+	end_file(&w);
+	return end_writing(&w, err);
 }
 
 json_t *definitions_json(const struct model *m, struct error *err)

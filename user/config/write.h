@@ -21,6 +21,12 @@ int definitions_write(const struct model *m, FILE *to, struct error *err);
 /* The same keys and values as JSON; NULL: a name is no UTF-8. The caller's to free. */
 json_t *definitions_json(const struct model *m, struct error *err);
 
+/*
+ * Such JSON as YAML, also of others, who may have put anything into it. -1: it has something that
+ * no definitions file has.
+ */
+int definitions_json_write(const json_t *definitions, FILE *to, struct error *err);
+
 /* Whether every reader of YAML takes it for text when it stands without quotes. */
 bool text_is_plain(const char *text);
 

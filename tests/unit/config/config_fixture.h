@@ -38,6 +38,13 @@ int parse_any(const char *bytes, size_t len, struct config_errors *errors);
 /* The errors of a file, one a line, without its name. */
 struct text errors_of(const char *bytes, size_t len);
 
+/*
+ * Any definitions, with all that YAML could take for something else, as in a file: without ids, and
+ * nothing is leased. `escaped`: also characters that a file has only as escapes. In test_write.c.
+ */
+struct dice;
+void make_model(struct dice *d, struct model *m, bool escaped);
+
 void expect_pos(struct pos at, uint32_t line, uint32_t col);
 
 #endif

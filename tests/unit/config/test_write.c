@@ -227,7 +227,7 @@ static void make_pools(struct making *k, struct tenant *t, uint32_t number)
 	shuffle(k->d, &t->pools);
 }
 
-static void make_model(struct dice *d, struct model *m, bool escaped)
+void make_model(struct dice *d, struct model *m, bool escaped)
 {
 	struct making k = { .d = d, .m = m, .escaped = escaped };
 	uint32_t start = roll(d, ARRAY_SIZE(tenant_names)), n = roll(d, 5);
