@@ -471,7 +471,7 @@ static bool encloses(const struct pool_row *outer, const struct pool_row *inner)
  * What is nested is claimed by all that enclose it too. Sorted, a prefix comes behind those that
  * enclose it, and they are the end of the stack.
  */
-static void make_pools(const struct model *m, struct policy *out)
+void policy_make_pools(const struct model *m, struct policy *out)
 {
 	VEC(struct pool_row) around = { 0 };
 	size_t n = 0;
@@ -493,7 +493,32 @@ static void make_pools(const struct model *m, struct policy *out)
 		*vec_push(&around) = row;
 	}
 	out->pools.n = n;
+	vec_each (row, &out->pools)
+		out->pool_lens[row->key.len] = true;
 	vec_free(&around);
+}
+
+/* The row of the prefix of that length around the address; NULL: there is none. */
+static const struct pool_row *pool_around(const struct policy *p, const struct tn_addr *a,
+					  uint8_t len)
+{
+	struct prefix around = { *a, len };
+	struct tn_addr mask = prefix_mask(&around);
+	struct pool_row like = { .key.len = len };
+
+	for (int i = 0; i < 4; i++)
+		like.key.prefix.w[i] = a->w[i] & mask.w[i];
+	return search(&p->pools, &like, pool_row_cmp);
+}
+
+/* The longest one, as the map finds it; pools are of few lengths. */
+uint32_t policy_pool_of(const struct policy *p, const struct tn_addr *a)
+{
+	const struct pool_row *row = NULL;
+
+	for (int len = 128; len >= 0 && !row; len--)
+		row = p->pool_lens[len] ? pool_around(p, a, (uint8_t)len) : NULL;
+	return row ? row->tenant : NOBODY;
 }
 
 /* ------------------------------------------------------------ limits */
@@ -518,7 +543,7 @@ void policy_make(const struct model *m, struct policy *out)
 {
 	memset(out, 0, sizeof(*out));
 	make_rules(m, out);
-	make_pools(m, out);
+	policy_make_pools(m, out);
 	make_limits(m, out);
 }
 

@@ -42,6 +42,7 @@ struct policy {
 	VEC(struct limit_row) limits;	  /* sorted by shared */
 	VEC(struct tn_addr) senders; /* in keys of accepts; sorted; see policy_find_senders() */
 	bool too_many;		     /* rows: see policy_check() */
+	bool pool_lens[128 + 1];     /* of `pools`, for policy_pool_of() */
 };
 
 /* The largest number of rows in accepts or services; and rule ids are below it. */
@@ -57,6 +58,11 @@ void policy_make(const struct model *m, struct policy *out);
 void policy_free(struct policy *p);
 #define _cleanup_policy_ _cleanup_(policy_free)
 void policy_sort(struct policy *p);
+
+/* The pools alone of that. */
+void policy_make_pools(const struct model *m, struct policy *out);
+/* The tenant that an address counts as by its pool alone; 0: nobody. After policy_make_pools(). */
+uint32_t policy_pool_of(const struct policy *p, const struct tn_addr *a);
 
 /* Whether that can be at all: -1 with a usage error when there are too many rows. */
 int policy_check(const struct policy *p, struct error *err);
