@@ -180,11 +180,10 @@ static void write_mapping(FILE *f, const struct owned *o)
 	fprintf(f, "%s,\"tenant\":\"%s\"}", m->pinned ? ",\"pinned\":true" : "", o->tenant->name);
 }
 
-static void write_owned(FILE *f, const struct owned *o)
+static void write_owner(FILE *f, const struct owned *o)
 {
 	bool pinned;
 
-	fprintf(f, "\"%s\":", ADDR(&o->addr));
 	if (o->mapping) {
 		write_mapping(f, o);
 		return;
@@ -194,27 +193,53 @@ static void write_owned(FILE *f, const struct owned *o)
 		o->tenant->name);
 }
 
-/* Of those from `first` on, the ones in its block; their number. */
-static size_t write_block(const owned_vec *all, size_t first, struct entries *out)
+/* An address of a block, with its text, by which the block sorts them. */
+struct line {
+	char addr[ADDR_TEXT];
+	const struct owned *owned;
+};
+
+static int line_cmp(const void *a, const void *b)
 {
-	struct tn_addr block = block_of(&all->v[first].addr);
-	struct entry *entry = vec_push(&out->list);
-	size_t n = 0, size;
-	FILE *f = open_memstream(&entry->value, &size);
+	return strcmp(((const struct line *)a)->addr, ((const struct line *)b)->addr);
+}
 
-	entry->key = xstrdup(KEY_BLOCK(&block));
-	for (; f && first + n < all->n; n++) {
-		struct tn_addr of = block_of(&all->v[first + n].addr);
+static char *block_value(struct line *lines, size_t n)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
 
-		if (addr_cmp(&of, &block) != 0)
-			break;
-		fputc(n ? ',' : '{', f);
-		write_owned(f, &all->v[first + n]);
+	sort_rows(lines, n, sizeof(*lines), line_cmp);
+	for (size_t i = 0; f && i < n; i++) {
+		fprintf(f, "%c\"%s\":", i ? ',' : '{', lines[i].addr);
+		write_owner(f, lines[i].owned);
 	}
 	if (!f || fputc('}', f) == EOF || fclose(f)) {
 		fputs("tenantnat: out of memory\n", stderr);
 		exit(1);
 	}
+	return text;
+}
+
+/* Of those from `first` on, the ones in its block; their number. */
+static size_t write_block(const owned_vec *all, size_t first, struct entries *out)
+{
+	struct tn_addr block = block_of(&all->v[first].addr);
+	struct line lines[1 << BLOCK_BITS];
+	size_t n = 0;
+
+	for (; first + n < all->n; n++) {
+		const struct owned *o = &all->v[first + n];
+		struct tn_addr of = block_of(&o->addr);
+
+		if (addr_cmp(&of, &block) != 0)
+			break;
+		addr_text(&o->addr, lines[n].addr);
+		lines[n].owned = o;
+	}
+	*vec_push(&out->list) =
+		(struct entry){ xstrdup(KEY_BLOCK(&block)), block_value(lines, n), 0 };
 	return n;
 }
 
@@ -400,14 +425,12 @@ static int take_owner(struct reading *r, const char *key, const char *addr, stru
 {
 	struct tenant *t = find_tenant(&r->m, o->tenant);
 
-	if (!t && r->wants)
+	if (r->wants && !r->wants(r->arg, t, o))
 		return 0;
 	if (!t) {
 		bad_entry(err, key, addr, "belongs to tenant %s, which is not there", o->tenant);
 		return left_out(r, err);
 	}
-	if (r->wants && !r->wants(r->arg, t, o->is_router ? NULL : &o->mapping))
-		return 0;
 	if (o->is_router)
 		return take_own(r, key, addr, t, &o->mapping, err);
 	if (check_mapping(r, key, addr, t, &o->mapping, err))
@@ -558,6 +581,49 @@ void names_sort(struct names *n)
 			n->list.v[kept++] = n->list.v[i];
 	}
 	n->list.n = kept;
+}
+
+/* The value that a block had (NULL: none), with the entry, or without one. */
+static char *block_set(const char *key, const char *value, const struct tn_addr *a, json_t *entry,
+		       struct error *err)
+{
+	json_t *block = value ? key_object(key, value, err) : json_object();
+
+	if (!block)
+		return NULL;
+	if (entry)
+		json_object_set(block, ADDR(a), entry);
+	else
+		json_object_del(block, ADDR(a));
+	return json_compact(block);
+}
+
+char *block_with(const char *key, const char *value, const char *tenant, const struct mapping *m,
+		 struct error *err)
+{
+	const struct tenant of = { .name = (char *)tenant };
+	const struct owned owned = { m->shared, &of, m };
+	char *text = NULL, *block;
+	json_t *entry;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f) {
+		error_set(err, "out of memory");
+		return NULL;
+	}
+	write_owner(f, &owned);
+	fclose(f);
+	entry = json_loads(text, 0, NULL);
+	free(text);
+	block = block_set(key, value, &m->shared, entry, err);
+	json_decref(entry);
+	return block;
+}
+
+char *block_without(const char *key, const char *value, const struct tn_addr *a, struct error *err)
+{
+	return block_set(key, value, a, NULL, err);
 }
 
 static void touch(const json_t *entry, struct names *out)

@@ -53,6 +53,15 @@ struct owner {
 int owner_read(const char *key, const char *addr, const json_t *entry, struct owner *out,
 	       struct error *err);
 
+/*
+ * The value of a block (NULL: there is none) with the mapping, or without the address. Those of
+ * others stay as they are. A block without addresses is "{}": it is to be deleted. NULL: the value
+ * is none. The caller's to free.
+ */
+char *block_with(const char *key, const char *value, const char *tenant, const struct mapping *m,
+		 struct error *err);
+char *block_without(const char *key, const char *value, const struct tn_addr *a, struct error *err);
+
 /* Adds the tenants that have something else in the one value than in the other; NULL: no value. */
 struct names {
 	VEC(char *) list; /* sorted by names_sort(), each once */

@@ -54,14 +54,13 @@ int keys_write(const struct model *m, struct entries *out, struct error *err);
  * Reading, in this order: the network, the tenants by name, blocks in any order, and the end. Every
  * error names the key, and says what is wrong with it and what to do.
  */
+struct owner; /* blocks.h */
+
 struct reading {
 	struct model m;	 /* what was read; without ids */
 	bool unfinished; /* a change was cut short: what contradicts itself is left out, no error */
-	/*
-	 * Which addresses are kept; NULL: all. The mapping has no owner yet; NULL: it is the
-	 * tenant's router that has the address. A tenant that is not there is nobody's error then.
-	 */
-	bool (*wants)(void *arg, const struct tenant *t, const struct mapping *m);
+	/* Which addresses are kept; NULL: all. `t` NULL: the tenant is not one of the model. */
+	bool (*wants)(void *arg, const struct tenant *t, const struct owner *o);
 	void *arg;
 	json_t *network; /* for the tenants, which are checked with it */
 };

@@ -84,10 +84,16 @@ static bool is_named(const struct named *named, const struct mapping *m)
 bool projection_wants(const struct projection *p, const struct model *m, const struct tenant *t,
 		      const struct mapping *mapping)
 {
-	if (t->router || !mapping)
-		return t->router;
+	if (t->router)
+		return true;
 	return policy_pool_of(&p->pools, &mapping->shared) != t->id ||
 	       is_named(&p->named.v[t - m->tenants.v], mapping);
+}
+
+bool projection_takes(const struct projection *p, const struct model *m, const struct tenant *t,
+		      const struct owner *o)
+{
+	return t && (o->is_router ? t->router != NULL : projection_wants(p, m, t, &o->mapping));
 }
 
 static void add_pools(const struct model *m, const struct tenant *t, struct key_ranges *out)

@@ -33,10 +33,12 @@ void projection_free(struct projection *p);
  */
 void projection_begin(struct projection *p, struct model *m,
 		      bool (*is_here)(void *arg, const struct tenant *t), void *arg);
-/* For reading.wants: whether the mapping of a tenant of `m` is needed; NULL: its router's address.
- */
+/* Whether the mapping of a tenant of `m` is needed. */
 bool projection_wants(const struct projection *p, const struct model *m, const struct tenant *t,
 		      const struct mapping *mapping);
+/* The same for reading.wants: of `t` or nobody, also of a router. */
+bool projection_takes(const struct projection *p, const struct model *m, const struct tenant *t,
+		      const struct owner *o);
 /* The blocks in which all of these are. Merged, and the caller's to free. */
 void projection_ranges(const struct projection *p, const struct model *m, struct key_ranges *out);
 

@@ -147,10 +147,10 @@ Test(keys, as_they_are)
 		"blocks/4/64400000 "
 		"{\"100.64.0.2\":{\"pinned\":true,\"router\":true,\"tenant\":\"red\"}}\n"
 		"blocks/4/64400100 "
-		"{\"100.64.1.9\":{\"fixed\":\"10.0.0.5\",\"name\":\"db\",\"pinned\":true,"
-		"\"tenant\":\"red\"},"
-		"\"100.64.1.10\":{\"fixed\":\"10.0.0.6\",\"limit\":{\"burst\":2000000,"
-		"\"rate\":2000000},\"tenant\":\"red\"}}\n"
+		"{\"100.64.1.10\":{\"fixed\":\"10.0.0.6\",\"limit\":{\"burst\":2000000,"
+		"\"rate\":2000000},\"tenant\":\"red\"},"
+		"\"100.64.1.9\":{\"fixed\":\"10.0.0.5\",\"name\":\"db\",\"pinned\":true,"
+		"\"tenant\":\"red\"}}\n"
 		"blocks/4/64400200 "
 		"{\"100.64.2.1\":{\"fixed\":\"10.0.0.7\",\"limit\":{\"packets\":5},"
 		"\"tenant\":\"red\"}}\n"
@@ -243,6 +243,35 @@ Test(keys, reading_gives_the_same_again)
 		expect_back(&m);
 	}
 	cr_expect_gt(good, 1000);
+}
+
+/* One mapping at a time comes to the same bytes, whatever the order. */
+Test(keys, one_by_one)
+{
+	_cleanup_model_ struct model m = model_of(
+		"net 100.64.0.0/16; tenant red; map 10.0.0.5 db pin=100.64.1.9 rate=2000000;"
+		"map 10.0.0.6 lease=100.64.1.10; map 10.0.0.7 lease=100.64.1.100 packets=7;");
+	_cleanup_entries_ struct entries e;
+	_cleanup_free_ char *value = NULL;
+	struct tenant *red = &m.tenants.v[0];
+	struct error err = { 0 };
+
+	cr_assert_eq(keys_write(&m, &e, &err), 0, "%s", err.text);
+	for (size_t i = red->mappings.n; i-- > 0;) {
+		char *with = block_with("b", value, "red", &red->mappings.v[i], &err);
+
+		free(value);
+		value = with;
+	}
+	cr_expect_str_eq(value, e.list.v[0].value);
+	vec_each (mapping, &red->mappings) {
+		char *without = block_without("b", value, &mapping->shared, &err);
+
+		free(value);
+		value = without;
+	}
+	cr_expect_str_eq(value, "{}");
+	cr_expect_null(block_with("b", "[", "red", &red->mappings.v[0], &err));
 }
 
 /* ------------------------------------------------------------ damaged, or of others */

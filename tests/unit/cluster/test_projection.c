@@ -326,11 +326,11 @@ struct host {
 	struct model *m;
 };
 
-static bool wants(void *arg, const struct tenant *t, const struct mapping *m)
+static bool wants(void *arg, const struct tenant *t, const struct owner *o)
 {
 	const struct host *host = arg;
 
-	return projection_wants(&host->p, host->m, t, m);
+	return projection_takes(&host->p, host->m, t, o);
 }
 
 static void read_projection(const struct model *whole, const char *here, struct model *out)
