@@ -88,7 +88,7 @@ void definitions_warn_host(const char *path, const struct model *m)
 	if (elsewhere && !here)
 		log_warning("%s: no router is on this host, which is called `%s`; `host` and "
 			    "`hosts` name others",
-			    definitions_shown(path), host_name());
+			    input_shown(path), host_name());
 }
 
 void definitions_warn(const char *path, const struct model *m, const struct scope *only)
