@@ -83,16 +83,25 @@ static void judge_server_certificate(const struct etcd_reply *r, const struct et
 			 "its certificate is of no CA that this host knows: use --ca FILE");
 }
 
-static void judge_alert(const struct etcd_manner *how, struct etcd_verdict *out)
+/* Without a word of the server, it may as well have taken what TLS begins with for bad HTTP. */
+static void judge_alert(const struct etcd_reply *r, const struct etcd_manner *how,
+			struct etcd_verdict *out)
 {
-	if (how->cert)
+	if (how->cert && !strstr(r->detail, " alert"))
+		SAY_HERE(out, ETCD_UNTRUSTED,
+			 "it refuses the certificate in %s: is that of the CA that etcd trusts "
+			 "(--trusted-ca-file), and good for clients? Or does etcd serve http:// "
+			 "there?",
+			 how->cert);
+	else if (how->cert)
 		SAY_HERE(out, ETCD_UNTRUSTED,
 			 "it refuses the certificate in %s: is that of the CA that etcd trusts "
 			 "(--trusted-ca-file), and good for clients?",
 			 how->cert);
 	else
 		SAY_HERE(out, ETCD_UNTRUSTED,
-			 "it asks for a certificate of this host: use --cert FILE --key FILE");
+			 "it asks for a certificate of this host: use --cert FILE --key FILE%s",
+			 strstr(r->detail, " alert") ? "" : "; or does etcd serve http:// there?");
 }
 
 static bool speaks_tls(const char *url)
@@ -129,7 +138,7 @@ static bool judge_tls(const struct etcd_reply *r, const struct etcd_manner *how,
 		return true;
 	}
 	if (is_alert(r, how)) {
-		judge_alert(how, out);
+		judge_alert(r, how, out);
 		return true;
 	}
 	switch (r->code) {
