@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What goes to the stack: whether it would send a packet where it belongs, and whether what it may
- * tell the sender instead stays on the side that the packet came from. For it quotes the packet as
- * it is by then, translated.
+ * What goes to the stack: whether it would send a packet where it belongs, and whether what it, or
+ * netfilter in it, may tell the sender instead stays on the side that the packet came from. For
+ * that quotes the packet as it is by then, translated.
  */
 #ifndef TN_BPF_STACK_H
 #define TN_BPF_STACK_H
@@ -68,11 +68,11 @@ static __always_inline long fib_of_error(void *ctx, __u32 ifindex, const struct 
 
 /*
  * Where an error of the router itself goes about a packet between the ends in struct scratch, of
- * which tn_leads() has been asked: enum leads, as of a packet to its sender. The router's own
+ * which its route has been asked: enum leads, as of a packet to its sender. The router's own
  * packets come from the loopback interface, as far as rules ask. Where that does not forward, it is
  * asked for as if it came from where the packet goes to.
  */
-__noinline int tn_error_leads(struct __sk_buff *skb, __u32 out)
+static __always_inline enum leads error_leads(void *ctx, bool out)
 {
 	struct scratch *w = scratch_get();
 	struct tn_addr to;
@@ -81,10 +81,20 @@ __noinline int tn_error_leads(struct __sk_buff *skb, __u32 out)
 	if (!w)
 		return LEADS_WRONG;
 	to = out ? w->endpoints.fixed : w->endpoints.peer;
-	found = fib_of_error(skb, LOOPBACK, &to, w);
+	found = fib_of_error(ctx, LOOPBACK, &to, w);
 	if (found == BPF_FIB_LKUP_RET_FWD_DISABLED || found == -ENODEV)
-		found = fib_of_error(skb, w->fib.ifindex, &to, w);
+		found = fib_of_error(ctx, w->fib.ifindex, &to, w);
 	return leads(w, found, &w->fib_back, !out);
+}
+
+__noinline int tn_error_leads(struct __sk_buff *skb, __u32 out)
+{
+	return error_leads(skb, out);
+}
+
+__noinline int tn_error_leads_xdp(struct xdp_md *xdp)
+{
+	return error_leads(xdp, false);
 }
 
 /* Whether that is on the side of the sender. Of a VM it is, unless nobody asks where it is. */
@@ -94,8 +104,8 @@ static __always_inline bool errors_stay(const struct pkt *p, const struct scratc
 }
 
 /*
- * Why the stack may not answer a packet: it would by another interface, or if it is `sure` to, ask
- * for one neighbour too many.
+ * Why the stack may not answer a packet: it, or netfilter, would by another interface, or if it is
+ * `sure` to, ask for one neighbour too many.
  */
 static __always_inline int refuse_error(struct __sk_buff *skb, struct scratch *w, bool out,
 					bool sure)
@@ -133,7 +143,7 @@ __noinline int tn_stack_refuse(struct __sk_buff *skb, __u32 l4, __u32 fragment, 
 	if (where == LEADS_WRONG)
 		return TN_DROP_WRONG_EGRESS + 1;
 	sure = is_answered(&p, wire_len(&p), where, &w->fib);
-	if (what & STACK_TOLD && where != LEADS_STOPPED && (sure || !is_bare(&p)))
+	if (what & STACK_TOLD && where != LEADS_STOPPED)
 		why = refuse_error(skb, w, what & STACK_OUT, sure);
 	if (why || where != LEADS_UNKNOWN)
 		return why;
@@ -160,9 +170,11 @@ __noinline int tn_stack_may_have_xdp(struct xdp_md *xdp, __u32 l4, __u32 fragmen
 	found = fib_route_by_keys(xdp, w->self.ifindex, &w->endpoints.peer, &w->endpoints.fixed,
 				  LEN_FOR_MTU, w);
 	where = leads(w, found, &w->fib, false);
-	return where == LEADS_STOPPED ||
-	       (where == LEADS_RIGHT && is_bare(&p) &&
-		!is_answered(&p, bpf_xdp_get_buff_len(xdp) - ETH_HLEN, where, &w->fib));
+	if (where == LEADS_STOPPED)
+		return 1;
+	return where == LEADS_RIGHT && is_bare(&p) &&
+	       !is_answered(&p, bpf_xdp_get_buff_len(xdp) - ETH_HLEN, where, &w->fib) &&
+	       (!(what & STACK_TOLD) || tn_error_leads_xdp(xdp) != LEADS_WRONG);
 }
 
 #endif

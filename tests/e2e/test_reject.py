@@ -9,9 +9,11 @@ import itertools
 import socket
 
 from case import Skip, equal, hook
-from lab import BLUE1, BLUE1_V6, PLAIN, PLAIN_V6, RED1, RED1_V6, RED2, RED2_V6
+from lab import (BLUE1, BLUE1_V6, FIXED, FIXED_V6, OUTSIDE, OUTSIDE_V6, PLAIN, PLAIN_V6, RED1,
+                 RED1_V6, RED2, RED2_V6)
 from test_six import dual_stack
-from traffic import WAIT, family
+from test_check import meanwhile
+from traffic import WAIT, family, reach
 
 IP_RECVERR, IPV6_RECVERR = 11, 25
 PORT = 7
@@ -120,3 +122,22 @@ def test_reject_by_iptables(lab):
             skipped.append(skip)
     if len(skipped) == 2:
         raise skipped[0]
+
+
+@hook
+@dual_stack
+def test_reject_that_would_leave_by_the_uplink(lab):
+    """Where the router's own way to the sender leads there, netfilter gets nothing to answer."""
+    leads = [f"{PLAIN}/32 via {OUTSIDE}", f"{PLAIN_V6}/128 via {OUTSIDE_V6}"]
+    try:
+        with by_nft(lab, "forward"):
+            lab.apply(lab.dual_definitions())
+            for vm in (FIXED, FIXED_V6):    # of whom nobody knows, the kernel would have to tell
+                reach(lab.red, vm)
+            with meanwhile(lab.red, [f"route add {route}" for route in leads],
+                           [f"route del {route}" for route in leads]):
+                for address, heard in ((RED1, "EHOSTUNREACH"), (RED1_V6, "ENETUNREACH")):
+                    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+                        equal(told(lab.plain, kind, address), heard, f"{kind.name} to {address}")
+    finally:
+        lab.apply(lab.dual_definitions())

@@ -478,33 +478,12 @@ static bool is_error(const struct view *v)
 	return v->proto == (v->v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
 }
 
-static bool is_too_large(const struct trial *t)
-{
-	const struct view *v = &t->before;
-
-	return !t->in->gso_size && v->frame.ip_bytes > SHIM_MTU &&
-	       !(v->v4 && !(v->frame.bytes[ETH_HLEN + 6] & 0x40));
-}
-
-/* Whether the stack answers a packet that it gets, and there is no doubt about it. */
-static bool is_answered(const struct trial *t)
-{
-	enum way way = t->in->program == INSIDE_IN ? t->in->to_shared : t->in->to_vms;
-	const struct view *v = &t->before;
-
-	if (way == WAY_DISABLED || is_error(v))
-		return false;
-	return way == WAY_NOWHERE || (way == WAY_UNKNOWN && !t->in->raw) || way == WAY_GONE ||
-	       v->frame.bytes[ETH_HLEN + (v->v4 ? 8 : 7)] < 2 || is_too_large(t);
-}
-
-/* Or it could be: that has to be looked at, too. */
+/* Whether the stack, or netfilter in it, may tell the sender of a packet that it gets. */
 static bool may_be_answered(const struct trial *t)
 {
-	const struct view *v = &t->before;
+	enum way way = t->in->program == INSIDE_IN ? t->in->to_shared : t->in->to_vms;
 
-	return is_answered(t) || t->in->gso_size || t->in->raw ||
-	       v->frame.l4 != ETH_HLEN + (v->v4 ? 20U : 40U) || t->in->len > SHIM_MTU + ETH_HLEN;
+	return way != WAY_DISABLED && !is_error(&t->before);
 }
 
 /* Whether what a VM sends comes from where answers go. */
@@ -549,7 +528,7 @@ static void check_reason(struct trial *t)
 	    (!leaves || in->ingress == FROM_ROUTER ||
 	     (in->ingress == FROM_INSIDE && known_fixed(&t->before.src))))
 		complain(t, "dropped what came by the right interface as if by a wrong one");
-	if (why == TN_DROP_WRONG_EGRESS && !(errors_lead_away(in) && may_be_answered(t)) &&
+	if (why == TN_DROP_WRONG_EGRESS && !errors_lead_away(in) &&
 	    (in->program == INSIDE_IN
 		     ? may_lead(in, true)
 		     : in->program != TC_IN || (may_lead(in, false) && !is_own_hairpin(t))))
@@ -802,7 +781,7 @@ static void check_let_in(struct trial *t)
 		check_counters(t, to, true);
 		if (!may_lead(t->in, false))
 			complain(t, "translated for a VM what leads elsewhere");
-		if (t->r->verdict == STACK && errors_lead_away(t->in) && is_answered(t) &&
+		if (t->r->verdict == STACK && errors_lead_away(t->in) && may_be_answered(t) &&
 		    !is_own_hairpin(t))
 			complain(t, "let the stack answer by another interface");
 	} else {
@@ -891,7 +870,7 @@ static void check_sender(struct trial *t)
 		complain(t, "let somebody send from where no answer goes");
 	if (!to && !may_lead(t->in, true))
 		complain(t, "let out what leads elsewhere");
-	if (!to && t->r->verdict == STACK && errors_lead_away(t->in) && is_answered(t))
+	if (!to && t->r->verdict == STACK && errors_lead_away(t->in) && may_be_answered(t))
 		complain(t, "let the stack answer by another interface");
 	if (!is_left_where_judged(t))
 		complain(t, "let out what is written to behind the program");
@@ -1195,14 +1174,15 @@ static void check_xdp(struct trial *t, int want_reason)
 
 /*
  * Where answers go makes no difference to what a VM sends but this: with sources: loose none at
- * all, with feasible no MAC address, and frames without one have none.
+ * all, with feasible no MAC address, and frames without one have none. And loose asks where the VM
+ * is told about them.
  */
 static void check_ways_back(struct trial *t, const struct native_in *given, int want_reason)
 {
 	struct native_in in = *given;
 
 	if (t->r->mark >> 16 == TN_HELD_MARK || want_reason == TN_DROP_SPOOFED_SOURCE ||
-	    want_reason == TN_DROP_UNRESOLVED)
+	    want_reason == TN_DROP_UNRESOLVED || given->to_vms == WAY_GONE)
 		return;
 	in.sources_loose = true;
 	t->guise = ", no matter where the answers go";
