@@ -3,6 +3,7 @@
 #ifndef TN_BPF_ANTISPOOF_H
 #define TN_BPF_ANTISPOOF_H
 
+#include "active.h"
 #include "classify.h"
 #include "forward.h"
 
@@ -43,14 +44,15 @@ static __always_inline int comes_by_gateway(struct pkt *p, struct scratch *w)
 /*
  * A frame with the address of another router of this machine, or of one of its VMs, comes from the
  * MAC address of that router, or from a gateway that leads there: nobody else on the shared
- * network can say that he is one of these tenants.
+ * network can say that he is one of these tenants. Of a router that other hosts have as well,
+ * nobody knows from where it comes.
  */
 static __always_inline bool mac_is_spoofed(struct pkt *p, struct scratch *w, __u32 router)
 {
 	const struct tn_router_port *port = router_port(router);
 	__u8 mac[ETH_ALEN] __attribute__((aligned(2)));
 
-	if (!port || mac_is_unset(port->mac))
+	if (!port || is_anywhere(port) || mac_is_unset(port->mac))
 		return false;
 	if (!pkt_load(p, ETH_ALEN, mac, sizeof(mac)))
 		return true;

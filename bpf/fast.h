@@ -434,7 +434,8 @@ static __always_inline enum quick fast_in(struct pkt *p, const struct tn_pair **
 	__u32 slot, record;
 	struct fast_packet q;
 
-	if (!w || is_watched() || !fast_parse(p, &q) || !course_begin(p, &q, w->self.router, &c))
+	if (!w || is_standby(w) || is_watched() || !fast_parse(p, &q) ||
+	    !course_begin(p, &q, w->self.router, &c))
 		return QUICK_MISS;
 	if (is_known(&c, &q) && (!p->xdp || c.pair->whose & TN_PAIR_XDP)) {
 		*v = fast_known(p, &c, by);
@@ -468,7 +469,8 @@ static __always_inline enum quick fast_out(struct pkt *p, bool inside, __u32 ing
 	__u32 slot, record;
 	struct fast_packet q;
 
-	if (!w || is_watched() || !fast_parse(p, &q) || !course_begin(p, &q, w->self.router, &c))
+	if (!w || is_standby(w) || is_watched() || !fast_parse(p, &q) ||
+	    !course_begin(p, &q, w->self.router, &c))
 		return QUICK_MISS;
 	if (is_known(&c, &q)) {
 		*v = fast_known(p, &c, by);
@@ -497,7 +499,8 @@ static __always_inline bool fast_passes(struct pkt *p, __u32 ingress)
 	struct scratch *w = scratch_get();
 	struct fast_packet q;
 
-	if (!w || is_watched() || !fast_parse(p, &q) || !course_begin(p, &q, w->self.router, &c))
+	if (!w || is_standby(w) || is_watched() || !fast_parse(p, &q) ||
+	    !course_begin(p, &q, w->self.router, &c))
 		return false;
 	if (c.usable && pair_is_current(c.pair, c.seq))
 		return true;

@@ -72,6 +72,9 @@ static __always_inline enum tn_verdict handle_inside(struct pkt *p, __u32 pkt_ty
 		return nd_inside(p, w);
 	if (pkt_type != PACKET_HOST || !in_shared_subnets(&e->peer))
 		return TN_PASS;
+	/* what is for this host itself is the kernel's */
+	if (is_standby(w))
+		return is_kernels_own(w, &e->peer, p->v4) ? TN_PASS : drop(p, TN_DROP_STANDBY);
 	if (fault != PKT_SOUND)
 		return drop(p, fault);
 	if (!is_judged_whole(p))

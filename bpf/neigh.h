@@ -5,6 +5,7 @@
 
 #include <linux/if_packet.h>
 
+#include "active.h"
 #include "resolve.h"
 
 /* ARP over Ethernet for IPv4 (RFC 826); <linux/if_arp.h> cannot be had without a libc. */
@@ -86,7 +87,8 @@ static __always_inline bool arp_load(struct pkt *p, struct arp_v4 *arp)
 /*
  * Who says that an address is at that MAC address, in a frame from there. Of a mapping or router of
  * this machine it is known, and nobody else can say so: else what is for one tenant would go to
- * whom another one is told. With `sources: loose` that is not known.
+ * whom another one is told. With `sources: loose` that is not known, nor of a router that other
+ * hosts have as well, unless it is this one, and active.
  */
 static __always_inline bool is_false_claim(struct pkt *p, const struct scratch *w,
 					   const struct tn_addr *a, const __u8 *mac)
@@ -100,9 +102,9 @@ static __always_inline bool is_false_claim(struct pkt *p, const struct scratch *
 		return false;
 	router = row->router;
 	if (router == w->self.router)
-		return true;
+		return !is_standby(w);
 	port = router_port(router);
-	if (is_loose(w) || !port || mac_is_unset(port->mac))
+	if (is_loose(w) || !port || is_anywhere(port) || mac_is_unset(port->mac))
 		return false;
 	return !pkt_load(p, ETH_ALEN, from, sizeof(from)) || !mac_equal(from, port->mac) ||
 	       !mac_equal(mac, port->mac);
@@ -144,6 +146,16 @@ static __always_inline enum tn_verdict arp_to_kernel(struct pkt *p, __u32 ifinde
 	return v == TN_GO_ON ? TN_PASS : v;
 }
 
+/* Whether a standby hears of, or is asked for, what it has in its tables: room's two addresses. */
+__noinline int tn_is_warm(void)
+{
+	struct neigh_room *room = neigh_room_get();
+	struct scratch *w = scratch_get();
+
+	return !room || !w || lookup_our_mapping(w->self.router, &room->sender) ||
+	       lookup_our_mapping(w->self.router, &room->target);
+}
+
 /*
  * A request for one of this router's mapped addresses is answered, also a probe
  * for a duplicate (RFC 5227, sender address zero). Requests for addresses that
@@ -164,6 +176,8 @@ static __always_inline enum tn_verdict arp_judge(struct pkt *p, const struct scr
 		return drop(p, TN_DROP_FOREIGN_SOURCE);
 	if (arp->spa && is_false_claim(p, w, sender, arp->sha))
 		return drop(p, TN_DROP_SPOOFED_SOURCE);
+	if (is_standby(w) && tn_is_warm())
+		return drop(p, TN_DROP_STANDBY);
 	if (arp->op == bpf_htons(ARP_REQUEST) && lookup_our_mapping(w->self.router, target))
 		return arp_answer(p, w, arp);
 	if (!in_shared_subnets(target))
@@ -226,6 +240,8 @@ static __always_inline enum tn_verdict arp_out(struct pkt *p, const struct scrat
 	if (arp.op != bpf_htons(ARP_REQUEST) || arp.spa == arp.tpa ||
 	    !lookup_our_mapping(w->self.router, &target))
 		return TN_PASS;
+	if (is_standby(w))
+		return drop(p, TN_DROP_STANDBY);
 	v = arp_answer(p, w, &arp);
 	return v == TN_ANSWER ? TN_TURN_BACK : v;
 }
@@ -321,11 +337,15 @@ static __always_inline bool nd_is_false_claim(struct pkt *p, const struct scratc
 	const struct tn_addr *about = nd->type == ND_ADVERT ? &room->target : &room->sender;
 	const struct tn_shared *row = lookup_shared(about);
 	__u32 options = p->l4_len - offsetof(struct nd, option);
+	const struct tn_router_port *port;
 
 	/* what the kernel asks before it takes an address of its own, it has to hear */
 	if (row && row->router == w->self.router)
-		return !(nd->type == ND_ADVERT && row->flags & TN_SHARED_OWN);
+		return !is_standby(w) && !(nd->type == ND_ADVERT && row->flags & TN_SHARED_OWN);
 	if (!row || row->router == TN_ROUTER_ELSEWHERE || is_loose(w))
+		return false;
+	port = router_port(row->router);
+	if (port && is_anywhere(port))
 		return false;
 	if (!options) /* then the frame itself says so */
 		return !pkt_load(p, ETH_ALEN, room->nd.mac, ETH_ALEN) ||
@@ -374,6 +394,8 @@ static __always_inline enum tn_verdict nd_judge(struct pkt *p, const struct scra
 	*target = nd->target;
 	if (nd_is_false_claim(p, w, room))
 		return drop(p, TN_DROP_SPOOFED_SOURCE);
+	if (is_standby(w) && tn_is_warm())
+		return drop(p, TN_DROP_STANDBY);
 	if (nd->type == ND_ADVERT)
 		return TN_GO_ON;
 	if (lookup_our_mapping(w->self.router, target))
@@ -451,6 +473,8 @@ static __always_inline enum tn_verdict nd_out(struct pkt *p, const struct scratc
 	target = nd.target;
 	if (!lookup_our_mapping(w->self.router, &target))
 		return TN_PASS;
+	if (is_standby(w))
+		return drop(p, TN_DROP_STANDBY);
 	v = nd_answer(p, &src, &target);
 	return v == TN_ANSWER ? TN_TURN_BACK : v;
 }

@@ -37,9 +37,20 @@ struct route_keys {
 	__u32 mark; /* the skb's */
 };
 
+/* What is looked for among the addresses and interfaces of the kernel: see active.h. */
+struct search {
+	void *at; /* what is looked at next; NULL: there is no more */
+	void *end;
+	struct tn_addr only; /* the address; unset: any in the shared subnets will do */
+	struct tn_addr seen;
+	__u64 found;
+};
+
 /* What is too large for the stack. A packet is judged in one go on one CPU. */
 struct scratch {
 	struct tn_self self; /* the router that it is judged for; begins as struct tn_scratch */
+	__u64 shared_device; /* the kernel's, where it was looked for: see active.h */
+	struct search search;
 	struct endpoints endpoints;
 	struct route_keys keys;
 	struct quote quote;

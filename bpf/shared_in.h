@@ -91,6 +91,30 @@ static __always_inline enum tn_verdict judge_to_router(struct pkt *p, enum icmp_
 }
 
 /*
+ * What comes to a standby: for an address that its kernel has it is the kernel's, and for all else
+ * another host is there. Global, so that the verifier follows it once.
+ */
+__noinline int tn_standby_in(__u32 v4, __u32 icmp)
+{
+	struct scratch *w = scratch_get();
+	const struct tn_shared *to;
+	struct pkt p = {};
+
+	if (!w)
+		return verdict_pack(&p, drop(&p, TN_DROP_INTERNAL));
+	to = lookup_ours(w->self.router, &w->endpoints.shared);
+	if (!to || !(to->flags & TN_SHARED_OWN) || !is_kernels_own(w, &w->endpoints.shared, v4))
+		return verdict_pack(&p, drop(&p, in_shared_subnets(&w->endpoints.shared)
+							 ? TN_DROP_STANDBY
+							 : TN_DROP_DIRECT_TO_PRIVATE));
+	if (icmp == ICMP_REDIRECTS)
+		return verdict_pack(&p, drop(&p, TN_DROP_ICMP_REDIRECT));
+	if (tn_place_in_subnets(&w->endpoints.peer) != SUBNET_HOST)
+		return verdict_pack(&p, drop(&p, TN_DROP_FOREIGN_SOURCE));
+	return verdict_pack(&p, TN_PASS);
+}
+
+/*
  * Where what is translated in goes before it is: with `past`, past the stack if it can. `told`: the
  * stack may tell its sender that it cannot.
  */
@@ -173,6 +197,8 @@ static __always_inline enum tn_verdict handle_shared_in(struct pkt *p, bool hair
 	}
 	if (group && (addr_is_multicast(&e->shared, p->v4) || is_broadcast(p, &e->shared)))
 		return judge_group(p, icmp, &e->peer);
+	if (is_standby(w))
+		return verdict_unpack(p, tn_standby_in(p->v4, icmp));
 	to = lookup_ours(w->self.router, &e->shared);
 	if (p->xdp && is_dhcp_answer(p) && (!to || to->flags & TN_SHARED_OWN))
 		return TN_LEAVE_TO_TC; /* a client reads it in front of tc, or has a socket */

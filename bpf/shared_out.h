@@ -146,6 +146,8 @@ static __always_inline enum tn_verdict handle_shared_out(struct pkt *p)
 		return drop(p, TN_DROP_MALFORMED);
 	if (comes_from_elsewhere(p))
 		return drop(p, TN_DROP_WRONG_INGRESS);
+	if (is_standby(w))
+		return drop(p, TN_DROP_STANDBY);
 	v = judge_mapped_out(p, icmp, w, mapping);
 	/* what netfilter has answered for a VM to another one of this router */
 	return v == TN_TRANSLATED && lookup_our_mapping(w->self.router, &e->peer) ? TN_TURN_BACK

@@ -27,7 +27,7 @@ int tn_xdp_shared_in(struct xdp_md *xdp)
 
 	if (!port)
 		return XDP_DROP;
-	if (is_for_stack(xdp)) {
+	if (is_for_stack(xdp) || is_standby_xdp(port, xdp)) {
 		pkt_init_xdp(&p, xdp);
 		return xdp_action(&p, handle_shared_in_xdp(&p, port, true));
 	}
@@ -51,6 +51,7 @@ int tn_tc_shared_in(struct __sk_buff *skb)
 
 	if (!port)
 		return TC_ACT_SHOT;
+	see_standby(port, skb);
 	done = xdp_has_translated(port, skb);
 	if (pkt_is_of_vlan(skb)) {
 		if (!done)
@@ -78,14 +79,17 @@ int tn_tc_shared_in(struct __sk_buff *skb)
 SEC("tc")
 int tn_tc_shared_out(struct __sk_buff *skb)
 {
+	const struct tn_router_port *port;
 	struct pkt p;
 	int action;
 
 	/* of forward(): it was judged when it came in */
 	if (pkt_is_of_vlan(skb) || (tn_forward_fast && take_mark(skb, TN_FORWARD_MARK)))
 		return TC_ACT_UNSPEC;
-	if (!self_begin())
+	port = self_begin();
+	if (!port)
 		return TC_ACT_SHOT;
+	see_standby(port, skb);
 	if (fast_shared_out(skb, &action) == QUICK_DONE)
 		return action;
 	pkt_init_skb(&p, skb, TN_PROGRAM_TC_SHARED_OUT);
@@ -110,6 +114,7 @@ int tn_tc_inside_in(struct __sk_buff *skb)
 		pkt_init_skb(&p, skb, TN_PROGRAM_TC_INSIDE_IN);
 		return tc_action(&p, skb, drop(&p, TN_DROP_INTERNAL));
 	}
+	see_standby(port, skb);
 	if (fast_inside_in(skb, &action) == QUICK_DONE)
 		return action;
 	pkt_init_skb(&p, skb, TN_PROGRAM_TC_INSIDE_IN);

@@ -14,7 +14,7 @@
 
 #include "tn_reasons.h"
 
-#define TN_ABI 15
+#define TN_ABI 16
 
 /*
  * An IPv6 address, or an IPv4 address as IPv4-mapped IPv6 (RFC 4291, 2.5.5.2:
@@ -538,6 +538,11 @@ enum tn_port_flags {
 	TN_PORT_LOOSE = 1U << 0,    /* VMs and other routers may send from anywhere */
 	TN_PORT_FEASIBLE = 1U << 1, /* VMs by the same interface, from any MAC address */
 	TN_PORT_GUARDS = 1U << 2,   /* its XDP program only drops: it has translated nothing */
+	/* it forwards while its shared interface has its own address: */
+	TN_PORT_BY_ADDRESS = 1U << 3,
+	TN_PORT_NEEDS_V4 = 1U << 4, /* own[0], */
+	TN_PORT_NEEDS_V6 = 1U << 5, /* own[1]; with neither, any in the shared subnets */
+	TN_PORT_STANDBY = 1U << 6,  /* the programs' own, and in no map: it has none now */
 };
 
 /*
@@ -558,7 +563,10 @@ enum tn_router_flags {
 	TN_ROUTER_XDP_WHOLE = 1U << 7,
 	/* from here on: which of those we created; the shared interface, then inside[0] and so on
 	 */
-	TN_ROUTER_CLSACT_OURS = 1U << 8,
+	TN_ROUTER_CLSACT_OURS = 1U << 8, /* to 1U << 24 */
+	TN_ROUTER_BY_ADDRESS = 1U << 28, /* as in enum tn_port_flags, and so are these */
+	TN_ROUTER_NEEDS_V4 = 1U << 29,
+	TN_ROUTER_NEEDS_V6 = 1U << 30,
 };
 
 /*

@@ -69,7 +69,12 @@
 	X(UNRESOLVED, "unresolved", \
 	  "too many packets at once to or from neighbours that the router does not know; each router " \
 	  "may look up a limited number, because all routers share the kernel's neighbour table; find " \
-	  "the host that sends to very many addresses, or uses them as its source")
+	  "the host that sends to very many addresses, or uses them as its source") \
+	X(STANDBY, "standby", \
+	  "the router has not its own address now (`active: address`): another host forwards, and " \
+	  "this one has nothing to do with these packets; a switch that floods, or neighbours that " \
+	  "have not heard of a takeover yet, send some of them; if no host has the address, see what " \
+	  "is to move it (keepalived, the L3 agent)")
 /* clang-format on */
 
 enum tn_reason {

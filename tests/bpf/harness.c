@@ -151,10 +151,12 @@ static void put_self(struct lab *lab, const struct lab_options *o)
 	struct tn_router_port port = { .own = { addr_of(RED_OWN), addr_of(RED_OWN_6) } };
 
 	port.self.router = lab->router;
-	port.self.ifindex = 1; /* loopback, where test runs are */
+	port.self.ifindex = o->shared_at ? o->shared_at : 1; /* loopback, where test runs are */
 	port.self.raw = o->raw ? ~0U : 0;
-	port.self.flags = (o->loose ? TN_PORT_LOOSE : 0) | (o->feasible ? TN_PORT_FEASIBLE : 0) |
-			  (o->guards_only ? TN_PORT_GUARDS : 0);
+	port.self.flags =
+		(o->loose ? TN_PORT_LOOSE : 0) | (o->feasible ? TN_PORT_FEASIBLE : 0) |
+		(o->guards_only ? TN_PORT_GUARDS : 0) | (o->by_address ? TN_PORT_BY_ADDRESS : 0) |
+		(o->needs_v4 ? TN_PORT_NEEDS_V4 : 0) | (o->needs_v6 ? TN_PORT_NEEDS_V6 : 0);
 	/* whatever interface a test makes is inside; the first is loopback */
 	for (size_t i = 0; i < TN_INSIDE_MAX; i++)
 		port.inside[i] = i + 2;
@@ -392,7 +394,12 @@ void lab_pool(struct lab *lab, const char *prefix, uint32_t tenant)
 
 void lab_router_port(struct lab *lab, enum lab_router router, const char *mac)
 {
-	struct tn_router_port port = { .self.router = router };
+	lab_router_port_as(lab, router, mac, 0);
+}
+
+void lab_router_port_as(struct lab *lab, enum lab_router router, const char *mac, uint32_t flags)
+{
+	struct tn_router_port port = { .self = { .router = router, .flags = flags } };
 
 	mac_parse(mac, port.mac);
 	put(lab, "router_ports", &port.self.router, &port);

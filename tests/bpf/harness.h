@@ -28,8 +28,11 @@ struct lab_options {
 	bool on_veth;		/* tn_on_veth */
 	uint32_t routes_shift;	/* tn_route_gen_shift; default 31, of which no test sees the end */
 	bool own_slots;		/* mappings have those by their addresses, while these are free */
-	bool strict;	 /* nobody accepts anything, and no pools: for policies of one's own */
-	const char *mac; /* the router's; default MAC_ROUTER */
+	bool by_address;	/* TN_PORT_BY_ADDRESS, and of its own addresses */
+	bool needs_v4, needs_v6;
+	uint32_t shared_at; /* index of the shared interface; default loopback's */
+	bool strict;	    /* nobody accepts anything, and no pools: for policies of one's own */
+	const char *mac;    /* the router's; default MAC_ROUTER */
 };
 
 /* Ends the test unless `ok`, with what errno says. */
@@ -63,6 +66,8 @@ void lab_accept_nothing(struct lab *lab);
 void lab_pool(struct lab *lab, const char *prefix, uint32_t tenant);
 /* Another router, and the MAC address of its shared interface. */
 void lab_router_port(struct lab *lab, enum lab_router router, const char *mac);
+/* The same, with flags (TN_PORT_…). */
+void lab_router_port_as(struct lab *lab, enum lab_router router, const char *mac, uint32_t flags);
 /* The interface that XDP of this lab's router may send to; 0: there is none. */
 void lab_xmit(struct lab *lab, uint32_t ifindex);
 void lab_limit(struct lab *lab, const char *shared, const struct tn_limit *limit);

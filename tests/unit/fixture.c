@@ -321,6 +321,12 @@ static void read_row(const struct statement *s, struct router_row *row)
 			row->ipsec = true;
 		else if ((v = value(s->words[i], "own")))
 			row->own[!!strchr(v, ':')] = addr_of(v);
+		else if ((v = value(s->words[i], "needs")))
+			row->by_address = row->needs[strcmp(v, "ipv4") == 0 ? IPV4 : IPV6] = true;
+		else if (strcmp(s->words[i], "by-address") == 0)
+			row->by_address = true;
+		else if (strcmp(s->words[i], "standby") == 0)
+			row->by_address = row->standby = true;
 		else if ((v = value(s->words[i], "build")))
 			row->build = number(v);
 		else if ((v = value(s->words[i], "flags")))

@@ -20,7 +20,10 @@
 struct known_router {
 	struct router_row row;
 	struct links links;
-	bool unannounced; /* since it joined, moved or came up */
+	bool unannounced; /* since it joined, moved, came up or became active */
+	/* of one that is active by its address: what is announced when it becomes so */
+	struct addr_list own;
+	struct addr_list mapped;
 };
 
 struct agent {
@@ -53,6 +56,13 @@ int agent_put_in_force(struct agent *a, struct error *err);
 ssize_t agent_mend(struct agent *a, struct error *err);
 /* Look what restore would do, do it, and decide when to look next. */
 void agent_look(struct agent *a);
+/*
+ * After something was reported: what has become active is announced before all else, and of what
+ * has become a standby nothing more is.
+ */
+void agent_see_active(struct agent *a);
+/* Of `routers`, and what they hold. */
+void agent_forget_routers(struct agent *a);
 /* Links that were detached, which nobody reports. */
 void agent_poll_links(struct agent *a);
 

@@ -2,6 +2,7 @@
 #include "agent/announcements.h"
 
 #include "host/netns.h"
+#include "host/standby.h"
 #include "lib/log.h"
 #include "probe/announce.h"
 
@@ -14,8 +15,15 @@ static void drop(struct announcements *all, struct announcement *one)
 	*one = all->list.v[--all->list.n];
 }
 
+void announcements_know(struct announcements *all, const struct kernel_state *have)
+{
+	all->subnets.n = 0;
+	vec_each (p, &have->subnets)
+		*vec_push(&all->subnets) = *p;
+}
+
 static void add(struct announcements *all, const struct router_row *r, bool own,
-		const struct kernel_state *have, uint64_t now)
+		const struct addr_list *addrs, uint64_t now)
 {
 	struct announcement *one = vec_push(&all->list);
 
@@ -23,18 +31,24 @@ static void add(struct announcements *all, const struct router_row *r, bool own,
 	one->router.netns = NULL; /* the definitions' */
 	one->own = own;
 	one->begun = now;
-	kernel_state_addrs(have, r->id, own, &one->addrs);
+	vec_each (a, &addrs->list)
+		*vec_push(&one->addrs.list) = *a;
+}
+
+void announcements_drop(struct announcements *all, uint32_t router)
+{
+	for (size_t i = all->list.n; i-- > 0;) {
+		if (all->list.v[i].router.id == router)
+			drop(all, &all->list.v[i]);
+	}
 }
 
 void announcements_add(struct announcements *all, const struct router_row *r,
-		       const struct kernel_state *have, uint64_t now)
+		       const struct addr_list *own, const struct addr_list *mapped, uint64_t now)
 {
-	for (size_t i = all->list.n; i-- > 0;) {
-		if (all->list.v[i].router.id == r->id)
-			drop(all, &all->list.v[i]);
-	}
-	add(all, r, true, have, now);
-	add(all, r, false, have, now);
+	announcements_drop(all, r->id);
+	add(all, r, true, own, now);
+	add(all, r, false, mapped, now);
 }
 
 void announcements_free(struct announcements *all)
@@ -42,6 +56,7 @@ void announcements_free(struct announcements *all)
 	vec_each (one, &all->list)
 		vec_free(&one->addrs.list);
 	vec_free(&all->list);
+	vec_free(&all->subnets);
 }
 
 static uint64_t due_of(const struct announcement *one)
@@ -81,7 +96,8 @@ static size_t send_slice(const struct announcement *one)
 
 static void send_some(struct announcements *all, struct announcement *one)
 {
-	size_t sent = send_slice(one);
+	bool standby = standby_now(&one->router, all->subnets.v, all->subnets.n);
+	size_t sent = standby ? 0 : send_slice(one);
 
 	one->sent += sent;
 	if (one->sent == one->addrs.list.n) {

@@ -24,21 +24,26 @@ struct announcement {
 
 struct announcements {
 	VEC(struct announcement) list;
+	VEC(struct prefix) subnets; /* the shared ones, as they were last */
 };
 
+/* What the shared subnets are, by which a standby is known. */
+void announcements_know(struct announcements *all, const struct kernel_state *have);
 /*
- * All addresses that the router has in `have`, from now on, instead of those that were to be
- * announced of it before. The row is copied.
+ * These addresses of the router, its own and those of its VMs, from now on, instead of those that
+ * were to be announced of it before. All is copied.
  */
 void announcements_add(struct announcements *all, const struct router_row *r,
-		       const struct kernel_state *have, uint64_t now);
+		       const struct addr_list *own, const struct addr_list *mapped, uint64_t now);
+/* Nothing of that router any more. */
+void announcements_drop(struct announcements *all, uint32_t router);
 void announcements_free(struct announcements *all);
 
 /* When there is something to be announced; UINT64_MAX: nothing is. */
 uint64_t announcements_due(const struct announcements *all);
 /*
  * Announce the next few, at most ANNOUNCE_SLICE of one router, if any are due. A failure is logged.
- * A router that has gone or moved meanwhile needs none.
+ * A router that has gone or moved meanwhile needs none, nor one that has become a standby.
  */
 void announcements_send(struct announcements *all, uint64_t now);
 

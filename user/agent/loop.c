@@ -69,8 +69,10 @@ static void wait_for_something(struct agent *a)
 	left = clock_left(until);
 	poll(fds, ARRAY_SIZE(fds), metrics >= 0 && metrics < left ? metrics : left);
 	metrics_run(&a->metrics);
-	if (watch_read(a->watch))
+	if (watch_read(a->watch)) {
 		schedule_event(&a->schedule, clock_ms());
+		agent_see_active(a);
+	}
 	take_signals(a);
 }
 
@@ -176,7 +178,7 @@ static void agent_cleanup(struct agent *a)
 	announcements_free(&a->announcements);
 	troubles_free(&a->troubles);
 	traffic_log_free(&a->traffic);
-	vec_free(&a->routers);
+	agent_forget_routers(a);
 	model_free(&a->pending);
 	watch_close(a->watch);
 	metrics_close(&a->metrics);

@@ -3,6 +3,7 @@
 #include <malloc.h>
 
 #include "agent/agent_parts.h"
+#include "host/standby.h"
 #include "lib/interrupt.h"
 #include "lib/log.h"
 #include "lib/systemd.h"
@@ -56,8 +57,10 @@ static bool watch_all_pins(struct agent *a)
 static void update_routers(struct agent *a, struct dataplane *dp, const struct kernel_state *have,
 			   bool done)
 {
+	struct addr_list own = { 0 }, mapped = { 0 };
 	__typeof__(a->routers) routers = { 0 };
 
+	announcements_know(&a->announcements, have);
 	vec_each (r, &have->routers) {
 		const struct known_router *was = known_router(a, r->id);
 		bool up = watch_came_up(a->watch, r->id);
@@ -69,13 +72,23 @@ static void update_routers(struct agent *a, struct dataplane *dp, const struct k
 		if (r->broken)
 			continue;
 		attach_links(dp, r, &now->links);
-		now->unannounced = !was || was->unannounced || up || is_elsewhere(&was->row, r);
-		if (!done || !now->unannounced)
+		now->unannounced = !was || was->unannounced || up || is_elsewhere(&was->row, r) ||
+				   was->row.standby;
+		if (r->by_address) {
+			kernel_state_addrs(have, r->id, true, &now->own);
+			kernel_state_addrs(have, r->id, false, &now->mapped);
+		}
+		if (!done || r->standby || !now->unannounced)
 			continue;
-		announcements_add(&a->announcements, r, have, clock_ms());
+		own.list.n = mapped.list.n = 0;
+		kernel_state_addrs(have, r->id, true, &own);
+		kernel_state_addrs(have, r->id, false, &mapped);
+		announcements_add(&a->announcements, r, &own, &mapped, clock_ms());
 		now->unannounced = false;
 	}
-	vec_free(&a->routers);
+	vec_free(&own.list);
+	vec_free(&mapped.list);
+	agent_forget_routers(a);
 	a->routers.v = routers.v;
 	a->routers.n = routers.n;
 	a->routers.cap = routers.cap;
@@ -83,6 +96,40 @@ static void update_routers(struct agent *a, struct dataplane *dp, const struct k
 	/* what was not watched until now may have changed since it was read */
 	if (watch_all_pins(a))
 		schedule_at_once(&a->schedule, clock_ms());
+}
+
+void agent_forget_routers(struct agent *a)
+{
+	vec_each (known, &a->routers) {
+		vec_free(&known->own.list);
+		vec_free(&known->mapped.list);
+	}
+	vec_free(&a->routers);
+}
+
+void agent_see_active(struct agent *a)
+{
+	vec_each (known, &a->routers) {
+		const struct announcements *all = &a->announcements;
+		struct router_row *r = &known->row;
+		bool standby;
+
+		if (!r->by_address || r->broken || !watch_is_touched(a->watch, r->id))
+			continue;
+		standby = standby_now(r, all->subnets.v, all->subnets.n);
+		if (standby == r->standby)
+			continue;
+		r->standby = standby;
+		log_notice("tenant %s: its router is %s now", r->tenant,
+			   standby ? "a standby" : "active");
+		if (standby)
+			announcements_drop(&a->announcements, r->id);
+		else
+			announcements_add(&a->announcements, r, &known->own, &known->mapped,
+					  clock_ms());
+		known->unannounced = false;
+		schedule_at_once(&a->schedule, clock_ms());
+	}
 }
 
 /* That it cannot be written down is no trouble of the routers. */
@@ -311,7 +358,7 @@ static void follow_up(struct agent *a, ssize_t todo, ssize_t failed, const struc
 	if (todo < 0 || failed < 0) {
 		if (!store_holder(a->settings.state))
 			troubles_update_error(&a->troubles, err, clock_ms());
-		a->routers.n = 0;
+		agent_forget_routers(a);
 		schedule_retry(&a->schedule, clock_ms(), false);
 	} else if (failed) {
 		wait_for_better(a);

@@ -567,6 +567,15 @@ bool watch_touched(struct watch *w, uint32_t router)
 	return touched;
 }
 
+bool watch_is_touched(const struct watch *w, uint32_t router)
+{
+	vec_each (link, &w->links) {
+		if (link->router == router && link->touched)
+			return true;
+	}
+	return false;
+}
+
 bool watch_came_up(struct watch *w, uint32_t router)
 {
 	vec_each (link, &w->links) {

@@ -54,6 +54,8 @@ void watch_routers(struct watch *w, const struct kernel_state *have);
  * namespace, or about its pins.
  */
 bool watch_touched(struct watch *w, uint32_t router);
+/* The same, and it stays so. */
+bool watch_is_touched(const struct watch *w, uint32_t router);
 
 /* Whether the shared interface of that router came up since the last call. */
 bool watch_came_up(struct watch *w, uint32_t router);

@@ -95,7 +95,7 @@ void change_announce(const struct plan *p, const struct kernel_state *want,
 		struct addr_list addrs = { 0 };
 
 		addrs_of_vms(p, want, r, moved, &at, &addrs);
-		if (is_passed_over(&out->failed, r->tenant)) {
+		if (r->standby || is_passed_over(&out->failed, r->tenant)) {
 			vec_free(&addrs.list);
 			continue;
 		}

@@ -28,12 +28,15 @@ struct probed {
 	const struct failures *failed;
 };
 
-/* What is only restored was probed when it joined, if it has joined. `r` NULL: none. */
+/*
+ * What is only restored was probed when it joined, if it has joined. A standby has no way yet. `r`
+ * NULL: none.
+ */
 static bool is_probed(const struct probed *who, const struct router_row *r)
 {
 	const struct tenant *t;
 
-	if (!r || is_passed_over(who->failed, r->tenant))
+	if (!r || r->standby || is_passed_over(who->failed, r->tenant))
 		return false;
 	t = model_tenant((struct model *)who->had, r->tenant);
 	return !who->how->restore || (t && t->router && t->router->passed_over);

@@ -9,6 +9,7 @@
 #include "host/netns.h"
 #include "host/nft.h"
 #include "host/ruleset.h"
+#include "host/standby.h"
 #include "host/sysctl.h"
 #include "lib/log.h"
 #include "lib/output.h"
@@ -38,6 +39,7 @@ static void inspect(struct dataplane *dp, const struct model *m, const struct sc
 		attach_inspect(dp, r, &found);
 		r->broken = !found.complete;
 		vec_free(&found.list);
+		r->standby = standby_now(r, have->subnets.v, have->subnets.n);
 	}
 }
 
@@ -384,7 +386,7 @@ int inspect_confirm(struct dataplane *dp, const struct model *m, const struct te
 		return -1;
 	at.netns = t->router->netns;
 	same = ns.dev == row->netns_dev && ns.ino == row->netns_ino &&
-	       shared->index == row->ifindex && has_own(shared, row);
+	       shared->index == row->ifindex && (row->by_address || has_own(shared, row));
 	attach_inspect(dp, &at, &found);
 	same = same && found.complete;
 	vec_free(&found.list);
@@ -413,7 +415,7 @@ int inspect_router(const struct model *m, struct tenant *t, struct kernel_state 
 	f->has_v6 = sysctl_exists("ipv6/conf/all/forwarding");
 	note_forwarding(t->router, f);
 	look(have, &ns, t->router->netns, t->name, &f->ifaces);
-	join_see(m, shared, f);
+	join_see(m, t->router, shared, f);
 	join_want_addresses(m, shared, t);
 	return note_settings(f, have, err);
 }

@@ -49,7 +49,8 @@ int inspect_router(const struct model *m, struct tenant *t, struct kernel_state 
 
 /*
  * Whether the router of `t` is what its row in the maps says: the same interface is on the shared
- * network, with that MAC address and its own addresses, and all programs are attached.
+ * network, with that MAC address and its own addresses, unless these come and go, and all programs
+ * are attached.
  */
 int inspect_confirm(struct dataplane *dp, const struct model *m, const struct tenant *t,
 		    const struct router_row *row, struct error *err);

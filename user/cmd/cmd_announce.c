@@ -5,6 +5,7 @@
 #include "change/inspect.h"
 #include "cmd/cmd.h"
 #include "host/netns.h"
+#include "host/standby.h"
 #include "lib/output.h"
 #include "lib/progress.h"
 #include "model/selection.h"
@@ -80,6 +81,8 @@ static int tell_slice(struct telling *t, struct told *to, bool own, const struct
 	size_t told = 0;
 	int ret = still(t->inv, r, addrs, n, &now, err);
 
+	if (standby_now(r, t->view.kernel.subnets.v, t->view.kernel.subnets.n))
+		now.list.n = 0; /* these are another host's now */
 	if (!ret && netns_enter_id(r->netns, r->netns_dev, r->netns_ino, &ns))
 		ret = error_set(err, "its namespace has gone");
 	if (!ret)
@@ -129,9 +132,9 @@ static int say(const struct telling *t, struct error *err)
 	if (!t->inv->json) {
 		vec_each (to, &t->list) {
 			if (!t->inv->settings.quiet)
-				printf("tenant %s: %zu %s announced\n", to->router->tenant,
-				       to->addresses,
-				       plural(to->addresses, "address", "addresses"));
+				printf("tenant %s: %zu %s announced%s\n", to->router->tenant,
+				       to->addresses, plural(to->addresses, "address", "addresses"),
+				       to->router->standby ? ", its router is a standby" : "");
 		}
 		return 0;
 	}

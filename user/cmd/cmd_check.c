@@ -144,8 +144,14 @@ static struct findings *findings_of(struct checked *c, const struct tenant *t)
 static void take_findings(const struct examination *e, const struct scope *scope, struct checked *c)
 {
 	vec_each (t, &e->model.tenants) {
-		if (t->router && scope_has(scope, t->name))
-			take_diagnosis(&e->findings, t->name, findings_of(c, t));
+		const struct router_row *row = examination_row(e, t);
+
+		if (!t->router || !scope_has(scope, t->name))
+			continue;
+		if (row && row->standby)
+			findings_add(findings_of(c, t), PROBE_DUPLICATE, PROBE_SKIPPED, "-",
+				     "its router is a standby: nothing is asked or sent from it");
+		take_diagnosis(&e->findings, t->name, findings_of(c, t));
 	}
 	take_diagnosis(&e->findings, NULL, &c->machine);
 }
@@ -160,7 +166,7 @@ static int take_all(const struct examination *e, const char *only, struct batch 
 	if (only && !one)
 		return -1;
 	vec_each (row, &e->kernel.routers) {
-		if (!only || strcmp(row->tenant, only) == 0)
+		if (!row->standby && (!only || strcmp(row->tenant, only) == 0))
 			batch_add(t, row, true);
 	}
 	if (only && !t->list.n && !one->router)
@@ -227,8 +233,9 @@ const struct command cmd_check = {
 		"  doctor        `tenantnat doctor` has no problem of the router, nor of the "
 		"machine\n"
 		"\n"
-		"Changes nothing. What cannot be tried is `skipped`. Exit status 1 when a probe "
-		"failed.\n"
+		"Changes nothing. What cannot be tried is `skipped`, and so is all of a standby "
+		"(`active: address`).\n"
+		"Exit status 1 when a probe failed.\n"
 		"\n"
 		"JSON: [{\"tenant\": null for the machine, \"probe\": its name, \"subject\", "
 		"\"result\": \"ok\",\n"

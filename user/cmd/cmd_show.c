@@ -470,8 +470,10 @@ static void print_tenant(const struct view *v, const struct selection *s, const 
 		print_accept(v, s, t);
 		return;
 	}
-	printf("  router in netns %s, hook %s: %s\n", t->router->netns ? t->router->netns : "(own)",
-	       hook_name(row ? row->via : t->router->hook), state_of(t, row));
+	printf("  router in netns %s, hook %s: %s%s\n",
+	       t->router->netns ? t->router->netns : "(own)",
+	       hook_name(row ? row->via : t->router->hook), state_of(t, row),
+	       row && row->by_address && !row->standby && !row->broken ? ", active" : "");
 	if (t->router->passed_over)
 		printf("  passed over by a partial apply; `tenantnat restore` or the agent tries "
 		       "again, "
@@ -571,9 +573,10 @@ const struct command cmd_show = {
 		"\"state\": \"attached\", \"detached\" (by `tenantnat detach`), \"missing\" (it "
 		"has "
 		"to be attached,\n"
-		"and is not) or \"broken\" (something of it is missing), \"problems\": as doctor "
-		"counts "
-		"them,\n"
+		"and is not), \"broken\" (something of it is missing) or \"standby\" (attached, "
+		"and "
+		"has not its\n"
+		"own address: `active: address`), \"problems\": as doctor counts them,\n"
 		"\"passed_over\": true after a partial apply that could not make it what it is to "
 		"be,\n"
 		"\"interfaces\": [{\"interface\", \"role\": \"shared\" or \"inside\", \"driver\": "

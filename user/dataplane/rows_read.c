@@ -114,7 +114,8 @@ static void router_from_map(struct kernel_state *out, const void *key, const voi
 	row->via = v->via;
 	row->build = v->build; /* see know_builds() */
 	row->flags = v->flags & ~(TN_ROUTER_LOOSE | TN_ROUTER_FEASIBLE | TN_ROUTER_FAST |
-				  TN_ROUTER_RULED | TN_ROUTER_IPSEC | TN_ROUTER_VETH);
+				  TN_ROUTER_RULED | TN_ROUTER_IPSEC | TN_ROUTER_VETH |
+				  TN_ROUTER_BY_ADDRESS | TN_ROUTER_NEEDS_V4 | TN_ROUTER_NEEDS_V6);
 	row->sources = v->flags & TN_ROUTER_LOOSE      ? SOURCES_LOOSE
 		       : v->flags & TN_ROUTER_FEASIBLE ? SOURCES_FEASIBLE
 						       : SOURCES_STRICT;
@@ -122,6 +123,9 @@ static void router_from_map(struct kernel_state *out, const void *key, const voi
 	row->ruled = v->flags & TN_ROUTER_RULED;
 	row->ipsec = v->flags & TN_ROUTER_IPSEC;
 	row->veth = v->flags & TN_ROUTER_VETH;
+	row->by_address = v->flags & TN_ROUTER_BY_ADDRESS;
+	row->needs[IPV4] = v->flags & TN_ROUTER_NEEDS_V4;
+	row->needs[IPV6] = v->flags & TN_ROUTER_NEEDS_V6;
 	memcpy(row->inside, v->inside, sizeof(row->inside));
 	row->raw = v->raw;
 	memcpy(row->xmit, v->xmit, sizeof(row->xmit));

@@ -349,6 +349,12 @@ int dataplane_put_port(struct dataplane *dp, const struct router_row *r, struct 
 		port.self.flags |= TN_PORT_FEASIBLE;
 	if (r->via == HOOK_XDP_GENERIC)
 		port.self.flags |= TN_PORT_GUARDS;
+	if (r->by_address)
+		port.self.flags |= TN_PORT_BY_ADDRESS;
+	if (r->needs[IPV4])
+		port.self.flags |= TN_PORT_NEEDS_V4;
+	if (r->needs[IPV6])
+		port.self.flags |= TN_PORT_NEEDS_V6;
 	memcpy(port.inside, r->inside, sizeof(port.inside));
 	memcpy(port.xmit, r->xmit, sizeof(port.xmit));
 	memcpy(port.own, r->own, sizeof(port.own));
@@ -388,6 +394,12 @@ int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struc
 		value.flags |= TN_ROUTER_IPSEC;
 	if (r->veth)
 		value.flags |= TN_ROUTER_VETH;
+	if (r->by_address)
+		value.flags |= TN_ROUTER_BY_ADDRESS;
+	if (r->needs[IPV4])
+		value.flags |= TN_ROUTER_NEEDS_V4;
+	if (r->needs[IPV6])
+		value.flags |= TN_ROUTER_NEEDS_V6;
 	memcpy(value.inside, r->inside, sizeof(value.inside));
 	value.raw = r->raw;
 	memcpy(value.xmit, r->xmit, sizeof(value.xmit));

@@ -15,6 +15,7 @@
 #include "host/sysctl.h"
 #include "lib/output.h"
 #include "model/iface.h"
+#include "model/join.h"
 
 /* The value, or UNKNOWN; settings that this kernel has not are no error. */
 static long setting(const char *path)
@@ -316,6 +317,7 @@ void collect_router(const struct model *m, const struct tenant *t, const struct 
 {
 	_cleanup_ifaces_ struct ifaces ifaces = { 0 };
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
+	struct router_row now = { 0 };
 	const struct iface *shared;
 
 	memset(out, 0, sizeof(*out));
@@ -344,7 +346,12 @@ void collect_router(const struct model *m, const struct tenant *t, const struct 
 		out->own_v6 |= model_shares(m, &a->addr) && !addr_is_v4(&a->addr);
 		if (iface_addr_is_cut_off(a, m))
 			*vec_push(&out->cut_off) = *a;
+		if (a->failed && model_shares(m, &a->addr))
+			out->contested = a->addr;
 	}
+	join_see_active(m, t->router, shared, &now);
+	out->by_address = now.by_address;
+	out->standby = now.standby;
 	out->via = row ? row->via : iface_hook(shared, t->router->hook);
 	vec_each (i, &ifaces.list) {
 		if (strcmp(i->kind, "vlan") == 0 && !i->link_elsewhere && i->link == shared->index)

@@ -1,10 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "doctor/collect_drift.h"
 
+/* What a router has that became a standby while no agent ran: it does no harm. */
+static bool is_too_much(const struct plan_line *line)
+{
+	return line->sign == '-' && (strncmp(line->text, "route ", 6) == 0 ||
+				     strncmp(line->text, "solicited-node groups ", 22) == 0 ||
+				     strncmp(line->text, "all-multicast ", 14) == 0);
+}
+
 /* Programs that are only of another build, and what counts only when an interface is lost. */
 static bool is_minor(const struct plan_line *line)
 {
-	return (line->sign == '~' && strncmp(line->text, "router ", 7) == 0) ||
+	return is_too_much(line) || (line->sign == '~' && strncmp(line->text, "router ", 7) == 0) ||
 	       strstr(line->text, " unreachable, as the last resort");
 }
 

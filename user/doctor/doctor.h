@@ -37,6 +37,7 @@
 	X(NETNS, "netns", "the router's network namespace cannot be entered")                      \
 	X(SHARED, "shared-interface", "the interface on the shared network is not found")          \
 	X(ADDRESS, "address", "the router has no address of its own on the shared network")        \
+	X(ACTIVE, "active", "two hosts forward for the router, or none does")                      \
 	X(FOREIGN, "other-addresses",                                                              \
 	  "an address of the router is not reached over the shared network")                       \
 	X(INSIDE, "inside-interfaces", "some interfaces that lead to VMs are not found")           \
@@ -218,9 +219,12 @@ struct router_report {
 	bool attached; /* the maps have a row of it */
 	bool broken;   /* something of it is missing */
 	bool other_build;
-	bool own_v4, own_v6; /* its shared interface has an address in the shared subnets */
-	bool v4, v6;	     /* which families it has mappings of */
-	long forwarding_v6;  /* of the namespace */
+	bool by_address;	  /* it is active while it has its own address; */
+	bool standby;		  /* it is not now: what it lacks it is not to have */
+	struct tn_addr contested; /* an address of it that another host has, too; unset: none */
+	bool own_v4, own_v6;	  /* its shared interface has an address in the shared subnets */
+	bool v4, v6;		  /* which families it has mappings of */
+	long forwarding_v6;	  /* of the namespace */
 	VEC(struct vlan { char name[IF_NAMESIZE]; }) vlans; /* on the shared interface */
 	VEC(struct stranger {
 		char text[96];

@@ -39,6 +39,27 @@ static void judge_address(const struct router_report *r, struct diagnosis *out)
 		diagnosis_add(out, FINDING_ADDRESS, SEVERITY_FINE, r->shared.name, "there");
 }
 
+/* Of hosts that cannot be seen only the kernel tells, which asks the link for IPv6 addresses. */
+static void judge_active(const struct router_report *r, struct diagnosis *out)
+{
+	if (!r->by_address)
+		return;
+	if (!addr_is_unset(&r->contested))
+		remedy(diagnosis_add(out, FINDING_ACTIVE, SEVERITY_PROBLEM, r->shared.name,
+				     "another host has its address %s, too: both want to be active",
+				     ADDR(&r->contested)),
+		       "see why what moves the address (keepalived, the L3 agent) gives it to "
+		       "both: "
+		       "most often its hosts do not hear each other; `tenantnat check %s` names "
+		       "the "
+		       "other by its MAC address",
+		       r->tenant->name);
+	else
+		diagnosis_add(out, FINDING_ACTIVE, SEVERITY_FINE, r->shared.name, "%s",
+			      r->standby ? "a standby: it has not its own address, and is silent"
+					 : "active: it has its own address");
+}
+
 /* Before the join they work. */
 static void judge_other_addresses(const struct router_report *r, struct diagnosis *out)
 {
@@ -546,6 +567,17 @@ static void judge_accept_ra(const struct router_report *r, struct diagnosis *out
 
 /* ------------------------------------------------------------ routers */
 
+/* A standby sends nothing on, and is given nothing for it. */
+static void judge_port(const struct router_report *r, const struct port *p, struct diagnosis *out)
+{
+	judge_link(r, p, out);
+	judge_offloads(r, p, out);
+	if (r->standby)
+		return;
+	judge_forwarding(r, p, out);
+	judge_rp_filter(r, p, p == &r->shared, out);
+}
+
 void doctor_router(const struct router_report *r, struct diagnosis *out)
 {
 	if (r->detached) {
@@ -569,22 +601,19 @@ void doctor_router(const struct router_report *r, struct diagnosis *out)
 		diagnosis_add_error(out, FINDING_INSIDE, SEVERITY_PROBLEM, &r->inside_error);
 	if (r->inside_doubt.set)
 		diagnosis_add_error(out, FINDING_INSIDE, SEVERITY_WARNING, &r->inside_doubt);
-	judge_address(r, out);
+	judge_active(r, out);
+	if (!r->standby)
+		judge_address(r, out);
 	judge_other_addresses(r, out);
 	doctor_programs(r, out);
-	judge_link(r, &r->shared, out);
-	judge_offloads(r, &r->shared, out);
-	judge_forwarding(r, &r->shared, out);
-	judge_rp_filter(r, &r->shared, true, out);
-	vec_each (p, &r->inside) {
-		judge_link(r, p, out);
-		judge_offloads(r, p, out);
-		judge_forwarding(r, p, out);
-		judge_rp_filter(r, p, false, out);
-	}
-	judge_forwarding_v6(r, out);
+	judge_port(r, &r->shared, out);
+	vec_each (p, &r->inside)
+		judge_port(r, p, out);
+	if (!r->standby)
+		judge_forwarding_v6(r, out);
 	judge_mtu(r, out);
-	judge_routes(r, out);
+	if (!r->standby)
+		judge_routes(r, out);
 	judge_covers(r, out);
 	judge_sources(r, out);
 	judge_groups(r, out);

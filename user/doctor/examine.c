@@ -184,7 +184,8 @@ bool examination_is_well(const struct examination *e, const struct tenant *t)
 {
 	enum standing standing = standing_of(t, examination_row(e, t));
 
-	return (standing == STANDING_ATTACHED || standing == STANDING_ELSEWHERE) &&
+	return (standing == STANDING_ATTACHED || standing == STANDING_STANDBY ||
+		standing == STANDING_ELSEWHERE) &&
 	       !examination_problems(e, t->name);
 }
 

@@ -16,6 +16,9 @@
  */
 int netlink_ifaces(struct ifaces *out, struct error *err);
 
+/* The addresses of the interface with that index, alone; the caller's to free. */
+int netlink_addrs(struct iface *out);
+
 /*
  * What an interface of the current namespace hands frames to, wherever that is: Linux tells by the
  * numbers that a namespace has for others.

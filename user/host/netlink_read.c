@@ -119,6 +119,7 @@ static int read_addr(struct nl_msg *msg, void *arg)
 				.len = length_of(head->ifa_family, head->ifa_prefixlen),
 				.ours = attrs[IFA_PROTO] &&
 					nla_get_u8(attrs[IFA_PROTO]) == TN_PROTOCOL,
+				.failed = head->ifa_flags & IFA_F_DADFAILED,
 			};
 	}
 	return NL_OK;
@@ -245,6 +246,20 @@ int netlink_ifaces(struct ifaces *out, struct error *err)
 	return ret ? error_set(err, "cannot list the addresses, routes and neighbour proxies: %s",
 			       nl_geterror(ret))
 		   : 0;
+}
+
+int netlink_addrs(struct iface *out)
+{
+	_cleanup_sock_ struct nl_sock *sock = NULL;
+	struct ifaces one = { .list = { .v = out, .n = 1 } };
+	int ret;
+
+	sock = netlink_connect(&ret);
+	if (!ret)
+		ret = dump(sock, RTM_GETADDR, read_addr, &one);
+	if (ret)
+		vec_free(&out->addrs);
+	return ret ? -1 : 0;
 }
 
 static void link_cleanup(struct rtnl_link **link)

@@ -383,6 +383,32 @@ bool iface_addr_is_cut_off(const struct iface_addr *a, const struct model *m)
 	return !a->ours && !of_link && !model_shares(m, &a->addr);
 }
 
+static bool is_in_any(const struct prefix *v, size_t n, const struct tn_addr *a)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (prefix_has(&v[i], a))
+			return true;
+	}
+	return false;
+}
+
+bool iface_makes_active(const struct iface *shared, const struct router_row *r,
+			const struct prefix *subnets, size_t n)
+{
+	bool has[FAMILIES] = { 0 }, any = false;
+
+	vec_each (a, &shared->addrs) {
+		if (a->ours || a->failed)
+			continue;
+		any |= is_in_any(subnets, n, &a->addr);
+		for (int f = 0; f < FAMILIES; f++)
+			has[f] |= addr_cmp(&a->addr, &r->own[f]) == 0;
+	}
+	if (!r->needs[IPV4] && !r->needs[IPV6])
+		return any;
+	return (has[IPV4] || !r->needs[IPV4]) && (has[IPV6] || !r->needs[IPV6]);
+}
+
 bool ifaces_have_unreachable(const struct ifaces *ifaces, const struct prefix *to, bool others)
 {
 	vec_each (r, &ifaces->routes) {

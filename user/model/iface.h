@@ -10,6 +10,7 @@
 
 #include "lib/error.h"
 #include "model/model.h"
+#include "model/rows.h"
 
 /*
  * Our mark: the protocol of addresses (IFA_PROTO, kernel 5.18) and routes (rtm_protocol) that
@@ -25,6 +26,7 @@ struct iface_addr {
 	struct tn_addr addr;
 	uint8_t len; /* of 128 bits, as in struct prefix */
 	bool ours;   /* it has our mark, see TN_PROTOCOL */
+	bool failed; /* another host has it: the kernel found out, and does not use it (IPv6) */
 };
 
 struct iface {
@@ -157,6 +159,13 @@ const char *iface_culprit_del(const struct ifaces *ifaces, const struct iface_cu
  * sends: it is in no shared subnet, nor an address of the link itself (IPv6). Not what is ours.
  */
 bool iface_addr_is_cut_off(const struct iface_addr *a, const struct model *m);
+
+/*
+ * Whether a router that is active by its address is so with what its shared interface has; what is
+ * ours does not count, and goes. `subnets`: the shared ones.
+ */
+bool iface_makes_active(const struct iface *shared, const struct router_row *r,
+			const struct prefix *subnets, size_t n);
 
 /* Whether there is an unreachable route to just that prefix; with `others`, one that is not ours.
  */

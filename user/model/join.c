@@ -38,14 +38,29 @@ void join_want_addresses(const struct model *m, const struct iface *shared, stru
 			own->wanted = true;
 			continue;
 		}
-		own->wanted = needs_address(m, shared, t, f);
+		own->wanted = t->router->active == ACTIVE_ALWAYS && needs_address(m, shared, t, f);
 		if (!own->wanted)
 			own->addr = (struct tn_addr){ 0 };
 	}
 }
 
-void join_see(const struct model *m, const struct iface *shared, struct router_facts *f)
+void join_see_active(const struct model *m, const struct router *r, const struct iface *shared,
+		     struct router_row *row)
 {
+	row->by_address = r->active == ACTIVE_ADDRESS;
+	for (int f = 0; row->by_address && f < FAMILIES; f++) {
+		row->needs[f] = r->own[f].pinned;
+		if (row->needs[f])
+			row->own[f] = r->own[f].addr;
+	}
+	row->standby =
+		row->by_address && !iface_makes_active(shared, row, m->subnets.v, m->subnets.n);
+}
+
+void join_see(const struct model *m, const struct router *r, const struct iface *shared,
+	      struct router_facts *f)
+{
+	join_see_active(m, r, shared, &f->row);
 	vec_each (a, &shared->addrs) {
 		if (!a->ours && model_shares(m, &a->addr))
 			*vec_push(&f->own) = a->addr;
@@ -76,7 +91,8 @@ static void need_addresses(const struct tenant *t, struct router_facts *f)
 		if (has(f, own))
 			continue;
 		*vec_push(&f->own) = *own;
-		*vec_push(&f->addrs) = (struct addr_row){ f->at, *own, 128 };
+		if (!f->row.by_address)
+			*vec_push(&f->addrs) = (struct addr_row){ f->at, *own, 128 };
 	}
 	vec_each (own, &f->own) {
 		struct tn_addr *first = &f->row.own[addr_family(own)];
@@ -239,6 +255,8 @@ static void need_groups(const struct tenant *t, struct router_facts *f)
 void join_settle(const struct model *m, const struct tenant *t, struct router_facts *f)
 {
 	need_addresses(t, f);
+	if (f->row.standby)
+		return;
 	vec_each (subnet, &m->subnets) {
 		need_unreachable(f, subnet);
 		if (!is_behind(t->router, subnet))

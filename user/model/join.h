@@ -14,12 +14,21 @@
 /*
  * Say in t->router->own what ipam_assign() is to give: an address of each family in which the
  * tenant has mappings and `shared`, its shared interface, has no address that is not ours.
- * A tenant without mappings gets one of the first family of its pool, unless it has any.
+ * A tenant without mappings gets one of the first family of its pool, unless it has any. A router
+ * that is active by its address gets none: whoever moves that address gives it.
  */
 void join_want_addresses(const struct model *m, const struct iface *shared, struct tenant *t);
 
-/* The addresses of `shared` in the shared subnets that are not ours, to f->own. */
-void join_see(const struct model *m, const struct iface *shared, struct router_facts *f);
+/* Whether the router is active by its address, by which, and whether it is a standby now. */
+void join_see_active(const struct model *m, const struct router *r, const struct iface *shared,
+		     struct router_row *row);
+
+/*
+ * The addresses of `shared` in the shared subnets that are not ours, to f->own; to f->row whether
+ * they make it active.
+ */
+void join_see(const struct model *m, const struct router *r, const struct iface *shared,
+	      struct router_facts *f);
 
 /*
  * When addresses are assigned: what is to be there of addresses and routes of ours, to
@@ -27,7 +36,7 @@ void join_see(const struct model *m, const struct iface *shared, struct router_f
  * forwarding, to f->settings: IPv6 forwards only where `all` does (ip6_forward()), IPv4 asks
  * the interface alone (IN_DEV_FORWARD). What lets solicitations in, to f->groups: an entry for each
  * mapped IPv6 address; with more than GROUPS_MAX, all-multicast. f->row, f->at and f->ifaces are
- * what was found.
+ * what was found. A standby needs none of this; its own addresses are known to the programs.
  */
 void join_settle(const struct model *m, const struct tenant *t, struct router_facts *f);
 

@@ -52,6 +52,10 @@ struct router_row {
 	uint64_t netns_ino;
 	/* an address of its own in the shared subnets, IPv4 and IPv6; unset: it has none */
 	struct tn_addr own[2];
+	bool by_address; /* it forwards while its shared interface has its own address: */
+	bool needs[2];	 /* these of own[]; with neither, any in the shared subnets */
+	/* it has none now; follows from the interface, and is no difference */
+	bool standby;
 	const char *netns; /* as in struct router: where to look for it first; borrowed */
 	enum hook hook;	   /* what was asked for */
 	enum hook via;	   /* what it came to, never auto; does not count as a difference */

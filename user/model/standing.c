@@ -18,5 +18,8 @@ enum standing standing_of(const struct tenant *t, const struct router_row *row)
 		return STANDING_ELSEWHERE;
 	if (t->router->detached)
 		return STANDING_DETACHED;
-	return !row ? STANDING_MISSING : row->broken ? STANDING_BROKEN : STANDING_ATTACHED;
+	return !row	      ? STANDING_MISSING
+	       : row->broken  ? STANDING_BROKEN
+	       : row->standby ? STANDING_STANDBY
+			      : STANDING_ATTACHED;
 }

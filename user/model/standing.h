@@ -7,12 +7,13 @@
 #include "model/rows.h"
 
 /* X(ID, "name") */
-#define STANDINGS(X)                                           \
-	X(ELSEWHERE, "elsewhere") /* none is defined here */   \
-	X(ATTACHED, "attached")                                \
-	X(DETACHED, "detached") /* by `tenantnat detach` */    \
-	X(MISSING, "missing")	/* it has to be, and is not */ \
-	X(BROKEN, "broken")	/* something of it is missing */
+#define STANDINGS(X)                                             \
+	X(ELSEWHERE, "elsewhere") /* none is defined here */     \
+	X(ATTACHED, "attached")                                  \
+	X(DETACHED, "detached") /* by `tenantnat detach` */      \
+	X(MISSING, "missing")	/* it has to be, and is not */   \
+	X(BROKEN, "broken")	/* something of it is missing */ \
+	X(STANDBY, "standby")	/* attached; another host has its address now, or none has */
 
 enum standing {
 #define X(id, name) STANDING_##id,

@@ -83,14 +83,14 @@ static const char *state_of(const struct kernel_state *machine, const struct ten
 {
 	vec_each (r, &machine->routers) {
 		if (strcmp(r->tenant, t->name) == 0)
-			return r->broken ? "broken" : "attached";
+			return r->broken ? "broken" : r->standby ? "standby" : "attached";
 	}
 	return "detached";
 }
 
 static void write_states(const struct page *p, FILE *out)
 {
-	static const char *const states[] = { "attached", "broken", "detached" };
+	static const char *const states[] = { "attached", "broken", "detached", "standby" };
 
 	head(out, METRIC_STATE);
 	vec_each (t, &p->model->tenants) {

@@ -19,7 +19,7 @@
 	X(BUILD, "tenantnat_build_info", gauge, "version", \
 	  "1; the version that runs") \
 	X(STATE, "tenantnat_router_state", gauge, "tenant, state", \
-	  "1 for the state that the tenant's router is in: attached, broken or detached") \
+	  "1 for the state that the tenant's router is in: attached, broken, detached or standby") \
 	X(MAPPINGS, "tenantnat_mappings", gauge, "tenant", \
 	  "Mappings in the definitions in force") \
 	X(PACKETS, "tenantnat_packets_total", counter, "tenant, direction", \

@@ -85,7 +85,8 @@ const struct router_row *probe_asker(const struct kernel_state *machine,
 	for (size_t i = 1; i < n; i++) {
 		const struct router_row *peer = &machine->routers.v[(self + i) % n];
 
-		if (!addr_is_unset(&peer->own[family]) && !same_netns(peer, row) && is_up(peer))
+		if (!peer->standby && !addr_is_unset(&peer->own[family]) &&
+		    !same_netns(peer, row) && is_up(peer))
 			return peer;
 	}
 	return NULL;
@@ -110,7 +111,8 @@ static void take_routers(const struct kernel_state *machine, uint32_t router,
 
 		if (taken == peers_max(n))
 			out->unasked++;
-		else if (!same_netns(peer, &machine->routers.v[self % n]) && is_up(peer))
+		else if (!peer->standby && !same_netns(peer, &machine->routers.v[self % n]) &&
+			 is_up(peer))
 			taken += take_peer(machine, peer, out) > 0;
 	}
 }

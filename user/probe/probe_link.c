@@ -105,8 +105,14 @@ void probe_judge_duplicates(struct probe_run *run)
 		f = findings_add(&run->found, PROBE_DUPLICATE, PROBE_FAILED, ADDR(&a->target),
 				 "expected no answer from others; seen: %s has it too",
 				 MAC(a->mac));
-		finding_remedy(f,
-			       "find the host with that MAC address, and take the address from it");
+		if (run->in->router && run->in->router->active == ACTIVE_ADDRESS)
+			finding_remedy(
+				f, "two hosts have the router active, or one that is not of its "
+				   "hosts has the address: see why what moves it (keepalived, "
+				   "the L3 agent) gives it to both");
+		else
+			finding_remedy(f, "find the host with that MAC address, and take the "
+					  "address from it");
 	}
 	say_count(run, PROBE_OK, clear, "no other host answers");
 	say_count(run, PROBE_SKIPPED, all - run->duplicates,

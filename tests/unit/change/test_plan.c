@@ -115,6 +115,15 @@ Test(plan, addresses_that_are_lost_are_forgotten)
 	cr_expect_eq(p.moved.v[0], &have.shared.v[0]);
 }
 
+/* The programs have to know what makes it active; that it is so now is theirs to see. */
+Test(plan, routers_that_are_active_by_their_address)
+{
+	steps("router 1 red if=3 by-address;", "router 1 red if=3;", "renew 1 red\n");
+	steps("router 1 red if=3 needs=ipv4;", "router 1 red if=3 by-address;", "renew 1 red\n");
+	steps("router 1 red if=3 needs=ipv4;", "router 1 red if=3 needs=ipv6;", "renew 1 red\n");
+	steps("router 1 red if=3 standby;", "router 1 red if=3 by-address;", "");
+}
+
 Test(plan, groups)
 {
 	steps("group 9 3 fd64::1:5; group 9 3 fd64::1:6;",

@@ -384,6 +384,39 @@ Test(doctor, a_router_where_all_is_well)
 	router_has(&r, "");
 }
 
+/* It has no address, no routes, and does not forward: that is as it is to be. */
+Test(doctor, a_standby)
+{
+	struct router_report r = healthy();
+
+	r.by_address = r.standby = true;
+	r.own_v4 = r.own_v6 = false;
+	r.shared.forwarding = r.inside.v[0].forwarding = r.forwarding_v6 = 0;
+	r.shared.rp_filter = 1;
+	add_lookup(&r, "100.64.0.1", true, "up0");
+	router_has(&r, "");
+	r = healthy();
+	r.by_address = r.standby = true;
+	r.inside.v[0].up = false;
+	router_has(&r, "problem link red lan0: it is down > in-red ip link set lan0 up\n");
+}
+
+Test(doctor, two_hosts_that_are_active)
+{
+	struct router_report r = healthy();
+
+	r.by_address = r.standby = true;
+	r.contested = addr_of("fd64::2");
+	router_has(&r,
+		   "problem active red shared0: another host has its address fd64::2, too: both "
+		   "want to be active > see why what moves the address (keepalived, the L3 agent) "
+		   "gives it to both: most often its hosts do not hear each other; `tenantnat "
+		   "check red` names the other by its MAC address\n");
+	r = healthy();
+	r.contested = addr_of("fd64::2");
+	router_has(&r, "");
+}
+
 /* What is not attached drops nothing, and leads nowhere else than before. */
 Test(doctor, other_addresses)
 {
@@ -391,8 +424,8 @@ Test(doctor, other_addresses)
 		struct router_report r = healthy();
 
 		r.attached = attached;
-		*vec_push(&r.cut_off) = (struct iface_addr){ addr_of("192.0.2.1"), 120, false };
-		*vec_push(&r.cut_off) = (struct iface_addr){ addr_of("2001:db8::1"), 64, false };
+		*vec_push(&r.cut_off) = (struct iface_addr){ addr_of("192.0.2.1"), 120, false, false };
+		*vec_push(&r.cut_off) = (struct iface_addr){ addr_of("2001:db8::1"), 64, false, false };
 		router_has(&r, attached
 				       ? "problem other-addresses red shared0: its address "
 					 "192.0.2.1 is in no shared subnet: what comes to it and "
@@ -950,7 +983,7 @@ Test(doctor, before_an_apply)
 	r = healthy();
 	r.planned = true;
 	r.attached = false;
-	*vec_push(&r.cut_off) = (struct iface_addr){ addr_of("192.0.2.1"), 120, false };
+	*vec_push(&r.cut_off) = (struct iface_addr){ addr_of("192.0.2.1"), 120, false, false };
 	router_has(&r,
 		   "problem other-addresses red shared0: its address 192.0.2.1 is in no shared "
 		   "subnet: what comes to it and what it sends there is dropped > `in-red ip addr "

@@ -69,6 +69,8 @@ Test(examine, routers)
 	e.model.tenants.v[0].router->detached = true;
 	expect_text(verdict(NULL), "not well: 1 tenant" NOT_WELL, "detached");
 	e.model.tenants.v[0].router->detached = false;
+	e.kernel.routers.v[0].standby = true;
+	cr_expect(examination_is_well(&e, &e.model.tenants.v[2]), "a standby");
 	e.kernel.routers.v[0].broken = true;
 	cr_expect_not(examination_is_well(&e, &e.model.tenants.v[2]), "broken");
 	e.kernel.routers.n = 0;
@@ -101,6 +103,8 @@ Test(examine, standings)
 	cr_expect_str_eq(standing_name(standing_of(far, NULL)), "elsewhere");
 	cr_expect_str_eq(standing_name(standing_of(blue, NULL)), "missing");
 	cr_expect_str_eq(standing_name(standing_of(blue, &row)), "attached");
+	row.standby = true;
+	cr_expect_str_eq(standing_name(standing_of(blue, &row)), "standby");
 	row.broken = true;
 	cr_expect_str_eq(standing_name(standing_of(blue, &row)), "broken");
 	blue->router->detached = true;

@@ -130,7 +130,7 @@ static void settles(const char *definitions, const char *seen, const char *text)
 	struct router_facts f = facts_of(seen);
 	struct kernel_state out = { 0 };
 
-	join_see(&m, &f.ifaces.list.v[1], &f);
+	join_see(&m, m.tenants.v[0].router, &f.ifaces.list.v[1], &f);
 	join_settle(&m, &m.tenants.v[0], &f);
 	for (size_t i = 0; i < f.own.n; i++)
 		*vec_push(&out.shared) = (struct shared_row){
@@ -324,7 +324,7 @@ Test(join, the_address_that_errors_come_from)
 		model_of(RED "router pin=100.64.0.9; map 10.0.0.5; map fd00::5;");
 	struct router_facts f = facts_of("100.64.0.2;fd64::2");
 
-	join_see(&m, &f.ifaces.list.v[1], &f);
+	join_see(&m, m.tenants.v[0].router, &f.ifaces.list.v[1], &f);
 	join_settle(&m, &m.tenants.v[0], &f);
 	cr_expect_str_eq(ADDR(&f.row.own[IPV4]), "100.64.0.9");
 	cr_expect_str_eq(ADDR(&f.row.own[IPV6]), "fd64::2");
@@ -350,4 +350,87 @@ Test(join, what_writing_all_takes_along)
 		    "set 9 ipv6/conf/shared0/forwarding 0\n"
 		    "set 9 ipv6/conf/eth7/forwarding 0\n",
 		    "touched");
+}
+
+/* ------------------------------------------------------------ active by its address */
+
+#define BY_ADDRESS "router active=address"
+
+static const char *activity(const char *router, const char *seen)
+{
+	_cleanup_model_ struct model m = model_of(RED);
+	_cleanup_model_ struct model with = { 0 };
+	struct router_row row = { 0 };
+	struct ifaces ifaces = ifaces_of(seen);
+	char text[256];
+
+	snprintf(text, sizeof(text), RED "%s;", router);
+	with = model_of(text);
+	join_see_active(&with, with.tenants.v[0].router, &ifaces.list.v[1], &row);
+	ifaces_free(&ifaces);
+	cr_expect(row.by_address || !row.standby);
+	return !row.by_address ? "always" : row.standby ? "standby" : "active";
+}
+
+Test(join, active_by_its_address)
+{
+	static const struct {
+		const char *router, *seen, *is;
+	} cases[] = {
+		{ "router", "", "always" },
+		{ "router pin=100.64.0.2", "", "always" },
+		/* any address in the shared subnets */
+		{ BY_ADDRESS, "", "standby" },
+		{ BY_ADDRESS, "192.0.2.1;fe80::1", "standby" },
+		{ BY_ADDRESS, "100.64.0.7", "active" },
+		{ BY_ADDRESS, "fd64::7", "active" },
+		/* these */
+		{ BY_ADDRESS " pin=100.64.0.2", "100.64.0.7;fd64::7", "standby" },
+		{ BY_ADDRESS " pin=100.64.0.2", "100.64.0.7;100.64.0.2", "active" },
+		{ BY_ADDRESS " pin=fd64::2", "100.64.0.2", "standby" },
+		{ BY_ADDRESS " pin=fd64::2", "fd64::2", "active" },
+		{ BY_ADDRESS " pin=fd64::2 pin=100.64.0.2", "fd64::2", "standby" },
+		{ BY_ADDRESS " pin=fd64::2 pin=100.64.0.2", "100.64.0.2", "standby" },
+		{ BY_ADDRESS " pin=fd64::2 pin=100.64.0.2", "100.64.0.2;fd64::2", "active" },
+		/* ours goes; and a lease of before is none */
+		{ BY_ADDRESS, "!100.64.0.7", "standby" },
+		{ BY_ADDRESS " pin=100.64.0.2", "!100.64.0.2", "standby" },
+		{ BY_ADDRESS " lease=100.64.0.2", "100.64.0.7", "active" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		cr_expect_str_eq(activity(cases[i].router, cases[i].seen), cases[i].is, "%s; %s",
+				 cases[i].router, cases[i].seen);
+}
+
+/* Which the kernel does not use. */
+Test(join, an_address_that_another_host_has)
+{
+	struct iface_addr a = { .addr = addr_of("fd64::2"), .failed = true };
+	struct iface shared = { .addrs = { .v = &a, .n = 1 } };
+	struct router_row row = { .by_address = true };
+	struct prefix subnet = prefix_of("fd64::/64");
+
+	cr_expect_not(iface_makes_active(&shared, &row, &subnet, 1));
+	a.failed = false;
+	cr_expect(iface_makes_active(&shared, &row, &subnet, 1));
+}
+
+Test(join, nobody_gives_it_an_address)
+{
+	wants(RED BY_ADDRESS "; map 10.0.0.5; map fd00::5;", "", "");
+	wants(RED BY_ADDRESS " pin=100.64.0.2; map 10.0.0.5; map fd00::5;", "", "4");
+	settles(RED BY_ADDRESS " pin=100.64.0.2; map 10.0.0.5;", "100.64.0.2",
+		"own 100.64.0.2 1 1\n"
+		UNREACHABLE
+		"way 9 2 100.64.0.0/16 src=100.64.0.2\n" FORWARD_V4);
+}
+
+/* What the programs are to know of it is there already; the rest comes with the address. */
+Test(join, a_standby_is_given_nothing)
+{
+	settles(RED BY_ADDRESS " pin=100.64.0.2 pin=fd64::2; map 10.0.0.5; map fd00::5 "
+			       "lease=fd64::5;",
+		"100.64.0.2", "own 100.64.0.2 1 1\nown fd64::2 1 1\n");
+	settles(RED BY_ADDRESS "; map 10.0.0.5; map fd00::5 lease=fd64::5;", "", "");
 }

@@ -185,6 +185,9 @@ Test(probe_input, who_asks_for_mapped_addresses)
 	cr_expect_str_eq(
 		asker(IPV6, 1, "router 1 a ino=1; router 2 b ino=2 broken; router 3 c ino=3;"),
 		"c");
+	cr_expect_str_eq(
+		asker(IPV6, 1, "router 1 a ino=1; router 2 b ino=2 standby; router 3 c ino=3;"),
+		"c");
 	cr_expect_str_eq(asker(IPV6, 1, "router 1 a ino=1; router 2 b ino=1; router 3 c ino=3;"),
 			 "c");
 	cr_expect_str_eq(asker(IPV6, 1, "router 1 a ino=1; router 2 v4 ino=2;"), "-");
