@@ -9,6 +9,7 @@ import contextlib
 
 from scapy.all import IP, UDP, Ether, IPv6
 
+from agent import Agent
 from case import Skip, equal, eventually, hook, once
 from lab import (BLUE1, BLUE1_V6, FIXED, FIXED_V6, LANS, OUTSIDE, OUTSIDE_V6, PLAIN, PLAIN_V6, RED1,
                  RED1_V6, SUBNET, SUBNET_V6)
@@ -117,6 +118,34 @@ def test_vrf_with_the_uplink_in_it(lab):
         found = [f["severity"] for f in lab.cli.json("doctor", "red")["findings"]
                  if f["finding"] == "inside-interfaces"]
         equal(found, ["warning"], "doctor")
+
+
+def doctor_of_red(lab):
+    """Which of these findings doctor has that are not in order, with the least severe."""
+    found = lab.cli.json("doctor", "red", code=None)["findings"]
+    return sorted((f["finding"], f["severity"]) for f in found if f["severity"] != "ok"
+                  and f["finding"] in ("drift", "inside-interfaces"))
+
+
+@once
+@dual_stack
+def test_vrf_gets_another_member_later(lab):
+    """Doctor says so; the agent is told by the kernel, and then nobody sends as a VM from there."""
+    mixed = [("inside-interfaces", "warning")]
+    with vrf(lab):
+        put(lab, forwarding="stack")
+        for address in (PLAIN, PLAIN_V6):
+            ping(lab.red, address)
+        lab.red.ip("link set up0 master vrf0")
+        lab.red.ip(*(f"neigh replace {address} dev shared0 lladdr {lab.macs['plain']}"
+                     for address in (PLAIN, PLAIN_V6)))
+        equal(doctor_of_red(lab), [("drift", "warning"), *mixed], "without an agent")
+        with Agent(lab):
+            for line, said in (("master vrf0", mixed), ("nomaster", []), ("master vrf0", mixed)):
+                lab.red.ip("link set up0 " + line)
+                eventually(lambda s=said: equal(doctor_of_red(lab), s, "doctor"))
+                if said:
+                    equal(sent_as_vm(lab), [], "sent as a VM")
 
 
 @once
