@@ -139,6 +139,32 @@ def netfilter(lab, way):
 
 
 @contextlib.contextmanager
+def one_port(lab, way, router, match):
+    """A rule that drops one port, which `accept` names."""
+    named = defined(lab)
+    named["blue"].accept = ({"from": [way.source], "ports": ["tcp/22", "icmp"]},)
+    named["red"].accept = ()
+    try:
+        for line in ("add table inet t",
+                     "add chain inet t c { type filter hook forward priority 0; policy accept; }",
+                     f"add rule inet t c {match} tcp dport 22 drop"):
+            router.run("nft", line)
+        lab.apply(named)
+        yield
+    finally:
+        router.run("nft", "flush ruleset")
+        lab.apply(defined(lab))
+
+
+def port_in(lab, way):
+    return one_port(lab, way, lab.blue, f"{'ip6' if way.six else 'ip'} daddr {way.fixed}")
+
+
+def port_out(lab, way):
+    return one_port(lab, way, lab.red, f"{'ip6' if way.six else 'ip'} daddr {way.shared}")
+
+
+@contextlib.contextmanager
 def late_interface(lab, way):
     """A VM's interface, which `inside` takes, came when the router was attached already."""
     late = defined(lab)
@@ -279,6 +305,10 @@ FAULTS = (
           {"status": "a routing rule leads there", "trace": "by a routing rule (table 100)",
            "check": "a routing rule leads", "doctor": "a routing rule leads there"}),
     Fault("netfilter", netfilter,
+          dict.fromkeys(("status", "trace", "check", "doctor"), "`drop` in the chain c of table inet t")),
+    Fault("netfilter_port", port_in,
+          dict.fromkeys(("status", "trace", "check", "doctor"), "`drop` in the chain c of table inet t")),
+    Fault("netfilter_port_out", port_out,
           dict.fromkeys(("status", "trace", "check", "doctor"), "`drop` in the chain c of table inet t")),
     Fault("late_interface", late_interface,
           dict.fromkeys(("status", "trace", "check", "doctor"), "later than the last apply"),

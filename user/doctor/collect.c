@@ -235,6 +235,7 @@ static void look_at_rules(struct router_report *r)
 			ruleset_path_free(&paths[i]);
 		}
 	}
+	collect_services(ruleset, r);
 }
 
 static void look_at_others(uint32_t ifindex, struct router_report *r)

@@ -11,4 +11,11 @@
  */
 void collect_routes(const struct ifaces *ifaces, struct router_report *r);
 
+/*
+ * The services that rules of `accept` name, of the tenant's mappings and of others to whom its VMs
+ * may send, and what the router's netfilter surely drops of them. The rest of the rules is in the
+ * report already. The caller is in its namespace.
+ */
+void collect_services(const json_t *ruleset, struct router_report *r);
+
 #endif

@@ -266,7 +266,15 @@ struct router_report {
 	struct mark_rules marks;
 	struct error rules_error;
 	struct ruleset_hits rules;
-	char legacy[2][120]; /* names of tables of iptables-legacy, and of ip6tables-legacy */
+	/* what is accepted, and netfilter drops all the same, beside what `rules` says */
+	VEC(struct service_drop {
+		struct ruleset_hits by; /* the rule, one */
+		char *what;		/* "tcp/5432 to 10.0.0.5" */
+		struct tn_addr vm;	/* the fixed address of this router's VM */
+	})
+	services;
+	bool too_many_services; /* that not all were asked for */
+	char legacy[2][120];	/* names of tables of iptables-legacy, and of ip6tables-legacy */
 };
 
 void router_report_free(struct router_report *r);

@@ -133,6 +133,70 @@ static bool is_needed(const struct router_report *r, const struct ruleset_hit *h
 	return !r->rules.of[IPV4].untracked && !r->rules.of[IPV6].untracked;
 }
 
+static const struct ruleset_hit *rule_of(const struct service_drop *s)
+{
+	return &s->by.list.v[0];
+}
+
+static bool drops_services(const struct router_report *r, const struct ruleset_hit *h)
+{
+	vec_each (s, &r->services) {
+		if (ruleset_hit_same(rule_of(s), h))
+			return true;
+	}
+	return false;
+}
+
+/* How many of the services of that VM the same rule drops; *first is one of them. */
+static size_t services_like(const struct router_report *r, const struct service_drop *one,
+			    const struct service_drop **first)
+{
+	size_t n = 0;
+
+	vec_each (s, &r->services) {
+		if (!ruleset_hit_same(rule_of(s), rule_of(one)) || addr_cmp(&s->vm, &one->vm))
+			continue;
+		if (!n++)
+			*first = s;
+	}
+	return n;
+}
+
+static void remedy_service(const struct router_report *r, const struct service_drop *s,
+			   struct diagnosed *f)
+{
+	const struct ruleset_hit *h = rule_of(s);
+	bool six = !addr_is_v4(&s->vm);
+	char subnets[200], text[RULESET_PAST];
+
+	subnets_text(r, six, ruleset_hit_is_of_iptables(h) ? "," : ", ", subnets, sizeof(subnets));
+	remedy(f, "%s", ruleset_past(h, r->enter, six, subnets, ADDR(&s->vm), text));
+}
+
+/* Each rule once for a VM, by the first of the services that it drops. */
+static void judge_services(const struct router_report *r, struct diagnosis *out)
+{
+	vec_each (s, &r->services) {
+		const struct service_drop *first = s;
+		size_t n = services_like(r, s, &first);
+		char rule[300], more[64] = "";
+
+		if (first != s)
+			continue;
+		if (n > 1)
+			snprintf(more, sizeof(more), ", and %zu more of this VM", n - 1);
+		ruleset_hit_text(rule_of(s), rule, sizeof(rule));
+		remedy_service(r, s,
+			       diagnosis_add(out, FINDING_FILTER, SEVERITY_PROBLEM, r->shared.name,
+					     "%s refuses what `accept` lets through: %s%s", rule,
+					     s->what, more));
+	}
+	if (r->too_many_services)
+		diagnosis_add(out, FINDING_FILTER, SEVERITY_FINE, r->shared.name,
+			      "the first 64 of the services that `accept` names were asked for, of "
+			      "each family and direction");
+}
+
 static void judge_rule(const struct router_report *r, const struct ruleset_hit *h,
 		       struct diagnosis *out)
 {
@@ -235,8 +299,11 @@ void doctor_netfilter(const struct router_report *r, struct diagnosis *out)
 		diagnosis_add(out, FINDING_NAT, SEVERITY_FINE, NULL,
 			      "no rule of netfilter touches the packets");
 	before = out->list.n;
-	vec_each (h, &r->rules.list)
-		judge_rule(r, h, out);
+	judge_services(r, out);
+	vec_each (h, &r->rules.list) {
+		if (!drops_services(r, h))
+			judge_rule(r, h, out);
+	}
 	if (r->rules.list.n && out->list.n == before)
 		diagnosis_add(out, FINDING_NAT, SEVERITY_FINE, NULL,
 			      "conntrack, and so NAT, leaves the packets alone");

@@ -6,6 +6,11 @@ void router_report_free(struct router_report *r)
 	vec_each (l, &r->lookups)
 		free(l->what);
 	vec_free(&r->lookups);
+	vec_each (s, &r->services) {
+		ruleset_hits_free(&s->by);
+		free(s->what);
+	}
+	vec_free(&r->services);
 	vec_free(&r->cut_off);
 	vec_free(&r->late);
 	vec_free(&r->covers);

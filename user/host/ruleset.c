@@ -28,6 +28,13 @@ void ruleset_hits_free(struct ruleset_hits *hits)
 	vec_free(&hits->list);
 }
 
+bool ruleset_hit_same(const struct ruleset_hit *a, const struct ruleset_hit *b)
+{
+	return a->effect == b->effect && a->handle == b->handle &&
+	       strcmp(a->family, b->family) == 0 && strcmp(a->table, b->table) == 0 &&
+	       strcmp(a->base, b->base) == 0 && strcmp(a->chain, b->chain) == 0;
+}
+
 void ruleset_hit_text(const struct ruleset_hit *h, char *text, size_t size)
 {
 	size_t n = snprintf(text, size, "`%s` in the chain %s of table %s %s", h->statement,

@@ -60,6 +60,8 @@ struct ruleset_hits {
 };
 
 void ruleset_hits_free(struct ruleset_hits *hits);
+/* Whether both are the same rule, or policy, with the same effect. */
+bool ruleset_hit_same(const struct ruleset_hit *a, const struct ruleset_hit *b);
 /* "`drop` in the chain forward of table inet filter (handle 7)" */
 void ruleset_hit_text(const struct ruleset_hit *h, char *text, size_t size);
 

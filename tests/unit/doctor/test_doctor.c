@@ -1055,6 +1055,47 @@ static void add_hit(struct router_report *r, enum ruleset_effect effect, bool su
 							  .handle = 7 };
 }
 
+static void add_service(struct router_report *r, const char *what, const char *vm,
+			json_int_t handle)
+{
+	struct service_drop *s = vec_push(&r->services);
+
+	*vec_push(&s->by.list) = (struct ruleset_hit){ .effect = RULESET_DROP,
+						       .sure = true,
+						       .family = xstrdup("inet"),
+						       .table = xstrdup("t"),
+						       .base = xstrdup("b"),
+						       .chain = xstrdup("sub"),
+						       .statement = xstrdup("do"),
+						       .handle = handle };
+	s->what = xstrdup(what);
+	cr_assert(addr_parse(vm, &s->vm));
+}
+
+Test(doctor, services_that_netfilter_drops)
+{
+	struct router_report r = healthy();
+
+	/* the warning about some of the packets says no more */
+	add_hit(&r, RULESET_DROP, false, "inet", "t", "b");
+	add_service(&r, "tcp/22 to 10.0.0.5", "10.0.0.5", 7);
+	add_service(&r, "tcp/23 to 10.0.0.5", "10.0.0.5", 7);
+	add_service(&r, "tcp/22 to fd00:10::6", "fd00:10::6", 7);
+	r.too_many_services = true;
+	router_has(
+		&r,
+		"problem filter red shared0: `do` in the chain sub of table inet t (handle 7) "
+		"refuses what `accept` lets through: tcp/22 to 10.0.0.5, and 1 more of this VM > "
+		"in-red nft insert rule inet t b ip saddr '{ 100.64.0.0/16, 100.65.0.0/16 }' ip "
+		"daddr '{ 10.0.0.5 }' accept; in-red nft insert rule inet t b ip saddr "
+		"'{ 10.0.0.5 }' ip daddr '{ 100.64.0.0/16, 100.65.0.0/16 }' accept\n"
+		"problem filter red shared0: `do` in the chain sub of table inet t (handle 7) "
+		"refuses what `accept` lets through: tcp/22 to fd00:10::6 > in-red nft insert rule "
+		"inet t b ip6 saddr '{ fd64::/64 }' ip6 daddr '{ fd00:10::6 }' accept; in-red nft "
+		"insert rule inet t b ip6 saddr '{ fd00:10::6 }' ip6 daddr '{ fd64::/64 }' "
+		"accept\n");
+}
+
 Test(doctor, rules_that_are_passed_by)
 {
 	struct router_report r = healthy();
