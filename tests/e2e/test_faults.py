@@ -15,7 +15,7 @@ import socket
 from case import equal, eventually, hook, once
 from lab import (BLUE1, BLUE1_V6, FIXED, FIXED2, FIXED3, FIXED3_V6, FIXED_V6, INSIDE, INSIDE_V6,
                  OUTSIDE, OUTSIDE_V6, RED1, RED1_V6, RED2, SUBNET, SUBNET_V6)
-from net import BPFFS, sh
+from net import BPFFS, sh, veth
 from snapshot import machine, unchanged
 from test_doctor import type_in
 from test_forwarding import as_defined
@@ -704,6 +704,38 @@ def test_faults_status_of_the_last_minute(lab):
         running.communicate()
         os.unlink(lab.cli.state + "/traffic")
     equal(lab.cli.json("status")["agent"], None, "without the agent")
+
+
+@once
+def test_faults_vm_with_two_nics(lab):
+    """It answers by one for both: check names it at any time, doctor and status while an agent runs."""
+    def warned():
+        said = lab.cli.json("doctor", "red")["findings"]
+        found = [f["seen"] for f in said if f["finding"] == "sources" and f["severity"] == "warning"]
+        equal(["spoofed-source" in one for one in found], [True], f"doctor: {said}")
+        assert "(red sources)" in lab.cli.run("status", "red").stdout
+
+    both = lab.definitions()
+    both["red"].mappings.append(("10.0.1.7", "100.64.1.7", "second"))
+    veth(lab.red1, "eth1", lab.red_lan, "psecond")
+    lab.red_lan.ip("link set psecond master br1")
+    lab.red1.ip("addr add 10.0.1.7/24 dev eth1")
+    agent = lab.cli.start("agent")
+    try:
+        lab.apply(both)
+        eventually(lambda: equal(os.path.exists(lab.cli.state + "/traffic"), True, "its file"))
+        equal([f for f in lab.cli.json("doctor", "red")["findings"]
+               if f["finding"] == "sources" and f["severity"] != "ok"], [], "doctor before")
+        lab.blue1.run("ping", "-nc3", "-i0.2", "-W1", "100.64.1.7", check=False)
+        warned()
+        said = lab.cli.run("check", "red", code=1).stdout
+        assert "10.0.1.7" in said, said
+    finally:
+        agent.terminate()
+        agent.communicate()
+        os.unlink(lab.cli.state + "/traffic")
+        lab.red1.ip("link del eth1")
+        lab.apply()
 
 
 @hook

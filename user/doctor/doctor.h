@@ -282,6 +282,13 @@ void router_report_free(struct router_report *r);
 
 void doctor_router(const struct router_report *r, struct diagnosis *out);
 
+/*
+ * Packets that the tenant's router dropped as spoofed-source in the last `seconds`, while the agent
+ * runs; none: no finding.
+ */
+void doctor_spoofed(const struct tenant *t, uint64_t packets, unsigned int seconds,
+		    struct diagnosis *out);
+
 /* The paths that packets of a family take through a router: in, and out. The caller's to free. */
 void doctor_paths(const struct router_report *r, bool six, struct ruleset_path paths[2]);
 

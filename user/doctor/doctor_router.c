@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+#include <inttypes.h>
+
 #include "doctor/doctor_internal.h"
 
 void router_report_free(struct router_report *r)
@@ -477,6 +479,24 @@ static void judge_sources(const struct router_report *r, struct diagnosis *out)
 	if (r->tenant->router->sources == SOURCES_LOOSE || !r->crossings.n)
 		diagnosis_add(out, FINDING_SOURCES, SEVERITY_FINE, NULL, "%s",
 			      sources_name(r->tenant->router->sources));
+}
+
+void doctor_spoofed(const struct tenant *t, uint64_t packets, unsigned int seconds,
+		    struct diagnosis *out)
+{
+	if (!packets || t->router->sources == SOURCES_LOOSE)
+		return;
+	out->tenant = t->name;
+	remedy(diagnosis_add(out, FINDING_SOURCES, SEVERITY_WARNING, NULL,
+			     "%" PRIu64 " packets of the last %u seconds were dropped as "
+			     "spoofed-source: who sent them has an address that belongs elsewhere, "
+			     "such as a VM with network cards in two subnets and one default route",
+			     packets, seconds),
+	       "`tenantnat check %s` asks the VMs; `tenantnat monitor` shows whose packets these "
+	       "are. Have the VM answer by the network card that it was asked by, or write "
+	       "`sources: loose` into the router's definition, and apply",
+	       t->name);
+	out->tenant = NULL;
 }
 
 /* A port and the bridge above it. */

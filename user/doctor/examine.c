@@ -5,8 +5,10 @@
 #include "doctor/collect.h"
 #include "doctor/collect_drift.h"
 #include "host/netns.h"
+#include "lib/file.h"
 #include "lib/progress.h"
 #include "model/standing.h"
+#include "observe/traffic.h"
 #include "store/store.h"
 
 void examination_free(struct examination *e)
@@ -141,6 +143,28 @@ int examine_read(const struct settings *settings, const char *file,
 	return check_names(selection, e, err);
 }
 
+/* What the agent has noted; without one, nobody knows since when the counters say so. */
+static void look_for_spoofed(const struct settings *settings, const struct scope *scope,
+			     struct examination *e)
+{
+	_cleanup_traffic_log_ struct traffic_log log = { 0 };
+	_cleanup_traffic_ struct traffic now = { 0 };
+	const struct traffic *then;
+	char agent[PATH_MAX];
+
+	snprintf(agent, sizeof(agent), "%s/agent", settings->state);
+	if (!e->dp || e->planned || !file_holder(agent))
+		return;
+	traffic_log_read(settings->state, &log);
+	traffic_read(e->dp, &e->kernel, &now);
+	then = traffic_log_minute(&log, now.at);
+	vec_each (t, &e->model.tenants) {
+		if (then && scope_has(scope, t->name) && t->router)
+			doctor_spoofed(t, traffic_between(then, &now, t->name).spoofed,
+				       (now.at - then->at + 500) / 1000, &e->findings);
+	}
+}
+
 void examine_look(const struct settings *settings, const struct scope *scope, struct examination *e)
 {
 	look_for_drift(settings, scope, e);
@@ -153,6 +177,7 @@ void examine_look(const struct settings *settings, const struct scope *scope, st
 		progress_step(1);
 	}
 	progress_end();
+	look_for_spoofed(settings, scope, e);
 }
 
 int examine(const struct settings *settings, const char *file, const struct selection *selection,

@@ -84,6 +84,7 @@ void traffic_read(struct dataplane *dp, const struct kernel_state *kernel, struc
 			continue;
 		for (size_t i = 0; i < TN_REASONS_MAX; i++)
 			one->dropped += drops.packets[i];
+		one->spoofed = drops.packets[TN_DROP_SPOOFED_SOURCE];
 	}
 	vec_sort(&out->list, by_tenant);
 }
@@ -103,6 +104,7 @@ struct tenant_traffic traffic_between(const struct traffic *then, const struct t
 	out.counters.out_packets = counter_growth(a->counters.out_packets, b->counters.out_packets);
 	out.counters.out_bytes = counter_growth(a->counters.out_bytes, b->counters.out_bytes);
 	out.dropped = counter_growth(a->dropped, b->dropped);
+	out.spoofed = counter_growth(a->spoofed, b->spoofed);
 	return out;
 }
 
@@ -164,9 +166,10 @@ static json_t *moment_json(const struct traffic *t)
 		const struct tn_counters *c = &one->counters;
 
 		json_object_set_new(tenants, one->tenant,
-				    json_pack("[I, I, I, I, I]", (json_int_t)c->in_packets,
+				    json_pack("[I, I, I, I, I, I]", (json_int_t)c->in_packets,
 					      (json_int_t)c->in_bytes, (json_int_t)c->out_packets,
-					      (json_int_t)c->out_bytes, (json_int_t)one->dropped));
+					      (json_int_t)c->out_bytes, (json_int_t)one->dropped,
+					      (json_int_t)one->spoofed));
 	}
 	return json_pack("{s:I, s:o}", "at", (json_int_t)t->at, "tenants", tenants);
 }
@@ -201,15 +204,22 @@ static void take_moment(const json_t *from, struct traffic_log *log)
 
 	json_object_foreach(tenants, name, numbers)
 	{
-		struct tenant_traffic *one = vec_push(&t.list);
-		json_int_t v[5] = { 0 };
+		struct tenant_traffic *one;
+		json_int_t v[6] = { 0 };
 
+		/* of another version */
+		if (json_array_size(numbers) != ARRAY_SIZE(v)) {
+			traffic_free(&t);
+			return;
+		}
+		one = vec_push(&t.list);
 		memset(one, 0, sizeof(*one));
 		snprintf(one->tenant, sizeof(one->tenant), "%s", name);
 		for (size_t i = 0; i < ARRAY_SIZE(v); i++)
 			v[i] = json_integer_value(json_array_get(numbers, i));
 		one->counters = (struct tn_counters){ v[0], v[1], v[2], v[3] };
 		one->dropped = v[4];
+		one->spoofed = v[5];
 	}
 	vec_sort(&t.list, by_tenant);
 	traffic_log_add(log, &t);

@@ -13,6 +13,7 @@ struct tenant_traffic {
 	char tenant[TENANT_NAME_MAX + 1];
 	struct tn_counters counters; /* of all of its mappings */
 	uint64_t dropped;	     /* packets, for any reason */
+	uint64_t spoofed;	     /* of these, as spoofed-source */
 };
 
 /* Sorted by tenant: those whose routers are attached. */

@@ -1055,6 +1055,28 @@ static void add_hit(struct router_report *r, enum ruleset_effect effect, bool su
 							  .handle = 7 };
 }
 
+Test(doctor, packets_from_where_no_answer_goes)
+{
+	struct router_report r = healthy();
+	struct router router = *r.tenant->router;
+	struct tenant tenant = *r.tenant;
+	_cleanup_diagnosis_ struct diagnosis out = { 0 };
+
+	tenant.router = &router;
+	doctor_spoofed(&tenant, 0, 60, &out);
+	router.sources = SOURCES_LOOSE;
+	doctor_spoofed(&tenant, 3, 60, &out);
+	cr_expect_eq(out.list.n, 0, "none, or nobody asks where answers go");
+	router.sources = SOURCES_STRICT;
+	doctor_spoofed(&tenant, 3, 58, &out);
+	cr_assert_eq(out.list.n, 1);
+	cr_expect_eq(out.list.v[0].id, FINDING_SOURCES);
+	cr_expect_eq(out.list.v[0].severity, SEVERITY_WARNING);
+	cr_expect_str_eq(out.list.v[0].tenant, "red");
+	cr_expect(strstr(out.list.v[0].seen, "3 packets of the last 58 seconds"));
+	router_report_free(&r);
+}
+
 static void add_service(struct router_report *r, const char *what, const char *vm,
 			json_int_t handle)
 {

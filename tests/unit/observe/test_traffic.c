@@ -14,7 +14,8 @@ static struct traffic moment(uint64_t at, uint64_t red, uint64_t dropped)
 	*vec_push(&t.list) =
 		(struct tenant_traffic){ .tenant = "red",
 					 .counters = { red, 10 * red, 2 * red, 20 * red },
-					 .dropped = dropped };
+					 .dropped = dropped,
+					 .spoofed = dropped / 2 };
 	return t;
 }
 
@@ -32,6 +33,7 @@ Test(traffic, between)
 	cr_expect_eq(red.counters.out_packets, 6);
 	cr_expect_eq(red.counters.out_bytes, 60);
 	cr_expect_eq(red.dropped, 30);
+	cr_expect_eq(red.spoofed, 15);
 	cr_expect_eq(all.counters.in_packets, 8, "since it is counted");
 	cr_expect_eq(all.dropped, 130);
 	cr_expect_eq(none.dropped + none.counters.in_packets, 0);
