@@ -31,14 +31,14 @@ TOPICS = """
     hairpin icmp conntrack mtu path stun fragments control offload vlan dispatcher check doctor
     kill power many beside restore agent metrics world monitor history trace faults forwarding window
     unreachable hostile groups uplink handover interrupt partial definitions schema view json undo
-    progress init neighbours reject vrf flows hosts etcd
+    progress init neighbours reject vrf flows hosts etcd failover
 """.split()
 # what runs on other kinds of shared interfaces than veth too, with the hooks that these have
 MEDIA_TOPICS = ["talk", "guard", "six", "hairpin", "icmp"]
 MEDIA_HOOKS = ["tc", "xdp-generic"]
 # what runs once more with packets through the stack, with these hooks
 STACK_TOPICS = """
-    talk guard accept counters six hairpin icmp mtu path fragments offload uplink reject
+    talk guard accept counters six hairpin icmp mtu path fragments offload uplink reject failover
 """.split()
 STACK_HOOKS = ["tc", "xdp"]
 # with clsact the programs are those of tc: what is about how they are attached runs with it too

@@ -50,6 +50,12 @@ static bool watch_all_pins(struct agent *a)
 	return new;
 }
 
+static void say_standby(const struct router_row *r)
+{
+	log_notice("tenant %s: its router is %s now", r->tenant,
+		   r->standby ? "a standby" : "active");
+}
+
 /*
  * What the routers are now. Neighbours may remember something else of those that are new, have
  * moved or came up: these are announced as soon as nothing is left to be done.
@@ -72,6 +78,8 @@ static void update_routers(struct agent *a, struct dataplane *dp, const struct k
 		if (r->broken)
 			continue;
 		attach_links(dp, r, &now->links);
+		if (was && was->row.standby != r->standby)
+			say_standby(r);
 		now->unannounced = !was || was->unannounced || up || is_elsewhere(&was->row, r) ||
 				   was->row.standby;
 		if (r->by_address) {
@@ -120,8 +128,7 @@ void agent_see_active(struct agent *a)
 		if (standby == r->standby)
 			continue;
 		r->standby = standby;
-		log_notice("tenant %s: its router is %s now", r->tenant,
-			   standby ? "a standby" : "active");
+		say_standby(r);
 		if (standby)
 			announcements_drop(&a->announcements, r->id);
 		else

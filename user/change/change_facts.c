@@ -188,6 +188,10 @@ static int look_closely(struct change *c, const struct change_how *how, struct t
 	/* an agent looks all the time, and a change of one mapping is about something else */
 	if (f->doubt.set && !how->scope && !(how->agent && how->restore))
 		log_warning("tenant %s: %s", t->name, f->doubt.text);
+	if (f->row.standby && !how->restore && !how->agent)
+		log_notice("tenant %s: its router is a standby: %s has not its own address, which "
+			   "others give it (`active: address`)",
+			   t->name, f->at.name);
 	if (how->partial && check_leases(&c->had, f, err))
 		return -1;
 	return how->restore ? check_address(&c->had, t, f, err) : 0;

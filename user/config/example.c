@@ -107,6 +107,16 @@ static bool is_complete(const struct outline_router *r)
 	return writable && r->inside.n && netns_valid(r->seen->name);
 }
 
+/* Whether keepalived gives it its addresses, and takes them away: it hears of others by `ha-…`. */
+static bool is_moved(const struct namespace *ns)
+{
+	vec_each (i, &ns->ifaces.list) {
+		if (strncmp(i->name, "ha-", 3) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void put_router(FILE *f, const struct outline_router *r, const char *mark)
 {
 	fprintf(f, "%s  - name: ", mark);
@@ -119,6 +129,12 @@ static void put_router(FILE *f, const struct outline_router *r, const char *mark
 		r->shared ? "" : "    # its interface on the shared network", mark);
 	put_inside(f, r);
 	fputc('\n', f);
+	if (r->neutron && is_moved(r->seen))
+		fprintf(f,
+			"%s      active: address               # HA: of its hosts, the one that "
+			"has "
+			"its addresses\n",
+			mark);
 	if (r->pools.n) {
 		fprintf(f, "%s    pool: ", mark);
 		put_prefixes(f, r->pools.v, r->pools.n);

@@ -218,3 +218,22 @@ Test(example, more_routers_than_there_are_pools)
 		"100.64.0.0/22\na a shared0: lan0 100.64.1.0/24\nb b shared0: lan0 100.64.2.0/24\n",
 		2);
 }
+
+/* Neutron's L3 agent moves the addresses of those that have an interface to hear of others by. */
+Test(example, neutron_with_other_hosts)
+{
+	_cleanup_namespaces_ struct namespaces ns = namespaces_of(
+		"ns qrouter-1\nqr-1 10.0.0.1/24\nqr-2 100.64.0.2/16\n"
+		"ns qrouter-2\nha-2 169.254.192.2/18\nqr-3 10.0.0.1/24\nqr-4 100.64.0.3/16\n");
+	_cleanup_outline_ struct outline o = { 0 };
+	_cleanup_model_ struct model m = { 0 };
+	_cleanup_free_ char *text = NULL;
+	struct config_errors errors = { 0 };
+
+	outline_make(&ns, &o);
+	text = example_text(&o);
+	cr_assert_eq(config_parse(text, strlen(text), "example", &m, &errors), 0, "%s", text);
+	cr_assert_eq(m.tenants.n, 2);
+	cr_expect_eq(m.tenants.v[0].router->active, ACTIVE_ALWAYS, "%s", text);
+	cr_expect_eq(m.tenants.v[1].router->active, ACTIVE_ADDRESS, "%s", text);
+}
