@@ -28,6 +28,8 @@ refuses() {
 echo "== left out tests"
 refuses METRICS=no timeout 10 "$bin" --state "$tmp/state" agent --metrics 127.0.0.1:9876
 refuses SYSTEMD=no env NOTIFY_SOCKET="$tmp/socket" timeout 10 "$bin" --state "$tmp/state" agent
+refuses CLUSTER=no timeout 10 "$bin" --state "$tmp/state" cluster join http://127.0.0.1:2379
+"$bin" cluster join --help | grep -q "not in this build: CLUSTER=no" || fail "help: nothing about CLUSTER=no"
 for word in METRICS=no SYSTEMD=no; do
 	"$bin" agent --help | grep -q "not in this build: $word" || fail "help: nothing about $word"
 done

@@ -298,11 +298,11 @@ class Authority:
     def _openssl(self, *args):
         sh(["openssl", *args])
 
-    def sign(self, name, addresses=("127.0.0.1", "127.0.0.2", "127.0.0.3"), expired=False):
+    def sign(self, name, addresses=("127.0.0.1", "127.0.0.2", "127.0.0.3"), expired=False, subject="CN"):
         """(certificate, key) for server and client alike; etcd's gateway uses its own as a client."""
         key, request, out, extra = (self._path(f"{name}.{end}") for end in ("key", "csr", "pem", "ext"))
         self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                      "-subj", f"/CN={name}", "-keyout", key, "-out", request)
+                      "-subj", f"/{subject}={name}", "-keyout", key, "-out", request)
         with open(extra, "w", encoding="ascii") as f:
             f.write("extendedKeyUsage=serverAuth,clientAuth\nsubjectAltName="
                     + ",".join(f"IP:{a}" for a in addresses) + "\n")

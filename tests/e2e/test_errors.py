@@ -187,7 +187,8 @@ def test_help(lab):
     for words in ([], ["diff"], ["export"], ["validate"], ["apply"], ["map"], ["map", "add"],
                   ["map", "del"], ["map", "list"], ["status"], ["show"], ["show", "history"], ["undo"], ["init"],
                   ["stats"], ["monitor"], ["trace"], ["check"],
-                  ["announce"], ["doctor"], ["restore"], ["agent"], ["detach"]):
+                  ["announce"], ["doctor"], ["restore"], ["agent"], ["detach"], ["cluster", "join"],
+                  ["cluster", "leave"], ["cluster", "status"]):
         done = cli.run(*words, "--help")
         usage = " ".join(["Usage: tenantnat [OPTION…]", *words])
         assert done.stdout.startswith(usage), f"{words} --help: {done.stdout!r}"

@@ -3,6 +3,7 @@
 
 #include "change/change_parts.h"
 #include "dataplane/dataplane.h"
+#include "lib/host_name.h"
 #include "lib/interrupt.h"
 #include "lib/progress.h"
 
@@ -30,6 +31,9 @@ static int load(struct change *c, struct model *will, struct error *err)
 	if (will) {
 		c->will = *will;
 		*will = (struct model){ 0 };
+		/* the state says what this host is called, and the file may have been read before
+		 */
+		model_locate(&c->will, host_name());
 	}
 	progress_end();
 	return 0;

@@ -147,6 +147,11 @@ enum etcd_fault etcd_fault(const struct etcd *e)
 	return e->fault;
 }
 
+const char *etcd_why(const struct etcd *e)
+{
+	return e->why;
+}
+
 int64_t etcd_compacted(const struct etcd *e)
 {
 	return e->compacted;
@@ -420,9 +425,11 @@ static int weight(enum etcd_fault fault)
 	}
 }
 
-static void note(struct told *told, const char *url, const struct etcd_verdict *v)
+static void note(struct etcd *e, struct told *told, const char *url, const struct etcd_verdict *v)
 {
 	size_t n = strlen(told->text);
+
+	snprintf(e->why, sizeof(e->why), "%.255s", v->text);
 
 	snprintf(told->text + n, sizeof(told->text) - n, "%s%s (%s)", n ? ", " : "", url, v->text);
 	if (weight(v->fault) > weight(told->fault))
@@ -441,9 +448,10 @@ int etcd_fail(struct etcd *e, const char *url, const struct etcd_verdict *v, str
 
 	e->fault = v->fault;
 	if (v->elsewhere) {
-		note(&told, url, v);
+		note(e, &told, url, v);
 		return fail_everywhere(e, &told, err);
 	}
+	snprintf(e->why, sizeof(e->why), "%.255s", v->text);
 	if (v->fault == ETCD_INTERRUPTED && interrupt_check(err))
 		return -1;
 	return error_set(err, "%s", v->text);
@@ -491,7 +499,7 @@ static int with_each(struct etcd *e, const struct etcd_call *c, const char *body
 			return 0;
 		if (!v.elsewhere)
 			return etcd_fail(e, endpoint->url, &v, err);
-		note(&told, endpoint->url, &v);
+		note(e, &told, endpoint->url, &v);
 		etcd_pass_over(e);
 	}
 	return fail_everywhere(e, &told, err);

@@ -79,6 +79,9 @@ static inline void etcd_cleanup(struct etcd **e)
 #define _cleanup_etcd_ _cleanup_(etcd_cleanup)
 
 enum etcd_fault etcd_fault(const struct etcd *e);
+/* Why the URL that failed last did, in a few words that do not name it; good until the next call.
+ */
+const char *etcd_why(const struct etcd *e);
 /* Of ETCD_COMPACTED of a watch: the oldest revision that there is; else 0. */
 int64_t etcd_compacted(const struct etcd *e);
 /* The URLs of the options, as they are used (with a port); good until etcd_close(). */
@@ -121,6 +124,7 @@ struct etcd_query {
 	const char *end;  /* the first key that is not meant; NULL: `key` alone */
 	int64_t revision; /* as it was then; 0: as it is now */
 	bool keys_only;
+	bool newest;	   /* of them all, the one that was changed last */
 	unsigned int page; /* keys of one request at most; 0: 256 */
 };
 

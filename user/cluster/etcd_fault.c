@@ -44,13 +44,15 @@ void etcd_reply_free(struct etcd_reply *r)
 	memset(r, 0, sizeof(*r));
 }
 
-/* What others have written, for a sentence: one line, and not all of it. */
+/* What others have written, as a part of a sentence: one line, and not all of it. */
 static const char *quote(const char *text, char *out, size_t room)
 {
 	size_t n = 0;
 
 	for (; *text && n + 1 < room; text++)
 		out[n++] = isprint((unsigned char)*text) ? *text : ' ';
+	while (n && strchr(". ", out[n - 1]))
+		n--;
 	out[n] = 0;
 	return out;
 }
@@ -124,7 +126,7 @@ static bool is_alert(const struct etcd_reply *r, const struct etcd_manner *how)
 	bool broken = is_closed(r) && how->first && speaks_tls(how->url);
 
 	if (r->code == CURLE_SSL_CONNECT_ERROR)
-		broken = strstr(r->detail, "failure:") || strstr(r->detail, "terminated");
+		broken = strstr(r->detail, "Send failure:");
 	return broken || strstr(r->detail, " alert");
 }
 
@@ -329,6 +331,14 @@ static void judge_strange(const struct etcd_reply *r, const struct etcd_manner *
 
 	if (strstr(body, "HTTP request to an HTTPS server")) {
 		SAY_HERE(out, ETCD_UNTRUSTED, "it speaks TLS: write https://");
+	} else if (strstr(body, "CommonName of client")) {
+		SAY(out, ETCD_DENIED,
+		    "etcd at %s has users, and so takes no certificate with a common name by its "
+		    "gateway: make one without (openssl -subj /O=…) for --cert",
+		    how->url);
+	} else if (r->status == 421) {
+		SAY_HERE(out, ETCD_REFUSED,
+			 "it does not want to be called by that name: see its --host-whitelist");
 	} else if (how->change && (r->status < 400 || r->status >= 500)) {
 		snprintf(why, sizeof(why), "gives no answer of etcd's (HTTP %ld)", r->status);
 		say_unknown(how, why, out);

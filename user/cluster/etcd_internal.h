@@ -23,6 +23,7 @@ struct etcd {
 	CURL *curl;
 	enum etcd_fault fault;
 	int64_t compacted;
+	char why[256];
 };
 
 /* ---- etcd_message.c: requests and answers; pure */

@@ -65,7 +65,9 @@ int etcd_range_each(struct etcd *e, const struct etcd_query *query, etcd_each ea
 			    .key = xstrdup(query->key),
 			    .size = strlen(query->key),
 			    .revision = query->revision,
-			    .page = query->page ? query->page : PAGE };
+			    .page = query->newest ? 1
+				    : query->page ? query->page
+						  : PAGE };
 	int ret;
 
 	do {
@@ -84,7 +86,7 @@ int etcd_range_each(struct etcd *e, const struct etcd_query *query, etcd_each ea
 			*header = some.header;
 			header->revision = r.revision;
 		}
-	} while (ret == 0 && r.more);
+	} while (ret == 0 && r.more && !query->newest);
 	free(r.key);
 	return ret;
 }

@@ -353,6 +353,10 @@ json_t *etcd_write_range(const struct etcd_query *q, const char *key, size_t siz
 		json_object_set_new(range, "range_end", text_base64(q->end));
 	if (q->keys_only)
 		json_object_set_new(range, "keys_only", json_true());
+	if (q->newest) {
+		json_object_set_new(range, "sort_target", json_string("MOD"));
+		json_object_set_new(range, "sort_order", json_string("DESCEND"));
+	}
 	return range;
 }
 

@@ -6,6 +6,7 @@
 #include "cmd/consent.h"
 #include "config/definitions.h"
 #include "lib/background.h"
+#include "lib/host_name.h"
 #include "model/select.h"
 
 struct reading {
@@ -55,6 +56,7 @@ static int begin(const struct invocation *inv, enum store_mode mode, struct read
 		return -1;
 	c->will = r->wanted;
 	r->wanted = later;
+	model_locate(&c->will, host_name());
 	return 0;
 }
 

@@ -197,6 +197,26 @@ static const char *const migrations[] = {
 	"  PRIMARY KEY (tenant, ord),\n"
 	"  UNIQUE (tenant, name)\n"
 	") STRICT, WITHOUT ROWID;",
+
+	/*
+	 * The cluster that this host is a member of. `etcd` is etcd's own id of its cluster, `id` that
+	 * of the key PREFIX/cluster, `revision` the last one seen of etcd. The password is as etcd
+	 * asks for it: the file is root's alone.
+	 */
+	"CREATE TABLE cluster (\n"
+	"  one INTEGER PRIMARY KEY CHECK (one = 1),\n"
+	"  urls TEXT NOT NULL CHECK (urls <> ''),\n"
+	"  ca TEXT CHECK (ca <> ''),\n"
+	"  cert TEXT CHECK (cert <> ''),\n"
+	"  key TEXT CHECK (key <> ''),\n"
+	"  user TEXT CHECK (user <> ''),\n"
+	"  password TEXT,\n"
+	"  prefix TEXT NOT NULL CHECK (prefix GLOB '/*'),\n"
+	"  host TEXT NOT NULL CHECK (host <> ''),\n"
+	"  id TEXT NOT NULL CHECK (id <> ''),\n"
+	"  etcd INTEGER NOT NULL,\n"
+	"  revision INTEGER NOT NULL CHECK (revision >= 0)\n"
+	") STRICT;",
 };
 /* clang-format on */
 
@@ -210,7 +230,7 @@ const int schema_newest = (int)ARRAY_SIZE(migrations);
 	"SELECT count(*) FROM sqlite_schema WHERE rootpage = 0 AND type <> 'trigger' AND " \
 	"name IN ('subnet', 'tenant', 'pool', 'router', 'inside', 'mapping', "             \
 	"'router_address', 'route', 'origin', 'accept', 'rule', 'rule_item', 'history', "  \
-	"'history_line', 'history_before', 'router_host')"
+	"'history_line', 'history_before', 'router_host', 'cluster')"
 
 int schema_read(struct store *s, int *schema, struct error *err)
 {

@@ -235,7 +235,8 @@ int store_open(const char *dir, enum store_mode mode, unsigned int wait, const c
 	s->lock = s->read_lock = -1;
 	s->dir = xstrdup(dir);
 	s->file = path_in(dir, "state.db");
-	if (mode == STORE_WRITE ? open_writer(s, wait, holder, err) : open_reader(s, err)) {
+	if ((mode == STORE_WRITE ? open_writer(s, wait, holder, err) : open_reader(s, err)) ||
+	    membership_name_host(s, err)) {
 		store_close(s);
 		return -1;
 	}

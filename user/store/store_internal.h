@@ -57,6 +57,9 @@ int schema_read(struct store *s, int *schema, struct error *err);
 /* Make the newest schema of an older one or of none, in one transaction. */
 int schema_upgrade(struct store *s, int schema, struct error *err);
 
+/* member.c: this host is called what it is called in its cluster (lib/host_name.h). */
+int membership_name_host(struct store *s, struct error *err);
+
 /* same.c: whether both are stored in the same rows. */
 
 bool same_text(const char *a, const char *b);			  /* either may be NULL */

@@ -120,6 +120,12 @@ Test(etcd_fault, what_etcd_says)
 		{ 200, "<html>", ETCD_UNSUPPORTED, ETCD_UNKNOWN_OUTCOME, "" },
 		{ 200, "{\"header\":", ETCD_UNSUPPORTED, ETCD_UNKNOWN_OUTCOME, "" },
 		{ 502, "<html>", ETCD_UNREACHABLE, ETCD_UNKNOWN_OUTCOME, "502" },
+		{ 400,
+		  "CommonName of client sending a request against gateway will be ignored and not "
+		  "used as expected\n",
+		  ETCD_DENIED, ETCD_DENIED, "common name" },
+		{ 421, "etcd received your request, but the Host header was unrecognized.",
+		  ETCD_REFUSED, ETCD_REFUSED, "--host-whitelist" },
 		{ 404, "<html>", ETCD_UNSUPPORTED, ETCD_UNSUPPORTED, "no etcd" },
 		{ 200, "{\"header\":{}}", ETCD_FINE, ETCD_FINE, "" },
 	};

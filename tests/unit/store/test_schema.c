@@ -6,14 +6,21 @@
 Test(store, stamps)
 {
 	put(&empty);
-	cr_expect_eq(sql("PRAGMA user_version"), 9);
+	cr_expect_eq(sql("PRAGMA user_version"), 10);
 	cr_expect_eq(sql("PRAGMA application_id"), 0x746e6174);
 	cr_expect_eq(sql("SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
+}
+
+/* Before there were clusters. */
+static void back_to_schema_9(void)
+{
+	sql("DROP TABLE cluster; PRAGMA user_version = 9");
 }
 
 /* Before routers had hosts. */
 static void back_to_schema_8(void)
 {
+	back_to_schema_9();
 	sql("DROP TABLE router_host; UPDATE router SET id = 9 WHERE id = 4096");
 	sql("ALTER TABLE router DROP COLUMN active; PRAGMA user_version = 8");
 }
@@ -133,6 +140,19 @@ static void forget_own(struct model *m)
 	}
 }
 
+Test(store, schema_9_is_brought_up_to_date)
+{
+	_cleanup_model_ struct model want = { 0 };
+
+	rich(&want);
+	put(&want);
+	back_to_schema_9();
+	store_close(open_store(STORE_WRITE));
+	cr_expect_eq(sql("PRAGMA user_version"), 10);
+	cr_expect_eq(sql("SELECT count(*) FROM cluster"), 0);
+	assert_stored(&want);
+}
+
 Test(store, schema_8_is_brought_up_to_date)
 {
 	_cleanup_model_ struct model want = { 0 };
@@ -141,7 +161,7 @@ Test(store, schema_8_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_8();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 9);
+	cr_expect_eq(sql("PRAGMA user_version"), 10);
 	forget_hosts(&want);
 	assert_stored(&want);
 }
@@ -165,7 +185,7 @@ Test(store, schema_7_is_brought_up_to_date)
 	sql("INSERT INTO history_line VALUES (1, 3, '~', 'and 998 more')");
 	sql("INSERT INTO history VALUES (2, 200, 0, 'root', 'map add red 10.0.0.5')");
 	s = open_store(STORE_WRITE);
-	cr_expect_eq(sql("PRAGMA user_version"), 9);
+	cr_expect_eq(sql("PRAGMA user_version"), 10);
 	forget_hosts(&want);
 	assert_stored(&want);
 	must(store_history(s, 9, 9, &h, &err) == 0, err);
@@ -193,7 +213,7 @@ Test(store, schema_6_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_6();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 9);
+	cr_expect_eq(sql("PRAGMA user_version"), 10);
 	cr_expect_eq(sql("SELECT count(*) FROM pragma_foreign_key_check"), 0);
 	forget_hosts(&want);
 	assert_stored(&want);
@@ -212,7 +232,7 @@ Test(store, schema_5_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_5();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 9);
+	cr_expect_eq(sql("PRAGMA user_version"), 10);
 	forget_passed_over(&want);
 	assert_stored(&want);
 }
@@ -225,7 +245,7 @@ Test(store, schema_4_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_4();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 9);
+	cr_expect_eq(sql("PRAGMA user_version"), 10);
 	forget_forwarding(&want);
 	assert_stored(&want);
 }
@@ -238,7 +258,7 @@ Test(store, schema_3_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_3();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 9);
+	cr_expect_eq(sql("PRAGMA user_version"), 10);
 	forget_rules(&want);
 	assert_stored(&want);
 	rich(&want);
@@ -254,7 +274,7 @@ Test(store, schema_2_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_2();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 9);
+	cr_expect_eq(sql("PRAGMA user_version"), 10);
 	forget_rules(&want);
 	forget_own(&want);
 	assert_stored(&want);
@@ -277,7 +297,7 @@ Test(store, schema_1_is_brought_up_to_date)
 	cr_expect_eq(sql("PRAGMA user_version"), 1);
 
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 9);
+	cr_expect_eq(sql("PRAGMA user_version"), 10);
 	model_tenant(&want, "red")->router->sources = SOURCES_STRICT;
 	model_tenant(&want, "green-2")->router->sources = SOURCES_STRICT;
 	forget_rules(&want);
@@ -291,10 +311,11 @@ Test(store, newer_schema)
 	size_t n, m;
 
 	put(&empty);
-	sql("PRAGMA user_version = 10");
+	sql("PRAGMA user_version = 11");
 	before = read_file("state.db", &n);
-	assert_refused(STORE_WRITE, in_dir("state.db"), "schema 10", "none after 9", "newer", NULL);
-	assert_refused(STORE_READ, in_dir("state.db"), "schema 10", "none after 9", "newer", NULL);
+	assert_refused(STORE_WRITE, in_dir("state.db"), "schema 11", "none after 10", "newer",
+		       NULL);
+	assert_refused(STORE_READ, in_dir("state.db"), "schema 11", "none after 10", "newer", NULL);
 	after = read_file("state.db", &m);
 	cr_assert_eq(n, m);
 	cr_assert_arr_eq(before, after, n);

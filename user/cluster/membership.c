@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "cluster/membership.h"
+
+#include <gnutls/crypto.h>
+#include <inttypes.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "lib/output.h"
+
+#define FORMAT 1
+/* Somebody else may change the same keys meanwhile; but few hosts join at one moment. */
+#define TRIES 20
+
+int membership_open(const struct membership *m, struct etcd **out, struct error *err)
+{
+	struct etcd_options options = { .urls = m->urls,
+					.ca = m->ca,
+					.cert = m->cert,
+					.key = m->key,
+					.user = m->user,
+					.password = m->password,
+					.cluster_id = m->etcd };
+
+	return etcd_open(&options, out, err);
+}
+
+char *membership_key(const struct membership *m, const char *kind, const char *name)
+{
+	char *key;
+
+	if (asprintf(&key, "%s/%s%s", m->prefix, kind, name) < 0)
+		abort();
+	return key;
+}
+
+int membership_check_prefix(const char *prefix, struct error *err)
+{
+	size_t n = strlen(prefix);
+
+	if (n > 1 && n <= 200 && prefix[0] == '/' && prefix[n - 1] != '/' &&
+	    !strstr(prefix, "//") &&
+	    strspn(prefix, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-/") ==
+		    n)
+		return 0;
+	return error_usage(err, "--prefix: write /NAME, of letters, digits, `.`, `_`, `-` and `/`");
+}
+
+/* ---------------------------------------------------------------- who we are */
+
+static void to_hex(const uint8_t *bytes, size_t n, char *out)
+{
+	for (size_t i = 0; i < n; i++)
+		sprintf(out + 2 * i, "%02x", bytes[i]);
+}
+
+/* Of this machine, for others: machine-id(5) is not to be told to them itself. 33 bytes. */
+static int machine_id(char *out, struct error *err)
+{
+	_cleanup_fclose_ FILE *f = fopen("/etc/machine-id", "re");
+	static const char about[] = "tenantnat cluster";
+	char id[64] = "";
+	uint8_t hash[32];
+
+	if (f && fgets(id, sizeof(id), f))
+		id[strcspn(id, "\n")] = 0;
+	if (strlen(id) != 32 || strspn(id, "0123456789abcdef") != 32)
+		return error_set(err, "/etc/machine-id does not say which machine this is; "
+				      "`systemd-machine-id-setup` makes it");
+	if (gnutls_hmac_fast(GNUTLS_MAC_SHA256, id, strlen(id), about, strlen(about), hash) < 0)
+		return error_set(err, "cannot make an id of /etc/machine-id");
+	to_hex(hash, 16, out);
+	return 0;
+}
+
+/* RFC 9562, version 4; the caller's to free. */
+static char *new_id(struct error *err)
+{
+	uint8_t b[16];
+	char hex[33], *id;
+
+	if (gnutls_rnd(GNUTLS_RND_RANDOM, b, sizeof(b)) < 0) {
+		error_set(err, "the kernel gives no random numbers");
+		return NULL;
+	}
+	b[6] = (b[6] & 0x0f) | 0x40;
+	b[8] = (b[8] & 0x3f) | 0x80;
+	to_hex(b, sizeof(b), hex);
+	if (asprintf(&id, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20) <
+	    0)
+		abort();
+	return id;
+}
+
+/* ---------------------------------------------------------------- what is there */
+
+/* The id in the key `cluster`; NULL with an error. The caller's to free. */
+static char *cluster_id(const struct membership *m, const struct etcd_kv *kv, struct error *err)
+{
+	_cleanup_json_ json_t *json = json_loadb(kv->value, kv->size, 0, NULL);
+	const char *id = json_string_value(json_object_get(json, "id"));
+	json_int_t format = json_integer_value(json_object_get(json, "format"));
+
+	if (!id || format < 1)
+		error_set(err,
+			  "%s in etcd is none of tenantnat's: use another --prefix, or delete it",
+			  kv->key);
+	else if (format != FORMAT)
+		error_set(err,
+			  "the cluster at %s is of format %lld, and this tenantnat knows format %d "
+			  "alone; use the tenantnat that the other hosts have",
+			  m->prefix, (long long)format, FORMAT);
+	else
+		return xstrdup(id);
+	return NULL;
+}
+
+static int check_revision(const struct membership *m, int64_t revision, struct error *err)
+{
+	if (revision >= m->revision)
+		return 0;
+	return error_set(err,
+			 "etcd is at revision %" PRId64 ", and was at %" PRId64
+			 " before: it was restored from an older snapshot, and changes since then "
+			 "are lost; if that is meant, `tenantnat cluster leave --forget`, and join "
+			 "again",
+			 revision, m->revision);
+}
+
+int membership_check(const struct membership *m, const struct etcd_kv *cluster,
+		     const struct etcd_header *header, struct error *err)
+{
+	_cleanup_free_ char *id = cluster ? cluster_id(m, cluster, err) : NULL;
+
+	if (err->set)
+		return -1;
+	if (!id || strcmp(id, m->id) != 0)
+		return error_set(err,
+				 "the cluster at %s in etcd is %s: `tenantnat cluster leave "
+				 "--forget`, and join it if that is meant",
+				 m->prefix, id ? "another one now" : "gone");
+	return check_revision(m, header->revision, err);
+}
+
+/* What a join has to know, all of one revision. */
+struct seen {
+	struct etcd_kvs cluster, host; /* one key each, or none */
+	bool definitions;	       /* the cluster has some */
+};
+
+static void seen_free(struct seen *s)
+{
+	etcd_kvs_free(&s->cluster);
+	etcd_kvs_free(&s->host);
+}
+
+static const struct etcd_kv *only(const struct etcd_kvs *kvs)
+{
+	return kvs->list.n ? kvs->list.v : NULL;
+}
+
+static int read_key(struct etcd *e, const struct membership *m, const char *kind, const char *name,
+		    int64_t revision, struct etcd_kvs *out, struct error *err)
+{
+	_cleanup_free_ char *key = membership_key(m, kind, name);
+	struct etcd_query query = { .key = key, .revision = revision };
+
+	return etcd_range(e, &query, out, err);
+}
+
+static int has_any(struct etcd *e, const struct membership *m, const char *kind, int64_t revision,
+		   bool *out, struct error *err)
+{
+	_cleanup_free_ char *key = membership_key(m, kind, ""), *end = etcd_prefix_end(key);
+	struct etcd_query query = {
+		.key = key, .end = end, .revision = revision, .keys_only = true, .newest = true
+	};
+	_cleanup_etcd_kvs_ struct etcd_kvs kvs = { 0 };
+
+	if (etcd_range(e, &query, &kvs, err))
+		return -1;
+	*out |= kvs.list.n > 0;
+	return 0;
+}
+
+static int look(struct etcd *e, const struct membership *m, struct seen *out, struct error *err)
+{
+	int64_t revision;
+
+	if (read_key(e, m, "cluster", "", 0, &out->cluster, err))
+		return -1;
+	revision = out->cluster.header.revision;
+	return read_key(e, m, "hosts/", m->host, revision, &out->host, err) ||
+			       has_any(e, m, "network", revision, &out->definitions, err) ||
+			       has_any(e, m, "tenants/", revision, &out->definitions, err) ||
+			       has_any(e, m, "blocks/", revision, &out->definitions, err)
+		       ? -1
+		       : 0;
+}
+
+/* ---------------------------------------------------------------- join */
+
+struct joining {
+	struct etcd *etcd;
+	struct membership *m;
+	const char *version;
+	bool definitions; /* this host has some of its own */
+	bool member;	  /* and is a member already */
+	char machine[33];
+};
+
+/* The caller's to free; NULL: that key is another machine's. */
+static char *host_value(const struct joining *j, const struct etcd_kv *before)
+{
+	_cleanup_json_ json_t *was =
+		before ? json_loadb(before->value, before->size, 0, NULL) : NULL;
+	_cleanup_json_ json_t *value = NULL;
+	const char *id = json_string_value(json_object_get(was, "id"));
+	json_int_t joined = json_integer_value(json_object_get(was, "joined"));
+
+	if (before && (!id || strcmp(id, j->machine) != 0))
+		return NULL;
+	value = json_pack("{ss sI ss}", "id", j->machine, "joined", joined ? joined : time(NULL),
+			  "version", j->version);
+	return json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS);
+}
+
+static int check_seen(const struct joining *j, const struct seen *seen, struct error *err)
+{
+	const struct etcd_kv *host = only(&seen->host);
+	_cleanup_free_ char *value = host_value(j, host);
+
+	if (!value)
+		return error_set(
+			err,
+			"another machine is host %s of this cluster: give this one another "
+			"name with --host; or, if that machine is gone, `tenantnat cluster "
+			"leave --host %s` on a host of the cluster",
+			j->m->host, j->m->host);
+	if (j->definitions && seen->definitions && !host)
+		return error_set(
+			err, "this host has definitions, and so has the cluster: join with a host "
+			     "that has none (`tenantnat export` keeps them; `detach --all`, and "
+			     "apply a file without tenants), and apply one file for all");
+	return j->member ? check_revision(j->m, seen->cluster.header.revision, err) : 0;
+}
+
+static int register_host(const struct joining *j, const struct seen *seen, struct etcd_outcome *out,
+			 struct error *err)
+{
+	const struct etcd_kv *cluster = only(&seen->cluster), *host = only(&seen->host);
+	_cleanup_free_ char *cluster_key = membership_key(j->m, "cluster", "");
+	_cleanup_free_ char *host_key = membership_key(j->m, "hosts/", j->m->host);
+	_cleanup_free_ char *value = host_value(j, host);
+	_cleanup_etcd_txn_ struct etcd_txn t = { 0 };
+
+	etcd_txn_if_mod(&t, cluster_key, cluster ? cluster->mod_revision : 0);
+	etcd_txn_if_mod(&t, host_key, host ? host->mod_revision : 0);
+	if (!cluster) {
+		_cleanup_json_ json_t *json =
+			json_pack("{si ss}", "format", FORMAT, "id", j->m->id);
+		_cleanup_free_ char *text = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
+
+		etcd_txn_put(&t, cluster_key, text, strlen(text), 0);
+	}
+	if (!host || host->size != strlen(value) || memcmp(host->value, value, host->size) != 0)
+		etcd_txn_put(&t, host_key, value, strlen(value), 0);
+	return etcd_txn_commit(j->etcd, &t, out, err);
+}
+
+/* The cluster that is there, or the one that this host makes. */
+static int choose_cluster(const struct joining *j, const struct seen *seen, struct error *err)
+{
+	const struct etcd_kv *cluster = only(&seen->cluster);
+	char *id = cluster ? cluster_id(j->m, cluster, err) : new_id(err);
+
+	if (!id)
+		return -1;
+	if (j->member && strcmp(id, j->m->id) != 0) {
+		free(id);
+		return error_set(
+			err, "this host is in another cluster: `tenantnat cluster leave` first");
+	}
+	free(j->m->id);
+	j->m->id = id;
+	return 0;
+}
+
+/* 0: it is registered; 1: what was seen is no more so; -1: an error. */
+static int attempt(const struct joining *j, struct error *err)
+{
+	_cleanup_(seen_free) struct seen seen = { 0 };
+	struct error why = { 0 };
+	struct etcd_outcome done;
+
+	if (look(j->etcd, j->m, &seen, err) || choose_cluster(j, &seen, err) ||
+	    check_seen(j, &seen, err))
+		return -1;
+	if (register_host(j, &seen, &done, &why)) {
+		/* whether it was done is seen the next time */
+		if (etcd_fault(j->etcd) == ETCD_UNKNOWN_OUTCOME)
+			return 1;
+		*err = why;
+		return -1;
+	}
+	j->m->etcd = done.header.cluster_id;
+	j->m->revision = done.header.revision;
+	return done.succeeded ? 0 : 1;
+}
+
+/* What the state has of it, which is the truth for a host that is a member. */
+static int begin(struct store *store, struct joining *j, struct error *err)
+{
+	_cleanup_membership_ struct membership before = { 0 };
+	_cleanup_model_ struct model model = { 0 };
+	int ret = store_membership(store, &before, err);
+
+	if (ret < 0 || store_load(store, &model, err) || machine_id(j->machine, err))
+		return -1;
+	j->definitions = model.tenants.n > 0;
+	j->member = ret;
+	if (!ret)
+		return 0;
+	if (strcmp(before.prefix, j->m->prefix) != 0 || strcmp(before.host, j->m->host) != 0)
+		return error_set(
+			err,
+			"this host is in the cluster at %s already, as host %s: `tenantnat "
+			"cluster leave` first",
+			before.prefix, before.host);
+	j->m->id = xstrdup(before.id);
+	j->m->revision = before.revision;
+	return 0;
+}
+
+int membership_join(struct store *store, struct membership *m, const char *version,
+		    struct error *err)
+{
+	struct joining j = { .m = m, .version = version };
+	_cleanup_etcd_ struct etcd *etcd = NULL;
+	int ret = 1;
+
+	if (begin(store, &j, err) || membership_open(m, &etcd, err))
+		return -1;
+	j.etcd = etcd;
+	for (int i = 0; ret == 1 && i < TRIES; i++)
+		ret = attempt(&j, err);
+	if (ret == 1)
+		ret = error_set(err, "too many hosts join at once: try again");
+	return ret || store_save_membership(store, m, err) ? -1 : j.member;
+}
+
+/* ---------------------------------------------------------------- leave */
+
+/* 1: it is no member. */
+static int unregister(struct etcd *e, const struct membership *m, const char *host,
+		      struct error *err)
+{
+	_cleanup_free_ char *host_key = membership_key(m, "hosts/", host);
+	_cleanup_free_ char *alive_key = membership_key(m, "alive/", host);
+	bool self = strcmp(host, m->host) == 0;
+	_cleanup_etcd_kvs_ struct etcd_kvs kvs = { 0 }, alive = { 0 };
+	_cleanup_etcd_txn_ struct etcd_txn t = { 0 };
+	struct etcd_outcome out;
+	char machine[33];
+
+	if (read_key(e, m, "hosts/", host, 0, &kvs, err) ||
+	    read_key(e, m, "alive/", host, 0, &alive, err) || machine_id(machine, err))
+		return -1;
+	if (!kvs.list.n)
+		return 1;
+	if (!self && alive.list.n)
+		return error_set(err, "host %s is alive: run `tenantnat cluster leave` there",
+				 host);
+	/* the name may be another machine's by now */
+	if (self && !strstr(kvs.list.v[0].value, machine))
+		return 1;
+	etcd_txn_if_mod(&t, host_key, kvs.list.v[0].mod_revision);
+	etcd_txn_delete(&t, host_key, NULL);
+	etcd_txn_delete(&t, alive_key, NULL);
+	if (etcd_txn_commit(e, &t, &out, err))
+		return -1;
+	return out.succeeded ? 0 : error_set(err, "host %s joins just now: try again", host);
+}
+
+int membership_leave(struct store *store, const struct membership *m, const char *host, bool forget,
+		     struct error *err)
+{
+	bool self = strcmp(host, m->host) == 0;
+	_cleanup_etcd_ struct etcd *etcd = NULL;
+	int ret = 0;
+
+	if (!forget &&
+	    (membership_open(m, &etcd, err) || (ret = unregister(etcd, m, host, err)) < 0))
+		return -1;
+	if (self && store_save_membership(store, NULL, err))
+		return -1;
+	return ret;
+}

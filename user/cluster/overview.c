@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "cluster/overview.h"
+
+#include "lib/output.h"
+
+static void free_texts(char **v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(v[i]);
+}
+
+static void host_clear(struct overview_host *h)
+{
+	free(h->name);
+	free(h->version);
+	free_texts(h->failed.v, h->failed.n);
+	vec_free(&h->failed);
+}
+
+void overview_free(struct overview *o)
+{
+	vec_each (m, &o->members) {
+		free(m->name);
+		free(m->url);
+		free(m->version);
+		free(m->why);
+	}
+	vec_free(&o->members);
+	vec_each (h, &o->hosts)
+		host_clear(h);
+	vec_free(&o->hosts);
+	free_texts(o->problems.v, o->problems.n);
+	vec_free(&o->problems);
+}
+
+const char *host_state_name(enum host_state s)
+{
+	static const char *const names[] = { [HOST_CURRENT] = "current",
+					     [HOST_BEHIND] = "behind",
+					     [HOST_FAILED] = "failed",
+					     [HOST_SILENT] = "silent" };
+
+	return names[s];
+}
+
+static void add_problem(struct overview *o, const struct error *err)
+{
+	*vec_push(&o->problems) = xstrdup(err->text);
+}
+
+/* ---------------------------------------------------------------- members */
+
+static void read_member(struct etcd *e, const char *name, const char *url, struct overview *o)
+{
+	struct overview_member *m = vec_push(&o->members);
+	_cleanup_etcd_status_ struct etcd_status status = { 0 };
+	struct error err = { 0 };
+
+	m->name = xstrdup(name);
+	m->url = xstrdup(url);
+	if (etcd_status(e, url, &status, &err)) {
+		m->why = xstrdup(etcd_why(e));
+		return;
+	}
+	m->version = xstrdup(status.version);
+	m->leads = status.leader && status.leader == status.header.member_id;
+	if (!status.leader)
+		m->why = xstrdup("it knows no leader");
+	else if (status.alarms)
+		m->why = xstrdup(status.alarms);
+}
+
+static void read_members(struct etcd *e, struct overview *o)
+{
+	_cleanup_etcd_members_ struct etcd_members members = { 0 };
+	struct error err = { 0 };
+	const char *const *urls;
+	size_t n = etcd_urls(e, &urls);
+
+	/* this list asks for a leader, and without one it is not known who else there is */
+	if (etcd_members(e, &members, &err)) {
+		for (size_t i = 0; i < n; i++)
+			read_member(e, "", urls[i], o);
+		return;
+	}
+	vec_each (m, &members.list) {
+		if (m->urls.n)
+			read_member(e, m->name, m->urls.v[0], o);
+	}
+}
+
+/* ---------------------------------------------------------------- hosts */
+
+int overview_read_host(const char *value, struct overview_host *out)
+{
+	_cleanup_json_ json_t *json = json_loads(value, 0, NULL);
+	const char *version = json_string_value(json_object_get(json, "version"));
+
+	out->joined = json_integer_value(json_object_get(json, "joined"));
+	if (!version || !out->joined)
+		return -1;
+	out->version = xstrdup(version);
+	return 0;
+}
+
+int overview_read_alive(const char *value, struct overview_host *out)
+{
+	_cleanup_json_ json_t *json = json_loads(value, 0, NULL);
+	const json_t *failed = json_object_get(json, "failed"), *tenant;
+	size_t i;
+
+	out->revision = json_integer_value(json_object_get(json, "revision"));
+	out->at = json_integer_value(json_object_get(json, "at"));
+	if (!json_is_object(json) || !out->at)
+		return -1;
+	json_array_foreach(failed, i, tenant)
+	{
+		if (!json_is_string(tenant))
+			return -1;
+		*vec_push(&out->failed) = xstrdup(json_string_value(tenant));
+	}
+	return 0;
+}
+
+enum host_state overview_judge(const struct overview_host *h, int64_t changed)
+{
+	if (!h->at)
+		return HOST_SILENT;
+	if (h->revision < changed)
+		return HOST_BEHIND;
+	return h->failed.n ? HOST_FAILED : HOST_CURRENT;
+}
+
+static int read_range(struct etcd *e, const struct membership *m, const char *kind,
+		      int64_t revision, bool newest, struct etcd_kvs *out, struct error *err)
+{
+	_cleanup_free_ char *key = membership_key(m, kind, ""), *end = etcd_prefix_end(key);
+	struct etcd_query query = {
+		.key = key, .end = end, .revision = revision, .keys_only = newest, .newest = newest
+	};
+
+	return etcd_range(e, &query, out, err);
+}
+
+/* When definitions were changed last; what hosts say of themselves does not count. */
+static int read_changed(struct etcd *e, const struct membership *m, struct overview *o,
+			struct error *err)
+{
+	static const char *const kinds[] = { "network", "tenants/", "blocks/" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		_cleanup_etcd_kvs_ struct etcd_kvs kvs = { 0 };
+
+		if (read_range(e, m, kinds[i], o->revision, true, &kvs, err))
+			return -1;
+		if (kvs.list.n && kvs.list.v[0].mod_revision > o->changed)
+			o->changed = kvs.list.v[0].mod_revision;
+	}
+	return 0;
+}
+
+/* A key that says nonsense is a host that says nothing. */
+static void add_host(struct overview *o, const struct etcd_kv *kv, size_t skip,
+		     const struct etcd_kvs *alive, const struct membership *m)
+{
+	struct overview_host *h = vec_push(&o->hosts);
+	const char *name = kv->key + skip;
+	_cleanup_free_ char *key = membership_key(m, "alive/", name);
+	const struct etcd_kv *says = etcd_kvs_find(alive, key);
+
+	h->name = xstrdup(name);
+	overview_read_host(kv->value, h);
+	if (says && overview_read_alive(says->value, h))
+		h->at = 0;
+	h->state = overview_judge(h, o->changed);
+}
+
+static int read_hosts(struct etcd *e, const struct membership *m, struct overview *o,
+		      struct error *err)
+{
+	_cleanup_etcd_kvs_ struct etcd_kvs cluster = { 0 }, hosts = { 0 }, alive = { 0 };
+	_cleanup_free_ char *key = membership_key(m, "cluster", "");
+	_cleanup_free_ char *prefix = membership_key(m, "hosts/", "");
+	struct etcd_query query = { .key = key };
+	bool registered = false;
+
+	if (etcd_range(e, &query, &cluster, err) ||
+	    membership_check(m, etcd_kvs_find(&cluster, key), &cluster.header, err))
+		return -1;
+	o->revision = cluster.header.revision;
+	if (read_changed(e, m, o, err) ||
+	    read_range(e, m, "hosts/", o->revision, false, &hosts, err) ||
+	    read_range(e, m, "alive/", o->revision, false, &alive, err))
+		return -1;
+	vec_each (kv, &hosts.list) {
+		add_host(o, kv, strlen(prefix), &alive, m);
+		registered |= strcmp(kv->key + strlen(prefix), m->host) == 0;
+	}
+	if (registered)
+		return 0;
+	return error_set(err,
+			 "the cluster has no host %s any more: `tenantnat cluster join` again, or "
+			 "`tenantnat cluster leave`",
+			 m->host);
+}
+
+int overview_read(const struct membership *m, struct overview *out, struct error *err)
+{
+	_cleanup_etcd_ struct etcd *e = NULL;
+	struct error why = { 0 };
+
+	memset(out, 0, sizeof(*out));
+	if (membership_open(m, &e, err))
+		return -1;
+	read_members(e, out);
+	if (read_hosts(e, m, out, &why))
+		add_problem(out, &why);
+	return 0;
+}
+
+bool overview_is_well(const struct overview *o)
+{
+	vec_each (m, &o->members) {
+		if (m->why)
+			return false;
+	}
+	vec_each (h, &o->hosts) {
+		if (h->state != HOST_CURRENT)
+			return false;
+	}
+	return !o->problems.n;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * How the cluster is: etcd's members, and the hosts. What cannot be found out is a problem, and
+ * keeps nothing else from being found out.
+ */
+#ifndef TN_OVERVIEW_H
+#define TN_OVERVIEW_H
+
+#include "cluster/membership.h"
+
+struct overview_member {
+	char *name; /* "": not known */
+	char *url;
+	char *version; /* NULL: it does not answer */
+	bool leads;
+	char *why; /* it is not healthy; NULL: it is */
+};
+
+enum host_state {
+	HOST_CURRENT, /* has what is in force */
+	HOST_BEHIND,  /* does not yet have the last change */
+	HOST_FAILED,  /* has it but for some tenants */
+	HOST_SILENT,  /* its agent has not been heard of */
+};
+const char *host_state_name(enum host_state s);
+
+/* Times are seconds since 1970, by the clock of that host; 0: not known. */
+struct overview_host {
+	char *name;
+	char *version; /* NULL: not known */
+	int64_t joined;
+	int64_t revision;   /* which it has; 0: not known */
+	int64_t at;	    /* when it said so */
+	VEC(char *) failed; /* tenants */
+	enum host_state state;
+};
+
+struct overview {
+	VEC(struct overview_member) members;
+	VEC(struct overview_host) hosts; /* by name */
+	int64_t revision;		 /* of etcd; 0: it could not be read */
+	int64_t changed;		 /* when the definitions were changed last */
+	VEC(char *) problems;		 /* beside those of members and hosts: sentences */
+};
+
+void overview_free(struct overview *o);
+#define _cleanup_overview_ _cleanup_(overview_free)
+
+#ifndef TN_WITHOUT_CLUSTER
+
+/* `out` is the caller's to free. -1: the membership itself cannot be used. */
+int overview_read(const struct membership *m, struct overview *out, struct error *err);
+/* Whether members, hosts and the rest are as they should be. */
+bool overview_is_well(const struct overview *o);
+
+/* What is in the keys of hosts, below hosts/ and alive/; pure. -1: it is none of ours. */
+int overview_read_host(const char *value, struct overview_host *out);
+int overview_read_alive(const char *value, struct overview_host *out);
+/* `changed`: the revision of the last change. */
+enum host_state overview_judge(const struct overview_host *h, int64_t changed);
+
+#endif
+
+#endif

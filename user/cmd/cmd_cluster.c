@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* cluster join, leave and status: this host's membership. */
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <time.h>
+
+#include "cluster/overview.h"
+#include "cmd/cmd.h"
+#include "lib/host_name.h"
+#include "lib/interrupt.h"
+#include "lib/log.h"
+#include "lib/output.h"
+#include "store/member.h"
+
+#ifndef TN_WITHOUT_CLUSTER
+
+#define DEFAULT_PREFIX "/tenantnat"
+#define PASSWORD_MAX   1000
+
+/* ------------------------------------------------------------ join */
+
+/* The line without its end; the caller's to free. */
+static char *read_line(FILE *f)
+{
+	char line[PASSWORD_MAX + 2];
+	char *out = NULL;
+
+	if (fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (*line && strlen(line) <= PASSWORD_MAX)
+			out = xstrdup(line);
+	}
+	explicit_bzero(line, sizeof(line));
+	return out;
+}
+
+/* What is secret is nobody else's to read. */
+static int check_secret(const char *path, struct error *err)
+{
+	struct stat st;
+
+	if (stat(path, &st))
+		return error_usage(err, "cannot read %s: %s", path, strerror(errno));
+	if (S_ISREG(st.st_mode) && (st.st_mode & 077))
+		return error_usage(err, "%s can be read by others: chmod 600 %s", path, path);
+	return 0;
+}
+
+static char *ask_password(const char *user, struct error *err)
+{
+	struct termios echo, silent;
+	char *password;
+
+	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO) || tcgetattr(STDIN_FILENO, &echo)) {
+		error_usage(err,
+			    "the password of user %s is asked for on a terminal alone: use "
+			    "--password-file FILE",
+			    user);
+		return NULL;
+	}
+	fprintf(stderr, "password of user %s in etcd: ", user);
+	silent = echo;
+	silent.c_lflag &= ~(tcflag_t)ECHO;
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+	password = read_line(stdin);
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &echo);
+	fputs("\n", stderr);
+	if (!password)
+		error_usage(err, "no password was given");
+	return password;
+}
+
+static char *read_password(const char *path, struct error *err)
+{
+	_cleanup_fclose_ FILE *f = NULL;
+	char *password;
+
+	if (check_secret(path, err))
+		return NULL;
+	f = fopen(path, "re");
+	password = f ? read_line(f) : NULL;
+	if (!password)
+		error_usage(err, "%s has no password: its first line, of %d bytes at most", path,
+			    PASSWORD_MAX);
+	return password;
+}
+
+/* Absolute: it is read again, from wherever a command is called. */
+static int take_path(const struct invocation *inv, const char *option, char **out,
+		     struct error *err)
+{
+	const char *path = cmd_value(inv, option);
+
+	*out = path ? realpath(path, NULL) : NULL;
+	if (path && !*out)
+		return error_usage(err, "--%s: cannot read %s: %s", option, path, strerror(errno));
+	return 0;
+}
+
+static int take_user(const struct invocation *inv, struct membership *m, struct error *err)
+{
+	const char *user = cmd_value(inv, "user"), *file = cmd_value(inv, "password-file");
+
+	if (!user && file)
+		return error_usage(err, "--password-file needs --user NAME");
+	if (!user)
+		return 0;
+	m->password = file ? read_password(file, err) : ask_password(user, err);
+	if (!m->password)
+		return -1;
+	m->user = xstrdup(user);
+	if (strstr(m->urls, "http://"))
+		log_warning("the password goes over the network as it is: let etcd serve https://");
+	return 0;
+}
+
+static int take_host(const struct invocation *inv, struct membership *m, struct error *err)
+{
+	const char *host = cmd_value(inv, "host");
+
+	m->host = xstrdup(host ? host : host_name());
+	if (host_name_valid(m->host))
+		return 0;
+	return error_usage(err,
+			   host ? "--host: %s is no name of a host"
+				: "this host is called %s, which is no name for it: use --host",
+			   m->host);
+}
+
+static int take_options(const struct invocation *inv, struct membership *m, struct error *err)
+{
+	const char *prefix = cmd_value(inv, "prefix");
+
+	m->urls = xstrdup(inv->args[0]);
+	m->prefix = xstrdup(prefix ? prefix : DEFAULT_PREFIX);
+	return membership_check_prefix(m->prefix, err) || take_host(inv, m, err) ||
+			       take_path(inv, "ca", &m->ca, err) ||
+			       take_path(inv, "cert", &m->cert, err) ||
+			       take_path(inv, "key", &m->key, err) ||
+			       (m->key && check_secret(m->key, err)) || take_user(inv, m, err)
+		       ? -1
+		       : 0;
+}
+
+static int join(const struct invocation *inv, struct error *err)
+{
+	const struct settings *settings = &inv->settings;
+	_cleanup_membership_ struct membership m = { 0 };
+	_cleanup_store_ struct store *store = NULL;
+	int ret;
+
+	if (take_options(inv, &m, err))
+		return -1;
+	interrupt_catch();
+	if (store_open(settings->state, STORE_WRITE, settings->wait, settings->command, &store,
+		       err))
+		return -1;
+	ret = membership_join(store, &m, tenantnat_version, err);
+	if (ret < 0)
+		return -1;
+	if (inv->json)
+		return json_print(json_pack("{ss ss ss sI}", "cluster", m.id, "prefix", m.prefix,
+					    "host", m.host, "revision", (json_int_t)m.revision),
+				  err);
+	if (!settings->quiet)
+		printf("host %s %s the cluster at %s (%s)\n", m.host,
+		       ret ? "is still in" : "has joined", m.prefix, m.id);
+	return 0;
+}
+
+/* ------------------------------------------------------------ leave */
+
+static int member_of(struct store *store, struct membership *m, struct error *err)
+{
+	int ret = store_membership(store, m, err);
+
+	if (ret == 0)
+		return error_set(err,
+				 "this host is in no cluster; `tenantnat cluster join` joins one");
+	return ret < 0 ? -1 : 0;
+}
+
+static int leave(const struct invocation *inv, struct error *err)
+{
+	const struct settings *settings = &inv->settings;
+	const char *host = cmd_value(inv, "host");
+	bool forget = cmd_value(inv, "forget");
+	_cleanup_membership_ struct membership m = { 0 };
+	_cleanup_store_ struct store *store = NULL;
+	int ret;
+
+	if (host && forget)
+		return error_usage(err, "--forget is about this host: leave --host out");
+	interrupt_catch();
+	if (store_open(settings->state, STORE_WRITE, settings->wait, settings->command, &store,
+		       err) ||
+	    member_of(store, &m, err))
+		return -1;
+	if (!host)
+		host = m.host;
+	ret = membership_leave(store, &m, host, forget, err);
+	if (ret < 0)
+		return -1;
+	if (ret && strcmp(host, m.host) != 0)
+		return error_set(err, "the cluster has no host %s", host);
+	if (inv->json)
+		return json_print(json_pack("{ss}", "host", host), err);
+	if (!settings->quiet)
+		printf("host %s has left the cluster at %s%s\n", host, m.prefix,
+		       forget ? ", which has not been told" : "");
+	return 0;
+}
+
+/* ------------------------------------------------------------ status */
+
+static json_t *members_json(const struct overview *o)
+{
+	json_t *list = json_array();
+
+	vec_each (m, &o->members)
+		json_array_append_new(list, json_pack("{ss ss so sb sb so}", "name", m->name, "url",
+						      m->url, "version", json_text(m->version),
+						      "leader", (int)m->leads, "healthy", !m->why,
+						      "why", json_text(m->why)));
+	return list;
+}
+
+static json_t *texts_json(char *const *v, size_t n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_text(v[i]));
+	return list;
+}
+
+static json_t *number_or_null(int64_t n)
+{
+	return n ? json_integer((json_int_t)n) : json_null();
+}
+
+static int64_t age_of(const struct overview_host *h)
+{
+	int64_t age = h->at ? time(NULL) - h->at : 0;
+
+	return age < 0 ? 0 : age;
+}
+
+static json_t *hosts_json(const struct overview *o)
+{
+	json_t *list = json_array();
+
+	vec_each (h, &o->hosts)
+		json_array_append_new(
+			list, json_pack("{ss ss so so so so so}", "name", h->name, "state",
+					host_state_name(h->state), "revision",
+					number_or_null(h->revision), "age",
+					h->at ? json_integer(age_of(h)) : json_null(), "joined",
+					number_or_null(h->joined), "version", json_text(h->version),
+					"failed", texts_json(h->failed.v, h->failed.n)));
+	return list;
+}
+
+static json_t *overview_json(const struct membership *m, const struct overview *o)
+{
+	return json_pack("{sb ss ss ss so so so so so}", "well", (int)overview_is_well(o),
+			 "cluster", m->id, "prefix", m->prefix, "host", m->host, "revision",
+			 number_or_null(o->revision), "changed", number_or_null(o->changed),
+			 "members", members_json(o), "hosts", hosts_json(o), "problems",
+			 texts_json(o->problems.v, o->problems.n));
+}
+
+static void print_members(const struct overview *o)
+{
+	_cleanup_table_ struct table t = { .columns = 4 };
+
+	table_cell(&t, "MEMBER");
+	table_cell(&t, "URL");
+	table_cell(&t, "VERSION");
+	table_cell(&t, "STATE");
+	vec_each (m, &o->members) {
+		table_cell(&t, "%s", *m->name ? m->name : "-");
+		table_cell(&t, "%s", m->url);
+		table_cell(&t, "%s", m->version ? m->version : "-");
+		table_cell(&t, "%s", m->why ? m->why : m->leads ? "leads" : "follows");
+	}
+	table_print(&t);
+}
+
+static void state_cell(struct table *t, const struct overview_host *h)
+{
+	switch (h->state) {
+	case HOST_CURRENT:
+		table_cell(t, "current");
+		break;
+	case HOST_BEHIND:
+		table_cell(t, "behind");
+		break;
+	case HOST_FAILED:
+		table_cell(t, "failed: %s%s", h->failed.v[0], h->failed.n > 1 ? " and others" : "");
+		break;
+	case HOST_SILENT:
+		table_cell(t, "silent: does its agent run?");
+		break;
+	}
+}
+
+static void print_hosts(const struct overview *o)
+{
+	_cleanup_table_ struct table t = { .columns = 5 };
+
+	table_cell(&t, "HOST");
+	table_cell(&t, "REVISION");
+	table_cell(&t, "AGE");
+	table_cell(&t, "VERSION");
+	table_cell(&t, "STATE");
+	vec_each (h, &o->hosts) {
+		table_cell(&t, "%s", h->name);
+		if (h->at) {
+			table_cell(&t, "%" PRId64, h->revision);
+			table_cell(&t, "%" PRId64 " s", age_of(h));
+		} else {
+			table_cell(&t, "-");
+			table_cell(&t, "-");
+		}
+		table_cell(&t, "%s", h->version ? h->version : "-");
+		state_cell(&t, h);
+	}
+	if (o->hosts.n)
+		table_print(&t);
+}
+
+static void print_overview(const struct membership *m, const struct overview *o)
+{
+	printf("%scluster%s %s (%s), this is host %s\n", color_bold(), color_off(), m->prefix,
+	       m->id, m->host);
+	if (o->revision)
+		printf("revision %" PRId64 "%s", o->revision,
+		       o->changed ? "" : ", no definitions yet\n");
+	if (o->changed)
+		printf(", definitions changed at %" PRId64 "\n", o->changed);
+	print_members(o);
+	print_hosts(o);
+	vec_each (problem, &o->problems)
+		printf("%sproblem%s %s\n", color_removed(), color_off(), *problem);
+}
+
+static int status(const struct invocation *inv, struct error *err)
+{
+	const struct settings *settings = &inv->settings;
+	_cleanup_membership_ struct membership m = { 0 };
+	_cleanup_overview_ struct overview o = { 0 };
+	_cleanup_store_ struct store *store = NULL;
+
+	if (store_open(settings->state, STORE_READ, 0, settings->command, &store, err) ||
+	    member_of(store, &m, err) || overview_read(&m, &o, err))
+		return -1;
+	if (inv->json && json_print(overview_json(&m, &o), err))
+		return -1;
+	if (!inv->json && !settings->quiet)
+		print_overview(&m, &o);
+	return overview_is_well(&o) ? 0 : 1;
+}
+
+#else
+
+static int join(const struct invocation *inv, struct error *err)
+{
+	(void)inv;
+	return cluster_check(err);
+}
+#define leave  join
+#define status join
+
+#endif
+
+const struct command cmd_cluster_join = {
+	.name = "cluster join",
+	.synopsis = "URL[,URL…] [--ca FILE] [--cert FILE --key FILE] [--user NAME] [--host NAME]",
+	.summary = "Share definitions with other hosts, by etcd" CLUSTER_HELP,
+	.help = "Makes this host a member of the cluster whose definitions are in that etcd, below "
+		"a prefix.\n"
+		"The first host that joins makes the cluster. Several URLs are those of etcd's "
+		"members, of which\n"
+		"one has to answer. A member joins again to change URLs, files or password.\n"
+		"\n"
+		"What is needed to reach etcd is kept in state.db, which root alone can read: the "
+		"password too.\n"
+		"It is asked for on a terminal, or read from the first line of a file. Files of "
+		"TLS "
+		"stay where\n"
+		"they are. Two machines cannot be one host of a cluster. A host that has "
+		"definitions "
+		"can join only\n"
+		"a cluster without any. docs/cluster.md has the rest.\n"
+		"\n"
+		"JSON: {\"cluster\": its id, \"prefix\", \"host\", \"revision\": etcd's}",
+	.options = { { "ca", 0, "FILE", "the CA of etcd's certificate (default: the system's)" },
+		     { "cert", 0, "FILE", "this host's certificate" },
+		     { "key", 0, "FILE", "its private key" },
+		     { "user", 0, "NAME", "the user in etcd" },
+		     { "password-file", 0, "FILE", "its password (default: asked for)" },
+		     { "prefix", 0, "PATH", "of all keys (default /tenantnat)" },
+		     { "host", 0, "NAME", "what this host is called (default: its host name)" } },
+	.min_args = 1,
+	.max_args = 1,
+	.run = join,
+};
+
+const struct command cmd_cluster_leave = {
+	.name = "cluster leave",
+	.synopsis = "[--host NAME] [--forget]",
+	.summary = "Take this host, or one that is gone, out of its cluster" CLUSTER_HELP,
+	.help = "The host is none of the cluster any more. Definitions, addresses and traffic stay "
+		"as they are on\n"
+		"a host that leaves; nobody changes them from elsewhere then. With --host, a host "
+		"that is gone for\n"
+		"good, whose name is free again then. With --forget, only this host forgets the "
+		"cluster: where\n"
+		"etcd is gone, or is another one.\n"
+		"\n"
+		"JSON: {\"host\": which left}",
+	.options = { { "host", 0, "NAME", "another host, which is gone" },
+		     { "forget", 0, NULL, "without etcd" } },
+	.run = leave,
+};
+
+const struct command cmd_cluster_status = {
+	.name = "cluster status",
+	.summary = "Show etcd's members and the hosts of the cluster" CLUSTER_HELP,
+	.synopsis = "",
+	.help = "Exit status 1 when something is not well: a member that is not healthy, a host "
+		"that does not\n"
+		"have what is in force.\n"
+		"\n"
+		"A host is `current` when it has the last change, `behind` when not yet, `failed` "
+		"when not for all\n"
+		"tenants, `silent` when its agent is not heard of. Ages are by that host's clock.\n"
+		"\n"
+		"JSON: {\"well\": true or false, \"cluster\", \"prefix\", \"host\": this one, "
+		"\"revision\": etcd's,\n"
+		"\"changed\": of the last change, \"members\": [{\"name\", \"url\", \"version\", "
+		"\"leader\",\n"
+		"\"healthy\", \"why\": it is not}], \"hosts\": [{\"name\", \"state\", "
+		"\"revision\", "
+		"\"age\": seconds,\n"
+		"\"joined\": seconds since 1970, \"version\", \"failed\": [tenants]}], "
+		"\"problems\": "
+		"[text]}",
+	.run = status,
+};
