@@ -141,9 +141,11 @@ static int owned_cmp(const void *a, const void *b)
 static int find_owned(const struct model *m, owned_vec *out, struct error *err)
 {
 	vec_each (t, &m->tenants) {
-		for (int f = 0; t->router && f < FAMILIES; f++) {
-			if (!addr_is_unset(&t->router->own[f].addr))
-				*vec_push(out) = (struct owned){ t->router->own[f].addr, t, NULL };
+		const struct router *r = tenant_router(t);
+
+		for (int f = 0; r && f < FAMILIES; f++) {
+			if (!addr_is_unset(&r->own[f].addr))
+				*vec_push(out) = (struct owned){ r->own[f].addr, t, NULL };
 		}
 		vec_each (mapping, &t->mappings) {
 			if (addr_is_unset(&mapping->shared))
@@ -188,7 +190,7 @@ static void write_owner(FILE *f, const struct owned *o)
 		write_mapping(f, o);
 		return;
 	}
-	pinned = o->tenant->router->own[addr_family(&o->addr)].pinned;
+	pinned = tenant_router(o->tenant)->own[addr_family(&o->addr)].pinned;
 	fprintf(f, "{%s\"router\":true,\"tenant\":\"%s\"}", pinned ? "\"pinned\":true," : "",
 		o->tenant->name);
 }
@@ -366,7 +368,7 @@ static struct tenant *find_tenant(struct model *m, const char *name)
 }
 
 /* A change that was cut short can have left what its end would have removed. */
-static int left_out(const struct reading *r, struct error *err)
+static int left_out(const struct reader *r, struct error *err)
 {
 	if (!r->unfinished)
 		return -1;
@@ -375,7 +377,7 @@ static int left_out(const struct reading *r, struct error *err)
 }
 
 /* What can be wrong with an address of a mapping that is known to be one. */
-static int check_mapping(const struct reading *r, const char *key, const char *addr,
+static int check_mapping(const struct reader *r, const char *key, const char *addr,
 			 const struct tenant *t, const struct mapping *m, struct error *err)
 {
 	const struct prefix *subnet = model_subnet(&r->m, &m->shared);
@@ -394,7 +396,7 @@ static int check_mapping(const struct reading *r, const char *key, const char *a
 	return 0;
 }
 
-static int take_own(struct reading *r, const char *key, const char *addr, struct tenant *t,
+static int take_own(struct reader *r, const char *key, const char *addr, struct tenant *t,
 		    const struct mapping *m, struct error *err)
 {
 	struct own_address *own;
@@ -420,7 +422,7 @@ static int take_own(struct reading *r, const char *key, const char *addr, struct
 }
 
 /* Takes the name of the mapping when it is kept. */
-static int take_owner(struct reading *r, const char *key, const char *addr, struct owner *o,
+static int take_owner(struct reader *r, const char *key, const char *addr, struct owner *o,
 		      struct error *err)
 {
 	struct tenant *t = find_tenant(&r->m, o->tenant);
@@ -440,7 +442,7 @@ static int take_owner(struct reading *r, const char *key, const char *addr, stru
 	return 0;
 }
 
-int reading_block(struct reading *r, const char *key, const char *value, struct error *err)
+int reader_block(struct reader *r, const char *key, const char *value, struct error *err)
 {
 	json_t *object = NULL, *entry;
 	struct prefix block;
@@ -480,7 +482,7 @@ static int twice(const struct tenant *t, const struct mapping *a, const struct m
 		ADDR(&b->shared));
 }
 
-static int check_fixed(struct reading *r, struct tenant *t, struct error *err)
+static int check_fixed(struct reader *r, struct tenant *t, struct error *err)
 {
 	size_t n = 0;
 
@@ -528,7 +530,7 @@ static int check_names(const struct tenant *t, struct error *err)
 }
 
 /* Where all blocks were read, one of them has the address that a router has by its definition. */
-static int check_own(const struct reading *r, struct tenant *t, struct error *err)
+static int check_own(const struct reader *r, struct tenant *t, struct error *err)
 {
 	for (int f = 0; t->router && f < FAMILIES; f++) {
 		struct own_address *own = &t->router->own[f];
@@ -544,7 +546,7 @@ static int check_own(const struct reading *r, struct tenant *t, struct error *er
 	return 0;
 }
 
-int reading_end(struct reading *r, struct error *err)
+int reader_end(struct reader *r, struct error *err)
 {
 	vec_each (t, &r->m.tenants) {
 		tenant_sort(t);
@@ -617,6 +619,16 @@ char *block_with(const char *key, const char *value, const char *tenant, const s
 	entry = json_loads(text, 0, NULL);
 	free(text);
 	block = block_set(key, value, &m->shared, entry, err);
+	json_decref(entry);
+	return block;
+}
+
+char *block_with_router(const char *key, const char *value, const char *tenant,
+			const struct tn_addr *leased, struct error *err)
+{
+	json_t *entry = json_pack("{s:b, s:s}", "router", 1, "tenant", tenant);
+	char *block = block_set(key, value, leased, entry, err);
+
 	json_decref(entry);
 	return block;
 }

@@ -60,6 +60,8 @@ int owner_read(const char *key, const char *addr, const json_t *entry, struct ow
  */
 char *block_with(const char *key, const char *value, const char *tenant, const struct mapping *m,
 		 struct error *err);
+char *block_with_router(const char *key, const char *value, const char *tenant,
+			const struct tn_addr *leased, struct error *err);
 char *block_without(const char *key, const char *value, const struct tn_addr *a, struct error *err);
 
 /* Adds the tenants that have something else in the one value than in the other; NULL: no value. */

@@ -160,9 +160,9 @@ static bool is_definition(const char *key)
 static int note_difference(struct planning *p, const struct entry *had, const struct entry *will,
 			   struct error *err)
 {
-	const char *key = had ? had->key : will->key;
+	const char *key = had ? had->key : will ? will->key : "";
 
-	if (had && will && strcmp(had->value, will->value) == 0)
+	if (!is_definition(key) || (had && will && strcmp(had->value, will->value) == 0))
 		return 0;
 	*vec_push(&p->list) = (struct difference){ .key = key,
 						   .revision = had ? had->revision : 0,
@@ -185,8 +185,7 @@ static int find_differences(struct planning *p, struct error *err)
 
 		i += order <= 0;
 		j += order >= 0;
-		if (is_definition(order <= 0 ? was->key : is->key) &&
-		    note_difference(p, order <= 0 ? was : NULL, order >= 0 ? is : NULL, err))
+		if (note_difference(p, order <= 0 ? was : NULL, order >= 0 ? is : NULL, err))
 			return -1;
 	}
 	return 0;

@@ -15,18 +15,18 @@ static bool begins(const char *text, const char *with)
 	return strncmp(text, with, strlen(with)) == 0;
 }
 
-static int read_tenants(struct reading *r, const struct entries *had, struct error *err)
+static int read_tenants(struct reader *r, const struct entries *had, struct error *err)
 {
 	const struct entry *network = entries_find(had, KEY_NETWORK);
 
 	if (!network)
 		return error_usage(err, "the cluster has no definitions; `tenantnat apply -f FILE` "
 					"puts some in force");
-	if (reading_network(r, network->value, err))
+	if (reader_network(r, network->value, err))
 		return -1;
 	vec_each (entry, &had->list) {
 		if (begins(entry->key, KEY_TENANTS) &&
-		    reading_tenant(r, entry->key, entry->value, err))
+		    reader_tenant(r, entry->key, entry->value, err))
 			return -1;
 	}
 	return 0;
@@ -35,7 +35,7 @@ static int read_tenants(struct reading *r, const struct entries *had, struct err
 int edit_ranges(const struct entries *had, const char *tenant, struct key_ranges *out,
 		struct error *err)
 {
-	_cleanup_reading_ struct reading r = { 0 };
+	_cleanup_reader_ struct reader r = { 0 };
 	const struct tenant *t;
 
 	memset(out, 0, sizeof(*out));
@@ -54,15 +54,16 @@ int edit_ranges(const struct entries *had, const char *tenant, struct key_ranges
 
 /* What there is of one tenant, and what is taken by others. */
 struct view {
-	struct reading r;
+	struct reader r;
 	struct tenant *tenant;
 	const char *name;
 	struct addr_list taken;
+	struct tn_addr own[FAMILIES]; /* of its router */
 };
 
 static void view_free(struct view *v)
 {
-	reading_free(&v->r);
+	reader_free(&v->r);
 	vec_free(&v->taken.list);
 }
 
@@ -72,6 +73,8 @@ static bool wants(void *arg, const struct tenant *t, const struct owner *o)
 
 	if (t && !o->is_router && strcmp(t->name, v->name) == 0)
 		return true;
+	if (o->is_router && strcmp(o->tenant, v->name) == 0)
+		v->own[addr_family(&o->mapping.shared)] = o->mapping.shared;
 	*vec_push(&v->taken.list) = o->mapping.shared;
 	return false;
 }
@@ -83,10 +86,10 @@ static int look(struct view *v, const struct entries *had, const char *tenant, s
 		return -1;
 	vec_each (entry, &had->list) {
 		if (begins(entry->key, KEY_BLOCKS) &&
-		    reading_block(&v->r, entry->key, entry->value, err))
+		    reader_block(&v->r, entry->key, entry->value, err))
 			return -1;
 	}
-	if (reading_end(&v->r, err))
+	if (reader_end(&v->r, err))
 		return -1;
 	/* routers have them by blocks, which are not all here */
 	vec_each (t, &v->r.m.tenants) {
@@ -137,7 +140,7 @@ static int check_taken(const struct view *v, const struct mapping *m, struct err
 	return 0;
 }
 
-/* Where the mapping was put among those that are sorted. */
+/* What is wanted of the tenant is given: to its router, or with `out` to that mapping. */
 static int assign(struct view *v, const struct mapping *m, struct mapping *out, struct error *err)
 {
 	_cleanup_model_ struct model had = { 0 };
@@ -149,10 +152,14 @@ static int assign(struct view *v, const struct mapping *m, struct mapping *out, 
 	vec_each (kept, &v->tenant->mappings)
 		*vec_push(&before->mappings) =
 			(struct mapping){ .fixed = kept->fixed, .shared = kept->shared };
-	*vec_push(&v->tenant->mappings) = *m;
-	v->tenant->mappings.v[v->tenant->mappings.n - 1].name = NULL;
+	if (out) {
+		*vec_push(&v->tenant->mappings) = *m;
+		v->tenant->mappings.v[v->tenant->mappings.n - 1].name = NULL;
+	}
 	if (ipam_assign(&v->r.m, &had, &v->taken, err))
 		return -1;
+	if (!out)
+		return 0;
 	made = tenant_mapping(model_tenant(&v->r.m, v->name), &m->fixed);
 	out->shared = made->shared;
 	return 0;
@@ -207,14 +214,48 @@ int edit_del(const struct entries *had, const char *tenant, const char *word, st
 	return gone->list.n ? 0 : no_mapping(v.tenant, word, err);
 }
 
+int edit_own(const struct entries *had, const char *tenant, int family,
+	     const struct addr_list *taken, struct tn_addr *out, struct entries *will,
+	     struct error *err)
+{
+	struct own_address *own;
+	_cleanup_(view_free) struct view v;
+	const struct mapping none = { .pinned = false };
+	const char *key;
+	char *value;
+
+	memset(will, 0, sizeof(*will));
+	if (look(&v, had, tenant, err))
+		return -1;
+	if (!v.tenant->router)
+		return error_set(err, "tenant %s has no router in the cluster any more", tenant);
+	*out = v.own[family];
+	if (!addr_is_unset(out)) {
+		vec_each (entry, &had->list)
+			entries_add(will, entry->key, entry->value, 0);
+		return 0;
+	}
+	vec_each (a, &taken->list)
+		*vec_push(&v.taken.list) = *a;
+	own = &v.tenant->router->own[family];
+	own->wanted = true;
+	if (assign(&v, &none, NULL, err))
+		return -1;
+	*out = model_tenant(&v.r.m, tenant)->router->own[family].addr;
+	key = KEY_BLOCK(out);
+	value = block_with_router(key, value_of(had, key), tenant, out, err);
+	return value ? change_block(had, key, value, will) : -1;
+}
+
 void edit_keep_own(struct model *will, const struct model *had)
 {
 	vec_each (t, &will->tenants) {
-		const struct tenant *was = model_tenant((struct model *)had, t->name);
+		const struct tenant *before = model_tenant((struct model *)had, t->name);
+		struct router *r = tenant_router(t), *was = before ? tenant_router(before) : NULL;
 
-		for (int f = 0; t->router && was && was->router && f < FAMILIES; f++) {
-			if (!t->router->own[f].pinned && !was->router->own[f].pinned)
-				t->router->own[f].addr = was->router->own[f].addr;
+		for (int f = 0; r && was && f < FAMILIES; f++) {
+			if (!r->own[f].pinned && !was->own[f].pinned)
+				r->own[f].addr = was->own[f].addr;
 		}
 	}
 }

@@ -36,6 +36,14 @@ int edit_del(const struct entries *had, const char *tenant, const char *word, st
 	     struct entries *will, struct error *err);
 
 /*
+ * An address for the tenant's router, of that family; `taken` nobody may have besides. One that it
+ * has already is no change.
+ */
+int edit_own(const struct entries *had, const char *tenant, int family,
+	     const struct addr_list *taken, struct tn_addr *out, struct entries *will,
+	     struct error *err);
+
+/*
  * Addresses that were leased to routers stay theirs: only the host of a router knows whether it
  * needs one. Both are sorted. Before ipam_assign(), which drops those that cannot be any more.
  */

@@ -158,7 +158,7 @@ int keys_write(const struct model *m, struct entries *out, struct error *err)
 
 /* ------------------------------------------------------------ from keys */
 
-void reading_free(struct reading *r)
+void reader_free(struct reader *r)
 {
 	model_free(&r->m);
 	json_decref(r->network);
@@ -202,7 +202,7 @@ static int refused(struct error *err, const char *key, const struct error *why)
 	return error_set(err, "the cluster's key %s is not valid here: %s", key, why->text);
 }
 
-int reading_network(struct reading *r, const char *value, struct error *err)
+int reader_network(struct reader *r, const char *value, struct error *err)
 {
 	struct error why = { 0 };
 	struct model part;
@@ -229,7 +229,7 @@ static void drop_places(struct tenant *t)
 }
 
 /* The tenants of the cluster come in the order of their names, which is that of their keys. */
-static int take_tenant(struct reading *r, const char *key, struct tenant *t, struct error *err)
+static int take_tenant(struct reader *r, const char *key, struct tenant *t, struct error *err)
 {
 	const char *name = key + strlen(KEY_TENANTS);
 	struct tenant *taken;
@@ -249,7 +249,7 @@ static int take_tenant(struct reading *r, const char *key, struct tenant *t, str
 	return 0;
 }
 
-int reading_tenant(struct reading *r, const char *key, const char *value, struct error *err)
+int reader_tenant(struct reader *r, const char *key, const char *value, struct error *err)
 {
 	json_t *object = key_object(key, value, err);
 	struct error why = { 0 };
@@ -273,31 +273,31 @@ static bool begins(const char *text, const char *with)
 }
 
 /* Blocks come last, whose addresses are tenants'. */
-static int read_all(struct reading *r, const struct entries *e, struct error *err)
+static int read_all(struct reader *r, const struct entries *e, struct error *err)
 {
 	const struct entry *network = entries_find(e, KEY_NETWORK);
 
 	if (!network)
 		return error_set(err, "the cluster has no definitions; `tenantnat apply -f FILE` "
 				      "puts some in force");
-	if (reading_network(r, network->value, err))
+	if (reader_network(r, network->value, err))
 		return -1;
 	vec_each (entry, &e->list) {
 		if (begins(entry->key, KEY_TENANTS) &&
-		    reading_tenant(r, entry->key, entry->value, err))
+		    reader_tenant(r, entry->key, entry->value, err))
 			return -1;
 	}
 	vec_each (entry, &e->list) {
 		if (begins(entry->key, KEY_BLOCKS) &&
-		    reading_block(r, entry->key, entry->value, err))
+		    reader_block(r, entry->key, entry->value, err))
 			return -1;
 	}
-	return reading_end(r, err);
+	return reader_end(r, err);
 }
 
 int keys_read(const struct entries *e, bool unfinished, struct model *out, struct error *err)
 {
-	_cleanup_reading_ struct reading r = { .unfinished = unfinished };
+	_cleanup_reader_ struct reader r = { .unfinished = unfinished };
 	int ret = read_all(&r, e, err);
 
 	memset(out, 0, sizeof(*out));

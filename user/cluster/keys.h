@@ -56,7 +56,7 @@ int keys_write(const struct model *m, struct entries *out, struct error *err);
  */
 struct owner; /* blocks.h */
 
-struct reading {
+struct reader {
 	struct model m;	 /* what was read; without ids */
 	bool unfinished; /* a change was cut short: what contradicts itself is left out, no error */
 	/* Which addresses are kept; NULL: all. `t` NULL: the tenant is not one of the model. */
@@ -65,14 +65,14 @@ struct reading {
 	json_t *network; /* for the tenants, which are checked with it */
 };
 
-void reading_free(struct reading *r);
-#define _cleanup_reading_ _cleanup_(reading_free)
-int reading_network(struct reading *r, const char *value, struct error *err);
+void reader_free(struct reader *r);
+#define _cleanup_reader_ _cleanup_(reader_free)
+int reader_network(struct reader *r, const char *value, struct error *err);
 /* After that of another tenant whose name is before this one's. */
-int reading_tenant(struct reading *r, const char *key, const char *value, struct error *err);
-int reading_block(struct reading *r, const char *key, const char *value, struct error *err);
+int reader_tenant(struct reader *r, const char *key, const char *value, struct error *err);
+int reader_block(struct reader *r, const char *key, const char *value, struct error *err);
 /* The model is sorted and checked then; it is the caller's to take from `r->m`. */
-int reading_end(struct reading *r, struct error *err);
+int reader_end(struct reader *r, struct error *err);
 
 /* All of that, of a list that has everything. Keys that it has besides are passed over. */
 int keys_read(const struct entries *e, bool unfinished, struct model *out, struct error *err);

@@ -45,7 +45,7 @@ static void note_named(struct projection *p, const struct model *m, const struct
 		if (!sender_parse(*text, &sender) || !sender.mapping)
 			continue;
 		t = find_tenant(m, sender.tenant);
-		if (t && !t->router)
+		if (p->named.v && t && !t->router)
 			*vec_push(&p->named.v[t - m->tenants.v].list) = called(sender.mapping);
 	}
 }

@@ -36,7 +36,7 @@ void projection_begin(struct projection *p, struct model *m,
 /* Whether the mapping of a tenant of `m` is needed. */
 bool projection_wants(const struct projection *p, const struct model *m, const struct tenant *t,
 		      const struct mapping *mapping);
-/* The same for reading.wants: of `t` or nobody, also of a router. */
+/* The same for reader.wants: of `t` or nobody, also of a router. */
 bool projection_takes(const struct projection *p, const struct model *m, const struct tenant *t,
 		      const struct owner *o);
 /* The blocks in which all of these are. Merged, and the caller's to free. */

@@ -378,6 +378,34 @@ Test(commit, one_mapping_that_cannot_be)
 	expect_edit(BEFORE, del_db, "tenant red has no mapping db");
 }
 
+/* A router's address is taken at the end of its pool, and once. */
+Test(commit, an_address_for_a_router)
+{
+	struct etcd_double etcd = etcd_of(
+		model_of("net 100.64.0.0/16; tenant blue pool=100.64.1.0/29; router pin=100.64.1.5;"
+			 "tenant red pool=100.64.1.0/29; router; map 10.0.0.5 lease=100.64.1.6;"));
+	struct addr_list taken = addrs_of("100.64.1.4");
+	struct tn_addr got[2];
+	struct error err = { 0 };
+
+	for (int i = 0; i < 2; i++) {
+		_cleanup_entries_ struct entries had = etcd_read(&etcd), will;
+		_cleanup_commit_ struct commit c;
+		struct commit_what what = what_of(&had, &will);
+
+		what.whole = false;
+		cr_assert_eq(edit_own(&had, "red", IPV4, &taken, &got[i], &will, &err), 0, "%s",
+			     err.text);
+		cr_assert_eq(commit_plan(&what, &c, &err), 0, "%s", err.text);
+		cr_expect_eq(c.steps.n, i ? 0 : 1);
+		cr_assert(i || etcd_do(&etcd, &c.steps.v[0]));
+	}
+	cr_expect_str_eq(ADDR(&got[0]), "100.64.1.7");
+	cr_expect_eq(addr_cmp(&got[0], &got[1]), 0);
+	vec_free(&taken.list);
+	entries_free(&etcd.e);
+}
+
 /* A file says nothing of what was leased to a router; who has one by its definition keeps that. */
 Test(commit, routers_keep_their_leases)
 {

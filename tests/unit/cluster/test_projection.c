@@ -335,7 +335,7 @@ static bool wants(void *arg, const struct tenant *t, const struct owner *o)
 
 static void read_projection(const struct model *whole, const char *here, struct model *out)
 {
-	struct reading r = { .wants = wants };
+	struct reader r = { .wants = wants };
 	struct host host = { .m = &r.m };
 	_cleanup_key_ranges_ struct key_ranges ranges;
 	_cleanup_entries_ struct entries e;
@@ -343,10 +343,10 @@ static void read_projection(const struct model *whole, const char *here, struct 
 
 	r.arg = &host;
 	cr_assert_eq(keys_write(whole, &e, &err), 0, "%s", err.text);
-	cr_assert_eq(reading_network(&r, entries_find(&e, KEY_NETWORK)->value, &err), 0);
+	cr_assert_eq(reader_network(&r, entries_find(&e, KEY_NETWORK)->value, &err), 0);
 	vec_each (entry, &e.list) {
 		if (strncmp(entry->key, KEY_TENANTS, strlen(KEY_TENANTS)) == 0)
-			cr_assert_eq(reading_tenant(&r, entry->key, entry->value, &err), 0, "%s",
+			cr_assert_eq(reader_tenant(&r, entry->key, entry->value, &err), 0, "%s",
 				     err.text);
 	}
 	for (size_t i = 0; i < whole->tenants.n; i++) {
@@ -360,14 +360,14 @@ static void read_projection(const struct model *whole, const char *here, struct 
 	projection_ranges(&host.p, &r.m, &ranges);
 	vec_each (entry, &e.list) {
 		if (key_ranges_have(&ranges, entry->key))
-			cr_assert_eq(reading_block(&r, entry->key, entry->value, &err), 0, "%s",
+			cr_assert_eq(reader_block(&r, entry->key, entry->value, &err), 0, "%s",
 				     err.text);
 	}
-	cr_assert_eq(reading_end(&r, &err), 0, "%s", err.text);
+	cr_assert_eq(reader_end(&r, &err), 0, "%s", err.text);
 	*out = r.m;
 	r.m = (struct model){ 0 };
 	projection_free(&host.p);
-	reading_free(&r);
+	reader_free(&r);
 }
 
 Test(projection, answers_as_the_whole_does)

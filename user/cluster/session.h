@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One command's dealings with the cluster that this host is in: read the definitions at one
+ * revision, and change them if nobody else has meanwhile. Keys are told without the prefix.
+ */
+#ifndef TN_SESSION_H
+#define TN_SESSION_H
+
+#include "cluster/commit.h"
+#include "cluster/projection.h"
+#include "store/member.h"
+
+struct etcd;
+
+struct session {
+	struct membership m;
+	struct etcd *etcd;
+	struct entries had; /* what was read last */
+	struct head head;   /* of that */
+	int64_t revision;   /* of etcd, at which it was read; then that of the change */
+	bool is_under_way;  /* somebody's change is in several transactions */
+	int64_t read_at;    /* seconds since 1970 */
+};
+
+/* 1: *out is the caller's to close; 0: this host is in no cluster. Asks nothing of etcd yet. */
+int session_open(struct store *store, struct session *out, struct error *err);
+void session_close(struct session *s);
+#define _cleanup_session_ _cleanup_(session_close)
+
+/* All definitions. -1 also when etcd is another cluster, or was restored from an older snapshot. */
+int session_read_all(struct session *s, struct error *err);
+/* What it takes to change one mapping of the tenant (edit.h). */
+int session_read_tenant(struct session *s, const char *tenant, struct error *err);
+/*
+ * What this host needs (projection.h), read block by block; the caller's to free, and sorted. `had`
+ * has no blocks then. A cluster without definitions: a model without anything.
+ */
+int session_read_projection(struct session *s, bool (*is_here)(void *arg, const struct tenant *t),
+			    void *arg, struct model *out, struct error *err);
+
+/* -1 with an error when somebody is at a change, or `whole` is false and one was cut short. */
+int session_check_open(const struct session *s, bool whole, struct error *err);
+
+/* What a change is called, and what it does: for `show history`. All is borrowed. */
+struct session_change {
+	const char *user;
+	const char *command;
+	bool whole; /* by `apply` */
+	uint64_t added, changed, removed;
+	const struct history_line *lines;
+	size_t nlines;
+};
+
+/*
+ * Change what was read to `will`. 0: it is so; 1: somebody was faster, nothing was changed, and the
+ * error says what they changed. -1: the error says whether nothing was changed, or what is to be
+ * done.
+ */
+int session_commit(struct session *s, const struct entries *will, const struct session_change *how,
+		   struct error *err);
+
+/*
+ * The last `n` changes of the cluster, or with `id` that one alone: numbers are revisions of etcd,
+ * and `user` is "root on hv1". With `lines` lines of each at most. -1 with a usage error: there is
+ * none of that number. The caller's to free.
+ */
+int session_history(struct session *s, size_t n, uint64_t id, size_t lines, struct history *out,
+		    struct error *err);
+
+#endif
