@@ -135,7 +135,7 @@ static int find_wanted(struct change *c, const struct change_how *how, struct fa
 	if (change_facts_gather(c, how, facts, failed, err))
 		return -1;
 	change_facts_reserve(c, facts, how->scope, &reserved);
-	ret = change_assign(c, &reserved, err);
+	ret = change_assign_given(c, how, &reserved, err);
 	vec_free(&reserved.list);
 	if (ret)
 		return ret;

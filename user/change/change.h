@@ -84,6 +84,13 @@ struct change_how {
 	 */
 	bool restore;
 	bool agent; /* the caller announces what is unannounced; else another process does it */
+	/*
+	 * In a cluster: asked for the addresses that routers here need (own.wanted) and do not have
+	 * yet, before the change begins. `reserved` nobody may have. NULL: none is given.
+	 */
+	int (*give)(void *arg, struct model *will, const struct addr_list *reserved,
+		    struct error *err);
+	void *arg;
 };
 
 void outcome_free(struct outcome *out);
@@ -97,6 +104,9 @@ void outcome_print(const struct outcome *out, bool dry_run);
 json_t *outcome_json(const struct outcome *out);
 /* Say which routers failed; -1 with an error about their number if there are any. */
 int outcome_failed(const struct outcome *out, const char *what, struct error *err);
+
+/* Who makes a change, for a history: "root", or "root (sudo alice)". The caller's to free. */
+char *change_user(void);
 
 /*
  * Mappings that are in force, and that `c->will`, which is sorted then, does not have any more. If

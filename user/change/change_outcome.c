@@ -98,8 +98,7 @@ static void put_name(FILE *f, const char *name)
 		fputc(*name > 0x20 && *name < 0x7f ? *name : '?', f);
 }
 
-/* "root", or "root (sudo alice)". */
-static char *user_text(void)
+char *change_user(void)
 {
 	const struct passwd *pw = getpwuid(getuid());
 	const char *sudo = getenv("SUDO_USER");
@@ -135,7 +134,7 @@ int change_note(struct change *c, const struct change_how *how, const struct out
 
 	if (!out->text.lines.n || how->restore)
 		return 0;
-	change.user = user_text();
+	change.user = change_user();
 	change.command = xstrdup(c->settings->line);
 	for (size_t i = 0; i < out->text.lines.n && i < HISTORY_LINES_MAX; i++)
 		*vec_push(&change.lines) =

@@ -51,6 +51,15 @@ void change_facts_complete(const struct model *m, struct facts *facts);
 /* Warn about addresses that stop working with this change: with the join, or with other subnets. */
 void change_facts_warn(const struct change *c, const struct facts *facts);
 
+/* change_given.c */
+
+/*
+ * change_assign(); but on a host that is in a cluster the definitions have all addresses already,
+ * and nobody is given another one.
+ */
+int change_assign_given(struct change *c, const struct change_how *how, struct addr_list *reserved,
+			struct error *err);
+
 /* change_window.c */
 
 /* Whose routers a change through a window looks at; it borrows of `w`. */

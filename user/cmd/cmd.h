@@ -12,33 +12,34 @@
 #include "lib/settings.h"
 
 /* X(symbol): in the order of the help. */
-#define COMMANDS(X)      \
-	X(init)          \
-	X(apply)         \
-	X(validate)      \
-	X(diff)          \
-	X(export)        \
-	X(undo)          \
-	X(restore)       \
-	X(agent)         \
-	X(map_add)       \
-	X(map_del)       \
-	X(map_list)      \
-	X(status)        \
-	X(show_history)  \
-	X(show)          \
-	X(stats)         \
-	X(monitor)       \
-	X(trace)         \
-	X(check)         \
-	X(announce)      \
-	X(flows_export)  \
-	X(flows_import)  \
-	X(detach)        \
-	X(doctor)        \
-	X(cluster_join)  \
-	X(cluster_leave) \
-	X(cluster_status)
+#define COMMANDS(X)       \
+	X(init)           \
+	X(apply)          \
+	X(validate)       \
+	X(diff)           \
+	X(export)         \
+	X(undo)           \
+	X(restore)        \
+	X(agent)          \
+	X(map_add)        \
+	X(map_del)        \
+	X(map_list)       \
+	X(status)         \
+	X(show_history)   \
+	X(show)           \
+	X(stats)          \
+	X(monitor)        \
+	X(trace)          \
+	X(check)          \
+	X(announce)       \
+	X(flows_export)   \
+	X(flows_import)   \
+	X(detach)         \
+	X(doctor)         \
+	X(cluster_join)   \
+	X(cluster_leave)  \
+	X(cluster_status) \
+	X(cluster_sync)
 
 /*
  * An option of one command. `arg` NULL: a flag. One that ends with "…" takes a list, "a,b", and may

@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include "change/change.h"
+#include "change/cluster_change.h"
 #include "cmd/cmd.h"
 #include "cmd/consent.h"
 #include "config/definitions.h"
@@ -138,6 +139,109 @@ static int attempt(struct applying *a, struct change *c, struct outcome *outcome
 	return ret ? ret : change_make(c, &a->how, outcome, err);
 }
 
+#ifndef TN_WITHOUT_CLUSTER
+
+/* The definitions of the cluster, with those of the file in their place. */
+static int take_for_cluster(struct applying *a, struct session *s, struct change *c,
+			    struct error *err)
+{
+	struct model file = { 0 };
+
+	read_file(&a->reading);
+	if (a->reading.ret) {
+		*err = a->reading.err;
+		return -1;
+	}
+	if (cluster_had(s, &c->had, err))
+		return -1;
+	if (!a->how.only) {
+		c->will = a->reading.wanted;
+		a->reading.wanted = file;
+		return 0;
+	}
+	return keys_read(&s->had, s->head.host, &c->will, err) ||
+			       model_take(&c->will, &a->reading.wanted, a->chosen.names.v,
+					  a->chosen.names.n, err)
+		       ? -1
+		       : 0;
+}
+
+/* 1: the user has to be asked. `c` has no more than the definitions. */
+static int attempt_in_cluster(struct applying *a, struct session *s, struct change *c,
+			      struct outcome *all, struct outcome *here, struct error *err)
+{
+	const struct settings *settings = &a->inv->settings;
+	_cleanup_entries_ struct entries will = { 0 };
+	struct change_how how = a->how;
+	int ret;
+
+	how.only = NULL;
+	if (take_for_cluster(a, s, c, err) || cluster_complete(settings, s, &c->will, &c->had, err))
+		return -1;
+	if (!a->warned)
+		definitions_warn(a->reading.file, &c->will, a->how.only);
+	a->warned = true;
+	ret = consent_check(&a->consent, c, err);
+	if (ret)
+		return ret;
+	all->text.keep = settings->all_lines ? 0 : HISTORY_LINES_MAX;
+	cluster_describe(&c->had, &c->will, &all->text);
+	if (keys_write(&c->will, &will, err) || cluster_try_here(s, settings, &will, &how, err))
+		return -1;
+	if (a->how.dry_run)
+		return 0;
+	if (cluster_commit(s, settings, &will, true, &all->text, err))
+		return -1;
+	ret = cluster_converge(s, settings, &how, here, err);
+	if (ret > 0)
+		*err = (struct error){ 0 }; /* somebody is at the next change already */
+	return ret < 0 ? error_prefix(err, "the cluster has the new definitions, but this host "
+					   "could not be made so (`tenantnat cluster sync` tries "
+					   "again)")
+		       : 0;
+}
+
+static int apply_in_cluster(struct applying *a, struct session *s, struct error *err)
+{
+	_cleanup_outcome_ struct outcome all = { 0 }, here = { 0 };
+	int ret;
+
+	do {
+		struct change c = { 0 };
+
+		ret = attempt_in_cluster(a, s, &c, &all, &here, err);
+		model_free(&c.had);
+		model_free(&c.will);
+	} while (ret == 1 && (ret = consent_ask(&a->consent, err)) == 0);
+	if (ret)
+		return -1;
+	if (cmd_print_outcome(a->inv, &all, a->how.dry_run, err))
+		return -1;
+	if (!a->inv->json && !a->inv->settings.quiet && here.text.lines.n) {
+		printf("on this host, %s:\n", s->m.host);
+		outcome_print(&here, false);
+	}
+	return outcome_failed(&here, "joined", err);
+}
+
+#endif
+
+/* 0: this host is in no cluster; 1: it is, and that was it. */
+static int run_in_cluster(struct applying *a, struct error *err)
+{
+#ifndef TN_WITHOUT_CLUSTER
+	_cleanup_session_ struct session s;
+	int ret = cluster_session(&a->inv->settings, &s, err);
+
+	if (ret <= 0)
+		return ret;
+	return apply_in_cluster(a, &s, err) ? -1 : 1;
+#else
+	(void)a, (void)err;
+	return 0;
+#endif
+}
+
 static void applying_free(struct applying *a)
 {
 	model_free(&a->reading.wanted);
@@ -163,6 +267,9 @@ static int run(const struct invocation *inv, struct error *err)
 		return -1;
 	a.only = (struct scope){ (char *const *)a.chosen.names.v, (int)a.chosen.names.n };
 	a.how.only = a.chosen.names.n ? &a.only : NULL;
+	ret = run_in_cluster(&a, err);
+	if (ret)
+		return ret > 0 ? 0 : -1;
 	do {
 		_cleanup_change_ struct change c = { 0 };
 
@@ -199,6 +306,10 @@ const struct command cmd_apply = {
 		"the probes.\n"
 		"With --tenant, only these tenants become what the file says; others stay as they "
 		"are.\n"
+		"On a host of a cluster the file is for all hosts: the cluster's definitions "
+		"change "
+		"first, then\n"
+		"this host. If somebody else has changed the same meanwhile, nothing is changed.\n"
 		"\n"
 		"A file without tenants, or one that removes more than half of all mappings and at "
 		"least ten,\n"

@@ -1,9 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* diff: what apply would change with a file. */
 #include "change/change.h"
+#include "change/cluster_change.h"
 #include "cmd/cmd.h"
 #include "config/definitions.h"
 #include "lib/output.h"
+
+/* 0: this host is in no cluster; 1: it is, and these are the differences to that one. */
+static int compare_with_cluster(const struct invocation *inv, struct model *wanted,
+				struct outcome *out, struct error *err)
+{
+#ifndef TN_WITHOUT_CLUSTER
+	_cleanup_model_ struct model had = { 0 };
+	_cleanup_session_ struct session s;
+	int ret = cluster_session(&inv->settings, &s, err);
+
+	if (ret <= 0)
+		return ret;
+	if (cluster_had(&s, &had, err) || cluster_complete(&inv->settings, &s, wanted, &had, err))
+		return -1;
+	cluster_describe(&had, wanted, &out->text);
+	return 1;
+#else
+	(void)inv, (void)wanted, (void)out, (void)err;
+	return 0;
+#endif
+}
 
 static int compare(const struct invocation *inv, struct outcome *out, struct error *err)
 {
@@ -12,8 +34,14 @@ static int compare(const struct invocation *inv, struct outcome *out, struct err
 	_cleanup_change_ struct change c = { 0 };
 	_cleanup_model_ struct model wanted = { 0 };
 
-	if (!file || definitions_read(file, &wanted, err) ||
-	    change_begin(&inv->settings, STORE_READ, &wanted, &c, err))
+	int ret;
+
+	if (!file || definitions_read(file, &wanted, err))
+		return -1;
+	ret = compare_with_cluster(inv, &wanted, out, err);
+	if (ret)
+		return ret > 0 ? 0 : -1;
+	if (change_begin(&inv->settings, STORE_READ, &wanted, &c, err))
 		return -1;
 	definitions_warn(file, &c.will, NULL);
 	model_sort(&c.will);

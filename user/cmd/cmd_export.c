@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* export: the definitions in force as a definitions file. */
+#include "change/cluster_change.h"
 #include "cmd/cmd.h"
 #include "config/config.h"
 #include "config/write.h"
@@ -20,18 +21,38 @@ static void pin(struct model *m)
 	}
 }
 
+/* 0: this host is in no cluster; 1: it is, and *out is what that one has. */
+static int load_of_cluster(const struct invocation *inv, struct model *m, struct error *err)
+{
+#ifndef TN_WITHOUT_CLUSTER
+	_cleanup_session_ struct session s;
+	int ret = cluster_session(&inv->settings, &s, err);
+
+	if (ret <= 0)
+		return ret;
+	return cluster_had(&s, m, err) ? -1 : 1;
+#else
+	(void)inv, (void)m, (void)err;
+	return 0;
+#endif
+}
+
 static int load(const struct invocation *inv, struct model *m, struct error *err)
 {
 	_cleanup_store_ struct store *store = NULL;
+	int ret = load_of_cluster(inv, m, err);
 
-	if (store_open(inv->settings.state, STORE_READ, 0, inv->settings.command, &store, err) ||
-	    store_load(store, m, err))
+	if (ret < 0)
+		return -1;
+	if (ret == 0 &&
+	    (store_open(inv->settings.state, STORE_READ, 0, inv->settings.command, &store, err) ||
+	     store_load(store, m, err)))
 		return -1;
 	if (!m->subnets.n)
 		return error_set(err,
 				 "there are no definitions in %s; `tenantnat apply -f FILE` puts "
 				 "some in force",
-				 inv->settings.state);
+				 ret ? "the cluster" : inv->settings.state);
 	if (cmd_value(inv, "pin"))
 		pin(m);
 	return 0;
@@ -94,7 +115,9 @@ const struct command cmd_export = {
 		"and\n"
 		"`address`, so that a host without the state gives the same ones. Routers that "
 		"were taken\n"
-		"off with `detach` are attached when the file is applied.\n"
+		"off with `detach` are attached when the file is applied. On a host of a cluster "
+		"they are the\n"
+		"cluster's definitions, of all hosts.\n"
 		"\n"
 		"JSON: the keys of the definitions file.",
 	.options = { { "pin", 0, NULL, "also addresses that were leased" } },

@@ -3,6 +3,8 @@
 #include <inttypes.h>
 
 #include "change/change.h"
+#include "change/cluster_change.h"
+#include "cluster/edit.h"
 #include "cmd/cmd.h"
 #include "lib/output.h"
 #include "model/selection.h"
@@ -100,25 +102,53 @@ static int add(const struct edit *e, struct change *c, struct error *err)
 	return 0;
 }
 
+/* 0: this host is in no cluster; 1: it is, and that was it. */
+static int add_in_cluster(const struct invocation *inv, struct mapping *m, struct error *err)
+{
+#ifndef TN_WITHOUT_CLUSTER
+	_cleanup_session_ struct session s;
+	int ret = cluster_session(&inv->settings, &s, err);
+
+	if (ret <= 0)
+		return ret;
+	return cluster_map_add(&s, &inv->settings, inv->args[0], m, cmd_value(inv, "no-probe"), err)
+		       ? -1
+		       : 1;
+#else
+	(void)inv, (void)m, (void)err;
+	return 0;
+#endif
+}
+
+static int print_added(const struct invocation *inv, const char *tenant, const struct mapping *m,
+		       struct error *err)
+{
+	const struct tenant t = { .name = (char *)tenant };
+
+	if (inv->json)
+		return json_print(mapping_json(&t, m), err);
+	printf("%s\n", ADDR(&m->shared));
+	return 0;
+}
+
 static int run_add(const struct invocation *inv, struct error *err)
 {
 	const struct edit edit = { .make = add, .inv = inv };
 	_cleanup_change_ struct change c = { 0 };
-	struct mapping m, *made;
-	struct tenant *t;
+	struct mapping m;
 	struct window w;
+	int ret;
 
 	if (parse_mapping(inv, &m, err))
 		return -1;
+	ret = add_in_cluster(inv, &m, err);
+	if (ret)
+		return ret > 0 ? print_added(inv, inv->args[0], &m, err) : -1;
 	w = (struct window){ inv->args[0], m.fixed, m.name, m.shared };
 	if (change_one(&edit, &w, &c, err))
 		return -1;
-	t = model_tenant(&c.will, w.tenant);
-	made = tenant_mapping(t, &m.fixed);
-	if (inv->json)
-		return json_print(mapping_json(t, made), err);
-	printf("%s\n", ADDR(&made->shared));
-	return 0;
+	return print_added(inv, w.tenant, tenant_mapping(model_tenant(&c.will, w.tenant), &m.fixed),
+			   err);
 }
 
 const struct command cmd_map_add = {
@@ -163,14 +193,37 @@ static int del(const struct edit *e, struct change *c, struct error *err)
 	return 0;
 }
 
+/* The same as of add_in_cluster(). */
+static int del_in_cluster(const struct invocation *inv, json_t *removed, struct error *err)
+{
+#ifndef TN_WITHOUT_CLUSTER
+	const struct tenant t = { .name = inv->args[0] };
+	_cleanup_gone_ struct gone gone = { 0 };
+	_cleanup_session_ struct session s;
+	int ret = cluster_session(&inv->settings, &s, err);
+
+	if (ret <= 0)
+		return ret;
+	if (cluster_map_del(&s, &inv->settings, t.name, inv->args[1], &gone, err))
+		return -1;
+	vec_each (m, &gone.list)
+		json_array_append_new(removed, mapping_json(&t, m));
+	return 1;
+#else
+	(void)inv, (void)removed, (void)err;
+	return 0;
+#endif
+}
+
 static int run_del(const struct invocation *inv, struct error *err)
 {
 	const struct window w = { .tenant = inv->args[0], .name = inv->args[1] };
 	_cleanup_json_ json_t *removed = json_array();
 	const struct edit edit = { .make = del, .inv = inv, .removed = removed };
 	_cleanup_change_ struct change c = { 0 };
+	int ret = del_in_cluster(inv, removed, err);
 
-	if (change_one(&edit, &w, &c, err))
+	if (ret < 0 || (!ret && change_one(&edit, &w, &c, err)))
 		return -1;
 	return inv->json ? json_print(json_incref(removed), err) : 0;
 }

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <time.h>
 
+#include "change/cluster_change.h"
 #include "cmd/cmd.h"
 #include "lib/output.h"
 #include "store/store.h"
@@ -111,11 +112,29 @@ static int parse(const char *text, const char *what, uint64_t most, uint64_t *ou
 	return 0;
 }
 
+/* 0: this host is in no cluster; 1: it is, and *out is that one's. */
+static int load_of_cluster(const struct invocation *inv, size_t n, uint64_t id, size_t lines,
+			   struct history *out, struct error *err)
+{
+#ifndef TN_WITHOUT_CLUSTER
+	_cleanup_session_ struct session s;
+	int ret = cluster_session(&inv->settings, &s, err);
+
+	if (ret <= 0)
+		return ret;
+	return session_history(&s, n, id, lines, out, err) ? -1 : 1;
+#else
+	(void)inv, (void)n, (void)id, (void)lines, (void)out, (void)err;
+	return 0;
+#endif
+}
+
 static int load(const struct invocation *inv, size_t lines, struct history *out, struct error *err)
 {
 	const char *number = cmd_value(inv, "number");
 	_cleanup_store_ struct store *store = NULL;
-	uint64_t n = CHANGES, id;
+	uint64_t n = CHANGES, id = 0;
+	int ret;
 
 	if (number && inv->nargs)
 		return error_usage(err, "give the number of one change, or how many with --number");
@@ -126,6 +145,9 @@ static int load(const struct invocation *inv, size_t lines, struct history *out,
 	    parse(inv->args[0], "give the number of a change, as `tenantnat show history` has it",
 		  INT64_MAX, &id, err))
 		return -1;
+	ret = load_of_cluster(inv, n, id, lines, out, err);
+	if (ret)
+		return ret > 0 ? 0 : -1;
 	if (store_open(inv->settings.state, STORE_READ, 0, inv->settings.command, &store, err))
 		return -1;
 	return inv->nargs ? store_history_one(store, id, lines, out, err)
@@ -166,7 +188,11 @@ const struct command cmd_show_history = {
 		"\n"
 		"They are kept in state.db, in the transaction of the change itself: 10,000 "
 		"changes, 20,000\n"
-		"lines of each, and 200,000 of all. The oldest lines go first.\n"
+		"lines of each, and 200,000 of all. The oldest lines go first. On a host of a "
+		"cluster they are\n"
+		"the cluster's, from all hosts, with 200 lines of each; the numbers are revisions "
+		"of "
+		"etcd.\n"
 		"\n"
 		"JSON: [{\"change\": number, \"time\", \"uid\", \"user\", \"command\", \"added\", "
 		"\"changed\",\n"

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "change/change.h"
+#include "change/cluster_change.h"
 #include "cmd/cmd.h"
 #include "cmd/consent.h"
 #include "lib/log.h"
@@ -94,6 +95,23 @@ static int attempt(struct undoing *u, struct change *c, struct outcome *outcome,
 	return ret;
 }
 
+/* The state of a member has what was before on this host alone. */
+static int check_alone(const struct invocation *inv, struct error *err)
+{
+#ifndef TN_WITHOUT_CLUSTER
+	_cleanup_session_ struct session s;
+	int ret = cluster_session(&inv->settings, &s, err);
+
+	if (ret > 0)
+		error_usage(err, "this host is in a cluster, whose changes cannot be undone; apply "
+				 "the definitions file of before");
+	return ret ? -1 : 0;
+#else
+	(void)inv, (void)err;
+	return 0;
+#endif
+}
+
 static int run(const struct invocation *inv, struct error *err)
 {
 	struct undoing u = {
@@ -106,7 +124,7 @@ static int run(const struct invocation *inv, struct error *err)
 	_cleanup_outcome_ struct outcome outcome = { 0 };
 	int ret;
 
-	if (parse_number(inv, &u.number, err))
+	if (parse_number(inv, &u.number, err) || check_alone(inv, err))
 		return -1;
 	do {
 		_cleanup_change_ struct change c = { 0 };

@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Hosts that share definitions: each is a state and maps of its own, and all know one etcd (etcd.py)."""
+import contextlib
+import json
+import os
+import socket
+
+from case import equal, once
+from cli import Cli
+from defs import Definitions, Tenant
+from etcd import Answerer, Etcd
+from lab import BLUE1, FIXED, FIXED2, RED1
+from net import BPFFS, sh
+from traffic import ping, reach
+
+
+def has(said, *wants):
+    for want in wants:
+        assert want in said, f"not {want!r}: {said}"
+
+
+class Member:
+    """A host of the cluster: its tenantnat, where etcd is to be reached."""
+
+    def __init__(self, lab, etcd, name):
+        self.name, self.etcd = name, etcd
+        state = os.path.join(etcd.directory, "state-" + name)
+        # the second host of one machine
+        machine = os.path.join(etcd.directory, "machine-" + name)
+        with open(machine, "w", encoding="ascii") as f:
+            f.write(f"{int(name[2:]):032x}\n")
+        under = ["nsenter", f"--net={etcd.ns.path}", "unshare", "-m", "sh", "-c",
+                 f"mount --bind {machine} /etc/machine-id && exec \"$@\"", "--"]
+        self.cli = Cli(lab.cli.binary, state, f"{BPFFS}/{name}", under=under)
+
+    def join(self):
+        self.cli.run("cluster", "join", self.etcd.urls, "--host", self.name)
+
+    def sync(self, code=0):
+        return self.cli.lines("cluster", "sync", code=code)
+
+    def routers(self):
+        return {t["tenant"]: t["router"] and t["router"]["state"] for t in self.cli.json("show")["tenants"]}
+
+
+@contextlib.contextmanager
+def cluster(lab, *names, members=1):
+    """An etcd, and hosts that have joined; nobody else looks after the lab's routers meanwhile."""
+    lab.cli.run("detach", "--all")
+    with Etcd(lab, members=members) as etcd:
+        hosts = [Member(lab, etcd, name) for name in names]
+        try:
+            for host in hosts:
+                host.join()
+            yield (etcd, *hosts)
+        finally:
+            for host in hosts:
+                host.cli.run("detach", "--all", code=None)
+            lab.apply()
+
+
+def keys(etcd, kind=""):
+    """{key: value} of etcd, below the prefix."""
+    prefix = "/tenantnat/"
+    lines = etcd.ctl("get", "--prefix", prefix + kind).splitlines()
+    return {key[len(prefix):]: json.loads(value) for key, value in zip(lines[::2], lines[1::2])}
+
+
+def definitions(lab):
+    """Red on hv1, blue on hv2."""
+    there = lab.definitions()
+    for name, host in ("red", "hv1"), ("blue", "hv2"):
+        there[name].router["host"] = host
+        there[name].pool = [f"100.64.{1 if name == 'red' else 2}.0/24"]
+    return there
+
+
+@once
+def test_members_have_one_definition(lab):
+    """Applied on one host, it comes to the others; VMs of both talk."""
+    path = lab.write(definitions(lab), "members.yaml")
+    with cluster(lab, "hv1", "hv2") as (etcd, one, two):
+        said = one.cli.run("apply", "--yes", "-f", path).stdout
+        has(said, "+ tenant red", "+ tenant blue", "on this host, hv1:", "router red")
+        equal((one.routers()["red"], one.routers()["blue"]), ("attached", None), "on hv1")
+        equal(sorted(keys(etcd, "tenants/")), ["tenants/blue", "tenants/plain", "tenants/red"], "tenants")
+        equal(keys(etcd, "head")["head"], {"changes": 1}, "head")
+        block = keys(etcd, "blocks/4/64400100")["blocks/4/64400100"]
+        equal(block[RED1], {"fixed": FIXED, "name": "db", "pinned": True, "tenant": "red"}, "an owner")
+
+        has("\n".join(two.sync()), "router blue")
+        equal((two.routers()["red"], two.routers()["blue"]), (None, "attached"), "on hv2")
+        reach(lab.red1, BLUE1)
+        reach(lab.blue1, RED1)
+        equal(two.sync(), ["nothing to be done"], "again")
+        equal(one.cli.run("apply", "--yes", "-f", path).stdout, "nothing to be done\n", "the same file")
+        equal(keys(etcd, "head")["head"], {"changes": 1}, "nothing was written")
+        # of red hv2 knows the pool
+        equal({t for t, _ in two.cli.leases()}, {"blue"}, "mappings that hv2 has")
+
+
+@once
+def test_members_single_mappings(lab):
+    path = lab.write(definitions(lab), "members.yaml")
+    with cluster(lab, "hv1", "hv2") as (etcd, one, two):
+        one.cli.run("apply", "--yes", "-f", path)
+        two.sync()
+        # for a router that is elsewhere
+        shared = two.cli.run("map", "add", "red", "10.0.0.77", "--name", "web").stdout.strip()
+        has(shared, "100.64.1.")
+        equal(keys(etcd, "blocks/4/64400100")["blocks/4/64400100"][shared],
+              {"fixed": "10.0.0.77", "name": "web", "tenant": "red"}, "in its block")
+        has("\n".join(one.sync()), "10.0.0.77", shared)
+        equal(one.cli.leases("red")["red", "10.0.0.77"], shared, "on hv1")
+        has(one.cli.fails("map", "add", "red", "10.0.0.77", code=2), "has a mapping of 10.0.0.77 already")
+        has(two.cli.fails("map", "add", "rad", "10.0.0.78", code=2), "no tenant", "red")
+        # everybody gets another one
+        more = {(one if i % 2 else two).cli.run("map", "add", "red", f"10.0.1.{i}").stdout for i in range(1, 7)}
+        equal(len(more), 6, "addresses")
+        equal(two.cli.json("map", "del", "red", "web"),
+              [{"tenant": "red", "name": "web", "fixed": "10.0.0.77", "shared": shared}], "removed")
+        assert shared not in keys(etcd, "blocks/4/64400100")["blocks/4/64400100"]
+        one.sync()
+        assert ("red", "10.0.0.77") not in one.cli.leases("red")
+        has(one.cli.fails("map", "del", "red", "web", code=2), "no mapping web")
+        history = [line["command"] for line in keys(etcd, "history/").values()]
+        has(history[0], "apply")
+        has(history[1], "map add", "red 10.0.0.77")
+        # the file of before takes all of them away
+        one.cli.run("apply", "--yes", "-f", path)
+        equal(sorted(f for _, f in one.cli.leases("red")), [FIXED, FIXED2], "mappings")
+
+
+class Between:
+    """What stands between a host and etcd, and does something before the first transaction goes on."""
+
+    def __init__(self, etcd, first):
+        self.etcd, self.first = etcd, first
+
+    def __call__(self, request):
+        if request.startswith(b"POST /v3/kv/txn ") and self.first:
+            first, self.first = self.first, None
+            first()
+        with self.etcd.ns.socket(socket.AF_INET, socket.SOCK_STREAM) as there:
+            there.connect((self.etcd.members[0].host, 2379))
+            there.sendall(request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1))
+            return b"".join(iter(lambda: there.recv(65536), b""))
+
+
+@once
+def test_members_two_at_once(lab):
+    """Of two at once the second changes nothing, and an apply says what the first has changed."""
+    there = Definitions(Tenant("a", ("10.1.0.1",), pool=["100.64.8.0/24"]),
+                        Tenant("b", ("10.1.0.1",), pool=["100.64.9.0/24"]))
+    path = lab.write(there.mapping("a", "10.1.0.2"), "other.yaml")
+    with cluster(lab, "hv1", "hv2") as (etcd, one, two):
+        one.cli.run("apply", "--yes", "-f", lab.write(there, "members.yaml"))
+        between = Between(etcd, None)
+        with Answerer(etcd.ns, between) as proxy:
+            two.cli.run("cluster", "join", proxy.url, "--host", "hv2")
+            between.first = lambda: one.cli.run("map", "add", "a", "10.1.0.3")
+            has(two.cli.fails("apply", "--yes", "-f", path), "was changed meanwhile", "tenant a",
+                "addresses 100.64.8.0 to 100.64.8.255", "root on hv1: map add a 10.1.0.3",
+                "nothing was changed")
+            equal(keys(etcd, "head"), {"head": {"changes": 1}}, "head")
+            equal(two.cli.leases(), {}, "what hv2 has")
+            # what others change is no matter
+            between.first = lambda: one.cli.run("map", "add", "b", "10.1.0.3")
+            two.cli.run("apply", "--yes", "-f", path)
+            equal(keys(etcd, "head"), {"head": {"changes": 2}}, "head")
+            equal(len(keys(etcd, "blocks/4/64400900")["blocks/4/64400900"]), 2, "of b")
+            # two applies
+            between.first = lambda: one.cli.run("apply", "--yes", "-f", lab.write(there, "members.yaml"))
+            has(two.cli.fails("apply", "--yes", "-f", lab.write(there.mapping("b", "10.1.0.4"), "third.yaml")),
+                "was changed meanwhile", "the definitions", "tenant b", "root on hv1: apply")
+            # single mappings try again by themselves, and one address is given once
+            between.first = lambda: one.cli.run("map", "add", "a", "10.1.0.5")
+            two.cli.run("map", "add", "a", "10.1.0.6")
+            block = keys(etcd, "blocks/4/64400800")["blocks/4/64400800"]
+            equal({owner["fixed"] for owner in block.values()}, {"10.1.0.1", "10.1.0.5", "10.1.0.6"}, "of a")
+            # the same one twice
+            between.first = lambda: one.cli.run("map", "add", "a", "10.1.0.7", "--shared", "100.64.8.77")
+            has(two.cli.fails("map", "add", "a", "10.1.0.7", "--shared", "100.64.8.78", code=2),
+                "has a mapping of 10.1.0.7 already: 100.64.8.77")
+
+
+@once
+def test_members_without_etcd(lab):
+    """Nothing is changed, one sentence says so, and traffic goes on."""
+    path = lab.write(definitions(lab), "members.yaml")
+    with cluster(lab, "hv1", "hv2") as (etcd, one, two):
+        one.cli.run("apply", "--yes", "-f", path)
+        two.sync()
+        reach(lab.red1, BLUE1)
+        leases = one.cli.leases()
+        etcd.members[0].kill()
+        for words in (["map", "add", "red", "10.0.0.77"], ["map", "del", "red", FIXED2],
+                      ["apply", "--yes", "-f", path], ["cluster", "sync"]):
+            has(one.cli.fails(*words), etcd.members[0].url)
+        equal(one.cli.leases(), leases, "leases")
+        ping(lab.red1, BLUE1)
+        equal(one.cli.lines("restore"), ["nothing to be done"], "restore")
+        etcd.members[0].start()
+        etcd.wait()
+        one.cli.run("map", "add", "red", "10.0.0.77")
+
+
+@once
+def test_members_lease_for_routers(lab):
+    """The address that a router needs is the cluster's to give, and nobody else gets it."""
+    lab.red.ip("addr flush dev shared0 scope global")
+    try:
+        with cluster(lab, "hv1", "hv2") as (etcd, one, two):
+            one.cli.run("apply", "--yes", "-f", lab.write(definitions(lab), "members.yaml"))
+            owned = [(address, owner) for block in keys(etcd, "blocks/").values()
+                     for address, owner in block.items() if owner.get("router")]
+            equal(owned, [("100.64.1.254", {"router": True, "tenant": "red"})], "in the cluster")
+            has(sh(["ip", "-n", lab.red.name, "addr", "show", "dev", "shared0"]).stdout, "100.64.1.254/32")
+            two.sync()
+            reach(lab.red1, BLUE1)
+            has(two.cli.fails("map", "add", "red", "10.0.0.9", "--shared", "100.64.1.254", code=2),
+                "or of a router")
+            one.cli.run("apply", "--yes", "-f", lab.write(definitions(lab), "members.yaml"))
+            has(sh(["ip", "-n", lab.red.name, "addr", "show", "dev", "shared0"]).stdout, "100.64.1.254/32")
+    finally:
+        lab.settle("red", "shared0")
+        lab.apply()
+
+
+@once
+def test_members_show_the_cluster(lab):
+    """export, diff and history are of the whole, on each host."""
+    path = lab.write(definitions(lab), "members.yaml")
+    with cluster(lab, "hv1", "hv2") as (_, one, two):
+        has(two.cli.fails("export"), "no definitions in the cluster")
+        has(two.cli.run("diff", path, code=1).stdout, "+ tenant red")
+        one.cli.run("apply", "--yes", "-f", path)
+        exported = two.cli.run("export").stdout
+        equal(one.cli.run("export").stdout, exported, "the same on both")
+        has(exported, "name: red", "host: hv1", "name: blue", "host: hv2")
+        two.cli.run("diff", lab.put("exported.yaml", exported))
+        two.cli.run("diff", path)
+        shared = two.cli.run("map", "add", "red", "10.0.0.77").stdout.strip()
+        has(two.cli.run("diff", path, code=1).stdout, f"- mapping red 10.0.0.77 -> {shared}")
+        has(one.cli.run("export", "--pin").stdout, shared)
+        for host in one, two:
+            history = host.cli.json("show", "history")
+            equal([(c["user"].split()[-1], c["command"].split()[0], c["added"] > 0) for c in history],
+                  [("hv1", "apply", True), ("hv2", "map", True)], "history")
+            equal(history[1]["lines"], [{"sign": "+", "text": f"mapping red 10.0.0.77 -> {shared}"}], "lines")
+            equal(host.cli.json("show", "history", str(history[1]["change"])), history[1:], "one of them")
+            has(host.cli.fails("show", "history", "1", code=2), "no change 1")
+            has(host.cli.fails("undo", code=2), "cannot be undone")
+
+
+@once
+def test_members_bring_in_what_they_had(lab):
+    """Who is first keeps its leases, also those that were not the allocator's first choice."""
+    there = Definitions(Tenant("a", ("10.1.0.1", "100.64.8.44"), ("10.1.0.2",), pool=["100.64.8.0/24"]))
+    with cluster(lab, "hv1") as (etcd, one):
+        one.cli.run("cluster", "leave")
+        one.cli.apply(lab.write(there, "before.yaml"))
+        one.cli.run("map", "add", "a", "10.1.0.44")     # on 100.64.8.45
+        there["a"].mappings = [("10.1.0.44", None, None), ("10.1.0.1", None, None)]
+        before = one.cli.leases()
+        assert before["a", "10.1.0.44"] != "100.64.8.44", before
+        one.join()
+        path = lab.write(there, "after.yaml")
+        one.cli.run("apply", "--yes", "-f", path)
+        block = keys(etcd, "blocks/4/64400800")["blocks/4/64400800"]
+        equal(block[before["a", "10.1.0.44"]]["fixed"], "10.1.0.44", "a lease")
+        equal(len(block), 2, "addresses")
+
+
+@once
+def test_members_refuse_what_is_damaged(lab):
+    """One sentence names the key; this host stays as it is."""
+    path = lab.write(definitions(lab), "members.yaml")
+    with cluster(lab, "hv1", "hv2") as (etcd, one, two):
+        one.cli.run("apply", "--yes", "-f", path)
+        two.sync()
+        leases = two.cli.leases()
+        for key, value, what in (
+                ("tenants/blue", '{"name":"blue","qos":1}', "unknown key `qos`"),
+                ("tenants/blue", "no json", "no JSON"),
+                ("blocks/4/64400200", '{"100.64.2.5":{"tenant":"blue","fixed":"10.0.0.5","mac":"x"}}', "`mac`"),
+                ("head", '{"changes":1,"era":2}', "`era`")):
+            before = etcd.ctl("get", "--print-value-only", "/tenantnat/" + key).strip()
+            etcd.ctl("put", "/tenantnat/" + key, value)
+            for words in ["cluster", "sync"], ["apply", "--yes", "-f", path], ["map", "add", "blue", "10.0.0.9"]:
+                has(two.cli.fails(*words), key, what)
+            equal(two.cli.leases(), leases, "leases")
+            etcd.ctl("put", "/tenantnat/" + key, before)
+        equal(two.sync(), ["nothing to be done"], "mended")
+
+
+@once
+def test_members_go_over_a_change_that_was_cut_short(lab):
+    """While it is there nobody changes or converges; whoever applies mends it."""
+    path = lab.write(definitions(lab), "members.yaml")
+    with cluster(lab, "hv1", "hv2") as (etcd, one, two):
+        one.cli.run("apply", "--yes", "-f", path)
+        two.sync()
+        etcd.ctl("put", "/tenantnat/head", '{"changes":1,"open":{"at":1,"command":"apply -f x",'
+                 '"host":"hv9","user":"root"}}')
+        etcd.ctl("del", "/tenantnat/tenants/blue")      # and its mappings are left
+        etcd.ctl("put", "/tenantnat/changing", "{}")
+        for words in ["cluster", "sync"], ["map", "add", "red", "10.0.0.9"], ["apply", "--yes", "-f", path]:
+            has(two.cli.fails(*words), "root on hv9 is changing the definitions", "apply -f x")
+        etcd.ctl("del", "/tenantnat/changing")
+        for words in ["cluster", "sync"], ["map", "add", "red", "10.0.0.9"]:
+            has(two.cli.fails(*words), "root on hv9 was cut short", "apply again")
+        equal(two.routers()["blue"], "attached", "nothing was changed")
+        said = one.cli.run("apply", "--yes", "-f", path).stderr
+        has(said, "by root on hv9, was cut short")
+        equal(keys(etcd, "head")["head"], {"changes": 2}, "head")
+        equal(two.sync(), ["nothing to be done"], "mended")
+
+
+@once
+def test_members_change_more_than_a_transaction_takes(lab):
+    """Thousands of tenants and mappings at once, and all of them away again."""
+    many = [Tenant(f"t{i}", *[(f"10.{i % 250}.{n}.1",) for n in range(4)]) for i in range(300)]
+    with cluster(lab, "hv1", "hv2") as (etcd, one, two):
+        one.cli.run("apply", "--yes", "-f", lab.write(Definitions(*many), "many.yaml"))
+        equal(len(keys(etcd, "tenants/")), 300, "tenants")
+        equal(sum(len(block) for block in keys(etcd, "blocks/").values()), 1200, "addresses")
+        equal(keys(etcd, "head")["head"], {"changes": 1}, "head")
+        assert "changing" not in keys(etcd, "changing")
+        two.sync()
+        equal(two.cli.leases(), one.cli.leases(), "leases")
+        none = lab.put("none.yaml", "shared-network: {subnets: [100.64.0.0/16]}\ntenants: []\n")
+        one.cli.run("apply", "--yes", "-f", none)
+        equal((keys(etcd, "tenants/"), keys(etcd, "blocks/")), ({}, {}), "all gone")

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "change/cluster_change.h"
+
+#ifndef TN_WITHOUT_CLUSTER
+
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include "cluster/edit.h"
+#include "host/netns.h"
+#include "lib/host_name.h"
+#include "lib/log.h"
+#include "model/ipam.h"
+
+int cluster_session(const struct settings *settings, struct session *out, struct error *err)
+{
+	_cleanup_store_ struct store *store = NULL;
+
+	memset(out, 0, sizeof(*out));
+	if (store_open(settings->state, STORE_READ, 0, settings->command, &store, err))
+		return -1;
+	return session_open(store, out, err);
+}
+
+/* ------------------------------------------------------------ the whole */
+
+/* What is in force here. */
+static int load_had(const struct settings *settings, struct model *out, struct error *err)
+{
+	_cleanup_store_ struct store *store = NULL;
+
+	return store_open(settings->state, STORE_READ, 0, settings->command, &store, err) ||
+			       store_load(store, out, err)
+		       ? -1
+		       : 0;
+}
+
+static const struct addr_list nothing_reserved;
+
+/* Numbers of a moment, for what compares models by them. */
+static int number(struct model *m, struct error *err)
+{
+	static const struct model none;
+
+	model_locate(m, host_name());
+	return ipam_assign(m, &none, &nothing_reserved, err);
+}
+
+int cluster_had(struct session *s, struct model *out, struct error *err)
+{
+	memset(out, 0, sizeof(*out));
+	if (session_read_all(s, err) || session_check_open(s, true, err))
+		return -1;
+	if (!entries_find(&s->had, KEY_NETWORK))
+		return 0;
+	if (s->head.host)
+		log_warning(
+			"the last change of the cluster, by %s on %s, was cut short: this one goes "
+			"over it",
+			s->head.user, s->head.host);
+	return keys_read(&s->had, s->head.host, out, err) || number(out, err) ? -1 : 0;
+}
+
+/* In a cluster it has to be clear which host a router is on. */
+static int check_hosts(const struct model *will, struct error *err)
+{
+	vec_each (t, &will->tenants) {
+		const struct router *r = tenant_router(t);
+
+		if (r && !r->hosts.n && !r->netns)
+			return error_usage(err,
+					   "tenant %s: in a cluster its router needs `host` or "
+					   "`netns`, or nobody knows which host has it",
+					   t->name);
+	}
+	return 0;
+}
+
+int cluster_complete(const struct settings *settings, const struct session *s, struct model *will,
+		     const struct model *had, struct error *err)
+{
+	_cleanup_model_ struct model local = { 0 };
+	bool is_first = !entries_find(&s->had, KEY_NETWORK);
+
+	if (check_hosts(will, err) || (is_first && load_had(settings, &local, err)))
+		return -1;
+	had = is_first ? &local : had;
+	model_locate(will, host_name());
+	edit_keep_own(will, had);
+	return ipam_assign(will, had, &nothing_reserved, err);
+}
+
+void cluster_describe(const struct model *had, const struct model *will, struct plan_text *out)
+{
+	_cleanup_kernel_state_ struct kernel_state was = { 0 }, is = { 0 };
+	const struct kernel_state nothing = { 0 };
+	const struct facts none = { 0 };
+	_cleanup_plan_ struct plan plan = { 0 };
+
+	kernel_state_wanted(had, &none, &nothing, NULL, &was);
+	kernel_state_wanted(will, &none, &nothing, NULL, &is);
+	plan_make(&is, &was, &plan);
+	plan_describe(&plan, &is, &was, had, will, out);
+}
+
+int cluster_commit(struct session *s, const struct settings *settings, const struct entries *will,
+		   bool whole, const struct plan_text *text, struct error *err)
+{
+	_cleanup_free_ char *user = change_user();
+	struct session_change how = {
+		.user = user,
+		.command = settings->line,
+		.whole = whole,
+		.added = text->added,
+		.changed = text->changed,
+		.removed = text->removed,
+	};
+	VEC(struct history_line) lines = { 0 };
+	int ret;
+
+	vec_each (line, &text->lines)
+		*vec_push(&lines) = (struct history_line){ line->sign, line->text };
+	how.lines = lines.v;
+	how.nlines = lines.n;
+	ret = session_commit(s, will, &how, err);
+	vec_free(&lines);
+	return ret < 0 ? error_prefix(err, "the cluster cannot be changed now") : ret;
+}
+
+/* ------------------------------------------------------------ this host */
+
+static bool has_netns(const struct router *r)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	if (!r->netns)
+		return false;
+	netns_path(r->netns, path);
+	return stat(path, &st) == 0;
+}
+
+/* Without hosts, the host that has the namespace. */
+static bool is_here(void *arg, const struct tenant *t)
+{
+	const struct session *s = arg;
+	const struct router *r = tenant_router(t);
+
+	vec_each (host, &r->hosts) {
+		if (strcmp(*host, s->m.host) == 0)
+			return true;
+	}
+	return !r->hosts.n && has_netns(r);
+}
+
+#define TRIES 20
+
+/* Some milliseconds, not the same for all who try again. */
+static void wait_a_little(int tries)
+{
+	uint32_t chance = 0;
+
+	if (getrandom(&chance, sizeof(chance), 0) < 0)
+		chance = (uint32_t)getpid();
+	usleep(1000 * (5 + chance % (unsigned int)(10 << (tries < 6 ? tries : 6))));
+}
+
+struct giving {
+	struct session *s;
+	const struct settings *settings;
+};
+
+static int give_one(struct giving *g, const struct tenant *t, int family,
+		    const struct addr_list *reserved, struct tn_addr *out, struct error *err)
+{
+	struct plan_text text = { .added = 1 };
+
+	for (int i = 0; i < TRIES; i++) {
+		_cleanup_entries_ struct entries will = { 0 };
+		int ret;
+
+		*err = (struct error){ 0 };
+		if (session_read_tenant(g->s, t->name, err) ||
+		    session_check_open(g->s, false, err) ||
+		    edit_own(&g->s->had, t->name, family, reserved, out, &will, err))
+			return -1;
+		ret = cluster_commit(g->s, g->settings, &will, false, &text, err);
+		if (ret <= 0)
+			return ret;
+		wait_a_little(i);
+	}
+	return -1;
+}
+
+static int give(void *arg, struct model *will, const struct addr_list *reserved, struct error *err)
+{
+	vec_each (t, &will->tenants) {
+		for (int f = 0; t->router && f < FAMILIES; f++) {
+			struct own_address *own = &t->router->own[f];
+
+			if (own->wanted && addr_is_unset(&own->addr) &&
+			    give_one(arg, t, f, reserved, &own->addr, err))
+				return -1;
+		}
+	}
+	return 0;
+}
+
+/* `detached` and the file are this host's own. */
+static void keep_local(struct model *will, struct model *had)
+{
+	if (had->file)
+		will->file = xstrdup(had->file);
+	vec_each (t, &will->tenants) {
+		const struct tenant *was = model_tenant(had, t->name);
+
+		if (t->router && was && was->router) {
+			t->router->detached = was->router->detached;
+			t->router->passed_over = was->router->passed_over;
+		}
+	}
+}
+
+static int make(struct session *s, const struct settings *settings, struct model *will,
+		const struct change_how *how, struct outcome *out, struct error *err)
+{
+	struct giving giving = { s, settings };
+	struct change_how mine = *how;
+	_cleanup_model_ struct model had = { 0 };
+	_cleanup_change_ struct change c = { 0 };
+	int64_t revision = s->revision;
+
+	mine.give = give;
+	mine.arg = &giving;
+	if (load_had(settings, &had, err))
+		return -1;
+	keep_local(will, &had);
+	if (change_begin(settings, STORE_WRITE, will, &c, err) ||
+	    change_make(&c, &mine, out, err) || store_see_revision(c.store, revision, err))
+		return -1;
+	return 0;
+}
+
+int cluster_try_here(struct session *s, const struct settings *settings, const struct entries *will,
+		     const struct change_how *how, struct error *err)
+{
+	_cleanup_model_ struct model part = { 0 }, had = { 0 };
+	_cleanup_outcome_ struct outcome out = { 0 };
+	_cleanup_change_ struct change c = { 0 };
+	struct change_how dry = *how;
+
+	dry.dry_run = true;
+	if (keys_read(will, false, &part, err) || load_had(settings, &had, err))
+		return -1;
+	projection_make(&part, is_here, s);
+	vec_each (t, &part.tenants)
+		t->id = 0; /* they were the projection's */
+	keep_local(&part, &had);
+	return change_begin(settings, STORE_READ, &part, &c, err) ||
+			       change_make(&c, &dry, &out, err)
+		       ? -1
+		       : 0;
+}
+
+int cluster_converge(struct session *s, const struct settings *settings,
+		     const struct change_how *how, struct outcome *out, struct error *err)
+{
+	_cleanup_model_ struct model will = { 0 };
+
+	memset(out, 0, sizeof(*out));
+	if (session_read_projection(s, is_here, s, &will, err))
+		return -1;
+	if (session_check_open(s, false, err))
+		return 1;
+	return make(s, settings, &will, how, out, err);
+}
+
+/* ------------------------------------------------------------ single mappings */
+
+static int converge_after(struct session *s, const struct settings *settings, bool no_probe,
+			  struct error *err)
+{
+	struct change_how how = { .no_probe = no_probe };
+	_cleanup_outcome_ struct outcome out = { 0 };
+	int ret = cluster_converge(s, settings, &how, &out, err);
+
+	if (ret > 0) {
+		/* the agent does it when that is over */
+		*err = (struct error){ 0 };
+		return 0;
+	}
+	return ret ? error_prefix(err, "the cluster has the change, but this host could not be "
+				       "made so (`tenantnat cluster sync` tries again)")
+		   : 0;
+}
+
+static void say(struct plan_text *text, char sign, const char *tenant, const struct mapping *m)
+{
+	char *line = NULL;
+
+	if (asprintf(&line, "mapping %s %s -> %s", tenant, ADDR(&m->fixed), ADDR(&m->shared)) < 0)
+		return;
+	*vec_push(&text->lines) = (struct plan_line){ sign, line };
+	text->added += sign == '+';
+	text->removed += sign == '-';
+}
+
+/* 1: somebody was faster. */
+static int try_add(struct session *s, const struct settings *settings, const char *tenant,
+		   struct mapping *m, struct error *err)
+{
+	_cleanup_plan_text_ struct plan_text text = { 0 };
+	_cleanup_entries_ struct entries will = { 0 };
+
+	if (session_read_tenant(s, tenant, err) || session_check_open(s, false, err) ||
+	    edit_add(&s->had, tenant, m, &will, err))
+		return -1;
+	say(&text, '+', tenant, m);
+	return cluster_commit(s, settings, &will, false, &text, err);
+}
+
+int cluster_map_add(struct session *s, const struct settings *settings, const char *tenant,
+		    struct mapping *m, bool no_probe, struct error *err)
+{
+	for (int i = 0; i < TRIES; i++) {
+		int ret;
+
+		*err = (struct error){ 0 };
+		if (!m->pinned)
+			m->shared = (struct tn_addr){ 0 };
+		ret = try_add(s, settings, tenant, m, err);
+		if (ret <= 0)
+			return ret ? ret : converge_after(s, settings, no_probe, err);
+		wait_a_little(i);
+	}
+	return -1;
+}
+
+static int try_del(struct session *s, const struct settings *settings, const char *tenant,
+		   const char *word, struct gone *gone, struct error *err)
+{
+	_cleanup_plan_text_ struct plan_text text = { 0 };
+	_cleanup_entries_ struct entries will = { 0 };
+
+	if (session_read_tenant(s, tenant, err) || session_check_open(s, false, err) ||
+	    edit_del(&s->had, tenant, word, gone, &will, err))
+		return -1;
+	vec_each (m, &gone->list)
+		say(&text, '-', tenant, m);
+	return cluster_commit(s, settings, &will, false, &text, err);
+}
+
+int cluster_map_del(struct session *s, const struct settings *settings, const char *tenant,
+		    const char *word, struct gone *gone, struct error *err)
+{
+	memset(gone, 0, sizeof(*gone));
+	for (int i = 0; i < TRIES; i++) {
+		int ret;
+
+		*err = (struct error){ 0 };
+		gone_free(gone);
+		ret = try_del(s, settings, tenant, word, gone, err);
+		if (ret <= 0)
+			return ret ? ret : converge_after(s, settings, false, err);
+		wait_a_little(i);
+	}
+	return -1;
+}
+
+#endif
