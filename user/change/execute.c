@@ -8,6 +8,7 @@
 #include "host/netns.h"
 #include "host/route_query.h"
 #include "host/sysctl.h"
+#include "lib/clock.h"
 #include "lib/fd_guard.h"
 #include "lib/interrupt.h"
 #include "lib/progress.h"
@@ -147,14 +148,23 @@ static int del_lost(const struct plan *p, struct error *err)
 	return 0;
 }
 
+#define LOCAL_SOON_MS 5 /* in which the kernel's worker is done, unless the machine is busy */
+
 /* Before there is a route by which an answer to one of them would be forwarded. */
 static void await_addresses(const struct plan *p, const struct failures *failed)
 {
+	bool slept = false;
+
 	vec_each (row, &p->addr_put) {
 		const struct addr_row *a = *row;
 
-		if (!addr_is_v4(&a->addr) && !is_passed_over(failed, a->at.tenant))
-			at_place(&a->at, (route_await_local(&a->addr, a->at.ifindex), 0), 0);
+		if (addr_is_v4(&a->addr) || is_passed_over(failed, a->at.tenant))
+			continue;
+		/* so that one question each is enough, as a rule */
+		if (!slept)
+			clock_sleep(LOCAL_SOON_MS);
+		slept = true;
+		at_place(&a->at, (route_await_local(&a->addr, a->at.ifindex), 0), 0);
 	}
 }
 
