@@ -424,8 +424,10 @@ Test(doctor, other_addresses)
 		struct router_report r = healthy();
 
 		r.attached = attached;
-		*vec_push(&r.cut_off) = (struct iface_addr){ addr_of("192.0.2.1"), 120, false, false };
-		*vec_push(&r.cut_off) = (struct iface_addr){ addr_of("2001:db8::1"), 64, false, false };
+		*vec_push(&r.cut_off) =
+			(struct iface_addr){ addr_of("192.0.2.1"), 120, false, false };
+		*vec_push(&r.cut_off) =
+			(struct iface_addr){ addr_of("2001:db8::1"), 64, false, false };
 		router_has(&r, attached
 				       ? "problem other-addresses red shared0: its address "
 					 "192.0.2.1 is in no shared subnet: what comes to it and "
