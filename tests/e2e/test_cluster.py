@@ -2,12 +2,14 @@
 """cluster join, leave and status, against real etcds (etcd.py)."""
 import collections
 import contextlib
+import http.client
 import json
 import os
 import shutil
 import sqlite3
 
-from case import equal, once
+from agent import Agent
+from case import equal, eventually, once
 from cli import Cli
 from defs import Definitions, Tenant
 from etcd import Answerer, Authority, Etcd, passed_on
@@ -374,3 +376,105 @@ def test_cluster_join_is_killed_anywhere(lab):
             equal(row["id"], there["/tenantnat/cluster"]["id"], what)
             equal(host.status()["problems"], [], what)
         equal(left, {(False, False), (False, True), (True, True)}, "what was left")
+
+
+def metrics(etcd, port):
+    """{name: value} of those about the cluster."""
+    with etcd.ns.entered():
+        page = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        page.request("GET", "/metrics")
+        lines = page.getresponse().read().decode().splitlines()
+        page.close()
+    return {line.split()[0]: float(line.split()[1]) for line in lines
+            if line.startswith("tenantnat_cluster_")}
+
+
+def state(host, of):
+    """What `cluster status` there says of a host, with whether all is well."""
+    done = host.cli.run("-j", "cluster", "status", code=None)
+    said = json.loads(done.stdout)
+    equal(done.returncode, int(not said["well"]), "exit status")
+    return next(h["state"] for h in said["hosts"] if h["name"] == of), said["well"]
+
+
+def sees(host, of, want, well):
+    eventually(lambda: equal(state(host, of), (want, well), "state"), 60)
+
+
+@once
+def test_cluster_hears_of_an_agent(lab):
+    with Etcd(lab) as etcd:
+        one = Host(lab, etcd, "hv1")
+        has(one.cli.fails("cluster", "follow"), "in no cluster")
+        one.join()
+        equal(state(one, "hv1"), ("silent", False), "without an agent")
+        with Agent(one, "--metrics", "127.0.0.1:9876") as agent:
+            sees(one, "hv1", "current", True)
+            eventually(lambda: equal(metrics(etcd, 9876)["tenantnat_cluster_connected"], 1, "metric"))
+            equal(metrics(etcd, 9876)["tenantnat_cluster_behind_seconds"], 0, "metric")
+            # somebody changes the definitions
+            etcd.ctl("put", "/tenantnat/network", '{"subnets":[]}')
+            sees(one, "hv1", "behind", False)
+
+            def is_behind():
+                assert metrics(etcd, 9876)["tenantnat_cluster_behind_seconds"] > 0
+            eventually(is_behind)
+            # and this host has them
+            revision = one.status()["revision"]
+            with contextlib.closing(sqlite3.connect(os.path.join(one.cli.state, "state.db"))) as db:
+                db.execute("UPDATE cluster SET revision = ?", (revision,))
+                db.commit()
+            sees(one, "hv1", "current", True)
+            eventually(lambda: equal(metrics(etcd, 9876), {
+                "tenantnat_cluster_connected": 1, "tenantnat_cluster_revision": revision,
+                "tenantnat_cluster_behind_seconds": 0}, "metrics"))
+            # what somebody else's lease takes away comes back
+            for lease in etcd.ctl("lease", "list").splitlines()[1:]:
+                etcd.ctl("lease", "revoke", lease)
+            equal(state(one, "hv1"), ("silent", False), "revoked")
+            sees(one, "hv1", "current", True)
+            assert agent.run.poll() is None
+        equal(state(one, "hv1"), ("silent", False), "it has ended")
+        equal(etcd.ctl("lease", "list").split()[1], "0", "leases")
+
+        with Agent(one) as agent:
+            sees(one, "hv1", "current", True)
+            agent.kill()
+            sees(one, "hv1", "silent", False)
+
+
+@once
+def test_cluster_without_etcd_the_agent_goes_on(lab):
+    with Etcd(lab) as etcd:
+        one = Host(lab, etcd, "hv1")
+        one.join()
+        etcd.members[0].kill()
+        with Agent(one, "--metrics", "127.0.0.1:9876"):
+            eventually(lambda: equal(metrics(etcd, 9876)["tenantnat_cluster_connected"], 0, "metric"))
+            etcd.members[0].start()
+            etcd.wait()
+            sees(one, "hv1", "current", True)
+            eventually(lambda: equal(metrics(etcd, 9876)["tenantnat_cluster_connected"], 1, "metric"))
+            etcd.members[0].kill()
+            eventually(lambda: equal(metrics(etcd, 9876)["tenantnat_cluster_connected"], 0, "metric"))
+        etcd.members[0].start()
+        etcd.wait()
+
+
+@once
+def test_cluster_is_joined_while_an_agent_runs(lab):
+    with Etcd(lab) as etcd:
+        one, two = Host(lab, etcd, "hv1"), Host(lab, etcd, "hv2")
+        two.join()
+        with Agent(one, "--metrics", "127.0.0.1:9876") as agent:
+            equal(metrics(etcd, 9876), {}, "of no cluster")
+            one.join()
+            sees(two, "hv1", "current", False)
+            # taken out by hand: it does not come back by itself
+            etcd.ctl("del", "/tenantnat/hosts/hv1")
+            eventually(lambda: has("\n".join(agent.said()), "no host hv1 any more"))
+            one.join()
+            sees(two, "hv1", "current", False)
+            one.cli.run("cluster", "leave")
+            eventually(lambda: equal(metrics(etcd, 9876), {}, "of no cluster"))
+            equal(sorted(keys(etcd)), ["/tenantnat/cluster", "/tenantnat/hosts/hv2"], "keys")

@@ -188,7 +188,7 @@ def test_help(lab):
                   ["map", "del"], ["map", "list"], ["status"], ["show"], ["show", "history"], ["undo"], ["init"],
                   ["stats"], ["monitor"], ["trace"], ["check"],
                   ["announce"], ["doctor"], ["restore"], ["agent"], ["detach"], ["cluster", "join"],
-                  ["cluster", "leave"], ["cluster", "status"]):
+                  ["cluster", "leave"], ["cluster", "follow"], ["cluster", "status"]):
         done = cli.run(*words, "--help")
         usage = " ".join(["Usage: tenantnat [OPTION…]", *words])
         assert done.stdout.startswith(usage), f"{words} --help: {done.stdout!r}"

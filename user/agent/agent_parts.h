@@ -7,6 +7,7 @@
 
 #include "agent/agent.h"
 #include "agent/announcements.h"
+#include "agent/member.h"
 #include "agent/metrics.h"
 #include "agent/schedule.h"
 #include "agent/troubles.h"
@@ -34,6 +35,7 @@ struct agent {
 	struct troubles troubles;
 	struct announcements announcements;
 	struct metrics metrics; /* all zero: nobody asked for them */
+	struct member member;
 	struct agent_stats stats;
 	struct traffic_log traffic; /* for `status`, what was counted at the last looks */
 	VEC(struct known_router) routers;

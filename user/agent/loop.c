@@ -48,15 +48,17 @@ static void take_signals(struct agent *a)
 }
 
 /* What is polled besides the metrics'. */
-enum { OWN_FDS = 3 };
+enum { OWN_FDS = 4 };
 
 static void wait_for_something(struct agent *a)
 {
 	struct pollfd fds[OWN_FDS + METRICS_FDS] = { { .fd = watch_fd(a->watch), .events = POLLIN },
 						     { .fd = a->signals, .events = POLLIN },
-						     { .fd = interrupt_fd(), .events = POLLIN } };
+						     { .fd = interrupt_fd(), .events = POLLIN },
+						     { .fd = member_fd(&a->member),
+						       .events = POLLIN } };
 	uint64_t until = a->schedule.look < a->schedule.poll ? a->schedule.look : a->schedule.poll;
-	int64_t left, metrics = metrics_wait(&a->metrics);
+	int64_t left, metrics = metrics_wait(&a->metrics), member = member_wait(&a->member);
 	int more[METRICS_FDS];
 
 	metrics_fds(&a->metrics, more);
@@ -67,8 +69,11 @@ static void wait_for_something(struct agent *a)
 	if (announcements_due(&a->announcements) < until)
 		until = announcements_due(&a->announcements);
 	left = clock_left(until);
+	if (member >= 0 && member < left)
+		left = member;
 	poll(fds, ARRAY_SIZE(fds), metrics >= 0 && metrics < left ? metrics : left);
 	metrics_run(&a->metrics);
+	member_run(&a->member, &a->settings, &a->stats);
 	if (watch_read(a->watch)) {
 		schedule_event(&a->schedule, clock_ms());
 		agent_see_active(a);
@@ -182,6 +187,7 @@ static void agent_cleanup(struct agent *a)
 	model_free(&a->pending);
 	watch_close(a->watch);
 	metrics_close(&a->metrics);
+	member_close(&a->member);
 	close_cleanup(&a->signals);
 	close_cleanup(&a->lock);
 }

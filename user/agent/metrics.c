@@ -31,7 +31,10 @@ static int write_page(const struct metrics_source *from, int fd, struct error *e
 			     .agent = from->stats,
 			     .mappings = from->mappings };
 	uint64_t start = clock_ms();
+	struct timespec now;
 
+	clock_gettime(CLOCK_REALTIME, &now);
+	page.now = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 	if (!out)
 		return error_set(err, "cannot write a page: %m");
 	if (view_load(from->settings, &v, err))

@@ -142,19 +142,32 @@ static int read_range(struct etcd *e, const struct membership *m, const char *ki
 	return etcd_range(e, &query, out, err);
 }
 
-/* When definitions were changed last; what hosts say of themselves does not count. */
-static int read_changed(struct etcd *e, const struct membership *m, struct overview *o,
-			struct error *err)
-{
-	static const char *const kinds[] = { "network", "tenants/", "blocks/" };
+/* What is below the prefix of keys, and is definitions. */
+static const char *const definitions[] = { "network", "tenants/", "blocks/" };
 
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+bool membership_is_definition(const struct membership *m, const char *key)
+{
+	size_t n = strlen(m->prefix) + 1;
+
+	for (size_t i = 0; i < ARRAY_SIZE(definitions); i++) {
+		if (strlen(key) > n &&
+		    strncmp(key + n, definitions[i], strlen(definitions[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+int membership_changed(struct etcd *e, const struct membership *m, int64_t revision, int64_t *out,
+		       struct error *err)
+{
+	*out = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(definitions); i++) {
 		_cleanup_etcd_kvs_ struct etcd_kvs kvs = { 0 };
 
-		if (read_range(e, m, kinds[i], o->revision, true, &kvs, err))
+		if (read_range(e, m, definitions[i], revision, true, &kvs, err))
 			return -1;
-		if (kvs.list.n && kvs.list.v[0].mod_revision > o->changed)
-			o->changed = kvs.list.v[0].mod_revision;
+		if (kvs.list.n && kvs.list.v[0].mod_revision > *out)
+			*out = kvs.list.v[0].mod_revision;
 	}
 	return 0;
 }
@@ -188,7 +201,7 @@ static int read_hosts(struct etcd *e, const struct membership *m, struct overvie
 	    membership_check(m, etcd_kvs_find(&cluster, key), &cluster.header, err))
 		return -1;
 	o->revision = cluster.header.revision;
-	if (read_changed(e, m, o, err) ||
+	if (membership_changed(e, m, o->revision, &o->changed, err) ||
 	    read_range(e, m, "hosts/", o->revision, false, &hosts, err) ||
 	    read_range(e, m, "alive/", o->revision, false, &alive, err))
 		return -1;

@@ -53,6 +53,12 @@ int overview_read(const struct membership *m, struct overview *out, struct error
 /* Whether members, hosts and the rest are as they should be. */
 bool overview_is_well(const struct overview *o);
 
+/* When definitions were changed last, as of a revision: what hosts say of themselves is none. */
+int membership_changed(struct etcd *e, const struct membership *m, int64_t revision, int64_t *out,
+		       struct error *err);
+/* Whether that key has definitions. */
+bool membership_is_definition(const struct membership *m, const char *key);
+
 /* What is in the keys of hosts, below hosts/ and alive/; pure. -1: it is none of ours. */
 int overview_read_host(const char *value, struct overview_host *out);
 int overview_read_alive(const char *value, struct overview_host *out);

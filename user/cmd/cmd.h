@@ -38,6 +38,7 @@
 	X(doctor)         \
 	X(cluster_join)   \
 	X(cluster_leave)  \
+	X(cluster_follow) \
 	X(cluster_status) \
 	X(cluster_sync)
 

@@ -7,6 +7,7 @@
 #include <termios.h>
 #include <time.h>
 
+#include "agent/follower.h"
 #include "cluster/overview.h"
 #include "cmd/cmd.h"
 #include "lib/host_name.h"
@@ -365,6 +366,13 @@ static int status(const struct invocation *inv, struct error *err)
 	return overview_is_well(&o) ? 0 : 1;
 }
 
+/* ------------------------------------------------------------ follow */
+
+static int follow(const struct invocation *inv, struct error *err)
+{
+	return follower_run(&inv->settings, inv->json, err);
+}
+
 #else
 
 static int join(const struct invocation *inv, struct error *err)
@@ -374,6 +382,7 @@ static int join(const struct invocation *inv, struct error *err)
 }
 #define leave  join
 #define status join
+#define follow join
 
 #endif
 
@@ -451,4 +460,21 @@ const struct command cmd_cluster_status = {
 		"\"problems\": "
 		"[text]}",
 	.run = status,
+};
+
+const struct command cmd_cluster_follow = {
+	.name = "cluster follow",
+	.synopsis = "",
+	.summary = "Say in the cluster that this host is alive, and hear what changes" CLUSTER_HELP,
+	.help = "What the agent of a host in a cluster runs beside itself. It holds the host's key "
+		"in etcd under a\n"
+		"lease of 30 seconds, which goes when this ends. While etcd is away it tries "
+		"again, "
+		"every 30\n"
+		"seconds at least. It prints a line whenever something has changed.\n"
+		"\n"
+		"JSON, one line each: {\"connected\": true or false, \"revision\": which this host "
+		"has, \"changed\": of\n"
+		"the last change, \"behind\": true or false}",
+	.run = follow,
 };

@@ -34,22 +34,66 @@ static int spawn(char *const *argv)
 	return ret;
 }
 
-int spawn_detached(const struct settings *settings, const char *command, char *const *args,
-		   size_t n, struct error *err)
+/* The caller's to free. */
+static char **argv_of(const struct settings *settings, char *const *words, size_t n)
 {
 	VEC(char *) argv = { 0 };
-	int ret;
 
 	*vec_push(&argv) = "tenantnat";
 	*vec_push(&argv) = "--state";
 	*vec_push(&argv) = (char *)settings->state;
 	*vec_push(&argv) = "--bpffs";
 	*vec_push(&argv) = (char *)settings->bpffs;
-	*vec_push(&argv) = (char *)command;
 	for (size_t i = 0; i < n; i++)
-		*vec_push(&argv) = args[i];
+		*vec_push(&argv) = words[i];
 	*vec_push(&argv) = NULL;
-	ret = spawn(argv.v);
-	vec_free(&argv);
+	return argv.v;
+}
+
+int spawn_detached(const struct settings *settings, const char *command, char *const *args,
+		   size_t n, struct error *err)
+{
+	VEC(char *) words = { 0 };
+	char **argv;
+	int ret;
+
+	*vec_push(&words) = (char *)command;
+	for (size_t i = 0; i < n; i++)
+		*vec_push(&words) = args[i];
+	argv = argv_of(settings, words.v, words.n);
+	ret = spawn(argv);
+	free(argv);
+	vec_free(&words);
 	return ret ? error_set(err, "cannot start `%s`: %s", command, strerror(ret)) : 0;
+}
+
+int spawn_child(const struct settings *settings, char *const *words, size_t n, pid_t *pid, int *out,
+		struct error *err)
+{
+	char **argv = argv_of(settings, words, n);
+	posix_spawn_file_actions_t files;
+	int ends[2], ret;
+
+	if (pipe2(ends, O_CLOEXEC)) {
+		free(argv);
+		return error_set(err, "cannot create a pipe: %m");
+	}
+	posix_spawn_file_actions_init(&files);
+	ret = posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDWR, 0);
+	if (!ret)
+		ret = posix_spawn_file_actions_adddup2(&files, ends[1], 1);
+	if (!ret)
+		ret = posix_spawn_file_actions_addclosefrom_np(&files, 3);
+	if (!ret)
+		ret = posix_spawn(pid, OWN_EXECUTABLE, &files, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&files);
+	free(argv);
+	close(ends[1]);
+	if (ret) {
+		close(ends[0]);
+		return error_set(err, "cannot start `%s`: %s", words[0], strerror(ret));
+	}
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	*out = ends[0];
+	return 0;
 }

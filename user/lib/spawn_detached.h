@@ -5,6 +5,8 @@
 
 #include <stddef.h>
 
+#include <sys/types.h>
+
 #include "lib/error.h"
 #include "lib/settings.h"
 
@@ -15,5 +17,13 @@
  */
 int spawn_detached(const struct settings *settings, const char *command, char *const *args,
 		   size_t n, struct error *err);
+
+/*
+ * Run ourselves with these words (command, arguments and options) and the same state and bpffs, as
+ * a child. *out, the caller's to close, is what it writes to stdout (not to be waited for:
+ * O_NONBLOCK); stderr is ours.
+ */
+int spawn_child(const struct settings *settings, char *const *words, size_t n, pid_t *pid, int *out,
+		struct error *err);
 
 #endif

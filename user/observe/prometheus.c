@@ -225,6 +225,18 @@ static void write_agent(const struct agent_stats *a, FILE *out)
 	fprintf(out, "%.3f\n", a->looked);
 }
 
+static void write_cluster(const struct page *p, FILE *out)
+{
+	const struct agent_stats *a = p->agent;
+	double behind = a->behind_since ? p->now - a->behind_since : 0;
+
+	single(out, METRIC_CONNECTED, a->connected);
+	single(out, METRIC_REVISION, (uint64_t)a->revision);
+	head(out, METRIC_BEHIND);
+	sample(out, METRIC_BEHIND, NULL);
+	fprintf(out, "%.3f\n", behind > 0 ? behind : 0);
+}
+
 void prometheus_write(const struct page *p, FILE *out)
 {
 	head(out, METRIC_BUILD);
@@ -251,4 +263,6 @@ void prometheus_write(const struct page *p, FILE *out)
 	fprintf(out, "%.6f\n", p->seconds);
 	if (p->agent)
 		write_agent(p->agent, out);
+	if (p->agent && p->agent->member)
+		write_cluster(p, out);
 }

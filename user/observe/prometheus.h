@@ -57,7 +57,13 @@
 	X(FAILURES, "tenantnat_agent_failures_total", counter, "", \
 	  "Comparisons that failed, or whose repair was not complete") \
 	X(LOOKED, "tenantnat_agent_last_look_timestamp_seconds", gauge, "", \
-	  "Time of the agent's last successful comparison, in seconds since 1970")
+	  "Time of the agent's last successful comparison, in seconds since 1970") \
+	X(CONNECTED, "tenantnat_cluster_connected", gauge, "", \
+	  "1 while the agent is told by etcd what changes; only on a host in a cluster") \
+	X(REVISION, "tenantnat_cluster_revision", gauge, "", \
+	  "Revision of etcd up to which this host has the cluster's definitions") \
+	X(BEHIND, "tenantnat_cluster_behind_seconds", gauge, "", \
+	  "How long there have been definitions that this host does not have; 0 when it has all")
 /* clang-format on */
 
 struct agent_stats {
@@ -65,6 +71,11 @@ struct agent_stats {
 	uint64_t mends;
 	uint64_t failures;
 	double looked; /* seconds since 1970; 0: not yet */
+	/* of a host in a cluster */
+	bool member;
+	bool connected;
+	int64_t revision;
+	double behind_since; /* seconds since 1970; 0: it has all */
 };
 
 /* What a page is made of; all is borrowed. */
@@ -76,6 +87,7 @@ struct page {
 	const struct agent_stats *agent; /* NULL: no agent makes it */
 	bool mappings;			 /* with metrics of each mapping */
 	double seconds;			 /* that it took to read */
+	double now;			 /* seconds since 1970 */
 };
 
 /* Whether all could be written is for ferror() to say. */

@@ -51,8 +51,9 @@ static void setup(void)
 	f.room = (struct room){ "by_shared", 3, 1024 };
 	f.stats.rooms.v = &f.room;
 	f.stats.rooms.n = 1;
-	f.agent = (struct agent_stats){ 12, 2, 1, 1700000000.25 };
-	f.page = (struct page){ "1.2.3", &f.model, &f.kernel, &f.stats, &f.agent, false, 0.5 };
+	f.agent = (struct agent_stats){ 12, 2, 1, 1700000000.25, true, true, 42, 1700000001 };
+	f.page = (struct page){ "1.2.3",  &f.model, &f.kernel, &f.stats,
+				&f.agent, false,    0.5,       1700000003.5 };
 }
 
 TestSuite(prometheus, .init = setup);
@@ -184,6 +185,16 @@ Test(prometheus, labels_are_escaped)
 	f.page.version = "a\"b\\c\nd";
 	text = page();
 	has(text, "tenantnat_build_info{version=\"a\\\"b\\\\c\\nd\"} 1");
+}
+
+Test(prometheus, without_a_cluster)
+{
+	_cleanup_free_ char *text = NULL;
+
+	f.agent.member = false;
+	text = page();
+	cr_assert(!strstr(text, "tenantnat_cluster_"));
+	cr_assert(strstr(text, "tenantnat_agent_"));
 }
 
 Test(prometheus, without_an_agent)

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "agent/follower.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <time.h>
+
+#include "cluster/overview.h"
+#include "lib/clock.h"
+#include "lib/interrupt.h"
+#include "lib/log.h"
+#include "lib/output.h"
+
+/* Seconds: a host that is not heard of for so long is silent. It says so three times as often. */
+#define LEASE 30
+/* Milliseconds: after a failure, and at most; and how often state.db is looked at while behind. */
+enum { BACK_OFF = 250, BACK_OFF_MAX = 30000, LOOK = 500 };
+
+struct follower {
+	const struct settings *settings;
+	bool json;
+	struct membership m;
+	struct etcd *etcd;
+	struct etcd_watch *watch;
+	int64_t lease;	  /* 0: none */
+	uint64_t keep_at; /* milliseconds: then the lease is to be kept */
+	uint64_t look_at; /* then state.db is looked at; UINT64_MAX: not before something changes */
+	int64_t changed;  /* revision of the definitions, as it was heard last */
+	int64_t has;	  /* of those that this host has */
+	int64_t told;	  /* what the key says; -1: nothing yet */
+	bool worked;	  /* since the last failure */
+	uint64_t pause;	  /* after the next one */
+	char line[512];	  /* that was printed last */
+	char trouble[1024]; /* that was logged last */
+};
+
+/* ---------------------------------------------------------------- what is told here */
+
+static void tell(struct follower *f, bool connected)
+{
+	bool behind = f->has < f->changed;
+	char line[sizeof(f->line)];
+
+	if (f->json)
+		snprintf(line, sizeof(line),
+			 "{\"connected\": %s, \"revision\": %" PRId64 ", \"changed\": %" PRId64
+			 ", \"behind\": %s}",
+			 connected ? "true" : "false", f->has, f->changed,
+			 behind ? "true" : "false");
+	else
+		snprintf(line, sizeof(line), "%s, revision %" PRId64 "%s",
+			 connected ? "connected" : "not connected", f->has,
+			 behind ? ", behind" : "");
+	if (strcmp(line, f->line) == 0)
+		return;
+	memcpy(f->line, line, sizeof(line));
+	puts(line);
+	fflush(stdout);
+}
+
+/* Once, however often it is met. */
+static void log_trouble(struct follower *f, const struct error *err)
+{
+	if (strcmp(f->trouble, err->text) == 0)
+		return;
+	memcpy(f->trouble, err->text, sizeof(f->trouble));
+	log_warning("cluster: %s", err->text);
+}
+
+/* Whoever reads stdout is gone; a file has no end. */
+static bool has_nobody(void)
+{
+	struct pollfd out = { .fd = STDOUT_FILENO };
+
+	return poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLNVAL));
+}
+
+static bool is_over(void)
+{
+	return interrupt_is_noted() || has_nobody();
+}
+
+/* ---------------------------------------------------------------- what is told in etcd */
+
+static int say_alive(struct follower *f, struct error *err)
+{
+	_cleanup_free_ char *key = membership_key(&f->m, "alive/", f->m.host);
+	_cleanup_free_ char *host = membership_key(&f->m, "hosts/", f->m.host);
+	_cleanup_json_ json_t *json = json_pack("{sI sI s[]}", "revision", (json_int_t)f->has, "at",
+						(json_int_t)time(NULL), "failed");
+	_cleanup_free_ char *value = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
+	_cleanup_etcd_txn_ struct etcd_txn t = { 0 };
+	_cleanup_etcd_kvs_ struct etcd_kvs kvs = { 0 };
+	struct etcd_query query = { .key = host };
+	struct etcd_outcome out;
+
+	/* one that was taken out of the cluster is not to come back like that */
+	if (etcd_range(f->etcd, &query, &kvs, err))
+		return -1;
+	if (!kvs.list.n)
+		return error_set(err,
+				 "the cluster has no host %s any more: `tenantnat cluster join` "
+				 "again, or `tenantnat cluster leave`",
+				 f->m.host);
+	etcd_txn_if_mod(&t, host, kvs.list.v[0].mod_revision);
+	etcd_txn_put(&t, key, value, strlen(value), f->lease);
+	if (etcd_txn_commit(f->etcd, &t, &out, err))
+		return -1;
+	f->told = out.succeeded ? f->has : -1;
+	if (!out.succeeded)
+		f->look_at = 0;
+	return 0;
+}
+
+static int begin_lease(struct follower *f, struct error *err)
+{
+	int64_t seconds = LEASE;
+
+	f->told = -1;
+	f->look_at = 0;
+	if (etcd_lease_grant(f->etcd, &seconds, &f->lease, err))
+		return -1;
+	f->keep_at = clock_ms() + (uint64_t)seconds * 1000 / 3;
+	return 0;
+}
+
+static int keep_lease(struct follower *f, struct error *err)
+{
+	struct error why = { 0 };
+	int64_t seconds;
+
+	if (clock_ms() < f->keep_at)
+		return 0;
+	if (etcd_lease_keep(f->etcd, f->lease, &seconds, &why) == 0) {
+		f->keep_at = clock_ms() + (uint64_t)seconds * 1000 / 3;
+		return 0;
+	}
+	if (etcd_fault(f->etcd) == ETCD_NO_LEASE)
+		return begin_lease(f, err);
+	*err = why;
+	return -1;
+}
+
+/* So that it is known at once that this host is not followed by anybody any more. */
+static void end_lease(struct follower *f)
+{
+	struct error err = { 0 };
+
+	if (!f->lease || !f->worked)
+		return;
+	interrupt_hold(true);
+	etcd_lease_revoke(f->etcd, f->lease, &err);
+	interrupt_hold(false);
+}
+
+/* ---------------------------------------------------------------- what this host has */
+
+static int read_membership(struct follower *f, struct error *err)
+{
+	_cleanup_store_ struct store *store = NULL;
+	int ret;
+
+	if (store_open(f->settings->state, STORE_READ, 0, f->settings->command, &store, err))
+		return -1;
+	membership_free(&f->m);
+	ret = store_membership(store, &f->m, err);
+	if (ret == 0)
+		return error_set(err,
+				 "this host is in no cluster; `tenantnat cluster join` joins one");
+	if (ret > 0)
+		f->has = f->m.revision;
+	return ret < 0 ? -1 : 0;
+}
+
+/* While it is behind, whoever makes this host what is in force writes into state.db how far it is.
+ */
+static int catch_up(struct follower *f, struct error *err)
+{
+	if (clock_ms() < f->look_at)
+		return 0;
+	if (read_membership(f, err))
+		return -1;
+	f->look_at = f->has < f->changed ? clock_ms() + LOOK : UINT64_MAX;
+	return f->told != f->has ? say_alive(f, err) : 0;
+}
+
+/* ---------------------------------------------------------------- what is heard */
+
+/* Once more from the beginning, when it is about this host or the cluster itself. */
+static int take_event(struct follower *f, const struct etcd_event *event, struct error *err)
+{
+	_cleanup_free_ char *host = membership_key(&f->m, "hosts/", f->m.host);
+	_cleanup_free_ char *cluster = membership_key(&f->m, "cluster", "");
+	const char *key = event->kv.key;
+
+	if (membership_is_definition(&f->m, key)) {
+		f->changed = event->kv.mod_revision;
+		f->look_at = 0;
+	}
+	if (strcmp(key, cluster) == 0 || (strcmp(key, host) == 0 && event->deleted))
+		return error_set(err, "%s was changed", key);
+	return 0;
+}
+
+static int hear(struct follower *f, struct error *err)
+{
+	int ret;
+
+	for (;;) {
+		_cleanup_etcd_events_ struct etcd_events events = { 0 };
+
+		ret = etcd_watch_next(f->watch, &events, err);
+		if (ret <= 0)
+			return ret;
+		vec_each (event, &events.list) {
+			if (take_event(f, event, err))
+				return -1;
+		}
+		tell(f, true);
+	}
+}
+
+static void wait_for_something(const struct follower *f)
+{
+	struct pollfd fds[] = { { .fd = etcd_watch_fd(f->watch), .events = POLLIN },
+				{ .fd = interrupt_fd(), .events = POLLIN },
+				{ .fd = STDOUT_FILENO } };
+	int64_t wait = etcd_watch_wait(f->watch), keep = clock_left(f->keep_at);
+	int64_t look = f->look_at == UINT64_MAX ? keep : clock_left(f->look_at);
+
+	wait = wait < 0 || keep < wait ? keep : wait;
+	poll(fds, ARRAY_SIZE(fds), (int)(look < wait ? look : wait));
+}
+
+/* All is known as of one revision, and what changes afterwards is heard. */
+static int begin(struct follower *f, struct error *err)
+{
+	_cleanup_free_ char *key = NULL, *prefix = NULL, *from = NULL, *end = NULL;
+	_cleanup_etcd_kvs_ struct etcd_kvs cluster = { 0 };
+	struct etcd_query query, all;
+
+	if (read_membership(f, err) || membership_open(&f->m, &f->etcd, err))
+		return -1;
+	key = membership_key(&f->m, "cluster", "");
+	prefix = membership_key(&f->m, "", "");
+	/* all but alive/, which comes before: else each host would be told by each that it is alive
+	 */
+	from = membership_key(&f->m, "blocks/", "");
+	end = etcd_prefix_end(prefix);
+	query = (struct etcd_query){ .key = key };
+	if (etcd_range(f->etcd, &query, &cluster, err) ||
+	    membership_check(&f->m, etcd_kvs_find(&cluster, key), &cluster.header, err) ||
+	    membership_changed(f->etcd, &f->m, cluster.header.revision, &f->changed, err) ||
+	    begin_lease(f, err))
+		return -1;
+	all = (struct etcd_query){ .key = from,
+				   .end = end,
+				   .revision = cluster.header.revision + 1 };
+	return etcd_watch_open(f->etcd, &all, &f->watch, err);
+}
+
+static void end(struct follower *f)
+{
+	etcd_watch_close(f->watch);
+	etcd_close(f->etcd);
+	f->watch = NULL;
+	f->etcd = NULL;
+	f->lease = 0;
+}
+
+/* Until it is over (0), or something fails. */
+static int follow(struct follower *f, struct error *err)
+{
+	f->worked = false;
+	if (begin(f, err))
+		return -1;
+	while (!is_over()) {
+		if (hear(f, err) || keep_lease(f, err) || catch_up(f, err))
+			return -1;
+		if (f->told >= 0) {
+			f->worked = true;
+			f->pause = BACK_OFF;
+			*f->trouble = 0;
+		}
+		tell(f, true);
+		wait_for_something(f);
+	}
+	end_lease(f);
+	return 0;
+}
+
+/* With something of chance, so that not all hosts come at once. */
+static void pause_after_failure(struct follower *f)
+{
+	uint64_t until = clock_ms() + f->pause / 2 + (uint64_t)random() % (f->pause / 2);
+	struct pollfd fds[] = { { .fd = interrupt_fd(), .events = POLLIN },
+				{ .fd = STDOUT_FILENO } };
+
+	poll(fds, ARRAY_SIZE(fds), clock_left(until));
+	f->pause = f->pause * 2 < BACK_OFF_MAX ? f->pause * 2 : BACK_OFF_MAX;
+}
+
+int follower_run(const struct settings *settings, bool json, struct error *err)
+{
+	struct follower f = { .settings = settings, .json = json, .pause = BACK_OFF };
+	int ret = read_membership(&f, err);
+
+	srandom((unsigned int)getpid() ^ (unsigned int)time(NULL));
+	interrupt_catch();
+	while (ret == 0 && !is_over()) {
+		struct error why = { 0 };
+
+		if (follow(&f, &why)) {
+			tell(&f, false);
+			if (!interrupt_is_noted())
+				log_trouble(&f, &why);
+			end(&f);
+			pause_after_failure(&f);
+		} else {
+			end(&f);
+		}
+	}
+	membership_free(&f.m);
+	return ret;
+}
