@@ -225,7 +225,8 @@ def test_cluster_is_not_another_one(lab):
         etcd.ctl("snapshot", "save", snapshot, url=etcd.members[0].url)
         for i in range(3):
             etcd.ctl("put", "x", str(i))
-        one.join()
+        etcd.ctl("put", "/tenantnat/network", '{"subnets":["100.64.0.0/16"]}')
+        one.cli.run("cluster", "sync")
         seen = one.remembered()["revision"]
         member = etcd.members[0]
         member.kill()
@@ -412,22 +413,25 @@ def test_cluster_hears_of_an_agent(lab):
             sees(one, "hv1", "current", True)
             eventually(lambda: equal(metrics(etcd, 9876)["tenantnat_cluster_connected"], 1, "metric"))
             equal(metrics(etcd, 9876)["tenantnat_cluster_behind_seconds"], 0, "metric")
-            # somebody changes the definitions
-            etcd.ctl("put", "/tenantnat/network", '{"subnets":[]}')
+            # the definitions are changed, and cannot be in force
+            etcd.ctl("put", "/tenantnat/network", '{"subnets":["nonsense"]}')
             sees(one, "hv1", "behind", False)
 
             def is_behind():
                 assert metrics(etcd, 9876)["tenantnat_cluster_behind_seconds"] > 0
             eventually(is_behind)
-            # and this host has them
-            revision = one.status()["revision"]
-            with contextlib.closing(sqlite3.connect(os.path.join(one.cli.state, "state.db"))) as db:
-                db.execute("UPDATE cluster SET revision = ?", (revision,))
-                db.commit()
+            agent.says("cluster", "network")
+            # and now they can
+            etcd.ctl("put", "/tenantnat/network", '{"subnets":["100.64.0.0/16"]}')
             sees(one, "hv1", "current", True)
-            eventually(lambda: equal(metrics(etcd, 9876), {
-                "tenantnat_cluster_connected": 1, "tenantnat_cluster_revision": revision,
-                "tenantnat_cluster_behind_seconds": 0}, "metrics"))
+            equal(one.cli.run("export").stdout.count("100.64.0.0/16"), 1, "what is in force")
+
+            def has_all():
+                found = metrics(etcd, 9876)
+                assert found.pop("tenantnat_cluster_revision") > 1
+                equal(found, {"tenantnat_cluster_connected": 1, "tenantnat_cluster_behind_seconds": 0},
+                      "metrics")
+            eventually(has_all)
             # what somebody else's lease takes away comes back
             for lease in etcd.ctl("lease", "list").splitlines()[1:]:
                 etcd.ctl("lease", "revoke", lease)
@@ -475,6 +479,7 @@ def test_cluster_is_joined_while_an_agent_runs(lab):
             eventually(lambda: has("\n".join(agent.said()), "no host hv1 any more"))
             one.join()
             sees(two, "hv1", "current", False)
+            has(one.cli.fails("agent", "-f", "/etc/hosts", code=2), "in a cluster", "-f")
             one.cli.run("cluster", "leave")
             eventually(lambda: equal(metrics(etcd, 9876), {}, "of no cluster"))
             equal(sorted(keys(etcd)), ["/tenantnat/cluster", "/tenantnat/hosts/hv2"], "keys")

@@ -5,7 +5,8 @@ import json
 import os
 import socket
 
-from case import equal, once
+from agent import Agent
+from case import equal, eventually, once
 from cli import Cli
 from defs import Definitions, Tenant
 from etcd import Answerer, Etcd
@@ -23,7 +24,7 @@ class Member:
     """A host of the cluster: its tenantnat, where etcd is to be reached."""
 
     def __init__(self, lab, etcd, name):
-        self.name, self.etcd = name, etcd
+        self.name, self.etcd, self.scratch = name, etcd, etcd.directory
         state = os.path.join(etcd.directory, "state-" + name)
         # the second host of one machine
         machine = os.path.join(etcd.directory, "machine-" + name)
@@ -97,6 +98,49 @@ def test_members_have_one_definition(lab):
         equal(keys(etcd, "head")["head"], {"changes": 1}, "nothing was written")
         # of red hv2 knows the pool
         equal({t for t, _ in two.cli.leases()}, {"blue"}, "mappings that hv2 has")
+
+
+@once
+def test_members_follow_by_their_agents(lab):
+    """What is changed on one host comes to the others by itself, also after etcd was away."""
+    whole = definitions(lab)
+    path = lab.write(whole, "members.yaml")
+    with cluster(lab, "hv1", "hv2") as (etcd, one, two):
+        def state():
+            hosts = one.cli.run("-j", "cluster", "status", code=None).stdout
+            return next((h["state"], h["failed"]) for h in json.loads(hosts)["hosts"] if h["name"] == "hv2")
+
+        def has_blue(fixed):
+            assert ("blue", fixed) in two.cli.leases(), "hv2 does not have it"
+
+        with Agent(two) as agent:
+            one.cli.run("apply", "--yes", "-f", path)
+            eventually(lambda: equal(two.routers().get("blue"), "attached", "on hv2"), 60)
+            reach(lab.red1, BLUE1)
+            eventually(lambda: equal(state(), ("current", []), "hv2"), 60)
+            one.cli.run("map", "add", "blue", "10.0.0.77")
+            eventually(lambda: has_blue("10.0.0.77"), 60)
+
+            etcd.members[0].kill()
+            reach(lab.red1, BLUE1)
+            etcd.members[0].start()
+            etcd.wait()
+            one.cli.run("map", "add", "blue", "10.0.0.78")
+            now = etcd.ctl("get", "x", "-w", "json")
+            etcd.ctl("compaction", str(json.loads(now)["header"]["revision"]))
+            eventually(lambda: has_blue("10.0.0.78"), 60)
+            eventually(lambda: equal(state(), ("current", []), "hv2"), 60)
+
+            # a router that is not there
+            ghost = Tenant("ghost", ("10.0.0.5",), pool=["100.64.9.0/24"],
+                           router={"host": "hv2", "netns": "nowhere"})
+            one.cli.run("apply", "--yes", "-f", lab.write(whole.having(ghost), "ghost.yaml"))
+            eventually(lambda: equal(state(), ("failed", ["ghost"]), "hv2"), 60)
+            reach(lab.red1, BLUE1)
+            one.cli.run("apply", "--yes", "-f", path)
+            eventually(lambda: equal(state(), ("current", []), "hv2"), 60)
+            assert "ghost" not in two.routers()
+            assert agent.run.poll() is None
 
 
 @once

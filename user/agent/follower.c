@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <time.h>
 
+#include "change/cluster_change.h"
 #include "cluster/overview.h"
 #include "lib/clock.h"
 #include "lib/interrupt.h"
@@ -13,8 +14,9 @@
 
 /* Seconds: a host that is not heard of for so long is silent. It says so three times as often. */
 #define LEASE 30
-/* Milliseconds: after a failure, and at most; and how often state.db is looked at while behind. */
-enum { BACK_OFF = 250, BACK_OFF_MAX = 30000, LOOK = 500 };
+/* Milliseconds: after a failure, and at most; and how often state.db is looked at while some fail.
+ */
+enum { BACK_OFF = 250, BACK_OFF_MAX = 30000, LOOK = 50000 };
 
 struct follower {
 	const struct settings *settings;
@@ -22,15 +24,17 @@ struct follower {
 	struct membership m;
 	struct etcd *etcd;
 	struct etcd_watch *watch;
-	int64_t lease;	  /* 0: none */
-	uint64_t keep_at; /* milliseconds: then the lease is to be kept */
-	uint64_t look_at; /* then state.db is looked at; UINT64_MAX: not before something changes */
-	int64_t changed;  /* revision of the definitions, as it was heard last */
-	int64_t has;	  /* of those that this host has */
-	int64_t told;	  /* what the key says; -1: nothing yet */
-	bool worked;	  /* since the last failure */
-	uint64_t pause;	  /* after the next one */
-	char line[512];	  /* that was printed last */
+	int64_t lease;	    /* 0: none */
+	uint64_t keep_at;   /* milliseconds: then the lease is to be kept */
+	uint64_t look_at;   /* then what it has is looked at; UINT64_MAX: when something changes */
+	int64_t changed;    /* revision of the definitions, as it was heard last */
+	int64_t has;	    /* of those that this host has */
+	int64_t told;	    /* what the key says; -1: nothing yet */
+	json_t *failed;	    /* names of tenants whose routers could not be made so */
+	bool worked;	    /* since the last failure */
+	uint64_t retry;	    /* milliseconds after the next failure to make this host so */
+	uint64_t pause;	    /* after the next one */
+	char line[512];	    /* that was printed last */
 	char trouble[1024]; /* that was logged last */
 };
 
@@ -86,8 +90,8 @@ static int say_alive(struct follower *f, struct error *err)
 {
 	_cleanup_free_ char *key = membership_key(&f->m, "alive/", f->m.host);
 	_cleanup_free_ char *host = membership_key(&f->m, "hosts/", f->m.host);
-	_cleanup_json_ json_t *json = json_pack("{sI sI s[]}", "revision", (json_int_t)f->has, "at",
-						(json_int_t)time(NULL), "failed");
+	_cleanup_json_ json_t *json = json_pack("{sI sI sO}", "revision", (json_int_t)f->has, "at",
+						(json_int_t)time(NULL), "failed", f->failed);
 	_cleanup_free_ char *value = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
 	_cleanup_etcd_txn_ struct etcd_txn t = { 0 };
 	_cleanup_etcd_kvs_ struct etcd_kvs kvs = { 0 };
@@ -155,9 +159,28 @@ static void end_lease(struct follower *f)
 
 /* ---------------------------------------------------------------- what this host has */
 
-static int read_membership(struct follower *f, struct error *err)
+/* Whose routers the agent has yet to mend. True: they are others than before. */
+static bool read_failed(struct follower *f, const struct model *m)
+{
+	json_t *before = f->failed, *now = json_array();
+	bool same;
+
+	vec_each (t, &m->tenants) {
+		if (t->router && t->router->passed_over)
+			json_array_append_new(now, json_string(t->name));
+	}
+	same = json_equal(before, now);
+	json_decref(before);
+	f->failed = now;
+	return !same;
+}
+
+/* 1: it has something else than before. */
+static int read_state(struct follower *f, struct error *err)
 {
 	_cleanup_store_ struct store *store = NULL;
+	_cleanup_model_ struct model model = { 0 };
+	int64_t had = f->has;
 	int ret;
 
 	if (store_open(f->settings->state, STORE_READ, 0, f->settings->command, &store, err))
@@ -167,21 +190,65 @@ static int read_membership(struct follower *f, struct error *err)
 	if (ret == 0)
 		return error_set(err,
 				 "this host is in no cluster; `tenantnat cluster join` joins one");
-	if (ret > 0)
-		f->has = f->m.revision;
-	return ret < 0 ? -1 : 0;
+	if (ret < 0 || store_load(store, &model, err))
+		return -1;
+	f->has = f->m.revision;
+	return read_failed(f, &model) || f->has != had;
 }
 
-/* While it is behind, whoever makes this host what is in force writes into state.db how far it is.
- */
+/* 1: somebody's change is under way; its end is heard. */
+static int converge(struct follower *f, struct error *err)
+{
+	struct change_how how = { .partial = true };
+	_cleanup_outcome_ struct outcome outcome = { 0 };
+	_cleanup_session_ struct session s = { 0 };
+	int ret = cluster_session(f->settings, &s, err);
+
+	if (ret == 0)
+		return error_set(err, "this host is in no cluster any more");
+	ret = ret < 0 ? -1 : cluster_converge(&s, f->settings, &how, &outcome, err);
+	vec_each (line, &outcome.text.lines)
+		log_notice("%c %s", line->sign, line->text);
+	return ret;
+}
+
+/* What fails here is tried again, and keeps nobody from hearing what changes. */
+static void make_it_so(struct follower *f)
+{
+	struct error why = { 0 };
+	int ret = converge(f, &why);
+
+	if (ret == 0) {
+		f->retry = BACK_OFF;
+		return;
+	}
+	if (ret < 0 && !interrupt_is_noted())
+		log_trouble(f, &why);
+	f->retry = f->retry * 2 < BACK_OFF_MAX ? f->retry * 2 : BACK_OFF_MAX;
+}
+
 static int catch_up(struct follower *f, struct error *err)
 {
+	bool is_new;
+	int ret;
+
 	if (clock_ms() < f->look_at)
 		return 0;
-	if (read_membership(f, err))
+	ret = read_state(f, err);
+	if (ret < 0)
 		return -1;
-	f->look_at = f->has < f->changed ? clock_ms() + LOOK : UINT64_MAX;
-	return f->told != f->has ? say_alive(f, err) : 0;
+	is_new = ret;
+	if (f->has < f->changed) {
+		make_it_so(f);
+		ret = read_state(f, err);
+		if (ret < 0)
+			return -1;
+		is_new |= ret;
+	}
+	f->look_at = f->has < f->changed	  ? clock_ms() + f->retry
+		     : json_array_size(f->failed) ? clock_ms() + LOOK
+						  : UINT64_MAX;
+	return is_new || f->told < 0 ? say_alive(f, err) : 0;
 }
 
 /* ---------------------------------------------------------------- what is heard */
@@ -191,12 +258,17 @@ static int take_event(struct follower *f, const struct etcd_event *event, struct
 {
 	_cleanup_free_ char *host = membership_key(&f->m, "hosts/", f->m.host);
 	_cleanup_free_ char *cluster = membership_key(&f->m, "cluster", "");
+	_cleanup_free_ char *changing = membership_key(&f->m, "changing", "");
+	_cleanup_free_ char *head = membership_key(&f->m, "head", "");
 	const char *key = event->kv.key;
 
 	if (membership_is_definition(&f->m, key)) {
 		f->changed = event->kv.mod_revision;
 		f->look_at = 0;
 	}
+	/* nothing of a change is taken over before its end */
+	if (strcmp(key, changing) == 0 || strcmp(key, head) == 0)
+		f->look_at = 0;
 	if (strcmp(key, cluster) == 0 || (strcmp(key, host) == 0 && event->deleted))
 		return error_set(err, "%s was changed", key);
 	return 0;
@@ -239,7 +311,7 @@ static int begin(struct follower *f, struct error *err)
 	_cleanup_etcd_kvs_ struct etcd_kvs cluster = { 0 };
 	struct etcd_query query, all;
 
-	if (read_membership(f, err) || membership_open(&f->m, &f->etcd, err))
+	if (read_state(f, err) < 0 || membership_open(&f->m, &f->etcd, err))
 		return -1;
 	key = membership_key(&f->m, "cluster", "");
 	prefix = membership_key(&f->m, "", "");
@@ -280,7 +352,8 @@ static int follow(struct follower *f, struct error *err)
 		if (f->told >= 0) {
 			f->worked = true;
 			f->pause = BACK_OFF;
-			*f->trouble = 0;
+			if (f->has >= f->changed)
+				*f->trouble = 0;
 		}
 		tell(f, true);
 		wait_for_something(f);
@@ -302,8 +375,10 @@ static void pause_after_failure(struct follower *f)
 
 int follower_run(const struct settings *settings, bool json, struct error *err)
 {
-	struct follower f = { .settings = settings, .json = json, .pause = BACK_OFF };
-	int ret = read_membership(&f, err);
+	struct follower f = {
+		.settings = settings, .json = json, .pause = BACK_OFF, .retry = BACK_OFF
+	};
+	int ret = read_state(&f, err) < 0 ? -1 : 0;
 
 	srandom((unsigned int)getpid() ^ (unsigned int)time(NULL));
 	interrupt_catch();
@@ -320,6 +395,7 @@ int follower_run(const struct settings *settings, bool json, struct error *err)
 			end(&f);
 		}
 	}
+	json_decref(f.failed);
 	membership_free(&f.m);
 	return ret;
 }

@@ -23,6 +23,12 @@ static void reload(struct agent *a)
 		schedule_event(&a->schedule, clock_ms());
 		return;
 	}
+	if (a->member.is) {
+		log_error("%s is not read: this host is in a cluster, whose definitions are in "
+			  "force; `tenantnat apply` the file",
+			  a->options.file);
+		return;
+	}
 	if (definitions_read(a->options.file, &wanted, &err)) {
 		log_error("%s; the definitions in force stay", err.text);
 		return;
@@ -161,8 +167,13 @@ static int begin(struct agent *a, struct error *err)
 	if (store_open(a->settings.state, STORE_WRITE, a->settings.wait, a->settings.command,
 		       &store, err))
 		return -1;
+	member_look(&a->member, store);
 	store_close(store);
 	store = NULL;
+	if (a->member.is && a->options.file)
+		return error_usage(err,
+				   "this host is in a cluster, whose definitions are in force: leave "
+				   "-f out, and `tenantnat apply` the file");
 	if (lock(a, err) || open_signals(a, err) || watch_open(a->settings.state, &a->watch, err))
 		return -1;
 	if (open_metrics(a, err))

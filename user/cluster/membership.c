@@ -304,7 +304,6 @@ static int attempt(const struct joining *j, struct error *err)
 		return -1;
 	}
 	j->m->etcd = done.header.cluster_id;
-	j->m->revision = done.header.revision;
 	return done.succeeded ? 0 : 1;
 }
 

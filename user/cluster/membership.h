@@ -34,8 +34,9 @@ int membership_check(const struct membership *m, const struct etcd_kv *cluster,
 int membership_check_prefix(const char *prefix, struct error *err);
 
 /*
- * Join, or join again. `m` has all but `id`, `etcd` and `revision`, which come to be there. The
- * store is open for writing. 1: it was a member of that cluster already; 0: it is one now.
+ * Join, or join again. `m` has all but `id`, `etcd` and `revision`, which come to be there: a host
+ * that joins has none of the definitions. The store is open for writing. 1: it was a member of that
+ * cluster already; 0: it is one now.
  */
 int membership_join(struct store *store, struct membership *m, const char *version,
 		    struct error *err);

@@ -163,8 +163,8 @@ static int join(const struct invocation *inv, struct error *err)
 	if (ret < 0)
 		return -1;
 	if (inv->json)
-		return json_print(json_pack("{ss ss ss sI}", "cluster", m.id, "prefix", m.prefix,
-					    "host", m.host, "revision", (json_int_t)m.revision),
+		return json_print(json_pack("{ss ss ss}", "cluster", m.id, "prefix", m.prefix,
+					    "host", m.host),
 				  err);
 	if (!settings->quiet)
 		printf("host %s %s the cluster at %s (%s)\n", m.host,
@@ -406,7 +406,7 @@ const struct command cmd_cluster_join = {
 		"can join only\n"
 		"a cluster without any. docs/cluster.md has the rest.\n"
 		"\n"
-		"JSON: {\"cluster\": its id, \"prefix\", \"host\", \"revision\": etcd's}",
+		"JSON: {\"cluster\": its id, \"prefix\", \"host\"}",
 	.options = { { "ca", 0, "FILE", "the CA of etcd's certificate (default: the system's)" },
 		     { "cert", 0, "FILE", "this host's certificate" },
 		     { "key", 0, "FILE", "its private key" },
@@ -465,13 +465,14 @@ const struct command cmd_cluster_status = {
 const struct command cmd_cluster_follow = {
 	.name = "cluster follow",
 	.synopsis = "",
-	.summary = "Say in the cluster that this host is alive, and hear what changes" CLUSTER_HELP,
-	.help = "What the agent of a host in a cluster runs beside itself. It holds the host's key "
-		"in etcd under a\n"
-		"lease of 30 seconds, which goes when this ends. While etcd is away it tries "
-		"again, "
-		"every 30\n"
-		"seconds at least. It prints a line whenever something has changed.\n"
+	.summary = "Make this host what the cluster's definitions say, all the time" CLUSTER_HELP,
+	.help = "What the agent of a host in a cluster runs beside itself. It is told by etcd what "
+		"changes, and\n"
+		"does what `cluster sync` does then. It holds the host's key in etcd under a lease "
+		"of 30 seconds,\n"
+		"which goes when this ends. While etcd is away it tries again, every 30 seconds at "
+		"least. It prints\n"
+		"a line whenever something has changed.\n"
 		"\n"
 		"JSON, one line each: {\"connected\": true or false, \"revision\": which this host "
 		"has, \"changed\": of\n"

@@ -19,7 +19,7 @@ struct membership {
 	char *host;	  /* what this host is called in the cluster */
 	char *id;	  /* of the cluster: what its key `cluster` has */
 	uint64_t etcd;	  /* etcd's id of its own cluster */
-	int64_t revision; /* of etcd, the last one seen */
+	int64_t revision; /* of etcd, up to which this host has the definitions */
 };
 
 void membership_free(struct membership *m);
@@ -30,7 +30,7 @@ int store_membership(struct store *store, struct membership *out, struct error *
 /* Remember it instead of what was there; NULL: this host is in no cluster. Commits. */
 int store_save_membership(struct store *store, const struct membership *m, struct error *err);
 /*
- * Remember the revision, if it is later than the last one. In the open transaction, so that it is
+ * Remember that this host has the definitions of a revision, if it is later than the last one. In the open transaction, so that it is
  * there if and only if that is committed; without one, at once.
  */
 int store_see_revision(struct store *store, int64_t revision, struct error *err);

@@ -200,8 +200,8 @@ static const char *const migrations[] = {
 
 	/*
 	 * The cluster that this host is a member of. `etcd` is etcd's own id of its cluster, `id` that
-	 * of the key PREFIX/cluster, `revision` the last one seen of etcd. The password is as etcd
-	 * asks for it: the file is root's alone.
+	 * of the key PREFIX/cluster, `revision` that of etcd up to which the definitions are here. The
+	 * password is as etcd asks for it: the file is root's alone.
 	 */
 	"CREATE TABLE cluster (\n"
 	"  one INTEGER PRIMARY KEY CHECK (one = 1),\n"
