@@ -3,13 +3,17 @@
 import contextlib
 import json
 import os
+import random
 import socket
+import threading
+import time
 
 from agent import Agent
 from case import equal, eventually, once
 from cli import Cli
 from defs import Definitions, Tenant
 from etcd import Answerer, Etcd
+from inject import Strace, moments, spread
 from lab import BLUE1, FIXED, FIXED2, RED1
 from net import BPFFS, sh
 from traffic import ping, reach
@@ -376,3 +380,112 @@ def test_members_change_more_than_a_transaction_takes(lab):
         none = lab.put("none.yaml", "shared-network: {subnets: [100.64.0.0/16]}\ntenants: []\n")
         one.cli.run("apply", "--yes", "-f", none)
         equal((keys(etcd, "tenants/"), keys(etcd, "blocks/")), ({}, {}), "all gone")
+
+
+class Caller(threading.Thread):
+    """Adds and removes mappings of its own at random, and notes what it was told."""
+
+    def __init__(self, hosts, number, seed):
+        super().__init__(daemon=True)
+        self.hosts, self.number, self.dice = hosts, number, random.Random(f"{seed} {number}")
+        self.told = {}      # (tenant, fixed): the shared address, None, or "unknown" after an error
+        self.refused = []
+        self.start()
+
+    def run(self):
+        for _ in range(10):
+            tenant, fixed = self.dice.choice("ab"), f"10.{self.number}.0.{self.dice.randrange(1, 5)}"
+            host, had = self.dice.choice(self.hosts), self.told.get((tenant, fixed))
+            if had == "unknown":
+                continue
+            done = host.cli.run("map", "del" if had else "add", tenant, fixed, code=None)
+            self.told[tenant, fixed] = None if had else done.stdout.strip()
+            if done.returncode:
+                self.told[tenant, fixed] = "unknown"
+                self.refused.append(done.stderr.strip())
+
+
+@once
+def test_members_many_callers_and_etcds_that_die(lab):
+    """No address with two owners, no lease that is lost, none reported and not kept."""
+    seed = os.environ.get("SEED", "23")
+    there = Definitions(*[Tenant(name, pool=["100.64.8.0/25"]) for name in "ab"])
+    with cluster(lab, "hv1", "hv2", "hv3", members=3) as (etcd, *hosts):
+        hosts[0].cli.run("apply", "--yes", "-f", lab.write(there, "members.yaml"))
+        callers = [Caller(hosts, number, seed) for number in range(6)]
+        for member in etcd.members:
+            time.sleep(1)
+            member.kill()
+            time.sleep(1)
+            member.start()
+        for caller in callers:
+            caller.join()
+        etcd.wait()
+        owned = {}
+        for block in keys(etcd, "blocks/").values():
+            for address, owner in block.items():
+                assert (owner["tenant"], owner["fixed"]) not in owned, f"{owner} has two addresses"
+                owned[owner["tenant"], owner["fixed"]] = address
+        told = {what: address for caller in callers for what, address in caller.told.items()}
+        refused = [said for caller in callers for said in caller.refused]
+        for what, address in told.items():
+            assert address == "unknown" or owned.get(what) == address, \
+                f"{what} was told {address}, and has {owned.get(what)}"
+        assert set(owned) <= set(told), f"of nobody: {set(owned) - set(told)}"
+        assert [a for a in told.values() if a not in (None, "unknown")], f"all failed: {refused}"
+        for host in hosts:
+            host.sync()
+            equal(host.cli.leases(), owned, "leases")
+
+
+@once
+def test_members_apply_is_killed_anywhere(lab):
+    """What is left is the cluster before or after, or a change that the next apply goes over."""
+    with Etcd(lab) as etcd, etcd.ns.entered():
+        host = Member(lab, etcd, "hv1")
+        host.cli = host.cli.elsewhere(under=[], bpffs=f"{BPFFS}/hv1")
+        host.scratch, host.bpffs = etcd.directory, f"{BPFFS}/hv1"
+        host.join()
+        # more keys than a transaction takes
+        many = [Tenant(f"t{i}", ("10.1.0.1",), pool=["100.64.8.0/22"]) for i in range(300)]
+        before = lab.write(Definitions(*many[:150]), "before.yaml")
+        after = lab.write(Definitions(*many[75:]), "after.yaml")
+        words = ["apply", "--yes", "-f", after]
+        strace = Strace(host)
+        host.cli.run("apply", "--yes", "-f", before)
+        done, calls = strace.trace(*words)
+        equal(done.returncode, 0, done.stderr)
+        network = [c for c in calls if c.name in ("connect", "sendto", "recvfrom")]
+        txns = [c for c in network if "/v3/kv/txn" in c.text]
+        assert len(txns) > 4, f"one transaction: {txns}"
+        few = spread(network, 6) + txns + spread(calls[calls.index(txns[-1]):], 4)
+        some = calls if lab.every else moments(calls) + network if lab.long else few
+        left = set()
+        for call in some:
+            host.cli.run("apply", "--yes", "-f", before)
+            leases = owners(etcd)
+            if not strace.at(call, "signal=KILL", *words)[1]:
+                continue    # it did not come so far this time
+            head, there = keys(etcd, "head")["head"], owners(etcd)
+            what = f"killed at {call}"
+            if "open" in head:
+                left.add("unfinished")
+                has(host.cli.fails("cluster", "sync"), "is changing the definitions", "apply --file")
+                etcd.ctl("del", "/tenantnat/changing")      # its lease ends
+                has(host.cli.fails("cluster", "sync"), "cut short", "apply again")
+            else:
+                left.add("after" if there != leases else "before")
+                assert there == leases or set(there) == {f"t{i}" for i in range(75, 300)}, f"{what}: {there}"
+            host.cli.run(*words)
+            there = owners(etcd)
+            equal(set(there), {f"t{i}" for i in range(75, 300)}, what)
+            for tenant in set(leases) & set(there):
+                equal(there[tenant], leases[tenant], f"{what}: the lease of {tenant}")
+            assert "open" not in keys(etcd, "head")["head"], what
+        equal(left, {"before", "unfinished", "after"}, "what was left")
+
+
+def owners(etcd):
+    """{tenant: its address}, of tenants with one."""
+    return {owner["tenant"]: address for block in keys(etcd, "blocks/").values()
+            for address, owner in block.items()}
