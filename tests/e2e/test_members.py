@@ -303,21 +303,49 @@ def test_members_show_the_cluster(lab):
 
 @once
 def test_members_bring_in_what_they_had(lab):
-    """Who is first keeps its leases, also those that were not the allocator's first choice."""
-    there = Definitions(Tenant("a", ("10.1.0.1", "100.64.8.44"), ("10.1.0.2",), pool=["100.64.8.0/24"]))
-    with cluster(lab, "hv1") as (etcd, one):
-        one.cli.run("cluster", "leave")
-        one.cli.apply(lab.write(there, "before.yaml"))
-        one.cli.run("map", "add", "a", "10.1.0.44")     # on 100.64.8.45
-        there["a"].mappings = [("10.1.0.44", None, None), ("10.1.0.1", None, None)]
-        before = one.cli.leases()
-        assert before["a", "10.1.0.44"] != "100.64.8.44", before
-        one.join()
-        path = lab.write(there, "after.yaml")
-        one.cli.run("apply", "--yes", "-f", path)
-        block = keys(etcd, "blocks/4/64400800")["blocks/4/64400800"]
-        equal(block[before["a", "10.1.0.44"]]["fixed"], "10.1.0.44", "a lease")
-        equal(len(block), 2, "addresses")
+    """Hosts that were alone become one cluster; every address stays."""
+    lab.cli.run("detach", "--all")
+    with Etcd(lab) as etcd:
+        one, two, three = (Member(lab, etcd, name) for name in ("hv1", "hv2", "hv3"))
+        try:
+            # each knows the other from afar
+            for host, mine in (one, "red"), (two, "blue"):
+                there = lab.definitions()
+                for name in "red", "blue":
+                    there[name].pool = [f"100.64.{1 if name == 'red' else 2}.0/24"]
+                    if name != mine:
+                        there[name].router, there[name].accept, there[name].mappings = None, None, []
+                host.cli.run("apply", "--yes", "-f", lab.write(there, f"{host.name}.yaml"))
+            one.cli.run("map", "add", "red", "10.0.0.77")
+            leases = {**one.cli.leases(), **two.cli.leases()}
+            reach(lab.red1, BLUE1)
+            one.join()
+            equal(sorted(keys(etcd, "tenants/")), ["tenants/blue", "tenants/plain", "tenants/red"], "of hv1")
+            two.join()
+            there = keys(etcd, "tenants/")
+            equal([there["tenants/" + name]["router"]["host"] for name in ("red", "blue")], ["hv1", "hv2"], "hosts")
+            owned = {(owner["tenant"], owner["fixed"]): address for block in keys(etcd, "blocks/").values()
+                     for address, owner in block.items()}
+            equal(owned, leases, "addresses")
+            for host in one, two:
+                said = host.sync()
+                assert not [line for line in said if line[2:].startswith("router ") and line[0] != "~"], said
+            ping(lab.red1, BLUE1)
+
+            # what does not go together
+            before = keys(etcd)
+            other = Definitions(Tenant("red", (FIXED, "100.64.1.99"), pool=["100.64.1.0/24"]),
+                                Tenant("pink", ("10.2.0.1", RED1)))
+            three.cli.run("apply", "--yes", "-f", lab.write(other, "other.yaml"))
+            has(three.cli.fails("cluster", "join", etcd.urls, "--host", "hv3", code=2), "nothing was changed",
+                f"tenant red: {FIXED} has 100.64.1.99 here, and {RED1} in the cluster",
+                f"{RED1} is the address of", "of tenant pink")
+            equal(keys(etcd), before, "etcd")
+            has(three.cli.fails("cluster", "status"), "in no cluster")
+        finally:
+            for host in one, two, three:
+                host.cli.run("detach", "--all", code=None)
+            lab.apply()
 
 
 @once

@@ -40,6 +40,12 @@ int cluster_commit(struct session *s, const struct settings *settings, const str
 		   bool whole, const struct plan_text *text, struct error *err);
 
 /*
+ * Of a host that joins, for membership_join(): what is in force on it (merge.h) becomes the
+ * cluster's. `arg` is the settings. What does not go together is named, and nothing is changed.
+ */
+int cluster_bring_in(void *arg, struct store *store, const struct membership *m, struct error *err);
+
+/*
  * Whether this host could be made what these definitions say, as `--dry-run` finds out: routers
  * that are not in order are found before the cluster is changed.
  */

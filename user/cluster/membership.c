@@ -145,7 +145,6 @@ int membership_check(const struct membership *m, const struct etcd_kv *cluster,
 /* What a join has to know, all of one revision. */
 struct seen {
 	struct etcd_kvs cluster, host; /* one key each, or none */
-	bool definitions;	       /* the cluster has some */
 };
 
 static void seen_free(struct seen *s)
@@ -168,21 +167,6 @@ static int read_key(struct etcd *e, const struct membership *m, const char *kind
 	return etcd_range(e, &query, out, err);
 }
 
-static int has_any(struct etcd *e, const struct membership *m, const char *kind, int64_t revision,
-		   bool *out, struct error *err)
-{
-	_cleanup_free_ char *key = membership_key(m, kind, ""), *end = etcd_prefix_end(key);
-	struct etcd_query query = {
-		.key = key, .end = end, .revision = revision, .keys_only = true, .newest = true
-	};
-	_cleanup_etcd_kvs_ struct etcd_kvs kvs = { 0 };
-
-	if (etcd_range(e, &query, &kvs, err))
-		return -1;
-	*out |= kvs.list.n > 0;
-	return 0;
-}
-
 static int look(struct etcd *e, const struct membership *m, struct seen *out, struct error *err)
 {
 	int64_t revision;
@@ -190,12 +174,7 @@ static int look(struct etcd *e, const struct membership *m, struct seen *out, st
 	if (read_key(e, m, "cluster", "", 0, &out->cluster, err))
 		return -1;
 	revision = out->cluster.header.revision;
-	return read_key(e, m, "hosts/", m->host, revision, &out->host, err) ||
-			       has_any(e, m, "network", revision, &out->definitions, err) ||
-			       has_any(e, m, "tenants/", revision, &out->definitions, err) ||
-			       has_any(e, m, "blocks/", revision, &out->definitions, err)
-		       ? -1
-		       : 0;
+	return read_key(e, m, "hosts/", m->host, revision, &out->host, err);
 }
 
 /* ---------------------------------------------------------------- join */
@@ -206,6 +185,7 @@ struct joining {
 	const char *version;
 	bool definitions; /* this host has some of its own */
 	bool member;	  /* and is a member already */
+	bool is_new;	  /* nobody had its name in the cluster */
 	char machine[33];
 };
 
@@ -237,11 +217,6 @@ static int check_seen(const struct joining *j, const struct seen *seen, struct e
 			"name with --host; or, if that machine is gone, `tenantnat cluster "
 			"leave --host %s` on a host of the cluster",
 			j->m->host, j->m->host);
-	if (j->definitions && seen->definitions && !host)
-		return error_set(
-			err, "this host has definitions, and so has the cluster: join with a host "
-			     "that has none (`tenantnat export` keeps them; `detach --all`, and "
-			     "apply a file without tenants), and apply one file for all");
 	return j->member ? check_revision(j->m, seen->cluster.header.revision, err) : 0;
 }
 
@@ -287,7 +262,7 @@ static int choose_cluster(const struct joining *j, const struct seen *seen, stru
 }
 
 /* 0: it is registered; 1: what was seen is no more so; -1: an error. */
-static int attempt(const struct joining *j, struct error *err)
+static int attempt(struct joining *j, struct error *err)
 {
 	_cleanup_(seen_free) struct seen seen = { 0 };
 	struct error why = { 0 };
@@ -303,6 +278,7 @@ static int attempt(const struct joining *j, struct error *err)
 		*err = why;
 		return -1;
 	}
+	j->is_new |= done.succeeded && !only(&seen.host);
 	j->m->etcd = done.header.cluster_id;
 	return done.succeeded ? 0 : 1;
 }
@@ -331,8 +307,24 @@ static int begin(struct store *store, struct joining *j, struct error *err)
 	return 0;
 }
 
+static int unregister(struct etcd *e, const struct membership *m, const char *host,
+		      struct error *err);
+
+/* It is in, as it was, or not at all. */
+static int bring_in_all(struct joining *j, struct store *store, membership_bring_in bring_in,
+			void *arg, struct error *err)
+{
+	struct error ignored = { 0 };
+
+	if (!j->definitions || j->member || bring_in(arg, store, j->m, err) == 0)
+		return 0;
+	if (j->is_new)
+		unregister(j->etcd, j->m, j->m->host, &ignored);
+	return -1;
+}
+
 int membership_join(struct store *store, struct membership *m, const char *version,
-		    struct error *err)
+		    membership_bring_in bring_in, void *arg, struct error *err)
 {
 	struct joining j = { .m = m, .version = version };
 	_cleanup_etcd_ struct etcd *etcd = NULL;
@@ -345,7 +337,9 @@ int membership_join(struct store *store, struct membership *m, const char *versi
 		ret = attempt(&j, err);
 	if (ret == 1)
 		ret = error_set(err, "too many hosts join at once: try again");
-	return ret || store_save_membership(store, m, err) ? -1 : j.member;
+	if (ret || bring_in_all(&j, store, bring_in, arg, err))
+		return -1;
+	return store_save_membership(store, m, err) ? -1 : j.member;
 }
 
 /* ---------------------------------------------------------------- leave */

@@ -34,12 +34,19 @@ int membership_check(const struct membership *m, const struct etcd_kv *cluster,
 int membership_check_prefix(const char *prefix, struct error *err);
 
 /*
+ * Put what is in force on a host that joins into the cluster, which `m` is. It is registered then,
+ * and after an error it is not.
+ */
+typedef int (*membership_bring_in)(void *arg, struct store *store, const struct membership *m,
+				   struct error *err);
+
+/*
  * Join, or join again. `m` has all but `id`, `etcd` and `revision`, which come to be there: a host
- * that joins has none of the definitions. The store is open for writing. 1: it was a member of that
- * cluster already; 0: it is one now.
+ * that joins has not yet followed any definitions. The store is open for writing. 1: it was a
+ * member of that cluster already; 0: it is one now.
  */
 int membership_join(struct store *store, struct membership *m, const char *version,
-		    struct error *err);
+		    membership_bring_in bring_in, void *arg, struct error *err);
 /*
  * Take a host out: its keys in etcd, and if it is this one, what state.db remembers. `forget`: the
  * latter alone. 1: it was no member.

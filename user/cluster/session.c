@@ -23,6 +23,25 @@ int session_open(struct store *store, struct session *out, struct error *err)
 	return ret;
 }
 
+static char *copy(const char *text)
+{
+	return text ? xstrdup(text) : NULL;
+}
+
+int session_open_as(const struct membership *m, struct session *out, struct error *err)
+{
+	memset(out, 0, sizeof(*out));
+	out->m = (struct membership){
+		copy(m->urls), copy(m->ca),	  copy(m->cert),	  copy(m->key),
+		copy(m->user), copy(m->password), copy(m->prefix),	  copy(m->host),
+		copy(m->id),   .etcd = m->etcd,	  .revision = m->revision
+	};
+	if (membership_open(&out->m, &out->etcd, err) == 0)
+		return 0;
+	session_close(out);
+	return -1;
+}
+
 static void forget_read(struct session *s)
 {
 	entries_free(&s->had);

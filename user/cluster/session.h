@@ -24,6 +24,8 @@ struct session {
 
 /* 1: *out is the caller's to close; 0: this host is in no cluster. Asks nothing of etcd yet. */
 int session_open(struct store *store, struct session *out, struct error *err);
+/* The same for a host that is about to be a member. */
+int session_open_as(const struct membership *m, struct session *out, struct error *err);
 void session_close(struct session *s);
 #define _cleanup_session_ _cleanup_(session_close)
 

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "agent/follower.h"
+#include "change/cluster_change.h"
 #include "cluster/overview.h"
 #include "cmd/cmd.h"
 #include "lib/host_name.h"
@@ -159,7 +160,8 @@ static int join(const struct invocation *inv, struct error *err)
 	if (store_open(settings->state, STORE_WRITE, settings->wait, settings->command, &store,
 		       err))
 		return -1;
-	ret = membership_join(store, &m, tenantnat_version, err);
+	ret = membership_join(store, &m, tenantnat_version, cluster_bring_in, (void *)settings,
+			      err);
 	if (ret < 0)
 		return -1;
 	if (inv->json)
@@ -401,10 +403,11 @@ const struct command cmd_cluster_join = {
 		"It is asked for on a terminal, or read from the first line of a file. Files of "
 		"TLS "
 		"stay where\n"
-		"they are. Two machines cannot be one host of a cluster. A host that has "
-		"definitions "
-		"can join only\n"
-		"a cluster without any. docs/cluster.md has the rest.\n"
+		"they are. Two machines cannot be one host of a cluster. What is in force on the "
+		"host comes\n"
+		"into the cluster, with its addresses; if it does not go with what is there, it is "
+		"said what\n"
+		"collides, and nothing is changed. docs/cluster.md has the rest.\n"
 		"\n"
 		"JSON: {\"cluster\": its id, \"prefix\", \"host\"}",
 	.options = { { "ca", 0, "FILE", "the CA of etcd's certificate (default: the system's)" },
