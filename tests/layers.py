@@ -11,7 +11,7 @@ import sys
 TOP = pathlib.Path(__file__).resolve().parent.parent
 # from the bottom to the top
 LAYERS = """
-    lib model config store cluster host dataplane probe change observe doctor handover agent cmd
+    lib model config store cluster host dataplane probe change observe doctor handover neutron agent cmd
 """.split()
 CONTRACT = {header.name for header in (TOP / "include").glob("*.h")} | {"tenantnat.skel.h", "stub.skel.h"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)

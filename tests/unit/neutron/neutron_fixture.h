@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The answers of a real Neutron that are in tests/neutron/, changed copies of them, and what is
+ * made of these. Each test of a suite with answers_read() and answers_free() begins with the
+ * answers as they were. An id is given by its beginning, which may be all but the last digits of a
+ * first part.
+ */
+#ifndef TN_NEUTRON_FIXTURE_H
+#define TN_NEUTRON_FIXTURE_H
+
+#include <criterion/criterion.h>
+
+#include "neutron/definitions.h"
+
+extern json_t *answers[NEUTRON_LISTS_COUNT];
+
+void answers_read(void);
+void answers_free(void);
+
+/* The object whose id begins so. */
+json_t *object(enum neutron_list list, const char *id);
+/* Give it these fields, in JSON with ' for ". */
+void change(enum neutron_list list, const char *id, const char *fields);
+/* One more, as that one is but for these fields; the id is made of `id`, eight digits. */
+void copy(enum neutron_list list, const char *like, const char *id, const char *fields);
+void drop(enum neutron_list list, const char *id);
+/* The whole of such an id. */
+#define WHOLE(eight) eight "-0000-4000-8000-000000000000"
+
+/* All answers, sorted; fails the test when one is refused. */
+void take_all(struct inventory *inv);
+
+/* What definitions come to: the file, and the findings, a line each. */
+struct made {
+	char *yaml;
+	char *findings;
+};
+void made_free(struct made *m);
+#define _cleanup_made_ _cleanup_(made_free)
+
+/*
+ * For the host `node1`. Fails the test unless the file passes the checks of definitions files, and
+ * is the same file again after that.
+ */
+struct made make(void);
+/* The error instead of definitions. */
+struct error make_fails(void);
+
+/* That the text is in it, or is not. */
+void expect_in(const char *text, const char *part);
+void expect_not_in(const char *text, const char *part);
+
+#endif

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The shared network, and a tenant for each router; what tenants have is in the other files. */
+#include "neutron/definitions.h"
+
+#include <stdarg.h>
+
+#include "neutron/definitions_internal.h"
+#include "neutron/names.h"
+
+void neutron_findings_free(struct neutron_findings *f)
+{
+	vec_each (text, &f->list)
+		free(*text);
+	vec_free(&f->list);
+}
+
+void neutron_finding(struct neutron_findings *f, const char *format, ...)
+{
+	char *text = NULL;
+	va_list args;
+
+	va_start(args, format);
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
+	va_end(args);
+	/* of both addresses of a port: once is enough */
+	if (text && f->list.n && strcmp(f->list.v[f->list.n - 1], text) == 0)
+		free(text);
+	else if (text)
+		*vec_push(&f->list) = text;
+}
+
+/* ------------------------------------------------------------ the shared network */
+
+/* NULL: an error is set. */
+static const struct neutron_network *find_network(const struct inventory *inv, struct error *err)
+{
+	const struct neutron_network *found = NULL;
+	size_t n = 0;
+
+	vec_each (network, &inv->networks) {
+		if (!network->tagged)
+			continue;
+		found = network;
+		n++;
+	}
+	if (!n)
+		error_usage(err, "no network in Neutron has the tag `" NEUTRON_TAG
+				 "`; give it to the shared network: `openstack network set "
+				 "--tag " NEUTRON_TAG " NETWORK`");
+	if (n > 1)
+		error_usage(err,
+			    "%zu networks in Neutron have the tag `" NEUTRON_TAG
+			    "`, and one of them can be the shared network; take it from the "
+			    "others: `openstack network unset --tag " NEUTRON_TAG " NETWORK`",
+			    n);
+	return n == 1 ? found : NULL;
+}
+
+static int by_prefix(const void *a, const void *b)
+{
+	const struct neutron_subnet *const *x = a, *const *y = b;
+
+	return addr_cmp(&(*x)->cidr.addr, &(*y)->cidr.addr);
+}
+
+static int take_subnets(struct making *k, struct error *err)
+{
+	vec_each (s, &k->inv->subnets) {
+		const struct special_range *special = prefix_special(&s->cidr);
+
+		if (strcmp(s->network, k->network->id) != 0)
+			continue;
+		if (special)
+			return error_usage(err,
+					   "the subnet %s of the shared network has %s addresses "
+					   "(%s) in it, which no VM can have",
+					   PREFIX(&s->cidr), special->what, special->prefix);
+		*vec_push(&k->subnets) = s;
+	}
+	if (!k->subnets.n)
+		return error_usage(err, "the shared network %s (%s) has no subnet",
+				   SHOWN(k->network->name), k->network->id);
+	if (k->subnets.n > TN_SUBNETS_MAX)
+		return error_usage(err, "the shared network %s (%s) has more than %d subnets",
+				   SHOWN(k->network->name), k->network->id, TN_SUBNETS_MAX);
+	vec_sort(&k->subnets, by_prefix);
+	vec_each (s, &k->subnets)
+		*vec_push(&k->out->subnets) = (*s)->cidr;
+	return 0;
+}
+
+/* ------------------------------------------------------------ routers and their ports */
+
+static int by_device(const void *a, const void *b)
+{
+	const struct neutron_port *const *x = a, *const *y = b;
+	int order = strcmp((*x)->device, (*y)->device);
+
+	return order ? order : strcmp((*x)->id, (*y)->id);
+}
+
+static void index_ports(struct making *k)
+{
+	vec_each (p, &k->inv->ports) {
+		*vec_push(&k->by_device) = p;
+		if (strcmp(p->network, k->network->id) == 0)
+			*vec_push(&k->on_shared) = p;
+	}
+	vec_sort(&k->by_device, by_device);
+}
+
+/* The first that has the device. */
+static size_t ports_of(const struct making *k, const char *device)
+{
+	size_t low = 0, high = k->by_device.n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (strcmp(k->by_device.v[mid]->device, device) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+/* Not of a distributed router, which has others. */
+static bool is_interface(const struct neutron_port *p)
+{
+	return strcmp(p->owner, "network:router_interface") == 0 ||
+	       strcmp(p->owner, "network:ha_router_replicated_interface") == 0;
+}
+
+static void take_ports(const struct making *k, struct tenancy *t)
+{
+	for (size_t i = ports_of(k, t->router->id);
+	     i < k->by_device.n && strcmp(k->by_device.v[i]->device, t->router->id) == 0; i++) {
+		const struct neutron_port *p = k->by_device.v[i];
+		bool shared = strcmp(p->network, k->network->id) == 0;
+
+		if (is_interface(p))
+			*vec_push(shared ? &t->shared : &t->inside) = p;
+		else if (shared && strcmp(p->owner, "network:router_gateway") == 0)
+			t->gateway = p;
+	}
+}
+
+/* Whoever was there first keeps the plain name. */
+static int by_age(const void *a, const void *b)
+{
+	const struct tenancy *x = a, *y = b;
+	int order = strcmp(x->router->created, y->router->created);
+
+	return order ? order : strcmp(x->router->id, y->router->id);
+}
+
+static void make_tenancies(struct making *k)
+{
+	_cleanup_name_set_ struct name_set names = { 0 };
+
+	vec_each (r, &k->inv->routers) {
+		if (r->tagged)
+			vec_push(&k->tenancies)->router = r;
+	}
+	vec_sort(&k->tenancies, by_age);
+	vec_each (t, &k->tenancies) {
+		_cleanup_free_ char *slug = name_slug(t->router->name, true);
+
+		t->name = name_take(&names, slug ? slug : "router", t->router->id);
+		take_ports(k, t);
+	}
+}
+
+/* ------------------------------------------------------------ a router of this host */
+
+/* As Neutron names interfaces: the beginning of the port's id. */
+#define PORT_PART 11
+
+static char *interface_of(const struct neutron_port *p)
+{
+	char name[INTERFACE_NAME_MAX + 1];
+
+	snprintf(name, sizeof(name), "qr-%.*s", PORT_PART, p->id);
+	return xstrdup(name);
+}
+
+/* Why a router cannot be joined on any host; NULL: it can. */
+static const char *refusal(const struct tenancy *t)
+{
+	if (t->router->distributed)
+		return "it is distributed (DVR): its VMs' packets do not come by one host; make "
+		       "it a centralised one: `openstack router set --disable ROUTER`, "
+		       "`--centralized`, `--enable`";
+	if (!t->shared.n && t->gateway)
+		return "its port on the shared network is its gateway (qg-), where Neutron itself "
+		       "translates and to which the default route leads; make a network for "
+		       "tenantnat alone, and give the router a port of it: `openstack router add "
+		       "port ROUTER PORT`";
+	if (!t->shared.n)
+		return "it has no port on the shared network; give it one: `openstack router add "
+		       "port ROUTER PORT`";
+	if (t->shared.n > 1)
+		return "it has several ports on the shared network; leave it one, with an address "
+		       "of each family: `openstack router remove port ROUTER PORT`";
+	if (t->inside.n > TN_INSIDE_MAX)
+		return "it has more than 16 ports to VMs, which is the most that a router can have";
+	return NULL;
+}
+
+static bool id_is_in(const struct neutron_id *sorted, size_t n, const char *id)
+{
+	return n && bsearch(id, sorted, n, sizeof(*sorted), neutron_id_cmp);
+}
+
+/*
+ * Neutron's L3 agent gives the port's addresses to the interface. Those of an HA router are given
+ * and taken by keepalived on each of its hosts, so that they are not the definitions' to give.
+ */
+static void set_address(struct router *r, const struct tenancy *t)
+{
+	vec_each (a, &t->shared.v[0]->addrs) {
+		struct own_address *own = &r->own[addr_family(&a->addr)];
+
+		if (!t->router->ha && addr_is_unset(&own->addr))
+			*own = (struct own_address){ .addr = a->addr, .pinned = true };
+	}
+}
+
+static struct router *make_router(const struct tenancy *t)
+{
+	struct router *r = xzalloc(sizeof(*r));
+	char netns[sizeof("qrouter-") + NEUTRON_ID];
+
+	snprintf(netns, sizeof(netns), "qrouter-%s", t->router->id);
+	r->netns = xstrdup(netns);
+	r->shared = interface_of(t->shared.v[0]);
+	vec_each (p, &t->inside)
+		*vec_push(&r->inside) = interface_of(*p);
+	/* nothing at all would be every other interface, the uplink as well */
+	if (!t->inside.n)
+		*vec_push(&r->inside) = xstrdup("qr-*");
+	set_address(r, t);
+	return r;
+}
+
+static void say_down(struct making *k, const struct tenancy *t, const struct neutron_port *p)
+{
+	if (p->down)
+		neutron_finding(k->findings,
+				"router %s: its port %s is DOWN: the L3 agent has not plugged it",
+				t->name, p->id);
+}
+
+static void place_router(struct making *k, const struct tenancy *t)
+{
+	const char *why = refusal(t);
+
+	if (why) {
+		neutron_finding(k->findings, "router %s (%s) is not joined, on no host: %s",
+				t->name, t->router->id, why);
+		return;
+	}
+	if (!t->router->up) {
+		neutron_finding(k->findings,
+				"router %s (%s) is disabled; its addresses are kept for it",
+				t->name, t->router->id);
+		return;
+	}
+	if (!id_is_in(k->inv->hosted.v, k->inv->hosted.n, t->router->id))
+		return;
+	k->out->tenants.v[t->tenant].router = make_router(t);
+	say_down(k, t, t->shared.v[0]);
+	vec_each (p, &t->inside)
+		say_down(k, t, *p);
+}
+
+/* ------------------------------------------------------------ all of it */
+
+static void make_tenants(struct making *k)
+{
+	vec_each (t, &k->tenancies) {
+		struct tenant *tenant;
+
+		if (t->refused)
+			continue;
+		t->tenant = (uint32_t)k->out->tenants.n;
+		tenant = vec_push(&k->out->tenants);
+		tenant->name = xstrdup(t->name);
+		tenant->has_accept = true;
+		vec_each (p, &t->pools.list)
+			*vec_push(&tenant->pools) = *p;
+		place_router(k, t);
+	}
+}
+
+static int check_host(const struct making *k, const char *host, struct error *err)
+{
+	bool found = false;
+
+	vec_each (a, &k->inv->agents) {
+		if (!a->is_l3 || strcmp(a->host, host) != 0)
+			continue;
+		found = true;
+		if (!a->alive)
+			neutron_finding(k->findings,
+					"the L3 agent of this host (%s) is not alive, as Neutron "
+					"sees it",
+					SHOWN(host));
+	}
+	if (found)
+		return 0;
+	return error_usage(
+		err,
+		"Neutron knows no L3 agent of a host `%s`; give the name that `openstack "
+		"network agent list --agent-type l3` has with --host",
+		SHOWN(host));
+}
+
+static void making_free(struct making *k)
+{
+	vec_each (t, &k->tenancies) {
+		free(t->name);
+		vec_free(&t->shared);
+		vec_free(&t->inside);
+		vec_free(&t->pools.list);
+	}
+	vec_free(&k->tenancies);
+	vec_free(&k->subnets);
+	vec_free(&k->by_device);
+	vec_free(&k->on_shared);
+	vec_free(&k->mapped);
+}
+
+int neutron_definitions(const struct inventory *inv, const char *host, struct model *out,
+			struct neutron_findings *findings, struct error *err)
+{
+	_cleanup_(making_free) struct making k = { .inv = inv, .out = out, .findings = findings };
+
+	memset(out, 0, sizeof(*out));
+	k.network = find_network(inv, err);
+	if (!k.network || take_subnets(&k, err) || check_host(&k, host, err)) {
+		model_free(out);
+		return -1;
+	}
+	index_ports(&k);
+	make_tenancies(&k);
+	make_pools(&k);
+	make_tenants(&k);
+	make_mappings(&k);
+	make_accept(&k);
+	model_sort(out);
+	return 0;
+}
