@@ -21,7 +21,8 @@ say = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)';)
 METRICS ?= yes
 SYSTEMD ?= yes
 CLUSTER ?= yes
-$(foreach v,METRICS SYSTEMD CLUSTER,$(if $(filter yes no,$($v)),,$(error $v=$($v): write yes or no)))
+NEUTRON ?= yes
+$(foreach v,METRICS SYSTEMD CLUSTER NEUTRON,$(if $(filter yes no,$($v)),,$(error $v=$($v): write yes or no)))
 
 # Of a sub-make: as many as there are CPUs, unless `make -jN` says how many; it takes part in those then.
 JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -64,8 +65,8 @@ check: ## all tests that need no root: test-unit, test-fuzz, test-install (lint 
 	@tests/install.sh $(BUILD)
 	@TN_BUILT=1 tests/run.sh $(BUILD) unit fuzz
 
-check-left-out: ## the unit tests once more, of a build with METRICS=no SYSTEMD=no CLUSTER=no
-	@$(MAKE) $(JOBS) BUILD=build/least METRICS=no SYSTEMD=no CLUSTER=no build/least/tenantnat build/least/unit-tests
+check-left-out: ## the unit tests once more, of a build with METRICS=no SYSTEMD=no CLUSTER=no NEUTRON=no
+	@$(MAKE) $(JOBS) BUILD=build/least METRICS=no SYSTEMD=no CLUSTER=no NEUTRON=no build/least/tenantnat build/least/unit-tests
 	@tests/left_out.sh build/least/tenantnat
 	@TN_BUILT=1 tests/run.sh build/least unit
 
@@ -91,5 +92,6 @@ format: | deps-lint ## bring every C file into the project's format
 #=   METRICS=no        leave the agent's metrics out, and libmicrohttpd
 #=   SYSTEMD=no        leave what systemd is told out, its units, and libsystemd
 #=   CLUSTER=no        leave clusters of hosts out, libcurl and GnuTLS
+#=   NEUTRON=no        leave `tenantnat neutron` out, and libcurl
 #=   CC CLANG BPFTOOL PKG_CONFIG CFLAGS CPPFLAGS LDFLAGS    tools and flags; CLANG compiles bpf/
 #=   DESTDIR PREFIX SBINDIR DATADIR DOCDIR MANDIR SYSTEMDUNITDIR    where install puts what

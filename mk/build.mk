@@ -8,7 +8,7 @@ WERROR := $(if $(filter true,$(CI)),-Werror)
 CFLAGS ?= -O2 -g
 SAN_FLAGS := $(if $(SAN),-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 WITHOUT := $(if $(filter no,$(METRICS)),-DTN_WITHOUT_METRICS) $(if $(filter no,$(SYSTEMD)),-DTN_WITHOUT_SYSTEMD) \
-	$(if $(filter no,$(CLUSTER)),-DTN_WITHOUT_CLUSTER)
+	$(if $(filter no,$(CLUSTER)),-DTN_WITHOUT_CLUSTER) $(if $(filter no,$(NEUTRON)),-DTN_WITHOUT_NEUTRON)
 
 # $(call once,NAME,COMMAND): what COMMAND prints, asked when NAME is first used, and so not by `make help`
 once = $(eval $1 := $$(shell $2))$($1)
@@ -24,7 +24,8 @@ ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(WERROR) $(SAN_FLAGS) $(CFLAGS)
 BPF_FLAGS = -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Wshadow $(WERROR) -Iinclude $(BPF_INCLUDES)
 
 LEFT_OUT := $(if $(filter no,$(METRICS)),user/agent/metrics.c user/agent/serve.c) \
-	$(if $(filter no,$(CLUSTER)),$(wildcard user/cluster/*.c) user/agent/follower.c user/agent/member.c)
+	$(if $(filter no,$(CLUSTER)),$(wildcard user/cluster/*.c) user/agent/follower.c user/agent/member.c) \
+	$(if $(filter no,$(NEUTRON)),$(wildcard user/neutron/*.c))
 USER_SRC := $(sort $(filter-out $(LEFT_OUT),$(wildcard user/*.c user/*/*.c)))
 USER_OBJ := $(USER_SRC:%.c=$(BUILD)/%.o)
 # everything but main.c, for the tests

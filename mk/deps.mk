@@ -11,7 +11,7 @@ LIBRARIES := libbpf:libbpf-dev libxdp:libxdp-dev libelf:libelf-dev zlib:zlib1g-d
 	jansson:libjansson-dev libcap:libcap-dev libnftables:libnftables-dev \
 	$(if $(filter yes,$(SYSTEMD)),libsystemd:libsystemd-dev) \
 	$(if $(filter yes,$(METRICS)),libmicrohttpd:libmicrohttpd-dev) \
-	$(if $(filter yes,$(CLUSTER)),libcurl:libcurl4-gnutls-dev gnutls:libgnutls28-dev)
+	$(if $(filter yes,$(CLUSTER) $(NEUTRON)),libcurl:libcurl4-gnutls-dev) $(if $(filter yes,$(CLUSTER)),gnutls:libgnutls28-dev)
 
 # KIND:NAME:PACKAGE; the kinds are in mk/need.sh
 NEEDS_build := tool:$(firstword $(CC)):gcc header:stdio.h:libc6-dev tool:$(CLANG):clang tool:$(BPFTOOL):bpftool \

@@ -30,6 +30,10 @@ test-agent: | deps-test ## how soon the agent mends what happens to a router: th
 	@$(MAKE) $(JOBS) all
 	@$(E2E) --hook tc --hook xdp --hook clsact --offload on --long --topic agent
 
+test-neutron: | deps-test ## tenantnat neutron, against recorded answers of a real one (root)
+	@$(MAKE) $(JOBS) all
+	@$(E2E) --hook $(HOOK) --offload on --topic neutron
+
 throughput: | deps-test ## TCP through two routers beside plain routing (root)
 	@$(MAKE) $(JOBS) all
 	@$(PYTHON) tests/e2e/throughput.py --bin $(BUILD)/tenantnat --rounds 35 --seconds 1

@@ -184,7 +184,7 @@ def test_wrong_usage(lab):
 def test_help(lab):
     """Every command has one, on stdout, exit 0, also for those who may do nothing."""
     cli = lab.cli.elsewhere(under=["setpriv", "--reuid", "65534", "--clear-groups"])
-    for words in ([], ["diff"], ["export"], ["validate"], ["apply"], ["map"], ["map", "add"],
+    for words in ([], ["diff"], ["export"], ["neutron"], ["validate"], ["apply"], ["map"], ["map", "add"],
                   ["map", "del"], ["map", "list"], ["status"], ["show"], ["show", "history"], ["undo"], ["init"],
                   ["stats"], ["monitor"], ["trace"], ["check"],
                   ["announce"], ["doctor"], ["restore"], ["agent"], ["detach"], ["cluster", "join"],

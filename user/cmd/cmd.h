@@ -18,6 +18,7 @@
 	X(validate)       \
 	X(diff)           \
 	X(export)         \
+	X(neutron)        \
 	X(undo)           \
 	X(restore)        \
 	X(agent)          \

@@ -7,13 +7,6 @@
 #include "neutron/definitions_internal.h"
 #include "neutron/names.h"
 
-void neutron_findings_free(struct neutron_findings *f)
-{
-	vec_each (text, &f->list)
-		free(*text);
-	vec_free(&f->list);
-}
-
 void neutron_finding(struct neutron_findings *f, const char *format, ...)
 {
 	char *text = NULL;
@@ -126,13 +119,6 @@ static size_t ports_of(const struct making *k, const char *device)
 	return low;
 }
 
-/* Not of a distributed router, which has others. */
-static bool is_interface(const struct neutron_port *p)
-{
-	return strcmp(p->owner, "network:router_interface") == 0 ||
-	       strcmp(p->owner, "network:ha_router_replicated_interface") == 0;
-}
-
 static void take_ports(const struct making *k, struct tenancy *t)
 {
 	for (size_t i = ports_of(k, t->router->id);
@@ -140,7 +126,7 @@ static void take_ports(const struct making *k, struct tenancy *t)
 		const struct neutron_port *p = k->by_device.v[i];
 		bool shared = strcmp(p->network, k->network->id) == 0;
 
-		if (is_interface(p))
+		if (neutron_is_interface(p))
 			*vec_push(shared ? &t->shared : &t->inside) = p;
 		else if (shared && strcmp(p->owner, "network:router_gateway") == 0)
 			t->gateway = p;
@@ -220,10 +206,14 @@ static bool id_is_in(const struct neutron_id *sorted, size_t n, const char *id)
  */
 static void set_address(struct router *r, const struct tenancy *t)
 {
+	if (t->router->ha) {
+		r->active = ACTIVE_ADDRESS;
+		return;
+	}
 	vec_each (a, &t->shared.v[0]->addrs) {
 		struct own_address *own = &r->own[addr_family(&a->addr)];
 
-		if (!t->router->ha && addr_is_unset(&own->addr))
+		if (addr_is_unset(&own->addr))
 			*own = (struct own_address){ .addr = a->addr, .pinned = true };
 	}
 }

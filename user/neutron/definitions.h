@@ -16,7 +16,12 @@ struct neutron_findings {
 	VEC(char *) list;
 };
 
-void neutron_findings_free(struct neutron_findings *f);
+static inline void neutron_findings_free(struct neutron_findings *f)
+{
+	vec_each (text, &f->list)
+		free(*text);
+	vec_free(&f->list);
+}
 #define _cleanup_neutron_findings_ _cleanup_(neutron_findings_free)
 
 /*

@@ -15,6 +15,10 @@ static const struct list lists[] = {
 #undef X
 };
 
+static const char port_fields[] =
+	"id,network_id,name,dns_name,device_id,device_owner,project_id,status,"
+	"fixed_ips,security_groups,created_at";
+
 /* Asked for is what is read below; `created_at`, `dns_name` and the like may be no fields there. */
 static const char *const fields[] = {
 	[NEUTRON_NETWORKS] = "id,name,tags",
@@ -22,8 +26,7 @@ static const char *const fields[] = {
 	[NEUTRON_ROUTERS] = "id,name,project_id,admin_state_up,distributed,ha,tags,created_at",
 	[NEUTRON_AGENTS] = "id,agent_type,host,alive",
 	[NEUTRON_HOSTED] = "id",
-	[NEUTRON_PORTS] = "id,network_id,name,dns_name,device_id,device_owner,project_id,status,"
-			  "fixed_ips,security_groups,created_at",
+	[NEUTRON_PORTS] = port_fields,
 	[NEUTRON_GROUPS] = "id,name,project_id,tags,security_group_rules",
 	[NEUTRON_POLICIES] = "id,object_id,action,target_tenant",
 };
@@ -38,12 +41,12 @@ const char *neutron_list_fields(enum neutron_list list)
 	return fields[list];
 }
 
-const char *neutron_shown(const char *text, char buf[NEUTRON_SHOWN])
+const char *neutron_shown(const char *text, char *buf, size_t size)
 {
 	size_t n = 0;
 
-	for (; text[n] && n < NEUTRON_SHOWN - 1; n++)
-		buf[n] = isprint((unsigned char)text[n]) ? text[n] : '?';
+	for (; text[n] && n < size - 1; n++)
+		buf[n] = (char)(isprint((unsigned char)text[n]) ? text[n] : '?');
 	buf[n] = '\0';
 	return buf;
 }
@@ -530,4 +533,10 @@ void inventory_sort(struct inventory *inv)
 	SORT_ONCE(&inv->ports, port_clear);
 	SORT_ONCE(&inv->groups, group_clear);
 	vec_sort(&inv->policies, policy_cmp);
+}
+
+bool neutron_is_interface(const struct neutron_port *p)
+{
+	return strcmp(p->owner, "network:router_interface") == 0 ||
+	       strcmp(p->owner, "network:ha_router_replicated_interface") == 0;
 }

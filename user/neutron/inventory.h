@@ -162,9 +162,13 @@ void inventory_sort(struct inventory *inv);
 /* Order by id: of texts, and of all structs that begin with one. */
 int neutron_id_cmp(const void *a, const void *b);
 
+/* Whether it is a router's port on a network behind it, or on the shared one; not of a distributed
+ * router, which has others. */
+bool neutron_is_interface(const struct neutron_port *p);
+
 /* The text without what a terminal could take for something else; cut. `buf` is returned. */
+const char *neutron_shown(const char *text, char *buf, size_t size);
 #define NEUTRON_SHOWN 64
-const char *neutron_shown(const char *text, char buf[NEUTRON_SHOWN]);
-#define SHOWN(text) neutron_shown((text), (char[NEUTRON_SHOWN]){ 0 })
+#define SHOWN(text)   neutron_shown((text), (char[NEUTRON_SHOWN]){ 0 }, NEUTRON_SHOWN)
 
 #endif

@@ -202,7 +202,7 @@ static void begin_port(struct filling *f, const struct neutron_port *p)
 	if (!p->down)
 		return;
 	if (!f->down++)
-		neutron_shown(f->name ? f->name : p->id, f->example);
+		neutron_shown(f->name ? f->name : p->id, f->example, sizeof(f->example));
 }
 
 /* False: it is left out. */

@@ -20,20 +20,26 @@ static const struct prefix *overlap(const struct prefix_list *pools, const struc
 
 static void read_tags(struct making *k, struct tenancy *t)
 {
-	char why[POOL_WHY];
-	struct prefix p;
+	struct prefix_list pools = { 0 };
 
 	vec_each (text, &t->router->pools) {
+		const struct prefix *other;
+		char why[POOL_WHY];
+		struct prefix p;
+
 		if (pool_parse(*text, k->subnets.v, k->subnets.n, &p, why)) {
 			refuse(k, t, *text, why);
-		} else if (overlap(&t->pools, &p)) {
-			snprintf(why, sizeof(why), "overlaps another of them, %s",
-				 PREFIX(overlap(&t->pools, &p)));
-			refuse(k, t, *text, why);
-		} else {
-			*vec_push(&t->pools.list) = p;
+			continue;
 		}
+		other = overlap(&pools, &p);
+		if (other) {
+			snprintf(why, sizeof(why), "overlaps another of them, %s", PREFIX(other));
+			refuse(k, t, *text, why);
+			continue;
+		}
+		*vec_push(&pools.list) = p;
 	}
+	t->pools = pools;
 }
 
 static int pool_cmp(const void *a, const void *b)

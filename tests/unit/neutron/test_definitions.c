@@ -73,6 +73,7 @@ static const char sample[] =
 	"icmp]}\n"
 	"- name: gamma-router\n"
 	"  router:\n"
+	"    active: address\n"
 	"    netns: qrouter-10000011-0011-4000-8000-000000000011\n"
 	"    shared: qr-10000027-00\n"
 	"    inside: [qr-1000002f-00]\n"
@@ -215,7 +216,9 @@ Test(neutron, ha_routers_get_no_address)
 	       "{'device_owner': 'network:ha_router_replicated_interface'}");
 	_cleanup_made_ struct made m = make();
 
-	expect_in(m.yaml, "shared: qr-10000024-00\n    inside: [qr-10000026-00]\n");
+	expect_in(m.yaml, "    active: address\n"
+			  "    netns: qrouter-10000012-0012-4000-8000-000000000012\n"
+			  "    shared: qr-10000024-00\n    inside: [qr-10000026-00]\n");
 	expect_not_in(m.yaml, "address: 100.96.255.10");
 }
 
@@ -255,7 +258,8 @@ Test(neutron, whoever_is_older_keeps_the_plain_name)
 	_cleanup_made_ struct made m = make();
 
 	expect_in(m.yaml, "name: web-1\n  router:\n    netns: qrouter-10000013");
-	expect_in(m.yaml, "name: web-1-10000012\n  router:\n    netns: qrouter-10000011");
+	expect_in(m.yaml, "name: web-1-10000012\n  router:\n    active: address\n    netns: "
+			  "qrouter-10000011");
 	/* that one is taken, so it is all of the id */
 	expect_in(m.yaml, "name: web-1-10000012-0012-4000-8000-000000000012\n  router:\n"
 			  "    netns: qrouter-10000012");

@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""neutron: definitions from a Neutron that plays what a real one has answered."""
+import os
+import shutil
+import socket
+import tempfile
+import threading
+
+import yaml
+
+from case import equal, once
+from net import BPFFS
+from neutron import SECRET, Cloud
+
+VMS = {("alpha-router", "10.0.0.10"), ("alpha-router", "10.0.0.20"), ("beta-router", "10.0.0.10"),
+       ("beta-router", "10.0.0.20"), ("gamma-router", "10.0.0.10")}
+
+
+class Alone:
+    """tenantnat with a state, a home and an environment of its own."""
+
+    def __init__(self, lab, **env):
+        self.dir = tempfile.mkdtemp(dir=lab.scratch)
+        self.cli = lab.cli
+        self.set(HOME=self.dir, OS_CLOUD="", OS_CLIENT_CONFIG_FILE="", OS_CLIENT_SECURE_FILE="", **env)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.cli.run("detach", "--all", code=None)
+        shutil.rmtree(self.dir)
+
+    def set(self, **env):
+        self.cli = self.cli.elsewhere(state=os.path.join(self.dir, "state"),
+                                      bpffs=f"{BPFFS}/neutron", env=env)
+
+    def clouds(self, name="clouds.yaml", **clouds):
+        """Writes the file of clouds where it is looked for."""
+        path = os.path.join(self.dir, ".config/openstack")
+        os.makedirs(path, exist_ok=True)
+        with open(os.path.join(path, name), "w", encoding="utf-8") as f:
+            yaml.safe_dump({"clouds": clouds}, f)
+
+    def neutron(self, cloud, *args):
+        return ["neutron", "--url", cloud.url, "--host", "node1", *args]
+
+    def printed(self, *args):
+        done = self.cli.run("neutron", "--host", "node1", "--print", *args)
+        equal(done.stderr, "", "what is said beside")
+        return done.stdout
+
+
+def password(cloud, **changes):
+    auth = {"auth_url": cloud.url + "/identity", "username": "tester", "password": SECRET,
+            "project_name": "admin", "user_domain_name": "Default", "project_domain_id": "default"}
+    return {"auth": {**auth, **changes}, "region_name": "one"}
+
+
+# ---------------------------------------------------------------- what is printed
+
+@once
+def test_neutron_print(lab):
+    """It is a file that can be applied, and says what Neutron has."""
+    with Cloud() as cloud, Alone(lab) as alone:
+        text = alone.printed("--url", cloud.url)
+        path = os.path.join(alone.dir, "printed.yaml")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        equal(alone.cli.run("validate", path).stderr, "", "validate")
+        tenants = {t["name"]: t for t in yaml.safe_load(text)["tenants"]}
+        equal({(name, m["fixed"]) for name, t in tenants.items() for m in t["mappings"]}, VMS, "VMs")
+        equal(tenants["beta-router"]["router"],
+              {"netns": "qrouter-10000013-0013-4000-8000-000000000013", "shared": "qr-1000001a-00",
+               "inside": ["qr-1000002c-00"], "address": "100.96.255.54"}, "a router")
+        said = alone.cli.json(*alone.neutron(cloud, "--print"))
+        equal([t["name"] for t in said["definitions"]["tenants"]], sorted(tenants), "as JSON")
+        equal(said["findings"], [], "findings")
+        assert not os.path.exists(alone.cli.state), "it left a state behind"
+        for request in cloud.requests:
+            assert request.startswith("/v2.0/") and "fields=id" in request and "limit=" in request, \
+                request
+
+
+@once
+def test_neutron_pages(lab):
+    """However short they are; and whatever Neutron calls itself in its links."""
+    with Cloud() as cloud, Alone(lab) as alone:
+        want = alone.printed("--url", cloud.url)
+        whole = len(cloud.requests)
+        cloud.page = 1
+        equal(alone.printed("--url", cloud.url), want, "in pages of one")
+        assert len(cloud.requests) > 3 * whole, "there were no pages"
+        # what is moved from one page to the other is there twice
+        vm = cloud.find("ports", "10000016")
+        cloud.lists["ports"].append(vm)
+        equal(alone.printed("--url", cloud.url), want, "one is there twice")
+
+
+@once
+def test_neutron_findings(lab):
+    """Each is a line; what is meant is printed nevertheless."""
+    with Cloud() as cloud, Alone(lab) as alone:
+        cloud.find("routers", "10000012")["distributed"] = True
+        cloud.find("ports", "10000020")["status"] = "DOWN"
+        done = alone.cli.run(*alone.neutron(cloud, "--print"))
+        said = done.stderr.splitlines()
+        equal(len(said), 2, f"lines of {done.stderr!r}")
+        assert "router alpha-router" in said[0] and "distributed (DVR)" in said[0], said
+        assert "the port beta-vm1 is DOWN" in said[1], said
+        equal(len(alone.cli.json(*alone.neutron(cloud, "--print"))["findings"]), 2, "as JSON")
+
+
+# ---------------------------------------------------------------- who we are
+
+@once
+def test_neutron_logs_in(lab):
+    with Cloud(keystone=SECRET) as cloud, Alone(lab) as alone:
+        alone.clouds(one=password(cloud))
+        want = alone.printed()
+        equal(cloud.logins, [{"auth": {
+            "identity": {"methods": ["password"], "password": {"user": {
+                "name": "tester", "domain": {"name": "Default"}, "password": SECRET}}},
+            "scope": {"project": {"name": "admin", "domain": {"id": "default"}}}}}], "by password")
+        cloud.logins.clear()
+        alone.clouds(one=password(cloud), two={
+            "auth_type": "v3applicationcredential", "region_name": "two", "interface": "internal",
+            "auth": {"auth_url": cloud.url + "/identity/v3/",
+                     "application_credential_id": "an-id", "application_credential_secret": SECRET}})
+        equal(alone.printed("--cloud", "two"), want, "the other one")
+        equal(cloud.logins, [{"auth": {"identity": {
+            "methods": ["application_credential"],
+            "application_credential": {"id": "an-id", "secret": SECRET}}}}], "by application")
+
+
+@once
+def test_neutron_finds_clouds(lab):
+    """By option and environment, in the usual places, with secrets in a file of their own."""
+    with Cloud(keystone=SECRET) as cloud, Alone(lab) as alone:
+        bare = password(cloud)
+        del bare["auth"]["password"]
+        assert "no clouds.yaml" in alone.cli.fails("neutron", "--print", code=2), "nowhere"
+        alone.clouds(one=bare, two=password(cloud, username="other"))
+        assert "several clouds, `one`, `two`" in alone.cli.fails("neutron", "--print", code=2)
+        assert "no cloud `three`; it has" in alone.cli.fails(
+            "neutron", "--print", "--cloud", "three", code=2)
+        assert "`one` has neither" in alone.cli.fails("neutron", "--print", "--cloud", "one", code=2)
+        alone.printed("--cloud", "two")
+        alone.clouds("secure.yaml", one={"auth": {"password": SECRET}})
+        alone.printed("--cloud", "one")
+        alone.set(OS_CLOUD="one")
+        alone.printed()
+        path = os.path.join(alone.dir, "elsewhere.yaml")
+        with open(path, "w", encoding="utf-8") as f:
+            yaml.safe_dump({"clouds": {"one": {"auth_type": "none", "endpoint": "x",
+                                               "auth": {"endpoint": cloud.url}}}}, f)
+        cloud.keystone = None
+        alone.set(OS_CLIENT_CONFIG_FILE=path)
+        alone.printed()
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("clouds: {one: [\n  password: " + SECRET)
+        said = alone.cli.fails("neutron", "--print", code=2)
+        assert "elsewhere.yaml:" in said and "no valid YAML" in said and SECRET not in said, said
+
+
+@once
+def test_neutron_renews_its_token(lab):
+    with Cloud(keystone=SECRET, page=2) as cloud, Alone(lab) as alone:
+        alone.clouds(one=password(cloud))
+        want = alone.printed()
+        equal(len(cloud.logins), 1, "logins")
+        cloud.token_serves = 5
+        equal(alone.printed(), want, "with tokens that expire")
+        assert len(cloud.logins) > 3, f"{len(cloud.logins)} logins"
+
+
+@once
+def test_neutron_refuses_to_be_refused(lab):
+    """One sentence, without the secret; and no login after the other."""
+    with Cloud(keystone="another secret") as cloud, Alone(lab) as alone:
+        alone.clouds(one=password(cloud))
+        said = alone.cli.fails("neutron", "--print", code=2)
+        assert "does not know the user" in said and SECRET not in said, said
+        cloud.keystone = SECRET
+        cloud.faults.append(lambda h, *_: h.answer(401, {}) or True)
+        cloud.logins.clear()
+        said = alone.cli.fails("neutron", "--print")
+        assert "status 401; it knows no such token" in said, said
+        equal(len(cloud.logins), 2, "logins")
+        cloud.faults.clear()
+        for changes, want in (({"region_name": "three"}, "in the region three"),
+                              ({"interface": "private"}, "with the interface `private`"),
+                              ({"auth_type": "v3kerberos"}, "`auth_type` `v3kerberos`")):
+            alone.clouds(one={**password(cloud), **changes})
+            done = alone.cli.run("neutron", "--print", code=None)
+            assert done.returncode and want in done.stderr, f"{changes}: {done.stderr}"
+            assert SECRET not in done.stderr, done.stderr
+
+
+# ---------------------------------------------------------------- what goes wrong
+
+def half(handler, *_):
+    """Less than it said."""
+    handler.answer(200, b'{"networks": [', [("Content-Length", "1000")])
+    return True
+
+
+def silent(ended):
+    """Takes the request, and says nothing until the test is over."""
+    def fault(*_):
+        ended.wait()
+        return True
+    return fault
+
+
+def answers(status, body, headers=()):
+    def fault(handler, *_):
+        handler.answer(status, body, headers)
+        return True
+    return fault
+
+
+def endless(handler, path, _):
+    if not path.endswith("/ports"):
+        return False
+    port = handler.server.cloud.lists["ports"][0]
+    handler.answer(200, {"ports": [port], "ports_links": [
+        {"rel": "next", "href": "http://x/v2.0/ports?marker=" + port["id"]}]})
+    return True
+
+
+def second_page_fails(handler, _, query):
+    if "marker=" not in query:
+        return False
+    handler.answer(404, {"NeutronError": {"message": "The marker \x1b[31mis gone"}})
+    return True
+
+
+@once
+def test_neutron_that_fails_changes_nothing(lab):
+    ended = threading.Event()
+    message = {"NeutronError": {"message": "ports are none of your business"}}
+    cases = (
+        ("in parts", half, "cannot read from Neutron"),
+        ("not at all", silent(ended), "cannot read from Neutron"),
+        ("no JSON", answers(200, b"<html>"), "with what is no JSON"),
+        ("empty", answers(200, b""), "with what is no JSON"),
+        ("something else", answers(200, {"nets": []}), "it has no list `networks`"),
+        ("forbidden", answers(403, message), "ports are none of your business; the user needs"),
+        ("unable", answers(503, b"busy"), "with status 503"),
+        ("elsewhere", answers(302, b"", [("Location", "http://127.0.0.1:1/")]), "with status 302"),
+        ("endless", endless, "the pages of `ports` do not end"),
+        ("a page", second_page_fails, "status 404: The marker ?[31mis gone"),
+    )
+    with Cloud(page=2) as cloud, Alone(lab) as alone:
+        cloud.hosted.clear()
+        alone.cli.run(*alone.neutron(cloud, "--once"))
+        had = alone.cli.run("export").stdout
+        cloud.drop("ports", "10000016")
+        try:
+            for name, fault, want in cases:
+                cloud.faults = [fault]
+                alone.set(TENANTNAT_NEUTRON_TIMEOUT="1" if name == "not at all" else "")
+                said = alone.cli.fails(*alone.neutron(cloud, "--once"))
+                assert want in said, f"{name}: {said}"
+                equal(alone.cli.run("export").stdout, had, f"after {name}")
+        finally:
+            ended.set()
+        cloud.faults = []
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+            said = alone.cli.fails("neutron", "--once", "--url", f"http://127.0.0.1:{port}")
+            assert f"cannot read from Neutron at http://127.0.0.1:{port}" in said, said
+        equal(alone.cli.run("export").stdout, had, "after nobody was there")
+
+
+@once
+def test_neutron_options(lab):
+    with Cloud() as cloud, Alone(lab) as alone:
+        for words, want in (
+                ((), "give one of --print, --dry-run and --once"),
+                (("--print", "--once"), "give one of --print, --dry-run and --once"),
+                (("--print", "--url", "127.0.0.1:9696"), "write http://HOST:9696"),
+                (("--print", "--url", f"http://me:{SECRET}@127.0.0.1:1"), "without user and password"),
+                (("--print", "--url", cloud.url, "--cloud", "x"), "--cloud or --url, not both"),
+                (("--print", "--url", cloud.url, "--host", "no%2"), "no L3 agent of a host `no%2`")):
+            said = alone.cli.fails("neutron", *words, code=2)
+            assert want in said and SECRET not in said, f"{words}: {said}"
+
+
+# ---------------------------------------------------------------- applying
+
+@once
+def test_neutron_once(lab):
+    """VMs come and go; most of them do not go unasked."""
+    with Cloud() as cloud, Alone(lab) as alone:
+        cloud.hosted.clear()
+        plan = alone.cli.lines(*alone.neutron(cloud, "--dry-run"))
+        assert "+ tenant alpha-router" in plan, plan
+        equal(alone.cli.leases(), {}, "a dry run")
+        alone.cli.run(*alone.neutron(cloud, "--once"))
+        had = alone.cli.leases()
+        equal(set(had), VMS, "mappings")
+        equal(alone.cli.lines(*alone.neutron(cloud, "--once")), ["nothing to be done"], "again")
+        cloud.drop("ports", "10000016")
+        cloud.find("routers", "10000013")["admin_state_up"] = False
+        alone.cli.run(*alone.neutron(cloud, "--once"))
+        del had["alpha-router", "10.0.0.10"]
+        equal(alone.cli.leases(), had, "one is gone, a disabled router keeps its own")
+        cloud.lists["routers"].clear()
+        said = alone.cli.fails(*alone.neutron(cloud, "--once"), code=2)
+        assert "no tenant is left" in said and "--yes" in said, said
+        equal(alone.cli.leases(), had, "unasked")
+        alone.cli.run(*alone.neutron(cloud, "--once", "--yes"))
+        equal(alone.cli.leases(), {}, "confirmed")
+
+
+@once
+def test_neutron_once_without_its_routers(lab):
+    """The L3 agent has not made them yet: nobody waits for them, and they are named."""
+    with Cloud() as cloud, Alone(lab) as alone:
+        done = alone.cli.run(*alone.neutron(cloud, "--once"), code=1)
+        for name in ("alpha-router", "beta-router", "gamma-router"):
+            assert f"tenant {name}" in done.stderr, done.stderr
+        equal(set(alone.cli.leases()), VMS, "mappings")
