@@ -665,3 +665,13 @@ Test(neutron, the_same_for_both_families_is_one_rule)
 		    "  - {from: [alpha-router, beta-router, gamma-router], to: [\"fd00:a::10\"], "
 		    "ports: [udp]}\n- name: beta-router");
 }
+
+/* A rule without `to` would be for all of the tenant's VMs. */
+Test(neutron, a_family_that_no_member_has)
+{
+	both_families();
+	change(NEUTRON_GROUPS, BETA_GROUP,
+	       "{'security_group_rules': [" RULE "'ethertype': 'IPv6', 'protocol': null, "
+	       "'port_range_min': null, 'port_range_max': null, 'remote_ip_prefix': null}]}");
+	expect_yaml("  - {name: beta-vm2, fixed: 10.0.0.20}\n  accept: []\n");
+}

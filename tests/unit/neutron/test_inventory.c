@@ -114,6 +114,9 @@ Test(inventory, values_that_are_odd)
 {
 	expect_odd(NEUTRON_PORTS, "10000030", "{'network_id': '../../x'}",
 		   "`network_id` is no UUID: `../../x`");
+	expect_odd(NEUTRON_PORTS, "10000030",
+		   "{'network_id': '10000030-0030-4000-8000-0000/../0030'}",
+		   "`network_id` is no UUID");
 	expect_odd(NEUTRON_PORTS, "10000030", "{'network_id': 'a\\u001b[31m\\u00fcb'}",
 		   "`network_id` is no UUID: `a?[31m??b`");
 	expect_odd(NEUTRON_PORTS, "10000030", "{'fixed_ips': [7]}",
