@@ -8,8 +8,8 @@ import threading
 
 import yaml
 
-from case import equal, once
-from net import BPFFS
+from case import equal, eventually, once
+from net import BPFFS, Namespace, sh, veth
 from neutron import SECRET, Cloud
 
 VMS = {("alpha-router", "10.0.0.10"), ("alpha-router", "10.0.0.20"), ("beta-router", "10.0.0.10"),
@@ -324,3 +324,80 @@ def test_neutron_once_without_its_routers(lab):
         for name in ("alpha-router", "beta-router", "gamma-router"):
             assert f"tenant {name}" in done.stderr, done.stderr
         equal(set(alone.cli.leases()), VMS, "mappings")
+
+
+# ---------------------------------------------------------------- with routers
+
+class Qrouter(Namespace):
+    """A router as the L3 agent makes it, with a VM behind it."""
+
+    def __init__(self, cloud, begin, wire):     # pylint: disable=super-init-not-called
+        router = cloud.find("routers", begin)
+        self.name = "qrouter-" + router["id"]
+        self.path = f"/run/netns/{self.name}"
+        sh(["ip", "netns", "add", self.name])
+        self.vm = Namespace(f"neutron-vm-{begin}")
+        ports = [p for p in cloud.lists["ports"] if p["device_id"] == router["id"]
+                 and p["device_owner"] == "network:router_interface"]
+        shared, inside = sorted(ports, key=lambda p: p["name"], reverse=True)
+        self.ip("link set lo up")
+        veth(self, "qr-" + shared["id"][:11], wire, "p" + begin)
+        wire.ip(f"link set p{begin} master br0")
+        veth(self, "qr-" + inside["id"][:11], self.vm, "eth0")
+        self.ip(f"addr add {shared['fixed_ips'][0]['ip_address']}/16 dev qr-{shared['id'][:11]}",
+                f"addr add 10.0.0.1/24 dev qr-{inside['id'][:11]}")
+        self.vm.ip("addr add 10.0.0.10/24 dev eth0", "route add default via 10.0.0.1")
+        self.sysctl(ipv4__ip_forward=1)
+
+    def remove(self):
+        self.vm.remove()
+        super().remove()
+
+
+@once
+def test_neutron_traffic(lab):
+    """Two tenants with the same addresses talk, by what Neutron says alone, and as long as it does."""
+    wire = Namespace("neutron-wire")
+    wire.ip("link add br0 type bridge", "link set br0 up")
+    made = [wire]
+    try:
+        with Cloud() as cloud, Alone(lab) as alone:
+            cloud.hosted = {agent: [r for r in routers if not r["ha"]]
+                            for agent, routers in cloud.hosted.items()}
+            cloud.drop("ports", "1000002d")     # the second VM of each, which is not here
+            cloud.drop("ports", "10000030")
+            alpha, beta = (Qrouter(cloud, begin, wire) for begin in ("10000012", "10000013"))
+            made += [alpha, beta]
+
+            def once_more(*args):
+                alone.cli.run(*alone.neutron(cloud, "--once", *args))
+                return alone.cli.leases()
+
+            def reaches(router, address):
+                return sh(["nsenter", f"--net={router.vm.path}", "ping", "-c", "1", "-W", "2", address],
+                          check=False).returncode == 0
+
+            def reach(router, address):
+                assert reaches(router, address), f"{router.name} does not reach {address}"
+
+            leases = once_more()
+            at = {tenant: leases[f"{tenant}-router", "10.0.0.10"] for tenant in ("alpha", "beta")}
+            eventually(lambda: reach(alpha, at["beta"]))
+            eventually(lambda: reach(beta, at["alpha"]))
+            group = cloud.find("security-groups", "10000023")
+            group["tags"] = []
+            once_more()
+            assert not reaches(alpha, at["beta"]), "without consent"
+            eventually(lambda: reach(beta, at["alpha"]))
+            group["tags"] = ["tenantnat"]
+            once_more()
+            eventually(lambda: reach(alpha, at["beta"]))
+            cloud.find("routers", "10000013")["admin_state_up"] = False
+            equal(once_more(), leases, "a disabled router's")
+            assert not reaches(alpha, at["beta"]), "a disabled router forwards"
+            cloud.find("routers", "10000013")["admin_state_up"] = True
+            equal(once_more(), leases, "and again")
+            eventually(lambda: reach(alpha, at["beta"]))
+    finally:
+        for ns in made:
+            ns.remove()
