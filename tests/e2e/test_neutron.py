@@ -279,7 +279,6 @@ def test_neutron_that_fails_changes_nothing(lab):
 def test_neutron_options(lab):
     with Cloud() as cloud, Alone(lab) as alone:
         for words, want in (
-                ((), "give one of --print, --dry-run and --once"),
                 (("--print", "--once"), "give one of --print, --dry-run and --once"),
                 (("--print", "--url", "127.0.0.1:9696"), "write http://HOST:9696"),
                 (("--print", "--url", f"http://me:{SECRET}@127.0.0.1:1"), "without user and password"),
@@ -401,3 +400,63 @@ def test_neutron_traffic(lab):
     finally:
         for ns in made:
             ns.remove()
+
+
+# ---------------------------------------------------------------- following
+
+@once
+def test_neutron_follows(lab):
+    """What changes in Neutron changes here, and nothing while Neutron fails or has lost most of it."""
+    with Cloud() as cloud, Alone(lab) as alone:
+        def is_as(want):
+            equal(alone.cli.leases(), want, "mappings")
+
+        def says(lines, text):
+            assert any(text in line for line in lines), f"{text!r} is not in {lines}"
+
+        # one that never comes keeps nobody else waiting
+        cloud.hosted = {agent: [r for r in routers if r["name"] == "alpha-router"]
+                        for agent, routers in cloud.hosted.items()}
+        process = alone.cli.start(*alone.neutron(cloud))
+        lines = []
+        threading.Thread(target=lambda: lines.extend(iter(process.stderr.readline, "")),
+                         daemon=True).start()
+        try:
+            eventually(lambda: equal(set(alone.cli.leases()), VMS, "mappings"))
+            eventually(lambda: says(lines, "tenant alpha-router: "))
+            want = alone.cli.leases()
+            # in between, only revisions are asked for
+            eventually(lambda: says(cloud.requests, "fields=id&fields=revision_number&limit"))
+            port = cloud.find("ports", "10000016")
+            cloud.lists["ports"].remove(port)
+            del want["alpha-router", "10.0.0.10"]
+            eventually(lambda: is_as(want))
+            # a new one with the address and name of the old
+            cloud.lists["ports"].append({**port, "id": port["id"].replace("16-0016", "ff-00ff")})
+            eventually(lambda: equal(set(alone.cli.leases()), VMS, "mappings"))
+            want = alone.cli.leases()
+            cloud.faults = [answers(503, b"")]
+            eventually(lambda: says(lines, "with status 503"))
+            cloud.find("ports", "10000020")["fixed_ips"][0]["ip_address"] = "10.0.0.99"
+            cloud.find("ports", "10000020")["revision_number"] += 1
+            is_as(want)
+            cloud.faults = []
+            del want["beta-router", "10.0.0.10"]
+            eventually(lambda: equal({*alone.cli.leases()}, {*want, ("beta-router", "10.0.0.99")},
+                                     "when it answers again"))
+            eventually(lambda: says(lines, "in order again"))
+            want = alone.cli.leases()
+            routers, cloud.lists["routers"] = cloud.lists["routers"], []
+            eventually(lambda: says(lines, "no tenant is left"))
+            is_as(want)
+            cloud.lists["routers"] = routers
+            for text in ("no tenant is left", "tenant alpha-router: "):
+                equal(sum(text in line for line in lines), 1, f"how often it says {text!r}")
+            process.terminate()
+            equal(process.wait(), 0, "exit status")
+            gone = [line for line in process.stdout.read().splitlines()
+                    if line.startswith("- ") and "10.0.0.10" in line and "alpha" in line]
+            equal(len(gone), 1, f"what was done: {gone}")
+        finally:
+            process.kill()
+            process.wait()

@@ -9,7 +9,7 @@
 #include "neutron/neutron.h"
 
 /* What is to be done with the definitions. */
-enum mode { PRINT, DRY_RUN, ONCE, MODES_COUNT };
+enum mode { PRINT, DRY_RUN, ONCE, FOLLOW };
 
 static const char *const modes[] = { "print", "dry-run", "once" };
 
@@ -17,14 +17,16 @@ static int choose_mode(const struct invocation *inv, enum mode *out, struct erro
 {
 	int given = 0;
 
-	for (int i = 0; i < MODES_COUNT; i++) {
+	*out = FOLLOW;
+	for (int i = 0; i < FOLLOW; i++) {
 		if (!cmd_value(inv, modes[i]))
 			continue;
 		*out = i;
 		given++;
 	}
-	if (given != 1)
-		return error_usage(err, "give one of --print, --dry-run and --once");
+	if (given > 1)
+		return error_usage(err, "give one of --print, --dry-run and --once, or none of "
+					"them to follow Neutron");
 	return 0;
 }
 
@@ -45,8 +47,8 @@ static json_t *findings_json(const struct neutron_findings *findings)
 	return list;
 }
 
-static int print(const struct invocation *inv, const struct model *m,
-		 const struct neutron_findings *findings, struct error *err)
+static int print_definitions(const struct invocation *inv, const struct model *m,
+			     const struct neutron_findings *findings, struct error *err)
 {
 	json_t *definitions;
 
@@ -62,10 +64,20 @@ static int print(const struct invocation *inv, const struct model *m,
 			  err);
 }
 
+static int print(const struct invocation *inv, struct neutron_session *session, struct error *err)
+{
+	_cleanup_neutron_findings_ struct neutron_findings findings = { 0 };
+	_cleanup_model_ struct model m = { 0 };
+
+	return neutron_model(session, &m, &findings, err)
+		       ? -1
+		       : print_definitions(inv, &m, &findings, err);
+}
+
 /* ------------------------------------------------------------ applying */
 
 /* Read anew each time: while the user was asked, Neutron may have changed. */
-static int attempt(const struct invocation *inv, const struct neutron_source *from,
+static int attempt(const struct invocation *inv, struct neutron_session *session,
 		   const struct change_how *how, struct consent *consent, struct change *c,
 		   struct outcome *outcome, struct error *err)
 {
@@ -73,7 +85,7 @@ static int attempt(const struct invocation *inv, const struct neutron_source *fr
 	_cleanup_model_ struct model m = { 0 };
 	int ret;
 
-	if (neutron_model(from, &m, &findings, err))
+	if (neutron_model(session, &m, &findings, err))
 		return -1;
 	if (!consent->known)
 		say_findings(&findings);
@@ -83,7 +95,7 @@ static int attempt(const struct invocation *inv, const struct neutron_source *fr
 	return ret ? ret : change_make(c, how, outcome, err);
 }
 
-static int apply(const struct invocation *inv, const struct neutron_source *from, bool dry_run,
+static int apply(const struct invocation *inv, struct neutron_session *session, bool dry_run,
 		 struct error *err)
 {
 	/* Neutron makes its routers one by one: those that are not there yet keep nobody waiting */
@@ -95,7 +107,7 @@ static int apply(const struct invocation *inv, const struct neutron_source *from
 	do {
 		_cleanup_change_ struct change c = { 0 };
 
-		ret = attempt(inv, from, &how, &consent, &c, &outcome, err);
+		ret = attempt(inv, session, &how, &consent, &c, &outcome, err);
 	} while (ret == 1 && (ret = consent_ask(&consent, err)) == 0);
 	if (ret)
 		return -1;
@@ -104,25 +116,40 @@ static int apply(const struct invocation *inv, const struct neutron_source *from
 	return outcome_failed(&outcome, "joined", err);
 }
 
+/* ------------------------------------------------------------ following */
+
+static void print_outcome(const struct outcome *done, void *arg)
+{
+	struct error err = { 0 };
+
+	if (cmd_print_outcome(arg, done, false, &err))
+		log_warning("%s", err.text);
+	fflush(stdout);
+}
+
 static int run(const struct invocation *inv, struct error *err)
 {
-	_cleanup_neutron_findings_ struct neutron_findings findings = { 0 };
 	const struct neutron_source from = { .cloud = cmd_value(inv, "cloud"),
 					     .url = cmd_value(inv, "url"),
 					     .host = cmd_value(inv, "host") };
-	_cleanup_model_ struct model m = { 0 };
-	enum mode mode = PRINT;
+	_cleanup_session_ struct neutron_session *session = NULL;
+	enum mode mode;
 
 	if (choose_mode(inv, &mode, err))
 		return -1;
-	if (mode != PRINT)
-		return apply(inv, &from, mode == DRY_RUN, err);
-	return neutron_model(&from, &m, &findings, err) ? -1 : print(inv, &m, &findings, err);
+	session = neutron_begin(&from, err);
+	if (!session)
+		return -1;
+	if (mode == PRINT)
+		return print(inv, session, err);
+	if (mode == FOLLOW)
+		return neutron_follow(session, &inv->settings, print_outcome, (void *)inv, err);
+	return apply(inv, session, mode == DRY_RUN, err);
 }
 
 const struct command cmd_neutron = {
 	.name = "neutron",
-	.synopsis = "[--cloud CLOUD | --url URL] [--host HOST] --print|--dry-run|--once [--yes]",
+	.synopsis = "[--cloud CLOUD | --url URL] [--host HOST] [--print|--dry-run|--once] [--yes]",
 	.summary = "Make definitions from OpenStack's Neutron, and print or apply them",
 	.help = "Asks Neutron for its objects with the tag `tenantnat`: the shared network, the "
 		"routers, which\n"
@@ -138,7 +165,13 @@ const struct command cmd_neutron = {
 		"The user\n"
 		"there has to see everybody's objects.\n"
 		"\n"
-		"--once applies as `apply --partial` does: routers that are missing or fail are "
+		"Without --print, --dry-run and --once it follows Neutron: it applies the "
+		"definitions, and again\n"
+		"whenever they change, until it is ended (SIGTERM). What fails changes nothing, is "
+		"said once, and is\n"
+		"tried again. `tenantnat agent` can run beside it.\n"
+		"\n"
+		"It applies as `apply --partial` does: routers that are missing or fail are "
 		"named and left\n"
 		"as they are, and the exit status is 1. If Neutron cannot be read whole, nothing "
 		"is changed.\n"

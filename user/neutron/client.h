@@ -21,15 +21,15 @@ static inline void neutron_close_cleanup(struct neutron_client **client)
 #define _cleanup_neutron_ _cleanup_(neutron_close_cleanup)
 
 /*
- * All pages of a list into the inventory. `path` is behind /v2.0/, `query` selects objects
- * ("tags=tenantnat"; "": all), and is encoded already. A token that is refused is renewed once.
- */
-int neutron_list(struct neutron_client *client, enum neutron_list list, const char *path,
-		 const char *query, struct inventory *inv, struct error *err);
-
-/* What definitions take, sorted; `host` as Neutron calls it. On failure free what was taken, too.
+ * What definitions take, sorted; `host` as Neutron calls it. A token that is refused is renewed
+ * once. *sum is what neutron_poll() comes to as long as nothing changes; NULL: nobody asks. On
+ * failure free what was taken, too.
  */
 int neutron_read(struct neutron_client *client, const char *host, struct inventory *inv,
-		 struct error *err);
+		 uint64_t *sum, struct error *err);
+
+/* The same calls, for no more than it takes to see whether anything has changed since then. */
+int neutron_poll(struct neutron_client *client, const char *host, const struct inventory *known,
+		 uint64_t *sum, struct error *err);
 
 #endif

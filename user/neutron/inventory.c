@@ -17,18 +17,30 @@ static const struct list lists[] = {
 
 static const char port_fields[] =
 	"id,network_id,name,dns_name,device_id,device_owner,project_id,status,"
-	"fixed_ips,security_groups,created_at";
+	"fixed_ips,security_groups,created_at,revision_number";
+
+static const char router_fields[] =
+	"id,name,project_id,admin_state_up,distributed,ha,tags,created_at,revision_number";
 
 /* Asked for is what is read below; `created_at`, `dns_name` and the like may be no fields there. */
 static const char *const fields[] = {
-	[NEUTRON_NETWORKS] = "id,name,tags",
-	[NEUTRON_SUBNETS] = "id,network_id,cidr,gateway_ip,allocation_pools",
-	[NEUTRON_ROUTERS] = "id,name,project_id,admin_state_up,distributed,ha,tags,created_at",
+	[NEUTRON_NETWORKS] = "id,name,tags,revision_number",
+	[NEUTRON_SUBNETS] = "id,network_id,cidr,gateway_ip,allocation_pools,revision_number",
+	[NEUTRON_ROUTERS] = router_fields,
 	[NEUTRON_AGENTS] = "id,agent_type,host,alive",
 	[NEUTRON_HOSTED] = "id",
 	[NEUTRON_PORTS] = port_fields,
-	[NEUTRON_GROUPS] = "id,name,project_id,tags,security_group_rules",
+	[NEUTRON_GROUPS] = "id,name,project_id,tags,security_group_rules,revision_number",
 	[NEUTRON_POLICIES] = "id,object_id,action,target_tenant",
+};
+
+#define BY_REVISION "id,revision_number"
+
+static const char *const poll_fields[] = {
+	[NEUTRON_NETWORKS] = BY_REVISION, [NEUTRON_SUBNETS] = BY_REVISION,
+	[NEUTRON_ROUTERS] = BY_REVISION,  [NEUTRON_AGENTS] = "id,alive",
+	[NEUTRON_HOSTED] = "id",	  [NEUTRON_PORTS] = BY_REVISION,
+	[NEUTRON_GROUPS] = BY_REVISION,	  [NEUTRON_POLICIES] = "id,target_tenant",
 };
 
 const char *neutron_list_key(enum neutron_list list)
@@ -39,6 +51,11 @@ const char *neutron_list_key(enum neutron_list list)
 const char *neutron_list_fields(enum neutron_list list)
 {
 	return fields[list];
+}
+
+const char *neutron_poll_fields(enum neutron_list list)
+{
+	return poll_fields[list];
 }
 
 const char *neutron_shown(const char *text, char *buf, size_t size)
@@ -539,4 +556,40 @@ bool neutron_is_interface(const struct neutron_port *p)
 {
 	return strcmp(p->owner, "network:router_interface") == 0 ||
 	       strcmp(p->owner, "network:ha_router_replicated_interface") == 0;
+}
+
+/* FNV-1a */
+static uint64_t mix(uint64_t sum, const char *text)
+{
+	do {
+		sum = (sum ^ (unsigned char)*text) * 0x100000001b3;
+	} while (*text++);
+	return sum;
+}
+
+static uint64_t object_sum(enum neutron_list list, const json_t *object)
+{
+	char names[64], *rest = names, *field;
+	uint64_t sum = 0xcbf29ce484222325 + (uint64_t)list;
+
+	snprintf(names, sizeof(names), "%s", poll_fields[list]);
+	while ((field = strsep(&rest, ","))) {
+		const json_t *value = json_object_get(object, field);
+		char *text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+
+		sum = mix(sum, text ? text : "");
+		free(text);
+	}
+	return sum;
+}
+
+uint64_t neutron_answer_sum(enum neutron_list list, const json_t *answer)
+{
+	const json_t *object;
+	uint64_t sum = 0;
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, lists[list].key), i, object) sum +=
+		object_sum(list, object);
+	return sum;
 }

@@ -49,6 +49,8 @@ enum neutron_list {
 const char *neutron_list_key(enum neutron_list list);
 /* What is asked for of each object: the value of `fields`, separated by commas. */
 const char *neutron_list_fields(enum neutron_list list);
+/* Those of them that differ when anything of the object does, as far as Neutron says so. */
+const char *neutron_poll_fields(enum neutron_list list);
 
 struct neutron_network {
 	char id[NEUTRON_ID];
@@ -153,6 +155,12 @@ void inventory_free(struct inventory *inv);
  */
 int inventory_take(struct inventory *inv, enum neutron_list list, const json_t *answer,
 		   struct error *err);
+
+/*
+ * A number that differs, almost certainly, when the objects of an answer do by their poll fields.
+ * The sum of those of all pages of all lists does not depend on the order.
+ */
+uint64_t neutron_answer_sum(enum neutron_list list, const json_t *answer);
 
 /*
  * Sort each list by id, and leave one of each: an object that was moved between two pages is in

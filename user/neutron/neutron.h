@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* From a cloud's API to definitions, in one call. */
+/* From a cloud's API to definitions: the whole way, once or again and again. */
 #ifndef TN_NEUTRON_H
 #define TN_NEUTRON_H
 
+#include "lib/settings.h"
 #include "neutron/definitions.h"
 
 /* Where to ask, and for whom. All may be NULL. */
@@ -12,28 +13,75 @@ struct neutron_source {
 	const char *host;  /* what Neutron calls this one; NULL: its host name */
 };
 
+/* With a cloud: its token, and what was read of it last. */
+struct neutron_session;
+
+/* What following has done, for whoever prints it. */
+struct outcome;
+typedef void (*neutron_say)(const struct outcome *done, void *arg);
+
 #ifndef TN_WITHOUT_NEUTRON
 
 #define NEUTRON_HELP ""
 
+/* Nothing is sent yet; the texts of `from` are borrowed. NULL: an error is set. */
+struct neutron_session *neutron_begin(const struct neutron_source *from, struct error *err);
+void neutron_end(struct neutron_session *session);
+
 /*
- * The definitions are the caller's to free, and pass the checks of a file. Findings are added. -1:
- * an error is set, and *out is empty.
+ * Read all. The definitions are the caller's to free, and pass the checks of a file. Findings are
+ * added. -1: an error is set, *out is empty, and what was read before is still known.
  */
-int neutron_model(const struct neutron_source *from, struct model *out,
+int neutron_model(struct neutron_session *session, struct model *out,
 		  struct neutron_findings *findings, struct error *err);
+
+/* 1: Neutron has something else than what was read last, or nothing was read yet; 0: the same. */
+int neutron_changed(struct neutron_session *session, struct error *err);
+
+/*
+ * Apply what Neutron says, and whatever it says next, until interrupted. What fails is said once,
+ * changes nothing, and is tried again, later each time; what is done is said by `say`.
+ */
+int neutron_follow(struct neutron_session *session, const struct settings *settings,
+		   neutron_say say, void *arg, struct error *err);
 
 #else /* make NEUTRON=no: without the rest of this folder */
 
 #define NEUTRON_HELP "\n(not in this build: NEUTRON=no)"
 
-static inline int neutron_model(const struct neutron_source *from, struct model *out,
+static inline struct neutron_session *neutron_begin(const struct neutron_source *from,
+						    struct error *err)
+{
+	(void)from;
+	error_usage(err, "this build cannot ask Neutron: it was made with NEUTRON=no");
+	return NULL;
+}
+
+static inline void neutron_end(struct neutron_session *session)
+{
+	(void)session;
+}
+
+static inline int neutron_model(struct neutron_session *session, struct model *out,
 				struct neutron_findings *findings, struct error *err)
 {
-	(void)from, (void)out, (void)findings;
-	return error_usage(err, "this build cannot ask Neutron: it was made with NEUTRON=no");
+	(void)session, (void)out, (void)findings, (void)err;
+	return -1;
+}
+
+static inline int neutron_follow(struct neutron_session *session, const struct settings *settings,
+				 neutron_say say, void *arg, struct error *err)
+{
+	(void)session, (void)settings, (void)say, (void)arg, (void)err;
+	return -1;
 }
 
 #endif
+
+static inline void neutron_end_cleanup(struct neutron_session **session)
+{
+	neutron_end(*session);
+}
+#define _cleanup_session_ _cleanup_(neutron_end_cleanup)
 
 #endif

@@ -9,12 +9,22 @@
 /* So many ids in one URL: servers take some 8 KiB of it. */
 #define IDS_IN_URL 50
 
+/* All calls that are made, and what becomes of their answers. */
+struct reading {
+	struct neutron_client *client;
+	const char *host;
+	const struct inventory *known; /* whose ids are asked for */
+	struct inventory *inv;	       /* what is taken, the same; NULL: only the sum counts */
+	uint64_t sum;
+};
+
 /* ------------------------------------------------------------ pages */
 
 /* "…&fields=id&fields=name&limit=500"; the caller's to free. */
-static char *first_query(enum neutron_list list, const char *query)
+static char *first_query(const struct reading *r, enum neutron_list list, const char *query)
 {
-	char *text = NULL, *fields = xstrdup(neutron_list_fields(list)), *rest = fields, *field;
+	char *fields = xstrdup(r->inv ? neutron_list_fields(list) : neutron_poll_fields(list));
+	char *text = NULL, *rest = fields, *field;
 	size_t size;
 	FILE *f = open_memstream(&text, &size);
 
@@ -55,19 +65,27 @@ static bool is_empty(enum neutron_list list, const json_t *answer)
 	return !json_array_size(json_object_get(answer, neutron_list_key(list)));
 }
 
-int neutron_list(struct neutron_client *client, enum neutron_list list, const char *path,
-		 const char *query, struct inventory *inv, struct error *err)
+static int take_page(struct reading *r, enum neutron_list list, const json_t *answer,
+		     struct error *err)
 {
-	char *page = first_query(list, query);
+	r->sum += neutron_answer_sum(list, answer);
+	return r->inv ? inventory_take(r->inv, list, answer, err) : 0;
+}
+
+/* `path` is behind /v2.0/, `query` says which objects, encoded already; "": all. */
+static int read_list(struct reading *r, enum neutron_list list, const char *path, const char *query,
+		     struct error *err)
+{
+	char *page = first_query(r, list, query);
 	int ret = 0;
 
 	for (int n = 0; page && !ret; n++) {
 		json_t *answer;
 		char *next = NULL;
 
-		ret = neutron_get(client, path, page, &answer, err);
+		ret = neutron_get(r->client, path, page, &answer, err);
 		if (!ret)
-			ret = inventory_take(inv, list, answer, err);
+			ret = take_page(r, list, answer, err);
 		if (!ret)
 			next = next_query(list, answer);
 		if (next && (n >= PAGES_MAX || is_empty(list, answer) || strcmp(next, page) == 0))
@@ -75,7 +93,7 @@ int neutron_list(struct neutron_client *client, enum neutron_list list, const ch
 				err,
 				"Neutron at %s: the pages of `%s` do not end; nothing can be "
 				"made of them",
-				client->shown, path);
+				r->client->shown, path);
 		json_decref(answer);
 		free(page);
 		page = next;
@@ -86,15 +104,6 @@ int neutron_list(struct neutron_client *client, enum neutron_list list, const ch
 
 /* ------------------------------------------------------------ all lists */
 
-/* For each of some objects, many in one call: "device_id=…&device_id=…". */
-struct asking {
-	struct neutron_client *client;
-	struct inventory *inv;
-	enum neutron_list list;
-	const char *path;
-	const char *field;
-};
-
 typedef VEC(const char *) id_vec;
 
 static int text_cmp(const void *a, const void *b)
@@ -102,7 +111,8 @@ static int text_cmp(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static int ask_some(const struct asking *a, const char *const *ids, size_t n, struct error *err)
+static int read_some(struct reading *r, enum neutron_list list, const char *path, const char *field,
+		     const char *const *ids, size_t n, struct error *err)
 {
 	char *query = NULL;
 	size_t size;
@@ -110,21 +120,25 @@ static int ask_some(const struct asking *a, const char *const *ids, size_t n, st
 	int ret;
 
 	for (size_t i = 0; i < n; i++)
-		fprintf(f, "%s%s=%s", i ? "&" : "", a->field, ids[i]);
+		fprintf(f, "%s%s=%s", i ? "&" : "", field, ids[i]);
 	fclose(f);
-	ret = neutron_list(a->client, a->list, a->path, query, a->inv, err);
+	ret = read_list(r, list, path, query, err);
 	free(query);
 	return ret;
 }
 
-/* What `ids` point to must not be in what is asked for. */
-static int ask_each(const struct asking *a, id_vec *ids, struct error *err)
+/*
+ * Those that have one of the ids in the field, many with each call: "device_id=…&device_id=…". The
+ * ids are not in what is taken meanwhile, which moves.
+ */
+static int read_each(struct reading *r, enum neutron_list list, const char *path, const char *field,
+		     id_vec *ids, struct error *err)
 {
 	vec_sort_once(ids, text_cmp);
 	for (size_t i = 0; i < ids->n; i += IDS_IN_URL) {
 		size_t n = ids->n - i < IDS_IN_URL ? ids->n - i : IDS_IN_URL;
 
-		if (ask_some(a, ids->v + i, n, err))
+		if (read_some(r, list, path, field, ids->v + i, n, err))
 			return -1;
 	}
 	return 0;
@@ -133,89 +147,105 @@ static int ask_each(const struct asking *a, id_vec *ids, struct error *err)
 #define TAGGED "tags=" NEUTRON_TAG
 
 /* The routers that are on the host, by its agents. */
-static int read_hosted(struct neutron_client *client, const char *host, struct inventory *inv,
-		       struct error *err)
+static int read_hosted(struct reading *r, struct error *err)
 {
-	char *escaped = curl_easy_escape(client->curl, host, 0), path[128];
+	char *escaped = curl_easy_escape(r->client->curl, r->host, 0), path[128];
 	_cleanup_free_ char *query = NULL;
 	int ret;
 
 	if (!escaped || asprintf(&query, "agent_type=L3%%20agent&host=%s", escaped) < 0)
 		return error_set(err, "out of memory");
-	ret = neutron_list(client, NEUTRON_AGENTS, "agents", query, inv, err);
+	ret = read_list(r, NEUTRON_AGENTS, "agents", query, err);
 	curl_free(escaped);
-	vec_each (a, &inv->agents) {
+	vec_each (a, &r->known->agents) {
 		snprintf(path, sizeof(path), "agents/%s/l3-routers", a->id);
 		if (!ret && a->is_l3)
-			ret = neutron_list(client, NEUTRON_HOSTED, path, "", inv, err);
+			ret = read_list(r, NEUTRON_HOSTED, path, "", err);
 	}
 	return ret;
 }
 
 /* Their ports say which networks are behind them. */
-static int read_router_ports(struct neutron_client *client, struct inventory *inv,
-			     struct error *err)
+static int read_router_ports(struct reading *r, struct error *err)
 {
-	struct asking a = { client, inv, NEUTRON_PORTS, "ports", "device_id" };
 	id_vec ids = { 0 };
 	int ret;
 
-	vec_each (r, &inv->routers)
-		*vec_push(&ids) = r->id;
-	ret = ask_each(&a, &ids, err);
+	vec_each (router, &r->known->routers)
+		*vec_push(&ids) = router->id;
+	ret = read_each(r, NEUTRON_PORTS, "ports", "device_id", &ids, err);
 	vec_free(&ids);
 	return ret;
 }
 
 /* The subnets and all ports of networks that are behind routers, and of the shared one. */
-static int read_networks(struct neutron_client *client, struct inventory *inv, struct error *err)
+static int read_networks(struct reading *r, struct error *err)
 {
-	struct asking subnets = { client, inv, NEUTRON_SUBNETS, "subnets", "network_id" };
-	struct asking ports = { client, inv, NEUTRON_PORTS, "ports", "network_id" };
 	VEC(struct neutron_id) networks = { 0 };
 	id_vec ids = { 0 };
 	int ret;
 
-	/* copies: the ports move when more are taken */
-	vec_each (n, &inv->networks)
+	vec_each (n, &r->known->networks)
 		memcpy(vec_push(&networks)->text, n->id, NEUTRON_ID);
-	vec_each (p, &inv->ports) {
+	vec_each (p, &r->known->ports) {
 		if (neutron_is_interface(p))
 			memcpy(vec_push(&networks)->text, p->network, NEUTRON_ID);
 	}
 	vec_sort_once(&networks, neutron_id_cmp);
 	vec_each (n, &networks)
 		*vec_push(&ids) = n->text;
-	ret = ask_each(&subnets, &ids, err) || ask_each(&ports, &ids, err) ? -1 : 0;
+	ret = read_each(r, NEUTRON_SUBNETS, "subnets", "network_id", &ids, err);
+	if (!ret)
+		ret = read_each(r, NEUTRON_PORTS, "ports", "network_id", &ids, err);
 	vec_free(&ids);
 	vec_free(&networks);
 	return ret;
 }
 
-static int read_consent(struct neutron_client *client, struct inventory *inv, struct error *err)
+static int read_consent(struct reading *r, struct error *err)
 {
-	struct asking a = { client, inv, NEUTRON_POLICIES, "rbac-policies", "object_id" };
 	id_vec ids = { 0 };
 	int ret;
 
-	if (neutron_list(client, NEUTRON_GROUPS, "security-groups", TAGGED, inv, err))
+	if (read_list(r, NEUTRON_GROUPS, "security-groups", TAGGED, err))
 		return -1;
-	vec_each (g, &inv->groups)
+	vec_each (g, &r->known->groups)
 		*vec_push(&ids) = g->id;
-	ret = ask_each(&a, &ids, err);
+	ret = read_each(r, NEUTRON_POLICIES, "rbac-policies", "object_id", &ids, err);
 	vec_free(&ids);
 	return ret;
 }
 
-int neutron_read(struct neutron_client *client, const char *host, struct inventory *inv,
-		 struct error *err)
+static int read_all(struct reading *r, struct error *err)
 {
-	if (neutron_list(client, NEUTRON_NETWORKS, "networks", TAGGED, inv, err) ||
-	    read_hosted(client, host, inv, err) ||
-	    neutron_list(client, NEUTRON_ROUTERS, "routers", TAGGED, inv, err) ||
-	    read_router_ports(client, inv, err) || read_networks(client, inv, err) ||
-	    read_consent(client, inv, err))
+	return read_list(r, NEUTRON_NETWORKS, "networks", TAGGED, err) || read_hosted(r, err) ||
+			       read_list(r, NEUTRON_ROUTERS, "routers", TAGGED, err) ||
+			       read_router_ports(r, err) || read_networks(r, err) ||
+			       read_consent(r, err)
+		       ? -1
+		       : 0;
+}
+
+int neutron_read(struct neutron_client *client, const char *host, struct inventory *inv,
+		 uint64_t *sum, struct error *err)
+{
+	struct reading r = { .client = client, .host = host, .known = inv, .inv = inv };
+
+	if (read_all(&r, err))
 		return -1;
 	inventory_sort(inv);
+	if (sum)
+		*sum = r.sum;
+	return 0;
+}
+
+int neutron_poll(struct neutron_client *client, const char *host, const struct inventory *known,
+		 uint64_t *sum, struct error *err)
+{
+	struct reading r = { .client = client, .host = host, .known = known };
+
+	if (read_all(&r, err))
+		return -1;
+	*sum = r.sum;
 	return 0;
 }

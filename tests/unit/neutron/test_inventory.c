@@ -227,3 +227,39 @@ Test(inventory, the_fields_that_are_asked_for_are_enough)
 	}
 	take_all(&inv);
 }
+
+static uint64_t sum_of_all(void)
+{
+	uint64_t sum = 0;
+
+	for (int list = 0; list < NEUTRON_LISTS_COUNT; list++)
+		sum += neutron_answer_sum(list, answers[list]);
+	return sum;
+}
+
+/* A poll has to come to what the read came to, as long as nothing has changed. */
+Test(inventory, a_sum_tells_that_something_has_changed)
+{
+	const uint64_t was = sum_of_all();
+	json_t *ports = json_object_get(answers[NEUTRON_PORTS], "ports");
+
+	json_array_append(ports, json_array_get(ports, 0));
+	json_array_remove(ports, 0);
+	cr_expect_eq(sum_of_all(), was, "another order");
+	change(NEUTRON_PORTS, "10000030", "{'name': 'x', 'fixed_ips': []}");
+	cr_expect_eq(sum_of_all(), was, "what is not asked for");
+	change(NEUTRON_PORTS, "10000030", "{'revision_number': 8}");
+	cr_expect_neq(sum_of_all(), was, "a revision");
+	change(NEUTRON_PORTS, "10000030", "{'revision_number': 7}");
+	cr_expect_eq(sum_of_all(), was, "as it was");
+	change(NEUTRON_AGENTS, "10000033", "{'alive': false}");
+	cr_expect_neq(sum_of_all(), was, "an agent");
+	change(NEUTRON_AGENTS, "10000033", "{'alive': true}");
+	change(NEUTRON_POLICIES, "1000005b", "{'target_tenant': '*'}");
+	cr_expect_neq(sum_of_all(), was, "whom a group is shared with");
+	change(NEUTRON_POLICIES, "1000005b",
+	       "{'target_tenant': '20000010000000000000000000000010'}");
+	cr_expect_eq(sum_of_all(), was, "as it was");
+	drop(NEUTRON_HOSTED, "10000012");
+	cr_expect_neq(sum_of_all(), was, "a router of this host");
+}

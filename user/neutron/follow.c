@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Following Neutron: a poll every few seconds, and all of it when something has changed. */
+#include <poll.h>
+
+#include "change/change.h"
+#include "lib/clock.h"
+#include "lib/interrupt.h"
+#include "lib/log.h"
+#include "neutron/neutron.h"
+
+#define POLL_MS 3000
+/* What no revision tells, and what was missed. */
+#define READ_MS (5 * 60 * 1000)
+/* What has failed is tried again after a poll's time, twice that, and so on up to this. */
+#define RETRY_MS 60000
+
+/* What does not work, for as long as it lasts. */
+struct trouble {
+	char *text;	    /* what was said of it; NULL: all is well */
+	unsigned int times; /* in a row */
+};
+
+struct following {
+	struct neutron_session *session;
+	const struct settings *settings;
+	neutron_say say;
+	void *arg;
+	struct neutron_findings findings; /* of the last time */
+	struct trouble neutron;		  /* it cannot be read, or its definitions not be applied */
+	struct trouble routers;		  /* some cannot be joined; the others are */
+	uint64_t read_at;		  /* then all is read, whatever the polls say */
+	uint64_t retry_at;		  /* then those routers are tried again */
+};
+
+static void trouble_note(struct trouble *t, const char *text)
+{
+	t->times++;
+	if (t->text && strcmp(t->text, text) == 0)
+		return;
+	log_warning("%s", text);
+	free(t->text);
+	t->text = xstrdup(text);
+}
+
+static void trouble_over(struct trouble *t, const char *what)
+{
+	if (t->text)
+		log_notice("in order again: %s", what);
+	free(t->text);
+	*t = (struct trouble){ 0 };
+}
+
+/* A poll's time, twice that, and so on. */
+static uint64_t retry_ms(const struct trouble *t)
+{
+	uint64_t ms = POLL_MS;
+
+	for (unsigned int i = 1; i < t->times && ms < RETRY_MS; i++)
+		ms *= 2;
+	return ms < RETRY_MS ? ms : RETRY_MS;
+}
+
+/* Each for as long as it lasts. */
+static void say_findings(struct following *f, struct neutron_findings *now)
+{
+	vec_each (text, &now->list) {
+		bool known = false;
+
+		vec_each (old, &f->findings.list)
+			known |= strcmp(*old, *text) == 0;
+		if (!known)
+			log_warning("%s", *text);
+	}
+	neutron_findings_free(&f->findings);
+	f->findings = *now;
+	*now = (struct neutron_findings){ 0 };
+}
+
+/* Nobody is there to be asked. */
+static int check_loss(struct change *c, struct error *err)
+{
+	char text[CHANGE_LOSS];
+
+	change_loss(c, text);
+	if (!*text)
+		return 0;
+	return error_set(err,
+			 "%s, so nothing is changed; if that is meant, run `tenantnat neutron "
+			 "--once --yes`",
+			 text);
+}
+
+/* Their namespaces may come, as `restore` and the agent have it, too. */
+static void note_routers(struct following *f, const struct failures *failed)
+{
+	struct error err = { 0 };
+	size_t more;
+
+	if (!failed->list.n) {
+		trouble_over(&f->routers, "all routers are joined");
+		return;
+	}
+	more = failed->list.n - 1;
+	error_set(&err, "tenant %s: %s", failed->list.v->tenant, failed->list.v->text);
+	if (more)
+		error_prefix(&err, "%zu more %s cannot be joined", more,
+			     plural(more, "router", "routers"));
+	trouble_note(&f->routers, err.text);
+	f->retry_at = clock_ms() + retry_ms(&f->routers);
+}
+
+static int apply(struct following *f, struct model *will, struct error *err)
+{
+	const struct change_how how = { .partial = true };
+	_cleanup_outcome_ struct outcome done = { 0 };
+	_cleanup_change_ struct change c = { 0 };
+
+	if (change_begin(f->settings, STORE_WRITE, will, &c, err) || check_loss(&c, err) ||
+	    change_make(&c, &how, &done, err))
+		return -1;
+	if (done.text.lines.n)
+		f->say(&done, f->arg);
+	note_routers(f, &done.failed);
+	return 0;
+}
+
+static int read_and_apply(struct following *f, struct error *err)
+{
+	_cleanup_neutron_findings_ struct neutron_findings findings = { 0 };
+	_cleanup_model_ struct model will = { 0 };
+
+	if (neutron_model(f->session, &will, &findings, err))
+		return -1;
+	say_findings(f, &findings);
+	f->read_at = clock_ms() + READ_MS;
+	return apply(f, &will, err);
+}
+
+/* What has failed may have been put right without a change in Neutron. */
+static bool is_due(const struct following *f)
+{
+	return f->neutron.text || clock_left(f->read_at) == 0 ||
+	       (f->routers.text && clock_left(f->retry_at) == 0);
+}
+
+static void step(struct following *f)
+{
+	struct error err = { 0 };
+	int ret = is_due(f) ? 1 : neutron_changed(f->session, &err);
+
+	if (ret > 0)
+		ret = read_and_apply(f, &err);
+	if (!ret)
+		trouble_over(&f->neutron, "Neutron is followed");
+	else if (!interrupt_is_noted())
+		trouble_note(&f->neutron, err.text);
+}
+
+int neutron_follow(struct neutron_session *session, const struct settings *settings,
+		   neutron_say say, void *arg, struct error *err)
+{
+	struct following f = { .session = session, .settings = settings, .say = say, .arg = arg };
+
+	(void)err;
+	interrupt_catch();
+	while (!interrupt_is_noted()) {
+		struct pollfd stop = { .fd = interrupt_fd(), .events = POLLIN };
+
+		step(&f);
+		if (!interrupt_is_noted())
+			poll(&stop, 1, (int)retry_ms(&f.neutron));
+	}
+	neutron_findings_free(&f.findings);
+	free(f.neutron.text);
+	free(f.routers.text);
+	return 0;
+}
