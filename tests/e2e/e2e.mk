@@ -31,7 +31,7 @@ test-agent: | deps-test ## how soon the agent mends what happens to a router: th
 	@$(E2E) --hook tc --hook xdp --hook clsact --offload on --long --topic agent
 
 test-neutron: | deps-test ## tenantnat neutron, against recorded answers of a real one (root)
-	@$(MAKE) $(JOBS) all
+	@$(MAKE) $(JOBS) all $(E2E_DRIVER)
 	@$(E2E) --hook $(HOOK) --offload on --topic neutron
 
 throughput: | deps-test ## TCP through two routers beside plain routing (root)

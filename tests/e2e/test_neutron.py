@@ -9,8 +9,10 @@ import threading
 import yaml
 
 from case import equal, eventually, once
+from etcd import Etcd
 from net import BPFFS, Namespace, sh, veth
 from neutron import SECRET, Cloud
+from test_cluster import Host
 
 VMS = {("alpha-router", "10.0.0.10"), ("alpha-router", "10.0.0.20"), ("beta-router", "10.0.0.10"),
        ("beta-router", "10.0.0.20"), ("gamma-router", "10.0.0.10")}
@@ -323,6 +325,17 @@ def test_neutron_once_without_its_routers(lab):
         for name in ("alpha-router", "beta-router", "gamma-router"):
             assert f"tenant {name}" in done.stderr, done.stderr
         equal(set(alone.cli.leases()), VMS, "mappings")
+
+
+@once
+def test_neutron_in_a_cluster(lab):
+    """Its definitions are for all hosts, and these would be for one."""
+    with Etcd(lab) as etcd:
+        host = Host(lab, etcd, "hv1")
+        host.join()
+        for mode in [], ["--once"], ["--dry-run"]:
+            said = host.cli.fails("neutron", "--url", "http://127.0.0.1:1", *mode, code=2)
+            assert "this host is in a cluster" in said, f"{mode}: {said}"
 
 
 # ---------------------------------------------------------------- with routers

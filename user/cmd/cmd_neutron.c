@@ -85,7 +85,7 @@ static int attempt(const struct invocation *inv, struct neutron_session *session
 	_cleanup_model_ struct model m = { 0 };
 	int ret;
 
-	if (neutron_model(session, &m, &findings, err))
+	if (neutron_check_alone(&inv->settings, err) || neutron_model(session, &m, &findings, err))
 		return -1;
 	if (!consent->known)
 		say_findings(&findings);
@@ -132,7 +132,7 @@ static int run(const struct invocation *inv, struct error *err)
 	const struct neutron_source from = { .cloud = cmd_value(inv, "cloud"),
 					     .url = cmd_value(inv, "url"),
 					     .host = cmd_value(inv, "host") };
-	_cleanup_session_ struct neutron_session *session = NULL;
+	_cleanup_neutron_session_ struct neutron_session *session = NULL;
 	enum mode mode;
 
 	if (choose_mode(inv, &mode, err))

@@ -2,7 +2,7 @@
 /* Following Neutron: a poll every few seconds, and all of it when something has changed. */
 #include <poll.h>
 
-#include "change/change.h"
+#include "change/cluster_change.h"
 #include "lib/clock.h"
 #include "lib/interrupt.h"
 #include "lib/log.h"
@@ -76,6 +76,23 @@ static void say_findings(struct following *f, struct neutron_findings *now)
 	*now = (struct neutron_findings){ 0 };
 }
 
+int neutron_check_alone(const struct settings *settings, struct error *err)
+{
+#ifndef TN_WITHOUT_CLUSTER
+	_cleanup_session_ struct session s;
+	int ret = cluster_session(settings, &s, err);
+
+	if (ret > 0)
+		error_usage(err, "this host is in a cluster, whose definitions are for all hosts; "
+				 "those of Neutron have the routers of one host: `cluster leave`, "
+				 "and let each host read Neutron by itself");
+	return ret ? -1 : 0;
+#else
+	(void)settings, (void)err;
+	return 0;
+#endif
+}
+
 /* Nobody is there to be asked. */
 static int check_loss(struct change *c, struct error *err)
 {
@@ -115,7 +132,8 @@ static int apply(struct following *f, struct model *will, struct error *err)
 	_cleanup_outcome_ struct outcome done = { 0 };
 	_cleanup_change_ struct change c = { 0 };
 
-	if (change_begin(f->settings, STORE_WRITE, will, &c, err) || check_loss(&c, err) ||
+	if (neutron_check_alone(f->settings, err) ||
+	    change_begin(f->settings, STORE_WRITE, will, &c, err) || check_loss(&c, err) ||
 	    change_make(&c, &how, &done, err))
 		return -1;
 	if (done.text.lines.n)
@@ -161,7 +179,8 @@ int neutron_follow(struct neutron_session *session, const struct settings *setti
 {
 	struct following f = { .session = session, .settings = settings, .say = say, .arg = arg };
 
-	(void)err;
+	if (neutron_check_alone(settings, err))
+		return -1;
 	interrupt_catch();
 	while (!interrupt_is_noted()) {
 		struct pollfd stop = { .fd = interrupt_fd(), .events = POLLIN };

@@ -39,8 +39,15 @@ int neutron_model(struct neutron_session *session, struct model *out,
 int neutron_changed(struct neutron_session *session, struct error *err);
 
 /*
+ * -1: this host is in a cluster, with an error: its definitions are for all hosts, and those of
+ * Neutron have the routers of one.
+ */
+int neutron_check_alone(const struct settings *settings, struct error *err);
+
+/*
  * Apply what Neutron says, and whatever it says next, until interrupted. What fails is said once,
- * changes nothing, and is tried again, later each time; what is done is said by `say`.
+ * changes nothing, and is tried again, later each time; what is done is said by `say`. -1: it did
+ * not begin, with an error.
  */
 int neutron_follow(struct neutron_session *session, const struct settings *settings,
 		   neutron_say say, void *arg, struct error *err);
@@ -69,6 +76,12 @@ static inline int neutron_model(struct neutron_session *session, struct model *o
 	return -1;
 }
 
+static inline int neutron_check_alone(const struct settings *settings, struct error *err)
+{
+	(void)settings, (void)err;
+	return -1;
+}
+
 static inline int neutron_follow(struct neutron_session *session, const struct settings *settings,
 				 neutron_say say, void *arg, struct error *err)
 {
@@ -82,6 +95,6 @@ static inline void neutron_end_cleanup(struct neutron_session **session)
 {
 	neutron_end(*session);
 }
-#define _cleanup_session_ _cleanup_(neutron_end_cleanup)
+#define _cleanup_neutron_session_ _cleanup_(neutron_end_cleanup)
 
 #endif
