@@ -78,8 +78,15 @@ static int take_subnets(struct making *k, struct error *err)
 		return error_usage(err, "the shared network %s (%s) has more than %d subnets",
 				   SHOWN(k->network->name), k->network->id, TN_SUBNETS_MAX);
 	vec_sort(&k->subnets, by_prefix);
-	vec_each (s, &k->subnets)
+	vec_each (s, &k->subnets) {
+		const struct prefix *other = model_subnet(k->out, &(*s)->cidr.addr);
+
+		if (other)
+			return error_usage(err,
+					   "the subnets %s and %s of the shared network overlap",
+					   PREFIX(other), PREFIX(&(*s)->cidr));
 		*vec_push(&k->out->subnets) = (*s)->cidr;
+	}
 	return 0;
 }
 
@@ -204,7 +211,7 @@ static bool id_is_in(const struct neutron_id *sorted, size_t n, const char *id)
  * Neutron's L3 agent gives the port's addresses to the interface. Those of an HA router are given
  * and taken by keepalived on each of its hosts, so that they are not the definitions' to give.
  */
-static void set_address(struct router *r, const struct tenancy *t)
+static void set_address(const struct model *m, struct router *r, const struct tenancy *t)
 {
 	if (t->router->ha) {
 		r->active = ACTIVE_ADDRESS;
@@ -212,13 +219,14 @@ static void set_address(struct router *r, const struct tenancy *t)
 	}
 	vec_each (a, &t->shared.v[0]->addrs) {
 		struct own_address *own = &r->own[addr_family(&a->addr)];
+		const struct prefix *subnet = model_subnet(m, &a->addr);
 
-		if (addr_is_unset(&own->addr))
+		if (subnet && !prefix_reserves(subnet, &a->addr) && addr_is_unset(&own->addr))
 			*own = (struct own_address){ .addr = a->addr, .pinned = true };
 	}
 }
 
-static struct router *make_router(const struct tenancy *t)
+static struct router *make_router(const struct model *m, const struct tenancy *t)
 {
 	struct router *r = xzalloc(sizeof(*r));
 	char netns[sizeof("qrouter-") + NEUTRON_ID];
@@ -231,7 +239,7 @@ static struct router *make_router(const struct tenancy *t)
 	/* nothing at all would be every other interface, the uplink as well */
 	if (!t->inside.n)
 		*vec_push(&r->inside) = xstrdup("qr-*");
-	set_address(r, t);
+	set_address(m, r, t);
 	return r;
 }
 
@@ -260,13 +268,53 @@ static void place_router(struct making *k, const struct tenancy *t)
 	}
 	if (!id_is_in(k->inv->hosted.v, k->inv->hosted.n, t->router->id))
 		return;
-	k->out->tenants.v[t->tenant].router = make_router(t);
+	k->out->tenants.v[t->tenant].router = make_router(k->out, t);
 	say_down(k, t, t->shared.v[0]);
 	vec_each (p, &t->inside)
 		say_down(k, t, *p);
 }
 
 /* ------------------------------------------------------------ all of it */
+
+/* An address that a router has by its port. */
+struct given {
+	struct own_address *own;
+	const char *tenant;
+};
+
+static int given_cmp(const void *a, const void *b)
+{
+	const struct given *x = a, *y = b;
+	int order = addr_cmp(&x->own->addr, &y->own->addr);
+
+	return order ? order : strcmp(x->tenant, y->tenant);
+}
+
+/* Neutron gives each once; whoever has it twice all the same has it by the interface alone. */
+static void drop_addresses_twice(struct making *k)
+{
+	VEC(struct given) all = { 0 };
+
+	vec_each (t, &k->out->tenants) {
+		for (int f = 0; t->router && f < FAMILIES; f++) {
+			if (t->router->own[f].pinned)
+				*vec_push(&all) = (struct given){ &t->router->own[f], t->name };
+		}
+	}
+	vec_sort(&all, given_cmp);
+	for (size_t i = 1, first = 0; i < all.n; i++) {
+		struct own_address *own = all.v[i].own;
+
+		if (addr_cmp(&all.v[first].own->addr, &own->addr) != 0) {
+			first = i;
+			continue;
+		}
+		neutron_finding(k->findings, "the routers %s and %s have one address, %s",
+				all.v[first].tenant, all.v[i].tenant, ADDR(&own->addr));
+		*own = (struct own_address){ 0 };
+	}
+	vec_free(&all);
+}
 
 static void make_tenants(struct making *k)
 {
@@ -338,6 +386,7 @@ int neutron_definitions(const struct inventory *inv, const char *host, struct mo
 	make_tenancies(&k);
 	make_pools(&k);
 	make_tenants(&k);
+	drop_addresses_twice(&k);
 	make_mappings(&k);
 	make_accept(&k);
 	model_sort(out);

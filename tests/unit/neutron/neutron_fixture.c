@@ -165,6 +165,33 @@ struct made make(void)
 	return made;
 }
 
+static bool take_if_good(struct inventory *inv, struct error *err)
+{
+	for (int i = 0; i < NEUTRON_LISTS_COUNT; i++) {
+		if (inventory_take(inv, i, answers[i], err))
+			return false;
+	}
+	inventory_sort(inv);
+	return true;
+}
+
+bool make_if_any(void)
+{
+	_cleanup_neutron_findings_ struct neutron_findings findings = { 0 };
+	_cleanup_inventory_ struct inventory inv = { 0 };
+	_cleanup_model_ struct model m = { 0 };
+	_cleanup_free_ char *yaml = NULL;
+	struct error err = { 0 };
+
+	if (!take_if_good(&inv, &err) || neutron_definitions(&inv, "node1", &m, &findings, &err)) {
+		cr_assert(err.set && *err.text);
+		return false;
+	}
+	yaml = written(&m);
+	expect_valid(yaml);
+	return true;
+}
+
 struct error make_fails(void)
 {
 	_cleanup_neutron_findings_ struct neutron_findings findings = { 0 };

@@ -43,6 +43,8 @@ void made_free(struct made *m);
  * is the same file again after that.
  */
 struct made make(void);
+/* The same, but whether there are definitions: else there is an error, which says something. */
+bool make_if_any(void);
 /* The error instead of definitions. */
 struct error make_fails(void);
 
