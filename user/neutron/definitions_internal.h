@@ -16,7 +16,10 @@ struct tenancy {
 	port_vec shared;
 	port_vec inside;
 	const struct neutron_port *gateway; /* on the shared network; NULL: none there */
-	struct prefix_list pools;	    /* by its tags */
+	struct prefix_list pools;	    /* by its tags, and else what is left */
+	bool rest[FAMILIES];		    /* what is left: the same for all of these */
+	struct tenancy *with[FAMILIES];	    /* see make_rooms(); NULL: by itself */
+	uint64_t room[FAMILIES];	    /* so many VMs can have an address */
 	bool refused;			    /* it has no tenant */
 	uint32_t tenant;		    /* index in the model, if it has one */
 };
@@ -24,6 +27,7 @@ struct tenancy {
 /* A port of a VM and a mapping of it. */
 struct mapped {
 	const struct neutron_port *port;
+	struct tenancy *of;
 	uint32_t tenant; /* index in the model, as long as that is not sorted */
 	struct tn_addr fixed;
 	const char *name; /* of the port there, borrowed; NULL: none */
@@ -43,6 +47,15 @@ struct making {
 
 void __attribute__((format(printf, 2, 3)))
 neutron_finding(struct neutron_findings *f, const char *format, ...);
+
+/*
+ * Count how many VMs can have an address (rooms.c). Tenants whose pools overlap have their room
+ * together, and no more than the smallest of these pools has: each VM could be given an address of
+ * any of them, and none must be left without.
+ */
+void make_rooms(struct making *k);
+/* What is left for the tenant, to be counted down. */
+uint64_t *room_of(struct tenancy *t, int family);
 
 /* The tenants' pools (neutron/tenant_pools.c), their mappings (mappings.c), their rules (accept.c).
  */

@@ -117,11 +117,11 @@ static void list_mapped(struct making *k, const behind_vec *behind)
 			continue;
 		vec_each (a, &p->addrs) {
 			const struct behind *b = behind_by_subnet(behind, a->subnet);
-			const struct tenancy *t = b ? &k->tenancies.v[b->tenancy] : NULL;
+			struct tenancy *t = b ? &k->tenancies.v[b->tenancy] : NULL;
 
 			if (t && !t->refused && can_be_fixed(k, p, &a->addr))
 				*vec_push(&k->mapped) =
-					(struct mapped){ p, t->tenant, a->addr, NULL };
+					(struct mapped){ p, t, t->tenant, a->addr, NULL };
 		}
 	}
 }
@@ -180,7 +180,6 @@ struct filling {
 	const struct neutron_port *port; /* the last one */
 	char *name;			 /* its name, if that can be one */
 	bool named[FAMILIES];		 /* that name has been used */
-	uint64_t room[FAMILIES];
 	size_t left_out[FAMILIES];
 	size_t down;
 	char example[NEUTRON_SHOWN]; /* of those that are down */
@@ -209,15 +208,16 @@ static void begin_port(struct filling *f, const struct neutron_port *p)
 static bool fill(struct filling *f, struct mapped *from)
 {
 	int family = addr_family(&from->fixed);
+	uint64_t *room = room_of(from->of, family);
 	struct mapping *m;
 
 	if (f->port != from->port)
 		begin_port(f, from->port);
-	if (!f->room[family]) {
+	if (!*room) {
 		f->left_out[family]++;
 		return false;
 	}
-	f->room[family]--;
+	--*room;
 	m = vec_push(&f->tenant->mappings);
 	m->fixed = from->fixed;
 	/* a name has one mapping of each family */
@@ -234,29 +234,6 @@ static bool shares_family(const struct model *m, int family)
 			return true;
 	}
 	return false;
-}
-
-/* What is on the shared network anyway is no VM's to have. */
-static size_t ports_in(const struct making *k, const struct prefix *pool)
-{
-	size_t n = 0;
-
-	vec_each (p, &k->on_shared) {
-		vec_each (a, &(*p)->addrs)
-			n += prefix_has(pool, &a->addr);
-	}
-	return n;
-}
-
-static void count_room(struct filling *f)
-{
-	vec_each (pool, &f->tenant->pools) {
-		uint64_t *room = &f->room[addr_family(&pool->addr)];
-		uint64_t more = pool_room(pool, f->k->subnets.v, f->k->subnets.n);
-		uint64_t taken = ports_in(f->k, pool);
-
-		*room += more > taken ? more - taken : 0;
-	}
 }
 
 static void say_filled(const struct filling *f)
@@ -290,7 +267,6 @@ static size_t fill_tenant(struct making *k, size_t first, size_t *kept)
 	struct filling f = { .k = k, .tenant = &k->out->tenants.v[tenant] };
 	size_t i;
 
-	count_room(&f);
 	for (i = first; i < k->mapped.n && k->mapped.v[i].tenant == tenant; i++) {
 		struct mapped *m = &k->mapped.v[i];
 
@@ -308,6 +284,7 @@ void make_mappings(struct making *k)
 	behind_vec behind = { 0 };
 	size_t kept = 0;
 
+	make_rooms(k);
 	list_behind(k, &behind);
 	list_mapped(k, &behind);
 	vec_free(&behind);

@@ -103,10 +103,10 @@ static bool has_family(const struct prefix_list *pools, int family)
 
 static void add_rest(struct tenancy *t, const struct prefix_list *rest)
 {
-	bool has[FAMILIES] = { has_family(&t->pools, IPV4), has_family(&t->pools, IPV6) };
-
+	for (int f = 0; f < FAMILIES; f++)
+		t->rest[f] = !has_family(&t->pools, f);
 	vec_each (p, &rest->list) {
-		if (!has[addr_family(&p->addr)])
+		if (t->rest[addr_family(&p->addr)])
 			*vec_push(&t->pools.list) = *p;
 	}
 }

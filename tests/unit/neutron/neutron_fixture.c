@@ -3,6 +3,7 @@
 
 #include "config/config.h"
 #include "config/write.h"
+#include "model/ipam.h"
 
 json_t *answers[NEUTRON_LISTS_COUNT];
 
@@ -180,6 +181,8 @@ bool make_if_any(void)
 	_cleanup_neutron_findings_ struct neutron_findings findings = { 0 };
 	_cleanup_inventory_ struct inventory inv = { 0 };
 	_cleanup_model_ struct model m = { 0 };
+	const struct addr_list none = { 0 };
+	const struct model nobody = { 0 };
 	_cleanup_free_ char *yaml = NULL;
 	struct error err = { 0 };
 
@@ -189,6 +192,7 @@ bool make_if_any(void)
 	}
 	yaml = written(&m);
 	expect_valid(yaml);
+	cr_expect_eq(ipam_assign(&m, &nobody, &none, &err), 0, "%s\n%s", err.text, yaml);
 	return true;
 }
 

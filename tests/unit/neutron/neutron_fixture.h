@@ -43,7 +43,10 @@ void made_free(struct made *m);
  * is the same file again after that.
  */
 struct made make(void);
-/* The same, but whether there are definitions: else there is an error, which says something. */
+/*
+ * The same, but whether there are definitions: else there is an error, which says something. All
+ * get an address then.
+ */
 bool make_if_any(void);
 /* The error instead of definitions. */
 struct error make_fails(void);

@@ -491,6 +491,18 @@ Test(neutron, a_pool_without_room)
 		    "alpha-vm1", "its pool has no room for 1 IPv4 address of VMs");
 }
 
+/* All that have no pool of their own have the rest together. */
+Test(neutron, one_pool_without_room_for_several)
+{
+	change(NEUTRON_SUBNETS, SHARED_SUB,
+	       "{'allocation_pools': [{'start': '100.96.0.4', 'end': '100.96.255.254'}]}");
+	change(NEUTRON_ROUTERS, ALPHA, "{'tags': ['tenantnat']}");
+	change(NEUTRON_ROUTERS, BETA, "{'tags': ['tenantnat']}");
+	change(NEUTRON_ROUTERS, "10000011", "{'tags': []}");
+	expect_told("  - {name: beta-vm1, fixed: 10.0.0.10}\n  accept:\n", "beta-vm2",
+		    "router beta-router: its pool has no room for 1 IPv4 address of VMs");
+}
+
 Test(neutron, neutron_gives_out_everything)
 {
 	change(NEUTRON_SUBNETS, SHARED_SUB,

@@ -26,6 +26,10 @@ static const char *any_field(struct dice *d, json_t *object)
 	return "";
 }
 
+static const char *const pools[] = { "tenantnat:pool=100.96.1.0/31", "tenantnat:pool=100.96.1.0/32",
+				     "tenantnat:pool=100.96.1.1/32", "tenantnat:pool=100.96.0.0/30",
+				     "tenantnat:pool=100.96.1.0/24", "other" };
+
 /* One object gets a field of another, is there once more, or goes. */
 static void disturb(struct dice *d, uint32_t number)
 {
@@ -35,6 +39,12 @@ static void disturb(struct dice *d, uint32_t number)
 
 	if (!json_array_size(objects))
 		return;
+	if (list == NEUTRON_ROUTERS && chance(d, 50)) {
+		json_object_set_new(
+			any(d, objects), "tags",
+			json_pack("[s, s]", "tenantnat", pools[roll(d, ARRAY_SIZE(pools))]));
+		return;
+	}
 	one = any(d, objects);
 	other = any(d, objects);
 	field = any_field(d, one);
