@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * This host in its cluster, for as long as the process lives: it says that it is alive, and what of
- * the definitions it has, in a key under a lease; it hears what changes, and makes this host what the
- * definitions say then. While etcd is away it tries again, less and less often.
+ * the definitions it has, in a key under a lease; it hears what changes, and makes this host what
+ * the definitions say then. While etcd is away it tries again, less and less often.
  */
 #ifndef TN_FOLLOWER_H
 #define TN_FOLLOWER_H

@@ -421,8 +421,7 @@ Test(join, nobody_gives_it_an_address)
 	wants(RED BY_ADDRESS "; map 10.0.0.5; map fd00::5;", "", "");
 	wants(RED BY_ADDRESS " pin=100.64.0.2; map 10.0.0.5; map fd00::5;", "", "4");
 	settles(RED BY_ADDRESS " pin=100.64.0.2; map 10.0.0.5;", "100.64.0.2",
-		"own 100.64.0.2 1 1\n"
-		UNREACHABLE
+		"own 100.64.0.2 1 1\n" UNREACHABLE
 		"way 9 2 100.64.0.0/16 src=100.64.0.2\n" FORWARD_V4);
 }
 
