@@ -73,10 +73,11 @@ struct net_device___active {
 	struct inet6_dev___tn *ip6_ptr;
 } OF_THE_KERNEL;
 
-/*
- * All of these read with bpf_probe_read_kernel(), which every kernel has, and which gives 0 for
- * what has gone meanwhile. An address that the kernel has found at another host is none.
- */
+/* A field of the kernel's structure at that pointer, a variable; 0 for what has gone meanwhile. */
+#define READ(at, type, field) \
+	(tn_reads_kernel ? KERNEL_AT((at), type)->field : BPF_CORE_READ((struct type *)(at), field))
+
+/* An address that the kernel has found at another host is none. */
 #define DAD_FAILED 0x08 /* IFA_F_DADFAILED, include/uapi/linux/if_addr.h */
 
 /*
@@ -100,90 +101,94 @@ static __always_inline bool is_searched(const struct search *s)
 static int step_v4(__u32 i __attribute__((unused)), void *ctx __attribute__((unused)))
 {
 	struct scratch *w = scratch_get();
-	struct in_ifaddr___tn *one = w ? w->search.at : NULL;
+	void *one = w ? w->search.at : NULL;
 
 	if (!w || !one)
 		return STOP;
-	w->search.seen = addr_v4(BPF_CORE_READ(one, ifa_local));
+	w->search.seen = addr_v4(READ(one, in_ifaddr___tn, ifa_local));
 	w->search.found = is_searched(&w->search);
-	return step_end(&w->search, BPF_CORE_READ(one, ifa_next));
+	return step_end(&w->search, READ(one, in_ifaddr___tn, ifa_next));
 }
 
 /* The list ends where it began: with its head, which is in no address. */
 static int step_v6(__u32 i __attribute__((unused)), void *ctx __attribute__((unused)))
 {
 	struct scratch *w = scratch_get();
-	struct list_head___tn *at = w ? w->search.at : NULL;
-	struct inet6_ifaddr___tn *one;
+	void *at = w ? w->search.at : NULL, *one;
 
 	if (!w || !at || at == w->search.end)
 		return STOP;
-	one = (void *)at - bpf_core_field_offset(struct inet6_ifaddr___tn, if_list);
-	bpf_core_read(&w->search.seen, sizeof(w->search.seen), &one->addr);
-	w->search.found = !(BPF_CORE_READ(one, flags) & DAD_FAILED) && is_searched(&w->search);
-	return step_end(&w->search, BPF_CORE_READ(at, next));
+	one = at - bpf_core_field_offset(struct inet6_ifaddr___tn, if_list);
+	for (int word = 0; word < 4; word++)
+		w->search.seen.w[word] = READ(one, inet6_ifaddr___tn, addr.in6_u.u6_addr32[word]);
+	w->search.found =
+		!(READ(one, inet6_ifaddr___tn, flags) & DAD_FAILED) && is_searched(&w->search);
+	return step_end(&w->search, READ(at, list_head___tn, next));
 }
 
 static int step_device(__u32 i __attribute__((unused)), void *ctx __attribute__((unused)))
 {
 	struct scratch *w = scratch_get();
-	struct hlist_node___tn *at = w ? w->search.at : NULL;
-	struct net_device___active *dev;
+	void *at = w ? w->search.at : NULL, *dev;
 
 	if (!w || !at)
 		return STOP;
-	dev = (void *)at - bpf_core_field_offset(struct net_device___active, index_hlist);
-	if ((__u32)BPF_CORE_READ(dev, ifindex) == w->self.ifindex)
+	dev = at - bpf_core_field_offset(struct net_device___active, index_hlist);
+	if ((__u32)READ(dev, net_device___active, ifindex) == w->self.ifindex)
 		w->search.found = (__u64)dev;
-	return step_end(&w->search, BPF_CORE_READ(at, next));
+	return step_end(&w->search, READ(at, hlist_node___tn, next));
 }
 
 /* Whether the shared interface has w->search.only. Global functions are followed once. */
 __noinline int tn_shared_has(__u32 v4)
 {
 	struct scratch *w = scratch_get();
-	struct net_device___active *dev;
-	struct inet6_dev___tn *v6;
+	void *dev, *of;
 
 	if (!w || !w->shared_device)
 		return 0;
 	dev = (void *)w->shared_device;
 	w->search.found = 0;
 	if (v4) {
-		w->search.at = BPF_CORE_READ(dev, ip_ptr, ifa_list);
+		of = READ(dev, net_device___active, ip_ptr);
+		w->search.at = of ? READ(of, in_device___tn, ifa_list) : NULL;
 		bpf_loop(ADDRESSES_MAX, step_v4, NULL, 0);
 		return !!w->search.found;
 	}
-	v6 = BPF_CORE_READ(dev, ip6_ptr);
-	if (!v6)
+	/* where IPv6 is a module, the kernel does not tell */
+	if (!bpf_core_field_exists(struct inet6_ifaddr___tn, if_list))
 		return 0;
-	w->search.end = (void *)v6 + bpf_core_field_offset(struct inet6_dev___tn, addr_list);
-	w->search.at = BPF_CORE_READ(v6, addr_list.next);
+	of = READ(dev, net_device___active, ip6_ptr);
+	if (!of)
+		return 0;
+	w->search.end = of + bpf_core_field_offset(struct inet6_dev___tn, addr_list);
+	w->search.at = READ(of, inet6_dev___tn, addr_list.next);
 	bpf_loop(ADDRESSES_MAX, step_v6, NULL, 0);
 	return !!w->search.found;
 }
 
 /*
- * The shared interface, in the namespace of the device, to w->shared_device; 0: it is not there.
- * The kernel's table of interfaces has 256 buckets (NETDEV_HASHBITS, include/net/net_namespace.h).
+ * The shared interface, in the namespace of the interface that is w->shared_device, in its place;
+ * 0: it is not there. The kernel's table of interfaces has 256 buckets (NETDEV_HASHBITS,
+ * include/net/net_namespace.h).
  */
-__noinline int tn_find_shared(__u64 device)
+__noinline int tn_find_shared(void)
 {
-	struct net_device___active *dev = (void *)device;
 	struct scratch *w = scratch_get();
-	struct hlist_head___tn *head;
+	void *dev, *net, *heads;
 
 	if (!w)
 		return 0;
-	w->shared_device = device;
-	if ((__u32)BPF_CORE_READ(dev, ifindex) == w->self.ifindex)
+	dev = (void *)w->shared_device;
+	if ((__u32)READ(dev, net_device___active, ifindex) == w->self.ifindex)
 		return 1;
-	head = BPF_CORE_READ(dev, nd_net.net, dev_index_head);
+	net = READ(dev, net_device___active, nd_net.net);
+	heads = READ(net, net___index, dev_index_head);
 	w->search.found = 0;
 	w->search.at = NULL;
-	if (head) {
-		head = (void *)head + (w->self.ifindex & 255) * sizeof(void *);
-		w->search.at = BPF_CORE_READ(head, first);
+	if (heads) {
+		heads += (w->self.ifindex & 255) * sizeof(heads);
+		w->search.at = READ(heads, hlist_head___tn, first);
 	}
 	bpf_loop(INTERFACES_MAX, step_device, NULL, 0);
 	w->shared_device = w->search.found;
@@ -219,7 +224,8 @@ static __always_inline int find_standby(__u64 device)
 
 	if (!w || !port)
 		return 1;
-	if (tn_find_shared(device) && has_its_address(w, port))
+	w->shared_device = device;
+	if (tn_find_shared() && has_its_address(w, port))
 		return 0;
 	w->self.flags |= TN_PORT_STANDBY;
 	return 1;
@@ -229,6 +235,8 @@ __noinline int tn_find_standby_skb(struct __sk_buff *skb)
 {
 	const struct sk_buff___tn *kernels = (void *)skb;
 
+	if (tn_reads_kernel)
+		return find_standby((__u64)((struct sk_buff___tn *)bpf_cast_to_kern_ctx(skb))->dev);
 	return find_standby((__u64)BPF_CORE_READ(kernels, dev));
 }
 
@@ -236,6 +244,8 @@ __noinline int tn_find_standby_xdp(struct xdp_md *xdp)
 {
 	const struct xdp_buff___tn *kernels = (void *)xdp;
 
+	if (tn_reads_kernel)
+		return find_standby((__u64)queue_of(xdp)->dev);
 	return find_standby((__u64)BPF_CORE_READ(kernels, rxq, dev));
 }
 

@@ -87,6 +87,11 @@ struct bpf_fib_lookup___tn {
 #define XDP_HAS_FRAGS 1 /* of xdp_buff's flags: XDP_FLAGS_HAS_FRAGS, include/net/xdp.h */
 
 extern void *bpf_cast_to_kern_ctx(void *ctx) __weak __ksym;
+extern void *bpf_rdonly_cast(const void *obj, __u32 type) __weak __ksym;
+
+/* What the kernel has there is read as that structure of its, and as zero where nothing is. */
+#define KERNEL_AT(at, type) \
+	((const struct type *)bpf_rdonly_cast((at), bpf_core_type_id_kernel(struct type)))
 
 static __always_inline const struct xdp_buff___tn *buff_of(void *xdp)
 {

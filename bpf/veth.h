@@ -23,12 +23,6 @@ struct veth_xdp_buff___tn {
 	struct sk_buff___tn *skb;
 } OF_THE_KERNEL;
 
-extern void *bpf_rdonly_cast(const void *obj, __u32 type) __weak __ksym;
-
-/* What the kernel has there is read as that structure of its, and as zero where nothing is. */
-#define KERNEL_AT(at, type) \
-	((const struct type *)bpf_rdonly_cast((at), bpf_core_type_id_kernel(struct type)))
-
 /*
  * The structures of a module have no id here. This one begins with a pointer, whatever is read by
  * it.

@@ -137,6 +137,13 @@ Test(active, by_its_address)
 	check_one_family(OPTIONS(.needs_v6 = true), RED_OWN_6 "/128");
 }
 
+/* As before 6.2. */
+Test(active, by_its_address_which_is_asked_for)
+{
+	check_one_family(OPTIONS(.needs_v4 = true, .reads_nothing = true), RED_OWN "/32");
+	check_one_family(OPTIONS(.needs_v6 = true, .reads_nothing = true), RED_OWN_6 "/128");
+}
+
 Test(active, by_both)
 {
 	struct lab *lab = lab_open(OPTIONS(.needs_v4 = true, .needs_v6 = true));
@@ -246,13 +253,14 @@ Test(active, what_is_cached_is_not_believed)
 }
 
 /* It is looked for among those of the namespace, from whichever interface a packet comes. */
-Test(active, another_interface_of_the_namespace)
+static void check_other_interfaces(bool reads_nothing)
 {
 	static const uint32_t indexes[] = { 10, 1 + 256, 1 + 2 * 256, 255, 256 };
 	char text[400];
 
 	for (size_t i = 0; i < ARRAY_SIZE(indexes); i++) {
-		struct lab *lab = lab_open(OPTIONS(.needs_v4 = true, .shared_at = indexes[i]));
+		struct lab *lab = lab_open(OPTIONS(.needs_v4 = true, .shared_at = indexes[i],
+						   .reads_nothing = reads_nothing));
 
 		snprintf(text, sizeof(text),
 			 "link set lo up\nlink add other0 index %u type veth peer name other1\n"
@@ -280,6 +288,12 @@ static const struct row anywhere[] = {
 	  { ARP(2, MAC_PEER, BLUE_OWN, BLUE_OWN), .to = MAC_BROADCAST }, PASS },
 };
 /* clang-format on */
+
+Test(active, another_interface_of_the_namespace)
+{
+	check_other_interfaces(false);
+	check_other_interfaces(true);
+}
 
 /* A router of this machine that can be active elsewhere may have any MAC address. */
 Test(active, another_router_may_be_anywhere)
