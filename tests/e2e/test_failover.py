@@ -151,7 +151,9 @@ def test_failover_of_a_standby_nothing_is_wrong(lab):
         assert not any(word in line for line in added
                        for word in ("address red", "route red", "setting red", "groups red")), plan
         equal(state(lab), "standby", "show")
-        equal(lab.cli.apply(path), ["nothing to be done"], "the same again")
+        again = lab.cli.run("apply", "-f", path)
+        equal(again.stdout.splitlines(), ["nothing to be done"], "the same again")
+        assert "its router is a standby: shared0 has not its own address" in again.stderr, again
         equal(lab.cli.run("restore").stdout.splitlines(), ["nothing to be done"], "restore")
         shown = sh(["ip", "-n", lab.red.name, "addr", "show", "dev", "shared0"]).stdout
         assert RED not in shown and RED_V6 not in shown, shown
