@@ -196,6 +196,25 @@ class Between:
 
 
 @once
+def test_members_single_mappings_beside_a_router_that_is_missing(lab):
+    """A router that is not in order is no matter of another tenant's mapping."""
+    there = definitions(lab)
+    there["blue"].router["host"] = "hv1"
+    path = lab.write(there, "members.yaml")
+    with cluster(lab, "hv1") as (_, one):
+        one.cli.run("apply", "--yes", "-f", path)
+        there["blue"].router["netns"] = "nowhere"
+        gone = lab.write(there, "gone.yaml")
+        has(one.cli.fails("apply", "--yes", "-f", gone), "no network namespace nowhere")
+        equal(one.cli.run("diff", path).stdout, "nothing to be done\n", "the cluster is as it was")
+        one.cli.run("apply", "--yes", "--partial", "-f", gone, code=1)
+        shared = one.cli.run("map", "add", "red", "10.0.0.77").stdout.strip()
+        equal(one.cli.leases()["red", "10.0.0.77"], shared, "here")
+        has(one.cli.fails("map", "add", "blue", "10.0.0.78"), "the cluster has the change",
+            "no network namespace nowhere")
+
+
+@once
 def test_members_two_at_once(lab):
     """Of two at once the second changes nothing, and an apply says what the first has changed."""
     there = Definitions(Tenant("a", ("10.1.0.1",), pool=["100.64.8.0/24"]),

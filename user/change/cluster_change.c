@@ -278,10 +278,20 @@ int cluster_converge(struct session *s, const struct settings *settings,
 
 /* ------------------------------------------------------------ single mappings */
 
-static int converge_after(struct session *s, const struct settings *settings, bool no_probe,
-			  struct error *err)
+/* What became of that tenant here; that of others the agent says. */
+static int check_failed(const struct outcome *out, const char *tenant, struct error *err)
 {
-	struct change_how how = { .no_probe = no_probe };
+	vec_each (f, &out->failed.list) {
+		if (strcmp(f->tenant, tenant) == 0)
+			return error_set(err, "%s", f->text);
+	}
+	return 0;
+}
+
+static int converge_after(struct session *s, const struct settings *settings, const char *tenant,
+			  bool no_probe, struct error *err)
+{
+	struct change_how how = { .no_probe = no_probe, .partial = true };
 	_cleanup_outcome_ struct outcome out = { 0 };
 	int ret = cluster_converge(s, settings, &how, &out, err);
 
@@ -290,9 +300,10 @@ static int converge_after(struct session *s, const struct settings *settings, bo
 		*err = (struct error){ 0 };
 		return 0;
 	}
-	return ret ? error_prefix(err, "the cluster has the change, but this host could not be "
-				       "made so (`tenantnat cluster sync` tries again)")
-		   : 0;
+	return ret || check_failed(&out, tenant, err)
+		       ? error_prefix(err, "the cluster has the change, but this host could not be "
+					   "made so (`tenantnat cluster sync` tries again)")
+		       : 0;
 }
 
 static void say(struct plan_text *text, char sign, const char *tenant, const struct mapping *m)
@@ -331,7 +342,7 @@ int cluster_map_add(struct session *s, const struct settings *settings, const ch
 			m->shared = (struct tn_addr){ 0 };
 		ret = try_add(s, settings, tenant, m, err);
 		if (ret <= 0)
-			return ret ? ret : converge_after(s, settings, no_probe, err);
+			return ret ? ret : converge_after(s, settings, tenant, no_probe, err);
 		wait_a_little(i);
 	}
 	return -1;
@@ -362,7 +373,7 @@ int cluster_map_del(struct session *s, const struct settings *settings, const ch
 		gone_free(gone);
 		ret = try_del(s, settings, tenant, word, gone, err);
 		if (ret <= 0)
-			return ret ? ret : converge_after(s, settings, false, err);
+			return ret ? ret : converge_after(s, settings, tenant, false, err);
 		wait_a_little(i);
 	}
 	return -1;

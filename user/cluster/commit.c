@@ -236,20 +236,17 @@ static int order_cmp(const void *a, const void *b)
 
 /* ------------------------------------------------------------ steps */
 
-/* etcd's own of an operation, roughly. */
-#define OP_BYTES 64
-
 static void add_compare(struct step *s, const char *key, int64_t revision, const char *value)
 {
 	*vec_push(&s->compares) = (struct compare){ xstrdup(key), revision, value };
-	s->bytes += strlen(key) + (value ? strlen(value) : 0) + OP_BYTES;
+	s->bytes += strlen(key) + (value ? strlen(value) : 0) + COMMIT_OP_BYTES;
 }
 
 static void add_write(struct step *s, const char *key, const char *value, bool leased)
 {
 	*vec_push(&s->writes) =
 		(struct write){ xstrdup(key), value ? xstrdup(value) : NULL, leased };
-	s->bytes += strlen(key) + (value ? strlen(value) : 0) + OP_BYTES;
+	s->bytes += strlen(key) + (value ? strlen(value) : 0) + COMMIT_OP_BYTES;
 }
 
 static void compare_as_read(struct planning *p, struct step *s, const char *key)
@@ -365,7 +362,8 @@ static void plan_checks(struct planning *p)
 
 	add_compare(s, key, 0, NULL);
 	vec_each (d, &p->list) {
-		if (s->compares.n == p->ops || s->bytes + strlen(d->key) + OP_BYTES > p->bytes)
+		if (s->compares.n == p->ops ||
+		    s->bytes + strlen(d->key) + COMMIT_OP_BYTES > p->bytes)
 			s = own_step(p);
 		compare_difference(s, d);
 	}
@@ -374,7 +372,7 @@ static void plan_checks(struct planning *p)
 
 static size_t size_of(const struct difference *d)
 {
-	return 2 * (strlen(d->key) + OP_BYTES) + (d->value ? strlen(d->value) : 0);
+	return 2 * (strlen(d->key) + COMMIT_OP_BYTES) + (d->value ? strlen(d->value) : 0);
 }
 
 static void plan_writes(struct planning *p)
@@ -417,7 +415,7 @@ static void plan_several(struct planning *p)
 static int check_sizes(const struct planning *p, struct error *err)
 {
 	vec_each (d, &p->list) {
-		if (size_of(d) + OP_BYTES + strlen(KEY_CHANGING) > p->bytes / 2)
+		if (size_of(d) + COMMIT_OP_BYTES + strlen(KEY_CHANGING) > p->bytes / 2)
 			return error_usage(err,
 					   "%s takes more than %zu KiB in etcd; make it smaller: "
 					   "rules of `accept` can name several tenants and ports",

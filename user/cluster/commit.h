@@ -20,9 +20,13 @@
 
 #include "cluster/keys.h"
 
-/* What etcd takes in one transaction, as it comes, and a size that is below its 1.5 MiB. */
-#define COMMIT_OPS   128
-#define COMMIT_BYTES (1 << 20)
+/*
+ * What etcd takes in one transaction, as it comes, and a size that is below its 1.5 MiB, with what
+ * COMMIT_OP_BYTES has for an operation besides its key and value: the prefix of the key, too.
+ */
+#define COMMIT_OPS	128
+#define COMMIT_BYTES	(1 << 20)
+#define COMMIT_OP_BYTES 320
 
 struct compare {
 	char *key;

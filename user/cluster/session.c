@@ -397,6 +397,21 @@ static int do_step(const struct committing *c, const struct step *step, struct e
 	return error_set(err, "etcd's answers are lost again and again");
 }
 
+/* Before the first: what etcd does not take is to be known while nothing is done. */
+static int check_steps(const struct committing *c, struct error *err)
+{
+	vec_each (step, &c->commit->steps) {
+		_cleanup_etcd_txn_ struct etcd_txn txn = { 0 };
+
+		make_txn(c, step, &txn);
+		if (etcd_txn_ops(&txn) > ETCD_TXN_OPS || txn.bytes > ETCD_TXN_BYTES)
+			return error_set(err,
+					 "a part of the change is larger than etcd takes; please "
+					 "report this");
+	}
+	return 0;
+}
+
 static int begin_lease(struct committing *c, struct error *err)
 {
 	int64_t seconds = LEASE_SECONDS;
@@ -563,7 +578,7 @@ int session_commit(struct session *s, const struct entries *will, const struct s
 	ret = commit_plan(&what, &commit, err);
 	if (ret || !commit.steps.n)
 		return ret;
-	ret = begin_lease(&c, err) ? -1 : do_steps(&c, err);
+	ret = check_steps(&c, err) || begin_lease(&c, err) ? -1 : do_steps(&c, err);
 	if (ret > 0)
 		ret = say_lost(s, &commit, err);
 	end_lease(&c);

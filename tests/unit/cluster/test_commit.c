@@ -189,6 +189,40 @@ Test(commit, several_transactions)
 		    "  put head{\"changes\":1}\n  put history/1\n  del changing\n");
 }
 
+/* Also with the longest prefix no step is larger than what etcd takes, and few are much smaller. */
+Test(commit, steps_are_of_a_size)
+{
+	_cleanup_model_ struct model m = model_of("net 100.64.0.0/10; tenant red;");
+	struct tn_addr fixed = addr_of("10.0.0.0"), shared = addr_of("100.64.0.0");
+	_cleanup_entries_ struct entries had = { 0 }, will;
+	_cleanup_commit_ struct commit c;
+	struct commit_what what = what_of(&had, &will);
+	struct error err = { 0 };
+	size_t full = 0;
+
+	for (uint32_t i = 1; i < 60000; i++) {
+		struct mapping *added = vec_push(&m.tenants.v[0].mappings);
+
+		added->fixed = addr_add(&fixed, i);
+		added->shared = addr_add(&shared, i * (i < 30000 ? 1 : 256));
+	}
+	cr_assert_eq(keys_write(&m, &will, &err), 0, "%s", err.text);
+	cr_assert_eq(commit_plan(&what, &c, &err), 0, "%s", err.text);
+	vec_each (s, &c.steps) {
+		size_t bytes = 0;
+
+		/* 200 of the prefix, and what the client has for each (etcd_message.c) */
+		vec_each (cmp, &s->compares)
+			bytes += strlen(cmp->key) + (cmp->value ? strlen(cmp->value) : 0) + 264;
+		vec_each (w, &s->writes)
+			bytes += strlen(w->key) + (w->value ? strlen(w->value) : 0) + 264;
+		cr_expect_leq(bytes, 1U << 20);
+		cr_expect_leq(s->compares.n, 128);
+		full += s->compares.n > 120 || bytes > 900000;
+	}
+	cr_expect_geq(full, c.steps.n - 6, "%zu of %zu", full, c.steps.n);
+}
+
 /* A key in the way of another one: what is said of it, when it has changed. */
 static void expect_conflict(const char *key, const char *value, const char *words)
 {
