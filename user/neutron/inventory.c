@@ -559,12 +559,25 @@ bool neutron_is_interface(const struct neutron_port *p)
 }
 
 /* FNV-1a */
-static uint64_t mix(uint64_t sum, const char *text)
+static uint64_t mix(uint64_t sum, const void *bytes, size_t n)
 {
-	do {
-		sum = (sum ^ (unsigned char)*text) * 0x100000001b3;
-	} while (*text++);
+	const unsigned char *b = bytes;
+
+	for (size_t i = 0; i < n; i++)
+		sum = (sum ^ b[i]) * 0x100000001b3;
 	return sum;
+}
+
+/* Of texts, numbers and truths, which is what poll fields are. */
+static uint64_t mix_value(uint64_t sum, const json_t *value)
+{
+	const json_int_t number = json_integer_value(value);
+	const int type = value ? (int)json_typeof(value) : -1;
+
+	sum = mix(sum, &type, sizeof(type));
+	if (json_is_string(value))
+		return mix(sum, json_string_value(value), json_string_length(value));
+	return mix(sum, &number, sizeof(number));
 }
 
 static uint64_t object_sum(enum neutron_list list, const json_t *object)
@@ -573,13 +586,8 @@ static uint64_t object_sum(enum neutron_list list, const json_t *object)
 	uint64_t sum = 0xcbf29ce484222325 + (uint64_t)list;
 
 	snprintf(names, sizeof(names), "%s", poll_fields[list]);
-	while ((field = strsep(&rest, ","))) {
-		const json_t *value = json_object_get(object, field);
-		char *text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
-
-		sum = mix(sum, text ? text : "");
-		free(text);
-	}
+	while ((field = strsep(&rest, ",")))
+		sum = mix_value(sum, json_object_get(object, field));
 	return sum;
 }
 
