@@ -118,7 +118,7 @@ static void note_routers(struct following *f, const struct failures *failed)
 		return;
 	}
 	more = failed->list.n - 1;
-	error_set(&err, "tenant %s: %s", failed->list.v->tenant, failed->list.v->text);
+	error_set(&err, "%s", failed->list.v->text);
 	if (more)
 		error_prefix(&err, "%zu more %s cannot be joined", more,
 			     plural(more, "router", "routers"));
