@@ -100,6 +100,12 @@ def test_members_have_one_definition(lab):
         equal(two.sync(), ["nothing to be done"], "again")
         equal(one.cli.run("apply", "--yes", "-f", path).stdout, "nothing to be done\n", "the same file")
         equal(keys(etcd, "head")["head"], {"changes": 1}, "nothing was written")
+        one.cli.run("detach", "red")
+        equal(one.sync(), ["nothing to be done"], "what was taken off")
+        one.cli.run("apply", "--tenant", "blue", "-f", path)
+        equal(one.routers()["red"], "detached", "red, after an apply of blue")
+        has(one.cli.run("apply", "--yes", "-f", path).stdout, "router red")
+        equal(one.routers()["red"], "attached", "red, after an apply")
         # of red hv2 knows the pool
         equal({t for t, _ in two.cli.leases()}, {"blue"}, "mappings that hv2 has")
 

@@ -83,6 +83,10 @@ struct change_how {
 	 * does not hold for one that was passed over.
 	 */
 	bool restore;
+	/* In a cluster: what was taken off with `detach` is attached again, of these (NULL: all).
+	 */
+	bool attach;
+	const struct scope *attach_only;
 	bool agent; /* the caller announces what is unannounced; else another process does it */
 	/*
 	 * In a cluster: asked for the addresses that routers here need (own.wanted) and do not have

@@ -208,7 +208,7 @@ static int give(void *arg, struct model *will, const struct addr_list *reserved,
 }
 
 /* `detached` and the file are this host's own. */
-static void keep_local(struct model *will, struct model *had)
+static void keep_local(struct model *will, struct model *had, const struct change_how *how)
 {
 	if (had->file)
 		will->file = xstrdup(had->file);
@@ -216,7 +216,9 @@ static void keep_local(struct model *will, struct model *had)
 		const struct tenant *was = model_tenant(had, t->name);
 
 		if (t->router && was && was->router) {
-			t->router->detached = was->router->detached;
+			t->router->detached =
+				was->router->detached &&
+				!(how->attach && scope_has(how->attach_only, t->name));
 			t->router->passed_over = was->router->passed_over;
 		}
 	}
@@ -235,7 +237,7 @@ static int make(struct session *s, const struct settings *settings, struct model
 	mine.arg = &giving;
 	if (load_had(settings, &had, err))
 		return -1;
-	keep_local(will, &had);
+	keep_local(will, &had, how);
 	if (change_begin(settings, STORE_WRITE, will, &c, err) ||
 	    change_make(&c, &mine, out, err) || store_see_revision(c.store, revision, err))
 		return -1;
@@ -256,7 +258,7 @@ int cluster_try_here(struct session *s, const struct settings *settings, const s
 	projection_make(&part, is_here, s);
 	vec_each (t, &part.tenants)
 		t->id = 0; /* they were the projection's */
-	keep_local(&part, &had);
+	keep_local(&part, &had, how);
 	return change_begin(settings, STORE_READ, &part, &c, err) ||
 			       change_make(&c, &dry, &out, err)
 		       ? -1

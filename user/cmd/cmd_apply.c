@@ -175,6 +175,8 @@ static int attempt_in_cluster(struct applying *a, struct session *s, struct chan
 	struct change_how how = a->how;
 	int ret;
 
+	how.attach = true;
+	how.attach_only = how.only;
 	how.only = NULL;
 	if (take_for_cluster(a, s, c, err) || cluster_complete(settings, s, &c->will, &c->had, err))
 		return -1;
