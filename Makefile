@@ -91,7 +91,7 @@ format: | deps-lint ## bring every C file into the project's format
 #=   SAN=1             build with the address and undefined-behaviour sanitizers, in build/san
 #=   METRICS=no        leave the agent's metrics out, and libmicrohttpd
 #=   SYSTEMD=no        leave what systemd is told out, its units, and libsystemd
-#=   CLUSTER=no        leave clusters of hosts out, libcurl and GnuTLS
-#=   NEUTRON=no        leave `tenantnat neutron` out, and libcurl
+#=   CLUSTER=no        leave clusters of hosts out, and GnuTLS
+#=   NEUTRON=no        leave `tenantnat neutron` out; with CLUSTER=no also libcurl
 #=   CC CLANG BPFTOOL PKG_CONFIG CFLAGS CPPFLAGS LDFLAGS    tools and flags; CLANG compiles bpf/
 #=   DESTDIR PREFIX SBINDIR DATADIR DOCDIR MANDIR SYSTEMDUNITDIR    where install puts what
