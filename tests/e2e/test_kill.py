@@ -22,7 +22,7 @@ from snapshot import difference, rows_in_force
 
 # In a short run: in how many places a command is killed; and which part of the errors it gets where
 # nothing changes, beside one in each phase.
-JOIN, CHANGE, ONE = 25, 9, 2
+JOIN, CHANGE, ONE = 25, 10, 2
 SOME, FEW = 12, 24
 # in a long one: at how many calls of a name and phase each error that these can give
 AGAIN = 8
