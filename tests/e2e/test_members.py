@@ -374,6 +374,65 @@ def test_members_bring_in_what_they_had(lab):
 
 
 @once
+def test_members_attach_again_what_was_detached(lab):
+    """An apply does, of the tenants that it is about; what follows the cluster does not."""
+    path = lab.write(definitions(lab), "members.yaml")
+    with cluster(lab, "hv1") as (_, one):
+        one.cli.run("apply", "--yes", "-f", path)
+        for words, state in ((["cluster", "sync"], "detached"), (["map", "add", "red", "10.0.0.77"], "detached"),
+                             (["apply", "--tenant", "blue", "-f", path], "detached"),
+                             (["apply", "--dry-run", "-f", path], "detached"),
+                             (["apply", "--yes", "-f", path], "attached"),
+                             (["apply", "--tenant", "red", "-f", path], "attached")):
+            if one.routers()["red"] == "attached":
+                one.cli.run("detach", "red")
+            one.cli.run(*words)
+            equal(one.routers()["red"], state, f"red after {words}")
+
+
+@once
+def test_members_keep_their_routers_under_another_name(lab):
+    """Definitions that name the host go with its name, when it joins and when it leaves."""
+    machine = socket.gethostname()
+    there = lab.definitions()
+    there["red"].router["host"] = machine
+    there["blue"].router.update(hosts=f"[{machine}, hv9]", active="always")
+    for name, pool in ("red", "100.64.1.0/24"), ("blue", "100.64.2.0/24"):
+        there[name].pool = [pool]
+
+    def names(host):
+        return [line.split(":")[1].strip() for line in host.cli.lines("export") if " host" in line]
+
+    def stay(host, want):
+        """Whatever looks after routers finds nothing to do."""
+        for words in want:
+            equal(host.cli.lines(*words), ["nothing to be done"], " ".join(words))
+        ping(lab.red1, BLUE1)
+
+    lab.cli.run("detach", "--all")
+    with Etcd(lab) as etcd:
+        one = Member(lab, etcd, "hv1")
+        try:
+            one.cli.run("apply", "--yes", "-f", lab.write(there, "named.yaml"))
+            reach(lab.red1, BLUE1)
+            one.join()
+            equal(names(one), ["[hv1, hv9]", "hv1"], "in the cluster")
+            equal(one.cli.lines("restore"), ["nothing to be done"], "restore before it has followed")
+            one.sync()
+            stay(one, (["restore"], ["cluster", "sync"]))
+            for forget in [], ["--forget"]:
+                one.cli.run("cluster", "leave", *forget)
+                equal(names(one), [f"[{machine}, hv9]", machine], "on the host alone")
+                stay(one, (["restore"],))
+                one.join()
+                one.sync()
+                stay(one, (["restore"], ["cluster", "sync"]))
+        finally:
+            one.cli.run("detach", "--all", code=None)
+            lab.apply()
+
+
+@once
 def test_members_refuse_what_is_damaged(lab):
     """One sentence names the key; this host stays as it is."""
     path = lab.write(definitions(lab), "members.yaml")

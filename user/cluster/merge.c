@@ -3,6 +3,8 @@
 
 #include <stdarg.h>
 
+#include "lib/host_name.h"
+
 void collisions_free(struct collisions *c)
 {
 	vec_each (text, &c->list)
@@ -52,6 +54,23 @@ static void merge_subnets(struct model *into, const struct model *from, struct c
 	}
 }
 
+/* What this host was called before becomes its name in the cluster. */
+static void rename_host(struct router *r, const char *host)
+{
+	char **was = NULL;
+
+	vec_each (h, &r->hosts) {
+		if (strcmp(*h, host) == 0)
+			return;
+		if (strcmp(*h, host_name()) == 0)
+			was = h;
+	}
+	if (was) {
+		free(*was);
+		*was = xstrdup(host);
+	}
+}
+
 /* The definitions of one host are of that host, where they do not name others. */
 static void name_host(struct tenant *t, const char *host)
 {
@@ -64,6 +83,8 @@ static void name_host(struct tenant *t, const char *host)
 	r->detached = r->passed_over = false;
 	if (!r->hosts.n)
 		*vec_push(&r->hosts) = xstrdup(host);
+	else
+		rename_host(r, host);
 }
 
 static bool same_accept(const struct tenant *a, const struct tenant *b)

@@ -5,6 +5,8 @@
 
 /* What host_name_set() said last; else gethostname(2). */
 const char *host_name(void);
+/* gethostname(2), whatever was set. */
+const char *host_name_of_machine(void);
 /* The text outlives all calls of host_name(). NULL: gethostname(2) again. */
 void host_name_set(const char *name);
 

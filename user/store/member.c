@@ -61,6 +61,21 @@ int store_membership(struct store *s, struct membership *out, struct error *err)
 	return damaged(s, err, "what is remembered of the cluster makes no sense");
 }
 
+/*
+ * Definitions that name this host go with what it is called: else its routers would be elsewhere
+ * from now on, and be taken off.
+ */
+static int call_host(struct store *s, const char *name, struct error *err)
+{
+	_cleanup_reset_ sqlite3_stmt *stmt = NULL;
+	const char *before = host_name();
+
+	if (strcmp(before, name) == 0)
+		return 0;
+	stmt = query_begin(s, CALL_HOST, err, "tt", name, before);
+	return !stmt || query_next(s, stmt, err) < 0 ? -1 : 0;
+}
+
 int store_save_membership(struct store *s, const struct membership *m, struct error *err)
 {
 	int ret = sql_exec(s, "BEGIN IMMEDIATE; DELETE FROM cluster", err);
@@ -69,6 +84,8 @@ int store_save_membership(struct store *s, const struct membership *m, struct er
 		ret = query_run(s, ADD_CLUSTER, 1, err, "tttttttttll", m->urls, m->ca, m->cert,
 				m->key, m->user, m->password, m->prefix, m->host, m->id, m->etcd,
 				(uint64_t)m->revision);
+	if (ret == 0)
+		ret = call_host(s, m ? m->host : host_name_of_machine(), err);
 	if (ret) {
 		store_rollback(s);
 		return -1;

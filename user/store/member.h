@@ -27,11 +27,12 @@ void membership_free(struct membership *m);
 
 /* 1: *out is the caller's to free; 0: this host is in no cluster; -1: an error. */
 int store_membership(struct store *store, struct membership *out, struct error *err);
-/* Remember it instead of what was there; NULL: this host is in no cluster. Commits. */
+/* Remember it instead of what was there; NULL: this host is in no cluster, and called
+ * by its host name again. Definitions here that name it have the new name. Commits. */
 int store_save_membership(struct store *store, const struct membership *m, struct error *err);
 /*
- * Remember that this host has the definitions of a revision, if it is later than the last one. In the open transaction, so that it is
- * there if and only if that is committed; without one, at once.
+ * Remember that this host has the definitions of a revision, if it is later than the last one. In
+ * the open transaction, so that it is there if and only if that is committed; without one, at once.
  */
 int store_see_revision(struct store *store, int64_t revision, struct error *err);
 

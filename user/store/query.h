@@ -101,6 +101,7 @@ struct store;
 	X(ADD_CLUSTER,                                                                             \
 	  "INSERT INTO cluster (one, urls, ca, cert, key, user, password, prefix, host, id, "      \
 	  "etcd, revision) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                           \
+	X(CALL_HOST, "UPDATE OR IGNORE router_host SET name = ? WHERE name = ?")                   \
 	X(SEE_CLUSTER, "UPDATE cluster SET revision = max(revision, ?)")                           \
 	X(REMOVE_MAPPING, "DELETE FROM mapping WHERE tenant = ? AND family = ? AND fixed = ?")
 /* clang-format on */
