@@ -433,6 +433,33 @@ def test_members_keep_their_routers_under_another_name(lab):
 
 
 @once
+def test_members_that_were_taken_out(lab):
+    """They follow and change nothing any more, above all when another machine has their name."""
+    path = lab.write(definitions(lab), "members.yaml")
+    with cluster(lab, "hv1", "hv2") as (etcd, one, two):
+        one.cli.run("apply", "--yes", "-f", path)
+        two.sync()
+        three = Member(lab, etcd, "hv3")
+        leases = two.cli.leases()
+        for come_back, said in ((lambda: None, "the cluster has no host hv2 any more"),
+                                (lambda: three.cli.run("cluster", "join", etcd.urls, "--host", "hv2"),
+                                 "another machine is host hv2 of the cluster now")):
+            one.cli.run("cluster", "leave", "--host", "hv2", code=None)
+            come_back()
+            before = keys(etcd)
+            for words in (["cluster", "sync"], ["map", "add", "blue", "10.0.0.77"], ["map", "del", "red", FIXED2],
+                          ["apply", "--yes", "-f", path], ["export"]):
+                has(two.cli.fails(*words), said, "tenantnat cluster leave")
+            has(" ".join(two.cli.json("cluster", "status", code=1)["problems"]), said)
+            with Agent(two) as agent:
+                agent.says(said)
+            equal(keys(etcd), before, "etcd")
+            equal(two.cli.leases(), leases, "what it has stays")
+        two.cli.run("cluster", "leave")
+        assert "hosts/hv2" in keys(etcd, "hosts/"), "the other machine's"
+
+
+@once
 def test_members_refuse_what_is_damaged(lab):
     """One sentence names the key; this host stays as it is."""
     path = lab.write(definitions(lab), "members.yaml")

@@ -94,19 +94,13 @@ static int say_alive(struct follower *f, struct error *err)
 						(json_int_t)time(NULL), "failed", f->failed);
 	_cleanup_free_ char *value = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
 	_cleanup_etcd_txn_ struct etcd_txn t = { 0 };
-	_cleanup_etcd_kvs_ struct etcd_kvs kvs = { 0 };
-	struct etcd_query query = { .key = host };
 	struct etcd_outcome out;
+	int64_t mod;
 
 	/* one that was taken out of the cluster is not to come back like that */
-	if (etcd_range(f->etcd, &query, &kvs, err))
+	if (membership_check_host(f->etcd, &f->m, 0, &mod, err))
 		return -1;
-	if (!kvs.list.n)
-		return error_set(err,
-				 "the cluster has no host %s any more: `tenantnat cluster join` "
-				 "again, or `tenantnat cluster leave`",
-				 f->m.host);
-	etcd_txn_if_mod(&t, host, kvs.list.v[0].mod_revision);
+	etcd_txn_if_mod(&t, host, mod);
 	etcd_txn_put(&t, key, value, strlen(value), f->lease);
 	if (etcd_txn_commit(f->etcd, &t, &out, err))
 		return -1;

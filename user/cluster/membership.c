@@ -177,6 +177,29 @@ static int look(struct etcd *e, const struct membership *m, struct seen *out, st
 	return read_key(e, m, "hosts/", m->host, revision, &out->host, err);
 }
 
+int membership_check_host(struct etcd *e, const struct membership *m, int64_t revision,
+			  int64_t *mod, struct error *err)
+{
+	_cleanup_etcd_kvs_ struct etcd_kvs kvs = { 0 };
+	char machine[33];
+
+	if (read_key(e, m, "hosts/", m->host, revision, &kvs, err) || machine_id(machine, err))
+		return -1;
+	if (!kvs.list.n)
+		return error_set(err,
+				 "the cluster has no host %s any more: `tenantnat cluster join` "
+				 "again, or `tenantnat cluster leave`",
+				 m->host);
+	if (!strstr(kvs.list.v[0].value, machine))
+		return error_set(
+			err,
+			"another machine is host %s of the cluster now: `tenantnat cluster "
+			"leave` here, and join with another name (--host)",
+			m->host);
+	*mod = kvs.list.v[0].mod_revision;
+	return 0;
+}
+
 /* ---------------------------------------------------------------- join */
 
 struct joining {

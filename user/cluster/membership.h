@@ -30,6 +30,14 @@ char *membership_key(const struct membership *m, const char *kind, const char *n
 int membership_check(const struct membership *m, const struct etcd_kv *cluster,
 		     const struct etcd_header *header, struct error *err);
 
+/*
+ * Whether the host is still in the cluster, and is this machine, as of a revision; 0: now. *mod is
+ * when its key was changed last. One that was taken out follows and changes nothing any more:
+ * another machine may have its name, and its routers.
+ */
+int membership_check_host(struct etcd *e, const struct membership *m, int64_t revision,
+			  int64_t *mod, struct error *err);
+
 /* PREFIX: /NAME or more of these; a usage error else. */
 int membership_check_prefix(const char *prefix, struct error *err);
 

@@ -195,7 +195,7 @@ static int read_hosts(struct etcd *e, const struct membership *m, struct overvie
 	_cleanup_free_ char *key = membership_key(m, "cluster", "");
 	_cleanup_free_ char *prefix = membership_key(m, "hosts/", "");
 	struct etcd_query query = { .key = key };
-	bool registered = false;
+	int64_t mod;
 
 	if (etcd_range(e, &query, &cluster, err) ||
 	    membership_check(m, etcd_kvs_find(&cluster, key), &cluster.header, err))
@@ -205,16 +205,9 @@ static int read_hosts(struct etcd *e, const struct membership *m, struct overvie
 	    read_range(e, m, "hosts/", o->revision, false, &hosts, err) ||
 	    read_range(e, m, "alive/", o->revision, false, &alive, err))
 		return -1;
-	vec_each (kv, &hosts.list) {
+	vec_each (kv, &hosts.list)
 		add_host(o, kv, strlen(prefix), &alive, m);
-		registered |= strcmp(kv->key + strlen(prefix), m->host) == 0;
-	}
-	if (registered)
-		return 0;
-	return error_set(err,
-			 "the cluster has no host %s any more: `tenantnat cluster join` again, or "
-			 "`tenantnat cluster leave`",
-			 m->host);
+	return membership_check_host(e, m, o->revision, &mod, err);
 }
 
 int overview_read(const struct membership *m, struct overview *out, struct error *err)

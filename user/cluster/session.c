@@ -105,6 +105,7 @@ int session_read_ground(struct session *s, struct error *err)
 	struct etcd_query query = { .key = from, .end = to };
 	struct session_taking taking = { .s = s, .each = add_entry, .arg = &s->had };
 	_cleanup_etcd_kvs_ struct etcd_kvs kvs = { 0 };
+	int64_t mod;
 
 	session_forget(s);
 	s->read_at = time(NULL);
@@ -112,6 +113,8 @@ int session_read_ground(struct session *s, struct error *err)
 	    membership_check(&s->m, etcd_kvs_find(&kvs, cluster), &kvs.header, err))
 		return -1;
 	s->revision = kvs.header.revision;
+	if (membership_check_host(s->etcd, &s->m, s->revision, &mod, err))
+		return -1;
 	vec_each (kv, &kvs.list) {
 		if (take(&taking, kv, err))
 			return -1;
