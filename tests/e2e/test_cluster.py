@@ -335,6 +335,7 @@ def test_cluster_words(lab):
         has(one.cli.fails("cluster", "join", etcd.urls, "--host", "a/b", code=2), "no name of a host")
         has(one.refused("--ca", "/nowhere", code=2), "cannot read /nowhere")
         has(one.cli.fails("cluster", "join", "127.0.0.1:2379", code=2), "http://HOST:PORT")
+        has(one.cli.fails("cluster", "join", etcd.members[0].peer), "port for clients")
         one.join("--prefix", "/a/b")
         has(one.cli.fails("cluster", "leave", "--host", "x", "--forget", code=2), "--forget")
         has(etcd.ctl("get", "--prefix", "/a/b/", "--keys-only"), "/a/b/hosts/hv1")

@@ -379,6 +379,14 @@ void etcd_judge(const struct etcd_reply *r, const struct etcd_manner *how, struc
 		judge_strange(r, how, out);
 }
 
+static bool has_gateway(const char *version)
+{
+	unsigned int major, minor;
+
+	return sscanf(version, "%u.%u", &major, &minor) == 2 &&
+	       (major > 3 || (major == 3 && minor >= 4));
+}
+
 void etcd_judge_version(const struct etcd_reply *r, const struct etcd_manner *how,
 			struct etcd_verdict *out)
 {
@@ -387,7 +395,12 @@ void etcd_judge_version(const struct etcd_reply *r, const struct etcd_manner *ho
 
 	(void)how;
 	memset(out, 0, sizeof(*out));
-	if (r->code == CURLE_OK && version)
+	if (r->code == CURLE_OK && version && has_gateway(version))
+		SAY_HERE(out, ETCD_UNSUPPORTED,
+			 "it is etcd %s, without /v3/: give its port for clients, and let it have "
+			 "--enable-grpc-gateway",
+			 quote(version, said, sizeof(said)));
+	else if (r->code == CURLE_OK && version)
 		SAY_HERE(out, ETCD_UNSUPPORTED, "it is etcd %s, and 3.4 or later is needed",
 			 quote(version, said, sizeof(said)));
 	else
