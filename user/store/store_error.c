@@ -15,6 +15,9 @@ static const char *remedy(int number)
 	case ENOSPC:
 	case EDQUOT:
 		return "make room on its filesystem";
+	case EMFILE:
+	case ENFILE:
+		return "raise the limit of file descriptors (ulimit -n, LimitNOFILE=)";
 	case ENOENT:
 		return "create the directory that it is in, or use --state DIR";
 	case ENOTDIR:
