@@ -171,9 +171,9 @@ static int begin(struct agent *a, struct error *err)
 	store_close(store);
 	store = NULL;
 	if (a->member.is && a->options.file)
-		return error_usage(err,
-				   "this host is in a cluster, whose definitions are in force: leave "
-				   "-f out, and `tenantnat apply` the file");
+		return error_usage(
+			err, "this host is in a cluster, whose definitions are in force: leave "
+			     "-f out, and `tenantnat apply` the file");
 	if (lock(a, err) || open_signals(a, err) || watch_open(a->settings.state, &a->watch, err))
 		return -1;
 	if (open_metrics(a, err))

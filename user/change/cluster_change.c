@@ -10,17 +10,28 @@
 #include "cluster/merge.h"
 #include "host/netns.h"
 #include "lib/host_name.h"
+#include "lib/interrupt.h"
 #include "lib/log.h"
 #include "model/ipam.h"
 
-int cluster_session(const struct settings *settings, struct session *out, struct error *err)
+static int open_session(const struct settings *settings, struct session *out, struct error *err)
 {
 	_cleanup_store_ struct store *store = NULL;
 
+	return store_open(settings->state, STORE_READ, 0, settings->command, &store, err)
+		       ? -1
+		       : session_open(store, out, err);
+}
+
+int cluster_session(const struct settings *settings, struct session *out, struct error *err)
+{
+	int ret;
+
 	memset(out, 0, sizeof(*out));
-	if (store_open(settings->state, STORE_READ, 0, settings->command, &store, err))
-		return -1;
-	return session_open(store, out, err);
+	interrupt_block(true);
+	ret = open_session(settings, out, err);
+	interrupt_block(false);
+	return ret;
 }
 
 /* ------------------------------------------------------------ the whole */

@@ -44,6 +44,17 @@ void interrupt_catch(void)
 		sigaction(SIGHUP, &how, NULL);
 }
 
+void interrupt_block(bool block)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(block ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
+}
+
 bool interrupt_is_noted(void)
 {
 	return noted;

@@ -14,6 +14,9 @@
 /* From now on they are noted; SIGHUP not if it is ignored. A second call does nothing. */
 void interrupt_catch(void);
 
+/* Until interrupt_block(false) they wait: for what leaves files behind when it is cut short. */
+void interrupt_block(bool block);
+
 bool interrupt_is_noted(void);
 /*
  * The same, but false while interrupt_hold(true) is in force, until interrupt_hold(false):
