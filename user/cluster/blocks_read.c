@@ -91,19 +91,6 @@ int owner_read(const char *key, const char *addr, const json_t *entry, struct ow
 	return read_mapping(key, addr, entry, &out->mapping, err);
 }
 
-static int tenant_cmp(const void *a, const void *b)
-{
-	return strcmp(((const struct tenant *)a)->name, ((const struct tenant *)b)->name);
-}
-
-static struct tenant *find_tenant(struct model *m, const char *name)
-{
-	const struct tenant like = { .name = (char *)name };
-
-	return m->tenants.n ? bsearch(&like, m->tenants.v, m->tenants.n, sizeof(like), tenant_cmp)
-			    : NULL;
-}
-
 /* A change that was cut short can have left what its end would have removed. */
 static int left_out(const struct reader *r, struct error *err)
 {
@@ -162,7 +149,7 @@ static int take_own(struct reader *r, const char *key, const char *addr, struct 
 static int take_owner(struct reader *r, const char *key, const char *addr, struct owner *o,
 		      struct error *err)
 {
-	struct tenant *t = find_tenant(&r->m, o->tenant);
+	struct tenant *t = model_tenant_sorted(&r->m, o->tenant);
 
 	if (r->wants && !r->wants(r->arg, t, o))
 		return 0;

@@ -22,21 +22,8 @@ static void strip(struct tenant *t)
 	tenant_clear(&gone);
 }
 
-static int tenant_cmp(const void *a, const void *b)
-{
-	return strcmp(((const struct tenant *)a)->name, ((const struct tenant *)b)->name);
-}
-
-static const struct tenant *find_tenant(const struct model *m, const char *name)
-{
-	const struct tenant like = { .name = (char *)name };
-
-	return m->tenants.n ? bsearch(&like, m->tenants.v, m->tenants.n, sizeof(like), tenant_cmp)
-			    : NULL;
-}
-
 /* The names are the rules', which stay. */
-static void note_named(struct projection *p, const struct model *m, const struct rule *r)
+static void note_named(struct projection *p, struct model *m, const struct rule *r)
 {
 	vec_each (text, &r->from) {
 		const struct tenant *t;
@@ -44,7 +31,7 @@ static void note_named(struct projection *p, const struct model *m, const struct
 
 		if (!sender_parse(*text, &sender) || !sender.mapping)
 			continue;
-		t = find_tenant(m, sender.tenant);
+		t = model_tenant_sorted(m, sender.tenant);
 		if (p->named.v && t && !t->router)
 			*vec_push(&p->named.v[t - m->tenants.v].list) = called(sender.mapping);
 	}

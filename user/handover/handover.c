@@ -48,7 +48,7 @@ static bool name_flow(const struct model *m, const struct tenant *t, const struc
 static int export_router(const struct view *v, const struct router_row *row,
 			 const struct selection *s, FILE *to, struct error *err)
 {
-	struct tenant *t = model_tenant((struct model *)&v->model, row->tenant);
+	struct tenant *t = model_tenant_sorted((struct model *)&v->model, row->tenant);
 	_cleanup_flows_ struct flows open = { 0 };
 	uint32_t now = flows_now();
 
@@ -113,7 +113,7 @@ static void take(struct taking *taking, const struct named_flow *named, struct i
 {
 	struct model *m = (struct model *)&taking->view->model;
 	const struct router_row *row = router_of(taking->view, named->tenant);
-	struct tenant *peer = NULL, *t = model_tenant(m, named->tenant);
+	struct tenant *peer = NULL, *t = model_tenant_sorted(m, named->tenant);
 	struct flow flow = { .key = { .peer = named->peer,
 				      .fixed = named->fixed,
 				      .shared = named->shared,
@@ -125,7 +125,7 @@ static void take(struct taking *taking, const struct named_flow *named, struct i
 		out->left_out[FLOW_NO_MAPPING]++;
 		return;
 	}
-	if (*named->peer_tenant && !(peer = model_tenant(m, named->peer_tenant))) {
+	if (*named->peer_tenant && !(peer = model_tenant_sorted(m, named->peer_tenant))) {
 		out->left_out[FLOW_NO_PEER]++;
 		return;
 	}

@@ -331,6 +331,19 @@ struct tenant *model_tenant(struct model *m, const char *name)
 	return NULL;
 }
 
+static int tenant_cmp(const void *a, const void *b)
+{
+	return strcmp(((const struct tenant *)a)->name, ((const struct tenant *)b)->name);
+}
+
+struct tenant *model_tenant_sorted(struct model *m, const char *name)
+{
+	const struct tenant like = { .name = (char *)name };
+
+	return m->tenants.n ? bsearch(&like, m->tenants.v, m->tenants.n, sizeof(like), tenant_cmp)
+			    : NULL;
+}
+
 struct mapping *tenant_mapping(struct tenant *t, const struct tn_addr *fixed)
 {
 	size_t low = 0, high = t->mappings.n;
@@ -347,11 +360,6 @@ struct mapping *tenant_mapping(struct tenant *t, const struct tn_addr *fixed)
 			high = mid;
 	}
 	return NULL;
-}
-
-static int tenant_cmp(const void *a, const void *b)
-{
-	return strcmp(((const struct tenant *)a)->name, ((const struct tenant *)b)->name);
 }
 
 static int mapping_cmp(const void *a, const void *b)

@@ -260,7 +260,9 @@ void model_forget_given(struct model *m);
 
 /* NULL when there is none. */
 struct tenant *model_tenant(struct model *m, const char *name);
-/* The same; the mappings are sorted (model_sort). */
+/* The same; the tenants are sorted (model_sort). */
+struct tenant *model_tenant_sorted(struct model *m, const char *name);
+/* NULL when there is none; the mappings are sorted (model_sort). */
 struct mapping *tenant_mapping(struct tenant *t, const struct tn_addr *fixed);
 
 /* Tenants by name, the mappings of each by fixed address: the order of every listing and
