@@ -207,11 +207,8 @@ struct curl_slist *etcd_set_up(const struct etcd *e, CURL *curl, const char *url
 	return headers;
 }
 
-static size_t take(char *data, size_t size, size_t n, void *arg)
+size_t etcd_reply_add(struct etcd_reply *r, const char *data, size_t n)
 {
-	struct etcd_reply *r = arg;
-
-	(void)size;
 	if (r->body.n + n > ETCD_ANSWER_MAX) {
 		r->too_large = true;
 		return 0;
@@ -224,6 +221,12 @@ static size_t take(char *data, size_t size, size_t n, void *arg)
 	r->body.n += n;
 	r->body.v[r->body.n] = 0;
 	return n;
+}
+
+static size_t take(char *data, size_t size, size_t n, void *arg)
+{
+	(void)size;
+	return etcd_reply_add(arg, data, n);
 }
 
 static int end_when_interrupted(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)

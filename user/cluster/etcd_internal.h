@@ -117,6 +117,9 @@ void etcd_certificate_date(const char *pem, size_t size, char *out, size_t room)
 
 /* ---- etcd.c */
 
+/* More of the body, which stays NUL-terminated. `n`, or 0: it is too large, as `r` says then. */
+size_t etcd_reply_add(struct etcd_reply *r, const char *data, size_t n);
+
 struct etcd_call {
 	const char *path;
 	const json_t *body; /* borrowed */

@@ -91,18 +91,7 @@ static size_t on_data(char *data, size_t size, size_t n, void *arg)
 		memmove(r->body.v, r->body.v + w->read, r->body.n);
 		w->read = 0;
 	}
-	if (r->body.n + n > ETCD_ANSWER_MAX) {
-		r->too_large = true;
-		return 0;
-	}
-	while (r->body.cap < r->body.n + n + 1) {
-		r->body.cap = r->body.cap ? 2 * r->body.cap : 4096;
-		r->body.v = xrealloc(r->body.v, r->body.cap, 1);
-	}
-	memcpy(r->body.v + r->body.n, data, n);
-	r->body.n += n;
-	r->body.v[r->body.n] = 0;
-	return n;
+	return etcd_reply_add(r, data, n);
 }
 
 /* ---------------------------------------------------------------- begin and end */
