@@ -32,8 +32,13 @@ struct tn_addr {
 #define TN_INSIDE_MAX 16
 /* The largest number of pools of tenants whose router is elsewhere. */
 #define TN_POOLS_MAX 65536
-/* Flows that the VMs of one router can have open, and fragmented datagrams on their way. */
+/*
+ * Flows that the VMs of one router can have open, unless its definition says otherwise, within
+ * these bounds; and fragmented datagrams on their way.
+ */
 #define TN_FLOWS     16384
+#define TN_FLOWS_MIN 1024
+#define TN_FLOWS_MAX (1U << 22)
 #define TN_FRAGMENTS 4096
 /*
  * Neighbours that do not answer, of which one router may have the kernel ask for so many new ones a
@@ -508,7 +513,7 @@ struct tn_router {
 	__u32 inside[TN_INSIDE_MAX]; /* inside interfaces, by index; 0: no more */
 	/* bit i: the frames of inside[i] begin with the IP header; TN_VRF << i: it is a VRF */
 	__u32 raw;
-	__u32 pad;		   /* zero */
+	__u32 flows;		   /* entries of its map of flows; 0: TN_FLOWS */
 	__u32 xmit[TN_INSIDE_MAX]; /* those that XDP can send to; 0: no more */
 	struct tn_addr own[2];	   /* of the router itself, IPv4 and IPv6; zero: none */
 };

@@ -34,7 +34,7 @@ PHASES = {
     "commit": r"fdatasync .*state\.db-wal>|ftruncate .*state\.db-wal>",
     "checkpoint": r"(pwrite64|fdatasync|ftruncate) .*state\.db>",
     "close the state": r"unlink .*state\.db-(wal|shm)\"",
-    "pin maps": r"mkdir .*/(kill[-\w]*|MAPS|routers)\"|bpf BPF_OBJ_PIN .*/MAPS/|rename ",
+    "pin maps": r"mkdir .*/(kill[-\w]*|MAPS|routers)\"|bpf BPF_OBJ_PIN .*/MAPS/|rename (?!.*/routers/)",
     "write rows": r"bpf BPF_MAP_(UPDATE|DELETE)\w* .*<(by_shared|by_fixed|table_seq)>",
     "write rules": r"bpf BPF_MAP_(UPDATE|DELETE)\w* .*"
                    r"<(accepts|services|withdrawn|pools|limits|hits)>",
@@ -53,7 +53,7 @@ PHASES = {
                       r"|RTM_(NEWLINK|(NEW|DEL)NEIGH|(NEW|DEL)LINKPROP))\b",
     "attach": r"bpf BPF_LINK_(CREATE|UPDATE) |send(to|msg) .*nlmsg_type="
               r"(0x13|0x24|0x2c|RTM_(SETLINK|NEWQDISC|NEWTFILTER))\b",
-    "pin": r"bpf BPF_OBJ_PIN ",
+    "pin": r"bpf BPF_OBJ_PIN |rename ",
     # 0x15 is also what asks for the policies of IPsec
     "detach": r"unlink(at)? .*|rmdir "
               r"|send(to|msg) (?!.*(NLM_F_DUMP|0x300)).*nlmsg_type=(0x15|0x19|0x25|0x2d|RTM_DEL)",

@@ -6,7 +6,7 @@ import socket
 
 from case import datapath, equal, once
 from lab import FIXED, FIXED_V6, PLAIN, PLAIN_V6, RED1, RED1_V6
-from test_accept import SHORT, bound, heard, rules
+from test_accept import SHORT, bound, flood, heard, rules
 from test_six import dual_stack
 from traffic import WAIT, any_address, family, new_port
 
@@ -125,3 +125,74 @@ def test_flows_wrong_lines(lab):
             assert "<stdin>:3: " in error and said in error, error
             equal([f for f in exported(lab, "red") if f["port"] == opened.port], [], wrong)
         assert "a directory" in lab.cli.fails("flows", "import", "/", code=2)
+
+
+def sized(lab, definitions, room):
+    """Apply them with so much room for flows in red; None: what is the default. What plan says."""
+    router = definitions["red"].router
+    router.pop("flows", None)
+    if room:
+        router["flows"] = room
+    return "\n".join(lab.apply(definitions))
+
+
+def room_of(lab):
+    """What show, stats and metrics say, and how many flows are open by the first."""
+    [red] = [t for t in lab.cli.json("show", "red")["tenants"] if t["tenant"] == "red"]
+    [stats] = lab.cli.json("stats", "red")["flows"]
+    shown = red["router"]["flows"]
+    equal(stats["room"], shown["room"], "the room that stats tells")
+    page = lab.cli.lines("stats", "--prometheus")
+    assert f'tenantnat_flows_max{{tenant="red"}} {shown["room"]}' in page, page
+    assert f"  flows {shown['open']} of {shown['room']}" in lab.cli.lines("show", "red")
+    return shown
+
+
+@datapath
+@dual_stack
+def test_flows_room(lab):
+    """A router gets more room, and less: what is open goes on, and what is new finds room."""
+    with rules(lab, red=()) as definitions, contextlib.ExitStack() as stack:
+        opened = [Opened(lab, stack, address) for address in (PLAIN, PLAIN_V6)]
+        equal(room_of(lab)["room"], 16384, "the room by default")
+        for room in (65536, 1024, None):
+            said = sized(lab, definitions, room)
+            assert f"flows {room_before(room)} → {room or 16384}" in said, said
+            shown = room_of(lab)
+            equal(shown["room"], room or 16384, "the room")
+            assert len(opened) <= shown["open"] <= shown["room"], shown
+            for o in opened:
+                equal(o.answered(WAIT), True, f"with room for {shown['room']}")
+            opened += [Opened(lab, stack, address) for address in (PLAIN, PLAIN_V6)]
+            equal([o.answered(WAIT) for o in opened[-2:]], [True, True], "what is new")
+            equal(sized(lab, definitions, room), "nothing to be done", "the same again")
+
+
+def room_before(room):
+    return {65536: 16384, 1024: 65536, None: 1024}[room]
+
+
+@once
+def test_flows_fill_their_room(lab):
+    """Of more flows than there is room for some are evicted; a larger room keeps them all."""
+    with rules(lab, red=()) as definitions:
+        for room, most in ((1024, 1024), (65536, 65536)):
+            sized(lab, definitions, room)
+            flood(lab.red1, 8192)
+            shown = room_of(lab)
+            equal(shown["room"], room, "the room")
+            assert shown["open"] <= most, shown
+            assert shown["open"] > (6000 if room > 8192 else 500), shown
+
+
+@once
+def test_flows_room_is_checked(lab):
+    """A room out of bounds is refused, and nothing changes."""
+    with rules(lab, red=()) as definitions:
+        before = room_of(lab)["room"]
+        for wrong in (1023, 4194305, "many"):
+            other = definitions.copy()
+            other["red"].router["flows"] = wrong
+            error = lab.cli.run("apply", "-f", lab.put("wrong.yaml", other.yaml()), code=2).stderr
+            assert f"`{wrong}` is no number of flows; write one from 1024 to 4194304" in error, error
+        equal(room_of(lab)["room"], before, "the room")

@@ -440,7 +440,7 @@ class Ways:
         self.walk, pair = walk, walk.pair
         alone = self.alone = walk.place("alone", pair.alone())
         both = walk.place("both", pair.both())
-        loose = walk.place("loose", pair.alone(sources="loose"))
+        loose = walk.place("loose", pair.alone(sources="loose", flows=4096))
         nine = walk.place("nine", pair.alone().mapping("red", "10.0.0.9"))
         off = walk.place("off", None)
         # the first join is killed in its probes too

@@ -119,7 +119,7 @@ static bool read_way(const char *word, struct router *r)
 
 static void read_router(const struct statement *s, struct tenant *t)
 {
-	struct router *r = xzalloc(sizeof(*r));
+	struct router *r = router_new();
 	bool elsewhere = false;
 	const char *v;
 
@@ -140,6 +140,8 @@ static void read_router(const struct statement *s, struct tenant *t)
 			cr_assert(forwarding_parse(v, &r->forwarding), "no forwarding: '%s'", v);
 		else if ((v = value(s->words[i], "host")))
 			*vec_push(&r->hosts) = xstrdup(v);
+		else if ((v = value(s->words[i], "flows")))
+			r->flows = number(v);
 		else if ((v = value(s->words[i], "active")))
 			cr_assert(active_parse(v, &r->active), "not active: '%s'", v);
 		else if (strcmp(s->words[i], "detached") == 0)
@@ -313,6 +315,8 @@ static void read_row(const struct statement *s, struct router_row *row)
 			row->via = hook_of(v);
 		else if ((v = value(s->words[i], "sources")))
 			row->sources = sources_of(v);
+		else if ((v = value(s->words[i], "flows")))
+			row->flows = number(v);
 		else if (strcmp(s->words[i], "fast") == 0)
 			row->fast = true;
 		else if (strcmp(s->words[i], "ruled") == 0)

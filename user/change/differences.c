@@ -143,8 +143,16 @@ static char *address_text(const struct router *r)
 		differ_text(d, what, _before ? _before : (empty), _after ? _after : (empty)); \
 	} while (0)
 
+static const char *number_text(uint32_t number, char buf[16])
+{
+	snprintf(buf, 16, "%u", number);
+	return buf;
+}
+
 void differ_router(struct differences *d, const struct router *had, const struct router *will)
 {
+	char a[16], b[16];
+
 	DIFFER_LIST(d, "hosts", router_hosts_text, "(any)", had, will);
 	differ_text(d, "active", active_name(had->active), active_name(will->active));
 	differ_text(d, "netns", had->netns ? had->netns : "(own)",
@@ -156,6 +164,7 @@ void differ_router(struct differences *d, const struct router *had, const struct
 	differ_text(d, "sources", sources_name(had->sources), sources_name(will->sources));
 	differ_text(d, "forwarding", forwarding_name(had->forwarding),
 		    forwarding_name(will->forwarding));
+	differ_text(d, "flows", number_text(had->flows, a), number_text(will->flows, b));
 	DIFFER_LIST(d, "address", address_text, NULL, had, will);
 	DIFFER_LIST(d, "routes", routes_text, NULL, had, will);
 	differ_text(d, "programs", had->detached ? "detached" : "attached",
@@ -163,12 +172,6 @@ void differ_router(struct differences *d, const struct router *had, const struct
 }
 
 /* ------------------------------------------------------------ what is there */
-
-static const char *number_text(uint32_t number, char buf[16])
-{
-	snprintf(buf, 16, "%u", number);
-	return buf;
-}
 
 static char *indexes_text(const struct router_row *r)
 {
@@ -213,6 +216,7 @@ static void differ_place(struct differences *d, const struct router_row *had,
 	differ_text(d, "hook", hook_name(had->via ? had->via : had->hook),
 		    hook_name(will->via ? will->via : will->hook));
 	differ_text(d, "sources", sources_name(had->sources), sources_name(will->sources));
+	differ_text(d, "flows", number_text(had->flows, a), number_text(will->flows, b));
 }
 
 void differ_row(struct differences *d, const struct router_row *had, const struct router_row *will,

@@ -264,21 +264,16 @@ static int put_router(struct dataplane *dp, const struct router_row *want,
 static int make_maps(struct dataplane *dp, const struct router_row *const *rows, size_t n,
 		     struct failures *failed, struct error *err)
 {
-	VEC(uint32_t) ids = { 0 };
-	int ret;
+	int ret = router_maps_make(dp, rows, n, err);
 
-	for (size_t i = 0; i < n; i++)
-		*vec_push(&ids) = rows[i]->id;
-	ret = router_maps_make(dp, ids.v, ids.n, err);
 	for (size_t i = 0; ret && i < n; i++) {
 		*err = (struct error){ 0 };
-		if (router_maps_make(dp, &rows[i]->id, 1, err) == 0)
+		if (router_maps_make(dp, &rows[i], 1, err) == 0)
 			continue;
 		error_prefix(err, "tenant %s", rows[i]->tenant);
 		if (pass_over(failed, rows[i]->tenant, err))
 			break;
 	}
-	vec_free(&ids);
 	return err->set ? -1 : 0;
 }
 

@@ -231,6 +231,7 @@ static void note_interface(const struct tenant *t, const struct netns *ns,
 	f->row.hook = t->router->hook;
 	f->row.via = iface_hook(shared, t->router->hook);
 	f->row.sources = t->router->sources;
+	f->row.flows = t->router->flows;
 	f->row.build = dataplane_build();
 }
 

@@ -203,8 +203,8 @@ static bool same_router(const struct router_row *want, const struct router_row *
 	       memcmp(want->own, have->own, sizeof(want->own)) == 0 && want->hook == have->hook &&
 	       want->by_address == have->by_address &&
 	       memcmp(want->needs, have->needs, sizeof(want->needs)) == 0 &&
-	       want->sources == have->sources && want->fast == have->fast &&
-	       want->ipsec == have->ipsec && want->build == have->build;
+	       want->sources == have->sources && want->flows == have->flows &&
+	       want->fast == have->fast && want->ipsec == have->ipsec && want->build == have->build;
 }
 
 /* Whether a router of the machine is on that interface. */

@@ -4,6 +4,7 @@
 #include "cmd/cmd.h"
 #include "config/write.h"
 #include "dataplane/attach.h"
+#include "dataplane/flows.h"
 #include "doctor/examine.h"
 #include "doctor/iface_info.h"
 #include "host/netns.h"
@@ -220,6 +221,21 @@ static const char *sender_of(const struct router_row *row)
 	return !row || !row->fast ? "stack" : row->xmit[0] ? "xdp" : "tc";
 }
 
+static size_t open_flows(const struct view *v, const struct router_row *row)
+{
+	size_t open;
+
+	dataplane_count_flows(v->dp, row->id, &open);
+	return open;
+}
+
+static json_t *flows_json(const struct view *v, const struct tenant *t,
+			  const struct router_row *row)
+{
+	return json_pack("{s:I, s:I}", "open", (json_int_t)(row ? open_flows(v, row) : 0), "room",
+			 (json_int_t)t->router->flows);
+}
+
 static json_t *router_json(const struct view *v, const struct tenant *t)
 {
 	const struct router_row *row;
@@ -232,17 +248,17 @@ static json_t *router_json(const struct view *v, const struct tenant *t)
 	vec_each (name, &t->router->inside)
 		json_array_append_new(inside, json_string(*name));
 	return json_pack(
-		"{s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:o, s:o, s:o, s:o, "
-		"s:o}",
+		"{s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:I, s:b, s:o, s:o, s:o, "
+		"s:o, s:o}",
 		"netns", json_text(t->router->netns), "shared", json_text(t->router->shared),
 		"inside", inside, "active", active_name(t->router->active), "hook",
 		hook_name(row ? row->via : t->router->hook), "sources",
 		sources_name(t->router->sources), "forwarding", forwarding_of(t, row), "because",
-		why_of(t, row), "by", sender_of(row), "state", state_of(t, row), "problems",
-		(json_int_t)problems_of(v, t), "passed_over", t->router->passed_over, "interfaces",
-		interfaces_json(row), "programs", programs_json(v, row), "addresses",
-		addresses_json(v, row), "routes", routes_json(v, row), "unreachable",
-		unreachable_json(v, row));
+		why_of(t, row), "by", sender_of(row), "flows", flows_json(v, t, row), "state",
+		state_of(t, row), "problems", (json_int_t)problems_of(v, t), "passed_over",
+		t->router->passed_over, "interfaces", interfaces_json(row), "programs",
+		programs_json(v, row), "addresses", addresses_json(v, row), "routes",
+		routes_json(v, row), "unreachable", unreachable_json(v, row));
 }
 
 /* Those that were named; null: none were. */
@@ -488,6 +504,7 @@ static void print_tenant(const struct view *v, const struct selection *s, const 
 	if (row && verbose)
 		print_interfaces(row);
 	if (row) {
+		printf("  flows %zu of %u\n", open_flows(v, row), row->flows);
 		print_programs(v, row);
 		print_settled(v, row);
 	}
@@ -570,6 +587,7 @@ const struct command cmd_show = {
 		"\"sources\",\n"
 		"\"forwarding\": \"fast\" or \"stack\", \"because\": why, \"by\": \"stack\", "
 		"\"tc\" or \"xdp\",\n"
+		"\"flows\": {\"open\": now, \"room\": as defined},\n"
 		"\"state\": \"attached\", \"detached\" (by `tenantnat detach`), \"missing\" (it "
 		"has "
 		"to be attached,\n"

@@ -132,8 +132,9 @@ static json_t *flows_json(const struct sheet *s)
 
 	vec_each (f, &s->flows)
 		json_array_append_new(
-			list, json_pack("{s:s, s:I, s:I}", "tenant", f->router->tenant, "open",
-					(json_int_t)f->open, "opened", (json_int_t)f->opened));
+			list, json_pack("{s:s, s:I, s:I, s:I}", "tenant", f->router->tenant, "open",
+					(json_int_t)f->open, "room", (json_int_t)f->router->flows,
+					"opened", (json_int_t)f->opened));
 	return list;
 }
 
@@ -232,7 +233,7 @@ static void print_drops(const struct sheet *s, bool rates, bool explain)
 
 static void print_flows(const struct sheet *s)
 {
-	static const char *const header[] = { "TENANT", "OPEN FLOWS", "OPENED" };
+	static const char *const header[] = { "TENANT", "OPEN FLOWS", "ROOM", "OPENED" };
 	_cleanup_table_ struct table table = { .columns = ARRAY_SIZE(header) };
 
 	cells(&table, header, ARRAY_SIZE(header));
@@ -241,6 +242,7 @@ static void print_flows(const struct sheet *s)
 			continue;
 		table_cell(&table, "%s", f->router->tenant);
 		number(&table, f->open);
+		number(&table, f->router->flows);
 		number(&table, f->opened);
 	}
 	print_if_any(&table);
@@ -388,7 +390,7 @@ const struct command cmd_stats = {
 		"\"out\": {…}}], \"rules\": [{\"tenant\", \"line\", \"from\", \"to\", \"ports\", "
 		"\"packets\"}],\n"
 		"\"drops\": [{\"tenant\", \"reason\", \"packets\"}], \"flows\": [{\"tenant\", "
-		"\"open\", \"opened\"}]}",
+		"\"open\", \"room\", \"opened\"}]}",
 	.options = { { "explain", 0, NULL, "with each reason, what it means and what to do" },
 		     { "watch", 'w', NULL, "live: rates per second, every second" },
 		     { "sort", 0, "KEY", "by name; or the most first, by traffic, drops or flows" },

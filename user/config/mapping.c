@@ -101,10 +101,9 @@ static void check_burst(struct parse *p, const struct limit *l)
 
 static void limit_packets(struct parse *p, const char *text, struct pos at)
 {
-	static const struct unit none = { "", 1 };
 	uint64_t *packets = &limit_of(p)->packets;
 
-	if (!amount_parse(text, &none, 1, packets) || !*packets || *packets > LIMIT_PACKETS_MAX)
+	if (!count_parse(text, packets) || !*packets || *packets > LIMIT_PACKETS_MAX)
 		complain(p, at,
 			 "`%s` is no number of packets a second; write it like `10000`, at least 1",
 			 QUOTE(text));

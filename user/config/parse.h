@@ -224,6 +224,8 @@ struct unit {
 
 /* A whole number followed by one of the units, in the smallest unit. Complains of nothing. */
 bool amount_parse(const char *text, const struct unit *units, size_t n, uint64_t *out);
+/* A whole number. Complains of nothing. */
+bool count_parse(const char *text, uint64_t *out);
 
 /* --- mapping.c, router.c, tenant.c: what their keys take --- */
 

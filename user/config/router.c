@@ -88,6 +88,17 @@ static void router_sources(struct parse *p, const char *text, struct pos at)
 		complain(p, at, "`%s` is not one of `strict`, `feasible` and `loose`", QUOTE(text));
 }
 
+static void router_flows(struct parse *p, const char *text, struct pos at)
+{
+	uint64_t flows;
+
+	if (count_parse(text, &flows) && flows >= TN_FLOWS_MIN && flows <= TN_FLOWS_MAX)
+		last(&p->model.tenants)->router->flows = flows;
+	else
+		complain(p, at, "`%s` is no number of flows; write one from %u to %u", QUOTE(text),
+			 TN_FLOWS_MIN, TN_FLOWS_MAX);
+}
+
 static void router_address(struct parse *p, const char *text, struct pos at)
 {
 	struct router *r = last(&p->model.tenants)->router;
@@ -146,6 +157,7 @@ static const struct key router_keys[] = {
 	{ "routes", MAPS, MAY_BE_EMPTY, routes_item,
 	  "routes: [{to: 100.65.0.0/16, via: 100.64.0.1}]", &route_level },
 	{ "forwarding", TEXT, 0, router_forwarding, "forwarding: stack", NULL },
+	{ "flows", TEXT, 0, router_flows, "flows: 65536", NULL },
 };
 const struct level router_level = LEVEL("a router", router_keys);
 _Static_assert(ARRAY_SIZE(router_keys) <= KEYS_MAX, "raise KEYS_MAX");
@@ -181,7 +193,7 @@ void tenant_takes_router(struct parse *p, const char *text, struct pos at)
 	struct seen seen = { 0 };
 
 	(void)text;
-	t->router = xzalloc(sizeof(*t->router));
+	t->router = router_new();
 	t->router->hook = HOOK_AUTO;
 	t->router->pos = at;
 	p->inside.n = 0;

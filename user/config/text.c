@@ -151,6 +151,13 @@ bool amount_parse(const char *text, const struct unit *units, size_t n, uint64_t
 	return false;
 }
 
+bool count_parse(const char *text, uint64_t *out)
+{
+	static const struct unit none = { "", 1 };
+
+	return amount_parse(text, &none, 1, out);
+}
+
 bool take_interface(struct parse *p, const char *text, struct pos at)
 {
 	if (interface_name_valid(text))

@@ -142,6 +142,8 @@ static json_t *router_json(const struct router *r)
 		json_object_set_new(out, "sources", json_string(sources_name(r->sources)));
 	if (r->forwarding != FORWARDING_AUTO)
 		json_object_set_new(out, "forwarding", json_string(forwarding_name(r->forwarding)));
+	if (r->flows != TN_FLOWS)
+		json_object_set_new(out, "flows", json_integer(r->flows));
 	if (own)
 		json_object_set_new(out, "address", own);
 	if (r->routes.n)

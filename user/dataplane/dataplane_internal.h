@@ -48,9 +48,12 @@ enum map_id {
 
 extern const char *const map_names[MAPS_COUNT];
 
-/* X(map, type of the key, of the value, entries): pinned with the programs of each router. */
-#define ROUTER_MAPS(X)                                         \
-	X(flows, struct tn_flow_key, struct tn_flow, TN_FLOWS) \
+/*
+ * X(map, type of the key, of the value, entries; 0: as its row says): pinned with the programs of
+ * each router.
+ */
+#define ROUTER_MAPS(X)                                  \
+	X(flows, struct tn_flow_key, struct tn_flow, 0) \
 	X(fragments, struct tn_fragment_key, struct tn_fragment, TN_FRAGMENTS)
 
 enum router_map_id {

@@ -21,21 +21,21 @@ uint32_t flows_now(void)
 	return now.tv_sec;
 }
 
-int dataplane_flows(struct dataplane *dp, uint32_t router, struct flows *out)
+/* Entries that are read at once. The kernel gives a bucket whole, and none is that long. */
+#define AT_ONCE 4096
+
+/* All that are open now, one by one. -1 with errno. */
+static int walk(int fd, void (*each)(const struct flow *f, void *arg), void *arg)
 {
-	_cleanup_free_ struct tn_flow_key *keys = xrealloc(NULL, TN_FLOWS, sizeof(*keys));
-	_cleanup_free_ struct tn_flow *values = xrealloc(NULL, TN_FLOWS, sizeof(*values));
-	_cleanup_close_ int fd = router_map_open(dp, router, ROUTER_MAP_flows);
+	_cleanup_free_ struct tn_flow_key *keys = xrealloc(NULL, AT_ONCE, sizeof(*keys));
+	_cleanup_free_ struct tn_flow *values = xrealloc(NULL, AT_ONCE, sizeof(*values));
 	uint32_t now = flows_now();
 	uint64_t cursor[4]; /* as in read_map() */
 	bool first = true;
 	int ret;
 
-	memset(out, 0, sizeof(*out));
-	if (fd < 0)
-		return -1;
 	do {
-		uint32_t n = TN_FLOWS;
+		uint32_t n = AT_ONCE;
 
 		ret = bpf_map_lookup_batch(fd, first ? NULL : cursor, cursor, keys, values, &n,
 					   NULL);
@@ -43,11 +43,40 @@ int dataplane_flows(struct dataplane *dp, uint32_t router, struct flows *out)
 			return -1;
 		for (uint32_t i = 0; i < n; i++) {
 			if (values[i].expires > now)
-				*vec_push(&out->list) = (struct flow){ keys[i], values[i] };
+				each(&(struct flow){ keys[i], values[i] }, arg);
 		}
 		first = false;
 	} while (!ret);
 	return 0;
+}
+
+static void take(const struct flow *f, void *arg)
+{
+	struct flows *out = arg;
+
+	*vec_push(&out->list) = *f;
+}
+
+static void count(const struct flow *f, void *arg)
+{
+	(void)f;
+	++*(size_t *)arg;
+}
+
+int dataplane_flows(struct dataplane *dp, uint32_t router, struct flows *out)
+{
+	_cleanup_close_ int fd = router_map_open(dp, router, ROUTER_MAP_flows);
+
+	memset(out, 0, sizeof(*out));
+	return fd < 0 ? -1 : walk(fd, take, out);
+}
+
+int dataplane_count_flows(struct dataplane *dp, uint32_t router, size_t *out)
+{
+	_cleanup_close_ int fd = router_map_open(dp, router, ROUTER_MAP_flows);
+
+	*out = 0;
+	return fd < 0 ? -1 : walk(fd, count, out);
 }
 
 /* No batch: the router may be active, and its programs know better when a flow ends. */
@@ -59,6 +88,24 @@ static int put(int fd, const struct flow *f)
 	    there.owner == f->value.owner && there.expires >= f->value.expires)
 		return 0;
 	return bpf_map_update_elem(fd, &f->key, &f->value, BPF_ANY);
+}
+
+static int by_end(const void *one, const void *two)
+{
+	const struct flow *a = one, *b = two;
+
+	return a->value.expires < b->value.expires ? -1 : a->value.expires > b->value.expires;
+}
+
+int flows_copy(int from, int to, struct error *err)
+{
+	_cleanup_flows_ struct flows flows = { 0 };
+	int ret = walk(from, take, &flows);
+
+	vec_sort(&flows.list, by_end);
+	for (size_t i = 0; !ret && i < flows.list.n; i++)
+		ret = put(to, &flows.list.v[i]);
+	return ret ? error_set(err, "cannot copy the flows of a router: %s", strerror(errno)) : 0;
 }
 
 int dataplane_put_flows(struct dataplane *dp, uint32_t router, const struct flow *v, size_t n,

@@ -26,11 +26,15 @@ uint32_t flows_now(void);
  * and came back. The caller's to free. -1: the router has no such map.
  */
 int dataplane_flows(struct dataplane *dp, uint32_t router, struct flows *out);
+/* The same, but only how many. */
+int dataplane_count_flows(struct dataplane *dp, uint32_t router, size_t *out);
 /*
  * Add flows to those of the router. One that is there already stays as it is, unless it would end
  * earlier. Where there is no room, the least recently used are evicted.
  */
 int dataplane_put_flows(struct dataplane *dp, uint32_t router, const struct flow *v, size_t n,
 			struct error *err);
+/* From one map to another, both by descriptor; the same holds. */
+int flows_copy(int from, int to, struct error *err);
 
 #endif

@@ -50,7 +50,8 @@ int pin_open(const char *path, enum pin_kind kind)
 static bool has_shape(const struct bpf_map_info *map, const struct map_shape *shape)
 {
 	return map->type == shape->type && map->key_size == shape->key_size &&
-	       map->value_size == shape->value_size && map->max_entries == shape->entries &&
+	       map->value_size == shape->value_size &&
+	       (!shape->entries || map->max_entries == shape->entries) &&
 	       (!shape->name || !map->name[0] ||
 		strncmp(map->name, shape->name, sizeof(map->name) - 1) == 0);
 }

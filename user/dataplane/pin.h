@@ -23,7 +23,7 @@ struct map_shape {
 	uint32_t type; /* enum bpf_map_type */
 	uint32_t key_size;
 	uint32_t value_size;
-	uint32_t entries;
+	uint32_t entries; /* 0: any number */
 	const char *name; /* in the kernel, where it has one; NULL: any */
 };
 

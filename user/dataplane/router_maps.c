@@ -7,6 +7,7 @@
 
 #include "dataplane/attach.h"
 #include "dataplane/dataplane_internal.h"
+#include "dataplane/flows.h"
 
 /* So many routers at a time: each has a descriptor a map until all are in their places. */
 #define AT_ONCE 16
@@ -31,55 +32,106 @@ static int make_directory(const struct dataplane *dp, uint32_t router, struct er
 	return 0;
 }
 
-static int create_map(const struct map_shape *m, struct error *err)
+static uint32_t entries_wanted(const struct router_row *r, enum router_map_id id)
 {
-	int fd = bpf_map_create(m->type, m->name, m->key_size, m->value_size, m->entries, NULL);
+	return router_maps[id].entries ? router_maps[id].entries : r->flows;
+}
+
+static uint32_t entries_of(int fd)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(fd, &info, &len) ? 0 : info.max_entries;
+}
+
+static int create_map(const struct router_row *r, enum router_map_id id, struct error *err)
+{
+	const struct map_shape *m = &router_maps[id];
+	uint32_t entries = entries_wanted(r, id);
+	int fd = bpf_map_create(m->type, m->name, m->key_size, m->value_size, entries, NULL);
 
 	return fd >= 0 ? fd
-		       : error_set(err, "cannot create the map %s: %s", m->name, strerror(errno));
+		       : error_set(err, "cannot create the map %s with room for %u: %s", m->name,
+				   entries, strerror(errno));
 }
 
-/* The one that is pinned, or a new one, which is pinned then. The caller's to close; -1. */
-static int make_map(struct dataplane *dp, uint32_t router, enum router_map_id id, struct error *err)
+/* In the place of what is pinned there: a reader finds the one or the other. */
+static int pin_map(int fd, const char *path, struct error *err)
 {
-	int fd = router_map_open(dp, router, id);
+	char beside[PATH_MAX];
+
+	if (snprintf(beside, sizeof(beside), "%s-new", path) >= (int)sizeof(beside))
+		return error_set(err, "cannot pin %s: the path is too long", path);
+	unlink(beside);
+	if (bpf_obj_pin(fd, beside) || rename(beside, path))
+		return error_set(err, "cannot pin %s: %s; remove what is there", path,
+				 strerror(errno));
+	return 0;
+}
+
+/* One map of one router: what it is to be, and what it takes the place of. */
+struct exchange {
+	int fd;
+	int former; /* -1: there is none */
+};
+
+static void exchange_end(struct exchange *x)
+{
+	if (x->fd >= 0)
+		close(x->fd);
+	if (x->former >= 0)
+		close(x->former);
+}
+
+/* The one that is pinned, or a new one, which is pinned then. */
+static int make_map(struct dataplane *dp, const struct router_row *r, enum router_map_id id,
+		    struct exchange *x, struct error *err)
+{
 	char path[PATH_MAX];
 
-	if (fd >= 0)
-		return fd;
-	fd = create_map(&router_maps[id], err);
-	router_map_path(dp, router, id, path);
-	unlink(path);
-	if (fd >= 0 && bpf_obj_pin(fd, path)) {
-		error_set(err, "cannot pin %s: %s; remove what is there", path, strerror(errno));
-		close(fd);
-		return -1;
-	}
-	return fd;
+	*x = (struct exchange){ .fd = router_map_open(dp, r->id, id), .former = -1 };
+	if (x->fd >= 0 && entries_of(x->fd) == entries_wanted(r, id))
+		return 0;
+	x->former = x->fd;
+	x->fd = create_map(r, id, err);
+	router_map_path(dp, r->id, id, path);
+	if (x->fd >= 0 && (x->former < 0 || !flows_copy(x->former, x->fd, err)) &&
+	    !pin_map(x->fd, path, err))
+		return 0;
+	exchange_end(x);
+	return -1;
 }
 
-static int put_maps(struct dataplane *dp, enum router_map_id id, const uint32_t *routers, size_t n,
-		    struct error *err)
+static int put_maps(struct dataplane *dp, enum router_map_id id,
+		    const struct router_row *const *rows, size_t n, struct error *err)
 {
+	struct exchange made[AT_ONCE];
+	uint32_t ids[AT_ONCE], count = n;
 	int fds[AT_ONCE], ret = 0;
-	uint32_t count = n;
-	size_t made = 0;
+	size_t i;
 
-	for (; !ret && made < n; made += !ret) {
-		fds[made] = make_map(dp, routers[made], id, err);
-		ret = fds[made] < 0 ? -1 : 0;
+	for (i = 0; !ret && i < n; i += !ret) {
+		ret = make_map(dp, rows[i], id, &made[i], err);
+		ids[i] = rows[i]->id;
+		fds[i] = ret ? -1 : made[i].fd;
 	}
-	if (!ret && bpf_map_update_batch(dp->fd[places[id]], routers, fds, &count, NULL))
+	if (!ret && bpf_map_update_batch(dp->fd[places[id]], ids, fds, &count, NULL))
 		ret = map_error(places[id], err);
-	while (made > 0)
-		close(fds[--made]);
+	while (i > 0) {
+		/* what the programs made, or renewed, while it was copied */
+		if (made[--i].former >= 0 && !ret)
+			ret = flows_copy(made[i].former, made[i].fd, err);
+		exchange_end(&made[i]);
+	}
 	return ret;
 }
 
-int router_maps_make(struct dataplane *dp, const uint32_t *routers, size_t n, struct error *err)
+int router_maps_make(struct dataplane *dp, const struct router_row *const *routers, size_t n,
+		     struct error *err)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (make_directory(dp, routers[i], err))
+		if (make_directory(dp, routers[i]->id, err))
 			return -1;
 	}
 	for (int id = 0; id < ROUTER_MAPS_COUNT; id++) {

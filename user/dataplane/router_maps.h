@@ -11,9 +11,11 @@
 
 /*
  * Make them for these routers, and the directories. What is pinned already stays, with all that is
- * in it, and is put in its place again.
+ * in it, and is put in its place again. A map of flows that has not the room of its row is
+ * exchanged for one that has, with its flows; of a smaller one those that end last.
  */
-int router_maps_make(struct dataplane *dp, const uint32_t *routers, size_t n, struct error *err);
+int router_maps_make(struct dataplane *dp, const struct router_row *const *routers, size_t n,
+		     struct error *err);
 /* Whether all of the router's are pinned. */
 bool router_maps_are_pinned(struct dataplane *dp, uint32_t router);
 /* Take them out of the maps of maps: they end with their pins. */

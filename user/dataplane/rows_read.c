@@ -128,6 +128,7 @@ static void router_from_map(struct kernel_state *out, const void *key, const voi
 	row->needs[IPV6] = v->flags & TN_ROUTER_NEEDS_V6;
 	memcpy(row->inside, v->inside, sizeof(row->inside));
 	row->raw = v->raw;
+	row->flows = v->flows ? v->flows : TN_FLOWS;
 	memcpy(row->xmit, v->xmit, sizeof(row->xmit));
 	memcpy(row->own, v->own, sizeof(row->own));
 }

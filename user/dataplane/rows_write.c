@@ -402,6 +402,7 @@ int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struc
 		value.flags |= TN_ROUTER_NEEDS_V6;
 	memcpy(value.inside, r->inside, sizeof(value.inside));
 	value.raw = r->raw;
+	value.flows = r->flows;
 	memcpy(value.xmit, r->xmit, sizeof(value.xmit));
 	memcpy(value.own, r->own, sizeof(value.own));
 	snprintf(value.tenant, sizeof(value.tenant), "%s", r->tenant);

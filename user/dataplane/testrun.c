@@ -86,7 +86,7 @@ int testrun_xdp(const char *pin, struct testrun *r, bool *ran, struct error *err
 }
 
 static const struct map_shape flows = { BPF_MAP_TYPE_LRU_HASH, sizeof(struct tn_flow_key),
-					sizeof(struct tn_flow), TN_FLOWS, "flows" };
+					sizeof(struct tn_flow), 0, "flows" };
 
 bool testrun_has_flow(const char *pin, const struct tn_flow_key *key)
 {

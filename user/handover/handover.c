@@ -143,10 +143,19 @@ static int check_line(const char *line, FILE *from, struct error *err)
 	return error_usage(err, "a line of more than %d bytes is no flow", NAMED_FLOW_LINE);
 }
 
+static size_t room_of(const struct view *v)
+{
+	size_t room = 0;
+
+	vec_each (r, &v->kernel.routers)
+		room += r->flows;
+	return room;
+}
+
 static int read_all(struct taking *taking, FILE *from, const char *name, struct import *out,
 		    struct error *err)
 {
-	size_t room = taking->view->kernel.routers.n * TN_FLOWS;
+	size_t room = room_of(taking->view);
 	char line[NAMED_FLOW_LINE + 1];
 
 	for (size_t n = 1; fgets(line, sizeof(line), from); n++) {

@@ -233,6 +233,14 @@ static bool same_text(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
+struct router *router_new(void)
+{
+	struct router *r = xzalloc(sizeof(*r));
+
+	r->flows = TN_FLOWS;
+	return r;
+}
+
 static bool same_own(const struct own_address *a, const struct own_address *b)
 {
 	return a->pinned == b->pinned && (!a->pinned || addr_cmp(&a->addr, &b->addr) == 0);
@@ -250,7 +258,7 @@ bool router_same(const struct router *a, const struct router *b)
 		return a == b;
 	if (!same_text(a->netns, b->netns) || !same_text(a->shared, b->shared) ||
 	    a->hook != b->hook || a->sources != b->sources || a->forwarding != b->forwarding ||
-	    a->detached != b->detached || a->active != b->active ||
+	    a->detached != b->detached || a->active != b->active || a->flows != b->flows ||
 	    !same_texts(a->hosts.v, a->hosts.n, b->hosts.v, b->hosts.n) ||
 	    a->inside.n != b->inside.n || a->routes.n != b->routes.n)
 		return false;

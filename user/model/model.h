@@ -195,6 +195,7 @@ struct router {
 	enum hook hook;
 	enum sources sources;
 	enum forwarding forwarding;
+	uint32_t flows; /* that its VMs can have open; TN_FLOWS_MIN..TN_FLOWS_MAX */
 	struct own_address own[FAMILIES];
 	VEC(struct route) routes; /* in the order of the file */
 	bool detached;		  /* taken off with `detach`, until the next apply */
@@ -229,6 +230,9 @@ struct model {
 	VEC(struct prefix) subnets;
 	VEC(struct tenant) tenants;
 };
+
+/* One of which a file says nothing. The caller's to free. */
+struct router *router_new(void);
 
 /* Every struct owns what it points to. */
 void model_free(struct model *m);

@@ -60,6 +60,7 @@ struct router_row {
 	enum hook hook;	   /* what was asked for */
 	enum hook via;	   /* what it came to, never auto; does not count as a difference */
 	enum sources sources;
+	uint32_t flows; /* that there is room for */
 	bool fast;	/* packets go past the stack */
 	bool ruled;	/* they would, but netfilter has rules for them; no difference by itself */
 	bool ipsec;	/* they would, but IPsec has policies for them */

@@ -228,7 +228,7 @@ static void set_address(const struct model *m, struct router *r, const struct te
 
 static struct router *make_router(const struct model *m, const struct tenancy *t)
 {
-	struct router *r = xzalloc(sizeof(*r));
+	struct router *r = router_new();
 	char netns[sizeof("qrouter-") + NEUTRON_ID];
 
 	snprintf(netns, sizeof(netns), "qrouter-%s", t->router->id);

@@ -200,9 +200,10 @@ static void write_routers(const struct page *p, enum metric m, FILE *out)
 	head(out, m);
 	vec_each (r, &p->stats->routers) {
 		sample(out, m, "tenant", r->row->tenant, NULL);
-		number(out, m == METRIC_FLOWS	 ? r->flows
-			    : m == METRIC_OPENED ? r->drops.flows_opened
-						 : r->drops.events_lost);
+		number(out, m == METRIC_FLOWS	    ? r->flows
+			    : m == METRIC_FLOWS_MAX ? r->row->flows
+			    : m == METRIC_OPENED    ? r->drops.flows_opened
+						    : r->drops.events_lost);
 	}
 }
 
@@ -253,7 +254,7 @@ void prometheus_write(const struct page *p, FILE *out)
 	write_drops(p, out);
 	write_accepted(p, out);
 	write_routers(p, METRIC_FLOWS, out);
-	single(out, METRIC_FLOWS_MAX, TN_FLOWS);
+	write_routers(p, METRIC_FLOWS_MAX, out);
 	write_routers(p, METRIC_OPENED, out);
 	write_maps(p, METRIC_ENTRIES, out);
 	write_maps(p, METRIC_MAX_ENTRIES, out);

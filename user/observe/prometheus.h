@@ -38,7 +38,7 @@
 	  "Packets that the tenant's rules accepted, and answers to them") \
 	X(FLOWS, "tenantnat_flows", gauge, "tenant", \
 	  "Flows that are open") \
-	X(FLOWS_MAX, "tenantnat_flows_max", gauge, "", \
+	X(FLOWS_MAX, "tenantnat_flows_max", gauge, "tenant", \
 	  "Flows that a router has room for; when full, the least recently used is evicted") \
 	X(OPENED, "tenantnat_flows_opened_total", counter, "tenant", \
 	  "Flows that VMs opened") \

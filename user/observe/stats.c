@@ -70,13 +70,11 @@ static void read_tenant(const struct view *v, const struct counted *counted, con
 static void read_router(const struct view *v, const struct router_row *row, struct stats *out)
 {
 	struct router_stats *r = vec_push(&out->routers);
-	_cleanup_flows_ struct flows open = { 0 };
 
 	r->row = row;
 	if (dataplane_drops(v->dp, row->id, &r->drops))
 		memset(&r->drops, 0, sizeof(r->drops));
-	if (dataplane_flows(v->dp, row->id, &open) == 0)
-		r->flows = open.list.n;
+	dataplane_count_flows(v->dp, row->id, &r->flows);
 }
 
 static void read_rooms(const struct view *v, struct stats *out)

@@ -21,7 +21,7 @@ struct rule_stats {
 struct router_stats {
 	const struct router_row *row;
 	struct tn_drops drops;
-	size_t flows; /* open now; TN_FLOWS at most */
+	size_t flows; /* open now, of row->flows at most */
 };
 
 /* How full a map is that has rows of the definitions. */

@@ -290,7 +290,7 @@ static int load_router(struct store *s, sqlite3_stmt *stmt, struct tenant *t, st
 	const char *sources = (const char *)sqlite3_column_text(stmt, 7);
 	const char *forwarding = (const char *)sqlite3_column_text(stmt, 8);
 	const char *active = (const char *)sqlite3_column_text(stmt, 10);
-	struct router *r = xzalloc(sizeof(*r));
+	struct router *r = router_new();
 	bool bad = false;
 
 	t->router = r;
@@ -299,6 +299,7 @@ static int load_router(struct store *s, sqlite3_stmt *stmt, struct tenant *t, st
 	r->shared = column_text(stmt, 4, &bad);
 	r->detached = sqlite3_column_int(stmt, 6);
 	r->passed_over = sqlite3_column_int(stmt, 9);
+	r->flows = sqlite3_column_int(stmt, 11);
 	if (bad)
 		return damaged(s, err, "a router's namespace or interface has no name");
 	if (!hook || !hook_parse(hook, &r->hook))
@@ -309,6 +310,8 @@ static int load_router(struct store *s, sqlite3_stmt *stmt, struct tenant *t, st
 		return damaged(s, err, "a router's forwarding is unknown");
 	if (!active || !active_parse(active, &r->active))
 		return damaged(s, err, "when a router is active is unknown");
+	if (r->flows < TN_FLOWS_MIN || r->flows > TN_FLOWS_MAX)
+		return damaged(s, err, "a router's flows are out of bounds");
 	return load_hosts(s, t, err) || load_inside(s, t, err) || load_addresses(s, t, err) ||
 			       load_routes(s, t, err)
 		       ? -1

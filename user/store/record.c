@@ -12,9 +12,10 @@
 #include "store/store_internal.h"
 
 /* Of the record, to be raised with any change of what a code_…() says. */
-#define VERSION_OF_RECORD 2
-/* Since 2: routers have hosts, and say when they are active. */
+#define VERSION_OF_RECORD 3
+/* Since 2: routers have hosts, and say when they are active; since 3, for how many flows. */
 #define VERSION_WITHOUT_HOSTS 1
+#define VERSION_WITHOUT_FLOWS 2
 
 /* Longer ones are not ours: a million mappings that go take 50 MB. */
 #define RECORD_RAW_MAX ((uint64_t)1 << 30)
@@ -144,10 +145,14 @@ static void code_router(struct coder *c, struct router *r)
 	CODE_LIST(c, &r->routes, code_route);
 	CODE(c, r->detached, 1);
 	CODE(c, r->passed_over, 1);
-	if (c->version == VERSION_WITHOUT_HOSTS)
+	if (c->version <= VERSION_WITHOUT_HOSTS)
 		return;
 	CODE_LIST(c, &r->hosts, code_text);
 	CODE(c, r->active, ACTIVES_COUNT - 1);
+	if (c->version <= VERSION_WITHOUT_FLOWS)
+		return;
+	CODE(c, r->flows, TN_FLOWS_MAX);
+	c->bad |= r->flows < TN_FLOWS_MIN;
 }
 
 static void code_service(struct coder *c, struct service *s)
@@ -187,7 +192,7 @@ static void code_tenant(struct coder *c, struct tenant *t)
 	CODE(c, t->id, UINT32_MAX);
 	CODE_LIST(c, &t->pools, code_prefix);
 	if (code_number(c, r != NULL, 1)) {
-		r = t->router = r ? r : xzalloc(sizeof(*r));
+		r = t->router = r ? r : router_new();
 		code_router(c, r);
 	}
 	CODE(c, t->has_accept, 1);

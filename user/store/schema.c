@@ -217,6 +217,9 @@ static const char *const migrations[] = {
 	"  etcd INTEGER NOT NULL,\n"
 	"  revision INTEGER NOT NULL CHECK (revision >= 0)\n"
 	") STRICT;",
+
+	"ALTER TABLE router ADD COLUMN flows INTEGER NOT NULL DEFAULT 16384\n"
+	"  CHECK (flows BETWEEN 1024 AND 4194304);",
 };
 /* clang-format on */
 

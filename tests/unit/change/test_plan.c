@@ -268,6 +268,8 @@ Test(plan, a_router_that_is_not_as_wanted)
 		"sources=loose;",
 		"router 1 red if=3 inside=4 inside=5 mac=7 dev=4 ino=99 hook=auto build=8 "
 		"sources=feasible;",
+		"router 1 red if=3 inside=4 inside=5 mac=7 dev=4 ino=99 hook=auto build=8 "
+		"flows=1024;",
 		"router 1 red if=3 inside=4 inside=5 xmit=5 mac=7 dev=4 ino=99 hook=auto build=8;",
 		"router 1 red if=3 inside=4 inside=5 mac=7 dev=4 ino=99 hook=auto build=8 fast;",
 		"router 1 red if=3 inside=4 inside=5 mac=7 dev=4 ino=99 hook=auto build=8 "

@@ -187,7 +187,7 @@ static void random_tenant(struct dice *d, struct tenant *t, uint32_t *rule)
 
 	random_pools(d, t);
 	if (chance(d, 70)) {
-		t->router = xzalloc(sizeof(*t->router));
+		t->router = router_new();
 		t->router->netns = xstrdup(t->name);
 		t->router->own[IPV4].wanted = has_pool(t, IPV4) && chance(d, 50);
 	}

@@ -234,7 +234,7 @@ static const struct broken broken[] = {
 	       "    router: {shack: shared0}\n",
 	       "4:14: unknown key `shack`; a router takes `netns`, `shared`, `host`, "
 	       "`hosts`, `active`, `inside`, `hook`, "
-	       "`sources`, `address`, `routes`, `forwarding`\n"),
+	       "`sources`, `address`, `routes`, `forwarding`, `flows`\n"),
 	BROKEN("unknown key, nothing close",
 	       NETWORK
 	       "  - name: red\n"
@@ -789,6 +789,16 @@ static const struct broken broken[] = {
 	       "  - name: red\n"
 	       "    router: {sources: off}\n",
 	       "4:23: `off` is not one of `strict`, `feasible` and `loose`\n"),
+	BROKEN("bad numbers of flows",
+	       NETWORK
+	       "  - {name: a, router: {netns: a, flows: 1023}}\n"
+	       "  - {name: b, router: {netns: b, flows: 4194305}}\n"
+	       "  - {name: c, router: {netns: c, flows: 64k}}\n"
+	       "  - {name: d, router: {netns: d, flows: -5000}}\n",
+	       "3:41: `1023` is no number of flows; write one from 1024 to 4194304\n"
+	       "4:41: `4194305` is no number of flows; write one from 1024 to 4194304\n"
+	       "5:41: `64k` is no number of flows; write one from 1024 to 4194304\n"
+	       "6:41: `-5000` is no number of flows; write one from 1024 to 4194304\n"),
 	BROKEN("bad hook",
 	       NETWORK
 	       "  - name: red\n"

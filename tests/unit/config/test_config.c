@@ -167,6 +167,19 @@ Test(config, every_kind_of_sources)
 	}
 }
 
+Test(config, room_for_flows)
+{
+	_cleanup_model_ struct model none = good(NETWORK "  - name: red\n    router:\n");
+	_cleanup_model_ struct model least =
+		good(NETWORK "  - name: red\n    router: {flows: 1024}\n");
+	_cleanup_model_ struct model most =
+		good(NETWORK "  - name: red\n    router: {flows: 4194304}\n");
+
+	cr_expect_eq(none.tenants.v[0].router->flows, TN_FLOWS);
+	cr_expect_eq(least.tenants.v[0].router->flows, TN_FLOWS_MIN);
+	cr_expect_eq(most.tenants.v[0].router->flows, TN_FLOWS_MAX);
+}
+
 Test(config, patterns_of_interfaces)
 {
 	static const char *const patterns[] = {

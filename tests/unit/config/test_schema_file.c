@@ -178,6 +178,21 @@ static const char *active_word(unsigned int i)
 	return active_name(i);
 }
 
+static void expect_bounds(const char *key, int least, int most, int absent)
+{
+	const json_t *router = json_object_get(json_object_get(schema, "definitions"), "router");
+	const json_t *node = json_object_get(json_object_get(router, "properties"), key);
+
+	cr_expect_eq(json_integer_value(json_object_get(node, "minimum")), least);
+	cr_expect_eq(json_integer_value(json_object_get(node, "maximum")), most);
+	cr_expect_eq(json_integer_value(json_object_get(node, "default")), absent);
+}
+
+Test(schema, has_the_bounds_of_the_parser)
+{
+	expect_bounds("flows", TN_FLOWS_MIN, TN_FLOWS_MAX, TN_FLOWS);
+}
+
 Test(schema, has_the_words_of_the_parser)
 {
 	expect_words("hook", HOOKS_COUNT, hook_word);

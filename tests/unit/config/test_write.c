@@ -119,7 +119,7 @@ static struct tn_addr numbered(int family, const char *four, const char *six, ui
 
 static void make_router(struct making *k, struct tenant *t, uint32_t number)
 {
-	struct router *r = t->router = xzalloc(sizeof(*r));
+	struct router *r = t->router = router_new();
 	uint32_t start = roll(k->d, ARRAY_SIZE(interfaces));
 
 	r->netns = any_netns(k->d, number, k->escaped);
@@ -133,6 +133,8 @@ static void make_router(struct making *k, struct tenant *t, uint32_t number)
 	for (uint32_t n = roll(k->d, 4), i = 0; i < n; i++)
 		*vec_push(&r->hosts) = xstrdup(NTH(host_names, start, i));
 	r->active = roll(k->d, ACTIVES_COUNT);
+	if (chance(k->d, 40))
+		r->flows = TN_FLOWS_MIN + roll(k->d, TN_FLOWS_MAX - TN_FLOWS_MIN + 1);
 	for (int f = 0; f < FAMILIES; f++) {
 		if (!k->has[f])
 			continue;

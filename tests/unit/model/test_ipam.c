@@ -601,7 +601,7 @@ static struct model routers(int n)
 		struct tenant *t = vec_push(&m.tenants);
 
 		cr_assert_gt(asprintf(&t->name, "t%d", i), 0);
-		t->router = xzalloc(sizeof(*t->router));
+		t->router = router_new();
 	}
 	return m;
 }
@@ -788,7 +788,7 @@ static struct model definitions_of(const struct model *m)
 
 		copy->name = xstrdup(t->name);
 		if (t->router)
-			copy->router = xzalloc(sizeof(*copy->router));
+			copy->router = router_new();
 		vec_each (p, &t->pools)
 			*vec_push(&copy->pools) = *p;
 		vec_each (mapping, &t->mappings) {
@@ -886,7 +886,7 @@ static void random_change(struct dice *d, struct model *m)
 		break;
 	case 2:
 		if (!t->router)
-			t->router = xzalloc(sizeof(*t->router));
+			t->router = router_new();
 		break;
 	case 3:
 		shuffle(d, &t->mappings);

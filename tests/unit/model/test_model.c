@@ -67,7 +67,7 @@ Test(model, hook_names)
 
 static struct router *add_router(struct tenant *t, const char *one, const char *two)
 {
-	struct router *r = t->router = xzalloc(sizeof(*r));
+	struct router *r = t->router = router_new();
 
 	if (one)
 		*vec_push(&r->hosts) = xstrdup(one);
@@ -488,7 +488,7 @@ Test(model, free_leaves_an_empty_model)
 	mapping->name = xstrdup("db");
 	cr_assert(prefix_parse("100.64.0.0/16", vec_push(&m.subnets)));
 	cr_assert(prefix_parse("100.64.1.0/24", vec_push(&t->pools)));
-	t->router = xzalloc(sizeof(*t->router));
+	t->router = router_new();
 	t->router->netns = xstrdup("red");
 	t->router->shared = xstrdup("shared0");
 	*vec_push(&t->router->inside) = xstrdup("lan0");

@@ -43,6 +43,7 @@ static void setup(void)
 	f.stats.rules.v = f.rules;
 	f.stats.rules.n = 2;
 	f.drops = (struct router_stats){ .row = &f.row, .flows = 4 };
+	f.row.flows = 65536;
 	f.drops.drops.packets[TN_DROP_SPOOFED_SOURCE] = 6;
 	f.drops.drops.flows_opened = 8;
 	f.drops.drops.events_lost = 2;

@@ -165,7 +165,7 @@ struct mapping *add_mapping(struct tenant *t, const char *fixed, const char *sha
 
 struct router *add_router(struct tenant *t, uint32_t id, const char *netns, const char *shared)
 {
-	struct router *r = t->router = xzalloc(sizeof(*r));
+	struct router *r = t->router = router_new();
 
 	r->id = id;
 	r->netns = netns ? xstrdup(netns) : NULL;
@@ -305,6 +305,7 @@ void rich(struct model *m)
 	r->hook = HOOK_XDP_GENERIC;
 	r->sources = SOURCES_LOOSE;
 	r->forwarding = FORWARDING_STACK;
+	r->flows = TN_FLOWS_MAX;
 	r->active = ACTIVE_ADDRESS;
 	*vec_push(&r->hosts) = xstrdup("hv-1.example.org");
 	*vec_push(&r->hosts) = xstrdup(HERE);
@@ -335,6 +336,7 @@ void rich(struct model *m)
 	r = add_router(t, 2, "/run/elsewhere/net ns", NULL);
 	r->hook = HOOK_TC;
 	r->sources = SOURCES_FEASIBLE;
+	r->flows = TN_FLOWS_MIN;
 	/* in bytes below every IPv4 address */
 	add_mapping(t, "::1:0:0:5", "fd64::5", NULL, false);
 	add_mapping(t, "223.255.255.254", "100.64.3.1", NULL, false);
@@ -407,6 +409,7 @@ void random_model(struct model *m)
 			r->sources = rnd(SOURCES_COUNT);
 			r->forwarding = rnd(FORWARDINGS_COUNT);
 			r->active = rnd(ACTIVES_COUNT);
+			r->flows = TN_FLOWS_MIN + rnd(3);
 			if (rnd(3) == 0)
 				*vec_push(&r->hosts) = xstrdup("hv1");
 			if (rnd(3) == 0)

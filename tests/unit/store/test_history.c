@@ -354,35 +354,59 @@ Test(store, before_that_is_damaged)
 	cr_expect(strstr(err.text, "before change 2 cannot be read"), "%s", err.text);
 }
 
-/* What a version before wrote says nothing of hosts. */
-Test(store, records_without_hosts)
+/* The record, as if version `version` had written it: without `cut` bytes of what ends at `end`. */
+static void rewrite(struct record *r, uint8_t version, size_t end, size_t cut)
 {
-	_cleanup_record_ struct record r = { 0 };
-	_cleanup_model_ struct model had = { 0 }, back = { 0 };
 	uint8_t raw[256];
 	uLongf n = sizeof(raw), packed;
+
+	cr_assert_eq(uncompress(raw, &n, r->bytes.v + 1, r->bytes.n - 1), Z_OK);
+	cr_assert_eq(r->bytes.v[0], n); /* which takes one byte */
+	memmove(raw + n - end - cut, raw + n - end, end);
+	n -= cut;
+	raw[0] = version;
+	packed = compressBound(n);
+	r->bytes.v = xrealloc(r->bytes.v, 1 + packed, 1);
+	cr_assert_eq(compress(r->bytes.v + 1, &packed, raw, n), Z_OK);
+	r->bytes.v[0] = n;
+	r->bytes.n = packed + 1;
+}
+
+/* A record of one router ends with its hosts, active, flows (of 3 bytes), and 4 zeros. */
+#define BEHIND_ROUTER 4
+#define SIZE_OF_FLOWS 3
+#define SIZE_OF_HOSTS 2 /* none, and active */
+
+/* What a version before wrote says nothing of flows, or hosts. */
+Test(store, records_of_versions_before)
+{
+	_cleanup_record_ struct record r = { 0 };
+	_cleanup_model_ struct model had = { 0 };
 	struct error err = { 0 };
 
 	add_prefix(&had.subnets, "100.64.0.0/16");
 	add_own(add_router(add_tenant(&had, 7, "red"), 3, "red", "shared0"), "100.64.0.2", true);
 	must(record_make(&had, &empty, &r, &err) == 0, err);
-	cr_assert_eq(uncompress(raw, &n, r.bytes.v + 1, r.bytes.n - 1), Z_OK);
-	cr_assert_eq(r.bytes.v[0], n); /* which takes one byte */
-	cr_assert_eq(raw[0], 2);
-	/* no hosts, and always active, are two of the zeros at the end */
-	for (int i = 1; i <= 7; i++)
-		cr_assert_eq(raw[n - i], 0);
-	raw[0] = 1;
-	n -= 2;
-	packed = r.bytes.n - 1;
-	cr_assert_eq(compress(r.bytes.v + 1, &packed, raw, n), Z_OK);
-	r.bytes.v[0] = n;
-	r.bytes.n = packed + 1;
-	cr_assert(record_apply(&r, &back));
-	assert_same(&back, &had);
-	/* nor does one of a version to come say what we know */
-	raw[0] = 3;
-	packed = r.bytes.n - 1;
-	cr_assert_eq(compress(r.bytes.v + 1, &packed, raw, n), Z_OK);
+	for (uint8_t version = 3; version > 0; version--) {
+		_cleanup_model_ struct model back = { 0 };
+
+		if (version < 3)
+			rewrite(&r, version, BEHIND_ROUTER,
+				version == 2 ? SIZE_OF_FLOWS : SIZE_OF_HOSTS);
+		cr_assert(record_apply(&r, &back), "%u", version);
+		assert_same(&back, &had);
+	}
+}
+
+/* Nor does one of a version to come say what we know. */
+Test(store, records_of_versions_to_come)
+{
+	_cleanup_record_ struct record r = { 0 };
+	_cleanup_model_ struct model had = { 0 }, back = { 0 };
+	struct error err = { 0 };
+
+	add_prefix(&had.subnets, "100.64.0.0/16");
+	must(record_make(&had, &empty, &r, &err) == 0, err);
+	rewrite(&r, 4, 0, 0);
 	cr_expect_not(record_apply(&r, &back));
 }

@@ -3,17 +3,41 @@
 
 #include "store_fixture.h"
 
+#define NEWEST	  11
+#define NEWER	  12
+#define TEXT(n)	  #n
+#define NUMBER(n) TEXT(n)
+
+#define INTO_ROUTER                                                                            \
+	"INSERT INTO router (tenant, id, netns, shared, hook, detached, sources, forwarding, " \
+	"passed_over, active) "
+
 Test(store, stamps)
 {
 	put(&empty);
-	cr_expect_eq(sql("PRAGMA user_version"), 10);
+	cr_expect_eq(sql("PRAGMA user_version"), NEWEST);
 	cr_expect_eq(sql("PRAGMA application_id"), 0x746e6174);
 	cr_expect_eq(sql("SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
+}
+
+/* Before a router said for how many flows it has room. */
+static void back_to_schema_10(void)
+{
+	sql("ALTER TABLE router DROP COLUMN flows; PRAGMA user_version = 10");
+}
+
+static void forget_flows(struct model *m)
+{
+	vec_each (t, &m->tenants) {
+		if (tenant_router(t))
+			tenant_router(t)->flows = TN_FLOWS;
+	}
 }
 
 /* Before there were clusters. */
 static void back_to_schema_9(void)
 {
+	back_to_schema_10();
 	sql("DROP TABLE cluster; PRAGMA user_version = 9");
 }
 
@@ -28,6 +52,7 @@ static void back_to_schema_8(void)
 /* All routers are on this host then. */
 static void forget_hosts(struct model *m)
 {
+	forget_flows(m);
 	model_locate(m, NULL);
 	vec_each (t, &m->tenants) {
 		if (!t->router)
@@ -140,6 +165,19 @@ static void forget_own(struct model *m)
 	}
 }
 
+Test(store, schema_10_is_brought_up_to_date)
+{
+	_cleanup_model_ struct model want = { 0 };
+
+	rich(&want);
+	put(&want);
+	back_to_schema_10();
+	store_close(open_store(STORE_WRITE));
+	cr_expect_eq(sql("PRAGMA user_version"), NEWEST);
+	forget_flows(&want);
+	assert_stored(&want);
+}
+
 Test(store, schema_9_is_brought_up_to_date)
 {
 	_cleanup_model_ struct model want = { 0 };
@@ -148,8 +186,9 @@ Test(store, schema_9_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_9();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 10);
+	cr_expect_eq(sql("PRAGMA user_version"), NEWEST);
 	cr_expect_eq(sql("SELECT count(*) FROM cluster"), 0);
+	forget_flows(&want);
 	assert_stored(&want);
 }
 
@@ -161,7 +200,7 @@ Test(store, schema_8_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_8();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 10);
+	cr_expect_eq(sql("PRAGMA user_version"), NEWEST);
 	forget_hosts(&want);
 	assert_stored(&want);
 }
@@ -185,7 +224,7 @@ Test(store, schema_7_is_brought_up_to_date)
 	sql("INSERT INTO history_line VALUES (1, 3, '~', 'and 998 more')");
 	sql("INSERT INTO history VALUES (2, 200, 0, 'root', 'map add red 10.0.0.5')");
 	s = open_store(STORE_WRITE);
-	cr_expect_eq(sql("PRAGMA user_version"), 10);
+	cr_expect_eq(sql("PRAGMA user_version"), NEWEST);
 	forget_hosts(&want);
 	assert_stored(&want);
 	must(store_history(s, 9, 9, &h, &err) == 0, err);
@@ -213,7 +252,7 @@ Test(store, schema_6_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_6();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 10);
+	cr_expect_eq(sql("PRAGMA user_version"), NEWEST);
 	cr_expect_eq(sql("SELECT count(*) FROM pragma_foreign_key_check"), 0);
 	forget_hosts(&want);
 	assert_stored(&want);
@@ -232,7 +271,7 @@ Test(store, schema_5_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_5();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 10);
+	cr_expect_eq(sql("PRAGMA user_version"), NEWEST);
 	forget_passed_over(&want);
 	assert_stored(&want);
 }
@@ -245,7 +284,7 @@ Test(store, schema_4_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_4();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 10);
+	cr_expect_eq(sql("PRAGMA user_version"), NEWEST);
 	forget_forwarding(&want);
 	assert_stored(&want);
 }
@@ -258,7 +297,7 @@ Test(store, schema_3_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_3();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 10);
+	cr_expect_eq(sql("PRAGMA user_version"), NEWEST);
 	forget_rules(&want);
 	assert_stored(&want);
 	rich(&want);
@@ -274,7 +313,7 @@ Test(store, schema_2_is_brought_up_to_date)
 	put(&want);
 	back_to_schema_2();
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 10);
+	cr_expect_eq(sql("PRAGMA user_version"), NEWEST);
 	forget_rules(&want);
 	forget_own(&want);
 	assert_stored(&want);
@@ -297,7 +336,7 @@ Test(store, schema_1_is_brought_up_to_date)
 	cr_expect_eq(sql("PRAGMA user_version"), 1);
 
 	store_close(open_store(STORE_WRITE));
-	cr_expect_eq(sql("PRAGMA user_version"), 10);
+	cr_expect_eq(sql("PRAGMA user_version"), NEWEST);
 	model_tenant(&want, "red")->router->sources = SOURCES_STRICT;
 	model_tenant(&want, "green-2")->router->sources = SOURCES_STRICT;
 	forget_rules(&want);
@@ -311,11 +350,12 @@ Test(store, newer_schema)
 	size_t n, m;
 
 	put(&empty);
-	sql("PRAGMA user_version = 11");
+	sql("PRAGMA user_version = " NUMBER(NEWER));
 	before = read_file("state.db", &n);
-	assert_refused(STORE_WRITE, in_dir("state.db"), "schema 11", "none after 10", "newer",
-		       NULL);
-	assert_refused(STORE_READ, in_dir("state.db"), "schema 11", "none after 10", "newer", NULL);
+	assert_refused(STORE_WRITE, in_dir("state.db"), "schema " NUMBER(NEWER),
+		       "none after " NUMBER(NEWEST), "newer", NULL);
+	assert_refused(STORE_READ, in_dir("state.db"), "schema " NUMBER(NEWER),
+		       "none after " NUMBER(NEWEST), "newer", NULL);
 	after = read_file("state.db", &m);
 	cr_assert_eq(n, m);
 	cr_assert_arr_eq(before, after, n);
@@ -385,33 +425,36 @@ Test(store, wrong_rows_cannot_be_stored)
 		"INSERT INTO pool VALUES (9, 0, '100.64.0.0/16')",
 		"INSERT INTO pool VALUES (7, 0, '100.64.0.0/16')",
 		"INSERT INTO pool VALUES (7, 9, '100.64.0.0')",
-		"INSERT INTO router VALUES (9, 9, NULL, NULL, 'tc', 0, 'strict', 'auto', 0, "
-		"'always')",
-		"INSERT INTO router VALUES (7, 9, NULL, NULL, 'tc', 0, 'strict', 'auto', 0, "
-		"'always')",
-		"INSERT INTO router VALUES (2, 1, NULL, NULL, 'tc', 0, 'strict', 'auto', 0, "
-		"'always')",
-		"INSERT INTO router VALUES (2, 0, NULL, NULL, 'tc', 0, 'strict', 'auto', 0, "
-		"'always')",
-		"INSERT INTO router VALUES (2, NULL, NULL, NULL, 'tc', 0, 'strict', 'auto', 0, "
-		"'always')",
-		"INSERT INTO router VALUES (2, 9, '', NULL, 'tc', 0, 'strict', 'auto', 0, "
-		"'always')",
-		"INSERT INTO router VALUES (2, 9, NULL, '', 'tc', 0, 'strict', 'auto', 0, "
-		"'always')",
-		"INSERT INTO router VALUES (2, 9, NULL, NULL, NULL, 0, 'strict', 'auto', 0, "
-		"'always')",
-		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 2, 'strict', 'auto', 0, "
-		"'always')",
-		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', NULL, 'strict', 'auto', 0, "
-		"'always')",
-		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, '', 'auto', 0, 'always')",
-		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, NULL, 'auto', 0, 'always')",
-		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, 'strict', '', 0, 'always')",
-		"INSERT INTO router VALUES (2, 9, NULL, NULL, 'tc', 0, 'strict', NULL, 0, "
-		"'always')",
-		"INSERT INTO router VALUES (1, 9, NULL, NULL, 'tc', 0, 'strict', 'auto', 0, '')",
-		"INSERT INTO router VALUES (1, 9, NULL, NULL, 'tc', 0, 'strict', 'auto', 0, NULL)",
+		INTO_ROUTER "VALUES (9, 9, NULL, NULL, 'tc', 0, 'strict', 'auto', 0, "
+			    "'always')",
+		INTO_ROUTER "VALUES (7, 9, NULL, NULL, 'tc', 0, 'strict', 'auto', 0, "
+			    "'always')",
+		INTO_ROUTER "VALUES (2, 1, NULL, NULL, 'tc', 0, 'strict', 'auto', 0, "
+			    "'always')",
+		INTO_ROUTER "VALUES (2, 0, NULL, NULL, 'tc', 0, 'strict', 'auto', 0, "
+			    "'always')",
+		INTO_ROUTER "VALUES (2, NULL, NULL, NULL, 'tc', 0, 'strict', 'auto', 0, "
+			    "'always')",
+		INTO_ROUTER "VALUES (2, 9, '', NULL, 'tc', 0, 'strict', 'auto', 0, "
+			    "'always')",
+		INTO_ROUTER "VALUES (2, 9, NULL, '', 'tc', 0, 'strict', 'auto', 0, "
+			    "'always')",
+		INTO_ROUTER "VALUES (2, 9, NULL, NULL, NULL, 0, 'strict', 'auto', 0, "
+			    "'always')",
+		INTO_ROUTER "VALUES (2, 9, NULL, NULL, 'tc', 2, 'strict', 'auto', 0, "
+			    "'always')",
+		INTO_ROUTER "VALUES (2, 9, NULL, NULL, 'tc', NULL, 'strict', 'auto', 0, "
+			    "'always')",
+		INTO_ROUTER "VALUES (2, 9, NULL, NULL, 'tc', 0, '', 'auto', 0, 'always')",
+		INTO_ROUTER "VALUES (2, 9, NULL, NULL, 'tc', 0, NULL, 'auto', 0, 'always')",
+		INTO_ROUTER "VALUES (2, 9, NULL, NULL, 'tc', 0, 'strict', '', 0, 'always')",
+		INTO_ROUTER "VALUES (2, 9, NULL, NULL, 'tc', 0, 'strict', NULL, 0, "
+			    "'always')",
+		INTO_ROUTER "VALUES (1, 9, NULL, NULL, 'tc', 0, 'strict', 'auto', 0, '')",
+		INTO_ROUTER "VALUES (1, 9, NULL, NULL, 'tc', 0, 'strict', 'auto', 0, NULL)",
+		"UPDATE router SET flows = 1023",
+		"UPDATE router SET flows = 4194305",
+		"UPDATE router SET flows = NULL",
 		"INSERT INTO router_host VALUES (77, 0, 'hv1')",
 		"INSERT INTO router_host VALUES (7, 0, 'hv1')",
 		"INSERT INTO router_host VALUES (7, 9, 'HV0')",
@@ -447,8 +490,8 @@ Test(store, wrong_rows_cannot_be_stored)
 		"INSERT INTO tenant VALUES (9, 'N.e_w-')",
 		"INSERT INTO tenant VALUES (10, printf('%063d', 1))",
 		"INSERT INTO pool VALUES (7, 9, '100.64.0.0/16')",
-		"INSERT INTO router VALUES (9, 9, NULL, NULL, 'tc', 0, 'strict', 'auto', 0, "
-		"'always')",
+		INTO_ROUTER "VALUES (9, 9, NULL, NULL, 'tc', 0, 'strict', 'auto', 0, "
+			    "'always')",
 		"INSERT INTO router_host VALUES (9, 0, '9.h-V')",
 		"INSERT INTO inside VALUES (9, 0, 'lan0')",
 		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400901', NULL, 0, 0, 0, 0)",
