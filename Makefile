@@ -29,6 +29,7 @@ JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 include mk/deps.mk
 include mk/build.mk
+include packaging/reference.mk
 include packaging/install.mk
 include tests/unit/unit.mk
 include tests/fuzz/fuzz.mk
@@ -61,7 +62,7 @@ help: ## print this list
 ##@ Test
 
 check: ## all tests that need no root: test-unit, test-fuzz, test-install (lint is separate)
-	@$(MAKE) $(JOBS) all $(BUILD)/unit-tests $(FUZZ)/replay
+	@$(MAKE) $(JOBS) all reference $(BUILD)/unit-tests $(FUZZ)/replay
 	@tests/install.sh $(BUILD)
 	@TN_BUILT=1 tests/run.sh $(BUILD) unit fuzz
 
@@ -71,13 +72,13 @@ check-left-out: ## the unit tests once more, of a build with METRICS=no SYSTEMD=
 	@TN_BUILT=1 tests/run.sh build/least unit
 
 test: | deps-test ## install what is missing, build, and run all tests (root)
-	@$(MAKE) $(JOBS) all $(BUILD)/unit-tests $(FUZZ)/replay $(BUILD)/bpf-tests $(BUILD)/foreign.bpf.o $(E2E_DRIVER)
+	@$(MAKE) $(JOBS) all reference $(BUILD)/unit-tests $(FUZZ)/replay $(BUILD)/bpf-tests $(BUILD)/foreign.bpf.o $(E2E_DRIVER)
 	@tests/install.sh $(BUILD)
 	@TN_BUILT=1 tests/run.sh $(BUILD) unit fuzz bpf e2e diff
 
-lint: | deps-lint ## clang-format, clang-tidy, shellcheck, pyflakes, layers
-	@$(MAKE) $(JOBS) $(SKEL) compile_commands.json
-	@tests/lint.sh
+lint: | deps-lint ## clang-format, clang-tidy, shellcheck, pyflakes, layers, manuals
+	@$(MAKE) $(JOBS) $(SKEL) compile_commands.json reference
+	@tests/lint.sh $(REFERENCE)
 
 format: | deps-lint ## bring every C file into the project's format
 	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
@@ -94,4 +95,4 @@ format: | deps-lint ## bring every C file into the project's format
 #=   CLUSTER=no        leave clusters of hosts out, and GnuTLS
 #=   NEUTRON=no        leave `tenantnat neutron` out; with CLUSTER=no also libcurl
 #=   CC CLANG BPFTOOL PKG_CONFIG CFLAGS CPPFLAGS LDFLAGS    tools and flags; CLANG compiles bpf/
-#=   DESTDIR PREFIX SBINDIR DATADIR DOCDIR MANDIR SYSTEMDUNITDIR    where install puts what
+#=   DESTDIR PREFIX SBINDIR DATADIR DOCDIR MANDIR SYSTEMDUNITDIR BASHDIR ZSHDIR FISHDIR    where install puts what

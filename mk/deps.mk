@@ -27,7 +27,8 @@ DEPS_test := $(DEPS_demo) $(call packages,$(NEEDS_unit) $(NEEDS_fuzz)) llvm pyth
 	etcd-server etcd-client openssl keepalived
 DEPS_vm := qemu-system-x86 busybox-static kmod
 DEPS_kernels := $(DEPS_vm) xdp-tools openvswitch-switch
-DEPS_lint := $(DEPS_build) $(call packages,$(NEEDS_unit)) git clang-format clang-tidy shellcheck pyflakes3 python3
+DEPS_lint := $(DEPS_build) $(call packages,$(NEEDS_unit)) git clang-format clang-tidy shellcheck pyflakes3 python3 \
+	mandoc zsh fish
 
 # Without dpkg (exit 3) it is up to whoever calls: what is missing then is found where it is needed.
 install = @mk/deps.sh $(1) || [ $$? = 3 ]

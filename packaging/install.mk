@@ -5,13 +5,18 @@ SBINDIR ?= $(PREFIX)/sbin
 DATADIR ?= $(PREFIX)/share
 DOCDIR ?= $(DATADIR)/doc/tenantnat
 MANDIR ?= $(DATADIR)/man
+BASHDIR ?= $(DATADIR)/bash-completion/completions
+ZSHDIR ?= $(DATADIR)/zsh/site-functions
+FISHDIR ?= $(DATADIR)/fish/vendor_completions.d
 SYSTEMDUNITDIR ?= $(PREFIX)/lib/systemd/system
 DESTDIR ?=
 
 # FILE:WHERE, of what is installed as it is
 DATA := README.md:$(DOCDIR)/README.md \
 	$(foreach file,$(wildcard docs/*.md docs/*.svg),$(file):$(DOCDIR)/$(file)) \
-	$(foreach page,$(wildcard docs/man/*.8),$(page):$(MANDIR)/man8/$(notdir $(page))) \
+	$(foreach page,$(MANUALS),$(REFERENCE)/$(page):$(MANDIR)/$(page)) \
+	$(REFERENCE)/bash/tenantnat:$(BASHDIR)/tenantnat $(REFERENCE)/zsh/_tenantnat:$(ZSHDIR)/_tenantnat \
+	$(REFERENCE)/fish/tenantnat.fish:$(FISHDIR)/tenantnat.fish \
 	$(foreach file,tenantnat-dashboard.json tenantnat-alerts.yml tenantnat.schema.json,packaging/$(file):$(DATADIR)/tenantnat/$(file))
 UNITS := $(if $(filter yes,$(SYSTEMD)),tenantnat-restore.service tenantnat-agent.service)
 INSTALLED := $(SBINDIR)/tenantnat $(foreach pair,$(DATA),$(lastword $(subst :, ,$(pair)))) $(UNITS:%=$(SYSTEMDUNITDIR)/%)
@@ -24,7 +29,7 @@ define newline
 endef
 PUT := install -D -m
 
-install: all ## install under $(DESTDIR)$(PREFIX), with the same variables as make
+install: all reference ## install under $(DESTDIR)$(PREFIX), with the same variables as make
 	$(PUT) 755 $(BUILD)/tenantnat '$(DESTDIR)$(SBINDIR)/tenantnat'
 	$(foreach pair,$(DATA),$(PUT) 644 $(subst :, '$(DESTDIR),$(pair))'$(newline))
 	$(foreach unit,$(UNITS),sed 's|@SBINDIR@|$(SBINDIR)|; s|@DOCDIR@|$(DOCDIR)|' packaging/$(unit).in | \
@@ -37,5 +42,5 @@ uninstall: ## remove what install put there, with the same variables
 	done
 
 test-install: ## install and uninstall, elsewhere
-	@$(MAKE) $(JOBS) all
+	@$(MAKE) $(JOBS) all reference
 	@tests/install.sh $(BUILD)

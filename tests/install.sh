@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.." || exit 1
 build=$1
 # Of the make that called this: how it built is in the environment, too; its jobserver is not asked, because
 # nothing is built here; and where it would install is not where this does.
-unset MAKEFLAGS MFLAGS MAKELEVEL DESTDIR PREFIX SBINDIR DATADIR DOCDIR MANDIR SYSTEMDUNITDIR
+unset MAKEFLAGS MFLAGS MAKELEVEL DESTDIR PREFIX SBINDIR DATADIR DOCDIR MANDIR SYSTEMDUNITDIR BASHDIR ZSHDIR FISHDIR
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 root="$tmp/a root" # a word for itself, whatever is in it
@@ -46,9 +46,12 @@ expected() {
 		for file in README.md docs/*.md docs/*.svg; do
 			echo "644 $3/$file"
 		done
-		for file in docs/man/*.8; do
-			[ ! -e "$file" ] || echo "644 $4/man8/${file##*/}"
+		for file in "$build"/reference/man*/*; do
+			echo "644 $4${file#"$build/reference"}"
 		done
+		echo "644 $2/bash-completion/completions/tenantnat"
+		echo "644 $2/zsh/site-functions/_tenantnat"
+		echo "644 $2/fish/vendor_completions.d/tenantnat.fish"
 		[ -z "$units" ] || printf '644 %s\n' "$5"/tenantnat-{agent,restore}.service
 	} | LC_ALL=C sort -k 2
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The table of commands, the global options, and the only place that prints an error. */
+/* The command line: help, options, and the only place that prints an error. */
 #include <bpf/libbpf.h>
 #include <ctype.h>
 #include <getopt.h>
@@ -7,41 +7,13 @@
 #include <stdint.h>
 #include <xdp/libxdp.h>
 
-#include "cmd/cmd.h"
+#include "cmd/table.h"
 #include "lib/log.h"
 #include "lib/progress.h"
 #include "lib/typo.h"
 #include "lib/util.h"
 
 enum { DONE = 0, FAILED = 1, WRONG = 2 };
-
-static const struct command *const commands[] = {
-#define X(symbol) &cmd_##symbol,
-	COMMANDS(X)
-#undef X
-};
-
-/* Options of every command. Values over 255 have no letter. */
-enum { OPT_STATE = 256, OPT_BPFFS, OPT_WAIT, OPT_PATIENCE, OPT_VERSION, OPT_COMMAND };
-
-static const struct global {
-	struct cmd_option option;
-	int value;
-} globals[] = {
-	{ { "state", 0, "DIR", "where state.db is (default /var/lib/tenantnat)" }, OPT_STATE },
-	{ { "bpffs", 0, "DIR",
-	    "where programs and maps are pinned (default /sys/fs/bpf/tenantnat)" },
-	  OPT_BPFFS },
-	{ { "wait", 0, "SECONDS", "how long to wait for another tenantnat (default 30)" },
-	  OPT_WAIT },
-	{ { "patience", 0, "N", "probes wait N times as long for answers (default 1)" },
-	  OPT_PATIENCE },
-	{ { "json", 'j', NULL, "print JSON" }, 'j' },
-	{ { "quiet", 'q', NULL, "print nothing but errors and what was asked for" }, 'q' },
-	{ { "verbose", 'v', NULL, "say more, also what the kernel's verifier says" }, 'v' },
-	{ { "help", 'h', NULL, "print this help" }, 'h' },
-	{ { "version", 0, NULL, "print the version" }, OPT_VERSION },
-};
 
 static void print_option(const struct cmd_option *o)
 {
@@ -58,8 +30,8 @@ static void print_option(const struct cmd_option *o)
 
 static void print_globals(void)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(globals); i++)
-		print_option(&globals[i].option);
+	for (size_t i = 0; i < CMD_GLOBALS; i++)
+		print_option(&cmd_globals[i].option);
 }
 
 static void print_help(const struct command *c)
@@ -68,8 +40,8 @@ static void print_help(const struct command *c)
 		printf("Usage: tenantnat [OPTION…] COMMAND …\n\n"
 		       "Cross-tenant communication over an internal shared "
 		       "network.\n\nCommands:\n");
-		for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-			printf("  %-22s %s\n", commands[i]->name, commands[i]->summary);
+		for (size_t i = 0; i < CMD_COMMANDS; i++)
+			printf("  %-22s %s\n", cmd_table[i]->name, cmd_table[i]->summary);
 		printf("\nOptions:\n");
 		print_globals();
 		printf("\n`tenantnat COMMAND --help` tells more. Exit status: 0 done, 1 it failed, "
@@ -91,8 +63,8 @@ static void print_help(const struct command *c)
 
 /* The options of all commands, and those of `c`, as getopt_long() wants them. */
 struct getopt_table {
-	struct option longs[ARRAY_SIZE(globals) + CMD_OPTIONS_MAX + 1];
-	char letters[4 + 2 * (ARRAY_SIZE(globals) + CMD_OPTIONS_MAX)];
+	struct option longs[CMD_GLOBALS + CMD_OPTIONS_MAX + 1];
+	char letters[4 + 2 * (CMD_GLOBALS + CMD_OPTIONS_MAX)];
 };
 
 static void add_option(struct getopt_table *t, size_t *n, const struct cmd_option *o, int value)
@@ -117,8 +89,8 @@ static void build_table(struct getopt_table *t, const struct command *c)
 	/* '+': before the command's name, stop at the first word; ':': say nothing, and tell a
 	 * value that is missing apart */
 	snprintf(t->letters, sizeof(t->letters), "%s", c ? ":" : "+:");
-	for (size_t i = 0; i < ARRAY_SIZE(globals); i++)
-		add_option(t, &n, &globals[i].option, globals[i].value);
+	for (size_t i = 0; i < CMD_GLOBALS; i++)
+		add_option(t, &n, &cmd_globals[i].option, cmd_globals[i].value);
 	for (int i = 0; c && i < CMD_OPTIONS_MAX && c->options[i].name; i++)
 		add_option(t, &n, &c->options[i], OPT_COMMAND + i);
 }
@@ -134,9 +106,9 @@ static int hint(const struct command *c)
 /* The option that getopt_long() names by its value or letter; NULL: there is none. */
 static const struct cmd_option *option_of(const struct command *c, int value)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(globals); i++) {
-		if (globals[i].value == value)
-			return &globals[i].option;
+	for (size_t i = 0; i < CMD_GLOBALS; i++) {
+		if (cmd_globals[i].value == value)
+			return &cmd_globals[i].option;
 	}
 	for (int i = 0; c && i < CMD_OPTIONS_MAX && c->options[i].name; i++) {
 		if (value == OPT_COMMAND + i || value == c->options[i].letter)
@@ -280,14 +252,14 @@ static int take_options(struct invocation *inv, int argc, char **argv, bool *ver
 /* The command whose name the words begin with; *used is how many words that is. */
 static const struct command *find_command(char **words, int n, int *used)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-		const char *name = commands[i]->name, *space = strchr(name, ' ');
+	for (size_t i = 0; i < CMD_COMMANDS; i++) {
+		const char *name = cmd_table[i]->name, *space = strchr(name, ' ');
 		size_t first = space ? (size_t)(space - name) : strlen(name);
 
 		*used = space ? 2 : 1;
 		if (n >= *used && strlen(words[0]) == first && !strncmp(words[0], name, first) &&
 		    (!space || !strcmp(words[1], space + 1)))
-			return commands[i];
+			return cmd_table[i];
 	}
 	return NULL;
 }
@@ -302,16 +274,16 @@ static bool is_of_group(const struct command *c, const char *group)
 
 static void print_group(const char *group, FILE *to)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-		if (is_of_group(commands[i], group))
-			fprintf(to, "  %-22s %s\n", commands[i]->name, commands[i]->summary);
+	for (size_t i = 0; i < CMD_COMMANDS; i++) {
+		if (is_of_group(cmd_table[i], group))
+			fprintf(to, "  %-22s %s\n", cmd_table[i]->name, cmd_table[i]->summary);
 	}
 }
 
 static bool is_group(const char *word)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-		if (is_of_group(commands[i], word))
+	for (size_t i = 0; i < CMD_COMMANDS; i++) {
+		if (is_of_group(cmd_table[i], word))
 			return true;
 	}
 	return false;
@@ -333,8 +305,8 @@ static struct typo guess_command(char **words, int n)
 
 	if (n > 1 && asprintf(&two, "%s %s", words[0], words[1]) < 0)
 		two = NULL;
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-		const char *name = commands[i]->name, *space = strchr(name, ' ');
+	for (size_t i = 0; i < CMD_COMMANDS; i++) {
+		const char *name = cmd_table[i]->name, *space = strchr(name, ' ');
 
 		best.typed = space && two ? two : words[0];
 		typo_try(&best, name, strlen(name));
