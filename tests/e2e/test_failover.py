@@ -178,6 +178,10 @@ def test_failover_of_a_standby_nothing_is_wrong(lab):
         explained = lab.cli.run("stats", "--explain").stdout
         if standby_drops(lab):
             assert "another host forwards" in explained, explained
+        # attached anew, it is given no address either
+        lab.cli.run("detach", "red")
+        plan = lab.cli.apply(path)
+        assert f"+ router address red {RED}, which others give it" in plan, plan
         # with the address, it is joined as any other
         give(lab)
         equal(state(lab), "attached", "with its addresses")
@@ -241,6 +245,8 @@ def test_failover_without_an_address_in_the_file(lab):
         ping(lab.plain, RED1)
         take(lab, "4")
         silent(lab.plain, RED1)
+        lab.cli.run("status", "red")     # the address that it had is another host's now
+        lab.cli.run("doctor", "red")
         lab.cli.apply(path)
         equal(state(lab), "standby", "without an address")
         lab.red.ip("addr add 100.64.0.77/16 dev shared0")

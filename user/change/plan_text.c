@@ -331,6 +331,18 @@ static char *loser_text(const struct side *had, const struct shared_row *was,
 	return text;
 }
 
+/* Of a router's own address: it is known to the programs, and nobody here gives or takes it. */
+static const char *giver_text(const struct side *side, const struct shared_row *row)
+{
+	if (!(row->flags & TN_SHARED_OWN))
+		return "";
+	vec_each (r, &side->kernel->routers) {
+		if (r->id == row->router && r->by_address)
+			return PLAN_GIVEN_BY_OTHERS;
+	}
+	return "";
+}
+
 /* With its limit; `before`: who had the address, or NULL. */
 static void describe_mapping(struct plan_text *out, char sign, const struct side *side,
 			     const struct shared_row *row, const char *before)
@@ -346,10 +358,11 @@ static void describe_mapping(struct plan_text *out, char sign, const struct side
 	}
 	owner = owner_text(side, row);
 	limit = limit_text(policy_limit(&side->kernel->policy, &row->shared), buf);
-	say(out, sign, "%s %s%s %s%s%s%s%s",
+	say(out, sign, "%s %s%s %s%s%s%s%s%s",
 	    row->flags & TN_SHARED_OWN ? "router address" : "mapping", owner,
-	    row->flags & TN_SHARED_OWN ? "" : " ->", ADDR(&row->shared), limit ? ", limit " : "",
-	    limit ? limit : "", before ? ", before of " : "", before ? before : "");
+	    row->flags & TN_SHARED_OWN ? "" : " ->", ADDR(&row->shared), giver_text(side, row),
+	    limit ? ", limit " : "", limit ? limit : "", before ? ", before of " : "",
+	    before ? before : "");
 }
 
 /*

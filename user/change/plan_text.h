@@ -15,6 +15,9 @@ struct plan_line {
 	char *text;
 };
 
+/* How a line about a router's own address ends, when neither this host gives nor takes it. */
+#define PLAN_GIVEN_BY_OTHERS ", which others give it"
+
 /* All of them are counted. */
 struct plan_text {
 	VEC(struct plan_line) lines;

@@ -6,7 +6,8 @@ static bool is_too_much(const struct plan_line *line)
 {
 	return line->sign == '-' && (strncmp(line->text, "route ", 6) == 0 ||
 				     strncmp(line->text, "solicited-node groups ", 22) == 0 ||
-				     strncmp(line->text, "all-multicast ", 14) == 0);
+				     strncmp(line->text, "all-multicast ", 14) == 0 ||
+				     strstr(line->text, PLAN_GIVEN_BY_OTHERS));
 }
 
 /* Programs that are only of another build, and what counts only when an interface is lost. */
