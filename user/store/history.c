@@ -132,6 +132,16 @@ static int add_change(struct store *s, const struct history_change *c, const str
 	return drop_excess(s, id, err);
 }
 
+int history_forget_before(struct store *s, struct error *err)
+{
+	uint64_t id;
+
+	return last_change(s, &id, err) || run_up_to(s, FORGET_BEFORE, id, err) ||
+			       run_up_to(s, NOTE_NO_BEFORE, id, err)
+		       ? -1
+		       : 0;
+}
+
 int store_note(struct store *s, const struct history_change *c, const struct model *had,
 	       const struct model *will, struct error *err)
 {

@@ -73,7 +73,8 @@ static int call_host(struct store *s, const char *name, struct error *err)
 	if (strcmp(before, name) == 0)
 		return 0;
 	stmt = query_begin(s, CALL_HOST, err, "tt", name, before);
-	return !stmt || query_next(s, stmt, err) < 0 ? -1 : 0;
+	/* what was in force before names it as it was called then */
+	return !stmt || query_next(s, stmt, err) < 0 ? -1 : history_forget_before(s, err);
 }
 
 int store_save_membership(struct store *s, const struct membership *m, struct error *err)

@@ -57,6 +57,9 @@ int schema_read(struct store *s, int *schema, struct error *err);
 /* Make the newest schema of an older one or of none, in one transaction. */
 int schema_upgrade(struct store *s, int schema, struct error *err);
 
+/* Nobody goes back to what was before now; what was changed is still told. In a transaction. */
+int history_forget_before(struct store *s, struct error *err);
+
 /* member.c: this host is called what it is called in its cluster (lib/host_name.h). */
 int membership_name_host(struct store *s, struct error *err);
 

@@ -121,6 +121,36 @@ Test(store, a_member_is_called_as_in_its_cluster)
 	cr_expect_str_eq(host_name(), "as-nobody-else");
 }
 
+/* What was before names the host as it was called then. */
+Test(store, nobody_goes_back_to_another_name)
+{
+	struct history_change c = { .at = 1, .user = xstrdup("root"), .command = xstrdup("apply") };
+	_cleanup_model_ struct model all = { 0 };
+	struct membership m = whole();
+	struct error err = { 0 };
+	struct model before = { 0 };
+	struct store *s;
+	uint64_t id = 0;
+
+	rich(&all);
+	s = open_store(STORE_WRITE);
+	save(s, &empty, &all);
+	must(store_note(s, &c, &empty, &all, &err) == 0, err);
+	must(store_commit(s, &err) == 0, err);
+	m.host = (char *)host_name();
+	must(store_save_membership(s, &m, &err) == 0, err);
+	must(store_go_back(s, &id, &before, &err) == 0, err);
+	model_free(&before);
+	m.host = "another";
+	must(store_save_membership(s, &m, &err) == 0, err);
+	id = 0;
+	cr_assert_eq(store_go_back(s, &id, &before, &err), -1);
+	cr_expect(strstr(err.text, "is not kept"), "%s", err.text);
+	model_free(&before);
+	store_close(s);
+	history_change_clear(&c);
+}
+
 Test(store, a_membership_that_makes_no_sense)
 {
 	static const char *const rows[] = {
