@@ -69,6 +69,8 @@ def test_flows_are_handed_over(lab):
             equal(o.answered(SHORT), False, "an answer to a flow that is lost")
         done = json.loads(lab.cli.run("-j", "flows", "import", input=lines).stdout)
         equal(done, {"taken": len(flows), "left_out": {"mapping": 0, "peer": 0}}, "the import")
+        done = json.loads(lab.cli.run("-j", "flows", "import", input=lines + lines).stdout)
+        equal(done["taken"], len(flows), "of flows that are there twice")
         for o in opened:
             equal(o.answered(WAIT), True, "an answer after the import")
 

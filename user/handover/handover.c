@@ -179,14 +179,16 @@ static int by_router(const void *one, const void *two)
 {
 	const struct taken *a = one, *b = two;
 
-	return a->router < b->router ? -1 : a->router > b->router;
+	if (a->router != b->router)
+		return a->router < b->router ? -1 : 1;
+	return memcmp(&a->flow.key, &b->flow.key, sizeof(a->flow.key));
 }
 
 static int put_all(struct taking *taking, struct error *err)
 {
 	_cleanup_flows_ struct flows flows = { 0 };
 
-	vec_sort(&taking->list, by_router);
+	vec_sort_once(&taking->list, by_router);
 	for (size_t i = 0; i < taking->list.n; i++) {
 		const struct taken *taken = &taking->list.v[i];
 
