@@ -65,6 +65,9 @@ def test_announce(lab):
             equal(sorted(f for f in frames if f), sorted([RED, RED1, RED2] * 2), "announced")
         eventually(all_told)
         equal(lab.cli.run("-q", "announce").stdout, "", "said with -q")
+        inside = lab.cli.elsewhere(under=["ip", "netns", "exec", lab.red.name])
+        said = inside.fails("announce", "red")
+        assert "no BPF file system is mounted" in said and "leave out `ip netns exec`" in said, said
     assert "there is no tenant brown" in lab.cli.fails("announce", "red", "brown", code=2)
     lab.cli.run("detach", "red")
     assert "no router here that is attached" in lab.cli.fails("announce", "red", code=2)

@@ -4,6 +4,7 @@
 
 #include "change/inspect.h"
 #include "cmd/cmd.h"
+#include "host/host.h"
 #include "host/netns.h"
 #include "host/standby.h"
 #include "lib/output.h"
@@ -23,6 +24,18 @@ struct telling {
 	VEC(struct told) list;
 };
 
+/* A router that is attached is not seen where its maps are hidden. */
+static int check_bpffs(const struct invocation *inv, struct error *err)
+{
+	_cleanup_free_ char *parent = xstrdup(inv->settings.bpffs);
+	char *slash = strrchr(parent, '/');
+
+	if (!slash)
+		return 0;
+	slash[slash == parent] = '\0';
+	return host_check_bpffs(parent, err);
+}
+
 static int take_named(struct telling *t, struct error *err)
 {
 	const struct invocation *inv = t->inv;
@@ -38,6 +51,8 @@ static int take_named(struct telling *t, struct error *err)
 		vec_each (told, &t->list)
 			found |= strcmp(told->router->tenant, inv->args[i]) == 0;
 		if (!found && !tenant_named(&t->view.model, inv->args[i], err))
+			return -1;
+		if (!found && check_bpffs(inv, err))
 			return -1;
 		if (!found)
 			return error_usage(err,

@@ -101,9 +101,11 @@ int host_check_bpffs(const char *dir, struct error *err)
 		return error_set(err, "%s: %s; run `mkdir -p %s && mount -t bpf bpf %s`", dir,
 				 strerror(errno), dir, dir);
 	if ((unsigned long)fs.f_type != BPF_FS_MAGIC)
-		return error_set(err,
-				 "no BPF file system is mounted at %s; run `mount -t bpf bpf %s`",
-				 dir, dir);
+		return error_set(
+			err,
+			"no BPF file system is mounted at %s; run `mount -t bpf bpf %s`, or "
+			"leave out `ip netns exec`, which hides it",
+			dir, dir);
 	if (fs.f_flags & ST_RDONLY)
 		return error_set(
 			err, "the BPF file system at %s is read-only; run `mount -o remount,rw %s`",
