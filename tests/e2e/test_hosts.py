@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One file for many hosts: each takes the routers that are its own."""
+import json
+
 from case import equal, once
 from lab import BLUE1, FIXED, RED, RED1
 from traffic import ping
@@ -41,6 +43,10 @@ def test_hosts_have_their_own_routers(lab):
         assert "router elsewhere: on hv1; this host is hv2" in shown, shown
         said = host(lab, "hv2").run("apply", "-v", "-f", path).stderr
         assert "tenant red: its router is elsewhere, on hv1; this host is hv2" in said, said
+        twice = "the router of tenant `blue` has several hosts and is `active: always`"
+        assert twice in said, said
+        assert twice in host(lab, "hv9").run("validate", path).stderr
+        assert twice in json.dumps(host(lab, "hv9").json("validate", path)["warnings"])
         ping(lab.plain, BLUE1)
         host(lab, "hv1").apply(path)
         equal(routers(lab, "hv1"), {"red": "attached", "blue": None, "plain": None}, "on hv1")

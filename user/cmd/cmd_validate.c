@@ -50,13 +50,15 @@ static json_t *error_json(const char *file, const char *text)
 static json_t *warnings_json(const struct model *m)
 {
 	json_t *list = json_array();
+	char *text;
 
 	vec_each (t, &m->tenants) {
-		if (tenant_lacks_accept(t))
+		for (unsigned int i = 0; (text = definitions_warning(t, i)); i++) {
 			json_array_append_new(list,
-					      json_pack("{s:i, s:i, s:o}", "line", t->pos.line,
-							"column", t->pos.col, "text",
-							json_sprintf(LACKS_ACCEPT, t->name)));
+					      json_pack("{s:i, s:i, s:s}", "line", t->pos.line,
+							"column", t->pos.col, "text", text));
+			free(text);
+		}
 	}
 	return list;
 }

@@ -91,11 +91,49 @@ void definitions_warn_host(const char *path, const struct model *m)
 			    input_shown(path), host_name());
 }
 
+static bool answers_twice(const struct tenant *t)
+{
+	const struct router *r = tenant_router(t);
+
+	return r && r->hosts.n > 1 && r->active == ACTIVE_ALWAYS;
+}
+
+static const struct {
+	bool (*is_so)(const struct tenant *t);
+	const char *format; /* with the tenant's name */
+} warnings[] = {
+	{ tenant_lacks_accept,
+	  "tenant `%s` has no `accept`, so nobody can reach it; say who may, or `accept: []` if "
+	  "that is meant" },
+	{ answers_twice,
+	  "the router of tenant `%s` has several hosts and is `active: always`: all of them answer "
+	  "for the same addresses at once; leave `active` out, or write `active: address`" },
+};
+
+char *definitions_warning(const struct tenant *t, unsigned int number)
+{
+	char *text = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(warnings); i++) {
+		if (!warnings[i].is_so(t) || number--)
+			continue;
+		if (asprintf(&text, warnings[i].format, t->name) < 0)
+			abort();
+		break;
+	}
+	return text;
+}
+
 void definitions_warn(const char *path, const struct model *m, const struct scope *only)
 {
+	char *text;
+
 	vec_each (t, &m->tenants) {
-		if (tenant_lacks_accept(t) && scope_has(only, t->name))
-			log_warning("%s:%u:%u: " LACKS_ACCEPT, input_shown(path), t->pos.line,
-				    t->pos.col, t->name);
+		for (unsigned int i = 0;
+		     scope_has(only, t->name) && (text = definitions_warning(t, i)); i++) {
+			log_warning("%s:%u:%u: %s", input_shown(path), t->pos.line, t->pos.col,
+				    text);
+			free(text);
+		}
 	}
 }

@@ -21,16 +21,16 @@ int definitions_read(const char *path, struct model *out, struct error *err);
 int definitions_parse(const char *path, struct model *out, struct config_errors *errors,
 		      struct error *err);
 
-/* What a file may lack, and is told about; of the tenant's name. */
-#define LACKS_ACCEPT                                                                            \
-	"tenant `%s` has no `accept`, so nobody can reach it; say who may, or `accept: []` if " \
-	"that is meant"
+/*
+ * What the file says of a tenant is not what is usually meant: one sentence after the other, from
+ * 0 on; NULL: there is none of that number. The caller's to free.
+ */
+char *definitions_warning(const struct tenant *t, unsigned int number);
 
 /* Warn if all routers of the file have other hosts: this one may be called otherwise than meant. */
 void definitions_warn_host(const char *path, const struct model *m);
 
-/* Warn of each tenant in the scope that accepts nobody without saying so: a line, in their order.
- */
+/* Warn of each tenant in the scope: a line for each warning, in their order. */
 void definitions_warn(const char *path, const struct model *m, const struct scope *only);
 
 #endif
