@@ -28,7 +28,8 @@ class Member:
     """A host of the cluster: its tenantnat, where etcd is to be reached."""
 
     def __init__(self, lab, etcd, name):
-        self.name, self.etcd, self.scratch = name, etcd, etcd.directory
+        self.name, self.etcd, self.scratch = name, etcd, os.path.join(etcd.directory, "host-" + name)
+        os.makedirs(self.scratch, exist_ok=True)
         state = os.path.join(etcd.directory, "state-" + name)
         # the second host of one machine
         machine = os.path.join(etcd.directory, "machine-" + name)
@@ -183,6 +184,73 @@ def test_members_single_mappings(lab):
         # the file of before takes all of them away
         one.cli.run("apply", "--yes", "-f", path)
         equal(sorted(f for _, f in one.cli.leases("red")), [FIXED, FIXED2], "mappings")
+
+
+@once
+def test_members_whose_routers_are_nowhere(lab):
+    """A host that is no member, and a namespace that nobody has, are named by whoever can know it."""
+    there = definitions(lab)
+    there["blue"].router["host"] = "hv22"
+    typo = lab.write(there, "typo.yaml")
+    there["blue"].router["host"] = "hv2"
+    good = lab.write(there, "good.yaml")
+    ghost = Tenant("ghost", ("10.0.0.5",), pool=["100.64.9.0/24"], router={"netns": "nowhere"})
+    ghost_path = lab.write(there.having(ghost), "ghost.yaml")
+    missing = "the cluster has no host hv22, which the router of blue names"
+
+    def problems(host):
+        return " ".join(host.cli.json("cluster", "status", code=1)["problems"])
+
+    def found(host):
+        said = json.loads(host.cli.run("-j", "doctor", code=None).stdout)["findings"]
+        return " ".join(f["seen"] for f in said if (f["finding"], f["severity"]) == ("cluster", "warning"))
+
+    with cluster(lab, "hv1", "hv2") as (etcd, one, two):
+        for words in ["--dry-run"], ["--yes"]:
+            has(one.cli.run("apply", *words, "-f", typo).stderr, missing, "did you mean `hv2`?")
+        has(problems(two), missing)
+        has(found(two), missing, "this host, hv2, is silent")
+        has(one.cli.run("map", "add", "blue", "10.0.0.77").stderr, missing)
+        assert missing not in one.cli.run("map", "add", "red", "10.0.0.77").stderr
+        assert "no host" not in one.cli.run("apply", "--yes", "-f", good).stderr
+        equal(problems(two), "", "mended")
+        nowhere = "the router of ghost names no `host`, and the namespace is not here"
+        has(one.cli.run("apply", "--yes", "-f", ghost_path).stderr, nowhere)
+        with Agent(one), Agent(two):
+            eventually(lambda: has(problems(one), "no host that is heard of has the namespace of the router of ghost"),
+                       60)
+            eventually(lambda: has(found(one), "of ghost"), 60)
+
+
+@once
+def test_members_leave_tenants_behind(lab):
+    """Which the cluster goes on giving addresses of: a host that has routers leaves on purpose alone."""
+    path = lab.write(definitions(lab), "members.yaml")
+    with cluster(lab, "hv1", "hv2", "hv3") as (etcd, one, two, three):
+        one.cli.run("apply", "--yes", "-f", path)
+        two.sync()
+        has(two.cli.fails("cluster", "leave", code=2), "the router of blue", "goes on giving addresses", "--yes")
+        assert "hosts/hv2" in keys(etcd, "hosts/"), "it has left"
+        three.cli.run("cluster", "leave")
+        has(two.cli.run("cluster", "leave", "--yes").stdout, "host hv2 has left",
+            "the cluster still has the tenant whose router was there: blue")
+        has(one.cli.run("map", "add", "blue", "10.0.0.77").stderr, "the cluster has no host hv2")
+        two.join()
+        # one that is gone for good is taken out without a question, and it is said what it had
+        equal(json.loads(one.cli.run("-j", "cluster", "leave", "--host", "hv2").stdout),
+              {"host": "hv2", "tenants": 1}, "of a host that is gone")
+
+
+@once
+def test_members_say_what_else_they_follow(lab):
+    """Whoever adds a mapping elsewhere takes over what this host had yet to follow, and is told so."""
+    path = lab.write(definitions(lab), "members.yaml")
+    with cluster(lab, "hv1", "hv2") as (_, one, two):
+        one.cli.run("apply", "--yes", "-f", path)
+        done = two.cli.run("map", "add", "red", "10.0.0.77")
+        has(done.stderr, "also on this host: + router blue")
+        has(done.stdout, "100.64.1.")
+        equal(two.cli.run("map", "add", "blue", "10.0.0.77").stderr, "", "nothing else")
 
 
 class Between:
@@ -421,7 +489,7 @@ def test_members_keep_their_routers_under_another_name(lab):
             one.sync()
             stay(one, (["restore"], ["cluster", "sync"]))
             for forget in [], ["--forget"]:
-                one.cli.run("cluster", "leave", *forget)
+                one.cli.run("cluster", "leave", "--yes", *forget)
                 equal(names(one), [f"[{machine}, hv9]", machine], "on the host alone")
                 stay(one, (["restore"],))
                 one.join()
@@ -455,7 +523,7 @@ def test_members_that_were_taken_out(lab):
                 agent.says(said)
             equal(keys(etcd), before, "etcd")
             equal(two.cli.leases(), leases, "what it has stays")
-        two.cli.run("cluster", "leave")
+        two.cli.run("cluster", "leave", "--yes")
         assert "hosts/hv2" in keys(etcd, "hosts/"), "the other machine's"
 
 

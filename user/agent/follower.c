@@ -31,6 +31,7 @@ struct follower {
 	int64_t has;	    /* of those that this host has */
 	int64_t told;	    /* what the key says; -1: nothing yet */
 	json_t *failed;	    /* names of tenants whose routers could not be made so */
+	json_t *found;	    /* of those without a host whose namespace is here */
 	bool worked;	    /* since the last failure */
 	uint64_t retry;	    /* milliseconds after the next failure to make this host so */
 	uint64_t pause;	    /* after the next one */
@@ -90,8 +91,9 @@ static int say_alive(struct follower *f, struct error *err)
 {
 	_cleanup_free_ char *key = membership_key(&f->m, "alive/", f->m.host);
 	_cleanup_free_ char *host = membership_key(&f->m, "hosts/", f->m.host);
-	_cleanup_json_ json_t *json = json_pack("{sI sI sO}", "revision", (json_int_t)f->has, "at",
-						(json_int_t)time(NULL), "failed", f->failed);
+	_cleanup_json_ json_t *json =
+		json_pack("{sI sI sO sO}", "revision", (json_int_t)f->has, "at",
+			  (json_int_t)time(NULL), "failed", f->failed, "found", f->found);
 	_cleanup_free_ char *value = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
 	_cleanup_etcd_txn_ struct etcd_txn t = { 0 };
 	struct etcd_outcome out;
@@ -153,19 +155,29 @@ static void end_lease(struct follower *f)
 
 /* ---------------------------------------------------------------- what this host has */
 
-/* Whose routers the agent has yet to mend. True: they are others than before. */
-static bool read_failed(struct follower *f, const struct model *m)
+static bool is_failed(const struct router *r)
 {
-	json_t *before = f->failed, *now = json_array();
+	return r->passed_over;
+}
+
+static bool is_found(const struct router *r)
+{
+	return !r->hosts.n && cluster_has_netns(r);
+}
+
+/* The tenants whose routers are so. True: they are others than before. */
+static bool read_names(json_t **list, const struct model *m, bool (*is)(const struct router *r))
+{
+	json_t *before = *list, *now = json_array();
 	bool same;
 
 	vec_each (t, &m->tenants) {
-		if (t->router && t->router->passed_over)
+		if (t->router && is(t->router))
 			json_array_append_new(now, json_string(t->name));
 	}
 	same = json_equal(before, now);
 	json_decref(before);
-	f->failed = now;
+	*list = now;
 	return !same;
 }
 
@@ -175,6 +187,7 @@ static int read_state(struct follower *f, struct error *err)
 	_cleanup_store_ struct store *store = NULL;
 	_cleanup_model_ struct model model = { 0 };
 	int64_t had = f->has;
+	bool other;
 	int ret;
 
 	if (store_open(f->settings->state, STORE_READ, 0, f->settings->command, &store, err))
@@ -187,7 +200,9 @@ static int read_state(struct follower *f, struct error *err)
 	if (ret < 0 || store_load(store, &model, err))
 		return -1;
 	f->has = f->m.revision;
-	return read_failed(f, &model) || f->has != had;
+	other = read_names(&f->failed, &model, is_failed);
+	other |= read_names(&f->found, &model, is_found);
+	return other || f->has != had;
 }
 
 /* 1: somebody's change is under way; its end is heard. */
@@ -390,6 +405,7 @@ int follower_run(const struct settings *settings, bool json, struct error *err)
 		}
 	}
 	json_decref(f.failed);
+	json_decref(f.found);
 	membership_free(&f.m);
 	return ret;
 }

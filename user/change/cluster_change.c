@@ -8,6 +8,7 @@
 
 #include "cluster/edit.h"
 #include "cluster/merge.h"
+#include "cluster/placement.h"
 #include "host/netns.h"
 #include "lib/host_name.h"
 #include "lib/interrupt.h"
@@ -141,7 +142,7 @@ int cluster_commit(struct session *s, const struct settings *settings, const str
 
 /* ------------------------------------------------------------ this host */
 
-static bool has_netns(const struct router *r)
+bool cluster_has_netns(const struct router *r)
 {
 	char path[PATH_MAX];
 	struct stat st;
@@ -162,7 +163,7 @@ static bool is_here(void *arg, const struct tenant *t)
 		if (strcmp(*host, s->m.host) == 0)
 			return true;
 	}
-	return !r->hosts.n && has_netns(r);
+	return !r->hosts.n && cluster_has_netns(r);
 }
 
 #define TRIES 20
@@ -301,6 +302,48 @@ static int check_failed(const struct outcome *out, const char *tenant, struct er
 	return 0;
 }
 
+/* That the router of a tenant is on no host is said to whoever maps for it. */
+static void warn_unplaced(const struct session *s, const char *tenant)
+{
+	const struct entry *network = entries_find(&s->had, KEY_NETWORK);
+	const struct entry *entry = entries_find(&s->had, KEY_TENANT(tenant));
+	_cleanup_placement_ struct placement found = { 0 };
+	_cleanup_overview_ struct overview o = { 0 };
+	_cleanup_reader_ struct reader r = { 0 };
+	struct error ignored = { 0 };
+
+	if (!network || !entry || reader_network(&r, network->value, &ignored) ||
+	    reader_tenant(&r, entry->key, entry->value, &ignored) ||
+	    overview_read_hosts(s->etcd, &s->m, s->revision, &o, &ignored))
+		return;
+	placement_of_hosts(&r.m, &o, &found);
+	vec_each (text, &found.list)
+		log_warning("%s", *text);
+}
+
+static bool is_mapping_of(const struct plan_line *line, const char *tenant)
+{
+	size_t n = strlen(tenant);
+
+	return strncmp(line->text, "mapping ", 8) == 0 && strncmp(line->text + 8, tenant, n) == 0 &&
+	       strchr(" /", line->text[8 + n]);
+}
+
+#define ALSO_SAID 5
+
+/* What this host had yet to follow came with it. */
+static void say_also(const struct outcome *out, const char *tenant)
+{
+	size_t n = 0;
+
+	vec_each (line, &out->text.lines) {
+		if (!is_mapping_of(line, tenant) && n++ < ALSO_SAID)
+			log_notice("also on this host: %c %s", line->sign, line->text);
+	}
+	if (n > ALSO_SAID)
+		log_notice("also on this host: %zu more", n - ALSO_SAID);
+}
+
 static int converge_after(struct session *s, const struct settings *settings, const char *tenant,
 			  bool no_probe, struct error *err)
 {
@@ -313,6 +356,7 @@ static int converge_after(struct session *s, const struct settings *settings, co
 		*err = (struct error){ 0 };
 		return 0;
 	}
+	say_also(&out, tenant);
 	return ret || check_failed(&out, tenant, err)
 		       ? error_prefix(err, "the cluster has the change, but this host could not be "
 					   "made so (`tenantnat cluster sync` tries again)")
@@ -354,6 +398,8 @@ int cluster_map_add(struct session *s, const struct settings *settings, const ch
 		if (!m->pinned)
 			m->shared = (struct tn_addr){ 0 };
 		ret = try_add(s, settings, tenant, m, err);
+		if (ret == 0)
+			warn_unplaced(s, tenant);
 		if (ret <= 0)
 			return ret ? ret : converge_after(s, settings, tenant, no_probe, err);
 		wait_a_little(i);

@@ -45,6 +45,9 @@ int cluster_commit(struct session *s, const struct settings *settings, const str
  */
 int cluster_bring_in(void *arg, struct store *store, const struct membership *m, struct error *err);
 
+/* Whether this host has the namespace of the router, which names one. */
+bool cluster_has_netns(const struct router *r);
+
 /*
  * Whether this host could be made what these definitions say, as `--dry-run` finds out: routers
  * that are not in order are found before the cluster is changed.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "cluster/overview.h"
 
+#include "cluster/keys.h"
+#include "cluster/placement.h"
 #include "lib/output.h"
 
 static void free_texts(char **v, size_t n)
@@ -15,6 +17,8 @@ static void host_clear(struct overview_host *h)
 	free(h->version);
 	free_texts(h->failed.v, h->failed.n);
 	vec_free(&h->failed);
+	free_texts(h->found.v, h->found.n);
+	vec_free(&h->found);
 }
 
 void overview_free(struct overview *o)
@@ -103,10 +107,17 @@ int overview_read_host(const char *value, struct overview_host *out)
 	return 0;
 }
 
+static bool take_tenant(const json_t *tenant, char **out)
+{
+	*out = json_is_string(tenant) ? xstrdup(json_string_value(tenant)) : NULL;
+	return *out;
+}
+
 int overview_read_alive(const char *value, struct overview_host *out)
 {
 	_cleanup_json_ json_t *json = json_loads(value, 0, NULL);
 	const json_t *failed = json_object_get(json, "failed"), *tenant;
+	const json_t *found = json_object_get(json, "found");
 	size_t i;
 
 	out->revision = json_integer_value(json_object_get(json, "revision"));
@@ -115,10 +126,15 @@ int overview_read_alive(const char *value, struct overview_host *out)
 		return -1;
 	json_array_foreach(failed, i, tenant)
 	{
-		if (!json_is_string(tenant))
+		if (!take_tenant(tenant, vec_push(&out->failed)))
 			return -1;
-		*vec_push(&out->failed) = xstrdup(json_string_value(tenant));
 	}
+	json_array_foreach(found, i, tenant)
+	{
+		if (!take_tenant(tenant, vec_push(&out->found)))
+			return -1;
+	}
+	out->says_found = json_is_array(found);
 	return 0;
 }
 
@@ -188,25 +204,85 @@ static void add_host(struct overview *o, const struct etcd_kv *kv, size_t skip,
 	h->state = overview_judge(h, o->changed);
 }
 
-static int read_hosts(struct etcd *e, const struct membership *m, struct overview *o,
-		      struct error *err)
+int overview_read_hosts(struct etcd *e, const struct membership *m, int64_t revision,
+			struct overview *o, struct error *err)
 {
-	_cleanup_etcd_kvs_ struct etcd_kvs cluster = { 0 }, hosts = { 0 }, alive = { 0 };
-	_cleanup_free_ char *key = membership_key(m, "cluster", "");
+	_cleanup_etcd_kvs_ struct etcd_kvs hosts = { 0 }, alive = { 0 };
 	_cleanup_free_ char *prefix = membership_key(m, "hosts/", "");
-	struct etcd_query query = { .key = key };
-	int64_t mod;
 
-	if (etcd_range(e, &query, &cluster, err) ||
-	    membership_check(m, etcd_kvs_find(&cluster, key), &cluster.header, err))
-		return -1;
-	o->revision = cluster.header.revision;
+	o->revision = revision;
 	if (membership_changed(e, m, o->revision, &o->changed, err) ||
 	    read_range(e, m, "hosts/", o->revision, false, &hosts, err) ||
 	    read_range(e, m, "alive/", o->revision, false, &alive, err))
 		return -1;
 	vec_each (kv, &hosts.list)
 		add_host(o, kv, strlen(prefix), &alive, m);
+	return 0;
+}
+
+static int read_tenants(struct etcd *e, const struct membership *m, int64_t revision,
+			struct reader *out, struct error *err)
+{
+	_cleanup_etcd_kvs_ struct etcd_kvs network = { 0 }, tenants = { 0 };
+	size_t skip = strlen(m->prefix) + 1;
+
+	if (read_range(e, m, KEY_NETWORK, revision, false, &network, err) ||
+	    read_range(e, m, KEY_TENANTS, revision, false, &tenants, err))
+		return -1;
+	if (!network.list.n)
+		return 0;
+	if (reader_network(out, network.list.v[0].value, err))
+		return -1;
+	vec_each (kv, &tenants.list) {
+		if (reader_tenant(out, kv->key + skip, kv->value, err))
+			return -1;
+	}
+	return 0;
+}
+
+int overview_read_tenants(struct etcd *e, const struct membership *m, int64_t revision,
+			  struct model *out, struct error *err)
+{
+	_cleanup_reader_ struct reader r = { 0 };
+
+	memset(out, 0, sizeof(*out));
+	if (read_tenants(e, m, revision, &r, err))
+		return -1;
+	*out = r.m;
+	r.m = (struct model){ 0 };
+	return 0;
+}
+
+static void judge_routers(struct etcd *e, const struct membership *m, struct overview *o)
+{
+	_cleanup_placement_ struct placement found = { 0 };
+	_cleanup_model_ struct model all = { 0 };
+	struct error err = { 0 };
+
+	if (overview_read_tenants(e, m, o->revision, &all, &err)) {
+		add_problem(o, &err);
+		return;
+	}
+	placement_of_hosts(&all, o, &found);
+	placement_of_namespaces(&all, o, &found);
+	vec_each (text, &found.list)
+		*vec_push(&o->problems) = xstrdup(*text);
+}
+
+static int read_hosts(struct etcd *e, const struct membership *m, struct overview *o,
+		      struct error *err)
+{
+	_cleanup_etcd_kvs_ struct etcd_kvs cluster = { 0 };
+	_cleanup_free_ char *key = membership_key(m, "cluster", "");
+	struct etcd_query query = { .key = key };
+	int64_t mod;
+
+	if (etcd_range(e, &query, &cluster, err) ||
+	    membership_check(m, etcd_kvs_find(&cluster, key), &cluster.header, err))
+		return -1;
+	if (overview_read_hosts(e, m, cluster.header.revision, o, err))
+		return -1;
+	judge_routers(e, m, o);
 	return membership_check_host(e, m, o->revision, &mod, err);
 }
 

@@ -7,6 +7,7 @@
 #define TN_OVERVIEW_H
 
 #include "cluster/membership.h"
+#include "model/model.h"
 
 struct overview_member {
 	char *name; /* "": not known */
@@ -32,6 +33,9 @@ struct overview_host {
 	int64_t revision;   /* which it has; 0: not known */
 	int64_t at;	    /* when it said so */
 	VEC(char *) failed; /* tenants */
+	/* tenants whose router names no host, and whose namespace it has */
+	VEC(char *) found;
+	bool says_found;
 	enum host_state state;
 };
 
@@ -50,6 +54,12 @@ void overview_free(struct overview *o);
 
 /* `out` is the caller's to free. -1: the membership itself cannot be used. */
 int overview_read(const struct membership *m, struct overview *out, struct error *err);
+/* Only the hosts and the revisions, as of a revision; what `out` has besides stays. */
+int overview_read_hosts(struct etcd *e, const struct membership *m, int64_t revision,
+			struct overview *out, struct error *err);
+/* The tenants that the cluster has, located nowhere, without their mappings. */
+int overview_read_tenants(struct etcd *e, const struct membership *m, int64_t revision,
+			  struct model *out, struct error *err);
 /* Whether members, hosts and the rest are as they should be. */
 bool overview_is_well(const struct overview *o);
 

@@ -3,11 +3,13 @@
 
 #include "change/change.h"
 #include "change/cluster_change.h"
+#include "cluster/placement.h"
 #include "cmd/cmd.h"
 #include "cmd/consent.h"
 #include "config/definitions.h"
 #include "lib/background.h"
 #include "lib/host_name.h"
+#include "lib/log.h"
 #include "model/select.h"
 
 struct reading {
@@ -166,6 +168,22 @@ static int take_for_cluster(struct applying *a, struct session *s, struct change
 		       : 0;
 }
 
+static int warn_in_cluster(struct applying *a, const struct session *s, const struct model *will,
+			   struct error *err)
+{
+	_cleanup_placement_ struct placement found = { 0 };
+	_cleanup_overview_ struct overview o = { 0 };
+
+	definitions_warn(a->reading.file, will, a->how.only);
+	if (overview_read_hosts(s->etcd, &s->m, s->revision, &o, err))
+		return -1;
+	placement_of_hosts(will, &o, &found);
+	placement_of_new(will, &o, cluster_has_netns, &found);
+	vec_each (text, &found.list)
+		log_warning("%s", *text);
+	return 0;
+}
+
 /* 1: the user has to be asked. `c` has no more than the definitions. */
 static int attempt_in_cluster(struct applying *a, struct session *s, struct change *c,
 			      struct outcome *all, struct outcome *here, struct error *err)
@@ -180,8 +198,8 @@ static int attempt_in_cluster(struct applying *a, struct session *s, struct chan
 	how.only = NULL;
 	if (take_for_cluster(a, s, c, err) || cluster_complete(settings, s, &c->will, &c->had, err))
 		return -1;
-	if (!a->warned)
-		definitions_warn(a->reading.file, &c->will, a->how.only);
+	if (!a->warned && warn_in_cluster(a, s, &c->will, err))
+		return -1;
 	a->warned = true;
 	ret = consent_check(&a->consent, c, err);
 	if (ret)

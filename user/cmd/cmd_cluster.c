@@ -10,7 +10,9 @@
 #include "agent/follower.h"
 #include "change/cluster_change.h"
 #include "cluster/overview.h"
+#include "cluster/placement.h"
 #include "cmd/cmd.h"
+#include "cmd/consent.h"
 #include "lib/host_name.h"
 #include "lib/interrupt.h"
 #include "lib/log.h"
@@ -186,6 +188,70 @@ static int member_of(struct store *store, struct membership *m, struct error *er
 	return ret < 0 ? -1 : 0;
 }
 
+/* The tenants whose routers the host has, as far as it is known. */
+static int read_left(const struct invocation *inv, const char *host, struct names_text *out,
+		     struct error *err)
+{
+	_cleanup_membership_ struct membership m = { 0 };
+	_cleanup_store_ struct store *store = NULL;
+	_cleanup_model_ struct model model = { 0 };
+	_cleanup_etcd_ struct etcd *etcd = NULL;
+
+	if (store_open(inv->settings.state, STORE_READ, 0, inv->settings.command, &store, err) ||
+	    member_of(store, &m, err))
+		return -1;
+	if (!host || strcmp(host, m.host) == 0) {
+		if (store_load(store, &model, err))
+			return -1;
+		placement_here(&model, out);
+		return 0;
+	}
+	if (membership_open(&m, &etcd, err) || overview_read_tenants(etcd, &m, 0, &model, err))
+		return -1;
+	placement_naming(&model, host, out);
+	return 0;
+}
+
+/* A host that leaves takes no tenant along, and hears of none any more. */
+static int check_left(const struct invocation *inv, const struct names_text *left,
+		      struct error *err)
+{
+	struct consent consent = { .given = cmd_value(inv, "yes") };
+	int ret;
+
+	if (!left->n || cmd_value(inv, "host") || cmd_value(inv, "forget"))
+		return 0;
+	snprintf(consent.question, sizeof(consent.question),
+		 "this host has the %s of %s: the cluster keeps %s, goes on giving addresses of "
+		 "%s, and this host would not hear of it; apply a file without %s, or with another "
+		 "host, before",
+		 plural(left->n, "router", "routers"), left->text,
+		 plural(left->n, "that tenant", "these tenants"), plural(left->n, "it", "them"),
+		 plural(left->n, "it", "them"));
+	ret = consent_need(&consent, err);
+	return ret > 0 ? consent_ask(&consent, err) : ret;
+}
+
+static int print_left(const struct invocation *inv, const char *host, const char *prefix,
+		      const struct names_text *left, struct error *err)
+{
+	bool forget = cmd_value(inv, "forget");
+
+	if (inv->json)
+		return json_print(
+			json_pack("{ss sI}", "host", host, "tenants", (json_int_t)left->n), err);
+	if (inv->settings.quiet)
+		return 0;
+	printf("host %s has left the cluster at %s%s\n", host, prefix,
+	       forget ? ", which has not been told" : "");
+	if (left->n && !forget)
+		printf("the cluster still has %s: %s\n",
+		       plural(left->n, "the tenant whose router was there",
+			      "the tenants whose routers were there"),
+		       left->text);
+	return 0;
+}
+
 static int leave(const struct invocation *inv, struct error *err)
 {
 	const struct settings *settings = &inv->settings;
@@ -193,11 +259,14 @@ static int leave(const struct invocation *inv, struct error *err)
 	bool forget = cmd_value(inv, "forget");
 	_cleanup_membership_ struct membership m = { 0 };
 	_cleanup_store_ struct store *store = NULL;
+	struct names_text left = { 0 };
 	int ret;
 
 	if (host && forget)
 		return error_usage(err, "--forget is about this host: leave --host out");
 	interrupt_catch();
+	if (read_left(inv, host, &left, err) || check_left(inv, &left, err))
+		return -1;
 	if (store_open(settings->state, STORE_WRITE, settings->wait, settings->command, &store,
 		       err) ||
 	    member_of(store, &m, err))
@@ -209,12 +278,7 @@ static int leave(const struct invocation *inv, struct error *err)
 		return -1;
 	if (ret && strcmp(host, m.host) != 0)
 		return error_set(err, "the cluster has no host %s", host);
-	if (inv->json)
-		return json_print(json_pack("{ss}", "host", host), err);
-	if (!settings->quiet)
-		printf("host %s has left the cluster at %s%s\n", host, m.prefix,
-		       forget ? ", which has not been told" : "");
-	return 0;
+	return print_left(inv, host, m.prefix, &left, err);
 }
 
 /* ------------------------------------------------------------ status */
@@ -424,7 +488,7 @@ const struct command cmd_cluster_join = {
 
 const struct command cmd_cluster_leave = {
 	.name = "cluster leave",
-	.synopsis = "[--host NAME] [--forget]",
+	.synopsis = "[--host NAME] [--forget] [--yes]",
 	.summary = "Take this host, or one that is gone, out of its cluster" CLUSTER_HELP,
 	.help = "The host is none of the cluster any more. Definitions, addresses and traffic stay "
 		"as they are on\n"
@@ -434,9 +498,16 @@ const struct command cmd_cluster_leave = {
 		"cluster: where\n"
 		"etcd is gone, or is another one.\n"
 		"\n"
-		"JSON: {\"host\": which left}",
+		"A host that has routers has to confirm: their tenants stay in the cluster, which "
+		"goes on giving\n"
+		"their addresses, and the host would not hear of it. On a terminal you are asked, "
+		"elsewhere --yes\n"
+		"is needed.\n"
+		"\n"
+		"JSON: {\"host\": which left, \"tenants\": of how many it had the routers}",
 	.options = { { "host", 0, "NAME", "another host, which is gone" },
-		     { "forget", 0, NULL, "without etcd" } },
+		     { "forget", 0, NULL, "without etcd" },
+		     { "yes", 'y', NULL, "also when it has routers" } },
 	.run = leave,
 };
 

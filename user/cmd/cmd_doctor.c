@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* doctor: what is wrong with the machine and with the routers, and what to do about it. */
 #include "cmd/cmd.h"
+#include "doctor/doctor_cluster.h"
 #include "doctor/examine.h"
 #include "lib/output.h"
 
@@ -71,6 +72,8 @@ static int run(const struct invocation *inv, struct error *err)
 	if (selection_read(inv->args, inv->nargs, &selection, err) ||
 	    examine(&inv->settings, cmd_value(inv, "file"), &selection, &e, err))
 		return -1;
+	if (!cmd_value(inv, "file"))
+		doctor_cluster(&inv->settings, &e.findings);
 	if (inv->json ? json_print(findings_json(&e.findings), err) : 0)
 		return -1;
 	if (!inv->json)
@@ -110,6 +113,9 @@ const struct command cmd_doctor = {
 		"The neighbour tables of the kernel are shared by all network namespaces: each "
 		"should\n"
 		"have room for the mappings of the attached routers, and 64 more for each router.\n"
+		"\n"
+		"On a host of a cluster etcd is asked, too: what `cluster status` finds is a "
+		"warning here.\n"
 		"\n"
 		"JSON: {\"findings\": [{\"finding\", \"severity\": \"ok\", \"not checked\", "
 		"\"warning\" or\n"

@@ -10,11 +10,23 @@ int consent_check(struct consent *k, struct change *c, struct error *err)
 {
 	size_t lost = change_loss(c, k->question);
 
+	int ret;
+
 	if (!*k->question || (k->given && (!k->known || lost <= k->known)))
+		return 0;
+	k->given = false;
+	ret = consent_need(k, err);
+	if (ret > 0)
+		k->known = lost;
+	return ret;
+}
+
+int consent_need(struct consent *k, struct error *err)
+{
+	if (!*k->question || k->given)
 		return 0;
 	if (!has_terminal())
 		return error_usage(err, "%s; if that is meant, say --yes", k->question);
-	k->known = lost;
 	return 1;
 }
 

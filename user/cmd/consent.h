@@ -6,9 +6,9 @@
 #include "change/change.h"
 
 struct consent {
-	bool given;   /* with --yes, or to what was asked last */
-	size_t known; /* mappings that are lost by what it was given to */
-	char question[CHANGE_LOSS];
+	bool given;	    /* with --yes, or to what was asked last */
+	size_t known;	    /* mappings that are lost by what it was given to */
+	char question[768]; /* "": nothing is asked; CHANGE_LOSS at least */
 };
 
 /*
@@ -16,6 +16,8 @@ struct consent {
  * -1: nobody can be asked, with a usage error.
  */
 int consent_check(struct consent *k, struct change *c, struct error *err);
+/* The same of a question that is there already. */
+int consent_need(struct consent *k, struct error *err);
 /* On the terminal. -1 with an error: no. */
 int consent_ask(struct consent *k, struct error *err);
 

@@ -63,7 +63,8 @@
 	X(FILTER, "filter", "netfilter refuses to forward to or from the shared network")          \
 	X(CONNTRACK, "conntrack", "conntrack does not see both directions of a flow as one")       \
 	X(BYPASSED, "bypassed", "packets go past rules of netfilter, or of IPsec")                 \
-	X(IPTABLES, "iptables-legacy", "rules that cannot be looked into from here")
+	X(IPTABLES, "iptables-legacy", "rules that cannot be looked into from here")               \
+	X(CLUSTER, "cluster", "not every host of the cluster has what it is to have")
 
 enum finding_id {
 #define X(id, name, meaning) FINDING_##id,
