@@ -12,7 +12,7 @@ from agent import Agent
 from case import equal, eventually, once
 from cli import Cli
 from defs import Definitions, Tenant
-from etcd import Answerer, Etcd
+from etcd import Answerer, Etcd, passed_on
 from inject import Strace, moments, spread
 from lab import BLUE1, FIXED, FIXED2, RED1
 from net import BPFFS, sh
@@ -570,6 +570,49 @@ def test_members_go_over_a_change_that_was_cut_short(lab):
         has(said, "by root on hv9, was cut short")
         equal(keys(etcd, "head")["head"], {"changes": 2}, "head")
         equal(two.sync(), ["nothing to be done"], "mended")
+
+
+@once
+def test_members_wait_for_no_dead_writer(lab):
+    """A writer that waits for an answer keeps its lease; after one that is killed others go on soon."""
+    many = [Tenant(f"t{i}", ("10.1.0.1",), pool=["100.64.8.0/22"]) for i in range(300)]
+    path = lab.write(Definitions(*many), "many.yaml")
+    with cluster(lab, "hv1", "hv2") as (etcd, one, two):
+        stuck, go_on, txns = threading.Event(), threading.Event(), []
+
+        def answer(request):
+            if request.startswith(b"POST /v3/kv/txn "):
+                txns.append(request)
+                if len(txns) == 6:      # in the midst of what it writes
+                    stuck.set()
+                    go_on.wait(120)
+            return passed_on(etcd.ns, request)
+
+        def left():
+            lease = json.loads(etcd.ctl("get", "/tenantnat/changing", "-w", "json"))["kvs"][0]["lease"]
+            return json.loads(etcd.ctl("lease", "timetolive", f"{lease:x}", "-w", "json"))
+
+        with Answerer(etcd.ns, answer) as proxy:
+            one.cli.run("cluster", "join", proxy.url, "--host", "hv1")
+            txns.clear()
+            writer = one.cli.start("apply", "--yes", "-f", path)
+            try:
+                assert stuck.wait(60), "it has not come so far"
+                assert left()["granted-ttl"] <= 10, left()
+                seen = [left()["ttl"]]
+
+                def kept():
+                    seen.append(left()["ttl"])
+                    assert min(seen) + 1 < seen[-1], f"not kept: {seen}"
+                eventually(kept, 60)
+                has(two.cli.fails("cluster", "sync"), "is changing the definitions")
+            finally:
+                writer.kill()
+                writer.wait()
+                go_on.set()
+        eventually(lambda: equal(keys(etcd, "changing"), {}, "changing"), 60)
+        two.cli.run("apply", "--yes", "-f", path)
+        equal(keys(etcd, "head")["head"], {"changes": 1}, "head")
 
 
 @once

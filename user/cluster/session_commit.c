@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "cluster/etcd.h"
+#include "cluster/lease_keeper.h"
 #include "cluster/membership.h"
 #include "cluster/session_internal.h"
 #include "lib/interrupt.h"
@@ -46,11 +47,11 @@ static char *history_value(const struct commit_by *by, const struct session_chan
 struct committing {
 	struct session *s;
 	const struct commit *commit;
-	int64_t lease; /* 0: none */
+	struct lease_keeper keeper;
 };
 
-/* Long enough that nobody begins another change beside a slow one. */
-#define LEASE_SECONDS 60
+/* Others wait for so long when a writer dies; an election of etcd's takes less. */
+#define LEASE_SECONDS 10
 
 static void make_txn(const struct committing *c, const struct step *step, struct etcd_txn *out)
 {
@@ -67,7 +68,7 @@ static void make_txn(const struct committing *c, const struct step *step, struct
 
 		if (write->value)
 			etcd_txn_put(out, key, write->value, strlen(write->value),
-				     write->leased ? c->lease : 0);
+				     write->leased ? c->keeper.lease : 0);
 		else
 			etcd_txn_delete(out, key, NULL);
 	}
@@ -151,23 +152,9 @@ static int check_steps(const struct committing *c, struct error *err)
 
 static int begin_lease(struct committing *c, struct error *err)
 {
-	int64_t seconds = LEASE_SECONDS;
-
-	return c->commit->steps.n > 1 ? etcd_lease_grant(c->s->etcd, &seconds, &c->lease, err) : 0;
-}
-
-/* `changing` goes with it, if it is still there. */
-static void end_lease(struct committing *c)
-{
-	struct error ignored = { 0 };
-
-	if (c->lease)
-		etcd_lease_revoke(c->s->etcd, c->lease, &ignored);
-}
-
-static int keep_lease(const struct committing *c, struct error *err)
-{
-	return c->lease ? etcd_lease_keep(c->s->etcd, c->lease, NULL, err) : 0;
+	return c->commit->steps.n > 1
+		       ? lease_keeper_begin(&c->keeper, &c->s->m, c->s->etcd, LEASE_SECONDS, err)
+		       : 0;
 }
 
 static int take_back(const struct committing *c, size_t at)
@@ -189,10 +176,8 @@ static int do_steps(struct committing *c, struct error *err)
 	const struct commit *commit = c->commit;
 
 	for (size_t i = 0; i < commit->steps.n; i++) {
-		int ret = keep_lease(c, err);
+		int ret = i <= commit->checks ? interrupt_check(err) : 0;
 
-		if (!ret && i <= commit->checks)
-			ret = interrupt_check(err);
 		if (!ret)
 			ret = do_step(c, &commit->steps.v[i], err);
 		if (ret && (i < commit->checks || commit->steps.n == 1)) {
@@ -319,7 +304,7 @@ int session_commit(struct session *s, const struct entries *will, const struct s
 	ret = check_steps(&c, err) || begin_lease(&c, err) ? -1 : do_steps(&c, err);
 	if (ret > 0)
 		ret = say_lost(s, &commit, err);
-	end_lease(&c);
+	lease_keeper_end(&c.keeper, s->etcd); /* `changing` goes with it, if it is still there */
 	interrupt_hold(false);
 	if (!ret && how->whole)
 		prune_history(s);
