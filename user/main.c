@@ -200,6 +200,7 @@ static int take_option(struct invocation *inv, int value, bool *verbose)
 		return -1;
 	case OPT_WAIT:
 		inv->settings.wait = strtoul(optarg, &end, 10);
+		inv->settings.waits_for_hosts = inv->settings.wait;
 		if (optarg[0] >= '0' && optarg[0] <= '9' && !*end)
 			return -1;
 		fprintf(stderr, "tenantnat: --wait %s: give a number of seconds\n", optarg);

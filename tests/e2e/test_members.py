@@ -223,6 +223,30 @@ def test_members_whose_routers_are_nowhere(lab):
 
 
 @once
+def test_members_are_waited_for(lab):
+    """With --wait a change ends when those whom it concerns have it; who has it not is named."""
+    whole = definitions(lab)
+    path = lab.write(whole, "members.yaml")
+    with cluster(lab, "hv1", "hv2") as (_, one, two):
+        has(one.cli.run("apply", "--yes", "--wait", "1", "-f", path, code=1).stderr, "the cluster has the change",
+            "hv2 is silent")
+        one.cli.run("map", "add", "red", "10.0.0.77", "--wait", "1")      # of nobody but hv1
+        has(one.cli.fails("map", "add", "blue", "10.0.0.77", "--wait", "1"), "hv2 is silent")
+        with Agent(two):
+            eventually(lambda: one.cli.run("apply", "--yes", "--wait", "5", "-f", path), 60)
+            one.cli.run("map", "add", "blue", "10.0.0.78", "--wait", "60")
+            assert ("blue", "10.0.0.78") in two.cli.leases(), "it has not been waited for"
+            done = json.loads(one.cli.run("-j", "apply", "--yes", "--wait", "60", "-f", path).stdout)
+            equal(done["hosts"], [{"name": "hv2", "state": "current"}], "hosts that it concerns")
+            has(one.cli.run("apply", "--yes", "--wait", "60", "-f", path).stdout, "nothing to be done", "2 hosts have it")
+            ghost = Tenant("ghost", ("10.0.0.5",), pool=["100.64.9.0/24"],
+                           router={"host": "hv2", "netns": "nowhere"})
+            has(one.cli.run("apply", "--yes", "--wait", "60", "-f", lab.write(whole.having(ghost), "ghost.yaml"),
+                            code=1).stderr, "hv2 failed with ghost")
+            has(one.cli.run("apply", "--yes", "--wait", "60", "-f", path).stdout, "2 hosts have it")
+
+
+@once
 def test_members_leave_tenants_behind(lab):
     """Which the cluster goes on giving addresses of: a host that has routers leaves on purpose alone."""
     path = lab.write(definitions(lab), "members.yaml")

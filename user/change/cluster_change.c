@@ -6,6 +6,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
+#include "change/cluster_wait.h"
 #include "cluster/edit.h"
 #include "cluster/merge.h"
 #include "cluster/placement.h"
@@ -344,23 +345,34 @@ static void say_also(const struct outcome *out, const char *tenant)
 		log_notice("also on this host: %zu more", n - ALSO_SAID);
 }
 
+/* One tenant, of which a mapping was changed. */
+static int wait_after(struct session *s, const struct settings *settings, const char *tenant,
+		      struct waiting *w, struct error *err)
+{
+	_cleanup_waited_ struct waited waited = { 0 };
+
+	if (!settings->waits_for_hosts)
+		return 0;
+	*vec_push(&w->concern.tenants.list) = xstrdup(tenant);
+	return cluster_wait(s, settings, w, &waited, err);
+}
+
 static int converge_after(struct session *s, const struct settings *settings, const char *tenant,
 			  bool no_probe, struct error *err)
 {
 	struct change_how how = { .no_probe = no_probe, .partial = true };
+	_cleanup_waiting_ struct waiting w = { .revision = s->revision };
 	_cleanup_outcome_ struct outcome out = { 0 };
 	int ret = cluster_converge(s, settings, &how, &out, err);
 
-	if (ret > 0) {
-		/* the agent does it when that is over */
-		*err = (struct error){ 0 };
-		return 0;
-	}
+	w.is_here = !ret;
+	if (ret > 0)
+		*err = (struct error){ 0 }; /* the agent does it when that is over */
 	say_also(&out, tenant);
-	return ret || check_failed(&out, tenant, err)
-		       ? error_prefix(err, "the cluster has the change, but this host could not be "
-					   "made so (`tenantnat cluster sync` tries again)")
-		       : 0;
+	if (ret < 0 || check_failed(&out, tenant, err))
+		return error_prefix(err, "the cluster has the change, but this host could not be "
+					 "made so (`tenantnat cluster sync` tries again)");
+	return wait_after(s, settings, tenant, &w, err);
 }
 
 static void say(struct plan_text *text, char sign, const char *tenant, const struct mapping *m)

@@ -3,6 +3,7 @@
 
 #include "change/change.h"
 #include "change/cluster_change.h"
+#include "change/cluster_wait.h"
 #include "cluster/placement.h"
 #include "cmd/cmd.h"
 #include "cmd/consent.h"
@@ -10,6 +11,7 @@
 #include "lib/background.h"
 #include "lib/host_name.h"
 #include "lib/log.h"
+#include "lib/output.h"
 #include "model/select.h"
 
 struct reading {
@@ -186,7 +188,8 @@ static int warn_in_cluster(struct applying *a, const struct session *s, const st
 
 /* 1: the user has to be asked. `c` has no more than the definitions. */
 static int attempt_in_cluster(struct applying *a, struct session *s, struct change *c,
-			      struct outcome *all, struct outcome *here, struct error *err)
+			      struct outcome *all, struct outcome *here, struct waiting *w,
+			      struct error *err)
 {
 	const struct settings *settings = &a->inv->settings;
 	_cleanup_entries_ struct entries will = { 0 };
@@ -210,9 +213,12 @@ static int attempt_in_cluster(struct applying *a, struct session *s, struct chan
 		return -1;
 	if (a->how.dry_run)
 		return 0;
-	if (cluster_commit(s, settings, &will, true, &all->text, err))
+	if ((settings->waits_for_hosts && concern_of_change(&s->had, &will, &w->concern, err)) ||
+	    cluster_commit(s, settings, &will, true, &all->text, err))
 		return -1;
+	w->revision = w->concern.tenants.list.n ? s->revision : 0;
 	ret = cluster_converge(s, settings, &how, here, err);
+	w->is_here = !ret;
 	if (ret > 0)
 		*err = (struct error){ 0 }; /* somebody is at the next change already */
 	return ret < 0 ? error_prefix(err, "the cluster has the new definitions, but this host "
@@ -221,26 +227,61 @@ static int attempt_in_cluster(struct applying *a, struct session *s, struct chan
 		       : 0;
 }
 
+/* In text before it is waited for, which takes a while. */
+static int print_in_cluster(const struct applying *a, const struct session *s,
+			    const struct outcome *all, const struct outcome *here,
+			    struct error *err)
+{
+	if (cmd_print_outcome(a->inv, all, a->how.dry_run, err))
+		return -1;
+	if (!a->inv->json && !a->inv->settings.quiet && here->text.lines.n) {
+		printf("on this host, %s:\n", s->m.host);
+		outcome_print(here, false);
+	}
+	fflush(stdout);
+	return 0;
+}
+
+static int wait_in_cluster(const struct applying *a, struct session *s, struct waiting *w,
+			   const struct outcome *all, struct error *err)
+{
+	_cleanup_waited_ struct waited waited = { 0 };
+	int ret = cluster_wait(s, &a->inv->settings, w, &waited, err);
+	json_t *json;
+
+	if (!a->inv->json) {
+		if (!ret && !a->inv->settings.quiet)
+			printf("%zu %s it\n", waited.list.n,
+			       plural(waited.list.n, "host has", "hosts have"));
+		return ret;
+	}
+	json = outcome_json(all);
+	if (!json)
+		return cmd_print_outcome(a->inv, all, false, err);
+	json_object_set_new(json, "hosts", waited_json(&waited));
+	return json_print(json, err) || ret ? -1 : 0;
+}
+
 static int apply_in_cluster(struct applying *a, struct session *s, struct error *err)
 {
 	_cleanup_outcome_ struct outcome all = { 0 }, here = { 0 };
+	bool waits = a->inv->settings.waits_for_hosts && !a->how.dry_run;
+	_cleanup_waiting_ struct waiting w = { 0 };
 	int ret;
 
 	do {
 		struct change c = { 0 };
 
-		ret = attempt_in_cluster(a, s, &c, &all, &here, err);
+		ret = attempt_in_cluster(a, s, &c, &all, &here, &w, err);
 		model_free(&c.had);
 		model_free(&c.will);
 	} while (ret == 1 && (ret = consent_ask(&a->consent, err)) == 0);
 	if (ret)
 		return -1;
-	if (cmd_print_outcome(a->inv, &all, a->how.dry_run, err))
+	if ((!waits || !a->inv->json) && print_in_cluster(a, s, &all, &here, err))
 		return -1;
-	if (!a->inv->json && !a->inv->settings.quiet && here.text.lines.n) {
-		printf("on this host, %s:\n", s->m.host);
-		outcome_print(&here, false);
-	}
+	if (waits && wait_in_cluster(a, s, &w, &all, err))
+		return -1;
 	return outcome_failed(&here, "joined", err);
 }
 
@@ -329,7 +370,11 @@ const struct command cmd_apply = {
 		"On a host of a cluster the file is for all hosts: the cluster's definitions "
 		"change "
 		"first, then\n"
-		"this host. If somebody else has changed the same meanwhile, nothing is changed.\n"
+		"this host. If somebody else has changed the same meanwhile, nothing is changed. "
+		"With --wait\n"
+		"SECONDS it waits for the hosts that the change concerns, and names those that do "
+		"not have it then\n"
+		"(exit status 1); JSON has \"hosts\": [{\"name\", \"state\"}] besides.\n"
 		"\n"
 		"A file without tenants, or one that removes more than half of all mappings and at "
 		"least ten,\n"

@@ -156,7 +156,9 @@ const struct command cmd_map_add = {
 	.synopsis = "TENANT FIXED [--name NAME] [--shared ADDRESS] [--no-probe]",
 	.summary = "Map a fixed address, and print its shared address",
 	.help = "The shared address is allocated from the tenant's pool unless it is given.\n"
-		"The next `apply` removes the mapping again if its file does not name it.\n"
+		"The next `apply` removes the mapping again if its file does not name it. On a "
+		"host of a cluster,\n"
+		"with --wait SECONDS, it waits for the hosts that it concerns.\n"
 		"\n"
 		"JSON: {\"tenant\", \"name\" or null, \"fixed\", \"shared\"}",
 	.options = { { "name", 'n', "NAME", "a name for the mapping" },
@@ -232,7 +234,8 @@ const struct command cmd_map_del = {
 	.name = "map del",
 	.synopsis = "TENANT FIXED|NAME",
 	.summary = "Remove a mapping, and give its lease back",
-	.help = "A name can stand for one mapping of each address family.\n"
+	.help = "A name can stand for one mapping of each address family. --wait is as of `map "
+		"add`.\n"
 		"\n"
 		"JSON, what was removed: [{\"tenant\", \"name\" or null, \"fixed\", \"shared\"}]",
 	.min_args = 2,

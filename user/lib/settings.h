@@ -12,6 +12,7 @@ struct settings {
 	const char *command;   /* its name, one or two words: whoever waits for the lock is told */
 	const char *line;      /* the call as it can be typed in again, for the history */
 	unsigned int wait;     /* seconds for the lock */
+	bool waits_for_hosts;  /* they were given: in a cluster a change waits for hosts, too */
 	unsigned int patience; /* probes wait this many times as long for answers; from 1 */
 	bool quiet;	       /* say what went wrong, and nothing else */
 	bool all_lines;	       /* of a plan all are printed: else the history's are enough */

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which hosts a change concerns: those that store something else afterwards (projection.h), or
+ * more of them when that is not easily told. Pure.
+ */
+#ifndef TN_CONCERN_H
+#define TN_CONCERN_H
+
+#include "cluster/blocks.h"
+
+struct concern {
+	bool everybody;
+	struct names tenants; /* of which something changes */
+	struct names hosts;   /* without `everybody`, these alone */
+};
+
+void concern_free(struct concern *c);
+#define _cleanup_concern_ _cleanup_(concern_free)
+
+/* What changes from the one to the other; *c is the caller's to free. No change: everybody. */
+int concern_of_change(const struct entries *had, const struct entries *will, struct concern *c,
+		      struct error *err);
+/* Whom that concerns. `now` has the network and all tenants. */
+int concern_find_hosts(const struct entries *now, struct concern *c, struct error *err);
+/* Whether the host is one of them. */
+bool concern_has(const struct concern *c, const char *host);
+
+#endif
