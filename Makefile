@@ -51,6 +51,10 @@ demo: | deps-demo ## watch two tenants with the same private addresses talk (roo
 	@$(MAKE) $(JOBS) all
 	@demo/demo.sh $(BUILD)/tenantnat
 
+demo-cluster: | deps-demo-cluster ## watch three hosts of a cluster, one of which dies under a transfer (root)
+	@$(MAKE) $(JOBS) all
+	@demo/cluster.sh $(BUILD)/tenantnat
+
 clean: ## remove build/
 	rm -rf build compile_commands.json
 

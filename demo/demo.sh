@@ -6,29 +6,10 @@
 # nothing behind: namespaces, bpffs and state are private to this run.
 set -euo pipefail
 
-if [ "$(id -u)" != 0 ]; then
-	echo "demo.sh: network namespaces need root: sudo make demo" >&2
-	exit 1
-fi
-if [ $# != 1 ] || [ ! -x "$1" ]; then
-	echo "usage: demo.sh TENANTNAT (the executable: build it with make)" >&2
-	exit 2
-fi
+# shellcheck source=demo/common.sh
+. "$(dirname "$(realpath "$0")")/common.sh"
 
-# A mount namespace of our own, where /run/netns and bpffs are empty.
-if [ -z "${TND_PRIVATE-}" ]; then
-	TND_PRIVATE=1 exec unshare --mount --propagation private -- "$0" "$@"
-fi
-if [ -d /run/netns ]; then
-	mount -t tmpfs tmpfs /run/netns
-else
-	mount -t tmpfs tmpfs /run
-fi
-mount -t bpf bpf /sys/fs/bpf
-
-bin=$(realpath "$1")
 here=$(dirname "$(realpath "$0")")
-tmp=$(mktemp -d "${TMPDIR:-/tmp}/tnd-XXXXXX")
 servers=()
 spaces=()
 
@@ -44,16 +25,6 @@ cleanup() {
 trap cleanup EXIT
 trap 'echo; echo "interrupted" >&2; exit 130' INT
 trap 'exit 143' TERM HUP
-
-if [ -t 1 ]; then
-	bold=$'\e[1m' blue=$'\e[1;34m' green=$'\e[1;32m' red=$'\e[1;31m' plain=$'\e[0m'
-else
-	bold='' blue='' green='' red='' plain=''
-fi
-
-step() {
-	printf '\n%s%s%s\n' "$blue" "$*" "$plain"
-}
 
 # Show a command as one would type it, then run it.
 show() {
@@ -142,13 +113,6 @@ address() {
 	tenantnat map list "$1" | awk -v name="$2" '$2 == name { print $4 }'
 }
 
-failures=()
-
-# expect WHAT COMMAND…: what the verdict is made of.
-expect() {
-	"${@:2}" || failures+=("$1")
-}
-
 # talk FROM TO ADDRESS-OF-FROM ADDRESS-OF-TO: ping and fetch a page, and look at both ends.
 talk() {
 	step "$1's web, 10.0.0.5, asks $2's web, 10.0.0.5 as well, by its shared address $4"
@@ -204,12 +168,4 @@ show tenantnat map list
 printf '\n'
 show tenantnat stats
 
-if [ ${#failures[@]} = 0 ]; then
-	printf '\n%sIt works: 10.0.0.5 talked to 10.0.0.5, both ways; ' "$green"
-	printf 'red was seen as %s, blue as %s.%s\n' "$red_web" "$blue_web" "$plain"
-else
-	printf '\n%sIt does not work:' "$red"
-	printf ' %s;' "${failures[@]}"
-	printf '%s\n' "$plain"
-	exit 1
-fi
+verdict "10.0.0.5 talked to 10.0.0.5, both ways; red was seen as $red_web, blue as $blue_web."

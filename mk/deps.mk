@@ -22,6 +22,7 @@ NEEDS_fuzz := sanitizer:address:libclang-rt-dev
 packages = $(foreach need,$(1),$(lastword $(subst :, ,$(need))))
 DEPS_build := make $(call packages,$(NEEDS_build))
 DEPS_demo := $(DEPS_build) iproute2 iputils-ping procps python3 curl util-linux
+DEPS_demo-cluster := $(DEPS_demo) etcd-server etcd-client keepalived
 DEPS_test := $(DEPS_demo) $(call packages,$(NEEDS_unit) $(NEEDS_fuzz)) llvm python3-scapy python3-jsonschema python3-yaml nftables iperf3 tcpdump \
 	ethtool libcap2-bin libfaketime systemd strace traceroute mtr-tiny stun-client stun-server udhcpc udhcpd iptables \
 	etcd-server etcd-client openssl keepalived
@@ -35,10 +36,10 @@ install = @mk/deps.sh $(1) || [ $$? = 3 ]
 install_prometheus = @! command -v dpkg-deb >/dev/null || tests/prometheus.sh build/prometheus
 
 # One after the other, also with -j: dpkg has one lock.
-.PHONY: deps-build deps-demo deps-test deps-vm deps-kernels deps-lint
+.PHONY: deps-build deps-demo deps-demo-cluster deps-test deps-vm deps-kernels deps-lint
 deps-vm: | deps-test
 deps-kernels: | deps-test
-deps-build deps-demo deps-vm deps-kernels deps-lint: deps-%:
+deps-build deps-demo deps-demo-cluster deps-vm deps-kernels deps-lint: deps-%:
 	$(call install,$(DEPS_$*))
 deps-test:
 	$(call install,$(DEPS_test))

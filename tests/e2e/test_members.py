@@ -98,6 +98,7 @@ def test_members_have_one_definition(lab):
         equal((two.routers()["red"], two.routers()["blue"]), (None, "attached"), "on hv2")
         reach(lab.red1, BLUE1)
         reach(lab.blue1, RED1)
+        has(one.cli.run("show", "red").stdout, "accepts * to all mappings for everything\n")
         equal(two.sync(), ["nothing to be done"], "again")
         equal(one.cli.run("apply", "--yes", "-f", path).stdout, "nothing to be done\n", "the same file")
         equal(keys(etcd, "head")["head"], {"changes": 1}, "nothing was written")

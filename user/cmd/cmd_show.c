@@ -428,9 +428,15 @@ static void print_named(const struct selection *s, const struct tenant *t)
 	}
 }
 
+/* In a cluster no host knows the file that a rule is from. */
+static void print_place(const struct view *v, const struct rule *r)
+{
+	if (r->pos.line)
+		printf(" (%s:%u)", v->model.file ? v->model.file : "(standard input)", r->pos.line);
+}
+
 static void print_accept(const struct view *v, const struct selection *s, const struct tenant *t)
 {
-	const char *file = v->model.file ? v->model.file : "(standard input)";
 	bool any = false;
 
 	vec_each (r, &t->accept) {
@@ -440,8 +446,10 @@ static void print_accept(const struct view *v, const struct selection *s, const 
 		if (!selection_has_rule(s, t, r))
 			continue;
 		any = true;
-		printf("  accepts %s to %s for %s (%s:%u)\n", from, *to ? to : "all mappings",
-		       *services ? services : "everything", file, r->pos.line);
+		printf("  accepts %s to %s for %s", from, *to ? to : "all mappings",
+		       *services ? services : "everything");
+		print_place(v, r);
+		putchar('\n');
 	}
 	if (!any)
 		printf("  accepts %s\n", t->router || t->has_accept
