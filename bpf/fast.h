@@ -266,15 +266,25 @@ static __always_inline const struct tn_hop *course_hop(const struct pkt *p, cons
 
 /*
  * Whether the stack may have it: it goes where packets are translated to, or comes from there. What
- * it goes to is known. What becomes unknown, or too narrow, while this holds, the stack answers.
+ * it goes to is known, and where answers to it go. What becomes unknown, or too narrow, while this
+ * holds, the stack answers.
  */
 static __always_inline bool fast_leads(struct pkt *p, struct scratch *w,
 				       const struct fast_packet *q, const struct course *c)
 {
 	if (c->to)
 		return !c->ingress || tn_is_inside(c->ingress);
+	if (p->xdp)
+		return tn_stack_leads_xdp(p->ctx, p->l4, p->fragment, stack_ask(p, false, true)) ==
+		       LEADS_RIGHT;
 	fast_keys(p, q, w);
-	return !p->xdp && tn_leads(p->ctx, false) == LEADS_RIGHT && errors_stay(p, w, false);
+	return tn_leads(p->ctx, false) == LEADS_RIGHT && errors_stay(p, w, false);
+}
+
+/* Whether what is kept is for XDP, too: past the stack it sends to few interfaces itself. */
+static __always_inline bool is_for_hook(const struct pkt *p, const struct course *c)
+{
+	return !p->xdp || !c->past || c->pair->whose & TN_PAIR_XDP;
 }
 
 /* Past the stack, where that is to be. QUICK_DONE: by *by, or by p->egress. */
@@ -296,7 +306,7 @@ static __always_inline enum quick fast_route(struct pkt *p, struct scratch *w,
 	if (c->usable && addr_equal(&now, c->to ? &w->endpoints.shared : &w->endpoints.fixed)) {
 		if (c->past)
 			*by = pair;
-		return p->xdp && !(pair->whose & TN_PAIR_XDP) ? QUICK_TO_TC : QUICK_DONE;
+		return is_for_hook(p, c) ? QUICK_DONE : QUICK_TO_TC;
 	}
 	hop = course_hop(p, w, c);
 	if (hop && (!c->to || w->src_valid_until) &&
@@ -309,7 +319,7 @@ static __always_inline enum quick fast_route(struct pkt *p, struct scratch *w,
 		return p->xdp && !hop->xdp ? QUICK_TO_TC : QUICK_DONE;
 	}
 	kernels = is_kernels(p, c, hop);
-	if (p->xdp && kernels)
+	if (p->xdp && c->past && kernels)
 		return QUICK_TO_TC;
 	if (!c->past && !fast_leads(p, w, q, c))
 		return QUICK_MISS;
@@ -437,7 +447,7 @@ static __always_inline enum quick fast_in(struct pkt *p, const struct tn_pair **
 	if (!w || is_standby(w) || is_watched() || !fast_parse(p, &q) ||
 	    !course_begin(p, &q, w->self.router, &c))
 		return QUICK_MISS;
-	if (is_known(&c, &q) && (!p->xdp || c.pair->whose & TN_PAIR_XDP)) {
+	if (is_known(&c, &q) && is_for_hook(p, &c)) {
 		*v = fast_known(p, &c, by);
 		return QUICK_DONE;
 	}
@@ -446,7 +456,7 @@ static __always_inline enum quick fast_in(struct pkt *p, const struct tn_pair **
 	slot = fast_vm_in(w, c.seq);
 	if (!slot || !fast_peer(p, w, true) || !fast_may_come_in(p, &q, &c))
 		return QUICK_MISS;
-	if (p->xdp && p->v4 && (void *)(eth + 1) <= p->data_end)
+	if (p->xdp && c.past && p->v4 && (void *)(eth + 1) <= p->data_end)
 		sender_keep(w, eth->h_source, fast_service(&q, c.to), route_gen_now(p->ctx, true),
 			    c.seq);
 	went = fast_route(p, w, &q, &c, by);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The fast path of XDP, which sends a packet on by itself. */
+/* The fast path of XDP, which sends a packet on by itself, or translates it for the stack. */
 #ifndef TN_BPF_FAST_XDP_H
 #define TN_BPF_FAST_XDP_H
 
@@ -24,8 +24,8 @@ static __always_inline bool fast_init_xdp(struct pkt *p, const struct tn_router_
 	p->data = (void *)(long)xdp->data;
 	p->data_end = (void *)(long)xdp->data_end;
 	p->len = p->data_end - p->data;
-	return tn_forward_fast && !tn_xdp_guards_only && (void *)(eth + 1) <= p->data_end &&
-	       mac_is_ours(port, eth->h_dest) && is_in_one_piece(xdp);
+	return (void *)(eth + 1) <= p->data_end && mac_is_ours(port, eth->h_dest) &&
+	       is_in_one_piece(xdp);
 }
 
 static __always_inline int fast_send_xdp(struct pkt *p, const struct tn_pair *by)
@@ -40,9 +40,9 @@ static __always_inline int fast_send_xdp(struct pkt *p, const struct tn_pair *by
 	return bpf_redirect(by->link, 0);
 }
 
-/* What XDP can send on itself, to interfaces that take it. QUICK_DONE: *action is what to do. */
-static __always_inline enum quick fast_xdp(const struct tn_router_port *port, struct xdp_md *xdp,
-					   int *action)
+/* What XDP can send on itself, to interfaces that take it. */
+static __always_inline enum quick fast_xdp_past(const struct tn_router_port *port,
+						struct xdp_md *xdp, int *action)
 {
 	const struct tn_pair *by = NULL;
 	enum tn_verdict v;
@@ -59,6 +59,42 @@ static __always_inline enum quick fast_xdp(const struct tn_router_port *port, st
 	account(&p, v);
 	*action = v == TN_TRANSLATED && by ? fast_send_xdp(&p, by) : XDP_DROP;
 	return QUICK_DONE;
+}
+
+/* What goes on by the stack; room for the mark comes first: see handle_shared_in_xdp(). */
+static __always_inline enum quick fast_xdp_stack(const struct tn_router_port *port,
+						 struct xdp_md *xdp, int *action)
+{
+	enum tn_verdict v = TN_LEAVE_TO_TC;
+	enum quick went = QUICK_MISS;
+	const struct tn_pair *by;
+	struct pkt p = {};
+
+	if (bpf_xdp_adjust_meta(xdp, -(int)sizeof(struct tn_meta)))
+		return QUICK_TO_TC;
+	if (fast_init_xdp(&p, port, xdp))
+		went = fast_in(&p, &by, &v);
+	if (went == QUICK_DONE && v == TN_LEAVE_TO_TC)
+		went = QUICK_TO_TC;
+	if (went != QUICK_DONE) {
+		bpf_xdp_adjust_meta(xdp, sizeof(struct tn_meta));
+		return went;
+	}
+	account(&p, v);
+	*action = v == TN_TRANSLATED && mark_write(xdp, port->self.router, TN_META_MAGIC)
+			  ? XDP_PASS
+			  : XDP_DROP;
+	return QUICK_DONE;
+}
+
+/* QUICK_DONE: *action is what to do. */
+static __always_inline enum quick fast_xdp(const struct tn_router_port *port, struct xdp_md *xdp,
+					   int *action)
+{
+	if (tn_xdp_guards_only)
+		return QUICK_MISS;
+	return tn_forward_fast ? fast_xdp_past(port, xdp, action)
+			       : fast_xdp_stack(port, xdp, action);
 }
 
 #endif

@@ -121,9 +121,10 @@ __noinline int tn_standby_in(__u32 v4, __u32 icmp)
 static __always_inline enum tn_verdict check_route_in(struct pkt *p, bool past, bool told)
 {
 	if (p->xdp)
-		return tn_stack_may_have_xdp(p->ctx, p->l4, p->fragment, stack_ask(p, false, told))
-			       ? TN_GO_ON
-			       : TN_LEAVE_TO_TC;
+		return tn_stack_leads_xdp(p->ctx, p->l4, p->fragment, stack_ask(p, false, told)) ==
+				       LEADS_WRONG
+			       ? TN_LEAVE_TO_TC
+			       : TN_GO_ON;
 	if (past)
 		forward_in(p);
 	return p->egress ? TN_GO_ON : check_stack(p, false, told);

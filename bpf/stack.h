@@ -156,8 +156,11 @@ static __always_inline enum tn_verdict check_stack(struct pkt *p, bool out, bool
 	return drop_if(p, tn_stack_refuse(p->ctx, p->l4, p->fragment, stack_ask(p, out, told)));
 }
 
-/* Of what comes in, by XDP, which leaves to tc whatever may be answered. */
-__noinline int tn_stack_may_have_xdp(struct xdp_md *xdp, __u32 l4, __u32 fragment, __u32 what)
+/*
+ * Where the stack would send what comes in, if it may have it by XDP: LEADS_RIGHT or LEADS_STOPPED.
+ * Whatever may be answered is left to tc.
+ */
+__noinline int tn_stack_leads_xdp(struct xdp_md *xdp, __u32 l4, __u32 fragment, __u32 what)
 {
 	struct pkt p = { .ctx = xdp, .xdp = true, .l4 = l4, .fragment = fragment, .proto = what };
 	struct scratch *w = scratch_get();
@@ -166,15 +169,18 @@ __noinline int tn_stack_may_have_xdp(struct xdp_md *xdp, __u32 l4, __u32 fragmen
 
 	p.v4 = what & STACK_V4;
 	if (!w || !keys_read(&p, w))
-		return 0;
+		return LEADS_WRONG;
 	found = fib_route_by_keys(xdp, w->self.ifindex, &w->endpoints.peer, &w->endpoints.fixed,
 				  LEN_FOR_MTU, w);
 	where = leads(w, found, &w->fib, false);
-	if (where == LEADS_STOPPED)
-		return 1;
-	return where == LEADS_RIGHT && is_bare(&p) &&
-	       !is_answered(&p, bpf_xdp_get_buff_len(xdp) - ETH_HLEN, where, &w->fib) &&
-	       (!(what & STACK_TOLD) || tn_error_leads_xdp(xdp) != LEADS_WRONG);
+	if (where != LEADS_RIGHT)
+		return where == LEADS_STOPPED ? LEADS_STOPPED : LEADS_WRONG;
+	return is_bare(&p) &&
+			       !is_answered(&p, bpf_xdp_get_buff_len(xdp) - ETH_HLEN, where,
+					    &w->fib) &&
+			       (!(what & STACK_TOLD) || tn_error_leads_xdp(xdp) != LEADS_WRONG)
+		       ? LEADS_RIGHT
+		       : LEADS_WRONG;
 }
 
 #endif
