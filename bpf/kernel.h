@@ -2,7 +2,7 @@
 /*
  * What is read of the kernel's own structures: see there, include/net/netns/ipv4.h and
  * include/linux/skbuff.h. A program can read them by bpf_cast_to_kern_ctx() (Linux 6.2); before
- * that nothing of this is known.
+ * that it copies what it needs, which takes longer, or goes without.
  */
 #ifndef TN_BPF_KERNEL_H
 #define TN_BPF_KERNEL_H
@@ -150,45 +150,61 @@ static __always_inline const struct net___tn *namespace_of(void *ctx, bool xdp)
 	return ((struct sk_buff___tn *)bpf_cast_to_kern_ctx(ctx))->dev->nd_net.net;
 }
 
+/* The same before Linux 6.2, as left_probe(). */
+static __always_inline const struct net___tn *namespace_probe(void *ctx, bool xdp)
+{
+	const struct xdp_buff___tn *buff = ctx;
+	const struct sk_buff___tn *skb = ctx;
+
+	return xdp ? BPF_CORE_READ(buff, rxq, dev, nd_net.net)
+		   : BPF_CORE_READ(skb, dev, nd_net.net);
+}
+
+/* `probe`, a constant: what is at that pointer cannot be read but by a copy. */
+#define KERNEL_FIELD(at, field, probe) ((probe) ? BPF_CORE_READ(at, field) : (at)->field)
+
 /*
  * How often the IPv4 routes of the namespace have changed, as far as the kernel counts it: by links
  * and addresses, too. The kernel raises its numbers after a change: of routes that it has asked
  * for, rules, addresses and links (rt_cache_flush()), and of next hops that are objects
  * (nh_base_seq_inc()). All of these only go up, and so does their sum.
  */
-static __always_inline __u32 routes_changed(const struct net___tn *net)
+static __always_inline __u32 routes_changed(const struct net___tn *net, bool probe)
 {
-	return net->ipv4.rt_genid.counter + net->nexthop.seq;
+	return KERNEL_FIELD(net, ipv4.rt_genid.counter, probe) +
+	       KERNEL_FIELD(net, nexthop.seq, probe);
 }
 
 /*
  * The same of IPv6, of which the kernel counts what is added (fib6_new_sernum()) and rules; what is
  * taken away is seen by how many routes there are.
  */
-static __always_inline __u32 routes_changed_v6(const struct net___tn *net)
+static __always_inline __u32 routes_changed_v6(const struct net___tn *net, bool probe)
 {
-	const struct rt6_statistics___tn *now = net->ipv6.rt6_stats;
+	const struct rt6_statistics___tn *now = KERNEL_FIELD(net, ipv6.rt6_stats, probe);
 	const struct fib_rules_ops___tn *rules = NULL;
-	__u32 changed = net->ipv6.fib6_sernum.counter * 0x9e3779b1U;
+	__u32 changed = KERNEL_FIELD(net, ipv6.fib6_sernum.counter, probe) * 0x9e3779b1U;
 
 	if (bpf_core_field_exists(net->ipv6.fib6_rules_ops))
-		rules = net->ipv6.fib6_rules_ops;
+		rules = KERNEL_FIELD(net, ipv6.fib6_rules_ops, probe);
 	if (now)
-		changed += now->fib_rt_entries;
+		changed += KERNEL_FIELD(now, fib_rt_entries, probe);
 	if (rules)
-		changed += rules->fib_rules_seq * 0x85ebca6bU;
+		changed += KERNEL_FIELD(rules, fib_rules_seq, probe) * 0x85ebca6bU;
 	return changed;
 }
 
-/* Either, of the context; 0 where that cannot be read. */
+static __always_inline __u32 routes_seen(const struct net___tn *net, bool v4, bool probe)
+{
+	return v4 ? routes_changed(net, probe)
+		  : routes_changed(net, probe) + routes_changed_v6(net, probe);
+}
+
+/* Either, of the context. */
 static __always_inline __u32 route_gen_seen(void *ctx, bool xdp, bool v4)
 {
-	const struct net___tn *net;
-
-	if (!tn_reads_kernel)
-		return 0;
-	net = namespace_of(ctx, xdp);
-	return v4 ? routes_changed(net) : routes_changed(net) + routes_changed_v6(net);
+	return tn_reads_kernel ? routes_seen(namespace_of(ctx, xdp), v4, false)
+			       : routes_seen(namespace_probe(ctx, xdp), v4, true);
 }
 
 /*
@@ -240,7 +256,7 @@ static __always_inline __u32 route_gen_now(void *ctx, bool xdp)
 	    (bpf_core_field_exists(net->ipv4.fib_has_custom_rules) &&
 	     net->ipv4.fib_has_custom_rules))
 		return 0;
-	return routes_changed(net);
+	return routes_changed(net, false);
 }
 
 #endif

@@ -293,54 +293,139 @@ Test(egress, the_shared_network_nowhere)
 
 /* ---------------------------------------------------------------- changes */
 
-/* What the stack has had for a while it has no longer when the routes are others. */
-static void check_change(const struct row *before, enum program program, const char *commands)
+#define VIA_UPLINK   "route add default dev up0 table 9\n"
+#define VIA_UPLINK_6 "route add ::/0 dev up0 table 9\n"
+
+/* What leads packets, or answers to them, elsewhere; and what takes that back. */
+struct change {
+	const char *made, *undone;
+};
+
+static void check_change(struct lab *lab, enum program program, const struct row *before,
+			 const struct change *change)
 {
-	struct lab *lab = links_open_known(ON_TC | ON_INSIDE, BY_STACK, MAC_ROUTER);
-	struct row passes = *before, told = *before;
+	struct row passes = *before, told;
 
 	if (program == INSIDE_IN)
 		passes.before.ifindex = links_inside;
-	told.before = passes.before;
+	told = passes;
 	told.outcome = TOLD;
 	told.reason = TN_DROP_WRONG_EGRESS;
-	told.what = commands;
-	lab_stay_on(0);
+	told.what = change->made;
 	for (int i = 0; i < 3; i++)
 		lab_check(lab, &passes, program);
-	links_ip(commands);
+	links_ip(change->made);
+	links_tell_again(lab);
 	lab_check(lab, &told, program);
+	links_ip(change->undone);
+}
+
+static void check_changes_of(enum program program, bool reads_nothing, const char *first,
+			     const struct row *before, const struct change *changes, size_t n)
+{
+	struct lab *lab = links_open_known_as(&(struct lab_options){
+		.programs = 1U << program, .own_slots = true, .reads_nothing = reads_nothing });
+
+	links_ip(first);
+	lab_stay_on(0);
+	for (size_t i = 0; i < n; i++)
+		check_change(lab, program, before, &changes[i]);
 	lab_close(lab);
 }
 
+/*
+ * What the stack has had for a while it has no longer when the routes are others. XDP leaves it to
+ * tc, which tells the sender.
+ */
+static void check_changes(const char *first, const struct row *before, const struct change *changes,
+			  size_t n)
+{
+	for (int program = 0; program < PROGRAMS; program++) {
+		if (!(before->programs & 1U << program))
+			continue;
+		check_changes_of(program, true, first, before, changes, n);
+		if (host_lets_programs_read())
+			check_changes_of(program, false, first, before, changes, n);
+	}
+}
+
+/* clang-format off */
+static const struct row goes_in = { "in", ON_IN, { UDP(GREEN_SHARED, RED_SHARED) },
+				    AFTER(UDP(GREEN_SHARED, RED_VM)) };
+static const struct row goes_in_6 = { "in, IPv6", ON_IN, { UDP(GREEN_SHARED_6, RED_SHARED_6) },
+				      AFTER(UDP(GREEN_SHARED_6, RED_VM_6)) };
+static const struct row goes_out = { "out", ON_INSIDE,
+				     { UDP(RED_VM, GREEN_SHARED), .from = MAC_VM }, PASS };
+static const struct row goes_out_6 = { "out, IPv6", ON_INSIDE,
+				       { UDP(RED_VM_6, GREEN_SHARED_6), .from = MAC_VM }, PASS };
+
+#define ROUTE(...)  { "route add " __VA_ARGS__ "\n", "route del " __VA_ARGS__ "\n" }
+#define NO_ROUTE(...) { "route del " __VA_ARGS__ "\n", "route add " __VA_ARGS__ "\n" }
+#define RULE(...)   { "rule add " __VA_ARGS__ " table 9\n", "rule del " __VA_ARGS__ " table 9\n" }
+#define RULE_6(...) { "-6 rule add " __VA_ARGS__ " table 9\n", \
+		      "-6 rule del " __VA_ARGS__ " table 9\n" }
+
+static const struct change changes_in[] = {
+	ROUTE(RED_VM "/32 dev up0"),
+	NO_ROUTE("10.0.0.0/24 dev lan0"),
+	ROUTE("100.64.2.0/24 dev up0"),
+	NO_ROUTE("100.64.0.0/16 dev lo"),
+	RULE("from " GREEN_SHARED),
+	RULE("to " GREEN_SHARED),
+	RULE("to " RED_VM),
+	{ "link set lan0 down\n", "" },
+};
+static const struct change changes_in_6[] = {
+	ROUTE(RED_VM_6 "/128 dev up0"),
+	NO_ROUTE("fd00:10::/64 dev lan0"),
+	ROUTE("fd64::2:0/112 dev up0"),
+	NO_ROUTE("fd64::/64 dev lo"),
+	RULE_6("from " GREEN_SHARED_6),
+	RULE_6("to " GREEN_SHARED_6),
+	RULE_6("to " RED_VM_6),
+	{ "link set lan0 down\n", "" },
+};
+static const struct change changes_out[] = {
+	ROUTE("100.64.2.0/24 dev up0"),
+	NO_ROUTE("100.64.0.0/16 dev lo"),
+	RULE("to " GREEN_SHARED),
+	RULE("from " RED_VM),
+};
+static const struct change changes_out_6[] = {
+	ROUTE("fd64::2:0/112 dev up0"),
+	NO_ROUTE("fd64::/64 dev lo"),
+	RULE_6("to " GREEN_SHARED_6),
+	RULE_6("from " RED_VM_6),
+};
+/* clang-format on */
+
 Test(egress, routes_change)
 {
-	/* clang-format off */
-	const struct row in = { "in", ON_TC, { UDP(GREEN_SHARED, RED_SHARED) },
-				AFTER(UDP(GREEN_SHARED, RED_VM)) };
-	const struct row in_6 = { "in, IPv6", ON_TC, { UDP(GREEN_SHARED_6, RED_SHARED_6) },
-				  AFTER(UDP(GREEN_SHARED_6, RED_VM_6)) };
-	const struct row out = { "out", ON_INSIDE, { UDP(RED_VM, GREEN_SHARED), .from = MAC_VM }, PASS };
-	const struct row out_6 = { "out, IPv6", ON_INSIDE,
-				   { UDP(RED_VM_6, GREEN_SHARED_6), .from = MAC_VM }, PASS };
-	/* clang-format on */
-	check_change(&in, TC_IN, "link set lan0 down\n");
-	check_change(&in, TC_IN, "route add 10.0.0.5/32 dev up0\n");
-	check_change(&in, TC_IN, "route del 10.0.0.0/24 dev lan0\n");
-	check_change(&in, TC_IN,
-		     "route add default dev up0 table 9\nrule add from " GREEN_SHARED " table 9\n");
-	check_change(&out, INSIDE_IN, "route add 100.64.2.0/24 dev up0\n");
-	check_change(&out, INSIDE_IN, "route del 100.64.0.0/16 dev lo\n");
-	check_change(&out, INSIDE_IN,
-		     "route add default dev up0 table 9\nrule add to " GREEN_SHARED " table 9\n");
-	check_change(&in_6, TC_IN, "link set lan0 down\n");
-	check_change(&in_6, TC_IN, "route add fd00:10::5/128 dev up0\n");
-	check_change(&in_6, TC_IN, "route del fd00:10::/64 dev lan0\n");
-	check_change(&in_6, TC_IN,
-		     "route add ::/0 dev up0 table 9\n-6 rule add from " GREEN_SHARED_6
-		     " table 9\n");
-	check_change(&out_6, INSIDE_IN, "route add fd64::2:0/112 dev up0\n");
-	check_change(&out_6, INSIDE_IN, "route del fd64::/64 dev lo\n");
-	check_change(&out_6, INSIDE_IN,
-		     "route add ::/0 dev up0 table 9\n-6 rule add to " GREEN_SHARED_6 " table 9\n");
+	check_changes(VIA_UPLINK, &goes_in, changes_in, ARRAY_SIZE(changes_in));
+	check_changes(VIA_UPLINK, &goes_out, changes_out, ARRAY_SIZE(changes_out));
+}
+
+Test(egress, routes_of_ipv6_change)
+{
+	check_changes(VIA_UPLINK_6, &goes_in_6, changes_in_6, ARRAY_SIZE(changes_in_6));
+	check_changes(VIA_UPLINK_6, &goes_out_6, changes_out_6, ARRAY_SIZE(changes_out_6));
+}
+
+/* While there is a rule before it, another one that leads elsewhere is not met. */
+Test(egress, rules_go)
+{
+	const struct change in = { "rule del pref 50\n", "rule add pref 50 table main\n" };
+	const struct change in_6 = { "-6 rule del pref 50\n", "-6 rule add pref 50 table main\n" };
+
+	check_changes(VIA_UPLINK "rule add pref 50 table main\nrule add pref 60 to " RED_VM
+				 " table 9\n",
+		      &goes_in, &in, 1);
+	check_changes(VIA_UPLINK_6
+		      "-6 rule add pref 50 table main\n-6 rule add pref 60 to " RED_VM_6
+		      " table 9\n",
+		      &goes_in_6, &in_6, 1);
+	check_changes(VIA_UPLINK_6
+		      "-6 rule add pref 50 table main\n-6 rule add pref 60 to " GREEN_SHARED_6
+		      " table 9\n",
+		      &goes_out_6, &in_6, 1);
 }

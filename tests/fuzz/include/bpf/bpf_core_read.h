@@ -11,9 +11,17 @@
 #define bpf_core_type_exists(type)	   (sizeof(type) != 0)
 #define bpf_core_type_id_kernel(type)	   0
 #define BPF_CORE_READ_BITFIELD(at, field)  ((at)->field)
-/* of a context, which here is not what the kernel has it for */
-#define PROBED(at)				 ((__typeof__(at))bpf_cast_to_kern_ctx((void *)(at)))
+/* a context is not here what the kernel has it for */
+#define PROBED(at) \
+	((__typeof__(at))_Generic((at),                                                  \
+		 const struct sk_buff___tn *: bpf_cast_to_kern_ctx((void *)(at)),        \
+		 const struct xdp_buff___tn *: bpf_cast_to_kern_ctx((void *)(at)),       \
+		 default: (at)))
 #define BPF_CORE_READ_BITFIELD_PROBED(at, field) (PROBED(at)->field)
-#define BPF_CORE_READ(at, field)		 (PROBED(at)->field)
+#define READ_1(at, a)				 (PROBED(at)->a)
+#define READ_2(at, a, b)			 (PROBED(at)->a->b)
+#define READ_3(at, a, b, c)			 (PROBED(at)->a->b->c)
+#define READ_N(at, a, b, c, n, ...)		 n
+#define BPF_CORE_READ(at, ...)			 READ_N(at, __VA_ARGS__, READ_3, READ_2, READ_1)(at, __VA_ARGS__)
 
 #endif
