@@ -59,6 +59,18 @@ static __always_inline bool mac_is_spoofed(struct pkt *p, struct scratch *w, __u
 	return !mac_equal(mac, port->mac) && !comes_by_gateway(p, w);
 }
 
+/*
+ * With `sources: loose` VMs send from anywhere, but not as the router: no route leads to an address
+ * of its own. Nor does one to what nobody has.
+ */
+__noinline int tn_is_of_no_vm(struct __sk_buff *skb)
+{
+	struct scratch *w = scratch_get();
+
+	return !w || fib_route(skb, skb->ifindex, &w->endpoints.peer, &w->endpoints.fixed, 0,
+			       &w->fib) == BPF_FIB_LKUP_RET_NOT_FWDED;
+}
+
 /* Global, because there is little room on the stack. */
 __noinline int tn_is_mac_spoofed_xdp(struct xdp_md *xdp, __u32 router)
 {

@@ -489,8 +489,8 @@ static __always_inline enum quick fast_out(struct pkt *p, bool inside, __u32 ing
 	w->endpoints.fixed = p->src;
 	w->endpoints.peer = p->dst;
 	slot = tn_vm_out(c.seq);
-	if (!slot || !fast_peer(p, w, false) || fast_route(p, w, &q, &c, by) != QUICK_DONE ||
-	    !fast_may_go_out(p, w, &q, &c))
+	if (!slot || (inside && is_loose(w) && tn_is_of_no_vm(p->ctx)) || !fast_peer(p, w, false) ||
+	    fast_route(p, w, &q, &c, by) != QUICK_DONE || !fast_may_go_out(p, w, &q, &c))
 		return QUICK_MISS;
 	record = record_at(slot);
 	course_keep(&c, p, w, &q, record);
@@ -520,8 +520,9 @@ static __always_inline bool fast_passes(struct pkt *p, __u32 ingress)
 		return false;
 	if (!in_shared_subnets(&w->endpoints.peer))
 		return true;
-	if (!is_loose(w) && (check_reverse_path(p) != TN_GO_ON ||
-			     (!is_feasible(w) && !mac_equal(eth->h_source, w->fib.dmac))))
+	if (is_loose(w) ? tn_is_of_no_vm(p->ctx)
+			: check_reverse_path(p) != TN_GO_ON ||
+				  (!is_feasible(w) && !mac_equal(eth->h_source, w->fib.dmac)))
 		return false;
 	fast_keys(p, &q, w);
 	if (lookup_ours(w->self.router, &w->endpoints.peer) ||

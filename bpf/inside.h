@@ -79,7 +79,10 @@ static __always_inline enum tn_verdict handle_inside(struct pkt *p, __u32 pkt_ty
 		return drop(p, fault);
 	if (!is_judged_whole(p))
 		return drop(p, TN_DROP_MALFORMED);
-	if (!is_loose(w)) {
+	if (is_loose(w)) {
+		if (tn_is_of_no_vm(p->ctx))
+			return drop(p, TN_DROP_SPOOFED_SOURCE);
+	} else {
 		v = check_reverse_path(p);
 		if (v != TN_GO_ON)
 			return v;

@@ -219,11 +219,28 @@ __noinline int tn_arp_inside(struct __sk_buff *skb)
 }
 
 /*
+ * The kernel asks with the source of the packet that waits, if that is an address of its own. If it
+ * is mapped it asks with the router's address on the shared network instead; else the packet would
+ * not go out either.
+ */
+static __always_inline bool arp_ask_as_own(struct pkt *p, struct scratch *w, struct arp_v4 *arp,
+					   const struct tn_addr *sender)
+{
+	if (((struct __sk_buff *)p->ctx)->ingress_ifindex || arp->op != bpf_htons(ARP_REQUEST) ||
+	    !lookup_fixed(w->self.router, sender) || !tn_own_address(true) ||
+	    addr_is_unset(&w->own))
+		return false;
+	bpf_csum_update(p->ctx, csum_fold32(csum_diff32(arp->spa, w->own.w[3])));
+	arp->spa = w->own.w[3];
+	return pkt_store(p, ETH_HLEN, arp, sizeof(*arp));
+}
+
+/*
  * What the router asks and answers itself must not tell the shared network a private address.
  * Nobody there answers when it asks for one of its own mapped addresses, which it does to send
  * an error about a hairpin: it gets the answer from here.
  */
-static __always_inline enum tn_verdict arp_out(struct pkt *p, const struct scratch *w)
+static __always_inline enum tn_verdict arp_out(struct pkt *p, struct scratch *w)
 {
 	struct tn_addr sender, target;
 	struct arp_v4 arp;
@@ -232,11 +249,12 @@ static __always_inline enum tn_verdict arp_out(struct pkt *p, const struct scrat
 	if (!arp_load(p, &arp))
 		return TN_PASS;
 	sender = addr_v4(arp.spa);
+	target = addr_v4(arp.tpa);
 	if (!arp.spa)
 		return TN_PASS;
-	if (!in_shared_subnets(&sender))
+	if (!in_shared_subnets(&sender) &&
+	    (!in_shared_subnets(&target) || !arp_ask_as_own(p, w, &arp, &sender)))
 		return drop(p, TN_DROP_UNTRANSLATED);
-	target = addr_v4(arp.tpa);
 	if (arp.op != bpf_htons(ARP_REQUEST) || arp.spa == arp.tpa ||
 	    !lookup_our_mapping(w->self.router, &target))
 		return TN_PASS;

@@ -238,7 +238,8 @@ __noinline int tn_leads(struct __sk_buff *skb, __u32 out)
 					LEN_FOR_MTU, w)
 		    : fib_route_by_keys(skb, w->self.ifindex, &w->endpoints.peer,
 					&w->endpoints.fixed, LEN_FOR_MTU, w);
-	return leads(w, found, &w->fib, out);
+	w->where = leads(w, found, &w->fib, out);
+	return w->where;
 }
 
 /* The next hop that the kernel has said. A route of IPv4 can have one of IPv6 (RFC 8950). */

@@ -62,6 +62,7 @@ struct scratch {
 	__u32 rows;	       /* of accepts that tn_rule() has met, */
 	bool any_service;      /* and whether its answer is the same for all services */
 	bool for_nobody;       /* the last route: see fib_route_past() */
+	__u32 where;	       /* enum leads: where the stack would send the packet */
 	__u64 src_valid_until; /* until when it is known who sends as the VM: see tn_hop_out() */
 	struct bpf_fib_lookup fib;
 	struct bpf_fib_lookup fib_back; /* of an error of the router: tn_error_leads() */

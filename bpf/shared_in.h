@@ -130,6 +130,19 @@ static __always_inline enum tn_verdict check_route_in(struct pkt *p, bool past, 
 	return p->egress ? TN_GO_ON : check_stack(p, false, told);
 }
 
+/*
+ * An error for a VM; or for the router itself, whose kernel believes no more of it than of one to
+ * the router's address on the shared network.
+ */
+static __always_inline enum tn_verdict translate_error_in(struct pkt *p, struct scratch *w)
+{
+	enum tn_verdict v = check_route_in(p, false, false);
+
+	if (v == TN_GO_ON && w->where != LEADS_RIGHT && w->where != LEADS_UNKNOWN)
+		v = drop_if(p, tn_refuse_error(p->ctx, p->l4, p->l4_len, p->v4));
+	return v == TN_GO_ON ? icmp_error_in(p, w) : v;
+}
+
 /* The rewriting of what may come in; `own`: from the router. XDP leaves the rare kinds to tc. */
 static __always_inline enum tn_verdict translate_in(struct pkt *p, enum icmp_kind icmp,
 						    struct scratch *w, bool own)
@@ -139,14 +152,10 @@ static __always_inline enum tn_verdict translate_in(struct pkt *p, enum icmp_kin
 
 	if (p->proto == IPPROTO_AH)
 		return drop(p, TN_DROP_AUTH_HEADER);
-	if (p->xdp && (icmp == ICMP_REDIRECTS || icmp == ICMP_ERROR))
-		return TN_LEAVE_TO_TC;
 	if (icmp == ICMP_REDIRECTS)
-		return drop(p, TN_DROP_ICMP_REDIRECT);
-	if (icmp == ICMP_ERROR) {
-		v = check_route_in(p, false, false);
-		return v == TN_GO_ON ? icmp_error_in(p, w) : v;
-	}
+		return p->xdp ? TN_LEAVE_TO_TC : drop(p, TN_DROP_ICMP_REDIRECT);
+	if (icmp == ICMP_ERROR)
+		return p->xdp ? TN_LEAVE_TO_TC : translate_error_in(p, w);
 	v = policy_in(p, w);
 	if (v != TN_GO_ON)
 		return v;

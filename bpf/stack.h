@@ -48,19 +48,21 @@ static __always_inline bool is_answered(struct pkt *p, __u32 len, enum leads whe
 
 /* Of IPv6 the kernel chooses the source before it asks (icmp6_send()). */
 static __always_inline long fib_of_error(void *ctx, __u32 ifindex, const struct tn_addr *to,
-					 struct scratch *w)
+					 bool itself, struct scratch *w)
 {
 	const struct tn_router_port *port = self_port(w);
 	struct bpf_fib_lookup *fib = &w->fib_back;
 	struct tn_addr from = {};
 
+	if (itself)
+		from = w->endpoints.fixed;
 	fib_fill(fib, ifindex, &from, to, 0);
 	if (fib->family == FAMILY_V4) {
 		fib->l4_protocol = IPPROTO_ICMP;
 		fib->tos = ERROR_TOS(w->keys.flow);
 	} else {
 		fib->l4_protocol = IPPROTO_ICMPV6;
-		if (port)
+		if (port && !itself)
 			__builtin_memcpy(fib->ipv6_src, &port->own[1], sizeof(port->own[1]));
 	}
 	return bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
@@ -70,20 +72,23 @@ static __always_inline long fib_of_error(void *ctx, __u32 ifindex, const struct 
  * Where an error of the router itself goes about a packet between the ends in struct scratch, of
  * which its route has been asked: enum leads, as of a packet to its sender. The router's own
  * packets come from the loopback interface, as far as rules ask. Where that does not forward, it is
- * asked for as if it came from where the packet goes to.
+ * asked for as if it came from where the packet goes to. Of what is for the router itself an error
+ * comes from that very address.
  */
 static __always_inline enum leads error_leads(void *ctx, bool out)
 {
 	struct scratch *w = scratch_get();
 	struct tn_addr to;
+	bool itself;
 	long found;
 
 	if (!w)
 		return LEADS_WRONG;
+	itself = !out && w->where == LEADS_NOWHERE;
 	to = out ? w->endpoints.fixed : w->endpoints.peer;
-	found = fib_of_error(ctx, LOOPBACK, &to, w);
+	found = fib_of_error(ctx, LOOPBACK, &to, itself, w);
 	if (found == BPF_FIB_LKUP_RET_FWD_DISABLED || found == -ENODEV)
-		found = fib_of_error(ctx, w->fib.ifindex, &to, w);
+		found = fib_of_error(ctx, w->fib.ifindex, &to, itself, w);
 	return leads(w, found, &w->fib_back, !out);
 }
 
@@ -95,6 +100,32 @@ __noinline int tn_error_leads(struct __sk_buff *skb, __u32 out)
 __noinline int tn_error_leads_xdp(struct xdp_md *xdp)
 {
 	return error_leads(xdp, false);
+}
+
+/* What a program of the router answers to what is for the router itself. */
+static __always_inline long fib_of_answer(struct __sk_buff *skb, __u32 ifindex, struct scratch *w)
+{
+	struct bpf_fib_lookup *fib = &w->fib_back;
+
+	fib_fill(fib, ifindex, &w->endpoints.fixed, &w->endpoints.peer, 0);
+	fib->l4_protocol = w->keys.proto;
+	fib->sport = w->keys.ports[1];
+	fib->dport = w->keys.ports[0];
+	return bpf_fib_lookup(skb, fib, sizeof(*fib), 0);
+}
+
+/* Where that goes, as error_leads(): with the private address, unless by the shared interface. */
+__noinline int tn_answer_leads(struct __sk_buff *skb)
+{
+	struct scratch *w = scratch_get();
+	long found;
+
+	if (!w)
+		return LEADS_WRONG;
+	found = fib_of_answer(skb, LOOPBACK, w);
+	if (found == BPF_FIB_LKUP_RET_FWD_DISABLED || found == -ENODEV)
+		found = fib_of_answer(skb, w->self.ifindex, w);
+	return leads(w, found, &w->fib_back, true);
 }
 
 /* Whether that is on the side of the sender. Of a VM it is, unless nobody asks where it is. */
@@ -145,6 +176,9 @@ __noinline int tn_stack_refuse(struct __sk_buff *skb, __u32 l4, __u32 fragment, 
 	sure = is_answered(&p, wire_len(&p), where, &w->fib);
 	if (what & STACK_TOLD && where != LEADS_STOPPED)
 		why = refuse_error(skb, w, what & STACK_OUT, sure);
+	if (!why && what & STACK_TOLD && !(what & STACK_OUT) && where == LEADS_NOWHERE &&
+	    tn_answer_leads(skb) == LEADS_WRONG)
+		why = TN_DROP_WRONG_EGRESS + 1;
 	if (why || where != LEADS_UNKNOWN)
 		return why;
 	hop = fib_hop(&w->fib);
@@ -173,6 +207,7 @@ __noinline int tn_stack_leads_xdp(struct xdp_md *xdp, __u32 l4, __u32 fragment, 
 	found = fib_route_by_keys(xdp, w->self.ifindex, &w->endpoints.peer, &w->endpoints.fixed,
 				  LEN_FOR_MTU, w);
 	where = leads(w, found, &w->fib, false);
+	w->where = where;
 	if (where != LEADS_RIGHT)
 		return where == LEADS_STOPPED ? LEADS_STOPPED : LEADS_WRONG;
 	return is_bare(&p) &&

@@ -462,6 +462,12 @@ static bool may_lead(const struct native_in *in, bool out)
 	}
 }
 
+/* Whether a mapping may be of the router itself: no way leads to it, or none is said. */
+static bool is_for_router(const struct native_in *in)
+{
+	return in->to_vms == WAY_NOWHERE || in->to_vms == WAY_DISABLED;
+}
+
 /* Whether what the stack says about a packet in would leave the shared network's side. */
 static bool errors_lead_away(const struct native_in *in)
 {
@@ -491,8 +497,8 @@ static bool is_where_answers_go(const struct trial *t)
 {
 	const struct native_in *in = t->in;
 
-	if (in->sources_loose)
-		return true;
+	if (in->sources_loose) /* but not as the router, to whom no way leads */
+		return in->to_vms != WAY_NOWHERE;
 	if (is_link_local_v6(&t->before, &t->before.src))
 		return false;
 	switch (in->to_vms) {
@@ -778,6 +784,8 @@ static void check_let_in(struct trial *t)
 		check_csums(t);
 		if (b->quote && (!same(&b->quote_src, &b->dst) || !same(&a->quote_src, &a->dst)))
 			complain(t, "an error about another mapping, or half translated");
+		if (is_for_router(t->in) && is_too_big_about_icmp(b))
+			complain(t, "let the kernel be told a path MTU of what it answers itself");
 		check_counters(t, to, true);
 		if (!may_lead(t->in, false))
 			complain(t, "translated for a VM what leads elsewhere");
@@ -890,6 +898,52 @@ static void check_turned(struct trial *t)
 	check_let_out(t);
 }
 
+/* ARP over Ethernet for IPv4. */
+static bool is_arp(const struct view *v)
+{
+	return v->type == ETH_P_ARP && v->frame.len >= ETH_HLEN + 28 &&
+	       !memcmp(v->frame.bytes + ETH_HLEN, "\0\1\x08\0\6\4", 6);
+}
+
+static struct tn_addr arp_sender(const struct view *v)
+{
+	return addr_from_bytes(v->frame.bytes + ETH_HLEN + 14, 4);
+}
+
+static struct tn_addr arp_target(const struct view *v)
+{
+	return addr_from_bytes(v->frame.bytes + ETH_HLEN + 24, 4);
+}
+
+/* ARP that goes out tells nobody a private address. */
+static bool arp_tells(const struct view *v)
+{
+	struct tn_addr sender;
+
+	if (!is_arp(v))
+		return false;
+	sender = arp_sender(v);
+	return sender.w[3] && !fixture_in_subnets(&sender);
+}
+
+static bool is_mapped_sender(const struct view *v)
+{
+	struct tn_addr sender = arp_sender(v);
+
+	return known_fixed(&sender);
+}
+
+/* Or to the router itself, which asks with its own address where it would with a mapped one. */
+static bool is_answered_to_asker(const struct trial *t)
+{
+	struct tn_addr asker = addr_from_bytes(t->r->out.bytes + 38, 4);
+	const struct known *k = known_shared(&asker);
+
+	if (t->in->program == TC_OUT && arp_tells(&t->before))
+		return k && k->own && is_mapped_sender(&t->before);
+	return !memcmp(t->in->bytes + 28, t->r->out.bytes + 38, 4);
+}
+
 /* An answer for a mapped address goes to who asked, from our MAC address. */
 static void check_answer(struct trial *t)
 {
@@ -900,7 +954,7 @@ static void check_answer(struct trial *t)
 	if (t->before.type == ETH_P_ARP) {
 		about = addr_from_bytes(out + 28, 4);
 		if (get16(in + 20) != 1 || get16(out + 20) != 2 || memcmp(in + 38, out + 28, 4) ||
-		    memcmp(in + 28, out + 38, 4))
+		    !is_answered_to_asker(t))
 			complain(t, "not the answer to this request");
 	} else {
 		about = t->after.src;
@@ -984,23 +1038,6 @@ static void check_held_out(struct trial *t)
 		complain(t, "changed what was held");
 }
 
-/* ARP over Ethernet for IPv4. */
-static bool is_arp(const struct view *v)
-{
-	return v->type == ETH_P_ARP && v->frame.len >= ETH_HLEN + 28 &&
-	       !memcmp(v->frame.bytes + ETH_HLEN, "\0\1\x08\0\6\4", 6);
-}
-
-static struct tn_addr arp_sender(const struct view *v)
-{
-	return addr_from_bytes(v->frame.bytes + ETH_HLEN + 14, 4);
-}
-
-static struct tn_addr arp_target(const struct view *v)
-{
-	return addr_from_bytes(v->frame.bytes + ETH_HLEN + 24, 4);
-}
-
 /* What ARP the kernel gets: of who may be there, true of red's, and not of too many. */
 static void check_arp(struct trial *t)
 {
@@ -1050,15 +1087,23 @@ static void check_passed_inside(struct trial *t)
 		check_sender(t);
 }
 
-/* ARP that goes out tells nobody a private address. */
-static bool arp_tells(const struct view *v)
+/* The router asks with its own address where it would with a mapped one. */
+static void check_asked_as_own(struct trial *t)
 {
-	struct tn_addr sender;
+	size_t at = ETH_HLEN + 14;
+	struct tn_addr target = arp_target(&t->before), now;
+	uint8_t sender[4];
 
-	if (!is_arp(v))
-		return false;
-	sender = arp_sender(v);
-	return sender.w[3] && !fixture_in_subnets(&sender);
+	memcpy(sender, t->r->out.bytes + at, sizeof(sender));
+	now = addr_from_bytes(sender, sizeof(sender));
+	if (t->in->ingress != FROM_ROUTER || get16(t->in->bytes + ETH_HLEN + 6) != 1 ||
+	    !fixture_in_subnets(&target))
+		complain(t, "let ARP tell a private address, or another one in its place");
+	if (!known_shared(&now) || !known_shared(&now)->own)
+		complain(t, "asked as another than the router");
+	if (t->in->len != t->r->out.len || memcmp(t->in->bytes, t->r->out.bytes, at) != 0 ||
+	    memcmp(t->in->bytes + at + 4, t->r->out.bytes + at + 4, t->in->len - at - 4) != 0)
+		complain(t, "changed more than who asks");
 }
 
 static void check_passed(struct trial *t)
@@ -1067,7 +1112,10 @@ static void check_passed(struct trial *t)
 	bool is_ip = v->type == ETH_P_IP || v->type == ETH_P_IPV6;
 	bool in = t->in->program != TC_OUT;
 
-	if ((in && t->host == OTHER) || !is_ip) {
+	if (!in && arp_tells(v) && is_mapped_sender(v)) {
+		check_asked_as_own(t);
+		check_counters(t, NULL, in);
+	} else if ((in && t->host == OTHER) || !is_ip) {
 		check_unchanged(t);
 		check_counters(t, NULL, in);
 		if (!(in && t->host == OTHER) && is_wrapped(v))
