@@ -31,15 +31,18 @@ DEPS_kernels := $(DEPS_vm) xdp-tools openvswitch-switch
 DEPS_lint := $(DEPS_build) $(call packages,$(NEEDS_unit)) git clang-format clang-tidy shellcheck pyflakes3 python3 \
 	mandoc zsh fish
 
+DEPS_deb := $(DEPS_build) $(call packages,$(NEEDS_unit) $(NEEDS_fuzz)) debhelper git lintian po-debconf mmdebstrap iproute2 \
+	iputils-ping util-linux
+
 # Without dpkg (exit 3) it is up to whoever calls: what is missing then is found where it is needed.
 install = @mk/deps.sh $(1) || [ $$? = 3 ]
 install_prometheus = @! command -v dpkg-deb >/dev/null || tests/prometheus.sh build/prometheus
 
 # One after the other, also with -j: dpkg has one lock.
-.PHONY: deps-build deps-demo deps-demo-cluster deps-test deps-vm deps-kernels deps-lint
+.PHONY: deps-build deps-demo deps-demo-cluster deps-test deps-vm deps-kernels deps-lint deps-deb
 deps-vm: | deps-test
 deps-kernels: | deps-test
-deps-build deps-demo deps-demo-cluster deps-vm deps-kernels deps-lint: deps-%:
+deps-build deps-demo deps-demo-cluster deps-vm deps-kernels deps-lint deps-deb: deps-%:
 	$(call install,$(DEPS_$*))
 deps-test:
 	$(call install,$(DEPS_test))
@@ -50,5 +53,5 @@ deps-test:
 deps-build: ## install the packages that it takes to build (root; Debian)
 
 deps: ## install every package that any target needs (root; Debian)
-	@mk/deps.sh $(DEPS_test) $(DEPS_kernels) $(DEPS_lint)
+	@mk/deps.sh $(DEPS_test) $(DEPS_kernels) $(DEPS_lint) $(DEPS_deb)
 	$(install_prometheus)

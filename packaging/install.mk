@@ -44,3 +44,18 @@ uninstall: ## remove what install put there, with the same variables
 test-install: ## install and uninstall, elsewhere
 	@$(MAKE) $(JOBS) all reference
 	@tests/install.sh $(BUILD)
+
+# ---------------------------------------------------------------- archives and packages
+
+# of the last commit; what is not committed is in neither
+DIST := tenantnat-$(VERSION)
+
+dist: ## build/tenantnat-VERSION.tar.gz, of the last commit
+	@mkdir -p build
+	git archive --format=tar --prefix=$(DIST)/ HEAD | gzip -9n >build/$(DIST).tar.gz
+
+deb: | deps-deb ## build Debian packages in build/deb, of the last commit
+	@packaging/deb.sh build/deb
+
+test-deb: | deps-deb ## build the packages twice, and install, upgrade, remove and purge them in a Debian of its own (root)
+	@tests/deb.sh

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """
-Whether what README.md and docs/ point at is there: files and headings behind links, and every
+Whether what the pages at the top and in docs/ point at is there: files and headings behind links, and every
 source file that is named in `code`.
 """
 import pathlib
@@ -9,7 +9,7 @@ import re
 import sys
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-PAGES = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]
+PAGES = sorted([*TOP.glob("*.md"), *(TOP / "docs").glob("*.md")])
 FENCE = re.compile(r"^```.*?^```", re.M | re.S)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 SOURCE = re.compile(r"`([\w./-]*\w\.(?:c|h|py|sh|mk))`")

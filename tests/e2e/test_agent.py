@@ -543,11 +543,25 @@ def test_agent_in_its_unit(lab):
 
 
 @once
+def test_restore_in_its_unit(lab):
+    """The same of the unit for the boot: all is gone, and comes back."""
+    text, trace = unit.read("tenantnat-restore.service"), lab.scratch + "/trace"
+    confined = lab.cli.elsewhere(under=unit.sandbox(text, trace))
+    sh(["rm", "-rf", BPFFS + "/tenantnat"])
+    confined.run("restore")
+    mended(lab)
+    ping(lab.red1, BLUE1)
+    found = unit.beyond(text, trace, [lab.cli.state, BPFFS, "/proc/", "/dev/null"])
+    equal(found, set(), "what the unit does not let it do")
+
+
+@once
 def test_units_are_right(lab):
-    """systemd has nothing to say about them."""
+    """systemd has nothing to say about them, and calls them no more exposed than 3.0 of 10."""
     paths = []
     for name in ("tenantnat-agent.service", "tenantnat-restore.service"):
         text = unit.read(name).replace("@SBINDIR@", os.path.dirname(lab.cli.binary))
         paths.append(lab.put(name, text.replace("@DOCDIR@", "/usr/share/doc/tenantnat")))
     done = sh(["systemd-analyze", "--man=no", "verify", *paths], check=False)
     equal((done.returncode, done.stdout + done.stderr), (0, ""), "systemd-analyze verify")
+    sh(["systemd-analyze", "security", "--offline=true", "--threshold=30", *paths])
