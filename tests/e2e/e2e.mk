@@ -25,6 +25,11 @@ test-offload: | deps-test ## the offload matrix alone, with larger transfers (ro
 test-kill: | deps-test ## killed at every moment, system calls refused, power cuts: an hour and more (root; HOOK=tc, EVERY=1)
 	@$(MAKE) $(JOBS) all
 	@$(E2E) --hook $(HOOK) --offload on --long -v $(if $(EVERY),--every) --topic kill --topic power --topic many
+	@$(E2E) --hook $(HOOK) --offload on --long -v $(if $(EVERY),--every) killed_anywhere
+
+test-chaos: | deps-test ## a cluster whose network, etcds, hosts and clocks fail: ten minutes (root; CHAOS_SECONDS=600, SEED=23)
+	@$(MAKE) $(JOBS) all $(E2E_DRIVER)
+	@$(E2E) --hook tc --offload on --long -v --topic chaos
 
 test-agent: | deps-test ## how soon the agent mends what happens to a router: three minutes (root)
 	@$(MAKE) $(JOBS) all
