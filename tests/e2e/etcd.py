@@ -123,6 +123,22 @@ class Etcd:
                     raise
                 time.sleep(0.2)
 
+    def snapshot(self):
+        """The path of one, of the first member."""
+        path = os.path.join(self.directory, "snapshot")
+        self.ctl("snapshot", "save", path, url=self.members[0].url)
+        return path
+
+    def restore(self, path):
+        """Go back to it; there is one member."""
+        member = self.members[0]
+        member.kill()
+        shutil.rmtree(member.data)
+        self.ctl("snapshot", "restore", path, "--name", member.name, "--data-dir", member.data,
+                 "--initial-cluster", f"{member.name}={member.peer}", "--initial-advertise-peer-urls", member.peer)
+        member.start()
+        self.wait()
+
     def client(self, **options):
         """The client, with these options of `struct etcd_options`; patient, because others have the CPU."""
         options = {"urls": self.urls, "connect_ms": 30000, "request_ms": 60000, **options}

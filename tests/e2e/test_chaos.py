@@ -351,6 +351,42 @@ def test_chaos(lab):
 
 
 @once
+def test_chaos_etcd_is_away(lab):
+    """For an hour, with AWAY_SECONDS=3600: the agent goes on, grows by nothing, and is back soon afterwards."""
+    away = float(os.environ.get("AWAY_SECONDS", "3"))
+    with contextlib.ExitStack() as stack:
+        cloud = stack.enter_context(Cloud(lab, members=1, hosts=2))
+        one, two = cloud.hosts
+        one.cli.run("apply", "--yes", "-f", lab.write(chaos_file([]), "chaos.yaml"))
+        agents = Agents(cloud, stack)
+        one.cli.run("map", "add", "a", "10.0.0.1", "--wait", "60")
+        before = {host: (agent.resident(), len(agent.fds())) for host, agent in agents.runs.items()}
+        cloud.members[0].kill()
+        begin = time.monotonic()
+        agents.runs[two].says("no etcd answers")
+        while time.monotonic() < begin + away:
+            time.sleep(1)
+            agents.drain()
+        assert "no etcd answers" in one.cli.fails("map", "add", "a", "10.0.0.2")
+        equal(two.cli.lines("restore"), ["nothing to be done"], "restore meanwhile")
+        for host, agent in agents.runs.items():
+            assert agent.run.poll() is None, f"the agent of {host.name} has ended"
+            assert len(agent.fds()) <= before[host][1] + 2, f"files: {agent.fds()}"
+            assert agent.resident() < 1.5 * before[host][0] + 4096, f"KiB: {agent.resident()}, not {before[host]}"
+        cloud.members[0].start()
+        cloud.wait()
+        # what it has missed is not in the history any more
+        one.cli.run("map", "add", "a", "10.0.0.3")
+        cloud.ctl("compaction", str(json.loads(cloud.ctl("get", "x", "-w", "json"))["header"]["revision"]))
+        one.cli.run("map", "add", "a", "10.0.0.4", "--wait", "120")
+
+        def follows():
+            agents.drain()
+            equal({fixed for _, fixed in two.cli.leases()}, {"10.0.0.1", "10.0.0.3", "10.0.0.4"}, "what hv2 has")
+        eventually(follows, 120)
+
+
+@once
 def test_chaos_checker(_lab):
     """What it has to find, it finds."""
     class Told:

@@ -372,6 +372,33 @@ def test_members_without_etcd(lab):
 
 
 @once
+def test_members_after_an_older_snapshot(lab):
+    """Nothing is changed, on any host or in etcd, until somebody decides; traffic goes on."""
+    path = lab.write(definitions(lab), "members.yaml")
+    with cluster(lab, "hv1", "hv2") as (etcd, one, two):
+        one.cli.run("apply", "--yes", "-f", path)
+        two.sync()
+        snapshot = etcd.snapshot()
+        shared = one.cli.run("map", "add", "blue", "10.0.0.77").stdout.strip()
+        two.sync()
+        leases, said = two.cli.leases(), "restored from an older snapshot"
+        with Agent(two) as agent:
+            etcd.restore(snapshot)
+            agent.says(said)
+            for words in (["cluster", "sync"], ["map", "add", "blue", "10.0.0.78"], ["map", "del", "red", FIXED2],
+                          ["apply", "--yes", "-f", path], ["export"]):
+                has(two.cli.fails(*words), said, "cluster leave --forget")
+            has(" ".join(two.cli.json("cluster", "status", code=1)["problems"]), said)
+            assert shared not in json.dumps(keys(etcd, "blocks/")), "it is not the older one"
+            equal(two.cli.leases(), leases, "what it has stays")
+            reach(lab.red1, BLUE1)
+        # who decides for the cluster's joins again; what the host has comes in, with its addresses
+        two.cli.run("cluster", "leave", "--forget")
+        two.join()
+        equal(keys(etcd, "blocks/4/64400200")["blocks/4/64400200"][shared]["fixed"], "10.0.0.77", "its lease")
+
+
+@once
 def test_members_lease_for_routers(lab):
     """The address that a router needs is the cluster's to give, and nobody else gets it."""
     lab.red.ip("addr flush dev shared0 scope global")
