@@ -52,14 +52,13 @@ static __always_inline long fib_of_error(void *ctx, __u32 ifindex, const struct 
 {
 	const struct tn_router_port *port = self_port(w);
 	struct bpf_fib_lookup *fib = &w->fib_back;
-	struct tn_addr from = {};
 
-	if (itself)
-		from = w->endpoints.fixed;
-	fib_fill(fib, ifindex, &from, to, 0);
+	fib_fill(fib, ifindex, &w->endpoints.fixed, to, 0);
 	if (fib->family == FAMILY_V4) {
 		fib->l4_protocol = IPPROTO_ICMP;
 		fib->tos = ERROR_TOS(w->keys.flow);
+		if (!itself)
+			fib->ipv4_src = 0;
 	} else {
 		fib->l4_protocol = IPPROTO_ICMPV6;
 		if (port && !itself)
@@ -78,17 +77,17 @@ static __always_inline long fib_of_error(void *ctx, __u32 ifindex, const struct 
 static __always_inline enum leads error_leads(void *ctx, bool out)
 {
 	struct scratch *w = scratch_get();
-	struct tn_addr to;
+	const struct tn_addr *to;
 	bool itself;
 	long found;
 
 	if (!w)
 		return LEADS_WRONG;
 	itself = !out && w->where == LEADS_NOWHERE;
-	to = out ? w->endpoints.fixed : w->endpoints.peer;
-	found = fib_of_error(ctx, LOOPBACK, &to, itself, w);
+	to = out ? &w->endpoints.fixed : &w->endpoints.peer;
+	found = fib_of_error(ctx, LOOPBACK, to, itself, w);
 	if (found == BPF_FIB_LKUP_RET_FWD_DISABLED || found == -ENODEV)
-		found = fib_of_error(ctx, w->fib.ifindex, &to, itself, w);
+		found = fib_of_error(ctx, w->fib.ifindex, to, itself, w);
 	return leads(w, found, &w->fib_back, !out);
 }
 
