@@ -112,6 +112,29 @@ static __always_inline bool comes_from_router(const struct pkt *p, const struct 
 	return !ingress || ingress == w->self.ifindex;
 }
 
+/*
+ * Of a datagram of IPv6 that it has put together for conntrack the kernel can make other fragments,
+ * and then it forgets where that came in (ip6_copy_metadata()). So those of VMs are noted where
+ * they come in, by what it does not forget, and nobody else makes use of. What the router has sent
+ * itself has a socket.
+ */
+#define INSIDE_NOTE 0x7000 /* of skb->tc_index; below it is the router */
+_Static_assert(TN_ROUTERS_MAX <= 0x1000, "the router is below INSIDE_NOTE");
+
+static __always_inline void note_inside(const struct pkt *p, const struct scratch *w)
+{
+	if (p->fragment && !p->v4)
+		((struct __sk_buff *)p->ctx)->tc_index = INSIDE_NOTE | w->self.router;
+}
+
+static __always_inline bool is_of_unknown_origin(const struct pkt *p, const struct scratch *w)
+{
+	struct __sk_buff *skb = p->ctx;
+
+	return p->fragment && !p->v4 && !skb->ingress_ifindex && !skb->sk &&
+	       skb->tc_index != (INSIDE_NOTE | w->self.router);
+}
+
 /* Of several next hops packets go to a VM past the stack by one: whether this came from there. */
 __noinline int tn_comes_from_hop(struct __sk_buff *skb)
 {

@@ -95,7 +95,10 @@ static __always_inline enum tn_verdict handle_inside(struct pkt *p, __u32 pkt_ty
 	/* what needs no more than translation leaves by the shared interface at once */
 	if (!ours && (!tn_forward_fast || icmp != ICMP_OTHER || !mapping || !forward_out(p))) {
 		v = check_stack(p, true, icmp == ICMP_OTHER);
-		return v == TN_GO_ON ? TN_PASS : v;
+		if (v != TN_GO_ON)
+			return v;
+		note_inside(p, w);
+		return TN_PASS;
 	}
 	if (!mapping)
 		return judge_unmapped_out(p, icmp, w);

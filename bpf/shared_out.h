@@ -63,7 +63,7 @@ static __always_inline enum tn_verdict judge_unmapped_out(struct pkt *p, enum ic
 	const struct tn_shared *ours = lookup_ours(w->self.router, src);
 
 	if (ours && ours->flags & TN_SHARED_OWN) {
-		if (!comes_from_router(p, w))
+		if (!comes_from_router(p, w) || is_of_unknown_origin(p, w))
 			return drop(p, TN_DROP_WRONG_INGRESS);
 		w->own = *src;
 		if (icmp == ICMP_ERROR || icmp == ICMP_REDIRECTS)
@@ -144,7 +144,7 @@ static __always_inline enum tn_verdict handle_shared_out(struct pkt *p)
 		return judge_unmapped_out(p, icmp, w);
 	if (!is_judged_whole(p))
 		return drop(p, TN_DROP_MALFORMED);
-	if (comes_from_elsewhere(p))
+	if (comes_from_elsewhere(p) || is_of_unknown_origin(p, w))
 		return drop(p, TN_DROP_WRONG_INGRESS);
 	if (is_standby(w))
 		return drop(p, TN_DROP_STANDBY);

@@ -211,7 +211,8 @@ static void compare(struct pair *pair, const char *what, const struct input *i)
 	in.to_vms = pair->world->to_vms;
 	in.to_shared = pair->world->to_shared;
 	in.sources_loose = pair->world->loose;
-	in.summed = SUMMED_NOT; /* of which there is no test run */
+	in.summed = SUMMED_NOT; /* of which there is no test run, nor of what has no socket */
+	in.no_socket = in.noted = false;
 	if (pair->world->links)
 		in.spent = false; /* natively the uplink knows its neighbours */
 	lab_tally(pair->lab, &before);

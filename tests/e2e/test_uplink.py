@@ -12,13 +12,13 @@ import socket
 import time
 
 from scapy.all import (ARP, ICMP, IP, UDP, Ether, ICMPv6ND_NS, ICMPv6TimeExceeded, IPerror, IPv6,
-                       UDPerror)
+                       IPv6ExtHdrFragment, Raw, UDPerror)
 
-from case import PATIENCE, equal, eventually, hook, once, only, program
+from case import PATIENCE, Skip, equal, eventually, hook, once, only, program
 from lab import (ADDRESSES, BLUE, BLUE1, BLUE1_V6, BLUE_V6, FIXED, FIXED2, FIXED3, FIXED3_V6, FIXED_V6,
                  INSIDE, INSIDE_V6, OUTSIDE, OUTSIDE_V6, PLAIN, PLAIN_V6, RED1, RED1_V6, RED2,
-                 RED2_V6, UNMAPPED, UNMAPPED_V6)
-from media import has_netdev
+                 RED2_V6, RED_V6, UNMAPPED, UNMAPPED_V6)
+from media import has_netdev, has_vxlan
 from net import veth
 from sniffer import told
 from test_forwarding import sent_by, take_xdp
@@ -149,6 +149,60 @@ def test_uplink_of_later_interfaces(lab):
             nobody_sends_as_a_vm(lab, ENTRIES[2:])
     finally:
         lab.apply(lab.dual_definitions())
+
+
+CONNTRACK = """table inet seen {
+    chain through { type filter hook forward priority 0; ct state established accept; }
+}
+"""
+
+
+@contextlib.contextmanager
+def taken_apart(lab):
+    """
+    What red forwards as fragments of IPv6 is put together, for conntrack, and made anew: its shared
+    interface wants more room in front of a frame than these have, for a tunnel behind it.
+    """
+    if not has_vxlan():
+        raise Skip("this kernel has no VXLAN")
+    lab.red.run("nft", "-f", lab.put("seen.nft", CONNTRACK))
+    try:
+        lab.shared.ip("link add wide0 type vxlan id 77 local 127.0.0.1 dstport 4790",
+                      "link set wide0 master br0")
+        lab.apply(lab.dual_definitions())
+        yield
+    finally:
+        lab.shared.ip("link del wide0")
+        lab.red.run("nft", "delete", "table", "inet", "seen")
+        lab.apply(lab.dual_definitions())
+
+
+def pieces_as(source, number):
+    """A datagram in two frames, from outside."""
+    data = bytes(UDP(sport=9, dport=9, len=1608)) + b"must not" * 200
+    for at, more in ((0, data[:1200]), (1200, data[1200:])):
+        yield IPv6(src=source, dst=PLAIN_V6) / IPv6ExtHdrFragment(
+            id=number, nh=17, offset=at // 8, m=int(at == 0)) / Raw(more)
+
+
+@hook
+@dual_stack
+def test_uplink_fragments_that_are_taken_apart(lab):
+    """The kernel forgets where they came in; those of VMs and the router itself go on, and no others."""
+    ether = Ether(src=lab.outside.mac("eth0"), dst=lab.red.mac("up0"))
+    with taken_apart(lab):
+        udp_v6(lab.red1, lab.plain, PLAIN_V6, RED1_V6, 3000)
+        said = lab.red.run("ping", "-nqc1", "-W30", "-s", "3000", PLAIN_V6, check=False).stdout
+        assert "1 received" in said, "no answer to a large ping of the router's"
+        before = lab.cli.drops().get(("red", "wrong-ingress"), 0)     # behind the first the kernel gives up
+        with Watch(lab.plain, "shared0") as there:
+            send_frames(lab.outside, "eth0", [
+                ether / piece for number, source in enumerate((FIXED_V6, RED_V6), 7000)
+                for piece in pieces_as(source, number)])
+            ping(lab.red1, PLAIN_V6)
+        equal([f for f in there.frames if b"must not" in f], [], "arrived")
+        after = lab.cli.drops().get(("red", "wrong-ingress"), 0)
+        assert after - before >= 2, f"{after - before} pieces were dropped"
 
 
 # ---------------------------------------------------------------- no way to a VM

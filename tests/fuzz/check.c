@@ -523,6 +523,17 @@ static bool may_be_known(const struct native_in *in, bool inside)
 	return !in->spent || way == WAY_KNOWN || way == WAY_OTHER || (inside && way == WAY_GONE);
 }
 
+/*
+ * Of a fragment of IPv6 nobody knows where it came in: the kernel has made it of another one, which
+ * was not from inside.
+ */
+static bool is_from_anywhere(const struct trial *t)
+{
+	const struct native_in *in = t->in;
+
+	return in->ingress == FROM_ROUTER && in->no_socket && !in->noted && t->before.piece;
+}
+
 /* The last run's reason fits the circumstances. */
 static void check_reason(struct trial *t)
 {
@@ -531,7 +542,7 @@ static void check_reason(struct trial *t)
 	int why = t->why;
 
 	if (why == TN_DROP_WRONG_INGRESS &&
-	    (!leaves || in->ingress == FROM_ROUTER ||
+	    (!leaves || (in->ingress == FROM_ROUTER && !is_from_anywhere(t)) ||
 	     (in->ingress == FROM_INSIDE && known_fixed(&t->before.src))))
 		complain(t, "dropped what came by the right interface as if by a wrong one");
 	if (why == TN_DROP_WRONG_EGRESS && !errors_lead_away(in) &&
@@ -835,6 +846,8 @@ static void check_ingress(struct trial *t, const struct known *from)
 
 	if ((from || is_error_on_the_way(b)) && by != FROM_INSIDE && by != FROM_ROUTER)
 		complain(t, "translated what came by an interface that is not inside");
+	if ((from || (own && own->own)) && by == FROM_ROUTER && is_from_anywhere(t))
+		complain(t, "let out what may have come by any interface");
 	if (own && own->own && by != FROM_SHARED && by != FROM_ROUTER)
 		complain(t, "let somebody speak with the router's address");
 }

@@ -13,6 +13,8 @@
 #define SPENT	   0x08
 #define HELD	   0x10
 #define HELD_OTHER 0x20
+#define NO_SOCKET  0x40
+#define NOTED	   0x80
 /* Both headers that pkt_start() compares. */
 #define LEAST_LINEAR (2 * ETH_HLEN)
 
@@ -42,6 +44,8 @@ static void read_circumstances(struct input *i, const uint8_t *at)
 	i->in.to_vms = (at[0] & 0xf) % WAYS;
 	i->in.to_shared = (at[0] >> 4) % WAYS;
 	i->in.ingress = i->in.program == TC_OUT ? at[1] & INGRESS : FROM_ROUTER;
+	i->in.no_socket = i->in.program == TC_OUT && at[1] & NO_SOCKET;
+	i->in.noted = i->in.program == TC_OUT && at[1] & NOTED;
 	i->in.spent = at[1] & SPENT;
 	if (i->in.program == XDP_IN || !(at[2] | at[3]))
 		return;

@@ -16,6 +16,8 @@
  *           bit  3    there are too many neighbours and errors already
  *           bit  4    inside egress: the frame was held,
  *           bit  5    and came from another MAC address than it is for now
+ *           bit  6    what no interface has received is of no socket,
+ *           bit  7    but of fragments from inside
  *   byte 4, byte 5    0, or the checksum that is left to the device: where it starts, from the
  *                     network header on, and where its field is from there on
  */

@@ -52,7 +52,9 @@ struct native_in {
 	bool watched;	    /* somebody watches, for nothing that happens */
 	bool spent;	    /* too many neighbours have been asked for, and too many errors told */
 	enum way to_vms, to_shared;
-	enum ingress ingress; /* shared egress alone */
+	enum ingress ingress; /* shared egress alone, and these */
+	bool no_socket;	      /* the kernel has sent it for nobody of the router, */
+	bool noted;	      /* or made it of what came from inside */
 	uint32_t mark, priority;
 	uint16_t gso_size, gso_segs;
 	size_t linear; /* bytes that lie in one piece, and can be read in place; 0: all */

@@ -178,6 +178,8 @@ static uint32_t attached_to(enum program program)
 	return program == INSIDE_IN || program == INSIDE_OUT ? IF_INSIDE : IF_SHARED;
 }
 
+#define NOTED 0x7000 /* with the router below it: what the inside program writes to tc_index */
+
 /* By which it came, of those that leave: on arrival, where it is. */
 static uint32_t came_by(const struct native_in *in)
 {
@@ -222,6 +224,10 @@ void shim_frame_open(struct shim_frame *f, const struct native_in *in)
 		f->skb.gso_segs = in->gso_segs;
 		f->skb.ifindex = attached_to(in->program);
 		f->skb.ingress_ifindex = came_by(in);
+		if (in->program == TC_OUT && in->ingress == FROM_ROUTER && !in->no_socket)
+			f->skb.sk = f;
+		if (in->noted)
+			f->skb.tc_index = NOTED | RED;
 	}
 	show(f);
 }

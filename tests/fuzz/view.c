@@ -23,7 +23,7 @@ static bool is_extension(uint8_t proto)
 struct end {
 	uint8_t proto;
 	size_t l4;
-	bool fragment, later, routed;
+	bool fragment, later, piece, routed;
 	unsigned int headers; /* that were walked */
 };
 
@@ -39,6 +39,7 @@ static bool walk(const uint8_t *bytes, size_t at, size_t end, struct end *e)
 		if (e->proto == IPPROTO_FRAGMENT) {
 			e->later = get16(header + 2) & 0xfff8;
 			e->fragment |= get16(header + 2) & 0xfff9;
+			e->piece = true;
 		}
 		e->routed |= e->proto == IPPROTO_ROUTING && header[3];
 		e->l4 += e->proto == IPPROTO_FRAGMENT ? 8 : 8 * (header[1] + 1U);
@@ -159,6 +160,7 @@ void view_frame(struct view *v, const uint8_t *bytes, size_t len, bool gso)
 		v->proto = e.proto;
 		v->later = e.later;
 		v->fragment = e.fragment;
+		v->piece = e.piece;
 		v->source_route = e.routed;
 	}
 	v->ip = true;

@@ -14,6 +14,7 @@ struct view {
 	uint8_t proto;
 	bool later;    /* a fragment that is not the first */
 	bool fragment; /* or any */
+	bool piece;    /* IPv6: it has the header of one, if it is whole too */
 	/* it names its way, or asks for it to be written down */
 	bool source_route, record_route;
 	/* an ICMP error: offset of the packet that it quotes; 0: it is none */

@@ -35,6 +35,8 @@ struct __sk_buff {
 	__u32 gso_size;
 	__u32 vlan_present;
 	__u32 vlan_tci;
+	__u32 tc_index;
+	const void *sk;
 };
 
 #endif
