@@ -302,8 +302,10 @@ static __always_inline enum quick fast_route(struct pkt *p, struct scratch *w,
 		return QUICK_MISS;
 	p->hops = c->past;
 	now = pair_now(pair, c->place, p->v4);
-	/* its mapping may be another one by now */
-	if (c->usable && addr_equal(&now, c->to ? &w->endpoints.shared : &w->endpoints.fixed)) {
+	/* its mapping may be another one by now, or another VM's */
+	if (c->usable &&
+	    (!(w->endpoints.flags & TN_SHARED_BOUND) || pair_is_current(pair, c->seq)) &&
+	    addr_equal(&now, c->to ? &w->endpoints.shared : &w->endpoints.fixed)) {
 		if (c->past)
 			*by = pair;
 		return is_for_hook(p, c) ? QUICK_DONE : QUICK_TO_TC;
@@ -403,7 +405,8 @@ static __always_inline __u32 fast_vm_in(struct scratch *w, __u64 seq)
 	e->fixed = row->fixed;
 	e->tenant = row->tenant;
 	e->flags = row->flags;
-	mapping_keep(w, slot, seq, TN_CACHED_IN);
+	if (!(e->flags & TN_SHARED_BOUND))
+		mapping_keep(w, slot, seq, TN_CACHED_IN);
 	return slot;
 }
 
@@ -429,8 +432,17 @@ __noinline int tn_vm_out(__u64 seq)
 	slot = row->slot;
 	endpoints_know_vm(e, row);
 	record_fetch(record_of(slot));
-	mapping_keep(w, slot, seq, TN_CACHED_OUT);
+	if (!(e->flags & TN_SHARED_BOUND))
+		mapping_keep(w, slot, seq, TN_CACHED_OUT);
 	return slot;
+}
+
+/* Once for each pair: that keeps the MAC address. */
+static __always_inline bool fast_comes_from_vm(struct pkt *p, const struct scratch *w)
+{
+	if (is_loose(w) && tn_is_of_no_vm(p->ctx))
+		return false;
+	return !(w->endpoints.flags & TN_SHARED_BOUND) || tn_comes_from_vm(p->ctx);
 }
 
 /* Of what comes from the shared network. QUICK_DONE: *v is what became of it. */
@@ -489,7 +501,7 @@ static __always_inline enum quick fast_out(struct pkt *p, bool inside, __u32 ing
 	w->endpoints.fixed = p->src;
 	w->endpoints.peer = p->dst;
 	slot = tn_vm_out(c.seq);
-	if (!slot || (inside && is_loose(w) && tn_is_of_no_vm(p->ctx)) || !fast_peer(p, w, false) ||
+	if (!slot || (inside && !fast_comes_from_vm(p, w)) || !fast_peer(p, w, false) ||
 	    fast_route(p, w, &q, &c, by) != QUICK_DONE || !fast_may_go_out(p, w, &q, &c))
 		return QUICK_MISS;
 	record = record_at(slot);
@@ -523,6 +535,8 @@ static __always_inline bool fast_passes(struct pkt *p, __u32 ingress)
 	if (is_loose(w) ? tn_is_of_no_vm(p->ctx)
 			: check_reverse_path(p) != TN_GO_ON ||
 				  (!is_feasible(w) && !mac_equal(eth->h_source, w->fib.dmac)))
+		return false;
+	if (w->self.flags & TN_PORT_BINDS && !tn_comes_from_vm(p->ctx))
 		return false;
 	fast_keys(p, &q, w);
 	if (lookup_ours(w->self.router, &w->endpoints.peer) ||

@@ -10,6 +10,7 @@
 
 #include <linux/udp.h>
 
+#include "bound.h"
 #include "resolve.h"
 
 /* Of the byte whose first half is the length of a TCP header in words (RFC 9293, 3.1) */
@@ -215,7 +216,8 @@ __noinline int tn_route_on_xdp(struct xdp_md *xdp, __u32 len)
 	if (!w)
 		return 0;
 	found = fib_route_in(xdp, true, len, w);
-	return found == BPF_FIB_LKUP_RET_SUCCESS && leads(w, found, &w->fib, false) == LEADS_RIGHT
+	return found == BPF_FIB_LKUP_RET_SUCCESS &&
+			       leads(w, found, &w->fib, false) == LEADS_RIGHT && goes_to_vm(w)
 		       ? (int)w->fib.ifindex
 		       : 0;
 }

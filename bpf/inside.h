@@ -87,6 +87,8 @@ static __always_inline enum tn_verdict handle_inside(struct pkt *p, __u32 pkt_ty
 		if (v != TN_GO_ON)
 			return v;
 	}
+	if (w->self.flags & TN_PORT_BINDS && !tn_comes_from_vm(p->ctx))
+		return drop(p, TN_DROP_WRONG_MAC);
 	ours = lookup_ours(w->self.router, &e->peer);
 	mapping = ours || tn_forward_fast ? lookup_fixed(w->self.router, &e->fixed) : NULL;
 	icmp = icmp_kind(p);

@@ -15,6 +15,8 @@ const volatile __u32 tn_places[TN_TC_PROGRAMS + 1];
 
 /* Whether its packets go past the stack. */
 const volatile bool tn_forward_fast;
+/* Whether mappings of it have a MAC address, as TN_PORT_BINDS says. */
+const volatile bool tn_binds;
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -68,7 +70,7 @@ int tn_tc_inside_in(struct __sk_buff *skb)
 SEC("tc")
 int tn_tc_inside_out(struct __sk_buff *skb)
 {
-	if (is_held(skb)) /* few are, and all that goes to VMs comes here */
+	if (tn_binds || is_held(skb)) /* few are, and all that goes to VMs comes here */
 		call(skb, &programs_tc, tn_places[3]);
 	return TC_ACT_UNSPEC;
 }

@@ -121,17 +121,25 @@ int tn_tc_inside_in(struct __sk_buff *skb)
 	return tc_action(&p, skb, handle_inside(&p, skb->pkt_type));
 }
 
-/* Inside interfaces, tc egress: whose sender was not known when it came in, and is now. */
+/*
+ * Inside interfaces, tc egress: whose sender was not known when it came in, and is now; and whether
+ * what goes to a VM goes to the one that the mapping is for.
+ */
 SEC("tc")
 int tn_tc_inside_out(struct __sk_buff *skb)
 {
+	const struct tn_router_port *port;
+	bool held = is_held(skb);
 	enum tn_verdict v;
 	struct pkt p;
 
-	if (!is_held(skb) || !self_begin())
+	port = self_begin();
+	if (!port || pkt_is_of_vlan(skb) ||
+	    (!held && (!(port->self.flags & TN_PORT_BINDS) || tn_goes_to_vm(skb))))
 		return TC_ACT_UNSPEC;
 	pkt_init_skb(&p, skb, TN_PROGRAM_TC_INSIDE_OUT);
-	v = hold_end(&p, skb);
+	p.told = !held;
+	v = held ? hold_end(&p, skb) : drop(&p, TN_DROP_WRONG_MAC);
 	account(&p, v);
 	report(&p, v);
 	return v == TN_TURN_BACK ? bpf_redirect(skb->ifindex, BPF_F_INGRESS) : TC_ACT_SHOT;

@@ -14,7 +14,7 @@
 
 #include "tn_reasons.h"
 
-#define TN_ABI 16
+#define TN_ABI 17
 
 /*
  * An IPv6 address, or an IPv4 address as IPv4-mapped IPv6 (RFC 4291, 2.5.5.2:
@@ -59,6 +59,8 @@ enum tn_shared_flags {
 	TN_SHARED_NAMED = 1U << 3,   /* there are rows in accepts to this very address */
 	TN_SHARED_LIMITED = 1U << 4, /* there is a row in limits */
 	TN_SHARED_SENDER = 1U << 5,  /* there are rows in accepts from this very address */
+	/* its VM has the MAC address of the row of by_fixed; of such a mapping nothing is cached */
+	TN_SHARED_BOUND = 1U << 6,
 };
 
 /*
@@ -85,6 +87,8 @@ struct tn_fixed {
 	__u32 slot;  /* this and the rest are the same as in by_shared */
 	__u32 flags; /* enum tn_shared_flags */
 	__u32 tenant;
+	__u8 mac[6]; /* of the VM, with TN_SHARED_BOUND */
+	__u8 pad[2]; /* zero */
 };
 
 /*
@@ -548,6 +552,7 @@ enum tn_port_flags {
 	TN_PORT_NEEDS_V4 = 1U << 4, /* own[0], */
 	TN_PORT_NEEDS_V6 = 1U << 5, /* own[1]; with neither, any in the shared subnets */
 	TN_PORT_STANDBY = 1U << 6,  /* the programs' own, and in no map: it has none now */
+	TN_PORT_BINDS = 1U << 7,    /* there are mappings with TN_SHARED_BOUND */
 };
 
 /*
@@ -572,6 +577,7 @@ enum tn_router_flags {
 	TN_ROUTER_BY_ADDRESS = 1U << 28, /* as in enum tn_port_flags, and so are these */
 	TN_ROUTER_NEEDS_V4 = 1U << 29,
 	TN_ROUTER_NEEDS_V6 = 1U << 30,
+	TN_ROUTER_BINDS = 1U << 31,
 };
 
 /*
@@ -603,7 +609,7 @@ struct tn_meta {
 TN_ABI_SIZE(struct tn_addr, 16);
 TN_ABI_SIZE(struct tn_shared, 32);
 TN_ABI_SIZE(struct tn_fixed_key, 20);
-TN_ABI_SIZE(struct tn_fixed, 28);
+TN_ABI_SIZE(struct tn_fixed, 36);
 TN_ABI_SIZE(struct tn_counters, 32);
 TN_ABI_SIZE(struct tn_hop, 64);
 TN_ABI_SIZE(struct tn_cached, 32);

@@ -74,7 +74,11 @@
 	  "the router has not its own address now (`active: address`): another host forwards, and " \
 	  "this one has nothing to do with these packets; a switch that floods, or neighbours that " \
 	  "have not heard of a takeover yet, send some of them; if no host has the address, see what " \
-	  "is to move it (keepalived, the L3 agent)")
+	  "is to move it (keepalived, the L3 agent)") \
+	X(WRONG_MAC, "wrong-mac", \
+	  "the host with the fixed address has not the MAC address of its mapping (`mac`): another VM " \
+	  "has got that address, or pretends to; if it is to have the mapping, correct its `mac`, " \
+	  "else remove the mapping")
 /* clang-format on */
 
 enum tn_reason {

@@ -417,6 +417,22 @@ void lab_xmit(struct lab *lab, uint32_t ifindex)
 	     "router_ports");
 }
 
+void lab_bind(struct lab *lab, const char *fixed, const char *shared, const char *mac)
+{
+	int ports = lab_map_fd(lab, "router_ports"), by_fixed = lab_map_fd(lab, "by_fixed");
+	struct tn_fixed_key key = { .router = lab->router, .fixed = addr_of(fixed) };
+	struct tn_router_port port;
+	struct tn_fixed back;
+
+	set_flag(lab, shared, TN_SHARED_BOUND);
+	need(bpf_map_lookup_elem(by_fixed, &key, &back) == 0, fixed);
+	need(mac_parse(mac, back.mac), mac);
+	put(lab, "by_fixed", &key, &back);
+	need(bpf_map_lookup_elem(ports, &lab->router, &port) == 0, "router_ports");
+	port.self.flags |= TN_PORT_BINDS;
+	put(lab, "router_ports", &lab->router, &port);
+}
+
 void lab_limit(struct lab *lab, const char *shared, const struct tn_limit *limit)
 {
 	struct tn_addr a = addr_of(shared);

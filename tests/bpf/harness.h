@@ -70,6 +70,8 @@ void lab_router_port(struct lab *lab, enum lab_router router, const char *mac);
 void lab_router_port_as(struct lab *lab, enum lab_router router, const char *mac, uint32_t flags);
 /* The interface that XDP of this lab's router may send to; 0: there is none. */
 void lab_xmit(struct lab *lab, uint32_t ifindex);
+/* Only the VM with that MAC address has that mapping. */
+void lab_bind(struct lab *lab, const char *fixed, const char *shared, const char *mac);
 void lab_limit(struct lab *lab, const char *shared, const struct tn_limit *limit);
 /* Packets that a rule has accepted. */
 uint64_t lab_hits(struct lab *lab, uint32_t rule);

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/addr.h"
+
 /* The headers and payload behind the IP header, before anything is cut off. */
 struct datagram {
 	size_t len;
@@ -40,10 +42,9 @@ static uint16_t get16(const uint8_t *at)
 	return at[0] << 8 | at[1];
 }
 
-void mac_parse(const char *text, uint8_t out[ETH_ALEN])
+static void put_mac(uint8_t *at, const char *text)
 {
-	if (sscanf(text, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &out[0], &out[1], &out[2], &out[3],
-		   &out[4], &out[5]) != ETH_ALEN)
+	if (!mac_parse(text, at))
 		bug("no MAC address");
 }
 
@@ -164,7 +165,7 @@ static void add_nd(const struct nd *nd, struct datagram *d)
 	if (nd->option) {
 		d->bytes[24] = nd->option;
 		d->bytes[25] = 1;
-		mac_parse(nd->mac, d->bytes + 26);
+		put_mac(d->bytes + 26, nd->mac);
 		d->len = 32;
 	}
 	d->csum = 2;
@@ -365,9 +366,9 @@ static void add_arp(const struct arp *a, struct frame *f)
 	at[4] = a->hardware_len ? a->hardware_len : ETH_ALEN;
 	at[5] = 4;
 	put16(at + 6, a->op);
-	mac_parse(a->sender_mac, at + 8);
+	put_mac(at + 8, a->sender_mac);
 	put_addr(at + 14, a->sender);
-	mac_parse(a->target_mac, at + 18);
+	put_mac(at + 18, a->target_mac);
 	put_addr(at + 24, a->target);
 	f->len += 28;
 }
@@ -379,8 +380,8 @@ static void add_ethernet(const struct packet *p, struct frame *f)
 			: packet_is_v4(p) ? ETH_P_IP
 					  : ETH_P_IPV6;
 
-	mac_parse(p->to ? p->to : MAC_ROUTER, f->bytes);
-	mac_parse(p->from ? p->from : MAC_PEER, f->bytes + ETH_ALEN);
+	put_mac(f->bytes, p->to ? p->to : MAC_ROUTER);
+	put_mac(f->bytes + ETH_ALEN, p->from ? p->from : MAC_PEER);
 	f->len = 12;
 	if (p->vlan) {
 		put16(f->bytes + f->len, ETH_P_8021Q);

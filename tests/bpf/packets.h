@@ -118,7 +118,6 @@ uint16_t packet_partial(const struct packet *p);
 enum csum frame_l4_csum(const struct frame *f);
 bool frame_ip_csum_ok(const struct frame *f);
 
-void mac_parse(const char *text, uint8_t out[ETH_ALEN]);
 /* 16-bit words, added with end-around carry (RFC 1071). */
 uint16_t sum_fold(uint64_t sum);
 

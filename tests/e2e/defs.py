@@ -30,6 +30,7 @@ class Tenant:
 
     def __init__(self, name, *mappings, router=None, pool=None, accept=(ANYBODY,), limits=()):
         self.name, self.router, self.pool, self.limits = name, router, pool, dict(limits)
+        self.macs = {}      # by fixed address, too
         self.accept = accept if router is not None or accept != (ANYBODY,) else None
         self.mappings = [(m + (None, None))[:3] for m in mappings]
 
@@ -46,6 +47,7 @@ class Tenant:
             fields = [f"name: {name}"] if name else []
             fields.append("fixed: " + quoted([fixed])[0])
             fields += ["shared: " + quoted([shared])[0]] if shared else []
+            fields += [f'mac: "{self.macs[fixed]}"'] if fixed in self.macs else []
             fields += ["limit: " + self.limits[fixed]] if fixed in self.limits else []
             out.append("      - {" + ", ".join(fields) + "}")
         if self.accept is not None:

@@ -358,7 +358,10 @@ class Qrouter(Namespace):
         veth(self, "qr-" + inside["id"][:11], self.vm, "eth0")
         self.ip(f"addr add {shared['fixed_ips'][0]['ip_address']}/16 dev qr-{shared['id'][:11]}",
                 f"addr add 10.0.0.1/24 dev qr-{inside['id'][:11]}")
-        self.vm.ip("addr add 10.0.0.10/24 dev eth0", "route add default via 10.0.0.1")
+        port = next(p for p in cloud.lists["ports"] if p["network_id"] == inside["network_id"]
+                    and p["fixed_ips"][0]["ip_address"] == "10.0.0.10")
+        self.vm.ip(f"link set eth0 address {port['mac_address']}",
+                   "addr add 10.0.0.10/24 dev eth0", "route add default via 10.0.0.1")
         self.sysctl(ipv4__ip_forward=1)
 
     def remove(self):
@@ -403,6 +406,19 @@ def test_neutron_traffic(lab):
             eventually(lambda: reach(beta, at["alpha"]))
             group["tags"] = ["tenantnat"]
             once_more()
+            eventually(lambda: reach(alpha, at["beta"]))
+            # another VM with the address of the old one is unknown, and then somebody else
+            beta.vm.ip("link set eth0 address fa:16:3e:00:00:0b")
+            beta.ip("neigh flush all")
+            assert not reaches(alpha, at["beta"]), "another VM answers"
+            assert not reaches(beta, at["alpha"]), "another VM sends"
+            port = {**cloud.find("ports", "10000020"), "mac_address": "fa:16:3e:00:00:0b",
+                    "name": "new", "id": "100000ff-00ff-4000-8000-0000000000ff"}
+            cloud.drop("ports", "10000020")
+            cloud.lists["ports"].append(port)
+            now = once_more()
+            assert now["beta-router", "10.0.0.10"] != at["beta"], "it has the old one's address"
+            leases, at["beta"] = now, now["beta-router", "10.0.0.10"]
             eventually(lambda: reach(alpha, at["beta"]))
             cloud.find("routers", "10000013")["admin_state_up"] = False
             equal(once_more(), leases, "a disabled router's")

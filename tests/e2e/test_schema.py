@@ -61,6 +61,7 @@ GOOD = [
     "  - {name: a, mappings: [{fixed: '::1:0:0:5'}, {fixed: '2001:DB8::5', shared: 'fd64::2:3:4:5'}]}\n",
     "  - {name: a, mappings: [{fixed: '64:ff9b::1.2.3.4'}, {fixed: '1:2:3:4:5:6:7:8'}]}\n",
     "  - {name: a, mappings: [{fixed: 10.0.0.5, limit: {packets: '10000'}}]}\n",
+    "  - {name: a, mappings: [{fixed: 10.0.0.5, mac: 'FA:16:3e:00:00:05'}]}\n",
     "  - {name: a, router: {host: hv-1.Example, active: address}}\n",
     "  - {name: a, router: {hosts: [hv1, 7]}}\n  - {name: b, router: {host: hv2}}\n",
     "  - {name: a, mappings: [{fixed: 10.0.0.5, limit: {rate: 8000bit, burst: 131072b}}]}\n",
@@ -142,6 +143,10 @@ BAD_TENANT = """
     {name: a, mappings: [{fixed: 10.0.0.5, shared: 'fd64::/64'}]}
     {name: a, mappings: [{fixed: 10.0.0.5, name: db/1}]}
     {name: a, mappings: [{fixed: 10.0.0.5, name: 10.0.0.9}]}
+    {name: a, mappings: [{fixed: 10.0.0.5, mac: fa:16:3e:00:00}]}
+    {name: a, mappings: [{fixed: 10.0.0.5, mac: fa-16-3e-00-00-05}]}
+    {name: a, mappings: [{fixed: 10.0.0.5, mac: "01:00:5e:00:00:05"}]}
+    {name: a, mappings: [{fixed: 10.0.0.5, mac: "00:00:00:00:00:00"}]}
     {name: a, mappings: [{fixed: 10.0.0.5, limit: 1gbit}]}
     {name: a, mappings: [{fixed: 10.0.0.5, limit: {}}]}
     {name: a, mappings: [{fixed: 10.0.0.5, limit: {rate: 100}}]}

@@ -80,7 +80,7 @@ def counters(pair):
         shared = {(v[20:24], v[:16]): int.from_bytes(v[24:28], "little")
                   for _, v in by_shared.items()
                   if int.from_bytes(v[20:24], "little") != ELSEWHERE and any(v[:16])}
-    with Map(pair, "by_fixed", 20, 28) as by_fixed:
+    with Map(pair, "by_fixed", 20, 36) as by_fixed:
         fixed = {(k[:4], k[4:]): int.from_bytes(v[16:20], "little") for k, v in by_fixed.items()}
     equal(shared, fixed, "counters by the two tables")
     return fixed

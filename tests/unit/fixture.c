@@ -165,6 +165,8 @@ static void read_mapping(const struct statement *s, struct mapping *m)
 			m->pinned = true;
 		} else if ((v = value(s->words[i], "lease"))) {
 			m->shared = addr_of(v);
+		} else if ((v = value(s->words[i], "mac"))) {
+			cr_assert(mac_parse(v, m->mac), "no MAC address: '%s'", v);
 		} else if ((v = value(s->words[i], "rate"))) {
 			m->limit.rate = m->limit.burst = number(v);
 		} else if ((v = value(s->words[i], "packets"))) {
@@ -285,8 +287,14 @@ static void read_from(const struct statement *s, struct fixed_row *row)
 	row->router = number(s->words[1]);
 	row->fixed = addr_of(s->words[2]);
 	row->shared = addr_of(s->words[3]);
-	if (s->n > 4)
-		row->slot = number(value(s->words[4], "slot"));
+	for (int i = 4; i < s->n; i++) {
+		const char *mac = value(s->words[i], "mac");
+
+		if (mac && mac_parse(mac, row->mac))
+			row->flags = TN_SHARED_BOUND;
+		else
+			row->slot = number(value(s->words[i], "slot"));
+	}
 }
 
 static void read_row(const struct statement *s, struct router_row *row)
@@ -317,6 +325,8 @@ static void read_row(const struct statement *s, struct router_row *row)
 			row->sources = sources_of(v);
 		else if ((v = value(s->words[i], "flows")))
 			row->flows = number(v);
+		else if (strcmp(s->words[i], "binds") == 0)
+			row->binds = true;
 		else if (strcmp(s->words[i], "fast") == 0)
 			row->fast = true;
 		else if (strcmp(s->words[i], "ruled") == 0)
@@ -501,7 +511,9 @@ static void write_shared(FILE *f, const struct shared_row *row)
 
 static void write_fixed(FILE *f, const struct fixed_row *row)
 {
-	fprintf(f, "from %u %s %s\n", row->router, ADDR(&row->fixed), ADDR(&row->shared));
+	fprintf(f, "from %u %s %s%s%s\n", row->router, ADDR(&row->fixed), ADDR(&row->shared),
+		row->flags & TN_SHARED_BOUND ? " mac=" : "",
+		row->flags & TN_SHARED_BOUND ? MAC(row->mac) : "");
 }
 
 static void write_router(FILE *f, const struct router_row *row)
@@ -655,6 +667,7 @@ char *plan_steps(const struct plan *p)
 	SAY(&p->shared_flags, "flags", write_shared);
 	SAY(&p->fixed_flags_last, "flags", write_fixed);
 	SAY(&p->shared_flags_last, "flags", write_shared);
+	SAY(&p->strangers, "end flows of", write_fixed);
 	SAY(&p->fixed_put, "put", write_fixed);
 	SAY(&p->shared_put, "put", write_shared);
 	SAY(&p->own_del, "del", write_shared);

@@ -23,7 +23,7 @@ struct prefix prefix_of(const char *text);
  * tenant NAME [id=N] [pool=PREFIX]…;
  * router [id=N] [netns=NAME] [shared=IF] [inside=IF]… [hook=HOOK] [detached]
  *        [pin=ADDR] [lease=ADDR] [want=ipv4] [want=ipv6] [to=PREFIX via=ADDR]…;
- * map FIXED [NAME] [pin=ADDR | lease=ADDR] [rate=N] [packets=N];
+ * map FIXED [NAME] [pin=ADDR | lease=ADDR] [mac=MAC] [rate=N] [packets=N];
  * accept [id=N from=TENANT… | from=* [to=MAPPING]… [CLASS | CLASS/N | CLASS/N-N]…];
  *
  * router, map and accept belong to the tenant before them. `pin` is a shared address that
@@ -46,7 +46,7 @@ struct addr_list addrs_of(const char *text);
  * net PREFIX…;
  * own SHARED TENANT ROUTER;               a row of by_shared: a router's own address
  * to SHARED FIXED TENANT ROUTER [slot=N]; another: a mapping
- * from ROUTER FIXED SHARED [slot=N];      a row of by_fixed
+ * from ROUTER FIXED SHARED [slot=N] [mac=MAC];      a row of by_fixed
  * router ID TENANT [if=N] [inside=N]… [mac=N] [dev=N] [ino=N] [hook=HOOK] [via=HOOK] [build=N]
  *        [flags=N] [broken] [kept];                               kept: out of scope
  *

@@ -217,6 +217,8 @@ static void differ_place(struct differences *d, const struct router_row *had,
 		    hook_name(will->via ? will->via : will->hook));
 	differ_text(d, "sources", sources_name(had->sources), sources_name(will->sources));
 	differ_text(d, "flows", number_text(had->flows, a), number_text(will->flows, b));
+	differ_text(d, "MAC addresses of VMs", had->binds ? "checked" : "not checked",
+		    will->binds ? "checked" : "not checked");
 }
 
 void differ_row(struct differences *d, const struct router_row *had, const struct router_row *will,

@@ -2,6 +2,7 @@
 #include "change/execute.h"
 
 #include "dataplane/attach.h"
+#include "dataplane/flows.h"
 #include "dataplane/programs.h"
 #include "dataplane/router_maps.h"
 #include "host/netlink.h"
@@ -364,6 +365,17 @@ static int del_own(struct dataplane *dp, const struct plan *p, struct error *err
 	return dataplane_del_shared(dp, p->own_del.v, p->own_del.n, err);
 }
 
+static int end_flows(struct dataplane *dp, const struct plan *p, struct error *err)
+{
+	vec_each (row, &p->strangers) {
+		const struct fixed_row *r = *row;
+
+		if (dataplane_end_flows(dp, r->router, &r->fixed, &r->shared, err))
+			return -1;
+	}
+	return 0;
+}
+
 int execute_complete(struct dataplane *dp, const struct plan *p, const struct kernel_state *have,
 		     struct error *err)
 {
@@ -376,6 +388,7 @@ int execute_complete(struct dataplane *dp, const struct plan *p, const struct ke
 		       p->fixed_put.n + p->shared_put.n + p->shared_del.n + p->fixed_del.n);
 	if (put_policy(dp, p, have, err) ||
 	    dataplane_put_fixed(dp, have, p->fixed_put.v, p->fixed_put.n, err) ||
+	    end_flows(dp, p, err) ||
 	    dataplane_put_shared(dp, have, p->shared_put.v, p->shared_put.n, err))
 		return -1;
 	if (del_own(dp, p, err) || del_settled(p, err))

@@ -20,6 +20,7 @@ void plan_free(struct plan *p)
 	vec_free(&p->group_put);
 	vec_free(&p->group_lost);
 	vec_free(&p->group_del);
+	vec_free(&p->strangers);
 	vec_free(&p->fixed_put);
 	vec_free(&p->shared_put);
 	vec_free(&p->attach);
@@ -75,8 +76,10 @@ bool plan_moves(const struct shared_row *from, const struct shared_row *to)
 	       memcmp(&from->fixed, &to->fixed, sizeof(to->fixed)) != 0;
 }
 
-/* What a mapping's rules and limits make of its row. */
-#define POLICY_FLAGS (TN_SHARED_JUDGED | TN_SHARED_NAMED | TN_SHARED_SENDER | TN_SHARED_LIMITED)
+/* What a mapping's rules, limits and MAC address make of its row. */
+#define POLICY_FLAGS                                                                 \
+	(TN_SHARED_JUDGED | TN_SHARED_NAMED | TN_SHARED_SENDER | TN_SHARED_LIMITED | \
+	 TN_SHARED_BOUND)
 
 bool plan_same_kind(const struct shared_row *a, const struct shared_row *b)
 {
@@ -167,6 +170,21 @@ static void diff_shared(const struct kernel_state *want, const struct kernel_sta
 	}
 }
 
+/* Whose VM is another one, or was anybody's before. */
+static bool is_bound_anew(const struct fixed_row *h, const struct fixed_row *w)
+{
+	return (h->flags ^ w->flags) & TN_SHARED_BOUND ||
+	       memcmp(h->mac, w->mac, sizeof(w->mac)) != 0;
+}
+
+/* What the one VM has opened is not the other's. */
+static bool is_stranger(const struct fixed_row *h, const struct fixed_row *w)
+{
+	return h->flags & w->flags & TN_SHARED_BOUND &&
+	       memcmp(h->mac, w->mac, sizeof(w->mac)) != 0 &&
+	       memcmp(&h->shared, &w->shared, sizeof(w->shared)) == 0;
+}
+
 static void diff_fixed(const struct kernel_state *want, const struct kernel_state *have,
 		       struct plan *out)
 {
@@ -180,7 +198,9 @@ static void diff_fixed(const struct kernel_state *want, const struct kernel_stat
 			*vec_push(&out->fixed_del) = h++;
 			continue;
 		}
-		if (order < 0 || w->tenant != h->tenant ||
+		if (order == 0 && is_stranger(h, w))
+			*vec_push(&out->strangers) = h;
+		if (order < 0 || w->tenant != h->tenant || is_bound_anew(h, w) ||
 		    memcmp(&w->shared, &h->shared, sizeof(w->shared)) != 0)
 			*vec_push(&out->fixed_put) = w;
 		else if (w->flags != h->flags)
@@ -204,7 +224,8 @@ static bool same_router(const struct router_row *want, const struct router_row *
 	       want->by_address == have->by_address &&
 	       memcmp(want->needs, have->needs, sizeof(want->needs)) == 0 &&
 	       want->sources == have->sources && want->flows == have->flows &&
-	       want->fast == have->fast && want->ipsec == have->ipsec && want->build == have->build;
+	       want->fast == have->fast && want->binds == have->binds &&
+	       want->ipsec == have->ipsec && want->build == have->build;
 }
 
 /* Whether a router of the machine is on that interface. */

@@ -75,6 +75,8 @@ struct plan {
 	/* inner prefixes first, then outer ones first: no address is ever an outsider's */
 	VEC(struct pool_row) pool_put;
 	VEC(struct pool_row) pool_del;
+	/* those of them, as they were, whose shared address is another VM's: their flows end */
+	VEC(const struct fixed_row *) strangers;
 	VEC(const struct fixed_row *) fixed_put;
 	VEC(const struct shared_row *) shared_put; /* mappings */
 	/*

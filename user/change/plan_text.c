@@ -70,10 +70,16 @@ static void describe_network(const struct model *had, const struct model *will,
 		say(out, '~', "shared network: %s", differences_text(&d));
 }
 
+static const char *mac_or_none(const uint8_t mac[6], char buf[MAC_TEXT])
+{
+	return mac_is_unset(mac) ? NULL : mac_text(mac, buf);
+}
+
 /* A mapping's name or pinning can change without the machine noticing. */
 static void describe_labels(const struct tenant *had, const struct tenant *will,
 			    struct plan_text *out)
 {
+	char a[MAC_TEXT], b[MAC_TEXT];
 	size_t h = 0;
 
 	vec_each (m, &will->mappings) {
@@ -84,11 +90,13 @@ static void describe_labels(const struct tenant *had, const struct tenant *will,
 			h++;
 		old = h < had->mappings.n ? &had->mappings.v[h] : NULL;
 		if (!old || addr_cmp(&old->fixed, &m->fixed) != 0 ||
-		    (same_text(old->name, m->name) && old->pinned == m->pinned))
+		    (same_text(old->name, m->name) && old->pinned == m->pinned &&
+		     memcmp(old->mac, m->mac, sizeof(m->mac)) == 0))
 			continue;
 		differ_text(&d, "name", old->name, m->name);
 		differ_text(&d, "shared address", old->pinned ? "pinned" : "leased",
 			    m->pinned ? "pinned" : "leased");
+		differ_text(&d, "MAC address", mac_or_none(old->mac, a), mac_or_none(m->mac, b));
 		say(out, '~', "mapping %s %s: %s", will->name, ADDR(&m->fixed),
 		    differences_text(&d));
 	}
@@ -343,13 +351,14 @@ static const char *giver_text(const struct side *side, const struct shared_row *
 	return "";
 }
 
-/* With its limit; `before`: who had the address, or NULL. */
+/* With its MAC address and limit; `before`: who had the address, or NULL. */
 static void describe_mapping(struct plan_text *out, char sign, const struct side *side,
 			     const struct shared_row *row, const char *before)
 {
 	_cleanup_free_ char *owner = NULL;
-	const char *limit;
-	char buf[LIMIT_TEXT];
+	char buf[LIMIT_TEXT], address[MAC_TEXT];
+	const char *limit, *mac;
+	const struct mapping *m;
 
 	/* a million of them take a second to say */
 	if (is_full(out)) {
@@ -357,12 +366,14 @@ static void describe_mapping(struct plan_text *out, char sign, const struct side
 		return;
 	}
 	owner = owner_text(side, row);
+	m = row->flags & TN_SHARED_BOUND ? mapping_of(side, row) : NULL;
+	mac = m ? mac_or_none(m->mac, address) : NULL;
 	limit = limit_text(policy_limit(&side->kernel->policy, &row->shared), buf);
-	say(out, sign, "%s %s%s %s%s%s%s%s%s",
+	say(out, sign, "%s %s%s %s%s%s%s%s%s%s%s",
 	    row->flags & TN_SHARED_OWN ? "router address" : "mapping", owner,
 	    row->flags & TN_SHARED_OWN ? "" : " ->", ADDR(&row->shared), giver_text(side, row),
-	    limit ? ", limit " : "", limit ? limit : "", before ? ", before of " : "",
-	    before ? before : "");
+	    mac ? ", mac " : "", mac ? mac : "", limit ? ", limit " : "", limit ? limit : "",
+	    before ? ", before of " : "", before ? before : "");
 }
 
 /*

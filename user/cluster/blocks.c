@@ -177,6 +177,8 @@ static void write_mapping(FILE *f, const struct owned *o)
 			l->rate);
 	else if (l->packets)
 		fprintf(f, ",\"limit\":{\"packets\":%" PRIu64 "}", l->packets);
+	if (!mac_is_unset(m->mac))
+		fprintf(f, ",\"mac\":\"%s\"", MAC(m->mac));
 	if (m->name)
 		fprintf(f, ",\"name\":\"%s\"", m->name);
 	fprintf(f, "%s,\"tenant\":\"%s\"}", m->pinned ? ",\"pinned\":true" : "", o->tenant->name);

@@ -51,8 +51,9 @@ static int read_limit(const char *key, const char *addr, const json_t *limit, st
 static int read_mapping(const char *key, const char *addr, const json_t *entry, struct mapping *m,
 			struct error *err)
 {
-	static const char *const known[] = { "tenant", "fixed", "name", "pinned", "limit", NULL };
-	const char *fixed, *name;
+	static const char *const known[] = { "tenant", "fixed", "name", "pinned",
+					     "limit",  "mac",	NULL };
+	const char *fixed, *name, *mac;
 
 	if (key_fields(key, entry, known, err))
 		return -1;
@@ -61,6 +62,9 @@ static int read_mapping(const char *key, const char *addr, const json_t *entry, 
 		return bad_entry(err, key, addr, "has no valid fixed address");
 	if (!text_field(entry, "name", &name) || (*name && !mapping_name_valid(name)))
 		return bad_entry(err, key, addr, "has no valid name");
+	if (!text_field(entry, "mac", &mac) ||
+	    (*mac && (!mac_parse(mac, m->mac) || !mac_is_valid(m->mac))))
+		return bad_entry(err, key, addr, "has no valid MAC address");
 	if (read_limit(key, addr, json_object_get(entry, "limit"), &m->limit, err))
 		return -1;
 	m->name = *name ? xstrdup(name) : NULL;

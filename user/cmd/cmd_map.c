@@ -75,6 +75,16 @@ static int parse_address(const char *text, struct tn_addr *out, struct error *er
 		       : error_usage(err, "`%s` is not an IP address", text);
 }
 
+static int parse_mac(const char *text, uint8_t out[6], struct error *err)
+{
+	if (!text || (mac_parse(text, out) && mac_is_valid(out)))
+		return 0;
+	return error_usage(err,
+			   "`%s` is no MAC address that a VM can have; write it like "
+			   "fa:16:3e:00:00:05",
+			   text);
+}
+
 /* What the arguments ask for; the name is borrowed. */
 static int parse_mapping(const struct invocation *inv, struct mapping *out, struct error *err)
 {
@@ -82,7 +92,8 @@ static int parse_mapping(const struct invocation *inv, struct mapping *out, stru
 
 	*out = (struct mapping){ .name = (char *)cmd_value(inv, "name"), .pinned = shared };
 	return parse_address(inv->args[1], &out->fixed, err) ||
-			       (shared && parse_address(shared, &out->shared, err))
+			       (shared && parse_address(shared, &out->shared, err)) ||
+			       parse_mac(cmd_value(inv, "mac"), out->mac, err)
 		       ? -1
 		       : 0;
 }
@@ -153,7 +164,7 @@ static int run_add(const struct invocation *inv, struct error *err)
 
 const struct command cmd_map_add = {
 	.name = "map add",
-	.synopsis = "TENANT FIXED [--name NAME] [--shared ADDRESS] [--no-probe]",
+	.synopsis = "TENANT FIXED [--name NAME] [--shared ADDRESS] [--mac MAC] [--no-probe]",
 	.summary = "Map a fixed address, and print its shared address",
 	.help = "The shared address is allocated from the tenant's pool unless it is given.\n"
 		"The next `apply` removes the mapping again if its file does not name it. On a "
@@ -163,6 +174,7 @@ const struct command cmd_map_add = {
 		"JSON: {\"tenant\", \"name\" or null, \"fixed\", \"shared\"}",
 	.options = { { "name", 'n', "NAME", "a name for the mapping" },
 		     { "shared", 's', "ADDRESS", "this shared address, and no other" },
+		     { "mac", 0, "MAC", "only for the VM that has this MAC address" },
 		     { "no-probe", 0, NULL, "do not probe first whether another host has it" } },
 	.min_args = 2,
 	.max_args = 2,
@@ -325,6 +337,11 @@ static void collect(const struct model *m, const struct selection *s, int key, s
 	vec_sort(&out->list, sorts[key]);
 }
 
+static json_t *mac_json(const struct mapping *m)
+{
+	return json_text(mac_is_unset(m->mac) ? NULL : MAC(m->mac));
+}
+
 static json_t *rows_json(const struct rows *rows, bool all)
 {
 	json_t *list = json_array();
@@ -334,6 +351,7 @@ static json_t *rows_json(const struct rows *rows, bool all)
 		json_t *one = mapping_json(row->tenant, m);
 
 		if (all) {
+			json_object_set_new(one, "mac", mac_json(m));
 			json_object_set_new(one, "limit", limit_json(&m->limit));
 			json_object_set_new(one, "neutral", json_boolean(is_neutral(m)));
 		}
@@ -358,10 +376,9 @@ static void limit_cell(struct table *table, const struct limit *l)
 
 static void print_rows(const struct rows *rows, bool all)
 {
-	static const char *const head[] = {
-		"TENANT", "NAME", "FIXED", "SHARED", "LIMIT", "NEUTRAL"
-	};
-	_cleanup_table_ struct table table = { .columns = all ? 6 : 4 };
+	static const char *const head[] = { "TENANT", "NAME",  "FIXED",	 "SHARED",
+					    "MAC",    "LIMIT", "NEUTRAL" };
+	_cleanup_table_ struct table table = { .columns = all ? 7 : 4 };
 
 	for (int i = 0; i < table.columns; i++)
 		table_cell(&table, "%s", head[i]);
@@ -373,6 +390,7 @@ static void print_rows(const struct rows *rows, bool all)
 		table_cell(&table, "%s", ADDR(&m->fixed));
 		table_cell(&table, "%s", ADDR(&m->shared));
 		if (all) {
+			table_cell(&table, "%s", mac_is_unset(m->mac) ? "-" : MAC(m->mac));
 			limit_cell(&table, &m->limit);
 			table_cell(&table, "%s", is_neutral(m) ? "yes" : "no");
 		}
@@ -411,7 +429,8 @@ const struct command cmd_map_list = {
 		"\n"
 		"JSON: [{\"tenant\", \"name\" or null, \"fixed\", \"shared\"}], in the same "
 		"order;\n"
-		"with -v also \"limit\": null or {\"rate\": bytes a second, \"burst\": bytes, "
+		"with -v also \"mac\": null or the VM's MAC address, \"limit\": null or {\"rate\": "
+		"bytes a second, \"burst\": bytes, "
 		"\"packets\": a\nsecond}, where 0 is no limit, and \"neutral\": whether "
 		"translation leaves the "
 		"checksums of TCP\nand UDP as they are.",

@@ -42,6 +42,20 @@ static void mapping_shared(struct parse *p, const char *text, struct pos at)
 	take_one(p, text, at, &m->shared);
 }
 
+static void mapping_mac(struct parse *p, const char *text, struct pos at)
+{
+	struct mapping *m = last(&last(&p->model.tenants)->mappings);
+
+	if (!mac_parse(text, m->mac))
+		complain(p, at, "`%s` is no MAC address; write it like `fa:16:3e:00:00:05`",
+			 QUOTE(text));
+	else if (!mac_is_valid(m->mac))
+		complain(p, at, "`%s` is %s, which no VM has; give the one of the VM's interface",
+			 QUOTE(text),
+			 mac_is_unset(m->mac) ? "no MAC address of anybody"
+					      : "the MAC address of a group");
+}
+
 /* as tc(8) writes them */
 const struct unit rate_units[RATE_UNITS] = {
 	{ "bit", 1 },
@@ -142,6 +156,7 @@ static const struct key mapping_keys[] = {
 	{ "name", TEXT, 0, mapping_name, "name: db", NULL },
 	{ "fixed", TEXT, REQUIRED, mapping_fixed, "fixed: 10.0.0.5", NULL },
 	{ "shared", TEXT, 0, mapping_shared, "shared: 100.64.1.9", NULL },
+	{ "mac", TEXT, 0, mapping_mac, "mac: \"fa:16:3e:00:00:05\"", NULL },
 	{ "limit", MAP, 0, mapping_limit, "limit: {rate: 100mbit, burst: 20mb}", &limit_level },
 };
 const struct level mapping_level = LEVEL("a mapping", mapping_keys);

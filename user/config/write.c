@@ -64,6 +64,8 @@ static json_t *mapping_json(const struct mapping *m)
 	json_object_set_new(out, "fixed", json_string(ADDR(&m->fixed)));
 	if (m->pinned)
 		json_object_set_new(out, "shared", json_string(ADDR(&m->shared)));
+	if (!mac_is_unset(m->mac))
+		json_object_set_new(out, "mac", json_string(MAC(m->mac)));
 	if (m->limit.rate || m->limit.packets)
 		json_object_set_new(out, "limit", limit_json(&m->limit));
 	return out;

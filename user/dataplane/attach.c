@@ -182,8 +182,8 @@ bool attach_stays(const struct router_row *have, struct router_row *want)
 {
 	if (!have->stubs_current || have->broken || !same_netns(have, want) ||
 	    have->ifindex != want->ifindex || have->hook != want->hook ||
-	    have->fast != want->fast || have->veth != want->veth || have->raw != want->raw ||
-	    memcmp(have->inside, want->inside, sizeof(have->inside)) != 0)
+	    have->fast != want->fast || have->binds != want->binds || have->veth != want->veth ||
+	    have->raw != want->raw || memcmp(have->inside, want->inside, sizeof(have->inside)) != 0)
 		return false;
 	want->via = have->via;
 	want->flags = have->flags;

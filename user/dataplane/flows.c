@@ -123,3 +123,24 @@ int dataplane_put_flows(struct dataplane *dp, uint32_t router, const struct flow
 	}
 	return 0;
 }
+
+int dataplane_end_flows(struct dataplane *dp, uint32_t router, const struct tn_addr *fixed,
+			const struct tn_addr *shared, struct error *err)
+{
+	_cleanup_close_ int fd = router_map_open(dp, router, ROUTER_MAP_flows);
+	_cleanup_flows_ struct flows all = { 0 };
+
+	if (fd < 0) /* it is not attached, and comes with an empty one */
+		return 0;
+	if (dataplane_flows(dp, router, &all))
+		return error_set(err, "cannot read the flows of router %u: %s", router,
+				 strerror(errno));
+	vec_each (f, &all.list) {
+		if (memcmp(&f->key.fixed, fixed, sizeof(*fixed)) == 0 &&
+		    memcmp(&f->key.shared, shared, sizeof(*shared)) == 0 &&
+		    bpf_map_delete_elem(fd, &f->key) && errno != ENOENT)
+			return error_set(err, "cannot end a flow of router %u: %s", router,
+					 strerror(errno));
+	}
+	return 0;
+}

@@ -36,5 +36,11 @@ int dataplane_put_flows(struct dataplane *dp, uint32_t router, const struct flow
 			struct error *err);
 /* From one map to another, both by descriptor; the same holds. */
 int flows_copy(int from, int to, struct error *err);
+/*
+ * End all flows of that mapping of the router. It is one of another VM already, which opens no more
+ * of the old ones.
+ */
+int dataplane_end_flows(struct dataplane *dp, uint32_t router, const struct tn_addr *fixed,
+			const struct tn_addr *shared, struct error *err);
 
 #endif

@@ -59,6 +59,7 @@ static void fixed_from_map(struct kernel_state *out, const void *key, const void
 	row->tenant = v->tenant;
 	row->flags = v->flags;
 	row->slot = v->slot;
+	memcpy(row->mac, v->mac, sizeof(row->mac));
 }
 
 static void accept_from_map(struct kernel_state *out, const void *key, const void *value)
@@ -113,9 +114,10 @@ static void router_from_map(struct kernel_state *out, const void *key, const voi
 	row->hook = v->hook;
 	row->via = v->via;
 	row->build = v->build; /* see know_builds() */
-	row->flags = v->flags & ~(TN_ROUTER_LOOSE | TN_ROUTER_FEASIBLE | TN_ROUTER_FAST |
-				  TN_ROUTER_RULED | TN_ROUTER_IPSEC | TN_ROUTER_VETH |
-				  TN_ROUTER_BY_ADDRESS | TN_ROUTER_NEEDS_V4 | TN_ROUTER_NEEDS_V6);
+	row->flags = v->flags &
+		     ~(TN_ROUTER_LOOSE | TN_ROUTER_FEASIBLE | TN_ROUTER_FAST | TN_ROUTER_RULED |
+		       TN_ROUTER_IPSEC | TN_ROUTER_VETH | TN_ROUTER_BY_ADDRESS |
+		       TN_ROUTER_NEEDS_V4 | TN_ROUTER_NEEDS_V6 | TN_ROUTER_BINDS);
 	row->sources = v->flags & TN_ROUTER_LOOSE      ? SOURCES_LOOSE
 		       : v->flags & TN_ROUTER_FEASIBLE ? SOURCES_FEASIBLE
 						       : SOURCES_STRICT;
@@ -123,6 +125,7 @@ static void router_from_map(struct kernel_state *out, const void *key, const voi
 	row->ruled = v->flags & TN_ROUTER_RULED;
 	row->ipsec = v->flags & TN_ROUTER_IPSEC;
 	row->veth = v->flags & TN_ROUTER_VETH;
+	row->binds = v->flags & TN_ROUTER_BINDS;
 	row->by_address = v->flags & TN_ROUTER_BY_ADDRESS;
 	row->needs[IPV4] = v->flags & TN_ROUTER_NEEDS_V4;
 	row->needs[IPV6] = v->flags & TN_ROUTER_NEEDS_V6;

@@ -123,6 +123,7 @@ static int put_fixed(struct dataplane *dp, const struct kernel_state *have,
 		values[filled] = (struct tn_fixed){ .shared = rows[i]->shared,
 						    .flags = rows[i]->flags,
 						    .tenant = rows[i]->tenant };
+		memcpy(values[filled].mac, rows[i]->mac, sizeof(rows[i]->mac));
 		values[filled].slot = rows[i]->slot;
 		if (!rows[i]->slot &&
 		    slot_for(dp, have, &rows[i]->shared, &rows[i]->fixed, rows[i]->router,
@@ -355,6 +356,8 @@ int dataplane_put_port(struct dataplane *dp, const struct router_row *r, struct 
 		port.self.flags |= TN_PORT_NEEDS_V4;
 	if (r->needs[IPV6])
 		port.self.flags |= TN_PORT_NEEDS_V6;
+	if (r->binds)
+		port.self.flags |= TN_PORT_BINDS;
 	memcpy(port.inside, r->inside, sizeof(port.inside));
 	memcpy(port.xmit, r->xmit, sizeof(port.xmit));
 	memcpy(port.own, r->own, sizeof(port.own));
@@ -400,6 +403,8 @@ int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struc
 		value.flags |= TN_ROUTER_NEEDS_V4;
 	if (r->needs[IPV6])
 		value.flags |= TN_ROUTER_NEEDS_V6;
+	if (r->binds)
+		value.flags |= TN_ROUTER_BINDS;
 	memcpy(value.inside, r->inside, sizeof(value.inside));
 	value.raw = r->raw;
 	value.flows = r->flows;

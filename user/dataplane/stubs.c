@@ -47,6 +47,7 @@ static struct stub *open_for(const struct stubs *s, struct error *err)
 	}
 	skel->rodata->tn_router_id = s->router.id;
 	skel->rodata->tn_forward_fast = s->router.fast;
+	skel->rodata->tn_binds = s->router.binds;
 	for (unsigned int i = 0; i < TN_TC_PROGRAMS; i++)
 		skel->rodata->tn_places[i] = programs_tc_place(&s->router, i);
 	skel->rodata->tn_places[TN_TC_PROGRAMS] = programs_xdp_place(&s->router);

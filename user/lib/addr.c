@@ -2,6 +2,7 @@
 #include "lib/addr.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,44 @@ const char *mac_text(const uint8_t mac[6], char buf[MAC_TEXT])
 	snprintf(buf, MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
 		 mac[4], mac[5]);
 	return buf;
+}
+
+bool mac_parse(const char *text, uint8_t out[6])
+{
+	for (int i = 0; i < 6; i++, text += 3) {
+		char byte[] = { text[0], text[0] ? text[1] : '\0', '\0' };
+
+		if (!isxdigit((unsigned char)byte[0]) || !isxdigit((unsigned char)byte[1]) ||
+		    text[2] != (i < 5 ? ':' : '\0'))
+			return false;
+		out[i] = (uint8_t)strtoul(byte, NULL, 16);
+	}
+	return true;
+}
+
+bool mac_is_unset(const uint8_t mac[6])
+{
+	return !mac_number(mac);
+}
+
+bool mac_is_valid(const uint8_t mac[6])
+{
+	return !mac_is_unset(mac) && !(mac[0] & 1);
+}
+
+uint64_t mac_number(const uint8_t mac[6])
+{
+	uint64_t number = 0;
+
+	for (int i = 0; i < 6; i++)
+		number = number << 8 | mac[i];
+	return number;
+}
+
+void mac_from_number(uint64_t number, uint8_t out[6])
+{
+	for (int i = 5; i >= 0; i--, number >>= 8)
+		out[i] = (uint8_t)number;
 }
 
 struct tn_addr addr_from_bytes(const void *from, size_t len)

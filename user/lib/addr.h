@@ -37,6 +37,15 @@ const char *prefix_text(const struct prefix *p, char buf[ADDR_TEXT]);
 #define MAC_TEXT 18
 const char *mac_text(const uint8_t mac[6], char buf[MAC_TEXT]);
 #define MAC(m) mac_text((m), (char[MAC_TEXT]){ 0 })
+/* The same the other way round, in letters of either size. False: it is none. */
+bool mac_parse(const char *text, uint8_t out[6]);
+/* All zero, which this program uses for "not given". */
+bool mac_is_unset(const uint8_t mac[6]);
+/* Whether one interface alone can have it: not zero, and of no group. */
+bool mac_is_valid(const uint8_t mac[6]);
+/* As a number, the first byte the highest of its 48 bits. */
+uint64_t mac_number(const uint8_t mac[6]);
+void mac_from_number(uint64_t number, uint8_t out[6]);
 
 /* 4 bytes (IPv4) or 16 bytes (IPv6) in network byte order, as the kernel gives them. */
 struct tn_addr addr_from_bytes(const void *bytes, size_t len);

@@ -223,16 +223,41 @@ static bool from_pool(struct ipam *ipam, const struct tenant *tenant, const stru
 	       between(ipam, tenant, &pool->addr, &start, out);
 }
 
+/*
+ * An address that depends on both, of the same family: where the search for the VM's shared one
+ * begins. So whoever comes after it with the same fixed address mostly gets another one, on every
+ * host the same, whatever was seen in between.
+ */
+static struct tn_addr address_of_vm(const struct mapping *m)
+{
+	uint64_t hash = mac_number(m->mac) * 0x9e3779b97f4a7c15U; /* Fibonacci hashing */
+	struct tn_addr a = m->fixed;
+
+	a.w[3] = htonl(ntohl(a.w[3]) + (uint32_t)(hash >> 32));
+	return a;
+}
+
+static bool allocate_from(struct ipam *ipam, const struct tenant *t, const struct prefix *pool,
+			  struct mapping *m)
+{
+	struct tn_addr vm;
+
+	if (addr_is_v4(&pool->addr) != addr_is_v4(&m->fixed))
+		return false;
+	if (mac_is_unset(m->mac))
+		return neutral_from_pool(ipam, t, pool, &m->fixed, &m->shared) ||
+		       from_pool(ipam, t, pool, &m->fixed, &m->shared);
+	vm = address_of_vm(m);
+	return from_pool(ipam, t, pool, &vm, &m->shared);
+}
+
 static int allocate(struct ipam *ipam, const struct tenant *t, struct mapping *m, struct error *err)
 {
 	const struct prefix *pools = t->pools.n ? t->pools.v : ipam->want->subnets.v;
 	size_t n = t->pools.n ? t->pools.n : ipam->want->subnets.n;
 
 	for (size_t i = 0; i < n; i++) {
-		if (addr_is_v4(&pools[i].addr) != addr_is_v4(&m->fixed))
-			continue;
-		if (neutral_from_pool(ipam, t, &pools[i], &m->fixed, &m->shared) ||
-		    from_pool(ipam, t, &pools[i], &m->fixed, &m->shared))
+		if (allocate_from(ipam, t, &pools[i], m))
 			return 0;
 	}
 	return error_set(err,
@@ -306,15 +331,20 @@ static int take_pinned(struct ipam *ipam, const struct tenant *t, const struct m
 			   other->tenant->name, ADDR(&m->fixed));
 }
 
-/* The mapping of the same fixed address in the definitions in force. Both lists are sorted. */
+/*
+ * The mapping of the same fixed address in the definitions in force, unless it was another VM's.
+ * Both lists are sorted.
+ */
 static const struct mapping *lease_of(const struct tenant *had, size_t *at, const struct mapping *m)
 {
+	const struct mapping *was;
 	int order = 1;
 
 	while (had && *at < had->mappings.n &&
 	       (order = addr_cmp(&had->mappings.v[*at].fixed, &m->fixed)) < 0)
 		(*at)++;
-	return order == 0 ? &had->mappings.v[*at] : NULL;
+	was = order == 0 ? &had->mappings.v[*at] : NULL;
+	return was && mapping_is_same(was, m) ? was : NULL;
 }
 
 static const struct tn_addr none;

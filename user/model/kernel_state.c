@@ -80,9 +80,15 @@ static const struct router_facts *facts_of(const struct facts *facts, const stru
 }
 
 static void want_router(const struct tenant *t, const struct router_facts *f,
-			struct kernel_state *out)
+			const struct kernel_state *have, struct kernel_state *out)
 {
-	*vec_push(&out->routers) = f->row;
+	struct router_row *r = vec_push(&out->routers);
+	const struct router_row *was = have ? kernel_state_router(have, t->router->id) : NULL;
+
+	*r = f->row;
+	/* in scope alone, perhaps not all of its mappings are known */
+	if (!r->out_of_scope)
+		r->binds = tenant_binds(t) || (was && was->binds);
 	vec_each (a, &f->own)
 		*vec_push(&out->shared) = (struct shared_row){ .shared = *a,
 							       .tenant = t->id,
@@ -98,17 +104,36 @@ static void want_router(const struct tenant *t, const struct router_facts *f,
 		*vec_push(&out->settings) = *row;
 }
 
-/* A tenant whose router is not attached here is known by its addresses alone. */
+static void want_fixed(const struct mapping *m, const struct tenant *t, uint32_t flags,
+		       uint32_t pair, struct kernel_state *out)
+{
+	struct fixed_row *row = vec_push(&out->fixed);
+
+	*row = (struct fixed_row){ .router = t->router->id,
+				   .fixed = m->fixed,
+				   .shared = m->shared,
+				   .tenant = t->id,
+				   .flags = flags,
+				   .pair = pair };
+	memcpy(row->mac, m->mac, sizeof(row->mac));
+}
+
+/*
+ * A tenant whose router is not attached here is known by its addresses alone. `have` NULL: all
+ * mappings are known.
+ */
 static void want_tenant(const struct tenant *t, const struct facts *facts,
-			const struct policy *policy, struct kernel_state *out)
+			const struct policy *policy, const struct kernel_state *have,
+			struct kernel_state *out)
 {
 	const struct router_facts *f = t->router ? facts_of(facts, t) : NULL;
 	uint32_t router = f ? t->router->id : TN_ROUTER_ELSEWHERE;
 
 	if (f)
-		want_router(t, f, out);
+		want_router(t, f, have, out);
 	vec_each (m, &t->mappings) {
-		uint32_t flags = TN_SHARED_MAPPED | policy_flags(policy, t, m);
+		uint32_t flags = TN_SHARED_MAPPED | policy_flags(policy, t, m) |
+				 (mac_is_unset(m->mac) ? 0 : TN_SHARED_BOUND);
 		uint32_t pair = out->fixed.n + 1;
 
 		*vec_push(&out->shared) = (struct shared_row){ .shared = m->shared,
@@ -118,12 +143,7 @@ static void want_tenant(const struct tenant *t, const struct facts *facts,
 							       .flags = flags,
 							       .pair = f ? pair : 0 };
 		if (f)
-			*vec_push(&out->fixed) = (struct fixed_row){ .router = router,
-								     .fixed = m->fixed,
-								     .shared = m->shared,
-								     .tenant = t->id,
-								     .flags = flags,
-								     .pair = pair };
+			want_fixed(m, t, flags, pair, out);
 	}
 }
 
@@ -368,7 +388,7 @@ void kernel_state_wanted(const struct model *m, const struct facts *facts,
 		*vec_push(&in.tenants) = t->id;
 		if (t->router)
 			*vec_push(&in.routers) = t->router->id;
-		want_tenant(t, facts, &out->policy, out);
+		want_tenant(t, facts, &out->policy, scope ? have : NULL, out);
 	}
 	if (scope) {
 		keep_others(m, have, &in, out);

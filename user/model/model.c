@@ -406,6 +406,21 @@ bool tenant_lacks_accept(const struct tenant *t)
 	return tenant_router(t) && t->mappings.n && !t->has_accept;
 }
 
+bool mapping_is_same(const struct mapping *a, const struct mapping *b)
+{
+	return mac_is_unset(a->mac) || mac_is_unset(b->mac) ||
+	       memcmp(a->mac, b->mac, sizeof(a->mac)) == 0;
+}
+
+bool tenant_binds(const struct tenant *t)
+{
+	vec_each (m, &t->mappings) {
+		if (!mac_is_unset(m->mac))
+			return true;
+	}
+	return false;
+}
+
 bool tenant_maps(const struct tenant *t, int family)
 {
 	vec_each (m, &t->mappings) {

@@ -133,6 +133,7 @@ struct mapping {
 	struct tn_addr fixed;  /* the VM's private address */
 	struct tn_addr shared; /* unset: to be allocated */
 	bool pinned;	       /* `shared` was given by the user, not by the allocator */
+	uint8_t mac[6];	       /* of the VM, and of no other one; unset: whoever has `fixed` */
 	struct limit limit;
 	struct pos pos;
 };
@@ -286,8 +287,16 @@ const struct prefix *model_subnet(const struct model *m, const struct tn_addr *a
  */
 bool tenant_lacks_accept(const struct tenant *t);
 
+/*
+ * Whether two mappings of one fixed address are of one VM, as far as they say: else what the first
+ * was given is not the other's.
+ */
+bool mapping_is_same(const struct mapping *a, const struct mapping *b);
+
 /* Whether the tenant has mappings of that family (IPV4, IPV6). */
 bool tenant_maps(const struct tenant *t, int family);
+/* Whether it has some with a MAC address. */
+bool tenant_binds(const struct tenant *t);
 
 /*
  * So many mapped IPv6 addresses of a router each have an entry that makes the kernel join their

@@ -34,6 +34,7 @@ struct fixed_row {
 	struct tn_addr shared;
 	uint32_t tenant;
 	uint32_t flags; /* as in the row of by_shared */
+	uint8_t mac[6]; /* of the VM, with TN_SHARED_BOUND */
 	uint32_t slot;	/* as in struct shared_row */
 	uint32_t pair;
 };
@@ -61,6 +62,7 @@ struct router_row {
 	enum hook via;	   /* what it came to, never auto; does not count as a difference */
 	enum sources sources;
 	uint32_t flows; /* that there is room for */
+	bool binds;	/* there are mappings with TN_SHARED_BOUND */
 	bool fast;	/* packets go past the stack */
 	bool ruled;	/* they would, but netfilter has rules for them; no difference by itself */
 	bool ipsec;	/* they would, but IPsec has policies for them */

@@ -311,6 +311,8 @@ static const char *tenant_fault(const struct model *m, const struct tenant *t)
 			return "a mapping of it has no valid name";
 		if (!mapping_valid(m, mapping))
 			return "a mapping of it has an address that it cannot have";
+		if (!mac_is_unset(mapping->mac) && !mac_is_valid(mapping->mac))
+			return "a mapping of it has a MAC address that no VM can have";
 		if (!limit_valid(&mapping->limit))
 			return "a mapping of it has a limit that it cannot have";
 	}

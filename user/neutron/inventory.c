@@ -17,7 +17,7 @@ static const struct list lists[] = {
 
 static const char port_fields[] =
 	"id,network_id,name,dns_name,device_id,device_owner,project_id,status,"
-	"fixed_ips,security_groups,created_at,revision_number";
+	"mac_address,fixed_ips,security_groups,created_at,revision_number";
 
 static const char router_fields[] =
 	"id,name,project_id,admin_state_up,distributed,ha,tags,created_at,revision_number";
@@ -186,6 +186,14 @@ static struct prefix prefix_value(struct object *o, const char *field, const cha
 	return p;
 }
 
+static void mac_of(struct object *o, const char *field, uint8_t out[6])
+{
+	const char *text = text_of(o, field);
+
+	if (!o->err->set && (!mac_parse(text, out) || !mac_is_valid(out)))
+		fault(o, field, "is no MAC address that an interface can have: `%s`", SHOWN(text));
+}
+
 /* A number from 0 to 65535; -1: null. */
 static int number_of(struct object *o, const char *field)
 {
@@ -308,6 +316,7 @@ static void take_port(struct inventory *inv, struct object *o)
 	p->project = xstrdup(text_of(o, "project_id"));
 	p->created = xstrdup(text_if_any(o, "created_at"));
 	p->down = strcmp(text_of(o, "status"), "DOWN") == 0;
+	mac_of(o, "mac_address", p->mac);
 	json_array_foreach(list_of(o, "fixed_ips"), i, value)
 	{
 		struct object part = part_of(o, "fixed_ips", value);

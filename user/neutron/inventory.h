@@ -105,6 +105,7 @@ struct neutron_port {
 	char *owner;	/* device_owner */
 	char *project;
 	char *created;
+	uint8_t mac[6];
 	bool down; /* status is DOWN */
 	VEC(struct neutron_address) addrs;
 	VEC(struct neutron_id) groups;

@@ -220,6 +220,7 @@ static bool fill(struct filling *f, struct mapped *from)
 	--*room;
 	m = vec_push(&f->tenant->mappings);
 	m->fixed = from->fixed;
+	memcpy(m->mac, from->port->mac, sizeof(m->mac));
 	/* a name has one mapping of each family */
 	if (f->name && !f->named[family])
 		from->name = m->name = xstrdup(f->name);

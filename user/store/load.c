@@ -108,6 +108,7 @@ static int load_found(struct store *s, sqlite3_stmt *found, struct tenant *t, st
 		m->limit.rate = sqlite3_column_int64(stmt, 4);
 		m->limit.burst = sqlite3_column_int64(stmt, 5);
 		m->limit.packets = sqlite3_column_int64(stmt, 6);
+		mac_from_number(sqlite3_column_int64(stmt, 7), m->mac);
 	}
 	return more;
 }

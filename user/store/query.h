@@ -17,7 +17,7 @@ struct store;
 /* Laid out by hand: the formatter does not know SQL. */
 /* clang-format off */
 #define SQL_MAPPINGS                                                                               \
-	"SELECT fixed, shared, name, pinned, rate, burst, packets FROM mapping WHERE tenant = ? "
+	"SELECT fixed, shared, name, pinned, rate, burst, packets, mac FROM mapping WHERE tenant = ? "
 
 #define SQL_CHANGES "SELECT id, at, uid, user, command, added, changed, removed, kept, bytes "
 
@@ -86,7 +86,7 @@ struct store;
 	X(ADD_ROUTE, "INSERT INTO route (tenant, ord, prefix, via) VALUES (?, ?, ?, ?)")           \
 	X(ADD_MAPPING,                                                                             \
 	  "INSERT INTO mapping (tenant, family, fixed, shared, name, pinned, rate, burst, "        \
-	  "packets) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")                                           \
+	  "packets, mac) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                   \
 	X(REMOVE_SUBNETS, "DELETE FROM subnet")                                                    \
 	X(REMOVE_TENANT, "DELETE FROM tenant WHERE id = ?")                                        \
 	X(REMOVE_POOLS, "DELETE FROM pool WHERE tenant = ?")                                       \

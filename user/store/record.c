@@ -13,9 +13,11 @@
 
 /* Of the record, to be raised with any change of what a code_…() says. */
 #define VERSION_OF_RECORD 3
-/* Since 2: routers have hosts, and say when they are active; since 3, for how many flows. */
+/* Since 2: routers have hosts, and say when they are active. */
 #define VERSION_WITHOUT_HOSTS 1
+/* Since 3: routers say for how many flows they have room, and mappings have MAC addresses. */
 #define VERSION_WITHOUT_FLOWS 2
+#define VERSION_WITHOUT_MACS  2
 
 /* Longer ones are not ours: a million mappings that go take 50 MB. */
 #define RECORD_RAW_MAX ((uint64_t)1 << 30)
@@ -182,6 +184,8 @@ static void code_mapping(struct coder *c, struct mapping *m)
 	CODE(c, m->limit.rate, UINT64_MAX);
 	CODE(c, m->limit.burst, UINT64_MAX);
 	CODE(c, m->limit.packets, UINT64_MAX);
+	if (c->version > VERSION_WITHOUT_MACS)
+		mac_from_number(code_number(c, mac_number(m->mac), (1ULL << 48) - 1), m->mac);
 }
 
 /* All but the name and the mappings. */

@@ -24,6 +24,7 @@ bool same_mapping(const struct mapping *a, const struct mapping *b)
 {
 	return addr_cmp(&a->fixed, &b->fixed) == 0 && addr_cmp(&a->shared, &b->shared) == 0 &&
 	       a->pinned == b->pinned && same_text(a->name, b->name) &&
+	       memcmp(a->mac, b->mac, sizeof(a->mac)) == 0 &&
 	       memcmp(&a->limit, &b->limit, sizeof(a->limit)) == 0;
 }
 

@@ -206,9 +206,9 @@ static int add_mapping(struct store *s, unsigned int tenant, const struct mappin
 {
 	unsigned int family = addr_is_v4(&m->fixed) ? 4 : 6;
 
-	if (query_run(s, ADD_MAPPING, 1, err, "uuaatulll", tenant, family, &m->fixed, &m->shared,
+	if (query_run(s, ADD_MAPPING, 1, err, "uuaatullll", tenant, family, &m->fixed, &m->shared,
 		      m->name, (unsigned int)m->pinned, m->limit.rate, m->limit.burst,
-		      m->limit.packets))
+		      m->limit.packets, mac_number(m->mac)))
 		return refused(s, err, "mapping %s -> %s", ADDR(&m->fixed), ADDR(&m->shared));
 	return 0;
 }

@@ -219,7 +219,10 @@ static const char *const migrations[] = {
 	") STRICT;",
 
 	"ALTER TABLE router ADD COLUMN flows INTEGER NOT NULL DEFAULT 16384\n"
-	"  CHECK (flows BETWEEN 1024 AND 4194304);",
+	"  CHECK (flows BETWEEN 1024 AND 4194304);\n"
+	/* the 48 bits of a MAC address, the first byte the highest; 0: none */
+	"ALTER TABLE mapping ADD COLUMN mac INTEGER NOT NULL DEFAULT 0\n"
+	"  CHECK (mac BETWEEN 0 AND 281474976710655);",
 };
 /* clang-format on */
 

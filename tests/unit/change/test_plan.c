@@ -251,6 +251,19 @@ Test(plan, rows_of_by_fixed)
 	      "put from 1 10.0.0.5 100.64.1.5\ndel from 1 10.0.0.6 100.64.1.5\n");
 }
 
+/* The other row has no MAC address, and no more than a flag of it. */
+Test(plan, mac_addresses)
+{
+	steps("from 1 10.0.0.5 100.64.1.5 mac=fa:16:3e:00:00:05;", FROM5,
+	      "put from 1 10.0.0.5 100.64.1.5 mac=fa:16:3e:00:00:05\n");
+	steps("from 1 10.0.0.5 100.64.1.5 mac=fa:16:3e:00:00:05;",
+	      "from 1 10.0.0.5 100.64.1.5 mac=fa:16:3e:00:00:06;",
+	      "end flows of from 1 10.0.0.5 100.64.1.5 mac=fa:16:3e:00:00:06\n"
+	      "put from 1 10.0.0.5 100.64.1.5 mac=fa:16:3e:00:00:05\n");
+	steps(FROM5, "from 1 10.0.0.5 100.64.1.5 mac=fa:16:3e:00:00:06;",
+	      "put from 1 10.0.0.5 100.64.1.5\n");
+}
+
 Test(plan, a_router_that_is_not_as_wanted)
 {
 	static const char *const had[] = {

@@ -130,6 +130,21 @@ Test(plan_text, pools)
 	say_ways("tenant red pool=100.64.1.0/24 pool=100.64.2.0/24;", ways, ARRAY_SIZE(ways));
 }
 
+Test(plan_text, mac_addresses)
+{
+#define VM "tenant red; map 10.0.0.5 db pin=100.64.1.5"
+	static const struct way ways[] = {
+		{ VM ";", "~ mapping red 10.0.0.5: MAC address none → fa:16:3e:00:00:05\n",
+		  "~ mapping red 10.0.0.5: MAC address fa:16:3e:00:00:05 → none\n" },
+		{ VM " mac=fa:16:3e:00:00:06;",
+		  "~ mapping red 10.0.0.5: MAC address fa:16:3e:00:00:06 → fa:16:3e:00:00:05\n",
+		  "~ mapping red 10.0.0.5: MAC address fa:16:3e:00:00:05 → fa:16:3e:00:00:06\n" },
+	};
+
+	say_ways(VM " mac=fa:16:3e:00:00:05;", ways, ARRAY_SIZE(ways));
+#undef VM
+}
+
 Test(plan_text, subnets)
 {
 	says_of("net 100.64.0.0/16 fd64::/64;", "net 100.64.0.0/16;",

@@ -140,7 +140,7 @@ Test(keys, as_they_are)
 		"lease=fd64::9 "
 		"detached;"
 		"map 10.0.0.5 db pin=100.64.1.9; map 10.0.0.6 lease=100.64.1.10 rate=2000000;"
-		"map 10.0.0.7 lease=100.64.2.1 packets=5;"
+		"map 10.0.0.7 lease=100.64.2.1 mac=FA:16:3e:00:00:05 packets=5;"
 		"map fd00::5 db lease=fd64::5 rate=2000000 packets=7;"
 		"accept id=4 from=blue to=db tcp/5432; accept id=5 from=*;"
 		"tenant blue;",
@@ -153,7 +153,7 @@ Test(keys, as_they_are)
 		"\"tenant\":\"red\"}}\n"
 		"blocks/4/64400200 "
 		"{\"100.64.2.1\":{\"fixed\":\"10.0.0.7\",\"limit\":{\"packets\":5},"
-		"\"tenant\":\"red\"}}\n"
+		"\"mac\":\"fa:16:3e:00:00:05\",\"tenant\":\"red\"}}\n"
 		"blocks/6/fd640000000000000000000000000000 "
 		"{\"fd64::5\":{\"fixed\":\"fd00::5\",\"limit\":{\"burst\":2000000,\"packets\":7,"
 		"\"rate\":2000000},\"name\":\"db\",\"tenant\":\"red\"},"
@@ -350,8 +350,15 @@ Test(keys, what_is_damaged_is_named)
 		{ BLOCK, "{\"100.64.1.9\":{\"tenant\":\"red\",\"fixed\":\"100.64.9.9\"}}",
 		  "in a shared subnet" },
 		{ BLOCK,
+		  "{\"100.64.1.9\":{\"tenant\":\"red\",\"fixed\":\"10.0.0.5\",\"zone\":\"a\"}}",
+		  "`zone`, which this version of tenantnat does not know; update" },
+		{ BLOCK,
 		  "{\"100.64.1.9\":{\"tenant\":\"red\",\"fixed\":\"10.0.0.5\",\"mac\":\"a\"}}",
-		  "`mac`, which this version of tenantnat does not know; update" },
+		  "no valid MAC address" },
+		{ BLOCK,
+		  "{\"100.64.1.9\":{\"tenant\":\"red\",\"fixed\":\"10.0.0.5\","
+		  "\"mac\":\"01:00:5e:00:00:05\"}}",
+		  "no valid MAC address" },
 		{ BLOCK,
 		  "{\"100.64.1.9\":{\"tenant\":\"red\",\"fixed\":\"10.0.0.5\",\"name\":\"-\"}}",
 		  "no valid name" },

@@ -254,7 +254,27 @@ static const struct broken broken[] = {
 	       "    mappings:\n"
 	       "      - fixed: 10.0.0.5\n"
 	       "        floating: 100.64.1.9\n",
-	       "6:9: unknown key `floating`; a mapping takes `name`, `fixed`, `shared`, `limit`\n"),
+	       "6:9: unknown key `floating`; a mapping takes `name`, `fixed`, `shared`, `mac`, `limit`\n"),
+	BROKEN("MAC addresses that no VM has",
+	       NETWORK
+	       "  - name: red\n"
+	       "    mappings:\n"
+	       "      - {fixed: 10.0.0.5, mac: fa:16:3e:00:05}\n"
+	       "      - {fixed: 10.0.0.6, mac: fa-16-3e-00-00-05}\n"
+	       "      - {fixed: 10.0.0.7, mac: \"01:00:5e:00:00:05\"}\n"
+	       "      - {fixed: 10.0.0.8, mac: \"00:00:00:00:00:00\"}\n"
+	       "      - {fixed: 10.0.0.9, mac: fa:16:3e:00:00:05:06}\n"
+	       "      - {fixed: 10.0.0.10, mac: fa:16:3e:00:00:0g}\n",
+	       "5:32: `fa:16:3e:00:05` is no MAC address; write it like `fa:16:3e:00:00:05`\n"
+	       "6:32: `fa-16-3e-00-00-05` is no MAC address; write it like `fa:16:3e:00:00:05`\n"
+	       "7:32: `01:00:5e:00:00:05` is the MAC address of a group, which no VM has; give the "
+	       "one of the VM's interface\n"
+	       "8:32: `00:00:00:00:00:00` is no MAC address of anybody, which no VM has; give the "
+	       "one of the VM's interface\n"
+	       "9:32: `fa:16:3e:00:00:05:06` is no MAC address; write it like "
+	       "`fa:16:3e:00:00:05`\n"
+	       "10:33: `fa:16:3e:00:00:0g` is no MAC address; write it like "
+	       "`fa:16:3e:00:00:05`\n"),
 	BROKEN("a key in capitals, a long one, one that a terminal would obey",
 	       NETWORK
 	       "  - name: red\n"

@@ -187,6 +187,8 @@ static void make_mappings(struct making *k, struct tenant *t, uint32_t number)
 			m->shared = numbered(f, "100.64", "fd64:", number + 1, i + 1);
 			m->pinned = true;
 		}
+		if (chance(k->d, 30))
+			mac_from_number(0xfa163e000000 + roll(k->d, 1 << 24), m->mac);
 		if (chance(k->d, 40))
 			make_limit(k->d, &m->limit);
 	}
@@ -288,43 +290,44 @@ static void expect_written(const char *definitions, const char *yaml)
 /* Ids, leases, whether a router is detached, and what is the default are not there. */
 Test(write, as_people_write)
 {
-	expect_written("net 100.64.0.0/16 fd64::/64;"
-		       "tenant red id=7 pool=100.64.1.0/24 pool=fd64::1:0/112;"
-		       "router id=3 netns=red shared=shared0 inside=lan0 inside=qr-* hook=xdp "
-		       "sources=loose forwarding=stack pin=100.64.0.2 pin=fd64::2 detached "
-		       "to=100.64.9.0/24 via=100.64.0.1;"
-		       "map 10.0.0.5 db pin=100.64.1.9;"
-		       "map fd00::5 lease=fd64::1:5 packets=10000;"
-		       "accept from=blue to=db tcp/5432 udp/53-54; accept from=*;"
-		       "tenant blue; router pin=100.64.0.3 lease=fd64::1:ffff; accept;"
-		       "tenant host; router;",
-		       "shared-network:\n"
-		       "  subnets: [100.64.0.0/16, \"fd64::/64\"]\n"
-		       "tenants:\n"
-		       "- name: red\n"
-		       "  router:\n"
-		       "    netns: red\n"
-		       "    shared: shared0\n"
-		       "    inside: [lan0, qr-*]\n"
-		       "    hook: xdp\n"
-		       "    sources: loose\n"
-		       "    forwarding: stack\n"
-		       "    address: [100.64.0.2, \"fd64::2\"]\n"
-		       "    routes:\n"
-		       "    - {to: 100.64.9.0/24, via: 100.64.0.1}\n"
-		       "  pool: [100.64.1.0/24, \"fd64::1:0/112\"]\n"
-		       "  mappings:\n"
-		       "  - {name: db, fixed: 10.0.0.5, shared: 100.64.1.9}\n"
-		       "  - {fixed: \"fd00::5\", limit: {packets: 10000}}\n"
-		       "  accept:\n"
-		       "  - {from: [blue], to: [db], ports: [tcp/5432, udp/53-54]}\n"
-		       "  - {from: [\"*\"]}\n"
-		       "- name: blue\n"
-		       "  router:\n"
-		       "    address: 100.64.0.3\n"
-		       "  accept: []\n"
-		       "- name: host\n"
-		       "  router: {}\n");
+	expect_written(
+		"net 100.64.0.0/16 fd64::/64;"
+		"tenant red id=7 pool=100.64.1.0/24 pool=fd64::1:0/112;"
+		"router id=3 netns=red shared=shared0 inside=lan0 inside=qr-* hook=xdp "
+		"sources=loose forwarding=stack pin=100.64.0.2 pin=fd64::2 detached "
+		"to=100.64.9.0/24 via=100.64.0.1;"
+		"map 10.0.0.5 db pin=100.64.1.9;"
+		"map fd00::5 lease=fd64::1:5 mac=fa:16:3e:00:00:05 packets=10000;"
+		"accept from=blue to=db tcp/5432 udp/53-54; accept from=*;"
+		"tenant blue; router pin=100.64.0.3 lease=fd64::1:ffff; accept;"
+		"tenant host; router;",
+		"shared-network:\n"
+		"  subnets: [100.64.0.0/16, \"fd64::/64\"]\n"
+		"tenants:\n"
+		"- name: red\n"
+		"  router:\n"
+		"    netns: red\n"
+		"    shared: shared0\n"
+		"    inside: [lan0, qr-*]\n"
+		"    hook: xdp\n"
+		"    sources: loose\n"
+		"    forwarding: stack\n"
+		"    address: [100.64.0.2, \"fd64::2\"]\n"
+		"    routes:\n"
+		"    - {to: 100.64.9.0/24, via: 100.64.0.1}\n"
+		"  pool: [100.64.1.0/24, \"fd64::1:0/112\"]\n"
+		"  mappings:\n"
+		"  - {name: db, fixed: 10.0.0.5, shared: 100.64.1.9}\n"
+		"  - {fixed: \"fd00::5\", mac: \"fa:16:3e:00:00:05\", limit: {packets: 10000}}\n"
+		"  accept:\n"
+		"  - {from: [blue], to: [db], ports: [tcp/5432, udp/53-54]}\n"
+		"  - {from: [\"*\"]}\n"
+		"- name: blue\n"
+		"  router:\n"
+		"    address: 100.64.0.3\n"
+		"  accept: []\n"
+		"- name: host\n"
+		"  router: {}\n");
 	expect_written("net 100.64.0.0/16;"
 		       "tenant a; router host=hv1 netns=r; tenant b; router elsewhere host=hv1 "
 		       "host=hv2 active=address; tenant c; router elsewhere host=hv1 host=hv2;"

@@ -489,3 +489,32 @@ Test(addr, reserves)
 			     cases[i].addr);
 	}
 }
+
+Test(addr, macs)
+{
+	static const char *const none[] = {
+		"",
+		"fa",
+		"fa:16:3e:00:05",
+		"fa:16:3e:00:00:05:06",
+		"fa-16-3e-00-00-05",
+		"fa:16:3e:00:00:0g",
+		"fa:16:3e:0:00:005",
+		"fa:16:3e:00:00:05 ",
+		" a:16:3e:00:00:05",
+	};
+	uint8_t mac[6];
+
+	cr_assert(mac_parse("FA:16:3e:00:00:05", mac));
+	cr_expect_str_eq(MAC(mac), "fa:16:3e:00:00:05");
+	cr_expect_eq(mac_number(mac), 0xfa163e000005);
+	cr_expect(mac_is_valid(mac));
+	mac_from_number(0x01005e000005, mac);
+	cr_expect_str_eq(MAC(mac), "01:00:5e:00:00:05");
+	cr_expect_not(mac_is_valid(mac));
+	mac_from_number(0, mac);
+	cr_expect(mac_is_unset(mac));
+	cr_expect_not(mac_is_valid(mac));
+	for (size_t i = 0; i < ARRAY_SIZE(none); i++)
+		cr_expect_not(mac_parse(none[i], mac), "%s", none[i]);
+}

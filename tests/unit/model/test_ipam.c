@@ -152,6 +152,31 @@ Test(ipam, ids_of_routers_elsewhere)
 		  "a 1/2\nb 2/4097\n");
 }
 
+/* A VM that is known by its MAC address leaves nothing to the next one with its fixed address. */
+Test(ipam, another_vm)
+{
+#define FIRST  "mac=fa:16:3e:00:00:01"
+#define SECOND "mac=fa:16:3e:00:00:02"
+	gives(RED "map 10.0.0.5 " FIRST ";", "", "", "red 10.0.0.5 100.64.1.153\n");
+	gives(RED "map 10.0.0.5 " SECOND ";", "", "", "red 10.0.0.5 100.64.1.83\n");
+	gives(RED "map 10.0.0.5 " SECOND ";", RED "map 10.0.0.5 lease=100.64.1.153 " FIRST ";", "",
+	      "red 10.0.0.5 100.64.1.83\n");
+	/* the same one, and where it is not said */
+	gives(RED "map 10.0.0.5 " FIRST ";", RED "map 10.0.0.5 lease=100.64.1.7 " FIRST ";", "",
+	      "red 10.0.0.5 100.64.1.7\n");
+	gives(RED "map 10.0.0.5 " FIRST ";", RED "map 10.0.0.5 lease=100.64.1.7;", "",
+	      "red 10.0.0.5 100.64.1.7\n");
+	gives(RED "map 10.0.0.5;", RED "map 10.0.0.5 lease=100.64.1.7 " FIRST ";", "",
+	      "red 10.0.0.5 100.64.1.7\n");
+	/* what is pinned is pinned */
+	gives(RED "map 10.0.0.5 pin=100.64.1.7 " SECOND ";",
+	      RED "map 10.0.0.5 pin=100.64.1.7 " FIRST ";", "", "red 10.0.0.5 100.64.1.7\n");
+	gives("net fd64::/112; tenant red; map fd00::5 " FIRST ";", "", "",
+	      "red fd00::5 fd64::af99\n");
+#undef FIRST
+#undef SECOND
+}
+
 Test(ipam, next_free_one_above)
 {
 	gives(RED "map 10.0.0.5; map 10.0.0.6; map 10.0.1.5; map 10.0.2.5;", "", "",

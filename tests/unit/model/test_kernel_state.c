@@ -324,6 +324,33 @@ Test(kernel_state, flags_of_mappings)
 	cr_expect_eq(out.fixed.v[0].tenant, 1);
 }
 
+/* A router looks at MAC addresses while there are any. */
+Test(kernel_state, mac_addresses)
+{
+	static const char bound[] = "tenant red id=1; router id=1; map 10.0.0.5 lease=100.64.1.5 "
+				    "mac=fa:16:3e:00:00:05; map 10.0.0.6 lease=100.64.1.6;";
+	static const char plain[] = "tenant red id=1; router id=1; map 10.0.0.6 lease=100.64.1.6;";
+	_cleanup_model_ struct model with = model_of(bound), without = model_of(plain);
+	_cleanup_facts_ struct facts f = facts_of("router 1 red via=tc; own 100.64.0.2 1 1;");
+	_cleanup_kernel_state_ struct kernel_state out, after, part;
+	struct kernel_state nothing = { 0 };
+	char *red = "red";
+	struct scope one = { .tenants = &red, .n = 1 };
+
+	kernel_state_wanted(&with, &f, &nothing, NULL, &out);
+	cr_expect(out.routers.v[0].binds);
+	cr_expect(out.shared.v[1].flags & TN_SHARED_BOUND);
+	cr_expect_not(out.shared.v[2].flags & TN_SHARED_BOUND);
+	cr_expect(out.fixed.v[0].flags & TN_SHARED_BOUND);
+	cr_expect_str_eq(MAC(out.fixed.v[0].mac), "fa:16:3e:00:00:05");
+	cr_expect_not(out.fixed.v[1].flags & TN_SHARED_BOUND);
+	kernel_state_wanted(&without, &f, &out, NULL, &after);
+	cr_expect_not(after.routers.v[0].binds);
+	/* perhaps there are more than those that are known */
+	kernel_state_wanted(&without, &f, &out, &one, &part);
+	cr_expect(part.routers.v[0].binds);
+}
+
 Test(kernel_state, scope)
 {
 	char *names[] = { "red", "blue" };

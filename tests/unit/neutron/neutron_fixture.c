@@ -152,6 +152,20 @@ static int make_model(struct model *m, struct neutron_findings *findings, struct
 	return neutron_definitions(&inv, "node1", m, findings, err);
 }
 
+/* What most tests are not about. */
+static char *without_macs(const char *yaml)
+{
+	static const char begins[] = ", mac: \"";
+	char *text = xstrdup(yaml), *at = text;
+
+	while ((at = strstr(at, begins))) {
+		size_t n = strlen(begins) + MAC_TEXT;
+
+		memmove(at, at + n, strlen(at + n) + 1);
+	}
+	return text;
+}
+
 struct made make(void)
 {
 	_cleanup_neutron_findings_ struct neutron_findings findings = { 0 };
@@ -160,9 +174,10 @@ struct made make(void)
 	struct made made;
 
 	cr_assert_eq(make_model(&m, &findings, &err), 0, "%s", err.text);
-	made.yaml = written(&m);
+	made.whole = written(&m);
 	made.findings = lines(&findings);
-	expect_valid(made.yaml);
+	expect_valid(made.whole);
+	made.yaml = without_macs(made.whole);
 	return made;
 }
 
@@ -210,6 +225,7 @@ struct error make_fails(void)
 
 void made_free(struct made *m)
 {
+	free(m->whole);
 	free(m->yaml);
 	free(m->findings);
 }

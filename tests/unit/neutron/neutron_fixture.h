@@ -30,8 +30,9 @@ void drop(enum neutron_list list, const char *id);
 /* All answers, sorted; fails the test when one is refused. */
 void take_all(struct inventory *inv);
 
-/* What definitions come to: the file, and the findings, a line each. */
+/* What definitions come to: the file, also without MAC addresses, and the findings, a line each. */
 struct made {
+	char *whole;
 	char *yaml;
 	char *findings;
 };

@@ -277,6 +277,18 @@ Test(neutron, routers_without_a_name)
 	expect_in(m.yaml, "name: router-10000013\n  router:\n    netns: qrouter-10000013");
 }
 
+/* A port that comes in the place of another one has the address, and nothing else of it. */
+Test(neutron, vms_are_known_by_their_mac_address)
+{
+	_cleanup_made_ struct made m = make();
+
+	expect_in(m.whole, "  - {name: alpha-vm1, fixed: 10.0.0.10, mac: \"fa:16:3e:cc:1b:58\"}\n");
+	change(NEUTRON_PORTS, ALPHA_VM, "{'name': 'new', 'mac_address': 'FA:16:3E:00:00:05'}");
+	_cleanup_made_ struct made after = make();
+
+	expect_in(after.whole, "  - {name: new, fixed: 10.0.0.10, mac: \"fa:16:3e:00:00:05\"}\n");
+}
+
 Test(neutron, vms_are_called_by_their_dns_name)
 {
 	change(NEUTRON_PORTS, ALPHA_VM, "{'dns_name': 'www'}");

@@ -44,6 +44,7 @@ static const struct {
 	{ NEUTRON_PORTS, "port", "project_id", false },
 	{ NEUTRON_PORTS, "port", "created_at", true },
 	{ NEUTRON_PORTS, "port", "status", false },
+	{ NEUTRON_PORTS, "port", "mac_address", false },
 	{ NEUTRON_PORTS, "port", "fixed_ips", false },
 	{ NEUTRON_PORTS, "port", "security_groups", false },
 	{ NEUTRON_GROUPS, "security group", "name", true },
@@ -112,6 +113,9 @@ static void expect_odd(enum neutron_list list, const char *id, const char *with,
 
 Test(inventory, values_that_are_odd)
 {
+	expect_odd(NEUTRON_PORTS, "10000030", "{'mac_address': '01:00:5e:00:00:05'}",
+		   "`mac_address` is no MAC address that an interface can have: "
+		   "`01:00:5e:00:00:05`");
 	expect_odd(NEUTRON_PORTS, "10000030", "{'network_id': '../../x'}",
 		   "`network_id` is no UUID: `../../x`");
 	expect_odd(NEUTRON_PORTS, "10000030",

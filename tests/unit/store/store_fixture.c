@@ -318,7 +318,8 @@ void rich(struct model *m)
 	add_route(r, "100.64.9.0/24", "100.64.0.3");
 	add_mapping(t, "fd00:10::5", "fd64::1:5", "db", true);
 	add_mapping(t, "10.0.0.5", "100.64.1.9", "db", true);
-	add_mapping(t, "10.0.0.10", "100.64.1.1", NULL, false);
+	mac_from_number(0xfa163e8090a0,
+			add_mapping(t, "10.0.0.10", "100.64.1.1", NULL, false)->mac);
 	add_mapping(t, "10.0.0.9", "100.64.1.2", "it.s_odd-NAME", false);
 	add_mapping(t, "fd00:10::6", "fd64::1:6", NULL, false)->limit =
 		(struct limit){ .rate = 12500000, .burst = 1048576, .packets = 10000 };

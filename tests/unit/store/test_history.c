@@ -410,3 +410,18 @@ Test(store, records_of_versions_to_come)
 	rewrite(&r, 4, 0, 0);
 	cr_expect_not(record_apply(&r, &back));
 }
+
+/* Nor of MAC addresses, which are the last but the two zeros at the end of a mapping. */
+Test(store, records_of_mappings_of_versions_before)
+{
+	_cleanup_record_ struct record r = { 0 };
+	_cleanup_model_ struct model had = { 0 }, back = { 0 };
+	struct error err = { 0 };
+
+	add_prefix(&had.subnets, "100.64.0.0/16");
+	add_mapping(add_tenant(&had, 7, "red"), "10.0.0.5", "100.64.1.5", NULL, false);
+	must(record_make(&had, &empty, &r, &err) == 0, err);
+	rewrite(&r, 2, 2, 1);
+	cr_assert(record_apply(&r, &back));
+	assert_same(&back, &had);
+}
