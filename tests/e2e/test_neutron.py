@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """neutron: definitions from a Neutron that plays what a real one has answered."""
+import contextlib
+import json
 import os
 import shutil
+import signal
 import socket
 import tempfile
 import threading
+import urllib.request
 
 import yaml
 
@@ -333,9 +337,37 @@ def test_neutron_in_a_cluster(lab):
     with Etcd(lab) as etcd:
         host = Host(lab, etcd, "hv1")
         host.join()
+        said = host.cli.fails("agent", "--neutron", "--url", "http://127.0.0.1:1", code=2)
+        assert "this host is in a cluster" in said, said
         for mode in [], ["--once"], ["--dry-run"]:
             said = host.cli.fails("neutron", "--url", "http://127.0.0.1:1", *mode, code=2)
             assert "this host is in a cluster" in said, f"{mode}: {said}"
+
+
+@once
+def test_neutron_renames(lab):
+    """A port and a router are the same by whatever name: what is theirs stays theirs."""
+    with Cloud() as cloud, Alone(lab) as alone:
+        cloud.hosted.clear()
+        alone.cli.run(*alone.neutron(cloud, "--once"))
+        had = alone.cli.leases()
+        cloud.find("ports", "10000016")["name"] = "new-vm"
+        cloud.find("routers", "10000013")["name"] = "new-router"
+        # somebody else takes the name
+        cloud.find("routers", "10000012")["name"] = "beta-router"
+        alone.cli.run(*alone.neutron(cloud, "--once"))
+        equal(alone.cli.leases(), had, "mappings")
+        equal([m["name"] for m in alone.cli.json("map", "list", "alpha-router/10.0.0.10")], ["new-vm"],
+              "the VM's name")
+        # one that is deleted and made again has its name
+        router = cloud.find("routers", "10000013")
+        cloud.lists["routers"].remove(router)
+        alone.cli.run(*alone.neutron(cloud, "--once"))
+        assert ("beta-router", "10.0.0.10") not in alone.cli.leases()
+        cloud.lists["routers"].append(router)
+        alone.cli.run(*alone.neutron(cloud, "--once"))
+        equal({tenant for tenant, _ in alone.cli.leases()},
+              {"alpha-router", "gamma-router", "new-router"}, "tenants")
 
 
 # ---------------------------------------------------------------- with routers
@@ -489,3 +521,129 @@ def test_neutron_follows(lab):
         finally:
             process.kill()
             process.wait()
+
+
+# ---------------------------------------------------------------- the agent
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def metrics(port):
+    """{name{labels}: value} of what is about Neutron."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
+        lines = answer.read().decode().splitlines()
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines
+                                                   if line.startswith("tenantnat_neutron_"))}
+
+
+def failures(port, reason):
+    return metrics(port)[f'tenantnat_neutron_failures_total{{reason="{reason}"}}']
+
+
+@contextlib.contextmanager
+def agent(alone, *args):
+    """The lines that it logs."""
+    process, lines = alone.cli.start("agent", "--neutron", "--host", "node1", *args), []
+    threading.Thread(target=lambda: lines.extend(iter(process.stderr.readline, "")),
+                     daemon=True).start()
+    try:
+        yield process, lines
+        process.terminate()
+        equal(process.wait(60), 0, "exit status")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def says(lines, text):
+    assert any(text in line for line in lines), f"{text!r} is not in {lines}"
+
+
+@once
+def test_neutron_agent(lab):
+    """It follows, and says when it cannot: in its log, its metrics, status and doctor."""
+    with Cloud() as cloud, Alone(lab) as alone:
+        cloud.hosted.clear()
+        port = free_port()
+        with agent(alone, "--url", cloud.url, "--metrics", f"127.0.0.1:{port}") as (_, lines):
+            eventually(lambda: equal(set(alone.cli.leases()), VMS, "mappings"))
+            eventually(lambda: says(lines, "+ tenant alpha-router"))
+            eventually(lambda: equal(metrics(port)["tenantnat_neutron_last_read_timestamp_seconds"] > 0,
+                                     True, "it was read"))
+            for reason in "read", "refused", "loss":
+                equal(failures(port, reason), 0, reason)
+            had = alone.cli.leases()
+            cloud.faults = [answers(503, b"")]
+            cloud.drop("ports", "10000016")
+            eventually(lambda: says(lines, "with status 503"))
+            eventually(lambda: equal(failures(port, "read") > 1, True, "failures"))
+            equal(alone.cli.leases(), had, "mappings")
+            shown = alone.cli.run("status", code=None).stdout
+            assert "neutron  not followed for" in shown and "status 503" in shown, shown
+            shown = json.loads(alone.cli.run("status", "-j", code=None).stdout)["neutron"]
+            equal((shown["source"], shown["failing_since"] > 0), (cloud.url, True), "status -j")
+            shown = alone.cli.run("doctor", code=None).stdout
+            assert "nothing of Neutron" in shown and "status 503" in shown, shown
+            equal(sum("status 503" in line for line in lines), 1, "how often it says so")
+            cloud.faults = []
+            del had["alpha-router", "10.0.0.10"]
+            eventually(lambda: equal(alone.cli.leases(), had, "when it answers again"))
+            eventually(lambda: says(lines, "in order again"))
+            shown = alone.cli.run("status", code=None).stdout
+            assert "neutron  read " in shown and cloud.url in shown, shown
+            # what cannot be
+            cloud.find("routers", "10000012")["distributed"] = True
+            cloud.find("routers", "10000012")["revision_number"] += 1
+            eventually(lambda: equal(metrics(port)["tenantnat_neutron_findings"], 1, "findings"))
+            assert "distributed (DVR)" in alone.cli.run("doctor", code=None).stdout, "doctor"
+            networks = cloud.lists["networks"]
+            networks.append({**networks[0], "id": "100000ff-00ff-4000-8000-0000000000ff",
+                             "tags": ["tenantnat"]})
+            networks.append({**networks[0], "id": "100000fe-00fe-4000-8000-0000000000fe",
+                             "tags": ["tenantnat"]})
+            eventually(lambda: says(lines, "networks in Neutron have the tag"))
+            eventually(lambda: equal(failures(port, "refused") > 0, True, "refused"))
+            del networks[-2:]
+            eventually(lambda: equal("failing" in lines[-1] or sum("in order again" in line for line in lines), 2,
+                                     "when there is one again"))
+            routers, cloud.lists["routers"] = cloud.lists["routers"], []
+            eventually(lambda: says(lines, "no tenant is left"))
+            eventually(lambda: equal(failures(port, "loss") > 0, True, "loss"))
+            equal(alone.cli.leases(), had, "most would go")
+            cloud.lists["routers"] = routers
+
+
+@once
+def test_neutron_agent_reads_clouds_again(lab):
+    """On SIGHUP; what is wrong there changes nothing."""
+    with Cloud(keystone=SECRET) as one, Cloud(keystone=SECRET) as two, Alone(lab) as alone:
+        for cloud in one, two:
+            cloud.hosted.clear()
+        two.drop("ports", "10000016")
+        alone.clouds(one=password(one))
+        with agent(alone) as (process, lines):
+            eventually(lambda: equal(set(alone.cli.leases()), VMS, "mappings"))
+            alone.clouds(one={**password(one), "auth_type": "v3kerberos"})
+            process.send_signal(signal.SIGHUP)
+            eventually(lambda: says(lines, "v3kerberos"))
+            asked = len(one.requests)
+            eventually(lambda: equal(len(one.requests) > asked, True, "it goes on asking"))
+            alone.clouds(one=password(two))
+            process.send_signal(signal.SIGHUP)
+            eventually(lambda: equal(set(alone.cli.leases()), VMS - {("alpha-router", "10.0.0.10")},
+                                     "mappings of the other cloud"))
+
+
+@once
+def test_neutron_agent_options(lab):
+    with Alone(lab) as alone:
+        for words, want in ((("--url", "http://127.0.0.1:1"), "--url says which Neutron is meant: add --neutron"),
+                            (("--host", "x"), "--host says which Neutron is meant"),
+                            (("--neutron", "-f", "x.yaml"), "give --neutron or -f FILE, not both"),
+                            (("--neutron", "--url", "x"), "write http://HOST:9696"),
+                            (("--neutron",), "no clouds.yaml")):
+            said = alone.cli.fails("agent", *words, code=2)
+            assert want in said, f"{words}: {said}"

@@ -11,6 +11,7 @@
 
 #include "lib/error.h"
 #include "lib/settings.h"
+#include "neutron/neutron.h"
 
 /* The texts outlive the agent. */
 struct agent_options {
@@ -18,6 +19,7 @@ struct agent_options {
 	const char *file;      /* definitions that come in force first, and on SIGHUP; NULL: none */
 	const char *metrics;   /* where they are served: see serve_parse(); NULL: nowhere */
 	bool metrics_mappings; /* with metrics of each mapping */
+	const struct neutron_source *neutron; /* what is followed; NULL: none */
 };
 
 /*

@@ -48,23 +48,27 @@ static void take_signals(struct agent *a)
 	while (read(a->signals, &info, sizeof(info)) == sizeof(info)) {
 		sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_ms() * 1000);
 		reload(a);
+		importer_reload(&a->importer, &a->settings);
 		agent_look(a);
 		sd_notify(0, "READY=1");
 	}
 }
 
 /* What is polled besides the metrics'. */
-enum { OWN_FDS = 4 };
+enum { OWN_FDS = 5 };
 
 static void wait_for_something(struct agent *a)
 {
-	struct pollfd fds[OWN_FDS + METRICS_FDS] = { { .fd = watch_fd(a->watch), .events = POLLIN },
-						     { .fd = a->signals, .events = POLLIN },
-						     { .fd = interrupt_fd(), .events = POLLIN },
-						     { .fd = member_fd(&a->member),
-						       .events = POLLIN } };
+	struct pollfd fds[OWN_FDS + METRICS_FDS] = {
+		{ .fd = watch_fd(a->watch), .events = POLLIN },
+		{ .fd = a->signals, .events = POLLIN },
+		{ .fd = interrupt_fd(), .events = POLLIN },
+		{ .fd = member_fd(&a->member), .events = POLLIN },
+		{ .fd = importer_fd(&a->importer), .events = POLLIN }
+	};
 	uint64_t until = a->schedule.look < a->schedule.poll ? a->schedule.look : a->schedule.poll;
 	int64_t left, metrics = metrics_wait(&a->metrics), member = member_wait(&a->member);
+	int64_t importer = importer_wait(&a->importer);
 	int more[METRICS_FDS];
 
 	metrics_fds(&a->metrics, more);
@@ -77,9 +81,12 @@ static void wait_for_something(struct agent *a)
 	left = clock_left(until);
 	if (member >= 0 && member < left)
 		left = member;
+	if (importer >= 0 && importer < left)
+		left = importer;
 	poll(fds, ARRAY_SIZE(fds), metrics >= 0 && metrics < left ? metrics : left);
 	metrics_run(&a->metrics);
 	member_run(&a->member, &a->settings, &a->stats);
+	importer_run(&a->importer, &a->settings);
 	if (watch_read(a->watch)) {
 		schedule_event(&a->schedule, clock_ms());
 		agent_see_active(a);
@@ -178,6 +185,9 @@ static int begin(struct agent *a, struct error *err)
 		return -1;
 	if (open_metrics(a, err))
 		return -1;
+	if (a->options.neutron && importer_check(a->options.neutron, &a->settings, err))
+		return -1;
+	a->importer.source = a->options.neutron;
 	if (a->options.file)
 		reload(a);
 	if ((a->has_pending && agent_put_in_force(a, err)) || agent_mend(a, err) < 0)
@@ -199,6 +209,7 @@ static void agent_cleanup(struct agent *a)
 	watch_close(a->watch);
 	metrics_close(&a->metrics);
 	member_close(&a->member);
+	importer_close(&a->importer);
 	close_cleanup(&a->signals);
 	close_cleanup(&a->lock);
 }

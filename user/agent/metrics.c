@@ -23,6 +23,7 @@ static int write_page(const struct metrics_source *from, int fd, struct error *e
 {
 	_cleanup_view_ struct view v = { 0 };
 	_cleanup_stats_ struct stats stats = { 0 };
+	_cleanup_imported_ struct imported imported = { 0 };
 	FILE *out = fdopen(fd, "w"); /* until the exit: its end says that this is over */
 	struct page page = { .version = from->version,
 			     .model = &v.model,
@@ -40,6 +41,8 @@ static int write_page(const struct metrics_source *from, int fd, struct error *e
 	if (view_load(from->settings, &v, err))
 		return -1;
 	stats_read(&v, &stats);
+	if (imported_read(from->settings->state, &imported))
+		page.imported = &imported;
 	page.seconds = (double)(clock_ms() - start) / 1000;
 	prometheus_write(&page, out);
 	return fflush(out) ? error_set(err, "cannot write a page: %m") : 0;

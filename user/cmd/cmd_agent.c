@@ -7,9 +7,31 @@
 #include "cmd/cmd.h"
 #include "lib/systemd.h"
 
+/* What is said of Neutron has to make sense with the rest. */
+static int check_neutron(const struct invocation *inv, struct error *err)
+{
+	static const char *const of[] = { "cloud", "url", "host" };
+
+	if (cmd_value(inv, "neutron"))
+		return cmd_value(inv, "file")
+			       ? error_usage(err, "give --neutron or -f FILE, not both: each has "
+						  "all definitions")
+			       : 0;
+	for (size_t i = 0; i < ARRAY_SIZE(of); i++) {
+		if (cmd_value(inv, of[i]))
+			return error_usage(err, "--%s says which Neutron is meant: add --neutron",
+					   of[i]);
+	}
+	return 0;
+}
+
 static int run(const struct invocation *inv, struct error *err)
 {
+	const struct neutron_source neutron = { .cloud = cmd_value(inv, "cloud"),
+						.url = cmd_value(inv, "url"),
+						.host = cmd_value(inv, "host") };
 	const struct agent_options options = {
+		.neutron = cmd_value(inv, "neutron") ? &neutron : NULL,
 		.version = tenantnat_version,
 		.file = cmd_value(inv, "file"),
 		.metrics = cmd_value(inv, "metrics"),
@@ -19,12 +41,15 @@ static int run(const struct invocation *inv, struct error *err)
 	if (inv->json)
 		return error_usage(err, "an agent prints nothing but its log: leave out --json; "
 					"`tenantnat status -j` says how it and the routers are");
+	if (check_neutron(inv, err))
+		return -1;
 	return agent_run(&inv->settings, &options, err);
 }
 
 const struct command cmd_agent = {
 	.name = "agent",
-	.synopsis = "[-f FILE] [--metrics ADDRESS:PORT]",
+	.synopsis = "[-f FILE | --neutron [--cloud CLOUD | --url URL] [--host HOST]] [--metrics "
+		    "ADDRESS:PORT]",
 	.summary = "Keep the machine as the definitions in force say, until ended",
 	.help = "Runs in the foreground, for systemd (" SYSTEMD_HELP
 		"). It does what `restore` does whenever an\n"
@@ -37,9 +62,19 @@ const struct command cmd_agent = {
 		"Without -f it reads no file, not " DEFAULT_FILE " either: it keeps what\n"
 		"is in force.\n"
 		"\n"
+		"--neutron follows OpenStack's Neutron, as `tenantnat neutron` does, in a process "
+		"of its own.\n"
+		"SIGHUP reads clouds.yaml again." NEUTRON_HELP "\n"
+		"\n"
 		"--metrics takes an IP address of this host and a port, as in 127.0.0.1:9876 or\n"
 		"[::1]:9876. Everybody who reaches that address can read the metrics.",
 	.options = { { "file", 'f', "FILE", "apply these definitions first, and on SIGHUP" },
+		     { "neutron", 0, NULL,
+		       "follow Neutron: the definitions are those that it has" },
+		     { "cloud", 0, "CLOUD",
+		       "its name in clouds.yaml (default: as `neutron` has it)" },
+		     { "url", 0, "URL", "of a Neutron that asks for no token" },
+		     { "host", 0, "HOST", "what Neutron calls this host (default: its name)" },
 		     { "metrics", 0, "ADDRESS:PORT",
 		       "serve metrics for Prometheus there, at /metrics; see "
 		       "docs/metrics.md" METRICS_HELP },

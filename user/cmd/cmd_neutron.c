@@ -92,7 +92,11 @@ static int attempt(const struct invocation *inv, struct neutron_session *session
 	if (change_begin(&inv->settings, how->dry_run ? STORE_READ : STORE_WRITE, &m, c, err))
 		return -1;
 	ret = consent_check(consent, c, err);
-	return ret ? ret : change_make(c, how, outcome, err);
+	if (!ret)
+		ret = change_make(c, how, outcome, err);
+	if (ret || how->dry_run)
+		return ret;
+	return neutron_note(session, inv->settings.state, &findings, err);
 }
 
 static int apply(const struct invocation *inv, struct neutron_session *session, bool dry_run,
@@ -137,7 +141,7 @@ static int run(const struct invocation *inv, struct error *err)
 
 	if (choose_mode(inv, &mode, err))
 		return -1;
-	session = neutron_begin(&from, err);
+	session = neutron_begin(&from, inv->settings.state, err);
 	if (!session)
 		return -1;
 	if (mode == PRINT)

@@ -306,6 +306,7 @@ static int watch_live(const struct request *q, struct error *err)
 static int print_metrics(const struct invocation *inv, struct error *err)
 {
 	_cleanup_moment_ struct moment now = { 0 };
+	_cleanup_imported_ struct imported imported = { 0 };
 	uint64_t start = clock_ms();
 	struct page page = { .version = tenantnat_version,
 			     .model = &now.view.model,
@@ -314,6 +315,8 @@ static int print_metrics(const struct invocation *inv, struct error *err)
 
 	if (moment_read(inv, &now, err))
 		return -1;
+	if (imported_read(inv->settings.state, &imported))
+		page.imported = &imported;
 	page.seconds = (double)(clock_ms() - start) / 1000;
 	prometheus_write(&page, stdout);
 	return fflush(stdout) ? error_set(err, "cannot write to stdout: %m") : 0;

@@ -112,6 +112,22 @@ static json_t *tenant_json(const struct status *s, const struct tenant *t)
 			 (json_int_t)c.dropped, "problems", problems_json(s, t->name));
 }
 
+static json_t *imported_json(const struct examination *e)
+{
+	const struct imported *im = &e->imported;
+	json_t *findings;
+
+	if (!e->is_imported)
+		return json_null();
+	findings = json_array();
+	vec_each (text, &im->findings)
+		json_array_append_new(findings, json_string(*text));
+	return json_pack("{s:o, s:I, s:o, s:o, s:o}", "source", json_text(im->source), "read",
+			 (json_int_t)im->read_at, "failing_since",
+			 im->failing_since ? json_integer(im->failing_since) : json_null(),
+			 "failing", json_text(im->failing), "findings", findings);
+}
+
 static json_t *status_json(const struct status *s, const struct error *verdict)
 {
 	json_t *tenants = json_array();
@@ -121,10 +137,10 @@ static json_t *status_json(const struct status *s, const struct error *verdict)
 		if (is_asked(s, t))
 			json_array_append_new(tenants, tenant_json(s, t));
 	}
-	return json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "well", !verdict->set, "why",
-			 json_text(verdict->set ? verdict->text : NULL), "agent",
+	return json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "well", !verdict->set,
+			 "why", json_text(verdict->set ? verdict->text : NULL), "agent",
 			 s->agent ? json_integer(s->agent) : json_null(), "file",
-			 json_text(s->e.model.file), "seconds",
+			 json_text(s->e.model.file), "neutron", imported_json(&s->e), "seconds",
 			 seconds < 0 ? json_null() : json_integer(seconds), "tenants", tenants,
 			 "problems", problems_json(s, NULL), "warnings",
 			 (json_int_t)diagnosis_count(&s->e.findings, SEVERITY_WARNING));
@@ -145,6 +161,22 @@ static const char *duration_text(int64_t s, char buf[64])
 	return buf;
 }
 
+static void print_imported(const struct examination *e)
+{
+	const struct imported *im = &e->imported;
+	int64_t now = time(NULL);
+	char text[64];
+
+	if (!e->is_imported)
+		return;
+	if (im->failing_since)
+		printf("neutron  not followed for %s: %s\n",
+		       duration_text(now - im->failing_since, text), im->failing ?: "?");
+	else
+		printf("neutron  read %s ago, from %s\n", duration_text(now - im->read_at, text),
+		       im->source ?: "?");
+}
+
 static void print_head(const struct status *s)
 {
 	int64_t seconds = window(s);
@@ -155,6 +187,7 @@ static void print_head(const struct status *s)
 	else
 		printf("agent    not running: what is lost comes back only by `tenantnat "
 		       "restore`\n");
+	print_imported(&s->e);
 	if (seconds < 0)
 		printf("traffic  nothing is counted: no router is attached\n");
 	else if (s->then)
@@ -318,7 +351,10 @@ const struct command cmd_status = {
 		"\n"
 		"JSON: {\"well\", \"why\": null or what is not, \"agent\": null or its process, "
 		"\"file\",\n"
-		"\"seconds\": that the figures are about, or null, \"tenants\": [{\"tenant\", "
+		"\"neutron\": null or {\"source\", \"read\" and \"failing_since\": seconds since "
+		"1970 or null,\n"
+		"\"failing\": null or why, \"findings\": what of it is left out}, \"seconds\": "
+		"that the figures are about, or null, \"tenants\": [{\"tenant\", "
 		"\"router\":\n"
 		"\"attached\", \"standby\", \"detached\", \"missing\", \"broken\" or "
 		"\"elsewhere\", "

@@ -15,6 +15,7 @@
 #include "lib/error.h"
 #include "model/iface.h"
 #include "model/model.h"
+#include "observe/imported.h"
 
 /* X(ID, "name", "what it means when it is not in order") */
 #define FINDINGS(X)                                                                                \
@@ -31,6 +32,7 @@
 	X(DRIFT, "drift", "what the kernel has is not what the definitions in force say")          \
 	X(MAPS, "maps", "the pinned maps cannot be used by this version")                          \
 	X(ROOM, "room", "there is little room left for mappings")                                  \
+	X(NEUTRON, "neutron", "what Neutron says is not in force, or not all of it")               \
 	X(NEIGHBOURS, "neighbour-table",                                                           \
 	  "when it is full, the kernel reaches no neighbour that it does not know yet")            \
 	X(LEFTOVERS, "leftovers", "a run that was killed left something behind")                   \
@@ -166,6 +168,8 @@ struct machine_report {
 };
 
 void doctor_machine(const struct machine_report *m, struct diagnosis *out);
+/* Where Neutron is read. `now` in seconds since 1970. */
+void doctor_imported(const struct imported *im, int64_t now, struct diagnosis *out);
 
 /* One interface of a router. */
 struct port {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "doctor/examine.h"
 
+#include <time.h>
+
 #include "config/definitions.h"
 #include "doctor/collect.h"
 #include "doctor/collect_drift.h"
@@ -14,6 +16,7 @@
 void examination_free(struct examination *e)
 {
 	diagnosis_free(&e->findings);
+	imported_free(&e->imported);
 	kernel_state_free(&e->kernel);
 	dataplane_close(e->dp);
 	drift_free(&e->report.drift);
@@ -169,6 +172,9 @@ void examine_look(const struct settings *settings, const struct scope *scope, st
 {
 	look_for_drift(settings, scope, e);
 	doctor_machine(&e->report, &e->findings);
+	e->is_imported = !e->planned && imported_read(settings->state, &e->imported);
+	if (e->is_imported)
+		doctor_imported(&e->imported, time(NULL), &e->findings);
 	progress_begin("tenants examined", looked_at(e)->tenants.n);
 	vec_each (t, &looked_at(e)->tenants) {
 		if (scope_has(scope, t->name) && t->router)

@@ -20,6 +20,8 @@ struct examination {
 	struct kernel_state kernel;
 	struct machine_report report;
 	struct diagnosis findings;
+	struct imported imported; /* what was noted of Neutron, where that is read */
+	bool is_imported;
 };
 
 /*

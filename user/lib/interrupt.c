@@ -46,13 +46,18 @@ void interrupt_catch(void)
 
 void interrupt_block(bool block)
 {
+	static sigset_t before;
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
-	sigprocmask(block ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
+	/* the agent has SIGHUP blocked all the time */
+	if (block)
+		sigprocmask(SIG_BLOCK, &set, &before);
+	else
+		sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 bool interrupt_is_noted(void)

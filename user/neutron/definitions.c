@@ -149,21 +149,45 @@ static int by_age(const void *a, const void *b)
 	return order ? order : strcmp(x->router->id, y->router->id);
 }
 
-static void make_tenancies(struct making *k)
+/* The name that the tenant has had; NULL: none, or none that it can have. */
+static const char *known_name(const json_t *names, const struct tenancy *t)
 {
-	_cleanup_name_set_ struct name_set names = { 0 };
+	const char *name = json_string_value(json_object_get(names, t->router->id));
 
+	return name && tenant_name_valid(name) ? name : NULL;
+}
+
+/* A router that is renamed is the same one: its tenant keeps name, addresses and flows. */
+static void name_tenancies(struct making *k, json_t *names)
+{
+	_cleanup_name_set_ struct name_set taken = { 0 };
+
+	vec_each (t, &k->tenancies) {
+		const char *known = known_name(names, t);
+
+		if (known)
+			t->name = name_take(&taken, known, t->router->id);
+	}
+	json_object_clear(names);
+	vec_each (t, &k->tenancies) {
+		_cleanup_free_ char *slug = name_slug(t->router->name, true);
+
+		if (!t->name)
+			t->name = name_take(&taken, slug ? slug : "router", t->router->id);
+		json_object_set_new(names, t->router->id, json_string(t->name));
+	}
+}
+
+static void make_tenancies(struct making *k, json_t *names)
+{
 	vec_each (r, &k->inv->routers) {
 		if (r->tagged)
 			vec_push(&k->tenancies)->router = r;
 	}
 	vec_sort(&k->tenancies, by_age);
-	vec_each (t, &k->tenancies) {
-		_cleanup_free_ char *slug = name_slug(t->router->name, true);
-
-		t->name = name_take(&names, slug ? slug : "router", t->router->id);
+	name_tenancies(k, names);
+	vec_each (t, &k->tenancies)
 		take_ports(k, t);
-	}
 }
 
 /* ------------------------------------------------------------ a router of this host */
@@ -371,8 +395,8 @@ static void making_free(struct making *k)
 	vec_free(&k->mapped);
 }
 
-int neutron_definitions(const struct inventory *inv, const char *host, struct model *out,
-			struct neutron_findings *findings, struct error *err)
+int neutron_definitions(const struct inventory *inv, const char *host, json_t *names,
+			struct model *out, struct neutron_findings *findings, struct error *err)
 {
 	_cleanup_(making_free) struct making k = { .inv = inv, .out = out, .findings = findings };
 
@@ -383,7 +407,7 @@ int neutron_definitions(const struct inventory *inv, const char *host, struct mo
 		return -1;
 	}
 	index_ports(&k);
-	make_tenancies(&k);
+	make_tenancies(&k, names);
 	make_pools(&k);
 	make_tenants(&k);
 	drop_addresses_twice(&k);

@@ -3,7 +3,7 @@
  * From what Neutron says to definitions: a tenant for each router with the tag, its VMs' ports as
  * mappings, and security groups with the tag as rules. docs/neutron.md has what becomes of what.
  * Pure, and a function of its arguments alone: every host makes the same of the same answers, but
- * for the routers that are its own.
+ * for the routers that are its own, and for tenants whose routers were renamed.
  */
 #ifndef TN_NEUTRON_DEFINITIONS_H
 #define TN_NEUTRON_DEFINITIONS_H
@@ -26,10 +26,12 @@ static inline void neutron_findings_free(struct neutron_findings *f)
 
 /*
  * The inventory is sorted; `host` is what Neutron calls this host, whose routers are in its
- * `hosted`. The model is the caller's to free, sorted, and passes the checks of a definitions file.
- * Findings are added. -1: no definitions can be made, with an error; *out is empty then.
+ * `hosted`. `names` is an object: the names that tenants have had, by the ids of their routers,
+ * which they keep; afterwards it has those of all that there are now. The model is the caller's to
+ * free, sorted, and passes the checks of a definitions file. Findings are added. -1: no definitions
+ * can be made, with an error; *out is empty then.
  */
-int neutron_definitions(const struct inventory *inv, const char *host, struct model *out,
-			struct neutron_findings *findings, struct error *err);
+int neutron_definitions(const struct inventory *inv, const char *host, json_t *names,
+			struct model *out, struct neutron_findings *findings, struct error *err);
 
 #endif

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Following Neutron: a poll every few seconds, and all of it when something has changed. */
 #include <poll.h>
+#include <time.h>
 
 #include "change/cluster_change.h"
 #include "lib/clock.h"
 #include "lib/interrupt.h"
 #include "lib/log.h"
-#include "neutron/neutron.h"
+#include "neutron/session.h"
 
 #define POLL_MS 3000
 /* What no revision tells, and what was missed. */
 #define READ_MS (5 * 60 * 1000)
 /* What has failed is tried again after a poll's time, twice that, and so on up to this. */
 #define RETRY_MS 60000
+/* How often it is noted that all is as it was. */
+#define NOTE_MS 30000
 
 /* What does not work, for as long as it lasts. */
 struct trouble {
@@ -25,11 +28,12 @@ struct following {
 	const struct settings *settings;
 	neutron_say say;
 	void *arg;
-	struct neutron_findings findings; /* of the last time */
-	struct trouble neutron;		  /* it cannot be read, or its definitions not be applied */
-	struct trouble routers;		  /* some cannot be joined; the others are */
-	uint64_t read_at;		  /* then all is read, whatever the polls say */
-	uint64_t retry_at;		  /* then those routers are tried again */
+	struct trouble neutron;	 /* it cannot be read, or its definitions not be applied */
+	enum import_fault fault; /* which of them it is */
+	struct trouble routers;	 /* some cannot be joined; the others are */
+	uint64_t read_at;	 /* then all is read, whatever the polls say */
+	uint64_t retry_at;	 /* then those routers are tried again */
+	uint64_t note_at;	 /* then it is noted that all is well, if not before */
 };
 
 static void trouble_note(struct trouble *t, const char *text)
@@ -61,19 +65,16 @@ static uint64_t retry_ms(const struct trouble *t)
 }
 
 /* Each for as long as it lasts. */
-static void say_findings(struct following *f, struct neutron_findings *now)
+static void say_findings(const struct following *f, const struct neutron_findings *now)
 {
 	vec_each (text, &now->list) {
 		bool known = false;
 
-		vec_each (old, &f->findings.list)
+		vec_each (old, &f->session->noted.findings)
 			known |= strcmp(*old, *text) == 0;
 		if (!known)
 			log_warning("%s", *text);
 	}
-	neutron_findings_free(&f->findings);
-	f->findings = *now;
-	*now = (struct neutron_findings){ 0 };
 }
 
 int neutron_check_alone(const struct settings *settings, struct error *err)
@@ -94,13 +95,14 @@ int neutron_check_alone(const struct settings *settings, struct error *err)
 }
 
 /* Nobody is there to be asked. */
-static int check_loss(struct change *c, struct error *err)
+static int check_loss(struct following *f, struct change *c, struct error *err)
 {
 	char text[CHANGE_LOSS];
 
 	change_loss(c, text);
 	if (!*text)
 		return 0;
+	f->fault = IMPORT_LOSS;
 	return error_set(err,
 			 "%s, so nothing is changed; if that is meant, run `tenantnat neutron "
 			 "--once --yes`",
@@ -133,7 +135,7 @@ static int apply(struct following *f, struct model *will, struct error *err)
 	_cleanup_change_ struct change c = { 0 };
 
 	if (neutron_check_alone(f->settings, err) ||
-	    change_begin(f->settings, STORE_WRITE, will, &c, err) || check_loss(&c, err) ||
+	    change_begin(f->settings, STORE_WRITE, will, &c, err) || check_loss(f, &c, err) ||
 	    change_make(&c, &how, &done, err))
 		return -1;
 	if (done.text.lines.n)
@@ -142,16 +144,45 @@ static int apply(struct following *f, struct model *will, struct error *err)
 	return 0;
 }
 
+/* That it cannot be written down is no trouble of the routers. */
+static void write_note(struct following *f)
+{
+	struct error ignored = { 0 };
+
+	imported_write(f->settings->state, &f->session->noted, &ignored);
+	f->note_at = clock_ms() + NOTE_MS;
+}
+
+static void note(struct following *f, struct neutron_findings *findings)
+{
+	struct error ignored = { 0 };
+
+	neutron_note(f->session, f->settings->state, findings, &ignored);
+	f->note_at = clock_ms() + NOTE_MS;
+}
+
+static void note_unchanged(struct following *f)
+{
+	f->session->noted.read_at = time(NULL);
+	write_note(f);
+}
+
 static int read_and_apply(struct following *f, struct error *err)
 {
 	_cleanup_neutron_findings_ struct neutron_findings findings = { 0 };
 	_cleanup_model_ struct model will = { 0 };
 
-	if (neutron_model(f->session, &will, &findings, err))
+	if (neutron_model(f->session, &will, &findings, err)) {
+		f->fault = f->session->fault;
 		return -1;
+	}
 	say_findings(f, &findings);
 	f->read_at = clock_ms() + READ_MS;
-	return apply(f, &will, err);
+	f->fault = IMPORT_REFUSED;
+	if (apply(f, &will, err))
+		return -1;
+	note(f, &findings);
+	return 0;
 }
 
 /* What has failed may have been put right without a change in Neutron. */
@@ -161,17 +192,35 @@ static bool is_due(const struct following *f)
 	       (f->routers.text && clock_left(f->retry_at) == 0);
 }
 
+static void fail(struct following *f, const struct error *why)
+{
+	struct imported *im = &f->session->noted;
+
+	if (interrupt_is_noted())
+		return;
+	trouble_note(&f->neutron, why->text);
+	im->failures[f->fault]++;
+	im->failing_since = im->failing_since ? im->failing_since : time(NULL);
+	free(im->failing);
+	im->failing = xstrdup(why->text);
+	write_note(f);
+}
+
 static void step(struct following *f)
 {
 	struct error err = { 0 };
-	int ret = is_due(f) ? 1 : neutron_changed(f->session, &err);
+	int ret;
 
+	f->fault = IMPORT_READ;
+	ret = is_due(f) ? 1 : neutron_changed(f->session, &err);
+	if (ret == 0 && clock_left(f->note_at) == 0)
+		note_unchanged(f);
 	if (ret > 0)
 		ret = read_and_apply(f, &err);
-	if (!ret)
+	if (ret)
+		fail(f, &err);
+	else
 		trouble_over(&f->neutron, "Neutron is followed");
-	else if (!interrupt_is_noted())
-		trouble_note(&f->neutron, err.text);
 }
 
 int neutron_follow(struct neutron_session *session, const struct settings *settings,
@@ -181,6 +230,10 @@ int neutron_follow(struct neutron_session *session, const struct settings *setti
 
 	if (neutron_check_alone(settings, err))
 		return -1;
+	/* what was found before is said once more, by this process */
+	vec_each (text, &session->noted.findings)
+		free(*text);
+	vec_free(&session->noted.findings);
 	interrupt_catch();
 	while (!interrupt_is_noted()) {
 		struct pollfd stop = { .fd = interrupt_fd(), .events = POLLIN };
@@ -189,7 +242,6 @@ int neutron_follow(struct neutron_session *session, const struct settings *setti
 		if (!interrupt_is_noted())
 			poll(&stop, 1, (int)retry_ms(&f.neutron));
 	}
-	neutron_findings_free(&f.findings);
 	free(f.neutron.text);
 	free(f.routers.text);
 	return 0;

@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "neutron/neutron.h"
 
+#include <time.h>
+
 #include "config/config.h"
 #include "config/write.h"
 #include "lib/host_name.h"
 #include "neutron/client.h"
+#include "neutron/session.h"
 
-struct neutron_session {
-	struct cloud cloud;
-	struct neutron_client *client;
-	const char *host;
-	struct inventory known; /* what was read last */
-	uint64_t sum;		/* of that */
-	bool is_known;
-};
-
-struct neutron_session *neutron_begin(const struct neutron_source *from, struct error *err)
+struct neutron_session *neutron_begin(const struct neutron_source *from, const char *state,
+				      struct error *err)
 {
 	struct neutron_session *s = xzalloc(sizeof(*s));
 	int ret;
 
 	s->host = from->host ? from->host : host_name();
+	imported_read(state, &s->noted);
+	if (!json_is_object(s->noted.names)) {
+		json_decref(s->noted.names);
+		s->noted.names = json_object();
+	}
 	if (from->url && from->cloud)
 		ret = error_usage(err, "give --cloud or --url, not both");
 	else if (from->url)
@@ -29,8 +29,11 @@ struct neutron_session *neutron_begin(const struct neutron_source *from, struct 
 		ret = cloud_find(from->cloud, &s->cloud, err);
 	if (!ret)
 		s->client = neutron_open(&s->cloud, err);
-	if (s->client)
+	if (s->client) {
+		free(s->noted.source);
+		s->noted.source = xstrdup(from->url ? from->url : s->cloud.name);
 		return s;
+	}
 	neutron_end(s);
 	return NULL;
 }
@@ -42,6 +45,7 @@ void neutron_end(struct neutron_session *s)
 	neutron_close(s->client);
 	cloud_free(&s->cloud);
 	inventory_free(&s->known);
+	imported_free(&s->noted);
 	free(s);
 }
 
@@ -64,13 +68,22 @@ static int check(const struct model *m, struct error *err)
 	return ret;
 }
 
-static int make(const struct neutron_session *s, const struct inventory *inv, struct model *out,
+static int make(struct neutron_session *s, const struct inventory *inv, struct model *out,
 		struct neutron_findings *findings, struct error *err)
 {
-	if (neutron_definitions(inv, s->host, out, findings, err))
+	json_t *names = json_deep_copy(s->noted.names);
+
+	s->fault = IMPORT_REFUSED;
+	if (neutron_definitions(inv, s->host, names, out, findings, err)) {
+		json_decref(names);
 		return -1;
-	if (check(out, err) == 0)
+	}
+	if (check(out, err) == 0) {
+		json_decref(s->noted.names);
+		s->noted.names = names;
 		return 0;
+	}
+	json_decref(names);
 	model_free(out);
 	memset(out, 0, sizeof(*out));
 	return -1;
@@ -83,6 +96,7 @@ int neutron_model(struct neutron_session *s, struct model *out, struct neutron_f
 	uint64_t sum;
 
 	memset(out, 0, sizeof(*out));
+	s->fault = IMPORT_READ;
 	if (neutron_read(s->client, s->host, &inv, &sum, err) ||
 	    make(s, &inv, out, findings, err)) {
 		inventory_free(&inv);
@@ -104,4 +118,23 @@ int neutron_changed(struct neutron_session *s, struct error *err)
 	if (neutron_poll(s->client, s->host, &s->known, &sum, err))
 		return -1;
 	return sum != s->sum;
+}
+
+int neutron_note(struct neutron_session *s, const char *state, struct neutron_findings *findings,
+		 struct error *err)
+{
+	struct imported *im = &s->noted;
+
+	vec_each (text, &im->findings)
+		free(*text);
+	vec_free(&im->findings);
+	if (findings) {
+		memcpy(&im->findings, &findings->list, sizeof(im->findings));
+		*findings = (struct neutron_findings){ 0 };
+	}
+	im->read_at = time(NULL);
+	im->failing_since = 0;
+	free(im->failing);
+	im->failing = NULL;
+	return imported_write(state, im, err);
 }

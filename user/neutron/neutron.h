@@ -24,8 +24,12 @@ typedef void (*neutron_say)(const struct outcome *done, void *arg);
 
 #define NEUTRON_HELP ""
 
-/* Nothing is sent yet; the texts of `from` are borrowed. NULL: an error is set. */
-struct neutron_session *neutron_begin(const struct neutron_source *from, struct error *err);
+/*
+ * Nothing is sent yet; the texts of `from` are borrowed. What was noted in the state is known (see
+ * imported.h). NULL: an error is set.
+ */
+struct neutron_session *neutron_begin(const struct neutron_source *from, const char *state,
+				      struct error *err);
 void neutron_end(struct neutron_session *session);
 
 /*
@@ -37,6 +41,12 @@ int neutron_model(struct neutron_session *session, struct model *out,
 
 /* 1: Neutron has something else than what was read last, or nothing was read yet; 0: the same. */
 int neutron_changed(struct neutron_session *session, struct error *err);
+
+/*
+ * Note in the state that this is in force, with what was found on the way, which becomes empty.
+ */
+int neutron_note(struct neutron_session *session, const char *state,
+		 struct neutron_findings *findings, struct error *err);
 
 /*
  * -1: this host is in a cluster, with an error: its definitions are for all hosts, and those of
@@ -57,9 +67,9 @@ int neutron_follow(struct neutron_session *session, const struct settings *setti
 #define NEUTRON_HELP "\n(not in this build: NEUTRON=no)"
 
 static inline struct neutron_session *neutron_begin(const struct neutron_source *from,
-						    struct error *err)
+						    const char *state, struct error *err)
 {
-	(void)from;
+	(void)from, (void)state;
 	error_usage(err, "this build cannot ask Neutron: it was made with NEUTRON=no");
 	return NULL;
 }
@@ -73,6 +83,13 @@ static inline int neutron_model(struct neutron_session *session, struct model *o
 				struct neutron_findings *findings, struct error *err)
 {
 	(void)session, (void)out, (void)findings, (void)err;
+	return -1;
+}
+
+static inline int neutron_note(struct neutron_session *session, const char *state,
+			       struct neutron_findings *findings, struct error *err)
+{
+	(void)session, (void)state, (void)findings, (void)err;
 	return -1;
 }
 

@@ -238,6 +238,17 @@ static void write_cluster(const struct page *p, FILE *out)
 	fprintf(out, "%.3f\n", behind > 0 ? behind : 0);
 }
 
+static void write_imported(const struct imported *im, FILE *out)
+{
+	single(out, METRIC_IMPORTED, (uint64_t)im->read_at);
+	head(out, METRIC_IMPORT_FAILURES);
+	for (int i = 0; i < IMPORT_FAULTS_COUNT; i++) {
+		sample(out, METRIC_IMPORT_FAILURES, "reason", import_fault_name(i), NULL);
+		number(out, im->failures[i]);
+	}
+	single(out, METRIC_IMPORT_FINDINGS, im->findings.n);
+}
+
 void prometheus_write(const struct page *p, FILE *out)
 {
 	head(out, METRIC_BUILD);
@@ -266,4 +277,6 @@ void prometheus_write(const struct page *p, FILE *out)
 		write_agent(p->agent, out);
 	if (p->agent && p->agent->member)
 		write_cluster(p, out);
+	if (p->imported)
+		write_imported(p->imported, out);
 }

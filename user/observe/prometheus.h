@@ -6,6 +6,7 @@
 #ifndef TN_PROMETHEUS_H
 #define TN_PROMETHEUS_H
 
+#include "observe/imported.h"
 #include "observe/stats.h"
 
 #define PROMETHEUS_TYPE "text/plain; version=0.0.4; charset=utf-8"
@@ -63,7 +64,13 @@
 	X(REVISION, "tenantnat_cluster_revision", gauge, "", \
 	  "Revision of etcd up to which this host has the cluster's definitions") \
 	X(BEHIND, "tenantnat_cluster_behind_seconds", gauge, "", \
-	  "How long there have been definitions that this host does not have; 0 when it has all")
+	  "How long there have been definitions that this host does not have; 0 when it has all") \
+	X(IMPORTED, "tenantnat_neutron_last_read_timestamp_seconds", gauge, "", \
+	  "When what is in force was what Neutron says, in seconds since 1970; only where it is read") \
+	X(IMPORT_FAILURES, "tenantnat_neutron_failures_total", counter, "reason", \
+	  "Attempts that changed nothing: read, refused, or loss of most mappings") \
+	X(IMPORT_FINDINGS, "tenantnat_neutron_findings", gauge, "", \
+	  "What Neutron says and is left out; `tenantnat doctor` lists it")
 /* clang-format on */
 
 struct agent_stats {
@@ -88,6 +95,7 @@ struct page {
 	bool mappings;			 /* with metrics of each mapping */
 	double seconds;			 /* that it took to read */
 	double now;			 /* seconds since 1970 */
+	const struct imported *imported; /* NULL: Neutron is not read here */
 };
 
 /* Whether all could be written is for ferror() to say. */

@@ -6,6 +6,7 @@
 #include "model/ipam.h"
 
 json_t *answers[NEUTRON_LISTS_COUNT];
+static json_t *names;
 
 static const char *const files[] = {
 	[NEUTRON_NETWORKS] = "networks",      [NEUTRON_SUBNETS] = "subnets",
@@ -21,6 +22,7 @@ void answers_read(void)
 	char path[4096];
 
 	cr_assert(tests);
+	names = json_object();
 	for (size_t i = 0; i < NEUTRON_LISTS_COUNT; i++) {
 		snprintf(path, sizeof(path), "%.*stests/neutron/%s.json", (int)(tests - __FILE__),
 			 __FILE__, files[i]);
@@ -31,6 +33,7 @@ void answers_read(void)
 
 void answers_free(void)
 {
+	json_decref(names);
 	for (size_t i = 0; i < NEUTRON_LISTS_COUNT; i++)
 		json_decref(answers[i]);
 }
@@ -52,6 +55,11 @@ static size_t place_of(enum neutron_list list, const char *id)
 	}
 	cr_assert_fail("nothing with the id %s…", id);
 	return 0;
+}
+
+void forget_names(void)
+{
+	json_object_clear(names);
 }
 
 json_t *object(enum neutron_list list, const char *id)
@@ -149,7 +157,7 @@ static int make_model(struct model *m, struct neutron_findings *findings, struct
 	_cleanup_inventory_ struct inventory inv = { 0 };
 
 	take_all(&inv);
-	return neutron_definitions(&inv, "node1", m, findings, err);
+	return neutron_definitions(&inv, "node1", names, m, findings, err);
 }
 
 /* What most tests are not about. */
@@ -201,7 +209,8 @@ bool make_if_any(void)
 	_cleanup_free_ char *yaml = NULL;
 	struct error err = { 0 };
 
-	if (!take_if_good(&inv, &err) || neutron_definitions(&inv, "node1", &m, &findings, &err)) {
+	if (!take_if_good(&inv, &err) ||
+	    neutron_definitions(&inv, "node1", names, &m, &findings, &err)) {
 		cr_assert(err.set && *err.text);
 		return false;
 	}

@@ -16,6 +16,8 @@ extern json_t *answers[NEUTRON_LISTS_COUNT];
 
 void answers_read(void);
 void answers_free(void);
+/* Of tenants: what make() has made before counts no more. */
+void forget_names(void);
 
 /* The object whose id begins so. */
 json_t *object(enum neutron_list list, const char *id);

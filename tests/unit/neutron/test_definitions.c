@@ -267,6 +267,24 @@ Test(neutron, whoever_is_older_keeps_the_plain_name)
 			  "000000000012]");
 }
 
+/* It is the same router, and so is its tenant; another one with the old name is not. */
+Test(neutron, routers_that_are_renamed)
+{
+	_cleanup_made_ struct made before = make();
+
+	expect_in(before.yaml, "name: beta-router\n  router:\n    netns: qrouter-10000013");
+	change(NEUTRON_ROUTERS, BETA, "{'name': 'renamed'}");
+	change(NEUTRON_ROUTERS, ALPHA, "{'name': 'beta-router'}");
+	_cleanup_made_ struct made m = make();
+
+	cr_expect_str_eq(m.yaml, before.yaml);
+	forget_names();
+	_cleanup_made_ struct made anew = make();
+
+	expect_in(anew.yaml, "name: renamed\n  router:\n    netns: qrouter-10000013");
+	expect_in(anew.yaml, "name: beta-router\n  router:\n    netns: qrouter-10000012");
+}
+
 Test(neutron, routers_without_a_name)
 {
 	change(NEUTRON_ROUTERS, ALPHA, "{'name': ''}");

@@ -17,6 +17,8 @@ static struct fixture {
 	struct room room;
 	struct stats stats;
 	struct agent_stats agent;
+	struct imported imported;
+	char *findings[2];
 	struct page page;
 } f;
 
@@ -53,8 +55,11 @@ static void setup(void)
 	f.stats.rooms.v = &f.room;
 	f.stats.rooms.n = 1;
 	f.agent = (struct agent_stats){ 12, 2, 1, 1700000000.25, true, true, 42, 1700000001 };
-	f.page = (struct page){ "1.2.3",  &f.model, &f.kernel, &f.stats,
-				&f.agent, false,    0.5,       1700000003.5 };
+	f.imported = (struct imported){ .read_at = 1700000002, .failures = { 3, 2, 1 } };
+	f.imported.findings.v = f.findings;
+	f.imported.findings.n = 2;
+	f.page = (struct page){ "1.2.3", &f.model, &f.kernel,	 &f.stats,   &f.agent,
+				false,	 0.5,	   1700000003.5, &f.imported };
 }
 
 TestSuite(prometheus, .init = setup);
@@ -186,6 +191,16 @@ Test(prometheus, labels_are_escaped)
 	f.page.version = "a\"b\\c\nd";
 	text = page();
 	has(text, "tenantnat_build_info{version=\"a\\\"b\\\\c\\nd\"} 1");
+}
+
+Test(prometheus, without_neutron)
+{
+	_cleanup_free_ char *text = NULL;
+
+	f.page.imported = NULL;
+	text = page();
+	cr_assert(!strstr(text, "tenantnat_neutron_"));
+	cr_assert(strstr(text, "tenantnat_cluster_"));
 }
 
 Test(prometheus, without_a_cluster)
