@@ -3,11 +3,10 @@
 
 #include <fcntl.h>
 
+#include "lib/boot_id.h"
 #include "lib/clock.h"
 #include "lib/file.h"
 #include "lib/output.h"
-
-#define BOOT_ID 40
 
 void traffic_free(struct traffic *t)
 {
@@ -149,15 +148,6 @@ const struct traffic *traffic_log_minute(const struct traffic_log *log, uint64_t
 
 /* ------------------------------------------------------------ the file */
 
-static void read_boot_id(char out[BOOT_ID])
-{
-	_cleanup_fclose_ FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
-
-	if (!f || !fgets(out, BOOT_ID, f))
-		out[0] = '\0';
-	out[strcspn(out, "\n")] = '\0';
-}
-
 static json_t *moment_json(const struct traffic *t)
 {
 	json_t *tenants = json_object();
@@ -177,10 +167,10 @@ static json_t *moment_json(const struct traffic *t)
 int traffic_log_write(const char *state, const struct traffic_log *log, struct error *err)
 {
 	_cleanup_json_ json_t *moments = json_array(), *file = NULL;
-	char path[PATH_MAX], new[PATH_MAX + 8], boot[BOOT_ID];
+	char path[PATH_MAX], new[PATH_MAX + 8], boot[BOOT_ID_SIZE];
 	_cleanup_close_ int fd = -1;
 
-	read_boot_id(boot);
+	boot_id(boot);
 	vec_each (t, &log->list)
 		json_array_append_new(moments, moment_json(t));
 	file = json_pack("{s:s, s:O}", "boot", boot, "moments", moments);
@@ -228,7 +218,7 @@ static void take_moment(const json_t *from, struct traffic_log *log)
 void traffic_log_read(const char *state, struct traffic_log *log)
 {
 	struct error ignored = { 0 };
-	char path[PATH_MAX], boot[BOOT_ID];
+	char path[PATH_MAX], boot[BOOT_ID_SIZE];
 	_cleanup_json_ json_t *file = NULL;
 	_cleanup_close_ int fd = -1;
 	const char *of;
@@ -236,7 +226,7 @@ void traffic_log_read(const char *state, struct traffic_log *log)
 	size_t i;
 
 	memset(log, 0, sizeof(*log));
-	read_boot_id(boot);
+	boot_id(boot);
 	snprintf(path, sizeof(path), "%s/traffic", state);
 	fd = file_open(path, O_RDONLY, &ignored);
 	file = fd < 0 ? NULL : json_loadfd(fd, 0, NULL);
