@@ -54,6 +54,8 @@ uint64_t dataplane_build(void);
 int dataplane_read(struct dataplane *dp, struct kernel_state *out, struct error *err);
 /* The same without what is of single mappings: no `shared`, no `fixed`, no limits. */
 int dataplane_read_common(struct dataplane *dp, struct kernel_state *out, struct error *err);
+/* The shared subnets and the routers alone. */
+int dataplane_read_routers(struct dataplane *dp, struct kernel_state *out, struct error *err);
 /* Add the rows that have these keys to `out`, and sort it; each key is there once. */
 int dataplane_look_up(struct dataplane *dp, const struct row_keys *keys, struct kernel_state *out,
 		      struct error *err);

@@ -108,14 +108,22 @@ int flows_copy(int from, int to, struct error *err)
 	return ret ? error_set(err, "cannot copy the flows of a router: %s", strerror(errno)) : 0;
 }
 
+static int open_flows(struct dataplane *dp, uint32_t router, struct error *err)
+{
+	int fd = router_map_open(dp, router, ROUTER_MAP_flows);
+
+	if (fd < 0)
+		error_set(err, "router %u has no map of flows; run `tenantnat restore`", router);
+	return fd;
+}
+
 int dataplane_put_flows(struct dataplane *dp, uint32_t router, const struct flow *v, size_t n,
 			struct error *err)
 {
-	_cleanup_close_ int fd = router_map_open(dp, router, ROUTER_MAP_flows);
+	_cleanup_close_ int fd = open_flows(dp, router, err);
 
 	if (fd < 0)
-		return error_set(err, "router %u has no map of flows; run `tenantnat restore`",
-				 router);
+		return -1;
 	for (size_t i = 0; i < n; i++) {
 		if (put(fd, &v[i]))
 			return error_set(err, "cannot write a flow of router %u: %s", router,
@@ -142,5 +150,25 @@ int dataplane_end_flows(struct dataplane *dp, uint32_t router, const struct tn_a
 			return error_set(err, "cannot end a flow of router %u: %s", router,
 					 strerror(errno));
 	}
+	return 0;
+}
+
+int dataplane_mirror_flows(struct dataplane *dp, uint32_t router, const struct flow *v, size_t n,
+			   struct error *err)
+{
+	_cleanup_free_ struct tn_flow_key *keys = xrealloc(NULL, n, sizeof(*keys));
+	_cleanup_free_ struct tn_flow *values = xrealloc(NULL, n, sizeof(*values));
+	_cleanup_close_ int fd = open_flows(dp, router, err);
+	uint32_t count = n;
+
+	if (fd < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		keys[i] = v[i].key;
+		values[i] = v[i].value;
+	}
+	if (n && bpf_map_update_batch(fd, keys, values, &count, NULL))
+		return error_set(err, "cannot write flows of router %u: %s", router,
+				 strerror(errno));
 	return 0;
 }

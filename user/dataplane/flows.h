@@ -42,5 +42,10 @@ int flows_copy(int from, int to, struct error *err);
  */
 int dataplane_end_flows(struct dataplane *dp, uint32_t router, const struct tn_addr *fixed,
 			const struct tn_addr *shared, struct error *err);
+/*
+ * The same of a standby, which has no say of its own: one that is there becomes what it is in `v`.
+ */
+int dataplane_mirror_flows(struct dataplane *dp, uint32_t router, const struct flow *v, size_t n,
+			   struct error *err);
 
 #endif

@@ -195,17 +195,24 @@ static void know_builds(const struct dataplane *dp, struct kernel_state *m)
 	}
 }
 
+static int read_routers(struct dataplane *dp, struct kernel_state *out, struct error *err)
+{
+	return read_subnets(dp, out, err) ||
+			       read_map(dp, MAP_routers, sizeof(uint32_t), sizeof(struct tn_router),
+					router_from_map, out, err)
+		       ? -1
+		       : 0;
+}
+
 /* What is not about single mappings. */
 static int read_common(struct dataplane *dp, struct kernel_state *out, struct error *err)
 {
-	if (read_subnets(dp, out, err) ||
+	if (read_routers(dp, out, err) ||
 	    read_map(dp, MAP_accepts, sizeof(struct tn_accept_key), sizeof(struct tn_accept),
 		     accept_from_map, out, err) ||
 	    read_map(dp, MAP_services, sizeof(struct tn_service_key), sizeof(uint32_t),
 		     service_from_map, out, err) ||
 	    read_map(dp, MAP_pools, sizeof(struct tn_pool_key), sizeof(uint32_t), pool_from_map,
-		     out, err) ||
-	    read_map(dp, MAP_routers, sizeof(uint32_t), sizeof(struct tn_router), router_from_map,
 		     out, err))
 		return -1;
 	know_builds(dp, out);
@@ -263,6 +270,17 @@ int dataplane_read(struct dataplane *dp, struct kernel_state *out, struct error 
 		return 0;
 	kernel_state_free(out);
 	return -1;
+}
+
+int dataplane_read_routers(struct dataplane *dp, struct kernel_state *out, struct error *err)
+{
+	memset(out, 0, sizeof(*out));
+	if (read_routers(dp, out, err) || check_rows(dp, out, err)) {
+		kernel_state_free(out);
+		return -1;
+	}
+	kernel_state_sort(out);
+	return 0;
 }
 
 int dataplane_read_common(struct dataplane *dp, struct kernel_state *out, struct error *err)

@@ -7,13 +7,33 @@
 
 /* ------------------------------------------------------------ export */
 
-static const struct tenant *tenant_of_id(const struct model *m, uint32_t id)
+static int by_id(const void *one, const void *two)
 {
-	vec_each (t, &m->tenants) {
-		if (t->id == id)
-			return t;
-	}
-	return NULL;
+	const struct tenant *const *a = one, *const *b = two;
+
+	return (*a)->id < (*b)->id ? -1 : (*a)->id > (*b)->id;
+}
+
+void tenants_by_id(const struct model *m, struct tenants_by_id *out)
+{
+	memset(out, 0, sizeof(*out));
+	vec_each (t, &m->tenants)
+		*vec_push(&out->list) = t;
+	vec_sort(&out->list, by_id);
+}
+
+void tenants_by_id_free(struct tenants_by_id *t)
+{
+	vec_free(&t->list);
+}
+
+static const struct tenant *tenant_of_id(const struct tenants_by_id *all, uint32_t id)
+{
+	struct tenant key = { .id = id };
+	const struct tenant *like = &key, **found;
+
+	found = all->list.n ? bsearch(&like, all->list.v, all->list.n, sizeof(like), by_id) : NULL;
+	return found ? *found : NULL;
 }
 
 /* The mapping that the flow is of; NULL: it is of none any more. */
@@ -24,13 +44,13 @@ static const struct mapping *mapping_of(struct tenant *t, const struct tn_flow_k
 	return m && addr_cmp(&m->shared, &key->shared) == 0 ? m : NULL;
 }
 
-/* False: it has ended, whatever its clock says. */
-static bool name_flow(const struct model *m, const struct tenant *t, const struct flow *f,
-		      uint32_t now, struct named_flow *out)
+bool flow_name(const struct tenants_by_id *all, struct tenant *t, const struct flow *f,
+	       uint32_t now, struct named_flow *out)
 {
-	const struct tenant *peer = tenant_of_id(m, f->value.tenant);
+	const struct tenant *peer = f->value.tenant ? tenant_of_id(all, f->value.tenant) : NULL;
 
-	if (f->value.owner != t->id || (f->value.tenant && !peer) || f->value.expires <= now)
+	if (f->value.owner != t->id || (f->value.tenant && !peer) || f->value.expires <= now ||
+	    !mapping_of(t, &f->key))
 		return false;
 	*out = (struct named_flow){ .fixed = f->key.fixed,
 				    .shared = f->key.shared,
@@ -45,8 +65,9 @@ static bool name_flow(const struct model *m, const struct tenant *t, const struc
 	return true;
 }
 
-static int export_router(const struct view *v, const struct router_row *row,
-			 const struct selection *s, FILE *to, struct error *err)
+static int export_router(const struct view *v, const struct tenants_by_id *all,
+			 const struct router_row *row, const struct selection *s, FILE *to,
+			 struct error *err)
 {
 	struct tenant *t = model_tenant_sorted((struct model *)&v->model, row->tenant);
 	_cleanup_flows_ struct flows open = { 0 };
@@ -63,8 +84,7 @@ static int export_router(const struct view *v, const struct router_row *row,
 		const struct mapping *m = mapping_of(t, &f->key);
 		struct named_flow named;
 
-		if (!m || !selection_has_mapping(s, t, m) ||
-		    !name_flow(&v->model, t, f, now, &named))
+		if (!m || !selection_has_mapping(s, t, m) || !flow_name(all, t, f, now, &named))
 			continue;
 		if (named_flow_write(&named, to, err))
 			return -1;
@@ -74,20 +94,17 @@ static int export_router(const struct view *v, const struct router_row *row,
 
 int flows_export(const struct view *v, const struct selection *s, FILE *to, struct error *err)
 {
+	_cleanup_tenants_by_id_ struct tenants_by_id all;
+
+	tenants_by_id(&v->model, &all);
 	vec_each (row, &v->kernel.routers) {
-		if (export_router(v, row, s, to, err))
+		if (export_router(v, &all, row, s, to, err))
 			return -1;
 	}
 	return 0;
 }
 
 /* ------------------------------------------------------------ import */
-
-/* A flow as it is to be in the map of a router here. */
-struct taken {
-	uint32_t router;
-	struct flow flow;
-};
 
 struct taking {
 	const struct view *view;
@@ -109,10 +126,11 @@ static const struct router_row *router_of(const struct view *v, const char *tena
 	return NULL;
 }
 
-static void take(struct taking *taking, const struct named_flow *named, struct import *out)
+enum flow_left_out flow_find(const struct view *v, const struct named_flow *named, uint32_t now,
+			     struct taken *out)
 {
-	struct model *m = (struct model *)&taking->view->model;
-	const struct router_row *row = router_of(taking->view, named->tenant);
+	struct model *m = (struct model *)&v->model;
+	const struct router_row *row = router_of(v, named->tenant);
 	struct tenant *peer = NULL, *t = model_tenant_sorted(m, named->tenant);
 	struct flow flow = { .key = { .peer = named->peer,
 				      .fixed = named->fixed,
@@ -121,19 +139,27 @@ static void take(struct taking *taking, const struct named_flow *named, struct i
 				      .port = named->port,
 				      .proto = named->proto } };
 
-	if (!t || !row || !mapping_of(t, &flow.key)) {
-		out->left_out[FLOW_NO_MAPPING]++;
-		return;
-	}
-	if (*named->peer_tenant && !(peer = model_tenant_sorted(m, named->peer_tenant))) {
-		out->left_out[FLOW_NO_PEER]++;
-		return;
-	}
-	flow.value = (struct tn_flow){ .expires = taking->now + named->left,
+	if (!t || !row || !mapping_of(t, &flow.key))
+		return FLOW_NO_MAPPING;
+	if (*named->peer_tenant && !(peer = model_tenant_sorted(m, named->peer_tenant)))
+		return FLOW_NO_PEER;
+	flow.value = (struct tn_flow){ .expires = now + named->left,
 				       .flags = named->closing ? TN_FLOW_CLOSING : 0,
 				       .tenant = peer ? peer->id : 0,
 				       .owner = t->id };
-	*vec_push(&taking->list) = (struct taken){ row->id, flow };
+	*out = (struct taken){ row->id, flow };
+	return FLOWS_LEFT_OUT_COUNT;
+}
+
+static void take(struct taking *taking, const struct named_flow *named, struct import *out)
+{
+	struct taken taken;
+	enum flow_left_out why = flow_find(taking->view, named, taking->now, &taken);
+
+	if (why == FLOWS_LEFT_OUT_COUNT)
+		*vec_push(&taking->list) = taken;
+	else
+		out->left_out[why]++;
 }
 
 static int check_line(const char *line, FILE *from, struct error *err)

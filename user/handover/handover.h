@@ -7,6 +7,7 @@
 #define TN_HANDOVER_H
 
 #include "change/inspect.h"
+#include "dataplane/flows.h"
 #include "handover/named_flow.h"
 #include "model/selection.h"
 
@@ -28,6 +29,35 @@ enum flow_left_out {
 #undef X
 		FLOWS_LEFT_OUT_COUNT
 };
+
+/* The tenants of a model by their ids, which are no part of what other hosts know; borrowed. */
+struct tenants_by_id {
+	VEC(const struct tenant *) list;
+};
+
+void tenants_by_id(const struct model *m, struct tenants_by_id *out);
+void tenants_by_id_free(struct tenants_by_id *t);
+#define _cleanup_tenants_by_id_ _cleanup_(tenants_by_id_free)
+
+/*
+ * Call a flow of the router of `t` by names. False: it has ended, or belongs to no mapping or
+ * tenant of the definitions any more.
+ */
+bool flow_name(const struct tenants_by_id *all, struct tenant *t, const struct flow *f,
+	       uint32_t now, struct named_flow *out);
+
+/* A flow as it is to be in the map of a router here. */
+struct taken {
+	uint32_t router;
+	struct flow flow;
+};
+
+/*
+ * The inverse, of the model and the routers in `v`. FLOWS_LEFT_OUT_COUNT: *out has it; else what is
+ * in the way.
+ */
+enum flow_left_out flow_find(const struct view *v, const struct named_flow *named, uint32_t now,
+			     struct taken *out);
 
 struct import {
 	size_t taken; /* also those that were there already */
