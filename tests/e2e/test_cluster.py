@@ -474,4 +474,4 @@ def test_cluster_is_joined_while_an_agent_runs(lab):
             has(one.cli.fails("agent", "-f", "/etc/hosts", code=2), "in a cluster", "-f")
             one.cli.run("cluster", "leave")
             eventually(lambda: equal(metrics(etcd, 9876), {}, "of no cluster"))
-            equal(sorted(keys(etcd)), ["/tenantnat/cluster", "/tenantnat/hosts/hv2"], "keys")
+            equal(sorted(keys(etcd)), ["/tenantnat/cluster", "/tenantnat/hosts/hv2", "/tenantnat/secret"], "keys")

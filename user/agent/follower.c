@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <time.h>
 
+#include "agent/meeting.h"
 #include "change/cluster_change.h"
 #include "cluster/overview.h"
 #include "lib/clock.h"
@@ -24,6 +25,7 @@ struct follower {
 	struct membership m;
 	struct etcd *etcd;
 	struct etcd_watch *watch;
+	struct meeting meeting;
 	int64_t lease;	    /* 0: none */
 	uint64_t keep_at;   /* milliseconds: then the lease is to be kept */
 	uint64_t look_at;   /* then what it has is looked at; UINT64_MAX: when something changes */
@@ -202,6 +204,7 @@ static int read_state(struct follower *f, struct error *err)
 	f->has = f->m.revision;
 	other = read_names(&f->failed, &model, is_failed);
 	other |= read_names(&f->found, &model, is_found);
+	meeting_want(&f->meeting, &model);
 	return other || f->has != had;
 }
 
@@ -278,7 +281,8 @@ static int take_event(struct follower *f, const struct etcd_event *event, struct
 	/* nothing of a change is taken over before its end */
 	if (strcmp(key, changing) == 0 || strcmp(key, head) == 0)
 		f->look_at = 0;
-	if (strcmp(key, cluster) == 0 || (strcmp(key, host) == 0 && event->deleted))
+	if (meeting_hear(&f->meeting, &f->m, event) || strcmp(key, cluster) == 0 ||
+	    (strcmp(key, host) == 0 && event->deleted))
 		return error_set(err, "%s was changed", key);
 	return 0;
 }
@@ -299,6 +303,23 @@ static int hear(struct follower *f, struct error *err)
 		}
 		tell(f, true);
 	}
+}
+
+/* That flows are not handed over keeps nobody from following. */
+static void meet(struct follower *f)
+{
+	struct error why = { 0 };
+
+	if (meeting_read(&f->meeting, f->etcd, &f->m, &why))
+		log_trouble(f, &why);
+}
+
+static void write_meeting(struct follower *f)
+{
+	struct error why = { 0 };
+
+	if (meeting_write(&f->meeting, f->settings->state, &why))
+		log_trouble(f, &why);
 }
 
 static void wait_for_something(const struct follower *f)
@@ -334,6 +355,7 @@ static int begin(struct follower *f, struct error *err)
 	    membership_changed(f->etcd, &f->m, cluster.header.revision, &f->changed, err) ||
 	    begin_lease(f, err))
 		return -1;
+	meet(f);
 	all = (struct etcd_query){ .key = from,
 				   .end = end,
 				   .revision = cluster.header.revision + 1 };
@@ -358,6 +380,7 @@ static int follow(struct follower *f, struct error *err)
 	while (!is_over()) {
 		if (hear(f, err) || keep_lease(f, err) || catch_up(f, err))
 			return -1;
+		write_meeting(f);
 		if (f->told >= 0) {
 			f->worked = true;
 			f->pause = BACK_OFF;
@@ -406,6 +429,7 @@ int follower_run(const struct settings *settings, bool json, struct error *err)
 	}
 	json_decref(f.failed);
 	json_decref(f.found);
+	meeting_free(&f.meeting);
 	membership_free(&f.m);
 	return ret;
 }

@@ -157,6 +157,11 @@ int64_t etcd_compacted(const struct etcd *e)
 	return e->compacted;
 }
 
+const char *etcd_local_address(const struct etcd *e)
+{
+	return e->local;
+}
+
 size_t etcd_urls(const struct etcd *e, const char *const **out)
 {
 	*out = e->urls.v;
@@ -378,6 +383,14 @@ static void enter(struct etcd *e, struct etcd_endpoint *endpoint, struct etcd_ve
 		log_in(e, endpoint->url, v);
 }
 
+static void note_local_address(struct etcd *e)
+{
+	char *local = NULL;
+
+	if (curl_easy_getinfo(e->curl, CURLINFO_LOCAL_IP, &local) == CURLE_OK && local)
+		snprintf(e->local, sizeof(e->local), "%s", local);
+}
+
 static void attempt(struct etcd *e, struct etcd_endpoint *endpoint, const struct etcd_call *c,
 		    const char *body, json_t **out, struct etcd_verdict *v)
 {
@@ -394,6 +407,7 @@ static void attempt(struct etcd *e, struct etcd_endpoint *endpoint, const struct
 		exchange(e, &how, c->path, body, true, &r);
 		etcd_judge(&r, &how, v);
 		if (!v->fault) {
+			note_local_address(e);
 			if (etcd_read_header(r.json, &header) == 0)
 				judge_cluster(e, endpoint->url, &header, v);
 			*out = v->fault ? NULL : json_incref(r.json);

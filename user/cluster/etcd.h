@@ -84,6 +84,8 @@ enum etcd_fault etcd_fault(const struct etcd *e);
 const char *etcd_why(const struct etcd *e);
 /* Of ETCD_COMPACTED of a watch: the oldest revision that there is; else 0. */
 int64_t etcd_compacted(const struct etcd *e);
+/* The address of this host that the last answer came to; "" before. Good until the next call. */
+const char *etcd_local_address(const struct etcd *e);
 /* The URLs of the options, as they are used (with a port); good until etcd_close(). */
 size_t etcd_urls(const struct etcd *e, const char *const **out);
 

@@ -24,6 +24,7 @@ struct etcd {
 	enum etcd_fault fault;
 	int64_t compacted;
 	char why[256];
+	char local[46]; /* this host's address, as libcurl writes it */
 };
 
 /* ---- etcd_message.c: requests and answers; pure */

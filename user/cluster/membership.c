@@ -220,11 +220,15 @@ static char *host_value(const struct joining *j, const struct etcd_kv *before)
 	_cleanup_json_ json_t *value = NULL;
 	const char *id = json_string_value(json_object_get(was, "id"));
 	json_int_t joined = json_integer_value(json_object_get(was, "joined"));
+	json_t *flows = json_object_get(was, "flows");
 
 	if (before && (!id || strcmp(id, j->machine) != 0))
 		return NULL;
 	value = json_pack("{ss sI ss}", "id", j->machine, "joined", joined ? joined : time(NULL),
 			  "version", j->version);
+	/* the agent's: see reach.h */
+	if (flows)
+		json_object_set(value, "flows", flows);
 	return json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS);
 }
 

@@ -11,12 +11,15 @@
 #include "change/cluster_change.h"
 #include "cluster/overview.h"
 #include "cluster/placement.h"
+#include "cluster/reach.h"
 #include "cmd/cmd.h"
 #include "cmd/consent.h"
+#include "handover/peers.h"
 #include "lib/host_name.h"
 #include "lib/interrupt.h"
 #include "lib/log.h"
 #include "lib/output.h"
+#include "observe/streamed.h"
 #include "store/member.h"
 
 #ifndef TN_WITHOUT_CLUSTER
@@ -136,12 +139,14 @@ static int take_host(const struct invocation *inv, struct membership *m, struct 
 
 static int take_options(const struct invocation *inv, struct membership *m, struct error *err)
 {
-	const char *prefix = cmd_value(inv, "prefix");
+	const char *prefix = cmd_value(inv, "prefix"), *flows = cmd_value(inv, "flows-address");
 
 	m->urls = xstrdup(inv->args[0]);
 	m->prefix = xstrdup(prefix ? prefix : DEFAULT_PREFIX);
-	return membership_check_prefix(m->prefix, err) || take_host(inv, m, err) ||
-			       take_path(inv, "ca", &m->ca, err) ||
+	if (flows)
+		m->flows = xstrdup(flows);
+	return (flows && reach_check(flows, err)) || membership_check_prefix(m->prefix, err) ||
+			       take_host(inv, m, err) || take_path(inv, "ca", &m->ca, err) ||
 			       take_path(inv, "cert", &m->cert, err) ||
 			       take_path(inv, "key", &m->key, err) ||
 			       (m->key && check_secret(m->key, err)) || take_user(inv, m, err)
@@ -276,6 +281,10 @@ static int leave(const struct invocation *inv, struct error *err)
 	ret = membership_leave(store, &m, host, forget, err);
 	if (ret < 0)
 		return -1;
+	if (strcmp(host, m.host) == 0) {
+		peers_forget(settings->state);
+		streamed_forget(settings->state);
+	}
 	if (ret && strcmp(host, m.host) != 0)
 		return error_set(err, "the cluster has no host %s", host);
 	return print_left(inv, host, m.prefix, &left, err);
@@ -480,7 +489,10 @@ const struct command cmd_cluster_join = {
 		     { "user", 0, "NAME", "the user in etcd" },
 		     { "password-file", 0, "FILE", "its password (default: asked for)" },
 		     { "prefix", 0, "PATH", "of all keys (default /tenantnat)" },
-		     { "host", 0, "NAME", "what this host is called (default: its host name)" } },
+		     { "host", 0, "NAME", "what this host is called (default: its host name)" },
+		     { "flows-address", 0, "ADDR[:PORT]",
+		       "where it takes flows of other hosts, or none (default: its address towards "
+		       "etcd, port 9117)" } },
 	.min_args = 1,
 	.max_args = 1,
 	.run = join,

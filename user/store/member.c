@@ -17,6 +17,7 @@ void membership_free(struct membership *m)
 	free(m->prefix);
 	free(m->host);
 	free(m->id);
+	free(m->flows);
 	memset(m, 0, sizeof(*m));
 }
 
@@ -55,6 +56,7 @@ int store_membership(struct store *s, struct membership *out, struct error *err)
 	out->id = column_text(stmt, 8, &bad);
 	out->etcd = (uint64_t)sqlite3_column_int64(stmt, 9);
 	out->revision = sqlite3_column_int64(stmt, 10);
+	out->flows = column_text(stmt, 11, &bad);
 	if (!bad && is_sound(out))
 		return 1;
 	membership_free(out);
@@ -82,9 +84,9 @@ int store_save_membership(struct store *s, const struct membership *m, struct er
 	int ret = sql_exec(s, "BEGIN IMMEDIATE; DELETE FROM cluster", err);
 
 	if (ret == 0 && m)
-		ret = query_run(s, ADD_CLUSTER, 1, err, "tttttttttll", m->urls, m->ca, m->cert,
+		ret = query_run(s, ADD_CLUSTER, 1, err, "tttttttttllt", m->urls, m->ca, m->cert,
 				m->key, m->user, m->password, m->prefix, m->host, m->id, m->etcd,
-				(uint64_t)m->revision);
+				(uint64_t)m->revision, m->flows);
 	if (ret == 0)
 		ret = call_host(s, m ? m->host : host_name_of_machine(), err);
 	if (ret) {

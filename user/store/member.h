@@ -19,6 +19,7 @@ struct membership {
 	char *host;	  /* what this host is called in the cluster */
 	char *id;	  /* of the cluster: what its key `cluster` has */
 	uint64_t etcd;	  /* etcd's id of its own cluster */
+	char *flows;	  /* where other hosts bring flows: ADDR[:PORT], "none"; NULL: not said */
 	int64_t revision; /* of etcd, up to which this host has the definitions */
 };
 

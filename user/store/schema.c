@@ -222,7 +222,9 @@ static const char *const migrations[] = {
 	"  CHECK (flows BETWEEN 1024 AND 4194304);\n"
 	/* the 48 bits of a MAC address, the first byte the highest; 0: none */
 	"ALTER TABLE mapping ADD COLUMN mac INTEGER NOT NULL DEFAULT 0\n"
-	"  CHECK (mac BETWEEN 0 AND 281474976710655);",
+	"  CHECK (mac BETWEEN 0 AND 281474976710655);\n"
+	/* where other hosts of the cluster bring flows; NULL: the join has not said it */
+	"ALTER TABLE cluster ADD COLUMN flows TEXT CHECK (flows <> '');",
 };
 /* clang-format on */
 

@@ -15,6 +15,7 @@ static struct membership whole(void)
 				    .prefix = "/tenantnat",
 				    .host = "hv1",
 				    .id = "an id",
+				    .flows = "192.0.2.1:9117",
 				    .etcd = UINT64_MAX - 1,
 				    .revision = 7 };
 }
@@ -58,6 +59,7 @@ Test(store, a_membership_is_remembered)
 	cr_expect_str_eq(got.prefix, m.prefix);
 	cr_expect_str_eq(got.host, m.host);
 	cr_expect_str_eq(got.id, m.id);
+	cr_expect_str_eq(got.flows, m.flows);
 	cr_expect_eq(got.etcd, m.etcd);
 	cr_expect_eq(got.revision, 7);
 	membership_free(&got);
@@ -70,6 +72,7 @@ Test(store, a_membership_is_remembered)
 	cr_expect_str_eq(got.id, "another", "instead of the one before");
 	cr_expect_null(got.ca);
 	cr_expect_null(got.password);
+	cr_expect_null(got.flows);
 	membership_free(&got);
 	save_it(NULL);
 	cr_expect_eq(read_it(&got), 0, "forgotten");

@@ -20,9 +20,13 @@ Test(store, stamps)
 	cr_expect_eq(sql("SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
 }
 
-/* Before a router said for how many flows it has room, and mappings had MAC addresses. */
+/*
+ * Before a router said for how many flows it has room, mappings had MAC addresses, and hosts of a
+ * cluster handed flows over.
+ */
 static void back_to_schema_10(void)
 {
+	sql("ALTER TABLE cluster DROP COLUMN flows");
 	sql("ALTER TABLE router DROP COLUMN flows");
 	sql("ALTER TABLE mapping DROP COLUMN mac; PRAGMA user_version = 10");
 }
@@ -178,6 +182,7 @@ Test(store, schema_10_is_brought_up_to_date)
 	store_close(open_store(STORE_WRITE));
 	cr_expect_eq(sql("PRAGMA user_version"), NEWEST);
 	forget_flows_and_macs(&want);
+	cr_expect_eq(sql("SELECT count(flows) FROM cluster"), 0);
 	assert_stored(&want);
 }
 
