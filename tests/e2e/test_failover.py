@@ -331,7 +331,8 @@ class Host:
 
 
 @contextlib.contextmanager
-def two_hosts(lab):
+def two_hosts(lab, make=None, number=2):
+    """`make` makes a host, instead of one that definitions are applied to."""
     lan, vm = Namespace("ha-lan"), Namespace("ha-vm")
     hosts = []
     try:
@@ -340,8 +341,8 @@ def two_hosts(lab):
         veth(vm, "eth0", lan, "pvm")
         lan.ip("link set pvm master br0")
         vm.ip("link set lo up", f"addr add {VM}/24 dev eth0", f"route add default via {GATE}")
-        hosts += [Host(lab, number, lan) for number in (1, 2)]
-        for host in hosts:
+        hosts += [(make or Host)(lab, n, lan) for n in range(1, number + 1)]
+        for host in hosts if not make else ():
             host.cli.apply(host.definitions(lab).write(host.scratch + "/defs.yaml"))
         yield hosts, vm, lan
     finally:

@@ -55,7 +55,7 @@ static void take_signals(struct agent *a)
 }
 
 /* What is polled besides the metrics'. */
-enum { OWN_FDS = 5 };
+enum { OWN_FDS = 6 };
 
 static void wait_for_something(struct agent *a)
 {
@@ -64,7 +64,8 @@ static void wait_for_something(struct agent *a)
 		{ .fd = a->signals, .events = POLLIN },
 		{ .fd = interrupt_fd(), .events = POLLIN },
 		{ .fd = member_fd(&a->member), .events = POLLIN },
-		{ .fd = importer_fd(&a->importer), .events = POLLIN }
+		{ .fd = importer_fd(&a->importer), .events = POLLIN },
+		{ .fd = member_streamer_fd(&a->member) }
 	};
 	uint64_t until = a->schedule.look < a->schedule.poll ? a->schedule.look : a->schedule.poll;
 	int64_t left, metrics = metrics_wait(&a->metrics), member = member_wait(&a->member);

@@ -19,7 +19,7 @@ enum { AGAIN = 1000, ENDS_IN = 10000 };
 static char *describe(const struct membership *m)
 {
 	const char *const texts[] = { m->urls,	   m->ca,     m->cert, m->key, m->user,
-				      m->password, m->prefix, m->host, m->id };
+				      m->password, m->prefix, m->host, m->id,  m->flows };
 	char *text = NULL;
 	size_t size;
 	FILE *f = open_memstream(&text, &size);
@@ -65,21 +65,58 @@ static void start(struct member *m, const struct settings *settings)
 }
 
 /* It takes back what it is at. */
-static void stop(struct member *m)
+static void end(pid_t pid, int from)
 {
 	uint64_t until = clock_ms() + ENDS_IN;
 
-	if (!m->runs)
-		return;
-	kill(m->pid, SIGTERM);
-	close(m->from);
-	while (waitpid(m->pid, NULL, WNOHANG) == 0) {
+	kill(pid, SIGTERM);
+	close(from);
+	while (waitpid(pid, NULL, WNOHANG) == 0) {
 		if (!clock_left(until))
-			kill(m->pid, SIGKILL);
+			kill(pid, SIGKILL);
 		clock_sleep(10);
 	}
+}
+
+static void stop(struct member *m)
+{
+	if (!m->runs)
+		return;
+	end(m->pid, m->from);
 	free(m->runs);
 	m->runs = NULL;
+}
+
+static void stop_streamer(struct member *m)
+{
+	if (m->streamer)
+		end(m->streamer, m->from_streamer);
+	m->streamer = 0;
+}
+
+/* Begin it, and begin it again when it has ended by itself. */
+static void mind_streamer(struct member *m, const struct settings *settings)
+{
+	static char *const words[] = { "flows", "stream" };
+	struct error err = { 0 };
+	int status = 0;
+
+	if (m->streamer && waitpid(m->streamer, &status, WNOHANG)) {
+		log_warning("flows: the process that hands them over has ended (%s %d); it begins "
+			    "again",
+			    WIFSIGNALED(status) ? "signal" : "exit status",
+			    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+		close(m->from_streamer);
+		m->streamer = 0;
+		m->stream_again = clock_ms() + AGAIN;
+	}
+	if (m->streamer || clock_left(m->stream_again) ||
+	    spawn_child(settings, words, ARRAY_SIZE(words), &m->streamer, &m->from_streamer,
+			&err) == 0)
+		return;
+	log_warning("flows: %s", err.text);
+	m->stream_again = clock_ms() + AGAIN;
+	m->streamer = 0;
 }
 
 static void take_line(const char *line, struct agent_stats *stats)
@@ -124,10 +161,17 @@ int member_fd(const struct member *m)
 	return m->runs ? m->from : -1;
 }
 
+int member_streamer_fd(const struct member *m)
+{
+	return m->streamer ? m->from_streamer : -1;
+}
+
 int64_t member_wait(const struct member *m)
 {
 	if (m->is && !m->runs)
 		return clock_left(m->again);
+	if (m->is && !m->streamer)
+		return clock_left(m->stream_again);
 	return is_as_it_should_be(m) ? -1 : 0;
 }
 
@@ -138,15 +182,21 @@ void member_run(struct member *m, const struct settings *settings, struct agent_
 		hear(m, stats);
 	if (m->runs && !is_as_it_should_be(m)) {
 		stop(m);
+		stop_streamer(m);
 		stats->connected = false;
 	}
 	if (m->is && !m->runs && !clock_left(m->again))
 		start(m, settings);
+	if (!m->is)
+		stop_streamer(m);
+	else if (m->runs)
+		mind_streamer(m, settings);
 }
 
 void member_close(struct member *m)
 {
 	stop(m);
+	stop_streamer(m);
 	free(m->is);
 	m->is = NULL;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the agent of a host in a cluster has besides: a process that follows the cluster
- * (follower.h), since etcd may let one wait for seconds, in which the agent is to mend what breaks.
+ * (follower.h), since etcd may let one wait for seconds, in which the agent is to mend what breaks;
+ * and one that hands flows over to other hosts (handover/stream.h), to which others may talk.
  */
 #ifndef TN_AGENT_MEMBER_H
 #define TN_AGENT_MEMBER_H
@@ -21,6 +22,9 @@ struct member {
 	uint64_t again;	 /* milliseconds: not before */
 	char text[1024]; /* that has no end of a line yet */
 	size_t n;
+	pid_t streamer; /* the other process; 0: none runs */
+	int from_streamer;
+	uint64_t stream_again;
 };
 
 #ifndef TN_WITHOUT_CLUSTER
@@ -29,6 +33,8 @@ struct member {
 void member_look(struct member *m, struct store *store);
 /* Readable when there is something for member_run(); -1: none. */
 int member_fd(const struct member *m);
+/* For poll(2), which tells that the other process has ended; -1: none runs. */
+int member_streamer_fd(const struct member *m);
 /* Milliseconds until it is to be called anyway; -1: only when it is readable. */
 int64_t member_wait(const struct member *m);
 /* Begin, end, or hear the process. */
@@ -43,6 +49,12 @@ static inline void member_look(struct member *m, struct store *store)
 }
 
 static inline int member_fd(const struct member *m)
+{
+	(void)m;
+	return -1;
+}
+
+static inline int member_streamer_fd(const struct member *m)
 {
 	(void)m;
 	return -1;

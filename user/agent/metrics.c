@@ -22,6 +22,7 @@ enum { PAGE_PART = 65536, PAGE_READS = 16 };
 static int write_page(const struct metrics_source *from, int fd, struct error *err)
 {
 	_cleanup_view_ struct view v = { 0 };
+	_cleanup_streamed_ struct streamed streamed = { 0 };
 	_cleanup_stats_ struct stats stats = { 0 };
 	_cleanup_imported_ struct imported imported = { 0 };
 	FILE *out = fdopen(fd, "w"); /* until the exit: its end says that this is over */
@@ -30,7 +31,8 @@ static int write_page(const struct metrics_source *from, int fd, struct error *e
 			     .kernel = &v.kernel,
 			     .stats = &stats,
 			     .agent = from->stats,
-			     .mappings = from->mappings };
+			     .mappings = from->mappings,
+			     .streamed = &streamed };
 	uint64_t start = clock_ms();
 	struct timespec now;
 
@@ -43,6 +45,8 @@ static int write_page(const struct metrics_source *from, int fd, struct error *e
 	stats_read(&v, &stats);
 	if (imported_read(from->settings->state, &imported))
 		page.imported = &imported;
+	streamed_read(from->settings->state, &streamed);
+	page.clock = clock_ms();
 	page.seconds = (double)(clock_ms() - start) / 1000;
 	prometheus_write(&page, out);
 	return fflush(out) ? error_set(err, "cannot write a page: %m") : 0;

@@ -35,6 +35,7 @@
 	X(announce)       \
 	X(flows_export)   \
 	X(flows_import)   \
+	X(flows_stream)   \
 	X(detach)         \
 	X(doctor)         \
 	X(cluster_join)   \

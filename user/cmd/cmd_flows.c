@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* flows export, flows import: what VMs have opened, from one host to another. */
+/* flows export, import, stream: what VMs have opened, from one host to another. */
+#include "cluster/membership.h"
 #include "cmd/cmd.h"
 #include "handover/handover.h"
+#include "handover/stream.h"
 #include "lib/file.h"
 #include "lib/output.h"
 
@@ -99,4 +101,30 @@ const struct command cmd_flows_import = {
 		"JSON: {\"taken\", \"left_out\": {\"mapping\", \"peer\"}}, numbers",
 	.max_args = 1,
 	.run = run_import,
+};
+
+static int run_stream(const struct invocation *inv, struct error *err)
+{
+#ifdef TN_WITHOUT_CLUSTER
+	(void)inv;
+	return cluster_check(err);
+#else
+	return stream_run(&inv->settings, err);
+#endif
+}
+
+const struct command cmd_flows_stream = {
+	.name = "flows stream",
+	.synopsis = "",
+	.summary = "Hand flows over to other hosts of the cluster, all the time" CLUSTER_HELP,
+	.help = "What the agent of a host in a cluster runs beside itself. Of routers that several "
+		"hosts have and\n"
+		"that are active here, it tells the other hosts once a second which flows are new "
+		"or live longer.\n"
+		"Of routers that are standbys here, it takes what the active host tells. Both know "
+		"each other by\n"
+		"a key that the cluster has in etcd. It ends when nobody reads its stdout, to "
+		"which it writes\n"
+		"nothing. docs/failover.md has the rest.",
+	.run = run_stream,
 };

@@ -11,6 +11,7 @@
 #include "lib/file.h"
 #include "lib/output.h"
 #include "model/standing.h"
+#include "observe/streamed.h"
 #include "observe/traffic.h"
 
 /* What is listed of each, when it is not asked for more: a screenful. */
@@ -24,11 +25,13 @@ struct status {
 	struct traffic_log log;
 	struct traffic now;
 	const struct traffic *then; /* NULL: nobody has kept a moment */
+	struct streamed streamed;   /* what of flows has come, and gone */
 	time_t since;		    /* then: of the maps' making; 0: there are none */
 };
 
 static void status_free(struct status *s)
 {
+	streamed_free(&s->streamed);
 	traffic_log_free(&s->log);
 	traffic_free(&s->now);
 	examination_free(&s->e);
@@ -100,16 +103,33 @@ static json_t *direction_json(uint64_t packets, uint64_t bytes)
 	return json_pack("{s:I, s:I}", "packets", (json_int_t)packets, "bytes", (json_int_t)bytes);
 }
 
+/* null: nothing is handed over to or from this host. */
+static json_t *flows_json(const struct status *s, const struct tenant *t)
+{
+	const struct streamed_router *r = streamed_find(&s->streamed, t->name);
+	bool heard = r && r->standby && r->heard;
+
+	if (!r)
+		return json_null();
+	return json_pack(
+		"{s:o, s:o, s:I, s:I, s:I}", "from", json_text(heard ? r->from : NULL), "age",
+		heard ? json_integer((json_int_t)streamed_age(&s->streamed, r, s->now.at) / 1000)
+		      : json_null(),
+		"received", (json_int_t)r->received, "sent", (json_int_t)r->sent, "unsent",
+		(json_int_t)r->unsent);
+}
+
 static json_t *tenant_json(const struct status *s, const struct tenant *t)
 {
 	struct tenant_traffic c = traffic_of(s, t);
 
-	return json_pack("{s:s, s:s, s:b, s:I, s:o, s:o, s:I, s:o}", "tenant", t->name, "router",
-			 standing_name(standing(s, t)), "well", examination_is_well(&s->e, t),
-			 "mappings", (json_int_t)t->mappings.n, "in",
+	return json_pack("{s:s, s:s, s:b, s:I, s:o, s:o, s:I, s:o, s:o}", "tenant", t->name,
+			 "router", standing_name(standing(s, t)), "well",
+			 examination_is_well(&s->e, t), "mappings", (json_int_t)t->mappings.n, "in",
 			 direction_json(c.counters.in_packets, c.counters.in_bytes), "out",
 			 direction_json(c.counters.out_packets, c.counters.out_bytes), "dropped",
-			 (json_int_t)c.dropped, "problems", problems_json(s, t->name));
+			 (json_int_t)c.dropped, "flows", flows_json(s, t), "problems",
+			 problems_json(s, t->name));
 }
 
 static json_t *imported_json(const struct examination *e)
@@ -257,6 +277,27 @@ static void print_tenants(const struct status *s)
 		printf("and %zu more; -v lists them\n", left);
 }
 
+/* Of each standby, from where its flows come. */
+static void print_flows(const struct status *s)
+{
+	vec_each (r, &s->streamed.list) {
+		uint64_t age = streamed_age(&s->streamed, r, s->now.at);
+		char text[64];
+
+		if (!r->standby || !scope_has(scope_of(s), r->tenant))
+			continue;
+		if (age >= STREAMED_SILENT)
+			printf("%s%s%s: no flows have come from another host for %s: a takeover "
+			       "ends connections of\n    VMs that only receive; does the agent of "
+			       "the active host run?\n",
+			       color_removed(), r->tenant, color_off(),
+			       duration_text((int64_t)age / 1000, text));
+		else if (r->heard)
+			printf("%s: flows come from host %s, %" PRIu64 " until now\n", r->tenant,
+			       r->from, r->received);
+	}
+}
+
 static void print_problems(const struct status *s)
 {
 	size_t n = 0, all = 0;
@@ -301,6 +342,7 @@ static void print_status(const struct status *s)
 
 	print_head(s);
 	print_tenants(s);
+	print_flows(s);
 	print_problems(s);
 	if (warnings)
 		print_warnings(s, warnings);
@@ -323,6 +365,7 @@ static int run(const struct invocation *inv, struct error *err)
 	snprintf(path, sizeof(path), "%s/agent", inv->settings.state);
 	s.agent = file_holder(path);
 	read_traffic(&s);
+	streamed_read(inv->settings.state, &s.streamed);
 	examination_judge(&s.e, scope_of(&s), &verdict);
 	if (inv->json && json_print(status_json(&s, &verdict), err))
 		return -1;
@@ -359,7 +402,11 @@ const struct command cmd_status = {
 		"\"attached\", \"standby\", \"detached\", \"missing\", \"broken\" or "
 		"\"elsewhere\", "
 		"\"well\", \"mappings\",\n"
-		"\"in\", \"out\": {\"packets\", \"bytes\"}, \"dropped\", \"problems\": "
+		"\"in\", \"out\": {\"packets\", \"bytes\"}, \"dropped\", \"flows\": null, or in a "
+		"cluster of a router\n"
+		"that several hosts have {\"from\": the host where it is active, or null, "
+		"\"age\": seconds since\n"
+		"it was heard, or null, \"received\", \"sent\", \"unsent\": flows}, \"problems\": "
 		"[{\"finding\",\n"
 		"\"interface\", \"seen\", \"remedy\"}]}], \"problems\": of the machine, "
 		"\"warnings\": count}",

@@ -249,6 +249,29 @@ static void write_imported(const struct imported *im, FILE *out)
 	single(out, METRIC_IMPORT_FINDINGS, im->findings.n);
 }
 
+static void write_streamed(const struct page *p, enum metric m, FILE *out)
+{
+	head(out, m);
+	vec_each (r, &p->streamed->list) {
+		if (m == METRIC_SILENT && !r->standby)
+			continue;
+		sample(out, m, "tenant", r->tenant, NULL);
+		number(out, m == METRIC_RECEIVED ? r->received
+			    : m == METRIC_SENT	 ? r->sent
+			    : m == METRIC_UNSENT ? r->unsent
+						 : streamed_age(p->streamed, r, p->clock) / 1000);
+	}
+}
+
+static void write_handover(const struct page *p, FILE *out)
+{
+	write_streamed(p, METRIC_RECEIVED, out);
+	write_streamed(p, METRIC_SENT, out);
+	write_streamed(p, METRIC_UNSENT, out);
+	write_streamed(p, METRIC_SILENT, out);
+	single(out, METRIC_REFUSED, p->streamed->refused);
+}
+
 void prometheus_write(const struct page *p, FILE *out)
 {
 	head(out, METRIC_BUILD);
@@ -279,4 +302,6 @@ void prometheus_write(const struct page *p, FILE *out)
 		write_cluster(p, out);
 	if (p->imported)
 		write_imported(p->imported, out);
+	if (p->agent && p->agent->member && p->streamed)
+		write_handover(p, out);
 }

@@ -8,6 +8,7 @@
 
 #include "observe/imported.h"
 #include "observe/stats.h"
+#include "observe/streamed.h"
 
 #define PROMETHEUS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
@@ -70,7 +71,17 @@
 	X(IMPORT_FAILURES, "tenantnat_neutron_failures_total", counter, "reason", \
 	  "Attempts that changed nothing: read, refused, or loss of most mappings") \
 	X(IMPORT_FINDINGS, "tenantnat_neutron_findings", gauge, "", \
-	  "What Neutron says and is left out; `tenantnat doctor` lists it")
+	  "What Neutron says and is left out; `tenantnat doctor` lists it") \
+	X(RECEIVED, "tenantnat_flows_received_total", counter, "tenant", \
+	  "Flows taken over from the host where the tenant's router is active; only on a host in a cluster") \
+	X(SENT, "tenantnat_flows_sent_total", counter, "tenant", \
+	  "Flows told to the hosts where the tenant's router is a standby") \
+	X(UNSENT, "tenantnat_flows_unsent", gauge, "tenant", \
+	  "Flows that a standby has yet to be told of") \
+	X(SILENT, "tenantnat_flows_silent_seconds", gauge, "tenant", \
+	  "How long a standby has not heard from the host where the router is active") \
+	X(REFUSED, "tenantnat_flows_refused_total", counter, "", \
+	  "Connections that were refused: of no other host of the cluster, or not understood")
 /* clang-format on */
 
 struct agent_stats {
@@ -96,6 +107,8 @@ struct page {
 	double seconds;			 /* that it took to read */
 	double now;			 /* seconds since 1970 */
 	const struct imported *imported; /* NULL: Neutron is not read here */
+	const struct streamed *streamed; /* of a host in a cluster; NULL: not known */
+	uint64_t clock;			 /* milliseconds of the monotonic clock */
 };
 
 /* Whether all could be written is for ferror() to say. */

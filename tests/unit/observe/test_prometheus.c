@@ -19,6 +19,8 @@ static struct fixture {
 	struct agent_stats agent;
 	struct imported imported;
 	char *findings[2];
+	struct streamed_router handed[2];
+	struct streamed streamed;
 	struct page page;
 } f;
 
@@ -58,8 +60,16 @@ static void setup(void)
 	f.imported = (struct imported){ .read_at = 1700000002, .failures = { 3, 2, 1 } };
 	f.imported.findings.v = f.findings;
 	f.imported.findings.n = 2;
-	f.page = (struct page){ "1.2.3", &f.model, &f.kernel,	 &f.stats,   &f.agent,
-				false,	 0.5,	   1700000003.5, &f.imported };
+	f.page = (struct page){ "1.2.3", &f.model,     &f.kernel,   &f.stats,	 &f.agent, false,
+				0.5,	 1700000003.5, &f.imported, &f.streamed, 70000 };
+	f.handed[0] = (struct streamed_router){ .tenant = "red",
+						.standby = true,
+						.from = "hv1",
+						.heard = 5000,
+						.received = 13,
+						.unsent = 3 };
+	f.handed[1] = (struct streamed_router){ .tenant = "far", .sent = 15 };
+	f.streamed = (struct streamed){ .at = 67500, .refused = 14, .list = { f.handed, 2, 2 } };
 }
 
 TestSuite(prometheus, .init = setup);
