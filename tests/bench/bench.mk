@@ -69,6 +69,10 @@ bench-large-policy: | deps-test ## what 100,000 rules with ranges of ports take:
 	@$(MAKE) $(JOBS) all
 	@$(PYTHON) tests/bench/large_policy.py --bin $(BUILD)/tenantnat --json $(BUILD)/bench-large-policy.json
 
+bench-failover: | deps-test ## what connections go through when a router goes to another host: ten minutes (root)
+	@$(MAKE) $(JOBS) all
+	@$(PYTHON) tests/bench/failover.py --bin $(BUILD)/tenantnat --json $(BUILD)/bench-failover.json
+
 bench-policy: | deps-test ## what rules cost, in nanoseconds a packet: none, 10, 1,000, 10,000 of them (root)
 	@$(MAKE) $(JOBS) $(BUILD)/bpf-tests
 	@BENCH=1 $(BUILD)/bpf-tests --filter 'bench/policy' | grep -v '^\['

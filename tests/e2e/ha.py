@@ -75,12 +75,13 @@ def definitions(lab, hosts="[hv1, hv2]", accept=()):
 
 
 @contextlib.contextmanager
-def pair(lab, stream=True, accept=(), hosts=2):
+def pair(lab, stream=True, accept=(), hosts=2, active=True):
     with Etcd(lab) as etcd, two_hosts(lab, lambda *args: Member(*args, etcd), hosts) as (some, vm, _):
         for host in some:
             host.join(f"{host.at}:9117" if stream else "none")
         path = definitions(lab, accept=accept).write(os.path.join(lab.scratch, "ha.yaml"))
-        some[0].give()
+        if active:
+            some[0].give()
         some[0].cli.apply(path)
         for host in some[1:]:
             host.cli.run("cluster", "sync")

@@ -108,8 +108,8 @@ def test_stream_without_etcd(lab):
 
 
 @once
-def test_stream_of_what_is_active_here_nothing_is_taken(lab):
-    """Two hosts that are active: neither believes the other; when one is a standby, it gets all."""
+def test_stream_after_two_were_active(lab):
+    """A host that was active beside the other one is told everything when it is a standby again."""
     with pair(lab) as there, agents(*there.hosts), contextlib.ExitStack() as stack:
         one, two = there.hosts
         download = Download(there, stack)
@@ -258,3 +258,17 @@ def test_stream_is_told_by_status(lab):
         assert "no flows have come from another host for 5 minutes" in text, text
         two.cli.run("cluster", "leave")
         assert not os.path.exists(path) and not os.path.exists(os.path.join(two.cli.state, "peers"))
+
+
+@once
+def test_stream_of_the_last_moment(lab):
+    """Who gives a router up tells what has been opened since the last second, also where it is active by then."""
+    with pair(lab) as there, agents(*there.hosts), contextlib.ExitStack() as stack:
+        one, two = there.hosts
+        first = Download(there, stack)
+        eventually(lambda: two.has_flow(first.port), 60)
+        for old, new in (one, two), (two, one), (one, two):
+            download = Download(there, stack)
+            there.take_over(old, new)
+            eventually(lambda host=new, port=download.port: host.has_flow(port))
+            download.arrives(b"to " + new.name.encode())

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "handover/stream.h"
 
+#include <errno.h>
 #include <limits.h>
+#include <linux/rtnetlink.h>
 #include <malloc.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "handover/stream_internal.h"
@@ -17,6 +20,8 @@
 enum { ROUND = 1000, ROUND_SHARE = 10 };
 /* What nobody reports, as routers that were attached anew, is looked at so often. */
 enum { LOOK = 5000 };
+/* When an address comes or goes, a round begins; but so long after the last one at the least. */
+enum { SOON = 50 };
 
 /* ------------------------------------------------------------ what there is */
 
@@ -208,6 +213,38 @@ static void read_peers(struct stream *s)
 		stream_trouble(s, why.text);
 }
 
+/* Of all namespaces that this one has given a number to, as the agent's watch does. */
+static int open_events(void)
+{
+	static const int groups[] = { RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR };
+	struct sockaddr_nl own = { .nl_family = AF_NETLINK };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE), on = 1;
+
+	if (fd < 0)
+		return -1;
+	if (bind(fd, (struct sockaddr *)&own, sizeof(own)) == 0 &&
+	    setsockopt(fd, SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, &on, sizeof(on)) == 0) {
+		for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
+			setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i],
+				   sizeof(groups[i]));
+		return fd;
+	}
+	close(fd);
+	return -1;
+}
+
+/* An address has come or gone, perhaps one that makes a router active: then a round is due. */
+static void read_events(struct stream *s)
+{
+	static char data[1 << 13];
+	uint64_t soon = s->begun + SOON;
+
+	while (recv(s->events, data, sizeof(data), 0) > 0 || errno == ENOBUFS || errno == EINTR)
+		;
+	if (soon < s->round)
+		s->round = soon;
+}
+
 static void begin_listening(struct stream *s)
 {
 	struct error why = { 0 };
@@ -271,6 +308,8 @@ static void see_who_is_active(struct stream *s)
 			said->waits = clock_ms();
 		s->said_changed |= standby != said->standby;
 		r->standby = said->standby = standby;
+		r->farewell = standby && r->active;
+		r->active = r->row && !standby;
 		if (!standby)
 			said->heard = said->waits = 0;
 		judge_silence(s, r);
@@ -310,9 +349,13 @@ static int do_round(struct stream *s, struct error *err)
 	stream_send(s);
 	write_said(s);
 	took = (cpu_ms() - before) * ROUND_SHARE;
+	s->begun = begun;
 	s->round = begun + (took > ROUND ? took : ROUND);
 	return 0;
 }
+
+/* What is waited for besides connections. */
+enum { OWN = 4 };
 
 struct waiting {
 	VEC(struct pollfd) list;
@@ -339,13 +382,14 @@ static bool wait_and_run(struct stream *s)
 	add(&w, interrupt_fd(), POLLIN);
 	add(&w, STDOUT_FILENO, 0);
 	add(&w, s->listener, POLLIN);
+	add(&w, s->events, POLLIN);
 	vec_each (in, &s->in)
 		*vec_push(&w.list) = stream_poll_in(*in);
 	vec_each (o, &s->out)
 		*vec_push(&w.list) = o->link ? link_poll(o->link) : (struct pollfd){ .fd = -1 };
 	poll(w.list.v, w.list.n, clock_left(s->round));
 	over = interrupt_is_noted() || (w.list.v[1].revents & (POLLERR | POLLNVAL));
-	at = w.list.v + 3;
+	at = w.list.v + OWN;
 	for (size_t i = 0; i < n; i++, at++) {
 		if (at->revents)
 			stream_run_in(s, s->in.v[i], at->revents);
@@ -357,6 +401,8 @@ static bool wait_and_run(struct stream *s)
 	}
 	if (w.list.v[2].revents)
 		stream_accept(s);
+	if (w.list.v[3].revents)
+		read_events(s);
 	vec_free(&w.list);
 	return over;
 }
@@ -364,6 +410,7 @@ static bool wait_and_run(struct stream *s)
 static void stream_cleanup(struct stream *s)
 {
 	end_links(s);
+	close_cleanup(&s->events);
 	peers_free(&s->peers);
 	tenants_by_id_free(&s->by_id);
 	vec_free(&s->routers);
@@ -373,7 +420,9 @@ static void stream_cleanup(struct stream *s)
 
 int stream_run(const struct settings *settings, struct error *err)
 {
-	_cleanup_(stream_cleanup) struct stream s = { .settings = settings, .listener = -1 };
+	_cleanup_(stream_cleanup) struct stream s = { .settings = settings,
+						      .listener = -1,
+						      .events = open_events() };
 
 	srandom((unsigned int)getpid() ^ (unsigned int)time(NULL));
 	interrupt_catch();

@@ -16,8 +16,10 @@ struct shared_router {
 	struct tenant *tenant;
 	const struct router_row *row; /* NULL: it is not attached */
 	bool standby;
-	bool warned;  /* that nothing comes */
-	uint64_t ino; /* of the map's pin: another one is empty */
+	bool active;   /* in the last round */
+	bool farewell; /* it was so, and is no more: what has not been told is told now */
+	bool warned;   /* that nothing comes */
+	uint64_t ino;  /* of the map's pin: another one is empty */
 	uint64_t ctime;
 };
 
@@ -67,10 +69,12 @@ struct stream {
 	struct stat files[3]; /* state.db, its log, and `peers`, as they were read */
 	uint64_t looked;      /* at the kernel */
 	int listener;	      /* -1: none */
+	int events;	      /* rtnetlink: addresses come and go; -1: this kernel does not tell */
 	VEC(struct outgoing) out;
 	VEC(struct incoming *) in;
 	VEC(struct taken) taken; /* of the line that is being read, and those before */
 	size_t turn;		 /* which router is the first in this round */
+	uint64_t begun;		 /* when the last round did */
 	uint64_t round;		 /* when the next begins */
 	uint64_t written;	 /* `said` */
 	uint64_t complained;	 /* of who is refused */

@@ -72,6 +72,11 @@ static void begin(struct stream *s, struct outgoing *o)
 	fail(o, &why);
 }
 
+static bool is_told(const struct shared_router *r)
+{
+	return r->row && (!r->standby || r->farewell);
+}
+
 /* One to each host that has a router which is active here, and none to others. */
 static void connect_all(struct stream *s)
 {
@@ -80,7 +85,7 @@ static void connect_all(struct stream *s)
 	vec_each (o, &s->out)
 		o->wanted = false;
 	vec_each (r, &s->routers) {
-		if (!r->row || r->standby)
+		if (!is_told(r))
 			continue;
 		vec_each (host, &r->tenant->router->hosts) {
 			if (strcmp(*host, s->peers.host) != 0)
@@ -161,7 +166,7 @@ static void tell_all_of(struct stream *s, const struct shared_router *r)
 	_cleanup_flows_ struct flows open = { 0 };
 	uint32_t now = flows_now();
 
-	if (!r->row || r->standby || dataplane_flows(s->view.dp, r->row->id, &open))
+	if (!is_told(r) || dataplane_flows(s->view.dp, r->row->id, &open))
 		return;
 	said->unsent = 0;
 	vec_each (o, &s->out) {

@@ -162,11 +162,12 @@ static int take(void *arg, char *text, struct error *err)
 	if (stream_line_parse(text, &line, err) || line.kind == LINE_AGAIN)
 		return error_set(err, "it says what is not expected");
 	r = stream_router(s, line.tenant);
-	/* definitions, and who is active, may be known there and not yet here */
-	if (!r || !r->row || !r->standby || !stream_has_host(r, link_peer(in->link)))
+	/* the definitions may be known there and not yet here */
+	if (!r || !r->row || !stream_has_host(r, link_peer(in->link)))
 		return lose(in, line.tenant, false, err);
 	if (line.kind == LINE_BEAT) {
-		take_beat(s, r, in, &line);
+		if (r->standby)
+			take_beat(s, r, in, &line);
 		return 0;
 	}
 	if (flow_find(&s->view, &line.flow, flows_now(), &taken) != FLOWS_LEFT_OUT_COUNT)
@@ -185,14 +186,24 @@ static const struct router_row *row_of(const struct stream *s, uint32_t router)
 	return NULL;
 }
 
-/* Whether it is one still is asked again: that may have changed since the last second. */
+/*
+ * Whether it is a standby is asked anew: that may have changed since the last second. Of one that
+ * has just become active the host before may have more to tell; what is known here already stays.
+ */
 static void put(struct stream *s, uint32_t router, const struct flows *flows)
 {
+	const struct kernel_state *k = &s->view.kernel;
 	const struct router_row *row = row_of(s, router);
 	struct error why = { 0 };
+	int ret;
 
-	if (row && standby_now(row, s->view.kernel.subnets.v, s->view.kernel.subnets.n) &&
-	    dataplane_mirror_flows(s->view.dp, router, flows->list.v, flows->list.n, &why))
+	if (!row)
+		return;
+	ret = standby_now(row, k->subnets.v, k->subnets.n)
+		      ? dataplane_mirror_flows(s->view.dp, router, flows->list.v, flows->list.n,
+					       &why)
+		      : dataplane_put_flows(s->view.dp, router, flows->list.v, flows->list.n, &why);
+	if (ret)
 		stream_trouble(s, why.text);
 }
 
@@ -256,7 +267,7 @@ static bool can_take(struct stream *s, const struct lost *l, const struct incomi
 {
 	const struct shared_router *r = stream_router(s, l->tenant);
 
-	return !l->later && r && r->row && r->standby && stream_has_host(r, link_peer(in->link));
+	return !l->later && r && r->row && stream_has_host(r, link_peer(in->link));
 }
 
 static void ask_again(struct stream *s, struct incoming *in)
