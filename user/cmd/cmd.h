@@ -64,7 +64,7 @@ struct command {
 	const char *synopsis; /* what follows the name */
 	const char *summary;  /* one line */
 	const char *help;     /* paragraphs; NULL: the summary says it all */
-	struct cmd_option options[CMD_OPTIONS_MAX];
+	struct cmd_option options[CMD_OPTIONS_MAX + 1]; /* the last one is empty */
 	int min_args;
 	int max_args; /* -1: any number */
 	/* 0: done; -1: it failed, as the error says; 1: done, and the answer is exit status 1 */
