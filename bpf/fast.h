@@ -275,10 +275,10 @@ static __always_inline bool fast_leads(struct pkt *p, struct scratch *w,
 	if (c->to)
 		return !c->ingress || tn_is_inside(c->ingress);
 	if (p->xdp)
-		return tn_stack_leads_xdp(p->ctx, p->l4, p->fragment, stack_ask(p, false, true)) ==
-		       LEADS_RIGHT;
+		return tn_stack_leads_xdp(p->ctx, p->l4, p->fragment,
+					  stack_ask(p, false, true) | STACK_ANY) == LEADS_RIGHT;
 	fast_keys(p, q, w);
-	return tn_leads(p->ctx, false) == LEADS_RIGHT && errors_stay(p, w, false);
+	return tn_leads(p->ctx, false) == LEADS_RIGHT && answers_stay(p->ctx, false);
 }
 
 /* Whether what is kept is for XDP, too: past the stack it sends to few interfaces itself. */
@@ -540,7 +540,7 @@ static __always_inline bool fast_passes(struct pkt *p, __u32 ingress)
 		return false;
 	fast_keys(p, &q, w);
 	if (lookup_ours(w->self.router, &w->endpoints.peer) ||
-	    tn_leads(p->ctx, true) != LEADS_RIGHT || !errors_stay(p, w, true))
+	    tn_leads(p->ctx, true) != LEADS_RIGHT || !answers_stay(p->ctx, true))
 		return false;
 	pair_begin(c.pair, c.place, p->v4, w, c.to, c.past, c.ingress, eth->h_source);
 	pair_keep_stack(c.pair, &c.stack);

@@ -65,7 +65,7 @@ struct scratch {
 	__u32 where;	       /* enum leads: where the stack would send the packet */
 	__u64 src_valid_until; /* until when it is known who sends as the VM: see tn_hop_out() */
 	struct bpf_fib_lookup fib;
-	struct bpf_fib_lookup fib_back; /* of an error of the router: tn_error_leads() */
+	struct bpf_fib_lookup fib_back; /* of what the router says: answer_leads() */
 	struct bpf_redir_neigh hop;
 	struct tn_event said; /* see report.h; the addresses always */
 };

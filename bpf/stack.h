@@ -11,8 +11,9 @@
 
 /* What is said of a packet beside `l4` and `fragment` of struct pkt: its protocol, and */
 #define STACK_V4   (1U << 8)
-#define STACK_OUT  (1U << 9)  /* it comes from a VM, */
-#define STACK_TOLD (1U << 10) /* and its sender may be told what becomes of it */
+#define STACK_OUT  (1U << 9)  /* it comes from a VM */
+#define STACK_TOLD (1U << 10) /* its sender may be told what becomes of it, */
+#define STACK_ANY  (1U << 11) /* and all between these ends will be taken for the same */
 
 static __always_inline __u32 stack_ask(const struct pkt *p, bool out, bool told)
 {
@@ -46,14 +47,22 @@ static __always_inline bool is_answered(struct pkt *p, __u32 len, enum leads whe
 /* Of an error to a packet with that TOS: icmp_send(), RFC 1812, 4.3.2.5 */
 #define ERROR_TOS(tos) (((tos)&0x1e) | 0xc0)
 
-/* Of IPv6 the kernel chooses the source before it asks (icmp6_send()). */
-static __always_inline long fib_of_error(void *ctx, __u32 ifindex, const struct tn_addr *to,
-					 bool itself, struct scratch *w)
+/* What may be said of a packet: by the stack, by netfilter, by a program of the router itself. */
+enum answer { ANSWER_ERROR, ANSWER_RESET, ANSWER_REPLY };
+
+/*
+ * An error about what the VM has sent, or about what it is sent. Of IPv6 the kernel chooses the
+ * source before it asks (icmp6_send()): on the shared network that is known. `itself`: the packet
+ * is for the router, and the error comes from that very address.
+ */
+static __always_inline long fib_of_error(void *ctx, __u32 ifindex, bool out, bool itself,
+					 struct scratch *w)
 {
 	const struct tn_router_port *port = self_port(w);
 	struct bpf_fib_lookup *fib = &w->fib_back;
 
-	fib_fill(fib, ifindex, &w->endpoints.fixed, to, 0);
+	fib_fill(fib, ifindex, &w->endpoints.fixed, out ? &w->endpoints.fixed : &w->endpoints.peer,
+		 0);
 	if (fib->family == FAMILY_V4) {
 		fib->l4_protocol = IPPROTO_ICMP;
 		fib->tos = ERROR_TOS(w->keys.flow);
@@ -61,90 +70,92 @@ static __always_inline long fib_of_error(void *ctx, __u32 ifindex, const struct 
 			fib->ipv4_src = 0;
 	} else {
 		fib->l4_protocol = IPPROTO_ICMPV6;
-		if (port && !itself)
+		if (out)
+			__builtin_memset(fib->ipv6_src, 0, sizeof(fib->ipv6_src));
+		else if (port && !itself)
 			__builtin_memcpy(fib->ipv6_src, &port->own[1], sizeof(port->own[1]));
 	}
 	return bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
 }
 
-/*
- * Where an error of the router itself goes about a packet between the ends in struct scratch, of
- * which its route has been asked: enum leads, as of a packet to its sender. The router's own
- * packets come from the loopback interface, as far as rules ask. Where that does not forward, it is
- * asked for as if it came from where the packet goes to. Of what is for the router itself an error
- * comes from that very address.
- */
-static __always_inline enum leads error_leads(void *ctx, bool out)
-{
-	struct scratch *w = scratch_get();
-	const struct tn_addr *to;
-	bool itself;
-	long found;
-
-	if (!w)
-		return LEADS_WRONG;
-	itself = !out && w->where == LEADS_NOWHERE;
-	to = out ? &w->endpoints.fixed : &w->endpoints.peer;
-	found = fib_of_error(ctx, LOOPBACK, to, itself, w);
-	if (found == BPF_FIB_LKUP_RET_FWD_DISABLED || found == -ENODEV)
-		found = fib_of_error(ctx, w->fib.ifindex, to, itself, w);
-	return leads(w, found, &w->fib_back, !out);
-}
-
-__noinline int tn_error_leads(struct __sk_buff *skb, __u32 out)
-{
-	return error_leads(skb, out);
-}
-
-__noinline int tn_error_leads_xdp(struct xdp_md *xdp)
-{
-	return error_leads(xdp, false);
-}
-
-/* What a program of the router answers to what is for the router itself. */
-static __always_inline long fib_of_answer(struct __sk_buff *skb, __u32 ifindex, struct scratch *w)
+/* What has the packet's ends, turned round: a reset is one (nf_send_reset()). */
+static __always_inline long fib_of_reply(void *ctx, __u32 ifindex, bool out, __u8 proto,
+					 struct scratch *w)
 {
 	struct bpf_fib_lookup *fib = &w->fib_back;
 
-	fib_fill(fib, ifindex, &w->endpoints.fixed, &w->endpoints.peer, 0);
-	fib->l4_protocol = w->keys.proto;
+	fib_fill(fib, ifindex, out ? &w->endpoints.peer : &w->endpoints.fixed,
+		 out ? &w->endpoints.fixed : &w->endpoints.peer, 0);
+	fib->l4_protocol = proto;
 	fib->sport = w->keys.ports[1];
 	fib->dport = w->keys.ports[0];
-	return bpf_fib_lookup(skb, fib, sizeof(*fib), 0);
+	return bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
 }
 
-/* Where that goes, as error_leads(): with the private address, unless by the shared interface. */
-__noinline int tn_answer_leads(struct __sk_buff *skb)
+static __always_inline long fib_of_said(void *ctx, __u32 ifindex, bool out, enum answer what,
+					struct scratch *w)
+{
+	if (what == ANSWER_ERROR)
+		return fib_of_error(ctx, ifindex, out, !out && w->where == LEADS_NOWHERE, w);
+	return fib_of_reply(ctx, ifindex, out, what == ANSWER_RESET ? IPPROTO_TCP : w->keys.proto,
+			    w);
+}
+
+/*
+ * Where that goes about a packet between the ends in struct scratch, of which its route has been
+ * asked: enum leads, as of a packet to its sender. The router's own packets come from the loopback
+ * interface, as far as rules ask. Where that does not forward, it is asked for as if it came from
+ * where the packet goes to; and so is what may go by the table of a VRF there.
+ */
+static __always_inline enum leads answer_leads(void *ctx, bool out, enum answer what)
 {
 	struct scratch *w = scratch_get();
+	__u32 from = LOOPBACK;
 	long found;
 
 	if (!w)
 		return LEADS_WRONG;
-	found = fib_of_answer(skb, LOOPBACK, w);
-	if (found == BPF_FIB_LKUP_RET_FWD_DISABLED || found == -ENODEV)
-		found = fib_of_answer(skb, w->self.ifindex, w);
-	return leads(w, found, &w->fib_back, true);
+	if (what == ANSWER_RESET && !out && w->self.raw >= TN_VRF)
+		from = w->fib.ifindex;
+	found = fib_of_said(ctx, from, out, what, w);
+	if (found == BPF_FIB_LKUP_RET_FWD_DISABLED || found == -ENODEV) {
+		from = what == ANSWER_REPLY ? w->self.ifindex : w->fib.ifindex;
+		found = fib_of_said(ctx, from, out, what, w);
+	}
+	return leads(w, found, &w->fib_back, !out);
 }
 
-/* Whether that is on the side of the sender. Of a VM it is, unless nobody asks where it is. */
-static __always_inline bool errors_stay(const struct pkt *p, const struct scratch *w, bool out)
+/* `what` is an enum answer. */
+__noinline int tn_answer_leads(struct __sk_buff *skb, __u32 out, __u32 what)
 {
-	return (out && !is_loose(w)) || tn_error_leads(p->ctx, out) != LEADS_WRONG;
+	return answer_leads(skb, out, what);
+}
+
+/* Of what comes in. */
+__noinline int tn_answer_leads_xdp(struct xdp_md *xdp, __u32 what)
+{
+	return answer_leads(xdp, false, what);
+}
+
+/* Whether all that may be said of any packet between them goes to the side of its sender. */
+static __always_inline bool answers_stay(struct __sk_buff *skb, bool out)
+{
+	return tn_answer_leads(skb, out, ANSWER_ERROR) != LEADS_WRONG &&
+	       tn_answer_leads(skb, out, ANSWER_RESET) != LEADS_WRONG;
 }
 
 /*
  * Why the stack may not answer a packet: it, or netfilter, would by another interface, or if it is
  * `sure` to, ask for one neighbour too many.
  */
-static __always_inline int refuse_error(struct __sk_buff *skb, struct scratch *w, bool out,
-					bool sure)
+static __always_inline int refuse_answer(struct __sk_buff *skb, struct scratch *w, bool out,
+					 bool sure)
 {
 	struct tn_addr hop;
 
-	if (out && !is_loose(w))
-		return 0;
-	switch (tn_error_leads(skb, out)) {
+	if (w->keys.proto == IPPROTO_TCP && tn_answer_leads(skb, out, ANSWER_RESET) == LEADS_WRONG)
+		return TN_DROP_WRONG_EGRESS + 1;
+	switch (tn_answer_leads(skb, out, ANSWER_ERROR)) {
 	case LEADS_WRONG:
 		return TN_DROP_WRONG_EGRESS + 1;
 	case LEADS_UNKNOWN:
@@ -174,9 +185,9 @@ __noinline int tn_stack_refuse(struct __sk_buff *skb, __u32 l4, __u32 fragment, 
 		return TN_DROP_WRONG_EGRESS + 1;
 	sure = is_answered(&p, wire_len(&p), where, &w->fib);
 	if (what & STACK_TOLD && where != LEADS_STOPPED)
-		why = refuse_error(skb, w, what & STACK_OUT, sure);
+		why = refuse_answer(skb, w, what & STACK_OUT, sure);
 	if (!why && what & STACK_TOLD && !(what & STACK_OUT) && where == LEADS_NOWHERE &&
-	    tn_answer_leads(skb) == LEADS_WRONG)
+	    tn_answer_leads(skb, false, ANSWER_REPLY) == LEADS_WRONG)
 		why = TN_DROP_WRONG_EGRESS + 1;
 	if (why || where != LEADS_UNKNOWN)
 		return why;
@@ -209,12 +220,14 @@ __noinline int tn_stack_leads_xdp(struct xdp_md *xdp, __u32 l4, __u32 fragment, 
 	w->where = where;
 	if (where != LEADS_RIGHT)
 		return where == LEADS_STOPPED ? LEADS_STOPPED : LEADS_WRONG;
-	return is_bare(&p) &&
-			       !is_answered(&p, bpf_xdp_get_buff_len(xdp) - ETH_HLEN, where,
-					    &w->fib) &&
-			       (!(what & STACK_TOLD) || tn_error_leads_xdp(xdp) != LEADS_WRONG)
-		       ? LEADS_RIGHT
-		       : LEADS_WRONG;
+	if (!is_bare(&p) || is_answered(&p, bpf_xdp_get_buff_len(xdp) - ETH_HLEN, where, &w->fib))
+		return LEADS_WRONG;
+	if (what & STACK_TOLD && tn_answer_leads_xdp(xdp, ANSWER_ERROR) == LEADS_WRONG)
+		return LEADS_WRONG;
+	if (what & STACK_ANY || (what & STACK_TOLD && w->keys.proto == IPPROTO_TCP))
+		return tn_answer_leads_xdp(xdp, ANSWER_RESET) == LEADS_WRONG ? LEADS_WRONG
+									     : LEADS_RIGHT;
+	return LEADS_RIGHT;
 }
 
 #endif

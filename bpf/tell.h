@@ -236,6 +236,7 @@ static __always_inline int tell(struct pkt *p, struct __sk_buff *skb)
 	if (!p->told || p->later_fragment || !tn_may_be_told(skb, p->l4, p->proto, p->v4) ||
 	    !tn_unreachable(skb, p->ip_bytes, p->l4, p->proto, p->v4))
 		return TC_ACT_SHOT;
+	skb->mark = 0; /* it was the packet's */
 	return bpf_redirect(skb->ifindex, 0);
 }
 

@@ -89,6 +89,29 @@ static const struct row out_answered[] = {
 	{ "out, plain, IPv6", ON_INSIDE, { UDP(RED_VM_6, GREEN_SHARED_6) }, AWAY },
 	{ "out, of a VM without a mapping", ON_INSIDE, { UDP("10.0.0.77", GREEN_SHARED, .ttl = 1) }, PASS },
 };
+
+/* A reset by netfilter comes from the VM, and goes by rules about that: of TCP alone there is one. */
+static const struct row reset[] = {
+	{ "TCP", ON_IN, { SYN(GREEN_SHARED, RED_SHARED) }, AWAY },
+	{ "TCP, IPv6", ON_IN, { SYN(GREEN_SHARED_6, RED_SHARED_6) }, AWAY },
+	{ "TCP with options", ON_IN, { SYN(GREEN_SHARED, RED_SHARED), .options = 4 }, AWAY },
+	{ "TCP in pieces", ON_IN, { SYN(GREEN_SHARED, RED_SHARED), .payload = 64, PIECE }, AWAY },
+	{ "UDP", ON_IN, { IN(8) }, AFTER(VM(8)) },
+	{ "UDP, IPv6", ON_IN, { IN_6(8) }, AFTER(VM_6(8)) },
+	{ "TCP after UDP", ON_IN, { SYN(GREEN_SHARED, RED_SHARED) }, AWAY },
+	{ "TCP after UDP, IPv6", ON_IN, { SYN(GREEN_SHARED_6, RED_SHARED_6) }, AWAY },
+	{ "a ping", ON_IN,
+	  { .src = GREEN_SHARED, .dst = RED_SHARED, .proto = IPPROTO_ICMP, .payload = 8 },
+	  AFTER(.src = GREEN_SHARED, .dst = RED_VM, .proto = IPPROTO_ICMP, .payload = 8) },
+};
+static const struct row out_reset[] = {
+	{ "out, TCP", ON_INSIDE, { SYN(RED_VM, GREEN_SHARED) }, AWAY },
+	{ "out, TCP, IPv6", ON_INSIDE, { SYN(RED_VM_6, GREEN_SHARED_6) }, AWAY },
+	{ "out, UDP", ON_INSIDE, { UDP(RED_VM, GREEN_SHARED) }, PASS },
+	{ "out, UDP, IPv6", ON_INSIDE, { UDP(RED_VM_6, GREEN_SHARED_6) }, PASS },
+	{ "out, TCP after UDP", ON_INSIDE, { SYN(RED_VM, GREEN_SHARED) }, AWAY },
+	{ "out, TCP after UDP, IPv6", ON_INSIDE, { SYN(RED_VM_6, GREEN_SHARED_6) }, AWAY },
+};
 /* clang-format on */
 
 static void check(const struct lab_options *o, const char *commands, const struct row *rows,
@@ -172,10 +195,45 @@ Test(answers, about_no_way)
 	      nowhere, ARRAY_SIZE(nowhere), TC_IN);
 }
 
+/* The same, by a rule about what the router itself sends, wherever VMs have to be. */
+Test(answers, to_a_vm_by_a_rule)
+{
+	static const struct lab_options each[] = { { .loose = false }, { .loose = true } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(each); i++)
+		check(&each[i],
+		      "route add default dev up0 table 9\nroute add ::/0 dev up0 table 9\n"
+		      "rule add to " RED_VM " ipproto icmp table 9\n-6 rule add to " RED_VM_6
+		      " ipproto ipv6-icmp table 9\n",
+		      out_answered, ARRAY_SIZE(out_answered) - !each[i].loose, INSIDE_IN);
+}
+
 Test(answers, to_a_vm)
 {
 	static const struct lab_options loose = { .loose = true };
 
 	check(&loose, "route add " RED_VM "/32 dev up0\nroute add " RED_VM_6 "/128 dev up0\n",
 	      out_answered, ARRAY_SIZE(out_answered), INSIDE_IN);
+}
+
+#define BY_SOURCE(from, from_6)                                               \
+	"route add default dev up0 table 9\nroute add ::/0 dev up0 table 9\n" \
+	"rule add from " from " ipproto tcp table 9\n"                        \
+	"-6 rule add from " from_6 " ipproto tcp table 9\n"
+
+Test(answers, from_the_vm)
+{
+	static const struct lab_options stack;
+
+	check(&stack, BY_SOURCE(RED_VM, RED_VM_6), reset, ARRAY_SIZE(reset), TC_IN);
+	check(&stack, BY_SOURCE(RED_VM, RED_VM_6), reset, ARRAY_SIZE(reset), XDP_IN);
+}
+
+Test(answers, from_the_peer)
+{
+	static const struct lab_options each[] = { { .loose = false }, { .loose = true } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(each); i++)
+		check(&each[i], BY_SOURCE(GREEN_SHARED, GREEN_SHARED_6), out_reset,
+		      ARRAY_SIZE(out_reset), INSIDE_IN);
 }

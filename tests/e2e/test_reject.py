@@ -13,6 +13,7 @@ from lab import (BLUE1, BLUE1_V6, FIXED, FIXED_V6, OUTSIDE, OUTSIDE_V6, PLAIN, P
                  RED1_V6, RED2, RED2_V6)
 from test_six import dual_stack
 from test_check import meanwhile
+from test_uplink import BY_UPLINK, NOT_BY_UPLINK, PREF, TABLE, upset
 from traffic import WAIT, family, reach
 
 IP_RECVERR, IPV6_RECVERR = 11, 25
@@ -139,5 +140,38 @@ def test_reject_that_would_leave_by_the_uplink(lab):
                 for address, heard in ((RED1, "EHOSTUNREACH"), (RED1_V6, "ENETUNREACH")):
                     for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
                         equal(told(lab.plain, kind, address), heard, f"{kind.name} to {address}")
+    finally:
+        lab.apply(lab.dual_definitions())
+
+
+def resets_by_the_uplink(lab, rules):
+    """The router's own packets by these rules, one of each family."""
+    lines = [f"{six}rule add {rule} lookup {TABLE} pref {PREF}" for six, rule in zip(("", "-6 "), rules)]
+    back = [f"{six}rule del pref {PREF}" for six in ("", "-6 ")]
+    return upset(lab, "red", BY_UPLINK + lines, back + NOT_BY_UPLINK)
+
+
+@hook
+@dual_stack
+def test_reject_by_a_reset_from_a_vm(lab):
+    """
+    A reset comes from whom the packet was for, and goes by rules about that. Where these lead to the
+    uplink netfilter gets no TCP; its errors about UDP come from the router.
+    """
+    try:
+        with by_nft(lab, "forward"):
+            lab.apply(lab.dual_definitions())
+            for vm in (FIXED, FIXED_V6):
+                reach(lab.red, vm)
+            with resets_by_the_uplink(lab, (f"from {FIXED}", f"from {FIXED_V6}")):
+                for address, heard in ((RED1, "EHOSTUNREACH"), (RED1_V6, "ENETUNREACH")):
+                    equal(told(lab.plain, socket.SOCK_STREAM, address), heard, f"TCP to {address}")
+                    equal(told(lab.plain, socket.SOCK_DGRAM, address), "ECONNREFUSED",
+                          f"UDP to {address}")
+            with resets_by_the_uplink(lab, (f"from {PLAIN} iif lo", f"from {PLAIN_V6} iif lo")):
+                for address, heard in ((PLAIN, "EHOSTUNREACH"), (PLAIN_V6, "ENETUNREACH")):
+                    equal(told(lab.red1, socket.SOCK_STREAM, address), heard, f"TCP to {address}")
+                    equal(told(lab.red1, socket.SOCK_DGRAM, address), "ECONNREFUSED",
+                          f"UDP to {address}")
     finally:
         lab.apply(lab.dual_definitions())
