@@ -468,12 +468,12 @@ static bool is_for_router(const struct native_in *in)
 	return in->to_vms == WAY_NOWHERE || in->to_vms == WAY_DISABLED;
 }
 
-/* Whether what the stack says about a packet in would leave the shared network's side. */
+/* Whether what the stack says about a packet would leave by another side than it came from. */
 static bool errors_lead_away(const struct native_in *in)
 {
 	enum way way = in->program == INSIDE_IN ? in->to_vms : in->to_shared;
 
-	if (in->program == INSIDE_IN && (!in->sources_loose || way == WAY_ASIDE))
+	if (in->program == INSIDE_IN && way == WAY_ASIDE)
 		return false;
 	return way == WAY_ASIDE || way == WAY_BACK || way == WAY_UPLINK || way == WAY_TUNNEL;
 }
@@ -545,7 +545,9 @@ static void check_reason(struct trial *t)
 	    (!leaves || (in->ingress == FROM_ROUTER && !is_from_anywhere(t)) ||
 	     (in->ingress == FROM_INSIDE && known_fixed(&t->before.src))))
 		complain(t, "dropped what came by the right interface as if by a wrong one");
+	/* loopback is the shared interface here, and what comes from there cannot be asked for */
 	if (why == TN_DROP_WRONG_EGRESS && !errors_lead_away(in) &&
+	    !(in->program == INSIDE_IN && in->to_vms == WAY_GONE) &&
 	    (in->program == INSIDE_IN
 		     ? may_lead(in, true)
 		     : in->program != TC_IN || (may_lead(in, false) && !is_own_hairpin(t))))
@@ -808,8 +810,10 @@ static void check_let_in(struct trial *t)
 		check_counters(t, NULL, true);
 		if (is_neighbour_discovery(b) && !hairpin)
 			check_discovery(t);
+		/* discovery without an address has to go to a group, which the kernel sees to */
 		if (is_link_local_v6(b, &b->dst) &&
-		    (is_link_local_v6(b, &b->src) || fixture_in_subnets(&b->src))) {
+		    (is_link_local_v6(b, &b->src) || fixture_in_subnets(&b->src) ||
+		     (is_unspecified(b, &b->src) && is_neighbour_discovery(b)))) {
 			check_error_to_router(t);
 			return;
 		}
@@ -993,7 +997,8 @@ static void check_turned_out(struct trial *t)
 
 	if (host_of(t->r->out.bytes) != HOST || t->r->mark != TN_HAIRPIN_MARK)
 		complain(t, "turned back without mark or MAC address");
-	if (t->before.type == ETH_P_ARP || is_neighbour_discovery(&t->before)) {
+	if (t->before.type == ETH_P_ARP ||
+	    (is_neighbour_discovery(&t->before) && !known_fixed(&t->before.src))) {
 		check_answer(t);
 		return;
 	}
@@ -1235,15 +1240,14 @@ static void check_xdp(struct trial *t, int want_reason)
 
 /*
  * Where answers go makes no difference to what a VM sends but this: with sources: loose none at
- * all, with feasible no MAC address, and frames without one have none. And loose asks where the VM
- * is told about them.
+ * all, with feasible no MAC address, and frames without one have none.
  */
 static void check_ways_back(struct trial *t, const struct native_in *given, int want_reason)
 {
 	struct native_in in = *given;
 
 	if (t->r->mark >> 16 == TN_HELD_MARK || want_reason == TN_DROP_SPOOFED_SOURCE ||
-	    want_reason == TN_DROP_UNRESOLVED || given->to_vms == WAY_GONE)
+	    want_reason == TN_DROP_UNRESOLVED)
 		return;
 	in.sources_loose = true;
 	t->guise = ", no matter where the answers go";
@@ -1337,8 +1341,8 @@ static void check_met(struct trial *t, const struct native_in *in)
 	native_run(&met, &r);
 	check_egress(t, &met, &r, reason());
 	take_counters(is);
-	/* XDP leaves to tc what it does not send on itself */
-	if (in->program == XDP_IN && r.verdict == STACK)
+	/* XDP leaves to tc what it does not send on itself, or translate for the stack */
+	if (in->program == XDP_IN && r.verdict == STACK && (!r.marked || w.verdict == BACK))
 		return;
 	from = r.verdict == BACK ? 2 * ETH_ALEN : 0;
 	if (r.verdict != w.verdict || r.mark != w.mark || reason() != why)
