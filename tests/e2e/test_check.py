@@ -501,17 +501,6 @@ def test_check_a_vm_that_answers_another_way(lab):
 
 @once
 @dual_stack
-def test_check_a_vm_that_is_the_router(lab):
-    """What is mapped is the gateway of the VMs: the router itself, of which nothing is translated."""
-    lab.apply(lab.dual_definitions().mapping("red", INSIDE, None, "gate"))
-    try:
-        only(lab, {("vm", f"{INSIDE} (gate)"): ("expected the address of a VM", "it is an address of this router")})
-    finally:
-        lab.apply(lab.dual_definitions())
-
-
-@once
-@dual_stack
 def test_check_goes_on(lab):
     """An inside interface without a carrier: that is said of the VMs behind it, and all else is probed."""
     with meanwhile(lab.red_lan, ["link set prouter down"], ["link set prouter up"]):

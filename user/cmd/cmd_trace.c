@@ -158,6 +158,9 @@ static void print_end(const struct request *q)
 
 	if (t->result == TRACE_ARRIVED && t->to.is_own)
 		printf("arrives at the router of tenant %s itself\n", t->to.tenant);
+	else if (t->result == TRACE_ARRIVED && t->to.itself)
+		printf("arrives at the router of tenant %s itself, which has %s\n", t->to.tenant,
+		       ADDR(&t->to.fixed));
 	else if (t->result == TRACE_ARRIVED)
 		printf("arrives behind the router of tenant %s, for %s\n", t->to.tenant,
 		       ADDR(&t->to.fixed));

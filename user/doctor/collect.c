@@ -211,6 +211,39 @@ static void judge_path(const json_t *ruleset, const struct ruleset_path *path,
 	}
 }
 
+/* A tenant without mappings is to be ready for some. */
+static void look_at_vms(const json_t *ruleset, struct router_report *r, bool six)
+{
+	struct ruleset_path paths[2];
+	bool any = doctor_paths(r, six, false, paths) || !r->tenant->mappings.n;
+
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		if (any)
+			judge_path(ruleset, &paths[i], &r->rules);
+		ruleset_path_free(&paths[i]);
+	}
+}
+
+/*
+ * A router that filters what is for itself is as it should be: what it may refuse is asked for by
+ * the services that `accept` names.
+ */
+static void look_at_itself(const json_t *ruleset, struct router_report *r, bool six)
+{
+	struct ruleset_path paths[2];
+	bool any = doctor_paths(r, six, true, paths);
+
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		struct ruleset_hits hits = { 0 };
+
+		if (any)
+			ruleset_judge(ruleset, &paths[i], &hits);
+		ruleset_hits_take(&r->rules, &hits);
+		ruleset_hits_free(&hits);
+		ruleset_path_free(&paths[i]);
+	}
+}
+
 static void look_at_rules(struct router_report *r)
 {
 	_cleanup_json_ json_t *ruleset = NULL;
@@ -225,15 +258,10 @@ static void look_at_rules(struct router_report *r)
 		return;
 	r->rule = ruleset_sees_forwarded(ruleset);
 	for (size_t six = 0; six < ARRAY_SIZE(families); six++) {
-		struct ruleset_path paths[2];
-
 		if (!families[six])
 			continue;
-		doctor_paths(r, six, paths);
-		for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
-			judge_path(ruleset, &paths[i], &r->rules);
-			ruleset_path_free(&paths[i]);
-		}
+		look_at_vms(ruleset, r, six);
+		look_at_itself(ruleset, r, six);
 	}
 	collect_services(ruleset, r);
 }

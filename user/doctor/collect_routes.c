@@ -263,10 +263,6 @@ static void look_up_vm(const struct ifaces *ifaces, struct router_report *r,
 	struct lookup *own = look_up(ifaces, r, fixed, false, "the fixed address %s", ADDR(fixed));
 	char by[IF_NAMESIZE];
 
-	if (is_own(ifaces, fixed)) {
-		r->is_router_mapped = true;
-		r->router_mapped = *fixed;
-	}
 	if (own)
 		find_inside_culprit(ifaces, r, own);
 	if (!leads(r, own))
@@ -287,6 +283,37 @@ static void look_up_vm(const struct ifaces *ifaces, struct router_report *r,
 			continue;
 		look_up_input(ifaces, r, &far, fixed, by, true, p);
 		look_up_input(ifaces, r, fixed, &far, r->shared.name, false, p);
+	}
+}
+
+/* ------------------------------------------------------------ of the router as a VM */
+
+/* Where it would send with that address, which rules may tell apart. */
+static void look_up_itself(const struct ifaces *ifaces, struct router_report *r,
+			   const struct mapping *m)
+{
+	*vec_push(&r->itself) = m;
+	vec_each (p, &r->model->subnets) {
+		struct tn_addr far = far_in(ifaces, p);
+		struct error ignored = { 0 };
+		struct next_hop way, seen;
+		const struct iface *to, *by;
+		struct lookup *l;
+
+		if (addr_is_v4(&p->addr) != addr_is_v4(&m->fixed) ||
+		    route_query(&far, &way, &ignored) ||
+		    route_query_input(&far, &m->fixed, 0, &seen, &ignored))
+			continue;
+		to = by_index(ifaces, way.ifindex);
+		/* else that is a finding already */
+		if (!to || strcmp(to->name, r->shared.name) != 0)
+			continue;
+		l = vec_push(&r->lookups);
+		*l = (struct lookup){ .to = far, .from = m->fixed, .shared = true, .subnet = *p };
+		l->what = xstrdup(ADDR(&m->fixed));
+		by = by_index(ifaces, seen.ifindex);
+		if (by)
+			memcpy(l->by, by->name, sizeof(l->by));
 	}
 }
 
@@ -348,6 +375,10 @@ void collect_routes(const struct ifaces *ifaces, struct router_report *r)
 	}
 	for (size_t i = 0; r->inside.n && i < t->mappings.n && i < LOOKUPS_MAX; i++)
 		look_up_vm(ifaces, r, &t->mappings.v[i].fixed);
+	vec_each (m, &t->mappings) {
+		if (is_own(ifaces, &m->fixed))
+			look_up_itself(ifaces, r, m);
+	}
 	if (!r->planned)
 		look_up_others(ifaces, r);
 	look_for_covers(ifaces, r);

@@ -62,6 +62,25 @@ static bool find_inside(const struct router_report *r, const struct mapping *m,
 	return false;
 }
 
+/*
+ * Where packets leave the router inside, or with `out` come in: by the interface to the VM, or by
+ * none if it is the router itself. False: nowhere.
+ */
+static bool add_vm_side(const struct router_report *r, const struct mapping *m, bool out,
+			char by[IF_NAMESIZE], struct ruleset_path *path)
+{
+	path->itself = doctor_is_itself(r, m);
+	if (path->itself)
+		return true;
+	if (!find_inside(r, m, by))
+		return false;
+	if (out)
+		*vec_push(&path->in) = by;
+	else
+		*vec_push(&path->out) = by;
+	return true;
+}
+
 static bool drops_all(const struct router_report *r, const struct ruleset_hit *hit)
 {
 	vec_each (h, &r->rules.list) {
@@ -174,12 +193,11 @@ static void ask_in(struct asking *a, const struct rule *rule, const struct servi
 			return;
 		a->left--;
 		add_senders(a, rule, &path);
-		if (!path.src.n || !find_inside(r, m, by)) {
+		if (!path.src.n || !add_vm_side(r, m, false, by, &path)) {
 			ruleset_path_free(&path);
 			continue;
 		}
 		*vec_push(&path.in) = r->shared.name;
-		*vec_push(&path.out) = by;
 		*vec_push(&path.dst) = (struct prefix){ m->fixed, 128 };
 		ask(a, s, &path, &m->fixed, what_text(s, &m->fixed, what));
 	}
@@ -217,11 +235,10 @@ static void ask_out(struct asking *a, const struct tenant *other, const struct r
 			if (addr_is_v4(&to->fixed) != a->six && is_target(rule, to))
 				*vec_push(&path.dst) = (struct prefix){ to->shared, 128 };
 		}
-		if (!path.dst.n || !find_inside(r, m, by)) {
+		if (!path.dst.n || !add_vm_side(r, m, true, by, &path)) {
 			ruleset_path_free(&path);
 			continue;
 		}
-		*vec_push(&path.in) = by;
 		*vec_push(&path.out) = r->shared.name;
 		*vec_push(&path.src) = (struct prefix){ m->fixed, 128 };
 		service_text(s, 1, service);

@@ -57,6 +57,7 @@
 	X(ARP, "neighbours", "the kernel gives wrong answers to ARP or ND, or none")               \
 	X(ACCEPT_RA, "accept-ra", "any host on the shared network can redirect the router")        \
 	X(ROUTES, "routes", "the kernel sends packets out by the wrong interface")                 \
+	X(ITSELF, "router-mapped", "a mapping is of the router itself, and not of a VM")           \
 	X(SOURCES, "sources", "what VMs send is dropped, if it comes another way than answers go") \
 	X(GROUPS, "groups", "neighbours do not find mapped IPv6 addresses")                        \
 	X(MARKS, "rules-by-mark",                                                                  \
@@ -258,9 +259,8 @@ struct router_report {
 		char other[IF_NAMESIZE]; /* and by which VMs may send */
 	})
 	crossings;
-	bool too_many_groups;  /* mapped IPv6 addresses, to join one for each: see GROUPS_MAX */
-	bool is_router_mapped; /* a mapping is of an address of the router itself: that one */
-	struct tn_addr router_mapped;
+	bool too_many_groups; /* mapped IPv6 addresses, to join one for each: see GROUPS_MAX */
+	VEC(const struct mapping *) itself; /* those of addresses of the router itself */
 	/* shared subnets without an unreachable route */
 	VEC(struct prefix) uncovered;
 	bool sees_tags;		  /* XDP asks a veth for those beside a frame: bpf/veth.h */
@@ -294,7 +294,13 @@ void doctor_router(const struct router_report *r, struct diagnosis *out);
 void doctor_spoofed(const struct tenant *t, uint64_t packets, unsigned int seconds,
 		    struct diagnosis *out);
 
-/* The paths that packets of a family take through a router: in, and out. The caller's to free. */
-void doctor_paths(const struct router_report *r, bool six, struct ruleset_path paths[2]);
+/*
+ * The paths that packets of a family take through a router: in, and out. With `itself` those of
+ * mappings of the router itself, else of VMs. False: there are none. The caller's to free.
+ */
+bool doctor_paths(const struct router_report *r, bool six, bool itself,
+		  struct ruleset_path paths[2]);
+/* Whether the mapping is of the router itself. */
+bool doctor_is_itself(const struct router_report *r, const struct mapping *m);
 
 #endif

@@ -96,14 +96,17 @@ static bool is_stateful(const struct router_report *r, const struct ruleset_hit 
 	       (strcmp(h->family, "ip") != 0 && r->rules.of[IPV6].stateful);
 }
 
-/* Rules that ask conntrack would not know the replies: then the chain is left early instead. */
+/*
+ * Rules that ask conntrack would not know the replies: then the chain is left early instead. So it
+ * is where the router itself is mapped, whose own packets no prerouting chain sees.
+ */
 static void remedy_nat(const struct router_report *r, const struct ruleset_hit *h,
 		       struct diagnosed *f)
 {
 	char text[8192] = "";
 	size_t n = 0;
 
-	if (is_stateful(r, h) || !r->inside.n) {
+	if (is_stateful(r, h) || !r->inside.n || r->itself.n) {
 		remedy_past(r, h, f);
 		return;
 	}
@@ -321,17 +324,28 @@ void doctor_netfilter(const struct router_report *r, struct diagnosis *out)
 	}
 }
 
-void doctor_paths(const struct router_report *r, bool six, struct ruleset_path paths[2])
+bool doctor_is_itself(const struct router_report *r, const struct mapping *m)
+{
+	vec_each (own, &r->itself) {
+		if (*own == m)
+			return true;
+	}
+	return false;
+}
+
+bool doctor_paths(const struct router_report *r, bool six, bool itself,
+		  struct ruleset_path paths[2])
 {
 	struct ruleset_path *in = &paths[0], *path_out = &paths[1];
 
 	memset(paths, 0, 2 * sizeof(*paths));
 	in->six = path_out->six = six;
+	in->itself = path_out->itself = itself;
 	*vec_push(&in->in) = r->shared.name;
 	*vec_push(&path_out->out) = r->shared.name;
-	vec_each (p, &r->inside) {
-		*vec_push(&in->out) = p->name;
-		*vec_push(&path_out->in) = p->name;
+	for (size_t i = 0; !itself && i < r->inside.n; i++) {
+		*vec_push(&in->out) = r->inside.v[i].name;
+		*vec_push(&path_out->in) = r->inside.v[i].name;
 	}
 	vec_each (p, &r->model->subnets) {
 		if (addr_is_v4(&p->addr) == six)
@@ -342,9 +356,10 @@ void doctor_paths(const struct router_report *r, bool six, struct ruleset_path p
 	vec_each (m, &r->tenant->mappings) {
 		struct prefix fixed = { m->fixed, 128 };
 
-		if (addr_is_v4(&m->fixed) == six)
+		if (addr_is_v4(&m->fixed) == six || doctor_is_itself(r, m) != itself)
 			continue;
 		*vec_push(&in->dst) = fixed;
 		*vec_push(&path_out->src) = fixed;
 	}
+	return in->dst.n;
 }

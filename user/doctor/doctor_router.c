@@ -18,6 +18,7 @@ void router_report_free(struct router_report *r)
 	vec_free(&r->covers);
 	vec_free(&r->crossings);
 	vec_free(&r->uncovered);
+	vec_free(&r->itself);
 	vec_free(&r->marks.list);
 	vec_free(&r->inside);
 	vec_free(&r->vlans);
@@ -364,14 +365,6 @@ static void judge_own_routes(const struct router_report *r, struct diagnosis *ou
 			      diagnosis_add(out, FINDING_ROUTES, SEVERITY_PROBLEM, NULL,
 					    "%s is reached by %s, which is no inside interface",
 					    inside->what, inside->by[0] ? inside->by : "no route"));
-	if (r->is_router_mapped)
-		remedy(diagnosis_add(
-			       out, FINDING_ROUTES, SEVERITY_PROBLEM, NULL,
-			       "the fixed address %s is the router's own: what comes to it is "
-			       "not translated",
-			       ADDR(&r->router_mapped)),
-		       "map the address of a VM, and reach the router by its own address on the "
-		       "shared network");
 }
 
 /* Both kinds of packets, told apart by source and incoming interface, as the kernel has them. */
@@ -424,6 +417,44 @@ static void judge_routes(const struct router_report *r, struct diagnosis *out)
 			      r->lookups.n, plural(r->lookups.n, "lookup leads", "lookups lead"),
 			      plural(r->lookups.n, "it", "they"));
 	judge_unreachable(r, out);
+}
+
+/* Whether a rule opens all ports of whatever is mapped. */
+static bool opens_everything(const struct tenant *t)
+{
+	vec_each (rule, &t->accept) {
+		if (!rule->to.n && !rule->services.n)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Who names the mapping in a rule, or its ports, means the router. Else a VM may have been meant,
+ * or its gateway taken for it; in any case everything that listens there is open.
+ */
+static void judge_itself(const struct router_report *r, struct diagnosis *out)
+{
+	bool open = opens_everything(r->tenant);
+
+	vec_each (m, &r->itself) {
+		const char *name = (*m)->name ? (*m)->name : ADDR(&(*m)->fixed);
+
+		if (!open) {
+			diagnosis_add(out, FINDING_ITSELF, SEVERITY_FINE, NULL,
+				      "%s: %s is an address of the router, which answers itself",
+				      name, ADDR(&(*m)->fixed));
+			continue;
+		}
+		remedy(diagnosis_add(out, FINDING_ITSELF, SEVERITY_WARNING, NULL,
+				     "%s: %s is an address of the router, and `accept` opens all "
+				     "of its ports with those of the VMs",
+				     name, ADDR(&(*m)->fixed)),
+		       "write a `to` with the VMs into the rules that have neither `to` nor "
+		       "`ports`, and give %s a rule of its own; or map the address of a VM, if one "
+		       "was meant",
+		       name);
+	}
 }
 
 /* With the same subnet, or a part of it, on both sides, the router itself cannot tell them apart.
@@ -639,6 +670,7 @@ void doctor_router(const struct router_report *r, struct diagnosis *out)
 	judge_mtu(r, out);
 	if (!r->standby)
 		judge_routes(r, out);
+	judge_itself(r, out);
 	judge_covers(r, out);
 	judge_sources(r, out);
 	judge_groups(r, out);

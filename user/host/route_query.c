@@ -107,18 +107,18 @@ static int put_service(struct nl_msg *msg, const struct route_packet *p)
 static int request(struct nl_sock *sock, const struct route_packet *p)
 {
 	uint8_t bits = addr_is_v4(&p->to) ? 32 : 128;
-	bool input = !addr_is_unset(&p->from);
+	bool known = !addr_is_unset(&p->from);
 	struct rtmsg head = { .rtm_family = addr_is_v4(&p->to) ? AF_INET : AF_INET6,
 			      .rtm_dst_len = bits,
-			      .rtm_src_len = input ? bits : 0,
+			      .rtm_src_len = known ? bits : 0,
 			      .rtm_flags = RTM_F_LOOKUP_TABLE };
 	_cleanup_(msg_cleanup) struct nl_msg *msg = nlmsg_alloc_simple(RTM_GETROUTE, 0);
 	int ret;
 
 	if (!msg || nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO) ||
-	    put_addr(msg, RTA_DST, &p->to) ||
-	    (input && (put_addr(msg, RTA_SRC, &p->from) || nla_put_u32(msg, RTA_IIF, p->iif) ||
-		       put_service(msg, p))))
+	    put_addr(msg, RTA_DST, &p->to) || (known && put_addr(msg, RTA_SRC, &p->from)) ||
+	    (known && p->iif && nla_put_u32(msg, RTA_IIF, p->iif)) ||
+	    (known && put_service(msg, p)))
 		return -NLE_NOMEM;
 	ret = nl_send_auto(sock, msg);
 	return ret < 0 ? ret : 0;

@@ -26,8 +26,8 @@ struct next_hop {
 struct route_packet {
 	struct tn_addr to;
 	struct tn_addr from; /* unset: this host sends it, and what follows does not matter */
-	uint32_t iif;
-	uint8_t proto; /* 0: of any; ports are for TCP and UDP */
+	uint32_t iif;	     /* 0: this host sends it with that source, one of its own */
+	uint8_t proto;	     /* 0: of any; ports are for TCP and UDP */
 	uint16_t sport, dport;
 };
 
@@ -37,7 +37,7 @@ int route_query(const struct tn_addr *to, struct next_hop *out, struct error *er
 /*
  * The same of a packet that comes in by the interface `iif` from that source, as routing rules see
  * it (`ip route get TO from FROM iif NAME`). A packet that the kernel would not take in, or not
- * forward, has no way.
+ * forward, has no way. `iif` 0: as in struct route_packet.
  */
 int route_query_input(const struct tn_addr *to, const struct tn_addr *from, uint32_t iif,
 		      struct next_hop *out, struct error *err);

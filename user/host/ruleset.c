@@ -35,6 +35,36 @@ bool ruleset_hit_same(const struct ruleset_hit *a, const struct ruleset_hit *b)
 	       strcmp(a->base, b->base) == 0 && strcmp(a->chain, b->chain) == 0;
 }
 
+static struct ruleset_hit *find_hit(struct ruleset_hits *hits, const struct ruleset_hit *like)
+{
+	vec_each (h, &hits->list) {
+		if (ruleset_hit_same(h, like))
+			return h;
+	}
+	return NULL;
+}
+
+void ruleset_hits_take(struct ruleset_hits *to, struct ruleset_hits *from)
+{
+	vec_each (h, &from->list) {
+		struct ruleset_hit *had = find_hit(to, h);
+
+		if (h->effect == RULESET_DROP && !h->sure)
+			continue;
+		if (had) {
+			had->sure |= h->sure;
+			continue;
+		}
+		*vec_push(&to->list) = *h;
+		*h = (struct ruleset_hit){ .effect = RULESET_DROP };
+	}
+	for (size_t six = 0; six < ARRAY_SIZE(to->of); six++) {
+		to->of[six].paths += from->of[six].paths;
+		to->of[six].untracked += from->of[six].untracked;
+		to->of[six].stateful |= from->of[six].stateful;
+	}
+}
+
 void ruleset_hit_text(const struct ruleset_hit *h, char *text, size_t size)
 {
 	size_t n = snprintf(text, size, "`%s` in the chain %s of table %s %s", h->statement,
@@ -48,7 +78,8 @@ void ruleset_hit_text(const struct ruleset_hit *h, char *text, size_t size)
 bool ruleset_hit_is_of_iptables(const struct ruleset_hit *h)
 {
 	static const char *const tables[] = { "filter", "nat", "mangle", "raw" };
-	static const char *const chains[] = { "PREROUTING", "FORWARD", "POSTROUTING" };
+	static const char *const chains[] = { "PREROUTING", "INPUT", "FORWARD", "OUTPUT",
+					      "POSTROUTING" };
 	bool table = false, chain = false;
 
 	for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
@@ -325,18 +356,28 @@ static enum tri walk_chain(struct walk *w, const char *chain, enum tri reach, in
 	return most(p.here, p.returned);
 }
 
-static const char *const hooks_in_order[] = { "prerouting", "forward", "postrouting" };
+enum { HOOKS_MAX = 3 };
+
+/* Those that the kernel goes through, in turn. */
+static const char *const *hooks_of(const struct ruleset_path *path)
+{
+	static const char *const forwarded[HOOKS_MAX] = { "prerouting", "forward", "postrouting" };
+	static const char *const received[HOOKS_MAX] = { "prerouting", "input", "" };
+	static const char *const sent[HOOKS_MAX] = { "output", "postrouting", "" };
+
+	return !path->itself ? forwarded : path->in.n ? received : sent;
+}
 
 /* When the kernel enters the chain; -1: not with these packets. */
 static int turn_of(const json_t *chain, const struct ruleset_path *path)
 {
-	const char *family = text_of(chain, "family");
+	const char *family = text_of(chain, "family"), *hook = text_of(chain, "hook");
 
 	if (strcmp(family, "inet") != 0 && strcmp(family, path->six ? "ip6" : "ip") != 0)
 		return -1;
-	for (size_t i = 0; i < ARRAY_SIZE(hooks_in_order); i++) {
-		if (strcmp(text_of(chain, "hook"), hooks_in_order[i]) == 0)
-			return (int)i;
+	for (int i = 0; i < HOOKS_MAX; i++) {
+		if (hook[0] && strcmp(hook, hooks_of(path)[i]) == 0)
+			return i;
 	}
 	return -1;
 }

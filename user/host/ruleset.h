@@ -7,6 +7,8 @@
  * The rules are walked as the kernel walks them, with the first packet of a new flow. What a
  * match says about it is not always known (marks, matches of iptables; ports, where the path has
  * none); then what the rule does may happen or not, and a hit is not sure.
+ *
+ * A mapping can be of the router itself: what comes for it, or from it, is not forwarded.
  */
 #ifndef TN_RULESET_H
 #define TN_RULESET_H
@@ -21,6 +23,8 @@
 /* Packets of one family that take one path through the router. Names are borrowed. */
 struct ruleset_path {
 	bool six;
+	bool itself; /* to the router, where nothing is in `out`, or from it, where nothing is in
+			`in` */
 	VEC(const char *) in;	/* the interfaces that they come by, */
 	VEC(const char *) out;	/* and leave by */
 	VEC(struct prefix) src; /* their addresses, as netfilter sees them */
@@ -33,7 +37,7 @@ void ruleset_path_free(struct ruleset_path *path);
 
 enum ruleset_effect {
 	RULESET_NAT,	   /* an address is translated a second time */
-	RULESET_DROP,	   /* forwarding is refused */
+	RULESET_DROP,	   /* they are refused */
 	RULESET_UNTRACKED, /* conntrack does not know the flow, or knows it in a zone of its own */
 };
 
@@ -60,6 +64,8 @@ struct ruleset_hits {
 };
 
 void ruleset_hits_free(struct ruleset_hits *hits);
+/* Moves to `to` what was found, but for what may refuse some of the packets, or none. */
+void ruleset_hits_take(struct ruleset_hits *to, struct ruleset_hits *from);
 /* Whether both are the same rule, or policy, with the same effect. */
 bool ruleset_hit_same(const struct ruleset_hit *a, const struct ruleset_hit *b);
 /* "`drop` in the chain forward of table inet filter (handle 7)" */

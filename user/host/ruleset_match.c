@@ -234,6 +234,13 @@ static enum tri protocol_is(const struct walk *w, const json_t *right)
 	return name == YES || number == YES ? YES : least(name, number);
 }
 
+/* What the router receives leaves by none, and what it sends comes by none. */
+static enum tri interfaces_are(const struct walk *w, const char *const *v, size_t n,
+			       const json_t *right)
+{
+	return w->path->itself && !n ? NO : names_are(w, v, n, right);
+}
+
 static enum tri meta_is(const struct walk *w, const char *key, const json_t *right)
 {
 	const struct ruleset_path *path = w->path;
@@ -241,9 +248,9 @@ static enum tri meta_is(const struct walk *w, const char *key, const json_t *rig
 	if (strcmp(key, "mark") == 0)
 		return mark_is(w->packet, UINT32_MAX, right);
 	if (strcmp(key, "iifname") == 0 || strcmp(key, "iif") == 0)
-		return names_are(w, path->in.v, path->in.n, right);
+		return interfaces_are(w, path->in.v, path->in.n, right);
 	if (strcmp(key, "oifname") == 0 || strcmp(key, "oif") == 0)
-		return names_are(w, path->out.v, path->out.n, right);
+		return interfaces_are(w, path->out.v, path->out.n, right);
 	if (strcmp(key, "nfproto") == 0)
 		return word_is(w, path->six ? "ipv6" : "ipv4", right);
 	if (strcmp(key, "l4proto") == 0)

@@ -268,6 +268,45 @@ static int look_at_link(struct trace *t, const struct next_hop *next_hop, struct
 	return 0;
 }
 
+/* Where a VM's packet leaves: the next hop is who it is to be. */
+static int look_ahead(struct trace *t, const struct next_hop *way, struct error *err)
+{
+	return is_dropped(t) || !t->to.tenant || t->to.missing ? 0 : look_at_link(t, way, err);
+}
+
+/* Which way the router's own packet has: *way. */
+static int look_at_itself(struct trace *t, struct next_hop *way, struct error *err)
+{
+	const struct router_row *r = t->from.router;
+	const struct trace_packet *p = &t->packet;
+	_cleanup_netns_ struct netns ns = NETNS_NONE;
+
+	if (enter(r, &ns, err) || trace_look_route(t, r, &p->src, &p->dst, 0, false, way, err))
+		return -1;
+	return way->ifindex == r->ifindex
+		       ? trace_look_netfilter(t, r, &p->src, &p->dst, 0, r->ifindex, err)
+		       : 0;
+}
+
+/* What the router sends with a mapped address of its own: no interface has received it. */
+static int leave_as_router(struct trace *t, struct testrun *run, struct error *err)
+{
+	const struct router_row *r = t->from.router;
+	struct next_hop way = { 0 };
+	bool ran;
+
+	if (look_at_itself(t, &way, err))
+		return -1;
+	if (way.ifindex != r->ifindex)
+		return astray(t, "the router of tenant %s has no way to %s", r->tenant,
+			      ADDR(&t->packet.dst));
+	run->ifindex = r->ifindex;
+	trace_packet_address(run->frame, r->mac, r->mac);
+	if (take_step(t, r, TN_PROGRAM_TC_SHARED_OUT, run, &ran, err))
+		return -1;
+	return turns_back(t) ? 0 : look_ahead(t, &way, err);
+}
+
 /* Into the kernel's stack, and out of it by the shared interface. */
 static int pass_stack(struct trace *t, struct testrun *run, struct error *err)
 {
@@ -302,7 +341,7 @@ static int leave_router(struct trace *t, struct testrun *run, struct error *err)
 	/* past the stack it has left by now */
 	if (last(t)->event.verdict == TN_EVENT_PASS && pass_stack(t, run, err))
 		return -1;
-	return is_dropped(t) || !t->to.tenant || t->to.missing ? 0 : look_at_link(t, &way, err);
+	return look_ahead(t, &way, err);
 }
 
 /* ------------------------------------------------------------ the receiver's router */
@@ -337,11 +376,15 @@ static int look_inward(struct trace *t, struct error *err)
 	if (enter(r, &ns, err) ||
 	    trace_look_route(t, r, &src, &dst, r->ifindex, true, &next_hop, err))
 		return -1;
+	if (t->to.itself && !trace_failed_look(t) && trace_look_answer(t, r, &dst, &src, err))
+		return -1;
 	if (trace_failed_look(t) || is_dropped(t))
 		return 0;
-	if (!last(t)->past &&
-	    trace_look_netfilter(t, r, &src, &dst, r->ifindex, next_hop.ifindex, err))
+	if (!last(t)->past && trace_look_netfilter(t, r, &src, &dst, r->ifindex,
+						   t->to.itself ? 0 : next_hop.ifindex, err))
 		return -1;
+	if (t->to.itself)
+		return 0;
 	trace_mtu_router(t, r, r->ifindex, &next_hop);
 	trace_look_vm(t, r, &dst, &src);
 	return 0;
@@ -407,7 +450,8 @@ static int send_frame(struct trace *t, bool from_vm, struct error *err)
 		trace_look_programs(t, t->from.router);
 	if (t->to.router && !(from_vm && turns_back(t)))
 		trace_look_programs(t, t->to.router);
-	if (from_vm && leave_router(t, &run, err))
+	if (from_vm &&
+	    (t->from.itself ? leave_as_router(t, &run, err) : leave_router(t, &run, err)))
 		return -1;
 	if (is_dropped(t) || t->result == TRACE_ASTRAY || (from_vm && is_for_itself(t)))
 		return 0;
@@ -423,6 +467,20 @@ static int send_frame(struct trace *t, bool from_vm, struct error *err)
 		      ADDR(&t->to.shared));
 }
 
+/* Whether the VM is the router itself, as the kernel has it. */
+static int find_itself(struct trace_end *end, struct error *err)
+{
+	_cleanup_netns_ struct netns ns = NETNS_NONE;
+	struct next_hop to;
+
+	if (!end->router || end->is_own || addr_is_unset(&end->fixed))
+		return 0;
+	if (enter(end->router, &ns, err) || route_query(&end->fixed, &to, err))
+		return -1;
+	end->itself = to.local;
+	return 0;
+}
+
 int trace_send(struct trace *t, struct error *err)
 {
 	bool from_vm = t->from.router && !t->from.is_own && !t->outside, known = false;
@@ -431,6 +489,8 @@ int trace_send(struct trace *t, struct error *err)
 	int status;
 
 	t->result = TRACE_ARRIVED;
+	if (find_itself(&t->from, err) || find_itself(&t->to, err))
+		return -1;
 	if (from_vm) {
 		pin_path(t, t->from.router, "flows", pin);
 		known = testrun_has_flow(pin, &flow);

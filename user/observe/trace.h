@@ -23,6 +23,7 @@ struct trace_end {
 	const struct mapping *mapping;	 /* NULL: none, or a router's own address; borrowed */
 	const char *missing; /* why a router that is defined here is not in `router`; NULL: it is */
 	bool is_own;	     /* a router's own address */
+	bool itself;	     /* `fixed` is an address of `router`: trace_send() finds that out */
 };
 
 /* What one program did. */

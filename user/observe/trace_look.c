@@ -189,9 +189,10 @@ static void remedy_route(struct trace *t, const struct router_row *r, const stru
 	else
 		trace_look_remedy(
 			look,
-			"`%s%s route get %s from %s iif %s` shows it; correct the routes, rules "
+			"`%s%s route get %s from %s%s%s` shows it; correct the routes, rules "
 			"and forwarding of this router",
-			enter, ip, ADDR(&p->to), ADDR(&p->from), NAME(p->iif));
+			enter, ip, ADDR(&p->to), ADDR(&p->from), p->iif ? " iif " : "",
+			p->iif ? NAME(p->iif) : "");
 }
 
 /* An interface that came after the router was attached. */
@@ -263,7 +264,11 @@ int trace_look_route(struct trace *t, const struct router_row *r, const struct t
 
 	if (route_query_packet(&p, out, err))
 		return -1;
-	right = !out->local && (in ? trace_is_inside(r, out->ifindex) : out->ifindex == r->ifindex);
+	if (in && t->to.itself)
+		right = out->local;
+	else
+		right = !out->local &&
+			(in ? trace_is_inside(r, out->ifindex) : out->ifindex == r->ifindex);
 	if (in && !out->local && is_late(t, r, out->ifindex))
 		say_late(t, r, out->ifindex);
 	else if (right)
@@ -272,10 +277,33 @@ int trace_look_route(struct trace *t, const struct router_row *r, const struct t
 	else
 		remedy_route(t, r, &p, out, in,
 			     trace_look_add(t, r, TRACE_LOOK_ROUTE, PROBE_FAILED,
-					    "%s from %s, coming in by %s, goes %s, and not by %s%s",
-					    ADDR(dst), ADDR(src), NAME(iif), WAY(out),
+					    "%s from %s%s%s, goes %s, and not by %s%s", ADDR(dst),
+					    ADDR(src), iif ? ", coming in by " : "",
+					    iif ? NAME(iif) : ", the router itself", WAY(out),
 					    in ? "an inside interface" : "the shared interface ",
 					    in ? "" : NAME(r->ifindex)));
+	return 0;
+}
+
+int trace_look_answer(struct trace *t, const struct router_row *r, const struct tn_addr *fixed,
+		      const struct tn_addr *peer, struct error *err)
+{
+	const struct route_packet p = { .to = *peer,
+					.from = *fixed,
+					.proto = t->packet.proto,
+					.sport = t->packet.dport,
+					.dport = t->packet.sport };
+	struct next_hop out;
+
+	if (route_query_packet(&p, &out, err))
+		return -1;
+	if (out.local || out.ifindex != r->ifindex)
+		remedy_route(
+			t, r, &p, &out, false,
+			trace_look_add(t, r, TRACE_LOOK_ROUTE, PROBE_FAILED,
+				       "what %s, the router itself, answers %s goes %s, and not "
+				       "by the shared interface %s",
+				       ADDR(fixed), ADDR(peer), WAY(&out), NAME(r->ifindex)));
 	return 0;
 }
 
@@ -357,8 +385,11 @@ int trace_look_netfilter(struct trace *t, const struct router_row *r, const stru
 
 	if (err->set || nft_ruleset(&ruleset, true, err))
 		return -1;
-	*vec_push(&path.in) = name_of(iif, in);
-	*vec_push(&path.out) = name_of(oif, out);
+	path.itself = !iif || !oif;
+	if (iif)
+		*vec_push(&path.in) = name_of(iif, in);
+	if (oif)
+		*vec_push(&path.out) = name_of(oif, out);
 	*vec_push(&path.src) = (struct prefix){ *src, 128 };
 	*vec_push(&path.dst) = (struct prefix){ *dst, 128 };
 	ruleset_judge(ruleset, &path, &hits);

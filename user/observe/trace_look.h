@@ -39,14 +39,19 @@ bool trace_look_inside(struct trace *t, const struct router_row *r, const struct
 		       const struct next_hop *way);
 
 /*
- * The route from `src` to `dst` of what comes in by `iif`: whether it leads to the shared
- * interface, or with `in` to an inside one. *out is what the kernel says.
+ * The route from `src` to `dst` of what comes in by `iif`, or with 0 of what the router sends:
+ * whether it leads to the shared interface, or with `in` to an inside one, or to the router itself
+ * if that is mapped. *out is what the kernel says.
  */
 int trace_look_route(struct trace *t, const struct router_row *r, const struct tn_addr *src,
 		     const struct tn_addr *dst, uint32_t iif, bool in, struct next_hop *out,
 		     struct error *err);
 
-/* The rules of netfilter for the same, which leaves by `oif`. */
+/* Whether what the router answers the packet itself, from `fixed` to `peer`, goes back. */
+int trace_look_answer(struct trace *t, const struct router_row *r, const struct tn_addr *fixed,
+		      const struct tn_addr *peer, struct error *err);
+
+/* The rules of netfilter for the same, which leaves by `oif`; 0: it is for the router itself. */
 int trace_look_netfilter(struct trace *t, const struct router_row *r, const struct tn_addr *src,
 			 const struct tn_addr *dst, uint32_t iif, uint32_t oif, struct error *err);
 

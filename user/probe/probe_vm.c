@@ -17,7 +17,8 @@ struct vm {
 	struct tn_addr hop; /* the neighbour: the VM itself, or a router before it */
 	long link;	    /* index of the interface; -1: there is no ARP there */
 	size_t query;
-	bool out; /* there is a finding already */
+	bool out;    /* there is a finding already */
+	bool itself; /* it is the router */
 	struct ping ping;
 	uint32_t whole;	       /* bytes of a whole packet on the way to it; 0: not asked */
 	struct ping_size size; /* of those */
@@ -140,18 +141,6 @@ static bool is_error(struct probe_run *run, struct vm *vm, const struct error *e
 	return vm->out = err->set;
 }
 
-/* What is of this router itself, no program translates. */
-static void say_own(struct probe_run *run, struct vm *vm)
-{
-	struct finding *f = findings_add(&run->found, PROBE_VM, PROBE_FAILED, HOST(vm->host),
-					 "expected the address of a VM; seen: it is an address of "
-					 "this router, which is not translated");
-
-	finding_remedy(f, "map the address of a VM, and reach the router by its own address on the "
-			  "shared network");
-	vm->out = true;
-}
-
 /* By an interface that `inside` takes, but that came after the router was attached. */
 static bool is_late(const struct probe_input *in, uint32_t ifindex)
 {
@@ -212,10 +201,9 @@ static void find_route(struct probe_run *run, struct vm *vm)
 	route_query(to, &vm->next_hop, &err);
 	if (is_error(run, vm, &err))
 		return;
-	if (vm->next_hop.local) {
-		say_own(run, vm);
+	vm->itself = vm->next_hop.local;
+	if (vm->itself)
 		return;
-	}
 	if (vm->far) {
 		route_query_input(to, &vm->far->addr, run->in->ifindex, &translated, &err);
 		if (is_error(run, vm, &err))
@@ -227,16 +215,20 @@ static void find_route(struct probe_run *run, struct vm *vm)
 		say_astray(run, vm);
 }
 
-/* Of what the VM sends to the shared network. Where the router's own way is wrong, that is said. */
+/*
+ * Of what the VM sends to the shared network, or the router with that address. Where the router's
+ * own way is wrong, that is said.
+ */
 static void find_way_out(struct probe_run *run, struct vm *vm)
 {
+	uint32_t iif = vm->itself ? 0 : vm->next_hop.ifindex;
 	struct next_hop own = { 0 }, seen = { 0 };
 	struct error err = { 0 };
 	struct finding *f;
 
 	if (vm->out || !vm->far)
 		return;
-	route_query_input(&vm->far->addr, &vm->host->addr, vm->next_hop.ifindex, &seen, &err);
+	route_query_input(&vm->far->addr, &vm->host->addr, iif, &seen, &err);
 	route_query(&vm->far->addr, &own, &err);
 	if (is_error(run, vm, &err) || seen.ifindex == run->in->ifindex ||
 	    own.ifindex != run->in->ifindex)
@@ -251,11 +243,11 @@ static void find_way_out(struct probe_run *run, struct vm *vm)
 			       "routing rule leads elsewhere",
 			       addr_is_v4(&vm->far->addr) ? "" : " -6", PREFIX(&vm->far->subnet));
 	else
-		finding_remedy(
-			f,
-			"look at `ip route get %s from %s iif %s` in the router, and correct "
-			"its routes, rules and forwarding",
-			ADDR(&vm->far->addr), ADDR(&vm->host->addr), NAME(vm->next_hop.ifindex));
+		finding_remedy(f,
+			       "look at `ip route get %s from %s%s%s` in the router, and correct "
+			       "its routes, rules and forwarding",
+			       ADDR(&vm->far->addr), ADDR(&vm->host->addr), iif ? " iif " : "",
+			       iif ? NAME(iif) : "");
 }
 
 static void ask_vm(struct probe_run *run, struct vms *vms, const struct probe_host *host)
@@ -267,6 +259,10 @@ static void ask_vm(struct probe_run *run, struct vms *vms, const struct probe_ho
 	vm->far = run->down || addr_is_unset(&far->addr) ? NULL : far;
 	find_route(run, vm);
 	find_way_out(run, vm);
+	if (vm->itself && !vm->out)
+		findings_add(&run->found, PROBE_VM, PROBE_OK, HOST(host),
+			     "it is an address of this router, which answers itself");
+	vm->out |= vm->itself;
 	if (vm->out)
 		return;
 	vm->hop = addr_is_unset(&vm->next_hop.gateway) ? host->addr : vm->next_hop.gateway;

@@ -833,13 +833,46 @@ Test(doctor, routing_rules)
 		"problem routes red: what comes from the shared subnet fd64::/64 for the fixed "
 		"address F leaves by up0, which is no inside interface: a routing rule leads there "
 		"> in-red ip -6 rule add from fd64::/64 lookup main pref 1\n");
-	r = healthy();
-	r.is_router_mapped = true;
-	r.router_mapped = addr_of("10.0.0.1");
-	router_has(&r,
-		   "problem routes red: the fixed address 10.0.0.1 is the router's own: what comes "
-		   "to it is not translated > map the address of a VM, and reach the router by its "
-		   "own address on the shared network\n");
+}
+
+/* By a rule that names it, or ports, the router is meant; by one that opens everything, perhaps. */
+Test(doctor, a_mapping_of_the_router)
+{
+	static const struct {
+		const char *accept;
+		bool open;
+	} cases[] = {
+		{ "", false },
+		{ "; accept from=red to=web", false },
+		{ "; accept from=red udp/53", false },
+		{ "; accept from=red to=gw", false },
+		{ "; accept from=red to=web; accept from=red", true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct router_report r = healthy();
+		_cleanup_free_ char *text = NULL;
+		_cleanup_model_ struct model m;
+
+		cr_assert_gt(asprintf(&text,
+				      "net 100.64.0.0/16; tenant red; router; map 10.0.0.5 "
+				      "web lease=100.64.1.5; map 10.0.0.1 gw "
+				      "lease=100.64.1.1%s",
+				      cases[i].accept),
+			     0);
+		m = model_of(text);
+		r.model = &m;
+		r.tenant = &m.tenants.v[0];
+		*vec_push(&r.itself) = &r.tenant->mappings.v[1];
+		router_has(&r,
+			   cases[i].open
+				   ? "warning router-mapped red: gw: 10.0.0.1 is an address of "
+				     "the router, and `accept` opens all of its ports with those "
+				     "of the VMs > write a `to` with the VMs into the rules that "
+				     "have neither `to` nor `ports`, and give gw a rule of its "
+				     "own; or map the address of a VM, if one was meant\n"
+				   : "");
+	}
 }
 
 static void add_cover(struct router_report *r, const char *network, const char *subnet,
@@ -1299,7 +1332,7 @@ Test(doctor, ways_are_of_one_family)
 	struct router_report r = healthy();
 	struct ruleset_path paths[2];
 
-	doctor_paths(&r, false, paths);
+	doctor_paths(&r, false, false, paths);
 	cr_expect_str_eq(paths[0].in.v[0], "shared0");
 	cr_expect_str_eq(paths[0].out.v[0], "lan0");
 	cr_expect_str_eq(paths[1].in.v[0], "lan0");
@@ -1311,10 +1344,35 @@ Test(doctor, ways_are_of_one_family)
 	cr_expect_eq(paths[1].dst.n, 2);
 	ruleset_path_free(&paths[0]);
 	ruleset_path_free(&paths[1]);
-	doctor_paths(&r, true, paths);
+	doctor_paths(&r, true, false, paths);
 	cr_expect(paths[0].six && paths[1].six);
 	cr_expect_eq(paths[0].src.n, 1);
 	cr_expect_str_eq(ADDR(&paths[0].dst.v[0].addr), "fd00::5");
+	ruleset_path_free(&paths[0]);
+	ruleset_path_free(&paths[1]);
+	router_report_free(&r);
+}
+
+/* What is of the router itself neither comes out of it inside, nor in. */
+Test(doctor, ways_of_the_router_itself)
+{
+	struct router_report r = healthy();
+	struct ruleset_path paths[2];
+
+	cr_expect_not(doctor_paths(&r, false, true, paths));
+	ruleset_path_free(&paths[0]);
+	ruleset_path_free(&paths[1]);
+	*vec_push(&r.itself) = &r.tenant->mappings.v[0];
+	cr_expect(doctor_paths(&r, false, true, paths));
+	cr_expect(paths[0].itself && paths[1].itself);
+	cr_expect_eq(paths[0].out.n, 0);
+	cr_expect_str_eq(paths[0].in.v[0], "shared0");
+	cr_expect_eq(paths[1].in.n, 0);
+	cr_expect_str_eq(paths[1].out.v[0], "shared0");
+	cr_expect_str_eq(ADDR(&paths[0].dst.v[0].addr), "10.0.0.5");
+	ruleset_path_free(&paths[0]);
+	ruleset_path_free(&paths[1]);
+	cr_expect_not(doctor_paths(&r, false, false, paths), "it is of no VM");
 	ruleset_path_free(&paths[0]);
 	ruleset_path_free(&paths[1]);
 	router_report_free(&r);

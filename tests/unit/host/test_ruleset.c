@@ -61,6 +61,23 @@ static void add_way(struct ruleset_path *path, bool six, bool in)
 	*vec_push(&path->dst) = in ? fixed : subnet;
 }
 
+/* To the router itself, or from it. */
+static void add_own_way(struct ruleset_path *path, bool in)
+{
+	struct prefix subnet = prefix_of("100.64.0.0/16"), fixed = prefix_of("10.0.0.1");
+
+	path->itself = true;
+	path->proto = proto;
+	path->sport = 40000;
+	path->dport = dport;
+	if (in)
+		*vec_push(&path->in) = "shared0";
+	else
+		*vec_push(&path->out) = "shared0";
+	*vec_push(&path->src) = in ? subnet : fixed;
+	*vec_push(&path->dst) = in ? fixed : subnet;
+}
+
 /* "nat! ip nat post masquerade 4\n": effect, `!` for sure or `?`, where, what, handle */
 static char *hits_text(const struct ruleset_hits *hits)
 {
@@ -78,8 +95,11 @@ static char *hits_text(const struct ruleset_hits *hits)
 	return text;
 }
 
+/* Whose ways: those of VMs, in both families, or of the router itself. */
+enum whose { OF_V4, OF_V6, OF_ITSELF };
+
 /* `objects` with ' for ", and a comma behind each. */
-static void found_by(bool six, const char *objects, const char *want)
+static void found_by(enum whose whose, const char *objects, const char *want)
 {
 	_cleanup_free_ char *text = NULL;
 	struct ruleset_hits hits = { 0 };
@@ -94,7 +114,10 @@ static void found_by(bool six, const char *objects, const char *want)
 	for (int in = 1; in >= 0; in--) {
 		struct ruleset_path path = { 0 };
 
-		add_way(&path, six, in);
+		if (whose == OF_ITSELF)
+			add_own_way(&path, in);
+		else
+			add_way(&path, whose == OF_V6, in);
 		ruleset_judge(ruleset, &path, &hits);
 		ruleset_path_free(&path);
 	}
@@ -119,7 +142,7 @@ static void sees_forwarded(const char *objects, bool want)
 
 static void found(const char *objects, const char *want)
 {
-	found_by(false, objects, want);
+	found_by(OF_V4, objects, want);
 }
 
 /* clang-format off */
@@ -169,6 +192,33 @@ Test(ruleset, service)
 	found(WITH(IS(META("l4proto"), "tcp")), SOME);
 }
 
+#define IN_CHAIN  CHAIN("filter", "in", "input", "accept")
+#define OUT_CHAIN CHAIN("filter", "out", "output", "accept")
+#define OWN_DROP(chain, ...) RULE("filter", chain, 5, __VA_ARGS__, {'drop': null})
+
+/* What the router receives and sends itself goes through other hooks, and by one interface alone. */
+Test(ruleset, of_the_router_itself)
+{
+	found_by(OF_ITSELF, FILT, "");
+	found(FILT, "drop! ip filter fwd policy drop 0\n");
+	found_by(OF_ITSELF, IN_CHAIN OWN_DROP("in", IS(META('iifname'), 'shared0')),
+		 "drop! ip filter in drop 5\n");
+	found(IN_CHAIN OWN_DROP("in", IS(META('iifname'), 'shared0')), "");
+	found_by(OF_ITSELF, OUT_CHAIN OWN_DROP("out", IS(META('oifname'), 'shared0')),
+		 "drop! ip filter out drop 5\n");
+	found_by(OF_ITSELF, OUT_CHAIN OWN_DROP("out", IS(META('iifname'), 'lan0')), "");
+	found_by(OF_ITSELF, IN_CHAIN OWN_DROP("in", IS(META('oifname'), 'lan0')), "");
+	found_by(OF_ITSELF, IN_CHAIN OWN_DROP("in", ISNT(META('iifname'), 'lan0')),
+		 "drop! ip filter in drop 5\n");
+	found_by(OF_ITSELF, NAT RULE("nat", "post", 4, IS(META('oifname'), 'shared0'), MASQUERADE), SURE);
+	proto = 17;
+	dport = 53;
+	found_by(OF_ITSELF, IN_CHAIN OWN_DROP("in", IS(FIELD("udp", "dport"), 53)),
+		 "drop! ip filter in drop 5\n");
+	found_by(OF_ITSELF, IN_CHAIN OWN_DROP("in", IS(FIELD("udp", "dport"), 54)), "");
+	proto = dport = 0;
+}
+
 Test(ruleset, masquerade_by_interface)
 {
 	found(NAT RULE("nat", "post", 4, MASQUERADE), SURE);
@@ -205,16 +255,16 @@ Test(ruleset, masquerade_by_address)
 	found(NAT RULE("nat", "post", 4, IS(ADDRESS('saddr'), PREFIX_OF('10.0.0.0', 24)),
 		       ISNT(ADDRESS('daddr'), PREFIX_OF('100.64.0.0', 10)), MASQUERADE), "");
 	/* of the other family */
-	found_by(true, NAT RULE("nat", "post", 4, MASQUERADE), "");
-	found_by(true, "{'chain': {'family': 'inet', 'table': 'nat', 'name': 'post', 'hook': "
+	found_by(OF_V6, NAT RULE("nat", "post", 4, MASQUERADE), "");
+	found_by(OF_V6, "{'chain': {'family': 'inet', 'table': 'nat', 'name': 'post', 'hook': "
 		 "'postrouting'}}, {'rule': {'family': 'inet', 'table': 'nat', 'chain': 'post', "
 		 "'handle': 4, 'expr': [{'match': {'op': '!=', 'left': {'payload': {'protocol': "
 		 "'ip', 'field': 'daddr'}}, 'right': '1.2.3.4'}}, {'masquerade': null}]}},", "");
-	found_by(true, "{'chain': {'family': 'inet', 'table': 'nat', 'name': 'post', 'hook': "
+	found_by(OF_V6, "{'chain': {'family': 'inet', 'table': 'nat', 'name': 'post', 'hook': "
 		 "'postrouting'}}, {'rule': {'family': 'inet', 'table': 'nat', 'chain': 'post', "
 		 "'handle': 4, 'expr': [{'match': {'op': '==', 'left': {'payload': {'protocol': "
 		 "'ip', 'field': 'ttl'}}, 'right': 1}}, {'masquerade': null}]}},", "");
-	found_by(true, "{'chain': {'family': 'ip6', 'table': 'nat', 'name': 'post', 'hook': "
+	found_by(OF_V6, "{'chain': {'family': 'ip6', 'table': 'nat', 'name': 'post', 'hook': "
 		 "'postrouting'}}, {'rule': {'family': 'ip6', 'table': 'nat', 'chain': 'post', "
 		 "'handle': 4, 'expr': [{'match': {'op': '==', 'left': {'payload': {'protocol': "
 		 "'ip6', 'field': 'daddr'}}, 'right': {'prefix': {'addr': 'fd64::', 'len': 48}}}}, "
