@@ -263,6 +263,11 @@ def trace(lab, *args, code=0):
     return json.loads(lab.cli.run("-j", "trace", *args, code=code).stdout)
 
 
+def ill(lab):
+    """What doctor says of routers, but that XDP costs more on a veth."""
+    return {key: one for key, one in of_routers(findings(lab.cli)).items() if key[0] != "hook"}
+
+
 def results(said):
     return {(one["tenant"], one["look"]): one["result"] for one in said["looks"]}
 
@@ -277,7 +282,7 @@ def test_own_is_said(lab):
         for own in (INSIDE, INSIDE_V6):
             equal(rows[f"{own} (gw)"][3:], ("ok", "it is an address of this router, which answers "
                                             "itself", None), "check")
-        wrong = of_routers(findings(lab.cli))
+        wrong = ill(lab)
         equal(set(wrong), {("router-mapped", "red")}, "findings")
         assert "opens all of its ports" in wrong["router-mapped", "red"]["seen"], wrong
         assert "red" in lab.cli.run("status").stdout
@@ -300,7 +305,7 @@ def test_own_is_said(lab):
                           {"from": ["*"], "to": ["gw"], "ports": ["udp/53"]}]
     lab.apply(both)
     try:
-        equal(of_routers(findings(lab.cli)), {}, "findings, where it is named")
+        equal(ill(lab), {}, "findings, where it is named")
     finally:
         lab.apply(lab.dual_definitions())
 
