@@ -124,6 +124,7 @@ static bool has_changed(struct stream *s, int which, const char *name)
 	return changed;
 }
 
+/* 1: this host is in no cluster. */
 static int read_definitions(struct stream *s, struct error *err)
 {
 	_cleanup_membership_ struct membership m = { 0 };
@@ -134,11 +135,8 @@ static int read_definitions(struct stream *s, struct error *err)
 	if (store_open(s->settings->state, STORE_READ, 0, s->settings->command, &store, err))
 		return -1;
 	ret = store_membership(store, &m, err);
-	if (ret == 0) {
-		streamed_forget(s->settings->state);
-		return error_set(err,
-				 "this host is in no cluster; `tenantnat cluster join` joins one");
-	}
+	if (ret == 0)
+		return 1;
 	if (ret < 0 || store_load(store, &model, err))
 		return -1;
 	/* the rows of routers borrow of it */
@@ -149,6 +147,24 @@ static int read_definitions(struct stream *s, struct error *err)
 	tenants_by_id(&s->view.model, &s->by_id);
 	list_routers(s);
 	malloc_trim(0);
+	return 0;
+}
+
+/* What cannot be read now is tried again; until then all is as it was. */
+static int see_definitions(struct stream *s, struct error *err)
+{
+	struct error why = { 0 };
+	int ret = read_definitions(s, &why);
+
+	if (ret > 0) {
+		streamed_forget(s->settings->state);
+		return error_set(err,
+				 "this host is in no cluster; `tenantnat cluster join` joins one");
+	}
+	if (ret < 0) {
+		stream_trouble(s, why.text);
+		memset(&s->files[STATE], 0, sizeof(s->files[STATE]));
+	}
 	return 0;
 }
 
@@ -263,7 +279,7 @@ static int look(struct stream *s, struct error *err)
 	bool changed = has_changed(s, STATE, "state.db");
 
 	changed |= has_changed(s, STATE_LOG, "state.db-wal");
-	if (changed && read_definitions(s, err))
+	if (changed && see_definitions(s, err))
 		return -1;
 	if (changed || !clock_left(s->looked + LOOK)) {
 		read_routers(s, &why);

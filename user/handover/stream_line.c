@@ -64,7 +64,7 @@ int stream_line_parse(const char *text, struct stream_line *out, struct error *e
 /* Names of tenants need no escapes. */
 void stream_line_beat(const char *tenant, size_t unsent, FILE *to)
 {
-	fprintf(to, BEAT "\"%s\",\"unsent\":%zu}\n", tenant, unsent);
+	fprintf(to, BEAT "\"%s\",\"unsent\":%zu}\n", tenant, unsent < TN_FLOWS ? unsent : TN_FLOWS);
 }
 
 void stream_line_again(const char *tenant, FILE *to)

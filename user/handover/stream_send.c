@@ -7,6 +7,8 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
+_Static_assert(NAMED_FLOW_LINE <= LINK_LINE, "a flow is a line");
+
 /* Milliseconds: after a failure, and at most; and until a connection has to be there. */
 enum { BACK_OFF = 1000, BACK_OFF_MAX = 30000, OPEN_IN = 5000 };
 

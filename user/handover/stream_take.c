@@ -9,7 +9,7 @@
 #include "lib/log.h"
 
 /* Milliseconds: for a stranger to say who it is; and that a host may be silent. */
-enum { KNOWN_IN = 5000, SILENT = 15000 };
+enum { KNOWN_IN = 5000, SILENT = 60000 };
 /* Strangers at a time; connections that are accepted at once; and those that there can be. */
 enum { STRANGERS = 16, AT_ONCE = 16 };
 /* Lines of one host in a second: more are read in the next. */
