@@ -77,6 +77,7 @@ def test_stream_to_a_standby_that_begins_anew(lab):
             with agents(two):
                 eventually(lambda: two.has_flow(download.port), 60)
             with agents(two) as [agent]:
+                agent.says("its flows come from host hv1")
                 two.cli.run("detach", "ha")
                 agent.drain()
                 equal(two.flows(), [], "flows of a router that is detached")
