@@ -24,8 +24,8 @@ def sample(name):
 
 
 def has(value, wanted):
-    """Whether an object with this value of a field is among those that are asked for."""
-    return wanted in value if isinstance(value, list) else str(value) == wanted
+    """Whether an object with this value of a field is among those that are asked for, a set."""
+    return not wanted.isdisjoint(value) if isinstance(value, list) else str(value) in wanted
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -143,9 +143,10 @@ class Cloud:
         fields = asked.pop("fields", [])
         limit = min(int(asked.pop("limit", ["1000000"])[0]), self.page)
         marker = asked.pop("marker", [None])[0]
+        wanted = {field: set(values) for field, values in asked.items()}
         found = sorted((one for one in self.lists[parts[1]]
-                        if all(any(has(one.get(field), value) for value in values)
-                               for field, values in asked.items())), key=lambda one: one["id"])
+                        if all(has(one.get(field), values) for field, values in wanted.items())),
+                       key=lambda one: one["id"])
         if marker:
             found = [one for one in found if one["id"] > marker]
         rows, rest = found[:limit], found[limit:]

@@ -2,12 +2,13 @@
 /* Which lists definitions take, page by page. */
 #include "neutron/client_internal.h"
 
-/* Neutron's own limit (pagination_max_limit) may be lower. */
-#define PAGE_OBJECTS 500
+/* Neutron's own limit (pagination_max_limit) may be lower. Those of a poll are 80 bytes each. */
+#define PAGE_OBJECTS	  500
+#define PAGE_POLL_OBJECTS 5000
 /* No cloud has so many; a server that never ends is one that turns in circles. */
 #define PAGES_MAX 10000
-/* So many ids in one URL: servers take some 8 KiB of it. */
-#define IDS_IN_URL 50
+/* So many ids in one URL, of 48 bytes each: servers take some 8 KiB of it. */
+#define IDS_IN_URL 150
 
 /* All calls that are made, and what becomes of their answers. */
 struct reading {
@@ -31,7 +32,7 @@ static char *first_query(const struct reading *r, enum neutron_list list, const 
 	fprintf(f, "%s%s", query, *query ? "&" : "");
 	while ((field = strsep(&rest, ",")))
 		fprintf(f, "fields=%s&", field);
-	fprintf(f, "limit=%d", PAGE_OBJECTS);
+	fprintf(f, "limit=%d", r->inv ? PAGE_OBJECTS : PAGE_POLL_OBJECTS);
 	fclose(f);
 	free(fields);
 	return text;
