@@ -18,7 +18,7 @@ from net import Child, veth
 from snapshot import machine, unchanged
 from sniffer import PACKET_OUTGOING, packet_socket
 from test_six import dual_stack
-from traffic import ping
+from traffic import Watch, ping
 
 Finding = collections.namedtuple("Finding", "tenant probe subject result text remedy")
 
@@ -119,6 +119,27 @@ def test_check_duplicates(lab):
         lab.ns[name].ip("neigh flush dev shared0")
     equal(results(check(lab, "red"), "duplicate"), {("red", "duplicate", "6 addresses"): "ok"},
           "duplicates afterwards")
+
+
+@once
+@dual_stack
+def test_check_floating_ips(lab):
+    """Addresses that the router stands in for are not its own: not looked for, and not spoken from."""
+    floating = ["100.64.0.1/32", "100.64.77.7/32", "fd64::1/128"]
+    with meanwhile(lab.red, [f"addr add {a} dev shared0 {'nodad' if ':' in a else ''}" for a in floating],
+                   [f"addr del {a} dev shared0" for a in floating]), \
+            meanwhile(lab.plain, [f"addr add {a} dev shared0 {'nodad' if ':' in a else ''}" for a in floating],
+                      [f"addr del {a} dev shared0" for a in floating]):
+        lab.cli.run("restore")
+        with Watch(lab.plain, "shared0") as watch:
+            found = check(lab, "red")
+        equal([f for f in found if f.result != "ok"], [], "what is not in order")
+        equal(results(found, "duplicate"), {("red", "duplicate", "6 addresses"): "ok"}, "duplicates")
+        # who asks by ARP
+        senders = {socket.inet_ntoa(f[28:32]) for f in watch.frames if f[12:14] == b"\x08\x06"}
+        assert not senders & {"100.64.0.1", "100.64.77.7"}, senders
+        assert RED in senders, senders
+    lab.cli.run("restore")
 
 
 @once

@@ -8,6 +8,7 @@ import signal
 import socket
 import tempfile
 import threading
+import time
 import urllib.request
 
 import yaml
@@ -379,17 +380,27 @@ class Qrouter(Namespace):
         router = cloud.find("routers", begin)
         self.name = "qrouter-" + router["id"]
         self.path = f"/run/netns/{self.name}"
-        sh(["ip", "netns", "add", self.name])
         self.vm = Namespace(f"neutron-vm-{begin}")
+        self.build(cloud, begin, wire)
+
+    def build(self, cloud, begin, wire, pause=0.0):
+        """Interface by interface."""
+        router = cloud.find("routers", begin)
+        sh(["ip", "netns", "add", self.name])
+        time.sleep(pause)
         ports = [p for p in cloud.lists["ports"] if p["device_id"] == router["id"]
                  and p["device_owner"] == "network:router_interface"]
         shared, inside = sorted(ports, key=lambda p: p["name"], reverse=True)
         self.ip("link set lo up")
         veth(self, "qr-" + shared["id"][:11], wire, "p" + begin)
         wire.ip(f"link set p{begin} master br0")
+        time.sleep(pause)
+        self.ip(f"addr add {shared['fixed_ips'][0]['ip_address']}/16 dev qr-{shared['id'][:11]}")
+        time.sleep(pause)
         veth(self, "qr-" + inside["id"][:11], self.vm, "eth0")
-        self.ip(f"addr add {shared['fixed_ips'][0]['ip_address']}/16 dev qr-{shared['id'][:11]}",
-                f"addr add 10.0.0.1/24 dev qr-{inside['id'][:11]}")
+        time.sleep(pause)
+        self.ip(f"addr add 10.0.0.1/24 dev qr-{inside['id'][:11]}")
+        time.sleep(pause)
         port = next(p for p in cloud.lists["ports"] if p["network_id"] == inside["network_id"]
                     and p["fixed_ips"][0]["ip_address"] == "10.0.0.10")
         self.vm.ip(f"link set eth0 address {port['mac_address']}",
@@ -635,6 +646,43 @@ def test_neutron_agent_reads_clouds_again(lab):
             process.send_signal(signal.SIGHUP)
             eventually(lambda: equal(set(alone.cli.leases()), VMS - {("alpha-router", "10.0.0.10")},
                                      "mappings of the other cloud"))
+
+
+@once
+def test_neutron_agent_and_namespaces(lab):
+    """One that comes back interface by interface is attached once; until then it is said what to do."""
+    wire = Namespace("neutron-wire")
+    wire.ip("link add br0 type bridge", "link set br0 up")
+    made = [wire]
+    try:
+        with Cloud() as cloud, Alone(lab) as alone:
+            cloud.hosted = {agent: [r for r in routers if r["id"].startswith("10000012")]
+                            for agent, routers in cloud.hosted.items()}
+            alpha = Qrouter(cloud, "10000012", wire)
+            made.append(alpha)
+
+            def state():
+                return next(t["router"]["state"] for t in alone.cli.json("show")["tenants"]
+                            if t["tenant"] == "alpha-router")
+
+            def mends(lines):
+                return len([line for line in lines if " router alpha-router:" in line])
+
+            with agent(alone, "--url", cloud.url) as (_, lines):
+                eventually(lambda: equal(set(alone.cli.leases()), VMS, "mappings"))
+                eventually(lambda: equal(state(), "attached", "state"))
+                sh(["ip", "netns", "del", alpha.name])
+                eventually(lambda: equal(state(), "broken", "state"))
+                shown = alone.cli.run("show", "-v", "alpha-router").stdout
+                assert f"the network namespace {alpha.name} is gone" in shown, shown
+                assert "`tenantnat apply` puts" not in shown, shown
+                had = mends(lines)
+                alpha.build(cloud, "10000012", wire, pause=0.4)
+                eventually(lambda: equal(state(), "attached", "state"))
+                equal(mends(lines) - had, 1, f"how often it is attached: {lines}")
+    finally:
+        for ns in made:
+            ns.remove()
 
 
 @once

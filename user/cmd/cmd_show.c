@@ -386,6 +386,26 @@ static void print_interfaces(const struct router_row *row)
 	}
 }
 
+/* What it takes until all is there again. */
+static void print_missing(const struct view *v, const struct router_row *row)
+{
+	const struct tenant *t = model_tenant_sorted((struct model *)&v->model, row->tenant);
+	_cleanup_netns_ struct netns ns = NETNS_NONE;
+	struct error err = { 0 };
+
+	if (!t || !t->router)
+		return;
+	if (netns_enter(t->router->netns, &ns, &err))
+		printf("    the network namespace %s is gone; when it is there again, `tenantnat "
+		       "restore`\n    attaches the router, and a running agent does so by itself\n",
+		       t->router->netns ?: "");
+	else if (ns.dev != row->netns_dev || ns.ino != row->netns_ino)
+		printf("    the network namespace was made anew; `tenantnat restore` attaches the "
+		       "router\n");
+	else
+		printf("    something is missing; `tenantnat restore` puts it back\n");
+}
+
 static void print_programs(const struct view *v, const struct router_row *row)
 {
 	struct attachments found;
@@ -395,7 +415,7 @@ static void print_programs(const struct view *v, const struct router_row *row)
 		printf("    %-15s %-7s %s, program %u\n", a->interface,
 		       a->egress ? "egress" : "ingress", via_name(a->via), a->program);
 	if (!found.complete && router_row_is_wanted(&v->model, row))
-		printf("    something is missing; `tenantnat apply` puts it back\n");
+		print_missing(v, row);
 	vec_free(&found.list);
 }
 

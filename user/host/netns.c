@@ -105,9 +105,12 @@ int netns_enter(const char *spec, struct netns *ns, struct error *err)
 	fd = netns_open(path);
 	if (fd < 0 && errno == ENOENT)
 		return error_set(err,
-				 "there is no network namespace %s; create it with `ip netns add`, "
-				 "or correct the router's `netns`",
-				 spec);
+				 "there is no network namespace %s; %s, or correct the router's "
+				 "`netns`",
+				 spec,
+				 strncmp(spec, "qrouter-", strlen("qrouter-")) == 0
+					 ? "Neutron's L3 agent makes it: see that it runs"
+					 : "create it with `ip netns add`");
 	if (fd < 0 && errno == EINVAL)
 		return error_set(
 			err,

@@ -409,6 +409,20 @@ bool iface_makes_active(const struct iface *shared, const struct router_row *r,
 	return (has[IPV4] || !r->needs[IPV4]) && (has[IPV6] || !r->needs[IPV6]);
 }
 
+bool iface_stands_in(const struct iface *shared, const struct iface_addr *a,
+		     const struct prefix *subnets, size_t n)
+{
+	if (a->ours || a->len < 128)
+		return false;
+	vec_each (other, &shared->addrs) {
+		if ((other->ours || other->len < 128) &&
+		    addr_family(&other->addr) == addr_family(&a->addr) &&
+		    is_in_any(subnets, n, &other->addr))
+			return true;
+	}
+	return false;
+}
+
 bool ifaces_have_unreachable(const struct ifaces *ifaces, const struct prefix *to, bool others)
 {
 	vec_each (r, &ifaces->routes) {

@@ -52,6 +52,14 @@ struct iface {
 	VEC(struct iface_addr) addrs;
 };
 
+/*
+ * Whether the address is there for somebody else, such as a floating IP: with a prefix of its own
+ * (/32, /128), while another address of that family in the shared subnets is the router's: it has a
+ * wider one, or is of ours.
+ */
+bool iface_stands_in(const struct iface *shared, const struct iface_addr *a,
+		     const struct prefix *subnets, size_t n);
+
 /* What an interface hands frames to: a veth's peer, the bridge or the like above that, its own. */
 enum iface_relation { IFACE_PEER, IFACE_PEER_MASTER, IFACE_MASTER, IFACE_RELATIONS };
 

@@ -61,9 +61,13 @@ void join_see(const struct model *m, const struct router *r, const struct iface 
 	      struct router_facts *f)
 {
 	join_see_active(m, r, shared, &f->row);
-	vec_each (a, &shared->addrs) {
-		if (!a->ours && model_shares(m, &a->addr))
-			*vec_push(&f->own) = a->addr;
+	/* the first one is what the router is spoken to by: those of others come last */
+	for (int standing_in = 0; standing_in < 2; standing_in++) {
+		vec_each (a, &shared->addrs) {
+			if (!a->ours && model_shares(m, &a->addr) &&
+			    iface_stands_in(shared, a, m->subnets.v, m->subnets.n) == standing_in)
+				*vec_push(&f->own) = a->addr;
+		}
 	}
 }
 

@@ -91,7 +91,43 @@ static int enter(struct batch_router *one, struct netns *ns)
 	return -1;
 }
 
-static void begin(struct batch_router *one)
+static bool stands_in(const struct iface *shared, const struct model *m, const struct tn_addr *own)
+{
+	vec_each (a, &shared->addrs) {
+		if (addr_cmp(&a->addr, own) == 0)
+			return iface_stands_in(shared, a, m->subnets.v, m->subnets.n);
+	}
+	return false;
+}
+
+static void drop_those_of(const struct iface *shared, const struct model *m, struct probe_input *in)
+{
+	size_t kept = 0;
+
+	vec_each (own, &in->own) {
+		if (stands_in(shared, m, own))
+			*vec_push(&in->others) = *own;
+		else
+			in->own.v[kept++] = *own;
+	}
+	in->own.n = kept;
+}
+
+/* Floating IPs and the like are nobody's to be asked for, and none to speak from. */
+static void drop_stand_ins(const struct model *m, struct batch_router *one)
+{
+	_cleanup_ifaces_ struct ifaces ifaces = { 0 };
+	struct error ignored = { 0 };
+
+	if (netlink_ifaces(&ifaces, &ignored))
+		return;
+	vec_each (shared, &ifaces.list) {
+		if (shared->index == one->row->ifindex)
+			drop_those_of(shared, m, &one->in);
+	}
+}
+
+static void begin(const struct batch *t, struct batch_router *one)
 {
 	_cleanup_netns_ struct netns ns = NETNS_NONE;
 	struct error gone = { 0 };
@@ -107,6 +143,7 @@ static void begin(struct batch_router *one)
 				  "again");
 		return;
 	}
+	drop_stand_ins(t->model, one);
 	one->run = probe_begin(&one->in);
 }
 
@@ -211,7 +248,7 @@ int batch_make(struct batch *t, struct error *err)
 		if (interrupt_check(err))
 			return -1;
 		for (size_t i = from; i < to; i++)
-			begin(&t->list.v[i]);
+			begin(t, &t->list.v[i]);
 		for (size_t i = from; i < to; i++)
 			solicit(&t->list.v[i]);
 		for (size_t i = from; i < to; i++)

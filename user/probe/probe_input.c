@@ -4,6 +4,7 @@
 void probe_input_free(struct probe_input *in)
 {
 	vec_free(&in->own);
+	vec_free(&in->others);
 	vec_free(&in->mapped);
 	vec_free(&in->prefixes);
 	vec_free(&in->peers);

@@ -45,6 +45,7 @@ struct probe_input {
 	uint32_t mtu;
 
 	VEC(struct tn_addr) own;    /* the router's, in the shared subnets */
+	VEC(struct tn_addr) others; /* that it has there for others: see iface_stands_in() */
 	VEC(struct tn_addr) mapped; /* the shared addresses of its mappings */
 	size_t duplicates_max;	    /* so many of these are looked for; of the rest it is said */
 	VEC(struct probe_prefix) prefixes; /* shared subnets, routes; the longest match counts */

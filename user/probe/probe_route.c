@@ -21,6 +21,10 @@ static bool is_own(const struct probe_input *in, const struct tn_addr *a)
 		if (addr_cmp(own, a) == 0)
 			return true;
 	}
+	vec_each (other, &in->others) {
+		if (addr_cmp(other, a) == 0)
+			return true;
+	}
 	return false;
 }
 
