@@ -265,6 +265,15 @@ static int catch_up(struct follower *f, struct error *err)
 
 /* ---------------------------------------------------------------- what is heard */
 
+/* Every change of the definitions has its line in the history, in its last transaction. */
+static bool is_change(const struct follower *f, const struct etcd_event *event)
+{
+	_cleanup_free_ char *history = membership_key(&f->m, "history/", "");
+
+	return membership_is_definition(&f->m, event->kv.key) ||
+	       (!event->deleted && strncmp(event->kv.key, history, strlen(history)) == 0);
+}
+
 /* Once more from the beginning, when it is about this host or the cluster itself. */
 static int take_event(struct follower *f, const struct etcd_event *event, struct error *err)
 {
@@ -274,7 +283,7 @@ static int take_event(struct follower *f, const struct etcd_event *event, struct
 	_cleanup_free_ char *head = membership_key(&f->m, "head", "");
 	const char *key = event->kv.key;
 
-	if (membership_is_definition(&f->m, key)) {
+	if (is_change(f, event)) {
 		f->changed = event->kv.mod_revision;
 		f->look_at = 0;
 	}
@@ -337,18 +346,19 @@ static void wait_for_something(const struct follower *f)
 /* All is known as of one revision, and what changes afterwards is heard. */
 static int begin(struct follower *f, struct error *err)
 {
-	_cleanup_free_ char *key = NULL, *prefix = NULL, *from = NULL, *end = NULL;
+	_cleanup_free_ char *key = NULL, *from = NULL, *end = NULL;
 	_cleanup_etcd_kvs_ struct etcd_kvs cluster = { 0 };
 	struct etcd_query query, all;
 
 	if (read_state(f, err) < 0 || membership_open(&f->m, &f->etcd, err))
 		return -1;
 	key = membership_key(&f->m, "cluster", "");
-	prefix = membership_key(&f->m, "", "");
-	/* all but alive/, which comes before: else each host would be told by each that it is alive
+	/*
+	 * Not alive/, blocks/ and tenants/, which are before and behind: what all hosts are sent of
+	 * every change is to be small.
 	 */
-	from = membership_key(&f->m, "blocks/", "");
-	end = etcd_prefix_end(prefix);
+	from = membership_key(&f->m, "changing", "");
+	end = membership_key(&f->m, "tenants/", "");
 	query = (struct etcd_query){ .key = key };
 	if (etcd_range(f->etcd, &query, &cluster, err) ||
 	    membership_check(&f->m, etcd_kvs_find(&cluster, key), &cluster.header, err) ||
