@@ -3,6 +3,9 @@
  * Whether a router forwards that several hosts have (`active: address`): while its shared interface
  * has its own address. The programs look at the interface itself, at every packet, so that the
  * address is all that it takes: no process has to notice that it comes, or goes.
+ *
+ * One that is elected (`active: elected`) does so only until a time that the host has been granted:
+ * a process that hangs, or writes too late, cannot make it forward beyond that.
  */
 #ifndef TN_BPF_ACTIVE_H
 #define TN_BPF_ACTIVE_H
@@ -13,6 +16,12 @@
 static __always_inline bool is_standby(const struct scratch *w)
 {
 	return w->self.flags & TN_PORT_STANDBY;
+}
+
+/* A standby that may still have its address for a moment: what is asked for that is not for it. */
+static __always_inline bool is_over(const struct scratch *w)
+{
+	return (w->self.flags & TN_PORT_STANDBY) && (w->self.flags & TN_PORT_ELECTED);
 }
 
 /* A router whose frames can come from another host at any time, and so from another MAC address. */
@@ -216,6 +225,17 @@ static __always_inline bool has_its_address(struct scratch *w, const struct tn_r
 	return tn_shared_has(true) || tn_shared_has(false);
 }
 
+static __always_inline bool is_granted(const struct tn_router_port *port)
+{
+	__u32 router = port->self.router;
+	const __u64 *until;
+
+	if (!(port->self.flags & TN_PORT_ELECTED))
+		return true;
+	until = bpf_map_lookup_elem(&elected, &router);
+	return until && *until > bpf_ktime_get_boot_ns();
+}
+
 /* Says it in the scratch, too: see is_standby(). */
 static __always_inline int find_standby(__u64 device)
 {
@@ -225,7 +245,7 @@ static __always_inline int find_standby(__u64 device)
 	if (!w || !port)
 		return 1;
 	w->shared_device = device;
-	if (tn_find_shared() && has_its_address(w, port))
+	if (is_granted(port) && tn_find_shared() && has_its_address(w, port))
 		return 0;
 	w->self.flags |= TN_PORT_STANDBY;
 	return 1;

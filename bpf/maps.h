@@ -217,6 +217,18 @@ struct {
 	__type(value, struct tn_router_port);
 } router_ports SEC(".maps");
 
+/*
+ * By router id: until when an elected router may forward, in nanoseconds of CLOCK_BOOTTIME, which
+ * goes on while the machine is suspended. 0: not at all. A time that has passed cannot be undone by
+ * whoever writes it late.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, TN_ROUTERS_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} elected SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);

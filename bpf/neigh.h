@@ -146,14 +146,18 @@ static __always_inline enum tn_verdict arp_to_kernel(struct pkt *p, __u32 ifinde
 	return v == TN_GO_ON ? TN_PASS : v;
 }
 
-/* Whether a standby hears of, or is asked for, what it has in its tables: room's two addresses. */
+/*
+ * Whether a standby hears of, or is asked for, what it has in its tables: room's two addresses. Its
+ * own does not count, which the kernel knows to have or not, but for is_over().
+ */
 __noinline int tn_is_warm(void)
 {
 	struct neigh_room *room = neigh_room_get();
 	struct scratch *w = scratch_get();
 
 	return !room || !w || lookup_our_mapping(w->self.router, &room->sender) ||
-	       lookup_our_mapping(w->self.router, &room->target);
+	       lookup_our_mapping(w->self.router, &room->target) ||
+	       (is_over(w) && lookup_ours(w->self.router, &room->target));
 }
 
 /*
@@ -186,13 +190,19 @@ static __always_inline enum tn_verdict arp_judge(struct pkt *p, const struct scr
 						   : TN_PASS;
 }
 
-/* From inside, where the addresses are the tenant's own. */
-static __always_inline enum tn_verdict arp_judge_inside(struct pkt *p, struct neigh_room *room)
+/*
+ * From inside, where the addresses are the tenant's own. All hosts that may be elected have the
+ * gateway of the VMs, for which the elected one answers.
+ */
+static __always_inline enum tn_verdict arp_judge_inside(struct pkt *p, const struct scratch *w,
+							struct neigh_room *room)
 {
 	struct tn_addr *sender = &room->sender;
 
 	if (!arp_load(p, &room->arp))
 		return TN_PASS;
+	if (is_over(w) && room->arp.op == bpf_htons(ARP_REQUEST))
+		return drop(p, TN_DROP_STANDBY);
 	*sender = addr_v4(room->arp.spa);
 	if (room->arp.spa && in_shared_subnets(sender))
 		return drop(p, TN_DROP_SPOOFED_SOURCE);
@@ -212,8 +222,9 @@ __noinline int tn_arp_in(struct __sk_buff *skb)
 __noinline int tn_arp_inside(struct __sk_buff *skb)
 {
 	struct neigh_room *room = neigh_room_get();
+	struct scratch *w = scratch_get();
 	struct pkt p = { .ctx = skb };
-	enum tn_verdict v = room ? arp_judge_inside(&p, room) : drop(&p, TN_DROP_INTERNAL);
+	enum tn_verdict v = room && w ? arp_judge_inside(&p, w, room) : drop(&p, TN_DROP_INTERNAL);
 
 	return verdict_pack(&p, v);
 }
@@ -462,6 +473,13 @@ __noinline int tn_nd_leaves(void)
 	return !(ours && ours->flags & TN_SHARED_OWN);
 }
 
+static __always_inline bool nd_is_solicitation(struct pkt *p)
+{
+	__u8 type;
+
+	return pkt_load(p, p->l4, &type, sizeof(type)) && type == ND_SOLICIT;
+}
+
 /*
  * The same from inside, where the addresses are the tenant's own. It is of the link (RFC 4861), but
  * the kernel would forward it, with whatever source: what is for the shared network is dropped.
@@ -473,6 +491,8 @@ static __always_inline enum tn_verdict nd_inside(struct pkt *p, const struct scr
 
 	if (tn_nd_leaves())
 		return drop(p, TN_DROP_MALFORMED);
+	if (is_over(w) && nd_is_solicitation(p))
+		return drop(p, TN_DROP_STANDBY);
 	if (addr_is_unspecified(&src, false))
 		return TN_PASS;
 	v = resolve_sender(p, ((struct __sk_buff *)p->ctx)->ifindex, &src);

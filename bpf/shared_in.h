@@ -103,7 +103,8 @@ __noinline int tn_standby_in(__u32 v4, __u32 icmp)
 	if (!w)
 		return verdict_pack(&p, drop(&p, TN_DROP_INTERNAL));
 	to = lookup_ours(w->self.router, &w->endpoints.shared);
-	if (!to || !(to->flags & TN_SHARED_OWN) || !is_kernels_own(w, &w->endpoints.shared, v4))
+	if (!to || !(to->flags & TN_SHARED_OWN) || is_over(w) ||
+	    !is_kernels_own(w, &w->endpoints.shared, v4))
 		return verdict_pack(&p, drop(&p, in_shared_subnets(&w->endpoints.shared)
 							 ? TN_DROP_STANDBY
 							 : TN_DROP_DIRECT_TO_PRIVATE));

@@ -553,6 +553,7 @@ enum tn_port_flags {
 	TN_PORT_NEEDS_V6 = 1U << 5, /* own[1]; with neither, any in the shared subnets */
 	TN_PORT_STANDBY = 1U << 6,  /* the programs' own, and in no map: it has none now */
 	TN_PORT_BINDS = 1U << 7,    /* there are mappings with TN_SHARED_BOUND */
+	TN_PORT_ELECTED = 1U << 8,  /* with TN_PORT_BY_ADDRESS: and only until `elected` says */
 };
 
 /*
@@ -574,6 +575,7 @@ enum tn_router_flags {
 	/* from here on: which of those we created; the shared interface, then inside[0] and so on
 	 */
 	TN_ROUTER_CLSACT_OURS = 1U << 8, /* to 1U << 24 */
+	TN_ROUTER_ELECTED = 1U << 27,
 	TN_ROUTER_BY_ADDRESS = 1U << 28, /* as in enum tn_port_flags, and so are these */
 	TN_ROUTER_NEEDS_V4 = 1U << 29,
 	TN_ROUTER_NEEDS_V6 = 1U << 30,

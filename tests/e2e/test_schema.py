@@ -63,6 +63,7 @@ GOOD = [
     "  - {name: a, mappings: [{fixed: 10.0.0.5, limit: {packets: '10000'}}]}\n",
     "  - {name: a, mappings: [{fixed: 10.0.0.5, mac: 'FA:16:3e:00:00:05'}]}\n",
     "  - {name: a, router: {host: hv-1.Example, active: address}}\n",
+    "  - {name: a, router: {hosts: [hv1, hv2], active: elected, address: 100.64.0.2}}\n",
     "  - {name: a, router: {hosts: [hv1, 7]}}\n  - {name: b, router: {host: hv2}}\n",
     "  - {name: a, mappings: [{fixed: 10.0.0.5, limit: {rate: 8000bit, burst: 131072b}}]}\n",
     "  - {name: a, accept: [{from: '*'}, {from: a, ports: tcp}]}\n",
@@ -120,6 +121,8 @@ BAD_TENANT = """
     {name: a, router: {forwarding: slow}}
     {name: a, router: {active: never}}
     {name: a, router: {active: elected}}
+    {name: a, router: {active: elected, hosts: [hv1], address: 100.64.0.2}}
+    {name: a, router: {active: elected, hosts: [hv1, hv2]}}
     {name: a, router: {host: hv_1}}
     {name: a, router: {host: -1}}
     {name: a, router: {host: [hv1]}}

@@ -74,17 +74,9 @@ static void log_trouble(struct follower *f, const struct error *err)
 	log_warning("cluster: %s", err->text);
 }
 
-/* Whoever reads stdout is gone; a file has no end. */
-static bool has_nobody(void)
-{
-	struct pollfd out = { .fd = STDOUT_FILENO };
-
-	return poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLNVAL));
-}
-
 static bool is_over(void)
 {
-	return interrupt_is_noted() || has_nobody();
+	return interrupt_is_noted() || output_has_nobody();
 }
 
 /* ---------------------------------------------------------------- what is told in etcd */

@@ -54,27 +54,29 @@ static void take_signals(struct agent *a)
 	}
 }
 
-/* What is polled besides the metrics'. */
-enum { OWN_FDS = 6 };
+/* What is polled besides the metrics' and the member's. */
+enum { OWN_FDS = 4 };
 
 static void wait_for_something(struct agent *a)
 {
-	struct pollfd fds[OWN_FDS + METRICS_FDS] = {
+	struct pollfd fds[OWN_FDS + METRICS_FDS + MEMBER_PROCESSES] = {
 		{ .fd = watch_fd(a->watch), .events = POLLIN },
 		{ .fd = a->signals, .events = POLLIN },
 		{ .fd = interrupt_fd(), .events = POLLIN },
-		{ .fd = member_fd(&a->member), .events = POLLIN },
 		{ .fd = importer_fd(&a->importer), .events = POLLIN },
-		{ .fd = member_streamer_fd(&a->member) }
 	};
 	uint64_t until = a->schedule.look < a->schedule.poll ? a->schedule.look : a->schedule.poll;
 	int64_t left, metrics = metrics_wait(&a->metrics), member = member_wait(&a->member);
 	int64_t importer = importer_wait(&a->importer);
-	int more[METRICS_FDS];
+	int more[METRICS_FDS], members[MEMBER_PROCESSES];
 
 	metrics_fds(&a->metrics, more);
 	for (int i = 0; i < METRICS_FDS; i++)
 		fds[OWN_FDS + i] = (struct pollfd){ .fd = more[i], .events = POLLIN };
+	member_fds(&a->member, members);
+	for (int i = 0; i < MEMBER_PROCESSES; i++)
+		fds[OWN_FDS + METRICS_FDS + i] =
+			(struct pollfd){ .fd = members[i], .events = POLLIN };
 	if (a->watchdog_us && a->watchdog_due < until)
 		until = a->watchdog_due;
 	if (announcements_due(&a->announcements) < until)

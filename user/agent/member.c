@@ -45,158 +45,183 @@ void member_look(struct member *m, struct store *store)
 	m->is = ret ? describe(&now) : NULL;
 }
 
-static bool is_as_it_should_be(const struct member *m)
+void member_look_at(struct member *m, const struct model *model)
 {
-	return m->is && m->runs ? strcmp(m->is, m->runs) == 0 : m->is == m->runs;
+	m->elects = false;
+	vec_each (t, &model->tenants)
+		m->elects |= t->router && t->router->active == ACTIVE_ELECTED;
 }
 
-static void start(struct member *m, const struct settings *settings)
-{
-	static char *const words[] = { "-j", "cluster", "follow" };
-	struct error err = { 0 };
+/* ---------------------------------------------------------------- one process */
 
-	if (spawn_child(settings, words, ARRAY_SIZE(words), &m->pid, &m->from, &err)) {
-		log_warning("cluster: %s", err.text);
-		m->again = clock_ms() + AGAIN;
-		return;
-	}
-	m->runs = xstrdup(m->is);
-	m->n = 0;
+/* `is`: for which it is to run; NULL: it is not to. */
+static bool is_as_it_should_be(const struct member_process *p, const char *is)
+{
+	return is && p->runs ? strcmp(is, p->runs) == 0 : is == p->runs;
 }
 
 /* It takes back what it is at. */
-static void end(pid_t pid, int from)
+static void stop(struct member_process *p)
 {
 	uint64_t until = clock_ms() + ENDS_IN;
 
-	kill(pid, SIGTERM);
-	close(from);
-	while (waitpid(pid, NULL, WNOHANG) == 0) {
+	if (!p->runs)
+		return;
+	kill(p->pid, SIGTERM);
+	close(p->from);
+	while (waitpid(p->pid, NULL, WNOHANG) == 0) {
 		if (!clock_left(until))
-			kill(pid, SIGKILL);
+			kill(p->pid, SIGKILL);
 		clock_sleep(10);
 	}
+	free(p->runs);
+	p->runs = NULL;
 }
 
-static void stop(struct member *m)
+typedef void (*take_line_fn)(const json_t *line, struct agent_stats *stats);
+
+static void take_followed(const json_t *line, struct agent_stats *stats)
 {
-	if (!m->runs)
-		return;
-	end(m->pid, m->from);
-	free(m->runs);
-	m->runs = NULL;
-}
+	bool behind = json_is_true(json_object_get(line, "behind"));
 
-static void stop_streamer(struct member *m)
-{
-	if (m->streamer)
-		end(m->streamer, m->from_streamer);
-	m->streamer = 0;
-}
-
-/* Begin it, and begin it again when it has ended by itself. */
-static void mind_streamer(struct member *m, const struct settings *settings)
-{
-	static char *const words[] = { "flows", "stream" };
-	struct error err = { 0 };
-	int status = 0;
-
-	if (m->streamer && waitpid(m->streamer, &status, WNOHANG)) {
-		log_warning("flows: the process that hands them over has ended (%s %d); it begins "
-			    "again",
-			    WIFSIGNALED(status) ? "signal" : "exit status",
-			    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-		close(m->from_streamer);
-		m->streamer = 0;
-		m->stream_again = clock_ms() + AGAIN;
-	}
-	if (m->streamer || clock_left(m->stream_again) ||
-	    spawn_child(settings, words, ARRAY_SIZE(words), &m->streamer, &m->from_streamer,
-			&err) == 0)
-		return;
-	log_warning("flows: %s", err.text);
-	m->stream_again = clock_ms() + AGAIN;
-	m->streamer = 0;
-}
-
-static void take_line(const char *line, struct agent_stats *stats)
-{
-	_cleanup_json_ json_t *json = json_loads(line, 0, NULL);
-	bool behind = json_is_true(json_object_get(json, "behind"));
-
-	stats->connected = json_is_true(json_object_get(json, "connected"));
-	stats->revision = json_integer_value(json_object_get(json, "revision"));
+	stats->connected = json_is_true(json_object_get(line, "connected"));
+	stats->revision = json_integer_value(json_object_get(line, "revision"));
 	if (!behind)
 		stats->behind_since = 0;
 	else if (!stats->behind_since)
 		stats->behind_since = (double)time(NULL);
 }
 
-static void hear(struct member *m, struct agent_stats *stats)
+static void take_elected(const json_t *line, struct agent_stats *stats)
 {
-	ssize_t got;
+	stats->active = json_integer_value(json_object_get(line, "active"));
+	stats->unheld = json_integer_value(json_object_get(line, "nobody"));
+}
+
+/* It says nothing: that it ends is heard. */
+static void take_nothing(const json_t *line, struct agent_stats *stats)
+{
+	(void)line, (void)stats;
+}
+
+static const struct kind {
+	char *group, *word; /* the command */
+	take_line_fn take;
+} kinds[MEMBER_PROCESSES] = {
+	[ELECTOR] = { "cluster", "elect", take_elected },
+	[FOLLOWER] = { "cluster", "follow", take_followed },
+	[STREAMER] = { "flows", "stream", take_nothing },
+};
+
+static void hear_lines(struct member_process *p, take_line_fn take, struct agent_stats *stats)
+{
 	char *end;
 
-	while ((got = read(m->from, m->text + m->n, sizeof(m->text) - 1 - m->n)) > 0) {
-		m->n += (size_t)got;
-		m->text[m->n] = 0;
-		while ((end = strchr(m->text, '\n'))) {
-			*end = 0;
-			take_line(m->text, stats);
-			m->n -= (size_t)(end + 1 - m->text);
-			memmove(m->text, end + 1, m->n + 1);
-		}
-		if (m->n == sizeof(m->text) - 1)
-			m->n = 0;
+	while ((end = strchr(p->text, '\n'))) {
+		_cleanup_json_ json_t *line = NULL;
+
+		*end = 0;
+		line = json_loads(p->text, 0, NULL);
+		take(line, stats);
+		p->n -= (size_t)(end + 1 - p->text);
+		memmove(p->text, end + 1, p->n + 1);
+	}
+	if (p->n == sizeof(p->text) - 1)
+		p->n = 0;
+}
+
+static void hear(struct member_process *p, const struct kind *kind, struct agent_stats *stats)
+{
+	ssize_t got;
+
+	while ((got = read(p->from, p->text + p->n, sizeof(p->text) - 1 - p->n)) > 0) {
+		p->n += (size_t)got;
+		p->text[p->n] = 0;
+		hear_lines(p, kind->take, stats);
 	}
 	if (got == 0) {
-		stats->connected = false;
-		m->again = clock_ms() + AGAIN;
-		stop(m);
+		log_warning("the process of `%s %s` has ended; it begins again", kind->group,
+			    kind->word);
+		kind->take(NULL, stats);
+		p->again = clock_ms() + AGAIN;
+		stop(p);
 	}
 }
 
-int member_fd(const struct member *m)
+static void start(struct member_process *p, const char *is, const struct kind *kind,
+		  const struct settings *settings)
 {
-	return m->runs ? m->from : -1;
+	char *const words[] = { "-j", kind->group, kind->word };
+	struct error err = { 0 };
+
+	if (spawn_child(settings, words, ARRAY_SIZE(words), &p->pid, &p->from, &err)) {
+		log_warning("%s %s: %s", kind->group, kind->word, err.text);
+		p->again = clock_ms() + AGAIN;
+		return;
+	}
+	p->runs = xstrdup(is);
+	p->n = 0;
 }
 
-int member_streamer_fd(const struct member *m)
+static void run(struct member_process *p, const char *is, const struct kind *kind,
+		const struct settings *settings, struct agent_stats *stats)
 {
-	return m->streamer ? m->from_streamer : -1;
+	if (p->runs)
+		hear(p, kind, stats);
+	if (p->runs && !is_as_it_should_be(p, is)) {
+		stop(p);
+		kind->take(NULL, stats);
+	}
+	if (is && !p->runs && !clock_left(p->again))
+		start(p, is, kind, settings);
+}
+
+static int64_t wait_for(const struct member_process *p, const char *is)
+{
+	if (is && !p->runs)
+		return clock_left(p->again);
+	return is_as_it_should_be(p, is) ? -1 : 0;
+}
+
+/* ---------------------------------------------------------------- all of them */
+
+/* For which a process is to run. */
+static const char *is_for(const struct member *m, int process)
+{
+	return process != ELECTOR || m->elects ? m->is : NULL;
+}
+
+void member_fds(const struct member *m, int fds[MEMBER_PROCESSES])
+{
+	for (int i = 0; i < MEMBER_PROCESSES; i++)
+		fds[i] = m->processes[i].runs ? m->processes[i].from : -1;
 }
 
 int64_t member_wait(const struct member *m)
 {
-	if (m->is && !m->runs)
-		return clock_left(m->again);
-	if (m->is && !m->streamer)
-		return clock_left(m->stream_again);
-	return is_as_it_should_be(m) ? -1 : 0;
+	int64_t least = -1;
+
+	for (int i = 0; i < MEMBER_PROCESSES; i++) {
+		int64_t one = wait_for(&m->processes[i], is_for(m, i));
+
+		if (one >= 0 && (least < 0 || one < least))
+			least = one;
+	}
+	return least;
 }
 
 void member_run(struct member *m, const struct settings *settings, struct agent_stats *stats)
 {
 	stats->member = m->is;
-	if (m->runs)
-		hear(m, stats);
-	if (m->runs && !is_as_it_should_be(m)) {
-		stop(m);
-		stop_streamer(m);
-		stats->connected = false;
-	}
-	if (m->is && !m->runs && !clock_left(m->again))
-		start(m, settings);
-	if (!m->is)
-		stop_streamer(m);
-	else if (m->runs)
-		mind_streamer(m, settings);
+	stats->elects = is_for(m, ELECTOR);
+	for (int i = 0; i < MEMBER_PROCESSES; i++)
+		run(&m->processes[i], is_for(m, i), &kinds[i], settings, stats);
 }
 
 void member_close(struct member *m)
 {
-	stop(m);
-	stop_streamer(m);
+	for (int i = 0; i < MEMBER_PROCESSES; i++)
+		stop(&m->processes[i]);
 	free(m->is);
 	m->is = NULL;
 }

@@ -164,6 +164,7 @@ static ssize_t look(struct agent *a, struct error *err)
 	if (change_begin(&a->settings, STORE_READ, NULL, &c, err))
 		return -1;
 	member_look(&a->member, c.store);
+	member_look_at(&a->member, &c.had);
 	/* what was not watched until now may have changed since it was read */
 	if (watch_namespaces(a->watch, &c.had))
 		schedule_at_once(&a->schedule, clock_ms());

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/if_addr.h>
 #include <linux/net_namespace.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/rtnetlink.h>
@@ -15,6 +16,7 @@
 #include <sys/stat.h>
 
 #include "host/netns.h"
+#include "model/iface.h"
 
 /* The number of our own namespace among the others: messages of it bear none. */
 #define NSID_OWN     (-1)
@@ -304,6 +306,34 @@ static void note_links(struct watch *w, int nsid, const void *data, size_t n)
 	}
 }
 
+/* An elected address is renewed every other second, which changes nothing. */
+static bool is_renewal(const struct nlmsghdr *h)
+{
+	const struct ifaddrmsg *info = NLMSG_DATA(h);
+	const struct ifa_cacheinfo *life = NULL;
+	const uint8_t *mark = NULL;
+	int left = (int)h->nlmsg_len - (int)NLMSG_LENGTH(sizeof(*info));
+
+	if (h->nlmsg_type != RTM_NEWADDR || left < 0)
+		return false;
+	for (const struct rtattr *a = IFA_RTA(info); RTA_OK(a, left); a = RTA_NEXT(a, left)) {
+		if (a->rta_type == IFA_CACHEINFO && RTA_PAYLOAD(a) >= sizeof(*life))
+			life = RTA_DATA(a);
+		if (a->rta_type == IFA_PROTO && RTA_PAYLOAD(a) >= sizeof(*mark))
+			mark = RTA_DATA(a);
+	}
+	return mark && *mark == TN_PROTOCOL_ELECTED && life && life->cstamp != life->tstamp;
+}
+
+static bool is_news(const void *data, size_t n)
+{
+	for (const struct nlmsghdr *h = data; NLMSG_OK(h, n); h = NLMSG_NEXT(h, n)) {
+		if (!is_renewal(h))
+			return true;
+	}
+	return false;
+}
+
 static bool read_events(struct watch *w, int fd)
 {
 	static char data[1 << 15] __attribute__((aligned(NLMSG_ALIGNTO)));
@@ -329,7 +359,7 @@ static bool read_events(struct watch *w, int fd)
 		if (n <= 0)
 			return concern;
 		nsid = nsid_of(&msg);
-		if (!is_watched(w, nsid))
+		if (!is_watched(w, nsid) || (fd == w->events && !is_news(data, n)))
 			continue;
 		concern = true;
 		vec_each (link, &w->links)

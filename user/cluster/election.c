@@ -41,7 +41,7 @@ void election_tidy(struct election *e)
 	size_t n = 0;
 
 	vec_each (s, &e->seats) {
-		if (s->wanted || s->active || is_ours(s))
+		if (s->defined || s->active || is_ours(s))
 			e->seats.v[n++] = *s;
 		else
 			seat_clear(s);
@@ -88,7 +88,10 @@ static struct seat *find(const struct election *e, enum election_step step, uint
 	return NULL;
 }
 
-/* What is here comes before what is asked of etcd, which may take its time to answer. */
+/*
+ * What is here comes before what is asked of etcd, which may take its time to answer. To read comes
+ * first of that: by it, etcd is known to be what it was.
+ */
 enum election_step election_next(struct election *e, uint64_t now, struct seat **seat)
 {
 	if ((*seat = find(e, STEP_STOP, now)))
@@ -97,12 +100,14 @@ enum election_step election_next(struct election *e, uint64_t now, struct seat *
 		return STEP_START;
 	if (now < e->ask_at)
 		return STEP_NONE;
+	if (!e->seats.n)
+		return STEP_NONE;
+	if (!e->has_read)
+		return STEP_READ;
 	if (!e->lease)
 		return STEP_GRANT;
 	if (now >= e->keep_at)
 		return STEP_KEEP;
-	if (!e->has_read)
-		return STEP_READ;
 	if ((*seat = find(e, STEP_RELEASE, now))) {
 		(*seat)->key = SEAT_LEAVING;
 		return STEP_RELEASE;
@@ -121,6 +126,8 @@ uint64_t election_due(const struct election *e)
 {
 	uint64_t due = e->ask_at;
 
+	if (!e->seats.n)
+		return UINT64_MAX;
 	if (e->lease && e->has_read && e->keep_at > due)
 		due = e->keep_at;
 	vec_each (s, &e->seats) {

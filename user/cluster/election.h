@@ -45,7 +45,8 @@ enum seat_key {
 
 struct seat {
 	char *tenant;
-	bool wanted; /* this host is one of its hosts, and has it in order */
+	bool defined; /* by the definitions, this host is one of its hosts, */
+	bool wanted;  /* and has it in order */
 	enum seat_key key;
 	int64_t revision; /* of etcd, as of which that is known */
 	char *holder;	  /* for people: the host that has it; NULL: none, or not known */
@@ -69,8 +70,8 @@ struct election {
 void election_free(struct election *e);
 
 /*
- * The seat of that tenant, which is made if there is none. A seat goes by itself when it is neither
- * wanted nor active nor ours: election_tidy(). Seats move with that, and with others that come.
+ * The seat of that tenant, which is made if there is none. One that is not defined any more goes
+ * with election_tidy(), when it is neither active nor ours. Seats move with both.
  */
 struct seat *election_seat(struct election *e, const char *tenant);
 void election_tidy(struct election *e);
@@ -80,9 +81,9 @@ enum election_step {
 	STEP_NONE,
 	STEP_STOP,    /* take the seat's address away, and what it was granted */
 	STEP_START,   /* grant until e->until, and see that the address is there */
+	STEP_READ,    /* read all keys, and hear what changes from then on */
 	STEP_GRANT,   /* ask for a lease */
 	STEP_KEEP,    /* renew it */
-	STEP_READ,    /* read all keys, and hear what changes from then on */
 	STEP_RELEASE, /* delete the key, if it is still of seat->revision */
 	STEP_CLAIM,   /* create the key, under the lease, if there is none */
 };

@@ -12,7 +12,8 @@
 /* Somebody else may change the same keys meanwhile; but few hosts join at one moment. */
 #define TRIES 20
 
-int membership_open(const struct membership *m, struct etcd **out, struct error *err)
+int membership_open_within(const struct membership *m, unsigned int connect_ms,
+			   unsigned int request_ms, struct etcd **out, struct error *err)
 {
 	struct etcd_options options = { .urls = m->urls,
 					.ca = m->ca,
@@ -20,9 +21,16 @@ int membership_open(const struct membership *m, struct etcd **out, struct error 
 					.key = m->key,
 					.user = m->user,
 					.password = m->password,
-					.cluster_id = m->etcd };
+					.cluster_id = m->etcd,
+					.connect_ms = connect_ms,
+					.request_ms = request_ms };
 
 	return etcd_open(&options, out, err);
+}
+
+int membership_open(const struct membership *m, struct etcd **out, struct error *err)
+{
+	return membership_open_within(m, 0, 0, out, err);
 }
 
 char *membership_key(const struct membership *m, const char *kind, const char *name)
@@ -54,8 +62,7 @@ static void to_hex(const uint8_t *bytes, size_t n, char *out)
 		sprintf(out + 2 * i, "%02x", bytes[i]);
 }
 
-/* Of this machine, for others: machine-id(5) is not to be told to them itself. 33 bytes. */
-static int machine_id(char *out, struct error *err)
+int membership_machine(char out[MACHINE_ID], struct error *err)
 {
 	_cleanup_fclose_ FILE *f = fopen("/etc/machine-id", "re");
 	static const char about[] = "tenantnat cluster";
@@ -181,9 +188,10 @@ int membership_check_host(struct etcd *e, const struct membership *m, int64_t re
 			  int64_t *mod, struct error *err)
 {
 	_cleanup_etcd_kvs_ struct etcd_kvs kvs = { 0 };
-	char machine[33];
+	char machine[MACHINE_ID];
 
-	if (read_key(e, m, "hosts/", m->host, revision, &kvs, err) || machine_id(machine, err))
+	if (read_key(e, m, "hosts/", m->host, revision, &kvs, err) ||
+	    membership_machine(machine, err))
 		return -1;
 	if (!kvs.list.n)
 		return error_set(err,
@@ -209,7 +217,7 @@ struct joining {
 	bool definitions; /* this host has some of its own */
 	bool member;	  /* and is a member already */
 	bool is_new;	  /* nobody had its name in the cluster */
-	char machine[33];
+	char machine[MACHINE_ID];
 };
 
 /* The caller's to free; NULL: that key is another machine's. */
@@ -317,7 +325,7 @@ static int begin(struct store *store, struct joining *j, struct error *err)
 	_cleanup_model_ struct model model = { 0 };
 	int ret = store_membership(store, &before, err);
 
-	if (ret < 0 || store_load(store, &model, err) || machine_id(j->machine, err))
+	if (ret < 0 || store_load(store, &model, err) || membership_machine(j->machine, err))
 		return -1;
 	j->definitions = model.tenants.n > 0;
 	j->member = ret;
@@ -381,10 +389,10 @@ static int unregister(struct etcd *e, const struct membership *m, const char *ho
 	_cleanup_etcd_kvs_ struct etcd_kvs kvs = { 0 }, alive = { 0 };
 	_cleanup_etcd_txn_ struct etcd_txn t = { 0 };
 	struct etcd_outcome out;
-	char machine[33];
+	char machine[MACHINE_ID];
 
 	if (read_key(e, m, "hosts/", host, 0, &kvs, err) ||
-	    read_key(e, m, "alive/", host, 0, &alive, err) || machine_id(machine, err))
+	    read_key(e, m, "alive/", host, 0, &alive, err) || membership_machine(machine, err))
 		return -1;
 	if (!kvs.list.n)
 		return 1;

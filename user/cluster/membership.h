@@ -20,6 +20,9 @@
 
 /* The client for it; *out is the caller's to close. Asks nothing of the network yet. */
 int membership_open(const struct membership *m, struct etcd **out, struct error *err);
+/* The same, with other limits of time: see etcd_options. */
+int membership_open_within(const struct membership *m, unsigned int connect_ms,
+			   unsigned int request_ms, struct etcd **out, struct error *err);
 /* PREFIX/KIND and NAME, the caller's to free; KIND as in "hosts/". */
 char *membership_key(const struct membership *m, const char *kind, const char *name);
 /*
@@ -37,6 +40,10 @@ int membership_check(const struct membership *m, const struct etcd_kv *cluster,
  */
 int membership_check_host(struct etcd *e, const struct membership *m, int64_t revision,
 			  int64_t *mod, struct error *err);
+
+#define MACHINE_ID 33
+/* What this machine is called in keys of hosts: nobody else's, and not machine-id(5) itself. */
+int membership_machine(char out[MACHINE_ID], struct error *err);
 
 /* PREFIX: /NAME or more of these; a usage error else. */
 int membership_check_prefix(const char *prefix, struct error *err);

@@ -40,6 +40,7 @@
 	X(doctor)         \
 	X(cluster_join)   \
 	X(cluster_leave)  \
+	X(cluster_elect)  \
 	X(cluster_follow) \
 	X(cluster_status) \
 	X(cluster_sync)

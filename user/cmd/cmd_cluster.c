@@ -7,6 +7,7 @@
 #include <termios.h>
 #include <time.h>
 
+#include "agent/elector.h"
 #include "agent/follower.h"
 #include "change/cluster_change.h"
 #include "cluster/overview.h"
@@ -448,6 +449,11 @@ static int follow(const struct invocation *inv, struct error *err)
 	return follower_run(&inv->settings, inv->json, err);
 }
 
+static int elect(const struct invocation *inv, struct error *err)
+{
+	return elector_run(&inv->settings, inv->json, err);
+}
+
 #else
 
 static int join(const struct invocation *inv, struct error *err)
@@ -458,6 +464,7 @@ static int join(const struct invocation *inv, struct error *err)
 #define leave  join
 #define status join
 #define follow join
+#define elect  join
 
 #endif
 
@@ -566,4 +573,26 @@ const struct command cmd_cluster_follow = {
 		"has, \"changed\": of\n"
 		"the last change, \"behind\": true or false}",
 	.run = follow,
+};
+
+const struct command cmd_cluster_elect = {
+	.name = "cluster elect",
+	.synopsis = "",
+	.summary = "Be active for routers that the cluster elects this host for" CLUSTER_HELP,
+	.help = "What the agent of a host in a cluster runs beside itself, where routers have "
+		"`active: elected`. For\n"
+		"each that is in order here it tries to hold `active/TENANT` in etcd, under a "
+		"lease of 9 seconds, and\n"
+		"gives the router its address while it does. 6 seconds after the last renewal that "
+		"etcd has answered,\n"
+		"the programs drop everything again, and the kernel takes the address away, "
+		"whatever this process does.\n"
+		"When it ends, it gives up what it holds. It prints a line whenever something has "
+		"changed.\n"
+		"\n"
+		"JSON, one line each: {\"connected\": true or false, \"active\": how many routers "
+		"this "
+		"host is active for,\n"
+		"\"nobody\": how many of those that it may have no host has}",
+	.run = elect,
 };

@@ -37,15 +37,10 @@ static void router_host(struct parse *p, const char *text, struct pos at)
 static void router_active(struct parse *p, const char *text, struct pos at)
 {
 	p->active_given = true;
-	if (active_parse(text, &last(&p->model.tenants)->router->active))
-		return;
-	if (strcmp(text, "elected") == 0)
-		complain(p, at,
-			 "`elected` needs the elections of a cluster, which this version does not "
-			 "have yet; use `address`, with keepalived or another that moves the "
-			 "address");
-	else
-		complain(p, at, "`%s` is not one of `always` and `address`", QUOTE(text));
+	p->active_at = at;
+	if (!active_parse(text, &last(&p->model.tenants)->router->active))
+		complain(p, at, "`%s` is not one of `always`, `address` and `elected`",
+			 QUOTE(text));
 }
 
 static void router_shared(struct parse *p, const char *text, struct pos at)
@@ -143,17 +138,28 @@ static void routes_item(struct parse *p, const char *text, struct pos at)
 	take_level(p, &route_level);
 }
 
-enum { ROUTER_NETNS, ROUTER_SHARED, ROUTER_HOST, ROUTER_HOSTS };
+enum {
+	ROUTER_NETNS,
+	ROUTER_SHARED,
+	ROUTER_HOST,
+	ROUTER_HOSTS,
+	ROUTER_ACTIVE,
+	ROUTER_INSIDE,
+	ROUTER_HOOK,
+	ROUTER_SOURCES,
+	ROUTER_ADDRESS,
+};
 static const struct key router_keys[] = {
 	[ROUTER_NETNS] = { "netns", TEXT, 0, router_netns, "netns: red", NULL },
 	[ROUTER_SHARED] = { "shared", TEXT, 0, router_shared, "shared: shared0", NULL },
 	[ROUTER_HOST] = { "host", TEXT, 0, router_host, "host: hv1", NULL },
 	[ROUTER_HOSTS] = { "hosts", TEXTS, 0, router_host, "hosts: [hv1, hv2]", NULL },
-	{ "active", TEXT, 0, router_active, "active: address", NULL },
-	{ "inside", TEXTS, 0, router_inside, "inside: [lan0]", NULL },
-	{ "hook", TEXT, 0, router_hook, "hook: tc", NULL },
-	{ "sources", TEXT, 0, router_sources, "sources: loose", NULL },
-	{ "address", TEXT_OR_TEXTS, 0, router_address, "address: 100.64.0.2", NULL },
+	[ROUTER_ACTIVE] = { "active", TEXT, 0, router_active, "active: address", NULL },
+	[ROUTER_INSIDE] = { "inside", TEXTS, 0, router_inside, "inside: [lan0]", NULL },
+	[ROUTER_HOOK] = { "hook", TEXT, 0, router_hook, "hook: tc", NULL },
+	[ROUTER_SOURCES] = { "sources", TEXT, 0, router_sources, "sources: loose", NULL },
+	[ROUTER_ADDRESS] = { "address", TEXT_OR_TEXTS, 0, router_address, "address: 100.64.0.2",
+			     NULL },
 	{ "routes", MAPS, MAY_BE_EMPTY, routes_item,
 	  "routes: [{to: 100.65.0.0/16, via: 100.64.0.1}]", &route_level },
 	{ "forwarding", TEXT, 0, router_forwarding, "forwarding: stack", NULL },
@@ -187,6 +193,17 @@ static void check_inside(struct parse *p, const struct router *r)
 #define HOST_BIT  (1U << ROUTER_HOST)
 #define HOSTS_BIT (1U << ROUTER_HOSTS)
 
+/* One of several hosts is elected, and gets the address. */
+static void check_elected(struct parse *p, const struct router *r, const struct seen *seen)
+{
+	if (r->active != ACTIVE_ELECTED || seen->bad & (HOSTS_BIT | 1U << ROUTER_ADDRESS))
+		return;
+	if (r->hosts.n < 2 || (!r->own[IPV4].pinned && !r->own[IPV6].pinned))
+		complain(p, p->active_at,
+			 "`elected` needs `hosts`, two or more, and the `address` that the elected "
+			 "one gets; give both");
+}
+
 void tenant_takes_router(struct parse *p, const char *text, struct pos at)
 {
 	struct tenant *t = last(&p->model.tenants);
@@ -209,5 +226,6 @@ void tenant_takes_router(struct parse *p, const char *text, struct pos at)
 		complain(p, at, "more than %d routers; leave this and the others to other machines",
 			 TN_ROUTERS_MAX - 1);
 	check_inside(p, t->router);
+	check_elected(p, t->router, &seen);
 	last(&p->tenants)->router_known = !(seen.bad & (1U << ROUTER_NETNS | 1U << ROUTER_SHARED));
 }

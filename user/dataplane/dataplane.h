@@ -92,6 +92,12 @@ int dataplane_del_fixed(struct dataplane *dp, const struct fixed_row *const *row
 int dataplane_put_port(struct dataplane *dp, const struct router_row *r, struct error *err);
 int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struct error *err);
 /*
+ * Let an elected router forward until then, in nanoseconds of CLOCK_BOOTTIME; 0: not any more. And
+ * none of them.
+ */
+int dataplane_grant(struct dataplane *dp, uint32_t router, uint64_t until, struct error *err);
+int dataplane_grant_nobody(struct dataplane *dp, struct error *err);
+/*
  * While stubs are put in the place of others, or anywhere, the row says that they are of no build:
  * whatever a run that is killed has left, the next one renews all of them.
  */

@@ -37,6 +37,7 @@
 	X(events)       \
 	X(routers)      \
 	X(router_ports) \
+	X(elected)      \
 	X(config)
 
 enum map_id {

@@ -117,7 +117,8 @@ static void router_from_map(struct kernel_state *out, const void *key, const voi
 	row->flags = v->flags &
 		     ~(TN_ROUTER_LOOSE | TN_ROUTER_FEASIBLE | TN_ROUTER_FAST | TN_ROUTER_RULED |
 		       TN_ROUTER_IPSEC | TN_ROUTER_VETH | TN_ROUTER_BY_ADDRESS |
-		       TN_ROUTER_NEEDS_V4 | TN_ROUTER_NEEDS_V6 | TN_ROUTER_BINDS);
+		       TN_ROUTER_NEEDS_V4 | TN_ROUTER_NEEDS_V6 | TN_ROUTER_BINDS |
+		       TN_ROUTER_ELECTED);
 	row->sources = v->flags & TN_ROUTER_LOOSE      ? SOURCES_LOOSE
 		       : v->flags & TN_ROUTER_FEASIBLE ? SOURCES_FEASIBLE
 						       : SOURCES_STRICT;
@@ -129,6 +130,7 @@ static void router_from_map(struct kernel_state *out, const void *key, const voi
 	row->by_address = v->flags & TN_ROUTER_BY_ADDRESS;
 	row->needs[IPV4] = v->flags & TN_ROUTER_NEEDS_V4;
 	row->needs[IPV6] = v->flags & TN_ROUTER_NEEDS_V6;
+	row->elected = v->flags & TN_ROUTER_ELECTED;
 	memcpy(row->inside, v->inside, sizeof(row->inside));
 	row->raw = v->raw;
 	row->flows = v->flows ? v->flows : TN_FLOWS;
@@ -292,6 +294,13 @@ int dataplane_read_common(struct dataplane *dp, struct kernel_state *out, struct
 	}
 	kernel_state_sort(out);
 	return 0;
+}
+
+int dataplane_read_routers(struct dataplane *dp, struct kernel_state *out, struct error *err)
+{
+	memset(out, 0, sizeof(*out));
+	return read_map(dp, MAP_routers, sizeof(uint32_t), sizeof(struct tn_router),
+			router_from_map, out, err);
 }
 
 /* A row that is not there is none of `out`. */

@@ -358,12 +358,30 @@ int dataplane_put_port(struct dataplane *dp, const struct router_row *r, struct 
 		port.self.flags |= TN_PORT_NEEDS_V6;
 	if (r->binds)
 		port.self.flags |= TN_PORT_BINDS;
+	if (r->elected)
+		port.self.flags |= TN_PORT_ELECTED;
 	memcpy(port.inside, r->inside, sizeof(port.inside));
 	memcpy(port.xmit, r->xmit, sizeof(port.xmit));
 	memcpy(port.own, r->own, sizeof(port.own));
 	if (change_rows(dp, 1,
 			bpf_map_update_elem(dp->fd[MAP_router_ports], &r->id, &port, BPF_ANY), err))
 		return map_error(MAP_router_ports, err);
+	return 0;
+}
+
+int dataplane_grant(struct dataplane *dp, uint32_t router, uint64_t until, struct error *err)
+{
+	if (bpf_map_update_elem(dp->fd[MAP_elected], &router, &until, BPF_ANY))
+		return map_error(MAP_elected, err);
+	return 0;
+}
+
+int dataplane_grant_nobody(struct dataplane *dp, struct error *err)
+{
+	for (uint32_t i = 0; i < TN_ROUTERS_MAX; i++) {
+		if (dataplane_grant(dp, i, 0, err))
+			return -1;
+	}
 	return 0;
 }
 
@@ -405,6 +423,8 @@ int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struc
 		value.flags |= TN_ROUTER_NEEDS_V6;
 	if (r->binds)
 		value.flags |= TN_ROUTER_BINDS;
+	if (r->elected)
+		value.flags |= TN_ROUTER_ELECTED;
 	memcpy(value.inside, r->inside, sizeof(value.inside));
 	value.raw = r->raw;
 	value.flows = r->flows;

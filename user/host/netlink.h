@@ -37,6 +37,11 @@ int32_t netlink_netnsid(int fd);
  */
 int netlink_put_addr(const struct addr_row *row, struct error *err);
 int netlink_del_addr(const struct addr_row *row, struct error *err);
+/*
+ * Put an address there, with the mark of those that are elected, or renew it: the kernel itself
+ * takes it away after `seconds`, and a second or so, also when nobody renews it.
+ */
+int netlink_lend_addr(const struct addr_row *row, uint32_t seconds, struct error *err);
 int netlink_put_route(const struct route_row *row, struct error *err);
 int netlink_del_route(const struct route_row *row, struct error *err);
 

@@ -119,6 +119,8 @@ static int read_addr(struct nl_msg *msg, void *arg)
 				.len = length_of(head->ifa_family, head->ifa_prefixlen),
 				.ours = attrs[IFA_PROTO] &&
 					nla_get_u8(attrs[IFA_PROTO]) == TN_PROTOCOL,
+				.elected = attrs[IFA_PROTO] &&
+					   nla_get_u8(attrs[IFA_PROTO]) == TN_PROTOCOL_ELECTED,
 				.failed = head->ifa_flags & IFA_F_DADFAILED,
 			};
 	}

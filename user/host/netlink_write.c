@@ -43,14 +43,13 @@ static struct nl_msg *addr_request(int type, int flags, const struct addr_row *r
 	return msg;
 }
 
-int netlink_put_addr(const struct addr_row *row, struct error *err)
+static int add_addr(struct nl_msg *msg, const struct addr_row *row, uint8_t mark, struct error *err)
 {
-	struct nl_msg *msg = addr_request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, row);
 	struct prefix p = { row->addr, row->len };
 	struct netlink_answer a;
 
 	nla_put_u32(msg, IFA_FLAGS, IFA_F_NOPREFIXROUTE | IFA_F_NODAD);
-	nla_put_u8(msg, IFA_PROTO, TN_PROTOCOL);
+	nla_put_u8(msg, IFA_PROTO, mark);
 	a = netlink_ask(msg);
 	if (!a.number)
 		return 0;
@@ -59,6 +58,21 @@ int netlink_put_addr(const struct addr_row *row, struct error *err)
 			 a.number == EACCES && !addr_is_v4(&row->addr)
 				 ? "; IPv6 is off there: set disable_ipv6 to 0"
 				 : "");
+}
+
+int netlink_put_addr(const struct addr_row *row, struct error *err)
+{
+	return add_addr(addr_request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, row), row, TN_PROTOCOL,
+			err);
+}
+
+int netlink_lend_addr(const struct addr_row *row, uint32_t seconds, struct error *err)
+{
+	struct ifa_cacheinfo life = { .ifa_prefered = seconds, .ifa_valid = seconds };
+	struct nl_msg *msg = addr_request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, row);
+
+	nla_put(msg, IFA_CACHEINFO, sizeof(life), &life);
+	return add_addr(msg, row, TN_PROTOCOL_ELECTED, err);
 }
 
 int netlink_del_addr(const struct addr_row *row, struct error *err)

@@ -14,6 +14,15 @@ static inline uint64_t clock_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* By the clock that goes on while the machine is suspended, since it was booted. */
+static inline uint64_t clock_boot_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (uint64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 /* Milliseconds until then; 0 when it has passed. */
 static inline int clock_left(uint64_t then)
 {

@@ -31,6 +31,9 @@ static inline void json_cleanup(json_t **json)
 /* NULL becomes JSON's null. */
 json_t *json_text(const char *text);
 
+/* Whether nobody reads stdout any more; a file has no end. */
+bool output_has_nobody(void);
+
 /* What empties the screen; "" when stdout is no terminal, or one that TERM calls dumb or nothing.
  */
 const char *screen_clear(void);

@@ -17,6 +17,11 @@
  * tenantnat put there. `ip route show proto 116`.
  */
 #define TN_PROTOCOL 116
+/*
+ * And the mark of an address that this host has because it is elected. It is not among what is
+ * ours above: it comes and goes as that of `active: address` does.
+ */
+#define TN_PROTOCOL_ELECTED 117
 /* The metric of an unreachable route of ours: the kernel asks all others first, in both families.
  */
 #define TN_LAST_METRIC 4294967295U
@@ -24,9 +29,10 @@
 /* An address of an interface. */
 struct iface_addr {
 	struct tn_addr addr;
-	uint8_t len; /* of 128 bits, as in struct prefix */
-	bool ours;   /* it has our mark, see TN_PROTOCOL */
-	bool failed; /* another host has it: the kernel found out, and does not use it (IPv6) */
+	uint8_t len;  /* of 128 bits, as in struct prefix */
+	bool ours;    /* it has our mark, see TN_PROTOCOL */
+	bool elected; /* or that other one */
+	bool failed;  /* another host has it: the kernel found out, and does not use it (IPv6) */
 };
 
 struct iface {

@@ -47,7 +47,8 @@ void join_want_addresses(const struct model *m, const struct iface *shared, stru
 void join_see_active(const struct model *m, const struct router *r, const struct iface *shared,
 		     struct router_row *row)
 {
-	row->by_address = r->active == ACTIVE_ADDRESS;
+	row->by_address = r->active != ACTIVE_ALWAYS;
+	row->elected = r->active == ACTIVE_ELECTED;
 	for (int f = 0; row->by_address && f < FAMILIES; f++) {
 		row->needs[f] = r->own[f].pinned;
 		if (row->needs[f])

@@ -73,11 +73,13 @@ bool forwarding_parse(const char *name, enum forwarding *out);
 
 /*
  * X(ID, "name"): when a router forwards. Always; or while its shared interface has its own address,
- * which somebody else gives to one of the hosts that have the router, and takes away again.
+ * which somebody else gives to one of the hosts that have the router, and takes away again; or the
+ * same, and the agents of a cluster are the ones who do that.
  */
-#define ACTIVES(X)          \
-	X(ALWAYS, "always") \
-	X(ADDRESS, "address")
+#define ACTIVES(X)            \
+	X(ALWAYS, "always")   \
+	X(ADDRESS, "address") \
+	X(ELECTED, "elected")
 
 enum active {
 #define X(id, name) ACTIVE_##id,

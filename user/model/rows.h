@@ -55,6 +55,7 @@ struct router_row {
 	struct tn_addr own[2];
 	bool by_address; /* it forwards while its shared interface has its own address: */
 	bool needs[2];	 /* these of own[]; with neither, any in the shared subnets */
+	bool elected;	 /* and only while the cluster has elected this host */
 	/* it has none now; follows from the interface, and is no difference */
 	bool standby;
 	const char *netns; /* as in struct router: where to look for it first; borrowed */

@@ -236,6 +236,10 @@ static void write_cluster(const struct page *p, FILE *out)
 	head(out, METRIC_BEHIND);
 	sample(out, METRIC_BEHIND, NULL);
 	fprintf(out, "%.3f\n", behind > 0 ? behind : 0);
+	if (!a->elects)
+		return;
+	single(out, METRIC_ELECTED, (uint64_t)a->active);
+	single(out, METRIC_UNHELD, (uint64_t)a->unheld);
 }
 
 static void write_imported(const struct imported *im, FILE *out)

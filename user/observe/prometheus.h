@@ -81,7 +81,11 @@
 	X(SILENT, "tenantnat_flows_silent_seconds", gauge, "tenant", \
 	  "How long a standby has not heard from the host where the router is active") \
 	X(REFUSED, "tenantnat_flows_refused_total", counter, "", \
-	  "Connections that were refused: of no other host of the cluster, or not understood")
+	  "Connections that were refused: of no other host of the cluster, or not understood") \
+	X(ELECTED, "tenantnat_cluster_elected", gauge, "", \
+	  "Elected routers that this host is active for") \
+	X(UNHELD, "tenantnat_cluster_unheld", gauge, "", \
+	  "Elected routers that this host may have, and that no host is active for")
 /* clang-format on */
 
 struct agent_stats {
@@ -94,6 +98,9 @@ struct agent_stats {
 	bool connected;
 	int64_t revision;
 	double behind_since; /* seconds since 1970; 0: it has all */
+	bool elects;	     /* a router that it has is elected */
+	int64_t active;	     /* elected routers that this host is active for */
+	int64_t unheld;	     /* of those that it may have: no host has them */
 };
 
 /* What a page is made of; all is borrowed. */

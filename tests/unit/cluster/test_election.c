@@ -28,11 +28,11 @@ static struct seat *candidate(struct election *e)
 	struct seat *red = election_seat(e, "red");
 
 	red->wanted = true;
-	cr_assert_eq(next(e, 100), STEP_GRANT);
-	election_granted(e, 7, 9000, 100);
-	cr_assert_eq(next(e, 110), STEP_READ);
+	cr_assert_eq(next(e, 90), STEP_READ);
 	election_read_begin(e);
 	election_read_end(e, 50);
+	cr_assert_eq(next(e, 100), STEP_GRANT);
+	election_granted(e, 7, 9000, 100);
 	return red;
 }
 
@@ -71,7 +71,7 @@ Test(election, who_hears_nothing_steps_down_by_time)
 	struct seat *red = holder(&e);
 
 	for (uint64_t now = 2100; now < 6100; now += 500) {
-		cr_expect_eq(next(&e, now), STEP_KEEP, "%lu", now);
+		cr_expect_eq(next(&e, now), now == 2100 ? STEP_KEEP : STEP_READ, "%lu", now);
 		election_failed(&e, NULL, now);
 	}
 	cr_expect_eq(election_due(&e), 6100);
@@ -79,11 +79,15 @@ Test(election, who_hears_nothing_steps_down_by_time)
 	cr_expect_eq(next(&e, 6100), STEP_STOP);
 	election_stopped(red);
 	/* it was there all the time: nobody else can have won */
+	cr_expect_eq(next(&e, 6100), STEP_READ);
+	election_read_begin(&e);
+	hear(&e, 51, 7, true);
+	election_read_end(&e, 60);
 	cr_expect_eq(next(&e, 6100), STEP_KEEP);
 	election_kept(&e, 6100);
 	cr_expect_eq(next(&e, 6110), STEP_START);
 	election_started(red, e.until);
-	cr_expect_eq(next(&e, 6120), STEP_READ);
+	cr_expect_eq(next(&e, 6120), STEP_NONE);
 	election_free(&e);
 }
 
@@ -95,13 +99,13 @@ Test(election, without_the_lease_it_is_nobodys)
 	election_expired(&e);
 	cr_expect_eq(next(&e, 200), STEP_STOP);
 	election_stopped(red);
-	cr_expect_eq(next(&e, 200), STEP_GRANT);
-	election_granted(&e, 8, 9000, 200);
-	cr_expect_eq(next(&e, 210), STEP_READ);
+	cr_expect_eq(next(&e, 200), STEP_READ);
 	/* under the lease of before, or of a process before this one */
 	election_read_begin(&e);
 	hear(&e, 51, 7, true);
 	election_read_end(&e, 60);
+	cr_expect_eq(next(&e, 210), STEP_GRANT);
+	election_granted(&e, 8, 9000, 210);
 	cr_expect_eq(next(&e, 220), STEP_RELEASE);
 	cr_expect_eq(red->revision, 51);
 	election_free(&e);
@@ -480,16 +484,11 @@ static void bear_host(struct host *h)
 static void want(struct host *h)
 {
 	for (int t = 0; t < TENANTS; t++) {
-		struct seat *seat;
-
-		/* a seat that is tidied away comes back by that */
-		if (!h->wanted[t])
-			continue;
-		seat = election_seat(&h->e, tenants[t]);
-		seat->wanted = true;
+		if (h->wanted[t])
+			election_seat(&h->e, tenants[t]);
 	}
 	vec_each (s, &h->e.seats)
-		s->wanted = h->wanted[tenant_of(s)];
+		s->wanted = s->defined = h->wanted[tenant_of(s)];
 	election_tidy(&h->e);
 }
 

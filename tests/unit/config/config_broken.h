@@ -874,10 +874,18 @@ static const struct broken broken[] = {
 	       "  - name: red\n"
 	       "    router: {netns: a, active: elected}\n"
 	       "  - name: blue\n"
-	       "    router: {netns: b, active: never}\n",
-	       "4:32: `elected` needs the elections of a cluster, which this version does not have "
-	       "yet; use `address`, with keepalived or another that moves the address\n"
-	       "6:32: `never` is not one of `always` and `address`\n"),
+	       "    router: {netns: b, active: never}\n"
+	       "  - name: green\n"
+	       "    router: {active: elected, netns: c, host: hv1, address: 100.64.0.2}\n"
+	       "  - name: grey\n"
+	       "    router: {active: elected, netns: d, hosts: [hv1, hv2]}\n",
+	       "4:32: `elected` needs `hosts`, two or more, and the `address` that the elected one "
+	       "gets; give both\n"
+	       "6:32: `never` is not one of `always`, `address` and `elected`\n"
+	       "8:22: `elected` needs `hosts`, two or more, and the `address` that the elected one "
+	       "gets; give both\n"
+	       "10:22: `elected` needs `hosts`, two or more, and the `address` that the elected one "
+	       "gets; give both\n"),
 	BROKEN("two routers at one interface of a host",
 	       NETWORK
 	       "  - {name: a, router: {netns: r, shared: s0, hosts: [hv1, hv2]}}\n"

@@ -236,6 +236,8 @@ Test(config, hosts_of_a_router)
 		{ "hosts: [hv1], active: address", "hv1", ACTIVE_ADDRESS },
 		{ "hosts: [9.HV-1.example.org, hv0]", "9.HV-1.example.org, hv0", ACTIVE_ADDRESS },
 		{ "active: always, hosts: [b, a]", "b, a", ACTIVE_ALWAYS },
+		{ "active: elected, hosts: [a, b], address: 100.64.0.2", "a, b", ACTIVE_ELECTED },
+		{ "hosts: [a, b], address: 100.64.0.2", "a, b", ACTIVE_ADDRESS },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

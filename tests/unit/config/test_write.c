@@ -151,6 +151,9 @@ static void make_router(struct making *k, struct tenant *t, uint32_t number)
 			route->via = numbered(f, "100.64", "fd64:", 98, 1 + roll(k->d, 9));
 		}
 	}
+	if (r->active == ACTIVE_ELECTED &&
+	    (r->hosts.n < 2 || (!r->own[IPV4].pinned && !r->own[IPV6].pinned)))
+		r->active = ACTIVE_ALWAYS;
 }
 
 static void make_limit(struct dice *d, struct limit *l)

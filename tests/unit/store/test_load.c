@@ -96,7 +96,7 @@ Test(store, wrong_rows_are_not_believed)
 		{ "UPDATE router SET hook = 'tcx' WHERE id = 1", "hook" },
 		{ "UPDATE router SET id = 4097 WHERE id = 1", "router's id" },
 		{ "UPDATE router SET id = 16777217 WHERE id = 4096", "router's id" },
-		{ "UPDATE router SET active = 'elected' WHERE id = 1", "active" },
+		{ "UPDATE router SET active = 'chosen' WHERE id = 1", "active" },
 		{ UNCHECKED "UPDATE router_host SET name = 'h_v' WHERE ord = 0", "host" },
 		{ UNCHECKED "UPDATE router_host SET name = 'h' || char(0) WHERE ord = 0", "host" },
 		{ "INSERT INTO tenant VALUES (4294967295, 'new')", "tenant's id" },

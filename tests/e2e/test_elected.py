@@ -1,0 +1,450 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Routers that several hosts have, of which the agents elect the active one (`active: elected`)."""
+import contextlib
+import itertools
+import os
+import select
+import signal
+import socket
+import subprocess
+import threading
+
+from agent import Agent
+from case import equal, eventually, once
+from cli import Cli
+from defs import Definitions, Tenant
+from etcd import Etcd
+from lab import FIXED, PLAIN, PLAIN_V6
+from net import BPFFS, Namespace, end_with_parent, sh, veth
+from test_failover import exchange, silent, state
+from test_members import has, keys
+from test_six import dual_stack
+from traffic import client, packet_socket, ping, server
+
+VIP, VIP_V6, GATE, SHARED, SHARED_V6 = "100.64.0.6", "fd64::6", "10.0.0.1", "100.64.6.5", "fd64::6:5"
+FIXED_V6 = "fd00::6:5"
+
+
+class Relay:
+    """TCP to etcd for one host, until it is cut: then what either says is lost, and nobody is told."""
+
+    def __init__(self, etcd, number):
+        self.etcd, self.is_cut = etcd, threading.Event()
+        self.socket = etcd.ns.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind((f"127.0.1.{number}", 2379))
+        self.socket.listen(64)
+        self.url = f"http://127.0.1.{number}:2379"
+        self.open = set()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def cut(self):
+        self.is_cut.set()
+
+    def mend(self):
+        """Who was cut off finds its connections broken."""
+        for each in list(self.open):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        self.is_cut.clear()
+
+    def close(self):
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+        self.mend()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                here, _ = self.socket.accept()
+                threading.Thread(target=self._connect, args=(here,), daemon=True).start()
+
+    def _connect(self, here):
+        there = self.etcd.ns.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.open |= {here, there}
+        with contextlib.suppress(OSError):
+            there.connect((self.etcd.members[0].host, 2379))
+            other = threading.Thread(target=self._pass_on, args=(there, here), daemon=True)
+            other.start()
+            self._pass_on(here, there)
+            other.join()
+        self.open -= {here, there}
+        here.close()
+        there.close()
+
+    def _pass_on(self, source, target):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if not self.is_cut.is_set():
+                    target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+
+class Host:
+    """A host of its own, but for the kernel, with the router in a namespace that all of them call the same."""
+
+    def __init__(self, lab, etcd, number, lan):
+        self.name, self.etcd = f"hv{number}", etcd
+        self.scratch = os.path.join(etcd.directory, self.name)
+        os.mkdir(self.scratch)
+        self.relay = Relay(etcd, number)
+        self.ns = Namespace(f"el{number}")
+        self.ns.ip("link set lo up")
+        self.ns.sysctl(**{f"ipv6__conf__{device}__accept_dad": 0 for device in ("all", "default")})
+        veth(self.ns, "shared0", lab.shared, "p" + self.name)
+        lab.shared.ip(f"link set p{self.name} master br0")
+        self.mac = self.ns.mac("shared0")
+        veth(self.ns, "lan0", lan, "p" + self.name)
+        lan.ip(f"link set p{self.name} master br0")
+        self.ns.ip(f"addr add {GATE}/24 dev lan0", "addr add fd00::1/64 dev lan0 nodad")
+        self.cli = Cli(lab.cli.binary, self.scratch + "/state", f"{BPFFS}/{self.name}", under=self._under())
+
+    def _under(self):
+        """With a machine-id, and a name of the router's namespace, of its own."""
+        machine, router = self.scratch + "/machine", self.etcd.directory + "/router"
+        with open(machine, "w", encoding="ascii") as f:
+            f.write(f"{int(self.name[2:]):032x}\n")
+        with open(router, "w", encoding="ascii"):
+            pass
+        return ["nsenter", f"--net={self.etcd.ns.path}", "unshare", "-m", "sh", "-c",
+                f"mount --bind {machine} /etc/machine-id && mount --bind {self.ns.path} {router} && exec \"$@\"",
+                "--"]
+
+    def join(self):
+        self.cli.run("cluster", "join", self.relay.url, "--host", self.name)
+
+    def addresses(self):
+        shown = sh(["ip", "-n", self.ns.name, "-o", "addr", "show", "dev", "shared0"]).stdout
+        return {address for address in (VIP, VIP_V6) if f" {address}/" in shown}
+
+    def processes(self, agent):
+        """The agent, and its children: which elect, and follow."""
+        children = f"/proc/{agent.run.pid}/task/{agent.run.pid}/children"
+        with open(children, encoding="ascii") as f:
+            return [agent.run.pid, *(int(pid) for pid in f.read().split())]
+
+    def close(self):
+        self.cli.run("detach", "--all", code=None)
+        self.relay.close()
+        self.ns.remove()
+
+
+def definitions(etcd, *hosts):
+    router = {"hosts": f"[{', '.join(h.name for h in hosts)}]", "netns": etcd.directory + "/router",
+              "shared": "shared0", "inside": "[lan0]", "active": "elected",
+              "address": f'[{VIP}, "{VIP_V6}"]'}
+    return Definitions(
+        Tenant("ha", (FIXED, SHARED), (FIXED_V6, SHARED_V6), router=router,
+               pool=["100.64.6.0/24", "fd64::6:0/112"]),
+        Tenant("plain", ("10.9.9.9", PLAIN), ("fd00:99::9", PLAIN_V6), pool=[PLAIN + "/32", PLAIN_V6 + "/128"]),
+        subnets=("100.64.0.0/16", "fd64::/64"))
+
+
+class World:
+    """Hosts that have one router, and a VM of it."""
+
+    def __init__(self, lab, etcd, hosts, vm):
+        self.lab, self.etcd, self.hosts, self.vm = lab, etcd, hosts, vm
+
+    def path(self):
+        return definitions(self.etcd, *self.hosts).write(self.etcd.directory + "/elected.yaml")
+
+    def holder(self):
+        """Who has the key in etcd."""
+        found = keys(self.etcd, "active/")
+        return found["active/ha"]["host"] if found else None
+
+    def active(self):
+        """The one host that has both addresses; no other has any."""
+        have = {h.name: h.addresses() for h in self.hosts if h.addresses()}
+        assert list(have.values()) == [{VIP, VIP_V6}], f"addresses: {have}"
+        return next(h for h in self.hosts if h.name in have)
+
+    def others(self, host):
+        return [h for h in self.hosts if h is not host]
+
+
+@contextlib.contextmanager
+def world(lab, count=2):
+    lab.cli.run("detach", "--all")
+    lan, vm, hosts = Namespace("el-lan"), Namespace("el-vm"), []
+    with Etcd(lab) as etcd:
+        try:
+            lan.ip("link add br0 type bridge mcast_snooping 0", "link set br0 up")
+            veth(vm, "eth0", lan, "pvm")
+            lan.ip("link set pvm master br0")
+            vm.sysctl(ipv6__conf__eth0__accept_dad=0)
+            vm.ip("link set lo up", f"addr add {FIXED}/24 dev eth0", f"route add default via {GATE}",
+                  f"addr add {FIXED_V6}/64 dev eth0 nodad", "route add default via fd00::1")
+            hosts += [Host(lab, etcd, number, lan) for number in range(1, count + 1)]
+            for host in hosts:
+                host.join()
+            there = World(lab, etcd, hosts, vm)
+            hosts[0].cli.run("apply", "--yes", "-f", there.path())
+            for host in hosts[1:]:
+                host.cli.run("cluster", "sync")
+            yield there
+        finally:
+            for host in hosts:
+                host.close()
+            vm.remove()
+            lan.remove()
+            lab.apply(lab.dual_definitions())
+
+
+class Addresses:
+    """Which host has its addresses when, as the kernel tells it, and in which order."""
+
+    def __init__(self, hosts):
+        self.runs = []
+        for host in hosts:
+            # pylint: disable-next=consider-using-with
+            run = subprocess.Popen(["ip", "-n", host.ns.name, "-ts", "-o", "monitor", "address"],
+                                   stdout=subprocess.PIPE, text=True, preexec_fn=end_with_parent)
+            self.runs.append((host.name, run))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for _, run in self.runs:
+            run.kill()
+            run.wait()
+
+    def ends(self):
+        """[(time, host, True: it comes, or False: it goes)], of VIP."""
+        seen = []
+        for name, run in self.runs:
+            run.terminate()
+            for line in run.communicate()[0].splitlines():
+                if f" {VIP}/" in line:
+                    seen.append((line[1:line.index("]")], name, "Deleted" not in line))
+        return sorted(seen)
+
+
+def never_two(events, has=()):
+    """A host gets the address after all others have lost it."""
+    has = set(has)
+    for time, host, comes in events:
+        if comes:
+            assert not has - {host}, f"at {time} {host} gets the address, which {has} has: {events}"
+            has.add(host)
+        else:
+            has.discard(host)
+    return has
+
+
+@once
+@dual_stack
+def test_elected_first(lab):
+    """Of the hosts that are there one gets the addresses; when it ends, the other, at once."""
+    with world(lab) as there:
+        one, two = there.hosts
+        for host in there.hosts:
+            equal(state(lab, "ha", host.cli), "standby", "before an agent runs")
+        silent(lab.plain, SHARED)
+        equal(there.holder(), None, "elected, without agents")
+        with Agent(one) as first:
+            eventually(lambda: equal(there.active().name, "hv1", "active"))
+            first.says("ha: this host is elected, and active now")
+            reach(lab.plain, SHARED)
+            reach(lab.plain, SHARED_V6)
+            reach(there.vm, PLAIN)
+            reach(there.vm, PLAIN_V6)
+            with Agent(two), Addresses(there.hosts) as addresses:
+                listening, port = server(there.vm, socket.SOCK_STREAM)
+                with listening, client(lab.plain, socket.SOCK_STREAM, SHARED, port) as here:
+                    talking, _ = listening.accept()
+                    with talking:
+                        exchange(here, talking, b"before")
+                        first.run.send_signal(signal.SIGTERM)
+                        first.run.wait()
+                        eventually(lambda: equal(there.active().name, "hv2", "active"))
+                        exchange(here, talking, b"after")
+                equal(there.holder(), "hv2", "elected")
+                equal(state(lab, "ha", one.cli), "standby", "the first")
+                equal(never_two(addresses.ends(), {"hv1"}), {"hv2"}, "who has it")
+        equal([h.addresses() for h in there.hosts], [set(), set()], "without agents")
+        equal(there.holder(), None, "elected, at the end")
+
+
+def reach(ns, address):
+    """Soon: the agent has yet to add routes and forwarding, and what is sent before that is lost."""
+    eventually(lambda: ping(ns, address, count=1, wait=0.5), 60)
+
+
+class Asking:
+    """Somebody on the shared network asks all the time where the addresses are, and notes who answers."""
+
+    def __init__(self, lab):
+        self.socket = packet_socket(lab.plain, "shared0", 1 << 20)
+        self.mac = bytes.fromhex(lab.plain.mac("shared0").replace(":", ""))
+        self.answers, self.over = [], threading.Event()     # sets of MAC addresses, one for each request
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+        self.socket.close()
+
+    def _run(self):
+        """Each time as another sender, by which the answer is told from those before."""
+        for number in itertools.count():
+            sender = socket.inet_aton(f"100.64.200.{number % 60 + 1}")
+            target = socket.inet_aton((VIP, SHARED)[number % 2])
+            self.socket.send(b"\xff" * 6 + self.mac + bytes.fromhex("0806 0001 0800 06 04 0001")
+                             + self.mac + sender + bytes(6) + target)
+            found = set()
+            while select.select([self.socket], [], [], 0.03)[0]:
+                frame = self.socket.recv(2048)
+                if frame[12:14] == b"\x08\x06" and frame[20:22] == b"\0\2" and frame[38:42] == sender:
+                    found.add(frame[22:28].hex(":"))
+            self.answers.append(found)
+            if self.over.is_set():
+                return
+
+    def check(self, *hosts):
+        """Each of these hosts has answered, and never two of them at once."""
+        assert all(len(found) < 2 for found in self.answers), [f for f in self.answers if len(f) > 1]
+        equal(set().union(*self.answers), {h.mac for h in hosts}, "who has answered")
+
+
+def kill(pid):
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+@once
+@dual_stack
+def test_elected_when_a_host_dies(lab):
+    """Its addresses go, by the kernel's own clock, before another host gets them."""
+    with world(lab) as there, Addresses(there.hosts) as addresses, Asking(lab) as asking:
+        one, two = there.hosts
+        agents = []
+        for host in there.hosts:
+            agents.append(Agent(host))
+            agents[-1].until("READY=1")
+            if host is one:
+                eventually(lambda: equal(there.active(), one, "active"))
+        # its children find out that it is gone, and give up
+        agents[0].kill()
+        eventually(lambda: equal(there.active(), two, "active, when the first's agent was killed"))
+        # nobody is left who could give up
+        agents[0] = Agent(one, log="again.log")
+        agents[0].until("READY=1")
+        eventually(lambda: equal(len(one.processes(agents[0])), 3, "processes"))
+        for pid in two.processes(agents[1]):
+            kill(pid)
+        agents[1].kill()
+        eventually(lambda: equal(two.addresses(), set(), "on the host that died"))
+        eventually(lambda: equal(there.active(), one, "active, when all of the second was killed"))
+        reach(lab.plain, SHARED)
+        reach(lab.plain, SHARED_V6)
+        agents[0].run.terminate()
+        agents[0].run.wait()
+        equal(never_two(addresses.ends()), set(), "who has it at the end")
+    asking.check(one, two)
+
+
+@contextlib.contextmanager
+def stopped(pids):
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+@once
+@dual_stack
+def test_elected_when_a_host_hangs(lab):
+    """It is active no more, though it does nothing itself; when it goes on, another host has it."""
+    with world(lab) as there, Addresses(there.hosts) as addresses, Asking(lab) as asking:
+        one, two = there.hosts
+        with Agent(one) as agent:
+            eventually(lambda: equal(there.active(), one, "active"))
+            eventually(lambda: equal(len(one.processes(agent)), 3, "processes"))
+            with Agent(two, log="two.log"):
+                pids = one.processes(agent)
+                with stopped(pids):
+                    eventually(lambda: equal(there.active(), two, "active"))
+                    equal(never_two(addresses.ends()), {"hv2"}, "who has it")
+                    # the address by itself does not help
+                    one.ns.ip(f"addr add {VIP}/32 dev shared0", f"addr add {VIP_V6}/128 dev shared0 nodad")
+                    for _ in range(3):
+                        lab.plain.ip("neigh flush dev shared0")
+                        reach(lab.plain, SHARED)
+                        reach(lab.plain, SHARED_V6)
+                    eventually(lambda: equal(set().union(*asking.answers[-4:]), {two.mac}, "who answers"))
+                    one.ns.ip(f"addr del {VIP}/32 dev shared0", f"addr del {VIP_V6}/128 dev shared0")
+                agent.says("ha: this host is not active any more")
+                equal(there.active(), two, "active, after the first went on")
+                equal(there.holder(), "hv2", "elected")
+    asking.check(one, two)
+
+
+@once
+@dual_stack
+def test_elected_when_etcd_is_away(lab):
+    """Who is cut off steps down by time; without etcd nobody is active, which is said; later, one is."""
+    with world(lab) as there, Asking(lab) as asking:
+        one, two = there.hosts
+        with Agent(one) as first, Agent(two, log="two.log") as second:
+            eventually(there.active)
+            holder = there.active()
+            other, = there.others(holder)
+            holder.relay.cut()
+            eventually(lambda: equal(there.active(), other, "active, when the first is cut off"), 60)
+            (first if holder is one else second).says("ha: this host is not active any more",
+                                                      "etcd has not answered in time")
+            holder.relay.mend()
+            reach(lab.plain, SHARED)
+            # who comes back does not take it again
+            eventually(lambda: has(elections(holder)["file"], '"connected":true', f'"{other.name}"'))
+            equal(there.active(), other, "active, when the first is back")
+
+            there.etcd.members[0].kill()
+            eventually(lambda: equal([h.addresses() for h in there.hosts], [set(), set()], "without etcd"), 60)
+            silent(lab.plain, SHARED)
+            there.etcd.members[0].start()
+            there.etcd.wait()
+            eventually(there.active, 60)
+            reach(lab.plain, SHARED)
+    asking.check(one, two)
+
+
+def elections(host):
+    with open(host.cli.state + "/elections", encoding="ascii") as f:
+        return {"file": f.read()}
+
+
+@once
+@dual_stack
+def test_elected_gives_up_what_is_not_in_order(lab):
+    """Without its interface, programs or namespace; and not for anybody who only comes back."""
+    with world(lab) as there:
+        one, two = there.hosts
+        with Agent(one) as first:
+            eventually(lambda: equal(there.active(), one, "active"))
+            with Agent(two, log="two.log"):
+                one.ns.ip("link set shared0 down")
+                eventually(lambda: equal(there.active(), two, "active, without the first's interface"))
+                first.says("ha: this host is not active any more", "not in order")
+                one.ns.ip("link set shared0 up")
+                eventually(lambda: first.says("its router is a standby now"))
+                two.cli.run("detach", "ha")
+                eventually(lambda: equal(there.active(), one, "active, without the second's programs"))
+                two.cli.run("apply", "--yes", "-f", there.path())
+                equal(there.active(), one, "active")
+                # the address is the agent's to give: somebody else's would stay
+                two.ns.ip(f"addr add {VIP}/32 dev shared0")
+                there.hosts[0].cli.run("detach", "ha")
+                eventually(lambda: has(open(two.scratch + "/two.log", encoding="utf-8").read(),
+                                       "somebody else has given it the address"))

@@ -1,0 +1,721 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "agent/elector.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <time.h>
+
+#include "agent/post.h"
+#include "agent/watch.h"
+#include "cluster/election.h"
+#include "cluster/membership.h"
+#include "dataplane/attach.h"
+#include "lib/clock.h"
+#include "lib/file.h"
+#include "lib/interrupt.h"
+#include "lib/log.h"
+#include "lib/output.h"
+#include "observe/elections.h"
+
+/* Of etcd, in milliseconds: a member that does not answer must not cost what is granted. */
+enum { CONNECT = 1000, REQUEST = 1500 };
+/*
+ * Milliseconds: how soon after an event it is looked, and anyway; how long the agent has to put
+ * programs back; how often it is asked whether this is still the cluster; and how long after it was
+ * not.
+ */
+enum { LOOK = 10, LOOK_ANYWAY = 10000, MENDED_IN = 1000, CHECK = 20000, REFUSED = 5000 };
+
+/* By which a change of the state is seen. */
+struct stamp {
+	struct timespec db, wal;
+	off_t size;
+};
+
+struct elector {
+	const struct settings *settings;
+	bool json;
+	struct membership m;
+	char machine[MACHINE_ID];
+	struct etcd *etcd;
+	struct etcd_watch *heard; /* keys of active/; NULL: not now */
+	struct watch *watch;	  /* what happens here */
+	struct dataplane *dp;	  /* NULL: nothing is attached */
+	struct election e;
+	VEC(struct post) posts;	  /* by the definitions */
+	VEC(struct post) started; /* what was made active, as it was then */
+	struct stamp stamp;
+	int64_t host_mod;   /* of this host's key */
+	uint64_t look_at;   /* milliseconds of the monotonic clock */
+	uint64_t mended_by; /* the same; 0: no programs are missing */
+	uint64_t check_at;  /* of CLOCK_BOOTTIME */
+	bool connected;	    /* the last request was answered */
+	int lock, timer;    /* -1: none */
+	char *told;	    /* what was printed last */
+	char trouble[1024]; /* that was logged last */
+};
+
+/* ---------------------------------------------------------------- what is told */
+
+static void log_trouble(struct elector *x, const char *tenant, const struct error *err)
+{
+	char text[sizeof(x->trouble)];
+
+	snprintf(text, sizeof(text), "%s%s%.900s", tenant ? tenant : "", tenant ? ": " : "",
+		 err->text);
+	if (strcmp(x->trouble, text) == 0)
+		return;
+	memcpy(x->trouble, text, sizeof(text));
+	log_warning(tenant ? "tenant %s" : "elections: %s", text);
+}
+
+static void describe(const struct elector *x, struct elections *out)
+{
+	*out = (struct elections){ .connected = x->connected };
+	vec_each (s, &x->e.seats) {
+		if (s->defined)
+			*vec_push(&out->list) =
+				(struct elected){ .tenant = xstrdup(s->tenant),
+						  .holder = s->holder ? xstrdup(s->holder) : NULL,
+						  .since = s->since,
+						  .here = s->active };
+	}
+}
+
+static char *line_of(const struct elections *e, bool json)
+{
+	size_t nobody = 0, here = 0;
+	char *line = NULL;
+
+	vec_each (one, &e->list) {
+		nobody += !one->holder;
+		here += one->here;
+	}
+	if (asprintf(&line,
+		     json ? "{\"connected\": %s, \"active\": %zu, \"nobody\": %zu}"
+			  : "%s, active for %zu, nobody for %zu",
+		     json ? (e->connected ? "true" : "false")
+			  : (e->connected ? "connected" : "not connected"),
+		     here, nobody) < 0)
+		abort();
+	return line;
+}
+
+static void tell(struct elector *x)
+{
+	_cleanup_elections_ struct elections now;
+	_cleanup_free_ char *line = NULL;
+	struct error err = { 0 };
+
+	describe(x, &now);
+	if (elections_write(x->settings->state, &now, &err))
+		log_trouble(x, NULL, &err);
+	line = line_of(&now, x->json);
+	if (x->told && strcmp(x->told, line) == 0)
+		return;
+	puts(line);
+	fflush(stdout);
+	free(x->told);
+	x->told = line;
+	line = NULL;
+}
+
+/* ---------------------------------------------------------------- what this host has */
+
+static struct post *post_of(struct post *v, size_t n, const char *tenant)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(v[i].tenant, tenant) == 0)
+			return &v[i];
+	}
+	return NULL;
+}
+#define POST(vec, tenant) post_of((vec).v, (vec).n, (tenant))
+
+static void forget_posts(struct post *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		post_clear(&v[i]);
+}
+
+static void read_stamp(const struct elector *x, struct stamp *out)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	memset(out, 0, sizeof(*out));
+	snprintf(path, sizeof(path), "%s/state.db", x->settings->state);
+	if (stat(path, &st) == 0)
+		out->db = st.st_mtim;
+	snprintf(path, sizeof(path), "%s/state.db-wal", x->settings->state);
+	if (stat(path, &st) == 0) {
+		out->wal = st.st_mtim;
+		out->size = st.st_size;
+	}
+}
+
+static bool is_candidate(const struct tenant *t)
+{
+	const struct router *r = t->router;
+
+	return r && r->active == ACTIVE_ELECTED && !r->detached && !r->passed_over &&
+	       (r->own[IPV4].pinned || r->own[IPV6].pinned);
+}
+
+static void set_posts(struct elector *x, const struct model *m)
+{
+	forget_posts(x->posts.v, x->posts.n);
+	x->posts.n = 0;
+	vec_each (t, &m->tenants) {
+		if (is_candidate(t))
+			post_set(vec_push(&x->posts), t);
+	}
+}
+
+/* Where something happens that counts. */
+static bool watch_candidates(struct elector *x, struct model *m)
+{
+	vec_each (t, &m->tenants) {
+		if (t->router && !is_candidate(t))
+			t->router->detached = true;
+	}
+	return watch_namespaces(x->watch, m);
+}
+
+/* 0: it is as it was. */
+static int read_definitions(struct elector *x, struct model *out, struct error *err)
+{
+	_cleanup_store_ struct store *store = NULL;
+	struct stamp now;
+
+	read_stamp(x, &now);
+	if (memcmp(&now, &x->stamp, sizeof(now)) == 0)
+		return 0;
+	if (store_open(x->settings->state, STORE_READ, 0, x->settings->command, &store, err) ||
+	    store_load(store, out, err))
+		return -1;
+	x->stamp = now;
+	return 1;
+}
+
+static bool is_in_order(struct elector *x, const struct post *p)
+{
+	if (p->state != POST_BROKEN)
+		return p->state == POST_READY;
+	if (!x->mended_by)
+		x->mended_by = clock_ms() + MENDED_IN;
+	x->look_at = x->mended_by < x->look_at ? x->mended_by : x->look_at;
+	return clock_ms() < x->mended_by;
+}
+
+static void look_at_posts(struct elector *x, const struct kernel_state *routers)
+{
+	bool broken = false;
+
+	vec_each (p, &x->posts) {
+		char path[PATH_MAX];
+
+		post_look(p, x->dp, routers);
+		attach_pins(x->settings->bpffs, p->router, path);
+		watch_pins(x->watch, path, p->router);
+		broken |= p->state == POST_BROKEN;
+	}
+	if (!broken)
+		x->mended_by = 0;
+}
+
+static void stop_post(struct elector *x, struct seat *seat, const char *why)
+{
+	struct post *p = POST(x->started, seat->tenant);
+	struct error err = { 0 };
+
+	if (p && post_stop(p, x->dp, &err))
+		log_trouble(x, seat->tenant, &err);
+	log_notice("tenant %s: this host is not active any more: %s", seat->tenant, why);
+	election_stopped(seat);
+	if (!p)
+		return;
+	post_clear(p);
+	*p = x->started.v[--x->started.n];
+}
+
+/* Who may be elected, by what was looked at; what is active is to be so as it is now. */
+static void set_seats(struct elector *x)
+{
+	vec_each (p, &x->posts)
+		election_seat(&x->e, p->tenant);
+	vec_each (s, &x->e.seats) {
+		const struct post *p = POST(x->posts, s->tenant);
+		const struct post *was = POST(x->started, s->tenant);
+
+		s->defined = p;
+		s->wanted = p && is_in_order(x, p);
+		if (s->active && s->wanted && !(was && post_same(was, p)))
+			stop_post(x, s, "it is another interface or address now");
+		/* the maps may be others than before */
+		s->until = 0;
+	}
+	election_tidy(&x->e);
+}
+
+static int look(struct elector *x, struct error *err)
+{
+	_cleanup_(kernel_state_free) struct kernel_state routers = { 0 };
+	_cleanup_model_ struct model m = { 0 };
+	int ret = read_definitions(x, &m, err);
+
+	x->look_at = clock_ms() + LOOK_ANYWAY;
+	if (ret < 0)
+		return -1;
+	if (ret > 0) {
+		set_posts(x, &m);
+		if (watch_candidates(x, &m))
+			x->look_at = clock_ms() + LOOK;
+	}
+	dataplane_close(x->dp);
+	x->dp = NULL;
+	if (dataplane_open(x->settings->bpffs, &x->dp, err) ||
+	    (x->dp && dataplane_read_routers(x->dp, &routers, err)))
+		return -1;
+	look_at_posts(x, &routers);
+	set_seats(x);
+	return 0;
+}
+
+/* What cannot be looked at is not in order. */
+static void look_around(struct elector *x)
+{
+	struct error err = { 0 };
+
+	if (clock_ms() < x->look_at)
+		return;
+	if (look(x, &err) == 0)
+		return;
+	log_trouble(x, NULL, &err);
+	x->look_at = clock_ms() + MENDED_IN;
+	vec_each (s, &x->e.seats)
+		s->wanted = false;
+}
+
+/* ---------------------------------------------------------------- what etcd says */
+
+static void end_watch(struct elector *x)
+{
+	etcd_watch_close(x->heard);
+	x->heard = NULL;
+}
+
+static void fail(struct elector *x, struct seat *seat, const struct error *err)
+{
+	end_watch(x);
+	x->connected = false;
+	election_failed(&x->e, seat, clock_boot_ms());
+	if (!interrupt_is_noted())
+		log_trouble(x, NULL, err);
+}
+
+/* It is not the cluster that this host is in: nothing is done there, nor held. */
+static void refuse(struct elector *x, const struct error *err)
+{
+	fail(x, NULL, err);
+	election_expired(&x->e);
+	x->e.ask_at = clock_boot_ms() + REFUSED;
+}
+
+static void fail_or_refuse(struct elector *x, const struct error *err)
+{
+	if (etcd_fault(x->etcd) == ETCD_FINE || etcd_fault(x->etcd) == ETCD_OTHER_CLUSTER)
+		refuse(x, err);
+	else
+		fail(x, NULL, err);
+}
+
+static void see_revision(struct elector *x, int64_t revision)
+{
+	if (revision > x->m.revision)
+		x->m.revision = revision;
+}
+
+/* *revision is that of the answer. */
+static int check_cluster(struct elector *x, int64_t *revision, struct error *err)
+{
+	_cleanup_free_ char *key = membership_key(&x->m, "cluster", "");
+	_cleanup_etcd_kvs_ struct etcd_kvs cluster = { 0 };
+	struct etcd_query query = { .key = key };
+
+	if (etcd_range(x->etcd, &query, &cluster, err) ||
+	    membership_check(&x->m, etcd_kvs_find(&cluster, key), &cluster.header, err) ||
+	    membership_check_host(x->etcd, &x->m, cluster.header.revision, &x->host_mod, err))
+		return -1;
+	*revision = cluster.header.revision;
+	see_revision(x, *revision);
+	x->check_at = clock_boot_ms() + CHECK;
+	return 0;
+}
+
+static struct seat *seat_of(struct elector *x, const char *key)
+{
+	size_t n = strlen(x->m.prefix) + 1 + strlen(KEY_ACTIVE);
+
+	vec_each (s, &x->e.seats) {
+		if (strlen(key) > n && strcmp(s->tenant, key + n) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+static void take_key(struct elector *x, const struct etcd_kv *kv, bool deleted)
+{
+	_cleanup_json_ json_t *value = deleted ? NULL : json_loads(kv->value, 0, NULL);
+	const char *id = json_string_value(json_object_get(value, "id"));
+	struct seat_news news = {
+		.revision = kv->mod_revision,
+		/* one without a lease is somebody's all the same */
+		.lease = deleted     ? 0
+			 : kv->lease ? kv->lease
+				     : -1,
+		.mine = id && strcmp(id, x->machine) == 0,
+		.holder = json_string_value(json_object_get(value, "host")),
+		.since = json_integer_value(json_object_get(value, "since")),
+	};
+	struct seat *seat = seat_of(x, kv->key);
+
+	if (!news.holder)
+		news.holder = "(unknown)";
+	if (seat)
+		election_hear(&x->e, seat, &news);
+}
+
+static int read_keys(struct elector *x, struct error *err)
+{
+	_cleanup_free_ char *from = membership_key(&x->m, KEY_ACTIVE, ""),
+			    *end = etcd_prefix_end(from);
+	_cleanup_etcd_kvs_ struct etcd_kvs keys = { 0 };
+	struct etcd_query query = { .key = from, .end = end };
+
+	end_watch(x);
+	if (check_cluster(x, &query.revision, err) || etcd_range(x->etcd, &query, &keys, err))
+		return -1;
+	election_read_begin(&x->e);
+	vec_each (kv, &keys.list)
+		take_key(x, kv, false);
+	election_read_end(&x->e, query.revision);
+	query.revision++;
+	return etcd_watch_open(x->etcd, &query, &x->heard, err);
+}
+
+static void hear(struct elector *x)
+{
+	struct error err = { 0 };
+	int ret = 1;
+
+	while (x->heard && ret > 0) {
+		_cleanup_etcd_events_ struct etcd_events events = { 0 };
+
+		ret = etcd_watch_next(x->heard, &events, &err);
+		vec_each (event, &events.list)
+			take_key(x, &event->kv, event->deleted);
+		see_revision(x, events.header.revision);
+	}
+	if (ret < 0)
+		fail(x, NULL, &err);
+}
+
+/* ---------------------------------------------------------------- steps */
+
+static void do_read(struct elector *x)
+{
+	struct error err = { 0 };
+
+	if (read_keys(x, &err)) {
+		fail_or_refuse(x, &err);
+		return;
+	}
+	x->connected = true;
+	*x->trouble = 0;
+}
+
+static void do_grant(struct elector *x)
+{
+	int64_t seconds = ELECTION_TTL, lease;
+	uint64_t sent = clock_boot_ms();
+	struct error err = { 0 };
+
+	if (etcd_lease_grant(x->etcd, &seconds, &lease, &err))
+		fail_or_refuse(x, &err);
+	else
+		election_granted(&x->e, lease, (uint64_t)seconds * 1000, sent);
+}
+
+static void do_keep(struct elector *x)
+{
+	uint64_t sent = clock_boot_ms();
+	struct error err = { 0 };
+	int64_t seconds, revision;
+
+	if (sent >= x->check_at && check_cluster(x, &revision, &err)) {
+		fail_or_refuse(x, &err);
+		return;
+	}
+	sent = clock_boot_ms();
+	if (etcd_lease_keep(x->etcd, x->e.lease, &seconds, &err) == 0) {
+		if ((uint64_t)seconds * 1000 < x->e.ttl)
+			x->e.ttl = (uint64_t)seconds * 1000;
+		election_kept(&x->e, sent);
+		x->connected = true;
+	} else if (etcd_fault(x->etcd) == ETCD_NO_LEASE) {
+		election_expired(&x->e);
+	} else {
+		fail_or_refuse(x, &err);
+	}
+}
+
+static void do_release(struct elector *x, struct seat *seat)
+{
+	_cleanup_free_ char *key = membership_key(&x->m, KEY_ACTIVE, seat->tenant);
+	_cleanup_etcd_txn_ struct etcd_txn t = { 0 };
+	struct etcd_outcome out;
+	struct error err = { 0 };
+
+	etcd_txn_if_mod(&t, key, seat->revision);
+	etcd_txn_delete(&t, key, NULL);
+	if (etcd_txn_commit(x->etcd, &t, &out, &err))
+		fail(x, seat, &err);
+	else if (out.succeeded)
+		election_released(seat, out.header.revision);
+	else
+		election_failed(&x->e, seat, clock_boot_ms());
+}
+
+static void do_claim(struct elector *x, struct seat *seat)
+{
+	_cleanup_free_ char *key = membership_key(&x->m, KEY_ACTIVE, seat->tenant);
+	_cleanup_free_ char *host = membership_key(&x->m, "hosts/", x->m.host);
+	int64_t since = time(NULL);
+	_cleanup_json_ json_t *json = json_pack("{ss ss sI}", "host", x->m.host, "id", x->machine,
+						"since", (json_int_t)since);
+	_cleanup_free_ char *value = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
+	_cleanup_etcd_txn_ struct etcd_txn t = { 0 };
+	struct etcd_outcome out;
+	struct error err = { 0 };
+
+	/* one that was taken out of the cluster is not to be elected */
+	etcd_txn_if_mod(&t, host, x->host_mod);
+	etcd_txn_if_absent(&t, key);
+	etcd_txn_put(&t, key, value, strlen(value), x->e.lease);
+	if (etcd_txn_commit(x->etcd, &t, &out, &err))
+		fail(x, seat, &err);
+	else if (out.succeeded)
+		election_claimed(seat, out.header.revision, x->m.host, since);
+	else
+		election_failed(&x->e, seat, 0); /* read who was faster, at once */
+}
+
+static const char *why_stopped(const struct elector *x, const struct seat *seat)
+{
+	if (!seat->defined)
+		return "the definitions say so";
+	if (!seat->wanted)
+		return "its router is not in order here";
+	if (!x->e.lease)
+		return "etcd has ended its lease, or is another cluster";
+	return seat->key == SEAT_OURS ? "etcd has not answered in time"
+				      : "its key in etcd is not there any more";
+}
+
+static void do_start(struct elector *x, struct seat *seat)
+{
+	const struct post *p = POST(x->posts, seat->tenant);
+	struct post *was = POST(x->started, seat->tenant);
+	uint64_t until = x->e.until;
+	struct error err = { 0 };
+
+	if (p && post_start(p, x->dp, until, !seat->active, &err) == 0) {
+		if (!was) {
+			was = vec_push(&x->started);
+			*was = *p;
+			was->tenant = xstrdup(p->tenant);
+			was->netns = p->netns ? xstrdup(p->netns) : NULL;
+		}
+		if (!seat->active) {
+			log_notice("tenant %s: this host is elected, and active now", seat->tenant);
+			post_announce(p);
+		}
+		election_started(seat, until);
+		return;
+	}
+	log_trouble(x, seat->tenant, &err);
+	if (p && !seat->active)
+		post_stop(p, x->dp, &err);
+	election_spoiled(seat, clock_boot_ms());
+	x->look_at = 0;
+}
+
+static void do_step(struct elector *x, enum election_step step, struct seat *seat)
+{
+	switch (step) {
+	case STEP_STOP:
+		stop_post(x, seat, why_stopped(x, seat));
+		break;
+	case STEP_START:
+		do_start(x, seat);
+		break;
+	case STEP_READ:
+		do_read(x);
+		break;
+	case STEP_GRANT:
+		do_grant(x);
+		break;
+	case STEP_KEEP:
+		do_keep(x);
+		break;
+	case STEP_RELEASE:
+		do_release(x, seat);
+		break;
+	case STEP_CLAIM:
+		do_claim(x, seat);
+		break;
+	case STEP_NONE:
+		break;
+	}
+}
+
+/* ---------------------------------------------------------------- the process */
+
+/* By the clock of the deadlines: it rings at once when the machine comes back from a suspend. */
+static void set_timer(const struct elector *x)
+{
+	uint64_t due = election_due(&x->e);
+	struct itimerspec at = { 0 };
+
+	if (due != UINT64_MAX)
+		at.it_value = (struct timespec){ .tv_sec = (time_t)(due / 1000),
+						 .tv_nsec = (long)(due % 1000) * 1000000 + 1 };
+	timerfd_settime(x->timer, TFD_TIMER_ABSTIME, &at, NULL);
+}
+
+static void wait_for_something(struct elector *x)
+{
+	struct pollfd fds[] = { { .fd = watch_fd(x->watch), .events = POLLIN },
+				{ .fd = interrupt_fd(), .events = POLLIN },
+				{ .fd = x->timer, .events = POLLIN },
+				{ .fd = x->heard ? etcd_watch_fd(x->heard) : -1, .events = POLLIN },
+				{ .fd = STDOUT_FILENO } };
+	int64_t wait = x->heard ? etcd_watch_wait(x->heard) : -1, looks = clock_left(x->look_at);
+
+	set_timer(x);
+	poll(fds, ARRAY_SIZE(fds), (int)(wait < 0 || looks < wait ? looks : wait));
+	if (watch_read(x->watch) && x->look_at > clock_ms() + LOOK)
+		x->look_at = clock_ms() + LOOK;
+}
+
+static int lock(struct elector *x, struct error *err)
+{
+	char path[PATH_MAX];
+
+	elections_lock(x->settings->state, path);
+	x->lock = file_open(path, O_RDWR | O_CREAT, err);
+	if (x->lock < 0)
+		return -1;
+	if (flock(x->lock, LOCK_EX | LOCK_NB))
+		return error_set(err,
+				 "process %d does the elections for %s already, or has not ended "
+				 "yet; look what it waits for",
+				 (int)file_holder(path), x->settings->state);
+	file_have(x->lock);
+	return 0;
+}
+
+/* A process that was killed before this one is not active any more from here on. */
+static int clean(struct elector *x, struct error *err)
+{
+	_cleanup_store_ struct store *store = NULL;
+	_cleanup_model_ struct model m = { 0 };
+	int ret;
+
+	if (store_open(x->settings->state, STORE_READ, 0, x->settings->command, &store, err))
+		return -1;
+	ret = store_membership(store, &x->m, err);
+	if (ret == 0)
+		return error_set(err,
+				 "this host is in no cluster; `tenantnat cluster join` joins one");
+	if (ret < 0 || store_load(store, &m, err) || lock(x, err) ||
+	    dataplane_open(x->settings->bpffs, &x->dp, err))
+		return -1;
+	return post_clean(&m, x->dp, err);
+}
+
+static int begin(struct elector *x, struct error *err)
+{
+	if (clean(x, err) || membership_machine(x->machine, err) ||
+	    membership_open_within(&x->m, CONNECT, REQUEST, &x->etcd, err) ||
+	    watch_open(x->settings->state, &x->watch, err))
+		return -1;
+	x->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	return x->timer < 0 ? error_set(err, "cannot wait for CLOCK_BOOTTIME: %m") : 0;
+}
+
+/* First it is active no more; then the others may know it at once. */
+static void give_up(struct elector *x)
+{
+	struct error err = { 0 };
+
+	vec_each (s, &x->e.seats) {
+		if (s->active)
+			stop_post(x, s, "this process ends");
+	}
+	if (!x->e.lease || !x->connected)
+		return;
+	interrupt_hold(true);
+	etcd_lease_revoke(x->etcd, x->e.lease, &err);
+	interrupt_hold(false);
+}
+
+static void elector_free(struct elector *x)
+{
+	end_watch(x);
+	etcd_close(x->etcd);
+	if (x->watch)
+		watch_close(x->watch);
+	dataplane_close(x->dp);
+	election_free(&x->e);
+	forget_posts(x->posts.v, x->posts.n);
+	vec_free(&x->posts);
+	forget_posts(x->started.v, x->started.n);
+	vec_free(&x->started);
+	membership_free(&x->m);
+	close_cleanup(&x->lock);
+	close_cleanup(&x->timer);
+	free(x->told);
+}
+
+int elector_run(const struct settings *settings, bool json, struct error *err)
+{
+	_cleanup_(elector_free) struct elector x = {
+		.settings = settings, .json = json, .lock = -1, .timer = -1
+	};
+
+	interrupt_catch();
+	if (begin(&x, err))
+		return -1;
+	while (!interrupt_is_noted() && !output_has_nobody()) {
+		enum election_step step;
+		struct seat *seat;
+
+		look_around(&x);
+		hear(&x);
+		step = election_next(&x.e, clock_boot_ms(), &seat);
+		do_step(&x, step, seat);
+		if (step != STEP_NONE)
+			continue;
+		tell(&x);
+		wait_for_something(&x);
+	}
+	give_up(&x);
+	return 0;
+}
