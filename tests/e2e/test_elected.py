@@ -8,8 +8,9 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
-from agent import Agent
+from agent import Agent, ask, free_port
 from case import equal, eventually, once
 from cli import Cli
 from defs import Definitions, Tenant
@@ -94,8 +95,8 @@ class Host:
         self.ns.sysctl(**{f"ipv6__conf__{device}__accept_dad": 0 for device in ("all", "default")})
         veth(self.ns, "shared0", lab.shared, "p" + self.name)
         lab.shared.ip(f"link set p{self.name} master br0")
-        self.mac = self.ns.mac("shared0")
         veth(self.ns, "lan0", lan, "p" + self.name)
+        self.macs = {"shared0": self.ns.mac("shared0"), "eth0": self.ns.mac("lan0")}
         lan.ip(f"link set p{self.name} master br0")
         self.ns.ip(f"addr add {GATE}/24 dev lan0", "addr add fd00::1/64 dev lan0 nodad")
         self.cli = Cli(lab.cli.binary, self.scratch + "/state", f"{BPFFS}/{self.name}", under=self._under())
@@ -123,6 +124,14 @@ class Host:
         children = f"/proc/{agent.run.pid}/task/{agent.run.pid}/children"
         with open(children, encoding="ascii") as f:
             return [agent.run.pid, *(int(pid) for pid in f.read().split())]
+
+    def elector(self, agent):
+        """Of these, the one that elects."""
+        for pid in self.processes(agent):
+            with open(f"/proc/{pid}/cmdline", "rb") as f:
+                if b"elect" in f.read().split(b"\0"):
+                    return pid
+        raise AssertionError("nobody elects")
 
     def close(self):
         self.cli.run("detach", "--all", code=None)
@@ -275,11 +284,12 @@ def reach(ns, address):
 
 
 class Asking:
-    """Somebody on the shared network asks all the time where the addresses are, and notes who answers."""
+    """Somebody asks all the time where these addresses are, and notes who answers."""
 
-    def __init__(self, lab):
-        self.socket = packet_socket(lab.plain, "shared0", 1 << 20)
-        self.mac = bytes.fromhex(lab.plain.mac("shared0").replace(":", ""))
+    def __init__(self, ns, device, senders, *addresses):
+        self.senders, self.addresses, self.device = senders, addresses, device
+        self.socket = packet_socket(ns, device, 1 << 20)
+        self.mac = bytes.fromhex(ns.mac(device).replace(":", ""))
         self.answers, self.over = [], threading.Event()     # sets of MAC addresses, one for each request
         self.thread = threading.Thread(target=self._run, daemon=True)
 
@@ -295,8 +305,8 @@ class Asking:
     def _run(self):
         """Each time as another sender, by which the answer is told from those before."""
         for number in itertools.count():
-            sender = socket.inet_aton(f"100.64.200.{number % 60 + 1}")
-            target = socket.inet_aton((VIP, SHARED)[number % 2])
+            sender = socket.inet_aton(f"{self.senders}{number % 60 + 100}")
+            target = socket.inet_aton(self.addresses[number % len(self.addresses)])
             self.socket.send(b"\xff" * 6 + self.mac + bytes.fromhex("0806 0001 0800 06 04 0001")
                              + self.mac + sender + bytes(6) + target)
             found = set()
@@ -311,7 +321,12 @@ class Asking:
     def check(self, *hosts):
         """Each of these hosts has answered, and never two of them at once."""
         assert all(len(found) < 2 for found in self.answers), [f for f in self.answers if len(f) > 1]
-        equal(set().union(*self.answers), {h.mac for h in hosts}, "who has answered")
+        equal(set().union(*self.answers), {h.macs[self.device] for h in hosts}, "who has answered")
+
+
+def asking_for(there):
+    """On the shared network, for the router and a VM."""
+    return Asking(there.lab.plain, "shared0", "100.64.200.", VIP, SHARED)
 
 
 def kill(pid):
@@ -323,7 +338,8 @@ def kill(pid):
 @dual_stack
 def test_elected_when_a_host_dies(lab):
     """Its addresses go, by the kernel's own clock, before another host gets them."""
-    with world(lab) as there, Addresses(there.hosts) as addresses, Asking(lab) as asking:
+    with world(lab) as there, Addresses(there.hosts) as addresses, asking_for(there) as asking, \
+            Asking(there.vm, "eth0", "10.0.0.", GATE) as inside:
         one, two = there.hosts
         agents = []
         for host in there.hosts:
@@ -349,6 +365,24 @@ def test_elected_when_a_host_dies(lab):
         agents[0].run.wait()
         equal(never_two(addresses.ends()), set(), "who has it at the end")
     asking.check(one, two)
+    inside.check(one, two)
+
+
+@once
+@dual_stack
+def test_elected_when_the_process_dies(lab):
+    """The next one takes away what the one before has left, before it gives up its key."""
+    with world(lab) as there:
+        one, two = there.hosts
+        with Agent(one) as agent:
+            eventually(lambda: equal(there.active(), one, "active"))
+            with Agent(two, log="two.log"), Addresses(there.hosts) as addresses, asking_for(there) as asking:
+                kill(eventually(lambda: one.elector(agent)))
+                eventually(lambda: equal(there.holder(), "hv2", "elected"))
+                eventually(lambda: equal(there.active(), two, "active"))
+                equal(never_two(addresses.ends(), {"hv1"}), {"hv2"}, "who has it")
+                reach(lab.plain, SHARED)
+    asking.check(one, two)
 
 
 @contextlib.contextmanager
@@ -366,7 +400,7 @@ def stopped(pids):
 @dual_stack
 def test_elected_when_a_host_hangs(lab):
     """It is active no more, though it does nothing itself; when it goes on, another host has it."""
-    with world(lab) as there, Addresses(there.hosts) as addresses, Asking(lab) as asking:
+    with world(lab) as there, Addresses(there.hosts) as addresses, asking_for(there) as asking:
         one, two = there.hosts
         with Agent(one) as agent:
             eventually(lambda: equal(there.active(), one, "active"))
@@ -382,7 +416,7 @@ def test_elected_when_a_host_hangs(lab):
                         lab.plain.ip("neigh flush dev shared0")
                         reach(lab.plain, SHARED)
                         reach(lab.plain, SHARED_V6)
-                    eventually(lambda: equal(set().union(*asking.answers[-4:]), {two.mac}, "who answers"))
+                    eventually(lambda: equal(set().union(*asking.answers[-4:]), {two.macs["shared0"]}, "who answers"))
                     one.ns.ip(f"addr del {VIP}/32 dev shared0", f"addr del {VIP_V6}/128 dev shared0")
                 agent.says("ha: this host is not active any more")
                 equal(there.active(), two, "active, after the first went on")
@@ -394,7 +428,7 @@ def test_elected_when_a_host_hangs(lab):
 @dual_stack
 def test_elected_when_etcd_is_away(lab):
     """Who is cut off steps down by time; without etcd nobody is active, which is said; later, one is."""
-    with world(lab) as there, Asking(lab) as asking:
+    with world(lab) as there, asking_for(there) as asking:
         one, two = there.hosts
         with Agent(one) as first, Agent(two, log="two.log") as second:
             eventually(there.active)
@@ -448,3 +482,119 @@ def test_elected_gives_up_what_is_not_in_order(lab):
                 there.hosts[0].cli.run("detach", "ha")
                 eventually(lambda: has(open(two.scratch + "/two.log", encoding="utf-8").read(),
                                        "somebody else has given it the address"))
+
+
+def elected_problems(host):
+    return [p["seen"] for t in host.cli.json("status", code=None)["tenants"] for p in t["problems"]
+            if t["tenant"] == "ha" and p["finding"] == "active"]
+
+
+@once
+@dual_stack
+def test_elected_is_shown(lab):
+    """Who is active is known on each host, and in the cluster; that nobody is, is not well."""
+    lab.cli.run("detach", "--all")
+    with world(lab) as there:
+        one, two = there.hosts
+        said = one.cli.run("apply", "--yes", "-f", there.path()).stderr
+        has(said, "tenant ha: no agent runs on this host, so it is never elected")
+        has(elected_problems(one)[0], "no agent on this host takes part")
+        has(one.cli.run("show", "ha").stdout, "elected: not known")
+        equal(one.cli.json("show", "ha")["tenants"][0]["router"]["elected"],
+              {"agent": False, "connected": False, "holder": None, "since": None}, "show, without an agent")
+        equal([(e["tenant"], e["holder"]) for e in one.cli.json("cluster", "status", code=1)["elected"]],
+              [("ha", None)], "cluster status, without agents")
+        has(one.cli.run("cluster", "status", code=1).stdout, "nobody: no host is active")
+        with Agent(one), Agent(two, log="two.log"):
+            active = eventually(there.active)
+            other, = there.others(active)
+            for host in there.hosts:
+                eventually(lambda host=host: equal(elected_problems(host), [], "problems"))
+                shown = host.cli.json("show", "ha")["tenants"][0]["router"]
+                equal((shown["active"], shown["elected"]["holder"], shown["elected"]["connected"]),
+                      ("elected", active.name, True), "show")
+                has(host.cli.run("show", "ha").stdout, f"elected: {active.name}, for ")
+            eventually(lambda: equal([state(lab, "ha", h.cli) for h in (active, other)],
+                                     ["attached", "standby"], "show"))
+            found = eventually(lambda: one.cli.json("cluster", "status"))
+            equal([(e["tenant"], e["holder"]) for e in found["elected"]], [("ha", active.name)], "cluster status")
+            equal(one.cli.run("apply", "--yes", "-f", there.path()).stderr, "", "what an apply warns of")
+            # both are not in order: nobody is active
+            for host in there.hosts:
+                host.ns.ip("link set shared0 down")
+            eventually(lambda: has(" ".join(elected_problems(one)), "no host is active for it"))
+            has(one.cli.run("cluster", "status", code=1).stdout, "nobody: no host is active")
+            for host in there.hosts:
+                host.ns.ip("link set shared0 up")
+            active = eventually(there.active)
+            # without etcd
+            there.etcd.members[0].kill()
+            eventually(lambda: equal([h.addresses() for h in there.hosts], [set(), set()], "without etcd"), 60)
+            for host in there.hosts:
+                eventually(lambda host=host: has(" ".join(elected_problems(host)), "etcd is not reached"))
+            there.etcd.members[0].start()
+            there.etcd.wait()
+            eventually(there.active, 60)
+
+
+@once
+@dual_stack
+def test_elected_takes_a_cluster(lab):
+    """Without one it is refused, and nothing is changed; with one, export and the plan have it."""
+    with world(lab) as there:
+        path, (one, two) = there.path(), there.hosts
+        text = one.cli.run("export").stdout
+        has(text, "active: elected", f'hosts: [{one.name}, {two.name}]')
+        equal(one.cli.lines("diff", one_file(there, text)), ["nothing to be done"], "what is exported")
+        with open(path, encoding="ascii") as f:
+            again = f.read().replace("active: elected", "active: address")
+        plan = one.cli.run("apply", "--yes", "-f", one_file(there, again)).stdout
+        has(plan, "active elected → address")
+        one.cli.run("apply", "--yes", "-f", path)
+        # in no cluster
+        before = lab.cli.run("export").stdout
+        has(lab.cli.fails("apply", "--yes", "-f", path, code=2), "`ha` is `active: elected`", "takes a cluster",
+            "cluster join")
+        equal(lab.cli.run("export").stdout, before, "what is in force")
+        with Agent(one), Agent(two, log="two.log") as second:
+            eventually(there.active)
+            # who leaves gives up
+            active = there.active()
+            other, = there.others(active)
+            active.cli.run("cluster", "leave")
+            eventually(lambda: equal(there.active(), other, "active, when the first has left"))
+            # and so does who may not be elected any more
+            other.cli.run("apply", "--yes", "-f", one_file(there, again))
+            eventually(lambda: equal(other.addresses(), set(), "when nobody elects any more"))
+            equal(there.holder(), None, "elected")
+            assert second.run.poll() is None
+
+
+def one_file(there, text):
+    path = os.path.join(there.etcd.directory, f"file-{time.monotonic_ns()}.yaml")
+    with open(path, "w", encoding="ascii") as f:
+        f.write(text)
+    return path
+
+
+@once
+@dual_stack
+def test_elected_is_renewed_for_little(lab):
+    """That the address lives on is no reason for the agent to look what there is to do."""
+    with world(lab) as there:
+        host, port = there.hosts[0], free_port()
+        with Agent(host, "--metrics", f"127.0.0.1:{port}"), Addresses(there.hosts) as addresses:
+            eventually(there.active)
+            told = addresses.runs[0][1].stdout
+
+            def looks():
+                with there.etcd.ns.entered():
+                    page = ask(port)[2]
+                return next(line for line in page.splitlines() if line.startswith("tenantnat_agent_looks_total"))
+
+            def none_while_it_is_renewed():
+                before, renewed = looks(), 0
+                while renewed < 3:
+                    renewed += f" {VIP}/" in told.readline()
+                equal(looks(), before, "looks")
+            eventually(none_while_it_is_renewed, 90)

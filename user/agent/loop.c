@@ -29,8 +29,10 @@ static void reload(struct agent *a)
 			  a->options.file);
 		return;
 	}
-	if (definitions_read(a->options.file, &wanted, &err)) {
+	if (definitions_read(a->options.file, &wanted, &err) ||
+	    definitions_check_alone(a->options.file, &wanted, NULL, &err)) {
 		log_error("%s; the definitions in force stay", err.text);
+		model_free(&wanted);
 		return;
 	}
 	definitions_warn(a->options.file, &wanted, NULL);

@@ -190,8 +190,10 @@ static int look_closely(struct change *c, const struct change_how *how, struct t
 		log_warning("tenant %s: %s", t->name, f->doubt.text);
 	if (f->row.standby && !how->restore && !how->agent)
 		log_notice("tenant %s: its router is a standby: %s has not its own address, which "
-			   "others give it (`active: address`)",
-			   t->name, f->at.name);
+			   "%s",
+			   t->name, f->at.name,
+			   f->row.elected ? "the host that is elected gets (`active: elected`)"
+					  : "others give it (`active: address`)");
 	if (how->partial && check_leases(&c->had, f, err))
 		return -1;
 	return how->restore ? check_address(&c->had, t, f, err) : 0;

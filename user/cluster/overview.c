@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "cluster/overview.h"
 
+#include "cluster/election.h"
 #include "cluster/keys.h"
 #include "cluster/placement.h"
 #include "lib/output.h"
+#include "model/model.h"
 
 static void free_texts(char **v, size_t n)
 {
@@ -33,6 +35,11 @@ void overview_free(struct overview *o)
 	vec_each (h, &o->hosts)
 		host_clear(h);
 	vec_free(&o->hosts);
+	vec_each (r, &o->elected) {
+		free(r->tenant);
+		free(r->holder);
+	}
+	vec_free(&o->elected);
 	free_texts(o->problems.v, o->problems.n);
 	vec_free(&o->problems);
 }
@@ -286,6 +293,68 @@ static int read_hosts(struct etcd *e, const struct membership *m, struct overvie
 	return membership_check_host(e, m, o->revision, &mod, err);
 }
 
+/* ---------------------------------------------------------------- elections */
+
+bool overview_is_elected(const char *tenant)
+{
+	_cleanup_json_ json_t *json = json_loads(tenant, 0, NULL);
+	const json_t *router = json_object_get(json, "router");
+	const char *active = json_string_value(json_object_get(router, "active"));
+
+	return active && strcmp(active, active_name(ACTIVE_ELECTED)) == 0;
+}
+
+int overview_read_active(const char *value, struct overview_router *out)
+{
+	_cleanup_json_ json_t *json = json_loads(value, 0, NULL);
+	const char *host = json_string_value(json_object_get(json, "host"));
+
+	if (!host)
+		return -1;
+	out->holder = xstrdup(host);
+	out->since = json_integer_value(json_object_get(json, "since"));
+	return 0;
+}
+
+struct electing {
+	struct overview *o;
+	const struct membership *m;
+	const struct etcd_kvs *active;
+	size_t skip; /* of a key, what comes before the tenant */
+};
+
+static int take_tenant(void *arg, struct etcd_kv *kv, struct error *err)
+{
+	const struct electing *e = arg;
+	const char *tenant = kv->key + e->skip;
+	_cleanup_free_ char *key = membership_key(e->m, KEY_ACTIVE, tenant);
+	const struct etcd_kv *says = etcd_kvs_find(e->active, key);
+	struct overview_router *r;
+
+	(void)err;
+	if (!overview_is_elected(kv->value))
+		return 0;
+	r = vec_push(&e->o->elected);
+	r->tenant = xstrdup(tenant);
+	if (says && overview_read_active(says->value, r))
+		r->holder = xstrdup("(unknown)");
+	return 0;
+}
+
+static int read_elected(struct etcd *e, const struct membership *m, struct overview *o,
+			struct error *err)
+{
+	_cleanup_free_ char *key = membership_key(m, "tenants/", ""), *end = etcd_prefix_end(key);
+	struct etcd_query query = { .key = key, .end = end, .revision = o->revision };
+	_cleanup_etcd_kvs_ struct etcd_kvs active = { 0 };
+	struct electing electing = { o, m, &active, strlen(key) };
+
+	return read_range(e, m, KEY_ACTIVE, o->revision, false, &active, err) ||
+			       etcd_range_each(e, &query, take_tenant, &electing, NULL, err)
+		       ? -1
+		       : 0;
+}
+
 int overview_read(const struct membership *m, struct overview *out, struct error *err)
 {
 	_cleanup_etcd_ struct etcd *e = NULL;
@@ -295,7 +364,7 @@ int overview_read(const struct membership *m, struct overview *out, struct error
 	if (membership_open(m, &e, err))
 		return -1;
 	read_members(e, out);
-	if (read_hosts(e, m, out, &why))
+	if (read_hosts(e, m, out, &why) || read_elected(e, m, out, &why))
 		add_problem(out, &why);
 	return 0;
 }
@@ -308,6 +377,10 @@ bool overview_is_well(const struct overview *o)
 	}
 	vec_each (h, &o->hosts) {
 		if (h->state != HOST_CURRENT)
+			return false;
+	}
+	vec_each (r, &o->elected) {
+		if (!r->holder)
 			return false;
 	}
 	return !o->problems.n;

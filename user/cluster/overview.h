@@ -39,12 +39,20 @@ struct overview_host {
 	enum host_state state;
 };
 
+/* A router that is elected. */
+struct overview_router {
+	char *tenant;
+	char *holder;  /* the host that is active; NULL: none */
+	int64_t since; /* seconds since 1970, by the clock of that host */
+};
+
 struct overview {
 	VEC(struct overview_member) members;
-	VEC(struct overview_host) hosts; /* by name */
-	int64_t revision;		 /* of etcd; 0: it could not be read */
-	int64_t changed;		 /* when the definitions were changed last */
-	VEC(char *) problems;		 /* beside those of members and hosts: sentences */
+	VEC(struct overview_host) hosts;     /* by name */
+	VEC(struct overview_router) elected; /* by tenant */
+	int64_t revision;		     /* of etcd; 0: it could not be read */
+	int64_t changed;		     /* when the definitions were changed last */
+	VEC(char *) problems;		     /* beside those of members and hosts: sentences */
 };
 
 void overview_free(struct overview *o);
@@ -72,6 +80,9 @@ bool membership_is_definition(const struct membership *m, const char *key);
 /* What is in the keys of hosts, below hosts/ and alive/; pure. -1: it is none of ours. */
 int overview_read_host(const char *value, struct overview_host *out);
 int overview_read_alive(const char *value, struct overview_host *out);
+/* Whether the router in the value of a tenant's key is elected; and who holds it, by that key. */
+bool overview_is_elected(const char *tenant);
+int overview_read_active(const char *value, struct overview_router *out);
 /* `changed`: the revision of the last change. */
 enum host_state overview_judge(const struct overview_host *h, int64_t changed);
 

@@ -9,6 +9,7 @@
 #include "cmd/consent.h"
 #include "config/definitions.h"
 #include "lib/background.h"
+#include "lib/file.h"
 #include "lib/host_name.h"
 #include "lib/log.h"
 #include "lib/output.h"
@@ -132,7 +133,8 @@ static int attempt(struct applying *a, struct change *c, struct outcome *outcome
 	int ret;
 
 	if (begin(a->inv, mode, &a->reading, c, err) ||
-	    (a->how.only && take_chosen(c, &a->chosen, err)))
+	    (a->how.only && take_chosen(c, &a->chosen, err)) ||
+	    definitions_check_alone(a->reading.file, &c->will, a->how.only, err))
 		return -1;
 	if (!a->warned)
 		definitions_warn(a->reading.file, &c->will, a->how.only);
@@ -170,13 +172,43 @@ static int take_for_cluster(struct applying *a, struct session *s, struct change
 		       : 0;
 }
 
-static int warn_in_cluster(struct applying *a, const struct session *s, const struct model *will,
-			   struct error *err)
+static bool names(const struct router *r, const char *host)
+{
+	vec_each (one, &r->hosts) {
+		if (strcmp(*one, host) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Others' agents `cluster status` tells of. */
+static void warn_without_agent(const struct settings *settings, const struct session *s,
+			       const struct model *will, const struct scope *only)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/agent", settings->state);
+	if (file_holder(path))
+		return;
+	vec_each (t, &will->tenants) {
+		const struct router *r = tenant_router(t);
+
+		if (r && r->active == ACTIVE_ELECTED && scope_has(only, t->name) &&
+		    names(r, s->m.host))
+			log_warning("tenant %s: no agent runs on this host, so it is never elected "
+				    "for the router: run the agent",
+				    t->name);
+	}
+}
+
+static int warn_in_cluster(struct applying *a, const struct settings *settings,
+			   const struct session *s, const struct model *will, struct error *err)
 {
 	_cleanup_placement_ struct placement found = { 0 };
 	_cleanup_overview_ struct overview o = { 0 };
 
 	definitions_warn(a->reading.file, will, a->how.only);
+	warn_without_agent(settings, s, will, a->how.only);
 	if (overview_read_hosts(s->etcd, &s->m, s->revision, &o, err))
 		return -1;
 	placement_of_hosts(will, &o, &found);
@@ -201,7 +233,7 @@ static int attempt_in_cluster(struct applying *a, struct session *s, struct chan
 	how.only = NULL;
 	if (take_for_cluster(a, s, c, err) || cluster_complete(settings, s, &c->will, &c->had, err))
 		return -1;
-	if (!a->warned && warn_in_cluster(a, s, &c->will, err))
+	if (!a->warned && warn_in_cluster(a, settings, s, &c->will, err))
 		return -1;
 	a->warned = true;
 	ret = consent_check(&a->consent, c, err);

@@ -234,7 +234,7 @@ const struct command cmd_check = {
 		"machine\n"
 		"\n"
 		"Changes nothing. What cannot be tried is `skipped`, and so is all of a standby "
-		"(`active: address`).\n"
+		"(`active: address`, `elected`).\n"
 		"Exit status 1 when a probe failed.\n"
 		"\n"
 		"JSON: [{\"tenant\": null for the machine, \"probe\": its name, \"subject\", "

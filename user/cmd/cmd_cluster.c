@@ -319,9 +319,9 @@ static json_t *number_or_null(int64_t n)
 	return n ? json_integer((json_int_t)n) : json_null();
 }
 
-static int64_t age_of(const struct overview_host *h)
+static int64_t seconds_since(int64_t then)
 {
-	int64_t age = h->at ? time(NULL) - h->at : 0;
+	int64_t age = then ? time(NULL) - then : 0;
 
 	return age < 0 ? 0 : age;
 }
@@ -335,19 +335,31 @@ static json_t *hosts_json(const struct overview *o)
 			list, json_pack("{ss ss so so so so so}", "name", h->name, "state",
 					host_state_name(h->state), "revision",
 					number_or_null(h->revision), "age",
-					h->at ? json_integer(age_of(h)) : json_null(), "joined",
-					number_or_null(h->joined), "version", json_text(h->version),
-					"failed", texts_json(h->failed.v, h->failed.n)));
+					h->at ? json_integer(seconds_since(h->at)) : json_null(),
+					"joined", number_or_null(h->joined), "version",
+					json_text(h->version), "failed",
+					texts_json(h->failed.v, h->failed.n)));
+	return list;
+}
+
+static json_t *elected_json(const struct overview *o)
+{
+	json_t *list = json_array();
+
+	vec_each (r, &o->elected)
+		json_array_append_new(list, json_pack("{ss so so}", "tenant", r->tenant, "holder",
+						      json_text(r->holder), "since",
+						      number_or_null(r->since)));
 	return list;
 }
 
 static json_t *overview_json(const struct membership *m, const struct overview *o)
 {
-	return json_pack("{sb ss ss ss so so so so so}", "well", (int)overview_is_well(o),
+	return json_pack("{sb ss ss ss so so so so so so}", "well", (int)overview_is_well(o),
 			 "cluster", m->id, "prefix", m->prefix, "host", m->host, "revision",
 			 number_or_null(o->revision), "changed", number_or_null(o->changed),
-			 "members", members_json(o), "hosts", hosts_json(o), "problems",
-			 texts_json(o->problems.v, o->problems.n));
+			 "members", members_json(o), "hosts", hosts_json(o), "elected",
+			 elected_json(o), "problems", texts_json(o->problems.v, o->problems.n));
 }
 
 static void print_members(const struct overview *o)
@@ -398,7 +410,7 @@ static void print_hosts(const struct overview *o)
 		table_cell(&t, "%s", h->name);
 		if (h->at) {
 			table_cell(&t, "%" PRId64, h->revision);
-			table_cell(&t, "%" PRId64 " s", age_of(h));
+			table_cell(&t, "%" PRId64 " s", seconds_since(h->at));
 		} else {
 			table_cell(&t, "-");
 			table_cell(&t, "-");
@@ -407,6 +419,25 @@ static void print_hosts(const struct overview *o)
 		state_cell(&t, h);
 	}
 	if (o->hosts.n)
+		table_print(&t);
+}
+
+static void print_elected(const struct overview *o)
+{
+	_cleanup_table_ struct table t = { .columns = 3 };
+
+	table_cell(&t, "ELECTED FOR");
+	table_cell(&t, "HOST");
+	table_cell(&t, "FOR");
+	vec_each (r, &o->elected) {
+		table_cell(&t, "%s", r->tenant);
+		table_cell(&t, "%s", r->holder ? r->holder : "nobody: no host is active");
+		if (r->holder)
+			table_cell(&t, "%" PRId64 " s", seconds_since(r->since));
+		else
+			table_cell(&t, "-");
+	}
+	if (o->elected.n)
 		table_print(&t);
 }
 
@@ -421,6 +452,7 @@ static void print_overview(const struct membership *m, const struct overview *o)
 		printf(", definitions changed at %" PRId64 "\n", o->changed);
 	print_members(o);
 	print_hosts(o);
+	print_elected(o);
 	vec_each (problem, &o->problems)
 		printf("%sproblem%s %s\n", color_removed(), color_off(), *problem);
 }
@@ -536,7 +568,8 @@ const struct command cmd_cluster_status = {
 	.synopsis = "",
 	.help = "Exit status 1 when something is not well: a member that is not healthy, a host "
 		"that does not\n"
-		"have what is in force.\n"
+		"have what is in force, a router with `active: elected` that no host is active "
+		"for.\n"
 		"\n"
 		"A host is `current` when it has the last change, `behind` when not yet, `failed` "
 		"when not for all\n"
@@ -551,8 +584,10 @@ const struct command cmd_cluster_status = {
 		"\"healthy\", \"why\": it is not}], \"hosts\": [{\"name\", \"state\", "
 		"\"revision\", "
 		"\"age\": seconds,\n"
-		"\"joined\": seconds since 1970, \"version\", \"failed\": [tenants]}], "
-		"\"problems\": "
+		"\"joined\": seconds since 1970, \"version\", \"failed\": [tenants]}],\n"
+		"\"elected\": [{\"tenant\", \"holder\": null (nobody) or host, \"since\": seconds "
+		"since "
+		"1970}], \"problems\": "
 		"[text]}",
 	.run = status,
 };

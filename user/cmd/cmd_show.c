@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* show: tenants, routers, and what is attached where; asked of the kernel, not remembered. */
+#include <inttypes.h>
+#include <time.h>
+
 #include "change/change.h"
 #include "cmd/cmd.h"
 #include "config/write.h"
@@ -19,11 +22,13 @@
 /* What is shown, and in which order. */
 struct shown {
 	VEC(const struct tenant *) tenants;
+	struct elections elections;
 };
 
 static void shown_free(struct shown *s)
 {
 	vec_free(&s->tenants);
+	elections_free(&s->elections);
 }
 
 static const char *const sort_keys[] = { "name", "mappings", NULL };
@@ -65,11 +70,12 @@ static const char *state_of(const struct tenant *t, const struct router_row *row
 }
 
 /* As `status` and `doctor` count them. */
-static size_t problems_of(const struct view *v, const struct tenant *t)
+static size_t problems_of(const struct view *v, const struct elections *e, const struct tenant *t)
 {
 	_cleanup_diagnosis_ struct diagnosis found = { 0 };
 
 	examine_router(&v->model, t, row_of(v, t), false, &found);
+	examine_elected(e, t, row_of(v, t), &found);
 	return diagnosis_count(&found, SEVERITY_PROBLEM);
 }
 
@@ -236,7 +242,35 @@ static json_t *flows_json(const struct view *v, const struct tenant *t,
 			 (json_int_t)t->router->flows);
 }
 
-static json_t *router_json(const struct view *v, const struct tenant *t)
+/* null: it is not elected. */
+static json_t *elected_json(const struct elections *e, const struct tenant *t)
+{
+	const struct elected *one = elections_of(e, t->name);
+
+	if (t->router->active != ACTIVE_ELECTED)
+		return json_null();
+	return json_pack("{s:b, s:b, s:o, s:o}", "agent", (int)e->runs, "connected",
+			 (int)e->connected, "holder", json_text(one ? one->holder : NULL), "since",
+			 one && one->since ? json_integer(one->since) : json_null());
+}
+
+static void print_elected(const struct elections *e, const struct tenant *t)
+{
+	const struct elected *one = elections_of(e, t->name);
+	int64_t age = one ? time(NULL) - one->since : 0;
+
+	if (t->router->active != ACTIVE_ELECTED)
+		return;
+	if (!e->runs || !one)
+		printf("  elected: not known; no agent takes part in the election here\n");
+	else if (!one->holder)
+		printf("  elected: nobody%s\n", e->connected ? "" : " (etcd is not reached)");
+	else
+		printf("  elected: %s, for %" PRId64 " s%s\n", one->holder, age < 0 ? 0 : age,
+		       e->connected ? "" : " (as of when etcd was reached last)");
+}
+
+static json_t *router_json(const struct view *v, const struct elections *e, const struct tenant *t)
 {
 	const struct router_row *row;
 	json_t *inside;
@@ -247,18 +281,20 @@ static json_t *router_json(const struct view *v, const struct tenant *t)
 	inside = json_array();
 	vec_each (name, &t->router->inside)
 		json_array_append_new(inside, json_string(*name));
-	return json_pack(
-		"{s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:I, s:b, s:o, s:o, s:o, "
-		"s:o, s:o}",
-		"netns", json_text(t->router->netns), "shared", json_text(t->router->shared),
-		"inside", inside, "active", active_name(t->router->active), "hook",
-		hook_name(row ? row->via : t->router->hook), "sources",
-		sources_name(t->router->sources), "forwarding", forwarding_of(t, row), "because",
-		why_of(t, row), "by", sender_of(row), "flows", flows_json(v, t, row), "state",
-		state_of(t, row), "problems", (json_int_t)problems_of(v, t), "passed_over",
-		t->router->passed_over, "interfaces", interfaces_json(row), "programs",
-		programs_json(v, row), "addresses", addresses_json(v, row), "routes",
-		routes_json(v, row), "unreachable", unreachable_json(v, row));
+	return json_pack("{s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:I, s:b, s:o, "
+			 "s:o, s:o, s:o, "
+			 "s:o, s:o}",
+			 "netns", json_text(t->router->netns), "shared",
+			 json_text(t->router->shared), "inside", inside, "active",
+			 active_name(t->router->active), "hook",
+			 hook_name(row ? row->via : t->router->hook), "sources",
+			 sources_name(t->router->sources), "forwarding", forwarding_of(t, row),
+			 "because", why_of(t, row), "by", sender_of(row), "flows",
+			 flows_json(v, t, row), "state", state_of(t, row), "problems",
+			 (json_int_t)problems_of(v, e, t), "passed_over", t->router->passed_over,
+			 "interfaces", interfaces_json(row), "programs", programs_json(v, row),
+			 "addresses", addresses_json(v, row), "routes", routes_json(v, row),
+			 "unreachable", unreachable_json(v, row), "elected", elected_json(e, t));
 }
 
 /* Those that were named; null: none were. */
@@ -327,7 +363,8 @@ static json_t *leftovers_json(const struct view *v, const struct selection *s)
 	return list;
 }
 
-static json_t *tenant_json(const struct view *v, const struct selection *s, const struct tenant *t)
+static json_t *tenant_json(const struct view *v, const struct selection *s,
+			   const struct elections *e, const struct tenant *t)
 {
 	const struct router *r = tenant_router(t);
 
@@ -336,7 +373,7 @@ static json_t *tenant_json(const struct view *v, const struct selection *s, cons
 			 (json_int_t)t->mappings.n, "named", named_json(s, t), "accept",
 			 accept_json(s, t), "hosts",
 			 r && r->hosts.n ? texts_json(r->hosts.v, r->hosts.n) : json_null(),
-			 "router", router_json(v, t));
+			 "router", router_json(v, e, t));
 }
 
 static json_t *view_json(const struct view *v, const struct selection *s, const struct shown *shown)
@@ -344,7 +381,7 @@ static json_t *view_json(const struct view *v, const struct selection *s, const 
 	json_t *tenants = json_array();
 
 	vec_each (t, &shown->tenants)
-		json_array_append_new(tenants, tenant_json(v, s, *t));
+		json_array_append_new(tenants, tenant_json(v, s, &shown->elections, *t));
 	return json_pack("{s:o, s:o, s:o, s:o}", "file", json_text(v->model.file), "subnets",
 			 prefixes_json(v->model.subnets.v, v->model.subnets.n), "tenants", tenants,
 			 "leftovers", leftovers_json(v, s));
@@ -495,8 +532,8 @@ static void print_elsewhere(const struct tenant *t)
 		printf("  router elsewhere\n");
 }
 
-static void print_tenant(const struct view *v, const struct selection *s, const struct tenant *t,
-			 bool verbose)
+static void print_tenant(const struct view *v, const struct selection *s, const struct elections *e,
+			 const struct tenant *t, bool verbose)
 {
 	const struct router_row *row = row_of(v, t);
 	size_t problems;
@@ -522,7 +559,8 @@ static void print_tenant(const struct view *v, const struct selection *s, const 
 		printf("  passed over by a partial apply; `tenantnat restore` or the agent tries "
 		       "again, "
 		       "with the probes\n");
-	problems = problems_of(v, t);
+	print_elected(e, t);
+	problems = problems_of(v, e, t);
 	if (problems)
 		printf("  %snot well%s: %zu %s; `tenantnat status %s` says what\n", color_removed(),
 		       color_off(), problems, plural(problems, "problem", "problems"), t->name);
@@ -581,6 +619,7 @@ static int run(const struct invocation *inv, struct error *err)
 	    view_load(&inv->settings, &v, err) || check(inv, &selection, &v.model, err))
 		return -1;
 	choose(&v, &selection, key, &shown);
+	elections_read(inv->settings.state, &shown.elections);
 	if (inv->json)
 		return json_print(view_json(&v, &selection, &shown), err);
 	printf("shared network:");
@@ -588,7 +627,7 @@ static int run(const struct invocation *inv, struct error *err)
 		printf(" %s", PREFIX(p));
 	printf("%s\n", v.model.subnets.n ? "" : " not defined yet; see `tenantnat apply --help`");
 	vec_each (t, &shown.tenants)
-		print_tenant(&v, &selection, *t, inv->verbose);
+		print_tenant(&v, &selection, &shown.elections, *t, inv->verbose);
 	print_leftovers(&v, &selection);
 	return 0;
 }
@@ -622,7 +661,8 @@ const struct command cmd_show = {
 		"and is not), \"broken\" (something of it is missing) or \"standby\" (attached, "
 		"and "
 		"has not its\n"
-		"own address: `active: address`), \"problems\": as doctor counts them,\n"
+		"own address: `active: address` or `elected`), \"problems\": as doctor counts "
+		"them,\n"
 		"\"passed_over\": true after a partial apply that could not make it what it is to "
 		"be,\n"
 		"\"interfaces\": [{\"interface\", \"role\": \"shared\" or \"inside\", \"driver\": "
@@ -636,7 +676,11 @@ const struct command cmd_show = {
 		"\"programs\": [{\"interface\", \"direction\", \"via\", \"id\"}],\n"
 		"\"addresses\": […], \"routes\": [{\"to\", \"via\": null or address}] and "
 		"\"unreachable\": [to where, when no other route leads there] that "
-		"tenantnat added}}],\n"
+		"tenantnat added,\n"
+		"\"elected\": null (it is not `active: elected`) or {\"agent\": true if it takes "
+		"part here, \"connected\": true\n"
+		"if it reaches etcd, \"holder\": null (nobody) or host, \"since\": null or seconds "
+		"since 1970}}}],\n"
 		"\"leftovers\": [{\"tenant\", \"netns\": null (not known) or name, \"programs\", "
 		"\"addresses\", \"routes\", \"unreachable\"}] of routers\n"
 		"that no definitions want attached: a run that was cut short left them}",

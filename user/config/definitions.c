@@ -91,6 +91,23 @@ void definitions_warn_host(const char *path, const struct model *m)
 			    input_shown(path), host_name());
 }
 
+int definitions_check_alone(const char *path, const struct model *m, const struct scope *only,
+			    struct error *err)
+{
+	vec_each (t, &m->tenants) {
+		const struct router *r = tenant_router(t);
+
+		if (r && r->active == ACTIVE_ELECTED && scope_has(only, t->name))
+			return error_usage(err,
+					   "%s:%u:%u: the router of `%s` is `active: elected`, "
+					   "which takes a cluster, and this host is in none: join "
+					   "one (`tenantnat cluster join`), or write `active: "
+					   "address`",
+					   input_shown(path), r->pos.line, r->pos.col, t->name);
+	}
+	return 0;
+}
+
 static bool answers_twice(const struct tenant *t)
 {
 	const struct router *r = tenant_router(t);

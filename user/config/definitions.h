@@ -30,6 +30,13 @@ char *definitions_warning(const struct tenant *t, unsigned int number);
 /* Warn if all routers of the file have other hosts: this one may be called otherwise than meant. */
 void definitions_warn_host(const char *path, const struct model *m);
 
+/*
+ * On a host that is in no cluster: -1 with a usage error if a router of the scope is elected, which
+ * takes one.
+ */
+int definitions_check_alone(const char *path, const struct model *m, const struct scope *only,
+			    struct error *err);
+
 /* Warn of each tenant in the scope: a line for each warning, in their order. */
 void definitions_warn(const char *path, const struct model *m, const struct scope *only);
 

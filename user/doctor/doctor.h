@@ -15,6 +15,7 @@
 #include "lib/error.h"
 #include "model/iface.h"
 #include "model/model.h"
+#include "observe/elections.h"
 #include "observe/imported.h"
 
 /* X(ID, "name", "what it means when it is not in order") */
@@ -292,6 +293,10 @@ void doctor_router(const struct router_report *r, struct diagnosis *out);
  * runs; none: no finding.
  */
 void doctor_spoofed(const struct tenant *t, uint64_t packets, unsigned int seconds,
+		    struct diagnosis *out);
+
+/* Who is elected for the tenant's router, as far as this host knows; `standby`: it is not, here. */
+void doctor_elected(const struct tenant *t, const struct elections *known, bool standby,
 		    struct diagnosis *out);
 
 /*

@@ -62,7 +62,7 @@ static void judge_active(const struct router_report *r, struct diagnosis *out)
 		       "the "
 		       "other by its MAC address",
 		       r->tenant->name);
-	else
+	else if (r->tenant->router->active == ACTIVE_ADDRESS) /* else: doctor_elected() */
 		diagnosis_add(out, FINDING_ACTIVE, SEVERITY_FINE, r->shared.name, "%s",
 			      r->standby ? "a standby: it has not its own address, and is silent"
 					 : "active: it has its own address");
@@ -510,6 +510,42 @@ static void judge_sources(const struct router_report *r, struct diagnosis *out)
 	if (r->tenant->router->sources == SOURCES_LOOSE || !r->crossings.n)
 		diagnosis_add(out, FINDING_SOURCES, SEVERITY_FINE, NULL, "%s",
 			      sources_name(r->tenant->router->sources));
+}
+
+static void judge_elected(const struct tenant *t, const struct elections *known, bool standby,
+			  struct diagnosis *out)
+{
+	const struct elected *one = elections_of(known, t->name);
+	bool held = one && one->holder;
+
+	if (!known->runs)
+		remedy(diagnosis_add(out, FINDING_ACTIVE, SEVERITY_PROBLEM, NULL,
+				     "no agent on this host takes part in its election, so this "
+				     "host is never active for it"),
+		       "run the agent (`systemctl enable --now tenantnat-agent`), on a host that "
+		       "is in a cluster (`tenantnat cluster join`)");
+	else if (!known->connected && standby)
+		remedy(diagnosis_add(out, FINDING_ACTIVE, SEVERITY_PROBLEM, NULL,
+				     "etcd is not reached, so this host cannot be elected, and it "
+				     "is not known who is active"),
+		       "`tenantnat cluster status` says why; without etcd nobody stays active");
+	else if (!held)
+		remedy(diagnosis_add(out, FINDING_ACTIVE, SEVERITY_PROBLEM, NULL,
+				     "no host is active for it"),
+		       "see on its hosts why: `tenantnat status %s`, and what the agent has "
+		       "logged",
+		       t->name);
+	else
+		diagnosis_add(out, FINDING_ACTIVE, SEVERITY_FINE, NULL, "%s is elected%s",
+			      one->holder, standby ? ", and this host a standby" : "");
+}
+
+void doctor_elected(const struct tenant *t, const struct elections *known, bool standby,
+		    struct diagnosis *out)
+{
+	out->tenant = t->name;
+	judge_elected(t, known, standby, out);
+	out->tenant = NULL;
 }
 
 void doctor_spoofed(const struct tenant *t, uint64_t packets, unsigned int seconds,

@@ -20,6 +20,7 @@ void examination_free(struct examination *e)
 	kernel_state_free(&e->kernel);
 	dataplane_close(e->dp);
 	drift_free(&e->report.drift);
+	elections_free(&e->elections);
 	model_free(&e->file);
 	model_free(&e->model);
 }
@@ -111,6 +112,13 @@ void examine_router(const struct model *m, const struct tenant *t, const struct 
 	out->tenant = NULL;
 }
 
+void examine_elected(const struct elections *known, const struct tenant *t,
+		     const struct router_row *row, struct diagnosis *out)
+{
+	if (row && t->router && t->router->active == ACTIVE_ELECTED && !t->router->detached)
+		doctor_elected(t, known, row->standby, out);
+}
+
 /* Without a state nobody knows what there is. */
 static int check_names(const struct selection *selection, struct examination *e, struct error *err)
 {
@@ -168,6 +176,19 @@ static void look_for_spoofed(const struct settings *settings, const struct scope
 	}
 }
 
+/* By what the process that elects has written down: etcd is not asked. */
+static void look_at_elections(const struct settings *settings, const struct scope *scope,
+			      struct examination *e)
+{
+	if (e->planned)
+		return;
+	elections_read(settings->state, &e->elections);
+	vec_each (t, &e->model.tenants) {
+		if (scope_has(scope, t->name))
+			examine_elected(&e->elections, t, examination_row(e, t), &e->findings);
+	}
+}
+
 void examine_look(const struct settings *settings, const struct scope *scope, struct examination *e)
 {
 	look_for_drift(settings, scope, e);
@@ -184,6 +205,7 @@ void examine_look(const struct settings *settings, const struct scope *scope, st
 	}
 	progress_end();
 	look_for_spoofed(settings, scope, e);
+	look_at_elections(settings, scope, e);
 }
 
 int examine(const struct settings *settings, const char *file, const struct selection *selection,

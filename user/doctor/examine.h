@@ -22,6 +22,7 @@ struct examination {
 	struct diagnosis findings;
 	struct imported imported; /* what was noted of Neutron, where that is read */
 	bool is_imported;
+	struct elections elections;
 };
 
 /*
@@ -64,5 +65,9 @@ int examination_judge(const struct examination *e, const struct scope *scope, st
 /* Only the router of one tenant, which has one; `row` as above. Adds to `out`. */
 void examine_router(const struct model *m, const struct tenant *t, const struct router_row *row,
 		    bool planned, struct diagnosis *out);
+
+/* And who is elected for it, if that is how it becomes active. */
+void examine_elected(const struct elections *known, const struct tenant *t,
+		     const struct router_row *row, struct diagnosis *out);
 
 #endif

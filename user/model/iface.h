@@ -31,8 +31,8 @@ struct iface_addr {
 	struct tn_addr addr;
 	uint8_t len;  /* of 128 bits, as in struct prefix */
 	bool ours;    /* it has our mark, see TN_PROTOCOL */
-	bool elected; /* or that other one */
 	bool failed;  /* another host has it: the kernel found out, and does not use it (IPv6) */
+	bool elected; /* it has TN_PROTOCOL_ELECTED */
 };
 
 struct iface {

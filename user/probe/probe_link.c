@@ -105,7 +105,11 @@ void probe_judge_duplicates(struct probe_run *run)
 		f = findings_add(&run->found, PROBE_DUPLICATE, PROBE_FAILED, ADDR(&a->target),
 				 "expected no answer from others; seen: %s has it too",
 				 MAC(a->mac));
-		if (run->in->router && run->in->router->active == ACTIVE_ADDRESS)
+		if (run->in->router && run->in->router->active == ACTIVE_ELECTED)
+			finding_remedy(
+				f, "two hosts have the router active, though the agents elect one "
+				   "at a time: see who gave the address to the other");
+		else if (run->in->router && run->in->router->active == ACTIVE_ADDRESS)
 			finding_remedy(
 				f, "two hosts have the router active, or one that is not of its "
 				   "hosts has the address: see why what moves it (keepalived, "

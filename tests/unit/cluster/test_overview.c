@@ -62,3 +62,22 @@ Test(overview, one_thing_that_is_not_well_is_enough)
 	cr_expect(!overview_is_well(&o));
 	overview_free(&o);
 }
+
+Test(overview, who_is_elected)
+{
+	struct overview o = { 0 };
+	struct overview_router *red = vec_push(&o.elected);
+
+	cr_expect(overview_is_elected("{\"router\":{\"active\":\"elected\"}}"));
+	cr_expect(!overview_is_elected("{\"router\":{\"active\":\"address\"}}"));
+	cr_expect(!overview_is_elected("{\"router\":{}}"));
+	cr_expect(!overview_is_elected("{\"name\":"));
+	cr_expect_eq(overview_read_active("{\"id\":\"1\"}", red), -1);
+	cr_expect_eq(overview_read_active("hv1", red), -1);
+	cr_expect(!overview_is_well(&o), "nobody is");
+	cr_expect_eq(overview_read_active("{\"host\":\"hv1\",\"since\":7}", red), 0);
+	cr_expect_str_eq(red->holder, "hv1");
+	cr_expect_eq(red->since, 7);
+	cr_expect(overview_is_well(&o));
+	overview_free(&o);
+}

@@ -425,9 +425,9 @@ Test(doctor, other_addresses)
 
 		r.attached = attached;
 		*vec_push(&r.cut_off) =
-			(struct iface_addr){ addr_of("192.0.2.1"), 120, false, false };
+			(struct iface_addr){ addr_of("192.0.2.1"), 120, false, false, false };
 		*vec_push(&r.cut_off) =
-			(struct iface_addr){ addr_of("2001:db8::1"), 64, false, false };
+			(struct iface_addr){ addr_of("2001:db8::1"), 64, false, false, false };
 		router_has(&r, attached
 				       ? "problem other-addresses red shared0: its address "
 					 "192.0.2.1 is in no shared subnet: what comes to it and "
@@ -1018,7 +1018,8 @@ Test(doctor, before_an_apply)
 	r = healthy();
 	r.planned = true;
 	r.attached = false;
-	*vec_push(&r.cut_off) = (struct iface_addr){ addr_of("192.0.2.1"), 120, false, false };
+	*vec_push(&r.cut_off) =
+		(struct iface_addr){ addr_of("192.0.2.1"), 120, false, false, false };
 	router_has(&r,
 		   "problem other-addresses red shared0: its address 192.0.2.1 is in no shared "
 		   "subnet: what comes to it and what it sends there is dropped > `in-red ip addr "
@@ -1110,6 +1111,40 @@ Test(doctor, packets_from_where_no_answer_goes)
 	cr_expect_str_eq(out.list.v[0].tenant, "red");
 	cr_expect(strstr(out.list.v[0].seen, "3 packets of the last 58 seconds"));
 	router_report_free(&r);
+}
+
+Test(doctor, who_is_elected)
+{
+	static const struct {
+		bool runs, connected;
+		const char *holder;
+		bool standby;
+		enum severity severity;
+		const char *seen;
+	} cases[] = {
+		{ false, false, NULL, true, SEVERITY_PROBLEM, "no agent on this host takes part" },
+		{ true, false, "hv1", true, SEVERITY_PROBLEM, "etcd is not reached" },
+		{ true, false, "hv1", false, SEVERITY_FINE, "hv1 is elected" },
+		{ true, true, NULL, true, SEVERITY_PROBLEM, "no host is active for it" },
+		{ true, true, "hv2", true, SEVERITY_FINE, "hv2 is elected, and this host a" },
+		{ true, true, "hv1", false, SEVERITY_FINE, "hv1 is elected" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct tenant tenant = { .name = "red" };
+		_cleanup_diagnosis_ struct diagnosis out = { 0 };
+		struct elections known = { .runs = cases[i].runs, .connected = cases[i].connected };
+
+		*vec_push(&known.list) = (struct elected){
+			.tenant = xstrdup("red"),
+			.holder = cases[i].holder ? xstrdup(cases[i].holder) : NULL,
+		};
+		doctor_elected(&tenant, &known, cases[i].standby, &out);
+		cr_assert_eq(out.list.n, 1);
+		cr_expect_eq(out.list.v[0].severity, cases[i].severity, "%zu", i);
+		cr_expect(strstr(out.list.v[0].seen, cases[i].seen), "%s", out.list.v[0].seen);
+		elections_free(&known);
+	}
 }
 
 static void add_service(struct router_report *r, const char *what, const char *vm,

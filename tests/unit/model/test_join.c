@@ -369,6 +369,8 @@ static const char *activity(const char *router, const char *seen)
 	join_see_active(&with, with.tenants.v[0].router, &ifaces.list.v[1], &row);
 	ifaces_free(&ifaces);
 	cr_expect(row.by_address || !row.standby);
+	if (row.elected)
+		return row.standby ? "elected standby" : "elected";
 	return !row.by_address ? "always" : row.standby ? "standby" : "active";
 }
 
@@ -396,6 +398,9 @@ Test(join, active_by_its_address)
 		{ BY_ADDRESS, "!100.64.0.7", "standby" },
 		{ BY_ADDRESS " pin=100.64.0.2", "!100.64.0.2", "standby" },
 		{ BY_ADDRESS " lease=100.64.0.2", "100.64.0.7", "active" },
+		/* the programs see besides whether it is granted */
+		{ "router active=elected pin=100.64.0.2", "", "elected standby" },
+		{ "router active=elected pin=100.64.0.2", "100.64.0.2", "elected" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
