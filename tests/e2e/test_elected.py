@@ -580,7 +580,7 @@ def one_file(there, text):
 @once
 @dual_stack
 def test_elected_is_renewed_for_little(lab):
-    """That the address lives on is no reason for the agent to look what there is to do."""
+    """That the address lives on is no reason to look what there is to do, nor to write anything."""
     with world(lab) as there:
         host, port = there.hosts[0], free_port()
         with Agent(host, "--metrics", f"127.0.0.1:{port}"), Addresses(there.hosts) as addresses:
@@ -592,9 +592,31 @@ def test_elected_is_renewed_for_little(lab):
                     page = ask(port)[2]
                 return next(line for line in page.splitlines() if line.startswith("tenantnat_agent_looks_total"))
 
+            def written():
+                return os.stat(host.cli.state + "/elections").st_mtime_ns
+
             def none_while_it_is_renewed():
-                before, renewed = looks(), 0
-                while renewed < 3:
+                before, renewed = (looks(), written()), 0
+                while renewed < 8:      # looks in vain become rare by themselves
                     renewed += f" {VIP}/" in told.readline()
-                equal(looks(), before, "looks")
+                equal((looks(), written()), before, "looks, and what the process writes down")
             eventually(none_while_it_is_renewed, 90)
+
+
+@once
+@dual_stack
+def test_elected_and_taken_out(lab):
+    """A host that the cluster does not have any more gives up, and is not elected again."""
+    with world(lab) as there:
+        one, two = there.hosts
+        with Agent(one) as first:
+            eventually(lambda: equal(there.active(), one, "active"))
+            with Agent(two, log="two.log") as second:
+                has(two.cli.fails("cluster", "leave", "--host", one.name), "is alive")
+                there.etcd.ctl("del", "/tenantnat/hosts/" + one.name)
+                eventually(lambda: equal(there.active(), two, "active"), 90)
+                first.says("elections: the cluster has no host hv1 any more")
+                second.run.terminate()
+                second.run.wait()
+                equal(there.holder(), None, "elected")
+                equal([h.addresses() for h in there.hosts], [set(), set()], "addresses")

@@ -56,7 +56,7 @@ struct elector {
 	uint64_t check_at;  /* of CLOCK_BOOTTIME */
 	bool connected;	    /* the last request was answered */
 	int lock, timer;    /* -1: none */
-	char *told;	    /* what was printed last */
+	char *told;	    /* what is in the file */
 	char trouble[1024]; /* that was logged last */
 };
 
@@ -109,20 +109,21 @@ static char *line_of(const struct elections *e, bool json)
 static void tell(struct elector *x)
 {
 	_cleanup_elections_ struct elections now;
-	_cleanup_free_ char *line = NULL;
+	_cleanup_free_ char *text = NULL, *line = NULL;
 	struct error err = { 0 };
 
 	describe(x, &now);
-	if (elections_write(x->settings->state, &now, &err))
+	text = elections_text(&now);
+	if (x->told && strcmp(x->told, text) == 0)
+		return;
+	if (elections_write(x->settings->state, text, &err))
 		log_trouble(x, NULL, &err);
 	line = line_of(&now, x->json);
-	if (x->told && strcmp(x->told, line) == 0)
-		return;
 	puts(line);
 	fflush(stdout);
 	free(x->told);
-	x->told = line;
-	line = NULL;
+	x->told = text;
+	text = NULL;
 }
 
 /* ---------------------------------------------------------------- what this host has */

@@ -38,11 +38,9 @@ static void path_of(const char *state, char path[PATH_MAX])
 	snprintf(path, PATH_MAX, "%s/elections", state);
 }
 
-int elections_write(const char *state, const struct elections *e, struct error *err)
+char *elections_text(const struct elections *e)
 {
 	_cleanup_json_ json_t *list = json_array(), *file = NULL;
-	char path[PATH_MAX], new[PATH_MAX + 8];
-	_cleanup_close_ int fd = -1;
 
 	vec_each (one, &e->list)
 		json_array_append_new(list,
@@ -50,12 +48,21 @@ int elections_write(const char *state, const struct elections *e, struct error *
 						json_text(one->holder), "since",
 						(json_int_t)one->since, "here", (int)one->here));
 	file = json_pack("{sb sO}", "connected", (int)e->connected, "routers", list);
+	return json_dumps(file, JSON_COMPACT);
+}
+
+int elections_write(const char *state, const char *text, struct error *err)
+{
+	char path[PATH_MAX], new[PATH_MAX + 8];
+	_cleanup_close_ int fd = -1;
+	ssize_t size = (ssize_t)strlen(text);
+
 	path_of(state, path);
 	snprintf(new, sizeof(new), "%s.new", path);
 	fd = file_open(new, O_WRONLY | O_CREAT | O_TRUNC, err);
 	if (fd < 0)
 		return -1;
-	if (json_dumpfd(file, fd, JSON_COMPACT) || rename(new, path)) {
+	if (write(fd, text, (size_t)size) != size || rename(new, path)) {
 		unlink(new);
 		return error_set(err, "cannot write %s: %m", path);
 	}

@@ -31,7 +31,9 @@ const struct elected *elections_of(const struct elections *e, const char *tenant
 
 /* The file that the process has (lib/file.h) while it runs. */
 void elections_lock(const char *state, char path[PATH_MAX]);
-int elections_write(const char *state, const struct elections *e, struct error *err);
+/* As it is in the file; the caller's to free. */
+char *elections_text(const struct elections *e);
+int elections_write(const char *state, const char *text, struct error *err);
 /* The caller's to free. What cannot be read is empty. */
 void elections_read(const char *state, struct elections *out);
 
