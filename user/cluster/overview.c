@@ -183,11 +183,14 @@ bool membership_is_definition(const struct membership *m, const char *key)
 int membership_changed(struct etcd *e, const struct membership *m, int64_t revision, int64_t *out,
 		       struct error *err)
 {
+	/* what is removed leaves nothing but its line in the history */
+	static const char *const all[] = { "network", "tenants/", "blocks/", "history/" };
+
 	*out = 0;
-	for (size_t i = 0; i < ARRAY_SIZE(definitions); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
 		_cleanup_etcd_kvs_ struct etcd_kvs kvs = { 0 };
 
-		if (read_range(e, m, definitions[i], revision, true, &kvs, err))
+		if (read_range(e, m, all[i], revision, true, &kvs, err))
 			return -1;
 		if (kvs.list.n && kvs.list.v[0].mod_revision > *out)
 			*out = kvs.list.v[0].mod_revision;
