@@ -257,6 +257,49 @@ class Answerer:
                 connection.sendall(said)
 
 
+class Relay:
+    """Hands on what etcd is asked, and its answers as they come; `asked()` is all that it was asked."""
+
+    def __init__(self, ns, host="127.0.0.8", to=("127.0.0.1", 2379)):
+        self.ns, self.to, self.parts = ns, to, []
+        self.url = f"http://{host}:2379"
+        self.socket = ns.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind((host, 2379))
+        self.socket.listen(16)
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+    def asked(self):
+        return b"".join(self.parts)
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                here, _ = self.socket.accept()
+                there = self.ns.socket(socket.AF_INET, socket.SOCK_STREAM)
+                there.connect(self.to)
+                for one, other, parts in (here, there, self.parts), (there, here, None):
+                    threading.Thread(target=self._pump, args=(one, other, parts), daemon=True).start()
+
+    @staticmethod
+    def _pump(one, other, parts):
+        with contextlib.suppress(OSError):
+            while data := one.recv(65536):
+                if parts is not None:
+                    parts.append(data)
+                other.sendall(data)
+        with contextlib.suppress(OSError):
+            other.shutdown(socket.SHUT_WR)
+
+
 def read_request(connection):
     """One request of HTTP with its body; b"": the connection is closed."""
     data = b""

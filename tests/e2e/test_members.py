@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import socket
 import threading
 import time
@@ -12,7 +13,7 @@ from agent import Agent
 from case import equal, eventually, once
 from cli import Cli
 from defs import Definitions, Tenant
-from etcd import Answerer, Etcd, passed_on
+from etcd import Answerer, Etcd, Relay, b64, passed_on
 from inject import Strace, moments, spread
 from lab import BLUE1, FIXED, FIXED2, RED1
 from net import BPFFS, sh
@@ -221,6 +222,47 @@ def test_members_whose_routers_are_nowhere(lab):
             eventually(lambda: has(problems(one), "no host that is heard of has the namespace of the router of ghost"),
                        60)
             eventually(lambda: has(found(one), "of ghost"), 60)
+
+
+@once
+def test_members_read_what_concerns_them(lab):
+    """Of a change of another host's tenant, an agent reads that it is none of its own; and follows all the same."""
+    whole = definitions(lab)
+    pink = whole.having(Tenant("pink", ("10.0.0.5",), pool=["100.64.9.0/24"]))
+    path = lab.write(whole, "members.yaml")
+    with cluster(lab, "hv1", "hv2") as (etcd, one, two):
+        one.cli.run("apply", "--yes", "-f", path)
+        with Relay(etcd.ns) as relay:
+            two.cli.run("cluster", "join", relay.url, "--host", "hv2")
+            whole_of_it = re.compile(rb'\{"key":"' + b64("/tenantnat/tenants/").encode() + rb'"[^}]*\}')
+
+            def current():
+                hosts = json.loads(one.cli.run("-j", "cluster", "status", code=None).stdout)["hosts"]
+                assert [h for h in hosts if h["name"] == "hv2" and h["state"] == "current"], hosts
+
+            def all_read():
+                return [r for r in whole_of_it.findall(relay.asked())
+                        if b"keys_only" not in r and b"min_mod_revision" not in r]
+
+            with Agent(two):
+                eventually(lambda: one.cli.run("apply", "--yes", "--wait", "5", "-f", path), 60)
+                assert all_read(), "it has not read through the relay"
+                relay.parts.clear()
+                one.cli.run("map", "add", "red", "10.0.0.77")
+                eventually(current, 60)
+                equal(all_read(), [], "how often it has read all tenants")
+                one.cli.run("map", "add", "blue", "10.0.0.77", "--wait", "60")
+                assert ("blue", "10.0.0.77") in two.cli.leases(), "it has not followed"
+                assert all_read(), "it has not read what is its own"
+                # a tenant that goes, and one that comes
+                for there, comes in (pink, True), (whole, False), (pink, True):
+                    one.cli.run("apply", "--yes", "-f", lab.write(there, "pink.yaml"))
+                    eventually(lambda comes=comes: equal("pink" in two.routers(), comes, "pink"), 60)
+            # one that goes while nobody hears of it
+            one.cli.run("apply", "--yes", "-f", path)
+            with Agent(two):
+                eventually(lambda: equal("pink" in two.routers(), False, "pink"), 60)
+                eventually(current, 60)
 
 
 @once

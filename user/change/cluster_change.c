@@ -291,6 +291,39 @@ int cluster_converge(struct session *s, const struct settings *settings,
 	return make(s, settings, &will, how, out, err);
 }
 
+/* 1: what it has is what is in force. It is noted then that it has it. */
+static int has_it_already(struct session *s, const struct settings *settings, struct error *err)
+{
+	_cleanup_model_ struct model mine = { 0 }, changed = { 0 };
+	_cleanup_store_ struct store *store = NULL;
+	int ret;
+
+	if (!s->m.revision || load_had(settings, &mine, err) || !mine.subnets.n)
+		return err->set ? -1 : 0;
+	ret = session_read_changed(s, mine.tenants.n, &changed, err);
+	if (ret <= 0 || concern_is_mine(&mine, &changed, is_here, s))
+		return ret < 0 ? -1 : 0;
+	return store_open(settings->state, STORE_WRITE, settings->wait, settings->command, &store,
+			  err) ||
+			       store_see_revision(store, s->revision, err)
+		       ? -1
+		       : 1;
+}
+
+int cluster_follow(struct session *s, const struct settings *settings, const struct change_how *how,
+		   struct outcome *out, struct error *err)
+{
+	int ret;
+
+	memset(out, 0, sizeof(*out));
+	if (session_read_ground(s, err))
+		return -1;
+	if (session_check_open(s, false, err))
+		return 1;
+	ret = has_it_already(s, settings, err);
+	return ret < 0 ? -1 : ret ? 0 : cluster_converge(s, settings, how, out, err);
+}
+
 /* ------------------------------------------------------------ single mappings */
 
 /* What became of that tenant here; that of others the agent says. */

@@ -62,6 +62,13 @@ int cluster_try_here(struct session *s, const struct settings *settings, const s
 int cluster_converge(struct session *s, const struct settings *settings,
 		     const struct change_how *how, struct outcome *out, struct error *err);
 
+/*
+ * The same for a host that follows all the time: when what has changed since is nothing to it, that
+ * is found out without reading all tenants.
+ */
+int cluster_follow(struct session *s, const struct settings *settings, const struct change_how *how,
+		   struct outcome *out, struct error *err);
+
 /* Add a mapping, which gets its address, or remove what `word` calls: in the cluster, and here. */
 int cluster_map_add(struct session *s, const struct settings *settings, const char *tenant,
 		    struct mapping *m, bool no_probe, struct error *err);

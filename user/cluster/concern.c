@@ -138,6 +138,36 @@ static bool names_changed(const struct concern *c, const struct tenant *t)
 	return false;
 }
 
+/* ------------------------------------------------------------ of one host */
+
+static bool names_it(const struct model *mine, const char *tenant)
+{
+	struct concern c = { 0 };
+	bool named = false;
+
+	*vec_push(&c.tenants.list) = (char *)tenant;
+	vec_each (t, &mine->tenants)
+		named |= names_changed(&c, t);
+	vec_free(&c.tenants.list);
+	return named;
+}
+
+bool concern_is_mine(const struct model *mine, const struct model *changed,
+		     bool (*is_here)(void *arg, const struct tenant *t), void *arg)
+{
+	vec_each (t, &changed->tenants) {
+		const struct tenant *had = model_tenant_sorted((struct model *)mine, t->name);
+
+		/* with mappings here, no pool tells of it, or a rule names some */
+		if (!had || had->router || had->mappings.n ||
+		    !prefixes_equal(had->pools.v, had->pools.n, t->pools.v, t->pools.n) ||
+		    !has_pool_of_its_own(mine, had) || names_it(mine, t->name) ||
+		    (tenant_router(t) && is_here(arg, t)))
+			return true;
+	}
+	return false;
+}
+
 static int read_tenants(const struct entries *now, struct reader *r, struct error *err)
 {
 	const struct entry *network = entries_find(now, KEY_NETWORK);

@@ -22,6 +22,13 @@ int concern_of_change(const struct entries *had, const struct entries *will, str
 		      struct error *err);
 /* Whom that concerns. `now` has the network and all tenants. */
 int concern_find_hosts(const struct entries *now, struct concern *c, struct error *err);
+/*
+ * The same seen from one host: `mine` is what it has (all tenants, sorted), `changed` has those
+ * tenants that have changed meanwhile, as they are now, none of them removed. False: it has nothing
+ * else to store.
+ */
+bool concern_is_mine(const struct model *mine, const struct model *changed,
+		     bool (*is_here)(void *arg, const struct tenant *t), void *arg);
 /* Whether the host is one of them. */
 bool concern_has(const struct concern *c, const char *host);
 

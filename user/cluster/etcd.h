@@ -128,6 +128,7 @@ struct etcd_query {
 	bool keys_only;
 	bool newest;	   /* of them all, the one that was changed last */
 	unsigned int page; /* keys of one request at most; 0: 256 */
+	int64_t since;	   /* only what was changed at this revision or later; 0: all */
 };
 
 /*
@@ -141,6 +142,13 @@ int etcd_range_each(struct etcd *e, const struct etcd_query *query, etcd_each ea
 /* The same into a list; *out is the caller's to free, and empty after an error. */
 int etcd_range(struct etcd *e, const struct etcd_query *query, struct etcd_kvs *out,
 	       struct error *err);
+
+/*
+ * In one request at most `page` of them; *total is how many there are without `since`. 1: there
+ * are more; 0: these are all; -1: an error. *out is the caller's to free.
+ */
+int etcd_range_page(struct etcd *e, const struct etcd_query *query, struct etcd_kvs *out,
+		    int64_t *total, struct error *err);
 
 /* A transaction while it is made; zeroed is empty. All is copied. */
 struct etcd_txn {

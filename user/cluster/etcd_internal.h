@@ -42,6 +42,8 @@ json_t *etcd_number(int64_t n);
 int etcd_read_header(const json_t *answer, struct etcd_header *out);
 /* Appends to `out`. *more: there are others behind these. */
 int etcd_read_range(const json_t *answer, struct etcd_kvs *out, bool *more);
+/* How many keys there are in the range, those that were not asked for included. */
+int etcd_read_count(const json_t *answer, int64_t *out);
 int etcd_read_status(const json_t *answer, struct etcd_status *out);
 int etcd_read_members(const json_t *answer, struct etcd_members *out);
 int etcd_read_int(const json_t *object, const char *name, int64_t *out);

@@ -18,7 +18,7 @@ struct reader {
 	bool more;
 };
 
-static int read_page(struct reader *r, struct etcd_kvs *out, struct error *err)
+static int read_page(struct reader *r, struct etcd_kvs *out, int64_t *total, struct error *err)
 {
 	_cleanup_json_ json_t *body =
 		etcd_write_range(r->query, r->key, r->size, r->page, r->revision);
@@ -27,7 +27,8 @@ static int read_page(struct reader *r, struct etcd_kvs *out, struct error *err)
 
 	if (etcd_call(r->e, &call, &answer, err))
 		return -1;
-	if (etcd_read_range(answer, out, &r->more) || (r->more && !out->list.n))
+	if (etcd_read_range(answer, out, &r->more) || (r->more && !out->list.n) ||
+	    etcd_read_count(answer, total))
 		return etcd_strange(r->e, false, err);
 	return 0;
 }
@@ -37,8 +38,9 @@ static int read_some(struct reader *r, struct etcd_kvs *out, struct error *err)
 {
 	for (;;) {
 		struct error why = { 0 };
+		int64_t total;
 
-		if (read_page(r, out, &why) == 0)
+		if (read_page(r, out, &total, &why) == 0)
 			return 0;
 		etcd_kvs_free(out);
 		if (etcd_fault(r->e) != ETCD_TOO_LARGE || r->page == 1) {
@@ -109,6 +111,24 @@ int etcd_range(struct etcd *e, const struct etcd_query *query, struct etcd_kvs *
 		return 0;
 	etcd_kvs_free(out);
 	return -1;
+}
+
+int etcd_range_page(struct etcd *e, const struct etcd_query *query, struct etcd_kvs *out,
+		    int64_t *total, struct error *err)
+{
+	struct reader r = { .e = e,
+			    .query = query,
+			    .key = (char *)query->key,
+			    .size = strlen(query->key),
+			    .revision = query->revision,
+			    .page = query->page ? query->page : PAGE };
+
+	memset(out, 0, sizeof(*out));
+	if (read_page(&r, out, total, err)) {
+		etcd_kvs_free(out);
+		return -1;
+	}
+	return r.more;
 }
 
 /* ---------------------------------------------------------------- transactions */

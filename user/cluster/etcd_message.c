@@ -246,6 +246,11 @@ int etcd_read_range(const json_t *answer, struct etcd_kvs *out, bool *more)
 	return 0;
 }
 
+int etcd_read_count(const json_t *answer, int64_t *out)
+{
+	return etcd_read_int(answer, "count", out);
+}
+
 int etcd_read_status(const json_t *answer, struct etcd_status *out)
 {
 	const json_t *errors, *error;
@@ -353,6 +358,8 @@ json_t *etcd_write_range(const struct etcd_query *q, const char *key, size_t siz
 		json_object_set_new(range, "range_end", text_base64(q->end));
 	if (q->keys_only)
 		json_object_set_new(range, "keys_only", json_true());
+	if (q->since)
+		json_object_set_new(range, "min_mod_revision", etcd_number(q->since));
 	if (q->newest) {
 		json_object_set_new(range, "sort_target", json_string("MOD"));
 		json_object_set_new(range, "sort_order", json_string("DESCEND"));

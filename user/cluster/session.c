@@ -253,6 +253,43 @@ int session_read_projection(struct session *s, bool (*is_here)(void *arg, const 
 	return ret;
 }
 
+/* So many are looked at one by one. */
+#define CHANGED_MAX 50
+
+int session_read_changed(struct session *s, size_t known, struct model *out, struct error *err)
+{
+	_cleanup_free_ char *network = session_key(s, KEY_NETWORK);
+	_cleanup_free_ char *from = session_key(s, KEY_TENANTS),
+			    *to = session_key(s, BEHIND_TENANTS);
+	struct etcd_query query = { .key = network, .revision = s->revision };
+	_cleanup_etcd_kvs_ struct etcd_kvs net = { 0 }, changed = { 0 };
+	_cleanup_reader_ struct reader r = { 0 };
+	int64_t total;
+	int ret;
+
+	memset(out, 0, sizeof(*out));
+	if (etcd_range(s->etcd, &query, &net, err))
+		return -1;
+	if (!net.list.n || net.list.v[0].mod_revision > s->m.revision)
+		return 0;
+	query.key = from;
+	query.end = to;
+	query.since = s->m.revision + 1;
+	query.page = CHANGED_MAX;
+	ret = etcd_range_page(s->etcd, &query, &changed, &total, err);
+	if (ret || total != (int64_t)known)
+		return ret < 0 ? -1 : 0;
+	if (reader_network(&r, net.list.v[0].value, err))
+		return -1;
+	vec_each (kv, &changed.list) {
+		if (reader_tenant(&r, kv->key + strlen(s->m.prefix) + 1, kv->value, err))
+			return -1;
+	}
+	*out = r.m;
+	r.m = (struct model){ 0 };
+	return 1;
+}
+
 int session_check_open(const struct session *s, bool whole, struct error *err)
 {
 	_cleanup_free_ char *text = head_open_text(&s->had, &s->head);

@@ -40,6 +40,15 @@ int session_read_tenant(struct session *s, const char *tenant, struct error *err
 int session_read_projection(struct session *s, bool (*is_here)(void *arg, const struct tenant *t),
 			    void *arg, struct model *out, struct error *err);
 
+/*
+ * What has changed of the network and the tenants since this host followed last (s->m.revision), in
+ * a few small requests; after session_read_ground(). 1: *out has those tenants, the caller's to
+ * free, and as many tenants exist as `known`; 0: that is not all, or too much: all has to be read.
+ */
+int session_read_changed(struct session *s, size_t known, struct model *out, struct error *err);
+/* The keys that every change goes by, and the revision at which all else is read. */
+int session_read_ground(struct session *s, struct error *err);
+
 /* -1 with an error when somebody is at a change, or `whole` is false and one was cut short. */
 int session_check_open(const struct session *s, bool whole, struct error *err);
 

@@ -18,8 +18,6 @@ struct session_taking {
 /* Keys from `from` on that are before `to` (NULL: that one alone), as they were at s->revision. */
 int session_read_range(struct session *s, const char *from, const char *to,
 		       struct session_taking *taking, struct error *err);
-/* What every change goes by, and at which revision all else is read. */
-int session_read_ground(struct session *s, struct error *err);
 /* All that was read. */
 void session_forget(struct session *s);
 

@@ -91,3 +91,59 @@ Test(concern, hosts)
 		free(got);
 	}
 }
+
+static bool is_on_hv1(void *arg, const struct tenant *t)
+{
+	const struct router *r = tenant_router(t);
+
+	(void)arg;
+	return r->hosts.n && strcmp(r->hosts.v[0], "hv1") == 0;
+}
+
+/* Of hv1, which has red's router, whose rules name pink/web. */
+#define MINE                                                                                 \
+	"net 100.64.0.0/16; tenant red id=1 pool=100.64.1.0/24; router id=1 netns=red; map " \
+	"10.0.0.5 lease=100.64.1.5; accept from=pink/web;"                                   \
+	"tenant blue id=2 pool=100.64.2.0/24; tenant pink id=3 pool=100.64.4.0/24;"          \
+	"tenant one id=4 pool=100.64.6.0/24; tenant two id=5 pool=100.64.6.0/25;"            \
+	"tenant plain id=6; map 10.0.0.7 lease=100.64.9.7;"
+
+static bool is_mine(const char *tenant)
+{
+	_cleanup_reader_ struct reader r = { 0 };
+	_cleanup_model_ struct model mine = model_of(MINE);
+	struct error err = { 0 };
+	json_t *value = json_loads(tenant, 0, NULL);
+	char key[128];
+
+	snprintf(key, sizeof(key), KEY_TENANTS "%s",
+		 json_string_value(json_object_get(value, "name")));
+	json_decref(value);
+	model_sort(&mine);
+	cr_assert_eq(reader_network(&r, "{\"subnets\":[\"100.64.0.0/16\"]}", &err), 0);
+	cr_assert_eq(reader_tenant(&r, key, tenant, &err), 0, "%s", err.text);
+	return concern_is_mine(&mine, &r.m, is_on_hv1, NULL);
+}
+
+Test(concern, of_one_host)
+{
+	static const struct {
+		const char *tenant;
+		bool mine;
+	} cases[] = {
+		{ "{\"name\":\"blue\",\"pool\":[\"100.64.2.0/24\"],\"router\":{\"host\":\"hv2\"}}",
+		  false },
+		{ "{\"name\":\"blue\",\"pool\":[\"100.64.2.0/24\"]}", false },
+		{ "{\"name\":\"blue\",\"pool\":[\"100.64.2.0/24\"],\"router\":{\"host\":\"hv1\"}}",
+		  true },
+		{ "{\"name\":\"blue\",\"pool\":[\"100.64.3.0/24\"]}", true },
+		{ "{\"name\":\"red\",\"pool\":[\"100.64.1.0/24\"]}", true },
+		{ "{\"name\":\"new\",\"pool\":[\"100.64.7.0/24\"]}", true },
+		{ "{\"name\":\"pink\",\"pool\":[\"100.64.4.0/24\"]}", true },
+		{ "{\"name\":\"one\",\"pool\":[\"100.64.6.0/24\"]}", true },
+		{ "{\"name\":\"plain\"}", true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		cr_expect_eq(is_mine(cases[i].tenant), cases[i].mine, "%s", cases[i].tenant);
+}
