@@ -8,15 +8,19 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 if [ -z "${TN_PRIVATE-}" ]; then
-	TN_PRIVATE=1 exec unshare --mount --net --pid --fork --propagation private --kill-child -- "$0" "$@"
+	TN_PRIVATE=1 exec unshare --mount --pid --fork --propagation private --kill-child -- "$0" "$@"
 fi
 
 tmp=$(mktemp -d)
 root=$tmp/root
 status=0
+spaces=() # network namespaces that were made here
 
 # shellcheck disable=SC2317 # called by trap
 finish() {
+	for name in "${spaces[@]}"; do
+		ip netns delete "$name"
+	done
 	umount -R "$root"/{proc,sys,dev,run} 2>/dev/null
 	rm -rf --one-file-system "$tmp"
 }
@@ -67,7 +71,8 @@ done
 
 # shellcheck disable=SC1091
 . /etc/os-release
-ok "a Debian" mmdebstrap --variant=apt --include=iproute2,iputils-ping,debconf "$VERSION_CODENAME" "$root"
+ok "a Debian" mmdebstrap --variant=apt --include=iproute2,iputils-ping,debconf "$VERSION_CODENAME" "$root" \
+	"deb http://deb.debian.org/debian $VERSION_CODENAME main"
 [ $status = 0 ] || exit 1
 mount -t proc proc "$root/proc"
 mount --rbind /sys "$root/sys"
@@ -80,8 +85,8 @@ ok "its version" in_root tenantnat --version
 
 router() { # NAME ADDRESS
 	ip -n "$1" link set lo up
-	ip link add "p$1" type veth peer name shared0 netns "$1"
-	ip link set "p$1" master br0 up
+	ip -n wire link add "p$1" type veth peer name shared0 netns "$1"
+	ip -n wire link set "p$1" master br0 up
 	ip -n "$1" addr add "$2/16" dev shared0
 	ip -n "$1" link set shared0 up
 	ip -n "$1" link add lan0 type veth peer name eth0 netns "$1-vm"
@@ -95,11 +100,16 @@ router() { # NAME ADDRESS
 mkdir -p /run/netns
 mount --bind "$root/run" /run
 mkdir -p /run/netns
-ip link add br0 type bridge
-ip link set br0 up
+space() { # NAME
+	ip netns add "$1" && spaces+=("$1")
+}
+
+space wire
+ip -n wire link add br0 type bridge
+ip -n wire link set br0 up
 for name in red blue; do
-	ip netns add $name
-	ip netns add $name-vm
+	space $name
+	space $name-vm
 done
 router red 100.64.0.2
 router blue 100.64.0.3
