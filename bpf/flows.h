@@ -169,6 +169,9 @@ __noinline int tn_flow_refresh(__u32 class_proto, __u32 ports, __u32 tcp)
 	lives = f && flow_is_live(f, &w->endpoints);
 	if (!lives && !(class_proto & FLOW_MAKE) && !is_opening(class, tcp))
 		return 0;
+	/* it says that there is no connection, whatever was let in */
+	if (!lives && tcp & TCP_RST)
+		return 1;
 	if (lives && !(tcp & TCP_SYN))
 		new.flags = f->flags;
 	if (tcp & (TCP_FIN | TCP_RST))

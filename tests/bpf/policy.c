@@ -480,7 +480,6 @@ static void how_long_a_flow_lives(struct lab *lab)
 		{ TCP_(RED_VM, 4000, STRANGER, 80), TN_FLOW_TCP },
 		{ TCP_(RED_VM, 4000, STRANGER, 80, .tcp = TH_SYN), TN_FLOW_TCP_BRIEF },
 		{ TCP_(RED_VM, 4000, STRANGER, 80, .tcp = TH_FIN | TH_ACK), TN_FLOW_TCP_BRIEF },
-		{ TCP_(RED_VM, 4000, STRANGER, 80, .tcp = TH_RST), TN_FLOW_TCP_BRIEF },
 		{ UDP_(RED_VM, 4000, STRANGER, 80), TN_FLOW_UDP },
 		{ PING(RED_VM, STRANGER), TN_FLOW_ICMP },
 		{ { .src = RED_VM, .dst = STRANGER, .proto = IPPROTO_ESP, .payload = 20 },
@@ -497,6 +496,28 @@ static void how_long_a_flow_lives(struct lab *lab)
 			      (int)(flow.expires - now()));
 		bpf_map_delete_elem(flows, &key);
 	}
+}
+
+/* It says that there is no connection: it opens nothing, and ends what there is. */
+static void a_reset_opens_no_flow(struct lab *lab)
+{
+	struct packet reset = TCP_(RED_VM, 4000, STRANGER, 80, .tcp = TH_RST | TH_ACK),
+		      back = TCP_(STRANGER, 80, RED_SHARED, 4000);
+	struct tn_flow flow;
+
+	PLAY(lab, { "the reset", OUT, reset, PASSES },
+	     { "an answer to it", IN, back, TN_DROP_STRANGER },
+	     { "a SYN", IN, TCP_(STRANGER, 80, RED_SHARED, 4000, .tcp = TH_SYN), TN_DROP_STRANGER },
+	     { "opened", OUT, TCP_(RED_VM, 4000, STRANGER, 80), PASSES },
+	     { "the reset", OUT, reset, PASSES }, { "what was on its way", IN, back, PASSES });
+	only_flow(lab, &flow);
+	cr_expect_leq(flow.expires - now(), TN_FLOW_TCP_BRIEF);
+	cr_expect(flow.flags & TN_FLOW_CLOSING);
+}
+
+Test(policy, a_reset_opens_no_flow)
+{
+	scene(a_reset_opens_no_flow);
 }
 
 Test(policy, how_long_a_flow_lives)
