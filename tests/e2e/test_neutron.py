@@ -16,7 +16,7 @@ import yaml
 from case import equal, eventually, once
 from etcd import Etcd
 from net import BPFFS, Namespace, sh, veth
-from neutron import SECRET, Cloud
+from neutron import AGENT, SECRET, Cloud
 from test_cluster import Host
 
 VMS = {("alpha-router", "10.0.0.10"), ("alpha-router", "10.0.0.20"), ("beta-router", "10.0.0.10"),
@@ -332,17 +332,76 @@ def test_neutron_once_without_its_routers(lab):
         equal(set(alone.cli.leases()), VMS, "mappings")
 
 
+def of_two_hosts(cloud):
+    """hv1 has alpha's router, hv2 beta's, and both the HA router of gamma."""
+    agent = cloud.find("agents", AGENT)
+    agent["host"] = "hv1"
+    other = {**agent, "id": AGENT.replace("33-0033", "34-0034"), "host": "hv2"}
+    cloud.lists["agents"] = [agent, other]
+    alpha, beta, gamma = (cloud.find("routers", begin) for begin in ("10000012", "10000013", "10000011"))
+    cloud.hosted = {AGENT: [alpha, gamma], other["id"]: [beta, gamma]}
+
+
 @once
 def test_neutron_in_a_cluster(lab):
-    """Its definitions are for all hosts, and these would be for one."""
-    with Etcd(lab) as etcd:
-        host = Host(lab, etcd, "hv1")
-        host.join()
-        said = host.cli.fails("agent", "--neutron", "--url", "http://127.0.0.1:1", code=2)
-        assert "this host is in a cluster" in said, said
-        for mode in [], ["--once"], ["--dry-run"]:
-            said = host.cli.fails("neutron", "--url", "http://127.0.0.1:1", *mode, code=2)
-            assert "this host is in a cluster" in said, f"{mode}: {said}"
+    """The definitions are for all hosts: one of them follows, and another one when it has gone."""
+    with Etcd(lab) as etcd, contextlib.ExitStack() as stack:
+        with etcd.ns.entered():     # hosts of the cluster are there
+            cloud = stack.enter_context(Cloud())
+        of_two_hosts(cloud)
+        hosts = [Host(lab, etcd, name) for name in ("hv1", "hv2")]
+        for host in hosts:
+            host.join()
+        one, two = hosts
+        said = one.cli.fails("neutron", "--url", cloud.url, "--host", "x", "--print", code=2)
+        assert "leave --host out" in said, said
+        plan = one.cli.lines("neutron", "--url", cloud.url, "--dry-run")
+        assert "+ tenant alpha-router" in plan, plan
+        following = {host: host.cli.start("neutron", "--url", cloud.url) for host in hosts}
+        try:
+            def defined(host):
+                return yaml.safe_load(host.cli.run("export").stdout)
+
+            def tenants(host):
+                return {t["name"]: t for t in defined(host)["tenants"]}
+
+            eventually(lambda: equal(set(tenants(two)), {"alpha-router", "beta-router", "gamma-router"},
+                                     "tenants of the cluster"))
+            found = tenants(two)
+            equal([found[t + "-router"]["router"].get("host") for t in ("alpha", "beta")],
+                  ["hv1", "hv2"], "hosts")
+            equal(found["gamma-router"]["router"]["hosts"], ["hv1", "hv2"], "hosts of the HA router")
+            def those_who_lead():
+                return [host for host in hosts if os.path.exists(host.cli.state + "/neutron")]
+
+            eventually(lambda: equal(len(those_who_lead()), 1, "how many follow"))
+            asked = len(cloud.requests)
+            eventually(lambda: equal(len(cloud.requests) > asked + 20, True, "polls"))
+            equal(len(those_who_lead()), 1, "how many follow")
+            leads = those_who_lead()
+            # who has gone without a word is missed when its lease is over
+            following[leads[0]].kill()
+            cloud.find("routers", "10000012")["name"] = "renamed"
+            cloud.drop("ports", "10000016")
+            left, = (host for host in hosts if host is not leads[0])
+            eventually(lambda: equal({m["fixed"] for m in tenants(left)["alpha-router"]["mappings"]},
+                                     {"10.0.0.20"}, "mappings"), 120)
+            assert "renamed" not in tenants(left), "a router that was renamed"
+            # and one that ends at once
+            following[left].terminate()
+            equal(following[left].wait(60), 0, "exit status")
+            cloud.drop("ports", "10000020")
+            one.cli.run("neutron", "--url", cloud.url, "--once", code=None)
+            equal({m["fixed"] for m in tenants(one)["beta-router"]["mappings"]}, {"10.0.0.20"}, "mappings")
+            had = defined(one)
+            cloud.lists["routers"].clear()
+            said = one.cli.fails("neutron", "--url", cloud.url, "--once")
+            assert "no tenant is left" in said and "--yes" in said, said
+            equal(defined(one), had, "most would go")
+        finally:
+            for process in following.values():
+                process.kill()
+                process.wait()
 
 
 @once

@@ -18,9 +18,9 @@ int importer_check(const struct neutron_source *source, const struct settings *s
 		   struct error *err)
 {
 	_cleanup_neutron_session_ struct neutron_session *session =
-		neutron_begin(source, settings->state, err);
+		neutron_begin(source, settings, err);
 
-	return session && neutron_check_alone(settings, err) == 0 ? 0 : -1;
+	return session ? 0 : -1;
 }
 
 static void start(struct importer *im, const struct settings *settings)

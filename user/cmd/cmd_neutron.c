@@ -85,7 +85,7 @@ static int attempt(const struct invocation *inv, struct neutron_session *session
 	_cleanup_model_ struct model m = { 0 };
 	int ret;
 
-	if (neutron_check_alone(&inv->settings, err) || neutron_model(session, &m, &findings, err))
+	if (neutron_model(session, &m, &findings, err))
 		return -1;
 	if (!consent->known)
 		say_findings(&findings);
@@ -120,6 +120,24 @@ static int apply(const struct invocation *inv, struct neutron_session *session, 
 	return outcome_failed(&outcome, "joined", err);
 }
 
+/* In a cluster; the error says so when somebody else was faster. */
+static int apply_for_all(const struct invocation *inv, struct neutron_session *session,
+			 bool dry_run, struct error *err)
+{
+	_cleanup_neutron_findings_ struct neutron_findings findings = { 0 };
+	_cleanup_outcome_ struct outcome outcome = { 0 };
+	_cleanup_model_ struct model m = { 0 };
+
+	if (neutron_model(session, &m, &findings, err))
+		return -1;
+	say_findings(&findings);
+	if (neutron_apply_for_all(session, &inv->settings, &m, cmd_value(inv, "yes"), dry_run,
+				  &outcome, err) ||
+	    cmd_print_outcome(inv, &outcome, dry_run, err))
+		return -1;
+	return outcome_failed(&outcome, "joined", err);
+}
+
 /* ------------------------------------------------------------ following */
 
 static void print_outcome(const struct outcome *done, void *arg)
@@ -141,14 +159,15 @@ static int run(const struct invocation *inv, struct error *err)
 
 	if (choose_mode(inv, &mode, err))
 		return -1;
-	session = neutron_begin(&from, inv->settings.state, err);
+	session = neutron_begin(&from, &inv->settings, err);
 	if (!session)
 		return -1;
 	if (mode == PRINT)
 		return print(inv, session, err);
 	if (mode == FOLLOW)
 		return neutron_follow(session, &inv->settings, print_outcome, (void *)inv, err);
-	return apply(inv, session, mode == DRY_RUN, err);
+	return neutron_is_together(session) ? apply_for_all(inv, session, mode == DRY_RUN, err)
+					    : apply(inv, session, mode == DRY_RUN, err);
 }
 
 const struct command cmd_neutron = {

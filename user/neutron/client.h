@@ -21,9 +21,9 @@ static inline void neutron_close_cleanup(struct neutron_client **client)
 #define _cleanup_neutron_ _cleanup_(neutron_close_cleanup)
 
 /*
- * What definitions take, sorted; `host` as Neutron calls it. A token that is refused is renewed
- * once. *sum is what neutron_poll() comes to as long as nothing changes; NULL: nobody asks. On
- * failure free what was taken, too.
+ * What definitions take, sorted; `host` as Neutron calls it, NULL: for all hosts. A token that is
+ * refused is renewed once. *sum is what neutron_poll() comes to as long as nothing changes; NULL:
+ * nobody asks. On failure free what was taken, too.
  */
 int neutron_read(struct neutron_client *client, const char *host, struct inventory *inv,
 		 uint64_t *sum, struct error *err);

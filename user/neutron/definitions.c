@@ -226,9 +226,50 @@ static const char *refusal(const struct tenancy *t)
 	return NULL;
 }
 
-static bool id_is_in(const struct neutron_id *sorted, size_t n, const char *id)
+/* Of those who have that router, the first; NULL: none does. */
+static const struct neutron_hosting *hosting_of(const struct inventory *inv, const char *router)
 {
-	return n && bsearch(id, sorted, n, sizeof(*sorted), neutron_id_cmp);
+	const struct neutron_hosting *h =
+		inv->hosted.n
+			? bsearch(router, inv->hosted.v, inv->hosted.n, sizeof(*h), neutron_id_cmp)
+			: NULL;
+
+	while (h && h > inv->hosted.v && strcmp(h[-1].id, router) == 0)
+		h--;
+	return h;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/*
+ * In definitions for all hosts: who has it. One that is not HA is on one of them; while it moves,
+ * two agents may have it.
+ */
+static void set_hosts(struct making *k, const struct tenancy *t, struct router *r)
+{
+	const struct inventory *inv = k->inv;
+	const struct neutron_hosting *h = hosting_of(inv, t->router->id);
+
+	for (; h && h < inv->hosted.v + inv->hosted.n && strcmp(h->id, t->router->id) == 0; h++) {
+		const struct neutron_agent *a =
+			inv->agents.n ? bsearch(h->agent, inv->agents.v, inv->agents.n, sizeof(*a),
+						neutron_id_cmp)
+				      : NULL;
+
+		if (!a || (r->hosts.n && !t->router->ha))
+			continue;
+		if (host_name_valid(a->host))
+			*vec_push(&r->hosts) = xstrdup(a->host);
+		else
+			neutron_finding(k->findings,
+					"the L3 agent's host %s has a name that no "
+					"host of a cluster can have",
+					SHOWN(a->host));
+	}
+	vec_sort(&r->hosts, by_text);
 }
 
 /*
@@ -278,6 +319,7 @@ static void say_down(struct making *k, const struct tenancy *t, const struct neu
 static void place_router(struct making *k, const struct tenancy *t)
 {
 	const char *why = refusal(t);
+	struct router *router;
 
 	if (why) {
 		neutron_finding(k->findings, "router %s (%s) is not joined, on no host: %s",
@@ -290,9 +332,12 @@ static void place_router(struct making *k, const struct tenancy *t)
 				t->name, t->router->id);
 		return;
 	}
-	if (!id_is_in(k->inv->hosted.v, k->inv->hosted.n, t->router->id))
+	if (!hosting_of(k->inv, t->router->id))
 		return;
-	k->out->tenants.v[t->tenant].router = make_router(k->out, t);
+	router = make_router(k->out, t);
+	k->out->tenants.v[t->tenant].router = router;
+	if (!k->host)
+		set_hosts(k, t, router);
 	say_down(k, t, t->shared.v[0]);
 	vec_each (p, &t->inside)
 		say_down(k, t, *p);
@@ -359,9 +404,11 @@ static void make_tenants(struct making *k)
 
 static int check_host(const struct making *k, const char *host, struct error *err)
 {
-	bool found = false;
+	bool found = !host;
 
 	vec_each (a, &k->inv->agents) {
+		if (!host)
+			break;
 		if (!a->is_l3 || strcmp(a->host, host) != 0)
 			continue;
 		found = true;
@@ -398,7 +445,9 @@ static void making_free(struct making *k)
 int neutron_definitions(const struct inventory *inv, const char *host, json_t *names,
 			struct model *out, struct neutron_findings *findings, struct error *err)
 {
-	_cleanup_(making_free) struct making k = { .inv = inv, .out = out, .findings = findings };
+	_cleanup_(making_free) struct making k = {
+		.inv = inv, .host = host, .out = out, .findings = findings
+	};
 
 	memset(out, 0, sizeof(*out));
 	k.network = find_network(inv, err);

@@ -26,10 +26,11 @@ static inline void neutron_findings_free(struct neutron_findings *f)
 
 /*
  * The inventory is sorted; `host` is what Neutron calls this host, whose routers are in its
- * `hosted`. `names` is an object: the names that tenants have had, by the ids of their routers,
- * which they keep; afterwards it has those of all that there are now. The model is the caller's to
- * free, sorted, and passes the checks of a definitions file. Findings are added. -1: no definitions
- * can be made, with an error; *out is empty then.
+ * `hosted`; NULL: those of all hosts are, and the definitions are for all. `names` is an object:
+ * the names that tenants have had, by the ids of their routers, which they keep; afterwards it has
+ * those of all that there are now. The model is the caller's to free, sorted, and passes the checks
+ * of a definitions file. Findings are added. -1: no definitions can be made, with an error; *out is
+ * empty then.
  */
 int neutron_definitions(const struct inventory *inv, const char *host, json_t *names,
 			struct model *out, struct neutron_findings *findings, struct error *err);

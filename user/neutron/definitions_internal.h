@@ -35,6 +35,7 @@ struct mapped {
 
 struct making {
 	const struct inventory *inv;
+	const char *host; /* NULL: for all hosts */
 	struct model *out;
 	struct neutron_findings *findings;
 	const struct neutron_network *network;

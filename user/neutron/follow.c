@@ -8,6 +8,7 @@
 #include "lib/interrupt.h"
 #include "lib/log.h"
 #include "neutron/session.h"
+#include "neutron/together.h"
 
 #define POLL_MS 3000
 /* What no revision tells, and what was missed. */
@@ -77,23 +78,6 @@ static void say_findings(const struct following *f, const struct neutron_finding
 	}
 }
 
-int neutron_check_alone(const struct settings *settings, struct error *err)
-{
-#ifndef TN_WITHOUT_CLUSTER
-	_cleanup_session_ struct session s;
-	int ret = cluster_session(settings, &s, err);
-
-	if (ret > 0)
-		error_usage(err, "this host is in a cluster, whose definitions are for all hosts; "
-				 "those of Neutron have the routers of one host: `cluster leave`, "
-				 "and let each host read Neutron by itself");
-	return ret ? -1 : 0;
-#else
-	(void)settings, (void)err;
-	return 0;
-#endif
-}
-
 /* Nobody is there to be asked. */
 static int check_loss(struct following *f, struct change *c, struct error *err)
 {
@@ -128,14 +112,30 @@ static void note_routers(struct following *f, const struct failures *failed)
 	f->retry_at = clock_ms() + retry_ms(&f->routers);
 }
 
+/* The same for all hosts of the cluster. */
+static int apply_for_all(struct following *f, struct model *will, struct error *err)
+{
+	_cleanup_outcome_ struct outcome done = { 0 };
+	int ret = neutron_apply_for_all(f->session, f->settings, will, false, false, &done, err);
+
+	if (ret) {
+		f->fault = f->session->fault;
+		return -1;
+	}
+	if (done.text.lines.n)
+		f->say(&done, f->arg);
+	return 0;
+}
+
 static int apply(struct following *f, struct model *will, struct error *err)
 {
 	const struct change_how how = { .partial = true };
 	_cleanup_outcome_ struct outcome done = { 0 };
 	_cleanup_change_ struct change c = { 0 };
 
-	if (neutron_check_alone(f->settings, err) ||
-	    change_begin(f->settings, STORE_WRITE, will, &c, err) || check_loss(f, &c, err) ||
+	if (f->session->together)
+		return apply_for_all(f, will, err);
+	if (change_begin(f->settings, STORE_WRITE, will, &c, err) || check_loss(f, &c, err) ||
 	    change_make(&c, &how, &done, err))
 		return -1;
 	if (done.text.lines.n)
@@ -206,12 +206,31 @@ static void fail(struct following *f, const struct error *why)
 	write_note(f);
 }
 
+/* In a cluster one host follows for all. What another one does is not noted here. */
+static bool is_our_turn(struct following *f, struct error *err)
+{
+	struct neutron_session *s = f->session;
+	bool did = s->actor.acts;
+	int ret = s->together ? together_turn(s, f->settings, err) : 1;
+
+	if (ret == 0 && did)
+		log_notice("another host of the cluster follows Neutron now");
+	if (ret == 0)
+		imported_forget(f->settings->state);
+	return ret > 0;
+}
+
 static void step(struct following *f)
 {
 	struct error err = { 0 };
 	int ret;
 
 	f->fault = IMPORT_READ;
+	if (!is_our_turn(f, &err)) {
+		if (err.set)
+			fail(f, &err);
+		return;
+	}
 	ret = is_due(f) ? 1 : neutron_changed(f->session, &err);
 	if (ret == 0 && clock_left(f->note_at) == 0)
 		note_unchanged(f);
@@ -228,8 +247,7 @@ int neutron_follow(struct neutron_session *session, const struct settings *setti
 {
 	struct following f = { .session = session, .settings = settings, .say = say, .arg = arg };
 
-	if (neutron_check_alone(settings, err))
-		return -1;
+	(void)err;
 	/* what was found before is said once more, by this process */
 	vec_each (text, &session->noted.findings)
 		free(*text);

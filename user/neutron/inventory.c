@@ -298,7 +298,11 @@ static void take_agent(struct inventory *inv, struct object *o)
 
 static void take_hosted(struct inventory *inv, struct object *o)
 {
-	memcpy(vec_push(&inv->hosted)->text, o->id, NEUTRON_ID);
+	struct neutron_hosting *h = vec_push(&inv->hosted);
+
+	memset(h, 0, sizeof(*h));
+	memcpy(h->id, o->id, NEUTRON_ID);
+	snprintf(h->agent, sizeof(h->agent), "%s", inv->agent ? inv->agent : "");
 }
 
 static void take_port(struct inventory *inv, struct object *o)
@@ -494,11 +498,6 @@ static void group_clear(struct neutron_group *g)
 	vec_free(&g->rules);
 }
 
-static void id_clear(struct neutron_id *id)
-{
-	(void)id;
-}
-
 #define CLEAR(vec, clear)          \
 	do {                       \
 		vec_each (_o, vec) \
@@ -549,13 +548,21 @@ static int policy_cmp(const void *a, const void *b)
 	return order ? order : strcmp(x->target, y->target);
 }
 
+static int hosting_cmp(const void *a, const void *b)
+{
+	const struct neutron_hosting *x = a, *y = b;
+	int order = strcmp(x->id, y->id);
+
+	return order ? order : strcmp(x->agent, y->agent);
+}
+
 void inventory_sort(struct inventory *inv)
 {
 	SORT_ONCE(&inv->networks, network_clear);
 	SORT_ONCE(&inv->subnets, subnet_clear);
 	SORT_ONCE(&inv->routers, neutron_router_clear);
 	SORT_ONCE(&inv->agents, agent_clear);
-	SORT_ONCE(&inv->hosted, id_clear);
+	vec_sort_once(&inv->hosted, hosting_cmp);
 	SORT_ONCE(&inv->ports, port_clear);
 	SORT_ONCE(&inv->groups, group_clear);
 	vec_sort(&inv->policies, policy_cmp);

@@ -111,6 +111,12 @@ struct neutron_port {
 	VEC(struct neutron_id) groups;
 };
 
+/* A router that an agent has. */
+struct neutron_hosting {
+	char id[NEUTRON_ID]; /* of the router */
+	char agent[NEUTRON_ID];
+};
+
 /* One that lets something in; those for the other direction are left out. */
 struct neutron_rule {
 	char id[NEUTRON_ID];
@@ -141,7 +147,8 @@ struct inventory {
 	VEC(struct neutron_subnet) subnets;
 	VEC(struct neutron_router) routers;
 	VEC(struct neutron_agent) agents;
-	VEC(struct neutron_id) hosted; /* routers that are on the host in question */
+	VEC(struct neutron_hosting) hosted; /* by the agents in question */
+	const char *agent; /* whose routers HOSTED is about while that is taken; borrowed */
 	VEC(struct neutron_port) ports;
 	VEC(struct neutron_group) groups;
 	VEC(struct neutron_policy) policies;

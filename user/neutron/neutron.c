@@ -8,15 +8,33 @@
 #include "lib/host_name.h"
 #include "neutron/client.h"
 #include "neutron/session.h"
+#include "neutron/together.h"
 
-struct neutron_session *neutron_begin(const struct neutron_source *from, const char *state,
-				      struct error *err)
+/* In a cluster routers are on hosts by the names of their agents. */
+static int see_cluster(struct neutron_session *s, const struct neutron_source *from,
+		       const struct settings *settings, struct error *err)
+{
+	int ret = together_is(settings, err);
+
+	if (ret > 0 && from->host)
+		return error_usage(err, "this host is in a cluster, whose definitions are for all "
+					"hosts: leave --host out; hosts have to be called in the "
+					"cluster as Neutron calls them");
+	s->together = ret > 0;
+	if (s->together)
+		s->host = NULL;
+	return ret < 0 ? -1 : 0;
+}
+
+struct neutron_session *neutron_begin(const struct neutron_source *from,
+				      const struct settings *settings, struct error *err)
 {
 	struct neutron_session *s = xzalloc(sizeof(*s));
 	int ret;
 
 	s->host = from->host ? from->host : host_name();
-	imported_read(state, &s->noted);
+	s->settings = settings;
+	imported_read(settings->state, &s->noted);
 	if (!json_is_object(s->noted.names)) {
 		json_decref(s->noted.names);
 		s->noted.names = json_object();
@@ -27,6 +45,8 @@ struct neutron_session *neutron_begin(const struct neutron_source *from, const c
 		ret = cloud_of_url(from->url, &s->cloud, err);
 	else
 		ret = cloud_find(from->cloud, &s->cloud, err);
+	if (!ret)
+		ret = see_cluster(s, from, settings, err);
 	if (!ret)
 		s->client = neutron_open(&s->cloud, err);
 	if (s->client) {
@@ -42,6 +62,7 @@ void neutron_end(struct neutron_session *s)
 {
 	if (!s)
 		return;
+	together_end(s);
 	neutron_close(s->client);
 	cloud_free(&s->cloud);
 	inventory_free(&s->known);
@@ -97,7 +118,8 @@ int neutron_model(struct neutron_session *s, struct model *out, struct neutron_f
 
 	memset(out, 0, sizeof(*out));
 	s->fault = IMPORT_READ;
-	if (neutron_read(s->client, s->host, &inv, &sum, err) ||
+	if ((s->together && together_learn(s, err)) ||
+	    neutron_read(s->client, s->host, &inv, &sum, err) ||
 	    make(s, &inv, out, findings, err)) {
 		inventory_free(&inv);
 		return -1;
@@ -118,6 +140,22 @@ int neutron_changed(struct neutron_session *s, struct error *err)
 	if (neutron_poll(s->client, s->host, &s->known, &sum, err))
 		return -1;
 	return sum != s->sum;
+}
+
+bool neutron_is_together(const struct neutron_session *s)
+{
+	return s->together;
+}
+
+int neutron_apply_for_all(struct neutron_session *s, const struct settings *settings,
+			  struct model *will, bool all, bool dry_run, struct outcome *out,
+			  struct error *err)
+{
+	bool loss = false;
+	int ret = together_apply(settings, will, all, dry_run, &loss, out, err);
+
+	s->fault = loss ? IMPORT_LOSS : IMPORT_REFUSED;
+	return ret;
 }
 
 int neutron_note(struct neutron_session *s, const char *state, struct neutron_findings *findings,

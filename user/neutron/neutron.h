@@ -13,11 +13,12 @@ struct neutron_source {
 	const char *host;  /* what Neutron calls this one; NULL: its host name */
 };
 
+struct outcome;
+
 /* With a cloud: its token, and what was read of it last. */
 struct neutron_session;
 
 /* What following has done, for whoever prints it. */
-struct outcome;
 typedef void (*neutron_say)(const struct outcome *done, void *arg);
 
 #ifndef TN_WITHOUT_NEUTRON
@@ -25,11 +26,11 @@ typedef void (*neutron_say)(const struct outcome *done, void *arg);
 #define NEUTRON_HELP ""
 
 /*
- * Nothing is sent yet; the texts of `from` are borrowed. What was noted in the state is known (see
- * imported.h). NULL: an error is set.
+ * Nothing is sent yet; the texts of `from`, and the settings, are borrowed. What was noted in the
+ * state is known (see imported.h). NULL: an error is set.
  */
-struct neutron_session *neutron_begin(const struct neutron_source *from, const char *state,
-				      struct error *err);
+struct neutron_session *neutron_begin(const struct neutron_source *from,
+				      const struct settings *settings, struct error *err);
 void neutron_end(struct neutron_session *session);
 
 /*
@@ -49,10 +50,14 @@ int neutron_note(struct neutron_session *session, const char *state,
 		 struct neutron_findings *findings, struct error *err);
 
 /*
- * -1: this host is in a cluster, with an error: its definitions are for all hosts, and those of
- * Neutron have the routers of one.
+ * In a cluster: put in force what Neutron says, for all hosts. `will` becomes empty. `all`: also if
+ * most mappings go. 1: somebody else was faster, and the error says so.
  */
-int neutron_check_alone(const struct settings *settings, struct error *err);
+int neutron_apply_for_all(struct neutron_session *session, const struct settings *settings,
+			  struct model *will, bool all, bool dry_run, struct outcome *out,
+			  struct error *err);
+/* Whether this host is in a cluster, so that definitions are for all hosts. */
+bool neutron_is_together(const struct neutron_session *session);
 
 /*
  * Apply what Neutron says, and whatever it says next, until interrupted. What fails is said once,
@@ -66,10 +71,10 @@ int neutron_follow(struct neutron_session *session, const struct settings *setti
 
 #define NEUTRON_HELP "\n(not in this build: NEUTRON=no)"
 
-static inline struct neutron_session *neutron_begin(const struct neutron_source *from,
-						    const char *state, struct error *err)
+static inline struct neutron_session *
+neutron_begin(const struct neutron_source *from, const struct settings *settings, struct error *err)
 {
-	(void)from, (void)state;
+	(void)from, (void)settings;
 	error_usage(err, "this build cannot ask Neutron: it was made with NEUTRON=no");
 	return NULL;
 }
@@ -93,10 +98,19 @@ static inline int neutron_note(struct neutron_session *session, const char *stat
 	return -1;
 }
 
-static inline int neutron_check_alone(const struct settings *settings, struct error *err)
+static inline int neutron_apply_for_all(struct neutron_session *session,
+					const struct settings *settings, struct model *will,
+					bool all, bool dry_run, struct outcome *out,
+					struct error *err)
 {
-	(void)settings, (void)err;
+	(void)session, (void)settings, (void)will, (void)all, (void)dry_run, (void)out, (void)err;
 	return -1;
+}
+
+static inline bool neutron_is_together(const struct neutron_session *session)
+{
+	(void)session;
+	return false;
 }
 
 static inline int neutron_follow(struct neutron_session *session, const struct settings *settings,

@@ -66,10 +66,15 @@ static bool is_empty(enum neutron_list list, const json_t *answer)
 	return !json_array_size(json_object_get(answer, neutron_list_key(list)));
 }
 
-static int take_page(struct reading *r, enum neutron_list list, const json_t *answer,
-		     struct error *err)
+static int take_page(struct reading *r, enum neutron_list list, const char *path,
+		     const json_t *answer, struct error *err)
 {
-	r->sum += neutron_answer_sum(list, answer);
+	uint64_t sum = neutron_answer_sum(list, answer);
+
+	/* a router that goes from one agent to another is in another answer */
+	for (const char *c = path; list == NEUTRON_HOSTED && *c; c++)
+		sum = sum * 31 + (unsigned char)*c;
+	r->sum += sum;
 	return r->inv ? inventory_take(r->inv, list, answer, err) : 0;
 }
 
@@ -86,7 +91,7 @@ static int read_list(struct reading *r, enum neutron_list list, const char *path
 
 		ret = neutron_get(r->client, path, page, &answer, err);
 		if (!ret)
-			ret = take_page(r, list, answer, err);
+			ret = take_page(r, list, path, answer, err);
 		if (!ret)
 			next = next_query(list, answer);
 		if (next && (n >= PAGES_MAX || is_empty(list, answer) || strcmp(next, page) == 0))
@@ -147,19 +152,31 @@ static int read_each(struct reading *r, enum neutron_list list, const char *path
 
 #define TAGGED "tags=" NEUTRON_TAG
 
-/* The routers that are on the host, by its agents. */
-static int read_hosted(struct reading *r, struct error *err)
+/* Of that host, or of all. */
+static int read_agents(struct reading *r, struct error *err)
 {
-	char *escaped = curl_easy_escape(r->client->curl, r->host, 0), path[128];
+	char *escaped = r->host ? curl_easy_escape(r->client->curl, r->host, 0) : NULL;
 	_cleanup_free_ char *query = NULL;
 	int ret;
 
-	if (!escaped || asprintf(&query, "agent_type=L3%%20agent&host=%s", escaped) < 0)
+	if ((r->host && !escaped) || asprintf(&query, "agent_type=L3%%20agent%s%s",
+					      escaped ? "&host=" : "", escaped ?: "") < 0)
 		return error_set(err, "out of memory");
 	ret = read_list(r, NEUTRON_AGENTS, "agents", query, err);
 	curl_free(escaped);
+	return ret;
+}
+
+/* Which routers these have. */
+static int read_hosted(struct reading *r, struct error *err)
+{
+	int ret = read_agents(r, err);
+	char path[128];
+
 	vec_each (a, &r->known->agents) {
 		snprintf(path, sizeof(path), "agents/%s/l3-routers", a->id);
+		if (r->inv)
+			r->inv->agent = a->id;
 		if (!ret && a->is_l3)
 			ret = read_list(r, NEUTRON_HOSTED, path, "", err);
 	}

@@ -3,6 +3,7 @@
 #ifndef TN_NEUTRON_SESSION_H
 #define TN_NEUTRON_SESSION_H
 
+#include "cluster/actor.h"
 #include "neutron/cloud.h"
 #include "neutron/neutron.h"
 #include "observe/imported.h"
@@ -14,6 +15,9 @@ struct neutron_session {
 	struct inventory known; /* what was read last */
 	uint64_t sum;		/* of that */
 	bool is_known;
+	const struct settings *settings;
+	bool together;		 /* in a cluster: what is read is for all hosts, and `host` NULL */
+	struct actor actor;	 /* then: whose turn it is */
 	enum import_fault fault; /* what went wrong, if the last neutron_model() failed */
 	struct imported noted; /* what the state says, or is to say next; its names are an object */
 };

@@ -110,3 +110,11 @@ int imported_write(const char *state, const struct imported *im, struct error *e
 	}
 	return 0;
 }
+
+void imported_forget(const char *state)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/neutron", state);
+	unlink(path);
+}

@@ -43,6 +43,8 @@ void imported_free(struct imported *im);
 
 /* 1: *out is the caller's to free; 0: nothing was noted, or nothing that can be read. */
 int imported_read(const char *state, struct imported *out);
+/* That nothing is read here any more. */
+void imported_forget(const char *state);
 /* In one piece. The directory is there. */
 int imported_write(const char *state, const struct imported *im, struct error *err);
 

@@ -108,6 +108,7 @@ void take_all(struct inventory *inv)
 	struct error err = { 0 };
 
 	memset(inv, 0, sizeof(*inv));
+	inv->agent = "10000033-0033-4000-8000-000000000033";
 	for (int i = 0; i < NEUTRON_LISTS_COUNT; i++)
 		cr_assert_eq(inventory_take(inv, i, answers[i], &err), 0, "%s", err.text);
 	inventory_sort(inv);
@@ -152,12 +153,13 @@ static char *lines(const struct neutron_findings *f)
 	return text;
 }
 
-static int make_model(struct model *m, struct neutron_findings *findings, struct error *err)
+static int make_model(const char *host, struct model *m, struct neutron_findings *findings,
+		      struct error *err)
 {
 	_cleanup_inventory_ struct inventory inv = { 0 };
 
 	take_all(&inv);
-	return neutron_definitions(&inv, "node1", names, m, findings, err);
+	return neutron_definitions(&inv, host, names, m, findings, err);
 }
 
 /* What most tests are not about. */
@@ -176,12 +178,17 @@ static char *without_macs(const char *yaml)
 
 struct made make(void)
 {
+	return make_for("node1");
+}
+
+struct made make_for(const char *host)
+{
 	_cleanup_neutron_findings_ struct neutron_findings findings = { 0 };
 	_cleanup_model_ struct model m = { 0 };
 	struct error err = { 0 };
 	struct made made;
 
-	cr_assert_eq(make_model(&m, &findings, &err), 0, "%s", err.text);
+	cr_assert_eq(make_model(host, &m, &findings, &err), 0, "%s", err.text);
 	made.whole = written(&m);
 	made.findings = lines(&findings);
 	expect_valid(made.whole);
@@ -226,7 +233,7 @@ struct error make_fails(void)
 	_cleanup_model_ struct model m = { 0 };
 	struct error err = { 0 };
 
-	cr_assert_eq(make_model(&m, &findings, &err), -1);
+	cr_assert_eq(make_model("node1", &m, &findings, &err), -1);
 	cr_assert(err.set && err.usage);
 	cr_assert(!m.tenants.v && !m.subnets.v);
 	return err;

@@ -46,6 +46,8 @@ void made_free(struct made *m);
  * is the same file again after that.
  */
 struct made make(void);
+/* The same for that one; NULL: for all hosts. */
+struct made make_for(const char *host);
 /*
  * The same, but whether there are definitions: else there is an error, which says something. All
  * get an address then.

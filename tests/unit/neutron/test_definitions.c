@@ -267,6 +267,20 @@ Test(neutron, whoever_is_older_keeps_the_plain_name)
 			  "000000000012]");
 }
 
+/* In a cluster each router says which hosts have it. */
+Test(neutron, for_all_hosts)
+{
+	_cleanup_made_ struct made m = make_for(NULL);
+
+	expect_in(m.yaml,
+		  "name: alpha-router\n  router:\n    host: node1\n    netns: qrouter-10000012");
+	expect_in(m.yaml, "name: gamma-router\n  router:\n    host: node1\n    active: address\n");
+	change(NEUTRON_AGENTS, "10000033", "{'host': 'no such/host'}");
+	_cleanup_made_ struct made odd = make_for(NULL);
+
+	expect_in(odd.findings, "no such/host has a name that no host of a cluster can have");
+}
+
 /* It is the same router, and so is its tenant; another one with the old name is not. */
 Test(neutron, routers_that_are_renamed)
 {
