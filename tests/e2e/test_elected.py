@@ -235,9 +235,9 @@ class Addresses:
 def never_two(events, has=()):
     """A host gets the address after all others have lost it."""
     has = set(has)
-    for time, host, comes in events:
+    for at, host, comes in events:
         if comes:
-            assert not has - {host}, f"at {time} {host} gets the address, which {has} has: {events}"
+            assert not has - {host}, f"at {at} {host} gets the address, which {has} has: {events}"
             has.add(host)
         else:
             has.discard(host)

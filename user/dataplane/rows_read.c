@@ -114,11 +114,10 @@ static void router_from_map(struct kernel_state *out, const void *key, const voi
 	row->hook = v->hook;
 	row->via = v->via;
 	row->build = v->build; /* see know_builds() */
-	row->flags = v->flags &
-		     ~(TN_ROUTER_LOOSE | TN_ROUTER_FEASIBLE | TN_ROUTER_FAST | TN_ROUTER_RULED |
-		       TN_ROUTER_IPSEC | TN_ROUTER_VETH | TN_ROUTER_BY_ADDRESS |
-		       TN_ROUTER_NEEDS_V4 | TN_ROUTER_NEEDS_V6 | TN_ROUTER_BINDS |
-		       TN_ROUTER_ELECTED);
+	row->flags = v->flags & ~(TN_ROUTER_LOOSE | TN_ROUTER_FEASIBLE | TN_ROUTER_FAST |
+				  TN_ROUTER_RULED | TN_ROUTER_IPSEC | TN_ROUTER_VETH |
+				  TN_ROUTER_BY_ADDRESS | TN_ROUTER_NEEDS_V4 | TN_ROUTER_NEEDS_V6 |
+				  TN_ROUTER_BINDS | TN_ROUTER_ELECTED);
 	row->sources = v->flags & TN_ROUTER_LOOSE      ? SOURCES_LOOSE
 		       : v->flags & TN_ROUTER_FEASIBLE ? SOURCES_FEASIBLE
 						       : SOURCES_STRICT;
