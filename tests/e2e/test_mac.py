@@ -101,6 +101,10 @@ def test_map_add_mac(lab):
         shown = {m["fixed"]: m["mac"] for m in lab.cli.json("map", "list", "-v", "red")}
         equal(shown["10.0.0.77"], "fa:16:3e:00:00:77", "as JSON")
         equal(shown[FIXED], None, "of one without")
+        assert "10.0.0.77, shared address" in lab.cli.run("show", "red/10.0.0.77").stdout
+        assert "mac fa:16:3e:00:00:77" in lab.cli.run("show", "red/10.0.0.77").stdout
+        named = next(t["named"] for t in lab.cli.json("show", "red/10.0.0.77")["tenants"] if t["named"])
+        equal(named[0]["mac"], "fa:16:3e:00:00:77", "show -j")
         assert "mac: \"fa:16:3e:00:00:77\"" in lab.cli.run("export").stdout
         equal(lab.cli.lines("restore"), ["nothing to be done"], "restore")
     finally:

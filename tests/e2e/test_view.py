@@ -54,7 +54,7 @@ def test_view_of_rules(lab):
             equal([rule["ports"] for rule in said["accept"]],
                   [[port] for port in ports] if ports else [None], f"rules of show {words}")
         equal(lab.cli.json("show", "red/db")["tenants"][0]["named"],
-              [{"name": "db", "fixed": FIXED, "shared": RED1}], "what was named")
+              [{"name": "db", "fixed": FIXED, "shared": RED1, "mac": None}], "what was named")
         equal(lab.cli.json("show", "red")["tenants"][0]["named"], None, "what was named")
         text = lab.cli.run("show", "red/db").stdout
         assert "mapping db " in text and "tcp/5432" in text and "icmp" not in text, text

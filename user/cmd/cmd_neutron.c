@@ -194,6 +194,8 @@ const struct command cmd_neutron = {
 		"said once, and is\n"
 		"tried again. `tenantnat agent` can run beside it.\n"
 		"\n"
+		"In a cluster the definitions are for all hosts, and one host follows for all.\n"
+		"\n"
 		"It applies as `apply --partial` does: routers that are missing or fail are "
 		"named and left\n"
 		"as they are, and the exit status is 1. If Neutron cannot be read whole, nothing "

@@ -307,10 +307,12 @@ static json_t *named_json(const struct selection *s, const struct tenant *t)
 	list = json_array();
 	vec_each (m, &t->mappings) {
 		if (selection_has_mapping(s, t, m))
-			json_array_append_new(list, json_pack("{s:o, s:s, s:s}", "name",
-							      json_text(m->name), "fixed",
-							      ADDR(&m->fixed), "shared",
-							      ADDR(&m->shared)));
+			json_array_append_new(
+				list,
+				json_pack("{s:o, s:s, s:s, s:o}", "name", json_text(m->name),
+					  "fixed", ADDR(&m->fixed), "shared", ADDR(&m->shared),
+					  "mac",
+					  json_text(mac_is_unset(m->mac) ? NULL : MAC(m->mac))));
 	}
 	return list;
 }
@@ -480,8 +482,10 @@ static void print_named(const struct selection *s, const struct tenant *t)
 		return;
 	vec_each (m, &t->mappings) {
 		if (selection_has_mapping(s, t, m))
-			printf("  mapping %s%s%s, shared address %s\n", m->name ? m->name : "",
-			       m->name ? " " : "", ADDR(&m->fixed), ADDR(&m->shared));
+			printf("  mapping %s%s%s, shared address %s%s%s\n", m->name ? m->name : "",
+			       m->name ? " " : "", ADDR(&m->fixed), ADDR(&m->shared),
+			       mac_is_unset(m->mac) ? "" : ", mac ",
+			       mac_is_unset(m->mac) ? "" : MAC(m->mac));
 	}
 }
 
@@ -644,7 +648,8 @@ const struct command cmd_show = {
 		"[{\"tenant\", \"pool\": […], \"mappings\": "
 		"count,\n"
 		"\"named\": null or, of TENANT/MAPPING, [{\"name\" or null, \"fixed\", "
-		"\"shared\"}],\n"
+		"\"shared\",\n"
+		"\"mac\" or null}],\n"
 		"\"accept\": null (not given) or [{\"from\": […], \"to\": null or […], "
 		"\"ports\": null or […], \"line\"}],\n"
 		"\"hosts\": null (not given) or [that have the router], \"router\": null "
