@@ -39,7 +39,8 @@ MEDIA_TOPICS = ["talk", "guard", "six", "hairpin", "icmp"]
 MEDIA_HOOKS = ["tc", "xdp-generic"]
 # what runs once more with packets through the stack, with these hooks
 STACK_TOPICS = """
-    talk guard accept counters six hairpin icmp mtu path fragments offload uplink own reject failover
+    talk guard accept counters six hairpin icmp mtu path fragments offload uplink own reject
+    failover mac
 """.split()
 STACK_HOOKS = ["tc", "xdp"]
 # with clsact the programs are those of tc: what is about how they are attached runs with it too
