@@ -30,6 +30,58 @@ static __always_inline bool is_anywhere(const struct tn_router_port *port)
 	return port->self.flags & TN_PORT_BY_ADDRESS;
 }
 
+/*
+ * When a router has become active, as packets see it: the first one after the last that has found
+ * it a standby.
+ */
+struct takeover {
+	__u32 standby; /* by the last packet */
+	__u32 since;   /* seconds(); 0: it has not become active since there is this map */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, TN_ROUTERS_MAX);
+	__type(key, __u32);
+	__type(value, struct takeover);
+} takeovers SEC(".maps");
+
+static __always_inline struct takeover *takeover_of(const struct scratch *w)
+{
+	__u32 router = w->self.router;
+
+	return bpf_map_lookup_elem(&takeovers, &router);
+}
+
+/* Several CPUs share it: no write that changes nothing. */
+static __always_inline void note_takeover(const struct scratch *w,
+					  const struct tn_router_port *port, bool standby)
+{
+	struct takeover *t = port->grace ? takeover_of(w) : NULL;
+
+	if (!t || t->standby == standby)
+		return;
+	if (!standby)
+		t->since = seconds();
+	t->standby = standby;
+}
+
+/*
+ * Whether the router has become active so shortly ago that what VMs have opened at the host before
+ * may not all be known. Global, so that the verifier follows it once.
+ */
+__noinline int tn_is_in_grace(void)
+{
+	struct scratch *w = scratch_get();
+	const struct tn_router_port *port = self_port(w);
+	const struct takeover *t;
+
+	if (!w || !port || !port->grace)
+		return 0;
+	t = takeover_of(w);
+	return t && t->since && seconds() - t->since < port->grace;
+}
+
 #ifdef __bpf__
 
 /* So many addresses of each family are looked at, and so many interfaces of one bucket. */
@@ -245,8 +297,11 @@ static __always_inline int find_standby(__u64 device)
 	if (!w || !port)
 		return 1;
 	w->shared_device = device;
-	if (is_granted(port) && tn_find_shared() && has_its_address(w, port))
+	if (is_granted(port) && tn_find_shared() && has_its_address(w, port)) {
+		note_takeover(w, port, false);
 		return 0;
+	}
+	note_takeover(w, port, true);
 	w->self.flags |= TN_PORT_STANDBY;
 	return 1;
 }

@@ -7,6 +7,7 @@
 #ifndef TN_BPF_POLICY_H
 #define TN_BPF_POLICY_H
 
+#include "active.h"
 #include "flows.h"
 #include "fragments.h"
 
@@ -22,6 +23,19 @@ static __always_inline enum tn_verdict accepted(struct pkt *p, bool out)
 		       : drop(p, TN_DROP_INTERNAL);
 }
 
+/*
+ * After a takeover: a segment of TCP that goes on, from a tenant. It makes no flow: that does the
+ * VM with its answer, unless that is RST.
+ */
+static __always_inline bool is_graced(struct pkt *p, const struct scratch *w)
+{
+	__u8 tcp;
+
+	return p->proto == IPPROTO_TCP && w->endpoints.peer_tenant && tn_is_in_grace() &&
+	       pkt_load(p, p->l4 + TCP_FLAGS_OFFSET, &tcp, sizeof(tcp)) &&
+	       (tcp & (TCP_ACK | TCP_SYN | TCP_FIN | TCP_RST)) == TCP_ACK;
+}
+
 /* From the shared network to a VM. */
 static __always_inline enum tn_verdict policy_in(struct pkt *p, struct scratch *w)
 {
@@ -33,7 +47,8 @@ static __always_inline enum tn_verdict policy_in(struct pkt *p, struct scratch *
 		return drop(p, TN_DROP_MALFORMED);
 	p->rule = tn_rule(false, s.talk == TALK_REPLY ? CLASS_NONE : s.class, s.dst);
 	if (!p->rule) {
-		if (s.talk == TALK_REQUEST || !tn_flow_lives(p->proto, flow_ports(s.src, s.dst)))
+		if (s.talk == TALK_REQUEST ||
+		    (!tn_flow_lives(p->proto, flow_ports(s.src, s.dst)) && !is_graced(p, w)))
 			return drop(p, w->endpoints.peer_tenant ? TN_DROP_NOT_ACCEPTED
 								: TN_DROP_STRANGER);
 		p->by_flow = true;

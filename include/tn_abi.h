@@ -187,6 +187,9 @@ enum tn_flow_flags {
 	TN_FLOW_CLOSING = 1U << 0, /* TCP: the VM has sent FIN or RST */
 };
 
+/* The longest time of grace after a takeover, in seconds. */
+#define TN_GRACE_MAX 60
+
 /* How long a flow is kept without a packet of the VM, in seconds. */
 #define TN_FLOW_TCP	  7440 /* RFC 5382, REQ-5: 2 hours 4 minutes */
 #define TN_FLOW_TCP_BRIEF 240  /* the same: opening and closing, 4 minutes */
@@ -518,6 +521,8 @@ struct tn_router {
 	/* bit i: the frames of inside[i] begin with the IP header; TN_VRF << i: it is a VRF */
 	__u32 raw;
 	__u32 flows;		   /* entries of its map of flows; 0: TN_FLOWS */
+	__u32 grace;		   /* as in struct tn_router_port */
+	__u32 pad;		   /* zero */
 	__u32 xmit[TN_INSIDE_MAX]; /* those that XDP can send to; 0: no more */
 	struct tn_addr own[2];	   /* of the router itself, IPv4 and IPv6; zero: none */
 };
@@ -536,7 +541,11 @@ struct tn_self {
 
 struct tn_router_port {
 	__u8 mac[6];
-	__u8 pad[2]; /* zero */
+	/*
+	 * Seconds since it has become active by its address, in which TCP that goes on is let in
+	 * from every tenant: see bpf/active.h; 0: none
+	 */
+	__u16 grace;
 	struct tn_self self;
 	__u32 inside[TN_INSIDE_MAX];
 	__u32 xmit[TN_INSIDE_MAX];
@@ -632,7 +641,7 @@ TN_ABI_SIZE(struct tn_drops, 8 * TN_REASONS_MAX + 16);
 TN_ABI_SIZE(struct tn_watch, 64);
 TN_ABI_SIZE(struct tn_event, 84 + TN_EVENT_HEAD);
 TN_ABI_SIZE(struct tn_config, 24 + 8 * TN_VARIANTS + 32 * TN_SUBNETS_MAX);
-TN_ABI_SIZE(struct tn_router, 144 + 2 * 4 * TN_INSIDE_MAX);
+TN_ABI_SIZE(struct tn_router, 152 + 2 * 4 * TN_INSIDE_MAX);
 TN_ABI_SIZE(struct tn_router_port, 56 + 2 * 4 * TN_INSIDE_MAX);
 TN_ABI_SIZE(struct tn_scratch, TN_SCRATCH_SIZE);
 TN_ABI_SIZE(struct tn_meta, 8);

@@ -117,11 +117,11 @@ class Hosts:
         if not dead:
             host.end()
             return
+        os.kill(streamer(self.agents[host]), 9)
+        self.agents[host].kill()
         self._links(host, "down")
         host.run.kill()
         host.run.wait()
-        os.kill(streamer(self.agents[host]), 9)
-        self.agents[host].kill()
 
     def come_back(self, host, dead):
         if dead:
@@ -165,7 +165,8 @@ def take_over(hosts, dead):
     idle = next(talk for talk in talks if talk.kind == "idle")
     idle.quiet, idle.last = False, time.monotonic()
     pushed = time.monotonic()
-    talk_until(talks, lambda: all(talk.last > (pushed if talk is idle else came) + 2 * TICK for talk in talks), LOST)
+    talk_until(talks, lambda: all(talk.last > (pushed if talk is idle else came) + 2 * TICK
+                                  for talk in talks), LOST)
     out = {}
     for talk in talks:
         heard = talk.last > (pushed if talk is idle else came)
@@ -177,9 +178,9 @@ def take_over(hosts, dead):
     return out
 
 
-def takeovers(lab, stream, dead, rounds):
+def takeovers(lab, stream, dead, rounds, grace):
     accept = ({"from": ["plain"], "ports": [f"tcp/{SERVICE}"]},)
-    with pair(lab, stream=stream, accept=accept, active=False) as there, \
+    with pair(lab, stream=stream, accept=accept, active=False, grace=grace) as there, \
             contextlib.closing(Hosts(there)) as hosts:
         for host in there.hosts:
             host.begin()
@@ -189,9 +190,10 @@ def takeovers(lab, stream, dead, rounds):
     return {kind: [one[kind] for one in found] for kind in KINDS}
 
 
-def report(stream, dead, found):
+def report(stream, dead, grace, found):
     print(f"\n{'host dead at once' if dead else 'host gives it up'}, "
-          f"{'flows streamed' if stream else 'without a stream'}")
+          f"{'flows streamed' if stream else 'without a stream'}"
+          f"{', takeover-grace: ' + grace if grace != '0s' else ''}")
     for kind, values in found.items():
         kept = sorted(value for value in values if value is not None)
         text = f"silent {statistics.median(kept):.2f} s (median), {kept[-1]:.2f} s (most)" if kept else ""
@@ -254,12 +256,12 @@ def main():
     with private_machine() as scratch:
         binary = shutil.copy(os.path.abspath(options.bin), os.path.join(scratch, "tenantnat"))
         with contextlib.closing(Lab(binary, scratch, "tc", "on")) as lab:
-            for dead in False, True:
-                for stream in True, False:
-                    found = takeovers(lab, stream, dead, options.takeovers)
-                    report(stream, dead, found)
-                    out[f"{'dead' if dead else 'planned'} {'stream' if stream else 'none'}"] = found
             out["costs"] = costs(lab, options.seconds)
+            for dead, stream, grace in ((False, True, "0s"), (True, True, "0s"), (True, True, "5s"),
+                                        (False, False, "0s"), (True, False, "0s")):
+                found = takeovers(lab, stream, dead, options.takeovers, grace)
+                report(stream, dead, grace, found)
+                out[f"{'dead' if dead else 'planned'} {'stream' if stream else 'none'} {grace}"] = found
     if options.json:
         with open(options.json, "w", encoding="ascii") as f:
             json.dump(out, f, indent=1)

@@ -148,7 +148,8 @@ static int router_map(struct lab *lab, const struct bpf_map *all, size_t key_siz
 
 static void put_self(struct lab *lab, const struct lab_options *o)
 {
-	struct tn_router_port port = { .own = { addr_of(RED_OWN), addr_of(RED_OWN_6) } };
+	struct tn_router_port port = { .own = { addr_of(RED_OWN), addr_of(RED_OWN_6) },
+				       .grace = o->grace };
 
 	port.self.router = lab->router;
 	port.self.ifindex = o->shared_at ? o->shared_at : 1; /* loopback, where test runs are */

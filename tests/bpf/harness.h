@@ -30,6 +30,7 @@ struct lab_options {
 	bool own_slots;		/* mappings have those by their addresses, while these are free */
 	bool by_address;	/* TN_PORT_BY_ADDRESS, and of its own addresses */
 	bool needs_v4, needs_v6;
+	uint16_t grace;	    /* after a takeover, seconds */
 	uint32_t shared_at; /* index of the shared interface; default loopback's */
 	bool strict;	    /* nobody accepts anything, and no pools: for policies of one's own */
 	const char *mac;    /* the router's; default MAC_ROUTER */

@@ -842,3 +842,132 @@ Test(policy, no_more_than_the_limit)
 {
 	scene(no_more_than_the_limit);
 }
+
+/* ---------------------------------------------------------------- after a takeover */
+
+#define GRACE	       40
+#define ELSEWHERE      "100.64.77.9" /* of a tenant of which the pool is known */
+#define ELSEWHERE_POOL "100.64.77.0/24"
+/* What goes on, from a tenant; and what does not. */
+#define GOES_ON(reason)                                                                            \
+	{ "a segment", IN, TCP_(ELSEWHERE, 80, RED_SHARED, 4000, .tcp = TH_ACK), reason },         \
+		{ "with data", IN, TCP_(ELSEWHERE, 80, RED_SHARED, 4001, .tcp = TH_ACK | TH_PUSH), \
+		  reason },                                                                        \
+	{                                                                                          \
+		"over IPv6", IN, TCP_(GREEN_SHARED_6, 80, RED_SHARED_6, 4000, .tcp = TH_ACK),      \
+			reason                                                                     \
+	}
+
+static void set_address(bool there)
+{
+	need(system(there ? "ip link set lo up && ip addr add " RED_OWN "/32 dev lo"
+			  : "ip addr del " RED_OWN "/32 dev lo") == 0,
+	     "ip");
+}
+
+/* It has become active so many seconds ago. */
+static void age_takeover(struct lab *lab, uint32_t seconds)
+{
+	struct {
+		uint32_t standby;
+		uint32_t since;
+	} takeover;
+	uint32_t router = RED;
+
+	cr_assert_eq(bpf_map_lookup_elem(lab_map_fd(lab, "takeovers"), &router, &takeover), 0);
+	cr_expect_eq(takeover.standby, 0);
+	cr_expect_leq(now() - takeover.since, GRACE);
+	takeover.since = now() - seconds;
+	cr_assert_eq(bpf_map_update_elem(lab_map_fd(lab, "takeovers"), &router, &takeover, BPF_ANY),
+		     0);
+}
+
+static void count_flows(struct lab *lab, size_t want)
+{
+	int flows = lab_map_fd(lab, "flows");
+	struct tn_flow_key key, *before = NULL;
+	size_t n = 0;
+
+	for (; bpf_map_get_next_key(flows, before, &key) == 0; before = &key)
+		n++;
+	cr_expect_eq(n, want, "%zu flows, not %zu", n, want);
+}
+
+static void grace(struct lab *lab)
+{
+	lab_pool(lab, ELSEWHERE_POOL, TENANT_OF(GREEN));
+	set_address(true);
+	PLAY(lab, GOES_ON(TN_DROP_NOT_ACCEPTED));
+	set_address(false);
+	PLAY(lab, { "of a standby", IN, TCP_(ELSEWHERE, 80, RED_SHARED, 4000, .tcp = TH_ACK),
+		    TN_DROP_STANDBY });
+	set_address(true);
+	PLAY(lab, GOES_ON(PASSES),
+	     { "SYN", IN, TCP_(ELSEWHERE, 80, RED_SHARED, 4000, .tcp = TH_SYN),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "SYN and ACK", IN, TCP_(ELSEWHERE, 80, RED_SHARED, 4000, .tcp = TH_SYN | TH_ACK),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "FIN", IN, TCP_(ELSEWHERE, 80, RED_SHARED, 4000, .tcp = TH_FIN | TH_ACK),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "RST", IN, TCP_(ELSEWHERE, 80, RED_SHARED, 4000, .tcp = TH_RST | TH_ACK),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "no flags", IN, TCP_(ELSEWHERE, 80, RED_SHARED, 4000, .tcp = TH_PUSH),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "of a stranger", IN, TCP_(STRANGER, 80, RED_SHARED, 4000, .tcp = TH_ACK),
+	       TN_DROP_STRANGER },
+	     { "UDP", IN, UDP_(ELSEWHERE, 80, RED_SHARED, 4000), TN_DROP_NOT_ACCEPTED },
+	     { "a ping", IN, PING(ELSEWHERE, RED_SHARED), TN_DROP_NOT_ACCEPTED },
+	     { "an answer", IN, PONG(ELSEWHERE, RED_SHARED), TN_DROP_NOT_ACCEPTED });
+	/* by itself it makes none; nor does a VM that knows of no such connection */
+	count_flows(lab, 0);
+	PLAY(lab, { "refused", OUT, TCP_(RED_VM, 4000, ELSEWHERE, 80, .tcp = TH_RST), PASSES },
+	     { "SYN after that", IN, TCP_(ELSEWHERE, 80, RED_SHARED, 4000, .tcp = TH_SYN),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "answered", OUT, TCP_(RED_VM, 4001, ELSEWHERE, 80, .tcp = TH_ACK), PASSES });
+	count_flows(lab, 1);
+	age_takeover(lab, GRACE - 2);
+	PLAY(lab, GOES_ON(PASSES));
+	age_takeover(lab, 0);
+	age_takeover(lab, GRACE);
+	PLAY(lab,
+	     { "too late", IN, TCP_(ELSEWHERE, 80, RED_SHARED, 4000, .tcp = TH_ACK),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "of the flow that the VM has", IN,
+	       TCP_(ELSEWHERE, 80, RED_SHARED, 4001, .tcp = TH_ACK | TH_PUSH), PASSES });
+	set_address(false);
+}
+
+static void no_grace(struct lab *lab)
+{
+	lab_pool(lab, ELSEWHERE_POOL, TENANT_OF(GREEN));
+	set_address(true);
+	set_address(false);
+	PLAY(lab, { "of a standby", IN, TCP_(ELSEWHERE, 80, RED_SHARED, 4000, .tcp = TH_ACK),
+		    TN_DROP_STANDBY });
+	set_address(true);
+	PLAY(lab, GOES_ON(TN_DROP_NOT_ACCEPTED));
+	set_address(false);
+}
+
+static void takeover_scene(scene_fn fn, uint16_t seconds)
+{
+	static const enum program programs[] = { XDP_IN, TC_IN };
+
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
+		struct lab *lab = lab_open(&(struct lab_options){ .strict = true,
+								  .by_address = true,
+								  .needs_v4 = true,
+								  .loose = true,
+								  .grace = seconds });
+
+		in_program = programs[i];
+		fn(lab);
+		lab_close(lab);
+	}
+}
+
+Test(policy, grace)
+{
+	takeover_scene(grace, GRACE);
+	takeover_scene(no_grace, 0);
+}

@@ -67,19 +67,19 @@ class Pair:
         self.vm.ip("neigh flush dev eth0")     # keepalived announces the gateway
 
 
-def definitions(lab, hosts="[hv1, hv2]", accept=()):
+def definitions(lab, hosts="[hv1, hv2]", accept=(), grace="0s"):
     router = {"hosts": hosts, "netns": NETNS, "shared": "shared0", "inside": "[lan0]",
-              "hook": lab.hook, "address": VIP}
+              "hook": lab.hook, "address": VIP, "takeover-grace": grace}
     return Definitions(Tenant("ha", (VM, SHARED), router=router, pool=["100.64.6.0/24"], accept=accept),
                        Tenant("plain", ("10.9.9.9", PLAIN), pool=[PLAIN + "/32"]))
 
 
 @contextlib.contextmanager
-def pair(lab, stream=True, accept=(), hosts=2, active=True):
+def pair(lab, stream=True, accept=(), hosts=2, active=True, grace="0s"):
     with Etcd(lab) as etcd, two_hosts(lab, lambda *args: Member(*args, etcd), hosts) as (some, vm, _):
         for host in some:
             host.join(f"{host.at}:9117" if stream else "none")
-        path = definitions(lab, accept=accept).write(os.path.join(lab.scratch, "ha.yaml"))
+        path = definitions(lab, accept=accept, grace=grace).write(os.path.join(lab.scratch, "ha.yaml"))
         if active:
             some[0].give()
         some[0].cli.apply(path)

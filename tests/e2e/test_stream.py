@@ -10,7 +10,7 @@ from case import equal, eventually, hook, once
 from defs import Tenant
 from ha import agents, definitions, pair
 from lab import PLAIN
-from test_failover import SHARED, VM
+from test_failover import SHARED, SHORT, VM, silent
 from traffic import WAIT, client, server
 
 
@@ -273,3 +273,25 @@ def test_stream_of_the_last_moment(lab):
             there.take_over(old, new)
             eventually(lambda host=new, port=download.port: host.has_flow(port))
             download.arrives(b"to " + new.name.encode())
+
+
+@hook
+def test_stream_grace_after_a_takeover(lab):
+    """Without flows, and without an agent: what goes on comes in, and the VM's answer makes the flow."""
+    with pair(lab, stream=False, grace="60s") as there, contextlib.ExitStack() as stack:
+        one, two = there.hosts
+        download = Download(there, stack)
+        # whatever a standby sees
+        lab.plain.ip("neigh flush dev shared0")
+        silent(lab.plain, "100.64.6.99")
+        there.take_over(one, two)
+        two.cli.run("announce", "ha")
+        # what a rule has to accept, it still has to
+        with lab.plain.socket(socket.AF_INET, socket.SOCK_STREAM) as opening:
+            opening.settimeout(SHORT)
+            with contextlib.suppress(OSError):
+                opening.connect((SHARED, 7))
+                raise AssertionError("a connection was opened")
+        equal(two.flows(), [], "flows")
+        download.arrives(b"after")
+        equal([f["port"] for f in two.flows()], [download.port], "flows")

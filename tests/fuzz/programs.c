@@ -46,6 +46,7 @@ struct map programs_maps[] = {
 	MAP(neigh_rooms, .entries = 1),
 	MAP(unresolved),
 	MAP(buckets, .entries = TN_ROUTERS_MAX),
+	MAP(takeovers, .entries = TN_ROUTERS_MAX),
 	MAP(tellings, .entries = 1),
 	MAP(budgets, .entries = 1),
 	MAP(routers),

@@ -138,6 +138,8 @@ static void read_router(const struct statement *s, struct tenant *t)
 			r->sources = sources_of(v);
 		else if ((v = value(s->words[i], "forwarding")))
 			cr_assert(forwarding_parse(v, &r->forwarding), "no forwarding: '%s'", v);
+		else if ((v = value(s->words[i], "grace")))
+			r->grace = number(v);
 		else if ((v = value(s->words[i], "host")))
 			*vec_push(&r->hosts) = xstrdup(v);
 		else if ((v = value(s->words[i], "flows")))
@@ -339,6 +341,8 @@ static void read_row(const struct statement *s, struct router_row *row)
 			row->by_address = row->needs[strcmp(v, "ipv4") == 0 ? IPV4 : IPV6] = true;
 		else if (strcmp(s->words[i], "by-address") == 0)
 			row->by_address = true;
+		else if ((v = value(s->words[i], "grace")))
+			row->grace = number(v);
 		else if (strcmp(s->words[i], "standby") == 0)
 			row->by_address = row->standby = true;
 		else if ((v = value(s->words[i], "build")))

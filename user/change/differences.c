@@ -149,12 +149,19 @@ static const char *number_text(uint32_t number, char buf[16])
 	return buf;
 }
 
+static const char *seconds_text(uint32_t seconds, char buf[16])
+{
+	snprintf(buf, 16, "%us", seconds);
+	return buf;
+}
+
 void differ_router(struct differences *d, const struct router *had, const struct router *will)
 {
 	char a[16], b[16];
 
 	DIFFER_LIST(d, "hosts", router_hosts_text, "(any)", had, will);
 	differ_text(d, "active", active_name(had->active), active_name(will->active));
+	differ_text(d, "takeover-grace", seconds_text(had->grace, a), seconds_text(will->grace, b));
 	differ_text(d, "netns", had->netns ? had->netns : "(own)",
 		    will->netns ? will->netns : "(own)");
 	differ_text(d, "shared", had->shared ? had->shared : "(found)",

@@ -222,6 +222,7 @@ static bool same_router(const struct router_row *want, const struct router_row *
 	       want->netns_dev == have->netns_dev && want->netns_ino == have->netns_ino &&
 	       memcmp(want->own, have->own, sizeof(want->own)) == 0 && want->hook == have->hook &&
 	       want->by_address == have->by_address && want->elected == have->elected &&
+	       want->grace == have->grace &&
 	       memcmp(want->needs, have->needs, sizeof(want->needs)) == 0 &&
 	       want->sources == have->sources && want->flows == have->flows &&
 	       want->fast == have->fast && want->binds == have->binds &&

@@ -84,6 +84,7 @@ struct parse {
 	VEC(struct pos) inside;		 /* of the current router */
 	bool active_given;		 /* the same */
 	struct pos active_at;
+	struct pos grace;	     /* the same; line 0: it has none */
 	struct pos burst;	     /* of the current limit */
 	named_vec from;		     /* of all rules, in the order of the file */
 	named_vec to;		     /* the same, until they are checked */

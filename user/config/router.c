@@ -43,6 +43,21 @@ static void router_active(struct parse *p, const char *text, struct pos at)
 			 QUOTE(text));
 }
 
+/* Whole seconds: "5s". */
+static void router_grace(struct parse *p, const char *text, struct pos at)
+{
+	size_t digits = strspn(text, "0123456789");
+	unsigned long seconds = strtoul(text, NULL, 10);
+
+	if (!digits || digits > 3 || strcmp(text + digits, "s") != 0 || seconds > TN_GRACE_MAX) {
+		complain(p, at, "`%s` is not a time from `0s` to `%ds`; write `5s`", QUOTE(text),
+			 TN_GRACE_MAX);
+		return;
+	}
+	last(&p->model.tenants)->router->grace = (uint32_t)seconds;
+	p->grace = at;
+}
+
 static void router_shared(struct parse *p, const char *text, struct pos at)
 {
 	if (take_interface(p, text, at))
@@ -164,6 +179,7 @@ static const struct key router_keys[] = {
 	  "routes: [{to: 100.65.0.0/16, via: 100.64.0.1}]", &route_level },
 	{ "forwarding", TEXT, 0, router_forwarding, "forwarding: stack", NULL },
 	{ "flows", TEXT, 0, router_flows, "flows: 65536", NULL },
+	{ "takeover-grace", TEXT, 0, router_grace, "takeover-grace: 5s", NULL },
 };
 const struct level router_level = LEVEL("a router", router_keys);
 _Static_assert(ARRAY_SIZE(router_keys) <= KEYS_MAX, "raise KEYS_MAX");
@@ -215,12 +231,17 @@ void tenant_takes_router(struct parse *p, const char *text, struct pos at)
 	t->router->pos = at;
 	p->inside.n = 0;
 	p->active_given = false;
+	p->grace = (struct pos){ 0 };
 	if (p->event.type == YAML_MAPPING_START_EVENT)
 		seen = take_level(p, &router_level);
 	if (seen.given & HOSTS_BIT && seen.given & HOST_BIT)
 		complain(p, at, "a router takes `host` or `hosts`, not both; remove one of them");
 	if (!p->active_given)
 		t->router->active = active_default(t->router->hosts.n);
+	if (t->router->grace && t->router->active == ACTIVE_ALWAYS)
+		complain(p, p->grace,
+			 "a router that is always active takes nothing over; give it several "
+			 "`hosts` or `active: address`, or remove `takeover-grace`");
 	/* of those with hosts, this one may have few */
 	if (!t->router->hosts.n && ++p->routers == TN_ROUTERS_MAX)
 		complain(p, at, "more than %d routers; leave this and the others to other machines",

@@ -132,6 +132,8 @@ static json_t *router_json(const struct router *r)
 		json_object_set_new(out, "hosts", texts_json(r->hosts.v, r->hosts.n));
 	if (r->active != active_default(r->hosts.n))
 		json_object_set_new(out, "active", json_string(active_name(r->active)));
+	if (r->grace)
+		json_object_set_new(out, "takeover-grace", json_sprintf("%us", r->grace));
 	if (r->netns)
 		json_object_set_new(out, "netns", json_string(r->netns));
 	if (r->shared)

@@ -133,6 +133,7 @@ static void router_from_map(struct kernel_state *out, const void *key, const voi
 	memcpy(row->inside, v->inside, sizeof(row->inside));
 	row->raw = v->raw;
 	row->flows = v->flows ? v->flows : TN_FLOWS;
+	row->grace = v->grace;
 	memcpy(row->xmit, v->xmit, sizeof(row->xmit));
 	memcpy(row->own, v->own, sizeof(row->own));
 }

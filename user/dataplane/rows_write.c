@@ -344,6 +344,7 @@ int dataplane_put_port(struct dataplane *dp, const struct router_row *r, struct 
 	};
 
 	memcpy(port.mac, r->mac, sizeof(port.mac));
+	port.grace = r->grace < TN_GRACE_MAX ? r->grace : TN_GRACE_MAX;
 	if (r->sources == SOURCES_LOOSE)
 		port.self.flags |= TN_PORT_LOOSE;
 	if (r->sources == SOURCES_FEASIBLE)
@@ -428,6 +429,7 @@ int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struc
 	memcpy(value.inside, r->inside, sizeof(value.inside));
 	value.raw = r->raw;
 	value.flows = r->flows;
+	value.grace = r->grace;
 	memcpy(value.xmit, r->xmit, sizeof(value.xmit));
 	memcpy(value.own, r->own, sizeof(value.own));
 	snprintf(value.tenant, sizeof(value.tenant), "%s", r->tenant);

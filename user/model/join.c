@@ -54,6 +54,7 @@ void join_see_active(const struct model *m, const struct router *r, const struct
 		if (row->needs[f])
 			row->own[f] = r->own[f].addr;
 	}
+	row->grace = row->by_address ? r->grace : 0;
 	row->standby =
 		row->by_address && !iface_makes_active(shared, row, m->subnets.v, m->subnets.n);
 }

@@ -259,7 +259,7 @@ bool router_same(const struct router *a, const struct router *b)
 	if (!same_text(a->netns, b->netns) || !same_text(a->shared, b->shared) ||
 	    a->hook != b->hook || a->sources != b->sources || a->forwarding != b->forwarding ||
 	    a->detached != b->detached || a->active != b->active || a->flows != b->flows ||
-	    !same_texts(a->hosts.v, a->hosts.n, b->hosts.v, b->hosts.n) ||
+	    a->grace != b->grace || !same_texts(a->hosts.v, a->hosts.n, b->hosts.v, b->hosts.n) ||
 	    a->inside.n != b->inside.n || a->routes.n != b->routes.n)
 		return false;
 	for (int i = 0; i < FAMILIES; i++) {

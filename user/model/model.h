@@ -192,6 +192,7 @@ struct router {
 	uint32_t id;
 	VEC(char *) hosts;  /* that have it; empty: whichever host has the definitions */
 	enum active active; /* see active_default() for what is left out */
+	uint32_t grace;	    /* seconds after it has become active by its address; 0: none */
 	char *netns;	    /* a name under /run/netns or an absolute path; NULL: our own */
 	char *shared;	    /* the shared interface; NULL: to be found */
 	VEC(char *) inside; /* names and patterns of interfaces; empty: see iface_inside() */

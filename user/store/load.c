@@ -301,6 +301,7 @@ static int load_router(struct store *s, sqlite3_stmt *stmt, struct tenant *t, st
 	r->detached = sqlite3_column_int(stmt, 6);
 	r->passed_over = sqlite3_column_int(stmt, 9);
 	r->flows = sqlite3_column_int(stmt, 11);
+	r->grace = (uint32_t)sqlite3_column_int(stmt, 12);
 	if (bad)
 		return damaged(s, err, "a router's namespace or interface has no name");
 	if (!hook || !hook_parse(hook, &r->hook))

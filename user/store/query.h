@@ -25,7 +25,8 @@ struct store;
 	X(LIST_SUBNETS, "SELECT prefix FROM subnet ORDER BY ord")                                  \
 	X(LIST_TENANTS,                                                                            \
 	  "SELECT tenant.id, name, router.id, netns, shared, hook, detached, sources, "            \
-	  "forwarding, passed_over, active, flows FROM tenant LEFT JOIN router ON router.tenant = tenant.id "     \
+	  "forwarding, passed_over, active, flows, grace FROM tenant LEFT JOIN router "                   \
+	  "ON router.tenant = tenant.id "                                                          \
 	  "ORDER BY name")                                                                         \
 	X(LIST_POOLS, "SELECT prefix FROM pool WHERE tenant = ? ORDER BY ord")                     \
 	X(LIST_HOSTS, "SELECT name FROM router_host WHERE tenant = ? ORDER BY ord")                \
@@ -78,7 +79,7 @@ struct store;
 	X(ADD_POOL, "INSERT INTO pool (tenant, ord, prefix) VALUES (?, ?, ?)")                     \
 	X(ADD_ROUTER,                                                                              \
 	  "INSERT INTO router (tenant, id, netns, shared, hook, detached, sources, forwarding, "   \
-	  "passed_over, active, flows) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                  \
+	  "passed_over, active, flows, grace) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")         \
 	X(ADD_HOST, "INSERT INTO router_host (tenant, ord, name) VALUES (?, ?, ?)")                \
 	X(ADD_INSIDE, "INSERT INTO inside (tenant, ord, interface) VALUES (?, ?, ?)")              \
 	X(ADD_ADDRESS,                                                                             \

@@ -15,7 +15,8 @@
 #define VERSION_OF_RECORD 3
 /* Since 2: routers have hosts, and say when they are active. */
 #define VERSION_WITHOUT_HOSTS 1
-/* Since 3: routers say for how many flows they have room, and mappings have MAC addresses. */
+/* Since 3: routers say for how many flows they have room, and of a time of grace; mappings have MAC
+ * addresses. */
 #define VERSION_WITHOUT_FLOWS 2
 #define VERSION_WITHOUT_MACS  2
 
@@ -155,6 +156,7 @@ static void code_router(struct coder *c, struct router *r)
 		return;
 	CODE(c, r->flows, TN_FLOWS_MAX);
 	c->bad |= r->flows < TN_FLOWS_MIN;
+	CODE(c, r->grace, TN_GRACE_MAX);
 }
 
 static void code_service(struct coder *c, struct service *s)

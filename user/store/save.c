@@ -172,10 +172,10 @@ static int add_router_parts(struct store *s, unsigned int tenant, const struct r
 static int add_router(struct store *s, unsigned int tenant, const struct router *r,
 		      struct error *err)
 {
-	if (query_run(s, ADD_ROUTER, 1, err, "uutttuttutu", tenant, r->id, r->netns, r->shared,
+	if (query_run(s, ADD_ROUTER, 1, err, "uutttuttutuu", tenant, r->id, r->netns, r->shared,
 		      hook_name(r->hook), (unsigned int)r->detached, sources_name(r->sources),
 		      forwarding_name(r->forwarding), (unsigned int)r->passed_over,
-		      active_name(r->active), r->flows))
+		      active_name(r->active), r->flows, (unsigned int)r->grace))
 		return refused(s, err, "router");
 	return add_router_parts(s, tenant, r, err);
 }

@@ -224,7 +224,10 @@ static const char *const migrations[] = {
 	"ALTER TABLE mapping ADD COLUMN mac INTEGER NOT NULL DEFAULT 0\n"
 	"  CHECK (mac BETWEEN 0 AND 281474976710655);\n"
 	/* where other hosts of the cluster bring flows; NULL: the join has not said it */
-	"ALTER TABLE cluster ADD COLUMN flows TEXT CHECK (flows <> '');",
+	"ALTER TABLE cluster ADD COLUMN flows TEXT CHECK (flows <> '');\n"
+	/* seconds */
+	"ALTER TABLE router ADD COLUMN grace INTEGER NOT NULL DEFAULT 0\n"
+	"  CHECK (grace BETWEEN 0 AND 60);",
 };
 /* clang-format on */
 

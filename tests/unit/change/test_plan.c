@@ -121,6 +121,8 @@ Test(plan, routers_that_are_active_by_their_address)
 	steps("router 1 red if=3 by-address;", "router 1 red if=3;", "renew 1 red\n");
 	steps("router 1 red if=3 needs=ipv4;", "router 1 red if=3 by-address;", "renew 1 red\n");
 	steps("router 1 red if=3 needs=ipv4;", "router 1 red if=3 needs=ipv6;", "renew 1 red\n");
+	steps("router 1 red if=3 by-address grace=5;", "router 1 red if=3 by-address;",
+	      "renew 1 red\n");
 	steps("router 1 red if=3 standby;", "router 1 red if=3 by-address;", "");
 }
 

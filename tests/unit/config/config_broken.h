@@ -233,8 +233,8 @@ static const struct broken broken[] = {
 	       "  - name: red\n"
 	       "    router: {shack: shared0}\n",
 	       "4:14: unknown key `shack`; a router takes `netns`, `shared`, `host`, "
-	       "`hosts`, `active`, `inside`, `hook`, "
-	       "`sources`, `address`, `routes`, `forwarding`, `flows`\n"),
+	       "`hosts`, `active`, `inside`, `hook`, `sources`, `address`, `routes`, "
+	       "`forwarding`, `flows`, `takeover-grace`\n"),
 	BROKEN("unknown key, nothing close",
 	       NETWORK
 	       "  - name: red\n"
@@ -886,6 +886,19 @@ static const struct broken broken[] = {
 	       "gets; give both\n"
 	       "10:22: `elected` needs `hosts`, two or more, and the `address` that the elected one "
 	       "gets; give both\n"),
+	BROKEN("times of grace that are none",
+	       NETWORK
+	       "  - {name: a, router: {netns: a, active: address, takeover-grace: 61s}}\n"
+	       "  - {name: b, router: {netns: b, active: address, takeover-grace: 5}}\n"
+	       "  - {name: c, router: {netns: c, active: address, takeover-grace: -1s}}\n"
+	       "  - {name: d, router: {netns: d, active: address, takeover-grace: 1m}}\n"
+	       "  - {name: e, router: {netns: e, takeover-grace: 5s}}\n",
+	       "3:67: `61s` is not a time from `0s` to `60s`; write `5s`\n"
+	       "4:67: `5` is not a time from `0s` to `60s`; write `5s`\n"
+	       "5:67: `-1s` is not a time from `0s` to `60s`; write `5s`\n"
+	       "6:67: `1m` is not a time from `0s` to `60s`; write `5s`\n"
+	       "7:50: a router that is always active takes nothing over; give it several `hosts` "
+	       "or `active: address`, or remove `takeover-grace`\n"),
 	BROKEN("two routers at one interface of a host",
 	       NETWORK
 	       "  - {name: a, router: {netns: r, shared: s0, hosts: [hv1, hv2]}}\n"

@@ -256,6 +256,29 @@ Test(config, hosts_of_a_router)
 	}
 }
 
+Test(config, grace_of_a_router)
+{
+	static const struct {
+		const char *keys;
+		uint32_t grace;
+	} cases[] = {
+		{ "active: address", 0 },
+		{ "active: address, takeover-grace: 0s", 0 },
+		{ "takeover-grace: 60s, active: address", 60 },
+		{ "takeover-grace: 5s, hosts: [hv1, hv2]", 5 },
+		{ "takeover-grace: 0s", 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_text_ struct text yaml = { 0 };
+		_cleanup_model_ struct model m = { 0 };
+
+		text_add(&yaml, NETWORK "  - name: red\n    router: {%s}\n", cases[i].keys);
+		m = good_bytes(yaml.v, yaml.n);
+		cr_expect_eq(m.tenants.v[0].router->grace, cases[i].grace, "%s", cases[i].keys);
+	}
+}
+
 /* Of those that name their hosts, one file may have more than a host can. */
 Test(config, routers_of_many_hosts)
 {

@@ -231,11 +231,11 @@ char *dump(const struct model *m)
 		if (r) {
 			fprintf(f,
 				"  %s %u active %s netns %s shared %s hook %s sources %s "
-				"forwarding %s detached %d%s\n",
+				"forwarding %s detached %d grace %u%s\n",
 				t->router ? "router" : "remote", r->id, active_name(r->active),
 				r->netns ? r->netns : "-", r->shared ? r->shared : "-",
 				hook_name(r->hook), sources_name(r->sources),
-				forwarding_name(r->forwarding), r->detached,
+				forwarding_name(r->forwarding), r->detached, r->grace,
 				r->passed_over ? " passed over" : "");
 			for (size_t j = 0; j < r->hosts.n; j++)
 				fprintf(f, "    host %s\n", r->hosts.v[j]);
@@ -307,6 +307,7 @@ void rich(struct model *m)
 	r->forwarding = FORWARDING_STACK;
 	r->flows = TN_FLOWS_MAX;
 	r->active = ACTIVE_ADDRESS;
+	r->grace = 7;
 	*vec_push(&r->hosts) = xstrdup("hv-1.example.org");
 	*vec_push(&r->hosts) = xstrdup(HERE);
 	r->passed_over = true;
@@ -411,6 +412,7 @@ void random_model(struct model *m)
 			r->forwarding = rnd(FORWARDINGS_COUNT);
 			r->active = rnd(ACTIVES_COUNT);
 			r->flows = TN_FLOWS_MIN + rnd(3);
+			r->grace = rnd(TN_GRACE_MAX + 1);
 			if (rnd(3) == 0)
 				*vec_push(&r->hosts) = xstrdup("hv1");
 			if (rnd(3) == 0)

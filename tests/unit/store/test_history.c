@@ -374,7 +374,7 @@ static void rewrite(struct record *r, uint8_t version, size_t end, size_t cut)
 
 /* A record of one router ends with its hosts, active, flows (of 3 bytes), and 4 zeros. */
 #define BEHIND_ROUTER 4
-#define SIZE_OF_FLOWS 3
+#define SIZE_OF_FLOWS 4 /* and of the grace */
 #define SIZE_OF_HOSTS 2 /* none, and active */
 
 /* What a version before wrote says nothing of flows, or hosts. */

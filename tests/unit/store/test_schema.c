@@ -21,21 +21,24 @@ Test(store, stamps)
 }
 
 /*
- * Before a router said for how many flows it has room, mappings had MAC addresses, and hosts of a
- * cluster handed flows over.
+ * Before a router said for how many flows it has room, and for how long there is grace, mappings
+ * had MAC addresses, and hosts of a cluster handed flows over.
  */
 static void back_to_schema_10(void)
 {
 	sql("ALTER TABLE cluster DROP COLUMN flows");
 	sql("ALTER TABLE router DROP COLUMN flows");
+	sql("ALTER TABLE router DROP COLUMN grace");
 	sql("ALTER TABLE mapping DROP COLUMN mac; PRAGMA user_version = 10");
 }
 
 static void forget_flows_and_macs(struct model *m)
 {
 	vec_each (t, &m->tenants) {
-		if (tenant_router(t))
+		if (tenant_router(t)) {
 			tenant_router(t)->flows = TN_FLOWS;
+			tenant_router(t)->grace = 0;
+		}
 		vec_each (mapping, &t->mappings)
 			memset(mapping->mac, 0, sizeof(mapping->mac));
 	}
@@ -463,6 +466,8 @@ Test(store, wrong_rows_cannot_be_stored)
 		"UPDATE router SET flows = 1023",
 		"UPDATE router SET flows = 4194305",
 		"UPDATE router SET flows = NULL",
+		"UPDATE router SET grace = 61",
+		"UPDATE router SET grace = NULL",
 		"INSERT INTO router_host VALUES (77, 0, 'hv1')",
 		"INSERT INTO router_host VALUES (7, 0, 'hv1')",
 		"INSERT INTO router_host VALUES (7, 9, 'HV0')",
