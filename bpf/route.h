@@ -62,22 +62,36 @@ static __always_inline bool is_raw(const struct scratch *w, __u32 ifindex)
 	return w->self.raw && tn_is_raw(ifindex);
 }
 
-static __always_inline void fib_fill(struct bpf_fib_lookup *fib, __u32 ifindex,
-				     const struct tn_addr *from, const struct tn_addr *to,
-				     __u32 len)
+/* From nobody. */
+static __always_inline void fib_fill_to(struct bpf_fib_lookup *fib, __u32 ifindex,
+					const struct tn_addr *to, __u32 len)
 {
 	__builtin_memset(fib, 0, sizeof(*fib));
 	fib->ifindex = ifindex;
 	fib->tot_len = len;
 	if (is_v4_mapped(to->w)) {
 		fib->family = FAMILY_V4;
-		fib->ipv4_src = from->w[3];
 		fib->ipv4_dst = to->w[3];
 	} else {
 		fib->family = FAMILY_V6;
-		__builtin_memcpy(fib->ipv6_src, from, sizeof(*from));
 		__builtin_memcpy(fib->ipv6_dst, to, sizeof(*to));
 	}
+}
+
+static __always_inline void fib_fill_from(struct bpf_fib_lookup *fib, const struct tn_addr *from)
+{
+	if (fib->family == FAMILY_V4)
+		fib->ipv4_src = from->w[3];
+	else
+		__builtin_memcpy(fib->ipv6_src, from, sizeof(*from));
+}
+
+static __always_inline void fib_fill(struct bpf_fib_lookup *fib, __u32 ifindex,
+				     const struct tn_addr *from, const struct tn_addr *to,
+				     __u32 len)
+{
+	fib_fill_to(fib, ifindex, to, len);
+	fib_fill_from(fib, from);
 }
 
 /*

@@ -54,8 +54,9 @@ struct scratch {
 	struct endpoints endpoints;
 	struct route_keys keys;
 	struct quote quote;
-	struct tn_addr src; /* of an error that is on the way, as it came */
-	struct tn_addr own; /* and what it leaves with */
+	struct tn_addr src;    /* of an error that is on the way, as it came */
+	struct tn_addr own;    /* and what it leaves with */
+	struct tn_addr inside; /* the router's, towards a VM: find_inside() */
 	struct tn_service_key service;
 	struct tn_flow_key flow;
 	struct tn_fragment_key fragment;

@@ -50,31 +50,55 @@ static __always_inline bool is_answered(struct pkt *p, __u32 len, enum leads whe
 /* What may be said of a packet: by the stack, by netfilter, by a program of the router itself. */
 enum answer { ANSWER_ERROR, ANSWER_RESET, ANSWER_REPLY };
 
+#define FIB_LOOKUP_SRC (1U << 4) /* BPF_FIB_LOOKUP_SRC of Linux 6.7 */
+
+/* To whom something is said about a packet; `!out`: from whom a reset about it is. */
+static __always_inline const struct tn_addr *told_end(const struct scratch *w, bool out)
+{
+	return out ? &w->endpoints.fixed : &w->endpoints.peer;
+}
+
+/* The router's own address of IPv6 where it has the VM, to w->inside; unset: it is not told. */
+static __always_inline void find_inside(void *ctx, __u32 ifindex, struct scratch *w)
+{
+	struct bpf_fib_lookup *fib = &w->fib_back;
+	long found;
+
+	__builtin_memset(&w->inside, 0, sizeof(w->inside));
+	/* which came later */
+	if (!bpf_core_field_exists(struct bpf_fib_lookup___tn, mark))
+		return;
+	fib_fill_to(fib, ifindex, told_end(w, true), 0);
+	found = bpf_fib_lookup(ctx, fib, sizeof(*fib), FIB_LOOKUP_SRC);
+	if (found == BPF_FIB_LKUP_RET_SUCCESS || found == BPF_FIB_LKUP_RET_NO_NEIGH)
+		__builtin_memcpy(&w->inside, fib->ipv6_src, sizeof(w->inside));
+}
+
 /*
  * An error about what the VM has sent, or about what it is sent. Of IPv6 the kernel chooses the
- * source before it asks (icmp6_send()): on the shared network that is known. `itself`: the packet
- * is for the router, and the error comes from that very address.
+ * source before it asks (icmp6_send()): of the interface where the packet came in. `itself`: the
+ * packet is for the router, and the error comes from that very address.
  */
 static __always_inline long fib_of_error(void *ctx, __u32 ifindex, bool out, bool itself,
 					 struct scratch *w)
 {
+	const struct tn_addr *to = told_end(w, out);
 	const struct tn_router_port *port = self_port(w);
 	struct bpf_fib_lookup *fib = &w->fib_back;
+	bool v4 = is_v4_mapped(to->w);
 
-	fib_fill(fib, ifindex, &w->endpoints.fixed, out ? &w->endpoints.fixed : &w->endpoints.peer,
-		 0);
-	if (fib->family == FAMILY_V4) {
-		fib->l4_protocol = IPPROTO_ICMP;
+	if (!v4 && out)
+		find_inside(ctx, ifindex, w);
+	fib_fill_to(fib, ifindex, to, 0);
+	fib->l4_protocol = v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+	if (v4)
 		fib->tos = ERROR_TOS(w->keys.flow);
-		if (!itself)
-			fib->ipv4_src = 0;
-	} else {
-		fib->l4_protocol = IPPROTO_ICMPV6;
-		if (out)
-			__builtin_memset(fib->ipv6_src, 0, sizeof(fib->ipv6_src));
-		else if (port && !itself)
-			__builtin_memcpy(fib->ipv6_src, &port->own[1], sizeof(port->own[1]));
-	}
+	if (itself)
+		fib_fill_from(fib, &w->endpoints.fixed);
+	else if (!v4 && out)
+		fib_fill_from(fib, &w->inside);
+	else if (!v4 && port)
+		fib_fill_from(fib, &port->own[1]);
 	return bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
 }
 
@@ -84,8 +108,7 @@ static __always_inline long fib_of_reply(void *ctx, __u32 ifindex, bool out, __u
 {
 	struct bpf_fib_lookup *fib = &w->fib_back;
 
-	fib_fill(fib, ifindex, out ? &w->endpoints.peer : &w->endpoints.fixed,
-		 out ? &w->endpoints.fixed : &w->endpoints.peer, 0);
+	fib_fill(fib, ifindex, told_end(w, !out), told_end(w, out), 0);
 	fib->l4_protocol = proto;
 	fib->sport = w->keys.ports[1];
 	fib->dport = w->keys.ports[0];

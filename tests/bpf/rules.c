@@ -217,6 +217,25 @@ static bool kernel_takes_marks(void)
 	return major > 6 || (major == 6 && minor >= 10);
 }
 
+/* What the router says to a VM over IPv6 it says from its own address there (Linux 6.10). */
+Test(rules, from_the_router_inside)
+{
+	for (int loose = 0; loose < 2; loose++) {
+		struct lab *lab = links_open_known_as(
+			&(struct lab_options){ .programs = ON_INSIDE, .loose = loose });
+		const struct packet udp = { .proto = IPPROTO_UDP };
+		const struct row right = row_between("before", &udp, true, true, false),
+				 wrong = row_between("by the rule", &udp, true, true, true);
+
+		lab_stay_on(0);
+		check_one(lab, &right, INSIDE_IN);
+		links_ip("route add ::/0 dev up0 table 9\n-6 rule add from fd00:10::1 table 9\n");
+		if (kernel_takes_marks())
+			check_one(lab, &wrong, INSIDE_IN);
+		lab_close(lab);
+	}
+}
+
 /* A mark that a program in front of ours has given (Linux 6.10). */
 Test(rules, by_mark)
 {

@@ -581,6 +581,7 @@ static long way_on(const struct shim_frame *f, struct bpf_fib_lookup *params, en
 	return !len && is_too_long(f) ? BPF_FIB_LKUP_RET_FRAG_NEEDED : BPF_FIB_LKUP_RET_SUCCESS;
 }
 
+#define LOOKUP_SRC  (1U << 4) /* BPF_FIB_LOOKUP_SRC of Linux 6.7: here nobody has any address */
 #define LOOKUP_MARK (1U << 5) /* BPF_FIB_LOOKUP_MARK of Linux 6.10 */
 
 long bpf_fib_lookup(void *ctx, struct bpf_fib_lookup *params, int size, __u32 flags)
@@ -590,7 +591,8 @@ long bpf_fib_lookup(void *ctx, struct bpf_fib_lookup *params, int size, __u32 fl
 	bool shared = fixture_in_subnets(&to);
 	enum way way = shared ? f->to_shared : f->to_vms;
 
-	if (flags & ~(__u32)(BPF_FIB_LOOKUP_OUTPUT | LOOKUP_MARK) || (size_t)size < sizeof(*params))
+	if (flags & ~(__u32)(BPF_FIB_LOOKUP_OUTPUT | LOOKUP_MARK | LOOKUP_SRC) ||
+	    (size_t)size < sizeof(*params))
 		unsupported("bpf_fib_lookup() like that");
 	if (is_of_link(params))
 		return BPF_FIB_LKUP_RET_NOT_FWDED;

@@ -326,7 +326,7 @@ struct electing {
 	size_t skip; /* of a key, what comes before the tenant */
 };
 
-static int take_tenant(void *arg, struct etcd_kv *kv, struct error *err)
+static int take_elected(void *arg, struct etcd_kv *kv, struct error *err)
 {
 	const struct electing *e = arg;
 	const char *tenant = kv->key + e->skip;
@@ -353,7 +353,7 @@ static int read_elected(struct etcd *e, const struct membership *m, struct overv
 	struct electing electing = { o, m, &active, strlen(key) };
 
 	return read_range(e, m, KEY_ACTIVE, o->revision, false, &active, err) ||
-			       etcd_range_each(e, &query, take_tenant, &electing, NULL, err)
+			       etcd_range_each(e, &query, take_elected, &electing, NULL, err)
 		       ? -1
 		       : 0;
 }

@@ -296,13 +296,6 @@ int dataplane_read_common(struct dataplane *dp, struct kernel_state *out, struct
 	return 0;
 }
 
-int dataplane_read_routers(struct dataplane *dp, struct kernel_state *out, struct error *err)
-{
-	memset(out, 0, sizeof(*out));
-	return read_map(dp, MAP_routers, sizeof(uint32_t), sizeof(struct tn_router),
-			router_from_map, out, err);
-}
-
 /* A row that is not there is none of `out`. */
 static int look_up(struct dataplane *dp, enum map_id id, const void *key, size_t value_size,
 		   row_fn row, struct kernel_state *out, struct error *err)

@@ -135,8 +135,6 @@ static void make_router(struct making *k, struct tenant *t, uint32_t number)
 	r->active = roll(k->d, ACTIVES_COUNT);
 	if (chance(k->d, 40))
 		r->flows = TN_FLOWS_MIN + roll(k->d, TN_FLOWS_MAX - TN_FLOWS_MIN + 1);
-	if (r->active != ACTIVE_ALWAYS && chance(k->d, 50))
-		r->grace = roll(k->d, TN_GRACE_MAX + 1);
 	for (int f = 0; f < FAMILIES; f++) {
 		if (!k->has[f])
 			continue;
@@ -156,6 +154,8 @@ static void make_router(struct making *k, struct tenant *t, uint32_t number)
 	if (r->active == ACTIVE_ELECTED &&
 	    (r->hosts.n < 2 || (!r->own[IPV4].pinned && !r->own[IPV6].pinned)))
 		r->active = ACTIVE_ALWAYS;
+	if (r->active != ACTIVE_ALWAYS && chance(k->d, 50))
+		r->grace = roll(k->d, TN_GRACE_MAX + 1);
 }
 
 static void make_limit(struct dice *d, struct limit *l)
