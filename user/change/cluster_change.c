@@ -396,7 +396,9 @@ static int converge_after(struct session *s, const struct settings *settings, co
 	struct change_how how = { .no_probe = no_probe, .partial = true };
 	_cleanup_waiting_ struct waiting w = { .revision = s->revision };
 	_cleanup_outcome_ struct outcome out = { 0 };
-	int ret = cluster_converge(s, settings, &how, &out, err);
+	/* whoever waits for hosts has to know all tenants */
+	int ret = settings->waits_for_hosts ? cluster_converge(s, settings, &how, &out, err)
+					    : cluster_follow(s, settings, &how, &out, err);
 
 	w.is_here = !ret;
 	if (ret > 0)
