@@ -65,6 +65,11 @@ bench-limits: | deps-test ## what one TCP stream gets of a limit, by rate, burst
 	@$(MAKE) $(JOBS) all
 	@$(PYTHON) tests/bench/limits.py --bin $(BUILD)/tenantnat --json $(BUILD)/bench-limits.json
 
+bench-cluster: | deps-test ## a cluster with MAPPINGS mappings and HOSTS hosts in one etcd: five minutes (root; MAPPINGS=1000000, HOSTS=1000)
+	@$(MAKE) $(JOBS) all
+	@$(PYTHON) tests/bench/cluster.py --bin $(BUILD)/tenantnat --json $(BUILD)/bench-cluster.json \
+		$(if $(MAPPINGS),--mappings $(MAPPINGS)) $(if $(HOSTS),--hosts $(HOSTS))
+
 bench-routers: | deps-test ## what apply, restore, detach and the agent take with 200 routers: ten minutes (root)
 	@$(MAKE) $(JOBS) all
 	@$(PYTHON) tests/bench/routers.py --bin $(BUILD)/tenantnat --json $(BUILD)/bench-routers.json

@@ -106,8 +106,8 @@ class Follower:
 
 async def follow(pipe, hosts, address):
     followers = [Follower(n, address) for n in range(hosts)]
-    for one in followers:
-        await one.start()
+    for n in range(0, hosts, 100):
+        await asyncio.gather(*(one.start() for one in followers[n:n + 100]))
     pipe.send("ready")
     loop = asyncio.get_event_loop()
     while await loop.run_in_executor(None, pipe.recv) == "next":
@@ -121,7 +121,7 @@ async def follow(pipe, hosts, address):
         pipe.send(([one.at for one in followers], settled))
 
 
-def followers(pipe, hosts, address, ns):
+def simulate(pipe, hosts, address, ns):
     with ns.entered():
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -173,7 +173,7 @@ def measure(scratch, options):
         out["own"] = len(one.leases())
         print("start", out["start"], out["again"], out["own"], file=sys.stderr)
         pipe, there = multiprocessing.Pipe()
-        simulated = multiprocessing.Process(target=followers, daemon=True, args=(
+        simulated = multiprocessing.Process(target=simulate, daemon=True, args=(
             there, options.hosts, (etcd.members[0].host, 2379), etcd.ns))
         simulated.start()
         there.close()       # so that its end is heard
