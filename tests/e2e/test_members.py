@@ -632,7 +632,7 @@ def test_members_refuse_what_is_damaged(lab):
         for key, value, what in (
                 ("tenants/blue", '{"name":"blue","qos":1}', "unknown key `qos`"),
                 ("tenants/blue", "no json", "no JSON"),
-                ("blocks/4/64400200", '{"100.64.2.5":{"tenant":"blue","fixed":"10.0.0.5","mac":"x"}}', "`mac`"),
+                ("blocks/4/64400200", '{"100.64.2.5":{"tenant":"blue","fixed":"10.0.0.5","zone":"x"}}', "`zone`"),
                 ("head", '{"changes":1,"era":2}', "`era`")):
             before = etcd.ctl("get", "--print-value-only", "/tenantnat/" + key).strip()
             etcd.ctl("put", "/tenantnat/" + key, value)
