@@ -277,22 +277,36 @@ static void print_tenants(const struct status *s)
 		printf("and %zu more; -v lists them\n", left);
 }
 
-/* Of each standby, from where its flows come. */
+static void print_silent(const struct streamed_router *r, uint64_t age)
+{
+	char text[64];
+
+	printf("%s%s%s: no flows have come from another host for %s: a takeover ends connections "
+	       "of\n    VMs that only receive; does the agent of the active host run?\n",
+	       color_removed(), r->tenant, color_off(), duration_text((int64_t)age / 1000, text));
+}
+
+/* Of standbys, from where their flows come; of those that are silent first. */
 static void print_flows(const struct status *s)
 {
+	size_t n = 0;
+
 	vec_each (r, &s->streamed.list) {
 		uint64_t age = streamed_age(&s->streamed, r, s->now.at);
-		char text[64];
 
 		if (!r->standby || !scope_has(scope_of(s), r->tenant))
 			continue;
+		n += r->heard && age < STREAMED_SILENT;
 		if (age >= STREAMED_SILENT)
-			printf("%s%s%s: no flows have come from another host for %s: a takeover "
-			       "ends connections of\n    VMs that only receive; does the agent of "
-			       "the active host run?\n",
-			       color_removed(), r->tenant, color_off(),
-			       duration_text((int64_t)age / 1000, text));
-		else if (r->heard)
+			print_silent(r, age);
+	}
+	if (n > PROBLEMS_MAX && !s->inv->nargs && !s->inv->verbose) {
+		printf("flows of %zu standbys come from other hosts; -v lists them\n", n);
+		return;
+	}
+	vec_each (r, &s->streamed.list) {
+		if (r->standby && r->heard && scope_has(scope_of(s), r->tenant) &&
+		    streamed_age(&s->streamed, r, s->now.at) < STREAMED_SILENT)
 			printf("%s: flows come from host %s, %" PRIu64 " until now\n", r->tenant,
 			       r->from, r->received);
 	}
