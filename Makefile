@@ -82,7 +82,7 @@ test: | deps-test ## install what is missing, build, and run all tests (root)
 
 lint: | deps-lint ## clang-format, clang-tidy, shellcheck, pyflakes, layers, manuals
 	@$(MAKE) $(JOBS) $(SKEL) compile_commands.json reference
-	@tests/lint.sh $(REFERENCE)
+	@tests/lint.sh $(REFERENCE) $(BUILD)/tenantnat.bpf.o
 
 format: | deps-lint ## bring every C file into the project's format
 	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')

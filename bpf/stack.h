@@ -115,13 +115,22 @@ static __always_inline long fib_of_reply(void *ctx, __u32 ifindex, bool out, __u
 	return bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
 }
 
-static __always_inline long fib_of_said(void *ctx, __u32 ifindex, bool out, enum answer what,
-					struct scratch *w)
+static __always_inline long fib_of_said(void *ctx, __u32 ifindex, bool out, enum answer what)
 {
+	struct scratch *w = scratch_get();
+
+	if (!w)
+		return -EINVAL;
 	if (what == ANSWER_ERROR)
 		return fib_of_error(ctx, ifindex, out, !out && w->where == LEADS_NOWHERE, w);
 	return fib_of_reply(ctx, ifindex, out, what == ANSWER_RESET ? IPPROTO_TCP : w->keys.proto,
 			    w);
+}
+
+/* Global, because there is little room on the stack. */
+__noinline int tn_fib_of_said(struct __sk_buff *skb, __u32 ifindex, __u32 out, __u32 what)
+{
+	return fib_of_said(skb, ifindex, out, what);
 }
 
 /*
@@ -130,7 +139,7 @@ static __always_inline long fib_of_said(void *ctx, __u32 ifindex, bool out, enum
  * interface, as far as rules ask. Where that does not forward, it is asked for as if it came from
  * where the packet goes to; and so is what may go by the table of a VRF there.
  */
-static __always_inline enum leads answer_leads(void *ctx, bool out, enum answer what)
+static __always_inline enum leads answer_leads(void *ctx, bool xdp, bool out, enum answer what)
 {
 	struct scratch *w = scratch_get();
 	__u32 from = LOOPBACK;
@@ -140,10 +149,11 @@ static __always_inline enum leads answer_leads(void *ctx, bool out, enum answer 
 		return LEADS_WRONG;
 	if (what == ANSWER_RESET && !out && w->self.raw >= TN_VRF)
 		from = w->fib.ifindex;
-	found = fib_of_said(ctx, from, out, what, w);
+	found = xdp ? fib_of_said(ctx, from, out, what) : tn_fib_of_said(ctx, from, out, what);
 	if (found == BPF_FIB_LKUP_RET_FWD_DISABLED || found == -ENODEV) {
 		from = what == ANSWER_REPLY ? w->self.ifindex : w->fib.ifindex;
-		found = fib_of_said(ctx, from, out, what, w);
+		found = xdp ? fib_of_said(ctx, from, out, what)
+			    : tn_fib_of_said(ctx, from, out, what);
 	}
 	return leads(w, found, &w->fib_back, !out);
 }
@@ -151,13 +161,13 @@ static __always_inline enum leads answer_leads(void *ctx, bool out, enum answer 
 /* `what` is an enum answer. */
 __noinline int tn_answer_leads(struct __sk_buff *skb, __u32 out, __u32 what)
 {
-	return answer_leads(skb, out, what);
+	return answer_leads(skb, false, out, what);
 }
 
 /* Of what comes in. */
 __noinline int tn_answer_leads_xdp(struct xdp_md *xdp, __u32 what)
 {
-	return answer_leads(xdp, false, what);
+	return answer_leads(xdp, true, false, what);
 }
 
 /* Whether all that may be said of any packet between them goes to the side of its sender. */

@@ -29,7 +29,7 @@ DEPS_test := $(DEPS_demo) $(call packages,$(NEEDS_unit) $(NEEDS_fuzz)) llvm pyth
 DEPS_vm := qemu-system-x86 busybox-static kmod
 DEPS_kernels := $(DEPS_vm) xdp-tools openvswitch-switch
 DEPS_lint := $(DEPS_build) $(call packages,$(NEEDS_unit)) git clang-format clang-tidy shellcheck pyflakes3 python3 \
-	mandoc zsh fish
+	llvm mandoc zsh fish
 
 DEPS_deb := $(DEPS_build) $(call packages,$(NEEDS_unit) $(NEEDS_fuzz)) debhelper git lintian po-debconf mmdebstrap iproute2 \
 	iputils-ping util-linux

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# lint.sh REFERENCE: every static check of the project, and of the manuals and completions that are built there.
+# lint.sh REFERENCE OBJECT: every static check of the project, of the manuals and completions that are built there,
+# and of the programs in that object.
 # Prints only what is wrong; exit 1 then.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -44,6 +45,7 @@ check pyflakes /usr/bin/python3 -m pyflakes "${python[@]}"
 check layers tests/layers.py
 check docs tests/docs.py
 check rfc.md /usr/bin/python3 tests/rfc.py
+check stack tests/bpf/stack.py "$2"
 check manuals mandoc -T lint "$1"/man*/*
 check completions tests/completions.sh "$1"
 exit $status

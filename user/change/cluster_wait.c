@@ -67,9 +67,8 @@ static void judge(const struct waiting *w, const struct overview *o, const char 
 		one = vec_push(&out->list);
 		*one = (struct waited_host){ .name = xstrdup(h->name) };
 		one->state = overview_judge(h, revision);
-		if (w->is_here && strcmp(h->name, self) == 0)
-			one->state = HOST_CURRENT;
-		else if (one->state == HOST_FAILED && !failed)
+		if ((w->is_here && strcmp(h->name, self) == 0) ||
+		    (one->state == HOST_FAILED && !failed))
 			one->state = HOST_CURRENT;
 		else if (one->state == HOST_FAILED)
 			one->tenant = xstrdup(failed);

@@ -55,8 +55,12 @@ static bool same_pools(const struct entry *a, const struct entry *b)
 static int note_change(struct concern *c, const struct entry *was, const struct entry *is,
 		       struct error *err)
 {
-	const char *key = was ? was->key : is->key;
+	const struct entry *one = was ? was : is;
+	const char *key;
 
+	if (!one)
+		return 0;
+	key = one->key;
 	if (was && is && strcmp(was->value, is->value) == 0)
 		return 0;
 	if (strcmp(key, KEY_NETWORK) == 0)
