@@ -211,7 +211,7 @@ static bool fill(struct filling *f, struct mapped *from)
 	uint64_t *room = room_of(from->of, family);
 	struct mapping *m;
 
-	if (f->port != from->port)
+	if (!f->port || f->port != from->port)
 		begin_port(f, from->port);
 	if (!*room) {
 		f->left_out[family]++;
