@@ -708,7 +708,7 @@ def test_faults_status_of_the_last_minute(lab):
 
 @once
 def test_faults_vm_with_two_nics(lab):
-    """It answers by one for both: check names it at any time, doctor and status while an agent runs."""
+    """It answers by one for both: check, doctor and status name it, with an agent and without."""
     def warned():
         said = lab.cli.json("doctor", "red")["findings"]
         found = [f["seen"] for f in said if f["finding"] == "sources" and f["severity"] == "warning"]
@@ -730,6 +730,10 @@ def test_faults_vm_with_two_nics(lab):
         warned()
         said = lab.cli.run("check", "red", code=1).stdout
         assert "10.0.1.7" in said, said
+        agent.terminate()
+        agent.communicate()
+        warned()
+        assert "10.0.1.7 was sent" in lab.cli.run("doctor", "red").stdout
     finally:
         agent.terminate()
         agent.communicate()

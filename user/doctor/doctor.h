@@ -17,6 +17,7 @@
 #include "model/model.h"
 #include "observe/elections.h"
 #include "observe/imported.h"
+#include "observe/traffic.h"
 
 /* X(ID, "name", "what it means when it is not in order") */
 #define FINDINGS(X)                                                                                \
@@ -294,6 +295,14 @@ void doctor_router(const struct router_report *r, struct diagnosis *out);
  */
 void doctor_spoofed(const struct tenant *t, uint64_t packets, unsigned int seconds,
 		    struct diagnosis *out);
+
+/*
+ * The same without an agent, of all `packets` that were dropped so since the router is attached,
+ * and of VMs that were sent packets and sent none: what nobody has answered may be what was
+ * dropped. None of either: no finding.
+ */
+void doctor_silent(const struct tenant *t, uint64_t packets, const struct silent *silent,
+		   struct diagnosis *out);
 
 /* Who is elected for the tenant's router, as far as this host knows; `standby`: it is not, here. */
 void doctor_elected(const struct tenant *t, const struct elections *known, bool standby,

@@ -548,21 +548,49 @@ void doctor_elected(const struct tenant *t, const struct elections *known, bool 
 	out->tenant = NULL;
 }
 
+static void advise_about_sources(struct diagnosed *f, const char *tenant)
+{
+	remedy(f,
+	       "`tenantnat check %s` asks the VMs; `tenantnat monitor` shows whose packets these "
+	       "are. Have the VM answer by the network card that it was asked by, or write "
+	       "`sources: loose` into the router's definition, and apply",
+	       tenant);
+}
+
 void doctor_spoofed(const struct tenant *t, uint64_t packets, unsigned int seconds,
 		    struct diagnosis *out)
 {
 	if (!packets || t->router->sources == SOURCES_LOOSE)
 		return;
 	out->tenant = t->name;
-	remedy(diagnosis_add(out, FINDING_SOURCES, SEVERITY_WARNING, NULL,
-			     "%" PRIu64 " packets of the last %u seconds were dropped as "
-			     "spoofed-source: who sent them has an address that belongs elsewhere, "
-			     "such as a VM with network cards in two subnets and one default route",
-			     packets, seconds),
-	       "`tenantnat check %s` asks the VMs; `tenantnat monitor` shows whose packets these "
-	       "are. Have the VM answer by the network card that it was asked by, or write "
-	       "`sources: loose` into the router's definition, and apply",
-	       t->name);
+	advise_about_sources(
+		diagnosis_add(
+			out, FINDING_SOURCES, SEVERITY_WARNING, NULL,
+			"%" PRIu64 " packets of the last %u seconds were dropped as "
+			"spoofed-source: who sent them has an address that belongs elsewhere, "
+			"such as a VM with network cards in two subnets and one default route",
+			packets, seconds),
+		t->name);
+	out->tenant = NULL;
+}
+
+void doctor_silent(const struct tenant *t, uint64_t packets, const struct silent *silent,
+		   struct diagnosis *out)
+{
+	char others[64] = "";
+
+	if (!packets || !silent->n || t->router->sources == SOURCES_LOOSE)
+		return;
+	if (silent->n > 1)
+		snprintf(others, sizeof(others), ", and %zu other VMs alike", silent->n - 1);
+	out->tenant = t->name;
+	advise_about_sources(
+		diagnosis_add(out, FINDING_SOURCES, SEVERITY_WARNING, NULL,
+			      "%s was sent %" PRIu64 " packets and sent none%s, while %" PRIu64
+			      " packets were dropped as spoofed-source: a VM with network cards in "
+			      "two subnets and one default route answers by the other one",
+			      ADDR(&silent->fixed), silent->packets, others, packets),
+		t->name);
 	out->tenant = NULL;
 }
 

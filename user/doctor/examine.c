@@ -154,7 +154,23 @@ int examine_read(const struct settings *settings, const char *file,
 	return check_names(selection, e, err);
 }
 
-/* What the agent has noted; without one, nobody knows since when the counters say so. */
+/* Without the agent, all that there is since the routers are attached. */
+static void look_for_silent(const struct scope *scope, struct examination *e)
+{
+	vec_each (t, &e->model.tenants) {
+		const struct router_row *row = examination_row(e, t);
+		struct silent silent;
+		struct tn_drops drops;
+
+		if (!row || !scope_has(scope, t->name) || dataplane_drops(e->dp, row->id, &drops) ||
+		    !drops.packets[TN_DROP_SPOOFED_SOURCE])
+			continue;
+		silent = traffic_silent(e->dp, &e->kernel, row->id);
+		doctor_silent(t, drops.packets[TN_DROP_SPOOFED_SOURCE], &silent, &e->findings);
+	}
+}
+
+/* What the agent has noted of the last minute. */
 static void look_for_spoofed(const struct settings *settings, const struct scope *scope,
 			     struct examination *e)
 {
@@ -164,8 +180,12 @@ static void look_for_spoofed(const struct settings *settings, const struct scope
 	char agent[PATH_MAX];
 
 	snprintf(agent, sizeof(agent), "%s/agent", settings->state);
-	if (!e->dp || e->planned || !file_holder(agent))
+	if (!e->dp || e->planned)
 		return;
+	if (!file_holder(agent)) {
+		look_for_silent(scope, e);
+		return;
+	}
 	traffic_log_read(settings->state, &log);
 	traffic_read(e->dp, &e->kernel, &now);
 	then = traffic_log_minute(&log, now.at);

@@ -44,22 +44,54 @@ static void add(struct tn_counters *sum, const struct tn_counters *one)
 	sum->out_bytes += one->out_bytes;
 }
 
+/* Of all mappings, by slot; the caller's to free. *n is how many. */
+static struct tn_counters *read_counters(struct dataplane *dp, const struct kernel_state *kernel,
+					 size_t *n)
+{
+	struct tn_counters *counters;
+	size_t room = dataplane_capacity(dp);
+
+	*n = 0;
+	vec_each (row, &kernel->shared) {
+		if (row->slot < room && row->slot >= *n)
+			*n = row->slot + 1;
+	}
+	counters = xzalloc((*n + 1) * sizeof(*counters));
+	dataplane_counters(dp, *n, counters);
+	return counters;
+}
+
 static void add_mappings(struct dataplane *dp, const struct kernel_state *kernel,
 			 struct tn_counters *by_router)
 {
-	_cleanup_free_ struct tn_counters *counters = NULL;
-	size_t room = dataplane_capacity(dp), n = 0;
+	size_t n;
+	_cleanup_free_ struct tn_counters *counters = read_counters(dp, kernel, &n);
 
-	vec_each (row, &kernel->shared) {
-		if (row->slot < room && row->slot >= n)
-			n = row->slot + 1;
-	}
-	counters = xzalloc((n + 1) * sizeof(*counters));
-	dataplane_counters(dp, n, counters);
 	vec_each (row, &kernel->shared) {
 		if (row->slot && row->slot < n && row->router < TN_ROUTERS_MAX)
 			add(&by_router[row->router], &counters[row->slot]);
 	}
+}
+
+struct silent traffic_silent(struct dataplane *dp, const struct kernel_state *kernel,
+			     uint32_t router)
+{
+	size_t n;
+	_cleanup_free_ struct tn_counters *counters = read_counters(dp, kernel, &n);
+	struct silent out = { 0 };
+
+	vec_each (row, &kernel->shared) {
+		const struct tn_counters *c = &counters[row->slot < n ? row->slot : 0];
+
+		if (row->router != router || !row->slot || !c->in_packets || c->out_packets)
+			continue;
+		out.n++;
+		if (c->in_packets <= out.packets)
+			continue;
+		out.packets = c->in_packets;
+		out.fixed = row->fixed;
+	}
+	return out;
 }
 
 void traffic_read(struct dataplane *dp, const struct kernel_state *kernel, struct traffic *out)

@@ -28,6 +28,17 @@ void traffic_free(struct traffic *t);
 /* Now, by what was read of the maps. What cannot be read is zero. */
 void traffic_read(struct dataplane *dp, const struct kernel_state *kernel, struct traffic *out);
 
+/* Mappings to whose VMs packets went, and from which none came, since they are counted. */
+struct silent {
+	size_t n;
+	struct tn_addr fixed; /* of the one that was sent most, */
+	uint64_t packets;     /* so many */
+};
+
+/* Of the router. All zero: there are none. */
+struct silent traffic_silent(struct dataplane *dp, const struct kernel_state *kernel,
+			     uint32_t router);
+
 /*
  * What a tenant carried and dropped from `then` to `now`; `then` NULL: since it is counted. What
  * has been counted anew in between counts from there. All zero: it is in neither.

@@ -1113,6 +1113,34 @@ Test(doctor, packets_from_where_no_answer_goes)
 	router_report_free(&r);
 }
 
+Test(doctor, who_was_sent_packets_and_sent_none)
+{
+	struct router_report r = healthy();
+	struct router router = *r.tenant->router;
+	struct tenant tenant = *r.tenant;
+	struct silent silent = { .n = 0 };
+	_cleanup_diagnosis_ struct diagnosis out = { 0 };
+
+	tenant.router = &router;
+	doctor_silent(&tenant, 3, &silent, &out);
+	silent = (struct silent){ 1, addr_of("10.0.1.5"), 4 };
+	doctor_silent(&tenant, 0, &silent, &out);
+	router.sources = SOURCES_LOOSE;
+	doctor_silent(&tenant, 3, &silent, &out);
+	cr_expect_eq(out.list.n, 0, "none of either, or nobody asks where answers go");
+	router.sources = SOURCES_STRICT;
+	doctor_silent(&tenant, 3, &silent, &out);
+	silent.n = 3;
+	doctor_silent(&tenant, 3, &silent, &out);
+	cr_assert_eq(out.list.n, 2);
+	cr_expect_eq(out.list.v[0].id, FINDING_SOURCES);
+	cr_expect_eq(out.list.v[0].severity, SEVERITY_WARNING);
+	cr_expect(strstr(out.list.v[0].seen,
+			 "10.0.1.5 was sent 4 packets and sent none, while 3 packets"));
+	cr_expect(strstr(out.list.v[1].seen, "sent none, and 2 other VMs alike, while"));
+	router_report_free(&r);
+}
+
 Test(doctor, who_is_elected)
 {
 	static const struct {
