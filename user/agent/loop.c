@@ -14,6 +14,17 @@
 #include "lib/log.h"
 #include "lib/systemd.h"
 
+/* The caller's to free; nothing on failure. */
+static int read_file(const char *path, struct model *out, struct error *err)
+{
+	if (definitions_read(path, out, err))
+		return -1;
+	if (!definitions_check_alone(path, out, NULL, err))
+		return 0;
+	model_free(out);
+	return -1;
+}
+
 static void reload(struct agent *a)
 {
 	struct error err = { 0 };
@@ -29,10 +40,8 @@ static void reload(struct agent *a)
 			  a->options.file);
 		return;
 	}
-	if (definitions_read(a->options.file, &wanted, &err) ||
-	    definitions_check_alone(a->options.file, &wanted, NULL, &err)) {
+	if (read_file(a->options.file, &wanted, &err)) {
 		log_error("%s; the definitions in force stay", err.text);
-		model_free(&wanted);
 		return;
 	}
 	definitions_warn(a->options.file, &wanted, NULL);
