@@ -21,7 +21,8 @@ BPF_INCLUDES = $(call once,BPF_INCLUDES,$(PKG_CONFIG) --cflags libbpf 2>/dev/nul
 
 ALL_CPPFLAGS = -D_GNU_SOURCE -DVERSION=$(VERSION) $(WITHOUT) -Iinclude -Iuser -I$(BUILD) $(PKG_CFLAGS) $(CPPFLAGS)
 ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(WERROR) $(SAN_FLAGS) $(CFLAGS)
-BPF_FLAGS = -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Wshadow $(WERROR) -Iinclude $(BPF_INCLUDES)
+# the same in every directory
+BPF_FLAGS = -O2 -g -ffile-prefix-map='$(CURDIR)'=. -target bpf -mcpu=v3 -Wall -Wextra -Wshadow $(WERROR) -Iinclude $(BPF_INCLUDES)
 
 LEFT_OUT := $(if $(filter no,$(METRICS)),user/agent/metrics.c user/agent/serve.c) \
 	$(if $(filter no,$(CLUSTER)),$(wildcard user/cluster/*.c) user/agent/follower.c user/agent/meeting.c user/agent/member.c user/agent/elector.c \

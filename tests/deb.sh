@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# deb.sh: the Debian packages of the last commit. Two builds in two places are equal to the byte; in a Debian of its
+# deb.sh: the Debian packages of the last commit. Two builds in elsewhere are equal to the byte; in a Debian of its
 # own (a directory, with namespaces of its own) the package installs, joins two tenants, is installed again while they
 # talk, removed, and purged. Takes minutes, and Debian's mirror. Exit 1 with `failed: …` for what is wrong.
 set -uo pipefail
@@ -62,9 +62,9 @@ build() {
 
 echo "== deb tests"
 DEB_BUILD_OPTIONS=nocheck build "$tmp/one" || { fail "build: $(tail -n 20 "$tmp/one/log")"; exit 1; }
-DEB_BUILD_OPTIONS=nocheck build "$tmp/two places" || { fail "build: $(tail -n 20 "$tmp/two places/log")"; exit 1; }
+DEB_BUILD_OPTIONS=nocheck build "$tmp/elsewhere" || { fail "build: $(tail -n 20 "$tmp/elsewhere/log")"; exit 1; }
 for file in "$tmp"/one/deb/*.deb; do
-	cmp "$file" "$tmp/two places/deb/${file##*/}" || fail "${file##*/}: two builds differ"
+	cmp "$file" "$tmp/elsewhere/deb/${file##*/}" || fail "${file##*/}: two builds differ"
 done
 
 # ------------------------------------------------------------ a Debian, and two tenants in it

@@ -126,7 +126,7 @@ class Host:
         return {address for address in (VIP, VIP_V6) if f" {address}/" in shown}
 
     def processes(self, agent):
-        """The agent, and its children: which elect, and follow."""
+        """The agent, and its children: which elect, follow, and hand flows over."""
         children = f"/proc/{agent.run.pid}/task/{agent.run.pid}/children"
         with open(children, encoding="ascii") as f:
             return [agent.run.pid, *(int(pid) for pid in f.read().split())]
@@ -336,6 +336,10 @@ class Asking:
             if self.over.is_set():
                 return
 
+    def heard(self, host):
+        mac = host.macs[self.device]
+        assert any(mac in found for found in self.answers), f"{host.name} has not answered"
+
     def check(self, *hosts):
         """Each of these hosts has answered, and never two of them at once."""
         assert all(len(found) < 2 for found in self.answers), [f for f in self.answers if len(f) > 1]
@@ -371,7 +375,7 @@ def test_elected_when_a_host_dies(lab):
         # nobody is left who could give up
         agents[0] = Agent(one, log="again.log")
         agents[0].until("READY=1")
-        soon(lambda: equal(len(one.processes(agents[0])), 3, "processes"))
+        soon(lambda: equal(len(one.processes(agents[0])), 4, "processes"))
         for pid in two.processes(agents[1]):
             kill(pid)
         agents[1].kill()
@@ -395,6 +399,7 @@ def test_elected_when_the_process_dies(lab):
         with Agent(one) as agent:
             soon(lambda: equal(there.active(), one, "active"))
             with Agent(two, log="two.log"), Addresses(there.hosts) as addresses, asking_for(there) as asking:
+                soon(lambda: asking.heard(one))
                 before = there.elected_at()
                 kill(soon(lambda: one.elector(agent)))
                 soon(lambda: equal(there.elected_at() > before, True, "elected anew"))
@@ -403,6 +408,7 @@ def test_elected_when_the_process_dies(lab):
                 equal(never_two(addresses.ends(), {"hv1"}), {there.holder()}, "who has it")
                 reach(lab.plain, SHARED)
                 active = there.active()
+                soon(lambda: asking.heard(active))
     asking.check(*{one, active})
 
 
@@ -425,7 +431,7 @@ def test_elected_when_a_host_hangs(lab):
         one, two = there.hosts
         with Agent(one) as agent:
             soon(lambda: equal(there.active(), one, "active"))
-            soon(lambda: equal(len(one.processes(agent)), 3, "processes"))
+            soon(lambda: equal(len(one.processes(agent)), 4, "processes"))
             with Agent(two, log="two.log"):
                 pids = one.processes(agent)
                 with stopped(pids):
@@ -582,7 +588,7 @@ def test_elected_takes_a_cluster(lab):
             # who leaves gives up
             active = there.active()
             other, = there.others(active)
-            active.cli.run("cluster", "leave")
+            active.cli.run("cluster", "leave", "--yes")
             soon(lambda: equal(there.active(), other, "active, when the first has left"))
             # and so does who may not be elected any more
             other.cli.run("apply", "--yes", "-f", one_file(there, again))

@@ -121,7 +121,7 @@ def test_stream_after_two_were_active(lab):
         two.take()
         other = Download(there, stack)
         eventually(lambda: two.has_flow(other.port), 60)
-        equal(two.said()["from"], "hv1", "where flows come from")
+        eventually(lambda: equal(two.said()["from"], "hv1", "where flows come from"))
 
 
 def key_of(etcd):
@@ -135,6 +135,13 @@ def connect(there, host, identity, key):
         ["nsenter", f"--net={there.etcd.ns.path}", "openssl", "s_client", "-quiet", "-tls1_3",
          "-connect", f"{host.at}:9117", "-psk", key, "-psk_identity", identity],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+
+def listens(there, host):
+    """Whether somebody is at the port, which is some moments after the agent has begun."""
+    with there.etcd.ns.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+        sock.settimeout(WAIT)
+        equal(sock.connect_ex((host.at, 9117)), 0, "a connection")
 
 
 def say(run, text):
@@ -220,6 +227,7 @@ def test_stream_of_a_peer_that_has_no_part_in_a_router(lab):
                     equal(sorted(json.load(f)["peers"]), ["hv1", "hv3"], "hosts that are known")
             with agents(one, three):     # they say where they are
                 eventually(known, 60)
+            eventually(lambda: listens(there, two), 60)
             key = key_of(there.etcd)
             for identity, port in ("hv3>hv2", 1), ("hv1>hv2", 2):
                 run = stack.enter_context(connect(there, two, identity, key))
@@ -257,7 +265,7 @@ def test_stream_is_told_by_status(lab):
             json.dump(said, f)
         text = two.cli.run("status", code=None).stdout
         assert "no flows have come from another host for 5 minutes" in text, text
-        two.cli.run("cluster", "leave")
+        two.cli.run("cluster", "leave", "--yes")
         assert not os.path.exists(path) and not os.path.exists(os.path.join(two.cli.state, "peers"))
 
 
