@@ -31,8 +31,8 @@ TOPICS = """
     hairpin icmp conntrack mtu path stun fragments control offload vlan dispatcher check doctor
     kill power many beside restore agent metrics world monitor history trace faults forwarding window
     unreachable hostile groups uplink handover interrupt partial definitions schema view json undo
-    progress init neighbours reject vrf flows hosts etcd failover cluster members chaos neutron mac
-    stream own elected
+    progress init neighbours own reject vrf flows hosts etcd failover cluster members chaos neutron mac
+    stream elected
 """.split()
 # what runs on other kinds of shared interfaces than veth too, with the hooks that these have
 MEDIA_TOPICS = ["talk", "guard", "six", "hairpin", "icmp"]

@@ -372,6 +372,7 @@ def test_elected_when_a_host_dies(lab):
         # its children find out that it is gone, and give up
         agents[0].kill()
         soon(lambda: equal(there.active(), two, "active, when the first's agent was killed"))
+        soon(lambda: asking.heard(two))
         # nobody is left who could give up
         agents[0] = Agent(one, log="again.log")
         agents[0].until("READY=1")
@@ -381,6 +382,7 @@ def test_elected_when_a_host_dies(lab):
         agents[1].kill()
         soon(lambda: equal(two.addresses(), set(), "on the host that died"))
         soon(lambda: equal(there.active(), one, "active, when all of the second was killed"))
+        soon(lambda: asking.heard(one))
         reach(lab.plain, SHARED)
         reach(lab.plain, SHARED_V6)
         agents[0].run.terminate()
