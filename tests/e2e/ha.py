@@ -5,6 +5,7 @@ import json
 import os
 
 from agent import Agent
+from case import equal
 from cli import Cli
 from defs import Definitions, Tenant
 from etcd import Etcd
@@ -48,6 +49,17 @@ class Member(Host):
 
     def has_flow(self, port):
         assert [f for f in self.flows() if f["port"] == port], f"{self.name} has no flow of {port}"
+
+    def streamed(self):
+        """The file that `status` reads."""
+        path = os.path.join(self.cli.state, "streamed")
+        assert os.path.exists(path), f"{self.name} has not said a word yet"
+        with open(path, encoding="ascii") as f:
+            return json.load(f)
+
+    def is_known_as(self, standby):
+        """Whoever streams has seen that."""
+        equal(self.streamed()["routers"]["ha"]["standby"], standby, f"a standby, for {self.name}")
 
     def said(self):
         """What `status` says of the flows of the router."""

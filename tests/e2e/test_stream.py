@@ -3,12 +3,14 @@
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 
 from case import equal, eventually, hook, once
 from defs import Tenant
 from ha import agents, definitions, pair
+from inject import children
 from lab import PLAIN
 from test_failover import SHARED, SHORT, VM, silent
 from traffic import WAIT, client, server
@@ -162,12 +164,6 @@ def line(**changes):
     return (json.dumps({**flow, **changes}) + "\n").encode()
 
 
-def refused(host):
-    """Connections, by the file that `status` reads."""
-    with open(os.path.join(host.cli.state, "streamed"), encoding="ascii") as f:
-        return json.load(f)["refused"]
-
-
 @once
 def test_stream_and_strangers(lab):
     """Who has not the key, is no peer, or says nonsense, is hung up on, and keeps nobody else waiting."""
@@ -175,7 +171,7 @@ def test_stream_and_strangers(lab):
         one, two = there.hosts
         download = Download(there, stack)
         eventually(lambda: two.has_flow(download.port), 60)
-        key, before = key_of(there.etcd), refused(two)
+        key, before = key_of(there.etcd), two.streamed()["refused"]
         with open(os.path.join(two.cli.state, "peers"), encoding="ascii") as f:
             equal(json.load(f)["key"], key, "the local copy")
         equal(os.stat(os.path.join(two.cli.state, "peers")).st_mode & 0o777, 0o600, "whose it is")
@@ -205,7 +201,7 @@ def test_stream_and_strangers(lab):
                     pass
 
         def counted():
-            assert refused(two) >= before + 11 + len(silent), refused(two) - before
+            assert two.streamed()["refused"] >= before + 11 + len(silent), two.streamed()["refused"] - before
         eventually(counted, 60)
         equal([f for f in two.flows() if f["port"] in (1, 1234)], [], "flows of strangers")
 
@@ -277,10 +273,43 @@ def test_stream_of_the_last_moment(lab):
         first = Download(there, stack)
         eventually(lambda: two.has_flow(first.port), 60)
         for old, new in (one, two), (two, one), (one, two):
+            eventually(lambda host=old: host.is_known_as(standby=False), 60)
             download = Download(there, stack)
             there.take_over(old, new)
             eventually(lambda host=new, port=download.port: host.has_flow(port))
             download.arrives(b"to " + new.name.encode())
+
+
+@contextlib.contextmanager
+def stream_stopped(agent):
+    """The kernel goes on taking connections for it, and nothing else."""
+    pids = []
+    for pid in children(agent.run.pid):
+        with open(f"/proc/{pid}/cmdline", encoding="utf-8") as f:
+            pids += [pid] if "\0stream\0" in f.read() else []
+    [pid] = pids
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield pid
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@once
+def test_stream_of_the_last_moment_to_a_host_that_is_late(lab):
+    """Who gives a router up while the others are still being reached tells them then."""
+    with pair(lab) as there, contextlib.ExitStack() as stack:
+        one, two = there.hosts
+        with agents(two) as [late]:
+            eventually(lambda: listens(there, two), 60)
+            with stream_stopped(late) as stopped, agents(one):
+                eventually(lambda: one.is_known_as(standby=False), 60)
+                download = Download(there, stack)
+                there.take_over(one, two)
+                eventually(lambda: one.is_known_as(standby=True), 60)
+                os.kill(stopped, signal.SIGCONT)
+                eventually(lambda: two.has_flow(download.port), 60)
+                download.arrives(b"after")
 
 
 @hook

@@ -22,6 +22,8 @@ enum { ROUND = 1000, ROUND_SHARE = 10 };
 enum { LOOK = 5000 };
 /* When an address comes or goes, a round begins; but so long after the last one at the least. */
 enum { SOON = 50 };
+/* A new standby tells for so long what is untold: hosts may have to be reached first. */
+enum { FAREWELL = 15000 };
 
 /* ------------------------------------------------------------ what there is */
 
@@ -324,7 +326,10 @@ static void see_who_is_active(struct stream *s)
 			said->waits = clock_ms();
 		s->said_changed |= standby != said->standby;
 		r->standby = said->standby = standby;
-		r->farewell = standby && r->active;
+		if (!standby)
+			r->farewell = 0;
+		else if (r->active)
+			r->farewell = clock_ms() + FAREWELL;
 		r->active = r->row && !standby;
 		if (!standby)
 			said->heard = said->waits = 0;
@@ -353,6 +358,15 @@ static uint64_t cpu_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+static bool says_farewell(const struct stream *s)
+{
+	vec_each (r, &s->routers) {
+		if (r->farewell && clock_left(r->farewell))
+			return true;
+	}
+	return false;
+}
+
 static int do_round(struct stream *s, struct error *err)
 {
 	uint64_t begun = clock_ms(), before = cpu_ms(), took;
@@ -367,6 +381,8 @@ static int do_round(struct stream *s, struct error *err)
 	took = (cpu_ms() - before) * ROUND_SHARE;
 	s->begun = begun;
 	s->round = begun + (took > ROUND ? took : ROUND);
+	if (says_farewell(s) && took < ROUND)
+		s->round = begun + (took > SOON ? took : SOON);
 	return 0;
 }
 

@@ -16,10 +16,11 @@ struct shared_router {
 	struct tenant *tenant;
 	const struct router_row *row; /* NULL: it is not attached */
 	bool standby;
-	bool active;   /* in the last round */
-	bool farewell; /* it was so, and is no more: what has not been told is told now */
-	bool warned;   /* that nothing comes */
-	uint64_t ino;  /* of the map's pin: another one is empty */
+	bool active;	   /* in the last round */
+	bool untold;	   /* in this round: a host has not all of its flows yet */
+	uint64_t farewell; /* until then a standby tells what is untold; 0: nothing is */
+	bool warned;	   /* that nothing comes */
+	uint64_t ino;	   /* of the map's pin: another one is empty */
 	uint64_t ctime;
 };
 

@@ -139,9 +139,9 @@ static size_t room_of(const struct outgoing *o)
 	return flows < STREAM_FLOWS ? flows : STREAM_FLOWS;
 }
 
-/* How many flows there are yet to be told. */
+/* How many flows there are yet to be told; *nothing: none had to be told. */
 static size_t tell(struct stream *s, struct outgoing *o, const struct shared_router *r,
-		   const struct flows *open, uint32_t now)
+		   const struct flows *open, uint32_t now, bool *nothing)
 {
 	struct told_router *told = told_of(o, r->tenant->name);
 	struct streamed_router *said = stream_said(s, r);
@@ -159,24 +159,43 @@ static size_t tell(struct stream *s, struct outgoing *o, const struct shared_rou
 		said->sent++;
 	}
 	stream_line_beat(r->tenant->name, chosen.left, o->text);
+	*nothing = !chosen.list.n && !chosen.left;
 	return chosen.left;
 }
 
-static void tell_all_of(struct stream *s, const struct shared_router *r)
+/* A host that cannot be told now has not all of them, for all that is known. */
+static void tell_all_of(struct stream *s, struct shared_router *r)
 {
 	struct streamed_router *said = stream_said(s, r);
 	_cleanup_flows_ struct flows open = { 0 };
 	uint32_t now = flows_now();
 
-	if (!is_told(r) || dataplane_flows(s->view.dp, r->row->id, &open))
+	if (!is_told(r))
+		return;
+	r->untold = true;
+	if (dataplane_flows(s->view.dp, r->row->id, &open))
 		return;
 	said->unsent = 0;
+	r->untold = false;
 	vec_each (o, &s->out) {
-		if (o->text && stream_has_host(r, o->name)) {
-			size_t left = tell(s, o, r, &open, now);
+		bool nothing = false;
+		size_t left;
 
+		if (!stream_has_host(r, o->name))
+			continue;
+		if (o->text) {
+			left = tell(s, o, r, &open, now, &nothing);
 			said->unsent = left > said->unsent ? left : said->unsent;
 		}
+		r->untold |= !nothing;
+	}
+}
+
+static void end_farewells(struct stream *s)
+{
+	vec_each (r, &s->routers) {
+		if (r->farewell && (!r->untold || !clock_left(r->farewell)))
+			r->farewell = 0;
 	}
 }
 
@@ -210,6 +229,7 @@ void stream_send(struct stream *s)
 	for (size_t i = 0; i < s->routers.n; i++)
 		tell_all_of(s, &s->routers.v[(s->turn + i) % s->routers.n]);
 	s->turn++;
+	end_farewells(s);
 	vec_each (o, &s->out) {
 		if (!o->text)
 			continue;
