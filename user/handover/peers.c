@@ -163,30 +163,13 @@ int peers_read(const char *state, struct peers *out, struct error *err)
 		   : 1;
 }
 
-static int write_text(const char *path, const char *text, struct error *err)
-{
-	char new[PATH_MAX + 8];
-	_cleanup_close_ int fd = -1;
-	size_t n = strlen(text);
-
-	snprintf(new, sizeof(new), "%s.new", path);
-	fd = file_open(new, O_WRONLY | O_CREAT | O_TRUNC, err);
-	if (fd < 0)
-		return -1;
-	if (fchmod(fd, 0600) || write(fd, text, n) != (ssize_t)n || rename(new, path)) {
-		unlink(new);
-		return error_set(err, "cannot write %s: %m", path);
-	}
-	return 0;
-}
-
 int peers_write(const char *state, const struct peers *p, struct error *err)
 {
 	char path[PATH_MAX], *text = peers_text(p);
 	int ret;
 
 	peers_path(state, path, sizeof(path));
-	ret = write_text(path, text, err);
+	ret = file_replace(path, text, strlen(text), err);
 	explicit_bzero(text, strlen(text));
 	free(text);
 	return ret;

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -101,6 +103,38 @@ int file_open(const char *path, int flags, struct error *err)
 		return fd;
 	close(fd);
 	return -1;
+}
+
+static bool write_all(int fd, const char *text, size_t size)
+{
+	while (size) {
+		ssize_t n = write(fd, text, size);
+
+		if (n < 0)
+			return false;
+		text += n;
+		size -= (size_t)n;
+	}
+	return true;
+}
+
+int file_replace(const char *path, const char *text, size_t size, struct error *err)
+{
+	char beside[PATH_MAX];
+	int fd, number;
+
+	snprintf(beside, sizeof(beside), "%s.new", path);
+	fd = file_open(beside, O_WRONLY | O_CREAT | O_TRUNC, err);
+	if (fd < 0)
+		return -1;
+	if (fchmod(fd, 0600) == 0 && write_all(fd, text, size) && rename(beside, path) == 0) {
+		close(fd);
+		return 0;
+	}
+	number = errno;
+	close(fd);
+	unlink(beside);
+	return error_set(err, "cannot write %s: %s; %s", path, strerror(number), remedy(number));
 }
 
 void file_have(int fd)

@@ -53,20 +53,10 @@ char *elections_text(const struct elections *e)
 
 int elections_write(const char *state, const char *text, struct error *err)
 {
-	char path[PATH_MAX], new[PATH_MAX + 8];
-	_cleanup_close_ int fd = -1;
-	ssize_t size = (ssize_t)strlen(text);
+	char path[PATH_MAX];
 
 	path_of(state, path);
-	snprintf(new, sizeof(new), "%s.new", path);
-	fd = file_open(new, O_WRONLY | O_CREAT | O_TRUNC, err);
-	if (fd < 0)
-		return -1;
-	if (write(fd, text, (size_t)size) != size || rename(new, path)) {
-		unlink(new);
-		return error_set(err, "cannot write %s: %m", path);
-	}
-	return 0;
+	return file_replace(path, text, strlen(text), err);
 }
 
 void elections_read(const char *state, struct elections *out)

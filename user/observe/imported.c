@@ -96,19 +96,12 @@ static json_t *imported_json(const struct imported *im)
 int imported_write(const char *state, const struct imported *im, struct error *err)
 {
 	_cleanup_json_ json_t *file = imported_json(im);
-	char path[PATH_MAX], new[PATH_MAX + 8];
-	_cleanup_close_ int fd = -1;
+	char path[PATH_MAX];
+	_cleanup_free_ char *text = NULL;
 
 	snprintf(path, sizeof(path), "%s/neutron", state);
-	snprintf(new, sizeof(new), "%s.new", path);
-	fd = file_open(new, O_WRONLY | O_CREAT | O_TRUNC, err);
-	if (fd < 0)
-		return -1;
-	if (json_dumpfd(file, fd, JSON_COMPACT) || rename(new, path)) {
-		unlink(new);
-		return error_set(err, "cannot write %s: %m", path);
-	}
-	return 0;
+	text = json_dumps(file, JSON_COMPACT);
+	return file_replace(path, text, strlen(text), err);
 }
 
 void imported_forget(const char *state)

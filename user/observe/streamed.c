@@ -41,9 +41,9 @@ static json_t *router_json(const struct streamed_router *r)
 
 int streamed_write(const char *state, const struct streamed *s, struct error *err)
 {
-	char path[PATH_MAX], new[PATH_MAX + 8], boot[BOOT_ID_SIZE];
+	char path[PATH_MAX], boot[BOOT_ID_SIZE];
 	_cleanup_json_ json_t *routers = json_object(), *file = NULL;
-	_cleanup_close_ int fd = -1;
+	_cleanup_free_ char *text = NULL;
 
 	boot_id(boot);
 	vec_each (r, &s->list)
@@ -51,15 +51,8 @@ int streamed_write(const char *state, const struct streamed *s, struct error *er
 	file = json_pack("{ss sI sI sO}", "boot", boot, "at", (json_int_t)s->at, "refused",
 			 (json_int_t)s->refused, "routers", routers);
 	snprintf(path, sizeof(path), "%s/streamed", state);
-	snprintf(new, sizeof(new), "%s.new", path);
-	fd = file_open(new, O_WRONLY | O_CREAT | O_TRUNC, err);
-	if (fd < 0)
-		return -1;
-	if (json_dumpfd(file, fd, JSON_COMPACT) || rename(new, path)) {
-		unlink(new);
-		return error_set(err, "cannot write %s: %m", path);
-	}
-	return 0;
+	text = json_dumps(file, JSON_COMPACT);
+	return file_replace(path, text, strlen(text), err);
 }
 
 static void take_router(const char *tenant, json_t *from, struct streamed *out)

@@ -199,23 +199,16 @@ static json_t *moment_json(const struct traffic *t)
 int traffic_log_write(const char *state, const struct traffic_log *log, struct error *err)
 {
 	_cleanup_json_ json_t *moments = json_array(), *file = NULL;
-	char path[PATH_MAX], new[PATH_MAX + 8], boot[BOOT_ID_SIZE];
-	_cleanup_close_ int fd = -1;
+	char path[PATH_MAX], boot[BOOT_ID_SIZE];
+	_cleanup_free_ char *text = NULL;
 
 	boot_id(boot);
 	vec_each (t, &log->list)
 		json_array_append_new(moments, moment_json(t));
 	file = json_pack("{s:s, s:O}", "boot", boot, "moments", moments);
 	snprintf(path, sizeof(path), "%s/traffic", state);
-	snprintf(new, sizeof(new), "%s.new", path);
-	fd = file_open(new, O_WRONLY | O_CREAT | O_TRUNC, err);
-	if (fd < 0)
-		return -1;
-	if (json_dumpfd(file, fd, JSON_COMPACT) || rename(new, path)) {
-		unlink(new);
-		return error_set(err, "cannot write %s: %m", path);
-	}
-	return 0;
+	text = json_dumps(file, JSON_COMPACT);
+	return file_replace(path, text, strlen(text), err);
 }
 
 static void take_moment(const json_t *from, struct traffic_log *log)
