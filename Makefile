@@ -30,6 +30,7 @@ JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 include mk/deps.mk
 include mk/build.mk
 include packaging/reference.mk
+include packaging/site.mk
 include packaging/install.mk
 include tests/unit/unit.mk
 include tests/fuzz/fuzz.mk

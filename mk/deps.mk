@@ -31,6 +31,7 @@ DEPS_kernels := $(DEPS_vm) xdp-tools openvswitch-switch
 DEPS_lint := $(DEPS_build) $(call packages,$(NEEDS_unit)) git clang-format clang-tidy shellcheck pyflakes3 python3 \
 	llvm mandoc zsh fish
 
+DEPS_site := $(DEPS_build) python3 mkdocs mandoc
 DEPS_deb := $(DEPS_build) $(call packages,$(NEEDS_unit) $(NEEDS_fuzz)) debhelper git lintian po-debconf mmdebstrap iproute2 \
 	iputils-ping util-linux
 
@@ -39,10 +40,10 @@ install = @mk/deps.sh $(1) || [ $$? = 3 ]
 install_prometheus = @! command -v dpkg-deb >/dev/null || tests/prometheus.sh build/prometheus
 
 # One after the other, also with -j: dpkg has one lock.
-.PHONY: deps-build deps-demo deps-demo-cluster deps-test deps-vm deps-kernels deps-lint deps-deb
+.PHONY: deps-build deps-demo deps-demo-cluster deps-test deps-vm deps-kernels deps-lint deps-site deps-deb
 deps-vm: | deps-test
 deps-kernels: | deps-test
-deps-build deps-demo deps-demo-cluster deps-vm deps-kernels deps-lint deps-deb: deps-%:
+deps-build deps-demo deps-demo-cluster deps-vm deps-kernels deps-lint deps-site deps-deb: deps-%:
 	$(call install,$(DEPS_$*))
 deps-test:
 	$(call install,$(DEPS_test))
@@ -53,5 +54,5 @@ deps-test:
 deps-build: ## install the packages that it takes to build (root; Debian)
 
 deps: ## install every package that any target needs (root; Debian)
-	@mk/deps.sh $(DEPS_test) $(DEPS_kernels) $(DEPS_lint) $(DEPS_deb)
+	@mk/deps.sh $(DEPS_test) $(DEPS_kernels) $(DEPS_lint) $(DEPS_site) $(DEPS_deb)
 	$(install_prometheus)
