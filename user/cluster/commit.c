@@ -157,12 +157,13 @@ static bool is_definition(const char *key)
 	return strcmp(key, KEY_NETWORK) == 0 || begins(key, KEY_TENANTS) || begins(key, KEY_BLOCKS);
 }
 
-static int note_difference(struct planning *p, const struct entry *had, const struct entry *will,
+static int note_difference(void *arg, const struct entry *had, const struct entry *will,
 			   struct error *err)
 {
-	const char *key = had ? had->key : will ? will->key : "";
+	struct planning *p = arg;
+	const char *key = had ? had->key : will->key;
 
-	if (!is_definition(key) || (had && will && strcmp(had->value, will->value) == 0))
+	if (!is_definition(key))
 		return 0;
 	*vec_push(&p->list) = (struct difference){ .key = key,
 						   .revision = had ? had->revision : 0,
@@ -171,24 +172,6 @@ static int note_difference(struct planning *p, const struct entry *had, const st
 	return begins(key, KEY_BLOCKS) ? block_touches(key, had ? had->value : NULL,
 						       will ? will->value : NULL, &p->tenants, err)
 				       : 0;
-}
-
-static int find_differences(struct planning *p, struct error *err)
-{
-	const struct entries *had = p->what->had, *will = p->what->will;
-	size_t i = 0, j = 0;
-
-	while (i < had->list.n || j < will->list.n) {
-		const struct entry *was = i < had->list.n ? &had->list.v[i] : NULL;
-		const struct entry *is = j < will->list.n ? &will->list.v[j] : NULL;
-		int order = !was ? 1 : !is ? -1 : strcmp(was->key, is->key);
-
-		i += order <= 0;
-		j += order >= 0;
-		if (note_difference(p, order <= 0 ? was : NULL, order >= 0 ? is : NULL, err))
-			return -1;
-	}
-	return 0;
 }
 
 static int difference_cmp(const void *a, const void *b)
@@ -434,7 +417,8 @@ int commit_plan(const struct commit_what *what, struct commit *out, struct error
 	};
 
 	memset(out, 0, sizeof(*out));
-	if (head_read(what->had, &p.head, err) || find_differences(&p, err))
+	if (head_read(what->had, &p.head, err) ||
+	    entries_differ(what->had, what->will, note_difference, &p, err))
 		return -1;
 	touch_tenants(&p);
 	if (!p.list.n && !(what->whole && p.head.host))

@@ -52,17 +52,12 @@ static bool same_pools(const struct entry *a, const struct entry *b)
 	return same;
 }
 
-static int note_change(struct concern *c, const struct entry *was, const struct entry *is,
+static int note_change(void *arg, const struct entry *was, const struct entry *is,
 		       struct error *err)
 {
-	const struct entry *one = was ? was : is;
-	const char *key;
+	const char *key = was ? was->key : is->key;
+	struct concern *c = arg;
 
-	if (!one)
-		return 0;
-	key = one->key;
-	if (was && is && strcmp(was->value, is->value) == 0)
-		return 0;
 	if (strcmp(key, KEY_NETWORK) == 0)
 		c->everybody = true;
 	if (begins(key, KEY_BLOCKS))
@@ -78,19 +73,9 @@ static int note_change(struct concern *c, const struct entry *was, const struct 
 int concern_of_change(const struct entries *had, const struct entries *will, struct concern *c,
 		      struct error *err)
 {
-	size_t i = 0, j = 0;
-
 	memset(c, 0, sizeof(*c));
-	while (i < had->list.n || j < will->list.n) {
-		const struct entry *was = i < had->list.n ? &had->list.v[i] : NULL;
-		const struct entry *is = j < will->list.n ? &will->list.v[j] : NULL;
-		int order = !was ? 1 : !is ? -1 : strcmp(was->key, is->key);
-
-		i += order <= 0;
-		j += order >= 0;
-		if (note_change(c, order <= 0 ? was : NULL, order >= 0 ? is : NULL, err))
-			return -1;
-	}
+	if (entries_differ(had, will, note_change, c, err))
+		return -1;
 	names_sort(&c->tenants);
 	c->everybody |= !c->tenants.list.n || c->tenants.list.n > TENANTS_MAX;
 	return 0;

@@ -49,6 +49,26 @@ void entries_sort(struct entries *e)
 	vec_sort(&e->list, entry_cmp);
 }
 
+int entries_differ(const struct entries *had, const struct entries *will, entries_each each,
+		   void *arg, struct error *err)
+{
+	size_t i = 0, j = 0;
+
+	while (i < had->list.n || j < will->list.n) {
+		const struct entry *was = i < had->list.n ? &had->list.v[i] : NULL;
+		const struct entry *is = j < will->list.n ? &will->list.v[j] : NULL;
+		int order = !was ? 1 : !is ? -1 : strcmp(was->key, is->key);
+
+		i += order <= 0;
+		j += order >= 0;
+		if (order == 0 && strcmp(was->value, is->value) == 0)
+			continue;
+		if (each(arg, order <= 0 ? was : NULL, order >= 0 ? is : NULL, err))
+			return -1;
+	}
+	return 0;
+}
+
 /* ------------------------------------------------------------ values */
 
 int key_damaged(struct error *err, const char *key, const char *format, ...)

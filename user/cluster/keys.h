@@ -41,6 +41,14 @@ struct entry *entries_find(const struct entries *e, const char *key);
 /* Both are copied. The list is not sorted then: entries_sort(). */
 struct entry *entries_add(struct entries *e, const char *key, const char *value, int64_t revision);
 void entries_sort(struct entries *e);
+/*
+ * Calls `each` for every key that has another value in the one list than in the other, in their
+ * order; `was` or `is` is NULL where there is none. -1: `each` has returned something else than 0.
+ */
+typedef int (*entries_each)(void *arg, const struct entry *was, const struct entry *is,
+			    struct error *err);
+int entries_differ(const struct entries *had, const struct entries *will, entries_each each,
+		   void *arg, struct error *err);
 
 /*
  * All of the definitions, which are complete (every address given) and sorted: `network`, a key of
