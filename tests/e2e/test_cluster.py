@@ -421,7 +421,8 @@ def test_cluster_hears_of_an_agent(lab):
             def has_all():
                 found = metrics(etcd, 9876)
                 assert found.pop("tenantnat_cluster_revision") > 1
-                equal(found, {"tenantnat_cluster_connected": 1, "tenantnat_cluster_behind_seconds": 0},
+                equal(found, {"tenantnat_cluster_connected": 1, "tenantnat_cluster_older": 0,
+                              "tenantnat_cluster_behind_seconds": 0},
                       "metrics")
             eventually(has_all)
             # what somebody else's lease takes away comes back

@@ -17,6 +17,7 @@ from etcd import Answerer, Etcd, Relay, b64, passed_on
 from inject import Strace, moments, spread
 from lab import BLUE1, FIXED, FIXED2, RED1
 from net import BPFFS, sh
+from test_cluster import metrics
 from traffic import ping, reach
 
 
@@ -251,6 +252,8 @@ def test_members_read_what_concerns_them(lab):
                 one.cli.run("map", "add", "red", "10.0.0.77")
                 eventually(current, 60)
                 equal(all_read(), [], "how often it has read all tenants")
+                equal([r for r in whole_of_it.findall(relay.asked()) if b"keys_only" not in r], [],
+                      "and looked for what has changed: it has heard that")
                 one.cli.run("map", "add", "blue", "10.0.0.77", "--wait", "60")
                 assert ("blue", "10.0.0.77") in two.cli.leases(), "it has not followed"
                 assert all_read(), "it has not read what is its own"
@@ -438,6 +441,63 @@ def test_members_after_an_older_snapshot(lab):
         two.cli.run("cluster", "leave", "--forget")
         two.join()
         equal(keys(etcd, "blocks/4/64400200")["blocks/4/64400200"][shared]["fixed"], "10.0.0.77", "its lease")
+
+
+@once
+def test_members_after_a_snapshot_that_has_gone_on(lab):
+    """An older snapshot is one also when its revision has overtaken what a host has seen."""
+    path = lab.write(definitions(lab), "members.yaml")
+    with cluster(lab, "hv1", "hv2", "hv3") as (etcd, one, two, three):
+        one.cli.run("apply", "--yes", "-f", path)
+        for host in two, three:
+            host.sync()
+        snapshot = etcd.snapshot()
+        lost = one.cli.run("map", "add", "blue", "10.0.0.77").stdout.strip()
+        two.sync()
+        seen = two.cli.json("cluster", "status", code=1)["revision"]
+        leases, said = two.cli.leases(), "restored from an older snapshot"
+        etcd.restore(snapshot)
+        # hv3 has seen nothing that is not there
+        for n in range(seen):
+            etcd.ctl("put", "x", str(n))
+        three.cli.run("map", "add", "blue", "10.0.0.78", "--shared", lost)
+        assert three.cli.json("cluster", "status", code=1)["revision"] > seen, "it has not overtaken"
+        has(" ".join(two.cli.json("cluster", "status", code=1)["problems"]), said, "cluster leave --forget")
+        for words in (["cluster", "sync"], ["map", "add", "blue", "10.0.0.79"], ["map", "del", "red", FIXED2],
+                      ["apply", "--yes", "-f", path], ["export"], ["cluster", "join", etcd.urls, "--host", "hv2"]):
+            has(two.cli.fails(*words), said, "cluster leave --forget")
+        has(two.cli.run("doctor", code=None).stdout, said)
+        with Agent(two, "--metrics", "127.0.0.1:9876") as agent:
+            agent.says(said)
+            eventually(lambda: equal(metrics(etcd, 9876)["tenantnat_cluster_older"], 1, "metric"))
+        equal(two.cli.leases(), leases, "what it has stays")
+        # its address was given to somebody else meanwhile
+        two.cli.run("cluster", "leave", "--forget")
+        has(two.cli.fails("cluster", "join", etcd.urls, "--host", "hv2", code=2), lost)
+        three.cli.run("map", "del", "blue", "10.0.0.78")
+        two.join()
+        equal([p for p in two.cli.json("cluster", "status", code=1)["problems"] if said in p], [], "joined anew")
+        two.sync()
+
+
+@once
+def test_members_that_have_slept_long(lab):
+    """What a host had last may be older than all that the history keeps: then it reads everything."""
+    path = lab.write(definitions(lab), "members.yaml")
+    with cluster(lab, "hv1", "hv2") as (etcd, one, two):
+        one.cli.run("apply", "--yes", "-f", path)
+        two.sync()
+        line = next(iter(keys(etcd, "history/")))
+        etcd.ctl("del", "/tenantnat/" + line)
+        one.cli.run("cluster", "leave", "--forget")
+        one.join()
+        one.cli.run("map", "add", "blue", "10.0.0.77")
+        has(two.cli.fails("cluster", "sync"), "restored from an older snapshot")
+        c, full = etcd.client(), 10000
+        for n in range(0, full, 100):
+            c.put(**{f"/tenantnat/history/f{i:015x}-0": "{}" for i in range(n, n + 100)})
+        two.sync()
+        assert ("blue", "10.0.0.77") in two.cli.leases(), "it has not followed"
 
 
 @once

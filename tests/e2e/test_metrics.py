@@ -29,8 +29,8 @@ TOOLS = os.path.join(TOP, "build/prometheus/usr/bin")
 SAMPLE = re.compile(r'^(\w+)(?:\{(.*)\})? (\S+)$')
 WANTED = re.compile(r"\btenantnat_\w+")
 # only on a host in a cluster: test_cluster.py and test_stream.py scrape one
-OF_CLUSTER = {"tenantnat_cluster_connected", "tenantnat_cluster_behind_seconds", "tenantnat_cluster_unheld",
-              "tenantnat_flows_silent_seconds"}
+OF_CLUSTER = {"tenantnat_cluster_connected", "tenantnat_cluster_behind_seconds", "tenantnat_cluster_older",
+              "tenantnat_cluster_unheld", "tenantnat_flows_silent_seconds"}
 # and where Neutron is read: test_neutron.py
 OF_NEUTRON = {"tenantnat_neutron_last_read_timestamp_seconds", "tenantnat_neutron_failures_total"}
 

@@ -188,6 +188,20 @@ static bool watch_candidates(struct elector *x, struct model *m)
 	return watch_namespaces(x->watch, m);
 }
 
+/* The last change that this host has is what etcd's history has to have. */
+static int read_change(struct elector *x, struct store *store, struct error *err)
+{
+	_cleanup_membership_ struct membership now = { 0 };
+	int ret = store_membership(store, &now, err);
+
+	if (ret <= 0)
+		return ret;
+	free(x->m.change);
+	x->m.change = now.change;
+	now.change = NULL;
+	return 0;
+}
+
 /* 0: it is as it was. */
 static int read_definitions(struct elector *x, struct model *out, struct error *err)
 {
@@ -198,7 +212,7 @@ static int read_definitions(struct elector *x, struct model *out, struct error *
 	if (memcmp(&now, &x->stamp, sizeof(now)) == 0)
 		return 0;
 	if (store_open(x->settings->state, STORE_READ, 0, x->settings->command, &store, err) ||
-	    store_load(store, out, err))
+	    read_change(x, store, err) || store_load(store, out, err))
 		return -1;
 	x->stamp = now;
 	return 1;
@@ -348,9 +362,11 @@ static int check_cluster(struct elector *x, int64_t *revision, struct error *err
 	_cleanup_free_ char *key = membership_key(&x->m, "cluster", "");
 	_cleanup_etcd_kvs_ struct etcd_kvs cluster = { 0 };
 	struct etcd_query query = { .key = key };
+	bool forgotten;
 
 	if (etcd_range(x->etcd, &query, &cluster, err) ||
 	    membership_check(&x->m, etcd_kvs_find(&cluster, key), &cluster.header, err) ||
+	    membership_check_past(x->etcd, &x->m, cluster.header.revision, &forgotten, err) ||
 	    membership_check_host(x->etcd, &x->m, cluster.header.revision, &x->host_mod, err))
 		return -1;
 	*revision = cluster.header.revision;

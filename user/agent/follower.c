@@ -7,6 +7,8 @@
 
 #include "agent/meeting.h"
 #include "change/cluster_change.h"
+#include "cluster/heard.h"
+#include "cluster/keys.h"
 #include "cluster/overview.h"
 #include "lib/clock.h"
 #include "lib/interrupt.h"
@@ -30,6 +32,8 @@ struct follower {
 	uint64_t keep_at;   /* milliseconds: then the lease is to be kept */
 	uint64_t look_at;   /* then what it has is looked at; UINT64_MAX: when something changes */
 	int64_t changed;    /* revision of the definitions, as it was heard last */
+	struct heard heard; /* since it followed last */
+	bool is_older;	    /* etcd was restored from an older snapshot: nothing is followed */
 	int64_t has;	    /* of those that this host has */
 	int64_t told;	    /* what the key says; -1: nothing yet */
 	json_t *failed;	    /* names of tenants whose routers could not be made so */
@@ -51,13 +55,15 @@ static void tell(struct follower *f, bool connected)
 	if (f->json)
 		snprintf(line, sizeof(line),
 			 "{\"connected\": %s, \"revision\": %" PRId64 ", \"changed\": %" PRId64
-			 ", \"behind\": %s}",
+			 ", \"behind\": %s, \"older\": %s}",
 			 connected ? "true" : "false", f->has, f->changed,
-			 behind ? "true" : "false");
+			 behind ? "true" : "false", f->is_older ? "true" : "false");
 	else
 		snprintf(line, sizeof(line), "%s, revision %" PRId64 "%s",
 			 connected ? "connected" : "not connected", f->has,
-			 behind ? ", behind" : "");
+			 behind	       ? ", behind"
+			 : f->is_older ? ", restored from an older snapshot"
+				       : "");
 	if (strcmp(line, f->line) == 0)
 		return;
 	memcpy(f->line, line, sizeof(line));
@@ -210,7 +216,7 @@ static int converge(struct follower *f, struct error *err)
 
 	if (ret == 0)
 		return error_set(err, "this host is in no cluster any more");
-	ret = ret < 0 ? -1 : cluster_follow(&s, f->settings, &how, &outcome, err);
+	ret = ret < 0 ? -1 : cluster_follow(&s, f->settings, &how, &f->heard, &outcome, err);
 	vec_each (line, &outcome.text.lines)
 		log_notice("%c %s", line->sign, line->text);
 	return ret;
@@ -228,6 +234,8 @@ static void make_it_so(struct follower *f)
 	}
 	if (ret < 0 && !interrupt_is_noted())
 		log_trouble(f, &why);
+	/* that is read anew, as it is then */
+	f->heard.all = true;
 	f->retry = f->retry * 2 < BACK_OFF_MAX ? f->retry * 2 : BACK_OFF_MAX;
 }
 
@@ -249,6 +257,7 @@ static int catch_up(struct follower *f, struct error *err)
 			return -1;
 		is_new |= ret;
 	}
+	heard_follow(&f->heard, f->has);
 	f->look_at = f->has < f->changed	  ? clock_ms() + f->retry
 		     : json_array_size(f->failed) ? clock_ms() + LOOK
 						  : UINT64_MAX;
@@ -266,6 +275,15 @@ static bool is_change(const struct follower *f, const struct etcd_event *event)
 	       (!event->deleted && strncmp(event->kv.key, history, strlen(history)) == 0);
 }
 
+static void hear_change(struct follower *f, const struct etcd_event *event)
+{
+	_cleanup_free_ char *history = membership_key(&f->m, KEY_HISTORY, "");
+	size_t n = strlen(history);
+
+	if (!event->deleted && strncmp(event->kv.key, history, n) == 0)
+		heard_change(&f->heard, event->kv.key + n, event->kv.value, event->kv.mod_revision);
+}
+
 /* Once more from the beginning, when it is about this host or the cluster itself. */
 static int take_event(struct follower *f, const struct etcd_event *event, struct error *err)
 {
@@ -277,6 +295,7 @@ static int take_event(struct follower *f, const struct etcd_event *event, struct
 
 	if (is_change(f, event)) {
 		f->changed = event->kv.mod_revision;
+		hear_change(f, event);
 		f->look_at = 0;
 	}
 	/* nothing of a change is taken over before its end */
@@ -342,6 +361,9 @@ static int begin(struct follower *f, struct error *err)
 	_cleanup_etcd_kvs_ struct etcd_kvs cluster = { 0 };
 	struct etcd_query query, all;
 
+	bool forgotten;
+	int ret;
+
 	if (read_state(f, err) < 0 || membership_open(&f->m, &f->etcd, err))
 		return -1;
 	key = membership_key(&f->m, "cluster", "");
@@ -352,11 +374,18 @@ static int begin(struct follower *f, struct error *err)
 	from = membership_key(&f->m, "changing", "");
 	end = membership_key(&f->m, "tenants/", "");
 	query = (struct etcd_query){ .key = key };
-	if (etcd_range(f->etcd, &query, &cluster, err) ||
-	    membership_check(&f->m, etcd_kvs_find(&cluster, key), &cluster.header, err) ||
-	    membership_changed(f->etcd, &f->m, cluster.header.revision, &f->changed, err) ||
+	if (etcd_range(f->etcd, &query, &cluster, err))
+		return -1;
+	ret = membership_check(&f->m, etcd_kvs_find(&cluster, key), &cluster.header, err);
+	if (ret == 0)
+		ret = membership_check_past(f->etcd, &f->m, cluster.header.revision, &forgotten,
+					    err);
+	f->is_older = ret == MEMBERSHIP_OLDER;
+	if (ret || membership_changed(f->etcd, &f->m, cluster.header.revision, &f->changed, err) ||
 	    begin_lease(f, err))
 		return -1;
+	heard_free(&f->heard);
+	f->heard.all = f->has < f->changed;
 	meet(f);
 	all = (struct etcd_query){ .key = from,
 				   .end = end,
@@ -432,6 +461,7 @@ int follower_run(const struct settings *settings, bool json, struct error *err)
 	json_decref(f.failed);
 	json_decref(f.found);
 	meeting_free(&f.meeting);
+	heard_free(&f.heard);
 	membership_free(&f.m);
 	return ret;
 }

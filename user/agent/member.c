@@ -85,6 +85,7 @@ static void take_followed(const json_t *line, struct agent_stats *stats)
 	bool behind = json_is_true(json_object_get(line, "behind"));
 
 	stats->connected = json_is_true(json_object_get(line, "connected"));
+	stats->older = json_is_true(json_object_get(line, "older"));
 	stats->revision = json_integer_value(json_object_get(line, "revision"));
 	if (!behind)
 		stats->behind_since = 0;

@@ -244,6 +244,8 @@ static int make(struct session *s, const struct settings *settings, struct model
 	struct change_how mine = *how;
 	_cleanup_model_ struct model had = { 0 };
 	_cleanup_change_ struct change c = { 0 };
+	/* to give addresses, it is read once more */
+	_cleanup_free_ char *last = s->change ? xstrdup(s->change) : NULL;
 	int64_t revision = s->revision;
 
 	mine.give = give;
@@ -252,7 +254,7 @@ static int make(struct session *s, const struct settings *settings, struct model
 		return -1;
 	keep_local(will, &had, how);
 	if (change_begin(settings, STORE_WRITE, will, &c, err) ||
-	    change_make(&c, &mine, out, err) || store_see_revision(c.store, revision, err))
+	    change_make(&c, &mine, out, err) || store_see_revision(c.store, revision, last, err))
 		return -1;
 	return 0;
 }
@@ -292,7 +294,8 @@ int cluster_converge(struct session *s, const struct settings *settings,
 }
 
 /* 1: what it has is what is in force. It is noted then that it has it. */
-static int has_it_already(struct session *s, const struct settings *settings, struct error *err)
+static int has_it_already(struct session *s, const struct settings *settings,
+			  const struct heard *heard, struct error *err)
 {
 	_cleanup_model_ struct model mine = { 0 }, changed = { 0 };
 	_cleanup_store_ struct store *store = NULL;
@@ -300,18 +303,18 @@ static int has_it_already(struct session *s, const struct settings *settings, st
 
 	if (!s->m.revision || load_had(settings, &mine, err) || !mine.subnets.n)
 		return err->set ? -1 : 0;
-	ret = session_read_changed(s, mine.tenants.n, &changed, err);
+	ret = session_read_changed(s, heard, mine.tenants.n, &changed, err);
 	if (ret <= 0 || concern_is_mine(&mine, &changed, is_here, s))
 		return ret < 0 ? -1 : 0;
 	return store_open(settings->state, STORE_WRITE, settings->wait, settings->command, &store,
 			  err) ||
-			       store_see_revision(store, s->revision, err)
+			       store_see_revision(store, s->revision, s->change, err)
 		       ? -1
 		       : 1;
 }
 
 int cluster_follow(struct session *s, const struct settings *settings, const struct change_how *how,
-		   struct outcome *out, struct error *err)
+		   const struct heard *heard, struct outcome *out, struct error *err)
 {
 	int ret;
 
@@ -320,7 +323,11 @@ int cluster_follow(struct session *s, const struct settings *settings, const str
 		return -1;
 	if (session_check_open(s, false, err))
 		return 1;
-	ret = has_it_already(s, settings, err);
+	if (s->is_forgotten)
+		log_notice("so much was changed since this host followed the cluster last that "
+			   "it cannot be told whether etcd was restored from a snapshot "
+			   "meanwhile; everything is read anew");
+	ret = has_it_already(s, settings, heard, err);
 	return ret < 0 ? -1 : ret ? 0 : cluster_converge(s, settings, how, out, err);
 }
 
@@ -398,7 +405,7 @@ static int converge_after(struct session *s, const struct settings *settings, co
 	_cleanup_outcome_ struct outcome out = { 0 };
 	/* whoever waits for hosts has to know all tenants */
 	int ret = settings->waits_for_hosts ? cluster_converge(s, settings, &how, &out, err)
-					    : cluster_follow(s, settings, &how, &out, err);
+					    : cluster_follow(s, settings, &how, NULL, &out, err);
 
 	w.is_here = !ret;
 	if (ret > 0)

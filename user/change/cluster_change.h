@@ -64,10 +64,12 @@ int cluster_converge(struct session *s, const struct settings *settings,
 
 /*
  * The same for a host that follows all the time: when what has changed since is nothing to it, that
- * is found out without reading all tenants.
+ * is found out without reading all tenants. `heard`: all that has changed since; NULL: etcd is
+ * asked.
  */
+struct heard;
 int cluster_follow(struct session *s, const struct settings *settings, const struct change_how *how,
-		   struct outcome *out, struct error *err);
+		   const struct heard *heard, struct outcome *out, struct error *err);
 
 /* Add a mapping, which gets its address, or remove what `word` calls: in the cluster, and here. */
 int cluster_map_add(struct session *s, const struct settings *settings, const char *tenant,

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "cluster/keys.h"
 #include "lib/output.h"
 
 #define FORMAT 1
@@ -122,16 +123,17 @@ static char *cluster_id(const struct membership *m, const struct etcd_kv *kv, st
 	return NULL;
 }
 
+#define IS_OLDER                                                                               \
+	"it was restored from an older snapshot, and changes since then are lost; if that is " \
+	"meant, `tenantnat cluster leave --forget`, and join again"
+
 static int check_revision(const struct membership *m, int64_t revision, struct error *err)
 {
 	if (revision >= m->revision)
 		return 0;
-	return error_set(err,
-			 "etcd is at revision %" PRId64 ", and was at %" PRId64
-			 " before: it was restored from an older snapshot, and changes since then "
-			 "are lost; if that is meant, `tenantnat cluster leave --forget`, and join "
-			 "again",
-			 revision, m->revision);
+	error_set(err, "etcd is at revision %" PRId64 ", and was at %" PRId64 " before: " IS_OLDER,
+		  revision, m->revision);
+	return MEMBERSHIP_OLDER;
 }
 
 int membership_check(const struct membership *m, const struct etcd_kv *cluster,
@@ -148,6 +150,74 @@ int membership_check(const struct membership *m, const struct etcd_kv *cluster,
 				 m->prefix, id ? "another one now" : "gone");
 	return check_revision(m, header->revision, err);
 }
+
+/* ---------------------------------------------------------------- what was changed */
+
+int membership_last_change(struct etcd *e, const struct membership *m, int64_t revision, char **out,
+			   struct error *err)
+{
+	_cleanup_free_ char *from = membership_key(m, KEY_HISTORY, ""),
+			    *end = etcd_prefix_end(from);
+	struct etcd_query query = {
+		.key = from, .end = end, .revision = revision, .keys_only = true, .newest = true
+	};
+	_cleanup_etcd_kvs_ struct etcd_kvs kvs = { 0 };
+
+	*out = NULL;
+	if (etcd_range(e, &query, &kvs, err))
+		return -1;
+	if (kvs.list.n)
+		*out = xstrdup(kvs.list.v[0].key + strlen(from));
+	return 0;
+}
+
+/*
+ * Keys of changes are in the order of time, and the oldest go. So it went like that if the history
+ * is full, and begins after it.
+ */
+static int check_forgotten(struct etcd *e, const struct membership *m, int64_t revision,
+			   const char *last, bool *forgotten, struct error *err)
+{
+	_cleanup_free_ char *from = membership_key(m, KEY_HISTORY, ""),
+			    *end = etcd_prefix_end(from);
+	struct etcd_query query = {
+		.key = from, .end = end, .revision = revision, .keys_only = true, .page = 1
+	};
+	_cleanup_etcd_kvs_ struct etcd_kvs kvs = { 0 };
+	int64_t total;
+
+	if (etcd_range_page(e, &query, &kvs, &total, err) < 0)
+		return -1;
+	*forgotten = total >= HISTORY_MAX && strcmp(kvs.list.v[0].key, last) > 0;
+	return 0;
+}
+
+int membership_check_past(struct etcd *e, const struct membership *m, int64_t revision,
+			  bool *forgotten, struct error *err)
+{
+	_cleanup_free_ char *last = m->change ? membership_key(m, KEY_HISTORY, m->change) : NULL;
+	struct etcd_query query = { .key = last, .revision = revision, .keys_only = true };
+	_cleanup_etcd_kvs_ struct etcd_kvs kvs = { 0 };
+
+	*forgotten = false;
+	if (!last)
+		return 0;
+	if (etcd_range(e, &query, &kvs, err))
+		return -1;
+	if (kvs.list.n)
+		return 0;
+	if (check_forgotten(e, m, revision, last, forgotten, err))
+		return -1;
+	if (*forgotten)
+		return 0;
+	error_set(err,
+		  "etcd does not have the last change that this host has, of revision %" PRId64
+		  ": " IS_OLDER,
+		  m->revision);
+	return MEMBERSHIP_OLDER;
+}
+
+/* ---------------------------------------------------------------- who is there */
 
 /* What a join has to know, all of one revision. */
 struct seen {
@@ -302,9 +372,11 @@ static int attempt(struct joining *j, struct error *err)
 	_cleanup_(seen_free) struct seen seen = { 0 };
 	struct error why = { 0 };
 	struct etcd_outcome done;
+	bool ignored;
 
 	if (look(j->etcd, j->m, &seen, err) || choose_cluster(j, &seen, err) ||
-	    check_seen(j, &seen, err))
+	    check_seen(j, &seen, err) ||
+	    membership_check_past(j->etcd, j->m, seen.cluster.header.revision, &ignored, err))
 		return -1;
 	if (register_host(j, &seen, &done, &why)) {
 		/* whether it was done is seen the next time */
@@ -339,6 +411,7 @@ static int begin(struct store *store, struct joining *j, struct error *err)
 			before.prefix, before.host);
 	j->m->id = xstrdup(before.id);
 	j->m->revision = before.revision;
+	j->m->change = before.change ? xstrdup(before.change) : NULL;
 	return 0;
 }
 

@@ -28,10 +28,23 @@ char *membership_key(const struct membership *m, const char *kind, const char *n
 /*
  * Whether what was read of etcd is still the cluster that the host joined: `cluster` is the key of
  * that name, or NULL; `header` that of the answer. Another cluster, another format, and a revision
- * that lies before the last one seen are errors. Nothing may be changed then.
+ * that lies before the last one seen (MEMBERSHIP_OLDER) are errors. Nothing may be changed then.
  */
+#define MEMBERSHIP_OLDER (-2)
 int membership_check(const struct membership *m, const struct etcd_kv *cluster,
 		     const struct etcd_header *header, struct error *err);
+
+/*
+ * Whether etcd's history, as of a revision, still has the last change that this host has. A
+ * snapshot from before that one has not, even when etcd's revision has overtaken since what this
+ * host has seen: MEMBERSHIP_OLDER. *forgotten: so many changes came afterwards that it is not
+ * known any more; what this host has may be anything, and all is to be read anew.
+ */
+int membership_check_past(struct etcd *e, const struct membership *m, int64_t revision,
+			  bool *forgotten, struct error *err);
+/* The last change as of a revision, its key below history/; NULL: none. The caller's to free. */
+int membership_last_change(struct etcd *e, const struct membership *m, int64_t revision, char **out,
+			   struct error *err);
 
 /*
  * Whether the host is still in the cluster, and is this machine, as of a revision; 0: now. *mod is

@@ -285,10 +285,12 @@ static int read_hosts(struct etcd *e, const struct membership *m, struct overvie
 	_cleanup_etcd_kvs_ struct etcd_kvs cluster = { 0 };
 	_cleanup_free_ char *key = membership_key(m, "cluster", "");
 	struct etcd_query query = { .key = key };
+	bool forgotten;
 	int64_t mod;
 
 	if (etcd_range(e, &query, &cluster, err) ||
-	    membership_check(m, etcd_kvs_find(&cluster, key), &cluster.header, err))
+	    membership_check(m, etcd_kvs_find(&cluster, key), &cluster.header, err) ||
+	    membership_check_past(e, m, cluster.header.revision, &forgotten, err))
 		return -1;
 	if (overview_read_hosts(e, m, cluster.header.revision, o, err))
 		return -1;

@@ -5,6 +5,7 @@
 
 #include "cluster/edit.h"
 #include "cluster/etcd.h"
+#include "cluster/heard.h"
 #include "cluster/membership.h"
 
 int session_open(struct store *store, struct session *out, struct error *err)
@@ -29,9 +30,9 @@ int session_open_as(const struct membership *m, struct session *out, struct erro
 {
 	memset(out, 0, sizeof(*out));
 	out->m = (struct membership){
-		copy(m->urls), copy(m->ca),	  copy(m->cert),	  copy(m->key),
-		copy(m->user), copy(m->password), copy(m->prefix),	  copy(m->host),
-		copy(m->id),   .etcd = m->etcd,	  .revision = m->revision
+		copy(m->urls), copy(m->ca),	  copy(m->cert),	   copy(m->key),
+		copy(m->user), copy(m->password), copy(m->prefix),	   copy(m->host),
+		copy(m->id),   .etcd = m->etcd,	  .revision = m->revision, .change = copy(m->change)
 	};
 	if (membership_open(&out->m, &out->etcd, err) == 0)
 		return 0;
@@ -43,6 +44,8 @@ void session_forget(struct session *s)
 {
 	entries_free(&s->had);
 	head_free(&s->head);
+	free(s->change);
+	s->change = NULL;
 	s->is_under_way = false;
 }
 
@@ -113,7 +116,8 @@ int session_read_ground(struct session *s, struct error *err)
 	    membership_check(&s->m, etcd_kvs_find(&kvs, cluster), &kvs.header, err))
 		return -1;
 	s->revision = kvs.header.revision;
-	if (membership_check_host(s->etcd, &s->m, s->revision, &mod, err))
+	if (membership_check_past(s->etcd, &s->m, s->revision, &s->is_forgotten, err) ||
+	    membership_check_host(s->etcd, &s->m, s->revision, &mod, err))
 		return -1;
 	vec_each (kv, &kvs.list) {
 		if (take(&taking, kv, err))
@@ -233,7 +237,8 @@ int session_read_projection(struct session *s, bool (*is_here)(void *arg, const 
 
 	j.r.arg = &j;
 	memset(out, 0, sizeof(*out));
-	if (session_read_ground(s, err) || read_entries(s, KEY_NETWORK, NULL, err) ||
+	if (session_read_ground(s, err) || session_find_change(s, err) ||
+	    read_entries(s, KEY_NETWORK, NULL, err) ||
 	    read_entries(s, KEY_TENANTS, BEHIND_TENANTS, err))
 		return -1;
 	if (!entries_find(&s->had, KEY_NETWORK))
@@ -254,40 +259,103 @@ int session_read_projection(struct session *s, bool (*is_here)(void *arg, const 
 }
 
 /* So many are looked at one by one. */
-#define CHANGED_MAX 50
+#define CHANGED_MAX HEARD_MAX
 
-int session_read_changed(struct session *s, size_t known, struct model *out, struct error *err)
+/* 1: those are all; 0: there are more, or some that are new or gone. */
+static int find_changed(struct session *s, size_t known, struct etcd_kvs *out, struct error *err)
 {
-	_cleanup_free_ char *network = session_key(s, KEY_NETWORK);
 	_cleanup_free_ char *from = session_key(s, KEY_TENANTS),
 			    *to = session_key(s, BEHIND_TENANTS);
-	struct etcd_query query = { .key = network, .revision = s->revision };
-	_cleanup_etcd_kvs_ struct etcd_kvs net = { 0 }, changed = { 0 };
-	_cleanup_reader_ struct reader r = { 0 };
+	struct etcd_query query = { .key = from,
+				    .end = to,
+				    .revision = s->revision,
+				    .since = s->m.revision + 1,
+				    .page = CHANGED_MAX };
 	int64_t total;
+	int ret = etcd_range_page(s->etcd, &query, out, &total, err);
+
+	if (ret < 0)
+		return -1;
+	return ret == 0 && total == (int64_t)known;
+}
+
+static int read_heard(struct session *s, const struct heard *heard, struct reader *r,
+		      struct error *err)
+{
+	vec_each (name, &heard->tenants.list) {
+		_cleanup_free_ char *key = session_key(s, KEY_TENANT(*name));
+		struct etcd_query query = { .key = key, .revision = s->revision };
+		_cleanup_etcd_kvs_ struct etcd_kvs kvs = { 0 };
+
+		if (etcd_range(s->etcd, &query, &kvs, err))
+			return -1;
+		if (!kvs.list.n)
+			return 0;
+		if (reader_tenant(r, KEY_TENANT(*name), kvs.list.v[0].value, err))
+			return -1;
+	}
+	return 1;
+}
+
+static int read_found(struct session *s, size_t known, struct reader *r, struct error *err)
+{
+	_cleanup_etcd_kvs_ struct etcd_kvs changed = { 0 };
+	int ret = find_changed(s, known, &changed, err);
+
+	if (ret <= 0)
+		return ret;
+	vec_each (kv, &changed.list) {
+		if (reader_tenant(r, kv->key + strlen(s->m.prefix) + 1, kv->value, err))
+			return -1;
+	}
+	return 1;
+}
+
+/* What was heard is all of it, and etcd was there already. */
+static bool is_usable(const struct session *s, const struct heard *heard)
+{
+	return heard && !heard->all && heard->revision > s->m.revision &&
+	       heard->revision <= s->revision;
+}
+
+int session_read_changed(struct session *s, const struct heard *heard, size_t known,
+			 struct model *out, struct error *err)
+{
+	_cleanup_free_ char *network = session_key(s, KEY_NETWORK);
+	struct etcd_query query = { .key = network };
+	_cleanup_etcd_kvs_ struct etcd_kvs net = { 0 };
+	_cleanup_reader_ struct reader r = { 0 };
 	int ret;
 
 	memset(out, 0, sizeof(*out));
+	if (!is_usable(s, heard))
+		heard = NULL;
+	if (heard)
+		s->revision = heard->revision;
+	query.revision = s->revision;
 	if (etcd_range(s->etcd, &query, &net, err))
 		return -1;
-	if (!net.list.n || net.list.v[0].mod_revision > s->m.revision)
+	if (s->is_forgotten || !net.list.n || net.list.v[0].mod_revision > s->m.revision)
 		return 0;
-	query.key = from;
-	query.end = to;
-	query.since = s->m.revision + 1;
-	query.page = CHANGED_MAX;
-	ret = etcd_range_page(s->etcd, &query, &changed, &total, err);
-	if (ret || total != (int64_t)known)
-		return ret < 0 ? -1 : 0;
 	if (reader_network(&r, net.list.v[0].value, err))
 		return -1;
-	vec_each (kv, &changed.list) {
-		if (reader_tenant(&r, kv->key + strlen(s->m.prefix) + 1, kv->value, err))
-			return -1;
-	}
+	ret = heard ? read_heard(s, heard, &r, err) : read_found(s, known, &r, err);
+	if (ret <= 0)
+		return ret;
 	*out = r.m;
 	r.m = (struct model){ 0 };
+	if (!heard)
+		return session_find_change(s, err) ? -1 : 1;
+	free(s->change);
+	s->change = xstrdup(heard->change);
 	return 1;
+}
+
+int session_find_change(struct session *s, struct error *err)
+{
+	free(s->change);
+	s->change = NULL;
+	return membership_last_change(s->etcd, &s->m, s->revision, &s->change, err);
 }
 
 int session_check_open(const struct session *s, bool whole, struct error *err)

@@ -19,6 +19,8 @@ struct session {
 	struct head head;   /* of that */
 	int64_t revision;   /* of etcd, at which it was read; then that of the change */
 	bool is_under_way;  /* somebody's change is in several transactions */
+	bool is_forgotten;  /* what this host has is from before all that etcd's history has */
+	char *change;	    /* the last one at `revision`, its key below history/; NULL: none */
 	int64_t read_at;    /* seconds since 1970 */
 };
 
@@ -42,12 +44,18 @@ int session_read_projection(struct session *s, bool (*is_here)(void *arg, const 
 
 /*
  * What has changed of the network and the tenants since this host followed last (s->m.revision), in
- * a few small requests; after session_read_ground(). 1: *out has those tenants, the caller's to
- * free, and as many tenants exist as `known`; 0: that is not all, or too much: all has to be read.
+ * a few small requests; after session_read_ground(). With `heard`, which is then all of that, it is
+ * read as it was at that revision, which becomes the session's, and etcd has not to look for it. 1:
+ * *out has those tenants, the caller's to free, and as many tenants exist as `known`; 0: that is
+ * not all, or too much: all has to be read.
  */
-int session_read_changed(struct session *s, size_t known, struct model *out, struct error *err);
-/* The keys that every change goes by, and the revision at which all else is read. */
+struct heard;
+int session_read_changed(struct session *s, const struct heard *heard, size_t known,
+			 struct model *out, struct error *err);
+/* The keys that every change goes by, and the revision at which all else is read. `change` is not
+ * known then: session_find_change(). */
 int session_read_ground(struct session *s, struct error *err);
+int session_find_change(struct session *s, struct error *err);
 
 /* -1 with an error when somebody is at a change, or `whole` is false and one was cut short. */
 int session_check_open(const struct session *s, bool whole, struct error *err);

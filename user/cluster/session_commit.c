@@ -4,7 +4,9 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "cluster/concern.h"
 #include "cluster/etcd.h"
+#include "cluster/heard.h"
 #include "cluster/lease_keeper.h"
 #include "cluster/membership.h"
 #include "cluster/session_internal.h"
@@ -27,7 +29,28 @@ static void new_run(char run[RUN_TEXT])
 /* Of its lines in the history, which many changes share with the definitions. */
 #define LINES_MAX 200
 
-static char *history_value(const struct commit_by *by, const struct session_change *how)
+/*
+ * By which others know what to ask for (heard.h); NULL: they are to ask for all. Of what a change
+ * that was cut short has left they have heard nothing.
+ */
+static json_t *changed_tenants(const struct session *s, const struct entries *will,
+			       struct error *err)
+{
+	_cleanup_concern_ struct concern c = { 0 };
+	json_t *list;
+
+	if (concern_of_change(&s->had, will, &c, err) || s->head.host || !c.tenants.list.n ||
+	    c.tenants.list.n > HEARD_MAX)
+		return NULL;
+	list = json_array();
+	vec_each (name, &c.tenants.list)
+		json_array_append_new(list, json_string(*name));
+	return list;
+}
+
+/* Takes the tenants. */
+static char *history_value(const struct commit_by *by, const struct session_change *how,
+			   json_t *tenants)
 {
 	json_t *lines = json_array();
 
@@ -37,11 +60,11 @@ static char *history_value(const struct commit_by *by, const struct session_chan
 		json_array_append_new(
 			lines, json_pack("{s:s, s:s}", "sign", sign, "text", how->lines[i].text));
 	}
-	return json_compact(json_pack("{s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:o}", "at",
-				      (json_int_t)by->at, "user", by->user, "host", by->host,
-				      "command", by->command, "added", (json_int_t)how->added,
-				      "changed", (json_int_t)how->changed, "removed",
-				      (json_int_t)how->removed, "lines", lines));
+	return json_compact(json_pack(
+		"{s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:o*}", "at", (json_int_t)by->at, "user",
+		by->user, "host", by->host, "command", by->command, "added", (json_int_t)how->added,
+		"changed", (json_int_t)how->changed, "removed", (json_int_t)how->removed, "lines",
+		lines, "tenants", tenants));
 }
 
 struct committing {
@@ -288,11 +311,14 @@ int session_commit(struct session *s, const struct entries *will, const struct s
 		.whole = how->whole,
 		.by = { s->m.host, how->user, how->command, time(NULL), run },
 	};
-	_cleanup_free_ char *history = history_value(&what.by, how);
+	json_t *tenants = changed_tenants(s, will, err);
+	_cleanup_free_ char *history = history_value(&what.by, how, tenants);
 	_cleanup_commit_ struct commit commit;
 	struct committing c = { .s = s, .commit = &commit };
 	int ret;
 
+	if (err->set)
+		return -1;
 	new_run(run);
 	what.history = history;
 	if (!history)

@@ -606,7 +606,10 @@ const struct command cmd_cluster_follow = {
 		"\n"
 		"JSON, one line each: {\"connected\": true or false, \"revision\": which this host "
 		"has, \"changed\": of\n"
-		"the last change, \"behind\": true or false}",
+		"the last change, \"behind\": true or false, \"older\": true while etcd is one "
+		"that was "
+		"restored from an\n"
+		"older snapshot}",
 	.run = follow,
 };
 

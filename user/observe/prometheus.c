@@ -232,6 +232,7 @@ static void write_cluster(const struct page *p, FILE *out)
 	double behind = a->behind_since ? p->now - a->behind_since : 0;
 
 	single(out, METRIC_CONNECTED, a->connected);
+	single(out, METRIC_OLDER, a->older);
 	single(out, METRIC_REVISION, (uint64_t)a->revision);
 	head(out, METRIC_BEHIND);
 	sample(out, METRIC_BEHIND, NULL);

@@ -62,6 +62,8 @@
 	  "Time of the agent's last successful comparison, in seconds since 1970") \
 	X(CONNECTED, "tenantnat_cluster_connected", gauge, "", \
 	  "1 while the agent is told by etcd what changes; only on a host in a cluster") \
+	X(OLDER, "tenantnat_cluster_older", gauge, "", \
+	  "1 while etcd is one that was restored from an older snapshot, so that nothing is followed") \
 	X(REVISION, "tenantnat_cluster_revision", gauge, "", \
 	  "Revision of etcd up to which this host has the cluster's definitions") \
 	X(BEHIND, "tenantnat_cluster_behind_seconds", gauge, "", \
@@ -96,6 +98,7 @@ struct agent_stats {
 	/* of a host in a cluster */
 	bool member;
 	bool connected;
+	bool older; /* etcd was restored from an older snapshot */
 	int64_t revision;
 	double behind_since; /* seconds since 1970; 0: it has all */
 	bool elects;	     /* a router that it has is elected */

@@ -18,6 +18,7 @@ void membership_free(struct membership *m)
 	free(m->host);
 	free(m->id);
 	free(m->flows);
+	free(m->change);
 	memset(m, 0, sizeof(*m));
 }
 
@@ -57,6 +58,7 @@ int store_membership(struct store *s, struct membership *out, struct error *err)
 	out->etcd = (uint64_t)sqlite3_column_int64(stmt, 9);
 	out->revision = sqlite3_column_int64(stmt, 10);
 	out->flows = column_text(stmt, 11, &bad);
+	out->change = column_text(stmt, 12, &bad);
 	if (!bad && is_sound(out))
 		return 1;
 	membership_free(out);
@@ -84,9 +86,9 @@ int store_save_membership(struct store *s, const struct membership *m, struct er
 	int ret = sql_exec(s, "BEGIN IMMEDIATE; DELETE FROM cluster", err);
 
 	if (ret == 0 && m)
-		ret = query_run(s, ADD_CLUSTER, 1, err, "tttttttttllt", m->urls, m->ca, m->cert,
+		ret = query_run(s, ADD_CLUSTER, 1, err, "tttttttttlltt", m->urls, m->ca, m->cert,
 				m->key, m->user, m->password, m->prefix, m->host, m->id, m->etcd,
-				(uint64_t)m->revision, m->flows);
+				(uint64_t)m->revision, m->flows, m->change);
 	if (ret == 0)
 		ret = call_host(s, m ? m->host : host_name_of_machine(), err);
 	if (ret) {
@@ -96,9 +98,9 @@ int store_save_membership(struct store *s, const struct membership *m, struct er
 	return store_commit(s, err);
 }
 
-int store_see_revision(struct store *s, int64_t revision, struct error *err)
+int store_see_revision(struct store *s, int64_t revision, const char *change, struct error *err)
 {
-	return query_run(s, SEE_CLUSTER, 1, err, "l", (uint64_t)revision);
+	return query_run(s, SEE_CLUSTER, 1, err, "lt", (uint64_t)revision, change);
 }
 
 int membership_name_host(struct store *s, struct error *err)

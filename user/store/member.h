@@ -21,6 +21,7 @@ struct membership {
 	uint64_t etcd;	  /* etcd's id of its own cluster */
 	char *flows;	  /* where other hosts bring flows: ADDR[:PORT], "none"; NULL: not said */
 	int64_t revision; /* of etcd, up to which this host has the definitions */
+	char *change;	  /* the last one of these, its key below history/; NULL: not known */
 };
 
 void membership_free(struct membership *m);
@@ -32,9 +33,11 @@ int store_membership(struct store *store, struct membership *out, struct error *
  * by its host name again. Definitions here that name it have the new name. Commits. */
 int store_save_membership(struct store *store, const struct membership *m, struct error *err);
 /*
- * Remember that this host has the definitions of a revision, if it is later than the last one. In
+ * Remember that this host has the definitions of a revision, if it is later than the last one, and
+ * `change`, the last one up to it (NULL: not known). In
  * the open transaction, so that it is there if and only if that is committed; without one, at once.
  */
-int store_see_revision(struct store *store, int64_t revision, struct error *err);
+int store_see_revision(struct store *store, int64_t revision, const char *change,
+		       struct error *err);
 
 #endif

@@ -97,13 +97,15 @@ struct store;
 	X(REMOVE_ADDRESSES, "DELETE FROM router_address WHERE tenant = ?")                         \
 	X(REMOVE_ROUTES, "DELETE FROM route WHERE tenant = ?")                                     \
 	X(SHOW_CLUSTER,                                                                            \
-	  "SELECT urls, ca, cert, key, user, password, prefix, host, id, etcd, revision, flows "   \
-	  "FROM cluster")                                                                          \
+	  "SELECT urls, ca, cert, key, user, password, prefix, host, id, etcd, revision, flows, "  \
+	  "change FROM cluster")                                                                   \
 	X(ADD_CLUSTER,                                                                             \
 	  "INSERT INTO cluster (one, urls, ca, cert, key, user, password, prefix, host, id, "      \
-	  "etcd, revision, flows) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                 \
+	  "etcd, revision, flows, change) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")      \
 	X(CALL_HOST, "UPDATE OR IGNORE router_host SET name = ? WHERE name = ?")                   \
-	X(SEE_CLUSTER, "UPDATE cluster SET revision = max(revision, ?)")                           \
+	X(SEE_CLUSTER,                                                                             \
+	  "UPDATE cluster SET change = iif(?1 < revision, change, ?2), "                           \
+	  "revision = max(revision, ?1)")                                                          \
 	X(REMOVE_MAPPING, "DELETE FROM mapping WHERE tenant = ? AND family = ? AND fixed = ?")
 /* clang-format on */
 

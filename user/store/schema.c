@@ -228,6 +228,9 @@ static const char *const migrations[] = {
 	/* seconds */
 	"ALTER TABLE router ADD COLUMN grace INTEGER NOT NULL DEFAULT 0\n"
 	"  CHECK (grace BETWEEN 0 AND 60);",
+
+	/* the key of the cluster's last change up to `revision`, without history/; NULL: none is known */
+	"ALTER TABLE cluster ADD COLUMN change TEXT CHECK (change <> '');",
 };
 /* clang-format on */
 

@@ -56,8 +56,8 @@ static void setup(void)
 	f.room = (struct room){ "by_shared", 3, 1024 };
 	f.stats.rooms.v = &f.room;
 	f.stats.rooms.n = 1;
-	f.agent = (struct agent_stats){ 12,   2, 1, 1700000000.25, true, true, 42, 1700000001,
-					true, 3, 1 };
+	f.agent = (struct agent_stats){ 12,   2,  1,	      1700000000.25, true, true,
+					true, 42, 1700000001, true,	     3,	   1 };
 	f.imported = (struct imported){ .read_at = 1700000002, .failures = { 3, 2, 1 } };
 	f.imported.findings.v = f.findings;
 	f.imported.findings.n = 2;

@@ -17,7 +17,8 @@ static struct membership whole(void)
 				    .id = "an id",
 				    .flows = "192.0.2.1:9117",
 				    .etcd = UINT64_MAX - 1,
-				    .revision = 7 };
+				    .revision = 7,
+				    .change = "0006-7" };
 }
 
 static void save_it(const struct membership *m)
@@ -62,6 +63,7 @@ Test(store, a_membership_is_remembered)
 	cr_expect_str_eq(got.flows, m.flows);
 	cr_expect_eq(got.etcd, m.etcd);
 	cr_expect_eq(got.revision, 7);
+	cr_expect_str_eq(got.change, "0006-7");
 	membership_free(&got);
 
 	m = (struct membership){
@@ -86,11 +88,18 @@ Test(store, a_revision_never_goes_back)
 
 	save_it(&m);
 	s = open_store(STORE_WRITE);
-	must(store_see_revision(s, 9, &err) == 0, err);
-	must(store_see_revision(s, 8, &err) == 0, err);
+	must(store_see_revision(s, 9, "0006-9", &err) == 0, err);
+	must(store_see_revision(s, 8, "0006-8", &err) == 0, err);
 	store_close(s);
 	cr_assert_eq(read_it(&got), 1);
 	cr_expect_eq(got.revision, 9);
+	cr_expect_str_eq(got.change, "0006-9", "with its change");
+	membership_free(&got);
+	s = open_store(STORE_WRITE);
+	must(store_see_revision(s, 9, NULL, &err) == 0, err);
+	store_close(s);
+	cr_assert_eq(read_it(&got), 1);
+	cr_expect_null(got.change);
 	membership_free(&got);
 }
 
@@ -106,7 +115,7 @@ Test(store, a_revision_is_committed_with_its_change)
 	rich(&want);
 	s = open_store(STORE_WRITE);
 	save(s, &empty, &want);
-	must(store_see_revision(s, 9, &err) == 0, err);
+	must(store_see_revision(s, 9, "0006-9", &err) == 0, err);
 	store_close(s);
 	cr_assert_eq(read_it(&got), 1);
 	cr_expect_eq(got.revision, 7);
