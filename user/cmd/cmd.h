@@ -29,6 +29,7 @@
 	X(show_history)   \
 	X(show)           \
 	X(stats)          \
+	X(graph)          \
 	X(monitor)        \
 	X(trace)          \
 	X(check)          \
