@@ -57,6 +57,7 @@ GOOD = [
     "  - {name: a, pool: [100.64.1.0/24, 100.64.2.5, 'fd64::1:0/112', 'fd64::7']}\n",
     "  - {name: a, router: {netns: /run/x y/z, shared: é-0, inside: ['*', 'qr-*', '[a-c]?']}}\n",
     "  - {name: a, router: {address: 'fd64::2', routes: []}}\n",
+    "  - {name: a, router: {inside-routes: [{to: 10.1.0.0/24, via: 192.0.2.1}, {to: 'fd01::/64', via: 'fd00::1'}]}}\n",
     "  - {name: a, router: {address: [100.64.0.2], routes: [{to: 'fd64::9:0/112', via: 'fd64::1'}]}}\n",
     "  - {name: a, mappings: [{fixed: '::1:0:0:5'}, {fixed: '2001:DB8::5', shared: 'fd64::2:3:4:5'}]}\n",
     "  - {name: a, mappings: [{fixed: '64:ff9b::1.2.3.4'}, {fixed: '1:2:3:4:5:6:7:8'}]}\n",
@@ -134,6 +135,8 @@ BAD_TENANT = """
     {name: a, router: {address: [100.64.0.2, 'fd64::2', 100.64.0.3]}}
     {name: a, router: {address: 100.64.0.2/16}}
     {name: a, router: {routes: [{to: 100.64.9.0/24}]}}
+    {name: a, router: {inside-routes: [{to: 10.1.0.0/24}]}}
+    {name: a, router: {inside-routes: [{to: 10.1.0.0/24, via: gateway}]}}
     {name: a, router: {routes: {to: 100.64.9.0/24, via: 100.64.0.1}}}
     {name: a, router: {routes: [{to: 100.64.9.0/24, via: gateway}]}}
     {name: a, mappings: {fixed: 10.0.0.5}}
@@ -237,7 +240,7 @@ def test_schema_has_the_keys_of_each_level(lab):
     """An unknown key gets the parser's own list of those that it takes there."""
     root = schema()
     found = list(levels(root, root))
-    equal(len(found), 8, f"levels: {[path for path, _ in found]}")
+    equal(len(found), 9, f"levels: {[path for path, _ in found]}")
     for path, properties in found:
         value = {"no-such-key": 1}
         for key in reversed(path):

@@ -19,7 +19,7 @@ struct prefix prefix_of(const char *text)
 
 /* ------------------------------------------------------------ reading */
 
-#define WORDS_MAX 16
+#define WORDS_MAX 24
 
 struct statement {
 	char *words[WORDS_MAX];
@@ -111,6 +111,10 @@ static bool read_way(const char *word, struct router *r)
 		vec_push(&r->routes)->to = prefix_of(v);
 	} else if ((v = value(word, "via"))) {
 		r->routes.v[r->routes.n - 1].via = addr_of(v);
+	} else if ((v = value(word, "behind"))) {
+		vec_push(&r->inside_routes)->to = prefix_of(v);
+	} else if ((v = value(word, "gate"))) {
+		r->inside_routes.v[r->inside_routes.n - 1].via = addr_of(v);
 	} else {
 		return false;
 	}

@@ -7,6 +7,7 @@
 #include "lib/log.h"
 #include "lib/progress.h"
 #include "model/join.h"
+#include "model/on_link.h"
 
 static const struct router_facts *owner_of(const struct facts *facts, const struct tn_addr *a)
 {
@@ -80,12 +81,13 @@ static int check_address(const struct model *had, const struct tenant *t,
 }
 
 /* An unreachable route is everybody's in that namespace. */
-static bool is_of(const struct place *route, const struct place *router)
+static bool is_of(const struct place *route, const struct router_facts *f)
 {
-	struct place any = *router;
+	struct place any = f->at;
 
 	any.ifindex = 0;
-	return place_cmp(route, router) == 0 || place_cmp(route, &any) == 0;
+	return place_cmp(route, &f->at) == 0 || place_cmp(route, &any) == 0 ||
+	       router_row_has_inside(&f->row, route);
 }
 
 /* Of a router that is passed over, in favour of the others. */
@@ -118,7 +120,7 @@ static void copy_marked(const struct unseen *u, struct router_facts *f)
 			*vec_push(&f->addrs) = *addr;
 	}
 	vec_each (route, &have->routes) {
-		if (is_of(&route->at, &f->at))
+		if (is_of(&route->at, f))
 			*vec_push(&f->routes) = *route;
 	}
 	vec_each (group, &have->groups) {
@@ -178,12 +180,29 @@ static void note_passed_over(const struct change *c, const struct change_how *ho
 	t->router->passed_over = !how->restore || (had && had->router && had->router->passed_over);
 }
 
+/*
+ * What was right when it was defined does not keep a router from being restored: a gateway whose
+ * interface has no address yet gets its route when it has.
+ */
+static int check_inside_routes(const struct change_how *how, const struct tenant *t,
+			       const struct router_facts *f, struct error *err)
+{
+	struct error later = { 0 };
+
+	if (!how->restore)
+		return join_check_inside_routes(t->router, f, err);
+	if (join_check_inside_routes(t->router, f, &later) && !how->agent)
+		log_warning("tenant %s: %s", t->name, later.text);
+	return 0;
+}
+
 static int look_closely(struct change *c, const struct change_how *how, struct tenant *t,
 			struct facts *facts, struct error *err)
 {
 	struct router_facts *f = vec_push(&facts->list);
 
-	if (inspect_router(&c->will, t, &c->have, f, err) || check_own(facts, f, err))
+	if (inspect_router(&c->will, t, &c->have, f, err) || check_own(facts, f, err) ||
+	    check_inside_routes(how, t, f, err))
 		return -1;
 	/* an agent looks all the time, and a change of one mapping is about something else */
 	if (f->doubt.set && !how->scope && !(how->agent && how->restore))
@@ -349,8 +368,24 @@ static const struct iface *shared_of(const struct router_facts *f)
 	return NULL;
 }
 
+static void warn_on_link(const struct change *c, const struct router_facts *f)
+{
+	const struct tenant *t = model_tenant((struct model *)&c->will, f->row.tenant);
+	char text[ON_LINK_TEXT];
+	struct on_link found;
+
+	if (f->row.standby || f->row.out_of_scope)
+		return;
+	on_link_find(&f->ifaces, t, f->row.inside, &found);
+	if (found.n && (found.covered || t->router->sources == SOURCES_STRICT))
+		log_warning("tenant %s: %s; " ON_LINK_REMEDY, t->name,
+			    on_link_text(&found, t->router, text), found.name);
+}
+
 void change_facts_warn(const struct change *c, const struct facts *facts)
 {
+	vec_each (f, &facts->list)
+		warn_on_link(c, f);
 	vec_each (f, &facts->list) {
 		const struct iface *shared = shared_of(f);
 		bool attached = is_attached(&c->have, &f->at);

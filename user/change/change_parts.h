@@ -48,7 +48,10 @@ void change_facts_reserve(const struct change *c, const struct facts *facts,
 			  const struct scope *scope, struct addr_list *out);
 /* What a join needs: it depends on ids and addresses, which are assigned by now. */
 void change_facts_complete(const struct model *m, struct facts *facts);
-/* Warn about addresses that stop working with this change: with the join, or with other subnets. */
+/*
+ * Warn about addresses that stop working with this change: with the join, or with other subnets;
+ * and about VMs behind a gateway that look on-link.
+ */
 void change_facts_warn(const struct change *c, const struct facts *facts);
 
 /* change_given.c */

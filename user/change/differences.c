@@ -115,13 +115,23 @@ static char *inside_text(const struct router *r)
 	return listed(&l);
 }
 
-static char *routes_text(const struct router *r)
+static char *route_list(const struct route *routes, size_t n)
 {
 	struct listed l = { 0 };
 
-	vec_each (route, &r->routes)
-		list(&l, "%s via %s", PREFIX(&route->to), ADDR(&route->via));
+	for (size_t i = 0; i < n; i++)
+		list(&l, "%s via %s", PREFIX(&routes[i].to), ADDR(&routes[i].via));
 	return listed(&l);
+}
+
+static char *routes_text(const struct router *r)
+{
+	return route_list(r->routes.v, r->routes.n);
+}
+
+static char *inside_routes_text(const struct router *r)
+{
+	return route_list(r->inside_routes.v, r->inside_routes.n);
 }
 
 /* Those of the file alone. */
@@ -174,6 +184,7 @@ void differ_router(struct differences *d, const struct router *had, const struct
 	differ_text(d, "flows", number_text(had->flows, a), number_text(will->flows, b));
 	DIFFER_LIST(d, "address", address_text, NULL, had, will);
 	DIFFER_LIST(d, "routes", routes_text, NULL, had, will);
+	DIFFER_LIST(d, "inside-routes", inside_routes_text, NULL, had, will);
 	differ_text(d, "programs", had->detached ? "detached" : "attached",
 		    will->detached ? "detached" : "attached");
 }

@@ -321,6 +321,18 @@ static bool same_way(const struct route_row *a, const struct route_row *b)
 	       memcmp(&a->src, &b->src, sizeof(a->src)) == 0;
 }
 
+/* The kernel refuses a second route to one prefix: the other one goes first. */
+static bool goes_elsewhere(const struct kernel_state *want, const struct route_row *h)
+{
+	vec_each (w, &want->routes) {
+		if (w->at.netns_dev == h->at.netns_dev && w->at.netns_ino == h->at.netns_ino &&
+		    w->to.len == h->to.len && addr_cmp(&w->to.addr, &h->to.addr) == 0 &&
+		    !route_is_unreachable(w))
+			return true;
+	}
+	return false;
+}
+
 static void diff_routes(const struct kernel_state *want, const struct kernel_state *have,
 			struct plan *out)
 {
@@ -331,7 +343,9 @@ static void diff_routes(const struct kernel_state *want, const struct kernel_sta
 		int order = w == wend ? 1 : h == hend ? -1 : route_row_cmp(w, h);
 
 		if (order > 0) {
-			if (is_routers(want, &h->at))
+			if (!route_is_unreachable(h) && goes_elsewhere(want, h))
+				*vec_push(&out->route_moved) = h++;
+			else if (is_routers(want, &h->at))
 				*vec_push(&out->route_lost) = h++;
 			else
 				*vec_push(&out->route_del) = h++;

@@ -44,8 +44,9 @@ struct plan {
 	VEC(const struct addr_row *) addr_lost;
 	VEC(const struct route_row *) route_lost;
 	VEC(const struct group_row *) group_lost;
-	VEC(const struct route_row *) route_moved; /* is there, but leads another way */
-	VEC(const struct route_row *) route_put;   /* unreachable ones before all other routes */
+	VEC(const struct route_row *)
+	route_moved; /* is there, but leads another way, or by another interface */
+	VEC(const struct route_row *) route_put; /* unreachable ones before all other routes */
 	VEC(const struct setting_row *) setting_put;
 	VEC(const struct group_row *) group_put;
 	/* what is accepted no more: see tn_abi.h */

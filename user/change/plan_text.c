@@ -506,6 +506,17 @@ static void describe_route_put(const struct plan *plan, const struct route_row *
 	describe_route(out, '+', row);
 }
 
+/* Of what is put by the same interface, describe_route_put() has said both. */
+static void describe_route_moved(const struct plan *plan, const struct route_row *row,
+				 struct plan_text *out)
+{
+	vec_each (put, &plan->route_put) {
+		if (route_row_cmp(*put, row) == 0)
+			return;
+	}
+	describe_route(out, '-', row);
+}
+
 static void describe_setting(const struct setting_row *row, const struct kernel_state *have,
 			     struct plan_text *out)
 {
@@ -530,6 +541,8 @@ static void describe_settled(const struct plan *plan, const struct kernel_state 
 	describe_groups(out, '+', plan->group_put.v, plan->group_put.n);
 	describe_groups(out, '-', plan->group_lost.v, plan->group_lost.n);
 	describe_groups(out, '-', plan->group_del.v, plan->group_del.n);
+	vec_each (row, &plan->route_moved)
+		describe_route_moved(plan, *row, out);
 	vec_each (row, &plan->route_lost)
 		describe_route(out, '-', *row);
 	vec_each (row, &plan->route_del)

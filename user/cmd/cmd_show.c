@@ -102,6 +102,11 @@ static bool is_at(const struct router_row *row, const struct place *at)
 	       row->ifindex == at->ifindex;
 }
 
+static bool is_route_of(const struct router_row *row, const struct route_row *route)
+{
+	return is_at(row, &route->at) || (row && router_row_has_inside(row, &route->at));
+}
+
 /* What a router has of us besides its programs. */
 static json_t *addresses_json(const struct view *v, const struct router_row *row)
 {
@@ -119,7 +124,7 @@ static json_t *routes_json(const struct view *v, const struct router_row *row)
 	json_t *list = json_array();
 
 	vec_each (r, &v->kernel.routes) {
-		if (is_at(row, &r->at))
+		if (is_route_of(row, r))
 			json_array_append_new(list,
 					      json_pack("{s:s, s:o}", "to", PREFIX(&r->to), "via",
 							addr_is_unset(&r->via)
@@ -467,7 +472,7 @@ static void print_settled(const struct view *v, const struct router_row *row)
 	vec_each (r, &v->kernel.routes) {
 		bool behind = !addr_is_unset(&r->via);
 
-		if (is_at(row, &r->at))
+		if (is_route_of(row, r))
 			printf("    %-15s route   %s%s%s\n", r->at.name, PREFIX(&r->to),
 			       behind ? " via " : "", behind ? ADDR(&r->via) : "");
 		else if (is_beside(row, r))

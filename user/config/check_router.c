@@ -37,15 +37,54 @@ static void check_route(struct parse *p, const struct route *r, const struct rou
 			 ADDR(&r->via));
 }
 
-/* A router has few routes: each is compared with those before it. */
-static void check_routes(struct parse *p, const struct router *router, const struct route_at *at)
+static const struct prefix *shared_part(const struct parse *p, const struct prefix *to)
 {
-	for (size_t i = 0; i < router->routes.n; i++) {
-		const struct route *r = &router->routes.v[i];
+	vec_each (subnet, &p->model.subnets) {
+		if (prefix_overlap(subnet, to))
+			return subnet;
+	}
+	return NULL;
+}
 
-		check_route(p, r, &at[i]);
+static void check_inside_route(struct parse *p, const struct route *r, const struct route_at *at)
+{
+	const struct prefix *subnet;
+
+	if (!r->to.len || addr_is_unset(&r->via) || prefix_special(&r->to))
+		return;
+	subnet = p->subnets_known ? shared_part(p, &r->to) : NULL;
+	if (subnet)
+		complain(p, at->to,
+			 "`%s` overlaps the shared subnet `%s`, and inside routes lead to VMs; use "
+			 "`routes` for what is on the shared network",
+			 PREFIX(&r->to), PREFIX(subnet));
+	else if (addr_is_v4(&r->to.addr) != addr_is_v4(&r->via))
+		complain(p, at->via, "the gateway `%s` is %s, but `%s` is %s; use one family",
+			 ADDR(&r->via), family_name(&r->via), PREFIX(&r->to),
+			 family_name(&r->to.addr));
+	else if (prefix_has(&r->to, &r->via))
+		complain(p, at->via,
+			 "the gateway `%s` is itself in `%s`; use the one on this side of it",
+			 ADDR(&r->via), PREFIX(&r->to));
+	else if (p->subnets_known && subnet_of(p, &r->via))
+		complain(p, at->via,
+			 "the gateway `%s` is in the shared subnet `%s`; use one in the subnet of "
+			 "an inside interface",
+			 ADDR(&r->via), PREFIX(subnet_of(p, &r->via)));
+}
+
+typedef void check_route_fn(struct parse *p, const struct route *r, const struct route_at *at);
+
+/* A router has few routes: each is compared with those before it. */
+static void check_routes(struct parse *p, const struct route *routes, size_t n,
+			 const struct route_at *at, check_route_fn *check)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct route *r = &routes[i];
+
+		check(p, r, &at[i]);
 		for (size_t k = 0; r->to.len && k < i; k++) {
-			const struct prefix *other = &router->routes.v[k].to;
+			const struct prefix *other = &routes[k].to;
 
 			if (other->len == r->to.len && addr_cmp(&other->addr, &r->to.addr) == 0) {
 				complain(p, at[i].to,
@@ -59,7 +98,7 @@ static void check_routes(struct parse *p, const struct router *router, const str
 
 void check_router_addresses(struct parse *p)
 {
-	const struct route_at *at = p->routes.v;
+	const struct route_at *at = p->routes.v, *inside_at = p->inside_routes.v;
 
 	for (size_t i = 0; i < p->tenants.n; i++) {
 		const struct router *r = p->model.tenants.v[i].router;
@@ -70,8 +109,11 @@ void check_router_addresses(struct parse *p)
 			if (r->own[f].pinned)
 				check_own(p, &r->own[f].addr, p->tenants.v[i].own[f]);
 		}
-		check_routes(p, r, at);
+		check_routes(p, r->routes.v, r->routes.n, at, check_route);
 		at += r->routes.n;
+		check_routes(p, r->inside_routes.v, r->inside_routes.n, inside_at,
+			     check_inside_route);
+		inside_at += r->inside_routes.n;
 	}
 }
 

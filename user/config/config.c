@@ -111,6 +111,7 @@ static void parse_free(struct parse *p)
 	vec_free(&p->from);
 	vec_free(&p->to);
 	vec_free(&p->routes);
+	vec_free(&p->inside_routes);
 	model_free(&p->model);
 }
 

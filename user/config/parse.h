@@ -84,14 +84,15 @@ struct parse {
 	VEC(struct pos) inside;		 /* of the current router */
 	bool active_given;		 /* the same */
 	struct pos active_at;
-	struct pos grace;	     /* the same; line 0: it has none */
-	struct pos burst;	     /* of the current limit */
-	named_vec from;		     /* of all rules, in the order of the file */
-	named_vec to;		     /* the same, until they are checked */
-	VEC(struct route_at) routes; /* of all routers, in the order of the file */
-	bool subnets_known;	     /* they were read without an error, and there are some */
-	bool names_lost;	     /* a tenant's name was not understood */
-	size_t routers;		     /* how many there were, but for those with hosts */
+	struct pos grace;		    /* the same; line 0: it has none */
+	struct pos burst;		    /* of the current limit */
+	named_vec from;			    /* of all rules, in the order of the file */
+	named_vec to;			    /* the same, until they are checked */
+	VEC(struct route_at) routes;	    /* of all routers, in the order of the file */
+	VEC(struct route_at) inside_routes; /* the same */
+	bool subnets_known; /* they were read without an error, and there are some */
+	bool names_lost;    /* a tenant's name was not understood */
+	size_t routers;	    /* how many there were, but for those with hosts */
 
 	VEC(struct complaint) complaints;
 	size_t complained; /* how many there were, also those that were not kept */

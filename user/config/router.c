@@ -153,6 +153,33 @@ static void routes_item(struct parse *p, const char *text, struct pos at)
 	take_level(p, &route_level);
 }
 
+static void inside_route_to(struct parse *p, const char *text, struct pos at)
+{
+	last(&p->inside_routes)->to = at;
+	take_prefix(p, text, at, &last(&last(&p->model.tenants)->router->inside_routes)->to);
+}
+
+static void inside_route_via(struct parse *p, const char *text, struct pos at)
+{
+	last(&p->inside_routes)->via = at;
+	take_addr(p, text, at, &last(&last(&p->model.tenants)->router->inside_routes)->via);
+}
+
+static const struct key inside_route_keys[] = {
+	{ "to", TEXT, REQUIRED, inside_route_to, "to: 10.0.0.0/24", NULL },
+	{ "via", TEXT, REQUIRED, inside_route_via, "via: 192.0.2.1", NULL },
+};
+static const struct level inside_route_level = LEVEL("an inside route", inside_route_keys);
+
+static void inside_routes_item(struct parse *p, const char *text, struct pos at)
+{
+	(void)text;
+	(void)at;
+	vec_push(&p->inside_routes);
+	vec_push(&last(&p->model.tenants)->router->inside_routes);
+	take_level(p, &inside_route_level);
+}
+
 enum {
 	ROUTER_NETNS,
 	ROUTER_SHARED,
@@ -177,6 +204,8 @@ static const struct key router_keys[] = {
 			     NULL },
 	{ "routes", MAPS, MAY_BE_EMPTY, routes_item,
 	  "routes: [{to: 100.65.0.0/16, via: 100.64.0.1}]", &route_level },
+	{ "inside-routes", MAPS, MAY_BE_EMPTY, inside_routes_item,
+	  "inside-routes: [{to: 10.0.0.0/24, via: 192.0.2.1}]", &inside_route_level },
 	{ "forwarding", TEXT, 0, router_forwarding, "forwarding: stack", NULL },
 	{ "flows", TEXT, 0, router_flows, "flows: 65536", NULL },
 	{ "takeover-grace", TEXT, 0, router_grace, "takeover-grace: 5s", NULL },

@@ -112,13 +112,13 @@ static json_t *own_json(const struct router *r)
 	return one;
 }
 
-static json_t *routes_json(const struct router *r)
+static json_t *routes_json(const struct route *routes, size_t n)
 {
 	json_t *list = json_array();
 
-	vec_each (route, &r->routes)
-		json_array_append_new(list, json_pack("{s:s, s:s}", "to", PREFIX(&route->to), "via",
-						      ADDR(&route->via)));
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_pack("{s:s, s:s}", "to", PREFIX(&routes[i].to),
+						      "via", ADDR(&routes[i].via)));
 	return list;
 }
 
@@ -151,7 +151,10 @@ static json_t *router_json(const struct router *r)
 	if (own)
 		json_object_set_new(out, "address", own);
 	if (r->routes.n)
-		json_object_set_new(out, "routes", routes_json(r));
+		json_object_set_new(out, "routes", routes_json(r->routes.v, r->routes.n));
+	if (r->inside_routes.n)
+		json_object_set_new(out, "inside-routes",
+				    routes_json(r->inside_routes.v, r->inside_routes.n));
 	return out;
 }
 

@@ -311,6 +311,16 @@ static bool has_program(const struct router_row *row, uint32_t index)
 	return false;
 }
 
+/* What apply refuses; not of a standby, which may be without its addresses. */
+static void look_for_gateways(const struct ifaces *ifaces, const uint32_t *inside,
+			      struct router_report *out)
+{
+	vec_each (route, &out->tenant->router->inside_routes) {
+		if (inside[0] && !join_gateway(ifaces, inside, route, &out->gateway_error))
+			return;
+	}
+}
+
 static void look_inside(const struct netns *ns, const struct ifaces *ifaces,
 			const struct iface *shared, const struct router_row *row,
 			struct router_report *out)
@@ -320,6 +330,8 @@ static void look_inside(const struct netns *ns, const struct ifaces *ifaces,
 	if (iface_inside(ifaces, out->tenant->router, shared, inside, &out->inside_error))
 		return;
 	iface_inside_doubt(ifaces, out->tenant->router, shared, &out->inside_doubt);
+	on_link_find(ifaces, out->tenant, inside, &out->on_link);
+	look_for_gateways(ifaces, inside, out);
 	for (size_t i = 0; i < TN_INSIDE_MAX && inside[i]; i++) {
 		const struct iface *port = by_index(ifaces, inside[i]);
 

@@ -363,6 +363,12 @@ static bool will_have_route(const struct router_report *r, const struct tn_addr 
 	return r->planned && !(addr_is_v4(a) ? r->own_v4 : r->own_v6);
 }
 
+/* An apply puts the route there; one that cannot be there is a finding of its own. */
+static bool will_have_inside_route(const struct router_report *r, const struct tn_addr *a)
+{
+	return r->planned && router_inside_route(r->tenant->router, a);
+}
+
 void collect_routes(const struct ifaces *ifaces, struct router_report *r)
 {
 	const struct tenant *t = r->tenant;
@@ -373,8 +379,12 @@ void collect_routes(const struct ifaces *ifaces, struct router_report *r)
 		look_up_prefix(ifaces, r, p, "the shared subnet");
 		look_up_parts(ifaces, r, p);
 	}
-	for (size_t i = 0; r->inside.n && i < t->mappings.n && i < LOOKUPS_MAX; i++)
-		look_up_vm(ifaces, r, &t->mappings.v[i].fixed);
+	for (size_t i = 0; r->inside.n && i < t->mappings.n && i < LOOKUPS_MAX; i++) {
+		const struct tn_addr *fixed = &t->mappings.v[i].fixed;
+
+		if (!will_have_inside_route(r, fixed))
+			look_up_vm(ifaces, r, fixed);
+	}
 	vec_each (m, &t->mappings) {
 		if (is_own(ifaces, &m->fixed))
 			look_up_itself(ifaces, r, m);

@@ -15,6 +15,7 @@
 #include "lib/error.h"
 #include "model/iface.h"
 #include "model/model.h"
+#include "model/on_link.h"
 #include "observe/elections.h"
 #include "observe/imported.h"
 #include "observe/traffic.h"
@@ -218,7 +219,8 @@ struct router_report {
 	struct error
 		shared_error; /* set: not found; of what is below only `inside_error` is known */
 	struct error inside_error;
-	struct error inside_doubt; /* set: see iface_inside_doubt() */
+	struct error inside_doubt;  /* set: see iface_inside_doubt() */
+	struct error gateway_error; /* set: an inside route that cannot be there */
 	struct port shared;
 	VEC(struct port) inside;
 	enum hook via; /* what translates, or would */
@@ -261,7 +263,8 @@ struct router_report {
 		char other[IF_NAMESIZE]; /* and by which VMs may send */
 	})
 	crossings;
-	bool too_many_groups; /* mapped IPv6 addresses, to join one for each: see GROUPS_MAX */
+	struct on_link on_link; /* VMs behind a gateway that look as if they were on the link */
+	bool too_many_groups;	/* mapped IPv6 addresses, to join one for each: see GROUPS_MAX */
 	VEC(const struct mapping *) itself; /* those of addresses of the router itself */
 	/* shared subnets without an unreachable route */
 	VEC(struct prefix) uncovered;

@@ -336,8 +336,12 @@ static void remedy_inside(const struct router_report *r, const struct lookup *l,
 			  struct diagnosed *f)
 {
 	const char *ip = ip_of(&l->to);
+	const struct route *route = router_inside_route(r->tenant->router, &l->to);
 
-	if (l->covered && l->has_culprit && l->culprit_dev[0])
+	if (route && r->attached && (!l->has_culprit || l->culprit.len < route->to.len))
+		remedy(f, "`tenantnat restore`, which puts the inside route to %s there",
+		       PREFIX(&route->to));
+	else if (l->covered && l->has_culprit && l->culprit_dev[0])
 		remedy(f, "%s%s route del %s dev %s", r->enter, ip, PREFIX(&l->culprit),
 		       l->culprit_dev);
 	else if (l->covered && l->has_culprit)
@@ -492,9 +496,31 @@ static void judge_covers(const struct router_report *r, struct diagnosis *out)
 			      "none has to do with a shared subnet");
 }
 
+/*
+ * What is only in the gateway's network may send to the router itself: that it does not, its drops
+ * show (doctor_spoofed(), doctor_silent()), and a probe (check).
+ */
+static bool judge_on_link(const struct router_report *r, struct diagnosis *out)
+{
+	const struct on_link *l = &r->on_link;
+	const struct router *router = r->tenant->router;
+	char text[ON_LINK_TEXT];
+
+	if (!l->n || !l->covered)
+		return false;
+	remedy(diagnosis_add(out, FINDING_SOURCES,
+			     router->sources == SOURCES_STRICT ? SEVERITY_PROBLEM
+							       : SEVERITY_WARNING,
+			     l->name, "%s", on_link_text(l, router, text)),
+	       ON_LINK_REMEDY, l->name);
+	return true;
+}
+
 /* Which VM is where is not known: what is dropped depends on that. */
 static void judge_sources(const struct router_report *r, struct diagnosis *out)
 {
+	bool on_link = judge_on_link(r, out);
+
 	if (r->tenant->router->sources != SOURCES_LOOSE) {
 		vec_each (c, &r->crossings)
 			remedy(diagnosis_add(out, FINDING_SOURCES, SEVERITY_WARNING, c->other,
@@ -507,7 +533,7 @@ static void judge_sources(const struct router_report *r, struct diagnosis *out)
 			       "the router's definition, and apply",
 			       PREFIX(&c->network));
 	}
-	if (r->tenant->router->sources == SOURCES_LOOSE || !r->crossings.n)
+	if (!on_link && (r->tenant->router->sources == SOURCES_LOOSE || !r->crossings.n))
 		diagnosis_add(out, FINDING_SOURCES, SEVERITY_FINE, NULL, "%s",
 			      sources_name(r->tenant->router->sources));
 }
@@ -548,13 +574,17 @@ void doctor_elected(const struct tenant *t, const struct elections *known, bool 
 	out->tenant = NULL;
 }
 
-static void advise_about_sources(struct diagnosed *f, const char *tenant)
+static void advise_about_sources(struct diagnosed *f, const struct tenant *t)
 {
 	remedy(f,
 	       "`tenantnat check %s` asks the VMs; `tenantnat monitor` shows whose packets these "
 	       "are. Have the VM answer by the network card that it was asked by, or write "
-	       "`sources: loose` into the router's definition, and apply",
-	       tenant);
+	       "`sources: loose` into the router's definition, and apply%s",
+	       t->name,
+	       t->router->inside_routes.n
+		       ? "; if these are of VMs that send by a gateway of `inside-routes`, no "
+			 "inside interface may have an address in their network"
+		       : "");
 }
 
 void doctor_spoofed(const struct tenant *t, uint64_t packets, unsigned int seconds,
@@ -570,7 +600,7 @@ void doctor_spoofed(const struct tenant *t, uint64_t packets, unsigned int secon
 			"spoofed-source: who sent them has an address that belongs elsewhere, "
 			"such as a VM with network cards in two subnets and one default route",
 			packets, seconds),
-		t->name);
+		t);
 	out->tenant = NULL;
 }
 
@@ -590,7 +620,7 @@ void doctor_silent(const struct tenant *t, uint64_t packets, const struct silent
 			      " packets were dropped as spoofed-source: a VM with network cards in "
 			      "two subnets and one default route answers by the other one",
 			      ADDR(&silent->fixed), silent->packets, others, packets),
-		t->name);
+		t);
 	out->tenant = NULL;
 }
 
@@ -721,6 +751,8 @@ void doctor_router(const struct router_report *r, struct diagnosis *out)
 		diagnosis_add_error(out, FINDING_INSIDE, SEVERITY_PROBLEM, &r->inside_error);
 	if (r->inside_doubt.set)
 		diagnosis_add_error(out, FINDING_INSIDE, SEVERITY_WARNING, &r->inside_doubt);
+	if (r->gateway_error.set && !r->standby)
+		diagnosis_add_error(out, FINDING_INSIDE, SEVERITY_PROBLEM, &r->gateway_error);
 	judge_active(r, out);
 	if (!r->standby)
 		judge_address(r, out);

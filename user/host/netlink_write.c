@@ -131,7 +131,7 @@ static const char *route_remedy(const struct route_row *row, int number)
 			return "; another one with the same metric is there: `ip route` shows it, "
 			       "remove it";
 		return "; another one leads there already: `ip route` shows it, remove it or name "
-		       "its way in the router's `routes`";
+		       "its way in the router's `routes` or `inside-routes`";
 	case ENETDOWN:
 		return "; set the interface up";
 	default:

@@ -153,6 +153,113 @@ static void need_unreachable(struct router_facts *f, const struct prefix *subnet
 		*vec_push(&f->routes) = row;
 }
 
+/* ------------------------------------------------------------ inside routes */
+
+static const struct iface *iface_at(const struct ifaces *ifaces, uint32_t index)
+{
+	vec_each (i, &ifaces->list) {
+		if (i->index == index)
+			return i;
+	}
+	return NULL;
+}
+
+static bool is_in_subnet(const struct iface *i, const struct tn_addr *a)
+{
+	vec_each (own, &i->addrs) {
+		struct prefix subnet = { own->addr, own->len };
+
+		for (int k = 0; k < 4; k++)
+			subnet.addr.w[k] &= prefix_mask(&subnet).w[k];
+		if (!addr_is_special(&own->addr) && own->len < 128 && prefix_has(&subnet, a) &&
+		    addr_cmp(&own->addr, a) != 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_on_link(const struct ifaces *ifaces, uint32_t index, const struct tn_addr *a)
+{
+	vec_each (r, &ifaces->routes) {
+		if (r->ifindex == index && addr_is_unset(&r->via) && !r->ours &&
+		    r->to.len > (addr_is_v4(a) ? 96 : 0) && prefix_has(&r->to, a))
+			return true;
+	}
+	return false;
+}
+
+/* "lan0 10.0.0.1/24, lan1 fd00::1/64" */
+static void subnets_text(const struct ifaces *ifaces, const uint32_t *inside, char *text,
+			 size_t size)
+{
+	size_t n = 0;
+
+	*text = '\0';
+	for (size_t k = 0; k < TN_INSIDE_MAX && inside[k]; k++) {
+		const struct iface *i = iface_at(ifaces, inside[k]);
+
+		for (size_t j = 0; i && j < i->addrs.n && n < size; j++) {
+			const struct prefix p = { i->addrs.v[j].addr, i->addrs.v[j].len };
+
+			if (!addr_is_special(&p.addr))
+				n += snprintf(text + n, size - n, "%s%s %s", n ? ", " : "", i->name,
+					      PREFIX(&p));
+		}
+	}
+}
+
+const struct iface *join_gateway(const struct ifaces *ifaces, const uint32_t inside[TN_INSIDE_MAX],
+				 const struct route *route, struct error *err)
+{
+	char seen[256];
+
+	for (size_t k = 0; k < TN_INSIDE_MAX && inside[k]; k++) {
+		const struct iface *i = iface_at(ifaces, inside[k]);
+
+		if (i &&
+		    (is_in_subnet(i, &route->via) || is_on_link(ifaces, i->index, &route->via)))
+			return i;
+	}
+	subnets_text(ifaces, inside, seen, sizeof(seen));
+	error_set(err,
+		  "the inside route to %s: its gateway %s is in no subnet of an inside interface; "
+		  "seen: %s; correct `via`, or give an inside interface an address there",
+		  PREFIX(&route->to), ADDR(&route->via), *seen ? seen : "no address");
+	return NULL;
+}
+
+int join_check_inside_routes(const struct router *r, const struct router_facts *f,
+			     struct error *err)
+{
+	bool known = f->row.inside[0] && !f->row.standby;
+
+	for (size_t k = 0; k < TN_INSIDE_MAX && f->row.inside[k]; k++) {
+		const struct iface *i = iface_at(&f->ifaces, f->row.inside[k]);
+
+		known = known && i && i->up;
+	}
+	for (size_t k = 0; known && k < r->inside_routes.n; k++) {
+		if (!join_gateway(&f->ifaces, f->row.inside, &r->inside_routes.v[k], err))
+			return -1;
+	}
+	return 0;
+}
+
+/* While the interface is down, the kernel has no route by it, and takes none. */
+static void need_inside_route(struct router_facts *f, const struct route *route)
+{
+	struct error ignored = { 0 };
+	const struct iface *by = join_gateway(&f->ifaces, f->row.inside, route, &ignored);
+	struct route_row row = { .at = f->at, .to = route->to, .via = route->via };
+
+	if (!by || !by->up)
+		return;
+	row.at.ifindex = by->index;
+	memcpy(row.at.name, by->name, sizeof(row.at.name));
+	if (!is_routed(&f->ifaces, &row))
+		*vec_push(&f->routes) = row;
+}
+
 static bool is_behind(const struct router *r, const struct prefix *subnet)
 {
 	vec_each (route, &r->routes) {
@@ -213,15 +320,6 @@ void join_touched(const struct router_facts *f, struct kernel_state *out)
 
 /* ------------------------------------------------------------ groups */
 
-static const struct iface *iface_at(const struct ifaces *ifaces, uint32_t index)
-{
-	vec_each (i, &ifaces->list) {
-		if (i->index == index)
-			return i;
-	}
-	return NULL;
-}
-
 /* Whether another's entry does the same. */
 static bool is_proxied(const struct router_facts *f, const struct tn_addr *a)
 {
@@ -270,6 +368,8 @@ void join_settle(const struct model *m, const struct tenant *t, struct router_fa
 	}
 	vec_each (route, &t->router->routes)
 		need_route(t, f, &route->to, &route->via);
+	vec_each (route, &t->router->inside_routes)
+		need_inside_route(f, route);
 	need_settings(t, f);
 	need_groups(t, f);
 }

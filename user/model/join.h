@@ -31,6 +31,21 @@ void join_see(const struct model *m, const struct router *r, const struct iface 
 	      struct router_facts *f);
 
 /*
+ * The inside interface that leads to the gateway of an inside route: the gateway is in one of its
+ * subnets, or on a link that a route without a gateway leads to. `inside`: indexes, 0 behind the
+ * last. NULL with an error that says what was seen.
+ */
+const struct iface *join_gateway(const struct ifaces *ifaces, const uint32_t inside[TN_INSIDE_MAX],
+				 const struct route *route, struct error *err);
+
+/*
+ * Whether all inside routes can be there. Not asked for of a standby, nor where an inside interface
+ * is down, which may be without its addresses, or where there is none yet.
+ */
+int join_check_inside_routes(const struct router *r, const struct router_facts *f,
+			     struct error *err);
+
+/*
  * When addresses are assigned: what is to be there of addresses and routes of ours, to
  * f->addrs and f->routes; all own addresses to f->own and f->row.own. What has to be 1 for
  * forwarding, to f->settings: IPv6 forwards only where `all` does (ip6_forward()), IPv4 asks

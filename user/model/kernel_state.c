@@ -165,6 +165,15 @@ bool scope_has(const struct scope *scope, const char *tenant)
 	return !scope;
 }
 
+bool router_row_has_inside(const struct router_row *r, const struct place *at)
+{
+	for (size_t i = 0; i < TN_INSIDE_MAX && r->inside[i]; i++) {
+		if (r->inside[i] == at->ifindex)
+			return r->netns_dev == at->netns_dev && r->netns_ino == at->netns_ino;
+	}
+	return false;
+}
+
 /* Tenant and router ids of those in scope. */
 struct ids {
 	VEC(uint32_t) tenants;
@@ -181,13 +190,14 @@ static bool has_id(const uint32_t *v, size_t n, uint32_t id)
 }
 
 /*
- * Whether a place is somebody's out of scope: the shared interface of such a router, no interface
- * but the namespace of such a router, or in a namespace where none in scope is or was.
+ * Whether a place is somebody's out of scope: the shared interface of such a router, an inside one
+ * that none in scope has, no interface but the namespace of such a router, or in a namespace where
+ * none in scope is or was.
  */
 static bool is_others(const struct place *at, const struct facts *facts,
 		      const struct kernel_state *have, const struct ids *in)
 {
-	bool mine = false;
+	bool mine = false, inside = false, theirs = false;
 
 	vec_each (r, &have->routers) {
 		bool scoped = has_id(in->routers.v, in->routers.n, r->id);
@@ -197,10 +207,14 @@ static bool is_others(const struct place *at, const struct facts *facts,
 		if (!scoped && (!at->ifindex || r->ifindex == at->ifindex))
 			return true;
 		mine |= scoped;
+		inside |= scoped && router_row_has_inside(r, at);
+		theirs |= !scoped && router_row_has_inside(r, at);
 	}
-	vec_each (f, &facts->list)
+	vec_each (f, &facts->list) {
 		mine |= f->at.netns_dev == at->netns_dev && f->at.netns_ino == at->netns_ino;
-	return !mine;
+		inside |= router_row_has_inside(&f->row, at);
+	}
+	return !mine || (theirs && !inside);
 }
 
 static void keep_settled(const struct kernel_state *have, const struct facts *facts,

@@ -75,6 +75,9 @@ struct scope {
 
 bool scope_has(const struct scope *scope, const char *tenant);
 
+/* Whether the place is one of the router's inside interfaces. */
+bool router_row_has_inside(const struct router_row *r, const struct place *at);
+
 /*
  * What the machine is to have by the definitions `m` (sorted, complete: ids and
  * shared addresses given) and the facts about the routers. The rows of tenants out

@@ -144,6 +144,7 @@ static void router_free(struct router *r)
 		free(*name);
 	vec_free(&r->inside);
 	vec_free(&r->routes);
+	vec_free(&r->inside_routes);
 	free(r->netns);
 	free(r->shared);
 	free(r);
@@ -252,6 +253,16 @@ static bool same_route(const struct route *a, const struct route *b)
 	       addr_cmp(&a->via, &b->via) == 0;
 }
 
+/* In the same order. */
+static bool same_routes(const struct route *a, size_t an, const struct route *b, size_t bn)
+{
+	for (size_t i = 0; an == bn && i < an; i++) {
+		if (!same_route(&a[i], &b[i]))
+			return false;
+	}
+	return an == bn;
+}
+
 bool router_same(const struct router *a, const struct router *b)
 {
 	if (!a || !b)
@@ -260,7 +271,10 @@ bool router_same(const struct router *a, const struct router *b)
 	    a->hook != b->hook || a->sources != b->sources || a->forwarding != b->forwarding ||
 	    a->detached != b->detached || a->active != b->active || a->flows != b->flows ||
 	    a->grace != b->grace || !same_texts(a->hosts.v, a->hosts.n, b->hosts.v, b->hosts.n) ||
-	    a->inside.n != b->inside.n || a->routes.n != b->routes.n)
+	    a->inside.n != b->inside.n ||
+	    !same_routes(a->routes.v, a->routes.n, b->routes.v, b->routes.n) ||
+	    !same_routes(a->inside_routes.v, a->inside_routes.n, b->inside_routes.v,
+			 b->inside_routes.n))
 		return false;
 	for (int i = 0; i < FAMILIES; i++) {
 		if (!same_own(&a->own[i], &b->own[i]))
@@ -270,11 +284,18 @@ bool router_same(const struct router *a, const struct router *b)
 		if (strcmp(a->inside.v[i], b->inside.v[i]) != 0)
 			return false;
 	}
-	for (size_t i = 0; i < a->routes.n; i++) {
-		if (!same_route(&a->routes.v[i], &b->routes.v[i]))
-			return false;
-	}
 	return true;
+}
+
+const struct route *router_inside_route(const struct router *r, const struct tn_addr *a)
+{
+	const struct route *found = NULL;
+
+	vec_each (route, &r->inside_routes) {
+		if (prefix_has(&route->to, a) && (!found || route->to.len > found->to.len))
+			found = route;
+	}
+	return found;
 }
 
 struct router *tenant_router(const struct tenant *t)

@@ -179,10 +179,10 @@ struct addr_list {
 	VEC(struct tn_addr) list;
 };
 
-/* A part of the shared subnets that is behind a gateway. */
+/* What is behind a gateway: a part of the shared subnets, or what is inside. */
 struct route {
 	struct prefix to;
-	struct tn_addr via; /* an address in a shared subnet, outside of `to` */
+	struct tn_addr via; /* an address on this side of it, outside of `to` */
 };
 
 struct router {
@@ -202,7 +202,9 @@ struct router {
 	uint32_t flows; /* that its VMs can have open; TN_FLOWS_MIN..TN_FLOWS_MAX */
 	struct own_address own[FAMILIES];
 	VEC(struct route) routes; /* in the order of the file */
-	bool detached;		  /* taken off with `detach`, until the next apply */
+	/* What is behind a gateway inside: `via` is in the subnet of an inside interface. */
+	VEC(struct route) inside_routes; /* in the order of the file */
+	bool detached;			 /* taken off with `detach`, until the next apply */
 	/*
 	 * Passed over by a change that was partial, in favour of the others: whoever tries again
 	 * makes the probes, and gives it an address.
@@ -250,6 +252,9 @@ bool router_same(const struct router *a, const struct router *b);
 
 /* Whether both say the same, in any order; not their ids and places. */
 bool rule_same(const struct rule *a, const struct rule *b);
+
+/* The inside route that an address is in, the narrowest; NULL: none. */
+const struct route *router_inside_route(const struct router *r, const struct tn_addr *a);
 
 /* By the definitions, whichever host has it; NULL: they say nothing of it. */
 struct router *tenant_router(const struct tenant *t);
@@ -334,6 +339,8 @@ bool netns_valid(const char *spec);
 bool limit_valid(const struct limit *l);
 /* Whether the route leads to a part of a shared subnet, by a gateway of that one's family. */
 bool route_valid(const struct model *m, const struct route *r);
+/* Whether it leads to what can be inside, by a gateway that can be there. */
+bool inside_route_valid(const struct model *m, const struct route *r);
 
 /* The largest id that this program gives: it takes the smallest that is free. */
 #define MODEL_ID_MAX (1U << 24)

@@ -112,6 +112,19 @@ bool route_valid(const struct model *m, const struct route *r)
 	       addr_is_v4(&r->to.addr) == addr_is_v4(&r->via) && !prefix_has(&r->to, &r->via);
 }
 
+bool inside_route_valid(const struct model *m, const struct route *r)
+{
+	if (!r->to.len || prefix_special(&r->to) || addr_is_special(&r->via) ||
+	    addr_is_v4(&r->to.addr) != addr_is_v4(&r->via) || prefix_has(&r->to, &r->via) ||
+	    model_shares(m, &r->via))
+		return false;
+	vec_each (subnet, &m->subnets) {
+		if (prefix_overlap(subnet, &r->to))
+			return false;
+	}
+	return true;
+}
+
 bool tenant_may_have(const struct model *m, const struct tenant *t, const struct tn_addr *shared)
 {
 	if (!t->pools.n)
@@ -275,6 +288,10 @@ static const char *router_fault(const struct model *m, const struct router *r)
 	vec_each (route, &r->routes) {
 		if (!route_valid(m, route))
 			return "a route of its router leads to no shared subnet";
+	}
+	vec_each (route, &r->inside_routes) {
+		if (!inside_route_valid(m, route))
+			return "an inside route of its router is none";
 	}
 	return NULL;
 }

@@ -75,13 +75,15 @@ static int load_addresses(struct store *s, struct tenant *t, struct error *err)
 	return more;
 }
 
-static int load_routes(struct store *s, struct tenant *t, struct error *err)
+static int load_routes(struct store *s, struct tenant *t, bool inside, struct error *err)
 {
-	_cleanup_reset_ sqlite3_stmt *stmt = query_begin(s, LIST_ROUTES, err, "u", t->id);
+	_cleanup_reset_ sqlite3_stmt *stmt =
+		query_begin(s, inside ? LIST_INSIDE_ROUTES : LIST_ROUTES, err, "u", t->id);
 	int more = -1;
 
 	while (stmt && (more = query_next(s, stmt, err)) > 0) {
-		struct route *r = vec_push(&t->router->routes);
+		struct route *r =
+			inside ? vec_push(&t->router->inside_routes) : vec_push(&t->router->routes);
 
 		if (!column_prefix(stmt, 0, &r->to) || !column_addr(stmt, 1, &r->via))
 			return damaged(s, err, "a route is none");
@@ -315,7 +317,7 @@ static int load_router(struct store *s, sqlite3_stmt *stmt, struct tenant *t, st
 	if (r->flows < TN_FLOWS_MIN || r->flows > TN_FLOWS_MAX)
 		return damaged(s, err, "a router's flows are out of bounds");
 	return load_hosts(s, t, err) || load_inside(s, t, err) || load_addresses(s, t, err) ||
-			       load_routes(s, t, err)
+			       load_routes(s, t, false, err) || load_routes(s, t, true, err)
 		       ? -1
 		       : 0;
 }

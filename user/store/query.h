@@ -33,6 +33,7 @@ struct store;
 	X(LIST_INSIDE, "SELECT interface FROM inside WHERE tenant = ? ORDER BY ord")               \
 	X(LIST_ADDRESSES, "SELECT address, pinned FROM router_address WHERE tenant = ?")           \
 	X(LIST_ROUTES, "SELECT prefix, via FROM route WHERE tenant = ? ORDER BY ord")              \
+	X(LIST_INSIDE_ROUTES, "SELECT prefix, via FROM inside_route WHERE tenant = ? ORDER BY ord") \
 	X(LIST_MAPPINGS, SQL_MAPPINGS "ORDER BY family, fixed")                                    \
 	X(FIND_FIXED, SQL_MAPPINGS "AND family = ? AND fixed = ?")                                 \
 	X(FIND_NAME, SQL_MAPPINGS "AND family IN (4, 6) AND name = ?")                             \
@@ -85,6 +86,7 @@ struct store;
 	X(ADD_ADDRESS,                                                                             \
 	  "INSERT INTO router_address (tenant, family, address, pinned) VALUES (?, ?, ?, ?)")      \
 	X(ADD_ROUTE, "INSERT INTO route (tenant, ord, prefix, via) VALUES (?, ?, ?, ?)")           \
+	X(ADD_INSIDE_ROUTE, "INSERT INTO inside_route (tenant, ord, prefix, via) VALUES (?, ?, ?, ?)") \
 	X(ADD_MAPPING,                                                                             \
 	  "INSERT INTO mapping (tenant, family, fixed, shared, name, pinned, rate, burst, "        \
 	  "packets, mac) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                   \
@@ -96,6 +98,7 @@ struct store;
 	X(REMOVE_INSIDE, "DELETE FROM inside WHERE tenant = ?")                                    \
 	X(REMOVE_ADDRESSES, "DELETE FROM router_address WHERE tenant = ?")                         \
 	X(REMOVE_ROUTES, "DELETE FROM route WHERE tenant = ?")                                     \
+	X(REMOVE_INSIDE_ROUTES, "DELETE FROM inside_route WHERE tenant = ?") \
 	X(SHOW_CLUSTER,                                                                            \
 	  "SELECT urls, ca, cert, key, user, password, prefix, host, id, etcd, revision, flows, "  \
 	  "change FROM cluster")                                                                   \

@@ -12,13 +12,15 @@
 #include "store/store_internal.h"
 
 /* Of the record, to be raised with any change of what a code_…() says. */
-#define VERSION_OF_RECORD 3
+#define VERSION_OF_RECORD 4
 /* Since 2: routers have hosts, and say when they are active. */
 #define VERSION_WITHOUT_HOSTS 1
 /* Since 3: routers say for how many flows they have room, and of a time of grace; mappings have MAC
  * addresses. */
 #define VERSION_WITHOUT_FLOWS 2
 #define VERSION_WITHOUT_MACS  2
+/* Since 4: routers have inside routes. */
+#define VERSION_WITHOUT_INSIDE_ROUTES 3
 
 /* Longer ones are not ours: a million mappings that go take 50 MB. */
 #define RECORD_RAW_MAX ((uint64_t)1 << 30)
@@ -157,6 +159,8 @@ static void code_router(struct coder *c, struct router *r)
 	CODE(c, r->flows, TN_FLOWS_MAX);
 	c->bad |= r->flows < TN_FLOWS_MIN;
 	CODE(c, r->grace, TN_GRACE_MAX);
+	if (c->version > VERSION_WITHOUT_INSIDE_ROUTES)
+		CODE_LIST(c, &r->inside_routes, code_route);
 }
 
 static void code_service(struct coder *c, struct service *s)

@@ -136,9 +136,21 @@ static int remove_router(struct store *s, unsigned int tenant, const struct rout
 	if (query_run(s, REMOVE_HOSTS, r->hosts.n, err, "u", tenant) ||
 	    query_run(s, REMOVE_INSIDE, r->inside.n, err, "u", tenant) ||
 	    query_run(s, REMOVE_ADDRESSES, own_addresses(r), err, "u", tenant) ||
-	    query_run(s, REMOVE_ROUTES, r->routes.n, err, "u", tenant))
+	    query_run(s, REMOVE_ROUTES, r->routes.n, err, "u", tenant) ||
+	    query_run(s, REMOVE_INSIDE_ROUTES, r->inside_routes.n, err, "u", tenant))
 		return -1;
 	return query_run(s, REMOVE_ROUTER, 1, err, "u", tenant);
+}
+
+static int add_routes(struct store *s, enum query add, unsigned int tenant,
+		      const struct route *routes, size_t n, struct error *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (query_run(s, add, 1, err, "uuta", tenant, (unsigned int)i,
+			      PREFIX(&routes[i].to), &routes[i].via))
+			return refused(s, err, "route %s", PREFIX(&routes[i].to));
+	}
+	return 0;
 }
 
 static int add_router_parts(struct store *s, unsigned int tenant, const struct router *r,
@@ -161,12 +173,11 @@ static int add_router_parts(struct store *s, unsigned int tenant, const struct r
 			      &own->addr, (unsigned int)own->pinned))
 			return refused(s, err, "router address %s", ADDR(&own->addr));
 	}
-	for (size_t i = 0; i < r->routes.n; i++) {
-		if (query_run(s, ADD_ROUTE, 1, err, "uuta", tenant, (unsigned int)i,
-			      PREFIX(&r->routes.v[i].to), &r->routes.v[i].via))
-			return refused(s, err, "route %s", PREFIX(&r->routes.v[i].to));
-	}
-	return 0;
+	return add_routes(s, ADD_ROUTE, tenant, r->routes.v, r->routes.n, err) ||
+			       add_routes(s, ADD_INSIDE_ROUTE, tenant, r->inside_routes.v,
+					  r->inside_routes.n, err)
+		       ? -1
+		       : 0;
 }
 
 static int add_router(struct store *s, unsigned int tenant, const struct router *r,

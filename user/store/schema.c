@@ -230,7 +230,15 @@ static const char *const migrations[] = {
 	"  CHECK (grace BETWEEN 0 AND 60);",
 
 	/* the key of the cluster's last change up to `revision`, without history/; NULL: none is known */
-	"ALTER TABLE cluster ADD COLUMN change TEXT CHECK (change <> '');",
+	"ALTER TABLE cluster ADD COLUMN change TEXT CHECK (change <> '');\n"
+	/* of a router, in the order of the file; addresses in network byte order */
+	"CREATE TABLE inside_route (\n"
+	"  tenant INTEGER NOT NULL REFERENCES router,\n"
+	"  ord INTEGER NOT NULL,\n"
+	"  prefix TEXT NOT NULL CHECK (prefix GLOB '?*/[0-9]*'),\n"
+	"  via BLOB NOT NULL CHECK (length(via) IN (4, 16)),\n"
+	"  PRIMARY KEY (tenant, ord)\n"
+	") STRICT, WITHOUT ROWID;",
 };
 /* clang-format on */
 
@@ -244,7 +252,7 @@ const int schema_newest = (int)ARRAY_SIZE(migrations);
 	"SELECT count(*) FROM sqlite_schema WHERE rootpage = 0 AND type <> 'trigger' AND " \
 	"name IN ('subnet', 'tenant', 'pool', 'router', 'inside', 'mapping', "             \
 	"'router_address', 'route', 'origin', 'accept', 'rule', 'rule_item', 'history', "  \
-	"'history_line', 'history_before', 'router_host', 'cluster')"
+	"'history_line', 'history_before', 'router_host', 'cluster', 'inside_route')"
 
 int schema_read(struct store *s, int *schema, struct error *err)
 {

@@ -48,6 +48,9 @@ Test(plan, addresses_and_routes)
 	/* what leads another way has to go first: a route is there once */
 	steps("way 9 3 100.64.0.0/16 via=100.65.0.1;", "way 9 3 100.64.0.0/16;",
 	      "move way 9 3 100.64.0.0/16\nput way 9 3 100.64.0.0/16 via=100.65.0.1\n");
+	/* and so has what leads there by another interface */
+	steps("way 9 4 10.0.0.0/24 via=192.0.2.1;", "way 9 3 10.0.0.0/24 via=192.0.2.1;",
+	      "move way 9 3 10.0.0.0/24 via=192.0.2.1\nput way 9 4 10.0.0.0/24 via=192.0.2.1\n");
 	/* a new address comes before the route that prefers it, the old one goes behind it */
 	steps("addr 9 3 100.64.0.3 112; way 9 3 100.64.0.0/16 src=100.64.0.3;",
 	      "addr 9 3 100.64.0.2 112; way 9 3 100.64.0.0/16 src=100.64.0.2;",

@@ -242,6 +242,23 @@ Test(plan_text, routes_of_a_router)
 			 "router red: routes none → 100.65.0.0/16 via 100.64.0.1");
 }
 
+Test(plan_text, inside_routes_of_a_router)
+{
+	static const char before[] = "tenant red; router netns=red behind=10.0.0.0/24 "
+				     "gate=192.0.2.1;";
+
+	says_of("tenant red; router netns=red behind=10.0.0.0/24 gate=192.0.2.1 behind=fd10::/64 "
+		"gate=fd00::1;",
+		"tenant red; router netns=red;",
+		"~ router red: inside-routes none → 10.0.0.0/24 via 192.0.2.1, fd10::/64 via "
+		"fd00::1\n");
+	says_of("tenant red; router netns=red behind=10.0.0.0/24 gate=192.0.2.2;", before,
+		"~ router red: inside-routes 10.0.0.0/24 via 192.0.2.1 → 10.0.0.0/24 via "
+		"192.0.2.2\n");
+	says_of("tenant red; router netns=red;", before,
+		"~ router red: inside-routes 10.0.0.0/24 via 192.0.2.1 → none\n");
+}
+
 Test(plan_text, labels_of_mappings)
 {
 	static const char plain[] = "tenant red; map 10.0.0.5 lease=100.64.1.5;";

@@ -234,7 +234,7 @@ static const struct broken broken[] = {
 	       "    router: {shack: shared0}\n",
 	       "4:14: unknown key `shack`; a router takes `netns`, `shared`, `host`, "
 	       "`hosts`, `active`, `inside`, `hook`, `sources`, `address`, `routes`, "
-	       "`forwarding`, `flows`, `takeover-grace`\n"),
+	       "`inside-routes`, `forwarding`, `flows`, `takeover-grace`\n"),
 	BROKEN("unknown key, nothing close",
 	       NETWORK
 	       "  - name: red\n"
@@ -513,6 +513,35 @@ static const struct broken broken[] = {
 	       "10:36: the gateway `100.65.0.1` is itself in `100.65.0.0/17`; use the one on this side "
 	       "of it\n"
 	       "12:16: `100.65.9.0/24` has a route already at line 11; remove one of them\n"),
+	BROKEN("inside routes",
+	       "shared-network: {subnets: [100.64.0.0/16, \"fd64::/64\"]}\n"
+	       "tenants:\n"
+	       "  - name: red\n"
+	       "    router:\n"
+	       "      inside-routes:\n"
+	       "        - {to: 10.0.0.0/24}\n"
+	       "        - {to: 100.64.9.0/24, via: 10.0.0.1}\n"
+	       "        - {to: 100.0.0.0/8, via: 10.0.0.1}\n"
+	       "        - {to: 10.0.1.0/24, via: \"fd00::1\"}\n"
+	       "        - {to: 10.0.2.0/24, via: 10.0.2.1}\n"
+	       "        - {to: 10.0.3.0/24, via: 100.64.0.1}\n"
+	       "        - {to: \"fd10::/64\", via: \"fe80::1\"}\n"
+	       "        - {to: 10.0.4.0/24, via: 192.0.2.1}\n"
+	       "        - {to: 10.0.4.0/24, via: 192.0.2.2}\n"
+	       "        - {to: 0.0.0.0/0, via: 192.0.2.1}\n",
+	       "6:11: the key `via` of an inside route is missing; add it like `via: 192.0.2.1`\n"
+	       "7:16: `100.64.9.0/24` overlaps the shared subnet `100.64.0.0/16`, and inside routes "
+	       "lead to VMs; use `routes` for what is on the shared network\n"
+	       "8:16: `100.0.0.0/8` overlaps the shared subnet `100.64.0.0/16`, and inside routes "
+	       "lead to VMs; use `routes` for what is on the shared network\n"
+	       "9:34: the gateway `fd00::1` is IPv6, but `10.0.1.0/24` is IPv4; use one family\n"
+	       "10:34: the gateway `10.0.2.1` is itself in `10.0.2.0/24`; use the one on this side "
+	       "of it\n"
+	       "11:34: the gateway `100.64.0.1` is in the shared subnet `100.64.0.0/16`; use one in "
+	       "the subnet of an inside interface\n"
+	       "12:34: `fe80::1` is a link-local address; use one that a VM can have\n"
+	       "14:16: `10.0.4.0/24` has a route already at line 13; remove one of them\n"
+	       "15:16: `0.0.0.0/0` has reserved addresses (0.0.0.0/8) in it; use another prefix\n"),
 	BROKEN("anchor and alias",
 	       NETWORK
 	       "  - &red\n"

@@ -150,6 +150,13 @@ static void make_router(struct making *k, struct tenant *t, uint32_t number)
 			route->to.len = f == IPV4 ? 120 : 112;
 			route->via = numbered(f, "100.64", "fd64:", 98, 1 + roll(k->d, 9));
 		}
+		for (uint32_t n = roll(k->d, 3); n > 0; n--) {
+			struct route *route = vec_push(&r->inside_routes);
+
+			route->to.addr = numbered(f, "10.9", "fd09:", 200 + n, 0);
+			route->to.len = f == IPV4 ? 120 : 112;
+			route->via = numbered(f, "10.8", "fd08:", 98, 1 + roll(k->d, 9));
+		}
 	}
 	if (r->active == ACTIVE_ELECTED &&
 	    (r->hosts.n < 2 || (!r->own[IPV4].pinned && !r->own[IPV6].pinned)))
@@ -300,7 +307,8 @@ Test(write, as_people_write)
 		"tenant red id=7 pool=100.64.1.0/24 pool=fd64::1:0/112;"
 		"router id=3 netns=red shared=shared0 inside=lan0 inside=qr-* hook=xdp "
 		"sources=loose forwarding=stack pin=100.64.0.2 pin=fd64::2 detached "
-		"to=100.64.9.0/24 via=100.64.0.1;"
+		"to=100.64.9.0/24 via=100.64.0.1 behind=10.9.0.0/24 gate=192.0.2.1 "
+		"behind=fd10::/64 gate=fd00::1;"
 		"map 10.0.0.5 db pin=100.64.1.9;"
 		"map fd00::5 lease=fd64::1:5 mac=fa:16:3e:00:00:05 packets=10000;"
 		"accept from=blue to=db tcp/5432 udp/53-54; accept from=*;"
@@ -320,6 +328,9 @@ Test(write, as_people_write)
 		"    address: [100.64.0.2, \"fd64::2\"]\n"
 		"    routes:\n"
 		"    - {to: 100.64.9.0/24, via: 100.64.0.1}\n"
+		"    inside-routes:\n"
+		"    - {to: 10.9.0.0/24, via: 192.0.2.1}\n"
+		"    - {to: \"fd10::/64\", via: \"fd00::1\"}\n"
 		"  pool: [100.64.1.0/24, \"fd64::1:0/112\"]\n"
 		"  mappings:\n"
 		"  - {name: db, fixed: 10.0.0.5, shared: 100.64.1.9}\n"

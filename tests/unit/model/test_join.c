@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "../fixture.h"
 #include "model/join.h"
+#include "model/on_link.h"
 
 #define RED "net 100.64.0.0/16 fd64::/64; tenant red pool=100.64.1.0/24;"
 
@@ -18,6 +19,15 @@ static bool read_listening(struct ifaces *out, const char *word, bool ours, char
 		*p = (struct iface_proxy){ 2, addr_of(strtok_r(NULL, " ", rest)), ours };
 		if ((word = strtok_r(NULL, " ", rest)))
 			p->ifindex = atoi(word + 3);
+	} else if (strcmp(word, "lan") == 0) {
+		char *text = strtok_r(NULL, " ", rest), *len = strchr(text, '/');
+		struct iface_addr *a = vec_push(&out->list.v[0].addrs);
+
+		*len = '\0';
+		a->addr = addr_of(text);
+		a->len = atoi(len + 1) + (addr_is_v4(&a->addr) ? 96 : 0);
+	} else if (strcmp(word, "down") == 0) {
+		out->list.v[0].up = false;
 	} else {
 		return false;
 	}
@@ -27,7 +37,8 @@ static bool read_listening(struct ifaces *out, const char *word, bool ours, char
 /*
  * Interfaces lan0 (index 1) and shared0 (2) of a router. `seen`, separated by `;`, what they
  * have: "ADDRESS" of shared0, "PREFIX [via=ADDRESS] [on=INDEX]" a route (on=0: an unreachable one),
- * "proxy ADDRESS [on=INDEX]" an entry for an address, "allmulti" of shared0. A `!` before it: ours.
+ * "proxy ADDRESS [on=INDEX]" an entry for an address, "allmulti" of shared0, "lan ADDRESS/LEN" an
+ * address of lan0, "down": lan0 is. A `!` before it: ours.
  */
 static struct ifaces ifaces_of(const char *seen)
 {
@@ -38,6 +49,7 @@ static struct ifaces ifaces_of(const char *seen)
 	snprintf(vec_push(&out.list)->name, IF_NAMESIZE, "lan0");
 	snprintf(vec_push(&out.list)->name, IF_NAMESIZE, "shared0");
 	out.list.v[0].index = 1;
+	out.list.v[0].up = true;
 	out.list.v[1].index = 2;
 	for (char *one = strtok_r(copy, ";", &end); one; one = strtok_r(NULL, ";", &end)) {
 		char *save = NULL, *word = strtok_r(one, " ", &save);
@@ -256,6 +268,142 @@ Test(join, behind_a_gateway)
 		"100.64.0.2; 100.64.0.0/16",
 		"own 100.64.0.2 1 1\nway 9 0 100.64.0.0/16\nway 9 0 100.65.0.0/16\n"
 		"way 9 2 100.65.0.0/16\n" FORWARD_V4);
+}
+
+Test(join, behind_a_gateway_inside)
+{
+	static const char red[] = RED "router behind=10.0.0.0/24 gate=192.0.2.1 "
+				      "behind=fd10::/64 gate=fd00::1; map 10.0.0.5;";
+	static const char there[] =
+		"own 100.64.0.2 1 1\n" UNREACHABLE "way 9 1 10.0.0.0/24 via=192.0.2.1\n"
+		"way 9 1 fd10::/64 via=fd00::1\n" FORWARD_V4;
+	static const char shared[] = "100.64.0.2; 100.64.0.0/16; ";
+	char seen[160];
+
+	/* it is in a subnet of the interface, or on its link */
+	for (int i = 0; i < 3; i++) {
+		static const char *const by[] = { "lan 192.0.2.2/30; lan fd00::2/64",
+						  "192.0.2.0/30 on=1; fd00::1/128 on=1",
+						  "lan 192.0.2.2/30; lan fd00::2/64; "
+						  "!10.0.0.0/24 via=192.0.2.1 on=1" };
+
+		snprintf(seen, sizeof(seen), "%s%s", shared, by[i]);
+		settles(red, seen, there);
+	}
+	/* another's does the same; the kernel takes none by an interface that is down */
+	snprintf(seen, sizeof(seen), "%slan 192.0.2.2/30; 10.0.0.0/23 via=192.0.2.1 on=1", shared);
+	settles(red, seen, "own 100.64.0.2 1 1\n" UNREACHABLE FORWARD_V4);
+	snprintf(seen, sizeof(seen), "%slan 192.0.2.2/30; lan fd00::2/64; down", shared);
+	settles(red, seen, "own 100.64.0.2 1 1\n" UNREACHABLE FORWARD_V4);
+}
+
+static void refuses_gateway(const char *seen, const char *text)
+{
+	_cleanup_model_ struct model m =
+		model_of(RED "router behind=10.0.0.0/24 gate=192.0.2.1; map 10.0.0.5;");
+	struct router_facts f = facts_of(seen);
+	struct error err = { 0 };
+
+	cr_expect_eq(join_check_inside_routes(m.tenants.v[0].router, &f, &err), text ? -1 : 0);
+	cr_expect_str_eq(err.text, text ? text : "", "%s: %s", seen, err.text);
+	f.row.standby = true;
+	cr_expect_eq(join_check_inside_routes(m.tenants.v[0].router, &f, &err), 0);
+	f.row.standby = false;
+	f.row.inside[0] = 0;
+	cr_expect_eq(join_check_inside_routes(m.tenants.v[0].router, &f, &err), 0);
+	router_facts_free(&f);
+}
+
+Test(join, a_gateway_that_is_nowhere_inside)
+{
+	static const char *const elsewhere[] = {
+		"lan 192.0.2.6/30; lan fe80::1/64", /* another subnet */
+		"lan 192.0.2.6/30; 0.0.0.0/0 on=1", /* what leads everywhere says nothing */
+		"lan 192.0.2.6/30; 192.0.2.0/30 on=2",
+		"lan 192.0.2.6/30; !192.0.2.0/30 on=1",
+	};
+
+	refuses_gateway("lan 192.0.2.2/30", NULL);
+	/* down, it may be without its addresses */
+	refuses_gateway("lan 192.0.2.6/30; down", NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(elsewhere); i++)
+		refuses_gateway(elsewhere[i],
+				"the inside route to 10.0.0.0/24: its gateway 192.0.2.1 is in no "
+				"subnet of an inside interface; seen: lan0 192.0.2.6/30; correct "
+				"`via`, or give an inside interface an address there");
+	refuses_gateway("", "the inside route to 10.0.0.0/24: its gateway 192.0.2.1 is in no "
+			    "subnet of an inside interface; seen: no address; correct `via`, or "
+			    "give an inside interface an address there");
+	/* its own address is no gateway */
+	refuses_gateway("lan 192.0.2.1/30",
+			"the inside route to 10.0.0.0/24: its gateway 192.0.2.1 is in no subnet of "
+			"an inside interface; seen: lan0 192.0.2.1/30; correct `via`, or give an "
+			"inside interface an address there");
+}
+
+/* ------------------------------------------------------------ VMs that look on-link */
+
+static void looks_on_link(const char *router, const char *seen, const char *text)
+{
+	char definitions[256], buf[ON_LINK_TEXT] = "";
+	_cleanup_ifaces_ struct ifaces ifaces = ifaces_of(seen);
+	struct on_link found;
+	struct model m;
+
+	snprintf(definitions, sizeof(definitions),
+		 RED "router %s; map 10.0.0.5; map 10.0.0.6; map fd10::5;", router);
+	m = model_of(definitions);
+	on_link_find(&ifaces, &m.tenants.v[0], (uint32_t[TN_INSIDE_MAX]){ 1 }, &found);
+	if (found.n)
+		on_link_text(&found, m.tenants.v[0].router, buf);
+	cr_expect_str_eq(buf, text, "%s with %s: %s", router, seen, buf);
+	model_free(&m);
+}
+
+Test(join, vms_behind_a_gateway_that_look_on_link)
+{
+	static const char transit[] = "behind=10.0.0.0/24 gate=192.0.2.1";
+	static const char both[] =
+		"10.0.0.5 and 1 others: 192.0.2.1 leads there, but lan0 has an address in the same "
+		"network, 10.0.0.0/24: the router looks for the VM on that link, and what it sends "
+		"by the gateway is dropped (`sources: strict`)";
+
+	looks_on_link("", "lan 10.0.0.1/24; lan fd10::1/64", "");
+	looks_on_link(transit, "lan 192.0.2.2/30; lan fd10::1/64", "");
+	looks_on_link(transit, "lan 192.0.2.2/30; lan 10.0.0.9/24", both);
+	looks_on_link("behind=10.0.0.0/16 gate=192.0.2.1", "lan 192.0.2.2/30; lan 10.0.0.9/24",
+		      both);
+	looks_on_link(
+		"sources=feasible behind=10.0.0.0/16 gate=192.0.2.1",
+		"lan 192.0.2.2/30; lan 10.0.0.9/24",
+		"10.0.0.5 and 1 others: 192.0.2.1 leads there, but lan0 has an address in the "
+		"same network, 10.0.0.0/24: the router looks for the VM on that link");
+	/* a route that is narrower than the network leads past it */
+	looks_on_link("behind=10.0.0.5/32 gate=192.0.2.1 behind=10.0.0.6/32 gate=192.0.2.1",
+		      "lan 192.0.2.2/30; lan 10.0.0.9/24", "");
+	/* by somebody's own route; the default one leads everywhere */
+	looks_on_link("", "lan 192.0.2.2/30; lan 10.0.0.9/24; 10.0.0.0/16 via=192.0.2.1 on=1",
+		      both);
+	looks_on_link("", "lan 192.0.2.2/30; lan 10.0.0.9/24; 0.0.0.0/0 via=192.0.2.1 on=1", "");
+	looks_on_link("", "lan 192.0.2.2/30; lan 10.0.0.9/24; 10.0.0.0/16 via=192.0.2.1 on=2", "");
+	/* an address of the router itself is no VM behind anything */
+	looks_on_link(transit, "lan 192.0.2.2/30; lan 10.0.0.5/30",
+		      "10.0.0.6: 192.0.2.1 leads there, but lan0 has an address in the same "
+		      "network, 10.0.0.4/30: the router looks for the VM on that link, and what it "
+		      "sends by the gateway is dropped (`sources: strict`)");
+}
+
+Test(join, vms_on_the_link_of_their_gateway)
+{
+	looks_on_link("behind=10.9.0.0/24 gate=10.0.0.1", "lan 10.0.0.9/24",
+		      "10.0.0.5 and 1 others: in the network 10.0.0.0/24 of lan0, as the gateway "
+		      "10.0.0.1: what a VM there sends by that gateway is dropped (`sources: "
+		      "strict`)");
+	looks_on_link(
+		"behind=fd99::/64 gate=fd10::1", "lan fd10::9/64; lan 10.0.0.1/24",
+		"fd10::5: in the network fd10::/64 of lan0, as the gateway fd10::1: what a VM "
+		"there sends by that gateway is dropped (`sources: strict`)");
+	looks_on_link("behind=10.9.0.0/24 gate=10.0.0.5", "lan 10.0.0.4/31", "");
 }
 
 /* ------------------------------------------------------------ groups */

@@ -236,6 +236,26 @@ Test(kernel_state, routers_of_one_namespace)
 	      "net 100.64.0.0/16\n");
 }
 
+/* A route by an inside interface is that router's: another one in its namespace leaves it there. */
+Test(kernel_state, inside_routes_of_one_namespace)
+{
+	static const char there[] = "router 1 red if=2 ino=9 inside=4; router 2 blue if=3 ino=9 "
+				    "inside=5; way 9 4 10.0.0.0/24 via=192.0.2.1;"
+				    "way 9 5 10.1.0.0/24 via=192.0.2.5;";
+	static const char net[] = "net 100.64.0.0/16;"
+				  "tenant red id=1; router id=1; tenant blue id=2; router id=2;";
+
+	wants(net, "router 1 red if=2 ino=9 via=tc inside=4;", there, "red",
+	      "net 100.64.0.0/16\n"
+	      "router 1 red if=2 inside=4 ino=9 via=tc\n"
+	      "router 2 blue if=3 inside=5 ino=9 kept\n"
+	      "way 9 5 10.1.0.0/24 via=192.0.2.5\n");
+	wants(net, "", there, "red",
+	      "net 100.64.0.0/16\n"
+	      "router 2 blue if=3 inside=5 ino=9 kept\n"
+	      "way 9 5 10.1.0.0/24 via=192.0.2.5\n");
+}
+
 /* a counter lost its slot if rows were made anew */
 Test(kernel_state, slots_of_rows_out_of_scope_stay)
 {

@@ -193,6 +193,14 @@ void add_route(struct router *r, const char *to, const char *via)
 	route->via = addr(via);
 }
 
+void add_inside_route(struct router *r, const char *to, const char *via)
+{
+	struct route *route = vec_push(&r->inside_routes);
+
+	cr_assert(prefix_parse(to, &route->to), "%s", to);
+	route->via = addr(via);
+}
+
 static void dump_rule(FILE *f, const struct rule *r)
 {
 	char text[SERVICE_TEXT];
@@ -247,6 +255,9 @@ char *dump(const struct model *m)
 			for (size_t j = 0; j < r->routes.n; j++)
 				fprintf(f, "    route %s via %s\n", PREFIX(&r->routes.v[j].to),
 					ADDR(&r->routes.v[j].via));
+			vec_each (route, &r->inside_routes)
+				fprintf(f, "    inside route %s via %s\n", PREFIX(&route->to),
+					ADDR(&route->via));
 		}
 		for (size_t j = 0; j < t->mappings.n; j++) {
 			const struct mapping *p = &t->mappings.v[j];
@@ -317,6 +328,8 @@ void rich(struct model *m)
 	add_own(r, "fd64::1:ffff", false);
 	add_route(r, "100.65.0.0/16", "100.64.0.1");
 	add_route(r, "100.64.9.0/24", "100.64.0.3");
+	add_inside_route(r, "10.9.0.0/24", "192.0.2.1");
+	add_inside_route(r, "fd10::/64", "fd00::1");
 	add_mapping(t, "fd00:10::5", "fd64::1:5", "db", true);
 	add_mapping(t, "10.0.0.5", "100.64.1.9", "db", true);
 	mac_from_number(0xfa163e8090a0,

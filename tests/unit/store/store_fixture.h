@@ -48,6 +48,7 @@ struct router *add_router(struct tenant *t, uint32_t id, const char *netns, cons
 void add_inside(struct router *r, const char *name);
 void add_own(struct router *r, const char *text, bool pinned);
 void add_route(struct router *r, const char *to, const char *via);
+void add_inside_route(struct router *r, const char *to, const char *via);
 /* From one tenant, or with NULL from any; `to` and `ports` may be NULL. */
 void add_rule(struct tenant *t, uint32_t id, uint32_t line, const char *from, const char *to,
 	      const char *ports);

@@ -372,10 +372,13 @@ static void rewrite(struct record *r, uint8_t version, size_t end, size_t cut)
 	r->bytes.n = packed + 1;
 }
 
-/* A record of one router ends with its hosts, active, flows (of 3 bytes), and 4 zeros. */
-#define BEHIND_ROUTER 4
-#define SIZE_OF_FLOWS 4 /* and of the grace */
-#define SIZE_OF_HOSTS 2 /* none, and active */
+/* A record of one router ends with its hosts, active, flows (of 3 bytes), inside routes, and 4
+ * zeros.
+ */
+#define BEHIND_ROUTER	      4
+#define SIZE_OF_INSIDE_ROUTES 1 /* none */
+#define SIZE_OF_FLOWS	      4 /* and of the grace */
+#define SIZE_OF_HOSTS	      2 /* none, and active */
 
 /* What a version before wrote says nothing of flows, or hosts. */
 Test(store, records_of_versions_before)
@@ -387,12 +390,14 @@ Test(store, records_of_versions_before)
 	add_prefix(&had.subnets, "100.64.0.0/16");
 	add_own(add_router(add_tenant(&had, 7, "red"), 3, "red", "shared0"), "100.64.0.2", true);
 	must(record_make(&had, &empty, &r, &err) == 0, err);
-	for (uint8_t version = 3; version > 0; version--) {
+	for (uint8_t version = 4; version > 0; version--) {
+		static const size_t gone[] = {
+			[3] = SIZE_OF_INSIDE_ROUTES, [2] = SIZE_OF_FLOWS, [1] = SIZE_OF_HOSTS
+		};
 		_cleanup_model_ struct model back = { 0 };
 
-		if (version < 3)
-			rewrite(&r, version, BEHIND_ROUTER,
-				version == 2 ? SIZE_OF_FLOWS : SIZE_OF_HOSTS);
+		if (version < 4)
+			rewrite(&r, version, BEHIND_ROUTER, gone[version]);
 		cr_assert(record_apply(&r, &back), "%u", version);
 		assert_same(&back, &had);
 	}
@@ -407,7 +412,7 @@ Test(store, records_of_versions_to_come)
 
 	add_prefix(&had.subnets, "100.64.0.0/16");
 	must(record_make(&had, &empty, &r, &err) == 0, err);
-	rewrite(&r, 4, 0, 0);
+	rewrite(&r, 5, 0, 0);
 	cr_expect_not(record_apply(&r, &back));
 }
 

@@ -63,8 +63,9 @@ Test(store, a_hundred_thousand_mappings)
 /* Have every row that is written from now on noted in the table `log`. */
 static void log_rows(void)
 {
-	static const char *const tables[] = { "subnet", "tenant",	  "pool",  "router",
-					      "inside", "router_address", "route", "mapping" };
+	static const char *const tables[] = { "subnet", "tenant",  "pool",
+					      "router", "inside",  "router_address",
+					      "route",	"mapping", "inside_route" };
 	static const char *const events[] = { "INSERT", "DELETE", "UPDATE" };
 	char text[256];
 
@@ -83,8 +84,9 @@ static void log_rows(void)
 /* "mapping -1 +2, …" since the last call, tables by name; removed rows and added ones. */
 static const char *logged(void)
 {
-	static const char *const tables[] = { "inside", "mapping",	  "pool",   "route",
-					      "router", "router_address", "subnet", "tenant" };
+	static const char *const tables[] = { "inside",		"inside_route", "mapping",
+					      "pool",		"route",	"router",
+					      "router_address", "subnet",	"tenant" };
 	static char text[256];
 	char query[128];
 	size_t n = 0;
@@ -109,7 +111,7 @@ static const char *logged(void)
 	return text;
 }
 
-#define ROUTER_PARTS "route -2 +2, router -1 +1, router_address -2 +2"
+#define ROUTER_PARTS "inside_route -2 +2, route -2 +2, router -1 +1, router_address -2 +2"
 
 Test(store, only_what_differs_is_written)
 {
@@ -171,6 +173,9 @@ Test(store, only_what_differs_is_written)
 	put(&want);
 	cr_expect_str_eq(logged(), "inside -2 +2, " ROUTER_PARTS);
 	red->router->routes.v[1].to.len++;
+	put(&want);
+	cr_expect_str_eq(logged(), "inside -2 +2, " ROUTER_PARTS);
+	red->router->inside_routes.v[1].to.len++;
 	put(&want);
 	cr_expect_str_eq(logged(), "inside -2 +2, " ROUTER_PARTS);
 	red->router->sources = SOURCES_STRICT;
