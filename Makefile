@@ -81,8 +81,8 @@ test: | deps-test ## install what is missing, build, and run all tests (root)
 	@tests/install.sh $(BUILD)
 	@TN_BUILT=1 tests/run.sh $(BUILD) unit fuzz bpf e2e diff
 
-lint: | deps-lint ## clang-format, clang-tidy, shellcheck, pyflakes, layers, manuals
-	@$(MAKE) $(JOBS) $(SKEL) compile_commands.json reference
+lint: | deps-lint ## clang-format, clang-tidy, shellcheck, pyflakes, layers, links of docs, HTML, manuals
+	@$(MAKE) $(JOBS) $(SKEL) $(PAGE) compile_commands.json reference
 	@tests/lint.sh $(REFERENCE) $(BUILD)/tenantnat.bpf.o
 
 format: | deps-lint ## bring every C file into the project's format

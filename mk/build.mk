@@ -24,7 +24,7 @@ ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(WERROR) $(SAN_FLAGS) $(CFLAGS)
 # the same in every directory
 BPF_FLAGS = -O2 -g -ffile-prefix-map='$(CURDIR)'=. -target bpf -mcpu=v3 -Wall -Wextra -Wshadow $(WERROR) -Iinclude $(BPF_INCLUDES)
 
-LEFT_OUT := $(if $(filter no,$(METRICS)),user/agent/metrics.c user/agent/serve.c) \
+LEFT_OUT := $(if $(filter no,$(METRICS)),user/agent/metrics.c user/agent/page.c user/agent/serve.c) \
 	$(if $(filter no,$(CLUSTER)),$(wildcard user/cluster/*.c) user/agent/follower.c user/agent/meeting.c user/agent/member.c user/agent/elector.c \
 		user/agent/post.c user/doctor/doctor_cluster.c user/handover/link.c $(addprefix user/handover/stream,.c _send.c _take.c)) \
 	$(if $(filter no,$(NEUTRON)),$(wildcard user/neutron/*.c))
@@ -65,9 +65,18 @@ endef
 $(SKEL): $(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 	$(embed)
 
+# ---------------------------------------------------------------- the page of the agent
+
+PAGE := $(BUILD)/page_text.h
+
+$(PAGE): mk/page.sh $(wildcard user/agent/page/*)
+	@mkdir -p $(@D)
+	$(call say,PAGE,$@)
+	$(Q)mk/page.sh user/agent/page >$@
+
 # ---------------------------------------------------------------- the executable
 
-$(BUILD)/%.o: %.c $(BUILD)/flags/cc | $(SKEL)
+$(BUILD)/%.o: %.c $(BUILD)/flags/cc | $(SKEL) $(PAGE)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@

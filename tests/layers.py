@@ -13,7 +13,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 LAYERS = """
     lib model config store cluster host dataplane probe change observe doctor handover neutron agent cmd
 """.split()
-CONTRACT = {header.name for header in (TOP / "include").glob("*.h")} | {"tenantnat.skel.h", "stub.skel.h"}
+CONTRACT = {header.name for header in (TOP / "include").glob("*.h")} | {"tenantnat.skel.h", "stub.skel.h", "page_text.h"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 
 

@@ -45,6 +45,14 @@ check pyflakes /usr/bin/python3 -m pyflakes "${python[@]}"
 check layers tests/layers.py
 check docs tests/docs.py
 check rfc.md /usr/bin/python3 tests/rfc.py
+# The list of reasons is the agent's to put in.
+# shellcheck disable=SC2317 # called by check
+page() {
+	mk/page.sh --html user/agent/page | sed 's|^@REASONS@|<dt>reason</dt><dd>meaning</dd>|' |
+		tidy -quiet -errors --drop-empty-elements no
+}
+
+check page page
 check stack tests/bpf/stack.py "$2"
 check manuals mandoc -T lint "$1"/man*/*
 check completions tests/completions.sh "$1"

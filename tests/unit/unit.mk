@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 
-UNIT_SRC := $(sort $(filter-out $(if $(filter no,$(METRICS)),tests/unit/agent/test_serve.c) \
+UNIT_SRC := $(sort $(filter-out $(if $(filter no,$(METRICS)),tests/unit/agent/test_page.c tests/unit/agent/test_serve.c) \
 	$(if $(filter no,$(CLUSTER)),$(wildcard tests/unit/cluster/*.c)) $(if $(filter no,$(NEUTRON)),$(wildcard tests/unit/neutron/*.c)), \
 	$(wildcard tests/unit/*.c tests/unit/*/*.c)))
 UNIT_OBJ := $(UNIT_SRC:%.c=$(BUILD)/%.o)

@@ -19,6 +19,7 @@ struct agent_options {
 	const char *file;      /* definitions that come in force first, and on SIGHUP; NULL: none */
 	const char *metrics;   /* where they are served: see serve_parse(); NULL: nowhere */
 	bool metrics_mappings; /* with metrics of each mapping */
+	bool no_page;	       /* without the page for people there */
 	const struct neutron_source *neutron; /* what is followed; NULL: none */
 };
 

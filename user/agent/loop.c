@@ -172,6 +172,7 @@ static int open_metrics(struct agent *a, struct error *err)
 					       .version = a->options.version,
 					       .stats = &a->stats,
 					       .mappings = a->options.metrics_mappings,
+					       .no_page = a->options.no_page,
 					       .lock = a->lock };
 
 	return a->options.metrics ? metrics_open(&a->metrics, a->options.metrics, &source, err) : 0;

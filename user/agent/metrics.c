@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "agent/page.h"
 #include "change/inspect.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -158,7 +159,9 @@ int metrics_open(struct metrics *m, const char *where, const struct metrics_sour
 	*m = (struct metrics){ .source = *source };
 	/* a page is of its own, and gone when nobody reads it any more */
 	mallopt(M_MMAP_THRESHOLD, 1 << 20);
-	return serve_open(where, PROMETHEUS_TYPE, page_state, m, &m->serve, err);
+	if (!source->no_page)
+		m->front = page_make();
+	return serve_open(where, PROMETHEUS_TYPE, &m->front, page_state, m, &m->serve, err);
 }
 
 void metrics_close(struct metrics *m)
@@ -169,6 +172,7 @@ void metrics_close(struct metrics *m)
 		close(m->from_writer);
 	}
 	serve_close(m->serve);
+	page_free(&m->front);
 	free(m->text);
 }
 

@@ -19,12 +19,14 @@ struct metrics_source {
 	const char *version;
 	const struct agent_stats *stats;
 	bool mappings; /* with metrics of each mapping */
+	bool no_page;  /* nothing for people at / */
 	int lock;      /* of the agent for this state: the writer does not keep it */
 };
 
 struct metrics {
 	struct metrics_source source;
 	struct serve *serve; /* NULL: nobody asked for metrics */
+	struct front front;
 	bool has_page;	     /* the server has one; else none could be made */
 	uint64_t good_until; /* milliseconds of the monotonic clock: then the page is too old */
 	pid_t writer;	     /* of the next page; 0: nobody writes */

@@ -54,7 +54,8 @@ struct serve {
 	int64_t left;	    /* when the last serve_run() ended */
 	struct MHD_Response *current;
 	size_t current_size;
-	size_t pages; /* that are held, by us or by a connection */
+	size_t pages;		    /* that are held, by us or by a connection */
+	struct MHD_Response *front; /* NULL: there is none */
 	const char *type;
 	serve_page page;
 	void *arg;
@@ -347,6 +348,32 @@ static void let_go(void *arg)
 	free(h);
 }
 
+/* That a browser takes it for nothing else, and lets no other page have it. */
+static void add_headers(struct MHD_Response *r, const char *type)
+{
+	MHD_add_response_header(r, "Content-Type", type);
+	MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
+	MHD_add_response_header(r, "Cross-Origin-Resource-Policy", "same-origin");
+}
+
+static struct MHD_Response *make_front(const struct front *front)
+{
+	struct MHD_Response *r;
+
+	if (!front->html)
+		return NULL;
+	r = MHD_create_response_from_buffer(front->size, front->html, MHD_RESPMEM_PERSISTENT);
+	if (!r)
+		return NULL;
+	add_headers(r, "text/html; charset=utf-8");
+	MHD_add_response_header(r, "Content-Security-Policy", front->policy);
+	MHD_add_response_header(r, "Cross-Origin-Opener-Policy", "same-origin");
+	MHD_add_response_header(r, "Referrer-Policy", "no-referrer");
+	MHD_add_response_header(r, "X-Frame-Options", "DENY");
+	MHD_add_response_header(r, "Cache-Control", "no-cache");
+	return r;
+}
+
 static struct MHD_Response *make_response(struct serve *s, char *text, size_t size)
 {
 	struct held *h = xzalloc(sizeof(*h));
@@ -358,7 +385,7 @@ static struct MHD_Response *make_response(struct serve *s, char *text, size_t si
 	if (!r)
 		let_go(h);
 	else
-		MHD_add_response_header(r, "Content-Type", s->type);
+		add_headers(r, s->type);
 	return r;
 }
 
@@ -405,22 +432,24 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *c, const char *u
 			      size_t *body_size, void **state)
 {
 	struct link *l = link_of(c);
+	struct serve *s = arg;
 
 	(void)version, (void)body, (void)body_size, (void)state;
 	enter(l, READS);
 	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
 		return say(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
 	if (strcmp(url, "/metrics") == 0)
-		return give_page(arg, l);
+		return give_page(s, l);
 	if (strcmp(url, "/") == 0)
-		return say(c, MHD_HTTP_OK, "tenantnat: the metrics are at /metrics\n");
+		return s->front ? MHD_queue_response(c, MHD_HTTP_OK, s->front)
+				: say(c, MHD_HTTP_OK, "tenantnat: the metrics are at /metrics\n");
 	return say(c, MHD_HTTP_NOT_FOUND, "not here; the metrics are at /metrics\n");
 }
 
 /* ------------------------------------------------------------ the server */
 
-int serve_open(const char *where, const char *type, serve_page page, void *arg, struct serve **out,
-	       struct error *err)
+int serve_open(const char *where, const char *type, const struct front *front, serve_page page,
+	       void *arg, struct serve **out, struct error *err)
 {
 	const union MHD_DaemonInfo *info;
 	struct serve *s;
@@ -432,6 +461,7 @@ int serve_open(const char *where, const char *type, serve_page page, void *arg, 
 	s->type = type;
 	s->page = page;
 	s->arg = arg;
+	s->front = make_front(front);
 	s->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, answer, s,
 		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned int)LIMIT,
@@ -460,6 +490,8 @@ void serve_close(struct serve *s)
 	serve_give(s, NULL, 0);
 	if (s->daemon)
 		MHD_stop_daemon(s->daemon);
+	if (s->front)
+		MHD_destroy_response(s->front);
 	vec_free(&s->links);
 	free(s);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * One page over HTTP (libmicrohttpd), in the caller's loop: no thread, and nothing that a client
- * does or leaves makes a call here wait. The page is held once, whoever reads it.
+ * does or leaves makes a call here wait. The page is held once, whoever reads it. Beside it there
+ * is a front for people, which is always the same.
  *
  * A connection that has asked for nothing goes before one that waits for the page, and that before
  * one that reads it: of each there are so many at most.
@@ -42,15 +43,25 @@ enum serve_state {
 };
 typedef enum serve_state (*serve_page)(void *arg);
 
+/* What is at /, for people; it never changes. */
+struct front {
+	char *html;
+	size_t size;
+	const char *policy; /* its Content-Security-Policy */
+};
+
 /*
  * 192.0.2.1:9876 or [2001:db8::1]:9876: an address of this host, no name, and a port from 1. To
  * listen on all addresses has to be said: 0.0.0.0 or [::].
  */
 int serve_parse(const char *text, struct sockaddr_storage *out, struct error *err);
 
-/* Listen there, as it was written; `page` is called for each GET of /metrics. */
-int serve_open(const char *where, const char *type, serve_page page, void *arg, struct serve **out,
-	       struct error *err);
+/*
+ * Listen there, as it was written; `page` is called for each GET of /metrics. `front` is copied,
+ * and its text borrowed until serve_close(); without a text a line says where the metrics are.
+ */
+int serve_open(const char *where, const char *type, const struct front *front, serve_page page,
+	       void *arg, struct serve **out, struct error *err);
 void serve_close(struct serve *s);
 
 /*

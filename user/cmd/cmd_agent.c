@@ -36,11 +36,15 @@ static int run(const struct invocation *inv, struct error *err)
 		.file = cmd_value(inv, "file"),
 		.metrics = cmd_value(inv, "metrics"),
 		.metrics_mappings = cmd_value(inv, "metrics-mappings"),
+		.no_page = cmd_value(inv, "no-page"),
 	};
 
 	if (inv->json)
 		return error_usage(err, "an agent prints nothing but its log: leave out --json; "
 					"`tenantnat status -j` says how it and the routers are");
+	if (options.no_page && !options.metrics)
+		return error_usage(err, "--no-page is about the page that --metrics serves: add "
+					"--metrics ADDRESS:PORT, or leave it out");
 	if (check_neutron(inv, err))
 		return -1;
 	return agent_run(&inv->settings, &options, err);
@@ -67,7 +71,11 @@ const struct command cmd_agent = {
 		"SIGHUP reads clouds.yaml again." NEUTRON_HELP "\n"
 		"\n"
 		"--metrics takes an IP address of this host and a port, as in 127.0.0.1:9876 or\n"
-		"[::1]:9876. Everybody who reaches that address can read the metrics.",
+		"[::1]:9876. Everybody who reaches that address can read the metrics. For people "
+		"there "
+		"is a page\n"
+		"at /, with nothing that the metrics do not have: http://127.0.0.1:9876/ in a "
+		"browser.",
 	.options = { { "file", 'f', "FILE", "apply these definitions first, and on SIGHUP" },
 		     { "neutron", 0, NULL,
 		       "follow Neutron: the definitions are those that it has" },
@@ -78,6 +86,7 @@ const struct command cmd_agent = {
 		     { "metrics", 0, "ADDRESS:PORT",
 		       "serve metrics for Prometheus there, at /metrics; see "
 		       "docs/metrics.md" METRICS_HELP },
-		     { "metrics-mappings", 0, NULL, "with metrics of each mapping too" } },
+		     { "metrics-mappings", 0, NULL, "with metrics of each mapping too" },
+		     { "no-page", 0, NULL, "without the page for people at /" } },
 	.run = run,
 };

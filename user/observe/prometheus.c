@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <stdarg.h>
 
+#include "model/policy.h"
+
 enum metric {
 #define X(id, ...) METRIC_##id,
 	TN_METRICS(X)
@@ -153,14 +155,15 @@ static void write_each(const struct page *p, enum metric m, FILE *out)
 	head(out, m);
 	vec_each (row, &p->stats->mappings) {
 		const struct tn_counters *c = &row->counters;
+		const char *name = row->mapping->name ?: "";
 		const char *fixed = ADDR(&row->mapping->fixed);
 		const char *shared = ADDR(&row->mapping->shared);
 
-		sample(out, m, "tenant", row->tenant->name, "fixed", fixed, "shared", shared,
-		       "direction", "in", NULL);
+		sample(out, m, "tenant", row->tenant->name, "name", name, "fixed", fixed, "shared",
+		       shared, "direction", "in", NULL);
 		number(out, bytes ? c->in_bytes : c->in_packets);
-		sample(out, m, "tenant", row->tenant->name, "fixed", fixed, "shared", shared,
-		       "direction", "out", NULL);
+		sample(out, m, "tenant", row->tenant->name, "name", name, "fixed", fixed, "shared",
+		       shared, "direction", "out", NULL);
 		number(out, bytes ? c->out_bytes : c->out_packets);
 	}
 }
@@ -177,6 +180,22 @@ static void write_accepted(const struct page *p, FILE *out)
 			packets += p->stats->rules.v[at].packets;
 		sample(out, METRIC_ACCEPTED, "tenant", t->name, NULL);
 		number(out, packets);
+	}
+}
+
+/* By its place in the list, from 1: what two rules say may be the same. */
+static void write_rules(const struct page *p, FILE *out)
+{
+	head(out, METRIC_RULE);
+	vec_each (r, &p->stats->rules) {
+		_cleanup_free_ char *from = rule_from_text(r->rule), *to = rule_to_text(r->rule);
+		_cleanup_free_ char *ports = rule_services_text(r->rule);
+		char place[24];
+
+		snprintf(place, sizeof(place), "%td", r->rule - r->tenant->accept.v + 1);
+		sample(out, METRIC_RULE, "tenant", r->tenant->name, "rule", place, "from", from,
+		       "to", to, "ports", ports, NULL);
+		number(out, r->packets);
 	}
 }
 
@@ -292,6 +311,7 @@ void prometheus_write(const struct page *p, FILE *out)
 	}
 	write_drops(p, out);
 	write_accepted(p, out);
+	write_rules(p, out);
 	write_routers(p, METRIC_FLOWS, out);
 	write_routers(p, METRIC_FLOWS_MAX, out);
 	write_routers(p, METRIC_OPENED, out);

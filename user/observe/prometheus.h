@@ -14,7 +14,7 @@
 
 /*
  * X(ID, "name", type, "labels", "help"): the only list, in the order of the page; docs/metrics.md
- * has the same rows. Labels are what there is a bounded number of: tenants, reasons, maps.
+ * has the same rows. Labels are what there is a bounded number of: tenants, rules, reasons, maps.
  */
 /* clang-format off */
 #define TN_METRICS(X) \
@@ -29,15 +29,17 @@
 	X(BYTES, "tenantnat_bytes_total", counter, "tenant, direction", \
 	  "Bytes of the IP packets translated") \
 	X(MAPPING_PACKETS, "tenantnat_mapping_packets_total", counter, \
-	  "tenant, fixed, shared, direction", \
+	  "tenant, name, fixed, shared, direction", \
 	  "Packets translated, of each mapping") \
 	X(MAPPING_BYTES, "tenantnat_mapping_bytes_total", counter, \
-	  "tenant, fixed, shared, direction", \
+	  "tenant, name, fixed, shared, direction", \
 	  "Bytes of the IP packets translated, of each mapping") \
 	X(DROPPED, "tenantnat_dropped_packets_total", counter, "tenant, reason", \
 	  "Packets dropped by the tenant's router") \
 	X(ACCEPTED, "tenantnat_accepted_packets_total", counter, "tenant", \
 	  "Packets that the tenant's rules accepted, and answers to them") \
+	X(RULE, "tenantnat_rule_packets_total", counter, "tenant, rule, from, to, ports", \
+	  "Packets that one rule of the tenant's `accept` accepted, and answers to them") \
 	X(FLOWS, "tenantnat_flows", gauge, "tenant", \
 	  "Flows that are open") \
 	X(FLOWS_MAX, "tenantnat_flows_max", gauge, "tenant", \

@@ -63,6 +63,8 @@ static struct serve *server;
 static struct sockaddr_in at;
 static enum serve_state page_state;
 
+static const struct front front = { (char *)"<p>hello</p>", 12, "default-src 'none'" };
+
 static enum serve_state state_of_page(void *arg)
 {
 	(void)arg;
@@ -84,8 +86,8 @@ static void begin(enum serve_state state)
 	close(fd);
 	snprintf(where, sizeof(where), "127.0.0.1:%u", ntohs(at.sin_port));
 	page_state = state;
-	cr_assert_eq(serve_open(where, "text/plain", state_of_page, NULL, &server, &err), 0, "%s",
-		     err.text);
+	cr_assert_eq(serve_open(where, "text/plain", &front, state_of_page, NULL, &server, &err), 0,
+		     "%s", err.text);
 }
 
 /* A page that begins and ends with a letter of its own. */

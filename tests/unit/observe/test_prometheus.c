@@ -12,6 +12,9 @@ static struct fixture {
 	struct router_row row;
 	struct kernel_state kernel;
 	struct mapping_stats counted[3];
+	struct rule said[2];
+	struct service service;
+	char *from[2];
 	struct rule_stats rules[2];
 	struct router_stats drops;
 	struct room room;
@@ -42,8 +45,16 @@ static void setup(void)
 	f.counted[2] = (struct mapping_stats){ &f.tenants[1], &f.mappings[2], { 9, 9, 9, 9 } };
 	f.stats.mappings.v = f.counted;
 	f.stats.mappings.n = 3;
-	f.rules[0] = (struct rule_stats){ .tenant = &f.tenants[0], .packets = 11 };
-	f.rules[1] = (struct rule_stats){ .tenant = &f.tenants[0], .packets = 22 };
+	f.from[0] = (char *)"far";
+	f.from[1] = (char *)"far/web";
+	f.said[0].any = true;
+	f.said[0].services = (__typeof__(f.said[0].services)){ &f.service, 1, 1 };
+	f.service = (struct service){ TN_CLASS_TCP, 80, 80 };
+	f.said[1].from = (__typeof__(f.said[1].from)){ f.from, 2, 2 };
+	f.tenants[0].accept.v = f.said;
+	f.tenants[0].accept.n = 2;
+	f.rules[0] = (struct rule_stats){ &f.tenants[0], &f.said[0], 11 };
+	f.rules[1] = (struct rule_stats){ &f.tenants[0], &f.said[1], 22 };
 	f.stats.rules.v = f.rules;
 	f.stats.rules.n = 2;
 	f.drops = (struct router_stats){ .row = &f.row, .flows = 4 };
@@ -113,6 +124,11 @@ Test(prometheus, every_value)
 		"tenantnat_dropped_packets_total{tenant=\"red\",reason=\"malformed\"} 0",
 		"tenantnat_accepted_packets_total{tenant=\"red\"} 33",
 		"tenantnat_accepted_packets_total{tenant=\"far\"} 0",
+		"tenantnat_rule_packets_total{tenant=\"red\",rule=\"1\",from=\"*\",to=\"\","
+		"ports=\"tcp/80\"} 11",
+		"tenantnat_rule_packets_total{tenant=\"red\",rule=\"2\",from=\"far, "
+		"far/web\",to=\"\","
+		"ports=\"\"} 22",
 		"tenantnat_flows{tenant=\"red\"} 4",
 		"tenantnat_flows_opened_total{tenant=\"red\"} 8",
 		"tenantnat_map_entries{map=\"by_shared\"} 3",
@@ -175,9 +191,9 @@ Test(prometheus, heads)
 		cr_assert(first, "no %s in\n%s", heads[i], text);
 		cr_assert(!strstr(first + 1, heads[i]), "%s twice", heads[i]);
 	}
-	has(text, "tenantnat_mapping_packets_total{tenant=\"red\",fixed=\"192.168.0.5\","
+	has(text, "tenantnat_mapping_packets_total{tenant=\"red\",name=\"\",fixed=\"192.168.0.5\","
 		  "shared=\"100.64.0.5\",direction=\"out\"} 3");
-	has(text, "tenantnat_mapping_bytes_total{tenant=\"red\",fixed=\"192.168.0.5\","
+	has(text, "tenantnat_mapping_bytes_total{tenant=\"red\",name=\"\",fixed=\"192.168.0.5\","
 		  "shared=\"100.64.0.5\",direction=\"in\"} 20");
 }
 
