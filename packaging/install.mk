@@ -13,7 +13,7 @@ DESTDIR ?=
 
 # FILE:WHERE, of what is installed as it is
 DATA := README.md:$(DOCDIR)/README.md \
-	$(foreach file,$(wildcard docs/*.md docs/*.svg),$(file):$(DOCDIR)/$(file)) \
+	$(foreach file,$(wildcard docs/*.md docs/*.svg docs/*.png),$(file):$(DOCDIR)/$(file)) \
 	$(foreach page,$(MANUALS),$(REFERENCE)/$(page):$(MANDIR)/$(page)) \
 	$(REFERENCE)/bash/tenantnat:$(BASHDIR)/tenantnat $(REFERENCE)/zsh/_tenantnat:$(ZSHDIR)/_tenantnat \
 	$(REFERENCE)/fish/tenantnat.fish:$(FISHDIR)/tenantnat.fish \

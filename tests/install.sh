@@ -43,7 +43,7 @@ expected() {
 		echo "644 $2/tenantnat/tenantnat-alerts.yml"
 		echo "644 $2/tenantnat/tenantnat-dashboard.json"
 		echo "644 $2/tenantnat/tenantnat.schema.json"
-		for file in README.md docs/*.md docs/*.svg; do
+		for file in README.md docs/*.md docs/*.svg docs/*.png; do
 			echo "644 $3/$file"
 		done
 		for file in "$build"/reference/man*/*; do

@@ -42,3 +42,11 @@ test-neutron: | deps-test ## tenantnat neutron, against recorded answers of a re
 throughput: | deps-test ## TCP through two routers beside plain routing (root)
 	@$(MAKE) $(JOBS) all
 	@$(PYTHON) tests/e2e/throughput.py --bin $(BUILD)/tenantnat --rounds 35 --seconds 1
+
+test-page: | deps-test ## the agent's page in a headless Chromium (root)
+	@$(MAKE) $(JOBS) all
+	@$(E2E) --hook $(HOOK) --offload on --strict --topic page
+
+pictures: | deps-test ## the README's pictures of that page, docs/page-*.png (root)
+	@$(MAKE) $(JOBS) all
+	@$(PYTHON) tests/e2e/pictures.py --bin $(BUILD)/tenantnat
