@@ -134,7 +134,7 @@ def test_json_of_what_fails(lab):
     path = lab.put("broken.yaml", "tenants: [\n")
     for words, code in ((["apply", "-f", path], 2), (["diff", path], 2), (["map", "add", "x", "y"], 2),
                         (["map", "list", "nobody"], 2), (["detach", "nobody"], 2),
-                        (["trace", "red/x", BLUE1], 2), (["agent"], 2),
+                        (["trace", "red/x", BLUE1], 2), (["agent"], 2), (["graph"], 2),
                         (["stats", "--prometheus"], 2), (["monitor", "--pcap", "-"], 2)):
         done = lab.cli.run("-j", *words, code=code)
         equal(done.stdout, "", f"stdout of {words}")

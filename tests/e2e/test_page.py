@@ -263,6 +263,19 @@ def test_page_with_many(lab):
 
 
 @once
+def test_page_with_too_many_mappings(lab):
+    """More than a browser bears are not kept; the page says where they are, and has all else."""
+    port = free_port()
+    many = metrics_of([("red", "attached", 1, 0)], [],
+                      [("red", "", f"10.{i >> 16}.{i >> 8 & 255}.{i & 255}", "100.64.0.1", 1) for i in range(20001)])
+    with Agent(lab, "--metrics", f"127.0.0.1:{port}"), Stand(port, many) as stand, Browser() as browser:
+        browser.window(1280, 900)
+        browser.go(stand.url)
+        browser.until(f"{TEXT}.includes('more mappings than a browser bears')")
+        equal((len(cells(browser, "routers")), cells(browser, "mappings")), (1, []), "rows")
+
+
+@once
 def test_page_without_metrics(lab):
     """When the agent is gone, the page says that what it shows is old, and goes on when it is back."""
     port = free_port()

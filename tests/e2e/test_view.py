@@ -65,6 +65,8 @@ def test_view_of_rules(lab):
 @once
 def test_view_of_nobody(lab):
     """One error for all, with who may have been meant."""
+    equal(lab.cli.fails("graph", "blue", "red/bd", code=2),
+          "tenantnat: tenant red has no mapping bd; did you mean `db`?", "graph")
     for command in (*SHOWN, "check", "announce", "detach"):
         words = command.split()
         equal(lab.cli.fails(*words, "bleu", code=2),

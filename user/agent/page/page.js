@@ -4,6 +4,8 @@
 const PAUSE = 5000, FIRST_PAUSE = 2000, SHARE = 4, READINGS = 3;
 /* What a table and the map have room for. */
 const ROWS = 200, BOXES = 24, LABELS = 12;
+/* Samples of mappings that are kept, four of each. A million of them are more than a browser bears. */
+const SAMPLES = 80000;
 
 const SVG = "http://www.w3.org/2000/svg";
 const at = id => document.getElementById(id);
@@ -19,20 +21,32 @@ function labelsOf(text) {
 	return labels;
 }
 
-/* {at, by: Map of name to [{key, labels, value}]} */
-function parse(text, now) {
-	const by = new Map(), line = /^(\w+)(?:\{(.*)\})? (\S+)$/;
+function take(reading, line) {
+	const found = line[0] === "#" ? null : /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line);
 
-	for (const each of text.split("\n")) {
-		const found = each[0] === "#" ? null : line.exec(each);
+	if (!found)
+		return;
+	if (found[1].startsWith("tenantnat_mapping_") && ++reading.samples > SAMPLES)
+		return;
+	if (!reading.by.has(found[1]))
+		reading.by.set(found[1], []);
+	reading.by.get(found[1]).push({ key: found[2] ?? "", labels: labelsOf(found[2] ?? ""), value: Number(found[3]) });
+}
 
-		if (!found)
-			continue;
-		if (!by.has(found[1]))
-			by.set(found[1], []);
-		by.get(found[1]).push({ key: found[2] ?? "", labels: labelsOf(found[2] ?? ""), value: Number(found[3]) });
+/* {at, by: Map of name to [{key, labels, value}], samples: of mappings}; a line at a time, as it comes. */
+async function parse(body) {
+	const reading = { by: new Map(), samples: 0 }, from = body.pipeThrough(new TextDecoderStream()).getReader();
+
+	for (let rest = ""; ;) {
+		const { value, done } = await from.read();
+		const lines = (rest + (value ?? "")).split("\n");
+
+		rest = done ? "" : lines.pop();
+		for (const line of lines)
+			take(reading, line);
+		if (done)
+			return { at: performance.now(), ...reading };
 	}
-	return { at: now, by };
 }
 
 /* ------------------------------------------------------------ readings, and what grows between them */
@@ -231,6 +245,11 @@ function showMappings() {
 		["In", m => bits(m.in.bytes), "number"],
 		["Out", m => bits(m.out.bytes), "number"],
 	], list);
+	if (last().samples > SAMPLES) {
+		table("mappings", [], []);
+		note("mappings", [], "There are more mappings than a browser bears: `tenantnat stats --sort traffic` lists them.");
+		return;
+	}
 	note("mappings", list, all.length ? "No mapping is like that."
 		: "There are metrics of mappings only when the agent runs with --metrics-mappings.");
 }
@@ -455,7 +474,7 @@ async function read() {
 
 		if (!got.ok)
 			throw new Error(`${got.status}: ${(await got.text()).trim()}`);
-		readings.push(parse(await got.text(), performance.now()));
+		readings.push(await parse(got.body));
 		if (readings.length > READINGS)
 			readings.shift();
 		at("main").classList.remove("old");
