@@ -351,15 +351,6 @@ void model_forget_given(struct model *m)
 	}
 }
 
-struct tenant *model_tenant(struct model *m, const char *name)
-{
-	vec_each (t, &m->tenants) {
-		if (strcmp(t->name, name) == 0)
-			return t;
-	}
-	return NULL;
-}
-
 static int tenant_cmp(const void *a, const void *b)
 {
 	return strcmp(((const struct tenant *)a)->name, ((const struct tenant *)b)->name);
@@ -371,6 +362,20 @@ struct tenant *model_tenant_sorted(struct model *m, const char *name)
 
 	return m->tenants.n ? bsearch(&like, m->tenants.v, m->tenants.n, sizeof(like), tenant_cmp)
 			    : NULL;
+}
+
+struct tenant *model_tenant(struct model *m, const char *name)
+{
+	/* most are sorted, and there it is found at once; one that is not may still have it */
+	struct tenant *found = model_tenant_sorted(m, name);
+
+	if (found)
+		return found;
+	vec_each (t, &m->tenants) {
+		if (strcmp(t->name, name) == 0)
+			return t;
+	}
+	return NULL;
 }
 
 struct mapping *tenant_mapping(struct tenant *t, const struct tn_addr *fixed)
