@@ -490,6 +490,22 @@ def elections(host):
 
 @once
 @dual_stack
+def test_elected_by_nobody(lab):
+    """Who has the address and was not elected is a standby, in all that is said and done."""
+    with world(lab) as there:
+        one = there.hosts[0]
+        one.ns.ip(f"addr add {VIP}/32 dev shared0", f"addr add {VIP_V6}/128 dev shared0 nodad")
+        equal(state(lab, "ha", one.cli), "standby", "show")
+        equal(one.cli.lines("restore"), ["nothing to be done"], "restore")
+        equal(sh(["ip", "-n", one.ns.name, "route", "show", "100.64.0.0/16"]).stdout, "", "routes")
+        has(one.cli.run("announce", "ha").stdout, "its router is a standby")
+        equal({p["severity"] for p in one.cli.json("doctor", code=1)["findings"] if p["finding"] == "active"}
+              , {"problem"}, "doctor")
+        silent(lab.plain, SHARED)
+
+
+@once
+@dual_stack
 def test_elected_gives_up_what_is_not_in_order(lab):
     """Without its interface, programs or namespace; and not for anybody who only comes back."""
     with world(lab) as there:

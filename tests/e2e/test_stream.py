@@ -251,6 +251,10 @@ def test_stream_is_told_by_status(lab):
             eventually(both, 60)
             text = two.cli.run("status", code=None).stdout
             assert "ha: flows come from host hv1" in text, text
+            where = {h["name"]: h["flows"] for h in two.cli.json("cluster", "status", code=None)["hosts"]}
+            assert all(where.values()) and len(set(where.values())) == 2, f"where hosts take flows: {where}"
+            text = two.cli.run("cluster", "status", code=None).stdout
+            assert all(f" {at} " in text for at in where.values()), text
         # nobody tells it any more
         path = os.path.join(two.cli.state, "streamed")
         with open(path, encoding="ascii") as f:
@@ -261,6 +265,9 @@ def test_stream_is_told_by_status(lab):
             json.dump(said, f)
         text = two.cli.run("status", code=None).stdout
         assert "no flows have come from another host for 5 minutes" in text, text
+        found = [f for f in two.cli.json("doctor", "ha", code=None)["findings"] if f["finding"] == "handover"]
+        equal([(f["tenant"], f["severity"]) for f in found], [("ha", "warning")], "doctor")
+        assert found[0]["seen"] in text and found[0]["remedy"] in text, f"{found}: {text}"
         two.cli.run("cluster", "leave", "--yes")
         assert not os.path.exists(path) and not os.path.exists(os.path.join(two.cli.state, "peers"))
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "agent/announcements.h"
 
+#include "dataplane/standby.h"
 #include "host/netns.h"
-#include "host/standby.h"
 #include "lib/log.h"
 #include "probe/announce.h"
 
@@ -96,7 +96,7 @@ static size_t send_slice(const struct announcement *one)
 
 static void send_some(struct announcements *all, struct announcement *one)
 {
-	bool standby = standby_now(&one->router, all->subnets.v, all->subnets.n);
+	bool standby = standby_now_at(all->bpffs, &one->router, all->subnets.v, all->subnets.n);
 	size_t sent = standby ? 0 : send_slice(one);
 
 	one->sent += sent;

@@ -25,6 +25,7 @@ struct announcement {
 struct announcements {
 	VEC(struct announcement) list;
 	VEC(struct prefix) subnets; /* the shared ones, as they were last */
+	const char *bpffs;	    /* where the maps are; borrowed */
 };
 
 /* What the shared subnets are, by which a standby is known. */

@@ -208,6 +208,7 @@ static int begin(struct agent *a, struct error *err)
 	if ((a->has_pending && agent_put_in_force(a, err)) || agent_mend(a, err) < 0)
 		return -1;
 	a->settings.wait = 0;
+	a->announcements.bpffs = a->settings.bpffs;
 	agent_look(a);
 	sd_watchdog_enabled(0, &a->watchdog_us);
 	sd_notifyf(0, "READY=1\nMAINPID=%d", (int)getpid());

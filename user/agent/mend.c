@@ -3,7 +3,7 @@
 #include <malloc.h>
 
 #include "agent/agent_parts.h"
-#include "host/standby.h"
+#include "dataplane/standby.h"
 #include "lib/interrupt.h"
 #include "lib/log.h"
 #include "lib/systemd.h"
@@ -124,7 +124,7 @@ void agent_see_active(struct agent *a)
 
 		if (!r->by_address || r->broken || !watch_is_touched(a->watch, r->id))
 			continue;
-		standby = standby_now(r, all->subnets.v, all->subnets.n);
+		standby = standby_now_at(a->settings.bpffs, r, all->subnets.v, all->subnets.n);
 		if (standby == r->standby)
 			continue;
 		r->standby = standby;

@@ -2,6 +2,7 @@
 #include "change/inspect.h"
 
 #include "dataplane/attach.h"
+#include "dataplane/standby.h"
 #include "host/ethtool.h"
 #include "host/ipsec.h"
 #include "host/netdev.h"
@@ -9,7 +10,6 @@
 #include "host/netns.h"
 #include "host/nft.h"
 #include "host/ruleset.h"
-#include "host/standby.h"
 #include "host/sysctl.h"
 #include "lib/log.h"
 #include "lib/output.h"
@@ -39,7 +39,7 @@ static void inspect(struct dataplane *dp, const struct model *m, const struct sc
 		attach_inspect(dp, r, &found);
 		r->broken = !found.complete;
 		vec_free(&found.list);
-		r->standby = standby_now(r, have->subnets.v, have->subnets.n);
+		r->standby = standby_now(dp, r, have->subnets.v, have->subnets.n);
 	}
 }
 
@@ -398,6 +398,16 @@ int inspect_confirm(struct dataplane *dp, const struct model *m, const struct te
 				shared->name);
 }
 
+/* One that is about to join is nobody's yet. */
+static bool is_granted(const struct kernel_state *have, const char *tenant)
+{
+	vec_each (row, &have->routers) {
+		if (strcmp(row->tenant, tenant) == 0)
+			return row->granted;
+	}
+	return false;
+}
+
 /* Fills `have` too, with what is in a namespace that nobody looked into before. */
 int inspect_router(const struct model *m, struct tenant *t, struct kernel_state *have,
 		   struct router_facts *f, struct error *err)
@@ -416,7 +426,7 @@ int inspect_router(const struct model *m, struct tenant *t, struct kernel_state 
 	f->has_v6 = sysctl_exists("ipv6/conf/all/forwarding");
 	note_forwarding(t->router, f);
 	look(have, &ns, t->router->netns, t->name, &f->ifaces);
-	join_see(m, t->router, shared, f);
+	join_see(m, t->router, shared, is_granted(have, t->name), f);
 	join_want_addresses(m, shared, t);
 	return note_settings(f, have, err);
 }

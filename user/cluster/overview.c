@@ -17,6 +17,7 @@ static void host_clear(struct overview_host *h)
 {
 	free(h->name);
 	free(h->version);
+	free(h->flows);
 	free_texts(h->failed.v, h->failed.n);
 	vec_free(&h->failed);
 	free_texts(h->found.v, h->found.n);
@@ -106,11 +107,13 @@ int overview_read_host(const char *value, struct overview_host *out)
 {
 	_cleanup_json_ json_t *json = json_loads(value, 0, NULL);
 	const char *version = json_string_value(json_object_get(json, "version"));
+	const char *flows = json_string_value(json_object_get(json, "flows"));
 
 	out->joined = json_integer_value(json_object_get(json, "joined"));
 	if (!version || !out->joined)
 		return -1;
 	out->version = xstrdup(version);
+	out->flows = flows ? xstrdup(flows) : NULL;
 	return 0;
 }
 

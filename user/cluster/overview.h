@@ -29,6 +29,7 @@ const char *host_state_name(enum host_state s);
 struct overview_host {
 	char *name;
 	char *version; /* NULL: not known */
+	char *flows;   /* where it takes flows of other hosts; NULL: it takes none */
 	int64_t joined;
 	int64_t revision;   /* which it has; 0: not known */
 	int64_t at;	    /* when it said so */

@@ -4,9 +4,9 @@
 
 #include "change/inspect.h"
 #include "cmd/cmd.h"
+#include "dataplane/standby.h"
 #include "host/host.h"
 #include "host/netns.h"
-#include "host/standby.h"
 #include "lib/output.h"
 #include "lib/progress.h"
 #include "model/selection.h"
@@ -96,7 +96,7 @@ static int tell_slice(struct telling *t, struct told *to, bool own, const struct
 	size_t told = 0;
 	int ret = still(t->inv, r, addrs, n, &now, err);
 
-	if (standby_now(r, t->view.kernel.subnets.v, t->view.kernel.subnets.n))
+	if (standby_now(t->view.dp, r, t->view.kernel.subnets.v, t->view.kernel.subnets.n))
 		now.list.n = 0; /* these are another host's now */
 	if (!ret && netns_enter_id(r->netns, r->netns_dev, r->netns_ino, &ns))
 		ret = error_set(err, "its namespace has gone");

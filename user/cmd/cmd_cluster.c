@@ -332,13 +332,13 @@ static json_t *hosts_json(const struct overview *o)
 
 	vec_each (h, &o->hosts)
 		json_array_append_new(
-			list, json_pack("{ss ss so so so so so}", "name", h->name, "state",
+			list, json_pack("{ss ss so so so so so so}", "name", h->name, "state",
 					host_state_name(h->state), "revision",
 					number_or_null(h->revision), "age",
 					h->at ? json_integer(seconds_since(h->at)) : json_null(),
 					"joined", number_or_null(h->joined), "version",
-					json_text(h->version), "failed",
-					texts_json(h->failed.v, h->failed.n)));
+					json_text(h->version), "flows", json_text(h->flows),
+					"failed", texts_json(h->failed.v, h->failed.n)));
 	return list;
 }
 
@@ -399,12 +399,13 @@ static void state_cell(struct table *t, const struct overview_host *h)
 
 static void print_hosts(const struct overview *o)
 {
-	_cleanup_table_ struct table t = { .columns = 5 };
+	_cleanup_table_ struct table t = { .columns = 6 };
 
 	table_cell(&t, "HOST");
 	table_cell(&t, "REVISION");
 	table_cell(&t, "AGE");
 	table_cell(&t, "VERSION");
+	table_cell(&t, "FLOWS TO");
 	table_cell(&t, "STATE");
 	vec_each (h, &o->hosts) {
 		table_cell(&t, "%s", h->name);
@@ -416,6 +417,7 @@ static void print_hosts(const struct overview *o)
 			table_cell(&t, "-");
 		}
 		table_cell(&t, "%s", h->version ? h->version : "-");
+		table_cell(&t, "%s", h->flows ? h->flows : "-");
 		state_cell(&t, h);
 	}
 	if (o->hosts.n)
@@ -584,7 +586,9 @@ const struct command cmd_cluster_status = {
 		"\"healthy\", \"why\": it is not}], \"hosts\": [{\"name\", \"state\", "
 		"\"revision\", "
 		"\"age\": seconds,\n"
-		"\"joined\": seconds since 1970, \"version\", \"failed\": [tenants]}],\n"
+		"\"joined\": seconds since 1970, \"version\", \"flows\": null or where it takes "
+		"flows of others,\n"
+		"\"failed\": [tenants]}],\n"
 		"\"elected\": [{\"tenant\", \"holder\": null (nobody) or host, \"since\": seconds "
 		"since "
 		"1970}], \"problems\": "

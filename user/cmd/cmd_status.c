@@ -168,19 +168,6 @@ static json_t *status_json(const struct status *s, const struct error *verdict)
 
 /* ------------------------------------------------------------ text */
 
-static const char *duration_text(int64_t s, char buf[64])
-{
-	if (s < 120)
-		snprintf(buf, 64, s == 1 ? "second" : "%" PRId64 " seconds", s);
-	else if (s < 7200)
-		snprintf(buf, 64, "%" PRId64 " minutes", s / 60);
-	else if (s < 172800)
-		snprintf(buf, 64, "%" PRId64 " hours", s / 3600);
-	else
-		snprintf(buf, 64, "%" PRId64 " days", s / 86400);
-	return buf;
-}
-
 static void print_imported(const struct examination *e)
 {
 	const struct imported *im = &e->imported;
@@ -277,29 +264,19 @@ static void print_tenants(const struct status *s)
 		printf("and %zu more; -v lists them\n", left);
 }
 
-static void print_silent(const struct streamed_router *r, uint64_t age)
-{
-	char text[64];
-
-	printf("%s%s%s: no flows have come from another host for %s: a takeover ends connections "
-	       "of\n    VMs that only receive; does the agent of the active host run?\n",
-	       color_removed(), r->tenant, color_off(), duration_text((int64_t)age / 1000, text));
-}
-
 /* Of standbys, from where their flows come; of those that are silent first. */
 static void print_flows(const struct status *s)
 {
 	size_t n = 0;
 
-	vec_each (r, &s->streamed.list) {
-		uint64_t age = streamed_age(&s->streamed, r, s->now.at);
-
-		if (!r->standby || !scope_has(scope_of(s), r->tenant))
-			continue;
-		n += r->heard && age < STREAMED_SILENT;
-		if (age >= STREAMED_SILENT)
-			print_silent(r, age);
+	vec_each (f, &s->e.findings.list) {
+		if (f->id == FINDING_HANDOVER)
+			printf("%s%s%s: %s\n    to do: %s\n", color_removed(), f->tenant,
+			       color_off(), f->seen, f->remedy);
 	}
+	vec_each (r, &s->streamed.list)
+		n += r->standby && r->heard && scope_has(scope_of(s), r->tenant) &&
+		     streamed_age(&s->streamed, r, s->now.at) < STREAMED_SILENT;
 	if (n > PROBLEMS_MAX && !s->inv->nargs && !s->inv->verbose) {
 		printf("flows of %zu standbys come from other hosts; -v lists them\n", n);
 		return;

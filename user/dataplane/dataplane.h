@@ -97,6 +97,8 @@ int dataplane_put_router(struct dataplane *dp, const struct router_row *r, struc
  */
 int dataplane_grant(struct dataplane *dp, uint32_t router, uint64_t until, struct error *err);
 int dataplane_grant_nobody(struct dataplane *dp, struct error *err);
+/* Whether that was granted, and has not ended. Without maps: no. */
+bool dataplane_is_granted(const struct dataplane *dp, uint32_t router);
 /*
  * While stubs are put in the place of others, or anywhere, the row says that they are of no build:
  * whatever a run that is killed has left, the next one renews all of them.

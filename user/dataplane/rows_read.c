@@ -199,11 +199,13 @@ static void know_builds(const struct dataplane *dp, struct kernel_state *m)
 
 static int read_routers(struct dataplane *dp, struct kernel_state *out, struct error *err)
 {
-	return read_subnets(dp, out, err) ||
-			       read_map(dp, MAP_routers, sizeof(uint32_t), sizeof(struct tn_router),
-					router_from_map, out, err)
-		       ? -1
-		       : 0;
+	if (read_subnets(dp, out, err) ||
+	    read_map(dp, MAP_routers, sizeof(uint32_t), sizeof(struct tn_router), router_from_map,
+		     out, err))
+		return -1;
+	vec_each (row, &out->routers)
+		row->granted = row->elected && dataplane_is_granted(dp, row->id);
+	return 0;
 }
 
 /* What is not about single mappings. */

@@ -377,6 +377,17 @@ int dataplane_grant(struct dataplane *dp, uint32_t router, uint64_t until, struc
 	return 0;
 }
 
+bool dataplane_is_granted(const struct dataplane *dp, uint32_t router)
+{
+	struct timespec now;
+	uint64_t until;
+
+	if (!dp || bpf_map_lookup_elem(dp->fd[MAP_elected], &router, &until))
+		return false;
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec < until;
+}
+
 int dataplane_grant_nobody(struct dataplane *dp, struct error *err)
 {
 	for (uint32_t i = 0; i < TN_ROUTERS_MAX; i++) {

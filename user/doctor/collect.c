@@ -390,7 +390,7 @@ void collect_router(const struct model *m, const struct tenant *t, const struct 
 		if (a->failed && model_shares(m, &a->addr))
 			out->contested = a->addr;
 	}
-	join_see_active(m, t->router, shared, &now);
+	join_see_active(m, t->router, shared, row && row->granted, &now);
 	out->by_address = now.by_address;
 	out->standby = now.standby;
 	out->via = row ? row->via : iface_hook(shared, t->router->hook);

@@ -70,7 +70,8 @@
 	X(CONNTRACK, "conntrack", "conntrack does not see both directions of a flow as one")       \
 	X(BYPASSED, "bypassed", "packets go past rules of netfilter, or of IPsec")                 \
 	X(IPTABLES, "iptables-legacy", "rules that cannot be looked into from here")               \
-	X(CLUSTER, "cluster", "not every host of the cluster has what it is to have")
+	X(CLUSTER, "cluster", "not every host of the cluster has what it is to have")              \
+	X(HANDOVER, "handover", "a takeover ends connections that only receive")
 
 enum finding_id {
 #define X(id, name, meaning) FINDING_##id,
@@ -306,6 +307,9 @@ void doctor_spoofed(const struct tenant *t, uint64_t packets, unsigned int secon
  */
 void doctor_silent(const struct tenant *t, uint64_t packets, const struct silent *silent,
 		   struct diagnosis *out);
+
+/* Its router is a standby that has heard of no flows of another host for so many seconds. */
+void doctor_unheard(const struct tenant *t, int64_t seconds, struct diagnosis *out);
 
 /* Who is elected for the tenant's router, as far as this host knows; `standby`: it is not, here. */
 void doctor_elected(const struct tenant *t, const struct elections *known, bool standby,

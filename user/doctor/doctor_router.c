@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "doctor/doctor_internal.h"
+#include "lib/output.h"
 
 void router_report_free(struct router_report *r)
 {
@@ -571,6 +572,21 @@ void doctor_elected(const struct tenant *t, const struct elections *known, bool 
 {
 	out->tenant = t->name;
 	judge_elected(t, known, standby, out);
+	out->tenant = NULL;
+}
+
+void doctor_unheard(const struct tenant *t, int64_t seconds, struct diagnosis *out)
+{
+	char text[DURATION_TEXT];
+
+	out->tenant = t->name;
+	remedy(diagnosis_add(out, FINDING_HANDOVER, SEVERITY_WARNING, NULL,
+			     "no flows have come from another host for %s: a takeover ends "
+			     "connections of VMs that only receive",
+			     duration_text(seconds, text)),
+	       "see that the agent runs on the host where the router is active, and that it "
+	       "reaches the address where this one takes flows, which `tenantnat cluster status` "
+	       "has");
 	out->tenant = NULL;
 }
 

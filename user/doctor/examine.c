@@ -7,9 +7,11 @@
 #include "doctor/collect.h"
 #include "doctor/collect_drift.h"
 #include "host/netns.h"
+#include "lib/clock.h"
 #include "lib/file.h"
 #include "lib/progress.h"
 #include "model/standing.h"
+#include "observe/streamed.h"
 #include "observe/traffic.h"
 #include "store/store.h"
 
@@ -209,6 +211,24 @@ static void look_at_elections(const struct settings *settings, const struct scop
 	}
 }
 
+/* By what the process that takes flows has written down. */
+static void look_for_unheard(const struct settings *settings, const struct scope *scope,
+			     struct examination *e)
+{
+	_cleanup_streamed_ struct streamed streamed = { 0 };
+
+	if (e->planned)
+		return;
+	streamed_read(settings->state, &streamed);
+	vec_each (t, &e->model.tenants) {
+		const struct streamed_router *r = streamed_find(&streamed, t->name);
+		uint64_t age = r ? streamed_age(&streamed, r, clock_ms()) : 0;
+
+		if (r && r->standby && age >= STREAMED_SILENT && scope_has(scope, t->name))
+			doctor_unheard(t, (int64_t)age / 1000, &e->findings);
+	}
+}
+
 void examine_look(const struct settings *settings, const struct scope *scope, struct examination *e)
 {
 	look_for_drift(settings, scope, e);
@@ -226,6 +246,7 @@ void examine_look(const struct settings *settings, const struct scope *scope, st
 	progress_end();
 	look_for_spoofed(settings, scope, e);
 	look_at_elections(settings, scope, e);
+	look_for_unheard(settings, scope, e);
 }
 
 int examine(const struct settings *settings, const char *file, const struct selection *selection,

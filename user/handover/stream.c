@@ -9,8 +9,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "dataplane/standby.h"
 #include "handover/stream_internal.h"
-#include "host/standby.h"
 #include "lib/clock.h"
 #include "lib/interrupt.h"
 #include "lib/log.h"
@@ -320,7 +320,8 @@ static void see_who_is_active(struct stream *s)
 
 	vec_each (r, &s->routers) {
 		struct streamed_router *said = stream_said(s, r);
-		bool standby = r->row && standby_now(r->row, k->subnets.v, k->subnets.n);
+		bool standby =
+			r->row && standby_now(s->view.dp, r->row, k->subnets.v, k->subnets.n);
 
 		if (standby && (!r->standby || !said->waits))
 			said->waits = clock_ms();

@@ -2,9 +2,9 @@
 /* From the host where a router is active. */
 #include <sys/socket.h>
 
+#include "dataplane/standby.h"
 #include "handover/stream_internal.h"
 #include "handover/stream_line.h"
-#include "host/standby.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 
@@ -199,7 +199,7 @@ static void put(struct stream *s, uint32_t router, const struct flows *flows)
 
 	if (!row)
 		return;
-	ret = standby_now(row, k->subnets.v, k->subnets.n)
+	ret = standby_now(s->view.dp, row, k->subnets.v, k->subnets.n)
 		      ? dataplane_mirror_flows(s->view.dp, router, flows->list.v, flows->list.n,
 					       &why)
 		      : dataplane_put_flows(s->view.dp, router, flows->list.v, flows->list.n, &why);

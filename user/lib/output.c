@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "lib/output.h"
 
+#include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <unistd.h>
@@ -110,4 +111,17 @@ const char *color_bold(void)
 const char *color_off(void)
 {
 	return color("\033[0m");
+}
+
+const char *duration_text(int64_t s, char buf[DURATION_TEXT])
+{
+	if (s < 120)
+		snprintf(buf, DURATION_TEXT, s == 1 ? "second" : "%" PRId64 " seconds", s);
+	else if (s < 7200)
+		snprintf(buf, DURATION_TEXT, "%" PRId64 " minutes", s / 60);
+	else if (s < 172800)
+		snprintf(buf, DURATION_TEXT, "%" PRId64 " hours", s / 3600);
+	else
+		snprintf(buf, DURATION_TEXT, "%" PRId64 " days", s / 86400);
+	return buf;
 }

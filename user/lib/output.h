@@ -34,6 +34,11 @@ json_t *json_text(const char *text);
 /* Whether nobody reads stdout any more; a file has no end. */
 bool output_has_nobody(void);
 
+/* So many seconds behind "for" or "of the last": "second", "59 seconds", "3 days"; returns `buf`.
+ */
+#define DURATION_TEXT 64
+const char *duration_text(int64_t s, char buf[DURATION_TEXT]);
+
 /* What empties the screen; "" when stdout is no terminal, or one that TERM calls dumb or nothing.
  */
 const char *screen_clear(void);

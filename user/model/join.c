@@ -45,7 +45,7 @@ void join_want_addresses(const struct model *m, const struct iface *shared, stru
 }
 
 void join_see_active(const struct model *m, const struct router *r, const struct iface *shared,
-		     struct router_row *row)
+		     bool granted, struct router_row *row)
 {
 	row->by_address = r->active != ACTIVE_ALWAYS;
 	row->elected = r->active == ACTIVE_ELECTED;
@@ -56,13 +56,14 @@ void join_see_active(const struct model *m, const struct router *r, const struct
 	}
 	row->grace = row->by_address ? r->grace : 0;
 	row->standby =
-		row->by_address && !iface_makes_active(shared, row, m->subnets.v, m->subnets.n);
+		row->by_address && (!iface_makes_active(shared, row, m->subnets.v, m->subnets.n) ||
+				    (row->elected && !granted));
 }
 
 void join_see(const struct model *m, const struct router *r, const struct iface *shared,
-	      struct router_facts *f)
+	      bool granted, struct router_facts *f)
 {
-	join_see_active(m, r, shared, &f->row);
+	join_see_active(m, r, shared, granted, &f->row);
 	/* the first one is what the router is spoken to by: those of others come last */
 	for (int standing_in = 0; standing_in < 2; standing_in++) {
 		vec_each (a, &shared->addrs) {

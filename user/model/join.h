@@ -19,16 +19,19 @@
  */
 void join_want_addresses(const struct model *m, const struct iface *shared, struct tenant *t);
 
-/* Whether the router is active by its address, by which, and whether it is a standby now. */
+/*
+ * Whether the router is active by its address, by which, and whether it is a standby now.
+ * `granted`: if it is elected, this host is allowed to be active now.
+ */
 void join_see_active(const struct model *m, const struct router *r, const struct iface *shared,
-		     struct router_row *row);
+		     bool granted, struct router_row *row);
 
 /*
  * The addresses of `shared` in the shared subnets that are not ours, to f->own; to f->row whether
  * they make it active.
  */
 void join_see(const struct model *m, const struct router *r, const struct iface *shared,
-	      struct router_facts *f);
+	      bool granted, struct router_facts *f);
 
 /*
  * The inside interface that leads to the gateway of an inside route: the gateway is in one of its

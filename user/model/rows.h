@@ -56,6 +56,7 @@ struct router_row {
 	bool by_address; /* it forwards while its shared interface has its own address: */
 	bool needs[2];	 /* these of own[]; with neither, any in the shared subnets */
 	bool elected;	 /* and only while the cluster has elected this host */
+	bool granted;	 /* only in what was read: it has, for now */
 	uint32_t grace;	 /* seconds after it has become active; 0: none */
 	/* it has none now; follows from the interface, and is no difference */
 	bool standby;

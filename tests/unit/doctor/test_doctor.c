@@ -1141,6 +1141,22 @@ Test(doctor, who_was_sent_packets_and_sent_none)
 	router_report_free(&r);
 }
 
+Test(doctor, a_standby_to_which_no_flows_come)
+{
+	struct tenant tenant = { .name = "red" };
+	_cleanup_diagnosis_ struct diagnosis out = { 0 };
+
+	doctor_unheard(&tenant, 61, &out);
+	doctor_unheard(&tenant, 300, &out);
+	cr_assert_eq(out.list.n, 2);
+	cr_expect_eq(out.list.v[0].severity, SEVERITY_WARNING);
+	cr_expect_str_eq(out.list.v[0].tenant, "red");
+	cr_expect(strstr(out.list.v[0].seen, "another host for 61 seconds: a takeover ends"), "%s",
+		  out.list.v[0].seen);
+	cr_expect(strstr(out.list.v[1].seen, "for 5 minutes:"), "%s", out.list.v[1].seen);
+	cr_expect(strstr(out.list.v[1].remedy, "tenantnat cluster status"));
+}
+
 Test(doctor, who_is_elected)
 {
 	static const struct {

@@ -142,7 +142,7 @@ static void settles(const char *definitions, const char *seen, const char *text)
 	struct router_facts f = facts_of(seen);
 	struct kernel_state out = { 0 };
 
-	join_see(&m, m.tenants.v[0].router, &f.ifaces.list.v[1], &f);
+	join_see(&m, m.tenants.v[0].router, &f.ifaces.list.v[1], false, &f);
 	join_settle(&m, &m.tenants.v[0], &f);
 	for (size_t i = 0; i < f.own.n; i++)
 		*vec_push(&out.shared) = (struct shared_row){
@@ -472,7 +472,7 @@ Test(join, the_address_that_errors_come_from)
 		model_of(RED "router pin=100.64.0.9; map 10.0.0.5; map fd00::5;");
 	struct router_facts f = facts_of("100.64.0.2;fd64::2");
 
-	join_see(&m, m.tenants.v[0].router, &f.ifaces.list.v[1], &f);
+	join_see(&m, m.tenants.v[0].router, &f.ifaces.list.v[1], false, &f);
 	join_settle(&m, &m.tenants.v[0], &f);
 	cr_expect_str_eq(ADDR(&f.row.own[IPV4]), "100.64.0.9");
 	cr_expect_str_eq(ADDR(&f.row.own[IPV6]), "fd64::2");
@@ -503,8 +503,9 @@ Test(join, what_writing_all_takes_along)
 /* ------------------------------------------------------------ active by its address */
 
 #define BY_ADDRESS "router active=address"
+#define ELECTED	   "router active=elected pin=100.64.0.2"
 
-static const char *activity(const char *router, const char *seen)
+static const char *activity(const char *router, const char *seen, bool granted)
 {
 	_cleanup_model_ struct model m = model_of(RED);
 	_cleanup_model_ struct model with = { 0 };
@@ -514,11 +515,11 @@ static const char *activity(const char *router, const char *seen)
 
 	snprintf(text, sizeof(text), RED "%s;", router);
 	with = model_of(text);
-	join_see_active(&with, with.tenants.v[0].router, &ifaces.list.v[1], &row);
+	join_see_active(&with, with.tenants.v[0].router, &ifaces.list.v[1], granted, &row);
 	ifaces_free(&ifaces);
 	cr_expect(row.by_address || !row.standby);
 	if (row.elected)
-		return row.standby ? "elected standby" : "elected";
+		return row.standby ? "elected standby" : "elected and active";
 	return !row.by_address ? "always" : row.standby ? "standby" : "active";
 }
 
@@ -546,14 +547,16 @@ Test(join, active_by_its_address)
 		{ BY_ADDRESS, "!100.64.0.7", "standby" },
 		{ BY_ADDRESS " pin=100.64.0.2", "!100.64.0.2", "standby" },
 		{ BY_ADDRESS " lease=100.64.0.2", "100.64.0.7", "active" },
-		/* the programs see besides whether it is granted */
-		{ "router active=elected pin=100.64.0.2", "", "elected standby" },
-		{ "router active=elected pin=100.64.0.2", "100.64.0.2", "elected" },
+		/* somebody else gave it the address, or it is too late */
+		{ ELECTED, "", "elected standby" },
+		{ ELECTED, "100.64.0.2", "elected standby" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-		cr_expect_str_eq(activity(cases[i].router, cases[i].seen), cases[i].is, "%s; %s",
-				 cases[i].router, cases[i].seen);
+		cr_expect_str_eq(activity(cases[i].router, cases[i].seen, false), cases[i].is,
+				 "%s; %s", cases[i].router, cases[i].seen);
+	cr_expect_str_eq(activity(ELECTED, "", true), "elected standby");
+	cr_expect_str_eq(activity(ELECTED, "100.64.0.2", true), "elected and active");
 }
 
 /* Which the kernel does not use. */
