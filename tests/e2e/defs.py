@@ -61,6 +61,7 @@ class Definitions:
 
     def __init__(self, *tenants, subnets=("100.64.0.0/16",)):
         self.tenants, self.subnets = list(tenants), subnets
+        self.zone = None    # of names in DNS
 
     def copy(self):
         return copy.deepcopy(self)
@@ -81,7 +82,9 @@ class Definitions:
         return new
 
     def yaml(self):
-        out = ["shared-network:", f"  subnets: [{', '.join(quoted(self.subnets))}]", "tenants:"]
+        out = ["shared-network:", f"  subnets: [{', '.join(quoted(self.subnets))}]"]
+        out += [f"  names: {{zone: {self.zone}}}"] if self.zone else []
+        out.append("tenants:")
         for tenant in self.tenants:
             out += tenant.yaml()
         return "\n".join(out) + "\n"

@@ -80,6 +80,9 @@ def test_view_of_nobody(lab):
                   "tenantnat: there is no tenant db; did you mean `red/db`?", command)
             equal(lab.cli.fails(*words, "red/", code=2),
                   "tenantnat: `red/` names nothing; give TENANT or TENANT/MAPPING", command)
+        elif command == "check":
+            equal(lab.cli.fails("check", "red/bd", code=2),
+                  "tenantnat: tenant red has no mapping bd; did you mean `db`?", command)
         else:
             assert "give `red`" in lab.cli.fails(*words, "red/db", code=2), command
     # for one mapping not all are read; a mistake is looked for among all

@@ -245,6 +245,10 @@ struct model model_of(const char *text)
 				*vec_push(&m.subnets) = prefix_of(s.words[i]);
 			continue;
 		}
+		if (strcmp(s.words[0], "zone") == 0) {
+			m.zone = xstrdup(s.words[1]);
+			continue;
+		}
 		if (strcmp(s.words[0], "tenant") == 0)
 			read_tenant(&s, t = vec_push(&m.tenants));
 		else if (t && strcmp(s.words[0], "router") == 0)

@@ -66,6 +66,7 @@ static void describe_network(const struct model *had, const struct model *will,
 		return;
 	differ_prefixes(&d, "subnets", NULL, had->subnets.v, had->subnets.n, will->subnets.v,
 			will->subnets.n);
+	differ_text(&d, "zone of names", had->zone, will->zone);
 	if (d.f)
 		say(out, '~', "shared network: %s", differences_text(&d));
 }

@@ -137,7 +137,7 @@ static void add_value(struct entries *out, const char *key, json_t *value)
 
 static int write_network(const struct model *m, struct entries *out, struct error *err)
 {
-	const struct model bare = { .subnets = { m->subnets.v, m->subnets.n, 0 } };
+	const struct model bare = { .subnets = { m->subnets.v, m->subnets.n, 0 }, .zone = m->zone };
 	json_t *file = definitions_json(&bare, err);
 
 	if (!file)

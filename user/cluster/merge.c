@@ -4,6 +4,7 @@
 #include <stdarg.h>
 
 #include "lib/host_name.h"
+#include "model/dns.h"
 
 void collisions_free(struct collisions *c)
 {
@@ -43,15 +44,19 @@ static bool same_prefixes(const struct prefix *a, size_t na, const struct prefix
 	return na == nb;
 }
 
-static void merge_subnets(struct model *into, const struct model *from, struct collisions *out)
+static void merge_network(struct model *into, const struct model *from, struct collisions *out)
 {
 	if (!into->subnets.n) {
 		vec_each (p, &from->subnets)
 			*vec_push(&into->subnets) = *p;
-	} else if (!same_prefixes(into->subnets.v, into->subnets.n, from->subnets.v,
-				  from->subnets.n)) {
-		collide(out, "the shared subnets here are not those of the cluster");
+		into->zone = from->zone ? xstrdup(from->zone) : NULL;
+		return;
 	}
+	if (from->zone && (!into->zone || strcmp(into->zone, from->zone) != 0))
+		collide(out, "the zone of names here, %s, is not that of the cluster, %s",
+			from->zone, into->zone ?: "which has none");
+	if (!same_prefixes(into->subnets.v, into->subnets.n, from->subnets.v, from->subnets.n))
+		collide(out, "the shared subnets here are not those of the cluster");
 }
 
 /* What this host was called before becomes its name in the cluster. */
@@ -233,9 +238,24 @@ static void check_owners(const struct model *m, struct collisions *out)
 	vec_free(&all);
 }
 
+static void check_dns_names(const struct model *m, struct collisions *out)
+{
+	_cleanup_dns_names_ struct dns_names names;
+
+	dns_names_make(m, &names);
+	for (size_t i = 1; i < names.twice.n; i++) {
+		const struct dns_name *a = &names.twice.v[i - 1], *b = &names.twice.v[i];
+
+		if (dns_same(a, b))
+			collide(out, "%s/%s and %s/%s would have the same name in the zone %s",
+				a->tenant->name, a->mapping->name, b->tenant->name,
+				b->mapping->name, m->zone);
+	}
+}
+
 void merge_in(struct model *into, struct model *from, const char *host, struct collisions *out)
 {
-	merge_subnets(into, from, out);
+	merge_network(into, from, out);
 	vec_each (t, &from->tenants) {
 		struct tenant *known = model_tenant(into, t->name);
 
@@ -249,4 +269,5 @@ void merge_in(struct model *into, struct model *from, const char *host, struct c
 	}
 	model_sort(into);
 	check_owners(into, out);
+	check_dns_names(into, out);
 }

@@ -158,28 +158,26 @@ static void take_findings(const struct examination *e, const struct scope *scope
 
 /* ------------------------------------------------------------ the command */
 
-static int take_all(const struct examination *e, const char *only, struct batch *t,
+static int take_all(const struct examination *e, const struct selection *only, struct batch *t,
 		    struct error *err)
 {
-	const struct tenant *one = only ? tenant_named(&e->model, only, err) : NULL;
+	const char *one = only->list.n ? only->list.v[0].tenant : NULL;
 
-	if (only && !one)
-		return -1;
+	t->only = one ? only : NULL;
 	vec_each (row, &e->kernel.routers) {
-		if (!row->standby && (!only || strcmp(row->tenant, only) == 0))
+		if (!row->standby && scope_has(selection_scope(only), row->tenant))
 			batch_add(t, row, true);
 	}
-	if (only && !t->list.n && !one->router)
-		return error_usage(err, "tenant %s has no router here", only);
+	if (one && !t->list.n && !model_tenant((struct model *)&e->model, one)->router)
+		return error_usage(err, "tenant %s has no router here", one);
 	return 0;
 }
 
 /* Nothing can be probed without these. */
-static int read_all(const struct settings *settings, struct examination *e, struct error *err)
+static int read_all(const struct settings *settings, struct selection *only, struct examination *e,
+		    struct error *err)
 {
-	const struct selection all = { 0 };
-
-	if (examine_read(settings, NULL, &all, e, err))
+	if (examine_read(settings, NULL, only, e, err))
 		return -1;
 	if (e->report.state_error.set || e->report.maps_error.set) {
 		*err = e->report.state_error.set ? e->report.state_error : e->report.maps_error;
@@ -190,7 +188,7 @@ static int read_all(const struct settings *settings, struct examination *e, stru
 
 static int run(const struct invocation *inv, struct error *err)
 {
-	const struct scope named = { inv->args, inv->nargs }, *scope = inv->nargs ? &named : NULL;
+	_cleanup_selection_ struct selection only = { 0 };
 	_cleanup_examination_ struct examination e = { 0 };
 	_cleanup_(checked_free) struct checked c = { .batch = { .model = &e.model,
 								.kernel = &e.kernel,
@@ -198,13 +196,13 @@ static int run(const struct invocation *inv, struct error *err)
 								.patience =
 									inv->settings.patience } };
 
-	if (read_all(&inv->settings, &e, err) ||
-	    take_all(&e, inv->nargs ? inv->args[0] : NULL, &c.batch, err) ||
+	if (selection_read(inv->args, inv->nargs, &only, err) ||
+	    read_all(&inv->settings, &only, &e, err) || take_all(&e, &only, &c.batch, err) ||
 	    batch_make(&c.batch, err))
 		return -1;
 	/* behind the probes, whose answers the kernel hears, too */
-	examine_look(&inv->settings, scope, &e);
-	take_findings(&e, scope, &c);
+	examine_look(&inv->settings, selection_scope(&only), &e);
+	take_findings(&e, selection_scope(&only), &c);
 	if (inv->json && json_print(check_json(&c), err))
 		return -1;
 	if (!inv->json)
@@ -214,7 +212,7 @@ static int run(const struct invocation *inv, struct error *err)
 
 const struct command cmd_check = {
 	.name = "check",
-	.synopsis = "[TENANT]",
+	.synopsis = "[TENANT[/MAPPING]]",
 	.summary = "Probe the shared network from every attached router, and its VMs",
 	.help = "The probes of each router:\n"
 		"  carrier       the shared interface is up, with a carrier\n"
@@ -232,6 +230,8 @@ const struct command cmd_check = {
 		"                network\n"
 		"  doctor        `tenantnat doctor` has no problem of the router, nor of the "
 		"machine\n"
+		"\n"
+		"With TENANT/MAPPING, that one of the VMs alone is asked.\n"
 		"\n"
 		"Changes nothing. What cannot be tried is `skipped`, and so is all of a standby "
 		"(`active: address`, `elected`).\n"

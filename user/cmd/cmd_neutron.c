@@ -91,6 +91,7 @@ static int attempt(const struct invocation *inv, struct neutron_session *session
 		say_findings(&findings);
 	if (change_begin(&inv->settings, how->dry_run ? STORE_READ : STORE_WRITE, &m, c, err))
 		return -1;
+	model_keep_zone(&c->will, &c->had);
 	ret = consent_check(consent, c, err);
 	if (!ret)
 		ret = change_make(c, how, outcome, err);

@@ -389,9 +389,10 @@ static json_t *view_json(const struct view *v, const struct selection *s, const 
 
 	vec_each (t, &shown->tenants)
 		json_array_append_new(tenants, tenant_json(v, s, &shown->elections, *t));
-	return json_pack("{s:o, s:o, s:o, s:o}", "file", json_text(v->model.file), "subnets",
-			 prefixes_json(v->model.subnets.v, v->model.subnets.n), "tenants", tenants,
-			 "leftovers", leftovers_json(v, s));
+	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "file", json_text(v->model.file), "subnets",
+			 prefixes_json(v->model.subnets.v, v->model.subnets.n), "zone",
+			 json_text(v->model.zone), "tenants", tenants, "leftovers",
+			 leftovers_json(v, s));
 }
 
 static void print_names(const char *interface, const char *what, const json_t *names)
@@ -604,7 +605,7 @@ static void print_leftovers(const struct view *v, const struct selection *s)
 }
 
 /* `show histroy` is no tenant: the second word of a command may be the one mistyped. */
-static int check(const struct invocation *inv, const struct selection *s, const struct model *m,
+static int check(const struct invocation *inv, struct selection *s, const struct model *m,
 		 struct error *err)
 {
 	struct error found = { 0 };
@@ -635,6 +636,9 @@ static int run(const struct invocation *inv, struct error *err)
 	vec_each (p, &v.model.subnets)
 		printf(" %s", PREFIX(p));
 	printf("%s\n", v.model.subnets.n ? "" : " not defined yet; see `tenantnat apply --help`");
+	if (v.model.zone)
+		printf("names in DNS: in the zone %s; `tenantnat names` lists them\n",
+		       v.model.zone);
 	vec_each (t, &shown.tenants)
 		print_tenant(&v, &selection, &shown.elections, *t, inv->verbose);
 	print_leftovers(&v, &selection);
@@ -649,7 +653,8 @@ const struct command cmd_show = {
 		"`accept` only\n"
 		"what is about it.\n"
 		"\n"
-		"JSON: {\"file\": of the last apply, or null, \"subnets\": […], \"tenants\": "
+		"JSON: {\"file\": of the last apply, or null, \"subnets\": […], \"zone\": of "
+		"names, or null, \"tenants\": "
 		"[{\"tenant\", \"pool\": […], \"mappings\": "
 		"count,\n"
 		"\"named\": null or, of TENANT/MAPPING, [{\"name\" or null, \"fixed\", "

@@ -277,7 +277,7 @@ static void print_rates(const struct request *q, const struct moment *now,
 }
 
 /* Until it is interrupted, or nobody reads any more. */
-static int watch_live(const struct request *q, struct error *err)
+static int watch_live(struct request *q, struct error *err)
 {
 	_cleanup_moment_ struct moment then = { 0 };
 
@@ -336,7 +336,7 @@ static int check_metrics(const struct invocation *inv, struct error *err)
 		     : 0;
 }
 
-static int show(const struct request *q, struct error *err)
+static int show(struct request *q, struct error *err)
 {
 	_cleanup_moment_ struct moment now = { 0 };
 

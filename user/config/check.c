@@ -7,6 +7,8 @@
 
 #include <arpa/inet.h>
 
+#include "model/dns.h"
+
 int bytes_cmp(const struct tn_addr *a, const struct tn_addr *b)
 {
 	for (int i = 0; i < 4; i++) {
@@ -130,6 +132,63 @@ static void check_tenant_names(struct parse *p)
 	}
 	check_once(p, &names, tenant_twice);
 	vec_free(&names);
+}
+
+/* ------------------------------------------------------------ names in DNS */
+
+static struct pos name_pos(const struct parse *p, const struct tenant *t, const struct mapping *m)
+{
+	size_t first = p->tenants.v[t - p->model.tenants.v].mappings;
+
+	return p->mappings.v[first + (size_t)(m - t->mappings.v)].name;
+}
+
+static void complain_bad(struct parse *p, const struct tenant *t, const struct mapping *m,
+			 struct pos at)
+{
+	char buf[DNS_FAULT];
+
+	complain(p, at,
+		 "`%s-%s` cannot be a name in the zone `%s`: %s; use letters, digits and `-`, or "
+		 "leave out %s",
+		 t->name, m ? m->name : "…", p->model.zone,
+		 dns_fault(t->name, m ? m->name : NULL, buf), m ? "the name" : "`names`");
+}
+
+static void complain_twice(struct parse *p, const struct dns_name *a, const struct dns_name *b)
+{
+	struct pos one = name_pos(p, a->tenant, a->mapping);
+	struct pos other = name_pos(p, b->tenant, b->mapping);
+	bool swapped = pos_cmp(one, other) > 0;
+	char label[DNS_LABEL_MAX + 1];
+
+	complain(p, swapped ? one : other,
+		 "the name `%s.%s` is already that of the mapping at line %u; rename one of them",
+		 dns_label(a, label), p->model.zone, swapped ? other.line : one.line);
+}
+
+/* A tenant's own name is one mistake, however many mappings it has. */
+static void check_dns_names(struct parse *p)
+{
+	_cleanup_dns_names_ struct dns_names names;
+	const struct tenant *told = NULL;
+	char buf[DNS_FAULT];
+
+	dns_names_make(&p->model, &names);
+	vec_each (one, &names.bad) {
+		const struct tenant *t = one->tenant;
+		bool whole = dns_fault(t->name, NULL, buf);
+
+		if (!whole)
+			complain_bad(p, t, one->mapping, name_pos(p, t, one->mapping));
+		else if (told != t)
+			complain_bad(p, t, NULL, p->tenants.v[t - p->model.tenants.v].name);
+		told = whole ? t : told;
+	}
+	for (size_t i = 1; i < names.twice.n; i++) {
+		if (dns_same(&names.twice.v[i - 1], &names.twice.v[i]))
+			complain_twice(p, &names.twice.v[i - 1], &names.twice.v[i]);
+	}
 }
 
 static int text_cmp(const void *a, const void *b)
@@ -260,6 +319,7 @@ void check_file(struct parse *p)
 	check_disjoint(p, "shared subnet", p->subnets.v, p->subnets.n);
 	check_tenants(p);
 	check_tenant_names(p);
+	check_dns_names(p);
 	if (!p->is_part) {
 		check_from(p);
 		check_mappings_named(p, &p->to);

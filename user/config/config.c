@@ -5,6 +5,7 @@
 #include "config/config.h"
 
 #include "config/parse.h"
+#include "model/dns.h"
 
 static void network_subnet(struct parse *p, const char *text, struct pos at)
 {
@@ -26,9 +27,35 @@ static void network_subnet(struct parse *p, const char *text, struct pos at)
 	*vec_push(&p->subnets) = (struct prefix_at){ .prefix = prefix, .at = at };
 }
 
+static void names_zone(struct parse *p, const char *text, struct pos at)
+{
+	if (!dns_zone_valid(text)) {
+		complain(p, at,
+			 "`%s` is no zone; use letters, digits and `-` with dots between, %d at "
+			 "most, such as shared.internal",
+			 QUOTE(text), DNS_ZONE_MAX);
+		return;
+	}
+	p->model.zone = xstrdup(text);
+	dns_lower(p->model.zone);
+}
+
+static const struct key names_keys[] = {
+	{ "zone", TEXT, REQUIRED, names_zone, "zone: shared.internal", NULL },
+};
+static const struct level names_level = LEVEL("`names`", names_keys);
+
+static void network_names(struct parse *p, const char *text, struct pos at)
+{
+	(void)text;
+	(void)at;
+	take_level(p, &names_level);
+}
+
 static const struct key network_keys[] = {
 	{ "subnets", TEXTS, REQUIRED, network_subnet, "subnets: [100.64.0.0/16, \"fd64::/64\"]",
 	  NULL },
+	{ "names", MAP, 0, network_names, "names: {zone: shared.internal}", &names_level },
 };
 static const struct level network_level = LEVEL("the shared network", network_keys);
 

@@ -184,7 +184,11 @@ static json_t *tenant_json(const struct tenant *t)
 
 static json_t *network_json(const struct model *m)
 {
-	return json_pack("{s:o}", "subnets", prefixes_json(m->subnets.v, m->subnets.n));
+	json_t *out = json_pack("{s:o}", "subnets", prefixes_json(m->subnets.v, m->subnets.n));
+
+	if (m->zone)
+		json_object_set_new(out, "names", json_pack("{s:s}", "zone", m->zone));
+	return out;
 }
 
 /* ------------------------------------------------------------ names */

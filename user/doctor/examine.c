@@ -122,7 +122,7 @@ void examine_elected(const struct elections *known, const struct tenant *t,
 }
 
 /* Without a state nobody knows what there is. */
-static int check_names(const struct selection *selection, struct examination *e, struct error *err)
+static int check_names(struct selection *selection, struct examination *e, struct error *err)
 {
 	if (!e->planned && e->report.state_error.set)
 		return 0;
@@ -138,22 +138,22 @@ static void look_for_drift(const struct settings *settings, const struct scope *
 		collect_drift(settings, e->planned ? NULL : scope, &e->report.drift);
 }
 
-int examine_read(const struct settings *settings, const char *file,
-		 const struct selection *selection, struct examination *e, struct error *err)
+int examine_read(const struct settings *settings, const char *file, struct selection *selection,
+		 struct examination *e, struct error *err)
 {
-	const struct scope *scope = selection_scope(selection);
-
 	if (settings->bpffs[0] != '/')
 		return error_usage(err, "--bpffs %s: give an absolute path", settings->bpffs);
 	e->planned = file != NULL;
 	if (file && definitions_read(file, &e->file, err))
 		return -1;
-	if (file)
-		definitions_warn(file, &e->file, scope);
 	collect_machine(settings->bpffs, settings->state, &e->report);
 	read_state(settings, e);
 	read_maps(settings, e);
-	return check_names(selection, e, err);
+	if (check_names(selection, e, err))
+		return -1;
+	if (file)
+		definitions_warn(file, &e->file, selection_scope(selection));
+	return 0;
 }
 
 /* Without the agent, all that there is since the routers are attached. */
@@ -249,7 +249,7 @@ void examine_look(const struct settings *settings, const struct scope *scope, st
 	look_for_unheard(settings, scope, e);
 }
 
-int examine(const struct settings *settings, const char *file, const struct selection *selection,
+int examine(const struct settings *settings, const char *file, struct selection *selection,
 	    struct examination *e, struct error *err)
 {
 	if (examine_read(settings, file, selection, e, err))

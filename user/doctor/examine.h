@@ -30,11 +30,11 @@ struct examination {
  * router before it. With a file, the routers that it defines. Errors are about the request alone:
  * what is wrong is in the findings. `out` is the caller's to free, also on failure.
  */
-int examine(const struct settings *settings, const char *file, const struct selection *selection,
+int examine(const struct settings *settings, const char *file, struct selection *selection,
 	    struct examination *out, struct error *err);
 /* The two halves of that, for who does something between them: what there is is read, and */
-int examine_read(const struct settings *settings, const char *file,
-		 const struct selection *selection, struct examination *out, struct error *err);
+int examine_read(const struct settings *settings, const char *file, struct selection *selection,
+		 struct examination *out, struct error *err);
 /* looked at, which makes the findings. */
 void examine_look(const struct settings *settings, const struct scope *scope,
 		  struct examination *e);

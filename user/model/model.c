@@ -185,6 +185,14 @@ void model_free(struct model *m)
 	vec_free(&m->subnets);
 	free(m->file);
 	m->file = NULL;
+	free(m->zone);
+	m->zone = NULL;
+}
+
+void model_keep_zone(struct model *will, const struct model *had)
+{
+	if (!will->zone && had->zone)
+		will->zone = xstrdup(had->zone);
 }
 
 static bool has_text(char *const *v, size_t n, const char *text)

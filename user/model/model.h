@@ -234,6 +234,7 @@ struct tenant {
 struct model {
 	char *file; /* where the definitions were read from last; NULL: not from a file */
 	VEC(struct prefix) subnets;
+	char *zone; /* of names in DNS, in lower case (model/dns.h); NULL: none are made */
 	VEC(struct tenant) tenants;
 };
 
@@ -267,6 +268,9 @@ void model_locate(struct model *m, const char *host);
 
 /* "hv1, hv2"; NULL: it names none. The caller's to free. */
 char *router_hosts_text(const struct router *r);
+
+/* The zone of `had`, where `will` is made of what knows nothing of zones. */
+void model_keep_zone(struct model *will, const struct model *had);
 
 /* Without ids, and addresses that were not pinned: as they are in a file. */
 void model_forget_given(struct model *m);

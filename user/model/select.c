@@ -2,15 +2,26 @@
 #include "model/select.h"
 
 #include "lib/typo.h"
+#include "model/dns.h"
 #include "model/selection.h"
 
-static int take_subnets(struct model *into, const struct model *from, struct error *err)
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static int take_network(struct model *into, const struct model *from, struct error *err)
 {
 	if (!into->tenants.n) {
 		into->subnets.n = 0;
 		vec_each (p, &from->subnets)
 			*vec_push(&into->subnets) = *p;
+		free(into->zone);
+		into->zone = from->zone ? xstrdup(from->zone) : NULL;
 	}
+	if (!same_text(into->zone, from->zone))
+		return error_usage(err, "the file has another zone for names than what is in "
+					"force; apply all of it");
 	return prefixes_equal(into->subnets.v, into->subnets.n, from->subnets.v, from->subnets.n)
 		       ? 0
 		       : error_usage(err, "the shared subnets of the file are others than those in "
@@ -71,11 +82,6 @@ static int check_from(struct model *m, const struct tenant *t, struct error *err
 	return 0;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 static int check_place(const struct model *m, const struct tenant *t, struct error *err)
 {
 	vec_each (other, &m->tenants) {
@@ -88,6 +94,22 @@ static int check_place(const struct model *m, const struct tenant *t, struct err
 					   t->name, other->name);
 	}
 	return 0;
+}
+
+/* What comes was checked, and so was what stays; but not together. */
+static int check_dns(const struct model *m, struct error *err)
+{
+	_cleanup_dns_names_ struct dns_names names;
+	const struct dns_name *twice;
+
+	dns_names_make(m, &names);
+	twice = names.twice.v;
+	if (!names.twice.n)
+		return 0;
+	return error_usage(err,
+			   "%s/%s and %s/%s would have the same name in the zone %s; rename one",
+			   twice[0].tenant->name, twice[0].mapping->name, twice[1].tenant->name,
+			   twice[1].mapping->name, m->zone);
 }
 
 static int no_tenant(const struct model *into, const struct model *from, const char *name,
@@ -107,7 +129,7 @@ static int no_tenant(const struct model *into, const struct model *from, const c
 int model_take(struct model *into, struct model *from, const char *const *names, size_t n,
 	       struct error *err)
 {
-	if (take_subnets(into, from, err))
+	if (take_network(into, from, err))
 		return -1;
 	for (size_t i = 0; i < n; i++) {
 		struct tenant *t = model_tenant(from, names[i]);
@@ -124,7 +146,7 @@ int model_take(struct model *into, struct model *from, const char *const *names,
 		if (check_from(into, t, err) || check_place(into, t, err))
 			return -1;
 	}
-	return 0;
+	return check_dns(into, err);
 }
 
 static int addr_order(const void *a, const void *b)

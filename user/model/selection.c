@@ -2,6 +2,7 @@
 #include "model/selection.h"
 
 #include "lib/typo.h"
+#include "model/dns.h"
 
 struct called called(const char *word)
 {
@@ -126,11 +127,31 @@ void selection_free(struct selection *s)
 	s->scope = (struct scope){ 0 };
 }
 
-int selection_check(const struct selection *s, const struct model *m, struct error *err)
+/* A name in DNS becomes the mapping that has it. */
+static void resolve(struct choice *c, char **listed, const struct model *m)
 {
-	vec_each (c, &s->list) {
-		const struct tenant *t = tenant_named(m, c->tenant, err);
+	const struct tenant *t;
+	const char *mapping;
 
+	if (c->mapping || model_tenant((struct model *)m, c->tenant))
+		return;
+	t = dns_find(m, c->tenant, &mapping);
+	if (!t)
+		return;
+	free(c->tenant);
+	*listed = c->tenant = xstrdup(t->name);
+	c->mapping = xstrdup(mapping);
+	c->by = called(c->mapping);
+}
+
+int selection_check(struct selection *s, const struct model *m, struct error *err)
+{
+	for (size_t i = 0; i < s->list.n; i++) {
+		struct choice *c = &s->list.v[i];
+		const struct tenant *t;
+
+		resolve(c, &s->tenants.v[i], m);
+		t = tenant_named(m, c->tenant, err);
 		if (!t || (c->mapping && !has_called(t, &c->by) && no_mapping(t, c->mapping, err)))
 			return -1;
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the arguments of a command name: tenants (TENANT) and mappings of theirs (TENANT/MAPPING, by
- * name or fixed address). Here once, and so is what is said when there is none of that name. Pure.
+ * name or fixed address; or their name in DNS). Here once, and so is what is said when there is
+ * none of that name. Pure.
  */
 #ifndef TN_SELECTION_H
 #define TN_SELECTION_H
@@ -39,8 +40,11 @@ struct selection {
 int selection_read(char *const *words, int n, struct selection *out, struct error *err);
 void selection_free(struct selection *s);
 #define _cleanup_selection_ _cleanup_(selection_free)
-/* -1 with a usage error: the definitions have no such tenant or mapping. */
-int selection_check(const struct selection *s, const struct model *m, struct error *err);
+/*
+ * What is a name in DNS of a mapping (model/dns.h), and no tenant's, is that mapping from then on.
+ * -1 with a usage error: the definitions have no such tenant or mapping.
+ */
+int selection_check(struct selection *s, const struct model *m, struct error *err);
 
 /* Good as long as the selection. NULL: all tenants. */
 const struct scope *selection_scope(const struct selection *s);

@@ -5,7 +5,7 @@
  */
 #include <limits.h>
 
-#include "model/model.h"
+#include "model/dns.h"
 
 /* `red/web` is cut at its slash, and a rule's `to` takes addresses too. */
 static bool name_valid(const char *name)
@@ -161,6 +161,31 @@ static int check_shared(const struct model *m, const struct tenant *t, const str
 	return 0;
 }
 
+/* That its name in DNS is one, and nobody else's. */
+static int check_dns_name(const struct model *m, const struct tenant *t, const char *name,
+			  struct error *err)
+{
+	const struct tenant *owner;
+	const struct mapping *other;
+	char buf[DNS_FAULT];
+	const char *fault;
+
+	if (!m->zone || !name)
+		return 0;
+	fault = dns_fault(t->name, name, buf);
+	if (fault)
+		return error_usage(err,
+				   "`%s-%s` cannot be a name in the zone %s: %s; use letters, "
+				   "digits and `-` in the mapping's name, or give none",
+				   t->name, name, m->zone, fault);
+	other = dns_taken(m, t, name, &owner);
+	if (other)
+		return error_usage(
+			err, "%s/%s would be called `%s-%s.%s`, as %s/%s is; use another name",
+			t->name, name, t->name, name, m->zone, owner->name, other->name);
+	return 0;
+}
+
 int model_check_mapping(const struct model *m, const struct tenant *t, const struct mapping *added,
 			struct error *err)
 {
@@ -184,6 +209,8 @@ int model_check_mapping(const struct model *m, const struct tenant *t, const str
 			return error_usage(err, "tenant %s has a mapping named %s already: %s",
 					   t->name, added->name, ADDR(&used->fixed));
 	}
+	if (check_dns_name(m, t, added->name, err))
+		return -1;
 	return added->pinned ? check_shared(m, t, added, err) : 0;
 }
 
@@ -238,8 +265,10 @@ static const char *ids_fault(const struct model *m)
 			  : NULL;
 }
 
-static const char *subnets_fault(const struct model *m)
+static const char *network_fault(const struct model *m)
 {
+	if (m->zone && !dns_zone_valid(m->zone))
+		return "the zone of names is none";
 	if (m->subnets.n > TN_SUBNETS_MAX)
 		return "there are too many shared subnets";
 	vec_each (p, &m->subnets) {
@@ -343,7 +372,7 @@ static const char *tenant_fault(const struct model *m, const struct tenant *t)
 
 const char *model_fault(const struct model *m, char buf[MODEL_FAULT])
 {
-	const char *fault = subnets_fault(m);
+	const char *fault = network_fault(m);
 
 	vec_each (t, &m->tenants) {
 		if (!fault && !tenant_name_valid(t->name))

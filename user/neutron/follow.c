@@ -135,8 +135,10 @@ static int apply(struct following *f, struct model *will, struct error *err)
 
 	if (f->session->together)
 		return apply_for_all(f, will, err);
-	if (change_begin(f->settings, STORE_WRITE, will, &c, err) || check_loss(f, &c, err) ||
-	    change_make(&c, &how, &done, err))
+	if (change_begin(f->settings, STORE_WRITE, will, &c, err))
+		return -1;
+	model_keep_zone(&c.will, &c.had);
+	if (check_loss(f, &c, err) || change_make(&c, &how, &done, err))
 		return -1;
 	if (done.text.lines.n)
 		f->say(&done, f->arg);

@@ -79,6 +79,7 @@ static int apply(struct session *cluster, const struct settings *settings, struc
 	if (cluster_had(cluster, &c->had, err) ||
 	    cluster_complete(settings, cluster, &c->will, &c->had, err))
 		return -1;
+	model_keep_zone(&c->will, &c->had);
 	change_loss(c, text);
 	*loss = *text && !all && !dry_run;
 	if (*loss)

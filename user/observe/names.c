@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "observe/names.h"
 
+#include "model/dns.h"
 #include "model/selection.h"
 
 /* What FROM and TO may mean, in each family; unset: nothing. */
@@ -51,10 +52,9 @@ static const char *why_missing(const struct tenant *t)
 		       : "is not attached; `tenantnat restore` attaches it again";
 }
 
-/* The shared addresses of TENANT/WHO, where WHO is a name or a fixed address; gives how many. */
-static int find_mappings(const struct tenant *t, const char *who, struct tn_addr out[FAMILIES])
+/* The shared addresses of a tenant's mappings that are called so; gives how many. */
+static int find_mappings(const struct tenant *t, struct called by, struct tn_addr out[FAMILIES])
 {
-	const struct called by = called(who);
 	int found = 0;
 
 	vec_each (m, &t->mappings) {
@@ -85,7 +85,7 @@ static int parse_vm(struct words *w, const char *text, const char *slash,
 
 	if (!t)
 		return error_prefix(err, "%s", text);
-	if (find_mappings(t, who, out))
+	if (find_mappings(t, called(who), out))
 		return 0;
 	if (!fixed_of || !addr_parse(who, &fixed)) {
 		no_mapping(t, who, err);
@@ -111,11 +111,17 @@ static int parse_end(struct words *w, const char *text, struct tn_addr out[FAMIL
 
 	if (slash)
 		return parse_vm(w, text, slash, out, fixed_of, err);
-	if (!addr_parse(plain, &a))
+	if (!addr_parse(plain, &a)) {
+		const char *mapping;
+		const struct tenant *t = dns_find(&w->view->model, text, &mapping);
+
+		if (t && find_mappings(t, called(mapping), out))
+			return 0;
 		return error_usage(err,
 				   "%s: give a shared address, or TENANT/NAME or TENANT/ADDRESS, "
-				   "as in red/db",
-				   text);
+				   "as in red/db%s",
+				   text, w->view->model.zone ? ", or a name in DNS" : "");
+	}
 	out[addr_family(&a)] = a;
 	return 0;
 }

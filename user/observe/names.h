@@ -10,10 +10,10 @@
 #include "observe/trace.h"
 
 /*
- * FROM and TO[:PORT], each a shared address, TENANT/NAME or TENANT/ADDRESS: gives t->from, t->to
- * and the addresses and destination port of t->packet. *has_port: whether TO has one. t->outside is
- * given; at least one end has its router here. Errors are usage errors, unless a router that is
- * defined here is not attached. A port in `to` is a number from 1 to 65535.
+ * FROM and TO[:PORT], each a shared address, TENANT/NAME or TENANT/ADDRESS, or a name in DNS: gives
+ * t->from, t->to and the addresses and destination port of t->packet. *has_port: whether TO has
+ * one. t->outside is given; at least one end has its router here. Errors are usage errors, unless a
+ * router that is defined here is not attached. A port in `to` is a number from 1 to 65535.
  */
 int names_resolve(struct view *v, const char *from, const char *to, struct trace *t, bool *has_port,
 		  struct error *err);

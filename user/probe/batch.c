@@ -231,12 +231,29 @@ bool batch_is_at_fault(const struct batch *t, const struct batch_router *one)
 	return false;
 }
 
+/* Of the VMs, those that are to be asked. */
+static void choose_vms(const struct batch *t, struct batch_router *one)
+{
+	struct tenant *tenant = model_tenant((struct model *)t->model, one->row->tenant);
+	size_t kept = 0;
+
+	vec_each (vm, &one->in.vms) {
+		const struct mapping *m = tenant ? tenant_mapping(tenant, &vm->addr) : NULL;
+
+		if (m && selection_has_mapping(t->only, tenant, m))
+			one->in.vms.v[kept++] = *vm;
+	}
+	one->in.vms.n = kept;
+}
+
 int batch_make(struct batch *t, struct error *err)
 {
 	vec_each (one, &t->list) {
 		if (!one->in.brief)
 			probe_input_of(t->model, t->kernel, one->row, one->vms,
 				       t->ask_all ? always : is_up, &one->in);
+		if (t->only)
+			choose_vms(t, one);
 		for (int family = 0; one->in.solicited.n && family < FAMILIES; family++)
 			one->in.asker[family] = probe_asker(t->kernel, one->row, family, is_up);
 	}

@@ -8,6 +8,7 @@
 
 #include "model/kernel_state.h"
 #include "model/model.h"
+#include "model/selection.h"
 #include "probe/probe.h"
 
 /* One router, its probes under way, and what they found. */
@@ -32,6 +33,7 @@ struct batch {
 	const struct kernel_state *kernel; /* the same: the routers, and who has which address */
 	unsigned int patience;		   /* every wait this many times as long; 0 is 1 */
 	bool ask_all;			   /* also routers whose interface is down */
+	const struct selection *only;	   /* whose VMs are asked; borrowed; NULL: everybody's */
 	VEC(struct batch_router) list;
 	size_t last; /* of the list: found last */
 };

@@ -3,6 +3,7 @@
 #include <limits.h>
 
 #include "lib/host_name.h"
+#include "model/dns.h"
 #include "model/service.h"
 #include "store/store_internal.h"
 
@@ -176,9 +177,28 @@ static void drop_duplicates(struct tenant *t)
 	t->mappings.n = n;
 }
 
-/* After load_accept(): the mappings that `to` of rules names are in every window. */
-static int load_window(struct store *s, const struct window *w, struct tenant *t, struct error *err)
+/* Of any tenant, what may have the name in DNS that a new mapping gets. */
+static int load_rivals(struct store *s, const struct window *w, struct tenant *t, struct error *err)
 {
+	_cleanup_free_ char *label = NULL;
+	const char *rest;
+
+	if (!w->name)
+		return 0;
+	if (asprintf(&label, "%s-%s", w->tenant, w->name) < 0)
+		abort();
+	rest = dns_rest(label, t->name);
+	return rest ? load_found(s, query_begin(s, FIND_NAME_FOLDED, err, "ut", t->id, rest), t,
+				 err)
+		    : 0;
+}
+
+/* After load_accept(): the mappings that `to` of rules names are in every window. */
+static int load_window(struct store *s, const struct window *w, bool zone, struct tenant *t,
+		       struct error *err)
+{
+	if (zone && load_rivals(s, w, t, err))
+		return -1;
 	if (strcmp(w->tenant, t->name) == 0 && load_changed(s, w, t, err))
 		return -1;
 	if (!addr_is_unset(&w->shared) &&
@@ -287,6 +307,19 @@ static int load_origin(struct store *s, struct model *m, struct error *err)
 	return more < 0 ? -1 : 0;
 }
 
+static int load_zone(struct store *s, struct model *m, struct error *err)
+{
+	_cleanup_reset_ sqlite3_stmt *stmt = query_begin(s, SHOW_ZONE, err, "");
+	int more = stmt ? query_next(s, stmt, err) : -1;
+
+	if (more > 0) {
+		m->zone = column_string(stmt, 0);
+		if (!m->zone)
+			return damaged(s, err, "the zone of names is none");
+	}
+	return more < 0 ? -1 : 0;
+}
+
 static int load_router(struct store *s, sqlite3_stmt *stmt, struct tenant *t, struct error *err)
 {
 	const char *hook = (const char *)sqlite3_column_text(stmt, 5);
@@ -339,7 +372,7 @@ static int load_tenants(struct store *s, const struct window *w, struct model *m
 		if (sqlite3_column_type(stmt, 2) != SQLITE_NULL && load_router(s, stmt, t, err))
 			return -1;
 		if (load_pools(s, t, err) || load_accept(s, t, err) ||
-		    (w ? load_window(s, w, t, err) : load_mappings(s, t, err)))
+		    (w ? load_window(s, w, m->zone, t, err) : load_mappings(s, t, err)))
 			return -1;
 	}
 	return more;
@@ -364,9 +397,9 @@ static int load(struct store *s, const struct window *w, struct model *out, stru
 		return 0;
 	if (begun)
 		ret = sql_exec(s, "BEGIN", err);
-	if (ret == 0 && (load_origin(s, out, err) || load_subnets(s, out, err) ||
-			 load_tenants(s, w, out, err) || (w && end_window(s, out, err)) ||
-			 check_model(s, out, err)))
+	if (ret == 0 && (load_origin(s, out, err) || load_zone(s, out, err) ||
+			 load_subnets(s, out, err) || load_tenants(s, w, out, err) ||
+			 (w && end_window(s, out, err)) || check_model(s, out, err)))
 		ret = -1;
 	if (begun)
 		store_rollback(s);

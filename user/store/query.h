@@ -37,12 +37,16 @@ struct store;
 	X(LIST_MAPPINGS, SQL_MAPPINGS "ORDER BY family, fixed")                                    \
 	X(FIND_FIXED, SQL_MAPPINGS "AND family = ? AND fixed = ?")                                 \
 	X(FIND_NAME, SQL_MAPPINGS "AND family IN (4, 6) AND name = ?")                             \
+	X(FIND_NAME_FOLDED, SQL_MAPPINGS "AND name = ? COLLATE NOCASE")                            \
 	X(FIND_SHARED, SQL_MAPPINGS "AND shared = ?")                                              \
 	X(FIND_FIRST, SQL_MAPPINGS "AND family = ? ORDER BY fixed LIMIT ?")                        \
 	X(LIST_LEASES,                                                                             \
 	  "SELECT shared FROM mapping WHERE shared >= ?1 AND length(shared) = length(?1) "         \
 	  "ORDER BY shared LIMIT ?2")                                                              \
 	X(SHOW_ORIGIN, "SELECT file FROM origin")                                                  \
+	X(SHOW_ZONE, "SELECT zone FROM names")                                                     \
+	X(ADD_ZONE, "INSERT INTO names (one, zone) VALUES (1, ?)")                                 \
+	X(REMOVE_ZONE, "DELETE FROM names")                                                        \
 	X(SHOW_ACCEPT, "SELECT 1 FROM accept WHERE tenant = ?")                                    \
 	X(LIST_RULES, "SELECT id, any, line, col FROM rule WHERE tenant = ? ORDER BY ord")         \
 	X(LIST_ITEMS, "SELECT kind, text FROM rule_item WHERE rule = ? ORDER BY kind, ord")        \

@@ -19,8 +19,9 @@
  * addresses. */
 #define VERSION_WITHOUT_FLOWS 2
 #define VERSION_WITHOUT_MACS  2
-/* Since 4: routers have inside routes. */
+/* Since 4: routers have inside routes, and there is a zone for names. */
 #define VERSION_WITHOUT_INSIDE_ROUTES 3
+#define VERSION_WITHOUT_ZONE	      3
 
 /* Longer ones are not ours: a million mappings that go take 50 MB. */
 #define RECORD_RAW_MAX ((uint64_t)1 << 30)
@@ -296,16 +297,18 @@ static void write_tenants(struct coder *c, const struct model *had, const struct
 	write_number(c, END);
 }
 
-/* Both are said whole; they are few. */
+/* All of it is said; it is little. */
 static void code_network(struct coder *c, struct model *m)
 {
 	code_text(c, &m->file);
 	CODE_LIST(c, &m->subnets, code_prefix);
+	if (c->version > VERSION_WITHOUT_ZONE)
+		code_text(c, &m->zone);
 }
 
 static bool same_network(const struct model *a, const struct model *b)
 {
-	return same_text(a->file, b->file) &&
+	return same_text(a->file, b->file) && same_text(a->zone, b->zone) &&
 	       prefixes_equal(a->subnets.v, a->subnets.n, b->subnets.v, b->subnets.n);
 }
 
@@ -503,7 +506,8 @@ static void read_model(struct coder *c, struct model *m)
 	if (code_number(c, 0, 1)) {
 		vec_free(&m->subnets);
 		free(m->file);
-		m->file = NULL;
+		free(m->zone);
+		m->file = m->zone = NULL;
 		code_network(c, m);
 	}
 	while ((what = code_number(c, 0, SAYINGS - 1)) != END)

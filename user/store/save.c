@@ -27,6 +27,16 @@ static int save_origin(struct store *s, const struct model *have, const struct m
 	return want->file ? query_run(s, ADD_ORIGIN, 1, err, "t", want->file) : 0;
 }
 
+static int save_zone(struct store *s, const struct model *have, const struct model *want,
+		     enum phase phase, struct error *err)
+{
+	if (same_text(have->zone, want->zone))
+		return 0;
+	if (phase == REMOVE)
+		return have->zone ? query_run(s, REMOVE_ZONE, 1, err, "") : 0;
+	return want->zone ? query_run(s, ADD_ZONE, 1, err, "t", want->zone) : 0;
+}
+
 static int save_subnets(struct store *s, const struct model *have, const struct model *want,
 			enum phase phase, struct error *err)
 {
@@ -298,6 +308,7 @@ int store_save(struct store *s, const struct model *have, const struct model *wa
 		return -1;
 	for (enum phase phase = REMOVE; phase <= ADD; phase++) {
 		if (save_origin(s, have, want, phase, err) ||
+		    save_zone(s, have, want, phase, err) ||
 		    save_subnets(s, have, want, phase, err) ||
 		    save_tenants(s, have, want, phase, err)) {
 			store_rollback(s);

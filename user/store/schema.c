@@ -238,7 +238,11 @@ static const char *const migrations[] = {
 	"  prefix TEXT NOT NULL CHECK (prefix GLOB '?*/[0-9]*'),\n"
 	"  via BLOB NOT NULL CHECK (length(via) IN (4, 16)),\n"
 	"  PRIMARY KEY (tenant, ord)\n"
-	") STRICT, WITHOUT ROWID;",
+	") STRICT, WITHOUT ROWID;\n"
+	"CREATE TABLE names (\n"
+	"  one INTEGER PRIMARY KEY CHECK (one = 1),\n"
+	"  zone TEXT NOT NULL CHECK (zone <> '')\n"
+	") STRICT;",
 };
 /* clang-format on */
 
@@ -252,7 +256,7 @@ const int schema_newest = (int)ARRAY_SIZE(migrations);
 	"SELECT count(*) FROM sqlite_schema WHERE rootpage = 0 AND type <> 'trigger' AND " \
 	"name IN ('subnet', 'tenant', 'pool', 'router', 'inside', 'mapping', "             \
 	"'router_address', 'route', 'origin', 'accept', 'rule', 'rule_item', 'history', "  \
-	"'history_line', 'history_before', 'router_host', 'cluster', 'inside_route')"
+	"'history_line', 'history_before', 'router_host', 'cluster', 'inside_route', 'names')"
 
 int schema_read(struct store *s, int *schema, struct error *err)
 {

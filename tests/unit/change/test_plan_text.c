@@ -151,6 +151,10 @@ Test(plan_text, subnets)
 		"~ shared network: subnets 100.64.0.0/16 → 100.64.0.0/16, fd64::/64\n");
 	says_of("net 100.65.0.0/16; tenant red;", "net 100.64.0.0/16;",
 		"~ shared network: subnets 100.64.0.0/16 → 100.65.0.0/16\n+ tenant red\n");
+	says_of("net 100.64.0.0/16; zone b.c;", "net 100.64.0.0/16; zone a;",
+		"~ shared network: zone of names a → b.c\n");
+	says_of("net 100.64.0.0/16;", "net 100.64.0.0/16; zone a;",
+		"~ shared network: zone of names a → none\n");
 	/* the first definitions, and the last */
 	says_of("net 100.65.0.0/16; tenant red;", "", "+ tenant red\n");
 	says_of("", "net 100.65.0.0/16; tenant red;", "- tenant red\n");

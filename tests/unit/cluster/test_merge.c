@@ -61,6 +61,13 @@ Test(merge, what_does_not)
 		      "tenant red\n"
 		      "100.64.1.9 is the address of the router of tenant blue, and of 10.0.0.7 of "
 		      "tenant red\n");
+	expect_merged(NET "zone a;", NET "zone b;",
+		      "the zone of names here, b, is not that of the cluster, a\n");
+	expect_merged(NET, NET "zone b;",
+		      "the zone of names here, b, is not that of the cluster, which has none\n");
+	expect_merged(NET "zone a; tenant a; map 10.0.0.5 b-c lease=100.64.1.5;",
+		      NET "tenant a-b; map 10.0.0.5 c lease=100.64.1.6;",
+		      "a/b-c and a-b/c would have the same name in the zone a\n");
 	expect_merged(NET "tenant red pool=100.64.1.0/24;", NET "tenant red;",
 		      "tenant red has another pool in the cluster\n");
 	expect_merged(NET "tenant red; router netns=a;", NET "tenant red; router netns=b;",

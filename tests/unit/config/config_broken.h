@@ -36,6 +36,41 @@ static const struct broken broken[] = {
 	       "- shared-network\n"
 	       "- tenants\n",
 	       "1:1: the file must be keys and values; it needs `shared-network` and `tenants`\n"),
+	BROKEN("zones that are none",
+	       "shared-network: {subnets: [100.64.0.0/16], names: {zone: a_b.c}}\n"
+	       "tenants: [{name: a, mappings: [{name: b_c, fixed: 10.0.0.5}]}]\n",
+	       "1:58: `a_b.c` is no zone; use letters, digits and `-` with dots between, 189 at most, such as shared.internal\n"),
+	BROKEN("names without a zone",
+	       "shared-network: {subnets: [100.64.0.0/16], names: {}}\n"
+	       "tenants: []\n",
+	       "1:51: the key `zone` of `names` is missing; add it like `zone: shared.internal`\n"),
+	BROKEN("names that are no labels",
+	       "shared-network: {subnets: [100.64.0.0/16], names: {zone: shared.internal}}\n"
+	       "tenants:\n"
+	       "  - name: red\n"
+	       "    mappings:\n"
+	       "      - {name: my_db, fixed: 10.0.0.5}\n"
+	       "      - {name: db-, fixed: 10.0.0.6}\n"
+	       "      - {name: DB-1, fixed: 10.0.0.7}\n"
+	       "  - name: blue.1\n"
+	       "    mappings:\n"
+	       "      - {name: a, fixed: 10.0.0.5}\n"
+	       "      - {name: b_, fixed: 10.0.0.6}\n",
+	       "5:16: `red-my_db` cannot be a name in the zone `shared.internal`: it has a `_`; use letters, digits and `-`, or leave out the name\n"
+	       "6:16: `red-db-` cannot be a name in the zone `shared.internal`: it ends with a hyphen; use letters, digits and `-`, or leave out the name\n"
+	       "8:11: `blue.1-…` cannot be a name in the zone `shared.internal`: it has a `.`; use letters, digits and `-`, or leave out `names`\n"),
+	BROKEN("names that two mappings would have",
+	       "shared-network: {subnets: [100.64.0.0/16, 'fd64::/64'], names: {zone: A.b}}\n"
+	       "tenants:\n"
+	       "  - name: a-b\n"
+	       "    mappings:\n"
+	       "      - {name: C, fixed: 10.0.0.5}\n"
+	       "      - {name: C, fixed: 'fd00::5'}\n"
+	       "      - {name: c, fixed: 10.0.0.6}\n"
+	       "  - name: a\n"
+	       "    mappings: [{name: b-c, fixed: 10.0.0.5}]\n",
+	       "7:16: the name `a-b-c.a.b` is already that of the mapping at line 5; rename one of them\n"
+	       "9:23: the name `a-b-c.a.b` is already that of the mapping at line 5; rename one of them\n"),
 	BROKEN("text as the file",
 	       "shared network\n",
 	       "1:1: the file must be keys and values; it needs `shared-network` and `tenants`\n"),
@@ -247,7 +282,7 @@ static const struct broken broken[] = {
 	BROKEN("unknown key of the shared network",
 	       "shared-network: {subnets: [100.64.0.0/16], mtu: 1500}\n"
 	       "tenants: []\n",
-	       "1:44: unknown key `mtu`; the shared network takes `subnets`\n"),
+	       "1:44: unknown key `mtu`; the shared network takes `subnets`, `names`\n"),
 	BROKEN("unknown key of a mapping",
 	       NETWORK
 	       "  - name: red\n"

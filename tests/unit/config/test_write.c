@@ -344,6 +344,13 @@ Test(write, as_people_write)
 		"  accept: []\n"
 		"- name: host\n"
 		"  router: {}\n");
+	expect_written("net 100.64.0.0/16; zone shared.internal; tenant a;",
+		       "shared-network:\n"
+		       "  subnets: [100.64.0.0/16]\n"
+		       "  names:\n"
+		       "    zone: shared.internal\n"
+		       "tenants:\n"
+		       "- name: a\n");
 	expect_written("net 100.64.0.0/16;"
 		       "tenant a; router host=hv1 netns=r; tenant b; router elsewhere host=hv1 "
 		       "host=hv2 active=address; tenant c; router elsewhere host=hv1 host=hv2;"

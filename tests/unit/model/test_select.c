@@ -40,7 +40,9 @@ Test(select, where_nothing_is_in_force)
 	_cleanup_model_ struct model m = { 0 };
 	struct error err = { 0 };
 
-	cr_assert_eq(take(&m, NET "tenant red; tenant blue;", "red", &err), 0, "%s", err.text);
+	cr_assert_eq(take(&m, NET "zone a; tenant red; tenant blue;", "red", &err), 0, "%s",
+		     err.text);
+	cr_expect_str_eq(m.zone, "a");
 	cr_expect_eq(m.subnets.n, 1);
 	cr_expect_eq(m.tenants.n, 1);
 }
@@ -65,6 +67,11 @@ Test(select, what_does_not_go_together)
 		"accepts tenant blue");
 	refused(NET "tenant red;", NET "tenant blue; accept from=red/web;", "blue",
 		"accepts red/web, which is not in force");
+	refused(NET "zone a; tenant red;", NET "zone b; tenant blue;", "blue", "another zone");
+	refused(NET "zone a; tenant red;", NET "tenant blue;", "blue", "another zone");
+	refused(NET "zone a; tenant a; map 10.0.0.5 b-c;",
+		NET "zone a; tenant a-b; map 10.0.0.5 C;", "a-b",
+		"a/b-c and a-b/C would have the same name in the zone a");
 	refused(NET "tenant red; router netns=r shared=eth0;",
 		NET "tenant blue; router netns=r shared=eth0;", "blue", "same interface");
 }

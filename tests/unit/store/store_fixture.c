@@ -227,6 +227,7 @@ char *dump(const struct model *m)
 	FILE *f = open_memstream(&text, &size);
 
 	fprintf(f, "file %s\n", m->file ? m->file : "-");
+	fprintf(f, "zone %s\n", m->zone ? m->zone : "-");
 	for (size_t i = 0; i < m->subnets.n; i++)
 		fprintf(f, "subnet %s\n", PREFIX(&m->subnets.v[i]));
 	for (size_t i = 0; i < m->tenants.n; i++) {
@@ -304,6 +305,7 @@ void rich(struct model *m)
 	host_name_set(HERE);
 	memset(m, 0, sizeof(*m));
 	m->file = xstrdup("/etc/tenant's.yaml");
+	m->zone = xstrdup("shared.internal");
 	add_prefix(&m->subnets, "100.64.0.0/16");
 	add_prefix(&m->subnets, "fd64::/64");
 	add_prefix(&m->subnets, "100.65.0.0/16"); /* in the order of the file, not sorted */

@@ -332,6 +332,25 @@ Test(store, a_window)
 	assert_same(&part, &m);
 }
 
+/* With a zone, also what may have the name in DNS that the new mapping gets, in whatever case. */
+Test(store, a_window_of_names)
+{
+	_cleanup_model_ struct model m = many_mappings();
+	_cleanup_store_ struct store *s = NULL;
+	struct window w = { .tenant = "blue", .fixed = addr("10.9.9.9"), .name = "a-b" };
+
+	m.zone = xstrdup("shared.internal");
+	add_mapping(add_tenant(&m, 3, "Blue-a"), "10.0.0.1", "100.64.3.1", "B", false);
+	add_mapping(model_tenant(&m, "Blue-a"), "10.0.0.2", "100.64.3.2", "c", false);
+	add_mapping(model_tenant(&m, "blue"), "10.0.0.9", "100.64.2.9", "A-b", false);
+	model_sort(&m);
+	put(&m);
+	s = open_store(STORE_READ);
+	expect_seen(s, w,
+		    "Blue-a 10.0.0.1 blue 10.0.0.5 blue 10.0.0.6 blue 10.0.0.7 blue 10.0.0.9 "
+		    "red 10.0.0.8 red fd00::8 ");
+}
+
 /* Of IPv6 so many that it is known whether there are more than GROUPS_MAX, also when one goes. */
 Test(store, a_window_of_very_many)
 {
