@@ -25,7 +25,7 @@ DEPS_demo := $(DEPS_build) iproute2 iputils-ping procps python3 curl util-linux
 DEPS_demo-cluster := $(DEPS_demo) etcd-server etcd-client keepalived
 DEPS_test := $(DEPS_demo) $(call packages,$(NEEDS_unit) $(NEEDS_fuzz)) llvm python3-scapy python3-jsonschema python3-yaml nftables iperf3 tcpdump \
 	ethtool libcap2-bin libfaketime systemd strace traceroute mtr-tiny stun-client stun-server udhcpc udhcpd iptables \
-	etcd-server etcd-client openssl keepalived graphviz chromium-headless-shell
+	etcd-server etcd-client openssl keepalived dnsmasq-base bind9-dnsutils graphviz chromium-headless-shell
 DEPS_vm := qemu-system-x86 busybox-static kmod
 DEPS_kernels := $(DEPS_vm) xdp-tools openvswitch-switch
 DEPS_lint := $(DEPS_build) $(call packages,$(NEEDS_unit)) git clang-format clang-tidy shellcheck pyflakes3 python3 \

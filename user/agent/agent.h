@@ -20,6 +20,7 @@ struct agent_options {
 	const char *metrics;   /* where they are served: see serve_parse(); NULL: nowhere */
 	bool metrics_mappings; /* with metrics of each mapping */
 	bool no_page;	       /* without the page for people there */
+	const char *names;     /* the hosts file; NULL: see hosts_file_init() */
 	const struct neutron_source *neutron; /* what is followed; NULL: none */
 };
 

@@ -7,6 +7,7 @@
 
 #include "agent/agent.h"
 #include "agent/announcements.h"
+#include "agent/hosts_file.h"
 #include "agent/importer.h"
 #include "agent/member.h"
 #include "agent/metrics.h"
@@ -38,6 +39,7 @@ struct agent {
 	struct metrics metrics; /* all zero: nobody asked for them */
 	struct member member;
 	struct importer importer;
+	struct hosts_file hosts;
 	struct agent_stats stats;
 	struct traffic_log traffic; /* for `status`, what was counted at the last looks */
 	VEC(struct known_router) routers;

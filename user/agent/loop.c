@@ -238,6 +238,7 @@ int agent_run(const struct settings *settings, const struct agent_options *optio
 	};
 
 	interrupt_catch();
+	hosts_file_init(&a.hosts, options->names, settings->state);
 	if (begin(&a, err) && !interrupt_is_noted())
 		return -1;
 	loop(&a);

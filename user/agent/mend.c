@@ -170,6 +170,7 @@ static ssize_t look(struct agent *a, struct error *err)
 		schedule_at_once(&a->schedule, clock_ms());
 	if (change_make(&c, &how, &out, err))
 		return -1;
+	hosts_file_update(&a->hosts, &c.had, a->member.is);
 	update_routers(a, c.dp, &c.have, !out.text.lines.n);
 	note_traffic(a, &c);
 	if (!out.text.lines.n)

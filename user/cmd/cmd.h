@@ -25,6 +25,7 @@
 	X(map_add)        \
 	X(map_del)        \
 	X(map_list)       \
+	X(names)          \
 	X(status)         \
 	X(show_history)   \
 	X(show)           \
@@ -57,7 +58,7 @@ struct cmd_option {
 	const char *help;
 };
 
-#define CMD_OPTIONS_MAX 8
+#define CMD_OPTIONS_MAX 10
 
 struct invocation;
 

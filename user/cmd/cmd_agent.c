@@ -37,6 +37,7 @@ static int run(const struct invocation *inv, struct error *err)
 		.metrics = cmd_value(inv, "metrics"),
 		.metrics_mappings = cmd_value(inv, "metrics-mappings"),
 		.no_page = cmd_value(inv, "no-page"),
+		.names = cmd_value(inv, "names"),
 	};
 
 	if (inv->json)
@@ -70,6 +71,11 @@ const struct command cmd_agent = {
 		"of its own.\n"
 		"SIGHUP reads clouds.yaml again." NEUTRON_HELP "\n"
 		"\n"
+		"With `names` in the definitions it keeps a hosts file of them for a DNS server: "
+		"FILE, or else\n"
+		"names/hosts in the unit's RuntimeDirectory=, or below --state. docs/names.md has "
+		"more.\n"
+		"\n"
 		"--metrics takes an IP address of this host and a port, as in 127.0.0.1:9876 or\n"
 		"[::1]:9876. Everybody who reaches that address can read the metrics. For people "
 		"there "
@@ -87,6 +93,7 @@ const struct command cmd_agent = {
 		       "serve metrics for Prometheus there, at /metrics; see "
 		       "docs/metrics.md" METRICS_HELP },
 		     { "metrics-mappings", 0, NULL, "with metrics of each mapping too" },
-		     { "no-page", 0, NULL, "without the page for people at /" } },
+		     { "no-page", 0, NULL, "without the page for people at /" },
+		     { "names", 0, "FILE", "keep the names of mappings there, as a hosts file" } },
 	.run = run,
 };

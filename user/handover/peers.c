@@ -169,7 +169,7 @@ int peers_write(const char *state, const struct peers *p, struct error *err)
 	int ret;
 
 	peers_path(state, path, sizeof(path));
-	ret = file_replace(path, text, strlen(text), err);
+	ret = file_replace(path, text, strlen(text), 0600, err);
 	explicit_bzero(text, strlen(text));
 	free(text);
 	return ret;

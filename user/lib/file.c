@@ -105,38 +105,6 @@ int file_open(const char *path, int flags, struct error *err)
 	return -1;
 }
 
-static bool write_all(int fd, const char *text, size_t size)
-{
-	while (size) {
-		ssize_t n = write(fd, text, size);
-
-		if (n < 0)
-			return false;
-		text += n;
-		size -= (size_t)n;
-	}
-	return true;
-}
-
-int file_replace(const char *path, const char *text, size_t size, struct error *err)
-{
-	char beside[PATH_MAX];
-	int fd, number;
-
-	snprintf(beside, sizeof(beside), "%s.new", path);
-	fd = file_open(beside, O_WRONLY | O_CREAT | O_TRUNC, err);
-	if (fd < 0)
-		return -1;
-	if (fchmod(fd, 0600) == 0 && write_all(fd, text, size) && rename(beside, path) == 0) {
-		close(fd);
-		return 0;
-	}
-	number = errno;
-	close(fd);
-	unlink(beside);
-	return error_set(err, "cannot write %s: %s; %s", path, strerror(number), remedy(number));
-}
-
 void file_have(int fd)
 {
 	struct flock record = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
@@ -157,6 +125,53 @@ pid_t file_holder(const char *path)
 		pid = record.l_pid;
 	close(fd);
 	return pid;
+}
+
+/* ".NAME.new" in the same directory. False: that is too long. */
+static bool beside(const char *path, char out[PATH_MAX])
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+
+	return snprintf(out, PATH_MAX, "%.*s.%s.new", (int)(name - path), path, name) < PATH_MAX;
+}
+
+static int write_all(int fd, const char *text, size_t size)
+{
+	while (size) {
+		ssize_t n = write(fd, text, size);
+
+		if (n < 0)
+			return -1;
+		text += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+static int cannot_write(const char *path, struct error *err)
+{
+	int number = errno;
+
+	return error_set(err, "cannot write %s: %s; %s", path, strerror(number), remedy(number));
+}
+
+int file_replace(const char *path, const char *text, size_t size, mode_t mode, struct error *err)
+{
+	char made[PATH_MAX];
+	int fd, ret;
+
+	if (!beside(path, made))
+		return error_set(err, "cannot write %s: its name is too long", path);
+	unlink(made); /* what was left by one that was killed */
+	fd = open(made, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return cannot_write(made, err);
+	ret = write_all(fd, text, size) || fchmod(fd, mode);
+	if (close(fd) == 0 && !ret && rename(made, path) == 0)
+		return 0;
+	cannot_write(path, err);
+	unlink(made);
+	return -1;
 }
 
 static int cannot_read(const char *path, struct error *err)

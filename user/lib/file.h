@@ -26,19 +26,20 @@ int file_check(const char *path, struct error *err);
 int file_open(const char *path, int flags, struct error *err);
 
 /*
- * Put `size` bytes of `text` there, for root alone to read (0600), so that whoever reads finds the
- * old file or the new one, and no part of one. -1: an error, and the old file as it was. It is not
- * waited for until the disk has it: after a loss of power either can be there, or an empty one.
- */
-int file_replace(const char *path, const char *text, size_t size, struct error *err);
-
-/*
  * Say to others that this process has the file, which is open for writing, until it is closed; and
  * who has said so (fcntl(2), record locks): 0: nobody. Not to be asked by who has it, who would
  * lose it.
  */
 void file_have(int fd);
 pid_t file_holder(const char *path);
+
+/*
+ * Make it a regular file with that text and mode, as one step: whoever reads finds the old file or
+ * the new one, and no part of one. What is written first is beside it, called `.NAME.new`, which
+ * hosts files of dnsmasq cannot be. It is not waited for until the disk has it: after a loss of
+ * power either can be there, or an empty one. -1: an error, and the old file as it was.
+ */
+int file_replace(const char *path, const char *text, size_t size, mode_t mode, struct error *err);
 
 /*
  * A file that a user names for its text: a regular one, or a pipe that a shell has made (`<(…)`);

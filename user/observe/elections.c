@@ -56,7 +56,7 @@ int elections_write(const char *state, const char *text, struct error *err)
 	char path[PATH_MAX];
 
 	path_of(state, path);
-	return file_replace(path, text, strlen(text), err);
+	return file_replace(path, text, strlen(text), 0600, err);
 }
 
 void elections_read(const char *state, struct elections *out)

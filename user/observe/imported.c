@@ -101,7 +101,7 @@ int imported_write(const char *state, const struct imported *im, struct error *e
 
 	snprintf(path, sizeof(path), "%s/neutron", state);
 	text = json_dumps(file, JSON_COMPACT);
-	return file_replace(path, text, strlen(text), err);
+	return file_replace(path, text, strlen(text), 0600, err);
 }
 
 void imported_forget(const char *state)

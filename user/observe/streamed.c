@@ -52,7 +52,7 @@ int streamed_write(const char *state, const struct streamed *s, struct error *er
 			 (json_int_t)s->refused, "routers", routers);
 	snprintf(path, sizeof(path), "%s/streamed", state);
 	text = json_dumps(file, JSON_COMPACT);
-	return file_replace(path, text, strlen(text), err);
+	return file_replace(path, text, strlen(text), 0600, err);
 }
 
 static void take_router(const char *tenant, json_t *from, struct streamed *out)

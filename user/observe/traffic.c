@@ -208,7 +208,7 @@ int traffic_log_write(const char *state, const struct traffic_log *log, struct e
 	file = json_pack("{s:s, s:O}", "boot", boot, "moments", moments);
 	snprintf(path, sizeof(path), "%s/traffic", state);
 	text = json_dumps(file, JSON_COMPACT);
-	return file_replace(path, text, strlen(text), err);
+	return file_replace(path, text, strlen(text), 0600, err);
 }
 
 static void take_moment(const json_t *from, struct traffic_log *log)

@@ -17,7 +17,7 @@ static void setup(void)
 {
 	cr_assert(mkdtemp(directory));
 	snprintf(path, sizeof(path), "%s/it", directory);
-	snprintf(beside, sizeof(beside), "%s.new", path);
+	snprintf(beside, sizeof(beside), "%s/.it.new", directory);
 }
 
 static void teardown(void)
@@ -44,10 +44,10 @@ static void expect_text(const char *text)
 
 static int replace(const char *text, struct error *err)
 {
-	return file_replace(path, text, strlen(text), err);
+	return file_replace(path, text, strlen(text), 0600, err);
 }
 
-Test(file, is_replaced_by_one_for_root_alone)
+Test(file, is_replaced_with_its_mode)
 {
 	struct error err = { 0 };
 	struct stat st;
