@@ -115,10 +115,10 @@ for level in "$@"; do
 	fuzz) run_level build/fuzz/replay run_replay ;;
 	bpf) need_root && run_level "$build/bpf-tests" run_criterion "$build/bpf-tests" ;;
 	e2e)
-		# one more than there are CPUs: tests wait now and then
+		# two more than there are CPUs: tests wait more than they work
 		# shellcheck disable=SC2086 # as many words as there are
 		need_root && run_level "all $build/foreign.bpf.o $build/etcd-driver" run_python tests/e2e/run.py \
-			--foreign "$build/foreign.bpf.o" --jobs "$(($(nproc) + 1))" ${TN_E2E-}
+			--foreign "$build/foreign.bpf.o" --jobs "$(($(nproc) + 2))" ${TN_E2E-}
 		;;
 	# the same packets each time, unless others are asked for
 	diff) need_root && run_level all run_python tests/diff/run.py --seed "${SEED:-1}" ;;

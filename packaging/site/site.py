@@ -31,6 +31,7 @@ PAGES = {
         "Troubleshooting": "troubleshooting.md",
         "Limits of mappings": "limits.md",
         "Metrics": "metrics.md",
+        "Names in DNS": "names.md",
         "Security": "security.md",
     },
     "Many hosts": {

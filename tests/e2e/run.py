@@ -49,8 +49,12 @@ CLSACT_TOPICS = """
 """.split()
 # what is hardly about the programs runs with these hooks
 LOOSE_TOPICS, LOOSE_HOOKS = "lease trace faults monitor check".split(), ["tc", "xdp"]
-# these take long, and have a lab of their own
-FAULT_TOPICS = ["kill", "power"]
+# What runs @once of these takes long, and has labs of its own, which run beside the others.
+OWN_LABS = [topics.split() for topics in (
+    "elected stream failover neutron page names",
+    "members etcd cluster chaos hosts handover",
+    "kill power interrupt",
+)]
 SUM = re.compile(r"(\d+) (passed|failed|skipped)(?:, |$)")
 
 
@@ -104,8 +108,9 @@ def runs_on(test, medium, hook):
     return medium in media and hook in hooks
 
 
-def is_of_faults(test):
-    return topic(test) in FAULT_TOPICS
+def own_lab(test):
+    """The number of the lab that only some topics have, which is the longer the smaller it is."""
+    return next((number for number, topics in enumerate(OWN_LABS) if topic(test) in topics), len(OWN_LABS))
 
 
 def plan(options, tests):
@@ -126,9 +131,9 @@ def plan(options, tests):
         once = first and hook == options.hooks[0] and not stack
         those = [t for t in tests if runs_on(t, medium, hook)
                  and (not stack or topic(t) in STACK_TOPICS)]
-        for some in ([t for t in those if once and t.each == "once" and is_of_faults(t)],
-                     [t for t in those if once and t.each == "once" and not is_of_faults(t)],
-                     [t for t in those if t.each in wanted]):
+        labs = [[t for t in those if once and t.each == "once" and own_lab(t) == number]
+                for number in range(len(OWN_LABS) + 1)]
+        for some in (*labs, [t for t in those if t.each in wanted]):
             # to go there, and to leave, the programs of all routers are loaded anew
             some.sort(key=lambda t: getattr(t, "dual", False))
             out.append(((hook, offload, medium, forwarding), some))
@@ -258,7 +263,7 @@ def one_lab(number):
 def side_by_side(entries, jobs):
     """The longest first, so that all end at about the same time."""
     labs = sorted(range(len(entries)), reverse=True,
-                  key=lambda lab: (any(map(is_of_faults, entries[lab][1])), len(entries[lab][1])))
+                  key=lambda lab: (-max(map(own_lab, entries[lab][1])), len(entries[lab][1])))
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         all_counts = list(pool.map(one_lab, labs))
     total = {what: sum(counts[what] for counts in all_counts) for what in all_counts[0]}
