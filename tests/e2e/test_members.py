@@ -256,7 +256,18 @@ def test_members_read_what_concerns_them(lab):
                       "and looked for what has changed: it has heard that")
                 one.cli.run("map", "add", "blue", "10.0.0.77", "--wait", "60")
                 assert ("blue", "10.0.0.77") in two.cli.leases(), "it has not followed"
-                assert all_read(), "it has not read what is its own"
+                equal(all_read(), [], "and of its own tenant, it reads that alone")
+                one.cli.run("map", "del", "blue", "10.0.0.77", "--wait", "60")
+                assert ("blue", "10.0.0.77") not in two.cli.leases(), "it has not followed"
+                # rules and settings of the tenant, and what is not only its own
+                other = whole.copy()
+                other["blue"].accept = [{"from": ["red"]}]
+                one.cli.run("apply", "--yes", "--wait", "60", "-f", lab.write(other, "other.yaml"))
+                equal(all_read(), [], "how often it has read all tenants")
+                equal([r["from"] for r in two.cli.json("show", "blue")["tenants"][0]["accept"]], [["red"]], "rules")
+                other["blue"].accept = [{"from": ["red/db"]}]
+                one.cli.run("apply", "--yes", "--wait", "60", "-f", lab.write(other, "other.yaml"))
+                assert all_read(), "it has not read whom a rule names"
                 # a tenant that goes, and one that comes
                 for there, comes in (pink, True), (whole, False), (pink, True):
                     one.cli.run("apply", "--yes", "-f", lab.write(there, "pink.yaml"))

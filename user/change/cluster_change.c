@@ -221,8 +221,14 @@ static int give(void *arg, struct model *will, const struct addr_list *reserved,
 }
 
 /* `detached` and the file are this host's own. */
-static void keep_local(struct model *will, struct model *had, const struct change_how *how)
+static int keep_local(const struct settings *settings, const struct change_how *how,
+		      struct model *will, struct error *err)
 {
+	_cleanup_model_ struct model loaded = { 0 };
+	struct model *had = &loaded;
+
+	if (load_had(settings, had, err))
+		return -1;
 	if (had->file)
 		will->file = xstrdup(had->file);
 	vec_each (t, &will->tenants) {
@@ -235,14 +241,19 @@ static void keep_local(struct model *will, struct model *had, const struct chang
 			t->router->passed_over = was->router->passed_over;
 		}
 	}
+	return 0;
 }
 
+/*
+ * `is_part`: it is what this host had when the session began, but for some tenants. 1: it has
+ * something else by now.
+ */
 static int make(struct session *s, const struct settings *settings, struct model *will,
-		const struct change_how *how, struct outcome *out, struct error *err)
+		bool is_part, const struct change_how *how, struct outcome *out, struct error *err)
 {
 	struct giving giving = { s, settings };
 	struct change_how mine = *how;
-	_cleanup_model_ struct model had = { 0 };
+	_cleanup_membership_ struct membership now = { 0 };
 	_cleanup_change_ struct change c = { 0 };
 	/* to give addresses, it is read once more */
 	_cleanup_free_ char *last = s->change ? xstrdup(s->change) : NULL;
@@ -250,31 +261,36 @@ static int make(struct session *s, const struct settings *settings, struct model
 
 	mine.give = give;
 	mine.arg = &giving;
-	if (load_had(settings, &had, err))
+	if (keep_local(settings, how, will, err) ||
+	    change_begin(settings, STORE_WRITE, will, &c, err) ||
+	    store_membership(c.store, &now, err) < 0)
 		return -1;
-	keep_local(will, &had, how);
-	if (change_begin(settings, STORE_WRITE, will, &c, err) ||
-	    change_make(&c, &mine, out, err) || store_see_revision(c.store, revision, last, err))
+	/* another process was faster: it has what is later, or something else than was looked at */
+	if (now.revision > revision)
+		return 0;
+	if (now.revision != s->m.revision && is_part)
+		return 1;
+	if (change_make(&c, &mine, out, err))
 		return -1;
-	return 0;
+	return how->dry_run ? 0 : store_see_revision(c.store, revision, last, err);
 }
 
 int cluster_try_here(struct session *s, const struct settings *settings, const struct entries *will,
 		     const struct change_how *how, struct error *err)
 {
-	_cleanup_model_ struct model part = { 0 }, had = { 0 };
+	_cleanup_model_ struct model part = { 0 };
 	_cleanup_outcome_ struct outcome out = { 0 };
 	_cleanup_change_ struct change c = { 0 };
 	struct change_how dry = *how;
 
 	dry.dry_run = true;
-	if (keys_read(will, false, &part, err) || load_had(settings, &had, err))
+	if (keys_read(will, false, &part, err))
 		return -1;
 	projection_make(&part, is_here, s);
 	vec_each (t, &part.tenants)
 		t->id = 0; /* they were the projection's */
-	keep_local(&part, &had, how);
-	return change_begin(settings, STORE_READ, &part, &c, err) ||
+	return keep_local(settings, how, &part, err) ||
+			       change_begin(settings, STORE_READ, &part, &c, err) ||
 			       change_make(&c, &dry, &out, err)
 		       ? -1
 		       : 0;
@@ -290,27 +306,85 @@ int cluster_converge(struct session *s, const struct settings *settings,
 		return -1;
 	if (session_check_open(s, false, err))
 		return 1;
-	return make(s, settings, &will, how, out, err);
+	return make(s, settings, &will, false, how, out, err);
 }
 
-/* 1: what it has is what is in force. It is noted then that it has it. */
-static int has_it_already(struct session *s, const struct settings *settings,
-			  const struct heard *heard, struct error *err)
+/* Of what has changed, what is this host's own; nothing else of it is stored here. */
+static void keep_own(struct session *s, const struct model *mine, struct model *changed)
 {
-	_cleanup_model_ struct model mine = { 0 }, changed = { 0 };
-	_cleanup_store_ struct store *store = NULL;
-	int ret;
+	size_t kept = 0;
 
-	if (!s->m.revision || load_had(settings, &mine, err) || !mine.subnets.n)
-		return err->set ? -1 : 0;
-	ret = session_read_changed(s, heard, mine.tenants.n, &changed, err);
-	if (ret <= 0 || concern_is_mine(&mine, &changed, is_here, s))
-		return ret < 0 ? -1 : 0;
+	vec_each (t, &changed->tenants) {
+		if (concern_of_tenant(mine, t, is_here, s) == CONCERN_OWN)
+			changed->tenants.v[kept++] = *t;
+		else
+			tenant_clear(t);
+	}
+	changed->tenants.n = kept;
+}
+
+/* `into` has them all; what it had of them goes. */
+static void put_in(struct model *into, struct model *changed)
+{
+	vec_each (t, &changed->tenants) {
+		struct tenant *had = model_tenant_sorted(into, t->name);
+
+		tenant_clear(had);
+		*had = *t;
+	}
+	changed->tenants.n = 0;
+	/* it is what this host has besides: keep_local() */
+	free(into->file);
+	into->file = NULL;
+}
+
+/* `mine` with what has changed of these tenants alone; 1 as of make(). */
+static int converge_own(struct session *s, const struct settings *settings,
+			const struct change_how *how, struct model *mine, struct model *changed,
+			struct outcome *out, struct error *err)
+{
+	keep_own(s, mine, changed);
+	if (session_read_mappings(s, changed, err))
+		return -1;
+	put_in(mine, changed);
+	return make(s, settings, mine, true, how, out, err);
+}
+
+static int note_revision(const struct session *s, const struct settings *settings,
+			 struct error *err)
+{
+	_cleanup_store_ struct store *store = NULL;
+
 	return store_open(settings->state, STORE_WRITE, settings->wait, settings->command, &store,
 			  err) ||
 			       store_see_revision(store, s->revision, s->change, err)
 		       ? -1
-		       : 1;
+		       : 0;
+}
+
+/* By what has changed alone. 1: that is not enough, and nothing was done. */
+static int follow_changes(struct session *s, const struct settings *settings,
+			  const struct change_how *how, const struct heard *heard,
+			  struct outcome *out, struct error *err)
+{
+	_cleanup_model_ struct model mine = { 0 }, changed = { 0 };
+	enum concern_of of;
+	int ret;
+
+	if (!s->m.revision)
+		return 1;
+	if (load_had(settings, &mine, err))
+		return -1;
+	if (!mine.subnets.n)
+		return 1;
+	ret = session_read_changed(s, heard, mine.tenants.n, &changed, err);
+	if (ret <= 0)
+		return ret < 0 ? -1 : 1;
+	of = concern_of_host(&mine, &changed, is_here, s);
+	if (of == CONCERN_ALL)
+		return 1;
+	return of == CONCERN_NONE ? note_revision(s, settings, err)
+				  : converge_own(s, settings, how, &mine, &changed, out, err);
 }
 
 int cluster_follow(struct session *s, const struct settings *settings, const struct change_how *how,
@@ -327,8 +401,8 @@ int cluster_follow(struct session *s, const struct settings *settings, const str
 		log_notice("so much was changed since this host followed the cluster last that "
 			   "it cannot be told whether etcd was restored from a snapshot "
 			   "meanwhile; everything is read anew");
-	ret = has_it_already(s, settings, heard, err);
-	return ret < 0 ? -1 : ret ? 0 : cluster_converge(s, settings, how, out, err);
+	ret = follow_changes(s, settings, how, heard, out, err);
+	return ret > 0 ? cluster_converge(s, settings, how, out, err) : ret;
 }
 
 /* ------------------------------------------------------------ single mappings */
@@ -403,9 +477,7 @@ static int converge_after(struct session *s, const struct settings *settings, co
 	struct change_how how = { .no_probe = no_probe, .partial = true };
 	_cleanup_waiting_ struct waiting w = { .revision = s->revision };
 	_cleanup_outcome_ struct outcome out = { 0 };
-	/* whoever waits for hosts has to know all tenants */
-	int ret = settings->waits_for_hosts ? cluster_converge(s, settings, &how, &out, err)
-					    : cluster_follow(s, settings, &how, NULL, &out, err);
+	int ret = cluster_follow(s, settings, &how, NULL, &out, err);
 
 	w.is_here = !ret;
 	if (ret > 0)

@@ -130,7 +130,8 @@ int cluster_wait(struct session *s, const struct settings *settings, struct wait
 	int ret;
 
 	memset(out, 0, sizeof(*out));
-	if (concern_find_hosts(&s->had, &w->concern, err))
+	if (!w->concern.everybody &&
+	    (session_read_tenants(s, err) || concern_find_hosts(&s->had, &w->concern, err)))
 		return -1;
 	for (;;) {
 		ret = look(s, w, out, err);

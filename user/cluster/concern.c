@@ -141,20 +141,58 @@ static bool names_it(const struct model *mine, const char *tenant)
 	return named;
 }
 
-bool concern_is_mine(const struct model *mine, const struct model *changed,
-		     bool (*is_here)(void *arg, const struct tenant *t), void *arg)
+static bool names_mappings(const struct tenant *t)
 {
-	vec_each (t, &changed->tenants) {
-		const struct tenant *had = model_tenant_sorted((struct model *)mine, t->name);
+	vec_each (rule, &t->accept) {
+		vec_each (from, &rule->from) {
+			struct sender sender;
 
-		/* with mappings here, no pool tells of it, or a rule names some */
-		if (!had || had->router || had->mappings.n ||
-		    !prefixes_equal(had->pools.v, had->pools.n, t->pools.v, t->pools.n) ||
-		    !has_pool_of_its_own(mine, had) || names_it(mine, t->name) ||
-		    (tenant_router(t) && is_here(arg, t)))
-			return true;
+			if (sender_parse(*from, &sender) && sender.mapping)
+				return true;
+		}
 	}
 	return false;
+}
+
+static bool same_rules(const struct tenant *a, const struct tenant *b)
+{
+	if (a->accept.n != b->accept.n)
+		return false;
+	for (size_t i = 0; i < a->accept.n; i++) {
+		if (!rule_same(&a->accept.v[i], &b->accept.v[i]))
+			return false;
+	}
+	return true;
+}
+
+enum concern_of concern_of_tenant(const struct model *mine, const struct tenant *t,
+				  bool (*is_here)(void *arg, const struct tenant *t), void *arg)
+{
+	const struct tenant *had = model_tenant_sorted((struct model *)mine, t->name);
+	bool here = tenant_router(t) && is_here(arg, t);
+
+	if (!had || !prefixes_equal(had->pools.v, had->pools.n, t->pools.v, t->pools.n) ||
+	    !has_pool_of_its_own(mine, had))
+		return CONCERN_ALL;
+	/* mappings of others that it names are here already if it has named them before */
+	if (had->router && here)
+		return !names_mappings(t) || same_rules(had, t) ? CONCERN_OWN : CONCERN_ALL;
+	/* with mappings here, a rule names some */
+	return had->router || here || had->mappings.n || names_it(mine, t->name) ? CONCERN_ALL
+										 : CONCERN_NONE;
+}
+
+enum concern_of concern_of_host(const struct model *mine, const struct model *changed,
+				bool (*is_here)(void *arg, const struct tenant *t), void *arg)
+{
+	enum concern_of all = CONCERN_NONE;
+
+	vec_each (t, &changed->tenants) {
+		enum concern_of one = concern_of_tenant(mine, t, is_here, arg);
+
+		all = one > all ? one : all;
+	}
+	return all;
 }
 
 static int read_tenants(const struct entries *now, struct reader *r, struct error *err)

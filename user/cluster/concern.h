@@ -24,11 +24,18 @@ int concern_of_change(const struct entries *had, const struct entries *will, str
 int concern_find_hosts(const struct entries *now, struct concern *c, struct error *err);
 /*
  * The same seen from one host: `mine` is what it has (all tenants, sorted), `changed` has those
- * tenants that have changed meanwhile, as they are now, none of them removed. False: it has nothing
- * else to store.
+ * tenants that have changed meanwhile, as they are now, none of them removed.
  */
-bool concern_is_mine(const struct model *mine, const struct model *changed,
-		     bool (*is_here)(void *arg, const struct tenant *t), void *arg);
+enum concern_of {
+	CONCERN_NONE, /* it has nothing else to store */
+	CONCERN_OWN,  /* but of tenants that are here, as they were, and these alone */
+	CONCERN_ALL,  /* that is not easily told */
+};
+enum concern_of concern_of_host(const struct model *mine, const struct model *changed,
+				bool (*is_here)(void *arg, const struct tenant *t), void *arg);
+/* The same of one of them. */
+enum concern_of concern_of_tenant(const struct model *mine, const struct tenant *t,
+				  bool (*is_here)(void *arg, const struct tenant *t), void *arg);
 /* Whether the host is one of them. */
 bool concern_has(const struct concern *c, const char *host);
 

@@ -37,6 +37,13 @@ static void note_named(struct projection *p, struct model *m, const struct rule 
 	}
 }
 
+void projection_strip(struct tenant *t, bool (*is_here)(void *arg, const struct tenant *t),
+		      void *arg)
+{
+	if (!t->router || !is_here(arg, t))
+		strip(t);
+}
+
 void projection_begin(struct projection *p, struct model *m,
 		      bool (*is_here)(void *arg, const struct tenant *t), void *arg)
 {
@@ -45,8 +52,7 @@ void projection_begin(struct projection *p, struct model *m,
 	memset(p, 0, sizeof(*p));
 	vec_each (t, &m->tenants) {
 		vec_push(&p->named);
-		if (!t->router || !is_here(arg, t))
-			strip(t);
+		projection_strip(t, is_here, arg);
 		p->has_poolless |= !t->router && !t->pools.n;
 		id++;
 		if (!t->id)

@@ -26,6 +26,9 @@ struct projection {
 void projection_free(struct projection *p);
 #define _cleanup_projection_ _cleanup_(projection_free)
 
+/* Take from one what projection_begin() does, for who reads them one after the other. */
+void projection_strip(struct tenant *t, bool (*is_here)(void *arg, const struct tenant *t),
+		      void *arg);
 /*
  * Take from the tenants, which are sorted, what this host does not need but for mappings: routers
  * that are not here, and rules of theirs. `is_here` is asked of each that has a router. They get

@@ -141,6 +141,14 @@ int session_read_all(struct session *s, struct error *err)
 		       : 0;
 }
 
+int session_read_tenants(struct session *s, struct error *err)
+{
+	return session_read_ground(s, err) || read_entries(s, KEY_NETWORK, NULL, err) ||
+			       read_entries(s, KEY_TENANTS, BEHIND_TENANTS, err)
+		       ? -1
+		       : 0;
+}
+
 /* Whether the others count: the tenant has no pool, or is not there and may be misspelt. */
 static bool needs_others(const struct session *s, const char *tenant)
 {
@@ -187,6 +195,8 @@ int session_read_tenant(struct session *s, const char *tenant, struct error *err
 struct projecting {
 	struct reader r;
 	struct projection p;
+	bool (*is_here)(void *arg, const struct tenant *t);
+	void *arg;
 };
 
 static bool wants(void *arg, const struct tenant *t, const struct owner *o)
@@ -202,18 +212,23 @@ static int read_block(void *arg, const char *key, char *value, int64_t revision,
 	return reader_block(arg, key, value, err);
 }
 
-static int read_tenants(struct session *s, struct reader *r, struct error *err)
+/* One after the other: all of them as text would be most of what this host needs of memory. */
+static int read_tenant(void *arg, const char *key, char *value, int64_t revision, struct error *err)
 {
-	const struct entry *network = entries_find(&s->had, KEY_NETWORK);
+	struct projecting *j = arg;
 
-	if (reader_network(r, network->value, err))
+	(void)revision;
+	if (reader_tenant(&j->r, key, value, err))
 		return -1;
-	vec_each (entry, &s->had.list) {
-		if (strncmp(entry->key, KEY_TENANTS, strlen(KEY_TENANTS)) == 0 &&
-		    reader_tenant(r, entry->key, entry->value, err))
-			return -1;
-	}
+	projection_strip(&j->r.m.tenants.v[j->r.m.tenants.n - 1], j->is_here, j->arg);
 	return 0;
+}
+
+static int read_tenants(struct session *s, struct projecting *j, struct error *err)
+{
+	struct session_taking taking = { .each = read_tenant, .arg = j };
+
+	return session_read_range(s, KEY_TENANTS, BEHIND_TENANTS, &taking, err);
 }
 
 static int read_blocks(struct session *s, struct projecting *j, struct error *err)
@@ -232,18 +247,19 @@ static int read_blocks(struct session *s, struct projecting *j, struct error *er
 int session_read_projection(struct session *s, bool (*is_here)(void *arg, const struct tenant *t),
 			    void *arg, struct model *out, struct error *err)
 {
-	struct projecting j = { .r = { .wants = wants } };
+	struct projecting j = { .r = { .wants = wants }, .is_here = is_here, .arg = arg };
+	const struct entry *network;
 	int ret = -1;
 
 	j.r.arg = &j;
 	memset(out, 0, sizeof(*out));
 	if (session_read_ground(s, err) || session_find_change(s, err) ||
-	    read_entries(s, KEY_NETWORK, NULL, err) ||
-	    read_entries(s, KEY_TENANTS, BEHIND_TENANTS, err))
+	    read_entries(s, KEY_NETWORK, NULL, err))
 		return -1;
-	if (!entries_find(&s->had, KEY_NETWORK))
+	network = entries_find(&s->had, KEY_NETWORK);
+	if (!network)
 		return 0;
-	if (read_tenants(s, &j.r, err) == 0) {
+	if (reader_network(&j.r, network->value, err) == 0 && read_tenants(s, &j, err) == 0) {
 		projection_begin(&j.p, &j.r.m, is_here, arg);
 		ret = read_blocks(s, &j, err);
 	}
@@ -349,6 +365,34 @@ int session_read_changed(struct session *s, const struct heard *heard, size_t kn
 	free(s->change);
 	s->change = xstrdup(heard->change);
 	return 1;
+}
+
+static bool is_theirs(void *arg, const struct tenant *t, const struct owner *o)
+{
+	(void)arg, (void)o;
+	return t;
+}
+
+int session_read_mappings(struct session *s, struct model *m, struct error *err)
+{
+	struct reader r = { .m = *m, .wants = is_theirs };
+	struct session_taking taking = { .each = read_block, .arg = &r };
+	_cleanup_key_ranges_ struct key_ranges ranges = { 0 };
+	int ret = 0;
+
+	vec_each (t, &m->tenants) {
+		vec_each (pool, &t->pools)
+			key_ranges_add(&ranges, pool);
+	}
+	key_ranges_merge(&ranges);
+	vec_each (range, &ranges.list) {
+		if (!ret)
+			ret = session_read_range(s, range->from, range->to, &taking, err);
+	}
+	if (!ret)
+		ret = reader_end(&r, err);
+	*m = r.m;
+	return ret;
 }
 
 int session_find_change(struct session *s, struct error *err)

@@ -36,8 +36,8 @@ int session_read_all(struct session *s, struct error *err);
 /* What it takes to change one mapping of the tenant (edit.h). */
 int session_read_tenant(struct session *s, const char *tenant, struct error *err);
 /*
- * What this host needs (projection.h), read block by block; the caller's to free, and sorted. `had`
- * has no blocks then. A cluster without definitions: a model without anything.
+ * What this host needs (projection.h), read key by key; the caller's to free, and sorted. `had` has
+ * neither tenants nor blocks then. A cluster without definitions: a model without anything.
  */
 int session_read_projection(struct session *s, bool (*is_here)(void *arg, const struct tenant *t),
 			    void *arg, struct model *out, struct error *err);
@@ -52,6 +52,11 @@ int session_read_projection(struct session *s, bool (*is_here)(void *arg, const 
 struct heard;
 int session_read_changed(struct session *s, const struct heard *heard, size_t known,
 			 struct model *out, struct error *err);
+/* The network and all tenants, without their mappings. */
+int session_read_tenants(struct session *s, struct error *err);
+/* Adds to these tenants all of their mappings, which are in their pools, and addresses of routers.
+ */
+int session_read_mappings(struct session *s, struct model *m, struct error *err);
 /* The keys that every change goes by, and the revision at which all else is read. `change` is not
  * known then: session_find_change(). */
 int session_read_ground(struct session *s, struct error *err);

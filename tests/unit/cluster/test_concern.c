@@ -108,7 +108,7 @@ static bool is_on_hv1(void *arg, const struct tenant *t)
 	"tenant one id=4 pool=100.64.6.0/24; tenant two id=5 pool=100.64.6.0/25;"            \
 	"tenant plain id=6; map 10.0.0.7 lease=100.64.9.7;"
 
-static bool is_mine(const char *tenant)
+static enum concern_of of_hv1(const char *tenant)
 {
 	_cleanup_reader_ struct reader r = { 0 };
 	_cleanup_model_ struct model mine = model_of(MINE);
@@ -122,28 +122,42 @@ static bool is_mine(const char *tenant)
 	model_sort(&mine);
 	cr_assert_eq(reader_network(&r, "{\"subnets\":[\"100.64.0.0/16\"]}", &err), 0);
 	cr_assert_eq(reader_tenant(&r, key, tenant, &err), 0, "%s", err.text);
-	return concern_is_mine(&mine, &r.m, is_on_hv1, NULL);
+	return concern_of_host(&mine, &r.m, is_on_hv1, NULL);
 }
+
+#define RED_ON(host, more)                                           \
+	"{\"name\":\"red\",\"pool\":[\"100.64.1.0/24\"],\"router\":" \
+	"{\"host\":\"" host "\",\"netns\":\"red\"" more "}"
 
 Test(concern, of_one_host)
 {
 	static const struct {
 		const char *tenant;
-		bool mine;
+		enum concern_of of;
 	} cases[] = {
 		{ "{\"name\":\"blue\",\"pool\":[\"100.64.2.0/24\"],\"router\":{\"host\":\"hv2\"}}",
-		  false },
-		{ "{\"name\":\"blue\",\"pool\":[\"100.64.2.0/24\"]}", false },
+		  CONCERN_NONE },
+		{ "{\"name\":\"blue\",\"pool\":[\"100.64.2.0/24\"]}", CONCERN_NONE },
 		{ "{\"name\":\"blue\",\"pool\":[\"100.64.2.0/24\"],\"router\":{\"host\":\"hv1\"}}",
-		  true },
-		{ "{\"name\":\"blue\",\"pool\":[\"100.64.3.0/24\"]}", true },
-		{ "{\"name\":\"red\",\"pool\":[\"100.64.1.0/24\"]}", true },
-		{ "{\"name\":\"new\",\"pool\":[\"100.64.7.0/24\"]}", true },
-		{ "{\"name\":\"pink\",\"pool\":[\"100.64.4.0/24\"]}", true },
-		{ "{\"name\":\"one\",\"pool\":[\"100.64.6.0/24\"]}", true },
-		{ "{\"name\":\"plain\"}", true },
+		  CONCERN_ALL },
+		{ "{\"name\":\"blue\",\"pool\":[\"100.64.3.0/24\"]}", CONCERN_ALL },
+		/* red's router is here, and stays */
+		{ RED_ON("hv1", "") "}", CONCERN_OWN },
+		{ RED_ON("hv1", "") ",\"accept\":[{\"from\":[\"blue\"]}]}", CONCERN_OWN },
+		{ RED_ON("hv1", "") ",\"accept\":[{\"from\":[\"pink/web\"]}]}", CONCERN_OWN },
+		{ RED_ON("hv1",
+			 ",\"sources\":\"loose\"") ",\"accept\":[{\"from\":[\"pink/web\"]}]}",
+		  CONCERN_OWN },
+		{ RED_ON("hv1", "") ",\"accept\":[{\"from\":[\"pink/web\",\"blue/db\"]}]}",
+		  CONCERN_ALL },
+		{ RED_ON("hv2", "") ",\"accept\":[{\"from\":[\"pink/web\"]}]}", CONCERN_ALL },
+		{ "{\"name\":\"red\",\"pool\":[\"100.64.1.0/24\"]}", CONCERN_ALL },
+		{ "{\"name\":\"new\",\"pool\":[\"100.64.7.0/24\"]}", CONCERN_ALL },
+		{ "{\"name\":\"pink\",\"pool\":[\"100.64.4.0/24\"]}", CONCERN_ALL },
+		{ "{\"name\":\"one\",\"pool\":[\"100.64.6.0/24\"]}", CONCERN_ALL },
+		{ "{\"name\":\"plain\"}", CONCERN_ALL },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-		cr_expect_eq(is_mine(cases[i].tenant), cases[i].mine, "%s", cases[i].tenant);
+		cr_expect_eq(of_hv1(cases[i].tenant), cases[i].of, "%s", cases[i].tenant);
 }
