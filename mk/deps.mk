@@ -32,7 +32,7 @@ DEPS_lint := $(DEPS_build) $(call packages,$(NEEDS_unit)) git clang-format clang
 	llvm mandoc zsh fish tidy
 
 DEPS_site := $(DEPS_build) python3 mkdocs mandoc
-DEPS_deb := $(DEPS_build) $(call packages,$(NEEDS_unit) $(NEEDS_fuzz)) debhelper git lintian po-debconf mmdebstrap iproute2 \
+DEPS_deb := $(DEPS_build) $(call packages,$(NEEDS_unit) $(NEEDS_fuzz)) debhelper git lintian po-debconf mmdebstrap piuparts autopkgtest iproute2 \
 	iputils-ping util-linux
 
 # Without dpkg (exit 3) it is up to whoever calls: what is missing then is found where it is needed.

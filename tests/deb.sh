@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# deb.sh: the Debian packages of the last commit. Two builds in elsewhere are equal to the byte; in a Debian of its
-# own (a directory, with namespaces of its own) the package installs, joins two tenants, is installed again while they
-# talk, removed, and purged. Takes minutes, and Debian's mirror. Exit 1 with `failed: …` for what is wrong.
+# deb.sh: the Debian packages of the last commit. Two builds in elsewhere are equal to the byte; piuparts finds nothing
+# that they leave behind, and autopkgtest runs the package's own test. In a Debian of its own (a directory, with
+# namespaces of its own) the package installs, joins two tenants, is installed again while they talk, removed, and
+# purged. Takes minutes, and Debian's mirror. Exit 1 with `failed: …` for what is wrong.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 if [ -z "${TN_PRIVATE-}" ]; then
-	TN_PRIVATE=1 exec unshare --mount --pid --fork --propagation private --kill-child -- "$0" "$@"
+	TN_PRIVATE=1 exec unshare --mount --mount-proc --pid --fork --propagation private --kill-child -- "$0" "$@"
 fi
 
 tmp=$(mktemp -d)
@@ -22,6 +23,7 @@ finish() {
 		ip netns delete "$name"
 	done
 	umount -R "$root"/{proc,sys,dev,run} 2>/dev/null
+	umount -R "$root-tests" 2>/dev/null
 	rm -rf --one-file-system "$tmp"
 }
 trap finish EXIT
@@ -71,14 +73,34 @@ done
 
 # shellcheck disable=SC1091
 . /etc/os-release
+mirror=http://deb.debian.org/debian
 ok "a Debian" mmdebstrap --variant=apt --include=iproute2,iputils-ping,debconf "$VERSION_CODENAME" "$root" \
-	"deb http://deb.debian.org/debian $VERSION_CODENAME main"
+	"deb $mirror $VERSION_CODENAME main"
 [ $status = 0 ] || exit 1
-mount -t proc proc "$root/proc"
-mount --rbind /sys "$root/sys"
-mount --make-rslave "$root/sys"
-mount -t bpf bpf "$root/sys/fs/bpf"
-mount -t tmpfs tmpfs "$root/run"
+
+# provide DIRECTORY: what a system has besides files
+provide() {
+	mount -t proc proc "$1/proc"
+	mount --rbind /sys "$1/sys"
+	mount --make-rslave "$1/sys"
+	mount -t bpf bpf "$1/sys/fs/bpf"
+	mount -t tmpfs tmpfs "$1/run"
+}
+
+# It takes a copy of the directory.
+ok piuparts piuparts --existing-chroot="$root" --distribution="$VERSION_CODENAME" --mirror="$mirror main" \
+	"$tmp"/one/deb/tenantnat_*.deb
+
+# What it needs of isolation, it has here. The demo unshares its mounts, for which the root has to be one.
+cp -a "$root" "$root-tests"
+mount --bind "$root-tests" "$root-tests"
+provide "$root-tests"
+mount --rbind /dev "$root-tests/dev"
+mount --make-rslave "$root-tests/dev"
+ok autopkgtest autopkgtest --apt-upgrade --ignore-restrictions=isolation-machine "$tmp"/one/deb/tenantnat_*.deb \
+	"$tmp/one/tree" -- chroot "$root-tests"
+
+provide "$root"
 cp "$tmp"/one/deb/tenantnat_*.deb "$root/tenantnat.deb"
 ok install in_root apt-get install -y --no-install-recommends /tenantnat.deb
 ok "its version" in_root tenantnat --version
