@@ -28,6 +28,7 @@ refuses() {
 echo "== left out tests"
 refuses METRICS=no timeout 10 "$bin" --state "$tmp/state" agent --metrics 127.0.0.1:9876
 refuses SYSTEMD=no env NOTIFY_SOCKET="$tmp/socket" timeout 10 "$bin" --state "$tmp/state" agent
+refuses SYSTEMD=no "$bin" --state "$tmp/state" monitor --journal
 refuses CLUSTER=no timeout 10 "$bin" --state "$tmp/state" cluster join http://127.0.0.1:2379
 "$bin" cluster join --help | grep -q "not in this build: CLUSTER=no" || fail "help: nothing about CLUSTER=no"
 refuses NEUTRON=no "$bin" --state "$tmp/state" neutron --url http://127.0.0.1:1 --once

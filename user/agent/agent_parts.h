@@ -29,6 +29,12 @@ struct known_router {
 	struct addr_list mapped;
 };
 
+/* Of a router that the definitions have here: for the log. */
+struct router_name {
+	char tenant[TENANT_NAME_MAX + 1];
+	char *netns; /* NULL: our own */
+};
+
 struct agent {
 	struct settings settings; /* once it is ready, changes do not wait for the lock */
 	struct agent_options options;
@@ -43,6 +49,7 @@ struct agent {
 	struct agent_stats stats;
 	struct traffic_log traffic; /* for `status`, what was counted at the last looks */
 	VEC(struct known_router) routers;
+	VEC(struct router_name) names; /* of those in the definitions that were read last */
 	size_t unmended; /* lines of the plan that remained after the last attempt to mend */
 	bool has_pending;
 	struct model pending; /* definitions of the file that are not in force yet */
@@ -69,6 +76,9 @@ void agent_look(struct agent *a);
 void agent_see_active(struct agent *a);
 /* Of `routers`, and what they hold. */
 void agent_forget_routers(struct agent *a);
+void agent_forget_names(struct agent *a);
+/* For log_routers(): the namespace of a tenant's router, of the agent `arg`. */
+const char *agent_router_of(const char *tenant, void *arg);
 /* Links that were detached, which nobody reports. */
 void agent_poll_links(struct agent *a);
 

@@ -90,7 +90,7 @@ static size_t send_slice(const struct announcement *one)
 	    if_indextoname(r->ifindex, name) &&
 	    announce(r->ifindex, r->mac, one->own, one->addrs.list.v + one->sent, count, &sent,
 		     &err))
-		log_warning("tenant %s: %s", r->tenant, err.text);
+		log_about(LOG_WARNING, r->tenant, NULL, "tenant %s: %s", r->tenant, err.text);
 	return sent;
 }
 

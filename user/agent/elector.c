@@ -71,7 +71,7 @@ static void log_trouble(struct elector *x, const char *tenant, const struct erro
 	if (strcmp(x->trouble, text) == 0)
 		return;
 	memcpy(x->trouble, text, sizeof(text));
-	log_warning(tenant ? "tenant %s" : "elections: %s", text);
+	log_about(LOG_WARNING, tenant, "failed", tenant ? "tenant %s" : "elections: %s", text);
 }
 
 static void describe(const struct elector *x, struct elections *out)
@@ -251,7 +251,8 @@ static void stop_post(struct elector *x, struct seat *seat, const char *why)
 
 	if (p && post_stop(p, x->dp, &err))
 		log_trouble(x, seat->tenant, &err);
-	log_notice("tenant %s: this host is not active any more: %s", seat->tenant, why);
+	log_about(LOG_NOTICE, seat->tenant, "standby",
+		  "tenant %s: this host is not active any more: %s", seat->tenant, why);
 	election_stopped(seat);
 	if (!p)
 		return;
@@ -560,7 +561,8 @@ static void do_start(struct elector *x, struct seat *seat)
 			was->netns = p->netns ? xstrdup(p->netns) : NULL;
 		}
 		if (!seat->active) {
-			log_notice("tenant %s: this host is elected, and active now", seat->tenant);
+			log_about(LOG_NOTICE, seat->tenant, "active",
+				  "tenant %s: this host is elected, and active now", seat->tenant);
 			post_announce(p);
 		}
 		election_started(seat, until);

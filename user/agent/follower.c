@@ -217,8 +217,7 @@ static int converge(struct follower *f, struct error *err)
 	if (ret == 0)
 		return error_set(err, "this host is in no cluster any more");
 	ret = ret < 0 ? -1 : cluster_follow(&s, f->settings, &how, &f->heard, &outcome, err);
-	vec_each (line, &outcome.text.lines)
-		log_notice("%c %s", line->sign, line->text);
+	outcome_log(&outcome);
 	return ret;
 }
 

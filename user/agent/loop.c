@@ -41,7 +41,8 @@ static void reload(struct agent *a)
 		return;
 	}
 	if (read_file(a->options.file, &wanted, &err)) {
-		log_error("%s; the definitions in force stay", err.text);
+		log_about(LOG_ERROR, NULL, "refused", "%s; the definitions in force stay",
+			  err.text);
 		return;
 	}
 	definitions_warn(a->options.file, &wanted, NULL);
@@ -120,6 +121,7 @@ static void loop(struct agent *a)
 {
 	while (!interrupt_is_noted()) {
 		tell_alive(a);
+		log_tell_left_out();
 		announcements_send(&a->announcements, clock_ms());
 		if (clock_ms() >= a->schedule.poll)
 			agent_poll_links(a);
@@ -217,6 +219,8 @@ static int begin(struct agent *a, struct error *err)
 
 static void agent_cleanup(struct agent *a)
 {
+	log_routers(NULL, NULL);
+	agent_forget_names(a);
 	announcements_free(&a->announcements);
 	troubles_free(&a->troubles);
 	traffic_log_free(&a->traffic);
@@ -238,6 +242,8 @@ int agent_run(const struct settings *settings, const struct agent_options *optio
 	};
 
 	interrupt_catch();
+	log_limit();
+	log_routers(agent_router_of, &a);
 	hosts_file_init(&a.hosts, options->names, settings->state);
 	if (begin(&a, err) && !interrupt_is_noted())
 		return -1;

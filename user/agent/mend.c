@@ -50,10 +50,42 @@ static bool watch_all_pins(struct agent *a)
 	return new;
 }
 
+void agent_forget_names(struct agent *a)
+{
+	vec_each (one, &a->names)
+		free(one->netns);
+	vec_free(&a->names);
+}
+
+static void know_names(struct agent *a, const struct model *m)
+{
+	agent_forget_names(a);
+	vec_each (t, &m->tenants) {
+		struct router_name *one = t->router ? vec_push(&a->names) : NULL;
+
+		if (!one)
+			continue;
+		snprintf(one->tenant, sizeof(one->tenant), "%s", t->name);
+		one->netns = t->router->netns ? xstrdup(t->router->netns) : NULL;
+	}
+}
+
+const char *agent_router_of(const char *tenant, void *arg)
+{
+	const struct agent *a = arg;
+
+	vec_each (one, &a->names) {
+		if (strcmp(one->tenant, tenant) == 0)
+			return one->netns;
+	}
+	return NULL;
+}
+
 static void say_standby(const struct router_row *r)
 {
-	log_notice("tenant %s: its router is %s now", r->tenant,
-		   r->standby ? "a standby" : "active");
+	log_about(LOG_NOTICE, r->tenant, r->standby ? "standby" : "active",
+		  "tenant %s: its router is %s now", r->tenant,
+		  r->standby ? "a standby" : "active");
 }
 
 /*
@@ -170,18 +202,13 @@ static ssize_t look(struct agent *a, struct error *err)
 		schedule_at_once(&a->schedule, clock_ms());
 	if (change_make(&c, &how, &out, err))
 		return -1;
+	know_names(a, &c.had);
 	hosts_file_update(&a->hosts, &c.had, a->member.is);
 	update_routers(a, c.dp, &c.have, !out.text.lines.n);
 	note_traffic(a, &c);
 	if (!out.text.lines.n)
 		troubles_update(&a->troubles, &out.failed, clock_ms());
 	return out.text.lines.n;
-}
-
-static void log_outcome(const struct outcome *out)
-{
-	vec_each (line, &out->text.lines)
-		log_notice("%c %s", line->sign, line->text);
 }
 
 /* Of routers that were there before; others are announced anyway. */
@@ -203,9 +230,10 @@ ssize_t agent_mend(struct agent *a, struct error *err)
 	    change_make(&c, &how, &out, err))
 		return -1;
 	note_unannounced(a, &out);
+	know_names(a, &c.will);
 	/* of what is tried again and again, only the failure is worth saying, and once */
 	if (!out.failed.list.n || !a->unmended)
-		log_outcome(&out);
+		outcome_log(&out);
 	troubles_update(&a->troubles, &out.failed, clock_ms());
 	return out.failed.list.n;
 }
@@ -214,7 +242,8 @@ ssize_t agent_mend(struct agent *a, struct error *err)
 static void say_refused(struct agent *a, const struct error *why)
 {
 	if (strcmp(a->refused.text, why->text) != 0)
-		log_error("%s: %s; the definitions in force stay", a->options.file, why->text);
+		log_about(LOG_ERROR, NULL, "refused", "%s: %s; the definitions in force stay",
+			  a->options.file, why->text);
 	a->refused = *why;
 }
 
@@ -260,7 +289,8 @@ int agent_put_in_force(struct agent *a, struct error *err)
 		return interrupt_is_noted() ? -1 : 0;
 	}
 	a->refused = (struct error){ 0 };
-	log_outcome(&out);
+	know_names(a, &c.will);
+	outcome_log(&out);
 	note_unannounced(a, &out);
 	return 0;
 }
@@ -327,7 +357,7 @@ static bool change_some(struct agent *a, enum store_mode mode, const struct scop
 	    change_make(&c, &how, &out, &err) || out.failed.list.n)
 		return false;
 	if (mode == STORE_WRITE)
-		log_outcome(&out);
+		outcome_log(&out);
 	note_unannounced(a, &out);
 	return out.text.lines.n;
 }

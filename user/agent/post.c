@@ -156,7 +156,7 @@ static void announce_one(const struct post *p, const struct iface *i)
 		*vec_push(&addrs.list) = a->addr;
 	if (i->ethernet && addrs.list.n &&
 	    announce(i->index, i->mac, true, addrs.list.v, addrs.list.n, &told, &err))
-		log_warning("tenant %s: %s", p->tenant, err.text);
+		log_about(LOG_WARNING, p->tenant, NULL, "tenant %s: %s", p->tenant, err.text);
 	vec_free(&addrs.list);
 }
 

@@ -27,7 +27,7 @@ static void add(struct troubles *all, const struct failure *f, const struct trou
 	t->logged = old && old->logged;
 	if (t->logged || now - t->since < LASTING)
 		return;
-	log_error("%s", t->text);
+	log_about(LOG_ERROR, *t->tenant ? t->tenant : NULL, "failed", "%s", t->text);
 	t->logged = true;
 }
 
@@ -40,8 +40,9 @@ void troubles_update(struct troubles *t, const struct failures *failed, uint64_t
 		add(t, f, find(&before, f->tenant, f->text), now);
 	vec_each (old, &before.list) {
 		if (old->logged && !find(t, old->tenant, NULL))
-			log_notice("%s%s%s in order again", *old->tenant ? "tenant " : "",
-				   old->tenant, *old->tenant ? " is" : "all is");
+			log_about(LOG_NOTICE, *old->tenant ? old->tenant : NULL, "recovered",
+				  "%s%s%s in order again", *old->tenant ? "tenant " : "",
+				  old->tenant, *old->tenant ? " is" : "all is");
 	}
 	troubles_free(&before);
 }

@@ -106,6 +106,8 @@ void outcome_print(const struct outcome *out, bool dry_run);
  * "removed", "failed": [{"tenant", "text"}]}; NULL: a line is no text.
  */
 json_t *outcome_json(const struct outcome *out);
+/* Log its lines, each with its tenant. */
+void outcome_log(const struct outcome *out);
 /* Say which routers failed; -1 with an error about their number if there are any. */
 int outcome_failed(const struct outcome *out, const char *what, struct error *err);
 

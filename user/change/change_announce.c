@@ -34,8 +34,9 @@ static void announce_addrs(const struct router_row *r, bool own, const struct ad
 	if (!addrs->list.n || netns_enter_id(r->netns, r->netns_dev, r->netns_ino, &ns))
 		return;
 	if (announce(r->ifindex, r->mac, own, addrs->list.v, addrs->list.n, &told, &err))
-		log_warning("tenant %s: %s; neighbours find them by their own ARP or ND requests",
-			    r->tenant, err.text);
+		log_about(LOG_WARNING, r->tenant, NULL,
+			  "tenant %s: %s; neighbours find them by their own ARP or ND requests",
+			  r->tenant, err.text);
 }
 
 static void announce_own(const struct router_row *r)

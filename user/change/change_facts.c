@@ -206,13 +206,14 @@ static int look_closely(struct change *c, const struct change_how *how, struct t
 		return -1;
 	/* an agent looks all the time, and a change of one mapping is about something else */
 	if (f->doubt.set && !how->scope && !(how->agent && how->restore))
-		log_warning("tenant %s: %s", t->name, f->doubt.text);
+		log_about(LOG_WARNING, t->name, NULL, "tenant %s: %s", t->name, f->doubt.text);
 	if (f->row.standby && !how->restore && !how->agent)
-		log_notice("tenant %s: its router is a standby: %s has not its own address, which "
-			   "%s",
-			   t->name, f->at.name,
-			   f->row.elected ? "the host that is elected gets (`active: elected`)"
-					  : "others give it (`active: address`)");
+		log_about(LOG_NOTICE, t->name, "standby",
+			  "tenant %s: its router is a standby: %s has not its own address, which "
+			  "%s",
+			  t->name, f->at.name,
+			  f->row.elected ? "the host that is elected gets (`active: elected`)"
+					 : "others give it (`active: address`)");
 	if (how->partial && check_leases(&c->had, f, err))
 		return -1;
 	return how->restore ? check_address(&c->had, t, f, err) : 0;
@@ -396,11 +397,12 @@ void change_facts_warn(const struct change *c, const struct facts *facts)
 			bool is_new = !attached || !iface_addr_is_cut_off(a, &c->had);
 
 			if (is_new && iface_addr_is_cut_off(a, &c->will))
-				log_warning("tenant %s: %s on %s is in no shared subnet: over %s "
-					    "nobody reaches this address any more, and the router "
-					    "cannot send from it; put it on another interface",
-					    f->row.tenant, ADDR(&a->addr), shared->name,
-					    shared->name);
+				log_about(LOG_WARNING, f->row.tenant, NULL,
+					  "tenant %s: %s on %s is in no shared subnet: over %s "
+					  "nobody reaches this address any more, and the router "
+					  "cannot send from it; put it on another interface",
+					  f->row.tenant, ADDR(&a->addr), shared->name,
+					  shared->name);
 		}
 	}
 }

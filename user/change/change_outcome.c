@@ -80,11 +80,20 @@ json_t *outcome_json(const struct outcome *o)
 			 "removed", (json_int_t)o->text.removed, "failed", failed);
 }
 
+void outcome_log(const struct outcome *o)
+{
+	char tenant[TENANT_NAME_MAX + 1];
+
+	vec_each (line, &o->text.lines)
+		log_about(LOG_NOTICE, plan_line_tenant(line, tenant), "changed", "%c %s",
+			  line->sign, line->text);
+}
+
 int outcome_failed(const struct outcome *out, const char *what, struct error *err)
 {
 	fflush(stdout);
 	vec_each (f, &out->failed.list)
-		log_line(LOG_ERROR, "%s", f->text);
+		log_about(LOG_ERROR, f->tenant, "failed", "%s", f->text);
 	if (!out->failed.list.n)
 		return 0;
 	return error_set(err, "%zu of the routers could not be %s; correct that, and restore again",

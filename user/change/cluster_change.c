@@ -495,7 +495,7 @@ static void say(struct plan_text *text, char sign, const char *tenant, const str
 
 	if (asprintf(&line, "mapping %s %s -> %s", tenant, ADDR(&m->fixed), ADDR(&m->shared)) < 0)
 		return;
-	*vec_push(&text->lines) = (struct plan_line){ sign, line };
+	*vec_push(&text->lines) = (struct plan_line){ .sign = sign, .text = line };
 	text->added += sign == '+';
 	text->removed += sign == '-';
 }

@@ -238,8 +238,9 @@ static void note_interface(const struct tenant *t, const struct netns *ns,
 /* Then it has to be taken for one where something sees them. */
 static bool could_not_ask(const char *tenant, const struct error *err)
 {
-	log_warning("tenant %s: %s; until the next run packets go through the stack", tenant,
-		    err->text);
+	log_about(LOG_WARNING, tenant, NULL,
+		  "tenant %s: %s; until the next run packets go through the stack", tenant,
+		  err->text);
 	return true;
 }
 

@@ -34,21 +34,44 @@ static void count(struct plan_text *out, char sign)
 	out->removed += sign == '-';
 }
 
-__attribute__((format(printf, 3, 4))) static void say(struct plan_text *out, char sign,
-						      const char *format, ...)
+/* The line; NULL: there is no room for it. */
+__attribute__((format(printf, 3, 4))) static struct plan_line *say(struct plan_text *out, char sign,
+								   const char *format, ...)
 {
 	struct plan_line *line;
 	va_list args;
 
 	count(out, sign);
 	if (is_full(out))
-		return;
+		return NULL;
 	line = vec_push(&out->lines);
 	line->sign = sign;
 	va_start(args, format);
 	if (vasprintf(&line->text, format, args) < 0)
 		line->text = xstrdup("");
 	va_end(args);
+	return line;
+}
+
+/* What the line begins with names the tenant; where it does so first is near enough. */
+static void about(struct plan_line *line, const char *tenant)
+{
+	const char *at = line ? strstr(line->text, tenant) : NULL;
+
+	if (!at || at - line->text > UINT8_MAX)
+		return;
+	line->tenant_at = (uint8_t)(at - line->text);
+	line->tenant_len = (uint8_t)strlen(tenant);
+}
+
+#define say_of(out, sign, tenant, ...) about(say((out), (sign), __VA_ARGS__), (tenant))
+
+const char *plan_line_tenant(const struct plan_line *line, char buf[TENANT_NAME_MAX + 1])
+{
+	if (!line->tenant_len)
+		return NULL;
+	snprintf(buf, TENANT_NAME_MAX + 1, "%.*s", line->tenant_len, line->text + line->tenant_at);
+	return buf;
 }
 
 static bool same_text(const char *a, const char *b)
@@ -98,8 +121,8 @@ static void describe_labels(const struct tenant *had, const struct tenant *will,
 		differ_text(&d, "shared address", old->pinned ? "pinned" : "leased",
 			    m->pinned ? "pinned" : "leased");
 		differ_text(&d, "MAC address", mac_or_none(old->mac, a), mac_or_none(m->mac, b));
-		say(out, '~', "mapping %s %s: %s", will->name, ADDR(&m->fixed),
-		    differences_text(&d));
+		say_of(out, '~', will->name, "mapping %s %s: %s", will->name, ADDR(&m->fixed),
+		       differences_text(&d));
 	}
 }
 
@@ -148,7 +171,7 @@ static void describe_tenant(const struct tenant *had, const struct tenant *will,
 	if (is_reordered(had, will))
 		differ_say(&d, "order of accept");
 	if (d.f)
-		say(out, '~', "tenant %s: %s", will->name, differences_text(&d));
+		say_of(out, '~', will->name, "tenant %s: %s", will->name, differences_text(&d));
 	describe_labels(had, will, out);
 }
 
@@ -162,11 +185,13 @@ static void describe_tenants(const struct model *had, const struct model *will,
 		int order = w == wend ? 1 : h == hend ? -1 : strcmp(w->name, h->name);
 
 		if (order < 0)
-			say(out, '+', "tenant %s", w++->name);
+			say_of(out, '+', w->name, "tenant %s", w->name);
 		else if (order > 0)
-			say(out, '-', "tenant %s", h++->name);
+			say_of(out, '-', h->name, "tenant %s", h->name);
 		else
-			describe_tenant(h++, w++, out);
+			describe_tenant(h, w, out);
+		w += order <= 0;
+		h += order >= 0;
 	}
 }
 
@@ -185,9 +210,9 @@ static void describe_router(struct plan_text *out, char sign, const struct route
 	const struct tenant *t = by_router(will, r->tenant);
 
 	t = t ? t : by_router(had, r->tenant);
-	say(out, sign, "router %s: netns %s, hook %s", r->tenant,
-	    t && tenant_router(t)->netns ? tenant_router(t)->netns : "(own)",
-	    hook_name(r->via ? r->via : r->hook));
+	say_of(out, sign, r->tenant, "router %s: netns %s, hook %s", r->tenant,
+	       t && tenant_router(t)->netns ? tenant_router(t)->netns : "(own)",
+	       hook_name(r->via ? r->via : r->hook));
 }
 
 static void describe_renewed(struct plan_text *out, const struct router_row *r,
@@ -201,7 +226,8 @@ static void describe_renewed(struct plan_text *out, const struct router_row *r,
 		differ_router(&d, tenant_router(had), tenant_router(will));
 	if (was)
 		differ_row(&d, was, r, d.f);
-	say(out, '~', "router %s: %s", r->tenant, d.f ? differences_text(&d) : "renewed");
+	say_of(out, '~', r->tenant, "router %s: %s", r->tenant,
+	       d.f ? differences_text(&d) : "renewed");
 }
 
 /* Those that are attached and stay so; then those of which the definitions alone change. */
@@ -227,7 +253,7 @@ static void describe_changed(const struct plan *plan, const struct kernel_state 
 		if (h)
 			differ_router(&d, tenant_router(h), tenant_router(w));
 		if (d.f)
-			say(out, '~', "router %s: %s", w->name, differences_text(&d));
+			say_of(out, '~', w->name, "router %s: %s", w->name, differences_text(&d));
 	}
 }
 
@@ -306,6 +332,13 @@ static const struct mapping *mapping_of(const struct side *side, const struct sh
 	return t ? tenant_mapping((struct tenant *)t, &row->fixed) : NULL;
 }
 
+static const char *tenant_text(const struct side *side, const struct shared_row *row)
+{
+	const struct tenant *t = named(&side->names, row->tenant);
+
+	return t ? t->name : "?";
+}
+
 /* "red/db 10.0.0.5", or of a router's own address "red". The caller's to free. */
 static char *owner_text(const struct side *side, const struct shared_row *row)
 {
@@ -370,11 +403,11 @@ static void describe_mapping(struct plan_text *out, char sign, const struct side
 	m = row->flags & TN_SHARED_BOUND ? mapping_of(side, row) : NULL;
 	mac = m ? mac_or_none(m->mac, address) : NULL;
 	limit = limit_text(policy_limit(&side->kernel->policy, &row->shared), buf);
-	say(out, sign, "%s %s%s %s%s%s%s%s%s%s%s",
-	    row->flags & TN_SHARED_OWN ? "router address" : "mapping", owner,
-	    row->flags & TN_SHARED_OWN ? "" : " ->", ADDR(&row->shared), giver_text(side, row),
-	    mac ? ", mac " : "", mac ? mac : "", limit ? ", limit " : "", limit ? limit : "",
-	    before ? ", before of " : "", before ? before : "");
+	say_of(out, sign, tenant_text(side, row), "%s %s%s %s%s%s%s%s%s%s%s",
+	       row->flags & TN_SHARED_OWN ? "router address" : "mapping", owner,
+	       row->flags & TN_SHARED_OWN ? "" : " ->", ADDR(&row->shared), giver_text(side, row),
+	       mac ? ", mac " : "", mac ? mac : "", limit ? ", limit " : "", limit ? limit : "",
+	       before ? ", before of " : "", before ? before : "");
 }
 
 /*
@@ -409,8 +442,8 @@ static void describe_readdressed(struct plan_text *out, const struct side *will,
 		return;
 	}
 	owner = owner_text(will, w);
-	say(out, '~', "mapping %s: shared address %s → %s", owner, ADDR(&h->shared),
-	    ADDR(&w->shared));
+	say_of(out, '~', tenant_text(will, w), "mapping %s: shared address %s → %s", owner,
+	       ADDR(&h->shared), ADDR(&w->shared));
 }
 
 static void describe_put(struct plan_text *out, const struct side *had, const struct side *will,
@@ -440,7 +473,8 @@ static void describe_addr(struct plan_text *out, char sign, const struct addr_ro
 {
 	struct prefix p = { row->addr, row->len };
 
-	say(out, sign, "address %s %s on %s", row->at.tenant, PREFIX(&p), row->at.name);
+	say_of(out, sign, row->at.tenant, "address %s %s on %s", row->at.tenant, PREFIX(&p),
+	       row->at.name);
 }
 
 static void describe_route(struct plan_text *out, char sign, const struct route_row *row)
@@ -448,12 +482,12 @@ static void describe_route(struct plan_text *out, char sign, const struct route_
 	bool behind = !addr_is_unset(&row->via);
 
 	if (route_is_unreachable(row)) {
-		say(out, sign, "route %s %s unreachable, as the last resort", row->at.tenant,
-		    PREFIX(&row->to));
+		say_of(out, sign, row->at.tenant, "route %s %s unreachable, as the last resort",
+		       row->at.tenant, PREFIX(&row->to));
 		return;
 	}
-	say(out, sign, "route %s %s%s%s on %s", row->at.tenant, PREFIX(&row->to),
-	    behind ? " via " : "", behind ? ADDR(&row->via) : "", row->at.name);
+	say_of(out, sign, row->at.tenant, "route %s %s%s%s on %s", row->at.tenant, PREFIX(&row->to),
+	       behind ? " via " : "", behind ? ADDR(&row->via) : "", row->at.name);
 }
 
 /* One line for all groups of a router. */
@@ -465,12 +499,14 @@ static void describe_groups(struct plan_text *out, char sign, const struct group
 
 		many = 1;
 		if (addr_is_unset(&v[i]->addr)) {
-			say(out, sign, "all-multicast %s on %s", at->tenant, at->name);
+			say_of(out, sign, at->tenant, "all-multicast %s on %s", at->tenant,
+			       at->name);
 			continue;
 		}
 		while (i + many < n && place_cmp(at, &v[i + many]->at) == 0)
 			many++;
-		say(out, sign, "solicited-node groups %s %zu on %s", at->tenant, many, at->name);
+		say_of(out, sign, at->tenant, "solicited-node groups %s %zu on %s", at->tenant,
+		       many, at->name);
 	}
 }
 
@@ -484,8 +520,8 @@ static void describe_addr_put(const struct plan *plan, const struct addr_row *ro
 
 		if (addr_row_cmp(*old, row) != 0)
 			continue;
-		say(out, '~', "address %s %s → %s on %s", row->at.tenant, PREFIX(&was),
-		    PREFIX(&now), row->at.name);
+		say_of(out, '~', row->at.tenant, "address %s %s → %s on %s", row->at.tenant,
+		       PREFIX(&was), PREFIX(&now), row->at.name);
 		return;
 	}
 	describe_addr(out, '+', row);
@@ -500,8 +536,8 @@ static void describe_route_put(const struct plan *plan, const struct route_row *
 		if (route_row_cmp(*old, row) != 0)
 			continue;
 		differ_route(&d, *old, row);
-		say(out, '~', "route %s %s on %s: %s", row->at.tenant, PREFIX(&row->to),
-		    row->at.name, differences_text(&d));
+		say_of(out, '~', row->at.tenant, "route %s %s on %s: %s", row->at.tenant,
+		       PREFIX(&row->to), row->at.name, differences_text(&d));
 		return;
 	}
 	describe_route(out, '+', row);
@@ -524,10 +560,11 @@ static void describe_setting(const struct setting_row *row, const struct kernel_
 	const struct setting_row *was = plan_setting(have, row);
 
 	if (was)
-		say(out, '~', "setting %s %s %ld → %ld", row->at.tenant, row->path, was->value,
-		    row->value);
+		say_of(out, '~', row->at.tenant, "setting %s %s %ld → %ld", row->at.tenant,
+		       row->path, was->value, row->value);
 	else
-		say(out, '~', "setting %s %s = %ld", row->at.tenant, row->path, row->value);
+		say_of(out, '~', row->at.tenant, "setting %s %s = %ld", row->at.tenant, row->path,
+		       row->value);
 }
 
 static void describe_settled(const struct plan *plan, const struct kernel_state *have,
@@ -578,7 +615,7 @@ static void describe_limit(const struct side *had, const struct side *will,
 	owner = owner_text(will, row);
 	differ_text(&d, "limit", limit_text(policy_limit(&had->kernel->policy, shared), a),
 		    limit_text(policy_limit(&will->kernel->policy, shared), b));
-	say(out, '~', "mapping %s: %s", owner, differences_text(&d));
+	say_of(out, '~', tenant_text(will, row), "mapping %s: %s", owner, differences_text(&d));
 }
 
 static void describe_mappings(const struct plan *plan, const struct kernel_state *want,
@@ -611,8 +648,8 @@ static void describe_rule(struct plan_text *out, char sign, const struct tenant 
 	_cleanup_free_ char *from = rule_from_text(r), *to = rule_to_text(r);
 	_cleanup_free_ char *services = rule_services_text(r);
 
-	say(out, sign, "rule of %s: from %s%s%s%s%s", t->name, from, *to ? " to " : "", to,
-	    *services ? " " : "", services);
+	say_of(out, sign, t->name, "rule of %s: from %s%s%s%s%s", t->name, from, *to ? " to " : "",
+	       to, *services ? " " : "", services);
 }
 
 static void rule_ids_of_model(const struct model *m, struct rule_ids *out)

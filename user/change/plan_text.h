@@ -11,9 +11,13 @@
 
 /* One line of the plan as a person reads it. */
 struct plan_line {
-	char sign; /* '+', '~' or '-' */
+	char sign;		       /* '+', '~' or '-' */
+	uint8_t tenant_at, tenant_len; /* the tenant that it is about, in `text`; 0: none */
 	char *text;
 };
+
+/* Its name; NULL: it is about no single one. `buf` is returned. */
+const char *plan_line_tenant(const struct plan_line *line, char buf[TENANT_NAME_MAX + 1]);
 
 /* How a line about a router's own address ends, when neither this host gives nor takes it. */
 #define PLAN_GIVEN_BY_OTHERS ", which others give it"

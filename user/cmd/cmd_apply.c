@@ -195,9 +195,10 @@ static void warn_without_agent(const struct settings *settings, const struct ses
 
 		if (r && r->active == ACTIVE_ELECTED && scope_has(only, t->name) &&
 		    names(r, s->m.host))
-			log_warning("tenant %s: no agent runs on this host, so it is never elected "
-				    "for the router: run the agent",
-				    t->name);
+			log_about(LOG_WARNING, t->name, NULL,
+				  "tenant %s: no agent runs on this host, so it is never elected "
+				  "for the router: run the agent",
+				  t->name);
 	}
 }
 

@@ -10,6 +10,7 @@
 #include "cmd/cmd.h"
 #include "dataplane/events.h"
 #include "lib/clock.h"
+#include "lib/journal.h"
 #include "lib/log.h"
 #include "lib/output.h"
 #include "model/selection.h"
@@ -44,6 +45,7 @@ struct monitor {
 	uint64_t loaded; /* clock_ms() of `view` */
 	FILE *pcap;	 /* NULL: none */
 	bool lines;	 /* stdout is for lines, not for frames */
+	bool journal;	 /* entries of the journal instead of these lines */
 	uint64_t limit;	 /* events to show; 0: until it is interrupted */
 	uint64_t shown;
 	uint64_t lost; /* since it began */
@@ -169,6 +171,47 @@ static void print_line(const struct monitor *m, const struct tn_event *e)
 	printf("%s%s\n", by ? " by " : "", by ? by : "");
 }
 
+static const char *port_text(const struct tn_event *e, uint16_t port, char buf[8])
+{
+	snprintf(buf, 8, "%u", port);
+	return has_ports(e) ? buf : NULL;
+}
+
+static const char *addr_field(const struct tn_addr *a, char buf[ADDR_TEXT])
+{
+	return addr_is_unset(a) ? NULL : addr_text(a, buf);
+}
+
+/* A drop has the priority of a notice, what passes that of information. */
+static void send_entry(const struct monitor *m, const struct tn_event *e)
+{
+	const struct router_row *r = kernel_state_router(&m->view.kernel, e->router);
+	bool dropped = e->verdict == TN_EVENT_DROP;
+	const char *program = name_in(programs, ARRAY_SIZE(programs), e->program);
+	char src[ADDR_TEXT + 16], dst[ADDR_TEXT + 16], protocol[16], now[ADDR_TEXT];
+	char from[ADDR_TEXT], to[ADDR_TEXT], sport[8], dport[8], text[256];
+	_cleanup_free_ char *by = accepted_by(m, e);
+	const struct journal_field fields[] = {
+		{ "TENANT", r ? r->tenant : NULL },
+		{ "ROUTER", r ? r->netns : NULL },
+		{ "REASON", dropped ? decision(e) : NULL },
+		{ "VERDICT", name_in(verdicts, ARRAY_SIZE(verdicts), e->verdict) },
+		{ "PROGRAM", program },
+		{ "PROTOCOL", proto_text(e->proto, protocol) },
+		{ "SRC", addr_field(&e->src, from) },
+		{ "SPORT", port_text(e, e->sport, sport) },
+		{ "DST", addr_field(&e->dst, to) },
+		{ "DPORT", port_text(e, e->dport, dport) },
+		{ "NOW", addr_field(&e->now, now) },
+		{ "ACCEPTED_BY", by },
+	};
+
+	snprintf(text, sizeof(text), "%s %s %s%s %s %s > %s", r ? r->tenant : "?", program,
+		 dropped ? "drop " : "", decision(e), proto_text(e->proto, protocol),
+		 end_text(e, &e->src, e->sport, src), end_text(e, &e->dst, e->dport, dst));
+	log_entry(dropped ? LOG_NOTICE : LOG_INFO, fields, ARRAY_SIZE(fields), text);
+}
+
 static json_t *addr_json(const struct tn_addr *a)
 {
 	return addr_is_unset(a) ? json_null() : json_string(ADDR(a));
@@ -226,7 +269,9 @@ static bool on_event(const struct tn_event *e, void *context)
 
 	know(m, e);
 	m->shown++;
-	if (m->lines)
+	if (m->journal)
+		send_entry(m, e);
+	else if (m->lines)
 		m->inv->json ? print_json(m, e) : print_line(m, e);
 	if (m->pcap)
 		write_frame(m, e);
@@ -309,6 +354,7 @@ static int look(struct monitor *m, struct events *e, struct error *err)
 				return -1;
 			if (renewed)
 				tell_lost(m, e, 0);
+			log_tell_left_out();
 			renewed = clock_ms();
 		}
 		m->epoch = monotonic_to_epoch();
@@ -434,6 +480,8 @@ static int watch_and_tell(struct monitor *m, struct error *err)
 
 	if (events_open(m->inv->settings.bpffs, &e, err) || open_pcap(m, err))
 		return -1;
+	if (m->journal)
+		log_limit();
 	status = look(m, e, err);
 	if (close_outputs(m, err))
 		status = -1;
@@ -447,8 +495,15 @@ static int run(const struct invocation *inv, struct error *err)
 	/* a line that is being written is completed; the second signal ends it all the same */
 	const struct sigaction end = { .sa_handler = on_signal,
 				       .sa_flags = (int)(SA_RESTART | SA_RESETHAND) };
-	struct monitor m = { .inv = inv, .loaded = clock_ms() };
+	struct monitor m = { .inv = inv,
+			     .loaded = clock_ms(),
+			     .journal = cmd_value(inv, "journal") };
 	int status = -1;
+
+	if (m.journal && inv->json)
+		return error_usage(err, "--journal has fields of its own: leave out --json");
+	if (m.journal && journal_check(err))
+		return -1;
 
 	sigaction(SIGINT, &end, NULL);
 	sigaction(SIGTERM, &end, NULL);
@@ -480,6 +535,16 @@ const struct command cmd_monitor = {
 		"packet's\n"
 		"comment.\n"
 		"\n"
+		"With --journal each packet is an entry in systemd's journal instead of a line, "
+		"with the "
+		"fields\n"
+		"TENANT, ROUTER, REASON, VERDICT, PROGRAM, PROTOCOL, SRC, SPORT, DST, DPORT, NOW "
+		"and\n"
+		"ACCEPTED_BY. At most 1,000 at once and 1,000 a minute are written; how many were "
+		"left "
+		"out is\n"
+		"another entry.\n"
+		"\n"
 		"Reasons:"
 #define X(id, name, meaning) "\n  " name
 	TN_REASONS(X)
@@ -493,6 +558,7 @@ const struct command cmd_monitor = {
 		     { "reason", 'r', "REASON,…", "only drops for these reasons" },
 		     { "passes", 'p', "1/N", "also one in N of the packets that pass" },
 		     { "pcap", 'w', "FILE", "also write the frames there; - is stdout" },
-		     { "count", 'n', "COUNT", "end after so many events" } },
+		     { "count", 'n', "COUNT", "end after so many events" },
+		     { "journal", 0, NULL, "entries in the journal instead of lines" } },
 	.run = run,
 };

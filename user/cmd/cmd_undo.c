@@ -69,9 +69,10 @@ static void say_lost(const struct leases *before, struct model *now)
 		const struct mapping *m = t ? tenant_mapping(t, &l->fixed) : NULL;
 
 		if (m && addr_cmp(&m->shared, &l->shared) != 0)
-			log_warning("tenant %s: %s had the shared address %s, which is a router's "
-				    "now; it gets %s",
-				    l->tenant, ADDR(&l->fixed), ADDR(&l->shared), ADDR(&m->shared));
+			log_about(LOG_WARNING, l->tenant, NULL,
+				  "tenant %s: %s had the shared address %s, which is a router's "
+				  "now; it gets %s",
+				  l->tenant, ADDR(&l->fixed), ADDR(&l->shared), ADDR(&m->shared));
 	}
 }
 

@@ -304,12 +304,14 @@ static void judge_silence(struct stream *s, struct shared_router *r)
 	bool silent = r->standby && !clock_left(since + STREAMED_SILENT);
 
 	if (silent && !r->warned)
-		log_warning("tenant %s: its router is a standby here, and no flows have come from "
-			    "another host for %d seconds: those of before this are lost when it "
-			    "becomes active",
-			    r->tenant->name, STREAMED_SILENT / 1000);
+		log_about(LOG_WARNING, r->tenant->name, "flows-missing",
+			  "tenant %s: its router is a standby here, and no flows have come from "
+			  "another host for %d seconds: those of before this are lost when it "
+			  "becomes active",
+			  r->tenant->name, STREAMED_SILENT / 1000);
 	if (!silent && r->warned && r->standby)
-		log_notice("tenant %s: its flows come again", r->tenant->name);
+		log_about(LOG_NOTICE, r->tenant->name, "flows", "tenant %s: its flows come again",
+			  r->tenant->name);
 	s->said_changed |= silent != r->warned;
 	r->warned = silent;
 }

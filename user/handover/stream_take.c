@@ -141,7 +141,8 @@ static void take_beat(struct stream *s, const struct shared_router *r, const str
 	const char *from = link_peer(in->link);
 
 	if (strcmp(said->from, from) != 0 || !said->heard) {
-		log_notice("tenant %s: its flows come from host %s", r->tenant->name, from);
+		log_about(LOG_NOTICE, r->tenant->name, "flows",
+			  "tenant %s: its flows come from host %s", r->tenant->name, from);
 		s->said_changed = true;
 	}
 	snprintf(said->from, sizeof(said->from), "%s", from);
