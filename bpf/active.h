@@ -10,8 +10,8 @@
 #ifndef TN_BPF_ACTIVE_H
 #define TN_BPF_ACTIVE_H
 
+#include "lookup.h"
 #include "pkt.h"
-#include "scratch.h"
 
 static __always_inline bool is_standby(const struct scratch *w)
 {

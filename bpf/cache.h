@@ -143,7 +143,10 @@ static __always_inline void mapping_keep(const struct scratch *w, __u32 slot, __
 	const struct endpoints *e = &w->endpoints;
 	struct tn_record *r;
 
-	if (!seq || !is_v4_mapped(e->shared.w) || slot != own_slot(e->shared.w[3]))
+	/* of a VM of its own, or of a prefix, nothing is cached: those flags are bits of the cache
+	 */
+	if (!seq || e->flags & (TN_SHARED_BOUND | TN_SHARED_PREFIX) || !is_v4_mapped(e->shared.w) ||
+	    slot != own_slot(e->shared.w[3]))
 		return;
 	r = record_of(slot);
 	if (!r)

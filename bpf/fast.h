@@ -402,11 +402,8 @@ static __always_inline __u32 fast_vm_in(struct scratch *w, __u64 seq)
 	if (!row || row->flags & TN_SHARED_LIMITED)
 		return 0;
 	slot = row->slot;
-	e->fixed = row->fixed;
-	e->tenant = row->tenant;
-	e->flags = row->flags;
-	if (!(e->flags & TN_SHARED_BOUND))
-		mapping_keep(w, slot, seq, TN_CACHED_IN);
+	endpoints_know_vm_in(e, row);
+	mapping_keep(w, slot, seq, TN_CACHED_IN);
 	return slot;
 }
 
@@ -432,8 +429,7 @@ __noinline int tn_vm_out(__u64 seq)
 	slot = row->slot;
 	endpoints_know_vm(e, row);
 	record_fetch(record_of(slot));
-	if (!(e->flags & TN_SHARED_BOUND))
-		mapping_keep(w, slot, seq, TN_CACHED_OUT);
+	mapping_keep(w, slot, seq, TN_CACHED_OUT);
 	return slot;
 }
 

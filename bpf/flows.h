@@ -112,9 +112,9 @@ __noinline int tn_was_accepted(__u32 class, __u32 ports)
 		key->accept.from = kind == FROM_ANY ? 0 : w->endpoints.peer_tenant;
 		key->accept.sender = (struct tn_addr){};
 		if (kind == FROM_SENDER)
-			key->accept.sender = w->endpoints.peer;
+			tn_rule_end(true, true);
 		if (i == FROM_KINDS)
-			key->accept.to = w->endpoints.shared;
+			tn_rule_end(false, false);
 		key->class = TN_WITHDRAWN_ALL;
 		key->shift = key->block = 0;
 		if (all && tn_was_withdrawn(life))

@@ -5,7 +5,7 @@
 
 #include "account.h"
 #include "bucket.h"
-#include "scratch.h"
+#include "lookup.h"
 
 enum limit_direction { LIMIT_IN, LIMIT_OUT };
 
@@ -21,7 +21,9 @@ __noinline int tn_limit_allows(__u32 direction, __u32 packets, __u32 bytes)
 
 	if (!w)
 		return 0;
-	l = bpf_map_lookup_elem(&limits, &w->endpoints.shared);
+	w->limited = w->endpoints.shared;
+	name_mapping(&w->limited, w->endpoints.flags);
+	l = bpf_map_lookup_elem(&limits, &w->limited);
 	if (!l)
 		return 1;
 	now = bpf_ktime_get_ns();

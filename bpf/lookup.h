@@ -8,19 +8,41 @@
 
 #include <bpf/bpf_endian.h>
 
-#include "maps.h"
+#include "scratch.h"
 
-/* NULL: there is no such router. */
-static __always_inline const struct tn_router_port *router_port(__u32 router)
+/*
+ * Whether an address that has no row of its own is in a prefix mapping: one of the shared addresses
+ * (`router` 0), or of the fixed ones of that router. The key of that row is in scratch.first.
+ * Global, so that the verifier follows it once.
+ */
+__noinline int tn_find_prefix(const struct tn_addr *a, __u32 router)
 {
-	const struct tn_router_port *port = bpf_map_lookup_elem(&router_ports, &router);
+	struct scratch *w = scratch_get();
+	const struct tn_addr *first;
 
-	return port && port->self.router ? port : NULL;
+	if (!w || !a)
+		return 0;
+	w->prefix.len = TN_PREFIX_LEN(128);
+	w->prefix.router = router;
+	w->prefix.addr = *a;
+	first = bpf_map_lookup_elem(&prefixes, &w->prefix);
+	if (!first || !(first->w[0] | first->w[1] | first->w[2] | first->w[3]))
+		return 0;
+	w->first.router = router;
+	w->first.fixed = *first;
+	return 1;
 }
 
+/* Its own row, or that of its prefix. */
 static __always_inline const struct tn_shared *lookup_shared(const struct tn_addr *a)
 {
-	return bpf_map_lookup_elem(&by_shared, a);
+	const struct tn_shared *found = bpf_map_lookup_elem(&by_shared, a);
+	struct scratch *w;
+
+	if (found || !tn_find_prefix(a, 0))
+		return found;
+	w = scratch_get();
+	return w ? bpf_map_lookup_elem(&by_shared, &w->first.fixed) : NULL;
 }
 
 /* Only if it is that router's; NULL also for another router's. */
@@ -42,9 +64,40 @@ static __always_inline const struct tn_shared *lookup_our_mapping(__u32 router,
 
 static __always_inline const struct tn_fixed *lookup_fixed(__u32 router, const struct tn_addr *a)
 {
-	struct tn_fixed_key key = { .router = router, .fixed = *a };
+	struct scratch *w = scratch_get();
+	const struct tn_fixed *found;
 
-	return bpf_map_lookup_elem(&by_fixed, &key);
+	if (!w)
+		return NULL;
+	w->first.router = router;
+	w->first.fixed = *a;
+	found = bpf_map_lookup_elem(&by_fixed, &w->first);
+	return found || !tn_find_prefix(a, router) ? found
+						   : bpf_map_lookup_elem(&by_fixed, &w->first);
+}
+
+/* `with` is what a row has for the address `a`: it becomes the address that replaces that. */
+static __always_inline void translate_by(struct tn_addr *with, __u32 flags, const struct tn_addr *a)
+{
+	if (!(flags & TN_SHARED_PREFIX))
+		return;
+	for (int i = 0; i < 4; i++)
+		with->w[i] ^= a->w[i];
+}
+
+/* A shared address becomes that by which the tables name its mapping: of a prefix the first one. */
+static __always_inline void name_mapping(struct tn_addr *shared, __u32 flags)
+{
+	__u32 bits = flags >> TN_PREFIX_BITS;
+
+	if (!(flags & TN_SHARED_PREFIX))
+		return;
+	for (int i = 3; i >= 0; i--) {
+		__u32 cut = bits < 32 ? bits : 32;
+
+		shared->w[i] &= bpf_htonl((__u32)(~0ULL << cut));
+		bits -= cut;
+	}
 }
 
 enum subnet_place {

@@ -129,6 +129,14 @@ struct {
 } pools SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, TN_PREFIXES_MAX);
+	__type(key, struct tn_prefix_key);
+	__type(value, struct tn_addr);
+} prefixes SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 1);

@@ -6,7 +6,7 @@
 #ifndef TN_BPF_RULES_H
 #define TN_BPF_RULES_H
 
-#include "scratch.h"
+#include "lookup.h"
 #include "service.h"
 
 /* No class at all: only a rule that accepts everything can match. */
@@ -61,6 +61,23 @@ __noinline __u32 tn_rule_in_row(__u32 service)
 enum { FROM_TENANT, FROM_ANY, FROM_SENDER, FROM_KINDS };
 
 /*
+ * To the key in w->service, as its `sender` or `to`: the mapping of the peer, or else of the VM, as
+ * rules name it. Global, because there is little room on the stack.
+ */
+__noinline int tn_rule_end(__u32 sender, __u32 peer)
+{
+	struct scratch *w = scratch_get();
+	struct tn_addr *end;
+
+	if (!w)
+		return 0;
+	end = sender ? &w->service.accept.sender : &w->service.accept.to;
+	*end = peer ? w->endpoints.peer : w->endpoints.shared;
+	name_mapping(end, peer ? w->endpoints.peer_flags : w->endpoints.flags);
+	return 0;
+}
+
+/*
  * The rule, of the VM's tenant about its peer or with `of_peer` the other way round, that accepts
  * that service; 0: none does. A tenant's rules for all of its mappings come first, then those
  * that name the mapping; of either, those from that tenant, from any, and from that mapping.
@@ -91,14 +108,14 @@ __noinline __u32 tn_rule(__u32 of_peer, __u32 class, __u32 service)
 		if (i == FROM_KINDS) {
 			if (!(to_flags & TN_SHARED_NAMED))
 				break;
-			key->accept.to = of_peer ? e->peer : e->shared;
+			tn_rule_end(false, of_peer);
 		}
 		if (kind == FROM_SENDER && !(from_flags & TN_SHARED_SENDER))
 			continue;
 		key->accept.from = kind == FROM_ANY ? 0 : from;
 		key->accept.sender = (struct tn_addr){};
 		if (kind == FROM_SENDER)
-			key->accept.sender = of_peer ? e->shared : e->peer;
+			tn_rule_end(true, !of_peer);
 		rule = tn_rule_in_row(service);
 	}
 	return rule;
@@ -123,6 +140,17 @@ static __always_inline void endpoints_know_vm(struct endpoints *e, const struct 
 	e->shared = mapping->shared;
 	e->tenant = mapping->tenant;
 	e->flags = mapping->flags;
+	translate_by(&e->shared, e->flags, &e->fixed);
+}
+
+/* The same of that at e->shared. */
+static __always_inline void endpoints_know_vm_in(struct endpoints *e,
+						 const struct tn_shared *mapping)
+{
+	e->fixed = mapping->fixed;
+	e->tenant = mapping->tenant;
+	e->flags = mapping->flags;
+	translate_by(&e->fixed, e->flags, &e->shared);
 }
 
 /* Who is at e->peer, which has this row in by_shared, or none. */

@@ -3,7 +3,7 @@
 #ifndef TN_BPF_SCRATCH_H
 #define TN_BPF_SCRATCH_H
 
-#include "lookup.h"
+#include "maps.h"
 
 /* Both ends of a packet, or of one that it quotes. */
 struct endpoints {
@@ -60,10 +60,13 @@ struct scratch {
 	struct tn_service_key service;
 	struct tn_flow_key flow;
 	struct tn_fragment_key fragment;
-	__u32 rows;	       /* of accepts that tn_rule() has met, */
-	bool any_service;      /* and whether its answer is the same for all services */
-	bool for_nobody;       /* the last route: see fib_route_past() */
-	__u32 where;	       /* enum leads: where the stack would send the packet */
+	struct tn_prefix_key prefix; /* that was looked for, */
+	struct tn_fixed_key first;   /* and what its mapping is named by: see tn_find_prefix() */
+	struct tn_addr limited;	     /* the mapping, as limits names it */
+	__u32 rows;		     /* of accepts that tn_rule() has met, */
+	bool any_service;	     /* and whether its answer is the same for all services */
+	bool for_nobody;	     /* the last route: see fib_route_past() */
+	__u32 where;		     /* enum leads: where the stack would send the packet */
 	__u64 src_valid_until; /* until when it is known who sends as the VM: see tn_hop_out() */
 	struct bpf_fib_lookup fib;
 	struct bpf_fib_lookup fib_back; /* of what the router says: answer_leads() */
@@ -79,6 +82,14 @@ static __always_inline struct scratch *scratch_get(void)
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&scratches, &zero);
+}
+
+/* NULL: there is no such router. */
+static __always_inline const struct tn_router_port *router_port(__u32 router)
+{
+	const struct tn_router_port *port = bpf_map_lookup_elem(&router_ports, &router);
+
+	return port && port->self.router ? port : NULL;
 }
 
 /*

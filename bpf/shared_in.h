@@ -233,9 +233,7 @@ static __always_inline enum tn_verdict handle_shared_in(struct pkt *p, bool hair
 
 	slot = to->slot;
 	own = hairpin && from && from->router == w->self.router && from->flags & TN_SHARED_OWN;
-	e->fixed = to->fixed;
-	e->tenant = to->tenant;
-	e->flags = to->flags;
+	endpoints_know_vm_in(e, to);
 	endpoints_know_peer(e, from);
 	v = limit(p, e, LIMIT_IN, translate_in(p, icmp, w, own));
 	if (v == TN_TRANSLATED && own)

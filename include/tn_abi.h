@@ -14,7 +14,7 @@
 
 #include "tn_reasons.h"
 
-#define TN_ABI 17
+#define TN_ABI 18
 
 /*
  * An IPv6 address, or an IPv4 address as IPv4-mapped IPv6 (RFC 4291, 2.5.5.2:
@@ -32,6 +32,8 @@ struct tn_addr {
 #define TN_INSIDE_MAX 16
 /* The largest number of pools of tenants whose router is elsewhere. */
 #define TN_POOLS_MAX 65536
+/* The largest number of rows of prefixes: two for each prefix mapping, and two for an exception. */
+#define TN_PREFIXES_MAX 65536
 /*
  * Flows that the VMs of one router can have open, unless its definition says otherwise, within
  * these bounds; and fragmented datagrams on their way.
@@ -61,7 +63,14 @@ enum tn_shared_flags {
 	TN_SHARED_SENDER = 1U << 5,  /* there are rows in accepts from this very address */
 	/* its VM has the MAC address of the row of by_fixed; of such a mapping nothing is cached */
 	TN_SHARED_BOUND = 1U << 6,
+	/*
+	 * The row is of a prefix, whose first address is the key. The address in the row is the
+	 * difference (XOR) of both prefixes: it makes the one address of the other. The number of
+	 * host bits, never 0, is above TN_PREFIX_BITS.
+	 */
+	TN_SHARED_PREFIX = 1U << 7,
 };
+#define TN_PREFIX_BITS 24
 
 /*
  * Map by_shared: shared address -> who has it. Serves DNAT, the answers to ARP
@@ -69,7 +78,7 @@ enum tn_shared_flags {
  * routers themselves are in it too, with `fixed` and `slot` zero.
  */
 struct tn_shared {
-	struct tn_addr fixed; /* the VM's private address */
+	struct tn_addr fixed; /* the VM's private address; of a prefix the difference */
 	__u32 tenant;	      /* tenant id, never 0 */
 	__u32 router;	      /* router id, or TN_ROUTER_ELSEWHERE */
 	__u32 slot;	      /* of its counters; 0: not counted */
@@ -83,13 +92,25 @@ struct tn_fixed_key {
 };
 
 struct tn_fixed {
-	struct tn_addr shared;
-	__u32 slot;  /* this and the rest are the same as in by_shared */
-	__u32 flags; /* enum tn_shared_flags */
+	struct tn_addr shared; /* of a prefix the difference */
+	__u32 slot;	       /* this and the rest are the same as in by_shared */
+	__u32 flags;	       /* enum tn_shared_flags */
 	__u32 tenant;
 	__u8 mac[6]; /* of the VM, with TN_SHARED_BOUND */
 	__u8 pad[2]; /* zero */
 };
+
+/*
+ * Map prefixes (LPM), asked when neither by_shared nor by_fixed has the address itself: the first
+ * address of the prefix mapping that has it, by which that is in by_shared and by_fixed; unset:
+ * none has, it is an exception of one. Prefixes of one side never overlap.
+ */
+struct tn_prefix_key {
+	__u32 len;    /* of the prefix, with the 32 bits of `router` */
+	__u32 router; /* 0: of shared addresses; else of the fixed ones of that router */
+	struct tn_addr addr;
+};
+#define TN_PREFIX_LEN(len) (32 + (len)) /* `len` of 128 bits */
 
 /*
  * What a rule of `accept` can tell apart: the kind of packet, and its service. X(ID, "name",
@@ -120,7 +141,8 @@ enum tn_class {
  * apply is accepted; so their number is bounded, however many rules there are.
  */
 struct tn_accept_key {
-	struct tn_addr to;     /* the shared address of a mapping; unset: all of the tenant */
+	/* the shared address of a mapping, the first one of a prefix; unset: all of the tenant */
+	struct tn_addr to;
 	struct tn_addr sender; /* the same of the sender; unset: all of `from` */
 	__u32 tenant;	       /* whose `to` is */
 	__u32 from;	       /* the sender's tenant; 0: any tenant, but no stranger */
@@ -270,8 +292,9 @@ struct tn_pair_v6 {
 #define TN_SERVICE_ANY 0xffffffffU /* it accepts all of them */
 
 /*
- * Map limits, by shared address: what a mapping may carry, in each direction for itself. A bucket
- * is a point in time (the generic cell rate algorithm, ITU-T I.371): when it would be empty again.
+ * Map limits, by shared address, of a prefix the first one: what a mapping may carry, in each
+ * direction for itself. A bucket is a point in time (the generic cell rate algorithm, ITU-T I.371):
+ * when it would be empty again.
  */
 struct tn_limit {
 	__u64 rate;	    /* bytes of IP packets a second; 0: no limit */
@@ -621,6 +644,7 @@ TN_ABI_SIZE(struct tn_addr, 16);
 TN_ABI_SIZE(struct tn_shared, 32);
 TN_ABI_SIZE(struct tn_fixed_key, 20);
 TN_ABI_SIZE(struct tn_fixed, 36);
+TN_ABI_SIZE(struct tn_prefix_key, 24);
 TN_ABI_SIZE(struct tn_counters, 32);
 TN_ABI_SIZE(struct tn_hop, 64);
 TN_ABI_SIZE(struct tn_cached, 32);

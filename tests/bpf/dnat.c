@@ -14,9 +14,10 @@ static void check_kind(struct lab *lab, const struct kind *kind, enum program pr
 		lab_check(lab, &v6, program);
 }
 
-static void check_kinds(enum program program)
+static void check_kinds(enum program program, bool as_prefixes)
 {
-	struct lab *lab = lab_open(&(struct lab_options){ .programs = 1U << program });
+	struct lab *lab = lab_open(
+		&(struct lab_options){ .programs = 1U << program, .as_prefixes = as_prefixes });
 
 	for (size_t i = 0; i < kinds_n; i++) {
 		if (kind_is_for(&kinds[i], program))
@@ -27,12 +28,14 @@ static void check_kinds(enum program program)
 
 Test(dnat, every_kind_on_xdp)
 {
-	check_kinds(XDP_IN);
+	check_kinds(XDP_IN, false);
+	check_kinds(XDP_IN, true);
 }
 
 Test(dnat, every_kind_on_tc)
 {
-	check_kinds(TC_IN);
+	check_kinds(TC_IN, false);
+	check_kinds(TC_IN, true);
 }
 
 /* Who may send, and which mapping it is for. */

@@ -24,7 +24,8 @@
 
 struct mapping {
 	enum lab_router router;
-	struct tn_addr fixed, shared;
+	struct tn_addr fixed, shared; /* of a prefix the first ones */
+	uint8_t bits;		      /* host bits of a prefix; 0: it is none */
 };
 
 struct lab {
@@ -211,6 +212,13 @@ static struct lab *load(const struct lab_options *o, const struct lab *beside)
 	return lab;
 }
 
+/* Which have the mappings of the fixture in them. */
+static const struct fixture prefixes[] = {
+	{ RED, RED_LAN, RED_SHARED_LAN },     { BLUE, RED_LAN, "100.64.3.0/24" },
+	{ GREEN, RED_LAN, "100.64.2.0/24" },  { RED, RED_LAN_6, RED_SHARED_LAN_6 },
+	{ BLUE, RED_LAN_6, "fd64::3:0/112" }, { GREEN, RED_LAN_6, "fd64::2:0/112" },
+};
+
 struct lab *lab_open(const struct lab_options *o)
 {
 	struct lab *lab;
@@ -220,8 +228,12 @@ struct lab *lab_open(const struct lab_options *o)
 	lab_subnets(lab, fixture_subnets, fixture_subnets_n);
 	if (!o->strict)
 		fixture_policy(put, lab);
-	for (size_t i = 0; !o->bare && i < fixture_n; i++)
-		lab_map(lab, fixture[i].router, fixture[i].fixed, fixture[i].shared);
+	for (size_t i = 0; !o->bare && i < fixture_n; i++) {
+		if (!o->as_prefixes || !fixture[i].fixed)
+			lab_map(lab, fixture[i].router, fixture[i].fixed, fixture[i].shared);
+	}
+	for (size_t i = 0; o->as_prefixes && i < ARRAY_SIZE(prefixes); i++)
+		lab_prefix(lab, prefixes[i].router, prefixes[i].fixed, prefixes[i].shared);
 	return lab;
 }
 
@@ -268,7 +280,7 @@ void lab_map(struct lab *lab, enum lab_router router, const char *fixed, const c
 	struct entry e = fixture_entry(&(struct fixture){ router, fixed, shared }, slot);
 
 	if (slot) {
-		lab->mappings[slot] = (struct mapping){ router, e.to.fixed, e.shared };
+		lab->mappings[slot] = (struct mapping){ router, e.to.fixed, e.shared, 0 };
 		need(bpf_map_update_elem(bpf_map__fd(lab->skel->maps.by_fixed), &e.from, &e.back,
 					 BPF_NOEXIST) == 0,
 		     fixed);
@@ -277,6 +289,45 @@ void lab_map(struct lab *lab, enum lab_router router, const char *fixed, const c
 				 BPF_NOEXIST) == 0,
 	     shared);
 	lab_changed(lab);
+}
+
+static void put_prefix(struct lab *lab, uint32_t router, const struct tn_addr *a, uint32_t bits,
+		       const struct tn_addr *first)
+{
+	struct tn_prefix_key key = { .len = TN_PREFIX_LEN(128 - bits),
+				     .router = router,
+				     .addr = *a };
+
+	put(lab, "prefixes", &key, first);
+}
+
+void lab_prefix(struct lab *lab, enum lab_router router, const char *fixed, const char *shared)
+{
+	struct prefix from = prefix_of(fixed), to = prefix_of(shared);
+	uint32_t slot = router ? free_slot(lab, &to.addr) : 0;
+	struct entry e =
+		fixture_entry(&(struct fixture){ router, ADDR(&from.addr), ADDR(&to.addr) }, slot);
+
+	e.to.flags |= TN_SHARED_PREFIX | (128U - from.len) << TN_PREFIX_BITS;
+	e.back.flags = e.to.flags;
+	for (int i = 0; i < 4; i++)
+		e.to.fixed.w[i] = e.back.shared.w[i] = from.addr.w[i] ^ to.addr.w[i];
+	if (slot) {
+		lab->mappings[slot] =
+			(struct mapping){ router, from.addr, to.addr, (uint8_t)(128 - from.len) };
+		put(lab, "by_fixed", &e.from, &e.back);
+		put_prefix(lab, router, &from.addr, 128 - from.len, &from.addr);
+	}
+	put(lab, "by_shared", &to.addr, &e.to);
+	put_prefix(lab, 0, &to.addr, 128 - from.len, &to.addr);
+}
+
+void lab_except(struct lab *lab, enum lab_router router, const char *fixed, const char *shared)
+{
+	struct tn_addr from = addr_of(fixed), to = addr_of(shared), none = { 0 };
+
+	put_prefix(lab, router, &from, 0, &none);
+	put_prefix(lab, 0, &to, 0, &none);
 }
 
 void lab_unmap(struct lab *lab, enum lab_router router, const char *fixed, const char *shared)
@@ -328,10 +379,12 @@ static void set_flag(struct lab *lab, const char *shared, uint32_t flag)
 	struct tn_fixed back;
 
 	need(bpf_map_lookup_elem(by_shared, &a, &to) == 0, shared);
+	key = (struct tn_fixed_key){ .router = to.router, .fixed = to.fixed };
+	for (int i = 0; to.flags & TN_SHARED_PREFIX && i < 4; i++)
+		key.fixed.w[i] ^= a.w[i];
 	to.flags |= flag;
 	need(bpf_map_update_elem(by_shared, &a, &to, BPF_EXIST) == 0, shared);
 	lab_changed(lab);
-	key = (struct tn_fixed_key){ .router = to.router, .fixed = to.fixed };
 	if (bpf_map_lookup_elem(by_fixed, &key, &back))
 		return;
 	back.flags |= flag;
@@ -645,15 +698,19 @@ char *frame_diff(const struct frame *want, const struct frame *got)
 size_t lab_slot(struct lab *lab, const char *address, bool shared)
 {
 	struct tn_addr a = addr_of(address);
+	size_t found = 0;
 
 	for (size_t i = 1; i < lab->n; i++) {
 		const struct mapping *m = &lab->mappings[i];
+		struct prefix p = { shared ? m->shared : m->fixed, 128 - m->bits };
 
-		if (m->router == lab->router &&
-		    !memcmp(shared ? &m->shared : &m->fixed, &a, sizeof(a)))
+		if (m->router != lab->router || !prefix_has(&p, &a))
+			continue;
+		if (!m->bits)
 			return i;
+		found = i;
 	}
-	return 0;
+	return found;
 }
 
 static void expect_counted(struct lab *lab, const struct row *row, const struct frame *in,

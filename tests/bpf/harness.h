@@ -19,6 +19,7 @@ struct lab_options {
 	unsigned int programs;	/* ON_…: only these; 0: every one of the object */
 	bool guards_only;	/* tn_xdp_guards_only, TN_PORT_GUARDS */
 	bool by_stubs;		/* programs of all routers: a stub says which one */
+	bool as_prefixes;	/* instead of mappings of VMs prefixes, which have these in them */
 	bool bare;		/* no mappings but those of lab_map(): for random ones */
 	bool loose;		/* TN_PORT_LOOSE */
 	bool feasible;		/* TN_PORT_FEASIBLE */
@@ -36,6 +37,12 @@ struct lab_options {
 	const char *mac;    /* the router's; default MAC_ROUTER */
 };
 
+/* Of `as_prefixes`: red's. */
+#define RED_LAN		 "10.0.0.0/24"
+#define RED_SHARED_LAN	 "100.64.1.0/24"
+#define RED_LAN_6	 "fd00:10::/112"
+#define RED_SHARED_LAN_6 "fd64::1:0/112"
+
 /* Ends the test unless `ok`, with what errno says. */
 void need(bool ok, const char *what);
 
@@ -49,6 +56,9 @@ struct lab *lab_open_beside(const struct lab *lab, const struct lab_options *o);
 
 /* One more mapping; with `fixed` NULL, an address of the router itself. */
 void lab_map(struct lab *lab, enum lab_router router, const char *fixed, const char *shared);
+/* A prefix mapping, both of one length; and an address of it that it does not translate. */
+void lab_prefix(struct lab *lab, enum lab_router router, const char *fixed, const char *shared);
+void lab_except(struct lab *lab, enum lab_router router, const char *fixed, const char *shared);
 void lab_unmap(struct lab *lab, enum lab_router router, const char *fixed, const char *shared);
 /* Where a mapping of this lab's router is counted, by either address; 0: there is none. */
 size_t lab_slot(struct lab *lab, const char *address, bool shared);

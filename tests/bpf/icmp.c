@@ -117,9 +117,10 @@ static void check(struct lab *lab, enum program program, const struct quoting *q
 	lab_check(lab, &row, program);
 }
 
-static void check_quotings(enum program program)
+static void check_quotings_of(enum program program, bool as_prefixes)
 {
-	struct lab *lab = lab_open(&(struct lab_options){ .programs = 1U << program });
+	struct lab *lab = lab_open(
+		&(struct lab_options){ .programs = 1U << program, .as_prefixes = as_prefixes });
 
 	for (size_t i = 0; i < ARRAY_SIZE(quotings); i++) {
 		if (quotings[i].v4)
@@ -128,6 +129,12 @@ static void check_quotings(enum program program)
 			check(lab, program, &quotings[i], false);
 	}
 	lab_close(lab);
+}
+
+static void check_quotings(enum program program)
+{
+	check_quotings_of(program, false);
+	check_quotings_of(program, true);
 }
 
 Test(icmp, errors_on_xdp)

@@ -2,9 +2,10 @@
 /* Outbound: the VM's private address becomes its shared one, and nothing else changes. */
 #include "kinds.h"
 
-Test(snat, every_kind)
+static void check_kinds(bool as_prefixes)
 {
-	struct lab *lab = lab_open(&(struct lab_options){ .programs = ON_OUT });
+	struct lab *lab =
+		lab_open(&(struct lab_options){ .programs = ON_OUT, .as_prefixes = as_prefixes });
 
 	for (size_t i = 0; i < kinds_n; i++) {
 		const struct row v4 =
@@ -20,6 +21,12 @@ Test(snat, every_kind)
 			lab_check(lab, &v6, TC_OUT);
 	}
 	lab_close(lab);
+}
+
+Test(snat, every_kind)
+{
+	check_kinds(false);
+	check_kinds(true);
 }
 
 #define OUT   .from = MAC_ROUTER, .to = MAC_PEER

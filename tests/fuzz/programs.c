@@ -39,6 +39,7 @@ struct map programs_maps[] = {
 	MAP(hops, .entries = TN_HOPS),
 	MAP(hits, .entries = COUNTERS),
 	MAP(pools, .prefixes = true),
+	MAP(prefixes, .prefixes = true),
 	MAP(limits),
 	{ .name = "flows", .address = &flows, .inner = &router_flows },
 	{ .name = "fragments", .address = &fragments, .inner = &router_fragments },

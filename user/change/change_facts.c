@@ -8,6 +8,7 @@
 #include "lib/progress.h"
 #include "model/join.h"
 #include "model/on_link.h"
+#include "model/prefixes.h"
 
 static const struct router_facts *owner_of(const struct facts *facts, const struct tn_addr *a)
 {
@@ -56,7 +57,7 @@ static int check_leases(const struct model *had, const struct router_facts *f, s
 			return error_set(err,
 					 "%s has the address %s, which is the shared address of "
 					 "%s; remove it from the interface",
-					 f->at.name, ADDR(a), ADDR(&m->fixed));
+					 f->at.name, ADDR(a), FIXED(m));
 	}
 	return 0;
 }

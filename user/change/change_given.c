@@ -2,6 +2,7 @@
 /* In a cluster addresses are the cluster's to give: what this host has of them it does not change.
  */
 #include "change/change_parts.h"
+#include "model/prefixes.h"
 #include "store/member.h"
 
 /* The addresses of everybody here, in the order of the model. */
@@ -43,7 +44,7 @@ static int check_addresses(const struct model *m, const struct addr_list *given,
 		}
 		vec_each (mapping, &t->mappings) {
 			if (addr_cmp(at, &mapping->shared) != 0)
-				return not_given(t, ADDR(&mapping->fixed), at, err);
+				return not_given(t, FIXED(mapping), at, err);
 			at++;
 		}
 	}

@@ -2,6 +2,7 @@
 /* A change of a few mappings reads those alone. Here is what it has to look up besides. */
 #include "change/change_parts.h"
 #include "model/ipam.h"
+#include "model/prefixes.h"
 
 /* Whose routers a change through a window looks at. */
 struct scope change_window_scope(const struct window *w)
@@ -95,6 +96,7 @@ static int reserve_taken(struct change *c, size_t leases, struct addr_list *rese
  */
 int change_assign(struct change *c, struct addr_list *reserved, struct error *err)
 {
+	struct addr_list routers = { .list = { .n = reserved->list.n } };
 	size_t leases = LEASES_FIRST, known;
 	int ret;
 
@@ -105,7 +107,10 @@ int change_assign(struct change *c, struct addr_list *reserved, struct error *er
 			ret = reserve_taken(c, leases, reserved, err);
 		leases *= 2;
 	} while (!ret && reserved->list.n > known);
-	return ret;
+	if (ret)
+		return ret;
+	routers.list.v = reserved->list.v;
+	return prefixes_fault(&c->will, &routers, err);
 }
 
 static void add_keys(const struct model *m, struct row_keys *keys)

@@ -389,9 +389,11 @@ int execute_complete(struct dataplane *dp, const struct plan *p, const struct ke
 	if (put_policy(dp, p, have, err) ||
 	    dataplane_put_fixed(dp, have, p->fixed_put.v, p->fixed_put.n, err) ||
 	    end_flows(dp, p, err) ||
-	    dataplane_put_shared(dp, have, p->shared_put.v, p->shared_put.n, err))
+	    dataplane_put_shared(dp, have, p->shared_put.v, p->shared_put.n, err) ||
+	    dataplane_put_prefixes(dp, p->prefix_put.v, p->prefix_put.n, err))
 		return -1;
-	if (del_own(dp, p, err) || del_settled(p, err))
+	if (del_own(dp, p, err) || del_settled(p, err) ||
+	    dataplane_del_prefixes(dp, p->prefix_del.v, p->prefix_del.n, err))
 		return -1;
 	if (dataplane_del_shared(dp, p->shared_del.v, p->shared_del.n, err))
 		return -1;

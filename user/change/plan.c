@@ -23,6 +23,8 @@ void plan_free(struct plan *p)
 	vec_free(&p->strangers);
 	vec_free(&p->fixed_put);
 	vec_free(&p->shared_put);
+	vec_free(&p->prefix_put);
+	vec_free(&p->prefix_del);
 	vec_free(&p->attach);
 	vec_free(&p->renew);
 	vec_free(&p->replaced);
@@ -54,11 +56,11 @@ void plan_free(struct plan *p)
 bool plan_empty(const struct plan *p)
 {
 	return !plan_changes_policy(p) && !p->subnets && !p->own_put.n && !p->own_del.n &&
-	       !p->fixed_put.n && !p->shared_put.n && !p->attach.n && !p->renew.n &&
-	       !p->addr_put.n && !p->route_put.n && !p->setting_put.n && !p->addr_lost.n &&
-	       !p->addr_del.n && !p->route_lost.n && !p->route_del.n && !p->group_put.n &&
-	       !p->group_lost.n && !p->group_del.n && !p->replaced.n && !p->detach.n &&
-	       !p->shared_del.n && !p->fixed_del.n;
+	       !p->fixed_put.n && !p->shared_put.n && !p->prefix_put.n && !p->prefix_del.n &&
+	       !p->attach.n && !p->renew.n && !p->addr_put.n && !p->route_put.n &&
+	       !p->setting_put.n && !p->addr_lost.n && !p->addr_del.n && !p->route_lost.n &&
+	       !p->route_del.n && !p->group_put.n && !p->group_lost.n && !p->group_del.n &&
+	       !p->replaced.n && !p->detach.n && !p->shared_del.n && !p->fixed_del.n;
 }
 
 bool plan_changes_routers(const struct plan *p)
@@ -80,6 +82,8 @@ bool plan_moves(const struct shared_row *from, const struct shared_row *to)
 #define POLICY_FLAGS                                                                 \
 	(TN_SHARED_JUDGED | TN_SHARED_NAMED | TN_SHARED_SENDER | TN_SHARED_LIMITED | \
 	 TN_SHARED_BOUND)
+
+#define PREFIX_FLAGS (TN_SHARED_PREFIX | ~0U << TN_PREFIX_BITS)
 
 bool plan_same_kind(const struct shared_row *a, const struct shared_row *b)
 {
@@ -201,6 +205,7 @@ static void diff_fixed(const struct kernel_state *want, const struct kernel_stat
 		if (order == 0 && is_stranger(h, w))
 			*vec_push(&out->strangers) = h;
 		if (order < 0 || w->tenant != h->tenant || is_bound_anew(h, w) ||
+		    (w->flags ^ h->flags) & PREFIX_FLAGS ||
 		    memcmp(&w->shared, &h->shared, sizeof(w->shared)) != 0)
 			*vec_push(&out->fixed_put) = w;
 		else if (w->flags != h->flags)
@@ -208,6 +213,41 @@ static void diff_fixed(const struct kernel_state *want, const struct kernel_stat
 		w++;
 		h += order == 0;
 	}
+}
+
+/* By the length, the longest first. */
+static int inner_first(const void *a, const void *b)
+{
+	const struct prefix_row *x = a, *y = b;
+
+	return x->key.len != y->key.len ? (x->key.len > y->key.len ? -1 : 1) : prefix_row_cmp(a, b);
+}
+
+static int outer_first(const void *a, const void *b)
+{
+	return -inner_first(a, b);
+}
+
+static void diff_prefixes(const struct kernel_state *want, const struct kernel_state *have,
+			  struct plan *out)
+{
+	const struct prefix_row *w = want->prefixes.v, *wend = w + want->prefixes.n;
+	const struct prefix_row *h = have->prefixes.v, *hend = h + have->prefixes.n;
+
+	while (w < wend || h < hend) {
+		int order = w == wend ? 1 : h == hend ? -1 : prefix_row_cmp(w, h);
+
+		if (order > 0) {
+			*vec_push(&out->prefix_del) = *h++;
+			continue;
+		}
+		if (order < 0 || memcmp(&w->first, &h->first, sizeof(w->first)) != 0)
+			*vec_push(&out->prefix_put) = *w;
+		w++;
+		h += order == 0;
+	}
+	vec_sort(&out->prefix_put, inner_first);
+	vec_sort(&out->prefix_del, outer_first);
 }
 
 static bool same_router(const struct router_row *want, const struct router_row *have)
@@ -432,6 +472,7 @@ void plan_make(const struct kernel_state *want, const struct kernel_state *have,
 		!prefixes_equal(want->subnets.v, want->subnets.n, have->subnets.v, have->subnets.n);
 	diff_fixed(want, have, out);
 	diff_shared(want, have, out);
+	diff_prefixes(want, have, out);
 	diff_routers(want, have, out);
 	diff_addrs(want, have, out);
 	forget_lost(out);

@@ -81,6 +81,11 @@ struct plan {
 	VEC(const struct fixed_row *) fixed_put;
 	VEC(const struct shared_row *) shared_put; /* mappings */
 	/*
+	 * What leads to rows of prefixes comes behind them, exceptions first, and goes before them,
+	 * exceptions last: no address of these is ever translated by the prefix.
+	 */
+	VEC(struct prefix_row) prefix_put;
+	/*
 	 * Before the kernel loses the addresses: else it would forward a late answer to one of
 	 * them, and its error would leave by another interface. Without the row that is dropped.
 	 */
@@ -88,6 +93,7 @@ struct plan {
 	VEC(const struct group_row *) group_del;
 	VEC(const struct route_row *) route_del; /* unreachable ones behind all that follows */
 	VEC(const struct addr_row *) addr_del;
+	VEC(struct prefix_row) prefix_del;
 	VEC(const struct shared_row *) shared_del; /* mappings */
 	VEC(const struct fixed_row *) fixed_del;
 	VEC(struct limit_row) limit_del;

@@ -6,6 +6,7 @@
 
 #include "change/differences.h"
 #include "change/plan_internal.h"
+#include "model/prefixes.h"
 
 void plan_text_free(struct plan_text *t)
 {
@@ -99,6 +100,21 @@ static const char *mac_or_none(const uint8_t mac[6], char buf[MAC_TEXT])
 	return mac_is_unset(mac) ? NULL : mac_text(mac, buf);
 }
 
+/* "10.0.0.1, 10.0.0.2"; NULL: none. The caller's to free. */
+static char *except_text(const struct mapping *m)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = m->except ? open_memstream(&text, &size) : NULL;
+
+	if (!f)
+		return NULL;
+	for (size_t i = 0; i < m->except->list.n; i++)
+		fprintf(f, "%s%s", i ? ", " : "", ADDR(&m->except->list.v[i]));
+	fclose(f);
+	return text;
+}
+
 /* A mapping's name or pinning can change without the machine noticing. */
 static void describe_labels(const struct tenant *had, const struct tenant *will,
 			    struct plan_text *out)
@@ -107,6 +123,7 @@ static void describe_labels(const struct tenant *had, const struct tenant *will,
 	size_t h = 0;
 
 	vec_each (m, &will->mappings) {
+		_cleanup_free_ char *old_except = NULL, *new_except = NULL;
 		_cleanup_differences_ struct differences d = { 0 };
 		const struct mapping *old;
 
@@ -115,13 +132,17 @@ static void describe_labels(const struct tenant *had, const struct tenant *will,
 		old = h < had->mappings.n ? &had->mappings.v[h] : NULL;
 		if (!old || addr_cmp(&old->fixed, &m->fixed) != 0 ||
 		    (same_text(old->name, m->name) && old->pinned == m->pinned &&
+		     same_exceptions(old->except, m->except) &&
 		     memcmp(old->mac, m->mac, sizeof(m->mac)) == 0))
 			continue;
+		old_except = except_text(old);
+		new_except = except_text(m);
 		differ_text(&d, "name", old->name, m->name);
 		differ_text(&d, "shared address", old->pinned ? "pinned" : "leased",
 			    m->pinned ? "pinned" : "leased");
 		differ_text(&d, "MAC address", mac_or_none(old->mac, a), mac_or_none(m->mac, b));
-		say_of(out, '~', will->name, "mapping %s %s: %s", will->name, ADDR(&m->fixed),
+		differ_text(&d, "exceptions", old_except, new_except);
+		say_of(out, '~', will->name, "mapping %s %s: %s", will->name, FIXED(m),
 		       differences_text(&d));
 	}
 }
@@ -350,7 +371,7 @@ static char *owner_text(const struct side *side, const struct shared_row *row)
 	if (row->flags & TN_SHARED_OWN)
 		return xstrdup(t ? t->name : "?");
 	if (asprintf(&text, "%s%s%s %s", t ? t->name : "?", name ? "/" : "", name ? name : "",
-		     ADDR(&row->fixed)) < 0)
+		     ROW_SIDE(row, fixed)) < 0)
 		return xstrdup("?");
 	return text;
 }
@@ -405,9 +426,9 @@ static void describe_mapping(struct plan_text *out, char sign, const struct side
 	limit = limit_text(policy_limit(&side->kernel->policy, &row->shared), buf);
 	say_of(out, sign, tenant_text(side, row), "%s %s%s %s%s%s%s%s%s%s%s",
 	       row->flags & TN_SHARED_OWN ? "router address" : "mapping", owner,
-	       row->flags & TN_SHARED_OWN ? "" : " ->", ADDR(&row->shared), giver_text(side, row),
-	       mac ? ", mac " : "", mac ? mac : "", limit ? ", limit " : "", limit ? limit : "",
-	       before ? ", before of " : "", before ? before : "");
+	       row->flags & TN_SHARED_OWN ? "" : " ->", ROW_SIDE(row, shared),
+	       giver_text(side, row), mac ? ", mac " : "", mac ? mac : "", limit ? ", limit " : "",
+	       limit ? limit : "", before ? ", before of " : "", before ? before : "");
 }
 
 /*
@@ -443,7 +464,7 @@ static void describe_readdressed(struct plan_text *out, const struct side *will,
 	}
 	owner = owner_text(will, w);
 	say_of(out, '~', tenant_text(will, w), "mapping %s: shared address %s → %s", owner,
-	       ADDR(&h->shared), ADDR(&w->shared));
+	       ROW_SIDE(h, shared), ROW_SIDE(w, shared));
 }
 
 static void describe_put(struct plan_text *out, const struct side *had, const struct side *will,

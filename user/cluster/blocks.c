@@ -3,6 +3,8 @@
 
 #include <inttypes.h>
 
+#include "model/prefixes.h"
+
 /* ------------------------------------------------------------ keys */
 
 static const struct {
@@ -138,6 +140,15 @@ static int owned_cmp(const void *a, const void *b)
 	return addr_cmp(&((const struct owned *)a)->addr, &((const struct owned *)b)->addr);
 }
 
+int blocks_no_prefix(const char *tenant, const struct mapping *m, struct error *err)
+{
+	return error_usage(
+		err,
+		"tenant %s: %s is a prefix, and a cluster has mappings of single addresses "
+		"alone; give its VMs mappings of their own, or leave the cluster",
+		tenant, FIXED(m));
+}
+
 static int find_owned(const struct model *m, owned_vec *out, struct error *err)
 {
 	vec_each (t, &m->tenants) {
@@ -148,6 +159,8 @@ static int find_owned(const struct model *m, owned_vec *out, struct error *err)
 				*vec_push(out) = (struct owned){ r->own[f].addr, t, NULL };
 		}
 		vec_each (mapping, &t->mappings) {
+			if (mapping->bits)
+				return blocks_no_prefix(t->name, mapping, err);
 			if (addr_is_unset(&mapping->shared))
 				return error_set(err,
 						 "tenant %s: %s has no shared address yet; please "

@@ -39,7 +39,13 @@ void key_ranges_add(struct key_ranges *r, const struct prefix *p);
 void key_ranges_merge(struct key_ranges *r);
 bool key_ranges_have(const struct key_ranges *r, const char *key);
 
-/* Adds the blocks of all addresses that the model gives to somebody. -1: a mapping has none. */
+/* That a cluster has no mappings of prefixes, as an error; -1. */
+int blocks_no_prefix(const char *tenant, const struct mapping *m, struct error *err);
+
+/*
+ * Adds the blocks of all addresses that the model gives to somebody. -1: a mapping has none, or is
+ * of a prefix.
+ */
 int blocks_write(const struct model *m, struct entries *out, struct error *err);
 
 /* The owner of an address, as a block has it. */

@@ -168,10 +168,12 @@ static int assign(struct view *v, const struct mapping *m, struct mapping *out, 
 int edit_add(const struct entries *had, const char *tenant, struct mapping *m, struct entries *will,
 	     struct error *err)
 {
-	_cleanup_(view_free) struct view v;
+	_cleanup_(view_free) struct view v = { 0 };
 	char *value;
 
 	memset(will, 0, sizeof(*will));
+	if (m->bits)
+		return blocks_no_prefix(tenant, m, err);
 	if (look(&v, had, tenant, err) || model_check_mapping(&v.r.m, v.tenant, m, err) ||
 	    check_taken(&v, m, err) || assign(&v, m, m, err))
 		return -1;

@@ -7,13 +7,14 @@
 #include "cluster/edit.h"
 #include "cmd/cmd.h"
 #include "lib/output.h"
+#include "model/prefixes.h"
 #include "model/selection.h"
 
 /* As `map list` has it. */
 static json_t *mapping_json(const struct tenant *t, const struct mapping *m)
 {
 	return json_pack("{s:s, s:o, s:s, s:s}", "tenant", t->name, "name", json_text(m->name),
-			 "fixed", ADDR(&m->fixed), "shared", ADDR(&m->shared));
+			 "fixed", FIXED(m), "shared", SHARED(m));
 }
 
 /*
@@ -64,15 +65,42 @@ static int find_tenant(const struct edit *e, struct change *c, struct tenant **o
 	return -1;
 }
 
-static int parse_address(const char *text, struct tn_addr *out, struct error *err)
+/* An address, or a prefix: its first one, and *bits. */
+static int parse_side(const char *text, struct tn_addr *out, uint8_t *bits, struct error *err)
 {
 	struct prefix prefix;
 
+	*bits = 0;
 	if (addr_parse(text, out))
 		return 0;
-	return strchr(text, '/') && prefix_parse(text, &prefix)
-		       ? error_usage(err, "`%s` is a prefix; give one address", text)
-		       : error_usage(err, "`%s` is not an IP address", text);
+	if (!strchr(text, '/'))
+		return error_usage(err, "`%s` is not an IP address", text);
+	if (!prefix_parse(text, &prefix))
+		return error_usage(
+			err,
+			"`%s` is not a prefix, or has bits set behind its length; write it "
+			"like 10.0.0.0/24",
+			text);
+	*out = prefix.addr;
+	*bits = (uint8_t)(128 - prefix.len);
+	return 0;
+}
+
+/* "10.0.0.1,10.0.0.2"; the caller's to free. */
+static int parse_except(const char *text, struct addr_list **out, struct error *err)
+{
+	_cleanup_free_ char *copy = text ? xstrdup(text) : NULL;
+	char *save = NULL;
+
+	if (!text)
+		return 0;
+	*out = xzalloc(sizeof(**out));
+	for (char *one = strtok_r(copy, ",", &save); one; one = strtok_r(NULL, ",", &save)) {
+		if (!addr_parse(one, vec_push(&(*out)->list)))
+			return error_usage(err, "--except: `%s` is not an IP address", one);
+	}
+	exceptions_sort(*out);
+	return 0;
 }
 
 static int parse_mac(const char *text, uint8_t out[6], struct error *err)
@@ -90,12 +118,21 @@ static int parse_mapping(const struct invocation *inv, struct mapping *out, stru
 {
 	const char *shared = cmd_value(inv, "shared");
 
+	const char *except = cmd_value(inv, "except");
+	uint8_t bits;
+
 	*out = (struct mapping){ .name = (char *)cmd_value(inv, "name"), .pinned = shared };
-	return parse_address(inv->args[1], &out->fixed, err) ||
-			       (shared && parse_address(shared, &out->shared, err)) ||
-			       parse_mac(cmd_value(inv, "mac"), out->mac, err)
-		       ? -1
-		       : 0;
+	if (parse_side(inv->args[1], &out->fixed, &out->bits, err) ||
+	    (shared && parse_side(shared, &out->shared, &bits, err)) ||
+	    parse_mac(cmd_value(inv, "mac"), out->mac, err))
+		return -1;
+	if (shared && bits != out->bits)
+		return error_usage(err, "%s and %s are not of the same length", inv->args[1],
+				   shared);
+	if (except && !out->bits)
+		return error_usage(err, "--except: %s is one address, and has no exceptions",
+				   inv->args[1]);
+	return 0;
 }
 
 static int add(const struct edit *e, struct change *c, struct error *err)
@@ -106,7 +143,11 @@ static int add(const struct edit *e, struct change *c, struct error *err)
 
 	if (ret)
 		return ret;
-	if (parse_mapping(e->inv, &m, err) || model_check_mapping(&c->will, t, &m, err))
+	/* whom it may not overlap takes all */
+	if (strchr(e->inv->args[1], '/') && c->window)
+		return CHANGE_TOO_NARROW;
+	if (parse_mapping(e->inv, &m, err) || model_check_mapping(&c->will, t, &m, err) ||
+	    parse_except(cmd_value(e->inv, "except"), &m.except, err))
 		return -1;
 	m.name = m.name ? xstrdup(m.name) : NULL;
 	*vec_push(&t->mappings) = m;
@@ -138,7 +179,7 @@ static int print_added(const struct invocation *inv, const char *tenant, const s
 
 	if (inv->json)
 		return json_print(mapping_json(&t, m), err);
-	printf("%s\n", ADDR(&m->shared));
+	printf("%s\n", SHARED(m));
 	return 0;
 }
 
@@ -164,9 +205,14 @@ static int run_add(const struct invocation *inv, struct error *err)
 
 const struct command cmd_map_add = {
 	.name = "map add",
-	.synopsis = "TENANT FIXED [--name NAME] [--shared ADDRESS] [--mac MAC] [--no-probe]",
+	.synopsis =
+		"TENANT FIXED [--name NAME] [--shared ADDRESS] [--except ADDRESS,…] [--mac MAC] "
+		"[--no-probe]",
 	.summary = "Map a fixed address, and print its shared address",
-	.help = "The shared address is allocated from the tenant's pool unless it is given.\n"
+	.help = "The shared address is allocated from the tenant's pool unless it is given. FIXED "
+		"can "
+		"be a prefix, and\n"
+		"the shared address then is one of the same length.\n"
 		"The next `apply` removes the mapping again if its file does not name it. On a "
 		"host of a cluster,\n"
 		"with --wait SECONDS, it waits for the hosts that it concerns.\n"
@@ -174,6 +220,7 @@ const struct command cmd_map_add = {
 		"JSON: {\"tenant\", \"name\" or null, \"fixed\", \"shared\"}",
 	.options = { { "name", 'n', "NAME", "a name for the mapping" },
 		     { "shared", 's', "ADDRESS", "this shared address, and no other" },
+		     { "except", 0, "ADDRESS,…", "addresses of the prefix that are not mapped" },
 		     { "mac", 0, "MAC", "only for the VM that has this MAC address" },
 		     { "no-probe", 0, NULL, "do not probe first whether another host has it" } },
 	.min_args = 2,
@@ -387,8 +434,8 @@ static void print_rows(const struct rows *rows, bool all)
 
 		table_cell(&table, "%s", row->tenant->name);
 		table_cell(&table, "%s", m->name ? m->name : "-");
-		table_cell(&table, "%s", ADDR(&m->fixed));
-		table_cell(&table, "%s", ADDR(&m->shared));
+		table_cell(&table, "%s", FIXED(m));
+		table_cell(&table, "%s", SHARED(m));
 		if (all) {
 			table_cell(&table, "%s", mac_is_unset(m->mac) ? "-" : MAC(m->mac));
 			limit_cell(&table, &m->limit);

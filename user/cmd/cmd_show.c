@@ -15,6 +15,7 @@
 #include "lib/output.h"
 #include "lib/typo.h"
 #include "model/policy.h"
+#include "model/prefixes.h"
 #include "model/selection.h"
 #include "model/service.h"
 #include "model/standing.h"
@@ -315,8 +316,7 @@ static json_t *named_json(const struct selection *s, const struct tenant *t)
 			json_array_append_new(
 				list,
 				json_pack("{s:o, s:s, s:s, s:o}", "name", json_text(m->name),
-					  "fixed", ADDR(&m->fixed), "shared", ADDR(&m->shared),
-					  "mac",
+					  "fixed", FIXED(m), "shared", SHARED(m), "mac",
 					  json_text(mac_is_unset(m->mac) ? NULL : MAC(m->mac))));
 	}
 	return list;
@@ -489,7 +489,7 @@ static void print_named(const struct selection *s, const struct tenant *t)
 	vec_each (m, &t->mappings) {
 		if (selection_has_mapping(s, t, m))
 			printf("  mapping %s%s%s, shared address %s%s%s\n", m->name ? m->name : "",
-			       m->name ? " " : "", ADDR(&m->fixed), ADDR(&m->shared),
+			       m->name ? " " : "", FIXED(m), SHARED(m),
 			       mac_is_unset(m->mac) ? "" : ", mac ",
 			       mac_is_unset(m->mac) ? "" : MAC(m->mac));
 	}

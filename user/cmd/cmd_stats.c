@@ -5,6 +5,7 @@
 #include "cmd/cmd.h"
 #include "lib/clock.h"
 #include "lib/output.h"
+#include "model/prefixes.h"
 #include "observe/prometheus.h"
 #include "observe/sheet.h"
 
@@ -76,12 +77,11 @@ static json_t *mappings_json(const struct sheet *s)
 	vec_each (m, &s->mappings) {
 		const struct tn_counters *c = &m->counters;
 
-		json_array_append_new(list,
-				      json_pack("{s:s, s:s, s:s, s:o, s:o}", "tenant",
-						m->tenant->name, "fixed", ADDR(&m->mapping->fixed),
-						"shared", ADDR(&m->mapping->shared), "in",
-						direction_json(c->in_packets, c->in_bytes), "out",
-						direction_json(c->out_packets, c->out_bytes)));
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:s, s:o, s:o}", "tenant", m->tenant->name,
+					"fixed", FIXED(m->mapping), "shared", SHARED(m->mapping),
+					"in", direction_json(c->in_packets, c->in_bytes), "out",
+					direction_json(c->out_packets, c->out_bytes)));
 	}
 	return list;
 }
@@ -183,8 +183,8 @@ static void print_mappings(const struct sheet *s, bool rates)
 	cells(&table, rates ? per_second : header, ARRAY_SIZE(header));
 	vec_each (m, &s->mappings) {
 		table_cell(&table, "%s", m->tenant->name);
-		table_cell(&table, "%s", ADDR(&m->mapping->fixed));
-		table_cell(&table, "%s", ADDR(&m->mapping->shared));
+		table_cell(&table, "%s", FIXED(m->mapping));
+		table_cell(&table, "%s", SHARED(m->mapping));
 		number(&table, m->counters.in_packets);
 		number(&table, m->counters.in_bytes);
 		number(&table, m->counters.out_packets);

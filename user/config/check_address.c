@@ -4,6 +4,7 @@
  * other tenant's pool.
  */
 #include "config/parse.h"
+#include "model/prefixes.h"
 
 static void check_pool_prefix(struct parse *p, const struct prefix_at *pool)
 {
@@ -55,6 +56,38 @@ static void realm_families(struct realm *realm, const struct prefix *v, size_t n
 	}
 }
 
+/* Whether one of `n` sorted, disjoint prefixes holds all of it. */
+static bool pool_has_all(const struct prefix_at *v, size_t n, const struct prefix *all)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (v[i].prefix.len <= all->len && prefix_has(&v[i].prefix, &all->addr))
+			return true;
+	}
+	return false;
+}
+
+/* The same as check_shared() of a prefix; prefixes_check() does the rest. */
+static void check_shared_prefix(struct parse *p, const struct realm *realm, const struct mapping *m,
+				struct pos at)
+{
+	const struct prefix shared = mapping_shared(m);
+	const struct prefix *subnet = subnet_of(p, &m->shared);
+
+	if (addr_is_v4(&m->fixed) != addr_is_v4(&m->shared))
+		complain(p, at, "`%s` is %s, but the fixed prefix `%s` is %s; use one family",
+			 SHARED(m), family_name(&m->shared), FIXED(m), family_name(&m->fixed));
+	else if ((!subnet || subnet->len > shared.len) && p->subnets_known)
+		complain(p, at, "the shared prefix `%s` is in no shared subnet; use one that is",
+			 SHARED(m));
+	else if (subnet && realm->pool_known && realm->tenant->pools.n &&
+		 !pool_has_all(realm->pools, realm->tenant->pools.n, &shared))
+		complain(
+			p, at,
+			"the shared prefix `%s` is outside the pool of %s; use a part of the pool, "
+			"or extend it",
+			SHARED(m), TENANT(realm->tenant));
+}
+
 static void check_shared(struct parse *p, const struct realm *realm, const struct mapping *m,
 			 struct pos at)
 {
@@ -79,26 +112,40 @@ static void check_shared(struct parse *p, const struct realm *realm, const struc
 			 ADDR(&m->shared), TENANT(realm->tenant));
 }
 
+/* The shared subnet that the fixed prefix has addresses of; NULL: none. */
+static const struct prefix *subnet_in(const struct parse *p, const struct mapping *m)
+{
+	const struct prefix fixed = mapping_fixed(m);
+
+	vec_each (s, &p->model.subnets) {
+		if (prefix_overlap(s, &fixed))
+			return s;
+	}
+	return NULL;
+}
+
 static void check_mapping(struct parse *p, const struct realm *realm, const struct mapping *m,
 			  const struct mapping_at *at)
 {
 	const struct prefix *subnet;
 
-	if (!addr_is_unset(&m->shared))
+	if (!addr_is_unset(&m->shared) && m->bits)
+		check_shared_prefix(p, realm, m, at->shared);
+	else if (!addr_is_unset(&m->shared))
 		check_shared(p, realm, m, at->shared);
 	if (addr_is_unset(&m->fixed))
 		return;
-	subnet = subnet_of(p, &m->fixed);
+	subnet = m->bits ? subnet_in(p, m) : subnet_of(p, &m->fixed);
 	if (subnet)
 		complain(p, at->fixed,
-			 "the fixed address `%s` is in the shared subnet `%s`; use the "
+			 "the fixed %s `%s` is in the shared subnet `%s`; use the "
 			 "VM's private address",
-			 ADDR(&m->fixed), PREFIX(subnet));
+			 m->bits ? "prefix" : "address", FIXED(m), PREFIX(subnet));
 	else if (!m->pinned && p->subnets_known && realm->pool_known &&
 		 !(addr_is_v4(&m->fixed) ? realm->has_v4 : realm->has_v6))
 		complain(p, at->fixed,
 			 "`%s` has no %s prefix to take a shared address from; add one to %s",
-			 ADDR(&m->fixed), family_name(&m->fixed),
+			 FIXED(m), family_name(&m->fixed),
 			 realm->tenant->pools.n ? "`pool`" : "`subnets`");
 }
 
@@ -127,7 +174,8 @@ static void check_mappings_once(struct parse *p, uint32_t tenant, taken_vec *nam
 	fixed->n = 0;
 	vec_each (m, &p->model.tenants.v[tenant].mappings) {
 		if (!addr_is_unset(&m->fixed)) {
-			*vec_push(fixed) = (struct taken){ m->fixed, "", tenant, i };
+			if (!m->bits)
+				*vec_push(fixed) = (struct taken){ m->fixed, "", tenant, i };
 			if (m->name)
 				*vec_push(names) =
 					taken_name(m->name, !addr_is_v4(&m->fixed), tenant, i);
@@ -136,6 +184,20 @@ static void check_mappings_once(struct parse *p, uint32_t tenant, taken_vec *nam
 	}
 	check_once(p, names, mapping_name_twice);
 	check_once(p, fixed, fixed_twice);
+}
+
+static void tell_prefix(void *arg, const struct tenant *t, const struct mapping *m,
+			enum mapping_part part, const char *text)
+{
+	struct parse *p = arg;
+	size_t at = p->tenants.v[t - p->model.tenants.v].mappings + (size_t)(m - t->mappings.v);
+	const struct mapping_at *places = &p->mappings.v[at];
+	struct pos pos = part == PART_SHARED   ? places->shared
+			 : part == PART_EXCEPT ? places->except
+					       : places->fixed;
+
+	/* of an address that is given, the prefix may have none yet */
+	complain(p, pos.line ? pos : places->fixed, "%s", text);
 }
 
 void check_tenants(struct parse *p)
@@ -160,6 +222,7 @@ void check_tenants(struct parse *p)
 	}
 	vec_free(&fixed);
 	vec_free(&names);
+	prefixes_check(&p->model, NULL, tell_prefix, p);
 }
 
 /* In taken.index, with the tenant's index: not a mapping's address, but its router's own. */
@@ -259,7 +322,7 @@ void check_pinned(struct parse *p)
 					(struct taken){ r->own[f].addr, "", t, OF_ROUTER | t };
 		}
 		vec_each (m, &p->model.tenants.v[t].mappings) {
-			if (!addr_is_unset(&m->shared))
+			if (!addr_is_unset(&m->shared) && !m->bits)
 				*vec_push(&pinned) = (struct taken){ m->shared, "", t, i };
 			i++;
 		}

@@ -4,6 +4,8 @@
 
 #include <inttypes.h>
 
+#include "model/prefixes.h"
+
 static void mapping_name(struct parse *p, const char *text, struct pos at)
 {
 	if (!mapping_name_valid(text)) {
@@ -14,32 +16,51 @@ static void mapping_name(struct parse *p, const char *text, struct pos at)
 	last(&p->mappings)->name = at;
 }
 
-static void take_one(struct parse *p, const char *text, struct pos at, struct tn_addr *out)
+/* An address, or a prefix: of that the first address, and how long it is. */
+static void take_side(struct parse *p, const char *text, struct pos at, struct tn_addr *out,
+		      uint8_t *len)
 {
 	struct prefix prefix;
 
-	if (strchr(text, '/') && prefix_parse(text, &prefix) && prefix.len < 128)
-		complain(p, at,
-			 "`%s` is a prefix, and a mapping is of one address; write one mapping for "
-			 "each address",
-			 QUOTE(text));
-	else
+	*len = 128;
+	if (!strchr(text, '/')) {
 		take_addr(p, text, at, out);
+	} else if (take_prefix(p, text, at, &prefix)) {
+		*out = prefix.addr;
+		*len = prefix.len;
+	}
 }
 
-static void mapping_fixed(struct parse *p, const char *text, struct pos at)
+static void take_fixed(struct parse *p, const char *text, struct pos at)
 {
 	last(&p->mappings)->fixed = at;
-	take_one(p, text, at, &last(&last(&p->model.tenants)->mappings)->fixed);
+	take_side(p, text, at, &last(&last(&p->model.tenants)->mappings)->fixed, &p->fixed_len);
 }
 
-static void mapping_shared(struct parse *p, const char *text, struct pos at)
+static void take_shared(struct parse *p, const char *text, struct pos at)
 {
 	struct mapping *m = last(&last(&p->model.tenants)->mappings);
 
 	last(&p->mappings)->shared = at;
 	m->pinned = true;
-	take_one(p, text, at, &m->shared);
+	take_side(p, text, at, &m->shared, &p->shared_len);
+}
+
+static void take_except(struct parse *p, const char *text, struct pos at)
+{
+	struct mapping *m = last(&last(&p->model.tenants)->mappings);
+	struct tn_addr a;
+
+	if (!last(&p->mappings)->except.line)
+		last(&p->mappings)->except = at;
+	if (!take_addr(p, text, at, &a))
+		return;
+	m->except = m->except ? m->except : xzalloc(sizeof(*m->except));
+	vec_each (other, &m->except->list) {
+		if (addr_cmp(other, &a) == 0)
+			complain(p, at, "`%s` is there twice; remove one of them", QUOTE(text));
+	}
+	*vec_push(&m->except->list) = a;
 }
 
 static void mapping_mac(struct parse *p, const char *text, struct pos at)
@@ -152,19 +173,52 @@ static void mapping_limit(struct parse *p, const char *text, struct pos at)
 		l->burst = limit_burst_default(l->rate);
 }
 
+enum { MAPPING_NAME, MAPPING_FIXED, MAPPING_SHARED, MAPPING_EXCEPT, MAPPING_MAC, MAPPING_LIMIT };
 static const struct key mapping_keys[] = {
-	{ "name", TEXT, 0, mapping_name, "name: db", NULL },
-	{ "fixed", TEXT, REQUIRED, mapping_fixed, "fixed: 10.0.0.5", NULL },
-	{ "shared", TEXT, 0, mapping_shared, "shared: 100.64.1.9", NULL },
-	{ "mac", TEXT, 0, mapping_mac, "mac: \"fa:16:3e:00:00:05\"", NULL },
-	{ "limit", MAP, 0, mapping_limit, "limit: {rate: 100mbit, burst: 20mb}", &limit_level },
+	[MAPPING_NAME] = { "name", TEXT, 0, mapping_name, "name: db", NULL },
+	[MAPPING_FIXED] = { "fixed", TEXT, REQUIRED, take_fixed, "fixed: 10.0.0.5", NULL },
+	[MAPPING_SHARED] = { "shared", TEXT, 0, take_shared, "shared: 100.64.1.9", NULL },
+	[MAPPING_EXCEPT] = { "except", TEXTS, MAY_BE_EMPTY, take_except, "except: [10.0.0.1]",
+			     NULL },
+	[MAPPING_MAC] = { "mac", TEXT, 0, mapping_mac, "mac: \"fa:16:3e:00:00:05\"", NULL },
+	[MAPPING_LIMIT] = { "limit", MAP, 0, mapping_limit, "limit: {rate: 100mbit, burst: 20mb}",
+			    &limit_level },
 };
 const struct level mapping_level = LEVEL("a mapping", mapping_keys);
+
+/* What is said of a prefix, and of one address. */
+static void check_sides(struct parse *p, struct mapping *m, struct seen seen)
+{
+	const struct mapping_at *at = last(&p->mappings);
+	const unsigned int both = 1U << MAPPING_FIXED | 1U << MAPPING_SHARED;
+
+	if (seen.bad & both || addr_is_unset(&m->fixed) || (m->pinned && addr_is_unset(&m->shared)))
+		return;
+	m->bits = (uint8_t)(128 - p->fixed_len);
+	if (m->pinned && p->fixed_len != p->shared_len) {
+		complain(p, at->shared,
+			 "`%s` and `%s` are not of the same length; use as long a prefix", FIXED(m),
+			 mapping_side_text(&m->shared, (uint8_t)(128 - p->shared_len),
+					   (char[ADDR_TEXT]){ 0 }));
+		m->shared = (struct tn_addr){ 0 };
+	}
+	if (!m->bits && m->except)
+		complain(p, at->except,
+			 "`%s` is one address, and has no exceptions; remove `except`", FIXED(m));
+	if (m->bits && !mac_is_unset(m->mac))
+		complain(p, at->fixed,
+			 "`%s` is a prefix, and a MAC address is of one VM; remove `mac`, or give "
+			 "that VM a mapping of its own",
+			 FIXED(m));
+	if (m->except)
+		exceptions_sort(m->except);
+}
 
 void mappings_item(struct parse *p, const char *text, struct pos at)
 {
 	(void)text;
 	vec_push(&p->mappings);
 	vec_push(&last(&p->model.tenants)->mappings)->pos = at;
-	take_level(p, &mapping_level);
+	p->fixed_len = p->shared_len = 128;
+	check_sides(p, last(&last(&p->model.tenants)->mappings), take_level(p, &mapping_level));
 }

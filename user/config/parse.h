@@ -40,6 +40,7 @@ struct mapping_at {
 	struct pos name;
 	struct pos fixed;
 	struct pos shared;
+	struct pos except; /* the first one */
 };
 
 /* An entry of a rule: a name in `from`, or a name or an address in `to`. */
@@ -84,8 +85,10 @@ struct parse {
 	VEC(struct pos) inside;		 /* of the current router */
 	bool active_given;		 /* the same */
 	struct pos active_at;
-	struct pos grace;		    /* the same; line 0: it has none */
-	struct pos burst;		    /* of the current limit */
+	struct pos grace;  /* the same; line 0: it has none */
+	struct pos burst;  /* of the current limit */
+	uint8_t fixed_len; /* of the current mapping, as in struct prefix; 128: one address */
+	uint8_t shared_len;
 	named_vec from;			    /* of all rules, in the order of the file */
 	named_vec to;			    /* the same, until they are checked */
 	VEC(struct route_at) routes;	    /* of all routers, in the order of the file */

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 
 #include "config/parse.h"
+#include "model/prefixes.h"
 #include "model/service.h"
 
 /* ------------------------------------------------------------ to keys and values */
@@ -55,15 +56,26 @@ static json_t *limit_json(const struct limit *l)
 	return out;
 }
 
+static json_t *addrs_json(const struct addr_list *addrs)
+{
+	json_t *list = json_array();
+
+	vec_each (a, &addrs->list)
+		json_array_append_new(list, json_string(ADDR(a)));
+	return list;
+}
+
 static json_t *mapping_json(const struct mapping *m)
 {
 	json_t *out = json_object();
 
 	if (m->name)
 		json_object_set_new(out, "name", json_string(m->name));
-	json_object_set_new(out, "fixed", json_string(ADDR(&m->fixed)));
+	json_object_set_new(out, "fixed", json_string(FIXED(m)));
 	if (m->pinned)
-		json_object_set_new(out, "shared", json_string(ADDR(&m->shared)));
+		json_object_set_new(out, "shared", json_string(SHARED(m)));
+	if (m->except)
+		json_object_set_new(out, "except", addrs_json(m->except));
 	if (!mac_is_unset(m->mac))
 		json_object_set_new(out, "mac", json_string(MAC(m->mac)));
 	if (m->limit.rate || m->limit.packets)

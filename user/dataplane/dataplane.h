@@ -124,6 +124,10 @@ int dataplane_put_pools(struct dataplane *dp, const struct pool_row *rows, size_
 			struct error *err);
 int dataplane_del_pools(struct dataplane *dp, const struct pool_row *rows, size_t n,
 			struct error *err);
+int dataplane_put_prefixes(struct dataplane *dp, const struct prefix_row *rows, size_t n,
+			   struct error *err);
+int dataplane_del_prefixes(struct dataplane *dp, const struct prefix_row *rows, size_t n,
+			   struct error *err);
 int dataplane_put_limits(struct dataplane *dp, const struct limit_row *rows, size_t n,
 			 struct error *err);
 int dataplane_del_limits(struct dataplane *dp, const struct limit_row *rows, size_t n,

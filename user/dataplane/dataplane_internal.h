@@ -32,6 +32,7 @@
 	X(hops)         \
 	X(hits)         \
 	X(pools)        \
+	X(prefixes)     \
 	X(limits)       \
 	X(watch)        \
 	X(events)       \

@@ -34,6 +34,13 @@ static int read_map(struct dataplane *dp, enum map_id id, size_t key_size, size_
 	return 0;
 }
 
+/* A row of a prefix has the difference of both sides. */
+static void undo_difference(struct tn_addr *a, uint32_t flags, const struct tn_addr *other)
+{
+	for (int i = 0; flags & TN_SHARED_PREFIX && i < 4; i++)
+		a->w[i] ^= other->w[i];
+}
+
 static void shared_from_map(struct kernel_state *out, const void *key, const void *value)
 {
 	struct shared_row *row = vec_push(&out->shared);
@@ -41,6 +48,7 @@ static void shared_from_map(struct kernel_state *out, const void *key, const voi
 
 	memcpy(&row->shared, key, sizeof(row->shared));
 	row->fixed = v->fixed;
+	undo_difference(&row->fixed, v->flags, &row->shared);
 	row->tenant = v->tenant;
 	row->router = v->router;
 	row->flags = v->flags;
@@ -56,6 +64,7 @@ static void fixed_from_map(struct kernel_state *out, const void *key, const void
 	row->router = k->router;
 	row->fixed = k->fixed;
 	row->shared = v->shared;
+	undo_difference(&row->shared, v->flags, &row->fixed);
 	row->tenant = v->tenant;
 	row->flags = v->flags;
 	row->slot = v->slot;
@@ -84,6 +93,14 @@ static void pool_from_map(struct kernel_state *out, const void *key, const void 
 
 	memcpy(&row->key, key, sizeof(row->key));
 	memcpy(&row->tenant, value, sizeof(row->tenant));
+}
+
+static void prefix_from_map(struct kernel_state *out, const void *key, const void *value)
+{
+	struct prefix_row *row = vec_push(&out->prefixes);
+
+	memcpy(&row->key, key, sizeof(row->key));
+	memcpy(&row->first, value, sizeof(row->first));
 }
 
 static void limit_from_map(struct kernel_state *out, const void *key, const void *value)
@@ -217,7 +234,9 @@ static int read_common(struct dataplane *dp, struct kernel_state *out, struct er
 	    read_map(dp, MAP_services, sizeof(struct tn_service_key), sizeof(uint32_t),
 		     service_from_map, out, err) ||
 	    read_map(dp, MAP_pools, sizeof(struct tn_pool_key), sizeof(uint32_t), pool_from_map,
-		     out, err))
+		     out, err) ||
+	    read_map(dp, MAP_prefixes, sizeof(struct tn_prefix_key), sizeof(struct tn_addr),
+		     prefix_from_map, out, err))
 		return -1;
 	know_builds(dp, out);
 	return check_rows(dp, out, err);

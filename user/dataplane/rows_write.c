@@ -110,6 +110,17 @@ static int delete_batch(struct dataplane *dp, enum map_id id, const char *keys, 
 	return 0;
 }
 
+/* What a row has for the address of the other side: of a prefix the difference of both. */
+static struct tn_addr difference(const struct tn_addr *a, uint32_t flags,
+				 const struct tn_addr *other)
+{
+	struct tn_addr value = *a;
+
+	for (int i = 0; flags & TN_SHARED_PREFIX && i < 4; i++)
+		value.w[i] ^= other->w[i];
+	return value;
+}
+
 static int put_fixed(struct dataplane *dp, const struct kernel_state *have,
 		     const struct fixed_row *const *rows, size_t n, struct error *err)
 {
@@ -120,9 +131,11 @@ static int put_fixed(struct dataplane *dp, const struct kernel_state *have,
 	for (size_t i = 0; i < n; i++) {
 		keys[filled].router = rows[i]->router;
 		keys[filled].fixed = rows[i]->fixed;
-		values[filled] = (struct tn_fixed){ .shared = rows[i]->shared,
-						    .flags = rows[i]->flags,
-						    .tenant = rows[i]->tenant };
+		values[filled] =
+			(struct tn_fixed){ .shared = difference(&rows[i]->shared, rows[i]->flags,
+								&rows[i]->fixed),
+					   .flags = rows[i]->flags,
+					   .tenant = rows[i]->tenant };
 		memcpy(values[filled].mac, rows[i]->mac, sizeof(rows[i]->mac));
 		values[filled].slot = rows[i]->slot;
 		if (!rows[i]->slot &&
@@ -156,7 +169,8 @@ static int put_shared(struct dataplane *dp, const struct kernel_state *have,
 		const struct shared_row *row = rows[i];
 
 		keys[filled] = row->shared;
-		values[filled] = (struct tn_shared){ .fixed = row->fixed,
+		values[filled] = (struct tn_shared){ .fixed = difference(&row->fixed, row->flags,
+									 &row->shared),
 						     .tenant = row->tenant,
 						     .router = row->router,
 						     .flags = row->flags };
@@ -305,6 +319,18 @@ int dataplane_del_pools(struct dataplane *dp, const struct pool_row *rows, size_
 			struct error *err)
 {
 	return change_rows(dp, n, del_rows(dp, MAP_pools, rows, n, key, err), err);
+}
+
+int dataplane_put_prefixes(struct dataplane *dp, const struct prefix_row *rows, size_t n,
+			   struct error *err)
+{
+	return change_rows(dp, n, put_rows(dp, MAP_prefixes, rows, n, first, err), err);
+}
+
+int dataplane_del_prefixes(struct dataplane *dp, const struct prefix_row *rows, size_t n,
+			   struct error *err)
+{
+	return change_rows(dp, n, del_rows(dp, MAP_prefixes, rows, n, key, err), err);
 }
 
 int dataplane_put_limits(struct dataplane *dp, const struct limit_row *rows, size_t n,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "dataplane/flows.h"
+#include "model/prefixes.h"
 
 /* ------------------------------------------------------------ export */
 
@@ -36,12 +37,25 @@ static const struct tenant *tenant_of_id(const struct tenants_by_id *all, uint32
 	return found ? *found : NULL;
 }
 
+static bool is_of_prefix(const struct mapping *m, const struct tn_flow_key *key)
+{
+	struct tn_addr shared = mapping_shared_of(m, &key->fixed);
+
+	return m->bits && mapping_has_fixed(m, &key->fixed) && addr_cmp(&shared, &key->shared) == 0;
+}
+
 /* The mapping that the flow is of; NULL: it is of none any more. */
 static const struct mapping *mapping_of(struct tenant *t, const struct tn_flow_key *key)
 {
-	const struct mapping *m = tenant_mapping(t, &key->fixed);
+	const struct mapping *own = tenant_mapping(t, &key->fixed);
 
-	return m && addr_cmp(&m->shared, &key->shared) == 0 ? m : NULL;
+	if (own && addr_cmp(&own->shared, &key->shared) == 0)
+		return own;
+	vec_each (m, &t->mappings) {
+		if (is_of_prefix(m, key))
+			return m;
+	}
+	return NULL;
 }
 
 bool flow_name(const struct tenants_by_id *all, struct tenant *t, const struct flow *f,

@@ -4,6 +4,8 @@
 #include <arpa/inet.h>
 #include <uthash.h>
 
+#include "model/prefixes.h"
+
 /* An address that is not free, and where to look on from there. */
 struct taken {
 	struct tn_addr addr;
@@ -38,6 +40,8 @@ struct ipam {
 	size_t used;		 /* of the last one */
 	VEC(struct kept) kept;	 /* no two of them have the same lease */
 	VEC(struct range) pools; /* sorted */
+	VEC(struct prefix_of)
+	blocks; /* prefixes that have their addresses, in no order: they are few */
 };
 
 static struct taken *find(struct ipam *ipam, const struct tn_addr *a)
@@ -72,6 +76,7 @@ static void ipam_cleanup(struct ipam *ipam)
 	vec_free(&ipam->chunks);
 	vec_free(&ipam->kept);
 	vec_free(&ipam->pools);
+	vec_free(&ipam->blocks);
 }
 
 static int range_cmp(const void *a, const void *b)
@@ -142,6 +147,16 @@ static const struct range *foreign_pools(struct ipam *ipam, const struct tenant 
 	return NULL;
 }
 
+/* The prefix mapping that has the shared address; NULL: none has. */
+static const struct mapping *block_of(const struct ipam *ipam, const struct tn_addr *a)
+{
+	vec_each (b, &ipam->blocks) {
+		if (mapping_has_shared(b->mapping, a))
+			return b->mapping;
+	}
+	return NULL;
+}
+
 static bool reserved_by_subnet(struct ipam *ipam, const struct tn_addr *a)
 {
 	vec_each (s, &ipam->want->subnets) {
@@ -151,19 +166,31 @@ static bool reserved_by_subnet(struct ipam *ipam, const struct tn_addr *a)
 	return false;
 }
 
+/* The last address from `a` on that the block has without a gap, or one on the way there. */
+static struct tn_addr end_of_block(const struct mapping *block, const struct tn_addr *a)
+{
+	const struct prefix p = mapping_shared(block);
+
+	return block->except ? *a : prefix_last(&p);
+}
+
 static bool between(struct ipam *ipam, const struct tenant *tenant, const struct tn_addr *first,
 		    const struct tn_addr *last, struct tn_addr *out)
 {
 	struct tn_addr a = *first;
 	const struct range *foreign;
+	const struct mapping *block;
 
 	for (;;) {
 		a = next_free(ipam, &a);
 		if (memcmp(&a, last, sizeof(a)) > 0 || memcmp(&a, first, sizeof(a)) < 0)
 			return false;
 		foreign = foreign_pools(ipam, tenant, &a);
+		block = block_of(ipam, &a);
 		if (foreign)
 			a = foreign->last;
+		else if (block)
+			a = end_of_block(block, &a);
 		else if (!reserved_by_subnet(ipam, &a))
 			break;
 		if (memcmp(&a, last, sizeof(a)) >= 0)
@@ -186,7 +213,8 @@ static struct tn_addr in_pool(const struct prefix *pool, const struct tn_addr *a
 
 static bool is_free(struct ipam *ipam, const struct tenant *tenant, const struct tn_addr *a)
 {
-	return !find(ipam, a) && !foreign_pools(ipam, tenant, a) && !reserved_by_subnet(ipam, a);
+	return !find(ipam, a) && !foreign_pools(ipam, tenant, a) && !reserved_by_subnet(ipam, a) &&
+	       !block_of(ipam, a);
 }
 
 /*
@@ -266,6 +294,125 @@ static int allocate(struct ipam *ipam, const struct tenant *t, struct mapping *m
 			 t->name, ADDR(&m->fixed));
 }
 
+/* ------------------------------------------------------------ prefixes */
+
+/* A single address that a prefix of its tenant has: it has the shared one that it has there. */
+static const struct mapping *prefix_around(const struct tenant *t, const struct mapping *m)
+{
+	vec_each (p, &t->mappings) {
+		if (p->bits && mapping_has_fixed(p, &m->fixed))
+			return p;
+	}
+	return NULL;
+}
+
+/* Whether somebody has an address of the block, but for those whom it is for. */
+static bool is_taken_in(const struct ipam *ipam, const struct tenant *t,
+			const struct mapping *block)
+{
+	const struct prefix p = mapping_shared(block);
+	struct taken *one, *next;
+
+	HASH_ITER (hh, ipam->taken, one, next) {
+		struct tn_addr fixed;
+
+		if (!prefix_has(&p, &one->addr) || !mapping_has_shared(block, &one->addr))
+			continue;
+		fixed = mapping_fixed_of(block, &one->addr);
+		if (one->tenant != t || !one->mapping ||
+		    addr_cmp(&one->mapping->fixed, &fixed) != 0)
+			return true;
+	}
+	return false;
+}
+
+/* The block that overlaps it; NULL: none does. */
+static const struct mapping *overlapping(const struct ipam *ipam, const struct prefix *p)
+{
+	vec_each (b, &ipam->blocks) {
+		const struct prefix other = mapping_shared(b->mapping);
+
+		if (b->mapping->shared.w[0] == p->addr.w[0] && prefix_overlap(&other, p))
+			return b->mapping;
+	}
+	return NULL;
+}
+
+static bool is_in_foreign_pool(const struct ipam *ipam, const struct tenant *t,
+			       const struct prefix *p)
+{
+	vec_each (other, &ipam->want->tenants) {
+		if (other == t)
+			continue;
+		vec_each (pool, &other->pools) {
+			if (prefix_overlap(pool, p))
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool has_reserved(const struct ipam *ipam, const struct mapping *block)
+{
+	vec_each (s, &ipam->want->subnets) {
+		const struct tn_addr last = prefix_last(s);
+
+		if ((prefix_reserves(s, &s->addr) && mapping_has_shared(block, &s->addr)) ||
+		    (prefix_reserves(s, &last) && mapping_has_shared(block, &last)))
+			return true;
+	}
+	return false;
+}
+
+/* Blocks of a pool that are tried: what comes behind so many that are taken is not looked for. */
+#define BLOCKS_TRIED 65536
+
+/* The first aligned block of the pool that is free as a whole; in m->shared, else that stays unset.
+ */
+static bool block_from_pool(const struct ipam *ipam, const struct tenant *t,
+			    const struct prefix *pool, struct mapping *m)
+{
+	struct prefix p = { pool->addr, (uint8_t)(128 - m->bits) };
+	const struct tn_addr end = prefix_last(pool);
+
+	if (addr_is_v4(&pool->addr) != addr_is_v4(&m->fixed) || pool->len > p.len)
+		return false;
+	for (uint32_t i = 0; i < BLOCKS_TRIED; i++) {
+		const struct mapping *other = overlapping(ipam, &p);
+		const struct prefix wide = other ? mapping_shared(other) : p;
+		struct tn_addr last = prefix_last(wide.len < p.len ? &wide : &p);
+
+		m->shared = p.addr;
+		if (!other && !is_in_foreign_pool(ipam, t, &p) && !has_reserved(ipam, m) &&
+		    !is_taken_in(ipam, t, m))
+			return true;
+		if (memcmp(&last, &end, sizeof(end)) >= 0)
+			break;
+		p.addr = addr_add(&last, 1);
+	}
+	m->shared = (struct tn_addr){ 0 };
+	return false;
+}
+
+static int allocate_block(struct ipam *ipam, const struct tenant *t, struct mapping *m,
+			  struct error *err)
+{
+	const struct prefix *pools = t->pools.n ? t->pools.v : ipam->want->subnets.v;
+	size_t n = t->pools.n ? t->pools.n : ipam->want->subnets.n;
+
+	for (size_t i = 0; i < n; i++) {
+		if (block_from_pool(ipam, t, &pools[i], m)) {
+			*vec_push(&ipam->blocks) = (struct prefix_of){ t, m };
+			return 0;
+		}
+	}
+	return error_set(
+		err,
+		"tenant %s: no free block of addresses is left for %s; enlarge the tenant's "
+		"pool, or give the mapping a `shared` prefix",
+		t->name, FIXED(m));
+}
+
 /* From the end of the pools: what VMs have begins at their start. */
 static int allocate_own(struct ipam *ipam, const struct tenant *t, int family, struct error *err)
 {
@@ -308,7 +455,7 @@ static int take_own(struct ipam *ipam, const struct tenant *t, const struct tn_a
 	return error_usage(err,
 			   "tenant %s: %s is leased to %s of tenant %s; give the router another "
 			   "`address`, or remove that mapping first",
-			   t->name, ADDR(a), ADDR(&other->mapping->fixed), other->tenant->name);
+			   t->name, ADDR(a), FIXED(other->mapping), other->tenant->name);
 }
 
 /* `other`: who has the address. */
@@ -327,8 +474,8 @@ static int take_pinned(struct ipam *ipam, const struct tenant *t, const struct m
 	return error_usage(err,
 			   "tenant %s: %s is leased to %s of tenant %s; give %s another shared "
 			   "address, or remove that mapping first",
-			   t->name, ADDR(&m->shared), ADDR(&other->mapping->fixed),
-			   other->tenant->name, ADDR(&m->fixed));
+			   t->name, ADDR(&m->shared), FIXED(other->mapping), other->tenant->name,
+			   ADDR(&m->fixed));
 }
 
 /*
@@ -382,6 +529,23 @@ static void keep_own(struct ipam *ipam, struct router *r, const struct router *h
 	}
 }
 
+/* A prefix that keeps what it was leased, as a whole. */
+static void keep_block(struct ipam *ipam, const struct tenant *t, struct mapping *m,
+		       const struct tn_addr *lease)
+{
+	const struct tn_addr pinned = m->shared;
+	const struct prefix p = { *lease, (uint8_t)(128 - m->bits) };
+
+	m->shared = *lease;
+	if (addr_is_unset(lease) || (m->pinned && addr_cmp(&pinned, lease) != 0) ||
+	    !tenant_may_have_all(ipam->want, t, m) || overlapping(ipam, &p) ||
+	    has_reserved(ipam, m) || is_taken_in(ipam, t, m)) {
+		m->shared = pinned;
+		return;
+	}
+	*vec_push(&ipam->blocks) = (struct prefix_of){ t, m };
+}
+
 static void keep_mappings(struct ipam *ipam, const struct tenant *t, const struct tenant *had)
 {
 	size_t at = 0;
@@ -392,6 +556,10 @@ static void keep_mappings(struct ipam *ipam, const struct tenant *t, const struc
 
 		if (!m->pinned)
 			lease = take_out(&m->shared, &lease);
+		if (m->bits) {
+			keep_block(ipam, t, m, &lease);
+			continue;
+		}
 		if (addr_is_unset(&lease) || find(ipam, &lease) ||
 		    reserved_by_subnet(ipam, &lease) || !tenant_may_have(ipam->want, t, &lease))
 			continue;
@@ -423,7 +591,7 @@ static bool any_open(const struct ipam *ipam)
 			return true;
 		mappings += t->mappings.n;
 	}
-	return mappings > ipam->kept.n;
+	return mappings > ipam->kept.n + ipam->blocks.n;
 }
 
 static int take_pins(struct ipam *ipam, const struct tenant *t, struct error *err)
@@ -437,9 +605,9 @@ static int take_pins(struct ipam *ipam, const struct tenant *t, struct error *er
 			return -1;
 	}
 	vec_each (m, &t->mappings) {
-		struct taken *mine = m->pinned ? find(ipam, &m->shared) : NULL;
+		struct taken *mine = m->pinned && !m->bits ? find(ipam, &m->shared) : NULL;
 
-		if (m->pinned && (!mine || mine->mapping != m) &&
+		if (m->pinned && !m->bits && (!mine || mine->mapping != m) &&
 		    take_pinned(ipam, t, m, mine, err))
 			return -1;
 	}
@@ -448,6 +616,8 @@ static int take_pins(struct ipam *ipam, const struct tenant *t, struct error *er
 
 static int allocate_rest(struct ipam *ipam, const struct tenant *t, struct error *err)
 {
+	const struct mapping *around;
+
 	for (int f = 0; t->router && f < FAMILIES; f++) {
 		const struct own_address *own = &t->router->own[f];
 
@@ -457,9 +627,32 @@ static int allocate_rest(struct ipam *ipam, const struct tenant *t, struct error
 	vec_each (m, &t->mappings) {
 		if (!addr_is_unset(&m->shared))
 			continue;
-		if (allocate(ipam, t, m, err))
+		around = prefix_around(t, m);
+		if (around)
+			m->shared = mapping_shared_of(around, &m->fixed);
+		else if (allocate(ipam, t, m, err))
 			return -1;
 		take(ipam, &m->shared, t, m);
+	}
+	return 0;
+}
+
+/* Blocks come before single addresses, which leave holes. */
+static int allocate_blocks(struct ipam *ipam, struct tenant *t, bool pinned, struct error *err)
+{
+	vec_each (m, &t->mappings) {
+		if (!m->bits || m->pinned != pinned)
+			continue;
+		if (pinned) {
+			bool kept = false;
+
+			vec_each (b, &ipam->blocks)
+				kept |= b->mapping == m;
+			if (!kept)
+				*vec_push(&ipam->blocks) = (struct prefix_of){ t, m };
+		} else if (addr_is_unset(&m->shared) && allocate_block(ipam, t, m, err)) {
+			return -1;
+		}
 	}
 	return 0;
 }
@@ -489,6 +682,10 @@ static int assign_addresses(struct ipam *ipam, const struct model *have, struct 
 		take(ipam, &k->mapping->shared, k->tenant, k->mapping);
 	for (size_t i = 0; i < n; i++) {
 		if (take_pins(ipam, &want->tenants.v[i], err))
+			return -1;
+	}
+	for (size_t i = 0; i < 2 * n; i++) {
+		if (allocate_blocks(ipam, &want->tenants.v[i % n], i < n, err))
 			return -1;
 	}
 	for (size_t i = 0; i < n; i++) {
@@ -702,5 +899,7 @@ int ipam_assign(struct model *want, const struct model *have, const struct addr_
 	merge_pools(&ipam);
 	if (assign_ids(want, have, err))
 		return -1;
-	return assign_addresses(&ipam, have, err);
+	if (assign_addresses(&ipam, have, err))
+		return -1;
+	return prefixes_fault(want, NULL, err);
 }

@@ -348,7 +348,7 @@ static void need_groups(const struct tenant *t, struct router_facts *f)
 	vec_each (m, &t->mappings) {
 		if (addr_family(&m->fixed) == IPV4)
 			continue;
-		if (++n > GROUPS_MAX) {
+		if (m->bits || ++n > GROUPS_MAX) {
 			need_all_multicast(f);
 			return;
 		}

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "model/kernel_state.h"
 
+#include "model/prefixes.h"
+
 void kernel_state_free(struct kernel_state *m)
 {
 	vec_free(&m->subnets);
 	vec_free(&m->shared);
 	vec_free(&m->fixed);
+	vec_free(&m->prefixes);
 	vec_free(&m->routers);
 	vec_free(&m->addrs);
 	vec_free(&m->routes);
@@ -22,6 +25,7 @@ void kernel_state_sort(struct kernel_state *m)
 	vec_sort(&m->routes, route_row_cmp);
 	vec_sort(&m->shared, shared_row_cmp);
 	vec_sort(&m->fixed, fixed_row_cmp);
+	vec_sort(&m->prefixes, prefix_row_cmp);
 	vec_sort(&m->routers, router_row_cmp);
 	policy_sort(&m->policy);
 }
@@ -118,6 +122,39 @@ static void want_fixed(const struct mapping *m, const struct tenant *t, uint32_t
 	memcpy(row->mac, m->mac, sizeof(row->mac));
 }
 
+static void want_prefix_row(uint32_t router, const struct tn_addr *a, uint8_t bits,
+			    const struct tn_addr *first, struct kernel_state *out)
+{
+	struct prefix_row *row = vec_push(&out->prefixes);
+
+	row->key.len = TN_PREFIX_LEN(128U - bits);
+	row->key.router = router;
+	row->key.addr = *a;
+	if (first)
+		row->first = *first;
+}
+
+/* `router`: whose fixed addresses are looked for; 0: nobody's here. */
+static void want_prefix(const struct mapping *m, uint32_t router, struct kernel_state *out)
+{
+	want_prefix_row(0, &m->shared, m->bits, &m->shared, out);
+	if (router)
+		want_prefix_row(router, &m->fixed, m->bits, &m->fixed, out);
+	for (size_t i = 0; m->except && i < m->except->list.n; i++) {
+		const struct tn_addr *fixed = &m->except->list.v[i];
+		const struct tn_addr shared = mapping_shared_of(m, fixed);
+
+		want_prefix_row(0, &shared, 0, NULL, out);
+		if (router)
+			want_prefix_row(router, fixed, 0, NULL, out);
+	}
+}
+
+static uint32_t prefix_flags(const struct mapping *m)
+{
+	return m->bits ? TN_SHARED_PREFIX | (uint32_t)m->bits << TN_PREFIX_BITS : 0;
+}
+
 /*
  * A tenant whose router is not attached here is known by its addresses alone. `have` NULL: all
  * mappings are known.
@@ -132,7 +169,7 @@ static void want_tenant(const struct tenant *t, const struct facts *facts,
 	if (f)
 		want_router(t, f, have, out);
 	vec_each (m, &t->mappings) {
-		uint32_t flags = TN_SHARED_MAPPED | policy_flags(policy, t, m) |
+		uint32_t flags = TN_SHARED_MAPPED | policy_flags(policy, t, m) | prefix_flags(m) |
 				 (mac_is_unset(m->mac) ? 0 : TN_SHARED_BOUND);
 		uint32_t pair = out->fixed.n + 1;
 
@@ -144,6 +181,8 @@ static void want_tenant(const struct tenant *t, const struct facts *facts,
 							       .pair = f ? pair : 0 };
 		if (f)
 			want_fixed(m, t, flags, pair, out);
+		if (m->bits)
+			want_prefix(m, router, out);
 	}
 }
 
@@ -151,7 +190,8 @@ void kernel_state_addrs(const struct kernel_state *m, uint32_t router, bool own,
 			struct addr_list *out)
 {
 	vec_each (row, &m->shared) {
-		if (row->router == router && !(row->flags & TN_SHARED_OWN) != own)
+		if (row->router == router && !(row->flags & TN_SHARED_OWN) != own &&
+		    !(row->flags & TN_SHARED_PREFIX))
 			*vec_push(&out->list) = row->shared;
 	}
 }
@@ -304,10 +344,35 @@ static void keep_rows(const struct model *m, const struct kernel_state *have, co
 	vec_free(&owners.list);
 }
 
+/* The same of prefixes, all of which are known. */
+static void keep_prefixes(const struct model *m, const struct kernel_state *have,
+			  const struct ids *in, struct kernel_state *out)
+{
+	struct kernel_state all = { 0 };
+
+	vec_each (t, &m->tenants) {
+		vec_each (mapping, &t->mappings) {
+			if (mapping->bits && !has_id(in->tenants.v, in->tenants.n, t->id))
+				want_prefix(mapping, t->router ? t->router->id : 0, &all);
+		}
+	}
+	vec_each (row, &all.prefixes) {
+		const struct prefix_row *is =
+			have->prefixes.n ? bsearch(row, have->prefixes.v, have->prefixes.n,
+						   sizeof(*row), prefix_row_cmp)
+					 : NULL;
+
+		if (is && memcmp(&is->first, &row->first, sizeof(row->first)) == 0)
+			*vec_push(&out->prefixes) = *row;
+	}
+	vec_free(&all.prefixes);
+}
+
 static void keep_others(const struct model *m, const struct kernel_state *have,
 			const struct ids *in, struct kernel_state *out)
 {
 	keep_rows(m, have, in, out);
+	keep_prefixes(m, have, in, out);
 	vec_each (row, &have->routers) {
 		if (has_id(in->routers.v, in->routers.n, row->id))
 			continue;

@@ -14,13 +14,14 @@
 
 struct kernel_state {
 	VEC(struct prefix) subnets;
-	VEC(struct shared_row) shared;	/* sorted by shared */
-	VEC(struct fixed_row) fixed;	/* sorted by router, fixed */
-	VEC(struct router_row) routers; /* sorted by id */
-	struct policy policy;		/* sorted */
-	VEC(struct addr_row) addrs;	/* sorted by place, address */
-	VEC(struct route_row) routes;	/* sorted by place, destination */
-	VEC(struct group_row) groups;	/* sorted by place, address */
+	VEC(struct shared_row) shared;	 /* sorted by shared */
+	VEC(struct fixed_row) fixed;	 /* sorted by router, fixed */
+	VEC(struct prefix_row) prefixes; /* sorted by key */
+	VEC(struct router_row) routers;	 /* sorted by id */
+	struct policy policy;		 /* sorted */
+	VEC(struct addr_row) addrs;	 /* sorted by place, address */
+	VEC(struct route_row) routes;	 /* sorted by place, destination */
+	VEC(struct group_row) groups;	 /* sorted by place, address */
 	/*
 	 * In the order of writing: `all` before single interfaces. What is wanted names only
 	 * what matters, what was read also what a change of `all` would take along.
@@ -41,7 +42,7 @@ bool router_row_is_wanted(const struct model *m, const struct router_row *r);
 const struct shared_row *kernel_state_shared(const struct kernel_state *m,
 					     const struct tn_addr *shared);
 
-/* Add the shared addresses of a router to `out`: `own`, or those of its VMs. */
+/* Add the shared addresses of a router to `out`: `own`, or those of its VMs, without prefixes. */
 void kernel_state_addrs(const struct kernel_state *m, uint32_t router, bool own,
 			struct addr_list *out);
 

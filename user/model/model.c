@@ -130,6 +130,9 @@ enum active active_default(size_t hosts)
 void mapping_clear(struct mapping *m)
 {
 	free(m->name);
+	if (m->except)
+		vec_free(&m->except->list);
+	free(m->except);
 	memset(m, 0, sizeof(*m));
 }
 
@@ -442,8 +445,8 @@ bool tenant_lacks_accept(const struct tenant *t)
 
 bool mapping_is_same(const struct mapping *a, const struct mapping *b)
 {
-	return mac_is_unset(a->mac) || mac_is_unset(b->mac) ||
-	       memcmp(a->mac, b->mac, sizeof(a->mac)) == 0;
+	return a->bits == b->bits && (mac_is_unset(a->mac) || mac_is_unset(b->mac) ||
+				      memcmp(a->mac, b->mac, sizeof(a->mac)) == 0);
 }
 
 bool tenant_binds(const struct tenant *t)

@@ -130,12 +130,20 @@ uint64_t limit_packet_burst(uint64_t packets);
 #define LIMIT_RATE_MAX	  125000000000 /* 1 Tbit/s */
 #define LIMIT_PACKETS_MAX 1000000000
 
+struct addr_list {
+	VEC(struct tn_addr) list;
+};
+
+/* Of one address, or of a prefix (`bits`): see prefixes.h. */
 struct mapping {
 	char *name;	       /* NULL: none */
-	struct tn_addr fixed;  /* the VM's private address */
-	struct tn_addr shared; /* unset: to be allocated */
+	struct tn_addr fixed;  /* the VM's private address; of a prefix the first one */
+	struct tn_addr shared; /* the same; unset: to be allocated */
 	bool pinned;	       /* `shared` was given by the user, not by the allocator */
+	uint8_t bits;	       /* host bits of either prefix; 0: it is of one address */
 	uint8_t mac[6];	       /* of the VM, and of no other one; unset: whoever has `fixed` */
+	struct addr_list
+		*except; /* fixed addresses that the prefix does not have; sorted; or NULL */
 	struct limit limit;
 	struct pos pos;
 };
@@ -173,10 +181,6 @@ struct own_address {
 	struct tn_addr addr; /* unset: none; the interface brings its own */
 	bool pinned;	     /* given by the user with `address`, not leased */
 	bool wanted;	     /* ipam_assign() is to provide it; not stored */
-};
-
-struct addr_list {
-	VEC(struct tn_addr) list;
 };
 
 /* What is behind a gateway: a part of the shared subnets, or what is inside. */
@@ -300,8 +304,8 @@ const struct prefix *model_subnet(const struct model *m, const struct tn_addr *a
 bool tenant_lacks_accept(const struct tenant *t);
 
 /*
- * Whether two mappings of one fixed address are of one VM, as far as they say: else what the first
- * was given is not the other's.
+ * Whether two mappings of one fixed address are of one VM, as far as they say, or of one prefix:
+ * else what the first was given is not the other's.
  */
 bool mapping_is_same(const struct mapping *a, const struct mapping *b);
 
@@ -314,7 +318,8 @@ bool tenant_binds(const struct tenant *t);
  * So many mapped IPv6 addresses of a router each have an entry that makes the kernel join their
  * group: 256 take 4 ms in the kernel, 0.1 s in all. Each walks the list of those before it, and so
  * does each multicast packet that the kernel sees: 16,384 take a second there. Switches have room
- * for a few thousand in all. With more mappings the interface takes in all multicast frames.
+ * for a few thousand in all. With more mappings, or a prefix, the interface takes in all multicast
+ * frames.
  */
 #define GROUPS_MAX 256
 
@@ -359,6 +364,9 @@ const char *model_fault(const struct model *m, char buf[MODEL_FAULT]);
 
 /* Whether it is in the tenant's pool; without a pool, in any shared subnet. */
 bool tenant_may_have(const struct model *m, const struct tenant *t, const struct tn_addr *shared);
+/* The same of all of a mapping's. */
+bool tenant_may_have_all(const struct model *m, const struct tenant *t,
+			 const struct mapping *mapping);
 
 /*
  * Whether the mapping can be added to tenant `t` of the model: families, ranges and

@@ -16,6 +16,12 @@ int fixed_row_cmp(const void *a, const void *b)
 	return memcmp(&x->fixed, &y->fixed, sizeof(x->fixed));
 }
 
+int prefix_row_cmp(const void *a, const void *b)
+{
+	return memcmp(&((const struct prefix_row *)a)->key, &((const struct prefix_row *)b)->key,
+		      sizeof(struct tn_prefix_key));
+}
+
 bool router_row_has_xdp(const struct router_row *row)
 {
 	return row->via == HOOK_XDP || row->via == HOOK_XDP_GENERIC;

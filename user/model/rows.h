@@ -16,7 +16,7 @@
 /* Room for the path of a setting with any interface in it. */
 #define SETTING_PATH 96
 
-/* A row of by_shared. */
+/* A row of by_shared. Of a prefix (TN_SHARED_PREFIX) both addresses are the first ones. */
 struct shared_row {
 	struct tn_addr shared;
 	struct tn_addr fixed;
@@ -25,6 +25,12 @@ struct shared_row {
 	uint32_t flags;
 	uint32_t slot; /* only in what was read; does not count as a difference */
 	uint32_t pair; /* only in what is wanted: one number, from 1, for both rows of a mapping */
+};
+
+/* A row of prefixes. */
+struct prefix_row {
+	struct tn_prefix_key key;
+	struct tn_addr first; /* unset: an exception */
 };
 
 /* A row of by_fixed. */
@@ -149,6 +155,7 @@ int addr_row_cmp(const void *a, const void *b);
 int route_row_cmp(const void *a, const void *b);
 int group_row_cmp(const void *a, const void *b);
 int shared_row_cmp(const void *a, const void *b);
+int prefix_row_cmp(const void *a, const void *b);
 int fixed_row_cmp(const void *a, const void *b);
 int router_row_cmp(const void *a, const void *b);
 

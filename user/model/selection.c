@@ -3,20 +3,27 @@
 
 #include "lib/typo.h"
 #include "model/dns.h"
+#include "model/prefixes.h"
 
 struct called called(const char *word)
 {
 	struct called by = { 0 };
+	struct prefix prefix;
 
-	if (!addr_parse(word, &by.fixed))
+	if (strchr(word, '/') && prefix_parse(word, &prefix)) {
+		by.fixed = prefix.addr;
+		by.bits = (uint8_t)(128 - prefix.len);
+	} else if (!addr_parse(word, &by.fixed)) {
 		by.name = word;
+	}
 	return by;
 }
 
 bool is_called(const struct mapping *m, const struct called *by)
 {
-	return by->name ? m->name && strcmp(m->name, by->name) == 0
-			: addr_cmp(&m->fixed, &by->fixed) == 0;
+	return by->name
+		       ? m->name && strcmp(m->name, by->name) == 0
+		       : addr_cmp(&m->fixed, &by->fixed) == 0 && (!by->bits || m->bits == by->bits);
 }
 
 bool has_called(const struct tenant *t, const struct called *by)
@@ -40,7 +47,7 @@ static bool find_without_tenant(const struct model *m, const char *word, char ou
 			if (!is_called(one, &by) &&
 			    (by.name || addr_cmp(&one->shared, &by.fixed) != 0))
 				continue;
-			snprintf(out, 160, "%s/%s", t->name, one->name ?: ADDR(&one->fixed));
+			snprintf(out, 160, "%s/%s", t->name, one->name ?: FIXED(one));
 			return true;
 		}
 	}

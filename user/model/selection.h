@@ -16,6 +16,8 @@
 struct called {
 	const char *name; /* borrowed; NULL: `fixed` is given */
 	struct tn_addr fixed;
+	uint8_t bits; /* of a prefix, which has to be that one; 0: an address, of a prefix the first
+		       */
 };
 
 struct called called(const char *word);

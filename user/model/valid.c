@@ -6,6 +6,7 @@
 #include <limits.h>
 
 #include "model/dns.h"
+#include "model/prefixes.h"
 
 /* `red/web` is cut at its slash, and a rule's `to` takes addresses too. */
 static bool name_valid(const char *name)
@@ -136,17 +137,31 @@ bool tenant_may_have(const struct model *m, const struct tenant *t, const struct
 	return false;
 }
 
+bool tenant_may_have_all(const struct model *m, const struct tenant *t,
+			 const struct mapping *mapping)
+{
+	const struct prefix *v = t->pools.n ? t->pools.v : m->subnets.v;
+	size_t n = t->pools.n ? t->pools.n : m->subnets.n;
+
+	for (size_t i = 0; i < n; i++) {
+		if (v[i].len <= 128 - mapping->bits && prefix_has(&v[i], &mapping->shared))
+			return true;
+	}
+	return false;
+}
+
 static int check_shared(const struct model *m, const struct tenant *t, const struct mapping *added,
 			struct error *err)
 {
 	if (addr_is_v4(&added->fixed) != addr_is_v4(&added->shared))
-		return error_usage(err, "%s and %s are of different address families",
-				   ADDR(&added->fixed), ADDR(&added->shared));
-	if (!tenant_may_have(m, t, &added->shared))
-		return error_usage(err, "%s is outside the %s of tenant %s", ADDR(&added->shared),
+		return error_usage(err, "%s and %s are of different address families", FIXED(added),
+				   SHARED(added));
+	if (!tenant_may_have_all(m, t, added))
+		return error_usage(err, "%s is outside the %s of tenant %s", SHARED(added),
 				   t->pools.n ? "pool" : "shared subnets", t->name);
 	vec_each (p, &m->subnets) {
-		if (prefix_has(p, &added->shared) && prefix_reserves(p, &added->shared))
+		if (!added->bits && prefix_has(p, &added->shared) &&
+		    prefix_reserves(p, &added->shared))
 			return error_usage(err, "%s is the network or broadcast address of %s",
 					   ADDR(&added->shared), PREFIX(p));
 	}
@@ -189,12 +204,20 @@ static int check_dns_name(const struct model *m, const struct tenant *t, const c
 int model_check_mapping(const struct model *m, const struct tenant *t, const struct mapping *added,
 			struct error *err)
 {
-	if (addr_is_special(&added->fixed))
-		return error_usage(err, "%s is not an address that a VM can have",
-				   ADDR(&added->fixed));
-	if (model_shares(m, &added->fixed))
-		return error_usage(err, "%s is in a shared subnet; give the VM's private address",
-				   ADDR(&added->fixed));
+	const struct prefix fixed = mapping_fixed(added);
+
+	if (prefix_special(&fixed))
+		return error_usage(err, "%s is not an address that a VM can have", FIXED(added));
+	vec_each (s, &m->subnets) {
+		if (prefix_overlap(s, &fixed))
+			return error_usage(
+				err, "%s is in a shared subnet; give the VM's private address",
+				FIXED(added));
+	}
+	if (added->bits && !mac_is_unset(added->mac))
+		return error_usage(err,
+				   "%s is a prefix, and a MAC address is of one VM; leave it out",
+				   FIXED(added));
 	if (added->name && !mapping_name_valid(added->name))
 		return error_usage(err,
 				   "`%s` cannot be a mapping's name; use letters, digits, `.`, `_` "
@@ -203,11 +226,11 @@ int model_check_mapping(const struct model *m, const struct tenant *t, const str
 	vec_each (used, &t->mappings) {
 		if (addr_cmp(&used->fixed, &added->fixed) == 0)
 			return error_usage(err, "tenant %s has a mapping of %s already: %s",
-					   t->name, ADDR(&added->fixed), ADDR(&used->shared));
+					   t->name, FIXED(used), SHARED(used));
 		if (added->name && used->name && strcmp(used->name, added->name) == 0 &&
 		    addr_is_v4(&used->fixed) == addr_is_v4(&added->fixed))
 			return error_usage(err, "tenant %s has a mapping named %s already: %s",
-					   t->name, added->name, ADDR(&used->fixed));
+					   t->name, added->name, FIXED(used));
 	}
 	if (check_dns_name(m, t, added->name, err))
 		return -1;
@@ -289,9 +312,37 @@ static bool pool_valid(const struct model *m, const struct prefix *pool)
 	return subnet && subnet->len <= pool->len;
 }
 
+static bool has_host_bits(const struct prefix *p)
+{
+	struct tn_addr mask = prefix_mask(p);
+
+	return (p->addr.w[0] & ~mask.w[0]) | (p->addr.w[1] & ~mask.w[1]) |
+	       (p->addr.w[2] & ~mask.w[2]) | (p->addr.w[3] & ~mask.w[3]);
+}
+
+static bool prefix_mapping_valid(const struct model *m, const struct mapping *mapping)
+{
+	const struct prefix fixed = mapping_fixed(mapping), shared = mapping_shared(mapping);
+	bool v4 = addr_is_v4(&mapping->fixed), inside = false;
+
+	if (v4 != addr_is_v4(&mapping->shared) || mapping->bits >= (v4 ? 32 : 128) ||
+	    has_host_bits(&fixed) || has_host_bits(&shared) || prefix_special(&fixed) ||
+	    prefix_special(&shared) || !mac_is_unset(mapping->mac))
+		return false;
+	vec_each (s, &m->subnets) {
+		if (prefix_overlap(s, &fixed))
+			return false;
+		inside |= s->len <= shared.len && prefix_has(s, &shared.addr);
+	}
+	return inside;
+}
+
 static bool mapping_valid(const struct model *m, const struct mapping *mapping)
 {
-	return !addr_is_special(&mapping->fixed) && !addr_is_special(&mapping->shared) &&
+	if (mapping->bits)
+		return prefix_mapping_valid(m, mapping);
+	return !mapping->except && !addr_is_special(&mapping->fixed) &&
+	       !addr_is_special(&mapping->shared) &&
 	       addr_is_v4(&mapping->fixed) == addr_is_v4(&mapping->shared) &&
 	       model_shares(m, &mapping->shared) && !model_shares(m, &mapping->fixed);
 }
@@ -373,6 +424,7 @@ static const char *tenant_fault(const struct model *m, const struct tenant *t)
 const char *model_fault(const struct model *m, char buf[MODEL_FAULT])
 {
 	const char *fault = network_fault(m);
+	struct error err = { 0 };
 
 	vec_each (t, &m->tenants) {
 		if (!fault && !tenant_name_valid(t->name))
@@ -388,6 +440,10 @@ const char *model_fault(const struct model *m, char buf[MODEL_FAULT])
 			snprintf(buf, MODEL_FAULT, "tenant %s: %s", t->name, fault);
 			return buf;
 		}
+	}
+	if (prefixes_fault(m, NULL, &err)) {
+		snprintf(buf, MODEL_FAULT, "%.*s", MODEL_FAULT - 1, err.text);
+		return buf;
 	}
 	return NULL;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "model/policy.h"
+#include "model/prefixes.h"
 #include "observe/explain.h"
 #include "tn_reasons.h"
 
@@ -72,7 +73,7 @@ const char *explain_protocol(const struct trace_packet *s, char buf[SERVICE_TEXT
 /* As an entry of a list, as YAML takes it; the caller frees. */
 static char *entry_text(const char *tenant, const struct mapping *m)
 {
-	const char *name = !m ? "" : m->name ? m->name : ADDR(&m->fixed);
+	const char *name = !m ? "" : m->name ? m->name : FIXED(m);
 	const char *quote = strchr(name, ':') ? "\"" : "";
 	char *text;
 

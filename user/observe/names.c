@@ -2,6 +2,7 @@
 #include "observe/names.h"
 
 #include "model/dns.h"
+#include "model/prefixes.h"
 #include "model/selection.h"
 
 /* What FROM and TO may mean, in each family; unset: nothing. */
@@ -17,11 +18,14 @@ struct words {
 
 static const struct shared_row *shared_row(const struct words *w, const struct tn_addr *a)
 {
+	const struct mapping *m;
+
 	vec_each (row, &w->view->kernel.shared) {
 		if (addr_cmp(&row->shared, a) == 0)
 			return row;
 	}
-	return NULL;
+	m = names_mapping_of(&w->view->model, a);
+	return m && m->bits ? kernel_state_shared(&w->view->kernel, &m->shared) : NULL;
 }
 
 static const struct router_row *router_of(const struct words *w, const char *tenant)
@@ -58,12 +62,32 @@ static int find_mappings(const struct tenant *t, struct called by, struct tn_add
 	int found = 0;
 
 	vec_each (m, &t->mappings) {
-		if (!is_called(m, &by))
+		if (!is_called(m, &by) || m->bits)
 			continue;
 		out[addr_family(&m->shared)] = m->shared;
 		found++;
 	}
+	if (found || by.name)
+		return found;
+	vec_each (m, &t->mappings) {
+		if (!m->bits || !mapping_has_fixed(m, &by.fixed))
+			continue;
+		out[addr_family(&m->shared)] = mapping_shared_of(m, &by.fixed);
+		found++;
+	}
 	return found;
+}
+
+/* A prefix by its name is of many VMs. */
+static const struct mapping *find_prefix(const struct tenant *t, const char *who)
+{
+	const struct called by = called(who);
+
+	vec_each (m, &t->mappings) {
+		if (m->bits && is_called(m, &by))
+			return m;
+	}
+	return NULL;
 }
 
 /* "[A]" without its brackets. */
@@ -81,12 +105,17 @@ static int parse_vm(struct words *w, const char *text, const char *slash,
 {
 	_cleanup_free_ char *name = strndup(text, slash - text), *who = bare(slash + 1);
 	struct tenant *t = tenant_named(&w->view->model, name, err);
+	const struct mapping *prefix;
 	struct tn_addr fixed;
 
 	if (!t)
 		return error_prefix(err, "%s", text);
 	if (find_mappings(t, called(who), out))
 		return 0;
+	prefix = find_prefix(t, who);
+	if (prefix)
+		return error_usage(err, "%s: %s is a prefix; give one address of it, as in %s/%s",
+				   text, FIXED(prefix), t->name, ADDR(&prefix->fixed));
 	if (!fixed_of || !addr_parse(who, &fixed)) {
 		no_mapping(t, who, err);
 		return error_prefix(err, "%s", text);
@@ -128,13 +157,17 @@ static int parse_end(struct words *w, const char *text, struct tn_addr out[FAMIL
 
 const struct mapping *names_mapping_of(const struct model *m, const struct tn_addr *shared)
 {
+	const struct mapping *prefix = NULL;
+
 	vec_each (t, &m->tenants) {
 		vec_each (mapping, &t->mappings) {
 			if (addr_cmp(&mapping->shared, shared) == 0)
 				return mapping;
+			if (mapping->bits && mapping_has_shared(mapping, shared))
+				prefix = mapping;
 		}
 	}
-	return NULL;
+	return prefix;
 }
 
 const char *names_mapping(const struct model *m, const struct tn_addr *shared)
@@ -229,6 +262,14 @@ static const struct tenant *pool_of(const struct words *w, const struct tn_addr 
 	return found;
 }
 
+/* The fixed address of a shared one by its row, which can be that of a prefix. */
+static struct tn_addr fixed_by(const struct shared_row *row, const struct tn_addr *shared)
+{
+	const struct mapping m = { .fixed = row->fixed, .shared = row->shared };
+
+	return mapping_fixed_of(&m, shared);
+}
+
 static void know_end(const struct words *w, const struct tn_addr *shared, struct trace_end *out)
 {
 	const struct shared_row *row = shared_row(w, shared);
@@ -240,7 +281,7 @@ static void know_end(const struct words *w, const struct tn_addr *shared, struct
 			row->router ? kernel_state_router(&w->view->kernel, row->router) : NULL;
 		out->is_own = row->flags & TN_SHARED_OWN;
 		if (!out->is_own)
-			out->fixed = row->fixed;
+			out->fixed = fixed_by(row, shared);
 	}
 	out->tenant = out->router ? out->router->tenant : t ? t->name : NULL;
 	out->mapping = out->is_own ? NULL : names_mapping_of(&w->view->model, shared);

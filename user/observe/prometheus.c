@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "observe/prometheus.h"
+#include "model/prefixes.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -156,8 +157,8 @@ static void write_each(const struct page *p, enum metric m, FILE *out)
 	vec_each (row, &p->stats->mappings) {
 		const struct tn_counters *c = &row->counters;
 		const char *name = row->mapping->name ?: "";
-		const char *fixed = ADDR(&row->mapping->fixed);
-		const char *shared = ADDR(&row->mapping->shared);
+		const char *fixed = FIXED(row->mapping);
+		const char *shared = SHARED(row->mapping);
 
 		sample(out, m, "tenant", row->tenant->name, "name", name, "fixed", fixed, "shared",
 		       shared, "direction", "in", NULL);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "probe/probe_input.h"
 
+#include "model/prefixes.h"
+
 void probe_input_free(struct probe_input *in)
 {
 	vec_free(&in->own);
@@ -9,6 +11,7 @@ void probe_input_free(struct probe_input *in)
 	vec_free(&in->prefixes);
 	vec_free(&in->peers);
 	vec_free(&in->vms);
+	vec_free(&in->unprobed);
 	vec_free(&in->solicited);
 }
 
@@ -30,6 +33,13 @@ static void take_addresses(const struct kernel_state *machine, const struct tena
 			continue;
 		if (row->flags & TN_SHARED_OWN) {
 			*vec_push(&out->own) = row->shared;
+			continue;
+		}
+		if (row->flags & TN_SHARED_PREFIX) {
+			if (vms)
+				*vec_push(&out->unprobed) =
+					(struct probe_host){ row->fixed, name_of(t, &row->fixed),
+							     row_bits(row->flags) };
 			continue;
 		}
 		*vec_push(&out->mapped) = row->shared;

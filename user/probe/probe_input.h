@@ -18,6 +18,7 @@ struct probe_prefix {
 struct probe_host {
 	struct tn_addr addr;
 	const char *who; /* for the finding; borrowed; NULL: not known */
+	uint8_t bits;	 /* host bits of a prefix, whose first address it is; 0: it is none */
 };
 
 /* Somebody on the shared network whom VMs have to find the way to. */
@@ -52,6 +53,7 @@ struct probe_input {
 	VEC(struct probe_host) peers;	   /* other routers that are up, gateways */
 	size_t unasked;			   /* routers beyond those */
 	VEC(struct probe_host) vms;	   /* fixed addresses; empty: no vm probe is made */
+	VEC(struct probe_host) unprobed;   /* fixed prefixes, of whose VMs nothing is known */
 	uint32_t inside[TN_INSIDE_MAX];	   /* where they may be; 0: no more */
 	const struct router *router;	   /* its definition; borrowed; NULL: not known */
 	struct probe_far far[FAMILIES];	   /* for the VMs of a family */

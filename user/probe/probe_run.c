@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "probe/probe_run.h"
 
+#include "model/prefixes.h"
+
 const char *probe_host_text(const struct probe_host *h, char buf[PROBE_TEXT])
 {
-	snprintf(buf, PROBE_TEXT, h->who ? "%s (%s)" : "%s", ADDR(&h->addr), h->who);
+	snprintf(buf, PROBE_TEXT, h->who ? "%s (%s)" : "%s",
+		 mapping_side_text(&h->addr, h->bits, (char[ADDR_TEXT]){ 0 }), h->who);
 	return buf;
 }
 

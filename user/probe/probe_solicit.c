@@ -283,7 +283,7 @@ static void probe_sources_of(struct probe_run *run, int family)
 		why = "the next router is not on the link";
 	if (!why) {
 		n = speak(run, family, v);
-		peer = (struct probe_host){ asker->own[family], asker->tenant };
+		peer = (struct probe_host){ .addr = asker->own[family], .who = asker->tenant };
 		if (n) {
 			judge_sources(run, &peer, v, n);
 			return;

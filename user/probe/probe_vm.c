@@ -502,6 +502,9 @@ static void probe_batch(struct probe_run *run, struct pinger *p, struct vms *vms
 
 void probe_vms(struct probe_run *run, struct pinger *p)
 {
+	vec_each (prefix, &run->in->unprobed)
+		findings_add(&run->found, PROBE_VM, PROBE_SKIPPED, HOST(prefix),
+			     "which addresses of a prefix have a VM is not known; none is probed");
 	for (size_t from = 0; from < run->in->vms.n; from += VM_BATCH) {
 		struct vms vms = { 0 };
 

@@ -5,7 +5,7 @@
 
 #include "probe/probe_run.h"
 
-/* One finding for each of run->in->vms. */
+/* One finding for each of run->in->vms, and of the prefixes that are not probed. */
 void probe_vms(struct probe_run *run, struct pinger *p);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "lib/host_name.h"
 #include "model/dns.h"
+#include "model/prefixes.h"
 #include "model/service.h"
 #include "store/store_internal.h"
 
@@ -92,6 +93,23 @@ static int load_routes(struct store *s, struct tenant *t, bool inside, struct er
 	return more;
 }
 
+/* Of a prefix mapping. */
+static int load_except(struct store *s, const struct tenant *t, struct mapping *m,
+		       struct error *err)
+{
+	unsigned int family = addr_is_v4(&m->fixed) ? 4 : 6;
+	_cleanup_reset_ sqlite3_stmt *stmt =
+		query_begin(s, LIST_EXCEPT, err, "uua", t->id, family, &m->fixed);
+	int more = -1;
+
+	while (stmt && (more = query_next(s, stmt, err)) > 0) {
+		m->except = m->except ? m->except : xzalloc(sizeof(*m->except));
+		if (!column_addr(stmt, 0, vec_push(&m->except->list)))
+			return damaged(s, err, "an exception of a prefix is no address");
+	}
+	return more;
+}
+
 /* Add the mappings that a statement finds. The statement is reset; NULL is an error already set. */
 static int load_found(struct store *s, sqlite3_stmt *found, struct tenant *t, struct error *err)
 {
@@ -112,6 +130,9 @@ static int load_found(struct store *s, sqlite3_stmt *found, struct tenant *t, st
 		m->limit.burst = sqlite3_column_int64(stmt, 5);
 		m->limit.packets = sqlite3_column_int64(stmt, 6);
 		mac_from_number(sqlite3_column_int64(stmt, 7), m->mac);
+		m->bits = (uint8_t)sqlite3_column_int(stmt, 8);
+		if (m->bits && load_except(s, t, m, err))
+			return -1;
 	}
 	return more;
 }
@@ -200,6 +221,8 @@ static int load_window(struct store *s, const struct window *w, bool zone, struc
 	if (zone && load_rivals(s, w, t, err))
 		return -1;
 	if (strcmp(w->tenant, t->name) == 0 && load_changed(s, w, t, err))
+		return -1;
+	if (load_found(s, query_begin(s, FIND_PREFIXES, err, "u", t->id), t, err))
 		return -1;
 	if (!addr_is_unset(&w->shared) &&
 	    load_found(s, query_begin(s, FIND_SHARED, err, "ua", t->id, &w->shared), t, err))

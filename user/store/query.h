@@ -17,7 +17,8 @@ struct store;
 /* Laid out by hand: the formatter does not know SQL. */
 /* clang-format off */
 #define SQL_MAPPINGS                                                                               \
-	"SELECT fixed, shared, name, pinned, rate, burst, packets, mac FROM mapping WHERE tenant = ? "
+	"SELECT fixed, shared, name, pinned, rate, burst, packets, mac, bits FROM mapping "        \
+	"WHERE tenant = ? "
 
 #define SQL_CHANGES "SELECT id, at, uid, user, command, added, changed, removed, kept, bytes "
 
@@ -39,6 +40,12 @@ struct store;
 	X(FIND_NAME, SQL_MAPPINGS "AND family IN (4, 6) AND name = ?")                             \
 	X(FIND_NAME_FOLDED, SQL_MAPPINGS "AND name = ? COLLATE NOCASE")                            \
 	X(FIND_SHARED, SQL_MAPPINGS "AND shared = ?")                                              \
+	X(FIND_PREFIXES, SQL_MAPPINGS "AND bits > 0")                                              \
+	X(LIST_EXCEPT,                                                                             \
+	  "SELECT address FROM mapping_except WHERE tenant = ? AND family = ? AND fixed = ? "      \
+	  "ORDER BY address")                                                                      \
+	X(ADD_EXCEPT,                                                                              \
+	  "INSERT INTO mapping_except (tenant, family, fixed, address) VALUES (?, ?, ?, ?)")       \
 	X(FIND_FIRST, SQL_MAPPINGS "AND family = ? ORDER BY fixed LIMIT ?")                        \
 	X(LIST_LEASES,                                                                             \
 	  "SELECT shared FROM mapping WHERE shared >= ?1 AND length(shared) = length(?1) "         \
@@ -93,7 +100,7 @@ struct store;
 	X(ADD_INSIDE_ROUTE, "INSERT INTO inside_route (tenant, ord, prefix, via) VALUES (?, ?, ?, ?)") \
 	X(ADD_MAPPING,                                                                             \
 	  "INSERT INTO mapping (tenant, family, fixed, shared, name, pinned, rate, burst, "        \
-	  "packets, mac) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                   \
+	  "packets, mac, bits) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                          \
 	X(REMOVE_SUBNETS, "DELETE FROM subnet")                                                    \
 	X(REMOVE_TENANT, "DELETE FROM tenant WHERE id = ?")                                        \
 	X(REMOVE_POOLS, "DELETE FROM pool WHERE tenant = ?")                                       \

@@ -19,9 +19,11 @@
  * addresses. */
 #define VERSION_WITHOUT_FLOWS 2
 #define VERSION_WITHOUT_MACS  2
-/* Since 4: routers have inside routes, and there is a zone for names. */
+/* Since 4: routers have inside routes, there is a zone for names, and mappings can be of prefixes.
+ */
 #define VERSION_WITHOUT_INSIDE_ROUTES 3
 #define VERSION_WITHOUT_ZONE	      3
+#define VERSION_WITHOUT_PREFIXES      3
 
 /* Longer ones are not ours: a million mappings that go take 50 MB. */
 #define RECORD_RAW_MAX ((uint64_t)1 << 30)
@@ -182,6 +184,19 @@ static void code_rule(struct coder *c, struct rule *r)
 	CODE(c, r->pos.col, UINT32_MAX);
 }
 
+static void code_except(struct coder *c, struct mapping *m)
+{
+	struct addr_list none = { 0 }, *list = m->except ? m->except : &none;
+
+	if (!c->out)
+		list = m->except = xzalloc(sizeof(*m->except));
+	CODE_LIST(c, &list->list, code_addr);
+	if (c->out || list->list.n)
+		return;
+	free(m->except);
+	m->except = NULL;
+}
+
 /* All but the fixed address. */
 static void code_mapping(struct coder *c, struct mapping *m)
 {
@@ -193,6 +208,11 @@ static void code_mapping(struct coder *c, struct mapping *m)
 	CODE(c, m->limit.packets, UINT64_MAX);
 	if (c->version > VERSION_WITHOUT_MACS)
 		mac_from_number(code_number(c, mac_number(m->mac), (1ULL << 48) - 1), m->mac);
+	if (c->version <= VERSION_WITHOUT_PREFIXES)
+		return;
+	CODE(c, m->bits, 127);
+	if (m->bits)
+		code_except(c, m);
 }
 
 /* All but the name and the mappings. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What of two models is stored in the same rows. */
+#include "model/prefixes.h"
 #include "store/store_internal.h"
 
 bool same_text(const char *a, const char *b)
@@ -23,7 +24,8 @@ bool same_router(const struct router *a, const struct router *b)
 bool same_mapping(const struct mapping *a, const struct mapping *b)
 {
 	return addr_cmp(&a->fixed, &b->fixed) == 0 && addr_cmp(&a->shared, &b->shared) == 0 &&
-	       a->pinned == b->pinned && same_text(a->name, b->name) &&
+	       a->pinned == b->pinned && same_text(a->name, b->name) && a->bits == b->bits &&
+	       same_exceptions(a->except, b->except) &&
 	       memcmp(a->mac, b->mac, sizeof(a->mac)) == 0 &&
 	       memcmp(&a->limit, &b->limit, sizeof(a->limit)) == 0;
 }

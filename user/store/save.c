@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Writing the rows in which two models differ, and no others. */
+#include "model/prefixes.h"
 #include "model/service.h"
 #include "store/store_internal.h"
 
@@ -227,10 +228,15 @@ static int add_mapping(struct store *s, unsigned int tenant, const struct mappin
 {
 	unsigned int family = addr_is_v4(&m->fixed) ? 4 : 6;
 
-	if (query_run(s, ADD_MAPPING, 1, err, "uuaatullll", tenant, family, &m->fixed, &m->shared,
+	if (query_run(s, ADD_MAPPING, 1, err, "uuaatullllu", tenant, family, &m->fixed, &m->shared,
 		      m->name, (unsigned int)m->pinned, m->limit.rate, m->limit.burst,
-		      m->limit.packets, mac_number(m->mac)))
-		return refused(s, err, "mapping %s -> %s", ADDR(&m->fixed), ADDR(&m->shared));
+		      m->limit.packets, mac_number(m->mac), (unsigned int)m->bits))
+		return refused(s, err, "mapping %s -> %s", FIXED(m), SHARED(m));
+	for (size_t i = 0; m->except && i < m->except->list.n; i++) {
+		if (query_run(s, ADD_EXCEPT, 1, err, "uuaa", tenant, family, &m->fixed,
+			      &m->except->list.v[i]))
+			return refused(s, err, "exception %s", ADDR(&m->except->list.v[i]));
+	}
 	return 0;
 }
 

@@ -21,6 +21,9 @@
 	SQL_GROUP(col, 1) ", " SQL_GROUP(col, 5) ", " SQL_GROUP(col, 9) ", "                       \
 	SQL_GROUP(col, 13) ", " SQL_GROUP(col, 17) ", " SQL_GROUP(col, 21) ", "                    \
 	SQL_GROUP(col, 25) ", " SQL_GROUP(col, 29) ")) END"
+/* and what is behind it if it is a prefix */
+#define SQL_LENGTH                                                                                 \
+	"CASE bits WHEN 0 THEN '' ELSE '/' || (CASE family WHEN 4 THEN 32 ELSE 128 END - bits) END"
 
 /*
  * migrations[n] makes schema n + 1 of schema n. Never edit one that was released.
@@ -242,7 +245,25 @@ static const char *const migrations[] = {
 	"CREATE TABLE names (\n"
 	"  one INTEGER PRIMARY KEY CHECK (one = 1),\n"
 	"  zone TEXT NOT NULL CHECK (zone <> '')\n"
-	") STRICT;",
+	") STRICT;\n"
+	/* host bits of a prefix, whose first addresses are `fixed` and `shared`; 0: it is none */
+	"ALTER TABLE mapping ADD COLUMN bits INTEGER NOT NULL DEFAULT 0\n"
+	"  CHECK (bits BETWEEN 0 AND CASE family WHEN 4 THEN 31 ELSE 127 END);\n"
+	"CREATE INDEX mapping_prefix ON mapping (tenant) WHERE bits > 0;\n"
+	"CREATE TABLE mapping_except (\n"
+	"  tenant INTEGER NOT NULL,\n"
+	"  family INTEGER NOT NULL,\n"
+	"  fixed BLOB NOT NULL,\n"
+	"  address BLOB NOT NULL CHECK (length(address) = length(fixed)),\n"
+	"  PRIMARY KEY (tenant, family, fixed, address),\n"
+	"  FOREIGN KEY (tenant, family, fixed) REFERENCES mapping ON DELETE CASCADE\n"
+	") STRICT, WITHOUT ROWID;\n"
+	"DROP VIEW mapping_text;\n"
+	"CREATE VIEW mapping_text AS SELECT tenant.name AS tenant, mapping.name AS name, "
+	SQL_TEXT("fixed") " || " SQL_LENGTH " AS fixed, "
+	SQL_TEXT("shared") " || " SQL_LENGTH " AS shared, pinned"
+	"  FROM tenant JOIN mapping ON mapping.tenant = tenant.id"
+	"  ORDER BY tenant.name, family, mapping.fixed;",
 };
 /* clang-format on */
 
@@ -256,7 +277,7 @@ const int schema_newest = (int)ARRAY_SIZE(migrations);
 	"SELECT count(*) FROM sqlite_schema WHERE rootpage = 0 AND type <> 'trigger' AND " \
 	"name IN ('subnet', 'tenant', 'pool', 'router', 'inside', 'mapping', "             \
 	"'router_address', 'route', 'origin', 'accept', 'rule', 'rule_item', 'history', "  \
-	"'history_line', 'history_before', 'router_host', 'cluster', 'inside_route', 'names')"
+	"'history_line', 'history_before', 'router_host', 'cluster', 'inside_route', 'names', 'mapping_except')"
 
 int schema_read(struct store *s, int *schema, struct error *err)
 {

@@ -215,21 +215,94 @@ static const struct broken broken[] = {
 	       "3:5: unknown key `nam`; did you mean `name`?\n"
 	       "5:23: `d/b` is not a mapping name; use up to 63 of A-Z a-z 0-9 . _ - and begin "
 	       "with a letter or digit\n"),
-	BROKEN("prefixes in mappings",
+	BROKEN("prefixes whose sides are not of one kind",
 	       NETWORK
 	       "  - name: red\n"
 	       "    mappings:\n"
-	       "      - {fixed: 10.0.0.0/24, shared: 100.64.1.0/24}\n"
-	       "      - {fixed: \"fd00::/64\"}\n"
-	       "      - {fixed: 10.0.0.5/24, shared: 100.64.1.5/32}\n",
-	       "5:17: `10.0.0.0/24` is a prefix, and a mapping is of one address; write one "
-	       "mapping for each address\n"
-	       "5:38: `100.64.1.0/24` is a prefix, and a mapping is of one address; write one "
-	       "mapping for each address\n"
-	       "6:17: `fd00::/64` is a prefix, and a mapping is of one address; write one "
-	       "mapping for each address\n"
-	       "7:17: `10.0.0.5/24` is a prefix, not an address; write `10.0.0.5`\n"
-	       "7:38: `100.64.1.5/32` is a prefix, not an address; write `100.64.1.5`\n"),
+	       "      - {fixed: 10.0.0.0/24, shared: 100.64.1.0/25}\n"
+	       "      - {fixed: 10.1.0.0/24, shared: 100.64.1.5}\n"
+	       "      - {fixed: 10.2.0.5, shared: 100.64.1.0/24}\n"
+	       "      - {fixed: \"fd00::/96\", shared: 100.64.9.0/24}\n"
+	       "      - {fixed: 10.3.0.5/24, shared: 100.64.3.5/24}\n"
+	       "      - {fixed: 10.4.0.0/24, mac: \"02:00:00:00:00:05\"}\n"
+	       "      - {fixed: 127.0.0.0/8}\n"
+	       "      - {fixed: 100.0.0.0/8}\n",
+	       "5:38: `10.0.0.0/24` and `100.64.1.0/25` are not of the same length; use as long a "
+	       "prefix\n"
+	       "6:38: `10.1.0.0/24` and `100.64.1.5` are not of the same length; use as long a "
+	       "prefix\n"
+	       "7:35: `10.2.0.5` and `100.64.1.0/24` are not of the same length; use as long a "
+	       "prefix\n"
+	       "8:38: `fd00::/96` and `100.64.9.0/24` are not of the same length; use as long a "
+	       "prefix\n"
+	       "9:17: `10.3.0.5/24` has bits set behind its length; write `10.3.0.0/24`\n"
+	       "9:38: `100.64.3.5/24` has bits set behind its length; write `100.64.3.0/24`\n"
+	       "10:17: `10.4.0.0/24` is a prefix, and a MAC address is of one VM; remove `mac`, or "
+	       "give that VM a mapping of its own\n"
+	       "11:17: `127.0.0.0/8` has loopback addresses (127.0.0.0/8) in it; use another "
+	       "prefix\n"
+	       "12:17: the fixed prefix `100.0.0.0/8` is in the shared subnet `100.64.0.0/16`; use "
+	       "the VM's private address\n"),
+	BROKEN("exceptions that are none",
+	       NETWORK
+	       "  - name: red\n"
+	       "    mappings:\n"
+	       "      - {fixed: 10.0.0.0/24, except: [10.0.1.1]}\n"
+	       "      - {fixed: 10.1.0.0/24, except: [10.1.0.0]}\n"
+	       "      - {fixed: 10.2.0.0/24, except: [10.2.0.7, 10.2.0.7]}\n"
+	       "      - {fixed: 10.3.0.5, except: [10.3.0.5]}\n"
+	       "      - {fixed: 10.4.0.0/24, except: [10.4.0.0/32]}\n",
+	       "5:39: the exception `10.0.1.1` is outside of `10.0.0.0/24`; use an address of the "
+	       "prefix, or remove it\n"
+	       "6:39: `10.1.0.0` is the first address of `10.1.0.0/24`, by which that is known; it "
+	       "cannot be an exception\n"
+	       "7:49: `10.2.0.7` is there twice; remove one of them\n"
+	       "8:36: `10.3.0.5` is one address, and has no exceptions; remove `except`\n"
+	       "9:39: `10.4.0.0/32` is a prefix, not an address; write `10.4.0.0`\n"),
+	BROKEN("prefixes that overlap, and what is in them",
+	       NETWORK
+	       "  - name: red\n"
+	       "    router: {address: 100.64.1.9}\n"
+	       "    pool: [100.64.1.0/24]\n"
+	       "    mappings:\n"
+	       "      - {fixed: 10.0.0.0/25, shared: 100.64.1.0/25, except: [10.0.0.1]}\n"
+	       "      - {fixed: 10.0.0.64/26}\n"
+	       "      - {fixed: 10.1.0.0/26, shared: 100.64.1.64/26}\n"
+	       "      - {fixed: 10.2.0.0/24, shared: 100.64.3.0/24}\n"
+	       "      - {fixed: 10.0.0.0}\n"
+	       "      - {fixed: 10.0.0.8, shared: 100.64.1.200}\n"
+	       "      - {fixed: 10.9.0.8, shared: 100.64.1.5}\n"
+	       "      - {fixed: 10.9.0.9, shared: 100.64.1.1}\n"
+	       "      - {fixed: 10.0.0.7, shared: 100.64.1.7}\n"
+	       "  - name: blue\n"
+	       "    pool: [100.64.0.0/24, 100.64.2.0/24]\n"
+	       "    mappings:\n"
+	       "      - {fixed: 10.0.0.0/28, shared: 100.64.0.0/28}\n"
+	       "  - name: green\n"
+	       "    pool: [100.64.2.0/23]\n"
+	       "    mappings:\n"
+	       "      - {fixed: 10.0.0.0/28, shared: 100.64.2.16/28}\n",
+	       "7:38: `100.64.1.9` of the shared prefix `100.64.1.0/25` is the address of a router; "
+	       "use another prefix, or add `10.0.0.9` to `except`\n"
+	       "8:17: the prefix `10.0.0.64/26` overlaps `10.0.0.0/25` of the same tenant; make them "
+	       "disjoint\n"
+	       "9:38: the shared prefix `100.64.1.64/26` overlaps `100.64.1.0/25` of tenant red; use "
+	       "another one\n"
+	       "10:38: the shared prefix `100.64.3.0/24` is outside the pool of tenant `red`; use a "
+	       "part of the pool, or extend it\n"
+	       "10:38: the shared prefix `100.64.3.0/24` is also in the pool `100.64.2.0/23` of tenant "
+	       "green; make the pools disjoint, or use another prefix\n"
+	       "11:17: `10.0.0.0` is the first address of the prefix `10.0.0.0/25`, by which that is "
+	       "known; it cannot have a mapping of its own\n"
+	       "12:35: `10.0.0.8` is in the prefix `10.0.0.0/25`, where its shared address is "
+	       "`100.64.1.8`, not `100.64.1.200`; use that one, or add `10.0.0.8` to `except` of the "
+	       "prefix\n"
+	       "13:35: the shared address `100.64.1.5` is in the prefix `100.64.1.0/25` of tenant red, "
+	       "for `10.0.0.5`; use another one\n"
+	       "19:38: the shared prefix `100.64.0.0/28` has the network address of the shared subnet "
+	       "`100.64.0.0/16` in it; use another one\n"
+	       "23:38: the shared prefix `100.64.2.16/28` is also in the pool `100.64.2.0/24` of tenant "
+	       "blue; make the pools disjoint, or use another prefix\n"),
 	BROKEN("a value that begins with @",
 	       "tenants:\n"
 	       "  - name: @red\n",
@@ -289,7 +362,7 @@ static const struct broken broken[] = {
 	       "    mappings:\n"
 	       "      - fixed: 10.0.0.5\n"
 	       "        floating: 100.64.1.9\n",
-	       "6:9: unknown key `floating`; a mapping takes `name`, `fixed`, `shared`, `mac`, `limit`\n"),
+	       "6:9: unknown key `floating`; a mapping takes `name`, `fixed`, `shared`, `except`, `mac`, `limit`\n"),
 	BROKEN("MAC addresses that no VM has",
 	       NETWORK
 	       "  - name: red\n"
@@ -994,13 +1067,6 @@ static const struct broken broken[] = {
 	       "8:16: `fd00:10::5%eth0` is not an IPv4 or IPv6 address; correct it\n"
 	       "9:35: `auto` is not an IPv4 or IPv6 address; correct it\n"
 	       "10:35: `null` is not an IPv4 or IPv6 address; correct it\n"),
-	BROKEN("a prefix for an address",
-	       NETWORK
-	       "  - name: red\n"
-	       "    mappings:\n"
-	       "      - {fixed: 10.0.0.5/24, shared: 100.64.1.9/32}\n",
-	       "5:17: `10.0.0.5/24` is a prefix, not an address; write `10.0.0.5`\n"
-	       "5:38: `100.64.1.9/32` is a prefix, not an address; write `100.64.1.9`\n"),
 	BROKEN("IPv4 written as IPv6",
 	       NETWORK
 	       "  - name: red\n"

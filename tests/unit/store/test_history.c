@@ -426,7 +426,8 @@ Test(store, records_of_versions_to_come)
 	cr_expect_not(record_apply(&r, &back));
 }
 
-/* Nor of MAC addresses, which are the last but the two zeros at the end of a mapping. */
+/* Nor of MAC addresses and prefixes, which are the last but the two zeros at the end of a mapping.
+ */
 Test(store, records_of_mappings_of_versions_before)
 {
 	_cleanup_record_ struct record r = { 0 };
@@ -437,7 +438,7 @@ Test(store, records_of_mappings_of_versions_before)
 	add_mapping(add_tenant(&had, 7, "red"), "10.0.0.5", "100.64.1.5", NULL, false);
 	must(record_make(&had, &empty, &r, &err) == 0, err);
 	forget_zone(&r);
-	rewrite(&r, 2, 2, 1);
+	rewrite(&r, 2, 2, 2);
 	cr_assert(record_apply(&r, &back));
 	assert_same(&back, &had);
 }

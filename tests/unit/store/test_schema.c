@@ -20,9 +20,15 @@ Test(store, stamps)
 	cr_expect_eq(sql("SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
 }
 
-/* Before routers had inside routes, names a zone, and a host of a cluster knew its last change. */
+/*
+ * Before mappings could be of prefixes, routers had inside routes, names a zone, and a host of a
+ * cluster knew its last change.
+ */
 static void back_to_schema_11(void)
 {
+	sql("DROP VIEW mapping_text; DROP TABLE mapping_except; DROP INDEX mapping_prefix");
+	sql("CREATE VIEW mapping_text AS SELECT 1");
+	sql("ALTER TABLE mapping DROP COLUMN bits");
 	sql("ALTER TABLE cluster DROP COLUMN change");
 	sql("DROP TABLE names");
 	sql("DROP TABLE inside_route; PRAGMA user_version = 11");
@@ -514,26 +520,36 @@ Test(store, wrong_rows_cannot_be_stored)
 		"INSERT INTO inside VALUES (2, 0, 'lan0')",
 		"INSERT INTO inside VALUES (7, 0, 'lan9')",
 		"INSERT INTO inside VALUES (7, 9, '')",
-		"INSERT INTO mapping VALUES (9, 4, x'0a000001', x'64400901', NULL, 0, 0, 0, 0, 0)",
-		"INSERT INTO mapping VALUES (7, 4, x'0a000005', x'64400901', NULL, 0, 0, 0, 0, 0)",
-		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400109', NULL, 0, 0, 0, 0, 0)",
-		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400901', 'db', 0, 0, 0, 0, 0)",
-		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400901', '', 0, 0, 0, 0, 0)",
-		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400901', NULL, 2, 0, 0, 0, 0)",
-		"INSERT INTO mapping VALUES (7, 4, x'0a0001', x'644009', NULL, 0, 0, 0, 0, 0)",
-		"INSERT INTO mapping VALUES (7, 4, '10.0.0.1', x'64400901', NULL, 0, 0, 0, 0, 0)",
-		"INSERT INTO mapping VALUES (7, 4, x'0a000001', '100.64.9.1', NULL, 0, 0, 0, 0, 0)",
-		"INSERT INTO mapping VALUES (7, 4, x'0a000001', zeroblob(16), NULL, 0, 0, 0, 0, 0)",
-		"INSERT INTO mapping VALUES (7, 6, x'0a000001', x'64400901', NULL, 0, 0, 0, 0, 0)",
-		"INSERT INTO mapping VALUES (7, 6, randomblob(16), zeroblob(16), NULL, 0, 0, 0, 0, "
+		"INSERT INTO mapping VALUES (9, 4, x'0a000001', x'64400901', NULL, 0, 0, 0, 0, 0, "
 		"0)",
-		"INSERT INTO mapping VALUES (7, 6, randomblob(16), randomblob(4), NULL, 0, 0, 0, "
+		"INSERT INTO mapping VALUES (7, 4, x'0a000005', x'64400901', NULL, 0, 0, 0, 0, 0, "
+		"0)",
+		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400109', NULL, 0, 0, 0, 0, 0, "
+		"0)",
+		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400901', 'db', 0, 0, 0, 0, 0, "
+		"0)",
+		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400901', '', 0, 0, 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400901', NULL, 2, 0, 0, 0, 0, "
+		"0)",
+		"INSERT INTO mapping VALUES (7, 4, x'0a0001', x'644009', NULL, 0, 0, 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 4, '10.0.0.1', x'64400901', NULL, 0, 0, 0, 0, 0, "
+		"0)",
+		"INSERT INTO mapping VALUES (7, 4, x'0a000001', '100.64.9.1', NULL, 0, 0, 0, 0, 0, "
+		"0)",
+		"INSERT INTO mapping VALUES (7, 4, x'0a000001', zeroblob(16), NULL, 0, 0, 0, 0, 0, "
+		"0)",
+		"INSERT INTO mapping VALUES (7, 6, x'0a000001', x'64400901', NULL, 0, 0, 0, 0, 0, "
+		"0)",
+		"INSERT INTO mapping VALUES (7, 6, randomblob(16), zeroblob(16), NULL, 0, 0, 0, 0, "
 		"0, 0)",
-		"INSERT INTO mapping VALUES (7, 5, x'0a000001', x'64400901', NULL, 0, 0, 0, 0, 0)",
-		"INSERT INTO mapping VALUES (7, 4, NULL, x'64400901', NULL, 0, 0, 0, 0, 0)",
-		"INSERT INTO mapping VALUES (7, 4, x'0a000001', NULL, NULL, 0, 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 6, randomblob(16), randomblob(4), NULL, 0, 0, 0, "
+		"0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 5, x'0a000001', x'64400901', NULL, 0, 0, 0, 0, 0, "
+		"0)",
+		"INSERT INTO mapping VALUES (7, 4, NULL, x'64400901', NULL, 0, 0, 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 4, x'0a000001', NULL, NULL, 0, 0, 0, 0, 0, 0)",
 		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400901', NULL, 0, 0, 0, 0, "
-		"1 << 48)",
+		"1 << 48, 0)",
 	};
 	static const char *const right[] = {
 		"INSERT INTO subnet VALUES (9, '100.66.0.0/16')",
@@ -544,10 +560,12 @@ Test(store, wrong_rows_cannot_be_stored)
 			    "'always')",
 		"INSERT INTO router_host VALUES (9, 0, '9.h-V')",
 		"INSERT INTO inside VALUES (9, 0, 'lan0')",
-		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400901', NULL, 0, 0, 0, 0, 0)",
-		"INSERT INTO mapping VALUES (9, 4, x'0a000001', x'64400902', 'db', 1, 0, 0, 0, 0)",
+		"INSERT INTO mapping VALUES (7, 4, x'0a000001', x'64400901', NULL, 0, 0, 0, 0, 0, "
+		"0)",
+		"INSERT INTO mapping VALUES (9, 4, x'0a000001', x'64400902', 'db', 1, 0, 0, 0, 0, "
+		"0)",
 		"INSERT INTO mapping VALUES (9, 6, randomblob(16), randomblob(16), 'db', 1, 0, 0, "
-		"0, 0)",
+		"0, 0, 0)",
 	};
 	_cleanup_model_ struct model want = { 0 };
 	sqlite3_int64 none;
