@@ -100,6 +100,12 @@ const char *dns_rest(const char *label, const char *tenant)
 										     : NULL;
 }
 
+/* Of one address: a prefix has too many for one name. */
+static bool is_called(const struct mapping *m)
+{
+	return m->name && !m->bits;
+}
+
 /* Whether they are one for DNS; one name of both families is one. */
 static bool is_same_mapping(const struct tenant *t, const char *name, const struct tenant *other,
 			    const char *other_name)
@@ -112,7 +118,7 @@ const struct mapping *dns_taken(const struct model *m, const struct tenant *t, c
 {
 	vec_each (other, &m->tenants) {
 		vec_each (mapping, &other->mappings) {
-			if (!mapping->name ||
+			if (!is_called(mapping) ||
 			    dns_cmp(t->name, name, other->name, mapping->name) != 0 ||
 			    is_same_mapping(t, name, other, mapping->name))
 				continue;
@@ -187,7 +193,7 @@ void dns_names_make(const struct model *m, struct dns_names *out)
 		vec_each (mapping, &t->mappings) {
 			struct dns_name one = { .tenant = t, .mapping = mapping };
 
-			if (!t->name || !mapping->name)
+			if (!t->name || !is_called(mapping))
 				continue;
 			one.shared[addr_family(&mapping->fixed)] = mapping->shared;
 			if (dns_fault(t->name, mapping->name, buf))
@@ -244,7 +250,7 @@ const struct tenant *dns_find(const struct model *m, const char *word, const cha
 		for (size_t i = 0; rest && i < t->mappings.n; i++) {
 			const char *name = t->mappings.v[i].name;
 
-			if (!name || strcasecmp(name, rest) != 0)
+			if (!is_called(&t->mappings.v[i]) || strcasecmp(name, rest) != 0)
 				continue;
 			/* nobody's, if it is of several */
 			if (found && !is_same_mapping(found, *mapping, t, name))

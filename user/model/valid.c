@@ -232,7 +232,7 @@ int model_check_mapping(const struct model *m, const struct tenant *t, const str
 			return error_usage(err, "tenant %s has a mapping named %s already: %s",
 					   t->name, added->name, FIXED(used));
 	}
-	if (check_dns_name(m, t, added->name, err))
+	if (!added->bits && check_dns_name(m, t, added->name, err))
 		return -1;
 	return added->pinned ? check_shared(m, t, added, err) : 0;
 }
