@@ -27,7 +27,7 @@ spdx() {
 		head -n 3 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0-only' && continue
 		echo "$file: no SPDX line"
 		missing=1
-	done < <(git ls-files '*.c' '*.h' '*.sh' '*.py' '*.mk' Makefile .ci/run debian/rules 'debian/tenantnat.*inst' 'debian/tenantnat.*rm')
+	done < <(git ls-files '*.c' '*.h' '*.sh' '*.py' '*.mk' Makefile .ci/run debian/rules 'user/agent/page/*' 'debian/tenantnat.*inst' 'debian/tenantnat.*rm')
 	return "$missing"
 }
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 "use strict";
 
 /* How often the metrics are read, in milliseconds, and over how many readings a rate goes. */
