@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+Every shell block of README.md and docs/*.md is typed in here as it stands, in a scene that BLOCKS names; or BLOCKS
+says why it cannot be. A block is known by its page and its first line. One that BLOCKS does not have fails the test,
+and so does an entry without a block. Every block has a language: `text` if it is none.
+
+To add one: find its scene in SCENES, or write one. A scene is a function that has the shell to run blocks in; the
+blocks of a page in one scene run one after the other, in one directory. In a block of language `console` the lines
+that begin with `$ ` or `# ` are typed in. A command that ends with exit status 1 on purpose is in SAYS_NO.
+"""
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import tempfile
+
+import yaml
+
+from case import equal, once
+from net import BPFFS, Namespace, sh
+from neutron import SECRET, Cloud
+from test_neutron import Qrouter, password
+
+TOP = pathlib.Path(__file__).resolve().parent.parent.parent
+PAGES = [TOP / "README.md", *sorted((TOP / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^( *)```([^\n]*)\n(.*?)^\1```$", re.M | re.S)
+SHELL = {"sh", "shell", "bash", "console"}
+LANGUAGES = SHELL | {"text", "yaml", "json", "ini", "c", "sql"}
+
+
+class NotRun(str):
+    """Why nobody can type that in here. Reviewed, as every line of BLOCKS."""
+
+
+BUILDS = NotRun("installs packages, or runs what CI runs by itself (.ci/run: make demo, make test)")
+OPENSTACK = NotRun("needs an OpenStack cloud; test_neutron.py plays what its API answers")
+PASSWORD = NotRun("asks for passwords on a terminal, and needs certificates of yours; test_cluster.py has users and TLS")
+QUIET = NotRun("measures for minutes, on a machine that has nothing else to do")
+
+BLOCKS = {
+    ("README.md", "sudo make demo            # installs what is missing, builds, and shows two tenants talking"): BUILDS,
+    ("README.md", "sudo make deps-build  # installs the packages that the build needs"): BUILDS,
+    ("README.md", "for t in red blue; do"): "first_router",
+    ("README.md", "tenantnat apply --dry-run -f tenants.yaml     # prints what it would do"): "first_router",
+    ("cluster.md", "tenantnat cluster join https://10.9.0.1:2379,https://10.9.0.2:2379 --ca ca.pem --cert hv1.pem "
+                   "--key hv1.key --user tenantnat"): PASSWORD,
+    ("cluster.md", "etcdctl user add root; etcdctl user add tenantnat; etcdctl role add tenantnat"): PASSWORD,
+    ("limits.md", "tests/bench/limits.py --rtt 20 --rounds 3 --seconds 40 --rate 1gbit 5gbit 10gbit --packets "
+                  "--burst default"): QUIET,
+    ("neutron.md", "openstack network create tnat-shared --tag tenantnat"): OPENSTACK,
+    ("neutron.md", "openstack port create tnat-red --network tnat-shared"): OPENSTACK,
+    ("neutron.md", "openstack security group create reach-web"): OPENSTACK,
+    ("neutron.md", "tenantnat neutron --cloud mine --print      # the definitions, as a file"): "cloud",
+    ("operations.md", "journalctl -t tenantnat TENANT=blue                     # all about blue"): "first_router",
+    ("operations.md", "tenantnat flows export red | ssh hv2 tenantnat flows import"): "first_router",
+}
+# as they stand in a block, without the comment
+SAYS_NO = {"tenantnat trace red/web blue/db:22"}
+
+
+class Shell:
+    """
+    An empty directory in which a user types, as root: `tenantnat` is the one that was built, with a state and maps
+    of its own, and `ssh HOST` runs the command here, with those of that host. `host`: what this one is called.
+    """
+
+    def __init__(self, lab, host=None, **env):
+        self.under = ["unshare", "--uts", "sh", "-c", f'hostname {host} && exec "$@"', "--"] if host else []
+        self.home = tempfile.mkdtemp(dir=lab.scratch)
+        self.bin = os.path.join(self.home, ".bin")
+        os.mkdir(self.bin)
+        self._write("tenantnat", f'host=${{TN_PAGE_HOST:-here}}\nexec {lab.cli.binary} --state {self.home}/.state-$host '
+                                 f'--bpffs {BPFFS}/page-$host "$@"\n')
+        self._write("ssh", 'export TN_PAGE_HOST=$1\nshift\nexec "$@"\n')
+        self.env = {**os.environ, "HOME": self.home, "PATH": f"{self.bin}:{os.environ['PATH']}", **env}
+
+    def _write(self, name, text):
+        path = os.path.join(self.bin, name)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("#!/bin/sh\n" + text)
+        os.chmod(path, 0o755)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for host in "here", "hv2":
+            self.run(f"TN_PAGE_HOST={host} tenantnat detach --all || true")
+        shutil.rmtree(self.home)
+
+    def put(self, name, text):
+        with open(os.path.join(self.home, name), "w", encoding="utf-8") as f:
+            f.write(text)
+
+    def run(self, text):
+        """What bash says; a command that fails is an exception that has its line."""
+        return sh([*self.under, "bash", "-e", "-o", "pipefail", "-c", text], env=self.env, cwd=self.home).stdout
+
+
+def blocks_of(page):
+    """(language, text, line) of each block."""
+    text = page.read_text(encoding="utf-8")
+    for found in FENCE.finditer(text):
+        indent, language, body = found.groups()
+        yield (language.split() or [""])[0], re.sub(f"^{indent}", "", body, flags=re.M), text.count("\n", 0, found.start()) + 1
+
+
+def key_of(page, text):
+    return page.name, text.split("\n", 1)[0]
+
+
+def typed(language, text):
+    """What a user types of a block."""
+    lines = text.splitlines()
+    if language == "console":
+        lines = [line[2:] for line in lines if line[:2] in ("$ ", "# ")]
+    out = []
+    for line in lines:
+        command, hash_, comment = line.partition("  #")
+        no = command.strip() in SAYS_NO
+        out.append(f"{command} || test $? = 1 {hash_}{comment}" if no else line)
+    return "\n".join(out) + "\n"
+
+
+# ---------------------------------------------------------------- scenes
+
+@contextlib.contextmanager
+def first_router(lab):
+    """What README's first router has made; the file is the block of YAML there. Removed as it says there."""
+    files = [text for language, text, _ in blocks_of(TOP / "README.md") if language == "yaml"]
+    with Shell(lab) as shell:
+        shell.put("tenants.yaml", files[0])
+        try:
+            yield shell
+        finally:
+            shell.run("tenantnat detach --all || true\n"
+                      "for ns in red blue red-vm blue-vm; do ip netns del $ns || true; done")
+
+
+def made_first_router(shell):
+    """For other pages, which begin where README's ends."""
+    for language, text, _ in blocks_of(TOP / "README.md"):
+        if BLOCKS.get(key_of(TOP / "README.md", text)) == "first_router":
+            shell.run(typed(language, text))
+
+
+@contextlib.contextmanager
+def cloud(lab):
+    """A Neutron with two routers, which are on this host, `node1`; and clouds.yaml with a cloud `mine`."""
+    made = [Namespace("page-wire")]
+    made[0].ip("link add br0 type bridge", "link set br0 up")
+    try:
+        with Cloud(SECRET) as there, Shell(lab, host="node1", OS_CLOUD="", OS_CLIENT_CONFIG_FILE="",
+                                           OS_CLIENT_SECURE_FILE="") as shell:
+            there.hosted = {agent: [r for r in routers if not r["ha"]] for agent, routers in there.hosted.items()}
+            there.drop("ports", "1000002d")     # the second VM of each, which is not here
+            there.drop("ports", "10000030")
+            made += [Qrouter(there, begin, made[0]) for begin in ("10000012", "10000013")]
+            shell.put("clouds.yaml", yaml.safe_dump({"clouds": {"mine": password(there)}}))
+            yield shell
+    finally:
+        for ns in made:
+            ns.remove()
+
+
+SCENES = {"first_router": first_router, "cloud": cloud}
+
+
+# ---------------------------------------------------------------- tests
+
+@once
+def test_pages_have_only_blocks_that_are_known(_lab):
+    """A new block is run, or says why not; what is said of blocks is of those that there are."""
+    wrong, left = [], set(BLOCKS)
+    for page in PAGES:
+        for language, text, line in blocks_of(page):
+            key, where = key_of(page, text), f"{page.relative_to(TOP)}:{line}"
+            if language not in LANGUAGES:
+                wrong.append(f"{where}: a block of the language `{language}`: give one of {', '.join(sorted(LANGUAGES))}")
+            elif language in SHELL and key not in BLOCKS:
+                wrong.append(f"{where}: a shell block that no test runs: give it a scene in {pathlib.Path(__file__).name}")
+            elif language in SHELL:
+                left.discard(key)
+        shown = page.read_text(encoding="utf-8")
+        if len(re.findall(r"^ *```", shown, re.M)) != 2 * len(FENCE.findall(shown)):
+            wrong.append(f"{page.relative_to(TOP)}: a block does not end as it begins")
+    wrong += [f"{page}: there is no block `{first}` any more" for page, first in sorted(left)]
+    unknown = {how for how in BLOCKS.values() if not isinstance(how, NotRun)} - set(SCENES)
+    equal((wrong, unknown), ([], set()), "blocks of the pages")
+
+
+@once
+def test_pages_can_be_typed_in(lab):
+    for page in PAGES:
+        for name, scene in SCENES.items():
+            here = [(language, text) for language, text, _ in blocks_of(page)
+                    if language in SHELL and BLOCKS.get(key_of(page, text)) == name]
+            if not here:
+                continue
+            with scene(lab) as shell:
+                if name == "first_router" and page.name != "README.md":
+                    made_first_router(shell)
+                for language, text in here:
+                    shell.run(typed(language, text))
