@@ -186,7 +186,7 @@ def test_help(lab):
     cli = lab.cli.elsewhere(under=["setpriv", "--reuid", "65534", "--clear-groups"])
     for words in ([], ["diff"], ["export"], ["neutron"], ["validate"], ["apply"], ["map"], ["map", "add"],
                   ["map", "del"], ["map", "list"], ["status"], ["show"], ["show", "history"], ["undo"], ["init"],
-                  ["stats"], ["graph"], ["monitor"], ["trace"], ["check"],
+                  ["names"], ["stats"], ["graph"], ["monitor"], ["trace"], ["check"],
                   ["announce"], ["doctor"], ["restore"], ["agent"], ["detach"], ["cluster", "join"],
                   ["cluster", "leave"], ["cluster", "follow"], ["cluster", "status"]):
         done = cli.run(*words, "--help")

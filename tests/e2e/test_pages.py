@@ -11,13 +11,17 @@ that begin with `$ ` or `# ` are typed in. A command that ends with exit status 
 import contextlib
 import os
 import pathlib
+import pty
 import re
 import shutil
 import tempfile
+import termios
+import time
 
 import yaml
 
 from case import equal, once
+from etcd import Authority, Etcd
 from net import BPFFS, Namespace, sh
 from neutron import SECRET, Cloud
 from test_neutron import Qrouter, password
@@ -35,7 +39,6 @@ class NotRun(str):
 
 BUILDS = NotRun("installs packages, or runs what CI runs by itself (.ci/run: make demo, make test)")
 OPENSTACK = NotRun("needs an OpenStack cloud; test_neutron.py plays what its API answers")
-PASSWORD = NotRun("asks for passwords on a terminal, and needs certificates of yours; test_cluster.py has users and TLS")
 QUIET = NotRun("measures for minutes, on a machine that has nothing else to do")
 
 BLOCKS = {
@@ -44,8 +47,8 @@ BLOCKS = {
     ("README.md", "for t in red blue; do"): "first_router",
     ("README.md", "tenantnat apply --dry-run -f tenants.yaml     # prints what it would do"): "first_router",
     ("cluster.md", "tenantnat cluster join https://10.9.0.1:2379,https://10.9.0.2:2379 --ca ca.pem --cert hv1.pem "
-                   "--key hv1.key --user tenantnat"): PASSWORD,
-    ("cluster.md", "etcdctl user add root; etcdctl user add tenantnat; etcdctl role add tenantnat"): PASSWORD,
+                   "--key hv1.key --user tenantnat"): "cluster",
+    ("cluster.md", "etcdctl user add root; etcdctl user add tenantnat; etcdctl role add tenantnat"): "etcd",
     ("limits.md", "tests/bench/limits.py --rtt 20 --rounds 3 --seconds 40 --rate 1gbit 5gbit 10gbit --packets "
                   "--burst default"): QUIET,
     ("neutron.md", "openstack network create tnat-shared --tag tenantnat"): OPENSTACK,
@@ -55,18 +58,21 @@ BLOCKS = {
     ("operations.md", "journalctl -t tenantnat TENANT=blue                     # all about blue"): "first_router",
     ("operations.md", "tenantnat flows export red | ssh hv2 tenantnat flows import"): "first_router",
 }
-# as they stand in a block, without the comment
-SAYS_NO = {"tenantnat trace red/web blue/db:22"}
+# as they stand in a block, without the comment: what is asked is answered with no
+SAYS_NO = {"tenantnat trace red/web blue/db:22",
+           "tenantnat cluster status"}      # a host without an agent is silent
 
 
 class Shell:
     """
     An empty directory in which a user types, as root: `tenantnat` is the one that was built, with a state and maps
-    of its own, and `ssh HOST` runs the command here, with those of that host. `host`: what this one is called.
+    of its own, and `ssh HOST` runs the command here, with those of that host. `host`: what this one is called;
+    `secret`: he sits at a terminal, and types that where a password is asked for.
     """
 
-    def __init__(self, lab, host=None, **env):
+    def __init__(self, lab, host=None, secret=None, **env):
         self.under = ["unshare", "--uts", "sh", "-c", f'hostname {host} && exec "$@"', "--"] if host else []
+        self.secret = secret
         self.home = tempfile.mkdtemp(dir=lab.scratch)
         self.bin = os.path.join(self.home, ".bin")
         os.mkdir(self.bin)
@@ -94,8 +100,33 @@ class Shell:
             f.write(text)
 
     def run(self, text):
-        """What bash says; a command that fails is an exception that has its line."""
-        return sh([*self.under, "bash", "-e", "-o", "pipefail", "-c", text], env=self.env, cwd=self.home).stdout
+        """A command that fails is an exception that says what it said."""
+        argv = [*self.under, "bash", "-e", "-o", "pipefail", "-c", text]
+        if not self.secret:
+            sh(argv, env=self.env, cwd=self.home)
+            return
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.chdir(self.home)
+            os.execvpe(argv[0], argv, self.env)
+        said = self._answer(terminal)
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        if status:
+            raise RuntimeError(f"{text}: exit {status}: {said}")
+
+    def _answer(self, terminal):
+        """Type the secret whenever a password is asked for; until nobody has the terminal any more."""
+        said, answered = "", 0
+        with contextlib.suppress(OSError), open(terminal, "rb+", buffering=0) as t:
+            while data := t.read(4096):
+                said += data.decode(errors="replace")
+                if not re.search(r"[Pp]assword of [^\n]*: $", said[answered:]):
+                    continue
+                while termios.tcgetattr(t)[3] & termios.ECHO:   # what comes before may be thrown away
+                    time.sleep(0.01)
+                t.write(self.secret.encode() + b"\n")
+                answered = len(said)
+        return said
 
 
 def blocks_of(page):
@@ -138,11 +169,12 @@ def first_router(lab):
                       "for ns in red blue red-vm blue-vm; do ip netns del $ns || true; done")
 
 
-def made_first_router(shell):
-    """For other pages, which begin where README's ends."""
-    for language, text, _ in blocks_of(TOP / "README.md"):
-        if BLOCKS.get(key_of(TOP / "README.md", text)) == "first_router":
-            shell.run(typed(language, text))
+def made(shell, name, scene):
+    """Type in what a page has of that scene, for blocks that begin where it ends."""
+    for page in PAGES:
+        for language, text, _ in blocks_of(page):
+            if page.name == name and BLOCKS.get(key_of(page, text)) == scene:
+                shell.run(typed(language, text))
 
 
 @contextlib.contextmanager
@@ -164,7 +196,33 @@ def cloud(lab):
             ns.remove()
 
 
-SCENES = {"first_router": first_router, "cloud": cloud}
+@contextlib.contextmanager
+def etcd(lab):
+    """An etcd with TLS at 10.9.0.1 and 10.9.0.2, the certificates of a host, and nobody who may use it yet."""
+    addresses = ["10.9.0.1", "10.9.0.2"]
+    ca = Authority(os.path.join(lab.scratch, "page-ca"), "ca")
+    cert, key = ca.sign("etcd", addresses)
+    there = Etcd(lab, members=2, tls={"cert": cert, "key": key, "client": cert, "client_key": key})
+    for member, address in zip(there.members, addresses):
+        there.ns.ip(f"addr add {address}/32 dev lo")
+        member.url = f"https://{address}:2379"
+    with there, Shell(lab, secret="geheim", ETCDCTL_ENDPOINTS=there.urls, ETCDCTL_CACERT=ca.file) as shell:
+        shell.under = ["nsenter", f"--net={there.ns.path}"]
+        for name, path in zip(("ca.pem", "hv1.pem", "hv1.key"), (ca.file, *ca.sign("hv1", addresses))):
+            shutil.copy(path, os.path.join(shell.home, name))
+        os.chmod(os.path.join(shell.home, "hv1.key"), 0o600)
+        yield shell
+
+
+@contextlib.contextmanager
+def cluster(lab):
+    """The same, when what the page says about setting it up was typed in."""
+    with etcd(lab) as shell:
+        made(shell, "cluster.md", "etcd")
+        yield shell
+
+
+SCENES = {"first_router": first_router, "cloud": cloud, "etcd": etcd, "cluster": cluster}
 
 
 # ---------------------------------------------------------------- tests
@@ -200,6 +258,6 @@ def test_pages_can_be_typed_in(lab):
                 continue
             with scene(lab) as shell:
                 if name == "first_router" and page.name != "README.md":
-                    made_first_router(shell)
+                    made(shell, "README.md", name)
                 for language, text in here:
                     shell.run(typed(language, text))

@@ -5,6 +5,7 @@
 #include "../store/store_fixture.h"
 #include "config/write.h"
 #include "config_fixture.h"
+#include "model/dns.h"
 #include "model/service.h"
 
 static char *written(const struct model *m)
@@ -243,6 +244,19 @@ static void make_pools(struct making *k, struct tenant *t, uint32_t number)
 	shuffle(k->d, &t->pools);
 }
 
+/* Where all names of mappings can be names in it. */
+static void make_zone(struct model *m)
+{
+	_cleanup_dns_names_ struct dns_names names;
+
+	m->zone = xstrdup("shared.internal");
+	dns_names_make(m, &names);
+	if (!names.bad.n && !names.twice.n)
+		return;
+	free(m->zone);
+	m->zone = NULL;
+}
+
 void make_model(struct dice *d, struct model *m, bool escaped)
 {
 	struct making k = { .d = d, .m = m, .escaped = escaped };
@@ -269,6 +283,8 @@ void make_model(struct dice *d, struct model *m, bool escaped)
 		for (uint32_t r = t->has_accept ? roll(d, 4) : 0; r > 0; r--)
 			make_rule(&k, t, vec_push(&t->accept));
 	}
+	if (chance(d, 50))
+		make_zone(m);
 }
 
 Test(write, parsing_gives_the_same_again)
