@@ -31,6 +31,10 @@ test-chaos: | deps-test ## a cluster whose network, etcds, hosts and clocks fail
 	@$(MAKE) $(JOBS) all $(E2E_DRIVER)
 	@$(E2E) --hook tc --offload on --long -v --topic chaos
 
+test-failovers: | deps-test ## a hundred takeovers by keepalived under traffic: half an hour (root; FAILOVERS=100)
+	@$(MAKE) $(JOBS) all $(E2E_DRIVER)
+	@$(E2E) --hook $(HOOK) --offload on --long -v --topic takeover
+
 test-agent: | deps-test ## how soon the agent mends what happens to a router: three minutes (root)
 	@$(MAKE) $(JOBS) all
 	@$(E2E) --hook tc --hook xdp --hook clsact --offload on --long --topic agent

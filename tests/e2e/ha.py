@@ -70,8 +70,8 @@ class Member(Host):
 class Pair:
     """Two members and the VM; `hosts[0]` is active at the beginning."""
 
-    def __init__(self, lab, hosts, vm, etcd):
-        self.lab, self.hosts, self.vm, self.etcd = lab, hosts, vm, etcd
+    def __init__(self, lab, hosts, vm, etcd, streams):
+        self.lab, self.hosts, self.vm, self.etcd, self.streams = lab, hosts, vm, etcd, streams
 
     def take_over(self, old, new):
         old.take()
@@ -97,7 +97,7 @@ def pair(lab, stream=True, accept=(), hosts=2, active=True, grace="0s"):
         some[0].cli.apply(path)
         for host in some[1:]:
             host.cli.run("cluster", "sync")
-        yield Pair(lab, some, vm, etcd)
+        yield Pair(lab, some, vm, etcd, stream)
 
 
 @contextlib.contextmanager

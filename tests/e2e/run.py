@@ -32,7 +32,7 @@ TOPICS = """
     kill power many beside restore agent metrics world monitor history trace faults forwarding window
     unreachable hostile groups uplink handover interrupt partial definitions schema view json undo
     progress init neighbours own reject vrf flows hosts etcd failover cluster members chaos neutron mac
-    stream elected graph behind page names journal pages
+    stream elected graph behind page names journal pages takeover
 """.split()
 # what runs on other kinds of shared interfaces than veth too, with the hooks that these have
 MEDIA_TOPICS = ["talk", "guard", "six", "hairpin", "icmp"]
