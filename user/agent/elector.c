@@ -655,15 +655,10 @@ static int clean(struct elector *x, struct error *err)
 {
 	_cleanup_store_ struct store *store = NULL;
 	_cleanup_model_ struct model m = { 0 };
-	int ret;
 
 	if (store_open(x->settings->state, STORE_READ, 0, x->settings->command, &store, err))
 		return -1;
-	ret = store_membership(store, &x->m, err);
-	if (ret == 0)
-		return error_set(err,
-				 "this host is in no cluster; `tenantnat cluster join` joins one");
-	if (ret < 0 || store_load(store, &m, err) || lock(x, err) ||
+	if (store_member(store, &x->m, err) || store_load(store, &m, err) || lock(x, err) ||
 	    dataplane_open(x->settings->bpffs, &x->dp, err))
 		return -1;
 	return post_clean(&m, x->dp, err);

@@ -2,6 +2,7 @@
 #include "agent/follower.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <poll.h>
 #include <time.h>
 
@@ -188,16 +189,11 @@ static int read_state(struct follower *f, struct error *err)
 	_cleanup_model_ struct model model = { 0 };
 	int64_t had = f->has;
 	bool other;
-	int ret;
 
 	if (store_open(f->settings->state, STORE_READ, 0, f->settings->command, &store, err))
 		return -1;
 	membership_free(&f->m);
-	ret = store_membership(store, &f->m, err);
-	if (ret == 0)
-		return error_set(err,
-				 "this host is in no cluster; `tenantnat cluster join` joins one");
-	if (ret < 0 || store_load(store, &model, err))
+	if (store_member(store, &f->m, err) || store_load(store, &model, err))
 		return -1;
 	f->has = f->m.revision;
 	other = read_names(&f->failed, &model, is_failed);
@@ -251,6 +247,8 @@ static int catch_up(struct follower *f, struct error *err)
 	is_new = ret;
 	if (f->has < f->changed) {
 		make_it_so(f);
+		/* what it took is many times what it takes to wait */
+		malloc_trim(0);
 		ret = read_state(f, err);
 		if (ret < 0)
 			return -1;

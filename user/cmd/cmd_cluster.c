@@ -184,14 +184,17 @@ static int join(const struct invocation *inv, struct error *err)
 
 /* ------------------------------------------------------------ leave */
 
-static int member_of(struct store *store, struct membership *m, struct error *err)
+/* The state, and the cluster that this host is in by it. Both are the caller's to end. */
+static int open_member(const struct invocation *inv, enum store_mode mode, struct store **store,
+		       struct membership *m, struct error *err)
 {
-	int ret = store_membership(store, m, err);
+	const struct settings *settings = &inv->settings;
 
-	if (ret == 0)
-		return error_set(err,
-				 "this host is in no cluster; `tenantnat cluster join` joins one");
-	return ret < 0 ? -1 : 0;
+	return store_open(settings->state, mode, mode == STORE_WRITE ? settings->wait : 0,
+			  settings->command, store, err) ||
+			       store_member(*store, m, err)
+		       ? -1
+		       : 0;
 }
 
 /* The tenants whose routers the host has, as far as it is known. */
@@ -203,8 +206,7 @@ static int read_left(const struct invocation *inv, const char *host, struct name
 	_cleanup_model_ struct model model = { 0 };
 	_cleanup_etcd_ struct etcd *etcd = NULL;
 
-	if (store_open(inv->settings.state, STORE_READ, 0, inv->settings.command, &store, err) ||
-	    member_of(store, &m, err))
+	if (open_member(inv, STORE_READ, &store, &m, err))
 		return -1;
 	if (!host || strcmp(host, m.host) == 0) {
 		if (store_load(store, &model, err))
@@ -273,9 +275,7 @@ static int leave(const struct invocation *inv, struct error *err)
 	interrupt_catch();
 	if (read_left(inv, host, &left, err) || check_left(inv, &left, err))
 		return -1;
-	if (store_open(settings->state, STORE_WRITE, settings->wait, settings->command, &store,
-		       err) ||
-	    member_of(store, &m, err))
+	if (open_member(inv, STORE_WRITE, &store, &m, err))
 		return -1;
 	if (!host)
 		host = m.host;
@@ -461,17 +461,15 @@ static void print_overview(const struct membership *m, const struct overview *o)
 
 static int status(const struct invocation *inv, struct error *err)
 {
-	const struct settings *settings = &inv->settings;
 	_cleanup_membership_ struct membership m = { 0 };
 	_cleanup_overview_ struct overview o = { 0 };
 	_cleanup_store_ struct store *store = NULL;
 
-	if (store_open(settings->state, STORE_READ, 0, settings->command, &store, err) ||
-	    member_of(store, &m, err) || overview_read(&m, &o, err))
+	if (open_member(inv, STORE_READ, &store, &m, err) || overview_read(&m, &o, err))
 		return -1;
 	if (inv->json && json_print(overview_json(&m, &o), err))
 		return -1;
-	if (!inv->json && !settings->quiet)
+	if (!inv->json && !inv->settings.quiet)
 		print_overview(&m, &o);
 	return overview_is_well(&o) ? 0 : 1;
 }

@@ -65,6 +65,16 @@ int store_membership(struct store *s, struct membership *out, struct error *err)
 	return damaged(s, err, "what is remembered of the cluster makes no sense");
 }
 
+int store_member(struct store *s, struct membership *out, struct error *err)
+{
+	int ret = store_membership(s, out, err);
+
+	if (ret == 0)
+		return error_set(err,
+				 "this host is in no cluster; `tenantnat cluster join` joins one");
+	return ret < 0 ? -1 : 0;
+}
+
 /*
  * Definitions that name this host go with what it is called: else its routers would be elsewhere
  * from now on, and be taken off.

@@ -29,6 +29,8 @@ void membership_free(struct membership *m);
 
 /* 1: *out is the caller's to free; 0: this host is in no cluster; -1: an error. */
 int store_membership(struct store *store, struct membership *out, struct error *err);
+/* The same of a host that has to be in one: 0, or -1 with an error. */
+int store_member(struct store *store, struct membership *out, struct error *err);
 /* Remember it instead of what was there; NULL: this host is in no cluster, and called
  * by its host name again. Definitions here that name it have the new name. Commits. */
 int store_save_membership(struct store *store, const struct membership *m, struct error *err);
