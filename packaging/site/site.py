@@ -25,6 +25,7 @@ PAGES = {
     "Where routers come from": {
         "libvirt and Proxmox": "libvirt.md",
         "Neutron": "neutron.md",
+        "Neutron with OVN": "ovn.md",
     },
     "Operate": {
         "Operations": "operations.md",

@@ -41,7 +41,7 @@ test-agent: | deps-test ## how soon the agent mends what happens to a router: th
 
 test-neutron: | deps-test ## tenantnat neutron, against recorded answers of a real one (root)
 	@$(MAKE) $(JOBS) all $(E2E_DRIVER)
-	@$(E2E) --hook $(HOOK) --offload on --topic neutron
+	@$(E2E) --hook $(HOOK) --offload on --topic neutron --topic ovn
 
 throughput: | deps-test ## TCP through two routers beside plain routing (root)
 	@$(MAKE) $(JOBS) all

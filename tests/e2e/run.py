@@ -32,7 +32,7 @@ TOPICS = """
     kill power many beside restore agent metrics world monitor history trace faults forwarding window
     unreachable hostile groups uplink handover interrupt partial definitions schema view json undo
     progress init neighbours own reject vrf flows hosts etcd failover cluster members chaos neutron mac
-    stream elected graph behind page names journal pages takeover
+    stream elected graph behind page names journal pages takeover ovn
 """.split()
 # what runs on other kinds of shared interfaces than veth too, with the hooks that these have
 MEDIA_TOPICS = ["talk", "guard", "six", "hairpin", "icmp"]
@@ -51,8 +51,8 @@ CLSACT_TOPICS = """
 LOOSE_TOPICS, LOOSE_HOOKS = "lease trace faults monitor check".split(), ["tc", "xdp"]
 # What runs @once of these takes long, and has labs of its own, which run beside the others.
 OWN_LABS = [topics.split() for topics in (
-    "elected stream failover neutron page names",
-    "members etcd cluster chaos hosts handover",
+    "elected stream failover takeover neutron ovn page names",
+    "members etcd cluster chaos hosts handover pages",
     "kill power interrupt",
 )]
 SUM = re.compile(r"(\d+) (passed|failed|skipped)(?:, |$)")

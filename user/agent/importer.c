@@ -29,7 +29,7 @@ static void start(struct importer *im, const struct settings *settings)
 	const char *const given[][2] = { { "--cloud", s->cloud },
 					 { "--url", s->url },
 					 { "--host", s->host } };
-	char *words[1 + 2 * ARRAY_SIZE(given)] = { (char *)"neutron" };
+	char *words[2 + 2 * ARRAY_SIZE(given)] = { (char *)"neutron" };
 	struct error err = { 0 };
 	size_t n = 1;
 
@@ -39,6 +39,8 @@ static void start(struct importer *im, const struct settings *settings)
 		words[n++] = (char *)given[i][0];
 		words[n++] = (char *)given[i][1];
 	}
+	if (s->ovn)
+		words[n++] = (char *)"--ovn";
 	im->begun = clock_ms();
 	im->n = 0;
 	if (spawn_child(settings, words, n, &im->pid, &im->from, &err) == 0)

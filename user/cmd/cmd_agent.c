@@ -10,7 +10,7 @@
 /* What is said of Neutron has to make sense with the rest. */
 static int check_neutron(const struct invocation *inv, struct error *err)
 {
-	static const char *const of[] = { "cloud", "url", "host" };
+	static const char *const of[] = { "cloud", "url", "host", "ovn" };
 
 	if (cmd_value(inv, "neutron"))
 		return cmd_value(inv, "file")
@@ -29,7 +29,8 @@ static int run(const struct invocation *inv, struct error *err)
 {
 	const struct neutron_source neutron = { .cloud = cmd_value(inv, "cloud"),
 						.url = cmd_value(inv, "url"),
-						.host = cmd_value(inv, "host") };
+						.host = cmd_value(inv, "host"),
+						.ovn = cmd_value(inv, "ovn") };
 	const struct agent_options options = {
 		.neutron = cmd_value(inv, "neutron") ? &neutron : NULL,
 		.version = tenantnat_version,
@@ -93,6 +94,7 @@ const struct command cmd_agent = {
 		       "its name in clouds.yaml (default: as `neutron` has it)" },
 		     { "url", 0, "URL", "of a Neutron that asks for no token" },
 		     { "host", 0, "HOST", "what Neutron calls this host (default: its name)" },
+		     { "ovn", 0, NULL, "with sidecars, as `neutron` makes them" },
 		     { "metrics", 0, "ADDRESS:PORT",
 		       "serve metrics for Prometheus there, at /metrics; see "
 		       "docs/metrics.md" METRICS_HELP },

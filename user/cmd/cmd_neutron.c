@@ -15,9 +15,13 @@ static const char *const modes[] = { "print", "dry-run", "once" };
 
 static int choose_mode(const struct invocation *inv, enum mode *out, struct error *err)
 {
+	bool ends = cmd_value(inv, "remove");
 	int given = 0;
 
-	*out = FOLLOW;
+	*out = ends ? ONCE : FOLLOW;
+	if (ends && (!cmd_value(inv, "ovn") || cmd_value(inv, "print") || cmd_value(inv, "once")))
+		return error_usage(err, "--remove is for sidecars: give it with --ovn, and with no "
+					"more than --dry-run");
 	for (int i = 0; i < FOLLOW; i++) {
 		if (!cmd_value(inv, modes[i]))
 			continue;
@@ -64,14 +68,24 @@ static int print_definitions(const struct invocation *inv, const struct model *m
 			  err);
 }
 
+/* Where JSON is printed, or definitions, it is said beside. */
+static void print_line(const char *line, void *arg)
+{
+	if (arg)
+		log_notice("%s", line);
+	else
+		printf("%s\n", line);
+}
+
 static int print(const struct invocation *inv, struct neutron_session *session, struct error *err)
 {
 	_cleanup_neutron_findings_ struct neutron_findings findings = { 0 };
 	_cleanup_model_ struct model m = { 0 };
 
-	return neutron_model(session, &m, &findings, err)
-		       ? -1
-		       : print_definitions(inv, &m, &findings, err);
+	if (neutron_model(session, &m, &findings, err) ||
+	    print_definitions(inv, &m, &findings, err))
+		return -1;
+	return neutron_tidy(session, print_line, session, err);
 }
 
 /* ------------------------------------------------------------ applying */
@@ -107,6 +121,7 @@ static int apply(const struct invocation *inv, struct neutron_session *session, 
 	const struct change_how how = { .dry_run = dry_run, .partial = true };
 	struct consent consent = { .given = cmd_value(inv, "yes") || dry_run };
 	_cleanup_outcome_ struct outcome outcome = { 0 };
+	struct error tidied = { 0 };
 	int ret;
 
 	do {
@@ -116,8 +131,14 @@ static int apply(const struct invocation *inv, struct neutron_session *session, 
 	} while (ret == 1 && (ret = consent_ask(&consent, err)) == 0);
 	if (ret)
 		return -1;
+	ret = neutron_tidy(session, print_line, inv->json ? session : NULL, &tidied);
 	if (cmd_print_outcome(inv, &outcome, dry_run, err))
 		return -1;
+	/* a router without its sidecar cannot be joined, which is said then, too */
+	if (ret && outcome.failed.list.n)
+		log_warning("%s", tidied.text);
+	else if (ret)
+		return error_set(err, "%s", tidied.text);
 	return outcome_failed(&outcome, "joined", err);
 }
 
@@ -152,14 +173,17 @@ static void print_outcome(const struct outcome *done, void *arg)
 
 static int run(const struct invocation *inv, struct error *err)
 {
-	const struct neutron_source from = { .cloud = cmd_value(inv, "cloud"),
-					     .url = cmd_value(inv, "url"),
-					     .host = cmd_value(inv, "host") };
 	_cleanup_neutron_session_ struct neutron_session *session = NULL;
+	struct neutron_source from = { .cloud = cmd_value(inv, "cloud"),
+				       .url = cmd_value(inv, "url"),
+				       .host = cmd_value(inv, "host"),
+				       .ovn = cmd_value(inv, "ovn"),
+				       .ovn_ends = cmd_value(inv, "remove") };
 	enum mode mode;
 
 	if (choose_mode(inv, &mode, err))
 		return -1;
+	from.only_looks = mode == PRINT || mode == DRY_RUN;
 	session = neutron_begin(&from, &inv->settings, err);
 	if (!session)
 		return -1;
@@ -173,7 +197,8 @@ static int run(const struct invocation *inv, struct error *err)
 
 const struct command cmd_neutron = {
 	.name = "neutron",
-	.synopsis = "[--cloud CLOUD | --url URL] [--host HOST] [--print|--dry-run|--once] [--yes]",
+	.synopsis = "[--cloud CLOUD | --url URL] [--host HOST] [--ovn] "
+		    "[--print|--dry-run|--once|--remove] [--yes]",
 	.summary = "Make definitions from OpenStack's Neutron, and print or apply them",
 	.help = "Asks Neutron for its objects with the tag `tenantnat`: the shared network, the "
 		"routers, which\n"
@@ -182,7 +207,15 @@ const struct command cmd_neutron = {
 		"rules. What cannot be, such as a distributed router, is a warning. "
 		"docs/neutron.md has what\n"
 		"becomes of what, and how a cloud is set up for that. Nothing in Neutron is "
-		"changed.\n"
+		"changed, but with --ovn.\n"
+		"\n"
+		"--ovn is for clouds with OVN, whose routers are no namespaces. It makes a sidecar "
+		"for each router\n"
+		"with the tag `tenantnat:host=HOST` of this host: a namespace, and in Neutron a "
+		"transit network,\n"
+		"ports and routes. docs/ovn.md has all of it. It removes them when the router "
+		"loses "
+		"its tag.\n"
 		"\n"
 		"Without --url, clouds.yaml says where the cloud is: in the current directory, in\n"
 		"~/.config/openstack or in /etc/openstack, or what OS_CLIENT_CONFIG_FILE names. "
@@ -210,6 +243,9 @@ const struct command cmd_neutron = {
 		       "its name in clouds.yaml (default: OS_CLOUD, or the only one)" },
 		     { "url", 0, "URL", "of a Neutron that asks for no token" },
 		     { "host", 0, "HOST", "what Neutron calls this host (default: its name)" },
+		     { "ovn", 0, NULL, "make sidecars for OVN's routers: writes to Neutron" },
+		     { "remove", 0, NULL,
+		       "with --ovn: remove this host's sidecars, here and in Neutron" },
 		     { "print", 0, NULL, "print the definitions (YAML), and do nothing" },
 		     { "dry-run", 'n', NULL, "print what would be done, and do nothing" },
 		     { "once", 0, NULL, "apply the definitions" },

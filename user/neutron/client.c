@@ -106,11 +106,11 @@ static struct curl_slist *headers_of(const struct neutron_client *n, bool with_t
 	return headers;
 }
 
-/* `who` and its `url` are what errors name; `body` NULL: GET. */
-static int exchange(struct neutron_client *n, const char *who, const char *url, const char *body,
-		    struct answer *a, struct error *err)
+/* `who` and its `url` are what errors name; `method` NULL: to log in, without a token. */
+static int exchange(struct neutron_client *n, const char *who, const char *method, const char *url,
+		    const char *body, struct answer *a, struct error *err)
 {
-	struct curl_slist *headers = headers_of(n, !body);
+	struct curl_slist *headers = headers_of(n, method != NULL);
 	char detail[CURL_ERROR_SIZE] = "";
 	CURL *curl = n->curl;
 	CURLcode code;
@@ -133,6 +133,8 @@ static int exchange(struct neutron_client *n, const char *who, const char *url, 
 	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, stop_when_due);
 	if (body)
 		curl_easy_setopt(curl, CURLOPT_COPYPOSTFIELDS, body);
+	if (method && strcmp(method, "GET") != 0)
+		curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
 	code = curl_easy_perform(curl);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &a->status);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
@@ -362,7 +364,7 @@ static int log_in(struct neutron_client *n, struct error *err)
 		free_secret(&body);
 		return -1;
 	}
-	ret = exchange(n, "Keystone", url, body, &a, err);
+	ret = exchange(n, "Keystone", NULL, url, body, &a, err);
 	free_secret(&body);
 	return ret ? -1 : take_token(n, &a, err);
 }
@@ -404,21 +406,31 @@ static const char *remedy(long status)
 		       : "";
 }
 
-static int judge(const struct neutron_client *n, const char *path, const struct answer *a,
-		 json_t **out, struct error *err)
+static bool is_done(const char *method, long status)
 {
+	if (strcmp(method, "GET") == 0)
+		return status == 200;
+	/* who deletes what is gone already wanted just that */
+	return status == 200 || status == 201 || status == 204 ||
+	       (status == 404 && strcmp(method, "DELETE") == 0);
+}
+
+static int judge(const struct neutron_client *n, const char *method, const char *path,
+		 const struct answer *a, json_t **out, struct error *err)
+{
+	bool get = strcmp(method, "GET") == 0;
 	json_error_t where;
 	int ret = 0;
 
 	*out = a->body.n ? json_loadb(a->body.v, a->body.n, 0, &where) : NULL;
-	if (a->status != 200) {
+	if (!is_done(method, a->status)) {
 		char message[200];
 
 		neutron_shown(message_of(*out), message, sizeof(message));
-		ret = error_set(err, "Neutron at %s answers to `%s` with status %ld%s%s%s",
-				n->shown, path, a->status, *message ? ": " : "", message,
-				remedy(a->status));
-	} else if (!*out) {
+		ret = error_set(err, "Neutron at %s answers to `%s%s%s` with status %ld%s%s%s",
+				n->shown, get ? "" : method, get ? "" : " ", path, a->status,
+				*message ? ": " : "", message, get ? remedy(a->status) : "");
+	} else if (!*out && a->status != 204 && strcmp(method, "DELETE") != 0) {
 		ret = error_set(err,
 				"Neutron at %s answers to `%s` with what is no JSON, or not all of "
 				"it",
@@ -431,8 +443,9 @@ static int judge(const struct neutron_client *n, const char *path, const struct 
 	return ret;
 }
 
-int neutron_get(struct neutron_client *n, const char *path, const char *query, json_t **out,
-		struct error *err)
+/* The answer is *out, the caller's to free; NULL: it is empty. */
+static int request(struct neutron_client *n, const char *method, const char *path,
+		   const char *query, const char *body, json_t **out, struct error *err)
 {
 	*out = NULL;
 	/* a token may have expired, or been taken back */
@@ -442,16 +455,41 @@ int neutron_get(struct neutron_client *n, const char *path, const char *query, j
 
 		if (ensure_token(n, err))
 			return -1;
-		if (asprintf(&url, "%s%s?%s", n->base, path, query) < 0)
+		if (asprintf(&url, "%s%s%s%s", n->base, path, *query ? "?" : "", query) < 0)
 			return error_set(err, "out of memory");
-		log_debug("GET %s", url);
-		if (exchange(n, "Neutron", url, NULL, &a, err))
+		log_debug("%s %s", method, url);
+		if (exchange(n, "Neutron", method, url, body, &a, err))
 			return -1;
 		if (a.status != 401 || tries || !n->token)
-			return judge(n, path, &a, out, err);
+			return judge(n, method, path, &a, out, err);
 		free_secret(&n->token);
 	}
 	return -1;
+}
+
+int neutron_get(struct neutron_client *n, const char *path, const char *query, json_t **out,
+		struct error *err)
+{
+	return request(n, "GET", path, query, NULL, out, err);
+}
+
+int neutron_send(struct neutron_client *n, const char *method, const char *path, json_t *body,
+		 json_t **out, struct error *err)
+{
+	_cleanup_free_ char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	bool has_body = body != NULL;
+	json_t *answer = NULL;
+	int ret;
+
+	json_decref(body);
+	if (has_body && !text)
+		return error_set(err, "what Neutron is to have is no UTF-8");
+	ret = request(n, method, path, "", text, &answer, err);
+	if (out)
+		*out = answer;
+	else
+		json_decref(answer);
+	return ret;
 }
 
 /* ------------------------------------------------------------ the client */

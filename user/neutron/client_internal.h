@@ -23,4 +23,16 @@ void free_secret(char **text);
 int neutron_get(struct neutron_client *n, const char *path, const char *query, json_t **out,
 		struct error *err);
 
+/*
+ * Change something: POST, PUT or DELETE. `body`, which may be NULL, is stolen. *out is the answer,
+ * the caller's to free, NULL where that is empty; `out` may be NULL. What is gone already can be
+ * deleted. When no answer comes, it is not known whether it was done.
+ */
+int neutron_send(struct neutron_client *n, const char *method, const char *path, json_t *body,
+		 json_t **out, struct error *err);
+
+/* Append all objects that match the query, encoded, with all of their fields, to an array. */
+int neutron_list_all(struct neutron_client *n, enum neutron_list list, const char *path,
+		     const char *query, json_t *out, struct error *err);
+
 #endif

@@ -6,6 +6,7 @@
 
 #include "neutron/definitions_internal.h"
 #include "neutron/names.h"
+#include "neutron/sidecar.h"
 
 void neutron_finding(struct neutron_findings *f, const char *format, ...)
 {
@@ -126,6 +127,23 @@ static size_t ports_of(const struct making *k, const char *device)
 	return low;
 }
 
+/* What leads to the sidecar leads to no VM. */
+static void take_facing(struct tenancy *t)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; t->transit && i < t->inside.n; i++) {
+		const struct neutron_port *p = t->inside.v[i];
+
+		if (strcmp(p->network, t->transit->network) == 0)
+			t->facing = p;
+		else
+			t->inside.v[kept++] = p;
+	}
+	if (t->transit)
+		t->inside.n = kept;
+}
+
 static void take_ports(const struct making *k, struct tenancy *t)
 {
 	for (size_t i = ports_of(k, t->router->id);
@@ -133,11 +151,15 @@ static void take_ports(const struct making *k, struct tenancy *t)
 		const struct neutron_port *p = k->by_device.v[i];
 		bool shared = strcmp(p->network, k->network->id) == 0;
 
-		if (neutron_is_interface(p))
+		if (neutron_is_sidecar(p))
+			*(shared ? &t->leg : &t->transit) = p;
+		else if (neutron_is_interface(p))
 			*vec_push(shared ? &t->shared : &t->inside) = p;
 		else if (shared && strcmp(p->owner, "network:router_gateway") == 0)
 			t->gateway = p;
 	}
+	if (k->inv->ovn)
+		take_facing(t);
 }
 
 /* Whoever was there first keeps the plain name. */
@@ -272,17 +294,10 @@ static void set_hosts(struct making *k, const struct tenancy *t, struct router *
 	vec_sort(&r->hosts, by_text);
 }
 
-/*
- * Neutron's L3 agent gives the port's addresses to the interface. Those of an HA router are given
- * and taken by keepalived on each of its hosts, so that they are not the definitions' to give.
- */
-static void set_address(const struct model *m, struct router *r, const struct tenancy *t)
+/* Whoever plugs the port gives its addresses to the interface. */
+static void set_address(const struct model *m, struct router *r, const struct neutron_port *p)
 {
-	if (t->router->ha) {
-		r->active = ACTIVE_ADDRESS;
-		return;
-	}
-	vec_each (a, &t->shared.v[0]->addrs) {
+	vec_each (a, &p->addrs) {
 		struct own_address *own = &r->own[addr_family(&a->addr)];
 		const struct prefix *subnet = model_subnet(m, &a->addr);
 
@@ -304,8 +319,101 @@ static struct router *make_router(const struct model *m, const struct tenancy *t
 	/* nothing at all would be every other interface, the uplink as well */
 	if (!t->inside.n)
 		*vec_push(&r->inside) = xstrdup("qr-*");
-	set_address(m, r, t);
+	/* those are given and taken by keepalived on each of its hosts */
+	if (t->router->ha)
+		r->active = ACTIVE_ADDRESS;
+	else
+		set_address(m, r, t->shared.v[0]);
 	return r;
+}
+
+/* ------------------------------------------------------------ a sidecar of this host */
+
+static const struct neutron_subnet *subnet_of(const struct inventory *inv, const char *id)
+{
+	return inv->subnets.n ? bsearch(id, inv->subnets.v, inv->subnets.n, sizeof(*inv->subnets.v),
+					neutron_id_cmp)
+			      : NULL;
+}
+
+/* The router's address on the transit network, of that family; NULL: none. */
+static const struct tn_addr *gate_of(const struct tenancy *t, int family)
+{
+	vec_each (a, &t->facing->addrs) {
+		if (addr_family(&a->addr) == family)
+			return &a->addr;
+	}
+	return NULL;
+}
+
+static void add_inside_route(struct making *k, const struct tenancy *t, struct router *r,
+			     const struct neutron_subnet *s)
+{
+	const struct tn_addr *gate = gate_of(t, addr_family(&s->cidr.addr));
+	struct route route = { .to = s->cidr };
+
+	if (!gate)
+		return;
+	route.via = *gate;
+	if (inside_route_valid(k->out, &route))
+		*vec_push(&r->inside_routes) = route;
+	else
+		neutron_finding(
+			k->findings,
+			"router %s: its subnet %s cannot be behind a sidecar: it overlaps a "
+			"shared subnet or has addresses that no VM can have",
+			t->name, PREFIX(&s->cidr));
+}
+
+static bool has_route(const struct router *r, const struct prefix *to)
+{
+	vec_each (route, &r->inside_routes) {
+		if (route->to.len == to->len && addr_cmp(&route->to.addr, &to->addr) == 0)
+			return true;
+	}
+	return false;
+}
+
+static struct router *make_sidecar(struct making *k, const struct tenancy *t)
+{
+	struct router *r = router_new();
+
+	r->netns = sidecar_netns(t->router->id);
+	r->shared = sidecar_interface(t->leg->id, true);
+	*vec_push(&r->inside) = sidecar_interface(t->transit->id, false);
+	vec_each (p, &t->inside) {
+		vec_each (a, &(*p)->addrs) {
+			const struct neutron_subnet *s = subnet_of(k->inv, a->subnet);
+
+			if (s && !has_route(r, &s->cidr))
+				add_inside_route(k, t, r, s);
+		}
+	}
+	set_address(k->out, r, t->leg);
+	return r;
+}
+
+static void place_sidecar(struct making *k, const struct tenancy *t)
+{
+	const struct neutron_router *r = t->router;
+
+	if (!r->host) {
+		neutron_finding(k->findings,
+				"router %s (%s) is not joined, on no host: no tag says which host "
+				"has its sidecar: `openstack router set --tag " NEUTRON_TAG_HOST
+				"HOST ROUTER`",
+				t->name, r->id);
+		return;
+	}
+	if (strcmp(r->host, k->host) != 0 || k->inv->ovn_ends)
+		return;
+	if (!t->transit || !t->leg || !t->facing) {
+		neutron_finding(k->findings,
+				"router %s (%s) is not joined: its sidecar is not made yet",
+				t->name, r->id);
+		return;
+	}
+	k->out->tenants.v[t->tenant].router = make_sidecar(k, t);
 }
 
 static void say_down(struct making *k, const struct tenancy *t, const struct neutron_port *p)
@@ -318,7 +426,7 @@ static void say_down(struct making *k, const struct tenancy *t, const struct neu
 
 static void place_router(struct making *k, const struct tenancy *t)
 {
-	const char *why = refusal(t);
+	const char *why = k->inv->ovn ? NULL : refusal(t);
 	struct router *router;
 
 	if (why) {
@@ -330,6 +438,10 @@ static void place_router(struct making *k, const struct tenancy *t)
 		neutron_finding(k->findings,
 				"router %s (%s) is disabled; its addresses are kept for it",
 				t->name, t->router->id);
+		return;
+	}
+	if (k->inv->ovn) {
+		place_sidecar(k, t);
 		return;
 	}
 	if (!hosting_of(k->inv, t->router->id))
@@ -404,7 +516,7 @@ static void make_tenants(struct making *k)
 
 static int check_host(const struct making *k, const char *host, struct error *err)
 {
-	bool found = !host;
+	bool found = !host || k->inv->ovn;
 
 	vec_each (a, &k->inv->agents) {
 		if (!host)

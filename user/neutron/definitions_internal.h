@@ -16,12 +16,14 @@ struct tenancy {
 	port_vec shared;
 	port_vec inside;
 	const struct neutron_port *gateway; /* on the shared network; NULL: none there */
-	struct prefix_list pools;	    /* by its tags, and else what is left */
-	bool rest[FAMILIES];		    /* what is left: the same for all of these */
-	struct tenancy *with[FAMILIES];	    /* see make_rooms(); NULL: by itself */
-	uint64_t room[FAMILIES];	    /* so many VMs can have an address */
-	bool refused;			    /* it has no tenant */
-	uint32_t tenant;		    /* index in the model, if it has one */
+	/* with OVN: the legs of its sidecar, and the router's port that faces it; NULL: not made */
+	const struct neutron_port *transit, *leg, *facing;
+	struct prefix_list pools;	/* by its tags, and else what is left */
+	bool rest[FAMILIES];		/* what is left: the same for all of these */
+	struct tenancy *with[FAMILIES]; /* see make_rooms(); NULL: by itself */
+	uint64_t room[FAMILIES];	/* so many VMs can have an address */
+	bool refused;			/* it has no tenant */
+	uint32_t tenant;		/* index in the model, if it has one */
 };
 
 /* A port of a VM and a mapping of it. */

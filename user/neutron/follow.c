@@ -32,6 +32,8 @@ struct following {
 	struct trouble neutron;	 /* it cannot be read, or its definitions not be applied */
 	enum import_fault fault; /* which of them it is */
 	struct trouble routers;	 /* some cannot be joined; the others are */
+	struct trouble sidecars; /* with OVN: some cannot be made or removed */
+	uint64_t sidecars_at;	 /* then that is tried again */
 	uint64_t read_at;	 /* then all is read, whatever the polls say */
 	uint64_t retry_at;	 /* then those routers are tried again */
 	uint64_t note_at;	 /* then it is noted that all is well, if not before */
@@ -169,6 +171,29 @@ static void note_unchanged(struct following *f)
 	write_note(f);
 }
 
+static void say_line(const char *line, void *arg)
+{
+	(void)arg;
+	log_notice("%s", line);
+}
+
+/* Those that are there keep their traffic. */
+static void tidy(struct following *f)
+{
+	struct imported *im = &f->session->noted;
+	struct error err = { 0 };
+
+	if (neutron_tidy(f->session, say_line, NULL, &err) == 0) {
+		trouble_over(&f->sidecars, "the sidecars are as they should be");
+		return;
+	}
+	if (interrupt_is_noted())
+		return;
+	trouble_note(&f->sidecars, err.text);
+	im->failures[IMPORT_SIDECARS]++;
+	f->sidecars_at = clock_ms() + retry_ms(&f->sidecars);
+}
+
 static int read_and_apply(struct following *f, struct error *err)
 {
 	_cleanup_neutron_findings_ struct neutron_findings findings = { 0 };
@@ -183,6 +208,7 @@ static int read_and_apply(struct following *f, struct error *err)
 	f->fault = IMPORT_REFUSED;
 	if (apply(f, &will, err))
 		return -1;
+	tidy(f);
 	note(f, &findings);
 	return 0;
 }
@@ -191,7 +217,10 @@ static int read_and_apply(struct following *f, struct error *err)
 static bool is_due(const struct following *f)
 {
 	return f->neutron.text || clock_left(f->read_at) == 0 ||
-	       (f->routers.text && clock_left(f->retry_at) == 0);
+	       (f->routers.text && clock_left(f->retry_at) == 0) ||
+	       (f->sidecars.text && clock_left(f->sidecars_at) == 0) ||
+	       (f->session->ovn && sidecar_is_missing(&f->session->known, f->session->host) &&
+		!f->sidecars.text);
 }
 
 static void fail(struct following *f, const struct error *why)
@@ -264,5 +293,6 @@ int neutron_follow(struct neutron_session *session, const struct settings *setti
 	}
 	free(f.neutron.text);
 	free(f.routers.text);
+	free(f.sidecars.text);
 	return 0;
 }

@@ -224,7 +224,7 @@ static struct object part_of(struct object *o, const char *field, const json_t *
 
 static void take_tags(struct object *o, bool *tagged, struct neutron_router *r)
 {
-	size_t head = strlen(NEUTRON_TAG_POOL), i;
+	size_t head = strlen(NEUTRON_TAG_POOL), host = strlen(NEUTRON_TAG_HOST), i;
 	const json_t *tag;
 
 	json_array_foreach(list_of(o, "tags"), i, tag)
@@ -234,6 +234,8 @@ static void take_tags(struct object *o, bool *tagged, struct neutron_router *r)
 		*tagged |= strcmp(text, NEUTRON_TAG) == 0;
 		if (r && strncmp(text, NEUTRON_TAG_POOL, head) == 0)
 			*vec_push(&r->pools) = xstrdup(text + head);
+		if (r && !r->host && strncmp(text, NEUTRON_TAG_HOST, host) == 0)
+			r->host = xstrdup(text + host);
 	}
 }
 
@@ -467,6 +469,7 @@ static void neutron_router_clear(struct neutron_router *r)
 	free(r->name);
 	free(r->project);
 	free(r->created);
+	free(r->host);
 	vec_each (pool, &r->pools)
 		free(*pool);
 	vec_free(&r->pools);
@@ -572,6 +575,11 @@ bool neutron_is_interface(const struct neutron_port *p)
 {
 	return strcmp(p->owner, "network:router_interface") == 0 ||
 	       strcmp(p->owner, "network:ha_router_replicated_interface") == 0;
+}
+
+bool neutron_is_sidecar(const struct neutron_port *p)
+{
+	return strcmp(p->owner, NEUTRON_SIDECAR) == 0;
 }
 
 /* FNV-1a */

@@ -16,6 +16,10 @@
 /* The tag of whatever concerns tenantnat, and what a router's tag with a pool begins with. */
 #define NEUTRON_TAG	 "tenantnat"
 #define NEUTRON_TAG_POOL "tenantnat:pool="
+/* Of a router with OVN: the host that has its sidecar. */
+#define NEUTRON_TAG_HOST "tenantnat:host="
+/* The owner of a sidecar's ports, and the description of all that is made for sidecars. */
+#define NEUTRON_SIDECAR "tenantnat:sidecar"
 
 /* A UUID as text, with its NUL. */
 #define NEUTRON_ID 37
@@ -82,6 +86,7 @@ struct neutron_router {
 	bool ha;
 	bool tagged;
 	VEC(char *) pools; /* what stands behind NEUTRON_TAG_POOL */
+	char *host;	   /* and behind NEUTRON_TAG_HOST; NULL: no such tag */
 };
 
 struct neutron_agent {
@@ -143,6 +148,12 @@ struct neutron_policy {
 };
 
 struct inventory {
+	/*
+	 * Said by whoever reads: routers are OVN's, and have sidecars instead of namespaces of an
+	 * L3 agent; and these go, so no router is to be joined.
+	 */
+	bool ovn;
+	bool ovn_ends;
 	VEC(struct neutron_network) networks;
 	VEC(struct neutron_subnet) subnets;
 	VEC(struct neutron_router) routers;
@@ -181,6 +192,8 @@ int neutron_id_cmp(const void *a, const void *b);
 /* Whether it is a router's port on a network behind it, or on the shared one; not of a distributed
  * router, which has others. */
 bool neutron_is_interface(const struct neutron_port *p);
+/* Whether it is a leg of a sidecar: of the router that is its device. */
+bool neutron_is_sidecar(const struct neutron_port *p);
 
 /* The text without what a terminal could take for something else; cut. `buf` is returned. */
 const char *neutron_shown(const char *text, char *buf, size_t size);

@@ -93,7 +93,8 @@ static const struct behind *behind_by_subnet(const behind_vec *v, const char *su
  */
 static bool is_vm(const struct neutron_port *p)
 {
-	return *p->owner && strncmp(p->owner, "network:", strlen("network:")) != 0;
+	return *p->owner && strncmp(p->owner, "network:", strlen("network:")) != 0 &&
+	       !neutron_is_sidecar(p);
 }
 
 static bool can_be_fixed(struct making *k, const struct neutron_port *p, const struct tn_addr *a)
@@ -220,7 +221,9 @@ static bool fill(struct filling *f, struct mapped *from)
 	--*room;
 	m = vec_push(&f->tenant->mappings);
 	m->fixed = from->fixed;
-	memcpy(m->mac, from->port->mac, sizeof(m->mac));
+	/* behind OVN's router that is the router's, for all VMs */
+	if (!f->k->inv->ovn)
+		memcpy(m->mac, from->port->mac, sizeof(m->mac));
 	/* a name has one mapping of each family */
 	if (f->name && !f->named[family])
 		from->name = m->name = xstrdup(f->name);

@@ -20,6 +20,9 @@ static int see_cluster(struct neutron_session *s, const struct neutron_source *f
 		return error_usage(err, "this host is in a cluster, whose definitions are for all "
 					"hosts: leave --host out; hosts have to be called in the "
 					"cluster as Neutron calls them");
+	if (ret > 0 && from->ovn)
+		return error_usage(err, "this host is in a cluster, where sidecars (--ovn) are not "
+					"made: follow Neutron on each host without a cluster");
 	s->together = ret > 0;
 	if (s->together)
 		s->host = NULL;
@@ -33,6 +36,10 @@ struct neutron_session *neutron_begin(const struct neutron_source *from,
 	int ret;
 
 	s->host = from->host ? from->host : host_name();
+	s->ovn = from->ovn;
+	s->ovn_ends = from->ovn_ends;
+	s->work.dry_run = from->only_looks;
+	s->work.all = from->ovn_ends;
 	s->settings = settings;
 	imported_read(settings->state, &s->noted);
 	if (!json_is_object(s->noted.names)) {
@@ -67,6 +74,7 @@ void neutron_end(struct neutron_session *s)
 	cloud_free(&s->cloud);
 	inventory_free(&s->known);
 	imported_free(&s->noted);
+	sidecar_work_free(&s->work);
 	free(s);
 }
 
@@ -110,6 +118,28 @@ static int make(struct neutron_session *s, const struct inventory *inv, struct m
 	return -1;
 }
 
+/* With OVN, what is missing of sidecars is made first, and read then. */
+static int read_all(struct neutron_session *s, struct inventory *inv, uint64_t *sum,
+		    struct error *err)
+{
+	inv->ovn = s->ovn;
+	inv->ovn_ends = s->ovn_ends;
+	if (neutron_read(s->client, s->host, inv, sum, err))
+		return -1;
+	if (!s->ovn || s->ovn_ends)
+		return 0;
+	s->fault = IMPORT_SIDECARS;
+	s->work.wrote = false;
+	if (sidecars_make(s->client, inv, s->host, &s->work, err))
+		return -1;
+	s->fault = IMPORT_READ;
+	if (!s->work.wrote)
+		return 0;
+	inventory_free(inv);
+	*inv = (struct inventory){ .ovn = true };
+	return neutron_read(s->client, s->host, inv, sum, err);
+}
+
 int neutron_model(struct neutron_session *s, struct model *out, struct neutron_findings *findings,
 		  struct error *err)
 {
@@ -118,8 +148,7 @@ int neutron_model(struct neutron_session *s, struct model *out, struct neutron_f
 
 	memset(out, 0, sizeof(*out));
 	s->fault = IMPORT_READ;
-	if ((s->together && together_learn(s, err)) ||
-	    neutron_read(s->client, s->host, &inv, &sum, err) ||
+	if ((s->together && together_learn(s, err)) || read_all(s, &inv, &sum, err) ||
 	    make(s, &inv, out, findings, err)) {
 		inventory_free(&inv);
 		return -1;
@@ -140,6 +169,38 @@ int neutron_changed(struct neutron_session *s, struct error *err)
 	if (neutron_poll(s->client, s->host, &s->known, &sum, err))
 		return -1;
 	return sum != s->sum;
+}
+
+/* The first failure, and how many more there are; 0: there was none. They are forgotten. */
+static int take_failures(struct sidecar_work *w, struct error *err)
+{
+	size_t n = w->failures.n;
+
+	if (n > 1)
+		error_set(err, "%s (and %zu more %s failed)", w->failures.v[0], n - 1,
+			  plural(n - 1, "sidecar", "sidecars"));
+	else if (n)
+		error_set(err, "%s", w->failures.v[0]);
+	vec_each (text, &w->failures)
+		free(*text);
+	w->failures.n = 0;
+	return n ? -1 : 0;
+}
+
+int neutron_tidy(struct neutron_session *s, void (*say)(const char *line, void *arg), void *arg,
+		 struct error *err)
+{
+	struct sidecar_work *w = &s->work;
+	int ret = 0;
+
+	if (s->ovn)
+		ret = sidecars_remove(s->client, &s->known, s->host, w, err);
+	vec_each (line, &w->lines) {
+		say(*line, arg);
+		free(*line);
+	}
+	w->lines.n = 0;
+	return ret ? ret : take_failures(w, err);
 }
 
 bool neutron_is_together(const struct neutron_session *s)

@@ -11,6 +11,9 @@ struct neutron_source {
 	const char *cloud; /* of clouds.yaml: see cloud_find() */
 	const char *url;   /* of Neutron, without Keystone */
 	const char *host;  /* what Neutron calls this one; NULL: its host name */
+	bool ovn;	   /* routers are OVN's: see sidecar.h */
+	bool ovn_ends;	   /* with `ovn`: the sidecars of this host go */
+	bool only_looks;   /* nothing is written to Neutron, only said */
 };
 
 struct outcome;
@@ -42,6 +45,14 @@ int neutron_model(struct neutron_session *session, struct model *out,
 
 /* 1: Neutron has something else than what was read last, or nothing was read yet; 0: the same. */
 int neutron_changed(struct neutron_session *session, struct error *err);
+
+/*
+ * With OVN, when the definitions are in force: remove sidecars that are not to be there. What was
+ * done about sidecars, or would be, is handed to `say`, a line each. -1: something of it failed, or
+ * making one did before: the error says what, and the next call tries again.
+ */
+int neutron_tidy(struct neutron_session *session, void (*say)(const char *line, void *arg),
+		 void *arg, struct error *err);
 
 /*
  * Note in the state that this is in force, with what was found on the way, which becomes empty.
@@ -88,6 +99,14 @@ static inline int neutron_model(struct neutron_session *session, struct model *o
 				struct neutron_findings *findings, struct error *err)
 {
 	(void)session, (void)out, (void)findings, (void)err;
+	return -1;
+}
+
+static inline int neutron_tidy(struct neutron_session *session,
+			       void (*say)(const char *line, void *arg), void *arg,
+			       struct error *err)
+{
+	(void)session, (void)say, (void)arg, (void)err;
 	return -1;
 }
 

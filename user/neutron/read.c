@@ -108,6 +108,35 @@ static int read_list(struct reading *r, enum neutron_list list, const char *path
 	return ret;
 }
 
+int neutron_list_all(struct neutron_client *n, enum neutron_list list, const char *path,
+		     const char *query, json_t *out, struct error *err)
+{
+	char *page = xstrdup(query);
+	int ret = 0;
+
+	for (int i = 0; page && !ret; i++) {
+		json_t *answer, *found;
+		char *next = NULL;
+
+		ret = neutron_get(n, path, page, &answer, err);
+		found = json_object_get(answer, neutron_list_key(list));
+		if (!ret && json_array_extend(out, found))
+			ret = error_set(err,
+					"Neutron's answer is not understood: it has no list `%s`",
+					neutron_list_key(list));
+		if (!ret)
+			next = next_query(list, answer);
+		if (next && (i >= PAGES_MAX || !json_array_size(found)))
+			ret = error_set(err, "Neutron at %s: the pages of `%s` do not end",
+					n->shown, path);
+		json_decref(answer);
+		free(page);
+		page = next;
+	}
+	free(page);
+	return ret;
+}
+
 /* ------------------------------------------------------------ all lists */
 
 typedef VEC(const char *) id_vec;
@@ -170,7 +199,7 @@ static int read_agents(struct reading *r, struct error *err)
 /* Which routers these have. */
 static int read_hosted(struct reading *r, struct error *err)
 {
-	int ret = read_agents(r, err);
+	int ret = r->known->ovn ? 0 : read_agents(r, err);
 	char path[128];
 
 	vec_each (a, &r->known->agents) {

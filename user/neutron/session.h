@@ -6,6 +6,7 @@
 #include "cluster/actor.h"
 #include "neutron/cloud.h"
 #include "neutron/neutron.h"
+#include "neutron/sidecar.h"
 #include "observe/imported.h"
 
 struct neutron_session {
@@ -16,9 +17,12 @@ struct neutron_session {
 	uint64_t sum;		/* of that */
 	bool is_known;
 	const struct settings *settings;
-	bool together;		 /* in a cluster: what is read is for all hosts, and `host` NULL */
-	struct actor actor;	 /* then: whose turn it is */
-	enum import_fault fault; /* what went wrong, if the last neutron_model() failed */
+	bool ovn;		  /* routers have sidecars, */
+	bool ovn_ends;		  /* which go: see struct neutron_source */
+	struct sidecar_work work; /* what was done about these, and has not been said yet */
+	bool together;		  /* in a cluster: what is read is for all hosts, and `host` NULL */
+	struct actor actor;	  /* then: whose turn it is */
+	enum import_fault fault;  /* what went wrong, if the last neutron_model() failed */
 	struct imported noted; /* what the state says, or is to say next; its names are an object */
 };
 

@@ -16,7 +16,8 @@
 #define IMPORT_FAULTS(X)                                                                          \
 	X(READ, "read")	      /* it cannot be read, or not whole, or its answers make no sense */ \
 	X(REFUSED, "refused") /* what it says cannot be put in force */                           \
-	X(LOSS, "loss")	      /* most mappings would go */
+	X(LOSS, "loss")	      /* most mappings would go */                                        \
+	X(SIDECARS, "sidecars") /* with OVN: what there is to be of them cannot be made */
 
 enum import_fault {
 #define X(id, name) IMPORT_##id,

@@ -73,7 +73,7 @@
 	X(IMPORTED, "tenantnat_neutron_last_read_timestamp_seconds", gauge, "", \
 	  "When what is in force was what Neutron says, in seconds since 1970; only where it is read") \
 	X(IMPORT_FAILURES, "tenantnat_neutron_failures_total", counter, "reason", \
-	  "Attempts that changed nothing: read, refused, or loss of most mappings") \
+	  "Attempts that changed nothing: read, refused, loss of most mappings, or sidecars (OVN)") \
 	X(IMPORT_FINDINGS, "tenantnat_neutron_findings", gauge, "", \
 	  "What Neutron says and is left out; `tenantnat doctor` lists it") \
 	X(RECEIVED, "tenantnat_flows_received_total", counter, "tenant", \

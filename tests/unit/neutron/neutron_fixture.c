@@ -15,6 +15,8 @@ static const char *const files[] = {
 	[NEUTRON_GROUPS] = "security-groups", [NEUTRON_POLICIES] = "rbac-policies",
 };
 
+bool with_ovn, ovn_ends;
+
 void answers_read(void)
 {
 	const char *tests = strstr(__FILE__, "tests/unit/neutron/");
@@ -159,6 +161,8 @@ static int make_model(const char *host, struct model *m, struct neutron_findings
 	_cleanup_inventory_ struct inventory inv = { 0 };
 
 	take_all(&inv);
+	inv.ovn = with_ovn;
+	inv.ovn_ends = ovn_ends;
 	return neutron_definitions(&inv, host, names, m, findings, err);
 }
 

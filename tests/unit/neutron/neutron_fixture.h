@@ -16,6 +16,8 @@ extern json_t *answers[NEUTRON_LISTS_COUNT];
 
 void answers_read(void);
 void answers_free(void);
+/* Whether what is made is for a cloud with OVN, and whether sidecars go: see inventory.h. */
+extern bool with_ovn, ovn_ends;
 /* Of tenants: what make() has made before counts no more. */
 void forget_names(void);
 
