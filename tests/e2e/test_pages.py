@@ -30,7 +30,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 PAGES = [TOP / "README.md", *sorted((TOP / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^( *)```([^\n]*)\n(.*?)^\1```$", re.M | re.S)
 SHELL = {"sh", "shell", "bash", "console"}
-LANGUAGES = SHELL | {"text", "yaml", "json", "ini", "c", "sql"}
+LANGUAGES = SHELL | {"text", "yaml", "json", "ini", "xml", "c", "sql"}
 
 
 class NotRun(str):
@@ -39,6 +39,10 @@ class NotRun(str):
 
 BUILDS = NotRun("installs packages, or runs what CI runs by itself (.ci/run: make demo, make test)")
 OPENSTACK = NotRun("needs an OpenStack cloud; test_neutron.py plays what its API answers")
+OVN = NotRun("needs an OpenStack cloud with OVN, or runs for ever; test_ovn.py plays both")
+PROXMOX = NotRun("needs Proxmox: a bridge by its tools, and a VM")
+INIT = NotRun("needs systemd as the first process")
+CARD = NotRun("needs a network card to spare")
 QUIET = NotRun("measures for minutes, on a machine that has nothing else to do")
 
 BLOCKS = {
@@ -49,12 +53,25 @@ BLOCKS = {
     ("cluster.md", "tenantnat cluster join https://10.9.0.1:2379,https://10.9.0.2:2379 --ca ca.pem --cert hv1.pem "
                    "--key hv1.key --user tenantnat"): "cluster",
     ("cluster.md", "etcdctl user add root; etcdctl user add tenantnat; etcdctl role add tenantnat"): "etcd",
+    ("libvirt.md", "virsh net-define red.xml"): "hypervisor",
+    ("libvirt.md", "ifreload -a"): PROXMOX,
+    ("libvirt.md", "ip link add br-red up type bridge"): "alone",
+    ("libvirt.md", "ip link add br-shared up type bridge"): "hypervisor",
+    ("libvirt.md", "ip link set eno2 master br-shared up"): CARD,
+    ("libvirt.md", "ip link add vx-shared type vxlan id 100 local 192.0.2.1 dstport 4789"): "hypervisor",
+    ("libvirt.md", "ip netns add red"): "hypervisor",
+    ("libvirt.md", "tenantnat apply -f tenants.yaml"): "hypervisor",
+    ("libvirt.md", "systemctl enable tenant-routers tenantnat-agent"): INIT,
     ("limits.md", "tests/bench/limits.py --rtt 20 --rounds 3 --seconds 40 --rate 1gbit 5gbit 10gbit --packets "
                   "--burst default"): QUIET,
     ("neutron.md", "openstack network create tnat-shared --tag tenantnat"): OPENSTACK,
     ("neutron.md", "openstack port create tnat-red --network tnat-shared"): OPENSTACK,
     ("neutron.md", "openstack security group create reach-web"): OPENSTACK,
     ("neutron.md", "tenantnat neutron --cloud mine --print      # the definitions, as a file"): "cloud",
+    ("ovn.md", "openstack router set --tag tenantnat --tag tenantnat:pool=100.96.1.0/24 --tag tenantnat:host=hv1 "
+               "red-router"): OPENSTACK,
+    ("ovn.md", "tenantnat neutron --cloud mine --ovn --dry-run    # what would be made"): OVN,
+    ("ovn.md", "R=red-router HOST=hv1"): OVN,
     ("operations.md", "journalctl -t tenantnat TENANT=blue                     # all about blue"): "first_router",
     ("operations.md", "tenantnat flows export red | ssh hv2 tenantnat flows import"): "first_router",
 }
@@ -76,12 +93,13 @@ class Shell:
         self.home = tempfile.mkdtemp(dir=lab.scratch)
         self.bin = os.path.join(self.home, ".bin")
         os.mkdir(self.bin)
-        self._write("tenantnat", f'host=${{TN_PAGE_HOST:-here}}\nexec {lab.cli.binary} --state {self.home}/.state-$host '
+        self.command("tenantnat", f'host=${{TN_PAGE_HOST:-here}}\nexec {lab.cli.binary} --state {self.home}/.state-$host '
                                  f'--bpffs {BPFFS}/page-$host "$@"\n')
-        self._write("ssh", 'export TN_PAGE_HOST=$1\nshift\nexec "$@"\n')
+        self.command("ssh", 'export TN_PAGE_HOST=$1\nshift\nexec "$@"\n')
         self.env = {**os.environ, "HOME": self.home, "PATH": f"{self.bin}:{os.environ['PATH']}", **env}
 
-    def _write(self, name, text):
+    def command(self, name, text):
+        """A script that is found before what the machine has by that name."""
         path = os.path.join(self.bin, name)
         with open(path, "w", encoding="utf-8") as f:
             f.write("#!/bin/sh\n" + text)
@@ -222,7 +240,58 @@ def cluster(lab):
         yield shell
 
 
-SCENES = {"first_router": first_router, "cloud": cloud, "etcd": etcd, "cluster": cluster}
+# What libvirt does of it: `network` is the file of the definition, and the VM is a namespace.
+VIRSH = """
+case $1 in
+net-define) cp "$2" network ;;
+net-autostart) test -s network ;;
+net-start) ip link add "$(sed -n 's/.*bridge name="\\([^"]*\\)".*/\\1/p' network)" up type bridge ;;
+attach-interface)
+    ip netns add "$2"
+    ip link add tap0 type veth peer name eth0 netns "$2"
+    ip link set tap0 master "$(sed -n 's/.*bridge name="\\([^"]*\\)".*/\\1/p' network)" up
+    ip -n "$2" link set eth0 up
+    ip -n "$2" addr add 10.0.0.5/24 dev eth0
+    ip -n "$2" route add default via 10.0.0.1 dev eth0
+    ;;
+*) exit 2 ;;
+esac
+"""
+
+
+@contextlib.contextmanager
+def hypervisor(lab):
+    """A host with its address 192.0.2.1, and libvirt; the files are the blocks of the page."""
+    files = {language: text for language, text, _ in blocks_of(TOP / "docs/libvirt.md")}
+    host = Namespace("page-host")
+    host.ip("link set lo up", "addr add 192.0.2.1/32 dev lo")
+    try:
+        with Shell(lab) as shell:
+            shell.under = ["nsenter", f"--net={host.path}"]
+            shell.command("virsh", VIRSH)
+            shell.put("red.xml", files["xml"])
+            shell.put("tenants.yaml", files["yaml"])
+            yield shell
+    finally:
+        for name in "red", "red-web":
+            sh(["ip", "netns", "del", name], check=False)
+        host.remove()
+
+
+@contextlib.contextmanager
+def alone(lab):
+    """A host with nothing at all."""
+    host = Namespace("page-host")
+    try:
+        with Shell(lab) as shell:
+            shell.under = ["nsenter", f"--net={host.path}"]
+            yield shell
+    finally:
+        host.remove()
+
+
+SCENES = {"first_router": first_router, "cloud": cloud, "etcd": etcd, "cluster": cluster, "hypervisor": hypervisor,
+          "alone": alone}
 
 
 # ---------------------------------------------------------------- tests
