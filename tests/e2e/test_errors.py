@@ -286,7 +286,7 @@ def test_nothing_yet(lab):
     """Listings of a machine that has never seen an apply."""
     cli = lab.cli.elsewhere(state=lab.scratch + "/fresh", bpffs=BPFFS + "/fresh")
     equal(cli.leases(), {}, "leases")
-    equal(cli.json("show"), {"file": None, "subnets": [], "tenants": [], "leftovers": []}, "show")
+    equal(cli.json("show"), {"file": None, "subnets": [], "zone": None, "tenants": [], "leftovers": []}, "show")
     equal(cli.json("stats"), {"mappings": [], "rules": [], "drops": [], "flows": []}, "stats")
     assert "apply -f FILE" in cli.fails("export")
     cli.run("detach", "--all")
