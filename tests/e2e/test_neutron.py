@@ -405,6 +405,23 @@ def test_neutron_in_a_cluster(lab):
 
 
 @once
+def test_neutron_keeps_the_zone(lab):
+    """Neutron knows nothing of names in DNS: the zone is what a file has said."""
+    with Cloud() as cloud, Alone(lab) as alone:
+        cloud.hosted.clear()
+        alone.cli.run(*alone.neutron(cloud, "--once"))
+        text = alone.cli.run("export").stdout.replace("tenants:\n", "  names: {zone: a.internal}\ntenants:\n", 1)
+        path = os.path.join(alone.dir, "zone.yaml")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        alone.cli.run("apply", "-f", path)
+        cloud.find("ports", "10000016")["name"] = "new-vm"
+        alone.cli.run(*alone.neutron(cloud, "--once"))
+        equal(alone.cli.json("show")["zone"], "a.internal", "the zone")
+        assert "alpha-router-new-vm.a.internal" in alone.cli.run("names").stdout, "the name of a VM"
+
+
+@once
 def test_neutron_renames(lab):
     """A port and a router are the same by whatever name: what is theirs stays theirs."""
     with Cloud() as cloud, Alone(lab) as alone:
