@@ -70,6 +70,26 @@ def test_mac_is_of_one_vm(lab):
 
 @once
 @dual_stack
+def test_mac_is_named(lab):
+    """Another VM has the address: trace and check say so, and by whose MAC address."""
+    with bound(lab) as definitions:
+        mac = definitions["red"].macs[FIXED]
+        for fixed, family in ((FIXED, "IPv4"), (FIXED_V6, "IPv6")):
+            said = lab.cli.run("trace", f"blue/{fixed}", f"red/{fixed}").stdout
+            assert "wrong-mac" not in said, f"{family}: {said}"
+        lab.red1.ip(f"link set eth0 address {ANOTHER}")
+        forget(lab)
+        want = f"expected the MAC address {mac} of its mapping; seen: {ANOTHER} answers"
+        for fixed, family in ((FIXED, "IPv4"), (FIXED_V6, "IPv6")):
+            said = lab.cli.run("trace", f"blue/{fixed}", f"red/{fixed}", code=1).stdout
+            for part in (want, "(wrong-mac)", "correct `mac` of the mapping"):
+                assert part in " ".join(said.split()), f"{family}: no {part!r} in {said}"
+        said = " ".join(lab.cli.run("check", "red", code=1).stdout.split())
+        equal(said.count(want), 2, f"what check says: {said}")
+
+
+@once
+@dual_stack
 def test_mac_changes(lab):
     """Another VM's mapping has nothing of the first one's: no address that was leased, no flows."""
     with bound(lab) as definitions, contextlib.ExitStack() as stack:

@@ -15,12 +15,14 @@ void probe_input_free(struct probe_input *in)
 	vec_free(&in->solicited);
 }
 
-/* NULL: it has none. */
-static const char *name_of(const struct tenant *t, const struct tn_addr *fixed)
+static struct probe_host host_of(const struct tenant *t, const struct tn_addr *fixed)
 {
 	const struct mapping *m = t ? tenant_mapping((struct tenant *)t, fixed) : NULL;
+	struct probe_host host = { .addr = *fixed, .who = m ? m->name : NULL };
 
-	return m ? m->name : NULL;
+	if (m)
+		memcpy(host.mac, m->mac, sizeof(host.mac));
+	return host;
 }
 
 static void take_addresses(const struct kernel_state *machine, const struct tenant *t, bool vms,
@@ -46,9 +48,7 @@ static void take_addresses(const struct kernel_state *machine, const struct tena
 		if (vms && solicited[addr_family(&row->shared)]++ < GROUPS_MAX)
 			*vec_push(&out->solicited) = row->shared;
 		if (vms)
-			*vec_push(&out->vms) =
-				(struct probe_host){ .addr = row->fixed,
-						     .who = name_of(t, &row->fixed) };
+			*vec_push(&out->vms) = host_of(t, &row->fixed);
 	}
 }
 

@@ -19,6 +19,7 @@ struct probe_host {
 	struct tn_addr addr;
 	const char *who; /* for the finding; borrowed; NULL: not known */
 	uint8_t bits;	 /* host bits of a prefix, whose first address it is; 0: it is none */
+	uint8_t mac[6];	 /* of a VM whose mapping says it; else zero */
 };
 
 /* Somebody on the shared network whom VMs have to find the way to. */

@@ -25,6 +25,20 @@ static void keep_failures(struct findings *f)
 		findings_free(f);
 }
 
+/* The VM's, if its mapping is bound to one. */
+static void take_mac(const struct kernel_state *machine, const struct router_row *row,
+		     struct probe_host *vm)
+{
+	const struct fixed_row key = { .router = row->id, .fixed = vm->addr };
+	const struct fixed_row *found = machine->fixed.n
+						? bsearch(&key, machine->fixed.v, machine->fixed.n,
+							  sizeof(key), fixed_row_cmp)
+						: NULL;
+
+	if (found && found->flags & TN_SHARED_BOUND)
+		memcpy(vm->mac, found->mac, sizeof(vm->mac));
+}
+
 void probe_one(const struct kernel_state *machine, const struct router_row *row,
 	       const struct tn_addr *fixed, const struct tn_addr *peer, unsigned int patience,
 	       struct findings *out)
@@ -40,6 +54,7 @@ void probe_one(const struct kernel_state *machine, const struct router_row *row,
 	memcpy(in.inside, row->inside, sizeof(in.inside));
 	take_far(machine, row, peer, &in.far[addr_family(peer)]);
 	*vec_push(&in.vms) = (struct probe_host){ .addr = *fixed, .who = row->tenant };
+	take_mac(machine, row, in.vms.v);
 	if (!p || probe_interface(row->ifindex, &in, &err)) {
 		findings_add_error(&run.found, PROBE_VM, row->tenant, &err);
 	} else {

@@ -461,6 +461,27 @@ static void say_seen(struct probe_run *run, const struct vm *vm, const struct ne
 			     MAC(a->mac));
 }
 
+/* The programs go by the MAC address that the kernel would send to. */
+static bool is_another(const struct vm *vm, const struct neigh_query *a)
+{
+	return a && a->answered && !mac_is_unset(vm->host->mac) &&
+	       memcmp(a->mac, vm->host->mac, sizeof(a->mac)) != 0;
+}
+
+static void say_another(struct probe_run *run, const struct vm *vm, const struct neigh_query *a)
+{
+	bool behind = addr_cmp(&vm->hop, &vm->host->addr) != 0;
+	struct finding *f = findings_add(
+		&run->found, PROBE_VM, PROBE_FAILED, HOST(vm->host),
+		"expected the MAC address %s of its mapping; seen: %s answers %s%s%s, so what it "
+		"sends and gets is dropped (wrong-mac)",
+		MAC(vm->host->mac), MAC(a->mac), probe_protocol(&vm->hop), behind ? " for " : "",
+		behind ? ADDR(&vm->hop) : "");
+
+	finding_remedy(f, "if that is the VM, correct `mac` of the mapping; else another host has "
+			  "taken its address: take it from the host with that MAC address");
+}
+
 static void say_vm(struct probe_run *run, const struct vms *vms, const struct vm *vm)
 {
 	const struct neigh_query *a = answer_of(vms, vm);
@@ -469,6 +490,8 @@ static void say_vm(struct probe_run *run, const struct vms *vms, const struct vm
 
 	if (link_error(vms, vm)) {
 		findings_add_error(&run->found, PROBE_VM, HOST(vm->host), link_error(vms, vm));
+	} else if (is_another(vm, a)) {
+		say_another(run, vm, a);
 	} else if (vm->ping.answered) {
 		say_pinged(run, vms, vm);
 	} else if (a && a->answered) {
