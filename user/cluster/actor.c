@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "cluster/actor.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <unistd.h>
+
 #include "lib/clock.h"
 #include "lib/interrupt.h"
 #include "lib/output.h"
@@ -44,26 +49,65 @@ static int keep(struct actor *a, const struct membership *m, struct error *err)
 	return -1;
 }
 
-/* One that was taken out of the cluster does nothing for it any more. */
-static int take(struct actor *a, const struct membership *m, const char *what, struct error *err)
+/*
+ * When the turn is that of a process of this host that is dead, whose lease nobody has revoked: the
+ * revision of its key. 0: it is somebody's, or nobody's.
+ */
+static int64_t left_here(const struct membership *m, const struct etcd_kvs *found, const char *key)
 {
-	_cleanup_free_ char *key = membership_key(m, "actor/", what);
+	const struct etcd_kv *kv = etcd_kvs_find(found, key);
+	_cleanup_json_ json_t *value = kv ? json_loadb(kv->value, kv->size, 0, NULL) : NULL;
+	const char *host = json_string_value(json_object_get(value, "host"));
+	json_int_t pid = json_integer_value(json_object_get(value, "pid"));
+
+	return host && strcmp(host, m->host) == 0 && pid > 0 && pid <= INT_MAX &&
+			       kill((pid_t)pid, 0) && errno == ESRCH
+		       ? kv->mod_revision
+		       : 0;
+}
+
+/* With `was` 0 if nobody has it, else if it is that revision's. */
+static int claim(struct actor *a, const struct membership *m, const char *key, int64_t was,
+		 struct error *err)
+{
 	_cleanup_free_ char *host = membership_key(m, "hosts/", m->host);
 	_cleanup_etcd_txn_ struct etcd_txn t = { 0 };
-	_cleanup_json_ json_t *json = json_pack("{s:s}", "host", m->host);
+	_cleanup_json_ json_t *json =
+		json_pack("{s:s, s:i}", "host", m->host, "pid", (int)getpid());
 	_cleanup_free_ char *value = json_dumps(json, JSON_COMPACT);
 	struct etcd_outcome out;
 	int64_t mod;
 
 	if (membership_check_host(a->etcd, m, 0, &mod, err))
 		return -1;
-	etcd_txn_if_absent(&t, key);
+	if (was)
+		etcd_txn_if_mod(&t, key, was);
+	else
+		etcd_txn_if_absent(&t, key);
 	etcd_txn_if_mod(&t, host, mod);
 	etcd_txn_put(&t, key, value, strlen(value), a->lease);
 	if (etcd_txn_commit(a->etcd, &t, &out, err))
 		return -1;
 	a->acts = out.succeeded;
 	return 0;
+}
+
+/* One that was taken out of the cluster does nothing for it any more. */
+static int take(struct actor *a, const struct membership *m, const char *what, struct error *err)
+{
+	_cleanup_free_ char *key = membership_key(m, "actor/", what);
+	const struct etcd_query query = { .key = key };
+	_cleanup_etcd_kvs_ struct etcd_kvs found = { 0 };
+	int64_t left;
+
+	if (claim(a, m, key, 0, err))
+		return -1;
+	if (a->acts)
+		return 0;
+	if (etcd_range(a->etcd, &query, &found, err))
+		return -1;
+	left = left_here(m, &found, key);
+	return left ? claim(a, m, key, left, err) : 0;
 }
 
 int actor_turn(struct actor *a, const struct membership *m, const char *what, struct error *err)

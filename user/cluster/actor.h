@@ -2,7 +2,8 @@
 /*
  * Of what one host does for all: whose turn it is. A key of etcd under a lease names the host; when
  * that is not heard of for the length of the lease, another one gets it. Who has it is asked before
- * each thing that is done, so that nobody goes on with it who was away for longer.
+ * each thing that is done, so that nobody goes on with it who was away for longer. What a process
+ * that is dead had, the next one on its host has at once.
  */
 #ifndef TN_ACTOR_H
 #define TN_ACTOR_H
