@@ -150,6 +150,7 @@ class Cloud:
         self.keystone, self.page = keystone, page
         self.made = 0                   # objects
         self.writes = []                # (method, path) of those that were done
+        self.ignores = set()            # fields that it does not filter by
         self.open = ""                  # what such a request begins with takes no token
         self.lose = 0                   # the answer to that write, from 1, does not come
         self.atomic = True              # single routes of a router can be added and removed
@@ -209,7 +210,7 @@ class Cloud:
         fields = asked.pop("fields", [])
         limit = min(int(asked.pop("limit", ["1000000"])[0]), self.page)
         marker = asked.pop("marker", [None])[0]
-        wanted = {field: set(values) for field, values in asked.items()}
+        wanted = {field: set(values) for field, values in asked.items() if field not in self.ignores}
         found = sorted((one for one in self.lists[parts[1]]
                         if all(has(one.get(field), values) for field, values in wanted.items())),
                        key=lambda one: one["id"])

@@ -145,12 +145,23 @@ static int look_at_shared(struct work *k, struct error *err)
 	return 0;
 }
 
+/* Whatever a server makes of the filter: nobody else's is ever touched. */
+static int list_ours(struct work *k, enum kind kind, json_t *out, struct error *err)
+{
+	if (neutron_list_all(k->client, kinds[kind].list, kinds[kind].path, OURS, out, err))
+		return -1;
+	for (size_t i = json_array_size(out); i-- > 0;) {
+		if (!is_text(json_array_get(out, i), "description", NEUTRON_SIDECAR))
+			json_array_remove(out, i);
+	}
+	return 0;
+}
+
 static int look_at_all(struct work *k, struct error *err)
 {
 	for (int i = 0; i < KINDS_COUNT; i++) {
 		k->have[i] = json_array();
-		if (neutron_list_all(k->client, kinds[i].list, kinds[i].path, OURS, k->have[i],
-				     err))
+		if (list_ours(k, i, k->have[i], err))
 			return -1;
 	}
 	return look_at_extensions(k, err) || look_at_shared(k, err) ? -1 : 0;
@@ -458,9 +469,9 @@ static int ensure_facing(struct work *k, struct sidecar *s, struct error *err)
 	char path[96];
 
 	if (ensure(k, s, KIND_PORT, NAME(s->router->id, "router"),
-		   json_pack("{s:s, s:o, s:b}", "network_id",
+		   json_pack("{s:s, s:o, s:[], s:b}", "network_id",
 			     s->network ? text_of(s->network, "id") : "", "fixed_ips",
-			     transit_ips(s, 1), "admin_state_up", 1),
+			     transit_ips(s, 1), "security_groups", "admin_state_up", 1),
 		   &s->facing, err))
 		return -1;
 	if (s->facing && is_text(s->facing, "device_id", s->router->id))
@@ -934,7 +945,7 @@ static void remove_here(struct work *k)
 static int remove_group(struct work *k, struct error *err)
 {
 	json_t *ports = json_array(), *one;
-	int ret = neutron_list_all(k->client, NEUTRON_PORTS, "ports", OURS, ports, err);
+	int ret = list_ours(k, KIND_PORT, ports, err);
 	bool last = !json_array_size(ports);
 	size_t i;
 
