@@ -383,7 +383,8 @@ def test_neutron_in_a_cluster(lab):
             # a process that is dead leaves its turn to the next one on its host, if that comes before the lease is over
 
             def turn():
-                kv = json.loads(etcd.ctl("get", "/tenantnat/actor/neutron", "-w", "json"))["kvs"][0]
+                kv, = json.loads(etcd.ctl("get", "/tenantnat/actor/neutron", "-w", "json")).get("kvs") or [None]
+                assert kv, "it is nobody's turn"
                 return {**json.loads(base64.b64decode(kv["value"])), "since": kv["create_revision"]}
 
             for _ in range(5):      # a machine that is stopped for so long may be late
