@@ -118,7 +118,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             token = f"token-{len(cloud.logins)}"
             cloud.tokens.add(token)
-            self.answer(201, {"token": {"catalog": cloud.catalog()}}, [("X-Subject-Token", token)])
+            self.answer(201, {"token": {"catalog": cloud.catalog(), "project": {"id": "admin"}}}, [("X-Subject-Token", token)])
 
 
 class Refused(Exception):

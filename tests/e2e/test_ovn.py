@@ -315,6 +315,26 @@ def test_ovn_token_is_renewed(lab):
         assert "the sidecar of router beta-router: Neutron at" in said and "`POST networks` with status 403" in said, said
 
 
+@once
+def test_ovn_objects_of_tenants(lab):
+    """Who calls an object of his as ours is not taken for us: nothing is plugged there, and nothing of his removed."""
+    with scene(lab, "node1", keystone=SECRET) as (cloud, host):
+        host.clouds(one=password(cloud))
+        cloud.open = "GET /v2.0/ports?id="
+        theirs = {"project_id": "evil", "description": "tenantnat:sidecar", "revision_number": 1, "tags": [], "mtu": 1500}
+        network, port = (f"0000000{n}-0000-4000-8000-000000000000" for n in (1, 2))
+        cloud.lists["networks"].append({**theirs, "id": network, "name": f"tnat-{ALPHA}"})
+        like = cloud.find("ports", "10000016")
+        cloud.lists["ports"].append({**like, **theirs, "id": port, "name": f"tnat-{ALPHA}-shared"})
+        words = ["neutron", "--host", "node1", "--ovn"]
+        host.cli.run(*words, "--once")
+        ours = {p["name"].rsplit("-", 1)[1]: p for p in cloud.lists["ports"] if p["device_owner"] == "tenantnat:sidecar"}
+        assert ours["transit"]["network_id"] != network, "the transit network is a tenant's"
+        equal(host.here()[1], sorted((f"ti-{ours['transit']['id'][:11]}", f"ts-{ours['shared']['id'][:11]}")), "plugged")
+        host.cli.run(*words, "--remove")
+        equal((cloud.ours("networks"), cloud.ours("ports")), ([f"tnat-{ALPHA}"], [f"tnat-{ALPHA}-shared"]), "left")
+
+
 class Ovs:
     """A real Open vSwitch, which forwards in its own process: no kernel has to have its module."""
 

@@ -323,6 +323,15 @@ static int find_neutron(struct neutron_client *n, const json_t *token, struct er
 	return 0;
 }
 
+static void take_project(struct neutron_client *n, const json_t *token)
+{
+	const char *id =
+		json_string_value(json_object_get(json_object_get(token, "project"), "id"));
+
+	free(n->project);
+	n->project = id ? xstrdup(id) : NULL;
+}
+
 static int take_token(struct neutron_client *n, struct answer *a, struct error *err)
 {
 	json_t *json = NULL;
@@ -341,6 +350,8 @@ static int take_token(struct neutron_client *n, struct answer *a, struct error *
 		error_set(err, "Keystone at %s answers with no token", n->shown);
 	else
 		ret = find_neutron(n, json_object_get(json, "token"), err);
+	if (!ret)
+		take_project(n, json_object_get(json, "token"));
 	json_decref(json);
 	if (ret)
 		return -1;
@@ -515,6 +526,7 @@ void neutron_close(struct neutron_client *n)
 	if (n->curl)
 		curl_easy_cleanup(n->curl);
 	free_secret(&n->token);
+	free(n->project);
 	free(n->base);
 	free(n->shown);
 	free(n);

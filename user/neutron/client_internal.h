@@ -10,9 +10,10 @@
 struct neutron_client {
 	const struct cloud *cloud;
 	CURL *curl;
-	char *token; /* NULL: none yet */
-	char *base;  /* of Neutron, with its version and a slash behind it; NULL: not known yet */
-	char *shown; /* where requests go, for errors */
+	char *token;   /* NULL: none yet */
+	char *project; /* that the token is for, as Keystone says; NULL: not known */
+	char *base;    /* of Neutron, with its version and a slash behind it; NULL: not known yet */
+	char *shown;   /* where requests go, for errors */
 	long timeout_s;
 };
 

@@ -100,14 +100,25 @@ static int look_at_shared(struct sidecars *k, struct error *err)
 	return 0;
 }
 
-/* Whatever a server makes of the filter: nobody else's is ever touched. */
+/*
+ * A tenant can give an object of his any name and description, but not our project. Whatever a
+ * server makes of the filter, nobody else's is ever taken, or touched.
+ */
+static bool is_ours(const struct sidecars *k, const json_t *object)
+{
+	const char *project = k->client->project;
+
+	return field_is(object, "description", NEUTRON_SIDECAR) &&
+	       (!project || field_is(object, "project_id", project));
+}
+
 int sidecars_list(struct sidecars *k, enum kind kind, json_t *out, struct error *err)
 {
 	if (neutron_list_all(k->client, sidecar_kinds[kind].list, sidecar_kinds[kind].path, OURS,
 			     out, err))
 		return -1;
 	for (size_t i = json_array_size(out); i-- > 0;) {
-		if (!field_is(json_array_get(out, i), "description", NEUTRON_SIDECAR))
+		if (!is_ours(k, json_array_get(out, i)))
 			json_array_remove(out, i);
 	}
 	return 0;
