@@ -498,6 +498,29 @@ def test_members_after_a_snapshot_that_has_gone_on(lab):
 
 
 @once
+def test_members_after_a_snapshot_that_has_lost_nothing(lab):
+    """Of what this host has: it goes on, and misses nothing of what was changed since."""
+    path = lab.write(definitions(lab), "members.yaml")
+    with cluster(lab, "hv1", "hv2") as (etcd, one, two):
+        one.cli.run("apply", "--yes", "-f", path)
+        snapshot = etcd.snapshot()
+        for n in range(20):
+            etcd.ctl("put", "x", str(n))
+        two.sync()
+        etcd.restore(snapshot)
+        one.cli.run("map", "add", "blue", "10.0.0.77")
+        for n in range(40):
+            etcd.ctl("put", "x", str(n))
+
+        def has_blue(fixed):
+            assert ("blue", fixed) in two.cli.leases(), "it has missed a change"
+        with Agent(two):
+            eventually(lambda: has_blue("10.0.0.77"))
+            one.cli.run("map", "add", "blue", "10.0.0.78", "--wait", "60")
+            has_blue("10.0.0.78")
+
+
+@once
 def test_members_that_have_slept_long(lab):
     """What a host had last may be older than all that the history keeps: then it reads everything."""
     path = lab.write(definitions(lab), "members.yaml")

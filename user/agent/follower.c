@@ -378,7 +378,8 @@ static int begin(struct follower *f, struct error *err)
 		ret = membership_check_past(f->etcd, &f->m, cluster.header.revision, &forgotten,
 					    err);
 	f->is_older = ret == MEMBERSHIP_OLDER;
-	if (ret || membership_changed(f->etcd, &f->m, cluster.header.revision, &f->changed, err) ||
+	if (ret ||
+	    membership_changed(f->etcd, &f->m, cluster.header.revision, &f->changed, NULL, err) ||
 	    begin_lease(f, err))
 		return -1;
 	heard_free(&f->heard);

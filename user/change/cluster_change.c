@@ -257,7 +257,7 @@ static int make(struct session *s, const struct settings *settings, struct model
 	_cleanup_change_ struct change c = { 0 };
 	/* to give addresses, it is read once more */
 	_cleanup_free_ char *last = s->change ? xstrdup(s->change) : NULL;
-	int64_t revision = s->revision;
+	int64_t changed = s->changed;
 
 	mine.give = give;
 	mine.arg = &giving;
@@ -266,13 +266,11 @@ static int make(struct session *s, const struct settings *settings, struct model
 	    store_membership(c.store, &now, err) < 0)
 		return -1;
 	/* another process was faster: it has what is later, or something else than was looked at */
-	if (now.revision > revision)
-		return 0;
-	if (now.revision != s->m.revision && is_part)
-		return 1;
+	if (now.revision != s->m.revision && (is_part || now.revision > changed))
+		return is_part;
 	if (change_make(&c, &mine, out, err))
 		return -1;
-	return how->dry_run ? 0 : store_see_revision(c.store, revision, last, err);
+	return how->dry_run ? 0 : store_see_revision(c.store, changed, last, err);
 }
 
 int cluster_try_here(struct session *s, const struct settings *settings, const struct entries *will,
@@ -357,7 +355,7 @@ static int note_revision(const struct session *s, const struct settings *setting
 
 	return store_open(settings->state, STORE_WRITE, settings->wait, settings->command, &store,
 			  err) ||
-			       store_see_revision(store, s->revision, s->change, err)
+			       store_see_revision(store, s->changed, s->change, err)
 		       ? -1
 		       : 0;
 }

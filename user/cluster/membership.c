@@ -153,24 +153,6 @@ int membership_check(const struct membership *m, const struct etcd_kv *cluster,
 
 /* ---------------------------------------------------------------- what was changed */
 
-int membership_last_change(struct etcd *e, const struct membership *m, int64_t revision, char **out,
-			   struct error *err)
-{
-	_cleanup_free_ char *from = membership_key(m, KEY_HISTORY, ""),
-			    *end = etcd_prefix_end(from);
-	struct etcd_query query = {
-		.key = from, .end = end, .revision = revision, .keys_only = true, .newest = true
-	};
-	_cleanup_etcd_kvs_ struct etcd_kvs kvs = { 0 };
-
-	*out = NULL;
-	if (etcd_range(e, &query, &kvs, err))
-		return -1;
-	if (kvs.list.n)
-		*out = xstrdup(kvs.list.v[0].key + strlen(from));
-	return 0;
-}
-
 /*
  * Keys of changes are in the order of time, and the oldest go. So it went like that if the history
  * is full, and begins after it.

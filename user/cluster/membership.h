@@ -42,9 +42,6 @@ int membership_check(const struct membership *m, const struct etcd_kv *cluster,
  */
 int membership_check_past(struct etcd *e, const struct membership *m, int64_t revision,
 			  bool *forgotten, struct error *err);
-/* The last change as of a revision, its key below history/; NULL: none. The caller's to free. */
-int membership_last_change(struct etcd *e, const struct membership *m, int64_t revision, char **out,
-			   struct error *err);
 
 /*
  * Whether the host is still in the cluster, and is this machine, as of a revision; 0: now. *mod is

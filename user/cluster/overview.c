@@ -184,10 +184,10 @@ bool membership_is_definition(const struct membership *m, const char *key)
 }
 
 int membership_changed(struct etcd *e, const struct membership *m, int64_t revision, int64_t *out,
-		       struct error *err)
+		       char **change, struct error *err)
 {
 	/* what is removed leaves nothing but its line in the history */
-	static const char *const all[] = { "network", "tenants/", "blocks/", "history/" };
+	static const char *const all[] = { KEY_HISTORY, "network", "tenants/", "blocks/" };
 
 	*out = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
@@ -195,6 +195,9 @@ int membership_changed(struct etcd *e, const struct membership *m, int64_t revis
 
 		if (read_range(e, m, all[i], revision, true, &kvs, err))
 			return -1;
+		if (kvs.list.n && change && !i)
+			*change = xstrdup(kvs.list.v[0].key + strlen(m->prefix) + 1 +
+					  strlen(KEY_HISTORY));
 		if (kvs.list.n && kvs.list.v[0].mod_revision > *out)
 			*out = kvs.list.v[0].mod_revision;
 	}
@@ -224,7 +227,7 @@ int overview_read_hosts(struct etcd *e, const struct membership *m, int64_t revi
 	_cleanup_free_ char *prefix = membership_key(m, "hosts/", "");
 
 	o->revision = revision;
-	if (membership_changed(e, m, o->revision, &o->changed, err) ||
+	if (membership_changed(e, m, o->revision, &o->changed, NULL, err) ||
 	    read_range(e, m, "hosts/", o->revision, false, &hosts, err) ||
 	    read_range(e, m, "alive/", o->revision, false, &alive, err))
 		return -1;

@@ -72,9 +72,13 @@ int overview_read_tenants(struct etcd *e, const struct membership *m, int64_t re
 /* Whether members, hosts and the rest are as they should be. */
 bool overview_is_well(const struct overview *o);
 
-/* When definitions were changed last, as of a revision: what hosts say of themselves is none. */
+/*
+ * When definitions were changed last, as of a revision: what hosts say of themselves is none. The
+ * key of the last change, below history/, goes to *change unless that is NULL; it is as it was if
+ * there is none, and the caller's to free, also after an error.
+ */
 int membership_changed(struct etcd *e, const struct membership *m, int64_t revision, int64_t *out,
-		       struct error *err);
+		       char **change, struct error *err);
 /* Whether that key has definitions. */
 bool membership_is_definition(const struct membership *m, const char *key);
 

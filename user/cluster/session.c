@@ -7,6 +7,7 @@
 #include "cluster/etcd.h"
 #include "cluster/heard.h"
 #include "cluster/membership.h"
+#include "cluster/overview.h"
 
 int session_open(struct store *store, struct session *out, struct error *err)
 {
@@ -364,6 +365,7 @@ int session_read_changed(struct session *s, const struct heard *heard, size_t kn
 		return session_find_change(s, err) ? -1 : 1;
 	free(s->change);
 	s->change = xstrdup(heard->change);
+	s->changed = heard->revision;
 	return 1;
 }
 
@@ -399,7 +401,7 @@ int session_find_change(struct session *s, struct error *err)
 {
 	free(s->change);
 	s->change = NULL;
-	return membership_last_change(s->etcd, &s->m, s->revision, &s->change, err);
+	return membership_changed(s->etcd, &s->m, s->revision, &s->changed, &s->change, err);
 }
 
 int session_check_open(const struct session *s, bool whole, struct error *err)

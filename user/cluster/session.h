@@ -20,8 +20,14 @@ struct session {
 	int64_t revision;   /* of etcd, at which it was read; then that of the change */
 	bool is_under_way;  /* somebody's change is in several transactions */
 	bool is_forgotten;  /* what this host has is from before all that etcd's history has */
-	char *change;	    /* the last one at `revision`, its key below history/; NULL: none */
-	int64_t read_at;    /* seconds since 1970 */
+	/*
+	 * The last change up to `revision`: when that was, and its key below history/; NULL: none.
+	 * A host that remembers `revision` itself would take a snapshot that was restored, from
+	 * between the two, for what it has seen.
+	 */
+	int64_t changed;
+	char *change;
+	int64_t read_at; /* seconds since 1970 */
 };
 
 /* 1: *out is the caller's to close; 0: this host is in no cluster. Asks nothing of etcd yet. */
