@@ -104,19 +104,28 @@ class Follower:
             await self.ask("/v3/lease/keepalive", {"ID": lease})
 
 
+async def quiet(followers):
+    """Until nothing more comes: each is told of all that join after it. How many bytes have come."""
+    settled = -1
+    while settled != (settled := sum(one.bytes for one in followers)):
+        await asyncio.sleep(1)
+    return settled
+
+
 async def follow(pipe, hosts, address):
     followers = [Follower(n, address) for n in range(hosts)]
     for n in range(0, hosts, 100):
         await asyncio.gather(*(one.start() for one in followers[n:n + 100]))
+    await quiet(followers)
     pipe.send("ready")
     loop = asyncio.get_event_loop()
     while await loop.run_in_executor(None, pipe.recv) == "next":
         for one in followers:
             one.bytes, one.at = 0, None
         pipe.send("armed")
-        settled = -1
-        while settled != (settled := sum(one.bytes for one in followers)) or not all(one.at for one in followers):
+        while not all(one.at for one in followers):
             await asyncio.sleep(1)
+        settled = await quiet(followers)
         # the first to hear is what a change takes without the others
         pipe.send(([one.at for one in followers], settled))
 
@@ -190,6 +199,7 @@ def measure(scratch, options):
             out["real"] = percentiles([row[3] for row in rows])
             child = next(int(p) for p in os.listdir("/proc") if p.isdigit() and is_follower(p, one.state))
             out["agent"], out["follower"] = used(agent.run.pid)[1], used(child)[1]
+            out["together"] = proportional(agent.run.pid) + proportional(child)
         out["etcd"] = used(etcd.members[0].process.pid)[1]
         simulated.kill()
         out["disk"] = os.stat(os.path.join(etcd.members[0].data, "member/snap/db")).st_size / (1 << 20)
@@ -197,6 +207,12 @@ def measure(scratch, options):
             cli.run("detach", "--all")
     cloud.close()
     return out
+
+
+def proportional(pid):
+    """MiB that the process has now, of what it shares its part."""
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("Pss:")) / 1024
 
 
 def is_follower(pid, state):
@@ -218,7 +234,8 @@ def show(o):
                       ("again", "the same when there is nothing to do")):
         clock, cpu, mib = o[key]
         print(f"  {what}: {clock:.1f} s, {cpu:.1f} s of a CPU, {mib:.0f} MiB")
-    print(f"  agent: {o['agent']:.0f} MiB, and `cluster follow` {o['follower']:.0f} MiB")
+    print(f"  agent: {o['agent']:.0f} MiB at the most, and `cluster follow` {o['follower']:.0f} MiB; "
+          f"both, with what they share once, {o['together']:.0f} MiB now")
     print(f"  map add: {ms(o['command'])}; heard by all: {ms(o['heard'])}; in force on its host: {ms(o['real'])}")
     print(f"  sent to each host for it: {o['bytes']:.0f} bytes")
     print(f"  etcd: {o['etcd']:.0f} MiB of memory, {o['disk']:.0f} MiB on disk")
