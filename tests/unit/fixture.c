@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "fixture.h"
 
+#include "model/prefixes.h"
+
 struct tn_addr addr_of(const char *text)
 {
 	struct tn_addr a = { 0 };
@@ -164,13 +166,17 @@ static void read_mapping(const struct statement *s, struct mapping *m)
 {
 	const char *v;
 
-	m->fixed = addr_of(s->words[1]);
+	m->fixed = prefix_of(s->words[1]).addr;
+	m->bits = 128 - prefix_of(s->words[1]).len;
 	for (int i = 2; i < s->n; i++) {
 		if ((v = value(s->words[i], "pin"))) {
-			m->shared = addr_of(v);
+			m->shared = prefix_of(v).addr;
 			m->pinned = true;
 		} else if ((v = value(s->words[i], "lease"))) {
-			m->shared = addr_of(v);
+			m->shared = prefix_of(v).addr;
+		} else if ((v = value(s->words[i], "except"))) {
+			m->except = m->except ? m->except : xzalloc(sizeof(*m->except));
+			*vec_push(&m->except->list) = addr_of(v);
 		} else if ((v = value(s->words[i], "mac"))) {
 			cr_assert(mac_parse(v, m->mac), "no MAC address: '%s'", v);
 		} else if ((v = value(s->words[i], "rate"))) {
@@ -276,17 +282,34 @@ struct addr_list addrs_of(const char *text)
 	return out;
 }
 
+static uint32_t flags_of_prefix(const char *text)
+{
+	uint32_t bits = 128U - prefix_of(text).len;
+
+	return bits ? TN_SHARED_PREFIX | bits << TN_PREFIX_BITS : 0;
+}
+
+static void read_prefix(const struct statement *s, struct prefix_row *row)
+{
+	cr_assert_eq(s->n, 5);
+	row->key.router = number(s->words[1]);
+	row->key.addr = addr_of(s->words[2]);
+	row->key.len = TN_PREFIX_LEN(number(s->words[3]));
+	if (strcmp(s->words[4], "-") != 0)
+		row->first = addr_of(s->words[4]);
+}
+
 static void read_to(const struct statement *s, struct shared_row *row)
 {
 	bool own = strcmp(s->words[0], "own") == 0;
 
 	cr_assert_geq(s->n, own ? 4 : 5);
-	row->shared = addr_of(s->words[1]);
+	row->shared = prefix_of(s->words[1]).addr;
 	if (!own)
-		row->fixed = addr_of(s->words[2]);
+		row->fixed = prefix_of(s->words[2]).addr;
 	row->tenant = number(s->words[own ? 2 : 3]);
 	row->router = number(s->words[own ? 3 : 4]);
-	row->flags = own ? TN_SHARED_OWN : TN_SHARED_MAPPED;
+	row->flags = own ? TN_SHARED_OWN : TN_SHARED_MAPPED | flags_of_prefix(s->words[1]);
 	if (!own && s->n > 5)
 		row->slot = number(value(s->words[5], "slot"));
 }
@@ -295,8 +318,9 @@ static void read_from(const struct statement *s, struct fixed_row *row)
 {
 	cr_assert_geq(s->n, 4);
 	row->router = number(s->words[1]);
-	row->fixed = addr_of(s->words[2]);
-	row->shared = addr_of(s->words[3]);
+	row->fixed = prefix_of(s->words[2]).addr;
+	row->shared = prefix_of(s->words[3]).addr;
+	row->flags = flags_of_prefix(s->words[2]);
 	for (int i = 4; i < s->n; i++) {
 		const char *mac = value(s->words[i], "mac");
 
@@ -425,6 +449,8 @@ struct kernel_state kernel_state_of(const char *text)
 		if (strcmp(s.words[0], "net") == 0) {
 			for (int i = 1; i < s.n; i++)
 				*vec_push(&m.subnets) = prefix_of(s.words[i]);
+		} else if (strcmp(s.words[0], "prefix") == 0) {
+			read_prefix(&s, vec_push(&m.prefixes));
 		} else if (strcmp(s.words[0], "own") == 0 || strcmp(s.words[0], "to") == 0) {
 			read_to(&s, vec_push(&m.shared));
 		} else if (strcmp(s.words[0], "from") == 0) {
@@ -492,8 +518,7 @@ char *leases_text(const struct model *m)
 				fprintf(out.f, "%s router %s\n", t->name, ADDR(&r->own[f].addr));
 		}
 		vec_each (mapping, &t->mappings)
-			fprintf(out.f, "%s %s %s\n", t->name, ADDR(&mapping->fixed),
-				ADDR(&mapping->shared));
+			fprintf(out.f, "%s %s %s\n", t->name, FIXED(mapping), SHARED(mapping));
 	}
 	return text_end(&out);
 }
@@ -517,13 +542,13 @@ static void write_shared(FILE *f, const struct shared_row *row)
 	if (row->flags == TN_SHARED_OWN)
 		fprintf(f, "own %s %u %u\n", ADDR(&row->shared), row->tenant, row->router);
 	else
-		fprintf(f, "to %s %s %u %u\n", ADDR(&row->shared), ADDR(&row->fixed), row->tenant,
-			row->router);
+		fprintf(f, "to %s %s %u %u\n", ROW_SIDE(row, shared), ROW_SIDE(row, fixed),
+			row->tenant, row->router);
 }
 
 static void write_fixed(FILE *f, const struct fixed_row *row)
 {
-	fprintf(f, "from %u %s %s%s%s\n", row->router, ADDR(&row->fixed), ADDR(&row->shared),
+	fprintf(f, "from %u %s %s%s%s\n", row->router, ROW_SIDE(row, fixed), ROW_SIDE(row, shared),
 		row->flags & TN_SHARED_BOUND ? " mac=" : "",
 		row->flags & TN_SHARED_BOUND ? MAC(row->mac) : "");
 }
@@ -591,6 +616,13 @@ static void write_setting(FILE *f, const struct setting_row *row)
 		row->value);
 }
 
+static void write_prefix(FILE *f, const struct prefix_row *row)
+{
+	fprintf(f, "prefix %u %s %u %s\n", row->key.router, ADDR(&row->key.addr),
+		row->key.len - TN_PREFIX_LEN(0U),
+		addr_is_unset(&row->first) ? "-" : ADDR(&row->first));
+}
+
 char *kernel_state_text(const struct kernel_state *m)
 {
 	struct text out;
@@ -602,6 +634,8 @@ char *kernel_state_text(const struct kernel_state *m)
 		write_shared(out.f, row);
 	vec_each (row, &m->fixed)
 		write_fixed(out.f, row);
+	vec_each (row, &m->prefixes)
+		write_prefix(out.f, row);
 	vec_each (row, &m->routers)
 		write_router(out.f, row);
 	vec_each (row, &m->addrs)
@@ -682,10 +716,18 @@ char *plan_steps(const struct plan *p)
 	SAY(&p->strangers, "end flows of", write_fixed);
 	SAY(&p->fixed_put, "put", write_fixed);
 	SAY(&p->shared_put, "put", write_shared);
+	vec_each (row, &p->prefix_put) {
+		fprintf(out.f, "put ");
+		write_prefix(out.f, row);
+	}
 	SAY(&p->own_del, "del", write_shared);
 	SAY(&p->group_del, "del", write_group);
 	SAY(&p->route_del, "del", write_route);
 	SAY(&p->addr_del, "del", write_addr);
+	vec_each (row, &p->prefix_del) {
+		fprintf(out.f, "del ");
+		write_prefix(out.f, row);
+	}
 	SAY(&p->shared_del, "del", write_shared);
 	SAY(&p->fixed_del, "del", write_fixed);
 	SAY_ROUTERS(&p->detach, "detach");

@@ -23,11 +23,12 @@ struct prefix prefix_of(const char *text);
  * tenant NAME [id=N] [pool=PREFIX]…;
  * router [id=N] [netns=NAME] [shared=IF] [inside=IF]… [hook=HOOK] [detached]
  *        [pin=ADDR] [lease=ADDR] [want=ipv4] [want=ipv6] [to=PREFIX via=ADDR]…;
- * map FIXED [NAME] [pin=ADDR | lease=ADDR] [mac=MAC] [rate=N] [packets=N];
+ * map FIXED [NAME] [pin=ADDR | lease=ADDR] [mac=MAC] [rate=N] [packets=N] [except=ADDR]…;
  * accept [id=N from=TENANT… | from=* [to=MAPPING]… [CLASS | CLASS/N | CLASS/N-N]…];
  *
- * router, map and accept belong to the tenant before them. `pin` is a shared address that
- * the user gave, `lease` one that was allocated; of a router they are its own addresses.
+ * All of a prefix are prefixes but except. router, map and accept belong to the tenant before them.
+ * `pin` is a shared address that the user gave, `lease` one that was allocated; of a router they
+ * are its own addresses.
  */
 struct model model_of(const char *text);
 
@@ -47,6 +48,7 @@ struct addr_list addrs_of(const char *text);
  * own SHARED TENANT ROUTER;               a row of by_shared: a router's own address
  * to SHARED FIXED TENANT ROUTER [slot=N]; another: a mapping
  * from ROUTER FIXED SHARED [slot=N] [mac=MAC];      a row of by_fixed
+ * prefix ROUTER ADDR LEN FIRST;           a row of prefixes; FIRST - is an exception
  * router ID TENANT [if=N] [inside=N]… [mac=N] [dev=N] [ino=N] [hook=HOOK] [via=HOOK] [build=N]
  *        [flags=N] [broken] [kept];                               kept: out of scope
  *

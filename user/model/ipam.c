@@ -166,12 +166,30 @@ static bool reserved_by_subnet(struct ipam *ipam, const struct tn_addr *a)
 	return false;
 }
 
-/* The last address from `a` on that the block has without a gap, or one on the way there. */
+static struct tn_addr addr_before(const struct tn_addr *a)
+{
+	struct tn_addr b = *a;
+
+	for (int i = 3; i >= 0; i--) {
+		b.w[i] = htonl(ntohl(b.w[i]) - 1);
+		if (a->w[i])
+			break;
+	}
+	return b;
+}
+
+/* The last address from `a` on before an exception, or the end of the block; or one behind it. */
 static struct tn_addr end_of_block(const struct mapping *block, const struct tn_addr *a)
 {
 	const struct prefix p = mapping_shared(block);
 
-	return block->except ? *a : prefix_last(&p);
+	for (size_t i = 0; block->except && i < block->except->list.n; i++) {
+		struct tn_addr hole = mapping_shared_of(block, &block->except->list.v[i]);
+
+		if (memcmp(&hole, a, sizeof(hole)) > 0)
+			return addr_before(&hole);
+	}
+	return prefix_last(&p);
 }
 
 static bool between(struct ipam *ipam, const struct tenant *tenant, const struct tn_addr *first,
@@ -297,11 +315,12 @@ static int allocate(struct ipam *ipam, const struct tenant *t, struct mapping *m
 /* ------------------------------------------------------------ prefixes */
 
 /* A single address that a prefix of its tenant has: it has the shared one that it has there. */
-static const struct mapping *prefix_around(const struct tenant *t, const struct mapping *m)
+static const struct mapping *prefix_around(const struct ipam *ipam, const struct tenant *t,
+					   const struct mapping *m)
 {
-	vec_each (p, &t->mappings) {
-		if (p->bits && mapping_has_fixed(p, &m->fixed))
-			return p;
+	vec_each (b, &ipam->blocks) {
+		if (b->tenant == t && mapping_has_fixed(b->mapping, &m->fixed))
+			return b->mapping;
 	}
 	return NULL;
 }
@@ -627,7 +646,7 @@ static int allocate_rest(struct ipam *ipam, const struct tenant *t, struct error
 	vec_each (m, &t->mappings) {
 		if (!addr_is_unset(&m->shared))
 			continue;
-		around = prefix_around(t, m);
+		around = prefix_around(ipam, t, m);
 		if (around)
 			m->shared = mapping_shared_of(around, &m->fixed);
 		else if (allocate(ipam, t, m, err))

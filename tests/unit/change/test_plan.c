@@ -795,3 +795,41 @@ Test(plan, rows_point_into_the_machines)
 	cr_expect_eq(p.shared_del.v[0], &have.shared.v[0]);
 	cr_expect_eq(p.fixed_del.v[0], &have.fixed.v[0]);
 }
+
+#define LAN                                                                   \
+	"to 100.64.1.0/24 10.0.0.0/24 1 1; from 1 10.0.0.0/24 100.64.1.0/24;" \
+	"prefix 0 100.64.1.0 120 100.64.1.0; prefix 1 10.0.0.0 120 10.0.0.0;"
+#define BUT_ONE	 "prefix 0 100.64.1.1 128 -; prefix 1 10.0.0.1 128 -;"
+#define ONLY_RED "router 1 red if=3;"
+
+/* Nobody is translated by a prefix who is an exception of it, nor by half of one. */
+Test(plan, prefixes)
+{
+	steps(ONLY_RED LAN BUT_ONE, ONLY_RED,
+	      "put from 1 10.0.0.0/24 100.64.1.0/24\n"
+	      "put to 100.64.1.0/24 10.0.0.0/24 1 1\n"
+	      "put prefix 0 100.64.1.1 128 -\n"
+	      "put prefix 1 10.0.0.1 128 -\n"
+	      "put prefix 0 100.64.1.0 120 100.64.1.0\n"
+	      "put prefix 1 10.0.0.0 120 10.0.0.0\n");
+	steps(ONLY_RED, ONLY_RED LAN BUT_ONE,
+	      "del prefix 1 10.0.0.0 120 10.0.0.0\n"
+	      "del prefix 0 100.64.1.0 120 100.64.1.0\n"
+	      "del prefix 1 10.0.0.1 128 -\n"
+	      "del prefix 0 100.64.1.1 128 -\n"
+	      "del to 100.64.1.0/24 10.0.0.0/24 1 1\n"
+	      "del from 1 10.0.0.0/24 100.64.1.0/24\n");
+	steps(ONLY_RED LAN BUT_ONE, ONLY_RED LAN,
+	      "put prefix 0 100.64.1.1 128 -\nput prefix 1 10.0.0.1 128 -\n");
+	steps(ONLY_RED LAN, ONLY_RED LAN, "");
+	/* another length is another row */
+	steps(ONLY_RED "to 100.64.1.0/25 10.0.0.0/25 1 1; from 1 10.0.0.0/25 100.64.1.0/25;"
+		       "prefix 0 100.64.1.0 121 100.64.1.0; prefix 1 10.0.0.0 121 10.0.0.0;",
+	      ONLY_RED LAN,
+	      "put from 1 10.0.0.0/25 100.64.1.0/25\n"
+	      "put to 100.64.1.0/25 10.0.0.0/25 1 1\n"
+	      "put prefix 0 100.64.1.0 121 100.64.1.0\n"
+	      "put prefix 1 10.0.0.0 121 10.0.0.0\n"
+	      "del prefix 1 10.0.0.0 120 10.0.0.0\n"
+	      "del prefix 0 100.64.1.0 120 100.64.1.0\n");
+}

@@ -367,6 +367,18 @@ Test(write, as_people_write)
 		       "    zone: shared.internal\n"
 		       "tenants:\n"
 		       "- name: a\n");
+	expect_written(
+		"net 100.64.0.0/16;"
+		"tenant a; map 10.0.0.0/24 lan pin=100.64.1.0/24 except=10.0.0.1 "
+		"except=10.0.0.9; map fd00::/64 lease=fd64::/64;",
+		"shared-network:\n"
+		"  subnets: [100.64.0.0/16]\n"
+		"tenants:\n"
+		"- name: a\n"
+		"  mappings:\n"
+		"  - {name: lan, fixed: 10.0.0.0/24, shared: 100.64.1.0/24, except: [10.0.0.1, "
+		"10.0.0.9]}\n"
+		"  - {fixed: \"fd00::/64\"}\n");
 	expect_written("net 100.64.0.0/16;"
 		       "tenant a; router host=hv1 netns=r; tenant b; router elsewhere host=hv1 "
 		       "host=hv2 active=address; tenant c; router elsewhere host=hv1 host=hv2;"

@@ -1251,3 +1251,71 @@ Test(ipam, ids_of_rules_that_come_back)
 	gives_rule_ids_to("xyz", (const uint32_t[]){ 0, 3, 0 }, "abc", had,
 			  (const uint32_t[]){ 1, 3, 5 });
 }
+
+/* ------------------------------------------------------------ prefixes */
+
+#define WIDE "net 100.64.0.0/16 fd64::/48; tenant red pool=100.64.0.0/22 pool=fd64::/60;"
+
+/* Aligned, as a whole, and without the network address. */
+Test(ipam, blocks)
+{
+	gives(WIDE "map 10.0.0.0/24; map 10.1.0.0/24; map fd00::/64; map fd01::/64;", "", "",
+	      "red 10.0.0.0/24 100.64.1.0/24\n"
+	      "red 10.1.0.0/24 100.64.2.0/24\n"
+	      "red fd00::/64 fd64:0:0:1::/64\n"
+	      "red fd01::/64 fd64:0:0:2::/64\n");
+	/* around what a router has, what is pinned, and leases */
+	gives(WIDE "map 10.0.0.0/24; map 10.9.0.5 pin=100.64.2.7;", "", "100.64.1.9",
+	      "red 10.0.0.0/24 100.64.3.0/24\n"
+	      "red 10.9.0.5 100.64.2.7\n");
+	gives(WIDE "map 10.0.0.0/24; map 10.9.0.5;", WIDE "map 10.9.0.5 lease=100.64.1.7;", "",
+	      "red 10.0.0.0/24 100.64.2.0/24\n"
+	      "red 10.9.0.5 100.64.1.7\n");
+	/* exceptions are free for others */
+	gives(WIDE "map 10.0.0.0/24 except=10.0.0.9;", "", "100.64.1.9",
+	      "red 10.0.0.0/24 100.64.1.0/24\n");
+	refuses(WIDE "map 10.0.0.0/23; map 10.2.0.0/23;", "", "", false,
+		"tenant red: no free block of addresses is left for 10.2.0.0/23; enlarge the "
+		"tenant's "
+		"pool, or give the mapping a `shared` prefix");
+}
+
+/* Another length is another prefix. */
+Test(ipam, leases_of_blocks)
+{
+	gives(WIDE "map 10.0.0.0/24; map 10.1.0.0/24;", WIDE "map 10.1.0.0/24 lease=100.64.1.0/24;",
+	      "",
+	      "red 10.0.0.0/24 100.64.2.0/24\n"
+	      "red 10.1.0.0/24 100.64.1.0/24\n");
+	gives(WIDE "map 10.1.0.0/25;", WIDE "map 10.1.0.0/24 lease=100.64.3.0/24;", "",
+	      "red 10.1.0.0/25 100.64.0.128/25\n");
+}
+
+/* A VM in a prefix has the address that it has there, and nobody else has one of it. */
+Test(ipam, addresses_in_blocks)
+{
+	gives(WIDE "map 10.0.0.0/24 except=10.0.0.9; map 10.0.0.5; map 10.0.0.9; map 192.168.1.5;",
+	      "", "",
+	      "red 10.0.0.0/24 100.64.1.0/24\n"
+	      "red 10.0.0.5 100.64.1.5\n"
+	      "red 10.0.0.9 100.64.0.9\n"
+	      "red 192.168.1.5 100.64.1.9\n");
+	gives("net fd64::/48; tenant red pool=fd64:0:0:1::/64 pool=fd64:0:0:2::/64; map fd00::/64 "
+	      "pin=fd64:0:0:1::/64 except=fd00::7; map fd01::5; map fd02::5;",
+	      "", "",
+	      "red fd00::/64 fd64:0:0:1::/64\n"
+	      "red fd01::5 fd64:0:0:1::7\n"
+	      "red fd02::5 fd64:0:0:2::ffa0\n");
+	refuses(WIDE "map 10.0.0.0/24 pin=100.64.1.0/24; map 10.0.0.5;",
+		WIDE "map 10.0.0.5 lease=100.64.3.5;", "", true,
+		"tenant red: `10.0.0.5` is in the prefix `10.0.0.0/24`, where its shared address "
+		"is "
+		"`100.64.1.5`, not `100.64.3.5`; use that one, or add `10.0.0.5` to `except` of "
+		"the "
+		"prefix");
+	refuses(WIDE "map 10.0.0.0/24 pin=100.64.1.0/24; map 10.7.0.5 pin=100.64.1.5;", "", "",
+		true,
+		"tenant red: the shared address `100.64.1.5` is in the prefix `100.64.1.0/24` of "
+		"tenant "
+		"red, for `10.0.0.5`; use another one");
+}

@@ -450,3 +450,52 @@ Test(kernel_state, rows_of_a_mapping_are_a_pair)
 	vec_each (shared, &out.shared)
 		cr_expect_eq(shared->pair == 0, shared->router == TN_ROUTER_ELSEWHERE);
 }
+
+Test(kernel_state, prefixes)
+{
+	static const char here[] = "net 100.64.0.0/16; tenant red id=3; router id=2; map "
+				   "10.0.0.0/24 lease=100.64.1.0/24 "
+				   "except=10.0.0.1; map fd00::/64 lease=fd64:0:0:1::/64;";
+
+	wants(here, "router 2 red via=tc;", "", NULL,
+	      "net 100.64.0.0/16\n"
+	      "to 100.64.1.0/24 10.0.0.0/24 3 2\n"
+	      "to fd64:0:0:1::/64 fd00::/64 3 2\n"
+	      "from 2 10.0.0.0/24 100.64.1.0/24\n"
+	      "from 2 fd00::/64 fd64:0:0:1::/64\n"
+	      "prefix 0 fd64:0:0:1:: 64 fd64:0:0:1::\n"
+	      "prefix 2 fd00:: 64 fd00::\n"
+	      "prefix 0 100.64.1.0 120 100.64.1.0\n"
+	      "prefix 2 10.0.0.0 120 10.0.0.0\n"
+	      "prefix 0 100.64.1.1 128 -\n"
+	      "prefix 2 10.0.0.1 128 -\n"
+	      "router 2 red via=tc\n");
+	/* of a router elsewhere nobody here looks for fixed addresses */
+	wants("net 100.64.0.0/16; tenant red id=3; map 10.0.0.0/24 lease=100.64.1.0/24 "
+	      "except=10.0.0.1;",
+	      "", "", NULL,
+	      "net 100.64.0.0/16\n"
+	      "to 100.64.1.0/24 10.0.0.0/24 3 0\n"
+	      "prefix 0 100.64.1.0 120 100.64.1.0\n"
+	      "prefix 0 100.64.1.1 128 -\n");
+}
+
+/* What is there of it, and no more. */
+Test(kernel_state, prefixes_out_of_scope)
+{
+	wants("net 100.64.0.0/16; tenant red id=3; tenant blue id=4; router id=5; map 10.0.0.0/24 "
+	      "lease=100.64.1.0/24 except=10.0.0.1;",
+	      "",
+	      "router 5 blue via=tc; to 100.64.1.0/24 10.0.0.0/24 4 5; from 5 10.0.0.0/24 "
+	      "100.64.1.0/24; prefix 0 100.64.1.0 120 100.64.1.0; prefix 5 10.0.0.0 120 10.0.0.0; "
+	      "prefix 5 10.0.0.1 128 -; prefix 5 10.0.0.9 128 -; prefix 0 100.64.7.0 120 "
+	      "100.64.7.0;",
+	      "red",
+	      "net 100.64.0.0/16\n"
+	      "to 100.64.1.0/24 10.0.0.0/24 4 5\n"
+	      "from 5 10.0.0.0/24 100.64.1.0/24\n"
+	      "prefix 0 100.64.1.0 120 100.64.1.0\n"
+	      "prefix 5 10.0.0.0 120 10.0.0.0\n"
+	      "prefix 5 10.0.0.1 128 -\n"
+	      "router 5 blue via=tc kept\n");
+}

@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "lib/host_name.h"
+#include "model/prefixes.h"
 #include "model/service.h"
 
 #define HERE "HV0" /* what this host is called */
@@ -264,8 +265,10 @@ char *dump(const struct model *m)
 			const struct mapping *p = &t->mappings.v[j];
 
 			fprintf(f, "  mapping %s -> %s name %s pinned %d limit %lu %lu %lu\n",
-				ADDR(&p->fixed), ADDR(&p->shared), p->name ? p->name : "-",
-				p->pinned, p->limit.rate, p->limit.burst, p->limit.packets);
+				FIXED(p), SHARED(p), p->name ? p->name : "-", p->pinned,
+				p->limit.rate, p->limit.burst, p->limit.packets);
+			for (size_t k = 0; p->except && k < p->except->list.n; k++)
+				fprintf(f, "    except %s\n", ADDR(&p->except->list.v[k]));
 		}
 		if (t->has_accept)
 			fprintf(f, "  accept\n");
@@ -295,6 +298,14 @@ void add_rule(struct tenant *t, uint32_t id, uint32_t line, const char *from, co
 	cr_assert_not(err.set, "%s", err.text);
 	for (size_t i = 0; i < n; i++)
 		*vec_push(&r->services) = parts[i];
+}
+
+static void except(struct mapping *m, uint8_t bits, const char *first, const char *second)
+{
+	m->bits = bits;
+	m->except = xzalloc(sizeof(*m->except));
+	*vec_push(&m->except->list) = addr(first);
+	*vec_push(&m->except->list) = addr(second);
 }
 
 void rich(struct model *m)
@@ -348,6 +359,8 @@ void rich(struct model *m)
 	r->detached = true;
 	add_own(r, "fd64::2", true);
 	add_mapping(t, "10.0.0.5", "100.64.2.5", "db", false);
+	except(add_mapping(t, "10.1.0.0", "100.64.5.0", "lan", true), 8, "10.1.0.1", "10.1.0.99");
+	add_mapping(t, "fd00:10:1::", "fd64::100:0", "lan", false)->bits = 20;
 
 	t = add_tenant(m, 1, "green-2");
 	r = add_router(t, 2, "/run/elsewhere/net ns", NULL);

@@ -207,7 +207,7 @@ Test(store, only_what_differs_is_written)
 	blue->id = 77;
 	put(&want);
 	cr_expect_str_eq(logged(),
-			 "mapping -1 +1, router -1 +1, router_address -1 +1, tenant -1 +1");
+			 "mapping -3 +3, router -1 +1, router_address -1 +1, tenant -1 +1");
 
 	add_tenant(&want, 78, "zebra");
 	put(&want);

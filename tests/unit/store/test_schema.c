@@ -57,6 +57,15 @@ static void back_to_schema_10(void)
 	sql("ALTER TABLE mapping DROP COLUMN mac; PRAGMA user_version = 10");
 }
 
+static void forget_prefix(struct mapping *m)
+{
+	m->bits = 0;
+	if (m->except)
+		vec_free(&m->except->list);
+	free(m->except);
+	m->except = NULL;
+}
+
 static void forget_flows_and_macs(struct model *m)
 {
 	forget_zone_and_inside_routes(m);
@@ -65,8 +74,10 @@ static void forget_flows_and_macs(struct model *m)
 			tenant_router(t)->flows = TN_FLOWS;
 			tenant_router(t)->grace = 0;
 		}
-		vec_each (mapping, &t->mappings)
+		vec_each (mapping, &t->mappings) {
 			memset(mapping->mac, 0, sizeof(mapping->mac));
+			forget_prefix(mapping);
+		}
 	}
 }
 
@@ -451,7 +462,7 @@ Test(store, a_person_can_read_it)
 			 "fixed = 'fd00:0010:0000:0000:0000:0000:0000:0005' AND "
 			 "shared = 'fd64:0000:0000:0000:0000:0000:0001:0005'"),
 		     1);
-	cr_expect_eq(sql("SELECT count(*) FROM mapping_text"), 8);
+	cr_expect_eq(sql("SELECT count(*) FROM mapping_text"), 10);
 }
 
 /* every one of these would be a wrong state */
