@@ -31,6 +31,7 @@ class Tenant:
     def __init__(self, name, *mappings, router=None, pool=None, accept=(ANYBODY,), limits=()):
         self.name, self.router, self.pool, self.limits = name, router, pool, dict(limits)
         self.macs = {}      # by fixed address, too
+        self.excepts = {}   # the same, of prefixes
         self.accept = accept if router is not None or accept != (ANYBODY,) else None
         self.mappings = [(m + (None, None))[:3] for m in mappings]
 
@@ -47,6 +48,8 @@ class Tenant:
             fields = [f"name: {name}"] if name else []
             fields.append("fixed: " + quoted([fixed])[0])
             fields += ["shared: " + quoted([shared])[0]] if shared else []
+            if fixed in self.excepts:
+                fields.append(f"except: [{', '.join(quoted(self.excepts[fixed]))}]")
             fields += [f'mac: "{self.macs[fixed]}"'] if fixed in self.macs else []
             fields += ["limit: " + self.limits[fixed]] if fixed in self.limits else []
             out.append("      - {" + ", ".join(fields) + "}")

@@ -32,7 +32,7 @@ TOPICS = """
     kill power many beside restore agent metrics world monitor history trace faults forwarding window
     unreachable hostile groups uplink handover interrupt partial definitions schema view json undo
     progress init neighbours own reject vrf flows hosts etcd failover cluster members chaos neutron mac
-    stream elected graph behind page names journal pages takeover ovn
+    stream elected graph behind page names journal pages takeover ovn prefix
 """.split()
 # what runs on other kinds of shared interfaces than veth too, with the hooks that these have
 MEDIA_TOPICS = ["talk", "guard", "six", "hairpin", "icmp"]
@@ -40,7 +40,7 @@ MEDIA_HOOKS = ["tc", "xdp-generic"]
 # what runs once more with packets through the stack, with these hooks
 STACK_TOPICS = """
     talk guard accept counters six hairpin icmp mtu path fragments offload uplink own reject
-    failover mac
+    failover mac prefix
 """.split()
 STACK_HOOKS = ["tc", "xdp"]
 # with clsact the programs are those of tc: what is about how they are attached runs with it too

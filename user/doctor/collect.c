@@ -293,7 +293,8 @@ static void families_of(const struct model *m, const struct tenant *t, struct ro
 	vec_each (map, &t->mappings) {
 		out->v4 |= addr_is_v4(&map->fixed);
 		out->v6 |= !addr_is_v4(&map->fixed);
-		six += !addr_is_v4(&map->fixed);
+		/* of a prefix no group is joined */
+		six += addr_is_v4(&map->fixed) ? 0 : map->bits ? GROUPS_MAX + 1 : 1;
 	}
 	out->too_many_groups = six > GROUPS_MAX;
 	vec_each (p, &m->subnets) {

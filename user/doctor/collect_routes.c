@@ -4,6 +4,7 @@
 
 #include "doctor/collect_internal.h"
 #include "host/route_query.h"
+#include "model/prefixes.h"
 
 /* Fixed addresses, and addresses of other tenants, that a route is looked up to. */
 #define LOOKUPS_MAX 64
@@ -153,11 +154,13 @@ static void look_up_others(const struct ifaces *ifaces, struct router_report *r)
 				look_up_prefix(ifaces, r, p, "the pool");
 		}
 		for (size_t i = 0; i < t->mappings.n && i < LOOKUPS_MAX; i++) {
-			const struct tn_addr *shared = &t->mappings.v[i].shared;
+			const struct mapping *m = &t->mappings.v[i];
+			struct tn_addr fixed = mapping_any_fixed(m), shared;
 
-			if (!addr_is_unset(shared) && has_family(r, shared))
-				look_up_shared(ifaces, r, shared, "the shared address",
-					       ADDR(shared));
+			shared = mapping_shared_of(m, &fixed);
+			if (!addr_is_unset(&m->shared) && has_family(r, &shared))
+				look_up_shared(ifaces, r, &shared, "the shared address",
+					       ADDR(&shared));
 		}
 	}
 }
@@ -317,6 +320,19 @@ static void look_up_itself(const struct ifaces *ifaces, struct router_report *r,
 	}
 }
 
+/* The addresses of the router in a prefix, which it does not have to have there. */
+static void look_for_itself_in(const struct ifaces *ifaces, struct router_report *r,
+			       const struct mapping *m)
+{
+	vec_each (i, &ifaces->list) {
+		vec_each (a, &i->addrs) {
+			if (mapping_has_fixed(m, &a->addr) &&
+			    !tenant_mapping((struct tenant *)r->tenant, &a->addr))
+				*vec_push(&r->in_prefix) = (struct own_in_prefix){ m, a->addr };
+		}
+	}
+}
+
 /* ------------------------------------------------------------ networks */
 
 static void look_for_covers(const struct ifaces *ifaces, struct router_report *r)
@@ -380,13 +396,15 @@ void collect_routes(const struct ifaces *ifaces, struct router_report *r)
 		look_up_parts(ifaces, r, p);
 	}
 	for (size_t i = 0; r->inside.n && i < t->mappings.n && i < LOOKUPS_MAX; i++) {
-		const struct tn_addr *fixed = &t->mappings.v[i].fixed;
+		struct tn_addr fixed = mapping_any_fixed(&t->mappings.v[i]);
 
-		if (!will_have_inside_route(r, fixed))
-			look_up_vm(ifaces, r, fixed);
+		if (!will_have_inside_route(r, &fixed))
+			look_up_vm(ifaces, r, &fixed);
 	}
 	vec_each (m, &t->mappings) {
-		if (is_own(ifaces, &m->fixed))
+		if (m->bits)
+			look_for_itself_in(ifaces, r, m);
+		else if (is_own(ifaces, &m->fixed))
 			look_up_itself(ifaces, r, m);
 	}
 	if (!r->planned)

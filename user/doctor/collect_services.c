@@ -4,6 +4,7 @@
 
 #include "doctor/collect_internal.h"
 #include "host/route_query.h"
+#include "model/prefixes.h"
 #include "model/service.h"
 
 /* How many services of a family are asked for in each direction, each of a mapping. */
@@ -50,9 +51,10 @@ static bool find_inside(const struct router_report *r, const struct mapping *m,
 			char name[IF_NAMESIZE])
 {
 	struct error ignored = { 0 };
+	struct tn_addr fixed = mapping_any_fixed(m);
 	struct next_hop hop;
 
-	if (route_query(&m->fixed, &hop, &ignored) || !hop.ifindex ||
+	if (route_query(&fixed, &hop, &ignored) || !hop.ifindex ||
 	    !if_indextoname(hop.ifindex, name))
 		return false;
 	vec_each (p, &r->inside) {
@@ -172,7 +174,7 @@ static void add_senders(const struct asking *a, const struct rule *rule, struct 
 		vec_each (m, &t->mappings) {
 			if (addr_is_v4(&m->fixed) != a->six &&
 			    (s.mapping ? is_named(m, s.mapping) : !t->pools.n))
-				*vec_push(&path->src) = (struct prefix){ m->shared, 128 };
+				*vec_push(&path->src) = mapping_shared(m);
 		}
 	}
 	if (rule->any)
@@ -198,7 +200,7 @@ static void ask_in(struct asking *a, const struct rule *rule, const struct servi
 			continue;
 		}
 		*vec_push(&path.in) = r->shared.name;
-		*vec_push(&path.dst) = (struct prefix){ m->fixed, 128 };
+		*vec_push(&path.dst) = mapping_fixed(m);
 		ask(a, s, &path, &m->fixed, what_text(s, &m->fixed, what));
 	}
 }
@@ -233,17 +235,16 @@ static void ask_out(struct asking *a, const struct tenant *other, const struct r
 		a->left--;
 		vec_each (to, &other->mappings) {
 			if (addr_is_v4(&to->fixed) != a->six && is_target(rule, to))
-				*vec_push(&path.dst) = (struct prefix){ to->shared, 128 };
+				*vec_push(&path.dst) = mapping_shared(to);
 		}
 		if (!path.dst.n || !add_vm_side(r, m, true, by, &path)) {
 			ruleset_path_free(&path);
 			continue;
 		}
 		*vec_push(&path.out) = r->shared.name;
-		*vec_push(&path.src) = (struct prefix){ m->fixed, 128 };
+		*vec_push(&path.src) = mapping_fixed(m);
 		service_text(s, 1, service);
-		snprintf(what, sizeof(what), "%s from %s to %s", service, ADDR(&m->fixed),
-			 other->name);
+		snprintf(what, sizeof(what), "%s from %s to %s", service, FIXED(m), other->name);
 		ask(a, s, &path, &m->fixed, what);
 	}
 }

@@ -211,6 +211,12 @@ struct lookup {
 	bool covered; /* without it, another route of the main table leads right */
 };
 
+/* An address of the router that one of its prefix mappings has. */
+struct own_in_prefix {
+	const struct mapping *mapping;
+	struct tn_addr addr;
+};
+
 struct router_report {
 	const struct tenant *tenant;
 	const struct model *model;
@@ -267,6 +273,7 @@ struct router_report {
 	struct on_link on_link; /* VMs behind a gateway that look as if they were on the link */
 	bool too_many_groups;	/* mapped IPv6 addresses, to join one for each: see GROUPS_MAX */
 	VEC(const struct mapping *) itself; /* those of addresses of the router itself */
+	VEC(struct own_in_prefix) in_prefix;
 	/* shared subnets without an unreachable route */
 	VEC(struct prefix) uncovered;
 	bool sees_tags;		  /* XDP asks a veth for those beside a frame: bpf/veth.h */

@@ -3,6 +3,7 @@
 
 #include "doctor/doctor_internal.h"
 #include "lib/output.h"
+#include "model/prefixes.h"
 
 void router_report_free(struct router_report *r)
 {
@@ -20,6 +21,7 @@ void router_report_free(struct router_report *r)
 	vec_free(&r->crossings);
 	vec_free(&r->uncovered);
 	vec_free(&r->itself);
+	vec_free(&r->in_prefix);
 	vec_free(&r->marks.list);
 	vec_free(&r->inside);
 	vec_free(&r->vlans);
@@ -462,6 +464,21 @@ static void judge_itself(const struct router_report *r, struct diagnosis *out)
 	}
 }
 
+/* In a prefix it is rarely meant, and the rules for the VMs open it, too. */
+static void judge_in_prefix(const struct router_report *r, struct diagnosis *out)
+{
+	vec_each (own, &r->in_prefix)
+		remedy(diagnosis_add(
+			       out, FINDING_ITSELF, SEVERITY_WARNING, NULL,
+			       "%s: %s is an address of the router, and the rules for the prefix "
+			       "open what listens there",
+			       FIXED(own->mapping), ADDR(&own->addr)),
+		       "add %s to `except` of the prefix; or give it a mapping of its own, if it "
+		       "is to "
+		       "be reached",
+		       ADDR(&own->addr));
+}
+
 /* With the same subnet, or a part of it, on both sides, the router itself cannot tell them apart.
  */
 static void judge_covers(const struct router_report *r, struct diagnosis *out)
@@ -783,6 +800,7 @@ void doctor_router(const struct router_report *r, struct diagnosis *out)
 	if (!r->standby)
 		judge_routes(r, out);
 	judge_itself(r, out);
+	judge_in_prefix(r, out);
 	judge_covers(r, out);
 	judge_sources(r, out);
 	judge_groups(r, out);

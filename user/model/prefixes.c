@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "model/prefixes.h"
 
+#include <arpa/inet.h>
 #include <stdarg.h>
 
 struct prefix mapping_fixed(const struct mapping *m)
@@ -80,6 +81,18 @@ bool mapping_has_shared(const struct mapping *m, const struct tn_addr *shared)
 		return false;
 	fixed = cross(m, shared);
 	return !is_excepted(m, &fixed);
+}
+
+struct tn_addr mapping_any_fixed(const struct mapping *m)
+{
+	struct tn_addr a = m->fixed;
+
+	if (!m->bits)
+		return a;
+	a.w[3 - (m->bits - 1) / 32] |= htonl(1U << (m->bits - 1) % 32);
+	while (is_excepted(m, &a))
+		a = addr_add(&a, 1);
+	return mapping_has_fixed(m, &a) ? a : m->fixed;
 }
 
 /* ------------------------------------------------------------ by address */

@@ -33,6 +33,12 @@ bool mapping_has_shared(const struct mapping *m, const struct tn_addr *shared);
 struct tn_addr mapping_shared_of(const struct mapping *m, const struct tn_addr *fixed);
 struct tn_addr mapping_fixed_of(const struct mapping *m, const struct tn_addr *shared);
 
+/*
+ * A fixed address that it has, as any VM of it: of a prefix one in its middle, as the first and the
+ * last ones may be the network's own.
+ */
+struct tn_addr mapping_any_fixed(const struct mapping *m);
+
 /* Whether both have the same exceptions; NULL is none. */
 bool same_exceptions(const struct addr_list *a, const struct addr_list *b);
 /* Sorts them, each once. */
