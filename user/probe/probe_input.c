@@ -15,10 +15,12 @@ void probe_input_free(struct probe_input *in)
 	vec_free(&in->solicited);
 }
 
-static struct probe_host host_of(const struct tenant *t, const struct tn_addr *fixed)
+static struct probe_host host_of(const struct tenant *t, const struct shared_row *row)
 {
-	const struct mapping *m = t ? tenant_mapping((struct tenant *)t, fixed) : NULL;
-	struct probe_host host = { .addr = *fixed, .who = m ? m->name : NULL };
+	const struct mapping *m = t ? tenant_mapping((struct tenant *)t, &row->fixed) : NULL;
+	struct probe_host host = { .addr = row->fixed,
+				   .who = m ? m->name : NULL,
+				   .bits = row_bits(row->flags) };
 
 	if (m)
 		memcpy(host.mac, m->mac, sizeof(host.mac));
@@ -39,16 +41,14 @@ static void take_addresses(const struct kernel_state *machine, const struct tena
 		}
 		if (row->flags & TN_SHARED_PREFIX) {
 			if (vms)
-				*vec_push(&out->unprobed) =
-					(struct probe_host){ row->fixed, name_of(t, &row->fixed),
-							     row_bits(row->flags) };
+				*vec_push(&out->unprobed) = host_of(t, row);
 			continue;
 		}
 		*vec_push(&out->mapped) = row->shared;
 		if (vms && solicited[addr_family(&row->shared)]++ < GROUPS_MAX)
 			*vec_push(&out->solicited) = row->shared;
 		if (vms)
-			*vec_push(&out->vms) = host_of(t, &row->fixed);
+			*vec_push(&out->vms) = host_of(t, row);
 	}
 }
 
