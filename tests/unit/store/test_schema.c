@@ -34,13 +34,24 @@ static void back_to_schema_11(void)
 	sql("DROP TABLE inside_route; PRAGMA user_version = 11");
 }
 
-static void forget_zone_and_inside_routes(struct model *m)
+static void forget_prefix(struct mapping *m)
+{
+	m->bits = 0;
+	if (m->except)
+		vec_free(&m->except->list);
+	free(m->except);
+	m->except = NULL;
+}
+
+static void forget_what_12_brought(struct model *m)
 {
 	free(m->zone);
 	m->zone = NULL;
 	vec_each (t, &m->tenants) {
 		if (tenant_router(t))
 			vec_free(&tenant_router(t)->inside_routes);
+		vec_each (mapping, &t->mappings)
+			forget_prefix(mapping);
 	}
 }
 
@@ -57,27 +68,16 @@ static void back_to_schema_10(void)
 	sql("ALTER TABLE mapping DROP COLUMN mac; PRAGMA user_version = 10");
 }
 
-static void forget_prefix(struct mapping *m)
-{
-	m->bits = 0;
-	if (m->except)
-		vec_free(&m->except->list);
-	free(m->except);
-	m->except = NULL;
-}
-
 static void forget_flows_and_macs(struct model *m)
 {
-	forget_zone_and_inside_routes(m);
+	forget_what_12_brought(m);
 	vec_each (t, &m->tenants) {
 		if (tenant_router(t)) {
 			tenant_router(t)->flows = TN_FLOWS;
 			tenant_router(t)->grace = 0;
 		}
-		vec_each (mapping, &t->mappings) {
+		vec_each (mapping, &t->mappings)
 			memset(mapping->mac, 0, sizeof(mapping->mac));
-			forget_prefix(mapping);
-		}
 	}
 }
 
@@ -222,7 +222,7 @@ Test(store, schema_11_is_brought_up_to_date)
 	store_close(open_store(STORE_WRITE));
 	cr_expect_eq(sql("PRAGMA user_version"), NEWEST);
 	cr_expect_eq(sql("SELECT count(change) FROM cluster"), 0);
-	forget_zone_and_inside_routes(&want);
+	forget_what_12_brought(&want);
 	assert_stored(&want);
 }
 
