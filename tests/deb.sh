@@ -74,7 +74,7 @@ done
 # shellcheck disable=SC1091
 . /etc/os-release
 mirror=http://deb.debian.org/debian
-ok "a Debian" mmdebstrap --variant=apt --include=iproute2,iputils-ping,debconf "$VERSION_CODENAME" "$root" \
+ok "a Debian" mmdebstrap --variant=apt --skip=cleanup/apt/lists --include=iproute2,iputils-ping,debconf "$VERSION_CODENAME" "$root" \
 	"deb $mirror $VERSION_CODENAME main"
 [ $status = 0 ] || exit 1
 
@@ -119,7 +119,8 @@ router() { # NAME ADDRESS
 	ip -n "$1-vm" route add default via 10.0.0.1
 }
 
-mkdir -p /run/netns
+# the namespaces that are made here are there, too
+mount --make-shared "$root/run"
 mount --bind "$root/run" /run
 mkdir -p /run/netns
 space() { # NAME
@@ -183,7 +184,7 @@ ok "purge with yes" in_root apt-get purge -y tenantnat
 no "they talk after a purge" talk
 [ ! -e "$root/var/lib/tenantnat" ] || fail "definitions after a purge: $(ls "$root/var/lib/tenantnat")"
 [ ! -e "$root/etc/tenantnat/tenantnat.yaml" ] && fail "somebody's own definitions file went with the purge"
-[ -z "$(ls "$root/sys/fs/bpf")" ] || fail "pins after a purge: $(ls "$root/sys/fs/bpf")"
+[ ! -e "$root/sys/fs/bpf/tenantnat" ] || fail "pins after a purge: $(ls "$root/sys/fs/bpf/tenantnat")"
 
 [ $status = 0 ] && echo "deb: all is right"
 exit $status
