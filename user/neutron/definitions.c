@@ -127,6 +127,22 @@ static size_t ports_of(const struct making *k, const char *device)
 	return low;
 }
 
+/*
+ * A tenant can make a port of his a leg of anybody's router, by owner and device; but not on the
+ * shared network, nor in the project of the leg that is there.
+ */
+static void take_sidecar(const port_vec *legs, const struct making *k, struct tenancy *t)
+{
+	vec_each (p, legs) {
+		if (strcmp((*p)->network, k->network->id) == 0)
+			t->leg = *p;
+	}
+	vec_each (p, legs) {
+		if (t->leg && *p != t->leg && strcmp((*p)->project, t->leg->project) == 0)
+			t->transit = *p;
+	}
+}
+
 /* What leads to the sidecar leads to no VM. */
 static void take_facing(struct tenancy *t)
 {
@@ -146,20 +162,25 @@ static void take_facing(struct tenancy *t)
 
 static void take_ports(const struct making *k, struct tenancy *t)
 {
+	port_vec legs = { 0 };
+
 	for (size_t i = ports_of(k, t->router->id);
 	     i < k->by_device.n && strcmp(k->by_device.v[i]->device, t->router->id) == 0; i++) {
 		const struct neutron_port *p = k->by_device.v[i];
 		bool shared = strcmp(p->network, k->network->id) == 0;
 
 		if (neutron_is_sidecar(p))
-			*(shared ? &t->leg : &t->transit) = p;
+			*vec_push(&legs) = p;
 		else if (neutron_is_interface(p))
 			*vec_push(shared ? &t->shared : &t->inside) = p;
 		else if (shared && strcmp(p->owner, "network:router_gateway") == 0)
 			t->gateway = p;
 	}
-	if (k->inv->ovn)
+	if (k->inv->ovn) {
+		take_sidecar(&legs, k, t);
 		take_facing(t);
+	}
+	vec_free(&legs);
 }
 
 /* Whoever was there first keeps the plain name. */

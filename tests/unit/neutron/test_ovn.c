@@ -98,6 +98,22 @@ Test(neutron_ovn, a_disabled_router)
 			      "disabled");
 }
 
+/* A tenant says of a port of his that it is a leg of this router. */
+Test(neutron_ovn, a_leg_of_a_tenant)
+{
+	static const char *const ids[] = { "00000001", "f0000001" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+		_cleanup_made_ struct made m = { 0 };
+
+		copy(NEUTRON_PORTS, "30000002", ids[i],
+		     "{'project_id': 'evil', 'network_id': '10000009-0009-4000-8000-000000000009', "
+		     "'fixed_ips': []}");
+		m = make();
+		expect_in(m.whole, alpha);
+	}
+}
+
 /* Whatever of it is missing. */
 Test(neutron_ovn, a_sidecar_that_is_not_made)
 {
