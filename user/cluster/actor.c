@@ -60,7 +60,7 @@ static int64_t left_here(const struct membership *m, const struct etcd_kvs *foun
 	const char *host = json_string_value(json_object_get(value, "host"));
 	json_int_t pid = json_integer_value(json_object_get(value, "pid"));
 
-	return host && strcmp(host, m->host) == 0 && pid > 0 && pid <= INT_MAX &&
+	return kv && host && strcmp(host, m->host) == 0 && pid > 0 && pid <= INT_MAX &&
 			       kill((pid_t)pid, 0) && errno == ESRCH
 		       ? kv->mod_revision
 		       : 0;
