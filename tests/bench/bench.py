@@ -205,12 +205,12 @@ def iptables(path, bench):
     path.router.run("iptables-restore", file, timeout=600)
 
 
-def tenantnat(hook, mode, accept='[{from: ["*"]}]'):
+def tenantnat(hook, mode, accept='[{from: ["*"]}]', prefix=False):
     def build(path, bench):
         router = (f"netns: {path.router.name}, shared: shared0, inside: [lan0], hook: {hook}, "
                   f"forwarding: {mode}")
         file = rules.write(bench.file(f"{path.name}.yaml"),
-                           rules.definitions(router, accept, path.mappings, path.six))
+                           rules.definitions(router, accept, path.mappings, path.six, prefix))
         cli = Cli(bench.binary, bench.file(path.name + "-state"), f"/sys/fs/bpf/{path.name}")
         bench.clis.append(cli)
         cli.run("-q", "apply", "--no-probe", "--yes", "-f", file, timeout=600)
@@ -232,6 +232,8 @@ ROUTERS = {
     "tc fast": tenantnat("tc", "fast"),
     "tc stack": tenantnat("tc", "stack"),
     "tc fast by port": tenantnat("tc", "fast", PORT),
+    "tc fast prefix": tenantnat("tc", "fast", prefix=True),
+    "xdp fast prefix": tenantnat("xdp", "fast", prefix=True),
 }
 GENERATOR = "generator"
 # whom the others are compared with, and the heads of these columns
@@ -240,7 +242,7 @@ SOME = ["nft stateful", "xdp fast", "tc fast"]
 LIMITS = ["XDP redirect, no NAT", "forwarding, no NAT"]
 MANY = ["XDP redirect, one look", *SOME, "nft stateless", "tc stack"]
 
-INWARD = ["tc fast by port", "XDP redirect, one look"]
+INWARD = ["tc fast by port", "tc fast prefix", "xdp fast prefix", "XDP redirect, one look"]
 
 # What varies, one thing at a time, and for which routers; the generators come by themselves.
 VARIANTS = [

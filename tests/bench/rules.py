@@ -51,16 +51,20 @@ def neutron(count):
     yield "COMMIT"
 
 
-def definitions(router, accept, count, six=False):
-    """A tenant `t` with that router and these mappings, and the peer, a VM behind another one."""
+def definitions(router, accept, count, six=False, prefix=False):
+    """
+    A tenant `t` with that router and these mappings, or one of a prefix that has all of them, and the
+    peer, a VM behind another one.
+    """
     yield from ('shared-network: {subnets: [100.64.0.0/10, "fd64::/64"]}', "tenants:",
                 "  - name: peer", "    mappings:",
                 f"      - {{fixed: 10.0.0.9, shared: {PEER[False]}}}",
                 f'      - {{fixed: "fd00::9", shared: "{PEER[True]}"}}',
                 "  - name: t", f"    router: {{{router}}}", f"    accept: {accept}",
                 "    mappings:")
-    for shared, fixed in pairs(count, six):
-        yield f'      - {{fixed: "{fixed}", shared: "{shared}"}}'
+    length = f"/{(128 if six else 32) - (count - 1).bit_length()}" if prefix else ""
+    for shared, fixed in pairs(1 if prefix else count, six):
+        yield f'      - {{fixed: "{fixed}{length}", shared: "{shared}{length}"}}'
 
 
 def write(path, lines):

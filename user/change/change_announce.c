@@ -5,6 +5,7 @@
 #include "lib/log.h"
 #include "lib/progress.h"
 #include "lib/spawn_detached.h"
+#include "model/prefixes.h"
 #include "probe/announce.h"
 
 /* Whether it is on the shared network for the first time, in another place or with another MAC. */
@@ -57,7 +58,10 @@ struct progress {
 	size_t added;  /* of the plan's fixed_put */
 };
 
-/* All addresses of the VMs of a router that has moved, else those that come to it. */
+/*
+ * All addresses of the VMs of a router that has moved, else those that come to it. Of prefixes
+ * none: nobody knows which have a VM, and whom others talk to they ask for.
+ */
 static void addrs_of_vms(const struct plan *p, const struct kernel_state *want,
 			 const struct router_row *r, bool moved, struct progress *at,
 			 struct addr_list *out)
@@ -67,7 +71,7 @@ static void addrs_of_vms(const struct plan *p, const struct kernel_state *want,
 
 		if (row->router > r->id)
 			break;
-		if (moved && row->router == r->id)
+		if (moved && row->router == r->id && !row_bits(row->flags))
 			*vec_push(&out->list) = row->shared;
 	}
 	for (; at->added < p->fixed_put.n; at->added++) {
@@ -75,7 +79,7 @@ static void addrs_of_vms(const struct plan *p, const struct kernel_state *want,
 
 		if (row->router > r->id)
 			break;
-		if (!moved && row->router == r->id)
+		if (!moved && row->router == r->id && !row_bits(row->flags))
 			*vec_push(&out->list) = row->shared;
 	}
 }

@@ -82,8 +82,17 @@ struct tenant *tenant_named(const struct model *m, const char *name, struct erro
 
 int no_mapping(const struct tenant *t, const char *word, struct error *err)
 {
+	const struct called by = called(word);
 	struct typo near = { .typed = word };
 
+	vec_each (m, &t->mappings) {
+		if (!by.name && !by.bits && m->bits && mapping_has_fixed(m, &by.fixed))
+			return error_usage(
+				err,
+				"tenant %s has no mapping of %s alone, which is in the prefix "
+				"%s; give `%s/%s`",
+				t->name, word, FIXED(m), t->name, m->name ?: FIXED(m));
+	}
 	vec_each (m, &t->mappings) {
 		if (m->name)
 			typo_try(&near, m->name, strlen(m->name));
