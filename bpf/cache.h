@@ -225,7 +225,8 @@ static __always_inline bool peer_is_accepted(const struct tn_peer *p, __u32 serv
 }
 
 /*
- * As tn_rule() about the VM's tenant. Mappings that rules name are not what the line is about.
+ * As tn_rule() about the VM's tenant. Mappings that rules name are not what the line is about, and
+ * rules that end are not kept.
  * Global, so that the verifier follows it once.
  */
 __noinline __u32 tn_peer_rule(__u32 service, __u64 seq)
@@ -241,10 +242,11 @@ __noinline __u32 tn_peer_rule(__u32 service, __u64 seq)
 	p = e->flags & TN_SHARED_NAMED ? NULL : peer_begin(w);
 	if (p && p->tenant == e->tenant && peer_is_accepted(p, service, seq)) {
 		w->any_service = p->service == TN_SERVICE_ANY;
+		w->ends = false;
 		return p->rule;
 	}
 	rule = tn_rule(false, service >> 16, service & 0xffff);
-	if (!p || !rule || !seq)
+	if (!p || !rule || !seq || w->ends)
 		return rule;
 	if (p->seq != seq)
 		p->expires = 0; /* whose MAC address it is, the tables say too */

@@ -348,14 +348,14 @@ static __always_inline enum quick fast_route(struct pkt *p, struct scratch *w,
 	return QUICK_DONE;
 }
 
-/* Keep what accepted the packet, for those that come behind it. */
+/* Keep what accepted the packet, for those that come behind it, if it has no end. */
 static __always_inline void course_keep(const struct course *c, const struct pkt *p,
 					const struct scratch *w, const struct fast_packet *q,
 					__u32 record)
 {
 	struct tn_pair *pair = c->pair;
 
-	pair->rule = p->rule;
+	pair->rule = w->ends ? 0 : p->rule;
 	pair->service = w->any_service ? TN_SERVICE_ANY : fast_service(q, c->to);
 	pair->record = record;
 	pair->seq = c->seq;

@@ -71,18 +71,25 @@ static __always_inline __u32 flow_life(__u8 class)
 	}
 }
 
+/* Whether that was in the last `life` seconds; 0: it never was. */
+static __always_inline bool is_recent(__u32 since, __u32 life)
+{
+	return since && since + life > seconds();
+}
+
 /* The row that w->service names, in the last `life` seconds. Global, as tn_rule_in_row(). */
 __noinline int tn_was_withdrawn(__u32 life)
 {
 	struct scratch *w = scratch_get();
 	const __u32 *since = w ? bpf_map_lookup_elem(&withdrawn, &w->service) : NULL;
 
-	return since && *since + life > seconds();
+	return since && is_recent(*since, life);
 }
 
 /*
  * Whether a rule of the VM's tenant that is no more accepted this service of the VM, and not
- * longer ago than a flow lives. First the row that says whether there is anything to look for.
+ * longer ago than a flow lives. First those that have ended, which tn_rule() has just met; then the
+ * row that says whether there is anything else to look for.
  * A rule for all ports says nothing about which end is the server's: but for TCP, which
  * is_opening() knows, that is then the one with the lower port.
  */
@@ -95,6 +102,8 @@ __noinline int tn_was_accepted(__u32 class, __u32 ports)
 
 	if (!w)
 		return 0;
+	if (is_recent(w->ended_used, life) || (all && is_recent(w->ended_all_used, life)))
+		return 1;
 	key = &w->service;
 	*key = (struct tn_service_key){ .accept.tenant = w->endpoints.tenant,
 					.class = TN_WITHDRAWN_ANY };

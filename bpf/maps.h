@@ -103,7 +103,7 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 1);
 	__type(key, struct tn_service_key);
-	__type(value, __u32);
+	__type(value, struct tn_service);
 } services SEC(".maps");
 
 struct {

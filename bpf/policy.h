@@ -36,6 +36,13 @@ static __always_inline bool is_graced(struct pkt *p, const struct scratch *w)
 	       (tcp & (TCP_ACK | TCP_SYN | TCP_FIN | TCP_RST)) == TCP_ACK;
 }
 
+/* No rule accepts it, and no flow; one that has ended is said to be the reason. */
+static __always_inline enum tn_verdict refuse(struct pkt *p, const struct scratch *w)
+{
+	p->rule = w->ended;
+	return drop(p, p->rule ? TN_DROP_RULE_ENDED : TN_DROP_NOT_ACCEPTED);
+}
+
 /* From the shared network to a VM. */
 static __always_inline enum tn_verdict policy_in(struct pkt *p, struct scratch *w)
 {
@@ -49,8 +56,7 @@ static __always_inline enum tn_verdict policy_in(struct pkt *p, struct scratch *
 	if (!p->rule) {
 		if (s.talk == TALK_REQUEST ||
 		    (!tn_flow_lives(p->proto, flow_ports(s.src, s.dst)) && !is_graced(p, w)))
-			return drop(p, w->endpoints.peer_tenant ? TN_DROP_NOT_ACCEPTED
-								: TN_DROP_STRANGER);
+			return w->endpoints.peer_tenant ? refuse(p, w) : drop(p, TN_DROP_STRANGER);
 		p->by_flow = true;
 	}
 	return accepted(p, false);
@@ -64,17 +70,15 @@ static __always_inline enum tn_verdict policy_open(struct pkt *p, struct scratch
 	bool judged = w->endpoints.peer_flags & TN_SHARED_JUDGED;
 	__u8 tcp = 0;
 
-	if (s->talk == TALK_REPLY)
-		return drop(p, TN_DROP_NOT_ACCEPTED);
-	if (judged && !tn_rule(true, s->class, s->dst))
-		return drop(p, TN_DROP_NOT_ACCEPTED);
+	if (s->talk == TALK_REPLY || (judged && !tn_rule(true, s->class, s->dst)))
+		return refuse(p, w);
 	if (s->class == TN_CLASS_TCP && !pkt_load(p, p->l4 + TCP_FLAGS_OFFSET, &tcp, sizeof(tcp)))
 		return drop(p, TN_DROP_MALFORMED);
 	/* nested, these calls would need more stack than there is */
 	if (!tn_flow_refresh(flow, ports, tcp)) {
 		/* what a rule of the peer accepts is no answer to what a rule of before accepted */
 		if (!judged && tn_was_accepted(s->class, ports))
-			return drop(p, TN_DROP_NOT_ACCEPTED);
+			return refuse(p, w);
 		tn_flow_refresh(flow | FLOW_MAKE, ports, tcp);
 	}
 	p->by_flow = true;

@@ -16,6 +16,41 @@ _Static_assert(!(TN_CLASSES_COUNT & (TN_CLASSES_COUNT - 1)), "tn_rule_in_row() m
 #define SERVICE_UNKNOWN 0x10000
 
 /*
+ * The rule of a row, if it is in force; 0: it is over, or there is none. `all`: the row is for all
+ * services of a class. What is compared is read again behind each call: there is no room on the
+ * stack to keep it.
+ */
+static __always_inline __u32 rule_in_force(struct scratch *w, struct tn_service *row, bool all)
+{
+	volatile struct tn_service *r = row;
+	__u32 now;
+
+	if (!r->until)
+		return r->rule;
+	if (seconds_tai() < r->until) {
+		now = seconds();
+		if (r->used != now) /* several CPUs share it */
+			r->used = now;
+		w->ends = true;
+		return r->rule;
+	}
+	if (!w->ended)
+		w->ended = r->rule;
+	now = r->used;
+	if (all && now > w->ended_all_used)
+		w->ended_all_used = now;
+	if (!all && now > w->ended_used)
+		w->ended_used = now;
+	return 0;
+}
+
+/* What a row of accepts begins with is the rule that accepts everything, as a row of services. */
+_Static_assert(offsetof(struct tn_accept, rule) == offsetof(struct tn_service, rule) &&
+		       offsetof(struct tn_accept, until) == offsetof(struct tn_service, until) &&
+		       offsetof(struct tn_accept, used) == offsetof(struct tn_service, used),
+	       "tn_rule_in_row() looks at both alike");
+
+/*
  * The rule of the row of accepts that w->service names, and the rows of services below it; 0: none.
  * `service` SERVICE_UNKNOWN: a fragment without its header. Global, so that the
  * verifier follows it once.
@@ -24,9 +59,9 @@ __noinline __u32 tn_rule_in_row(__u32 service)
 {
 	struct scratch *w = scratch_get();
 	struct tn_service_key *key;
-	const struct tn_accept *found;
-	__u32 blocks, class;
-	const __u32 *rule;
+	struct tn_service *row;
+	struct tn_accept *found;
+	__u32 blocks, class, rule;
 
 	if (!w)
 		return 0;
@@ -35,10 +70,11 @@ __noinline __u32 tn_rule_in_row(__u32 service)
 	found = bpf_map_lookup_elem(&accepts, &key->accept);
 	if (!found)
 		return 0;
-	w->any_service = found->rule && !w->rows;
+	rule = rule_in_force(w, (struct tn_service *)found, true);
+	w->any_service = rule && !w->rows;
 	w->rows++;
-	if (found->rule || class >= TN_CLASSES_COUNT)
-		return found->rule;
+	if (rule || class >= TN_CLASSES_COUNT)
+		return rule;
 	/* the verifier has to see the bound once more, and the compiler not that it is known */
 	asm volatile("" : "+r"(class));
 	blocks = found->blocks[class & (TN_CLASSES_COUNT - 1)];
@@ -50,9 +86,12 @@ __noinline __u32 tn_rule_in_row(__u32 service)
 			continue;
 		key->shift = i * TN_SHIFT_STEP;
 		key->block = (service & 0xffff) >> key->shift;
-		rule = bpf_map_lookup_elem(&services, key);
+		row = bpf_map_lookup_elem(&services, key);
+		if (!row)
+			continue;
+		rule = rule_in_force(w, row, key->shift == TN_SHIFT_ALL);
 		if (rule)
-			return *rule;
+			return rule;
 	}
 	return 0;
 }
@@ -91,7 +130,8 @@ __noinline __u32 tn_rule(__u32 of_peer, __u32 class, __u32 service)
 
 	if (!w)
 		return 0;
-	w->rows = w->any_service = 0;
+	w->rows = w->any_service = w->ends = 0;
+	w->ended = w->ended_used = w->ended_all_used = 0;
 	e = &w->endpoints;
 	from = of_peer ? e->tenant : e->peer_tenant;
 	to_flags = of_peer ? e->peer_flags : e->flags;

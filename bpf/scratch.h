@@ -67,6 +67,14 @@ struct scratch {
 	bool any_service;	     /* and whether its answer is the same for all services */
 	bool for_nobody;	     /* the last route: see fib_route_past() */
 	__u32 where;		     /* enum leads: where the stack would send the packet */
+	__u32 rows;		     /* of accepts that tn_rule() has met, */
+	bool any_service;	     /* and whether its answer is the same for all services; */
+	bool ends;		     /* the rule is one that ends, and not to be kept; */
+	__u32 ended;		     /* one that is over would have been the answer; 0: none, */
+	__u32 ended_used; /* when such a one accepted last, of this service: struct tn_service, */
+	__u32 ended_all_used;  /* and of all services */
+	bool for_nobody;       /* the last route: see fib_route_past() */
+	__u32 where;	       /* enum leads: where the stack would send the packet */
 	__u64 src_valid_until; /* until when it is known who sends as the VM: see tn_hop_out() */
 	struct bpf_fib_lookup fib;
 	struct bpf_fib_lookup fib_back; /* of what the router says: answer_leads() */
@@ -143,6 +151,12 @@ static __always_inline bool is_feasible(const struct scratch *w)
 static __always_inline __u32 seconds(void)
 {
 	return bpf_ktime_get_coarse_ns() / NS_PER_S;
+}
+
+/* CLOCK_TAI: the wall clock, which can be set, and what it is behind TAI. */
+static __always_inline __u32 seconds_tai(void)
+{
+	return bpf_ktime_get_tai_ns() / NS_PER_S;
 }
 
 #endif

@@ -149,12 +149,26 @@ struct tn_accept_key {
 };
 
 struct tn_accept {
-	__u32 rule;		       /* that accepts everything; 0: none does */
+	__u32 rule;  /* that accepts everything; 0: none does */
+	__u32 until; /* as in struct tn_service, and so is the next one: of that rule */
+	__u32 used;
 	__u8 blocks[TN_CLASSES_COUNT]; /* by class: bit i: there are rows in services of shift 4 * i
 					*/
 };
 
-/* Map services: the value is the rule, never 0, that accepts a block of 2^shift services. */
+/*
+ * Map services: the rule that accepts a block of 2^shift services, and until when. A rule with an
+ * end is kept in no cache: each packet is compared with the clock, so that it ends by itself, and
+ * when the clock is set, too. What it has accepted is then an answer for as long as after a rule
+ * that is withdrawn: see below.
+ */
+struct tn_service {
+	__u32 rule;  /* never 0 */
+	__u32 until; /* CLOCK_TAI, seconds: from then on it accepts nothing; 0: it has no end */
+	__u32 used;  /* CLOCK_MONOTONIC, seconds: when a rule with an end accepted last; the
+			programs' own */
+};
+
 #define TN_SHIFT_STEP 4
 #define TN_SHIFT_ALL  16 /* the largest shift: all services of the class */
 struct tn_service_key {
@@ -450,7 +464,7 @@ struct tn_event {
 	__u64 at; /* CLOCK_MONOTONIC, nanoseconds */
 	__u32 router;
 	__u32 ifindex;
-	__u32 rule;	/* that accepted it; 0: none, or a flow */
+	__u32 rule;	/* that accepted it, or has ended; 0: none, or a flow */
 	__u32 len;	/* of the frame */
 	__u16 head_len; /* bytes in `head` */
 	__u16 sport;	/* host byte order; as in TN_CLASSES for ICMP */
@@ -651,7 +665,8 @@ TN_ABI_SIZE(struct tn_cached, 32);
 TN_ABI_SIZE(struct tn_peer, 64);
 TN_ABI_SIZE(struct tn_record, 64);
 TN_ABI_SIZE(struct tn_accept_key, 40);
-TN_ABI_SIZE(struct tn_accept, 4 + TN_CLASSES_COUNT);
+TN_ABI_SIZE(struct tn_accept, 12 + TN_CLASSES_COUNT);
+TN_ABI_SIZE(struct tn_service, 12);
 TN_ABI_SIZE(struct tn_service_key, 44);
 TN_ABI_SIZE(struct tn_pool_key, 20);
 TN_ABI_SIZE(struct tn_flow_key, 56);

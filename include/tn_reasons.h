@@ -78,7 +78,11 @@
 	X(WRONG_MAC, "wrong-mac", \
 	  "the host with the fixed address has not the MAC address of its mapping (`mac`): another VM " \
 	  "has got that address, or pretends to; if it is to have the mapping, correct its `mac`, " \
-	  "else remove the mapping")
+	  "else remove the mapping") \
+	X(RULE_ENDED, "rule-ended", \
+	  "the only rule of `accept` that names sender, destination and port has ended (`until`), and the " \
+	  "packet is no answer to one that the destination sent; to allow it again, set a later `until`, " \
+	  "else remove the rule")
 /* clang-format on */
 
 enum tn_reason {

@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "../fuzz/input.h"
 #include "host/host.h"
@@ -393,16 +394,24 @@ static void set_flag(struct lab *lab, const char *shared, uint32_t flag)
 }
 
 static void put_service(struct lab *lab, struct tn_service_key *key, uint8_t shift, uint16_t block,
-			uint32_t rule)
+			const struct tn_service *value)
 {
 	key->shift = shift;
 	key->block = block;
-	put(lab, "services", key, &rule);
+	put(lab, "services", key, value);
 }
 
 void lab_accept(struct lab *lab, enum lab_router router, const char *to, uint32_t from,
 		unsigned int class, uint16_t first, uint16_t last, uint32_t rule)
 {
+	lab_accept_until(lab, router, to, from, class, first, last, rule, 0);
+}
+
+void lab_accept_until(struct lab *lab, enum lab_router router, const char *to, uint32_t from,
+		      unsigned int class, uint16_t first, uint16_t last, uint32_t rule,
+		      uint32_t until)
+{
+	struct tn_service value = { .rule = rule, .until = until };
 	struct tn_service_key key = { .accept = { .tenant = fixture_tenant(router), .from = from },
 				      .class = class };
 	int accepts = lab_map_fd(lab, "accepts");
@@ -415,15 +424,24 @@ void lab_accept(struct lab *lab, enum lab_router router, const char *to, uint32_
 	bpf_map_lookup_elem(accepts, &key.accept, &row);
 	if (class == TN_CLASSES_COUNT) {
 		row.rule = rule;
+		row.until = until;
 	} else if (!first && last == 0xffff) {
 		row.blocks[class] |= 1U << TN_SHIFT_ALL / TN_SHIFT_STEP;
-		put_service(lab, &key, TN_SHIFT_ALL, 0, rule);
+		put_service(lab, &key, TN_SHIFT_ALL, 0, &value);
 	} else {
 		row.blocks[class] |= 1;
 		for (uint32_t service = first; service <= last; service++)
-			put_service(lab, &key, 0, service, rule);
+			put_service(lab, &key, 0, service, &value);
 	}
 	put(lab, "accepts", &key.accept, &row);
+}
+
+uint32_t lab_tai(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_TAI, &now);
+	return (uint32_t)now.tv_sec;
 }
 
 void lab_accept_nothing(struct lab *lab)

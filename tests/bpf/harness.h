@@ -71,6 +71,12 @@ void lab_subnets(struct lab *lab, const char *const *subnets, size_t n);
  */
 void lab_accept(struct lab *lab, enum lab_router router, const char *to, uint32_t from,
 		unsigned int class, uint16_t first, uint16_t last, uint32_t rule);
+/* The same, until then (CLOCK_TAI, seconds); 0: without an end. */
+void lab_accept_until(struct lab *lab, enum lab_router router, const char *to, uint32_t from,
+		      unsigned int class, uint16_t first, uint16_t last, uint32_t rule,
+		      uint32_t until);
+/* Now, by that clock. */
+uint32_t lab_tai(void);
 /* Nobody accepts anything any more. */
 void lab_accept_nothing(struct lab *lab);
 /* Addresses in `prefix` that are in no mapping are that tenant's; 0: disputed. */

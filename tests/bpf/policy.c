@@ -194,7 +194,7 @@ static void every_row_counts(struct lab *lab)
 	struct tn_accept row = { .blocks = { [TN_CLASS_UDP] = 0xe } };
 	struct tn_service_key key = { .accept = { .tenant = TENANT_OF(RED) },
 				      .class = TN_CLASS_UDP };
-	uint32_t rule = 9;
+	struct tn_service rule = { .rule = 9 };
 
 	lab_accept(lab, RED, NULL, TENANT_OF(BLUE), ONE_OF(TCP, 1), 1);
 	lab_accept(lab, RED, NULL, 0, ONE_OF(TCP, 2), 2);
@@ -456,6 +456,173 @@ static void a_rule_that_goes_for_a_peer_elsewhere(struct lab *lab)
 Test(policy, a_rule_that_goes_for_a_peer_elsewhere)
 {
 	scene(a_rule_that_goes_for_a_peer_elsewhere);
+}
+
+/* ---------------------------------------------------------------- rules that end */
+
+#define LATER	 (lab_tai() + 1000000)
+#define LONG_AGO 1000000000
+
+/* The row of services, or with EVERYTHING of accepts, whose rule ends then; `used` as in it. */
+static void end_row(struct lab *lab, unsigned int class, uint16_t port, uint32_t until,
+		    uint32_t used)
+{
+	struct tn_service_key key = { .accept = { .tenant = TENANT_OF(RED) },
+				      .class = class,
+				      .block = port };
+	int accepts = lab_map_fd(lab, "accepts"), services = lab_map_fd(lab, "services");
+	struct tn_service row;
+	struct tn_accept all;
+
+	if (class == EVERYTHING) {
+		cr_assert_eq(bpf_map_lookup_elem(accepts, &key.accept, &all), 0);
+		all.until = until;
+		all.used = used;
+		cr_assert_eq(bpf_map_update_elem(accepts, &key.accept, &all, BPF_ANY), 0);
+		return;
+	}
+	cr_assert_eq(bpf_map_lookup_elem(services, &key, &row), 0);
+	row.until = until;
+	row.used = used;
+	cr_assert_eq(bpf_map_update_elem(services, &key, &row, BPF_ANY), 0);
+}
+
+/*
+ * What is in force is accepted, and its answers are. Then the clock is past the end, as if it had
+ * been set: nobody tells the programs, so whatever they had kept would go on.
+ */
+static void a_rule_that_ends(struct lab *lab)
+{
+	lab_accept_until(lab, RED, NULL, 0, ONE_OF(TCP, 22), 3, LATER);
+	PLAY(lab, { "in", IN, TCP_(BLUE_SHARED, 4000, RED_SHARED, 22), PASSES },
+	     { "again", IN, TCP_(BLUE_SHARED, 4000, RED_SHARED, 22), PASSES },
+	     { "out", OUT, TCP_(RED_VM, 22, BLUE_SHARED, 4000), PASSES },
+	     { "again", OUT, TCP_(RED_VM, 22, BLUE_SHARED, 4000), PASSES },
+	     { "in over IPv6", IN, TCP_(BLUE_SHARED_6, 4000, RED_SHARED_6, 22), PASSES },
+	     { "again", IN, TCP_(BLUE_SHARED_6, 4000, RED_SHARED_6, 22), PASSES },
+	     { "out over IPv6", OUT, TCP_(RED_VM_6, 22, BLUE_SHARED_6, 4000), PASSES },
+	     { "from a tenant elsewhere", IN, TCP_(GREEN_SHARED, 4000, RED_SHARED, 22), PASSES },
+	     { "another port", IN, TCP_(BLUE_SHARED, 4000, RED_SHARED, 23), TN_DROP_NOT_ACCEPTED });
+	cr_expect_eq(lab_hits(lab, 3), 8);
+	end_row(lab, TN_CLASS_TCP, 22, lab_tai(), now());
+	PLAY(lab,
+	     { "in after it", IN, TCP_(BLUE_SHARED, 4000, RED_SHARED, 22), TN_DROP_RULE_ENDED },
+	     { "out after it", OUT, TCP_(RED_VM, 22, BLUE_SHARED, 4000), TN_DROP_NOT_ACCEPTED },
+	     { "in over IPv6", IN, TCP_(BLUE_SHARED_6, 4000, RED_SHARED_6, 22),
+	       TN_DROP_RULE_ENDED },
+	     { "out over IPv6", OUT, TCP_(RED_VM_6, 22, BLUE_SHARED_6, 4000),
+	       TN_DROP_NOT_ACCEPTED },
+	     { "from a tenant elsewhere", IN, TCP_(GREEN_SHARED, 4000, RED_SHARED, 22),
+	       TN_DROP_RULE_ENDED },
+	     { "another port", IN, TCP_(BLUE_SHARED, 4000, RED_SHARED, 23), TN_DROP_NOT_ACCEPTED },
+	     { "a stranger", IN, TCP_(STRANGER, 4000, RED_SHARED, 22), TN_DROP_STRANGER });
+	cr_expect_eq(lab_hits(lab, 3), 8);
+	end_row(lab, TN_CLASS_TCP, 22, LATER, 0);
+	PLAY(lab, { "the clock is set back", IN, TCP_(BLUE_SHARED, 4000, RED_SHARED, 22), PASSES },
+	     { "and its answer", OUT, TCP_(RED_VM, 22, BLUE_SHARED, 4000), PASSES });
+}
+
+Test(policy, a_rule_that_ends)
+{
+	scene(a_rule_that_ends);
+}
+
+/* What goes on longer accepts what it did, whichever row is met first. */
+static void one_rule_of_two_ends(struct lab *lab)
+{
+	lab_accept_until(lab, RED, NULL, 0, EVERYTHING, 0, 0, 3, LONG_AGO);
+	lab_accept_until(lab, RED, NULL, 0, ONE_OF(UDP, 53), 4, LATER);
+	lab_accept_until(lab, RED, RED_SHARED, 0, ONE_OF(UDP, 54), 5, LONG_AGO);
+	lab_accept_until(lab, RED, RED_SHARED, 0, ALL_OF(UDP), 6, 0);
+	lab_accept_until(lab, RED, NULL, 0, ONE_OF(UDP, 55), 7, LONG_AGO);
+	PLAY(lab, { "the service", IN, UDP_(BLUE_SHARED, 4000, RED_SHARED2, 53), PASSES },
+	     { "another", IN, UDP_(BLUE_SHARED, 4000, RED_SHARED2, 54), TN_DROP_RULE_ENDED },
+	     { "of the mapping that is named", IN, UDP_(BLUE_SHARED, 4000, RED_SHARED, 54),
+	       PASSES },
+	     { "of that mapping, too", IN, UDP_(BLUE_SHARED, 4000, RED_SHARED, 55), PASSES },
+	     { "of another one", IN, UDP_(BLUE_SHARED, 4000, RED_SHARED2, 55), TN_DROP_RULE_ENDED },
+	     { "a reply to nothing, which a rule for everything would take", IN,
+	       PONG(BLUE_SHARED, RED_SHARED2), TN_DROP_RULE_ENDED });
+	cr_expect_eq(lab_hits(lab, 4), 1);
+	cr_expect_eq(lab_hits(lab, 6), 2);
+}
+
+Test(policy, one_rule_of_two_ends)
+{
+	scene(one_rule_of_two_ends);
+}
+
+/* Of whom it is not known here whom he accepts: see a_rule_that_goes_for_a_peer_elsewhere(). */
+static void a_rule_that_ends_for_a_peer_elsewhere(struct lab *lab)
+{
+	lab_pool(lab, "100.64.9.0/24", TENANT_OF(GREEN) + 7);
+	lab_accept_until(lab, RED, NULL, 0, ONE_OF(UDP, 53), 3, LATER);
+	lab_accept_until(lab, RED, NULL, 0, ONE_OF(TCP, 22), 4, LATER);
+	PLAY(lab, { "a request", IN, UDP_(STRANGER, 4000, RED_SHARED, 53), PASSES },
+	     { "a connection", IN, TCP_(STRANGER, 4000, RED_SHARED, 22), PASSES });
+	end_row(lab, TN_CLASS_UDP, 53, LONG_AGO, now());
+	end_row(lab, TN_CLASS_TCP, 22, LONG_AGO, now());
+	PLAY(lab, { "an answer", OUT, UDP_(RED_VM, 53, STRANGER, 4000), TN_DROP_RULE_ENDED },
+	     { "of the connection", OUT, TCP_(RED_VM, 22, STRANGER, 4000), TN_DROP_RULE_ENDED },
+	     { "and what it would let in", IN, TCP_(STRANGER, 4000, RED_SHARED, 22),
+	       TN_DROP_RULE_ENDED },
+	     { "of another service", OUT, UDP_(RED_VM, 54, STRANGER, 4000), PASSES },
+	     { "a VM that opens a flow", OUT, TCP_(RED_VM, 22, STRANGER, 4001, .tcp = TH_SYN),
+	       PASSES },
+	     { "goes on with it", OUT, TCP_(RED_VM, 22, STRANGER, 4001), PASSES },
+	     { "and is answered", IN, TCP_(STRANGER, 4001, RED_SHARED, 22), PASSES });
+	end_row(lab, TN_CLASS_UDP, 53, LONG_AGO, now() - TN_FLOW_UDP + 60);
+	PLAY(lab, { "not so long ago", OUT, UDP_(RED_VM, 53, STRANGER, 4000), TN_DROP_RULE_ENDED });
+	end_row(lab, TN_CLASS_UDP, 53, LONG_AGO, now() - TN_FLOW_UDP - 60);
+	PLAY(lab,
+	     { "longer ago than a flow lives", OUT, UDP_(RED_VM, 53, STRANGER, 4000), PASSES });
+	end_row(lab, TN_CLASS_UDP, 53, LONG_AGO, 0);
+	PLAY(lab, { "it has accepted nothing", OUT, UDP_(RED_VM, 53, STRANGER, 4002), PASSES });
+}
+
+Test(policy, a_rule_that_ends_for_a_peer_elsewhere)
+{
+	scene(a_rule_that_ends_for_a_peer_elsewhere);
+}
+
+/* The same of one for everything, of which the end with the lower port is the server's. */
+static void a_rule_for_everything_ends(struct lab *lab)
+{
+	lab_pool(lab, "100.64.9.0/24", TENANT_OF(GREEN) + 7);
+	lab_accept_until(lab, RED, NULL, 0, EVERYTHING, 0, 0, 3, LATER);
+	PLAY(lab, { "a request", IN, UDP_(STRANGER, 4000, RED_SHARED, 53), PASSES });
+	end_row(lab, EVERYTHING, 0, LONG_AGO, now());
+	PLAY(lab, { "an answer", OUT, UDP_(RED_VM, 53, STRANGER, 4000), TN_DROP_RULE_ENDED },
+	     { "of a client's port", OUT, UDP_(RED_VM, 4001, STRANGER, 53), PASSES },
+	     { "TCP of a client's port", OUT, TCP_(RED_VM, 4001, STRANGER, 80),
+	       TN_DROP_RULE_ENDED },
+	     { "but a ping", OUT, PING(RED_VM, STRANGER), PASSES });
+}
+
+Test(policy, a_rule_for_everything_ends)
+{
+	scene(a_rule_for_everything_ends);
+}
+
+/* What a VM opens by a rule of its peer ends with that rule: it is asked for packet by packet. */
+static void the_rule_of_the_peer_ends(struct lab *lab)
+{
+	lab_accept_until(lab, BLUE, NULL, TENANT_OF(RED), ONE_OF(TCP, 80), 3, LATER);
+	PLAY(lab, { "a VM opens", OUT, TCP_(RED_VM, 4000, BLUE_SHARED, 80, .tcp = TH_SYN), PASSES },
+	     { "goes on", OUT, TCP_(RED_VM, 4000, BLUE_SHARED, 80), PASSES },
+	     { "is answered", IN, TCP_(BLUE_SHARED, 80, RED_SHARED, 4000), PASSES },
+	     { "over IPv6", OUT, TCP_(RED_VM_6, 4000, BLUE_SHARED_6, 80, .tcp = TH_SYN), PASSES });
+	lab_accept_until(lab, BLUE, NULL, TENANT_OF(RED), ONE_OF(TCP, 80), 3, lab_tai());
+	PLAY(lab, { "after it", OUT, TCP_(RED_VM, 4000, BLUE_SHARED, 80), TN_DROP_RULE_ENDED },
+	     { "once more", OUT, TCP_(RED_VM, 4000, BLUE_SHARED, 80, .tcp = TH_SYN),
+	       TN_DROP_RULE_ENDED },
+	     { "over IPv6", OUT, TCP_(RED_VM_6, 4000, BLUE_SHARED_6, 80), TN_DROP_RULE_ENDED },
+	     { "another port", OUT, TCP_(RED_VM, 4000, BLUE_SHARED, 81), TN_DROP_NOT_ACCEPTED });
+}
+
+Test(policy, the_rule_of_the_peer_ends)
+{
+	scene(the_rule_of_the_peer_ends);
 }
 
 /* The one flow that there is; the caller's to change. */

@@ -98,6 +98,10 @@ static const uint16_t types_v6[] = { 128, 139, 160, 129, 140, 161, 150, 200 };
 
 #define ONE_OF(r, list) (list)[below(r, ARRAY_SIZE(list))]
 
+/* Of rules: two that are over, and two that are not for a long time. CLOCK_TAI, in the rows. */
+#define IN_FORCE 4000000000U
+static const uint32_t ends[] = { 1000000000, 1000000001, IN_FORCE, IN_FORCE + 1 };
+
 static void draw_service(struct random *r, struct service *s)
 {
 	uint16_t a, b;
@@ -140,6 +144,8 @@ static void draw_rule(struct random *r, const struct model *m, const struct tena
 		*vec_push(&rule->to) = xstrdup("web");
 	for (unsigned int n = one_in(r, 6) ? 0 : 1 + below(r, 3); n--;)
 		draw_service(r, vec_push(&rule->services));
+	if (one_in(r, 2))
+		rule->until = ONE_OF(r, ends);
 }
 
 static void draw_rules(struct random *r, struct model *m)
@@ -209,7 +215,8 @@ static void put_policy(struct lab *lab, const struct model *m)
 	vec_each (row, &p.accepts)
 		put(lab, "accepts", &row->key, &row->value);
 	vec_each (row, &p.services)
-		put(lab, "services", &row->key, &row->rule);
+		put(lab, "services", &row->key,
+		    &(struct tn_service){ .rule = row->rule, .until = row->until });
 	vec_each (row, &p.pools)
 		put(lab, "pools", &row->key, &row->tenant);
 	vec_each (t, &m->tenants) {
@@ -274,10 +281,12 @@ static bool lists(const struct model *m, const struct rule *r, const struct call
 	return false;
 }
 
-/* Whether a rule of `t` lets `from` have that service at `fixed`; `all`: only one about everything.
+/*
+ * Whether a rule of `t` lets `from` have that service at `fixed`; `all`: only one about everything.
+ * *ended (which is kept): one would, but is over.
  */
 static bool allows(const struct model *m, const struct tenant *t, const struct tn_addr *fixed,
-		   const struct caller *from, const struct service *s, bool all)
+		   const struct caller *from, const struct service *s, bool all, bool *ended)
 {
 	vec_each (r, &t->accept) {
 		bool match = !r->services.n;
@@ -287,8 +296,9 @@ static bool allows(const struct model *m, const struct tenant *t, const struct t
 		vec_each (of, &r->services)
 			match |= !all && of->class == s->class && of->first <= s->first &&
 				 s->first <= of->last;
-		if (match)
+		if (match && (!r->until || r->until >= IN_FORCE))
 			return true;
+		*ended |= match;
 	}
 	return false;
 }
@@ -311,19 +321,22 @@ static int expected(const struct model *m, struct opened *opened, const struct t
 	struct tn_addr vm = addr_of(t->v4 ? t->vm->fixed : t->vm->fixed_6);
 	struct tn_addr at = addr_of(t->v4 ? RED_VM : RED_VM_6);
 	struct caller peer = { t->peer->tenant, t->peer->mapped ? &at : NULL };
+	bool ended = false;
 
-	if (allows(m, red, &vm, &peer, &t->mine, t->out ? t->request : t->reply))
+	if (allows(m, red, &vm, &peer, &t->mine, t->out ? t->request : t->reply, &ended))
 		return -1;
 	if (!t->out)
 		return !t->request && is_open(opened, t) ? -1
 		       : t->peer->tenant < 0		 ? TN_DROP_STRANGER
+		       : ended				 ? TN_DROP_RULE_ENDED
 							 : TN_DROP_NOT_ACCEPTED;
 	if (t->reply)
-		return TN_DROP_NOT_ACCEPTED;
+		return ended ? TN_DROP_RULE_ENDED : TN_DROP_NOT_ACCEPTED;
+	ended = false;
 	its = t->peer->mapped ? &m->tenants.v[t->peer->tenant] : NULL;
 	if (its && (its->router || its->has_accept) &&
-	    !allows(m, its, &at, &(struct caller){ T_RED, &vm }, &t->its, false))
-		return TN_DROP_NOT_ACCEPTED;
+	    !allows(m, its, &at, &(struct caller){ T_RED, &vm }, &t->its, false, &ended))
+		return ended ? TN_DROP_RULE_ENDED : TN_DROP_NOT_ACCEPTED;
 	*vec_push(&opened->list) = *t;
 	return -1;
 }

@@ -39,9 +39,10 @@ NOBODY = "100.64.2.99"
 ECHO, TICK = 7007, 0.02
 SHARED_INDEX, INSIDE_INDEX = 20, 30
 TCX_TYPES = {"ingress": 46, "egress": 47}
-# of include/tn_abi.h: sizes of key and value, and where the number of its counters is in that
-TABLES = {"by_shared": (16, 32, 24), "by_fixed": (20, 36, 16), "accepts": (24, 12, 12),
-          "services": (28, 4, 4), "pools": (20, 4, 4), "limits": (16, 32, 32)}
+# of include/tn_abi.h: sizes of key and value, and where the number of its counters is in that, or
+# when a rule accepted last
+TABLES = {"by_shared": (16, 32, 24), "by_fixed": (20, 36, 16), "accepts": (40, 20, 8),
+          "services": (44, 12, 8), "pools": (20, 4, 4), "limits": (16, 32, 32)}
 UNSTABLE = ("flush", "stable_secret")
 
 _libbpf = ctypes.CDLL("libbpf.so.1", use_errno=True)

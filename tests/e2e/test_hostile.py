@@ -436,7 +436,7 @@ def test_hostile_rows(lab):
     services = os.path.join(maps, "services")
     for kind, shift in ((255, 0), (1, 63)):
         key = bytes(40) + bytes([kind, shift, 0, 0])
-        update(services, key, b"\1\0\0\0")
+        update(services, key, b"\1\0\0\0" + bytes(8))
         refused(lab.cli, "apply", "-f", path, words=(services, "remove"))
         delete(services, key)
     config = os.path.join(maps, "config")

@@ -399,6 +399,11 @@ __u64 bpf_ktime_get_coarse_ns(void)
 	return bpf_ktime_get_ns();
 }
 
+__u64 bpf_ktime_get_tai_ns(void)
+{
+	return bpf_ktime_get_ns();
+}
+
 static __u64 passed; /* ticks */
 
 void shim_forget(void)

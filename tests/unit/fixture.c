@@ -233,6 +233,8 @@ static void read_accept(const struct statement *s, struct tenant *t)
 			*vec_push(&r->from) = xstrdup(v);
 		else if ((v = value(s->words[i], "to")))
 			*vec_push(&r->to) = xstrdup(v);
+		else if ((v = value(s->words[i], "until")))
+			r->until = number(v);
 		else
 			*vec_push(&r->services) = service_of(s->words[i]);
 	}

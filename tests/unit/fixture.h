@@ -24,7 +24,7 @@ struct prefix prefix_of(const char *text);
  * router [id=N] [netns=NAME] [shared=IF] [inside=IF]… [hook=HOOK] [detached]
  *        [pin=ADDR] [lease=ADDR] [want=ipv4] [want=ipv6] [to=PREFIX via=ADDR]…;
  * map FIXED [NAME] [pin=ADDR | lease=ADDR] [mac=MAC] [rate=N] [packets=N] [except=ADDR]…;
- * accept [id=N from=TENANT… | from=* [to=MAPPING]… [CLASS | CLASS/N | CLASS/N-N]…];
+ * accept [id=N from=TENANT… | from=* [to=MAPPING]… [CLASS | CLASS/N | CLASS/N-N]… [until=N]];
  *
  * All of a prefix are prefixes but except. router, map and accept belong to the tenant before them.
  * `pin` is a shared address that the user gave, `lease` one that was allocated; of a router they

@@ -33,8 +33,10 @@ static struct tn_accept both(const struct tn_accept *old, const struct tn_accept
 {
 	struct tn_accept sum = *new;
 
-	if (!sum.rule)
+	if (old->rule && (!sum.rule || (sum.until && (!old->until || old->until > sum.until)))) {
 		sum.rule = old->rule;
+		sum.until = old->until;
+	}
 	for (int c = 0; c < TN_CLASSES_COUNT; c++)
 		sum.blocks[c] |= old->blocks[c];
 	return sum;
@@ -50,12 +52,23 @@ static void withdraw(const struct accept_row *h, struct plan *out)
 			(struct tn_service_key){ .accept = h->key, .class = TN_WITHDRAWN_ALL };
 }
 
+/*
+ * A row with an end that is written anew forgets when it accepted last, which tells answers from
+ * what is opened once the rule is over: so what it has accepted until now counts as withdrawn. That
+ * means nothing while the rule is in force.
+ */
+static bool forgets(uint32_t rule, uint32_t until, uint32_t had, uint32_t had_until)
+{
+	return until && had && (rule != had || until != had_until);
+}
+
 static void diff_accept(const struct kernel_state *have, const struct accept_row *w,
 			const struct accept_row *h, struct plan *out)
 {
 	struct accept_row sum = *w;
 
-	if (h && !w->value.rule)
+	if (h && (!w->value.rule ||
+		  forgets(w->value.rule, w->value.until, h->value.rule, h->value.until)))
 		withdraw(h, out);
 	if (h && is_alive(have, h))
 		sum.value = both(&h->value, &w->value);
@@ -123,8 +136,10 @@ static void diff_services(const struct kernel_state *want, const struct kernel_s
 			drop_service(have, h++, out);
 			continue;
 		}
-		if (order < 0 || w->rule != h->rule)
+		if (order < 0 || w->rule != h->rule || w->until != h->until)
 			*vec_push(&out->service_put) = *w;
+		if (order == 0 && forgets(w->rule, w->until, h->rule, h->until))
+			*vec_push(&out->withdrawn) = h->key;
 		w++;
 		h += order == 0;
 	}

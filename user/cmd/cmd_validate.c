@@ -59,6 +59,14 @@ static json_t *warnings_json(const struct model *m)
 							"column", t->pos.col, "text", text));
 			free(text);
 		}
+		vec_each (r, &t->accept) {
+			text = definitions_rule_warning(r);
+			if (text)
+				json_array_append_new(list, json_pack("{s:i, s:i, s:s}", "line",
+								      r->pos.line, "column",
+								      r->pos.col, "text", text));
+			free(text);
+		}
 	}
 	return list;
 }

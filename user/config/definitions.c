@@ -7,6 +7,7 @@
 #include "lib/file.h"
 #include "lib/host_name.h"
 #include "lib/log.h"
+#include "model/until.h"
 
 /* Of a regular file, by what it says; a pipe's is not known before it ends. */
 static bool is_too_large(int fd)
@@ -141,6 +142,30 @@ char *definitions_warning(const struct tenant *t, unsigned int number)
 	return text;
 }
 
+char *definitions_rule_warning(const struct rule *r)
+{
+	char *text = NULL, until[UNTIL_TEXT];
+
+	if (rule_is_over(r, time(NULL)) &&
+	    asprintf(&text,
+		     "the rule has ended already (`until: %s`), and accepts nobody; give it a "
+		     "later `until`, or remove it",
+		     until_text(r->until, until)) < 0)
+		abort();
+	return text;
+}
+
+static void warn_of_rules(const char *path, const struct tenant *t)
+{
+	vec_each (r, &t->accept) {
+		_cleanup_free_ char *text = definitions_rule_warning(r);
+
+		if (text)
+			log_warning("%s:%u:%u: %s", input_shown(path), r->pos.line, r->pos.col,
+				    text);
+	}
+}
+
 void definitions_warn(const char *path, const struct model *m, const struct scope *only)
 {
 	char *text;
@@ -152,5 +177,7 @@ void definitions_warn(const char *path, const struct model *m, const struct scop
 				    text);
 			free(text);
 		}
+		if (scope_has(only, t->name))
+			warn_of_rules(path, t);
 	}
 }

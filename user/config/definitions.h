@@ -27,6 +27,9 @@ int definitions_parse(const char *path, struct model *out, struct config_errors 
  */
 char *definitions_warning(const struct tenant *t, unsigned int number);
 
+/* The rule has ended already, as a sentence; NULL: it has not. The caller's to free. */
+char *definitions_rule_warning(const struct rule *r);
+
 /* Warn if all routers of the file have other hosts: this one may be called otherwise than meant. */
 void definitions_warn_host(const char *path, const struct model *m);
 
@@ -37,7 +40,7 @@ void definitions_warn_host(const char *path, const struct model *m);
 int definitions_check_alone(const char *path, const struct model *m, const struct scope *only,
 			    struct error *err);
 
-/* Warn of each tenant in the scope: a line for each warning, in their order. */
+/* Warn of each tenant in the scope, and of its rules: a line for each warning, in their order. */
 void definitions_warn(const char *path, const struct model *m, const struct scope *only);
 
 #endif

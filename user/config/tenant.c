@@ -3,6 +3,7 @@
 #include "config/parse.h"
 
 #include "model/service.h"
+#include "model/until.h"
 
 static void tenant_name(struct parse *p, const char *text, struct pos at)
 {
@@ -114,10 +115,19 @@ static void rule_ports(struct parse *p, const char *text, struct pos at)
 		*vec_push(&r->services) = parts[i];
 }
 
+static void rule_until(struct parse *p, const char *text, struct pos at)
+{
+	struct error err = { 0 };
+
+	if (until_parse(QUOTE(text), &rule_of(p)->until, &err))
+		complain(p, at, "%s", err.text);
+}
+
 static const struct key rule_keys[] = {
 	{ "from", TEXT_OR_TEXTS, REQUIRED, rule_from, "from: [blue]", NULL },
 	{ "to", TEXT_OR_TEXTS, 0, rule_to, "to: [db]", NULL },
 	{ "ports", TEXT_OR_TEXTS, 0, rule_ports, "ports: [tcp/5432, icmp]", NULL },
+	{ "until", TEXT, 0, rule_until, "until: 2027-03-31", NULL },
 };
 static const struct level rule_level = LEVEL("a rule", rule_keys);
 

@@ -11,6 +11,7 @@
 #include "config/parse.h"
 #include "model/prefixes.h"
 #include "model/service.h"
+#include "model/until.h"
 
 /* ------------------------------------------------------------ to keys and values */
 
@@ -95,6 +96,13 @@ json_t *services_json(const struct rule *r)
 	return list;
 }
 
+json_t *until_json(const struct rule *r)
+{
+	char text[UNTIL_TEXT];
+
+	return r->until ? json_string(until_text(r->until, text)) : json_null();
+}
+
 static json_t *rule_json(const struct rule *r)
 {
 	json_t *out = json_object();
@@ -105,6 +113,8 @@ static json_t *rule_json(const struct rule *r)
 		json_object_set_new(out, "to", texts_json(r->to.v, r->to.n));
 	if (r->services.n)
 		json_object_set_new(out, "ports", services_json(r));
+	if (r->until)
+		json_object_set_new(out, "until", until_json(r));
 	return out;
 }
 

@@ -34,5 +34,7 @@ bool text_is_plain(const char *text);
 json_t *texts_json(char *const *v, size_t n);
 json_t *prefixes_json(const struct prefix *v, size_t n);
 json_t *services_json(const struct rule *r);
+/* When it ends, as such files have it; null: it does not. */
+json_t *until_json(const struct rule *r);
 
 #endif

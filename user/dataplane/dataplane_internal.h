@@ -116,6 +116,13 @@ int load_error(int ret, struct error *err);
 /* A hash of object code; of several in turn with that of those before, and 0 for the first. */
 uint64_t build_of(const void *elf, size_t size, uint64_t before);
 
+/*
+ * The end of a rule as rows of the maps have it, by CLOCK_TAI, and back; 0 stays 0. When the kernel
+ * is told another offset, what was written reads as another end, and is written again.
+ */
+uint32_t until_to_map(uint32_t until);
+uint32_t until_from_map(uint32_t until);
+
 /* Set the value of a per-CPU map, of `size` bytes a CPU, to zero. -1 with errno. */
 int zero_percpu(int fd, uint32_t key, size_t size);
 /* Set the counters of a slot to zero, on all CPUs. -1 with errno. */

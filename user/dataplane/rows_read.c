@@ -6,6 +6,7 @@
 #include "dataplane/programs.h"
 #include "dataplane/stubs.h"
 #include "lib/background.h"
+#include "lib/clock.h"
 
 /* One row of a hash map, handed to the reader of that map. */
 typedef void (*row_fn)(struct kernel_state *out, const void *key, const void *value);
@@ -71,20 +72,41 @@ static void fixed_from_map(struct kernel_state *out, const void *key, const void
 	memcpy(row->mac, v->mac, sizeof(row->mac));
 }
 
+static uint32_t until_moved(uint32_t until, int64_t seconds)
+{
+	int64_t moved = (int64_t)until + seconds;
+
+	return !until ? 0 : moved < 1 ? 1 : moved > UINT32_MAX ? UINT32_MAX : (uint32_t)moved;
+}
+
+uint32_t until_to_map(uint32_t until)
+{
+	return until ? until_moved(until, clock_tai_ahead()) : 0;
+}
+
+uint32_t until_from_map(uint32_t until)
+{
+	return until ? until_moved(until, -clock_tai_ahead()) : 0;
+}
+
 static void accept_from_map(struct kernel_state *out, const void *key, const void *value)
 {
 	struct accept_row *row = vec_push(&out->policy.accepts);
 
 	memcpy(&row->key, key, sizeof(row->key));
 	memcpy(&row->value, value, sizeof(row->value));
+	row->value.until = until_from_map(row->value.until);
+	row->value.used = 0;
 }
 
 static void service_from_map(struct kernel_state *out, const void *key, const void *value)
 {
 	struct service_row *row = vec_push(&out->policy.services);
+	const struct tn_service *v = value;
 
 	memcpy(&row->key, key, sizeof(row->key));
-	memcpy(&row->rule, value, sizeof(row->rule));
+	row->rule = v->rule;
+	row->until = until_from_map(v->until);
 }
 
 static void pool_from_map(struct kernel_state *out, const void *key, const void *value)
@@ -231,7 +253,7 @@ static int read_common(struct dataplane *dp, struct kernel_state *out, struct er
 	if (read_routers(dp, out, err) ||
 	    read_map(dp, MAP_accepts, sizeof(struct tn_accept_key), sizeof(struct tn_accept),
 		     accept_from_map, out, err) ||
-	    read_map(dp, MAP_services, sizeof(struct tn_service_key), sizeof(uint32_t),
+	    read_map(dp, MAP_services, sizeof(struct tn_service_key), sizeof(struct tn_service),
 		     service_from_map, out, err) ||
 	    read_map(dp, MAP_pools, sizeof(struct tn_pool_key), sizeof(uint32_t), pool_from_map,
 		     out, err) ||

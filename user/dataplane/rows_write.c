@@ -255,10 +255,23 @@ static char *gather(const void *rows, size_t row_size, size_t n, size_t offset, 
 		delete_batch(dp, id, _keys, sizeof((rows)->key), n, err); \
 	})
 
+static int put_accepts(struct dataplane *dp, const struct accept_row *rows, size_t n,
+		       struct error *err)
+{
+	_cleanup_free_ char *keys = gather_member(rows, n, key);
+	_cleanup_free_ struct tn_accept *values = xrealloc(NULL, n, sizeof(*values));
+
+	for (size_t i = 0; i < n; i++) {
+		values[i] = rows[i].value;
+		values[i].until = until_to_map(rows[i].value.until);
+	}
+	return update_batch(dp, MAP_accepts, keys, values, n, err);
+}
+
 int dataplane_put_accepts(struct dataplane *dp, const struct accept_row *rows, size_t n,
 			  struct error *err)
 {
-	return change_rows(dp, n, put_rows(dp, MAP_accepts, rows, n, value, err), err);
+	return change_rows(dp, n, put_accepts(dp, rows, n, err), err);
 }
 
 int dataplane_del_accepts(struct dataplane *dp, const struct accept_row *rows, size_t n,
@@ -267,10 +280,22 @@ int dataplane_del_accepts(struct dataplane *dp, const struct accept_row *rows, s
 	return change_rows(dp, n, del_rows(dp, MAP_accepts, rows, n, key, err), err);
 }
 
+static int put_services(struct dataplane *dp, const struct service_row *rows, size_t n,
+			struct error *err)
+{
+	_cleanup_free_ char *keys = gather_member(rows, n, key);
+	_cleanup_free_ struct tn_service *values = xrealloc(NULL, n, sizeof(*values));
+
+	for (size_t i = 0; i < n; i++)
+		values[i] = (struct tn_service){ .rule = rows[i].rule,
+						 .until = until_to_map(rows[i].until) };
+	return update_batch(dp, MAP_services, keys, values, n, err);
+}
+
 int dataplane_put_services(struct dataplane *dp, const struct service_row *rows, size_t n,
 			   struct error *err)
 {
-	return change_rows(dp, n, put_rows(dp, MAP_services, rows, n, rule, err), err);
+	return change_rows(dp, n, put_services(dp, rows, n, err), err);
 }
 
 int dataplane_del_services(struct dataplane *dp, const struct service_row *rows, size_t n,

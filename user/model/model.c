@@ -229,7 +229,7 @@ static bool has_service(const struct rule *r, const struct service *wanted)
 
 bool rule_same(const struct rule *a, const struct rule *b)
 {
-	if (a->any != b->any || a->services.n != b->services.n ||
+	if (a->any != b->any || a->until != b->until || a->services.n != b->services.n ||
 	    !same_texts(a->from.v, a->from.n, b->from.v, b->from.n) ||
 	    !same_texts(a->to.v, a->to.n, b->to.v, b->to.n))
 		return false;

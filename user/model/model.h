@@ -164,6 +164,7 @@ struct rule {
 	VEC(char *) from; /* see sender_parse(); empty with `any` */
 	VEC(char *) to;	  /* names or fixed addresses of mappings; empty: all of the tenant */
 	VEC(struct service) services; /* in the order of the file; empty: everything */
+	uint32_t until;		      /* when it ends: see until.h; 0: not at all */
 	struct pos pos;
 };
 

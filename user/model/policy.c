@@ -247,12 +247,12 @@ static void find_to(struct work *w)
 		find_targets(w->tenant, *text, &w->to);
 }
 
-static void add_service(struct policy *out, const struct tn_service_key *key, uint32_t rule)
+static void add_service(struct policy *out, const struct tn_service_key *key, const struct rule *r)
 {
 	if (out->services.n >= 2 * POLICY_ROWS_MAX)
 		out->too_many = true;
 	else
-		*vec_push(&out->services) = (struct service_row){ *key, rule };
+		*vec_push(&out->services) = (struct service_row){ *key, r->id, r->until };
 }
 
 /* The largest aligned block that begins at `first` and does not reach beyond `last`. */
@@ -266,7 +266,7 @@ static uint8_t shift_of(uint32_t first, uint32_t last)
 }
 
 static void add_range(struct policy *out, struct accept_row *row, const struct service *s,
-		      uint32_t rule)
+		      const struct rule *rule)
 {
 	for (uint32_t at = s->first; at <= s->last;) {
 		uint8_t shift = shift_of(at, s->last);
@@ -285,12 +285,13 @@ static void add_pair(struct work *w, const struct tn_addr *to, const struct from
 	struct accept_row row = { .key = { .to = *to,
 					   .sender = from->sender,
 					   .tenant = w->tenant->tenant->id,
-					   .from = from->tenant } };
+					   .from = from->tenant },
+				  .value.until = w->rule->until };
 
 	if (!w->rule->services.n)
 		row.value.rule = w->rule->id;
 	vec_each (s, &w->rule->services)
-		add_range(w->out, &row, s, w->rule->id);
+		add_range(w->out, &row, s, w->rule);
 	if (w->out->accepts.n >= 2 * POLICY_ROWS_MAX)
 		w->out->too_many = true;
 	else
@@ -345,7 +346,39 @@ static struct nth *in_order(const void *rows, size_t n, size_t size,
 	return list;
 }
 
-/* One row of each pair, with what all of its rules say. */
+/* Whether a rule that ends then goes on after one that ends at `other` has ended; 0: never. */
+static bool outlasts(uint32_t until, uint32_t other)
+{
+	return other && (!until || until > other);
+}
+
+/*
+ * One row of those of a pair, with what all of its rules say: the rule that accepts everything for
+ * the longest time, and the services of those that go on after it.
+ */
+static struct accept_row merge_pair(const struct nth *list, size_t n)
+{
+	struct accept_row sum = { .key = ((const struct accept_row *)list->row)->key };
+
+	for (size_t i = 0; i < n; i++) {
+		const struct tn_accept *v = &((const struct accept_row *)list[i].row)->value;
+
+		if (v->rule && (!sum.value.rule || outlasts(v->until, sum.value.until))) {
+			sum.value.rule = v->rule;
+			sum.value.until = v->until;
+		}
+	}
+	for (size_t i = 0; i < n; i++) {
+		const struct tn_accept *v = &((const struct accept_row *)list[i].row)->value;
+
+		if (sum.value.rule && !outlasts(v->until, sum.value.until))
+			continue;
+		for (int c = 0; c < TN_CLASSES_COUNT; c++)
+			sum.value.blocks[c] |= v->blocks[c];
+	}
+	return sum;
+}
+
 static void merge_accepts(struct policy *p)
 {
 	_cleanup_free_ struct nth *list =
@@ -354,28 +387,19 @@ static void merge_accepts(struct policy *p)
 
 	__typeof__(p->accepts) merged = { 0 };
 
-	for (size_t i = 0; i < n; i++) {
-		const struct accept_row *row = list[i].row;
-		struct accept_row *last = merged.n ? &merged.v[merged.n - 1] : NULL;
-
-		if (!last || accept_row_cmp(last, row) != 0) {
-			*vec_push(&merged) = *row;
-			continue;
-		}
-		if (!last->value.rule)
-			last->value.rule = row->value.rule;
-		for (int c = 0; c < TN_CLASSES_COUNT; c++)
-			last->value.blocks[c] |= row->value.blocks[c];
-	}
-	vec_each (row, &merged) {
-		if (row->value.rule)
-			memset(row->value.blocks, 0, sizeof(row->value.blocks));
+	for (size_t i = 0, end; i < n; i = end) {
+		for (end = i + 1; end < n && accept_row_cmp(list[i].row, list[end].row) == 0;)
+			end++;
+		*vec_push(&merged) = merge_pair(&list[i], end - i);
 	}
 	vec_free(&p->accepts);
 	p->accepts = merged;
 }
 
-/* The first of those that are equal; none where everything is accepted anyway. */
+/*
+ * Of those that are equal the one that ends last, and of these the first; none where everything is
+ * accepted anyway, for as long.
+ */
 static void merge_services(struct policy *p)
 {
 	_cleanup_free_ struct nth *list =
@@ -387,12 +411,16 @@ static void merge_services(struct policy *p)
 
 	for (size_t i = 0; i < n; i++) {
 		const struct service_row *row = list[i].row;
+		struct service_row *last = merged.n ? &merged.v[merged.n - 1] : NULL;
 
-		if (merged.n && service_row_cmp(&merged.v[merged.n - 1], row) == 0)
+		if (last && service_row_cmp(last, row) == 0) {
+			if (outlasts(row->until, last->until))
+				*last = *row;
 			continue;
+		}
 		if (!accept || accept_key_cmp(&accept->key, &row->key.accept) != 0)
 			accept = policy_accept(p, &row->key.accept);
-		if (!accept->value.rule)
+		if (!accept->value.rule || outlasts(row->until, accept->value.until))
 			*vec_push(&merged) = *row;
 	}
 	vec_free(&p->services);

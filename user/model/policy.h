@@ -8,7 +8,7 @@
 
 #include "model/model.h"
 
-/* A row of accepts. */
+/* A row of accepts. Of its value, `until` is as in struct rule, and `used` is zero. */
 struct accept_row {
 	struct tn_accept_key key;
 	struct tn_accept value;
@@ -17,7 +17,8 @@ struct accept_row {
 /* A row of services. */
 struct service_row {
 	struct tn_service_key key;
-	uint32_t rule; /* never 0 */
+	uint32_t rule;	/* never 0 */
+	uint32_t until; /* as in struct rule */
 };
 
 /* A row of pools. */
@@ -50,9 +51,9 @@ struct policy {
 
 /*
  * The rows of the definitions (complete: ids of tenants and rules, shared addresses given). Of
- * rules that accept the same, the first in the order of the file owns the row. No row is in
- * services where a rule accepts everything from that sender. A name in `from` or `to` that
- * nobody has matches nothing. The caller's to free.
+ * rules that accept the same, the one that ends last owns the row, and of these the first in the
+ * order of the file. No row is in services where a rule accepts everything from that sender for
+ * as long. A name in `from` or `to` that nobody has matches nothing. The caller's to free.
  */
 void policy_make(const struct model *m, struct policy *out);
 void policy_free(struct policy *p);

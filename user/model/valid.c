@@ -7,6 +7,7 @@
 
 #include "model/dns.h"
 #include "model/prefixes.h"
+#include "model/until.h"
 
 /* `red/web` is cut at its slash, and a rule's `to` takes addresses too. */
 static bool name_valid(const char *name)
@@ -389,6 +390,8 @@ static const char *rule_fault(const struct rule *r)
 		if (!mapping_name_valid(*name) && !addr_parse(*name, &a))
 			return "a rule of it is to a mapping without a valid name";
 	}
+	if (!until_valid(r->until))
+		return "a rule of it ends in a year that it cannot";
 	return NULL;
 }
 

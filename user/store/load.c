@@ -311,6 +311,7 @@ static int load_accept(struct store *s, struct tenant *t, struct error *err)
 		r->any = sqlite3_column_int(stmt, 1);
 		r->pos.line = column_id(stmt, 2);
 		r->pos.col = column_id(stmt, 3);
+		r->until = column_id(stmt, 4);
 		if (load_items(s, r, err))
 			return -1;
 	}

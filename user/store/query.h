@@ -55,14 +55,14 @@ struct store;
 	X(ADD_ZONE, "INSERT INTO names (one, zone) VALUES (1, ?)")                                 \
 	X(REMOVE_ZONE, "DELETE FROM names")                                                        \
 	X(SHOW_ACCEPT, "SELECT 1 FROM accept WHERE tenant = ?")                                    \
-	X(LIST_RULES, "SELECT id, any, line, col FROM rule WHERE tenant = ? ORDER BY ord")         \
+	X(LIST_RULES, "SELECT id, any, line, col, until FROM rule WHERE tenant = ? ORDER BY ord")  \
 	X(LIST_ITEMS, "SELECT kind, text FROM rule_item WHERE rule = ? ORDER BY kind, ord")        \
 	X(ADD_ORIGIN, "INSERT INTO origin (one, file) VALUES (1, ?)")                              \
 	X(REMOVE_ORIGIN, "DELETE FROM origin")                                                     \
 	X(ADD_ACCEPT, "INSERT INTO accept (tenant) VALUES (?)")                                    \
 	X(REMOVE_ACCEPT, "DELETE FROM accept WHERE tenant = ?")                                    \
 	X(ADD_RULE,                                                                                \
-	  "INSERT INTO rule (id, tenant, ord, any, line, col) VALUES (?, ?, ?, ?, ?, ?)")          \
+	  "INSERT INTO rule (id, tenant, ord, any, line, col, until) VALUES (?, ?, ?, ?, ?, ?, ?)") \
 	X(REMOVE_RULES, "DELETE FROM rule WHERE tenant = ?")                                       \
 	X(ADD_ITEM, "INSERT INTO rule_item (rule, kind, ord, text) VALUES (?, ?, ?, ?)")           \
 	X(ADD_CHANGE,                                                                              \

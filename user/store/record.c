@@ -19,11 +19,12 @@
  * addresses. */
 #define VERSION_WITHOUT_FLOWS 2
 #define VERSION_WITHOUT_MACS  2
-/* Since 4: routers have inside routes, there is a zone for names, and mappings can be of prefixes.
- */
+/* Since 4: routers have inside routes, there is a zone for names, mappings can be of prefixes, and
+ * rules can end. */
 #define VERSION_WITHOUT_INSIDE_ROUTES 3
 #define VERSION_WITHOUT_ZONE	      3
 #define VERSION_WITHOUT_PREFIXES      3
+#define VERSION_WITHOUT_UNTIL	      3
 
 /* Longer ones are not ours: a million mappings that go take 50 MB. */
 #define RECORD_RAW_MAX ((uint64_t)1 << 30)
@@ -182,6 +183,8 @@ static void code_rule(struct coder *c, struct rule *r)
 	CODE_LIST(c, &r->services, code_service);
 	CODE(c, r->pos.line, UINT32_MAX);
 	CODE(c, r->pos.col, UINT32_MAX);
+	if (c->version > VERSION_WITHOUT_UNTIL)
+		CODE(c, r->until, UINT32_MAX);
 }
 
 static void code_except(struct coder *c, struct mapping *m)

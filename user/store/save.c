@@ -84,8 +84,8 @@ static int add_rule(struct store *s, unsigned int tenant, unsigned int ord, cons
 	char text[SERVICE_TEXT];
 	unsigned int n = 0;
 
-	if (query_run(s, ADD_RULE, 1, err, "uuuuuu", r->id, tenant, ord, (unsigned int)r->any,
-		      r->pos.line, r->pos.col))
+	if (query_run(s, ADD_RULE, 1, err, "uuuuuuu", r->id, tenant, ord, (unsigned int)r->any,
+		      r->pos.line, r->pos.col, r->until))
 		return -1;
 	vec_each (name, &r->from) {
 		if (add_item(s, r, "from", n++, *name, err))

@@ -263,7 +263,10 @@ static const char *const migrations[] = {
 	SQL_TEXT("fixed") " || " SQL_LENGTH " AS fixed, "
 	SQL_TEXT("shared") " || " SQL_LENGTH " AS shared, pinned"
 	"  FROM tenant JOIN mapping ON mapping.tenant = tenant.id"
-	"  ORDER BY tenant.name, family, mapping.fixed;",
+	"  ORDER BY tenant.name, family, mapping.fixed;\n"
+	/* seconds since 1970, from which on the rule accepts nothing; 0: it has no end */
+	"ALTER TABLE rule ADD COLUMN until INTEGER NOT NULL DEFAULT 0\n"
+	"  CHECK (until BETWEEN 0 AND 4294967295);",
 };
 /* clang-format on */
 
@@ -273,11 +276,12 @@ const int schema_newest = (int)ARRAY_SIZE(migrations);
  * How many of our tables are something else. A file from elsewhere can have a view in the place of
  * a table, and a view can have rows without end.
  */
-#define SQL_NO_TABLES                                                                      \
-	"SELECT count(*) FROM sqlite_schema WHERE rootpage = 0 AND type <> 'trigger' AND " \
-	"name IN ('subnet', 'tenant', 'pool', 'router', 'inside', 'mapping', "             \
-	"'router_address', 'route', 'origin', 'accept', 'rule', 'rule_item', 'history', "  \
-	"'history_line', 'history_before', 'router_host', 'cluster', 'inside_route', 'names', 'mapping_except')"
+#define SQL_NO_TABLES                                                                           \
+	"SELECT count(*) FROM sqlite_schema WHERE rootpage = 0 AND type <> 'trigger' AND "      \
+	"name IN ('subnet', 'tenant', 'pool', 'router', 'inside', 'mapping', "                  \
+	"'router_address', 'route', 'origin', 'accept', 'rule', 'rule_item', 'history', "       \
+	"'history_line', 'history_before', 'router_host', 'cluster', 'inside_route', 'names', " \
+	"'mapping_except')"
 
 int schema_read(struct store *s, int *schema, struct error *err)
 {

@@ -63,6 +63,54 @@ Test(plan, rules_that_go)
 	cr_expect_eq(back.withdrawn.n, 1); /* red is accepted without tcp/22 being named */
 }
 
+static void plan_between(const char *had, const char *will, struct plan *out,
+			 struct kernel_state *have, struct kernel_state *want)
+{
+	_cleanup_free_ char *a = NULL, *b = NULL;
+
+	cr_assert_gt(asprintf(&a, TWO "; %s;", had), 0);
+	cr_assert_gt(asprintf(&b, TWO "; %s;", will), 0);
+	*have = kernel_state_by(a);
+	*want = kernel_state_by(b);
+	plan_make(want, have, out);
+}
+
+/* Another end is another row. What it has accepted so far counts as withdrawn, as it is written. */
+Test(plan, rules_that_end)
+{
+	static const struct {
+		const char *had, *will;
+		size_t put, grow, last, withdrawn;
+	} cases[] = {
+		{ "accept id=1 from=* tcp/80", "accept id=1 from=* tcp/80", 0, 0, 0, 0 },
+		{ "accept id=1 from=* tcp/80 until=9", "accept id=1 from=* tcp/80 until=9", 0, 0, 0,
+		  0 },
+		{ "accept id=1 from=* tcp/80", "accept id=2 from=* tcp/80 until=9", 1, 0, 0, 1 },
+		{ "accept id=1 from=* tcp/80 until=9", "accept id=2 from=* tcp/80 until=8", 1, 0, 0,
+		  1 },
+		{ "accept id=1 from=* tcp/80 until=9", "accept id=2 from=* tcp/80 until=9", 1, 0, 0,
+		  1 },
+		{ "accept id=1 from=* tcp/80 until=9", "accept id=2 from=* tcp/80", 1, 0, 0, 0 },
+		/* never less than both say: the longer one stays until the last step */
+		{ "accept id=1 from=* until=9", "accept id=2 from=* until=8", 0, 0, 1, 1 },
+		{ "accept id=1 from=* until=8", "accept id=2 from=* until=9", 0, 1, 0, 1 },
+		{ "accept id=1 from=*", "accept id=2 from=* until=9", 0, 0, 1, 1 },
+		{ "accept id=1 from=* until=9", "accept id=2 from=*", 0, 1, 0, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_kernel_state_ struct kernel_state have = { 0 }, want = { 0 };
+		_cleanup_plan_ struct plan p;
+
+		plan_between(cases[i].had, cases[i].will, &p, &have, &want);
+		cr_expect_eq(p.service_put.n, cases[i].put, "%zu: %zu", i, p.service_put.n);
+		cr_expect_eq(p.accept_grow.n, cases[i].grow, "%zu: %zu", i, p.accept_grow.n);
+		cr_expect_eq(p.accept_put.n, cases[i].last, "%zu: %zu", i, p.accept_put.n);
+		cr_expect_eq(p.withdrawn.n, cases[i].withdrawn, "%zu: %zu", i, p.withdrawn.n);
+		cr_expect_eq(plan_empty(&p), !cases[i].put && !cases[i].grow && !cases[i].last);
+	}
+}
+
 /* An address that another tenant gets is nobody's in between, router or not. */
 Test(plan, another_tenant_of_a_shared_address)
 {

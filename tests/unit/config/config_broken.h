@@ -486,6 +486,29 @@ static const struct broken broken[] = {
 	       "8:64: `tcp/80` is listed twice; remove one of them\n"
 	       "8:72: `icmp` is listed twice; remove one of them\n"
 	       "9:21: unknown key `port`; did you mean `ports`?\n"),
+	BROKEN("ends of rules that are none",
+	       NETWORK
+	       "  - name: red\n"
+	       "    accept:\n"
+	       "      - {from: red, until: tomorrow}\n"
+	       "      - {from: red, until: 2027-02-29}\n"
+	       "      - {from: red, until: 2107-01-01}\n"
+	       "      - {from: red, until: [2027-03-31]}\n"
+	       "      - {from: red, until: }\n"
+	       "      - {from: red, until: 2027-03-31, until: 2027-03-31}\n"
+	       "      - {from: red, flows: 2000}\n",
+	       "5:28: `tomorrow` is no date and no time: write a date, as in 2027-03-31, whose end in "
+	       "UTC is meant, or a time with its zone, as in 2027-03-31T18:00:00Z or "
+	       "2027-03-31T18:00:00+02:00\n"
+	       "6:28: `2027-02-29` is no date and no time: write a date, as in 2027-03-31, whose end in "
+	       "UTC is meant, or a time with its zone, as in 2027-03-31T18:00:00Z or "
+	       "2027-03-31T18:00:00+02:00\n"
+	       "7:28: `2107-01-01` is not in the years 2000 to 2105; leave `until` out for a rule "
+	       "without an end\n"
+	       "8:28: `until` must be one value, not a list; write it like `until: 2027-03-31`\n"
+	       "9:28: `until` has no value; write it like `until: 2027-03-31`, or remove the key\n"
+	       "10:40: the key `until` is already given at line 10; remove one of them\n"
+	       "11:21: unknown key `flows`; a rule takes `from`, `to`, `ports`, `until`\n"),
 	BROKEN("services that are none",
 	       NETWORK
 	       "  - name: red\n"

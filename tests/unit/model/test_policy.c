@@ -280,6 +280,46 @@ Test(policy, the_first_of_the_file_owns_the_row)
 	cr_expect_eq(policy_rule_max(&p), 5);
 }
 
+/*
+ * Of rules for the same the one that ends last, wherever it is in the file; and beside one for
+ * everything those that go on after it.
+ */
+Test(policy, rules_that_end)
+{
+	_cleanup_model_ struct model m = model_of(
+		"tenant blue id=2; tenant red id=1;"
+		"accept id=3 from=blue tcp/80 until=1000; accept id=4 from=blue tcp/80 until=3000;"
+		"accept id=5 from=blue tcp/80 until=2000; accept id=6 from=blue tcp/80 until=3000;"
+		"accept id=7 from=blue until=2000; accept id=8 from=blue until=1500;"
+		"accept id=9 from=blue udp/53 until=2000; accept id=10 from=blue udp/54;"
+		"accept id=11 from=* until=4000; accept id=12 from=* tcp/1 until=5000;"
+		"accept id=13 from=*; accept id=14 from=* udp/1;");
+	_cleanup_policy_ struct policy p;
+	const struct service_row *tcp, *udp;
+	const struct accept_row *row;
+
+	policy_make(&m, &p);
+	cr_assert_eq(p.accepts.n, 2);
+	row = policy_accept(&p, &(struct tn_accept_key){ .tenant = 1, .from = 2 });
+	cr_expect_eq(row->value.rule, 7);
+	cr_expect_eq(row->value.until, 2000);
+	cr_expect_eq(row->value.blocks[TN_CLASS_TCP], 1);
+	cr_expect_eq(row->value.blocks[TN_CLASS_UDP], 1);
+	cr_assert_eq(p.services.n, 2);
+	tcp = policy_service(&p, &(struct tn_service_key){
+					 .accept = row->key, .class = TN_CLASS_TCP, .block = 80 });
+	cr_expect_eq(tcp->rule, 4);
+	cr_expect_eq(tcp->until, 3000);
+	udp = policy_service(&p, &(struct tn_service_key){
+					 .accept = row->key, .class = TN_CLASS_UDP, .block = 54 });
+	cr_expect_eq(udp->rule, 10);
+	cr_expect_eq(udp->until, 0);
+	row = policy_accept(&p, &(struct tn_accept_key){ .tenant = 1 });
+	cr_expect_eq(row->value.rule, 13);
+	cr_expect_eq(row->value.until, 0);
+	cr_expect_eq(row->value.blocks[TN_CLASS_TCP], 0);
+}
+
 Test(policy, where_all_is_accepted_no_services_are_needed)
 {
 	_cleanup_model_ struct model m = model_of("tenant blue id=2; tenant red id=1;");

@@ -218,7 +218,7 @@ static void dump_rule(FILE *f, const struct rule *r)
 		i += service_text(&r->services.v[i], r->services.n - i, text);
 		fprintf(f, " %s", text);
 	}
-	fprintf(f, "\n");
+	fprintf(f, " until %u\n", r->until);
 }
 
 char *dump(const struct model *m)
@@ -353,6 +353,7 @@ void rich(struct model *m)
 	add_rule(t, 9, 4, "blue", "db", "tcp/8000-8099");
 	add_rule(t, 3, 5, NULL, NULL, "icmp/echo-request");
 	add_rule(t, 12, 6, "green-2", "10.0.0.9", NULL);
+	t->accept.v[t->accept.n - 1].until = 1806451200;
 
 	t = add_tenant(m, MODEL_ID_MAX, "blue");
 	r = add_router(t, 1, NULL, NULL);

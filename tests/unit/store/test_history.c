@@ -426,6 +426,22 @@ Test(store, records_of_versions_to_come)
 	cr_expect_not(record_apply(&r, &back));
 }
 
+/* Nor of the ends of rules, of which the same is so. */
+Test(store, records_of_rules_of_versions_before)
+{
+	_cleanup_record_ struct record r = { 0 };
+	_cleanup_model_ struct model had = { 0 }, back = { 0 };
+	struct error err = { 0 };
+
+	add_prefix(&had.subnets, "100.64.0.0/16");
+	add_rule(add_tenant(&had, 7, "red"), 3, 4, "blue", NULL, "tcp/80");
+	must(record_make(&had, &empty, &r, &err) == 0, err);
+	forget_zone(&r);
+	rewrite(&r, 3, 2, 1);
+	cr_assert(record_apply(&r, &back));
+	assert_same(&back, &had);
+}
+
 /* Nor of MAC addresses and prefixes, which are the last but the two zeros at the end of a mapping.
  */
 Test(store, records_of_mappings_of_versions_before)

@@ -21,14 +21,15 @@ Test(store, stamps)
 }
 
 /*
- * Before mappings could be of prefixes, routers had inside routes, names a zone, and a host of a
- * cluster knew its last change.
+ * Before rules could end, mappings could be of prefixes, routers had inside routes, names a zone,
+ * and a host of a cluster knew its last change.
  */
 static void back_to_schema_11(void)
 {
 	sql("DROP VIEW mapping_text; DROP TABLE mapping_except; DROP INDEX mapping_prefix");
 	sql("CREATE VIEW mapping_text AS SELECT 1");
 	sql("ALTER TABLE mapping DROP COLUMN bits");
+	sql("ALTER TABLE rule DROP COLUMN until");
 	sql("ALTER TABLE cluster DROP COLUMN change");
 	sql("DROP TABLE names");
 	sql("DROP TABLE inside_route; PRAGMA user_version = 11");
@@ -52,6 +53,8 @@ static void forget_what_12_brought(struct model *m)
 			vec_free(&tenant_router(t)->inside_routes);
 		vec_each (mapping, &t->mappings)
 			forget_prefix(mapping);
+		vec_each (r, &t->accept)
+			r->until = 0;
 	}
 }
 

@@ -28,6 +28,7 @@ long bpf_map_update_elem(void *map, const void *key, const void *value, __u64 fl
 /* Time does not go on while a frame is judged. */
 __u64 bpf_ktime_get_ns(void);
 __u64 bpf_ktime_get_coarse_ns(void);
+__u64 bpf_ktime_get_tai_ns(void);
 __u64 bpf_jiffies64(void);
 __u32 bpf_get_prandom_u32(void);
 __u32 bpf_get_smp_processor_id(void);
