@@ -64,10 +64,6 @@ struct scratch {
 	struct tn_fixed_key first;   /* and what its mapping is named by: see tn_find_prefix() */
 	struct tn_addr limited;	     /* the mapping, as limits names it */
 	__u32 rows;		     /* of accepts that tn_rule() has met, */
-	bool any_service;	     /* and whether its answer is the same for all services */
-	bool for_nobody;	     /* the last route: see fib_route_past() */
-	__u32 where;		     /* enum leads: where the stack would send the packet */
-	__u32 rows;		     /* of accepts that tn_rule() has met, */
 	bool any_service;	     /* and whether its answer is the same for all services; */
 	bool ends;		     /* the rule is one that ends, and not to be kept; */
 	__u32 ended;		     /* one that is over would have been the answer; 0: none, */

@@ -13,7 +13,9 @@ ANYBODY = {"from": ["*"]}
 
 
 def rule_yaml(rule):
-    return "{" + ", ".join(f"{key}: [{', '.join(quoted_text(v) for v in values)}]"
+    """A rule, whose values are lists; `until` is one."""
+    return "{" + ", ".join(f"{key}: {values}" if isinstance(values, str)
+                           else f"{key}: [{', '.join(quoted_text(v) for v in values)}]"
                            for key, values in rule.items()) + "}"
 
 

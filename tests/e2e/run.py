@@ -27,7 +27,7 @@ from sniffer import faults, told                    # noqa: E402
 from traffic import ping                            # noqa: E402
 
 TOPICS = """
-    talk guard accept counters change apply inside join announce lease detach lock errors scale six
+    talk guard accept ends counters change apply inside join announce lease detach lock errors scale six
     hairpin icmp conntrack mtu path stun fragments control offload vlan dispatcher check doctor
     kill power many beside restore agent metrics world monitor history trace faults forwarding window
     unreachable hostile groups uplink handover interrupt partial definitions schema view json undo
@@ -39,7 +39,7 @@ MEDIA_TOPICS = ["talk", "guard", "six", "hairpin", "icmp"]
 MEDIA_HOOKS = ["tc", "xdp-generic"]
 # what runs once more with packets through the stack, with these hooks
 STACK_TOPICS = """
-    talk guard accept counters six hairpin icmp mtu path fragments offload uplink own reject
+    talk guard accept ends counters six hairpin icmp mtu path fragments offload uplink own reject
     failover mac prefix
 """.split()
 STACK_HOOKS = ["tc", "xdp"]

@@ -481,7 +481,8 @@ def test_accept_is_shown(lab):
         line = definitions.yaml().splitlines().index("    accept:") + 2
         tenants = {t["tenant"]: t for t in lab.cli.json("show")["tenants"]}
         equal(tenants["blue"]["accept"],
-              [{**rule, "line": line}, {"from": ["*"], "to": None, "ports": None, "line": line + 1}],
+              [{**rule, "until": None, "line": line},
+               {"from": ["*"], "to": None, "ports": None, "until": None, "line": line + 1}],
               "blue's rules")
         equal((tenants["red"]["accept"], tenants["plain"]["accept"]), ([], None), "the others'")
         text = lab.cli.run("show").stdout

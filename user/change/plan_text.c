@@ -7,6 +7,7 @@
 #include "change/differences.h"
 #include "change/plan_internal.h"
 #include "model/prefixes.h"
+#include "model/until.h"
 
 void plan_text_free(struct plan_text *t)
 {
@@ -668,9 +669,10 @@ static void describe_rule(struct plan_text *out, char sign, const struct tenant 
 {
 	_cleanup_free_ char *from = rule_from_text(r), *to = rule_to_text(r);
 	_cleanup_free_ char *services = rule_services_text(r);
+	char until[RULE_UNTIL_TEXT];
 
-	say_of(out, sign, t->name, "rule of %s: from %s%s%s%s%s", t->name, from, *to ? " to " : "",
-	       to, *services ? " " : "", services);
+	say_of(out, sign, t->name, "rule of %s: from %s%s%s%s%s%s", t->name, from,
+	       *to ? " to " : "", to, *services ? " " : "", services, rule_until_text(r, until));
 }
 
 static void rule_ids_of_model(const struct model *m, struct rule_ids *out)

@@ -19,6 +19,7 @@
 #include "model/selection.h"
 #include "model/service.h"
 #include "model/standing.h"
+#include "model/until.h"
 
 /* What is shown, and in which order. */
 struct shown {
@@ -335,11 +336,11 @@ static json_t *accept_json(const struct selection *s, const struct tenant *t)
 			continue;
 		json_array_append_new(
 			list,
-			json_pack("{s:o, s:o, s:o, s:i}", "from",
+			json_pack("{s:o, s:o, s:o, s:o, s:i}", "from",
 				  r->any ? json_pack("[s]", "*") : texts_json(r->from.v, r->from.n),
 				  "to", r->to.n ? texts_json(r->to.v, r->to.n) : json_null(),
-				  "ports", r->services.n ? services_json(r) : json_null(), "line",
-				  (int)r->pos.line));
+				  "ports", r->services.n ? services_json(r) : json_null(), "until",
+				  until_json(r), "line", (int)r->pos.line));
 	}
 	return list;
 }
@@ -509,12 +510,15 @@ static void print_accept(const struct view *v, const struct selection *s, const 
 	vec_each (r, &t->accept) {
 		_cleanup_free_ char *from = rule_from_text(r), *to = rule_to_text(r);
 		_cleanup_free_ char *services = rule_services_text(r);
+		bool over = rule_is_over(r, time(NULL));
+		char until[RULE_UNTIL_TEXT];
 
 		if (!selection_has_rule(s, t, r))
 			continue;
 		any = true;
-		printf("  accepts %s to %s for %s", from, *to ? to : "all mappings",
-		       *services ? services : "everything");
+		printf("  %s %s to %s for %s%s", over ? "accepted" : "accepts", from,
+		       *to ? to : "all mappings", *services ? services : "everything",
+		       rule_until_text(r, until));
 		print_place(v, r);
 		putchar('\n');
 	}
@@ -661,7 +665,8 @@ const struct command cmd_show = {
 		"\"shared\",\n"
 		"\"mac\" or null}],\n"
 		"\"accept\": null (not given) or [{\"from\": […], \"to\": null or […], "
-		"\"ports\": null or […], \"line\"}],\n"
+		"\"ports\": null or […],\n"
+		"\"until\": null or a date or time, as in the file, \"line\"}],\n"
 		"\"hosts\": null (not given) or [that have the router], \"router\": null "
 		"(elsewhere) "
 		"or\n"

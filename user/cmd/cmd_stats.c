@@ -3,9 +3,11 @@
 #include <inttypes.h>
 
 #include "cmd/cmd.h"
+#include "config/write.h"
 #include "lib/clock.h"
 #include "lib/output.h"
 #include "model/prefixes.h"
+#include "model/until.h"
 #include "observe/prometheus.h"
 #include "observe/sheet.h"
 
@@ -106,10 +108,11 @@ static json_t *rules_json(const struct sheet *s)
 		_cleanup_free_ char *ports = rule_services_text(r->rule);
 
 		json_array_append_new(
-			list, json_pack("{s:s, s:I, s:o, s:o, s:o, s:I}", "tenant", r->tenant->name,
-					"line", (json_int_t)r->rule->pos.line, "from",
-					list_json(from), "to", list_json(to), "ports",
-					list_json(ports), "packets", (json_int_t)r->packets));
+			list,
+			json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:I}", "tenant", r->tenant->name,
+				  "line", (json_int_t)r->rule->pos.line, "from", list_json(from),
+				  "to", list_json(to), "ports", list_json(ports), "until",
+				  until_json(r->rule), "packets", (json_int_t)r->packets));
 	}
 	return list;
 }
@@ -203,11 +206,13 @@ static void print_rules(const struct sheet *s, bool rates)
 	vec_each (r, &s->rules) {
 		_cleanup_free_ char *from = rule_from_text(r->rule), *to = rule_to_text(r->rule);
 		_cleanup_free_ char *ports = rule_services_text(r->rule);
+		char until[RULE_UNTIL_TEXT];
 
 		table_cell(&table, "%s", r->tenant->name);
 		table_cell(&table, "%s", from);
 		table_cell(&table, "%s", *to ? to : "(all)");
-		table_cell(&table, "%s", *ports ? ports : "(all)");
+		table_cell(&table, "%s%s", *ports ? ports : "(all)",
+			   rule_until_text(r->rule, until));
 		number(&table, r->packets);
 	}
 	print_if_any(&table);
@@ -311,7 +316,8 @@ static int print_metrics(const struct invocation *inv, struct error *err)
 	struct page page = { .version = tenantnat_version,
 			     .model = &now.view.model,
 			     .kernel = &now.view.kernel,
-			     .stats = &now.stats };
+			     .stats = &now.stats,
+			     .now = (double)time(NULL) };
 
 	if (moment_read(inv, &now, err))
 		return -1;
@@ -391,7 +397,8 @@ const struct command cmd_stats = {
 		"JSON: {\"mappings\": [{\"tenant\", \"fixed\", \"shared\", \"in\": {\"packets\", "
 		"\"bytes\"},\n"
 		"\"out\": {…}}], \"rules\": [{\"tenant\", \"line\", \"from\", \"to\", \"ports\", "
-		"\"packets\"}],\n"
+		"\"until\": null or text,\n"
+		"\"packets\"}], "
 		"\"drops\": [{\"tenant\", \"reason\", \"packets\"}], \"flows\": [{\"tenant\", "
 		"\"open\", \"room\", \"opened\"}]}",
 	.options = { { "explain", 0, NULL, "with each reason, what it means and what to do" },

@@ -6,11 +6,13 @@
 #include <time.h>
 
 #include "cmd/cmd.h"
+#include "config/write.h"
 #include "doctor/examine.h"
 #include "lib/clock.h"
 #include "lib/file.h"
 #include "lib/output.h"
 #include "model/standing.h"
+#include "model/until.h"
 #include "observe/streamed.h"
 #include "observe/traffic.h"
 
@@ -119,17 +121,33 @@ static json_t *flows_json(const struct status *s, const struct tenant *t)
 		(json_int_t)r->unsent);
 }
 
+/* The rules that have ended, or end within a week. */
+static json_t *ends_json(const struct tenant *t)
+{
+	json_t *list = json_array();
+	time_t now = time(NULL);
+
+	vec_each (r, &t->accept) {
+		if (t->router && rule_ends_soon(r, now))
+			json_array_append_new(list,
+					      json_pack("{s:i, s:o, s:b}", "line", (int)r->pos.line,
+							"until", until_json(r), "ended",
+							rule_is_over(r, now)));
+	}
+	return list;
+}
+
 static json_t *tenant_json(const struct status *s, const struct tenant *t)
 {
 	struct tenant_traffic c = traffic_of(s, t);
 
-	return json_pack("{s:s, s:s, s:b, s:I, s:o, s:o, s:I, s:o, s:o}", "tenant", t->name,
+	return json_pack("{s:s, s:s, s:b, s:I, s:o, s:o, s:I, s:o, s:o, s:o}", "tenant", t->name,
 			 "router", standing_name(standing(s, t)), "well",
 			 examination_is_well(&s->e, t), "mappings", (json_int_t)t->mappings.n, "in",
 			 direction_json(c.counters.in_packets, c.counters.in_bytes), "out",
 			 direction_json(c.counters.out_packets, c.counters.out_bytes), "dropped",
-			 (json_int_t)c.dropped, "flows", flows_json(s, t), "problems",
-			 problems_json(s, t->name));
+			 (json_int_t)c.dropped, "flows", flows_json(s, t), "ending", ends_json(t),
+			 "problems", problems_json(s, t->name));
 }
 
 static json_t *imported_json(const struct examination *e)
@@ -310,6 +328,24 @@ static void print_problems(const struct status *s)
 		       plural(all - n, "problem", "problems"));
 }
 
+/* What `accept` ends is no question of health, but of somebody's attention. */
+static void print_ends(const struct status *s)
+{
+	size_t n = 0, all = 0;
+
+	vec_each (f, &s->e.findings.list)
+		all += f->id == FINDING_ENDS;
+	vec_each (f, &s->e.findings.list) {
+		if (f->id != FINDING_ENDS || (n == PROBLEMS_MAX && !s->inv->verbose))
+			continue;
+		printf("%s%s%s%s: %s\n", n++ ? "" : "\n", color_changed(), f->tenant, color_off(),
+		       f->seen);
+	}
+	if (n < all)
+		printf("and %zu more %s; `tenantnat doctor` has all\n", all - n,
+		       plural(all - n, "rule", "rules"));
+}
+
 /* By name, once for each tenant: "2 warnings (red mtu, red routes)". */
 static void print_warnings(const struct status *s, size_t all)
 {
@@ -335,6 +371,7 @@ static void print_status(const struct status *s)
 	print_tenants(s);
 	print_flows(s);
 	print_problems(s);
+	print_ends(s);
 	if (warnings)
 		print_warnings(s, warnings);
 	if (!examination_unwell(&s->e, scope_of(s)))
@@ -381,6 +418,10 @@ const struct command cmd_status = {
 		"near as\n"
 		"the agent has kept it; else of all the time since counting began. It says which.\n"
 		"\n"
+		"Rules of `accept` that have ended (`until`), or end within a week, are listed. "
+		"They are\n"
+		"warnings: the exit status does not depend on them.\n"
+		"\n"
 		"Exit status 0: all is well. 1: it is not, or that cannot be told.\n"
 		"\n"
 		"JSON: {\"well\", \"why\": null or what is not, \"agent\": null or its process, "
@@ -397,7 +438,9 @@ const struct command cmd_status = {
 		"cluster of a router\n"
 		"that several hosts have {\"from\": the host where it is active, or null, "
 		"\"age\": seconds since\n"
-		"it was heard, or null, \"received\", \"sent\", \"unsent\": flows}, \"problems\": "
+		"it was heard, or null, \"received\", \"sent\", \"unsent\": flows}, \"ending\": "
+		"[{\"line\",\n"
+		"\"until\", \"ended\": true, or within a week}], \"problems\": "
 		"[{\"finding\",\n"
 		"\"interface\", \"seen\", \"remedy\"}]}], \"problems\": of the machine, "
 		"\"warnings\": count}",

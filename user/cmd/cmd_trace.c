@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "cmd/cmd.h"
+#include "config/write.h"
 #include "lib/output.h"
 #include "model/policy.h"
 #include "observe/explain.h"
@@ -115,12 +116,14 @@ static void print_step(const struct request *q, const struct trace_step *s)
 	bool dropped = s->event.verdict == TN_EVENT_DROP;
 	_cleanup_free_ char *text = NULL, *remedy = explain_remedy(&q->trace, s);
 	const char *by = explain_accepted(&q->view.model, s, &text);
+	bool ended = dropped && s->event.reason == TN_DROP_RULE_ENDED;
 
 	printf("  %-12s %-10s %s%s%s%s\n", s->router->tenant, programs[s->program],
 	       dropped ? color_removed() : color_added(), dropped ? "drop " : "",
 	       dropped ? explain_reason(s) : explain_verdict(s), color_off());
 	if (by)
-		printf("    accepted %s%s\n", text ? "by " : "", by);
+		printf("    %s %s%s\n", ended ? "accepted until its end" : "accepted",
+		       text ? "by " : "", by);
 	print_changes(q, s);
 	if (dropped)
 		printf("    %s\n", explain_meaning(s));
@@ -191,8 +194,9 @@ static json_t *rule_json(const struct request *q, const struct rule *r)
 	from = rule_from_text(r);
 	to = rule_to_text(r);
 	ports = rule_services_text(r);
-	return json_pack("{s:o, s:i, s:s, s:s, s:s}", "file", json_text(q->view.model.file), "line",
-			 (int)r->pos.line, "from", from, "to", to, "ports", ports);
+	return json_pack("{s:o, s:i, s:s, s:s, s:s, s:o}", "file", json_text(q->view.model.file),
+			 "line", (int)r->pos.line, "from", from, "to", to, "ports", ports, "until",
+			 until_json(r));
 }
 
 static json_t *step_json(const struct request *q, const struct trace_step *s)
@@ -350,7 +354,7 @@ const struct command cmd_trace = {
 		"\"protocol\", \"sport\", \"dport\", \"steps\": [{\"tenant\", \"program\", "
 		"\"verdict\", \"reason\",\n"
 		"\"meaning\", \"remedy\", \"rule\": null or {\"file\", \"line\", \"from\", \"to\", "
-		"\"ports\"},\n"
+		"\"ports\", \"until\"},\n"
 		"\"flow\", \"before\", \"after\": {\"src\", \"dst\", \"hops\", \"checksums\": true "
 		"when valid}}],\n"
 		"\"looks\": [{\"tenant\", \"after\": so many steps come before it, \"look\", "

@@ -61,6 +61,7 @@
 	X(ACCEPT_RA, "accept-ra", "any host on the shared network can redirect the router")        \
 	X(ROUTES, "routes", "the kernel sends packets out by the wrong interface")                 \
 	X(ITSELF, "router-mapped", "a mapping is of the router itself, and not of a VM")           \
+	X(ENDS, "rule-end", "a rule of `accept` has ended, or ends within a week")                 \
 	X(SOURCES, "sources", "what VMs send is dropped, if it comes another way than answers go") \
 	X(GROUPS, "groups", "neighbours do not find mapped IPv6 addresses")                        \
 	X(MARKS, "rules-by-mark",                                                                  \
@@ -317,6 +318,11 @@ void doctor_silent(const struct tenant *t, uint64_t packets, const struct silent
 
 /* Its router is a standby that has heard of no flows of another host for so many seconds. */
 void doctor_unheard(const struct tenant *t, int64_t seconds, struct diagnosis *out);
+/*
+ * The rules of the tenant that have ended by that time, or end within a week after it. `file`:
+ * where they are from; NULL: not known.
+ */
+void doctor_ends(const struct tenant *t, const char *file, time_t now, struct diagnosis *out);
 
 /* Who is elected for the tenant's router, as far as this host knows; `standby`: it is not, here. */
 void doctor_elected(const struct tenant *t, const struct elections *known, bool standby,

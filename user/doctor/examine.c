@@ -229,6 +229,17 @@ static void look_for_unheard(const struct settings *settings, const struct scope
 	}
 }
 
+/* Those that this host enforces. */
+static void look_for_ends(const struct scope *scope, struct examination *e)
+{
+	const struct model *m = looked_at(e);
+
+	vec_each (t, &m->tenants) {
+		if (t->router && scope_has(scope, t->name))
+			doctor_ends(t, m->file, time(NULL), &e->findings);
+	}
+}
+
 void examine_look(const struct settings *settings, const struct scope *scope, struct examination *e)
 {
 	look_for_drift(settings, scope, e);
@@ -244,6 +255,7 @@ void examine_look(const struct settings *settings, const struct scope *scope, st
 		progress_step(1);
 	}
 	progress_end();
+	look_for_ends(scope, e);
 	look_for_spoofed(settings, scope, e);
 	look_at_elections(settings, scope, e);
 	look_for_unheard(settings, scope, e);

@@ -4,6 +4,7 @@
 
 #include "model/policy.h"
 #include "model/prefixes.h"
+#include "model/until.h"
 #include "observe/explain.h"
 #include "tn_reasons.h"
 
@@ -82,11 +83,26 @@ static char *entry_text(const char *tenant, const struct mapping *m)
 	return text;
 }
 
+/* The rule that has ended has to get a later end, by the line that it is in. */
+static char *renewal(const struct model *m, const struct trace_step *s)
+{
+	const struct rule *r = explain_rule(m, s);
+	char *text = NULL, until[UNTIL_TEXT];
+
+	if (!r ||
+	    asprintf(&text, "give the rule in %s:%u a later `until` than %s, or none",
+		     m->file ? m->file : "line", r->pos.line, until_text(r->until, until)) < 0)
+		return NULL;
+	return text;
+}
+
 char *explain_remedy(const struct trace *t, const struct trace_step *s)
 {
 	_cleanup_free_ char *from = NULL, *to = NULL;
 	char *text = NULL, service[SERVICE_TEXT];
 
+	if (s->event.verdict == TN_EVENT_DROP && s->event.reason == TN_DROP_RULE_ENDED)
+		return renewal(t->model, s);
 	if (s->event.verdict != TN_EVENT_DROP || s->event.reason != TN_DROP_NOT_ACCEPTED ||
 	    !t->from.tenant || !t->to.tenant || !t->nservices)
 		return NULL;
@@ -105,10 +121,11 @@ static char *rule_text(const struct model *m, const struct rule *r)
 {
 	_cleanup_free_ char *from = rule_from_text(r), *to = rule_to_text(r),
 			    *ports = rule_services_text(r);
-	char *text = NULL;
+	char *text = NULL, until[UNTIL_TEXT];
 
-	if (asprintf(&text, "%s:%u (from %s%s%s%s%s)", m->file ? m->file : "line", r->pos.line,
-		     from, *to ? ", to " : "", to, *ports ? ", ports " : "", ports) < 0)
+	if (asprintf(&text, "%s:%u (from %s%s%s%s%s%s%s)", m->file ? m->file : "line", r->pos.line,
+		     from, *to ? ", to " : "", to, *ports ? ", ports " : "", ports,
+		     r->until ? ", until " : "", until_text(r->until, until)) < 0)
 		return NULL;
 	return text;
 }

@@ -12,11 +12,11 @@ const char *explain_reason(const struct trace_step *s);
 const char *explain_meaning(const struct trace_step *s);
 const char *explain_verdict(const struct trace_step *s);
 
-/* The rule that accepted the packet, of `m`; NULL: none, or it is not in `m` any more. */
+/* The rule that accepted the packet, or has ended, of `m`; NULL: none, or not in `m` any more. */
 const struct rule *explain_rule(const struct model *m, const struct trace_step *s);
 /*
- * By what it was accepted, in words; NULL: by nothing, or nothing is known. The caller frees *text,
- * which may be what is returned.
+ * By what it was accepted, or would have been, in words; NULL: by nothing, or nothing is known. The
+ * caller frees *text, which may be what is returned.
  */
 const char *explain_accepted(const struct model *m, const struct trace_step *s, char **text);
 

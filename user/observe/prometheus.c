@@ -6,6 +6,7 @@
 #include <stdarg.h>
 
 #include "model/policy.h"
+#include "model/until.h"
 
 enum metric {
 #define X(id, ...) METRIC_##id,
@@ -200,6 +201,40 @@ static void write_rules(const struct page *p, FILE *out)
 	}
 }
 
+/* Of the routers that are here. */
+static void write_rule_ends(const struct page *p, FILE *out)
+{
+	head(out, METRIC_RULE_ENDS);
+	vec_each (t, &p->model->tenants) {
+		uint32_t next = 0;
+
+		vec_each (r, &t->accept) {
+			if (r->until && !rule_is_over(r, (time_t)p->now) &&
+			    (!next || r->until < next))
+				next = r->until;
+		}
+		if (!t->router || !next)
+			continue;
+		sample(out, METRIC_RULE_ENDS, "tenant", t->name, NULL);
+		number(out, next);
+	}
+}
+
+static void write_rules_ended(const struct page *p, FILE *out)
+{
+	head(out, METRIC_RULES_ENDED);
+	vec_each (t, &p->model->tenants) {
+		size_t n = 0;
+
+		vec_each (r, &t->accept)
+			n += rule_is_over(r, (time_t)p->now);
+		if (!t->router)
+			continue;
+		sample(out, METRIC_RULES_ENDED, "tenant", t->name, NULL);
+		number(out, n);
+	}
+}
+
 /* ------------------------------------------------------------ of routers and maps */
 
 /* Those at zero too: only what was there before has a rate. */
@@ -313,6 +348,8 @@ void prometheus_write(const struct page *p, FILE *out)
 	write_drops(p, out);
 	write_accepted(p, out);
 	write_rules(p, out);
+	write_rule_ends(p, out);
+	write_rules_ended(p, out);
 	write_routers(p, METRIC_FLOWS, out);
 	write_routers(p, METRIC_FLOWS_MAX, out);
 	write_routers(p, METRIC_OPENED, out);

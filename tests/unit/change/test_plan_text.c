@@ -506,6 +506,8 @@ Test(plan_text, rules)
 		TWO "; accept id=1 from=*; accept id=2 from=blue;",
 		"+ rule of red: from blue to db, 10.0.0.5\n- rule of red: from blue\n");
 	says_by(TWO "; accept id=1 from=*;", TWO "; accept id=1 from=*;", "");
+	says_by(TWO "; accept id=1 from=* until=1806537600;", TWO "; accept id=2 from=* tcp/80;",
+		"+ rule of red: from * until 2027-03-31\n- rule of red: from * tcp/80\n");
 	says_by(TWO "; accept;", TWO ";", "~ tenant red: accept none → []\n");
 	says_by(TWO ";", TWO "; accept;", "~ tenant red: accept [] → none\n");
 	says_by(TWO "; accept id=1 from=blue; accept id=2 from=*;",

@@ -1191,6 +1191,29 @@ Test(doctor, who_is_elected)
 	}
 }
 
+Test(doctor, rules_that_end)
+{
+	enum { NOW = 1806537600 };
+	_cleanup_model_ struct model m = model_of(
+		"net 100.64.0.0/16; tenant red id=1;"
+		"accept id=1 from=blue; accept id=2 from=blue to=db until=1806537600;"
+		"accept id=3 from=* until=1806796800; accept id=4 from=* until=1807142401;");
+	struct diagnosis f = { 0 };
+
+	doctor_ends(&m.tenants.v[0], "/etc/t.yaml", NOW, &f);
+	expect_text(
+		findings_text(&f),
+		"warning rule-end red: /etc/t.yaml:0: the rule for blue to db ended 1 minute ago "
+		"(until 2027-03-31) > remove it, or give it a later `until`, and apply\n"
+		"warning rule-end red: /etc/t.yaml:0: the rule for * ends in 3 days (until "
+		"2027-04-03) > give it a later `until` and apply, if it is to go on\n",
+		"rules that end");
+	diagnosis_free(&f);
+	doctor_ends(&m.tenants.v[0], NULL, NOW - 700000, &f);
+	cr_expect_eq(f.list.n, 0, "none within a week");
+	diagnosis_free(&f);
+}
+
 static void add_service(struct router_report *r, const char *what, const char *vm,
 			json_int_t handle)
 {

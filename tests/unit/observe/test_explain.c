@@ -43,6 +43,27 @@ Test(explain, accepted)
 	cr_expect_null(explain_accepted(&m, &s, &none));
 }
 
+/* The rule that has ended, and what to do about it. */
+Test(explain, a_rule_that_has_ended)
+{
+	_cleanup_model_ struct model m =
+		model_of("net 100.64.0.0/16; tenant red id=1; accept id=7 from=blue tcp/22 "
+			 "until=1806537600;");
+	struct trace_step s = {
+		.told = true,
+		.event = { .rule = 7, .verdict = TN_EVENT_DROP, .reason = TN_DROP_RULE_ENDED }
+	};
+	struct trace t = { .model = &m };
+	_cleanup_free_ char *text = NULL;
+
+	cr_expect_str_eq(explain_accepted(&m, &s, &text),
+			 "line:0 (from blue, ports tcp/22, until 2027-03-31)");
+	expect_text(explain_remedy(&t, &s),
+		    "give the rule in line:0 a later `until` than 2027-03-31, or none", "remedy");
+	s.event.rule = 8;
+	cr_expect_null(explain_remedy(&t, &s), "of a rule that is gone");
+}
+
 /* The rule to add, for what its tenant does not accept: no wider than the packet. */
 Test(explain, remedy)
 {

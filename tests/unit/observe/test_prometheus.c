@@ -8,6 +8,7 @@ static struct fixture {
 	struct mapping mappings[3];
 	struct router router;
 	struct tenant tenants[2];
+	struct rule accept[4];
 	struct model model;
 	struct router_row row;
 	struct kernel_state kernel;
@@ -34,6 +35,12 @@ static void setup(void)
 	addr_parse("100.64.0.5", &f.mappings[0].shared);
 	f.tenants[0] = (struct tenant){ .name = (char *)"red", .router = &f.router };
 	f.tenants[0].mappings.n = 2;
+	f.accept[0].until = 1700000900;
+	f.accept[1].until = 1700000003;
+	f.accept[2].until = 1700000500;
+	f.accept[3].until = 1600000000;
+	f.tenants[0].accept.v = f.accept;
+	f.tenants[0].accept.n = 4;
 	f.tenants[1] = (struct tenant){ .name = (char *)"far" };
 	f.model.tenants.v = f.tenants;
 	f.model.tenants.n = 2;
@@ -129,6 +136,8 @@ Test(prometheus, every_value)
 		"tenantnat_rule_packets_total{tenant=\"red\",rule=\"2\",from=\"far, "
 		"far/web\",to=\"\","
 		"ports=\"\"} 22",
+		"tenantnat_rule_ends_timestamp_seconds{tenant=\"red\"} 1700000500",
+		"tenantnat_rules_ended{tenant=\"red\"} 2",
 		"tenantnat_flows{tenant=\"red\"} 4",
 		"tenantnat_flows_opened_total{tenant=\"red\"} 8",
 		"tenantnat_map_entries{map=\"by_shared\"} 3",
