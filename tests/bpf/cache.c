@@ -646,6 +646,33 @@ Test(cache, rules_that_name_a_mapping)
 	lab_close(lab);
 }
 
+/*
+ * Nor is a rule kept that has an end: it is over at once for what goes by all that is cached, and
+ * nobody tells the programs.
+ */
+Test(cache, rules_that_end)
+{
+	struct tn_accept_key key = { .tenant = fixture_tenant(RED), .from = fixture_tenant(GREEN) };
+	struct lab *lab = open_caching();
+	struct tn_accept row;
+
+	lab_accept_nothing(lab);
+	lab_accept_until(lab, RED, NULL, key.from, TN_CLASSES_COUNT, 0, 0, 1, lab_tai() + 1000000);
+	learn(lab, XDP_IN, GREEN_SHARED, RED_SHARED);
+	for (int i = 0; i < 4; i++) {
+		GOES(XDP_IN, GREEN_SHARED, RED_SHARED, MAC_VM);
+		GOES(TC_IN, GREEN_SHARED, RED_SHARED, MAC_VM);
+		cr_expect_str_neq(goes(lab, INSIDE_IN, RED_VM, GREEN_SHARED), "gone");
+	}
+	need(!bpf_map_lookup_elem(lab_map_fd(lab, "accepts"), &key, &row), "accepts");
+	row.until = lab_tai();
+	need(!bpf_map_update_elem(lab_map_fd(lab, "accepts"), &key, &row, BPF_ANY), "accepts");
+	cr_expect_str_eq(goes(lab, XDP_IN, GREEN_SHARED, RED_SHARED), "gone");
+	cr_expect_str_eq(goes(lab, TC_IN, GREEN_SHARED, RED_SHARED), "gone");
+	cr_expect_str_eq(goes(lab, INSIDE_IN, RED_VM, GREEN_SHARED), "gone");
+	lab_close(lab);
+}
+
 /* One sender, two VMs: it is a guess that the hop is the last one's. */
 Test(cache, two_vms_of_one_sender)
 {

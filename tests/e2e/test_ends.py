@@ -12,7 +12,7 @@ import time
 
 from case import PATIENCE, datapath, equal, eventually, hook, once
 from lab import BLUE1, BLUE1_V6, FIXED
-from test_accept import asks, bound, connection, connects, expect, family, pings, rules
+from test_accept import asks, bound, connection, connects, expect, pings, rules
 from test_six import dual_stack
 from traffic import WAIT, new_port
 

@@ -23,10 +23,19 @@ def schema():
     return json.loads((TOP / "packaging/tenantnat.schema.json").read_text())
 
 
+class Loader(yaml.SafeLoader):
+    """As those who check schemas read YAML: a date is a text (YAML 1.2)."""
+
+
+Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in each if not tag.endswith(":timestamp")]
+    for first, each in yaml.SafeLoader.yaml_implicit_resolvers.items()}
+
+
 def refusals(text):
     """What the schema says of a file."""
     return [f"{'/'.join(map(str, e.absolute_path))}: {e.message}"
-            for e in DRAFT(schema()).iter_errors(yaml.safe_load(text))]
+            for e in DRAFT(schema()).iter_errors(yaml.load(text, Loader))]
 
 
 def complete_examples():
@@ -72,6 +81,8 @@ GOOD = [
     "     accept: [{from: [a, a/db, a/10.0.0.5], to: [db, 10.0.0.5], ports: [udp/0-65535, sctp/7, dccp, udplite/1-2]},\n"
     "              {from: ['*'], ports: [icmp, icmp/13, esp, gre, protocol/89, tcp/00080]},\n"
     "              {from: [a], ports: [icmp/extended-echo-request, icmp/node-information-query]}]}\n",
+    "  - {name: a, accept: [{from: a, until: 2027-03-31}, {from: a, until: '2027-03-31T18:00:00+02:00'},\n"
+    "                       {from: a, until: '2000-01-01t00:00:00z', ports: tcp}]}\n",
 ]
 
 # What both refuse.
@@ -190,6 +201,14 @@ BAD_TENANT = """
     {name: a, accept: [{from: a, ports: icmp/ping}]}
     {name: a, accept: [{from: a, ports: protocol}]}
     {name: a, accept: [{from: a, ports: TCP/80}]}
+    {name: a, accept: [{from: a, until: tomorrow}]}
+    {name: a, accept: [{from: a, until: 2027}]}
+    {name: a, accept: [{from: a, until: [2027-03-31]}]}
+    {name: a, accept: [{from: a, until: 2027-3-31}]}
+    {name: a, accept: [{from: a, until: '2027-03-31 18:00:00Z'}]}
+    {name: a, accept: [{from: a, until: '2027-03-31T18:00:00'}]}
+    {name: a, accept: [{from: a, until: '2027-03-31T18:00:00+0200'}]}
+    {name: a, accept: [{from: a, flows: 2000}]}
 """
 
 
