@@ -102,7 +102,7 @@ __noinline int tn_was_accepted(__u32 class, __u32 ports)
 
 	if (!w)
 		return 0;
-	if (is_recent(w->ended_used, life) || (all && is_recent(w->ended_all_used, life)))
+	if (is_recent(w->ended_since, life) || (all && is_recent(w->ended_all_since, life)))
 		return 1;
 	key = &w->service;
 	*key = (struct tn_service_key){ .accept.tenant = w->endpoints.tenant,

@@ -23,12 +23,13 @@ _Static_assert(!(TN_CLASSES_COUNT & (TN_CLASSES_COUNT - 1)), "tn_rule_in_row() m
 static __always_inline __u32 rule_in_force(struct scratch *w, struct tn_service *row, bool all)
 {
 	volatile struct tn_service *r = row;
-	__u32 now;
+	__u32 tai, now, since;
 
 	if (!r->until)
 		return r->rule;
-	if (seconds_tai() < r->until) {
-		now = seconds();
+	tai = seconds_tai();
+	now = seconds();
+	if (tai < r->until) {
 		if (r->used != now) /* several CPUs share it */
 			r->used = now;
 		w->ends = true;
@@ -36,11 +37,13 @@ static __always_inline __u32 rule_in_force(struct scratch *w, struct tn_service 
 	}
 	if (!w->ended)
 		w->ended = r->rule;
-	now = r->used;
-	if (all && now > w->ended_all_used)
-		w->ended_all_used = now;
-	if (!all && now > w->ended_used)
-		w->ended_used = now;
+	since = tai - r->until < now ? now - (tai - r->until) : 0;
+	if (r->used > since)
+		since = r->used;
+	if (all && since > w->ended_all_since)
+		w->ended_all_since = since;
+	if (!all && since > w->ended_since)
+		w->ended_since = since;
 	return 0;
 }
 
@@ -131,7 +134,7 @@ __noinline __u32 tn_rule(__u32 of_peer, __u32 class, __u32 service)
 	if (!w)
 		return 0;
 	w->rows = w->any_service = w->ends = 0;
-	w->ended = w->ended_used = w->ended_all_used = 0;
+	w->ended = w->ended_since = w->ended_all_since = 0;
 	e = &w->endpoints;
 	from = of_peer ? e->tenant : e->peer_tenant;
 	to_flags = of_peer ? e->peer_flags : e->flags;

@@ -67,8 +67,8 @@ struct scratch {
 	bool any_service;	     /* and whether its answer is the same for all services; */
 	bool ends;		     /* the rule is one that ends, and not to be kept; */
 	__u32 ended;		     /* one that is over would have been the answer; 0: none, */
-	__u32 ended_used; /* when such a one accepted last, of this service: struct tn_service, */
-	__u32 ended_all_used;  /* and of all services */
+	__u32 ended_since;     /* since when such a one is, of this service; CLOCK_MONOTONIC, */
+	__u32 ended_all_since; /* and of all services: its end, or when it accepted last */
 	bool for_nobody;       /* the last route: see fib_route_past() */
 	__u32 where;	       /* enum leads: where the stack would send the packet */
 	__u64 src_valid_until; /* until when it is known who sends as the VM: see tn_hop_out() */

@@ -551,9 +551,9 @@ const struct command cmd_monitor = {
 #undef X
 		"\n\nJSON, one object a line: {\"time\", \"tenant\", \"program\", \"verdict\", "
 		"\"reason\", \"protocol\",\n"
-		"\"src\", \"sport\", \"dst\", \"dport\", \"now\", \"flow\", \"line\", \"bytes\"} "
-		"or "
-		"{\"lost\"}",
+		"\"src\", \"sport\", \"dst\", \"dport\", \"now\", \"flow\", \"line\": of the rule "
+		"that accepted it,\n"
+		"or has ended (rule-ended), \"bytes\"} or {\"lost\"}",
 	.options = { { "tenant", 't', "TENANT", "only at the router of that tenant" },
 		     { "reason", 'r', "REASON,…", "only drops for these reasons" },
 		     { "passes", 'p', "1/N", "also one in N of the packets that pass" },
