@@ -156,8 +156,8 @@ BAD_TENANT = """
     {name: a, mappings: [{fixed: 10.0.0.256}]}
     {name: a, mappings: [{fixed: 10.0.0}]}
     {name: a, mappings: [{fixed: 10.0.0.}]}
-    {name: a, mappings: [{fixed: 10.0.0.0/24}]}
-    {name: a, mappings: [{fixed: 10.0.0.5, shared: 'fd64::/64'}]}
+    {name: a, mappings: [{fixed: 10.0.0.0/}]}
+    {name: a, mappings: [{fixed: 10.0.0.5, shared: 'fd64::/'}]}
     {name: a, mappings: [{fixed: 10.0.0.5, name: db/1}]}
     {name: a, mappings: [{fixed: 10.0.0.5, name: 10.0.0.9}]}
     {name: a, mappings: [{fixed: 10.0.0.5, mac: fa:16:3e:00:00}]}

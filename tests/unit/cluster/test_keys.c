@@ -481,3 +481,19 @@ Test(keys, large)
 	printf("%ld MiB: read in %.1f s of a CPU\n", rss_mib(), seconds(&at));
 	cr_expect_eq(back.tenants.v[99].mappings.n, m.tenants.v[99].mappings.n);
 }
+
+/* Blocks are of 256 single addresses. */
+Test(keys, no_prefixes)
+{
+	_cleanup_model_ struct model m = model_of(
+		"net 100.64.0.0/16; tenant red id=1; map 10.0.0.0/24 lease=100.64.1.0/24;");
+	_cleanup_entries_ struct entries e = { 0 };
+	struct error err = { 0 };
+
+	cr_expect_eq(keys_write(&m, &e, &err), -1);
+	cr_expect(err.usage);
+	cr_expect_str_eq(err.text,
+			 "tenant red: 10.0.0.0/24 is a prefix, and a cluster has mappings of "
+			 "single addresses alone; give its VMs mappings of their own, or leave "
+			 "the cluster");
+}
