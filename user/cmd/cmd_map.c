@@ -96,8 +96,12 @@ static int parse_except(const char *text, struct addr_list **out, struct error *
 		return 0;
 	*out = xzalloc(sizeof(**out));
 	for (char *one = strtok_r(copy, ",", &save); one; one = strtok_r(NULL, ",", &save)) {
-		if (!addr_parse(one, vec_push(&(*out)->list)))
-			return error_usage(err, "--except: `%s` is not an IP address", one);
+		if (addr_parse(one, vec_push(&(*out)->list)))
+			continue;
+		vec_free(&(*out)->list);
+		free(*out);
+		*out = NULL;
+		return error_usage(err, "--except: `%s` is not an IP address", one);
 	}
 	exceptions_sort(*out);
 	return 0;
