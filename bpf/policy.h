@@ -62,22 +62,26 @@ static __always_inline enum tn_verdict policy_in(struct pkt *p, struct scratch *
 	return accepted(p, false);
 }
 
+static __always_inline bool is_judged(const struct scratch *w)
+{
+	return w->endpoints.peer_flags & TN_SHARED_JUDGED;
+}
+
 /* The VM opens a flow, or goes on with one: its peer has to accept that, if that is known here. */
 static __always_inline enum tn_verdict policy_open(struct pkt *p, struct scratch *w,
 						   const struct service *s)
 {
 	__u32 ports = flow_ports(s->dst, s->src), flow = p->proto | (__u32)s->class << 8;
-	bool judged = w->endpoints.peer_flags & TN_SHARED_JUDGED;
 	__u8 tcp = 0;
 
-	if (s->talk == TALK_REPLY || (judged && !tn_rule(true, s->class, s->dst)))
+	if (s->talk == TALK_REPLY || (is_judged(w) && !tn_rule(true, s->class, s->dst)))
 		return refuse(p, w);
 	if (s->class == TN_CLASS_TCP && !pkt_load(p, p->l4 + TCP_FLAGS_OFFSET, &tcp, sizeof(tcp)))
 		return drop(p, TN_DROP_MALFORMED);
 	/* nested, these calls would need more stack than there is */
 	if (!tn_flow_refresh(flow, ports, tcp)) {
 		/* what a rule of the peer accepts is no answer to what a rule of before accepted */
-		if (!judged && tn_was_accepted(s->class, ports))
+		if (!is_judged(w) && tn_was_accepted(s->class, ports))
 			return refuse(p, w);
 		tn_flow_refresh(flow | FLOW_MAKE, ports, tcp);
 	}

@@ -102,6 +102,7 @@ int tn_tc_inside_in(struct __sk_buff *skb)
 {
 	const struct tn_router_port *port = self_begin();
 	struct scratch *w = scratch_get();
+	bool has_mac;
 	struct pkt p;
 	int action;
 
@@ -110,15 +111,15 @@ int tn_tc_inside_in(struct __sk_buff *skb)
 	/* or it is the kernel's copy for itself, as above */
 	if (pkt_is_of_vlan(skb) || skb->pkt_type == PACKET_LOOPBACK)
 		return TC_ACT_UNSPEC;
-	if (is_raw(w, skb->ifindex) ? !pkt_add_mac(skb) : !pkt_restore_mac_inside(port, skb)) {
-		pkt_init_skb(&p, skb, TN_PROGRAM_TC_INSIDE_IN);
-		return tc_action(&p, skb, drop(&p, TN_DROP_INTERNAL));
+	has_mac = is_raw(w, skb->ifindex) ? pkt_add_mac(skb) : pkt_restore_mac_inside(port, skb);
+	if (has_mac) {
+		see_standby(port, skb);
+		if (fast_inside_in(skb, &action) == QUICK_DONE)
+			return action;
 	}
-	see_standby(port, skb);
-	if (fast_inside_in(skb, &action) == QUICK_DONE)
-		return action;
 	pkt_init_skb(&p, skb, TN_PROGRAM_TC_INSIDE_IN);
-	return tc_action(&p, skb, handle_inside(&p, skb->pkt_type));
+	return tc_action(&p, skb,
+			 has_mac ? handle_inside(&p, skb->pkt_type) : drop(&p, TN_DROP_INTERNAL));
 }
 
 /*

@@ -948,6 +948,8 @@ Test(cache, what_is_not_believed_of_a_peer)
 	right = peer_at(lab, GREEN_SHARED, &place);
 	hop = hop_at(lab, right.hop);
 	memcpy(hop.macs, (const uint8_t[]){ 2, 0, 0, 0, 0, 0x99 }, ETH_ALEN); /* nobody's */
+	hop.expires += 1000000; /* however busy the machine is */
+	right.expires += 1000000;
 	put_hop(lab, right.hop, &hop);
 	for (size_t i = 0; i < ARRAY_SIZE(peers); i++)
 		peers[i] = right;
