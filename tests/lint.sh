@@ -35,11 +35,11 @@ check spdx spdx
 check clang-format clang-format --dry-run --Werror "${c_files[@]}"
 # one process a file and core: it is slow
 # shellcheck disable=SC2317 # called by check
-tidy() {
+clang_tidy() {
 	printf '%s\0' "${user_files[@]}" | xargs -0 -n 4 -P "$(nproc)" clang-tidy --quiet -p . 2>/dev/null
 }
 
-check clang-tidy tidy
+check clang-tidy clang_tidy
 check shellcheck shellcheck "${scripts[@]}"
 check pyflakes /usr/bin/python3 -m pyflakes "${python[@]}"
 check layers tests/layers.py

@@ -40,7 +40,7 @@ const char *dns_reverse(const struct tn_addr *a, char buf[DNS_REVERSE_TEXT])
 	}
 	for (int i = 15; i >= 0; i--)
 		at += sprintf(at, "%x.%x.", bytes[i] & 0xfu, bytes[i] >> 4);
-	strcpy(at, "ip6.arpa");
+	memcpy(at, "ip6.arpa", sizeof("ip6.arpa"));
 	return buf;
 }
 
