@@ -5,27 +5,15 @@
 
 #include "change/change.h"
 #include "cmd/cmd.h"
-#include "config/write.h"
+#include "cmd/show.h"
 #include "dataplane/attach.h"
-#include "dataplane/flows.h"
-#include "doctor/examine.h"
-#include "doctor/iface_info.h"
 #include "host/netns.h"
 #include "lib/host_name.h"
 #include "lib/output.h"
 #include "lib/typo.h"
 #include "model/policy.h"
 #include "model/prefixes.h"
-#include "model/selection.h"
-#include "model/service.h"
-#include "model/standing.h"
 #include "model/until.h"
-
-/* What is shown, and in which order. */
-struct shown {
-	VEC(const struct tenant *) tenants;
-	struct elections elections;
-};
 
 static void shown_free(struct shown *s)
 {
@@ -57,210 +45,6 @@ static void choose(const struct view *v, const struct selection *s, int key, str
 		vec_sort(&out->tenants, by_mappings);
 }
 
-static const struct router_row *row_of(const struct view *v, const struct tenant *t)
-{
-	vec_each (r, &v->kernel.routers) {
-		if (strcmp(r->tenant, t->name) == 0)
-			return r;
-	}
-	return NULL;
-}
-
-static const char *state_of(const struct tenant *t, const struct router_row *row)
-{
-	return standing_name(standing_of(t, row));
-}
-
-/* As `status` and `doctor` count them. */
-static size_t problems_of(const struct view *v, const struct elections *e, const struct tenant *t)
-{
-	_cleanup_diagnosis_ struct diagnosis found = { 0 };
-
-	examine_router(&v->model, t, row_of(v, t), false, &found);
-	examine_elected(e, t, row_of(v, t), &found);
-	return diagnosis_count(&found, SEVERITY_PROBLEM);
-}
-
-static json_t *programs_json(const struct view *v, const struct router_row *row)
-{
-	json_t *list = json_array();
-	struct attachments found;
-
-	if (!row)
-		return list;
-	attach_inspect(v->dp, row, &found);
-	vec_each (a, &found.list)
-		json_array_append_new(list,
-				      json_pack("{s:s, s:s, s:s, s:i}", "interface", a->interface,
-						"direction", a->egress ? "egress" : "ingress",
-						"via", via_name(a->via), "id", (int)a->program));
-	vec_free(&found.list);
-	return list;
-}
-
-static bool is_at(const struct router_row *row, const struct place *at)
-{
-	return row && row->netns_dev == at->netns_dev && row->netns_ino == at->netns_ino &&
-	       row->ifindex == at->ifindex;
-}
-
-static bool is_route_of(const struct router_row *row, const struct route_row *route)
-{
-	return is_at(row, &route->at) || (row && router_row_has_inside(row, &route->at));
-}
-
-/* What a router has of us besides its programs. */
-static json_t *addresses_json(const struct view *v, const struct router_row *row)
-{
-	json_t *list = json_array();
-
-	vec_each (a, &v->kernel.addrs) {
-		if (is_at(row, &a->at))
-			json_array_append_new(list, json_string(ADDR(&a->addr)));
-	}
-	return list;
-}
-
-static json_t *routes_json(const struct view *v, const struct router_row *row)
-{
-	json_t *list = json_array();
-
-	vec_each (r, &v->kernel.routes) {
-		if (is_route_of(row, r))
-			json_array_append_new(list,
-					      json_pack("{s:s, s:o}", "to", PREFIX(&r->to), "via",
-							addr_is_unset(&r->via)
-								? json_null()
-								: json_string(ADDR(&r->via))));
-	}
-	return list;
-}
-
-/* An unreachable route is bound to no interface. */
-static bool is_beside(const struct router_row *row, const struct route_row *route)
-{
-	return row && route_is_unreachable(route) && row->netns_dev == route->at.netns_dev &&
-	       row->netns_ino == route->at.netns_ino;
-}
-
-static json_t *unreachable_json(const struct view *v, const struct router_row *row)
-{
-	json_t *list = json_array();
-
-	vec_each (r, &v->kernel.routes) {
-		if (is_beside(row, r))
-			json_array_append_new(list, json_string(PREFIX(&r->to)));
-	}
-	return list;
-}
-
-static json_t *offloads_json(const struct iface_info *one)
-{
-	json_t *list;
-
-	if (!one->offloads_known)
-		return json_null();
-	list = json_array();
-	for (int i = 0; i < ETHTOOL_FEATURES_COUNT; i++) {
-		if (one->offloads.on[i])
-			json_array_append_new(list, json_string(ethtool_feature_name(i)));
-	}
-	return list;
-}
-
-static json_t *xdp_json(const struct netdev *xdp)
-{
-	json_t *list;
-
-	if (!xdp->known)
-		return json_null();
-	list = json_array();
-	for (int i = 0; i < NETDEV_FEATURES_COUNT; i++) {
-		if (xdp->can[i])
-			json_array_append_new(list, json_string(netdev_feature_name(i)));
-	}
-	return list;
-}
-
-static json_t *other_json(const struct iface_other *o)
-{
-	if (!o || !o->name[0])
-		return json_null();
-	return json_pack("{s:s, s:s, s:I, s:b}", "interface", o->name, "kind", o->kind, "mtu",
-			 (json_int_t)o->mtu, "elsewhere", o->elsewhere);
-}
-
-static json_t *interfaces_json(const struct router_row *row)
-{
-	_cleanup_iface_infos_ struct iface_infos found = { 0 };
-	json_t *list = json_array();
-
-	if (row)
-		iface_infos_read(row, &found);
-	vec_each (i, &found.list)
-		json_array_append_new(
-			list,
-			json_pack("{s:s, s:s, s:o, s:o, s:I, s:o, s:o, s:o, s:o}", "interface",
-				  i->name, "role", i->shared ? "shared" : "inside", "driver",
-				  json_text(i->driver[0] ? i->driver : NULL), "mac",
-				  json_text(i->raw ? NULL : MAC(i->mac)), "mtu", (json_int_t)i->mtu,
-				  "xdp", xdp_json(&i->xdp), "offloads", offloads_json(i), "peer",
-				  other_json(&i->other[IFACE_PEER]), "bridge",
-				  other_json(iface_info_bridge(i))));
-	return list;
-}
-
-/* What it is, or before it is known, what it is to be. */
-static const char *forwarding_of(const struct tenant *t, const struct router_row *row)
-{
-	return !row ? forwarding_name(t->router->forwarding)
-		    : forwarding_name(row->fast ? FORWARDING_FAST : FORWARDING_STACK);
-}
-
-static const char *why_of(const struct tenant *t, const struct router_row *row)
-{
-	if (t->router->forwarding != FORWARDING_AUTO)
-		return "it is defined so";
-	if (!row)
-		return "not attached";
-	return row->ruled   ? "netfilter has rules there"
-	       : row->ipsec ? "IPsec has policies there"
-			    : "netfilter has no rules there";
-}
-
-/* What sends on packets that need no more than translation. */
-static const char *sender_of(const struct router_row *row)
-{
-	return !row || !row->fast ? "stack" : row->xmit[0] ? "xdp" : "tc";
-}
-
-static size_t open_flows(const struct view *v, const struct router_row *row)
-{
-	size_t open;
-
-	dataplane_count_flows(v->dp, row->id, &open);
-	return open;
-}
-
-static json_t *flows_json(const struct view *v, const struct tenant *t,
-			  const struct router_row *row)
-{
-	return json_pack("{s:I, s:I}", "open", (json_int_t)(row ? open_flows(v, row) : 0), "room",
-			 (json_int_t)t->router->flows);
-}
-
-/* null: it is not elected. */
-static json_t *elected_json(const struct elections *e, const struct tenant *t)
-{
-	const struct elected *one = elections_of(e, t->name);
-
-	if (t->router->active != ACTIVE_ELECTED)
-		return json_null();
-	return json_pack("{s:b, s:b, s:o, s:o}", "agent", (int)e->runs, "connected",
-			 (int)e->connected, "holder", json_text(one ? one->holder : NULL), "since",
-			 one && one->since ? json_integer(one->since) : json_null());
-}
-
 static void print_elected(const struct elections *e, const struct tenant *t)
 {
 	const struct elected *one = elections_of(e, t->name);
@@ -275,125 +59,6 @@ static void print_elected(const struct elections *e, const struct tenant *t)
 	else
 		printf("  elected: %s, for %" PRId64 " s%s\n", one->holder, age < 0 ? 0 : age,
 		       e->connected ? "" : " (as of when etcd was reached last)");
-}
-
-static json_t *router_json(const struct view *v, const struct elections *e, const struct tenant *t)
-{
-	const struct router_row *row;
-	json_t *inside;
-
-	if (!t->router)
-		return json_null();
-	row = row_of(v, t);
-	inside = json_array();
-	vec_each (name, &t->router->inside)
-		json_array_append_new(inside, json_string(*name));
-	return json_pack("{s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:I, s:b, s:o, "
-			 "s:o, s:o, s:o, "
-			 "s:o, s:o}",
-			 "netns", json_text(t->router->netns), "shared",
-			 json_text(t->router->shared), "inside", inside, "active",
-			 active_name(t->router->active), "hook",
-			 hook_name(row ? row->via : t->router->hook), "sources",
-			 sources_name(t->router->sources), "forwarding", forwarding_of(t, row),
-			 "because", why_of(t, row), "by", sender_of(row), "flows",
-			 flows_json(v, t, row), "state", state_of(t, row), "problems",
-			 (json_int_t)problems_of(v, e, t), "passed_over", t->router->passed_over,
-			 "interfaces", interfaces_json(row), "programs", programs_json(v, row),
-			 "addresses", addresses_json(v, row), "routes", routes_json(v, row),
-			 "unreachable", unreachable_json(v, row), "elected", elected_json(e, t));
-}
-
-/* Those that were named; null: none were. */
-static json_t *named_json(const struct selection *s, const struct tenant *t)
-{
-	json_t *list;
-
-	if (!selection_is_narrow(s, t))
-		return json_null();
-	list = json_array();
-	vec_each (m, &t->mappings) {
-		if (selection_has_mapping(s, t, m))
-			json_array_append_new(
-				list,
-				json_pack("{s:o, s:s, s:s, s:o}", "name", json_text(m->name),
-					  "fixed", FIXED(m), "shared", SHARED(m), "mac",
-					  json_text(mac_is_unset(m->mac) ? NULL : MAC(m->mac))));
-	}
-	return list;
-}
-
-/* What a rule leaves out is null. */
-static json_t *accept_json(const struct selection *s, const struct tenant *t)
-{
-	json_t *list;
-
-	if (!t->has_accept)
-		return json_null();
-	list = json_array();
-	vec_each (r, &t->accept) {
-		if (!selection_has_rule(s, t, r))
-			continue;
-		json_array_append_new(
-			list,
-			json_pack("{s:o, s:o, s:o, s:o, s:i}", "from",
-				  r->any ? json_pack("[s]", "*") : texts_json(r->from.v, r->from.n),
-				  "to", r->to.n ? texts_json(r->to.v, r->to.n) : json_null(),
-				  "ports", r->services.n ? services_json(r) : json_null(), "until",
-				  until_json(r), "line", (int)r->pos.line));
-	}
-	return list;
-}
-
-/* Programs at routers that no definitions want attached, as a run that was killed leaves them. */
-static bool is_left_over(const struct view *v, const struct selection *s,
-			 const struct router_row *row)
-{
-	return !router_row_is_wanted(&v->model, row) && scope_has(selection_scope(s), row->tenant);
-}
-
-static json_t *leftovers_json(const struct view *v, const struct selection *s)
-{
-	json_t *list = json_array();
-	char name[NAME_MAX + 1];
-
-	vec_each (row, &v->kernel.routers) {
-		if (!is_left_over(v, s, row))
-			continue;
-		netns_name(row->netns_dev, row->netns_ino, name);
-		json_array_append_new(
-			list, json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "tenant", row->tenant,
-					"netns", json_text(name[0] ? name : NULL), "programs",
-					programs_json(v, row), "addresses", addresses_json(v, row),
-					"routes", routes_json(v, row), "unreachable",
-					unreachable_json(v, row)));
-	}
-	return list;
-}
-
-static json_t *tenant_json(const struct view *v, const struct selection *s,
-			   const struct elections *e, const struct tenant *t)
-{
-	const struct router *r = tenant_router(t);
-
-	return json_pack("{s:s, s:o, s:I, s:o, s:o, s:o, s:o}", "tenant", t->name, "pool",
-			 prefixes_json(t->pools.v, t->pools.n), "mappings",
-			 (json_int_t)t->mappings.n, "named", named_json(s, t), "accept",
-			 accept_json(s, t), "hosts",
-			 r && r->hosts.n ? texts_json(r->hosts.v, r->hosts.n) : json_null(),
-			 "router", router_json(v, e, t));
-}
-
-static json_t *view_json(const struct view *v, const struct selection *s, const struct shown *shown)
-{
-	json_t *tenants = json_array();
-
-	vec_each (t, &shown->tenants)
-		json_array_append_new(tenants, tenant_json(v, s, &shown->elections, *t));
-	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "file", json_text(v->model.file), "subnets",
-			 prefixes_json(v->model.subnets.v, v->model.subnets.n), "zone",
-			 json_text(v->model.zone), "tenants", tenants, "leftovers",
-			 leftovers_json(v, s));
 }
 
 static void print_names(const char *interface, const char *what, const json_t *names)
@@ -419,8 +84,8 @@ static void print_interfaces(const struct router_row *row)
 
 	iface_infos_read(row, &found);
 	vec_each (i, &found.list) {
-		_cleanup_json_ json_t *xdp = xdp_json(&i->xdp);
-		_cleanup_json_ json_t *offloads = offloads_json(i);
+		_cleanup_json_ json_t *xdp = show_xdp_json(&i->xdp);
+		_cleanup_json_ json_t *offloads = show_offloads_json(i);
 
 		printf("    %-15s %-7s driver %s, %s, MTU %u\n", i->name,
 		       i->shared ? "shared" : "inside", i->driver[0] ? i->driver : "unknown",
@@ -468,16 +133,16 @@ static void print_programs(const struct view *v, const struct router_row *row)
 static void print_settled(const struct view *v, const struct router_row *row)
 {
 	vec_each (a, &v->kernel.addrs) {
-		if (is_at(row, &a->at))
+		if (show_is_at(row, &a->at))
 			printf("    %-15s address %s\n", a->at.name, ADDR(&a->addr));
 	}
 	vec_each (r, &v->kernel.routes) {
 		bool behind = !addr_is_unset(&r->via);
 
-		if (is_route_of(row, r))
+		if (show_is_route_of(row, r))
 			printf("    %-15s route   %s%s%s\n", r->at.name, PREFIX(&r->to),
 			       behind ? " via " : "", behind ? ADDR(&r->via) : "");
-		else if (is_beside(row, r))
+		else if (show_is_beside(row, r))
 			printf("    %-15s route   %s unreachable, as the last resort\n", "-",
 			       PREFIX(&r->to));
 	}
@@ -549,7 +214,7 @@ static void print_elsewhere(const struct tenant *t)
 static void print_tenant(const struct view *v, const struct selection *s, const struct elections *e,
 			 const struct tenant *t, bool verbose)
 {
-	const struct router_row *row = row_of(v, t);
+	const struct router_row *row = show_row(v, t);
 	size_t problems;
 
 	printf("%s%s%s: %zu %s, pool", color_bold(), t->name, color_off(), t->mappings.n,
@@ -567,24 +232,24 @@ static void print_tenant(const struct view *v, const struct selection *s, const 
 	}
 	printf("  router in netns %s, hook %s: %s%s\n",
 	       t->router->netns ? t->router->netns : "(own)",
-	       hook_name(row ? row->via : t->router->hook), state_of(t, row),
+	       hook_name(row ? row->via : t->router->hook), show_state(t, row),
 	       row && row->by_address && !row->standby && !row->broken ? ", active" : "");
 	if (t->router->passed_over)
 		printf("  passed over by a partial apply; `tenantnat restore` or the agent tries "
 		       "again, "
 		       "with the probes\n");
 	print_elected(e, t);
-	problems = problems_of(v, e, t);
+	problems = show_problems(v, e, t);
 	if (problems)
 		printf("  %snot well%s: %zu %s; `tenantnat status %s` says what\n", color_removed(),
 		       color_off(), problems, plural(problems, "problem", "problems"), t->name);
 	print_inside(t->router);
-	printf("  forwarding %s (%s)%s\n", forwarding_of(t, row), why_of(t, row),
+	printf("  forwarding %s (%s)%s\n", show_forwarding(t, row), show_why(t, row),
 	       row && row->xmit[0] ? ", by XDP" : "");
 	if (row && verbose)
 		print_interfaces(row);
 	if (row) {
-		printf("  flows %zu of %u\n", open_flows(v, row), row->flows);
+		printf("  flows %zu of %u\n", show_open_flows(v, row), row->flows);
 		print_programs(v, row);
 		print_settled(v, row);
 	}
@@ -597,7 +262,7 @@ static void print_leftovers(const struct view *v, const struct selection *s)
 	char name[NAME_MAX + 1];
 
 	vec_each (row, &v->kernel.routers) {
-		if (!is_left_over(v, s, row))
+		if (!show_is_left_over(v, s, row))
 			continue;
 		netns_name(row->netns_dev, row->netns_ino, name);
 		printf("%sleft by a run that was cut short:%s router of %s in netns %s, which no "
@@ -635,7 +300,7 @@ static int run(const struct invocation *inv, struct error *err)
 	choose(&v, &selection, key, &shown);
 	elections_read(inv->settings.state, &shown.elections);
 	if (inv->json)
-		return json_print(view_json(&v, &selection, &shown), err);
+		return json_print(show_json(&v, &selection, &shown), err);
 	printf("shared network:");
 	vec_each (p, &v.model.subnets)
 		printf(" %s", PREFIX(p));
