@@ -21,6 +21,17 @@ void diagnosis_add_error(struct diagnosis *out, enum finding_id id, enum severit
 /* As a remedy. */
 #define APPLY_AGAIN "run apply again with your definitions file"
 
+/* The command that sets net/FAMILY/conf/INTERFACE/NAME of that router, as a remedy of `f`, which is
+ * returned. */
+struct diagnosed *set_sysctl(const struct router_report *r, struct diagnosed *f, const char *family,
+			     const struct port *p, const char *name, long value);
+
+/* Where packets go: the parts of doctor_router() for these. `shared`: that interface it is. */
+void doctor_forwarding(const struct router_report *r, const struct port *p, struct diagnosis *out);
+void doctor_forwarding_v6(const struct router_report *r, struct diagnosis *out);
+void doctor_rp_filter(const struct router_report *r, const struct port *p, bool shared,
+		      struct diagnosis *out);
+void doctor_routes(const struct router_report *r, struct diagnosis *out);
 /* What is attached of a router, and beside it: the part of doctor_router() for these. */
 void doctor_programs(const struct router_report *r, struct diagnosis *out);
 /* What netfilter and IPsec do with a router's packets: the part of doctor_router() for these. */
