@@ -25,7 +25,7 @@ ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(WERROR) $(SAN_FLAGS) $(CFLAGS)
 BPF_FLAGS = -O2 -g -ffile-prefix-map='$(CURDIR)'=. -target bpf -mcpu=v3 -Wall -Wextra -Wshadow $(WERROR) -Iinclude $(BPF_INCLUDES)
 
 LEFT_OUT := $(if $(filter no,$(METRICS)),user/agent/metrics.c user/agent/page.c user/agent/serve.c) \
-	$(if $(filter no,$(CLUSTER)),$(wildcard user/cluster/*.c) user/agent/follower.c user/agent/meeting.c user/agent/member.c user/agent/elector.c \
+	$(if $(filter no,$(CLUSTER)),$(wildcard user/cluster/*.c) user/agent/follower.c user/agent/meeting.c user/agent/member.c user/agent/elector.c user/agent/elector_host.c \
 		user/agent/post.c user/doctor/doctor_cluster.c user/handover/link.c $(addprefix user/handover/stream,.c _send.c _take.c)) \
 	$(if $(filter no,$(NEUTRON)),$(wildcard user/neutron/*.c))
 USER_SRC := $(sort $(filter-out $(LEFT_OUT),$(wildcard user/*.c user/*/*.c)))

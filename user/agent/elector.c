@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "agent/elector.h"
+#include "agent/elector_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <time.h>
 
-#include "agent/post.h"
-#include "agent/watch.h"
-#include "cluster/election.h"
-#include "cluster/membership.h"
-#include "dataplane/attach.h"
 #include "lib/clock.h"
 #include "lib/file.h"
 #include "lib/interrupt.h"
@@ -24,299 +18,6 @@
 
 /* Of etcd, in milliseconds: a member that does not answer must not cost what is granted. */
 enum { CONNECT = 1000, REQUEST = 1500 };
-/*
- * Milliseconds: how soon after an event it is looked, and anyway; how long the agent has to put
- * programs back; how often it is asked whether this is still the cluster; and how long after it was
- * not.
- */
-enum { LOOK = 10, LOOK_ANYWAY = 10000, MENDED_IN = 1000, CHECK = 20000, REFUSED = 5000 };
-
-/* By which a change of the state is seen. */
-struct stamp {
-	struct timespec db, wal;
-	off_t size;
-};
-
-struct elector {
-	const struct settings *settings;
-	bool json;
-	struct membership m;
-	char machine[MACHINE_ID];
-	struct etcd *etcd;
-	struct etcd_watch *heard; /* keys of active/; NULL: not now */
-	struct watch *watch;	  /* what happens here */
-	struct dataplane *dp;	  /* NULL: nothing is attached */
-	struct election e;
-	VEC(struct post) posts;	  /* by the definitions */
-	VEC(struct post) started; /* what was made active, as it was then */
-	struct stamp stamp;
-	int64_t host_mod;   /* of this host's key */
-	uint64_t look_at;   /* milliseconds of the monotonic clock */
-	uint64_t mended_by; /* the same; 0: no programs are missing */
-	uint64_t check_at;  /* of CLOCK_BOOTTIME */
-	bool connected;	    /* the last request was answered */
-	int lock, timer;    /* -1: none */
-	char *told;	    /* what is in the file */
-	char trouble[1024]; /* that was logged last */
-};
-
-/* ---------------------------------------------------------------- what is told */
-
-static void log_trouble(struct elector *x, const char *tenant, const struct error *err)
-{
-	char text[sizeof(x->trouble)];
-
-	snprintf(text, sizeof(text), "%s%s%.900s", tenant ? tenant : "", tenant ? ": " : "",
-		 err->text);
-	if (strcmp(x->trouble, text) == 0)
-		return;
-	memcpy(x->trouble, text, sizeof(text));
-	log_about(LOG_WARNING, tenant, "failed", tenant ? "tenant %s" : "elections: %s", text);
-}
-
-static void describe(const struct elector *x, struct elections *out)
-{
-	*out = (struct elections){ .connected = x->connected };
-	vec_each (s, &x->e.seats) {
-		if (s->defined)
-			*vec_push(&out->list) =
-				(struct elected){ .tenant = xstrdup(s->tenant),
-						  .holder = s->holder ? xstrdup(s->holder) : NULL,
-						  .since = s->since,
-						  .here = s->active };
-	}
-}
-
-static char *line_of(const struct elections *e, bool json)
-{
-	size_t nobody = 0, here = 0;
-	char *line = NULL;
-
-	vec_each (one, &e->list) {
-		nobody += !one->holder;
-		here += one->here;
-	}
-	if (asprintf(&line,
-		     json ? "{\"connected\": %s, \"active\": %zu, \"nobody\": %zu}"
-			  : "%s, active for %zu, nobody for %zu",
-		     json ? (e->connected ? "true" : "false")
-			  : (e->connected ? "connected" : "not connected"),
-		     here, nobody) < 0)
-		abort();
-	return line;
-}
-
-static void tell(struct elector *x)
-{
-	_cleanup_elections_ struct elections now;
-	_cleanup_free_ char *text = NULL, *line = NULL;
-	struct error err = { 0 };
-
-	describe(x, &now);
-	text = elections_text(&now);
-	if (x->told && strcmp(x->told, text) == 0)
-		return;
-	if (elections_write(x->settings->state, text, &err))
-		log_trouble(x, NULL, &err);
-	line = line_of(&now, x->json);
-	puts(line);
-	fflush(stdout);
-	free(x->told);
-	x->told = text;
-	text = NULL;
-}
-
-/* ---------------------------------------------------------------- what this host has */
-
-static struct post *post_of(struct post *v, size_t n, const char *tenant)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (strcmp(v[i].tenant, tenant) == 0)
-			return &v[i];
-	}
-	return NULL;
-}
-#define POST(vec, tenant) post_of((vec).v, (vec).n, (tenant))
-
-static void forget_posts(struct post *v, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		post_clear(&v[i]);
-}
-
-static void read_stamp(const struct elector *x, struct stamp *out)
-{
-	char path[PATH_MAX];
-	struct stat st;
-
-	memset(out, 0, sizeof(*out));
-	snprintf(path, sizeof(path), "%s/state.db", x->settings->state);
-	if (stat(path, &st) == 0)
-		out->db = st.st_mtim;
-	snprintf(path, sizeof(path), "%s/state.db-wal", x->settings->state);
-	if (stat(path, &st) == 0) {
-		out->wal = st.st_mtim;
-		out->size = st.st_size;
-	}
-}
-
-static bool is_candidate(const struct tenant *t)
-{
-	const struct router *r = t->router;
-
-	return r && r->active == ACTIVE_ELECTED && !r->detached && !r->passed_over &&
-	       (r->own[IPV4].pinned || r->own[IPV6].pinned);
-}
-
-static void set_posts(struct elector *x, const struct model *m)
-{
-	forget_posts(x->posts.v, x->posts.n);
-	x->posts.n = 0;
-	vec_each (t, &m->tenants) {
-		if (is_candidate(t))
-			post_set(vec_push(&x->posts), t);
-	}
-}
-
-/* Where something happens that counts. */
-static bool watch_candidates(struct elector *x, struct model *m)
-{
-	vec_each (t, &m->tenants) {
-		if (t->router && !is_candidate(t))
-			t->router->detached = true;
-	}
-	return watch_namespaces(x->watch, m);
-}
-
-/* The last change that this host has is what etcd's history has to have. */
-static int read_change(struct elector *x, struct store *store, struct error *err)
-{
-	_cleanup_membership_ struct membership now = { 0 };
-	int ret = store_membership(store, &now, err);
-
-	if (ret <= 0)
-		return ret;
-	free(x->m.change);
-	x->m.change = now.change;
-	now.change = NULL;
-	return 0;
-}
-
-/* 0: it is as it was. */
-static int read_definitions(struct elector *x, struct model *out, struct error *err)
-{
-	_cleanup_store_ struct store *store = NULL;
-	struct stamp now;
-
-	read_stamp(x, &now);
-	if (memcmp(&now, &x->stamp, sizeof(now)) == 0)
-		return 0;
-	if (store_open(x->settings->state, STORE_READ, 0, x->settings->command, &store, err) ||
-	    read_change(x, store, err) || store_load(store, out, err))
-		return -1;
-	x->stamp = now;
-	return 1;
-}
-
-static bool is_in_order(struct elector *x, const struct post *p)
-{
-	if (p->state != POST_BROKEN)
-		return p->state == POST_READY;
-	if (!x->mended_by)
-		x->mended_by = clock_ms() + MENDED_IN;
-	x->look_at = x->mended_by < x->look_at ? x->mended_by : x->look_at;
-	return clock_ms() < x->mended_by;
-}
-
-static void look_at_posts(struct elector *x, const struct kernel_state *routers)
-{
-	bool broken = false;
-
-	vec_each (p, &x->posts) {
-		char path[PATH_MAX];
-
-		post_look(p, x->dp, routers);
-		attach_pins(x->settings->bpffs, p->router, path);
-		watch_pins(x->watch, path, p->router);
-		broken |= p->state == POST_BROKEN;
-	}
-	if (!broken)
-		x->mended_by = 0;
-}
-
-static void stop_post(struct elector *x, struct seat *seat, const char *why)
-{
-	struct post *p = POST(x->started, seat->tenant);
-	struct error err = { 0 };
-
-	if (p && post_stop(p, x->dp, &err))
-		log_trouble(x, seat->tenant, &err);
-	log_about(LOG_NOTICE, seat->tenant, "standby",
-		  "tenant %s: this host is not active any more: %s", seat->tenant, why);
-	election_stopped(seat);
-	if (!p)
-		return;
-	post_clear(p);
-	*p = x->started.v[--x->started.n];
-}
-
-/* Who may be elected, by what was looked at; what is active is to be so as it is now. */
-static void set_seats(struct elector *x)
-{
-	vec_each (p, &x->posts)
-		election_seat(&x->e, p->tenant);
-	vec_each (s, &x->e.seats) {
-		const struct post *p = POST(x->posts, s->tenant);
-		const struct post *was = POST(x->started, s->tenant);
-
-		s->defined = p;
-		s->wanted = p && is_in_order(x, p);
-		if (s->active && s->wanted && !(was && post_same(was, p)))
-			stop_post(x, s, "it is another interface or address now");
-		/* the maps may be others than before */
-		s->until = 0;
-	}
-	election_tidy(&x->e);
-}
-
-static int look(struct elector *x, struct error *err)
-{
-	_cleanup_(kernel_state_free) struct kernel_state routers = { 0 };
-	_cleanup_model_ struct model m = { 0 };
-	int ret = read_definitions(x, &m, err);
-
-	x->look_at = clock_ms() + LOOK_ANYWAY;
-	if (ret < 0)
-		return -1;
-	if (ret > 0) {
-		set_posts(x, &m);
-		if (watch_candidates(x, &m))
-			x->look_at = clock_ms() + LOOK;
-	}
-	dataplane_close(x->dp);
-	x->dp = NULL;
-	if (dataplane_open(x->settings->bpffs, &x->dp, err) ||
-	    (x->dp && dataplane_read_routers(x->dp, &routers, err)))
-		return -1;
-	look_at_posts(x, &routers);
-	set_seats(x);
-	return 0;
-}
-
-/* What cannot be looked at is not in order. */
-static void look_around(struct elector *x)
-{
-	struct error err = { 0 };
-
-	if (clock_ms() < x->look_at)
-		return;
-	if (look(x, &err) == 0)
-		return;
-	log_trouble(x, NULL, &err);
-	x->look_at = clock_ms() + MENDED_IN;
-	vec_each (s, &x->e.seats)
-		s->wanted = false;
-}
 
 /* ---------------------------------------------------------------- what etcd says */
 
@@ -332,7 +33,7 @@ static void fail(struct elector *x, struct seat *seat, const struct error *err)
 	x->connected = false;
 	election_failed(&x->e, seat, clock_boot_ms());
 	if (!interrupt_is_noted())
-		log_trouble(x, NULL, err);
+		elector_log_trouble(x, NULL, err);
 }
 
 /* It is not the cluster that this host is in: nothing is done there, nor held. */
@@ -568,7 +269,7 @@ static void do_start(struct elector *x, struct seat *seat)
 		election_started(seat, until);
 		return;
 	}
-	log_trouble(x, seat->tenant, &err);
+	elector_log_trouble(x, seat->tenant, &err);
 	if (p && !seat->active)
 		post_stop(p, x->dp, &err);
 	election_spoiled(seat, clock_boot_ms());
@@ -579,7 +280,7 @@ static void do_step(struct elector *x, enum election_step step, struct seat *sea
 {
 	switch (step) {
 	case STEP_STOP:
-		stop_post(x, seat, why_stopped(x, seat));
+		elector_stop_post(x, seat, why_stopped(x, seat));
 		break;
 	case STEP_START:
 		do_start(x, seat);
@@ -681,7 +382,7 @@ static void give_up(struct elector *x)
 
 	vec_each (s, &x->e.seats) {
 		if (s->active)
-			stop_post(x, s, "this process ends");
+			elector_stop_post(x, s, "this process ends");
 	}
 	if (!x->e.lease || !x->connected)
 		return;
@@ -698,9 +399,9 @@ static void elector_free(struct elector *x)
 		watch_close(x->watch);
 	dataplane_close(x->dp);
 	election_free(&x->e);
-	forget_posts(x->posts.v, x->posts.n);
+	posts_forget(x->posts.v, x->posts.n);
 	vec_free(&x->posts);
-	forget_posts(x->started.v, x->started.n);
+	posts_forget(x->started.v, x->started.n);
 	vec_free(&x->started);
 	membership_free(&x->m);
 	close_cleanup(&x->lock);
@@ -721,13 +422,13 @@ int elector_run(const struct settings *settings, bool json, struct error *err)
 		enum election_step step;
 		struct seat *seat;
 
-		look_around(&x);
+		elector_look_around(&x);
 		hear(&x);
 		step = election_next(&x.e, clock_boot_ms(), &seat);
 		do_step(&x, step, seat);
 		if (step != STEP_NONE)
 			continue;
-		tell(&x);
+		elector_tell(&x);
 		wait_for_something(&x);
 	}
 	give_up(&x);
