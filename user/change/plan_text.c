@@ -36,9 +36,7 @@ static void count(struct plan_text *out, char sign)
 	out->removed += sign == '-';
 }
 
-/* The line; NULL: there is no room for it. */
-__attribute__((format(printf, 3, 4))) static struct plan_line *say(struct plan_text *out, char sign,
-								   const char *format, ...)
+struct plan_line *plan_say(struct plan_text *out, char sign, const char *format, ...)
 {
 	struct plan_line *line;
 	va_list args;
@@ -55,8 +53,8 @@ __attribute__((format(printf, 3, 4))) static struct plan_line *say(struct plan_t
 	return line;
 }
 
-/* What the line begins with names the tenant; where it does so first is near enough. */
-static void about(struct plan_line *line, const char *tenant)
+/* Where the name comes first is near enough. */
+void plan_say_about(struct plan_line *line, const char *tenant)
 {
 	const char *at = line ? strstr(line->text, tenant) : NULL;
 
@@ -66,155 +64,12 @@ static void about(struct plan_line *line, const char *tenant)
 	line->tenant_len = (uint8_t)strlen(tenant);
 }
 
-#define say_of(out, sign, tenant, ...) about(say((out), (sign), __VA_ARGS__), (tenant))
-
 const char *plan_line_tenant(const struct plan_line *line, char buf[TENANT_NAME_MAX + 1])
 {
 	if (!line->tenant_len)
 		return NULL;
 	snprintf(buf, TENANT_NAME_MAX + 1, "%.*s", line->tenant_len, line->text + line->tenant_at);
 	return buf;
-}
-
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-static void describe_network(const struct model *had, const struct model *will,
-			     struct plan_text *out)
-{
-	_cleanup_differences_ struct differences d = { 0 };
-
-	/* the first definitions of all change nothing */
-	if (!had->subnets.n || !will->subnets.n)
-		return;
-	differ_prefixes(&d, "subnets", NULL, had->subnets.v, had->subnets.n, will->subnets.v,
-			will->subnets.n);
-	differ_text(&d, "zone of names", had->zone, will->zone);
-	if (d.f)
-		say(out, '~', "shared network: %s", differences_text(&d));
-}
-
-static const char *mac_or_none(const uint8_t mac[6], char buf[MAC_TEXT])
-{
-	return mac_is_unset(mac) ? NULL : mac_text(mac, buf);
-}
-
-/* "10.0.0.1, 10.0.0.2"; NULL: none. The caller's to free. */
-static char *except_text(const struct mapping *m)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *f = m->except ? open_memstream(&text, &size) : NULL;
-
-	if (!f)
-		return NULL;
-	for (size_t i = 0; i < m->except->list.n; i++)
-		fprintf(f, "%s%s", i ? ", " : "", ADDR(&m->except->list.v[i]));
-	fclose(f);
-	return text;
-}
-
-/* A mapping's name or pinning can change without the machine noticing. */
-static void describe_labels(const struct tenant *had, const struct tenant *will,
-			    struct plan_text *out)
-{
-	char a[MAC_TEXT], b[MAC_TEXT];
-	size_t h = 0;
-
-	vec_each (m, &will->mappings) {
-		_cleanup_free_ char *old_except = NULL, *new_except = NULL;
-		_cleanup_differences_ struct differences d = { 0 };
-		const struct mapping *old;
-
-		while (h < had->mappings.n && addr_cmp(&had->mappings.v[h].fixed, &m->fixed) < 0)
-			h++;
-		old = h < had->mappings.n ? &had->mappings.v[h] : NULL;
-		if (!old || addr_cmp(&old->fixed, &m->fixed) != 0 ||
-		    (same_text(old->name, m->name) && old->pinned == m->pinned &&
-		     same_exceptions(old->except, m->except) &&
-		     memcmp(old->mac, m->mac, sizeof(m->mac)) == 0))
-			continue;
-		old_except = except_text(old);
-		new_except = except_text(m);
-		differ_text(&d, "name", old->name, m->name);
-		differ_text(&d, "shared address", old->pinned ? "pinned" : "leased",
-			    m->pinned ? "pinned" : "leased");
-		differ_text(&d, "MAC address", mac_or_none(old->mac, a), mac_or_none(m->mac, b));
-		differ_text(&d, "exceptions", old_except, new_except);
-		say_of(out, '~', will->name, "mapping %s %s: %s", will->name, FIXED(m),
-		       differences_text(&d));
-	}
-}
-
-/* The index of the rule with that id, from `first` to before `end`; `end`: it is not there. */
-static size_t find_rule(const struct tenant *t, uint32_t id, size_t first, size_t end)
-{
-	while (first < end && t->accept.v[first].id != id)
-		first++;
-	return first;
-}
-
-/* Whether the rules that are in both are in another order, in which the first one counts. */
-static bool is_reordered(const struct tenant *had, const struct tenant *will)
-{
-	size_t last = 0;
-
-	vec_each (r, &will->accept) {
-		size_t at = find_rule(had, r->id, last, had->accept.n);
-
-		if (at < had->accept.n)
-			last = at;
-		else if (find_rule(had, r->id, 0, last) < last)
-			return true;
-	}
-	return false;
-}
-
-static const char *accept_text(const struct tenant *t)
-{
-	return !t->has_accept ? NULL : t->accept.n ? "rules" : "[]";
-}
-
-/* Of one that was there before. */
-static void describe_tenant(const struct tenant *had, const struct tenant *will,
-			    struct plan_text *out)
-{
-	_cleanup_differences_ struct differences d = { 0 };
-
-	differ_prefixes(&d, "pool", "(all)", had->pools.v, had->pools.n, will->pools.v,
-			will->pools.n);
-	differ_text(&d, "router", had->router ? "here" : "elsewhere",
-		    will->router ? "here" : "elsewhere");
-	/* rules that come and go have lines of their own */
-	if (!had->accept.n && !will->accept.n)
-		differ_text(&d, "accept", accept_text(had), accept_text(will));
-	if (is_reordered(had, will))
-		differ_say(&d, "order of accept");
-	if (d.f)
-		say_of(out, '~', will->name, "tenant %s: %s", will->name, differences_text(&d));
-	describe_labels(had, will, out);
-}
-
-static void describe_tenants(const struct model *had, const struct model *will,
-			     struct plan_text *out)
-{
-	const struct tenant *w = will->tenants.v, *wend = w + will->tenants.n;
-	const struct tenant *h = had->tenants.v, *hend = h + had->tenants.n;
-
-	while (w < wend || h < hend) {
-		int order = w == wend ? 1 : h == hend ? -1 : strcmp(w->name, h->name);
-
-		if (order < 0)
-			say_of(out, '+', w->name, "tenant %s", w->name);
-		else if (order > 0)
-			say_of(out, '-', h->name, "tenant %s", h->name);
-		else
-			describe_tenant(h, w, out);
-		w += order <= 0;
-		h += order >= 0;
-	}
 }
 
 /* Here or elsewhere. */
@@ -232,9 +87,9 @@ static void describe_router(struct plan_text *out, char sign, const struct route
 	const struct tenant *t = by_router(will, r->tenant);
 
 	t = t ? t : by_router(had, r->tenant);
-	say_of(out, sign, r->tenant, "router %s: netns %s, hook %s", r->tenant,
-	       t && tenant_router(t)->netns ? tenant_router(t)->netns : "(own)",
-	       hook_name(r->via ? r->via : r->hook));
+	plan_say_of(out, sign, r->tenant, "router %s: netns %s, hook %s", r->tenant,
+		    t && tenant_router(t)->netns ? tenant_router(t)->netns : "(own)",
+		    hook_name(r->via ? r->via : r->hook));
 }
 
 static void describe_renewed(struct plan_text *out, const struct router_row *r,
@@ -248,8 +103,8 @@ static void describe_renewed(struct plan_text *out, const struct router_row *r,
 		differ_router(&d, tenant_router(had), tenant_router(will));
 	if (was)
 		differ_row(&d, was, r, d.f);
-	say_of(out, '~', r->tenant, "router %s: %s", r->tenant,
-	       d.f ? differences_text(&d) : "renewed");
+	plan_say_of(out, '~', r->tenant, "router %s: %s", r->tenant,
+		    d.f ? differences_text(&d) : "renewed");
 }
 
 /* Those that are attached and stay so; then those of which the definitions alone change. */
@@ -275,7 +130,8 @@ static void describe_changed(const struct plan *plan, const struct kernel_state 
 		if (h)
 			differ_router(&d, tenant_router(h), tenant_router(w));
 		if (d.f)
-			say_of(out, '~', w->name, "router %s: %s", w->name, differences_text(&d));
+			plan_say_of(out, '~', w->name, "router %s: %s", w->name,
+				    differences_text(&d));
 	}
 }
 
@@ -423,13 +279,14 @@ static void describe_mapping(struct plan_text *out, char sign, const struct side
 	}
 	owner = owner_text(side, row);
 	m = row->flags & TN_SHARED_BOUND ? mapping_of(side, row) : NULL;
-	mac = m ? mac_or_none(m->mac, address) : NULL;
+	mac = m ? plan_mac_text(m->mac, address) : NULL;
 	limit = limit_text(policy_limit(&side->kernel->policy, &row->shared), buf);
-	say_of(out, sign, tenant_text(side, row), "%s %s%s %s%s%s%s%s%s%s%s",
-	       row->flags & TN_SHARED_OWN ? "router address" : "mapping", owner,
-	       row->flags & TN_SHARED_OWN ? "" : " ->", ROW_SIDE(row, shared),
-	       giver_text(side, row), mac ? ", mac " : "", mac ? mac : "", limit ? ", limit " : "",
-	       limit ? limit : "", before ? ", before of " : "", before ? before : "");
+	plan_say_of(out, sign, tenant_text(side, row), "%s %s%s %s%s%s%s%s%s%s%s",
+		    row->flags & TN_SHARED_OWN ? "router address" : "mapping", owner,
+		    row->flags & TN_SHARED_OWN ? "" : " ->", ROW_SIDE(row, shared),
+		    giver_text(side, row), mac ? ", mac " : "", mac ? mac : "",
+		    limit ? ", limit " : "", limit ? limit : "", before ? ", before of " : "",
+		    before ? before : "");
 }
 
 /*
@@ -464,8 +321,8 @@ static void describe_readdressed(struct plan_text *out, const struct side *will,
 		return;
 	}
 	owner = owner_text(will, w);
-	say_of(out, '~', tenant_text(will, w), "mapping %s: shared address %s → %s", owner,
-	       ROW_SIDE(h, shared), ROW_SIDE(w, shared));
+	plan_say_of(out, '~', tenant_text(will, w), "mapping %s: shared address %s → %s", owner,
+		    ROW_SIDE(h, shared), ROW_SIDE(w, shared));
 }
 
 static void describe_put(struct plan_text *out, const struct side *had, const struct side *will,
@@ -495,8 +352,8 @@ static void describe_addr(struct plan_text *out, char sign, const struct addr_ro
 {
 	struct prefix p = { row->addr, row->len };
 
-	say_of(out, sign, row->at.tenant, "address %s %s on %s", row->at.tenant, PREFIX(&p),
-	       row->at.name);
+	plan_say_of(out, sign, row->at.tenant, "address %s %s on %s", row->at.tenant, PREFIX(&p),
+		    row->at.name);
 }
 
 static void describe_route(struct plan_text *out, char sign, const struct route_row *row)
@@ -504,12 +361,14 @@ static void describe_route(struct plan_text *out, char sign, const struct route_
 	bool behind = !addr_is_unset(&row->via);
 
 	if (route_is_unreachable(row)) {
-		say_of(out, sign, row->at.tenant, "route %s %s unreachable, as the last resort",
-		       row->at.tenant, PREFIX(&row->to));
+		plan_say_of(out, sign, row->at.tenant,
+			    "route %s %s unreachable, as the last resort", row->at.tenant,
+			    PREFIX(&row->to));
 		return;
 	}
-	say_of(out, sign, row->at.tenant, "route %s %s%s%s on %s", row->at.tenant, PREFIX(&row->to),
-	       behind ? " via " : "", behind ? ADDR(&row->via) : "", row->at.name);
+	plan_say_of(out, sign, row->at.tenant, "route %s %s%s%s on %s", row->at.tenant,
+		    PREFIX(&row->to), behind ? " via " : "", behind ? ADDR(&row->via) : "",
+		    row->at.name);
 }
 
 /* One line for all groups of a router. */
@@ -521,14 +380,14 @@ static void describe_groups(struct plan_text *out, char sign, const struct group
 
 		many = 1;
 		if (addr_is_unset(&v[i]->addr)) {
-			say_of(out, sign, at->tenant, "all-multicast %s on %s", at->tenant,
-			       at->name);
+			plan_say_of(out, sign, at->tenant, "all-multicast %s on %s", at->tenant,
+				    at->name);
 			continue;
 		}
 		while (i + many < n && place_cmp(at, &v[i + many]->at) == 0)
 			many++;
-		say_of(out, sign, at->tenant, "solicited-node groups %s %zu on %s", at->tenant,
-		       many, at->name);
+		plan_say_of(out, sign, at->tenant, "solicited-node groups %s %zu on %s", at->tenant,
+			    many, at->name);
 	}
 }
 
@@ -542,8 +401,8 @@ static void describe_addr_put(const struct plan *plan, const struct addr_row *ro
 
 		if (addr_row_cmp(*old, row) != 0)
 			continue;
-		say_of(out, '~', row->at.tenant, "address %s %s → %s on %s", row->at.tenant,
-		       PREFIX(&was), PREFIX(&now), row->at.name);
+		plan_say_of(out, '~', row->at.tenant, "address %s %s → %s on %s", row->at.tenant,
+			    PREFIX(&was), PREFIX(&now), row->at.name);
 		return;
 	}
 	describe_addr(out, '+', row);
@@ -558,8 +417,8 @@ static void describe_route_put(const struct plan *plan, const struct route_row *
 		if (route_row_cmp(*old, row) != 0)
 			continue;
 		differ_route(&d, *old, row);
-		say_of(out, '~', row->at.tenant, "route %s %s on %s: %s", row->at.tenant,
-		       PREFIX(&row->to), row->at.name, differences_text(&d));
+		plan_say_of(out, '~', row->at.tenant, "route %s %s on %s: %s", row->at.tenant,
+			    PREFIX(&row->to), row->at.name, differences_text(&d));
 		return;
 	}
 	describe_route(out, '+', row);
@@ -582,11 +441,11 @@ static void describe_setting(const struct setting_row *row, const struct kernel_
 	const struct setting_row *was = plan_setting(have, row);
 
 	if (was)
-		say_of(out, '~', row->at.tenant, "setting %s %s %ld → %ld", row->at.tenant,
-		       row->path, was->value, row->value);
+		plan_say_of(out, '~', row->at.tenant, "setting %s %s %ld → %ld", row->at.tenant,
+			    row->path, was->value, row->value);
 	else
-		say_of(out, '~', row->at.tenant, "setting %s %s = %ld", row->at.tenant, row->path,
-		       row->value);
+		plan_say_of(out, '~', row->at.tenant, "setting %s %s = %ld", row->at.tenant,
+			    row->path, row->value);
 }
 
 static void describe_settled(const struct plan *plan, const struct kernel_state *have,
@@ -637,7 +496,8 @@ static void describe_limit(const struct side *had, const struct side *will,
 	owner = owner_text(will, row);
 	differ_text(&d, "limit", limit_text(policy_limit(&had->kernel->policy, shared), a),
 		    limit_text(policy_limit(&will->kernel->policy, shared), b));
-	say_of(out, '~', tenant_text(will, row), "mapping %s: %s", owner, differences_text(&d));
+	plan_say_of(out, '~', tenant_text(will, row), "mapping %s: %s", owner,
+		    differences_text(&d));
 }
 
 static void describe_mappings(const struct plan *plan, const struct kernel_state *want,
@@ -664,50 +524,6 @@ static void describe_mappings(const struct plan *plan, const struct kernel_state
 	vec_free(&before.names.list);
 }
 
-static void describe_rule(struct plan_text *out, char sign, const struct tenant *t,
-			  const struct rule *r)
-{
-	_cleanup_free_ char *from = rule_from_text(r), *to = rule_to_text(r);
-	_cleanup_free_ char *services = rule_services_text(r);
-	char until[RULE_UNTIL_TEXT];
-
-	say_of(out, sign, t->name, "rule of %s: from %s%s%s%s%s%s", t->name, from,
-	       *to ? " to " : "", to, *services ? " " : "", services, rule_until_text(r, until));
-}
-
-static void rule_ids_of_model(const struct model *m, struct rule_ids *out)
-{
-	memset(out, 0, sizeof(*out));
-	vec_each (t, &m->tenants) {
-		vec_each (r, &t->accept)
-			*vec_push(&out->list) = r->id;
-	}
-	vec_sort_once(&out->list, rule_id_cmp);
-}
-
-/* The rules of `m` that the other definitions do not have, or whose rows the other machine lacks.
- */
-static void describe_new(const struct model *m, const struct model *other,
-			 const struct kernel_state *machine, const struct kernel_state *without,
-			 char sign, struct plan_text *out)
-{
-	struct rule_ids defined, rows, lacking;
-
-	rule_ids_of_model(other, &defined);
-	rule_ids_of_rows(&machine->policy, &rows);
-	rule_ids_of_rows(&without->policy, &lacking);
-	vec_each (t, &m->tenants) {
-		vec_each (r, &t->accept) {
-			if (!rule_ids_have(&defined, r->id) ||
-			    (rule_ids_have(&rows, r->id) && !rule_ids_have(&lacking, r->id)))
-				describe_rule(out, sign, t, r);
-		}
-	}
-	vec_free(&defined.list);
-	vec_free(&rows.list);
-	vec_free(&lacking.list);
-}
-
 /* What the lines so far do not explain. */
 static void describe_rest(const struct plan *plan, const struct kernel_state *want,
 			  const struct kernel_state *have, struct plan_text *out)
@@ -717,25 +533,25 @@ static void describe_rest(const struct plan *plan, const struct kernel_state *wa
 	differ_prefixes(&d, "subnets", NULL, have->subnets.v, have->subnets.n, want->subnets.v,
 			want->subnets.n);
 	if (plan->subnets)
-		say(out, '~', "shared network: %s", differences_text(&d));
+		plan_say(out, '~', "shared network: %s", differences_text(&d));
 	else if (plan->fixed_put.n + plan->fixed_del.n)
-		say(out, '~', "%zu reverse %s repaired", plan->fixed_put.n + plan->fixed_del.n,
-		    plural(plan->fixed_put.n + plan->fixed_del.n, "entry", "entries"));
+		plan_say(out, '~', "%zu reverse %s repaired", plan->fixed_put.n + plan->fixed_del.n,
+			 plural(plan->fixed_put.n + plan->fixed_del.n, "entry", "entries"));
 	else if (plan_changes_policy(plan))
-		say(out, '~', "who is accepted: entries repaired");
+		plan_say(out, '~', "who is accepted: entries repaired");
 }
 
 void plan_describe(const struct plan *plan, const struct kernel_state *want,
 		   const struct kernel_state *have, const struct model *had,
 		   const struct model *will, struct plan_text *out)
 {
-	describe_network(had, will, out);
-	describe_tenants(had, will, out);
+	plan_describe_network(had, will, out);
+	plan_describe_tenants(had, will, out);
 	describe_routers(plan, have, had, will, out);
 	describe_settled(plan, have, out);
 	describe_mappings(plan, want, have, had, will, out);
-	describe_new(will, had, want, have, '+', out);
-	describe_new(had, will, have, want, '-', out);
+	plan_describe_rules(will, had, want, have, '+', out);
+	plan_describe_rules(had, will, have, want, '-', out);
 	if (!out->lines.n)
 		describe_rest(plan, want, have, out);
 }
