@@ -5,7 +5,7 @@
  * hop to go, between ends that the tables know, while nobody watches. It is judged here with as
  * little as that takes, and less when the one before was like it: see struct tn_pair. These files
  * can only say yes: at any doubt the packet is not for it, nothing has been changed, and the others
- * judge from the start.
+ * judge from the start. One file: its parts have no other use, and are read from the top down.
  */
 #ifndef TN_BPF_FAST_H
 #define TN_BPF_FAST_H

@@ -5,7 +5,8 @@
  * byte order of the host. No struct here has hidden padding.
  *
  * TN_ABI changes whenever the meaning or size of anything in this file changes;
- * it is pinned with the maps, and a loader refuses maps of another number.
+ * it is pinned with the maps, and a loader refuses maps of another number. One file, so that one
+ * number is for all of it.
  */
 #ifndef TN_ABI_H
 #define TN_ABI_H

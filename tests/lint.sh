@@ -32,6 +32,20 @@ spdx() {
 }
 
 check spdx spdx
+# What is longer than 600 lines says in its head why it is one file.
+# shellcheck disable=SC2317 # called by check
+length() {
+	local file long=0
+	while read -r file; do
+		[ "$(wc -l <"$file")" -le 600 ] && continue
+		head -n 25 "$file" | grep -q 'One file' && continue
+		echo "$file: more than 600 lines; split it, or say in its head comment, 'One file: …', why not"
+		long=1
+	done < <(git ls-files 'user/*.[ch]' 'bpf/*.[ch]' 'include/*.h' 'packaging/*.[ch]')
+	return "$long"
+}
+
+check length length
 check clang-format clang-format --dry-run --Werror "${c_files[@]}"
 # one process a file and core: it is slow
 # shellcheck disable=SC2317 # called by check

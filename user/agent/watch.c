@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+/* One file: all of it reads and changes what nobody else sees, struct watch. */
 #include "agent/watch.h"
 
 #include <errno.h>

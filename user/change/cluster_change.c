@@ -167,10 +167,7 @@ static bool is_here(void *arg, const struct tenant *t)
 	return !r->hosts.n && cluster_has_netns(r);
 }
 
-#define TRIES 20
-
-/* Some milliseconds, not the same for all who try again. */
-static void wait_a_little(int tries)
+void cluster_wait_a_little(int tries)
 {
 	uint32_t chance = 0;
 
@@ -189,7 +186,7 @@ static int give_one(struct giving *g, const struct tenant *t, int family,
 {
 	struct plan_text text = { .added = 1 };
 
-	for (int i = 0; i < TRIES; i++) {
+	for (int i = 0; i < CLUSTER_TRIES; i++) {
 		_cleanup_entries_ struct entries will = { 0 };
 		int ret;
 
@@ -201,7 +198,7 @@ static int give_one(struct giving *g, const struct tenant *t, int family,
 		ret = cluster_commit(g->s, g->settings, &will, false, &text, err);
 		if (ret <= 0)
 			return ret;
-		wait_a_little(i);
+		cluster_wait_a_little(i);
 	}
 	return -1;
 }
@@ -515,7 +512,7 @@ static int try_add(struct session *s, const struct settings *settings, const cha
 int cluster_map_add(struct session *s, const struct settings *settings, const char *tenant,
 		    struct mapping *m, bool no_probe, struct error *err)
 {
-	for (int i = 0; i < TRIES; i++) {
+	for (int i = 0; i < CLUSTER_TRIES; i++) {
 		int ret;
 
 		*err = (struct error){ 0 };
@@ -526,7 +523,7 @@ int cluster_map_add(struct session *s, const struct settings *settings, const ch
 			warn_unplaced(s, tenant);
 		if (ret <= 0)
 			return ret ? ret : converge_after(s, settings, tenant, no_probe, err);
-		wait_a_little(i);
+		cluster_wait_a_little(i);
 	}
 	return -1;
 }
@@ -549,7 +546,7 @@ int cluster_map_del(struct session *s, const struct settings *settings, const ch
 		    const char *word, struct gone *gone, struct error *err)
 {
 	memset(gone, 0, sizeof(*gone));
-	for (int i = 0; i < TRIES; i++) {
+	for (int i = 0; i < CLUSTER_TRIES; i++) {
 		int ret;
 
 		*err = (struct error){ 0 };
@@ -557,66 +554,7 @@ int cluster_map_del(struct session *s, const struct settings *settings, const ch
 		ret = try_del(s, settings, tenant, word, gone, err);
 		if (ret <= 0)
 			return ret ? ret : converge_after(s, settings, tenant, false, err);
-		wait_a_little(i);
-	}
-	return -1;
-}
-
-/* ------------------------------------------------------------ a host that joins */
-
-#define COLLISIONS_SAID 4
-
-static int refuse_collisions(const struct collisions *c, struct error *err)
-{
-	size_t n = 0;
-
-	error_usage(err, "%s", c->list.v[0]);
-	while (++n < c->list.n && n < COLLISIONS_SAID)
-		snprintf(err->text + strlen(err->text), sizeof(err->text) - strlen(err->text),
-			 "; %s", c->list.v[n]);
-	if (c->list.n > n)
-		snprintf(err->text + strlen(err->text), sizeof(err->text) - strlen(err->text),
-			 "; and %zu more", c->list.n - n);
-	return error_prefix(err, "what this host has does not go with what the cluster has, and "
-				 "nothing was changed");
-}
-
-/* The whole with what this host has; -1 also when it is not valid together. */
-static int merge_local(struct session *s, struct store *store, struct entries *will,
-		       struct error *err)
-{
-	_cleanup_model_ struct model into = { 0 }, local = { 0 }, again = { 0 };
-	_cleanup_collisions_ struct collisions c = { 0 };
-
-	if (store_load(store, &local, err) || session_read_all(s, err) ||
-	    session_check_open(s, false, err) ||
-	    (entries_find(&s->had, KEY_NETWORK) && keys_read(&s->had, false, &into, err)))
-		return -1;
-	merge_in(&into, &local, s->m.host, &c);
-	if (c.list.n)
-		return refuse_collisions(&c, err);
-	return keys_write(&into, will, err) || keys_read(will, false, &again, err) ? -1 : 0;
-}
-
-int cluster_bring_in(void *arg, struct store *store, const struct membership *m, struct error *err)
-{
-	const struct settings *settings = arg;
-	const struct plan_text text = { .added = 1 };
-	_cleanup_session_ struct session s;
-
-	if (session_open_as(m, &s, err))
-		return -1;
-	for (int i = 0; i < TRIES; i++) {
-		_cleanup_entries_ struct entries will = { 0 };
-		int ret;
-
-		*err = (struct error){ 0 };
-		if (merge_local(&s, store, &will, err))
-			return -1;
-		ret = cluster_commit(&s, settings, &will, true, &text, err);
-		if (ret <= 0)
-			return ret;
-		wait_a_little(i);
+		cluster_wait_a_little(i);
 	}
 	return -1;
 }

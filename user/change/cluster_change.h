@@ -38,6 +38,9 @@ void cluster_describe(const struct model *had, const struct model *will, struct 
 /* Change the cluster. 1: somebody was faster, and the error says so. */
 int cluster_commit(struct session *s, const struct settings *settings, const struct entries *will,
 		   bool whole, const struct plan_text *text, struct error *err);
+/* How often it is tried, and some milliseconds in between, not the same for all who try again. */
+#define CLUSTER_TRIES 20
+void cluster_wait_a_little(int tries);
 
 /*
  * Of a host that joins, for membership_join(): what is in force on it (merge.h) becomes the
