@@ -38,11 +38,10 @@ struct ipam {
 	struct model *want;
 	struct taken *taken;
 	VEC(struct chunk *) chunks;
-	size_t used;		 /* of the last one */
-	VEC(struct kept) kept;	 /* no two of them have the same lease */
-	VEC(struct range) pools; /* sorted */
-	VEC(struct prefix_of)
-	blocks; /* prefixes that have their addresses, in no order: they are few */
+	size_t used;		      /* of the last one */
+	VEC(struct kept) kept;	      /* no two of them have the same lease */
+	VEC(struct range) pools;      /* sorted */
+	VEC(struct prefix_of) blocks; /* prefixes that have their addresses, sorted by shared */
 };
 
 static struct taken *find(struct ipam *ipam, const struct tn_addr *a)
@@ -148,14 +147,47 @@ static const struct range *foreign_pools(struct ipam *ipam, const struct tenant 
 	return NULL;
 }
 
+/* How many blocks begin at the address or before it. */
+static size_t blocks_until(const struct ipam *ipam, const struct tn_addr *a)
+{
+	size_t low = 0, high = ipam->blocks.n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (addr_cmp(&ipam->blocks.v[mid].mapping->shared, a) <= 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static void add_block(struct ipam *ipam, const struct tenant *t, const struct mapping *m)
+{
+	size_t at = blocks_until(ipam, &m->shared);
+	struct prefix_of *v;
+
+	vec_push(&ipam->blocks);
+	v = ipam->blocks.v;
+	memmove(&v[at + 1], &v[at], (ipam->blocks.n - 1 - at) * sizeof(*v));
+	v[at] = (struct prefix_of){ t, m };
+}
+
+static bool is_block(const struct ipam *ipam, const struct mapping *m)
+{
+	size_t at = blocks_until(ipam, &m->shared);
+
+	return at && ipam->blocks.v[at - 1].mapping == m;
+}
+
 /* The prefix mapping that has the shared address; NULL: none has. */
 static const struct mapping *block_of(const struct ipam *ipam, const struct tn_addr *a)
 {
-	vec_each (b, &ipam->blocks) {
-		if (mapping_has_shared(b->mapping, a))
-			return b->mapping;
-	}
-	return NULL;
+	size_t at = blocks_until(ipam, a);
+	const struct mapping *m = at ? ipam->blocks.v[at - 1].mapping : NULL;
+
+	return m && mapping_has_shared(m, a) ? m : NULL;
 }
 
 static bool reserved_by_subnet(struct ipam *ipam, const struct tn_addr *a)
@@ -315,47 +347,67 @@ static int allocate(struct ipam *ipam, const struct tenant *t, struct mapping *m
 
 /* ------------------------------------------------------------ prefixes */
 
-/* A single address that a prefix of its tenant has: it has the shared one that it has there. */
-static const struct mapping *prefix_around(const struct ipam *ipam, const struct tenant *t,
-					   const struct mapping *m)
+/* Whether the address is one of the block, and has somebody else than the one whom it is for. */
+static bool is_others(const struct taken *one, const struct tenant *t, const struct mapping *block)
 {
-	vec_each (b, &ipam->blocks) {
-		if (b->tenant == t && mapping_has_fixed(b->mapping, &m->fixed))
-			return b->mapping;
-	}
-	return NULL;
+	struct tn_addr fixed;
+
+	if (!mapping_has_shared(block, &one->addr))
+		return false;
+	fixed = mapping_fixed_of(block, &one->addr);
+	return one->tenant != t || !one->mapping || addr_cmp(&one->mapping->fixed, &fixed) != 0;
 }
 
 /* Whether somebody has an address of the block, but for those whom it is for. */
-static bool is_taken_in(const struct ipam *ipam, const struct tenant *t,
-			const struct mapping *block)
+static bool is_taken_in(struct ipam *ipam, const struct tenant *t, const struct mapping *block)
 {
-	const struct prefix p = mapping_shared(block);
 	struct taken *one, *next;
 
-	HASH_ITER (hh, ipam->taken, one, next) {
-		struct tn_addr fixed;
+	/* whichever is less to look at */
+	if (block->bits < 32 && 1U << block->bits < HASH_COUNT(ipam->taken)) {
+		for (uint32_t i = 0; i < 1U << block->bits; i++) {
+			const struct tn_addr a = addr_add(&block->shared, i);
 
-		if (!prefix_has(&p, &one->addr) || !mapping_has_shared(block, &one->addr))
-			continue;
-		fixed = mapping_fixed_of(block, &one->addr);
-		if (one->tenant != t || !one->mapping ||
-		    addr_cmp(&one->mapping->fixed, &fixed) != 0)
+			one = find(ipam, &a);
+			if (one && is_others(one, t, block))
+				return true;
+		}
+		return false;
+	}
+	HASH_ITER (hh, ipam->taken, one, next) {
+		if (is_others(one, t, block))
 			return true;
 	}
 	return false;
 }
 
-/* The block that overlaps it; NULL: none does. */
-static const struct mapping *overlapping(const struct ipam *ipam, const struct prefix *p)
+/* The index of the last block that overlaps it; how many there are: none does. */
+static size_t overlapping(const struct ipam *ipam, const struct prefix *p)
 {
-	vec_each (b, &ipam->blocks) {
-		const struct prefix other = mapping_shared(b->mapping);
+	const struct tn_addr last = prefix_last(p);
+	size_t at = blocks_until(ipam, &last);
+	struct prefix block;
 
-		if (b->mapping->shared.w[0] == p->addr.w[0] && prefix_overlap(&other, p))
-			return b->mapping;
+	if (!at)
+		return ipam->blocks.n;
+	block = mapping_shared(ipam->blocks.v[at - 1].mapping);
+	return prefix_overlap(&block, p) ? at - 1 : ipam->blocks.n;
+}
+
+/* The last address of the block at that index, and of those that follow without a gap. */
+static struct tn_addr end_of_run(const struct ipam *ipam, size_t at)
+{
+	struct prefix p = mapping_shared(ipam->blocks.v[at].mapping);
+	struct tn_addr last = prefix_last(&p), behind;
+
+	for (at++; at < ipam->blocks.n; at++) {
+		behind = addr_add(&last, 1);
+		p = mapping_shared(ipam->blocks.v[at].mapping);
+		if (addr_cmp(&p.addr, &behind) != 0)
+			break;
+		last = prefix_last(&p);
 	}
-	return NULL;
+	return last;
 }
 
 static bool is_in_foreign_pool(const struct ipam *ipam, const struct tenant *t,
@@ -384,28 +436,41 @@ static bool has_reserved(const struct ipam *ipam, const struct mapping *block)
 	return false;
 }
 
+/* The aligned block of that length which has the address. */
+static struct prefix block_around(struct tn_addr a, uint8_t len)
+{
+	struct prefix p = { a, len };
+	const struct tn_addr mask = prefix_mask(&p);
+
+	for (int i = 0; i < 4; i++)
+		p.addr.w[i] &= mask.w[i];
+	return p;
+}
+
 /* Blocks of a pool that are tried: what comes behind so many that are taken is not looked for. */
 #define BLOCKS_TRIED 65536
 
 /* The first aligned block of the pool that is free as a whole; in m->shared, else that stays unset.
  */
-static bool block_from_pool(const struct ipam *ipam, const struct tenant *t,
-			    const struct prefix *pool, struct mapping *m)
+static bool block_from_pool(struct ipam *ipam, const struct tenant *t, const struct prefix *pool,
+			    struct mapping *m)
 {
 	struct prefix p = { pool->addr, (uint8_t)(128 - m->bits) };
 	const struct tn_addr end = prefix_last(pool);
+	struct tn_addr last;
 
 	if (addr_is_v4(&pool->addr) != addr_is_v4(&m->fixed) || pool->len > p.len)
 		return false;
 	for (uint32_t i = 0; i < BLOCKS_TRIED; i++) {
-		const struct mapping *other = overlapping(ipam, &p);
-		const struct prefix wide = other ? mapping_shared(other) : p;
-		struct tn_addr last = prefix_last(wide.len < p.len ? &wide : &p);
+		size_t other = overlapping(ipam, &p);
 
 		m->shared = p.addr;
-		if (!other && !is_in_foreign_pool(ipam, t, &p) && !has_reserved(ipam, m) &&
-		    !is_taken_in(ipam, t, m))
+		if (other == ipam->blocks.n && !is_in_foreign_pool(ipam, t, &p) &&
+		    !has_reserved(ipam, m) && !is_taken_in(ipam, t, m))
 			return true;
+		if (other < ipam->blocks.n)
+			p = block_around(end_of_run(ipam, other), p.len);
+		last = prefix_last(&p);
 		if (memcmp(&last, &end, sizeof(end)) >= 0)
 			break;
 		p.addr = addr_add(&last, 1);
@@ -422,7 +487,7 @@ static int allocate_block(struct ipam *ipam, const struct tenant *t, struct mapp
 
 	for (size_t i = 0; i < n; i++) {
 		if (block_from_pool(ipam, t, &pools[i], m)) {
-			*vec_push(&ipam->blocks) = (struct prefix_of){ t, m };
+			add_block(ipam, t, m);
 			return 0;
 		}
 	}
@@ -558,12 +623,12 @@ static void keep_block(struct ipam *ipam, const struct tenant *t, struct mapping
 
 	m->shared = *lease;
 	if (addr_is_unset(lease) || (m->pinned && addr_cmp(&pinned, lease) != 0) ||
-	    !tenant_may_have_all(ipam->want, t, m) || overlapping(ipam, &p) ||
+	    !tenant_may_have_all(ipam->want, t, m) || overlapping(ipam, &p) < ipam->blocks.n ||
 	    has_reserved(ipam, m) || is_taken_in(ipam, t, m)) {
 		m->shared = pinned;
 		return;
 	}
-	*vec_push(&ipam->blocks) = (struct prefix_of){ t, m };
+	add_block(ipam, t, m);
 }
 
 static void keep_mappings(struct ipam *ipam, const struct tenant *t, const struct tenant *had)
@@ -634,7 +699,9 @@ static int take_pins(struct ipam *ipam, const struct tenant *t, struct error *er
 	return 0;
 }
 
-static int allocate_rest(struct ipam *ipam, const struct tenant *t, struct error *err)
+/* A single address that a prefix of its tenant has: it has the shared one that it has there. */
+static int allocate_rest(struct ipam *ipam, const struct prefix_index *prefixes,
+			 const struct tenant *t, struct error *err)
 {
 	const struct mapping *around;
 
@@ -647,7 +714,7 @@ static int allocate_rest(struct ipam *ipam, const struct tenant *t, struct error
 	vec_each (m, &t->mappings) {
 		if (!addr_is_unset(&m->shared))
 			continue;
-		around = prefix_around(ipam, t, m);
+		around = prefix_of_fixed(prefixes, t, &m->fixed);
 		if (around)
 			m->shared = mapping_shared_of(around, &m->fixed);
 		else if (allocate(ipam, t, m, err))
@@ -663,16 +730,10 @@ static int allocate_blocks(struct ipam *ipam, struct tenant *t, bool pinned, str
 	vec_each (m, &t->mappings) {
 		if (!m->bits || m->pinned != pinned)
 			continue;
-		if (pinned) {
-			bool kept = false;
-
-			vec_each (b, &ipam->blocks)
-				kept |= b->mapping == m;
-			if (!kept)
-				*vec_push(&ipam->blocks) = (struct prefix_of){ t, m };
-		} else if (addr_is_unset(&m->shared) && allocate_block(ipam, t, m, err)) {
+		if (pinned && !is_block(ipam, m))
+			add_block(ipam, t, m);
+		else if (!pinned && addr_is_unset(&m->shared) && allocate_block(ipam, t, m, err))
 			return -1;
-		}
 	}
 	return 0;
 }
@@ -685,6 +746,7 @@ static int assign_addresses(struct ipam *ipam, const struct model *have, struct 
 {
 	struct model *want = ipam->want;
 	_cleanup_free_ const struct tenant **had = xrealloc(NULL, want->tenants.n, sizeof(*had));
+	_cleanup_prefix_index_ struct prefix_index prefixes = { 0 };
 	size_t n = want->tenants.n;
 
 	for (size_t i = 0; i < n; i++) {
@@ -708,8 +770,9 @@ static int assign_addresses(struct ipam *ipam, const struct model *have, struct 
 		if (allocate_blocks(ipam, &want->tenants.v[i % n], i < n, err))
 			return -1;
 	}
+	prefix_index_make(want, &prefixes);
 	for (size_t i = 0; i < n; i++) {
-		if (allocate_rest(ipam, &want->tenants.v[i], err))
+		if (allocate_rest(ipam, &prefixes, &want->tenants.v[i], err))
 			return -1;
 	}
 	return 0;

@@ -1280,6 +1280,56 @@ Test(ipam, blocks)
 		"pool, or give the mapping a `shared` prefix");
 }
 
+/* The next one is looked for behind all that follow each other, whatever their lengths. */
+Test(ipam, blocks_behind_blocks)
+{
+	gives(WIDE "map 10.0.0.0/28 pin=100.64.1.0/28; map 10.0.1.0/28 pin=100.64.1.16/28;"
+		   "map 10.1.0.0/24; map 10.2.0.0/27;",
+	      "", "",
+	      "red 10.0.0.0/28 100.64.1.0/28\n"
+	      "red 10.0.1.0/28 100.64.1.16/28\n"
+	      "red 10.1.0.0/24 100.64.2.0/24\n"
+	      "red 10.2.0.0/27 100.64.0.32/27\n");
+	gives(WIDE "map 10.0.0.0/27 pin=100.64.0.32/27; map 10.0.1.0/26 pin=100.64.0.64/26;"
+		   "map 10.1.0.0/28; map 10.2.0.0/28; map 10.3.0.0/25;",
+	      "", "",
+	      "red 10.0.0.0/27 100.64.0.32/27\n"
+	      "red 10.0.1.0/26 100.64.0.64/26\n"
+	      "red 10.1.0.0/28 100.64.0.16/28\n"
+	      "red 10.2.0.0/28 100.64.0.128/28\n"
+	      "red 10.3.0.0/25 100.64.1.0/25\n");
+	/* a run to the end of the pool, and of all addresses */
+	refuses("net 100.64.0.0/16; tenant red pool=100.64.0.0/28; map 10.0.0.0/30 "
+		"pin=100.64.0.8/30; map 10.1.0.0/30 pin=100.64.0.12/30; map 10.2.0.0/30; "
+		"map 10.3.0.0/30;",
+		"", "", false,
+		"tenant red: no free block of addresses is left for 10.3.0.0/30; enlarge the "
+		"tenant's pool, or give the mapping a `shared` prefix");
+}
+
+/* As many as there may be: each look-up of a free one may not go through all pairs of them. */
+Test(ipam, many_blocks)
+{
+	enum { N = 3000 };
+	char *want, *leases;
+	size_t size, sizes;
+	FILE *w = open_memstream(&want, &size), *l = open_memstream(&leases, &sizes);
+
+	fprintf(w, "net 100.64.0.0/16; tenant red;");
+	for (unsigned int i = 0; i < N; i++) {
+		unsigned int at = 16 * i, there = 16 * (i + 1);
+
+		fprintf(w, "map 10.0.%u.%u/28;", at >> 8, at & 255);
+		fprintf(l, "red 10.0.%u.%u/28 100.64.%u.%u/28\n", at >> 8, at & 255, there >> 8,
+			there & 255);
+	}
+	fclose(w);
+	fclose(l);
+	gives(want, "", "", leases);
+	free(want);
+	free(leases);
+}
+
 /* Another length is another prefix. */
 Test(ipam, leases_of_blocks)
 {
