@@ -207,26 +207,39 @@ static void add_rule(const struct building *b, size_t i, const struct rule *r, s
 	}
 }
 
-static bool has_line(const struct graph_arrow *a, const char *line)
+static int by_ends_and_line(const void *one, const void *two)
 {
-	vec_each (one, &a->lines) {
-		if (strcmp(*one, line) == 0)
-			return true;
-	}
-	return false;
+	const struct graph_arrow *a = one, *b = two;
+	int diff = by_ends(one, two);
+
+	if (!diff)
+		diff = strcmp(a->lines.v[0], b->lines.v[0]);
+	return diff ? diff : a->first < b->first ? -1 : a->first > b->first;
 }
 
-/* Takes all of `from`. */
-static void merge_into(struct graph_arrow *a, struct graph_arrow *from)
+static bool is_same_line(const struct graph_arrow *a, const struct graph_arrow *b)
 {
-	a->rules += from->rules;
-	vec_each (line, &from->lines) {
-		if (has_line(a, *line))
-			free(*line);
-		else
-			*vec_push(&a->lines) = *line;
+	return by_ends(a, b) == 0 && strcmp(a->lines.v[0], b->lines.v[0]) == 0;
+}
+
+/* One for each line of each pair of boxes: all that come in have one line. */
+static void merge_lines(struct graph *g)
+{
+	size_t n = 0;
+
+	vec_sort(&g->arrows, by_ends_and_line);
+	vec_each (a, &g->arrows) {
+		struct graph_arrow *last = n ? &g->arrows.v[n - 1] : NULL;
+
+		if (!last || !is_same_line(last, a)) {
+			g->arrows.v[n++] = *a;
+			continue;
+		}
+		last->rules += a->rules;
+		free(a->lines.v[0]);
+		vec_free(&a->lines);
 	}
-	vec_free(&from->lines);
+	g->arrows.n = n;
 }
 
 /* One for each pair of boxes. */
@@ -234,12 +247,18 @@ static void merge(struct graph *g)
 {
 	size_t n = 0;
 
+	merge_lines(g);
 	vec_sort(&g->arrows, by_ends_and_rule);
-	for (size_t i = 0; i < g->arrows.n; i++) {
-		if (n && by_ends(&g->arrows.v[n - 1], &g->arrows.v[i]) == 0)
-			merge_into(&g->arrows.v[n - 1], &g->arrows.v[i]);
-		else
-			g->arrows.v[n++] = g->arrows.v[i];
+	vec_each (a, &g->arrows) {
+		struct graph_arrow *last = n ? &g->arrows.v[n - 1] : NULL;
+
+		if (!last || by_ends(last, a) != 0) {
+			g->arrows.v[n++] = *a;
+			continue;
+		}
+		last->rules += a->rules;
+		*vec_push(&last->lines) = a->lines.v[0];
+		vec_free(&a->lines);
 	}
 	g->arrows.n = n;
 }

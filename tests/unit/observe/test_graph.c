@@ -203,14 +203,15 @@ Test(graph, letters_are_escaped)
 	    "[\"a#34;b#92;N#38;lt#59;#60;script#62;#124;#93;#35;<br/>router");
 }
 
-/* An arrow names some of what it is for, and says how many there are besides. */
+/* An arrow names some of what it is for, in the order of the rules, each once; and how many there
+ * are besides. */
 Test(graph, many_rules)
 {
-	begin("net 100.64.0.0/16; tenant blue id=1; accept id=1 from=red tcp/1;"
-	      "accept id=2 from=red tcp/2; accept id=3 from=red tcp/3; accept id=4 from=red tcp/4;"
-	      "accept id=5 from=red tcp/5; accept id=6 from=red tcp/5; tenant red id=2;");
+	begin("net 100.64.0.0/16; tenant blue id=1; accept id=1 from=red tcp/9;"
+	      "accept id=2 from=red tcp/2; accept id=3 from=red tcp/9; accept id=4 from=red tcp/4;"
+	      "accept id=5 from=red tcp/3; accept id=6 from=red tcp/5; tenant red id=2;");
 	build(-1, NULL);
-	has(written(graph_write_dot), "\"tcp/1\\ntcp/2\\ntcp/3\\ntcp/4\\nand 1 more\"");
+	has(written(graph_write_dot), "\"tcp/9\\ntcp/2\\ntcp/4\\ntcp/3\\nand 1 more\"");
 }
 
 /* A thousand in a ring: forty are seen, the busiest, and one box is the rest. */
