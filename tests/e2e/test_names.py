@@ -216,7 +216,8 @@ def test_names_of_the_agent(lab):
 
 @once
 def test_names_by_default(lab):
-    """In the unit's runtime directory, or below the state."""
+    """In the unit's runtime directory, or below the state; no file is none."""
+    assert "--names" in lab.cli.fails("agent", "--names", "", code=2)
     lab.apply(named(lab.definitions()))
     run = os.path.join(lab.scratch, "run")
     os.mkdir(run)

@@ -47,6 +47,8 @@ static int run(const struct invocation *inv, struct error *err)
 	if (options.no_page && !options.metrics)
 		return error_usage(err, "--no-page is about the page that --metrics serves: add "
 					"--metrics ADDRESS:PORT, or leave it out");
+	if (options.names && !*options.names)
+		return error_usage(err, "--names: give the hosts file to keep, or leave it out");
 	if (check_neutron(inv, err))
 		return -1;
 	return agent_run(&inv->settings, &options, err);
@@ -55,7 +57,7 @@ static int run(const struct invocation *inv, struct error *err)
 const struct command cmd_agent = {
 	.name = "agent",
 	.synopsis = "[-f FILE | --neutron [--cloud CLOUD | --url URL] [--host HOST]] [--metrics "
-		    "ADDRESS:PORT]",
+		    "ADDRESS:PORT] [--names FILE]",
 	.summary = "Keep the machine as the definitions in force say, until ended",
 	.help = "Runs in the foreground, for systemd (" SYSTEMD_HELP
 		"). It does what `restore` does whenever an\n"
@@ -73,9 +75,9 @@ const struct command cmd_agent = {
 		"SIGHUP reads clouds.yaml again." NEUTRON_HELP "\n"
 		"\n"
 		"With `names` in the definitions it keeps a hosts file of them for a DNS server: "
-		"FILE, or else\n"
-		"names/hosts in the unit's RuntimeDirectory=, or below --state. docs/names.md has "
-		"more.\n"
+		"that of --names,\n"
+		"or else names/hosts in the unit's RuntimeDirectory=, or below --state. "
+		"docs/names.md has more.\n"
 		"\n"
 		"Where stderr is the journal, each line is an entry with TENANT=, ROUTER= and "
 		"REASON=, as in\n"

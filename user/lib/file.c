@@ -148,11 +148,20 @@ static int write_all(int fd, const char *text, size_t size)
 	return 0;
 }
 
+/* It can be a file that --state says nothing about. */
 static int cannot_write(const char *path, struct error *err)
 {
 	int number = errno;
+	const char *what = number == EACCES || number == EPERM ? "run as root"
+			   : number == EROFS
+				   ? "mount its filesystem read-write, or name its directory in "
+				     "ReadWritePaths= of the unit"
+			   : number == ENOENT ? "make its directory"
+			   : number == ENOSPC || number == EDQUOT
+				   ? "make room on its filesystem"
+				   : "give another file, or see the kernel's log";
 
-	return error_set(err, "cannot write %s: %s; %s", path, strerror(number), remedy(number));
+	return error_set(err, "cannot write %s: %s; %s", path, strerror(number), what);
 }
 
 int file_replace(const char *path, const char *text, size_t size, mode_t mode, struct error *err)
@@ -165,7 +174,7 @@ int file_replace(const char *path, const char *text, size_t size, mode_t mode, s
 	unlink(made); /* what was left by one that was killed */
 	fd = open(made, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
-		return cannot_write(made, err);
+		return cannot_write(path, err);
 	ret = write_all(fd, text, size) || fchmod(fd, mode);
 	if (close(fd) == 0 && !ret && rename(made, path) == 0)
 		return 0;

@@ -78,6 +78,16 @@ Test(file, is_as_before_if_there_is_no_room)
 	cr_expect(strstr(err.text, path), "%s", err.text);
 }
 
+/* Said of the file that was asked for, and not of the one beside it; --state is of no help here. */
+Test(file, is_not_made_without_its_directory)
+{
+	struct error err = { 0 };
+
+	cr_expect_eq(file_replace("/nowhere/of/that/name", "text", 4, 0600, &err), -1);
+	cr_expect_str_eq(err.text, "cannot write /nowhere/of/that/name: No such file or directory; "
+				   "make its directory");
+}
+
 Test(file, does_not_replace_a_directory)
 {
 	struct error err = { 0 };
