@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 import urllib.parse
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -59,12 +60,25 @@ PAGES = {
 }
 
 
+FENCE = re.compile(r"^```.*?^```$", re.M | re.S)
+IN_ITEM = re.compile(r"(?<=\n\n) {2,3}(?=\S)|^ {2,3}(?=([-*]|\d+\.) )", re.M)
+FENCE_IN_ITEM = re.compile(r"^ {2,3}```\w*\n(.*?)^ {2,3}```$", re.M | re.S)
+
+
+def indent(text):
+    """Paragraphs, lists and code in an item of a list: for MkDocs they have four spaces, and code eight and no fence."""
+    text = FENCE_IN_ITEM.sub(lambda block: textwrap.indent(textwrap.dedent(block[1]), " " * 8), text)
+    fences = FENCE.findall(text)
+    others = [IN_ITEM.sub("    ", part) for part in FENCE.split(text)]
+    return "".join(part + fence for part, fence in zip(others, [*fences, ""]))
+
+
 def copy_pages(into):
     """At the top they link to docs/X, in docs/ to ../X; here all lie beside each other."""
     for page in [*TOP.glob("*.md"), *(TOP / "docs").glob("*.md")]:
         text = page.read_text()
         text = re.sub(r"\]\((docs/|\.\./)", "](", text).replace("](README.md", "](index.md")
-        (into / page.name.replace("README", "index")).write_text(text)
+        (into / page.name.replace("README", "index")).write_text(indent(text))
     for file in [TOP / "COPYING", *(file for file in (TOP / "docs").iterdir() if file.suffix != ".md")]:
         shutil.copy(file, into)
 
@@ -105,6 +119,10 @@ def listed(pages):
     return {pages} if isinstance(pages, str) else set().union(*map(listed, pages.values()))
 
 
+# what is left of ```sh
+FENCE_IN_TEXT = re.compile(r"```|<code>(c|console|ini|json|sh|sql|text|xml|yaml)\n")
+
+
 class Links(html.parser.HTMLParser):
     """Of a page: what it links to, what it loads, and where it can be linked to."""
 
@@ -127,6 +145,8 @@ def faults(out):
         if page.name == "404.html":      # it is asked for from anywhere, and so links from the root
             continue
         where = page.relative_to(out)
+        if FENCE_IN_TEXT.search(page.read_text()):
+            yield f"{where}: a block of code was taken for text"
         for target in of.loads:
             if urllib.parse.urlsplit(target).netloc:
                 yield f"{where} loads {target}"
