@@ -1,306 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#include "model/ipam.h"
+#include "model/ipam_internal.h"
 
 #include <arpa/inet.h>
-#include <uthash.h>
 
 #include "model/ids.h"
-#include "model/prefixes.h"
-
-/* An address that is not free, and where to look on from there. */
-struct taken {
-	struct tn_addr addr;
-	struct tn_addr next;
-	const struct tenant *tenant; /* whose; NULL: reserved */
-	const struct mapping *mapping;
-	UT_hash_handle hh;
-};
-
-/* Addresses that are somebody's pool; pools that overlap or touch make one range. */
-struct range {
-	struct tn_addr first;
-	struct tn_addr last;
-};
-
-/* A mapping that keeps its lease. */
-struct kept {
-	const struct tenant *tenant;
-	const struct mapping *mapping;
-};
-
-/* Entries of `taken`, many in one piece of memory. */
-#define CHUNK 4096
-struct chunk {
-	struct taken entries[CHUNK];
-};
-
-struct ipam {
-	struct model *want;
-	struct taken *taken;
-	VEC(struct chunk *) chunks;
-	size_t used;		      /* of the last one */
-	VEC(struct kept) kept;	      /* no two of them have the same lease */
-	VEC(struct range) pools;      /* sorted */
-	VEC(struct prefix_of) blocks; /* prefixes that have their addresses, sorted by shared */
-};
-
-static struct taken *find(struct ipam *ipam, const struct tn_addr *a)
-{
-	struct taken *t;
-
-	HASH_FIND(hh, ipam->taken, a, sizeof(*a), t);
-	return t;
-}
-
-static void take(struct ipam *ipam, const struct tn_addr *a, const struct tenant *tenant,
-		 const struct mapping *mapping)
-{
-	struct taken *t;
-
-	if (!ipam->chunks.n || ipam->used == CHUNK) {
-		*vec_push(&ipam->chunks) = xrealloc(NULL, 1, sizeof(struct chunk));
-		ipam->used = 0;
-	}
-	t = &ipam->chunks.v[ipam->chunks.n - 1]->entries[ipam->used++];
-	*t = (struct taken){
-		.addr = *a, .next = addr_add(a, 1), .tenant = tenant, .mapping = mapping
-	};
-	HASH_ADD(hh, ipam->taken, addr, sizeof(t->addr), t);
-}
-
-static void ipam_cleanup(struct ipam *ipam)
-{
-	HASH_CLEAR(hh, ipam->taken);
-	vec_each (chunk, &ipam->chunks)
-		free(*chunk);
-	vec_free(&ipam->chunks);
-	vec_free(&ipam->kept);
-	vec_free(&ipam->pools);
-	vec_free(&ipam->blocks);
-}
-
-static int range_cmp(const void *a, const void *b)
-{
-	return memcmp(&((const struct range *)a)->first, &((const struct range *)b)->first,
-		      sizeof(struct tn_addr));
-}
-
-static void merge_pools(struct ipam *ipam)
-{
-	struct range *to;
-
-	vec_each (t, &ipam->want->tenants) {
-		vec_each (p, &t->pools)
-			*vec_push(&ipam->pools) = (struct range){ p->addr, prefix_last(p) };
-	}
-	if (!ipam->pools.n)
-		return;
-	vec_sort(&ipam->pools, range_cmp);
-	to = ipam->pools.v;
-	vec_each (r, &ipam->pools) {
-		struct tn_addr behind = addr_add(&to->last, 1);
-
-		if (memcmp(&r->first, &behind, sizeof(behind)) > 0)
-			*++to = *r;
-		else if (memcmp(&r->last, &to->last, sizeof(behind)) > 0)
-			to->last = r->last;
-	}
-	ipam->pools.n = to - ipam->pools.v + 1;
-}
-
-/*
- * The first address from `from` on that is not taken. Every entry on the way is
- * made to point at the result, so that long runs are walked once (union-find).
- */
-static struct tn_addr next_free(struct ipam *ipam, const struct tn_addr *from)
-{
-	struct tn_addr a = *from, end;
-	struct taken *t;
-
-	while ((t = find(ipam, &a)))
-		a = t->next;
-	end = a;
-	for (a = *from; (t = find(ipam, &a));) {
-		a = t->next;
-		t->next = end;
-	}
-	return end;
-}
-
-/* The pools of other tenants that hold the address, when this tenant has none of its own. */
-static const struct range *foreign_pools(struct ipam *ipam, const struct tenant *tenant,
-					 const struct tn_addr *a)
-{
-	size_t low = 0, high = tenant->pools.n ? 0 : ipam->pools.n;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		const struct range *r = &ipam->pools.v[mid];
-
-		if (memcmp(a, &r->first, sizeof(*a)) < 0)
-			high = mid;
-		else if (memcmp(a, &r->last, sizeof(*a)) > 0)
-			low = mid + 1;
-		else
-			return r;
-	}
-	return NULL;
-}
-
-/* How many blocks begin at the address or before it. */
-static size_t blocks_until(const struct ipam *ipam, const struct tn_addr *a)
-{
-	size_t low = 0, high = ipam->blocks.n;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (addr_cmp(&ipam->blocks.v[mid].mapping->shared, a) <= 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
-}
-
-static void add_block(struct ipam *ipam, const struct tenant *t, const struct mapping *m)
-{
-	size_t at = blocks_until(ipam, &m->shared);
-	struct prefix_of *v;
-
-	vec_push(&ipam->blocks);
-	v = ipam->blocks.v;
-	memmove(&v[at + 1], &v[at], (ipam->blocks.n - 1 - at) * sizeof(*v));
-	v[at] = (struct prefix_of){ t, m };
-}
-
-static bool is_block(const struct ipam *ipam, const struct mapping *m)
-{
-	size_t at = blocks_until(ipam, &m->shared);
-
-	return at && ipam->blocks.v[at - 1].mapping == m;
-}
-
-/* The prefix mapping that has the shared address; NULL: none has. */
-static const struct mapping *block_of(const struct ipam *ipam, const struct tn_addr *a)
-{
-	size_t at = blocks_until(ipam, a);
-	const struct mapping *m = at ? ipam->blocks.v[at - 1].mapping : NULL;
-
-	return m && mapping_has_shared(m, a) ? m : NULL;
-}
-
-static bool reserved_by_subnet(struct ipam *ipam, const struct tn_addr *a)
-{
-	vec_each (s, &ipam->want->subnets) {
-		if (prefix_has(s, a))
-			return prefix_reserves(s, a);
-	}
-	return false;
-}
-
-static struct tn_addr addr_before(const struct tn_addr *a)
-{
-	struct tn_addr b = *a;
-
-	for (int i = 3; i >= 0; i--) {
-		b.w[i] = htonl(ntohl(b.w[i]) - 1);
-		if (a->w[i])
-			break;
-	}
-	return b;
-}
-
-/* The last address from `a` on before an exception, or the end of the block; or one behind it. */
-static struct tn_addr end_of_block(const struct mapping *block, const struct tn_addr *a)
-{
-	const struct prefix p = mapping_shared(block);
-
-	for (size_t i = 0; block->except && i < block->except->list.n; i++) {
-		struct tn_addr hole = mapping_shared_of(block, &block->except->list.v[i]);
-
-		if (memcmp(&hole, a, sizeof(hole)) > 0)
-			return addr_before(&hole);
-	}
-	return prefix_last(&p);
-}
-
-static bool between(struct ipam *ipam, const struct tenant *tenant, const struct tn_addr *first,
-		    const struct tn_addr *last, struct tn_addr *out)
-{
-	struct tn_addr a = *first;
-	const struct range *foreign;
-	const struct mapping *block;
-
-	for (;;) {
-		a = next_free(ipam, &a);
-		if (memcmp(&a, last, sizeof(a)) > 0 || memcmp(&a, first, sizeof(a)) < 0)
-			return false;
-		foreign = foreign_pools(ipam, tenant, &a);
-		block = block_of(ipam, &a);
-		if (foreign)
-			a = foreign->last;
-		else if (block)
-			a = end_of_block(block, &a);
-		else if (!reserved_by_subnet(ipam, &a))
-			break;
-		if (memcmp(&a, last, sizeof(a)) >= 0)
-			return false;
-		a = addr_add(&a, 1);
-	}
-	*out = a;
-	return true;
-}
-
-/* The host bits of `a` in the pool. */
-static struct tn_addr in_pool(const struct prefix *pool, const struct tn_addr *a)
-{
-	struct tn_addr mask = prefix_mask(pool), out;
-
-	for (int i = 0; i < 4; i++)
-		out.w[i] = (a->w[i] & ~mask.w[i]) | pool->addr.w[i];
-	return out;
-}
-
-static bool is_free(struct ipam *ipam, const struct tenant *tenant, const struct tn_addr *a)
-{
-	return !find(ipam, a) && !foreign_pools(ipam, tenant, a) && !reserved_by_subnet(ipam, a) &&
-	       !block_of(ipam, a);
-}
-
-/*
- * One with the sum of the fixed address: of 65,536 neighbours that differ in their last 16 bits
- * there is one (with 0 and 0xffff the same, two). They are tried from the fixed address' own host
- * bits on.
- */
-static bool neutral_from_pool(struct ipam *ipam, const struct tenant *tenant,
-			      const struct prefix *pool, const struct tn_addr *fixed,
-			      struct tn_addr *out)
-{
-	struct tn_addr a = in_pool(pool, fixed);
-	uint32_t tries = pool->len > 128 - 16 ? 1 : IPAM_NEUTRAL;
-
-	for (uint32_t i = 0; i < tries; i++) {
-		a.w[3] &= htonl(0xffff0000);
-		a.w[3] |= htonl((0xffffU + addr_sum(fixed) - addr_sum(&a)) % 0xffff);
-		if (prefix_has(pool, &a) && is_free(ipam, tenant, &a)) {
-			*out = a;
-			return true;
-		}
-		a = addr_add(&a, 0x10000);
-		a = in_pool(pool, &a);
-	}
-	return false;
-}
-
-static bool from_pool(struct ipam *ipam, const struct tenant *tenant, const struct prefix *pool,
-		      const struct tn_addr *fixed, struct tn_addr *out)
-{
-	struct tn_addr last = prefix_last(pool), start = in_pool(pool, fixed);
-
-	return between(ipam, tenant, &start, &last, out) ||
-	       between(ipam, tenant, &pool->addr, &start, out);
-}
 
 /*
  * An address that depends on both, of the same family: where the search for the VM's shared one
@@ -324,10 +27,10 @@ static bool allocate_from(struct ipam *ipam, const struct tenant *t, const struc
 	if (addr_is_v4(&pool->addr) != addr_is_v4(&m->fixed))
 		return false;
 	if (mac_is_unset(m->mac))
-		return neutral_from_pool(ipam, t, pool, &m->fixed, &m->shared) ||
-		       from_pool(ipam, t, pool, &m->fixed, &m->shared);
+		return ipam_neutral_from_pool(ipam, t, pool, &m->fixed, &m->shared) ||
+		       ipam_from_pool(ipam, t, pool, &m->fixed, &m->shared);
 	vm = address_of_vm(m);
-	return from_pool(ipam, t, pool, &vm, &m->shared);
+	return ipam_from_pool(ipam, t, pool, &vm, &m->shared);
 }
 
 static int allocate(struct ipam *ipam, const struct tenant *t, struct mapping *m, struct error *err)
@@ -368,7 +71,7 @@ static bool is_taken_in(struct ipam *ipam, const struct tenant *t, const struct 
 		for (uint32_t i = 0; i < 1U << block->bits; i++) {
 			const struct tn_addr a = addr_add(&block->shared, i);
 
-			one = find(ipam, &a);
+			one = ipam_taken(ipam, &a);
 			if (one && is_others(one, t, block))
 				return true;
 		}
@@ -385,7 +88,7 @@ static bool is_taken_in(struct ipam *ipam, const struct tenant *t, const struct 
 static size_t overlapping(const struct ipam *ipam, const struct prefix *p)
 {
 	const struct tn_addr last = prefix_last(p);
-	size_t at = blocks_until(ipam, &last);
+	size_t at = ipam_blocks_until(ipam, &last);
 	struct prefix block;
 
 	if (!at)
@@ -487,7 +190,7 @@ static int allocate_block(struct ipam *ipam, const struct tenant *t, struct mapp
 
 	for (size_t i = 0; i < n; i++) {
 		if (block_from_pool(ipam, t, &pools[i], m)) {
-			add_block(ipam, t, m);
+			ipam_add_block(ipam, t, m);
 			return 0;
 		}
 	}
@@ -512,8 +215,8 @@ static int allocate_own(struct ipam *ipam, const struct tenant *t, int family, s
 		if (pools[i].len < 128)
 			start.w[3] &= ~htonl(1);
 		if (addr_family(&start) == family &&
-		    from_pool(ipam, t, &pools[i], &start, &own->addr)) {
-			take(ipam, &own->addr, NULL, NULL);
+		    ipam_from_pool(ipam, t, &pools[i], &start, &own->addr)) {
+			ipam_take(ipam, &own->addr, NULL, NULL);
 			return 0;
 		}
 	}
@@ -526,10 +229,10 @@ static int allocate_own(struct ipam *ipam, const struct tenant *t, int family, s
 static int take_own(struct ipam *ipam, const struct tenant *t, const struct tn_addr *a,
 		    struct error *err)
 {
-	struct taken *other = find(ipam, a);
+	struct taken *other = ipam_taken(ipam, a);
 
 	if (!other) {
-		take(ipam, a, NULL, NULL);
+		ipam_take(ipam, a, NULL, NULL);
 		return 0;
 	}
 	if (!other->tenant)
@@ -548,7 +251,7 @@ static int take_pinned(struct ipam *ipam, const struct tenant *t, const struct m
 		       const struct taken *other, struct error *err)
 {
 	if (!other) {
-		take(ipam, &m->shared, t, m);
+		ipam_take(ipam, &m->shared, t, m);
 		return 0;
 	}
 	if (!other->tenant)
@@ -604,13 +307,13 @@ static void keep_own(struct ipam *ipam, struct router *r, const struct router *h
 			continue;
 		if (!own->pinned)
 			lease = take_out(&own->addr, &lease);
-		if (addr_is_unset(&lease) || find(ipam, &lease) ||
-		    !model_shares(ipam->want, &lease) || reserved_by_subnet(ipam, &lease) ||
+		if (addr_is_unset(&lease) || ipam_taken(ipam, &lease) ||
+		    !model_shares(ipam->want, &lease) || ipam_reserves(ipam, &lease) ||
 		    (own->pinned && addr_cmp(&own->addr, &lease) != 0))
 			continue;
 		own->addr = lease;
 		own->wanted = false;
-		take(ipam, &lease, NULL, NULL);
+		ipam_take(ipam, &lease, NULL, NULL);
 	}
 }
 
@@ -628,7 +331,7 @@ static void keep_block(struct ipam *ipam, const struct tenant *t, struct mapping
 		m->shared = pinned;
 		return;
 	}
-	add_block(ipam, t, m);
+	ipam_add_block(ipam, t, m);
 }
 
 static void keep_mappings(struct ipam *ipam, const struct tenant *t, const struct tenant *had)
@@ -645,8 +348,8 @@ static void keep_mappings(struct ipam *ipam, const struct tenant *t, const struc
 			keep_block(ipam, t, m, &lease);
 			continue;
 		}
-		if (addr_is_unset(&lease) || find(ipam, &lease) ||
-		    reserved_by_subnet(ipam, &lease) || !tenant_may_have(ipam->want, t, &lease))
+		if (addr_is_unset(&lease) || ipam_taken(ipam, &lease) ||
+		    ipam_reserves(ipam, &lease) || !tenant_may_have(ipam->want, t, &lease))
 			continue;
 		if (m->pinned && addr_cmp(&m->shared, &lease) != 0)
 			continue;
@@ -690,7 +393,7 @@ static int take_pins(struct ipam *ipam, const struct tenant *t, struct error *er
 			return -1;
 	}
 	vec_each (m, &t->mappings) {
-		struct taken *mine = m->pinned && !m->bits ? find(ipam, &m->shared) : NULL;
+		struct taken *mine = m->pinned && !m->bits ? ipam_taken(ipam, &m->shared) : NULL;
 
 		if (m->pinned && !m->bits && (!mine || mine->mapping != m) &&
 		    take_pinned(ipam, t, m, mine, err))
@@ -719,7 +422,7 @@ static int allocate_rest(struct ipam *ipam, const struct prefix_index *prefixes,
 			m->shared = mapping_shared_of(around, &m->fixed);
 		else if (allocate(ipam, t, m, err))
 			return -1;
-		take(ipam, &m->shared, t, m);
+		ipam_take(ipam, &m->shared, t, m);
 	}
 	return 0;
 }
@@ -730,8 +433,8 @@ static int allocate_blocks(struct ipam *ipam, struct tenant *t, bool pinned, str
 	vec_each (m, &t->mappings) {
 		if (!m->bits || m->pinned != pinned)
 			continue;
-		if (pinned && !is_block(ipam, m))
-			add_block(ipam, t, m);
+		if (pinned && !ipam_is_block(ipam, m))
+			ipam_add_block(ipam, t, m);
 		else if (!pinned && addr_is_unset(&m->shared) && allocate_block(ipam, t, m, err))
 			return -1;
 	}
@@ -761,7 +464,7 @@ static int assign_addresses(struct ipam *ipam, const struct model *have, struct 
 	if (!any_open(ipam))
 		return 0;
 	vec_each (k, &ipam->kept)
-		take(ipam, &k->mapping->shared, k->tenant, k->mapping);
+		ipam_take(ipam, &k->mapping->shared, k->tenant, k->mapping);
 	for (size_t i = 0; i < n; i++) {
 		if (take_pins(ipam, &want->tenants.v[i], err))
 			return -1;
@@ -785,10 +488,10 @@ int ipam_assign(struct model *want, const struct model *have, const struct addr_
 
 	model_sort(want);
 	vec_each (a, &reserved->list) {
-		if (!find(&ipam, a))
-			take(&ipam, a, NULL, NULL);
+		if (!ipam_taken(&ipam, a))
+			ipam_take(&ipam, a, NULL, NULL);
 	}
-	merge_pools(&ipam);
+	ipam_merge_pools(&ipam);
 	if (ids_assign(want, have, err))
 		return -1;
 	if (assign_addresses(&ipam, have, err))
