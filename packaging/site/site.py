@@ -78,6 +78,8 @@ def copy_pages(into):
     for page in [*TOP.glob("*.md"), *(TOP / "docs").glob("*.md")]:
         text = page.read_text()
         text = re.sub(r"\]\((docs/|\.\./)", "](", text).replace("](README.md", "](index.md")
+        # in code of a table; MkDocs shows the backslash
+        text = text.replace("\\|", "|")
         (into / page.name.replace("README", "index")).write_text(indent(text))
     for file in [TOP / "COPYING", *(file for file in (TOP / "docs").iterdir() if file.suffix != ".md")]:
         shutil.copy(file, into)
