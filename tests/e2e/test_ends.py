@@ -174,7 +174,11 @@ def test_ends_are_said(lab):
         assert "ends in" in text and f"(until {LONG_AGO})" in text and LATER not in text, text
         text = lab.cli.run("stats", "--prometheus").stdout
         assert 'tenantnat_rules_ended{tenant="blue"} 1\n' in text, text
+        there = [f'tenantnat_rule_packets_total{{tenant="blue",rule="{i}",' in text for i in (1, 2, 3)]
+        equal(there, [False, True, True], "metrics of rules")
         assert 'tenantnat_rule_ends_timestamp_seconds{tenant="blue"} ' in text, text
+        text = lab.cli.run("graph", "blue").stdout
+        assert LONG_AGO not in text and f"until {LATER}" in text and f"until {soon}" in text, text
         trace = ["trace", "red/db", f"blue/{FIXED}:5000", "--proto", "udp"]
         steps = lab.cli.json(*trace, code=1)["steps"]
         equal((steps[-1]["reason"], steps[-1]["rule"]["until"]), ("rule-ended", LONG_AGO), "trace -j")

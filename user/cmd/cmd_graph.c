@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <spawn.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "change/inspect.h"
 #include "cmd/cmd.h"
@@ -90,7 +91,7 @@ static void build(const struct settings *settings, const struct view *v,
 		if (then)
 			facts[i].traffic = traffic_between(then, &now, t->name);
 	}
-	graph_build(&v->model, facts, seconds, selection, out);
+	graph_build(&v->model, facts, seconds, time(NULL), selection, out);
 }
 
 /* ------------------------------------------------------------ svg */
@@ -174,9 +175,9 @@ const struct command cmd_graph = {
 	.summary = "Draw who may reach whom and for what, and the traffic of the last minute",
 	.help = "A box for each tenant, and an arrow from each tenant that another accepts, with "
 		"what it is\n"
-		"accepted for. Boxes have the colour of the last minute, which only a running "
-		"agent "
-		"keeps:\n"
+		"accepted for. Rules that have ended (`until`) are left out. Boxes have the colour "
+		"of the last\n"
+		"minute, which only a running agent keeps:\n"
 		"\n"
 		"  green    packets, and none dropped\n"
 		"  yellow   at most 1 of 100 packets dropped\n"

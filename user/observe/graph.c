@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "model/policy.h"
+#include "model/until.h"
 
 /* A place that a tenant has not. */
 #define NO_BOX SIZE_MAX
@@ -26,6 +27,7 @@ struct building {
 	const struct model *model;
 	const struct graph_facts *facts;
 	const struct selection *selection;
+	time_t now;
 	bool *wanted;  /* by tenant: it is to be seen, with a place of its own or without */
 	size_t *box;   /* by tenant: its own, or that of all others */
 	size_t *order; /* tenants, by who gets a place first */
@@ -67,6 +69,8 @@ static void want_neighbours(const struct building *b, size_t i)
 	const struct tenant *t = &b->model->tenants.v[i];
 
 	vec_each (r, &t->accept) {
+		if (rule_is_over(r, b->now))
+			continue;
 		if (r->any)
 			b->wanted[i] = true;
 		vec_each (from, &r->from) {
@@ -163,18 +167,23 @@ static int by_ends_and_rule(const void *one, const void *two)
 	return diff ? diff : a->first < b->first ? -1 : a->first > b->first;
 }
 
-/* "db to web: tcp/80", "web: tcp/80", "tcp/80" or "everything". The caller's to free. */
+/*
+ * "db to web: tcp/80", "web: tcp/80", "tcp/80" or "everything", and " until 2027-03-31" behind it.
+ * The caller's to free.
+ */
 static char *line_of(const struct rule *r, const char *sender)
 {
 	_cleanup_free_ char *to = rule_to_text(r), *services = rule_services_text(r);
 	const char *what = *services ? services : "everything";
 	char *text;
+	char until[RULE_UNTIL_TEXT];
 	int n;
 
+	rule_until_text(r, until);
 	if (sender)
-		n = asprintf(&text, "%s to %s: %s", sender, *to ? to : "all", what);
+		n = asprintf(&text, "%s to %s: %s%s", sender, *to ? to : "all", what, until);
 	else
-		n = asprintf(&text, "%s%s%s", to, *to ? ": " : "", what);
+		n = asprintf(&text, "%s%s%s%s", to, *to ? ": " : "", what, until);
 	return n < 0 ? xstrdup(what) : text;
 }
 
@@ -193,6 +202,8 @@ static void add_arrow(const struct building *b, size_t from, size_t to, const st
 
 static void add_rule(const struct building *b, size_t i, const struct rule *r, size_t *any)
 {
+	if (rule_is_over(r, b->now))
+		return;
 	if (r->any && b->box[i] != NO_BOX) {
 		*any = *any == NO_BOX ? add_box(b, GRAPH_ANY) : *any;
 		add_arrow(b, *any, b->box[i], r, NULL);
@@ -263,14 +274,14 @@ static void merge(struct graph *g)
 	g->arrows.n = n;
 }
 
-void graph_build(const struct model *m, const struct graph_facts *facts, int64_t seconds,
+void graph_build(const struct model *m, const struct graph_facts *facts, int64_t seconds, time_t at,
 		 const struct selection *selection, struct graph *out)
 {
 	size_t n = m->tenants.n + 1, any = NO_BOX;
 	_cleanup_free_ bool *wanted = xzalloc(n * sizeof(*wanted));
 	_cleanup_free_ size_t *box = xzalloc(n * sizeof(*box));
 	_cleanup_free_ size_t *order = xzalloc(n * sizeof(*order));
-	const struct building b = { m, facts, selection, wanted, box, order, out };
+	const struct building b = { m, facts, selection, at, wanted, box, order, out };
 
 	*out = (struct graph){ .seconds = seconds };
 	want(&b);

@@ -52,8 +52,11 @@ struct graph {
 	int64_t seconds; /* of the traffic; -1: it is not known, and nothing has a colour */
 };
 
-/* `m` is sorted, and `facts` are of its tenants, in their order. The caller's to free. */
-void graph_build(const struct model *m, const struct graph_facts *facts, int64_t seconds,
+/*
+ * `m` is sorted, and `facts` are of its tenants, in their order. Rules that have ended at the time
+ * `at` (`until`) are left out. The caller's to free.
+ */
+void graph_build(const struct model *m, const struct graph_facts *facts, int64_t seconds, time_t at,
 		 const struct selection *selection, struct graph *out);
 void graph_free(struct graph *g);
 #define _cleanup_graph_ _cleanup_(graph_free)

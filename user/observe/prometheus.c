@@ -186,18 +186,24 @@ static void write_accepted(const struct page *p, FILE *out)
 }
 
 /* By its place in the list, from 1: what two rules say may be the same. */
+static void write_rule(const struct rule_stats *r, FILE *out)
+{
+	_cleanup_free_ char *from = rule_from_text(r->rule), *to = rule_to_text(r->rule);
+	_cleanup_free_ char *ports = rule_services_text(r->rule);
+	char place[24];
+
+	snprintf(place, sizeof(place), "%td", r->rule - r->tenant->accept.v + 1);
+	sample(out, METRIC_RULE, "tenant", r->tenant->name, "rule", place, "from", from, "to", to,
+	       "ports", ports, NULL);
+	number(out, r->packets);
+}
+
 static void write_rules(const struct page *p, FILE *out)
 {
 	head(out, METRIC_RULE);
 	vec_each (r, &p->stats->rules) {
-		_cleanup_free_ char *from = rule_from_text(r->rule), *to = rule_to_text(r->rule);
-		_cleanup_free_ char *ports = rule_services_text(r->rule);
-		char place[24];
-
-		snprintf(place, sizeof(place), "%td", r->rule - r->tenant->accept.v + 1);
-		sample(out, METRIC_RULE, "tenant", r->tenant->name, "rule", place, "from", from,
-		       "to", to, "ports", ports, NULL);
-		number(out, r->packets);
+		if (!rule_is_over(r->rule, (time_t)p->now))
+			write_rule(r, out);
 	}
 }
 

@@ -39,7 +39,7 @@
 	X(ACCEPTED, "tenantnat_accepted_packets_total", counter, "tenant", \
 	  "Packets that the tenant's rules accepted, and answers to them") \
 	X(RULE, "tenantnat_rule_packets_total", counter, "tenant, rule, from, to, ports", \
-	  "Packets that one rule of the tenant's `accept` accepted, and answers to them") \
+	  "Packets that one rule of the tenant's `accept` accepted, and answers to them; none once it has ended (until)") \
 	X(RULE_ENDS, "tenantnat_rule_ends_timestamp_seconds", gauge, "tenant", \
 	  "When the next of the tenant's rules ends (until), in seconds since 1970; absent when none does") \
 	X(RULES_ENDED, "tenantnat_rules_ended", gauge, "tenant", \

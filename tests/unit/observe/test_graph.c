@@ -39,7 +39,7 @@ static void build(int64_t seconds, char *word)
 	struct error err = { 0 };
 
 	cr_assert_eq(selection_read(&word, word != NULL, &selection, &err), 0, "%s", err.text);
-	graph_build(&m, facts, seconds, &selection, &g);
+	graph_build(&m, facts, seconds, 1700000000, &selection, &g);
 }
 
 static char *written(void (*write)(const struct graph *, FILE *))
@@ -109,6 +109,19 @@ Test(graph, named)
 		    "blue green red * | blue>red everything; "
 		    "| red>blue db: tcp/5432; web to all: icmp; | *>green everything; ",
 		    "red");
+}
+
+/* What has ended reaches nobody; what will end says when. */
+Test(graph, ends)
+{
+	begin("net 100.64.0.0/16; tenant blue id=1; accept id=1 from=red tcp/1 until=1700000000;"
+	      "accept id=2 from=* tcp/2 until=1600000000;"
+	      "accept id=3 from=green tcp/3 until=1806537600; tenant green id=2; tenant red id=3;");
+	build(-1, NULL);
+	expect_text(shape(), "blue green red | green>blue tcp/3 until 2027-03-31; ", "all");
+	graph_free(&g);
+	build(-1, (char *)"red");
+	expect_text(shape(), "red ", "red");
 }
 
 Test(graph, dot)

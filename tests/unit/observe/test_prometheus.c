@@ -15,7 +15,7 @@ static struct fixture {
 	struct rule said[4];
 	struct service service;
 	char *from[2];
-	struct rule_stats rules[2];
+	struct rule_stats rules[3];
 	struct router_stats drops;
 	struct room room;
 	struct stats stats;
@@ -54,13 +54,13 @@ static void setup(void)
 	f.tenants[0].accept.v = f.said;
 	f.tenants[0].accept.n = 4;
 	f.said[0].until = 1700000900;
-	f.said[1].until = 1700000003;
 	f.said[2].until = 1700000500;
-	f.said[3].until = 1600000000;
+	f.said[3].until = 1700000003;
 	f.rules[0] = (struct rule_stats){ &f.tenants[0], &f.said[0], 11 };
 	f.rules[1] = (struct rule_stats){ &f.tenants[0], &f.said[1], 22 };
 	f.stats.rules.v = f.rules;
-	f.stats.rules.n = 2;
+	f.rules[2] = (struct rule_stats){ &f.tenants[0], &f.said[3], 5 };
+	f.stats.rules.n = 3;
 	f.drops = (struct router_stats){ .row = &f.row, .flows = 4 };
 	f.row.flows = 65536;
 	f.drops.drops.packets[TN_DROP_SPOOFED_SOURCE] = 6;
@@ -126,7 +126,7 @@ Test(prometheus, every_value)
 		"tenantnat_bytes_total{tenant=\"red\",direction=\"out\"} 120",
 		"tenantnat_dropped_packets_total{tenant=\"red\",reason=\"spoofed-source\"} 6",
 		"tenantnat_dropped_packets_total{tenant=\"red\",reason=\"malformed\"} 0",
-		"tenantnat_accepted_packets_total{tenant=\"red\"} 33",
+		"tenantnat_accepted_packets_total{tenant=\"red\"} 38",
 		"tenantnat_accepted_packets_total{tenant=\"far\"} 0",
 		"tenantnat_rule_packets_total{tenant=\"red\",rule=\"1\",from=\"*\",to=\"\","
 		"ports=\"tcp/80\"} 11",
@@ -134,7 +134,7 @@ Test(prometheus, every_value)
 		"far/web\",to=\"\","
 		"ports=\"\"} 22",
 		"tenantnat_rule_ends_timestamp_seconds{tenant=\"red\"} 1700000500",
-		"tenantnat_rules_ended{tenant=\"red\"} 2",
+		"tenantnat_rules_ended{tenant=\"red\"} 1",
 		"tenantnat_flows{tenant=\"red\"} 4",
 		"tenantnat_flows_opened_total{tenant=\"red\"} 8",
 		"tenantnat_map_entries{map=\"by_shared\"} 3",
