@@ -272,11 +272,10 @@ function arrows(list) {
 	const out = new Map();
 
 	for (const one of list) {
-		const key = `${one.from} ${one.to}`, arrow = out.get(key) ?? { from: one.from, to: one.to, rate: 0, what: [] };
+		const key = `${one.from} ${one.to}`, arrow = out.get(key) ?? { from: one.from, to: one.to, rate: 0, what: new Set() };
 
 		arrow.rate += one.rate;
-		if (!arrow.what.includes(one.what))
-			arrow.what.push(one.what);
+		arrow.what.add(one.what);
 		out.set(key, arrow);
 	}
 	return [...out.values()];
@@ -337,7 +336,7 @@ function room(text, from, to, left, right, taken) {
 function curve(arrow, from, to, left, right, taken) {
 	const live = arrow.rate > 0 ? " live" : "", middle = (left + right) / 2, end = right - 8;
 	const width = arrow.rate > 0 ? Math.min(7, 1.5 + Math.log10(1 + arrow.rate)) : 1.2;
-	const what = `${arrow.from === "*" ? "every tenant" : arrow.from} → ${arrow.to}: ${arrow.what.join("; ")}; ${rate(arrow.rate)} packets/s`;
+	const what = `${arrow.from === "*" ? "every tenant" : arrow.from} → ${arrow.to}: ${[...arrow.what].join("; ")}; ${rate(arrow.rate)} packets/s`;
 	const parts = [
 		draw("path", { class: "arrow" + live, "stroke-width": width.toFixed(1),
 			d: `M${left} ${from} C${middle} ${from} ${middle} ${to} ${end} ${to}` }, draw("title", {}, what)),
@@ -345,7 +344,7 @@ function curve(arrow, from, to, left, right, taken) {
 	];
 
 	if (taken) {
-		const text = shortened(arrow.what.join("; "), 34) + (arrow.rate > 0 ? ` · ${rate(arrow.rate)}/s` : "");
+		const text = shortened([...arrow.what].join("; "), 34) + (arrow.rate > 0 ? ` · ${rate(arrow.rate)}/s` : "");
 		const place = room(text, from, to, left, end, taken);
 
 		if (place)
