@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import subprocess
 import xml.etree.ElementTree
 
 from agent import Agent
@@ -79,6 +80,11 @@ def test_graph_as_svg(lab):
     sh([shutil.which("dot"), "-Tcanon"], input=graph(lab))
     said = lab.cli.elsewhere(env={"PATH": "/nonexistent"}).fails("graph", "--format", "svg")
     assert "install the package graphviz" in said.splitlines()[-1], said
+    # dot itself would not notice
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run(lab.cli.argv("graph", "--format", "svg"), stdout=full, stderr=subprocess.PIPE, text=True,
+                              check=False)
+    equal((done.returncode, "cannot write to stdout" in done.stderr), (1, True), f"a full disk: {done.stderr}")
 
 
 @once

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* graph: a picture of who may reach whom, for what, and what the last minute was like. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -96,18 +97,46 @@ static void build(const struct settings *settings, const struct view *v,
 
 /* ------------------------------------------------------------ svg */
 
-/* `dot -Tsvg`, from that file to stdout. */
-static int run_dot(int from, struct error *err)
+/* Gives an errno. */
+static int start_dot(int from, int to, pid_t *pid)
 {
 	char *const words[] = { (char *)"dot", (char *)"-Tsvg", NULL };
 	posix_spawn_file_actions_t actions;
-	int status, ret;
-	pid_t pid;
+	int ret;
 
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, from, STDIN_FILENO);
-	ret = posix_spawnp(&pid, words[0], &actions, NULL, words, environ);
+	posix_spawn_file_actions_adddup2(&actions, to, STDOUT_FILENO);
+	ret = posix_spawnp(pid, words[0], &actions, NULL, words, environ);
 	posix_spawn_file_actions_destroy(&actions);
+	return ret;
+}
+
+/* To stdout, which is buffered. */
+static void pass_on(int from)
+{
+	char text[4096];
+	ssize_t n;
+
+	while ((n = read(from, text, sizeof(text))) > 0 || (n < 0 && errno == EINTR)) {
+		if (n > 0)
+			fwrite(text, 1, (size_t)n, stdout);
+	}
+}
+
+/* `dot -Tsvg`, from that file to stdout. By a pipe: dot does not notice that a disk is full. */
+static int run_dot(int from, struct error *err)
+{
+	int pipes[2], status, ret;
+	pid_t pid;
+
+	if (pipe2(pipes, O_CLOEXEC))
+		return error_set(err, "cannot run dot of graphviz: %m");
+	ret = start_dot(from, pipes[1], &pid);
+	close(pipes[1]);
+	if (!ret)
+		pass_on(pipes[0]);
+	close(pipes[0]);
 	if (ret == ENOENT)
 		return error_set(err, "cannot draw SVG: there is no `dot`; install the package "
 				      "graphviz, or take --format dot or mermaid");
@@ -137,13 +166,13 @@ static int write_svg(const struct graph *g, struct error *err)
 
 static int print(const struct graph *g, enum format format, struct error *err)
 {
-	if (format == FORMAT_SVG)
-		return write_svg(g, err);
+	if (format == FORMAT_SVG && write_svg(g, err))
+		return -1;
 	if (format == FORMAT_DOT)
 		graph_write_dot(g, stdout);
-	else
+	if (format == FORMAT_MERMAID)
 		graph_write_mermaid(g, stdout);
-	return fflush(stdout) ? error_set(err, "cannot write to stdout: %m") : 0;
+	return fflush(stdout) || ferror(stdout) ? error_set(err, "cannot write to stdout: %m") : 0;
 }
 
 static int run(const struct invocation *inv, struct error *err)
