@@ -159,13 +159,13 @@ def machine(lab):
 
 
 # what a run that succeeds on another way may leave: where it read a rule, and that it ran
-PLACE = re.compile(r'^(INSERT INTO "rule" VALUES\(\d+,\d+,\d+,\d+),\d+,\d+\);$')
+PLACE = re.compile(r'^(INSERT INTO "rule" VALUES\(\d+,\d+,\d+,\d+),\d+,\d+(,.*\);)$')
 BY_THE_WAY = ('INSERT INTO "origin"', *HISTORY)
 
 
 def rows_in_force(db):
     """The rows of an open state.db that say what is in force."""
-    return sorted(PLACE.sub(r"\1", line) for line in db.iterdump()
+    return sorted(PLACE.sub(r"\1\2", line) for line in db.iterdump()
                   if line.startswith("INSERT") and not line.startswith(BY_THE_WAY))
 
 
