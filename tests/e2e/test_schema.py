@@ -259,7 +259,7 @@ def test_schema_has_the_keys_of_each_level(lab):
     """An unknown key gets the parser's own list of those that it takes there."""
     root = schema()
     found = list(levels(root, root))
-    equal(len(found), 9, f"levels: {[path for path, _ in found]}")
+    equal(len(found), 10, f"levels: {[path for path, _ in found]}")
     for path, properties in found:
         value = {"no-such-key": 1}
         for key in reversed(path):
