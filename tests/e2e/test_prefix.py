@@ -165,6 +165,24 @@ def test_prefix_restored(lab):
         assert "nothing to be done" in said or not said.strip(), said
 
 
+@once
+@dual_stack
+def test_prefix_stays_when_its_router_gets_an_address_of_it(lab):
+    """`restore` gives it no other addresses, and restores all other routers."""
+    with prefixes(lab):
+        listed = lab.cli.leases()
+        for address, fixed in (("100.64.2.77/16", LATER), ("fd64::2:77/64", LATER_V6)):
+            lab.blue.ip(f"addr add {address} dev shared0")
+            try:
+                said = lab.cli.run("restore", code=1).stderr
+            finally:
+                lab.blue.ip(f"addr del {address} dev shared0")
+            assert f"is the shared address of {fixed}" in said, said
+            assert "1 of the routers could not be restored" in said, said
+            equal(lab.cli.leases(), listed, "what is leased")
+            lab.cli.run("restore")
+
+
 @hook
 @dual_stack
 def test_prefix_changes(lab):

@@ -40,7 +40,7 @@ static const struct mapping *mapping_of(const struct model *m, const struct tn_a
 {
 	vec_each (t, &m->tenants) {
 		vec_each (mapping, &t->mappings) {
-			if (addr_cmp(&mapping->shared, shared) == 0)
+			if (mapping_has_shared(mapping, shared))
 				return mapping;
 		}
 	}
@@ -52,12 +52,15 @@ static int check_leases(const struct model *had, const struct router_facts *f, s
 {
 	vec_each (a, &f->own) {
 		const struct mapping *m = mapping_of(had, a);
+		struct tn_addr fixed;
 
-		if (m)
-			return error_set(err,
-					 "%s has the address %s, which is the shared address of "
-					 "%s; remove it from the interface",
-					 f->at.name, ADDR(a), FIXED(m));
+		if (!m)
+			continue;
+		fixed = mapping_fixed_of(m, a);
+		return error_set(err,
+				 "%s has the address %s, which is the shared address of %s; remove "
+				 "it from the interface",
+				 f->at.name, ADDR(a), ADDR(&fixed));
 	}
 	return 0;
 }

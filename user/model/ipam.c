@@ -402,7 +402,7 @@ static int take_pins(struct ipam *ipam, const struct tenant *t, struct error *er
 	return 0;
 }
 
-/* A single address that a prefix of its tenant has: it has the shared one that it has there. */
+/* What a prefix of its tenant has gets the shared address that it has there. */
 static int allocate_rest(struct ipam *ipam, const struct prefix_index *prefixes,
 			 const struct tenant *t, struct error *err)
 {
