@@ -215,6 +215,24 @@ def another_gateway(lab):
 
 
 @once
+@dual_stack
+def test_join_of_a_wider_subnet(lab):
+    """What was the last resort in the narrow one leads nowhere while the wide one is probed."""
+    wide = ["100.64.0.0/15", "fd64::/48"]
+    more = with_green(lab)
+    more.subnets = wide
+    with bare(lab):
+        lab.apply(with_green(lab))
+        equal(sorted(routes(lab.green)),
+              sorted([SUBNET, SUBNET_V6, f"unreachable {SUBNET}", f"unreachable {SUBNET_V6}"]), "routes")
+        lab.apply(more)
+        equal(sorted(routes(lab.green)), sorted(wide + [f"unreachable {to}" for to in wide]), "routes")
+        ping(lab.green1, RED1)
+        lab.apply(with_green(lab))
+        ping(lab.green1, RED1)
+
+
+@once
 def test_routes_behind_a_gateway(lab):
     """A part of the shared subnets by way of plain, then of another one."""
     other = "100.65.0.0/16"

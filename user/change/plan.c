@@ -373,6 +373,20 @@ static bool goes_elsewhere(const struct kernel_state *want, const struct route_r
 	return false;
 }
 
+/* Of a subnet that is part of a wider one now: it would win over the route to that. */
+static bool is_widened(const struct kernel_state *want, const struct route_row *h)
+{
+	if (!route_is_unreachable(h))
+		return false;
+	vec_each (w, &want->routes) {
+		if (route_is_unreachable(w) && w->at.netns_dev == h->at.netns_dev &&
+		    w->at.netns_ino == h->at.netns_ino && w->to.len < h->to.len &&
+		    prefix_has(&w->to, &h->to.addr))
+			return true;
+	}
+	return false;
+}
+
 static void diff_routes(const struct kernel_state *want, const struct kernel_state *have,
 			struct plan *out)
 {
@@ -385,7 +399,7 @@ static void diff_routes(const struct kernel_state *want, const struct kernel_sta
 		if (order > 0) {
 			if (!route_is_unreachable(h) && goes_elsewhere(want, h))
 				*vec_push(&out->route_moved) = h++;
-			else if (is_routers(want, &h->at))
+			else if (is_routers(want, &h->at) || is_widened(want, h))
 				*vec_push(&out->route_lost) = h++;
 			else
 				*vec_push(&out->route_del) = h++;

@@ -45,6 +45,13 @@ Test(plan, addresses_and_routes)
 	      "del way 9 0 100.64.0.0/16\n");
 	steps("way 9 0 100.64.0.0/16;", "way 8 0 100.64.0.0/16; way 9 0 100.64.0.0/16;",
 	      "del way 8 0 100.64.0.0/16\n");
+	/* that of a subnet which is part of a wider one would win, and goes before that is probed */
+	steps("way 9 0 100.64.0.0/10; way 9 3 100.64.0.0/10;",
+	      "way 9 0 100.64.0.0/16; way 9 3 100.64.0.0/16;",
+	      "put way 9 0 100.64.0.0/10\nput way 9 3 100.64.0.0/10\n"
+	      "lose way 9 0 100.64.0.0/16\ndel way 9 3 100.64.0.0/16\n");
+	steps("way 9 0 100.64.0.0/16;", "way 9 0 100.64.0.0/10; way 8 0 100.64.0.0/17;",
+	      "put way 9 0 100.64.0.0/16\ndel way 8 0 100.64.0.0/17\ndel way 9 0 100.64.0.0/10\n");
 	/* what leads another way has to go first: a route is there once */
 	steps("way 9 3 100.64.0.0/16 via=100.65.0.1;", "way 9 3 100.64.0.0/16;",
 	      "move way 9 3 100.64.0.0/16\nput way 9 3 100.64.0.0/16 via=100.65.0.1\n");
