@@ -691,6 +691,16 @@ char *policy_text(const struct policy *p)
 	vec_each (row, vec)    \
 	fprintf(out.f, "%s %u %s\n", verb, (*row)->id, (*row)->tenant)
 
+static void say_prefixes(struct text *out, const struct plan *p, bool exceptions)
+{
+	vec_each (row, &p->prefix_put) {
+		if (addr_is_unset(&row->first) != exceptions)
+			continue;
+		fprintf(out->f, "put ");
+		write_prefix(out->f, row);
+	}
+}
+
 char *plan_steps(const struct plan *p)
 {
 	struct text out;
@@ -716,12 +726,10 @@ char *plan_steps(const struct plan *p)
 	SAY(&p->fixed_flags_last, "flags", write_fixed);
 	SAY(&p->shared_flags_last, "flags", write_shared);
 	SAY(&p->strangers, "end flows of", write_fixed);
+	say_prefixes(&out, p, true);
 	SAY(&p->fixed_put, "put", write_fixed);
 	SAY(&p->shared_put, "put", write_shared);
-	vec_each (row, &p->prefix_put) {
-		fprintf(out.f, "put ");
-		write_prefix(out.f, row);
-	}
+	say_prefixes(&out, p, false);
 	SAY(&p->own_del, "del", write_shared);
 	SAY(&p->group_del, "del", write_group);
 	SAY(&p->route_del, "del", write_route);

@@ -376,9 +376,21 @@ static int end_flows(struct dataplane *dp, const struct plan *p, struct error *e
 	return 0;
 }
 
+/* How many of the prefixes that come are exceptions: they are the first ones. */
+static size_t count_exceptions(const struct plan *p)
+{
+	size_t n = 0;
+
+	while (n < p->prefix_put.n && addr_is_unset(&p->prefix_put.v[n].first))
+		n++;
+	return n;
+}
+
 int execute_complete(struct dataplane *dp, const struct plan *p, const struct kernel_state *have,
 		     struct error *err)
 {
+	size_t exceptions = count_exceptions(p);
+
 	if (!dp)
 		return del_settled(p, err) || del_routes(p, true, err) ? -1 : 0;
 	if (p->drops_maps)
@@ -387,10 +399,12 @@ int execute_complete(struct dataplane *dp, const struct plan *p, const struct ke
 	progress_begin("rows of the maps written",
 		       p->fixed_put.n + p->shared_put.n + p->shared_del.n + p->fixed_del.n);
 	if (put_policy(dp, p, have, err) ||
+	    dataplane_put_prefixes(dp, p->prefix_put.v, exceptions, err) ||
 	    dataplane_put_fixed(dp, have, p->fixed_put.v, p->fixed_put.n, err) ||
 	    end_flows(dp, p, err) ||
 	    dataplane_put_shared(dp, have, p->shared_put.v, p->shared_put.n, err) ||
-	    dataplane_put_prefixes(dp, p->prefix_put.v, p->prefix_put.n, err))
+	    dataplane_put_prefixes(dp, p->prefix_put.v + exceptions, p->prefix_put.n - exceptions,
+				   err))
 		return -1;
 	if (del_own(dp, p, err) || del_settled(p, err) ||
 	    dataplane_del_prefixes(dp, p->prefix_del.v, p->prefix_del.n, err))

@@ -2,6 +2,7 @@
 #include "change/plan.h"
 
 #include "change/plan_internal.h"
+#include "model/prefixes.h"
 
 void plan_free(struct plan *p)
 {
@@ -250,6 +251,93 @@ static void diff_prefixes(const struct kernel_state *want, const struct kernel_s
 	vec_sort(&out->prefix_del, outer_first);
 }
 
+/* Whether both lead from a shared address to the same VM. */
+static bool same_vm(const struct shared_row *a, const struct shared_row *b)
+{
+	for (int i = 0; i < 4; i++) {
+		if ((a->shared.w[i] ^ a->fixed.w[i]) != (b->shared.w[i] ^ b->fixed.w[i]))
+			return false;
+	}
+	return a->router == b->router && a->tenant == b->tenant;
+}
+
+static struct prefix shared_of(const struct shared_row *row)
+{
+	return (struct prefix){ row->shared, (uint8_t)(128 - row_bits(row->flags)) };
+}
+
+typedef VEC(const struct shared_row *) shared_rows;
+
+static int shared_rows_cmp(const void *a, const void *b)
+{
+	return shared_row_cmp(*(const struct shared_row *const *)a,
+			      *(const struct shared_row *const *)b);
+}
+
+/* How many of the sorted rows begin at the address or before it. */
+static size_t rows_until(const shared_rows *rows, const struct tn_addr *a)
+{
+	const struct shared_row key = { .shared = *a };
+	size_t low = 0, high = rows->n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (shared_row_cmp(rows->v[mid], &key) <= 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+/* Of rows that do not overlap each other those that have addresses of `w`, for another VM. */
+static void move_for(const struct shared_row *w, const shared_rows *leaving, struct plan *out)
+{
+	const struct prefix now = shared_of(w);
+	const struct tn_addr last = prefix_last(&now);
+
+	for (size_t i = rows_until(leaving, &last); i > 0; i--) {
+		const struct shared_row *h = leaving->v[i - 1];
+		const struct prefix was = shared_of(h);
+
+		if (!prefix_overlap(&was, &now))
+			break;
+		if (same_vm(h, w) || addr_cmp(&h->shared, &w->shared) == 0)
+			continue;
+		if (!out->moved.n || out->moved.v[out->moved.n - 1] != h)
+			*vec_push(&out->moved) = h;
+	}
+}
+
+/*
+ * The same as diff_shared() does for rows of one address, where one of both is a prefix. A prefix
+ * that stays has an exception for what another VM gets, and that is written before.
+ */
+static void move_out_of_prefixes(const struct kernel_state *have, struct plan *out)
+{
+	shared_rows prefixes = { 0 }, single = { 0 };
+
+	vec_each (h, &out->shared_del)
+		*vec_push((*h)->flags & TN_SHARED_PREFIX ? &prefixes : &single) = *h;
+	vec_each (w, &out->shared_put) {
+		const struct shared_row *h = kernel_state_shared(have, &(*w)->shared);
+
+		if (h && h->flags & TN_SHARED_PREFIX)
+			*vec_push(&prefixes) = h;
+	}
+	vec_sort(&prefixes, shared_rows_cmp);
+	vec_each (w, &out->own_put)
+		move_for(*w, &prefixes, out);
+	vec_each (w, &out->shared_put) {
+		move_for(*w, &prefixes, out);
+		if ((*w)->flags & TN_SHARED_PREFIX)
+			move_for(*w, &single, out);
+	}
+	vec_free(&prefixes);
+	vec_free(&single);
+}
+
 static bool same_router(const struct router_row *want, const struct router_row *have)
 {
 	if (want->out_of_scope)
@@ -487,6 +575,8 @@ void plan_make(const struct kernel_state *want, const struct kernel_state *have,
 	diff_fixed(want, have, out);
 	diff_shared(want, have, out);
 	diff_prefixes(want, have, out);
+	if (want->prefixes.n || have->prefixes.n)
+		move_out_of_prefixes(have, out);
 	diff_routers(want, have, out);
 	diff_addrs(want, have, out);
 	forget_lost(out);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "../fixture.h"
 #include "change/plan_text.h"
+#include "model/prefixes.h"
 #include "plan_rows.h"
 
 static void steps(const char *want, const char *have, const char *expected)
@@ -45,7 +46,7 @@ Test(plan, addresses_and_routes)
 	      "del way 9 0 100.64.0.0/16\n");
 	steps("way 9 0 100.64.0.0/16;", "way 8 0 100.64.0.0/16; way 9 0 100.64.0.0/16;",
 	      "del way 8 0 100.64.0.0/16\n");
-	/* that of a subnet which is part of a wider one would win, and goes before that is probed */
+	/* that of a subnet in a wider one would win, and goes before the probes of that */
 	steps("way 9 0 100.64.0.0/10; way 9 3 100.64.0.0/10;",
 	      "way 9 0 100.64.0.0/16; way 9 3 100.64.0.0/16;",
 	      "put way 9 0 100.64.0.0/10\nput way 9 3 100.64.0.0/10\n"
@@ -813,10 +814,10 @@ Test(plan, rows_point_into_the_machines)
 Test(plan, prefixes)
 {
 	steps(ONLY_RED LAN BUT_ONE, ONLY_RED,
-	      "put from 1 10.0.0.0/24 100.64.1.0/24\n"
-	      "put to 100.64.1.0/24 10.0.0.0/24 1 1\n"
 	      "put prefix 0 100.64.1.1 128 -\n"
 	      "put prefix 1 10.0.0.1 128 -\n"
+	      "put from 1 10.0.0.0/24 100.64.1.0/24\n"
+	      "put to 100.64.1.0/24 10.0.0.0/24 1 1\n"
 	      "put prefix 0 100.64.1.0 120 100.64.1.0\n"
 	      "put prefix 1 10.0.0.0 120 10.0.0.0\n");
 	steps(ONLY_RED, ONLY_RED LAN BUT_ONE,
@@ -839,4 +840,48 @@ Test(plan, prefixes)
 	      "put prefix 1 10.0.0.0 121 10.0.0.0\n"
 	      "del prefix 1 10.0.0.0 120 10.0.0.0\n"
 	      "del prefix 0 100.64.1.0 120 100.64.1.0\n");
+}
+
+/* The shared addresses of the rows that are nobody's before others are put. */
+static void moves(const char *want, const char *have, const char *moved)
+{
+	_cleanup_kernel_state_ struct kernel_state w = kernel_state_of(want);
+	_cleanup_kernel_state_ struct kernel_state h = kernel_state_of(have);
+	_cleanup_plan_ struct plan p;
+	char *got = NULL;
+	size_t size;
+	FILE *f = open_memstream(&got, &size);
+
+	plan_make(&w, &h, &p);
+	vec_each (row, &p.moved)
+		fprintf(f, "%s ", ROW_SIDE(*row, shared));
+	fclose(f);
+	expect_text(got, moved, want);
+}
+
+#define BLUES(shared, fixed) "to " shared " " fixed " 2 2; from 2 " fixed " " shared ";"
+#define LOWER                                                                 \
+	"to 100.64.1.0/25 10.0.0.0/25 1 1; from 1 10.0.0.0/25 100.64.1.0/25;" \
+	"prefix 0 100.64.1.0 121 100.64.1.0; prefix 1 10.0.0.0 121 10.0.0.0;"
+#define UPPER                                                                         \
+	"to 100.64.1.128/25 10.0.0.128/25 1 1; from 1 10.0.0.128/25 100.64.1.128/25;" \
+	"prefix 0 100.64.1.128 121 100.64.1.128; prefix 1 10.0.0.128 121 10.0.0.128;"
+
+/* An address of a prefix that another VM gets is nobody's in between, and the other way round. */
+Test(plan, addresses_between_prefixes)
+{
+	moves(BLUES("100.64.1.7", "10.0.0.5"), LAN, "100.64.1.0/24 ");
+	moves(BLUES("100.64.1.7", "10.0.0.5") BLUES("100.64.1.9", "10.0.0.6"),
+	      LAN "to 100.64.1.8 10.0.0.8 1 1; from 1 10.0.0.8 100.64.1.8;", "100.64.1.0/24 ");
+	moves("own 100.64.1.7 2 2;", LAN, "100.64.1.0/24 ");
+	moves(LAN, BLUES("100.64.1.7", "10.0.0.7") BLUES("100.64.2.7", "10.0.0.8"), "100.64.1.7 ");
+	moves(BLUES("100.64.1.128/25", "10.0.0.0/25"), LAN, "100.64.1.0/24 ");
+	moves(LAN, BLUES("100.64.1.128/25", "10.0.0.0/25"), "100.64.1.128/25 ");
+	moves(LOWER BLUES("100.64.1.128/25", "10.0.0.0/25"), LAN, "100.64.1.0/24 ");
+	/* of the same VM, and beside an exception, nothing */
+	moves(LOWER UPPER, LAN, "");
+	moves(LAN, LOWER UPPER, "");
+	moves(LAN, "to 100.64.1.8 10.0.0.8 1 1; from 1 10.0.0.8 100.64.1.8;", "");
+	moves("to 100.64.1.8 10.0.0.8 1 1; from 1 10.0.0.8 100.64.1.8;", LAN, "");
+	moves(LAN BUT_ONE BLUES("100.64.1.1", "10.0.0.5"), LAN, "");
 }
