@@ -13,8 +13,8 @@ LIBRARIES := libbpf:libbpf-dev libxdp:libxdp-dev libelf:libelf-dev zlib:zlib1g-d
 	$(if $(filter yes,$(METRICS)),libmicrohttpd:libmicrohttpd-dev) \
 	$(if $(filter yes,$(CLUSTER) $(NEUTRON)),libcurl:libcurl4-gnutls-dev) $(if $(filter yes,$(CLUSTER)),gnutls:libgnutls28-dev)
 
-# KIND:NAME:PACKAGE; the kinds are in mk/need.sh
-NEEDS_build := tool:$(firstword $(CC)):gcc header:stdio.h:libc6-dev tool:$(CLANG):clang tool:$(BPFTOOL):bpftool \
+# KIND:NAME:PACKAGE; the kinds are in mk/need.sh. Of newer clangs the verifier refuses the programs: docs/hacking.md
+NEEDS_build := tool:$(firstword $(CC)):gcc header:stdio.h:libc6-dev tool:$(CLANG):clang clang:14:clang-14 tool:$(BPFTOOL):bpftool \
 	tool:$(PKG_CONFIG):pkg-config $(LIBRARIES:%=library:%) header:uthash.h:uthash-dev
 NEEDS_unit := library:criterion:libcriterion-dev
 NEEDS_fuzz := sanitizer:address:libclang-rt-dev

@@ -7,6 +7,7 @@
 #   library    what PKG_CONFIG knows by that name
 #   header     what CC finds
 #   sanitizer  what CLANG links with -fsanitize=NAME
+#   clang      CLANG of that major version
 #
 # PACKAGE is where Debian has it. What cannot be looked for, because the tool for it is missing, is passed over.
 set -uo pipefail
@@ -20,6 +21,7 @@ is_there() {
 		! command -v "${compiler[0]}" || echo "#include <$2>" | "${compiler[@]}" ${CPPFLAGS-} -E -x c -
 		;;
 	sanitizer) ! command -v "$CLANG" || echo 'int main(void) { return 0; }' | "$CLANG" "-fsanitize=$2" -x c -o /dev/null - ;;
+	clang) ! command -v "$CLANG" || [[ $("$CLANG" -dumpversion) == "$2".* ]] ;;
 	*) exit 2 ;;
 	esac
 } >/dev/null 2>&1
@@ -29,7 +31,11 @@ packages=
 for need; do
 	IFS=: read -r kind name package <<<"$need"
 	is_there "$kind" "$name" && continue
-	names+=", $([ "$kind" != sanitizer ] || echo "$CLANG -fsanitize=")$name"
+	case $kind in
+	sanitizer) names+=", $CLANG -fsanitize=$name" ;;
+	clang) names+=", clang $name (the kernel refuses the programs that $CLANG makes, which is $("$CLANG" -dumpversion))" ;;
+	*) names+=", $name" ;;
+	esac
 	packages+=" $package"
 done
 [ -n "$names" ] || exit 0
