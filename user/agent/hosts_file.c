@@ -30,23 +30,17 @@ void hosts_file_init(struct hosts_file *f, const char *path, const char *state)
 
 /* ------------------------------------------------------------ what it is to say */
 
-/* FNV-1a, also of the zero that ends a text. */
-static void hash(uint64_t *sum, const void *bytes, size_t n)
-{
-	for (const uint8_t *b = bytes; n--; b++)
-		*sum = (*sum ^ *b) * 0x100000001b3;
-}
-
+/* With the zero that ends it. */
 static void hash_text(uint64_t *sum, const char *text)
 {
-	hash(sum, text, strlen(text) + 1);
+	*sum = fnv1a(*sum, text, strlen(text) + 1);
 }
 
 static uint64_t hash_names(const struct model *m, bool in_cluster)
 {
-	uint64_t sum = 0xcbf29ce484222325;
+	uint64_t sum = FNV1A;
 
-	hash(&sum, &in_cluster, sizeof(in_cluster));
+	sum = fnv1a(sum, &in_cluster, sizeof(in_cluster));
 	hash_text(&sum, m->zone);
 	vec_each (t, &m->tenants) {
 		hash_text(&sum, t->name);
@@ -54,7 +48,7 @@ static uint64_t hash_names(const struct model *m, bool in_cluster)
 			if (!mapping->name)
 				continue;
 			hash_text(&sum, mapping->name);
-			hash(&sum, &mapping->shared, sizeof(mapping->shared));
+			sum = fnv1a(sum, &mapping->shared, sizeof(mapping->shared));
 		}
 	}
 	return sum;

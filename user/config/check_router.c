@@ -14,6 +14,22 @@ static void check_own(struct parse *p, const struct tn_addr *a, struct pos at)
 			 ADDR(a), reserved_for(subnet, a), PREFIX(subnet));
 }
 
+/* Of the route's family, and on this side of what it leads to. */
+static bool gateway_fits(struct parse *p, const struct route *r, const struct route_at *at)
+{
+	if (addr_is_v4(&r->to.addr) != addr_is_v4(&r->via))
+		complain(p, at->via, "the gateway `%s` is %s, but `%s` is %s; use one family",
+			 ADDR(&r->via), family_name(&r->via), PREFIX(&r->to),
+			 family_name(&r->to.addr));
+	else if (prefix_has(&r->to, &r->via))
+		complain(p, at->via,
+			 "the gateway `%s` is itself in `%s`; use the one on this side of it",
+			 ADDR(&r->via), PREFIX(&r->to));
+	else
+		return true;
+	return false;
+}
+
 static void check_route(struct parse *p, const struct route *r, const struct route_at *at)
 {
 	const struct prefix *subnet = subnet_of(p, &r->to.addr);
@@ -24,15 +40,7 @@ static void check_route(struct parse *p, const struct route *r, const struct rou
 		complain(p, at->to,
 			 "`%s` is not inside a shared subnet; only what is needs a route here",
 			 PREFIX(&r->to));
-	else if (addr_is_v4(&r->to.addr) != addr_is_v4(&r->via))
-		complain(p, at->via, "the gateway `%s` is %s, but `%s` is %s; use one family",
-			 ADDR(&r->via), family_name(&r->via), PREFIX(&r->to),
-			 family_name(&r->to.addr));
-	else if (prefix_has(&r->to, &r->via))
-		complain(p, at->via,
-			 "the gateway `%s` is itself in `%s`; use the one on this side of it",
-			 ADDR(&r->via), PREFIX(&r->to));
-	else if (!subnet_of(p, &r->via))
+	else if (gateway_fits(p, r, at) && !subnet_of(p, &r->via))
 		complain(p, at->via, "the gateway `%s` is in no shared subnet; use one that is",
 			 ADDR(&r->via));
 }
@@ -58,15 +66,7 @@ static void check_inside_route(struct parse *p, const struct route *r, const str
 			 "`%s` overlaps the shared subnet `%s`, and inside routes lead to VMs; use "
 			 "`routes` for what is on the shared network",
 			 PREFIX(&r->to), PREFIX(subnet));
-	else if (addr_is_v4(&r->to.addr) != addr_is_v4(&r->via))
-		complain(p, at->via, "the gateway `%s` is %s, but `%s` is %s; use one family",
-			 ADDR(&r->via), family_name(&r->via), PREFIX(&r->to),
-			 family_name(&r->to.addr));
-	else if (prefix_has(&r->to, &r->via))
-		complain(p, at->via,
-			 "the gateway `%s` is itself in `%s`; use the one on this side of it",
-			 ADDR(&r->via), PREFIX(&r->to));
-	else if (p->subnets_known && subnet_of(p, &r->via))
+	else if (gateway_fits(p, r, at) && p->subnets_known && subnet_of(p, &r->via))
 		complain(p, at->via,
 			 "the gateway `%s` is in the shared subnet `%s`; use one in the subnet of "
 			 "an inside interface",

@@ -72,12 +72,7 @@ int dataplane_check(const char *bpffs, struct error *err)
 
 uint64_t build_of(const void *elf, size_t size, uint64_t before)
 {
-	uint64_t hash = before ? before : 0xcbf29ce484222325; /* FNV-1a */
-	const unsigned char *byte = elf;
-
-	for (size_t i = 0; i < size; i++)
-		hash = (hash ^ byte[i]) * 0x100000001b3;
-	return hash;
+	return fnv1a(before ? before : FNV1A, elf, size);
 }
 
 uint64_t dataplane_build(void)

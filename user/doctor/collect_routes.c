@@ -27,17 +27,6 @@ static const struct iface *by_name(const struct ifaces *ifaces, const char *name
 	return NULL;
 }
 
-static bool is_own(const struct ifaces *ifaces, const struct tn_addr *a)
-{
-	vec_each (i, &ifaces->list) {
-		vec_each (own, &i->addrs) {
-			if (addr_cmp(&own->addr, a) == 0)
-				return true;
-		}
-	}
-	return false;
-}
-
 /* The network of that interface that the address is in; len 0: none. */
 static struct prefix network_of(const struct iface *i, const struct tn_addr *a)
 {
@@ -94,7 +83,7 @@ look_up(const struct ifaces *ifaces, struct router_report *r, const struct tn_ad
 	struct lookup *l;
 	va_list args;
 
-	if (r->lookups.n >= 4 * LOOKUPS_MAX || is_own(ifaces, to) ||
+	if (r->lookups.n >= 4 * LOOKUPS_MAX || ifaces_have(ifaces, to) ||
 	    route_query(to, &next_hop, &ignored))
 		return NULL;
 	l = vec_push(&r->lookups);
@@ -187,7 +176,7 @@ static struct tn_addr far_in(const struct ifaces *ifaces, const struct prefix *p
 {
 	struct tn_addr a = addr_add(&p->addr, 1);
 
-	while (is_own(ifaces, &a))
+	while (ifaces_have(ifaces, &a))
 		a = addr_add(&a, 1);
 	return a;
 }
@@ -404,7 +393,7 @@ void collect_routes(const struct ifaces *ifaces, struct router_report *r)
 	vec_each (m, &t->mappings) {
 		if (m->bits)
 			look_for_itself_in(ifaces, r, m);
-		else if (is_own(ifaces, &m->fixed))
+		else if (ifaces_have(ifaces, &m->fixed))
 			look_up_itself(ifaces, r, m);
 	}
 	if (!r->planned)

@@ -111,6 +111,17 @@ static inline uint64_t counter_growth(uint64_t before, uint64_t now)
 /* `_cleanup_(f)` calls f with the address of the variable when its scope ends. */
 #define _cleanup_(f) __attribute__((cleanup(f)))
 
+/* FNV-1a of more bytes, from FNV1A on. Not to be trusted against whoever chooses the bytes. */
+#define FNV1A 0xcbf29ce484222325U
+static inline uint64_t fnv1a(uint64_t sum, const void *bytes, size_t n)
+{
+	const unsigned char *b = (const unsigned char *)bytes;
+
+	for (size_t i = 0; i < n; i++)
+		sum = (sum ^ b[i]) * 0x100000001b3U;
+	return sum;
+}
+
 static inline void free_cleanup(void *p)
 {
 	free(*(void **)p);

@@ -12,6 +12,17 @@ void ifaces_free(struct ifaces *ifaces)
 	vec_free(&ifaces->proxies);
 }
 
+bool ifaces_have(const struct ifaces *ifaces, const struct tn_addr *a)
+{
+	vec_each (i, &ifaces->list) {
+		vec_each (own, &i->addrs) {
+			if (addr_cmp(&own->addr, a) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
 static const struct iface *by_name(const struct ifaces *ifaces, const char *name)
 {
 	vec_each (i, &ifaces->list) {

@@ -106,6 +106,9 @@ struct ifaces {
 void ifaces_free(struct ifaces *ifaces);
 #define _cleanup_ifaces_ _cleanup_(ifaces_free)
 
+/* Whether one of them has that very address. */
+bool ifaces_have(const struct ifaces *ifaces, const struct tn_addr *a);
+
 /*
  * The router's shared interface: the one that is named, or else the only one with
  * an address in the shared subnets. NULL with an error that lists what was seen.

@@ -75,17 +75,6 @@ static const struct reach *gateway_in(const reach_vec *gateways, const struct pr
 	return NULL;
 }
 
-static bool is_own(const struct ifaces *ifaces, const struct tn_addr *a)
-{
-	vec_each (i, &ifaces->list) {
-		vec_each (own, &i->addrs) {
-			if (addr_cmp(&own->addr, a) == 0)
-				return true;
-		}
-	}
-	return false;
-}
-
 static void add(struct on_link *out, const struct tn_addr *vm, const struct reach *network,
 		const struct reach *gateway, bool covered)
 {
@@ -113,7 +102,7 @@ void on_link_find(const struct ifaces *ifaces, const struct tenant *t,
 		const struct tn_addr *vm = &t->mappings.v[i].fixed;
 		const struct reach *network = narrowest(&networks, vm), *gateway;
 
-		if (!network || is_own(ifaces, vm))
+		if (!network || ifaces_have(ifaces, vm))
 			continue;
 		gateway = narrowest(&gateways, vm);
 		if (gateway && gateway->to.len > network->to.len)

@@ -130,32 +130,22 @@ bool neutron_is_sidecar(const struct neutron_port *p)
 	return strcmp(p->owner, NEUTRON_SIDECAR) == 0;
 }
 
-/* FNV-1a */
-static uint64_t mix(uint64_t sum, const void *bytes, size_t n)
-{
-	const unsigned char *b = bytes;
-
-	for (size_t i = 0; i < n; i++)
-		sum = (sum ^ b[i]) * 0x100000001b3;
-	return sum;
-}
-
 /* Of texts, numbers and truths, which is what poll fields are. */
 static uint64_t mix_value(uint64_t sum, const json_t *value)
 {
 	const json_int_t number = json_integer_value(value);
 	const int type = value ? (int)json_typeof(value) : -1;
 
-	sum = mix(sum, &type, sizeof(type));
+	sum = fnv1a(sum, &type, sizeof(type));
 	if (json_is_string(value))
-		return mix(sum, json_string_value(value), json_string_length(value));
-	return mix(sum, &number, sizeof(number));
+		return fnv1a(sum, json_string_value(value), json_string_length(value));
+	return fnv1a(sum, &number, sizeof(number));
 }
 
 static uint64_t object_sum(enum neutron_list list, const json_t *object)
 {
 	char names[64], *rest = names, *field;
-	uint64_t sum = 0xcbf29ce484222325 + (uint64_t)list;
+	uint64_t sum = FNV1A + (uint64_t)list;
 
 	snprintf(names, sizeof(names), "%s", neutron_poll_fields(list));
 	while ((field = strsep(&rest, ",")))

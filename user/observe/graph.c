@@ -37,20 +37,9 @@ struct building {
 /* SIZE_MAX: the definitions have no such tenant. */
 static size_t index_of(const struct model *m, const char *name)
 {
-	size_t low = 0, high = m->tenants.n;
+	const struct tenant *t = model_tenant_sorted((struct model *)m, name);
 
-	while (low < high) {
-		size_t at = low + (high - low) / 2;
-		int diff = strcmp(m->tenants.v[at].name, name);
-
-		if (diff == 0)
-			return at;
-		if (diff < 0)
-			low = at + 1;
-		else
-			high = at;
-	}
-	return SIZE_MAX;
+	return t ? (size_t)(t - m->tenants.v) : SIZE_MAX;
 }
 
 static bool is_named(const struct building *b, size_t i)
